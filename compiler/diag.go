@@ -1,0 +1,189 @@
+package compiler
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// A Place is a position in a file that an administrator wrote. Line and Column count from 1, columns in
+// characters; a Place without a Line speaks of the whole file. Text is the line itself, to be shown.
+type Place struct {
+	File   string
+	Line   int
+	Column int
+	Text   string
+}
+
+// String gives the place as file:line:column, as editors and terminals understand it.
+func (p Place) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
+
+// Severity tells faults, which stop a load, from warnings, which do not.
+type Severity int
+
+// The two severities.
+const (
+	Fault Severity = iota
+	Warning
+)
+
+// String gives the word that stands before a message.
+func (s Severity) String() string {
+	if s == Warning {
+		return "warning"
+	}
+	return "error"
+}
+
+// A Diagnostic is one thing to tell a farm's author: where it is, what it is, and what would be right.
+type Diagnostic struct {
+	Severity Severity
+	Farm     string // the farm's name, where it is known
+	Place    Place
+	Message  string // lower case, no full stop
+	Hint     string // what would be right, if anything can be said
+	Also     []Note // the other places that belong to it, of a conflict
+}
+
+// A Note is a further place of a Diagnostic, with its part in the story.
+type Note struct {
+	Place   Place
+	Message string
+}
+
+// Diagnostics are all that a run has to tell.
+type Diagnostics []Diagnostic
+
+// Faulty says whether a fault is among them, so that nothing may be loaded.
+func (ds Diagnostics) Faulty() bool {
+	return slices.ContainsFunc(ds, func(d Diagnostic) bool { return d.Severity == Fault })
+}
+
+// Sort puts the diagnostics into the order of files and lines, and drops what is said twice.
+func (ds *Diagnostics) Sort() {
+	slices.SortStableFunc(*ds, func(a, b Diagnostic) int {
+		if c := strings.Compare(a.Place.File, b.Place.File); c != 0 {
+			return c
+		}
+		if a.Place.Line != b.Place.Line {
+			return a.Place.Line - b.Place.Line
+		}
+		if a.Place.Column != b.Place.Column {
+			return a.Place.Column - b.Place.Column
+		}
+		return strings.Compare(a.Message, b.Message)
+	})
+	*ds = slices.CompactFunc(*ds, func(a, b Diagnostic) bool {
+		return a.Place == b.Place && a.Message == b.Message
+	})
+}
+
+// Palette colours the parts of a printed diagnostic; the zero Palette prints plainly.
+type Palette struct {
+	Fault, Warning, Hint, Bold, Reset string
+}
+
+// Terminal is the palette of ANSI terminals (ECMA-48, SGR).
+var Terminal = Palette{Fault: "\x1b[31m", Warning: "\x1b[33m", Hint: "\x1b[36m", Bold: "\x1b[1m", Reset: "\x1b[0m"}
+
+// Print shows the diagnostics to people: place and message, the line with a mark under the column, the hint,
+// and the other places of a conflict.
+func (ds Diagnostics) Print(w io.Writer, p Palette) {
+	for _, d := range ds {
+		d.print(w, p)
+	}
+}
+
+func (d Diagnostic) print(w io.Writer, p Palette) {
+	colour := p.Fault
+	if d.Severity == Warning {
+		colour = p.Warning
+	}
+	at := d.Place.String()
+	if at != "" {
+		at += ": "
+	}
+	fmt.Fprintf(w, "%s%s%s%s%s:%s %s\n", p.Bold, printable(at), p.Reset, colour, d.Severity, p.Reset, printable(d.Message))
+	excerpt(w, d.Place, p)
+	for _, n := range d.Also {
+		fmt.Fprintf(w, "  %s%s%s: %s\n", p.Bold, printable(n.Place.String()), p.Reset, printable(n.Message))
+		excerpt(w, n.Place, p)
+	}
+	if d.Hint != "" {
+		fmt.Fprintf(w, "  %shint:%s %s\n", p.Hint, p.Reset, printable(d.Hint))
+	}
+}
+
+// widest is how much of a long line an excerpt shows, in characters.
+const widest = 120
+
+func excerpt(w io.Writer, at Place, p Palette) {
+	if at.Line == 0 {
+		return
+	}
+	line := []rune(strings.ReplaceAll(at.Text, "\t", " "))
+	column := min(max(at.Column, 1), len(line)+1)
+	if over := column - widest*2/3; over > 0 && len(line) > widest {
+		line = append([]rune("..."), line[over:]...)
+		column += 3 - over
+	}
+	if len(line) > widest {
+		line = append(line[:widest:widest], []rune("...")...)
+	}
+	gutter := fmt.Sprintf("%5d", at.Line)
+	fmt.Fprintf(w, "%s | %s\n", gutter, printable(string(line)))
+	fmt.Fprintf(w, "%s | %s%s^%s\n", strings.Repeat(" ", len(gutter)), strings.Repeat(" ", column-1), p.Fault, p.Reset)
+}
+
+// printable replaces what would steer a terminal rather than be read: an administrator's text is shown, never obeyed.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return '�'
+		}
+		return r
+	}, text)
+}
+
+// nearest gives the known word that a misspelt one is likely to stand for, or "" (Levenshtein distance of a
+// third of the word at most; swapped neighbours count once).
+func nearest(word string, known []string) string {
+	best, least := "", max(len(word)/3, 1)+1
+	for _, k := range known {
+		if d := distance(word, k); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is the optimal string alignment distance of two words.
+func distance(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
+}
