@@ -1,0 +1,300 @@
+package compiler
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// A mark is where a key of a TOML text stands, and where its value does.
+type mark struct {
+	form  form
+	parts []part // of the dotted key, one at least
+	value spot   // of an assignment alone
+}
+
+// A part is one name of a dotted key, and the offset where it begins, quotes included.
+type part struct {
+	name string
+	at   int
+}
+
+// A spot is the offset where a value begins, with the items of an array or the keys of an inline table.
+type spot struct {
+	at    int
+	items []spot
+	marks []mark
+}
+
+// A form tells the three places of TOML where a key can stand.
+type form byte
+
+const (
+	assignment form = iota // a.b = 1, in a table or an inline table
+	heading                // [a.b]
+	element                // [[a.b]]
+)
+
+// deepest is how many levels of arrays, inline tables and dots a text may have: toml and all that come after it
+// go down by recursion, and a Go stack that is full ends the program.
+const deepest = 64
+
+// scanKeys finds the keys of a text that toml accepts, in document order. It looks for places, never for faults:
+// of any other text it gives what it could make of it, and stops where it cannot go on. It stops as well where the
+// text goes deeper than deepest, and gives the offset; otherwise deep is -1.
+func scanKeys(text string) (marks []mark, deep int) {
+	s := scanner{text: text, deep: -1}
+	for s.blank(); s.at < len(s.text); s.blank() {
+		marks = append(marks, s.statement())
+	}
+	return marks, s.deep
+}
+
+// A scanner stands at an offset of a text. Each of its methods moves it past what the method is named for.
+type scanner struct {
+	text  string
+	at    int
+	depth int
+	deep  int
+}
+
+func (s *scanner) statement() mark {
+	switch {
+	case s.accept("[["):
+		return s.heading(element, "]]")
+	case s.accept("["):
+		return s.heading(heading, "]")
+	}
+	return s.assignment()
+}
+
+func (s *scanner) heading(f form, end string) mark {
+	m := mark{form: f, parts: s.key()}
+	if !s.accept(end) {
+		s.stop()
+	}
+	return m
+}
+
+func (s *scanner) assignment() mark {
+	m := mark{form: assignment, parts: s.key()}
+	if !s.accept("=") {
+		s.stop()
+	}
+	s.space()
+	m.value = s.value()
+	return m
+}
+
+func (s *scanner) key() []part {
+	var parts []part
+	for {
+		s.space()
+		if len(parts) == deepest {
+			s.tooDeep()
+		}
+		parts = append(parts, s.part())
+		s.space()
+		if !s.accept(".") {
+			return parts
+		}
+	}
+}
+
+func (s *scanner) part() part {
+	p := part{at: s.at}
+	switch {
+	case s.at < len(s.text) && (s.text[s.at] == '"' || s.text[s.at] == '\''):
+		s.quoted()
+		p.name = unquote(s.text[p.at:s.at])
+	default:
+		for s.at < len(s.text) && bare(s.text[s.at]) {
+			s.at++
+		}
+		p.name = s.text[p.at:s.at]
+		if p.name == "" {
+			s.stop()
+		}
+	}
+	return p
+}
+
+// bare says whether a key may hold the byte without quotes.
+func bare(b byte) bool {
+	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '_' || b == '-'
+}
+
+// unquote reads a quoted key. Escapes in keys are rare enough to leave them to toml.
+func unquote(quoted string) string {
+	if quoted[0] == '"' && strings.Contains(quoted, `\`) {
+		var read struct{ K string }
+		if _, err := toml.Decode("k="+quoted, &read); err == nil {
+			return read.K
+		}
+	}
+	return strings.Trim(quoted, quoted[:1])
+}
+
+func (s *scanner) value() spot {
+	v := spot{at: s.at}
+	if s.depth++; s.depth > deepest {
+		s.tooDeep()
+	}
+	switch {
+	case s.accept("["):
+		for s.blank(); !s.accept("]") && s.at < len(s.text); s.comma() {
+			v.items = append(v.items, s.value())
+		}
+	case s.accept("{"):
+		for s.blank(); !s.accept("}") && s.at < len(s.text); s.comma() {
+			v.marks = append(v.marks, s.assignment())
+		}
+	case s.at < len(s.text) && (s.text[s.at] == '"' || s.text[s.at] == '\''):
+		s.quoted()
+	default:
+		s.plain()
+	}
+	s.depth--
+	return v
+}
+
+func (s *scanner) comma() {
+	s.blank()
+	s.accept(",")
+	s.blank()
+}
+
+// plain passes a number, a date, true or false. A date may hold a blank, so only what can follow a value ends it.
+func (s *scanner) plain() {
+	end := strings.IndexAny(s.text[s.at:], ",]}#\r\n")
+	if end <= 0 {
+		s.stop()
+		return
+	}
+	s.at += end
+}
+
+// quoted passes a string of any of the four kinds.
+func (s *scanner) quoted() {
+	quote := s.text[s.at]
+	closing := 1
+	if s.quotes(quote) >= 3 {
+		closing = 3
+	}
+	for s.at += closing; s.at < len(s.text); {
+		run := s.quotes(quote)
+		switch {
+		case run > 0 && closing == 1:
+			s.at++
+			return
+		case run >= 3: // of more than three the first belong to the string
+			s.at += run
+			return
+		case run > 0:
+			s.at += run
+		case quote == '"' && s.text[s.at] == '\\':
+			s.at += 2
+		default:
+			s.at++
+		}
+	}
+	s.stop()
+}
+
+// quotes counts the quotes that stand here in a row.
+func (s *scanner) quotes(quote byte) int {
+	rest := s.text[s.at:]
+	return len(rest) - len(strings.TrimLeft(rest, string(quote)))
+}
+
+// blank passes white space, ends of lines and comments.
+func (s *scanner) blank() {
+	for s.at < len(s.text) {
+		switch s.text[s.at] {
+		case ' ', '\t', '\r', '\n':
+			s.at++
+		case '#':
+			end := strings.IndexByte(s.text[s.at:], '\n')
+			if end < 0 {
+				s.stop()
+				return
+			}
+			s.at += end
+		default:
+			return
+		}
+	}
+}
+
+func (s *scanner) space() {
+	for s.at < len(s.text) && (s.text[s.at] == ' ' || s.text[s.at] == '\t') {
+		s.at++
+	}
+}
+
+func (s *scanner) accept(token string) bool {
+	if !strings.HasPrefix(s.text[s.at:], token) {
+		return false
+	}
+	s.at += len(token)
+	return true
+}
+
+// stop ends the scan, where there is nothing that TOML allows.
+func (s *scanner) stop() { s.at = len(s.text) }
+
+// tooDeep ends the scan where the text goes too deep.
+func (s *scanner) tooDeep() {
+	s.deep = s.at
+	s.stop()
+}
+
+// A found is a key with its whole path, as MetaData.Keys of toml lists it.
+type found struct {
+	path toml.Key
+	at   int // of its last part
+}
+
+// flatten lists marks the way MetaData.Keys does: each heading and each assignment once, where it stands; the
+// tables that a dotted key or a heading implies not at all; [[a]] at each element; the keys of an inline table
+// after the key that holds it, and so for each table in an array, whose number is not part of the path.
+func flatten(marks []mark) []found {
+	var all []found
+	var table toml.Key
+	for _, m := range marks {
+		if m.form != assignment {
+			table = nil
+		}
+		all = m.flatten(all, table)
+		if m.form != assignment {
+			table = all[len(all)-1].path
+		}
+	}
+	return all
+}
+
+// agree says whether the scanner has found the keys that toml has read.
+func agree(marks []mark, keys []toml.Key) bool {
+	return slices.EqualFunc(flatten(marks), keys, func(f found, k toml.Key) bool { return slices.Equal(f.path, k) })
+}
+
+func (m mark) flatten(all []found, table toml.Key) []found {
+	path := make(toml.Key, len(table), len(table)+len(m.parts))
+	copy(path, table)
+	for _, p := range m.parts {
+		path = append(path, p.name)
+	}
+	all = append(all, found{path, m.parts[len(m.parts)-1].at})
+	return m.value.flatten(all, path)
+}
+
+func (s spot) flatten(all []found, path toml.Key) []found {
+	for _, item := range s.items {
+		all = item.flatten(all, path)
+	}
+	for _, m := range s.marks {
+		all = m.flatten(all, path)
+	}
+	return all
+}
