@@ -86,11 +86,11 @@ func (ds *Diagnostics) Sort() {
 
 // Palette colours the parts of a printed diagnostic; the zero Palette prints plainly.
 type Palette struct {
-	Fault, Warning, Hint, Bold, Reset string
+	Fault, Warning, Added, Hint, Bold, Reset string
 }
 
 // Terminal is the palette of ANSI terminals (ECMA-48, SGR).
-var Terminal = Palette{Fault: "\x1b[31m", Warning: "\x1b[33m", Hint: "\x1b[36m", Bold: "\x1b[1m", Reset: "\x1b[0m"}
+var Terminal = Palette{Fault: "\x1b[31m", Warning: "\x1b[33m", Added: "\x1b[32m", Hint: "\x1b[36m", Bold: "\x1b[1m", Reset: "\x1b[0m"}
 
 // Print shows the diagnostics to people: place and message, the line with a mark under the column, the hint,
 // and the other places of a conflict.

@@ -2,14 +2,14 @@ package compiler
 
 // A Script is what farms compile to: the complete nft script, and what is known about its parts.
 type Script struct {
-	Text   []byte // nft's language as of version 1.0.6; works from any state, twice
-	Digest string // of what the script says, in hex (SHA-256); the comment of the table inet farmc carries it
+	Text   []byte  // nft's language as of version 1.0.6; works from any state, twice
+	Digest string  // of what the script says, in hex (SHA-256); the comment of the table inet farmc carries it
+	Farms  []*Farm // in the order of their names
 
-	origins []Origin // of each line, from the first
+	origins []*Origin // of each line, from the first; nil: of no farm
 }
 
-// Origin is where a line of a script comes from: the farm and the part of it that asked for it. The zero Origin
-// stands for lines that belong to no farm.
+// Origin is where a line of a script comes from: the farm and the part of it that asked for it.
 type Origin struct {
 	Farm  string
 	Key   string
@@ -18,8 +18,8 @@ type Origin struct {
 
 // Origin tells where line n of the script comes from, counted from 1 as nft does.
 func (s *Script) Origin(n int) (Origin, bool) {
-	if n < 1 || n > len(s.origins) || s.origins[n-1].Farm == "" {
+	if n < 1 || n > len(s.origins) || s.origins[n-1] == nil {
 		return Origin{}, false
 	}
-	return s.origins[n-1], true
+	return *s.origins[n-1], true
 }

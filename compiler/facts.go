@@ -1,0 +1,172 @@
+package compiler
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Facts are what a farm's files say once they are read, in words: the ground on which two states of a farm are
+// compared for people. What has no effect on packets, and what stands at its default, is not among them.
+type Facts struct {
+	Farm     map[string]string            `json:"farm"`
+	Backends map[string]map[string]string `json:"backends"`
+}
+
+// Facts gives what is said of the farm and of its backends.
+func (f *Farm) Facts() Facts {
+	about := map[string]string{"mode": string(f.Mode), "scheduler": string(f.Scheduler), "listen": f.listens()}
+	note(about, "state", "down", f.Down)
+	note(about, "local-clients", "true", f.LocalClients)
+	note(about, "hash-on", strings.Join(hashWords(f.HashOn), ", "), f.Scheduler == Hash)
+	note(about, "source-address", f.Source.String(), f.Source != Addresses{})
+	out := Facts{Farm: about, Backends: map[string]map[string]string{}}
+	for _, b := range f.Backends {
+		out.Backends[b.Name] = b.facts()
+	}
+	return out
+}
+
+func (b Backend) facts() map[string]string {
+	about := map[string]string{"address": b.Address.String(), "weight": fmt.Sprint(b.Weight)}
+	note(about, "port", fmt.Sprint(b.Port), b.Port != 0)
+	note(about, "state", string(b.State), b.State != Up)
+	note(about, "source-address", b.Source.String(), b.Source != Addresses{})
+	return about
+}
+
+func note(about map[string]string, key, value string, holds bool) {
+	if holds {
+		about[key] = value
+	}
+}
+
+func hashWords(on []HashKey) []string {
+	out := make([]string, len(on))
+	for i, k := range on {
+		out[i] = string(k)
+	}
+	return out
+}
+
+// String writes the addresses as a farm does.
+func (a Addresses) String() string {
+	var words []string
+	for _, f := range Families {
+		if a.Has(f) {
+			words = append(words, a[f].String())
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+func (f *Farm) listens() string {
+	var words []string
+	for _, l := range f.Listen {
+		words = append(words, l.String())
+	}
+	slices.Sort(words)
+	return strings.Join(words, " ")
+}
+
+// String writes the entry as a farm does.
+func (l Listen) String() string {
+	address := l.Address.String()
+	switch {
+	case !l.Address.IsValid() && len(l.Families) == len(Families):
+		address = "*"
+	case !l.Address.IsValid():
+		address = [...]string{IP4: "0.0.0.0", IP6: "[::]"}[l.Families[0]]
+	case l.Address.Is6() && !l.Whole():
+		address = "[" + address + "]"
+	}
+	if l.Whole() {
+		return address + "/all"
+	}
+	var ports, protocols []string
+	for _, p := range l.Ports {
+		ports = append(ports, p.String())
+	}
+	for _, p := range l.Protocols {
+		protocols = append(protocols, string(p))
+	}
+	return address + ":" + strings.Join(ports, ",") + "/" + strings.Join(protocols, ",")
+}
+
+// usual is what a key that is not among the facts stands at.
+var usual = map[string]string{"state": "up", "local-clients": "false", "source-address": "this machine's own", "port": "as asked for"}
+
+// Changes says in words what differs between two sets of farms, a line each, in the order of names.
+func Changes(before, after map[string]Facts) []string {
+	var out []string
+	for _, name := range union(before, after) {
+		was, had := before[name]
+		is, has := after[name]
+		switch {
+		case !had:
+			out = append(out, name+": new")
+		case !has:
+			out = append(out, name+": gone")
+		default:
+			out = append(out, farmChanges(name, was, is)...)
+		}
+	}
+	return out
+}
+
+func farmChanges(name string, was, is Facts) []string {
+	out := factChanges(name+": ", was.Farm, is.Farm)
+	for _, b := range union(was.Backends, is.Backends) {
+		older, had := was.Backends[b]
+		newer, has := is.Backends[b]
+		switch {
+		case !had:
+			out = append(out, fmt.Sprintf("%s: backend %s new: %s", name, b, inWords(newer)))
+		case !has:
+			out = append(out, fmt.Sprintf("%s: backend %s gone", name, b))
+		default:
+			out = append(out, factChanges(fmt.Sprintf("%s: backend %s ", name, b), older, newer)...)
+		}
+	}
+	return out
+}
+
+func factChanges(prefix string, was, is map[string]string) []string {
+	var out []string
+	for _, key := range union(was, is) {
+		if a, b := factOf(was, key), factOf(is, key); a != b {
+			out = append(out, fmt.Sprintf("%s%s %s → %s", prefix, key, a, b))
+		}
+	}
+	return out
+}
+
+func factOf(facts map[string]string, key string) string {
+	if v, ok := facts[key]; ok {
+		return v
+	}
+	if v, ok := usual[key]; ok {
+		return v
+	}
+	return "unset"
+}
+
+func inWords(facts map[string]string) string {
+	var words []string
+	for _, key := range slices.Sorted(maps.Keys(facts)) {
+		words = append(words, key+" "+facts[key])
+	}
+	return strings.Join(words, ", ")
+}
+
+func union[V any](a, b map[string]V) []string {
+	all := map[string]bool{}
+	for k := range a {
+		all[k] = true
+	}
+	for k := range b {
+		all[k] = true
+	}
+	return slices.Sorted(maps.Keys(all))
+}

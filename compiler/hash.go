@@ -1,0 +1,57 @@
+package compiler
+
+import "slices"
+
+// hashFields are a packet's fields in nft's words, by key and family, with their width in registers of 4 bytes.
+var hashFields = map[HashKey]struct {
+	words [len(Families)]string
+	name  string // as part of a chain's name
+	width int    // of IPv6
+}{
+	SourceAddress:      {[...]string{"ip saddr", "ip6 saddr"}, "saddr", 4},
+	DestinationAddress: {[...]string{"ip daddr", "ip6 daddr"}, "daddr", 4},
+	SourcePort:         {[...]string{"th sport", "th sport"}, "sport", 1},
+	DestinationPort:    {[...]string{"th dport", "th dport"}, "dport", 1},
+	SourceMAC:          {[...]string{"ether saddr", "ether saddr"}, "smac", 2},
+	DestinationMAC:     {[...]string{"ether daddr", "ether daddr"}, "dmac", 2},
+}
+
+// widestHash is how many registers the input of a hash may take; nft 1.0.6 aborts beyond.
+const widestHash = 12
+
+func width(on []HashKey) int {
+	sum := 0
+	for _, k := range on {
+		sum += hashFields[k].width
+	}
+	return sum
+}
+
+func hashNames(on []HashKey) []string {
+	out := make([]string, len(on))
+	for i, k := range on {
+		out[i] = hashFields[k].name
+	}
+	return out
+}
+
+// hashInput gives the fields to hash in nft's words. Where they are too wide for one rule, ports and MAC addresses
+// are taken as they lie in the packet, side by side, which takes fewer registers: @th,0,32 is both ports, @ll,0,96
+// both MAC addresses.
+func hashInput(on []HashKey, family Family) []string {
+	narrow := family == IP6 && width(on) > widestHash
+	var out []string
+	for _, k := range on {
+		switch {
+		case narrow && k == SourcePort && slices.Contains(on, DestinationPort):
+			out = append(out, "@th,0,32")
+		case narrow && k == DestinationPort && slices.Contains(on, SourcePort):
+		case narrow && k == SourceMAC && slices.Contains(on, DestinationMAC):
+			out = append(out, "@ll,0,96")
+		case narrow && k == DestinationMAC && slices.Contains(on, SourceMAC):
+		default:
+			out = append(out, hashFields[k].words[family])
+		}
+	}
+	return out
+}

@@ -1,0 +1,105 @@
+package compiler
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// A network is a run of addresses of one family, first and last included.
+type network struct {
+	first, last netip.Addr
+}
+
+// parseList reads a list of networks as block lists are published: one address, network or range a line;
+// '#' and ';' begin comments.
+func parseList(f file, faults *Diagnostics) []network {
+	if len(f.text) == 0 {
+		*faults = append(*faults, Diagnostic{
+			Place:   Place{File: f.path},
+			Message: "the file is empty",
+			Hint:    "an editor may have been stopped in the middle; a list without networks has a comment in it",
+		})
+	}
+	var out []network
+	line := 0
+	for text := range bytes.Lines(f.text) {
+		line++
+		raw := strings.TrimRight(string(text), "\r\n")
+		said := raw
+		if i := strings.IndexAny(said, "#;"); i >= 0 {
+			said = said[:i]
+		}
+		said = strings.TrimPrefix(said, "\ufeff")
+		word := strings.TrimSpace(said)
+		if word == "" {
+			continue
+		}
+		n, err := parseNetwork(word)
+		if err != nil {
+			column := len([]rune(said)) - len([]rune(strings.TrimLeft(said, " \t"))) + 1
+			*faults = append(*faults, Diagnostic{
+				Place:   Place{File: f.path, Line: line, Column: column, Text: raw},
+				Message: err.Error(),
+				Hint:    networkRule,
+			})
+			continue
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+const networkRule = "an address, a network or a range: 192.0.2.7, 192.0.2.0/24, 192.0.2.5-192.0.2.9"
+
+// parseNetwork reads an address, a network (host bits are allowed, and mean the whole network) or a range.
+func parseNetwork(word string) (network, error) {
+	if first, last, isRange := strings.Cut(word, "-"); isRange {
+		a, errA := parseAddress(strings.TrimSpace(first))
+		b, errB := parseAddress(strings.TrimSpace(last))
+		switch {
+		case errA != nil:
+			return network{}, errA
+		case errB != nil:
+			return network{}, errB
+		case a.Is4() != b.Is4():
+			return network{}, fmt.Errorf("%q joins two families", word)
+		case b.Less(a):
+			return network{}, fmt.Errorf("%q ends before it begins", word)
+		}
+		return network{a, b}, nil
+	}
+	if strings.Contains(word, "/") {
+		p, err := netip.ParsePrefix(word)
+		if err != nil || p.Addr().Is4In6() {
+			return network{}, fmt.Errorf("%q is not a network", word)
+		}
+		return network{p.Masked().Addr(), lastOf(p)}, nil
+	}
+	a, err := parseAddress(word)
+	return network{a, a}, err
+}
+
+// parseAddress reads an IPv4 or IPv6 address as nft takes it: no zone, and no IPv4 in the clothes of IPv6.
+func parseAddress(word string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(word)
+	switch {
+	case err != nil:
+		return netip.Addr{}, fmt.Errorf("%q is not an address", word)
+	case a.Zone() != "":
+		return netip.Addr{}, fmt.Errorf("%q names a zone, which a rule can't hold", word)
+	case a.Is4In6():
+		return netip.Addr{}, fmt.Errorf("%q is an IPv4 address written as IPv6", word)
+	}
+	return a, nil
+}
+
+func lastOf(p netip.Prefix) netip.Addr {
+	bits := p.Masked().Addr().AsSlice()
+	for i := p.Bits(); i < len(bits)*8; i++ {
+		bits[i/8] |= 0x80 >> (i % 8)
+	}
+	last, _ := netip.AddrFromSlice(bits)
+	return last
+}

@@ -1,0 +1,114 @@
+package compiler
+
+import "slices"
+
+// Weights become slots: a map with a number of slots in which each backend has as many as its share asks for, so
+// that choosing one is a single lookup, whatever the weights.
+
+// ladder are the numbers of slots that farms share: each number is a shape, with a chain and a map of its own, and
+// farms have all sorts of weights. Up to 64 all numbers are on it, beyond those that have no prime factor but 2, 3
+// and 5, as they divide evenly among many numbers of backends.
+var ladder = func() []int {
+	var out []int
+	for n := 1; n <= 1<<12; n++ {
+		rest := n
+		for _, p := range []int{2, 3, 5} {
+			for rest%p == 0 {
+				rest /= p
+			}
+		}
+		if n <= 64 || rest == 1 {
+			out = append(out, n)
+		}
+	}
+	return out
+}()
+
+// exactness is by how much of itself a backend's share of the slots may differ from its share of the weights.
+const exactness = 0.01
+
+// deal gives for each slot the index of the weight that it belongs to. Shares are exact to 1 % of themselves, and a
+// backend's slots are spread evenly (smooth weighted round robin), so that a counter that goes round them interleaves
+// the backends.
+func deal(weights []int) []int {
+	return interleave(portions(weights))
+}
+
+// portions gives each weight its number of slots: of the numbers on the ladder the smallest that is exact enough,
+// else the sum of the weights, which is exact.
+func portions(weights []int) []int {
+	divisor, sum := 0, 0
+	for _, w := range weights {
+		divisor = gcd(divisor, w)
+	}
+	reduced := make([]int, len(weights))
+	for i, w := range weights {
+		reduced[i] = w / divisor
+		sum += reduced[i]
+	}
+	for _, n := range ladder {
+		if n >= sum {
+			break
+		}
+		if got, ok := apportion(reduced, sum, n); ok {
+			return got
+		}
+	}
+	return reduced
+}
+
+// apportion deals n slots by the largest remainder (Hamilton's method), and says whether each share is exact enough.
+func apportion(weights []int, sum, n int) ([]int, bool) {
+	if n < len(weights) {
+		return nil, false
+	}
+	got := make([]int, len(weights))
+	order := make([]int, len(weights))
+	left := n
+	for i, w := range weights {
+		got[i] = w * n / sum
+		left -= got[i]
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return weights[b]*n%sum - weights[a]*n%sum })
+	for _, i := range order[:left] {
+		got[i]++
+	}
+	for i, w := range weights {
+		want := float64(w) * float64(n) / float64(sum)
+		if off := float64(got[i]) - want; off > want*exactness || off < -want*exactness {
+			return nil, false
+		}
+	}
+	return got, true
+}
+
+// interleave spreads the portions over the slots: in each turn everybody's credit grows by its portion, and the
+// richest gets the slot and pays the sum for it (as nginx does since 1.3.1).
+func interleave(portions []int) []int {
+	sum := 0
+	for _, p := range portions {
+		sum += p
+	}
+	credit := make([]int, len(portions))
+	out := make([]int, sum)
+	for slot := range out {
+		richest := 0
+		for i, p := range portions {
+			credit[i] += p
+			if credit[i] > credit[richest] {
+				richest = i
+			}
+		}
+		credit[richest] -= sum
+		out[slot] = richest
+	}
+	return out
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
