@@ -1,0 +1,129 @@
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// onceMore runs one test of this binary as somebody else, and shows what it has to tell.
+func onceMore(t *testing.T, test string, attr *syscall.SysProcAttr) {
+	t.Helper()
+	cmd := again(attr, "-test.v", "-test.run=^"+test+"$")
+	cmd.Env, cmd.Dir = append(cmd.Env, "FARMC_TEST_ONLY="+test), "/"
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+test) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// only skips a test that is meant for onceMore.
+func only(t *testing.T) {
+	if os.Getenv("FARMC_TEST_ONLY") != t.Name() {
+		t.Skip("run by another test, as another user")
+	}
+}
+
+// nobody is a user without any privilege.
+var nobody = &syscall.Credential{Uid: 65534, Gid: 65534}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if users, _ := os.ReadFile("/proc/self/uid_map"); !strings.Contains(string(users), "4294967295") {
+		t.Skip("needs root, to become another user")
+	}
+}
+
+func TestPlainUser(t *testing.T) {
+	genuine(t)
+	needRoot(t)
+	onceMore(t, "TestAsPlainUser", &syscall.SysProcAttr{Credential: nobody})
+}
+
+func TestAsPlainUser(t *testing.T) {
+	only(t)
+	var nft Nft
+	const flowtable = "\tflowtable f {\n\t\thook ingress priority 0\n\t\tdevices = { nosuch0 }\n\t}\n\tchain c {\n\t\tflow add @f\n\t}\n"
+	check := func(script string) error { return nft.Check(t.Context(), []byte(script)) }
+
+	if err := check("table inet t { }\n"); err != nil {
+		t.Error("accepted:", err)
+	}
+	if got := told(check(refusals[0].script)); got[0] != refusals[0].want[0] {
+		t.Error("refused:", got)
+	}
+	if err := check(long()); !errors.Is(err, ErrCannotAsk) || !errors.Is(err, ErrTooLong) {
+		t.Error("too long:", err)
+	}
+	if err := check("table inet t {\n" + flowtable + "}\n"); !errors.Is(err, ErrCannotAsk) {
+		t.Error("a device that isn't there:", err)
+	}
+	const twice = "\tmap m {\n\t\ttype ipv4_addr : verdict\n\t\telements = { 10.0.0.1 : accept, 10.0.0.1 : drop }\n\t}\n"
+	if got := told(check("table inet t {\n" + twice + flowtable + "}\n")); len(got) != 1 || !strings.HasSuffix(got[0], "File exists") {
+		t.Error("a device, and a fault:", got)
+	}
+	if err := nft.Load(t.Context(), []byte("table inet t { }\n")); !errors.Is(err, ErrNotPermitted) {
+		t.Error("load:", err)
+	}
+	if _, err := nft.Loaded(t.Context()); !errors.Is(err, ErrNotPermitted) {
+		t.Error("loaded:", err)
+	}
+	if _, err := nft.ForeignDrops(t.Context()); !errors.Is(err, ErrNotPermitted) {
+		t.Error("chains:", err)
+	}
+}
+
+// long is a script of a megabyte.
+func long() string {
+	var s strings.Builder
+	s.WriteString("table inet t {\n\tset s {\n\t\ttype ipv4_addr\n\t\telements = {\n")
+	for i := range 50_000 {
+		fmt.Fprintf(&s, "\t\t\t10.0.%d.%d,\n", i/256, i%256)
+	}
+	s.WriteString("\t\t}\n\t}\n}\n")
+	return s.String()
+}
+
+// systemd's AmbientCapabilities=CAP_NET_ADMIN with a User=.
+func TestCapableUser(t *testing.T) {
+	genuine(t)
+	needRoot(t)
+	onceMore(t, "TestAsCapableUser", &syscall.SysProcAttr{Credential: nobody, AmbientCaps: []uintptr{unix.CAP_NET_ADMIN}})
+}
+
+func TestAsCapableUser(t *testing.T) {
+	only(t)
+	var nft Nft
+	if err := nft.Check(t.Context(), []byte(long())); err != nil {
+		t.Error("checked apart:", err)
+	}
+	load(t, nft, tableSaying("farmc sha256:"+digest))
+	if got, err := nft.Loaded(t.Context()); got != digest || err != nil {
+		t.Error(got, err)
+	}
+}
+
+// Root of a user namespace that the network doesn't belong to, where no further namespace may be made.
+func TestNamespacesForbidden(t *testing.T) {
+	genuine(t)
+	attr := process(apart)
+	attr.Cloneflags = unix.CLONE_NEWUSER
+	onceMore(t, "TestWithNamespacesForbidden", attr)
+}
+
+func TestWithNamespacesForbidden(t *testing.T) {
+	only(t)
+	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
+		t.Fatal(err)
+	}
+	err := Nft{}.Check(t.Context(), []byte("table inet t { }\n"))
+	if !errors.Is(err, ErrCannotAsk) || !errors.Is(err, errNoNamespace) {
+		t.Error(err)
+	}
+	t.Log(err)
+}

@@ -1,0 +1,67 @@
+package nft
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+var digest = strings.Repeat("0123456789abcdef", 4)
+
+func tableSaying(comment string) []byte {
+	return []byte("table inet farmc {\n\tcomment \"" + comment + "\"\n}\n")
+}
+
+func TestLoaded(t *testing.T) {
+	for _, c := range []struct{ name, script, want string }{
+		{"no-table", "flush ruleset\n", ""},
+		{"ours", string(tableSaying("farmc sha256:" + digest)), digest},
+		{"without-comment", "table inet farmc { }\n", ""},
+		{"other-comment", string(tableSaying("hand-made")), ""},
+		{"longer-comment", string(tableSaying("farmc sha256:" + digest + "0")), ""},
+		{"other-family", strings.Replace(string(tableSaying("farmc sha256:"+digest)), "inet", "ip", 1), ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			nft, _ := genuine(t)
+			load(t, nft, []byte(c.script))
+			if got, err := nft.Loaded(t.Context()); got != c.want || err != nil {
+				t.Errorf("got %q, %v, want %q", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestForeignDrops(t *testing.T) {
+	nft, _ := genuine(t)
+	load(t, nft, []byte(`
+table inet farmc {
+	chain ours { type filter hook forward priority 0; policy drop; }
+}
+table ip filter {
+	chain FORWARD { type filter hook forward priority 0; policy drop; }
+	chain INPUT { type filter hook input priority 0; policy drop; }
+	chain later { type filter hook forward priority 1; policy accept; }
+	chain plain { }
+}
+table inet firewall {
+	chain fw { type filter hook forward priority 0; policy drop; }
+}
+table bridge b {
+	chain fw { type filter hook forward priority 0; policy drop; }
+}
+`))
+	got, err := nft.ForeignDrops(t.Context())
+	want := []Chain{{"ip", "filter", "FORWARD"}, {"inet", "firewall", "fw"}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+}
+
+// BenchmarkLoaded is for a kernel with a big set in table inet farmc: the price must not depend on it.
+func BenchmarkLoaded(b *testing.B) {
+	for b.Loop() {
+		if _, err := (Nft{}).Loaded(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
