@@ -1,0 +1,84 @@
+package netlab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Dial opens a connection from the host by "tcp4", "tcp6", "udp4" or "udp6", which ends with the lab at the latest.
+// A zero local address or port is the kernel's choice. Of a UDP connection, reading tells of ICMP errors.
+func (h *Host) Dial(network string, local, to netip.AddrPort, timeout time.Duration) (net.Conn, error) {
+	c, err := h.dial(network, local, to, timeout)
+	if err != nil {
+		return nil, err
+	}
+	h.lab.open.Add(1)
+	context.AfterFunc(h.lab.ctx, func() {
+		defer h.lab.open.Done()
+		c.Close()
+	})
+	return c, nil
+}
+
+func (h *Host) dial(network string, local, to netip.AddrPort, timeout time.Duration) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: timeout}
+	if strings.HasPrefix(network, "udp") {
+		dialer.LocalAddr = net.UDPAddrFromAddrPort(local)
+	} else {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(local)
+	}
+	var c net.Conn
+	err := h.Do(func() (err error) {
+		c, err = dialer.DialContext(h.lab.ctx, network, to.String())
+		return err
+	})
+	return c, err
+}
+
+// Ask asks once who answers there: a TCP connection, or one UDP datagram, from the host's local address, or any if
+// that is zero. TimedOut tells that nobody answered; errors.Is(err, syscall.ECONNREFUSED) that it was refused.
+func (h *Host) Ask(network string, local netip.Addr, to netip.AddrPort, timeout time.Duration) (Answer, error) {
+	end := time.Now().Add(timeout)
+	c, err := h.dial(network, netip.AddrPortFrom(local, 0), to, timeout)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(end); err != nil {
+		return Answer{}, err
+	}
+	if strings.HasPrefix(network, "udp") {
+		if _, err := c.Write([]byte("who?")); err != nil {
+			return Answer{}, err
+		}
+	}
+	return ReadAnswer(c)
+}
+
+// ReadAnswer reads what a server says first: to a TCP connection as it opens, by UDP to a datagram. It waits as
+// long as the connection's deadline allows.
+func ReadAnswer(c net.Conn) (Answer, error) {
+	var heard []byte
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := c.Read(buffer)
+		heard = append(heard, buffer[:n]...)
+		if line, _, ok := bytes.Cut(heard, []byte("\n")); ok {
+			return parseAnswer(string(line))
+		}
+		if err != nil {
+			return Answer{}, err
+		}
+	}
+}
+
+// TimedOut says of an error that nobody answered in time.
+func TimedOut(err error) bool {
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout()
+}

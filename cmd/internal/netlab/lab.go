@@ -1,0 +1,93 @@
+// Package netlab builds small networks of namespaces for packet tests and the demo: a client, a balancer and
+// backends, joined by veth pairs, with real TCP and UDP sockets, all in this process. Namespaces have no name and
+// live as long as the Lab, so any number of labs can run at once, a crash leaves nothing behind, and the machine's
+// own network and ruleset are never touched.
+//
+// Two arms, as New builds them by default:
+//
+//	client eth0 ── eth0 balancer eth1 ── switch ──┬── eth0 b1
+//	                                              ├── eth0 b2
+//	                                              └── eth0 b3
+//
+//	services  192.0.2.1 to .9 and 2001:db8::1 to ::9, on the balancer's lo
+//	clients   198.51.100.0/24 and 2001:db8:c::/48: the client owns all of it, by default it speaks as .2 and ::2
+//	between   203.0.113.1 and 2001:db8:f::1 the balancer, .2 and ::2 the client
+//	backends  10.2.0.0/24 and fd00:2::/64: the balancer .1 and ::1, the backends .11, .12 ... and ::11, ::12 ...
+//
+// One arm: the client is at the switch too, as 10.2.0.100 to .131 and fd00:2::100 to ::131, and all that the
+// balancer sends or receives passes its eth0. The backends answer such a client directly, as on any network.
+//
+// Every host has the balancer as its default gateway. Transmit checksum offload is off everywhere, as veth would
+// pass wrong checksums unseen; so are rp_filter, redirects, duplicate address detection and the limits on ICMP
+// errors. Programs see the machine's own /sys, whatever namespace they run in.
+package netlab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// Options say how a Lab differs from the default one.
+type Options struct {
+	Backends     int  // how many, at most MaxBackends; 3 if zero
+	OneArmed     bool // the client is on the backends' link
+	NoVIPs       bool // the balancer's lo has no addresses of services
+	NoForwarding bool // the balancer doesn't forward
+}
+
+// MaxBackends is the most that a Lab can have, as each needs a TTL of its own.
+const MaxBackends = 60
+
+// A Lab is a network of its own, to be closed after use.
+type Lab struct {
+	Client   *Host
+	Balancer *Host
+	Backends []*Host // b1, b2 ...
+
+	wire  *Host // whose bridge is the switch
+	hosts []*Host
+	ctx   context.Context // done when the lab is closed
+	end   context.CancelFunc
+	open  sync.WaitGroup // servers and connections
+}
+
+// New builds a lab. The error is ErrUnavailable where namespaces can't be had.
+func New(options Options) (*Lab, error) {
+	if options.Backends == 0 {
+		options.Backends = 3
+	}
+	if options.Backends < 0 || options.Backends > MaxBackends {
+		return nil, fmt.Errorf("a lab has 1 to %d backends, not %d", MaxBackends, options.Backends)
+	}
+	l := new(Lab)
+	l.ctx, l.end = context.WithCancel(context.Background())
+	if err := l.build(options); err != nil {
+		return nil, errors.Join(fmt.Errorf("build a lab: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+// Close ends servers, connections and what Run has started, and lets go of the namespaces, which the kernel then
+// takes down. A second Close does nothing.
+func (l *Lab) Close() error {
+	l.end()
+	l.open.Wait()
+	var errs []error
+	for _, h := range l.hosts {
+		errs = append(errs, h.close())
+	}
+	l.hosts = nil
+	return errors.Join(errs...)
+}
+
+// Serve has every backend answer on the given ports, see Host.Serve.
+func (l *Lab) Serve(ports ...uint16) error {
+	for _, b := range l.Backends {
+		if _, err := b.Serve(ports...); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package netlab
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrUnavailable is the error of New and Enter where this process may not have network namespaces.
+var ErrUnavailable = errors.New("no network namespaces here")
+
+// A namespace is a network namespace that lives as long as this file is open, or a socket or thread is in it.
+type namespace struct{ file *os.File }
+
+// newNamespace makes one. It does so on a thread that ends if it can't find back.
+func newNamespace() (ns namespace, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = within(func() error { return unix.Unshare(unix.CLONE_NEWNET) }, func() (err error) {
+			ns.file, err = os.Open(ownNamespace)
+			return err
+		})
+	}()
+	<-done
+	if err != nil {
+		return ns, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return ns, nil
+}
+
+// do calls f on a thread that is in the namespace. A goroutine that f starts is not.
+func (ns namespace) do(f func() error) error {
+	return within(func() error { return unix.Setns(int(ns.file.Fd()), unix.CLONE_NEWNET) }, f)
+}
+
+const ownNamespace = "/proc/thread-self/ns/net"
+
+// within locks the thread, has it enter a namespace, calls f, and leaves again. A thread that can't leave stays
+// locked, so it ends with its goroutine.
+func within(enter, f func() error) (err error) {
+	runtime.LockOSThread()
+	before, err := os.Open(ownNamespace)
+	if err != nil {
+		runtime.UnlockOSThread()
+		return err
+	}
+	defer before.Close()
+	if err := enter(); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("enter a network namespace: %w", err)
+	}
+	defer func() {
+		if back := unix.Setns(int(before.Fd()), unix.CLONE_NEWNET); back != nil {
+			err = errors.Join(err, fmt.Errorf("leave a network namespace: %w", back))
+			return
+		}
+		runtime.UnlockOSThread()
+	}()
+	return f()
+}

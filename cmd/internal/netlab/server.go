@@ -1,0 +1,167 @@
+package netlab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// An Answer says who answered. Servers send it as a line, "b1 10.2.0.11:80 198.51.100.2:40000".
+type Answer struct {
+	Backend string         // the host's name
+	Local   netip.AddrPort // where the host was reached, as it saw it
+	Peer    netip.AddrPort // who asked, as it saw it
+}
+
+func (a Answer) line() []byte {
+	return fmt.Appendf(nil, "%s %s %s\n", a.Backend, a.Local, a.Peer)
+}
+
+func parseAnswer(line string) (a Answer, err error) {
+	var local, peer string
+	if _, err := fmt.Sscan(line, &a.Backend, &local, &peer); err != nil {
+		return a, fmt.Errorf("no answer of ours: %q", line)
+	}
+	var errLocal, errPeer error
+	a.Local, errLocal = netip.ParseAddrPort(local)
+	a.Peer, errPeer = netip.ParseAddrPort(peer)
+	return a, errors.Join(errLocal, errPeer)
+}
+
+// A Server is what answers on some ports of a host.
+type Server struct {
+	ctx     context.Context
+	end     context.CancelFunc
+	serving sync.WaitGroup
+}
+
+// Serve answers on the given ports by TCP and UDP in both families, on all addresses of the host, until the server or the lab is
+// closed. A TCP connection is told the Answer as it opens, and then gets back what it sends. Each UDP datagram is
+// answered by the Answer, a line feed and the datagram itself, from the address that it was sent to.
+func (h *Host) Serve(ports ...uint16) (*Server, error) {
+	s := new(Server)
+	s.ctx, s.end = context.WithCancel(h.lab.ctx)
+	err := h.Do(func() error {
+		for _, port := range ports {
+			if err := s.open(h, port); err != nil {
+				return fmt.Errorf("serve on %s: %w", h.Name, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close ends the server and its connections.
+func (s *Server) Close() {
+	s.end()
+	s.serving.Wait()
+}
+
+// open makes the sockets of a port, on the host's thread, and serves them elsewhere.
+func (s *Server) open(h *Host, port uint16) error {
+	for _, family := range []string{"4", "6"} {
+		at := fmt.Sprintf(":%d", port)
+		tcp, err := net.Listen("tcp"+family, at)
+		if err != nil {
+			return err
+		}
+		s.goServe(h, tcp, func() { s.greet(h, tcp) })
+		config := net.ListenConfig{Control: wantDestination}
+		udp, err := config.ListenPacket(s.ctx, "udp"+family, at)
+		if err != nil {
+			return err
+		}
+		s.goServe(h, udp, func() { answerDatagrams(h.Name, udp.(*net.UDPConn), port) })
+	}
+	return nil
+}
+
+// goServe runs f, which ends when c is closed.
+func (s *Server) goServe(h *Host, c io.Closer, f func()) {
+	s.serving.Add(1)
+	h.lab.open.Add(1)
+	stop := context.AfterFunc(s.ctx, func() { c.Close() })
+	go func() {
+		defer h.lab.open.Done()
+		defer s.serving.Done()
+		defer c.Close()
+		defer stop()
+		f()
+	}()
+}
+
+// greet accepts connections, says who we are and echoes the rest.
+func (s *Server) greet(h *Host, l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		s.goServe(h, c, func() {
+			if _, err := c.Write(Answer{h.Name, addrPort(c.LocalAddr()), addrPort(c.RemoteAddr())}.line()); err == nil {
+				io.Copy(c, c)
+			}
+		})
+	}
+}
+
+// answerDatagrams answers each datagram from the address that it was sent to.
+func answerDatagrams(name string, c *net.UDPConn, port uint16) {
+	payload, control := make([]byte, 1<<16), make([]byte, 128)
+	for {
+		n, nc, _, peer, err := c.ReadMsgUDPAddrPort(payload, control)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue // an ICMP error for an answer
+		}
+		local, from := destination(control[:nc])
+		answer := Answer{name, netip.AddrPortFrom(local, port), peer}.line()
+		c.WriteMsgUDPAddrPort(append(answer, payload[:n]...), from, peer)
+	}
+}
+
+// wantDestination asks for the address that datagrams were sent to.
+func wantDestination(network, _ string, raw syscall.RawConn) (err error) {
+	set := func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1) }
+	if strings.HasSuffix(network, "6") {
+		set = func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1) }
+	}
+	return errors.Join(raw.Control(set), err)
+}
+
+// destination reads where a datagram was sent to, and makes of it the control message to answer from there.
+func destination(control []byte) (local netip.Addr, from []byte) {
+	messages, _ := unix.ParseSocketControlMessage(control)
+	for _, m := range messages {
+		switch {
+		case m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_PKTINFO:
+			a := [4]byte(m.Data[8:12]) // struct in_pktinfo: interface, our address, the destination
+			return netip.AddrFrom4(a), unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: a})
+		case m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_PKTINFO:
+			a := [16]byte(m.Data[:16]) // struct in6_pktinfo: the destination, interface
+			return netip.AddrFrom16(a), unix.PktInfo6(&unix.Inet6Pktinfo{Addr: a})
+		}
+	}
+	return netip.Addr{}, nil
+}
+
+// addrPort is a socket's address, of an IPv4 one its IPv4 form.
+func addrPort(a net.Addr) netip.AddrPort {
+	ap := netip.MustParseAddrPort(a.String())
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}

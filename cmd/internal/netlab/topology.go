@@ -1,0 +1,174 @@
+package netlab
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+const (
+	backendGateway4 = "10.2.0.1"
+	backendGateway6 = "fd00:2::1"
+	clientGateway4  = "203.0.113.1"
+	clientGateway6  = "2001:db8:f::1"
+)
+
+// build makes the hosts, wires them, and waits until the wires carry packets.
+func (l *Lab) build(options Options) error {
+	if err := l.people(options.Backends); err != nil {
+		return err
+	}
+	if err := l.addSwitch(); err != nil {
+		return err
+	}
+	arms := l.twoArms
+	if options.OneArmed {
+		arms = l.oneArm
+	}
+	if err := arms(); err != nil {
+		return err
+	}
+	for i, b := range l.Backends {
+		if err := l.attach(b, "eth0", 11+i, 1); err != nil {
+			return err
+		}
+		if err := b.gateway(backendGateway4, backendGateway6); err != nil {
+			return err
+		}
+	}
+	if err := l.service(options); err != nil {
+		return err
+	}
+	for _, h := range l.hosts {
+		if err := h.awaitLinks(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// people makes the hosts, with nothing between them yet.
+func (l *Lab) people(backends int) (err error) {
+	if l.wire, err = l.newHost("switch", plainTTL); err != nil {
+		return err
+	}
+	if l.Balancer, err = l.newHost("balancer", plainTTL); err != nil {
+		return err
+	}
+	if l.Client, err = l.newHost("client", plainTTL); err != nil {
+		return err
+	}
+	for i := range backends {
+		b, err := l.newHost(fmt.Sprintf("b%d", i+1), backendTTL(i))
+		if err != nil {
+			return err
+		}
+		l.Backends = append(l.Backends, b)
+	}
+	return nil
+}
+
+// twoArms puts the client before the balancer, and a network of clients behind the client, as a router would have
+// it: a link with hundreds of clients on it would exhaust the neighbour table, which all namespaces share.
+func (l *Lab) twoArms() error {
+	if err := l.connect(l.Client, "eth0", l.Balancer, "eth0"); err != nil {
+		return err
+	}
+	for _, at := range []struct {
+		host   *Host
+		prefix string
+	}{
+		{l.Balancer, clientGateway4 + "/30"},
+		{l.Balancer, clientGateway6 + "/64"},
+		{l.Client, "203.0.113.2/30"},
+		{l.Client, "2001:db8:f::2/64"},
+	} {
+		if err := at.host.AddAddress("eth0", netip.MustParsePrefix(at.prefix)); err != nil {
+			return err
+		}
+	}
+	if err := l.clients(); err != nil {
+		return err
+	}
+	return l.attach(l.Balancer, "eth1", 1, 1)
+}
+
+// clients gives the client the networks of clients, and the balancer a way to them.
+func (l *Lab) clients() error {
+	l.Client.IP4, l.Client.IP6 = numbered("198.51.100.%d", 2, 249), numbered("2001:db8:c::%d", 2, 249)
+	networks := []struct{ prefix, via string }{
+		{"198.51.100.0/24", "203.0.113.2"},
+		{"2001:db8:c::/48", "2001:db8:f::2"},
+	}
+	for _, n := range networks {
+		prefix := netip.MustParsePrefix(n.prefix)
+		if err := l.Client.ownNetwork(prefix); err != nil {
+			return err
+		}
+		if err := l.Balancer.AddRoute(prefix, netip.MustParseAddr(n.via)); err != nil {
+			return err
+		}
+	}
+	for _, first := range []netip.Addr{l.Client.IP4[0], l.Client.IP6[0]} {
+		if err := l.Client.AddAddress("lo", single(first)); err != nil {
+			return err
+		}
+	}
+	return l.Client.gateway(clientGateway4, clientGateway6)
+}
+
+// oneArm puts the client and the balancer at the switch.
+func (l *Lab) oneArm() error {
+	if err := l.attach(l.Balancer, "eth0", 1, 1); err != nil {
+		return err
+	}
+	if err := l.attach(l.Client, "eth0", 100, 32); err != nil {
+		return err
+	}
+	return l.Client.gateway(backendGateway4, backendGateway6)
+}
+
+// attach wires a host to the switch; it owns n addresses from the first on.
+func (l *Lab) attach(h *Host, link string, first, n int) error {
+	if err := l.plug(h, link); err != nil {
+		return err
+	}
+	ip4, ip6 := numbered("10.2.0.%d", first, n), numbered("fd00:2::%d", first, n)
+	for i := range n {
+		if err := h.AddAddress(link, netip.PrefixFrom(ip4[i], 24)); err != nil {
+			return err
+		}
+		if err := h.addAddress(link, netip.PrefixFrom(ip6[i], 64), i > 0); err != nil {
+			return err
+		}
+	}
+	h.IP4, h.IP6 = append(h.IP4, ip4...), append(h.IP6, ip6...)
+	return nil
+}
+
+// service makes the balancer a router and the owner of the services' addresses.
+func (l *Lab) service(options Options) error {
+	if !options.NoVIPs {
+		for _, vip := range append(numbered("192.0.2.%d", 1, 9), numbered("2001:db8::%d", 1, 9)...) {
+			if err := l.Balancer.AddAddress("lo", single(vip)); err != nil {
+				return err
+			}
+		}
+	}
+	if options.NoForwarding {
+		return nil
+	}
+	return l.Balancer.sysctls(setting{"net.ipv4.ip_forward", "1"}, setting{"net.ipv6.conf.all.forwarding", "1"})
+}
+
+// numbered gives n addresses whose last part, read as text, counts up from first.
+func numbered(format string, first, n int) (as []netip.Addr) {
+	for i := range n {
+		as = append(as, netip.MustParseAddr(fmt.Sprintf(format, first+i)))
+	}
+	return as
+}
+
+// single is the prefix that holds this address only.
+func single(a netip.Addr) netip.Prefix {
+	return netip.PrefixFrom(a, a.BitLen())
+}
