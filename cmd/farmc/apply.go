@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"farmc/cmd/internal/live"
+)
+
+var applyVerb = verb{
+	name:    "apply",
+	summary: "check, load in one transaction, keep as last good",
+	about: `Loads what the farms come to, all of it or nothing, and keeps the script in the state
+directory: loaded.nft, and the one before as previous.nft. If the kernel holds it already,
+nothing is done. Whatever fails, the rules that run stay as they are.`,
+	run: func(ctx context.Context, c *call) int {
+		began := time.Now()
+		p, told, err := c.engine().Apply(ctx)
+		if !c.outcome(p.Script, told, err) {
+			return refused
+		}
+		for _, change := range p.Changes {
+			c.tell("%s", change)
+		}
+		c.tell("%s", result(p, time.Since(began)))
+		return done
+	},
+}
+
+// result says what became of a plan.
+func result(p live.Plan, took time.Duration) string {
+	n := farms(len(p.Script.Farms))
+	if p.Held {
+		return n + ", nothing to do: the kernel holds them"
+	}
+	why := ""
+	if p.Why != "" {
+		why = p.Why + ": "
+	}
+	return fmt.Sprintf("%s%s loaded in %s", why, n, took.Round(time.Millisecond))
+}
+
+func farms(n int) string {
+	if n == 1 {
+		return "1 farm"
+	}
+	return fmt.Sprintf("%d farms", n)
+}
+
+// few joins changes into a line that fits a log.
+func few(changes []string) string {
+	const most = 5
+	if more := len(changes) - most; more > 0 {
+		return strings.Join(changes[:most], "; ") + fmt.Sprintf("; and %d more", more)
+	}
+	return strings.Join(changes, "; ")
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"farmc/cmd/internal/nft"
+)
+
+var checkVerb = verb{
+	name:    "check",
+	summary: "look for faults, then ask nft",
+	about: `Tells all faults of all farms, each with its place, and then has nft check the script
+(nft -c), which changes nothing. Without root nft is asked in a namespace of its own.
+Where nft can't be asked it says so, and the exit status speaks of the farms alone.`,
+	flags: func(c *call) {
+		c.set.BoolVar(&c.noNft, "no-nft", false, "don't ask nft")
+	},
+	run: func(ctx context.Context, c *call) int {
+		e := c.engine()
+		if c.noNft {
+			script, told := e.Compile()
+			c.diagnose(told)
+			if script == nil {
+				c.tell("%s", summary(told))
+				return refused
+			}
+			c.tell("%s, no fault; nft was not asked", farms(len(script.Farms)))
+			return done
+		}
+		script, told, err := e.Check(ctx)
+		if errors.Is(err, nft.ErrCannotAsk) {
+			c.diagnose(told)
+			c.tell("%s, no fault; %v", farms(len(script.Farms)), err)
+			return done
+		}
+		if !c.outcome(script, told, err) {
+			return refused
+		}
+		c.tell("%s, no fault; nft accepts the script", farms(len(script.Farms)))
+		return done
+	},
+}

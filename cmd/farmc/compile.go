@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+var compileVerb = verb{
+	name:    "compile",
+	summary: "print the complete nft script",
+	about: `Prints the script that all farms come to. It works from any state, twice:
+
+    farmc compile | nft -f -`,
+	flags: func(c *call) {
+		c.set.StringVarP(&c.output, "output", "o", "", "write to this file, in one piece, instead of standard output")
+	},
+	run: func(_ context.Context, c *call) int {
+		script, told := c.engine().Compile()
+		c.diagnose(told)
+		if script == nil {
+			c.tell("%s", summary(told))
+			return refused
+		}
+		if err := c.write(script.Text); err != nil {
+			c.fail(err)
+			return refused
+		}
+		return done
+	},
+}
+
+// write puts the script where it was asked for. A file is replaced as a whole, so that nobody reads half of it.
+func (c *call) write(text []byte) error {
+	if c.output == "" {
+		_, err := c.stdout.Write(text)
+		return err
+	}
+	if info, err := os.Stat(c.output); err == nil && !info.Mode().IsRegular() { // /dev/stdout, a FIFO
+		return os.WriteFile(c.output, text, 0o644)
+	}
+	f, err := os.CreateTemp(filepath.Dir(c.output), "."+filepath.Base(c.output)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), c.output)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"farmc/cmd/internal/diff"
+	"farmc/cmd/internal/live"
+)
+
+// The exit statuses of diff, as diff(1) has them.
+const (
+	same    = 0
+	differs = 1
+	trouble = 2
+)
+
+var diffVerb = verb{
+	name:    "diff",
+	summary: "show what apply would change",
+	about: `Says in words what changes, then shows the script that was loaded last and the one that
+would be loaded as a unified diff. Exit status: 0 nothing changes, 1 something does,
+2 trouble.`,
+	run: func(ctx context.Context, c *call) int {
+		p, told, err := c.engine().Plan(ctx)
+		c.diagnose(told)
+		switch {
+		case errors.Is(err, live.ErrFaulty):
+			c.tell("%s", summary(told))
+			return trouble
+		case p.Script == nil || errors.Is(err, os.ErrPermission) && p.Before.Script == nil:
+			c.fail(err)
+			return trouble
+		case err != nil:
+			c.tell("the kernel could not be asked what it holds: %v", err)
+		}
+		return c.showPlan(p)
+	},
+}
+
+func (c *call) showPlan(p live.Plan) int {
+	for _, change := range p.Changes {
+		fmt.Fprintln(c.stdout, change)
+	}
+	if p.Why != "" {
+		fmt.Fprintf(c.stdout, "%s: all is loaded anew\n", p.Why)
+	}
+	before, after := string(p.Before.Script), string(p.Script.Text)
+	paint := c.palette(c.stdout)
+	err := diff.Unified(c.stdout, before, after, "loaded", "farms", func(mark byte, text string) string {
+		return map[byte]string{'-': paint.Fault, '+': paint.Added, '@': paint.Hint}[mark] + text + plain(mark, paint.Reset)
+	})
+	if err != nil {
+		c.fail(err)
+		return trouble
+	}
+	if before != after || p.Why != "" {
+		return differs
+	}
+	return same
+}
+
+// plain ends a colour, where there was one.
+func plain(mark byte, reset string) string {
+	if mark == ' ' {
+		return ""
+	}
+	return reset
+}

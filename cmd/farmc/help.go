@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// helpVerb is a function as it leads back to verbs, which a variable's own value can't.
+func helpVerb() verb {
+	return verb{
+		name:    "help",
+		args:    "[COMMAND]",
+		summary: "explain a command",
+		bare:    true,
+		run:     help,
+	}
+}
+
+func help(_ context.Context, c *call) int {
+	if len(c.args) == 0 {
+		fmt.Fprint(c.stdout, usage())
+		return done
+	}
+	i := slices.IndexFunc(verbs(), func(v verb) bool { return v.name == c.args[0] })
+	if i < 0 || len(c.args) > 1 {
+		return c.misuse("there is no command %q", strings.Join(c.args, " "))
+	}
+	fmt.Fprint(c.stdout, verbs()[i].help())
+	return done
+}
+
+func usage() string {
+	var out strings.Builder
+	out.WriteString("farmc compiles farms (load-balanced services, one TOML file each) into nft rules.\n\n")
+	for _, v := range verbs() {
+		fmt.Fprintf(&out, "  %-34s %s\n", strings.TrimSpace("farmc "+v.name+" "+v.args), v.summary)
+	}
+	out.WriteString("\nfarmc help COMMAND tells its options.\n")
+	return out.String()
+}
+
+// help is what there is to say about the verb.
+func (v verb) help() string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "farmc %s: %s\n", strings.TrimSpace(v.name+" "+v.args), v.summary)
+	if v.about != "" {
+		fmt.Fprintf(&out, "\n%s\n", v.about)
+	}
+	if options := v.flagSet(&call{}).FlagUsages(); options != "" {
+		fmt.Fprintf(&out, "\nOptions:\n%s", options)
+	}
+	return out.String()
+}

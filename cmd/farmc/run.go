@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/nft"
+	"farmc/compiler"
+
+	"github.com/spf13/pflag"
+)
+
+// The exit statuses; diff has its own.
+const (
+	done    = 0
+	refused = 1 // the farms, nft or the kernel said no
+	misused = 2 // asked wrongly
+)
+
+// A verb is one of farmc's commands.
+type verb struct {
+	name    string
+	args    string // as the usage shows them
+	summary string // for the list of commands
+	about   string // the rest of its help
+	bare    bool   // it takes none of the common options
+	flags   func(c *call)
+	run     func(ctx context.Context, c *call) int
+}
+
+func verbs() []verb {
+	return []verb{compileVerb, checkVerb, diffVerb, applyVerb, watchVerb, versionVerb, completionVerb(), helpVerb()}
+}
+
+// A call is one run of a verb: its options, its streams and its engine.
+type call struct {
+	options
+	verb           verb
+	set            *pflag.FlagSet
+	args           []string
+	stdout, stderr io.Writer
+
+	output string // compile -o
+	noNft  bool   // check --no-nft
+}
+
+// run is farmc: what is asked for in args is done, the exit status says how it went.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage())
+		return misused
+	}
+	switch args[0] {
+	case "-h", "--help":
+		args = []string{"help"}
+	case "--version":
+		args = []string{"version"}
+	}
+	i := slices.IndexFunc(verbs(), func(v verb) bool { return v.name == args[0] })
+	if i < 0 {
+		fmt.Fprintf(stderr, "farmc: there is no command %q; farmc help lists them\n", args[0])
+		return misused
+	}
+	c := &call{verb: verbs()[i], stdout: stdout, stderr: stderr}
+	return c.run(ctx, args[1:])
+}
+
+func (c *call) run(ctx context.Context, args []string) int {
+	c.set = c.verb.flagSet(c)
+	switch err := c.set.Parse(args); {
+	case errors.Is(err, pflag.ErrHelp):
+		fmt.Fprint(c.stdout, c.verb.help())
+		return done
+	case err != nil:
+		return c.misuse("%v", err)
+	}
+	c.args = c.set.Args()
+	if err := c.options.valid(); err != nil {
+		return c.misuse("%v", err)
+	}
+	if len(c.args) > 0 && c.verb.args == "" {
+		return c.misuse("%s takes no arguments, but there is %q", c.verb.name, c.args[0])
+	}
+	return c.verb.run(ctx, c)
+}
+
+func (c *call) misuse(format string, args ...any) int {
+	fmt.Fprintf(c.stderr, "farmc: %s; farmc help %s tells more\n", fmt.Sprintf(format, args...), c.verb.name)
+	return misused
+}
+
+// flagSet gives the flags of the verb, bound to c.
+func (v verb) flagSet(c *call) *pflag.FlagSet {
+	set := pflag.NewFlagSet(v.name, pflag.ContinueOnError)
+	set.SortFlags = false
+	set.SetOutput(io.Discard)
+	set.Usage = func() {}
+	c.set = set
+	if v.flags != nil {
+		v.flags(c)
+	}
+	c.options.declare(set, v.bare)
+	return set
+}
+
+// tell says something to people, unless they want it quiet.
+func (c *call) tell(format string, args ...any) {
+	if !c.quiet {
+		fmt.Fprintf(c.stderr, format+"\n", args...)
+	}
+}
+
+// fail says what went wrong, in words that need no diagnostics.
+func (c *call) fail(err error) {
+	fmt.Fprintf(c.stderr, "%sfarmc: %v%s\n", c.palette(c.stderr).Fault, err, c.palette(c.stderr).Reset)
+}
+
+// diagnose prints diagnostics; the quiet want faults alone.
+func (c *call) diagnose(ds compiler.Diagnostics) {
+	if c.quiet {
+		ds = slices.DeleteFunc(slices.Clone(ds), func(d compiler.Diagnostic) bool { return d.Severity == compiler.Warning })
+	}
+	ds.Print(c.stderr, c.palette(c.stderr))
+}
+
+// outcome prints what a step had to tell, and says whether it went well. The verbose see the script that nft refused.
+func (c *call) outcome(script *compiler.Script, ds compiler.Diagnostics, err error) bool {
+	c.diagnose(ds)
+	if err != nil && script != nil && c.verbose && errors.Is(err, live.ErrFaulty) {
+		fmt.Fprint(c.stderr, numbered(script.Text))
+	}
+	if errors.Is(err, live.ErrFaulty) {
+		c.tell("%s", summary(ds))
+	} else if err != nil {
+		c.fail(err)
+	}
+	return err == nil
+}
+
+// summary counts faults, as the first ones may have left the screen.
+func summary(ds compiler.Diagnostics) string {
+	faults := 0
+	for _, d := range ds {
+		if d.Severity == compiler.Fault {
+			faults++
+		}
+	}
+	if faults == 1 {
+		return "one fault"
+	}
+	return fmt.Sprintf("%d faults", faults)
+}
+
+func numbered(text []byte) string {
+	var out strings.Builder
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		fmt.Fprintf(&out, "%6d  %s", n, line)
+	}
+	return out.String()
+}
+
+func (c *call) engine() *live.Engine {
+	return &live.Engine{Dirs: c.farmDirs(), Nft: nft.Nft{Path: c.nft}, Store: live.Store{Dir: c.stateDir}, Say: c.tell}
+}

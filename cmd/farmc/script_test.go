@@ -1,0 +1,171 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"farmc/cmd/internal/netlab"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// TestMain makes this binary the programs of the scenarios, too, under their names. Who isn't root runs the tests in a
+// user namespace.
+func TestMain(m *testing.M) {
+	programs := map[string]func(){"farmc": main, "until": until}
+	if programs[filepath.Base(os.Args[0])] == nil {
+		if err := netlab.Enter(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	testscript.Main(m, programs)
+}
+
+// TestScript runs the scenarios. Each has a machine of its own: a network in which nothing is in a farm's way, and
+// mounts that end with it.
+//
+// Beside testscript's own commands there are
+//
+//	exits STATUS COMMAND...         run it, and see that it ends with just this status
+//	until [-not] PATTERN COMMAND... run it again and again until its output matches
+//	signal NAME                     send a signal to what runs in the background
+//	tmpfs DIR OPTIONS               mount a file system
+//
+// and NFT is the real nft, for fakes that ask it.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		Setup:               func(env *testscript.Env) error { return machine(env) },
+		RequireUniqueNames:  true,
+		RequireExplicitExec: false,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":  exits,
+			"signal": signalAll,
+			"tmpfs":  tmpfs,
+		},
+		Condition: condition,
+	})
+}
+
+// machine puts the scenario where it can do no harm, and tells it where nft is.
+func machine(env *testscript.Env) error {
+	nft, err := exec.LookPath("nft")
+	if err == nil {
+		err = ownMachine()
+	}
+	if err != nil && os.Getenv("CI") == "" {
+		env.T().Skip("no nft or no namespace here:", err)
+	}
+	env.Setenv("NFT", nft)
+	env.Setenv("LC_ALL", "C.UTF-8")
+	return err
+}
+
+// ownMachine gives this goroutine's thread, and what is started from it, a network and mounts of its own. They end
+// with the goroutine.
+func ownMachine() error {
+	runtime.LockOSThread() // and never unlocked: the thread ends with its goroutine
+	if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("unshare: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("keep mounts private: %w", err)
+	}
+	return errors.Join(
+		os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0),
+		os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0),
+		loopback("192.0.2.0/24"), loopback("2001:db8::/64"))
+}
+
+// loopback makes the addresses of a network this machine's own.
+func loopback(network string) error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	_, addresses, err := net.ParseCIDR(network)
+	if err != nil {
+		return err
+	}
+	return errors.Join(netlink.LinkSetUp(lo), netlink.RouteAdd(&netlink.Route{
+		LinkIndex: lo.Attrs().Index, Dst: addresses, Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST}))
+}
+
+// condition knows [root], whether this is a root who can become somebody else.
+func condition(name string) (bool, error) {
+	if name != "root" {
+		return false, fmt.Errorf("unknown condition %q", name)
+	}
+	users, err := os.ReadFile("/proc/self/uid_map")
+	return os.Getuid() == 0 && strings.Contains(string(users), "4294967295"), err
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND...")
+	}
+	var exit *exec.ExitError
+	status := 0
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		status = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(status) != args[0] {
+		ts.Fatalf("exit status %d", status)
+	}
+}
+
+func signalAll(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 || unix.SignalNum("SIG"+args[0]) == 0 {
+		ts.Fatalf("usage: signal NAME")
+	}
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(unix.SignalNum("SIG" + args[0])))
+	}
+}
+
+func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: tmpfs DIR OPTIONS")
+	}
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	ts.Check(unix.Mount("tmpfs", dir, "tmpfs", 0, args[1]))
+	ts.Defer(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+}
+
+// until is a program: it runs another one until its output matches a pattern, or, after 15 seconds, gives up.
+func until() {
+	args := os.Args[1:]
+	want := true
+	if args[0] == "-not" {
+		want, args = false, args[1:]
+	}
+	pattern := regexp.MustCompile("(?m)" + args[0])
+	for patience := time.Now().Add(15 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		cmd := exec.Command(args[1], args[2:]...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		out, err := cmd.CombinedOutput()
+		if pattern.Match(out) == want {
+			return
+		}
+		if time.Now().After(patience) {
+			fmt.Fprintf(os.Stderr, "%s\n%v\nafter 15 seconds\n", out, err)
+			os.Exit(1)
+		}
+	}
+}

@@ -1,0 +1,202 @@
+// Package live makes farms rules that run, one reload at a time: it asks nft, loads, and keeps what was loaded.
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"farmc/cmd/internal/nft"
+	"farmc/compiler"
+)
+
+// An Engine takes farms from directories to the kernel.
+type Engine struct {
+	Dirs  []compiler.Dir
+	Nft   nft.Nft
+	Store Store
+	Say   func(format string, args ...any) // tells people what is going on, where it takes time
+}
+
+// Dir is a directory of farms as the compiler takes it.
+func Dir(path string) compiler.Dir { return compiler.Dir{Path: path, FS: os.DirFS(path)} }
+
+// ErrFaulty says that the farms have faults, or that nft refuses them: the diagnostics tell which.
+var ErrFaulty = errors.New("nothing was loaded")
+
+// Compile compiles the farms as they are now.
+func (e *Engine) Compile() (*compiler.Script, compiler.Diagnostics) {
+	return compiler.Compile(e.Dirs)
+}
+
+// Check compiles the farms and asks nft for its opinion. Its complaints are told at the places of the farms that they
+// speak of. The error is nft.ErrCannotAsk where nft could not be asked, and ErrFaulty where there are faults.
+func (e *Engine) Check(ctx context.Context) (*compiler.Script, compiler.Diagnostics, error) {
+	script, told := e.Compile()
+	if told.Faulty() {
+		return nil, told, ErrFaulty
+	}
+	more, err := e.check(ctx, script)
+	return script, append(told, more...), err
+}
+
+func (e *Engine) check(ctx context.Context, script *compiler.Script) (compiler.Diagnostics, error) {
+	err := e.slowly("nft checks the script", script, func() error { return e.Nft.Check(ctx, script.Text) })
+	return explain(script, err)
+}
+
+// slowly says what is going on if it takes longer than a second.
+func (e *Engine) slowly(what string, script *compiler.Script, do func() error) error {
+	told := time.AfterFunc(time.Second, func() {
+		e.Say("%s (%d lines) ...", what, strings.Count(string(script.Text), "\n"))
+	})
+	defer told.Stop()
+	return do()
+}
+
+// A Plan is what Apply would do.
+type Plan struct {
+	Script  *compiler.Script
+	Before  Kept
+	Changes []string // in words; empty if the farms say what they said
+	Held    bool     // the kernel holds the script already
+	Why     string   // what makes a load necessary though the farms are the same
+}
+
+// plan compares what the farms say with what was loaded, and with what the kernel holds.
+func (e *Engine) plan(ctx context.Context, script *compiler.Script) (Plan, error) {
+	p := Plan{Script: script}
+	var err error
+	if p.Before, err = e.Store.Loaded(); err != nil {
+		return p, err
+	}
+	if p.Before.Script == nil || p.Before.Farms != nil {
+		p.Changes = compiler.Changes(p.Before.Farms, factsOf(script))
+	}
+	digest, err := e.Nft.Loaded(ctx)
+	if err != nil {
+		return p, err
+	}
+	p.Held = digest == script.Digest
+	switch {
+	case p.Held || digest == p.Before.Digest:
+	case digest == "" && p.Before.Script == nil: // the first load of all
+	case digest == "":
+		p.Why = "the kernel holds no farms"
+	default:
+		p.Why = "the kernel holds other farms than were loaded last"
+	}
+	return p, nil
+}
+
+// Plan compiles the farms and says what Apply would do with them. Where the kernel can't be asked the plan holds what
+// is known without it, and the error says why.
+func (e *Engine) Plan(ctx context.Context) (Plan, compiler.Diagnostics, error) {
+	script, told := e.Compile()
+	if told.Faulty() {
+		return Plan{}, told, ErrFaulty
+	}
+	p, err := e.plan(ctx, script)
+	return p, told, err
+}
+
+// Apply compiles the farms, has nft check the script, loads it in one transaction and keeps it. If the kernel holds it
+// already, nothing is done. Whatever fails, the rules that run and the last good script stay.
+func (e *Engine) Apply(ctx context.Context) (Plan, compiler.Diagnostics, error) {
+	release, err := e.Store.Lock(ctx, func() { e.Say("waiting for another farmc to finish") })
+	if err != nil {
+		return Plan{}, nil, err
+	}
+	defer release()
+	script, told := e.Compile()
+	if told.Faulty() {
+		return Plan{}, told, ErrFaulty
+	}
+	p, err := e.plan(ctx, script)
+	if err != nil {
+		return p, told, err
+	}
+	if p.Held && p.Before.Digest == script.Digest && p.Before.Farms != nil {
+		return p, append(told, obstacles(ctx, e.Nft, script.Farms)...), nil
+	}
+	more, err := e.load(ctx, p)
+	told = append(told, more...)
+	if err != nil {
+		return p, told, err
+	}
+	return p, append(told, obstacles(ctx, e.Nft, script.Farms)...), nil
+}
+
+// load brings a plan's script into the kernel. This is the place for loads that send less than everything: the plan
+// knows what was loaded before, and whether the kernel still holds that.
+func (e *Engine) load(ctx context.Context, p Plan) (compiler.Diagnostics, error) {
+	if !p.Held {
+		if more, err := e.check(ctx, p.Script); err != nil {
+			return more, err
+		}
+	}
+	if err := e.Store.prepare(p.Script); err != nil {
+		e.Store.forget()
+		return nil, err
+	}
+	if !p.Held {
+		err := e.slowly("nft loads the script", p.Script, func() error { return e.Nft.Load(ctx, p.Script.Text) })
+		if err != nil {
+			e.Store.forget()
+			return explain(p.Script, err)
+		}
+	}
+	if err := e.Store.commit(p.Script.Digest, p.Before); err != nil {
+		return nil, fmt.Errorf("the rules are loaded, but could not be kept as last good: %w", err)
+	}
+	return nil, nil
+}
+
+func factsOf(script *compiler.Script) map[string]compiler.Facts {
+	out := map[string]compiler.Facts{}
+	for _, f := range script.Farms {
+		out[f.Name] = f.Facts()
+	}
+	return out
+}
+
+// explain leads nft's complaints back to the farms that they speak of.
+func explain(script *compiler.Script, err error) (compiler.Diagnostics, error) {
+	var refusal *nft.Refusal
+	if !errors.As(err, &refusal) {
+		return nil, err
+	}
+	var told compiler.Diagnostics
+	for _, c := range refusal.Complaints {
+		told = append(told, explainOne(script, c))
+	}
+	if len(told) == 0 {
+		told = append(told, compiler.Diagnostic{Message: "nft refuses the script: " + strings.TrimSpace(refusal.Output)})
+	}
+	return told, ErrFaulty
+}
+
+func explainOne(script *compiler.Script, c nft.Complaint) compiler.Diagnostic {
+	line := compiler.Place{File: "the script", Line: c.Line, Column: c.Column, Text: lineOf(script.Text, c.Line)}
+	d := compiler.Diagnostic{Place: line, Message: "nft refuses the script: " + c.Message}
+	if c.Line == 0 {
+		d.Place = compiler.Place{}
+	}
+	if o, ok := script.Origin(c.Line); ok {
+		d.Farm, d.Place = o.Farm, o.Place
+		d.Message = fmt.Sprintf("nft refuses what %s of the farm %s comes to: %s", o.Key, o.Farm, c.Message)
+		d.Also = []compiler.Note{{Place: line, Message: "which is"}}
+	}
+	return d
+}
+
+func lineOf(text []byte, n int) string {
+	lines := strings.SplitN(string(text), "\n", n+1)
+	if n < 1 || n > len(lines) {
+		return ""
+	}
+	return lines[n-1]
+}

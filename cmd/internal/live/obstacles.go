@@ -1,0 +1,142 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+
+	"farmc/cmd/internal/nft"
+	"farmc/compiler"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// obstacles warns of what would make right farms silent: a machine that does not forward, a filter of somebody else's
+// that drops what it does not know, an address that no packet can reach.
+func obstacles(ctx context.Context, n nft.Nft, farms []*compiler.Farm) compiler.Diagnostics {
+	var told compiler.Diagnostics
+	for _, family := range compiler.Families {
+		told = append(told, forwarding(family, farms)...)
+	}
+	if forwards(compiler.IP4, farms) || forwards(compiler.IP6, farms) {
+		told = append(told, foreignDrops(ctx, n)...)
+	}
+	return append(told, unreached(farms)...)
+}
+
+// forwardingSwitch is the sysctl that lets a machine forward packets of the family.
+var forwardingSwitch = [...]string{
+	compiler.IP4: "net.ipv4.ip_forward",
+	compiler.IP6: "net.ipv6.conf.all.forwarding",
+}
+
+func forwarding(family compiler.Family, farms []*compiler.Farm) compiler.Diagnostics {
+	name := forwardingSwitch[family]
+	text, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/"))
+	if err != nil || strings.TrimSpace(string(text)) != "0" || !forwards(family, farms) {
+		return nil
+	}
+	return compiler.Diagnostics{{
+		Severity: compiler.Warning,
+		Message:  fmt.Sprintf("this machine does not forward %s, so no packet reaches a backend", family),
+		Hint:     fmt.Sprintf("sysctl -w %s=1, and a file in /etc/sysctl.d to keep it", name),
+	}}
+}
+
+// forwards says whether some farm sends packets of the family on to another machine.
+func forwards(family compiler.Family, farms []*compiler.Farm) bool {
+	for _, f := range farms {
+		for _, b := range f.Backends {
+			if !f.Down && b.State == compiler.Up && b.Address.Has(family) && f.Listens(family) && route(b.Address[family]) != local {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func foreignDrops(ctx context.Context, n nft.Nft) compiler.Diagnostics {
+	drops, err := n.ForeignDrops(ctx)
+	if err != nil {
+		return compiler.Diagnostics{{Severity: compiler.Warning, Message: fmt.Sprintf("can't tell whether a filter drops the farms' packets: %v", err)}}
+	}
+	var told compiler.Diagnostics
+	for _, c := range drops {
+		told = append(told, compiler.Diagnostic{
+			Severity: compiler.Warning,
+			Message:  fmt.Sprintf("the chain %s of the table %s %s, which is not ours, drops forwarded packets unless a rule accepts them", c.Name, c.Family, c.Table),
+			Hint:     fmt.Sprintf("nft add rule %s %s %s ct status dnat accept", c.Family, c.Table, c.Name),
+		})
+	}
+	return told
+}
+
+// unreached warns of addresses that farms listen on and this machine does not have, all of a kind at once.
+func unreached(farms []*compiler.Farm) compiler.Diagnostics {
+	astray := map[destination][]compiler.Listen{}
+	seen := map[netip.Addr]bool{}
+	for _, f := range farms {
+		for _, l := range f.Listen {
+			if f.Down || !l.Address.IsValid() || seen[l.Address] {
+				continue
+			}
+			seen[l.Address] = true
+			to := route(l.Address)
+			astray[to] = append(astray[to], l)
+		}
+	}
+	var told compiler.Diagnostics
+	if on := astray[onLink]; len(on) > 0 {
+		told = append(told, unreachedBy(on, "no interface of this machine has %s, so nobody on the link sends packets for it here", "%s"))
+	}
+	if off := astray[elsewhere]; len(off) > 0 {
+		told = append(told, unreachedBy(off, "no address of this machine: %s; only what a router sends here arrives", "right if a router does; else %s"))
+	}
+	return told
+}
+
+func unreachedBy(listens []compiler.Listen, message, hint string) compiler.Diagnostic {
+	const most = 4
+	var names []string
+	for _, l := range listens[:min(len(listens), most)] {
+		names = append(names, l.Address.String())
+	}
+	if more := len(listens) - most; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	first := listens[0].Address
+	return compiler.Diagnostic{
+		Severity: compiler.Warning,
+		Place:    listens[0].Place,
+		Message:  fmt.Sprintf(message, strings.Join(names, ", ")),
+		Hint:     fmt.Sprintf(hint, fmt.Sprintf("ip address add %s/%d dev lo", first, first.BitLen())),
+	}
+}
+
+// A destination is where the kernel's routing sends an address.
+type destination int
+
+const (
+	unknown   destination = iota
+	local                 // to this machine
+	onLink                // to a neighbour
+	elsewhere             // to a router, or nowhere
+)
+
+func route(a netip.Addr) destination {
+	routes, err := netlink.RouteGet(a.AsSlice())
+	switch {
+	case err == unix.ENETUNREACH || err == unix.EHOSTUNREACH || err == unix.EACCES || err == unix.EINVAL:
+		return elsewhere
+	case err != nil || len(routes) == 0:
+		return unknown
+	case routes[0].Type == unix.RTN_LOCAL:
+		return local
+	case routes[0].Type == unix.RTN_UNICAST && routes[0].Gw == nil && routes[0].Via == nil:
+		return onLink
+	}
+	return elsewhere
+}

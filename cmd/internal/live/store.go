@@ -1,0 +1,165 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"farmc/compiler"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Store is the directory that remembers what was loaded: loaded.nft is the last script that the kernel took,
+// previous.nft the one before, loaded.json what its farms said, in words.
+type Store struct {
+	Dir string
+}
+
+const (
+	loadedFile   = "loaded.nft"
+	previousFile = "previous.nft"
+	factsFile    = "loaded.json"
+	lockFile     = "lock"
+	pending      = ".tmp" // of a file that is not yet what its name says
+)
+
+// Kept is what a Store remembers of the last load. The zero Kept stands for none.
+type Kept struct {
+	Script []byte
+	Digest string
+	Farms  map[string]compiler.Facts // nil where it isn't known
+}
+
+// keptFacts is loaded.json. It belongs to the script of its digest alone: a kill between two renames may leave it
+// beside another one.
+type keptFacts struct {
+	Digest string                    `json:"digest"`
+	Farms  map[string]compiler.Facts `json:"farms"`
+}
+
+// Lock keeps others from applying until the returned function is called. It waits for whoever holds it, telling
+// waiting once, and goes with the process.
+func (s Store) Lock(ctx context.Context, waiting func()) (release func(), err error) {
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(s.Dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	for first := true; ; first = false {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			f.Close()
+			return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
+		}
+		if first {
+			waiting()
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, fmt.Errorf("wait for %s: %w", f.Name(), ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+var digestLine = regexp.MustCompile(`(?m)^\tcomment "farmc sha256:([0-9a-f]{64})"$`)
+
+// Loaded gives what was kept last.
+func (s Store) Loaded() (Kept, error) {
+	text, err := os.ReadFile(filepath.Join(s.Dir, loadedFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Kept{}, nil
+	}
+	if err != nil {
+		return Kept{}, err
+	}
+	k := Kept{Script: text}
+	if m := digestLine.FindSubmatch(text); m != nil {
+		k.Digest = string(m[1])
+	}
+	k.Farms = s.facts(k.Digest)
+	return k, nil
+}
+
+func (s Store) facts(digest string) map[string]compiler.Facts {
+	var kept keptFacts
+	text, err := os.ReadFile(filepath.Join(s.Dir, factsFile))
+	if err != nil || json.Unmarshal(text, &kept) != nil || kept.Digest != digest {
+		return nil
+	}
+	return kept.Farms
+}
+
+// prepare writes what is to be kept, so that a full disk is known before anything is loaded. commit gives the files
+// their names.
+func (s Store) prepare(script *compiler.Script) error {
+	facts, err := json.Marshal(keptFacts{script.Digest, factsOf(script)})
+	if err != nil {
+		panic(err)
+	}
+	if err := s.write(factsFile, facts); err != nil {
+		return err
+	}
+	return s.write(loadedFile, script.Text)
+}
+
+func (s Store) write(name string, text []byte) error {
+	f, err := os.OpenFile(filepath.Join(s.Dir, name+pending), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("state directory: %w", err), os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// forget takes back prepare.
+func (s Store) forget() {
+	for _, name := range []string{factsFile, loadedFile} {
+		os.Remove(filepath.Join(s.Dir, name+pending))
+	}
+}
+
+// commit makes what was prepared the last good, and what was last good the previous, unless that says the same.
+// loaded.nft is whole at every moment.
+func (s Store) commit(digest string, before Kept) error {
+	in := func(name string) string { return filepath.Join(s.Dir, name) }
+	if before.Script != nil && before.Digest != digest {
+		os.Remove(in(previousFile + pending))
+		if err := os.Link(in(loadedFile), in(previousFile+pending)); err != nil {
+			return err
+		}
+		if err := os.Rename(in(previousFile+pending), in(previousFile)); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{factsFile, loadedFile} {
+		if err := os.Rename(in(name+pending), in(name)); err != nil {
+			return err
+		}
+	}
+	return s.sync()
+}
+
+func (s Store) sync() error {
+	d, err := os.Open(s.Dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
