@@ -1,0 +1,57 @@
+# make          build ./farmc
+# make demo     see it work, in network namespaces of its own
+# make test     all tests; one case: go test ./golden-or-package -run 'Name/case' (see README.md)
+# make golden   write the expected outputs anew; then read the difference as code
+# make ci       what a change has to pass
+
+GO ?= go
+
+.PHONY: build demo test golden fuzz format vet lint tidy goldens ci clean go-found
+
+build: go-found
+	$(GO) build -o farmc ./cmd/farmc
+
+go-found:
+	@.ci/go
+
+demo: build
+	@.ci/need nft=nftables
+	@$(GO) run ./cmd/demo ./farmc farms.d
+
+test: go-found
+	@.ci/need nft=nftables patch=patch
+	$(GO) test ./...
+
+golden: go-found
+	$(GO) test ./compiler -run Golden -update
+
+# A while of random input beyond what make test holds: make fuzz FOR=10m
+FOR ?= 1m
+fuzz: go-found
+	$(GO) test ./compiler -run '^$$' -fuzz '^FuzzKeys$$' -fuzztime $(FOR)
+	$(GO) test ./compiler -run '^$$' -fuzz '^FuzzCompile$$' -fuzztime $(FOR)
+
+format:
+	@wrong=$$(gofmt -l .); if [ -n "$$wrong" ]; then echo "gofmt these:" $$wrong >&2; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+lint:
+	$(GO) tool staticcheck ./...
+
+tidy:
+	$(GO) mod tidy -diff
+
+# The expected outputs are what make golden writes.
+goldens: golden
+	@.ci/need git=git
+	@if [ -n "$$(git status --porcelain golden)" ]; then git status --short golden; git diff golden; exit 1; fi
+
+ci: go-found format vet lint tidy
+	CI=true $(MAKE) test
+	$(MAKE) goldens
+	$(MAKE) demo
+
+clean:
+	rm -f farmc
