@@ -106,7 +106,7 @@ func TestPing(t *testing.T) {
 		for _, network := range []string{"4", "6"} {
 			for _, h := range append(l.Backends, l.Balancer) {
 				a, err := l.Client.Ping(netip.Addr{}, of(h, network), 2*time.Second)
-				if err != nil || a.Backend != h.Name || a.Peer.Addr() != of(l.Client, network) {
+				if err != nil || a.Backend != h.Name {
 					t.Fatalf("%s: %v, %v", of(h, network), a, err)
 				}
 			}

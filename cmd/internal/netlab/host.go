@@ -18,7 +18,7 @@ import (
 // A Host is one machine of a Lab: a network namespace, with addresses, routes, sockets and programs of its own.
 type Host struct {
 	Name     string
-	IP4, IP6 []netip.Addr // its addresses, the one it speaks as by default first
+	IP4, IP6 []netip.Addr // on its links, the one it speaks as by default first
 
 	lab *Lab
 	ns  namespace
@@ -35,7 +35,7 @@ func (h *Host) Do(f func() error) error {
 const runLimit = time.Minute
 
 // Run runs a program on the host, with the given standard input, and gives its standard output. The error holds
-// what it wrote to standard error. For a program that shall go on, use Do(cmd.Start).
+// what it wrote to standard error. A program that shall go on is started by Do(cmd.Start).
 func (h *Host) Run(ctx context.Context, stdin, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, runLimit)
 	defer cancel()

@@ -2,90 +2,12 @@ package netlab
 
 import (
 	"fmt"
-	"net"
-	"net/netip"
 	"runtime"
-	"time"
 	"unsafe"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
-
-// AddAddress gives a link of the host an address, which is usable at once.
-func (h *Host) AddAddress(link string, prefix netip.Prefix) error {
-	return h.addAddress(link, prefix, false)
-}
-
-// addAddress adds an address; the kernel doesn't choose a spare one by itself (RFC 4862 calls it deprecated).
-func (h *Host) addAddress(link string, prefix netip.Prefix, spare bool) error {
-	on, err := h.net.LinkByName(link)
-	if err != nil {
-		return fmt.Errorf("%s of %s: %w", link, h.Name, err)
-	}
-	address := &netlink.Addr{IPNet: ipNet(prefix), Flags: unix.IFA_F_NODAD}
-	if spare {
-		address.ValidLft = forever
-	}
-	if err := h.net.AddrAdd(on, address); err != nil {
-		return fmt.Errorf("%s on %s of %s: %w", prefix, link, h.Name, err)
-	}
-	return nil
-}
-
-const forever = 1<<32 - 1 // INFINITY_LIFE_TIME of include/net/addrconf.h
-
-// AddRoute gives the host a route by way of a gateway.
-func (h *Host) AddRoute(to netip.Prefix, via netip.Addr) error {
-	return h.addRoute(&netlink.Route{Dst: ipNet(to), Gw: via.AsSlice()})
-}
-
-// gateway sends whatever has no other route to the gateway, by default from the host's first address.
-func (h *Host) gateway(via4, via6 string) error {
-	for _, r := range []struct {
-		to, via string
-		source  netip.Addr
-	}{
-		{"0.0.0.0/0", via4, h.IP4[0]},
-		{"::/0", via6, h.IP6[0]},
-	} {
-		route := &netlink.Route{
-			Dst: ipNet(netip.MustParsePrefix(r.to)),
-			Gw:  netip.MustParseAddr(r.via).AsSlice(),
-			Src: r.source.AsSlice(),
-		}
-		if err := h.addRoute(route); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ownNetwork makes the host take every address of a network for its own.
-func (h *Host) ownNetwork(prefix netip.Prefix) error {
-	lo, err := h.net.LinkByName("lo")
-	if err != nil {
-		return err
-	}
-	return h.addRoute(&netlink.Route{
-		Dst:       ipNet(prefix),
-		LinkIndex: lo.Attrs().Index,
-		Type:      unix.RTN_LOCAL,
-		Table:     unix.RT_TABLE_LOCAL,
-		Scope:     netlink.SCOPE_HOST,
-	})
-}
-
-func (h *Host) addRoute(route *netlink.Route) error {
-	if err := h.net.RouteAdd(route); err != nil {
-		return fmt.Errorf("route to %s on %s: %w", route.Dst, h.Name, err)
-	}
-	return nil
-}
-
-func ipNet(prefix netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
-}
 
 // addSwitch makes the bridge that plug connects hosts to.
 func (l *Lab) addSwitch() error {
@@ -166,26 +88,4 @@ func (h *Host) ethtool(link string, command, data uint32) (uint32, error) {
 	})
 	runtime.KeepAlive(&value)
 	return value.data, err
-}
-
-// awaitLinks waits until all links of the host carry packets, some microseconds after they are up.
-func (h *Host) awaitLinks() error {
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		links, err := h.net.LinkList()
-		if err != nil {
-			return err
-		}
-		waiting := ""
-		for _, link := range links {
-			if a := link.Attrs(); a.Name != "lo" && a.OperState != netlink.OperUp {
-				waiting = a.Name
-			}
-		}
-		if waiting == "" {
-			return nil
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("%s of %s: no carrier", waiting, h.Name)
-		}
-	}
 }

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An Answer says who answered. Servers send it as a line, "b1 10.2.0.11:80 198.51.100.2:40000".
+// An Answer says who answered. Servers send it as a line, "b1 10.2.0.11:80 198.51.100.2:40000\n".
 type Answer struct {
 	Backend string         // the host's name
 	Local   netip.AddrPort // where the host was reached, as it saw it
@@ -43,9 +43,9 @@ type Server struct {
 	serving sync.WaitGroup
 }
 
-// Serve answers on the given ports by TCP and UDP in both families, on all addresses of the host, until the server or the lab is
-// closed. A TCP connection is told the Answer as it opens, and then gets back what it sends. Each UDP datagram is
-// answered by the Answer, a line feed and the datagram itself, from the address that it was sent to.
+// Serve answers on the given ports by TCP and UDP in both families, on all addresses of the host, until the server or
+// the lab is closed. A TCP connection is told the Answer as it opens, and then gets back what it sends. A UDP datagram
+// comes back with the Answer as a line before it, from the address that it was sent to.
 func (h *Host) Serve(ports ...uint16) (*Server, error) {
 	s := new(Server)
 	s.ctx, s.end = context.WithCancel(h.lab.ctx)
@@ -70,7 +70,7 @@ func (s *Server) Close() {
 	s.serving.Wait()
 }
 
-// open makes the sockets of a port, on the host's thread, and serves them elsewhere.
+// open makes the sockets of a port, on a thread of the host's, and serves them on any.
 func (s *Server) open(h *Host, port uint16) error {
 	for _, family := range []string{"4", "6"} {
 		at := fmt.Sprintf(":%d", port)

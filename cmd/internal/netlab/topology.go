@@ -1,6 +1,7 @@
 package netlab
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 )
@@ -20,9 +21,9 @@ func (l *Lab) build(options Options) error {
 	if err := l.addSwitch(); err != nil {
 		return err
 	}
-	arms := l.twoArms
+	arms, routes := l.twoArms, l.twoArmRoutes
 	if options.OneArmed {
-		arms = l.oneArm
+		arms, routes = l.oneArm, l.oneArmRoutes
 	}
 	if err := arms(); err != nil {
 		return err
@@ -31,24 +32,29 @@ func (l *Lab) build(options Options) error {
 		if err := l.attach(b, "eth0", 11+i, 1); err != nil {
 			return err
 		}
-		if err := b.gateway(backendGateway4, backendGateway6); err != nil {
-			return err
-		}
 	}
 	if err := l.service(options); err != nil {
 		return err
 	}
 	for _, h := range l.hosts {
-		if err := h.awaitLinks(); err != nil {
+		if err := errors.Join(h.await(h.unconnected), h.await(h.tentative)); err != nil {
 			return err
 		}
 	}
-	return nil
+	for _, b := range l.Backends {
+		if err := b.gateway(backendGateway4, backendGateway6); err != nil {
+			return err
+		}
+	}
+	return routes()
 }
 
 // people makes the hosts, with nothing between them yet.
 func (l *Lab) people(backends int) (err error) {
 	if l.wire, err = l.newHost("switch", plainTTL); err != nil {
+		return err
+	}
+	if err := l.wire.Sysctl("net.ipv6.conf.default.disable_ipv6", "1"); err != nil {
 		return err
 	}
 	if l.Balancer, err = l.newHost("balancer", plainTTL); err != nil {
@@ -82,19 +88,23 @@ func (l *Lab) twoArms() error {
 		{l.Client, "203.0.113.2/30"},
 		{l.Client, "2001:db8:f::2/64"},
 	} {
-		if err := at.host.AddAddress("eth0", netip.MustParsePrefix(at.prefix)); err != nil {
+		if err := at.host.addAddress("eth0", netip.MustParsePrefix(at.prefix), false); err != nil {
 			return err
 		}
 	}
-	if err := l.clients(); err != nil {
-		return err
+	l.Balancer.IP4 = []netip.Addr{netip.MustParseAddr(clientGateway4)}
+	l.Balancer.IP6 = []netip.Addr{netip.MustParseAddr(clientGateway6)}
+	l.Client.IP4, l.Client.IP6 = numbered("198.51.100.%d", 2, 249), numbered("2001:db8:c::%d", 2, 249)
+	for _, first := range []netip.Addr{l.Client.IP4[0], l.Client.IP6[0]} {
+		if err := l.Client.addAddress("lo", single(first), false); err != nil {
+			return err
+		}
 	}
 	return l.attach(l.Balancer, "eth1", 1, 1)
 }
 
-// clients gives the client the networks of clients, and the balancer a way to them.
-func (l *Lab) clients() error {
-	l.Client.IP4, l.Client.IP6 = numbered("198.51.100.%d", 2, 249), numbered("2001:db8:c::%d", 2, 249)
+// twoArmRoutes gives the client the networks of clients, and the balancer a way to them.
+func (l *Lab) twoArmRoutes() error {
 	networks := []struct{ prefix, via string }{
 		{"198.51.100.0/24", "203.0.113.2"},
 		{"2001:db8:c::/48", "2001:db8:f::2"},
@@ -108,11 +118,6 @@ func (l *Lab) clients() error {
 			return err
 		}
 	}
-	for _, first := range []netip.Addr{l.Client.IP4[0], l.Client.IP6[0]} {
-		if err := l.Client.AddAddress("lo", single(first)); err != nil {
-			return err
-		}
-	}
 	return l.Client.gateway(clientGateway4, clientGateway6)
 }
 
@@ -121,9 +126,10 @@ func (l *Lab) oneArm() error {
 	if err := l.attach(l.Balancer, "eth0", 1, 1); err != nil {
 		return err
 	}
-	if err := l.attach(l.Client, "eth0", 100, 32); err != nil {
-		return err
-	}
+	return l.attach(l.Client, "eth0", 100, 32)
+}
+
+func (l *Lab) oneArmRoutes() error {
 	return l.Client.gateway(backendGateway4, backendGateway6)
 }
 
@@ -134,7 +140,7 @@ func (l *Lab) attach(h *Host, link string, first, n int) error {
 	}
 	ip4, ip6 := numbered("10.2.0.%d", first, n), numbered("fd00:2::%d", first, n)
 	for i := range n {
-		if err := h.AddAddress(link, netip.PrefixFrom(ip4[i], 24)); err != nil {
+		if err := h.addAddress(link, netip.PrefixFrom(ip4[i], 24), false); err != nil {
 			return err
 		}
 		if err := h.addAddress(link, netip.PrefixFrom(ip6[i], 64), i > 0); err != nil {
@@ -149,7 +155,7 @@ func (l *Lab) attach(h *Host, link string, first, n int) error {
 func (l *Lab) service(options Options) error {
 	if !options.NoVIPs {
 		for _, vip := range append(numbered("192.0.2.%d", 1, 9), numbered("2001:db8::%d", 1, 9)...) {
-			if err := l.Balancer.AddAddress("lo", single(vip)); err != nil {
+			if err := l.Balancer.addAddress("lo", single(vip), false); err != nil {
 				return err
 			}
 		}
