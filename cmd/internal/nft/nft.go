@@ -28,7 +28,7 @@ var (
 // error is ErrCannotAsk, with the reason.
 func (n Nft) Check(ctx context.Context, script []byte) error {
 	err := ErrNotPermitted
-	if capable() { // else nft isn't tried here: version 1.0.6 accepts some scripts without asking the kernel
+	if capable() { // else what nft says here it says without the kernel: 1.0.6 accepts a lone flush ruleset
 		_, err = n.run(ctx, here, script, "-c", "-f", "-")
 	}
 	if errors.Is(err, ErrNotPermitted) {
@@ -40,6 +40,9 @@ func (n Nft) Check(ctx context.Context, script []byte) error {
 	}
 	return err
 }
+
+// Apart says whether Check asks in a network namespace made for it, which has no network interface but lo.
+func (n Nft) Apart() bool { return !capable() }
 
 // Load has the kernel take the script, all of it or nothing. What nft or the kernel say against it is a *Refusal.
 // Where nft was stopped or crashed, only Loaded can tell whether the kernel took it.

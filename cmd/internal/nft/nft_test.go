@@ -212,6 +212,9 @@ func TestLoad(t *testing.T) {
 
 func TestCheckChangesNothing(t *testing.T) {
 	nft, _ := genuine(t)
+	if nft.Apart() {
+		t.Error("checks apart")
+	}
 	if err := nft.Check(t.Context(), tableSaying("farmc sha256:"+digest)); err != nil {
 		t.Fatal(err)
 	}

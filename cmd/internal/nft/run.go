@@ -88,10 +88,14 @@ func trouble(ctx context.Context, err error, stderr string) error {
 
 // killedBy gives the signal that ended a process, of one that a shell ran (128 and the signal) as well; else 0.
 func killedBy(exit *exec.ExitError) syscall.Signal {
-	if status := exit.Sys().(syscall.WaitStatus); status.Signaled() {
+	status := exit.Sys().(syscall.WaitStatus)
+	switch code := status.ExitStatus(); {
+	case status.Signaled():
 		return status.Signal()
+	case code > 128 && code <= 128+64:
+		return syscall.Signal(code - 128)
 	}
-	return syscall.Signal(max(exit.ExitCode()-128, 0))
+	return 0
 }
 
 // lastWords gives the end of what nft said, on one line.

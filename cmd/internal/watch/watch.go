@@ -28,10 +28,6 @@ func Watch(ctx context.Context, dirs []string, warn func(error)) <-chan struct{}
 	dirs = absolute(dirs)
 	changes := make(chan struct{})
 	s, err := post(dirs)
-	p := poll{dirs: dirs}
-	if err != nil {
-		p.changed()
-	}
 	go func() {
 		defer close(changes)
 		if err == nil {
@@ -39,6 +35,7 @@ func Watch(ctx context.Context, dirs []string, warn func(error)) <-chan struct{}
 		}
 		if err != nil {
 			warn(fmt.Errorf("no inotify, so directories are read every second: %w", err))
+			p := poll{dirs: dirs}
 			p.listen(ctx, changes)
 		}
 	}()

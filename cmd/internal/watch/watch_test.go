@@ -43,7 +43,7 @@ func ends(t *testing.T, signal <-chan struct{}) {
 		}
 		runtime.Gosched() // the last one closes the channel with its last breath
 	}
-	t.Error("left behind:\n", goroutines())
+	t.Error("left behind:\n" + goroutines())
 }
 
 func TestWatch(t *testing.T) {

@@ -52,7 +52,9 @@ func (s *sentry) enter(dir, name string) error {
 	end := ""
 	target, err := os.Readlink(path)
 	switch {
-	case err == nil && !device(path):
+	case err == nil && device(path):
+		return nil
+	case err == nil:
 		end, err = s.walk(dir, target)
 	case drops:
 		end, err = path, s.watch(path)
