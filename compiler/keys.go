@@ -31,9 +31,9 @@ type spot struct {
 type form byte
 
 const (
-	assignment form = iota // a.b = 1, in a table or an inline table
-	heading                // [a.b]
-	element                // [[a.b]]
+	assignment  form = iota // a.b = 1, in a table or an inline table
+	heading                 // [a.b]
+	listHeading             // [[a.b]]
 )
 
 // deepest is how many levels of arrays, inline tables and dots a text may have: toml and all that come after it
@@ -62,7 +62,7 @@ type scanner struct {
 func (s *scanner) statement() mark {
 	switch {
 	case s.accept("[["):
-		return s.heading(element, "]]")
+		return s.heading(listHeading, "]]")
 	case s.accept("["):
 		return s.heading(heading, "]")
 	}
@@ -104,18 +104,16 @@ func (s *scanner) key() []part {
 
 func (s *scanner) part() part {
 	p := part{at: s.at}
-	switch {
-	case s.at < len(s.text) && (s.text[s.at] == '"' || s.text[s.at] == '\''):
-		s.quoted()
+	if s.quoted() {
 		p.name = unquote(s.text[p.at:s.at])
-	default:
-		for s.at < len(s.text) && bare(s.text[s.at]) {
-			s.at++
-		}
-		p.name = s.text[p.at:s.at]
-		if p.name == "" {
-			s.stop()
-		}
+		return p
+	}
+	for s.at < len(s.text) && bare(s.text[s.at]) {
+		s.at++
+	}
+	p.name = s.text[p.at:s.at]
+	if p.name == "" {
+		s.stop()
 	}
 	return p
 }
@@ -150,8 +148,7 @@ func (s *scanner) value() spot {
 		for s.blank(); !s.accept("}") && s.at < len(s.text); s.comma() {
 			v.marks = append(v.marks, s.assignment())
 		}
-	case s.at < len(s.text) && (s.text[s.at] == '"' || s.text[s.at] == '\''):
-		s.quoted()
+	case s.quoted():
 	default:
 		s.plain()
 	}
@@ -167,7 +164,7 @@ func (s *scanner) comma() {
 
 // plain passes a number, a date, true or false. A date may hold a blank, so only what can follow a value ends it.
 func (s *scanner) plain() {
-	end := strings.IndexAny(s.text[s.at:], ",]}#\r\n")
+	end := strings.IndexAny(s.text[s.at:], ",]}#\n")
 	if end <= 0 {
 		s.stop()
 		return
@@ -175,8 +172,11 @@ func (s *scanner) plain() {
 	s.at += end
 }
 
-// quoted passes a string of any of the four kinds.
-func (s *scanner) quoted() {
+// quoted passes a string of any of the four kinds, and says whether there was one.
+func (s *scanner) quoted() bool {
+	if s.at == len(s.text) || s.text[s.at] != '"' && s.text[s.at] != '\'' {
+		return false
+	}
 	quote := s.text[s.at]
 	closing := 1
 	if s.quotes(quote) >= 3 {
@@ -187,10 +187,10 @@ func (s *scanner) quoted() {
 		switch {
 		case run > 0 && closing == 1:
 			s.at++
-			return
+			return true
 		case run >= 3: // of more than three the first belong to the string
 			s.at += run
-			return
+			return true
 		case run > 0:
 			s.at += run
 		case quote == '"' && s.text[s.at] == '\\':
@@ -200,6 +200,7 @@ func (s *scanner) quoted() {
 		}
 	}
 	s.stop()
+	return true
 }
 
 // quotes counts the quotes that stand here in a row.

@@ -37,8 +37,10 @@ func TestScanKeys(t *testing.T) {
 		{"long-string", "a = \"\"\"\nb = 1\"\" \\\"\"\"\"\"\"\nc = 2", []string{`a|a = """|"""`, "c|c = 2|2"}},
 		{"escape-after-a-quote", `a = """ "\\""" # """`, []string{`a|a = """ "\\""" # """|""" "\\""" # """`}},
 		{"long-literal", "a = '''\nb = 1'' \\'''''\nc = 2", []string{"a|a = '''|'''", "c|c = 2|2"}},
+		{"backslash-in-literal", "a = 'b\\'\nc = '''d\\'''\ne = 2", []string{`a|a = 'b\'|'b\'`, `c|c = '''d\'''|'''d\'''`, "e|e = 2|2"}},
 		{"date-with-a-blank", "a = 2026-01-02 03:04:05\nb=1", []string{"a|a = 2026-01-02 03:04:05|2026-01-02 03:04:05", "b|b=1|1"}},
 		{"array", "a = [1, 'b',\n # c\n true,]\nd=1", []string{"a|a = [1, 'b',|[1, 'b',|1, 'b',|'b',|true,]", "d|d=1|1"}},
+		{"array-of-lines", "a = [\n1,\n2\n]\nb=1", []string{"a|a = [|[|1,|2", "b|b=1|1"}},
 		{"array-in-array", "a = [[1], [2, 3]]", []string{"a|a = [[1], [2, 3]]|[[1], [2, 3]]|[1], [2, 3]]|1], [2, 3]]|[2, 3]]|2, 3]]|3]]"}},
 		{"brackets-in-a-string", `a = ["[::1]:80", "}"]`, []string{`a|a = ["[::1]:80", "}"]|["[::1]:80", "}"]|"[::1]:80", "}"]|"}"]`}},
 		{"inline-table", `a = { b = 1, "c" = 2 }`, []string{`a|a = { b = 1, "c" = 2 }|{ b = 1, "c" = 2 }`, `a.b|b = 1, "c" = 2 }|1, "c" = 2 }`, `a.c|"c" = 2 }|2 }`}},
@@ -92,6 +94,7 @@ func TestScanKeysStopsBeforeTheStackIsFull(t *testing.T) {
 	}{
 		{"array-just-fits", "a=" + strings.Repeat("[", deepest-1) + "1" + strings.Repeat("]", deepest-1), -1},
 		{"array", "a=" + strings.Repeat("[", 1e6), 2 + deepest},
+		{"many-beside-each-other", strings.Repeat("a=[1]\n", 99), -1},
 		{"inline-table", strings.Repeat("a={", 1e6), 2 + 3*deepest},
 		{"dots-just-fit", strings.Repeat("a.", deepest-1) + "a=1", -1},
 		{"dots", strings.Repeat("a.", 1e6), 2 * deepest},
@@ -214,7 +217,7 @@ var seeds = []string{
 	"a = 2026-01-02 03:04:05\nb = 2026-01-02 # c\nc=03:04\nd=2026-01-02T03:04:05.5+01:00", "a = [2026-01-02 , 2026-01-02 03:04]",
 	"a = +1_000\nb = 0xff\nc=-inf\nd=nan\ne=1.5e-3\nf=true\ng=[inf,nan]",
 	"a.b=1\na=2", "[x.a.b]\n[x]\na=5", "[[t]]\na.b=1\n[[t]]\na=1\n[t.a]", "[[t]]\na.b=1\n[[t]]\na=[{}]\n[t.a]", "[[t]]\na.b=1\n[[t]]\na=1\na=[2]", "a={b=1}\n[a.c]",
-	"[[a]]\nb=[]\n[[a]]\n[a.b.c]\nd=1\n[a.b]",
+	"[[t]]\na.b=1\n[[t]]\n[[t.a]]\n[t.a]\nc=1", "[[a]]\nb=[]\n[[a]]\n[[a.b.c]]\n[a.b]", "[[a]]\nb=[]\n[[a]]\n[a.b.c]\nd=1\n[a.b]",
 	"a = 1\na = 2", "[a]\n[a]", "[[a]]\n[a]", "a = [1,,2]", "a = \"b", "a = '''b", "[a", "a", "=", "a.=1", "\x00", "a=\"\xc3\"", "a = \r1",
 }
 

@@ -230,10 +230,8 @@ func (t *table) fill(p *page, marks []mark) {
 		above, last := m.parts[:len(m.parts)-1], m.parts[len(m.parts)-1]
 		switch m.form {
 		case heading:
-			at = t.within(p, m.parts)
-			at.place = p.at(last.at) // an earlier heading may have implied it
-			at.parent.put(last.name, value{at.place, at.place, at})
-		case element:
+			at = t.within(p, above).head(p, last)
+		case listHeading:
 			at = t.within(p, above).grow(p, last)
 		case assignment:
 			at.within(p, above).assign(p, last, m.value)
@@ -247,6 +245,16 @@ func (t *table) within(p *page, parts []part) *table {
 		t = t.child(p, part)
 	}
 	return t
+}
+
+// head goes to the table of a heading, whose place is the heading's even if another one implied it before.
+func (t *table) head(p *page, k part) *table {
+	below := t.child(p, k)
+	if t.values[k.name].data == any(below) {
+		below.place = p.at(k.at)
+		t.put(k.name, value{below.place, below.place, below})
+	}
+	return below
 }
 
 func (t *table) child(p *page, k part) *table {
@@ -478,9 +486,7 @@ func whole(data any, least, most int) int {
 			n = read
 		}
 	case float64:
-		if float64(least) <= data && data <= float64(most) {
-			n = int(data)
-		}
+		n = int(max(float64(least), min(data, float64(most))))
 	}
 	return max(least, min(n, most))
 }
@@ -704,6 +710,13 @@ func (t *table) alsoFault(at Place, also Note, format string, args ...any) {
 	t.fault(at, "", format, args...)
 	faults := *t.top().faults
 	faults[len(faults)-1].Also = []Note{also}
+}
+
+// warn records what is likely not meant, but stops nothing.
+func (t *table) warn(at Place, format string, args ...any) {
+	t.fault(at, "", format, args...)
+	faults := *t.top().faults
+	faults[len(faults)-1].Severity = Warning
 }
 
 func (t *table) top() *table {

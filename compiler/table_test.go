@@ -37,6 +37,7 @@ func TestParseTablePlaces(t *testing.T) {
 		{"inline-table-of-many-lines", "a = {\n  b = { c = 1 },\n}", "a b c", "2:9 2:13"},
 		{"items", "a = [1,\n  'b', [true]]", "a", "1:1 1:5 1:6 2:3 2:8 2:9"},
 		{"list-of-tables", "[[a]]\nb = 1\n[[a]]\nb = 2", "a", "1:3 1:3 1:3 3:3"},
+		{"replacement-character", "'\ufffd' = 1\nb = 2", "b", "2:1 2:5"},
 		{"after-a-long-string", "a = \"\"\"\n b = 1\n\"\"\"\nb = 2", "b", "4:1 4:5"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
@@ -127,6 +128,7 @@ func TestParseTableFaults(t *testing.T) {
 		{"list-after-a-value", "[[t]]\na.b = 1\n[[t]]\na = 1\na = [2]", "5:1 key 't.a' has already been defined, see 4:1: it is here already"},
 		{"lost-by-toml", "[[a]]\nb = []\n[[a]]\n[a.b.c]\nd = 1\n[a.b]", "4:6 key 'a.b.c' gets lost (a table stands before those in it, as [a.b] before [a.b.c])\n" +
 			"5:1 key 'a.b.c.d' gets lost (a table stands before those in it, as [a.b] before [a.b.c])"},
+		{"list-lost-by-toml", "[[a]]\nb = []\n[[a]]\n[[a.b.c]]\n[a.b]", "4:7 key 'a.b.c' gets lost (a table stands before those in it, as [a.b] before [a.b.c])"},
 		{"added-to-an-inline-table", "a = { b = 1 }\n[a.c]", "2:2 key 'a' has already been defined, see 1:1: it is here already"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
@@ -242,6 +244,7 @@ func TestReaders(t *testing.T) {
 		{"number-in-quotes-too-large", "a = '2000'", number, 0, "1:5 a is a string, not a whole number (a = 1000)"},
 		{"number-word", "a = 'high'", number, 0, "1:5 a is a string, not a whole number (a = 1)"},
 		{"number-decimal", "a = 2.5", number, 0, "1:5 a is a decimal number, not a whole number (a = 2)"},
+		{"number-decimal-too-large", "a = 1e300", number, 0, "1:5 a is a decimal number, not a whole number (a = 1000)"},
 		{"number-not-a-number", "a = nan", number, 0, "1:5 a is a decimal number, not a whole number (a = 1)"},
 
 		{"numbers", "a = [24, 64]", numbers, "[24 64]", ""},
@@ -270,7 +273,8 @@ func TestReaders(t *testing.T) {
 		{"duration-days-and-more", "a = '365d1ms'", duration, time.Duration(0), `1:5 a is "365d1ms", at most 365d`},
 		{"duration-beyond-64-bits", "a = '9999999999h'", duration, time.Duration(0), `1:5 a is "9999999999h", at most 365d`},
 		{"duration-days-beyond-64-bits", "a = '99999999999999999999d'", duration, time.Duration(0), `1:5 a is "99999999999999999999d", at most 365d`},
-		{"duration-sum-beyond-64-bits", "a = '300d2500000h'", duration, time.Duration(0), `1:5 a is "300d2500000h", at most 365d`},
+		{"duration-sum-beyond-64-bits", "a = '365d2562047h'", duration, time.Duration(0), `1:5 a is "365d2562047h", at most 365d`},
+		{"duration-days-around-64-bits", "a = '213504d'", duration, time.Duration(0), `1:5 a is "213504d", at most 365d`},
 		{"duration-without-unit", "a = '90'", duration, time.Duration(0), `1:5 a is "90", not a duration` + unit},
 		{"duration-empty", "a = ''", duration, time.Duration(0), `1:5 a is "", not a duration` + unit},
 		{"duration-negative", "a = '-5m'", duration, time.Duration(0), `1:5 a is "-5m", not a duration` + unit},
@@ -371,8 +375,14 @@ func TestFault(t *testing.T) {
 	a := top.sub("a")
 	a.fault(a.at("b"), "b = 2", "b is %d", 1)
 	a.alsoFault(a.at("b"), Note{a.place, "of it"}, "b is %d", 3)
-	if got := list(*top.faults); got != "2:5 b is 1 (b = 2)\n2:5 b is 3, see 1:2: of it" {
+	a.warn(a.at("b"), "b is %d", 4)
+	if got := list(*top.faults); got != "2:5 b is 1 (b = 2)\n2:5 b is 3, see 1:2: of it\n2:5 b is 4" {
 		t.Errorf("got %s", got)
+	}
+	for i, want := range []Severity{Fault, Fault, Warning} {
+		if got := (*top.faults)[i].Severity; got != want {
+			t.Errorf("%d is of severity %s, want %s", i, got, want)
+		}
 	}
 }
 
