@@ -15,6 +15,7 @@ const (
 	addressLevel               // a whole address, whatever the protocol
 	anyPortLevel               // one port of every address of this machine
 	anyRangeLevel              // a range of ports of every address of this machine
+	fragmentLevel              // of an ingress: a protocol of an address, where there are no ports to see
 	levels
 )
 
@@ -27,6 +28,7 @@ type door struct {
 	ports    Ports      // not on addressLevel
 	farm     *Farm
 	listen   *Listen
+	quoted   bool // it is looked for in the packet that an ICMP error quotes
 }
 
 // doors gives all doors of the farm, those of its own that fall together joined, in the order of levels and keys.
@@ -135,6 +137,9 @@ func overlap(a, b door) string {
 	if a.level == addressLevel {
 		return where + ", whatever the protocol"
 	}
-	ports := Ports{max(a.ports.First, b.ports.First), min(a.ports.Last, b.ports.Last)}
-	return where + ", " + string(a.protocol) + " port " + ports.String()
+	ports, noun := Ports{max(a.ports.First, b.ports.First), min(a.ports.Last, b.ports.Last)}, " ports "
+	if ports.Single() {
+		noun = " port "
+	}
+	return where + ", " + string(a.protocol) + noun + ports.String()
 }

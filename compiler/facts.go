@@ -19,8 +19,13 @@ func (f *Farm) Facts() Facts {
 	about := map[string]string{"mode": string(f.Mode), "scheduler": string(f.Scheduler), "listen": f.listens()}
 	note(about, "state", "down", f.Down)
 	note(about, "local-clients", "true", f.LocalClients)
-	note(about, "hash-on", strings.Join(hashWords(f.HashOn), ", "), f.Scheduler == Hash)
+	note(about, "hash-on", strings.Join(hashWords(f.HashOn), ", "), f.Scheduler == Hash || f.Scheduler == Maglev)
+	note(about, "table-size", fmt.Sprint(f.TableSize), f.TableSize != 0)
 	note(about, "source-address", f.Source.String(), f.Source != Addresses{})
+	note(about, "interfaces", strings.Join(f.Interfaces, ", "), len(f.Interfaces) > 0)
+	note(about, "flow-offload", strings.Join(f.FlowOffload, ", "), len(f.FlowOffload) > 0)
+	note(about, "helper", f.Helper, f.Helper != "")
+	note(about, "mark", f.Mark.String(), f.Mark != Mark{})
 	out := Facts{Farm: about, Backends: map[string]map[string]string{}}
 	for _, b := range f.Backends {
 		out.Backends[b.Name] = b.facts()
@@ -31,8 +36,12 @@ func (f *Farm) Facts() Facts {
 func (b Backend) facts() map[string]string {
 	about := map[string]string{"address": b.Address.String(), "weight": fmt.Sprint(b.Weight)}
 	note(about, "port", fmt.Sprint(b.Port), b.Port != 0)
+	note(about, "priority", fmt.Sprint(b.Priority), b.Priority != 1)
 	note(about, "state", string(b.State), b.State != Up)
 	note(about, "source-address", b.Source.String(), b.Source != Addresses{})
+	note(about, "mark", b.Mark.String(), b.Mark != Mark{})
+	note(about, "interface", b.Interface, b.Interface != "")
+	note(about, "mac", b.MAC, b.MAC != "")
 	return about
 }
 
@@ -95,7 +104,8 @@ func (l Listen) String() string {
 }
 
 // usual is what a key that is not among the facts stands at.
-var usual = map[string]string{"state": "up", "local-clients": "false", "source-address": "this machine's own", "port": "as asked for"}
+var usual = map[string]string{"state": "up", "priority": "1", "local-clients": "false", "source-address": "this machine's own", "port": "as asked for", "table-size": "by the backends",
+	"interfaces": "all", "flow-offload": "none", "helper": "none", "mark": "none", "interface": "the farm's", "mac": "as the kernel finds it"}
 
 // Changes says in words what differs between two sets of farms, a line each, in the order of names.
 func Changes(before, after map[string]Facts) []string {

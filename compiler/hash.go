@@ -55,3 +55,20 @@ func hashInput(on []HashKey, family Family) []string {
 	}
 	return out
 }
+
+// quotedFields are the same bytes in the packet that an ICMP error quotes (RFC 792, RFC 4443), which went the other
+// way: its destination is the client. They stand where no IP options and no extension headers come before them.
+var quotedFields = map[HashKey][len(Families)]string{
+	SourceAddress:      {"@th,192,32", "@th,256,128"},
+	DestinationAddress: {"@th,160,32", "@th,128,128"},
+	SourcePort:         {"@th,240,16", "@th,400,16"},
+	DestinationPort:    {"@th,224,16", "@th,384,16"},
+}
+
+func quotedInput(on []HashKey, family Family) []string {
+	out := make([]string, len(on))
+	for i, k := range on {
+		out[i] = quotedFields[k][family]
+	}
+	return out
+}

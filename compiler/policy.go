@@ -13,7 +13,7 @@ import (
 // that a farm that is accepted later was right from the start, and effective says that they don't work yet.
 
 // interfaceNaming is what Linux and nft take for the name of a network interface (IFNAMSIZ, dev_valid_name).
-var interfaceNaming = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@:-]{0,14}$`)
+var interfaceNaming = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$`)
 
 func readInterfaces(t *table, key string) []string {
 	var out []string
@@ -38,13 +38,13 @@ func readInterface(t *table) string {
 	return name
 }
 
-func readMAC(t *table) net.HardwareAddr {
+func readMAC(t *table) string {
 	text := t.text("mac")
 	mac, err := net.ParseMAC(text)
 	if text != "" && (err != nil || len(mac) != 6) {
 		t.fault(t.at("mac"), `mac = "02:00:00:00:00:01"`, "mac: %q is not an Ethernet address", text)
 	}
-	return mac
+	return mac.String()
 }
 
 // readTableSize reads the size of maglev's table, a prime so that every backend's way through it meets every slot.
@@ -60,17 +60,17 @@ func readTableSize(t *table) int {
 }
 
 // readMark reads "0x10/0xff", or a plain number, which stands for all bits.
-func readMark(t *table) (value, mask uint32) {
+func readMark(t *table) Mark {
 	v, ok := t.raw("mark")
 	if !ok {
-		return 0, 0
+		return Mark{}
 	}
 	const rule = `mark = "0x10/0xff", or a plain number, 1 to 4294967295`
 	text := fmt.Sprint(v.data)
 	if _, isText := v.data.(string); !isText {
 		if n, isNumber := v.data.(int64); !isNumber || n < 1 || n > 1<<32-1 {
 			t.fault(v.place, rule, "mark is %s, not a mark", text)
-			return 0, 0
+			return Mark{}
 		}
 	}
 	number, bits, masked := strings.Cut(text, "/")
@@ -85,7 +85,7 @@ func readMark(t *table) (value, mask uint32) {
 	case n&^m != 0:
 		t.fault(v.place, "", "mark: %s has bits outside of its mask", text)
 	}
-	return uint32(n), uint32(m)
+	return Mark{uint32(n), uint32(m)}
 }
 
 func readQueue(t *table) (first, last uint16) {
@@ -218,83 +218,4 @@ func checkPrefix(t *table) {
 	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune("\"\\`$", r) }) || len(text) > 64 {
 		t.fault(t.at("prefix"), `printable ASCII without quotes, backslashes and dollar signs, 64 at most`, "prefix: %q can't be carried by a rule", text)
 	}
-}
-
-// A restriction says in which modes a key has an effect, and of which it is known that it does not work yet.
-type restriction struct {
-	key   string
-	modes []Mode
-	later bool
-}
-
-var (
-	everyMode = []Mode{SNAT, DNAT, DSR, Stateless, Local}
-	balancing = []Mode{SNAT, DNAT, DSR, Stateless}
-	tracked   = []Mode{SNAT, DNAT}
-	frames    = []Mode{DSR, Stateless}
-)
-
-// farmRestrictions are of the farm's keys, backendRestrictions of the backends'. A key that is not listed has an
-// effect in every mode.
-var farmRestrictions = []restriction{
-	{"scheduler", balancing, false},
-	{"hash-on", balancing, false},
-	{"table-size", balancing, true},
-	{"interfaces", everyMode, true},
-	{"source-address", []Mode{SNAT}, false},
-	{"local-clients", tracked, false},
-	{"flow-offload", tracked, true},
-	{"helper", tracked, true},
-	{"mark", tracked, true},
-	{"queue", []Mode{SNAT, DNAT, Local}, true},
-	{"persistence", balancing, true},
-	{"access", everyMode, true},
-	{"limits", everyMode, true},
-	{"log", everyMode, true},
-}
-
-var backendRestrictions = []restriction{
-	{"port", []Mode{SNAT, DNAT, Stateless}, false},
-	{"priority", balancing, true},
-	{"source-address", []Mode{SNAT}, false},
-	{"connections", tracked, true},
-	{"mark", tracked, true},
-	{"interface", frames, true},
-	{"mac", []Mode{DSR}, true},
-}
-
-// effective refuses keys that do nothing: a key that is silently ignored is the worst of faults.
-func effective(t *table, f *Farm) {
-	if f.Mode != SNAT && f.Mode != DNAT {
-		t.fault(t.at("mode"), "", "the mode %s is not supported yet", f.Mode)
-	} else if f.Scheduler == SymmetricHash || f.Scheduler == Maglev {
-		t.fault(t.at("scheduler"), "", "the scheduler %s is not supported yet", f.Scheduler)
-	}
-	restrict(t, f, farmRestrictions)
-	for _, b := range t.subs("backends") {
-		restrict(b, f, backendRestrictions)
-	}
-}
-
-func restrict(t *table, f *Farm, restrictions []restriction) {
-	for _, r := range restrictions {
-		switch {
-		case !t.has(r.key):
-		case !slices.Contains(r.modes, f.Mode):
-			t.fault(t.at(r.key), whyNot(f.Mode, r.modes), "%s has no effect in mode %s", r.key, f.Mode)
-		case r.later:
-			t.fault(t.at(r.key), "", "%s is not supported yet", r.key)
-		}
-	}
-}
-
-func whyNot(m Mode, modes []Mode) string {
-	if (m == DSR || m == Stateless) && !slices.Contains(modes, Stateless) && slices.Contains(modes, DNAT) {
-		return fmt.Sprintf("it needs connection tracking, and %s has none", m)
-	}
-	var names []string
-	for _, m := range modes {
-		names = append(names, string(m))
-	}
-	return "it works in mode " + strings.Join(names, ", ")
 }

@@ -6,6 +6,9 @@ type Script struct {
 	Digest string  // of what the script says, in hex (SHA-256); the comment of the table inet farmc carries it
 	Farms  []*Farm // in the order of their names
 
+	Ingress    []string // the network interfaces at whose ingress rules hang, in the order of their names
+	Interfaces []string // all that rules hang on or hand on to, likewise; rules hold their numbers, not their names
+
 	origins []*Origin // of each line, from the first; nil: of no farm
 }
 

@@ -83,27 +83,42 @@ func apportion(weights []int, sum, n int) ([]int, bool) {
 	return got, true
 }
 
-// interleave spreads the portions over the slots: in each turn everybody's credit grows by its portion, and the
-// richest gets the slot and pays the sum for it (as nginx does since 1.3.1).
+// interleave gives each slot to the weight whose turn it is.
 func interleave(portions []int) []int {
-	sum := 0
-	for _, p := range portions {
-		sum += p
-	}
-	credit := make([]int, len(portions))
-	out := make([]int, sum)
+	turns := newTurns(portions)
+	out := make([]int, turns.sum)
 	for slot := range out {
-		richest := 0
-		for i, p := range portions {
-			credit[i] += p
-			if credit[i] > credit[richest] {
-				richest = i
-			}
-		}
-		credit[richest] -= sum
-		out[slot] = richest
+		out[slot] = turns.next()
 	}
 	return out
+}
+
+// turns go round weights so that each comes as often as it weighs, and as evenly as can be (smooth weighted round
+// robin, as nginx does since 1.3.1).
+type turns struct {
+	weights, credit []int
+	sum             int
+}
+
+func newTurns(weights []int) *turns {
+	t := &turns{weights: weights, credit: make([]int, len(weights))}
+	for _, w := range weights {
+		t.sum += w
+	}
+	return t
+}
+
+// next lets everybody's credit grow by its weight; the richest has the turn, and pays the sum for it.
+func (t *turns) next() int {
+	richest := 0
+	for i, w := range t.weights {
+		t.credit[i] += w
+		if t.credit[i] > t.credit[richest] {
+			richest = i
+		}
+	}
+	t.credit[richest] -= t.sum
+	return richest
 }
 
 func gcd(a, b int) int {

@@ -1,0 +1,221 @@
+package compiler
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// A dealing is a farm's backends of one family, dealt to slots.
+type dealing struct {
+	backends []Backend
+	slots    []int // the index of a backend for each slot
+}
+
+func (l *linker) deal(f *Farm, family Family) dealing {
+	known := l.dealt[f]
+	if known == nil {
+		known = &[len(Families)]dealing{}
+		for _, family := range Families {
+			known[family] = f.dealing(family)
+		}
+		l.dealt[f] = known
+	}
+	return known[family]
+}
+
+func (f *Farm) dealing(family Family) dealing {
+	backends := f.serving(family)
+	if len(backends) == 0 {
+		return dealing{}
+	}
+	weights := make([]int, len(backends))
+	keys := make([]string, len(backends))
+	for i, b := range backends {
+		weights[i] = b.Weight
+		keys[i] = socket(netip.AddrPortFrom(b.Address[family], b.Port))
+	}
+	if f.Scheduler == Maglev {
+		return dealing{backends, maglev(keys, weights, f.maglevSize(family))}
+	}
+	return dealing{backends, deal(weights)}
+}
+
+// chooser gives the chain that chooses a backend for the door, and adds the door to what it can choose from.
+func (l *linker) chooser(d door) string {
+	deal := l.deal(d.farm, d.family)
+	if len(deal.backends) == 0 {
+		l.rules.noBackend = true
+		if len(d.farm.Interfaces) == 0 {
+			return noBackendChain
+		}
+	}
+	if d.shareable() {
+		return l.shared(d, deal)
+	}
+	return l.own(d, deal)
+}
+
+// widestSharedKey is how many registers of 4 bytes the hashed fields of IPv6 may take beside protocol, address and
+// port in the key of one lookup; nft 1.0.6 aborts beyond. IPv4 has room for all of them.
+const widestSharedKey = 5
+
+// shareable says whether the door can stand in the key of a map that many farms share. A range can't, and a farm
+// that goes round its backends has a counter of its own; maglev's table is large, so it stands in a map once, for all
+// doors of all farms with the same backends. "*" is rare enough not to have its own kind of shared map.
+func (d door) shareable() bool {
+	if d.level != portLevel && d.level != addressLevel || len(d.farm.Interfaces) > 0 {
+		return false
+	}
+	switch d.farm.Scheduler {
+	case RoundRobin, Maglev:
+		return false
+	case Hash:
+		return d.family == IP4 || width(d.farm.HashOn) <= widestSharedKey
+	}
+	return true
+}
+
+// shared puts the door's slots into the map of its shape.
+func (l *linker) shared(d door, deal dealing) string {
+	keyed, kind := byDoor, "dnat"
+	if d.level == addressLevel {
+		keyed, kind = byAddress, "dnat-all"
+	}
+	c := l.shape(kind, d, keyed, len(deal.slots))
+	if keyed == byDoor && !slices.Contains(c.Protocols, d.protocol) {
+		c.Protocols = append(c.Protocols, d.protocol)
+	}
+	key := d.key()
+	for slot, i := range deal.slots {
+		b := deal.backends[i]
+		value := b.Address[d.family].String()
+		if keyed == byDoor {
+			value = fmt.Sprintf("%s . %d", value, cmp.Or(b.Port, d.ports.First))
+		}
+		c.Slots[0].Elements = append(c.Slots[0].Elements, mapElement{fmt.Sprintf("%s . %d", key, slot), value, b.origin(d.farm), false})
+	}
+	return c.Name
+}
+
+// shape gives the shared chain for the door's kind of farm.
+func (l *linker) shape(kind string, d door, keyed keying, slots int) *choice {
+	f := d.farm
+	words := []string{string(f.Scheduler)}
+	if f.Scheduler == Hash {
+		words = append(words, hashNames(f.HashOn)...)
+	}
+	if f.Mark != (Mark{}) {
+		words = append(words, f.Mark.name())
+	}
+	suffix := fmt.Sprintf("%s-%d-%s", strings.Join(words, "-"), slots, d.family.Suffix())
+	name := kind + "-" + suffix
+	c := l.shapes[name]
+	if c == nil {
+		c = &choice{Name: name, Family: d.family, Keyed: keyed, Scheduler: f.Scheduler, HashOn: f.HashOn, Mark: f.Mark,
+			Slots: []*slotMap{{Name: strings.Replace(kind, "dnat", "slots", 1) + "-" + suffix, Slots: slots, Ported: keyed == byDoor}}}
+		l.shapes[name] = c
+		l.rules.choices = append(l.rules.choices, c)
+	}
+	return c
+}
+
+// own gives the chain that has a number of its own: the farm's for the family, or that of a maglev table.
+func (l *linker) own(d door, deal dealing) string {
+	f := d.farm
+	name, slots := d.chainNames(deal, "")
+	c := l.shapes[name]
+	if c == nil {
+		c = &choice{Name: name, Family: d.family, Keyed: bySlot, Scheduler: f.Scheduler, HashOn: f.HashOn, Only: f.Interfaces,
+			Slots: ownSlots(f, d.family, deal, slots), origin: f.origin("scheduler")}
+		if f.Scheduler != Maglev {
+			c.Mark = f.Mark
+		}
+		l.shapes[name] = c
+		l.rules.choices = append(l.rules.choices, c)
+		l.count(f, len(deal.slots))
+	}
+	if d.protocol != "" && !slices.Contains(c.Protocols, d.protocol) {
+		c.Protocols = append(c.Protocols, d.protocol)
+	}
+	if f.Mark != c.Mark {
+		return l.markFirst(f, c)
+	}
+	return c.Name
+}
+
+// markFirst gives the chain that sets the farm's mark before a choice that it shares with farms of other marks.
+func (l *linker) markFirst(f *Farm, next *choice) string {
+	name := f.Mark.name() + "/" + next.Name
+	if l.shapes[name] == nil {
+		c := &choice{Name: name, Family: next.Family, Mark: f.Mark, Only: f.Interfaces, Next: next.Name}
+		l.shapes[name] = c
+		l.rules.choices = append(l.rules.choices, c)
+	}
+	return name
+}
+
+// chainNames names the chain that has a number of its own, and its map. A maglev table's is the same for all farms with
+// the same backends; kind tells apart what stands in one nft table.
+func (d door) chainNames(deal dealing, kind string) (chain, slots string) {
+	if d.farm.Scheduler == Maglev && len(deal.slots) > 0 {
+		base := kind + deal.maglevName(d.farm, d.family)
+		return base + "-" + d.family.Suffix(), "slots-" + base
+	}
+	return ownName(d.farm, d.family.Suffix()), ownName(d.farm, "slots")
+}
+
+// maglevName names a maglev table by what is in it, so that farms with the same backends share it.
+func (d dealing) maglevName(f *Farm, family Family) string {
+	var content strings.Builder
+	fmt.Fprintf(&content, "%q %q", f.HashOn, f.Interfaces)
+	for _, b := range d.backends {
+		fmt.Fprintf(&content, " %s %d %d %q %s", b.Address[family], b.Port, b.Weight, b.Interface, b.MAC)
+	}
+	return fmt.Sprintf("maglev-%d-%016x", len(d.slots), hash64(content.String()))
+}
+
+// mostMaglevSlots bounds the slots of all maglev tables together: 2^21 of them take nft 22 s and 1.5 GB to load.
+const mostMaglevSlots = 1 << 21
+
+// count adds up the slots of maglev tables, and tells the farm with which they become too many.
+func (l *linker) count(f *Farm, slots int) {
+	if f.Scheduler != Maglev {
+		return
+	}
+	before := l.maglevSlots
+	l.maglevSlots += slots
+	if before <= mostMaglevSlots && l.maglevSlots > mostMaglevSlots {
+		*l.faults = append(*l.faults, Diagnostic{Farm: f.Name, Place: f.Place,
+			Message: fmt.Sprintf("with this farm the maglev tables of all farms have more than %d slots", mostMaglevSlots),
+			Hint:    "farms with the same backends share a table; table-size makes one smaller"})
+	}
+}
+
+// ownSlots deals a farm's own slots. A value either keeps the port that was asked for or names one; where a farm has
+// backends of both kinds, the first map is asked with all slots but holds those that keep the port alone, and what
+// it doesn't hold goes on to the second: with a hash by the same number, else by a number among the others.
+func ownSlots(f *Farm, family Family, deal dealing, name string) []*slotMap {
+	keeps := func(slot int) bool { return deal.backends[deal.slots[slot]].Port == 0 }
+	kept := &slotMap{Name: name + "-" + family.Suffix(), Slots: len(deal.slots)}
+	named := &slotMap{Name: name + "-port-" + family.Suffix(), Slots: len(deal.slots), Ported: true}
+	for slot, i := range deal.slots {
+		b := deal.backends[i]
+		address := b.Address[family].String()
+		if keeps(slot) {
+			kept.Elements = append(kept.Elements, mapElement{fmt.Sprint(slot), address, b.origin(f), false})
+			continue
+		}
+		number := slot
+		if !f.Scheduler.repeats() {
+			number = len(named.Elements)
+		}
+		named.Elements = append(named.Elements, mapElement{fmt.Sprint(number), fmt.Sprintf("%s . %d", address, b.Port), b.origin(f), false})
+	}
+	if !f.Scheduler.repeats() {
+		named.Slots = len(named.Elements)
+	}
+	return slices.DeleteFunc([]*slotMap{kept, named}, func(m *slotMap) bool { return len(m.Elements) == 0 })
+}

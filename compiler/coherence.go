@@ -1,0 +1,261 @@
+package compiler
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// complete finds what is missing, and what of a farm contradicts itself.
+func complete(t *table, f *Farm) {
+	if f.Mode != Local && len(f.Backends) == 0 && !t.has("backends") {
+		t.fault(t.place, `[backends.b1] and below it address = "10.0.0.11"`, "no backends: connections have nowhere to go")
+	}
+	if len(f.HashOn) == 0 {
+		f.HashOn = []HashKey{SourceAddress}
+	}
+	if !slices.Contains([]Scheduler{Hash, Maglev, ""}, f.Scheduler) && t.has("hash-on") {
+		t.fault(t.at("hash-on"), `scheduler = "hash"`, "hash-on has no effect with the scheduler %s", f.Scheduler)
+	}
+	if f.Scheduler != Maglev && f.Scheduler != "" && t.has("table-size") {
+		t.fault(t.at("table-size"), `scheduler = "maglev"`, "table-size has no effect with the scheduler %s", f.Scheduler)
+	}
+	if addressesKnown(t, f) {
+		everyFamilyServed(t, f)
+		everyBackendUseful(t, f)
+	}
+	wholeAddressKeepsPorts(t, f)
+	localClientsHaveNoMAC(t, f)
+	namesDiffer(t, f)
+	backendsDiffer(t, f)
+	sourcesDiffer(t, f)
+	sctpKeepsPorts(t, f)
+	rangesKeepPorts(t, f)
+	helperHasPorts(t, f)
+	framesFindTheirWay(t, f)
+}
+
+// addressesKnown says whether all addresses of the farm could be read, so that something can be said of its families.
+func addressesKnown(t *table, f *Farm) bool {
+	said, known := given(t, "listen"), len(f.Listen)
+	for _, b := range t.subs("backends") {
+		said += max(given(b, "address"), 1) // one is missing
+	}
+	for _, b := range f.Backends {
+		for _, family := range Families {
+			if b.Address.Has(family) {
+				known++
+			}
+		}
+	}
+	return said == known
+}
+
+// given counts what the files say under a key.
+func given(t *table, key string) int {
+	v, ok := t.raw(key)
+	items, isList := v.data.([]value)
+	switch {
+	case !ok:
+		return 0
+	case isList:
+		return len(items)
+	}
+	return 1
+}
+
+func everyFamilyServed(t *table, f *Farm) {
+	for _, l := range f.Listen {
+		for _, family := range l.Families {
+			if l.Address.IsValid() && len(f.Backends) > 0 && !f.reaches(family) {
+				t.fault(l.Place, "NAT between the families does not exist", "listen: no backend has an %s address", family)
+			}
+		}
+		if !l.Address.IsValid() && len(l.Families) == 1 && len(f.Backends) > 0 && !f.reaches(l.Families[0]) {
+			t.fault(l.Place, "NAT between the families does not exist", "listen: no backend has an %s address", l.Families[0])
+		}
+	}
+	for _, family := range Families {
+		if f.Source.Has(family) && len(f.Listen) > 0 && !f.Listens(family) {
+			t.fault(t.at("source-address"), "", "source-address: the farm does not listen on %s, so %s has no effect", family, f.Source[family])
+		}
+	}
+}
+
+func everyBackendUseful(t *table, f *Farm) {
+	if len(f.Listen) == 0 {
+		return
+	}
+	for _, b := range f.Backends {
+		used := false
+		for _, family := range Families {
+			used = used || b.Address.Has(family) && f.Listens(family)
+			if b.Source.Has(family) && !(b.Address.Has(family) && f.Listens(family)) {
+				t.fault(t.sub("backends").sub(b.Name).at("source-address"), "", "backend %s: source-address: it is sent no %s, so %s has no effect", b.Name, family, b.Source[family])
+			}
+		}
+		if !used && (b.Address.Has(IP4) || b.Address.Has(IP6)) {
+			t.fault(b.Place, "NAT between the families does not exist", "backend %s has no address of a family that the farm listens on", b.Name)
+		}
+	}
+}
+
+func wholeAddressKeepsPorts(t *table, f *Farm) {
+	whole := slices.IndexFunc(f.Listen, Listen.Whole)
+	if whole < 0 {
+		return
+	}
+	for _, b := range f.Backends {
+		if b.Port != 0 {
+			t.alsoFault(t.sub("backends").sub(b.Name).at("port"), Note{f.Listen[whole].Place, "takes every protocol"},
+				"backend %s: port has no effect in a farm that takes every protocol of an address, as many have no ports", b.Name)
+		}
+	}
+	for _, k := range f.HashOn {
+		if k == SourcePort || k == DestinationPort {
+			t.alsoFault(t.at("hash-on"), Note{f.Listen[whole].Place, "takes every protocol"},
+				"hash-on: %s can't be had in a farm that takes every protocol of an address, as many have no ports", k)
+		}
+	}
+}
+
+// rangesKeepPorts refuses what could not be led back: whatever the port of a range that was asked for, replies would
+// come from the same one.
+func rangesKeepPorts(t *table, f *Farm) {
+	ranged := slices.IndexFunc(f.Listen, func(l Listen) bool {
+		return slices.ContainsFunc(l.Ports, func(p Ports) bool { return !p.Single() })
+	})
+	if f.Mode != Stateless || ranged < 0 {
+		return
+	}
+	for _, b := range f.Backends {
+		if b.Port != 0 {
+			t.alsoFault(t.sub("backends").sub(b.Name).at("port"), Note{f.Listen[ranged].Place, "listens on a range"},
+				"backend %s: mode stateless can't send a range of ports to one, as replies would not tell which one was asked for", b.Name)
+		}
+	}
+}
+
+// sctpKeepsPorts refuses what would break SCTP's checksum, a CRC32c over the ports, which a rule can't mend; connection
+// tracking does.
+func sctpKeepsPorts(t *table, f *Farm) {
+	sctp := slices.IndexFunc(f.Listen, func(l Listen) bool { return slices.Contains(l.Protocols, SCTP) })
+	if f.Mode != Stateless || sctp < 0 {
+		return
+	}
+	for _, b := range f.Backends {
+		if b.Port != 0 {
+			t.alsoFault(t.sub("backends").sub(b.Name).at("port"), Note{f.Listen[sctp].Place, "takes sctp"},
+				"backend %s: mode stateless can't rewrite the port of sctp, as no rule can mend its checksum", b.Name)
+		}
+	}
+}
+
+// helperHasPorts refuses a helper where nothing that it can read passes.
+func helperHasPorts(t *table, f *Farm) {
+	for _, l := range f.Listen {
+		if f.Helper != "" && !slices.ContainsFunc(helperProtocols[f.Helper], func(p Protocol) bool { return slices.Contains(l.Protocols, p) }) {
+			t.alsoFault(t.at("helper"), Note{l.Place, "here"}, "helper: %s reads %s, which the farm does not listen on everywhere", f.Helper, protocolWords(helperProtocols[f.Helper]))
+		}
+	}
+	if f.Helper != "" && f.LocalClients {
+		t.fault(t.at("helper"), "", "helper: can't be had with local-clients")
+	}
+}
+
+func protocolWords(protocols []Protocol) string {
+	words := make([]string, len(protocols))
+	for i, p := range protocols {
+		words[i] = string(p)
+	}
+	return strings.Join(words, " and ")
+}
+
+func localClientsHaveNoMAC(t *table, f *Farm) {
+	for _, k := range f.HashOn {
+		if f.LocalClients && (k == SourceMAC || k == DestinationMAC) {
+			t.fault(t.at("hash-on"), "", "hash-on: %s can't be had with local-clients: what this machine sends has none yet", k)
+		}
+	}
+}
+
+func namesDiffer(t *table, f *Farm) {
+	seen := map[string]Backend{}
+	for _, b := range f.Backends {
+		folded := strings.ToLower(b.Name)
+		if other, ok := seen[folded]; ok {
+			t.alsoFault(b.Place, Note{other.Place, "the other one"}, "the names of the backends %s and %s differ by case alone", other.Name, b.Name)
+		}
+		seen[folded] = b
+	}
+}
+
+// backendsDiffer finds a server that is listed twice: it is nearly always a slip of the hand, and what is known of
+// a connection (its destination) could not tell the two apart.
+func backendsDiffer(t *table, f *Farm) {
+	seen := map[netip.AddrPort]Backend{}
+	for _, b := range f.Backends {
+		for _, family := range Families {
+			if !b.Address.Has(family) {
+				continue
+			}
+			at := netip.AddrPortFrom(b.Address[family], b.Port)
+			if other, ok := seen[at]; ok {
+				t.alsoFault(b.Place, Note{other.Place, "the other one"}, "backend %s is the same server as backend %s: %s", b.Name, other.Name, socket(at))
+			}
+			seen[at] = b
+		}
+	}
+}
+
+// sourcesDiffer finds backends of one address that want different sources: once a connection's backend is chosen its
+// address alone tells which source it gets.
+func sourcesDiffer(t *table, f *Farm) {
+	for _, family := range Families {
+		seen := map[netip.Addr]Backend{}
+		for _, b := range f.Backends {
+			other, ok := seen[b.Address[family]]
+			if ok && b.Address.Has(family) && other.Source[family] != b.Source[family] {
+				t.alsoFault(b.Place, Note{other.Place, "the other one"},
+					"backend %s has the address of backend %s, so they can't have different sources", b.Name, other.Name)
+			}
+			if ok && b.Address.Has(family) && other.Mark != b.Mark {
+				t.alsoFault(b.Place, Note{other.Place, "the other one"},
+					"backend %s has the address of backend %s, so they can't have different marks", b.Name, other.Name)
+			}
+			seen[b.Address[family]] = b
+		}
+	}
+}
+
+// framesFindTheirWay looks at what modes that work at ingress need to know.
+func framesFindTheirWay(t *table, f *Farm) {
+	if f.Mode != DSR && f.Mode != Stateless {
+		return
+	}
+	if f.Mode == DSR && len(f.Interfaces) == 0 && !t.has("interfaces") {
+		t.fault(t.at("mode"), `interfaces = ["eth0"]`, "mode dsr needs interfaces: it takes packets from there, before the stack sees them")
+	}
+	for _, l := range f.Listen {
+		if !l.Address.IsValid() {
+			t.fault(l.Place, "name the address", `listen: "*" can't be had in mode %s: %s`, f.Mode, map[Mode]string{
+				DSR: "backends have to own the address that clients ask for", Stateless: "a reply could not be led back to one address"}[f.Mode])
+		}
+	}
+	for _, b := range f.Backends {
+		if b.Interface == "" && len(f.Interfaces) > 1 {
+			t.fault(b.Place, `interface = "`+f.Interfaces[0]+`"`, "backend %s: the farm has several interfaces, so interface has to say where the backend is", b.Name)
+		}
+		if b.State == Drain {
+			t.warn(t.sub("backends").sub(b.Name).at("state"), "backend %s: drain acts as down in mode %s, which knows no connections that could stay", b.Name, f.Mode)
+		}
+	}
+}
+
+// socket writes an address with its port, if there is one.
+func socket(a netip.AddrPort) string {
+	if a.Port() == 0 {
+		return a.Addr().String()
+	}
+	return a.String()
+}

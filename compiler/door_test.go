@@ -1,0 +1,162 @@
+package compiler
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// TestConflictsByComparingAll holds the walk along sorted doors against the comparison of every farm with every other:
+// every conflict that is told is one, and every farm that has a conflict is told of.
+func TestConflictsByComparingAll(t *testing.T) {
+	conflicts := 0
+	for seed := range uint64(500) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		var farms []modelFarm
+		files := fstest.MapFS{}
+		for i := range 2 + r.IntN(5) {
+			f := randomFarm(r)
+			f.name = fmt.Sprintf("farm%d", i)
+			farms = append(farms, f)
+			files[f.name+".toml"] = &fstest.MapFile{Data: []byte(tomlText(r, f.settings(r)))}
+		}
+		meets := map[[2]string]bool{}
+		involved := map[string]bool{}
+		for i, f := range farms {
+			for _, g := range farms[i+1:] {
+				if f.meets(g) {
+					meets[[2]string{f.name, g.name}] = true
+					involved[f.name], involved[g.name] = true, true
+				}
+			}
+		}
+		_, told := Compile([]Dir{{FS: files}})
+		named := map[string]bool{}
+		for _, d := range told {
+			if !strings.Contains(d.Message, "listens on") {
+				t.Fatalf("seed %d: %s", seed, printed(told))
+			}
+			a, b := strings.TrimSuffix(d.Also[0].Place.File, ".toml"), strings.TrimSuffix(d.Place.File, ".toml")
+			if !meets[[2]string{a, b}] {
+				t.Errorf("seed %d: %s and %s don't meet: %s", seed, a, b, d.Message)
+			}
+			if d.Farm != b || d.Place.Line == 0 || d.Also[0].Place.Line == 0 {
+				t.Errorf("seed %d: a place is missing: %+v", seed, d)
+			}
+			named[a], named[b] = true, true
+		}
+		for name := range involved {
+			if !named[name] {
+				t.Errorf("seed %d: nothing is said of %s, which meets another", seed, name)
+			}
+		}
+		conflicts += len(told)
+	}
+	if conflicts < 50 {
+		t.Errorf("only %d conflicts: the farms are too tame", conflicts)
+	}
+}
+
+func TestConflicts(t *testing.T) {
+	for _, test := range []struct {
+		rule string
+		a, b string   // what the farms listen on
+		want []string // what they have in common
+	}{
+		{"port", "192.0.2.10:80", "192.0.2.10:80", []string{"192.0.2.10, tcp port 80"}},
+		{"port-among-others", "192.0.2.10:80,443", "192.0.2.10:25,443", []string{"192.0.2.10, tcp port 443"}},
+		{"once-however-many-ports", "192.0.2.10:80,443", "192.0.2.10:80,443/tcp,udp", []string{"192.0.2.10, tcp port 80"}},
+		{"another-port", "192.0.2.10:80", "192.0.2.10:81", nil},
+		{"another-address", "192.0.2.10:80", "192.0.2.11:80", nil},
+		{"another-protocol", "192.0.2.10:80/tcp", "192.0.2.10:80/udp", nil},
+		{"another-family", "0.0.0.0:80", "[::]:80", nil},
+		{"one-protocol-of-two", "192.0.2.10:80/tcp,udp", "192.0.2.10:80/udp", []string{"192.0.2.10, udp port 80"}},
+		{"ranges", "192.0.2.10:10-20", "192.0.2.10:15-25", []string{"192.0.2.10, tcp ports 15-20"}},
+		{"range-in-a-range", "192.0.2.10:10-20", "192.0.2.10:12-15", []string{"192.0.2.10, tcp ports 12-15"}},
+		{"ranges-at-their-ends", "192.0.2.10:10-20", "192.0.2.10:20-25", []string{"192.0.2.10, tcp port 20"}},
+		{"ranges-side-by-side", "192.0.2.10:10-20", "192.0.2.10:21-25", nil},
+		{"port-over-range", "192.0.2.10:15", "192.0.2.10:10-20", nil},
+		{"ports-over-whole-address", "192.0.2.10:15,20-30", "192.0.2.10", nil},
+		{"whole-address", "192.0.2.10", "192.0.2.10/all", []string{"192.0.2.10, whatever the protocol"}},
+		{"whole-address-of-ip6", "2001:db8::10", "[2001:db8:0::10]", []string{"2001:db8::10, whatever the protocol"}},
+		{"any-address", "*:80", "*:80", []string{"every address of this machine, tcp port 80"}},
+		{"any-address-of-a-family", "*:80", "0.0.0.0:80", []string{"every address of this machine, tcp port 80"}},
+		{"address-over-any-address", "*:80", "192.0.2.10:80", nil},
+		{"range-of-an-address-over-a-port-of-any", "*:80", "192.0.2.10:79-81", nil},
+		{"any-range", "*:10-20", "*:20-30", []string{"every address of this machine, tcp port 20"}},
+		{"any-port-over-any-range", "*:10-20", "*:15", nil},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			form := "listen = %q\n[backends.b1]\naddress = %s\n"
+			backends := `"10.0.0.11"`
+			if strings.Contains(test.a+test.b, "::") {
+				backends = `["10.0.0.11", "fd00::11"]`
+			}
+			for _, swap := range []bool{false, true} {
+				a, b := test.a, test.b
+				if swap {
+					a, b = b, a
+				}
+				address := func(listen string) string {
+					switch {
+					case strings.Contains(listen, "::"):
+						return `"fd00::11"`
+					case strings.HasPrefix(listen, "*"):
+						return backends
+					}
+					return `"10.0.0.11"`
+				}
+				_, told := Compile([]Dir{{FS: fstest.MapFS{
+					"a.toml": {Data: fmt.Appendf(nil, form, a, address(a))},
+					"b.toml": {Data: fmt.Appendf(nil, form, b, address(b))},
+				}}})
+				var got []string
+				for _, d := range told {
+					got = append(got, strings.TrimSuffix(strings.TrimPrefix(d.Message, "the farm a listens on "), ", too"))
+				}
+				if fmt.Sprint(got) != fmt.Sprint(test.want) {
+					t.Errorf("%s and %s: got %q, want %q", a, b, got, test.want)
+				}
+			}
+		})
+	}
+}
+
+// TestDoorsOfOneFarm: what a farm says twice is one door.
+func TestDoorsOfOneFarm(t *testing.T) {
+	for _, test := range []struct {
+		rule    string
+		listens []string
+		want    string
+	}{
+		{"twice", []string{"192.0.2.10:80,80", "192.0.2.10:80"}, "tcp . 192.0.2.10 . 80"},
+		{"overlapping", []string{"192.0.2.10:10-20,15-30"}, "tcp . 192.0.2.10 . 10-30"},
+		{"one-in-the-other", []string{"192.0.2.10:10-40,15-20,39-41"}, "tcp . 192.0.2.10 . 10-41"},
+		{"side-by-side", []string{"192.0.2.10:10-20,21-30"}, "tcp . 192.0.2.10 . 10-20, tcp . 192.0.2.10 . 21-30"},
+		{"port-in-a-range", []string{"192.0.2.10:15,10-20"}, "tcp . 192.0.2.10 . 15, tcp . 192.0.2.10 . 10-20"},
+		{"more-particular-first", []string{"*:1-2", "*:1", "192.0.2.10/all", "192.0.2.10:1-2", "192.0.2.10:1"},
+			"tcp . 192.0.2.10 . 1, tcp . 192.0.2.10 . 1-2, 192.0.2.10, tcp . 1, tcp . 1-2"},
+		{"any-in-the-families-of-the-backends", []string{"*:1/tcp,udp"}, "tcp . 1, udp . 1"},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			f := &Farm{Name: "web", Backends: []Backend{{Address: Addresses{IP4: netip.MustParseAddr("10.0.0.11")}}}}
+			for _, text := range test.listens {
+				l, err := parseListen(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				f.Listen = append(f.Listen, l)
+			}
+			var keys []string
+			for _, d := range f.doors() {
+				keys = append(keys, d.key())
+			}
+			if got := strings.Join(keys, ", "); got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,171 @@
+package compiler
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// parseFarm reads a farm's file and its drop-ins. A farm that has faults is returned as far as it could be read, so
+// that faults between farms are found, too; nil if there is nothing to go by.
+func parseFarm(files farmFiles, lists map[string][]network, faults *Diagnostics) *Farm {
+	var own Diagnostics
+	t := parseTable(files.main.path, files.main.text, &own)
+	for _, d := range files.dropIns {
+		over := parseTable(d.path, d.text, &own)
+		if t != nil && over != nil {
+			t.merge(over)
+		}
+	}
+	var f *Farm
+	if t != nil {
+		f = readFarm(t, files.name, lists)
+		t.unknown()
+	}
+	for i := range own {
+		own[i].Farm = files.name
+	}
+	*faults = append(*faults, own...)
+	return f
+}
+
+// readFarm is the farm format, from top to bottom.
+func readFarm(t *table, name string, lists map[string][]network) *Farm {
+	f := &Farm{Name: name, Place: t.place, places: map[string]Place{}}
+	for _, key := range ruleKeys {
+		if t.has(key) {
+			f.places[key] = t.at(key)
+		}
+	}
+	t.text("description") // for people who read the file
+	f.Mode = Mode(t.choice("mode", "snat", "snat", "dnat", "dsr", "stateless", "local"))
+	f.Listen = readListen(t)
+	f.Down = t.choice("state", "up", "up", "down") == "down"
+
+	f.Scheduler = Scheduler(t.choice("scheduler", usualScheduler(f.Mode), "random", "round-robin", "hash", "symmetric-hash", "maglev"))
+	f.HashOn = readHashKeys(t, "hash-on")
+	f.TableSize = readTableSize(t)
+
+	f.Interfaces = readInterfaces(t, "interfaces")
+	f.Source = readAddresses(t, "source-address")
+	f.LocalClients = t.flag("local-clients", false)
+	f.FlowOffload = readInterfaces(t, "flow-offload")
+	f.Helper = t.choice("helper", "", "ftp", "sip", "tftp", "pptp", "snmp")
+	f.Mark = readMark(t)
+	readQueue(t)
+
+	readPersistence(t.sub("persistence"))
+	readAccess(t.sub("access"), lists)
+	readLimits(t.sub("limits"))
+	readLog(t.sub("log"))
+
+	for _, b := range t.subs("backends") {
+		f.Backends = append(f.Backends, readBackend(b))
+	}
+	slices.SortFunc(f.Backends, func(a, b Backend) int { return strings.Compare(a.Name, b.Name) })
+
+	effective(t, f)
+	complete(t, f)
+	return f
+}
+
+func usualScheduler(m Mode) string {
+	if m == DSR || m == Stateless {
+		return string(Maglev)
+	}
+	return string(Random)
+}
+
+func readListen(t *table) []Listen {
+	if !t.has("listen") {
+		t.fault(t.place, `listen = "192.0.2.10:80"`, "listen is missing: the addresses and ports that the farm serves")
+	}
+	var out []Listen
+	for _, w := range t.words("listen") {
+		l, err := parseListen(w.text)
+		if err != nil {
+			t.fault(w.place, listenRule, "listen: %v", err)
+			continue
+		}
+		l.Place = w.place
+		out = append(out, l)
+	}
+	return out
+}
+
+// readHashKeys reads a combination of keys and puts it into one order, as a combination has none.
+func readHashKeys(t *table, key string) []HashKey {
+	var out []HashKey
+	for _, w := range t.words(key) {
+		k := HashKey(w.text)
+		switch {
+		case !slices.Contains(HashKeys, k):
+			t.fault(w.place, suggestKey(w.text), "%s: %q is nothing that can be hashed", key, w.text)
+		case slices.Contains(out, k):
+			t.fault(w.place, "", "%s: %s stands here twice", key, k)
+		default:
+			out = append(out, k)
+		}
+	}
+	slices.SortFunc(out, func(a, b HashKey) int { return slices.Index(HashKeys, a) - slices.Index(HashKeys, b) })
+	return out
+}
+
+func suggestKey(word string) string {
+	var names []string
+	for _, k := range HashKeys {
+		names = append(names, string(k))
+	}
+	if n := nearest(word, names); n != "" {
+		return fmt.Sprintf("did you mean %q?", n)
+	}
+	return "one of " + strings.Join(names, ", ")
+}
+
+// readAddresses reads one address, or one of each family.
+func readAddresses(t *table, key string) Addresses {
+	var out Addresses
+	for _, w := range t.words(key) {
+		a, err := parseAddress(w.text)
+		switch {
+		case err != nil:
+			t.fault(w.place, `an address without a port: "192.0.2.1" or "2001:db8::1"`, "%s: %v", key, err)
+		case !reachable(a):
+			t.fault(w.place, "", "%s: %s is not an address that packets can be sent to from here", key, a)
+		case out.Has(familyOf(a)):
+			t.fault(w.place, "at most one of each family", "%s: a second %s address", key, familyOf(a))
+		default:
+			out[familyOf(a)] = a
+		}
+	}
+	return out
+}
+
+// reachable refuses addresses that NAT can't send a packet to: those that mean another machine on each link, many
+// machines, or this one's inside.
+func reachable(a netip.Addr) bool {
+	return !a.IsUnspecified() && !a.IsLoopback() && !a.IsMulticast() && !a.IsLinkLocalUnicast() &&
+		a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+func readBackend(t *table) Backend {
+	b := Backend{Name: t.name, Place: t.place}
+	if !backendNaming.MatchString(b.Name) {
+		t.fault(t.place, backendNamingRule, "%q can't be the name of a backend", b.Name)
+	}
+	if !t.has("address") {
+		t.fault(t.place, `address = "10.0.0.11"`, "backend %s has no address", b.Name)
+	}
+	b.Address = readAddresses(t, "address")
+	b.Port = uint16(t.number("port", 0, 1, 65535))
+	b.Weight = t.number("weight", 1, 1, 1000)
+	b.Priority = t.number("priority", 1, 1, 1000)
+	b.State = State(t.choice("state", "up", "up", "drain", "down"))
+	b.Source = readAddresses(t, "source-address")
+	t.number("connections", 0, 1, 1<<31-1)
+	b.Mark = readMark(t)
+	b.Interface = readInterface(t)
+	b.MAC = readMAC(t)
+	return b
+}

@@ -1,0 +1,181 @@
+package compiler
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// The script read back, by a grammar that has a form for every line that a template can make, and nothing else: so
+// whatever an administrator has written, it can't be a statement. A new line of a template needs a form here.
+
+// lineForm turns the form of a line into an expression.
+func lineForm(text string) *regexp.Regexp {
+	for _, part := range [][2]string{
+		{"NUMBER", `(numgen random|numgen inc|symhash|jhash FIELD(?: \. FIELD)*) mod ([0-9]+)(?: seed 0x6661726d)?`},
+		{"SLOT", `(?:(?:symhash|jhash FIELD(?: \. FIELD)*) mod [0-9]+(?: seed 0x6661726d)?|meta mark)`},
+		{"FIELD", `(?:IP [sd]addr|ether [sd]addr|th [sd]port|@th,[0-9]+,[0-9]+|@ll,0,96)`},
+		{"DOOR", `(?:meta l4proto \. IP [sd]addr \. th [sd]port|IP [sd]addr)`},
+		{"DEVICES", `"DEVICE"(?:, "DEVICE")*`},
+		{"DEVICE", `[A-Za-z0-9_][A-Za-z0-9_.-]*`},
+		{"VERDICT", `(?:goto NAME|accept|drop)`},
+		{"NAME", `[A-Za-z][A-Za-z0-9./_-]*`},
+		{"FARM", `[A-Za-z][A-Za-z0-9_.-]*`},
+		{"IP4", `[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+`},
+		{"IP6", `[0-9a-f]*:[0-9a-f:]+`},
+		{"IPV", `ipv[46]`},
+		{"IP", `(?:ip|ip6)`},
+		{"MAC", `[0-9a-f]{2}(?::[0-9a-f]{2}){5}`},
+		{"PORTS", `[0-9]+(?:-[0-9]+)?`},
+		{"PROTOS", `(?:PROTO|{ PROTO(?:, PROTO)* })`},
+		{"PROTO", `(?:tcp|udp|sctp)`},
+		{"HEX", `0x[0-9a-f]+`},
+	} {
+		text = strings.ReplaceAll(text, part[0], part[1])
+	}
+	return regexp.MustCompile("^(?:" + text + ")$")
+}
+
+// lineForms make one expression of several.
+func lineForms(all ...string) *regexp.Regexp { return lineForm(strings.Join(all, "|")) }
+
+const opening = `# Made by farmc from the farms; a change here is gone with the next load.
+table inet farmc
+delete table inet farmc
+table netdev farmc
+delete table netdev farmc
+table inet farmc {
+`
+
+// The lines of a script, by where they stand.
+var (
+	betweenTables = lineForms(``, `# farms that are handed on from the ingress of their interfaces`)
+	opensTable    = lineForm(`table netdev farmc {`)
+
+	inTable = lineForms(``, `	comment "farmc sha256:[0-9a-f]{64}"`,
+		`	# where connections come in: address, protocol and port lead to a chain`,
+		`	# which backend a slot stands for`,
+		`	# nothing to ask, but the kernel translates open connections only while there is a nat chain`,
+		`	# what this machine opens itself; -100 is dstnat, a name that nft does not take here`,
+		`	# the backend is chosen: what the connection was opened to tells which source it gets`,
+		`	# right after the choice, so that whatever comes next sees the mark: routing, filters, this machine`,
+		`	# before connection tracking, which neither requests nor replies meet`,
+		`	# of a backend on this machine`)
+	opensMap    = lineForm(`	map (NAME) {`)
+	opensChain  = lineForm(`	chain (NAME) {`)
+	opensObject = lineForm(`	(?:ct helper (NAME)|flowtable farms) {`)
+	closes      = "\t}"
+
+	inObject = lineForms(`		type "(?:ftp|sip|tftp|pptp|snmp)" protocol (?:tcp|udp)`, `		hook ingress priority filter`, `		devices = { DEVICES }`, `		counter`)
+
+	inMap = lineForms(`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))* : (?:verdict|IPV_addr|ether_addr)`,
+		`		typeof (?:DOOR \. )?numgen random mod [0-9]+ : (?:IP daddr(?: \. th dport)?|ether daddr)`,
+		`		typeof @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* : verdict`,
+		`		flags interval`, `		counter`, `		elements = {`, `			# FARM`, `		}`)
+	ofMap = lineForm(`			((?:IP4|IP6|PORTS|HEX|PROTO)(?: \. (?:IP4|IP6|PORTS|HEX))*)(?: comment "(FARM)")? : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC),`)
+
+	inChain = lineForms(
+		`		type nat hook (?:prerouting priority dstnat|output priority -100|postrouting priority srcnat)`,
+		`		type filter hook (?:prerouting priority (?:raw|mangle|dstnat \+ 5)|output priority (?:-95|raw)|forward priority filter|postrouting priority srcnat|ingress devices = { DEVICES } priority filter)`,
+		`		ct state new`, `		ct state != new return`, `		ct status & dnat != dnat return`, `		ct state new ct status & dnat == dnat goto marks`,
+		`		iifname "lo" return`, `		oif "lo" return`, `		iif != 0 iifname != { DEVICES } return`, `		goto NAME`, `		meta pkttype other accept`,
+		`		meta l4proto tcp reject with tcp reset`, `		reject`,
+		`		ip daddr 127\.0\.0\.0/8 return`, `		ip6 daddr ::1 return`, `		fib daddr type local goto (?P<local>NAME)`,
+
+		`		(?:meta nfproto IPV )?(?:meta l4proto \. )?(?:IP [sd]addr)?(?: \. )?(?:th [sd]port)? vmap @NAME`,
+		`		(?:meta nfproto IPV )?(?:meta l4proto PROTOS meta l4proto \. )?(?:ct original IP daddr)?(?: \. )?(?:ct original proto-dst)? vmap @NAME`,
+		`		(?:icmp|icmpv6) type { (?:destination-unreachable|packet-too-big|time-exceeded|parameter-problem)(?:, (?:time-exceeded|packet-too-big|parameter-problem))* } @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* vmap @NAME`,
+		`		icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect } accept`,
+		`		(?:ip frag-off & 0x1fff|frag frag-off) != 0 meta l4proto \. IP daddr vmap @NAME`,
+
+		`		(?:meta l4proto PROTOS )?dnat IP to (?:DOOR \. )?NUMBER map @NAME`,
+		`		snat IP to IP daddr map @NAME`, `		snat IP to (?:IP4|IP6)`, `		masquerade`,
+		`		ct mark set HEX`, `		ct mark set ct mark & HEX \| HEX`, `		ct helper set "NAME"`, `		flow add @farms`,
+
+		`		meta mark set SLOT`, `		fwd IP to SLOT map @NAME device "DEVICE"`, `		ether saddr set ether daddr ether daddr set SLOT map @NAME fwd to "DEVICE"`,
+		`		(?:meta l4proto PROTO )?IP daddr set SLOT map @NAME(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
+		`		DOOR @NAME(?: fib daddr type != local)? notrack`, `		tcp flags & \(syn \| rst\) == syn DOOR @NAME tcp option maxseg size set rt mtu`,
+		`		IP saddr set DOOR map @NAME(?: accept)?`, `		PROTO sport set PORTS`)
+)
+
+// A reading is a script, read by the grammar. Names in the table netdev farmc begin with "netdev ".
+type reading struct {
+	maps   map[string]*readMap
+	chains map[string][]string
+}
+
+type readMap struct {
+	interval bool
+	elements []readElement
+	byKey    map[string]readElement
+}
+
+type readElement struct {
+	key, value string
+	farm       string // that its comment, or the comment above, names
+	line       int
+}
+
+// readScript reads a script, or tells the first line that no form fits.
+func readScript(text string) (*reading, error) {
+	r := &reading{maps: map[string]*readMap{}, chains: map[string][]string{}}
+	if !strings.HasPrefix(text, opening) || !strings.HasSuffix(text, "\n}\n") {
+		return nil, fmt.Errorf("it begins or ends otherwise")
+	}
+	var m *readMap
+	chain, farm, table, object := "", "", "", false
+	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
+		if i < strings.Count(opening, "\n") {
+			continue
+		}
+		within := m != nil || chain != "" || object
+		switch {
+		case table == "-" && opensTable.MatchString(line):
+			table = "netdev "
+		case table == "-" && betweenTables.MatchString(line):
+		case within && line == closes:
+			m, chain, object = nil, "", false
+		case !within && line == "}":
+			table = "-"
+		case m != nil && ofMap.MatchString(line):
+			part := ofMap.FindStringSubmatch(line)
+			e := readElement{part[1], part[3], part[2], i + 1}
+			if e.farm == "" {
+				e.farm = farm
+			}
+			m.elements = append(m.elements, e)
+			m.byKey[e.key] = e
+		case m != nil && inMap.MatchString(line):
+			m.interval = m.interval || line == "\t\tflags interval"
+			if _, name, ok := strings.Cut(line, "# "); ok {
+				farm = name
+			}
+		case chain != "" && inChain.MatchString(line):
+			r.chains[chain] = append(r.chains[chain], line)
+		case object && inObject.MatchString(line):
+		case table == "-" || within:
+			return nil, fmt.Errorf("line %d is of no form: %q", i+1, line)
+		case opensMap.MatchString(line):
+			name := table + opensMap.FindStringSubmatch(line)[1]
+			if r.maps[name] != nil {
+				return nil, fmt.Errorf("line %d: a second map %s", i+1, name)
+			}
+			m = &readMap{byKey: map[string]readElement{}}
+			r.maps[name] = m
+		case opensChain.MatchString(line):
+			chain = table + opensChain.FindStringSubmatch(line)[1]
+			if r.chains[chain] != nil {
+				return nil, fmt.Errorf("line %d: a second chain %s", i+1, chain)
+			}
+			r.chains[chain] = []string{}
+		case opensObject.MatchString(line):
+			object = true
+		case !inTable.MatchString(line):
+			return nil, fmt.Errorf("line %d is of no form: %q", i+1, line)
+		}
+	}
+	if table != "-" {
+		return nil, fmt.Errorf("a table stays open")
+	}
+	return r, nil
+}

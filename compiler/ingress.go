@@ -1,0 +1,344 @@
+package compiler
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// An ingress is a base chain at the ingress of network interfaces, before all else that a packet meets, with the maps
+// that it asks: of the farms without connection tracking that take their packets from the same interfaces.
+type ingress struct {
+	Name      string
+	Devices   []string      // none: prerouting, before connection tracking
+	Fragments []*verdictMap // later fragments, which have no ports
+	Doors     []*verdictMap
+	Errors    []*verdictMap // what routers and clients say about the backends' replies
+}
+
+// ingressDevices are the interfaces of all ingresses, in the order of their names.
+func (r *ruleset) ingressDevices() []string {
+	var out []string
+	for _, in := range r.ingresses {
+		out = append(out, in.Devices...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// devices are all interfaces that rules name by their number, in the order of their names.
+func (r *ruleset) devices() []string {
+	out := r.ingressDevices()
+	for _, f := range r.forwards {
+		for _, s := range f.Steps {
+			out = append(out, s.Device)
+		}
+	}
+	for _, t := range r.ingressTranslations {
+		for _, s := range t.Steps {
+			out = append(out, s.Device)
+		}
+	}
+	if r.flows != nil {
+		out = append(out, r.flows.Devices...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// A forward is a chain of the table netdev farmc that hands a frame on to a backend, which keeps its destination.
+type forward struct {
+	Name      string
+	Family    Family
+	Scheduler Scheduler
+	HashOn    []HashKey
+	Quoted    bool // the packet to choose by is the one that an ICMP error quotes, which went the other way
+	Steps     []forwardStep
+	origin    *Origin
+}
+
+// A forwardStep hands on to the backends behind one interface. Its map lacks the others', so that a frame that is not
+// for them goes on to the next step: the same frame has the same slot in each.
+type forwardStep struct {
+	Map    *slotMap
+	Device string
+	ByMAC  bool // the map holds MAC addresses, else IP addresses whose neighbours the kernel finds
+}
+
+// hand leads the doors of farms without connection tracking to the chains that hand frames on, or rewrite requests.
+func (l *linker) hand(doors []door) {
+	l.rules.ingresses = ingresses(doors)
+	for _, in := range l.rules.ingresses {
+		l.leadDoors(in, doors)
+		l.leadFragments(in, doors)
+		l.leadErrors(in, doors)
+	}
+}
+
+const dropVerdict = "drop"
+
+// ingresses are of the interfaces that the same farms take their packets from. Each interface is of one alone: where
+// two base chains met on it, the one that was there first would decide, not the door that is the more particular.
+// Stateless farms that name no interfaces take their packets in prerouting, just before connection tracking.
+func ingresses(doors []door) []*ingress {
+	takers, raw := map[string]map[string]bool{}, false
+	for _, d := range doors {
+		raw = raw || d.farm.Mode == Stateless && len(d.farm.Interfaces) == 0
+		for _, device := range d.farm.devices() {
+			if takers[device] == nil {
+				takers[device] = map[string]bool{}
+			}
+			takers[device][d.farm.Name] = true
+		}
+	}
+	var out []*ingress
+	if raw {
+		out = append(out, &ingress{Name: "stateless"})
+	}
+	same := map[string]*ingress{}
+	for _, device := range slices.Sorted(maps.Keys(takers)) {
+		farms := strings.Join(slices.Sorted(maps.Keys(takers[device])), " ")
+		if same[farms] == nil {
+			same[farms] = &ingress{}
+			out = append(out, same[farms])
+		}
+		same[farms].Devices = append(same[farms].Devices, device)
+	}
+	for _, in := range same {
+		in.Name = ingressName(in.Devices)
+	}
+	return out
+}
+
+// longestIngress is how long the names of interfaces together may be as part of a name; nft's end at 255.
+const longestIngress = 128
+
+func ingressName(devices []string) string {
+	all := strings.Join(devices, "/")
+	if len(all) > longestIngress {
+		all = fmt.Sprintf("%s/%016x", devices[0], hash64(all))
+	}
+	return "ingress/" + all
+}
+
+// devices are the interfaces that the farm takes its packets from, as far as they are there.
+func (f *Farm) devices() []string {
+	if !slices.Contains(frames, f.Mode) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(f.Interfaces), func(d string) bool { return slices.Contains(f.absent, d) })
+}
+
+// takes says whether the farm takes its packets from here.
+func (in *ingress) takes(f *Farm) bool {
+	if len(in.Devices) == 0 {
+		return f.Mode == Stateless && len(f.Interfaces) == 0
+	}
+	return slices.Contains(f.devices(), in.Devices[0])
+}
+
+// passes says whether packets of the farm, which takes them later on, can pass by here.
+func (in *ingress) passes(f *Farm) bool {
+	switch {
+	case in.takes(f) || slices.Contains(frames, f.Mode) && len(f.Interfaces) > 0:
+		return false
+	case len(in.Devices) == 0 || len(f.Interfaces) == 0:
+		return true
+	}
+	return slices.ContainsFunc(f.Interfaces, func(d string) bool { return slices.Contains(in.Devices, d) })
+}
+
+// general gives by address the most general level of a door whose packets are taken from here.
+func (in *ingress) general(doors []door) map[netip.Addr]level {
+	out := map[netip.Addr]level{}
+	for _, d := range doors {
+		if in.takes(d.farm) {
+			out[d.address] = max(out[d.address], d.level)
+		}
+	}
+	return out
+}
+
+func (l *linker) leadIn(to *[]*verdictMap, in *ingress, prefix string, d door, verdict string) {
+	if verdict != dropVerdict && verdict != "accept" {
+		verdict = "goto " + verdict
+	}
+	l.lead(to, in.Name+"/"+prefix, d, verdict)
+}
+
+// leadDoors leads the doors of the farms that take their packets from here, and lets those of others pass where a more
+// general one of the same address would catch them.
+func (l *linker) leadDoors(in *ingress, doors []door) {
+	general := in.general(doors)
+	for _, d := range doors {
+		switch {
+		case in.takes(d.farm) && d.farm.Mode == Stateless:
+			l.leadIn(&in.Doors, in, "", d, l.translator(d))
+		case in.takes(d.farm):
+			l.leadIn(&in.Doors, in, "", d, l.hander(d))
+		case in.passes(d.farm) && d.level < general[d.address]:
+			l.leadIn(&in.Doors, in, "", d, "accept")
+		}
+	}
+}
+
+// leadFragments leads the later fragments of a datagram to where its first one goes. They have no ports, so whatever
+// listens on the address by that protocol has to choose the same backend by addresses alone; else they take the way of
+// the whole address.
+func (l *linker) leadFragments(in *ingress, doors []door) {
+	type datagram struct {
+		protocol Protocol
+		to       netip.Addr
+	}
+	chains := map[datagram]string{} // "" where the ways part
+	for _, d := range doors {
+		if !in.takes(d.farm) && !in.passes(d.farm) || d.level > addressLevel {
+			continue
+		}
+		chain := ""
+		if in.takes(d.farm) && d.farm.Mode == DSR && byAddresses(d.farm) {
+			chain = l.hander(d)
+		}
+		for _, protocol := range []Protocol{TCP, UDP, SCTP} {
+			at := datagram{protocol, d.address}
+			switch before, known := chains[at]; {
+			case d.protocol == protocol && !known:
+				chains[at] = chain
+			case (d.protocol == protocol || d.level == addressLevel) && known && before != chain:
+				chains[at] = ""
+			}
+		}
+	}
+	for _, d := range doors {
+		at := datagram{d.protocol, d.address}
+		if chains[at] != "" {
+			of := d
+			of.level = fragmentLevel
+			l.leadIn(&in.Fragments, in, "", of, chains[at])
+			delete(chains, at)
+		}
+	}
+}
+
+// byAddresses says whether the first fragment of a datagram, which has ports, and the later ones, which don't, are of the
+// same number. What the kernel hashes symmetrically of any fragment are addresses and protocol (__skb_flow_dissect
+// without FLOW_DISSECTOR_F_PARSE_1ST_FRAG).
+func byAddresses(f *Farm) bool {
+	return f.Scheduler == SymmetricHash || !slices.ContainsFunc(f.HashOn, func(k HashKey) bool { return k == SourcePort || k == DestinationPort })
+}
+
+// leadErrors leads ICMP errors about a reply to the backend that sent it. Those about the replies of others pass where
+// a more general door would catch them.
+func (l *linker) leadErrors(in *ingress, doors []door) {
+	general := in.general(doors)
+	for _, d := range doors {
+		d.quoted = true
+		switch {
+		case in.takes(d.farm) && d.farm.Mode == DSR && quotable(d.farm) && len(l.deal(d.farm, d.family).backends) > 0:
+			l.leadIn(&in.Errors, in, "error-", d, l.hander(d))
+		case (in.takes(d.farm) || in.passes(d.farm)) && d.level < general[d.address]:
+			l.leadIn(&in.Errors, in, "error-", d, "accept")
+		}
+	}
+}
+
+// quotable says whether what the farm chooses by can be read off the packet that an ICMP error quotes.
+func quotable(f *Farm) bool {
+	return f.Scheduler != SymmetricHash && !slices.ContainsFunc(f.HashOn, func(k HashKey) bool { return k == SourceMAC || k == DestinationMAC })
+}
+
+// hander gives the chain that hands the door's frames on: the farm's own, or that of a maglev table.
+func (l *linker) hander(d door) string {
+	deal := l.deal(d.farm, d.family)
+	if len(deal.backends) == 0 {
+		return dropVerdict
+	}
+	f := d.farm
+	name, slots := d.chainNames(deal, "")
+	if d.quoted {
+		name += "-error"
+	}
+	if !l.forwards[name] {
+		l.forwards[name] = true
+		fw := &forward{Name: name, Family: d.family, Scheduler: f.Scheduler, HashOn: f.HashOn, Quoted: d.quoted,
+			Steps: forwardSteps(d, deal, slots), origin: f.origin("scheduler")}
+		l.rules.forwards = append(l.rules.forwards, fw)
+		l.count(f, len(deal.slots))
+	}
+	return name
+}
+
+// rewritesWhatItHashes: a step that gives a frame a MAC address has changed its source before the next one hashes it.
+func (f *forward) rewritesWhatItHashes() bool {
+	return slices.Contains(f.HashOn, SourceMAC) && slices.ContainsFunc(f.Steps, func(s forwardStep) bool { return s.ByMAC })
+}
+
+// forwardSteps deals the slots to one map for each interface that backends are behind, and for each of these two if
+// some of them have a MAC address of their own.
+func forwardSteps(d door, deal dealing, name string) []forwardStep {
+	var steps []forwardStep
+	for slot, i := range deal.slots {
+		b := deal.backends[i]
+		device := d.farm.deviceOf(b)
+		at := slices.IndexFunc(steps, func(s forwardStep) bool { return s.Device == device && s.ByMAC == (b.MAC != "") })
+		if at < 0 {
+			kind := map[bool]string{true: "/mac"}[b.MAC != ""]
+			m := &slotMap{Name: fmt.Sprintf("%s/%s%s-%s", name, device, kind, d.family.Suffix()), Slots: len(deal.slots)}
+			steps = append(steps, forwardStep{m, device, b.MAC != ""})
+			at = len(steps) - 1
+		}
+		value := cmp.Or(b.MAC, b.Address[d.family].String())
+		steps[at].Map.Elements = append(steps[at].Map.Elements, mapElement{fmt.Sprint(slot), value, b.origin(d.farm), false})
+	}
+	return steps
+}
+
+// leaveOut takes absent interfaces out of a farm that works at ingress, and the backends behind them.
+func (f *Farm) leaveOut(absent func(device string) bool, told *Diagnostics) {
+	f.FlowOffload = f.present(f.FlowOffload, "flow-offload", absent, told)
+	if !slices.Contains(frames, f.Mode) || len(f.Interfaces) == 0 {
+		return
+	}
+	here := f.present(slices.Clone(f.Interfaces), "interfaces", absent, told)
+	f.absent = slices.DeleteFunc(slices.Clone(f.Interfaces), func(d string) bool { return slices.Contains(here, d) })
+	for i := range f.Backends {
+		b := &f.Backends[i]
+		device := f.deviceOf(*b)
+		b.cutOff = device != "" && absent(device)
+		if b.cutOff && !slices.Contains(f.absent, device) {
+			*told = append(*told, f.absence(b.Place, "backend "+b.Name+": the interface "+device))
+		}
+	}
+}
+
+// present gives those of the key's devices that are there, and tells of the others.
+func (f *Farm) present(devices []string, key string, absent func(device string) bool, told *Diagnostics) []string {
+	return slices.DeleteFunc(devices, func(device string) bool {
+		gone := absent(device)
+		if gone {
+			*told = append(*told, f.absence(f.at(key), key+": "+device))
+		}
+		return gone
+	})
+}
+
+func (f *Farm) absence(at Place, what string) Diagnostic {
+	return Diagnostic{Severity: Warning, Farm: f.Name, Place: at, Message: what + " is not there: what hangs on it is left out"}
+}
+
+// deviceOf is the interface that the backend is behind.
+func (f *Farm) deviceOf(b Backend) string {
+	if b.Interface == "" && len(f.Interfaces) > 0 {
+		return f.Interfaces[0]
+	}
+	return b.Interface
+}
+
+// rawAddress writes an address as nft compares raw payload with.
+func rawAddress(a netip.Addr) string { return fmt.Sprintf("0x%x", a.AsSlice()) }
+
+// number is the protocol's in the IP header (IANA, assigned internet protocol numbers).
+func (p Protocol) number() int { return map[Protocol]int{TCP: 6, UDP: 17, SCTP: 132}[p] }

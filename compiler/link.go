@@ -1,0 +1,154 @@
+package compiler
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// link joins farms, valid alone, into one ruleset, and finds what is wrong between them.
+func link(farms []*Farm, faults *Diagnostics) *ruleset {
+	var all []door
+	for _, f := range farms {
+		all = append(all, f.doors()...)
+	}
+	slices.SortStableFunc(all, compareDoors)
+	conflicts(all, faults)
+	ambiguous(all, faults)
+	if faults.Faulty() {
+		return nil
+	}
+	l := linker{shapes: map[string]*choice{}, verdicts: map[string]*verdictMap{}, sources: map[string]bool{},
+		dealt: map[*Farm]*[len(Families)]dealing{}, faults: faults,
+		forwards: map[string]bool{}, translations: map[string]*translation{}}
+	served := slices.DeleteFunc(all, func(d door) bool { return d.farm.Down })
+	tracked := slices.DeleteFunc(slices.Clone(served), func(d door) bool { return slices.Contains(frames, d.farm.Mode) })
+	l.serve(tracked)
+	l.recall(tracked)
+	l.mark(tracked)
+	l.help(tracked)
+	l.offload(tracked)
+	l.hand(served)
+	l.readdress(served)
+	slices.SortFunc(l.rules.choices, func(a, b *choice) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.marks, func(a, b markChain) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.helpers, func(a, b helper) int { return cmp.Compare(a.Name(), b.Name()) })
+	slices.SortFunc(l.rules.forwards, func(a, b *forward) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.translations, func(a, b *translation) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.ingressTranslations, func(a, b *translation) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.replyPorts, func(a, b replyPort) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.ingresses, func(a, b *ingress) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.sources, func(a, b *sourceChain) int { return cmp.Compare(a.Name, b.Name) })
+	return &l.rules
+}
+
+type linker struct {
+	rules    ruleset
+	shapes   map[string]*choice // by name, of choices that stand
+	verdicts map[string]*verdictMap
+	sources  map[string]bool
+	dealt    map[*Farm]*[len(Families)]dealing
+	faults   *Diagnostics
+
+	maglevSlots  int
+	forwards     map[string]bool // by name, of chains that stand
+	translations map[string]*translation
+}
+
+// serve leads every door to the chain that chooses a backend, and those of farms that serve what this machine opens
+// itself a second time, for that.
+func (l *linker) serve(doors []door) {
+	chains := map[door]string{}
+	for _, d := range doors {
+		chains[d] = l.chooser(d)
+		l.lead(&l.rules.prerouting, "", d, "goto "+chains[d])
+	}
+	l.leadSome(&l.rules.output, "local-", doors, func(d door) string {
+		if !d.farm.LocalClients {
+			return ""
+		}
+		return chains[d]
+	})
+}
+
+// recall leads connections whose backend is chosen by then to the chain that chooses their source.
+func (l *linker) recall(doors []door) {
+	chosen := slices.DeleteFunc(slices.Clone(doors), func(d door) bool { return len(l.deal(d.farm, d.family).backends) == 0 })
+	l.leadSome(&l.rules.postrouting, "source-", chosen, func(d door) string {
+		if d.farm.Mode != SNAT {
+			return ""
+		}
+		return l.source(d.farm, d.family)
+	})
+}
+
+// leadSome leads those doors for which there is a chain to it. The others stand among them where a more general door
+// would catch what is theirs: the more particular wins.
+func (l *linker) leadSome(to *[]*verdictMap, prefix string, doors []door, chain func(door) string) {
+	chains := make([]string, len(doors))
+	var general [len(Families)]level // the most general level of a door that is led
+	for i, d := range doors {
+		if chains[i] = chain(d); chains[i] != "" {
+			general[d.family] = max(general[d.family], d.level)
+		}
+	}
+	for i, d := range doors {
+		switch {
+		case chains[i] != "":
+			l.lead(to, prefix, d, "goto "+chains[i])
+		case d.level < general[d.family]:
+			l.lead(to, prefix, d, "accept")
+		}
+	}
+}
+
+// lead adds a door to the map of its level and family.
+func (l *linker) lead(to *[]*verdictMap, prefix string, d door, verdict string) {
+	name := prefix + levelNames[d.level] + "-" + d.family.Suffix()
+	m := l.verdicts[name]
+	if m == nil {
+		m = &verdictMap{Name: name, Level: d.level, Family: d.family}
+		l.verdicts[name] = m
+		*to = append(*to, m)
+	}
+	m.Elements = append(m.Elements, mapElement{d.key(), verdict, d.origin(), true})
+	if d.protocol != "" && !slices.Contains(m.Protocols, d.protocol) {
+		m.Protocols = append(m.Protocols, d.protocol)
+	}
+}
+
+var levelNames = [levels]string{"services", "ranges", "addresses", "any-services", "any-ranges", "fragments"}
+
+// key is the door in the words of the map of its level.
+func (d door) key() string {
+	if d.quoted {
+		return d.quotedKey()
+	}
+	switch d.level {
+	case fragmentLevel:
+		return string(d.protocol) + " . " + d.address.String()
+	case addressLevel:
+		return d.address.String()
+	case anyPortLevel, anyRangeLevel:
+		return string(d.protocol) + " . " + d.ports.String()
+	}
+	return string(d.protocol) + " . " + d.address.String() + " . " + d.ports.String()
+}
+
+// quotedKey is the door as an ICMP error quotes it, in the words of raw payload.
+func (d door) quotedKey() string {
+	if d.level == addressLevel {
+		return rawAddress(d.address)
+	}
+	return fmt.Sprintf("%d . %s . %s", d.protocol.number(), rawAddress(d.address), d.ports)
+}
+
+func (d door) origin() *Origin {
+	return &Origin{Farm: d.farm.Name, Key: "listen", Place: d.listen.Place}
+}
+
+func (b Backend) origin(f *Farm) *Origin {
+	return &Origin{Farm: f.Name, Key: "backends." + b.Name, Place: b.Place}
+}
+
+func ownName(f *Farm, part string) string { return "farm/" + f.Name + "/" + part }

@@ -1,0 +1,285 @@
+package compiler
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// What a script does with a packet, as far as the modes snat and dnat go.
+
+// The rules that decide about it.
+var (
+	nothing  = lineForms(`		ct state new`, `		type nat hook .*`, `		ct status & dnat != dnat return`)
+	loopback = lineForms(`		ip daddr 127\.0\.0\.0/8 return`, `		ip6 daddr ::1 return`)
+	isLocal  = lineForm(`		fib daddr type local goto (NAME)`)
+
+	askPort  = lineForm(`		meta l4proto \. (?P<version>IP) daddr \. th dport vmap @(?P<map>NAME)`)
+	askWhole = lineForm(`		(?P<version>IP) daddr vmap @(?P<map>NAME)`)
+	askAny   = lineForm(`		meta nfproto (?P<version>IPV) meta l4proto \. th dport vmap @(?P<map>NAME)`)
+
+	recallPort  = lineForm(`		meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original (?P<version>IP) daddr \. ct original proto-dst vmap @(?P<map>NAME)`)
+	recallWhole = lineForm(`		ct original (?P<version>IP) daddr vmap @(?P<map>NAME)`)
+	recallAny   = lineForm(`		meta nfproto (?P<version>IPV) meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original proto-dst vmap @(?P<map>NAME)`)
+
+	onlyInside = lineForm(`		iif != 0 iifname != { (DEVICES) } return`)
+	onward     = lineForm(`		goto (NAME)`)
+	marks      = lineForm(`		ct mark set (HEX|ct mark & HEX \| HEX)`)
+	rewrites   = lineForm(`		(?:meta l4proto (PROTOS) )?dnat (IP) to ((?:DOOR \. )?)NUMBER map @(NAME)`)
+	ownSources = lineForm(`		snat IP to IP daddr map @(NAME)`)
+	oneSource  = lineForm(`		(?:snat IP to (IP4|IP6)|masquerade)`)
+)
+
+// A packet opens a connection.
+type packet struct {
+	protocol string // tcp, udp, or one that has no ports
+	address  netip.Addr
+	port     int
+	ours     bool   // the address is this machine's
+	fromHere bool   // this machine sends it
+	inside   string // the interface that it comes in by, if not
+}
+
+func (p packet) String() string {
+	return fmt.Sprintf("%s %s port %d, ours %t, from here %t", p.protocol, p.address, p.port, p.ours, p.fromHere)
+}
+
+// An outcome is what becomes of a connection.
+type outcome struct {
+	refused bool
+	mark    string                     // what is set on the connection, as a rule says it
+	shares  map[netip.AddrPort]float64 // by backend, in all 1; none: the packet is let through
+	sources map[netip.AddrPort]string  // an address, "masquerade", or "" for the client's own
+}
+
+func (o outcome) String() string {
+	var all []string
+	for to, share := range o.shares {
+		all = append(all, fmt.Sprintf("%s %.4f from %q", to, share, o.sources[to]))
+	}
+	slices.Sort(all)
+	return fmt.Sprintf("{refused %t, to %s}", o.refused, strings.Join(all, ", "))
+}
+
+// outcome follows the packet through the hooks.
+func (r *reading) outcome(t testing.TB, p packet) outcome {
+	t.Helper()
+	hook := "prerouting"
+	if p.fromHere {
+		hook = "output"
+	}
+	chain := r.walk(t, hook, p)
+	switch chain {
+	case "", "accept":
+		return outcome{}
+	case "no-backend":
+		return outcome{refused: true}
+	}
+	out := outcome{shares: map[netip.AddrPort]float64{}, sources: map[netip.AddrPort]string{}}
+	r.choose(t, chain, p, &out)
+	for to := range out.shares {
+		out.sources[to] = r.source(t, r.walk(t, "postrouting", p), to)
+	}
+	return out
+}
+
+// walk gives the chain, or accept, that the packet is sent to from a base chain; "" if to none.
+func (r *reading) walk(t testing.TB, chain string, p packet) string {
+	t.Helper()
+	for _, rule := range r.chains[chain] {
+		if loopback.MatchString(rule) {
+			if p.address.IsLoopback() && p.address.Is4() == strings.Contains(rule, "127") {
+				return ""
+			}
+			continue
+		}
+		if at := isLocal.FindStringSubmatch(rule); at != nil {
+			if p.ours {
+				return r.walk(t, at[1], p)
+			}
+			continue
+		}
+		if verdict := r.asked(t, chain, rule, p); verdict != "" {
+			return strings.TrimPrefix(verdict, "goto ")
+		}
+	}
+	return ""
+}
+
+// asked gives the verdict of a rule that asks a map: before the backend is chosen of what the packet says, and after
+// of what the connection was opened to.
+func (r *reading) asked(t testing.TB, chain, rule string, p packet) string {
+	t.Helper()
+	port, whole, every := askPort, askWhole, askAny
+	if chain == "postrouting" {
+		port, whole, every = recallPort, recallWhole, recallAny
+	}
+	as, key, ported := port, fmt.Sprintf("%s . %s . %d", p.protocol, p.address, p.port), true
+	switch {
+	case nothing.MatchString(rule):
+		return ""
+	case port.MatchString(rule):
+	case whole.MatchString(rule):
+		as, key, ported = whole, p.address.String(), false
+	case every.MatchString(rule):
+		as, key = every, fmt.Sprintf("%s . %d", p.protocol, p.port)
+	default:
+		t.Fatalf("not a rule for %s: %s", chain, rule)
+	}
+	part := as.FindStringSubmatch(rule)
+	if at := as.SubexpIndex("protocols"); at > 0 && !slices.Contains(strings.FieldsFunc(part[at], isBracket), p.protocol) ||
+		ported && !slices.Contains([]string{"tcp", "udp", "sctp"}, p.protocol) ||
+		strings.HasSuffix(part[as.SubexpIndex("version")], "6") != p.address.Is6() {
+		return ""
+	}
+	e, _ := r.find(t, part[as.SubexpIndex("map")], key)
+	return e.value
+}
+
+func isBracket(r rune) bool { return strings.ContainsRune("{}, ", r) }
+
+// find looks up a key.
+func (r *reading) find(t testing.TB, name, key string) (readElement, bool) {
+	t.Helper()
+	m := r.maps[name]
+	if m == nil {
+		t.Fatalf("there is no map %s", name)
+	}
+	e, ok := m.byKey[key]
+	if m.interval && !ok {
+		at := slices.IndexFunc(m.elements, func(e readElement) bool { return within(key, e.key) })
+		if ok = at >= 0; ok {
+			e = m.elements[at]
+		}
+	}
+	return e, ok
+}
+
+// within says whether a key, which ends in a port, is in an interval of the same key but for ports.
+func within(key, interval string) bool {
+	at, in := strings.LastIndex(key, " "), strings.LastIndex(interval, " ")
+	first, last, isRange := strings.Cut(interval[in+1:], "-")
+	if !isRange {
+		last = first
+	}
+	port, _ := strconv.Atoi(key[at+1:])
+	a, _ := strconv.Atoi(first)
+	b, _ := strconv.Atoi(last)
+	return key[:at] == interval[:in] && a <= port && port <= b
+}
+
+// choose adds up what share of the connections like p each backend gets from a chain.
+func (r *reading) choose(t testing.TB, chain string, p packet, out *outcome) {
+	t.Helper()
+	rules, ok := r.chains[chain]
+	if !ok {
+		t.Fatalf("there is no chain %s", chain)
+	}
+	left, done := 1.0, map[int]bool{}
+	for _, rule := range rules {
+		if at := onlyInside.FindStringSubmatch(rule); at != nil {
+			if !p.fromHere && !strings.Contains(at[1], strconv.Quote(p.inside)) {
+				return
+			}
+			continue
+		}
+		if at := onward.FindStringSubmatch(rule); at != nil {
+			r.choose(t, at[1], p, out)
+			return
+		}
+		if at := marks.FindStringSubmatch(rule); at != nil {
+			out.mark += at[1] // twice would be wrong
+			continue
+		}
+		if chain == "no-backend" {
+			out.refused = true
+			return
+		}
+		at := rewrites.FindStringSubmatch(rule)
+		if at == nil {
+			t.Fatalf("not a rule that chooses a backend: %s", rule)
+		}
+		if (at[2] == "ip") != p.address.Is4() {
+			t.Fatalf("a rule of another family gets %s: %s", p, rule)
+		}
+		if at[1] != "" && !slices.Contains(strings.FieldsFunc(at[1], isBracket), p.protocol) {
+			continue
+		}
+		number, name := at[4], at[6]
+		slots, _ := strconv.Atoi(at[5])
+		again := !strings.HasPrefix(number, "numgen") // gives the same number once more
+		if again {
+			left = 1 / float64(slots)
+		} else {
+			left /= float64(slots)
+		}
+		missed, key := 0, doorKey(at[3], p)
+		for slot := range slots {
+			if again && done[slot] {
+				continue
+			}
+			e, ok := r.find(t, name, key+strconv.Itoa(slot))
+			if !ok {
+				missed++
+				continue
+			}
+			done[slot] = true
+			to := destination(t, e.value, p)
+			out.shares[to] += left
+		}
+		left *= float64(missed)
+		if missed == 0 {
+			return
+		}
+	}
+	t.Errorf("%g of %s fall through %s", left, p, chain)
+}
+
+// doorKey is what a packet has in the fields of a door.
+func doorKey(fields string, p packet) string {
+	return strings.NewReplacer("meta l4proto", p.protocol, "ip6 daddr", p.address.String(), "ip daddr", p.address.String(), "th dport", strconv.Itoa(p.port)).Replace(fields)
+}
+
+// destination is where a value of a map of slots sends the packet.
+func destination(t testing.TB, value string, p packet) netip.AddrPort {
+	t.Helper()
+	address, port, ported := strings.Cut(value, " . ")
+	to := netip.AddrPortFrom(netip.MustParseAddr(address), uint16(p.port))
+	if ported {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to = netip.AddrPortFrom(to.Addr(), uint16(n))
+	}
+	return to
+}
+
+// source is the source that a backend sees of connections that are sent to the chain.
+func (r *reading) source(t testing.TB, chain string, backend netip.AddrPort) string {
+	t.Helper()
+	if chain == "" || chain == "accept" {
+		return ""
+	}
+	for _, rule := range r.chains[chain] {
+		if at := ownSources.FindStringSubmatch(rule); at != nil {
+			if e, ok := r.find(t, at[1], backend.Addr().String()); ok {
+				return e.value
+			}
+			continue
+		}
+		at := oneSource.FindStringSubmatch(rule)
+		if at == nil {
+			t.Fatalf("not a rule that chooses a source: %s", rule)
+		}
+		if at[1] != "" {
+			return at[1]
+		}
+		return "masquerade"
+	}
+	t.Errorf("%s falls through %s", backend, chain)
+	return ""
+}

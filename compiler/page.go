@@ -1,0 +1,181 @@
+package compiler
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+)
+
+// parseTable reads the text of a file. What isn't TOML becomes a fault, of which toml tells the first alone, and
+// there is no table.
+func parseTable(file string, text []byte, faults *Diagnostics) *table {
+	p := &page{file: file, text: strings.TrimLeft(string(text), "\ufeff")}
+	if d, bad := p.refuse(); bad {
+		*faults = append(*faults, d)
+		return nil
+	}
+	marks, deep := scanKeys(p.text)
+	if deep >= 0 {
+		*faults = append(*faults, Diagnostic{Place: p.at(deep), Message: fmt.Sprintf("more than %d levels deep", deepest)})
+		return nil
+	}
+	data := make(map[string]any)
+	md, err := toml.Decode(p.text, &data)
+	if err != nil {
+		*faults = append(*faults, p.explain(err))
+		return nil
+	}
+	if !agree(marks, md.Keys()) {
+		*faults = append(*faults, Diagnostic{Place: Place{File: file}, Message: "farmc doesn't find the keys of this file, though it is valid TOML",
+			Hint: "please report it with the file: the mistake is farmc's"})
+		return nil
+	}
+	top := newTable(nil, "", Place{File: file}, data)
+	top.faults = faults
+	before := len(*faults)
+	top.fill(p, marks)
+	if len(*faults) > before {
+		return nil
+	}
+	return top
+}
+
+// A page turns the offsets of a text into places. It goes on from the last one, so that offsets in rising order
+// cost one walk over the text, however long its lines are.
+type page struct {
+	file, text string
+
+	offset     int // the last
+	line       int // its number, from 0
+	start, end int // of the line
+	column     int // from 0
+}
+
+// refuse finds what stands in the way of reading a text at all. Toml takes an empty file, and tells other places
+// of the rest.
+func (p *page) refuse() (Diagnostic, bool) {
+	if strings.TrimSpace(p.text) == "" {
+		return Diagnostic{Place: Place{File: p.file}, Message: "the file is empty",
+			Hint: "an editor may have been stopped in the middle; to mask a farm, link its name to /dev/null"}, true
+	}
+	for i, r := range p.text {
+		if message, hint := blemish(p.text[i:], r); message != "" {
+			return Diagnostic{Place: p.at(i), Message: message, Hint: hint}, true
+		}
+	}
+	return Diagnostic{}, false
+}
+
+// blemish tells what is wrong with the rune r, at which the text begins.
+func blemish(text string, r rune) (message, hint string) {
+	switch {
+	case r == utf8.RuneError && !strings.HasPrefix(text, "\ufffd"):
+		return fmt.Sprintf("byte 0x%02x is not UTF-8", text[0]), "save the file as UTF-8"
+	case r >= ' ' && r != 0x7f || r == '\t' || r == '\n' || strings.HasPrefix(text, "\r\n"):
+		return "", ""
+	case r == 0:
+		return "byte 0x00 in a text", "the file may be UTF-16, to be saved as UTF-8, or damaged by a crash"
+	case r == '\r':
+		return "carriage return without line feed", "a line ends with a line feed, or with both"
+	}
+	return fmt.Sprintf("control character 0x%02x", r), fmt.Sprintf(`a string may hold it as "\u%04x"`, r)
+}
+
+// explain turns toml's complaint into ours.
+func (p *page) explain(err error) Diagnostic {
+	var syntax toml.ParseError
+	if !errors.As(err, &syntax) {
+		return Diagnostic{Place: Place{File: p.file}, Message: err.Error()}
+	}
+	at := p.offsetOf(syntax.Position)
+	d := Diagnostic{Place: p.at(at), Message: voice(syntax.Message), Hint: advice(syntax.Message)}
+	if before, ok := p.earlier(syntax.Message, at); ok {
+		d.Also = []Note{{before, "it is here already"}}
+	}
+	return d
+}
+
+// offsetOf is the offset of toml's position. Its Col is no help: it is wrong at the start of a line, and counts bytes.
+// At the end of the file Start may be inside of the last character.
+func (p *page) offsetOf(at toml.Position) int {
+	offset := max(0, min(at.Start, len(p.text)))
+	for offset < len(p.text) && offset > 0 && !utf8.RuneStart(p.text[offset]) {
+		offset--
+	}
+	return offset
+}
+
+// voice says toml's message as we do: lower case, no full stop, no escapes for what an author can't see.
+func voice(message string) string {
+	message = strings.NewReplacer(
+		`'\n'`, "the end of the line",
+		`'\x00'`, "the end of the file",
+		"a top-level item to end with a newline, comment, or EOF", "the line to end here",
+		"unexpected EOF", "unexpected end of the file",
+	).Replace(message)
+	return strings.ToLower(message[:1]) + strings.TrimSuffix(message[1:], ".")
+}
+
+// advice says what would be right where toml's message leaves it open.
+func advice(message string) string {
+	for _, known := range []struct{ beginning, advice string }{
+		{"expected value but found", inQuotes},
+		{"expected a top-level item to end", inQuotes},
+		{"Invalid float", inQuotes},
+		{"invalid datetime", inQuotes},
+		{"strings cannot contain newlines", "the closing quote is missing"},
+		{"invalid escape in string", "a backslash is written twice, or the string in single quotes"},
+		{"expected '.' or '='", `a line is a key, "=" and a value, or the name of a table in brackets`},
+	} {
+		if strings.HasPrefix(message, known.beginning) {
+			return known.advice
+		}
+	}
+	return ""
+}
+
+const inQuotes = `text stands in quotes, as in timeout = "5m"; a flag is true or false`
+
+// earlier finds the key that was there before the one at the offset, if toml says that it is there twice.
+func (p *page) earlier(message string, offset int) (Place, bool) {
+	_, key, _ := strings.Cut(message, "'")
+	key, told, _ := strings.Cut(key, "' ")
+	if !strings.HasPrefix(told, "has already been") && !strings.HasPrefix(told, "was already") {
+		return Place{}, false
+	}
+	marks, _ := scanKeys(p.text[:offset])
+	for _, f := range slices.Backward(flatten(marks)) {
+		if f.path.String() == key {
+			return p.at(f.at), true
+		}
+	}
+	return Place{}, false
+}
+
+func (p *page) at(offset int) Place {
+	offset = max(0, min(offset, len(p.text)))
+	if offset < p.offset || p.end == 0 {
+		*p = page{file: p.file, text: p.text, end: ending(p.text)}
+	}
+	for offset > p.end {
+		p.line++
+		p.start = p.end + 1
+		p.offset, p.column = p.start, 0
+		p.end = p.start + ending(p.text[p.start:])
+	}
+	p.column += utf8.RuneCountInString(p.text[p.offset:offset])
+	p.offset = offset
+	return Place{File: p.file, Line: p.line + 1, Column: p.column + 1, Text: strings.TrimSuffix(p.text[p.start:p.end], "\r")}
+}
+
+// ending is the length of the text's first line.
+func ending(text string) int {
+	if end := strings.IndexByte(text, '\n'); end >= 0 {
+		return end
+	}
+	return len(text)
+}

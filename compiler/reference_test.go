@@ -1,0 +1,195 @@
+package compiler
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// everyKey are all keys of the farm format, by table.
+var everyKey = map[string]string{
+	"":            "description mode listen state scheduler hash-on table-size interfaces source-address local-clients flow-offload helper mark queue",
+	"persistence": "on timeout prefix static",
+	"access":      "allow deny",
+	"limits":      "new-per-client resets-per-client connections-per-client new connections clients ban strict-tcp verdict",
+	"log":         "on prefix rate",
+	"backends.b1": "address port weight priority state source-address connections mark interface mac",
+}
+
+// needs are what a key has to have beside it.
+var needs = map[string]string{
+	"hash-on":    `scheduler = "hash"`,
+	"table-size": `scheduler = "maglev"`,
+	"interface":  `mode = "dsr"`,
+	"mac":        `mode = "dsr"`,
+}
+
+// A referenceKey is a line of the reference that can be uncommented, or stands there as it is.
+type referenceKey struct {
+	table, key string
+	commented  bool
+	line       int // from 0
+	header     int // of the table, if that is a comment, too; else -1
+	said       string
+}
+
+var (
+	referenceLine  = regexp.MustCompile(`^(#?)([a-z][a-z-]*) = .*?(?:\s{2,}# (.*))?$`)
+	referenceTable = regexp.MustCompile(`^(#?)\[([a-z0-9.]+)\]`)
+	saidModes      = regexp.MustCompile(`^((?:snat|dnat|dsr|stateless|local)(?:, (?:snat|dnat|dsr|stateless|local))*)(?::|$| )`)
+)
+
+const unsupported = "not supported yet"
+
+func reference(t *testing.T) (lines []string, keys []referenceKey) {
+	t.Helper()
+	text, err := os.ReadFile("../farms.d/reference.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines = strings.Split(string(text), "\n")
+	table, header, said := "", -1, ""
+	for i, line := range lines {
+		if at := referenceTable.FindStringSubmatch(line); at != nil {
+			table, header, said = at[2], -1, ""
+			if at[1] != "" {
+				header, said = i, paragraphAbove(lines, i)
+			}
+		} else if at := referenceLine.FindStringSubmatch(line); at != nil {
+			keys = append(keys, referenceKey{table, at[2], at[1] != "", i, header, at[3] + said})
+		}
+	}
+	return lines, keys
+}
+
+func paragraphAbove(lines []string, i int) string {
+	from := i
+	for from > 0 && strings.HasPrefix(lines[from-1], "# ") {
+		from--
+	}
+	return " " + strings.Join(lines[from:i], " ")
+}
+
+func (k referenceKey) String() string { return strings.TrimPrefix(k.table+"."+k.key, ".") }
+
+// uncommented is the reference with this key in effect, in a farm that fits.
+func (k referenceKey) uncommented(lines []string, mode string) string {
+	lines = slices.Clone(lines)
+	for _, i := range []int{k.header, k.line} {
+		if i >= 0 {
+			lines[i] = strings.TrimPrefix(lines[i], "#")
+		}
+	}
+	need := needs[k.key]
+	if mode != "" {
+		need = strings.TrimPrefix(need, `mode = "dsr"`) + "\nmode = \"" + mode + "\""
+	}
+	if (strings.Contains(need, "dsr") || strings.Contains(lines[k.line], `"dsr"`)) && k.key != "interfaces" {
+		need += "\ninterfaces = \"eth0\""
+	}
+	return need + "\n" + strings.Join(lines, "\n")
+}
+
+func compileReference(text string) Diagnostics {
+	_, told := Compile([]Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(text)}}}})
+	return told
+}
+
+// onlyUnsupported says whether all that is told is what the compiler can't do yet.
+func onlyUnsupported(told Diagnostics) bool {
+	return !slices.ContainsFunc(told, func(d Diagnostic) bool { return !strings.HasSuffix(d.Message, unsupported) })
+}
+
+func TestReferenceCompiles(t *testing.T) {
+	lines, _ := reference(t)
+	if told := compileReference(strings.Join(lines, "\n")); len(told) > 0 {
+		t.Error(printed(told))
+	}
+}
+
+func TestReferenceHasEveryKey(t *testing.T) {
+	_, keys := reference(t)
+	var got, want []string
+	for _, k := range keys {
+		got = append(got, k.String())
+	}
+	for table, words := range everyKey {
+		for _, key := range strings.Fields(words) {
+			want = append(want, referenceKey{table: table, key: key}.String())
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// TestReferenceKeys uncomments each key alone: it works, or is not supported yet, which its comment says.
+func TestReferenceKeys(t *testing.T) {
+	lines, keys := reference(t)
+	for _, k := range keys {
+		t.Run(k.String(), func(t *testing.T) {
+			told := compileReference(k.uncommented(lines, ""))
+			if !onlyUnsupported(told) {
+				t.Error(printed(told))
+			}
+			if said := strings.Contains(k.said, unsupported); said != (len(told) > 0) {
+				t.Errorf("its comment says %q, but it comes to: %s", k.said, printed(told))
+			}
+		})
+	}
+}
+
+// TestReferenceModes: where a comment begins with the modes that take a key, those do, and no others.
+func TestReferenceModes(t *testing.T) {
+	lines, keys := reference(t)
+	tried := 0
+	for _, k := range keys {
+		modes := saidModes.FindStringSubmatch(k.said)
+		if modes == nil || k.key == "mode" {
+			continue
+		}
+		tried++
+		for _, mode := range []string{"snat", "dnat", "dsr", "stateless", "local"} {
+			told := compileReference(k.uncommented(lines, mode))
+			refused := slices.ContainsFunc(told, func(d Diagnostic) bool { return strings.Contains(d.Message, k.key+" has no effect in mode "+mode) })
+			if takes := slices.Contains(strings.Split(modes[1], ", "), mode); takes == refused {
+				t.Errorf("%s is said to work in mode %s; mode %s: %s", k, modes[1], mode, printed(told))
+			}
+		}
+	}
+	if tried < 5 {
+		t.Errorf("only %d keys say which modes take them", tried)
+	}
+}
+
+// TestReferenceChoices tries each value that stands in a list of its own above a key.
+func TestReferenceChoices(t *testing.T) {
+	lines, keys := reference(t)
+	for _, k := range keys {
+		if k.table != "" || k.key != "mode" && k.key != "scheduler" {
+			continue
+		}
+		seen := 0
+		for i := k.line - 1; strings.HasPrefix(lines[i], "# "); i-- {
+			value := strings.Fields(lines[i])[1]
+			if indented := strings.HasPrefix(lines[i], "# "+value+"  "); !indented && !strings.HasPrefix(lines[i], "# "+value+" (") {
+				continue
+			}
+			seen++
+			changed := slices.Clone(lines)
+			changed[k.line] = "#" + k.key + ` = "` + value + `"`
+			told := compileReference(k.uncommented(changed, ""))
+			if !onlyUnsupported(told) || strings.Contains(lines[i], unsupported) != (len(told) > 0) {
+				t.Errorf("%s = %q, of which is said %q, comes to: %s", k, value, lines[i], printed(told))
+			}
+		}
+		if seen < 5 {
+			t.Errorf("of %s %d values are explained", k, seen)
+		}
+	}
+}

@@ -1,0 +1,278 @@
+package compiler
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// A translation is a chain that gives a request the address of its backend, and the backend's port, with no connection
+// tracking.
+type translation struct {
+	Name      string
+	Family    Family
+	Scheduler Scheduler
+	HashOn    []HashKey
+	Steps     []translationStep
+	origin    *Origin
+}
+
+// A translationStep is for the backends of one port behind one interface. Its map lacks the others, so that a request that
+// is not for them goes on to the next step, unchanged: the same request has the same slot in each.
+type translationStep struct {
+	Map      *slotMap
+	Port     uint16   // 0: the one that was asked for
+	Protocol Protocol // of a step that rewrites the port, as each protocol has its own checksum
+	Device   string   // hands on from ingress to there; "": the request takes its way through the stack
+}
+
+// A reply is what tells a backend's replies, and what they are to come from.
+type reply struct {
+	from door       // the backend, as a door
+	to   netip.Addr // the service
+	port uint16     // the service's; 0: the one that it comes from
+	of   door       // through which the request came
+}
+
+// translator gives the chain that rewrites the door's requests.
+func (l *linker) translator(d door) string {
+	deal := l.deal(d.farm, d.family)
+	if len(deal.backends) == 0 {
+		return dropVerdict
+	}
+	f := d.farm
+	name, slots := d.chainNames(deal, "stateless-")
+	tr := l.translations[name]
+	if tr == nil {
+		tr = &translation{Name: name, Family: d.family, Scheduler: f.Scheduler, HashOn: f.HashOn,
+			origin: f.origin("scheduler")}
+		l.translations[name] = tr
+		if len(f.Interfaces) > 0 {
+			l.rules.ingressTranslations = append(l.rules.ingressTranslations, tr)
+		} else {
+			l.rules.translations = append(l.rules.translations, tr)
+		}
+		l.count(f, len(deal.slots))
+	}
+	tr.take(d, deal, slots)
+	return name
+}
+
+// take adds the steps that the door's protocol needs.
+func (tr *translation) take(d door, deal dealing, slots string) {
+	for _, b := range deal.backends {
+		step := translationStep{Port: b.Port, Device: d.farm.handedTo(b)}
+		if step.Port != 0 {
+			step.Protocol = d.protocol
+		}
+		same := func(s translationStep) bool { return s.Port == step.Port && s.Device == step.Device }
+		if slices.ContainsFunc(tr.Steps, func(s translationStep) bool { return same(s) && s.Protocol == step.Protocol }) {
+			continue
+		}
+		if i := slices.IndexFunc(tr.Steps, same); i >= 0 {
+			step.Map = tr.Steps[i].Map // dealt for another protocol
+		} else {
+			step.Map = dealTo(d, deal, slots, step)
+		}
+		tr.Steps = append(tr.Steps, step)
+	}
+}
+
+// dealTo gives the slots of the backends that the step is for.
+func dealTo(d door, deal dealing, name string, step translationStep) *slotMap {
+	if step.Device != "" {
+		name += "/" + step.Device
+	}
+	if step.Port != 0 {
+		name += fmt.Sprintf("/%d", step.Port)
+	}
+	m := &slotMap{Name: name + "-" + d.family.Suffix(), Slots: len(deal.slots)}
+	for slot, i := range deal.slots {
+		if b := deal.backends[i]; b.Port == step.Port && d.farm.handedTo(b) == step.Device {
+			m.Elements = append(m.Elements, mapElement{fmt.Sprint(slot), b.Address[d.family].String(), b.origin(d.farm), false})
+		}
+	}
+	return m
+}
+
+// handedTo is the interface that requests for the backend are handed on to from ingress, "" if they are routed.
+func (f *Farm) handedTo(b Backend) string {
+	if len(f.Interfaces) == 0 {
+		return ""
+	}
+	return f.deviceOf(b)
+}
+
+// replies gives what the door's backends answer with.
+func (d door) replies() []reply {
+	var out []reply
+	for _, b := range d.farm.Backends {
+		if !b.Address.Has(d.family) {
+			continue
+		}
+		r := reply{from: d, to: d.address, of: d}
+		r.from.address = b.Address[d.family]
+		if b.Port != 0 && d.level != addressLevel && d.ports != (Ports{b.Port, b.Port}) {
+			r.from.ports, r.port = Ports{b.Port, b.Port}, d.ports.First
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// readdress has the replies of stateless farms come from the service again.
+func (l *linker) readdress(doors []door) {
+	ports := map[uint16]bool{}
+	for _, d := range doors {
+		if d.farm.Mode != Stateless {
+			continue
+		}
+		for _, r := range d.replies() {
+			l.readdressOne(r, ports)
+		}
+	}
+}
+
+func (l *linker) readdressOne(r reply, ports map[uint16]bool) {
+	service := r.from
+	service.farm, service.listen = r.of.farm, r.of.listen
+	l.lead(&l.rules.originals, "original-", service, r.to.String())
+	if r.port == 0 {
+		return
+	}
+	name := fmt.Sprintf("reply-%d-%s", r.port, r.of.family.Suffix())
+	l.lead(&l.rules.replies, "reply-", service, "goto "+name)
+	if !l.forwards[name] {
+		l.forwards[name] = true
+		l.rules.replyPorts = append(l.rules.replyPorts, replyPort{name, r.of.family, r.port})
+	}
+}
+
+// A replyPort is the chain of the replies that are to come from one port.
+type replyPort struct {
+	Name   string
+	Family Family
+	Port   uint16
+}
+
+// ambiguous finds replies that could belong to two services: a reply carries the backend's address and port and
+// nothing else, so with stateless each of them must lead back to one address and port.
+func ambiguous(doors []door, faults *Diagnostics) {
+	if !slices.ContainsFunc(doors, func(d door) bool { return d.farm.Mode == Stateless }) {
+		return
+	}
+	var all []reply
+	for _, d := range doors {
+		if d.farm.Mode != DSR && d.farm.Mode != Local {
+			all = append(all, d.replies()...)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b reply) int {
+		return cmp.Or(a.from.address.Compare(b.from.address), cmp.Compare(a.ports().First, b.ports().First))
+	})
+	told := map[[2]*Listen]bool{}
+	for _, protocol := range []Protocol{TCP, UDP, SCTP} {
+		var at netip.Addr
+		var before furthest
+		for _, r := range all {
+			if r.from.level != addressLevel && r.from.protocol != protocol {
+				continue
+			}
+			if r.from.address != at {
+				at, before = r.from.address, furthest{}
+			}
+			for _, other := range before.confusedWith(r) {
+				if pair := [2]*Listen{other.of.listen, r.of.listen}; !told[pair] {
+					told[pair] = true
+					*faults = append(*faults, confusion(other, r))
+				}
+			}
+			before.take(r)
+		}
+	}
+}
+
+// ports are those that the reply can come from: of a whole address all, whatever the protocol.
+func (r reply) ports() Ports {
+	if r.from.level == addressLevel {
+		return Ports{0, 65535}
+	}
+	return r.from.ports
+}
+
+// furthest are, of the replies of one backend address and protocol so far, in the order of their first ports, those whose
+// ports reach furthest: of stateless farms the furthest of all, and the furthest to another service than that one;
+// and the furthest of the other farms. If one is confused with any of those before, then with one of these.
+type furthest struct {
+	stateless, another, tracked *reply
+}
+
+func (w *furthest) take(r reply) {
+	further := func(than *reply) bool { return than == nil || r.ports().Last > than.ports().Last }
+	switch {
+	case r.of.farm.Mode != Stateless:
+		if further(w.tracked) {
+			w.tracked = &r
+		}
+	case w.stateless != nil && !w.stateless.sameService(r):
+		if further(w.stateless) {
+			w.another, w.stateless = w.stateless, &r
+		} else if further(w.another) {
+			w.another = &r
+		}
+	case further(w.stateless):
+		w.stateless = &r
+	}
+}
+
+// confusedWith gives which of those the reply, which begins at no lower port, could be taken for.
+func (w *furthest) confusedWith(r reply) (out []reply) {
+	for _, other := range []*reply{w.stateless, w.another, w.tracked} {
+		if other != nil && other.ports().Last >= r.ports().First && other.confuses(r) {
+			out = append(out, *other)
+		}
+	}
+	return out
+}
+
+// confuses says of two replies with the same backend, protocol and port whether one could be taken for the other.
+func (r reply) confuses(o reply) bool {
+	switch {
+	case r.of.farm.Mode == Stateless && o.of.farm.Mode == Stateless:
+		return !r.sameService(o)
+	case r.of.farm.Mode == Stateless || o.of.farm.Mode == Stateless:
+		return true
+	}
+	return false // connection tracking knows
+}
+
+func (r reply) sameService(o reply) bool { return r.to == o.to && r.port == o.port }
+
+func confusion(a, b reply) Diagnostic {
+	if b.of.farm.Mode != Stateless {
+		a, b = b, a
+	}
+	d := Diagnostic{
+		Farm:  b.of.farm.Name,
+		Place: b.of.listen.Place,
+		Message: fmt.Sprintf("a reply of the backend %s could be one of %s or of %s, and mode stateless remembers no connections",
+			b.from.where(), b.of.where(), a.of.where()),
+		Hint: "another port on the backend for each service, or mode dnat",
+	}
+	if a.of.listen != b.of.listen {
+		d.Also = []Note{{a.of.listen.Place, "the other service, of the farm " + a.of.farm.Name}}
+	}
+	return d
+}
+
+func (d door) where() string {
+	where := "every address of this machine"
+	if d.address.IsValid() {
+		where = d.address.String()
+	}
+	if d.level == addressLevel {
+		return where
+	}
+	return where + ", " + string(d.protocol) + " " + d.ports.String()
+}

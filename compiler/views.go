@@ -1,0 +1,353 @@
+package compiler
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// page is the ruleset as the templates see it: words, with the arithmetic done.
+func (r *ruleset) page() any {
+	p := struct {
+		Verdicts                        []*mapView
+		Choices                         []choiceView
+		Sources                         []sourceView
+		AnyChains                       []*anyView
+		Prerouting, Output, Postrouting *hookView
+		NoBackend                       bool
+		Marks                           []markChain
+		Marked                          []markedView
+		Helpers                         []helper
+		Marking, Helped, Offloaded      *hookView
+		MarksLocal                      bool
+		Flows                           *flowTable
+		Forwards                        []forwardView
+		Ingresses                       []ingressView
+		Raw                             *ingressView
+		Translations                    []translationView
+		IngressTranslations             []translationView
+		Replies, Originals              []*mapView
+		ReplyPorts                      []replyPortView
+	}{
+		Prerouting:  hook("any", r.prerouting),
+		Output:      hook("local-any", r.output),
+		Postrouting: hook("", r.postrouting),
+		NoBackend:   r.noBackend,
+		Marks:       r.marks,
+		Marking:     hook("", r.marking),
+		MarksLocal:  r.marksLocal,
+		Helpers:     r.helpers,
+		Helped:      hook("helper-any", r.helped),
+		Offloaded:   hook("", r.offloaded),
+		Flows:       r.flows,
+	}
+	for _, c := range r.marked {
+		p.Marked = append(p.Marked, markedView{c, view{c.Family}})
+	}
+	for _, h := range []*hookView{p.Prerouting, p.Output} {
+		if h != nil && h.Any != nil {
+			p.AnyChains = append(p.AnyChains, h.Any)
+		}
+	}
+	for _, f := range r.forwards {
+		p.Forwards = append(p.Forwards, newForwardView(f))
+	}
+	for _, in := range r.ingresses {
+		if v := newIngressView(in); len(in.Devices) > 0 {
+			p.Ingresses = append(p.Ingresses, v)
+		} else {
+			p.Raw = &v
+		}
+	}
+	p.Translations, p.IngressTranslations = translationViews(r.translations), translationViews(r.ingressTranslations)
+	p.Replies, p.Originals = views(r.replies), views(r.originals)
+	for _, c := range r.replyPorts {
+		p.ReplyPorts = append(p.ReplyPorts, replyPortView{c, view{c.Family}})
+	}
+	for _, maps := range [][]*verdictMap{r.prerouting, r.output, r.postrouting, r.marking, r.helped, r.offloaded} {
+		for _, m := range maps {
+			p.Verdicts = append(p.Verdicts, &mapView{m, view{m.Family}})
+		}
+	}
+	for _, c := range r.choices {
+		p.Choices = append(p.Choices, newChoiceView(c))
+	}
+	for _, c := range r.sources {
+		p.Sources = append(p.Sources, newSourceView(c))
+	}
+	return p
+}
+
+// A view is what all things of a family tell a template.
+type view struct{ family Family }
+
+// Header is nft's word for the family's header.
+func (v view) Header() string { return v.family.IP() }
+
+// IP is the version in the names of nft's types.
+func (v view) IP() string { return [...]string{"4", "6"}[v.family] }
+
+// Suffix is what names of the family end in.
+func (v view) Suffix() string { return v.family.Suffix() }
+
+type mapView struct {
+	*verdictMap
+	view
+}
+
+// Match is the protocols of the doors, as a rule compares them.
+func (m *mapView) Match() string { return protocolMatch(m.Protocols) }
+
+func (m *mapView) elements() []mapElement { return m.Elements }
+
+// Form is the template of the map, after its level.
+func (m *mapView) Form() string { return levelNames[m.Level] }
+
+// Ask is the template of the rule that looks for a packet's destination.
+func (m *mapView) Ask() string { return "ask-" + m.Form() }
+
+// Recall is the template of the rule that looks for the destination that a connection had.
+func (m *mapView) Recall() string { return "recall-" + m.Form() }
+
+// Original is the template of a map of the addresses that replies get.
+func (m *mapView) Original() string { return "original-" + m.Form() }
+
+// From and To are the templates of what a packet comes from, and goes to, in the words of the map.
+func (m *mapView) From() string { return "from-" + m.Form() }
+
+// To is described at From.
+func (m *mapView) To() string { return "to-" + m.Form() }
+
+func views(maps []*verdictMap) []*mapView {
+	out := make([]*mapView, len(maps))
+	for i, m := range maps {
+		out[i] = &mapView{m, view{m.Family}}
+	}
+	return out
+}
+
+// A hookView is a base chain and the chain for "*" that it leads to last.
+type hookView struct {
+	Maps []*mapView
+	Any  *anyView
+}
+
+type anyView struct {
+	Name string
+	Maps []*mapView
+}
+
+// hook parts the maps for "*", which share one look at the kernel's routing, from the others; without a name for the
+// chain of those, they are asked like all.
+func hook(anyName string, maps []*verdictMap) *hookView {
+	if len(maps) == 0 {
+		return nil
+	}
+	h := &hookView{}
+	for _, m := range maps {
+		v := &mapView{m, view{m.Family}}
+		if m.Level < anyPortLevel || anyName == "" {
+			h.Maps = append(h.Maps, v)
+			continue
+		}
+		if h.Any == nil {
+			h.Any = &anyView{Name: anyName}
+		}
+		h.Any.Maps = append(h.Any.Maps, v)
+	}
+	return h
+}
+
+type choiceView struct {
+	Name  string
+	Only  []string
+	Mark  Mark
+	Next  string
+	Slots []slotView
+
+	Origin *Origin
+}
+
+type slotView struct {
+	*slotMap
+	view
+	Keyed     string
+	Scheduler Scheduler
+	HashInput string
+	Seed      string
+	Protocols string
+	Origin    *Origin
+}
+
+func (s slotView) elements() []mapElement { return s.Elements }
+
+// Number is how many slots there are.
+func (s slotView) Number() int { return s.slotMap.Slots }
+
+func newChoiceView(c *choice) choiceView {
+	out := choiceView{Name: c.Name, Only: c.Only, Mark: c.Mark, Next: c.Next, Origin: c.origin}
+	for _, m := range c.Slots {
+		out.Slots = append(out.Slots, slotView{
+			slotMap:   m,
+			view:      view{c.Family},
+			Keyed:     [...]string{byDoor: "door", byAddress: "address", bySlot: ""}[c.Keyed],
+			Scheduler: c.Scheduler,
+			HashInput: strings.Join(hashInput(c.HashOn, c.Family), " . "),
+			Seed:      seed,
+			Protocols: protocolMatch(c.Protocols),
+			Origin:    c.origin,
+		})
+	}
+	return out
+}
+
+// protocolMatch is one protocol as it is, which is quicker, or a set of them.
+func protocolMatch(protocols []Protocol) string {
+	if len(protocols) == 1 {
+		return string(protocols[0])
+	}
+	words := make([]string, len(protocols))
+	for i, p := range protocols {
+		words[i] = string(p)
+	}
+	return "{ " + strings.Join(words, ", ") + " }"
+}
+
+type sourceView struct {
+	*sourceChain
+	view
+	Address string
+	Origin  *Origin
+}
+
+func (s sourceView) elements() []mapElement { return s.Elements }
+
+func newSourceView(c *sourceChain) sourceView {
+	out := sourceView{sourceChain: c, view: view{c.Family}, Origin: c.origin}
+	if c.Address.IsValid() {
+		out.Address = c.Address.String()
+	}
+	return out
+}
+
+type markedView struct {
+	*markedChain
+	view
+}
+
+func (m markedView) elements() []mapElement { return m.Elements }
+
+// quotedList writes names of interfaces; they were validated, so there is nothing in them to escape.
+func quotedList(names []string) string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = strconv.Quote(n)
+	}
+	return strings.Join(out, ", ")
+}
+
+type forwardView struct {
+	*forward
+	view
+	Marked    bool // the number takes the way by the packet mark
+	HashInput string
+	Seed      string
+	Origin    *Origin
+}
+
+// widestForward is how many registers the fields of a hash may take in a rule that forwards IPv6; nft 1.0.6 aborts
+// beyond. A wider number is put into the packet mark first, which nobody sees: the frame is gone after the rule.
+const widestForward = 8
+
+func newForwardView(f *forward) forwardView {
+	v := forwardView{forward: f, view: view{f.Family}, Seed: seed, Origin: f.origin}
+	input := hashInput(f.HashOn, f.Family)
+	if f.Quoted {
+		input = quotedInput(f.HashOn, f.Family)
+	}
+	v.HashInput = strings.Join(input, " . ")
+	v.Marked = f.Family == IP6 && f.Scheduler != SymmetricHash && width(f.HashOn) > widestForward
+	return v
+}
+
+// Number is how many slots there are.
+func (v forwardView) Number() int { return v.Steps[0].Map.Slots }
+
+// Maps are the forward's maps, of IP addresses or of MAC addresses.
+func (v forwardView) Maps() []stepView {
+	out := make([]stepView, len(v.Steps))
+	for i, s := range v.Steps {
+		out[i] = stepView{s, v}
+	}
+	return out
+}
+
+type stepView struct {
+	forwardStep
+	forwardView
+}
+
+func (s stepView) elements() []mapElement { return s.Map.Elements }
+
+type ingressView struct {
+	Name                                string
+	Devices                             []string
+	Ports, Addresses, Fragments, Errors []*mapView
+	Neighbours                          bool // neighbour discovery has to be let by
+}
+
+func newIngressView(in *ingress) ingressView {
+	v := ingressView{Name: in.Name, Devices: in.Devices, Fragments: views(in.Fragments), Errors: views(in.Errors)}
+	for _, m := range views(in.Doors) {
+		if m.Level == addressLevel {
+			v.Addresses = append(v.Addresses, m)
+			v.Neighbours = v.Neighbours || m.Family == IP6
+		} else {
+			v.Ports = append(v.Ports, m)
+		}
+	}
+	return v
+}
+
+type replyPortView struct {
+	replyPort
+	view
+}
+
+type translationView struct {
+	Name  string
+	Views []translationStepView
+}
+
+type translationStepView struct {
+	translationStep
+	view
+	Scheduler Scheduler
+	HashInput string
+	Seed      string
+	Origin    *Origin
+}
+
+// Number is how many slots there are.
+func (v translationStepView) Number() int { return v.Map.Slots }
+
+func (v translationStepView) elements() []mapElement { return v.Map.Elements }
+
+// Maps are those of the steps, once each: steps for several protocols share one.
+func (v translationView) Maps() []translationStepView {
+	return slices.CompactFunc(slices.SortedStableFunc(slices.Values(v.Views), func(a, b translationStepView) int {
+		return strings.Compare(a.Map.Name, b.Map.Name)
+	}), func(a, b translationStepView) bool { return a.Map == b.Map })
+}
+
+func translationViews(all []*translation) []translationView {
+	out := make([]translationView, len(all))
+	for i, t := range all {
+		out[i].Name = t.Name
+		for _, s := range t.Steps {
+			out[i].Views = append(out[i].Views, translationStepView{s, view{t.Family}, t.Scheduler,
+				strings.Join(hashInput(t.HashOn, t.Family), " . "), seed, t.origin})
+		}
+	}
+	return out
+}

@@ -1,0 +1,1 @@
+backends.b1.state = "down"
