@@ -32,7 +32,10 @@ nothing is done. Whatever fails, the rules that run stay as they are.`,
 // result says what became of a plan.
 func result(p live.Plan, took time.Duration) string {
 	n := farms(len(p.Script.Farms))
-	if p.Held {
+	switch {
+	case p.Held && len(p.Changes) > 0:
+		return n + ", nothing to load: the rules stay the same"
+	case p.Held:
 		return n + ", nothing to do: the kernel holds them"
 	}
 	why := ""

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"farmc/cmd/internal/nft"
 )
@@ -29,6 +30,9 @@ Where nft can't be asked it says so, and the exit status speaks of the farms alo
 			return done
 		}
 		script, told, err := e.Check(ctx)
+		if errors.Is(err, nft.ErrMissing) && c.nft == "" {
+			err = fmt.Errorf("%w: %w", nft.ErrCannotAsk, err)
+		}
 		if errors.Is(err, nft.ErrCannotAsk) {
 			c.diagnose(told)
 			c.tell("%s, no fault; %v", farms(len(script.Farms)), err)

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -14,7 +16,7 @@ var compileVerb = verb{
 
     farmc compile | nft -f -`,
 	flags: func(c *call) {
-		c.set.StringVarP(&c.output, "output", "o", "", "write to this file, in one piece, instead of standard output")
+		c.set.StringVarP(&c.output, "output", "o", "", "write to this `file`, in one piece, instead of standard output")
 	},
 	run: func(_ context.Context, c *call) int {
 		script, told := c.engine().Compile()
@@ -38,11 +40,11 @@ func (c *call) write(text []byte) error {
 		return err
 	}
 	if info, err := os.Stat(c.output); err == nil && !info.Mode().IsRegular() { // /dev/stdout, a FIFO
-		return os.WriteFile(c.output, text, 0o644)
+		return c.unwritten(os.WriteFile(c.output, text, 0o644))
 	}
 	f, err := os.CreateTemp(filepath.Dir(c.output), "."+filepath.Base(c.output)+".*")
 	if err != nil {
-		return err
+		return c.unwritten(err)
 	}
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err == nil {
@@ -51,5 +53,16 @@ func (c *call) write(text []byte) error {
 	if err != nil {
 		os.Remove(f.Name())
 	}
-	return err
+	return c.unwritten(err)
+}
+
+// unwritten has an error speak of the file that was asked for, not of the temporary one.
+func (c *call) unwritten(err error) error {
+	if err == nil {
+		return nil
+	}
+	if inner := (*fs.PathError)(nil); errors.As(err, &inner) {
+		err = inner.Err
+	}
+	return fmt.Errorf("write %s: %w", c.output, err)
 }

@@ -117,7 +117,8 @@ if [ "$funcstack[1]" = _farmc ]; then _farmc "$@"; else compdef _farmc farmc; fi
 }
 
 func zshFlag(f *pflag.Flag) string {
-	text := strings.NewReplacer("'", "", "[", "(", "]", ")", "\n", " ", ":", ",").Replace(f.Usage)
+	_, text := pflag.UnquoteUsage(f)
+	text = strings.NewReplacer("'", "", "[", "(", "]", ")", "\n", " ", ":", ",").Replace(text)
 	value := map[string]string{"dir": ":directory:_directories", "state-dir": ":directory:_directories", "nft": ":file:_files",
 		"output": ":file:_files", "color": ":when:(auto always never)"}[f.Name]
 	repeat := map[bool]string{true: "*"}[f.Name == "dir"]
@@ -141,5 +142,6 @@ func fish() string {
 func fishFlag(f *pflag.Flag) string {
 	value := map[string]string{"dir": " -x -a '(__fish_complete_directories)'", "state-dir": " -x -a '(__fish_complete_directories)'",
 		"nft": " -r -F", "output": " -r -F", "color": " -x -a 'auto always never'"}[f.Name]
-	return fmt.Sprintf("-l %s%s -d '%s'", f.Name, value, strings.NewReplacer("'", "", "\n", " ").Replace(f.Usage))
+	_, text := pflag.UnquoteUsage(f)
+	return fmt.Sprintf("-l %s%s -d '%s'", f.Name, value, strings.NewReplacer("'", "", "\n", " ").Replace(text))
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 
 	"farmc/cmd/internal/diff"
 	"farmc/cmd/internal/live"
@@ -30,7 +30,7 @@ would be loaded as a unified diff. Exit status: 0 nothing changes, 1 something d
 		case errors.Is(err, live.ErrFaulty):
 			c.tell("%s", summary(told))
 			return trouble
-		case p.Script == nil || errors.Is(err, os.ErrPermission) && p.Before.Script == nil:
+		case errors.As(err, new(*fs.PathError)): // what was loaded can't be read
 			c.fail(err)
 			return trouble
 		case err != nil:
@@ -56,8 +56,11 @@ func (c *call) showPlan(p live.Plan) int {
 		c.fail(err)
 		return trouble
 	}
-	if before != after || p.Why != "" {
+	switch {
+	case before != after || p.Why != "":
 		return differs
+	case len(p.Changes) > 0:
+		fmt.Fprintln(c.stdout, "the script stays the same")
 	}
 	return same
 }

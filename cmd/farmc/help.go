@@ -25,7 +25,8 @@ func help(_ context.Context, c *call) int {
 	}
 	i := slices.IndexFunc(verbs(), func(v verb) bool { return v.name == c.args[0] })
 	if i < 0 || len(c.args) > 1 {
-		return c.misuse("there is no command %q", strings.Join(c.args, " "))
+		fmt.Fprintf(c.stderr, "farmc: there is no command %q; farmc help lists them\n", strings.Join(c.args, " "))
+		return misused
 	}
 	fmt.Fprint(c.stdout, verbs()[i].help())
 	return done

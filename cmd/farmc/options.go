@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"farmc/cmd/internal/live"
 	"farmc/compiler"
@@ -26,16 +28,15 @@ type options struct {
 var usualDirs = []string{"/etc/farmc/farms.d", "/run/farmc/farms.d"}
 
 func (o *options) declare(set *pflag.FlagSet, bare bool) {
-	o.color = "auto"
 	if bare {
 		return
 	}
-	set.StringArrayVarP(&o.dirs, "dir", "d", nil, "directory of farms; repeatable, a later one takes precedence\n(default /etc/farmc/farms.d, then /run/farmc/farms.d)")
-	set.StringVar(&o.stateDir, "state-dir", usualStateDir(), "where the last good script is kept")
-	set.StringVar(&o.nft, "nft", "", "the nft program (default: the one on PATH)")
+	set.StringArrayVarP(&o.dirs, "dir", "d", nil, "`directory` of farms; repeatable, a later one takes precedence\n(default /etc/farmc/farms.d, then /run/farmc/farms.d)")
+	set.StringVar(&o.stateDir, "state-dir", usualStateDir(), "`directory` where the last good script is kept")
+	set.StringVar(&o.nft, "nft", "", "`path` of the nft program (default: the one on PATH)")
 	set.BoolVarP(&o.quiet, "quiet", "q", false, "tell faults alone")
 	set.BoolVarP(&o.verbose, "verbose", "v", false, "show the script that nft refuses, with line numbers")
-	set.StringVar(&o.color, "color", "auto", "auto, always or never")
+	set.StringVar(&o.color, "color", "auto", "`when` to use colour: auto, always or never")
 }
 
 func usualStateDir() string {
@@ -46,6 +47,12 @@ func usualStateDir() string {
 }
 
 func (o *options) valid() error {
+	if slices.Contains(o.dirs, "") {
+		return errors.New("--dir is empty")
+	}
+	if o.stateDir == "" {
+		return errors.New("--state-dir is empty")
+	}
 	switch o.color {
 	case "auto", "always", "never":
 		return nil

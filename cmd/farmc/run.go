@@ -62,6 +62,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		args = []string{"version"}
 	}
 	i := slices.IndexFunc(verbs(), func(v verb) bool { return v.name == args[0] })
+	if i < 0 && strings.HasPrefix(args[0], "-") {
+		fmt.Fprintf(stderr, "farmc: the command comes first, then %s; farmc help lists them\n", args[0])
+		return misused
+	}
 	if i < 0 {
 		fmt.Fprintf(stderr, "farmc: there is no command %q; farmc help lists them\n", args[0])
 		return misused
@@ -80,7 +84,7 @@ func (c *call) run(ctx context.Context, args []string) int {
 		return c.misuse("%v", err)
 	}
 	c.args = c.set.Args()
-	if err := c.options.valid(); err != nil {
+	if err := c.options.valid(); err != nil && !c.verb.bare {
 		return c.misuse("%v", err)
 	}
 	if len(c.args) > 0 && c.verb.args == "" {

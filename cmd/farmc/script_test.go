@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -25,11 +26,12 @@ import (
 // TestMain makes this binary the programs of the scenarios, too, under their names. Who isn't root runs the tests in a
 // user namespace.
 func TestMain(m *testing.M) {
-	programs := map[string]func(){"farmc": main, "until": until}
+	programs := map[string]func(){"farmc": main, "until": until, "plainly": plainly}
 	if programs[filepath.Base(os.Args[0])] == nil {
 		if err := netlab.Enter(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
+		os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin") // where nft is, on a plain user's PATH or not
 	}
 	testscript.Main(m, programs)
 }
@@ -40,17 +42,19 @@ func TestMain(m *testing.M) {
 // Beside testscript's own commands there are
 //
 //	exits STATUS COMMAND...         run it, and see that it ends with just this status
-//	until [-not] PATTERN COMMAND... run it again and again until its output matches
+//	until [-count=N] PATTERN COMMAND...
+//	                                run it again and again until its output matches (N times)
+//	plainly farmc ARGUMENTS...      run farmc as a plain user, where this is [root]
 //	signal NAME                     send a signal to what runs in the background
 //	tmpfs DIR OPTIONS               mount a file system
 //
 // and NFT is the real nft, for fakes that ask it.
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
-		Setup:               func(env *testscript.Env) error { return machine(env) },
-		RequireUniqueNames:  true,
-		RequireExplicitExec: false,
+		Dir:                "testdata/script",
+		Setup:              machine,
+		Deadline:           time.Now().Add(2 * time.Minute),
+		RequireUniqueNames: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  exits,
 			"signal": signalAll,
@@ -62,16 +66,30 @@ func TestScript(t *testing.T) {
 
 // machine puts the scenario where it can do no harm, and tells it where nft is.
 func machine(env *testscript.Env) error {
+	env.Setenv("NFT", needMachine(env.T()))
+	env.Setenv("STATE_DIRECTORY", filepath.Join(env.WorkDir, "state"))
+	env.Setenv("LC_ALL", "C.UTF-8")
+	env.Defer(sweep)
+	return nil
+}
+
+// needMachine gives a test its own machine, and the path of nft. Where that can't be had the test is skipped, or fails
+// when the environment says CI.
+func needMachine(t interface {
+	Skip(...any)
+	Fatal(...any)
+}) (nft string) {
 	nft, err := exec.LookPath("nft")
 	if err == nil {
 		err = ownMachine()
 	}
-	if err != nil && os.Getenv("CI") == "" {
-		env.T().Skip("no nft or no namespace here:", err)
+	switch {
+	case err != nil && os.Getenv("CI") == "":
+		t.Skip("no nft or no namespace here:", err)
+	case err != nil:
+		t.Fatal("no nft or no namespace here:", err)
 	}
-	env.Setenv("NFT", nft)
-	env.Setenv("LC_ALL", "C.UTF-8")
-	return err
+	return nft
 }
 
 // ownMachine gives this goroutine's thread, and what is started from it, a network and mounts of its own. They end
@@ -102,6 +120,18 @@ func loopback(network string) error {
 	}
 	return errors.Join(netlink.LinkSetUp(lo), netlink.RouteAdd(&netlink.Route{
 		LinkIndex: lo.Attrs().Index, Dst: addresses, Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST}))
+}
+
+// sweep ends what was started in this thread's network and still runs.
+func sweep() {
+	own, _ := os.Readlink("/proc/thread-self/ns/net")
+	networks, _ := filepath.Glob("/proc/[0-9]*/ns/net")
+	for _, network := range networks {
+		pid, _ := strconv.Atoi(strings.Split(network, "/")[2])
+		if its, err := os.Readlink(network); err == nil && its == own && pid != os.Getpid() {
+			unix.Kill(pid, unix.SIGKILL)
+		}
+	}
 }
 
 // condition knows [root], whether this is a root who can become somebody else.
@@ -150,17 +180,14 @@ func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 
 // until is a program: it runs another one until its output matches a pattern, or, after 15 seconds, gives up.
 func until() {
-	args := os.Args[1:]
-	want := true
-	if args[0] == "-not" {
-		want, args = false, args[1:]
-	}
+	flags := flag.NewFlagSet("until", flag.ExitOnError)
+	count := flags.Int("count", 1, "so many matches at least")
+	flags.Parse(os.Args[1:])
+	args := flags.Args()
 	pattern := regexp.MustCompile("(?m)" + args[0])
 	for patience := time.Now().Add(15 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		cmd := exec.Command(args[1], args[2:]...)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		out, err := cmd.CombinedOutput()
-		if pattern.Match(out) == want {
+		out, err := exec.Command(args[1], args[2:]...).CombinedOutput()
+		if len(pattern.FindAll(out, -1)) >= *count {
 			return
 		}
 		if time.Now().After(patience) {
@@ -168,4 +195,22 @@ func until() {
 			os.Exit(1)
 		}
 	}
+}
+
+// plainly is a program: it is farmc run by nobody, who may look at the scenario's files.
+func plainly() {
+	os.Chmod(filepath.Dir(os.Getenv("WORK")), 0o755)
+	cmd := exec.Command("/proc/self/exe", os.Args[2:]...)
+	cmd.Args[0] = os.Args[1]
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	if os.Getenv("GOCOVERDIR") != "" { // nobody may write there, and would complain
+		own, _ := os.MkdirTemp(os.Getenv("WORK"), ".coverage")
+		os.Chmod(own, 0o777)
+		cmd.Env = append(os.Environ(), "GOCOVERDIR="+own)
+	}
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(cmd.ProcessState.ExitCode())
 }

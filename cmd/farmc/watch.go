@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ var watchVerb = verb{
 or SIGINT, and leaves the rules.`,
 	run: func(ctx context.Context, c *call) int {
 		changes := watch.Watch(ctx, c.dirPaths(), func(err error) { c.tell("farmc: %v", err) })
-		w := watcher{call: c, engine: c.engine()}
+		w := watcher{call: c, engine: c.engine(), told: "nothing yet"}
 		w.apply(ctx)
 		for range changes {
 			w.apply(ctx)
@@ -47,10 +48,11 @@ func (w *watcher) apply(ctx context.Context) {
 	if news {
 		w.outcome(p.Script, told, err)
 	}
+	loaded := err == nil || errors.Is(err, live.ErrUnkept)
 	switch {
-	case err != nil && news:
+	case !loaded && news:
 		w.tell("the rules that run stay as they are")
-	case err != nil || p.Held && !news && len(p.Changes) == 0:
+	case !loaded || p.Held && !news && len(p.Changes) == 0:
 	case len(p.Changes) > 0:
 		w.tell("%s; %s", few(p.Changes), result(p, time.Since(began)))
 	default:

@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,19 +30,34 @@ func Dir(path string) compiler.Dir { return compiler.Dir{Path: path, FS: os.DirF
 // ErrFaulty says that the farms have faults, or that nft refuses them: the diagnostics tell which.
 var ErrFaulty = errors.New("nothing was loaded")
 
-// Compile compiles the farms as they are now.
+// ErrUnkept says that the kernel took the rules, and the state directory did not take the script.
+var ErrUnkept = errors.New("the rules are loaded, but could not be kept as last good")
+
+// Compile compiles the farms as they are now, for any machine.
 func (e *Engine) Compile() (*compiler.Script, compiler.Diagnostics) {
 	return compiler.Compile(e.Dirs)
+}
+
+// compileHere compiles the farms for the network interfaces that are there now.
+func (e *Engine) compileHere() (*compiler.Script, compiler.Diagnostics) {
+	return compiler.CompileWithout(e.Dirs, func(device string) bool {
+		_, err := net.InterfaceByName(device)
+		return err != nil
+	})
 }
 
 // Check compiles the farms and asks nft for its opinion. Its complaints are told at the places of the farms that they
 // speak of. The error is nft.ErrCannotAsk where nft could not be asked, and ErrFaulty where there are faults.
 func (e *Engine) Check(ctx context.Context) (*compiler.Script, compiler.Diagnostics, error) {
-	script, told := e.Compile()
+	script, told := e.compileHere()
 	if told.Faulty() {
 		return nil, told, ErrFaulty
 	}
-	more, err := e.check(ctx, script)
+	asked := script
+	if e.Nft.Apart() { // in a namespace that has no interface
+		asked, _ = compiler.CompileWithout(e.Dirs, func(string) bool { return true })
+	}
+	more, err := e.check(ctx, asked)
 	return script, append(told, more...), err
 }
 
@@ -80,8 +98,15 @@ func (e *Engine) plan(ctx context.Context, script *compiler.Script) (Plan, error
 	if err != nil {
 		return p, err
 	}
-	p.Held = digest == script.Digest
+	hooked, err := e.Nft.IngressDevices(ctx)
+	if err != nil {
+		return p, err
+	}
+	whole := slices.Equal(hooked, script.Ingress) && maps.Equal(p.Before.Interfaces, numbers(script.Interfaces))
+	p.Held = digest == script.Digest && whole
 	switch {
+	case digest == script.Digest && !whole:
+		p.Why = "rules at ingress are gone, or their interface went and came back"
 	case p.Held || digest == p.Before.Digest:
 	case digest == "" && p.Before.Script == nil: // the first load of all
 	case digest == "":
@@ -95,7 +120,7 @@ func (e *Engine) plan(ctx context.Context, script *compiler.Script) (Plan, error
 // Plan compiles the farms and says what Apply would do with them. Where the kernel can't be asked the plan holds what
 // is known without it, and the error says why.
 func (e *Engine) Plan(ctx context.Context) (Plan, compiler.Diagnostics, error) {
-	script, told := e.Compile()
+	script, told := e.compileHere()
 	if told.Faulty() {
 		return Plan{}, told, ErrFaulty
 	}
@@ -111,7 +136,8 @@ func (e *Engine) Apply(ctx context.Context) (Plan, compiler.Diagnostics, error) 
 		return Plan{}, nil, err
 	}
 	defer release()
-	script, told := e.Compile()
+	e.Store.forget()
+	script, told := e.compileHere()
 	if told.Faulty() {
 		return Plan{}, told, ErrFaulty
 	}
@@ -119,7 +145,8 @@ func (e *Engine) Apply(ctx context.Context) (Plan, compiler.Diagnostics, error) 
 	if err != nil {
 		return p, told, err
 	}
-	if p.Held && p.Before.Digest == script.Digest && p.Before.Farms != nil {
+	told = append(told, loadTranslators(ctx, script.Farms)...)
+	if p.Held && p.Before.Digest == script.Digest && p.Before.Farms != nil && len(p.Changes) == 0 {
 		return p, append(told, obstacles(ctx, e.Nft, script.Farms)...), nil
 	}
 	more, err := e.load(ctx, p)
@@ -150,9 +177,20 @@ func (e *Engine) load(ctx context.Context, p Plan) (compiler.Diagnostics, error)
 		}
 	}
 	if err := e.Store.commit(p.Script.Digest, p.Before); err != nil {
-		return nil, fmt.Errorf("the rules are loaded, but could not be kept as last good: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrUnkept, err)
 	}
 	return nil, nil
+}
+
+// numbers gives interfaces their numbers. One that went and came back has another, and rules still have the old one.
+func numbers(interfaces []string) map[string]int {
+	out := map[string]int{}
+	for _, name := range interfaces {
+		if i, err := net.InterfaceByName(name); err == nil {
+			out[name] = i.Index
+		}
+	}
+	return out
 }
 
 func factsOf(script *compiler.Script) map[string]compiler.Facts {
@@ -161,42 +199,4 @@ func factsOf(script *compiler.Script) map[string]compiler.Facts {
 		out[f.Name] = f.Facts()
 	}
 	return out
-}
-
-// explain leads nft's complaints back to the farms that they speak of.
-func explain(script *compiler.Script, err error) (compiler.Diagnostics, error) {
-	var refusal *nft.Refusal
-	if !errors.As(err, &refusal) {
-		return nil, err
-	}
-	var told compiler.Diagnostics
-	for _, c := range refusal.Complaints {
-		told = append(told, explainOne(script, c))
-	}
-	if len(told) == 0 {
-		told = append(told, compiler.Diagnostic{Message: "nft refuses the script: " + strings.TrimSpace(refusal.Output)})
-	}
-	return told, ErrFaulty
-}
-
-func explainOne(script *compiler.Script, c nft.Complaint) compiler.Diagnostic {
-	line := compiler.Place{File: "the script", Line: c.Line, Column: c.Column, Text: lineOf(script.Text, c.Line)}
-	d := compiler.Diagnostic{Place: line, Message: "nft refuses the script: " + c.Message}
-	if c.Line == 0 {
-		d.Place = compiler.Place{}
-	}
-	if o, ok := script.Origin(c.Line); ok {
-		d.Farm, d.Place = o.Farm, o.Place
-		d.Message = fmt.Sprintf("nft refuses what %s of the farm %s comes to: %s", o.Key, o.Farm, c.Message)
-		d.Also = []compiler.Note{{Place: line, Message: "which is"}}
-	}
-	return d
-}
-
-func lineOf(text []byte, n int) string {
-	lines := strings.SplitN(string(text), "\n", n+1)
-	if n < 1 || n > len(lines) {
-		return ""
-	}
-	return lines[n-1]
 }

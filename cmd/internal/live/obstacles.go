@@ -50,7 +50,7 @@ func forwarding(family compiler.Family, farms []*compiler.Farm) compiler.Diagnos
 func forwards(family compiler.Family, farms []*compiler.Farm) bool {
 	for _, f := range farms {
 		for _, b := range f.Backends {
-			if !f.Down && b.State == compiler.Up && b.Address.Has(family) && f.Listens(family) && route(b.Address[family]) != local {
+			if !f.Down && f.Mode != compiler.DSR && b.State == compiler.Up && b.Address.Has(family) && f.Listens(family) && route(b.Address[family]) != local {
 				return true
 			}
 		}

@@ -35,17 +35,21 @@ type Kept struct {
 	Script []byte
 	Digest string
 	Farms  map[string]compiler.Facts // nil where it isn't known
+
+	Interfaces map[string]int // the numbers of the interfaces that its rules name, then
 }
 
 // keptFacts is loaded.json. It belongs to the script of its digest alone: a kill between two renames may leave it
 // beside another one.
 type keptFacts struct {
-	Digest string                    `json:"digest"`
-	Farms  map[string]compiler.Facts `json:"farms"`
+	Digest     string                    `json:"digest"`
+	Farms      map[string]compiler.Facts `json:"farms"`
+	Interfaces map[string]int            `json:"interfaces"`
 }
 
 // Lock keeps others from applying until the returned function is called. It waits for whoever holds it, telling
-// waiting once, and goes with the process.
+// waiting once, and goes with the process and its children: an nft that outlives a killed farmc loads still, and the
+// rules of the next one must come after its.
 func (s Store) Lock(ctx context.Context, waiting func()) (release func(), err error) {
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
@@ -57,7 +61,7 @@ func (s Store) Lock(ctx context.Context, waiting func()) (release func(), err er
 	for first := true; ; first = false {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
-			return func() { f.Close() }, nil
+			return inherited(f)
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			f.Close()
@@ -69,10 +73,22 @@ func (s Store) Lock(ctx context.Context, waiting func()) (release func(), err er
 		select {
 		case <-ctx.Done():
 			f.Close()
-			return nil, fmt.Errorf("wait for %s: %w", f.Name(), ctx.Err())
+			return nil, fmt.Errorf("stopped while waiting for another farmc: %w", context.Cause(ctx))
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// inherited has children share the lock, and gives what ends it for all of them.
+func inherited(f *os.File) (release func(), err error) {
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETFD, 0); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("share %s: %w", f.Name(), err)
+	}
+	return func() {
+		unix.Flock(int(f.Fd()), unix.LOCK_UN)
+		f.Close()
+	}, nil
 }
 
 var digestLine = regexp.MustCompile(`(?m)^\tcomment "farmc sha256:([0-9a-f]{64})"$`)
@@ -90,23 +106,24 @@ func (s Store) Loaded() (Kept, error) {
 	if m := digestLine.FindSubmatch(text); m != nil {
 		k.Digest = string(m[1])
 	}
-	k.Farms = s.facts(k.Digest)
+	about := s.facts(k.Digest)
+	k.Farms, k.Interfaces = about.Farms, about.Interfaces
 	return k, nil
 }
 
-func (s Store) facts(digest string) map[string]compiler.Facts {
+func (s Store) facts(digest string) keptFacts {
 	var kept keptFacts
 	text, err := os.ReadFile(filepath.Join(s.Dir, factsFile))
 	if err != nil || json.Unmarshal(text, &kept) != nil || kept.Digest != digest {
-		return nil
+		return keptFacts{}
 	}
-	return kept.Farms
+	return kept
 }
 
 // prepare writes what is to be kept, so that a full disk is known before anything is loaded. commit gives the files
 // their names.
 func (s Store) prepare(script *compiler.Script) error {
-	facts, err := json.Marshal(keptFacts{script.Digest, factsOf(script)})
+	facts, err := json.Marshal(keptFacts{script.Digest, factsOf(script), numbers(script.Interfaces)})
 	if err != nil {
 		panic(err)
 	}
@@ -128,9 +145,9 @@ func (s Store) write(name string, text []byte) error {
 	return nil
 }
 
-// forget takes back prepare.
+// forget takes back prepare, of this farmc or of one that was killed.
 func (s Store) forget() {
-	for _, name := range []string{factsFile, loadedFile} {
+	for _, name := range []string{factsFile, loadedFile, previousFile} {
 		os.Remove(filepath.Join(s.Dir, name+pending))
 	}
 }
@@ -147,6 +164,7 @@ func (s Store) commit(digest string, before Kept) error {
 		if err := os.Rename(in(previousFile+pending), in(previousFile)); err != nil {
 			return err
 		}
+		os.Remove(in(previousFile + pending)) // stays if both were the same file: a kill came here before
 	}
 	for _, name := range []string{factsFile, loadedFile} {
 		if err := os.Rename(in(name+pending), in(name)); err != nil {

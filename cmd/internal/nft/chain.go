@@ -3,7 +3,9 @@ package nft
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -39,4 +41,35 @@ func (a attributes) dropForwarded() bool {
 	const drop = 0 // NF_DROP
 	hook := parse(a[unix.NFTA_CHAIN_HOOK])
 	return hook.number(unix.NFTA_HOOK_HOOKNUM) == unix.NF_INET_FORWARD && a.number(unix.NFTA_CHAIN_POLICY) == drop
+}
+
+// IngressDevices gives the network interfaces at whose ingress farmc's chains hang, in the order of their names. One
+// that vanishes takes its hook with it, silently, and comes back without.
+func (n Nft) IngressDevices(ctx context.Context) ([]string, error) {
+	answers, err := ask(ctx, unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, unix.NFPROTO_NETDEV)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the chains at ingress: %w", err)
+	}
+	var devices []string
+	for _, a := range answers {
+		if a.attributes.text(unix.NFTA_CHAIN_TABLE) == "farmc" {
+			hook := parse(a.attributes[unix.NFTA_CHAIN_HOOK])
+			devices = append(devices, texts(hook[hookDevices])...)
+		}
+	}
+	slices.Sort(devices)
+	return slices.Compact(devices), nil
+}
+
+// hookDevices is NFTA_HOOK_DEVS of linux/netfilter/nf_tables.h: a list of names.
+const hookDevices = 4
+
+// texts gives all attributes of a list, whatever their type.
+func texts(data []byte) []string {
+	var out []string
+	list, _ := nl.ParseRouteAttr(data)
+	for _, attr := range list {
+		out = append(out, unix.ByteSliceToString(attr.Value))
+	}
+	return out
 }

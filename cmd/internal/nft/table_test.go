@@ -57,6 +57,24 @@ table bridge b {
 	}
 }
 
+func TestIngressDevices(t *testing.T) {
+	nft, _ := genuine(t)
+	load(t, nft, []byte(`
+table netdev farmc {
+	chain one { type filter hook ingress devices = { "lo" } priority 0; }
+	chain other { type filter hook ingress devices = { "lo" } priority 1; }
+	chain plain { }
+}
+table netdev foreign {
+	chain none { type filter hook ingress devices = { "lo" } priority 0; }
+}
+`))
+	got, err := nft.IngressDevices(t.Context())
+	if err != nil || !slices.Equal(got, []string{"lo"}) {
+		t.Errorf("got %v, %v, want lo", got, err)
+	}
+}
+
 // BenchmarkLoaded is for a kernel with a big set in table inet farmc: the price must not depend on it.
 func BenchmarkLoaded(b *testing.B) {
 	for b.Loop() {

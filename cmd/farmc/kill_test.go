@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Whenever apply is killed, the kernel holds the old rules or the new ones, whole, loaded.nft is one of the two
+// scripts, whole, and the next apply puts all of it right. Some kills come at a moment of the clock, the others with an
+// event in the state directory, where what matters is over in microseconds.
+func TestKilledApply(t *testing.T) {
+	t.Parallel()
+	needMachine(t)
+	defer sweep()
+	k := newKillings(t)
+	random := rand.New(rand.NewPCG(1, 2))
+	killed := 0
+	for i := range 50 {
+		after := moment{clock: time.Duration(random.Float64() * float64(k.usual))}
+		if i%2 == 1 {
+			after = moment{event: 1 + random.IntN(len(k.events))}
+		}
+		k.target = 1 - k.target
+		if k.kill(after) {
+			killed++
+		}
+		k.wholesome(after)
+		if random.IntN(3) == 0 { // the administrator thinks better of it
+			k.target = 1 - k.target
+		}
+		k.mend(after)
+	}
+	t.Logf("killed %d of 50; otherwise apply takes %v and makes the events %q", killed, k.usual, k.events)
+	if killed < 10 {
+		t.Errorf("of 50 only %d were killed", killed)
+	}
+}
+
+// A moment is when apply is killed: after some time, or with an event in the state directory, counted from 1.
+type moment struct {
+	clock time.Duration
+	event int
+}
+
+func (m moment) String() string {
+	if m.event > 0 {
+		return fmt.Sprintf("killed at event %d", m.event)
+	}
+	return fmt.Sprintf("killed after %v", m.clock)
+}
+
+// killings are applies of two sets of farms, in turn.
+type killings struct {
+	*testing.T
+	dir     string
+	scripts [2][]byte // what each set compiles to
+	rules   [2][]byte // and how the kernel tells it
+	target  int       // the set that is being applied
+	usual   time.Duration
+	events  []string // what an apply does in the state directory
+}
+
+func newKillings(t *testing.T) *killings {
+	k := &killings{T: t, dir: t.TempDir()}
+	for set := range k.scripts {
+		if err := os.Mkdir(k.farms(set), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 50 {
+			farm := fmt.Sprintf("listen = '192.0.2.%d:80'\n[backends]\nb1.address = '10.0.%d.1'\nb2.address = '10.0.%d.2'\n", n+1, n, n+100*set)
+			if err := os.WriteFile(filepath.Join(k.farms(set), fmt.Sprintf("shop%d.toml", n)), []byte(farm), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for range 2 { // the first load of all takes longer
+		k.target = 1 - k.target
+		began := time.Now()
+		if k.kill(moment{clock: time.Hour}) {
+			t.Fatal("killed though it was not to be")
+		}
+		k.usual = time.Since(began)
+		k.scripts[k.target] = k.run("farmc", "compile", "--dir", k.farms(k.target))
+		k.rules[k.target] = k.run("nft", "list", "ruleset")
+	}
+	return k
+}
+
+func (k *killings) farms(set int) string { return filepath.Join(k.dir, fmt.Sprint("farms", set)) }
+func (k *killings) state() string        { return filepath.Join(k.dir, "state") }
+
+func (k *killings) run(name string, args ...string) []byte {
+	k.Helper()
+	var stderr bytes.Buffer
+	cmd := exec.Command(name, args...)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		k.Fatalf("%v: %v\n%s%s", cmd, err, out, &stderr)
+	}
+	return out
+}
+
+// kill starts an apply of the target and kills it when the moment comes, or says that it ended before.
+func (k *killings) kill(when moment) bool {
+	if err := os.MkdirAll(k.state(), 0o755); err != nil {
+		k.Fatal(err)
+	}
+	ctx, now := context.WithCancel(context.Background())
+	defer now()
+	seen := k.listen(when.event, now)
+	cmd := exec.CommandContext(ctx, "farmc", "apply", "--dir", k.farms(k.target), "--state-dir", k.state())
+	if err := cmd.Start(); err != nil {
+		k.Fatal(err)
+	}
+	if when.event == 0 {
+		defer time.AfterFunc(when.clock, now).Stop()
+	}
+	err := cmd.Wait()
+	if events := seen(); when.clock == time.Hour {
+		k.events = events
+	}
+	if cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
+		return true
+	}
+	if cmd.ProcessState.ExitCode() != 0 {
+		k.Fatalf("%v: %v", when, err)
+	}
+	return false
+}
+
+// listen calls now at the nth event in the state directory. What it gives ends it, and tells the events.
+func (k *killings) listen(n int, now func()) (end func() []string) {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		k.Fatal(err)
+	}
+	inotify := os.NewFile(uintptr(fd), "inotify")
+	if _, err := unix.InotifyAddWatch(fd, k.state(), unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_CLOSE_WRITE|unix.IN_DELETE); err != nil {
+		k.Fatal(err)
+	}
+	told := make(chan []string)
+	go func() {
+		var names []string
+		for buffer := make([]byte, 4096); ; {
+			size, err := inotify.Read(buffer)
+			if err != nil {
+				told <- names
+				return
+			}
+			for event := buffer[:size]; len(event) > 0; {
+				length := unix.SizeofInotifyEvent + int(event[12]) // of the name: below 256
+				names = append(names, unix.ByteSliceToString(event[unix.SizeofInotifyEvent:length]))
+				event = event[length:]
+				if len(names) == n {
+					now()
+				}
+			}
+		}
+	}()
+	return func() []string {
+		inotify.Close()
+		return <-told
+	}
+}
+
+// wholesome says whether kernel and state directory hold one of the two sets, whole.
+func (k *killings) wholesome(when moment) {
+	k.Helper()
+	if rules := k.run("nft", "list", "ruleset"); !slices.ContainsFunc(k.rules[:], equals(rules)) {
+		k.Fatalf("%v: the kernel holds\n%s", when, rules)
+	}
+	for _, name := range []string{"loaded.nft", "previous.nft"} {
+		text, err := os.ReadFile(filepath.Join(k.state(), name))
+		if err != nil || !slices.ContainsFunc(k.scripts[:], equals(text)) {
+			k.Fatalf("%v: %s is %v\n%s", when, name, err, text)
+		}
+	}
+}
+
+func equals(a []byte) func([]byte) bool { return func(b []byte) bool { return bytes.Equal(a, b) } }
+
+// mend applies the target undisturbed, and sees that everything is as if nobody had been killed.
+func (k *killings) mend(when moment) {
+	k.Helper()
+	k.run("farmc", "apply", "--dir", k.farms(k.target), "--state-dir", k.state())
+	if rules := k.run("nft", "list", "ruleset"); !bytes.Equal(rules, k.rules[k.target]) {
+		k.Fatalf("%v: after the next apply the kernel holds\n%s", when, rules)
+	}
+	if text, err := os.ReadFile(filepath.Join(k.state(), "loaded.nft")); !bytes.Equal(text, k.scripts[k.target]) {
+		k.Fatalf("%v: after the next apply loaded.nft is %v\n%s", when, err, text)
+	}
+	if words := k.run("farmc", "diff", "--dir", k.farms(k.target), "--state-dir", k.state()); len(words) > 0 {
+		k.Fatalf("%v: after the next apply diff says\n%s", when, words)
+	}
+	if left := k.run("ls", "-A", k.state()); strings.Contains(string(left), ".tmp") {
+		k.Fatalf("%v: the next apply leaves\n%s", when, left)
+	}
+}

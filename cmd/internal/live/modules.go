@@ -1,0 +1,67 @@
+package live
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"farmc/compiler"
+)
+
+// translators are the kernel's modules that translate what each helper finds inside of connections. With a rule that
+// names a helper the kernel loads the helper itself, but not these (nf_nat_helper_try_module_get is not called by
+// nft_ct.c), and clients would be told the address of a backend.
+var translators = map[string]struct{ module, symbol string }{
+	"ftp":  {"nf_nat_ftp", "nf_nat_ftp"},
+	"sip":  {"nf_nat_sip", "nf_nat_sip"},
+	"tftp": {"nf_nat_tftp", "nf_nat_tftp_init"},
+	"pptp": {"nf_nat_pptp", "pptp_nat_expected"},
+	"snmp": {"nf_nat_snmp_basic", "nf_nat_snmp_basic_init"},
+}
+
+// loadTranslators loads what the farms' helpers need, and warns where it can't be had.
+func loadTranslators(ctx context.Context, farms []*compiler.Farm) compiler.Diagnostics {
+	var told compiler.Diagnostics
+	tried := map[string]bool{}
+	for _, f := range farms {
+		of, known := translators[f.Helper]
+		if !known || f.Down || tried[f.Helper] {
+			continue
+		}
+		tried[f.Helper] = true
+		if !hasModule(of.module) && exec.CommandContext(ctx, "modprobe", "-q", of.module).Run() != nil && !hasSymbol(of.symbol) {
+			told = append(told, compiler.Diagnostic{
+				Severity: compiler.Warning,
+				Farm:     f.Name,
+				Message:  fmt.Sprintf("the kernel does not translate the addresses inside of %s connections, as it lacks the module %s", f.Helper, of.module),
+				Hint:     "as root: modprobe " + of.module,
+			})
+		}
+	}
+	return told
+}
+
+// hasModule says whether a module is loaded.
+func hasModule(name string) bool {
+	_, err := os.Stat("/sys/module/" + name)
+	return err == nil
+}
+
+// hasSymbol says whether the kernel has something of that name, which tells of a module that is built in where modprobe
+// knows nothing, as in a container.
+func hasSymbol(name string) bool {
+	file, err := os.Open("/proc/kallsyms")
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if words := strings.Fields(lines.Text()); len(words) > 2 && words[2] == name {
+			return true
+		}
+	}
+	return false
+}
