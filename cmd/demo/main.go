@@ -244,7 +244,13 @@ func (s *stage) edit(file, from, to, word string) error {
 	if changed == string(text) {
 		return fmt.Errorf("%s does not hold %q", file, from)
 	}
-	prompt(fmt.Sprintf("sed -i 's/%s/%s/' farms.d/%s", from, strings.ReplaceAll(to, "\n", `\n`), file))
+	shown("farms.d/" + file + ":")
+	for line := range strings.Lines(from) {
+		shown("  - " + strings.TrimRight(line, "\n"))
+	}
+	for line := range strings.Lines(to) {
+		shown("  + " + strings.TrimRight(line, "\n"))
+	}
 	if err := os.WriteFile(path+".new", []byte(changed), 0o644); err != nil {
 		return err
 	}

@@ -33,6 +33,31 @@ func consoleSteps(t *testing.T, text string) []step {
 	return steps
 }
 
+// The README shows what the demo prints, but for numbers.
+func TestReadmeDemo(t *testing.T) {
+	netlab.Test(t, netlab.Options{}).Close()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?ms)^```demo\n(.*?)^```$").FindSubmatch(readme)
+	farmc := filepath.Join(t.TempDir(), "farmc")
+	for _, cmd := range []*exec.Cmd{exec.Command("go", "build", "-o", farmc, "."), exec.Command("go", "run", "../demo", farmc, "../../farms.d")} {
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if got := strings.TrimSpace(string(out)); got != "" && numberless(got) != numberless(strings.TrimSpace(string(block[1]))) {
+			t.Errorf("the demo prints\n%s\nthe README says\n%s", got, block[1])
+		}
+	}
+}
+
+var counted = regexp.MustCompile(` *[0-9]+`)
+
+// numberless takes out what differs from run to run of the demo: who answered how often, and how long it took.
+func numberless(output string) string { return counted.ReplaceAllString(timeless(output), "N") }
+
 var durations = regexp.MustCompile(`[0-9.]+(ms|µs|s)\b`)
 
 // timeless takes out what differs from run to run.
