@@ -35,6 +35,8 @@ type Options struct {
 	OneArmed     bool // the client is on the backends' link
 	NoVIPs       bool // the balancer's lo has no addresses of services
 	NoForwarding bool // the balancer doesn't forward
+	BackendVIPs  bool // the backends own the addresses of services, too
+	DirectReturn bool // the backends answer clients past the balancer
 }
 
 // MaxBackends is the most that a Lab can have, as each needs a TTL of its own.

@@ -22,10 +22,11 @@ func (l *Lab) addSwitch() error {
 
 // plug connects a link of the host to the switch.
 func (l *Lab) plug(h *Host, link string) error {
-	if err := l.connect(h, link, l.wire, h.Name); err != nil {
+	name := h.Name + "-" + link
+	if err := l.connect(h, link, l.wire, name); err != nil {
 		return err
 	}
-	port, err := l.wire.net.LinkByName(h.Name)
+	port, err := l.wire.net.LinkByName(name)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ const (
 	backendGateway6 = "fd00:2::1"
 	clientGateway4  = "203.0.113.1"
 	clientGateway6  = "2001:db8:f::1"
+	clientNetwork4  = "198.51.100.0/24"
+	clientNetwork6  = "2001:db8:c::/48"
 )
 
 // build makes the hosts, wires them, and waits until the wires carry packets.
@@ -36,15 +38,30 @@ func (l *Lab) build(options Options) error {
 	if err := l.service(options); err != nil {
 		return err
 	}
+	gateway4, gateway6 := backendGateway4, backendGateway6
+	if options.BackendVIPs {
+		if err := l.ownServices(); err != nil {
+			return err
+		}
+	}
+	if options.DirectReturn {
+		gateway4, gateway6 = directGateway4, directGateway6
+		if err := l.direct(options); err != nil {
+			return err
+		}
+	}
 	for _, h := range l.hosts {
 		if err := errors.Join(h.await(h.unconnected), h.await(h.tentative)); err != nil {
 			return err
 		}
 	}
 	for _, b := range l.Backends {
-		if err := b.gateway(backendGateway4, backendGateway6); err != nil {
+		if err := b.gateway(gateway4, gateway6); err != nil {
 			return err
 		}
+	}
+	if options.DirectReturn && options.OneArmed {
+		routes = l.directRoutes
 	}
 	return routes()
 }
@@ -94,7 +111,7 @@ func (l *Lab) twoArms() error {
 	}
 	l.Balancer.IP4 = []netip.Addr{netip.MustParseAddr(clientGateway4)}
 	l.Balancer.IP6 = []netip.Addr{netip.MustParseAddr(clientGateway6)}
-	l.Client.IP4, l.Client.IP6 = numbered("198.51.100.%d", 2, 249), numbered("2001:db8:c::%d", 2, 249)
+	l.Client.IP4, l.Client.IP6 = clients()
 	for _, first := range []netip.Addr{l.Client.IP4[0], l.Client.IP6[0]} {
 		if err := l.Client.addAddress("lo", single(first), false); err != nil {
 			return err
@@ -106,8 +123,8 @@ func (l *Lab) twoArms() error {
 // twoArmRoutes gives the client the networks of clients, and the balancer a way to them.
 func (l *Lab) twoArmRoutes() error {
 	networks := []struct{ prefix, via string }{
-		{"198.51.100.0/24", "203.0.113.2"},
-		{"2001:db8:c::/48", "2001:db8:f::2"},
+		{clientNetwork4, "203.0.113.2"},
+		{clientNetwork6, "2001:db8:f::2"},
 	}
 	for _, n := range networks {
 		prefix := netip.MustParsePrefix(n.prefix)
@@ -154,7 +171,7 @@ func (l *Lab) attach(h *Host, link string, first, n int) error {
 // service makes the balancer a router and the owner of the services' addresses.
 func (l *Lab) service(options Options) error {
 	if !options.NoVIPs {
-		for _, vip := range append(numbered("192.0.2.%d", 1, 9), numbered("2001:db8::%d", 1, 9)...) {
+		for _, vip := range services() {
 			if err := l.Balancer.addAddress("lo", single(vip), false); err != nil {
 				return err
 			}
@@ -164,6 +181,16 @@ func (l *Lab) service(options Options) error {
 		return nil
 	}
 	return l.Balancer.sysctls(setting{"net.ipv4.ip_forward", "1"}, setting{"net.ipv6.conf.all.forwarding", "1"})
+}
+
+// services are the addresses of services.
+func services() []netip.Addr {
+	return append(numbered("192.0.2.%d", 1, 9), numbered("2001:db8::%d", 1, 9)...)
+}
+
+// clients are the addresses that the client speaks as.
+func clients() (ip4, ip6 []netip.Addr) {
+	return numbered("198.51.100.%d", 2, 249), numbered("2001:db8:c::%d", 2, 249)
 }
 
 // numbered gives n addresses whose last part, read as text, counts up from first.

@@ -1,0 +1,112 @@
+package packettest
+
+import (
+	"strings"
+	"testing"
+
+	"farmc/cmd/internal/netlab"
+)
+
+// TestDoors knocks at every door of farms that listen on single ports, lists and ranges in several entries, over several
+// protocols and addresses, some of them inside of others: the more particular wins, in every mode alike.
+func TestDoors(t *testing.T) {
+	t.Parallel()
+	play(t, doorScenes())
+}
+
+// doorFarms each have one backend, so that who answers tells which farm it was.
+var doorFarms = []struct{ name, listen, backend string }{
+	{"web", `"192.0.2.1:80,443,8000-8100/tcp,udp", "[2001:db8::1]:443,80/tcp", "[2001:db8::1]:8000-8082/tcp,udp", "192.0.2.2:53/tcp,udp", "[2001:db8::2]:53/udp"`, "b1"},
+	{"port", `"192.0.2.1:8050/tcp", "[2001:db8::1]:8050,8081/udp", "192.0.2.2:8100,8081-8082/tcp"`, "b2"},
+	{"sctp", `"192.0.2.1:80,8081-8083/sctp", "[2001:db8::1]:80/sctp"`, "b3"},
+	{"whole", `"192.0.2.1", "2001:db8::1"`, "b4"},
+	{"other", `"192.0.2.3", "2001:db8::3"`, "b5"},
+}
+
+// knocks are at every door, at what lies beside it, and who answers.
+var knocks = []struct{ by, to, who string }{
+	{"tcp udp", "192.0.2.1:80 192.0.2.1:443 192.0.2.1:8000 192.0.2.1:8082 192.0.2.1:8100", "b1"},
+	{"udp", "192.0.2.1:8050 192.0.2.1:8081", "b1"},
+	{"tcp", "192.0.2.1:8081", "b1"},
+	{"tcp", "[2001:db8::1]:80 [2001:db8::1]:443 [2001:db8::1]:8050 [2001:db8::1]:8081", "b1"},
+	{"tcp udp", "[2001:db8::1]:8000 [2001:db8::1]:8082 192.0.2.2:53", "b1"},
+	{"udp", "[2001:db8::2]:53", "b1"},
+
+	{"tcp", "192.0.2.1:8050 192.0.2.2:8100 192.0.2.2:8081 192.0.2.2:8082", "b2"},
+	{"udp", "[2001:db8::1]:8050 [2001:db8::1]:8081", "b2"},
+
+	{"tcp udp", "192.0.2.1:53 [2001:db8::1]:53 [2001:db8::1]:8083 [2001:db8::1]:8100", "b4"},
+	{"udp", "[2001:db8::1]:80 [2001:db8::1]:443", "b4"},
+	{"tcp udp", "192.0.2.3:80 192.0.2.3:8050", "b5"},
+
+	{"tcp", "[2001:db8::2]:53 [2001:db8::2]:80 192.0.2.2:8083 192.0.2.2:80", "balancer"},
+	{"udp", "192.0.2.2:8100 192.0.2.2:8081 [2001:db8::2]:8081", "balancer"},
+}
+
+// A doorMode is a way to serve all of them.
+type doorMode struct {
+	name, mode   string
+	keys, behind string // of farms, and of backends
+	sees         string
+	lab          netlab.Options
+}
+
+func doorScenes() (all []scene) {
+	const in, out = "interfaces = [\"eth0\"]\n", "interface = \"eth1\"\n"
+	for _, m := range []doorMode{
+		{name: "snat", mode: "snat", sees: "balancer"},
+		{name: "dnat", mode: "dnat"},
+		{name: "dnat-interfaces", mode: "dnat", keys: in},
+		{name: "dsr", mode: "dsr", keys: in, behind: out, lab: netlab.Options{BackendVIPs: true, DirectReturn: true}},
+		{name: "stateless", mode: "stateless"},
+		{name: "stateless-ingress", mode: "stateless", keys: in, behind: out},
+	} {
+		m.lab.Backends = 5
+		all = append(all, m.scene())
+	}
+	return all
+}
+
+func (m doorMode) scene() scene {
+	loaded := farms{}
+	for _, f := range doorFarms {
+		loaded[f.name] = one(m.mode, f.listen, f.backend, 0, m.keys) + m.behind
+	}
+	play := steps{quiet, loaded}
+	for _, k := range knocks {
+		play = append(play, m.knock(k.by, k.to, k.who))
+	}
+	for to, who := range map[string]string{
+		"192.0.2.1:80 192.0.2.1:8081 192.0.2.1:8082 192.0.2.1:8083 [2001:db8::1]:80": "b3",
+		"192.0.2.1:443 192.0.2.1:8050 [2001:db8::1]:443 [2001:db8::1]:8081":          "b4",
+		"192.0.2.3:80 [2001:db8::3]:443":                                             "b5",
+	} {
+		for _, at := range strings.Fields(to) {
+			play = append(play, talk{m.mode, protocolSCTP, sctpInit, sctpInitAck, at, m.answer(who, at), 2})
+		}
+	}
+	return scene{name: m.name, lab: m.lab, steps: append(play,
+		pings{to: "192.0.2.1 2001:db8::1", shares: shares{"b4": 1}},
+		pings{to: "192.0.2.3 2001:db8::3", shares: shares{"b5": 1}},
+		pings{to: "192.0.2.2 2001:db8::2", shares: shares{"balancer": 1}})}
+}
+
+// knock asks at doors; all keep the port.
+func (m doorMode) knock(by, to, who string) (all steps) {
+	sees := m.sees
+	if who == "balancer" {
+		sees = ""
+	}
+	for _, at := range strings.Fields(to) {
+		if m.mode == "dsr" {
+			all = append(all, reach{by, at, shares{who: 1}, 2})
+		} else {
+			all = append(all, ask{by: by, to: at, shares: m.answer(who, at), times: 2, sees: sees})
+		}
+	}
+	return all
+}
+
+func (m doorMode) answer(who, at string) shares {
+	return shares{who + at[strings.LastIndex(at, ":"):]: 1}
+}

@@ -1,0 +1,267 @@
+package packettest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"farmc/cmd/internal/netlab"
+)
+
+// both are the first service by both families.
+const both = "192.0.2.1:80 [2001:db8::1]:80"
+
+var portScenes = []scene{
+	{name: "port-not-listed-is-untouched", steps: steps{
+		farms{"web": `
+			listen = ["192.0.2.1:80/tcp", "[2001:db8::1]:80/udp"]
+			[backends.b1]
+			address = ["10.2.0.11", "fd00:2::11"]
+		`},
+		ask{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:80": 1}, sees: "balancer"},
+		ask{by: "udp", to: "[2001:db8::1]:80", shares: shares{"b1:80": 1}, sees: "balancer"},
+		ask{by: "udp", to: "192.0.2.1:80 192.0.2.2:80", shares: shares{"balancer:80": 1}},
+		ask{by: "tcp", to: "[2001:db8::1]:80 [2001:db8::2]:80", shares: shares{"balancer:80": 1}},
+		ask{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"balancer:443": 1}},
+	}},
+	{name: "ports-list", steps: steps{
+		farms{"web": `
+			mode   = "dnat"
+			listen = ["192.0.2.1:80,443,8000/tcp,udp", "[2001:db8::1]:80,443,8000/tcp,udp"]
+			[backends.b1]
+			address = ["10.2.0.11", "fd00:2::11"]
+		`},
+		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 1}},
+		ask{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b1:443": 1}},
+		ask{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"b1:8000": 1}},
+		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"balancer:8050": 1}},
+	}},
+	{name: "ports-list-keeps-some", steps: steps{
+		farms{"web": `
+			mode   = "dnat"
+			listen = ["192.0.2.1:80,443/tcp,udp", "[2001:db8::1]:80,443/tcp,udp"]
+			[backends.b1]
+			address = ["10.2.0.11", "fd00:2::11"]
+			[backends.b2]
+			address = ["10.2.0.12", "fd00:2::12"]
+			port    = 8082
+		`},
+		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 1, "b2:8082": 1}},
+		ask{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b1:443": 1, "b2:8082": 1}},
+	}},
+	{name: "range-keeps-the-port", steps: steps{
+		farms{"web": `
+			listen = ["192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"]
+			[backends.b1]
+			address = ["10.2.0.11", "fd00:2::11"]
+			weight  = 3
+			[backends.b2]
+			address = ["10.2.0.12", "fd00:2::12"]
+		`},
+		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 3, "b2:8050": 1}, sees: "balancer"},
+		ask{by: "tcp udp", to: "192.0.2.1:8082 [2001:db8::1]:8082", shares: shares{"b1:8082": 3, "b2:8082": 1}, sees: "balancer"},
+		ask{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"balancer:8000": 1}},
+		ask{by: "tcp udp", to: "192.0.2.1:8100 [2001:db8::1]:8100", shares: shares{"balancer:8100": 1}},
+	}},
+	{name: "range-begins-and-ends", steps: steps{
+		farms{"web": `
+			listen = ["192.0.2.1:8000-8100/tcp,udp", "[2001:db8::1]:8000-8100/tcp,udp"]
+			[backends.b1]
+			address = ["10.2.0.11", "fd00:2::11"]
+		`},
+		ask{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"b1:8000": 1}, sees: "balancer"},
+		ask{by: "tcp udp", to: "192.0.2.1:8100 [2001:db8::1]:8100", shares: shares{"b1:8100": 1}, sees: "balancer"},
+		ask{by: "tcp udp", to: both, shares: shares{"balancer:80": 1}},
+	}},
+	{name: "range-to-one-port", steps: steps{
+		farms{"web": `
+			mode   = "dnat"
+			listen = ["192.0.2.1:8000-8100/tcp,udp", "[2001:db8::1]:8000-8100/tcp,udp"]
+			[backends.b1]
+			address = ["10.2.0.11", "fd00:2::11"]
+			port    = 8081
+			[backends.b2]
+			address = ["10.2.0.12", "fd00:2::12"]
+			port    = 443
+			weight  = 2
+		`},
+		ask{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"b1:8081": 1, "b2:443": 2}},
+		ask{by: "tcp udp", to: "192.0.2.1:8100 [2001:db8::1]:8100", shares: shares{"b1:8081": 1, "b2:443": 2}},
+	}},
+	{name: "range-mixed-random", steps: steps{
+		farms{"web": mixed("random")},
+		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer"},
+	}},
+	{name: "range-mixed-round-robin", steps: steps{
+		farms{"web": mixed("round-robin")},
+		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer", turns: true},
+	}},
+	{name: "range-mixed-hash", steps: steps{
+		farms{"web": mixed("hash")},
+		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer"},
+		meet{"mixed", "tcp", "192.0.2.1:8050"},
+		meet{"mixed", "udp", "192.0.2.1:8050"},
+	}},
+	{name: "ports-and-ranges", steps: steps{
+		farms{"web": `
+			mode      = "dnat"
+			scheduler = "round-robin"
+			listen    = ["192.0.2.1:80,443,8000-8100/tcp,udp", "[2001:db8::1]:80,443,8000-8100/tcp,udp"]
+			[backends.b1]
+			address = ["10.2.0.11", "fd00:2::11"]
+			[backends.b2]
+			address = ["10.2.0.12", "fd00:2::12"]
+		`},
+		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 1, "b2:80": 1}, turns: true},
+		ask{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b1:443": 1, "b2:443": 1}, turns: true},
+		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8050": 1}, turns: true},
+	}},
+	{name: "all-snat", steps: steps{
+		farms{"web": whole("snat", "random")},
+		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 3, "b2:80": 1}, sees: "balancer"},
+		pings{to: "192.0.2.1 2001:db8::1", shares: shares{"b1": 3, "b2": 1}},
+		pings{to: "192.0.2.2 2001:db8::2", shares: shares{"balancer": 1}},
+		odd(41234), odd(1), odd(65535),
+		protocol253{"10.2.0.1"},
+	}},
+	{name: "all-dnat", steps: steps{
+		farms{"web": whole("dnat", "random")},
+		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 3, "b2:80": 1}},
+		pings{to: "192.0.2.1 2001:db8::1", shares: shares{"b1": 3, "b2": 1}},
+		protocol253{"198.51.100.2"},
+	}},
+	{name: "all-round-robin", steps: steps{
+		farms{"web": whole("dnat", "round-robin")},
+		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 3, "b2:80": 1}, turns: true},
+		pings{to: "192.0.2.1 2001:db8::1", shares: shares{"b1": 3, "b2": 1}},
+	}},
+	{name: "all-hash", steps: steps{
+		farms{"web": whole("snat", "hash")},
+		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 3, "b2:80": 1}, sees: "balancer", times: 249},
+		meet{"all", "tcp", "192.0.2.1:443"},
+		meet{"all", "udp", "192.0.2.1:443"},
+		pings{to: "192.0.2.1 2001:db8::1", shares: shares{"b1": 3, "b2": 1}},
+	}},
+}
+
+// mixed has backends that keep the port and one that doesn't.
+func mixed(scheduler string) string {
+	return `
+		listen    = ["192.0.2.1:8000-8100/tcp,udp", "[2001:db8::1]:8000-8100/tcp,udp"]
+		scheduler = "` + scheduler + `"
+		[backends.b1]
+		address = ["10.2.0.11", "fd00:2::11"]
+		[backends.b2]
+		address = ["10.2.0.12", "fd00:2::12"]
+		port    = 8082
+		weight  = 2
+		[backends.b3]
+		address = ["10.2.0.13", "fd00:2::13"]
+		weight  = 3
+	`
+}
+
+// whole takes an address, whatever the protocol.
+func whole(mode, scheduler string) string {
+	return `
+		mode      = "` + mode + `"
+		listen    = ["192.0.2.1", "2001:db8::1/all"]
+		scheduler = "` + scheduler + `"
+		[backends.b1]
+		address = ["10.2.0.11", "fd00:2::11"]
+		weight  = 3
+		[backends.b2]
+		address = ["10.2.0.12", "fd00:2::12"]
+	`
+}
+
+// pings asks by ICMP echo, as different clients, who has to answer.
+type pings struct {
+	from, to string
+	shares   shares // by the names of machines
+}
+
+func (p pings) do(s *stage) error {
+	from := s.Client
+	if p.from != "" {
+		from = s.machine(p.from)
+	}
+	for _, to := range strings.Fields(p.to) {
+		at := netip.MustParseAddr(to)
+		counts, err := netlab.Spread(len(p.shares)*100, func(int) (netlab.Answer, error) {
+			return from.Ping(s.speaker(from, at).Addr(), at, patience)
+		})
+		if err == nil {
+			err = p.shares.fit(counts)
+		}
+		if err != nil {
+			return fmt.Errorf("ping %s: %w", to, err)
+		}
+	}
+	return nil
+}
+
+// odd is UDP to a port that nobody thought of.
+type odd uint16
+
+func (port odd) do(s *stage) error {
+	if err := s.Serve(uint16(port)); err != nil {
+		return err
+	}
+	for _, q := range s.questions("", "udp", both) {
+		q.to = netip.AddrPortFrom(q.to.Addr(), uint16(port))
+		answer, err := q.ask(s.speaker(q.from, q.to.Addr()))
+		if err != nil || answer.Local.Port() != uint16(port) || answer.Backend == "balancer" {
+			return q.blame(fmt.Errorf("%v, %w", answer, err))
+		}
+	}
+	return nil
+}
+
+// protocol253 sends a packet of a protocol for experiments (RFC 3692), which has no ports. It arrives at one of the
+// first two backends, which sees whom it should.
+type protocol253 struct{ sees string }
+
+func (p protocol253) do(s *stage) error {
+	arrived := make(chan string, 2)
+	for _, b := range s.Backends[:2] {
+		var c net.PacketConn
+		if err := b.Do(func() (err error) {
+			c, err = net.ListenPacket("ip4:253", "0.0.0.0")
+			return err
+		}); err != nil {
+			return err
+		}
+		defer c.Close()
+		go func() {
+			if _, from, err := c.ReadFrom(make([]byte, 1<<10)); err == nil {
+				arrived <- from.String()
+			}
+		}()
+	}
+	if err := s.Client.Do(sendProtocol253); err != nil {
+		return err
+	}
+	select {
+	case from := <-arrived:
+		if from != p.sees {
+			return fmt.Errorf("protocol 253 comes from %s, want %s", from, p.sees)
+		}
+		return nil
+	case <-time.After(patience):
+		return errors.New("protocol 253 does not arrive")
+	}
+}
+
+func sendProtocol253() error {
+	c, err := net.Dial("ip4:253", "192.0.2.1")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.Write([]byte("no ports here"))
+	return err
+}

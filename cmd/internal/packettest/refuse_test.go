@@ -1,0 +1,117 @@
+package packettest
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// refused has services refuse at once: TCP by a reset, UDP by port unreachable, and nothing of it is remembered.
+type refused struct {
+	from   string
+	by, to string
+}
+
+// atOnce is how long a refusal may take: the kernel repeats a SYN after a second (RFC 6298), so what is quicker is
+// the answer to the first.
+const atOnce = time.Second
+
+func (r refused) do(s *stage) (err error) {
+	for _, q := range s.questions(r.from, r.by, r.to) {
+		err = errors.Join(err, q.blame(q.refused(s)))
+	}
+	return err
+}
+
+func (q question) refused(s *stage) error {
+	before, err := q.unreachables()
+	if err != nil {
+		return err
+	}
+	as, began := s.speaker(q.from, q.to.Addr()), time.Now()
+	answer, err := q.ask(as)
+	took := time.Since(began)
+	switch {
+	case err == nil:
+		return fmt.Errorf("%s answered at %s", answer.Backend, answer.Local)
+	case !q.isRefusal(err):
+		return err
+	case took >= atOnce:
+		return fmt.Errorf("refused after %s", took)
+	}
+	after, err := q.unreachables()
+	if byICMP := after > before; q.from == s.Client && byICMP != q.udp() {
+		return fmt.Errorf("refused by ICMP: %t", byICMP)
+	}
+	return errors.Join(err, s.forgot(q, as))
+}
+
+// isRefusal: a connection is refused. This machine's own datagrams can't even be sent. Of UDP only port unreachable
+// is ECONNREFUSED (icmp_err_convert in net/ipv4/icmp.c, icmpv6_err_convert in net/ipv6/icmp.c).
+func (q question) isRefusal(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || q.from.Name == "balancer" && q.udp() && errors.Is(err, syscall.EPERM)
+}
+
+// unreachables is how many ICMP errors of that kind who asks has been told.
+func (q question) unreachables() (n int, err error) {
+	if q.to.Addr().Is6() {
+		return statistic(q.from, "snmp6", "Icmp6InDestUnreachs")
+	}
+	err = q.from.Do(func() error {
+		n, err = icmp4Unreachables()
+		return err
+	})
+	return n, err
+}
+
+// icmp4Unreachables reads the lines of names and of numbers that IPv4 has.
+func icmp4Unreachables() (n int, err error) {
+	text, err := os.ReadFile("/proc/thread-self/net/snmp")
+	var names []string
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		switch {
+		case words[0] != "Icmp:":
+		case names == nil:
+			names = words
+		default:
+			_, err = fmt.Sscan(words[slices.Index(names, "InDestUnreachs")], &n)
+		}
+	}
+	return n, err
+}
+
+// forgot: connection tracking has no entry of the question.
+func (s *stage) forgot(q question, as netip.AddrPort) error {
+	flows, err := s.flows(q.to.Addr())
+	protocol := uint8(syscall.IPPROTO_TCP)
+	if q.udp() {
+		protocol = syscall.IPPROTO_UDP
+	}
+	for _, flow := range flows {
+		f := flow.Forward
+		if f.Protocol == protocol && f.SrcPort == as.Port() && f.DstPort == q.to.Port() && f.DstIP.Equal(q.to.Addr().AsSlice()) &&
+			(!as.Addr().IsValid() || f.SrcIP.Equal(as.Addr().AsSlice())) {
+			return fmt.Errorf("refused, but tracked: %v", flow)
+		}
+	}
+	return err
+}
+
+// refusedPings are ICMP echoes that a farm without backends refuses.
+type refusedPings struct{ to string }
+
+func (r refusedPings) do(s *stage) error {
+	for _, to := range strings.Fields(r.to) {
+		answer, err := s.Client.Ping(netip.Addr{}, netip.MustParseAddr(to), patience)
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			return fmt.Errorf("ping %s: %v, %w", to, answer, err)
+		}
+	}
+	return nil
+}

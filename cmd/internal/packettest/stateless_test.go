@@ -1,0 +1,372 @@
+package packettest
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/netlab"
+	"farmc/compiler"
+
+	"github.com/vishvananda/netlink"
+)
+
+func TestStateless(t *testing.T) {
+	t.Parallel()
+	play(t, slices.Concat(statelessScenes(), statelessMatters(), statelessPairs()))
+}
+
+// A way is one to take a stateless farm's requests: before connection tracking, or at the ingress of interfaces; with
+// the clients behind another interface than the backends, or behind the same.
+type way struct {
+	name     string
+	farm     string // keys of the farm
+	backend  string // and of each backend
+	oneArmed bool
+}
+
+var ways = []way{
+	{"prerouting-two-armed", ``, ``, false},
+	{"prerouting-one-armed", ``, ``, true},
+	{"ingress-two-armed", `interfaces = ["eth0"]`, `interface = "eth1"`, false},
+	{"ingress-one-armed", `interfaces = ["eth0"]`, ``, true},
+}
+
+// stateless is a farm on some of the machines, named as "b1", "b1:8081" or "b1:8081*3" for port and weight.
+func (w way) stateless(listen, keys string, backends ...string) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "mode = \"stateless\"\nlisten = [%s]\n%s\n%s\n", listen, keys, w.farm)
+	for i, b := range backends {
+		b, weight, weighs := strings.Cut(b, "*")
+		name, port, ported := strings.Cut(b, ":")
+		n := strings.TrimPrefix(name, "b")
+		fmt.Fprintf(&text, "[backends.%c-%s]\naddress = [\"10.2.0.1%s\", \"fd00:2::1%s\"]\n%s\n", 'a'+i, name, n, n, w.backend)
+		if ported {
+			fmt.Fprintf(&text, "port = %s\n", port)
+		}
+		if weighs {
+			fmt.Fprintf(&text, "weight = %s\n", weight)
+		}
+	}
+	return text.String()
+}
+
+// scene plays steps where the backends' way to the client is by the balancer.
+func (w way) scene(name string, all ...step) scene {
+	lab := netlab.Options{OneArmed: w.oneArmed}
+	if w.oneArmed {
+		all = slices.Insert(all, 0, step(backByBalancer))
+	}
+	return scene{name: w.name + "-" + name, lab: lab, steps: all}
+}
+
+// backByBalancer has the backends send what goes to clients on their own link to the balancer.
+var backByBalancer = deed(func(s *stage) (err error) {
+	for _, b := range s.Backends[:3] {
+		err = errors.Join(err, routes(b, "10.2.0.1 fd00:2::1", "10.2.0.96/27 10.2.0.128/27 fd00:2::100/120"))
+	}
+	return err
+})
+
+// routes has a machine send to networks by way of a gateway's two addresses.
+func routes(h *netlab.Host, gateway, networks string) (err error) {
+	for _, network := range strings.Fields(networks) {
+		for _, via := range strings.Fields(gateway) {
+			to, via := netip.MustParsePrefix(network), netip.MustParseAddr(via)
+			if to.Addr().Is6() == via.Is6() {
+				err = errors.Join(err, h.AddRoute(to, via))
+			}
+		}
+	}
+	return err
+}
+
+var statelessSchedulers = []struct {
+	name, keys string
+	whole      bool // can be had for every protocol
+	ofClient   bool // looks at nothing but who the client is
+}{
+	{"maglev", ``, true, true},
+	{"maglev-by-port", `hash-on = ["source-address", "source-port"]`, false, false},
+	{"hash", `scheduler = "hash"`, true, true},
+	{"hash-by-port", "scheduler = \"hash\"\nhash-on = [\"source-address\", \"source-port\"]", false, false},
+	{"hash-by-everything", "scheduler = \"hash\"\nhash-on = [\"source-address\", \"destination-address\", \"source-port\", \"destination-port\", \"source-mac\", \"destination-mac\"]", false, false},
+	{"symmetric-hash", `scheduler = "symmetric-hash"`, true, false},
+}
+
+const (
+	listenSecond = `"192.0.2.2:443/tcp,udp", "[2001:db8::2]:443/tcp,udp"`
+	otherPorts   = `"192.0.2.2:443,8000-8070/tcp,udp", "[2001:db8::2]:443,8000-8070/tcp,udp"`
+	second       = "192.0.2.2:443 [2001:db8::2]:443"
+	inRange      = "192.0.2.2:8050 [2001:db8::2]:8050"
+	third        = "192.0.2.3:80 [2001:db8::3]:80"
+)
+
+// statelessScenes: the right backends in the right shares, by each way and scheduler; the backend sees the client, and
+// its answer comes from the service (else the client's socket would not take it); nothing is tracked.
+func statelessScenes() (all []scene) {
+	for _, w := range ways {
+		clients := map[bool]int{false: 249, true: 32}[w.oneArmed]
+		for _, by := range statelessSchedulers {
+			if !by.ofClient {
+				clients = 249
+			}
+			play := steps{
+				farms{
+					"web":  w.stateless(listenBoth, by.keys, "b1:8081*3", "b2:8082", "b3*2"),
+					"list": w.stateless(otherPorts, by.keys, "b1*3", "b2"),
+				},
+				ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 3, "b2:8082": 1, "b3:80": 2}, times: clients},
+				ask{by: "tcp udp", to: second, shares: shares{"b1:443": 3, "b2:443": 1}, times: clients / 2},
+				ask{by: "tcp udp", to: inRange, shares: shares{"b1:8050": 3, "b2:8050": 1}, times: clients / 2},
+				carry{"tcp", both + " " + inRange, 300_000},
+				carry{"udp", both + " " + inRange, 1400},
+				nothingTracked,
+			}
+			if by.whole {
+				play = append(play,
+					farms{"all": w.stateless(`"192.0.2.3", "2001:db8::3"`, by.keys, "b1*3", "b2")},
+					ask{by: "tcp udp", to: third, shares: shares{"b1:80": 3, "b2:80": 1}, times: clients},
+					pings{to: "192.0.2.3 2001:db8::3", shares: shares{"b1": 3, "b2": 1}},
+					carry{"tcp", third, 300_000},
+					nothingTracked)
+			}
+			if by.whole && by.ofClient {
+				play = append(play, alike("192.0.2.3 2001:db8::3"))
+			}
+			all = append(all, w.scene(by.name, play...))
+		}
+	}
+	return all
+}
+
+// nothingTracked: connection tracking of the balancer has no entry at all.
+var nothingTracked = deed(func(s *stage) error {
+	for _, like := range []string{"0.0.0.0", "::"} {
+		flows, err := s.flows(netip.MustParseAddr(like))
+		if err != nil {
+			return err
+		}
+		if len(flows) > 0 {
+			return fmt.Errorf("%d connections are tracked, one of them: %v", len(flows), flows[0])
+		}
+	}
+	return nil
+})
+
+// alike: a client meets the same backend by every protocol.
+type alike string
+
+func (a alike) do(s *stage) error {
+	for _, word := range strings.Fields(string(a)) {
+		to := netip.MustParseAddr(word)
+		for _, client := range s.clients(to)[:20] {
+			echo, err := s.Client.Ping(client, to, patience)
+			if err != nil {
+				return fmt.Errorf("ping %s: %w", to, err)
+			}
+			for _, network := range []string{"tcp", "udp"} {
+				q := question{s.Client, network + family(to), netip.AddrPortFrom(to, 80)}
+				answer, err := q.ask(netip.AddrPortFrom(client, s.speaker(s.Client, to).Port()))
+				if err == nil && answer.Backend != echo.Backend {
+					err = fmt.Errorf("%s meets %s, and %s by ping", client, answer.Backend, echo.Backend)
+				}
+				if err != nil {
+					return q.blame(err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+const wholeThird = `"192.0.2.3", "2001:db8::3"`
+
+// statelessMatters are what else holds of stateless farms, whatever the scheduler; by both ways where they differ.
+func statelessMatters() (all []scene) {
+	for _, w := range ways[:1] {
+		all = append(all,
+			w.scene("backend-on-the-balancer",
+				farms{"web": w.stateless(listenBoth, "", "b1*3") + `
+					[backends.here]
+					address = ["10.2.0.1", "fd00:2::1"]
+					port    = 8083
+				`},
+				ask{by: "tcp udp", to: both, shares: shares{"b1:80": 3, "balancer:8083": 1}, times: 60},
+				carry{"tcp", both, 300_000},
+				nothingTracked,
+				ask{from: "balancer", by: "tcp udp", to: "10.2.0.1:8083 [fd00:2::1]:8083", shares: shares{"balancer:8083": 1}}),
+			w.scene("reload",
+				farms{"web": w.stateless(listenBoth, "", "b1:8081", "b2:8082")},
+				hold{by: "tcp udp", to: both},
+				farms{"web": w.stateless(listenBoth, "", "b1:8081", "b2:8082"), "mail": one("snat", `"192.0.2.2:80"`, "b3", 0)},
+				echo{}, wipe, pipe, echo{}, pipe, echo{}),
+			// between the balancer and the backends, which know nothing of it: both are told when they open a connection
+			w.scene("small-packets-to-backends",
+				farms{"web": w.stateless(listenBoth, "", "b1"), "port": w.stateless(listenSecond, "", "b2:8083"), "all": w.stateless(wholeThird, "", "b3")},
+				mtu{"balancer eth1", 1400}, carry{"tcp", both + " " + second + " " + third, 300_000},
+				mtu{"balancer eth1", 1280}, carry{"tcp", both + " " + second + " " + third, 300_000}),
+			w.scene("large-datagrams",
+				farms{"web": w.stateless(listenBoth, "", "b1:8081", "b2"), "all": w.stateless(wholeThird, "", "b3")},
+				carry{"udp", both + " " + third, 4000}, nothingTracked))
+	}
+	for _, w := range ways {
+		links := "balancer eth0 client eth0"
+		if w.oneArmed {
+			links += " b1 eth0"
+		}
+		all = append(all, w.scene("small-packets",
+			farms{"web": w.stateless(listenBoth, "", "b1:8081")},
+			mtu{links, 1400}, carry{"tcp", both, 300_000},
+			mtu{links, 1280}, carry{"tcp", both, 300_000}))
+	}
+	for _, w := range ways[2:] {
+		// at ingress nobody puts fragments together, and all but the first have no ports to know them by: they are lost
+		all = append(all, w.scene("large-datagrams",
+			farms{"web": w.stateless(listenBoth, "", "b1:8081", "b2"), "all": w.stateless(wholeThird, "", "b3")},
+			lost{both, 4000},
+			carry{"udp", third, 4000},
+			ask{by: "udp", to: both, shares: shares{"b1:8081": 1, "b2:80": 1}, times: 40},
+			nothingTracked))
+	}
+	for _, w := range []way{ways[0], ways[2]} {
+		all = append(all,
+			// who lives on the balancer, as a health checker does, speaks with backends as with anybody
+			w.scene("checked-from-the-balancer",
+				foreign(`table inet filter {
+					chain input {
+						type filter hook input priority filter; policy drop
+						ct state established,related accept
+						meta l4proto ipv6-icmp accept
+					}
+				}`),
+				farms{"web": w.stateless(listenBoth, "", "b1:8081")},
+				ask{from: "balancer", by: "tcp udp", to: "10.2.0.11:8081 [fd00:2::11]:8081 10.2.0.11:443 [fd00:2::11]:443", shares: shares{"b1:8081": 1, "b1:443": 1}, times: 2},
+				ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 1}},
+				farms{"web": w.stateless(wholeThird, "", "b1")},
+				ask{from: "balancer", by: "tcp udp", to: "10.2.0.11:8081 [fd00:2::11]:8081", shares: shares{"b1:8081": 1}},
+				ask{by: "tcp udp", to: third, shares: shares{"b1:80": 1}}),
+			w.scene("no-backend",
+				farms{"web": w.stateless(listenBoth, "", "b1:8081") + `state = "down"`, "all": w.stateless(wholeThird, "", "b2") + `state = "drain"`},
+				silent{"tcp udp", both + " " + third},
+				ask{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443 192.0.2.2:80 [2001:db8::2]:80", shares: shares{"balancer:443": 1, "balancer:80": 1}, times: 4}),
+			w.scene("neighbour-discovery",
+				farms{"all": w.stateless(`"203.0.113.1", "2001:db8:f::1"`, "", "b1")},
+				ask{by: "tcp udp", to: "203.0.113.1:80 [2001:db8:f::1]:80", shares: shares{"b1:80": 1}},
+				pings{to: "203.0.113.1 2001:db8:f::1", shares: shares{"b1": 1}},
+				deed(neighboursAnswer),
+				farms{"all": w.stateless(`"203.0.113.1", "2001:db8:f::1"`, "", "b1") + `state = "down"`},
+				deed(neighboursAnswer)),
+			w.scene("beside-other-farms",
+				farms{
+					"all":  w.stateless(wholeThird, "", "b1"),
+					"dnat": one("dnat", `"192.0.2.3:80/tcp,udp", "[2001:db8::3]:80/tcp,udp"`, "b2", 8082),
+					"snat": one("snat", `"192.0.2.3:8000-8050/tcp,udp", "[2001:db8::3]:8000-8050/tcp,udp"`, "b3", 0),
+					"web":  w.stateless(`"192.0.2.3:443/tcp,udp", "[2001:db8::3]:443/tcp,udp"`, "", "b2:8081"),
+				},
+				ask{by: "tcp udp", to: third, shares: shares{"b2:8082": 1}},
+				complain{by: "tcp udp", to: third, backend: 8082},
+				ask{by: "tcp udp", to: "192.0.2.3:8050 [2001:db8::3]:8050", shares: shares{"b3:8050": 1}, sees: "balancer"},
+				ask{by: "tcp udp", to: "192.0.2.3:443 [2001:db8::3]:443", shares: shares{"b2:8081": 1}},
+				ask{by: "tcp udp", to: "192.0.2.3:53 [2001:db8::3]:53", shares: shares{"b1:53": 1}},
+				pings{to: "192.0.2.3 2001:db8::3", shares: shares{"b1": 1}}),
+		)
+	}
+	return all
+}
+
+// lost are datagrams that nobody answers.
+type lost struct {
+	to   string
+	size int
+}
+
+func (l lost) do(s *stage) error {
+	for _, q := range s.questions("", "udp", l.to) {
+		c, err := q.dial(s.speaker(q.from, q.to.Addr()))
+		if err == nil {
+			_, err = c.Write(make([]byte, l.size))
+			err = errors.Join(err, c.SetDeadline(time.Now().Add(silence)))
+		}
+		if err != nil {
+			return q.blame(err)
+		}
+		defer c.Close()
+		if answer, err := netlab.ReadAnswer(c); err == nil || !netlab.TimedOut(err) {
+			return q.blame(fmt.Errorf("%v, %w", answer, err))
+		}
+	}
+	return nil
+}
+
+// An mtu is set for interfaces: "balancer eth0 client eth0".
+type mtu struct {
+	links string
+	size  int
+}
+
+func (m mtu) do(s *stage) (err error) {
+	words := strings.Fields(m.links)
+	for i := 0; i < len(words); i += 2 {
+		err = errors.Join(err, s.machine(words[i]).Do(func() error {
+			link, err := netlink.LinkByName(words[i+1])
+			if err != nil {
+				return err
+			}
+			return netlink.LinkSetMTU(link, m.size)
+		}))
+	}
+	return err
+}
+
+// statelessPairs: two balancers with the same farm stand for one another, in the middle of a connection.
+func statelessPairs() (all []scene) {
+	for _, w := range []way{ways[1], ways[3]} {
+		for _, keys := range []string{"", `scheduler = "hash"`, "scheduler = \"hash\"\nhash-on = [\"source-address\", \"source-port\", \"source-mac\"]"} {
+			text := w.stateless(listenBoth, keys, "b1:8081*3", "b2:8082", "b3")
+			scheduler, _, _ := strings.Cut(strings.TrimPrefix(keys, "scheduler = "), "\n")
+			c := w.scene("two-balancers-"+strings.Trim(scheduler, `"`)+fmt.Sprint(len(all)),
+				farms{"web": text},
+				hold{by: "tcp udp", to: both},
+				// another machine, with a state directory of its own and nothing loaded before
+				deed(func(s *stage) error { return secondBalancer(s, s.machine("b4"), text) }),
+				// requests by the one and replies by the other, then both by the other
+				deed(func(s *stage) error { return routes(s.Client, "10.2.0.14 fd00:2::14", "192.0.2.0/24 2001:db8::/64") }),
+				echo{},
+				foreign(`table inet gone { chain forward { type filter hook forward priority filter; policy drop; }; }`),
+				deed(func(s *stage) (err error) {
+					for _, b := range s.Backends[:3] {
+						err = errors.Join(err, routes(b, "10.2.0.14 fd00:2::14", "10.2.0.96/28 10.2.0.112/28 10.2.0.128/28 fd00:2::100/121"))
+					}
+					return err
+				}),
+				echo{},
+			)
+			c.lab.Backends = 4
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// secondBalancer makes a machine a balancer that serves a farm.
+func secondBalancer(s *stage, h *netlab.Host, farm string) error {
+	dir := compiler.Dir{Path: "farms.d", FS: fstest.MapFS{"web.toml": {Data: []byte(farm), Mode: 0o644}}}
+	engine := live.Engine{Dirs: []compiler.Dir{dir}, Store: live.Store{Dir: s.t.TempDir()}, Say: s.t.Logf}
+	return errors.Join(
+		h.Sysctl("net.ipv4.ip_forward", "1"),
+		h.Sysctl("net.ipv6.conf.all.forwarding", "1"),
+		h.Do(func() error {
+			_, told, err := engine.Apply(s.ctx)
+			if err != nil {
+				err = fmt.Errorf("%w: %v", err, told)
+			}
+			return err
+		}))
+}
