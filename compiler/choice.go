@@ -52,7 +52,7 @@ func (l *linker) chooser(d door) string {
 			return noBackendChain
 		}
 	}
-	if d.shareable() {
+	if d.shareable() && len(deal.slots) <= mostSharedSlots {
 		return l.shared(d, deal)
 	}
 	return l.own(d, deal)
@@ -61,6 +61,10 @@ func (l *linker) chooser(d door) string {
 // widestSharedKey is how many registers of 4 bytes the hashed fields of IPv6 may take beside protocol, address and
 // port in the key of one lookup; nft 1.0.6 aborts beyond. IPv4 has room for all of them.
 const widestSharedKey = 5
+
+// mostSharedSlots is how many slots a farm may have in a map that it shares, where they stand anew for each of its
+// ports and addresses: weights that hardly divide come to tens of thousands, which then stand once.
+const mostSharedSlots = 1 << 10
 
 // shareable says whether the door can stand in the key of a map that many farms share. A range can't, and a farm
 // that goes round its backends has a counter of its own; maglev's table is large, so it stands in a map once, for all
@@ -188,7 +192,7 @@ func (l *linker) count(f *Farm, slots int) {
 	before := l.maglevSlots
 	l.maglevSlots += slots
 	if before <= mostMaglevSlots && l.maglevSlots > mostMaglevSlots {
-		*l.faults = append(*l.faults, Diagnostic{Farm: f.Name, Place: f.Place,
+		*l.faults = append(*l.faults, Diagnostic{Farm: f.Name, Place: f.at("scheduler"),
 			Message: fmt.Sprintf("with this farm the maglev tables of all farms have more than %d slots", mostMaglevSlots),
 			Hint:    "farms with the same backends share a table; table-size makes one smaller"})
 	}

@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -8,7 +9,7 @@ import (
 
 // complete finds what is missing, and what of a farm contradicts itself.
 func complete(t *table, f *Farm) {
-	if f.Mode != Local && len(f.Backends) == 0 && !t.has("backends") {
+	if f.Mode != Local && len(f.Backends) == 0 && !t.has("backends") && !t.misspelt("backends") {
 		t.fault(t.place, `[backends.b1] and below it address = "10.0.0.11"`, "no backends: connections have nowhere to go")
 	}
 	if len(f.HashOn) == 0 {
@@ -24,6 +25,7 @@ func complete(t *table, f *Farm) {
 		everyFamilyServed(t, f)
 		everyBackendUseful(t, f)
 	}
+	tableHasRoom(t, f)
 	wholeAddressKeepsPorts(t, f)
 	localClientsHaveNoMAC(t, f)
 	namesDiffer(t, f)
@@ -33,6 +35,21 @@ func complete(t *table, f *Farm) {
 	rangesKeepPorts(t, f)
 	helperHasPorts(t, f)
 	framesFindTheirWay(t, f)
+}
+
+// tableHasRoom finds a maglev table that is too small for its backends: one of them would get no slot, and no client.
+func tableHasRoom(t *table, f *Farm) {
+	if f.TableSize == 0 {
+		return
+	}
+	for _, family := range Families {
+		weights := f.weights(family)
+		if sum := total(weights); sum > 0 && f.TableSize*slices.Min(weights) < sum {
+			t.fault(t.at("table-size"), fmt.Sprintf("table-size = %d", maglevSize(weights)),
+				"table-size: %d slots are too few for %s: one of the backends, by its weight, would get none", f.TableSize, family)
+			return
+		}
+	}
 }
 
 // addressesKnown says whether all addresses of the farm could be read, so that something can be said of its families.
@@ -156,6 +173,11 @@ func helperHasPorts(t *table, f *Farm) {
 	for _, l := range f.Listen {
 		if f.Helper != "" && !slices.ContainsFunc(helperProtocols[f.Helper], func(p Protocol) bool { return slices.Contains(l.Protocols, p) }) {
 			t.alsoFault(t.at("helper"), Note{l.Place, "here"}, "helper: %s reads %s, which the farm does not listen on everywhere", f.Helper, protocolWords(helperProtocols[f.Helper]))
+		}
+	}
+	for _, l := range f.Listen {
+		if helpersOfIP4[f.Helper] && slices.Contains(l.Families, IP6) && (l.Address.IsValid() || f.reaches(IP6)) {
+			t.alsoFault(t.at("helper"), Note{l.Place, "here"}, "helper: %s reads IPv4 alone, and the farm listens on IPv6", f.Helper)
 		}
 	}
 	if f.Helper != "" && f.LocalClients {

@@ -100,6 +100,9 @@ func (h helper) Name() string { return h.Type + "-" + string(h.Protocol) }
 // helperProtocols are those that each of the kernel's helpers can read.
 var helperProtocols = map[string][]Protocol{"ftp": {TCP}, "sip": {UDP, TCP}, "tftp": {UDP}, "pptp": {TCP}, "snmp": {UDP}}
 
+// helpersOfIP4 are those that know no IPv6 (net/netfilter/nf_conntrack_pptp.c, nf_conntrack_snmp.c).
+var helpersOfIP4 = map[string]bool{"pptp": true, "snmp": true}
+
 // help leads the doors of farms with a helper to the chain that sets it, before their backend is chosen.
 func (l *linker) help(doors []door) {
 	l.leadSome(&l.rules.helped, "helper-", doors, func(d door) string {

@@ -116,7 +116,7 @@ func TestFarmFaultsDontBreedOthers(t *testing.T) {
 		{"address-of-the-only-backend-of-a-family", listen + b1 + "[backends.b2]\naddress = 'fd00::x'\n", "web.toml:5:11: address: \"fd00::x\" is not an address"},
 		{"address-missing", listen + b1 + "[backends.b2]\nport = 80\n", "web.toml:4:11: backend b2 has no address"},
 		{"listen-of-a-family", "listen = ['192.0.2.10:80', '[2001:db8::10:80']\n" + b1 + b2, "web.toml:1:28: listen: \"[2001:db8::10:80\" lacks a closing bracket"},
-		{"listen-misspelt", "lisen = '192.0.2.10:80'\n" + b1, "web.toml: listen is missing: the addresses and ports that the farm serves\nweb.toml:1:1: unknown key \"lisen\""},
+		{"listen-misspelt", "lisen = '192.0.2.10:80'\n" + b1, "web.toml:1:1: unknown key \"lisen\""},
 		{"backend-that-is-no-table", listen + "backends.b3 = 1\n" + b1 + b2, "web.toml:2:15: b3 is a whole number, not a table"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {

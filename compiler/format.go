@@ -78,7 +78,7 @@ func usualScheduler(m Mode) string {
 }
 
 func readListen(t *table) []Listen {
-	if !t.has("listen") {
+	if !t.has("listen") && !t.misspelt("listen") {
 		t.fault(t.place, `listen = "192.0.2.10:80"`, "listen is missing: the addresses and ports that the farm serves")
 	}
 	var out []Listen
@@ -154,7 +154,7 @@ func readBackend(t *table) Backend {
 	if !backendNaming.MatchString(b.Name) {
 		t.fault(t.place, backendNamingRule, "%q can't be the name of a backend", b.Name)
 	}
-	if !t.has("address") {
+	if !t.has("address") && !t.misspelt("address") {
 		t.fault(t.place, `address = "10.0.0.11"`, "backend %s has no address", b.Name)
 	}
 	b.Address = readAddresses(t, "address")

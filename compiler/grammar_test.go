@@ -61,18 +61,18 @@ var (
 		`	# right after the choice, so that whatever comes next sees the mark: routing, filters, this machine`,
 		`	# before connection tracking, which neither requests nor replies meet`,
 		`	# of a backend on this machine`)
-	opensMap    = lineForm(`	map (NAME) {`)
+	opensMap    = lineForm(`	(?:map|set) (NAME) {`)
 	opensChain  = lineForm(`	chain (NAME) {`)
 	opensObject = lineForm(`	(?:ct helper (NAME)|flowtable farms) {`)
 	closes      = "\t}"
 
 	inObject = lineForms(`		type "(?:ftp|sip|tftp|pptp|snmp)" protocol (?:tcp|udp)`, `		hook ingress priority filter`, `		devices = { DEVICES }`, `		counter`)
 
-	inMap = lineForms(`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))* : (?:verdict|IPV_addr|ether_addr)`,
+	inMap = lineForms(`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : (?:verdict|IPV_addr|ether_addr))?`,
 		`		typeof (?:DOOR \. )?numgen random mod [0-9]+ : (?:IP daddr(?: \. th dport)?|ether daddr)`,
 		`		typeof @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* : verdict`,
 		`		flags interval`, `		counter`, `		elements = {`, `			# FARM`, `		}`)
-	ofMap = lineForm(`			((?:IP4|IP6|PORTS|HEX|PROTO)(?: \. (?:IP4|IP6|PORTS|HEX))*)(?: comment "(FARM)")? : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC),`)
+	ofMap = lineForm(`			((?:IP4|IP6|PORTS|HEX|PROTO)(?: \. (?:IP4|IP6|PORTS|HEX))*)(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC))?,`)
 
 	inChain = lineForms(
 		`		type nat hook (?:prerouting priority dstnat|output priority -100|postrouting priority srcnat)`,

@@ -151,11 +151,12 @@ func (in *ingress) passes(f *Farm) bool {
 	return slices.ContainsFunc(f.Interfaces, func(d string) bool { return slices.Contains(in.Devices, d) })
 }
 
-// general gives by address the most general level of a door whose packets are taken from here.
-func (in *ingress) general(doors []door) map[netip.Addr]level {
+// general gives by address the most general level of a door whose packets are taken from here; of what is quoted, of
+// those that take ICMP errors: of a stateless farm only a whole address does, and that like all else.
+func (in *ingress) general(doors []door, quoted bool) map[netip.Addr]level {
 	out := map[netip.Addr]level{}
 	for _, d := range doors {
-		if in.takes(d.farm) {
+		if in.takes(d.farm) && (!quoted || d.farm.Mode == DSR || d.level == addressLevel) {
 			out[d.address] = max(out[d.address], d.level)
 		}
 	}
@@ -172,7 +173,7 @@ func (l *linker) leadIn(to *[]*verdictMap, in *ingress, prefix string, d door, v
 // leadDoors leads the doors of the farms that take their packets from here, and lets those of others pass where a more
 // general one of the same address would catch them.
 func (l *linker) leadDoors(in *ingress, doors []door) {
-	general := in.general(doors)
+	general := in.general(doors, false)
 	for _, d := range doors {
 		switch {
 		case in.takes(d.farm) && d.farm.Mode == Stateless:
@@ -233,7 +234,7 @@ func byAddresses(f *Farm) bool {
 // leadErrors leads ICMP errors about a reply to the backend that sent it. Those about the replies of others pass where
 // a more general door would catch them.
 func (l *linker) leadErrors(in *ingress, doors []door) {
-	general := in.general(doors)
+	general := in.general(doors, true)
 	for _, d := range doors {
 		d.quoted = true
 		switch {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 // TestKernelTakesGoldens loads every golden script twice in a row, each in the state that the one before has left,
 // and then all of them the other way round.
 func TestKernelTakesGoldens(t *testing.T) {
+	t.Parallel()
 	k := newKernel(t)
 	scripts := goldenScripts(t)
 	for _, s := range scripts {
@@ -70,6 +72,7 @@ table netdev farmc2 {
 
 // TestKernelKeepsForeignTables loads all golden scripts beside what others have loaded, of which nothing may change.
 func TestKernelKeepsForeignTables(t *testing.T) {
+	t.Parallel()
 	k := newKernel(t)
 	k.mustLoad("foreign ruleset", []byte(foreign))
 	before := k.must("list", "nft -nn -a list ruleset")
@@ -86,6 +89,7 @@ func TestKernelKeepsForeignTables(t *testing.T) {
 
 // TestKernelTakesHashes loads all combinations of what can be hashed, in both families, for all kinds of listens.
 func TestKernelTakesHashes(t *testing.T) {
+	t.Parallel()
 	k := newKernel(t)
 	all := fstest.MapFS{}
 	for set := 1; set < 1<<len(HashKeys); set++ {
@@ -160,6 +164,8 @@ type kernel struct {
 	input  io.Writer
 	output *bufio.Reader
 	lacks  string // a word of scripts that this kernel was built without; "" if it has all
+
+	devices map[string]bool // the network interfaces that were made
 }
 
 // newKernel makes a namespace that lasts as long as the test. Where none can be had the test is skipped, or fails if
@@ -191,14 +197,9 @@ func newKernel(t testing.TB) *kernel {
 		input.Close()
 		shell.Wait()
 	})
-	k := &kernel{t: t, file: filepath.Join(t.TempDir(), "script.nft"), input: input, output: bufio.NewReader(output)}
+	k := &kernel{t: t, devices: map[string]bool{}, file: filepath.Join(t.TempDir(), "script.nft"), input: input, output: bufio.NewReader(output)}
 	if said, ok := k.run("nft list tables"); !ok || said != "" {
 		unavailable(t, fmt.Errorf("nft in a new network namespace says: %s", said))
-	}
-	for _, pair := range []string{"eth0 type veth peer name eth1", "eth0.100 type veth peer name br-lan_0"} { // of farms in golden
-		if said, ok := k.run("ip link add " + pair); !ok {
-			unavailable(t, fmt.Errorf("no interface can be made: %s", said))
-		}
 	}
 	if _, ok := k.load([]byte("table inet probe {\n\tflowtable probe {\n\t\thook ingress priority filter\n\t}\n}\ndelete table inet probe\n")); !ok {
 		k.lacks = "flowtable"
@@ -261,6 +262,7 @@ func (k *kernel) mustLoad(what string, script []byte) bool {
 		k.t.Logf("%s: this kernel has no %s", what, k.lacks)
 		return false
 	}
+	k.makeDevices(script)
 	said, ok := k.load(script)
 	if !ok && os.Getuid() != 0 && strings.Contains(said, "Message too long") {
 		k.t.Logf("%s: %d bytes are too long for a plain user", what, len(script))
@@ -270,6 +272,22 @@ func (k *kernel) mustLoad(what string, script []byte) bool {
 		k.t.Fatalf("%s: nft says:\n%s\nof:\n%s", what, firstLines(said, 20), firstLines(string(script), 200))
 	}
 	return true
+}
+
+// namesDevices are the lines that name network interfaces, which have to be there when nft loads them.
+var namesDevices = regexp.MustCompile(`\bdevices? (?:= { )?("[^"]+"(?:, "[^"]+")*)|fwd to ("[^"]+")`)
+
+func (k *kernel) makeDevices(script []byte) {
+	k.t.Helper()
+	for _, line := range namesDevices.FindAllSubmatch(script, -1) {
+		for _, quoted := range strings.Split(string(line[1])+string(line[2]), ", ") {
+			name := strings.Trim(quoted, `"`)
+			if !k.devices[name] {
+				k.must("interface "+name, "ip link add "+name+" type veth")
+				k.devices[name] = true
+			}
+		}
+	}
 }
 
 func firstLines(text string, n int) string {

@@ -24,13 +24,18 @@ func (f *Farm) maglevSize(family Family) int {
 	if f.TableSize != 0 {
 		return f.TableSize
 	}
-	var weights []int
+	return maglevSize(f.weights(family))
+}
+
+// weights are those of all backends of the family, whatever their state.
+func (f *Farm) weights(family Family) []int {
+	var out []int
 	for _, b := range f.Backends {
 		if b.Address.Has(family) {
-			weights = append(weights, b.Weight)
+			out = append(out, b.Weight)
 		}
 	}
-	return maglevSize(weights)
+	return out
 }
 
 // maglevSize is the usual size of the table for these weights.

@@ -133,7 +133,7 @@ func (l modelListen) randomPorts(r *rand.Rand) modelListen {
 		first := 1 + r.IntN(30) + pick(r, 0, 79, 65500)
 		last := first
 		if r.IntN(3) == 0 {
-			last = min(65535, first+1+r.IntN(12))
+			last = min(65535, first+1+r.IntN(pick(r, 12, 12, 200)))
 		}
 		l.ports = append(l.ports, [2]int{first, last})
 		if first == last {

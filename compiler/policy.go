@@ -80,7 +80,7 @@ func readMark(t *table) Mark {
 	n, errN := strconv.ParseUint(number, 0, 32)
 	m, errM := strconv.ParseUint(bits, 0, 32)
 	switch {
-	case errN != nil || errM != nil || m == 0:
+	case errN != nil || errM != nil || m == 0 || n == 0 && !masked:
 		t.fault(v.place, rule, "mark: %q is not a mark", text)
 	case n&^m != 0:
 		t.fault(v.place, "", "mark: %s has bits outside of its mask", text)

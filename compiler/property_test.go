@@ -303,6 +303,7 @@ func split(r *rand.Rand, farms []modelFarm) []Dir {
 
 // TestPropertyKernel: nft takes the script of any farms, in the state that any others have left.
 func TestPropertyKernel(t *testing.T) {
+	t.Parallel()
 	k := newKernel(t)
 	randomly(t, *farmSets/2, func(t *testing.T, r *rand.Rand, farms []modelFarm) {
 		k.t = t

@@ -374,6 +374,11 @@ func (t *table) top() *table {
 	return t
 }
 
+// misspelt says whether a key of the file is likely meant to be this one, which then isn't missing: unknown tells.
+func (t *table) misspelt(key string) bool {
+	return slices.ContainsFunc(t.keys, func(k string) bool { return k != key && nearest(k, []string{key}) != "" })
+}
+
 // unknown tells of the keys that no reader has asked for, in this table and in those that were read from it. It
 // comes after the reading, when all that is known has been asked for.
 func (t *table) unknown() {

@@ -82,7 +82,10 @@ func (w *writer) elements(from interface{ elements() []mapElement }) string {
 		if e.named {
 			out.WriteString(` comment "` + e.origin.Farm + `"`)
 		}
-		out.WriteString(" : " + e.value + "," + w.mark(e.origin) + "\n")
+		if e.value != "" {
+			out.WriteString(" : " + e.value)
+		}
+		out.WriteString("," + w.mark(e.origin) + "\n")
 	}
 	return out.String()
 }

@@ -78,7 +78,9 @@ func read(dirs []Dir, faults *Diagnostics) source {
 		}
 	}
 	if !found {
-		top.unreadable(dirs[0].Path, fs.ErrNotExist)
+		for _, d := range dirs {
+			top.unreadable(d.Path, fs.ErrNotExist)
+		}
 	}
 	return assemble(top, dropIns, faults)
 }

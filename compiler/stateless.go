@@ -27,12 +27,13 @@ type translationStep struct {
 	Device   string   // hands on from ingress to there; "": the request takes its way through the stack
 }
 
-// A reply is what tells a backend's replies, and what they are to come from.
+// A reply is what tells a backend's replies to the requests through a door: the address and the ports that they come
+// from.
 type reply struct {
-	from door       // the backend, as a door
-	to   netip.Addr // the service
-	port uint16     // the service's; 0: the one that it comes from
-	of   door       // through which the request came
+	of      *door
+	address netip.Addr
+	ports   Ports
+	port    uint16 // what they are to come from; 0: the port that they do
 }
 
 // translator gives the chain that rewrites the door's requests.
@@ -104,45 +105,51 @@ func (f *Farm) handedTo(b Backend) string {
 	return f.deviceOf(b)
 }
 
-// replies gives what the door's backends answer with.
-func (d door) replies() []reply {
+// replies gives what the door's backends answer with. With a whole address it is any port, whatever the protocol.
+func (d *door) replies() []reply {
 	var out []reply
 	for _, b := range d.farm.Backends {
 		if !b.Address.Has(d.family) {
 			continue
 		}
-		r := reply{from: d, to: d.address, of: d}
-		r.from.address = b.Address[d.family]
-		if b.Port != 0 && d.level != addressLevel && d.ports != (Ports{b.Port, b.Port}) {
-			r.from.ports, r.port = Ports{b.Port, b.Port}, d.ports.First
+		r := reply{of: d, address: b.Address[d.family], ports: d.ports}
+		switch {
+		case d.level == addressLevel:
+			r.ports = Ports{0, 65535}
+		case b.Port != 0 && d.ports != (Ports{b.Port, b.Port}):
+			r.ports, r.port = Ports{b.Port, b.Port}, d.ports.First
 		}
 		out = append(out, r)
 	}
 	return out
 }
 
+// from is the backend as a door.
+func (r reply) from() door {
+	d := *r.of
+	d.address, d.ports = r.address, r.ports
+	return d
+}
+
 // readdress has the replies of stateless farms come from the service again.
 func (l *linker) readdress(doors []door) {
-	ports := map[uint16]bool{}
 	for _, d := range doors {
 		if d.farm.Mode != Stateless {
 			continue
 		}
 		for _, r := range d.replies() {
-			l.readdressOne(r, ports)
+			l.readdressOne(r)
 		}
 	}
 }
 
-func (l *linker) readdressOne(r reply, ports map[uint16]bool) {
-	service := r.from
-	service.farm, service.listen = r.of.farm, r.of.listen
-	l.lead(&l.rules.originals, "original-", service, r.to.String())
+func (l *linker) readdressOne(r reply) {
+	l.lead(&l.rules.originals, "original-", r.from(), r.of.address.String())
 	if r.port == 0 {
 		return
 	}
 	name := fmt.Sprintf("reply-%d-%s", r.port, r.of.family.Suffix())
-	l.lead(&l.rules.replies, "reply-", service, "goto "+name)
+	l.lead(&l.rules.replies, "reply-", r.from(), "goto "+name)
 	if !l.forwards[name] {
 		l.forwards[name] = true
 		l.rules.replyPorts = append(l.rules.replyPorts, replyPort{name, r.of.family, r.port})
@@ -163,24 +170,25 @@ func ambiguous(doors []door, faults *Diagnostics) {
 		return
 	}
 	var all []reply
-	for _, d := range doors {
-		if d.farm.Mode != DSR && d.farm.Mode != Local {
+	for i := range doors {
+		if d := &doors[i]; d.farm.Mode != DSR && d.farm.Mode != Local {
 			all = append(all, d.replies()...)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b reply) int {
-		return cmp.Or(a.from.address.Compare(b.from.address), cmp.Compare(a.ports().First, b.ports().First))
+		return cmp.Or(a.address.Compare(b.address), cmp.Compare(a.ports.First, b.ports.First))
 	})
 	told := map[[2]*Listen]bool{}
 	for _, protocol := range []Protocol{TCP, UDP, SCTP} {
 		var at netip.Addr
 		var before furthest
-		for _, r := range all {
-			if r.from.level != addressLevel && r.from.protocol != protocol {
+		for i := range all {
+			r := &all[i]
+			if r.of.level != addressLevel && r.of.protocol != protocol {
 				continue
 			}
-			if r.from.address != at {
-				at, before = r.from.address, furthest{}
+			if r.address != at {
+				at, before = r.address, furthest{}
 			}
 			for _, other := range before.confusedWith(r) {
 				if pair := [2]*Listen{other.of.listen, r.of.listen}; !told[pair] {
@@ -193,14 +201,6 @@ func ambiguous(doors []door, faults *Diagnostics) {
 	}
 }
 
-// ports are those that the reply can come from: of a whole address all, whatever the protocol.
-func (r reply) ports() Ports {
-	if r.from.level == addressLevel {
-		return Ports{0, 65535}
-	}
-	return r.from.ports
-}
-
 // furthest are, of the replies of one backend address and protocol so far, in the order of their first ports, those whose
 // ports reach furthest: of stateless farms the furthest of all, and the furthest to another service than that one;
 // and the furthest of the other farms. If one is confused with any of those before, then with one of these.
@@ -208,36 +208,36 @@ type furthest struct {
 	stateless, another, tracked *reply
 }
 
-func (w *furthest) take(r reply) {
-	further := func(than *reply) bool { return than == nil || r.ports().Last > than.ports().Last }
+func (f *furthest) take(r *reply) {
+	beyond := func(other *reply) bool { return other == nil || r.ports.Last > other.ports.Last }
 	switch {
 	case r.of.farm.Mode != Stateless:
-		if further(w.tracked) {
-			w.tracked = &r
+		if beyond(f.tracked) {
+			f.tracked = r
 		}
-	case w.stateless != nil && !w.stateless.sameService(r):
-		if further(w.stateless) {
-			w.another, w.stateless = w.stateless, &r
-		} else if further(w.another) {
-			w.another = &r
+	case f.stateless != nil && !f.stateless.sameService(r):
+		if beyond(f.stateless) {
+			f.another, f.stateless = f.stateless, r
+		} else if beyond(f.another) {
+			f.another = r
 		}
-	case further(w.stateless):
-		w.stateless = &r
+	case beyond(f.stateless):
+		f.stateless = r
 	}
 }
 
 // confusedWith gives which of those the reply, which begins at no lower port, could be taken for.
-func (w *furthest) confusedWith(r reply) (out []reply) {
-	for _, other := range []*reply{w.stateless, w.another, w.tracked} {
-		if other != nil && other.ports().Last >= r.ports().First && other.confuses(r) {
-			out = append(out, *other)
+func (f *furthest) confusedWith(r *reply) (out []*reply) {
+	for _, other := range []*reply{f.stateless, f.another, f.tracked} {
+		if other != nil && other.ports.Last >= r.ports.First && other.confuses(r) {
+			out = append(out, other)
 		}
 	}
 	return out
 }
 
 // confuses says of two replies with the same backend, protocol and port whether one could be taken for the other.
-func (r reply) confuses(o reply) bool {
+func (r *reply) confuses(o *reply) bool {
 	switch {
 	case r.of.farm.Mode == Stateless && o.of.farm.Mode == Stateless:
 		return !r.sameService(o)
@@ -247,9 +247,9 @@ func (r reply) confuses(o reply) bool {
 	return false // connection tracking knows
 }
 
-func (r reply) sameService(o reply) bool { return r.to == o.to && r.port == o.port }
+func (r *reply) sameService(o *reply) bool { return r.of.address == o.of.address && r.port == o.port }
 
-func confusion(a, b reply) Diagnostic {
+func confusion(a, b *reply) Diagnostic {
 	if b.of.farm.Mode != Stateless {
 		a, b = b, a
 	}
@@ -257,7 +257,7 @@ func confusion(a, b reply) Diagnostic {
 		Farm:  b.of.farm.Name,
 		Place: b.of.listen.Place,
 		Message: fmt.Sprintf("a reply of the backend %s could be one of %s or of %s, and mode stateless remembers no connections",
-			b.from.where(), b.of.where(), a.of.where()),
+			b.from().where(), b.of.where(), a.of.where()),
 		Hint: "another port on the backend for each service, or mode dnat",
 	}
 	if a.of.listen != b.of.listen {

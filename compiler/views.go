@@ -118,6 +118,24 @@ func (m *mapView) From() string { return "from-" + m.Form() }
 // To is described at From.
 func (m *mapView) To() string { return "to-" + m.Form() }
 
+// Backends is the set of what a map of originals has as keys.
+func (m *mapView) Backends() keysView {
+	return keysView{strings.Replace(m.Name, "original-", "backend-", 1), m.Elements}
+}
+
+type keysView struct {
+	Name string
+	keys []mapElement
+}
+
+func (k keysView) elements() []mapElement {
+	out := slices.Clone(k.keys)
+	for i := range out {
+		out[i].value = ""
+	}
+	return out
+}
+
 func views(maps []*verdictMap) []*mapView {
 	out := make([]*mapView, len(maps))
 	for i, m := range maps {
@@ -266,7 +284,7 @@ func newForwardView(f *forward) forwardView {
 		input = quotedInput(f.HashOn, f.Family)
 	}
 	v.HashInput = strings.Join(input, " . ")
-	v.Marked = f.Family == IP6 && f.Scheduler != SymmetricHash && width(f.HashOn) > widestForward
+	v.Marked = f.Scheduler != SymmetricHash && (f.Family == IP6 && width(f.HashOn) > widestForward || f.rewritesWhatItHashes())
 	return v
 }
 

@@ -1,0 +1,127 @@
+package compiler
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// compiledWithout compiles farms for a machine that lacks some interfaces.
+func compiledWithout(t *testing.T, farms map[string]string, absent ...string) (string, []string) {
+	t.Helper()
+	files := fstest.MapFS{}
+	for name, text := range farms {
+		files[name+".toml"] = &fstest.MapFile{Data: []byte(text)}
+	}
+	script, told := CompileWithout([]Dir{{FS: files}}, func(device string) bool { return slices.Contains(absent, device) })
+	if told.Faulty() {
+		t.Fatal(printed(told))
+	}
+	var said []string
+	for _, d := range told {
+		said = append(said, fmt.Sprintf("%s:%d %s: %s", d.Place.File, d.Place.Line, d.Severity, d.Message))
+	}
+	_, text, _ := strings.Cut(string(script.Text), script.Digest) // but for the digest
+	return text, said
+}
+
+const gateway = `mode = "dsr"
+listen = "192.0.2.10:80"
+interfaces = ["eth0", "eth1"]
+table-size = 13
+[backends.b1]
+address = "10.0.0.11"
+interface = "eth0"
+[backends.b2]
+address = "10.0.0.12"
+interface = "eth1"
+[backends.b3]
+address = "10.0.0.13"
+interface = "eth2"
+`
+
+// What hangs on an absent interface is left out: rules at its ingress, and the backends behind it as if they were down.
+func TestAbsentInterfaces(t *testing.T) {
+	const gone = " is not there: what hangs on it is left out"
+	for _, c := range []struct {
+		name, like string
+		absent     []string
+		said       []string
+	}{
+		{"none", gateway, nil, nil},
+		{"of-a-backend", without3(gateway), []string{"eth2"}, []string{"web.toml:11 warning: backend b3: the interface eth2" + gone}},
+		{"of-both", "", []string{"eth1"}, []string{"web.toml:3 warning: interfaces: eth1" + gone}},
+		{"another", gateway, []string{"eth3"}, nil},
+		{"all", "", []string{"eth0", "eth1", "eth2"}, []string{
+			"web.toml:3 warning: interfaces: eth0" + gone, "web.toml:3 warning: interfaces: eth1" + gone,
+			"web.toml:11 warning: backend b3: the interface eth2" + gone}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			text, said := compiledWithout(t, map[string]string{"web": gateway}, c.absent...)
+			if !slices.Equal(said, c.said) {
+				t.Errorf("said %q, want %q", said, c.said)
+			}
+			for _, device := range c.absent {
+				if strings.Contains(text, device) {
+					t.Errorf("%s is still named:\n%s", device, text)
+				}
+			}
+			if c.like == "" {
+				return
+			}
+			if like, _ := compiledWithout(t, map[string]string{"web": c.like}); text != like {
+				t.Errorf("not as without the backend:\n%s\nbut:\n%s", like, text)
+			}
+		})
+	}
+}
+
+func without3(farm string) string {
+	return strings.Replace(farm, "[backends.b3]", "[backends.b3]\nstate = \"down\"", 1)
+}
+
+// Other farms, and the words of changes, know nothing of it.
+func TestAbsentInterfacesLeaveTheRest(t *testing.T) {
+	other := "listen = '192.0.2.20:80'\n[backends.b1]\naddress = '10.0.0.21'\n"
+	text, _ := compiledWithout(t, map[string]string{"web": gateway, "other": other}, "eth0", "eth1", "eth2")
+	if alone, _ := compiledWithout(t, map[string]string{"other": other}); text != alone {
+		t.Errorf("got %s, want %s", text, alone)
+	}
+	facts := func(absent ...string) Facts {
+		script, _ := CompileWithout([]Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(gateway)}}}}, func(device string) bool { return slices.Contains(absent, device) })
+		return script.Farms[0].Facts()
+	}
+	if changes := Changes(map[string]Facts{"web": facts()}, map[string]Facts{"web": facts("eth0", "eth2")}); len(changes) > 0 {
+		t.Errorf("the farm changes: %q", changes)
+	}
+}
+
+// A name can't be longer than nft's, however many interfaces there are.
+func TestIngressOfManyInterfaces(t *testing.T) {
+	var names []string
+	for i := range 30 {
+		names = append(names, fmt.Sprintf("\"a-long-name-%03d\"", i))
+	}
+	text, _ := compiledWithout(t, map[string]string{"web": strings.Replace(gateway, `"eth0", "eth1"`, strings.Join(names, ", "), 1)})
+	for _, word := range strings.Fields(text) {
+		if len(word) > 255 {
+			t.Errorf("a word of %d characters: %s", len(word), word)
+		}
+	}
+}
+
+// The tables of all farms together have a bound, and the farm that breaks it is told.
+func TestMaglevSlotsAreBounded(t *testing.T) {
+	files := fstest.MapFS{}
+	for i := range 33 {
+		files[fmt.Sprintf("farm%02d.toml", i)] = &fstest.MapFile{Data: fmt.Appendf(nil,
+			"listen = '192.0.2.%d:80'\nscheduler = 'maglev'\ntable-size = 65521\n[backends.b1]\naddress = '10.0.0.%d'\n", i+1, i+1)}
+	}
+	_, told := Compile([]Dir{{FS: files}})
+	want := "farm32.toml:2:13: error: with this farm the maglev tables of all farms have more than 2097152 slots"
+	if len(told) != 1 || !strings.Contains(printed(told), want) { // 32 of them are not too many
+		t.Error(printed(told))
+	}
+}
