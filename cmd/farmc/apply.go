@@ -21,13 +21,19 @@ nothing is done. Whatever fails, the rules that run stay as they are.`,
 		if !c.outcome(p.Script, told, err) {
 			return refused
 		}
-		for _, change := range p.Changes {
+		for _, change := range p.Changes[:min(len(p.Changes), mostTold)] {
 			c.tell("%s", change)
+		}
+		if more := len(p.Changes) - mostTold; more > 0 {
+			c.tell("and %d changes more; farmc diff tells all before", more)
 		}
 		c.tell("%s", result(p, time.Since(began)))
 		return done
 	},
 }
+
+// mostTold is how many changes apply lists: a screen of them.
+const mostTold = 40
 
 // result says what became of a plan.
 func result(p live.Plan, took time.Duration) string {

@@ -35,7 +35,7 @@ var compileVerb = verb{
 
 // write puts the script where it was asked for. A file is replaced as a whole, so that nobody reads half of it.
 func (c *call) write(text []byte) error {
-	if c.output == "" {
+	if c.output == "" || c.output == "-" {
 		_, err := c.stdout.Write(text)
 		return err
 	}

@@ -58,6 +58,9 @@ func (e *Engine) Check(ctx context.Context) (*compiler.Script, compiler.Diagnost
 		asked, _ = compiler.CompileWithout(e.Dirs, func(string) bool { return true })
 	}
 	more, err := e.check(ctx, asked)
+	if err != nil {
+		script = asked // what the complaints are about
+	}
 	return script, append(told, more...), err
 }
 
@@ -165,7 +168,7 @@ func (e *Engine) load(ctx context.Context, p Plan) (compiler.Diagnostics, error)
 			return more, err
 		}
 	}
-	if err := e.Store.prepare(p.Script); err != nil {
+	if err := e.Store.prepare(p.Script, p.Before); err != nil {
 		e.Store.forget()
 		return nil, err
 	}
@@ -176,7 +179,7 @@ func (e *Engine) load(ctx context.Context, p Plan) (compiler.Diagnostics, error)
 			return explain(p.Script, err)
 		}
 	}
-	if err := e.Store.commit(p.Script.Digest, p.Before); err != nil {
+	if err := e.Store.commit(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnkept, err)
 	}
 	return nil, nil

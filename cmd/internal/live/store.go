@@ -30,6 +30,9 @@ const (
 	pending      = ".tmp" // of a file that is not yet what its name says
 )
 
+// keptFiles are the files of a load in the order in which they get their names: loaded.nft last, as it is what counts.
+var keptFiles = []string{previousFile, factsFile, loadedFile}
+
 // Kept is what a Store remembers of the last load. The zero Kept stands for none.
 type Kept struct {
 	Script []byte
@@ -122,7 +125,12 @@ func (s Store) facts(digest string) keptFacts {
 
 // prepare writes what is to be kept, so that a full disk is known before anything is loaded. commit gives the files
 // their names.
-func (s Store) prepare(script *compiler.Script) error {
+func (s Store) prepare(script *compiler.Script, before Kept) error {
+	if before.Script != nil && before.Digest != script.Digest {
+		if err := s.write(previousFile, before.Script); err != nil {
+			return err
+		}
+	}
 	facts, err := json.Marshal(keptFacts{script.Digest, factsOf(script), numbers(script.Interfaces)})
 	if err != nil {
 		panic(err)
@@ -147,27 +155,17 @@ func (s Store) write(name string, text []byte) error {
 
 // forget takes back prepare, of this farmc or of one that was killed.
 func (s Store) forget() {
-	for _, name := range []string{factsFile, loadedFile, previousFile} {
+	for _, name := range keptFiles {
 		os.Remove(filepath.Join(s.Dir, name+pending))
 	}
 }
 
-// commit makes what was prepared the last good, and what was last good the previous, unless that says the same.
-// loaded.nft is whole at every moment.
-func (s Store) commit(digest string, before Kept) error {
-	in := func(name string) string { return filepath.Join(s.Dir, name) }
-	if before.Script != nil && before.Digest != digest {
-		os.Remove(in(previousFile + pending))
-		if err := os.Link(in(loadedFile), in(previousFile+pending)); err != nil {
-			return err
-		}
-		if err := os.Rename(in(previousFile+pending), in(previousFile)); err != nil {
-			return err
-		}
-		os.Remove(in(previousFile + pending)) // stays if both were the same file: a kill came here before
-	}
-	for _, name := range []string{factsFile, loadedFile} {
-		if err := os.Rename(in(name+pending), in(name)); err != nil {
+// commit makes what was prepared the last good, and what was last good the previous, unless that says the same. Each
+// file is whole at every moment.
+func (s Store) commit() error {
+	for _, name := range keptFiles {
+		path := filepath.Join(s.Dir, name)
+		if err := os.Rename(path+pending, path); err != nil && (name != previousFile || !errors.Is(err, fs.ErrNotExist)) {
 			return err
 		}
 	}
