@@ -21,7 +21,7 @@ demo: build
 	@$(GO) run ./cmd/demo ./farmc farms.d
 
 test: go-found
-	@.ci/need nft=nftables patch=patch
+	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch
 	$(GO) test ./...
 
 golden: go-found

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"farmc/cmd/internal/nft"
@@ -22,7 +23,7 @@ func obstacles(ctx context.Context, n nft.Nft, farms []*compiler.Farm) compiler.
 		told = append(told, forwarding(family, farms)...)
 	}
 	if forwards(compiler.IP4, farms) || forwards(compiler.IP6, farms) {
-		told = append(told, foreignDrops(ctx, n)...)
+		told = append(told, foreignDrops(ctx, n, wayThrough(farms))...)
 	}
 	return append(told, unreached(farms)...)
 }
@@ -58,17 +59,36 @@ func forwards(family compiler.Family, farms []*compiler.Farm) bool {
 	return false
 }
 
-func foreignDrops(ctx context.Context, n nft.Nft) compiler.Diagnostics {
+// wayThrough are the matches that tell the farms' packets in a forward chain.
+func wayThrough(farms []*compiler.Farm) (matches []string) {
+	for _, f := range farms {
+		match := "ct status dnat"
+		if f.Mode == compiler.Stateless {
+			match = "ct state untracked"
+		}
+		if (f.Mode == compiler.Stateless || f.Mode == compiler.DNAT || f.Mode == compiler.SNAT) && !f.Down && !slices.Contains(matches, match) {
+			matches = append(matches, match)
+		}
+	}
+	slices.Sort(matches)
+	return matches
+}
+
+func foreignDrops(ctx context.Context, n nft.Nft, matches []string) compiler.Diagnostics {
 	drops, err := n.ForeignDrops(ctx)
 	if err != nil {
 		return compiler.Diagnostics{{Severity: compiler.Warning, Message: fmt.Sprintf("can't tell whether a filter drops the farms' packets: %v", err)}}
 	}
 	var told compiler.Diagnostics
 	for _, c := range drops {
+		var hints []string
+		for _, match := range matches {
+			hints = append(hints, fmt.Sprintf("nft add rule %s %s %s %s accept", c.Family, c.Table, c.Name, match))
+		}
 		told = append(told, compiler.Diagnostic{
 			Severity: compiler.Warning,
 			Message:  fmt.Sprintf("the chain %s of the table %s %s, which is not ours, drops forwarded packets unless a rule accepts them", c.Name, c.Family, c.Table),
-			Hint:     fmt.Sprintf("nft add rule %s %s %s ct status dnat accept", c.Family, c.Table, c.Name),
+			Hint:     strings.Join(hints, "; "),
 		})
 	}
 	return told

@@ -75,7 +75,7 @@ func parse(packet []byte) (p crafted, err error) {
 var quiet = deed(func(s *stage) error {
 	for _, h := range s.ends() {
 		_, err := h.Run(s.ctx, `table inet quiet {
-			chain input { type filter hook input priority 0; meta l4proto { gre, esp, sctp, 253 } drop; }
+			chain input { type filter hook input priority 0; meta l4proto { 47, 50, 132, 253 } drop; }
 		}`, "nft", "-f", "-")
 		if err != nil {
 			return err

@@ -39,6 +39,10 @@ var knocks = []struct{ by, to, who string }{
 	{"udp", "[2001:db8::1]:80 [2001:db8::1]:443", "b4"},
 	{"tcp udp", "192.0.2.3:80 192.0.2.3:8050", "b5"},
 
+	{"sctp", "192.0.2.1:80 192.0.2.1:8081 192.0.2.1:8082 192.0.2.1:8083 [2001:db8::1]:80", "b3"},
+	{"sctp", "192.0.2.1:443 192.0.2.1:8050 [2001:db8::1]:443 [2001:db8::1]:8081", "b4"},
+	{"sctp", "192.0.2.3:80 [2001:db8::3]:443", "b5"},
+
 	{"tcp", "[2001:db8::2]:53 [2001:db8::2]:80 192.0.2.2:8083 192.0.2.2:80", "balancer"},
 	{"udp", "192.0.2.2:8100 192.0.2.2:8081 [2001:db8::2]:8081", "balancer"},
 }
@@ -76,15 +80,6 @@ func (m doorMode) scene() scene {
 	for _, k := range knocks {
 		play = append(play, m.knock(k.by, k.to, k.who))
 	}
-	for to, who := range map[string]string{
-		"192.0.2.1:80 192.0.2.1:8081 192.0.2.1:8082 192.0.2.1:8083 [2001:db8::1]:80": "b3",
-		"192.0.2.1:443 192.0.2.1:8050 [2001:db8::1]:443 [2001:db8::1]:8081":          "b4",
-		"192.0.2.3:80 [2001:db8::3]:443":                                             "b5",
-	} {
-		for _, at := range strings.Fields(to) {
-			play = append(play, talk{m.mode, protocolSCTP, sctpInit, sctpInitAck, at, m.answer(who, at), 2})
-		}
-	}
 	return scene{name: m.name, lab: m.lab, steps: append(play,
 		pings{to: "192.0.2.1 2001:db8::1", shares: shares{"b4": 1}},
 		pings{to: "192.0.2.3 2001:db8::3", shares: shares{"b5": 1}},
@@ -98,15 +93,15 @@ func (m doorMode) knock(by, to, who string) (all steps) {
 		sees = ""
 	}
 	for _, at := range strings.Fields(to) {
-		if m.mode == "dsr" {
+		answers := shares{who + at[strings.LastIndex(at, ":"):]: 1}
+		switch {
+		case by == "sctp":
+			all = append(all, talk{m.mode, protocolSCTP, sctpInit, sctpInitAck, at, answers, 2})
+		case m.mode == "dsr":
 			all = append(all, reach{by, at, shares{who: 1}, 2})
-		} else {
-			all = append(all, ask{by: by, to: at, shares: m.answer(who, at), times: 2, sees: sees})
+		default:
+			all = append(all, ask{by: by, to: at, shares: answers, times: 2, sees: sees})
 		}
 	}
 	return all
-}
-
-func (m doorMode) answer(who, at string) shares {
-	return shares{who + at[strings.LastIndex(at, ":"):]: 1}
 }

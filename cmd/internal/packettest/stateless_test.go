@@ -245,6 +245,10 @@ func statelessMatters() (all []scene) {
 						ct state established,related accept
 						meta l4proto ipv6-icmp accept
 					}
+					chain forward {
+						type filter hook forward priority filter; policy drop
+						ct state untracked accept
+					}
 				}`),
 				farms{"web": w.stateless(listenBoth, "", "b1:8081")},
 				ask{from: "balancer", by: "tcp udp", to: "10.2.0.11:8081 [fd00:2::11]:8081 10.2.0.11:443 [fd00:2::11]:443", shares: shares{"b1:8081": 1, "b1:443": 1}, times: 2},
