@@ -476,13 +476,13 @@ func (f modelFarm) settings(r *rand.Rand) []setting {
 	for _, l := range f.listens {
 		listens = append(listens, l.text)
 	}
-	say("", "listen", listed(r, listens), "")
+	say("", "listen", listed(r, inAnyOrder(r, listens)), "")
 	say("", "mode", strconv.Quote(f.mode), `"snat"`)
 	say("", "state", map[bool]string{false: `"up"`, true: `"down"`}[f.down], `"up"`)
 	say("", "scheduler", strconv.Quote(f.scheduler), `"random"`)
 	say("", "local-clients", strconv.FormatBool(f.local), "false")
 	if f.hashOn != nil {
-		say("", "hash-on", listed(r, f.hashOn), "")
+		say("", "hash-on", listed(r, inAnyOrder(r, f.hashOn)), "")
 	}
 	if f.tableSize != 0 {
 		say("", "table-size", strconv.Itoa(f.tableSize), "")
@@ -515,16 +515,19 @@ func (f modelFarm) settings(r *rand.Rand) []setting {
 	return out
 }
 
+func inAnyOrder(r *rand.Rand, words []string) []string {
+	out := slices.Clone(words)
+	r.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
+
 func addressed(r *rand.Rand, by map[int]netip.Addr) string {
 	var words []string
 	for _, a := range by {
 		words = append(words, a.String())
 	}
-	slices.Sort(words)
-	if r.IntN(2) == 0 {
-		slices.Reverse(words)
-	}
-	return listed(r, words)
+	slices.Sort(words) // as the order of a map is not the seed's
+	return listed(r, inAnyOrder(r, words))
 }
 
 // listed writes a list of strings; one alone needs no brackets.

@@ -147,6 +147,7 @@ func (r *reading) find(t testing.TB, name, key string) (readElement, bool) {
 	m := r.maps[name]
 	if m == nil {
 		t.Fatalf("there is no map %s", name)
+		return readElement{}, false
 	}
 	e, ok := m.byKey[key]
 	if m.interval && !ok {

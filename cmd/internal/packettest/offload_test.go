@@ -60,7 +60,7 @@ func offloadScene(name, mode, devices string, lab netlab.Options) scene {
 			"port":     one(mode, listenBoth, "b1", 8081, offload),
 			"range":    one(mode, `"192.0.2.1:8000-8100/tcp,udp", "[2001:db8::1]:8000-8100/tcp,udp"`, "b2", 0, offload),
 			"whole":    one(mode, `"192.0.2.2", "2001:db8::2"`, "b3", 0, offload),
-			"any":      one(mode, `"*:443/tcp,udp"`, "b2", 8082, `flow-offload = ["eth0", "absent0"]`),
+			"any":      one(mode, `"*:443/tcp,udp"`, "b2", 8082, offload),
 			"in-range": one(mode, `"192.0.2.1:8081/tcp,udp", "[2001:db8::1]:8081/tcp,udp"`, "b3", 0),
 			"in-whole": one(mode, `"192.0.2.2:53/tcp,udp", "[2001:db8::2]:53/tcp,udp"`, "b1", 0),
 		},
@@ -71,14 +71,28 @@ func offloadScene(name, mode, devices string, lab netlab.Options) scene {
 		pipe,
 		echo{}, echo{},
 		deed(takesShortCut),
-		deed(func(s *stage) error { s.held = nil; return nil }),
+		hangUp,
 		hold{by: "tcp udp", to: not},
 		echo{},
 		offloaded{not, false},
 		carry{"tcp", port + ranged + whole + any, 300_000},
 		carry{"udp", port + ranged + whole + any, 4000},
+		hangUp,
+		farms{"web": one(mode, listenBoth, "b3", 0, `flow-offload = ["eth0", "eth1", "absent0"]`)},
+		hold{by: "tcp udp", to: port},
+		echo{},
+		deed(takesShortCut),
 	}}
 }
+
+// hangUp closes all connections that are held.
+var hangUp = deed(func(s *stage) (err error) {
+	for _, c := range s.held {
+		err = errors.Join(err, c.Close())
+	}
+	s.held = nil
+	return err
+})
 
 // takesShortCut: what is sent on connections that are held passes no forward chain.
 func takesShortCut(s *stage) error {
