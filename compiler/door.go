@@ -28,7 +28,8 @@ type door struct {
 	ports    Ports      // not on addressLevel
 	farm     *Farm
 	listen   *Listen
-	quoted   bool // it is looked for in the packet that an ICMP error quotes
+	backend  netip.Addr // of an any level, once chosen: it tells our connections from those that others translated
+	quoted   bool       // it is looked for in the packet that an ICMP error quotes
 }
 
 // doors gives all doors of the farm, those of its own that fall together joined, in the order of levels and keys.

@@ -83,7 +83,7 @@ var (
 		`		ip daddr 127\.0\.0\.0/8 return`, `		ip6 daddr ::1 return`, `		fib daddr type local goto (?P<local>NAME)`,
 
 		`		(?:meta nfproto IPV )?(?:meta l4proto \. )?(?:IP [sd]addr)?(?: \. )?(?:th [sd]port)? vmap @NAME`,
-		`		(?:meta nfproto IPV )?(?:meta l4proto PROTOS meta l4proto \. )?(?:ct original IP daddr)?(?: \. )?(?:ct original proto-dst)? vmap @NAME`,
+		`		(?:meta nfproto IPV )?(?:meta l4proto PROTOS meta l4proto \. )?(?:ct original IP daddr)?(?: \. )?(?:ct original proto-dst)?(?: \. IP daddr)? vmap @NAME`,
 		`		(?:icmp|icmpv6) type { (?:destination-unreachable|packet-too-big|time-exceeded|parameter-problem)(?:, (?:time-exceeded|packet-too-big|parameter-problem))* } @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* vmap @NAME`,
 		`		icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect } accept`,
 		`		(?:ip frag-off & 0x1fff|frag frag-off) != 0 meta l4proto \. IP daddr vmap @NAME`,

@@ -24,10 +24,11 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	served := slices.DeleteFunc(all, func(d door) bool { return d.farm.Down })
 	tracked := slices.DeleteFunc(slices.Clone(served), func(d door) bool { return slices.Contains(frames, d.farm.Mode) })
 	l.serve(tracked)
-	l.recall(tracked)
-	l.mark(tracked)
 	l.help(tracked)
-	l.offload(tracked)
+	chosen := l.chosen(tracked)
+	l.recall(chosen)
+	l.mark(chosen)
+	l.offload(chosen)
 	l.hand(served)
 	l.readdress(served)
 	slices.SortFunc(l.rules.choices, func(a, b *choice) int { return cmp.Compare(a.Name, b.Name) })
@@ -71,9 +72,28 @@ func (l *linker) serve(doors []door) {
 	})
 }
 
+// chosen gives the doors of farms whose backend can be chosen, as connections show them then. That one came in by a door
+// on every address of this machine shows in its port and in its backend: anybody else may have translated the port.
+func (l *linker) chosen(doors []door) []door {
+	var out []door
+	for _, d := range doors {
+		backends := l.deal(d.farm, d.family).backends
+		if len(backends) > 0 && d.level < anyPortLevel {
+			out = append(out, d)
+			continue
+		}
+		for i, b := range backends {
+			d.backend = b.Address[d.family]
+			if !slices.ContainsFunc(backends[:i], func(o Backend) bool { return o.Address[d.family] == d.backend }) {
+				out = append(out, d)
+			}
+		}
+	}
+	return out
+}
+
 // recall leads connections whose backend is chosen by then to the chain that chooses their source.
-func (l *linker) recall(doors []door) {
-	chosen := slices.DeleteFunc(slices.Clone(doors), func(d door) bool { return len(l.deal(d.farm, d.family).backends) == 0 })
+func (l *linker) recall(chosen []door) {
 	l.leadSome(&l.rules.postrouting, "source-", chosen, func(d door) string {
 		if d.farm.Mode != SNAT {
 			return ""
@@ -107,7 +127,7 @@ func (l *linker) lead(to *[]*verdictMap, prefix string, d door, verdict string) 
 	name := prefix + levelNames[d.level] + "-" + d.family.Suffix()
 	m := l.verdicts[name]
 	if m == nil {
-		m = &verdictMap{Name: name, Level: d.level, Family: d.family}
+		m = &verdictMap{Name: name, Level: d.level, Family: d.family, Chosen: d.backend.IsValid()}
 		l.verdicts[name] = m
 		*to = append(*to, m)
 	}
@@ -130,6 +150,9 @@ func (d door) key() string {
 	case addressLevel:
 		return d.address.String()
 	case anyPortLevel, anyRangeLevel:
+		if d.backend.IsValid() {
+			return string(d.protocol) + " . " + d.ports.String() + " . " + d.backend.String()
+		}
 		return string(d.protocol) + " . " + d.ports.String()
 	}
 	return string(d.protocol) + " . " + d.address.String() + " . " + d.ports.String()

@@ -23,7 +23,7 @@ var (
 
 	recallPort  = lineForm(`		meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original (?P<version>IP) daddr \. ct original proto-dst vmap @(?P<map>NAME)`)
 	recallWhole = lineForm(`		ct original (?P<version>IP) daddr vmap @(?P<map>NAME)`)
-	recallAny   = lineForm(`		meta nfproto (?P<version>IPV) meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original proto-dst vmap @(?P<map>NAME)`)
+	recallAny   = lineForm(`		meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original proto-dst \. (?P<version>IP) daddr vmap @(?P<map>NAME)`)
 
 	onlyInside = lineForm(`		iif != 0 iifname != { (DEVICES) } return`)
 	onward     = lineForm(`		goto (NAME)`)
@@ -38,9 +38,10 @@ type packet struct {
 	protocol string // tcp, udp, or one that has no ports
 	address  netip.Addr
 	port     int
-	ours     bool   // the address is this machine's
-	fromHere bool   // this machine sends it
-	inside   string // the interface that it comes in by, if not
+	ours     bool       // the address is this machine's
+	fromHere bool       // this machine sends it
+	inside   string     // the interface that it comes in by, if not
+	backend  netip.Addr // once it is chosen
 }
 
 func (p packet) String() string {
@@ -81,6 +82,7 @@ func (r *reading) outcome(t testing.TB, p packet) outcome {
 	out := outcome{shares: map[netip.AddrPort]float64{}, sources: map[netip.AddrPort]string{}}
 	r.choose(t, chain, p, &out)
 	for to := range out.shares {
+		p.backend = to.Addr()
 		out.sources[to] = r.source(t, r.walk(t, "postrouting", p), to)
 	}
 	return out
@@ -126,6 +128,9 @@ func (r *reading) asked(t testing.TB, chain, rule string, p packet) string {
 		as, key, ported = whole, p.address.String(), false
 	case every.MatchString(rule):
 		as, key = every, fmt.Sprintf("%s . %d", p.protocol, p.port)
+		if p.backend.IsValid() {
+			key += " . " + p.backend.String()
+		}
 	default:
 		t.Fatalf("not a rule for %s: %s", chain, rule)
 	}
@@ -159,17 +164,22 @@ func (r *reading) find(t testing.TB, name, key string) (readElement, bool) {
 	return e, ok
 }
 
-// within says whether a key, which ends in a port, is in an interval of the same key but for ports.
+// within says whether a key is in an interval: part by part the same, or a port in a range.
 func within(key, interval string) bool {
-	at, in := strings.LastIndex(key, " "), strings.LastIndex(interval, " ")
-	first, last, isRange := strings.Cut(interval[in+1:], "-")
-	if !isRange {
-		last = first
+	parts, in := strings.Split(key, " . "), strings.Split(interval, " . ")
+	for i, part := range parts {
+		first, last, isRange := strings.Cut(in[i], "-")
+		if !isRange {
+			last = first
+		}
+		port, err := strconv.Atoi(part)
+		a, _ := strconv.Atoi(first)
+		b, _ := strconv.Atoi(last)
+		if part != in[i] && (err != nil || port < a || port > b) {
+			return false
+		}
 	}
-	port, _ := strconv.Atoi(key[at+1:])
-	a, _ := strconv.Atoi(first)
-	b, _ := strconv.Atoi(last)
-	return key[:at] == interval[:in] && a <= port && port <= b
+	return true
 }
 
 // choose adds up what share of the connections like p each backend gets from a chain.

@@ -168,7 +168,13 @@ func (m *readMap) keysDiffer(t *testing.T, name string) {
 
 // overlapping says whether two intervals have a key in common: if so, one begins in the other.
 func overlapping(a, b string) bool {
-	first := func(interval string) string { before, _, _ := strings.Cut(interval, "-"); return before }
+	first := func(interval string) string {
+		parts := strings.Split(interval, " . ")
+		for i, part := range parts {
+			parts[i], _, _ = strings.Cut(part, "-")
+		}
+		return strings.Join(parts, " . ")
+	}
 	return within(first(a), b) || within(first(b), a)
 }
 

@@ -38,6 +38,7 @@ type verdictMap struct {
 	Name     string
 	Level    level
 	Family   Family
+	Chosen   bool // the backend is part of the key
 	Elements []mapElement
 
 	Protocols []Protocol // of its doors

@@ -101,7 +101,12 @@ func (m *mapView) Match() string { return protocolMatch(m.Protocols) }
 func (m *mapView) elements() []mapElement { return m.Elements }
 
 // Form is the template of the map, after its level.
-func (m *mapView) Form() string { return levelNames[m.Level] }
+func (m *mapView) Form() string {
+	if m.Chosen {
+		return "chosen-" + levelNames[m.Level]
+	}
+	return levelNames[m.Level]
+}
 
 // Ask is the template of the rule that looks for a packet's destination.
 func (m *mapView) Ask() string { return "ask-" + m.Form() }

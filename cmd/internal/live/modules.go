@@ -14,13 +14,16 @@ import (
 // translators are the kernel's modules that translate what each helper finds inside of connections. With a rule that
 // names a helper the kernel loads the helper itself, but not these (nf_nat_helper_try_module_get is not called by
 // nft_ct.c), and clients would be told the address of a backend.
-var translators = map[string]struct{ module, symbol string }{
+var translators = map[string]translator{
 	"ftp":  {"nf_nat_ftp", "nf_nat_ftp"},
 	"sip":  {"nf_nat_sip", "nf_nat_sip"},
 	"tftp": {"nf_nat_tftp", "nf_nat_tftp_init"},
 	"pptp": {"nf_nat_pptp", "pptp_nat_expected"},
 	"snmp": {"nf_nat_snmp_basic", "nf_nat_snmp_basic_init"},
 }
+
+// A translator is a module, and a symbol that the kernel has if it is built in.
+type translator struct{ module, symbol string }
 
 // loadTranslators loads what the farms' helpers need, and warns where it can't be had.
 func loadTranslators(ctx context.Context, farms []*compiler.Farm) compiler.Diagnostics {

@@ -154,6 +154,7 @@ var addressScenes = []scene{
 		farms{
 			"web":   one("snat", listenBoth, "b1", 8081),
 			"whole": one("snat", `"192.0.2.8", "2001:db8::8"`, "b2", 0),
+			"any":   one("snat", `"*:80,8000-8100"`, "b2", 8082),
 		},
 		ask{by: "tcp", to: "192.0.2.77:80 [2001:db8::77]:80", shares: shares{"b3:443": 1}},
 		ask{by: "tcp", to: both, shares: shares{"b1:8081": 1}, sees: "balancer"},

@@ -64,7 +64,7 @@ var reloadScenes = []scene{
 					type filter hook input priority filter; policy drop
 					ct state established,related accept
 					tcp dport { 53, 8083 } accept
-					meta l4proto ipv6-icmp accept
+					meta l4proto icmpv6 accept
 				}
 			}
 			table ip nat {

@@ -243,7 +243,7 @@ func statelessMatters() (all []scene) {
 					chain input {
 						type filter hook input priority filter; policy drop
 						ct state established,related accept
-						meta l4proto ipv6-icmp accept
+						meta l4proto icmpv6 accept
 					}
 					chain forward {
 						type filter hook forward priority filter; policy drop
