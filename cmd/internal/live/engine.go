@@ -148,7 +148,7 @@ func (e *Engine) Apply(ctx context.Context) (Plan, compiler.Diagnostics, error) 
 	if err != nil {
 		return p, told, err
 	}
-	told = append(told, loadTranslators(ctx, script.Farms)...)
+	told = append(told, loadTranslators(ctx, translators, script.Farms)...)
 	if p.Held && p.Before.Digest == script.Digest && p.Before.Farms != nil && len(p.Changes) == 0 {
 		return p, append(told, obstacles(ctx, e.Nft, script.Farms)...), nil
 	}

@@ -26,12 +26,12 @@ var translators = map[string]translator{
 type translator struct{ module, symbol string }
 
 // loadTranslators loads what the farms' helpers need, and warns where it can't be had.
-func loadTranslators(ctx context.Context, farms []*compiler.Farm) compiler.Diagnostics {
+func loadTranslators(ctx context.Context, known map[string]translator, farms []*compiler.Farm) compiler.Diagnostics {
 	var told compiler.Diagnostics
 	tried := map[string]bool{}
 	for _, f := range farms {
-		of, known := translators[f.Helper]
-		if !known || f.Down || tried[f.Helper] {
+		of, ok := known[f.Helper]
+		if !ok || f.Down || tried[f.Helper] {
 			continue
 		}
 		tried[f.Helper] = true

@@ -13,14 +13,12 @@ import (
 // what translates addresses, one modprobe; people are told where that fails.
 func TestLoadTranslators(t *testing.T) {
 	record := fakeModprobe(t, 1)
-	before := translators
-	translators = map[string]translator{
+	known := map[string]translator{
 		"ftp":  {"farmc_no_such_module", "farmc_no_such_symbol"},
 		"sip":  {"farmc_nor_this", "farmc_nor_this"},
 		"tftp": {"farmc_built_in", "vfs_read"}, // modprobe knows nothing of it, but there it is
 	}
-	t.Cleanup(func() { translators = before })
-	told := loadTranslators(t.Context(), []*compiler.Farm{
+	told := loadTranslators(t.Context(), known, []*compiler.Farm{
 		{Name: "a", Helper: "ftp"}, {Name: "b", Helper: "ftp"}, {Name: "c", Helper: "sip", Down: true}, {Name: "d"}, {Name: "e", Helper: "tftp"},
 	})
 	tried, err := os.ReadFile(record)
@@ -36,7 +34,7 @@ func TestLoadTranslators(t *testing.T) {
 func TestLoadTranslatorsInSilence(t *testing.T) {
 	fakeModprobe(t, 0)
 	for helper := range translators {
-		if told := loadTranslators(t.Context(), []*compiler.Farm{{Name: "a", Helper: helper}}); len(told) != 0 {
+		if told := loadTranslators(t.Context(), translators, []*compiler.Farm{{Name: "a", Helper: helper}}); len(told) != 0 {
 			t.Errorf("%s: told is %v", helper, told)
 		}
 	}
