@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -13,33 +14,26 @@ func TestMarks(t *testing.T) {
 	play(t, markScenes())
 }
 
-// markSpy is somebody else's: it sets bits of its own on every connection before a farm sees it, and counts by
-// connection mark what is forwarded, what leaves and what comes to the machine itself.
-const markSpy = foreign(`table inet spy {
-	set forward-ip4 { type mark . ipv4_addr; size 1000; flags dynamic; }
-	set forward-ip6 { type mark . ipv6_addr; size 1000; flags dynamic; }
-	set postrouting-ip4 { type mark . ipv4_addr; size 1000; flags dynamic; }
-	set postrouting-ip6 { type mark . ipv6_addr; size 1000; flags dynamic; }
-	set input-ip4 { type mark . ipv4_addr; size 1000; flags dynamic; }
-	set input-ip6 { type mark . ipv6_addr; size 1000; flags dynamic; }
-	chain prerouting { type filter hook prerouting priority mangle; iifname != "lo" ct state new ct mark set 0x5a000000; }
-	chain output { type filter hook output priority mangle; ct state new ct mark set 0x5a000000; }
-	chain forward {
-		type filter hook forward priority 300
-		ct direction original update @forward-ip4 { ct mark . ip daddr counter }
-		ct direction original update @forward-ip6 { ct mark . ip6 daddr counter }
+// markSpy is somebody else's: it sets bits of its own on every connection before a farm sees it, and counts by connection
+// mark, service and machine what is forwarded, what leaves and what comes to the machine itself.
+var markSpy = func() foreign {
+	var sets, chains strings.Builder
+	for _, hook := range []string{"forward", "postrouting", "input"} {
+		fmt.Fprintf(&chains, "chain %s { type filter hook %[1]s priority 300\n", hook)
+		for _, f := range []struct{ suffix, ip, address string }{{"ip4", "ip", "ipv4_addr"}, {"ip6", "ip6", "ipv6_addr"}} {
+			fmt.Fprintf(&sets, "set %s-%s { type mark . %[3]s . inet_service . %[3]s; size 1000; flags dynamic; }\n", hook, f.suffix, f.address)
+			fmt.Fprintf(&sets, "set echo-%s-%s { type mark . %[3]s . %[3]s; size 1000; flags dynamic; }\n", hook, f.suffix, f.address)
+			fmt.Fprintf(&chains, "ct direction original meta l4proto { tcp, udp } update @%s-%s { ct mark . ct original %[3]s daddr . ct original proto-dst . %[3]s daddr counter }\n", hook, f.suffix, f.ip)
+			fmt.Fprintf(&chains, "ct direction original meta l4proto { icmp, icmpv6 } update @echo-%s-%s { ct mark . ct original %[3]s daddr . %[3]s daddr counter }\n", hook, f.suffix, f.ip)
+		}
+		chains.WriteString("}\n")
 	}
-	chain postrouting {
-		type filter hook postrouting priority 300
-		ct direction original update @postrouting-ip4 { ct mark . ip daddr counter }
-		ct direction original update @postrouting-ip6 { ct mark . ip6 daddr counter }
-	}
-	chain input {
-		type filter hook input priority 300
-		ct direction original update @input-ip4 { ct mark . ip daddr counter }
-		ct direction original update @input-ip6 { ct mark . ip6 daddr counter }
-	}
-}`)
+	return foreign(`table inet spy {
+		` + sets.String() + chains.String() + `
+		chain before-prerouting { type filter hook prerouting priority mangle; iifname != "lo" ct state new ct mark set 0x5a000000; }
+		chain before-output { type filter hook output priority mangle; ct state new ct mark set 0x5a000000; }
+	}`)
+}()
 
 func markScenes() (all []scene) {
 	for _, mode := range []string{"snat", "dnat"} {
@@ -62,10 +56,10 @@ func markScenes() (all []scene) {
 			mark    = "0x2000/0xf000"
 		`},
 		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 1, "balancer:80": 1}, times: 30},
-		marks{"forward", map[string]uint32{"b1": 0x5a001010}},
-		marks{"input", map[string]uint32{"balancer": 0x5a002010}},
+		marks{"forward", both, map[string]uint32{"b1": 0x5a001010}},
+		marks{"input", both, map[string]uint32{"balancer": 0x5a002010}},
 		ask{from: "balancer", by: "tcp udp", to: both, shares: shares{"b1:80": 1, "balancer:80": 1}, times: 30, sees: "192.0.2.1 2001:db8::1"},
-		marks{"postrouting", map[string]uint32{"b1": 0x5a001010, "balancer": 0x5a002010}},
+		marks{"postrouting", both, map[string]uint32{"b1": 0x5a001010, "balancer": 0x5a002010}},
 	}})
 }
 
@@ -104,8 +98,8 @@ func markScene(mode, scheduler string) scene {
 		marked{"192.0.2.3:80 [2001:db8::3]:80", sees, 0x5a000020, 0x5a000010},
 		marked{"192.0.2.4:80 [2001:db8::4]:80", sees, 0, 0x7},
 		pings{to: "192.0.2.2 2001:db8::2", shares: shares{"b1": 1, "b2": 1}},
-		marks{"forward", map[string]uint32{"b1": 0x11, "b2": 0x5a000012}},
-		marks{"postrouting", map[string]uint32{"b1": 0x11, "b2": 0x5a000012}},
+		marks{"echo-forward", "192.0.2.2:0 [2001:db8::2]:0", map[string]uint32{"b1": 0x11, "b2": 0x5a000012}},
+		marks{"echo-postrouting", "192.0.2.2:0 [2001:db8::2]:0", map[string]uint32{"b1": 0x11, "b2": 0x5a000012}},
 	}}
 }
 
@@ -120,8 +114,8 @@ func (m marked) do(s *stage) error {
 	want := map[string]uint32{"b1": m.b1, "b2": m.b2}
 	return steps{
 		ask{by: "tcp udp", to: m.to, shares: shares{fmt.Sprintf("b1:%d", port): 1, fmt.Sprintf("b2:%d", port): 1}, times: 16, sees: m.sees},
-		marks{"forward", want},
-		marks{"postrouting", want},
+		marks{"forward", m.to, want},
+		marks{"postrouting", m.to, want},
 	}.do(s)
 }
 
@@ -130,37 +124,34 @@ func firstWord(text string) (word string) {
 	return word
 }
 
-// A marks says which connection marks all packets had that the spy saw at a hook on their way to machines, in either
-// family, since it was asked last.
+// A marks says which connection marks all packets had that the spy saw at a hook on their way from clients of services to
+// machines.
 type marks struct {
-	hook string
-	want map[string]uint32
+	hook, to string
+	want     map[string]uint32
 }
 
 func (m marks) do(s *stage) error {
-	for _, suffix := range []string{"ip4", "ip6"} {
-		got, err := s.spied(m.hook + "-" + suffix)
+	for _, to := range strings.Fields(m.to) {
+		service := netip.MustParseAddrPort(to)
+		got, err := s.spied(m.hook, service)
 		if err != nil {
 			return err
 		}
-		if want := spelled(m.want); !maps.Equal(got, want) {
-			return fmt.Errorf("%s-%s: %v, want %v", m.hook, suffix, got, want)
+		want := map[string]bool{}
+		for name, mark := range m.want {
+			want[fmt.Sprintf("%s %#x", name, mark)] = true
+		}
+		if !maps.Equal(got, want) {
+			return fmt.Errorf("%s of %s: %v, want %v", m.hook, to, got, want)
 		}
 	}
 	return nil
 }
 
-func spelled(marks map[string]uint32) map[string]bool {
-	out := map[string]bool{}
-	for name, mark := range marks {
-		out[fmt.Sprintf("%s %#x", name, mark)] = true
-	}
-	return out
-}
-
-// spied gives what the spy saw, and has it forget that.
-func (s *stage) spied(set string) (map[string]bool, error) {
-	text, err := s.Balancer.Run(s.ctx, "", "nft", "-j", "list set inet spy "+set)
+// spied is by which machine and mark the spy saw packets of a service's clients.
+func (s *stage) spied(hook string, service netip.AddrPort) (map[string]bool, error) {
+	text, err := s.Balancer.Run(s.ctx, "", "nft", "-j", "list set inet spy "+hook+"-ip"+family(service.Addr()))
 	if err != nil {
 		return nil, err
 	}
@@ -181,11 +172,14 @@ func (s *stage) spied(set string) (map[string]bool, error) {
 	seen := map[string]bool{}
 	for _, o := range listed.Nftables {
 		for _, e := range o.Set.Elem {
-			mark, to := uint32(e.Elem.Val.Concat[0].(float64)), netip.MustParseAddr(e.Elem.Val.Concat[1].(string))
-			seen[fmt.Sprintf("%s %#x", s.nameOf(to), mark)] = true
+			key := e.Elem.Val.Concat // mark, service, its port if there is one, machine
+			if key[1] == service.Addr().String() && (len(key) == 3 || key[2] == float64(service.Port())) {
+				machine := netip.MustParseAddr(key[len(key)-1].(string))
+				seen[fmt.Sprintf("%s %#x", s.nameOf(machine), uint32(key[0].(float64)))] = true
+			}
 		}
 	}
-	return seen, foreign("flush set inet spy " + set).do(s)
+	return seen, nil
 }
 
 // nameOf is the machine that has the address among the backends, else the address.
