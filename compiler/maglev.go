@@ -109,3 +109,15 @@ func hash64(text string) uint64 {
 	x = (x ^ x>>33) * 0xc4ceb9fe1a85ec53
 	return x ^ x>>33
 }
+
+// readTableSize reads the size of maglev's table, a prime so that every backend's way through it meets every slot.
+func readTableSize(t *table) int {
+	n := t.number("table-size", 0, 2, 65537)
+	for d := 2; d*d <= n; d++ {
+		if n%d == 0 {
+			t.fault(t.at("table-size"), "a prime: 251, 1021, 4093, 65537", "table-size: %d is %d times %d", n, d, n/d)
+			return 0
+		}
+	}
+	return n
+}
