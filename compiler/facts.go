@@ -33,6 +33,10 @@ func (f *Farm) Facts() Facts {
 	return out
 }
 
+func (f Facts) equal(other Facts) bool {
+	return maps.Equal(f.Farm, other.Farm) && maps.EqualFunc(f.Backends, other.Backends, maps.Equal)
+}
+
 func (b Backend) facts() map[string]string {
 	about := map[string]string{"address": b.Address.String(), "weight": fmt.Sprint(b.Weight)}
 	note(about, "port", fmt.Sprint(b.Port), b.Port != 0)
@@ -170,7 +174,7 @@ func inWords(facts map[string]string) string {
 	return strings.Join(words, ", ")
 }
 
-func union[V any](a, b map[string]V) []string {
+func union[A, B any](a map[string]A, b map[string]B) []string {
 	all := map[string]bool{}
 	for k := range a {
 		all[k] = true

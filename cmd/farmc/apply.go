@@ -48,7 +48,14 @@ func result(p live.Plan, took time.Duration) string {
 	if p.Why != "" {
 		why = p.Why + ": "
 	}
-	return fmt.Sprintf("%s%s loaded in %s", why, n, took.Round(time.Millisecond))
+	cut := ""
+	switch {
+	case p.Cut == 1:
+		cut = ", 1 connection cut"
+	case p.Cut > 1:
+		cut = fmt.Sprintf(", %d connections cut", p.Cut)
+	}
+	return fmt.Sprintf("%s%s loaded in %s%s", why, n, took.Round(time.Millisecond), cut)
 }
 
 func farms(n int) string {

@@ -85,6 +85,7 @@ type Plan struct {
 	Changes []string // in words; empty if the farms say what they said
 	Held    bool     // the kernel holds the script already
 	Why     string   // what makes a load necessary though the farms are the same
+	Cut     int      // how many tracked connections were cut, as they would have gone on to where they no longer may
 }
 
 // plan compares what the farms say with what was loaded, and with what the kernel holds.
@@ -152,7 +153,7 @@ func (e *Engine) Apply(ctx context.Context) (Plan, compiler.Diagnostics, error) 
 	if p.Held && p.Before.Digest == script.Digest && p.Before.Farms != nil && len(p.Changes) == 0 {
 		return p, append(told, obstacles(ctx, e.Nft, script.Farms)...), nil
 	}
-	more, err := e.load(ctx, p)
+	more, err := e.load(ctx, &p)
 	told = append(told, more...)
 	if err != nil {
 		return p, told, err
@@ -162,7 +163,7 @@ func (e *Engine) Apply(ctx context.Context) (Plan, compiler.Diagnostics, error) 
 
 // load brings a plan's script into the kernel. This is the place for loads that send less than everything: the plan
 // knows what was loaded before, and whether the kernel still holds that.
-func (e *Engine) load(ctx context.Context, p Plan) (compiler.Diagnostics, error) {
+func (e *Engine) load(ctx context.Context, p *Plan) (compiler.Diagnostics, error) {
 	if !p.Held {
 		if more, err := e.check(ctx, p.Script); err != nil {
 			return more, err
@@ -179,10 +180,13 @@ func (e *Engine) load(ctx context.Context, p Plan) (compiler.Diagnostics, error)
 			return explain(p.Script, err)
 		}
 	}
+	// before it is kept, so that a load that was stopped here does it again
+	var told compiler.Diagnostics
+	p.Cut, told = cut(ctx, compiler.NewCuts(p.Before.Farms, p.Script.Farms))
 	if err := e.Store.commit(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnkept, err)
+		return told, fmt.Errorf("%w: %w", ErrUnkept, err)
 	}
-	return nil, nil
+	return told, nil
 }
 
 // numbers gives interfaces their numbers. One that went and came back has another, and rules still have the old one.

@@ -31,6 +31,7 @@ type stage struct {
 	asked    atomic.Int64 // how often somebody new was needed to ask
 	held     []connection
 	meetings int
+	talks    []*talking
 	met      map[string]map[netip.Addr]string // by the name of a meeting: who answered whom
 }
 

@@ -1,0 +1,77 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"farmc/cmd/internal/conntrack"
+	"farmc/compiler"
+)
+
+// cut has connection tracking forget what must not outlive a load, and gives how many connections that were. It is done
+// once the rules are loaded, so that whoever comes back meets the new ones; what goes wrong is a warning, as they are.
+func cut(ctx context.Context, cuts *compiler.Cuts) (int, compiler.Diagnostics) {
+	var doomed []conntrack.Flow
+	err := look(ctx, cuts, func(f conntrack.Flow) bool {
+		if cuts.Cut(compiler.Connection{Protocol: f.Protocol, To: f.To, Server: f.Server, Translated: f.Translated}) {
+			doomed = append(doomed, f)
+		}
+		return true
+	})
+	n := 0
+	for _, f := range doomed {
+		if e := conntrack.Cut(f); e != nil {
+			err = e
+			continue
+		}
+		n++
+	}
+	if err == nil {
+		return n, nil
+	}
+	return n, compiler.Diagnostics{{
+		Severity: compiler.Warning,
+		Message:  fmt.Sprintf("connections to backends that are down, or gone, may go on: %v", err),
+		Hint:     "conntrack -D -d ADDRESS cuts those to the address of a service",
+	}}
+}
+
+// mostWalks is how often the kernel is asked for the connections of one address, each time a walk through all of them,
+// before it is asked for all.
+const mostWalks = 16
+
+// look shows every connection in question, some more than once.
+func look(ctx context.Context, cuts *compiler.Cuts, show func(conntrack.Flow) bool) error {
+	for _, sight := range sights(cuts) {
+		if err := conntrack.Each(ctx, sight, show); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sights are by address in IPv4 alone: the kernel's filter of IPv6 addresses gives those that differ (tried on Linux
+// 6.18: ctnetlink_filter_match_tuple takes ipv6_addr_cmp, which is 0 for equal ones, as if it were a yes).
+func sights(cuts *compiler.Cuts) []conntrack.Sight {
+	servers, services := ofIP4(cuts.Servers), ofIP4(cuts.Services)
+	var out []conntrack.Sight
+	if cuts.Anywhere || len(servers)+len(services) < len(cuts.Servers)+len(cuts.Services) {
+		out = append(out, conntrack.Sight{Family: conntrack.IP6})
+	}
+	if cuts.Anywhere || len(servers)+len(services) > mostWalks {
+		return append(out, conntrack.Sight{Family: conntrack.IP4})
+	}
+	for _, a := range servers {
+		out = append(out, conntrack.Sight{Server: a})
+	}
+	for _, a := range services {
+		out = append(out, conntrack.Sight{To: a})
+	}
+	return out
+}
+
+func ofIP4(addresses []netip.Addr) []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(addresses), netip.Addr.Is6)
+}

@@ -1,0 +1,188 @@
+package packettest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"farmc/cmd/internal/netlab"
+)
+
+// cutScenes: which open connections a load cuts, and which it leaves.
+func cutScenes() (all []scene) {
+	for _, mode := range []string{"snat", "dnat"} {
+		all = append(all, scene{name: "cut-by-state-" + mode, lab: netlab.Options{Backends: 4}, steps: steps{
+			farms{"web": fourBackends(mode, "up", "up", "up", "up")},
+			chat{by: "tcp udp", to: both},
+			chat{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050"},
+			farms{"web": fourBackends(mode, "drain", "up", "down", "")},
+			then{by: "tcp", with: "b3", answers: nobody},
+			then{by: "tcp", with: "b1 b2 b4"},
+			then{by: "udp", with: "b1 b2"},
+			then{by: "udp", with: "b3 b4", answers: "b2"},
+			// nothing more to cut: a reload of something else leaves all
+			farms{"web": fourBackends(mode, "drain", "up", "down", ""), "mail": one("snat", `"192.0.2.2:80"`, "b1", 0)},
+			then{by: "tcp", with: "b1 b2 b4"},
+			then{by: "udp", with: "b1"},
+		}})
+	}
+	return append(all,
+		scene{name: "cut-by-farm", steps: steps{
+			farms{},
+			chat{by: "tcp udp", to: both},
+			farms{"web": one("dnat", listenBoth, "b1", 8081)}, // UDP would go past it for ever
+			then{by: "tcp", with: "balancer"},
+			then{by: "udp", with: "balancer", answers: "b1"},
+			chat{by: "tcp udp", to: both},
+			farms{"renamed": one("dnat", listenBoth, "b1", 8081)},
+			then{by: "tcp udp", with: "b1"},
+			farms{"renamed": one("dnat", listenBoth, "b1", 8081, `state = "down"`)},
+			then{by: "tcp", with: "b1"},
+			then{by: "udp", with: "b1", answers: "balancer"},
+			farms{"any": one("snat", `"*:80/tcp,udp"`, "b2", 0)},
+			then{by: "tcp", with: "b1"},
+			then{by: "udp", with: "balancer", answers: "b2"},
+			farms{"any": one("snat", `"*:80/tcp,udp"`, "b2", 0), "web": one("dnat", listenBoth, "b1", 8081)},
+			then{by: "udp", with: "b2", answers: "b1"}, // the more particular farm
+			farms{},
+			then{by: "udp", with: "b1", answers: "balancer"},
+			then{by: "tcp", with: "b1"},
+		}},
+		// a machine may serve two farms, and be down in one
+		scene{name: "cut-of-one-farm", steps: steps{
+			farms{"web": one("snat", listenBoth, "b1", 0), "mail": one("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0)},
+			chat{by: "tcp udp", to: "192.0.2.2:80 [2001:db8::2]:80"},
+			farms{"web": one("snat", listenBoth, "b1", 0) + `state = "down"`, "mail": one("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0)},
+			then{by: "tcp udp", with: "b1"},
+			farms{"web": one("snat", listenBoth, "b1", 0), "mail": one("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0) + `state = "down"`},
+			then{by: "tcp udp", with: "b1", answers: nobody},
+		}},
+		// so many that the kernel is not asked for each
+		scene{name: "cut-of-many", steps: steps{
+			manyFarms("up"),
+			chat{by: "tcp udp", to: "192.0.2.3:80 192.0.2.17:80"},
+			manyFarms("down"),
+			then{by: "tcp udp", with: "b1", answers: nobody},
+		}})
+}
+
+// fourBackends is a farm of b1 to b4, of which b2 and b4 have a port; one without a state isn't in it.
+func fourBackends(mode string, states ...string) string {
+	text := `
+		mode   = "` + mode + `"
+		listen = ["192.0.2.1:80,8000-8100/tcp,udp", "[2001:db8::1]:80,8000-8100/tcp,udp"]
+	`
+	for i, state := range states {
+		if state == "" {
+			continue
+		}
+		text += fmt.Sprintf("[backends.b%d]\naddress = ['10.2.0.1%[1]d', 'fd00:2::1%[1]d']\nstate = '%s'\n", i+1, state)
+		if i%2 == 1 {
+			text += "port = 8082\n"
+		}
+	}
+	return text
+}
+
+// manyFarms are twenty, at 192.0.2.1 to .20, with a backend of that state and many that nobody reaches.
+func manyFarms(state string) farms {
+	all := farms{}
+	for n := 1; n <= 20; n++ {
+		all[fmt.Sprint("farm-", n)] = one("snat", fmt.Sprintf(`"192.0.2.%d:80/tcp,udp"`, n), "b1", 8081) + fmt.Sprintf(
+			"state = %q\n[backends.far]\naddress = '10.9.0.%d'\nstate = 'down'\n", state, n)
+	}
+	if state == "up" {
+		return all
+	}
+	for name := range all {
+		all[name] = strings.Replace(all[name], "10.9.0.", "10.9.1.", 1)
+	}
+	return all
+}
+
+// A talk is a connection that stays open, and who answered it.
+type talking struct {
+	connection
+	with string
+}
+
+// chat opens connections, 24 for each protocol and address, and hears who answers.
+type chat struct{ by, to string }
+
+func (t chat) do(s *stage) error {
+	for _, q := range s.questions("", t.by, t.to) {
+		for range 24 {
+			c, err := q.dial(s.speaker(q.from, q.to.Addr()))
+			if err != nil {
+				return q.blame(err)
+			}
+			to := talking{connection: connection{c, q}}
+			if to.with, err = to.greeted(); err != nil {
+				return q.blame(err)
+			}
+			s.talks = append(s.talks, &to)
+		}
+	}
+	return nil
+}
+
+// greeted says who answers a new TCP connection, or a datagram.
+func (t *talking) greeted() (string, error) {
+	if t.udp() {
+		if _, err := t.Write([]byte("who?")); err != nil {
+			return "", err
+		}
+	}
+	answer, err := netlab.ReadAnswer(t)
+	return answer.Backend, err
+}
+
+// nobody answers where a connection is refused.
+const nobody = "nobody"
+
+// then says who answers those that talked with somebody: by default whom they talked with. They talk with them from
+// then on; those that are refused are forgotten.
+type then struct{ by, with, answers string }
+
+func (t then) do(s *stage) error {
+	asked := 0
+	for _, c := range slices.Clone(s.talks) {
+		if !slices.Contains(strings.Fields(t.with), c.with) || !slices.Contains(strings.Fields(t.by), c.network[:3]) {
+			continue
+		}
+		asked++
+		want := t.answers
+		if want == "" {
+			want = c.with
+		}
+		was := c.with
+		if err := c.again(); err != nil {
+			c.with = nobody
+			if netlab.TimedOut(err) {
+				return c.blame(fmt.Errorf("who talked with %s is not refused: %w", was, err))
+			}
+		}
+		if c.with != want {
+			return c.blame(fmt.Errorf("who talked with %s is answered by %s, want %s", was, c.with, want))
+		}
+	}
+	s.talks = slices.DeleteFunc(s.talks, func(c *talking) bool { return c.with == nobody })
+	if asked == 0 {
+		return errors.New("nobody talks with " + t.with)
+	}
+	return nil
+}
+
+// again carries something there and back; by UDP it tells who answers.
+func (t *talking) again() (err error) {
+	if err := t.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	if t.udp() {
+		t.with, err = t.greeted()
+		return err
+	}
+	return t.echo([]byte("still there?"))
+}
