@@ -52,7 +52,7 @@ var (
 	betweenTables = lineForms(``, `# farms that are handed on from the ingress of their interfaces`)
 	opensTable    = lineForm(`table netdev farmc {`)
 
-	inTable = lineForms(``, `	comment "farmc sha256:[0-9a-f]{64}"`,
+	inTable = lineForms(``,
 		`	# where connections come in: address, protocol and port lead to a chain`,
 		`	# which backend a slot stands for`,
 		`	# nothing to ask, but the kernel translates open connections only while there is a nat chain`,
@@ -77,7 +77,7 @@ var (
 	inChain = lineForms(
 		`		type nat hook (?:prerouting priority dstnat|output priority -100|postrouting priority srcnat)`,
 		`		type filter hook (?:prerouting priority (?:raw|mangle|dstnat \+ 5)|output priority (?:-95|raw)|forward priority filter|postrouting priority srcnat|ingress devices = { DEVICES } priority filter)`,
-		`		ct state new`, `		ct state != new return`, `		ct status & dnat != dnat return`, `		ct state new ct status & dnat == dnat goto marks`,
+		`		ct state new comment "farmc sha256:[0-9a-f]{64}"`, `		ct state != new return`, `		ct status & dnat != dnat return`, `		ct state new ct status & dnat == dnat goto marks`,
 		`		iifname "lo" return`, `		oif "lo" return`, `		iif != 0 iifname != { DEVICES } return`, `		goto NAME`, `		meta pkttype other accept`,
 		`		meta l4proto tcp reject with tcp reset`, `		reject`,
 		`		ip daddr 127\.0\.0\.0/8 return`, `		ip6 daddr ::1 return`, `		fib daddr type local goto (?P<local>NAME)`,

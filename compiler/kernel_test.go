@@ -46,7 +46,9 @@ table ip farmc {
 	}
 }
 table ip6 farmc {
-	comment "farmc sha256:0000000000000000000000000000000000000000000000000000000000000000"
+	chain keep-conntrack {
+		ct state new comment "farmc sha256:0000000000000000000000000000000000000000000000000000000000000000"
+	}
 	chain masquerade-all {
 		masquerade
 	}

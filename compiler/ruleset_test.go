@@ -97,18 +97,18 @@ func TestConnectionTrackingStays(t *testing.T) {
 		"none": {}, "down": {"web.toml": {Data: []byte("state = 'down'\n" + fittingFarm)}}, "no-backend": {"web.toml": {Data: []byte(fittingFarm + "state = 'down'\n")}},
 	} {
 		script, _ := Compile([]Dir{{FS: files}})
-		if script == nil || !strings.Contains(string(script.Text), "\tchain keep-conntrack {\n\t\tct state new\n\t}\n") {
+		if script == nil || !strings.Contains(string(script.Text), "\tchain keep-conntrack {\n\t\tct state new comment ") {
 			t.Errorf("%s: no chain keeps it", name)
 		}
 	}
 }
 
-// TestDigest: the comment of the table carries it, and it changes with all that the script says, and nothing else.
+// TestDigest: the comment of a rule carries it, and it changes with all that the script says, and nothing else.
 func TestDigest(t *testing.T) {
 	one := compiled(t, Dir{FS: fstest.MapFS{"web.toml": {Data: []byte(fittingFarm)}}})
 	same := compiled(t, Dir{Path: "elsewhere", FS: fstest.MapFS{"web.toml": {Data: []byte("# another comment\n" + fittingFarm)}}})
 	other := compiled(t, Dir{FS: fstest.MapFS{"shop.toml": {Data: []byte(fittingFarm)}}})
-	if len(one.Digest) != 64 || !strings.Contains(string(one.Text), "\n\tcomment \"farmc sha256:"+one.Digest+"\"\n") {
+	if len(one.Digest) != 64 || !strings.Contains(string(one.Text), "\n\t\tct state new comment \"farmc sha256:"+one.Digest+"\"\n") {
 		t.Errorf("the digest %s is not in the script", one.Digest)
 	}
 	if same.Digest != one.Digest || other.Digest == one.Digest {

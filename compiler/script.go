@@ -3,7 +3,7 @@ package compiler
 // A Script is what farms compile to: the complete nft script, and what is known about its parts.
 type Script struct {
 	Text   []byte  // nft's language as of version 1.0.6; works from any state, twice
-	Digest string  // of what the script says, in hex (SHA-256); the comment of the table inet farmc carries it
+	Digest string  // of what the script says, in hex (SHA-256); the comment of its rule in keep-conntrack carries it
 	Farms  []*Farm // in the order of their names
 
 	Ingress    []string // the network interfaces at whose ingress rules hang, in the order of their names

@@ -94,7 +94,7 @@ func inherited(f *os.File) (release func(), err error) {
 	}, nil
 }
 
-var digestLine = regexp.MustCompile(`(?m)^\tcomment "farmc sha256:([0-9a-f]{64})"$`)
+var digestLine = regexp.MustCompile(`(?m)^\t\tct state new comment "farmc sha256:([0-9a-f]{64})"$`)
 
 // Loaded gives what was kept last.
 func (s Store) Loaded() (Kept, error) {

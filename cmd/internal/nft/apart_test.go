@@ -113,7 +113,7 @@ func TestAsCapableUser(t *testing.T) {
 	if err := nft.Check(t.Context(), []byte(long())); err != nil {
 		t.Error("checked apart:", err)
 	}
-	load(t, nft, tableSaying("farmc sha256:"+digest))
+	load(t, nft, rulesSaying("farmc sha256:"+digest))
 	if got, err := nft.Loaded(t.Context()); got != digest || err != nil {
 		t.Error(got, err)
 	}

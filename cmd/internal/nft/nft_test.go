@@ -200,7 +200,7 @@ func load(t *testing.T, nft Nft, script []byte) {
 
 func TestLoad(t *testing.T) {
 	nft, _ := genuine(t)
-	script := []byte("table inet farmc { }\ndelete table inet farmc\ntable inet farmc {\n\tcomment \"farmc sha256:" + digest + "\"\n}\n")
+	script := slices.Concat([]byte("table inet farmc { }\ndelete table inet farmc\n"), rulesSaying("farmc sha256:"+digest))
 	for range 2 {
 		for _, err := range []error{nft.Check(t.Context(), script), nft.Load(t.Context(), script)} {
 			if err != nil {
@@ -215,7 +215,7 @@ func TestCheckChangesNothing(t *testing.T) {
 	if nft.Apart() {
 		t.Error("checks apart")
 	}
-	if err := nft.Check(t.Context(), tableSaying("farmc sha256:"+digest)); err != nil {
+	if err := nft.Check(t.Context(), rulesSaying("farmc sha256:"+digest)); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := nft.Loaded(t.Context()); got != "" || err != nil {

@@ -8,18 +8,21 @@ import (
 
 var digest = strings.Repeat("0123456789abcdef", 4)
 
-func tableSaying(comment string) []byte {
-	return []byte("table inet farmc {\n\tcomment \"" + comment + "\"\n}\n")
+func rulesSaying(comment string) []byte {
+	return []byte("table inet farmc {\n\tchain keep-conntrack {\n\t\tct state new comment \"" + comment + "\"\n\t}\n}\n")
 }
 
 func TestLoaded(t *testing.T) {
 	for _, c := range []struct{ name, script, want string }{
 		{"no-table", "flush ruleset\n", ""},
-		{"ours", string(tableSaying("farmc sha256:" + digest)), digest},
-		{"without-comment", "table inet farmc { }\n", ""},
-		{"other-comment", string(tableSaying("hand-made")), ""},
-		{"longer-comment", string(tableSaying("farmc sha256:" + digest + "0")), ""},
-		{"other-family", strings.Replace(string(tableSaying("farmc sha256:"+digest)), "inet", "ip", 1), ""},
+		{"ours", string(rulesSaying("farmc sha256:" + digest)), digest},
+		{"no-chain", "table inet farmc { }\n", ""},
+		{"without-comment", "table inet farmc {\n\tchain keep-conntrack {\n\t\tct state new\n\t}\n}\n", ""},
+		{"flushed", string(rulesSaying("farmc sha256:"+digest)) + "flush table inet farmc\n", ""},
+		{"other-chain", strings.Replace(string(rulesSaying("farmc sha256:"+digest)), "keep-conntrack", "other", 1), ""},
+		{"other-comment", string(rulesSaying("hand-made")), ""},
+		{"longer-comment", string(rulesSaying("farmc sha256:" + digest + "0")), ""},
+		{"other-family", strings.Replace(string(rulesSaying("farmc sha256:"+digest)), "inet", "ip", 1), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			nft, _ := genuine(t)
