@@ -16,10 +16,15 @@ var compileVerb = verb{
 
     farmc compile | nft -f -`,
 	flags: func(c *call) {
+		c.set.BoolVar(&c.boot, "boot", false, "leave out what hangs on network interfaces, as before they are there")
 		c.set.StringVarP(&c.output, "output", "o", "", "write to this `file`, in one piece, instead of standard output")
 	},
 	run: func(_ context.Context, c *call) int {
-		script, told := c.engine().Compile()
+		compile := c.engine().Compile
+		if c.boot {
+			compile = c.engine().CompileForBoot
+		}
+		script, told := compile()
 		c.diagnose(told)
 		if script == nil {
 			c.tell("%s", summary(told))

@@ -46,6 +46,7 @@ type call struct {
 	stdout, stderr io.Writer
 
 	output string // compile -o
+	boot   bool   // compile --boot
 	noNft  bool   // check --no-nft
 }
 

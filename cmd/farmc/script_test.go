@@ -26,7 +26,7 @@ import (
 // TestMain makes this binary the programs of the scenarios, too, under their names. Who isn't root runs the tests in a
 // user namespace.
 func TestMain(m *testing.M) {
-	programs := map[string]func(){"farmc": main, "until": until, "plainly": plainly}
+	programs := map[string]func(){"farmc": main, "until": until, "plainly": plainly, "manager": manager}
 	if programs[filepath.Base(os.Args[0])] == nil {
 		if err := netlab.Enter(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -45,6 +45,7 @@ func TestMain(m *testing.M) {
 //	until [-count=N] PATTERN COMMAND...
 //	                                run it again and again until its output matches (N times)
 //	plainly farmc ARGUMENTS...      run farmc as a plain user, where this is [root]
+//	manager SOCKET                  print what services tell systemd
 //	signal NAME                     send a signal to what runs in the background
 //	tmpfs DIR OPTIONS               mount a file system
 //
@@ -195,6 +196,19 @@ func until() {
 			os.Exit(1)
 		}
 	}
+}
+
+// manager is a program: it stands for systemd, and prints what it is told.
+func manager() {
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: os.Args[1], Net: "unixgram"})
+	for buffer := make([]byte, 4096); err == nil; {
+		var n int
+		if n, err = socket.Read(buffer); err == nil {
+			fmt.Printf("%s\n", buffer[:n])
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
 }
 
 // plainly is a program: it is farmc run by nobody, who may look at the scenario's files.

@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/systemd"
 	"farmc/cmd/internal/watch"
 	"farmc/compiler"
 )
@@ -16,15 +21,22 @@ var watchVerb = verb{
 	name:    "watch",
 	summary: "apply now, and at every change of a file",
 	about: `Applies at the start and at each change in the directories, once they have been quiet for
-100 ms. A fault is told once; the rules that run stay until it is mended. Ends with SIGTERM
-or SIGINT, and leaves the rules.`,
+100 ms; when an interface that farms name comes or goes; and on SIGHUP, which tells again
+what is wrong. A fault is told once; the rules that run stay until it is mended. Ends with
+SIGTERM or SIGINT, and leaves the rules. Tells systemd how it is (Type=notify).`,
 	run: func(ctx context.Context, c *call) int {
-		changes := watch.Watch(ctx, c.dirPaths(), func(err error) { c.tell("farmc: %v", err) })
-		w := watcher{call: c, engine: c.engine(), told: "nothing yet"}
-		w.apply(ctx)
-		for range changes {
-			w.apply(ctx)
+		manager, err := systemd.Dial()
+		if err != nil {
+			c.fail(err)
 		}
+		w := watcher{call: c, engine: c.engine(), manager: manager, told: "nothing yet"}
+		w.listen(ctx)
+		w.keepAlive(ctx)
+		w.apply(ctx)
+		manager.Ready(w.status)
+		w.follow(ctx)
+		manager.Stopping()
+		w.end()
 		return done
 	},
 }
@@ -32,16 +44,76 @@ or SIGINT, and leaves the rules.`,
 // A watcher applies again and again, and does not repeat itself.
 type watcher struct {
 	*call
-	engine *live.Engine
-	told   string // the diagnostics and errors that were told last
+	engine  *live.Engine
+	manager systemd.Manager
+	told    string    // the diagnostics and errors that were told last
+	status  string    // how things are, in a line
+	plan    live.Plan // of the last time
+
+	files, links <-chan struct{}
+	hangups      chan os.Signal
+	busy         atomic.Pointer[time.Time] // since when it applies; nil while it waits
+}
+
+// listen begins to hear of all that is a reason to apply. What happens after it returned is heard.
+func (w *watcher) listen(ctx context.Context) {
+	w.hangups = make(chan os.Signal, 1)
+	signal.Notify(w.hangups, syscall.SIGHUP)
+	w.files = watch.Watch(ctx, w.dirPaths(), func(err error) { w.tell("farmc: %v", err) })
+	links, err := watch.Links(ctx)
+	if err != nil {
+		w.fail(err)
+	}
+	w.links = links
+}
+
+// follow applies whenever there is a reason, until ctx is done.
+func (w *watcher) follow(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.hangups:
+			w.again(ctx)
+		case <-w.files:
+			w.apply(ctx)
+		case <-w.links:
+			if w.plan.Moved() {
+				w.apply(ctx)
+			}
+		}
+		w.manager.Status(w.status)
+	}
+}
+
+// end waits until all is let go.
+func (w *watcher) end() {
+	signal.Stop(w.hangups)
+	for range w.files {
+	}
+	if w.links != nil {
+		for range w.links {
+		}
+	}
+}
+
+// again applies as at the start: who asks for it wants to hear what is wrong.
+func (w *watcher) again(ctx context.Context) {
+	w.manager.Reloading()
+	w.told = "nothing yet"
+	w.apply(ctx)
+	w.manager.Ready(w.status)
 }
 
 func (w *watcher) apply(ctx context.Context) {
 	began := time.Now()
+	w.busy.Store(&began)
+	defer w.busy.Store(nil)
 	p, told, err := w.engine.Apply(ctx)
 	if ctx.Err() != nil {
 		return
 	}
+	w.plan = p
 	said := saying(told, err)
 	news := said != w.told
 	w.told = said
@@ -49,6 +121,7 @@ func (w *watcher) apply(ctx context.Context) {
 		w.outcome(p.Script, told, err)
 	}
 	loaded := err == nil || errors.Is(err, live.ErrUnkept)
+	w.status = state(p, told, err)
 	switch {
 	case !loaded && news:
 		w.tell("the rules that run stay as they are")
@@ -58,6 +131,52 @@ func (w *watcher) apply(ctx context.Context) {
 	default:
 		w.tell("%s", result(p, time.Since(began)))
 	}
+}
+
+// state says in a line how things are after an apply.
+func state(p live.Plan, told compiler.Diagnostics, err error) string {
+	switch {
+	case errors.Is(err, live.ErrFaulty):
+		return fmt.Sprintf("%s: %s; the rules that run stay as they are", summary(told), firstFault(told))
+	case err != nil:
+		return err.Error()
+	}
+	return farms(len(p.Script.Farms)) + " loaded"
+}
+
+// firstFault gives the first fault with its place.
+func firstFault(told compiler.Diagnostics) string {
+	for _, d := range told {
+		if d.Severity == compiler.Fault {
+			return strings.TrimPrefix(d.Place.String()+": ", ": ") + d.Message
+		}
+	}
+	return "nft says no"
+}
+
+// longest is how long an apply may take before the service manager is left to believe that it never ends: a list of
+// 500,000 networks takes half a minute.
+const longest = 10 * time.Minute
+
+// keepAlive gives the service manager signs of life, if it wants some, as long as none of the applies takes for ever.
+func (w *watcher) keepAlive(ctx context.Context) {
+	patience := systemd.Patience()
+	if patience == 0 {
+		return
+	}
+	go func() {
+		for beat := time.NewTicker(patience / 3); ; {
+			select {
+			case <-ctx.Done():
+				beat.Stop()
+				return
+			case <-beat.C:
+				if since := w.busy.Load(); since == nil || time.Since(*since) < longest {
+					w.manager.Alive()
+				}
+			}
+		}
+	}()
 }
 
 // saying is what diagnostics and an error come to, to be compared.

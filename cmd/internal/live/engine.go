@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -38,30 +37,33 @@ func (e *Engine) Compile() (*compiler.Script, compiler.Diagnostics) {
 	return compiler.Compile(e.Dirs)
 }
 
-// compileHere compiles the farms for the network interfaces that are there now.
-func (e *Engine) compileHere() (*compiler.Script, compiler.Diagnostics) {
-	return compiler.CompileWithout(e.Dirs, func(device string) bool {
-		_, err := net.InterfaceByName(device)
-		return err != nil
-	})
+// CompileForBoot compiles the farms for a machine that has no network interface yet. That it leaves out what hangs on
+// them isn't told: it is what was asked for.
+func (e *Engine) CompileForBoot() (*compiler.Script, compiler.Diagnostics) {
+	sources := &Sources{}
+	script, told := compiler.Compile(sources.record(e.Dirs))
+	if script == nil {
+		return nil, told
+	}
+	return (&reading{script: script, sources: sources}).boot(), told
 }
 
 // Check compiles the farms and asks nft for its opinion. Its complaints are told at the places of the farms that they
 // speak of. The error is nft.ErrCannotAsk where nft could not be asked, and ErrFaulty where there are faults.
 func (e *Engine) Check(ctx context.Context) (*compiler.Script, compiler.Diagnostics, error) {
-	script, told := e.compileHere()
-	if told.Faulty() {
-		return nil, told, ErrFaulty
+	r := e.read()
+	if r.told.Faulty() {
+		return nil, r.told, ErrFaulty
 	}
-	asked := script
+	script, asked := r.script, r.script
 	if e.Nft.Apart() { // in a namespace that has no interface
-		asked, _ = compiler.CompileWithout(e.Dirs, func(string) bool { return true })
+		asked = r.boot()
 	}
 	more, err := e.check(ctx, asked)
 	if err != nil {
 		script = asked // what the complaints are about
 	}
-	return script, append(told, more...), err
+	return script, append(r.told, more...), err
 }
 
 func (e *Engine) check(ctx context.Context, script *compiler.Script) (compiler.Diagnostics, error) {
@@ -86,11 +88,14 @@ type Plan struct {
 	Held    bool     // the kernel holds the script already
 	Why     string   // what makes a load necessary though the farms are the same
 	Cut     int      // how many tracked connections were cut, as they would have gone on to where they no longer may
+
+	*reading
 }
 
 // plan compares what the farms say with what was loaded, and with what the kernel holds.
-func (e *Engine) plan(ctx context.Context, script *compiler.Script) (Plan, error) {
-	p := Plan{Script: script}
+func (e *Engine) plan(ctx context.Context, r *reading) (Plan, error) {
+	script := r.script
+	p := Plan{Script: script, reading: r}
 	var err error
 	if p.Before, err = e.Store.Loaded(); err != nil {
 		return p, err
@@ -115,6 +120,8 @@ func (e *Engine) plan(ctx context.Context, script *compiler.Script) (Plan, error
 	case digest == "" && p.Before.Script == nil: // the first load of all
 	case digest == "":
 		p.Why = "the kernel holds no farms"
+	case digest == p.Before.Boot:
+		p.Why = "the kernel holds what was loaded at boot, without what hangs on interfaces"
 	default:
 		p.Why = "the kernel holds other farms than were loaded last"
 	}
@@ -124,12 +131,12 @@ func (e *Engine) plan(ctx context.Context, script *compiler.Script) (Plan, error
 // Plan compiles the farms and says what Apply would do with them. Where the kernel can't be asked the plan holds what
 // is known without it, and the error says why.
 func (e *Engine) Plan(ctx context.Context) (Plan, compiler.Diagnostics, error) {
-	script, told := e.compileHere()
-	if told.Faulty() {
-		return Plan{}, told, ErrFaulty
+	r := e.read()
+	if r.told.Faulty() {
+		return Plan{reading: r}, r.told, ErrFaulty
 	}
-	p, err := e.plan(ctx, script)
-	return p, told, err
+	p, err := e.plan(ctx, r)
+	return p, r.told, err
 }
 
 // Apply compiles the farms, has nft check the script, loads it in one transaction and keeps it. If the kernel holds it
@@ -141,11 +148,12 @@ func (e *Engine) Apply(ctx context.Context) (Plan, compiler.Diagnostics, error) 
 	}
 	defer release()
 	e.Store.forget()
-	script, told := e.compileHere()
+	r := e.read()
+	told, script := r.told, r.script
 	if told.Faulty() {
-		return Plan{}, told, ErrFaulty
+		return Plan{reading: r}, told, ErrFaulty
 	}
-	p, err := e.plan(ctx, script)
+	p, err := e.plan(ctx, r)
 	if err != nil {
 		return p, told, err
 	}
@@ -169,7 +177,7 @@ func (e *Engine) load(ctx context.Context, p *Plan) (compiler.Diagnostics, error
 			return more, err
 		}
 	}
-	if err := e.Store.prepare(p.Script, p.Before); err != nil {
+	if err := e.Store.prepare(*p); err != nil {
 		e.Store.forget()
 		return nil, err
 	}
@@ -187,23 +195,4 @@ func (e *Engine) load(ctx context.Context, p *Plan) (compiler.Diagnostics, error
 		return told, fmt.Errorf("%w: %w", ErrUnkept, err)
 	}
 	return told, nil
-}
-
-// numbers gives interfaces their numbers. One that went and came back has another, and rules still have the old one.
-func numbers(interfaces []string) map[string]int {
-	out := map[string]int{}
-	for _, name := range interfaces {
-		if i, err := net.InterfaceByName(name); err == nil {
-			out[name] = i.Index
-		}
-	}
-	return out
-}
-
-func factsOf(script *compiler.Script) map[string]compiler.Facts {
-	out := map[string]compiler.Facts{}
-	for _, f := range script.Farms {
-		out[f.Name] = f.Facts()
-	}
-	return out
 }

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"archive/zip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,7 +18,8 @@ import (
 )
 
 // A Store is the directory that remembers what was loaded: loaded.nft is the last script that the kernel took,
-// previous.nft the one before, loaded.json what its farms said, in words.
+// previous.nft the one before; loaded.json what its farms said, in words; loaded.zip and previous.zip the files that
+// they were compiled from; boot.nft is what of the last script needs no network interface.
 type Store struct {
 	Dir string
 }
@@ -26,12 +28,15 @@ const (
 	loadedFile   = "loaded.nft"
 	previousFile = "previous.nft"
 	factsFile    = "loaded.json"
+	bootFile     = "boot.nft"
+	sourcesFile  = "loaded.zip"
+	previousZip  = "previous.zip"
 	lockFile     = "lock"
 	pending      = ".tmp" // of a file that is not yet what its name says
 )
 
 // keptFiles are the files of a load in the order in which they get their names: loaded.nft last, as it is what counts.
-var keptFiles = []string{previousFile, factsFile, loadedFile}
+var keptFiles = []string{previousZip, previousFile, factsFile, bootFile, sourcesFile, loadedFile}
 
 // Kept is what a Store remembers of the last load. The zero Kept stands for none.
 type Kept struct {
@@ -40,6 +45,7 @@ type Kept struct {
 	Farms  map[string]compiler.Facts // nil where it isn't known
 
 	Interfaces map[string]int // the numbers of the interfaces that its rules name, then
+	Boot       string         // the digest of what was kept for the next boot
 }
 
 // keptFacts is loaded.json. It belongs to the script of its digest alone: a kill between two renames may leave it
@@ -48,6 +54,7 @@ type keptFacts struct {
 	Digest     string                    `json:"digest"`
 	Farms      map[string]compiler.Facts `json:"farms"`
 	Interfaces map[string]int            `json:"interfaces"`
+	Boot       string                    `json:"boot"`
 }
 
 // Lock keeps others from applying until the returned function is called. It waits for whoever holds it, telling
@@ -110,7 +117,7 @@ func (s Store) Loaded() (Kept, error) {
 		k.Digest = string(m[1])
 	}
 	about := s.facts(k.Digest)
-	k.Farms, k.Interfaces = about.Farms, about.Interfaces
+	k.Farms, k.Interfaces, k.Boot = about.Farms, about.Interfaces, about.Boot
 	return k, nil
 }
 
@@ -125,20 +132,32 @@ func (s Store) facts(digest string) keptFacts {
 
 // prepare writes what is to be kept, so that a full disk is known before anything is loaded. commit gives the files
 // their names.
-func (s Store) prepare(script *compiler.Script, before Kept) error {
-	if before.Script != nil && before.Digest != script.Digest {
-		if err := s.write(previousFile, before.Script); err != nil {
-			return err
-		}
-	}
-	facts, err := json.Marshal(keptFacts{script.Digest, factsOf(script), numbers(script.Interfaces)})
+func (s Store) prepare(p Plan) error {
+	boot := p.boot()
+	facts, err := json.Marshal(keptFacts{p.Script.Digest, factsOf(p.Script), numbers(p.Script.Interfaces), boot.Digest})
 	if err != nil {
 		panic(err)
 	}
-	if err := s.write(factsFile, facts); err != nil {
-		return err
+	files := map[string][]byte{
+		factsFile:   facts,
+		bootFile:    boot.Text,
+		sourcesFile: p.sources.pack(p.Script.Digest, zip.Deflate),
+		loadedFile:  p.Script.Text,
 	}
-	return s.write(loadedFile, script.Text)
+	if p.Before.Script != nil && p.Before.Digest != p.Script.Digest {
+		files[previousFile] = p.Before.Script
+		if packed, err := os.ReadFile(filepath.Join(s.Dir, sourcesFile)); err == nil {
+			files[previousZip] = packed
+		}
+	}
+	for _, name := range keptFiles {
+		if text, ok := files[name]; ok {
+			if err := s.write(name, text); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (s Store) write(name string, text []byte) error {
@@ -165,7 +184,8 @@ func (s Store) forget() {
 func (s Store) commit() error {
 	for _, name := range keptFiles {
 		path := filepath.Join(s.Dir, name)
-		if err := os.Rename(path+pending, path); err != nil && (name != previousFile || !errors.Is(err, fs.ErrNotExist)) {
+		err := os.Rename(path+pending, path)
+		if optional := name == previousFile || name == previousZip; err != nil && !(optional && errors.Is(err, fs.ErrNotExist)) {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ type sentry struct {
 	watcher *fsnotify.Watcher
 	rooms   map[string]*room // by real path: inotify knows directories, not the ways to them
 	lost    chan struct{}    // events were lost; closed with the watcher
+	rounds  rounds
 }
 
 // A room is a directory that is watched.
@@ -31,12 +32,13 @@ func post(dirs []string) (*sentry, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sentry{dirs: dirs, watcher: watcher, rooms: map[string]*room{}, lost: make(chan struct{}, 1)}
+	s := &sentry{dirs: dirs, watcher: watcher, rooms: map[string]*room{}, lost: make(chan struct{}, 1), rounds: rounds{every: patrol}}
 	go s.drain()
 	if err := s.survey(); err != nil {
 		s.close()
 		return nil, err
 	}
+	s.rounds.begin(dirs)
 	return s, nil
 }
 
@@ -81,6 +83,11 @@ func (s *sentry) next(ctx context.Context) (bool, error) {
 	case event := <-s.watcher.Events:
 		return s.hear(event)
 	case <-s.lost:
+		return true, s.survey()
+	case <-s.rounds.due:
+		if !s.rounds.news() {
+			return false, nil
+		}
 		return true, s.survey()
 	}
 }

@@ -18,9 +18,9 @@ const (
 // may have changed and then was quiet. What changes after Watch returned is told. One signal stands for any number of
 // changes, and waits until it is received. The channel is closed when ctx is done and all is let go.
 //
-// Directories may be missing, come and go. Where they or the files in them are links, what these lead to counts. The
-// kernel doesn't tell of changes that another machine makes to a shared file system (NFS), nor that a file system is
-// mounted over a directory: whoever needs those reads the farms again from time to time.
+// Directories may be missing, come and go. Where they or the files in them are links, what these lead to counts. What
+// the kernel doesn't tell (another machine's changes to a shared file system, a mount over a directory) is seen within
+// half a minute.
 //
 // Where inotify is not to be had (fs.inotify.max_user_watches, max_user_instances), the directories are read every
 // second instead, and warn is told why, once, by another goroutine.

@@ -1,0 +1,86 @@
+package live
+
+import (
+	"maps"
+	"net"
+
+	"farmc/compiler"
+)
+
+// A reading is what farms come to on this machine, as it is now.
+type reading struct {
+	script  *compiler.Script // nil where there is a fault
+	told    compiler.Diagnostics
+	sources *Sources
+
+	interfaces map[string]int // that farms name, with their numbers; 0 is one that isn't there
+}
+
+// read compiles the farms for the network interfaces that are there now.
+func (e *Engine) read() *reading {
+	sources := &Sources{}
+	return compileHere(sources, sources.record(e.Dirs))
+}
+
+func compileHere(sources *Sources, dirs []compiler.Dir) *reading {
+	r := &reading{sources: sources, interfaces: map[string]int{}}
+	r.script, r.told = compiler.CompileWithout(dirs, func(device string) bool {
+		r.interfaces[device] = numberOf(device)
+		return r.interfaces[device] == 0
+	})
+	return r
+}
+
+// Moved says whether an interface that farms name came or went, or is another one, since they were read.
+func (r *reading) Moved() bool {
+	if r == nil {
+		return false
+	}
+	for name, number := range r.interfaces {
+		if numberOf(name) != number {
+			return true
+		}
+	}
+	return false
+}
+
+// boot gives the script of the same farms that leaves out what hangs on interfaces: at boot none is there yet, and the
+// kernel (6.1) refuses a whole script that names one that is missing.
+func (r *reading) boot() *compiler.Script {
+	if len(r.script.Interfaces) == 0 {
+		return r.script
+	}
+	script, told := compiler.CompileWithout(r.sources.Dirs(), func(string) bool { return true })
+	if script == nil {
+		panic(told) // less than what had no fault
+	}
+	return script
+}
+
+// numberOf gives the number of an interface, or 0 where there is none.
+func numberOf(name string) int {
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		return 0
+	}
+	return i.Index
+}
+
+// numbers gives interfaces their numbers. One that went and came back has another, and rules still have the old one.
+func numbers(interfaces []string) map[string]int {
+	out := map[string]int{}
+	for _, name := range interfaces {
+		out[name] = numberOf(name)
+	}
+	maps.DeleteFunc(out, func(_ string, number int) bool { return number == 0 })
+	return out
+}
+
+// factsOf gives what each farm of a script says.
+func factsOf(script *compiler.Script) map[string]compiler.Facts {
+	out := map[string]compiler.Facts{}
+	for _, f := range script.Farms {
+		out[f.Name] = f.Facts()
+	}
+	return out
+}

@@ -1,0 +1,155 @@
+package live
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"farmc/compiler"
+)
+
+// Sources are the files that a script was compiled from, as they were when they were read: what is masked, hidden or
+// overruled by a later directory is not among them.
+type Sources struct {
+	dirs  []string // as the administrator named them, in order of precedence
+	files map[string]sourceFile
+
+	reading sync.Mutex
+}
+
+// A sourceFile is a file, or why there is none.
+type sourceFile struct {
+	dir  int
+	name string // within the directory
+	text []byte
+	err  error
+}
+
+// record gives directories that remember in s what is read from them.
+func (s *Sources) record(dirs []compiler.Dir) []compiler.Dir {
+	s.files = map[string]sourceFile{}
+	recorded := slices.Clone(dirs)
+	for i, d := range dirs {
+		s.dirs = append(s.dirs, d.Path)
+		recorded[i].FS = recorder{d.FS.(fs.StatFS), s, i}
+	}
+	return recorded
+}
+
+// A recorder is a directory that remembers what is read from it.
+type recorder struct {
+	fs.StatFS
+	to  *Sources
+	dir int
+}
+
+func (r recorder) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(r.StatFS, name) }
+func (r recorder) ReadLink(name string) (string, error)       { return fs.ReadLink(r.StatFS, name) }
+func (r recorder) Lstat(name string) (fs.FileInfo, error)     { return fs.Lstat(r.StatFS, name) }
+
+func (r recorder) ReadFile(name string) ([]byte, error) {
+	text, err := fs.ReadFile(r.StatFS, name)
+	r.to.add(sourceFile{r.dir, name, text, err})
+	return text, err
+}
+
+func (s *Sources) add(f sourceFile) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	s.files[path.Join(s.dirs[f.dir], f.name)] = f
+}
+
+// paths are the files' paths as they are told to people, in order.
+func (s *Sources) paths() []string { return slices.Sorted(maps.Keys(s.files)) }
+
+// Digest tells one set of files from another.
+func (s *Sources) Digest() string {
+	sum := sha256.New()
+	for _, name := range s.paths() {
+		f := s.files[name]
+		fmt.Fprintf(sum, "%q %d %v\n%s", name, len(f.text), f.err, f.text)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// Dirs gives the files as directories to compile once more.
+func (s *Sources) Dirs() []compiler.Dir {
+	packed := s.pack("", zip.Store)
+	reader, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
+	if err != nil {
+		panic(err) // what was just packed
+	}
+	var dirs []compiler.Dir
+	for i, name := range s.dirs {
+		sub, err := fs.Sub(reader, fmt.Sprint(i))
+		if err != nil {
+			panic(err)
+		}
+		dirs = append(dirs, compiler.Dir{Path: name, FS: sub})
+	}
+	return dirs
+}
+
+// pack makes one piece of the sources, for the script of this digest. Each directory is a number in it; the names that
+// people know them by are in the comment, below the digest.
+func (s *Sources) pack(digest string, method uint16) []byte {
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	must(w.SetComment(strings.Join(append([]string{digest}, s.dirs...), "\n")))
+	for i := range s.dirs {
+		_, err := w.Create(fmt.Sprintf("%d/", i))
+		must(err)
+	}
+	for _, name := range s.paths() {
+		f := s.files[name]
+		if f.err != nil {
+			continue
+		}
+		file, err := w.CreateHeader(&zip.FileHeader{Name: fmt.Sprintf("%d/%s", f.dir, f.name), Method: method})
+		must(err)
+		_, err = file.Write(f.text)
+		must(err)
+	}
+	must(w.Close())
+	return out.Bytes()
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err) // a buffer takes everything
+	}
+}
+
+// unpack gives sources back, and the digest of their script.
+func unpack(packed []byte) (*Sources, string, error) {
+	reader, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
+	if err != nil {
+		return nil, "", err
+	}
+	about := strings.Split(reader.Comment, "\n")
+	s := &Sources{dirs: about[1:], files: map[string]sourceFile{}}
+	for _, f := range reader.File {
+		var dir int
+		if _, err := fmt.Sscanf(f.Name, "%d/", &dir); err != nil || dir >= len(s.dirs) {
+			return nil, "", fmt.Errorf("%q is not a farm's", f.Name)
+		}
+		_, name, _ := strings.Cut(f.Name, "/")
+		if name == "" {
+			continue
+		}
+		text, err := fs.ReadFile(reader, f.Name)
+		if err != nil {
+			return nil, "", err
+		}
+		s.add(sourceFile{dir: dir, name: name, text: text})
+	}
+	return s, about[0], nil
+}

@@ -1,0 +1,76 @@
+package live
+
+import (
+	"archive/zip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"farmc/compiler"
+)
+
+func lay(t *testing.T, root string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+const plain = "listen = '192.0.2.1:80'\nbackends.b1.address = '10.0.0.1'\n"
+
+// What was compiled compiles once more to the same script, with the same words, after it was packed and unpacked.
+func TestSources(t *testing.T) {
+	root := t.TempDir()
+	lay(t, root, map[string]string{
+		"etc/web.toml":              plain,
+		"etc/mail.toml":             "listen = '192.0.2.2:25'\nbackends.b1.address = '10.0.0.1'\n",
+		"etc/gone.toml":             "not TOML",
+		"etc/office.list":           "198.51.100.0/24",
+		"run/web.toml.d/drain.toml": "backends.b1.state = 'drain'",
+		"run/orphan.toml.d/x.toml":  "",
+	})
+	if err := os.Symlink("/dev/null", filepath.Join(root, "run/gone.toml")); err != nil {
+		t.Fatal(err)
+	}
+	dirs := []compiler.Dir{Dir(filepath.Join(root, "etc")), Dir(filepath.Join(root, "run"))}
+	var s Sources
+	script, told := compiler.Compile(s.record(dirs))
+	if told.Faulty() {
+		t.Fatal(told)
+	}
+	again, digest, err := unpack(s.pack(script.Digest, zip.Deflate))
+	if err != nil || digest != script.Digest {
+		t.Fatalf("unpacked for %s: %v", digest, err)
+	}
+	if again.Digest() != s.Digest() {
+		t.Error("what was unpacked are other files")
+	}
+	once, told := compiler.Compile(again.Dirs())
+	if once == nil || once.Digest != script.Digest {
+		t.Fatalf("compiles to something else; %v", told)
+	}
+	lay(t, root, map[string]string{"etc/web.toml": "# edited\n" + plain})
+	var edited Sources
+	compiler.Compile(edited.record(dirs))
+	if edited.Digest() == s.Digest() {
+		t.Error("an edited file makes no difference")
+	}
+}
+
+func TestSourcesOfNothing(t *testing.T) {
+	var s Sources
+	script, _ := compiler.Compile(s.record([]compiler.Dir{Dir(t.TempDir())}))
+	again, told := compiler.Compile(s.Dirs())
+	if again == nil || again.Digest != script.Digest {
+		t.Fatal(told)
+	}
+	if _, _, err := unpack([]byte("rubbish")); err == nil {
+		t.Error("rubbish is unpacked")
+	}
+}
