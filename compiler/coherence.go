@@ -35,6 +35,7 @@ func complete(t *table, f *Farm) {
 	rangesKeepPorts(t, f)
 	helperHasPorts(t, f)
 	framesFindTheirWay(t, f)
+	prefixesFit(t, f)
 }
 
 // tableHasRoom finds a maglev table that is too small for its backends: one of them would get no slot, and no client.

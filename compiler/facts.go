@@ -16,7 +16,8 @@ type Facts struct {
 
 // Facts gives what is said of the farm and of its backends.
 func (f *Farm) Facts() Facts {
-	about := map[string]string{"mode": string(f.Mode), "scheduler": string(f.Scheduler), "listen": f.listens()}
+	about := map[string]string{"mode": string(f.Mode), "listen": f.listens()}
+	note(about, "scheduler", string(f.Scheduler), f.Mode != Local)
 	note(about, "state", "down", f.Down)
 	note(about, "local-clients", "true", f.LocalClients)
 	note(about, "hash-on", strings.Join(hashWords(f.HashOn), ", "), f.Scheduler == Hash || f.Scheduler == Maglev)
@@ -26,6 +27,7 @@ func (f *Farm) Facts() Facts {
 	note(about, "flow-offload", strings.Join(f.FlowOffload, ", "), len(f.FlowOffload) > 0)
 	note(about, "helper", f.Helper, f.Helper != "")
 	note(about, "mark", f.Mark.String(), f.Mark != Mark{})
+	note(about, "log", f.Log.String(), len(f.Log.On) > 0)
 	out := Facts{Farm: about, Backends: map[string]map[string]string{}}
 	for _, b := range f.Backends {
 		out.Backends[b.Name] = b.facts()
@@ -109,7 +111,7 @@ func (l Listen) String() string {
 
 // usual is what a key that is not among the facts stands at.
 var usual = map[string]string{"state": "up", "priority": "1", "local-clients": "false", "source-address": "this machine's own", "port": "as asked for", "table-size": "by the backends",
-	"interfaces": "all", "flow-offload": "none", "helper": "none", "mark": "none", "interface": "the farm's", "mac": "as the kernel finds it"}
+	"interfaces": "all", "flow-offload": "none", "helper": "none", "mark": "none", "log": "none", "scheduler": "none", "interface": "the farm's", "mac": "as the kernel finds it"}
 
 // Changes says in words what differs between two sets of farms, a line each, in the order of names.
 func Changes(before, after map[string]Facts) []string {

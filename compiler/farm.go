@@ -21,6 +21,7 @@ type Farm struct {
 	FlowOffload  []string  // interfaces between which established flows take a short cut
 	Helper       string    // the kernel's connection tracking helper; "": none
 	Mark         Mark
+	Log          Log
 	Backends     []Backend // in the order of their names
 	Place        Place     // of the farm's file
 
@@ -40,7 +41,7 @@ func (f *Farm) at(key string) Place {
 }
 
 // ruleKeys are the keys of a farm that rules come from.
-var ruleKeys = []string{"scheduler", "source-address", "interfaces", "flow-offload", "helper", "mark"}
+var ruleKeys = []string{"scheduler", "source-address", "interfaces", "flow-offload", "helper", "mark", "log"}
 
 // A Backend is a server that a farm's connections are sent to.
 type Backend struct {

@@ -58,7 +58,7 @@ func readFarm(t *table, name string, lists map[string][]network) *Farm {
 	readPersistence(t.sub("persistence"))
 	readAccess(t.sub("access"), lists)
 	readLimits(t.sub("limits"))
-	readLog(t.sub("log"))
+	f.Log = readLog(t.sub("log"), f)
 
 	for _, b := range t.subs("backends") {
 		f.Backends = append(f.Backends, readBackend(b))

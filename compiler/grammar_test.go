@@ -18,7 +18,9 @@ func lineForm(text string) *regexp.Regexp {
 		{"DOOR", `(?:meta l4proto \. IP [sd]addr \. th [sd]port|IP [sd]addr)`},
 		{"DEVICES", `"DEVICE"(?:, "DEVICE")*`},
 		{"DEVICE", `[A-Za-z0-9_][A-Za-z0-9_.-]*`},
-		{"VERDICT", `(?:goto NAME|accept|drop)`},
+		{"RATE", `[0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`},
+		{"LOG", `log prefix "[ !#%-\[\]-_a-~]{1,126} "`},
+		{"VERDICT", `(?:goto NAME|accept|drop|return)`},
 		{"NAME", `[A-Za-z][A-Za-z0-9./_-]*`},
 		{"FARM", `[A-Za-z][A-Za-z0-9_.-]*`},
 		{"IP4", `[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+`},
@@ -60,13 +62,17 @@ var (
 		`	# the backend is chosen: what the connection was opened to tells which source it gets`,
 		`	# right after the choice, so that whatever comes next sees the mark: routing, filters, this machine`,
 		`	# before connection tracking, which neither requests nor replies meet`,
+		`	# just before the backend is chosen`,
+		`	# as it is handed on, if no filter minds`,
+		`	# as it leaves, from the source that the backend sees`,
 		`	# of a backend on this machine`)
 	opensMap    = lineForm(`	(?:map|set) (NAME) {`)
 	opensChain  = lineForm(`	chain (NAME) {`)
-	opensObject = lineForm(`	(?:ct helper (NAME)|flowtable farms) {`)
+	opensObject = lineForm(`	(?:ct helper (NAME)|flowtable farms|limit (NAME)) {`)
 	closes      = "\t}"
 
-	inObject = lineForms(`		type "(?:ftp|sip|tftp|pptp|snmp)" protocol (?:tcp|udp)`, `		hook ingress priority filter`, `		devices = { DEVICES }`, `		counter`)
+	inObject = lineForms(`		type "(?:ftp|sip|tftp|pptp|snmp)" protocol (?:tcp|udp)`, `		hook ingress priority filter`, `		devices = { DEVICES }`, `		counter`,
+		`		rate RATE`)
 
 	inMap = lineForms(`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : (?:verdict|IPV_addr|ether_addr))?`,
 		`		typeof (?:DOOR \. )?numgen random mod [0-9]+ : (?:IP daddr(?: \. th dport)?|ether daddr)`,
@@ -75,9 +81,12 @@ var (
 	ofMap = lineForm(`			((?:IP4|IP6|PORTS|HEX|PROTO)(?: \. (?:IP4|IP6|PORTS|HEX))*)(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC))?,`)
 
 	inChain = lineForms(
-		`		type nat hook (?:prerouting priority dstnat|output priority -100|postrouting priority srcnat)`,
-		`		type filter hook (?:prerouting priority (?:raw|mangle|dstnat \+ 5)|output priority (?:-95|raw)|forward priority filter|postrouting priority srcnat|ingress devices = { DEVICES } priority filter)`,
+		`		type nat hook (?:prerouting priority dstnat(?: - 5)?|output priority -10[05]|postrouting priority srcnat)`,
+		`		type filter hook (?:prerouting priority (?:raw|mangle|dstnat \+ 5)|output priority (?:-95|raw)|forward priority filter(?: \+ 10)?|postrouting priority srcnat(?: \+ 5)?|ingress devices = { DEVICES } priority filter)`,
 		`		ct state new comment "farmc sha256:[0-9a-f]{64}"`, `		ct state != new return`, `		ct status & dnat != dnat return`, `		ct state new ct status & dnat == dnat goto marks`,
+		`		ct status & \(dnat \| confirmed\) != dnat return`, `		ct state != untracked return`, `		jump NAME`,
+		`		tcp flags & \(fin \| syn \| rst \| ack\) != syn return`, `		limit rate over RATE return`, `		limit name "NAME" LOG`,
+		`		(?:IP daddr (?:IP4|IP6) (?:th dport PORTS )?)?LOG(?: return)?`,
 		`		iifname "lo" return`, `		oif "lo" return`, `		iif != 0 iifname != { DEVICES } return`, `		goto NAME`, `		meta pkttype other accept`,
 		`		meta l4proto tcp reject with tcp reset`, `		reject`,
 		`		ip daddr 127\.0\.0\.0/8 return`, `		ip6 daddr ::1 return`, `		fib daddr type local goto (?P<local>NAME)`,
@@ -85,7 +94,7 @@ var (
 		`		(?:meta nfproto IPV )?(?:meta l4proto \. )?(?:IP [sd]addr)?(?: \. )?(?:th [sd]port)? vmap @NAME`,
 		`		(?:meta nfproto IPV )?(?:meta l4proto PROTOS meta l4proto \. )?(?:ct original IP daddr)?(?: \. )?(?:ct original proto-dst)?(?: \. IP daddr)? vmap @NAME`,
 		`		(?:icmp|icmpv6) type { (?:destination-unreachable|packet-too-big|time-exceeded|parameter-problem)(?:, (?:time-exceeded|packet-too-big|parameter-problem))* } @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* vmap @NAME`,
-		`		icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect } accept`,
+		`		icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect } (?:accept|return)`,
 		`		(?:ip frag-off & 0x1fff|frag frag-off) != 0 meta l4proto \. IP daddr vmap @NAME`,
 
 		`		(?:meta l4proto PROTOS )?dnat IP to (?:DOOR \. )?NUMBER map @NAME`,

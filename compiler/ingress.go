@@ -17,6 +17,7 @@ type ingress struct {
 	Fragments []*verdictMap // later fragments, which have no ports
 	Doors     []*verdictMap
 	Errors    []*verdictMap // what routers and clients say about the backends' replies
+	Logs      []*verdictMap // which chain writes a request to the log, before it is handed on
 }
 
 // ingressDevices are the interfaces of all ingresses, in the order of their names.

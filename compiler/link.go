@@ -31,6 +31,9 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	l.offload(chosen)
 	l.hand(served)
 	l.readdress(served)
+	l.log(tracked, chosen)
+	l.logRequests(served)
+	sortLogs(&l.rules)
 	slices.SortFunc(l.rules.choices, func(a, b *choice) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.marks, func(a, b markChain) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.helpers, func(a, b helper) int { return cmp.Compare(a.Name(), b.Name()) })
@@ -60,10 +63,12 @@ type linker struct {
 // itself a second time, for that.
 func (l *linker) serve(doors []door) {
 	chains := map[door]string{}
-	for _, d := range doors {
-		chains[d] = l.chooser(d)
-		l.lead(&l.rules.prerouting, "", d, "goto "+chains[d])
-	}
+	l.leadSome(&l.rules.prerouting, "", doors, func(d door) string {
+		if d.farm.Mode != Local {
+			chains[d] = l.chooser(d)
+		}
+		return chains[d]
+	})
 	l.leadSome(&l.rules.output, "local-", doors, func(d door) string {
 		if !d.farm.LocalClients {
 			return ""

@@ -1,35 +1,204 @@
 package compiler
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 )
 
-var placeholder = regexp.MustCompile(`\{[^}]*\}?`)
-
-func readLog(t *table) {
-	if t == nil {
-		return
-	}
-	for _, w := range t.words("on") {
-		if on := []string{"input", "forward", "output", "denied", "limited"}; !slices.Contains(on, w.text) {
-			t.fault(w.place, "one of "+strings.Join(on, ", "), "on: %q is nothing that can be logged", w.text)
-		}
-	}
-	checkPrefix(t)
-	checkRate(t, "rate")
+// A Log is what of a farm goes to the kernel's log.
+type Log struct {
+	On     []Occasion // in the order of Occasions
+	Prefix string     // of each line, with placeholders; "": all that is known
+	Rate   Rate       // how many lines of each occasion, at most
 }
 
-// checkPrefix holds the text of a log line to what nft can carry: it has no escapes, and 127 bytes at most.
-func checkPrefix(t *table) {
+// An Occasion is what a line can be written on.
+type Occasion string
+
+// The occasions.
+const (
+	OnInput   Occasion = "input"   // a new connection has come in, and neither access nor limits stopped it
+	OnForward Occasion = "forward" // its first packet is handed on to a backend
+	OnOutput  Occasion = "output"  // that packet leaves, from the source that the backend sees
+	OnDenied  Occasion = "denied"  // access turned a packet away
+	OnLimited Occasion = "limited" // a limit did
+)
+
+// Occasions are all of them, in the order in which a packet meets them.
+var Occasions = []Occasion{OnInput, OnForward, OnOutput, OnDenied, OnLimited}
+
+// logRate is how much is written if a farm doesn't say: enough to see what goes on, and a flood of packets can't fill
+// the disk.
+var logRate = Rate{10, "second"}
+
+// logBurst is how many lines may come at once, whatever the rate.
+const logBurst = 5
+
+// longestPrefix is what the kernel keeps of a prefix (NF_LOG_PREFIXLEN less the final zero); nft 1.0.6 dies of much longer ones.
+const longestPrefix = 127
+
+// An event is what a line of the log tells beside the packet.
+type event struct {
+	on      Occasion
+	reason  string // the key of the limit; else the occasion
+	list    string // on denied: the name of the list; inlineList of what stands in the farm itself
+	backend string // on forward and output
+}
+
+// inlineList stands for the networks that a farm denies without a list.
+const inlineList = "inline"
+
+// prefixOf is what a line of the farm begins with.
+func (f *Farm) prefixOf(e event) string {
+	text := f.Log.Prefix
+	if text == "" {
+		text = strings.Join(slices.DeleteFunc([]string{f.Name, e.reason, e.list, e.backend}, func(w string) bool { return w == "" }), " ")
+	}
+	text = strings.NewReplacer("{farm}", f.Name, "{reason}", e.reason, "{list}", e.list, "{backend}", e.backend).Replace(text)
+	return strings.TrimSuffix(text, " ") + " " // the packet comes next
+}
+
+// String says what is logged, how often and how lines begin.
+func (l Log) String() string {
+	text := strings.Join(occasionWords(l.On), ", ") + " at " + l.Rate.String()
+	if l.Prefix != "" {
+		text += fmt.Sprintf(" as %q", l.Prefix)
+	}
+	return text
+}
+
+// Logs says whether the farm writes on the occasion.
+func (f *Farm) Logs(on Occasion) bool { return slices.Contains(f.Log.On, on) }
+
+// readLog reads what a farm of which mode and interfaces are known wants logged.
+func readLog(t *table, f *Farm) Log {
+	l := Log{Rate: logRate}
+	if t == nil {
+		return l
+	}
+	if !t.has("on") && !t.misspelt("on") {
+		t.fault(t.place, `on = ["input", "denied"]`, "[log] has no on, so nothing would be logged")
+	}
+	for _, w := range t.words("on") {
+		switch on := Occasion(w.text); {
+		case !slices.Contains(Occasions, on):
+			t.fault(w.place, suggestion(w.text, occasionWords(Occasions)), "on: %q is nothing that can be logged", w.text)
+		case slices.Contains(l.On, on):
+			t.fault(w.place, "", "on: %s stands here twice", on)
+		default:
+			if why := unseen(f, on); why != "" {
+				t.fault(w.place, why, "on: %s can't be logged in mode %s", on, f.Mode)
+			}
+			l.On = append(l.On, on)
+		}
+	}
+	slices.SortFunc(l.On, func(a, b Occasion) int { return slices.Index(Occasions, a) - slices.Index(Occasions, b) })
+	l.Prefix = readPrefix(t, l.On)
+	if t.has("rate") {
+		l.Rate = t.rate("rate")
+	}
+	return l
+}
+
+func occasionWords(all []Occasion) []string {
+	out := make([]string, len(all))
+	for i, on := range all {
+		out[i] = string(on)
+	}
+	return out
+}
+
+// unseen says why an occasion can't be logged of a farm; "" if it can.
+func unseen(f *Farm, on Occasion) string {
+	switch {
+	case on != OnForward && on != OnOutput:
+		return ""
+	case f.Mode == Local:
+		return "nothing is handed on"
+	case f.Mode == DSR:
+		return "a frame is gone with the choice of its backend, before anything could log it"
+	case f.Mode == Stateless && on == OnOutput:
+		return "what leaves is what was forwarded, from the source that it had: log on forward"
+	case f.Mode == Stateless && len(f.Interfaces) > 0:
+		return "with interfaces requests are handed on from ingress, and nothing is forwarded"
+	}
+	return ""
+}
+
+var placeholder = regexp.MustCompile(`\{[^}]*\}?`)
+
+// placeholders are what is replaced, and the occasions on which there is something to replace it.
+var placeholders = map[string][]Occasion{
+	"{farm}":    Occasions,
+	"{reason}":  Occasions,
+	"{list}":    {OnDenied},
+	"{backend}": {OnForward, OnOutput},
+}
+
+// readPrefix reads the text of the lines that are written on these occasions.
+func readPrefix(t *table, on []Occasion) string {
 	text := t.text("prefix")
 	for _, p := range placeholder.FindAllString(text, -1) {
-		if !slices.Contains([]string{"{farm}", "{backend}", "{list}", "{reason}"}, p) {
+		known := placeholders[p]
+		unknown := slices.IndexFunc(on, func(o Occasion) bool { return !slices.Contains(known, o) })
+		switch {
+		case known == nil:
 			t.fault(t.at("prefix"), "{farm}, {backend}, {list} and {reason} are replaced", "prefix: nothing is known that could replace %q", p)
+		case unknown >= 0:
+			t.fault(t.at("prefix"), "without a prefix each line tells all that is known", "prefix: %s is known on %s, and not on %s",
+				p, strings.Join(occasionWords(known), " and "), on[unknown])
 		}
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune("\"\\`$", r) }) || len(text) > 64 {
 		t.fault(t.at("prefix"), `printable ASCII without quotes, backslashes and dollar signs, 64 at most`, "prefix: %q can't be carried by a rule", text)
 	}
+	return text
+}
+
+// prefixesFit refuses a prefix that some line would be too long with, once names stand in it.
+func prefixesFit(t *table, f *Farm) {
+	log := t.sub("log")
+	if log == nil || len(f.Log.Prefix) > 64 {
+		return
+	}
+	for _, on := range f.Log.On {
+		longest := event{on: on, reason: "connections-per-client"}
+		for _, b := range f.Backends {
+			longest.backend = longer(longest.backend, b.Name)
+		}
+		for _, name := range listNames(t.sub("access")) {
+			longest.list = longer(longest.list, name)
+		}
+		if n := len(f.prefixOf(longest)); n > longestPrefix {
+			log.fault(log.at("prefix"), "", "prefix: with the names that it stands for it has up to %d characters, at most %d", n, longestPrefix)
+			return
+		}
+	}
+}
+
+func longer(a, b string) string {
+	if len(b) > len(a) {
+		return b
+	}
+	return a
+}
+
+// listNames are the lists that a farm denies by.
+func listNames(access *table) (names []string) {
+	if access == nil {
+		return nil
+	}
+	deny, _ := access.raw("deny")
+	items, isList := deny.data.([]value)
+	if !isList {
+		items = []value{deny}
+	}
+	for _, item := range items {
+		if text, ok := item.data.(string); ok && strings.HasPrefix(text, "@") {
+			names = append(names, text[1:])
+		}
+	}
+	return names
 }

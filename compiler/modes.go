@@ -37,7 +37,8 @@ var farmRestrictions = []restriction{
 	{"persistence", balancing, true},
 	{"access", everyMode, true},
 	{"limits", everyMode, true},
-	{"log", everyMode, true},
+	{"log", everyMode, false},
+	{"backends", balancing, false},
 }
 
 var limitRestrictions = []restriction{
@@ -62,15 +63,16 @@ func effective(t *table, f *Farm) {
 	if f.Mode == "" { // a fault of its own
 		return
 	}
-	if f.Mode == Local {
-		t.fault(t.at("mode"), "", "the mode %s is not supported yet", f.Mode)
-	}
 	if slices.Contains(frames, f.Mode) && (f.Scheduler == Random || f.Scheduler == RoundRobin) {
 		t.fault(t.at("scheduler"), `scheduler = "maglev"`, "the scheduler %s needs connection tracking, and %s has none", f.Scheduler, f.Mode)
 	}
 	restrict(t, f, farmRestrictions)
 	if limits := t.sub("limits"); limits != nil {
 		restrict(limits, f, limitRestrictions)
+	}
+	if f.Mode == Local {
+		f.Backends = nil // which was told
+		return
 	}
 	for _, b := range t.subs("backends") {
 		restrict(b, f, backendRestrictions)

@@ -83,12 +83,18 @@ func (k referenceKey) uncommented(lines []string, mode string) string {
 			lines[i] = strings.TrimPrefix(lines[i], "#")
 		}
 	}
+	if first := k.header + 1; k.table == "log" {
+		lines[first] = strings.TrimPrefix(lines[first], "#") // log.on, without which the others say nothing
+	}
 	need := needs[k.key]
 	if mode != "" {
 		need = strings.TrimPrefix(need, `mode = "dsr"`) + "\nmode = \"" + mode + "\""
 	}
 	if (strings.Contains(need, "dsr") || strings.Contains(lines[k.line], `"dsr"`)) && k.key != "interfaces" {
 		need += "\ninterfaces = \"eth0\""
+	}
+	if local := mode == "local" || lines[k.line] == `mode = "local"`; local && !strings.HasPrefix(k.table, "backends") {
+		lines = lines[:slices.Index(lines, "[backends.b1]")]
 	}
 	return need + "\n" + strings.Join(lines, "\n")
 }
@@ -156,7 +162,10 @@ func TestReferenceModes(t *testing.T) {
 		tried++
 		for _, mode := range []string{"snat", "dnat", "dsr", "stateless", "local"} {
 			told := compileReference(k.uncommented(lines, mode))
-			refused := slices.ContainsFunc(told, func(d Diagnostic) bool { return strings.Contains(d.Message, k.key+" has no effect in mode "+mode) })
+			refused := slices.ContainsFunc(told, func(d Diagnostic) bool {
+				return strings.Contains(d.Message, k.key+" has no effect in mode "+mode) ||
+					strings.HasPrefix(k.table, "backends") && strings.Contains(d.Message, "backends has no effect in mode "+mode)
+			})
 			if takes := slices.Contains(strings.Split(modes[1], ", "), mode); takes == refused {
 				t.Errorf("%s is said to work in mode %s; mode %s: %s", k, modes[1], mode, printed(told))
 			}

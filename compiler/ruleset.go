@@ -24,6 +24,14 @@ type ruleset struct {
 	flows      *flowTable
 	offloaded  []*verdictMap // established connections that take the short cut
 
+	logs, ingressLogs           []*logChain // of the table inet farmc, and of netdev farmc
+	logLimits, ingressLogLimits []logLimit
+	logInput                    []*verdictMap // new connections, as they come in
+	logOpened                   []*verdictMap // those that this machine opens
+	logForward                  []*verdictMap // once their backend is chosen, as they are handed on
+	logOutput                   []*verdictMap // and as they leave
+	logRequests                 []*verdictMap // of stateless farms: as they are forwarded
+
 	ingresses           []*ingress
 	forwards            []*forward
 	translations        []*translation // in prerouting

@@ -28,6 +28,11 @@ func (r *ruleset) page() any {
 		IngressTranslations             []translationView
 		Replies, Originals              []*mapView
 		ReplyPorts                      []replyPortView
+
+		Logs, IngressLogs                          []logChainView
+		LogLimits, IngressLogLimits                []logLimitView
+		LogInput, LogOpened, LogForward, LogOutput *hookView
+		LogRequests                                []*mapView
 	}{
 		Prerouting:  hook("any", r.prerouting),
 		Output:      hook("local-any", r.output),
@@ -40,6 +45,16 @@ func (r *ruleset) page() any {
 		Helped:      hook("helper-any", r.helped),
 		Offloaded:   hook("", r.offloaded),
 		Flows:       r.flows,
+
+		Logs:             logChainViews(r.logs),
+		IngressLogs:      logChainViews(r.ingressLogs),
+		LogLimits:        logLimitViews(r.logLimits),
+		IngressLogLimits: logLimitViews(r.ingressLogLimits),
+		LogInput:         hook("log-any", r.logInput),
+		LogOpened:        hook("log-local-any", r.logOpened),
+		LogForward:       hook("", r.logForward),
+		LogOutput:        hook("", r.logOutput),
+		LogRequests:      views(r.logRequests),
 	}
 	for _, c := range r.marked {
 		p.Marked = append(p.Marked, markedView{c, view{c.Family}})
@@ -64,7 +79,7 @@ func (r *ruleset) page() any {
 	for _, c := range r.replyPorts {
 		p.ReplyPorts = append(p.ReplyPorts, replyPortView{c, view{c.Family}})
 	}
-	for _, maps := range [][]*verdictMap{r.prerouting, r.output, r.postrouting, r.marking, r.helped, r.offloaded} {
+	for _, maps := range [][]*verdictMap{r.prerouting, r.output, r.postrouting, r.marking, r.helped, r.offloaded, r.logInput, r.logOpened, r.logForward, r.logOutput} {
 		for _, m := range maps {
 			p.Verdicts = append(p.Verdicts, &mapView{m, view{m.Family}})
 		}
@@ -316,6 +331,7 @@ type ingressView struct {
 	Name                                string
 	Devices                             []string
 	Ports, Addresses, Fragments, Errors []*mapView
+	Logs, LogPorts, LogAddresses        []*mapView
 	Neighbours                          bool // neighbour discovery has to be let by
 }
 
@@ -327,6 +343,14 @@ func newIngressView(in *ingress) ingressView {
 			v.Neighbours = v.Neighbours || m.Family == IP6
 		} else {
 			v.Ports = append(v.Ports, m)
+		}
+	}
+	v.Logs = views(in.Logs)
+	for _, m := range v.Logs {
+		if m.Level == addressLevel {
+			v.LogAddresses = append(v.LogAddresses, m)
+		} else {
+			v.LogPorts = append(v.LogPorts, m)
 		}
 	}
 	return v
