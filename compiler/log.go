@@ -54,10 +54,18 @@ const inlineList = "inline"
 func (f *Farm) prefixOf(e event) string {
 	text := f.Log.Prefix
 	if text == "" {
-		text = strings.Join(slices.DeleteFunc([]string{f.Name, e.reason, e.list, e.backend}, func(w string) bool { return w == "" }), " ")
+		text = strings.Join(slices.DeleteFunc([]string{f.Name, string(e.on), e.detail(), e.list, e.backend}, func(w string) bool { return w == "" }), " ")
 	}
 	text = strings.NewReplacer("{farm}", f.Name, "{reason}", e.reason, "{list}", e.list, "{backend}", e.backend).Replace(text)
 	return strings.TrimSuffix(text, " ") + " " // the packet comes next
+}
+
+// detail is what the reason tells beyond the occasion.
+func (e event) detail() string {
+	if e.reason == string(e.on) {
+		return ""
+	}
+	return e.reason
 }
 
 // String says what is logged, how often and how lines begin.
