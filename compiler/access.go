@@ -1,33 +1,85 @@
 package compiler
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 )
 
-func readAccess(t *table, lists map[string][]network) {
-	if t == nil {
-		return
-	}
-	for _, key := range []string{"allow", "deny"} {
-		for _, w := range t.words(key) {
-			readAccessEntry(t, key, w, lists)
-		}
-	}
+// An Access says which clients a farm takes. Who is allowed is neither denied nor limited.
+type Access struct {
+	Allow, Deny People
 }
 
-func readAccessEntry(t *table, key string, w word, lists map[string][]network) {
-	name, isList := strings.CutPrefix(w.text, "@")
-	switch {
-	case isList && !farmNaming.MatchString(name):
-		t.fault(w.place, farmNamingRule, "%s: %q can't be the name of a list", key, name)
-	case isList:
-		if _, ok := lists[name]; !ok {
-			t.fault(w.place, "a list is a file beside the farms: "+name+".list", "%s: there is no list %s", key, name)
-		}
-	case w.text == "any" && key == "deny":
-	default:
-		if _, err := parseNetwork(w.text); err != nil {
-			t.fault(w.place, networkRule+`, or "@list"`, "%s: %v", key, err)
+// People are clients, by their addresses.
+type People struct {
+	Anybody bool
+
+	words    []string       // as the farm says it
+	lists    []*addressList // in the order of their names
+	networks []stretchOf    // that the farm itself names
+}
+
+// String writes the people as a farm does.
+func (p People) String() string { return strings.Join(p.words, ", ") }
+
+// nobody says whether no client can be among them.
+func (p People) nobody() bool { return !p.Anybody && len(p.lists) == 0 && len(p.networks) == 0 }
+
+// own are the networks of a family that the farm itself names, merged.
+func (p People) own(f Family) []stretch {
+	var out []stretch
+	for _, n := range p.networks {
+		if n.family == f {
+			out = append(out, n.stretch)
 		}
 	}
+	return mergeStretches(out)
+}
+
+type stretchOf struct {
+	stretch
+	family Family
+}
+
+func readAccess(t *table, lists map[string]*addressList) Access {
+	if t == nil {
+		return Access{}
+	}
+	a := Access{readPeople(t, "allow", lists), readPeople(t, "deny", lists)}
+	switch {
+	case !t.has("allow") && !t.has("deny"):
+		t.fault(t.place, `deny = ["198.51.100.0/24"]`, "[access] says neither whom to allow nor whom to deny")
+	case !t.has("deny") && !t.top().has("limits"):
+		t.fault(t.at("allow"), `deny = "any" denies everybody not allowed`, "allow has no effect where nobody is denied or limited")
+	}
+	return a
+}
+
+func readPeople(t *table, key string, lists map[string]*addressList) People {
+	var p People
+	for _, w := range t.words(key) {
+		p.words = append(p.words, w.text)
+		name, isList := strings.CutPrefix(w.text, "@")
+		switch {
+		case isList && !farmNaming.MatchString(name):
+			t.fault(w.place, farmNamingRule, "%s: %q can't be the name of a list", key, name)
+		case isList && lists[name] == nil:
+			t.fault(w.place, "a list is a file beside the farms: "+name+".list", "%s: there is no list %s", key, name)
+		case isList:
+			p.lists = append(p.lists, lists[name])
+		case w.text == "any" && key == "deny":
+			p.Anybody = true
+		default:
+			n, err := parseNetwork(w.text)
+			if err != nil {
+				t.fault(w.place, networkRule+`, or "@list"`, "%s: %v", key, err)
+				continue
+			}
+			p.networks = append(p.networks, stretchOf{n.stretch(), familyOf(n.first)})
+		}
+	}
+	slices.SortFunc(p.lists, func(a, b *addressList) int { return cmp.Compare(a.name, b.name) })
+	p.lists = slices.Compact(p.lists)
+	return p
 }

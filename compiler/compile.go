@@ -20,7 +20,7 @@ func Compile(dirs []Dir) (*Script, Diagnostics) {
 func CompileWithout(dirs []Dir, absent func(device string) bool) (*Script, Diagnostics) {
 	var told Diagnostics
 	files := read(dirs, &told)
-	lists := map[string][]network{}
+	lists := map[string]*addressList{}
 	for _, f := range files.lists {
 		lists[f.name] = parseList(f, &told)
 	}
@@ -46,7 +46,7 @@ func CompileWithout(dirs []Dir, absent func(device string) bool) (*Script, Diagn
 }
 
 // parseFarms reads all farms, as many at once as there are processors.
-func parseFarms(files []farmFiles, lists map[string][]network, told *Diagnostics) []*Farm {
+func parseFarms(files []farmFiles, lists map[string]*addressList, told *Diagnostics) []*Farm {
 	farms, each := make([]*Farm, len(files)), make([]Diagnostics, len(files))
 	var next atomic.Int64
 	var reading sync.WaitGroup

@@ -28,6 +28,8 @@ func (f *Farm) Facts() Facts {
 	note(about, "helper", f.Helper, f.Helper != "")
 	note(about, "mark", f.Mark.String(), f.Mark != Mark{})
 	note(about, "log", f.Log.String(), len(f.Log.On) > 0)
+	note(about, "allow", f.Access.Allow.String(), !f.Access.Allow.nobody())
+	note(about, "deny", f.Access.Deny.String(), !f.Access.Deny.nobody())
 	out := Facts{Farm: about, Backends: map[string]map[string]string{}}
 	for _, b := range f.Backends {
 		out.Backends[b.Name] = b.facts()
@@ -111,7 +113,7 @@ func (l Listen) String() string {
 
 // usual is what a key that is not among the facts stands at.
 var usual = map[string]string{"state": "up", "priority": "1", "local-clients": "false", "source-address": "this machine's own", "port": "as asked for", "table-size": "by the backends",
-	"interfaces": "all", "flow-offload": "none", "helper": "none", "mark": "none", "log": "none", "scheduler": "none", "interface": "the farm's", "mac": "as the kernel finds it"}
+	"interfaces": "all", "flow-offload": "none", "helper": "none", "mark": "none", "log": "none", "allow": "none", "deny": "none", "scheduler": "none", "interface": "the farm's", "mac": "as the kernel finds it"}
 
 // Changes says in words what differs between two sets of farms, a line each, in the order of names.
 func Changes(before, after map[string]Facts) []string {

@@ -22,6 +22,7 @@ type Farm struct {
 	Helper       string    // the kernel's connection tracking helper; "": none
 	Mark         Mark
 	Log          Log
+	Access       Access
 	Backends     []Backend // in the order of their names
 	Place        Place     // of the farm's file
 
@@ -41,7 +42,7 @@ func (f *Farm) at(key string) Place {
 }
 
 // ruleKeys are the keys of a farm that rules come from.
-var ruleKeys = []string{"scheduler", "source-address", "interfaces", "flow-offload", "helper", "mark", "log"}
+var ruleKeys = []string{"scheduler", "source-address", "interfaces", "flow-offload", "helper", "mark", "log", "access"}
 
 // A Backend is a server that a farm's connections are sent to.
 type Backend struct {
@@ -123,9 +124,6 @@ const (
 // serving gives the backends of a family that new connections may go to: those of the best levels of priority. For each
 // backend of a serving level that can't serve one further level comes in.
 func (f *Farm) serving(family Family) []Backend {
-	if f.servesAlike(family) {
-		return f.Backends
-	}
 	var all []Backend
 	for _, b := range f.Backends {
 		if b.Address.Has(family) {
@@ -148,16 +146,6 @@ func (f *Farm) serving(family Family) []Backend {
 	}
 	slices.SortFunc(out, func(a, b Backend) int { return strings.Compare(a.Name, b.Name) })
 	return out
-}
-
-// servesAlike says that every backend serves, as in most farms.
-func (f *Farm) servesAlike(family Family) bool {
-	for i := range f.Backends {
-		if b := &f.Backends[i]; !b.serves() || !b.Address.Has(family) || b.Priority != f.Backends[0].Priority {
-			return false
-		}
-	}
-	return true
 }
 
 func (b Backend) serves() bool { return b.State == Up && !b.cutOff }

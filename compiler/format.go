@@ -9,7 +9,7 @@ import (
 
 // parseFarm reads a farm's file and its drop-ins. A farm that has faults is returned as far as it could be read, so
 // that faults between farms are found, too; nil if there is nothing to go by.
-func parseFarm(files farmFiles, lists map[string][]network, faults *Diagnostics) *Farm {
+func parseFarm(files farmFiles, lists map[string]*addressList, faults *Diagnostics) *Farm {
 	var own Diagnostics
 	t := parseTable(files.main.path, files.main.text, &own)
 	for _, d := range files.dropIns {
@@ -31,7 +31,7 @@ func parseFarm(files farmFiles, lists map[string][]network, faults *Diagnostics)
 }
 
 // readFarm is the farm format, from top to bottom.
-func readFarm(t *table, name string, lists map[string][]network) *Farm {
+func readFarm(t *table, name string, lists map[string]*addressList) *Farm {
 	f := &Farm{Name: name, Place: t.place, places: map[string]Place{}}
 	for _, key := range ruleKeys {
 		if t.has(key) {
@@ -56,7 +56,7 @@ func readFarm(t *table, name string, lists map[string][]network) *Farm {
 	readQueue(t)
 
 	readPersistence(t.sub("persistence"))
-	readAccess(t.sub("access"), lists)
+	f.Access = readAccess(t.sub("access"), lists)
 	readLimits(t.sub("limits"))
 	f.Log = readLog(t.sub("log"), f)
 

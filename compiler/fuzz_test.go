@@ -188,6 +188,9 @@ func TestHostileStrings(t *testing.T) {
 	for key, form := range stringKeys {
 		t.Run(key, func(t *testing.T) {
 			for _, text := range hostile {
+				if text == "192.0.2.10-192.0.2.20" && key == "access.deny" {
+					continue // is one
+				}
 				script := harmless(t, fstest.MapFS{"web.toml": {Data: fmt.Appendf(nil, form, tomlString(text))}})
 				if script == "" {
 					continue

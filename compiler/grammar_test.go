@@ -20,7 +20,8 @@ func lineForm(text string) *regexp.Regexp {
 		{"DEVICE", `[A-Za-z0-9_][A-Za-z0-9_.-]*`},
 		{"RATE", `[0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`},
 		{"LOG", `log prefix "[ !#%-\[\]-_a-~]{1,126} "`},
-		{"VERDICT", `(?:goto NAME|accept|drop|return)`},
+		{"VERDICT", `(?:goto NAME|jump NAME|accept|drop|return)`},
+		{"DENIED", `(?:return|counter name "NAME" drop)`},
 		{"NAME", `[A-Za-z][A-Za-z0-9./_-]*`},
 		{"FARM", `[A-Za-z][A-Za-z0-9_.-]*`},
 		{"IP4", `[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+`},
@@ -65,10 +66,11 @@ var (
 		`	# just before the backend is chosen`,
 		`	# as it is handed on, if no filter minds`,
 		`	# as it leaves, from the source that the backend sees`,
-		`	# of a backend on this machine`)
+		`	# of a backend on this machine`,
+		`	# who may come in, before all else that is done to a packet`)
 	opensMap    = lineForm(`	(?:map|set) (NAME) {`)
 	opensChain  = lineForm(`	chain (NAME) {`)
-	opensObject = lineForm(`	(?:ct helper (NAME)|flowtable farms|limit (NAME)) {`)
+	opensObject = lineForm(`	(?:ct helper (NAME)|flowtable farms|limit (NAME)|counter NAME) {`)
 	closes      = "\t}"
 
 	inObject = lineForms(`		type "(?:ftp|sip|tftp|pptp|snmp)" protocol (?:tcp|udp)`, `		hook ingress priority filter`, `		devices = { DEVICES }`, `		counter`,
@@ -82,12 +84,12 @@ var (
 
 	inChain = lineForms(
 		`		type nat hook (?:prerouting priority dstnat(?: - 5)?|output priority -10[05]|postrouting priority srcnat)`,
-		`		type filter hook (?:prerouting priority (?:raw|mangle|dstnat \+ 5)|output priority (?:-95|raw)|forward priority filter(?: \+ 10)?|postrouting priority srcnat(?: \+ 5)?|ingress devices = { DEVICES } priority filter)`,
+		`		type filter hook (?:prerouting priority (?:raw|raw - 10|mangle|dstnat \+ 5)|output priority (?:-95|raw|raw - 10)|forward priority filter(?: \+ 10)?|postrouting priority srcnat(?: \+ 5)?|ingress devices = { DEVICES } priority filter(?: - 10)?)`,
 		`		ct state new comment "farmc sha256:[0-9a-f]{64}"`, `		ct state != new return`, `		ct status & dnat != dnat return`, `		ct state new ct status & dnat == dnat goto marks`,
 		`		ct status & \(dnat \| confirmed\) != dnat return`, `		ct state != untracked return`, `		jump NAME`,
 		`		tcp flags & \(fin \| syn \| rst \| ack\) != syn return`, `		limit rate over RATE return`, `		limit name "NAME" LOG`,
 		`		(?:IP daddr (?:IP4|IP6) (?:th dport PORTS )?)?LOG(?: return)?`,
-		`		iifname "lo" return`, `		oif "lo" return`, `		iif != 0 iifname != { DEVICES } return`, `		goto NAME`, `		meta pkttype other accept`,
+		`		iif "lo" return`, `		oif "lo" return`, `		iif != 0 iifname != { DEVICES } return`, `		goto NAME`, `		meta pkttype other accept`,
 		`		meta l4proto tcp reject with tcp reset`, `		reject`,
 		`		ip daddr 127\.0\.0\.0/8 return`, `		ip6 daddr ::1 return`, `		fib daddr type local goto (?P<local>NAME)`,
 
@@ -100,6 +102,9 @@ var (
 		`		(?:meta l4proto PROTOS )?dnat IP to (?:DOOR \. )?NUMBER map @NAME`,
 		`		snat IP to IP daddr map @NAME`, `		snat IP to (?:IP4|IP6)`, `		masquerade`,
 		`		ct mark set HEX`, `		ct mark set ct mark & HEX \| HEX`, `		ct helper set "NAME"`, `		flow add @farms`,
+
+		`		IP saddr (?:& (?:IP4|IP6) )?@NAME DENIED`, `		IP saddr (?:IP4|IP6)(?:/[0-9]+)? DENIED`, `		counter name "NAME" drop`,
+		`		(?:icmp|icmpv6) type { (?:destination-unreachable|packet-too-big|time-exceeded|parameter-problem)(?:, (?:time-exceeded|packet-too-big|parameter-problem))* } accept`,
 
 		`		meta mark set SLOT`, `		fwd IP to SLOT map @NAME device "DEVICE"`, `		ether saddr set ether daddr ether daddr set SLOT map @NAME fwd to "DEVICE"`,
 		`		(?:meta l4proto PROTO )?IP daddr set SLOT map @NAME(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,

@@ -26,6 +26,9 @@ func (r *ruleset) ingressDevices() []string {
 	for _, in := range r.ingresses {
 		out = append(out, in.Devices...)
 	}
+	for _, g := range r.gates {
+		out = append(out, g.Devices...)
+	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
@@ -85,19 +88,23 @@ const dropVerdict = "drop"
 // two base chains met on it, the one that was there first would decide, not the door that is the more particular.
 // Stateless farms that name no interfaces take their packets in prerouting, just before connection tracking.
 func ingresses(doors []door) []*ingress {
-	takers, raw := map[string]map[string]bool{}, false
+	var out []*ingress
+	if slices.ContainsFunc(doors, func(d door) bool { return d.farm.Mode == Stateless && len(d.farm.Interfaces) == 0 }) {
+		out = append(out, &ingress{Name: "stateless"})
+	}
+	return append(out, ingressesOf(doors, (*Farm).devices)...)
+}
+
+// ingressesOf puts interfaces together that the same farms want to meet their packets at.
+func ingressesOf(doors []door, devices func(*Farm) []string) (out []*ingress) {
+	takers := map[string]map[string]bool{}
 	for _, d := range doors {
-		raw = raw || d.farm.Mode == Stateless && len(d.farm.Interfaces) == 0
-		for _, device := range d.farm.devices() {
+		for _, device := range devices(d.farm) {
 			if takers[device] == nil {
 				takers[device] = map[string]bool{}
 			}
 			takers[device][d.farm.Name] = true
 		}
-	}
-	var out []*ingress
-	if raw {
-		out = append(out, &ingress{Name: "stateless"})
 	}
 	same := map[string]*ingress{}
 	for _, device := range slices.Sorted(maps.Keys(takers)) {
@@ -108,7 +115,7 @@ func ingresses(doors []door) []*ingress {
 		}
 		same[farms].Devices = append(same[farms].Devices, device)
 	}
-	for _, in := range same {
+	for _, in := range out {
 		in.Name = ingressName(in.Devices)
 	}
 	return out
@@ -130,6 +137,10 @@ func (f *Farm) devices() []string {
 	if !slices.Contains(frames, f.Mode) {
 		return nil
 	}
+	return f.presentInterfaces()
+}
+
+func (f *Farm) presentInterfaces() []string {
 	return slices.DeleteFunc(slices.Clone(f.Interfaces), func(d string) bool { return slices.Contains(f.absent, d) })
 }
 
@@ -298,10 +309,15 @@ func forwardSteps(d door, deal dealing, name string) []forwardStep {
 	return steps
 }
 
-// leaveOut takes absent interfaces out of a farm that works at ingress, and the backends behind them.
+// leaveOut takes absent interfaces out of a farm that works at ingress, and the backends behind them. Other farms are met
+// further on.
 func (f *Farm) leaveOut(absent func(device string) bool, told *Diagnostics) {
 	f.FlowOffload = f.present(f.FlowOffload, "flow-offload", absent, told)
-	if !slices.Contains(frames, f.Mode) || len(f.Interfaces) == 0 {
+	switch {
+	case len(f.Interfaces) == 0:
+		return
+	case !slices.Contains(frames, f.Mode):
+		f.absent = slices.DeleteFunc(slices.Clone(f.Interfaces), func(d string) bool { return !absent(d) })
 		return
 	}
 	here := f.present(slices.Clone(f.Interfaces), "interfaces", absent, told)

@@ -20,7 +20,9 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	}
 	l := linker{shapes: map[string]*choice{}, verdicts: map[string]*verdictMap{}, sources: map[string]bool{},
 		dealt: map[*Farm]*[len(Families)]dealing{}, faults: faults,
-		forwards: map[string]bool{}, translations: map[string]*translation{}}
+		forwards: map[string]bool{}, translations: map[string]*translation{},
+		guards: map[string]string{}, lists: map[*addressList][len(Families)][]clients{}, counters: map[string]bool{}}
+	l.guard(all)
 	served := slices.DeleteFunc(all, func(d door) bool { return d.farm.Down })
 	tracked := slices.DeleteFunc(slices.Clone(served), func(d door) bool { return slices.Contains(frames, d.farm.Mode) })
 	l.serve(tracked)
@@ -57,6 +59,10 @@ type linker struct {
 	maglevSlots  int
 	forwards     map[string]bool // by name, of chains that stand
 	translations map[string]*translation
+
+	guards   map[string]string                         // the names of chains that stand, "" of those that have nothing to say
+	lists    map[*addressList][len(Families)][]clients // those that are written
+	counters map[string]bool
 }
 
 // serve leads every door to the chain that chooses a backend, and those of farms that serve what this machine opens

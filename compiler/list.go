@@ -12,9 +12,21 @@ type network struct {
 	first, last netip.Addr
 }
 
+func (n network) stretch() stretch { return stretch{numberOf(n.first), numberOf(n.last)} }
+
+// An addressList is what a file of networks holds.
+type addressList struct {
+	name      string
+	stretches [len(Families)][]stretch
+}
+
+// mostListFaults is how many faults of a list are told one by one: a file that is no list at all has one in each line.
+const mostListFaults = 20
+
 // parseList reads a list of networks as block lists are published: one address, network or range a line;
 // '#' and ';' begin comments.
-func parseList(f file, faults *Diagnostics) []network {
+func parseList(f file, faults *Diagnostics) *addressList {
+	l := &addressList{name: f.name}
 	if len(f.text) == 0 {
 		*faults = append(*faults, Diagnostic{
 			Place:   Place{File: f.path},
@@ -22,33 +34,50 @@ func parseList(f file, faults *Diagnostics) []network {
 			Hint:    "an editor may have been stopped in the middle; a list without networks has a comment in it",
 		})
 	}
-	var out []network
-	line := 0
+	line, wrong := 0, 0
 	for text := range bytes.Lines(f.text) {
 		line++
-		raw := strings.TrimRight(string(text), "\r\n")
-		said := raw
-		if i := strings.IndexAny(said, "#;"); i >= 0 {
-			said = said[:i]
-		}
-		said = strings.TrimPrefix(said, "\ufeff")
-		word := strings.TrimSpace(said)
+		word := saidBy(text)
 		if word == "" {
 			continue
 		}
 		n, err := parseNetwork(word)
-		if err != nil {
-			column := len([]rune(said)) - len([]rune(strings.TrimLeft(said, " \t"))) + 1
-			*faults = append(*faults, Diagnostic{
-				Place:   Place{File: f.path, Line: line, Column: column, Text: raw},
-				Message: err.Error(),
-				Hint:    networkRule,
-			})
+		if err == nil {
+			l.stretches[familyOf(n.first)] = append(l.stretches[familyOf(n.first)], n.stretch())
 			continue
 		}
-		out = append(out, n)
+		if wrong++; wrong <= mostListFaults {
+			*faults = append(*faults, f.lineFault(line, text, err))
+		}
 	}
-	return out
+	if wrong > mostListFaults {
+		*faults = append(*faults, f.listFault(Place{File: f.path}, "", "%d further lines are wrong", wrong-mostListFaults))
+	}
+	return l
+}
+
+// saidBy is what a line says, without comment and blanks.
+func saidBy(line []byte) string {
+	if i := bytes.IndexAny(line, "#;"); i >= 0 {
+		line = line[:i]
+	}
+	return string(bytes.TrimSpace(bytes.TrimPrefix(line, []byte("\ufeff"))))
+}
+
+func (f file) lineFault(line int, text []byte, err error) Diagnostic {
+	raw := strings.TrimRight(string(text), "\r\n")
+	said := strings.TrimPrefix(raw, "\ufeff")
+	column := len([]rune(said)) - len([]rune(strings.TrimLeft(said, " \t"))) + 1
+	return f.listFault(Place{File: f.path, Line: line, Column: column, Text: raw}, networkRule, "%v", err)
+}
+
+// listFault is a fault, or a warning where lists are taken as they come.
+func (f file) listFault(at Place, hint, format string, args ...any) Diagnostic {
+	d := Diagnostic{Place: at, Message: fmt.Sprintf(format, args...), Hint: hint}
+	if f.lenient {
+		d.Severity, d.Message = Warning, d.Message+", and left out"
+	}
+	return d
 }
 
 const networkRule = "an address, a network or a range: 192.0.2.7, 192.0.2.0/24, 192.0.2.5-192.0.2.9"

@@ -32,8 +32,11 @@ func TestParseList(t *testing.T) {
 		t.Run(test.rule, func(t *testing.T) {
 			var faults Diagnostics
 			var got []string
-			for _, n := range parseList(file{path: "office.list", text: []byte(test.text)}, &faults) {
-				got = append(got, n.first.String()+"-"+n.last.String())
+			l := parseList(file{path: "office.list", text: []byte(test.text)}, &faults)
+			for _, f := range Families {
+				for _, s := range l.stretches[f] {
+					got = append(got, s.first.address(f).String()+"-"+s.last.address(f).String())
+				}
 			}
 			if strings.Join(got, " ") != test.want || len(faults) > 0 {
 				t.Errorf("got %v, %s\nwant %s", got, printed(faults), test.want)

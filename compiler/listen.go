@@ -30,6 +30,9 @@ func (f Family) IP() string { return [...]string{"ip", "ip6"}[f] }
 // Suffix is what names of objects of the family end in.
 func (f Family) Suffix() string { return [...]string{"ip4", "ip6"}[f] }
 
+// width is how many bits an address of the family has.
+func (f Family) width() int { return [...]int{32, 128}[f] }
+
 func familyOf(a netip.Addr) Family {
 	if a.Is4() {
 		return IP4

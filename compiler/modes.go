@@ -35,7 +35,7 @@ var farmRestrictions = []restriction{
 	{"mark", tracked, false},
 	{"queue", counting, true},
 	{"persistence", balancing, true},
-	{"access", everyMode, true},
+	{"access", everyMode, false},
 	{"limits", everyMode, true},
 	{"log", everyMode, false},
 	{"backends", balancing, false},

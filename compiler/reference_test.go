@@ -27,6 +27,9 @@ var needs = map[string]string{
 	"mac":        `mode = "dsr"`,
 }
 
+// beside are keys that have no effect without another one of their table.
+var beside = map[string]string{"allow": "deny"}
+
 // A referenceKey is a line of the reference that can be uncommented, or stands there as it is.
 type referenceKey struct {
 	table, key string
@@ -85,6 +88,10 @@ func (k referenceKey) uncommented(lines []string, mode string) string {
 	}
 	if first := k.header + 1; k.table == "log" {
 		lines[first] = strings.TrimPrefix(lines[first], "#") // log.on, without which the others say nothing
+	}
+	if other := beside[k.key]; other != "" {
+		i := k.header + slices.IndexFunc(lines[k.header:], func(line string) bool { return strings.HasPrefix(line, "#"+other+" = ") })
+		lines[i] = lines[i][1:]
 	}
 	need := needs[k.key]
 	if mode != "" {

@@ -24,6 +24,7 @@ func (r *ruleset) render() (*Script, error) {
 	w.templates = template.New("").Funcs(template.FuncMap{
 		"include":  w.include,
 		"elements": w.elements,
+		"networks": networks,
 		"mark":     w.mark,
 		"digest":   func() string { return undigested },
 		"quoted":   quotedList,
@@ -88,6 +89,17 @@ func (w *writer) elements(from interface{ elements() []mapElement }) string {
 		out.WriteString("," + w.mark(e.origin) + "\n")
 	}
 	return out.String()
+}
+
+// networks writes the first addresses of networks, a line each.
+func networks(of clientSetView) string {
+	out := make([]byte, 0, len(of.Firsts)*20)
+	for _, first := range of.Firsts {
+		out = append(out, "\t\t\t"...)
+		out = first.appendTo(out, of.clientSet.Family)
+		out = append(out, ",\n"...)
+	}
+	return string(out)
 }
 
 // unmark takes the marks off, and gives the origin of each line.

@@ -39,6 +39,11 @@ type ruleset struct {
 	replies             []*verdictMap // of stateless farms: what rewrites a reply's port
 	originals           []*verdictMap // and which address it gets
 	replyPorts          []replyPort
+
+	people   []clientSet // whom farms allow or deny
+	gates    []*gate     // where packets meet guards
+	guards   []*guard
+	counters []counter
 }
 
 // A verdictMap leads from doors of one level and family to chains.

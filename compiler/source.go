@@ -12,11 +12,13 @@ import (
 )
 
 // A Dir is a directory of farms and lists. Path is how the administrator named it; it stands in every place that
-// is told. Where Optional, it need not exist.
+// is told. Where Optional, it need not exist; where Lenient, lines of its lists that are no networks are left out with a
+// warning.
 type Dir struct {
 	Path     string
 	FS       fs.FS
 	Optional bool
+	Lenient  bool
 }
 
 // source is what lies in the directories once masks, precedence and drop-ins are sorted out.
@@ -36,6 +38,8 @@ type file struct {
 	name string // of the farm, drop-in or list: the file's name without its ending
 	path string // as told to people
 	text []byte
+
+	lenient bool // a line that is wrong is left out
 }
 
 // biggest is the size of the largest file that is read, in bytes: beyond it, it is not something that was meant
@@ -156,7 +160,7 @@ func (l *layers) unreadable(at string, err error) {
 // load reads one file, and refuses what is none: a directory, a FIFO that would never end.
 func (l *layers) load(f layer) (file, bool) {
 	base := path.Base(f.name)
-	out := file{name: strings.TrimSuffix(base, path.Ext(base)), path: path.Join(f.dir.Path, f.name)}
+	out := file{name: strings.TrimSuffix(base, path.Ext(base)), path: path.Join(f.dir.Path, f.name), lenient: f.dir.Lenient}
 	info, err := fs.Stat(f.dir.FS, f.name)
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("not a regular file")

@@ -518,8 +518,8 @@ func everyValue(v value, do func(value)) {
 		if v.place != data.place {
 			do(v)
 		}
-		for _, v := range data.values.values {
-			everyValue(v, do)
+		for _, key := range data.keys {
+			everyValue(data.values[key], do)
 		}
 	case []value:
 		if v.place != v.key {
@@ -538,8 +538,7 @@ func plain(data any) any {
 	switch data := data.(type) {
 	case *table:
 		all := make(map[string]any)
-		for i, v := range data.values.values {
-			key := data.values.keys[i]
+		for key, v := range data.values {
 			all[key] = plain(v.data)
 		}
 		return all
@@ -613,7 +612,7 @@ func parsed(t *testing.T, text string) *table {
 func walk(top *table, path string) value {
 	v := value{data: top, place: top.place}
 	for _, key := range strings.Split(path, " ") {
-		v = v.data.(*table).values.get(key)
+		v = v.data.(*table).values[key]
 	}
 	return v
 }
@@ -641,7 +640,7 @@ func content(data any) string {
 	return fmt.Sprint(data)
 }
 
-func keys(t *table) string { return strings.Join(t.values.keys, " ") }
+func keys(t *table) string { return strings.Join(t.keys, " ") }
 
 // list writes faults a line each: place, message, hint and the other places.
 func list(faults Diagnostics) string {

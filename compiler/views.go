@@ -33,6 +33,11 @@ func (r *ruleset) page() any {
 		LogLimits, IngressLogLimits                []logLimitView
 		LogInput, LogOpened, LogForward, LogOutput *hookView
 		LogRequests                                []*mapView
+
+		People   []clientSetView
+		Counters []counter
+		Guards   []guardView
+		Gates    []gateView
 	}{
 		Prerouting:  hook("any", r.prerouting),
 		Output:      hook("local-any", r.output),
@@ -78,6 +83,16 @@ func (r *ruleset) page() any {
 	p.Replies, p.Originals = views(r.replies), views(r.originals)
 	for _, c := range r.replyPorts {
 		p.ReplyPorts = append(p.ReplyPorts, replyPortView{c, view{c.Family}})
+	}
+	for _, s := range r.people {
+		p.People = append(p.People, clientSetView{s, view{s.Family}})
+	}
+	p.Counters = r.counters
+	for _, g := range r.guards {
+		p.Guards = append(p.Guards, newGuardView(g))
+	}
+	for _, g := range r.gates {
+		p.Gates = append(p.Gates, newGateView(g))
 	}
 	for _, maps := range [][]*verdictMap{r.prerouting, r.output, r.postrouting, r.marking, r.helped, r.offloaded, r.logInput, r.logOpened, r.logForward, r.logOutput} {
 		for _, m := range maps {
@@ -398,3 +413,65 @@ func translationViews(all []*translation) []translationView {
 	}
 	return out
 }
+
+type clientSetView struct {
+	clientSet
+	view
+}
+
+type guardView struct {
+	*guard
+	view
+	Views  []guardStepView
+	Origin *Origin
+}
+
+type guardStepView struct {
+	clientsView
+	Denied string
+}
+
+func newGuardView(g *guard) guardView {
+	v := guardView{guard: g, view: view{g.Family}, Origin: g.origin}
+	for _, s := range g.Steps {
+		v.Views = append(v.Views, guardStepView{clientsView{s.Who, view{g.Family}}, s.Denied})
+	}
+	return v
+}
+
+type clientsView struct {
+	clients
+	view
+}
+
+// Mask is what of an address tells its network, "" if all of it does.
+func (v clientsView) Mask() string {
+	width := v.clients.Family.width()
+	if v.Length == width {
+		return ""
+	}
+	ones := power(width - 1).minus(number{0, 1}).plus(power(width - 1))
+	return ones.minus(power(width - v.Length)).plus(number{0, 1}).address(v.clients.Family).String()
+}
+
+type gateView struct {
+	*gate
+	Ports, Addresses []*mapView
+	Any              *anyView
+}
+
+func newGateView(g *gate) gateView {
+	h := hook(g.Name+"-any", g.Doors)
+	v := gateView{gate: g, Any: h.Any}
+	for _, m := range h.Maps {
+		if m.Level == addressLevel {
+			v.Addresses = append(v.Addresses, m)
+		} else {
+			v.Ports = append(v.Ports, m)
+		}
+	}
+	return v
+}
+
+// All are all maps that the gate asks.
+func (v gateView) All() []*mapView { return views(v.Doors) }

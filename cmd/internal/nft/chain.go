@@ -46,15 +46,17 @@ func (a attributes) dropForwarded() bool {
 // IngressDevices gives the network interfaces at whose ingress farmc's chains hang, in the order of their names. One
 // that vanishes takes its hook with it, silently, and comes back without.
 func (n Nft) IngressDevices(ctx context.Context) ([]string, error) {
-	answers, err := ask(ctx, unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, unix.NFPROTO_NETDEV)
-	if err != nil {
-		return nil, fmt.Errorf("ask for the chains at ingress: %w", err)
-	}
 	var devices []string
-	for _, a := range answers {
-		if a.attributes.text(unix.NFTA_CHAIN_TABLE) == "farmc" {
-			hook := parse(a.attributes[unix.NFTA_CHAIN_HOOK])
-			devices = append(devices, texts(hook[hookDevices])...)
+	for _, family := range []uint8{unix.NFPROTO_NETDEV, unix.NFPROTO_INET} {
+		answers, err := ask(ctx, unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, family)
+		if err != nil {
+			return nil, fmt.Errorf("ask for the chains at ingress: %w", err)
+		}
+		for _, a := range answers {
+			if a.attributes.text(unix.NFTA_CHAIN_TABLE) == "farmc" {
+				hook := parse(a.attributes[unix.NFTA_CHAIN_HOOK])
+				devices = append(devices, texts(hook[hookDevices])...)
+			}
 		}
 	}
 	slices.Sort(devices)

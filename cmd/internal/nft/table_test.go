@@ -63,6 +63,17 @@ table bridge b {
 func TestIngressDevices(t *testing.T) {
 	nft, _ := genuine(t)
 	load(t, nft, []byte(`
+table inet farmc {
+	chain one { type filter hook ingress devices = { "lo" } priority 0; }
+	chain prerouting { type filter hook prerouting priority 0; }
+}
+`))
+	got, err := nft.IngressDevices(t.Context())
+	if err != nil || !slices.Equal(got, []string{"lo"}) {
+		t.Errorf("got %v, %v, want lo", got, err)
+	}
+	load(t, nft, []byte(`
+delete table inet farmc
 table netdev farmc {
 	chain one { type filter hook ingress devices = { "lo" } priority 0; }
 	chain other { type filter hook ingress devices = { "lo" } priority 1; }
@@ -72,7 +83,7 @@ table netdev foreign {
 	chain none { type filter hook ingress devices = { "lo" } priority 0; }
 }
 `))
-	got, err := nft.IngressDevices(t.Context())
+	got, err = nft.IngressDevices(t.Context())
 	if err != nil || !slices.Equal(got, []string{"lo"}) {
 		t.Errorf("got %v, %v, want lo", got, err)
 	}

@@ -16,6 +16,7 @@ import (
 // An ask has a machine ask services, each by each protocol, and says who has to answer.
 type ask struct {
 	from   string // whose machine asks; the client's if empty
+	as     string // the client's addresses, one of each family; any of its own if empty
 	by, to string // "tcp udp", "192.0.2.1:80 [2001:db8::1]:80"
 	shares shares
 	times  int    // how often; enough to tell shares apart if zero
@@ -105,7 +106,7 @@ func count(answers []string) shares {
 // once asks as somebody new, and says who answered and at which port. Each single answer has to come from where the
 // machine was reached by its own address, or by the one that was asked, and has to have seen whom it should.
 func (a ask) once(s *stage, q question) (string, error) {
-	as := s.speaker(q.from, q.to.Addr())
+	as := s.speakerAs(q.from, q.to.Addr(), a.as)
 	answer, err := q.ask(as)
 	if err != nil {
 		return "", fmt.Errorf("as %s: %w", as, err)

@@ -86,6 +86,17 @@ func (s *stage) speaker(h *netlab.Host, to netip.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(clients[n%len(clients)], port)
 }
 
+// speakerAs is somebody new with that one of the addresses, if there are any, which is of the family.
+func (s *stage) speakerAs(h *netlab.Host, to netip.Addr, addresses string) netip.AddrPort {
+	as := s.speaker(h, to)
+	for _, word := range strings.Fields(addresses) {
+		if a := netip.MustParseAddr(word); a.Is6() == to.Is6() {
+			as = netip.AddrPortFrom(a, as.Port())
+		}
+	}
+	return as
+}
+
 // clients are the addresses that the client can speak as.
 func (s *stage) clients(to netip.Addr) []netip.Addr {
 	if to.Is6() {
@@ -94,13 +105,17 @@ func (s *stage) clients(to netip.Addr) []netip.Addr {
 	return s.Client.IP4
 }
 
-// farms are loaded as apply does, in place of all that were there: the text of each by its name.
+// farms are loaded as apply does, in place of all that were there: the text of each by its name. That of a list ends in
+// ".list".
 type farms map[string]string
 
 func (f farms) do(s *stage) error {
 	files := fstest.MapFS{}
 	for name, text := range f {
-		files[name+".toml"] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
+		if !strings.HasSuffix(name, ".list") {
+			name += ".toml"
+		}
+		files[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 	}
 	return s.apply(files)
 }

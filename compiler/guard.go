@@ -1,0 +1,262 @@
+package compiler
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// A gate is a base chain where packets meet the guards of their farms, before all else that is done to them.
+type gate struct {
+	Name    string
+	Local   bool     // packets that this machine itself sends
+	Devices []string // at whose ingress it stands; none: prerouting, before connection tracking
+	Doors   []*verdictMap
+}
+
+// A guard is a farm's chain of one family that says which packets go on: what it has no more to say of returns.
+type guard struct {
+	Name   string
+	Family Family
+	Only   []string // the interfaces that the farm's packets come in by; none: all
+	Next   string   // the chain that goes on from here; "": this one
+	Steps  []guardStep
+	origin *Origin
+}
+
+// A guardStep is what becomes of some clients.
+type guardStep struct {
+	Who    clients
+	Denied string // the counter that they are dropped with; "": they are let by
+}
+
+// clients are some that a packet's source can be looked up among by one rule: those of a set of networks of one length,
+// of one network, or all.
+type clients struct {
+	Family  Family
+	Length  int    // of the networks in the set
+	Set     string // "" without
+	Network string // likewise
+}
+
+// A clientSet is a set of networks of one length and family.
+type clientSet struct {
+	Name   string
+	Family Family
+	prefixSet
+}
+
+// A counter is a counter of a farm's own.
+type counter struct {
+	Name   string
+	Origin *Origin
+}
+
+// guard puts guards before the farms that want any. A farm that is down is guarded, too.
+func (l *linker) guard(doors []door) {
+	for _, g := range gates(doors) {
+		l.leadGate(g, doors)
+		if len(g.Doors) > 0 {
+			l.rules.gates = append(l.rules.gates, g)
+		}
+	}
+	slices.SortFunc(l.rules.guards, func(a, b *guard) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.counters, func(a, b counter) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.people, func(a, b clientSet) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// gates are where packets of the doors can be met: at the ingress of the interfaces that farms name, as far as they are
+// there, in prerouting, and on the way out of this machine.
+func gates(doors []door) []*gate {
+	ingresses := ingressesOf(doors, func(f *Farm) []string {
+		if !f.guarded() {
+			return nil
+		}
+		return f.presentInterfaces()
+	})
+	var out []*gate
+	for _, in := range ingresses {
+		out = append(out, &gate{Name: "access-" + in.Name, Devices: in.Devices})
+	}
+	return append(out, &gate{Name: "access"}, &gate{Name: "local-access", Local: true})
+}
+
+// guarded says whether the farm looks at who its clients are before it serves them.
+func (f *Farm) guarded() bool { return !f.Access.Deny.nobody() }
+
+// leadGate leads the doors of guarded farms to their guards. Those of others return where a more general one would catch
+// what is theirs; of a farm that is down nothing is, so that whoever serves instead of it guards, too.
+func (l *linker) leadGate(g *gate, doors []door) {
+	guards := make([]string, len(doors))
+	var every [len(Families)]level
+	general := map[door]level{}
+	for i, d := range doors {
+		if guards[i] = l.guardAt(g, d); guards[i] == "" {
+			continue
+		}
+		if d.level >= anyPortLevel {
+			every[d.family] = max(every[d.family], d.level)
+		}
+		general[d.at()] = max(general[d.at()], d.level)
+	}
+	for i, d := range doors {
+		switch {
+		case guards[i] != "" && d.farm.Down:
+			l.lead(&g.Doors, g.prefix(), d, "jump "+guards[i])
+		case guards[i] != "":
+			l.lead(&g.Doors, g.prefix(), d, "goto "+guards[i])
+		case d.farm.Down || !g.meets(d.farm):
+		case d.level < max(general[d.at()], every[d.family]):
+			l.lead(&g.Doors, g.prefix(), d, "return")
+		}
+	}
+}
+
+// at is the address alone.
+func (d door) at() door { return door{family: d.family, address: d.address} }
+
+func (g *gate) prefix() string {
+	if len(g.Devices) > 0 {
+		return g.Name + "/"
+	}
+	return g.Name + "-"
+}
+
+// meets says whether packets of the farm pass here.
+func (g *gate) meets(f *Farm) bool {
+	in := ingress{Devices: g.Devices}
+	if g.Local {
+		return !slices.Contains(frames, f.Mode)
+	}
+	return in.takes(f) || in.passes(f)
+}
+
+// guardAt gives the guard of the door here, "" if it has none.
+func (l *linker) guardAt(g *gate, d door) string {
+	f := d.farm
+	framed := slices.Contains(frames, f.Mode)
+	switch {
+	case !f.guarded():
+		return ""
+	case g.Local && !f.LocalClients:
+		return ""
+	case len(g.Devices) > 0:
+		if d.level >= anyPortLevel || !slices.Contains(f.presentInterfaces(), g.Devices[0]) {
+			return ""
+		}
+	case !g.Local && len(f.Interfaces) > 0: // what comes in by interfaces that aren't there yet, or what ingress can't tell
+		if framed || d.level < anyPortLevel && len(f.absent) == 0 {
+			return ""
+		}
+		return l.guardOnly(f, d.family)
+	}
+	return l.guardOf(f, d.family)
+}
+
+// guardOnly gives the guard of what comes in by the farm's interfaces, met elsewhere than there.
+func (l *linker) guardOnly(f *Farm, family Family) string {
+	next := l.guardOf(f, family)
+	if next == "" {
+		return ""
+	}
+	name := ownName(f, "access-inside-"+family.Suffix())
+	if !l.forwards[name] {
+		l.forwards[name] = true
+		l.rules.guards = append(l.rules.guards, &guard{Name: name, Family: family, Only: f.Interfaces, Next: next, origin: f.origin("interfaces")})
+	}
+	return name
+}
+
+// guardOf gives the farm's guard, "" if it has nothing to say of the family.
+func (l *linker) guardOf(f *Farm, family Family) string {
+	name := ownName(f, "access-"+family.Suffix())
+	if known, ok := l.guards[name]; ok {
+		return known
+	}
+	c := &guard{Name: name, Family: family, origin: f.origin("access")}
+	denied := ownName(f, "denied")
+	for _, who := range l.people(f, "deny", f.Access.Deny, family) {
+		c.Steps = append(c.Steps, guardStep{who, denied})
+	}
+	if len(c.Steps) == 0 {
+		l.guards[name] = ""
+		return ""
+	}
+	var allowed []guardStep
+	for _, who := range l.allowed(f, family) {
+		allowed = append(allowed, guardStep{who, ""})
+	}
+	c.Steps = append(allowed, c.Steps...)
+	l.guards[name] = name
+	l.rules.guards = append(l.rules.guards, c)
+	l.counted(denied, f.origin("access"))
+	return name
+}
+
+// allowed are whom the farm neither denies nor limits.
+func (l *linker) allowed(f *Farm, family Family) []clients {
+	return l.people(f, "allow", f.Access.Allow, family)
+}
+
+func (l *linker) counted(name string, origin *Origin) {
+	if !l.counters[name] {
+		l.counters[name] = true
+		l.rules.counters = append(l.rules.counters, counter{name, origin})
+	}
+}
+
+// mostRules is how many networks of a farm's own are rules. More of them are sets, which cost a rule for each length: a rule
+// compares in half the time that a set takes to look up, but sets for each of many farms load slowly.
+const mostRules = 16
+
+// people gives the rules' words for clients. A list is one set for each length of its networks, however many farms name it.
+func (l *linker) people(f *Farm, key string, p People, family Family) []clients {
+	if p.Anybody {
+		return []clients{{Family: family}}
+	}
+	var out []clients
+	own := p.own(family)
+	if networks := networksOf(own, family); len(networks) <= mostRules {
+		out = networks
+	} else {
+		out = l.sets(ownName(f, key), own, family)
+	}
+	for _, list := range p.lists {
+		out = append(out, l.list(list, family)...)
+	}
+	return out
+}
+
+func networksOf(own []stretch, family Family) (out []clients) {
+	for _, s := range own {
+		s.blocks(family, func(first number, length int) {
+			network := string(first.appendTo(nil, family))
+			if length < family.width() {
+				network += fmt.Sprintf("/%d", length)
+			}
+			out = append(out, clients{Family: family, Network: network})
+		})
+	}
+	return out
+}
+
+func (l *linker) list(a *addressList, family Family) []clients {
+	known, ok := l.lists[a]
+	if !ok {
+		for _, family := range Families {
+			known[family] = l.sets("list/"+a.name, mergeStretches(a.stretches[family]), family)
+		}
+		l.lists[a] = known
+	}
+	return known[family]
+}
+
+// sets puts networks into sets.
+func (l *linker) sets(name string, of []stretch, family Family) (out []clients) {
+	for _, s := range prefixSets(of, family) {
+		set := clientSet{fmt.Sprintf("%s/%d-%s", name, s.Length, family.Suffix()), family, s}
+		l.rules.people = append(l.rules.people, set)
+		out = append(out, clients{Family: family, Length: s.Length, Set: set.Name})
+	}
+	return out
+}
