@@ -15,7 +15,8 @@
 //	backends  10.2.0.0/24 and fd00:2::/64: the balancer .1 and ::1, the backends .11, .12 ... and ::11, ::12 ...
 //
 // One arm: the client is at the switch too, as 10.2.0.100 to .131 and fd00:2::100 to ::131, and all that the
-// balancer sends or receives passes its eth0. The backends answer such a client directly, as on any network.
+// balancer sends or receives passes its eth0. The backends answer such a client directly, as on any network. The second
+// balancer of a pair is there as 10.2.0.2 and fd00:2::2.
 //
 // Every host has the balancer as its default gateway. Transmit checksum offload is off everywhere, as veth would
 // pass wrong checksums unseen; so are rp_filter, redirects, duplicate address detection and the limits on ICMP
@@ -37,6 +38,7 @@ type Options struct {
 	NoForwarding bool // the balancer doesn't forward
 	BackendVIPs  bool // the backends own the addresses of services, too
 	DirectReturn bool // the backends answer clients past the balancer
+	Pair         bool // a second balancer like the first, with one arm only
 }
 
 // MaxBackends is the most that a Lab can have, as each needs a TTL of its own.
@@ -46,6 +48,7 @@ const MaxBackends = 60
 type Lab struct {
 	Client   *Host
 	Balancer *Host
+	Second   *Host   // of a pair; nobody's gateway
 	Backends []*Host // b1, b2 ...
 
 	wire  *Host // whose bridge is the switch

@@ -17,7 +17,7 @@ const (
 
 // build makes the hosts, wires them, and waits until the wires carry packets.
 func (l *Lab) build(options Options) error {
-	if err := l.people(options.Backends); err != nil {
+	if err := l.people(options); err != nil {
 		return err
 	}
 	if err := l.addSwitch(); err != nil {
@@ -35,8 +35,10 @@ func (l *Lab) build(options Options) error {
 			return err
 		}
 	}
-	if err := l.service(options); err != nil {
-		return err
+	for _, balancer := range l.balancers() {
+		if err := balancer.service(options); err != nil {
+			return err
+		}
 	}
 	gateway4, gateway6 := backendGateway4, backendGateway6
 	if options.BackendVIPs {
@@ -67,7 +69,7 @@ func (l *Lab) build(options Options) error {
 }
 
 // people makes the hosts, with nothing between them yet.
-func (l *Lab) people(backends int) (err error) {
+func (l *Lab) people(options Options) (err error) {
 	if l.wire, err = l.newHost("switch", plainTTL); err != nil {
 		return err
 	}
@@ -80,7 +82,12 @@ func (l *Lab) people(backends int) (err error) {
 	if l.Client, err = l.newHost("client", plainTTL); err != nil {
 		return err
 	}
-	for i := range backends {
+	if options.Pair {
+		if l.Second, err = l.newHost("second", plainTTL); err != nil {
+			return err
+		}
+	}
+	for i := range options.Backends {
 		b, err := l.newHost(fmt.Sprintf("b%d", i+1), backendTTL(i))
 		if err != nil {
 			return err
@@ -143,7 +150,19 @@ func (l *Lab) oneArm() error {
 	if err := l.attach(l.Balancer, "eth0", 1, 1); err != nil {
 		return err
 	}
+	if l.Second != nil {
+		if err := l.attach(l.Second, "eth0", 2, 1); err != nil {
+			return err
+		}
+	}
 	return l.attach(l.Client, "eth0", 100, 32)
+}
+
+func (l *Lab) balancers() []*Host {
+	if l.Second == nil {
+		return []*Host{l.Balancer}
+	}
+	return []*Host{l.Balancer, l.Second}
 }
 
 func (l *Lab) oneArmRoutes() error {
@@ -168,11 +187,11 @@ func (l *Lab) attach(h *Host, link string, first, n int) error {
 	return nil
 }
 
-// service makes the balancer a router and the owner of the services' addresses.
-func (l *Lab) service(options Options) error {
+// service makes a balancer a router and the owner of the services' addresses.
+func (h *Host) service(options Options) error {
 	if !options.NoVIPs {
 		for _, vip := range services() {
-			if err := l.Balancer.addAddress("lo", single(vip), false); err != nil {
+			if err := h.addAddress("lo", single(vip), false); err != nil {
 				return err
 			}
 		}
@@ -180,7 +199,7 @@ func (l *Lab) service(options Options) error {
 	if options.NoForwarding {
 		return nil
 	}
-	return l.Balancer.sysctls(setting{"net.ipv4.ip_forward", "1"}, setting{"net.ipv6.conf.all.forwarding", "1"})
+	return h.sysctls(setting{"net.ipv4.ip_forward", "1"}, setting{"net.ipv6.conf.all.forwarding", "1"})
 }
 
 // services are the addresses of services.
