@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -97,9 +98,9 @@ func (l *linker) shared(d door, deal dealing) string {
 		b := deal.backends[i]
 		value := b.Address[d.family].String()
 		if keyed == byDoor {
-			value = fmt.Sprintf("%s . %d", value, cmp.Or(b.Port, d.ports.First))
+			value += " . " + strconv.Itoa(int(cmp.Or(b.Port, d.ports.First)))
 		}
-		c.Slots[0].Elements = append(c.Slots[0].Elements, mapElement{fmt.Sprintf("%s . %d", key, slot), value, b.origin(d.farm), false})
+		c.Slots[0].Elements = append(c.Slots[0].Elements, mapElement{key + " . " + strconv.Itoa(slot), value, b.origin(d.farm), false})
 	}
 	return c.Name
 }

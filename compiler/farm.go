@@ -124,6 +124,9 @@ const (
 // serving gives the backends of a family that new connections may go to: those of the best levels of priority. For each
 // backend of a serving level that can't serve one further level comes in.
 func (f *Farm) serving(family Family) []Backend {
+	if f.servesAlike(family) {
+		return f.Backends
+	}
 	var all []Backend
 	for _, b := range f.Backends {
 		if b.Address.Has(family) {
@@ -146,6 +149,16 @@ func (f *Farm) serving(family Family) []Backend {
 	}
 	slices.SortFunc(out, func(a, b Backend) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+// servesAlike says that every backend serves, as in most farms.
+func (f *Farm) servesAlike(family Family) bool {
+	for i := range f.Backends {
+		if b := &f.Backends[i]; !b.serves() || !b.Address.Has(family) || b.Priority != f.Backends[0].Priority {
+			return false
+		}
+	}
+	return true
 }
 
 func (b Backend) serves() bool { return b.State == Up && !b.cutOff }

@@ -34,8 +34,11 @@ func readInterface(t *table) string {
 
 func readMAC(t *table) string {
 	text := t.text("mac")
+	if text == "" {
+		return ""
+	}
 	mac, err := net.ParseMAC(text)
-	if text != "" && (err != nil || len(mac) != 6) {
+	if err != nil || len(mac) != 6 {
 		t.fault(t.at("mac"), `mac = "02:00:00:00:00:01"`, "mac: %q is not an Ethernet address", text)
 	}
 	return mac.String()

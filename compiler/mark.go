@@ -79,7 +79,8 @@ func (l *linker) mark(doors []door) {
 
 // marksBackends says whether some backend of the family has a mark.
 func (f *Farm) marksBackends(family Family) bool {
-	return slices.ContainsFunc(f.serving(family), func(b Backend) bool { return b.Mark != Mark{} })
+	marked := func(b Backend) bool { return b.Mark != Mark{} }
+	return slices.ContainsFunc(f.Backends, marked) && slices.ContainsFunc(f.serving(family), marked)
 }
 
 // marked gives the chain that sets the marks of the farm's backends.

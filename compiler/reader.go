@@ -2,7 +2,6 @@ package compiler
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,9 +13,8 @@ import (
 
 // raw gives a value as it is, for keys of several types.
 func (t *table) raw(key string) (value, bool) {
-	t.known[key] = true
-	v, ok := t.values[key]
-	return v, ok
+	t.known.put(key, struct{}{})
+	return t.values.find(key)
 }
 
 // has says whether the files give the key.
@@ -27,7 +25,7 @@ func (t *table) has(key string) bool {
 
 // at is where the value of the key stands, or the table that lacks it.
 func (t *table) at(key string) Place {
-	if v, ok := t.values[key]; ok {
+	if v, ok := t.values.find(key); ok {
 		return v.place
 	}
 	return t.place
@@ -247,17 +245,17 @@ func span(days, rest string) time.Duration {
 
 // sub reads a table, nil if there is none.
 func (t *table) sub(key string) *table {
-	return t.below(key, "["+t.path(key)+"]")
+	return t.below(key, func() string { return "[" + t.path(key) + "]" })
 }
 
 // subs reads a table of tables, in the order of the files.
 func (t *table) subs(key string) []*table {
-	holder := t.below(key, "["+t.path(key)+".NAME]")
+	holder := t.below(key, func() string { return "[" + t.path(key) + ".NAME]" })
 	if holder == nil {
 		return nil
 	}
 	var all []*table
-	for _, name := range holder.keys {
+	for _, name := range holder.values.keys {
 		if one := holder.sub(name); one != nil {
 			all = append(all, one)
 		}
@@ -267,12 +265,12 @@ func (t *table) subs(key string) []*table {
 
 // entries reads a table of strings, in the order of the files.
 func (t *table) entries(key string) []entry {
-	holder := t.below(key, key+` = { "..." = "..." }`)
+	holder := t.below(key, func() string { return key + ` = { "..." = "..." }` })
 	if holder == nil {
 		return nil
 	}
 	var all []entry
-	for _, name := range holder.keys {
+	for _, name := range holder.values.keys {
 		v, _ := holder.raw(name)
 		text, ok := v.data.(string)
 		if ok {
@@ -288,14 +286,14 @@ func (t *table) entries(key string) []entry {
 	return all
 }
 
-func (t *table) below(key, example string) *table {
+func (t *table) below(key string, example func() string) *table {
 	v, ok := t.raw(key)
 	if !ok {
 		return nil
 	}
 	below, ok := v.data.(*table)
 	if !ok {
-		t.wrong(v, key, "a table", example)
+		t.wrong(v, key, "a table", example())
 		return nil
 	}
 	below.open = true
@@ -376,16 +374,16 @@ func (t *table) top() *table {
 
 // misspelt says whether a key of the file is likely meant to be this one, which then isn't missing: unknown tells.
 func (t *table) misspelt(key string) bool {
-	return slices.ContainsFunc(t.keys, func(k string) bool { return k != key && nearest(k, []string{key}) != "" })
+	return slices.ContainsFunc(t.values.keys, func(k string) bool { return k != key && nearest(k, []string{key}) != "" })
 }
 
 // unknown tells of the keys that no reader has asked for, in this table and in those that were read from it. It
 // comes after the reading, when all that is known has been asked for.
 func (t *table) unknown() {
 	t.open = false
-	for _, key := range t.keys {
-		v := t.values[key]
-		if !t.known[key] {
+	for i, key := range t.values.keys {
+		v := t.values.values[i]
+		if !t.known.has(key) {
 			t.fault(v.key, t.belongs(key), "unknown key %q%s", key, t.inside())
 		}
 		if below, ok := v.data.(*table); ok && below.open {
@@ -406,7 +404,7 @@ func (t *table) belongs(key string) string {
 	home := t.top().knows(key)
 	switch {
 	case home == nil:
-		return suggestion(key, slices.Sorted(maps.Keys(t.known)))
+		return suggestion(key, slices.Sorted(slices.Values(t.known.keys)))
 	case home.parent == nil:
 		return key + " belongs at the top of the file, before the first table"
 	}
@@ -415,11 +413,11 @@ func (t *table) belongs(key string) string {
 
 // knows finds the first table that was asked for the key.
 func (t *table) knows(key string) *table {
-	if t.known[key] {
+	if t.known.has(key) {
 		return t
 	}
-	for _, k := range t.keys {
-		if below, ok := t.values[k].data.(*table); ok {
+	for _, v := range t.values.values {
+		if below, ok := v.data.(*table); ok {
 			if home := below.knows(key); home != nil {
 				return home
 			}

@@ -9,12 +9,11 @@ type table struct {
 	parent *table
 	faults *Diagnostics // of the top; the others find it there, so that a merged table reports to its new top
 
-	keys   []string
-	values map[string]value
-	known  map[string]bool // the keys that were asked for, whether the file has them or not
-	inline bool            // it is written in braces, where nothing can be added
-	open   bool            // it was handed out, and unknown has not been there yet
-	data   map[string]any  // what toml read, while the places are laid beside it
+	values dictionary[value]
+	known  dictionary[struct{}] // the keys that were asked for, whether the file has them or not
+	inline bool                 // it is written in braces, where nothing can be added
+	open   bool                 // it was handed out, and unknown has not been there yet
+	data   map[string]any       // what toml read, while the places are laid beside it
 }
 
 // A value is what a file says under one key, and where.
@@ -36,7 +35,7 @@ type entry struct {
 }
 
 func newTable(parent *table, name string, place Place, data map[string]any) *table {
-	return &table{name: name, place: place, parent: parent, values: make(map[string]value), known: make(map[string]bool), data: data}
+	return &table{name: name, place: place, parent: parent, data: data}
 }
 
 // fill lays the marks of a table beside what toml read there.
@@ -66,16 +65,16 @@ func (t *table) within(p *page, parts []part) *table {
 // head goes to the table of a heading, whose place is the heading's even if another one implied it before.
 func (t *table) head(p *page, k part) *table {
 	below := t.child(p, k)
-	if t.values[k.name].data == any(below) {
+	if t.values.get(k.name).data == any(below) {
 		below.place = p.at(k.at)
-		t.put(k.name, value{below.place, below.place, below})
+		t.values.put(k.name, value{below.place, below.place, below})
 	}
 	return below
 }
 
 func (t *table) child(p *page, k part) *table {
 	place := p.at(k.at)
-	old, taken := t.values[k.name]
+	old, taken := t.values.find(k.name)
 	if below, ok := last(old).(*table); ok && !below.inline {
 		return below
 	}
@@ -84,7 +83,7 @@ func (t *table) child(p *page, k part) *table {
 	if taken || !ok {
 		t.overlooked(k.name, place)
 	} else {
-		t.put(k.name, value{place, place, made})
+		t.values.put(k.name, value{place, place, made})
 	}
 	return made
 }
@@ -100,7 +99,7 @@ func last(v value) any {
 // grow adds a table to a list of [[tables]].
 func (t *table) grow(p *page, k part) *table {
 	place := p.at(k.at)
-	v, taken := t.values[k.name]
+	v, taken := t.values.find(k.name)
 	if !taken {
 		v = value{place: place, key: place}
 	}
@@ -112,26 +111,26 @@ func (t *table) grow(p *page, k part) *table {
 	}
 	made := newTable(t, k.name, place, data[len(list)])
 	v.data = append(list, value{place, v.key, made})
-	t.put(k.name, v)
+	t.values.put(k.name, v)
 	return made
 }
 
 func (t *table) assign(p *page, k part, s spot) {
 	key := p.at(k.at)
-	_, taken := t.values[k.name]
+	taken := t.values.has(k.name)
 	data, ok := t.data[k.name]
 	if taken || !ok {
 		t.overlooked(k.name, key)
 		return
 	}
-	t.put(k.name, t.join(p, k.name, key, s, data))
+	t.values.put(k.name, t.join(p, k.name, key, s, data))
 }
 
 // overlooked tells of a key that is there twice, or that toml has lost. Toml tells of most keys that are there twice,
 // but where a heading or a dotted key has implied a table of that name, it keeps one of the two without a word. And
 // [a.b] after [a.b.c] takes away what [a.b.c] holds if in [[a]] before there was a list named b.
 func (t *table) overlooked(key string, at Place) {
-	if old, taken := t.values[key]; taken {
+	if old, taken := t.values.find(key); taken {
 		t.alsoFault(at, Note{old.key, "it is here already"}, "key '%s' has already been defined", t.path(key))
 		return
 	}
@@ -157,25 +156,18 @@ func (t *table) join(p *page, name string, key Place, s spot, data any) value {
 	return v
 }
 
-func (t *table) put(key string, v value) {
-	if _, ok := t.values[key]; !ok {
-		t.keys = append(t.keys, key)
-	}
-	t.values[key] = v
-}
-
 // merge lays a drop-in over the table: tables merge, any other value replaces. What over holds is t's from now on.
 func (t *table) merge(over *table) {
-	for _, key := range over.keys {
-		v := over.values[key]
+	for i, key := range over.values.keys {
+		v := over.values.values[i]
 		theirs, isTable := v.data.(*table)
-		if mine, ok := t.values[key].data.(*table); ok && isTable {
+		if mine, ok := t.values.get(key).data.(*table); ok && isTable {
 			mine.merge(theirs)
 			continue
 		}
 		if isTable {
 			theirs.parent = t
 		}
-		t.put(key, v)
+		t.values.put(key, v)
 	}
 }

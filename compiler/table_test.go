@@ -518,8 +518,8 @@ func everyValue(v value, do func(value)) {
 		if v.place != data.place {
 			do(v)
 		}
-		for _, key := range data.keys {
-			everyValue(data.values[key], do)
+		for _, v := range data.values.values {
+			everyValue(v, do)
 		}
 	case []value:
 		if v.place != v.key {
@@ -538,7 +538,8 @@ func plain(data any) any {
 	switch data := data.(type) {
 	case *table:
 		all := make(map[string]any)
-		for key, v := range data.values {
+		for i, v := range data.values.values {
+			key := data.values.keys[i]
 			all[key] = plain(v.data)
 		}
 		return all
@@ -612,7 +613,7 @@ func parsed(t *testing.T, text string) *table {
 func walk(top *table, path string) value {
 	v := value{data: top, place: top.place}
 	for _, key := range strings.Split(path, " ") {
-		v = v.data.(*table).values[key]
+		v = v.data.(*table).values.get(key)
 	}
 	return v
 }
@@ -640,7 +641,7 @@ func content(data any) string {
 	return fmt.Sprint(data)
 }
 
-func keys(t *table) string { return strings.Join(t.keys, " ") }
+func keys(t *table) string { return strings.Join(t.values.keys, " ") }
 
 // list writes faults a line each: place, message, hint and the other places.
 func list(faults Diagnostics) string {

@@ -1,0 +1,42 @@
+package compiler
+
+import (
+	"fmt"
+	"testing"
+	"testing/fstest"
+)
+
+// tenEach are so many farms of ten backends, as plain as most are.
+func tenEach(farms int) fstest.MapFS {
+	files := fstest.MapFS{}
+	for n := range farms {
+		files[fmt.Sprintf("farm-%05d.toml", n)] = &fstest.MapFile{Data: plainFarm(n, 1), Mode: 0o644}
+	}
+	return files
+}
+
+// plainFarm is the nth of them, with the weight of its first backend.
+func plainFarm(n, weight int) []byte {
+	text := fmt.Appendf(nil, "mode   = \"dnat\"\nlisten = \"192.%d.%d.%d:80/tcp\"\n", n>>16&255, n>>8&255, n&255)
+	for b := range 10 {
+		text = fmt.Appendf(text, "\n[backends.b%d]\naddress = \"10.%d.%d.%d\"\nport    = 8080\n", b+1, b, n>>8&255, n&255)
+		if b == 0 && weight != 1 {
+			text = fmt.Appendf(text, "weight  = %d\n", weight)
+		}
+	}
+	return text
+}
+
+func BenchmarkCompile(b *testing.B) {
+	for _, farms := range []int{1, 100, 10_000} {
+		b.Run(fmt.Sprintf("%d farms of 10", farms), func(b *testing.B) {
+			dirs := []Dir{{Path: "farms.d", FS: tenEach(farms)}}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, told := Compile(dirs); told.Faulty() {
+					b.Fatal(told)
+				}
+			}
+		})
+	}
+}
