@@ -19,6 +19,9 @@ nothing is done. Whatever fails, the rules that run stay as they are.`,
 		began := time.Now()
 		p, told, err := c.engine().Apply(ctx)
 		if !c.outcome(p.Script, told, err) {
+			if p.Restored {
+				c.tell("%s", restored(p))
+			}
 			return refused
 		}
 		for _, change := range p.Changes[:min(len(p.Changes), mostTold)] {
@@ -57,6 +60,9 @@ func result(p live.Plan, took time.Duration) string {
 	}
 	return fmt.Sprintf("%s%s loaded in %s%s", why, n, took.Round(time.Millisecond), cut)
 }
+
+// restored says why what was loaded last was loaded again, though the farms can't be loaded.
+func restored(p live.Plan) string { return p.Why + ": what was loaded last is loaded again" }
 
 func farms(n int) string {
 	if n == 1 {

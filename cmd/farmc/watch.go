@@ -21,7 +21,8 @@ var watchVerb = verb{
 	name:    "watch",
 	summary: "apply now, and at every change of a file",
 	about: `Applies at the start and at each change in the directories, once they have been quiet for
-100 ms; when an interface that farms name comes or goes; and on SIGHUP, which tells again
+100 ms; when an interface that farms name comes or goes; when somebody else changes the rules;
+and on SIGHUP, which tells again
 what is wrong. A fault is told once; the rules that run stay until it is mended. Ends with
 SIGTERM or SIGINT, and leaves the rules. Tells systemd how it is (Type=notify).`,
 	run: func(ctx context.Context, c *call) int {
@@ -30,6 +31,7 @@ SIGTERM or SIGINT, and leaves the rules. Tells systemd how it is (Type=notify).`
 			c.fail(err)
 		}
 		w := watcher{call: c, engine: c.engine(), manager: manager, told: "nothing yet"}
+		w.guard = w.engine.Guard()
 		w.listen(ctx)
 		w.keepAlive(ctx)
 		w.apply(ctx)
@@ -47,10 +49,15 @@ type watcher struct {
 	engine  *live.Engine
 	manager systemd.Manager
 	told    string    // the diagnostics and errors that were told last
+	blind   bool      // it was told that the kernel can't be asked
 	status  string    // how things are, in a line
 	plan    live.Plan // of the last time
 
+	guard *live.Guard
+	peace peace
+
 	files, links <-chan struct{}
+	rules        <-chan string // who changed farmc's tables, perhaps farmc
 	hangups      chan os.Signal
 	busy         atomic.Pointer[time.Time] // since when it applies; nil while it waits
 }
@@ -65,6 +72,10 @@ func (w *watcher) listen(ctx context.Context) {
 		w.fail(err)
 	}
 	w.links = links
+	w.rules, err = w.engine.Changes(ctx)
+	if err != nil {
+		w.fail(err)
+	}
 }
 
 // follow applies whenever there is a reason, until ctx is done.
@@ -81,6 +92,10 @@ func (w *watcher) follow(ctx context.Context) {
 			if w.plan.Moved() {
 				w.apply(ctx)
 			}
+		case by := <-w.rules:
+			w.look(ctx, by)
+		case <-w.peace.over:
+			w.look(ctx, w.peace.broken())
 		}
 		w.manager.Status(w.status)
 	}
@@ -105,13 +120,38 @@ func (w *watcher) again(ctx context.Context) {
 	w.manager.Ready(w.status)
 }
 
-func (w *watcher) apply(ctx context.Context) {
+// look sees whether the rules are still what was loaded, and mends them.
+func (w *watcher) look(ctx context.Context, by string) {
+	if w.peace.kept(by) {
+		return
+	}
+	wrong, err := w.guard.Wrong(ctx)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		w.fail(err)
+	case wrong != "":
+		w.fail(fmt.Errorf("somebody changed the rules (%s): %s", by, wrong))
+		if pause := w.peace.strike(time.Now(), by); pause > 0 {
+			w.fail(fmt.Errorf("that happens again and again, so the rules are loaded at most every %s", pause))
+		}
+		w.applyInDoubt(ctx, "the rules were changed")
+	}
+}
+
+func (w *watcher) apply(ctx context.Context) { w.applyInDoubt(ctx, "") }
+
+func (w *watcher) applyInDoubt(ctx context.Context, doubt string) {
 	began := time.Now()
 	w.busy.Store(&began)
 	defer w.busy.Store(nil)
-	p, told, err := w.engine.Apply(ctx)
+	p, told, err := w.engine.ApplyInDoubt(ctx, doubt)
 	if ctx.Err() != nil {
 		return
+	}
+	if err := w.guard.Remember(ctx); err != nil && !w.blind {
+		w.fail(fmt.Errorf("can't tell whether the rules stay as they are: %w", err))
+		w.blind = true
 	}
 	w.plan = p
 	said := saying(told, err)
@@ -123,6 +163,8 @@ func (w *watcher) apply(ctx context.Context) {
 	loaded := err == nil || errors.Is(err, live.ErrUnkept)
 	w.status = state(p, told, err)
 	switch {
+	case !loaded && p.Restored:
+		w.tell("%s", restored(p))
 	case !loaded && news:
 		w.tell("the rules that run stay as they are")
 	case !loaded || p.Held && !news && len(p.Changes) == 0:

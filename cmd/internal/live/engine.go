@@ -89,11 +89,20 @@ type Plan struct {
 	Why     string   // what makes a load necessary though the farms are the same
 	Cut     int      // how many tracked connections were cut, as they would have gone on to where they no longer may
 
+	Restored bool // it is what was loaded last, as the farms can't be loaded
+
+	holds string // the digest of what the kernel holds
 	*reading
 }
 
-// plan compares what the farms say with what was loaded, and with what the kernel holds.
-func (e *Engine) plan(ctx context.Context, r *reading) (Plan, error) {
+const (
+	noFarms    = "the kernel holds no farms"
+	otherFarms = "the kernel holds other farms than were loaded last"
+)
+
+// plan compares what the farms say with what was loaded, and with what the kernel holds. The doubt is what is known to
+// be wrong with that, though its digest may be right.
+func (e *Engine) plan(ctx context.Context, r *reading, doubt string) (Plan, error) {
 	script := r.script
 	p := Plan{Script: script, reading: r}
 	var err error
@@ -107,23 +116,26 @@ func (e *Engine) plan(ctx context.Context, r *reading) (Plan, error) {
 	if err != nil {
 		return p, err
 	}
+	p.holds = digest
 	hooked, err := e.Nft.IngressDevices(ctx)
 	if err != nil {
 		return p, err
 	}
 	whole := slices.Equal(hooked, script.Ingress) && maps.Equal(p.Before.Interfaces, numbers(script.Interfaces))
-	p.Held = digest == script.Digest && whole
+	p.Held = digest == script.Digest && whole && doubt == ""
 	switch {
+	case doubt != "":
+		p.Why = doubt
 	case digest == script.Digest && !whole:
 		p.Why = "rules at ingress are gone, or their interface went and came back"
 	case p.Held || digest == p.Before.Digest:
 	case digest == "" && p.Before.Script == nil: // the first load of all
 	case digest == "":
-		p.Why = "the kernel holds no farms"
+		p.Why = noFarms
 	case digest == p.Before.Boot:
 		p.Why = "the kernel holds what was loaded at boot, without what hangs on interfaces"
 	default:
-		p.Why = "the kernel holds other farms than were loaded last"
+		p.Why = otherFarms
 	}
 	return p, nil
 }
@@ -135,13 +147,19 @@ func (e *Engine) Plan(ctx context.Context) (Plan, compiler.Diagnostics, error) {
 	if r.told.Faulty() {
 		return Plan{reading: r}, r.told, ErrFaulty
 	}
-	p, err := e.plan(ctx, r)
+	p, err := e.plan(ctx, r, "")
 	return p, r.told, err
 }
 
 // Apply compiles the farms, has nft check the script, loads it in one transaction and keeps it. If the kernel holds it
-// already, nothing is done. Whatever fails, the rules that run and the last good script stay.
+// already, nothing is done. Whatever fails, the rules that run and the last good script stay; if they don't run any
+// more, the last good script is loaded.
 func (e *Engine) Apply(ctx context.Context) (Plan, compiler.Diagnostics, error) {
+	return e.ApplyInDoubt(ctx, "")
+}
+
+// ApplyInDoubt is Apply where something is known to be wrong with the rules in the kernel: they are loaded anew.
+func (e *Engine) ApplyInDoubt(ctx context.Context, doubt string) (Plan, compiler.Diagnostics, error) {
 	release, err := e.Store.Lock(ctx, func() { e.Say("waiting for another farmc to finish") })
 	if err != nil {
 		return Plan{}, nil, err
@@ -151,9 +169,11 @@ func (e *Engine) Apply(ctx context.Context) (Plan, compiler.Diagnostics, error) 
 	r := e.read()
 	told, script := r.told, r.script
 	if told.Faulty() {
-		return Plan{reading: r}, told, ErrFaulty
+		p := Plan{reading: r}
+		more := e.fallBack(ctx, &p, doubt)
+		return p, append(told, more...), ErrFaulty
 	}
-	p, err := e.plan(ctx, r)
+	p, err := e.plan(ctx, r, doubt)
 	if err != nil {
 		return p, told, err
 	}
@@ -163,10 +183,24 @@ func (e *Engine) Apply(ctx context.Context) (Plan, compiler.Diagnostics, error) 
 	}
 	more, err := e.load(ctx, &p)
 	told = append(told, more...)
+	if errors.Is(err, ErrFaulty) {
+		told = append(told, e.fallBack(ctx, &p, doubt)...)
+	}
 	if err != nil {
 		return p, told, err
 	}
 	return p, append(told, obstacles(ctx, e.Nft, script.Farms)...), nil
+}
+
+// fallBack keeps what was loaded last, where what was planned is refused.
+func (e *Engine) fallBack(ctx context.Context, p *Plan, doubt string) compiler.Diagnostics {
+	last, told, err := e.restore(ctx, doubt)
+	p.reading.follow(last.reading)
+	p.Restored, p.Why = last.Restored && err == nil, last.Why
+	if err != nil {
+		e.Say("what was loaded last can't be loaded again: %v", err)
+	}
+	return told
 }
 
 // load brings a plan's script into the kernel. This is the place for loads that send less than everything: the plan

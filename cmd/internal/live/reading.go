@@ -44,6 +44,13 @@ func (r *reading) Moved() bool {
 	return false
 }
 
+// follow takes the interfaces of another reading in: what is loaded names these, too.
+func (r *reading) follow(other *reading) {
+	if other != nil {
+		maps.Copy(r.interfaces, other.interfaces)
+	}
+}
+
 // boot gives the script of the same farms that leaves out what hangs on interfaces: at boot none is there yet, and the
 // kernel (6.1) refuses a whole script that names one that is missing.
 func (r *reading) boot() *compiler.Script {
