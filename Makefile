@@ -2,13 +2,14 @@
 # make demo     see it work, in network namespaces of its own
 # make test     all tests; one case: go test ./golden-or-package -run 'Name/case' (see README.md)
 # make golden   write the expected outputs anew; then read the difference as code
+# make bench    what farms cost, from their files to the kernel; FARMS=1000 KINDS= for a quick look
 # make ci       what a change has to pass
 
 GO ?= go
 # A clone that belongs to somebody else (make demo as root) is none of git's business.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build demo test golden fuzz format vet lint tidy goldens ci clean go-found
+.PHONY: build demo bench test golden fuzz format vet lint tidy goldens ci clean go-found
 
 build: go-found
 	$(GO) build -o farmc ./cmd/farmc
@@ -19,6 +20,13 @@ go-found:
 demo: build
 	@.ci/need nft=nftables
 	@$(GO) run ./cmd/demo ./farmc farms.d
+
+# The reference rulesets are loaded in the same run: what counts are the ratios, as machines differ.
+FARMS ?= 10,1000,10000
+KINDS ?= 1000
+bench: build
+	@.ci/need nft=nftables
+	@$(GO) run ./cmd/bench -farms '$(FARMS)' -kinds '$(KINDS)' ./farmc
 
 test: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+	"testing/fstest"
+
+	"farmc/compiler"
+)
+
+// TestWhatGrowsWithFarms: the kernel's time to load is quadratic in chains and sets, so they grow with the kinds of
+// farms, and with farms only where these need some of their own.
+func TestWhatGrowsWithFarms(t *testing.T) {
+	own := map[string]size{ // chains and sets for each farm
+		"round-robin":          {chains: 1, sets: 1},
+		"range":                {chains: 1, sets: 1},
+		"any address":          {chains: 1, sets: 1},
+		"interfaces":           {chains: 1, sets: 1},
+		"source address each":  {chains: 1},
+		"source by backend":    {chains: 1, sets: 1},
+		"mark each":            {chains: 1, sets: 1},
+		"mark by backend":      {chains: 1, sets: 1},
+		"log":                  {chains: 1},
+		"dsr hash":             {chains: 2, sets: 1},
+		"dsr hash IPv6":        {chains: 2, sets: 1},
+		"stateless hash":       {chains: 1, sets: 1},
+		"stateless at ingress": {chains: 1, sets: 1},
+		"stateless range":      {chains: 1, sets: 1},
+	}
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			few, many := compiled(t, k, 20), compiled(t, k, 60)
+			got := size{chains: many.chains - few.chains, sets: many.sets - few.sets}
+			want := size{chains: 40 * own[k.name].chains, sets: 40 * own[k.name].sets}
+			if got != want {
+				t.Errorf("40 farms more have %d more chains and %d more sets, not %d and %d", got.chains, got.sets, want.chains, want.sets)
+			}
+			if many.elements < few.elements+40 {
+				t.Errorf("20 farms have %d elements, 60 have %d: they do not count", few.elements, many.elements)
+			}
+		})
+	}
+}
+
+func compiled(t *testing.T, k kind, farms int) size {
+	t.Helper()
+	files := fstest.MapFS{}
+	for n := range farms {
+		files[file(n)] = &fstest.MapFile{Data: []byte(k.farm(n)), Mode: 0o644}
+	}
+	script, told := compiler.Compile([]compiler.Dir{{Path: "farms.d", FS: files}})
+	if told.Faulty() {
+		t.Fatal(fmt.Sprint(told))
+	}
+	return sizeOf(string(script.Text))
+}
