@@ -40,3 +40,23 @@ func BenchmarkCompile(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkCompileAfterAChange(b *testing.B) {
+	for _, farms := range []int{100, 10_000} {
+		b.Run(fmt.Sprintf("of one of %d farms of 10", farms), func(b *testing.B) {
+			files := tenEach(farms)
+			dirs, none := []Dir{{Path: "farms.d", FS: files}}, func(string) bool { return false }
+			var m Memory
+			m.Compile(dirs, none)
+			weight := 2
+			b.ReportAllocs()
+			for b.Loop() {
+				files["farm-00007.toml"] = &fstest.MapFile{Data: plainFarm(7, weight), Mode: 0o644}
+				weight = weight%9 + 1
+				if _, told := m.Compile(dirs, none); told.Faulty() {
+					b.Fatal(told)
+				}
+			}
+		})
+	}
+}

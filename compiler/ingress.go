@@ -309,18 +309,24 @@ func forwardSteps(d door, deal dealing, name string) []forwardStep {
 	return steps
 }
 
-// leaveOut takes absent interfaces out of a farm that works at ingress, and the backends behind them. Other farms are met
-// further on.
-func (f *Farm) leaveOut(absent func(device string) bool, told *Diagnostics) {
+// without gives the farm without what hangs on interfaces that are absent: of a farm that works at ingress these
+// interfaces and the backends behind them. Other farms are met further on.
+func (f *Farm) without(absent func(device string) bool, told *Diagnostics) *Farm {
+	if !slices.ContainsFunc(f.namedInterfaces(), absent) {
+		return f
+	}
+	left := *f
+	f = &left
+	f.Backends = slices.Clone(f.Backends)
 	f.FlowOffload = f.present(f.FlowOffload, "flow-offload", absent, told)
 	switch {
 	case len(f.Interfaces) == 0:
-		return
+		return f
 	case !slices.Contains(frames, f.Mode):
 		f.absent = slices.DeleteFunc(slices.Clone(f.Interfaces), func(d string) bool { return !absent(d) })
-		return
+		return f
 	}
-	here := f.present(slices.Clone(f.Interfaces), "interfaces", absent, told)
+	here := f.present(f.Interfaces, "interfaces", absent, told)
 	f.absent = slices.DeleteFunc(slices.Clone(f.Interfaces), func(d string) bool { return slices.Contains(here, d) })
 	for i := range f.Backends {
 		b := &f.Backends[i]
@@ -330,11 +336,26 @@ func (f *Farm) leaveOut(absent func(device string) bool, told *Diagnostics) {
 			*told = append(*told, f.absence(b.Place, "backend "+b.Name+": the interface "+device))
 		}
 	}
+	return f
+}
+
+// namedInterfaces are all that the farm names.
+func (f *Farm) namedInterfaces() []string {
+	out := slices.Concat(f.FlowOffload, f.Interfaces)
+	if len(f.Interfaces) == 0 {
+		return out
+	}
+	for _, b := range f.Backends {
+		if device := f.deviceOf(b); device != "" {
+			out = append(out, device)
+		}
+	}
+	return out
 }
 
 // present gives those of the key's devices that are there, and tells of the others.
 func (f *Farm) present(devices []string, key string, absent func(device string) bool, told *Diagnostics) []string {
-	return slices.DeleteFunc(devices, func(device string) bool {
+	return slices.DeleteFunc(slices.Clone(devices), func(device string) bool {
 		gone := absent(device)
 		if gone {
 			*told = append(*told, f.absence(f.at(key), key+": "+device))

@@ -21,6 +21,8 @@ type Engine struct {
 	Nft   nft.Nft
 	Store Store
 	Say   func(format string, args ...any) // tells people what is going on, where it takes time
+
+	memory compiler.Memory // of the farms as they were read last
 }
 
 // Dir is a directory of farms as the compiler takes it.

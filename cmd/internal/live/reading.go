@@ -19,12 +19,12 @@ type reading struct {
 // read compiles the farms for the network interfaces that are there now.
 func (e *Engine) read() *reading {
 	sources := &Sources{}
-	return compileHere(sources, sources.record(e.Dirs))
+	return compileHere(&e.memory, sources, sources.record(e.Dirs))
 }
 
-func compileHere(sources *Sources, dirs []compiler.Dir) *reading {
+func compileHere(memory *compiler.Memory, sources *Sources, dirs []compiler.Dir) *reading {
 	r := &reading{sources: sources, interfaces: map[string]int{}}
-	r.script, r.told = compiler.CompileWithout(dirs, func(device string) bool {
+	r.script, r.told = memory.Compile(dirs, func(device string) bool {
 		r.interfaces[device] = numberOf(device)
 		return r.interfaces[device] == 0
 	})

@@ -61,7 +61,7 @@ func (e *Engine) keptReading(name, digest string) *reading {
 	if err != nil || of != digest {
 		return nil
 	}
-	r := compileHere(sources, sources.Dirs())
+	r := compileHere(&compiler.Memory{}, sources, sources.Dirs())
 	if r.script == nil {
 		return nil
 	}

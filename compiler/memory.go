@@ -1,0 +1,93 @@
+package compiler
+
+import (
+	"bytes"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// A Memory compiles again and again, and reads only what has changed since: of ten thousand farms one, mostly. The zero
+// Memory has read nothing yet. It is not for use by several goroutines at once.
+type Memory struct {
+	farms map[string]farmReading
+	lists map[string]listReading
+}
+
+// A farmReading is what a farm's files came to.
+type farmReading struct {
+	of   farmFiles
+	farm *Farm // nil if there is nothing to go by
+	told Diagnostics
+}
+
+// A listReading is what a list's file came to.
+type listReading struct {
+	of   file
+	list *addressList
+	told Diagnostics
+}
+
+// readLists reads the lists, and says whether one differs from what it was or was not there.
+func (m *Memory) readLists(files []file, told *Diagnostics) (lists map[string]*addressList, changed bool) {
+	lists = map[string]*addressList{}
+	now := map[string]listReading{}
+	for _, f := range files {
+		r, known := m.lists[f.name]
+		if !known || !r.of.same(f) {
+			r, changed = listReading{of: f}, true
+			r.list = parseList(f, &r.told)
+		}
+		now[f.name], lists[f.name] = r, r.list
+		*told = append(*told, r.told...)
+	}
+	changed = changed || len(now) != len(m.lists)
+	m.lists = now
+	return lists, changed
+}
+
+// readFarms reads the farms, as many at once as there are processors.
+func (m *Memory) readFarms(files []farmFiles, lists map[string]*addressList, listsChanged bool, told *Diagnostics) []*Farm {
+	readings := make([]farmReading, len(files))
+	var next atomic.Int64
+	var reading sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(files)) {
+		reading.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(files); i = int(next.Add(1)) - 1 {
+				r, known := m.farms[files[i].name]
+				if !known || !r.of.same(files[i]) || listsChanged && files[i].mayNameList() {
+					r = farmReading{of: files[i]}
+					r.farm = parseFarm(files[i], lists, &r.told)
+				}
+				readings[i] = r
+			}
+		})
+	}
+	reading.Wait()
+	m.farms = make(map[string]farmReading, len(files))
+	var farms []*Farm
+	for _, r := range readings {
+		m.farms[r.of.name] = r
+		*told = append(*told, r.told...)
+		if r.farm != nil {
+			farms = append(farms, r.farm)
+		}
+	}
+	return farms
+}
+
+func (f farmFiles) same(other farmFiles) bool {
+	return f.main.same(other.main) && slices.EqualFunc(f.dropIns, other.dropIns, file.same)
+}
+
+func (f file) same(other file) bool {
+	return f.path == other.path && f.lenient == other.lenient && bytes.Equal(f.text, other.text)
+}
+
+// mayNameList says whether a list can be named in the files: its name begins with '@', however that is written.
+func (f farmFiles) mayNameList() bool {
+	return slices.ContainsFunc(append(f.dropIns[:len(f.dropIns):len(f.dropIns)], f.main), func(f file) bool {
+		return bytes.ContainsAny(f.text, `@\`)
+	})
+}
