@@ -12,7 +12,8 @@ import (
 // A dealing is a farm's backends of one family, dealt to slots.
 type dealing struct {
 	backends []Backend
-	slots    []int // the index of a backend for each slot
+	slots    []int     // the index of a backend for each slot
+	takes    []Backend // all that a connection can be sent to
 }
 
 func (l *linker) deal(f *Farm, family Family) dealing {
@@ -28,9 +29,9 @@ func (l *linker) deal(f *Farm, family Family) dealing {
 }
 
 func (f *Farm) dealing(family Family) dealing {
-	backends := f.serving(family)
+	backends, takes := f.serving(family), f.takes(family)
 	if len(backends) == 0 {
-		return dealing{}
+		return dealing{takes: takes}
 	}
 	weights := make([]int, len(backends))
 	keys := make([]string, len(backends))
@@ -39,9 +40,9 @@ func (f *Farm) dealing(family Family) dealing {
 		keys[i] = socket(netip.AddrPortFrom(b.Address[family], b.Port))
 	}
 	if f.Scheduler == Maglev {
-		return dealing{backends, maglev(keys, weights, f.maglevSize(family))}
+		return dealing{backends, maglev(keys, weights, f.maglevSize(family)), takes}
 	}
-	return dealing{backends, deal(weights)}
+	return dealing{backends, deal(weights), takes}
 }
 
 // chooser gives the chain that chooses a backend for the door, and adds the door to what it can choose from.
@@ -49,7 +50,7 @@ func (l *linker) chooser(d door) string {
 	deal := l.deal(d.farm, d.family)
 	if len(deal.backends) == 0 {
 		l.rules.noBackend = true
-		if len(d.farm.Interfaces) == 0 {
+		if len(d.farm.Interfaces) == 0 && len(deal.takes) == 0 {
 			return noBackendChain
 		}
 	}
@@ -71,7 +72,7 @@ const mostSharedSlots = 1 << 10
 // that goes round its backends has a counter of its own; maglev's table is large, so it stands in a map once, for all
 // doors of all farms with the same backends. "*" is rare enough not to have its own kind of shared map.
 func (d door) shareable() bool {
-	if d.level != portLevel && d.level != addressLevel || len(d.farm.Interfaces) > 0 {
+	if d.level != portLevel && d.level != addressLevel || len(d.farm.Interfaces) > 0 || d.farm.Persistence != nil {
 		return false
 	}
 	switch d.farm.Scheduler {
@@ -135,8 +136,11 @@ func (l *linker) own(d door, deal dealing) string {
 	if c == nil {
 		c = &choice{Name: name, Family: d.family, Keyed: bySlot, Scheduler: f.Scheduler, HashOn: f.HashOn, Only: f.Interfaces,
 			Slots: ownSlots(f, d.family, deal, slots), origin: f.origin("scheduler")}
-		if f.Scheduler != Maglev {
+		if f.Scheduler != Maglev || f.Persistence != nil {
 			c.Mark = f.Mark
+		}
+		if len(deal.takes) > 0 && f.Persistence != nil {
+			c.remember(f, deal)
 		}
 		l.shapes[name] = c
 		l.rules.choices = append(l.rules.choices, c)
@@ -165,7 +169,7 @@ func (l *linker) markFirst(f *Farm, next *choice) string {
 // chainNames names the chain that has a number of its own, and its map. A maglev table's is the same for all farms with
 // the same backends; kind tells apart what stands in one nft table.
 func (d door) chainNames(deal dealing, kind string) (chain, slots string) {
-	if d.farm.Scheduler == Maglev && len(deal.slots) > 0 {
+	if d.farm.Scheduler == Maglev && len(deal.slots) > 0 && d.farm.Persistence == nil {
 		base := kind + deal.maglevName(d.farm, d.family)
 		return base + "-" + d.family.Suffix(), "slots-" + base
 	}

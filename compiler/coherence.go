@@ -36,6 +36,8 @@ func complete(t *table, f *Farm) {
 	helperHasPorts(t, f)
 	framesFindTheirWay(t, f)
 	prefixesFit(t, f)
+	persistenceTellsClients(t, f)
+	sessionsLead(t, f)
 }
 
 // tableHasRoom finds a maglev table that is too small for its backends: one of them would get no slot, and no client.

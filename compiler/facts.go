@@ -30,6 +30,9 @@ func (f *Farm) Facts() Facts {
 	note(about, "log", f.Log.String(), len(f.Log.On) > 0)
 	note(about, "allow", f.Access.Allow.String(), !f.Access.Allow.nobody())
 	note(about, "deny", f.Access.Deny.String(), !f.Access.Deny.nobody())
+	if f.Persistence != nil {
+		f.Persistence.facts(about)
+	}
 	out := Facts{Farm: about, Backends: map[string]map[string]string{}}
 	for _, b := range f.Backends {
 		out.Backends[b.Name] = b.facts()
@@ -39,6 +42,17 @@ func (f *Farm) Facts() Facts {
 
 func (f Facts) equal(other Facts) bool {
 	return maps.Equal(f.Farm, other.Farm) && maps.EqualFunc(f.Backends, other.Backends, maps.Equal)
+}
+
+func (p *Persistence) facts(about map[string]string) {
+	about["persistence"] = "on " + strings.Join(hashWords(p.On), ", ")
+	about["persistence.timeout"] = nftTime(p.Timeout)
+	note(about, "persistence.prefix", fmt.Sprint(p.Prefix), p.Prefix != wholeAddress)
+	var sessions []string
+	for _, s := range p.Static {
+		sessions = append(sessions, strings.Join(s.Client, " . ")+" = "+s.Backend)
+	}
+	note(about, "persistence.static", strings.Join(sessions, ", "), len(sessions) > 0)
 }
 
 func (b Backend) facts() map[string]string {
@@ -113,7 +127,7 @@ func (l Listen) String() string {
 
 // usual is what a key that is not among the facts stands at.
 var usual = map[string]string{"state": "up", "priority": "1", "local-clients": "false", "source-address": "this machine's own", "port": "as asked for", "table-size": "by the backends",
-	"interfaces": "all", "flow-offload": "none", "helper": "none", "mark": "none", "log": "none", "allow": "none", "deny": "none", "scheduler": "none", "interface": "the farm's", "mac": "as the kernel finds it"}
+	"interfaces": "all", "flow-offload": "none", "helper": "none", "mark": "none", "persistence": "none", "persistence.prefix": "whole addresses", "persistence.static": "none", "log": "none", "allow": "none", "deny": "none", "scheduler": "none", "interface": "the farm's", "mac": "as the kernel finds it"}
 
 // Changes says in words what differs between two sets of farms, a line each, in the order of names.
 func Changes(before, after map[string]Facts) []string {

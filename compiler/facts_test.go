@@ -44,6 +44,8 @@ func TestFacts(t *testing.T) {
 				"b1: address=10.0.0.11, fd00::11 port=8080 source-address=10.0.0.2 state=drain weight=5"},
 		{"hash-on-what-is-usual", "scheduler = 'hash'\nlisten = '192.0.2.10:80'" + backend, "hash-on=source-address listen=192.0.2.10:80/tcp mode=snat scheduler=hash; b1: address=10.0.0.11 weight=1"},
 		{"listens-in-one-order", "listen = ['192.0.2.11:80', '192.0.2.10:80']" + backend, "listen=192.0.2.10:80/tcp 192.0.2.11:80/tcp mode=snat scheduler=random; b1: address=10.0.0.11 weight=1"},
+		{"persistence", "listen = '192.0.2.10:80'\n[persistence]\nprefix = [24, 64]\nstatic = { '198.51.100.7' = 'b1' }" + backend,
+			"listen=192.0.2.10:80/tcp mode=snat persistence=on source-address persistence.prefix=[24 64] persistence.static=198.51.100.7 = b1 persistence.timeout=1m scheduler=random; b1: address=10.0.0.11 weight=1"},
 		{"whole-address", "listen = '192.0.2.10'" + backend, "listen=192.0.2.10/all mode=snat scheduler=random; b1: address=10.0.0.11 weight=1"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {

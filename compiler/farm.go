@@ -23,8 +23,9 @@ type Farm struct {
 	Mark         Mark
 	Log          Log
 	Access       Access
-	Backends     []Backend // in the order of their names
-	Place        Place     // of the farm's file
+	Persistence  *Persistence // nil: each connection is on its own
+	Backends     []Backend    // in the order of their names
+	Place        Place        // of the farm's file
 
 	absent []string         // of its interfaces those that are not there
 	places map[string]Place // of the keys that rules come from, as far as the files have them
@@ -42,7 +43,7 @@ func (f *Farm) at(key string) Place {
 }
 
 // ruleKeys are the keys of a farm that rules come from.
-var ruleKeys = []string{"scheduler", "source-address", "interfaces", "flow-offload", "helper", "mark", "log", "access"}
+var ruleKeys = []string{"scheduler", "source-address", "interfaces", "flow-offload", "helper", "mark", "log", "access", "persistence"}
 
 // A Backend is a server that a farm's connections are sent to.
 type Backend struct {
@@ -127,12 +128,7 @@ func (f *Farm) serving(family Family) []Backend {
 	if f.servesAlike(family) {
 		return f.Backends
 	}
-	var all []Backend
-	for _, b := range f.Backends {
-		if b.Address.Has(family) {
-			all = append(all, b)
-		}
-	}
+	all := f.of(family)
 	slices.SortStableFunc(all, func(a, b Backend) int { return a.Priority - b.Priority })
 	levels, out := 1, []Backend(nil)
 	for i, b := range all {
@@ -159,6 +155,17 @@ func (f *Farm) servesAlike(family Family) bool {
 		}
 	}
 	return true
+}
+
+// of gives the backends that have an address of the family.
+func (f *Farm) of(family Family) []Backend {
+	var all []Backend
+	for _, b := range f.Backends {
+		if b.Address.Has(family) {
+			all = append(all, b)
+		}
+	}
+	return all
 }
 
 func (b Backend) serves() bool { return b.State == Up && !b.cutOff }

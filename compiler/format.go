@@ -55,7 +55,7 @@ func readFarm(t *table, name string, lists map[string]*addressList) *Farm {
 	f.Mark = readMark(t)
 	readQueue(t)
 
-	readPersistence(t.sub("persistence"))
+	f.Persistence = readPersistence(t.sub("persistence"))
 	f.Access = readAccess(t.sub("access"), lists)
 	readLimits(t.sub("limits"))
 	f.Log = readLog(t.sub("log"), f)
@@ -95,7 +95,15 @@ func readListen(t *table) []Listen {
 }
 
 // readHashKeys reads a combination of keys and puts it into one order, as a combination has none.
-func readHashKeys(t *table, key string) []HashKey {
+func readHashKeys(t *table, key string) []HashKey { return inOrder(readKeys(t, key)) }
+
+// inOrder gives keys in the order of HashKeys.
+func inOrder(keys []HashKey) []HashKey {
+	return slices.SortedFunc(slices.Values(keys), func(a, b HashKey) int { return slices.Index(HashKeys, a) - slices.Index(HashKeys, b) })
+}
+
+// readKeys reads a combination of keys as it is written.
+func readKeys(t *table, key string) []HashKey {
 	var out []HashKey
 	for _, w := range t.words(key) {
 		k := HashKey(w.text)
@@ -108,7 +116,6 @@ func readHashKeys(t *table, key string) []HashKey {
 			out = append(out, k)
 		}
 	}
-	slices.SortFunc(out, func(a, b HashKey) int { return slices.Index(HashKeys, a) - slices.Index(HashKeys, b) })
 	return out
 }
 

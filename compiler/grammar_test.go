@@ -13,6 +13,9 @@ import (
 func lineForm(text string) *regexp.Regexp {
 	for _, part := range [][2]string{
 		{"NUMBER", `(numgen random|numgen inc|symhash|jhash FIELD(?: \. FIELD)*) mod ([0-9]+)(?: seed 0x6661726d)?`},
+		{"CLIENT", `(?:jhash PARTS mod 4294967295 seed 0x6661726d|PARTS)`},
+		{"PARTS", `PART(?: \. PART)*`},
+		{"PART", `(?:ct original IP daddr|FIELD(?: & (?:IP4|IP6))?)`},
 		{"SLOT", `(?:(?:symhash|jhash FIELD(?: \. FIELD)*) mod [0-9]+(?: seed 0x6661726d)?|meta mark)`},
 		{"FIELD", `(?:IP [sd]addr|ether [sd]addr|th [sd]port|@th,[0-9]+,[0-9]+|@ll,0,96)`},
 		{"DOOR", `(?:meta l4proto \. IP [sd]addr \. th [sd]port|IP [sd]addr)`},
@@ -78,9 +81,11 @@ var (
 
 	inMap = lineForms(`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : (?:verdict|IPV_addr|ether_addr))?`,
 		`		typeof (?:DOOR \. )?numgen random mod [0-9]+ : (?:IP daddr(?: \. th dport)?|ether daddr)`,
+		`		type (?:IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : IPV_addr(?: \. inet_service)?`,
+		`		flags dynamic,timeout`, `		timeout (?:[0-9]+(?:d|h|m|s|ms))+`,
 		`		typeof @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* : verdict`,
 		`		flags interval`, `		counter`, `		elements = {`, `			# FARM`, `		}`)
-	ofMap = lineForm(`			((?:IP4|IP6|PORTS|HEX|PROTO)(?: \. (?:IP4|IP6|PORTS|HEX))*)(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC))?,`)
+	ofMap = lineForm(`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|MAC)(?: \. (?:IP4|IP6|PORTS|HEX|MAC))*)(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC))?,`)
 
 	inChain = lineForms(
 		`		type nat hook (?:prerouting priority dstnat(?: - 5)?|output priority -10[05]|postrouting priority srcnat)`,
@@ -100,6 +105,8 @@ var (
 		`		(?:ip frag-off & 0x1fff|frag frag-off) != 0 meta l4proto \. IP daddr vmap @NAME`,
 
 		`		(?:meta l4proto PROTOS )?dnat IP to (?:DOOR \. )?NUMBER map @NAME`,
+		`		IP daddr set (?:NUMBER|CLIENT) map @NAME`, `		IP daddr set ct original IP daddr`, `		(?:update|delete) @NAME { CLIENT : IP daddr }`,
+		`		(?:IP daddr set CLIENT map @NAME )?(?:update @NAME { CLIENT : IP daddr } )?(?:meta l4proto PROTOS )?dnat IP to IP daddr map @NAME`,
 		`		snat IP to IP daddr map @NAME`, `		snat IP to (?:IP4|IP6)`, `		masquerade`,
 		`		ct mark set HEX`, `		ct mark set ct mark & HEX \| HEX`, `		ct helper set "NAME"`, `		flow add @farms`,
 
@@ -120,6 +127,7 @@ type reading struct {
 
 type readMap struct {
 	interval bool
+	learnt   bool // packets fill it
 	elements []readElement
 	byKey    map[string]readElement
 }
@@ -161,6 +169,7 @@ func readScript(text string) (*reading, error) {
 			m.byKey[e.key] = e
 		case m != nil && inMap.MatchString(line):
 			m.interval = m.interval || line == "\t\tflags interval"
+			m.learnt = m.learnt || line == "\t\tflags dynamic,timeout"
 			if _, name, ok := strings.Cut(line, "# "); ok {
 				farm = name
 			}

@@ -138,6 +138,75 @@ address = ["10.0.0.12", "fd00::12"]
 	return farms
 }
 
+// TestKernelTakesPersistence loads persistence on all combinations of keys, in both families, with fixed sessions of single
+// clients and of networks.
+func TestKernelTakesPersistence(t *testing.T) {
+	t.Parallel()
+	k := newKernel(t)
+	all := fstest.MapFS{}
+	for set := 1; set < 1<<len(HashKeys); set++ {
+		all[fmt.Sprintf("web%d.toml", set)] = &fstest.MapFile{Data: []byte(persistentFarm(set))}
+	}
+	script, told := Compile([]Dir{{FS: all}})
+	if told.Faulty() {
+		t.Fatal(printed(told))
+	}
+	if k.mustLoad(fmt.Sprint(len(all), " farms"), script.Text) {
+		k.must("list", "nft -nn list table inet farmc")
+	}
+}
+
+func persistentFarm(set int) string {
+	var on []string
+	parts := map[int][]string{}
+	prefix := ""
+	for i, key := range HashKeys {
+		if set>>i&1 == 0 {
+			continue
+		}
+		on = append(on, strconv.Quote(string(key)))
+		if key == SourceAddress {
+			prefix = "prefix = [24, 64]"
+		}
+		for version, words := range map[int]map[HashKey]string{
+			4:  {SourceAddress: "198.51.100.7", DestinationAddress: fmt.Sprint("192.0.2.", set)},
+			40: {SourceAddress: "198.51.100.0/24", DestinationAddress: fmt.Sprint("192.0.2.", set)},
+			6:  {SourceAddress: "2001:db8:c::7", DestinationAddress: fmt.Sprint("2001:db8::", set)},
+			60: {SourceAddress: "2001:db8:c::/48", DestinationAddress: fmt.Sprint("2001:db8::", set)},
+		} {
+			word := words[key]
+			if word == "" {
+				word = map[HashKey]string{SourcePort: "5060", DestinationPort: "80"}[key]
+			}
+			if word == "" {
+				word = "02:00:00:00:00:01"
+			}
+			parts[version] = append(parts[version], word)
+		}
+	}
+	static := ""
+	seen := map[string]bool{}
+	for _, words := range parts {
+		if client := strings.Join(words, " . "); !seen[client] {
+			seen[client] = true
+			static += fmt.Sprintf("%q = \"b1\"\n", client)
+		}
+	}
+	return fmt.Sprintf(`
+listen = ["192.0.2.%[1]d:80/tcp,udp", "[2001:db8::%[1]d]:80/tcp,udp"]
+[persistence]
+on = [%[2]s]
+%[3]s
+[persistence.static]
+%[4]s
+[backends.b1]
+address = ["10.0.0.11", "fd00::11"]
+port = 8080
+[backends.b2]
+address = ["10.0.0.12", "fd00::12"]
+`, set, strings.Join(on, ", "), prefix, static)
+}
+
 type goldenScript struct {
 	name string
 	text []byte

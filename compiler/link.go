@@ -88,7 +88,7 @@ func (l *linker) serve(doors []door) {
 func (l *linker) chosen(doors []door) []door {
 	var out []door
 	for _, d := range doors {
-		backends := l.deal(d.farm, d.family).backends
+		backends := l.deal(d.farm, d.family).takes
 		if len(backends) > 0 && d.level < anyPortLevel {
 			out = append(out, d)
 			continue

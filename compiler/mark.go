@@ -80,7 +80,7 @@ func (l *linker) mark(doors []door) {
 // marksBackends says whether some backend of the family has a mark.
 func (f *Farm) marksBackends(family Family) bool {
 	marked := func(b Backend) bool { return b.Mark != Mark{} }
-	return slices.ContainsFunc(f.Backends, marked) && slices.ContainsFunc(f.serving(family), marked)
+	return slices.ContainsFunc(f.Backends, marked) && slices.ContainsFunc(f.takes(family), marked)
 }
 
 // marked gives the chain that sets the marks of the farm's backends.
@@ -89,7 +89,7 @@ func (l *linker) marked(f *Farm, family Family) string {
 	if slices.ContainsFunc(l.rules.marked, func(o *markedChain) bool { return o.Name == c.Name }) {
 		return c.Name
 	}
-	for _, b := range f.serving(family) {
+	for _, b := range f.takes(family) {
 		if b.Mark != (Mark{}) {
 			c.Elements = append(c.Elements, mapElement{b.Address[family].String(), "goto " + l.markChain(b.Mark), b.origin(f), false})
 		}

@@ -27,6 +27,10 @@ type modelFarm struct {
 	source    map[int]netip.Addr // by family, 4 or 6
 	listens   []modelListen
 	backends  []modelBackend
+
+	persistOn []string          // none: no persistence
+	prefix    string            // of persistence
+	static    map[string]string // clients and networks, and the backends that they always meet
 }
 
 type modelListen struct {
@@ -78,7 +82,59 @@ func randomFarm(r *rand.Rand) modelFarm {
 	f.randomSchedule(r, slices.ContainsFunc(f.listens, func(l modelListen) bool { return l.ports == nil }))
 	f.randomBackends(r, families)
 	f.randomSources(r, families)
+	if r.IntN(3) == 0 {
+		f.randomPersistence(r, families)
+	}
 	return f
+}
+
+// modelClients are clients, alone and as networks; the smaller ones first.
+var modelClients = map[int][]string{4: {"198.51.100.7", "198.51.100.64/26", "198.51.100.0/24"}, 6: {"2001:db8:c::7", "2001:db8:c::/64", "2001:db8:c::/48"}}
+
+func (f *modelFarm) randomPersistence(r *rand.Rand, families []int) {
+	whole := slices.ContainsFunc(f.listens, func(l modelListen) bool { return l.ports == nil })
+	f.persistOn = []string{"source-address"}
+	for _, key := range []string{"destination-address", "source-port", "destination-port", "source-mac", "destination-mac"} {
+		if r.IntN(4) == 0 && !(f.local && strings.HasSuffix(key, "mac")) && !(whole && strings.HasSuffix(key, "port")) {
+			f.persistOn = append(f.persistOn, key)
+		}
+	}
+	f.prefix = pick(r, "", "", "[24, 64]", "[32, 56]")
+	if len(f.persistOn) > 1 {
+		return
+	}
+	f.static = map[string]string{}
+	for _, family := range families {
+		for _, client := range modelClients[family] {
+			if b := pick(r, f.backends...); r.IntN(3) == 0 && b.address[family].IsValid() {
+				f.static[client] = b.name
+			}
+		}
+	}
+}
+
+// stays gives the backend that the packet's client is known to be with.
+func (f *modelFarm) stays(p packet) (modelBackend, bool) {
+	var names []string
+	for _, client := range modelClients[versionOf(p.address)] {
+		network, err := netip.ParsePrefix(client)
+		if client == p.client.String() || err == nil && network.Contains(p.client) {
+			names = append(names, f.static[client])
+		}
+	}
+	for _, b := range f.backends {
+		if f.persistOn != nil && p.known.IsValid() && p.known == netip.AddrPortFrom(b.address[versionOf(p.address)], uint16(b.port)) {
+			names = append(names, b.name)
+		}
+	}
+	for _, name := range names {
+		for _, b := range f.backends {
+			if b.name == name && b.state != "down" {
+				return b, true
+			}
+		}
+	}
+	return modelBackend{}, false
 }
 
 // modelMarks are marks as farms write them, and what rules make of them: other bits than those of the mask stay.
@@ -365,6 +421,9 @@ func (f *modelFarm) promises(p packet) outcome {
 		return outcome{}
 	}
 	serving := f.serving(version)
+	if b, ok := f.stays(p); ok {
+		serving = []modelBackend{b}
+	}
 	for _, b := range serving {
 		sum += b.weight
 	}
@@ -439,6 +498,17 @@ func packets(r *rand.Rand, farms []modelFarm, most int) []packet {
 			}
 		}
 	}
+	known := map[int][]netip.AddrPort{4: {{}, netip.MustParseAddrPort("10.9.9.9:0")}, 6: {{}, netip.MustParseAddrPort("[fd09::9]:0")}}
+	for _, f := range farms {
+		for _, b := range f.backends {
+			for version, a := range b.address {
+				known[version] = append(known[version], netip.AddrPortFrom(a, uint16(b.port)))
+			}
+		}
+	}
+	for _, all := range known {
+		slices.SortFunc(all, netip.AddrPort.Compare) // as the order of a map is not the seed's
+	}
 	byAddress := func(a, b netip.Addr) int { return a.Compare(b) }
 	var out []packet
 	for _, a := range slices.SortedFunc(maps.Keys(addresses), byAddress) {
@@ -447,6 +517,9 @@ func packets(r *rand.Rand, farms []modelFarm, most int) []packet {
 			if !p.fromHere {
 				p.inside = pick(r, "eth0", "eth1", "eth2")
 			}
+			p.client = netip.MustParseAddr(pick(r, map[int][]string{4: {"198.51.100.7", "198.51.100.70", "198.51.100.200", "203.0.113.9"},
+				6: {"2001:db8:c::7", "2001:db8:c::8", "2001:db8:c:1::1", "2001:db8:d::1"}}[versionOf(a)]...))
+			p.known = pick(r, known[versionOf(a)]...)
 			out = append(out, p)
 			for _, p.port = range slices.Sorted(maps.Keys(ports)) {
 				for _, p.protocol = range []string{"tcp", "udp", "sctp"} {
@@ -498,6 +571,21 @@ func (f modelFarm) settings(r *rand.Rand) []setting {
 	}
 	if r.IntN(3) == 0 {
 		say("", "description", strconv.Quote(pick(r, "a farm", "ein Hof; { drop }", "tcp dport 80 accept")), "")
+	}
+	if f.persistOn != nil {
+		say("persistence", "timeout", `"90s"`, "")
+		say("persistence", "on", listed(r, f.persistOn), `"source-address"`)
+		if f.prefix != "" {
+			say("persistence", "prefix", f.prefix, "")
+		}
+		var sessions []string
+		for client, backend := range f.static {
+			sessions = append(sessions, fmt.Sprintf("%q = %q", client, backend))
+		}
+		slices.Sort(sessions)
+		if len(sessions) > 0 {
+			say("persistence", "static", "{ "+strings.Join(inAnyOrder(r, sessions), ", ")+" }", "")
+		}
 	}
 	for _, b := range f.backends {
 		table := "backends." + b.name

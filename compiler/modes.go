@@ -34,7 +34,7 @@ var farmRestrictions = []restriction{
 	{"helper", tracked, false},
 	{"mark", tracked, false},
 	{"queue", counting, true},
-	{"persistence", balancing, true},
+	{"persistence", tracked, false},
 	{"access", everyMode, false},
 	{"limits", everyMode, true},
 	{"log", everyMode, false},

@@ -3,6 +3,7 @@ package compiler
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,10 @@ var (
 	onward     = lineForm(`		goto (NAME)`)
 	marks      = lineForm(`		ct mark set (HEX|ct mark & HEX \| HEX)`)
 	rewrites   = lineForm(`		(?:meta l4proto (PROTOS) )?dnat (IP) to ((?:DOOR \. )?)NUMBER map @(NAME)`)
+	tentative  = lineForm(`		IP daddr set NUMBER map @(?P<map>NAME)`)
+	knows      = lineForm(`		IP daddr set (?P<client>CLIENT) map @(?P<in>NAME) (?:update @NAME { CLIENT : IP daddr } )?(?:meta l4proto PROTOS )?dnat IP to IP daddr map @(?P<home>NAME)`)
+	leadsHome  = lineForm(`		(?:meta l4proto PROTOS )?dnat IP to IP daddr map @(?P<home>NAME)`)
+	learns     = lineForms(`		(?:update|delete) @NAME { CLIENT : IP daddr }`, `		IP daddr set ct original IP daddr`, `		IP daddr set CLIENT map @NAME`)
 	ownSources = lineForm(`		snat IP to IP daddr map @(NAME)`)
 	oneSource  = lineForm(`		(?:snat IP to (IP4|IP6)|masquerade)`)
 )
@@ -42,6 +47,9 @@ type packet struct {
 	fromHere bool       // this machine sends it
 	inside   string     // the interface that it comes in by, if not
 	backend  netip.Addr // once it is chosen
+
+	client netip.Addr     // whom it is from
+	known  netip.AddrPort // the backend that the client was with before, if any; port 0: as asked for
 }
 
 func (p packet) String() string {
@@ -172,6 +180,12 @@ func within(key, interval string) bool {
 		if !isRange {
 			last = first
 		}
+		if address, err := netip.ParseAddr(part); err == nil && isRange {
+			if from, to := netip.MustParseAddr(first), netip.MustParseAddr(last); address.Less(from) || to.Less(address) {
+				return false
+			}
+			continue
+		}
 		port, err := strconv.Atoi(part)
 		a, _ := strconv.Atoi(first)
 		b, _ := strconv.Atoi(last)
@@ -190,6 +204,7 @@ func (r *reading) choose(t testing.TB, chain string, p packet, out *outcome) {
 		t.Fatalf("there is no chain %s", chain)
 	}
 	left, done := 1.0, map[int]bool{}
+	chosen := map[string]float64{} // what stands for a backend in the packet
 	for _, rule := range rules {
 		if at := onlyInside.FindStringSubmatch(rule); at != nil {
 			if !p.fromHere && !strings.Contains(at[1], strconv.Quote(p.inside)) {
@@ -208,6 +223,34 @@ func (r *reading) choose(t testing.TB, chain string, p packet, out *outcome) {
 		if chain == "no-backend" {
 			out.refused = true
 			return
+		}
+		if learns.MatchString(rule) {
+			continue
+		}
+		if at := parts(knows, rule); at != nil {
+			if to, ok := r.home(t, at, p); ok {
+				out.shares[to] += left
+				return
+			}
+			continue
+		}
+		if at := parts(tentative, rule); at != nil {
+			for _, e := range r.maps[at["map"]].elements {
+				chosen[e.value] += left / float64(len(r.maps[at["map"]].elements))
+			}
+			continue
+		}
+		if at := parts(leadsHome, rule); at != nil {
+			for token, share := range chosen {
+				if e, ok := r.find(t, at["home"], token); ok {
+					out.shares[destination(t, e.value, p)] += share
+					delete(chosen, token)
+				}
+			}
+			if len(chosen) == 0 {
+				return
+			}
+			continue
 		}
 		at := rewrites.FindStringSubmatch(rule)
 		if at == nil {
@@ -247,6 +290,41 @@ func (r *reading) choose(t testing.TB, chain string, p packet, out *outcome) {
 		}
 	}
 	t.Errorf("%g of %s fall through %s", left, p, chain)
+}
+
+// parts gives the named parts of a rule of a form, nil if it is of another.
+func parts(form *regexp.Regexp, rule string) map[string]string {
+	at := form.FindStringSubmatch(rule)
+	if at == nil {
+		return nil
+	}
+	out := map[string]string{}
+	for i, name := range form.SubexpNames() {
+		out[name] = at[i]
+	}
+	return out
+}
+
+// home is where a rule sends a client that it knows: one whose session is fixed, or that was with a backend before.
+func (r *reading) home(t testing.TB, rule map[string]string, p packet) (netip.AddrPort, bool) {
+	t.Helper()
+	var token string
+	switch {
+	case r.maps[rule["in"]].learnt && p.known.IsValid():
+		for _, e := range r.maps[rule["home"]].elements {
+			if e.value == strings.TrimSuffix(fmt.Sprintf("%s . %d", p.known.Addr(), p.known.Port()), " . 0") {
+				token = e.key
+			}
+		}
+	case !r.maps[rule["in"]].learnt && strings.HasSuffix(rule["client"], " saddr"):
+		e, _ := r.find(t, rule["in"], p.client.String())
+		token = e.value
+	}
+	e, ok := r.find(t, rule["home"], token)
+	if !ok {
+		return netip.AddrPort{}, false
+	}
+	return destination(t, e.value, p), true
 }
 
 // doorKey is what a packet has in the fields of a door.

@@ -77,6 +77,7 @@ type choice struct {
 	Only      []string   // the interfaces that the farm's packets come in by; none: all
 	Next      string     // the chain that chooses; "": this one
 	Slots     []*slotMap // asked in this order
+	Clientele *clientele // whose clients it knows; nil: it knows none
 	origin    *Origin    // of a farm's own
 }
 

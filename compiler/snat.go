@@ -19,7 +19,7 @@ func sourceOf(f *Farm, family Family) *sourceChain {
 	if c.Address.IsValid() {
 		c.Name = "source-" + strings.ReplaceAll(c.Address.String(), ":", ".") // a colon would end the name
 	}
-	for _, b := range f.serving(family) {
+	for _, b := range f.takes(family) {
 		if b.Source.Has(family) {
 			c.Elements = append(c.Elements, mapElement{b.Address[family].String(), b.Source[family].String(), b.origin(f), false})
 		}

@@ -1,9 +1,11 @@
 package compiler
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // page is the ruleset as the templates see it: words, with the arithmetic done.
@@ -218,7 +220,113 @@ type choiceView struct {
 	Next  string
 	Slots []slotView
 
-	Origin *Origin
+	Clientele *clienteleView
+	Origin    *Origin
+}
+
+// Form is the template of the chain.
+func (c choiceView) Form() string {
+	if c.Clientele != nil {
+		return "persistent-choice"
+	}
+	return "choice"
+}
+
+// A clienteleView is a clientele in nft's words.
+type clienteleView struct {
+	*clientele
+	view
+	Timeout   string
+	Protocols string
+	Origin    *Origin
+}
+
+func newClienteleView(m *clientele, c *choice) *clienteleView {
+	return &clienteleView{m, view{m.Family}, nftTime(m.Of.Timeout), protocolMatch(c.Protocols), c.origin}
+}
+
+// Key is what a client is learnt by.
+func (v *clienteleView) Key() string { return v.key() }
+
+// Hashed says whether that is a hash.
+func (v *clienteleView) Hashed() bool { return v.hashed() }
+
+// Types are those of what a client is told by.
+func (v *clienteleView) Types() string { return v.keyTypes() }
+
+// Whole is what a client is told by, nothing left out.
+func (v *clienteleView) Whole() string { return v.fields(wholeAddress[v.clientele.Family]) }
+
+// Sessions are the maps of fixed sessions.
+func (v *clienteleView) Sessions() []sessionView {
+	out := make([]sessionView, len(v.Static))
+	for i, m := range v.Static {
+		out[i] = sessionView{m, v}
+	}
+	return out
+}
+
+// Homes are the maps that lead to backends.
+func (v *clienteleView) Homes() []homeView {
+	out := make([]homeView, len(v.Backends))
+	for i, m := range v.Backends {
+		out[i] = homeView{m, v}
+	}
+	return out
+}
+
+type sessionView struct {
+	Map *sessionMap
+	*clienteleView
+}
+
+func (s sessionView) elements() []mapElement { return s.Map.Elements }
+
+type homeView struct {
+	Map *slotMap
+	*clienteleView
+}
+
+func (h homeView) elements() []mapElement { return h.Map.Elements }
+
+// Ported says whether connections get another port.
+func (h homeView) Ported() bool { return h.Map.Ported }
+
+// Known are the ways to find a client's backend, fixed sessions first: a rule for each of them and each map of backends.
+func (v *clienteleView) Known() []knownView {
+	var out []knownView
+	for _, m := range v.Static {
+		for _, home := range v.Homes() {
+			out = append(out, knownView{v.Whole(), m.Name, false, home})
+		}
+	}
+	for _, home := range v.Homes() {
+		out = append(out, knownView{v.Key(), v.clientele.Name, true, home})
+	}
+	return out
+}
+
+// A knownView is one way to find a client's backend.
+type knownView struct {
+	Client string
+	In     string
+	Learnt bool
+	homeView
+}
+
+// nftTime writes a duration, of whole milliseconds, as nft does.
+func nftTime(d time.Duration) string {
+	var out strings.Builder
+	for _, unit := range []struct {
+		of   time.Duration
+		name string
+	}{{day, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}, {time.Millisecond, "ms"}} {
+		if n := d / unit.of; n > 0 {
+			fmt.Fprintf(&out, "%d%s", n, unit.name)
+			d -= n * unit.of
+		}
+	}
+	return out.String()
 }
 
 type slotView struct {
@@ -239,6 +347,9 @@ func (s slotView) Number() int { return s.slotMap.Slots }
 
 func newChoiceView(c *choice) choiceView {
 	out := choiceView{Name: c.Name, Only: c.Only, Mark: c.Mark, Next: c.Next, Origin: c.origin}
+	if c.Clientele != nil {
+		out.Clientele = newClienteleView(c.Clientele, c)
+	}
 	for _, m := range c.Slots {
 		out.Slots = append(out.Slots, slotView{
 			slotMap:   m,

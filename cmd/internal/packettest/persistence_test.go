@@ -1,0 +1,287 @@
+package packettest
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestPersistence(t *testing.T) {
+	t.Parallel()
+	play(t, persistenceScenes())
+}
+
+func persistenceScenes() (all []scene) {
+	for _, mode := range []string{"snat", "dnat"} {
+		for _, scheduler := range []string{"random", "round-robin", "hash", "symmetric-hash", "maglev"} {
+			all = append(all, persistenceScene(mode, scheduler))
+		}
+	}
+	return append(all, persistentScenes...)
+}
+
+// persistenceScene: what a client has met by one port, protocol and address it meets by all others of the farm. Hashes over
+// ports send it anywhere but for that.
+func persistenceScene(mode, scheduler string) scene {
+	text := fmt.Sprintf(`
+		mode      = %q
+		scheduler = %q
+		listen    = ["192.0.2.1:80,8000-8100/tcp,udp", "192.0.2.2:443/tcp", "[2001:db8::1]:80,8000-8100/tcp,udp", "[2001:db8::2]:443/tcp", "*:53/tcp,udp"]
+		%s
+		[persistence]
+		[backends.b1]
+		address = ["10.2.0.11", "fd00:2::11"]
+		%s
+		[backends.b2]
+		address = ["10.2.0.12", "fd00:2::12"]
+		[backends.b3]
+		address = ["10.2.0.13", "fd00:2::13"]
+	`, mode, scheduler, map[string]string{"hash": `hash-on = ["source-port", "destination-address"]`, "maglev": `hash-on = ["source-address", "source-port"]`}[scheduler], "%s")
+	const everywhere = "192.0.2.1:80 192.0.2.1:8050 192.0.2.2:443 192.0.2.3:53 192.0.2.1:80 [2001:db8::1]:80 [2001:db8::1]:8050 [2001:db8::2]:443 [2001:db8::3]:53"
+	sees := map[string]string{"snat": "balancer"}[mode]
+	return scene{name: mode + "-" + scheduler, steps: steps{
+		farms{"web": fmt.Sprintf(text, "")},
+		stay{name: "kept", to: everywhere, sees: sees},
+		farms{"web": fmt.Sprintf(text, "port = 8081")},
+		stay{name: "mixed", to: everywhere, sees: sees},
+	}}
+}
+
+// A stay has 25 clients ask services, by TCP and UDP where it is open to both, three times each. A client has to meet one
+// backend in each family, the one that it met before, if it did under the name; and not all of them the same one.
+type stay struct {
+	name  string
+	from  string
+	by    string // "tcp udp" if empty
+	to    string
+	sees  string // as in ask, or "whoever"
+	among string // the backends that may answer; any if empty
+}
+
+func (m stay) do(s *stage) error {
+	met := map[string]map[string]bool{} // the clients' backends, by family
+	for range 3 {
+		for _, q := range s.questions(m.from, "tcp udp", m.to) {
+			if m.by != "" && !strings.Contains(m.by, q.network[:3]) || q.udp() && q.to.Port() == 443 {
+				continue
+			}
+			for _, client := range s.clients(q.to.Addr())[:25] {
+				if err := m.meet(s, q, client, met); err != nil {
+					return q.blame(fmt.Errorf("as %s: %w", client, err))
+				}
+			}
+		}
+	}
+	for family, backends := range met {
+		if len(backends) < 2 && len(strings.Fields(m.among)) != 1 {
+			return fmt.Errorf("all clients of IPv%s met %v", family, backends)
+		}
+	}
+	return nil
+}
+
+func (m stay) meet(s *stage, q question, client netip.Addr, met map[string]map[string]bool) error {
+	as := netip.AddrPortFrom(client, s.speaker(s.Client, client).Port())
+	answer, err := q.ask(as)
+	if err != nil {
+		return err
+	}
+	who := answer.Backend
+	if answer.Local.Port() != q.to.Port() {
+		who += fmt.Sprint(":", answer.Local.Port())
+	}
+	if want := m.seen(s, q, as); want.IsValid() && answer.Peer.Addr() != want {
+		return fmt.Errorf("%s sees %s, want %s", who, answer.Peer, want)
+	}
+	if m.among != "" && !slices.Contains(strings.Fields(m.among), who) {
+		return fmt.Errorf("%s answered, want one of %s", who, m.among)
+	}
+	f := family(client)
+	if met[f] == nil {
+		met[f] = map[string]bool{}
+	}
+	met[f][who] = true
+	return s.meetsAgain(m.name, client, who)
+}
+
+func (m stay) seen(s *stage, q question, as netip.AddrPort) netip.Addr {
+	if m.sees == "whoever" {
+		return netip.Addr{}
+	}
+	return ask{sees: m.sees}.seen(s, q, as)
+}
+
+// meetsAgain says whether the client met another backend before, under the name of a meeting.
+func (s *stage) meetsAgain(name string, client netip.Addr, who string) error {
+	if s.met[name] == nil {
+		s.met[name] = map[netip.Addr]string{}
+	}
+	if before, ok := s.met[name][client]; ok && before != who {
+		return fmt.Errorf("%s answered, %s did before", who, before)
+	}
+	s.met[name][client] = who
+	return nil
+}
+
+const persistent = `
+	listen = ["192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp"]
+	FARM
+	[persistence]
+	PERSISTENCE
+	[backends.b1]
+	address = ["10.2.0.11", "fd00:2::11"]
+	B1
+	[backends.b2]
+	address = ["10.2.0.12", "fd00:2::12"]
+	[backends.b3]
+	address = ["10.2.0.13", "fd00:2::13"]
+`
+
+// sticky is a farm with persistence, and what more it and its first backend have.
+func sticky(farm, persistence, b1 string) farms {
+	return farms{"web": strings.NewReplacer("FARM", farm, "PERSISTENCE", persistence, "B1", b1).Replace(persistent)}
+}
+
+// known puts clients into the memory of the farm web.
+func known(clients map[string]string) foreign {
+	var script strings.Builder
+	for client, backend := range clients {
+		fmt.Fprintf(&script, "add element inet farmc farm/web/clients-ip%s { %s : %s }\n", family(netip.MustParseAddr(client)), client, backend)
+	}
+	return foreign(script.String())
+}
+
+// An as asks as one client.
+type as struct {
+	client string
+	by, to string
+	meets  string // the backend, "anyone" for several of them
+}
+
+func (a as) do(s *stage) error {
+	who := map[string]bool{}
+	for _, q := range s.questions("", a.by, a.to) {
+		for range 12 {
+			answer, err := q.ask(netip.AddrPortFrom(netip.MustParseAddr(a.client), s.speaker(s.Client, q.to.Addr()).Port()))
+			if err != nil {
+				return q.blame(fmt.Errorf("as %s: %w", a.client, err))
+			}
+			who[answer.Backend] = true
+		}
+	}
+	if a.meets == "anyone" && len(who) < 2 || a.meets != "anyone" && (len(who) != 1 || !who[a.meets]) {
+		return fmt.Errorf("%s met %v, want %s", a.client, who, a.meets)
+	}
+	return nil
+}
+
+var persistentScenes = []scene{
+	{name: "whole-address", steps: steps{
+		farms{"web": strings.NewReplacer("FARM", `listen = ["192.0.2.1", "2001:db8::1"]`, "PERSISTENCE", "", "B1", "", `listen = ["192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp"]`, "").Replace(persistent)},
+		stay{name: "all", to: "192.0.2.1:80 192.0.2.1:443 [2001:db8::1]:80 [2001:db8::1]:443 192.0.2.1:53 [2001:db8::1]:53", sees: "balancer"},
+	}},
+	{name: "servers-of-one-machine", steps: steps{
+		sticky("", "", "port = 8081\n[backends.b1-too]\naddress = ['10.2.0.11', 'fd00:2::11']\nport = 8082\n[backends.b1-as-asked]\naddress = ['10.2.0.11', 'fd00:2::11']\n"),
+		stay{name: "machine", to: both, sees: "balancer"},
+	}},
+	{name: "prefix", steps: steps{
+		sticky(`mode = "dnat"`, "prefix = [28, 124]", ""),
+		deed(func(s *stage) error {
+			for _, q := range s.questions("", "tcp udp", both) {
+				for i, client := range s.clients(q.to.Addr())[:120] {
+					answer, err := q.ask(netip.AddrPortFrom(client, uint16(20000+i)))
+					if err == nil {
+						network, _ := client.Prefix(client.BitLen() - 4)
+						err = s.meetsAgain("prefix", network.Addr(), answer.Backend)
+					}
+					if err != nil {
+						return q.blame(fmt.Errorf("as %s: %w", client, err))
+					}
+				}
+			}
+			backends := map[string]bool{}
+			for _, b := range s.met["prefix"] {
+				backends[b] = true
+			}
+			if len(backends) < 2 {
+				return fmt.Errorf("all networks met %v", backends)
+			}
+			return nil
+		}),
+	}},
+	{name: "local-clients-and-backend", steps: steps{
+		sticky("local-clients = true", "", "[backends.balancer]\naddress = ['10.2.0.1', 'fd00:2::1']\n"),
+		// a backend on this machine sees the client itself
+		deed(func(s *stage) error {
+			for _, q := range s.questions("balancer", "tcp udp", both) {
+				for range 12 {
+					answer, err := q.ask(netip.AddrPort{})
+					if err == nil {
+						err = s.meetsAgain("itself", q.to.Addr(), answer.Backend)
+					}
+					if err != nil {
+						return q.blame(err)
+					}
+				}
+			}
+			return nil
+		}),
+		known(map[string]string{"198.51.100.9": "10.2.0.1", "2001:db8:c::9": "fd00:2::1"}),
+		as{"198.51.100.9", "tcp udp", "192.0.2.1:80", "balancer"}, as{"2001:db8:c::9", "tcp udp", "[2001:db8::1]:80", "balancer"},
+	}},
+	{name: "backend-at-the-service-itself", steps: steps{
+		sticky("", "", "[backends.balancer]\naddress = ['192.0.2.1', '2001:db8::1']\nport = 8081\n"),
+		stay{name: "itself", to: both, sees: "whoever"},
+	}},
+	// the map is believed, unless it names a backend that takes nothing
+	{name: "memory", steps: steps{
+		sticky("", "", ""),
+		known(map[string]string{"198.51.100.2": "10.2.0.12", "2001:db8:c::2": "fd00:2::12", "198.51.100.3": "10.2.0.99", "2001:db8:c::3": "fd00:2::99"}),
+		as{"198.51.100.2", "tcp udp", "192.0.2.1:80", "b2"}, as{"2001:db8:c::2", "tcp udp", "[2001:db8::1]:80", "b2"},
+		stay{name: "anew", to: both, sees: "balancer"},
+	}},
+	{name: "drain", steps: steps{
+		sticky("", "", "state = 'drain'\nsource-address = ['10.2.0.9', 'fd00:2::9']\nmark = 7"),
+		owns{"eth1", "10.2.0.9/24"}, owns{"eth1", "fd00:2::9/64"},
+		known(map[string]string{"198.51.100.200": "10.2.0.11", "2001:db8:c::200": "fd00:2::11"}),
+		as{"198.51.100.200", "tcp udp", "192.0.2.1:80", "b1"}, as{"2001:db8:c::200", "tcp udp", "[2001:db8::1]:80", "b1"},
+		stay{name: "others", to: both, sees: "balancer", among: "b2 b3"},
+	}},
+	{name: "at-once", steps: steps{
+		sticky("", "", ""),
+		deed(func(s *stage) error {
+			for _, q := range s.questions("", "tcp udp", both) {
+				for _, client := range s.clients(q.to.Addr())[100:150] {
+					if err := s.atOnce(q, client); err != nil {
+						return q.blame(err)
+					}
+				}
+			}
+			return nil
+		}),
+	}},
+}
+
+// atOnce opens eight connections of one client at a time, which all have to meet one backend.
+func (s *stage) atOnce(q question, client netip.Addr) error {
+	var asking sync.WaitGroup
+	var mu sync.Mutex
+	var all error
+	for range 8 {
+		asking.Go(func() {
+			answer, err := q.ask(netip.AddrPortFrom(client, s.speaker(s.Client, client).Port()))
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				err = s.meetsAgain("at once", client, answer.Backend)
+			}
+			all = errors.Join(all, err)
+		})
+	}
+	asking.Wait()
+	return all
+}

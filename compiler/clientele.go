@@ -1,0 +1,239 @@
+package compiler
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// A clientele is what a farm knows of its clients in one family: which backend each is with. An address stands for the
+// backend: its own, if no other backend has that, too.
+type clientele struct {
+	Name     string // of the map from clients to backends, which packets fill
+	Family   Family
+	Of       *Persistence
+	Static   []*sessionMap // of clients whose backends are fixed, asked in this order
+	Backends []*slotMap    // from what stands for a backend to where it is
+}
+
+// A sessionMap leads from clients to what stands for backends.
+type sessionMap struct {
+	Name     string
+	Networks bool
+	Elements []mapElement
+}
+
+// remember gives what the farm knows of its clients, and what stands for its backends, by their names.
+func (f *Farm) remember(family Family) (*clientele, map[string]netip.Addr) {
+	stands := f.tokens(family)
+	kept := &slotMap{Name: ownName(f, "backends-"+family.Suffix())}
+	named := &slotMap{Name: ownName(f, "backends-port-"+family.Suffix()), Ported: true}
+	for _, b := range f.takes(family) {
+		e := mapElement{stands[b.Name].String(), b.Address[family].String(), b.origin(f), false}
+		if b.Port == 0 {
+			kept.Elements = append(kept.Elements, e)
+			continue
+		}
+		e.value += fmt.Sprintf(" . %d", b.Port)
+		named.Elements = append(named.Elements, e)
+	}
+	m := &clientele{Name: ownName(f, "clients-"+family.Suffix()), Family: family, Of: f.Persistence}
+	m.Backends = slices.DeleteFunc([]*slotMap{kept, named}, func(m *slotMap) bool { return len(m.Elements) == 0 })
+	m.Static = f.sessions(family, stands)
+	return m, stands
+}
+
+// sessions gives the fixed sessions of a family whose backends take connections: the others' clients are like any others
+// meanwhile. A single client is asked for before networks.
+func (f *Farm) sessions(family Family, stands map[string]netip.Addr) []*sessionMap {
+	single := &sessionMap{Name: ownName(f, "static-"+family.Suffix())}
+	networks := &sessionMap{Name: ownName(f, "static-networks-"+family.Suffix()), Networks: true}
+	takes := f.takes(family)
+	var within []Session
+	for _, s := range f.Persistence.Static {
+		switch {
+		case !slices.Contains(s.Families, family) || !slices.ContainsFunc(takes, func(b Backend) bool { return b.Name == s.Backend }):
+		case s.Network:
+			within = append(within, s)
+		default:
+			single.Elements = append(single.Elements, mapElement{strings.Join(s.Client, " . "), stands[s.Backend].String(), s.origin(f), false})
+		}
+	}
+	for _, r := range disjoint(within) {
+		networks.Elements = append(networks.Elements, mapElement{r.key(), stands[r.session.Backend].String(), r.session.origin(f), false})
+	}
+	return slices.DeleteFunc([]*sessionMap{single, networks}, func(m *sessionMap) bool { return len(m.Elements) == 0 })
+}
+
+func (s Session) origin(f *Farm) *Origin { return &Origin{f.Name, "persistence.static", s.key} }
+
+// A sessionRun is a run of addresses with one fixed session.
+type sessionRun struct {
+	network
+	session Session
+}
+
+func (r sessionRun) key() string {
+	return strings.Join(append([]string{r.first.String() + "-" + r.last.String()}, r.session.Client[1:]...), " . ")
+}
+
+// disjoint makes runs of networks that have nothing in common: of two networks the smaller one counts where they overlap.
+func disjoint(sessions []Session) []sessionRun {
+	sorted := slices.Clone(sessions)
+	size := func(s Session) int { return netip.MustParsePrefix(s.Client[0]).Bits() }
+	slices.SortStableFunc(sorted, func(a, b Session) int { return size(a) - size(b) })
+	var out []sessionRun
+	for _, s := range sorted {
+		p := netip.MustParsePrefix(s.Client[0])
+		inner := sessionRun{network{p.Addr(), lastOf(p)}, s}
+		i := slices.IndexFunc(out, func(outer sessionRun) bool { return outer.holds(inner) })
+		if i < 0 {
+			out = append(out, inner)
+			continue
+		}
+		outer := out[i]
+		parts := []sessionRun{inner}
+		if outer.first != inner.first {
+			parts = append([]sessionRun{{network{outer.first, inner.first.Prev()}, outer.session}}, parts...)
+		}
+		if outer.last != inner.last {
+			parts = append(parts, sessionRun{network{inner.last.Next(), outer.last}, outer.session})
+		}
+		out = slices.Replace(out, i, i+1, parts...)
+	}
+	return out
+}
+
+// holds says whether all of the other run is in this one, and both are of the same clients otherwise.
+func (r sessionRun) holds(o sessionRun) bool {
+	return slices.Equal(r.session.Client[1:], o.session.Client[1:]) && r.first.BitLen() == o.first.BitLen() &&
+		r.first.Compare(o.first) <= 0 && o.last.Compare(r.last) <= 0
+}
+
+// tokens gives by the names of the farm's backends the addresses that stand for them: their own, but where several have
+// one address, on different ports, addresses that no machine has, of 0.0.0.0/8 (RFC 1122) or 100::/64 (RFC 6666). They
+// follow from the address and the port, so that clients stay where they are when another backend comes or goes.
+func (f *Farm) tokens(family Family) map[string]netip.Addr {
+	all := f.of(family)
+	having := map[netip.Addr]int{}
+	for _, b := range all {
+		having[b.Address[family]]++
+	}
+	out, taken := map[string]netip.Addr{}, map[netip.Addr]bool{}
+	for _, b := range all {
+		at := b.Address[family]
+		if having[at] > 1 {
+			number := hash64(socket(netip.AddrPortFrom(at, b.Port)))
+			for at = token(family, number); taken[at]; at = token(family, number) {
+				number++
+			}
+			taken[at] = true
+		}
+		out[b.Name] = at
+	}
+	return out
+}
+
+func token(family Family, number uint64) netip.Addr {
+	if family == IP4 {
+		return netip.AddrFrom4([4]byte{0, byte(number >> 16), byte(number >> 8), byte(number)})
+	}
+	address := [16]byte{0: 1}
+	for i := range 8 {
+		address[15-i] = byte(number >> (8 * i))
+	}
+	return netip.AddrFrom16(address)
+}
+
+// widestLearnt is how many bytes a key may have in a rule that adds it to a map; nft 1.0.6 aborts beyond. Of a wider one
+// the map holds a hash of 32 bits. Two clients that have the same one share a backend, which harms neither.
+const widestLearnt = 16
+
+// hashed says whether the map holds hashes of what clients are told by.
+func (m *clientele) hashed() bool {
+	sum := 0
+	for _, k := range m.Of.On {
+		sum += 4 * hashFields[k].width
+		if m.Family == IP4 && (k == SourceAddress || k == DestinationAddress) {
+			sum -= 12
+		}
+	}
+	return sum > widestLearnt
+}
+
+// key is what a client is learnt by, in nft's words.
+func (m *clientele) key() string {
+	length := m.Of.Prefix[m.Family]
+	if !m.hashed() {
+		return m.fields(length)
+	}
+	words := hashInput(m.Of.On, m.Family)
+	for i, word := range words {
+		words[i] = m.field(word, length)
+	}
+	return fmt.Sprintf("jhash %s mod %d seed %s", strings.Join(words, " . "), uint32(1<<32-1), seed)
+}
+
+// fields are what a client is told by, in nft's words.
+func (m *clientele) fields(length int) string {
+	words := make([]string, len(m.Of.On))
+	for i, k := range m.Of.On {
+		words[i] = m.field(hashFields[k].words[m.Family], length)
+	}
+	return strings.Join(words, " . ")
+}
+
+// field is a field as it tells a client: the source without what the prefix leaves out, and the destination that was asked
+// for, which stands no more in the packet when the client is learnt.
+func (m *clientele) field(word string, length int) string {
+	switch {
+	case word == hashFields[DestinationAddress].words[m.Family]:
+		return "ct original " + word
+	case word == hashFields[SourceAddress].words[m.Family] && length < wholeAddress[m.Family]:
+		return word + " & " + mask(m.Family, length).String()
+	}
+	return word
+}
+
+// mask is the address with so many leading bits.
+func mask(family Family, length int) netip.Addr {
+	all := []byte{IP4: 4, IP6: 16}[family]
+	bits := make([]byte, all)
+	for i := range length {
+		bits[i/8] |= 0x80 >> (i % 8)
+	}
+	a, _ := netip.AddrFromSlice(bits)
+	return a
+}
+
+// keyTypes are the types of the fields that a client is told by.
+func (m *clientele) keyTypes() string {
+	words := make([]string, len(m.Of.On))
+	for i, k := range m.Of.On {
+		switch k {
+		case SourceAddress, DestinationAddress:
+			words[i] = [...]string{IP4: "ipv4_addr", IP6: "ipv6_addr"}[m.Family]
+		case SourcePort, DestinationPort:
+			words[i] = "inet_service"
+		default:
+			words[i] = "ether_addr"
+		}
+	}
+	return strings.Join(words, " . ")
+}
+
+// remember has the choice know the farm's clients. Its slots lead to what stands for backends.
+func (c *choice) remember(f *Farm, deal dealing) {
+	clientele, stands := f.remember(c.Family)
+	c.Clientele, c.Slots = clientele, nil
+	if len(deal.slots) == 0 {
+		return
+	}
+	slots := &slotMap{Name: ownName(f, "slots-"+c.Family.Suffix()), Slots: len(deal.slots)}
+	for slot, i := range deal.slots {
+		b := deal.backends[i]
+		slots.Elements = append(slots.Elements, mapElement{fmt.Sprint(slot), stands[b.Name].String(), b.origin(f), false})
+	}
+	c.Slots = []*slotMap{slots}
+}
