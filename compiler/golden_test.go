@@ -43,19 +43,32 @@ func TestGoldenForms(t *testing.T) {
 	}
 }
 
-// cases are the names of all cases.
+// cases are the names of all cases of farms, and reloadCases of farms that change.
 func cases(t testing.TB) []string {
+	return casesWhere(t, func(name string) bool { return !isReload(name) })
+}
+
+func reloadCases(t testing.TB) []string { return casesWhere(t, isReload) }
+
+func isReload(name string) bool {
+	_, err := os.Stat(filepath.Join(goldens, name, "before"))
+	return err == nil
+}
+
+func casesWhere(t testing.TB, fits func(name string) bool) []string {
 	t.Helper()
 	entries, err := os.ReadDir(goldens)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) == 0 {
-		t.Fatal("no cases")
+	var names []string
+	for _, e := range entries {
+		if fits(e.Name()) {
+			names = append(names, e.Name())
+		}
 	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
+	if len(names) == 0 {
+		t.Fatal("no cases")
 	}
 	return names
 }

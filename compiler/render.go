@@ -20,27 +20,14 @@ var undigested = strings.Repeat("0", hex.EncodedLen(sha256.Size))
 
 // render writes the ruleset as a script.
 func (r *ruleset) render() (*Script, error) {
-	w := writer{}
-	w.templates = template.New("").Funcs(template.FuncMap{
-		"include":  w.include,
-		"elements": w.elements,
-		"networks": networks,
-		"mark":     w.mark,
-		"digest":   func() string { return undigested },
-		"quoted":   quotedList,
-	})
-	if _, err := w.templates.ParseFS(templates.Files, "*.nft"); err != nil {
+	w := newWriter(nil)
+	text, origins, err := w.write("script", r.page())
+	if err != nil {
 		return nil, err
 	}
-	var out bytes.Buffer
-	if err := w.templates.ExecuteTemplate(&out, "script", r.page()); err != nil {
-		return nil, err
-	}
-	s := &Script{}
-	s.Text, s.origins = w.unmark(out.Bytes())
-	digest := sha256.Sum256(s.Text)
-	s.Digest = hex.EncodeToString(digest[:])
-	s.Text = bytes.Replace(s.Text, []byte(undigested), []byte(s.Digest), 1)
+	digest := sha256.Sum256(text)
+	s := &Script{Digest: hex.EncodeToString(digest[:]), origins: origins}
+	s.Text = bytes.Replace(text, []byte(undigested), []byte(s.Digest), 1)
 	return s, nil
 }
 
@@ -49,6 +36,34 @@ func (r *ruleset) render() (*Script, error) {
 type writer struct {
 	templates *template.Template
 	origins   []*Origin
+	script    *Script // whose lines are written once more, in a reload
+}
+
+func newWriter(script *Script) *writer {
+	w := &writer{script: script}
+	w.templates = template.New("").Funcs(template.FuncMap{
+		"include":  w.include,
+		"elements": w.elements,
+		"networks": networks,
+		"mark":     w.mark,
+		"digest":   func() string { return undigested },
+		"quoted":   quotedList,
+		"lines":    w.lines,
+		"keys":     keyLines,
+		"origin":   w.origin,
+	})
+	template.Must(w.templates.ParseFS(templates.Files, "*.nft"))
+	return w
+}
+
+// write executes a template, and gives the origin of each of its lines.
+func (w *writer) write(name string, data any) ([]byte, []*Origin, error) {
+	var out bytes.Buffer
+	if err := w.templates.ExecuteTemplate(&out, name, data); err != nil {
+		return nil, nil, err
+	}
+	text, origins := w.unmark(out.Bytes())
+	return text, origins, nil
 }
 
 const markBegin, markEnd = '\x01', '\x02' // which no validated text holds

@@ -58,7 +58,20 @@ func result(p live.Plan, took time.Duration) string {
 	case p.Cut > 1:
 		cut = fmt.Sprintf(", %d connections cut", p.Cut)
 	}
-	return fmt.Sprintf("%s%s loaded in %s%s", why, n, took.Round(time.Millisecond), cut)
+	return fmt.Sprintf("%s%s loaded in %s%s%s", why, n, took.Round(time.Millisecond), extent(p), cut)
+}
+
+// extent says how much of what ran before was kept.
+func extent(p live.Plan) string {
+	switch {
+	case p.Way == live.Difference:
+		return ", only what changed"
+	case p.Way == live.Derived && p.Kept > 0:
+		return ", all rules anew, what they remember of clients stays"
+	case p.Way == live.Derived:
+		return ", all rules anew"
+	}
+	return ""
 }
 
 // restored says why what was loaded last was loaded again, though the farms can't be loaded.

@@ -89,11 +89,15 @@ type Plan struct {
 	Changes []string // in words; empty if the farms say what they said
 	Held    bool     // the kernel holds the script already
 	Why     string   // what makes a load necessary though the farms are the same
+	Way     Way      // how it was loaded
+	Kept    int      // how many sets that packets fill kept what they hold, where all rules were made anew
 	Cut     int      // how many tracked connections were cut, as they would have gone on to where they no longer may
 
 	Restored bool // it is what was loaded last, as the farms can't be loaded
 
-	holds string // the digest of what the kernel holds
+	holds  string   // the digest of what the kernel holds
+	doubt  string   // what is known to be wrong with that all the same
+	hooked []string // the interfaces at whose ingress rules of ours hang
 	*reading
 }
 
@@ -106,7 +110,7 @@ const (
 // be wrong with that, though its digest may be right.
 func (e *Engine) plan(ctx context.Context, r *reading, doubt string) (Plan, error) {
 	script := r.script
-	p := Plan{Script: script, reading: r}
+	p := Plan{Script: script, reading: r, doubt: doubt}
 	var err error
 	if p.Before, err = e.Store.Loaded(); err != nil {
 		return p, err
@@ -114,16 +118,14 @@ func (e *Engine) plan(ctx context.Context, r *reading, doubt string) (Plan, erro
 	if p.Before.Script == nil || p.Before.Farms != nil {
 		p.Changes = compiler.Changes(p.Before.Farms, factsOf(script))
 	}
-	digest, err := e.Nft.Loaded(ctx)
-	if err != nil {
+	if p.holds, err = e.Nft.Loaded(ctx); err != nil {
 		return p, err
 	}
-	p.holds = digest
-	hooked, err := e.Nft.IngressDevices(ctx)
-	if err != nil {
+	if p.hooked, err = e.Nft.IngressDevices(ctx); err != nil {
 		return p, err
 	}
-	whole := slices.Equal(hooked, script.Ingress) && maps.Equal(p.Before.Interfaces, numbers(script.Interfaces))
+	digest := p.holds
+	whole := slices.Equal(p.hooked, script.Ingress) && maps.Equal(p.Before.Interfaces, numbers(script.Interfaces))
 	p.Held = digest == script.Digest && whole && doubt == ""
 	switch {
 	case doubt != "":
@@ -153,9 +155,9 @@ func (e *Engine) Plan(ctx context.Context) (Plan, compiler.Diagnostics, error) {
 	return p, r.told, err
 }
 
-// Apply compiles the farms, has nft check the script, loads it in one transaction and keeps it. If the kernel holds it
-// already, nothing is done. Whatever fails, the rules that run and the last good script stay; if they don't run any
-// more, the last good script is loaded.
+// Apply compiles the farms, loads the script in one transaction and keeps it. If the kernel holds it already, nothing is
+// done. Whatever fails, the rules that run and the last good script stay; if they don't run any more, the last good
+// script is loaded.
 func (e *Engine) Apply(ctx context.Context) (Plan, compiler.Diagnostics, error) {
 	return e.ApplyInDoubt(ctx, "")
 }
@@ -205,23 +207,16 @@ func (e *Engine) fallBack(ctx context.Context, p *Plan, doubt string) compiler.D
 	return told
 }
 
-// load brings a plan's script into the kernel. This is the place for loads that send less than everything: the plan
-// knows what was loaded before, and whether the kernel still holds that.
+// load brings a plan's script into the kernel, and keeps it.
 func (e *Engine) load(ctx context.Context, p *Plan) (compiler.Diagnostics, error) {
-	if !p.Held {
-		if more, err := e.check(ctx, p.Script); err != nil {
-			return more, err
-		}
-	}
 	if err := e.Store.prepare(*p); err != nil {
 		e.Store.forget()
 		return nil, err
 	}
 	if !p.Held {
-		err := e.slowly("nft loads the script", p.Script, func() error { return e.Nft.Load(ctx, p.Script.Text) })
-		if err != nil {
+		if told, err := e.transact(ctx, p); err != nil {
 			e.Store.forget()
-			return explain(p.Script, err)
+			return told, err
 		}
 	}
 	// before it is kept, so that a load that was stopped here does it again

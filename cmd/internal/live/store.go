@@ -112,13 +112,26 @@ func (s Store) Loaded() (Kept, error) {
 	if err != nil {
 		return Kept{}, err
 	}
-	k := Kept{Script: text}
-	if m := digestLine.FindSubmatch(text); m != nil {
-		k.Digest = string(m[1])
-	}
+	k := Kept{Script: text, Digest: digestOf(text)}
 	about := s.facts(k.Digest)
 	k.Farms, k.Interfaces, k.Boot = about.Farms, about.Interfaces, about.Boot
 	return k, nil
+}
+
+func digestOf(script []byte) string {
+	if m := digestLine.FindSubmatch(script); m != nil {
+		return string(m[1])
+	}
+	return ""
+}
+
+// boot gives the script that was kept for the boot, if it is that of the digest.
+func (s Store) boot(digest string) []byte {
+	text, err := os.ReadFile(filepath.Join(s.Dir, bootFile))
+	if err != nil || digestOf(text) != digest {
+		return nil
+	}
+	return text
 }
 
 func (s Store) facts(digest string) keptFacts {

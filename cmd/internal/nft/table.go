@@ -30,7 +30,7 @@ func (n Nft) Loaded(ctx context.Context) (digest string, err error) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("ask for the chain %s of table inet farmc: %w", digestChain, err)
+		return "", fmt.Errorf("ask for table inet farmc: %w", err)
 	}
 	for _, a := range answers {
 		if found := ours.FindSubmatch(comment(a.attributes[unix.NFTA_RULE_USERDATA])); found != nil {

@@ -1,0 +1,68 @@
+package live
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"farmc/cmd/internal/nft"
+	"farmc/compiler"
+
+	"golang.org/x/sys/unix"
+)
+
+// counts reads what elements have counted so far. One whose key can't be put into the kernel's words counts from 0.
+func (e *Engine) counts(ctx context.Context, counted []compiler.Counted) ([]compiler.Count, error) {
+	elements := make([]nft.Element, len(counted))
+	for i, c := range counted {
+		elements[i] = nft.Element{Family: c.Table, Set: c.Map, Key: keyBytes(c)}
+	}
+	read, err := e.Nft.Counts(ctx, elements)
+	counts := make([]compiler.Count, len(read))
+	for i, c := range read {
+		counts[i] = compiler.Count(c)
+	}
+	return counts, err
+}
+
+// keyBytes is a key as the kernel has it: fields one after the other, each padded to a multiple of 4 bytes.
+func keyBytes(c compiler.Counted) []byte {
+	var key []byte
+	words := strings.Split(c.Key, " . ")
+	if len(words) != len(c.Keys) {
+		return nil
+	}
+	for i, field := range c.Keys {
+		bytes := fieldBytes(field, words[i])
+		if len(c.Keys) > 1 {
+			bytes = append(slices.Clip(bytes), make([]byte, (4-len(bytes)%4)%4)...)
+		}
+		key = append(key, bytes...)
+	}
+	return key
+}
+
+var protocols = map[string]byte{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP, "sctp": unix.IPPROTO_SCTP}
+
+func fieldBytes(field compiler.Field, word string) []byte {
+	number, _ := strconv.ParseUint(word, 0, 32)
+	switch field {
+	case compiler.ProtocolField:
+		return []byte{protocols[word]}
+	case compiler.IP4Field, compiler.IP6Field:
+		address, _ := netip.ParseAddr(word)
+		return address.AsSlice()
+	case compiler.PortField:
+		return binary.BigEndian.AppendUint16(nil, uint16(number))
+	case compiler.IntegerField, compiler.MarkField:
+		return binary.NativeEndian.AppendUint32(nil, uint32(number))
+	case compiler.MACField:
+		address, _ := net.ParseMAC(word)
+		return address
+	}
+	return nil
+}

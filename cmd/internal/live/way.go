@@ -1,0 +1,126 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"farmc/cmd/internal/nft"
+	"farmc/compiler"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Way is how a script comes into the kernel, always in one transaction.
+type Way int
+
+// The ways, from the one that keeps least of what runs to the one that keeps most.
+const (
+	Complete   Way = iota // everything anew
+	Derived               // what the kernel holds is looked at: all rules anew, what packets have filled stays
+	Difference            // the kernel holds what was loaded last: only what changed
+)
+
+// transact loads the plan's script by the way that keeps most. What nft refuses has changed nothing, so then the next
+// one is tried, and complaints are about the complete script. nft isn't asked to check any of it before: a check costs
+// as much as the load, finds no more, and a load that is refused does no more than a check.
+func (e *Engine) transact(ctx context.Context, p *Plan) (compiler.Diagnostics, error) {
+	for p.Way = Difference; p.Way > Complete; p.Way-- {
+		reload, err := e.reload(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		if reload == nil {
+			continue
+		}
+		err = e.slowly("nft loads what changed", reload, func() error { return e.Nft.Load(ctx, reload.Text) })
+		if err == nil || !errors.As(err, new(*nft.Refusal)) && !errors.As(err, new(*nft.Crash)) {
+			return nil, err
+		}
+		p.detour(reload, err)
+	}
+	err := e.slowly("nft loads the script", p.Script, func() error { return e.Nft.Load(ctx, p.Script.Text) })
+	return explain(p.Script, err)
+}
+
+// detour says why a way was not to be gone.
+func (p *Plan) detour(reload *compiler.Script, err error) {
+	if told, _ := explain(reload, err); len(told) > 0 {
+		err = errors.New(told[0].Message)
+	}
+	p.Why = fmt.Sprintf("what changed could not be loaded alone (%v)", err)
+}
+
+// reload gives the script by which the plan's way goes, or nil if it can't be gone from what the kernel holds.
+func (e *Engine) reload(ctx context.Context, p *Plan) (*compiler.Script, error) {
+	if p.Way == Derived {
+		return e.derived(ctx, p)
+	}
+	loaded, renewed := p.loaded(e.Store)
+	if loaded == nil {
+		return nil, nil
+	}
+	held, err := e.outline(ctx)
+	if err != nil {
+		return nil, err
+	}
+	reload, err := compiler.NewReloadAfterLoss(loaded, p.Script, renewed, held)
+	if err != nil {
+		p.Why = err.Error()
+		return nil, nil
+	}
+	counts, err := e.counts(ctx, reload.Counted())
+	if err != nil {
+		return nil, err
+	}
+	return reload.Script(counts), nil
+}
+
+func (e *Engine) derived(ctx context.Context, p *Plan) (*compiler.Script, error) {
+	held, err := e.outline(ctx)
+	if err != nil || len(held) == 0 {
+		return nil, err
+	}
+	reload, err := compiler.NewReloadFrom(held, p.Script)
+	if err != nil {
+		return nil, err
+	}
+	p.Kept = reload.Kept()
+	return reload.Script(nil), nil
+}
+
+// loaded gives the script that the kernel holds, if it is one that was kept, and the interfaces that are no longer those
+// that its rules know.
+func (p *Plan) loaded(kept Store) (script []byte, renewed []string) {
+	switch {
+	case p.holds == "" || p.doubt != "":
+		return nil, nil
+	case p.holds == p.Before.Digest:
+		return p.Before.Script, p.renewed()
+	case p.holds == p.Before.Boot:
+		return kept.boot(p.holds), nil
+	}
+	return nil, nil
+}
+
+func (p *Plan) renewed() []string {
+	var out []string
+	for name, number := range numbers(p.Script.Interfaces) {
+		if p.Before.Interfaces[name] != number || slices.Contains(p.Script.Ingress, name) && !slices.Contains(p.hooked, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// outline gives what the kernel holds in our tables.
+func (e *Engine) outline(ctx context.Context) ([]compiler.Outlined, error) {
+	objects, err := e.Nft.Objects(ctx)
+	out := make([]compiler.Outlined, len(objects))
+	for i, o := range objects {
+		out[i] = compiler.Outlined{Family: o.Family, Kind: o.Kind, Name: o.Name, Hooked: o.Hooked, Keys: o.Keys, Values: o.Values,
+			Dynamic: o.Flags&unix.NFT_SET_EVAL != 0, TimesOut: o.Flags&unix.NFT_SET_TIMEOUT != 0}
+	}
+	return out, err
+}

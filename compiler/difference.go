@@ -1,0 +1,263 @@
+package compiler
+
+import (
+	"slices"
+	"strings"
+)
+
+// A difference is what has to be done to a table so that it holds what another script says. What is the same in both
+// isn't touched: it keeps its counters, its place in a round robin, and whom it remembers.
+type difference struct {
+	family  string
+	ends    bool // there is to be none
+	changes []*change
+}
+
+// A change is what is done to one object: nothing, until it is found to differ.
+type change struct {
+	before, after *object // nil: there is none
+
+	made    bool // it is declared and filled; if there was one before, that is deleted first
+	amended bool // it is declared once more, as its timeout or size is another
+	refill  bool // of a chain: its rules are flushed, and written; of a set, its elements
+
+	removed, added []scriptLine  // elements
+	rewritten      []*scriptLine // elements that are removed and added, for their counts alone
+}
+
+// sent says whether something of the object has to be in the script.
+func (c *change) sent() bool {
+	return c.after != nil && (c.made || c.amended || len(c.added)+len(c.rewritten) > 0 || c.refill && (!c.after.isSet() || len(c.after.elements) > 0))
+}
+
+// deleted says whether the object that was there goes.
+func (c *change) deleted() bool { return c.before != nil && (c.after == nil || c.made) }
+
+// compare finds what has to be done to all tables. What hangs on a network interface that is renewed has to be made
+// anew, as it holds the number of one that is gone.
+func compare(before, after inventory, renewed []string) []*difference {
+	var all []*difference
+	for _, family := range tableFamilies {
+		was, is := before[family], after[family]
+		if was == nil && is == nil {
+			continue
+		}
+		all = append(all, compareTables(family, was, is, renewed))
+	}
+	preferRefills(all)
+	return all
+}
+
+func compareTables(family string, before, after *tableInventory, renewed []string) *difference {
+	d := &difference{family: family, ends: after == nil}
+	if before == nil {
+		before = &tableInventory{}
+	}
+	if after == nil {
+		after = &tableInventory{}
+	}
+	for _, o := range after.objects {
+		d.changes = append(d.changes, compareObjects(before.known[o.id()], o, renewed))
+	}
+	for _, o := range before.objects {
+		if after.known[o.id()] == nil {
+			d.changes = append(d.changes, &change{before: o})
+		}
+	}
+	d.spread()
+	for _, c := range d.changes {
+		c.compareElements()
+	}
+	return d
+}
+
+// compareObjects finds what is to be done to an object for its own sake.
+func compareObjects(before, after *object, renewed []string) *change {
+	c := &change{before: before, after: after}
+	switch same := before != nil && before.Kind == after.Kind && sameLines(before.about, after.about); {
+	case before == nil || names(after.about, renewed):
+		c.made = true
+	case before.unknown && before.Kind == after.Kind && after.Kind == "chain" && len(after.about) == 0 && len(before.about) == 0:
+		c.refill = true
+	case before.unknown && before.remembers() && after.remembers() && before.Kind == after.Kind:
+		c.amended = true
+	case !same && before.remembers() && before.Kind == after.Kind && sameLines(lasting(before.about), lasting(after.about)):
+		c.amended = true
+	case !same || before.unknown:
+		c.made = true
+	default:
+		c.refill = !sameLines(before.rules, after.rules) || names(after.rules, renewed)
+	}
+	return c
+}
+
+// lasting are the lines of a declaration that can't be changed in place.
+func lasting(about []scriptLine) []scriptLine {
+	return slices.DeleteFunc(slices.Clone(about), func(l scriptLine) bool {
+		return strings.HasPrefix(l.text, "timeout ") || strings.HasPrefix(l.text, "size ")
+	})
+}
+
+func sameLines(a, b []scriptLine) bool {
+	return slices.EqualFunc(a, b, func(a, b scriptLine) bool { return a.text == b.text })
+}
+
+// names says whether a line names one of the network interfaces.
+func names(lines []scriptLine, interfaces []string) bool {
+	return slices.ContainsFunc(lines, func(l scriptLine) bool {
+		return slices.ContainsFunc(interfaces, func(name string) bool { return strings.Contains(l.text, `"`+name+`"`) })
+	})
+}
+
+// spread has rules written anew where an object that they name is made anew, and has an object made anew where it takes
+// no new rule, until there is nothing more to spread.
+func (d *difference) spread() {
+	users := d.users()
+	var spreading []*change
+	for _, c := range d.changes {
+		if c.made || c.refill || c.after == nil {
+			spreading = append(spreading, c)
+		}
+	}
+	for len(spreading) > 0 {
+		c := spreading[0]
+		spreading = spreading[1:]
+		for _, other := range users[c] {
+			switch {
+			case other.made || other.refill || other.before == nil || other.after == nil:
+				continue
+			case other.after.Kind == "chain" && c.deleted():
+				other.refill = true
+			case other.after.Kind != "chain" && c.after != nil && other.after.bound():
+				other.made = true
+			default:
+				continue
+			}
+			spreading = append(spreading, other)
+		}
+	}
+}
+
+// users gives the chains whose rules name an object, and what the rules of a chain name.
+func (d *difference) users() map[*change][]*change {
+	named := map[string]*change{}
+	for _, c := range d.changes {
+		if c.after != nil && c.after.Kind != "chain" {
+			named[c.after.Name] = c
+		} else if c.after == nil && c.before.Kind != "chain" && named[c.before.Name] == nil {
+			named[c.before.Name] = c
+		}
+	}
+	users := map[*change][]*change{}
+	for _, chain := range d.changes {
+		if chain.after == nil || chain.after.Kind != "chain" {
+			continue
+		}
+		for _, rule := range chain.after.rules {
+			for _, name := range namesIn(rule.text) {
+				if c := named[name]; c != nil {
+					users[c] = append(users[c], chain)
+					users[chain] = append(users[chain], c)
+				}
+			}
+		}
+	}
+	return users
+}
+
+// namesIn are the sets, maps, flow tables (@name) and helpers ("name") of a rule, and other words in quotes.
+func namesIn(rule string) []string {
+	var out []string
+	for rest := rule; ; {
+		at := strings.IndexAny(rest, `@"`)
+		if at < 0 {
+			return out
+		}
+		rest = rest[at+1:]
+		end := strings.IndexAny(rest, "\" ,}")
+		if end < 0 {
+			end = len(rest)
+		}
+		out = append(out, rest[:end])
+		rest = rest[end:]
+		if rest != "" && rest[0] == '"' {
+			rest = rest[1:]
+		}
+	}
+}
+
+// compareElements finds which elements come and go.
+func (c *change) compareElements() {
+	switch {
+	case c.before == nil:
+		c.added = c.after.elements
+	case c.after == nil:
+		c.removed = c.before.elements
+	case c.made:
+		c.removed, c.added = c.before.elements, c.after.elements
+	default:
+		c.removed, c.added = compareLines(c.before.elements, c.after.elements)
+	}
+}
+
+// compareLines gives the lines that are only in the one, and only in the other.
+func compareLines(before, after []scriptLine) (removed, added []scriptLine) {
+	for len(before) > 0 && len(after) > 0 && before[0].text == after[0].text {
+		before, after = before[1:], after[1:]
+	}
+	for len(before) > 0 && len(after) > 0 && before[len(before)-1].text == after[len(after)-1].text {
+		before, after = before[:len(before)-1], after[:len(after)-1]
+	}
+	return missing(before, after), missing(after, before)
+}
+
+func missing(lines, others []scriptLine) []scriptLine {
+	known := make(map[string]bool, len(others))
+	for _, l := range others {
+		known[l.text] = true
+	}
+	var out []scriptLine
+	for _, l := range lines {
+		if !known[l.text] {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// Seconds of nft 1.0.6 for an element of a tree of intervals that it reads because of a "delete element", and for one
+// of any set that it writes, measured with 500,000.
+const (
+	readsTree = 40e-6
+	writes    = 14e-6
+)
+
+// preferRefills has sets flushed and filled anew where that is quicker than to delete elements: if all of them go, or if
+// nft would have to read large trees first.
+func preferRefills(all []*difference) {
+	trees, refilled := 0, 0
+	for _, d := range all {
+		for _, c := range d.changes {
+			if c.before != nil && c.before.isTree() {
+				trees += len(c.before.elements)
+			}
+			if c.losesSome() {
+				refilled += len(c.after.elements)
+			}
+		}
+	}
+	quicker := float64(refilled)*writes < float64(trees)*readsTree
+	for _, d := range all {
+		for _, c := range d.changes {
+			if c.losesSome() && (quicker || len(c.removed) == len(c.before.elements)) {
+				c.refill = true
+				c.removed, c.added = c.before.elements, c.after.elements
+			}
+		}
+	}
+}
+
+// losesSome says whether elements are deleted from a set that stays, and holds nothing but what scripts say.
+func (c *change) losesSome() bool {
+	return c.before != nil && c.after != nil && !c.made && len(c.removed) > 0 && !c.after.remembers()
+}

@@ -1,0 +1,107 @@
+package compiler
+
+// An Outlined is an object that the kernel holds in one of our tables, as far as it tells without being asked for
+// what is in it. The numbers are the kernel's.
+type Outlined struct {
+	Family string
+	Kind   string // in nft's words: chain, set, map, flowtable, ct helper, ...
+	Name   string
+
+	Hooked   bool   // of a chain: packets come to it from a hook
+	Dynamic  bool   // of a set: packets fill it
+	TimesOut bool   // of a set: its elements go after a time
+	Keys     uint32 // of a set: the type of its keys
+	Values   uint32 // of a map: the type of its values
+}
+
+// verdictValues is the type of values that are verdicts.
+const verdictValues = 0xffffff00
+
+// NewReloadFrom makes a reload of what is known by its outline alone. All of it is made anew, but for sets that packets
+// fill and that fit: they keep what they hold, and Kept tells how many.
+func NewReloadFrom(held []Outlined, script *Script) (*Reload, error) {
+	after, err := readInventory(string(script.Text))
+	if err != nil {
+		return nil, err
+	}
+	return newReload(outlined(held, after), script, nil)
+}
+
+// outlined gives what is held as an inventory.
+func outlined(held []Outlined, after inventory) inventory {
+	before := inventory{}
+	for _, h := range held {
+		if before[h.Family] == nil {
+			before[h.Family] = &tableInventory{known: map[string]*object{}}
+		}
+		o := &object{Kind: h.Kind, Name: h.Name, unknown: true}
+		if h.Hooked {
+			o.about = []scriptLine{{text: "type"}} // whatever it is
+		}
+		if after[h.Family] != nil {
+			if wanted := after[h.Family].known[o.id()]; wanted != nil && wanted.remembers() && h.fits(wanted) {
+				o.about = wanted.about
+			}
+		}
+		before[h.Family].add(o) // the kernel has no two of a name
+	}
+	return before
+}
+
+// fits says whether what the kernel holds is of the wanted shape, where that can be told. Where it can't the kernel has
+// the last word.
+func (h Outlined) fits(wanted *object) bool {
+	keys, values := wanted.declared()
+	return h.Kind == wanted.Kind && h.Dynamic && h.TimesOut == (wanted.flagged("timeout") || wanted.expires()) &&
+		typesFit(h.Keys, keys) && (wanted.Kind == "set" || typesFit(h.Values, values))
+}
+
+// expires says whether elements go after a time.
+func (o *object) expires() bool {
+	_, ok := o.has("timeout")
+	return ok
+}
+
+func typesFit(number uint32, words string) bool {
+	if words == "verdict" || number == verdictValues {
+		return words == "verdict" && number == verdictValues
+	}
+	sum := uint32(0)
+	for _, f := range fieldsOf(words) {
+		if f == UnknownField {
+			return true
+		}
+		sum = sum<<6 | uint32(f)
+	}
+	return sum == number
+}
+
+// Kept says how many sets that packets fill keep what they hold.
+func (r *Reload) Kept() int {
+	n := 0
+	for _, d := range r.differences {
+		for _, c := range d.changes {
+			if c.before != nil && c.after != nil && c.after.remembers() && !c.made {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// without takes out what the kernel no longer holds.
+func (inv inventory) without(held []Outlined) {
+	there := map[string]bool{}
+	for _, h := range held {
+		there[h.Family+" "+(&object{Kind: h.Kind, Name: h.Name}).id()] = true
+	}
+	for family, table := range inv {
+		lost := &tableInventory{known: map[string]*object{}}
+		for _, o := range table.objects {
+			if there[family+" "+o.id()] {
+				lost.add(o)
+			}
+		}
+		inv[family] = lost
+	}
+}
