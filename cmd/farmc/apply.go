@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/live"
+	"farmc/compiler"
 )
 
 var applyVerb = verb{
@@ -14,25 +15,48 @@ var applyVerb = verb{
 	summary: "check, load in one transaction, keep as last good",
 	about: `Loads what the farms come to, all of it or nothing, and keeps the script in the state
 directory: loaded.nft, and the one before as previous.nft. If the kernel holds it already,
-nothing is done. Whatever fails, the rules that run stay as they are.`,
+nothing is done. Whatever fails, the rules that run stay as they are.
+
+With --confirm it goes back by itself, with exit status 1, unless farmc confirm comes in time:
+also if it is killed meanwhile, or its terminal or session ends. Until then neither apply nor
+watch loads anything else. What was taken back is held until a file changes.`,
+	flags: func(c *call) {
+		c.set.DurationVar(&c.confirm, "confirm", 0, "go back after this `time` unless farmc confirm keeps it")
+	},
 	run: func(ctx context.Context, c *call) int {
+		switch {
+		case c.set.Changed("confirm") && c.confirm < time.Second:
+			return c.misuse("--confirm wants a time of a second at least, as in 60s")
+		case c.confirm > 0:
+			return c.try(ctx)
+		}
 		began := time.Now()
 		p, told, err := c.engine().Apply(ctx)
-		if !c.outcome(p.Script, told, err) {
-			if p.Restored {
-				c.tell("%s", restored(p))
-			}
-			return refused
-		}
-		for _, change := range p.Changes[:min(len(p.Changes), mostTold)] {
-			c.tell("%s", change)
-		}
-		if more := len(p.Changes) - mostTold; more > 0 {
-			c.tell("and %d changes more; farmc diff tells all before", more)
-		}
-		c.tell("%s", result(p, time.Since(began)))
-		return done
+		return c.applied(p, told, err, began)
 	},
+}
+
+// applied tells what became of an apply.
+func (c *call) applied(p live.Plan, told compiler.Diagnostics, err error, began time.Time) int {
+	if !c.outcome(p.Script, told, err) {
+		if p.Restored {
+			c.tell("%s", restored(p))
+		}
+		return refused
+	}
+	c.changes(p)
+	c.tell("%s", result(p, time.Since(began)))
+	return done
+}
+
+// changes lists what changes, as much as a screen holds.
+func (c *call) changes(p live.Plan) {
+	for _, change := range p.Changes[:min(len(p.Changes), mostTold)] {
+		c.tell("%s", change)
+	}
+	if more := len(p.Changes) - mostTold; more > 0 {
+		c.tell("and %d changes more; farmc diff tells all before", more)
+	}
 }
 
 // mostTold is how many changes apply lists: a screen of them.

@@ -73,6 +73,7 @@ _farmc() {
 	--dir|-d|--state-dir) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
 	--nft|--output|-o) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$cur"); return ;;
+	--confirm) mapfile -t COMPREPLY < <(compgen -W "30s 60s 5m" -- "$cur"); return ;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
 		mapfile -t COMPREPLY < <(compgen -W "` + verbNames() + `" -- "$cur")
@@ -120,7 +121,7 @@ func zshFlag(f *pflag.Flag) string {
 	_, text := pflag.UnquoteUsage(f)
 	text = strings.NewReplacer("'", "", "[", "(", "]", ")", "\n", " ", ":", ",").Replace(text)
 	value := map[string]string{"dir": ":directory:_directories", "state-dir": ":directory:_directories", "nft": ":file:_files",
-		"output": ":file:_files", "color": ":when:(auto always never)"}[f.Name]
+		"output": ":file:_files", "color": ":when:(auto always never)", "confirm": ":time:(30s 60s 5m)"}[f.Name]
 	repeat := map[bool]string{true: "*"}[f.Name == "dir"]
 	return repeat + "--" + f.Name + "[" + text + "]" + value
 }
@@ -141,7 +142,7 @@ func fish() string {
 
 func fishFlag(f *pflag.Flag) string {
 	value := map[string]string{"dir": " -x -a '(__fish_complete_directories)'", "state-dir": " -x -a '(__fish_complete_directories)'",
-		"nft": " -r -F", "output": " -r -F", "color": " -x -a 'auto always never'"}[f.Name]
+		"nft": " -r -F", "output": " -r -F", "color": " -x -a 'auto always never'", "confirm": " -x -a '30s 60s 5m'"}[f.Name]
 	_, text := pflag.UnquoteUsage(f)
 	return fmt.Sprintf("-l %s%s -d '%s'", f.Name, value, strings.NewReplacer("'", "", "\n", " ").Replace(text))
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/nft"
@@ -34,7 +35,7 @@ type verb struct {
 }
 
 func verbs() []verb {
-	return []verb{compileVerb, checkVerb, diffVerb, applyVerb, watchVerb, versionVerb, completionVerb(), helpVerb()}
+	return []verb{compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, watchVerb, versionVerb, completionVerb(), helpVerb()}
 }
 
 // A call is one run of a verb: its options, its streams and its engine.
@@ -48,6 +49,8 @@ type call struct {
 	output string // compile -o
 	boot   bool   // compile --boot
 	noNft  bool   // check --no-nft
+
+	confirm time.Duration // apply --confirm
 }
 
 // run is farmc: what is asked for in args is done, the exit status says how it went.
@@ -62,7 +65,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "--version":
 		args = []string{"version"}
 	}
-	i := slices.IndexFunc(verbs(), func(v verb) bool { return v.name == args[0] })
+	known := append(verbs(), awaitVerb)
+	i := slices.IndexFunc(known, func(v verb) bool { return v.name == args[0] })
 	if i < 0 && strings.HasPrefix(args[0], "-") {
 		fmt.Fprintf(stderr, "farmc: the command comes first, then %s; farmc help lists them\n", args[0])
 		return misused
@@ -71,7 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "farmc: there is no command %q; farmc help lists them\n", args[0])
 		return misused
 	}
-	c := &call{verb: verbs()[i], stdout: stdout, stderr: stderr}
+	c := &call{verb: known[i], stdout: stdout, stderr: stderr}
 	return c.run(ctx, args[1:])
 }
 

@@ -22,9 +22,9 @@ var watchVerb = verb{
 	summary: "apply now, and at every change of a file",
 	about: `Applies at the start and at each change in the directories, once they have been quiet for
 100 ms; when an interface that farms name comes or goes; when somebody else changes the rules;
-and on SIGHUP, which tells again
-what is wrong. A fault is told once; the rules that run stay until it is mended. Ends with
-SIGTERM or SIGINT, and leaves the rules. Tells systemd how it is (Type=notify).`,
+and on SIGHUP, which tells again what is wrong. A fault is told once; the rules that run stay
+until it is mended. Ends with SIGTERM or SIGINT, and leaves the rules. Tells systemd how it is
+(Type=notify).`,
 	run: func(ctx context.Context, c *call) int {
 		manager, err := systemd.Dial()
 		if err != nil {
@@ -50,6 +50,7 @@ type watcher struct {
 	manager systemd.Manager
 	told    string    // the diagnostics and errors that were told last
 	blind   bool      // it was told that the kernel can't be asked
+	waits   bool      // a load waits to be confirmed
 	status  string    // how things are, in a line
 	plan    live.Plan // of the last time
 
@@ -82,6 +83,8 @@ func (w *watcher) listen(ctx context.Context) {
 func (w *watcher) follow(ctx context.Context) {
 	for {
 		select {
+		case <-w.onTrial():
+			w.attend(ctx)
 		case <-ctx.Done():
 			return
 		case <-w.hangups:
@@ -99,6 +102,27 @@ func (w *watcher) follow(ctx context.Context) {
 		}
 		w.manager.Status(w.status)
 	}
+}
+
+// onTrial ticks while a load waits to be confirmed.
+func (w *watcher) onTrial() <-chan time.Time {
+	t, err := w.engine.Store.Trial()
+	w.waits = w.waits || t != nil && err == nil
+	if !w.waits {
+		return nil
+	}
+	return time.After(time.Second)
+}
+
+// attend applies what changed while a load waited to be confirmed, once that is over; and sees to it that it is taken
+// back, should the one who was to do so be no more.
+func (w *watcher) attend(ctx context.Context) {
+	t, err := w.engine.Store.Trial()
+	if err == nil && t != nil && t.Left() > -2*time.Second {
+		return
+	}
+	w.waits = false
+	w.apply(ctx)
 }
 
 // end waits until all is let go.
@@ -163,6 +187,7 @@ func (w *watcher) applyInDoubt(ctx context.Context, doubt string) {
 	loaded := err == nil || errors.Is(err, live.ErrUnkept)
 	w.status = state(p, told, err)
 	switch {
+	case errors.Is(err, live.ErrOnTrial) && !p.Restored:
 	case !loaded && p.Restored:
 		w.tell("%s", restored(p))
 	case !loaded && news:
@@ -225,6 +250,9 @@ func (w *watcher) keepAlive(ctx context.Context) {
 func saying(told compiler.Diagnostics, err error) string {
 	var out strings.Builder
 	told.Print(&out, compiler.Palette{})
+	if errors.Is(err, live.ErrOnTrial) {
+		err = live.ErrOnTrial // whatever time there is left
+	}
 	if err != nil {
 		fmt.Fprintln(&out, err)
 	}

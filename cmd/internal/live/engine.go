@@ -94,10 +94,14 @@ type Plan struct {
 	Cut     int      // how many tracked connections were cut, as they would have gone on to where they no longer may
 
 	Restored bool // it is what was loaded last, as the farms can't be loaded
+	Tried    bool // it waits to be confirmed
 
 	holds  string   // the digest of what the kernel holds
 	doubt  string   // what is known to be wrong with that all the same
 	hooked []string // the interfaces at whose ingress rules of ours hang
+
+	quietly     bool // what was loaded before stays what it is: this one takes the place of one that was on trial
+	unconfirmed bool // it isn't for the next boot: that goes back
 	*reading
 }
 
@@ -115,7 +119,7 @@ func (e *Engine) plan(ctx context.Context, r *reading, doubt string) (Plan, erro
 	if p.Before, err = e.Store.Loaded(); err != nil {
 		return p, err
 	}
-	if p.Before.Script == nil || p.Before.Farms != nil {
+	if !r.raw && (p.Before.Script == nil || p.Before.Farms != nil) {
 		p.Changes = compiler.Changes(p.Before.Farms, factsOf(script))
 	}
 	if p.holds, err = e.Nft.Loaded(ctx); err != nil {
@@ -164,18 +168,31 @@ func (e *Engine) Apply(ctx context.Context) (Plan, compiler.Diagnostics, error) 
 
 // ApplyInDoubt is Apply where something is known to be wrong with the rules in the kernel: they are loaded anew.
 func (e *Engine) ApplyInDoubt(ctx context.Context, doubt string) (Plan, compiler.Diagnostics, error) {
+	return e.apply(ctx, doubt, nil)
+}
+
+// Try is Apply of farms that are taken back unless they are confirmed in time: by Await, or by whoever comes next.
+func (e *Engine) Try(ctx context.Context, try Try) (Plan, compiler.Diagnostics, error) {
+	return e.apply(ctx, "", &try)
+}
+
+func (e *Engine) apply(ctx context.Context, doubt string, try *Try) (Plan, compiler.Diagnostics, error) {
 	release, err := e.Store.Lock(ctx, func() { e.Say("waiting for another farmc to finish") })
 	if err != nil {
 		return Plan{}, nil, err
 	}
 	defer release()
 	e.Store.forget()
+	trial, err := e.overdue(ctx)
+	if err != nil {
+		return Plan{}, nil, err
+	}
 	r := e.read()
 	told, script := r.told, r.script
-	if told.Faulty() {
+	if err := e.refuse(r, trial, try); err != nil {
 		p := Plan{reading: r}
 		more := e.fallBack(ctx, &p, doubt)
-		return p, append(told, more...), ErrFaulty
+		return p, append(told, more...), err
 	}
 	p, err := e.plan(ctx, r, doubt)
 	if err != nil {
@@ -183,9 +200,20 @@ func (e *Engine) ApplyInDoubt(ctx context.Context, doubt string) (Plan, compiler
 	}
 	told = append(told, loadTranslators(ctx, translators, script.Farms)...)
 	if p.Held && p.Before.Digest == script.Digest && p.Before.Farms != nil && len(p.Changes) == 0 {
-		return p, append(told, obstacles(ctx, e.Nft, script.Farms)...), nil
+		return p, append(told, obstacles(ctx, e.Nft, script.Farms)...), e.extend(try, &p, trial)
+	}
+	p.quietly = trial != nil
+	undo := func() {}
+	if try != nil && !p.Held {
+		if undo, err = e.begin(*try, &p, trial); err != nil {
+			return p, told, err
+		}
+		p.Tried, p.unconfirmed = true, true
 	}
 	more, err := e.load(ctx, &p)
+	if err != nil && !errors.Is(err, ErrUnkept) {
+		undo()
+	}
 	told = append(told, more...)
 	if errors.Is(err, ErrFaulty) {
 		told = append(told, e.fallBack(ctx, &p, doubt)...)
@@ -194,6 +222,39 @@ func (e *Engine) ApplyInDoubt(ctx context.Context, doubt string) (Plan, compiler
 		return p, told, err
 	}
 	return p, append(told, obstacles(ctx, e.Nft, script.Farms)...), nil
+}
+
+// refuse says why the farms must not be loaded, if so.
+func (e *Engine) refuse(r *reading, trial *Trial, try *Try) error {
+	switch {
+	case r.told.Faulty():
+		return ErrFaulty
+	case try != nil:
+		return nil
+	case trial != nil:
+		return fmt.Errorf("%w: %s left for farmc confirm or farmc rollback", ErrOnTrial, trial.Left().Round(time.Second))
+	}
+	why, err := e.Store.holding(r.sources.Digest())
+	if err != nil {
+		return err
+	}
+	if why == "" { // another set of files: whichever was held may come again
+		return e.Store.writeJSON(heldFile, nil)
+	}
+	if kept, err := e.Store.Loaded(); err == nil && kept.Digest == r.script.Digest {
+		return nil // as it was
+	}
+	return fmt.Errorf("%w (%s); farmc apply --confirm tries them once more", ErrHeld, why)
+}
+
+// extend gives a trial that is tried again all its time.
+func (e *Engine) extend(try *Try, p *Plan, trial *Trial) error {
+	if try == nil || trial == nil {
+		return nil
+	}
+	p.Tried = true
+	_, err := e.begin(*try, p, trial)
+	return err
 }
 
 // fallBack keeps what was loaded last, where what was planned is refused.
@@ -221,7 +282,9 @@ func (e *Engine) load(ctx context.Context, p *Plan) (compiler.Diagnostics, error
 	}
 	// before it is kept, so that a load that was stopped here does it again
 	var told compiler.Diagnostics
-	p.Cut, told = cut(ctx, compiler.NewCuts(p.Before.Farms, p.Script.Farms))
+	if !p.raw {
+		p.Cut, told = cut(ctx, compiler.NewCuts(p.Before.Farms, p.Script.Farms))
+	}
 	if err := e.Store.commit(); err != nil {
 		return told, fmt.Errorf("%w: %w", ErrUnkept, err)
 	}

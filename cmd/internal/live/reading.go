@@ -13,6 +13,8 @@ type reading struct {
 	told    compiler.Diagnostics
 	sources *Sources
 
+	raw bool // it is a script alone, the farms of which are not known
+
 	interfaces map[string]int // that farms name, with their numbers; 0 is one that isn't there
 }
 

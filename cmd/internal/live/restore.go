@@ -24,7 +24,11 @@ func (e *Engine) restore(ctx context.Context, doubt string) (Plan, compiler.Diag
 	if err != nil || p.Held || !ofOurs(p.holds, kept) {
 		return p, nil, err
 	}
-	p.Restored = true
+	t, err := e.Store.Trial()
+	if err != nil {
+		return p, nil, err
+	}
+	p.Restored, p.unconfirmed = true, t != nil
 	told, err := e.load(ctx, &p)
 	return p, told, err
 }

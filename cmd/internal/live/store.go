@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"farmc/compiler"
@@ -46,6 +47,7 @@ type Kept struct {
 
 	Interfaces map[string]int // the numbers of the interfaces that its rules name, then
 	Boot       string         // the digest of what was kept for the next boot
+	Sources    string         // the digest of the files that it was compiled from
 }
 
 // keptFacts is loaded.json. It belongs to the script of its digest alone: a kill between two renames may leave it
@@ -55,6 +57,7 @@ type keptFacts struct {
 	Farms      map[string]compiler.Facts `json:"farms"`
 	Interfaces map[string]int            `json:"interfaces"`
 	Boot       string                    `json:"boot"`
+	Sources    string                    `json:"sources"`
 }
 
 // Lock keeps others from applying until the returned function is called. It waits for whoever holds it, telling
@@ -114,7 +117,7 @@ func (s Store) Loaded() (Kept, error) {
 	}
 	k := Kept{Script: text, Digest: digestOf(text)}
 	about := s.facts(k.Digest)
-	k.Farms, k.Interfaces, k.Boot = about.Farms, about.Interfaces, about.Boot
+	k.Farms, k.Interfaces, k.Boot, k.Sources = about.Farms, about.Interfaces, about.Boot, about.Sources
 	return k, nil
 }
 
@@ -146,18 +149,8 @@ func (s Store) facts(digest string) keptFacts {
 // prepare writes what is to be kept, so that a full disk is known before anything is loaded. commit gives the files
 // their names.
 func (s Store) prepare(p Plan) error {
-	boot := p.boot()
-	facts, err := json.Marshal(keptFacts{p.Script.Digest, factsOf(p.Script), numbers(p.Script.Interfaces), boot.Digest})
-	if err != nil {
-		panic(err)
-	}
-	files := map[string][]byte{
-		factsFile:   facts,
-		bootFile:    boot.Text,
-		sourcesFile: p.sources.pack(p.Script.Digest, zip.Deflate),
-		loadedFile:  p.Script.Text,
-	}
-	if p.Before.Script != nil && p.Before.Digest != p.Script.Digest {
+	files := p.keep()
+	if p.Before.Script != nil && p.Before.Digest != p.Script.Digest && p.Before.Sources != p.sources.Digest() && !p.quietly {
 		files[previousFile] = p.Before.Script
 		if packed, err := os.ReadFile(filepath.Join(s.Dir, sourcesFile)); err == nil {
 			files[previousZip] = packed
@@ -171,6 +164,37 @@ func (s Store) prepare(p Plan) error {
 		}
 	}
 	return nil
+}
+
+// keep gives the files that remember the plan's load. What is on trial is not for the next boot: that goes back.
+func (p Plan) keep() map[string][]byte {
+	if p.raw {
+		return map[string][]byte{bootFile: p.Script.Text, loadedFile: p.Script.Text}
+	}
+	boot := p.boot()
+	facts, err := json.Marshal(keptFacts{p.Script.Digest, factsOf(p.Script), numbers(p.Script.Interfaces), boot.Digest, p.sources.Digest()})
+	if err != nil {
+		panic(err)
+	}
+	files := map[string][]byte{
+		factsFile:   facts,
+		bootFile:    boot.Text,
+		sourcesFile: p.sources.pack(p.Script.Digest, zip.Deflate),
+		loadedFile:  p.Script.Text,
+	}
+	if p.unconfirmed {
+		delete(files, bootFile)
+	}
+	return files
+}
+
+// keepBoot has the next boot begin with a script.
+func (s Store) keepBoot(script *compiler.Script) error {
+	if err := s.write(bootFile, script.Text); err != nil {
+		return err
+	}
+	path := filepath.Join(s.Dir, bootFile)
+	return errors.Join(os.Rename(path+pending, path), s.sync())
 }
 
 func (s Store) write(name string, text []byte) error {
@@ -187,7 +211,7 @@ func (s Store) write(name string, text []byte) error {
 
 // forget takes back prepare, of this farmc or of one that was killed.
 func (s Store) forget() {
-	for _, name := range keptFiles {
+	for _, name := range append(slices.Clone(keptFiles), trialFile, heldFile) {
 		os.Remove(filepath.Join(s.Dir, name+pending))
 	}
 }
@@ -198,7 +222,7 @@ func (s Store) commit() error {
 	for _, name := range keptFiles {
 		path := filepath.Join(s.Dir, name)
 		err := os.Rename(path+pending, path)
-		if optional := name == previousFile || name == previousZip; err != nil && !(optional && errors.Is(err, fs.ErrNotExist)) {
+		if err != nil && (name == loadedFile || !errors.Is(err, fs.ErrNotExist)) {
 			return err
 		}
 	}

@@ -26,7 +26,10 @@ const (
 // one is tried, and complaints are about the complete script. nft isn't asked to check any of it before: a check costs
 // as much as the load, finds no more, and a load that is refused does no more than a check.
 func (e *Engine) transact(ctx context.Context, p *Plan) (compiler.Diagnostics, error) {
-	for p.Way = Difference; p.Way > Complete; p.Way-- {
+	if p.Way = Difference; p.raw { // nothing but its text is known
+		p.Way = Complete
+	}
+	for ; p.Way > Complete; p.Way-- {
 		reload, err := e.reload(ctx, p)
 		if err != nil {
 			return nil, err

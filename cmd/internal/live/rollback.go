@@ -1,0 +1,103 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"farmc/compiler"
+)
+
+// Rollback loads what was loaded before, and holds the files as they lie there now until one changes. What waits to be
+// confirmed is taken back.
+func (e *Engine) Rollback(ctx context.Context) (Plan, error) {
+	release, err := e.Store.Lock(ctx, func() { e.Say("waiting for another farmc to finish") })
+	if err != nil {
+		return Plan{}, err
+	}
+	defer release()
+	e.Store.forget()
+	const why = "somebody rolled them back"
+	t, err := e.Store.Trial()
+	if err != nil {
+		return Plan{}, err
+	}
+	if t != nil {
+		return e.goBack(ctx, t.Base, t, why)
+	}
+	kept, err := e.Store.Loaded()
+	if err != nil {
+		return Plan{}, err
+	}
+	elder, err := e.Store.previous()
+	if err != nil || elder == "" || elder == kept.Digest {
+		return Plan{}, errors.Join(ErrNoneElder, err)
+	}
+	return e.goBack(ctx, elder, nil, why)
+}
+
+// previous gives the digest of the script before the last one, or "".
+func (s Store) previous() (string, error) {
+	text, err := os.ReadFile(filepath.Join(s.Dir, previousFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if m := digestLine.FindSubmatch(text); m != nil {
+		return string(m[1]), err
+	}
+	return "", err
+}
+
+// goBack loads the farms of the script of this digest, and holds those that it takes back, for a reason. After each
+// step it can be done once more: a farmc that was killed at it has done no harm.
+func (e *Engine) goBack(ctx context.Context, base string, t *Trial, why string) (Plan, error) {
+	h := held{Why: why}
+	if t != nil {
+		h.Sources = []string{t.Sources}
+	} else {
+		h.Sources = []string{e.read().sources.Digest()}
+	}
+	p, err := e.planBack(ctx, base)
+	if err != nil {
+		return p, err
+	}
+	p.quietly = true
+	told, err := e.load(ctx, &p)
+	if len(told) > 0 {
+		err = errors.Join(err, errors.New(told[0].Message))
+	}
+	if err != nil {
+		return p, err
+	}
+	if err := e.Store.writeJSON(heldFile, h); err != nil {
+		return p, err
+	}
+	for _, name := range []string{previousFile, previousZip} { // to go back once more would be to go forth
+		os.Remove(filepath.Join(e.Store.Dir, name))
+	}
+	return p, e.Store.writeJSON(trialFile, nil)
+}
+
+// planBack plans to load the farms of the script of this digest as they were kept; of no script, to load none.
+func (e *Engine) planBack(ctx context.Context, base string) (Plan, error) {
+	if base == "" {
+		none := &Sources{dirs: []string{"no farms"}, files: map[string]sourceFile{}}
+		return e.plan(ctx, compileHere(&compiler.Memory{}, none, none.Dirs()), "")
+	}
+	for _, kept := range []struct{ script, sources string }{{loadedFile, sourcesFile}, {previousFile, previousZip}} {
+		text, err := os.ReadFile(filepath.Join(e.Store.Dir, kept.script))
+		m := digestLine.FindSubmatch(text)
+		if err != nil || m == nil || string(m[1]) != base {
+			continue
+		}
+		r := e.keptReading(kept.sources, base)
+		if r == nil { // this farmc doesn't understand the farms any more, but nft does the script
+			r = &reading{script: &compiler.Script{Text: text, Digest: base}, sources: &Sources{}, raw: true}
+		}
+		return e.plan(ctx, r, "")
+	}
+	return Plan{}, fmt.Errorf("%w: the script %.12s is not in %s", ErrNoneElder, base, e.Store.Dir)
+}
