@@ -20,6 +20,7 @@ type options struct {
 	stateDir       string
 	nft            string
 	quiet, verbose bool
+	lenientLists   bool
 	color          string
 }
 
@@ -36,6 +37,7 @@ func (o *options) declare(set *pflag.FlagSet, bare bool) {
 	set.StringVar(&o.nft, "nft", "", "`path` of the nft program (default: the one on PATH)")
 	set.BoolVarP(&o.quiet, "quiet", "q", false, "tell faults alone")
 	set.BoolVarP(&o.verbose, "verbose", "v", false, "show the script that nft refuses, with line numbers")
+	set.BoolVar(&o.lenientLists, "lenient-lists", false, "leave out the lines of lists that are no networks, with a warning")
 	set.StringVar(&o.color, "color", "auto", "`when` to use colour: auto, always or never")
 }
 
@@ -74,7 +76,7 @@ func (o *options) farmDirs() []compiler.Dir {
 	var out []compiler.Dir
 	for _, path := range o.dirPaths() {
 		d := live.Dir(path)
-		d.Optional = len(o.dirs) == 0
+		d.Optional, d.Lenient = len(o.dirs) == 0, o.lenientLists
 		out = append(out, d)
 	}
 	return out

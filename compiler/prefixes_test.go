@@ -1,0 +1,188 @@
+package compiler
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// holds says whether the set has the address, as the kernel asks: by its first bits.
+func (s prefixSet) holds(a netip.Addr) bool {
+	p, err := a.Prefix(s.Length)
+	if err != nil {
+		return false
+	}
+	_, found := slices.BinarySearchFunc(s.Firsts, numberOf(p.Addr()), number.compare)
+	return found
+}
+
+func TestPrefixSets(t *testing.T) {
+	for _, test := range []struct {
+		rule string
+		list string
+		want string // the lengths, and the networks of each
+	}{
+		{"one", "192.0.2.0/24", "24: 192.0.2.0"},
+		{"address", "192.0.2.7", "32: 192.0.2.7"},
+		{"doubled", "192.0.2.7\n192.0.2.7\n192.0.2.0/24\n192.0.2.0/25", "24: 192.0.2.0"},
+		{"adjacent-halves", "192.0.2.0/25\n192.0.2.128/25", "24: 192.0.2.0"},
+		{"adjacent-across-a-boundary", "192.0.1.128/25\n192.0.2.0/25", "25: 192.0.1.128 192.0.2.0"},
+		{"range", "192.0.2.5-192.0.2.9", "32: 192.0.2.5 192.0.2.6 192.0.2.7 192.0.2.8 192.0.2.9"},
+		{"range-to-the-end", "255.255.255.254-255.255.255.255", "31: 255.255.255.254"},
+		{"few-of-a-shorter-length", "192.0.2.0/30\n192.0.2.9", "32: 192.0.2.0 192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.9"},
+		{"much-shorter", "10.0.0.0/8\n192.0.2.9", "8: 10.0.0.0, 32: 192.0.2.9"},
+		{"all", "0.0.0.0/0", "1: 0.0.0.0 128.0.0.0"},
+		{"all-but-one", "0.0.0.0-255.255.255.254", "5: 0.0.0.0 8.0.0.0..."},
+		{"all-of-ip6", "::/0", "1: :: 8000::"},
+		{"ip6", "2001:db8::/32\n2001:db8:1::1\n2001:db9::1", "32: 2001:db8::, 128: 2001:db9::1"},
+		{"ip6-through-mapped-addresses", "::fffe:ffff:ffff-::1:0:0:0", "96: ::ffff:0:0, 128: ::fffe:ffff:ffff ::1:0:0:0"},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			var faults Diagnostics
+			l := parseList(file{text: []byte(test.list)}, &faults)
+			var got []string
+			for _, f := range Families {
+				for _, s := range prefixSets(mergeStretches(l.stretches[f]), f) {
+					said := fmt.Sprintf("%d:", s.Length)
+					for _, first := range s.Firsts {
+						said += " " + string(first.appendTo(nil, f))
+					}
+					got = append(got, said)
+				}
+			}
+			said := strings.Join(got, ", ")
+			if want, more := strings.CutSuffix(test.want, "..."); len(faults) > 0 || said != want && !(more && strings.HasPrefix(said, want)) {
+				t.Errorf("got  %s, %s\nwant %s", said, printed(faults), test.want)
+			}
+		})
+	}
+}
+
+// TestPrefixSetsHoldWhatTheListSays compares lists of any kind with a plain look at each of their lines.
+func TestPrefixSetsHoldWhatTheListSays(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		f := Families[seed%2]
+		lines := randomNetworks(r, f, 1+r.IntN(300))
+		stretches := make([]stretch, len(lines))
+		for i, n := range lines {
+			stretches[i] = n.stretch()
+		}
+		sets := prefixSets(mergeStretches(slices.Clone(stretches)), f)
+		for range 500 {
+			a := randomNear(r, f, lines)
+			want := slices.ContainsFunc(lines, func(n network) bool { return !a.Less(n.first) && !n.last.Less(a) })
+			if got := slices.ContainsFunc(sets, func(s prefixSet) bool { return s.holds(a) }); got != want {
+				t.Fatalf("seed %d: %s is in %v: %t, want %t", seed, a, lines, got, want)
+			}
+		}
+		for _, s := range sets {
+			if !slices.IsSortedFunc(s.Firsts, number.compare) || len(slices.Compact(slices.Clone(s.Firsts))) < len(s.Firsts) {
+				t.Fatalf("seed %d: a set is not in order: %v", seed, s)
+			}
+		}
+	}
+}
+
+// randomNetworks are of all lengths, nested, adjacent and overlapping, and ranges.
+func randomNetworks(r *rand.Rand, f Family, n int) []network {
+	out := make([]network, n)
+	for i := range out {
+		a := randomAddress(r, f)
+		if i > 0 && r.IntN(3) == 0 {
+			a = randomNear(r, f, out[:i])
+		}
+		if r.IntN(4) == 0 { // a range
+			b := numberOf(a).plus(number{0, r.Uint64N(1 << r.IntN(20))}).address(f)
+			if b.Less(a) {
+				b = a
+			}
+			out[i] = network{a, b}
+			continue
+		}
+		p := netip.PrefixFrom(a, pick(r, f.width(), f.width()-8, 8+r.IntN(f.width()-7))).Masked()
+		out[i] = network{p.Addr(), lastOf(p)}
+	}
+	return out
+}
+
+func randomAddress(r *rand.Rand, f Family) netip.Addr {
+	if f == IP4 {
+		return number{0, uint64(r.Uint32())}.address(f)
+	}
+	return number{0x2001_0db8_0000_0000 + r.Uint64N(1<<pick(r, 4, 32)), r.Uint64() >> pick(r, 0, 60)}.address(f)
+}
+
+// randomNear is the first or the last address of a network, its neighbour, or another one.
+func randomNear(r *rand.Rand, f Family, of []network) netip.Addr {
+	n := of[r.IntN(len(of))]
+	a := pick(r, n.first, n.last, n.first.Prev(), n.last.Next(), randomAddress(r, f))
+	if !a.IsValid() {
+		return n.first
+	}
+	return a
+}
+
+// TestALineMoreOrLess: a list that changes by a line is written with few lines changed, whatever the line.
+func TestALineMoreOrLess(t *testing.T) {
+	changed := 0
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		lines := make([]network, 20000)
+		for i := range lines {
+			p := netip.PrefixFrom(randomAddress(r, IP4), pick(r, 32, 32, 24, 24, 20, 14+r.IntN(19))).Masked()
+			lines[i] = network{p.Addr(), lastOf(p)}
+		}
+		before, after := elementsOf(lines[1:]), elementsOf(lines)
+		for e := range before {
+			if !after[e] {
+				changed++
+			}
+		}
+		for e := range after {
+			if !before[e] {
+				changed++
+			}
+		}
+	}
+	if changed == 0 || changed > 20*500 {
+		t.Errorf("in 20 lists of 20,000 lines %d elements are others after a line more", changed)
+	}
+}
+
+func elementsOf(lines []network) map[string]bool {
+	stretches := make([]stretch, len(lines))
+	for i, n := range lines {
+		stretches[i] = n.stretch()
+	}
+	out := map[string]bool{}
+	for _, s := range prefixSets(mergeStretches(stretches), IP4) {
+		for _, first := range s.Firsts {
+			out[fmt.Sprintf("%s/%d", first.address(IP4), s.Length)] = true
+		}
+	}
+	return out
+}
+
+// TestListOfHalfAMillion: a published list of that size is read in a moment.
+func TestListOfHalfAMillion(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 3))
+	var text []byte
+	for i := range 500_000 {
+		text = fmt.Appendf(text, "%s/%d ; SBL%d\n", randomAddress(r, IP4), pick(r, 24, 24, 24, 32, 22), i)
+	}
+	begin := time.Now()
+	var faults Diagnostics
+	l := parseList(file{text: text}, &faults)
+	read := time.Since(begin)
+	sets := prefixSets(mergeStretches(l.stretches[IP4]), IP4)
+	all := time.Since(begin)
+	t.Logf("read in %s, and in sets after %s", read, all)
+	if len(faults) > 0 || len(sets) > 4 || all > 10*time.Second {
+		t.Errorf("%d sets after %s: %s", len(sets), all, printed(faults))
+	}
+}
