@@ -98,7 +98,7 @@ func (m doorMode) knock(by, to, who string) (all steps) {
 		case by == "sctp":
 			all = append(all, talk{m.mode, protocolSCTP, sctpInit, sctpInitAck, at, answers, 2})
 		case m.mode == "dsr":
-			all = append(all, reach{by, at, shares{who: 1}, 2})
+			all = append(all, reach{by: by, to: at, shares: shares{who: 1}, clients: 2})
 		default:
 			all = append(all, ask{by: by, to: at, shares: answers, times: 2, sees: sees})
 		}

@@ -106,6 +106,7 @@ type reach struct {
 	by, to  string
 	shares  shares // by the names of machines
 	clients int    // all that there are if zero
+	as      string // their addresses, if they aren't to be of all
 }
 
 func (r reach) do(s *stage) (err error) {
@@ -120,7 +121,7 @@ func (r reach) spread(s *stage, q question) error {
 	if n == 0 {
 		n = 249
 	}
-	counts, err := netlab.Spread(n, func(int) (netlab.Answer, error) { return s.directly(q) })
+	counts, err := netlab.Spread(n, func(int) (netlab.Answer, error) { return s.directly(q, r.as) })
 	if p := netlab.Fits(counts, r.shares); err == nil && p < certainty {
 		err = fmt.Errorf("%v answered, want %v: p = %.2g", counts, r.shares, p)
 	}
@@ -128,8 +129,8 @@ func (r reach) spread(s *stage, q question) error {
 }
 
 // directly asks as somebody new.
-func (s *stage) directly(q question) (netlab.Answer, error) {
-	as := s.speaker(q.from, q.to.Addr())
+func (s *stage) directly(q question, addresses string) (netlab.Answer, error) {
+	as := s.speakerAs(q.from, q.to.Addr(), addresses)
 	answer, err := q.ask(as)
 	switch {
 	case err != nil:

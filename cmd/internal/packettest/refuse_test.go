@@ -15,6 +15,7 @@ import (
 type refused struct {
 	from   string
 	by, to string
+	as     string // the client's addresses, if it isn't to be any
 }
 
 // atOnce is how long a refusal may take: the kernel repeats a SYN after a second (RFC 6298), so what is quicker is
@@ -23,17 +24,17 @@ const atOnce = time.Second
 
 func (r refused) do(s *stage) (err error) {
 	for _, q := range s.questions(r.from, r.by, r.to) {
-		err = errors.Join(err, q.blame(q.refused(s)))
+		err = errors.Join(err, q.blame(q.refused(s, r.as)))
 	}
 	return err
 }
 
-func (q question) refused(s *stage) error {
+func (q question) refused(s *stage, addresses string) error {
 	before, err := q.unreachables()
 	if err != nil {
 		return err
 	}
-	as, began := s.speaker(q.from, q.to.Addr()), time.Now()
+	as, began := s.speakerAs(q.from, q.to.Addr(), addresses), time.Now()
 	answer, err := q.ask(as)
 	took := time.Since(began)
 	switch {

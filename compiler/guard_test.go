@@ -1,0 +1,74 @@
+package compiler
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// TestGuardsOfAbsentInterfaces: what would hang on an interface that isn't there hangs on its name in prerouting, so that
+// nobody slips in as it appears.
+func TestGuardsOfAbsentInterfaces(t *testing.T) {
+	for _, test := range []struct {
+		mode, interfaces string
+		ingress          string // the devices at whose ingress there is a gate
+		prerouting       string // where the door leads there
+	}{
+		{"dnat", `"eth0"`, `"eth0"`, ""},
+		{"dnat", `"eth7"`, "", "goto farm/web/access-inside-ip4"},
+		{"dnat", `"eth0", "eth7"`, `"eth0"`, "goto farm/web/access-inside-ip4"},
+		{"dsr", `"eth0"`, `"eth0"`, ""},
+		{"dsr", `"eth7"`, "", ""}, // takes nothing
+	} {
+		t.Run(test.mode+test.interfaces, func(t *testing.T) {
+			farm := fmt.Sprintf("mode = %q\ninterfaces = [%s]\nlisten = \"192.0.2.10:80\"\naccess.deny = \"any\"\n[backends.b1]\naddress = \"10.0.0.11\"\n", test.mode, test.interfaces)
+			if test.mode == "dsr" {
+				farm += "interface = \"eth1\"\n"
+			}
+			script, told := CompileWithout([]Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(farm)}}}}, func(device string) bool { return device == "eth7" })
+			if told.Faulty() {
+				t.Fatal(printed(told))
+			}
+			r, err := readScript(string(script.Text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ingress := ""
+			for name, rules := range r.chains {
+				if strings.HasPrefix(name, "access-ingress/") {
+					ingress += strings.TrimSuffix(strings.TrimPrefix(rules[0], "\t\ttype filter hook ingress devices = { "), " } priority filter - 10")
+				}
+			}
+			prerouting := ""
+			if m := r.maps["access-services-ip4"]; m != nil {
+				prerouting = m.byKey["tcp . 192.0.2.10 . 80"].value
+			}
+			if ingress != test.ingress || prerouting != test.prerouting {
+				t.Errorf("gates at %s and in prerouting to %q, want %s and %q", ingress, prerouting, test.ingress, test.prerouting)
+			}
+		})
+	}
+}
+
+// TestGuardsOfPlainFarms: a farm that denies nobody has no part in those of others, if these can't catch its packets.
+func TestGuardsOfPlainFarms(t *testing.T) {
+	files := fstest.MapFS{"guarded.toml": {Data: []byte("listen = \"192.0.2.250\"\naccess.deny = \"any\"\n" + "[backends.b1]\naddress = \"10.0.0.11\"\n")}}
+	for i := range 20 {
+		files[fmt.Sprintf("plain%d.toml", i)] = &fstest.MapFile{Data: fmt.Appendf(nil, "listen = \"192.0.2.%d:80\"\n[backends.b1]\naddress = \"10.0.0.11\"\n", i+1)}
+	}
+	script, told := Compile([]Dir{{FS: files}})
+	if told.Faulty() {
+		t.Fatal(printed(told))
+	}
+	r, err := readScript(string(script.Text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := r.maps["access-services-ip4"]; m != nil {
+		t.Errorf("%d plain farms are asked for", len(m.elements))
+	}
+	if got := len(r.maps["access-addresses-ip4"].elements); got != 1 {
+		t.Errorf("%d addresses are asked for, want one", got)
+	}
+}
