@@ -84,7 +84,7 @@ var (
 		`		type (?:IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : IPV_addr(?: \. inet_service)?`,
 		`		flags dynamic,timeout`, `		timeout (?:[0-9]+(?:d|h|m|s|ms))+`,
 		`		typeof @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* : verdict`,
-		`		flags interval`, `		counter`, `		elements = {`, `			# FARM`, `		}`)
+		`		flags interval`, `		size [0-9]+`, `		counter`, `		elements = {`, `			# FARM`, `		}`)
 	ofMap = lineForm(`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|MAC)(?: \. (?:IP4|IP6|PORTS|HEX|MAC))*)(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC))?,`)
 
 	inChain = lineForms(

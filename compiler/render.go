@@ -44,6 +44,7 @@ func newWriter(script *Script) *writer {
 	w.templates = template.New("").Funcs(template.FuncMap{
 		"include":  w.include,
 		"elements": w.elements,
+		"room":     room,
 		"networks": networks,
 		"mark":     w.mark,
 		"digest":   func() string { return undigested },
@@ -104,6 +105,16 @@ func (w *writer) elements(from interface{ elements() []mapElement }) string {
 		out.WriteString("," + w.mark(e.origin) + "\n")
 	}
 	return out.String()
+}
+
+// room is the size of the hash table for a map. Told one, the kernel makes a table that doesn't grow, in which a lookup costs
+// a third less. The steps are wide, as a map of another size has to be made anew.
+func room(from interface{ elements() []mapElement }) int {
+	size := 16
+	for size < len(from.elements()) {
+		size *= 4
+	}
+	return size
 }
 
 // networks writes the first addresses of networks, a line each.
