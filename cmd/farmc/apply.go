@@ -22,6 +22,7 @@ also if it is killed meanwhile, or its terminal or session ends. Until then neit
 watch loads anything else. What was taken back is held until a file changes.`,
 	flags: func(c *call) {
 		c.set.DurationVar(&c.confirm, "confirm", 0, "go back after this `time` unless farmc confirm keeps it")
+		c.isolateFlag()
 	},
 	run: func(ctx context.Context, c *call) int {
 		switch {
@@ -38,15 +39,26 @@ watch loads anything else. What was taken back is held until a file changes.`,
 
 // applied tells what became of an apply.
 func (c *call) applied(p live.Plan, told compiler.Diagnostics, err error, began time.Time) int {
-	if !c.outcome(p.Script, told, err) {
-		if p.Restored {
-			c.tell("%s", restored(p))
-		}
-		return refused
+	status := done
+	if !c.applyOutcome(p, told, err) {
+		status = refused
 	}
-	c.changes(p)
-	c.tell("%s", result(p, time.Since(began)))
-	return done
+	for _, words := range p.Isolated {
+		c.tell("%s", words)
+	}
+	switch {
+	case p.Restored:
+		c.tell("%s", restored(p))
+	case status == done || p.Isolated != nil:
+		c.changes(p)
+		c.tell("%s", result(p, time.Since(began)))
+	}
+	return status
+}
+
+// isolateFlag declares --isolate, of apply and of watch.
+func (c *call) isolateFlag() {
+	c.set.BoolVar(&c.isolate, "isolate", false, "load the other farms where some are faulty, and keep these as they last were;\nthe exit status is 1 all the same")
 }
 
 // changes lists what changes, as much as a screen holds.

@@ -51,6 +51,7 @@ type call struct {
 	noNft  bool   // check --no-nft
 
 	confirm time.Duration // apply --confirm
+	isolate bool          // apply --isolate, watch --isolate
 }
 
 // run is farmc: what is asked for in args is done, the exit status says how it went.
@@ -137,6 +138,15 @@ func (c *call) diagnose(ds compiler.Diagnostics) {
 	ds.Print(c.stderr, c.palette(c.stderr))
 }
 
+// applyOutcome prints what an apply had to tell, and says whether it went well.
+func (c *call) applyOutcome(p live.Plan, told compiler.Diagnostics, err error) bool {
+	script := p.Script
+	if p.Isolated != nil || p.Restored {
+		script = nil // it isn't what was refused
+	}
+	return c.outcome(script, told, err)
+}
+
 // outcome prints what a step had to tell, and says whether it went well. The verbose see the script that nft refused.
 func (c *call) outcome(script *compiler.Script, ds compiler.Diagnostics, err error) bool {
 	c.diagnose(ds)
@@ -176,5 +186,5 @@ func numbered(text []byte) string {
 }
 
 func (c *call) engine() *live.Engine {
-	return &live.Engine{Dirs: c.farmDirs(), Nft: nft.Nft{Path: c.nft}, Store: live.Store{Dir: c.stateDir}, Say: c.tell}
+	return &live.Engine{Dirs: c.farmDirs(), Nft: nft.Nft{Path: c.nft}, Store: live.Store{Dir: c.stateDir}, Say: c.tell, Isolate: c.isolate}
 }

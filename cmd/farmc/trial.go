@@ -114,11 +114,12 @@ func (c *call) try(ctx context.Context) int {
 	}
 	p, told, err := c.engine().Try(ctx, live.Try{Name: w.trial, Patience: c.confirm})
 	w.start.Close()
-	if status := c.applied(p, told, err, began); status != done || !p.Tried {
+	status := c.applied(p, told, err, began)
+	if !p.Tried || err != nil && p.Isolated == nil {
 		return status
 	}
 	c.tell("farmc confirm keeps it; else it is taken back in %s", c.confirm)
-	return c.awaited(ctx, w.trial, p.Script.Digest)
+	return max(status, c.awaited(ctx, w.trial, p.Script.Digest))
 }
 
 // awaited says what became of a trial.

@@ -25,6 +25,7 @@ var watchVerb = verb{
 and on SIGHUP, which tells again what is wrong. A fault is told once; the rules that run stay
 until it is mended. Ends with SIGTERM or SIGINT, and leaves the rules. Tells systemd how it is
 (Type=notify).`,
+	flags: (*call).isolateFlag,
 	run: func(ctx context.Context, c *call) int {
 		manager, err := systemd.Dial()
 		if err != nil {
@@ -182,10 +183,13 @@ func (w *watcher) applyInDoubt(ctx context.Context, doubt string) {
 	news := said != w.told
 	w.told = said
 	if news {
-		w.outcome(p.Script, told, err)
+		w.applyOutcome(p, told, err)
 	}
-	loaded := err == nil || errors.Is(err, live.ErrUnkept)
+	loaded := err == nil || errors.Is(err, live.ErrUnkept) || p.Isolated != nil
 	w.status = state(p, told, err)
+	if news && p.Isolated != nil {
+		w.tell("%s", few(p.Isolated))
+	}
 	switch {
 	case errors.Is(err, live.ErrOnTrial) && !p.Restored:
 	case !loaded && p.Restored:
@@ -203,6 +207,8 @@ func (w *watcher) applyInDoubt(ctx context.Context, doubt string) {
 // state says in a line how things are after an apply.
 func state(p live.Plan, told compiler.Diagnostics, err error) string {
 	switch {
+	case p.Isolated != nil:
+		return fmt.Sprintf("%s: %s; %s; %s loaded", summary(told), firstFault(told), few(p.Isolated), farms(len(p.Script.Farms)))
 	case errors.Is(err, live.ErrFaulty):
 		return fmt.Sprintf("%s: %s; the rules that run stay as they are", summary(told), firstFault(told))
 	case err != nil:

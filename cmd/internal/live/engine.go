@@ -22,6 +22,8 @@ type Engine struct {
 	Store Store
 	Say   func(format string, args ...any) // tells people what is going on, where it takes time
 
+	Isolate bool // load farms without fault, though others have some
+
 	memory compiler.Memory // of the farms as they were read last
 }
 
@@ -95,6 +97,8 @@ type Plan struct {
 
 	Restored bool // it is what was loaded last, as the farms can't be loaded
 	Tried    bool // it waits to be confirmed
+
+	Isolated []string // what of the faulty farms stays as it was, or is left out, in words; nil: nothing is loaded of any
 
 	holds  string   // the digest of what the kernel holds
 	doubt  string   // what is known to be wrong with that all the same
@@ -188,19 +192,62 @@ func (e *Engine) apply(ctx context.Context, doubt string, try *Try) (Plan, compi
 		return Plan{}, nil, err
 	}
 	r := e.read()
-	told, script := r.told, r.script
-	if err := e.refuse(r, trial, try); err != nil {
+	told := r.told
+	refusal := e.refuse(r, trial, try)
+	if e.Isolate && refusal == ErrFaulty {
+		if refusal = e.barred(r, trial, try); refusal == nil {
+			return e.applyIsolated(ctx, r, doubt, try, trial)
+		}
+	}
+	if refusal != nil {
 		p := Plan{reading: r}
 		more := e.fallBack(ctx, &p, doubt)
-		return p, append(told, more...), err
+		return p, append(told, more...), refusal
 	}
+	p, more, err := e.realize(ctx, r, doubt, try, trial)
+	if e.Isolate && errors.Is(err, ErrFaulty) {
+		r.told = append(told, more...)
+		return e.applyIsolated(ctx, r, doubt, try, trial)
+	}
+	if errors.Is(err, ErrFaulty) {
+		more = append(more, e.fallBack(ctx, &p, doubt)...)
+	}
+	return p, append(told, more...), err
+}
+
+// applyIsolated applies what has no fault. What nft has against a farm is a fault like any other.
+func (e *Engine) applyIsolated(ctx context.Context, r *reading, doubt string, try *Try, trial *Trial) (Plan, compiler.Diagnostics, error) {
+	told, faults := r.told, r.told
+	for i := e.isolation(r); ; {
+		mixed := i.mend(faults)
+		if mixed == nil {
+			p := Plan{reading: r}
+			return p, append(told, e.fallBack(ctx, &p, doubt)...), ErrFaulty
+		}
+		mixed.follow(r)
+		mixed.instead = r.sources
+		p, more, err := e.realize(ctx, mixed, doubt, try, trial)
+		told = append(told, more...)
+		if err == nil {
+			p.Isolated = i.words()
+			return p, told, ErrFaulty
+		}
+		if !errors.Is(err, ErrFaulty) {
+			return p, told, err
+		}
+		faults = more
+	}
+}
+
+// realize has the kernel hold what was read, and the store keep it.
+func (e *Engine) realize(ctx context.Context, r *reading, doubt string, try *Try, trial *Trial) (Plan, compiler.Diagnostics, error) {
 	p, err := e.plan(ctx, r, doubt)
 	if err != nil {
-		return p, told, err
+		return p, nil, err
 	}
-	told = append(told, loadTranslators(ctx, translators, script.Farms)...)
-	if p.Held && p.Before.Digest == script.Digest && p.Before.Farms != nil && len(p.Changes) == 0 {
-		return p, append(told, obstacles(ctx, e.Nft, script.Farms)...), e.extend(try, &p, trial)
+	told := loadTranslators(ctx, translators, r.script.Farms)
+	if p.Held && p.Before.Digest == r.script.Digest && p.Before.Farms != nil && len(p.Changes) == 0 {
+		return p, append(told, obstacles(ctx, e.Nft, r.script.Farms)...), e.extend(try, &p, trial)
 	}
 	p.quietly = trial != nil
 	undo := func() {}
@@ -211,24 +258,27 @@ func (e *Engine) apply(ctx context.Context, doubt string, try *Try) (Plan, compi
 		p.Tried, p.unconfirmed = true, true
 	}
 	more, err := e.load(ctx, &p)
+	told = append(told, more...)
 	if err != nil && !errors.Is(err, ErrUnkept) {
 		undo()
-	}
-	told = append(told, more...)
-	if errors.Is(err, ErrFaulty) {
-		told = append(told, e.fallBack(ctx, &p, doubt)...)
 	}
 	if err != nil {
 		return p, told, err
 	}
-	return p, append(told, obstacles(ctx, e.Nft, script.Farms)...), nil
+	return p, append(told, obstacles(ctx, e.Nft, r.script.Farms)...), nil
 }
 
 // refuse says why the farms must not be loaded, if so.
 func (e *Engine) refuse(r *reading, trial *Trial, try *Try) error {
-	switch {
-	case r.told.Faulty():
+	if r.told.Faulty() {
 		return ErrFaulty
+	}
+	return e.barred(r, trial, try)
+}
+
+// barred says why no farms at all may be loaded, or not these, whether they have faults or not.
+func (e *Engine) barred(r *reading, trial *Trial, try *Try) error {
+	switch {
 	case try != nil:
 		return nil
 	case trial != nil:
@@ -241,7 +291,7 @@ func (e *Engine) refuse(r *reading, trial *Trial, try *Try) error {
 	if why == "" { // another set of files: whichever was held may come again
 		return e.Store.writeJSON(heldFile, nil)
 	}
-	if kept, err := e.Store.Loaded(); err == nil && kept.Digest == r.script.Digest {
+	if kept, err := e.Store.Loaded(); err == nil && r.script != nil && kept.Digest == r.script.Digest {
 		return nil // as it was
 	}
 	return fmt.Errorf("%w (%s); farmc apply --confirm tries them once more", ErrHeld, why)

@@ -13,7 +13,8 @@ type reading struct {
 	told    compiler.Diagnostics
 	sources *Sources
 
-	raw bool // it is a script alone, the farms of which are not known
+	instead *Sources // the files as they lie there, if some of the sources are older
+	raw     bool     // it is a script alone, the farms of which are not known
 
 	interfaces map[string]int // that farms name, with their numbers; 0 is one that isn't there
 }
@@ -31,6 +32,14 @@ func compileHere(memory *compiler.Memory, sources *Sources, dirs []compiler.Dir)
 		return r.interfaces[device] == 0
 	})
 	return r
+}
+
+// lying gives the files as they lie there.
+func (r *reading) lying() *Sources {
+	if r.instead != nil {
+		return r.instead
+	}
+	return r.sources
 }
 
 // Moved says whether an interface that farms name came or went, or is another one, since they were read.

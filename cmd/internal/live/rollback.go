@@ -84,7 +84,7 @@ func (e *Engine) goBack(ctx context.Context, base string, t *Trial, why string) 
 // planBack plans to load the farms of the script of this digest as they were kept; of no script, to load none.
 func (e *Engine) planBack(ctx context.Context, base string) (Plan, error) {
 	if base == "" {
-		none := &Sources{dirs: []string{"no farms"}, files: map[string]sourceFile{}}
+		none := &Sources{dirs: []sourceDir{{path: "no farms"}}, files: map[string]sourceFile{}}
 		return e.plan(ctx, compileHere(&compiler.Memory{}, none, none.Dirs()), "")
 	}
 	for _, kept := range []struct{ script, sources string }{{loadedFile, sourcesFile}, {previousFile, previousZip}} {

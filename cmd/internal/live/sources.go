@@ -19,10 +19,16 @@ import (
 // Sources are the files that a script was compiled from, as they were when they were read: what is masked, hidden or
 // overruled by a later directory is not among them.
 type Sources struct {
-	dirs  []string // as the administrator named them, in order of precedence
+	dirs  []sourceDir // in order of precedence
 	files map[string]sourceFile
 
 	reading sync.Mutex
+}
+
+// A sourceDir is a directory as the administrator named it, and whether its lists may have lines that are none.
+type sourceDir struct {
+	path    string
+	lenient bool
 }
 
 // A sourceFile is a file, or why there is none.
@@ -38,7 +44,7 @@ func (s *Sources) record(dirs []compiler.Dir) []compiler.Dir {
 	s.files = map[string]sourceFile{}
 	recorded := slices.Clone(dirs)
 	for i, d := range dirs {
-		s.dirs = append(s.dirs, d.Path)
+		s.dirs = append(s.dirs, sourceDir{d.Path, d.Lenient})
 		recorded[i].FS = recorder{d.FS.(fs.StatFS), s, i}
 	}
 	return recorded
@@ -64,7 +70,7 @@ func (r recorder) ReadFile(name string) ([]byte, error) {
 func (s *Sources) add(f sourceFile) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	s.files[path.Join(s.dirs[f.dir], f.name)] = f
+	s.files[path.Join(s.dirs[f.dir].path, f.name)] = f
 }
 
 // paths are the files' paths as they are told to people, in order.
@@ -88,22 +94,26 @@ func (s *Sources) Dirs() []compiler.Dir {
 		panic(err) // what was just packed
 	}
 	var dirs []compiler.Dir
-	for i, name := range s.dirs {
+	for i, d := range s.dirs {
 		sub, err := fs.Sub(reader, fmt.Sprint(i))
 		if err != nil {
 			panic(err)
 		}
-		dirs = append(dirs, compiler.Dir{Path: name, FS: sub})
+		dirs = append(dirs, compiler.Dir{Path: d.path, FS: sub, Lenient: d.lenient})
 	}
 	return dirs
 }
 
 // pack makes one piece of the sources, for the script of this digest. Each directory is a number in it; the names that
-// people know them by are in the comment, below the digest.
+// people know them by are in the comment, below the digest, each with a word on its lists.
 func (s *Sources) pack(digest string, method uint16) []byte {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
-	must(w.SetComment(strings.Join(append([]string{digest}, s.dirs...), "\n")))
+	about := digest
+	for _, d := range s.dirs {
+		about += "\n" + map[bool]string{false: strict, true: lenient}[d.lenient] + d.path
+	}
+	must(w.SetComment(about))
 	for i := range s.dirs {
 		_, err := w.Create(fmt.Sprintf("%d/", i))
 		must(err)
@@ -122,6 +132,9 @@ func (s *Sources) pack(digest string, method uint16) []byte {
 	return out.Bytes()
 }
 
+// The words on the lists of a directory.
+const strict, lenient = "strict ", "lenient "
+
 func must(err error) {
 	if err != nil {
 		panic(err) // a buffer takes everything
@@ -135,7 +148,11 @@ func unpack(packed []byte) (*Sources, string, error) {
 		return nil, "", err
 	}
 	about := strings.Split(reader.Comment, "\n")
-	s := &Sources{dirs: about[1:], files: map[string]sourceFile{}}
+	s := &Sources{files: map[string]sourceFile{}}
+	for _, line := range about[1:] {
+		word, name, _ := strings.Cut(line, " ")
+		s.dirs = append(s.dirs, sourceDir{name, word+" " == lenient})
+	}
 	for _, f := range reader.File {
 		var dir int
 		if _, err := fmt.Sscanf(f.Name, "%d/", &dir); err != nil || dir >= len(s.dirs) {

@@ -140,7 +140,7 @@ type Try struct {
 // begin notes a trial before it is loaded, and gives what takes that back. A trial that takes the place of another one
 // goes back to the same farms.
 func (e *Engine) begin(try Try, p *Plan, other *Trial) (undo func(), err error) {
-	t := Trial{Name: try.Name, Tried: p.Script.Digest, Sources: p.sources.Digest(), Base: p.Before.Digest, Deadline: sinceBoot() + try.Patience, Boot: bootName()}
+	t := Trial{Name: try.Name, Tried: p.Script.Digest, Sources: p.lying().Digest(), Base: p.Before.Digest, Deadline: sinceBoot() + try.Patience, Boot: bootName()}
 	before := any(nil)
 	if other != nil {
 		t.Base, before = other.Base, *other
