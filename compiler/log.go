@@ -33,8 +33,11 @@ var Occasions = []Occasion{OnInput, OnForward, OnOutput, OnDenied, OnLimited}
 // the disk.
 var logRate = Rate{10, "second"}
 
-// logBurst is how many lines may come at once, whatever the rate.
-const logBurst = 5
+// mostLogBurst is how many lines may come at once, however high the rate.
+const mostLogBurst = 100
+
+// burst is how many lines may come at once: those of one unit of time.
+func (l Log) burst() int { return min(l.Rate.Count, mostLogBurst) }
 
 // longestPrefix is what the kernel keeps of a prefix (NF_LOG_PREFIXLEN less the final zero); nft 1.0.6 dies of much longer ones.
 const longestPrefix = 127

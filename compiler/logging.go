@@ -12,6 +12,7 @@ type logChain struct {
 	Only      []string // the interfaces that the farm's packets come in by; none: all
 	Untracked bool     // each packet comes here: of TCP those that open a connection are written
 	Rate      Rate
+	Burst     int
 	Lines     []logLine // the first that fits is written
 	Origin    *Origin
 }
@@ -28,6 +29,7 @@ type logLine struct {
 type logLimit struct {
 	Name   string
 	Rate   Rate
+	Burst  int
 	Origin *Origin
 }
 
@@ -43,7 +45,7 @@ func (l *linker) write(f *Farm, netdev bool, e event) *logRule {
 	if !f.Logs(e.on) {
 		return nil
 	}
-	limit := logLimit{ownName(f, "log-"+string(e.on)), f.Log.Rate, f.origin("log")}
+	limit := logLimit{ownName(f, "log-"+string(e.on)), f.Log.Rate, f.Log.burst(), f.origin("log")}
 	limits := &l.rules.logLimits
 	if netdev {
 		limits = &l.rules.ingressLogLimits
@@ -99,7 +101,7 @@ func (l *linker) logged(f *Farm, on Occasion) string {
 	if !f.Logs(on) {
 		return ""
 	}
-	c := &logChain{Name: ownName(f, "log-"+string(on)), Rate: f.Log.Rate, Untracked: slices.Contains(frames, f.Mode), Origin: f.origin("log")}
+	c := &logChain{Name: ownName(f, "log-"+string(on)), Rate: f.Log.Rate, Burst: f.Log.burst(), Untracked: slices.Contains(frames, f.Mode), Origin: f.origin("log")}
 	chains := &l.rules.logs
 	if c.Untracked && len(f.Interfaces) > 0 {
 		chains = &l.rules.ingressLogs
@@ -146,7 +148,6 @@ func sortLogs(r *ruleset) {
 
 type logChainView struct {
 	*logChain
-	Burst int
 	Lines []logLineView
 }
 
@@ -158,23 +159,10 @@ type logLineView struct {
 func logChainViews(all []*logChain) []logChainView {
 	out := make([]logChainView, len(all))
 	for i, c := range all {
-		out[i] = logChainView{logChain: c, Burst: logBurst}
+		out[i].logChain = c
 		for _, line := range c.Lines {
 			out[i].Lines = append(out[i].Lines, logLineView{line, view{line.Family}})
 		}
-	}
-	return out
-}
-
-type logLimitView struct {
-	logLimit
-	Burst int
-}
-
-func logLimitViews(all []logLimit) []logLimitView {
-	out := make([]logLimitView, len(all))
-	for i, o := range all {
-		out[i] = logLimitView{o, logBurst}
 	}
 	return out
 }

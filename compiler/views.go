@@ -32,7 +32,7 @@ func (r *ruleset) page() any {
 		ReplyPorts                      []replyPortView
 
 		Logs, IngressLogs                          []logChainView
-		LogLimits, IngressLogLimits                []logLimitView
+		LogLimits, IngressLogLimits                []logLimit
 		LogInput, LogOpened, LogForward, LogOutput *hookView
 		LogRequests                                []*mapView
 
@@ -55,8 +55,8 @@ func (r *ruleset) page() any {
 
 		Logs:             logChainViews(r.logs),
 		IngressLogs:      logChainViews(r.ingressLogs),
-		LogLimits:        logLimitViews(r.logLimits),
-		IngressLogLimits: logLimitViews(r.ingressLogLimits),
+		LogLimits:        r.logLimits,
+		IngressLogLimits: r.ingressLogLimits,
 		LogInput:         hook("log-any", r.logInput),
 		LogOpened:        hook("log-local-any", r.logOpened),
 		LogForward:       hook("", r.logForward),

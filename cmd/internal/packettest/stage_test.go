@@ -33,6 +33,7 @@ type stage struct {
 	meetings int
 	talks    []*talking
 	met      map[string]map[netip.Addr]string // by the name of a meeting: who answered whom
+	journal  journal
 }
 
 // stagePorts are answered on by every machine.
