@@ -14,7 +14,7 @@ func refusalScenes() []scene {
 		{name: "refused-whole-address", steps: steps{
 			farms{"web": one("dnat", `"192.0.2.1", "2001:db8::1"`, "b1", 0)},
 			hold{by: "tcp", to: both},
-			farms{"web": one("dnat", `"192.0.2.1", "2001:db8::1"`, "b1", 0) + `state = "down"`},
+			farms{"web": one("dnat", `"192.0.2.1", "2001:db8::1"`, "b1", 0) + `state = "drain"`},
 			refused{by: "tcp udp", to: both},
 			refused{by: "tcp udp", to: "192.0.2.1:9 [2001:db8::1]:9"},
 			refusedPings{"192.0.2.1 2001:db8::1"},
@@ -32,7 +32,7 @@ func refusalScenes() []scene {
 		{name: "refused-any-address", steps: steps{
 			farms{"web": one("snat", `"*:80,8001-8099/tcp,udp"`, "b1", 0)},
 			hold{by: "tcp", to: both},
-			farms{"web": one("snat", `"*:80,8001-8099/tcp,udp"`, "b1", 0) + `state = "down"`},
+			farms{"web": one("snat", `"*:80,8001-8099/tcp,udp"`, "b1", 0) + `state = "drain"`},
 			refused{by: "tcp udp", to: both + " 203.0.113.1:80 [2001:db8:f::1]:80 192.0.2.1:8050 [2001:db8::1]:8050"},
 			ask{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"balancer:8000": 1}},
 			ask{by: "tcp udp", to: "10.2.0.13:80 [fd00:2::13]:80", shares: shares{"b3:80": 1}},
@@ -45,7 +45,7 @@ func refusalScenes() []scene {
 		{name: "refused-to-local-clients", steps: steps{
 			farms{"web": one("snat", listenBoth, "b1", 8081, "local-clients = true")},
 			hold{from: "balancer", by: "tcp", to: both},
-			farms{"web": one("snat", listenBoth, "b1", 8081, "local-clients = true") + `state = "down"`},
+			farms{"web": one("snat", listenBoth, "b1", 8081, "local-clients = true") + `state = "drain"`},
 			refused{from: "balancer", by: "tcp udp", to: both},
 			refused{by: "tcp udp", to: both},
 			echo{},
@@ -83,7 +83,7 @@ func refusalScenes() []scene {
 				hold{by: "tcp", to: both},
 				ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 1}, sees: sees},
 
-				farms{"web": one(mode, listenBoth, "b1", 8081) + `state = "down"`},
+				farms{"web": one(mode, listenBoth, "b1", 8081) + `state = "drain"`},
 				refused{by: "tcp udp", to: both},
 				echo{},
 				farms{"web": one(mode, listenBoth, "b2", 8081)},

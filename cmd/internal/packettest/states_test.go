@@ -6,7 +6,7 @@ var stateScenes = []scene{
 		farms{"web": states("up", "up", "up")},
 		hold{by: "tcp", to: both},
 		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 1, "b2:80": 1, "b3:80": 1}, sees: "balancer"},
-		farms{"web": states("drain", "up", "down")},
+		farms{"web": states("drain", "up", "drain")},
 		ask{by: "tcp udp", to: both, shares: shares{"b2:80": 1}, times: 40, sees: "balancer"},
 		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b2:8050": 1}, times: 40, sees: "balancer"},
 		echo{},
