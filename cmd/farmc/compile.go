@@ -44,15 +44,19 @@ func (c *call) write(text []byte) error {
 		_, err := c.stdout.Write(text)
 		return err
 	}
-	if info, err := os.Stat(c.output); err == nil && !info.Mode().IsRegular() { // /dev/stdout, a FIFO
-		return c.unwritten(os.WriteFile(c.output, text, 0o644))
+	mode := fs.FileMode(0o644)
+	if info, err := os.Stat(c.output); err == nil {
+		if !info.Mode().IsRegular() { // /dev/stdout, a FIFO
+			return c.unwritten(os.WriteFile(c.output, text, mode))
+		}
+		mode = info.Mode().Perm()
 	}
 	f, err := os.CreateTemp(filepath.Dir(c.output), "."+filepath.Base(c.output)+".*")
 	if err != nil {
 		return c.unwritten(err)
 	}
 	_, err = f.Write(text)
-	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err == nil {
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), c.output)
 	}
 	if err != nil {

@@ -22,7 +22,8 @@ type Engine struct {
 	Store Store
 	Say   func(format string, args ...any) // tells people what is going on, where it takes time
 
-	Isolate bool // load farms without fault, though others have some
+	Isolate  bool // load farms without fault, though others have some
+	Insecure bool // farms that others may write to are loaded all the same, with a warning
 
 	memory compiler.Memory // of the farms as they were read last
 }
@@ -38,14 +39,24 @@ var ErrUnkept = errors.New("the rules are loaded, but could not be kept as last 
 
 // Compile compiles the farms as they are now, for any machine.
 func (e *Engine) Compile() (*compiler.Script, compiler.Diagnostics) {
-	return compiler.Compile(e.Dirs)
+	script, _, told := e.compileAnywhere()
+	return script, told
+}
+
+func (e *Engine) compileAnywhere() (*compiler.Script, *Sources, compiler.Diagnostics) {
+	sources := &Sources{}
+	script, told := compiler.Compile(sources.record(e.Dirs))
+	told = append(told, e.distrust(sources)...)
+	if told.Faulty() {
+		script = nil
+	}
+	return script, sources, told
 }
 
 // CompileForBoot compiles the farms for a machine that has no network interface yet. That it leaves out what hangs on
 // them isn't told: it is what was asked for.
 func (e *Engine) CompileForBoot() (*compiler.Script, compiler.Diagnostics) {
-	sources := &Sources{}
-	script, told := compiler.Compile(sources.record(e.Dirs))
+	script, sources, told := e.compileAnywhere()
 	if script == nil {
 		return nil, told
 	}

@@ -22,7 +22,9 @@ type reading struct {
 // read compiles the farms for the network interfaces that are there now.
 func (e *Engine) read() *reading {
 	sources := &Sources{}
-	return compileHere(&e.memory, sources, sources.record(e.Dirs))
+	r := compileHere(&e.memory, sources, sources.record(e.Dirs))
+	r.told = append(r.told, e.distrust(sources)...)
+	return r
 }
 
 func compileHere(memory *compiler.Memory, sources *Sources, dirs []compiler.Dir) *reading {
