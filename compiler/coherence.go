@@ -38,6 +38,7 @@ func complete(t *table, f *Farm) {
 	prefixesFit(t, f)
 	persistenceTellsClients(t, f)
 	sessionsLead(t, f)
+	limitsHold(t, f)
 }
 
 // tableHasRoom finds a maglev table that is too small for its backends: one of them would get no slot, and no client.

@@ -33,6 +33,7 @@ func (f *Farm) Facts() Facts {
 	if f.Persistence != nil {
 		f.Persistence.facts(about)
 	}
+	f.Limits.note(about)
 	out := Facts{Farm: about, Backends: map[string]map[string]string{}}
 	for _, b := range f.Backends {
 		out.Backends[b.Name] = b.facts()
@@ -127,7 +128,9 @@ func (l Listen) String() string {
 
 // usual is what a key that is not among the facts stands at.
 var usual = map[string]string{"state": "up", "priority": "1", "local-clients": "false", "source-address": "this machine's own", "port": "as asked for", "table-size": "by the backends",
-	"interfaces": "all", "flow-offload": "none", "helper": "none", "mark": "none", "persistence": "none", "persistence.prefix": "whole addresses", "persistence.static": "none", "log": "none", "allow": "none", "deny": "none", "scheduler": "none", "interface": "the farm's", "mac": "as the kernel finds it"}
+	"interfaces": "all", "flow-offload": "none", "helper": "none", "mark": "none", "persistence": "none", "persistence.prefix": "whole addresses", "persistence.static": "none", "log": "none", "allow": "none", "deny": "none", "scheduler": "none", "interface": "the farm's", "mac": "as the kernel finds it",
+	"new-per-client": "no limit", "resets-per-client": "no limit", "connections-per-client": "no limit", "new": "no limit", "connections": "no limit",
+	"clients": "65535", "ban": "none", "strict-tcp": "false", "verdict": "drop"}
 
 // Changes says in words what differs between two sets of farms, a line each, in the order of names.
 func Changes(before, after map[string]Facts) []string {

@@ -23,6 +23,7 @@ type Farm struct {
 	Mark         Mark
 	Log          Log
 	Access       Access
+	Limits       Limits
 	Persistence  *Persistence // nil: each connection is on its own
 	Backends     []Backend    // in the order of their names
 	Place        Place        // of the farm's file
@@ -43,7 +44,7 @@ func (f *Farm) at(key string) Place {
 }
 
 // ruleKeys are the keys of a farm that rules come from.
-var ruleKeys = []string{"scheduler", "source-address", "interfaces", "flow-offload", "helper", "mark", "log", "access", "persistence"}
+var ruleKeys = []string{"scheduler", "source-address", "interfaces", "flow-offload", "helper", "mark", "log", "access", "limits", "persistence"}
 
 // A Backend is a server that a farm's connections are sent to.
 type Backend struct {

@@ -57,8 +57,12 @@ func readFarm(t *table, name string, lists map[string]*addressList) *Farm {
 
 	f.Persistence = readPersistence(t.sub("persistence"))
 	f.Access = readAccess(t.sub("access"), lists)
-	readLimits(t.sub("limits"))
+	f.Limits = readLimits(t.sub("limits"))
+	f.notePlaces(t.sub("limits"))
 	f.Log = readLog(t.sub("log"), f)
+	if f.Limits.Verdict == VerdictLog && !f.Logs(OnLimited) {
+		f.Log.On = append(f.Log.On, OnLimited) // the last of Occasions
+	}
 
 	for _, b := range t.subs("backends") {
 		f.Backends = append(f.Backends, readBackend(b))
@@ -68,6 +72,16 @@ func readFarm(t *table, name string, lists map[string]*addressList) *Farm {
 	effective(t, f)
 	complete(t, f)
 	return f
+}
+
+// notePlaces keeps the places of what stands in a table, for rules that come from it.
+func (f *Farm) notePlaces(in *table) {
+	if in == nil {
+		return
+	}
+	for _, key := range in.values.keys {
+		f.places[in.name+"."+key] = in.at(key)
+	}
 }
 
 func usualScheduler(m Mode) string {

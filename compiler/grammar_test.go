@@ -25,6 +25,8 @@ func lineForm(text string) *regexp.Regexp {
 		{"LOG", `log prefix "[ !#%-\[\]-_a-~]{1,126} "`},
 		{"VERDICT", `(?:goto NAME|jump NAME|accept|drop|return)`},
 		{"DENIED", `(?:return|counter name "NAME" drop)`},
+		{"EXCESS", `counter name "NAME"(?: drop| goto NAME| jump NAME)?`},
+		{"CLIENT", `(?:ip saddr|ip6 saddr & ffff:ffff:ffff:ffff::)`},
 		{"NAME", `[A-Za-z][A-Za-z0-9./_-]*`},
 		{"FARM", `[A-Za-z][A-Za-z0-9_.-]*`},
 		{"IP4", `[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+`},
@@ -70,7 +72,8 @@ var (
 		`	# as it is handed on, if no filter minds`,
 		`	# as it leaves, from the source that the backend sees`,
 		`	# of a backend on this machine`,
-		`	# who may come in, before all else that is done to a packet`)
+		`	# who may come in, before all else that is done to a packet`,
+		`	# who is shut out, and what is no TCP: before connection tracking`, `	# right after connection tracking`)
 	opensMap    = lineForm(`	(?:map|set) (NAME) {`)
 	opensChain  = lineForm(`	chain (NAME) {`)
 	opensObject = lineForm(`	(?:ct helper (NAME)|flowtable farms|limit (NAME)|counter NAME) {`)
@@ -84,12 +87,13 @@ var (
 		`		type (?:IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : IPV_addr(?: \. inet_service)?`,
 		`		flags dynamic,timeout`, `		timeout (?:[0-9]+(?:d|h|m|s|ms))+`,
 		`		typeof @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* : verdict`,
-		`		flags interval`, `		size [0-9]+`, `		counter`, `		elements = {`, `			# FARM`, `		}`)
+		`		flags dynamic(?:,timeout)?`, `		size [0-9]+`, `		timeout [0-9]+s`, `		limit rate over [0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`, `		ct count over [0-9]+`,
+		`		flags interval`, `		counter`, `		elements = {`, `			# FARM`, `		}`)
 	ofMap = lineForm(`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|MAC)(?: \. (?:IP4|IP6|PORTS|HEX|MAC))*)(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC))?,`)
 
 	inChain = lineForms(
 		`		type nat hook (?:prerouting priority dstnat(?: - 5)?|output priority -10[05]|postrouting priority srcnat)`,
-		`		type filter hook (?:prerouting priority (?:raw|raw - 10|mangle|dstnat \+ 5)|output priority (?:-95|raw|raw - 10)|forward priority filter(?: \+ 10)?|postrouting priority srcnat(?: \+ 5)?|ingress devices = { DEVICES } priority filter(?: - 10)?)`,
+		`		type filter hook (?:prerouting priority (?:raw|raw - 10|raw - 5|mangle|mangle - 5|dstnat \+ 5)|output priority (?:-95|raw|raw - 10)|forward priority filter(?: \+ 10)?|postrouting priority srcnat(?: \+ 5)?|ingress devices = { DEVICES } priority filter(?: - 10| - 5)?)`,
 		`		ct state new comment "farmc sha256:[0-9a-f]{64}"`, `		ct state != new return`, `		ct status & dnat != dnat return`, `		ct state new ct status & dnat == dnat goto marks`,
 		`		ct status & \(dnat \| confirmed\) != dnat return`, `		ct state != untracked return`, `		jump NAME`,
 		`		tcp flags & \(fin \| syn \| rst \| ack\) != syn return`, `		limit rate over RATE return`, `		limit name "NAME" LOG`,
@@ -112,6 +116,15 @@ var (
 
 		`		IP saddr (?:& (?:IP4|IP6) )?@NAME DENIED`, `		IP saddr (?:IP4|IP6)(?:/[0-9]+)? DENIED`, `		counter name "NAME" drop`,
 		`		(?:icmp|icmpv6) type { (?:destination-unreachable|packet-too-big|time-exceeded|parameter-problem)(?:, (?:time-exceeded|packet-too-big|parameter-problem))* } accept`,
+		`		jump NAME`, `		drop`, `		ct status & confirmed == confirmed return`,
+		`		meta protocol (?:ip reject with icmp|ip6 reject with icmpv6) type port-unreachable`,
+		`		update @NAME { CLIENT timeout [0-9]+m?s }`, `		CLIENT @NAME EXCESS`,
+		`		tcp flags & \(fin \| syn \| rst \| ack\) != { syn, syn \| ack, ack, fin \| ack, rst, rst \| ack } EXCESS`,
+		`		tcp flags & \(syn \| ack\) == syn tcp option maxseg size < 536 EXCESS`,
+		`		meta l4proto tcp ct state invalid EXCESS`, `		ct state new tcp flags & \(fin \| syn \| rst \| ack\) != syn EXCESS`,
+		`		(?:tcp flags & rst == rst )?(?:update|add) @NAME { CLIENT } EXCESS`,
+		`		(?:tcp flags & rst == rst )?CLIENT != @NAME (?:update|add) @NAME { jhash CLIENT mod 65535 seed HEX } EXCESS`,
+		`		(?:update|add) @NAME { numgen inc mod 1 } EXCESS`,
 
 		`		meta mark set SLOT`, `		fwd IP to SLOT map @NAME device "DEVICE"`, `		ether saddr set ether daddr ether daddr set SLOT map @NAME fwd to "DEVICE"`,
 		`		(?:meta l4proto PROTO )?IP daddr set SLOT map @NAME(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,

@@ -1,7 +1,6 @@
 package compiler
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 )
@@ -11,6 +10,7 @@ type gate struct {
 	Name    string
 	Local   bool     // packets that this machine itself sends
 	Devices []string // at whose ingress it stands; none: prerouting, before connection tracking
+	Before  int      // how far, in steps of priority, from what it stands before
 	Doors   []*verdictMap
 }
 
@@ -55,14 +55,11 @@ type counter struct {
 // guard puts guards before the farms that want any. A farm that is down is guarded, too.
 func (l *linker) guard(doors []door) {
 	for _, g := range gates(doors) {
-		l.leadGate(g, doors)
+		l.leadGate(g, doors, l.guardAt)
 		if len(g.Doors) > 0 {
 			l.rules.gates = append(l.rules.gates, g)
 		}
 	}
-	slices.SortFunc(l.rules.guards, func(a, b *guard) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(l.rules.counters, func(a, b counter) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(l.rules.people, func(a, b clientSet) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // gates are where packets of the doors can be met: at the ingress of the interfaces that farms name, as far as they are
@@ -76,9 +73,9 @@ func gates(doors []door) []*gate {
 	})
 	var out []*gate
 	for _, in := range ingresses {
-		out = append(out, &gate{Name: "access-" + in.Name, Devices: in.Devices})
+		out = append(out, &gate{Name: "access-" + in.Name, Devices: in.Devices, Before: 10})
 	}
-	return append(out, &gate{Name: "access"}, &gate{Name: "local-access", Local: true})
+	return append(out, &gate{Name: "access", Before: 10}, &gate{Name: "local-access", Local: true, Before: 10})
 }
 
 // guarded says whether the farm looks at who its clients are before it serves them.
@@ -86,12 +83,12 @@ func (f *Farm) guarded() bool { return !f.Access.Deny.nobody() }
 
 // leadGate leads the doors of guarded farms to their guards. Those of others return where a more general one would catch
 // what is theirs; of a farm that is down nothing is, so that whoever serves instead of it guards, too.
-func (l *linker) leadGate(g *gate, doors []door) {
+func (l *linker) leadGate(g *gate, doors []door, guardAt func(*gate, door) string) {
 	guards := make([]string, len(doors))
 	var every [len(Families)]level
 	general := map[door]level{}
 	for i, d := range doors {
-		if guards[i] = l.guardAt(g, d); guards[i] == "" {
+		if guards[i] = guardAt(g, d); guards[i] == "" {
 			continue
 		}
 		if d.level >= anyPortLevel {
@@ -195,7 +192,15 @@ func (l *linker) guardOf(f *Farm, family Family) string {
 
 // allowed are whom the farm neither denies nor limits.
 func (l *linker) allowed(f *Farm, family Family) []clients {
-	return l.people(f, "allow", f.Access.Allow, family)
+	known := l.allow[f]
+	if known == nil {
+		known = &[len(Families)][]clients{}
+		for _, family := range Families {
+			known[family] = l.people(f, "allow", f.Access.Allow, family)
+		}
+		l.allow[f] = known
+	}
+	return known[family]
 }
 
 func (l *linker) counted(name string, origin *Origin) {

@@ -26,7 +26,7 @@ func (r *ruleset) ingressDevices() []string {
 	for _, in := range r.ingresses {
 		out = append(out, in.Devices...)
 	}
-	for _, g := range r.gates {
+	for _, g := range slices.Concat(r.gates, r.limitGates) {
 		out = append(out, g.Devices...)
 	}
 	slices.Sort(out)

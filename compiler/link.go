@@ -21,7 +21,8 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	l := linker{shapes: map[string]*choice{}, verdicts: map[string]*verdictMap{}, sources: map[string]bool{},
 		dealt: map[*Farm]*[len(Families)]dealing{}, faults: faults,
 		forwards: map[string]bool{}, translations: map[string]*translation{},
-		guards: map[string]string{}, lists: map[*addressList][len(Families)][]clients{}, counters: map[string]bool{}}
+		guards: map[string]string{}, lists: map[*addressList][len(Families)][]clients{}, counters: map[string]bool{},
+		limiters: map[string]*limiter{}, memories: map[string]bool{}, allow: map[*Farm]*[len(Families)][]clients{}}
 	l.guard(all)
 	served := slices.DeleteFunc(all, func(d door) bool { return d.farm.Down })
 	tracked := slices.DeleteFunc(slices.Clone(served), func(d door) bool { return slices.Contains(frames, d.farm.Mode) })
@@ -32,10 +33,14 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	l.mark(chosen)
 	l.offload(chosen)
 	l.hand(served)
+	l.limit(served, tracked)
 	l.readdress(served)
 	l.log(tracked, chosen)
 	l.logRequests(served)
 	sortLogs(&l.rules)
+	slices.SortFunc(l.rules.guards, func(a, b *guard) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.counters, func(a, b counter) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.people, func(a, b clientSet) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.choices, func(a, b *choice) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.marks, func(a, b markChain) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.helpers, func(a, b helper) int { return cmp.Compare(a.Name(), b.Name()) })
@@ -63,6 +68,9 @@ type linker struct {
 	guards   map[string]string                         // the names of chains that stand, "" of those that have nothing to say
 	lists    map[*addressList][len(Families)][]clients // those that are written
 	counters map[string]bool
+	allow    map[*Farm]*[len(Families)][]clients
+	limiters map[string]*limiter // by name, of those that stand
+	memories map[string]bool     // likewise, and the chains that fill them
 }
 
 // serve leads every door to the chain that chooses a backend, and those of farms that serve what this machine opens

@@ -36,7 +36,7 @@ var farmRestrictions = []restriction{
 	{"queue", counting, true},
 	{"persistence", tracked, false},
 	{"access", everyMode, false},
-	{"limits", everyMode, true},
+	{"limits", everyMode, false},
 	{"log", everyMode, false},
 	{"backends", balancing, false},
 }

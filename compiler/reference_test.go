@@ -28,7 +28,7 @@ var needs = map[string]string{
 }
 
 // beside are keys that have no effect without another one of their table.
-var beside = map[string]string{"allow": "deny"}
+var beside = map[string]string{"allow": "deny", "clients": "new-per-client", "verdict": "new-per-client"}
 
 // A referenceKey is a line of the reference that can be uncommented, or stands there as it is.
 type referenceKey struct {

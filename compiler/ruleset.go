@@ -32,6 +32,14 @@ type ruleset struct {
 	logOutput                   []*verdictMap // and as they leave
 	logRequests                 []*verdictMap // of stateless farms: as they are forwarded
 
+	memories    []memory
+	limiters    []*limiter
+	excesses    []excess
+	refuses     bool          // some farm tells who is held back
+	limitGates  []*gate       // before connection tracking
+	limited     []*verdictMap // right after it
+	watchesOpen bool          // some of these are of connections that are open
+
 	ingresses           []*ingress
 	forwards            []*forward
 	translations        []*translation // in prerouting

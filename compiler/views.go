@@ -40,6 +40,14 @@ func (r *ruleset) page() any {
 		Counters []counter
 		Guards   []guardView
 		Gates    []gateView
+
+		Memories    []memoryView
+		Limiters    []limiterView
+		Excesses    []excessView
+		Refuses     bool
+		LimitGates  []gateView
+		Limited     *hookView
+		WatchesOpen bool
 	}{
 		Prerouting:  hook("any", r.prerouting),
 		Output:      hook("local-any", r.output),
@@ -62,6 +70,9 @@ func (r *ruleset) page() any {
 		LogForward:       hook("", r.logForward),
 		LogOutput:        hook("", r.logOutput),
 		LogRequests:      views(r.logRequests),
+		Refuses:          r.refuses,
+		Limited:          hook("limits-any", r.limited),
+		WatchesOpen:      r.watchesOpen,
 	}
 	for _, c := range r.marked {
 		p.Marked = append(p.Marked, markedView{c, view{c.Family}})
@@ -90,13 +101,25 @@ func (r *ruleset) page() any {
 		p.People = append(p.People, clientSetView{s, view{s.Family}})
 	}
 	p.Counters = r.counters
+	for _, m := range r.memories {
+		p.Memories = append(p.Memories, memoryView{m})
+	}
+	for _, c := range r.limiters {
+		p.Limiters = append(p.Limiters, limiterView{c, view{c.Family}})
+	}
+	for _, x := range r.excesses {
+		p.Excesses = append(p.Excesses, excessView{x, view{x.Family}})
+	}
+	for _, g := range r.limitGates {
+		p.LimitGates = append(p.LimitGates, newGateView(g))
+	}
 	for _, g := range r.guards {
 		p.Guards = append(p.Guards, newGuardView(g))
 	}
 	for _, g := range r.gates {
 		p.Gates = append(p.Gates, newGateView(g))
 	}
-	for _, maps := range [][]*verdictMap{r.prerouting, r.output, r.postrouting, r.marking, r.helped, r.offloaded, r.logInput, r.logOpened, r.logForward, r.logOutput} {
+	for _, maps := range [][]*verdictMap{r.prerouting, r.output, r.postrouting, r.marking, r.helped, r.offloaded, r.logInput, r.logOpened, r.logForward, r.logOutput, r.limited} {
 		for _, m := range maps {
 			p.Verdicts = append(p.Verdicts, &mapView{m, view{m.Family}})
 		}
