@@ -12,8 +12,9 @@ import (
 // A dealing is a farm's backends of one family, dealt to slots.
 type dealing struct {
 	backends []Backend
-	slots    []int     // the index of a backend for each slot
-	takes    []Backend // all that a connection can be sent to
+	slots    []int                 // the index of a backend for each slot
+	takes    []Backend             // all that a connection can be sent to
+	stands   map[string]netip.Addr // by the names of backends, if choices are considered: what stands for each
 }
 
 func (l *linker) deal(f *Farm, family Family) dealing {
@@ -29,20 +30,25 @@ func (l *linker) deal(f *Farm, family Family) dealing {
 }
 
 func (f *Farm) dealing(family Family) dealing {
-	backends, takes := f.serving(family), f.takes(family)
-	if len(backends) == 0 {
-		return dealing{takes: takes}
+	out := dealing{backends: f.serving(family), takes: f.takes(family)}
+	if f.considers(family) {
+		out.stands = f.tokens(family)
 	}
-	weights := make([]int, len(backends))
-	keys := make([]string, len(backends))
-	for i, b := range backends {
+	if len(out.backends) == 0 {
+		return out
+	}
+	weights := make([]int, len(out.backends))
+	keys := make([]string, len(out.backends))
+	for i, b := range out.backends {
 		weights[i] = b.Weight
 		keys[i] = socket(netip.AddrPortFrom(b.Address[family], b.Port))
 	}
 	if f.Scheduler == Maglev {
-		return dealing{backends, maglev(keys, weights, f.maglevSize(family)), takes}
+		out.slots = maglev(keys, weights, f.maglevSize(family))
+	} else {
+		out.slots = deal(weights)
 	}
-	return dealing{backends, deal(weights), takes}
+	return out
 }
 
 // chooser gives the chain that chooses a backend for the door, and adds the door to what it can choose from.
@@ -53,6 +59,9 @@ func (l *linker) chooser(d door) string {
 		if len(d.farm.Interfaces) == 0 && len(deal.takes) == 0 {
 			return noBackendChain
 		}
+	}
+	if d.farm.considers(d.family) && len(deal.takes) > 0 {
+		return l.considered(d, deal)
 	}
 	if d.shareable() && len(deal.slots) <= mostSharedSlots {
 		return l.shared(d, deal)
@@ -72,16 +81,10 @@ const mostSharedSlots = 1 << 10
 // that goes round its backends has a counter of its own; maglev's table is large, so it stands in a map once, for all
 // doors of all farms with the same backends. "*" is rare enough not to have its own kind of shared map.
 func (d door) shareable() bool {
-	if d.level != portLevel && d.level != addressLevel || len(d.farm.Interfaces) > 0 || d.farm.Persistence != nil {
+	if d.level != portLevel && d.level != addressLevel || len(d.farm.Interfaces) > 0 {
 		return false
 	}
-	switch d.farm.Scheduler {
-	case RoundRobin, Maglev:
-		return false
-	case Hash:
-		return d.family == IP4 || width(d.farm.HashOn) <= widestSharedKey
-	}
-	return true
+	return d.farm.picksAlike(d.family)
 }
 
 // shared puts the door's slots into the map of its shape.
@@ -109,19 +112,23 @@ func (l *linker) shared(d door, deal dealing) string {
 // shape gives the shared chain for the door's kind of farm.
 func (l *linker) shape(kind string, d door, keyed keying, slots int) *choice {
 	f := d.farm
+	tentative := strings.HasPrefix(kind, "pick")
 	words := []string{string(f.Scheduler)}
 	if f.Scheduler == Hash {
 		words = append(words, hashNames(f.HashOn)...)
 	}
-	if f.Mark != (Mark{}) {
+	if f.Mark != (Mark{}) && !tentative {
 		words = append(words, f.Mark.name())
 	}
 	suffix := fmt.Sprintf("%s-%d-%s", strings.Join(words, "-"), slots, d.family.Suffix())
 	name := kind + "-" + suffix
 	c := l.shapes[name]
 	if c == nil {
-		c = &choice{Name: name, Family: d.family, Keyed: keyed, Scheduler: f.Scheduler, HashOn: f.HashOn, Mark: f.Mark,
-			Slots: []*slotMap{{Name: strings.Replace(kind, "dnat", "slots", 1) + "-" + suffix, Slots: slots, Ported: keyed == byDoor}}}
+		c = &choice{Name: name, Family: d.family, Keyed: keyed, Scheduler: f.Scheduler, HashOn: f.HashOn, Tentative: tentative,
+			Slots: []*slotMap{{Name: strings.NewReplacer("dnat", "slots", "pick", "picks").Replace(kind) + "-" + suffix, Slots: slots, Ported: keyed == byDoor && !tentative}}}
+		if !tentative {
+			c.Mark = f.Mark
+		}
 		l.shapes[name] = c
 		l.rules.choices = append(l.rules.choices, c)
 	}
@@ -136,11 +143,8 @@ func (l *linker) own(d door, deal dealing) string {
 	if c == nil {
 		c = &choice{Name: name, Family: d.family, Keyed: bySlot, Scheduler: f.Scheduler, HashOn: f.HashOn, Only: f.Interfaces,
 			Slots: ownSlots(f, d.family, deal, slots), origin: f.origin("scheduler")}
-		if f.Scheduler != Maglev || f.Persistence != nil {
+		if f.Scheduler != Maglev {
 			c.Mark = f.Mark
-		}
-		if len(deal.takes) > 0 && f.Persistence != nil {
-			c.remember(f, deal)
 		}
 		l.shapes[name] = c
 		l.rules.choices = append(l.rules.choices, c)
@@ -169,7 +173,7 @@ func (l *linker) markFirst(f *Farm, next *choice) string {
 // chainNames names the chain that has a number of its own, and its map. A maglev table's is the same for all farms with
 // the same backends; kind tells apart what stands in one nft table.
 func (d door) chainNames(deal dealing, kind string) (chain, slots string) {
-	if d.farm.Scheduler == Maglev && len(deal.slots) > 0 && d.farm.Persistence == nil {
+	if d.farm.Scheduler == Maglev && len(deal.slots) > 0 {
 		base := kind + deal.maglevName(d.farm, d.family)
 		return base + "-" + d.family.Suffix(), "slots-" + base
 	}

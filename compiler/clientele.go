@@ -10,11 +10,10 @@ import (
 // A clientele is what a farm knows of its clients in one family: which backend each is with. An address stands for the
 // backend: its own, if no other backend has that, too.
 type clientele struct {
-	Name     string // of the map from clients to backends, which packets fill
-	Family   Family
-	Of       *Persistence
-	Static   []*sessionMap // of clients whose backends are fixed, asked in this order
-	Backends []*slotMap    // from what stands for a backend to where it is
+	Name   string // of the map from clients to backends, which packets fill
+	Family Family
+	Of     *Persistence
+	Static []*sessionMap // of clients whose backends are fixed, asked in this order
 }
 
 // A sessionMap leads from clients to what stands for backends.
@@ -24,24 +23,12 @@ type sessionMap struct {
 	Elements []mapElement
 }
 
-// remember gives what the farm knows of its clients, and what stands for its backends, by their names.
-func (f *Farm) remember(family Family) (*clientele, map[string]netip.Addr) {
-	stands := f.tokens(family)
-	kept := &slotMap{Name: ownName(f, "backends-"+family.Suffix())}
-	named := &slotMap{Name: ownName(f, "backends-port-"+family.Suffix()), Ported: true}
-	for _, b := range f.takes(family) {
-		e := mapElement{stands[b.Name].String(), b.Address[family].String(), b.origin(f), false}
-		if b.Port == 0 {
-			kept.Elements = append(kept.Elements, e)
-			continue
-		}
-		e.value += fmt.Sprintf(" . %d", b.Port)
-		named.Elements = append(named.Elements, e)
+// clientele gives what the farm knows of its clients; nil without persistence.
+func (f *Farm) clientele(family Family, stands map[string]netip.Addr) *clientele {
+	if f.Persistence == nil {
+		return nil
 	}
-	m := &clientele{Name: ownName(f, "clients-"+family.Suffix()), Family: family, Of: f.Persistence}
-	m.Backends = slices.DeleteFunc([]*slotMap{kept, named}, func(m *slotMap) bool { return len(m.Elements) == 0 })
-	m.Static = f.sessions(family, stands)
-	return m, stands
+	return &clientele{Name: ownName(f, "clients-"+family.Suffix()), Family: family, Of: f.Persistence, Static: f.sessions(family, stands)}
 }
 
 // sessions gives the fixed sessions of a family whose backends take connections: the others' clients are like any others
@@ -109,41 +96,6 @@ func disjoint(sessions []Session) []sessionRun {
 func (r sessionRun) holds(o sessionRun) bool {
 	return slices.Equal(r.session.Client[1:], o.session.Client[1:]) && r.first.BitLen() == o.first.BitLen() &&
 		r.first.Compare(o.first) <= 0 && o.last.Compare(r.last) <= 0
-}
-
-// tokens gives by the names of the farm's backends the addresses that stand for them: their own, but where several have
-// one address, on different ports, addresses that no machine has, of 0.0.0.0/8 (RFC 1122) or 100::/64 (RFC 6666). They
-// follow from the address and the port, so that clients stay where they are when another backend comes or goes.
-func (f *Farm) tokens(family Family) map[string]netip.Addr {
-	all := f.of(family)
-	having := map[netip.Addr]int{}
-	for _, b := range all {
-		having[b.Address[family]]++
-	}
-	out, taken := map[string]netip.Addr{}, map[netip.Addr]bool{}
-	for _, b := range all {
-		at := b.Address[family]
-		if having[at] > 1 {
-			number := hash64(socket(netip.AddrPortFrom(at, b.Port)))
-			for at = token(family, number); taken[at]; at = token(family, number) {
-				number++
-			}
-			taken[at] = true
-		}
-		out[b.Name] = at
-	}
-	return out
-}
-
-func token(family Family, number uint64) netip.Addr {
-	if family == IP4 {
-		return netip.AddrFrom4([4]byte{0, byte(number >> 16), byte(number >> 8), byte(number)})
-	}
-	address := [16]byte{0: 1}
-	for i := range 8 {
-		address[15-i] = byte(number >> (8 * i))
-	}
-	return netip.AddrFrom16(address)
 }
 
 // widestLearnt is how many bytes a key may have in a rule that adds it to a map; nft 1.0.6 aborts beyond. Of a wider one
@@ -221,19 +173,4 @@ func (m *clientele) keyTypes() string {
 		}
 	}
 	return strings.Join(words, " . ")
-}
-
-// remember has the choice know the farm's clients. Its slots lead to what stands for backends.
-func (c *choice) remember(f *Farm, deal dealing) {
-	clientele, stands := f.remember(c.Family)
-	c.Clientele, c.Slots = clientele, nil
-	if len(deal.slots) == 0 {
-		return
-	}
-	slots := &slotMap{Name: ownName(f, "slots-"+c.Family.Suffix()), Slots: len(deal.slots)}
-	for slot, i := range deal.slots {
-		b := deal.backends[i]
-		slots.Elements = append(slots.Elements, mapElement{fmt.Sprint(slot), stands[b.Name].String(), b.origin(f), false})
-	}
-	c.Slots = []*slotMap{slots}
 }

@@ -19,6 +19,7 @@ func lineForm(text string) *regexp.Regexp {
 		{"SLOT", `(?:(?:symhash|jhash FIELD(?: \. FIELD)*) mod [0-9]+(?: seed 0x6661726d)?|meta mark)`},
 		{"FIELD", `(?:IP [sd]addr|ether [sd]addr|th [sd]port|@th,[0-9]+,[0-9]+|@ll,0,96)`},
 		{"DOOR", `(?:meta l4proto \. IP [sd]addr \. th [sd]port|IP [sd]addr)`},
+		{"ASKED", `(?:meta l4proto \. ct original IP daddr \. th dport|ct original IP daddr)`},
 		{"DEVICES", `"DEVICE"(?:, "DEVICE")*`},
 		{"DEVICE", `[A-Za-z0-9_][A-Za-z0-9_.-]*`},
 		{"RATE", `[0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`},
@@ -84,7 +85,7 @@ var (
 
 	inMap = lineForms(`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : (?:verdict|IPV_addr|ether_addr))?`,
 		`		typeof (?:DOOR \. )?numgen random mod [0-9]+ : (?:IP daddr(?: \. th dport)?|ether daddr)`,
-		`		type (?:IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : IPV_addr(?: \. inet_service)?`,
+		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : IPV_addr(?: \. inet_service)?`,
 		`		flags dynamic,timeout`, `		timeout (?:[0-9]+(?:d|h|m|s|ms))+`,
 		`		typeof @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* : verdict`,
 		`		flags dynamic(?:,timeout)?`, `		size [0-9]+`, `		timeout [0-9]+s`, `		limit rate over [0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`, `		ct count over [0-9]+`,
@@ -110,7 +111,8 @@ var (
 
 		`		(?:meta l4proto PROTOS )?dnat IP to (?:DOOR \. )?NUMBER map @NAME`,
 		`		IP daddr set (?:NUMBER|CLIENT) map @NAME`, `		IP daddr set ct original IP daddr`, `		(?:update|delete) @NAME { CLIENT : IP daddr }`,
-		`		(?:IP daddr set CLIENT map @NAME )?(?:update @NAME { CLIENT : IP daddr } )?(?:meta l4proto PROTOS )?dnat IP to IP daddr map @NAME`,
+		`		IP daddr set CLIENT map @NAME (?:update @NAME { CLIENT : IP daddr } )?jump NAME`, `		jump NAME`,
+		`		IP daddr set DOOR \. NUMBER map @NAME`, `		(?:meta l4proto PROTOS )?dnat IP to (?:ASKED \. )?IP daddr map @NAME`,
 		`		snat IP to IP daddr map @NAME`, `		snat IP to (?:IP4|IP6)`, `		masquerade`,
 		`		ct mark set HEX`, `		ct mark set ct mark & HEX \| HEX`, `		ct helper set "NAME"`, `		flow add @farms`,
 

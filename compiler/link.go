@@ -18,7 +18,7 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	if faults.Faulty() {
 		return nil
 	}
-	l := linker{shapes: map[string]*choice{}, verdicts: map[string]*verdictMap{}, sources: map[string]bool{},
+	l := linker{shapes: map[string]*choice{}, homes: map[string]*home{}, verdicts: map[string]*verdictMap{}, sources: map[string]bool{},
 		dealt: map[*Farm]*[len(Families)]dealing{}, faults: faults,
 		forwards: map[string]bool{}, translations: map[string]*translation{},
 		guards: map[string]string{}, lists: map[*addressList][len(Families)][]clients{}, counters: map[string]bool{},
@@ -42,6 +42,7 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	slices.SortFunc(l.rules.counters, func(a, b counter) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.people, func(a, b clientSet) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.choices, func(a, b *choice) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.homes, func(a, b *home) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.marks, func(a, b markChain) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.helpers, func(a, b helper) int { return cmp.Compare(a.Name(), b.Name()) })
 	slices.SortFunc(l.rules.forwards, func(a, b *forward) int { return cmp.Compare(a.Name, b.Name) })
@@ -56,6 +57,7 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 type linker struct {
 	rules    ruleset
 	shapes   map[string]*choice // by name, of choices that stand
+	homes    map[string]*home
 	verdicts map[string]*verdictMap
 	sources  map[string]bool
 	dealt    map[*Farm]*[len(Families)]dealing

@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -30,9 +31,10 @@ var (
 	onward     = lineForm(`		goto (NAME)`)
 	marks      = lineForm(`		ct mark set (HEX|ct mark & HEX \| HEX)`)
 	rewrites   = lineForm(`		(?:meta l4proto (PROTOS) )?dnat (IP) to ((?:DOOR \. )?)NUMBER map @(NAME)`)
-	tentative  = lineForm(`		IP daddr set NUMBER map @(?P<map>NAME)`)
-	knows      = lineForm(`		IP daddr set (?P<client>CLIENT) map @(?P<in>NAME) (?:update @NAME { CLIENT : IP daddr } )?(?:meta l4proto PROTOS )?dnat IP to IP daddr map @(?P<home>NAME)`)
-	leadsHome  = lineForm(`		(?:meta l4proto PROTOS )?dnat IP to IP daddr map @(?P<home>NAME)`)
+	tentative  = lineForm(`		IP daddr set (?P<door>(?:DOOR \. )?)NUMBER map @(?P<map>NAME)`)
+	knows      = lineForm(`		IP daddr set (?P<client>CLIENT) map @(?P<in>NAME) (?:update @NAME { CLIENT : IP daddr } )?jump (?P<home>NAME)`)
+	picks      = lineForm(`		jump (?P<chain>NAME)`)
+	leadsHome  = lineForm(`		(?:meta l4proto (?P<protocols>PROTOS) )?dnat IP to (?P<door>(?:ASKED \. )?)IP daddr map @(?P<map>NAME)`)
 	learns     = lineForms(`		(?:update|delete) @NAME { CLIENT : IP daddr }`, `		IP daddr set ct original IP daddr`, `		IP daddr set CLIENT map @NAME`)
 	ownSources = lineForm(`		snat IP to IP daddr map @(NAME)`)
 	oneSource  = lineForm(`		(?:snat IP to (IP4|IP6)|masquerade)`)
@@ -212,7 +214,16 @@ func (r *reading) choose(t testing.TB, chain string, p packet, out *outcome) {
 			}
 			continue
 		}
-		if at := onward.FindStringSubmatch(rule); at != nil {
+		if at := onward.FindStringSubmatch(rule); at != nil && len(chosen) > 0 {
+			for token, share := range chosen {
+				to, ok := r.home(t, at[1], token, p)
+				if !ok {
+					t.Errorf("%s stands for nobody in %s", token, at[1])
+				}
+				out.shares[to] += share
+			}
+			return
+		} else if at != nil {
 			r.choose(t, at[1], p, out)
 			return
 		}
@@ -228,27 +239,19 @@ func (r *reading) choose(t testing.TB, chain string, p packet, out *outcome) {
 			continue
 		}
 		if at := parts(knows, rule); at != nil {
-			if to, ok := r.home(t, at, p); ok {
+			if to, ok := r.home(t, at["home"], r.knownAs(t, at, p), p); ok {
 				out.shares[to] += left
 				return
 			}
 			continue
 		}
-		if at := parts(tentative, rule); at != nil {
-			for _, e := range r.maps[at["map"]].elements {
-				chosen[e.value] += left / float64(len(r.maps[at["map"]].elements))
-			}
-			continue
+		if at := parts(picks, rule); at != nil {
+			rule = r.chains[at["chain"]][0]
 		}
-		if at := parts(leadsHome, rule); at != nil {
-			for token, share := range chosen {
-				if e, ok := r.find(t, at["home"], token); ok {
-					out.shares[destination(t, e.value, p)] += share
-					delete(chosen, token)
-				}
-			}
-			if len(chosen) == 0 {
-				return
+		if at := parts(tentative, rule); at != nil {
+			slots := r.doorElements(at["map"], doorKey(at["door"], p))
+			for _, e := range slots {
+				chosen[e.value] += left / float64(len(slots))
 			}
 			continue
 		}
@@ -305,31 +308,60 @@ func parts(form *regexp.Regexp, rule string) map[string]string {
 	return out
 }
 
-// home is where a rule sends a client that it knows: one whose session is fixed, or that was with a backend before.
-func (r *reading) home(t testing.TB, rule map[string]string, p packet) (netip.AddrPort, bool) {
+// doorElements are those of a map whose keys begin so.
+func (r *reading) doorElements(name, begin string) (out []readElement) {
+	for _, e := range r.maps[name].elements {
+		if strings.HasPrefix(e.key, begin) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// knownAs is what a rule finds to stand for the backend of a client: one whose session is fixed, or that was with a
+// backend before. "" if it finds nothing.
+func (r *reading) knownAs(t testing.TB, rule map[string]string, p packet) string {
 	t.Helper()
-	var token string
 	switch {
 	case r.maps[rule["in"]].learnt && p.known.IsValid():
-		for _, e := range r.maps[rule["home"]].elements {
-			if e.value == strings.TrimSuffix(fmt.Sprintf("%s . %d", p.known.Addr(), p.known.Port()), " . 0") {
-				token = e.key
+		for _, home := range r.chains[rule["home"]] {
+			at := parts(leadsHome, home)
+			begin := doorKey(at["door"], p)
+			for _, e := range r.doorElements(at["map"], begin) {
+				keeps := begin == "" && p.known.Port() == 0 && e.value == p.known.Addr().String()
+				if keeps || destination(t, e.value, p) == netip.AddrPortFrom(p.known.Addr(), cmp.Or(p.known.Port(), uint16(p.port))) && (begin != "" || p.known.Port() != 0) {
+					return strings.TrimPrefix(e.key, begin)
+				}
 			}
 		}
 	case !r.maps[rule["in"]].learnt && strings.HasSuffix(rule["client"], " saddr"):
 		e, _ := r.find(t, rule["in"], p.client.String())
-		token = e.value
+		return e.value
 	}
-	e, ok := r.find(t, rule["home"], token)
-	if !ok {
-		return netip.AddrPort{}, false
+	return ""
+}
+
+// home is where a chain sends what has an address that stands for a backend.
+func (r *reading) home(t testing.TB, chain, token string, p packet) (netip.AddrPort, bool) {
+	t.Helper()
+	for _, rule := range r.chains[chain] {
+		at := parts(leadsHome, rule)
+		if at == nil {
+			t.Fatalf("not a rule that leads to a backend: %s", rule)
+		}
+		if at["protocols"] != "" && !slices.Contains(strings.FieldsFunc(at["protocols"], isBracket), p.protocol) {
+			continue
+		}
+		if e, ok := r.find(t, at["map"], doorKey(at["door"], p)+token); ok {
+			return destination(t, e.value, p), true
+		}
 	}
-	return destination(t, e.value, p), true
+	return netip.AddrPort{}, false
 }
 
 // doorKey is what a packet has in the fields of a door.
 func doorKey(fields string, p packet) string {
-	return strings.NewReplacer("meta l4proto", p.protocol, "ip6 daddr", p.address.String(), "ip daddr", p.address.String(), "th dport", strconv.Itoa(p.port)).Replace(fields)
+	return strings.NewReplacer("ct original ", "", "meta l4proto", p.protocol, "ip6 daddr", p.address.String(), "ip daddr", p.address.String(), "th dport", strconv.Itoa(p.port)).Replace(fields)
 }
 
 // destination is where a value of a map of slots sends the packet.

@@ -12,6 +12,7 @@ type ruleset struct {
 	postrouting []*verdictMap // which chain chooses the source, for connections whose backend was chosen
 	choices     []*choice     // the chains that choose a backend
 	sources     []*sourceChain
+	homes       []*home // that lead from what stands for a backend to the backend
 
 	noBackend bool // some farm has no backend that can serve
 
@@ -85,6 +86,9 @@ type choice struct {
 	Only      []string   // the interfaces that the farm's packets come in by; none: all
 	Next      string     // the chain that chooses; "": this one
 	Slots     []*slotMap // asked in this order
+	Home      *home      // where what stands for a backend leads; nil: the slots hold backends
+	Pick      string     // the chain that picks what stands for one; "": the slots hold it
+	Tentative bool       // a chain that many farms share to pick what stands for a backend
 	Clientele *clientele // whose clients it knows; nil: it knows none
 	origin    *Origin    // of a farm's own
 }

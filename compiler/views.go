@@ -13,6 +13,7 @@ func (r *ruleset) page() any {
 	p := struct {
 		Verdicts                        []*mapView
 		Choices                         []choiceView
+		Homes                           []homeView
 		Sources                         []sourceView
 		AnyChains                       []*anyView
 		Prerouting, Output, Postrouting *hookView
@@ -123,6 +124,9 @@ func (r *ruleset) page() any {
 		for _, m := range maps {
 			p.Verdicts = append(p.Verdicts, &mapView{m, view{m.Family}})
 		}
+	}
+	for _, h := range r.homes {
+		p.Homes = append(p.Homes, homeView{h, view{h.Family}, h.origin})
 	}
 	for _, c := range r.choices {
 		p.Choices = append(p.Choices, newChoiceView(c))
@@ -243,14 +247,21 @@ type choiceView struct {
 	Next  string
 	Slots []slotView
 
+	Header    string
+	Pick      string
+	Home      string
+	Tentative bool
 	Clientele *clienteleView
 	Origin    *Origin
 }
 
 // Form is the template of the chain.
 func (c choiceView) Form() string {
-	if c.Clientele != nil {
-		return "persistent-choice"
+	switch {
+	case c.Home != "":
+		return "considered-choice"
+	case c.Tentative:
+		return "pick"
 	}
 	return "choice"
 }
@@ -259,13 +270,13 @@ func (c choiceView) Form() string {
 type clienteleView struct {
 	*clientele
 	view
-	Timeout   string
-	Protocols string
-	Origin    *Origin
+	Timeout string
+	Home    string
+	Origin  *Origin
 }
 
 func newClienteleView(m *clientele, c *choice) *clienteleView {
-	return &clienteleView{m, view{m.Family}, nftTime(m.Of.Timeout), protocolMatch(c.Protocols), c.origin}
+	return &clienteleView{m, view{m.Family}, nftTime(m.Of.Timeout), c.Home.Name, c.origin}
 }
 
 // Key is what a client is learnt by.
@@ -289,15 +300,6 @@ func (v *clienteleView) Sessions() []sessionView {
 	return out
 }
 
-// Homes are the maps that lead to backends.
-func (v *clienteleView) Homes() []homeView {
-	out := make([]homeView, len(v.Backends))
-	for i, m := range v.Backends {
-		out[i] = homeView{m, v}
-	}
-	return out
-}
-
 type sessionView struct {
 	Map *sessionMap
 	*clienteleView
@@ -305,28 +307,13 @@ type sessionView struct {
 
 func (s sessionView) elements() []mapElement { return s.Map.Elements }
 
-type homeView struct {
-	Map *slotMap
-	*clienteleView
-}
-
-func (h homeView) elements() []mapElement { return h.Map.Elements }
-
-// Ported says whether connections get another port.
-func (h homeView) Ported() bool { return h.Map.Ported }
-
-// Known are the ways to find a client's backend, fixed sessions first: a rule for each of them and each map of backends.
+// Known are the ways to find a client's backend, fixed sessions first.
 func (v *clienteleView) Known() []knownView {
 	var out []knownView
 	for _, m := range v.Static {
-		for _, home := range v.Homes() {
-			out = append(out, knownView{v.Whole(), m.Name, false, home})
-		}
+		out = append(out, knownView{v.Whole(), m.Name, false, v})
 	}
-	for _, home := range v.Homes() {
-		out = append(out, knownView{v.Key(), v.clientele.Name, true, home})
-	}
-	return out
+	return append(out, knownView{v.Key(), v.clientele.Name, true, v})
 }
 
 // A knownView is one way to find a client's backend.
@@ -334,8 +321,37 @@ type knownView struct {
 	Client string
 	In     string
 	Learnt bool
-	homeView
+	*clienteleView
 }
+
+// A homeView is a home in nft's words.
+type homeView struct {
+	*home
+	view
+	Origin *Origin
+}
+
+// Maps are the home's, each asked by a rule.
+func (v homeView) Maps() []homeMapView {
+	out := make([]homeMapView, len(v.home.Maps))
+	for i, m := range v.home.Maps {
+		out[i] = homeMapView{m, v.home, v.view, protocolMatch(v.home.Protocols), v.Origin}
+	}
+	return out
+}
+
+type homeMapView struct {
+	*slotMap
+	home *home
+	view
+	Protocols string
+	Origin    *Origin
+}
+
+func (m homeMapView) elements() []mapElement { return m.Elements }
+
+// Keyed is what stands before a backend in the keys, as a name.
+func (m homeMapView) Keyed() string { return keyings[m.home.Keyed] }
 
 // nftTime writes a duration, of whole milliseconds, as nft does.
 func nftTime(d time.Duration) string {
@@ -368,8 +384,15 @@ func (s slotView) elements() []mapElement { return s.Elements }
 // Number is how many slots there are.
 func (s slotView) Number() int { return s.slotMap.Slots }
 
+// keyings are their names in templates.
+var keyings = [...]string{byDoor: "door", byAddress: "address", bySlot: ""}
+
 func newChoiceView(c *choice) choiceView {
-	out := choiceView{Name: c.Name, Only: c.Only, Mark: c.Mark, Next: c.Next, Origin: c.origin}
+	out := choiceView{Name: c.Name, Only: c.Only, Mark: c.Mark, Next: c.Next, Origin: c.origin,
+		Header: view{c.Family}.Header(), Pick: c.Pick, Tentative: c.Tentative}
+	if c.Home != nil {
+		out.Home = c.Home.Name
+	}
 	if c.Clientele != nil {
 		out.Clientele = newClienteleView(c.Clientele, c)
 	}
@@ -377,7 +400,7 @@ func newChoiceView(c *choice) choiceView {
 		out.Slots = append(out.Slots, slotView{
 			slotMap:   m,
 			view:      view{c.Family},
-			Keyed:     [...]string{byDoor: "door", byAddress: "address", bySlot: ""}[c.Keyed],
+			Keyed:     keyings[c.Keyed],
 			Scheduler: c.Scheduler,
 			HashInput: strings.Join(hashInput(c.HashOn, c.Family), " . "),
 			Seed:      seed,

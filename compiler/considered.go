@@ -1,0 +1,216 @@
+package compiler
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+)
+
+// A choice is considered, and not final at once, where the farm knows its clients or its backends have limits. What stands
+// for a backend, an address, is put into the packet as its destination, as no rule can look up what it has looked up; from
+// there it is learnt, counted or changed, and in the end leads to where the backend is.
+
+// considers says whether what the farm's scheduler chooses is not final.
+func (f *Farm) considers(family Family) bool { return f.Persistence != nil || f.counts(family) }
+
+// A home is a chain that leads from what stands for a backend to the backend: that of many farms, whose doors stand in the
+// keys of its map, or a farm's own. What stands for no backend that takes connections falls through.
+type home struct {
+	Name      string
+	Family    Family
+	Keyed     keying
+	Protocols []Protocol // whose packets come here; none: any
+	Maps      []*slotMap
+	origin    *Origin // of a farm's own
+}
+
+// considered gives the chain of a farm whose choices are considered, and adds the door to what it leads to.
+func (l *linker) considered(d door, deal dealing) string {
+	f := d.farm
+	name := ownName(f, d.family.Suffix())
+	c := l.shapes[name]
+	if c == nil {
+		c = l.newConsidered(name, d, deal)
+	}
+	if d.protocol != "" && !slices.Contains(c.Protocols, d.protocol) {
+		c.Protocols = append(c.Protocols, d.protocol)
+	}
+	l.settle(c.Home, d, deal)
+	if c.Pick != "" {
+		l.pick(d, deal)
+	}
+	return name
+}
+
+func (l *linker) newConsidered(name string, d door, deal dealing) *choice {
+	f := d.farm
+	c := &choice{Name: name, Family: d.family, Keyed: bySlot, Scheduler: f.Scheduler, HashOn: f.HashOn, Only: f.Interfaces, Mark: f.Mark,
+		Clientele: f.clientele(d.family, deal.stands), origin: f.origin("scheduler")}
+	c.Home = l.home(f, d.family, deal)
+	switch {
+	case len(deal.slots) == 0:
+	case c.Home.Keyed != bySlot && f.picksAlike(d.family) && len(deal.slots) <= mostSharedSlots:
+		c.Pick = l.pickShape(d, deal).Name
+	default:
+		c.Slots = []*slotMap{pickSlots(f, d.family, deal)}
+		l.count(f, len(deal.slots))
+	}
+	l.shapes[name] = c
+	l.rules.choices = append(l.rules.choices, c)
+	return c
+}
+
+// keying is what stands before a backend in the keys of the home of a farm: what all its doors show, if they are of one
+// kind and not too many.
+func (f *Farm) keying(family Family, backends int) keying {
+	var levels []level
+	doors := 0
+	for _, d := range f.doors() {
+		if d.family == family {
+			doors++
+			levels = append(levels, d.level)
+		}
+	}
+	slices.Sort(levels)
+	switch levels = slices.Compact(levels); {
+	case len(levels) > 1 || doors*backends > mostSharedSlots:
+		return bySlot
+	case levels[0] == portLevel:
+		return byDoor
+	case levels[0] == addressLevel:
+		return byAddress
+	}
+	return bySlot
+}
+
+// home gives the chain that leads to the farm's backends.
+func (l *linker) home(f *Farm, family Family, deal dealing) *home {
+	h := &home{Family: family, Keyed: f.keying(family, len(deal.takes))}
+	switch h.Keyed {
+	case byDoor:
+		h.Name, h.Maps = "home-"+family.Suffix(), []*slotMap{{Name: "homes-" + family.Suffix(), Ported: true}}
+	case byAddress:
+		h.Name, h.Maps = "home-all-"+family.Suffix(), []*slotMap{{Name: "homes-all-" + family.Suffix()}}
+	default:
+		h.Name, h.Maps, h.origin = ownName(f, "home-"+family.Suffix()), f.homes(family, deal), f.origin("scheduler")
+	}
+	if known := l.homes[h.Name]; known != nil {
+		return known
+	}
+	l.homes[h.Name] = h
+	l.rules.homes = append(l.rules.homes, h)
+	return h
+}
+
+// homes are the maps of a home of the farm's own: of backends that keep the port, and of those that name one.
+func (f *Farm) homes(family Family, deal dealing) []*slotMap {
+	kept := &slotMap{Name: ownName(f, "backends-"+family.Suffix())}
+	named := &slotMap{Name: ownName(f, "backends-port-"+family.Suffix()), Ported: true}
+	for _, b := range deal.takes {
+		e := mapElement{deal.stands[b.Name].String(), b.Address[family].String(), b.origin(f), false}
+		if b.Port == 0 {
+			kept.Elements = append(kept.Elements, e)
+			continue
+		}
+		e.value += " . " + strconv.Itoa(int(b.Port))
+		named.Elements = append(named.Elements, e)
+	}
+	return slices.DeleteFunc([]*slotMap{kept, named}, func(m *slotMap) bool { return len(m.Elements) == 0 })
+}
+
+// settle adds the door's backends to their home.
+func (l *linker) settle(h *home, d door, deal dealing) {
+	if d.protocol != "" && !slices.Contains(h.Protocols, d.protocol) {
+		h.Protocols = append(h.Protocols, d.protocol)
+	}
+	if h.Keyed == bySlot {
+		return
+	}
+	key := d.key()
+	for _, b := range deal.takes {
+		value := b.Address[d.family].String()
+		if h.Keyed == byDoor {
+			value += " . " + strconv.Itoa(int(cmp.Or(b.Port, d.ports.First)))
+		}
+		h.Maps[0].Elements = append(h.Maps[0].Elements, mapElement{key + " . " + deal.stands[b.Name].String(), value, b.origin(d.farm), false})
+	}
+}
+
+// picksAlike says whether what picks a backend for the farm can be shared: see shareable.
+func (f *Farm) picksAlike(family Family) bool {
+	switch f.Scheduler {
+	case RoundRobin, Maglev:
+		return false
+	case Hash:
+		return family == IP4 || width(f.HashOn) <= widestSharedKey
+	}
+	return true
+}
+
+// pickShape gives the chain that picks for the door's kind of farm.
+func (l *linker) pickShape(d door, deal dealing) *choice {
+	if d.level == addressLevel {
+		return l.shape("pick-all", d, byAddress, len(deal.slots))
+	}
+	return l.shape("pick", d, byDoor, len(deal.slots))
+}
+
+// pick puts the door's slots into the map of its shape.
+func (l *linker) pick(d door, deal dealing) {
+	c := l.pickShape(d, deal)
+	key := d.key()
+	for slot, i := range deal.slots {
+		b := deal.backends[i]
+		c.Slots[0].Elements = append(c.Slots[0].Elements, mapElement{key + " . " + strconv.Itoa(slot), deal.stands[b.Name].String(), b.origin(d.farm), false})
+	}
+}
+
+// pickSlots are slots of the farm's own.
+func pickSlots(f *Farm, family Family, deal dealing) *slotMap {
+	slots := &slotMap{Name: ownName(f, "slots-"+family.Suffix()), Slots: len(deal.slots)}
+	for slot, i := range deal.slots {
+		b := deal.backends[i]
+		slots.Elements = append(slots.Elements, mapElement{fmt.Sprint(slot), deal.stands[b.Name].String(), b.origin(f), false})
+	}
+	return slots
+}
+
+// tokens gives by the names of the farm's backends the addresses that stand for them: their own, but where several have
+// one address, on different ports, addresses that no machine has, of 0.0.0.0/8 (RFC 1122) or 100::/64 (RFC 6666). They
+// follow from the address and the port, so that clients stay where they are when another backend comes or goes.
+func (f *Farm) tokens(family Family) map[string]netip.Addr {
+	all := f.of(family)
+	having := map[netip.Addr]int{}
+	for _, b := range all {
+		having[b.Address[family]]++
+	}
+	out, taken := map[string]netip.Addr{}, map[netip.Addr]bool{}
+	for _, b := range all {
+		at := b.Address[family]
+		if having[at] > 1 {
+			number := hash64(socket(netip.AddrPortFrom(at, b.Port)))
+			for at = token(family, number); taken[at]; at = token(family, number) {
+				number++
+			}
+			taken[at] = true
+		}
+		out[b.Name] = at
+	}
+	return out
+}
+
+func token(family Family, number uint64) netip.Addr {
+	if family == IP4 {
+		return netip.AddrFrom4([4]byte{0, byte(number >> 16), byte(number >> 8), byte(number)})
+	}
+	address := [16]byte{0: 1}
+	for i := range 8 {
+		address[15-i] = byte(number >> (8 * i))
+	}
+	return netip.AddrFrom16(address)
+}
+
+// counts says whether the number of connections of some backend of the family is limited.
+func (f *Farm) counts(family Family) bool { return false }
