@@ -6,37 +6,65 @@ import (
 	"testing"
 )
 
-// TestKernelReloads reloads from each golden to the next in the order of their names, and all the way back: each time
-// the kernel holds just what it does after a load of the complete script.
+// TestKernelReloads reloads from each golden to the next in the order of their names, all the way back, and from one to
+// the other of each case of farms that change, there and back: each time the kernel holds just what it does after a load
+// of the complete script.
 func TestKernelReloads(t *testing.T) {
 	t.Parallel()
-	k := newKernel(t)
-	var scripts []goldenScript
-	var fresh []string
+	k := &reloadedKernel{kernel: newKernel(t), fresh: map[*Script]string{}}
+	var scripts []*Script
 	for _, s := range goldenScripts(t) {
-		if k.mustLoad(s.name, s.text) {
-			scripts = append(scripts, s)
-			fresh = append(fresh, k.listed())
+		if script := (&Script{Text: s.text, Digest: s.name}); k.load(script) {
+			scripts = append(scripts, script)
 		}
 	}
-	last := len(scripts) - 1
-	for n := 1; n <= 2*last; n++ {
-		from, to := last-n+1, last-n
-		if n > last {
-			from, to = n-last-1, n-last
+	for i := 1; i < len(scripts); i++ {
+		k.reload(scripts[i-1], scripts[i])
+		k.reload(scripts[i], scripts[i-1])
+	}
+	for _, name := range reloadCases(t) {
+		before, after := reloadCase(t, name)
+		before.Digest, after.Digest = name+" before", name+" after"
+		if k.load(before) && k.load(after) {
+			k.reload(after, before)
+			k.reload(before, after)
 		}
-		r, err := NewReload(scripts[from].text, &Script{Text: scripts[to].text})
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := r.Script(make([]Count, len(r.Counted()))).Text
-		what := scripts[from].name + " to " + scripts[to].name
-		if !k.mustLoad(what, text) {
-			k.mustLoad(scripts[to].name, scripts[to].text)
-		}
-		if got := k.listed(); got != fresh[to] {
-			t.Fatalf("%s comes to other rules:\n%s\nof the reload:\n%s", what, onlyIn(got, fresh[to]), text)
-		}
+	}
+}
+
+// A reloadedKernel takes reloads, and knows what it holds after a load of each complete script.
+type reloadedKernel struct {
+	*kernel
+	holds *Script
+	fresh map[*Script]string
+}
+
+// load loads a complete script, unless this kernel lacks what it needs.
+func (k *reloadedKernel) load(s *Script) bool {
+	if k.mustLoad(s.Digest, s.Text) {
+		k.holds, k.fresh[s] = s, k.listed()
+		return true
+	}
+	return false
+}
+
+func (k *reloadedKernel) reload(from, to *Script) {
+	k.t.Helper()
+	if k.holds != from {
+		k.mustLoad(from.Digest, from.Text)
+	}
+	r, err := NewReload(from.Text, to)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	text := r.Script(nil).Text
+	what := "from " + from.Digest + " to " + to.Digest
+	if !k.mustLoad(what, text) {
+		k.mustLoad(to.Digest, to.Text)
+	}
+	k.holds = to
+	if got := k.listed(); got != k.fresh[to] {
+		k.t.Fatalf("%s comes to other rules:\n%s\nof the reload:\n%s", what, onlyIn(got, k.fresh[to]), text)
 	}
 }
 
