@@ -2,6 +2,7 @@
 # make demo     see it work, in network namespaces of its own
 # make test     all tests; one case: go test ./golden-or-package -run 'Name/case' (see README.md)
 # make golden   write the expected outputs anew; then read the difference as code
+# make shows    reloads with many connections, and kills at many moments: minutes, and the figures
 # make bench    what farms cost, from their files to the kernel; FARMS=1000 KINDS= for a quick look
 # make ci       what a change has to pass
 
@@ -9,7 +10,7 @@ GO ?= go
 # A clone that belongs to somebody else (make demo as root) is none of git's business.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build demo bench test golden fuzz format vet lint tidy goldens ci clean go-found
+.PHONY: build demo bench shows test golden fuzz format vet lint tidy goldens ci clean go-found
 
 build: go-found
 	$(GO) build -o farmc ./cmd/farmc
@@ -31,6 +32,10 @@ bench: build
 test: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch
 	$(GO) test ./...
+
+shows: go-found
+	@.ci/need nft=nftables ip=iproute2 sysctl=procps
+	SHOWS=1 $(GO) test ./cmd/internal/packettest ./cmd/farmc -run 'TestRush|TestKilledApply' -count 1 -timeout 30m -v
 
 golden: go-found
 	$(GO) test ./compiler -run Golden -update

@@ -110,7 +110,9 @@ func (s *stage) clients(to netip.Addr) []netip.Addr {
 // ".list".
 type farms map[string]string
 
-func (f farms) do(s *stage) error {
+func (f farms) do(s *stage) error { return s.apply(f.files()) }
+
+func (f farms) files() fs.FS {
 	files := fstest.MapFS{}
 	for name, text := range f {
 		if !strings.HasSuffix(name, ".list") {
@@ -118,7 +120,7 @@ func (f farms) do(s *stage) error {
 		}
 		files[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 	}
-	return s.apply(files)
+	return files
 }
 
 func (s *stage) apply(files fs.FS) error {
