@@ -36,9 +36,14 @@ func NewCuts(before map[string]Facts, after []*Farm) *Cuts {
 		now[f.Name] = f
 	}
 	for _, name := range union(before, now) {
-		was, is := recalled(name, before), now[name]
-		if _, known := before[name]; known && is != nil && is.Facts().equal(before[name]) {
+		facts, known := before[name]
+		is := now[name]
+		if known && is != nil && is.Facts().equal(facts) {
 			continue
+		}
+		var was *Farm
+		if known {
+			was = recalled(name, facts)
 		}
 		c.before.add(was)
 		c.compare(was, is)
@@ -195,11 +200,7 @@ func distinct(addresses []netip.Addr) []netip.Addr {
 }
 
 // recalled is the farm as far as its facts tell how its connections went, nil where they don't.
-func recalled(name string, all map[string]Facts) *Farm {
-	facts, known := all[name]
-	if !known {
-		return nil
-	}
+func recalled(name string, facts Facts) *Farm {
 	f := &Farm{Name: name, Mode: Mode(facts.Farm["mode"]), Down: facts.Farm["state"] == "down"}
 	for _, word := range strings.Fields(facts.Farm["listen"]) {
 		l, err := parseListen(word)

@@ -14,8 +14,16 @@ type Facts struct {
 	Backends map[string]map[string]string `json:"backends"`
 }
 
-// Facts gives what is said of the farm and of its backends.
+// Facts gives what is said of the farm and of its backends. They are found once for a farm: nobody may change them.
 func (f *Farm) Facts() Facts {
+	if f.facts == nil {
+		facts := f.findFacts()
+		f.facts = &facts
+	}
+	return *f.facts
+}
+
+func (f *Farm) findFacts() Facts {
 	about := map[string]string{"mode": string(f.Mode), "listen": f.listens()}
 	note(about, "scheduler", string(f.Scheduler), f.Mode != Local)
 	note(about, "state", "down", f.Down)
@@ -143,7 +151,7 @@ func Changes(before, after map[string]Facts) []string {
 			out = append(out, name+": new")
 		case !has:
 			out = append(out, name+": gone")
-		default:
+		case !was.equal(is):
 			out = append(out, farmChanges(name, was, is)...)
 		}
 	}

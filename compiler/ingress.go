@@ -317,6 +317,7 @@ func (f *Farm) without(absent func(device string) bool, told *Diagnostics) *Farm
 	}
 	left := *f
 	f = &left
+	f.facts = nil
 	f.Backends = slices.Clone(f.Backends)
 	f.FlowOffload = f.present(f.FlowOffload, "flow-offload", absent, told)
 	switch {
