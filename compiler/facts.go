@@ -42,6 +42,9 @@ func (f *Farm) findFacts() Facts {
 		f.Persistence.facts(about)
 	}
 	f.Limits.note(about)
+	for _, l := range slices.Concat(f.Access.Allow.lists, f.Access.Deny.lists) {
+		about["@"+l.name] = fmt.Sprintf("%d networks (%08x)", l.lines, l.digest>>32)
+	}
 	out := Facts{Farm: about, Backends: map[string]map[string]string{}}
 	for _, b := range f.Backends {
 		out.Backends[b.Name] = b.facts()

@@ -73,6 +73,7 @@ var (
 		`	# as it is handed on, if no filter minds`,
 		`	# as it leaves, from the source that the backend sees`,
 		`	# of a backend on this machine`,
+		`	# whom farms allow or deny: the first addresses of networks, a set for each length`,
 		`	# who may come in, before all else that is done to a packet`,
 		`	# who is shut out, and what is no TCP: before connection tracking`, `	# right after connection tracking`)
 	opensMap    = lineForm(`	(?:map|set) (NAME) {`)

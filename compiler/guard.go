@@ -224,7 +224,7 @@ func (l *linker) people(f *Farm, key string, p People, family Family) []clients 
 	if networks := networksOf(own, family); len(networks) <= mostRules {
 		out = networks
 	} else {
-		out = l.sets(ownName(f, key), own, family)
+		out = l.sets(ownName(f, key), prefixSets(own, family), family)
 	}
 	for _, list := range p.lists {
 		out = append(out, l.list(list, family)...)
@@ -249,7 +249,7 @@ func (l *linker) list(a *addressList, family Family) []clients {
 	known, ok := l.lists[a]
 	if !ok {
 		for _, family := range Families {
-			known[family] = l.sets("list/"+a.name, mergeStretches(a.stretches[family]), family)
+			known[family] = l.sets("list/"+a.name, a.sets(family), family)
 		}
 		l.lists[a] = known
 	}
@@ -257,8 +257,8 @@ func (l *linker) list(a *addressList, family Family) []clients {
 }
 
 // sets puts networks into sets.
-func (l *linker) sets(name string, of []stretch, family Family) (out []clients) {
-	for _, s := range prefixSets(of, family) {
+func (l *linker) sets(name string, of []prefixSet, family Family) (out []clients) {
+	for _, s := range of {
 		set := clientSet{fmt.Sprintf("%s/%d-%s", name, s.Length, family.Suffix()), family, s}
 		l.rules.people = append(l.rules.people, set)
 		out = append(out, clients{Family: family, Length: s.Length, Set: set.Name})

@@ -18,6 +18,19 @@ func (n network) stretch() stretch { return stretch{numberOf(n.first), numberOf(
 type addressList struct {
 	name      string
 	stretches [len(Families)][]stretch
+	lines     int    // that name a network
+	digest    uint64 // of the file
+
+	parted [len(Families)][]prefixSet // what the stretches come to, once it was asked for
+}
+
+// sets are the list's networks of a family, in sets of few lengths. A list that stays is asked at each compile.
+func (l *addressList) sets(f Family) []prefixSet {
+	if l.parted[f] == nil {
+		l.parted[f] = prefixSets(mergeStretches(l.stretches[f]), f)
+		l.stretches[f] = nil
+	}
+	return l.parted[f]
 }
 
 // mostListFaults is how many faults of a list are told one by one: a file that is no list at all has one in each line.
@@ -26,7 +39,7 @@ const mostListFaults = 20
 // parseList reads a list of networks as block lists are published: one address, network or range a line;
 // '#' and ';' begin comments.
 func parseList(f file, faults *Diagnostics) *addressList {
-	l := &addressList{name: f.name}
+	l := &addressList{name: f.name, digest: hash64(string(f.text))}
 	if len(f.text) == 0 {
 		*faults = append(*faults, Diagnostic{
 			Place:   Place{File: f.path},
@@ -43,6 +56,7 @@ func parseList(f file, faults *Diagnostics) *addressList {
 		}
 		n, err := parseNetwork(word)
 		if err == nil {
+			l.lines++
 			l.stretches[familyOf(n.first)] = append(l.stretches[familyOf(n.first)], n.stretch())
 			continue
 		}

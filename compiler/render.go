@@ -109,9 +109,11 @@ func (w *writer) elements(from interface{ elements() []mapElement }) string {
 
 // room is the size of the hash table for a map. Told one, the kernel makes a table that doesn't grow, in which a lookup costs
 // a third less. The steps are wide, as a map of another size has to be made anew.
-func room(from interface{ elements() []mapElement }) int {
+func room(from interface{ elements() []mapElement }) int { return roomFor(len(from.elements())) }
+
+func roomFor(elements int) int {
 	size := 16
-	for size < len(from.elements()) {
+	for size < elements {
 		size *= 4
 	}
 	return size

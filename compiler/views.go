@@ -576,6 +576,9 @@ type clientSetView struct {
 	view
 }
 
+// Room is the size of the set's hash table.
+func (v clientSetView) Room() int { return roomFor(len(v.Firsts)) }
+
 type guardView struct {
 	*guard
 	view

@@ -3,9 +3,11 @@ package live
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"path"
@@ -109,6 +111,9 @@ func (s *Sources) Dirs() []compiler.Dir {
 func (s *Sources) pack(digest string, method uint16) []byte {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
+	w.RegisterCompressor(zip.Deflate, func(to io.Writer) (io.WriteCloser, error) {
+		return flate.NewWriter(to, flate.BestSpeed) // of a list of 500,000 networks in a fifth of the time
+	})
 	about := digest
 	for _, d := range s.dirs {
 		about += "\n" + map[bool]string{false: strict, true: lenient}[d.lenient] + d.path

@@ -126,6 +126,23 @@ var furtherAccessScenes = []scene{
 		farms{"web": one("snat", listenBoth, "b1", 8081) + "\n[access]\ndeny = [\"203.0.113.0/24\", \"2001:db8:f::/64\"]"},
 		echo{},
 	}},
+	// a list that changes is asked at once, and what was counted stays
+	{name: "list-changes", steps: steps{
+		farms{"web": one("snat", listenBoth, "b1", 0) + accessLists, "friends.list": friends, "outcasts.list": outcasts},
+		denied{as: outcast, by: "tcp udp", to: both},
+		ask{as: anybody, by: "tcp udp", to: both, shares: shares{"b1:80": 1}, sees: "balancer"},
+		farms{"web": one("snat", listenBoth, "b1", 0) + accessLists, "friends.list": friends, "outcasts.list": outcasts + "198.51.100.9\n2001:db8:c::9\n"},
+		deed(func(s *stage) error {
+			if n, err := (denied{}).count(s); n < 4 || err != nil {
+				return fmt.Errorf("%d packets are counted as denied: %w", n, err)
+			}
+			return nil
+		}),
+		denied{as: anybody, by: "tcp udp", to: both}, denied{as: outcast, by: "tcp udp", to: both},
+		farms{"web": one("snat", listenBoth, "b1", 0) + accessLists, "friends.list": friends, "outcasts.list": "# nobody\n"},
+		ask{as: anybody, by: "tcp udp", to: both, shares: shares{"b1:80": 1}, sees: "balancer"},
+		ask{as: outcast, by: "tcp udp", to: both, shares: shares{"b1:80": 1}, sees: "balancer"},
+	}},
 	{name: "any-address", steps: steps{
 		farms{"web": one("snat", `"*:80,8001-8099/tcp,udp"`, "b1", 0) + accessOwn},
 		ask{as: friend, by: "tcp udp", to: both, shares: shares{"b1:80": 1}, sees: "balancer"},
