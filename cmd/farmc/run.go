@@ -186,5 +186,5 @@ func numbered(text []byte) string {
 }
 
 func (c *call) engine() *live.Engine {
-	return &live.Engine{Dirs: c.farmDirs(), Nft: nft.Nft{Path: c.nft}, Store: live.Store{Dir: c.stateDir}, Say: c.tell, Isolate: c.isolate, Insecure: c.insecure}
+	return &live.Engine{Dirs: c.farmDirs(), Nft: nft.Nft{Path: c.nft}, Store: live.NewStore(c.stateDir), Say: c.tell, Isolate: c.isolate, Insecure: c.insecure}
 }

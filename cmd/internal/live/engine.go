@@ -60,7 +60,7 @@ func (e *Engine) CompileForBoot() (*compiler.Script, compiler.Diagnostics) {
 	if script == nil {
 		return nil, told
 	}
-	return (&reading{script: script, sources: sources}).boot(), told
+	return (&reading{script: script, sources: sources, memory: &compiler.Memory{}}).boot(), told
 }
 
 // Check compiles the farms and asks nft for its opinion. Its complaints are told at the places of the farms that they
@@ -346,7 +346,7 @@ func (e *Engine) load(ctx context.Context, p *Plan) (compiler.Diagnostics, error
 	if !p.raw {
 		p.Cut, told = cut(ctx, compiler.NewCuts(p.Before.Farms, p.Script.Farms))
 	}
-	if err := e.Store.commit(); err != nil {
+	if err := e.Store.commit(*p); err != nil {
 		return told, fmt.Errorf("%w: %w", ErrUnkept, err)
 	}
 	return told, nil

@@ -12,6 +12,8 @@ type reading struct {
 	script  *compiler.Script // nil where there is a fault
 	told    compiler.Diagnostics
 	sources *Sources
+	memory  *compiler.Memory // that read them
+	atBoot  *compiler.Script // once it was asked for
 
 	instead *Sources // the files as they lie there, if some of the sources are older
 	raw     bool     // it is a script alone, the farms of which are not known
@@ -28,7 +30,7 @@ func (e *Engine) read() *reading {
 }
 
 func compileHere(memory *compiler.Memory, sources *Sources, dirs []compiler.Dir) *reading {
-	r := &reading{sources: sources, interfaces: map[string]int{}}
+	r := &reading{sources: sources, memory: memory, interfaces: map[string]int{}}
 	r.script, r.told = memory.Compile(dirs, func(device string) bool {
 		r.interfaces[device] = numberOf(device)
 		return r.interfaces[device] == 0
@@ -70,11 +72,14 @@ func (r *reading) boot() *compiler.Script {
 	if len(r.script.Interfaces) == 0 {
 		return r.script
 	}
-	script, told := compiler.CompileWithout(r.sources.Dirs(), func(string) bool { return true })
-	if script == nil {
-		panic(told) // less than what had no fault
+	if r.atBoot == nil {
+		script, told := r.memory.Compile(r.sources.Dirs(), func(string) bool { return true })
+		if script == nil {
+			panic(told) // less than what had no fault
+		}
+		r.atBoot = script
 	}
-	return script
+	return r.atBoot
 }
 
 // numberOf gives the number of an interface, or 0 where there is none.

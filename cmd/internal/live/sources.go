@@ -24,6 +24,8 @@ type Sources struct {
 	dirs  []sourceDir // in order of precedence
 	files map[string]sourceFile
 
+	digest string // once it was asked for
+
 	reading sync.Mutex
 }
 
@@ -72,6 +74,7 @@ func (r recorder) ReadFile(name string) ([]byte, error) {
 func (s *Sources) add(f sourceFile) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
+	s.digest = ""
 	s.files[path.Join(s.dirs[f.dir].path, f.name)] = f
 }
 
@@ -80,17 +83,21 @@ func (s *Sources) paths() []string { return slices.Sorted(maps.Keys(s.files)) }
 
 // Digest tells one set of files from another.
 func (s *Sources) Digest() string {
+	if s.digest != "" {
+		return s.digest
+	}
 	sum := sha256.New()
 	for _, name := range s.paths() {
 		f := s.files[name]
 		fmt.Fprintf(sum, "%q %d %v\n%s", name, len(f.text), f.err, f.text)
 	}
-	return hex.EncodeToString(sum.Sum(nil))
+	s.digest = hex.EncodeToString(sum.Sum(nil))
+	return s.digest
 }
 
 // Dirs gives the files as directories to compile once more.
 func (s *Sources) Dirs() []compiler.Dir {
-	packed := s.pack("", zip.Store)
+	packed := s.pack("")
 	reader, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
 	if err != nil {
 		panic(err) // what was just packed
@@ -108,7 +115,7 @@ func (s *Sources) Dirs() []compiler.Dir {
 
 // pack makes one piece of the sources, for the script of this digest. Each directory is a number in it; the names that
 // people know them by are in the comment, below the digest, each with a word on its lists.
-func (s *Sources) pack(digest string, method uint16) []byte {
+func (s *Sources) pack(digest string) []byte {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
 	w.RegisterCompressor(zip.Deflate, func(to io.Writer) (io.WriteCloser, error) {
@@ -128,7 +135,7 @@ func (s *Sources) pack(digest string, method uint16) []byte {
 		if f.err != nil {
 			continue
 		}
-		file, err := w.CreateHeader(&zip.FileHeader{Name: fmt.Sprintf("%d/%s", f.dir, f.name), Method: method})
+		file, err := w.CreateHeader(&zip.FileHeader{Name: fmt.Sprintf("%d/%s", f.dir, f.name), Method: zip.Store})
 		must(err)
 		_, err = file.Write(f.text)
 		must(err)

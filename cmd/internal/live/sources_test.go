@@ -1,7 +1,6 @@
 package live
 
 import (
-	"archive/zip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -45,7 +44,7 @@ func TestSources(t *testing.T) {
 	if told.Faulty() {
 		t.Fatal(told)
 	}
-	again, digest, err := unpack(s.pack(script.Digest, zip.Deflate))
+	again, digest, err := unpack(s.pack(script.Digest))
 	if err != nil || digest != script.Digest {
 		t.Fatalf("unpacked for %s: %v", digest, err)
 	}

@@ -1,7 +1,6 @@
 package live
 
 import (
-	"archive/zip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,6 +22,17 @@ import (
 // they were compiled from; boot.nft is what of the last script needs no network interface.
 type Store struct {
 	Dir string
+
+	last *lastRead // nil: everything is read each time
+}
+
+// NewStore gives the store in a directory. What it has read it doesn't read again while the files are the same.
+func NewStore(dir string) Store { return Store{Dir: dir, last: &lastRead{}} }
+
+// A lastRead is what was read last, and of which files: each load makes new ones.
+type lastRead struct {
+	kept          Kept
+	script, facts fs.FileInfo
 }
 
 const (
@@ -108,6 +118,34 @@ var digestLine = regexp.MustCompile(`(?m)^\t\tct state new comment "farmc sha256
 
 // Loaded gives what was kept last.
 func (s Store) Loaded() (Kept, error) {
+	if s.last == nil {
+		return s.load()
+	}
+	// looked at before they are read: what changes meanwhile is read again
+	script, facts := s.files()
+	if same(script, s.last.script) && same(facts, s.last.facts) {
+		return s.last.kept, nil
+	}
+	kept, err := s.load()
+	if err == nil {
+		*s.last = lastRead{kept, script, facts}
+	}
+	return kept, err
+}
+
+// files tells whether what Loaded reads is the same.
+func (s Store) files() (script, facts fs.FileInfo) {
+	script, _ = os.Stat(filepath.Join(s.Dir, loadedFile))
+	facts, _ = os.Stat(filepath.Join(s.Dir, factsFile))
+	return script, facts
+}
+
+// same says whether a file is the one that it was, unchanged.
+func same(a, b fs.FileInfo) bool {
+	return a != nil && b != nil && os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+}
+
+func (s Store) load() (Kept, error) {
 	text, err := os.ReadFile(filepath.Join(s.Dir, loadedFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Kept{}, nil
@@ -171,21 +209,27 @@ func (p Plan) keep() map[string][]byte {
 	if p.raw {
 		return map[string][]byte{bootFile: p.Script.Text, loadedFile: p.Script.Text}
 	}
-	boot := p.boot()
-	facts, err := json.Marshal(keptFacts{p.Script.Digest, factsOf(p.Script), numbers(p.Script.Interfaces), boot.Digest, p.sources.Digest()})
+	kept := p.kept()
+	facts, err := json.Marshal(keptFacts{kept.Digest, kept.Farms, kept.Interfaces, kept.Boot, kept.Sources})
 	if err != nil {
 		panic(err)
 	}
 	files := map[string][]byte{
 		factsFile:   facts,
-		bootFile:    boot.Text,
-		sourcesFile: p.sources.pack(p.Script.Digest, zip.Deflate),
+		bootFile:    p.boot().Text,
+		sourcesFile: p.sources.pack(p.Script.Digest),
 		loadedFile:  p.Script.Text,
 	}
 	if p.unconfirmed {
 		delete(files, bootFile)
 	}
 	return files
+}
+
+// kept is what Loaded gives once the plan's load is kept.
+func (p Plan) kept() Kept {
+	return Kept{Script: p.Script.Text, Digest: p.Script.Digest, Farms: factsOf(p.Script),
+		Interfaces: numbers(p.Script.Interfaces), Boot: p.boot().Digest, Sources: p.sources.Digest()}
 }
 
 // keepBoot has the next boot begin with a script.
@@ -218,13 +262,17 @@ func (s Store) forget() {
 
 // commit makes what was prepared the last good, and what was last good the previous, unless that says the same. Each
 // file is whole at every moment.
-func (s Store) commit() error {
+func (s Store) commit(p Plan) error {
 	for _, name := range keptFiles {
 		path := filepath.Join(s.Dir, name)
 		err := os.Rename(path+pending, path)
 		if err != nil && (name == loadedFile || !errors.Is(err, fs.ErrNotExist)) {
 			return err
 		}
+	}
+	if s.last != nil && !p.raw {
+		script, facts := s.files()
+		*s.last = lastRead{p.kept(), script, facts}
 	}
 	return s.sync()
 }
