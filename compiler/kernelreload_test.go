@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -68,12 +69,130 @@ func (k *reloadedKernel) reload(from, to *Script) {
 	}
 }
 
+// TestKernelRemembers puts an element into each set of each golden that packets fill, and reloads to the next such golden
+// and back, by what was loaded and by what the kernel tells: it is still there if both have the set.
+func TestKernelRemembers(t *testing.T) {
+	t.Parallel()
+	k := newKernel(t)
+	var scripts []goldenScript
+	for _, s := range goldenScripts(t) {
+		if strings.Contains(string(s.text), "flags dynamic") {
+			scripts = append(scripts, s)
+		}
+	}
+	remembered := 0
+	for i := range scripts[1:] {
+		for _, pair := range [][2]goldenScript{{scripts[i], scripts[i+1]}, {scripts[i+1], scripts[i]}, {scripts[i], scripts[i]}} {
+			remembered += k.remembers(pair[0], pair[1], func(from, to inventory, script *Script) *Reload {
+				r, err := newReload(from, script, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return r
+			})
+			k.remembers(pair[0], pair[1], func(from, to inventory, script *Script) *Reload {
+				r, err := NewReloadFrom(outlineOf(from), script)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return r
+			})
+		}
+	}
+	t.Logf("%d elements were kept by what was loaded", remembered)
+	if remembered < 100 {
+		t.Errorf("only %d elements were kept", remembered)
+	}
+}
+
+// remembers says how many elements had to be kept, and were.
+func (k *kernel) remembers(from, to goldenScript, reload func(from, to inventory, script *Script) *Reload) (kept int) {
+	k.t.Helper()
+	if !k.mustLoad(from.name, from.text) {
+		return 0
+	}
+	before, after := mustRead(k.t, from.text), mustRead(k.t, to.text)
+	for _, o := range before["inet"].objects {
+		if o.remembers() {
+			k.must("remember", "nft 'add element inet farmc "+o.Name+" { "+exampleOf(o)+" }'")
+		}
+	}
+	text := reload(before, after, &Script{Text: to.text}).Script(nil).Text
+	if !k.mustLoad("from "+from.name+" to "+to.name, text) {
+		return 0
+	}
+	for _, o := range after["inet"].objects {
+		was := before["inet"].known[o.id()]
+		if was == nil || !o.remembers() || !sameLines(lasting(was.about), lasting(o.about)) {
+			continue
+		}
+		kept++
+		key, _, _ := strings.Cut(exampleOf(o), " : ")
+		if said, ok := k.run("nft 'get element inet farmc " + o.Name + " { " + key + " }'"); !ok {
+			k.t.Fatalf("from %s to %s: %s has forgotten %s: %s\nof the reload:\n%s", from.name, to.name, o.Name, key, said, text)
+		}
+	}
+	return kept
+}
+
+func mustRead(t testing.TB, text []byte) inventory {
+	t.Helper()
+	read, err := readInventory(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read
+}
+
+// exampleOf is an element that a set can have.
+func exampleOf(o *object) string {
+	examples := map[Field]string{IP4Field: "198.51.100.77", IP6Field: "2001:db8:7::77", PortField: "7777", MarkField: "77777",
+		IntegerField: "77777", MACField: "02:00:00:00:00:77", ProtocolField: "udp"}
+	keys, values := o.declared()
+	var sides []string
+	for _, words := range []string{keys, values} {
+		var parts []string
+		for _, f := range fieldsOf(words) {
+			parts = append(parts, examples[f])
+		}
+		if len(parts) > 0 {
+			sides = append(sides, strings.Join(parts, " . "))
+		}
+	}
+	return strings.Join(sides, " : ")
+}
+
+// outlineOf is what the kernel tells of what it holds.
+func outlineOf(inv inventory) []Outlined {
+	var out []Outlined
+	for family, table := range inv {
+		for _, o := range table.objects {
+			keys, values := o.declared()
+			held := Outlined{Family: family, Kind: o.Kind, Name: o.Name, Hooked: o.Kind == "chain" && len(o.about) > 0,
+				Dynamic: o.remembers(), TimesOut: o.flagged("timeout")}
+			for _, f := range fieldsOf(keys) {
+				held.Keys = held.Keys<<6 | uint32(f)
+			}
+			for _, f := range fieldsOf(values) {
+				held.Values = held.Values<<6 | uint32(f)
+			}
+			if values == "verdict" {
+				held.Values = verdictValues
+			}
+			out = append(out, held)
+		}
+	}
+	return out
+}
+
 // listed is what the kernel holds in our tables, without counters, in an order of its own.
 func (k *kernel) listed() string {
 	k.t.Helper()
 	text := k.must("list", "nft -nn -s list table inet farmc; nft -nn -s list table netdev farmc 2>/dev/null || true")
 	return sortListing(text)
 }
+
+var sizeLine = regexp.MustCompile(`\n\t\tsize [0-9]+`)
 
 // sortListing sorts the objects of a listing, and the elements of each.
 func sortListing(text string) string {
@@ -103,6 +222,9 @@ func sortListing(text string) string {
 				line = strings.Join(elements, "")
 			}
 			object += "\n" + strings.TrimPrefix(line, "\n")
+		}
+		if strings.Contains(object, "\n\t\tflags dynamic") { // what a set remembers is worth more than its size
+			object = sizeLine.ReplaceAllString(object, "")
 		}
 		objects = append(objects, object)
 	}

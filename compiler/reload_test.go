@@ -51,6 +51,11 @@ func TestInventoryIsWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 		for family, table := range found {
+			for _, o := range table.objects {
+				if o.remembers() && o.bound() {
+					t.Errorf("%s: %s is forgotten with each rule that is added on it: declare it by types", s.name, o.Name)
+				}
+			}
 			prefix := map[string]string{"inet": "", "netdev": "netdev "}[family]
 			for _, o := range table.objects {
 				switch {
