@@ -39,6 +39,7 @@ func FuzzCompile(f *testing.F) {
 		if fs.ValidPath(name+".toml") && !strings.Contains(name, "/") && len(name) < 250 {
 			files[name+".toml"] = &fstest.MapFile{Data: []byte(fittingFarm)}
 			files[name+".list"] = &fstest.MapFile{Data: list}
+			files["listed.toml"] = &fstest.MapFile{Data: []byte("listen = \"198.51.100.2\"\naccess.allow = \"@office\"\naccess.deny = [\"@office\", \"any\"]\n[backends.b1]\naddress = \"10.0.0.11\"\n")}
 			files[name+".toml.d/"+name+".toml"] = &fstest.MapFile{Data: dropIn}
 		}
 		harmless(t, files)
@@ -228,7 +229,20 @@ func TestHostileNames(t *testing.T) {
 
 func TestHostileLists(t *testing.T) {
 	for _, line := range hostile {
-		harmless(t, fstest.MapFS{"web.toml": {Data: []byte(fittingFarm)}, "office.list": {Data: []byte("192.0.2.1\n" + line + "\n")}})
+		for _, lenient := range []bool{false, true} {
+			files := fstest.MapFS{"web.toml": {Data: []byte("access.deny = \"@office\"\n" + fittingFarm)}, "office.list": {Data: []byte("192.0.2.1\n" + line + "\n")}}
+			harmless(t, files)
+			script, told := Compile([]Dir{{FS: files, Lenient: lenient}})
+			if lenient && told.Faulty() {
+				t.Errorf("%q is a fault: %s", line, printed(told))
+			}
+			if script == nil {
+				continue
+			}
+			if _, err := readScript(string(script.Text)); err != nil {
+				t.Errorf("%v in the script of %q", err, line)
+			}
+		}
 	}
 }
 

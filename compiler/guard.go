@@ -3,6 +3,7 @@ package compiler
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // A gate is a base chain where packets meet the guards of their farms, before all else that is done to them.
@@ -26,18 +27,30 @@ type guard struct {
 
 // A guardStep is what becomes of some clients.
 type guardStep struct {
-	Who    clients
-	Denied string // the counter that they are dropped with; "": they are let by
+	Who     clients
+	Counter string // that they are dropped with; "": they are let by, or
+	Next    string // the chain that they go to
+}
+
+// A denial is where clients end that a farm denies, if it wants to know by which list.
+type denial struct {
+	Name, Counter string
+	Log           *logRule
+	origin        *Origin
 }
 
 // clients are some that a packet's source can be looked up among by one rule: those of a set of networks of one length,
 // of one network, or all.
 type clients struct {
 	Family  Family
+	List    string // who says so: "@" and the list, inlineList or anybodyList
 	Length  int    // of the networks in the set
 	Set     string // "" without
 	Network string // likewise
 }
+
+// anybodyList stands for all who are not allowed.
+const anybodyList = "any"
 
 // A clientSet is a set of networks of one length and family.
 type clientSet struct {
@@ -171,23 +184,36 @@ func (l *linker) guardOf(f *Farm, family Family) string {
 		return known
 	}
 	c := &guard{Name: name, Family: family, origin: f.origin("access")}
-	denied := ownName(f, "denied")
-	for _, who := range l.people(f, "deny", f.Access.Deny, family) {
-		c.Steps = append(c.Steps, guardStep{who, denied})
-	}
-	if len(c.Steps) == 0 {
-		l.guards[name] = ""
-		return ""
-	}
-	var allowed []guardStep
 	for _, who := range l.allowed(f, family) {
-		allowed = append(allowed, guardStep{who, ""})
+		c.Steps = append(c.Steps, guardStep{Who: who})
 	}
-	c.Steps = append(allowed, c.Steps...)
-	l.guards[name] = name
-	l.rules.guards = append(l.rules.guards, c)
-	l.counted(denied, f.origin("access"))
+	denied := l.people(f, "deny", f.Access.Deny, family)
+	for _, who := range denied {
+		c.Steps = append(c.Steps, l.deny(f, who))
+	}
+	if len(denied) == 0 {
+		name = ""
+	} else {
+		l.rules.guards = append(l.rules.guards, c)
+	}
+	l.guards[c.Name] = name
 	return name
+}
+
+// deny drops clients, and counts them.
+func (l *linker) deny(f *Farm, who clients) guardStep {
+	s := guardStep{Who: who, Counter: ownName(f, "denied")}
+	l.counted(s.Counter, f.origin("access"))
+	rule := l.write(f, false, event{on: OnDenied, reason: string(OnDenied), list: strings.TrimPrefix(who.List, "@")})
+	if rule == nil {
+		return s
+	}
+	s.Next = s.Counter + "/" + strings.Replace(who.List, "@", "list/", 1)
+	if !l.forwards[s.Next] {
+		l.forwards[s.Next] = true
+		l.rules.denials = append(l.rules.denials, denial{s.Next, s.Counter, rule, f.origin("access")})
+	}
+	return s
 }
 
 // allowed are whom the farm neither denies nor limits.
@@ -217,14 +243,14 @@ const mostRules = 16
 // people gives the rules' words for clients. A list is one set for each length of its networks, however many farms name it.
 func (l *linker) people(f *Farm, key string, p People, family Family) []clients {
 	if p.Anybody {
-		return []clients{{Family: family}}
+		return []clients{{Family: family, List: anybodyList}}
 	}
 	var out []clients
 	own := p.own(family)
 	if networks := networksOf(own, family); len(networks) <= mostRules {
 		out = networks
 	} else {
-		out = l.sets(ownName(f, key), prefixSets(own, family), family)
+		out = l.sets(ownName(f, key), inlineList, prefixSets(own, family), family)
 	}
 	for _, list := range p.lists {
 		out = append(out, l.list(list, family)...)
@@ -239,7 +265,7 @@ func networksOf(own []stretch, family Family) (out []clients) {
 			if length < family.width() {
 				network += fmt.Sprintf("/%d", length)
 			}
-			out = append(out, clients{Family: family, Network: network})
+			out = append(out, clients{Family: family, List: inlineList, Network: network})
 		})
 	}
 	return out
@@ -249,7 +275,7 @@ func (l *linker) list(a *addressList, family Family) []clients {
 	known, ok := l.lists[a]
 	if !ok {
 		for _, family := range Families {
-			known[family] = l.sets("list/"+a.name, a.sets(family), family)
+			known[family] = l.sets("list/"+a.name, "@"+a.name, a.sets(family), family)
 		}
 		l.lists[a] = known
 	}
@@ -257,11 +283,11 @@ func (l *linker) list(a *addressList, family Family) []clients {
 }
 
 // sets puts networks into sets.
-func (l *linker) sets(name string, of []prefixSet, family Family) (out []clients) {
+func (l *linker) sets(name, list string, of []prefixSet, family Family) (out []clients) {
 	for _, s := range of {
 		set := clientSet{fmt.Sprintf("%s/%d-%s", name, s.Length, family.Suffix()), family, s}
 		l.rules.people = append(l.rules.people, set)
-		out = append(out, clients{Family: family, Length: s.Length, Set: set.Name})
+		out = append(out, clients{Family: family, List: list, Length: s.Length, Set: set.Name})
 	}
 	return out
 }

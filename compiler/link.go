@@ -39,6 +39,7 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	l.logRequests(served)
 	sortLogs(&l.rules)
 	slices.SortFunc(l.rules.guards, func(a, b *guard) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.denials, func(a, b denial) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.counters, func(a, b counter) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.people, func(a, b clientSet) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.choices, func(a, b *choice) int { return cmp.Compare(a.Name, b.Name) })

@@ -52,6 +52,7 @@ type ruleset struct {
 	people   []clientSet // whom farms allow or deny
 	gates    []*gate     // where packets meet guards
 	guards   []*guard
+	denials  []denial
 	counters []counter
 }
 

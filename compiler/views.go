@@ -39,6 +39,7 @@ func (r *ruleset) page() any {
 
 		People   []clientSetView
 		Counters []counter
+		Denials  []denial
 		Guards   []guardView
 		Gates    []gateView
 
@@ -114,6 +115,7 @@ func (r *ruleset) page() any {
 	for _, g := range r.limitGates {
 		p.LimitGates = append(p.LimitGates, newGateView(g))
 	}
+	p.Denials = r.denials
 	for _, g := range r.guards {
 		p.Guards = append(p.Guards, newGuardView(g))
 	}
@@ -587,14 +589,14 @@ type guardView struct {
 }
 
 type guardStepView struct {
+	guardStep
 	clientsView
-	Denied string
 }
 
 func newGuardView(g *guard) guardView {
 	v := guardView{guard: g, view: view{g.Family}, Origin: g.origin}
 	for _, s := range g.Steps {
-		v.Views = append(v.Views, guardStepView{clientsView{s.Who, view{g.Family}}, s.Denied})
+		v.Views = append(v.Views, guardStepView{s, clientsView{s.Who, view{g.Family}}})
 	}
 	return v
 }

@@ -67,11 +67,16 @@ var accessModes = []accessMode{
 	{name: "dnat-routed", mode: "dnat", lab: netlab.Options{NoVIPs: true}},
 	{name: "dnat-inside", mode: "dnat", keys: inside},
 	{name: "dnat-inside-of-one-that-is-absent", mode: "dnat", keys: `interfaces = ["eth7", "eth0"]`},
-	{name: "dsr", mode: "dsr", keys: inside, behind: behind, lab: netlab.Options{BackendVIPs: true, DirectReturn: true, NoForwarding: true}},
+	{name: "dsr", mode: "dsr", keys: inside, behind: behind, lab: directly},
 	{name: "stateless", mode: "stateless"},
 	{name: "stateless-routed", mode: "stateless", lab: netlab.Options{NoVIPs: true}},
 	{name: "stateless-inside", mode: "stateless", keys: inside, behind: behind},
+	{name: "local", mode: "local"},
+	{name: "local-inside", mode: "local", keys: inside},
 }
+
+// directly has backends answer clients past the balancer.
+var directly = netlab.Options{BackendVIPs: true, DirectReturn: true, NoForwarding: true}
 
 type accessMode struct {
 	name, mode   string
@@ -84,7 +89,11 @@ const inside, behind, denyAll = `interfaces = "eth0"`, "\tinterface = \"eth1\"\n
 
 // farm is one of b1, with the lists of the scenes beside it.
 func (m accessMode) farm(listen, access string) farms {
-	return farms{"web": one(m.mode, listen, "b1", 0, m.keys) + m.behind + access, "friends.list": friends, "outcasts.list": outcasts}
+	farm := one(m.mode, listen, "b1", 0, m.keys) + m.behind
+	if m.mode == "local" {
+		farm = local(listen, m.keys)
+	}
+	return farms{"web": farm + access, "friends.list": friends, "outcasts.list": outcasts}
 }
 
 // serves has clients ask by all protocols, and b1 answer.
@@ -93,7 +102,11 @@ func (m accessMode) serves(to, clients string) step {
 	if m.mode == "dsr" {
 		return reach{by: "tcp udp", to: to, as: clients, shares: shares{"b1": 1}, clients: 2}
 	}
-	return ask{by: "tcp udp", to: to, as: clients, shares: shares{"b1" + port: 1}, sees: m.sees, times: 2}
+	who := "b1"
+	if m.mode == "local" {
+		who = "balancer"
+	}
+	return ask{by: "tcp udp", to: to, as: clients, shares: shares{who + port: 1}, sees: m.sees, times: 2}
 }
 
 func accessScenes() (all []scene) {
@@ -125,6 +138,23 @@ var furtherAccessScenes = []scene{
 		cut{},
 		farms{"web": one("snat", listenBoth, "b1", 8081) + "\n[access]\ndeny = [\"203.0.113.0/24\", \"2001:db8:f::/64\"]"},
 		echo{},
+	}},
+	// which list is told, of each packet
+	{name: "logged", steps: steps{
+		farms{"web": one("snat", listenBoth, "b1", 0, unhindered(`"denied"`)) + "\n[access]\ndeny = [\"@outcasts\", \"198.51.100.9\", \"2001:db8:c::9\"]", "outcasts.list": outcasts},
+		toGroup,
+		writes{denied{as: outcast, by: "tcp udp", to: both}, lines(1, "web denied outcasts", "client", both)},
+		writes{denied{as: anybody, by: "tcp udp", to: both}, lines(1, "web denied inline", "client", both)},
+		writes{ask{as: friend, by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"balancer:443": 1}}, nil},
+		farms{"web": one("snat", listenBoth, "b1", 0, unhindered(`"denied"`)) + denyAll},
+		toGroup,
+		writes{denied{as: friend, by: "tcp udp", to: both}, lines(1, "web denied any", "client", both)},
+	}},
+	{name: "logged-inside", lab: directly, steps: steps{
+		farms{"web": one("dsr", listenBoth, "b1", 0, inside, unhindered(`"denied"`)) + behind + "\n[access]\ndeny = \"@outcasts\"", "outcasts.list": outcasts},
+		toGroup,
+		writes{denied{as: outcast, by: "tcp udp", to: both}, lines(1, "web denied outcasts", "client", both)},
+		writes{reach{as: anybody, by: "tcp udp", to: both, shares: shares{"b1": 1}, clients: 2}, nil},
 	}},
 	// a list that changes is asked at once, and what was counted stays
 	{name: "list-changes", steps: steps{
