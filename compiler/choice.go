@@ -113,10 +113,7 @@ func (l *linker) shared(d door, deal dealing) string {
 func (l *linker) shape(kind string, d door, keyed keying, slots int) *choice {
 	f := d.farm
 	tentative := strings.HasPrefix(kind, "pick")
-	words := []string{string(f.Scheduler)}
-	if f.Scheduler == Hash {
-		words = append(words, hashNames(f.HashOn)...)
-	}
+	words := []string{f.schedulerName()}
 	if f.Mark != (Mark{}) && !tentative {
 		words = append(words, f.Mark.name())
 	}
@@ -133,6 +130,14 @@ func (l *linker) shape(kind string, d door, keyed keying, slots int) *choice {
 		l.rules.choices = append(l.rules.choices, c)
 	}
 	return c
+}
+
+// schedulerName is the scheduler as part of a name, with what it hashes.
+func (f *Farm) schedulerName() string {
+	if f.Scheduler != Hash {
+		return string(f.Scheduler)
+	}
+	return strings.Join(append([]string{string(f.Scheduler)}, hashNames(f.HashOn)...), "-")
 }
 
 // own gives the chain that has a number of its own: the farm's for the family, or that of a maglev table.

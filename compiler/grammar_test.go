@@ -20,6 +20,7 @@ func lineForm(text string) *regexp.Regexp {
 		{"FIELD", `(?:IP [sd]addr|ether [sd]addr|th [sd]port|@th,[0-9]+,[0-9]+|@ll,0,96)`},
 		{"DOOR", `(?:meta l4proto \. IP [sd]addr \. th [sd]port|IP [sd]addr)`},
 		{"ASKED", `(?:meta l4proto \. ct original IP daddr \. th dport|ct original IP daddr)`},
+		{"HANDED", `(?:meta l4proto \. IP daddr|@th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)*) \. `},
 		{"DEVICES", `"DEVICE"(?:, "DEVICE")*`},
 		{"DEVICE", `[A-Za-z0-9_][A-Za-z0-9_.-]*`},
 		{"RATE", `[0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`},
@@ -85,7 +86,7 @@ var (
 		`		rate RATE`)
 
 	inMap = lineForms(`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : (?:verdict|IPV_addr|ether_addr))?`,
-		`		typeof (?:DOOR \. )?numgen random mod [0-9]+ : (?:IP daddr(?: \. th dport)?|ether daddr)`,
+		`		typeof (?:DOOR \. |HANDED)?(?:numgen random mod [0-9]+|meta mark) : (?:IP daddr(?: \. th dport)?|ether daddr)`,
 		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : IPV_addr(?: \. inet_service)?`,
 		`		flags dynamic,timeout`, `		timeout (?:[0-9]+(?:d|h|m|s|ms))+`,
 		`		typeof @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* : verdict`,
@@ -129,8 +130,8 @@ var (
 		`		(?:tcp flags & rst == rst )?CLIENT != @NAME (?:update|add) @NAME { jhash CLIENT mod 65535 seed HEX } EXCESS`,
 		`		(?:update|add) @NAME { numgen inc mod 1 } EXCESS`,
 
-		`		meta mark set SLOT`, `		fwd IP to SLOT map @NAME device "DEVICE"`, `		ether saddr set ether daddr ether daddr set SLOT map @NAME fwd to "DEVICE"`,
-		`		(?:meta l4proto PROTO )?IP daddr set SLOT map @NAME(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
+		`		meta mark set SLOT`, `		fwd IP to (?:DOOR \. |HANDED)?SLOT map @NAME device "DEVICE"`, `		ether saddr set ether daddr ether daddr set (?:DOOR \. |HANDED)?SLOT map @NAME fwd to "DEVICE"`,
+		`		(?:meta l4proto PROTO )?IP daddr set (?:DOOR \. )?SLOT map @NAME(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
 		`		DOOR @NAME(?: fib daddr type != local)? notrack`, `		tcp flags & \(syn \| rst\) == syn DOOR @NAME tcp option maxseg size set rt mtu`,
 		`		IP saddr set DOOR map @NAME(?: accept)?`, `		PROTO sport set PORTS`)
 )

@@ -2,18 +2,19 @@ package compiler
 
 import "slices"
 
-// hashFields are a packet's fields in nft's words, by key and family, with their width in registers of 4 bytes.
+// hashFields are a packet's fields in nft's words, by key and family, with their widths in registers of 4 bytes.
 var hashFields = map[HashKey]struct {
 	words [len(Families)]string
 	name  string // as part of a chain's name
 	width int    // of IPv6
+	ip4   int    // of IPv4
 }{
-	SourceAddress:      {[...]string{"ip saddr", "ip6 saddr"}, "saddr", 4},
-	DestinationAddress: {[...]string{"ip daddr", "ip6 daddr"}, "daddr", 4},
-	SourcePort:         {[...]string{"th sport", "th sport"}, "sport", 1},
-	DestinationPort:    {[...]string{"th dport", "th dport"}, "dport", 1},
-	SourceMAC:          {[...]string{"ether saddr", "ether saddr"}, "smac", 2},
-	DestinationMAC:     {[...]string{"ether daddr", "ether daddr"}, "dmac", 2},
+	SourceAddress:      {[...]string{"ip saddr", "ip6 saddr"}, "saddr", 4, 1},
+	DestinationAddress: {[...]string{"ip daddr", "ip6 daddr"}, "daddr", 4, 1},
+	SourcePort:         {[...]string{"th sport", "th sport"}, "sport", 1, 1},
+	DestinationPort:    {[...]string{"th dport", "th dport"}, "dport", 1, 1},
+	SourceMAC:          {[...]string{"ether saddr", "ether saddr"}, "smac", 2, 2},
+	DestinationMAC:     {[...]string{"ether daddr", "ether daddr"}, "dmac", 2, 2},
 }
 
 // widestHash is how many registers the input of a hash may take; nft 1.0.6 aborts beyond.
@@ -23,6 +24,15 @@ func width(on []HashKey) int {
 	sum := 0
 	for _, k := range on {
 		sum += hashFields[k].width
+	}
+	return sum
+}
+
+// widthOfIP4 is the width of the same fields of IPv4.
+func widthOfIP4(on []HashKey) int {
+	sum := 0
+	for _, k := range on {
+		sum += hashFields[k].ip4
 	}
 	return sum
 }

@@ -1,7 +1,6 @@
 package compiler
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -53,25 +52,6 @@ func (r *ruleset) devices() []string {
 	return slices.Compact(out)
 }
 
-// A forward is a chain of the table netdev farmc that hands a frame on to a backend, which keeps its destination.
-type forward struct {
-	Name      string
-	Family    Family
-	Scheduler Scheduler
-	HashOn    []HashKey
-	Quoted    bool // the packet to choose by is the one that an ICMP error quotes, which went the other way
-	Steps     []forwardStep
-	origin    *Origin
-}
-
-// A forwardStep hands on to the backends behind one interface. Its map lacks the others', so that a frame that is not
-// for them goes on to the next step: the same frame has the same slot in each.
-type forwardStep struct {
-	Map    *slotMap
-	Device string
-	ByMAC  bool // the map holds MAC addresses, else IP addresses whose neighbours the kernel finds
-}
-
 // hand leads the doors of farms without connection tracking to the chains that hand frames on, or rewrite requests.
 func (l *linker) hand(doors []door) {
 	l.rules.ingresses = ingresses(doors)
@@ -121,15 +101,21 @@ func ingressesOf(doors []door, devices func(*Farm) []string) (out []*ingress) {
 	return out
 }
 
-// longestIngress is how long the names of interfaces together may be as part of a name; nft's end at 255.
-const longestIngress = 128
+// How long the names of interfaces together may be as part of a name; nft's end at 255.
+const (
+	longestIngress = 128
+	longestPart    = 48
+)
 
-func ingressName(devices []string) string {
-	all := strings.Join(devices, "/")
-	if len(all) > longestIngress {
-		all = fmt.Sprintf("%s/%016x", devices[0], hash64(all))
+func ingressName(devices []string) string { return "ingress/" + shortened(devices, longestIngress) }
+
+// shortened joins names, which if they are too long end in what tells them from others.
+func shortened(names []string, longest int) string {
+	all := strings.Join(names, "/")
+	if len(all) > longest {
+		all = fmt.Sprintf("%s/%016x", names[0], hash64(all))
 	}
-	return "ingress/" + all
+	return all
 }
 
 // devices are the interfaces that the farm takes its packets from, as far as they are there.
@@ -206,32 +192,32 @@ func (l *linker) leadFragments(in *ingress, doors []door) {
 		protocol Protocol
 		to       netip.Addr
 	}
-	chains := map[datagram]string{} // "" where the ways part
+	ways := map[datagram]string{} // "" where they part
 	for _, d := range doors {
 		if !in.takes(d.farm) && !in.passes(d.farm) || d.level > addressLevel {
 			continue
 		}
-		chain := ""
+		way := ""
 		if in.takes(d.farm) && d.farm.Mode == DSR && byAddresses(d.farm) {
-			chain = l.hander(d)
+			way = l.deal(d.farm, d.family).way(d.farm, d.family)
 		}
 		for _, protocol := range []Protocol{TCP, UDP, SCTP} {
 			at := datagram{protocol, d.address}
-			switch before, known := chains[at]; {
+			switch before, known := ways[at]; {
 			case d.protocol == protocol && !known:
-				chains[at] = chain
-			case (d.protocol == protocol || d.level == addressLevel) && known && before != chain:
-				chains[at] = ""
+				ways[at] = way
+			case (d.protocol == protocol || d.level == addressLevel) && known && before != way:
+				ways[at] = ""
 			}
 		}
 	}
 	for _, d := range doors {
 		at := datagram{d.protocol, d.address}
-		if chains[at] != "" {
+		if ways[at] != "" {
 			of := d
 			of.level = fragmentLevel
-			l.leadIn(&in.Fragments, in, "", of, chains[at])
-			delete(chains, at)
+			l.leadIn(&in.Fragments, in, "", of, l.hander(of))
+			delete(ways, at)
 		}
 	}
 }
@@ -261,52 +247,6 @@ func (l *linker) leadErrors(in *ingress, doors []door) {
 // quotable says whether what the farm chooses by can be read off the packet that an ICMP error quotes.
 func quotable(f *Farm) bool {
 	return f.Scheduler != SymmetricHash && !slices.ContainsFunc(f.HashOn, func(k HashKey) bool { return k == SourceMAC || k == DestinationMAC })
-}
-
-// hander gives the chain that hands the door's frames on: the farm's own, or that of a maglev table.
-func (l *linker) hander(d door) string {
-	deal := l.deal(d.farm, d.family)
-	if len(deal.backends) == 0 {
-		return dropVerdict
-	}
-	f := d.farm
-	name, slots := d.chainNames(deal, "")
-	if d.quoted {
-		name += "-error"
-	}
-	if !l.forwards[name] {
-		l.forwards[name] = true
-		fw := &forward{Name: name, Family: d.family, Scheduler: f.Scheduler, HashOn: f.HashOn, Quoted: d.quoted,
-			Steps: forwardSteps(d, deal, slots), origin: f.origin("scheduler")}
-		l.rules.forwards = append(l.rules.forwards, fw)
-		l.count(f, len(deal.slots))
-	}
-	return name
-}
-
-// rewritesWhatItHashes: a step that gives a frame a MAC address has changed its source before the next one hashes it.
-func (f *forward) rewritesWhatItHashes() bool {
-	return slices.Contains(f.HashOn, SourceMAC) && slices.ContainsFunc(f.Steps, func(s forwardStep) bool { return s.ByMAC })
-}
-
-// forwardSteps deals the slots to one map for each interface that backends are behind, and for each of these two if
-// some of them have a MAC address of their own.
-func forwardSteps(d door, deal dealing, name string) []forwardStep {
-	var steps []forwardStep
-	for slot, i := range deal.slots {
-		b := deal.backends[i]
-		device := d.farm.deviceOf(b)
-		at := slices.IndexFunc(steps, func(s forwardStep) bool { return s.Device == device && s.ByMAC == (b.MAC != "") })
-		if at < 0 {
-			kind := map[bool]string{true: "/mac"}[b.MAC != ""]
-			m := &slotMap{Name: fmt.Sprintf("%s/%s%s-%s", name, device, kind, d.family.Suffix()), Slots: len(deal.slots)}
-			steps = append(steps, forwardStep{m, device, b.MAC != ""})
-			at = len(steps) - 1
-		}
-		value := cmp.Or(b.MAC, b.Address[d.family].String())
-		steps[at].Map.Elements = append(steps[at].Map.Elements, mapElement{fmt.Sprint(slot), value, b.origin(d.farm), false})
-	}
-	return steps
 }
 
 // without gives the farm without what hangs on interfaces that are absent: of a farm that works at ingress these

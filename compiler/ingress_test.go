@@ -104,7 +104,12 @@ func TestIngressOfManyInterfaces(t *testing.T) {
 	for i := range 30 {
 		names = append(names, fmt.Sprintf("\"a-long-name-%03d\"", i))
 	}
-	text, _ := compiledWithout(t, map[string]string{"web": strings.Replace(gateway, `"eth0", "eth1"`, strings.Join(names, ", "), 1)})
+	many := strings.Replace(strings.Replace(gateway, "= 13", "= 16381", 1), `"eth0", "eth1"`, strings.Join(names, ", "), 1)
+	for i := range names {
+		many += fmt.Sprintf("[backends.c%d]\naddress = \"10.0.1.%d\"\ninterface = %s\n", i, i, names[i])
+	}
+	hashed := strings.NewReplacer("table-size = 16381", "scheduler = \"hash\"\nhash-on = [\"source-address\", \"source-port\", \"source-mac\"]", "192.0.2.10:80", "192.0.2.11:80").Replace(many)
+	text, _ := compiledWithout(t, map[string]string{"web": many, "shop": hashed})
 	for _, word := range strings.Fields(text) {
 		if len(word) > 255 {
 			t.Errorf("a word of %d characters: %s", len(word), word)

@@ -20,7 +20,7 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	}
 	l := linker{shapes: map[string]*choice{}, homes: map[string]*home{}, verdicts: map[string]*verdictMap{}, sources: map[string]bool{},
 		dealt: map[*Farm]*[len(Families)]dealing{}, faults: faults,
-		forwards: map[string]bool{}, translations: map[string]*translation{},
+		forwards: map[string]bool{}, sharedForwards: map[string]*forward{}, placed: map[door]bool{}, translations: map[string]*translation{},
 		guards: map[string]string{}, lists: map[*addressList][len(Families)][]clients{}, counters: map[string]bool{},
 		limiters: map[string]*limiter{}, memories: map[string]bool{}, allow: map[*Farm]*[len(Families)][]clients{}}
 	l.guard(all)
@@ -67,6 +67,9 @@ type linker struct {
 	maglevSlots  int
 	forwards     map[string]bool // by name, of chains that stand
 	translations map[string]*translation
+
+	sharedForwards map[string]*forward
+	placed         map[door]bool // in maps that farms without connection tracking share
 
 	guards   map[string]string                         // the names of chains that stand, "" of those that have nothing to say
 	lists    map[*addressList][len(Families)][]clients // those that are written

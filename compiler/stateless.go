@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 )
 
 // A translation is a chain that gives a request the address of its backend, and the backend's port, with no connection
@@ -14,6 +15,8 @@ type translation struct {
 	Family    Family
 	Scheduler Scheduler
 	HashOn    []HashKey
+	Shared    bool  // by doors of Level, which stand in the keys of its maps; else it is a farm's own, or of a maglev table
+	Level     level // of the doors
 	Steps     []translationStep
 	origin    *Origin
 }
@@ -42,59 +45,143 @@ func (l *linker) translator(d door) string {
 	if len(deal.backends) == 0 {
 		return dropVerdict
 	}
-	f := d.farm
+	if d.translatesShared(deal) {
+		return l.translateShared(d, deal)
+	}
 	name, slots := d.chainNames(deal, "stateless-")
+	tr := l.translation(name, d)
+	if len(tr.Steps) == 0 {
+		tr.origin = d.farm.origin("scheduler")
+		l.count(d.farm, len(deal.slots))
+	}
+	for _, m := range tr.take(d, deal, slots) {
+		tr.fill(m, d, deal, "")
+	}
+	return name
+}
+
+// translation gives the chain of that name.
+func (l *linker) translation(name string, d door) *translation {
 	tr := l.translations[name]
 	if tr == nil {
-		tr = &translation{Name: name, Family: d.family, Scheduler: f.Scheduler, HashOn: f.HashOn,
-			origin: f.origin("scheduler")}
+		tr = &translation{Name: name, Family: d.family, Scheduler: d.farm.Scheduler, HashOn: d.farm.HashOn}
 		l.translations[name] = tr
-		if len(f.Interfaces) > 0 {
+		if len(d.farm.Interfaces) > 0 {
 			l.rules.ingressTranslations = append(l.rules.ingressTranslations, tr)
 		} else {
 			l.rules.translations = append(l.rules.translations, tr)
 		}
-		l.count(f, len(deal.slots))
 	}
-	tr.take(d, deal, slots)
-	return name
+	return tr
 }
 
-// take adds the steps that the door's protocol needs.
-func (tr *translation) take(d door, deal dealing, slots string) {
+// take adds the steps that the door's protocol needs, and gives those of which the map is new.
+func (tr *translation) take(d door, deal dealing, slots string) (fresh []translationStep) {
 	for _, b := range deal.backends {
-		step := translationStep{Port: b.Port, Device: d.farm.handedTo(b)}
+		step := d.farm.stepTo(b)
 		if step.Port != 0 {
 			step.Protocol = d.protocol
 		}
-		same := func(s translationStep) bool { return s.Port == step.Port && s.Device == step.Device }
-		if slices.ContainsFunc(tr.Steps, func(s translationStep) bool { return same(s) && s.Protocol == step.Protocol }) {
+		if slices.ContainsFunc(tr.Steps, func(s translationStep) bool { return s.same(step) && s.Protocol == step.Protocol }) {
 			continue
 		}
-		if i := slices.IndexFunc(tr.Steps, same); i >= 0 {
+		if i := slices.IndexFunc(tr.Steps, step.same); i >= 0 {
 			step.Map = tr.Steps[i].Map // dealt for another protocol
 		} else {
-			step.Map = dealTo(d, deal, slots, step)
+			step.Map = &slotMap{Name: slots + step.words() + "-" + d.family.Suffix(), Slots: len(deal.slots)}
+			fresh = append(fresh, step)
 		}
 		tr.Steps = append(tr.Steps, step)
 	}
+	return fresh
 }
 
-// dealTo gives the slots of the backends that the step is for.
-func dealTo(d door, deal dealing, name string, step translationStep) *slotMap {
-	if step.Device != "" {
-		name += "/" + step.Device
-	}
-	if step.Port != 0 {
-		name += fmt.Sprintf("/%d", step.Port)
-	}
-	m := &slotMap{Name: name + "-" + d.family.Suffix(), Slots: len(deal.slots)}
+// fill deals the slots of the backends that the step is for; what stands before them in its map's keys is before.
+func (tr *translation) fill(step translationStep, d door, deal dealing, before string) {
 	for slot, i := range deal.slots {
-		if b := deal.backends[i]; b.Port == step.Port && d.farm.handedTo(b) == step.Device {
-			m.Elements = append(m.Elements, mapElement{fmt.Sprint(slot), b.Address[d.family].String(), b.origin(d.farm), false})
+		if b := deal.backends[i]; step.same(d.farm.stepTo(b)) {
+			step.Map.Elements = append(step.Map.Elements, mapElement{before + strconv.Itoa(slot), b.Address[d.family].String(), b.origin(d.farm), false})
 		}
 	}
-	return m
+}
+
+// stepTo is the step that the backend needs, with no map yet.
+func (f *Farm) stepTo(b Backend) translationStep {
+	return translationStep{Port: b.Port, Device: f.handedTo(b)}
+}
+
+// same says whether two steps are for the same backends.
+func (s translationStep) same(other translationStep) bool {
+	return s.Port == other.Port && s.Device == other.Device
+}
+
+// words tell the step in names.
+func (s translationStep) words() (out string) {
+	if s.Device != "" {
+		out = "/" + s.Device
+	}
+	if s.Port != 0 {
+		out += "/" + strconv.Itoa(int(s.Port))
+	}
+	return out
+}
+
+// stepsTo names the steps to all of the backends.
+func (f *Farm) stepsTo(backends []Backend) string {
+	var words []string
+	for _, b := range backends {
+		switch s := f.stepTo(b); {
+		case s.Device != "":
+			words = append(words, fmt.Sprintf("%s/%d", s.Device, s.Port))
+		case s.Port != 0:
+			words = append(words, strconv.Itoa(int(s.Port)))
+		default:
+			words = append(words, "same")
+		}
+	}
+	slices.Sort(words)
+	words = slices.Compact(words)
+	if slices.Equal(words, []string{"same"}) {
+		return ""
+	}
+	return shortened(words, longestPart)
+}
+
+// translatesShared says whether the door can stand in the keys of maps that many farms share.
+func (d door) translatesShared(deal dealing) bool {
+	f := d.farm
+	return (f.Scheduler == SymmetricHash || f.Scheduler == Hash && (d.family == IP4 || width(f.HashOn) <= widestSharedKey)) &&
+		len(deal.slots) <= mostSharedSlots && (d.level == portLevel || d.level == addressLevel)
+}
+
+// translateShared puts the door into the maps of its shape, and gives the chain that asks them. Of a shape are farms that
+// take their requests from the same interfaces, choose alike, and have backends of the same ports behind the same ones.
+func (l *linker) translateShared(d door, deal dealing) string {
+	f := d.farm
+	kind := map[level]string{portLevel: "stateless", addressLevel: "stateless-all"}[d.level]
+	name := fmt.Sprintf("%s-%s-%d-%s", kind, f.schedulerName(), len(deal.slots), d.family.Suffix())
+	if way := f.stepsTo(deal.backends); len(f.Interfaces) > 0 {
+		name += "/" + shortened(f.presentInterfaces(), longestPart) + "//" + way
+	} else if way != "" {
+		name += "/" + way
+	}
+	tr := l.translation(name, d)
+	tr.Shared, tr.Level = true, d.level
+	for _, step := range tr.take(d, deal, "slots-"+name) {
+		if !slices.ContainsFunc(deal.backends, func(b Backend) bool { return !step.same(f.stepTo(b)) }) {
+			step.Map.Name = "slots-" + name // there is no other
+		}
+	}
+	if l.placed[d] {
+		return name // at another interface
+	}
+	l.placed[d] = true
+	for i, step := range tr.Steps {
+		if slices.IndexFunc(tr.Steps, step.same) == i { // steps of several protocols share a map
+			tr.fill(step, d, deal, d.key()+" . ")
+		}
+	}
+	return name
 }
 
 // handedTo is the interface that requests for the backend are handed on to from ingress, "" if they are routed.

@@ -471,6 +471,9 @@ type forwardView struct {
 // beyond. A wider number is put into the packet mark first, which nobody sees: the frame is gone after the rule.
 const widestForward = 8
 
+// widestSharedForward is the same for IPv4, in a rule that forwards by a shared map.
+const widestSharedForward = 4
+
 func newForwardView(f *forward) forwardView {
 	v := forwardView{forward: f, view: view{f.Family}, Seed: seed, Origin: f.origin}
 	input := hashInput(f.HashOn, f.Family)
@@ -478,9 +481,23 @@ func newForwardView(f *forward) forwardView {
 		input = quotedInput(f.HashOn, f.Family)
 	}
 	v.HashInput = strings.Join(input, " . ")
-	v.Marked = f.Scheduler != SymmetricHash && (f.Family == IP6 && width(f.HashOn) > widestForward || f.rewritesWhatItHashes())
+	v.Marked = f.Scheduler != SymmetricHash && (f.Quoted && f.Shared || v.wide() || f.rewritesWhatItHashes())
 	return v
 }
+
+// wide says whether the fields to hash are too wide for the rule.
+func (v forwardView) wide() bool {
+	if v.Shared {
+		return v.family == IP6 || widthOfIP4(v.HashOn) > widestSharedForward
+	}
+	return v.family == IP6 && width(v.HashOn) > widestForward
+}
+
+// Form is the template of the doors in the keys of the forward's maps.
+func (v forwardView) Form() string { return levelNames[v.Level] }
+
+// To is the template of what a packet goes to, in the words of these maps.
+func (v forwardView) To() string { return "to-" + v.Form() }
 
 // Number is how many slots there are.
 func (v forwardView) Number() int { return v.Steps[0].Map.Slots }
@@ -543,6 +560,8 @@ type translationView struct {
 type translationStepView struct {
 	translationStep
 	view
+	Shared    bool
+	Level     level
 	Scheduler Scheduler
 	HashInput string
 	Seed      string
@@ -551,6 +570,9 @@ type translationStepView struct {
 
 // Number is how many slots there are.
 func (v translationStepView) Number() int { return v.Map.Slots }
+
+// To is the template of what a packet goes to, in the words of the map.
+func (v translationStepView) To() string { return "to-" + levelNames[v.Level] }
 
 func (v translationStepView) elements() []mapElement { return v.Map.Elements }
 
@@ -566,7 +588,7 @@ func translationViews(all []*translation) []translationView {
 	for i, t := range all {
 		out[i].Name = t.Name
 		for _, s := range t.Steps {
-			out[i].Views = append(out[i].Views, translationStepView{s, view{t.Family}, t.Scheduler,
+			out[i].Views = append(out[i].Views, translationStepView{s, view{t.Family}, t.Shared, t.Level, t.Scheduler,
 				strings.Join(hashInput(t.HashOn, t.Family), " . "), seed, t.origin})
 		}
 	}

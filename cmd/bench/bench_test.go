@@ -12,20 +12,16 @@ import (
 // farms, and with farms only where these need some of their own.
 func TestWhatGrowsWithFarms(t *testing.T) {
 	own := map[string]size{ // chains and sets for each farm
-		"round-robin":          {chains: 1, sets: 1},
-		"range":                {chains: 1, sets: 1},
-		"any address":          {chains: 1, sets: 1},
-		"interfaces":           {chains: 1, sets: 1},
-		"source address each":  {chains: 1},
-		"source by backend":    {chains: 1, sets: 1},
-		"mark each":            {chains: 1, sets: 1},
-		"mark by backend":      {chains: 1, sets: 1},
-		"log":                  {chains: 1},
-		"dsr hash":             {chains: 2, sets: 1},
-		"dsr hash IPv6":        {chains: 2, sets: 1},
-		"stateless hash":       {chains: 1, sets: 1},
-		"stateless at ingress": {chains: 1, sets: 1},
-		"stateless range":      {chains: 1, sets: 1},
+		"round-robin":         {chains: 1, sets: 1},
+		"range":               {chains: 1, sets: 1},
+		"any address":         {chains: 1, sets: 1},
+		"interfaces":          {chains: 1, sets: 1},
+		"source address each": {chains: 1},
+		"source by backend":   {chains: 1, sets: 1},
+		"mark each":           {chains: 1, sets: 1},
+		"mark by backend":     {chains: 1, sets: 1},
+		"log":                 {chains: 1},
+		"stateless range":     {chains: 1, sets: 1},
 	}
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {

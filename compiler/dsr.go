@@ -1,0 +1,161 @@
+package compiler
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// A forward is a chain of the table netdev farmc that hands a frame on to a backend, which keeps its destination.
+type forward struct {
+	Name      string
+	Family    Family
+	Scheduler Scheduler
+	HashOn    []HashKey
+	Shared    bool  // by doors of Level, which stand in the keys of its maps; else it is a farm's own, or of a maglev table
+	Level     level // of the doors
+	Quoted    bool  // the packet to choose by is the one that an ICMP error quotes, which went the other way
+	Steps     []forwardStep
+	origin    *Origin
+}
+
+// A forwardStep hands on to the backends behind one interface. Its map lacks the others', so that a frame that is not
+// for them goes on to the next step: the same frame has the same slot in each.
+type forwardStep struct {
+	Map    *slotMap
+	Device string
+	ByMAC  bool // the map holds MAC addresses, else IP addresses whose neighbours the kernel finds
+}
+
+// hander gives the chain that hands the door's frames on: the farm's own, or that of a maglev table.
+func (l *linker) hander(d door) string {
+	deal := l.deal(d.farm, d.family)
+	if len(deal.backends) == 0 {
+		return dropVerdict
+	}
+	f := d.farm
+	if d.handsShared(deal) {
+		return l.handShared(d, deal)
+	}
+	name, slots := d.chainNames(deal, "")
+	if d.quoted {
+		name += "-error"
+	}
+	if !l.forwards[name] {
+		l.forwards[name] = true
+		fw := &forward{Name: name, Family: d.family, Scheduler: f.Scheduler, HashOn: f.HashOn, Quoted: d.quoted,
+			Steps: forwardSteps(d, deal, slots), origin: f.origin("scheduler")}
+		l.rules.forwards = append(l.rules.forwards, fw)
+		l.count(f, len(deal.slots))
+	}
+	return name
+}
+
+// rewritesWhatItHashes: a step that gives a frame a MAC address has changed its source before the next one hashes it.
+func (f *forward) rewritesWhatItHashes() bool {
+	return slices.Contains(f.HashOn, SourceMAC) && slices.ContainsFunc(f.Steps, func(s forwardStep) bool { return s.ByMAC })
+}
+
+// forwardSteps deals the slots to one map for each interface that backends are behind, and for each of these two if
+// some of them have a MAC address of their own.
+func forwardSteps(d door, deal dealing, name string) []forwardStep {
+	var steps []forwardStep
+	for slot, i := range deal.slots {
+		b := deal.backends[i]
+		device := d.farm.deviceOf(b)
+		at := slices.IndexFunc(steps, func(s forwardStep) bool { return s.takes(b, device) })
+		if at < 0 {
+			steps = append(steps, forwardStep{nil, device, b.MAC != ""})
+			at = len(steps) - 1
+			steps[at].Map = &slotMap{Name: name + "/" + steps[at].words() + "-" + d.family.Suffix(), Slots: len(deal.slots)}
+		}
+		steps[at].Map.Elements = append(steps[at].Map.Elements, d.handed(b, fmt.Sprint(slot)))
+	}
+	return steps
+}
+
+// takes says whether the step is for a backend behind the interface.
+func (s forwardStep) takes(b Backend, device string) bool {
+	return s.Device == device && s.ByMAC == (b.MAC != "")
+}
+
+// words tell the step in names.
+func (s forwardStep) words() string { return s.Device + map[bool]string{true: "//mac"}[s.ByMAC] }
+
+// handed leads from a key to the backend.
+func (d door) handed(b Backend, key string) mapElement {
+	return mapElement{key, cmp.Or(b.MAC, b.Address[d.family].String()), b.origin(d.farm), false}
+}
+
+// handsShared says whether the door can stand in the keys of maps that many farms share.
+func (d door) handsShared(deal dealing) bool {
+	f := d.farm
+	return (f.Scheduler == Hash || f.Scheduler == SymmetricHash) && len(deal.slots) <= mostSharedSlots &&
+		(d.level == portLevel || d.level == addressLevel || d.level == fragmentLevel)
+}
+
+// handShared puts the door into the maps of its shape, and gives the chain that asks them.
+func (l *linker) handShared(d door, deal dealing) string {
+	fw := l.sharedForward(d, deal)
+	if l.placed[d] {
+		return fw.Name // at another interface
+	}
+	l.placed[d] = true
+	key := d.key()
+	for slot, i := range deal.slots {
+		b := deal.backends[i]
+		at := slices.IndexFunc(fw.Steps, func(s forwardStep) bool { return s.takes(b, d.farm.deviceOf(b)) })
+		fw.Steps[at].Map.Elements = append(fw.Steps[at].Map.Elements, d.handed(b, key+" . "+strconv.Itoa(slot)))
+	}
+	return fw.Name
+}
+
+// sharedForward gives the chain of the door's shape: of farms that take their frames from the same interfaces, choose
+// alike, and hand on to the same interfaces.
+func (l *linker) sharedForward(d door, deal dealing) *forward {
+	f := d.farm
+	kind := map[level]string{portLevel: "dsr", addressLevel: "dsr-all", fragmentLevel: "dsr-fragment"}[d.level]
+	if d.quoted {
+		kind += "-error"
+	}
+	steps := stepsOf(deal, f)
+	words := make([]string, len(steps))
+	for i, s := range steps {
+		words[i] = s.words()
+	}
+	name := fmt.Sprintf("%s-%s-%d-%s/%s//%s", kind, f.schedulerName(), len(deal.slots), d.family.Suffix(), shortened(f.presentInterfaces(), longestPart), shortened(words, longestPart))
+	fw := l.sharedForwards[name]
+	if fw == nil {
+		fw = &forward{Name: name, Family: d.family, Scheduler: f.Scheduler, HashOn: f.HashOn, Shared: true, Level: d.level, Quoted: d.quoted, Steps: steps}
+		for i, s := range steps {
+			fw.Steps[i].Map = &slotMap{Name: "slots-" + name, Slots: len(deal.slots)}
+			if len(steps) > 1 {
+				fw.Steps[i].Map.Name += "/" + s.words()
+			}
+		}
+		l.sharedForwards[name] = fw
+		l.rules.forwards = append(l.rules.forwards, fw)
+	}
+	return fw
+}
+
+// stepsOf gives the steps that the backends need, in the order of their names, with no maps yet.
+func stepsOf(deal dealing, f *Farm) []forwardStep {
+	var steps []forwardStep
+	for _, b := range deal.backends {
+		if s := (forwardStep{nil, f.deviceOf(b), b.MAC != ""}); !slices.Contains(steps, s) {
+			steps = append(steps, s)
+		}
+	}
+	slices.SortFunc(steps, func(a, b forwardStep) int { return cmp.Compare(a.words(), b.words()) })
+	return steps
+}
+
+// way tells where packets of the farm go: two farms of which it is the same choose the same backends for the same packets.
+func (d dealing) way(f *Farm, family Family) string {
+	if len(d.backends) == 0 {
+		return dropVerdict
+	}
+	return string(f.Scheduler) + " " + d.maglevName(f, family)
+}
