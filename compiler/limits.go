@@ -8,7 +8,7 @@ import (
 )
 
 // Limits are how much of it a farm takes, from one client and in all. The zero Limits hold nobody back. A client is an
-// IPv4 address, or a network of IPv6 (see ClientNetwork); it is counted over all that the farm listens on.
+// IPv4 address, or a network of IPv6 (see Client); it is counted over all that the farm listens on.
 type Limits struct {
 	NewPerClient         Limit
 	ResetsPerClient      Limit

@@ -35,7 +35,7 @@ type verb struct {
 }
 
 func verbs() []verb {
-	return []verb{compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, watchVerb, versionVerb, completionVerb(), helpVerb()}
+	return []verb{compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, watchVerb, statusVerb, banVerb, unbanVerb, versionVerb, completionVerb(), helpVerb()}
 }
 
 // A call is one run of a verb: its options, its streams and its engine.
@@ -49,6 +49,7 @@ type call struct {
 	output string // compile -o
 	boot   bool   // compile --boot
 	noNft  bool   // check --no-nft
+	json   bool   // status --json
 
 	confirm time.Duration // apply --confirm
 	isolate bool          // apply --isolate, watch --isolate

@@ -3,14 +3,16 @@ package packettest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
-	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
+	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/netlab"
+	"farmc/compiler"
 )
 
 // knock has a client, told by a number, ask services so many times each. So many are answered, and these are the
@@ -197,8 +199,6 @@ type heldBack struct {
 	orMore       bool // of who is banned, what the kernel still sends for connections that were
 }
 
-var packetsOf = regexp.MustCompile(`packets ([0-9]+)`)
-
 func (c heldBack) do(s *stage) error {
 	n, err := c.now(s)
 	if err != nil || n < c.packets || n > c.packets && !c.orMore {
@@ -208,20 +208,102 @@ func (c heldBack) do(s *stage) error {
 }
 
 func (c heldBack) now(s *stage) (int, error) {
-	for _, table := range []string{"inet", "netdev"} {
-		out, err := s.Balancer.Run(s.ctx, "", "nft", "list", "counter", table, "farmc", "farm/"+c.farm+"/"+c.reason)
-		if found := packetsOf.FindStringSubmatch(out); err == nil && found != nil {
-			return strconv.Atoi(found[1])
+	f, err := s.status(c.farm)
+	n, ok := f.HeldBack[c.reason]
+	if !ok && err == nil {
+		err = errors.New("there is no such counter")
+	}
+	return int(n), err
+}
+
+// status is how a farm stands.
+func (s *stage) status(farm string) (f live.FarmStatus, err error) {
+	err = s.Balancer.Do(func() error {
+		status, err := s.engine.Status(s.ctx, farm)
+		if err == nil && (len(status.Farms) != 1 || status.Rules != live.RulesLoaded) {
+			err = fmt.Errorf("the status is %+v", status)
+		}
+		if err == nil {
+			f = status.Farms[0]
+		}
+		return err
+	})
+	return f, err
+}
+
+// served: so much did each backend of a farm get, and so many connections to it are open.
+type served struct {
+	farm        string
+	given, open map[string]int
+}
+
+func (w served) do(s *stage) error {
+	f, err := s.status(w.farm)
+	if err != nil {
+		return err
+	}
+	given, open := map[string]int{}, map[string]int{}
+	for _, b := range f.Backends {
+		if b.Served != nil {
+			given[b.Name] = int(*b.Served)
+		}
+		if b.Open != nil {
+			open[b.Name] = *b.Open
 		}
 	}
-	return 0, errors.New("there is no such counter")
+	if !maps.Equal(given, w.given) || !maps.Equal(open, w.open) {
+		return fmt.Errorf("the backends of %s got %v, want %v; open are %v, want %v", w.farm, given, w.given, open, w.open)
+	}
+	return nil
+}
+
+// shutOut are exactly those whom a farm bans, for no longer than that.
+type shutOut struct {
+	farm    string
+	clients []string
+	most    time.Duration
+}
+
+func (w shutOut) do(s *stage) error {
+	f, err := s.status(w.farm)
+	if err != nil {
+		return err
+	}
+	var clients []string
+	for _, b := range f.Banned {
+		clients = append(clients, b.Client)
+		if b.Left <= 0 || b.Left > w.most.Seconds() {
+			err = fmt.Errorf("%s is banned for %g s", b.Client, b.Left)
+		}
+	}
+	slices.Sort(clients)
+	if !slices.Equal(clients, w.clients) {
+		err = fmt.Errorf("%v are banned, want %v", clients, w.clients)
+	}
+	return err
 }
 
 // bans puts a client into a farm's set of those who are shut out.
 type bans struct{ farm, client string }
 
 func (b bans) do(s *stage) error {
-	set := fmt.Sprintf("farm/%s/banned-%s", b.farm, map[bool]string{false: "ip4", true: "ip6"}[strings.Contains(b.client, ":")])
-	_, err := s.Balancer.Run(s.ctx, "", "nft", "add", "element", "inet", "farmc", set, "{ "+b.client+" timeout 1h }")
-	return err
+	client, _ := compiler.ParseClient(b.client)
+	return s.Balancer.Do(func() error {
+		_, err := s.engine.Ban(s.ctx, b.farm, client, 0)
+		return err
+	})
+}
+
+// unbans lets a client in again.
+type unbans struct{ farm, client string }
+
+func (b unbans) do(s *stage) error {
+	client, _ := compiler.ParseClient(b.client)
+	return s.Balancer.Do(func() error {
+		was, err := s.engine.Unban(s.ctx, b.farm, client)
+		if err == nil && !was {
+			err = errors.New("nobody was banned")
+		}
+		return err
+	})
 }

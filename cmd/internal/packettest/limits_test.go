@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestLimits(t *testing.T) {
@@ -129,6 +130,21 @@ func limitScenes() []scene {
 			knock{as: 2, by: "tcp", to: both443, times: 2, pass: 2, keep: true},
 			heldBack{farm: "web", reason: "connections-per-client", packets: 2},
 			echo{},
+		}},
+		{name: "ban-by-hand", steps: steps{
+			farms{"web": limited("snat", `ban = "1h"`)},
+			knock{as: 0, by: "tcp", to: both, times: 2, pass: 2, keep: true},
+			knock{as: 1, by: "tcp", to: both443, times: 1, pass: 1, keep: true},
+			served{farm: "web", given: map[string]int{"b1": 6}, open: map[string]int{"b1": 6}},
+			bans{"web", "198.51.100.100"}, bans{"web", "2001:db8:c:100::77"},
+			shutOut{"web", []string{"198.51.100.100", "2001:db8:c:100::/64"}, time.Hour},
+			knock{as: 0, by: "tcp udp", to: both + " " + both443, times: 1, pass: 0},
+			stalls{0, 4},
+			knock{as: 1, by: "tcp udp", to: both, times: 1, pass: 1},
+			heldBack{farm: "web", reason: "banned", packets: 8, orMore: true},
+			unbans{"web", "198.51.100.100"}, unbans{"web", "2001:db8:c:100::/64"},
+			shutOut{"web", nil, 0},
+			knock{as: 0, by: "tcp udp", to: both + " " + both443, times: 1, pass: 1},
 		}},
 		{name: "limits-outlive-loads", steps: steps{
 			remembering("b1", 5),

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"farmc/cmd/internal/live"
+	"farmc/compiler"
+)
+
+var statusVerb = verb{
+	name:    "status",
+	args:    "[FARM]",
+	summary: "show farms, backends, what is held back and who is banned",
+	about: `Shows the farms that were loaded last, with what the kernel says of them: for each backend its
+state, its share of what is new, the connections that are open, and how many it was given (in
+dsr and stateless: packets) since its rules were made; what was denied or over a limit, in
+packets, by reason; and who is banned, and for how long. What the files say by now that isn't
+applied is told, too. Exit status: 0 the kernel holds what was loaded last, 1 it doesn't, or
+can't be asked.`,
+	flags: func(c *call) { c.set.BoolVar(&c.json, "json", false, "write JSON, for programs") },
+	run: func(ctx context.Context, c *call) int {
+		if len(c.args) > 1 {
+			return c.misuse("status shows one farm, or all")
+		}
+		s, err := c.engine().Status(ctx, strings.Join(c.args, ""))
+		if err != nil && len(s.Farms) == 0 {
+			c.fail(err)
+			return refused
+		}
+		if c.json {
+			err = errors.Join(err, json.NewEncoder(c.stdout).Encode(s))
+		} else {
+			c.showStatus(s)
+		}
+		if err != nil {
+			c.fail(err)
+			return refused
+		}
+		if s.Rules == live.RulesNone || s.Rules == live.RulesOther {
+			return refused
+		}
+		return done
+	},
+}
+
+// heldWords are what the kernel holds, where that isn't simply what was loaded last.
+var heldWords = map[live.Rules]string{
+	live.RulesNone:   "the kernel holds no farms: farmc apply loads them; this is what was loaded last",
+	live.RulesOther:  "the kernel holds other farms than were loaded last, which these are: farmc apply",
+	live.RulesBooted: "the kernel holds what was loaded at boot, without what hangs on interfaces: farmc apply",
+}
+
+func (c *call) showStatus(s live.Status) {
+	paint := c.palette(c.stdout)
+	if words := heldWords[s.Rules]; words != "" {
+		fmt.Fprintf(c.stdout, "%s%s%s\n", paint.Fault, words, paint.Reset)
+	}
+	for i, f := range s.Farms {
+		if i > 0 {
+			fmt.Fprintln(c.stdout)
+		}
+		showFarm(c.stdout, f, paint)
+	}
+	if len(s.Farms) == 0 {
+		fmt.Fprintln(c.stdout, "no farms")
+	}
+	switch {
+	case s.Faulty:
+		fmt.Fprintf(c.stdout, "\n%sthe files have faults by now: farmc check tells them%s\n", paint.Warning, paint.Reset)
+	case len(s.Pending) > 0:
+		fmt.Fprintf(c.stdout, "\n%sthe files say otherwise by now, which isn't applied:%s\n", paint.Warning, paint.Reset)
+		for _, change := range s.Pending[:min(len(s.Pending), mostTold)] {
+			fmt.Fprintln(c.stdout, "  "+change)
+		}
+		if more := len(s.Pending) - mostTold; more > 0 {
+			fmt.Fprintf(c.stdout, "  and %d changes more\n", more)
+		}
+	}
+}
+
+func showFarm(w io.Writer, f live.FarmStatus, paint compiler.Palette) {
+	state := ""
+	if f.State != "up" {
+		state = " " + paint.Fault + f.State + paint.Reset
+	}
+	fmt.Fprintf(w, "%s%s%s  %s%s  %s\n", paint.Bold, f.Name, paint.Reset, f.Mode, state, f.File)
+	for _, line := range folded(f.Listen, screen-2) {
+		fmt.Fprintln(w, "  "+line)
+	}
+	showBackends(w, f.Backends, paint)
+	var held []string
+	for _, reason := range append([]string{"denied"}, reasonWords()...) {
+		if n := f.HeldBack[reason]; n > 0 {
+			held = append(held, fmt.Sprintf("%s %d", reason, n))
+		}
+	}
+	showList(w, "held back: ", held)
+	var banned []string
+	for _, b := range f.Banned {
+		words := b.Client
+		if b.Left > 0 {
+			words += " for " + timeLeft(time.Duration(b.Left*float64(time.Second)))
+		}
+		banned = append(banned, words)
+	}
+	if more := len(banned) - mostTold; more > 0 {
+		banned = append(banned[:mostTold:mostTold], fmt.Sprintf("and %d more", more))
+	}
+	showList(w, "banned: ", banned)
+}
+
+func reasonWords() []string {
+	var out []string
+	for _, r := range compiler.Reasons {
+		out = append(out, string(r))
+	}
+	return out
+}
+
+// screen is how wide a terminal is at least.
+const screen = 80
+
+// showList writes items with commas, on as many lines as they need.
+func showList(w io.Writer, title string, items []string) {
+	for i := range items[:max(len(items)-1, 0)] {
+		items[i] += ","
+	}
+	for i, line := range folded(items, screen-2-len(title)) {
+		if i > 0 {
+			title = strings.Repeat(" ", len(title))
+		}
+		fmt.Fprintln(w, "  "+title+line)
+	}
+}
+
+// folded puts words on lines that are no wider, if no word is.
+func folded(words []string, width int) []string {
+	var lines []string
+	for _, word := range words {
+		if n := len(lines); n > 0 && len(lines[n-1])+1+len(word) <= width {
+			lines[n-1] += " " + word
+		} else {
+			lines = append(lines, word)
+		}
+	}
+	return lines
+}
+
+// showBackends writes a table, a line for each backend and one more for its second address. Where that is too wide, the
+// addresses go below.
+func showBackends(w io.Writer, all []live.BackendStatus, paint compiler.Palette) {
+	if len(all) == 0 {
+		return
+	}
+	rows := [][]string{{"BACKEND", "ADDRESS", "STATE", "SHARE", "OPEN", map[bool]string{true: "GIVEN", false: "PACKETS"}[all[0].Counts == "connections"]}}
+	for _, b := range all {
+		for i, address := range b.Address {
+			if b.Port != 0 && strings.Contains(address, ":") {
+				address = "[" + address + "]"
+			}
+			if b.Port != 0 {
+				address += fmt.Sprintf(":%d", b.Port)
+			}
+			if i > 0 {
+				rows = append(rows, []string{"", address, "", "", "", ""})
+				continue
+			}
+			rows = append(rows, []string{b.Name, address, b.State, share(b.Share), number(b.Open), number(b.Served)})
+		}
+	}
+	widths := make([]int, len(rows[0]))
+	total := 2 * len(widths)
+	for column := range widths {
+		for _, row := range rows {
+			widths[column] = max(widths[column], utf8.RuneCountInString(row[column]))
+		}
+		total += widths[column]
+	}
+	below := total > screen
+	for i, row := range rows {
+		switch {
+		case below && row[0] == "":
+		case below:
+			fmt.Fprintln(w, strings.TrimRight(tableRow(slices.Delete(slices.Clone(row), 1, 2), slices.Delete(slices.Clone(widths), 1, 2), 1, paint), " "))
+		default:
+			fmt.Fprintln(w, strings.TrimRight(tableRow(row, widths, 2, paint), " "))
+		}
+		if below && i > 0 {
+			fmt.Fprintln(w, "    "+row[1])
+		}
+	}
+}
+
+// tableRow writes cells; those behind the state are numbers, to the right. Only the state has a colour.
+func tableRow(cells []string, widths []int, state int, paint compiler.Palette) string {
+	var out strings.Builder
+	for i, cell := range cells {
+		gap := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+		out.WriteString("  ")
+		switch colour := stateColour(cell, paint); {
+		case i == state && colour != "":
+			out.WriteString(colour + cell + paint.Reset + gap)
+		case i > state:
+			out.WriteString(gap + cell)
+		default:
+			out.WriteString(cell + gap)
+		}
+	}
+	return out.String()
+}
+
+func stateColour(state string, paint compiler.Palette) string {
+	return map[string]string{"up": paint.Added, "drain": paint.Warning, "standby": paint.Hint, "down": paint.Fault}[state]
+}
+
+func share(of float64) string {
+	if of == 0 {
+		return "-"
+	}
+	return strconv.FormatFloat(100*of, 'f', 1, 64) + " %"
+}
+
+// number writes a number, or that it isn't known.
+func number[N int | uint64](n *N) string {
+	if n == nil {
+		return "-"
+	}
+	return fmt.Sprint(*n)
+}

@@ -1,0 +1,81 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"farmc/cmd/internal/nft"
+	"farmc/compiler"
+)
+
+// A Banned is what became of a ban.
+type Banned struct {
+	Client  string // as people write it
+	For     time.Duration
+	Before  time.Duration // how long it was banned already; 0 if it wasn't
+	Allowed bool          // the farm's access lets it in all the same
+}
+
+// Ban shuts a client out of a farm for that long; 0 stands for the farm's own time.
+func (e *Engine) Ban(ctx context.Context, farm string, client netip.Prefix, long time.Duration) (Banned, error) {
+	b := Banned{Client: clientWords(client), For: long}
+	f, set, err := e.banSet(ctx, farm, client)
+	if err != nil {
+		return b, err
+	}
+	if long == 0 {
+		b.For = f.Limits.Ban
+	}
+	b.Allowed = f.Allows(client)
+	b.Before, err = e.Nft.Ban(ctx, set, client.Addr(), b.For)
+	return b, missing(err, farm)
+}
+
+// Unban lets a client of a farm in again. It says whether it was banned.
+func (e *Engine) Unban(ctx context.Context, farm string, client netip.Prefix) (bool, error) {
+	_, set, err := e.banSet(ctx, farm, client)
+	if err != nil {
+		return false, err
+	}
+	was, err := e.Nft.Unban(ctx, set, client.Addr())
+	return was, missing(err, farm)
+}
+
+// banSet gives the farm, and the set of those whom it shuts out.
+func (e *Engine) banSet(ctx context.Context, farm string, client netip.Prefix) (*compiler.Farm, string, error) {
+	kept, r, err := e.lastLoaded()
+	if err != nil {
+		return nil, "", err
+	}
+	f, err := farmNamed(r, farm)
+	if err != nil {
+		return nil, "", err
+	}
+	family := compiler.IP4
+	if client.Addr().Is6() {
+		family = compiler.IP6
+	}
+	switch rules, err := e.rules(ctx, kept); {
+	case err != nil:
+		return nil, "", err
+	case !rules.counting():
+		return nil, "", fmt.Errorf("the kernel does not hold what was loaded last: farmc apply")
+	case f.Down:
+		return nil, "", fmt.Errorf("%s is down: it serves nobody", farm)
+	case f.Limits.Ban == 0:
+		return nil, "", fmt.Errorf("%s bans nobody: it needs ban = \"10m\" in [limits], in its file or a drop-in, and farmc apply", farm)
+	case !f.Listens(family):
+		return nil, "", fmt.Errorf("%s does not listen on %s", farm, family)
+	}
+	return f, f.BanSet(family), nil
+}
+
+func missing(err error, farm string) error {
+	if errors.Is(err, nft.ErrNoSet) {
+		return fmt.Errorf("the kernel has no bans of %s: somebody has changed the rules; farmc apply", farm)
+	}
+	return err
+}
