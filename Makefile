@@ -35,7 +35,7 @@ test: go-found
 
 shows: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps
-	SHOWS=1 $(GO) test ./cmd/internal/packettest ./cmd/farmc -run 'TestRush|TestKilledApply' -count 1 -timeout 30m -v
+	SHOWS=1 $(GO) test ./cmd/internal/packettest ./cmd/farmc -run 'TestRush|TestClientsMeetAgain|TestKilledApply' -count 1 -timeout 30m -v
 
 golden: go-found
 	$(GO) test ./compiler -run Golden -update

@@ -77,7 +77,10 @@ func readChain(a attributes) (Object, bool) {
 
 // readSet leaves out those without a name, which are parts of rules.
 func readSet(a attributes) (Object, bool) {
-	o := Object{Kind: "set", Name: a.text(unix.NFTA_SET_NAME), Flags: a.number(unix.NFTA_SET_FLAGS), Keys: a.number(unix.NFTA_SET_KEY_TYPE)}
+	o := Object{Kind: "set", Name: a.text(unix.NFTA_SET_NAME), Keys: a.number(unix.NFTA_SET_KEY_TYPE)}
+	if a[unix.NFTA_SET_FLAGS] != nil {
+		o.Flags = a.number(unix.NFTA_SET_FLAGS)
+	}
 	if o.Flags&unix.NFT_SET_MAP != 0 {
 		o.Kind, o.Values = "map", a.number(unix.NFTA_SET_DATA_TYPE)
 	}

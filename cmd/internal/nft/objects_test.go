@@ -21,6 +21,7 @@ table inet farmc {
 		timeout 1m
 	}
 	set plain { type ipv4_addr; flags interval; }
+	set own { type inet_service; }
 	map verdicts { typeof meta l4proto . numgen random mod 2 : verdict; }
 	ct helper farm/ftp {
 		type "ftp" protocol tcp
@@ -45,6 +46,7 @@ table inet foreign {
 		{Family: "inet", Kind: "chain", Name: "other"},
 		{Family: "inet", Kind: "map", Name: "lasting", Flags: unix.NFT_SET_MAP | unix.NFT_SET_TIMEOUT | unix.NFT_SET_EVAL, Keys: 7<<6 | 13, Values: 8},
 		{Family: "inet", Kind: "set", Name: "plain", Flags: unix.NFT_SET_INTERVAL, Keys: 7},
+		{Family: "inet", Kind: "set", Name: "own", Keys: 13},
 		{Family: "inet", Kind: "map", Name: "verdicts", Flags: unix.NFT_SET_MAP, Keys: 12<<6 | 4, Values: VerdictType},
 		{Family: "inet", Kind: "ct helper", Name: "farm/ftp"},
 		{Family: "netdev", Kind: "chain", Name: "ingress", Hooked: true},

@@ -43,7 +43,7 @@ func TestPackets(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, c := range slices.Concat(weightScenes(), portScenes, addressScenes, sourceScenes, localScenes, stateScenes,
-		refusalScenes(), reloadScenes, cutScenes(), hashScenes, keyScenes, kernelScenes) {
+		refusalScenes(), reloadScenes, keptScenes(), cutScenes(), hashScenes, keyScenes, kernelScenes) {
 		if seen[c.name] {
 			t.Errorf("two cases are called %s", c.name)
 		}

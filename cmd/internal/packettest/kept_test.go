@@ -1,0 +1,129 @@
+package packettest
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// keptScenes: what has a memory goes on after a load.
+func keptScenes() []scene {
+	return []scene{
+		// one after the other, as if nobody had loaded anything: another farm comes, is changed in all ways, and goes
+		{name: "reload-keeps-turns", steps: steps{
+			farms{"turns": turns}, next{}, next{},
+			farms{"turns": turns, "web": weightedBy("random", 3, 1)}, next{},
+			farms{"turns": turns, "web": weightedBy("random", 2, 1)}, next{}, next{},
+			farms{"turns": turns, "web": weightedBy("round-robin", 2, 1)}, next{},
+			farms{"turns": turns, "web": strings.Replace(weightedBy("hash", 1, 1), "snat", "dnat", 1)}, next{}, next{},
+			farms{"turns": turns}, next{}, next{},
+		}},
+		{name: "reload-keeps-counts", steps: steps{
+			farms{"web": weightedBy("random", 3, 1), "turns": turns},
+			ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 3, "b2:8082": 1}, sees: "balancer"},
+			next{}, next{},
+			counts{farms{"web": weightedBy("random", 1, 1), "turns": turns}},
+			counts{farms{"web": weightedBy("random", 1, 3), "turns": turns}},
+			counts{farms{"web": weightedBy("random", 2, 3), "turns": turns, "other": one("snat", `"192.0.2.7:80"`, "b3", 0)}},
+			counts{farms{"web": weightedBy("round-robin", 2, 3), "turns": turns}},
+			counts{farms{"web": weightedBy("hash", 2, 3), "turns": turns + "\n[backends.b4]\naddress = '10.2.0.1'\nport = 8083"}},
+			counts{farms{"web": strings.Replace(weightedBy("maglev", 2, 3), "snat", "dnat", 1), "turns": turns}},
+			counts{farms{"web": weightedBy("random", 7, 9), "turns": turns}},
+			ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 7, "b2:8082": 9}, sees: "balancer"},
+		}},
+		// whatever somebody does to the rules, those who are remembered meet their backends
+		{name: "reload-after-tampering", steps: steps{
+			sticky("", "timeout = '5m'", ""),
+			stay{name: "known", to: both, sees: "balancer"},
+			foreign("flush table inet farmc\n"),
+			sticky("", "timeout = '5m'", ""),
+			stay{name: "known", to: both, sees: "balancer"},
+			foreign("flush chain inet farmc keep-conntrack\nadd chain inet farmc theirs { type filter hook input priority 0; }\nadd rule inet farmc prerouting tcp dport 80 drop\nadd set inet farmc own { type ipv4_addr; }\nadd counter inet farmc own\n"),
+			sticky("", "timeout = '6m'", "weight = 5"),
+			stay{name: "known", to: both, sees: "balancer"},
+			deed(func(s *stage) error {
+				text, err := s.Balancer.Run(s.ctx, "", "nft", "list", "table", "inet", "farmc")
+				if strings.Contains(text, "theirs") || strings.Contains(text, " own ") || !strings.Contains(text, "timeout 6m") {
+					return fmt.Errorf("the kernel holds\n%s", text)
+				}
+				return err
+			}),
+			// the digest is right, but what is to go isn't there
+			foreign("flush chain inet farmc farm/web/ip4\nflush map inet farmc services-ip6\n"+
+				"flush map inet farmc source-services-ip4\nflush map inet farmc source-services-ip6\ndelete chain inet farmc masquerade-all\n"),
+			sticky("mode = 'dnat'", "timeout = '6m'", "weight = 5"),
+			stay{name: "known", to: both},
+		}},
+	}
+}
+
+const turns = `
+	scheduler = "round-robin"
+	listen    = "192.0.2.9:80"
+	[backends.b1]
+	address = "10.2.0.11"
+	[backends.b2]
+	address = "10.2.0.12"
+	[backends.b3]
+	address = "10.2.0.13"
+`
+
+// next asks the farm turns, where the backend after the last one has to answer.
+type next struct{}
+
+func (next) do(s *stage) error {
+	q := s.questions("", "tcp", "192.0.2.9:80")[0]
+	answer, err := q.ask(s.speaker(q.from, q.to.Addr()))
+	if err != nil {
+		return q.blame(err)
+	}
+	const meeting = "turns"
+	if s.met[meeting] == nil {
+		s.met[meeting] = map[netip.Addr]string{}
+	}
+	last := s.met[meeting][netip.Addr{}]
+	s.met[meeting][netip.Addr{}] = answer.Backend
+	if want := map[string]string{"b1": "b2", "b2": "b3", "b3": "b1"}[last]; last != "" && answer.Backend != want {
+		return fmt.Errorf("%s answered after %s", answer.Backend, last)
+	}
+	return nil
+}
+
+// counts loads farms while nobody asks, after which each backend has counted as much as before.
+type counts struct{ farms }
+
+func (c counts) do(s *stage) error {
+	before, err := s.countedFor()
+	if err != nil {
+		return err
+	}
+	if err := c.farms.do(s); err != nil {
+		return err
+	}
+	after, err := s.countedFor()
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(after, func(_ string, packets int) bool { return packets == 0 })
+	maps.DeleteFunc(before, func(_ string, packets int) bool { return packets == 0 })
+	if len(before) < 4 || !maps.Equal(before, after) {
+		return fmt.Errorf("packets were %v, and are %v", before, after)
+	}
+	return nil
+}
+
+var countLine = regexp.MustCompile(`counter packets (\d+) bytes \d+ : ([0-9a-f.:]+)`)
+
+// countedFor is how many packets have been counted for each address of a backend.
+func (s *stage) countedFor() (map[string]int, error) {
+	text, err := s.Balancer.Run(s.ctx, "", "nft", "list", "table", "inet", "farmc")
+	sums := map[string]int{}
+	for _, found := range countLine.FindAllStringSubmatch(text, -1) {
+		packets, _ := strconv.Atoi(found[1])
+		sums[found[2]] += packets
+	}
+	return sums, err
+}
