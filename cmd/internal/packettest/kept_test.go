@@ -52,7 +52,7 @@ func keptScenes() []scene {
 				return err
 			}),
 			// the digest is right, but what is to go isn't there
-			foreign("flush chain inet farmc farm/web/ip4\nflush map inet farmc services-ip6\n"+
+			foreign("flush chain inet farmc farm/web/ip4\nflush map inet farmc services-ip6\n" +
 				"flush map inet farmc source-services-ip4\nflush map inet farmc source-services-ip6\ndelete chain inet farmc masquerade-all\n"),
 			sticky("mode = 'dnat'", "timeout = '6m'", "weight = 5"),
 			stay{name: "known", to: both},
