@@ -13,6 +13,8 @@ type gate struct {
 	Devices []string // at whose ingress it stands; none: prerouting, before connection tracking
 	Before  int      // how far, in steps of priority, from what it stands before
 	Doors   []*verdictMap
+
+	Fragments []*verdictMap // later ones, which have no ports; they come to ingress alone
 }
 
 // A guard is a farm's chain of one family that says which packets go on: what it has no more to say of returns.
@@ -118,6 +120,46 @@ func (l *linker) leadGate(g *gate, doors []door, guardAt func(*gate, door) strin
 		case d.farm.Down || !g.meets(d.farm):
 		case d.level < max(general[d.at()], every[d.family]):
 			l.lead(&g.Doors, g.prefix(), d, "return")
+		}
+	}
+	if len(g.Devices) > 0 {
+		l.leadGateFragments(g, doors, guards)
+	}
+}
+
+// leadGateFragments leads the later fragments of a datagram to the guard that its first one meets, if all that listens on
+// the address by that protocol has the same. Else they return, and come to nothing without the first one.
+func (l *linker) leadGateFragments(g *gate, doors []door, guards []string) {
+	verdicts := map[door]string{} // by address and protocol
+	whole := map[door]bool{}      // addresses with a guard that would catch what has no port
+	for i, d := range doors {
+		if guards[i] == "" && (d.farm.Down || !g.meets(d.farm)) || d.level > addressLevel {
+			continue
+		}
+		verdict := "return"
+		if guards[i] != "" {
+			verdict = "goto " + guards[i]
+			whole[d.at()] = whole[d.at()] || d.level == addressLevel
+		}
+		for _, protocol := range []Protocol{TCP, UDP, SCTP} {
+			at := d.at()
+			at.protocol = protocol
+			switch before, known := verdicts[at]; {
+			case d.protocol == protocol && !known:
+				verdicts[at] = verdict
+			case (d.protocol == protocol || d.level == addressLevel) && known && before != verdict:
+				verdicts[at] = "return"
+			}
+		}
+	}
+	for _, d := range doors {
+		at := d.at()
+		at.protocol = d.protocol
+		if verdict := verdicts[at]; verdict != "" && (verdict != "return" || whole[d.at()]) {
+			of := d
+			of.level = fragmentLevel
+			l.lead(&g.Fragments, g.prefix(), of, verdict)
+			delete(verdicts, at)
 		}
 	}
 }

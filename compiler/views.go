@@ -640,13 +640,13 @@ func (v clientsView) Mask() string {
 
 type gateView struct {
 	*gate
-	Ports, Addresses []*mapView
-	Any              *anyView
+	Ports, Fragments, Addresses []*mapView
+	Any                         *anyView
 }
 
 func newGateView(g *gate) gateView {
 	h := hook(g.Name+"-any", g.Doors)
-	v := gateView{gate: g, Any: h.Any}
+	v := gateView{gate: g, Fragments: views(g.Fragments), Any: h.Any}
 	for _, m := range h.Maps {
 		if m.Level == addressLevel {
 			v.Addresses = append(v.Addresses, m)
@@ -658,4 +658,4 @@ func newGateView(g *gate) gateView {
 }
 
 // All are all maps that the gate asks.
-func (v gateView) All() []*mapView { return views(v.Doors) }
+func (v gateView) All() []*mapView { return append(views(v.Doors), v.Fragments...) }
