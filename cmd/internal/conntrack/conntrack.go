@@ -18,6 +18,7 @@ type Flow struct {
 	To         netip.AddrPort // what it was opened to
 	Server     netip.AddrPort // who answers
 	Translated bool           // its destination was rewritten
+	Closed     bool           // both sides have ended it, and the kernel waits for stragglers
 
 	family uint8
 	origin []byte // CTA_TUPLE_ORIG and CTA_ZONE, as the kernel tells them: what an entry is found by
@@ -127,7 +128,16 @@ func parse(message []byte) (f Flow, ok bool) {
 	if status := attrs[nl.CTA_STATUS]; len(status) == 4 {
 		f.Translated = binary.BigEndian.Uint32(status)&dstNAT != 0
 	}
+	f.Closed = f.Protocol == unix.IPPROTO_TCP && ended(attrs[nl.CTA_PROTOINFO])
 	return f, f.To.Addr().IsValid() && f.Server.Addr().IsValid()
+}
+
+// ended reads the state of a TCP connection (enum tcp_conntrack of linux/netfilter/nf_conntrack_tcp.h).
+func ended(about []byte) bool {
+	const lastAck, closed = 6, 8 // and TIME_WAIT between them
+	tcp := parseAttributes(parseAttributes(about)[nl.CTA_PROTOINFO_TCP])
+	state := tcp[nl.CTA_PROTOINFO_TCP_STATE]
+	return len(state) == 1 && state[0] >= lastAck && state[0] <= closed
 }
 
 type parsedTuple struct {

@@ -10,7 +10,7 @@ import (
 	"farmc/compiler"
 )
 
-// cut has connection tracking forget what must not outlive a load, and gives how many connections that were. It is done
+// cut has connection tracking forget what must not outlive a load, and gives how many open connections that were. It is done
 // once the rules are loaded, so that whoever comes back meets the new ones; what goes wrong is a warning, as they are.
 func cut(ctx context.Context, cuts *compiler.Cuts) (int, compiler.Diagnostics) {
 	var doomed []conntrack.Flow
@@ -26,7 +26,9 @@ func cut(ctx context.Context, cuts *compiler.Cuts) (int, compiler.Diagnostics) {
 			err = e
 			continue
 		}
-		n++
+		if !f.Closed {
+			n++
+		}
 	}
 	if err == nil {
 		return n, nil
