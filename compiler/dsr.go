@@ -13,6 +13,7 @@ type forward struct {
 	Family    Family
 	Scheduler Scheduler
 	HashOn    []HashKey
+	Unled     bool  // nothing leads here, as the maps are asked directly
 	Shared    bool  // by doors of Level, which stand in the keys of its maps; else it is a farm's own, or of a maglev table
 	Level     level // of the doors
 	Quoted    bool  // the packet to choose by is the one that an ICMP error quotes, which went the other way
@@ -50,6 +51,26 @@ func (l *linker) hander(d door) string {
 		l.count(f, len(deal.slots))
 	}
 	return name
+}
+
+// widestForward is how many registers the fields of a hash may take in a rule that forwards IPv6; nft 1.0.6 aborts
+// beyond. A wider number is put into the packet mark first, which nobody sees: the frame is gone after the rule.
+const widestForward = 8
+
+// widestSharedForward is the same for IPv4, in a rule that forwards by a shared map.
+const widestSharedForward = 4
+
+// marked says whether the number takes the way by the packet mark.
+func (f *forward) marked() bool {
+	return f.Scheduler != SymmetricHash && (f.Quoted && f.Shared || f.wide() || f.rewritesWhatItHashes())
+}
+
+// wide says whether the fields to hash are too wide for the rule.
+func (f *forward) wide() bool {
+	if f.Shared {
+		return f.Family == IP6 || widthOfIP4(f.HashOn) > widestSharedForward
+	}
+	return f.Family == IP6 && width(f.HashOn) > widestForward
 }
 
 // rewritesWhatItHashes: a step that gives a frame a MAC address has changed its source before the next one hashes it.

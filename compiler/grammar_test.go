@@ -74,6 +74,7 @@ var (
 		`	# as it is handed on, if no filter minds`,
 		`	# as it leaves, from the source that the backend sees`,
 		`	# of a backend on this machine`,
+		`	# farms of few kinds: their maps are asked without finding the kind first`,
 		`	# whom farms allow or deny: the first addresses of networks, a set for each length`,
 		`	# who may come in, before all else that is done to a packet`,
 		`	# who is shut out, and what is no TCP: before connection tracking`, `	# right after connection tracking`)
@@ -96,7 +97,7 @@ var (
 
 	inChain = lineForms(
 		`		type nat hook (?:prerouting priority dstnat(?: - 5)?|output priority -10[05]|postrouting priority srcnat)`,
-		`		type filter hook (?:prerouting priority (?:raw|raw - 10|raw - 5|mangle|mangle - 5|dstnat \+ 5)|output priority (?:-95|raw|raw - 10)|forward priority filter(?: \+ 10)?|postrouting priority srcnat(?: \+ 5)?|ingress devices = { DEVICES } priority filter(?: - 10| - 5)?)`,
+		`		type filter hook (?:prerouting priority (?:raw|raw - 10?|raw - 5|mangle|mangle - 5|dstnat \+ 5)|output priority (?:-95|raw|raw - 10)|forward priority filter(?: \+ 10)?|postrouting priority srcnat(?: \+ 5)?|ingress devices = { DEVICES } priority filter(?: - 10?| - 5)?)`,
 		`		ct state new comment "farmc sha256:[0-9a-f]{64}"`, `		ct state != new return`, `		ct status & dnat != dnat return`, `		ct state new ct status & dnat == dnat goto marks`,
 		`		ct status & \(dnat \| confirmed\) != dnat return`, `		ct state != untracked return`, `		jump NAME`,
 		`		tcp flags & \(fin \| syn \| rst \| ack\) != syn return`, `		limit rate over RATE return`, `		limit name "NAME" LOG`,

@@ -17,6 +17,7 @@ type ingress struct {
 	Doors     []*verdictMap
 	Errors    []*verdictMap // what routers and clients say about the backends' replies
 	Logs      []*verdictMap // which chain writes a request to the log, before it is handed on
+	direct
 }
 
 // ingressDevices are the interfaces of all ingresses, in the order of their names.
@@ -59,7 +60,9 @@ func (l *linker) hand(doors []door) {
 		l.leadDoors(in, doors)
 		l.leadFragments(in, doors)
 		l.leadErrors(in, doors)
+		l.askDirectly(in)
 	}
+	l.findUnled()
 }
 
 const dropVerdict = "drop"

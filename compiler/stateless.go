@@ -15,6 +15,7 @@ type translation struct {
 	Family    Family
 	Scheduler Scheduler
 	HashOn    []HashKey
+	Unled     bool  // nothing leads here, as the maps are asked directly
 	Shared    bool  // by doors of Level, which stand in the keys of its maps; else it is a farm's own, or of a maglev table
 	Level     level // of the doors
 	Steps     []translationStep

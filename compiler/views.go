@@ -467,13 +467,6 @@ type forwardView struct {
 	Origin    *Origin
 }
 
-// widestForward is how many registers the fields of a hash may take in a rule that forwards IPv6; nft 1.0.6 aborts
-// beyond. A wider number is put into the packet mark first, which nobody sees: the frame is gone after the rule.
-const widestForward = 8
-
-// widestSharedForward is the same for IPv4, in a rule that forwards by a shared map.
-const widestSharedForward = 4
-
 func newForwardView(f *forward) forwardView {
 	v := forwardView{forward: f, view: view{f.Family}, Seed: seed, Origin: f.origin}
 	input := hashInput(f.HashOn, f.Family)
@@ -481,16 +474,8 @@ func newForwardView(f *forward) forwardView {
 		input = quotedInput(f.HashOn, f.Family)
 	}
 	v.HashInput = strings.Join(input, " . ")
-	v.Marked = f.Scheduler != SymmetricHash && (f.Quoted && f.Shared || v.wide() || f.rewritesWhatItHashes())
+	v.Marked = f.marked()
 	return v
-}
-
-// wide says whether the fields to hash are too wide for the rule.
-func (v forwardView) wide() bool {
-	if v.Shared {
-		return v.family == IP6 || widthOfIP4(v.HashOn) > widestSharedForward
-	}
-	return v.family == IP6 && width(v.HashOn) > widestForward
 }
 
 // Form is the template of the doors in the keys of the forward's maps.
@@ -524,6 +509,12 @@ type ingressView struct {
 	Ports, Addresses, Fragments, Errors []*mapView
 	Logs, LogPorts, LogAddresses        []*mapView
 	Neighbours                          bool // neighbour discovery has to be let by
+	Direct                              *directView
+}
+
+// Asks says whether the ingress asks anything but what it asks first.
+func (v ingressView) Asks() bool {
+	return len(v.Ports)+len(v.Addresses)+len(v.Fragments)+len(v.Errors)+len(v.Logs) > 0
 }
 
 func newIngressView(in *ingress) ingressView {
@@ -536,6 +527,7 @@ func newIngressView(in *ingress) ingressView {
 			v.Ports = append(v.Ports, m)
 		}
 	}
+	v.Direct = newDirectView(in.direct)
 	v.Logs = views(in.Logs)
 	for _, m := range v.Logs {
 		if m.Level == addressLevel {
@@ -552,8 +544,26 @@ type replyPortView struct {
 	view
 }
 
+// A directView is what an ingress asks first.
+type directView struct {
+	Forwards     []forwardView
+	Translations []translationView
+}
+
+func newDirectView(d direct) *directView {
+	if d.none() {
+		return nil
+	}
+	v := &directView{Translations: translationViews(d.Translations)}
+	for _, f := range d.Forwards {
+		v.Forwards = append(v.Forwards, newForwardView(f))
+	}
+	return v
+}
+
 type translationView struct {
 	Name  string
+	Unled bool
 	Views []translationStepView
 }
 
@@ -586,7 +596,7 @@ func (v translationView) Maps() []translationStepView {
 func translationViews(all []*translation) []translationView {
 	out := make([]translationView, len(all))
 	for i, t := range all {
-		out[i].Name = t.Name
+		out[i].Name, out[i].Unled = t.Name, t.Unled
 		for _, s := range t.Steps {
 			out[i].Views = append(out[i].Views, translationStepView{s, view{t.Family}, t.Shared, t.Level, t.Scheduler,
 				strings.Join(hashInput(t.HashOn, t.Family), " . "), seed, t.origin})
