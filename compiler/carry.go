@@ -93,12 +93,12 @@ func (r *Reload) recount(counts []Count) {
 type scorers struct {
 	differences []*difference
 	heirs       map[string]*scriptLine
-	kept        map[string]*scorer // nil until somebody asks
-	taken       []*scorer          // those of the kept that are deleted and written again, with more counts
+	kept        map[string]map[string]*scorer // by farm, once somebody has asked
+	taken       []*scorer                     // those of the kept that are deleted and written again, with more counts
 }
 
 func newScorers(differences []*difference) *scorers {
-	cs := &scorers{differences: differences, heirs: map[string]*scriptLine{}}
+	cs := &scorers{differences: differences, heirs: map[string]*scriptLine{}, kept: map[string]map[string]*scorer{}}
 	for _, d := range differences {
 		for _, c := range d.changes {
 			if c.after == nil || !c.after.counts() || len(c.added) == 0 {
@@ -125,11 +125,11 @@ func (cs *scorers) heir(in *object, e scriptLine) *scriptLine {
 			return to
 		}
 	}
-	if cs.kept == nil {
-		cs.kept = keptScorers(cs.differences)
+	if cs.kept[e.farm] == nil {
+		cs.kept[e.farm] = keptScorers(cs.differences, e.farm)
 	}
 	for _, name := range names {
-		if kept := cs.kept[name]; kept != nil {
+		if kept := cs.kept[e.farm][name]; kept != nil {
 			return cs.take(kept)
 		}
 	}
@@ -149,7 +149,8 @@ func (cs *scorers) take(k *scorer) *scriptLine {
 	return k.heir
 }
 
-func keptScorers(differences []*difference) map[string]*scorer {
+// keptScorers are those of a farm.
+func keptScorers(differences []*difference, farm string) map[string]*scorer {
 	out := map[string]*scorer{}
 	for _, d := range differences {
 		for _, c := range d.changes {
@@ -160,7 +161,7 @@ func keptScorers(differences []*difference) map[string]*scorer {
 			for _, e := range c.added {
 				comes[e.text] = true
 			}
-			for _, e := range c.after.elements {
+			for _, e := range c.after.elementsOf(farm) {
 				if comes[e.text] {
 					continue
 				}

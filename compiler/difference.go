@@ -27,7 +27,7 @@ type change struct {
 
 // sent says whether something of the object has to be in the script.
 func (c *change) sent() bool {
-	return c.after != nil && (c.made || c.amended || len(c.added)+len(c.rewritten) > 0 || c.refill && (!c.after.isSet() || len(c.after.elements) > 0))
+	return c.after != nil && (c.made || c.amended || len(c.added)+len(c.rewritten) > 0 || c.refill && (!c.after.isSet() || c.after.block != ""))
 }
 
 // deleted says whether the object that was there goes.
@@ -190,25 +190,34 @@ func namesIn(rule string) []string {
 func (c *change) compareElements() {
 	switch {
 	case c.before == nil:
-		c.added = c.after.elements
+		c.added = c.after.elements()
 	case c.after == nil:
-		c.removed = c.before.elements
+		c.removed = c.before.elements()
 	case c.made:
-		c.removed, c.added = c.before.elements, c.after.elements
+		c.removed, c.added = c.before.elements(), c.after.elements()
 	default:
-		c.removed, c.added = compareLines(c.before.elements, c.after.elements)
+		c.removed, c.added = compareBlocks(c.before, c.after)
 	}
 }
 
-// compareLines gives the lines that are only in the one, and only in the other.
-func compareLines(before, after []scriptLine) (removed, added []scriptLine) {
-	for len(before) > 0 && len(after) > 0 && before[0].text == after[0].text {
-		before, after = before[1:], after[1:]
+// compareBlocks gives the elements that are only in the one set, and only in the other. What they begin with, and end
+// with, is the same in most cases, and isn't looked at.
+func compareBlocks(before, after *object) (removed, added []scriptLine) {
+	a, b := before.block, after.block
+	from := 0
+	for from < min(len(a), len(b)) && a[from] == b[from] {
+		from++
 	}
-	for len(before) > 0 && len(after) > 0 && before[len(before)-1].text == after[len(after)-1].text {
-		before, after = before[:len(before)-1], after[:len(after)-1]
+	from = strings.LastIndexByte(a[:from], '\n') + 1
+	end := 0
+	for end < min(len(a), len(b))-from && a[len(a)-1-end] == b[len(b)-1-end] {
+		end++
 	}
-	return missing(before, after), missing(after, before)
+	if at := strings.IndexByte(a[len(a)-end:], '\n'); at >= 0 {
+		end -= at + 1
+	}
+	was, is := before.elementsWithin(from, len(a)-end), after.elementsWithin(from, len(b)-end)
+	return missing(was, is), missing(is, was)
 }
 
 func missing(lines, others []scriptLine) []scriptLine {
@@ -239,19 +248,19 @@ func preferRefills(all []*difference) {
 	for _, d := range all {
 		for _, c := range d.changes {
 			if c.before != nil && c.before.isTree() {
-				trees += len(c.before.elements)
+				trees += c.before.size()
 			}
 			if c.losesSome() {
-				refilled += len(c.after.elements)
+				refilled += c.after.size()
 			}
 		}
 	}
 	quicker := float64(refilled)*writes < float64(trees)*readsTree
 	for _, d := range all {
 		for _, c := range d.changes {
-			if c.losesSome() && (quicker || len(c.removed) == len(c.before.elements)) {
+			if c.losesSome() && (quicker || len(c.removed) == c.before.size()) {
 				c.refill = true
-				c.removed, c.added = c.before.elements, c.after.elements
+				c.removed, c.added = c.before.elements(), c.after.elements()
 			}
 		}
 	}

@@ -23,7 +23,8 @@ type object struct {
 	Kind, Name string
 	line       int // of the script, where it begins
 	about      []scriptLine
-	elements   []scriptLine
+	block      string // the lines of its elements, as they are: of many, few are ever looked at
+	blockLine  int    // of the script, where the block begins
 	rules      []scriptLine
 	unknown    bool // it is there, but what it holds isn't known
 }
@@ -37,10 +38,9 @@ type scriptLine struct {
 
 // readInventory reads a script that farmc wrote, now or earlier. Its lines are of few forms, which templates keep to.
 func readInventory(text string) (inventory, error) {
-	r := inventoryReader{inventory: inventory{}}
-	for line := range strings.Lines(text) {
-		r.number++
-		if err := r.read(strings.TrimSuffix(line, "\n")); err != nil {
+	r := inventoryReader{inventory: inventory{}, rest: text}
+	for r.rest != "" {
+		if err := r.read(r.line()); err != nil {
 			return nil, fmt.Errorf("line %d: %w", r.number, err)
 		}
 	}
@@ -50,20 +50,24 @@ func readInventory(text string) (inventory, error) {
 	return r.inventory, nil
 }
 
-// A inventoryReader reads line by line, and knows what it is in.
+// An inventoryReader reads line by line, and knows what it is in.
 type inventoryReader struct {
 	inventory inventory
-	number    int
+	rest      string
+	number    int // of the line that was read last
 	table     *tableInventory
 	object    *object
-	elements  bool
-	farm      string
+}
+
+func (r *inventoryReader) line() string {
+	line, rest, _ := strings.Cut(r.rest, "\n")
+	r.rest = rest
+	r.number++
+	return line
 }
 
 func (r *inventoryReader) read(line string) error {
 	switch {
-	case r.elements:
-		return r.readElement(line)
 	case r.object != nil:
 		return r.readLine(line)
 	case r.table != nil:
@@ -111,7 +115,7 @@ func (r *inventoryReader) readLine(line string) error {
 	case !ok || text == "" || text[0] == '\t' || text[0] == '}':
 		return errUnreadable(line)
 	case text == "elements = {" && r.object.isSet():
-		r.elements, r.farm = true, ""
+		return r.readBlock()
 	case strings.HasPrefix(text, "# "):
 	case r.object.Kind != "chain" || strings.HasPrefix(text, "type "):
 		r.object.about = append(r.object.about, scriptLine{text: text, number: r.number})
@@ -121,21 +125,18 @@ func (r *inventoryReader) readLine(line string) error {
 	return nil
 }
 
-func (r *inventoryReader) readElement(line string) error {
-	if line == "\t\t}" {
-		r.elements = false
-		return nil
+// readBlock takes the lines up to the end of the elements.
+func (r *inventoryReader) readBlock() error {
+	const end = "\t\t}\n"
+	at := 0
+	if !strings.HasPrefix(r.rest, end) {
+		if at = strings.Index(r.rest, "\n"+end) + 1; at == 0 {
+			return fmt.Errorf("the elements have no end")
+		}
 	}
-	text, ok := strings.CutPrefix(line, "\t\t\t")
-	if farm, named := strings.CutPrefix(text, "# "); ok && named {
-		r.farm = farm
-		return nil
-	}
-	text, ended := strings.CutSuffix(text, ",")
-	if !ok || !ended {
-		return errUnreadable(line)
-	}
-	r.object.elements = append(r.object.elements, scriptLine{text: text, farm: r.farm, number: r.number})
+	r.object.block, r.object.blockLine = r.rest[:at], r.number+1
+	r.number += strings.Count(r.object.block, "\n") + 1
+	r.rest = r.rest[at+len(end):]
 	return nil
 }
 
@@ -155,6 +156,68 @@ func (t *tableInventory) add(o *object) error {
 	t.known[o.id()] = o
 	t.objects = append(t.objects, o)
 	return nil
+}
+
+// elements are all elements of a set.
+func (o *object) elements() []scriptLine { return o.elementsWithin(0, len(o.block)) }
+
+// size is how many elements there are.
+func (o *object) size() int { return strings.Count(o.block, ",\n") }
+
+const farmMark = "\t\t\t# " // above the elements of a farm
+
+// elementsWithin are the elements in a part of the block, which begins and ends with a line.
+func (o *object) elementsWithin(from, to int) []scriptLine {
+	part := o.block[from:to]
+	farm := o.farmAt(from)
+	number := o.blockLine + strings.Count(o.block[:from], "\n")
+	var out []scriptLine
+	for line := range strings.Lines(part) {
+		if name, named := between(line, farmMark, "\n"); named {
+			farm = name
+		} else {
+			text, _ := between(line, "\t\t\t", ",\n")
+			out = append(out, scriptLine{text: text, farm: farm, number: number})
+		}
+		number++
+	}
+	return out
+}
+
+// farmAt is the farm whose elements go on there.
+func (o *object) farmAt(at int) string {
+	_, name, ok := cutLast(o.block[:at], farmMark)
+	if !ok {
+		return ""
+	}
+	name, _, _ = strings.Cut(name, "\n")
+	return name
+}
+
+func cutLast(text, by string) (before, after string, found bool) {
+	at := strings.LastIndex(text, by)
+	if at < 0 {
+		return text, "", false
+	}
+	return text[:at], text[at+len(by):], true
+}
+
+// elementsOf are the elements that stand under the name of a farm.
+func (o *object) elementsOf(farm string) (out []scriptLine) {
+	mark := farmMark + farm + "\n"
+	for from := 0; ; {
+		at := strings.Index(o.block[from:], mark)
+		if at < 0 {
+			return out
+		}
+		from += at
+		to := len(o.block)
+		if next := strings.Index(o.block[from+len(mark):], farmMark); next >= 0 {
+			to = from + len(mark) + next
+		}
+		out = append(out, o.elementsWithin(from, to)...)
+		from = to
+	}
 }
 
 // id is unique in a table: sets and maps can't share a name.

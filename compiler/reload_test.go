@@ -61,10 +61,10 @@ func TestInventoryIsWhole(t *testing.T) {
 				switch {
 				case o.isSet():
 					want := expected.maps[prefix+o.Name]
-					if len(o.elements) != len(want.elements) {
-						t.Errorf("%s: %s has %d elements, found %d", s.name, o.Name, len(want.elements), len(o.elements))
+					if o.size() != len(want.elements) {
+						t.Errorf("%s: %s has %d elements, found %d", s.name, o.Name, len(want.elements), o.size())
 					}
-					for i, e := range o.elements {
+					for i, e := range o.elements() {
 						if w := want.elements[i]; e.key() != w.key || e.value() != w.value {
 							t.Errorf("%s: %s: read %q as %q and %q", s.name, o.Name, e.text, e.key(), e.value())
 						}

@@ -32,7 +32,7 @@ func (s *Script) Tallies(farm string) ([]Tally, error) {
 				continue
 			}
 			fields := o.fields()
-			for _, e := range o.elements {
+			for _, e := range o.elements() {
 				from, _ := s.Origin(e.number)
 				backend, ok := strings.CutPrefix(from.Key, "backends.")
 				if ok && (farm == "" || farm == from.Farm) {
