@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -38,6 +39,9 @@ func (l *linker) considered(d door, deal dealing) string {
 		c.Protocols = append(c.Protocols, d.protocol)
 	}
 	l.settle(c.Home, d, deal)
+	if c.Count != nil {
+		c.Count.pass(d, deal)
+	}
 	if c.Pick != "" {
 		l.pick(d, deal)
 	}
@@ -49,6 +53,9 @@ func (l *linker) newConsidered(name string, d door, deal dealing) *choice {
 	c := &choice{Name: name, Family: d.family, Keyed: bySlot, Scheduler: f.Scheduler, HashOn: f.HashOn, Only: f.Interfaces, Mark: f.Mark,
 		Clientele: f.clientele(d.family, deal.stands), origin: f.origin("scheduler")}
 	c.Home = l.home(f, d.family, deal)
+	if f.counts(d.family) {
+		c.Count = l.newCount(f, d.family, deal, c.Home)
+	}
 	switch {
 	case len(deal.slots) == 0:
 	case c.Home.Keyed != bySlot && f.picksAlike(d.family) && len(deal.slots) <= mostSharedSlots:
@@ -177,40 +184,60 @@ func pickSlots(f *Farm, family Family, deal dealing) *slotMap {
 	return slots
 }
 
-// tokens gives by the names of the farm's backends the addresses that stand for them: their own, but where several have
-// one address, on different ports, addresses that no machine has, of 0.0.0.0/8 (RFC 1122) or 100::/64 (RFC 6666). They
-// follow from the address and the port, so that clients stay where they are when another backend comes or goes.
+// tokens gives by the names of the farm's backends the addresses that stand for them. They follow from the backend alone, so
+// that clients stay where they are when another one comes or goes, and end in the same 4 bytes in both families, which
+// count its connections. Of IPv4 it is the backend's own, but where several have one address, on different ports, one of
+// 0.0.0.0/8, which no machine has (RFC 1122). Of IPv6 it is the same within 100::/64 (RFC 6666), or its own if it has
+// none of IPv4.
 func (f *Farm) tokens(family Family) map[string]netip.Addr {
-	all := f.of(family)
 	having := map[netip.Addr]int{}
-	for _, b := range all {
-		having[b.Address[family]]++
+	for _, b := range f.Backends {
+		having[b.Address[IP4]]++
 	}
-	out, taken := map[string]netip.Addr{}, map[netip.Addr]bool{}
-	for _, b := range all {
-		at := b.Address[family]
+	out, taken := map[string]netip.Addr{}, map[uint32]bool{}
+	for _, b := range f.of(IP4) {
+		at := b.Address[IP4]
 		if having[at] > 1 {
-			number := hash64(socket(netip.AddrPortFrom(at, b.Port)))
-			for at = token(family, number); taken[at]; at = token(family, number) {
-				number++
-			}
-			taken[at] = true
+			at = token(b, IP4, taken)
 		}
+		taken[lastBytes(at)] = true
+		out[b.Name] = at
+	}
+	if family == IP4 {
+		return out
+	}
+	for _, b := range f.of(IP6) {
+		at := b.Address[IP6]
+		switch {
+		case out[b.Name].IsValid():
+			at = discarded(lastBytes(out[b.Name]))
+		case taken[lastBytes(at)]:
+			at = discarded(lastBytes(token(b, IP6, taken)))
+		}
+		taken[lastBytes(at)] = true
 		out[b.Name] = at
 	}
 	return out
 }
 
-func token(family Family, number uint64) netip.Addr {
-	if family == IP4 {
-		return netip.AddrFrom4([4]byte{0, byte(number >> 16), byte(number >> 8), byte(number)})
+// token is an address of 0.0.0.0/8 that is not taken.
+func token(b Backend, family Family, taken map[uint32]bool) netip.Addr {
+	number := uint32(hash64(socket(netip.AddrPortFrom(b.Address[family], b.Port)))) % (1 << 24)
+	for taken[number] {
+		number = (number + 1) % (1 << 24)
 	}
+	return netip.AddrFrom4([4]byte{0, byte(number >> 16), byte(number >> 8), byte(number)})
+}
+
+// discarded is an address of 100::/64.
+func discarded(last uint32) netip.Addr {
 	address := [16]byte{0: 1}
-	for i := range 8 {
-		address[15-i] = byte(number >> (8 * i))
-	}
+	binary.BigEndian.PutUint32(address[12:], last)
 	return netip.AddrFrom16(address)
 }
 
-// counts says whether the number of connections of some backend of the family is limited.
-func (f *Farm) counts(family Family) bool { return false }
+// lastBytes are the last 4 bytes of an address.
+func lastBytes(a netip.Addr) uint32 {
+	bytes := a.AsSlice()
+	return binary.BigEndian.Uint32(bytes[len(bytes)-4:])
+}

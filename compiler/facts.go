@@ -74,6 +74,7 @@ func (b Backend) facts() map[string]string {
 	note(about, "state", string(b.State), b.State != Up)
 	note(about, "source-address", b.Source.String(), b.Source != Addresses{})
 	note(about, "mark", b.Mark.String(), b.Mark != Mark{})
+	note(about, "connections", fmt.Sprint(b.Connections), b.Connections != 0)
 	note(about, "interface", b.Interface, b.Interface != "")
 	note(about, "mac", b.MAC, b.MAC != "")
 	return about

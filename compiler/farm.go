@@ -59,6 +59,8 @@ type Backend struct {
 	Mark     Mark
 	Place    Place
 
+	Connections int // at most so many at once; 0: no limit
+
 	Interface string // dsr, stateless: where the backend is; "": behind the farm's only one
 	MAC       string // dsr: where the kernel can't find it
 

@@ -184,7 +184,7 @@ func readBackend(t *table) Backend {
 	b.Priority = t.number("priority", 1, 1, 1000)
 	b.State = State(t.choice("state", "up", "up", "drain", "down"))
 	b.Source = readAddresses(t, "source-address")
-	t.number("connections", 0, 1, 1<<31-1)
+	b.Connections = t.number("connections", 0, 1, 1<<31-1)
 	b.Mark = readMark(t)
 	b.Interface = readInterface(t)
 	b.MAC = readMAC(t)

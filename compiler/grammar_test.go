@@ -21,6 +21,7 @@ func lineForm(text string) *regexp.Regexp {
 		{"DOOR", `(?:meta l4proto \. IP [sd]addr \. th [sd]port|IP [sd]addr)`},
 		{"ASKED", `(?:meta l4proto \. ct original IP daddr \. th dport|ct original IP daddr)`},
 		{"HANDED", `(?:meta l4proto \. IP daddr|@th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)*) \. `},
+		{"STANDS", `@nh,(?:128|288),32 \^ HEX`},
 		{"DEVICES", `"DEVICE"(?:, "DEVICE")*`},
 		{"DEVICE", `[A-Za-z0-9_][A-Za-z0-9_.-]*`},
 		{"RATE", `[0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`},
@@ -76,6 +77,8 @@ var (
 		`	# of a backend on this machine`,
 		`	# farms of few kinds: their maps are asked without finding the kind first`,
 		`	# whom farms allow or deny: the first addresses of networks, a set for each length`,
+		`	# backends with a limit: those that the next connection fills, those that have room, and those that are full`,
+		`	# before connection tracking, so that what asks is of no connection`,
 		`	# who may come in, before all else that is done to a packet`,
 		`	# who is shut out, and what is no TCP: before connection tracking`, `	# right after connection tracking`)
 	opensMap    = lineForm(`	(?:map|set) (NAME) {`)
@@ -89,11 +92,12 @@ var (
 	inMap = lineForms(`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : (?:verdict|IPV_addr|ether_addr))?`,
 		`		typeof (?:DOOR \. |HANDED)?(?:numgen random mod [0-9]+|meta mark) : (?:IP daddr(?: \. th dport)?|ether daddr)`,
 		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : IPV_addr(?: \. inet_service)?`,
+		`		typeof @nh,128,32`, `		ct count (?:over )?1`,
 		`		flags dynamic,timeout`, `		timeout (?:[0-9]+(?:d|h|m|s|ms))+`,
 		`		typeof @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* : verdict`,
 		`		flags dynamic(?:,timeout)?`, `		size [0-9]+`, `		timeout [0-9]+s`, `		limit rate over [0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`, `		ct count over [0-9]+`,
 		`		flags interval`, `		counter`, `		elements = {`, `			# FARM`, `		}`)
-	ofMap = lineForm(`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|MAC)(?: \. (?:IP4|IP6|PORTS|HEX|MAC))*)(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC))?,`)
+	ofMap = lineForm(`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|MAC)(?: \. (?:IP4|IP6|PORTS|HEX|MAC))*)(?: ct count (?:over )?[0-9]+)?(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC))?,`)
 
 	inChain = lineForms(
 		`		type nat hook (?:prerouting priority dstnat(?: - 5)?|output priority -10[05]|postrouting priority srcnat)`,
@@ -115,6 +119,11 @@ var (
 		`		(?:meta l4proto PROTOS )?dnat IP to (?:DOOR \. )?NUMBER map @NAME`,
 		`		IP daddr set (?:NUMBER|CLIENT) map @NAME`, `		IP daddr set ct original IP daddr`, `		(?:update|delete) @NAME { CLIENT : IP daddr }`,
 		`		IP daddr set CLIENT map @NAME (?:update @NAME { CLIENT : IP daddr } )?jump NAME`, `		jump NAME`,
+		`		STANDS (?:!= )?@full-backends (?:jump NAME|return)`, `		STANDS @backend-brims update @full-backends { STANDS }`, `		STANDS @backend-counts`,
+		`		IP daddr set (?:ASKED \. )?IP daddr map @NAME(?: IP daddr set ct original IP daddr goto NAME)?`,
+		`		limit rate over 50/second burst 1 packets return`, `		IP daddr set IP daddr \^ (?:240\.0\.0\.0|ff00::)`,
+		`		(?:add @backend-counts { HEX ct count [0-9]+ } )?delete @full-backends { HEX }`,
+		`		type filter hook (?:prerouting|output) priority raw \+ 10`,
 		`		IP daddr set DOOR \. NUMBER map @NAME`, `		(?:meta l4proto PROTOS )?dnat IP to (?:ASKED \. )?IP daddr map @NAME`,
 		`		snat IP to IP daddr map @NAME`, `		snat IP to (?:IP4|IP6)`, `		masquerade`,
 		`		ct mark set HEX`, `		ct mark set ct mark & HEX \| HEX`, `		ct helper set "NAME"`, `		flow add @farms`,
@@ -187,7 +196,7 @@ func readScript(text string) (*reading, error) {
 			m.byKey[e.key] = e
 		case m != nil && inMap.MatchString(line):
 			m.interval = m.interval || line == "\t\tflags interval"
-			m.learnt = m.learnt || line == "\t\tflags dynamic,timeout"
+			m.learnt = m.learnt || strings.HasPrefix(line, "\t\tflags dynamic")
 			if _, name, ok := strings.Cut(line, "# "); ok {
 				farm = name
 			}

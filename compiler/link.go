@@ -18,7 +18,7 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	if faults.Faulty() {
 		return nil
 	}
-	l := linker{shapes: map[string]*choice{}, homes: map[string]*home{}, verdicts: map[string]*verdictMap{}, sources: map[string]bool{},
+	l := linker{shapes: map[string]*choice{}, homes: map[string]*home{}, ciphers: map[*Farm]uint32{}, taken: map[uint32]bool{}, verdicts: map[string]*verdictMap{}, sources: map[string]bool{},
 		dealt: map[*Farm]*[len(Families)]dealing{}, faults: faults,
 		forwards: map[string]bool{}, sharedForwards: map[string]*forward{}, placed: map[door]bool{}, translations: map[string]*translation{},
 		guards: map[string]string{}, lists: map[*addressList][len(Families)][]clients{}, counters: map[string]bool{},
@@ -27,6 +27,7 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	served := slices.DeleteFunc(all, func(d door) bool { return d.farm.Down })
 	tracked := slices.DeleteFunc(slices.Clone(served), func(d door) bool { return slices.Contains(frames, d.farm.Mode) })
 	l.serve(tracked)
+	l.relieve(tracked)
 	l.help(tracked)
 	chosen := l.chosen(tracked)
 	l.recall(chosen)
@@ -43,6 +44,9 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	slices.SortFunc(l.rules.counters, func(a, b counter) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.people, func(a, b clientSet) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.choices, func(a, b *choice) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.rings, func(a, b *ring) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.reliefs, func(a, b *relief) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(l.rules.counted, func(a, b countedBackend) int { return cmp.Compare(a.origin.Farm, b.origin.Farm) })
 	slices.SortFunc(l.rules.homes, func(a, b *home) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.marks, func(a, b markChain) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.helpers, func(a, b helper) int { return cmp.Compare(a.Name(), b.Name()) })
@@ -59,6 +63,8 @@ type linker struct {
 	rules    ruleset
 	shapes   map[string]*choice // by name, of choices that stand
 	homes    map[string]*home
+	ciphers  map[*Farm]uint32
+	taken    map[uint32]bool // the keys of backends whose connections are counted
 	verdicts map[string]*verdictMap
 	sources  map[string]bool
 	dealt    map[*Farm]*[len(Families)]dealing

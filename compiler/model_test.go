@@ -49,6 +49,7 @@ type modelBackend struct {
 	rank    int // priority
 	state   string
 	source  map[int]netip.Addr
+	most    int // connections; 0: no limit
 }
 
 // randomFarms makes farms without a fault, alone and among each other.
@@ -240,9 +241,12 @@ func (f *modelFarm) randomBackends(r *rand.Rand, families []int) {
 	whole := slices.ContainsFunc(f.listens, func(l modelListen) bool { return l.ports == nil })
 	ports := pick(r, []int{0}, []int{8080}, []int{0, 8080, 9090})
 	names, servers := map[string]bool{}, map[string]bool{}
-	ranked := r.IntN(3) == 0
+	ranked, bounded := r.IntN(3) == 0, r.IntN(4) == 0
 	for i := range 1 + r.IntN(pick(r, 3, 10)) {
 		b := modelBackend{name: randomName(r, "_-"), weight: f.randomWeight(r), rank: 1, state: pick(r, "up", "up", "up", "drain", "down")}
+		if bounded && r.IntN(2) == 0 {
+			b.most = 1 + r.IntN(1000)
+		}
 		if !whole {
 			b.port = pick(r, ports...)
 		}
@@ -596,6 +600,9 @@ func (f modelFarm) settings(r *rand.Rand) []setting {
 		say(table, "priority", strconv.Itoa(b.rank), "1")
 		say(table, "weight", strconv.Itoa(b.weight), "1")
 		say(table, "state", strconv.Quote(b.state), `"up"`)
+		if b.most > 0 {
+			say(table, "connections", strconv.Itoa(b.most), "")
+		}
 		if len(b.source) > 0 {
 			say(table, "source-address", addressed(r, b.source), "")
 		}

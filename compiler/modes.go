@@ -52,7 +52,7 @@ var backendRestrictions = []restriction{
 	{"port", []Mode{SNAT, DNAT, Stateless}, false},
 	{"priority", balancing, false},
 	{"source-address", []Mode{SNAT}, false},
-	{"connections", tracked, true},
+	{"connections", tracked, false},
 	{"mark", tracked, false},
 	{"interface", frames, false},
 	{"mac", []Mode{DSR}, false},

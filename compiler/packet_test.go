@@ -35,6 +35,7 @@ var (
 	knows      = lineForm(`		IP daddr set (?P<client>CLIENT) map @(?P<in>NAME) (?:update @NAME { CLIENT : IP daddr } )?jump (?P<home>NAME)`)
 	picks      = lineForm(`		jump (?P<chain>NAME)`)
 	leadsHome  = lineForm(`		(?:meta l4proto (?P<protocols>PROTOS) )?dnat IP to (?P<door>(?:ASKED \. )?)IP daddr map @(?P<map>NAME)`)
+	limits     = lineForms(`		STANDS @full-backends jump NAME`, `		STANDS @backend-brims update @full-backends { STANDS }`, `		STANDS @backend-counts`)
 	learns     = lineForms(`		(?:update|delete) @NAME { CLIENT : IP daddr }`, `		IP daddr set ct original IP daddr`, `		IP daddr set CLIENT map @NAME`)
 	ownSources = lineForm(`		snat IP to IP daddr map @(NAME)`)
 	oneSource  = lineForm(`		(?:snat IP to (IP4|IP6)|masquerade)`)
@@ -245,6 +246,9 @@ func (r *reading) choose(t testing.TB, chain string, p packet, out *outcome) {
 			}
 			continue
 		}
+		if limits.MatchString(rule) { // no backend is full
+			continue
+		}
 		if at := parts(picks, rule); at != nil {
 			rule = r.chains[at["chain"]][0]
 		}
@@ -324,7 +328,7 @@ func (r *reading) knownAs(t testing.TB, rule map[string]string, p packet) string
 	t.Helper()
 	switch {
 	case r.maps[rule["in"]].learnt && p.known.IsValid():
-		for _, home := range r.chains[rule["home"]] {
+		for _, home := range r.chains[r.homeOf(rule["home"])] {
 			at := parts(leadsHome, home)
 			begin := doorKey(at["door"], p)
 			for _, e := range r.doorElements(at["map"], begin) {
@@ -341,10 +345,20 @@ func (r *reading) knownAs(t testing.TB, rule map[string]string, p packet) string
 	return ""
 }
 
+// homeOf is the chain itself, or the one behind it if it counts first.
+func (r *reading) homeOf(chain string) string {
+	for _, rule := range r.chains[chain] {
+		if at := onward.FindStringSubmatch(rule); at != nil {
+			return at[1]
+		}
+	}
+	return chain
+}
+
 // home is where a chain sends what has an address that stands for a backend.
 func (r *reading) home(t testing.TB, chain, token string, p packet) (netip.AddrPort, bool) {
 	t.Helper()
-	for _, rule := range r.chains[chain] {
+	for _, rule := range r.chains[r.homeOf(chain)] {
 		at := parts(leadsHome, rule)
 		if at == nil {
 			t.Fatalf("not a rule that leads to a backend: %s", rule)

@@ -122,7 +122,7 @@ func TestPropertyWellFormed(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, m := range script.maps {
-			if !strings.Contains(text, "map @"+name+"\n") && !strings.Contains(text, "map @"+name+" ") {
+			if !strings.Contains(text, "@"+name+"\n") && !strings.Contains(text, "@"+name+" ") {
 				t.Errorf("nobody asks the map %s", name)
 			}
 			if (len(m.elements) == 0) != m.learnt {
@@ -137,7 +137,7 @@ func TestPropertyWellFormed(t *testing.T) {
 			}
 		}
 		for name := range script.chains {
-			hook := slices.Contains([]string{"prerouting", "output", "postrouting", "keep-conntrack"}, name)
+			hook := slices.Contains([]string{"prerouting", "output", "postrouting", "keep-conntrack", "relief", "relief-output"}, name)
 			if !hook && !strings.Contains(text, "goto "+name+",\n") && !strings.Contains(text, "goto "+name+"\n") && !strings.Contains(text, "jump "+name+"\n") {
 				t.Errorf("nothing leads to the chain %s", name)
 			}

@@ -14,6 +14,12 @@ type ruleset struct {
 	sources     []*sourceChain
 	homes       []*home // that lead from what stands for a backend to the backend
 
+	rings         []*ring
+	counted       []countedBackend // those whose connections are limited
+	reliefs       []*relief
+	relieved      []*verdictMap // before connections are tracked: which chain finds backends that have room again
+	relievedLocal []*verdictMap // the same for what this machine sends
+
 	noBackend bool // some farm has no backend that can serve
 
 	marks      []markChain
@@ -91,6 +97,7 @@ type choice struct {
 	Pick      string     // the chain that picks what stands for one; "": the slots hold it
 	Tentative bool       // a chain that many farms share to pick what stands for a backend
 	Clientele *clientele // whose clients it knows; nil: it knows none
+	Count     *count     // of its backends' connections; nil: they have no limits
 	origin    *Origin    // of a farm's own
 }
 

@@ -14,6 +14,10 @@ func (r *ruleset) page() any {
 		Verdicts                        []*mapView
 		Choices                         []choiceView
 		Homes                           []homeView
+		Rings                           []ringView
+		Reliefs                         []reliefView
+		Relieved, RelievedLocal         *hookView
+		Brims, Counts                   *countedView
 		Sources                         []sourceView
 		AnyChains                       []*anyView
 		Prerouting, Output, Postrouting *hookView
@@ -122,10 +126,25 @@ func (r *ruleset) page() any {
 	for _, g := range r.gates {
 		p.Gates = append(p.Gates, newGateView(g))
 	}
-	for _, maps := range [][]*verdictMap{r.prerouting, r.output, r.postrouting, r.marking, r.helped, r.offloaded, r.logInput, r.logOpened, r.logForward, r.logOutput, r.limited} {
+	for _, maps := range [][]*verdictMap{r.prerouting, r.output, r.postrouting, r.marking, r.helped, r.offloaded, r.logInput, r.logOpened, r.logForward, r.logOutput, r.limited, r.relieved, r.relievedLocal} {
 		for _, m := range maps {
 			p.Verdicts = append(p.Verdicts, &mapView{m, view{m.Family}})
 		}
+	}
+	p.Relieved, p.RelievedLocal = hook("relief-any", r.relieved), hook("relief-local-any", r.relievedLocal)
+	for _, h := range []*hookView{p.Relieved, p.RelievedLocal} {
+		if h != nil && h.Any != nil {
+			p.AnyChains = append(p.AnyChains, h.Any)
+		}
+	}
+	if len(r.counted) > 0 {
+		p.Brims, p.Counts = &countedView{r.counted, "ct count over", 1}, &countedView{r.counted, "ct count", 0}
+	}
+	for _, c := range r.rings {
+		p.Rings = append(p.Rings, ringView{c, view{c.Family}, c.origin})
+	}
+	for _, c := range r.reliefs {
+		p.Reliefs = append(p.Reliefs, reliefView{c, view{c.Family}, c.origin})
 	}
 	for _, h := range r.homes {
 		p.Homes = append(p.Homes, homeView{h, view{h.Family}, h.origin})
@@ -254,6 +273,7 @@ type choiceView struct {
 	Home      string
 	Tentative bool
 	Clientele *clienteleView
+	Count     *countView
 	Origin    *Origin
 }
 
@@ -278,7 +298,7 @@ type clienteleView struct {
 }
 
 func newClienteleView(m *clientele, c *choice) *clienteleView {
-	return &clienteleView{m, view{m.Family}, nftTime(m.Of.Timeout), c.Home.Name, c.origin}
+	return &clienteleView{m, view{m.Family}, nftTime(m.Of.Timeout), c.entrance(), c.origin}
 }
 
 // Key is what a client is learnt by.
@@ -355,6 +375,67 @@ func (m homeMapView) elements() []mapElement { return m.Elements }
 // Keyed is what stands before a backend in the keys, as a name.
 func (m homeMapView) Keyed() string { return keyings[m.home.Keyed] }
 
+// entrance is the chain that a known client's connections go to.
+func (c *choice) entrance() string {
+	if c.Count != nil {
+		return c.Count.Enter
+	}
+	return c.Home.Name
+}
+
+// A countView is a count in nft's words.
+type countView struct {
+	*count
+	view
+	Home   string
+	Origin *Origin
+}
+
+// Rounds are so many as there are other backends to try.
+func (v *countView) Rounds() []*countView { return slices.Repeat([]*countView{v}, v.Tries) }
+
+// A ringView is a ring in nft's words.
+type ringView struct {
+	*ring
+	view
+	Origin *Origin
+}
+
+func (v ringView) elements() []mapElement { return v.Map.Elements }
+
+// Keyed is what stands before a backend in the keys, as a name.
+func (v ringView) Keyed() string { return keyings[v.ring.Keyed] }
+
+// A reliefView is a relief in nft's words.
+type reliefView struct {
+	*relief
+	view
+	Origin *Origin
+}
+
+// Nobody is what makes of the farm's address one that nobody asks for.
+func (v reliefView) Nobody() string {
+	return [...]string{IP4: "240.0.0.0", IP6: "ff00::"}[v.relief.Family]
+}
+
+// Origin is where the backend's limit is from.
+func (b countedBackend) Origin() *Origin { return b.origin }
+
+// A countedView are elements that limit connections, in nft's words.
+type countedView struct {
+	of    []countedBackend
+	limit string
+	less  int
+}
+
+func (v countedView) elements() []mapElement {
+	out := make([]mapElement, len(v.of))
+	for i, b := range v.of {
+		out[i] = mapElement{fmt.Sprintf("0x%x %s %d", b.Key, v.limit, b.Limit-v.less), "", b.origin, false}
+	}
+	return out
+}
+
 // nftTime writes a duration, of whole milliseconds, as nft does.
 func nftTime(d time.Duration) string {
 	var out strings.Builder
@@ -394,6 +475,9 @@ func newChoiceView(c *choice) choiceView {
 		Header: view{c.Family}.Header(), Pick: c.Pick, Tentative: c.Tentative}
 	if c.Home != nil {
 		out.Home = c.Home.Name
+	}
+	if c.Count != nil {
+		out.Count = &countView{c.Count, view{c.Family}, c.Home.Name, c.origin}
 	}
 	if c.Clientele != nil {
 		out.Clientele = newClienteleView(c.Clientele, c)

@@ -230,7 +230,7 @@ var persistentScenes = []scene{
 			}
 			return nil
 		}),
-		known(map[string]string{"198.51.100.9": "10.2.0.1", "2001:db8:c::9": "fd00:2::1"}),
+		known(map[string]string{"198.51.100.9": "10.2.0.1", "2001:db8:c::9": "100::a02:1"}),
 		as{"198.51.100.9", "tcp udp", "192.0.2.1:80", "balancer"}, as{"2001:db8:c::9", "tcp udp", "[2001:db8::1]:80", "balancer"},
 	}},
 	{name: "backend-at-the-service-itself", steps: steps{
@@ -240,14 +240,14 @@ var persistentScenes = []scene{
 	// the map is believed, unless it names a backend that takes nothing
 	{name: "memory", steps: steps{
 		sticky("", "", ""),
-		known(map[string]string{"198.51.100.2": "10.2.0.12", "2001:db8:c::2": "fd00:2::12", "198.51.100.3": "10.2.0.99", "2001:db8:c::3": "fd00:2::99"}),
+		known(map[string]string{"198.51.100.2": "10.2.0.12", "2001:db8:c::2": "100::a02:c", "198.51.100.3": "10.2.0.99", "2001:db8:c::3": "fd00:2::99"}),
 		as{"198.51.100.2", "tcp udp", "192.0.2.1:80", "b2"}, as{"2001:db8:c::2", "tcp udp", "[2001:db8::1]:80", "b2"},
 		stay{name: "anew", to: both, sees: "balancer"},
 	}},
 	{name: "drain", steps: steps{
 		sticky("", "", "state = 'drain'\nsource-address = ['10.2.0.9', 'fd00:2::9']\nmark = 7"),
 		owns{"eth1", "10.2.0.9/24"}, owns{"eth1", "fd00:2::9/64"},
-		known(map[string]string{"198.51.100.200": "10.2.0.11", "2001:db8:c::200": "fd00:2::11"}),
+		known(map[string]string{"198.51.100.200": "10.2.0.11", "2001:db8:c::200": "100::a02:b"}),
 		as{"198.51.100.200", "tcp udp", "192.0.2.1:80", "b1"}, as{"2001:db8:c::200", "tcp udp", "[2001:db8::1]:80", "b1"},
 		stay{name: "others", to: both, sees: "balancer", among: "b2 b3"},
 	}},
