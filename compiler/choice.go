@@ -97,6 +97,7 @@ func (l *linker) shared(d door, deal dealing) string {
 	if keyed == byDoor && !slices.Contains(c.Protocols, d.protocol) {
 		c.Protocols = append(c.Protocols, d.protocol)
 	}
+	l.count(d.farm, len(deal.slots))
 	key := d.key()
 	for slot, i := range deal.slots {
 		b := deal.backends[i]
@@ -195,21 +196,22 @@ func (d dealing) maglevName(f *Farm, family Family) string {
 	return fmt.Sprintf("maglev-%d-%016x", len(d.slots), hash64(content.String()))
 }
 
-// mostMaglevSlots bounds the slots of all maglev tables together: 2^21 of them take nft 22 s and 1.5 GB to load.
-const mostMaglevSlots = 1 << 21
+// mostSlots bounds the slots of all farms together: 2^21 of them take nft 22 s and 1.5 GB to load.
+const mostSlots = 1 << 21
 
-// count adds up the slots of maglev tables, and tells the farm with which they become too many.
+// count adds up slots, and tells the farm with which they become too many.
 func (l *linker) count(f *Farm, slots int) {
-	if f.Scheduler != Maglev {
+	before := l.slots
+	l.slots += slots
+	if before > mostSlots || l.slots <= mostSlots {
 		return
 	}
-	before := l.maglevSlots
-	l.maglevSlots += slots
-	if before <= mostMaglevSlots && l.maglevSlots > mostMaglevSlots {
-		*l.faults = append(*l.faults, Diagnostic{Farm: f.Name, Place: f.at("scheduler"),
-			Message: fmt.Sprintf("with this farm the maglev tables of all farms have more than %d slots", mostMaglevSlots),
-			Hint:    "farms with the same backends share a table; table-size makes one smaller"})
+	hint := "weights with a common divisor need fewer"
+	if f.Scheduler == Maglev {
+		hint = "farms with the same backends share a table of maglev; table-size makes one smaller"
 	}
+	*l.faults = append(*l.faults, Diagnostic{Farm: f.Name, Place: f.at("scheduler"),
+		Message: fmt.Sprintf("with this farm all farms together have more than %d slots", mostSlots), Hint: hint})
 }
 
 // ownSlots deals a farm's own slots. A value either keeps the port that was asked for or names one; where a farm has

@@ -123,6 +123,7 @@ func (l *linker) handShared(d door, deal dealing) string {
 		return fw.Name // at another interface
 	}
 	l.placed[d] = true
+	l.count(d.farm, len(deal.slots))
 	key := d.key()
 	for slot, i := range deal.slots {
 		b := deal.backends[i]

@@ -117,16 +117,38 @@ func TestIngressOfManyInterfaces(t *testing.T) {
 	}
 }
 
-// The tables of all farms together have a bound, and the farm that breaks it is told.
-func TestMaglevSlotsAreBounded(t *testing.T) {
-	files := fstest.MapFS{}
-	for i := range 33 {
-		files[fmt.Sprintf("farm%02d.toml", i)] = &fstest.MapFile{Data: fmt.Appendf(nil,
-			"listen = '192.0.2.%d:80'\nscheduler = 'maglev'\ntable-size = 65521\n[backends.b1]\naddress = '10.0.0.%d'\n", i+1, i+1)}
+// The slots of all farms together have a bound, and the farm that breaks it is told.
+func TestSlotsAreBounded(t *testing.T) {
+	for _, test := range []struct {
+		rule, ports, farm string
+		fit               int // so many are not too many
+		want              string
+	}{
+		{"tables-of-maglev", "", "scheduler = 'maglev'\ntable-size = 65521\n[backends.b1]\naddress = '10.0.0.%d'\n", 32, "farm32.toml:2:13"},
+		{"many-ports-of-a-farm-with-many-slots", oddPorts(900), "[backends.b1]\naddress = '10.0.0.%d'\nweight = 999\n[backends.b2]\naddress = '10.0.1.1'\n", 2, "farm02.toml"},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			for _, farms := range []int{test.fit, test.fit + 1} {
+				files := fstest.MapFS{}
+				for i := range farms {
+					text := fmt.Sprintf("listen = '192.0.2.%d:80%s'\n", i+1, test.ports) + fmt.Sprintf(test.farm, i+1)
+					files[fmt.Sprintf("farm%02d.toml", i)] = &fstest.MapFile{Data: []byte(text)}
+				}
+				_, told := Compile([]Dir{{FS: files}})
+				want := test.want + ": error: with this farm all farms together have more than 2097152 slots"
+				if farms == test.fit && told.Faulty() || farms > test.fit && (len(told) != 1 || !strings.Contains(printed(told), want)) {
+					t.Errorf("%d farms: %s", farms, printed(told))
+				}
+			}
+		})
 	}
-	_, told := Compile([]Dir{{FS: files}})
-	want := "farm32.toml:2:13: error: with this farm the maglev tables of all farms have more than 2097152 slots"
-	if len(told) != 1 || !strings.Contains(printed(told), want) { // 32 of them are not too many
-		t.Error(printed(told))
+}
+
+// oddPorts are so many ports that make no range.
+func oddPorts(n int) string {
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, ",%d", 2001+2*i)
 	}
+	return text.String()
 }

@@ -70,7 +70,7 @@ type linker struct {
 	dealt    map[*Farm]*[len(Families)]dealing
 	faults   *Diagnostics
 
-	maglevSlots  int
+	slots        int             // of all maps
 	forwards     map[string]bool // by name, of chains that stand
 	translations map[string]*translation
 

@@ -5,23 +5,26 @@ import "slices"
 // Weights become slots: a map with a number of slots in which each backend has as many as its share asks for, so
 // that choosing one is a single lookup, whatever the weights.
 
+// mostRungs bounds the ladder: beyond, nobody shares a number, and what isn't exact enough takes the sum of its weights.
+const mostRungs = 1 << 18
+
 // ladder are the numbers of slots that farms share: each number is a shape, with a chain and a map of its own, and
 // farms have all sorts of weights. Up to 64 all numbers are on it, beyond those that have no prime factor but 2, 3
 // and 5, as they divide evenly among many numbers of backends.
 var ladder = func() []int {
 	var out []int
-	for n := 1; n <= 1<<12; n++ {
-		rest := n
-		for _, p := range []int{2, 3, 5} {
-			for rest%p == 0 {
-				rest /= p
+	for n := 1; n <= 64; n++ {
+		out = append(out, n)
+	}
+	for a := 1; a <= mostRungs; a *= 2 {
+		for b := a; b <= mostRungs; b *= 3 {
+			for c := b; c <= mostRungs; c *= 5 {
+				out = append(out, c)
 			}
 		}
-		if n <= 64 || rest == 1 {
-			out = append(out, n)
-		}
 	}
-	return out
+	slices.Sort(out)
+	return slices.Compact(out)
 }()
 
 // exactness is by how much of itself a backend's share of the slots may differ from its share of the weights.
@@ -31,7 +34,11 @@ const exactness = 0.01
 // backend's slots are spread evenly (smooth weighted round robin), so that a counter that goes round them interleaves
 // the backends.
 func deal(weights []int) []int {
-	return interleave(portions(weights))
+	portions := portions(weights)
+	if total(portions) > mostSlots {
+		return make([]int, total(portions)) // a fault in any case, and to spread so many takes long
+	}
+	return interleave(portions)
 }
 
 // portions gives each weight its number of slots: of the numbers on the ladder the smallest that is exact enough,

@@ -177,6 +177,7 @@ func (l *linker) translateShared(d door, deal dealing) string {
 		return name // at another interface
 	}
 	l.placed[d] = true
+	l.count(d.farm, len(deal.slots))
 	for i, step := range tr.Steps {
 		if slices.IndexFunc(tr.Steps, step.same) == i { // steps of several protocols share a map
 			tr.fill(step, d, deal, d.key()+" . ")
