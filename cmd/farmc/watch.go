@@ -52,6 +52,7 @@ type watcher struct {
 	told    string    // the diagnostics and errors that were told last
 	blind   bool      // it was told that the kernel can't be asked
 	waits   bool      // a load waits to be confirmed
+	retry   retry
 	status  string    // how things are, in a line
 	plan    live.Plan // of the last time
 
@@ -86,6 +87,8 @@ func (w *watcher) follow(ctx context.Context) {
 		select {
 		case <-w.onTrial():
 			w.attend(ctx)
+		case <-w.retry.due:
+			w.apply(ctx)
 		case <-ctx.Done():
 			return
 		case <-w.hangups:
@@ -179,6 +182,7 @@ func (w *watcher) applyInDoubt(ctx context.Context, doubt string) {
 		w.blind = true
 	}
 	w.plan = p
+	w.retry.after(err)
 	said := saying(told, err)
 	news := said != w.told
 	w.told = said
@@ -250,6 +254,22 @@ func (w *watcher) keepAlive(ctx context.Context) {
 			}
 		}
 	}()
+}
+
+// retry tries again without a change of a file where nothing is wrong with the farms: a disk may be full no more, nft be
+// there again. The rest waits for a change.
+type retry struct {
+	due   <-chan time.Time
+	pause time.Duration
+}
+
+func (r *retry) after(err error) {
+	if r.due = nil; err == nil || errors.Is(err, live.ErrFaulty) || errors.Is(err, live.ErrHeld) || errors.Is(err, live.ErrOnTrial) {
+		r.pause = 0
+		return
+	}
+	r.pause = min(max(2*r.pause, time.Second), time.Minute)
+	r.due = time.After(r.pause)
 }
 
 // saying is what diagnostics and an error come to, to be compared.
