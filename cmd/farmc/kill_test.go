@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"farmc/cmd/internal/nft"
 
 	"golang.org/x/sys/unix"
 )
@@ -222,5 +225,80 @@ func (k *killings) mend(when moment) {
 	}
 	if left := k.run("ls", "-A", k.state()); strings.Contains(string(left), ".tmp") {
 		k.Fatalf("%v: the next apply leaves\n%s", when, left)
+	}
+}
+
+// Whenever watch is killed while farms change, what holds for apply holds, and the next watch puts all of it right.
+// FARMC_KILLS=300 makes it as many kills.
+func TestKilledWatch(t *testing.T) {
+	t.Parallel()
+	needMachine(t)
+	defer sweep()
+	k := newKillings(t)
+	random := rand.New(rand.NewPCG(3, 4))
+	kills, busy := number("FARMC_KILLS", 20), 0
+	for range kills {
+		when := moment{clock: time.Duration(random.Float64() * float64(300*time.Millisecond+4*k.usual))}
+		w := k.watch()
+		changing, calm := context.WithCancel(t.Context())
+		calmed := make(chan struct{})
+		go func() {
+			defer close(calmed)
+			for changing.Err() == nil {
+				k.turn(1 - k.target)
+				select {
+				case <-changing.Done():
+				case <-time.After(time.Duration(random.IntN(300)) * time.Millisecond):
+				}
+			}
+		}()
+		<-time.After(when.clock)
+		w.Process.Kill()
+		w.Wait()
+		calm()
+		<-calmed
+		if left, _ := filepath.Glob(filepath.Join(k.state(), "*.tmp")); len(left) > 0 {
+			busy++
+		}
+		k.wholesome(when)
+		w = k.watch()
+		k.settled(when)
+		w.Process.Kill()
+		w.Wait()
+		k.mend(when)
+	}
+	t.Logf("killed %d times, %d times in the middle of a load", kills, busy)
+}
+
+// turn lets the directory that is watched be another set, as a ConfigMap is changed.
+func (k *killings) turn(set int) {
+	k.target = set
+	link := filepath.Join(k.dir, "watched")
+	if err := errors.Join(os.Symlink(k.farms(set), link+".new"), os.Rename(link+".new", link)); err != nil {
+		k.Error(err)
+	}
+}
+
+func (k *killings) watch() *exec.Cmd {
+	k.turn(k.target)
+	w := exec.Command("farmc", "watch", "--quiet", "--dir", filepath.Join(k.dir, "watched"), "--state-dir", k.state())
+	if err := w.Start(); err != nil {
+		k.Fatal(err)
+	}
+	return w
+}
+
+// settled waits until the kernel holds the target.
+func (k *killings) settled(when moment) {
+	k.Helper()
+	for patience := time.Now().Add(15 * time.Second); ; {
+		digest, err := (nft.Nft{}).Loaded(k.Context())
+		if err == nil && bytes.Contains(k.scripts[k.target], []byte(digest)) {
+			return
+		}
+		if time.Now().After(patience) {
+			k.Fatalf("%v: after the next start the kernel holds %q, %v", when, digest, err)
+		}
+		time.Sleep(5 * time.Millisecond)
 	}
 }

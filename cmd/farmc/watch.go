@@ -49,9 +49,9 @@ type watcher struct {
 	*call
 	engine  *live.Engine
 	manager systemd.Manager
-	told    string    // the diagnostics and errors that were told last
-	blind   bool      // it was told that the kernel can't be asked
-	waits   bool      // a load waits to be confirmed
+	told    string // the diagnostics and errors that were told last
+	blind   bool   // it was told that the kernel can't be asked
+	waits   bool   // a load waits to be confirmed
 	retry   retry
 	status  string    // how things are, in a line
 	plan    live.Plan // of the last time

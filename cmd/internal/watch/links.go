@@ -27,5 +27,5 @@ func Links(ctx context.Context) (<-chan struct{}, error) {
 			tell(ctx, changes)
 		}
 	}()
-	return settle(changes), nil
+	return settle(changes, func() bool { return false }), nil
 }

@@ -17,6 +17,7 @@ type sentry struct {
 	rooms   map[string]*room // by real path: inotify knows directories, not the ways to them
 	lost    chan struct{}    // events were lost; closed with the watcher
 	rounds  rounds
+	written *unfinished
 }
 
 // A room is a directory that is watched.
@@ -27,12 +28,12 @@ type room struct {
 }
 
 // post makes a sentry, and it listens already. An error says that inotify can't be had.
-func post(dirs []string) (*sentry, error) {
+func post(dirs []string, written *unfinished) (*sentry, error) {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, err
 	}
-	s := &sentry{dirs: dirs, watcher: watcher, rooms: map[string]*room{}, lost: make(chan struct{}, 1), rounds: rounds{every: patrol}}
+	s := &sentry{dirs: dirs, watcher: watcher, rooms: map[string]*room{}, lost: make(chan struct{}, 1), rounds: rounds{every: patrol}, written: written}
 	go s.drain()
 	if err := s.survey(); err != nil {
 		s.close()
@@ -104,6 +105,9 @@ func (s *sentry) hear(event fsnotify.Event) (bool, error) {
 	dir, name := filepath.Dir(event.Name), filepath.Base(event.Name)
 	r := s.rooms[dir]
 	wanted := r != nil && (r.doors[name] || r.inside && matters(name))
+	if wanted && event.Has(fsnotify.Write|fsnotify.Create) {
+		s.written.add(event.Name)
+	}
 	switch {
 	case !wanted, event.Op == fsnotify.Write: // what is written into a file changes no way
 		return wanted, nil

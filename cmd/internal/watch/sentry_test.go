@@ -31,7 +31,7 @@ func given(t *testing.T, files ...string) *scene {
 func watched(t *testing.T, files ...string) *scene {
 	sc := given(t, append(files, "bell/")...)
 	var err error
-	if sc.sentry, err = post([]string{sc.at("farms.d"), sc.at("bell")}); err != nil {
+	if sc.sentry, err = post([]string{sc.at("farms.d"), sc.at("bell")}, &unfinished{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(sc.sentry.close)

@@ -11,7 +11,7 @@ func settled(t *testing.T, moments ...int) []int {
 	var signals []int
 	synctest.Test(t, func(t *testing.T) {
 		changes := make(chan struct{})
-		signal, begin := settle(changes), time.Now()
+		signal, begin := settle(changes, never), time.Now()
 		go func() {
 			for _, at := range moments {
 				time.Sleep(time.Duration(at)*time.Millisecond - time.Since(begin))
@@ -53,6 +53,26 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+func never() bool { return false }
+
+// A file that is being written to is waited for, but not for ever.
+func TestSettleWaitsForWriters(t *testing.T) {
+	for _, c := range []struct{ busy, want int }{{0, 100}, {150, 200}, {930, 1000}, {5000, 2000}} {
+		synctest.Test(t, func(t *testing.T) {
+			begin := time.Now()
+			elapsed := func() int { return int(time.Since(begin).Milliseconds()) }
+			changes := make(chan struct{})
+			signal := settle(changes, func() bool { return elapsed() < c.busy })
+			changes <- struct{}{}
+			<-signal
+			if got := elapsed(); got != c.want {
+				t.Errorf("busy for %d ms: signal after %d, want %d", c.busy, got, c.want)
+			}
+			close(changes)
+		})
+	}
+}
+
 func every(step, from, to int) (moments []int) {
 	for at := from; at <= to; at += step {
 		moments = append(moments, at)
@@ -64,7 +84,7 @@ func every(step, from, to int) (moments []int) {
 func TestSignalWaitsForABusyReceiver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		changes := make(chan struct{})
-		signal := settle(changes)
+		signal := settle(changes, never)
 		for range 3 {
 			changes <- struct{}{}
 			time.Sleep(time.Second)

@@ -15,7 +15,7 @@ const (
 )
 
 // Watch sends on the channel when something in the directories, or in the drop-in directories (NAME.toml.d) in them,
-// may have changed and then was quiet. What changes after Watch returned is told. One signal stands for any number of
+// may have changed, and then was quiet and nobody wrote to it any more. What changes after Watch returned is told. One signal stands for any number of
 // changes, and waits until it is received. The channel is closed when ctx is done and all is let go.
 //
 // Directories may be missing, come and go. Where they or the files in them are links, what these lead to counts. What
@@ -27,7 +27,8 @@ const (
 func Watch(ctx context.Context, dirs []string, warn func(error)) <-chan struct{} {
 	dirs = absolute(dirs)
 	changes := make(chan struct{})
-	s, err := post(dirs)
+	written := &unfinished{}
+	s, err := post(dirs, written)
 	go func() {
 		defer close(changes)
 		if err == nil {
@@ -39,7 +40,7 @@ func Watch(ctx context.Context, dirs []string, warn func(error)) <-chan struct{}
 			p.listen(ctx, changes)
 		}
 	}()
-	return settle(changes)
+	return settle(changes, written.any)
 }
 
 // absolute makes the paths independent of a later chdir; where that can't be had they stay as they are.
