@@ -2,7 +2,7 @@
 # make demo     see it work, in network namespaces of its own
 # make test     all tests; one case: go test ./golden-or-package -run 'Name/case' (see README.md)
 # make golden   write the expected outputs anew; then read the difference as code
-# make shows    reloads with many connections, and kills at many moments: minutes, and the figures
+# make shows    reloads with many connections, edits in all ways, kills at many moments: minutes, and the figures
 # make bench    what farms cost, from their files to the kernel; FARMS=1000 KINDS= for a quick look
 # make ci       what a change has to pass
 
@@ -35,7 +35,7 @@ test: go-found
 
 shows: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps
-	SHOWS=1 $(GO) test ./cmd/internal/packettest ./cmd/farmc -run 'TestRush|TestClientsMeetAgain|TestKilledApply' -count 1 -timeout 30m -v
+	SHOWS=1 $(GO) test ./cmd/internal/packettest ./cmd/farmc -run 'TestRush|TestClientsMeetAgain|TestKilled|TestEditsWatched|TestStorm|TestFromCloseToCommit' -count 1 -timeout 30m -v
 
 golden: go-found
 	$(GO) test ./compiler -run Golden -update

@@ -229,14 +229,14 @@ func (k *killings) mend(when moment) {
 }
 
 // Whenever watch is killed while farms change, what holds for apply holds, and the next watch puts all of it right.
-// FARMC_KILLS=300 makes it as many kills.
+// SHOWS=1 kills it 300 times (make shows).
 func TestKilledWatch(t *testing.T) {
 	t.Parallel()
 	needMachine(t)
 	defer sweep()
 	k := newKillings(t)
 	random := rand.New(rand.NewPCG(3, 4))
-	kills, busy := number("FARMC_KILLS", 20), 0
+	kills, busy := rounds(20, 300), 0
 	for range kills {
 		when := moment{clock: time.Duration(random.Float64() * float64(300*time.Millisecond+4*k.usual))}
 		w := k.watch()

@@ -1,8 +1,12 @@
 package live
 
 import (
+	"io/fs"
 	"maps"
 	"net"
+	"os"
+	"slices"
+	"syscall"
 
 	"farmc/compiler"
 )
@@ -21,12 +25,40 @@ type reading struct {
 	interfaces map[string]int // that farms name, with their numbers; 0 is one that isn't there
 }
 
-// read compiles the farms for the network interfaces that are there now.
+// read compiles the farms for the network interfaces that are there now. What changes meanwhile is read again, or some
+// farms would be of one version of all and some of another, where a link leads to the version that counts.
 func (e *Engine) read() *reading {
-	sources := &Sources{}
-	r := compileHere(&e.memory, sources, sources.record(e.Dirs))
-	r.told = append(r.told, e.distrust(sources)...)
-	return r
+	for attempt := 1; ; attempt++ {
+		before := e.stamps()
+		sources := &Sources{}
+		r := compileHere(&e.memory, sources, sources.record(e.Dirs))
+		if slices.Equal(before, e.stamps()) || attempt == 3 {
+			r.told = append(r.told, e.distrust(sources)...)
+			return r
+		}
+	}
+}
+
+// A stamp is what changes with the names in a directory, and with which directory it is.
+type stamp struct {
+	device, inode uint64
+	changed       syscall.Timespec
+}
+
+// stamps are those of the directories, and of the links that they may be.
+func (e *Engine) stamps() []stamp {
+	var out []stamp
+	for _, d := range e.Dirs {
+		for _, look := range []func(string) (fs.FileInfo, error){os.Stat, os.Lstat} {
+			var of stamp
+			if info, err := look(d.Path); err == nil {
+				s := info.Sys().(*syscall.Stat_t)
+				of = stamp{s.Dev, s.Ino, s.Ctim}
+			}
+			out = append(out, of)
+		}
+	}
+	return out
 }
 
 func compileHere(memory *compiler.Memory, sources *Sources, dirs []compiler.Dir) *reading {

@@ -1,8 +1,11 @@
 package live
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"farmc/compiler"
@@ -74,3 +77,48 @@ func TestSourcesOfNothing(t *testing.T) {
 		t.Error("rubbish is unpacked")
 	}
 }
+
+// A directory that is another one in the middle of a reading is read again, or some farms would be of each.
+func TestReadingOfOneVersion(t *testing.T) {
+	root := t.TempDir()
+	for _, n := range []string{"1", "2"} {
+		lay(t, root, map[string]string{n + "/a.toml": strings.ReplaceAll(plain, "10.0.0.1", "10.0.0."+n), n + "/b.toml": strings.NewReplacer("10.0.0.1", "10.0.0."+n, "192.0.2.1", "192.0.2.2").Replace(plain)})
+	}
+	link := filepath.Join(root, "farms.d")
+	turn := func(to string) {
+		if err := errors.Join(os.Symlink(to, link+".new"), os.Rename(link+".new", link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, turns := range [][]string{{"2"}, {"2", "1"}} {
+		turn("1")
+		e := &Engine{Dirs: []compiler.Dir{{Path: link, FS: restless{os.DirFS(link).(fs.StatFS), func() {
+			for _, to := range turns {
+				turn(to)
+			}
+			turns = nil
+		}}}}}
+		r := e.read()
+		if r.script == nil {
+			t.Fatal(r.told)
+		}
+		now := string(r.script.Text)
+		if strings.Contains(now, "10.0.0.1 ") == strings.Contains(now, "10.0.0.2 ") {
+			t.Errorf("farms of both versions:\n%s", now)
+		}
+	}
+}
+
+// restless is a directory that something happens to once a file of it was read.
+type restless struct {
+	fs.StatFS
+	happens func()
+}
+
+func (r restless) ReadFile(name string) ([]byte, error) {
+	text, err := fs.ReadFile(r.StatFS, name)
+	r.happens()
+	return text, err
+}
+
+func (r restless) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(r.StatFS, name) }
