@@ -4,19 +4,42 @@
 # make golden   write the expected outputs anew; then read the difference as code
 # make shows    reloads with many connections, edits in all ways, kills at many moments: minutes, and the figures
 # make bench    what farms cost, from their files to the kernel; FARMS=1000 KINDS= for a quick look
+# make deb      build the Debian package into dist/
+# make test-systemd   install it in a container, as root
 # make ci       what a change has to pass
 
 GO ?= go
 # A clone that belongs to somebody else (make demo as root) is none of git's business.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build demo bench shows test golden fuzz format vet lint tidy goldens ci clean go-found
+.PHONY: build manual deb test-systemd demo bench shows test golden fuzz format vet lint tidy goldens ci clean go-found
 
 build: go-found
 	$(GO) build -o farmc ./cmd/farmc
 
 go-found:
 	@.ci/go
+
+# The manual pages farmc.1 and farms.d.5.
+manual: build
+	$(GO) run ./cmd/manual ./farmc farms.d/reference.toml .
+
+# With the Go that is here, as Debian 12's is older than farmc needs (-d: build dependencies aren't looked for among
+# Debian's packages). A copy is built, as dpkg-buildpackage leaves its files around and beside what it builds.
+deb: go-found
+	@.ci/need dh=debhelper dpkg-buildpackage=dpkg-dev fakeroot=fakeroot
+	rm -rf dist
+	mkdir -p dist/farmc
+	tar -c --exclude=./.git --exclude=./dist . | tar -x -C dist/farmc
+	cd dist/farmc && DEB_BUILD_OPTIONS="nocheck $$DEB_BUILD_OPTIONS" dpkg-buildpackage -b -d --no-sign
+	rm -rf dist/farmc
+	@ls dist/*.deb
+
+# Installs the package in a container with systemd, as root: a Debian of its own (45 s the first time, kept in
+# $XDG_CACHE_HOME or /var/cache), in which it is edited, upgraded, rebooted and purged. Skipped where that can't be had.
+test-systemd: deb
+	@.ci/need systemd-nspawn=systemd-container debootstrap=debootstrap nsenter=util-linux
+	CGO_ENABLED=0 $(GO) test -count=1 -v ./cmd/internal/packagetest -deb $(abspath $(wildcard dist/*.deb))
 
 demo: build
 	@.ci/need nft=nftables
@@ -69,4 +92,4 @@ ci: go-found format vet lint tidy
 	$(MAKE) demo
 
 clean:
-	rm -f farmc
+	rm -rf farmc farmc.1 farms.d.5 dist
