@@ -1,0 +1,377 @@
+package packagetest
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+var deb = flag.String("deb", "", "the `package` to install; without it the tests are skipped")
+
+// The machine is a balancer between a client and two backends, in namespaces beside its own.
+const network = `set -e
+for side in client backend; do
+	ip netns add $side
+	ip link add $side type veth peer name eth0 netns $side
+	ip link set $side up
+	ip -n $side link set lo up
+	ip -n $side link set eth0 up
+done
+ip address add 198.51.100.1/24 dev client; ip address add 2001:db8:c::1/64 dev client nodad
+ip address add 10.2.0.1/24 dev backend; ip address add fd00:2::1/64 dev backend nodad
+ip address add 192.0.2.1/32 dev lo; ip address add 2001:db8::1/128 dev lo
+ip -n client address add 198.51.100.2/24 dev eth0; ip -n client address add 2001:db8:c::2/64 dev eth0 nodad
+ip -n client route add default via 198.51.100.1; ip -n client route add default via 2001:db8:c::1
+for n in 11 12; do
+	ip -n backend address add 10.2.0.$n/24 dev eth0; ip -n backend address add fd00:2::$n/64 dev eth0 nodad
+done
+ip -n backend route add default via 10.2.0.1; ip -n backend route add default via fd00:2::1
+sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1`
+
+const (
+	inClient  = "nsenter --net=/run/netns/client /root/peer "
+	inBackend = "nsenter --net=/run/netns/backend /root/peer "
+	service4  = "192.0.2.1:80"
+	service6  = "[2001:db8::1]:80"
+)
+
+// connect makes the network, and has backends answer.
+func (m *Machine) connect() {
+	m.t.Helper()
+	m.Do("%s", network)
+	for _, b := range []string{"11", "12"} {
+		t := m.Start(inBackend + "serve b" + b + " 10.2.0." + b + ":8080 [fd00:2::" + b + "]:8080")
+		m.said(t.said, "ready")
+	}
+}
+
+func (m *Machine) said(out fmt.Stringer, word string) {
+	m.t.Helper()
+	for deadline := time.Now().Add(patience); !strings.Contains(out.String(), word); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			m.t.Fatalf("not %q, but\n%s\n%s", word, out, m.journal())
+		}
+	}
+}
+
+// web is a farm of these backends.
+func web(backends ...string) string {
+	text := "listen = [\"192.0.2.1:80\", \"[2001:db8::1]:80\"]\n"
+	for _, b := range backends {
+		text += fmt.Sprintf("[backends.b%s]\naddress = [\"10.2.0.%s\", \"fd00:2::%s\"]\nport = 8080\n", b, b, b)
+	}
+	return text
+}
+
+// serves says that clients reach this backend, in both families.
+func (m *Machine) serves(backend string) {
+	m.t.Helper()
+	for _, service := range []string{service4, service6} {
+		m.Until("[ \"$(%sask %s)\" = b%s ]", inClient, service, backend)
+	}
+}
+
+// traffic talks and connects until the returned function is called, which fails the test if anything was lost.
+func (m *Machine) traffic() (quiet func()) {
+	m.t.Helper()
+	var talks []talk
+	for _, service := range []string{service4, service6} {
+		for _, what := range []string{"hold ", "knock "} {
+			t := m.Start(inClient + what + service)
+			m.said(t.said, "ready")
+			talks = append(talks, t)
+		}
+	}
+	return func() {
+		m.t.Helper()
+		for _, t := range talks {
+			t.stop.Close()
+			if err := t.Wait(); err != nil {
+				m.t.Errorf("%s: %v\n%s", t.line, err, t.said)
+			}
+			m.t.Logf("%s: %s", strings.TrimPrefix(t.line, inClient), strings.Join(strings.Fields(t.said.String()), " "))
+		}
+	}
+}
+
+// loaded is the digest of what the kernel holds.
+func (m *Machine) loaded() string {
+	m.t.Helper()
+	out, _ := m.Try("nft list table inet farmc")
+	return digest.FindString(out)
+}
+
+var digest = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
+
+// agrees waits until the kernel holds what the farms come to.
+func (m *Machine) agrees() {
+	m.t.Helper()
+	m.Until("farmc diff")
+}
+
+// files are what the machine has in /root: the package, older and newer ones, and this test's other half.
+func files(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := `set -e
+install "$1" "$3/peer"
+cp "$2" "$3/farmc.deb"
+for version in 0.0.1 99; do
+	dpkg-deb -R "$2" "$4/tree"
+	sed -i "s/^Version: .*/Version: $version/" "$4/tree/DEBIAN/control"
+	dpkg-deb --root-owner-group -b "$4/tree" "$3/farmc-$version.deb"
+	rm -r "$4/tree"
+done`
+	out, err := exec.Command("sh", "-c", script, "files", self, *deb, dir, t.TempDir()).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return dir
+}
+
+// TestPackage is the life of a machine, chapter by chapter.
+func TestPackage(t *testing.T) {
+	if *deb == "" {
+		t.Skip("make test-systemd runs this")
+	}
+	m := Boot(t, files(t))
+	m.connect()
+	for _, chapter := range []struct {
+		name string
+		tell func(*Machine)
+	}{
+		{"installed", installed},
+		{"a farm is dropped in", droppedIn},
+		{"drop-ins", dropIns},
+		{"a hundred quick edits", quickEdits},
+		{"a slip of the hand", slip},
+		{"the firewall is restarted", firewall},
+		{"upgrade and downgrade under traffic", upgrade},
+		{"reboot with broken farms", rebootBroken},
+		{"reboot without farmc and farms", rebootBare},
+		{"watched instead", watched},
+		{"removed and purged", purged},
+	} {
+		if !t.Run(chapter.name, func(t *testing.T) {
+			defer func(of *testing.T) { m.t = of }(m.t)
+			m.t = t
+			chapter.tell(m)
+		}) {
+			t.FailNow()
+		}
+	}
+}
+
+// Installing loads nothing on a machine without farms, and says which units are to run.
+func installed(m *Machine) {
+	m.Do("dpkg -i /root/farmc.deb")
+	if program, packaged := m.Do("farmc version"), m.Do("dpkg-query -W -f '${Version}' farmc"); !strings.HasPrefix(program, "farmc "+packaged+" ") {
+		m.t.Errorf("the package is %s, and farmc says %s", packaged, program)
+	}
+	m.Do("systemctl is-active farmc.path")
+	m.Do("systemctl is-enabled farmc.path farmc-boot.service")
+	if out, status := m.Try("systemctl is-enabled farmc-watch.service"); status == 0 {
+		m.t.Errorf("farmc-watch.service is %s", out)
+	}
+	if out := m.Do("systemctl --failed --no-legend"); out != "" {
+		m.t.Errorf("failed units: %s", out)
+	}
+	if m.loaded() != "" {
+		m.t.Error("rules are loaded where nobody has a farm")
+	}
+	m.Do("systemd-analyze verify --man=no farmc.path farmc.service farmc-look.service farmc-boot.service farmc-watch.service")
+	for _, unit := range []string{"farmc", "farmc-look", "farmc-boot", "farmc-watch"} {
+		m.Do("systemd-analyze security --no-pager --threshold=20 %s.service", unit)
+		m.t.Log(strings.TrimSpace(m.Do("systemd-analyze security --no-pager %s.service | tail -1", unit)))
+	}
+}
+
+func droppedIn(m *Machine) {
+	m.Write("/etc/farmc/farms.d/web.toml", web("11"))
+	m.serves("11")
+	m.Write("/run/farmc/farms.d/web.toml", web("12"))
+	m.serves("12")
+	m.Do("rm /run/farmc/farms.d/web.toml")
+	m.serves("11")
+}
+
+// A health checker's drop-in counts as soon as it is there, and each time that it changes.
+func dropIns(m *Machine) {
+	m.Write("/etc/farmc/farms.d/web.toml", web("11", "12"))
+	m.agrees()
+	m.Do("mkdir /run/farmc/farms.d/web.toml.d")
+	m.Write("/run/farmc/farms.d/web.toml.d/health.toml", "[backends.b11]\nstate = \"down\"\n")
+	m.serves("12")
+	m.agrees()
+	for _, b := range [][2]string{{"12", "11"}, {"11", "12"}, {"12", "11"}} {
+		m.Write("/run/farmc/farms.d/web.toml.d/health.toml", "[backends.b"+b[0]+"]\nstate = \"down\"\n")
+		m.agrees()
+		m.serves(b[1])
+	}
+	m.Do("rm -r /run/farmc/farms.d/web.toml.d")
+	m.agrees()
+}
+
+// The last edit is what the kernel has, though farmc.path sees nothing while farmc.service runs. The pauses have the
+// last edit meet each moment of the service.
+func quickEdits(m *Machine) {
+	for round := range 5 {
+		var edits strings.Builder
+		for i := range 100 {
+			fmt.Fprintf(&edits, "printf '%%s' '%s' > /etc/farmc/farms.d/web.toml; sleep 0.0%02d\n", strings.ReplaceAll(web("11", "12"), "8080", fmt.Sprint(9000+100*round+i)), rand.IntN(40))
+		}
+		m.Do("%s", edits.String())
+		m.agrees()
+		if rules := m.Do("nft list table inet farmc"); !strings.Contains(rules, fmt.Sprint(9099+100*round)) {
+			m.t.Errorf("the last edit isn't what the kernel has:\n%s", rules)
+		}
+	}
+	m.Write("/etc/farmc/farms.d/web.toml", web("11"))
+	m.serves("11")
+}
+
+// A fault is told by the unit's status, with its place, and the rules that run stay.
+func slip(m *Machine) {
+	before := m.loaded()
+	quiet := m.traffic()
+	m.Write("/etc/farmc/farms.d/web.toml", strings.Replace(web("11"), "port", "prot", 1))
+	m.Until("systemctl is-failed farmc.service")
+	m.tellsFault()
+	if now := m.loaded(); now != before {
+		m.t.Errorf("the kernel holds %q, not %q as before", now, before)
+	}
+	quiet()
+	m.Write("/etc/farmc/farms.d/web.toml", web("11"))
+	m.Until("[ \"$(systemctl show --property=Result farmc.service)\" = Result=success ]")
+}
+
+func (m *Machine) tellsFault() {
+	m.t.Helper()
+	m.Until(`systemctl status --no-pager --lines=30 farmc.service | grep -F '/etc/farmc/farms.d/web.toml:4:1: error: unknown key "prot"'`)
+}
+
+// The rules of Debian's firewall begin with flush ruleset, and its stop ends with it.
+func firewall(m *Machine) {
+	for _, verb := range []string{"start", "restart", "reload", "restart"} {
+		m.Do("systemctl %s nftables.service", verb)
+		m.serves("11")
+		m.agrees()
+	}
+	m.Do("systemctl stop nftables.service")
+	m.Do("systemctl start nftables.service")
+	m.serves("11")
+}
+
+func upgrade(m *Machine) {
+	before := m.loaded()
+	quiet := m.traffic()
+	for _, file := range []string{"farmc-99.deb", "farmc.deb", "farmc-0.0.1.deb", "farmc.deb"} {
+		m.Do("dpkg -i --force-downgrade /root/%s", file)
+		if now := m.loaded(); now != before {
+			m.t.Errorf("%s: the kernel holds %q, not %q as before", file, now, before)
+		}
+		m.Do("systemctl is-active farmc.path")
+	}
+	m.Do("dpkg --remove farmc")
+	if now := m.loaded(); now != before {
+		m.t.Errorf("removed: the kernel holds %q, not %q as before", now, before)
+	}
+	m.Do("dpkg -i /root/farmc.deb")
+	m.Do("systemctl is-active farmc.path")
+	m.Do("systemctl restart farmc.path farmc.service")
+	quiet()
+}
+
+// The last good farms serve after a reboot before anybody looked at the farms, and the status says what is wrong.
+func rebootBroken(m *Machine) {
+	m.agrees()
+	before := m.loaded()
+	m.Do("systemctl enable nftables.service")
+	m.Write("/etc/farmc/farms.d/web.toml", strings.Replace(web("11"), "port", "prot", 1))
+	m.Reboot()
+	if now := m.loaded(); now != before {
+		m.t.Errorf("the kernel holds %q, not %q as before\n%s", now, before, m.journal())
+	}
+	m.connect()
+	m.serves("11")
+	m.tellsFault()
+	m.Do("systemctl is-active farmc-boot.service")
+	order := m.Do("systemctl show --property=Before farmc-boot.service")
+	if !strings.Contains(order, "network-pre.target") {
+		m.t.Errorf("farmc-boot.service is not before the network: %s", order)
+	}
+	m.Write("/etc/farmc/farms.d/web.toml", web("12"))
+	m.serves("12")
+}
+
+func rebootBare(m *Machine) {
+	m.Do("systemctl disable nftables.service")
+	m.Do("mv /usr/bin/farmc /root; mv /etc/farmc/farms.d/web.toml /root")
+	m.Reboot()
+	m.connect()
+	m.serves("12")
+	m.Do("mv /root/farmc /usr/bin; mv /root/web.toml /etc/farmc/farms.d")
+	m.agrees()
+}
+
+// Whoever prefers the daemon enables it; the path unit steps aside, also after an upgrade and a reboot.
+func watched(m *Machine) {
+	m.Do("systemctl enable --now farmc-watch.service")
+	alone := func() {
+		m.t.Helper()
+		m.Do("systemctl is-active farmc-watch.service")
+		if out, status := m.Try("systemctl is-active farmc.path"); status == 0 {
+			m.t.Errorf("farmc.path is %s", out)
+		}
+	}
+	alone()
+	m.Write("/etc/farmc/farms.d/web.toml", web("11"))
+	m.serves("11")
+	quiet := m.traffic()
+	m.Do("dpkg -i /root/farmc-99.deb")
+	alone()
+	m.Do("systemctl reload farmc-watch.service")
+	m.Do("systemctl restart farmc-watch.service")
+	quiet()
+	m.Write("/etc/farmc/farms.d/web.toml", web("12"))
+	m.serves("12")
+	m.Do("systemctl restart nftables.service")
+	m.serves("12")
+	m.Write("/etc/farmc/farms.d/web.toml", strings.Replace(web("11"), "port", "prot", 1))
+	m.Until("systemctl status --no-pager farmc-watch.service | grep 'Status:.*web.toml:4:1: unknown key'")
+	m.Write("/etc/farmc/farms.d/web.toml", web("12"))
+	m.Reboot()
+	m.connect()
+	alone()
+	m.serves("12")
+}
+
+// Nothing is left of a package that was purged.
+func purged(m *Machine) {
+	m.Do("dpkg --remove farmc")
+	m.serves("12")
+	m.Do("dpkg --purge farmc")
+	if rules := m.Do("nft list ruleset"); strings.Contains(rules, "farmc") {
+		m.t.Errorf("rules are left:\n%s", rules)
+	}
+	if left := m.Do("find / -xdev -name '*farmc*' ! -path '/root/*' ! -path '/proc/*' ! -path '/sys/*' ! -path '/var/log/*'; find /run -name '*farmc*'"); left != "" {
+		m.t.Errorf("files are left:\n%s", left)
+	}
+	if units := m.Do("systemctl list-units --all --no-legend --plain 'farmc*'"); units != "" {
+		m.t.Errorf("units are left:\n%s", units)
+	}
+	m.Do("dpkg -i /root/farmc.deb")
+	if m.loaded() != "" {
+		m.t.Error("installed again, farmc remembers what it had loaded")
+	}
+}
