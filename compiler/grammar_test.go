@@ -137,7 +137,7 @@ var (
 		`		tcp flags & \(syn \| ack\) == syn tcp option maxseg size < 536 EXCESS`,
 		`		meta l4proto tcp ct state invalid EXCESS`, `		ct state new tcp flags & \(fin \| syn \| rst \| ack\) != syn EXCESS`,
 		`		(?:tcp flags & rst == rst )?(?:update|add) @NAME { CLIENT } EXCESS`,
-		`		(?:tcp flags & rst == rst )?CLIENT != @NAME (?:update|add) @NAME { jhash CLIENT mod 65535 seed HEX } EXCESS`,
+		`		(?:tcp flags & rst == rst )?CLIENT != @NAME (?:update|add) @NAME { jhash CLIENT mod 65535 seed HEX(?: timeout [0-9]+s)? (?:limit rate over RATE|ct count over [0-9]+) } EXCESS`,
 		`		(?:update|add) @NAME { numgen inc mod 1 } EXCESS`,
 
 		`		meta mark set SLOT`, `		fwd IP to (?:DOOR \. |HANDED)?SLOT map @NAME device "DEVICE"`, `		ether saddr set ether daddr ether daddr set (?:DOOR \. |HANDED)?SLOT map @NAME fwd to "DEVICE"`,

@@ -34,8 +34,9 @@ func (c *limiter) opens() bool {
 
 // A limiterStep says what is counted where, and what becomes of what is too much.
 type limiterStep struct {
-	Set     string // of the clients, or of the farm's only count
-	Crowd   string // of the clients that found no place in it
+	Set     string  // of the clients, or of the farm's only count
+	Each    *memory // what is counted of each client
+	Crowd   string  // of the clients that found no place in it
 	Counter string
 	Then    string // the end of the rule; "": the packet passes
 	Others  string // the same of a client of the crowd, whom nobody can tell from others
@@ -176,7 +177,7 @@ func (l *linker) resets(d door) *limiterStep {
 // perClient is a step that counts clients one by one, as long as there is room for them. Those that find none are
 // counted by a number that a few of them share: nobody goes free then, and one of them has to meet another in the same
 // number to be held back for it. There are as many numbers as the crowd's set has room for, so that one is never full.
-// Farms with the same limit share it, each with numbers of its own.
+// All farms share it, each with numbers of its own; a set for each would double the time that thousands take to load.
 func (l *linker) perClient(d door, why Reason, m memory) *limiterStep {
 	m.Name, m.Keys = ownName(d.farm, string(why)+"-"+d.family.Suffix()), clientType(d.family)
 	m.Timeout, m.Forgets = m.Rate.refill(), m.Rate != Limit{}
@@ -184,13 +185,9 @@ func (l *linker) perClient(d door, why Reason, m memory) *limiterStep {
 		m.Size = d.farm.Limits.Clients
 	}
 	s := l.step(d, why, m)
-	crowd := m
-	crowd.Name, crowd.Keys, crowd.Size = fmt.Sprintf("crowd/%s-%d", why, m.Count), "mark", 0
-	if m.Count == 0 {
-		crowd.Name = fmt.Sprintf("crowd/%s-%d-%s-%d", why, m.Rate.Count, m.Rate.Per, m.Rate.Burst)
-	}
-	l.remember(crowd)
-	s.Crowd, s.Then, s.Others = crowd.Name, l.excess(d, why, true), s.Then
+	s.Each = &m
+	s.Crowd, s.Then, s.Others = "crowd/"+string(why), l.excess(d, why, true), s.Then
+	l.remember(memory{Name: s.Crowd, Keys: "mark", Forgets: m.Forgets, Origin: s.Origin})
 	return s
 }
 
@@ -255,10 +252,8 @@ func bans(f *Farm, family Family) string { return ownName(f, "banned-"+family.Su
 
 func clientType(f Family) string { return "ipv" + view{f}.IP() + "_addr" }
 
-type memoryView struct{ memory }
-
 // Long is the timeout.
-func (m memoryView) Long() string { return timeWord(m.Timeout) }
+func (m memory) Long() string { return timeWord(m.Timeout) }
 
 type excessView struct {
 	excess

@@ -47,7 +47,7 @@ func (r *ruleset) page() any {
 		Guards   []guardView
 		Gates    []gateView
 
-		Memories    []memoryView
+		Memories    []memory
 		Limiters    []limiterView
 		Excesses    []excessView
 		Refuses     bool
@@ -76,6 +76,7 @@ func (r *ruleset) page() any {
 		LogForward:       hook("", r.logForward),
 		LogOutput:        hook("", r.logOutput),
 		LogRequests:      views(r.logRequests),
+		Memories:         r.memories,
 		Refuses:          r.refuses,
 		Limited:          hook("limits-any", r.limited),
 		WatchesOpen:      r.watchesOpen,
@@ -107,9 +108,6 @@ func (r *ruleset) page() any {
 		p.People = append(p.People, clientSetView{s, view{s.Family}})
 	}
 	p.Counters = r.counters
-	for _, m := range r.memories {
-		p.Memories = append(p.Memories, memoryView{m})
-	}
 	for _, c := range r.limiters {
 		p.Limiters = append(p.Limiters, limiterView{c, view{c.Family}})
 	}
