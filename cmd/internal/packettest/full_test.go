@@ -123,7 +123,10 @@ func (f fill) do(s *stage) error {
 		if f.more == 0 && err != nil && q.isRefusal(err) {
 			break
 		}
-		if err != nil || i > 100 {
+		if err == nil && i == 100 {
+			err = errors.New("there is no limit")
+		}
+		if err != nil {
 			return q.blame(fmt.Errorf("connection %d: %w", i, err))
 		}
 	}

@@ -19,12 +19,18 @@ import (
 // they meet the backend of the first one if the farm doesn't hash on it, else not all of them do. All farms hash
 // into two slots with a known seed, and MAC addresses are given, so every run sees the same.
 var keyScenes = []scene{
-	{name: "hash-on-every-combination-ip4", steps: steps{combinations{ip4Many, listenOnPorts}}},
-	{name: "hash-on-every-combination-ip6", steps: steps{combinations{ip6Many, listenOnPorts}}},
-	{name: "hash-on-every-combination-range-ip4", steps: steps{combinations{ip4Many, listenOnRange}}},
-	{name: "hash-on-every-combination-range-ip6", steps: steps{combinations{ip6Many, listenOnRange}}},
-	{name: "hash-on-every-combination-whole-ip4", steps: steps{combinations{ip4Many, listenOnAll}}},
-	{name: "hash-on-every-combination-whole-ip6", steps: steps{combinations{ip6Many, listenOnAll}}},
+	{name: "hash-on-every-combination-ip4", steps: steps{combinations{ip4Many, listenOnPorts, hashedOn}}},
+	{name: "hash-on-every-combination-ip6", steps: steps{combinations{ip6Many, listenOnPorts, hashedOn}}},
+	{name: "hash-on-every-combination-range-ip4", steps: steps{combinations{ip4Many, listenOnRange, hashedOn}}},
+	{name: "hash-on-every-combination-range-ip6", steps: steps{combinations{ip6Many, listenOnRange, hashedOn}}},
+	{name: "hash-on-every-combination-whole-ip4", steps: steps{combinations{ip4Many, listenOnAll, hashedOn}}},
+	{name: "persistence-on-every-combination-ip4", steps: steps{combinations{ip4Many, listenOnPorts, persistentOn}}},
+	{name: "persistence-on-every-combination-ip6", steps: steps{combinations{ip6Many, listenOnPorts, persistentOn}}},
+	{name: "persistence-on-every-combination-range-ip4", steps: steps{combinations{ip4Many, listenOnRange, persistentOn}}},
+	{name: "persistence-on-every-combination-range-ip6", steps: steps{combinations{ip6Many, listenOnRange, persistentOn}}},
+	{name: "persistence-on-every-combination-whole-ip4", steps: steps{combinations{ip4Many, listenOnAll, persistentOn}}},
+	{name: "persistence-on-every-combination-whole-ip6", steps: steps{combinations{ip6Many, listenOnAll, persistentOn}}},
+	{name: "hash-on-every-combination-whole-ip6", steps: steps{combinations{ip6Many, listenOnAll, hashedOn}}},
 }
 
 // many addresses: those that a farm listens on by its number and theirs, and those of clients.
@@ -43,6 +49,21 @@ func (m many) service(farm, i int) netip.Addr {
 type combinations struct {
 	many
 	listen func(at netip.Addr, ports int) string
+	on     func(c combinations, keys []string) string // the rest of a farm, before its backends
+}
+
+// hashedOn farms have the keys hashed.
+func hashedOn(_ combinations, keys []string) string {
+	return fmt.Sprintf("scheduler = \"hash\"\nhash-on = [%s]\n", strings.Join(keys, ", "))
+}
+
+// persistentOn farms send every packet where all of it is hashed to, but for those that have the same keys.
+func persistentOn(c combinations, keys []string) string {
+	all := `"source-address", "destination-address", "source-mac", "destination-mac"`
+	if !c.whole() {
+		all += `, "source-port", "destination-port"`
+	}
+	return fmt.Sprintf("scheduler = \"hash\"\nhash-on = [%s]\npersistence = { on = [%s], timeout = \"1h\" }\n", all, strings.Join(keys, ", "))
 }
 
 const firstPort = 1000
@@ -92,7 +113,7 @@ func (c combinations) do(s *stage) error {
 		}
 		for _, number := range c.numbers() {
 			if on := keysOf(number); moved[number] != slices.Contains(on, key) {
-				wrong = append(wrong, fmt.Errorf("hash-on %v: another %s leads to another backend: %t", on, key, moved[number]))
+				wrong = append(wrong, fmt.Errorf("on %v: another %s leads to another backend: %t", on, key, moved[number]))
 			}
 		}
 	}
@@ -157,15 +178,14 @@ func (c combinations) farm(number int) string {
 		on = append(on, fmt.Sprintf("%q", key))
 	}
 	return fmt.Sprintf(`
-		mode      = "dnat"
-		listen    = [%s]
-		scheduler = "hash"
-		hash-on   = [%s]
+		mode   = "dnat"
+		listen = [%s]
+		%s
 		[backends.b1]
 		address = ["10.2.0.11", "fd00:2::11"]
 		[backends.b2]
 		address = ["10.2.0.12", "fd00:2::12"]
-	`, strings.Join(listen, ", "), strings.Join(on, ", "))
+	`, strings.Join(listen, ", "), c.on(c, on))
 }
 
 // send sends one packet to every farm, and gives the names of the backends that answer.
@@ -181,7 +201,7 @@ func (c combinations) send(s *stage, as clients, f flavour) (map[int]string, err
 	for _, number := range c.numbers() {
 		to := netip.AddrPortFrom(c.service(number, 1+f[compiler.DestinationAddress]), uint16(firstPort+f[compiler.DestinationPort]))
 		if answers[number], err = whoIs(socket, to); err != nil {
-			return nil, fmt.Errorf("hash-on %v: %s: %w", keysOf(number), to, err)
+			return nil, fmt.Errorf("on %v: %s: %w", keysOf(number), to, err)
 		}
 	}
 	return answers, nil

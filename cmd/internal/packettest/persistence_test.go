@@ -150,7 +150,7 @@ func sticky(farm, persistence, b1 string) farms {
 func known(clients map[string]string) foreign {
 	var script strings.Builder
 	for client, backend := range clients {
-		fmt.Fprintf(&script, "add element inet farmc farm/web/clients-ip%s { %s : %s }\n", family(netip.MustParseAddr(client)), client, backend)
+		fmt.Fprintf(&script, "add element inet farmc farm/web/clients-ip%s { %s : %s }\n", family(netip.MustParseAddr(firstWord(client))), client, backend)
 	}
 	return foreign(script.String())
 }
@@ -177,6 +177,41 @@ func (a as) do(s *stage) error {
 		return fmt.Errorf("%s met %v, want %s", a.client, who, a.meets)
 	}
 	return nil
+}
+
+// once asks once, whoever answers.
+func (a as) once() step {
+	return deed(func(s *stage) error {
+		q := s.questions("", a.by, a.to)[0]
+		_, err := q.ask(netip.AddrPortFrom(netip.MustParseAddr(a.client), s.speaker(s.Client, q.to.Addr()).Port()))
+		return q.blame(err)
+	})
+}
+
+// remembered is what the farm web knows of its clients, as nft lists it.
+func (s *stage) remembered(family string) (string, error) {
+	return s.Balancer.Run(s.ctx, "", "nft", "list", "map", "inet", "farmc", "farm/web/clients-"+family)
+}
+
+func forgotten(family string) step {
+	return deed(func(s *stage) error {
+		text, err := s.remembered(family)
+		if strings.Contains(text, "elements") {
+			err = fmt.Errorf("it still knows: %s", text)
+		}
+		return err
+	})
+}
+
+// renewed has the one client that is known have nearly an hour left.
+func renewed(family string) step {
+	return deed(func(s *stage) error {
+		text, err := s.remembered(family)
+		if err == nil && !strings.Contains(text, "expires 59m") {
+			err = fmt.Errorf("not renewed: %s", text)
+		}
+		return err
+	})
 }
 
 var persistentScenes = []scene{
@@ -243,6 +278,39 @@ var persistentScenes = []scene{
 		known(map[string]string{"198.51.100.2": "10.2.0.12", "2001:db8:c::2": "100::a02:c", "198.51.100.3": "10.2.0.99", "2001:db8:c::3": "fd00:2::99"}),
 		as{"198.51.100.2", "tcp udp", "192.0.2.1:80", "b2"}, as{"2001:db8:c::2", "tcp udp", "[2001:db8::1]:80", "b2"},
 		stay{name: "anew", to: both, sees: "balancer"},
+	}},
+	{name: "static", steps: steps{
+		sticky("", `static = { "198.51.100.7" = "b2", "198.51.100.64/26" = "b3", "198.51.100.70" = "b1", "2001:db8:c::7" = "b3", "2001:db8:c:1::/64" = "b1", "2001:db8:c::/48" = "b2" }`, "port = 8081"),
+		as{"198.51.100.7", "tcp udp", "192.0.2.1:80", "b2"}, as{"198.51.100.66", "tcp udp", "192.0.2.1:80", "b3"}, as{"198.51.100.70", "tcp udp", "192.0.2.1:80", "b1"},
+		as{"2001:db8:c::7", "tcp udp", "[2001:db8::1]:80", "b3"}, as{"2001:db8:c::8", "tcp udp", "[2001:db8::1]:80", "b2"},
+		stay{name: "others", to: "192.0.2.1:80", sees: "balancer"},
+		// while its backend is down a client is like any other
+		sticky("", `static = { "198.51.100.7" = "b1", "198.51.100.8" = "b2", "2001:db8:c::7" = "b1", "2001:db8:c::8" = "b2" }`, "state = 'down'"),
+		stay{name: "meanwhile", to: both, sees: "balancer", among: "b2 b3"},
+		as{"198.51.100.8", "tcp udp", "192.0.2.1:80", "b2"}, as{"2001:db8:c::8", "tcp udp", "[2001:db8::1]:80", "b2"},
+	}},
+	// who is not remembered for want of room is balanced
+	{name: "full-memory", steps: steps{
+		sticky("", "", ""),
+		deed(func(s *stage) error {
+			var all strings.Builder
+			all.WriteString("add element inet farmc farm/web/clients-ip4 { ")
+			for i := range 1<<16 - 1 {
+				fmt.Fprintf(&all, "10.77.%d.%d : 10.2.0.11, ", i>>8, i&255)
+			}
+			return foreign(all.String() + "}\n").do(s)
+		}),
+		as{"198.51.100.2", "tcp udp", "192.0.2.1:80", "anyone"},
+		stay{name: "room", to: "[2001:db8::1]:80", sees: "balancer"},
+	}},
+	{name: "time", steps: steps{
+		sticky("", "timeout = '1s'", ""),
+		as{"198.51.100.2", "tcp", "192.0.2.1:80", "anyone"}.once(), as{"2001:db8:c::2", "tcp", "[2001:db8::1]:80", "anyone"}.once(),
+		eventually{forgotten("ip4")}, eventually{forgotten("ip6")},
+		sticky("", "timeout = '1h'", ""),
+		known(map[string]string{"198.51.100.2 timeout 1h expires 30m": "10.2.0.12", "2001:db8:c::2 timeout 1h expires 30m": "100::a02:c"}),
+		as{"198.51.100.2", "tcp", "192.0.2.1:80", "b2"}, as{"2001:db8:c::2", "tcp", "[2001:db8::1]:80", "b2"},
+		renewed("ip4"), renewed("ip6"),
 	}},
 	{name: "drain", steps: steps{
 		sticky("", "", "state = 'drain'\nsource-address = ['10.2.0.9', 'fd00:2::9']\nmark = 7"),

@@ -1,0 +1,109 @@
+package packettest
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestPersistenceOverReloads: a thousand clients meet their backends again after any number of loads, while these are up
+// or drained. Those of a backend that went down meet another one, and stay there when it is up again.
+func TestPersistenceOverReloads(t *testing.T) {
+	t.Parallel()
+	play(t, []scene{
+		{name: "snat", steps: throngScene("snat")},
+		{name: "dnat", steps: throngScene("dnat")},
+	})
+}
+
+func throngScene(mode string) steps {
+	load := func(b1, b2, b3, more string, others int) farms {
+		all := farms{"web": fmt.Sprintf(`
+			mode   = %q
+			listen = ["192.0.2.1:8000-8100/tcp,udp", "[2001:db8::1]:8000-8100/tcp,udp"]
+			[persistence]
+			on      = ["source-address", "source-port"]
+			timeout = "1h"
+			[backends.b1]
+			address = ["10.2.0.11", "fd00:2::11"]
+			%s
+			[backends.b2]
+			address = ["10.2.0.12", "fd00:2::12"]
+			%s
+			[backends.b3]
+			address = ["10.2.0.13", "fd00:2::13"]
+			%s
+			%s
+		`, mode, b1, b2, b3, more)}
+		for i := range others {
+			all[fmt.Sprint("other-", i)] = one("snat", fmt.Sprintf(`"192.0.2.2:%d"`, 1000+i), "b1", 8081, `[persistence]`)
+		}
+		return all
+	}
+	all := steps{
+		load("", "", "", "", 0),
+		foreign("add element inet farmc farm/web/clients-ip4 { 10.99.99.99 . 1 timeout 1h expires 30m : 10.2.0.12 }\n"),
+		throng{port: 8000},
+	}
+	// unrelated changes and related ones
+	for i := range 40 {
+		all = append(all, load(fmt.Sprint("weight = ", 1+i%3), "", "", map[bool]string{true: "[backends.b4]\naddress = ['10.2.0.14', 'fd00:2::14']\nweight = 1\nstate = 'drain'\n"}[i%4 == 0], i%5))
+	}
+	return append(all,
+		throng{port: 8050},
+		deed(func(s *stage) error {
+			text, err := s.remembered("ip4")
+			if err == nil && !strings.Contains(text, "10.99.99.99 . 1 timeout 1h expires 29m") && !strings.Contains(text, "10.99.99.99 . 1 expires 29m") {
+				err = fmt.Errorf("a load has touched its time, or the client: %.300s", text[strings.Index(text, "10.99.99.99"):])
+			}
+			return err
+		}),
+		load("state = 'drain'", "", "", "", 1), throng{port: 8081},
+		load("", "state = 'down'", "", "", 2), throng{port: 8082, without: "b2"},
+		load("", "", "", "", 0), load("weight = 7", "", "", "", 0), throng{port: 8083, without: "b2"},
+		load("", "", "state = 'drain'", "", 0), throng{port: 8100, without: "b2"},
+	)
+}
+
+// A throng is a thousand clients who ask the farm web by UDP, at one of its ports, and have to meet whom they met before,
+// but if that is the backend which is not to answer.
+type throng struct {
+	port    int
+	without string
+}
+
+func (c throng) do(s *stage) error {
+	before, now := s.met["throng"], map[netip.Addr]string{}
+	met := map[string]int{}
+	for _, q := range s.questions("", "udp", fmt.Sprintf("192.0.2.1:%d [2001:db8::1]:%[1]d", c.port)) {
+		for i := range 500 {
+			clients := s.clients(q.to.Addr())
+			as := netip.AddrPortFrom(clients[i%100], uint16(30000+i/100))
+			answer, err := q.ask(as)
+			if err != nil {
+				return q.blame(fmt.Errorf("as %s: %w", as, err))
+			}
+			who, key := answer.Backend, number(as)
+			if was, ok := before[key]; who == c.without || ok && was != c.without && was != who {
+				return q.blame(fmt.Errorf("%s met %s, and %s before", as, who, was))
+			}
+			now[key] = who
+			met[who]++
+		}
+	}
+	s.met["throng"] = now
+	if backends := slices.Sorted(maps.Keys(met)); len(backends) < 2 {
+		return fmt.Errorf("all met %v", backends)
+	}
+	return nil
+}
+
+// number makes one address of a client's address and port.
+func number(client netip.AddrPort) netip.Addr {
+	a := client.Addr().As16()
+	a[0], a[1] = byte(client.Port()>>8), byte(client.Port())
+	return netip.AddrFrom16(a)
+}
