@@ -35,6 +35,7 @@ func (f *Farm) findFacts() Facts {
 	note(about, "flow-offload", strings.Join(f.FlowOffload, ", "), len(f.FlowOffload) > 0)
 	note(about, "helper", f.Helper, f.Helper != "")
 	note(about, "mark", f.Mark.String(), f.Mark != Mark{})
+	note(about, "queue", f.Queue.String(), f.Queue.Count > 0)
 	note(about, "log", f.Log.String(), len(f.Log.On) > 0)
 	note(about, "allow", f.Access.Allow.String(), !f.Access.Allow.nobody())
 	note(about, "deny", f.Access.Deny.String(), !f.Access.Deny.nobody())
@@ -140,7 +141,7 @@ func (l Listen) String() string {
 
 // usual is what a key that is not among the facts stands at.
 var usual = map[string]string{"state": "up", "priority": "1", "local-clients": "false", "source-address": "this machine's own", "port": "as asked for", "table-size": "by the backends",
-	"interfaces": "all", "flow-offload": "none", "helper": "none", "mark": "none", "persistence": "none", "persistence.prefix": "whole addresses", "persistence.static": "none", "log": "none", "allow": "none", "deny": "none", "scheduler": "none", "interface": "the farm's", "mac": "as the kernel finds it",
+	"interfaces": "all", "flow-offload": "none", "helper": "none", "mark": "none", "persistence": "none", "persistence.prefix": "whole addresses", "persistence.static": "none", "queue": "none", "log": "none", "allow": "none", "deny": "none", "scheduler": "none", "interface": "the farm's", "mac": "as the kernel finds it",
 	"new-per-client": "no limit", "resets-per-client": "no limit", "connections-per-client": "no limit", "new": "no limit", "connections": "no limit",
 	"clients": "65535", "ban": "none", "strict-tcp": "false", "verdict": "drop"}
 

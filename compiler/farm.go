@@ -22,6 +22,7 @@ type Farm struct {
 	Helper       string    // the kernel's connection tracking helper; "": none
 	Mark         Mark
 	Log          Log
+	Queue        Queue
 	Access       Access
 	Limits       Limits
 	Persistence  *Persistence // nil: each connection is on its own
@@ -45,7 +46,7 @@ func (f *Farm) at(key string) Place {
 }
 
 // ruleKeys are the keys of a farm that rules come from.
-var ruleKeys = []string{"scheduler", "source-address", "interfaces", "flow-offload", "helper", "mark", "log", "access", "limits", "persistence"}
+var ruleKeys = []string{"scheduler", "source-address", "interfaces", "flow-offload", "helper", "mark", "queue", "log", "access", "limits", "persistence"}
 
 // A Backend is a server that a farm's connections are sent to.
 type Backend struct {

@@ -53,7 +53,7 @@ func readFarm(t *table, name string, lists map[string]*addressList) *Farm {
 	f.FlowOffload = readInterfaces(t, "flow-offload")
 	f.Helper = t.choice("helper", "", "ftp", "sip", "tftp", "pptp", "snmp")
 	f.Mark = readMark(t)
-	readQueue(t)
+	f.Queue = readQueue(t)
 
 	f.Persistence = readPersistence(t.sub("persistence"))
 	f.Access = readAccess(t.sub("access"), lists)

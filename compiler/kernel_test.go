@@ -234,7 +234,7 @@ type kernel struct {
 	file   string // for scripts
 	input  io.Writer
 	output *bufio.Reader
-	lacks  string // a word of scripts that this kernel was built without; "" if it has all
+	lacks  []string // words of scripts that this kernel was built without
 
 	devices map[string]bool // the network interfaces that were made
 }
@@ -272,8 +272,13 @@ func newKernel(t testing.TB) *kernel {
 	if said, ok := k.run("nft list tables"); !ok || said != "" {
 		unavailable(t, fmt.Errorf("nft in a new network namespace says: %s", said))
 	}
-	if _, ok := k.load([]byte("table inet probe {\n\tflowtable probe {\n\t\thook ingress priority filter\n\t}\n}\ndelete table inet probe\n")); !ok {
-		k.lacks = "flowtable"
+	for word, probe := range map[string]string{
+		"flowtable": "flowtable probe {\n\t\thook ingress priority filter\n\t}",
+		"queue":     "chain probe {\n\t\tqueue to 0\n\t}",
+	} {
+		if _, ok := k.load([]byte("table inet probe {\n\t" + probe + "\n}\ndelete table inet probe\n")); !ok {
+			k.lacks = append(k.lacks, word)
+		}
 	}
 	return k
 }
@@ -329,9 +334,11 @@ func (k *kernel) load(script []byte) (string, bool) {
 // large enough for a long one: it says so, and the script stays untried.
 func (k *kernel) mustLoad(what string, script []byte) bool {
 	k.t.Helper()
-	if k.lacks != "" && strings.Contains(string(script), "\t"+k.lacks+" ") {
-		k.t.Logf("%s: this kernel has no %s", what, k.lacks)
-		return false
+	for _, word := range k.lacks {
+		if strings.Contains(string(script), "\t"+word+" ") {
+			k.t.Logf("%s: this kernel has no %s", what, word)
+			return false
+		}
 	}
 	k.makeDevices(script)
 	said, ok := k.load(script)

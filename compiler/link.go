@@ -33,6 +33,7 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	l.recall(chosen)
 	l.mark(chosen)
 	l.offload(chosen)
+	l.queue(tracked, chosen)
 	l.hand(served)
 	l.limit(served, tracked)
 	l.readdress(served)

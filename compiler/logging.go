@@ -60,7 +60,7 @@ func (l *linker) write(f *Farm, netdev bool, e event) *logRule {
 func (l *linker) log(doors, chosen []door) {
 	l.leadSome(&l.rules.logInput, "log-input-", doors, func(d door) string { return l.logged(d.farm, OnInput) })
 	l.leadSome(&l.rules.logOpened, "log-opened-", doors, func(d door) string {
-		if d.farm.Mode != Local && !d.farm.LocalClients {
+		if !d.farm.LocalClients {
 			return ""
 		}
 		return l.logged(d.farm, OnInput)

@@ -33,7 +33,7 @@ var farmRestrictions = []restriction{
 	{"flow-offload", tracked, false},
 	{"helper", tracked, false},
 	{"mark", tracked, false},
-	{"queue", counting, true},
+	{"queue", counting, false},
 	{"persistence", tracked, false},
 	{"access", everyMode, false},
 	{"limits", everyMode, false},

@@ -47,6 +47,11 @@ type ruleset struct {
 	limited     []*verdictMap // right after it
 	watchesOpen bool          // some of these are of connections that are open
 
+	queues       []queueChain
+	queued       []*verdictMap // once their backend is chosen: which queue judges new connections
+	queuedHere   []*verdictMap // those to services of this machine
+	queuesOpened bool          // those that this machine opens, too
+
 	ingresses           []*ingress
 	forwards            []*forward
 	translations        []*translation // in prerouting

@@ -41,6 +41,10 @@ func (r *ruleset) page() any {
 		LogInput, LogOpened, LogForward, LogOutput *hookView
 		LogRequests                                []*mapView
 
+		Queues             []queueChain
+		Queued, QueuedHere *hookView
+		QueuesOpened       bool
+
 		People   []clientSetView
 		Counters []counter
 		Denials  []denial
@@ -77,6 +81,10 @@ func (r *ruleset) page() any {
 		LogOutput:        hook("", r.logOutput),
 		LogRequests:      views(r.logRequests),
 		Memories:         r.memories,
+		Queues:           r.queues,
+		Queued:           hook("", r.queued),
+		QueuedHere:       hook("queue-any", r.queuedHere),
+		QueuesOpened:     r.queuesOpened,
 		Refuses:          r.refuses,
 		Limited:          hook("limits-any", r.limited),
 		WatchesOpen:      r.watchesOpen,
@@ -124,7 +132,7 @@ func (r *ruleset) page() any {
 	for _, g := range r.gates {
 		p.Gates = append(p.Gates, newGateView(g))
 	}
-	for _, maps := range [][]*verdictMap{r.prerouting, r.output, r.postrouting, r.marking, r.helped, r.offloaded, r.logInput, r.logOpened, r.logForward, r.logOutput, r.limited, r.relieved, r.relievedLocal} {
+	for _, maps := range [][]*verdictMap{r.prerouting, r.output, r.postrouting, r.marking, r.helped, r.offloaded, r.queued, r.queuedHere, r.logInput, r.logOpened, r.logForward, r.logOutput, r.limited, r.relieved, r.relievedLocal} {
 		for _, m := range maps {
 			p.Verdicts = append(p.Verdicts, &mapView{m, view{m.Family}})
 		}

@@ -60,6 +60,7 @@ var modules = []struct {
 }{
 	{regexp.MustCompile(`^flowtable |^flow add `), "this kernel has no flow tables (module nf_flow_table)"},
 	{regexp.MustCompile(`^ct helper farm/`), "this kernel has no such connection tracking helper (module nf_conntrack_ftp, nf_conntrack_sip, ...)"},
+	{regexp.MustCompile(`^queue flags `), "this kernel can't hand packets to programs (module nft_queue)"},
 	{regexp.MustCompile(`\blog prefix `), "this kernel can't write packets to its log (modules nft_log, nf_log_syslog)"},
 	{regexp.MustCompile(`^fwd |fwd ip6? to `), "this kernel can't hand on frames from ingress (module nft_fwd_netdev)"},
 	{regexp.MustCompile(`hook ingress devices`), "this kernel has no rules at ingress (module nf_tables, CONFIG_NF_TABLES_NETDEV)"},

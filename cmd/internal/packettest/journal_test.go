@@ -132,7 +132,13 @@ func (s *stage) describe(packet []byte) string {
 	return fmt.Sprintf("%s %s > %s", name, s.who(from), netip.AddrPortFrom(to, binary.BigEndian.Uint16(rest[2:])))
 }
 
+// clientNetworks are all the client's.
+var clientNetworks = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("2001:db8:c::/48")}
+
 func (s *stage) who(a netip.Addr) string {
+	if slices.ContainsFunc(clientNetworks, func(n netip.Prefix) bool { return n.Contains(a) }) {
+		return "client"
+	}
 	at := slices.IndexFunc(s.machines(), func(h *netlab.Host) bool {
 		return slices.Contains(h.IP4, a) || slices.Contains(h.IP6, a) || a == address(h, a)
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strings"
 	"syscall"
@@ -19,7 +20,7 @@ import (
 func TestLog(t *testing.T) {
 	t.Parallel()
 	play(t, []scene{logInput, logOnward("snat", "balancer"), logOnward("dnat", "client"), logOfThisMachine, logOfLocalClients,
-		logOfABackendHere, logOfInterfaces, logOfRoutedAddresses, logOnce, logRate, logOfRefusals})
+		logOfABackendHere, logOfInterfaces, logOfLimits("snat"), logOfLimits("local"), logOfTrials, logOfRoutedAddresses, logOnce, logRate, logOfRefusals})
 	for _, w := range ways {
 		play(t, []scene{w.logs()})
 	}
@@ -173,8 +174,7 @@ var logOfThisMachine = scene{name: "local", steps: steps{
 	toGroup,
 	writes{asked(3, "", both+" "+inMiddle+" "+inWhole+" "+inAny, "balancer", ""), lines(3, "proxy input", "client", both+" "+inMiddle+" "+inWhole+" "+inAny)},
 	writes{asked(3, "", ofOthers, "b2", "balancer"), nil},
-	writes{asked(3, "balancer", "192.0.2.1:80 192.0.2.1:8050", "balancer", "192.0.2.1"), lines(3, "proxy input", "192.0.2.1", "192.0.2.1:80 192.0.2.1:8050")},
-	writes{asked(3, "balancer", "[2001:db8::1]:80 [2001:db8::1]:8050", "balancer", "2001:db8::1"), lines(3, "proxy input", "2001:db8::1", "[2001:db8::1]:80 [2001:db8::1]:8050")},
+	writes{asked(3, "balancer", both+" "+inMiddle, "balancer", "192.0.2.1 2001:db8::1"), nil},
 	writes{hold{by: "tcp udp", to: both}, lines(20, "proxy input", "client", both)},
 	writes{steps{echo{}, toGroup, echo{}}, nil},
 }}
@@ -212,17 +212,13 @@ var logOfRoutedAddresses = scene{name: "routed-address", lab: netlab.Options{NoV
 var logOnce = scene{name: "once", steps: steps{
 	farms{"web": one("dnat", listenBoth, "b1", 9, unhindered(`"input", "forward", "output"`))},
 	toGroup,
-	writes{repeated(5), allOf(udpLine("web input", "client", both), udpLine("web forward b1", "client", "10.2.0.11:9 [fd00:2::11]:9"), udpLine("web output b1", "client", "10.2.0.11:9 [fd00:2::11]:9"))},
+	writes{repeated(5), allOf(udpLines(1, "web input", "client", both), udpLines(1, "web forward b1", "client", "10.2.0.11:9 [fd00:2::11]:9"), udpLines(1, "web output b1", "client", "10.2.0.11:9 [fd00:2::11]:9"))},
 }}
 
-// udpLine is one line to every destination.
-func udpLine(prefix, from, destinations string) map[string]int {
-	out := lines(1, prefix, from, destinations)
-	for line := range out {
-		if strings.Contains(line, ": tcp ") {
-			delete(out, line)
-		}
-	}
+// udpLines leaves the lines of UDP.
+func udpLines(times int, prefix, from, destinations string) map[string]int {
+	out := lines(times, prefix, from, destinations)
+	maps.DeleteFunc(out, func(line string, _ int) bool { return strings.Contains(line, ": tcp ") })
 	return out
 }
 
@@ -267,6 +263,38 @@ var logOfRefusals = scene{name: "refusals", steps: steps{
 	writes{refused{by: "tcp udp", to: both}, lines(1, "web input", "client", both)},
 }}
 
+// logOfLimits: which limit held a client back is told, of the first packet that it holds back as of the others.
+func logOfLimits(mode string) scene {
+	web := func(limits string) farms {
+		keys := []string{unhindered(`"input", "limited"`), "[limits]\n" + limits}
+		if mode == "local" {
+			return farms{"web": local(listenBoth, keys...)}
+		}
+		return farms{"web": one(mode, listenBoth, "b1", 0, keys...)}
+	}
+	return scene{name: "limits-" + mode, steps: steps{
+		web("new-per-client = { rate = \"1/day\", burst = 2 }"),
+		toGroup,
+		writes{knock{as: 0, by: "tcp", to: both, times: 3, pass: 2}, allOf(tcp(lines(2, "web input", "client", both)), tcp(lines(1, "web limited new-per-client", "client", both)))},
+		web("new-per-client = { rate = \"1/day\", burst = 2 }\nban = \"1h\""),
+		toGroup,
+		writes{knock{as: 1, by: "udp", to: both, times: 4, pass: 2}, allOf(udpLines(2, "web input", "client", both), udpLines(1, "web limited new-per-client", "client", both), udpLines(1, "web limited banned", "client", both))},
+		web("new = { rate = \"1/day\", burst = 2 }"),
+		toGroup,
+		writes{knock{as: 2, by: "tcp", to: "192.0.2.1:80", times: 3, pass: 2}, map[string]int{"web input: tcp client > 192.0.2.1:80": 2, "web limited new: tcp client > 192.0.2.1:80": 1}},
+		web("connections-per-client = 2"),
+		toGroup,
+		writes{knock{as: 3, by: "tcp", to: both, times: 3, pass: 2, keep: true}, allOf(tcp(lines(2, "web input", "client", both)), tcp(lines(1, "web limited connections-per-client", "client", both)))},
+	}}
+}
+
+// logOfTrials: a limit that is only tried out lets all pass that it tells of.
+var logOfTrials = scene{name: "trials", steps: steps{
+	farms{"web": one("dnat", listenBoth, "b1", 0, unhindered(`"limited"`), `log.prefix = "{reason} of {farm}:"`, "[limits]\nnew-per-client = { rate = \"1/day\", burst = 2 }\nverdict = \"log\"")},
+	toGroup,
+	writes{knock{as: 0, by: "tcp", to: both, times: 5, pass: 5}, tcp(lines(3, "new-per-client of web:", "client", both))},
+}}
+
 // logs: with no connection tracking each datagram is told of, and of TCP what opens a connection.
 func (w way) logs() scene {
 	farm := func(on string) farms {
@@ -308,13 +336,8 @@ func (w way) logs() scene {
 
 // tcp leaves the lines of TCP.
 func tcp(all map[string]int) map[string]int {
-	out := map[string]int{}
-	for line, n := range all {
-		if strings.Contains(line, ": tcp ") {
-			out[line] = n
-		}
-	}
-	return out
+	maps.DeleteFunc(all, func(line string, _ int) bool { return !strings.Contains(line, ": tcp ") })
+	return all
 }
 
 // logs is the same of frames that are handed on.

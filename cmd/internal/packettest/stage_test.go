@@ -34,6 +34,7 @@ type stage struct {
 	talks    []*talking
 	met      map[string]map[netip.Addr]string // by the name of a meeting: who answered whom
 	journal  journal
+	judge    *judge
 }
 
 // stagePorts are answered on by every machine.
