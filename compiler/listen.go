@@ -86,6 +86,9 @@ const listenRule = "ADDRESS[:PORTS][/PROTOCOLS]: 192.0.2.10:80,443,8000-8100/tcp
 func parseListen(text string) (Listen, error) {
 	var l Listen
 	rest, protocols, hasProtocols := strings.Cut(text, "/")
+	if _, err := strconv.Atoi(protocols); err == nil {
+		return l, fmt.Errorf("%q is a network, and a farm listens on addresses, one by one", text)
+	}
 	address, ports, hasPorts, err := splitAddress(rest)
 	if err != nil {
 		return l, err

@@ -48,6 +48,8 @@ func TestParseListen(t *testing.T) {
 		{"192.0.2.10:0x50", `fault: "0x50" is not a port or a range of ports, 1 to 65535`},
 		{"192.0.2.10:90-80", `fault: the range of ports 90-80 ends before it begins`},
 		{"192.0.2.10:80/", `fault: "" is not a protocol: tcp, udp, sctp or all`},
+		{"192.0.2.0/24", `fault: "192.0.2.0/24" is a network, and a farm listens on addresses, one by one`},
+		{"2001:db8::/64", `fault: "2001:db8::/64" is a network, and a farm listens on addresses, one by one`},
 		{"192.0.2.10:80/TCP", `fault: "TCP" is not a protocol: tcp, udp, sctp or all`},
 		{"192.0.2.10:80/tcp/udp", `fault: "tcp/udp" is not a protocol: tcp, udp, sctp or all`},
 		{"192.0.2.10:80/tcp, udp", `fault: " udp" is not a protocol: tcp, udp, sctp or all`},
