@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -225,13 +226,28 @@ func backendsDiffer(t *table, f *Farm) {
 			if !b.Address.Has(family) {
 				continue
 			}
-			at := netip.AddrPortFrom(b.Address[family], b.Port)
+			at := netip.AddrPortFrom(b.Address[family], cmp.Or(b.Port, f.onlyPort()))
 			if other, ok := seen[at]; ok {
 				t.alsoFault(b.Place, Note{other.Place, "the other one"}, "backend %s is the same server as backend %s: %s", b.Name, other.Name, socket(at))
 			}
 			seen[at] = b
 		}
 	}
+}
+
+// onlyPort is the port that every client asks for; 0 if there are several.
+func (f *Farm) onlyPort() uint16 {
+	var all []Ports
+	for _, l := range f.Listen {
+		all = append(all, l.Ports...)
+		if l.Whole() {
+			return 0
+		}
+	}
+	if len(all) == 0 || slices.ContainsFunc(all, func(p Ports) bool { return p != all[0] || !p.Single() }) {
+		return 0
+	}
+	return all[0].First
 }
 
 // sourcesDiffer finds backends of one address that want different sources: once a connection's backend is chosen its
