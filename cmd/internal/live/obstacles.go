@@ -25,7 +25,7 @@ func obstacles(ctx context.Context, n nft.Nft, farms []*compiler.Farm) compiler.
 	if forwards(compiler.IP4, farms) || forwards(compiler.IP6, farms) {
 		told = append(told, foreignDrops(ctx, n, wayThrough(farms))...)
 	}
-	return append(told, unreached(farms)...)
+	return slices.Concat(told, unreached(farms), handedToItself(farms))
 }
 
 // forwardingSwitch is the sysctl that lets a machine forward packets of the family.
@@ -134,6 +134,30 @@ func unreachedBy(listens []compiler.Listen, message, hint string) compiler.Diagn
 		Message:  fmt.Sprintf(message, strings.Join(names, ", ")),
 		Hint:     fmt.Sprintf(hint, fmt.Sprintf("ip address add %s/%d dev lo", first, first.BitLen())),
 	}
+}
+
+// handedToItself warns of backends on this machine that frames are handed on to from ingress: they leave by an interface,
+// and nobody there answers for an address of ours.
+func handedToItself(farms []*compiler.Farm) (told compiler.Diagnostics) {
+	for _, f := range farms {
+		if f.Down || len(f.Interfaces) == 0 || f.Mode != compiler.DSR && f.Mode != compiler.Stateless {
+			continue
+		}
+		for _, b := range f.Backends {
+			at := slices.IndexFunc(b.Address[:], func(a netip.Addr) bool { return a.IsValid() && route(a) == local })
+			if at < 0 || b.State != compiler.Up {
+				continue
+			}
+			told = append(told, compiler.Diagnostic{
+				Severity: compiler.Warning,
+				Farm:     f.Name,
+				Place:    b.Place,
+				Message:  fmt.Sprintf("backend %s: %s is this machine's own, and what %s hands on from ingress reaches other machines alone", b.Name, b.Address[at], f.Mode),
+				Hint:     "mode dnat, or stateless without interfaces, has backends here, too; mode local serves from here",
+			})
+		}
+	}
+	return told
 }
 
 // A destination is where the kernel's routing sends an address.

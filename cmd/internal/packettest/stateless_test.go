@@ -229,6 +229,10 @@ func statelessMatters() (all []scene) {
 			mtu{links, 1280}, carry{"tcp", both, 300_000}))
 	}
 	for _, w := range ways[2:] {
+		// what apply warns of
+		all = append(all, w.scene("backend-on-the-balancer",
+			farms{"web": fmt.Sprintf("mode = \"stateless\"\nlisten = [%s]\n%s\n[backends.here]\naddress = [\"10.2.0.1\", \"fd00:2::1\"]\nport = 8083\n%s", listenBoth, w.farm, w.backend)},
+			silent{"tcp udp", both}))
 		// at ingress nobody puts fragments together, and all but the first have no ports to know them by: they are lost
 		all = append(all, w.scene("large-datagrams",
 			farms{"web": w.stateless(listenBoth, "", "b1:8081", "b2"), "all": w.stateless(wholeThird, "", "b3")},
