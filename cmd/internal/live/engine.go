@@ -26,6 +26,7 @@ type Engine struct {
 	Insecure bool // farms that others may write to are loaded all the same, with a warning
 
 	memory compiler.Memory // of the farms as they were read last
+	guard  *Guard          // or nil
 }
 
 // Dir is a directory of farms as the compiler takes it.
@@ -340,6 +341,7 @@ func (e *Engine) load(ctx context.Context, p *Plan) (compiler.Diagnostics, error
 			e.Store.forget()
 			return told, err
 		}
+		e.guard.loaded(ctx, p.Script)
 	}
 	// before it is kept, so that a load that was stopped here does it again
 	var told compiler.Diagnostics
@@ -349,5 +351,6 @@ func (e *Engine) load(ctx context.Context, p *Plan) (compiler.Diagnostics, error
 	if err := e.Store.commit(*p); err != nil {
 		return told, fmt.Errorf("%w: %w", ErrUnkept, err)
 	}
+	e.guard.kept()
 	return told, nil
 }

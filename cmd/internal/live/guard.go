@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/nft"
+	"farmc/compiler"
 )
 
 // A Guard knows what the kernel held after a load, and tells what somebody else has done to it since.
@@ -31,17 +32,43 @@ type loadMark struct {
 	time time.Time
 }
 
-// Guard gives a guard that knows of nothing yet.
-func (e *Engine) Guard() *Guard { return &Guard{engine: e} }
+// Guard gives a guard that knows of nothing yet, and learns of each load of the engine.
+func (e *Engine) Guard() *Guard {
+	e.guard = &Guard{engine: e}
+	return e.guard
+}
 
-// Remember takes what the kernel holds now for what it is to hold.
+// loaded takes what the kernel holds right after a load for what it is to hold. Who takes all of it away in these
+// milliseconds is found out; who changes a part is not.
+func (g *Guard) loaded(ctx context.Context, script *compiler.Script) {
+	if g == nil {
+		return
+	}
+	g.elements = bytes.Count(script.Text, []byte("\n")) <= mostCompared
+	held, err := g.engine.Nft.Holding(ctx, g.elements)
+	digest, err2 := g.engine.Nft.Loaded(ctx)
+	if g.held = held; err != nil || err2 != nil || digest != script.Digest {
+		g.held = nil // and it is asked again
+	}
+}
+
+// kept knows that load from then on by what was kept of it.
+func (g *Guard) kept() {
+	if g != nil {
+		g.load = g.engine.Store.mark()
+	}
+}
+
+// Remember takes what the kernel holds now for what it is to hold, unless it is known from the load.
 func (g *Guard) Remember(ctx context.Context) error {
 	release, err := g.engine.Store.Lock(ctx, func() {})
 	if err != nil {
 		return err
 	}
 	defer release()
-	_, err = g.begin(ctx)
+	if g.held == nil || g.engine.Store.mark() != g.load {
+		_, err = g.begin(ctx)
+	}
 	return err
 }
 
@@ -106,10 +133,8 @@ func (s Store) mark() loadMark {
 	return loadMark{info.Size(), info.ModTime()}
 }
 
-// flurry is how long changes of rules are taken together.
-const flurry = 50 * time.Millisecond
-
-// Changes tells who changed farmc's tables, whenever that happens, many changes at once; farmc's own loads are among it.
+// Changes tells who changed farmc's tables, at once; what happens before that is received is told with it. Farmc's own
+// loads are among it.
 func (e *Engine) Changes(ctx context.Context) (<-chan string, error) {
 	commits, err := e.Nft.Listen(ctx)
 	if err != nil {
@@ -118,18 +143,17 @@ func (e *Engine) Changes(ctx context.Context) (<-chan string, error) {
 	changes := make(chan string)
 	go func() {
 		defer close(changes)
-		for c := range commits {
-			last := c
-			for calm := time.After(flurry); calm != nil; {
-				select {
-				case last = <-commits:
-				case <-calm:
-					calm = nil
-				}
-			}
+		var by string
+		var to chan<- string // nil while there is nothing to tell
+		for {
 			select {
-			case changes <- last.By:
-			case <-ctx.Done():
+			case c, more := <-commits:
+				if !more {
+					return
+				}
+				by, to = c.By, changes
+			case to <- by:
+				to = nil
 			}
 		}
 	}()

@@ -51,6 +51,7 @@ func (e *Engine) restoreText(ctx context.Context, kept Kept, doubt string) (Plan
 	}
 	p.Restored = true
 	told, err := explain(script, e.Nft.Load(ctx, script.Text))
+	e.guard.loaded(ctx, script)
 	return p, told, err
 }
 
