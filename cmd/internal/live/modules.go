@@ -35,7 +35,7 @@ func loadTranslators(ctx context.Context, known map[string]translator, farms []*
 			continue
 		}
 		tried[f.Helper] = true
-		if !hasModule(of.module) && exec.CommandContext(ctx, "modprobe", "-q", of.module).Run() != nil && !hasSymbol(of.symbol) {
+		if !hasModule(of.module) && !loadModule(ctx, of.module) && !hasSymbol(of.symbol) {
 			told = append(told, compiler.Diagnostic{
 				Severity: compiler.Warning,
 				Farm:     f.Name,
@@ -45,6 +45,19 @@ func loadTranslators(ctx context.Context, known map[string]translator, farms []*
 		}
 	}
 	return told
+}
+
+// loadModule has a module loaded. A service without the privilege to do it, as the packaged ones are, asks systemd, which
+// has a service for that and doesn't tell how it went.
+func loadModule(ctx context.Context, name string) bool {
+	if exec.CommandContext(ctx, "modprobe", "-q", name).Run() == nil {
+		return true
+	}
+	if os.Getenv("INVOCATION_ID") == "" {
+		return false
+	}
+	err := exec.CommandContext(ctx, "systemctl", "--quiet", "start", "modprobe@"+name+".service").Run()
+	return err == nil && hasModule(name)
 }
 
 // hasModule says whether a module is loaded.
