@@ -12,7 +12,7 @@ GO ?= go
 # A clone that belongs to somebody else (make demo as root) is none of git's business.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build manual deb test-systemd demo bench shows test golden fuzz format vet lint tidy goldens ci clean go-found
+.PHONY: build manual deb lint-deb test-systemd demo bench shows test golden fuzz format vet lint tidy goldens ci clean go-found
 
 build: go-found
 	$(GO) build -o farmc ./cmd/farmc
@@ -36,10 +36,11 @@ deb: go-found
 	@ls dist/*.deb
 
 # Installs the package in a container with systemd, as root: a Debian of its own (45 s the first time, kept in
-# $XDG_CACHE_HOME or /var/cache), in which it is edited, upgraded, rebooted and purged. Skipped where that can't be had.
+# $XDG_CACHE_HOME or /var/cache), in which farms are edited, and the package is upgraded, rebooted and purged: 2 minutes.
+# Skipped with a word where that can't be had.
 test-systemd: deb
 	@.ci/need systemd-nspawn=systemd-container debootstrap=debootstrap nsenter=util-linux
-	CGO_ENABLED=0 $(GO) test -count=1 -v ./cmd/internal/packagetest -deb $(abspath $(wildcard dist/*.deb))
+	CGO_ENABLED=0 $(GO) test -count=1 -v ./cmd/internal/packagetest -deb "$$(ls $(CURDIR)/dist/*.deb)"
 
 demo: build
 	@.ci/need nft=nftables
@@ -86,10 +87,15 @@ goldens: golden
 	@.ci/need git=git
 	@if [ -n "$$(git status --porcelain golden)" ]; then git status --short golden; git diff golden; exit 1; fi
 
+lint-deb: deb
+	@.ci/need lintian=lintian
+	lintian --fail-on error,warning dist/*.deb
+
 ci: go-found format vet lint tidy
 	CI=true $(MAKE) test
 	$(MAKE) goldens
 	$(MAKE) demo
+	$(MAKE) lint-deb test-systemd
 
 clean:
 	rm -rf farmc farmc.1 farms.d.5 dist

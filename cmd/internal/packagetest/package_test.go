@@ -155,7 +155,9 @@ func TestPackage(t *testing.T) {
 		{"drop-ins", dropIns},
 		{"a hundred quick edits", quickEdits},
 		{"a slip of the hand", slip},
+		{"an interface appears", interfaceAppears},
 		{"the firewall is restarted", firewall},
+		{"the firewall is reloaded under traffic", firewallWithFarms},
 		{"upgrade and downgrade under traffic", upgrade},
 		{"reboot with broken farms", rebootBroken},
 		{"reboot without farmc and farms", rebootBare},
@@ -260,6 +262,21 @@ func (m *Machine) tellsFault() {
 	m.Until(`systemctl status --no-pager --lines=30 farmc.service | grep -F '/etc/farmc/farms.d/web.toml:4:1: error: unknown key "prot"'`)
 }
 
+// What hangs on an interface is left out until it is there. The container has no udev, so the test stands for it.
+func interfaceAppears(m *Machine) {
+	m.Write("/etc/farmc/farms.d/late.toml", "mode = \"dsr\"\nlisten = \"192.0.2.2:80\"\ninterfaces = [\"late0\"]\n[backends.b1]\naddress = \"10.9.0.11\"\n")
+	m.agrees()
+	if _, status := m.Try("nft list table netdev farmc | grep late0"); status == 0 {
+		m.t.Error("there are rules for an interface that isn't there")
+	}
+	m.Do("ip link add late0 type veth peer name late1")
+	m.Do("/usr/lib/farmc/look interface late0")
+	m.Until("nft list table netdev farmc | grep late0")
+	m.Do("ip link delete late0")
+	m.Do("rm /etc/farmc/farms.d/late.toml")
+	m.agrees()
+}
+
 // The rules of Debian's firewall begin with flush ruleset, and its stop ends with it.
 func firewall(m *Machine) {
 	for _, verb := range []string{"start", "restart", "reload", "restart"} {
@@ -270,6 +287,21 @@ func firewall(m *Machine) {
 	m.Do("systemctl stop nftables.service")
 	m.Do("systemctl start nftables.service")
 	m.serves("11")
+}
+
+// Between a flush and the next load packets of open connections meet no translation. A firewall that includes the last
+// good farms is reloaded with them in one transaction.
+func firewallWithFarms(m *Machine) {
+	m.Do(`cp /etc/nftables.conf /root; echo 'include "/var/lib/farmc/boot.n*ft"' >> /etc/nftables.conf`)
+	m.Do("systemctl start nftables.service")
+	m.serves("11")
+	quiet := m.traffic()
+	for range 5 {
+		m.Do("systemctl reload nftables.service")
+	}
+	m.agrees()
+	quiet()
+	m.Do("cp /root/nftables.conf /etc")
 }
 
 func upgrade(m *Machine) {
