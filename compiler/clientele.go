@@ -13,6 +13,7 @@ type clientele struct {
 	Name   string // of the map from clients to backends, which packets fill
 	Family Family
 	Of     *Persistence
+	Frames bool          // packets keep their address
 	Static []*sessionMap // of clients whose backends are fixed, asked in this order
 }
 
@@ -28,7 +29,7 @@ func (f *Farm) clientele(family Family, stands map[string]netip.Addr) *clientele
 	if f.Persistence == nil {
 		return nil
 	}
-	return &clientele{Name: ownName(f, "clients-"+family.Suffix()), Family: family, Of: f.Persistence, Static: f.sessions(family, stands)}
+	return &clientele{Name: ownName(f, "clients-"+family.Suffix()), Family: family, Of: f.Persistence, Frames: f.Mode == DSR, Static: f.sessions(family, stands)}
 }
 
 // sessions gives the fixed sessions of a family whose backends take connections: the others' clients are like any others
@@ -44,11 +45,11 @@ func (f *Farm) sessions(family Family, stands map[string]netip.Addr) []*sessionM
 		case s.Network:
 			within = append(within, s)
 		default:
-			single.Elements = append(single.Elements, mapElement{strings.Join(s.Client, " . "), stands[s.Backend].String(), s.origin(f), false})
+			single.Elements = append(single.Elements, mapElement{strings.Join(s.Client, " . "), f.stand(stands[s.Backend]), s.origin(f), false})
 		}
 	}
 	for _, r := range disjoint(within) {
-		networks.Elements = append(networks.Elements, mapElement{r.key(), stands[r.session.Backend].String(), r.session.origin(f), false})
+		networks.Elements = append(networks.Elements, mapElement{r.key(), f.stand(stands[r.session.Backend]), r.session.origin(f), false})
 	}
 	return slices.DeleteFunc([]*sessionMap{single, networks}, func(m *sessionMap) bool { return len(m.Elements) == 0 })
 }
@@ -140,7 +141,7 @@ func (m *clientele) fields(length int) string {
 // for, which stands no more in the packet when the client is learnt.
 func (m *clientele) field(word string, length int) string {
 	switch {
-	case word == hashFields[DestinationAddress].words[m.Family]:
+	case word == hashFields[DestinationAddress].words[m.Family] && !m.Frames:
 		return "ct original " + word
 	case word == hashFields[SourceAddress].words[m.Family] && length < wholeAddress[m.Family]:
 		return word + " & " + mask(m.Family, length).String()

@@ -288,7 +288,7 @@ func framesFindTheirWay(t *table, f *Farm) {
 		if b.Interface == "" && len(f.Interfaces) > 1 {
 			t.fault(b.Place, `interface = "`+f.Interfaces[0]+`"`, "backend %s: the farm has several interfaces, so interface has to say where the backend is", b.Name)
 		}
-		if b.State == Drain {
+		if b.State == Drain && f.Persistence == nil {
 			t.warn(t.sub("backends").sub(b.Name).at("state"), "backend %s: drain acts as down in mode %s, which knows no connections that could stay", b.Name, f.Mode)
 		}
 	}

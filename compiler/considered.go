@@ -179,7 +179,7 @@ func pickSlots(f *Farm, family Family, deal dealing) *slotMap {
 	slots := &slotMap{Name: ownName(f, "slots-"+family.Suffix()), Slots: len(deal.slots)}
 	for slot, i := range deal.slots {
 		b := deal.backends[i]
-		slots.Elements = append(slots.Elements, mapElement{fmt.Sprint(slot), deal.stands[b.Name].String(), b.origin(f), false})
+		slots.Elements = append(slots.Elements, mapElement{fmt.Sprint(slot), f.stand(deal.stands[b.Name]), b.origin(f), false})
 	}
 	return slots
 }

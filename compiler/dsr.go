@@ -32,10 +32,13 @@ type forwardStep struct {
 // hander gives the chain that hands the door's frames on: the farm's own, or that of a maglev table.
 func (l *linker) hander(d door) string {
 	deal := l.deal(d.farm, d.family)
-	if len(deal.backends) == 0 {
+	f := d.farm
+	switch {
+	case f.Persistence != nil && len(deal.takes) > 0:
+		return l.attend(d, deal)
+	case len(deal.backends) == 0:
 		return dropVerdict
 	}
-	f := d.farm
 	if d.handsShared(deal) {
 		return l.handShared(d, deal)
 	}
@@ -176,8 +179,11 @@ func stepsOf(deal dealing, f *Farm) []forwardStep {
 
 // way tells where packets of the farm go: two farms of which it is the same choose the same backends for the same packets.
 func (d dealing) way(f *Farm, family Family) string {
-	if len(d.backends) == 0 {
+	if len(d.takes) == 0 {
 		return dropVerdict
+	}
+	if f.Persistence != nil {
+		return "the memory of " + f.Name
 	}
 	return string(f.Scheduler) + " " + d.maglevName(f, family)
 }

@@ -93,12 +93,13 @@ var (
 	inMap = lineForms(`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : (?:verdict|IPV_addr|ether_addr))?`,
 		`		typeof (?:DOOR \. |HANDED)?(?:numgen random mod [0-9]+|meta mark) : (?:IP daddr(?: \. th dport)?|ether daddr)`,
 		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : IPV_addr(?: \. inet_service)?`,
+		`		typeof numgen random mod [0-9]+ : meta mark`, `		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : mark`, `		type mark : (?:IPV_addr|ether_addr)`,
 		`		typeof @nh,128,32`, `		ct count (?:over )?1`,
 		`		flags dynamic,timeout`, `		timeout (?:[0-9]+(?:d|h|m|s|ms))+`,
 		`		typeof @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* : verdict`,
 		`		flags dynamic(?:,timeout)?`, `		size [0-9]+`, `		timeout [0-9]+s`, `		limit rate over [0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`, `		ct count over [0-9]+`,
 		`		flags interval`, `		counter`, `		elements = {`, `			# FARM`, `		}`)
-	ofMap = lineForm(`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|MAC)(?: \. (?:IP4|IP6|PORTS|HEX|MAC))*)(?: ct count (?:over )?[0-9]+)?(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC))?,`)
+	ofMap = lineForm(`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|MAC)(?: \. (?:IP4|IP6|PORTS|HEX|MAC))*)(?: ct count (?:over )?[0-9]+)?(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC|HEX))?,`)
 
 	inChain = lineForms(
 		`		type nat hook (?:prerouting priority dstnat(?: - 5)?|output priority -10[05]|postrouting priority srcnat)`,
@@ -142,6 +143,8 @@ var (
 		`		(?:tcp flags & rst == rst )?CLIENT != @NAME (?:update|add) @NAME { jhash CLIENT mod 65535 seed HEX(?: timeout [0-9]+s)? (?:limit rate over RATE|ct count over [0-9]+) } EXCESS`,
 		`		(?:update|add) @NAME { numgen inc mod 1 } EXCESS`,
 
+		`		meta mark set CLIENT map @NAME(?: (?:update @NAME { CLIENT : meta mark } )?jump NAME)?`, `		(?:update|delete) @NAME { CLIENT : meta mark }`,
+		`		meta mark set SLOT map @NAME`, `		drop`,
 		`		meta mark set SLOT`, `		fwd IP to (?:DOOR \. |HANDED)?SLOT map @NAME device "DEVICE"`, `		ether saddr set ether daddr ether daddr set (?:DOOR \. |HANDED)?SLOT map @NAME fwd to "DEVICE"`,
 		`		(?:meta l4proto PROTO )?IP daddr set (?:DOOR \. )?SLOT map @NAME(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
 		`		DOOR @NAME(?: fib daddr type != local)? notrack`, `		tcp flags & \(syn \| rst\) == syn DOOR @NAME tcp option maxseg size set rt mtu`,

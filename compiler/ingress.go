@@ -41,6 +41,11 @@ func (r *ruleset) devices() []string {
 			out = append(out, s.Device)
 		}
 	}
+	for _, a := range r.attendances {
+		for _, s := range a.Steps {
+			out = append(out, s.Device)
+		}
+	}
 	for _, t := range r.ingressTranslations {
 		for _, s := range t.Steps {
 			out = append(out, s.Device)
@@ -229,7 +234,11 @@ func (l *linker) leadFragments(in *ingress, doors []door) {
 // same number. What the kernel hashes symmetrically of any fragment are addresses and protocol (__skb_flow_dissect
 // without FLOW_DISSECTOR_F_PARSE_1ST_FRAG).
 func byAddresses(f *Farm) bool {
-	return f.Scheduler == SymmetricHash || !slices.ContainsFunc(f.HashOn, func(k HashKey) bool { return k == SourcePort || k == DestinationPort })
+	on := f.HashOn
+	if f.Persistence != nil {
+		on = slices.Concat(on, f.Persistence.On)
+	}
+	return f.Scheduler == SymmetricHash && f.Persistence == nil || !slices.ContainsFunc(on, func(k HashKey) bool { return k == SourcePort || k == DestinationPort })
 }
 
 // leadErrors leads ICMP errors about a reply to the backend that sent it. Those about the replies of others pass where
@@ -249,7 +258,7 @@ func (l *linker) leadErrors(in *ingress, doors []door) {
 
 // quotable says whether what the farm chooses by can be read off the packet that an ICMP error quotes.
 func quotable(f *Farm) bool {
-	return f.Scheduler != SymmetricHash && !slices.ContainsFunc(f.HashOn, func(k HashKey) bool { return k == SourceMAC || k == DestinationMAC })
+	return f.Scheduler != SymmetricHash && f.Persistence == nil && !slices.ContainsFunc(f.HashOn, func(k HashKey) bool { return k == SourceMAC || k == DestinationMAC })
 }
 
 // without gives the farm without what hangs on interfaces that are absent: of a farm that works at ingress these

@@ -145,7 +145,10 @@ func TestKernelTakesPersistence(t *testing.T) {
 	k := newKernel(t)
 	all := fstest.MapFS{}
 	for set := 1; set < 1<<len(HashKeys); set++ {
-		all[fmt.Sprintf("web%d.toml", set)] = &fstest.MapFile{Data: []byte(persistentFarm(set))}
+		text := persistentFarm(set)
+		all[fmt.Sprintf("web%d.toml", set)] = &fstest.MapFile{Data: []byte(text)}
+		frames := strings.NewReplacer("192.0.2.", "192.0.3.", "2001:db8::", "2001:db8:1::", "port = 8080", "").Replace(text)
+		all[fmt.Sprintf("frames%d.toml", set)] = &fstest.MapFile{Data: []byte("mode = \"dsr\"\ninterfaces = \"eth0\"\ntable-size = 7\n" + frames)}
 	}
 	script, told := Compile([]Dir{{FS: all}})
 	if told.Faulty() {

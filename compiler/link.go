@@ -51,6 +51,7 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	slices.SortFunc(l.rules.homes, func(a, b *home) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.marks, func(a, b markChain) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.helpers, func(a, b helper) int { return cmp.Compare(a.Name(), b.Name()) })
+	slices.SortFunc(l.rules.attendances, func(a, b *attendance) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.forwards, func(a, b *forward) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.translations, func(a, b *translation) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.ingressTranslations, func(a, b *translation) int { return cmp.Compare(a.Name, b.Name) })

@@ -34,7 +34,7 @@ var farmRestrictions = []restriction{
 	{"helper", tracked, false},
 	{"mark", tracked, false},
 	{"queue", counting, false},
-	{"persistence", tracked, false},
+	{"persistence", []Mode{SNAT, DNAT, DSR}, false},
 	{"access", everyMode, false},
 	{"limits", everyMode, false},
 	{"log", everyMode, false},
@@ -92,7 +92,7 @@ func restrict(t *table, f *Farm, restrictions []restriction) {
 }
 
 func whyNot(m Mode, modes []Mode) string {
-	if (m == DSR || m == Stateless) && !slices.Contains(modes, Stateless) && slices.Contains(modes, DNAT) {
+	if (m == DSR || m == Stateless) && !slices.Contains(modes, Stateless) && !slices.Contains(modes, DSR) && slices.Contains(modes, DNAT) {
 		return fmt.Sprintf("it needs connection tracking, and %s has none", m)
 	}
 	var names []string

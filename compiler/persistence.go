@@ -220,6 +220,8 @@ func persistenceTellsClients(t *table, f *Farm) {
 		case whole >= 0 && (k == SourcePort || k == DestinationPort):
 			t.alsoFault(at, Note{f.Listen[whole].Place, "takes every protocol"},
 				"on: %s can't be had in a farm that takes every protocol of an address, as many have no ports", k)
+		case f.Mode == DSR && k == SourceMAC && slices.ContainsFunc(f.Backends, func(b Backend) bool { return b.MAC != "" }):
+			t.fault(at, "", "on: source-mac can't be had where backends have a mac: a frame to them gets another source")
 		case f.LocalClients && (k == SourceMAC || k == DestinationMAC):
 			t.fault(at, "", "on: %s can't be had with local-clients: what this machine sends has none yet", k)
 		}

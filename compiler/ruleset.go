@@ -54,6 +54,7 @@ type ruleset struct {
 
 	ingresses           []*ingress
 	forwards            []*forward
+	attendances         []*attendance
 	translations        []*translation // in prerouting
 	ingressTranslations []*translation
 	replies             []*verdictMap // of stateless farms: what rewrites a reply's port

@@ -29,6 +29,7 @@ func (r *ruleset) page() any {
 		MarksLocal                      bool
 		Flows                           *flowTable
 		Forwards                        []forwardView
+		Attendances                     []attendanceView
 		Ingresses                       []ingressView
 		Raw                             *ingressView
 		Translations                    []translationView
@@ -99,6 +100,9 @@ func (r *ruleset) page() any {
 	}
 	for _, f := range r.forwards {
 		p.Forwards = append(p.Forwards, newForwardView(f))
+	}
+	for _, a := range r.attendances {
+		p.Attendances = append(p.Attendances, newAttendanceView(a))
 	}
 	for _, in := range r.ingresses {
 		if v := newIngressView(in); len(in.Devices) > 0 {
@@ -303,8 +307,8 @@ type clienteleView struct {
 	Origin  *Origin
 }
 
-func newClienteleView(m *clientele, c *choice) *clienteleView {
-	return &clienteleView{m, view{m.Family}, nftTime(m.Of.Timeout), c.entrance(), c.origin}
+func newClienteleView(m *clientele, home string, origin *Origin) *clienteleView {
+	return &clienteleView{m, view{m.Family}, nftTime(m.Of.Timeout), home, origin}
 }
 
 // Key is what a client is learnt by.
@@ -387,6 +391,39 @@ func (c *choice) entrance() string {
 		return c.Count.Enter
 	}
 	return c.Home.Name
+}
+
+// An attendanceView is an attendance in nft's words.
+type attendanceView struct {
+	*attendance
+	view
+	Clientele *clienteleView
+	Maps      []attendedView
+	Picks     []attendedView // none if no backend serves
+	Origin    *Origin
+}
+
+// An attendedView is a map of an attendance.
+type attendedView struct {
+	forwardStep
+	forwardView
+}
+
+func (v attendedView) elements() []mapElement { return v.Map.Elements }
+
+// Number is how many slots there are.
+func (v attendedView) Number() int { return v.Map.Slots }
+
+func newAttendanceView(a *attendance) attendanceView {
+	v := attendanceView{attendance: a, view: view{a.Family}, Clientele: newClienteleView(a.Clientele, a.Home, a.origin), Origin: a.origin}
+	as := newForwardView(&forward{Family: a.Family, Scheduler: a.Scheduler, HashOn: a.HashOn, origin: a.origin})
+	for _, s := range a.Steps {
+		v.Maps = append(v.Maps, attendedView{s, as})
+	}
+	if a.Slots != nil {
+		v.Picks = []attendedView{{forwardStep{Map: a.Slots}, as}}
+	}
+	return v
 }
 
 // A countView is a count in nft's words.
@@ -486,7 +523,7 @@ func newChoiceView(c *choice) choiceView {
 		out.Count = &countView{c.Count, view{c.Family}, c.Home.Name, c.origin}
 	}
 	if c.Clientele != nil {
-		out.Clientele = newClienteleView(c.Clientele, c)
+		out.Clientele = newClienteleView(c.Clientele, c.entrance(), c.origin)
 	}
 	for _, m := range c.Slots {
 		out.Slots = append(out.Slots, slotView{

@@ -21,7 +21,81 @@ func persistenceScenes() (all []scene) {
 			all = append(all, persistenceScene(mode, scheduler))
 		}
 	}
+	for _, arm := range arms {
+		all = append(all, framesScene(arm))
+	}
 	return append(all, persistentScenes...)
+}
+
+// framesScene: persistence with no connection tracking to tell what is new. Hashes over ports send a client anywhere but for
+// that.
+func framesScene(a arm) scene {
+	text := a.farm(manyPorts, "scheduler = 'hash'", "hash-on = ['source-port', 'destination-port']", "persistence = { static = { '198.51.100.200' = 'b2', '10.2.0.131' = 'b2', '2001:db8:c::c8' = 'b2' } }")
+	const everywhere = "192.0.2.1:80 192.0.2.1:8050 [2001:db8::1]:80 [2001:db8::1]:8050"
+	known := func(i int, backend string) step {
+		return deed(func(s *stage) error {
+			var script strings.Builder
+			for _, like := range []string{"192.0.2.1", "2001:db8::1"} {
+				client := s.clients(netip.MustParseAddr(like))[i]
+				fmt.Fprintf(&script, "add element netdev farmc farm/web/clients-ip%s { %s : %s }\n", family(client), client, backend)
+			}
+			return foreign(script.String()).do(s)
+		})
+	}
+	meets := func(i int, backend string) step {
+		return deed(func(s *stage) error {
+			for _, to := range strings.Fields(both) {
+				client := s.clients(netip.MustParseAddrPort(to).Addr())[i]
+				if err := (as{client.String(), "tcp udp", to, backend}).do(s); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return scene{name: "dsr-" + a.name, lab: a.lab, steps: steps{
+		farms{"web": text},
+		stay{name: "kept", to: everywhere},
+		known(25, "0x0a02000c"), meets(25, "b2"),
+		known(26, "0x0a020063"), // of nobody
+		deed(func(s *stage) error {
+			for _, q := range s.questions("", "tcp udp", both) {
+				client := s.clients(q.to.Addr())[26]
+				for range 8 {
+					answer, err := q.ask(netip.AddrPortFrom(client, s.speaker(s.Client, client).Port()))
+					if err == nil {
+						err = s.meetsAgain("anew", client, answer.Backend)
+					}
+					if err != nil {
+						return q.blame(fmt.Errorf("as %s: %w", client, err))
+					}
+				}
+			}
+			return nil
+		}),
+		// drained: who is known stays, nobody else comes
+		farms{"web": strings.Replace(text, "weight    = 3", "state     = 'drain'", 1)},
+		stay{name: "kept", to: everywhere},
+		known(27, "0x0a02000b"), meets(27, "b1"),
+		deed(func(s *stage) error {
+			for _, q := range s.questions("", "tcp udp", both) {
+				for i := range 4 {
+					client := s.clients(q.to.Addr())[28+i] // of whom nobody has heard
+					answer, err := q.ask(netip.AddrPortFrom(client, s.speaker(s.Client, client).Port()))
+					if err == nil && answer.Backend != "b2" {
+						err = fmt.Errorf("%s answered", answer.Backend)
+					}
+					if err != nil {
+						return q.blame(fmt.Errorf("as %s: %w", client, err))
+					}
+				}
+			}
+			return nil
+		}),
+		// down: known clients of b1 meet the other one
+		farms{"web": strings.Replace(text, "weight    = 3", "state     = 'down'", 1)},
+		stay{name: "moved", to: everywhere, among: "b2"}, meets(27, "b2"),
+	}}
 }
 
 // persistenceScene: what a client has met by one port, protocol and address it meets by all others of the farm. Hashes over
