@@ -125,10 +125,9 @@ func ParseClient(text string) (netip.Prefix, bool) {
 func (f *Farm) Allows(client netip.Prefix) bool {
 	family := familyOf(client.Addr())
 	at := numberOf(client.Addr())
-	in := func(s stretch) bool { return s.first.compare(at) <= 0 && at.compare(s.last) <= 0 }
 	allow := f.Access.Allow
-	return slices.ContainsFunc(allow.own(family), in) ||
-		slices.ContainsFunc(allow.lists, func(l *addressList) bool { return slices.ContainsFunc(l.stretches[family], in) })
+	return slices.ContainsFunc(allow.own(family), func(s stretch) bool { return s.first.compare(at) <= 0 && at.compare(s.last) <= 0 }) ||
+		slices.ContainsFunc(allow.lists, func(l *addressList) bool { return l.holds(at, family) })
 }
 
 // ParseDuration reads a time as farms write it: "90s", "1h30m", "2d"; at least a millisecond, and at most a year.
