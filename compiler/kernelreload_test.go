@@ -113,7 +113,7 @@ func (k *kernel) remembers(from, to goldenScript, reload func(from, to inventory
 	}
 	before, after := mustRead(k.t, from.text), mustRead(k.t, to.text)
 	for _, o := range before["inet"].objects {
-		if o.remembers() {
+		if lasts(o) {
 			k.must("remember", "nft 'add element inet farmc "+o.Name+" { "+exampleOf(o)+" }'")
 		}
 	}
@@ -123,7 +123,7 @@ func (k *kernel) remembers(from, to goldenScript, reload func(from, to inventory
 	}
 	for _, o := range after["inet"].objects {
 		was := before["inet"].known[o.id()]
-		if was == nil || !o.remembers() || !sameLines(lasting(was.about), lasting(o.about)) {
+		if was == nil || !lasts(o) || !sameLines(lasting(was.about), lasting(o.about)) {
 			continue
 		}
 		kept++
@@ -133,6 +133,13 @@ func (k *kernel) remembers(from, to goldenScript, reload func(from, to inventory
 		}
 	}
 	return kept
+}
+
+// lasts says whether packets fill a set with what the kernel doesn't forget by itself: an element that counts open
+// connections goes with the last one. Nobody looks for what one packet alone is to know again.
+func lasts(o *object) bool {
+	_, connections := o.has("ct count")
+	return o.remembers() && !connections && o.Name != "full-backends"
 }
 
 func mustRead(t testing.TB, text []byte) inventory {
@@ -171,10 +178,10 @@ func outlineOf(inv inventory) []Outlined {
 			held := Outlined{Family: family, Kind: o.Kind, Name: o.Name, Hooked: o.Kind == "chain" && len(o.about) > 0,
 				Dynamic: o.remembers(), TimesOut: o.flagged("timeout")}
 			for _, f := range fieldsOf(keys) {
-				held.Keys = held.Keys<<6 | uint32(f)
+				held.Keys = held.Keys<<6 | f.datatype()
 			}
 			for _, f := range fieldsOf(values) {
-				held.Values = held.Values<<6 | uint32(f)
+				held.Values = held.Values<<6 | f.datatype()
 			}
 			if values == "verdict" {
 				held.Values = verdictValues

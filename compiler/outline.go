@@ -1,5 +1,10 @@
 package compiler
 
+import (
+	"strconv"
+	"strings"
+)
+
 // An Outlined is an object that the kernel holds in one of our tables, as far as it tells without being asked for
 // what is in it. The numbers are the kernel's.
 type Outlined struct {
@@ -71,7 +76,7 @@ func typesFit(number uint32, words string) bool {
 		if f == UnknownField {
 			return true
 		}
-		sum = sum<<6 | uint32(f)
+		sum = sum<<6 | f.datatype()
 	}
 	return sum == number
 }
@@ -89,6 +94,35 @@ func (r *Reload) Kept() int {
 	return n
 }
 
+// A Resized is a set that is kept, and is to have room for another number of elements.
+type Resized struct {
+	Family string
+	Name   string
+	Size   uint32
+}
+
+// Resized are the sets that get another size in place, which Linux 6.1 leaves as it is without a word.
+func (r *Reload) Resized() []Resized {
+	var out []Resized
+	for _, d := range r.differences {
+		for _, c := range d.changes {
+			if size, ok := sizeOf(c.after); ok && c.amended {
+				out = append(out, Resized{d.family, c.after.Name, size})
+			}
+		}
+	}
+	return out
+}
+
+func sizeOf(o *object) (uint32, bool) {
+	if o == nil {
+		return 0, false
+	}
+	line, _ := o.has("size")
+	n, err := strconv.ParseUint(strings.TrimPrefix(line, "size "), 10, 32)
+	return uint32(n), err == nil
+}
+
 // without takes out what the kernel no longer holds.
 func (inv inventory) without(held []Outlined) {
 	there := map[string]bool{}
@@ -96,12 +130,14 @@ func (inv inventory) without(held []Outlined) {
 		there[h.Family+" "+(&object{Kind: h.Kind, Name: h.Name}).id()] = true
 	}
 	for family, table := range inv {
-		lost := &tableInventory{known: map[string]*object{}}
+		left := &tableInventory{known: map[string]*object{}}
 		for _, o := range table.objects {
 			if there[family+" "+o.id()] {
-				lost.add(o)
+				left.add(o)
 			}
 		}
-		inv[family] = lost
+		if inv[family] = left; len(left.objects) == 0 {
+			delete(inv, family)
+		}
 	}
 }

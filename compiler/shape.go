@@ -1,10 +1,24 @@
 package compiler
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // A Field is a part of the keys of a set: what kind of thing it is to nft. Its number is nft's own for the type
-// (enum datatypes of its datatype.h), as the kernel keeps it.
+// (enum datatypes of its datatype.h), as the kernel keeps it; of raw payload it is the number of its bits, negative.
 type Field int
+
+// Raw is how many bits of payload the field is; 0 if it is something else.
+func (f Field) Raw() int { return max(-int(f), 0) }
+
+// datatype is the number of the field's type.
+func (f Field) datatype() uint32 {
+	if f.Raw() > 0 {
+		return uint32(IntegerField)
+	}
+	return uint32(f)
+}
 
 // The fields that farmc's sets have.
 const (
@@ -64,6 +78,10 @@ func fieldOf(words string) Field {
 		return PortField
 	case "mark", "meta mark", "ct mark":
 		return MarkField
+	}
+	if strings.HasPrefix(words, "@") { // @th,136,8
+		bits, _ := strconv.Atoi(words[strings.LastIndexByte(words, ',')+1:])
+		return Field(-bits)
 	}
 	if strings.HasPrefix(words, "numgen ") || strings.HasPrefix(words, "symhash ") || strings.HasPrefix(words, "jhash ") {
 		return IntegerField

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"encoding/binary"
+	"math/big"
 	"net"
 	"net/netip"
 	"slices"
@@ -50,6 +51,13 @@ var protocols = map[string]byte{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP
 
 func fieldBytes(field compiler.Field, word string) []byte {
 	number, _ := strconv.ParseUint(word, 0, 32)
+	if bits := field.Raw(); bits > 0 {
+		payload, ok := new(big.Int).SetString(word, 0)
+		if !ok || payload.BitLen() > bits {
+			return nil
+		}
+		return payload.FillBytes(make([]byte, bits/8))
+	}
 	switch field {
 	case compiler.ProtocolField:
 		return []byte{protocols[word]}

@@ -336,17 +336,20 @@ func (e *Engine) load(ctx context.Context, p *Plan) (compiler.Diagnostics, error
 		e.Store.forget()
 		return nil, err
 	}
+	var told compiler.Diagnostics
 	if !p.Held {
-		if told, err := e.transact(ctx, p); err != nil {
+		var err error
+		if told, err = e.transact(ctx, p); err != nil {
 			e.Store.forget()
 			return told, err
 		}
 		e.guard.loaded(ctx, p.Script)
 	}
 	// before it is kept, so that a load that was stopped here does it again
-	var told compiler.Diagnostics
 	if !p.raw {
-		p.Cut, told = cut(ctx, compiler.NewCuts(p.Before.Farms, p.Script.Farms))
+		var more compiler.Diagnostics
+		p.Cut, more = cut(ctx, compiler.NewCuts(p.Before.Farms, p.Script.Farms))
+		told = append(told, more...)
 	}
 	if err := e.Store.commit(*p); err != nil {
 		return told, fmt.Errorf("%w: %w", ErrUnkept, err)

@@ -37,11 +37,19 @@ func (e *Engine) transact(ctx context.Context, p *Plan) (compiler.Diagnostics, e
 		if reload == nil {
 			continue
 		}
-		err = e.slowly("nft loads what changed", reload, func() error { return e.Nft.Load(ctx, reload.Text) })
-		if err == nil || !errors.As(err, new(*nft.Refusal)) && !errors.As(err, new(*nft.Crash)) {
+		script, err := e.reloadScript(ctx, reload)
+		if err != nil {
 			return nil, err
 		}
-		p.detour(reload, err)
+		err = e.slowly("nft loads what changed", script, func() error { return e.Nft.Load(ctx, script.Text) })
+		if err == nil {
+			p.Kept = reload.Kept()
+			return e.tooSmall(ctx, reload.Resized()), nil
+		}
+		if !errors.As(err, new(*nft.Refusal)) && !errors.As(err, new(*nft.Crash)) {
+			return nil, err
+		}
+		p.detour(script, err)
 	}
 	err := e.slowly("nft loads the script", p.Script, func() error { return e.Nft.Load(ctx, p.Script.Text) })
 	return explain(p.Script, err)
@@ -55,24 +63,37 @@ func (p *Plan) detour(reload *compiler.Script, err error) {
 	p.Why = fmt.Sprintf("what changed could not be loaded alone (%v)", err)
 }
 
-// reload gives the script by which the plan's way goes, or nil if it can't be gone from what the kernel holds.
-func (e *Engine) reload(ctx context.Context, p *Plan) (*compiler.Script, error) {
-	if p.Way == Derived {
-		return e.derived(ctx, p)
-	}
+// reload finds what the plan's way comes to, or nil if it can't be gone from what the kernel holds.
+func (e *Engine) reload(ctx context.Context, p *Plan) (*compiler.Reload, error) {
 	loaded, renewed := p.loaded(e.Store)
-	if loaded == nil {
-		return nil, nil
+	if p.Way == Difference && len(renewed) == 0 {
+		return p.since(loaded, nil, nil), nil
 	}
 	held, err := e.outline(ctx)
-	if err != nil {
+	switch {
+	case err != nil || len(held) == 0:
 		return nil, err
+	case p.Way == Difference:
+		return p.since(loaded, renewed, held), nil
+	}
+	return compiler.NewReloadFrom(held, p.Script)
+}
+
+// since finds what changed since a script was loaded.
+func (p *Plan) since(loaded []byte, renewed []string, held []compiler.Outlined) *compiler.Reload {
+	if loaded == nil {
+		return nil
 	}
 	reload, err := compiler.NewReloadAfterLoss(loaded, p.Script, renewed, held)
 	if err != nil {
 		p.Why = err.Error()
-		return nil, nil
+		return nil
 	}
+	return reload
+}
+
+// reloadScript reads the counts that go over into a reload, and writes it.
+func (e *Engine) reloadScript(ctx context.Context, reload *compiler.Reload) (*compiler.Script, error) {
 	counts, err := e.counts(ctx, reload.Counted())
 	if err != nil {
 		return nil, err
@@ -80,17 +101,27 @@ func (e *Engine) reload(ctx context.Context, p *Plan) (*compiler.Script, error) 
 	return reload.Script(counts), nil
 }
 
-func (e *Engine) derived(ctx context.Context, p *Plan) (*compiler.Script, error) {
-	held, err := e.outline(ctx)
-	if err != nil || len(held) == 0 {
-		return nil, err
+// tooSmall warns of sets that the kernel has not given the size they were to get.
+func (e *Engine) tooSmall(ctx context.Context, resized []compiler.Resized) compiler.Diagnostics {
+	if len(resized) == 0 {
+		return nil
 	}
-	reload, err := compiler.NewReloadFrom(held, p.Script)
-	if err != nil {
-		return nil, err
+	sizes := map[compiler.Resized]bool{}
+	objects, err := e.Nft.Objects(ctx)
+	for _, o := range objects {
+		sizes[compiler.Resized{Family: o.Family, Name: o.Name, Size: o.Size}] = true
 	}
-	p.Kept = reload.Kept()
-	return reload.Script(nil), nil
+	var told compiler.Diagnostics
+	for _, r := range resized {
+		if err == nil && !sizes[r] {
+			told = append(told, compiler.Diagnostic{
+				Severity: compiler.Warning,
+				Message:  fmt.Sprintf("the kernel leaves %s its size, as it remembers clients; %d takes effect when all is loaded anew", r.Name, r.Size),
+				Hint:     "farmc compile | nft -f - does so, and forgets them",
+			})
+		}
+	}
+	return told
 }
 
 // loaded gives the script that the kernel holds, if it is one that was kept, and the interfaces that are no longer those

@@ -20,6 +20,7 @@ type Object struct {
 	Flags  uint32 // of a set or map: NFT_SET_*
 	Keys   uint32 // of a set or map: nft's number for the type of its keys, 6 bits a field
 	Values uint32 // of a map: likewise; VerdictType where they are verdicts
+	Size   uint32 // of a set or map: how many elements it has room for; 0: no bound
 }
 
 // VerdictType is the type of values that are verdicts (NFT_DATA_VERDICT).
@@ -80,6 +81,9 @@ func readSet(a attributes) (Object, bool) {
 	o := Object{Kind: "set", Name: a.text(unix.NFTA_SET_NAME), Keys: a.number(unix.NFTA_SET_KEY_TYPE)}
 	if a[unix.NFTA_SET_FLAGS] != nil {
 		o.Flags = a.number(unix.NFTA_SET_FLAGS)
+	}
+	if size := parse(a[unix.NFTA_SET_DESC]); size[unix.NFTA_SET_DESC_SIZE] != nil {
+		o.Size = size.number(unix.NFTA_SET_DESC_SIZE)
 	}
 	if o.Flags&unix.NFT_SET_MAP != 0 {
 		o.Kind, o.Values = "map", a.number(unix.NFTA_SET_DATA_TYPE)

@@ -44,7 +44,7 @@ table inet foreign {
 	want := []Object{
 		{Family: "inet", Kind: "chain", Name: "prerouting", Hooked: true},
 		{Family: "inet", Kind: "chain", Name: "other"},
-		{Family: "inet", Kind: "map", Name: "lasting", Flags: unix.NFT_SET_MAP | unix.NFT_SET_TIMEOUT | unix.NFT_SET_EVAL, Keys: 7<<6 | 13, Values: 8},
+		{Family: "inet", Kind: "map", Name: "lasting", Flags: unix.NFT_SET_MAP | unix.NFT_SET_TIMEOUT | unix.NFT_SET_EVAL, Keys: 7<<6 | 13, Values: 8, Size: 10},
 		{Family: "inet", Kind: "set", Name: "plain", Flags: unix.NFT_SET_INTERVAL, Keys: 7},
 		{Family: "inet", Kind: "set", Name: "own", Keys: 13},
 		{Family: "inet", Kind: "map", Name: "verdicts", Flags: unix.NFT_SET_MAP, Keys: 12<<6 | 4, Values: VerdictType},
