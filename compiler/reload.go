@@ -98,8 +98,9 @@ func (r *Reload) page() any {
 type tableView struct {
 	Family       string
 	Ends         bool
-	Flushed      []*object // chains
-	Emptied      []*object // sets
+	Flushed      []*object  // chains
+	Unsure       []sentView // sets that may have forgotten what they lose
+	Emptied      []*object  // sets
 	Losing       []losing
 	Sets, Chains []*object // that are deleted
 	Others       []*object // likewise
@@ -141,6 +142,9 @@ func (v *tableView) take(c *change) {
 		v.Emptied = append(v.Emptied, c.before)
 	case set && !c.deleted() && len(c.removed) > 0:
 		v.Losing = append(v.Losing, losing{c.before, c.removed})
+		if c.after.remembers() {
+			v.Unsure = append(v.Unsure, sentView{Kind: c.after.Kind, Name: c.after.Name, About: c.after.about, Elements: unnumbered(c.removed)})
+		}
 	}
 	switch {
 	case !c.deleted():
@@ -151,6 +155,15 @@ func (v *tableView) take(c *change) {
 	default:
 		v.Others = append(v.Others, c.before)
 	}
+}
+
+// unnumbered are lines that are of no script that is to be.
+func unnumbered(lines []scriptLine) []scriptLine {
+	out := slices.Clone(lines)
+	for i := range out {
+		out[i].number = 0
+	}
+	return out
 }
 
 // send puts down what of an object has to be written.
