@@ -12,16 +12,22 @@ import (
 // farms, and with farms only where these need some of their own.
 func TestWhatGrowsWithFarms(t *testing.T) {
 	own := map[string]size{ // chains and sets for each farm
-		"round-robin":         {chains: 1, sets: 1},
-		"range":               {chains: 1, sets: 1},
-		"any address":         {chains: 1, sets: 1},
-		"interfaces":          {chains: 1, sets: 1},
-		"source address each": {chains: 1},
-		"source by backend":   {chains: 1, sets: 1},
-		"mark each":           {chains: 1, sets: 1},
-		"mark by backend":     {chains: 1, sets: 1},
-		"log":                 {chains: 1},
-		"stateless range":     {chains: 1, sets: 1},
+		"round-robin":          {chains: 1, sets: 1},
+		"range":                {chains: 1, sets: 1},
+		"any address":          {chains: 1, sets: 1},
+		"interfaces":           {chains: 1, sets: 1},
+		"source address each":  {chains: 1},
+		"source by backend":    {chains: 1, sets: 1},
+		"mark each":            {chains: 1, sets: 1},
+		"mark by backend":      {chains: 1, sets: 1},
+		"persistence":          {chains: 1, sets: 4},
+		"limit of the farm":    {chains: 1, sets: 2},
+		"limit of each client": {chains: 1, sets: 3},
+		"limit of backends":    {chains: 3, sets: 21},
+		"strict-tcp":           {chains: 2},
+		"access":               {chains: 1},
+		"log":                  {chains: 1},
+		"stateless range":      {chains: 1, sets: 1},
 	}
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {

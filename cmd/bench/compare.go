@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -15,7 +16,7 @@ func (b *bench) compareKinds(farms int, only string) error {
 	}
 	fmt.Printf("\n%d farms of a kind     chains    sets elements  compile      MB    load      MB to shared to each\n", farms)
 	for _, k := range kinds {
-		if !strings.Contains(k.name, only) {
+		if !slices.ContainsFunc(strings.Split(only, ","), func(part string) bool { return strings.Contains(k.name, part) }) {
 			continue
 		}
 		if err := b.compareKind(k, farms); err != nil {

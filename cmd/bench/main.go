@@ -22,7 +22,7 @@ func main() {
 	var o options
 	flag.Var(&o.farms, "farms", "how many plain farms to take the whole way, several with commas")
 	flag.Var(&o.kinds, "kinds", "how many farms of each kind to load, several with commas")
-	flag.StringVar(&o.only, "only", "", "of the kinds, those whose names contain this")
+	flag.StringVar(&o.only, "only", "", "of the kinds, those whose names contain this, or one of these, with commas between")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each is measured; the shortest time counts")
 	flag.Parse()
 	if flag.NArg() != 1 || o.rounds < 1 {
