@@ -4,6 +4,7 @@
 # make golden   write the expected outputs anew; then read the difference as code
 # make shows    reloads with many connections, edits in all ways, kills at many moments: minutes, and the figures
 # make bench    what farms cost, from their files to the kernel; FARMS=1000 KINDS= for a quick look
+# make packets  what a packet costs on its way through farms
 # make deb      build the Debian package into dist/
 # make test-systemd   install it in a container, as root
 # make ci       what a change has to pass
@@ -12,7 +13,7 @@ GO ?= go
 # A clone that belongs to somebody else (make demo as root) is none of git's business.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build manual deb lint-deb test-systemd demo bench shows test golden fuzz format vet lint tidy goldens ci clean go-found
+.PHONY: build manual deb lint-deb test-systemd demo bench packets shows test golden fuzz format vet lint tidy goldens ci clean go-found
 
 build: go-found
 	$(GO) build -o farmc ./cmd/farmc
@@ -52,6 +53,10 @@ KINDS ?= 1000
 bench: build
 	@.ci/need nft=nftables
 	@$(GO) run ./cmd/bench -farms '$(FARMS)' -kinds '$(KINDS)' ./farmc
+
+packets: build
+	@.ci/need nft=nftables
+	@$(GO) run ./cmd/bench -packets 1,10000 ./farmc
 
 test: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch

@@ -107,6 +107,9 @@ func (l *linker) shared(d door, deal dealing) string {
 		}
 		c.Slots[0].Elements = append(c.Slots[0].Elements, mapElement{key + " . " + strconv.Itoa(slot), value, b.origin(d.farm), false})
 	}
+	if d.farm.Mark != (Mark{}) {
+		return l.markFirst(d.farm, c)
+	}
 	return c.Name
 }
 
@@ -114,19 +117,12 @@ func (l *linker) shared(d door, deal dealing) string {
 func (l *linker) shape(kind string, d door, keyed keying, slots int) *choice {
 	f := d.farm
 	tentative := strings.HasPrefix(kind, "pick")
-	words := []string{f.schedulerName()}
-	if f.Mark != (Mark{}) && !tentative {
-		words = append(words, f.Mark.name())
-	}
-	suffix := fmt.Sprintf("%s-%d-%s", strings.Join(words, "-"), slots, d.family.Suffix())
+	suffix := fmt.Sprintf("%s-%d-%s", f.schedulerName(), slots, d.family.Suffix())
 	name := kind + "-" + suffix
 	c := l.shapes[name]
 	if c == nil {
 		c = &choice{Name: name, Family: d.family, Keyed: keyed, Scheduler: f.Scheduler, HashOn: f.HashOn, Tentative: tentative,
 			Slots: []*slotMap{{Name: strings.NewReplacer("dnat", "slots", "pick", "picks").Replace(kind) + "-" + suffix, Slots: slots, Ported: keyed == byDoor && !tentative}}}
-		if !tentative {
-			c.Mark = f.Mark
-		}
 		l.shapes[name] = c
 		l.rules.choices = append(l.rules.choices, c)
 	}

@@ -18,7 +18,7 @@ func TestWhatGrowsWithFarms(t *testing.T) {
 		"interfaces":           {chains: 1, sets: 1},
 		"source address each":  {chains: 1},
 		"source by backend":    {chains: 1, sets: 1},
-		"mark each":            {chains: 1, sets: 1},
+		"mark each":            {chains: 1},
 		"mark by backend":      {chains: 1, sets: 1},
 		"persistence":          {chains: 1, sets: 4},
 		"limit of the farm":    {chains: 1, sets: 2},

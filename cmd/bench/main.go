@@ -1,7 +1,7 @@
 // Bench measures what farms cost, from their files to the kernel, in a network namespace of its own: with the farmc and
 // the nft that users have, beside two rulesets written for the purpose, in the same run.
 //
-//	bench [-farms 10,1000,10000] [-kinds 1000] [-only NAME] [-rounds 3] FARMC
+//	bench [-farms 10,1000,10000] [-kinds 1000] [-only NAME] [-packets 1,10000] [-rounds 3] FARMC
 package main
 
 import (
@@ -23,10 +23,11 @@ func main() {
 	flag.Var(&o.farms, "farms", "how many plain farms to take the whole way, several with commas")
 	flag.Var(&o.kinds, "kinds", "how many farms of each kind to load, several with commas")
 	flag.StringVar(&o.only, "only", "", "of the kinds, those whose names contain this, or one of these, with commas between")
+	flag.Var(&o.packets, "packets", "among how many farms to send packets, several with commas")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each is measured; the shortest time counts")
 	flag.Parse()
 	if flag.NArg() != 1 || o.rounds < 1 {
-		fmt.Fprintln(os.Stderr, "usage: bench [-farms 10,1000,10000] [-kinds 1000] [-only NAME] [-rounds 3] FARMC")
+		fmt.Fprintln(os.Stderr, "usage: bench [-farms 10,1000,10000] [-kinds 1000] [-only NAME] [-packets 1,10000] [-rounds 3] FARMC")
 		os.Exit(2)
 	}
 	if err := run(o, flag.Arg(0)); err != nil {
@@ -36,9 +37,9 @@ func main() {
 }
 
 type options struct {
-	farms, kinds counts
-	only         string
-	rounds       int
+	farms, kinds, packets counts
+	only                  string
+	rounds                int
 }
 
 // counts are numbers with commas.
@@ -63,6 +64,9 @@ func (c *counts) Set(text string) error {
 func run(o options, farmc string) error {
 	if err := netlab.Enter(); err != nil {
 		return err
+	}
+	if len(o.packets) > 0 {
+		return packets(farmc, o.packets, o.rounds)
 	}
 	b, err := newBench(farmc, o.rounds)
 	if err != nil {
