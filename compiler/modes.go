@@ -6,11 +6,10 @@ import (
 	"strings"
 )
 
-// A restriction says in which modes a key has an effect, and of which it is known that it does not work yet.
+// A restriction says in which modes a key has an effect.
 type restriction struct {
 	key   string
 	modes []Mode
-	later bool
 }
 
 var (
@@ -24,38 +23,38 @@ var (
 // farmRestrictions are of the farm's keys, the others of what the keys in [limits] and the backends' do. A key that is not listed has an
 // effect in every mode.
 var farmRestrictions = []restriction{
-	{"scheduler", balancing, false},
-	{"hash-on", balancing, false},
-	{"table-size", balancing, false},
-	{"interfaces", everyMode, false},
-	{"source-address", []Mode{SNAT}, false},
-	{"local-clients", tracked, false},
-	{"flow-offload", tracked, false},
-	{"helper", tracked, false},
-	{"mark", tracked, false},
-	{"queue", counting, false},
-	{"persistence", []Mode{SNAT, DNAT, DSR}, false},
-	{"access", everyMode, false},
-	{"limits", everyMode, false},
-	{"log", everyMode, false},
-	{"backends", balancing, false},
+	{"scheduler", balancing},
+	{"hash-on", balancing},
+	{"table-size", balancing},
+	{"interfaces", everyMode},
+	{"source-address", []Mode{SNAT}},
+	{"local-clients", tracked},
+	{"flow-offload", tracked},
+	{"helper", tracked},
+	{"mark", tracked},
+	{"queue", counting},
+	{"persistence", []Mode{SNAT, DNAT, DSR}},
+	{"access", everyMode},
+	{"limits", everyMode},
+	{"log", everyMode},
+	{"backends", balancing},
 }
 
 var limitRestrictions = []restriction{
-	{"new-per-client", counting, false},
-	{"connections-per-client", counting, false},
-	{"new", counting, false},
-	{"connections", counting, false},
+	{"new-per-client", counting},
+	{"connections-per-client", counting},
+	{"new", counting},
+	{"connections", counting},
 }
 
 var backendRestrictions = []restriction{
-	{"port", []Mode{SNAT, DNAT, Stateless}, false},
-	{"priority", balancing, false},
-	{"source-address", []Mode{SNAT}, false},
-	{"connections", tracked, false},
-	{"mark", tracked, false},
-	{"interface", frames, false},
-	{"mac", []Mode{DSR}, false},
+	{"port", []Mode{SNAT, DNAT, Stateless}},
+	{"priority", balancing},
+	{"source-address", []Mode{SNAT}},
+	{"connections", tracked},
+	{"mark", tracked},
+	{"interface", frames},
+	{"mac", []Mode{DSR}},
 }
 
 // effective refuses keys that do nothing: a key that is silently ignored is the worst of faults.
@@ -81,12 +80,8 @@ func effective(t *table, f *Farm) {
 
 func restrict(t *table, f *Farm, restrictions []restriction) {
 	for _, r := range restrictions {
-		switch {
-		case !t.has(r.key):
-		case !slices.Contains(r.modes, f.Mode):
+		if t.has(r.key) && !slices.Contains(r.modes, f.Mode) {
 			t.fault(t.at(r.key), whyNot(f.Mode, r.modes), "%s has no effect in mode %s", r.key, f.Mode)
-		case r.later:
-			t.fault(t.at(r.key), "", "%s is not supported yet", r.key)
 		}
 	}
 }
