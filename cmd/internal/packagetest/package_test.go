@@ -107,6 +107,16 @@ func (m *Machine) loaded() string {
 	return digest.FindString(out)
 }
 
+// holds is what loaded gives where there have to be rules.
+func (m *Machine) holds() string {
+	m.t.Helper()
+	now := m.loaded()
+	if now == "" {
+		m.t.Fatalf("the kernel holds no farms\n%s", m.journal())
+	}
+	return now
+}
+
 var digest = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
 
 // agrees waits until the kernel holds what the farms come to.
@@ -244,12 +254,12 @@ func quickEdits(m *Machine) {
 
 // A fault is told by the unit's status, with its place, and the rules that run stay.
 func slip(m *Machine) {
-	before := m.loaded()
+	before := m.holds()
 	quiet := m.traffic()
 	m.Write("/etc/farmc/farms.d/web.toml", strings.Replace(web("11"), "port", "prot", 1))
 	m.Until("systemctl is-failed farmc.service")
 	m.tellsFault()
-	if now := m.loaded(); now != before {
+	if now := m.holds(); now != before {
 		m.t.Errorf("the kernel holds %q, not %q as before", now, before)
 	}
 	quiet()
@@ -305,17 +315,17 @@ func firewallWithFarms(m *Machine) {
 }
 
 func upgrade(m *Machine) {
-	before := m.loaded()
+	before := m.holds()
 	quiet := m.traffic()
 	for _, file := range []string{"farmc-99.deb", "farmc.deb", "farmc-0.0.1.deb", "farmc.deb"} {
 		m.Do("dpkg -i --force-downgrade /root/%s", file)
-		if now := m.loaded(); now != before {
+		if now := m.holds(); now != before {
 			m.t.Errorf("%s: the kernel holds %q, not %q as before", file, now, before)
 		}
 		m.Do("systemctl is-active farmc.path")
 	}
 	m.Do("dpkg --remove farmc")
-	if now := m.loaded(); now != before {
+	if now := m.holds(); now != before {
 		m.t.Errorf("removed: the kernel holds %q, not %q as before", now, before)
 	}
 	m.Do("dpkg -i /root/farmc.deb")
@@ -327,11 +337,11 @@ func upgrade(m *Machine) {
 // The last good farms serve after a reboot before anybody looked at the farms, and the status says what is wrong.
 func rebootBroken(m *Machine) {
 	m.agrees()
-	before := m.loaded()
+	before := m.holds()
 	m.Do("systemctl enable nftables.service")
 	m.Write("/etc/farmc/farms.d/web.toml", strings.Replace(web("11"), "port", "prot", 1))
 	m.Reboot()
-	if now := m.loaded(); now != before {
+	if now := m.holds(); now != before {
 		m.t.Errorf("the kernel holds %q, not %q as before\n%s", now, before, m.journal())
 	}
 	m.connect()
@@ -378,6 +388,8 @@ func watched(m *Machine) {
 	m.Write("/etc/farmc/farms.d/web.toml", web("12"))
 	m.serves("12")
 	m.Do("systemctl restart nftables.service")
+	m.serves("12")
+	m.Do("nft flush ruleset")
 	m.serves("12")
 	m.Write("/etc/farmc/farms.d/web.toml", strings.Replace(web("11"), "port", "prot", 1))
 	m.Until("systemctl status --no-pager farmc-watch.service | grep 'Status:.*web.toml:4:1: unknown key'")
