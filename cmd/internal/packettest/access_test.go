@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -451,13 +452,17 @@ func clientLike(a netip.Addr) bool {
 type renamed struct{ from, to string }
 
 func (r renamed) do(s *stage) error {
-	return s.Balancer.Do(func() error {
+	err := s.Balancer.Do(func() error {
 		link, err := netlink.LinkByName(r.from)
 		if err != nil {
 			return err
 		}
 		return netlink.LinkSetName(link, r.to)
 	})
+	if errors.Is(err, syscall.EBUSY) {
+		s.t.Skip("this kernel renames no link that is up")
+	}
+	return err
 }
 
 // routersAreHeard: an error that comes from a router that isn't allowed is let by.
