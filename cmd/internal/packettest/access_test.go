@@ -139,21 +139,21 @@ var furtherAccessScenes = []scene{
 		farms{"web": one("snat", listenBoth, "b1", 8081) + "\n[access]\ndeny = [\"203.0.113.0/24\", \"2001:db8:f::/64\"]"},
 		echo{},
 	}},
-	// which list is told, of each packet
+	// which list is told, of each packet; UDP sends none again
 	{name: "logged", steps: steps{
 		farms{"web": one("snat", listenBoth, "b1", 0, unhindered(`"denied"`)) + "\n[access]\ndeny = [\"@outcasts\", \"198.51.100.9\", \"2001:db8:c::9\"]", "outcasts.list": outcasts},
 		toGroup,
-		writes{denied{as: outcast, by: "tcp udp", to: both}, lines(1, "web denied outcasts", "client", both)},
-		writes{denied{as: anybody, by: "tcp udp", to: both}, lines(1, "web denied inline", "client", both)},
+		writes{denied{as: outcast, by: "udp", to: both}, udpLines(1, "web denied outcasts", "client", both)},
+		writes{denied{as: anybody, by: "udp", to: both}, udpLines(1, "web denied inline", "client", both)},
 		writes{ask{as: friend, by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"balancer:443": 1}}, nil},
 		farms{"web": one("snat", listenBoth, "b1", 0, unhindered(`"denied"`)) + denyAll},
 		toGroup,
-		writes{denied{as: friend, by: "tcp udp", to: both}, lines(1, "web denied any", "client", both)},
+		writes{denied{as: friend, by: "udp", to: both}, udpLines(1, "web denied any", "client", both)},
 	}},
 	{name: "logged-inside", lab: directly, steps: steps{
 		farms{"web": one("dsr", listenBoth, "b1", 0, inside, unhindered(`"denied"`)) + behind + "\n[access]\ndeny = \"@outcasts\"", "outcasts.list": outcasts},
 		toGroup,
-		writes{denied{as: outcast, by: "tcp udp", to: both}, lines(1, "web denied outcasts", "client", both)},
+		writes{denied{as: outcast, by: "udp", to: both}, udpLines(1, "web denied outcasts", "client", both)},
 		writes{reach{as: anybody, by: "tcp udp", to: both, shares: shares{"b1": 1}, clients: 2}, nil},
 	}},
 	// a list that changes is asked at once, and what was counted stays
