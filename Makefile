@@ -13,7 +13,7 @@ GO ?= go
 # A clone that belongs to somebody else (make demo as root) is none of git's business.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build manual deb lint-deb test-systemd demo bench packets shows test golden fuzz format vet lint tidy goldens ci clean go-found
+.PHONY: build manual deb lint-deb test-systemd demo bench packets shows test golden flood fuzz format vet lint tidy goldens ci clean go-found
 
 build: go-found
 	$(GO) build -o farmc ./cmd/farmc
@@ -68,6 +68,10 @@ shows: go-found
 
 golden: go-found
 	$(GO) test ./compiler -run Golden -update
+
+# What limits do against a flood of SYNs from 100,000 addresses, in network namespaces: some minutes
+flood: go-found
+	FARMC_FLOOD=all $(GO) test ./cmd/internal/packettest -run '^TestFlood$$' -v -count 1 -timeout 15m
 
 # A while of random input beyond what make test holds: make fuzz FOR=10m
 FOR ?= 1m

@@ -141,7 +141,7 @@ var (
 		`		meta l4proto tcp ct state invalid EXCESS`, `		ct state new tcp flags & \(fin \| syn \| rst \| ack\) != syn EXCESS`,
 		`		(?:tcp flags & rst == rst )?(?:update|add) @NAME { CLIENT } EXCESS`,
 		`		(?:tcp flags & rst == rst )?CLIENT != @NAME (?:update|add) @NAME { jhash CLIENT mod 65535 seed HEX(?: timeout [0-9]+s)? (?:limit rate over RATE|ct count over [0-9]+) } EXCESS`,
-		`		(?:update|add) @NAME { numgen inc mod 1 } EXCESS`,
+		`		(?:update|add) @NAME { (?:numgen inc mod 1|symhash mod [0-9]+) } EXCESS`,
 
 		`		meta mark set CLIENT map @NAME(?: (?:update @NAME { CLIENT : meta mark } )?jump NAME)?`, `		(?:update|delete) @NAME { CLIENT : meta mark }`,
 		`		meta mark set SLOT map @NAME`, `		drop`,

@@ -131,6 +131,14 @@ func limitScenes() []scene {
 			heldBack{farm: "web", reason: "connections-per-client", packets: 2},
 			echo{},
 		}},
+		{name: "denied-before-limits", steps: steps{
+			farms{"web": limited("snat", "new-per-client = { rate = '1/day', burst = 1 }", "[access]", "deny = ['198.51.100.100', '2001:db8:c:100::1']")},
+			knock{as: 0, by: "tcp", to: both, times: 3, pass: 0},
+			heldBack{farm: "web", reason: "denied", packets: 6},
+			heldBack{farm: "web", reason: "new-per-client", packets: 0},
+			knock{as: 1, by: "tcp", to: both, times: 2, pass: 1},
+			heldBack{farm: "web", reason: "denied", packets: 6},
+		}},
 		{name: "ban-by-hand", steps: steps{
 			farms{"web": limited("snat", `ban = "1h"`)},
 			knock{as: 0, by: "tcp", to: both, times: 2, pass: 2, keep: true},
