@@ -60,7 +60,7 @@ packets: build
 
 test: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 
 shows: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps
