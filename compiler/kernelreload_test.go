@@ -232,12 +232,15 @@ func sortListing(text string) string {
 		}
 		if strings.Contains(object, "\n\t\tflags dynamic") { // what a set remembers is worth more than its size
 			object = sizeLine.ReplaceAllString(object, "")
+			object = countLine.ReplaceAllString(object, "") // the kernel takes out what counts no connection (nft_connlimit_gc)
 		}
 		objects = append(objects, object)
 	}
 	slices.Sort(objects)
 	return strings.Join(objects, "\n") + "\n"
 }
+
+var countLine = regexp.MustCompile(`\n\t\t\t0x[0-9a-f]+ ct count [0-9]+`)
 
 // onlyIn shows the lines of two texts that are in one of them alone.
 func onlyIn(got, want string) string {

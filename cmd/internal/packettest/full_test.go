@@ -63,6 +63,9 @@ func TestFullBackends(t *testing.T) {
 			refused{by: "tcp udp", to: both},
 			farms{"web": bounded("", listenBoth, "4", "3", "")},
 			refused{by: "tcp udp", to: both}, echo{},
+			// where a limit is changed the count begins anew, but for the other backend
+			farms{"web": bounded("", listenBoth, "5", "3", "")},
+			fill{by: "tcp udp", to: both, until: shares{"b1": 9, "b2": 3}},
 			// without its limit a full backend takes what comes
 			farms{"web": strings.Replace(bounded("", listenBoth, "4", "3", ""), "connections = 4", "", 1)},
 			eventually{ask{by: "tcp udp", to: both, shares: shares{"b1:80": 1}, sees: "balancer"}},
