@@ -25,15 +25,19 @@ func (n Nft) run(ctx context.Context, where place, script []byte, args ...string
 	cmd.Env = append(os.Environ(), "LC_ALL=C") // complaints are parsed, so they must not be translated
 	cmd.SysProcAttr = process(where)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second // what a wrapper leaves running may hold our pipes for ever
+	cmd.WaitDelay = leftovers
 	if err := cmd.Start(); err != nil {
 		return nil, unstarted(ctx, where, err)
 	}
-	if err := cmd.Wait(); err != nil {
+	if err := cmd.Wait(); err != nil && !errors.Is(err, exec.ErrWaitDelay) { // which is of an nft that did well
 		return nil, trouble(ctx, err, stderr.String())
 	}
 	return stdout.kept.Bytes(), nil
 }
+
+// leftovers is how long nft's pipes are read once it has ended: what a wrapper leaves running may hold them for ever, and
+// a machine that is busy may not come to read them at once.
+const leftovers = 5 * time.Second
 
 // find gives the path of nft. The PATH of plain users and of cron has no sbin.
 func (n Nft) find() (string, error) {

@@ -98,6 +98,14 @@ func TestHangingNftIsStopped(t *testing.T) {
 	}
 }
 
+// A wrapper did what it was asked, and leaves behind what holds the pipes.
+func TestLeftoversAreNoFailure(t *testing.T) {
+	t.Parallel()
+	if err := fake(t, "cat >/dev/null; sleep 60 & exit 0").Load(t.Context(), []byte("table inet t { }\n")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTimeout(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), time.Millisecond)
 	defer stop()
