@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -26,7 +27,7 @@ import (
 // TestMain makes this binary the programs of the scenarios, too, under their names. Who isn't root runs the tests in a
 // user namespace.
 func TestMain(m *testing.M) {
-	programs := map[string]func(){"farmc": main, "until": until, "plainly": plainly, "manager": manager}
+	programs := map[string]func(){"farmc": calmly, "until": until, "plainly": plainly, "manager": manager}
 	if programs[filepath.Base(os.Args[0])] == nil {
 		if err := netlab.Enter(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -49,7 +50,8 @@ func TestMain(m *testing.M) {
 //	signal NAME                     send a signal to what runs in the background
 //	tmpfs DIR OPTIONS               mount a file system
 //
-// and NFT is the real nft, for fakes that ask it.
+// and NFT is the real nft, for fakes that ask it. What farmc says because something takes longer than a second isn't
+// told unless the environment has SLOW=told: on a machine that is busy everything does.
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
@@ -64,6 +66,25 @@ func TestScript(t *testing.T) {
 		Condition: condition,
 	})
 }
+
+// calmly is farmc without its words on what takes long, each of which is written by itself.
+func calmly() {
+	if os.Getenv("SLOW") == "told" {
+		main()
+	}
+	os.Exit(start(calm{os.Stderr}))
+}
+
+type calm struct{ io.Writer }
+
+func (c calm) Write(words []byte) (int, error) {
+	if slow.Match(words) {
+		return len(words), nil
+	}
+	return c.Writer.Write(words)
+}
+
+var slow = regexp.MustCompile(`^nft [a-z ]+ \(\d+ lines\) \.\.\.\n$`)
 
 // machine puts the scenario where it can do no harm, and tells it where nft is.
 func machine(env *testscript.Env) error {
