@@ -21,7 +21,8 @@ var diffVerb = verb{
 	name:    "diff",
 	summary: "show what apply would change",
 	about: `Says in words what changes, then shows the script that was loaded last and the one that
-would be loaded as a unified diff. Exit status: 0 nothing changes, 1 something does,
+would be loaded as a unified diff. That the files are held, as they were taken back, or that
+something waits to be confirmed, is told, too. Exit status: 0 nothing changes, 1 something does,
 2 trouble.`,
 	run: func(ctx context.Context, c *call) int {
 		p, told, err := c.engine().Plan(ctx)
@@ -30,11 +31,14 @@ would be loaded as a unified diff. Exit status: 0 nothing changes, 1 something d
 		case errors.Is(err, live.ErrFaulty):
 			c.tell("%s", summary(told))
 			return trouble
-		case errors.As(err, new(*fs.PathError)): // what was loaded can't be read
+		case errors.As(err, new(*fs.PathError)), errors.Is(err, live.ErrState): // what was loaded can't be read
 			c.fail(err)
 			return trouble
 		case err != nil:
 			c.tell("the kernel could not be asked what it holds: %v", err)
+		}
+		if p.Barred != nil {
+			c.fail(p.Barred)
 		}
 		return c.showPlan(p)
 	},

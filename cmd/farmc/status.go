@@ -24,7 +24,8 @@ var statusVerb = verb{
 state, its share of what is new, the connections that are open, and how many it was given (in
 dsr and stateless: packets) since its rules were made; what was denied or over a limit, in
 packets, by reason; and who is banned, and for how long. What the files say by now that isn't
-applied is told, too. Exit status: 0 the kernel holds what was loaded last, 1 it doesn't, or
+applied is told, too, and whether they are held, as they were taken back, or something waits to
+be confirmed. Exit status: 0 the kernel holds what was loaded last, 1 it doesn't, or
 can't be asked.`,
 	flags: func(c *call) { c.set.BoolVar(&c.json, "json", false, "write JSON, for programs") },
 	run: func(ctx context.Context, c *call) int {
@@ -84,6 +85,9 @@ func (c *call) showStatus(s live.Status) {
 		if more := len(s.Pending) - mostTold; more > 0 {
 			fmt.Fprintf(c.stdout, "  and %d changes more\n", more)
 		}
+	}
+	if s.Barred != "" {
+		fmt.Fprintf(c.stdout, "\n%s%s%s\n", paint.Warning, s.Barred, paint.Reset)
 	}
 }
 

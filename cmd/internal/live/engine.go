@@ -107,6 +107,8 @@ type Plan struct {
 	Kept    int      // how many sets that packets fill kept what they hold, where all rules were made anew
 	Cut     int      // how many tracked connections were cut, as they would have gone on to where they no longer may
 
+	Barred error // of a plan that is no more: why Apply would not load it now
+
 	Restored bool // it is what was loaded last, as the farms can't be loaded
 	Tried    bool // it waits to be confirmed
 
@@ -172,7 +174,9 @@ func (e *Engine) Plan(ctx context.Context) (Plan, compiler.Diagnostics, error) {
 		return Plan{reading: r}, r.told, ErrFaulty
 	}
 	p, err := e.plan(ctx, r, "")
-	return p, r.told, err
+	barred, unknown := e.standing(r)
+	p.Barred = barred
+	return p, r.told, errors.Join(unknown, err)
 }
 
 // Apply compiles the farms, loads the script in one transaction and keeps it. If the kernel holds it already, nothing is
@@ -288,25 +292,44 @@ func (e *Engine) refuse(r *reading, trial *Trial, try *Try) error {
 	return e.barred(r, trial, try)
 }
 
-// barred says why no farms at all may be loaded, or not these, whether they have faults or not.
+// barred says why no farms at all may be loaded, or not these, whether they have faults or not. Where these may be,
+// whichever were held may come again.
 func (e *Engine) barred(r *reading, trial *Trial, try *Try) error {
-	switch {
-	case try != nil:
+	if try != nil {
 		return nil
-	case trial != nil:
-		return fmt.Errorf("%w: %s left for farmc confirm or farmc rollback", ErrOnTrial, trial.Left().Round(time.Second))
 	}
-	why, err := e.Store.holding(r.sources.Digest())
-	if err != nil {
+	if err := e.bars(r, trial); err != nil {
 		return err
 	}
-	if why == "" { // another set of files: whichever was held may come again
-		return e.Store.writeJSON(heldFile, nil)
+	return e.Store.letGo(r.sources.Digest())
+}
+
+// bars says what waits to be confirmed, or that the files are held.
+func (e *Engine) bars(r *reading, trial *Trial) error {
+	if trial != nil {
+		return trial.waits()
+	}
+	why, err := e.Store.holding(r.sources.Digest())
+	if err != nil || why == "" {
+		return err
 	}
 	if kept, err := e.Store.Loaded(); err == nil && r.script != nil && kept.Digest == r.script.Digest {
 		return nil // as it was
 	}
 	return fmt.Errorf("%w (%s); farmc apply --confirm tries them once more", ErrHeld, why)
+}
+
+// standing says why Apply would load nothing now, and changes nothing itself.
+func (e *Engine) standing(r *reading) (barred, err error) {
+	trial, err := e.Store.Trial()
+	if err != nil {
+		return nil, err
+	}
+	why := e.bars(r, trial)
+	if why == nil || errors.Is(why, ErrHeld) || errors.Is(why, ErrOnTrial) {
+		return why, nil
+	}
+	return nil, why
 }
 
 // extend gives a trial that is tried again all its time.

@@ -20,6 +20,7 @@ type Status struct {
 	Rules   Rules        `json:"rules"`
 	Pending []string     `json:"pending"` // what the files say by now that isn't applied, in words
 	Faulty  bool         `json:"faulty"`  // the files have faults by now
+	Barred  string       `json:"barred"`  // why apply would not load them: they are held, or something waits to be confirmed
 	Farms   []FarmStatus `json:"farms"`   // in the order of their names
 }
 
@@ -83,7 +84,15 @@ func (e *Engine) Status(ctx context.Context, farm string) (Status, error) {
 	if s.Rules, err = e.rules(ctx, kept); err != nil {
 		return Status{}, err
 	}
-	s.pending(kept, e.read(), farm)
+	now := e.read()
+	s.pending(kept, now, farm)
+	barred, err := e.standing(now)
+	if err != nil {
+		return Status{}, err
+	}
+	if barred != nil {
+		s.Barred = barred.Error()
+	}
 	if farm != "" {
 		if _, err := farmNamed(r, farm); err != nil {
 			return Status{}, err

@@ -42,6 +42,9 @@ var (
 	ErrHeld    = errors.New("these farms were taken back, and are held until a file changes")
 )
 
+// ErrState says that a file of the state directory is not what it should be.
+var ErrState = errors.New("state directory")
+
 // What is wrong with a wish to confirm or to go back.
 var (
 	ErrNoTrial   = errors.New("nothing waits to be confirmed")
@@ -65,6 +68,14 @@ func (t *Trial) Left() time.Duration {
 		return -time.Second
 	}
 	return t.Deadline - sinceBoot()
+}
+
+// waits says that nothing else is loaded meanwhile.
+func (t *Trial) waits() error {
+	if t.Left() < 0 {
+		return fmt.Errorf("%w, and nobody did in time: farmc apply takes it back", ErrOnTrial)
+	}
+	return fmt.Errorf("%w: %s left for farmc confirm or farmc rollback", ErrOnTrial, t.Left().Round(time.Second))
 }
 
 func sinceBoot() time.Duration {
@@ -93,6 +104,15 @@ func (s Store) holding(sources string) (string, error) {
 	return "", nil
 }
 
+// letGo ends a hold of other files than these.
+func (s Store) letGo(sources string) error {
+	why, err := s.holding(sources)
+	if err != nil || why != "" {
+		return err
+	}
+	return s.writeJSON(heldFile, nil)
+}
+
 // readJSON leaves the value as it is where there is no such file.
 func (s Store) readJSON(name string, into any) error {
 	text, err := os.ReadFile(filepath.Join(s.Dir, name))
@@ -103,7 +123,7 @@ func (s Store) readJSON(name string, into any) error {
 		err = json.Unmarshal(text, into)
 	}
 	if err != nil {
-		return fmt.Errorf("state directory: %s: %w", name, err)
+		return fmt.Errorf("%w: %s: %w", ErrState, name, err)
 	}
 	return nil
 }
