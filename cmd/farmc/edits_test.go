@@ -317,7 +317,7 @@ func (e *edits) agreed(w *watcherProcess, after string) {
 		e.Fatalf("after %s the farms are faulty: %v", after, told)
 	}
 	began := time.Now()
-	for time.Since(began) < 15*time.Second {
+	for time.Since(began) < time.Minute {
 		if digest, err := (nft.Nft{}).Loaded(e.Context()); err == nil && digest == script.Digest {
 			e.total += time.Since(began)
 			e.longest = max(e.longest, time.Since(began))

@@ -291,7 +291,7 @@ func (k *killings) watch() *exec.Cmd {
 // settled waits until the kernel holds the target.
 func (k *killings) settled(when moment) {
 	k.Helper()
-	for patience := time.Now().Add(15 * time.Second); ; {
+	for patience := time.Now().Add(time.Minute); ; {
 		digest, err := (nft.Nft{}).Loaded(k.Context())
 		if err == nil && bytes.Contains(k.scripts[k.target], []byte(digest)) {
 			return

@@ -56,7 +56,7 @@ func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
 		Setup:              machine,
-		Deadline:           time.Now().Add(2 * time.Minute),
+		Deadline:           time.Now().Add(10 * time.Minute),
 		RequireUniqueNames: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  exits,
@@ -200,20 +200,20 @@ func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 }
 
-// until is a program: it runs another one until its output matches a pattern, or, after 15 seconds, gives up.
+// until is a program: it runs another one until its output matches a pattern, or, after a minute, gives up.
 func until() {
 	flags := flag.NewFlagSet("until", flag.ExitOnError)
 	count := flags.Int("count", 1, "so many matches at least")
 	flags.Parse(os.Args[1:])
 	args := flags.Args()
 	pattern := regexp.MustCompile("(?m)" + args[0])
-	for patience := time.Now().Add(15 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for patience := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		out, err := exec.Command(args[1], args[2:]...).CombinedOutput()
 		if len(pattern.FindAll(out, -1)) >= *count {
 			return
 		}
 		if time.Now().After(patience) {
-			fmt.Fprintf(os.Stderr, "%s\n%v\nafter 15 seconds\n", out, err)
+			fmt.Fprintf(os.Stderr, "%s\n%v\nafter a minute\n", out, err)
 			os.Exit(1)
 		}
 	}

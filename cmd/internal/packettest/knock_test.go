@@ -57,7 +57,7 @@ func (k knock) ask(s *stage, q question) error {
 		as = netip.MustParseAddr(as.String() + ":2")
 	}
 	for n := range k.times {
-		c, err := k.once(s, q, as)
+		c, err := k.once(s, q, as, k.wait(n))
 		switch passed := err == nil; {
 		case passed && n >= k.pass:
 			c.Close()
@@ -75,8 +75,8 @@ func (k knock) ask(s *stage, q question) error {
 	return nil
 }
 
-func (k knock) once(s *stage, q question, as netip.Addr) (net.Conn, error) {
-	c, err := q.from.Dial(q.network, netip.AddrPortFrom(as, uint16(10000+s.asked.Add(1))), q.to, k.wait(patience))
+func (k knock) once(s *stage, q question, as netip.Addr, wait time.Duration) (net.Conn, error) {
+	c, err := q.from.Dial(q.network, netip.AddrPortFrom(as, uint16(10000+s.asked.Add(1))), q.to, wait)
 	if err != nil {
 		return c, err
 	}
@@ -85,19 +85,19 @@ func (k knock) once(s *stage, q question, as netip.Addr) (net.Conn, error) {
 			return c, err
 		}
 	}
-	if err := c.SetDeadline(time.Now().Add(k.wait(patience))); err != nil {
+	if err := c.SetDeadline(time.Now().Add(wait)); err != nil {
 		return c, err
 	}
 	_, err = netlab.ReadAnswer(c) // what is closed with something unread is reset
 	return c, err
 }
 
-// wait is short where most are held back.
-func (k knock) wait(long time.Duration) time.Duration {
-	if k.pass < k.times {
-		return unanswered
+// wait is how long the nth is waited for: only briefly where it is to be held back silently.
+func (k knock) wait(n int) time.Duration {
+	if n < k.pass || k.refused {
+		return patience
 	}
-	return long
+	return unanswered
 }
 
 // resets has a client open connections and end them by a reset.
@@ -110,7 +110,7 @@ type resets struct {
 func (r resets) do(s *stage) error {
 	for _, q := range s.questions("", "tcp", r.to) {
 		for range r.times {
-			c, err := knock{}.once(s, q, clientAddress(r.as, q.to.Addr().Is6()))
+			c, err := knock{}.once(s, q, clientAddress(r.as, q.to.Addr().Is6()), patience)
 			if err != nil {
 				return q.blame(err)
 			}
