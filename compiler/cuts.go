@@ -16,8 +16,10 @@ type Cuts struct {
 	Services []netip.Addr // and those that were opened to these
 	Anywhere bool         // and all others: a farm serves every address of this machine now
 
-	before, after doorIndex
-	fresh         []door
+	before doorIndex
+	farms  []*Farm   // that are loaded now
+	after  doorIndex // of these, once a connection was looked at
+	fresh  []door
 }
 
 // A Connection is what connection tracking knows of one.
@@ -30,30 +32,22 @@ type Connection struct {
 
 // NewCuts compares what is loaded now with what was before; nil stands for not known.
 func NewCuts(before map[string]Facts, after []*Farm) *Cuts {
-	c := &Cuts{}
+	c := &Cuts{farms: after}
 	now := map[string]*Farm{}
 	for _, f := range after {
 		now[f.Name] = f
 	}
-	for _, name := range union(before, now) {
-		facts, known := before[name]
-		is := now[name]
-		if known && is != nil && is.Facts().equal(facts) {
-			continue
-		}
+	for _, name := range differing(before, FactsOf(after)) {
 		var was *Farm
-		if known {
-			was = recalled(name, facts)
+		if facts, known := before[name]; known {
+			was = recalled(name, facts.finding())
 		}
 		c.before.add(was)
-		c.compare(was, is)
+		c.compare(was, now[name])
 	}
 	c.Servers, c.Services = distinct(c.Servers), distinct(c.Services)
 	if c.None() {
 		return &Cuts{}
-	}
-	for _, f := range after {
-		c.after.add(f)
 	}
 	return c
 }
@@ -89,6 +83,12 @@ func (c *Cuts) None() bool { return len(c.Servers) == 0 && len(c.Services) == 0 
 
 // Cut says whether the connection has to go.
 func (c *Cuts) Cut(of Connection) bool {
+	if c.after == nil {
+		c.after = doorIndex{}
+		for _, f := range c.farms {
+			c.after.add(f)
+		}
+	}
 	owner := c.after.door(of)
 	if server := owner.server(of); server != nil {
 		return server.State == Down
@@ -200,7 +200,7 @@ func distinct(addresses []netip.Addr) []netip.Addr {
 }
 
 // recalled is the farm as far as its facts tell how its connections went, nil where they don't.
-func recalled(name string, facts Facts) *Farm {
+func recalled(name string, facts finding) *Farm {
 	f := &Farm{Name: name, Mode: Mode(facts.Farm["mode"]), Down: facts.Farm["state"] == "down"}
 	for _, word := range strings.Fields(facts.Farm["listen"]) {
 		l, err := parseListen(word)

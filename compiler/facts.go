@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,22 +9,52 @@ import (
 )
 
 // Facts are what a farm's files say once they are read, in words: the ground on which two states of a farm are
-// compared for people. What has no effect on packets, and what stands at its default, is not among them.
-type Facts struct {
+// compared for people. What has no effect on packets, and what stands at its default, is not among them. They are JSON,
+// as they are kept: of ten thousand farms few are ever looked into.
+type Facts string
+
+// A finding is what facts tell.
+type finding struct {
 	Farm     map[string]string            `json:"farm"`
 	Backends map[string]map[string]string `json:"backends"`
 }
 
-// Facts gives what is said of the farm and of its backends. They are found once for a farm: nobody may change them.
+// Facts gives what is said of the farm and of its backends. They are found once for a farm.
 func (f *Farm) Facts() Facts {
-	if f.facts == nil {
-		facts := f.findFacts()
-		f.facts = &facts
+	if f.facts == "" {
+		text, err := json.Marshal(f.findFacts())
+		if err != nil {
+			panic(err)
+		}
+		f.facts = Facts(text)
 	}
-	return *f.facts
+	return f.facts
 }
 
-func (f *Farm) findFacts() Facts {
+// FactsOf gives the facts of farms by their names.
+func FactsOf(farms []*Farm) map[string]Facts {
+	out := make(map[string]Facts, len(farms))
+	for _, f := range farms {
+		out[f.Name] = f.Facts()
+	}
+	return out
+}
+
+// UnmarshalJSON takes the JSON as it is.
+func (f *Facts) UnmarshalJSON(text []byte) error {
+	*f = Facts(text)
+	return nil
+}
+
+// finding reads facts; what another version has kept may tell nothing.
+func (f Facts) finding() (out finding) {
+	if json.Unmarshal([]byte(f), &out) != nil {
+		return finding{}
+	}
+	return out
+}
+
+func (f *Farm) findFacts() finding {
 	about := map[string]string{"mode": string(f.Mode), "listen": f.listens()}
 	note(about, "scheduler", string(f.Scheduler), f.Mode != Local)
 	note(about, "state", "down", f.Down)
@@ -46,15 +77,11 @@ func (f *Farm) findFacts() Facts {
 	for _, l := range slices.Concat(f.Access.Allow.lists, f.Access.Deny.lists) {
 		about["@"+l.name] = fmt.Sprintf("%d networks (%08x)", l.lines, l.digest>>32)
 	}
-	out := Facts{Farm: about, Backends: map[string]map[string]string{}}
+	out := finding{Farm: about, Backends: map[string]map[string]string{}}
 	for _, b := range f.Backends {
 		out.Backends[b.Name] = b.facts()
 	}
 	return out
-}
-
-func (f Facts) equal(other Facts) bool {
-	return maps.Equal(f.Farm, other.Farm) && maps.EqualFunc(f.Backends, other.Backends, maps.Equal)
 }
 
 func (p *Persistence) facts(about map[string]string) {
@@ -148,7 +175,7 @@ var usual = map[string]string{"state": "up", "priority": "1", "local-clients": "
 // Changes says in words what differs between two sets of farms, a line each, in the order of names.
 func Changes(before, after map[string]Facts) []string {
 	var out []string
-	for _, name := range union(before, after) {
+	for _, name := range differing(before, after) {
 		was, had := before[name]
 		is, has := after[name]
 		switch {
@@ -156,14 +183,31 @@ func Changes(before, after map[string]Facts) []string {
 			out = append(out, name+": new")
 		case !has:
 			out = append(out, name+": gone")
-		case !was.equal(is):
-			out = append(out, farmChanges(name, was, is)...)
+		default:
+			out = append(out, farmChanges(name, was.finding(), is.finding())...)
 		}
 	}
 	return out
 }
 
-func farmChanges(name string, was, is Facts) []string {
+// differing are the names of farms that come, go or are not the same, in order.
+func differing(before, after map[string]Facts) []string {
+	var names []string
+	for name, is := range after {
+		if was, had := before[name]; !had || was != is {
+			names = append(names, name)
+		}
+	}
+	for name := range before {
+		if _, has := after[name]; !has {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func farmChanges(name string, was, is finding) []string {
 	out := factChanges(name+": ", was.Farm, is.Farm)
 	for _, b := range union(was.Backends, is.Backends) {
 		older, had := was.Backends[b]

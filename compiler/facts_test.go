@@ -49,7 +49,7 @@ func TestFacts(t *testing.T) {
 		{"whole-address", "listen = '192.0.2.10'" + backend, "listen=192.0.2.10/all mode=snat scheduler=random; b1: address=10.0.0.11 weight=1"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			f := factsOf(t, map[string]string{"web": test.text})["web"]
+			f := factsOf(t, map[string]string{"web": test.text})["web"].finding()
 			words := []string{factsInOrder(f.Farm)}
 			for _, name := range slices.Sorted(maps.Keys(f.Backends)) {
 				words = append(words, name+": "+factsInOrder(f.Backends[name]))
@@ -109,8 +109,8 @@ func TestChanges(t *testing.T) {
 }
 
 func TestChangesOfManyFarmsAreInOrder(t *testing.T) {
-	facts := map[string]Facts{"a": {}, "b": {}, "c": {}}
-	if got, want := Changes(facts, map[string]Facts{"b": {}, "d": {}}), []string{"a: gone", "c: gone", "d: new"}; !slices.Equal(got, want) {
+	facts := map[string]Facts{"a": "{}", "b": "{}", "c": "{}"}
+	if got, want := Changes(facts, map[string]Facts{"b": "{}", "d": "{}"}), []string{"a: gone", "c: gone", "d: new"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got := Changes(nil, nil); got != nil {

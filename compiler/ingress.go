@@ -269,7 +269,7 @@ func (f *Farm) without(absent func(device string) bool, told *Diagnostics) *Farm
 	}
 	left := *f
 	f = &left
-	f.facts = nil
+	f.facts = ""
 	f.Backends = slices.Clone(f.Backends)
 	f.FlowOffload = f.present(f.FlowOffload, "flow-offload", absent, told)
 	switch {

@@ -138,7 +138,7 @@ func (e *Engine) plan(ctx context.Context, r *reading, doubt string) (Plan, erro
 		return p, err
 	}
 	if !r.raw && (p.Before.Script == nil || p.Before.Farms != nil) {
-		p.Changes = compiler.Changes(p.Before.Farms, factsOf(script))
+		p.Changes = compiler.Changes(p.Before.Farms, compiler.FactsOf(script.Farms))
 	}
 	if p.holds, err = e.Nft.Loaded(ctx); err != nil {
 		return p, err
@@ -355,15 +355,14 @@ func (e *Engine) fallBack(ctx context.Context, p *Plan, doubt string) compiler.D
 
 // load brings a plan's script into the kernel, and keeps it.
 func (e *Engine) load(ctx context.Context, p *Plan) (compiler.Diagnostics, error) {
-	if err := e.Store.prepare(*p); err != nil {
-		e.Store.forget()
+	kept, err := e.Store.prepare(*p)
+	if err != nil {
 		return nil, err
 	}
 	var told compiler.Diagnostics
 	if !p.Held {
-		var err error
 		if told, err = e.transact(ctx, p); err != nil {
-			e.Store.forget()
+			e.Store.discard(kept)
 			return told, err
 		}
 		e.guard.loaded(ctx, p.Script)
@@ -374,7 +373,7 @@ func (e *Engine) load(ctx context.Context, p *Plan) (compiler.Diagnostics, error
 		p.Cut, more = cut(ctx, compiler.NewCuts(p.Before.Farms, p.Script.Farms))
 		told = append(told, more...)
 	}
-	if err := e.Store.commit(*p); err != nil {
+	if err := e.Store.commit(*p, kept); err != nil {
 		return told, fmt.Errorf("%w: %w", ErrUnkept, err)
 	}
 	e.guard.kept()

@@ -132,12 +132,3 @@ func numbers(interfaces []string) map[string]int {
 	maps.DeleteFunc(out, func(_ string, number int) bool { return number == 0 })
 	return out
 }
-
-// factsOf gives what each farm of a script says.
-func factsOf(script *compiler.Script) map[string]compiler.Facts {
-	out := map[string]compiler.Facts{}
-	for _, f := range script.Farms {
-		out[f.Name] = f.Facts()
-	}
-	return out
-}

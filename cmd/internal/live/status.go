@@ -145,7 +145,7 @@ func (s *Status) pending(kept Kept, now *reading, farm string) {
 	if s.Faulty = now.script == nil || now.told.Faulty(); s.Faulty {
 		return
 	}
-	for _, change := range compiler.Changes(kept.Farms, factsOf(now.script)) {
+	for _, change := range compiler.Changes(kept.Farms, compiler.FactsOf(now.script.Farms)) {
 		if farm == "" || strings.HasPrefix(change, farm+": ") {
 			s.Pending = append(s.Pending, change)
 		}

@@ -1,15 +1,18 @@
 package live
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 
 	"farmc/compiler"
@@ -184,24 +187,81 @@ func (s Store) facts(digest string) keptFacts {
 	return kept
 }
 
-// prepare writes what is to be kept, so that a full disk is known before anything is loaded. commit gives the files
-// their names.
-func (s Store) prepare(p Plan) error {
+// A preparation is what is to be kept, in files that don't have their names yet, and on its way to the disk.
+type preparation struct {
+	files  []*os.File
+	onDisk chan error // whether all of it got there
+}
+
+// prepare writes what is to be kept, so that a full disk is known before anything is loaded. That it is on the disk
+// matters only when the files get their names, so it goes there while the kernel loads; commit waits for it.
+func (s Store) prepare(p Plan) (*preparation, error) {
 	files := p.keep()
-	if p.Before.Script != nil && p.Before.Digest != p.Script.Digest && p.Before.Sources != p.sources.Digest() && !p.quietly {
-		files[previousFile] = p.Before.Script
-		if packed, err := os.ReadFile(filepath.Join(s.Dir, sourcesFile)); err == nil {
-			files[previousZip] = packed
-		}
-	}
+	kept := &preparation{onDisk: make(chan error, 1)}
+	err := s.keepElder(p)
 	for _, name := range keptFiles {
-		if text, ok := files[name]; ok {
-			if err := s.write(name, text); err != nil {
-				return err
-			}
+		if text, ok := files[name]; ok && err == nil {
+			err = kept.add(s.create(name, text))
 		}
 	}
-	return nil
+	go kept.flush()
+	if err != nil {
+		s.discard(kept)
+		return nil, err
+	}
+	return kept, nil
+}
+
+// keepElder has what was loaded last as the previous, unless that says the same. The files stay what they are.
+func (s Store) keepElder(p Plan) error {
+	if p.Before.Script == nil || p.Before.Digest == p.Script.Digest || p.Before.Sources == p.sources.Digest() || p.quietly {
+		return nil
+	}
+	return errors.Join(s.alsoAs(previousFile, loadedFile), s.alsoAs(previousZip, sourcesFile))
+}
+
+// alsoAs gives a file a second name, pending. Where a file can't have two it is copied.
+func (s Store) alsoAs(second, name string) error {
+	path, to := filepath.Join(s.Dir, name), filepath.Join(s.Dir, second)
+	is, err := os.Stat(path)
+	was, _ := os.Stat(to)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil && was != nil && os.SameFile(is, was): // a farmc was killed at it
+		return nil
+	case os.Link(path, to+pending) == nil:
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	return s.write(second, text)
+}
+
+func (k *preparation) add(f *os.File, err error) error {
+	if err == nil {
+		k.files = append(k.files, f)
+	}
+	return err
+}
+
+// flush brings the files to the disk, all at once.
+func (k *preparation) flush() {
+	errs := make([]error, len(k.files))
+	var flushing sync.WaitGroup
+	for i, f := range k.files {
+		flushing.Go(func() { errs[i] = errors.Join(f.Sync(), f.Close()) })
+	}
+	flushing.Wait()
+	k.onDisk <- errors.Join(errs...)
+}
+
+// discard takes back prepare.
+func (s Store) discard(k *preparation) {
+	<-k.onDisk
+	s.forget()
 }
 
 // keep gives the files that remember the plan's load. What is on trial is not for the next boot: that goes back.
@@ -210,12 +270,9 @@ func (p Plan) keep() map[string][]byte {
 		return map[string][]byte{bootFile: p.Script.Text, loadedFile: p.Script.Text}
 	}
 	kept := p.kept()
-	facts, err := json.Marshal(keptFacts{kept.Digest, kept.Farms, kept.Interfaces, kept.Boot, kept.Sources})
-	if err != nil {
-		panic(err)
-	}
+	facts := keptFacts{kept.Digest, kept.Farms, kept.Interfaces, kept.Boot, kept.Sources}
 	files := map[string][]byte{
-		factsFile:   facts,
+		factsFile:   facts.text(),
 		bootFile:    p.boot().Text,
 		sourcesFile: p.sources.pack(p.Script.Digest),
 		loadedFile:  p.Script.Text,
@@ -226,9 +283,35 @@ func (p Plan) keep() map[string][]byte {
 	return files
 }
 
+// text gives loaded.json. The facts of farms are JSON already, and json would take long to see to that.
+func (k keptFacts) text() []byte {
+	farms := k.Farms
+	k.Farms = map[string]compiler.Facts{}
+	text, err := json.Marshal(k)
+	if err != nil {
+		panic(err)
+	}
+	size := len(text)
+	for name, facts := range farms {
+		size += len(name) + len(facts) + len(`"":,`)
+	}
+	before, after, _ := bytes.Cut(text, []byte(`"farms":{}`))
+	out := append(append(make([]byte, 0, size), before...), `"farms":`...)
+	mark := byte('{')
+	for _, name := range slices.Sorted(maps.Keys(farms)) {
+		out = append(append(out, mark, '"'), name...)
+		out = append(append(out, '"', ':'), farms[name]...)
+		mark = ','
+	}
+	if mark == '{' {
+		out = append(out, mark)
+	}
+	return append(append(out, '}'), after...)
+}
+
 // kept is what Loaded gives once the plan's load is kept.
 func (p Plan) kept() Kept {
-	return Kept{Script: p.Script.Text, Digest: p.Script.Digest, Farms: factsOf(p.Script),
+	return Kept{Script: p.Script.Text, Digest: p.Script.Digest, Farms: compiler.FactsOf(p.Script.Farms),
 		Interfaces: numbers(p.Script.Interfaces), Boot: p.boot().Digest, Sources: p.sources.Digest()}
 }
 
@@ -241,16 +324,31 @@ func (s Store) keepBoot(script *compiler.Script) error {
 	return errors.Join(os.Rename(path+pending, path), s.sync())
 }
 
+// write writes a file that doesn't have its name yet.
 func (s Store) write(name string, text []byte) error {
-	f, err := os.OpenFile(filepath.Join(s.Dir, name+pending), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	f, err := s.create(name, text)
 	if err != nil {
-		return fmt.Errorf("state directory: %w", err)
+		return err
 	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return errors.Join(fmt.Errorf("state directory: %w", err), os.Remove(f.Name()))
 	}
 	return nil
+}
+
+// create is write to where it is not yet on the disk. The file is always a new one: what another farmc left of that
+// name may be what counts, under a second name.
+func (s Store) create(name string, text []byte) (*os.File, error) {
+	path := filepath.Join(s.Dir, name+pending)
+	os.Remove(path)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	if _, err = f.Write(text); err != nil {
+		return nil, errors.Join(fmt.Errorf("state directory: %w", err), f.Close(), os.Remove(path))
+	}
+	return f, nil
 }
 
 // forget takes back prepare, of this farmc or of one that was killed.
@@ -262,7 +360,10 @@ func (s Store) forget() {
 
 // commit makes what was prepared the last good, and what was last good the previous, unless that says the same. Each
 // file is whole at every moment.
-func (s Store) commit(p Plan) error {
+func (s Store) commit(p Plan, kept *preparation) error {
+	if err := <-kept.onDisk; err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
 	for _, name := range keptFiles {
 		path := filepath.Join(s.Dir, name)
 		err := os.Rename(path+pending, path)
@@ -277,6 +378,7 @@ func (s Store) commit(p Plan) error {
 	return s.sync()
 }
 
+// sync has names last.
 func (s Store) sync() error {
 	d, err := os.Open(s.Dir)
 	if err != nil {
