@@ -62,7 +62,7 @@ func readPeople(t *table, key string, lists map[string]*addressList) People {
 		p.words = append(p.words, w.text)
 		name, isList := strings.CutPrefix(w.text, "@")
 		switch {
-		case isList && !farmNaming.MatchString(name):
+		case isList && !namesFarm(name):
 			t.fault(w.place, farmNamingRule, "%s: %q can't be the name of a list", key, name)
 		case isList && lists[name] == nil:
 			t.fault(w.place, "a list is a file beside the farms: "+name+".list", "%s: there is no list %s", key, name)

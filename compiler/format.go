@@ -172,7 +172,7 @@ func reachable(a netip.Addr) bool {
 
 func readBackend(t *table) Backend {
 	b := Backend{Name: t.name, Place: t.place}
-	if !backendNaming.MatchString(b.Name) {
+	if !namesBackend(b.Name) {
 		t.fault(t.place, backendNamingRule, "%q can't be the name of a backend", b.Name)
 	}
 	if !t.has("address") && !t.misspelt("address") {

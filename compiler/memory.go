@@ -11,7 +11,7 @@ import (
 // A Memory compiles again and again, and reads only what has changed since: of ten thousand farms one, mostly. The zero
 // Memory has read nothing yet. It is not for use by several goroutines at once.
 type Memory struct {
-	farms map[string]farmReading
+	farms map[string]*farmReading
 	lists map[string]listReading
 }
 
@@ -49,23 +49,16 @@ func (m *Memory) readLists(files []file, told *Diagnostics) (lists map[string]*a
 
 // readFarms reads the farms, as many at once as there are processors.
 func (m *Memory) readFarms(files []farmFiles, lists map[string]*addressList, listsChanged bool, told *Diagnostics) []*Farm {
-	readings := make([]farmReading, len(files))
-	var next atomic.Int64
-	var reading sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(files)) {
-		reading.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(files); i = int(next.Add(1)) - 1 {
-				r, known := m.farms[files[i].name]
-				if !known || !r.of.same(files[i]) || listsChanged && files[i].mayNameList() {
-					r = farmReading{of: files[i]}
-					r.farm = parseFarm(files[i], lists, &r.told)
-				}
-				readings[i] = r
-			}
-		})
-	}
-	reading.Wait()
-	m.farms = make(map[string]farmReading, len(files))
+	readings := make([]*farmReading, len(files))
+	atOnce(len(files), func(i int) {
+		r, known := m.farms[files[i].name]
+		if !known || !r.of.same(files[i]) || listsChanged && files[i].mayNameList() {
+			r = &farmReading{of: files[i]}
+			r.farm = parseFarm(files[i], lists, &r.told)
+		}
+		readings[i] = r
+	})
+	m.farms = make(map[string]*farmReading, len(files))
 	var farms []*Farm
 	for _, r := range readings {
 		m.farms[r.of.name] = r
@@ -75,6 +68,20 @@ func (m *Memory) readFarms(files []farmFiles, lists map[string]*addressList, lis
 		}
 	}
 	return farms
+}
+
+// atOnce does something for each number below n, as many at once as there are processors.
+func atOnce(n int, do func(i int)) {
+	var next atomic.Int64
+	var doing sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), n) {
+		doing.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	doing.Wait()
 }
 
 func (f farmFiles) same(other farmFiles) bool {

@@ -92,7 +92,7 @@ func readSessions(t *table, entries []entry, asked []HashKey) []Session {
 func readSession(t *table, e entry, asked []HashKey) (Session, bool) {
 	s := Session{Client: make([]string, len(asked)), Families: Families[:], Backend: e.value.text, key: e.key.place, value: e.value.place}
 	words := strings.Split(e.key.text, " . ")
-	ok := backendNaming.MatchString(s.Backend)
+	ok := namesBackend(s.Backend)
 	if !ok {
 		t.fault(e.value.place, backendNamingRule, "static: %q can't be the name of a backend", s.Backend)
 	}

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -46,16 +45,32 @@ type file struct {
 // to lie here. A list of 2,000,000 networks is half as large.
 const biggest = 64 << 20
 
-// naming is what the names of farms, backends and lists have to be, as nft has no way to quote one.
-var (
-	farmNaming    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,47}$`)
-	backendNaming = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,47}$`)
-)
-
+// What the names of farms, backends and lists have to be, as nft has no way to quote one.
 const (
 	farmNamingRule    = "a name is a letter, then letters, digits, '-', '_' and '.', 48 at most"
 	backendNamingRule = "a name is a letter, then letters, digits, '-' and '_', 48 at most"
 )
+
+// namesFarm says whether a farm, or a list, can have the name.
+func namesFarm(name string) bool { return isName(name, "_.-") }
+
+// namesBackend says whether a backend can have the name.
+func namesBackend(name string) bool { return isName(name, "_-") }
+
+// longestName is how many characters a name has at most.
+const longestName = 48
+
+// isName says whether a name is a letter and then letters, digits and these marks.
+func isName(name, marks string) bool {
+	for i, c := range []byte(name) {
+		switch letter := 'a' <= c|0x20 && c|0x20 <= 'z'; {
+		case letter, i > 0 && '0' <= c && c <= '9', i > 0 && strings.IndexByte(marks, c) >= 0:
+		default:
+			return false
+		}
+	}
+	return 0 < len(name) && len(name) <= longestName
+}
 
 // read collects the files of all directories, in their order of precedence from low to high.
 func read(dirs []Dir, faults *Diagnostics) source {
@@ -114,6 +129,7 @@ func readDropIns(d Dir, farm string, e fs.DirEntry, dropIns map[string]*layers, 
 type layers struct {
 	faults *Diagnostics
 	files  map[string]layer // by base name
+	names  []string         // of these
 }
 
 type layer struct {
@@ -135,13 +151,17 @@ func (l *layers) add(d Dir, name string, e fs.DirEntry) {
 		target, err := fs.ReadLink(d.FS, name)
 		masked = err == nil && target == "/dev/null"
 	}
+	if _, there := l.files[base]; !there {
+		l.names = append(l.names, base)
+	}
 	l.files[base] = layer{d, name, masked}
 }
 
 // named gives the unmasked files of one ending, in the order of their names.
 func (l *layers) named(ending string) []layer {
+	slices.Sort(l.names)
 	var out []layer
-	for _, base := range slices.Sorted(maps.Keys(l.files)) {
+	for _, base := range l.names {
 		if f := l.files[base]; strings.HasSuffix(base, ending) && !f.masked {
 			out = append(out, f)
 		}
@@ -157,10 +177,28 @@ func (l *layers) unreadable(at string, err error) {
 	*l.faults = append(*l.faults, Diagnostic{Place: Place{File: at}, Message: fmt.Sprintf("can't be read: %v", err)})
 }
 
+// load reads files, as many at once as there are processors, and says of which there is none.
+func (l *layers) load(of []layer) []loaded {
+	out := make([]loaded, len(of))
+	atOnce(len(of), func(i int) { out[i] = of[i].load() })
+	for _, f := range out {
+		if f.err != nil {
+			l.unreadable(f.path, f.err)
+		}
+	}
+	return out
+}
+
+// A loaded is a file, or why there is none.
+type loaded struct {
+	file
+	err error
+}
+
 // load reads one file, and refuses what is none: a directory, a FIFO that would never end.
-func (l *layers) load(f layer) (file, bool) {
+func (f layer) load() loaded {
 	base := path.Base(f.name)
-	out := file{name: strings.TrimSuffix(base, path.Ext(base)), path: path.Join(f.dir.Path, f.name), lenient: f.dir.Lenient}
+	out := loaded{file: file{name: strings.TrimSuffix(base, path.Ext(base)), path: path.Join(f.dir.Path, f.name), lenient: f.dir.Lenient}}
 	info, err := fs.Stat(f.dir.FS, f.name)
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("not a regular file")
@@ -171,34 +209,30 @@ func (l *layers) load(f layer) (file, bool) {
 	if err == nil {
 		out.text, err = fs.ReadFile(f.dir.FS, f.name)
 	}
-	if err != nil {
-		l.unreadable(out.path, err)
-		return out, false
-	}
-	return out, true
+	out.err = err
+	return out
 }
 
 // assemble joins farms and their drop-ins, and looks at the names.
 func assemble(top layers, dropIns map[string]*layers, faults *Diagnostics) source {
 	var s source
-	for _, f := range top.named(".toml") {
-		main, ok := top.load(f)
-		if !wellNamed(main, "farm", faults) || !ok {
+	for _, main := range top.load(top.named(".toml")) {
+		if !wellNamed(main.file, "farm", faults) || main.err != nil {
 			continue
 		}
-		farm := farmFiles{name: main.name, main: main}
+		farm := farmFiles{name: main.name, main: main.file}
 		if over := dropIns[main.name]; over != nil {
-			for _, d := range over.named(".toml") {
-				if amend, ok := over.load(d); ok {
-					farm.dropIns = append(farm.dropIns, amend)
+			for _, amend := range over.load(over.named(".toml")) {
+				if amend.err == nil {
+					farm.dropIns = append(farm.dropIns, amend.file)
 				}
 			}
 		}
 		s.farms = append(s.farms, farm)
 	}
-	for _, f := range top.named(".list") {
-		if list, ok := top.load(f); wellNamed(list, "list", faults) && ok {
-			s.lists = append(s.lists, list)
+	for _, list := range top.load(top.named(".list")) {
+		if wellNamed(list.file, "list", faults) && list.err == nil {
+			s.lists = append(s.lists, list.file)
 		}
 	}
 	for _, farm := range slices.Sorted(maps.Keys(dropIns)) {
@@ -211,7 +245,7 @@ func assemble(top layers, dropIns map[string]*layers, faults *Diagnostics) sourc
 }
 
 func wellNamed(f file, kind string, faults *Diagnostics) bool {
-	if farmNaming.MatchString(f.name) {
+	if namesFarm(f.name) {
 		return true
 	}
 	*faults = append(*faults, Diagnostic{

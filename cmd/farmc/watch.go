@@ -144,6 +144,7 @@ func (w *watcher) end() {
 func (w *watcher) again(ctx context.Context) {
 	w.manager.Reloading()
 	w.told = "nothing yet"
+	w.engine.Forget()
 	w.apply(ctx)
 	w.manager.Ready(w.status)
 }

@@ -26,8 +26,12 @@ type Engine struct {
 	Insecure bool // farms that others may write to are loaded all the same, with a warning
 
 	memory compiler.Memory // of the farms as they were read last
+	seen   *Sources        // their files
 	guard  *Guard          // or nil
 }
+
+// Forget has all files read again, also those that look as they did.
+func (e *Engine) Forget() { e.seen = nil }
 
 // Dir is a directory of farms as the compiler takes it.
 func Dir(path string) compiler.Dir { return compiler.Dir{Path: path, FS: os.DirFS(path)} }
@@ -46,7 +50,7 @@ func (e *Engine) Compile() (*compiler.Script, compiler.Diagnostics) {
 
 func (e *Engine) compileAnywhere() (*compiler.Script, *Sources, compiler.Diagnostics) {
 	sources := &Sources{}
-	script, told := compiler.Compile(sources.record(e.Dirs))
+	script, told := compiler.Compile(sources.record(e.Dirs, nil, time.Now()))
 	told = append(told, e.distrust(sources)...)
 	if told.Faulty() {
 		script = nil

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"farmc/compiler"
 )
@@ -16,7 +17,7 @@ func sourcesOf(t *testing.T, files map[string]string) *reading {
 	lay(t, root, files)
 	t.Chdir(root)
 	sources := &Sources{}
-	return compileHere(&compiler.Memory{}, sources, sources.record([]compiler.Dir{Dir(".")}))
+	return compileHere(&compiler.Memory{}, sources, sources.record([]compiler.Dir{Dir(".")}, nil, time.Now()))
 }
 
 // Each fault keeps what it speaks of as it was loaded last, and no more than that.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"syscall"
+	"time"
 
 	"farmc/compiler"
 )
@@ -31,7 +32,8 @@ func (e *Engine) read() *reading {
 	for attempt := 1; ; attempt++ {
 		before := e.stamps()
 		sources := &Sources{}
-		r := compileHere(&e.memory, sources, sources.record(e.Dirs))
+		r := compileHere(&e.memory, sources, sources.record(e.Dirs, e.seen, time.Now()))
+		e.seen = sources
 		if slices.Equal(before, e.stamps()) || attempt == 3 {
 			r.told = append(r.told, e.distrust(sources)...)
 			return r

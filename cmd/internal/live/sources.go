@@ -13,7 +13,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"farmc/compiler"
 )
@@ -25,8 +24,6 @@ type Sources struct {
 	files map[string]sourceFile
 
 	digest string // once it was asked for
-
-	reading sync.Mutex
 }
 
 // A sourceDir is a directory as the administrator named it, and whether its lists may have lines that are none.
@@ -41,39 +38,12 @@ type sourceFile struct {
 	name string // within the directory
 	text []byte
 	err  error
-}
 
-// record gives directories that remember in s what is read from them.
-func (s *Sources) record(dirs []compiler.Dir) []compiler.Dir {
-	s.files = map[string]sourceFile{}
-	recorded := slices.Clone(dirs)
-	for i, d := range dirs {
-		s.dirs = append(s.dirs, sourceDir{d.Path, d.Lenient})
-		recorded[i].FS = recorder{d.FS.(fs.StatFS), s, i}
-	}
-	return recorded
-}
-
-// A recorder is a directory that remembers what is read from it.
-type recorder struct {
-	fs.StatFS
-	to  *Sources
-	dir int
-}
-
-func (r recorder) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(r.StatFS, name) }
-func (r recorder) ReadLink(name string) (string, error)       { return fs.ReadLink(r.StatFS, name) }
-func (r recorder) Lstat(name string) (fs.FileInfo, error)     { return fs.Lstat(r.StatFS, name) }
-
-func (r recorder) ReadFile(name string) ([]byte, error) {
-	text, err := fs.ReadFile(r.StatFS, name)
-	r.to.add(sourceFile{r.dir, name, text, err})
-	return text, err
+	state fileState // of what was read from a directory
+	link  bool      // likewise: its name leads elsewhere
 }
 
 func (s *Sources) add(f sourceFile) {
-	s.reading.Lock()
-	defer s.reading.Unlock()
 	s.digest = ""
 	s.files[path.Join(s.dirs[f.dir].path, f.name)] = f
 }

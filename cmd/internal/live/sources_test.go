@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"farmc/compiler"
 )
@@ -43,7 +45,7 @@ func TestSources(t *testing.T) {
 	dirs := []compiler.Dir{Dir(filepath.Join(root, "etc")), Dir(filepath.Join(root, "run"))}
 	dirs[0].Lenient = true
 	var s Sources
-	script, told := compiler.Compile(s.record(dirs))
+	script, told := compiler.Compile(s.record(dirs, nil, time.Now()))
 	if told.Faulty() {
 		t.Fatal(told)
 	}
@@ -60,7 +62,7 @@ func TestSources(t *testing.T) {
 	}
 	lay(t, root, map[string]string{"etc/web.toml": "# edited\n" + plain})
 	var edited Sources
-	compiler.Compile(edited.record(dirs))
+	compiler.Compile(edited.record(dirs, nil, time.Now()))
 	if edited.Digest() == s.Digest() {
 		t.Error("an edited file makes no difference")
 	}
@@ -68,7 +70,7 @@ func TestSources(t *testing.T) {
 
 func TestSourcesOfNothing(t *testing.T) {
 	var s Sources
-	script, _ := compiler.Compile(s.record([]compiler.Dir{Dir(t.TempDir())}))
+	script, _ := compiler.Compile(s.record([]compiler.Dir{Dir(t.TempDir())}, nil, time.Now()))
 	again, told := compiler.Compile(s.Dirs())
 	if again == nil || again.Digest != script.Digest {
 		t.Fatal(told)
@@ -92,12 +94,11 @@ func TestReadingOfOneVersion(t *testing.T) {
 	}
 	for _, turns := range [][]string{{"2"}, {"2", "1"}} {
 		turn("1")
-		e := &Engine{Dirs: []compiler.Dir{{Path: link, FS: restless{os.DirFS(link).(fs.StatFS), func() {
+		e := &Engine{Dirs: []compiler.Dir{{Path: link, FS: restless{os.DirFS(link).(fs.StatFS), sync.OnceFunc(func() {
 			for _, to := range turns {
 				turn(to)
 			}
-			turns = nil
-		}}}}}
+		})}}}}
 		r := e.read()
 		if r.script == nil {
 			t.Fatal(r.told)

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"farmc/compiler"
 
@@ -34,7 +33,11 @@ func (e *Engine) distrust(s *Sources) compiler.Diagnostics {
 		if above := path.Dir(p); strings.HasSuffix(above, ".toml.d") {
 			d.file(above)
 		}
-		d.file(p)
+		if f := s.files[p]; f.state != (fileState{}) && !f.link {
+			d.judge(p, f.state)
+		} else {
+			d.file(p)
+		}
 	}
 	return d.told
 }
@@ -93,29 +96,33 @@ func (d *distrust) look(name string, sticky bool) {
 	if err != nil || info.Mode()&fs.ModeDevice != 0 || sticky && info.Mode()&fs.ModeSticky != 0 {
 		return
 	}
-	stat := info.Sys().(*syscall.Stat_t)
-	who, hint := writers(name, stat)
+	d.judge(name, stateOf(info))
+}
+
+// judge tells of a file that looks as if somebody else may write to it.
+func (d *distrust) judge(name string, is fileState) {
+	who, hint := writers(name, is)
 	if who == "" || readOnly(name) {
 		return
 	}
 	d.told = append(d.told, compiler.Diagnostic{
 		Severity: d.severity,
 		Place:    compiler.Place{File: name},
-		Message:  fmt.Sprintf("%s may write to it (mode %04o), and so say what root loads", who, stat.Mode&0o7777),
+		Message:  fmt.Sprintf("%s may write to it (mode %04o), and so say what root loads", who, is.mode&0o7777),
 		Hint:     fmt.Sprintf("%s; or --insecure-permissions", hint),
 	})
 }
 
 // writers says who but root may write to a file, and what would end that.
-func writers(name string, stat *syscall.Stat_t) (who, hint string) {
+func writers(name string, is fileState) (who, hint string) {
 	switch {
-	case !trusted(stat.Uid):
-		return "the user " + userName(stat.Uid), "chown root " + name
-	case stat.Mode&0o002 != 0:
+	case !trusted(is.user):
+		return "the user " + userName(is.user), "chown root " + name
+	case is.mode&0o002 != 0:
 		return "everybody", "chmod o-w " + name
-	case stat.Mode&0o020 != 0 && stat.Gid != 0:
-		return "the group " + groupName(stat.Gid), "chmod g-w " + name
-	case stat.Mode&0o020 != 0 && hasACL(name):
+	case is.mode&0o020 != 0 && is.group != 0:
+		return "the group " + groupName(is.group), "chmod g-w " + name
+	case is.mode&0o020 != 0 && hasACL(name):
 		return "somebody on its access control list", "setfacl -b " + name
 	}
 	return "", ""

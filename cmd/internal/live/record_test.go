@@ -1,0 +1,148 @@
+package live
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"farmc/compiler"
+)
+
+// A reader reads farms again and again, and knows which files were opened for it.
+type reader struct {
+	*testing.T
+	root   string
+	before *Sources
+	opened []string
+}
+
+func newReader(t *testing.T) *reader {
+	r := &reader{T: t, root: t.TempDir()}
+	lay(t, r.root, map[string]string{"web.toml": plain, "mail.toml": plain, "web.toml.d/drain.toml": "backends.b1.state = 'drain'"})
+	return r
+}
+
+func (r *reader) at(name string) string { return filepath.Join(r.root, name) }
+
+func (r *reader) must(err error) {
+	r.Helper()
+	if err != nil {
+		r.Fatal(err)
+	}
+}
+
+// read reads as if it began then, and gives what was opened.
+func (r *reader) read(began time.Time) []string {
+	r.Helper()
+	r.opened = nil
+	now := &Sources{}
+	dir := compiler.Dir{Path: r.root, FS: listening{os.DirFS(r.root).(fs.StatFS), func(name string) { r.opened = append(r.opened, name) }}}
+	for _, d := range now.record([]compiler.Dir{dir}, r.before, began) {
+		for _, name := range []string{"mail.toml", "web.toml", "web.toml.d/drain.toml"} {
+			_, err := fs.Stat(d.FS, name)
+			r.must(err)
+			_, err = fs.ReadFile(d.FS, name)
+			r.must(err)
+		}
+	}
+	for _, f := range now.files {
+		if is, err := os.ReadFile(r.at(f.name)); err != nil || string(f.text) != string(is) {
+			r.Errorf("%s was read as %q, and is %q, %v", f.name, f.text, is, err)
+		}
+	}
+	r.before = now
+	slices.Sort(r.opened)
+	return r.opened
+}
+
+// listening is a directory that tells which files are opened.
+type listening struct {
+	fs.StatFS
+	opens func(name string)
+}
+
+func (l listening) ReadFile(name string) ([]byte, error) {
+	l.opens(name)
+	return fs.ReadFile(l.StatFS, name)
+}
+
+// A file that had rested isn't read again until something is done to it, whatever that is.
+func TestWhatIsReadAgain(t *testing.T) {
+	later := time.Now().Add(time.Hour) // by then all have rested
+	other := strings.ReplaceAll(plain, "10.0.0.1", "10.0.0.2")
+	edits := map[string]func(r *reader){
+		"in place, as long as before": func(r *reader) { r.must(os.WriteFile(r.at("web.toml"), []byte(other), 0o644)) },
+		"and its time set back": func(r *reader) {
+			is, err := os.Stat(r.at("web.toml"))
+			r.must(err)
+			r.must(os.WriteFile(r.at("web.toml"), []byte(other), 0o644))
+			r.must(os.Chtimes(r.at("web.toml"), is.ModTime(), is.ModTime()))
+		},
+		"renamed over": func(r *reader) {
+			r.must(os.WriteFile(r.at("new"), []byte(other), 0o644))
+			r.must(os.Rename(r.at("new"), r.at("web.toml")))
+		},
+		"an old one renamed over": func(r *reader) { r.must(os.Rename(r.at("old"), r.at("web.toml"))) },
+		"a link to an old one": func(r *reader) {
+			r.must(os.Remove(r.at("web.toml")))
+			r.must(os.Symlink("old", r.at("web.toml")))
+		},
+		"other rights": func(r *reader) { r.must(os.Chmod(r.at("web.toml"), 0o600)) },
+	}
+	for _, name := range slices.Sorted(maps.Keys(edits)) {
+		t.Run(name, func(t *testing.T) {
+			r := newReader(t)
+			lay(t, r.root, map[string]string{"old": other})
+			if !isClocked(r.root) {
+				t.Skip("the temporary directory is on a file system whose times farmc doesn't go by")
+			}
+			if got := r.read(later); len(got) != 3 {
+				t.Fatalf("the first time %q are read", got)
+			}
+			if got := r.read(later); len(got) != 0 {
+				t.Errorf("%q are read again", got)
+			}
+			edits[name](r)
+			if got := r.read(later); !slices.Equal(got, []string{"web.toml"}) {
+				t.Errorf("after the edit %q are read again", got)
+			}
+			if got := r.read(later); len(got) != 0 {
+				t.Errorf("%q are read once more", got)
+			}
+		})
+	}
+}
+
+// What was changed just before it was read may be changed once more in the same moment, so it is read until a reading
+// finds it at rest.
+func TestWhatHasNotRestedIsReadAgain(t *testing.T) {
+	r := newReader(t)
+	is, err := os.Stat(r.at("web.toml"))
+	r.must(err)
+	changed := stateOf(is).changed
+	at := time.Unix(changed.Sec, changed.Nsec)
+	for _, began := range []time.Time{at, at.Add(coarsest), at.Add(-time.Hour)} {
+		for range 2 {
+			if got := r.read(began); !slices.Contains(got, "web.toml") {
+				t.Errorf("%v after its change a file isn't read", began.Sub(at))
+			}
+		}
+	}
+	for i, want := range []int{3, 0} {
+		if got := r.read(at.Add(coarsest + time.Minute)); len(got) != want && isClocked(r.root) {
+			t.Errorf("once they have rested %q are read at reading %d", got, i+1)
+		}
+	}
+}
+
+// Where a file system's times are another machine's, or are not known at once, all is read.
+func TestFilesElsewhereAreReadAgain(t *testing.T) {
+	if isClocked("/proc/self/stat") {
+		t.Error("a file of proc is taken for one that need not be read")
+	}
+}
