@@ -31,7 +31,10 @@ func (l *linker) deal(f *Farm, family Family) dealing {
 
 func (f *Farm) dealing(family Family) dealing {
 	out := dealing{backends: f.serving(family), takes: f.takes(family)}
-	if f.considers(family) {
+	switch {
+	case f.Mode == Stateless && f.Persistence != nil:
+		out.stands = f.standIns(family)
+	case f.considers(family):
 		out.stands = f.tokens(family)
 	}
 	if len(out.backends) == 0 {

@@ -10,11 +10,13 @@ import (
 // A clientele is what a farm knows of its clients in one family: which backend each is with. An address stands for the
 // backend: its own, if no other backend has that, too.
 type clientele struct {
-	Name   string // of the map from clients to backends, which packets fill
-	Family Family
-	Of     *Persistence
-	Frames bool          // packets keep their address
-	Static []*sessionMap // of clients whose backends are fixed, asked in this order
+	Name    string // of the map from clients to backends, which packets fill
+	Family  Family
+	Of      *Persistence
+	On      []HashKey     // what clients are learnt by
+	Tracked bool          // connections tell what was asked for
+	Asked   netip.Addr    // else, where packets are rewritten: what was
+	Static  []*sessionMap // of clients whose backends are fixed, asked in this order
 }
 
 // A sessionMap leads from clients to what stands for backends.
@@ -29,7 +31,13 @@ func (f *Farm) clientele(family Family, stands map[string]netip.Addr) *clientele
 	if f.Persistence == nil {
 		return nil
 	}
-	return &clientele{Name: ownName(f, "clients-"+family.Suffix()), Family: family, Of: f.Persistence, Frames: f.Mode == DSR, Static: f.sessions(family, stands)}
+	return &clientele{Name: ownName(f, "clients-"+family.Suffix()), Family: family, Of: f.Persistence, On: f.learntBy(), Tracked: f.Tracked(), Static: f.sessions(family, stands)}
+}
+
+// learntBy is what clients are told by when they are learnt. In mode stateless the address that was asked for is gone from
+// the packet by then: there is a map for each.
+func (f *Farm) learntBy() []HashKey {
+	return slices.DeleteFunc(slices.Clone(f.Persistence.On), func(k HashKey) bool { return f.Mode == Stateless && k == DestinationAddress })
 }
 
 // sessions gives the fixed sessions of a family whose backends take connections: the others' clients are like any others
@@ -106,22 +114,25 @@ const widestLearnt = 16
 // hashed says whether the map holds hashes of what clients are told by.
 func (m *clientele) hashed() bool {
 	sum := 0
-	for _, k := range m.Of.On {
+	for _, k := range m.On {
 		sum += 4 * hashFields[k].width
 		if m.Family == IP4 && (k == SourceAddress || k == DestinationAddress) {
 			sum -= 12
 		}
 	}
-	return sum > widestLearnt
+	return sum > widestLearnt || sum == 0
 }
 
 // key is what a client is learnt by, in nft's words.
 func (m *clientele) key() string {
 	length := m.Of.Prefix[m.Family]
 	if !m.hashed() {
-		return m.fields(length)
+		return m.fields(m.On, length)
 	}
-	words := hashInput(m.Of.On, m.Family)
+	if len(m.On) == 0 {
+		return "numgen inc mod 1" // all are one client
+	}
+	words := hashInput(m.On, m.Family)
 	for i, word := range words {
 		words[i] = m.field(word, length)
 	}
@@ -129,9 +140,9 @@ func (m *clientele) key() string {
 }
 
 // fields are what a client is told by, in nft's words.
-func (m *clientele) fields(length int) string {
-	words := make([]string, len(m.Of.On))
-	for i, k := range m.Of.On {
+func (m *clientele) fields(on []HashKey, length int) string {
+	words := make([]string, len(on))
+	for i, k := range on {
 		words[i] = m.field(hashFields[k].words[m.Family], length)
 	}
 	return strings.Join(words, " . ")
@@ -141,7 +152,7 @@ func (m *clientele) fields(length int) string {
 // for, which stands no more in the packet when the client is learnt.
 func (m *clientele) field(word string, length int) string {
 	switch {
-	case word == hashFields[DestinationAddress].words[m.Family] && !m.Frames:
+	case word == hashFields[DestinationAddress].words[m.Family] && m.Tracked:
 		return "ct original " + word
 	case word == hashFields[SourceAddress].words[m.Family] && length < wholeAddress[m.Family]:
 		return word + " & " + mask(m.Family, length).String()
@@ -161,9 +172,9 @@ func mask(family Family, length int) netip.Addr {
 }
 
 // keyTypes are the types of the fields that a client is told by.
-func (m *clientele) keyTypes() string {
-	words := make([]string, len(m.Of.On))
-	for i, k := range m.Of.On {
+func (m *clientele) keyTypes(on []HashKey) string {
+	words := make([]string, len(on))
+	for i, k := range on {
 		switch k {
 		case SourceAddress, DestinationAddress:
 			words[i] = [...]string{IP4: "ipv4_addr", IP6: "ipv6_addr"}[m.Family]

@@ -147,6 +147,9 @@ var (
 		`		meta mark set SLOT map @NAME`, `		drop`,
 		`		meta mark set SLOT`, `		fwd IP to (?:DOOR \. |HANDED)?SLOT map @NAME device "DEVICE"`, `		ether saddr set ether daddr ether daddr set (?:DOOR \. |HANDED)?SLOT map @NAME fwd to "DEVICE"`,
 		`		(?:meta l4proto PROTO )?IP daddr set (?:DOOR \. )?SLOT map @NAME(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
+		`		IP daddr set (?:IP4|IP6)`, `		IP daddr set numgen inc mod 1 map @NAME update @NAME { numgen inc mod 1 : IP daddr } jump NAME`,
+		`		(?:update|delete) @NAME { numgen inc mod 1 : IP daddr }`,
+		`		(?:meta l4proto PROTO )?IP daddr (?:set IP daddr map )?@NAME(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
 		`		DOOR @NAME(?: fib daddr type != local)? notrack`, `		tcp flags & \(syn \| rst\) == syn DOOR @NAME tcp option maxseg size set rt mtu`,
 		`		IP saddr set DOOR map @NAME(?: accept)?`, `		PROTO sport set PORTS`)
 )

@@ -51,6 +51,11 @@ func (r *ruleset) devices() []string {
 			out = append(out, s.Device)
 		}
 	}
+	for _, e := range r.ingressEscorts {
+		for _, s := range e.Steps {
+			out = append(out, s.Device)
+		}
+	}
 	if r.flows != nil {
 		out = append(out, r.flows.Devices...)
 	}

@@ -148,6 +148,11 @@ func TestKernelTakesPersistence(t *testing.T) {
 		text := persistentFarm(set)
 		all[fmt.Sprintf("web%d.toml", set)] = &fstest.MapFile{Data: []byte(text)}
 		frames := strings.NewReplacer("192.0.2.", "192.0.3.", "2001:db8::", "2001:db8:1::", "port = 8080", "").Replace(text)
+		for net, keys := range map[int]string{4: "", 5: "interfaces = 'eth0'\n"} {
+			rewritten := strings.NewReplacer("192.0.2.", fmt.Sprintf("192.0.%d.", net), "2001:db8::", fmt.Sprintf("2001:db8:%d::", net),
+				"10.0.0.", fmt.Sprintf("10.%d.%d.", net, set), "fd00::", fmt.Sprintf("fd00:%d:%d::", net, set)).Replace(text)
+			all[fmt.Sprintf("rewritten%d-%d.toml", net, set)] = &fstest.MapFile{Data: []byte("mode = \"stateless\"\n" + keys + "table-size = 7\n" + rewritten)}
+		}
 		all[fmt.Sprintf("frames%d.toml", set)] = &fstest.MapFile{Data: []byte("mode = \"dsr\"\ninterfaces = \"eth0\"\ntable-size = 7\n" + frames)}
 	}
 	script, told := Compile([]Dir{{FS: all}})
@@ -156,6 +161,7 @@ func TestKernelTakesPersistence(t *testing.T) {
 	}
 	if k.mustLoad(fmt.Sprint(len(all), " farms"), script.Text) {
 		k.must("list", "nft -nn list table inet farmc")
+		k.must("list of ingress", "nft -nn list table netdev farmc")
 	}
 }
 

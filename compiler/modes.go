@@ -33,7 +33,7 @@ var farmRestrictions = []restriction{
 	{"helper", tracked},
 	{"mark", tracked},
 	{"queue", counting},
-	{"persistence", []Mode{SNAT, DNAT, DSR}},
+	{"persistence", balancing},
 	{"access", everyMode},
 	{"limits", everyMode},
 	{"log", everyMode},

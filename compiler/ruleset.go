@@ -55,6 +55,8 @@ type ruleset struct {
 	ingresses           []*ingress
 	forwards            []*forward
 	attendances         []*attendance
+	escorts             []*escort // in prerouting
+	ingressEscorts      []*escort
 	translations        []*translation // in prerouting
 	ingressTranslations []*translation
 	replies             []*verdictMap // of stateless farms: what rewrites a reply's port

@@ -43,7 +43,10 @@ type reply struct {
 // translator gives the chain that rewrites the door's requests.
 func (l *linker) translator(d door) string {
 	deal := l.deal(d.farm, d.family)
-	if len(deal.backends) == 0 {
+	switch {
+	case d.farm.Persistence != nil && len(deal.takes) > 0:
+		return l.escort(d, deal)
+	case len(deal.backends) == 0:
 		return dropVerdict
 	}
 	if d.translatesShared(deal) {

@@ -32,6 +32,7 @@ func (r *ruleset) page() any {
 		Attendances                     []attendanceView
 		Ingresses                       []ingressView
 		Raw                             *ingressView
+		Escorts, IngressEscorts         []escortView
 		Translations                    []translationView
 		IngressTranslations             []translationView
 		Replies, Originals              []*mapView
@@ -112,6 +113,7 @@ func (r *ruleset) page() any {
 		}
 	}
 	p.Translations, p.IngressTranslations = translationViews(r.translations), translationViews(r.ingressTranslations)
+	p.Escorts, p.IngressEscorts = escortViews(r.escorts), escortViews(r.ingressEscorts)
 	p.Replies, p.Originals = views(r.replies), views(r.originals)
 	for _, c := range r.replyPorts {
 		p.ReplyPorts = append(p.ReplyPorts, replyPortView{c, view{c.Family}})
@@ -317,11 +319,19 @@ func (v *clienteleView) Key() string { return v.key() }
 // Hashed says whether that is a hash.
 func (v *clienteleView) Hashed() bool { return v.hashed() }
 
-// Types are those of what a client is told by.
-func (v *clienteleView) Types() string { return v.keyTypes() }
+// Types are those of what a client is learnt by.
+func (v *clienteleView) Types() string { return v.keyTypes(v.On) }
 
 // Whole is what a client is told by, nothing left out.
-func (v *clienteleView) Whole() string { return v.fields(wholeAddress[v.clientele.Family]) }
+func (v *clienteleView) Whole() string { return v.fields(v.Of.On, wholeAddress[v.clientele.Family]) }
+
+// Back is what a packet gets as its destination again that is not led to a backend.
+func (v *clienteleView) Back() string {
+	if v.Tracked {
+		return "ct original " + v.Header() + " daddr"
+	}
+	return v.Asked.String()
+}
 
 // Sessions are the maps of fixed sessions.
 func (v *clienteleView) Sessions() []sessionView {
@@ -336,6 +346,9 @@ type sessionView struct {
 	Map *sessionMap
 	*clienteleView
 }
+
+// Types are those of what a client is told by.
+func (s sessionView) Types() string { return s.keyTypes(s.Of.On) }
 
 func (s sessionView) elements() []mapElement { return s.Map.Elements }
 
@@ -424,6 +437,63 @@ func newAttendanceView(a *attendance) attendanceView {
 		v.Picks = []attendedView{{forwardStep{Map: a.Slots}, as}}
 	}
 	return v
+}
+
+// An escortView is an escort in nft's words.
+type escortView struct {
+	*escort
+	view
+	Clienteles []*clienteleView
+	Entrances  []entranceView
+	Slots      []slotView // none if no backend serves
+	Maps       []escortStepView
+	Steps      []escortStepView
+	Origin     *Origin
+}
+
+type entranceView struct {
+	Name      string
+	Clientele *clienteleView
+}
+
+type escortStepView struct {
+	escortStep
+	view
+	Origin *Origin
+}
+
+func (v escortStepView) elements() []mapElement { return v.Map.Elements }
+
+func newEscortView(e *escort) escortView {
+	v := escortView{escort: e, view: view{e.Family}, Origin: e.origin}
+	for i, m := range e.clienteles() {
+		if i > 0 { // fixed sessions are asked for by the address, too
+			m = &clientele{Name: m.Name, Family: m.Family, Of: m.Of, On: m.On}
+		}
+		v.Clienteles = append(v.Clienteles, newClienteleView(m, e.Home, e.origin))
+	}
+	for _, in := range e.Entrances {
+		v.Entrances = append(v.Entrances, entranceView{in.Name, newClienteleView(in.Clientele, e.Home, e.origin)})
+	}
+	if e.Slots != nil {
+		v.Slots = newSlotViews([]*slotMap{e.Slots}, &choice{Family: e.Family, Keyed: bySlot, Scheduler: e.Scheduler, HashOn: e.HashOn, origin: e.origin})
+	}
+	for _, s := range e.Steps {
+		step := escortStepView{s, v.view, e.origin}
+		v.Steps = append(v.Steps, step)
+		if !slices.ContainsFunc(v.Maps, func(o escortStepView) bool { return o.Map == s.Map }) {
+			v.Maps = append(v.Maps, step)
+		}
+	}
+	return v
+}
+
+func escortViews(all []*escort) []escortView {
+	out := make([]escortView, len(all))
+	for i, e := range all {
+		out[i] = newEscortView(e)
+	}
+	return out
 }
 
 // A countView is a count in nft's words.
@@ -525,8 +595,14 @@ func newChoiceView(c *choice) choiceView {
 	if c.Clientele != nil {
 		out.Clientele = newClienteleView(c.Clientele, c.entrance(), c.origin)
 	}
-	for _, m := range c.Slots {
-		out.Slots = append(out.Slots, slotView{
+	out.Slots = newSlotViews(c.Slots, c)
+	return out
+}
+
+// newSlotViews are maps of the choice.
+func newSlotViews(maps []*slotMap, c *choice) (out []slotView) {
+	for _, m := range maps {
+		out = append(out, slotView{
 			slotMap:   m,
 			view:      view{c.Family},
 			Keyed:     keyings[c.Keyed],

@@ -22,11 +22,11 @@ var statusVerb = verb{
 	summary: "show farms, backends, what is held back and who is banned",
 	about: `Shows the farms that were loaded last, with what the kernel says of them: for each backend its
 state, its share of what is new, the connections that are open, and how many it was given (in
-dsr and stateless: packets) since its rules were made; what was denied or over a limit, in
-packets, by reason; and who is banned, and for how long. What the files say by now that isn't
-applied is told, too, and whether they are held, as they were taken back, or something waits to
-be confirmed. Exit status: 0 the kernel holds what was loaded last, 1 it doesn't, or
-can't be asked.`,
+dsr and stateless: packets; with persistence those that made a client known) since its rules
+were made; what was denied or over a limit, in packets, by reason; and who is banned, and for
+how long. What the files say by now that isn't applied is told, too, and whether they are held,
+as they were taken back, or something waits to be confirmed. Exit status: 0 the kernel holds
+what was loaded last, 1 it doesn't, or can't be asked.`,
 	flags: func(c *call) { c.set.BoolVar(&c.json, "json", false, "write JSON, for programs") },
 	run: func(ctx context.Context, c *call) int {
 		if len(c.args) > 1 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -22,22 +23,39 @@ func persistenceScenes() (all []scene) {
 		}
 	}
 	for _, arm := range arms {
-		all = append(all, framesScene(arm))
+		farm := arm.farm(manyPorts, strings.Split(fmt.Sprintf(trackless, "b2"), "\n")...)
+		all = append(all, scene{name: "dsr-" + arm.name, lab: arm.lab, steps: tracklessSteps(farm, "netdev", [2]string{"0x0a0200%02x", "0x0a0200%02x"})},
+			scene{name: "dsr-quicker-" + arm.name, lab: arm.lab, steps: steps{farms{"web": farm}, quicker{"netdev", [2]string{"meta mark set 0x0a02000c", "meta mark set 0x0a02000c"}}, metFirst}})
+	}
+	for _, w := range []way{ways[0], ways[2]} {
+		all = append(all, w.scene("stateless-memory", w.memories()...))
+	}
+	for _, w := range ways {
+		farm := w.stateless(manyPorts, fmt.Sprintf(trackless, "b-b2"), "b1*3", "b2")
+		all = append(all,
+			w.scene("stateless", tracklessSteps(farm, w.table(), [2]string{"10.2.0.%d", "fd00:2::%d"})...),
+			w.scene("stateless-matters", w.persistenceMatters()...),
+			w.scene("stateless-quicker", farms{"web": farm}, quicker{w.table(), [2]string{"ip daddr set 10.2.0.12", "ip6 daddr set fd00:2::12"}}, metFirst))
 	}
 	return append(all, persistentScenes...)
 }
 
-// framesScene: persistence with no connection tracking to tell what is new. Hashes over ports send a client anywhere but for
-// that.
-func framesScene(a arm) scene {
-	text := a.farm(manyPorts, "scheduler = 'hash'", "hash-on = ['source-port', 'destination-port']", "persistence = { static = { '198.51.100.200' = 'b2', '10.2.0.131' = 'b2', '2001:db8:c::c8' = 'b2' } }")
+// trackless are keys of a farm with persistence where no connection tracking tells what is new. Hashes over ports send a
+// client anywhere but for that.
+const trackless = `scheduler = 'hash'
+hash-on = ['source-port', 'destination-port']
+persistence = { static = { '198.51.100.200' = '%[1]s', '10.2.0.131' = '%[1]s', '2001:db8:c::c8' = '%[1]s' } }`
+
+// tracklessSteps play with such a farm, of a backend b1 of weight 3 and b2. Its table is of a family, and holds of IPv4 and
+// IPv6 what stands for a backend, made of the last number of its address.
+func tracklessSteps(text, table string, stands [2]string) steps {
 	const everywhere = "192.0.2.1:80 192.0.2.1:8050 [2001:db8::1]:80 [2001:db8::1]:8050"
-	known := func(i int, backend string) step {
+	known := func(i, backend int) step {
 		return deed(func(s *stage) error {
 			var script strings.Builder
-			for _, like := range []string{"192.0.2.1", "2001:db8::1"} {
+			for j, like := range []string{"192.0.2.1", "2001:db8::1"} {
 				client := s.clients(netip.MustParseAddr(like))[i]
-				fmt.Fprintf(&script, "add element netdev farmc farm/web/clients-ip%s { %s : %s }\n", family(client), client, backend)
+				fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%s { %s : %s }\n", table, family(client), client, fmt.Sprintf(stands[j], backend))
 			}
 			return foreign(script.String()).do(s)
 		})
@@ -53,11 +71,11 @@ func framesScene(a arm) scene {
 			return nil
 		})
 	}
-	return scene{name: "dsr-" + a.name, lab: a.lab, steps: steps{
+	return steps{
 		farms{"web": text},
 		stay{name: "kept", to: everywhere},
-		known(25, "0x0a02000c"), meets(25, "b2"),
-		known(26, "0x0a020063"), // of nobody
+		known(25, 12), meets(25, "b2"),
+		known(26, 99), // of nobody
 		deed(func(s *stage) error {
 			for _, q := range s.questions("", "tcp udp", both) {
 				client := s.clients(q.to.Addr())[26]
@@ -74,9 +92,9 @@ func framesScene(a arm) scene {
 			return nil
 		}),
 		// drained: who is known stays, nobody else comes
-		farms{"web": strings.Replace(text, "weight    = 3", "state     = 'drain'", 1)},
+		farms{"web": strings.Replace(text, "weight", "state = 'drain'\nweight", 1)},
 		stay{name: "kept", to: everywhere},
-		known(27, "0x0a02000b"), meets(27, "b1"),
+		known(27, 11), meets(27, "b1"),
 		deed(func(s *stage) error {
 			for _, q := range s.questions("", "tcp udp", both) {
 				for i := range 4 {
@@ -93,9 +111,127 @@ func framesScene(a arm) scene {
 			return nil
 		}),
 		// down: known clients of b1 meet the other one
-		farms{"web": strings.Replace(text, "weight    = 3", "state     = 'down'", 1)},
+		farms{"web": strings.Replace(text, "weight", "state = 'down'\nweight", 1)},
 		stay{name: "moved", to: everywhere, among: "b2"}, meets(27, "b2"),
-	}}
+	}
+}
+
+// table is the family of the table that remembers the farms' clients.
+func (w way) table() string {
+	if w.farm != "" {
+		return "netdev"
+	}
+	return "inet"
+}
+
+// persistenceMatters are of stateless farms alone: ports of backends, several of them on one machine, whole addresses, and
+// the address that was asked for as what tells clients apart.
+func (w way) persistenceMatters() steps {
+	const persistent = "persistence = {}\nscheduler = 'hash'\nhash-on = ['source-port']"
+	const onAddress = "persistence = { on = ['source-address', 'destination-address'] }\nscheduler = 'hash'\nhash-on = ['source-port', 'destination-port']"
+	const byAddresses = "persistence = {}\nscheduler = 'hash'\nhash-on = ['source-address', 'destination-address']"
+	const twoAddresses = `"192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp", "192.0.2.2:443/tcp,udp", "[2001:db8::2]:443/tcp,udp"`
+	return steps{
+		farms{"web": w.stateless(listenBoth, persistent, "b1:8081", "b1:8082", "b1", "b2:8081*2")},
+		stay{name: "ports", to: both},
+		carry{"tcp", both, 300_000},
+		hold{by: "tcp udp", to: both},
+		// open connections stay with a backend that drains
+		farms{"web": strings.ReplaceAll(w.stateless(listenBoth, persistent, "b1:8081", "b1:8082", "b1", "b2:8081*2"), "[backends.d-b2]", "[backends.d-b2]\nstate = 'drain'")},
+		echo{},
+		stay{name: "ports", to: both},
+		nothingTracked,
+		farms{"web": w.stateless(twoAddresses, onAddress, "b1", "b2")},
+		stay{name: "first", to: both}, stay{name: "second", to: second},
+		apart{"first", "second"},
+		// whose backend is gone is scheduled by what was asked for
+		farms{"web": w.stateless(listenBoth, byAddresses, "b1", "b2")},
+		stay{name: "asked", to: both},
+		deed(func(s *stage) error {
+			var script strings.Builder
+			for i, to := range []string{"192.0.2.1", "2001:db8::1"} {
+				fmt.Fprintf(&script, "flush map %s farmc farm/web/clients-ip%c\n", w.table(), "46"[i])
+				for _, client := range s.clients(netip.MustParseAddr(to))[:25] {
+					fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%c { %s : %s }\n", w.table(), "46"[i], client, []string{"10.2.0.99", "fd00:2::99"}[i])
+				}
+			}
+			return foreign(script.String()).do(s)
+		}),
+		stay{name: "asked", to: both},
+		farms{"web": w.stateless(wholeThird, "persistence = {}\nscheduler = 'symmetric-hash'", "b1", "b2")},
+		stay{name: "all", to: third + " 192.0.2.3:443 [2001:db8::3]:443"},
+		alike("192.0.2.3 2001:db8::3"),
+		nothingTracked,
+	}
+}
+
+// quicker has somebody else learn each unknown client, to be with b2, just before the farm does: as where several processors
+// have packets of one client at once. What stands for b2 is put, by a rule of each family, where the farm looks for it.
+type quicker struct {
+	table string
+	sets  [2]string
+}
+
+var learntAs = regexp.MustCompile(`^\s+delete @farm/web/clients-ip([46]) .* # handle ([0-9]+)$`)
+
+func (k quicker) do(s *stage) error {
+	text, err := s.Balancer.Run(s.ctx, "", "nft", "-a", "list", "table", k.table, "farmc")
+	if err != nil {
+		return err
+	}
+	chain, rules := "", 0
+	for line := range strings.Lines(text) {
+		if words := strings.Fields(line); len(words) > 1 && words[0] == "chain" {
+			chain = words[1]
+		}
+		at := learntAs.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+		if at == nil {
+			continue
+		}
+		set, header := k.sets[0], "ip"
+		if at[1] == "6" {
+			set, header = k.sets[1], "ip6"
+		}
+		what, _, _ := strings.Cut(set, " set ")
+		rule := fmt.Sprintf("add rule %s farmc %s handle %s %s update @farm/web/clients-ip%s { %s saddr : %s }\n", k.table, chain, at[2], set, at[1], header, what)
+		if err := foreign(rule).do(s); err != nil {
+			return err
+		}
+		rules++
+	}
+	if rules != 2 {
+		return fmt.Errorf("%d rules forget clients, want one for each family: %s", rules, text)
+	}
+	return nil
+}
+
+// metFirst: what was learnt first holds.
+var metFirst = stay{name: "quicker", to: both, sees: "whoever", among: "b2"}
+
+// memories: each request renews the time, and who is not remembered for want of room is balanced.
+func (w way) memories() steps {
+	return steps{
+		farms{"web": w.stateless(listenBoth, "persistence = { timeout = '1h' }\nscheduler = 'hash'\nhash-on = ['source-port']", "b1", "b2")},
+		knownIn(w.table(), map[string]string{"198.51.100.2 timeout 1h expires 30m": "10.2.0.12", "2001:db8:c::2 timeout 1h expires 30m": "fd00:2::12"}),
+		as{"198.51.100.2", "tcp udp", "192.0.2.1:80", "b2"}, as{"2001:db8:c::2", "tcp udp", "[2001:db8::1]:80", "b2"},
+		renewed(w.table(), "ip4"), renewed(w.table(), "ip6"),
+		foreign("flush map " + w.table() + " farmc farm/web/clients-ip4\n"), multitude(w.table()),
+		as{"198.51.100.2", "tcp udp", "192.0.2.1:80", "anyone"},
+		carry{"tcp", "192.0.2.1:80", 300_000},
+		stay{name: "room", to: "[2001:db8::1]:80"},
+	}
+}
+
+// apart: some clients met one backend under a name, and another one under another name.
+type apart [2]string
+
+func (a apart) do(s *stage) error {
+	for client, backend := range s.met[a[0]] {
+		if other := s.met[a[1]][client]; other != "" && strings.Split(other, ":")[0] != strings.Split(backend, ":")[0] {
+			return nil
+		}
+	}
+	return fmt.Errorf("all clients met the same backend under %s", strings.Join(a[:], " and "))
 }
 
 // persistenceScene: what a client has met by one port, protocol and address it meets by all others of the farm. Hashes over
@@ -221,12 +357,24 @@ func sticky(farm, persistence, b1 string) farms {
 }
 
 // known puts clients into the memory of the farm web.
-func known(clients map[string]string) foreign {
+func known(clients map[string]string) foreign { return knownIn("inet", clients) }
+
+func knownIn(table string, clients map[string]string) foreign {
 	var script strings.Builder
 	for client, backend := range clients {
-		fmt.Fprintf(&script, "add element inet farmc farm/web/clients-ip%s { %s : %s }\n", family(netip.MustParseAddr(firstWord(client))), client, backend)
+		fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%s { %s : %s }\n", table, family(netip.MustParseAddr(firstWord(client))), client, backend)
 	}
 	return foreign(script.String())
+}
+
+// multitude fills the memory of clients of IPv4, who are all with b1.
+func multitude(table string) foreign {
+	var all strings.Builder
+	fmt.Fprintf(&all, "add element %s farmc farm/web/clients-ip4 { ", table)
+	for i := range 1<<16 - 1 {
+		fmt.Fprintf(&all, "10.77.%d.%d : 10.2.0.11, ", i>>8, i&255)
+	}
+	return foreign(all.String() + "}\n")
 }
 
 // An as asks as one client.
@@ -263,13 +411,13 @@ func (a as) once() step {
 }
 
 // remembered is what the farm web knows of its clients, as nft lists it.
-func (s *stage) remembered(family string) (string, error) {
-	return s.Balancer.Run(s.ctx, "", "nft", "list", "map", "inet", "farmc", "farm/web/clients-"+family)
+func (s *stage) remembered(table, family string) (string, error) {
+	return s.Balancer.Run(s.ctx, "", "nft", "list", "map", table, "farmc", "farm/web/clients-"+family)
 }
 
-func forgotten(family string) step {
+func forgotten(table, family string) step {
 	return deed(func(s *stage) error {
-		text, err := s.remembered(family)
+		text, err := s.remembered(table, family)
 		if strings.Contains(text, "elements") {
 			err = fmt.Errorf("it still knows: %s", text)
 		}
@@ -278,9 +426,9 @@ func forgotten(family string) step {
 }
 
 // renewed has the one client that is known have nearly an hour left.
-func renewed(family string) step {
+func renewed(table, family string) step {
 	return deed(func(s *stage) error {
-		text, err := s.remembered(family)
+		text, err := s.remembered(table, family)
 		if err == nil && !strings.Contains(text, "expires 59m") {
 			err = fmt.Errorf("not renewed: %s", text)
 		}
@@ -366,25 +514,18 @@ var persistentScenes = []scene{
 	// who is not remembered for want of room is balanced
 	{name: "full-memory", steps: steps{
 		sticky("", "", ""),
-		deed(func(s *stage) error {
-			var all strings.Builder
-			all.WriteString("add element inet farmc farm/web/clients-ip4 { ")
-			for i := range 1<<16 - 1 {
-				fmt.Fprintf(&all, "10.77.%d.%d : 10.2.0.11, ", i>>8, i&255)
-			}
-			return foreign(all.String() + "}\n").do(s)
-		}),
+		multitude("inet"),
 		as{"198.51.100.2", "tcp udp", "192.0.2.1:80", "anyone"},
 		stay{name: "room", to: "[2001:db8::1]:80", sees: "balancer"},
 	}},
 	{name: "time", steps: steps{
 		sticky("", "timeout = '1s'", ""),
 		as{"198.51.100.2", "tcp", "192.0.2.1:80", "anyone"}.once(), as{"2001:db8:c::2", "tcp", "[2001:db8::1]:80", "anyone"}.once(),
-		eventually{forgotten("ip4")}, eventually{forgotten("ip6")},
+		eventually{forgotten("inet", "ip4")}, eventually{forgotten("inet", "ip6")},
 		sticky("", "timeout = '1h'", ""),
 		known(map[string]string{"198.51.100.2 timeout 1h expires 30m": "10.2.0.12", "2001:db8:c::2 timeout 1h expires 30m": "100::a02:c"}),
 		as{"198.51.100.2", "tcp", "192.0.2.1:80", "b2"}, as{"2001:db8:c::2", "tcp", "[2001:db8::1]:80", "b2"},
-		renewed("ip4"), renewed("ip6"),
+		renewed("inet", "ip4"), renewed("inet", "ip6"),
 	}},
 	{name: "drain", steps: steps{
 		sticky("", "", "state = 'drain'\nsource-address = ['10.2.0.9', 'fd00:2::9']\nmark = 7"),
@@ -392,6 +533,11 @@ var persistentScenes = []scene{
 		known(map[string]string{"198.51.100.200": "10.2.0.11", "2001:db8:c::200": "100::a02:b"}),
 		as{"198.51.100.200", "tcp udp", "192.0.2.1:80", "b1"}, as{"2001:db8:c::200", "tcp udp", "[2001:db8::1]:80", "b1"},
 		stay{name: "others", to: both, sees: "balancer", among: "b2 b3"},
+	}},
+	{name: "quicker-snat", steps: steps{sticky("", "", ""), quicker{"inet", [2]string{"ip daddr set 10.2.0.12", "ip6 daddr set 100::a02:c"}}, metFirst}},
+	{name: "quicker-dnat", steps: steps{
+		sticky("mode = 'dnat'\nscheduler = 'round-robin'", "", "connections = 1000"),
+		quicker{"inet", [2]string{"ip daddr set 10.2.0.12", "ip6 daddr set 100::a02:c"}}, metFirst,
 	}},
 	{name: "at-once", steps: steps{
 		sticky("", "", ""),

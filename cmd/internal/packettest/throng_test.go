@@ -55,7 +55,7 @@ func throngScene(mode string) steps {
 	return append(all,
 		throng{port: 8050},
 		deed(func(s *stage) error {
-			text, err := s.remembered("ip4")
+			text, err := s.remembered("inet", "ip4")
 			if err == nil && !strings.Contains(text, "10.99.99.99 . 1 timeout 1h expires 29m") && !strings.Contains(text, "10.99.99.99 . 1 expires 29m") {
 				err = fmt.Errorf("a load has touched its time, or the client: %.300s", text[strings.Index(text, "10.99.99.99"):])
 			}
