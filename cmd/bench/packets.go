@@ -26,8 +26,11 @@ var packetModes = []struct {
 	{name: "snat", keys: `mode = "snat"`, port: "port = 8080", rest: kind{keys: `mode = "snat"`}},
 	{name: "dsr, hash", keys: "mode = \"dsr\"\nscheduler = \"hash\"\ninterfaces = \"eth0\"", port: `interface = "eth1"`, rest: kindNamed("dsr hash")},
 	{name: "dsr, maglev", keys: "mode = \"dsr\"\ninterfaces = \"eth0\"", port: `interface = "eth1"`, rest: kindNamed("dsr hash")},
+	{name: "dsr, persistence", keys: "mode = \"dsr\"\nscheduler = \"hash\"\ninterfaces = \"eth0\"", tables: "[persistence]\n", port: `interface = "eth1"`, rest: kindNamed("dsr hash")},
 	{name: "stateless at ingress", keys: "mode = \"stateless\"\nscheduler = \"hash\"\ninterfaces = \"eth0\"", port: "port = 8080\ninterface = \"eth1\"", rest: kindNamed("stateless at ingress")},
+	{name: "stateless at ingress, persistence", keys: "mode = \"stateless\"\nscheduler = \"hash\"\ninterfaces = \"eth0\"", tables: "[persistence]\n", port: "port = 8080\ninterface = \"eth1\"", rest: kindNamed("stateless at ingress")},
 	{name: "stateless", keys: "mode = \"stateless\"\nscheduler = \"hash\"", port: "port = 8080", rest: kindNamed("stateless hash")},
+	{name: "stateless, persistence", keys: "mode = \"stateless\"\nscheduler = \"hash\"", tables: "[persistence]\n", port: "port = 8080", rest: kindNamed("stateless hash")},
 }
 
 func kindNamed(name string) kind {
@@ -56,7 +59,7 @@ func packets(farmc string, farms []int, rounds int) error {
 	if err := b.introduce(); err != nil {
 		return err
 	}
-	fmt.Printf("\nns beyond routing, of a datagram    farms  established       new\n")
+	fmt.Printf("\nns beyond routing, of a datagram        farms  established       new\n")
 	for _, m := range packetModes {
 		for _, n := range farms {
 			if err := m.rest.write(b.path("farms.d"), n-1); err != nil {
@@ -71,7 +74,7 @@ func packets(farmc string, farms []int, rounds int) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", m.name, err)
 			}
-			fmt.Printf("  %-30s %8d %12d %9d\n", m.name, n, established.Nanoseconds(), fresh.Nanoseconds())
+			fmt.Printf("  %-34s %8d %12d %9d\n", m.name, n, established.Nanoseconds(), fresh.Nanoseconds())
 		}
 	}
 	return nil
