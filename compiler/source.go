@@ -104,6 +104,26 @@ func read(dirs []Dir, faults *Diagnostics) source {
 	return assemble(top, dropIns, faults)
 }
 
+// Names gives the names of the farms in directories, in order, from the names of files alone. What can't be read has none.
+func Names(dirs []Dir) []string {
+	top := layers{faults: &Diagnostics{}}
+	for _, d := range dirs {
+		entries, _ := fs.ReadDir(d.FS, ".")
+		for _, e := range entries {
+			if !hidden(e.Name()) {
+				top.add(d, e.Name(), e)
+			}
+		}
+	}
+	var names []string
+	for _, f := range top.named(".toml") {
+		if name := strings.TrimSuffix(f.name, ".toml"); farmNaming.MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 func hidden(name string) bool { return strings.HasPrefix(name, ".") }
 
 func readDropIns(d Dir, farm string, e fs.DirEntry, dropIns map[string]*layers, faults *Diagnostics) {

@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+
+	"farmc/compiler"
 
 	"github.com/spf13/pflag"
 )
@@ -14,7 +17,8 @@ func completionVerb() verb {
 		name:    "completion",
 		args:    "bash|zsh|fish",
 		summary: "print a shell's completion",
-		about: `For this session: source <(farmc completion bash). For all:
+		about: `It completes commands, their options, and the names of farms. For this session: source
+<(farmc completion bash). For all:
 
     farmc completion bash > /usr/share/bash-completion/completions/farmc
     farmc completion zsh  > /usr/share/zsh/vendor-completions/_farmc
@@ -31,6 +35,18 @@ func completion(_ context.Context, c *call) int {
 	}
 	fmt.Fprint(c.stdout, shells[c.args[0]]())
 	return done
+}
+
+// namesVerb is for shells: it tells the names of the farms, one a line. No farm is read, so it is quick, and faults are
+// nothing to it.
+var namesVerb = verb{
+	name: "names",
+	run: func(_ context.Context, c *call) int {
+		for _, name := range compiler.Names(c.farmDirs()) {
+			fmt.Fprintln(c.stdout, name)
+		}
+		return done
+	},
 }
 
 // longFlags gives the long names of a verb's flags, with their dashes.
@@ -53,6 +69,44 @@ func (v verb) words() string {
 	return ""
 }
 
+// takesFarm says whether a farm's name is the verb's first argument.
+func (v verb) takesFarm() bool { return strings.Contains(v.args, "FARM") }
+
+// takesTime says whether a time is the verb's third one.
+func (v verb) takesTime() bool { return strings.HasSuffix(v.args, "[TIME]") }
+
+// banTimes are offered for it.
+const banTimes = "10m 1h 1d"
+
+// verbsThat gives the names of some verbs.
+func verbsThat(are func(verb) bool, between string) string {
+	var out []string
+	for _, v := range verbs() {
+		if are(v) {
+			out = append(out, v.name)
+		}
+	}
+	return strings.Join(out, between)
+}
+
+// valued gives the flags that a value follows, as a shell's pattern has them.
+func valued() string {
+	var out []string
+	for _, v := range verbs() {
+		v.eachFlag(func(f *pflag.Flag) {
+			flags := []string{"--" + f.Name}
+			if f.Shorthand != "" {
+				flags = append(flags, "-"+f.Shorthand)
+			}
+			if f.NoOptDefVal == "" {
+				out = append(out, flags...)
+			}
+		})
+	}
+	slices.Sort(out)
+	return strings.Join(slices.Compact(out), "|")
+}
+
 func verbNames() string {
 	var out []string
 	for _, v := range verbs() {
@@ -68,10 +122,15 @@ func bash() string {
 	}
 	return `# bash completion for farmc
 _farmc() {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=""
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words="" some="" dirs=() given=0 i flag
+	if [ "$cur" = = ]; then
+		cur=""
+	elif [ "$prev" = = ]; then
+		prev=${COMP_WORDS[COMP_CWORD-2]}
+	fi
 	case $prev in
-	--dir|-d|--state-dir) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
-	--nft|--output|-o) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	--dir|-d|--state-dir) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+	--nft|--output|-o) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$cur"); return ;;
 	--confirm) mapfile -t COMPREPLY < <(compgen -W "30s 60s 5m" -- "$cur"); return ;;
 	esac
@@ -79,26 +138,63 @@ _farmc() {
 		mapfile -t COMPREPLY < <(compgen -W "` + verbNames() + `" -- "$cur")
 		return
 	fi
+	for ((i = 2; i < COMP_CWORD; i++)); do
+		flag=${COMP_WORDS[i]}
+		case $flag in
+		` + valued() + `)
+			((i++))
+			if [ "${COMP_WORDS[i]}" = = ]; then ((i++)); fi
+			case $flag in --dir|-d) dirs+=(--dir "${COMP_WORDS[i]/#\~/$HOME}") ;; esac ;;
+		-*) ;;
+		*) ((given++)) ;;
+		esac
+	done
 	case ${COMP_WORDS[1]} in
 ` + cases.String() + `	esac
+	case ${COMP_WORDS[1]}$given in
+	` + verbsThat(verb.takesFarm, "0|") + `0) some=$("${COMP_WORDS[0]/#\~/$HOME}" names "${dirs[@]}" 2>/dev/null) ;;
+	` + verbsThat(verb.takesTime, "2|") + `2) some="` + banTimes + `" ;;
+	esac
+	case $cur in
+	-*) ;;
+	*) words=${some:-$words} ;;
+	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
-complete -o filenames -F _farmc farmc
+complete -F _farmc farmc
 `
 }
 
 func zsh() string {
 	var verbList, cases strings.Builder
 	for _, v := range verbs() {
-		fmt.Fprintf(&verbList, "\t\t'%s:%s'\n", v.name, v.summary)
+		fmt.Fprintf(&verbList, "\t\t'%s:%s'\n", v.name, strings.ReplaceAll(v.summary, "'", `'\''`))
 		fmt.Fprintf(&cases, "\t%s) _arguments", v.name)
 		v.eachFlag(func(f *pflag.Flag) { fmt.Fprintf(&cases, " '%s'", zshFlag(f)) })
 		if words := v.words(); words != "" {
 			fmt.Fprintf(&cases, " '*: :(%s)'", words)
 		}
+		if v.takesFarm() {
+			cases.WriteString(" '1:farm:_farmc_farms'")
+		}
+		if v.takesTime() {
+			fmt.Fprintf(&cases, " '2:address: ' '3:time:(%s)'", banTimes)
+		}
 		cases.WriteString(" ;;\n")
 	}
 	return `#compdef farmc
+_farmc_farms() {
+	local -a dirs names
+	local i
+	for (( i = 2; i < CURRENT; i++ )); do
+		case $words[i] in
+		--dir=*) dirs+=("$words[i]") ;;
+		--dir|-d) dirs+=(--dir "$words[i+1]") ;;
+		esac
+	done
+	names=(${(f)"$(farmc names ${~dirs} 2>/dev/null)"})
+	compadd -a names
+}
 _farmc() {
 	local -a commands
 	commands=(
@@ -128,12 +224,49 @@ func zshFlag(f *pflag.Flag) string {
 
 func fish() string {
 	var out strings.Builder
-	out.WriteString("# fish completion for farmc\ncomplete -c farmc -f\n")
+	out.WriteString(`# fish completion for farmc
+function __farmc_given
+	set -l given
+	set -l words (commandline -opc)
+	set -l i 3
+	while test $i -le (count $words)
+		switch $words[$i]
+			case ` + strings.ReplaceAll(valued(), "|", " ") + `
+				set i (math $i + 1)
+			case '-*'
+			case '*'
+				set -a given $words[$i]
+		end
+		set i (math $i + 1)
+	end
+	test (count $given) -eq $argv[1]
+end
+function __farmc_farms
+	set -l dirs
+	set -l words (commandline -opc)
+	for i in (seq 3 (count $words))
+		switch $words[$i]
+			case '--dir=*'
+				set -a dirs $words[$i]
+			case --dir -d
+				set -a dirs --dir $words[(math $i + 1)]
+		end
+	end
+	farmc names $dirs 2>/dev/null
+end
+complete -c farmc -f
+`)
 	for _, v := range verbs() {
-		fmt.Fprintf(&out, "complete -c farmc -n __fish_use_subcommand -a %s -d '%s'\n", v.name, v.summary)
+		fmt.Fprintf(&out, "complete -c farmc -n __fish_use_subcommand -a %s -d '%s'\n", v.name, strings.ReplaceAll(v.summary, "'", `\'`))
 		on := fmt.Sprintf("complete -c farmc -n '__fish_seen_subcommand_from %s'", v.name)
 		if words := v.words(); words != "" {
 			fmt.Fprintf(&out, "%s -a '%s'\n", on, words)
+		}
+		if v.takesFarm() {
+			fmt.Fprintf(&out, "complete -c farmc -n '__fish_seen_subcommand_from %s; and __farmc_given 0' -a '(__farmc_farms)'\n", v.name)
+		}
+		if v.takesTime() {
+			fmt.Fprintf(&out, "complete -c farmc -n '__fish_seen_subcommand_from %s; and __farmc_given 2' -a '%s'\n", v.name, banTimes)
 		}
 		v.eachFlag(func(f *pflag.Flag) { fmt.Fprintf(&out, "%s %s\n", on, fishFlag(f)) })
 	}

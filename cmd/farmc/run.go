@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "--version":
 		args = []string{"version"}
 	}
-	known := append(verbs(), awaitVerb)
+	known := append(verbs(), awaitVerb, namesVerb)
 	i := slices.IndexFunc(known, func(v verb) bool { return v.name == args[0] })
 	if i < 0 && strings.HasPrefix(args[0], "-") {
 		fmt.Fprintf(stderr, "farmc: the command comes first, then %s; farmc help lists them\n", args[0])
