@@ -38,7 +38,7 @@ func (o *options) declare(set *pflag.FlagSet, bare bool) {
 	set.StringVar(&o.nft, "nft", "", "`path` of the nft program (default: the one on PATH)")
 	set.BoolVarP(&o.quiet, "quiet", "q", false, "tell faults alone")
 	set.BoolVarP(&o.verbose, "verbose", "v", false, "show the script that nft refuses, with line numbers")
-	set.BoolVar(&o.insecure, "insecure-permissions", false, "as root, go on though others may write to the farms")
+	set.BoolVar(&o.insecure, "insecure-permissions", false, "as root, go on though others may write to the farms, or to what was loaded last")
 	set.BoolVar(&o.lenientLists, "lenient-lists", false, "leave out the lines of lists that are no networks, with a warning")
 	set.StringVar(&o.color, "color", "auto", "`when` to use colour: auto, always or never")
 }

@@ -76,6 +76,9 @@ func (c *call) newWaiter() (*waiter, error) {
 		return nil, err
 	}
 	args := []string{"await", "--state-dir", state}
+	if c.insecure {
+		args = append(args, "--insecure-permissions")
+	}
 	if c.nft != "" {
 		program, err := exec.LookPath(c.nft)
 		if err == nil {

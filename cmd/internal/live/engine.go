@@ -201,7 +201,7 @@ func (e *Engine) Try(ctx context.Context, try Try) (Plan, compiler.Diagnostics, 
 }
 
 func (e *Engine) apply(ctx context.Context, doubt string, try *Try) (Plan, compiler.Diagnostics, error) {
-	release, err := e.Store.Lock(ctx, func() { e.Say("waiting for another farmc to finish") })
+	release, err := e.lock(ctx, func() { e.Say("waiting for another farmc to finish") })
 	if err != nil {
 		return Plan{}, nil, err
 	}
@@ -212,6 +212,9 @@ func (e *Engine) apply(ctx context.Context, doubt string, try *Try) (Plan, compi
 		return Plan{}, nil, err
 	}
 	r := e.read()
+	if e.Insecure {
+		r.told = append(r.told, e.distrustStore()...)
+	}
 	told := r.told
 	refusal := e.refuse(r, trial, try)
 	if e.Isolate && refusal == ErrFaulty {

@@ -61,7 +61,7 @@ func (g *Guard) kept() {
 
 // Remember takes what the kernel holds now for what it is to hold, unless it is known from the load.
 func (g *Guard) Remember(ctx context.Context) error {
-	release, err := g.engine.Store.Lock(ctx, func() {})
+	release, err := g.engine.lock(ctx, func() {})
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (g *Guard) Remember(ctx context.Context) error {
 // Wrong says in words what somebody has done to the rules, or "". What another farmc has loaded is right: that is what
 // it is to hold from then on.
 func (g *Guard) Wrong(ctx context.Context) (string, error) {
-	release, err := g.engine.Store.Lock(ctx, func() {}) // another farmc may be in the middle of a load
+	release, err := g.engine.lock(ctx, func() {}) // another farmc may be in the middle of a load
 	if err != nil {
 		return "", err
 	}

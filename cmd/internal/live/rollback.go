@@ -14,7 +14,7 @@ import (
 // Rollback loads what was loaded before, and holds the files as they lie there now until one changes. What waits to be
 // confirmed is taken back.
 func (e *Engine) Rollback(ctx context.Context) (Plan, error) {
-	release, err := e.Store.Lock(ctx, func() { e.Say("waiting for another farmc to finish") })
+	release, err := e.lock(ctx, func() { e.Say("waiting for another farmc to finish") })
 	if err != nil {
 		return Plan{}, err
 	}

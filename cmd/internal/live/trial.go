@@ -170,7 +170,7 @@ func (e *Engine) begin(try Try, p *Plan, other *Trial) (undo func(), err error) 
 
 // Confirm keeps what was loaded on trial.
 func (e *Engine) Confirm(ctx context.Context) error {
-	release, err := e.Store.Lock(ctx, func() { e.Say("waiting for another farmc to finish") })
+	release, err := e.lock(ctx, func() { e.Say("waiting for another farmc to finish") })
 	if err != nil {
 		return err
 	}
@@ -230,7 +230,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 // Overdue goes back if the time of a trial is over and nobody has done so, and says whether it did.
 func (e *Engine) Overdue(ctx context.Context) (bool, error) {
-	release, err := e.Store.Lock(ctx, func() {})
+	release, err := e.lock(ctx, func() {})
 	if err != nil {
 		return false, err
 	}

@@ -1,6 +1,8 @@
 package live
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -40,6 +42,37 @@ func (e *Engine) distrust(s *Sources) compiler.Diagnostics {
 		}
 	}
 	return d.told
+}
+
+// distrustStore tells the same of the state directory: what is kept there is loaded again.
+func (e *Engine) distrustStore() compiler.Diagnostics {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	d := distrust{seen: map[string]bool{}}
+	if e.Insecure {
+		d.severity = compiler.Warning
+	}
+	d.directory(e.Store.Dir)
+	entries, _ := os.ReadDir(e.Store.Dir)
+	for _, entry := range entries {
+		d.file(filepath.Join(e.Store.Dir, entry.Name()))
+	}
+	return d.told
+}
+
+// lock locks the store, as Store.Lock does, if what is kept there is to be trusted. It is no fault of the farms, so it
+// isn't told as one: whoever watches tries again until it is mended.
+func (e *Engine) lock(ctx context.Context, waiting func()) (release func(), err error) {
+	told := e.distrustStore()
+	if !told.Faulty() {
+		return e.Store.Lock(ctx, waiting)
+	}
+	var words []string
+	for _, d := range told {
+		words = append(words, fmt.Sprintf("%s: %s; %s", d.Place, d.Message, d.Hint))
+	}
+	return nil, errors.New("state directory: " + strings.Join(words, "\n"))
 }
 
 // distrust looks at each path once.
