@@ -17,8 +17,8 @@ func completionVerb() verb {
 		name:    "completion",
 		args:    "bash|zsh|fish",
 		summary: "print a shell's completion",
-		about: `It completes commands, their options, and the names of farms. For this session: source
-<(farmc completion bash). For all:
+		about: `It completes commands, their options and the names of farms.
+For this session: source <(farmc completion bash). For all:
 
     farmc completion bash > /usr/share/bash-completion/completions/farmc
     farmc completion zsh  > /usr/share/zsh/vendor-completions/_farmc

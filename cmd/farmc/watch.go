@@ -178,8 +178,8 @@ func (w *watcher) applyInDoubt(ctx context.Context, doubt string) {
 	if ctx.Err() != nil {
 		return
 	}
-	if err := w.guard.Remember(ctx); err != nil && !w.blind {
-		w.fail(fmt.Errorf("can't tell whether the rules stay as they are: %w", err))
+	if unknown := w.guard.Remember(ctx); unknown != nil && err == nil && !w.blind {
+		w.fail(fmt.Errorf("can't tell whether the rules stay as they are: %w", unknown))
 		w.blind = true
 	}
 	w.plan = p

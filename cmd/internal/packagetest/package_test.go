@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -167,6 +168,7 @@ func TestPackage(t *testing.T) {
 		{"a slip of the hand", slip},
 		{"an interface appears", interfaceAppears},
 		{"the firewall is restarted", firewall},
+		{"the firewall is restarted, and nobody watches", firewallAlone},
 		{"the firewall is reloaded under traffic", firewallWithFarms},
 		{"upgrade and downgrade under traffic", upgrade},
 		{"reboot with broken farms", rebootBroken},
@@ -297,6 +299,38 @@ func firewall(m *Machine) {
 	m.Do("systemctl stop nftables.service")
 	m.Do("systemctl start nftables.service")
 	m.serves("11")
+}
+
+// On a machine that is up what comes back after a flush is all of the last good farms, with what hangs on interfaces, and
+// not what is for the boot: by nft alone, as nobody puts in later what lacks. After a boot it is what is for the boot.
+func firewallAlone(m *Machine) {
+	m.Write("/etc/farmc/farms.d/near.toml", "mode = \"dsr\"\nlisten = \"192.0.2.2:80\"\ninterfaces = [\"client\"]\n[backends.b1]\naddress = \"10.2.0.11\"\ninterface = \"backend\"\n")
+	m.agrees()
+	m.Do("systemctl stop farmc.path farmc.service")
+	loaded, boot := m.Do("grep -o sha256:[0-9a-f]* /var/lib/farmc/loaded.nft"), m.Do("grep -o sha256:[0-9a-f]* /var/lib/farmc/boot.nft")
+	if loaded == boot {
+		m.t.Fatal("nothing hangs on an interface")
+	}
+	often := slices.Repeat([]string{"restart nftables.service", "reload nftables.service", "restart farmc-boot.service"}, 5)
+	for _, restart := range often {
+		m.Until("systemctl is-active farmc-boot.service") // systemd drops a reload of what is about to start
+		m.Do("systemctl reset-failed nftables.service") // which has a bound of its own
+		m.Do("nft flush ruleset")
+		m.Do("systemctl %s", restart)
+		m.Until("nft list table inet farmc")
+		if now := m.loaded(); now != strings.TrimSpace(loaded) {
+			m.t.Errorf("%s: the kernel holds %q; loaded.nft is %s, boot.nft is %s", restart, now, loaded, boot)
+		}
+		m.Do("nft list table netdev farmc | grep -F '\"client\"'")
+		m.serves("11")
+	}
+	m.Do("chmod 777 /var/lib/farmc; nft flush ruleset")
+	if out, status := m.Try("systemctl restart farmc-boot.service"); status == 0 || m.loaded() != "" {
+		m.t.Errorf("what everybody may write to is loaded: %s", out)
+	}
+	m.Do("chmod 755 /var/lib/farmc; systemctl restart farmc-boot.service")
+	m.Do("rm /etc/farmc/farms.d/near.toml; systemctl start farmc.path")
+	m.agrees()
 }
 
 // Between a flush and the next load packets of open connections meet no translation. A firewall that includes the last
