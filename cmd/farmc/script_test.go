@@ -56,7 +56,7 @@ func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
 		Setup:              machine,
-		Deadline:           time.Now().Add(10 * time.Minute),
+		Deadline:           time.Now().Add(15 * time.Minute), // of all together, on a machine that is busy
 		RequireUniqueNames: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  exits,
