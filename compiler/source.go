@@ -117,7 +117,7 @@ func Names(dirs []Dir) []string {
 	}
 	var names []string
 	for _, f := range top.named(".toml") {
-		if name := strings.TrimSuffix(f.name, ".toml"); farmNaming.MatchString(name) {
+		if name := strings.TrimSuffix(f.name, ".toml"); namesFarm(name) {
 			names = append(names, name)
 		}
 	}

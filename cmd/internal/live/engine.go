@@ -368,11 +368,13 @@ func (e *Engine) load(ctx context.Context, p *Plan) (compiler.Diagnostics, error
 	}
 	var told compiler.Diagnostics
 	if !p.Held {
+		span := e.guard.loading(ctx)
 		if told, err = e.transact(ctx, p); err != nil {
+			e.guard.failed()
 			e.Store.discard(kept)
 			return told, err
 		}
-		e.guard.loaded(ctx, p.Script)
+		e.guard.loaded(ctx, p.Script, span)
 	}
 	// before it is kept, so that a load that was stopped here does it again
 	if !p.raw {

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"farmc/cmd/internal/nft"
@@ -18,9 +21,57 @@ type Guard struct {
 	engine *Engine
 	held   nft.Holding // nil: what it is to hold isn't known
 	load   loadMark
+	span   *span // of the last load; nil: not known, or another farmc's
+
+	hearing atomic.Pointer[span] // of the last load, or of one that goes on
 
 	elements bool // whether elements are compared, too
 }
+
+// A span is from before a load of farmc's until the kernel was asked what it holds, in generations of the rules. Of the
+// transactions in it that touched farmc's tables one is the load. If there is another one, what was held then may be
+// somebody's doing.
+type span struct {
+	from uint32
+
+	mu    sync.Mutex // what is heard is heard by another goroutine
+	to    uint32
+	ended bool
+	heard []uint32 // transactions that touched farmc's tables, but what farmc does itself: it bans
+}
+
+// hear notes a transaction that touched farmc's tables.
+func (s *span) hear(c nft.Commit) {
+	if s == nil || c.Lost || c.Program == "farmc" || !later(c.Generation, s.from) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended || !later(c.Generation, s.to) {
+		s.heard = append(s.heard, c.Generation)
+	}
+}
+
+// end says what the generation was when the kernel was asked.
+func (s *span) end(to uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.to, s.ended = to, true
+	s.heard = slices.DeleteFunc(s.heard, func(g uint32) bool { return later(g, to) })
+}
+
+// crowded says whether somebody else was there. What is not heard yet is heard later, and then it is asked again.
+func (s *span) crowded() bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended && len(s.heard) > 1
+}
+
+// later compares generations, which begin again after the last number.
+func later(a, b uint32) bool { return int32(a-b) > 0 }
 
 // mostCompared is the number of lines of a script up to which its elements are compared, too. Beyond that the kernel
 // takes long to tell them.
@@ -38,18 +89,60 @@ func (e *Engine) Guard() *Guard {
 	return e.guard
 }
 
-// loaded takes what the kernel holds right after a load for what it is to hold. Who takes all of it away in these
-// milliseconds is found out; who changes a part is not.
-func (g *Guard) loaded(ctx context.Context, script *compiler.Script) {
+// loading is told before a load.
+func (g *Guard) loading(ctx context.Context) *span {
+	if g == nil {
+		return nil
+	}
+	from, err := g.engine.Nft.Generation(ctx)
+	if err != nil {
+		return nil // whether somebody else was there isn't known
+	}
+	s := &span{from: from}
+	g.hearing.Store(s)
+	return s
+}
+
+// failed is told after a load that changed nothing.
+func (g *Guard) failed() {
+	if g != nil {
+		g.hearing.Store(g.span)
+	}
+}
+
+// loaded takes what the kernel holds right after a load for what it is to hold, and finds out later whether it was.
+func (g *Guard) loaded(ctx context.Context, script *compiler.Script, s *span) {
 	if g == nil {
 		return
 	}
 	g.elements = bytes.Count(script.Text, []byte("\n")) <= mostCompared
-	held, err := g.engine.Nft.Holding(ctx, g.elements)
+	g.held, g.span = nil, s
+	held, generation, err := g.holding(ctx)
 	digest, err2 := g.engine.Nft.Loaded(ctx)
-	if g.held = held; err != nil || err2 != nil || digest != script.Digest {
-		g.held = nil // and it is asked again
+	if err != nil || err2 != nil || digest != script.Digest {
+		return // and it is asked again
 	}
+	if g.held = held; s != nil {
+		s.end(generation)
+	}
+}
+
+// holding gives what the kernel holds, and as of which generation. Somebody may load meanwhile.
+func (g *Guard) holding(ctx context.Context) (held nft.Holding, generation uint32, err error) {
+	for range 10 {
+		before, err := g.engine.Nft.Generation(ctx)
+		if err != nil {
+			return nil, 0, err
+		}
+		held, err = g.engine.Nft.Holding(ctx, g.elements)
+		if err != nil {
+			return nil, 0, err
+		}
+		if generation, err = g.engine.Nft.Generation(ctx); err != nil || generation == before {
+			return held, generation, err
+		}
+	}
+	return held, generation, nil // whose are then counted, too
 }
 
 // kept knows that load from then on by what was kept of it.
@@ -87,12 +180,16 @@ func (g *Guard) Wrong(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return shortly(g.held.Differs(now)), nil
+	words := shortly(g.held.Differs(now))
+	if words == "" && g.span.crowded() {
+		words = "they were changed while they were loaded"
+	}
+	return words, nil
 }
 
 // begin looks at what the kernel holds, and says what is wrong with it: somebody may have been quicker.
 func (g *Guard) begin(ctx context.Context) (string, error) {
-	g.held, g.load = nil, g.engine.Store.mark()
+	g.held, g.load, g.span = nil, g.engine.Store.mark(), nil
 	kept, err := g.engine.Store.Loaded()
 	if err != nil || kept.Script == nil {
 		return "", err
@@ -133,6 +230,12 @@ func (s Store) mark() loadMark {
 	return loadMark{info.Size(), info.ModTime()}
 }
 
+func (g *Guard) hear(c nft.Commit) {
+	if g != nil {
+		g.hearing.Load().hear(c)
+	}
+}
+
 // Changes tells who changed farmc's tables, at once; what happens before that is received is told with it. Farmc's own
 // loads are among it.
 func (e *Engine) Changes(ctx context.Context) (<-chan string, error) {
@@ -151,6 +254,7 @@ func (e *Engine) Changes(ctx context.Context) (<-chan string, error) {
 				if !more {
 					return
 				}
+				e.guard.hear(c)
 				by, to = c.By, changes
 			case to <- by:
 				to = nil

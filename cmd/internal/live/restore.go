@@ -50,8 +50,9 @@ func (e *Engine) restoreText(ctx context.Context, kept Kept, doubt string) (Plan
 		p.Why = noFarms
 	}
 	p.Restored = true
+	span := e.guard.loading(ctx)
 	told, err := explain(script, e.Nft.Load(ctx, script.Text))
-	e.guard.loaded(ctx, script)
+	e.guard.loaded(ctx, script, span)
 	return p, told, err
 }
 

@@ -13,6 +13,18 @@ import (
 type Commit struct {
 	By   string // the program and its process id, as the kernel tells them, or that these are not known
 	Lost bool   // the kernel told more than could be heard: farmc's tables may be touched, or not
+
+	Program    string
+	Generation uint32 // of the rules, which each transaction makes one later
+}
+
+// Generation gives the number of transactions that the kernel has taken, of whomever.
+func (n Nft) Generation(ctx context.Context) (uint32, error) {
+	answers, err := ask(ctx, unix.NFT_MSG_GETGEN, 0, unix.NFPROTO_UNSPEC)
+	if err != nil || len(answers) == 0 {
+		return 0, fmt.Errorf("ask for the generation of the rules: %w", err)
+	}
+	return answers[0].attributes.number(unix.NFTA_GEN_ID), nil
 }
 
 // Listen gives every transaction that touches farmc's tables from now on, until ctx is done; others' are none. What
@@ -60,7 +72,9 @@ func (e *ear) hear(messages []syscall.NetlinkMessage, err error) (commits []Comm
 			e.touched = e.touched || oursIn(m.Data)
 		case e.touched:
 			by := parse(m.Data[nl.SizeofNfgenmsg:])
-			commits = append(commits, Commit{By: fmt.Sprintf("%s, process %d", by.text(unix.NFTA_GEN_PROC_NAME), by.number(unix.NFTA_GEN_PROC_PID))})
+			program := by.text(unix.NFTA_GEN_PROC_NAME)
+			commits = append(commits, Commit{By: fmt.Sprintf("%s, process %d", program, by.number(unix.NFTA_GEN_PROC_PID)),
+				Program: program, Generation: by.number(unix.NFTA_GEN_ID)})
 			*e = ear{}
 		}
 	}

@@ -314,7 +314,7 @@ func firewallAlone(m *Machine) {
 	often := slices.Repeat([]string{"restart nftables.service", "reload nftables.service", "restart farmc-boot.service"}, 5)
 	for _, restart := range often {
 		m.Until("systemctl is-active farmc-boot.service") // systemd drops a reload of what is about to start
-		m.Do("systemctl reset-failed nftables.service") // which has a bound of its own
+		m.Do("systemctl reset-failed nftables.service")   // which has a bound of its own
 		m.Do("nft flush ruleset")
 		m.Do("systemctl %s", restart)
 		m.Until("nft list table inet farmc")
