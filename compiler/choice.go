@@ -18,16 +18,30 @@ type dealing struct {
 }
 
 func (l *linker) deal(f *Farm, family Family) dealing {
-	known := l.dealt[f]
-	if known == nil {
-		known = &[len(Families)]dealing{}
-		for _, family := range Families {
-			known[family] = f.dealing(family)
-		}
-		l.dealt[f] = known
+	if known := f.derived.dealt[family]; known != nil {
+		return *known
 	}
-	return known[family]
+	if known, ok := l.dealt[dealt{f, family}]; ok {
+		return known
+	}
+	deal := f.dealing(family)
+	if len(deal.slots) <= mostKeptSlots {
+		f.derived.dealt[family] = &deal
+	} else {
+		l.dealt[dealt{f, family}] = deal
+	}
+	return deal
 }
+
+// A dealt is whose dealing it is.
+type dealt struct {
+	farm   *Farm
+	family Family
+}
+
+// mostKeptSlots is how many slots a farm may have that are kept with it for the next compile: tables of maglev take a
+// hundred times the memory.
+const mostKeptSlots = 1 << 6
 
 func (f *Farm) dealing(family Family) dealing {
 	out := dealing{backends: f.serving(family), takes: f.takes(family)}
@@ -101,19 +115,26 @@ func (l *linker) shared(d door, deal dealing) string {
 		c.Protocols = append(c.Protocols, d.protocol)
 	}
 	l.count(d.farm, len(deal.slots))
-	key := d.key()
-	for slot, i := range deal.slots {
-		b := deal.backends[i]
-		value := b.Address[d.family].String()
-		if keyed == byDoor {
-			value += " . " + strconv.Itoa(int(cmp.Or(b.Port, d.ports.First)))
-		}
-		c.Slots[0].Elements = append(c.Slots[0].Elements, mapElement{key + " . " + strconv.Itoa(slot), value, b.origin(d.farm), false})
-	}
+	c.Slots[0].Pieces = append(c.Slots[0].Pieces, d.piece(slotPiece, func() []mapElement { return d.slots(deal) }))
 	if d.farm.Mark != (Mark{}) {
 		return l.markFirst(d.farm, c)
 	}
 	return c.Name
+}
+
+// slots are the door's in the map of its shape.
+func (d door) slots(deal dealing) []mapElement {
+	key := d.key()
+	out := make([]mapElement, len(deal.slots))
+	for slot, i := range deal.slots {
+		b := &deal.backends[i]
+		value := b.Address[d.family].String()
+		if d.level == portLevel {
+			value += " . " + strconv.Itoa(int(cmp.Or(b.Port, d.ports.First)))
+		}
+		out[slot] = mapElement{key + " . " + strconv.Itoa(slot), value, b.origin(d.farm), false}
+	}
+	return out
 }
 
 // shape gives the shared chain for the door's kind of farm.

@@ -135,14 +135,21 @@ func (l *linker) settle(h *home, d door, deal dealing) {
 	if h.Keyed == bySlot {
 		return
 	}
+	h.Maps[0].Pieces = append(h.Maps[0].Pieces, d.piece(homePiece, func() []mapElement { return d.stands(deal) }))
+}
+
+// stands are the door's in the map of its home.
+func (d door) stands(deal dealing) []mapElement {
 	key := d.key()
-	for _, b := range deal.takes {
+	out := make([]mapElement, len(deal.takes))
+	for i, b := range deal.takes {
 		value := b.Address[d.family].String()
-		if h.Keyed == byDoor {
+		if d.level == portLevel {
 			value += " . " + strconv.Itoa(int(cmp.Or(b.Port, d.ports.First)))
 		}
-		h.Maps[0].Elements = append(h.Maps[0].Elements, mapElement{key + " . " + deal.stands[b.Name].String(), value, b.origin(d.farm), false})
+		out[i] = mapElement{key + " . " + deal.stands[b.Name].String(), value, b.origin(d.farm), false}
 	}
+	return out
 }
 
 // picksAlike says whether what picks a backend for the farm can be shared: see shareable.
@@ -167,11 +174,18 @@ func (l *linker) pickShape(d door, deal dealing) *choice {
 // pick puts the door's slots into the map of its shape.
 func (l *linker) pick(d door, deal dealing) {
 	c := l.pickShape(d, deal)
+	c.Slots[0].Pieces = append(c.Slots[0].Pieces, d.piece(pickPiece, func() []mapElement { return d.picks(deal) }))
+}
+
+// picks are the door's in the map of what picks for its kind of farm.
+func (d door) picks(deal dealing) []mapElement {
 	key := d.key()
+	out := make([]mapElement, len(deal.slots))
 	for slot, i := range deal.slots {
-		b := deal.backends[i]
-		c.Slots[0].Elements = append(c.Slots[0].Elements, mapElement{key + " . " + strconv.Itoa(slot), deal.stands[b.Name].String(), b.origin(d.farm), false})
+		b := &deal.backends[i]
+		out[slot] = mapElement{key + " . " + strconv.Itoa(slot), deal.stands[b.Name].String(), b.origin(d.farm), false}
 	}
+	return out
 }
 
 // pickSlots are slots of the farm's own.

@@ -49,7 +49,12 @@ type countedBackend struct {
 
 // counts says whether the connections of some backend of the family are limited.
 func (f *Farm) counts(family Family) bool {
-	return slices.ContainsFunc(f.Backends, func(b Backend) bool { return b.Connections > 0 && b.State != Down && b.Address.Has(family) })
+	for i := range f.Backends {
+		if b := &f.Backends[i]; b.Connections > 0 && b.State != Down && b.Address.Has(family) {
+			return true
+		}
+	}
+	return false
 }
 
 // newCount has the connections of the farm's backends counted.

@@ -28,12 +28,20 @@ type door struct {
 	ports    Ports      // not on addressLevel
 	farm     *Farm
 	listen   *Listen
+	number   int        // among the farm's doors
 	backend  netip.Addr // of an any level, once chosen: it tells our connections from those that others translated
 	quoted   bool       // it is looked for in the packet that an ICMP error quotes
 }
 
 // doors gives all doors of the farm, those of its own that fall together joined, in the order of levels and keys.
 func (f *Farm) doors() []door {
+	if f.derived.doors == nil {
+		f.derived.doors = f.findDoors()
+	}
+	return f.derived.doors
+}
+
+func (f *Farm) findDoors() []door {
 	var out []door
 	for i := range f.Listen {
 		l := &f.Listen[i]
@@ -47,7 +55,11 @@ func (f *Farm) doors() []door {
 		}
 	}
 	slices.SortStableFunc(out, compareDoors)
-	return join(out)
+	out = join(out)
+	for i := range out {
+		out[i].number = i
+	}
+	return out
 }
 
 func (l *Listen) doors(f *Farm, family Family, protocol Protocol) []door {

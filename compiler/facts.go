@@ -21,14 +21,14 @@ type finding struct {
 
 // Facts gives what is said of the farm and of its backends. They are found once for a farm.
 func (f *Farm) Facts() Facts {
-	if f.facts == "" {
+	if f.derived.facts == "" {
 		text, err := json.Marshal(f.findFacts())
 		if err != nil {
 			panic(err)
 		}
-		f.facts = Facts(text)
+		f.derived.facts = Facts(text)
 	}
-	return f.facts
+	return f.derived.facts
 }
 
 // FactsOf gives the facts of farms by their names.

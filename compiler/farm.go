@@ -29,9 +29,10 @@ type Farm struct {
 	Backends     []Backend    // in the order of their names
 	Place        Place        // of the farm's file
 
-	facts  Facts            // once they were asked for
 	absent []string         // of its interfaces those that are not there
 	places map[string]Place // of the keys that rules come from, as far as the files have them
+
+	derived derived
 }
 
 // origin is where what the key comes to is from.

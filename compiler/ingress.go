@@ -274,7 +274,7 @@ func (f *Farm) without(absent func(device string) bool, told *Diagnostics) *Farm
 	}
 	left := *f
 	f = &left
-	f.facts = ""
+	f.derived = derived{}
 	f.Backends = slices.Clone(f.Backends)
 	f.FlowOffload = f.present(f.FlowOffload, "flow-offload", absent, told)
 	switch {

@@ -19,7 +19,7 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 		return nil
 	}
 	l := linker{shapes: map[string]*choice{}, homes: map[string]*home{}, ciphers: map[*Farm]uint32{}, taken: map[uint32]bool{}, verdicts: map[string]*verdictMap{}, sources: map[string]bool{},
-		dealt: map[*Farm]*[len(Families)]dealing{}, faults: faults,
+		dealt: map[dealt]dealing{}, faults: faults,
 		forwards: map[string]bool{}, sharedForwards: map[string]*forward{}, placed: map[door]bool{}, translations: map[string]*translation{}, escorts: map[string]*escort{},
 		guards: map[string]string{}, lists: map[*addressList][len(Families)][]clients{}, counters: map[string]bool{},
 		limiters: map[string]*limiter{}, memories: map[string]bool{}, allow: map[*Farm]*[len(Families)][]clients{}}
@@ -71,7 +71,7 @@ type linker struct {
 	taken    map[uint32]bool // the keys of backends whose connections are counted
 	verdicts map[string]*verdictMap
 	sources  map[string]bool
-	dealt    map[*Farm]*[len(Families)]dealing
+	dealt    map[dealt]dealing
 	faults   *Diagnostics
 
 	slots        int             // of all maps
@@ -93,19 +93,18 @@ type linker struct {
 // serve leads every door to the chain that chooses a backend, and those of farms that serve what this machine opens
 // itself a second time, for that.
 func (l *linker) serve(doors []door) {
-	chains := map[door]string{}
-	l.leadSome(&l.rules.prerouting, "", doors, func(d door) string {
+	chains := make([]string, len(doors))
+	local := make([]string, len(doors))
+	for i, d := range doors {
 		if d.farm.Mode != Local {
-			chains[d] = l.chooser(d)
+			chains[i] = l.chooser(d)
 		}
-		return chains[d]
-	})
-	l.leadSome(&l.rules.output, "local-", doors, func(d door) string {
-		if !d.farm.LocalClients {
-			return ""
+		if d.farm.LocalClients {
+			local[i] = chains[i]
 		}
-		return chains[d]
-	})
+	}
+	l.leadThese(&l.rules.prerouting, "", doors, chains)
+	l.leadThese(&l.rules.output, "local-", doors, local)
 }
 
 // chosen gives the doors of farms whose backend can be chosen, as connections show them then. That one came in by a door
@@ -141,12 +140,32 @@ func (l *linker) recall(chosen []door) {
 // leadSome leads those doors for which there is a chain to it. The others stand among them where a more general door
 // would catch what is theirs: the more particular wins.
 func (l *linker) leadSome(to *[]*verdictMap, prefix string, doors []door, chain func(door) string) {
-	chains := make([]string, len(doors))
-	var general [len(Families)]level // the most general level of a door that is led
+	var chains []string // none of most kinds
 	for i, d := range doors {
-		if chains[i] = chain(d); chains[i] != "" {
+		if c := chain(d); c != "" {
+			if chains == nil {
+				chains = make([]string, len(doors))
+			}
+			chains[i] = c
+		}
+	}
+	if chains != nil {
+		l.leadThese(to, prefix, doors, chains)
+	}
+}
+
+// leadThese is leadSome where the chains are known.
+func (l *linker) leadThese(to *[]*verdictMap, prefix string, doors []door, chains []string) {
+	var general [len(Families)]level // the most general level of a door that is led
+	led := false
+	for i, d := range doors {
+		if chains[i] != "" {
+			led = true
 			general[d.family] = max(general[d.family], d.level)
 		}
+	}
+	if !led {
+		return
 	}
 	for i, d := range doors {
 		switch {

@@ -79,8 +79,12 @@ func (l *linker) mark(doors []door) {
 
 // marksBackends says whether some backend of the family has a mark.
 func (f *Farm) marksBackends(family Family) bool {
-	marked := func(b Backend) bool { return b.Mark != Mark{} }
-	return slices.ContainsFunc(f.Backends, marked) && slices.ContainsFunc(f.takes(family), marked)
+	for i := range f.Backends { // most have none
+		if f.Backends[i].Mark != (Mark{}) {
+			return slices.ContainsFunc(f.takes(family), func(b Backend) bool { return b.Mark != Mark{} })
+		}
+	}
+	return false
 }
 
 // marked gives the chain that sets the marks of the farm's backends.

@@ -1,9 +1,11 @@
 package compiler
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"testing/fstest"
 )
@@ -51,15 +53,79 @@ func TestMemoryForgetsWhatChanged(t *testing.T) {
 
 func (m *Memory) mustSayAsNew(t *testing.T, rule string, files fstest.MapFS, gone string) {
 	t.Helper()
-	dirs, absent := []Dir{{Path: "farms.d", FS: files}}, func(device string) bool { return device == gone }
+	m.mustCompileAsNew(t, rule, []Dir{{Path: "farms.d", FS: files}}, func(device string) bool { return device == gone })
+}
+
+func (m *Memory) mustCompileAsNew(t *testing.T, rule string, dirs []Dir, absent func(device string) bool) {
+	t.Helper()
 	script, told := m.Compile(dirs, absent)
 	want, wantTold := CompileWithout(dirs, absent)
-	if (script == nil) != (want == nil) || script != nil && script.Digest != want.Digest {
-		t.Errorf("%s: another script than a first compile makes", rule)
-	}
 	if !reflect.DeepEqual(told, wantTold) {
 		t.Errorf("%s: says\n%v\nand a first compile\n%v", rule, told, wantTold)
 	}
+	if script == nil || want == nil {
+		if script != want {
+			t.Errorf("%s: there is a script, or a first compile makes one: %t, %t", rule, script != nil, want != nil)
+		}
+		return
+	}
+	if !bytes.Equal(script.Text, want.Text) {
+		t.Errorf("%s: another script than a first compile makes\n%s", rule, script.Text)
+	}
+	if !reflect.DeepEqual(script.origins, want.origins) {
+		t.Errorf("%s: lines are from elsewhere than those of a first compile", rule)
+	}
+	if !reflect.DeepEqual(FactsOf(script.Farms), FactsOf(want.Farms)) || script.Digest != want.Digest ||
+		!slices.Equal(script.Ingress, want.Ingress) || !slices.Equal(script.Interfaces, want.Interfaces) {
+		t.Errorf("%s: a first compile knows the script as another one", rule)
+	}
+}
+
+// Of every kind of farm what is remembered is what a first compile finds, whatever interfaces come and go.
+func TestMemoryOfAllKinds(t *testing.T) {
+	var over Memory // of all cases, whose farms have the same names
+	for _, name := range cases(t) {
+		dirs := caseDirs(t, name)
+		var m Memory
+		for _, gone := range []bool{false, true, false, false} {
+			m.mustCompileAsNew(t, name, dirs, func(string) bool { return gone })
+		}
+		over.mustCompileAsNew(t, name+", after another case", dirs, func(string) bool { return false })
+	}
+}
+
+// TestPropertyMemory edits random farms again and again, some of whose files stay as they are.
+func TestPropertyMemory(t *testing.T) {
+	edits := 0
+	randomly(t, *farmSets/3, func(t *testing.T, r *rand.Rand, farms []modelFarm) {
+		files := farmFilesOf(r, farms)
+		var m Memory
+		for range 8 {
+			edited, what, _ := randomEdit(r, farms)
+			if edited == nil {
+				continue
+			}
+			files = editedFiles(r, files, farms, edited)
+			m.mustCompileAsNew(t, what, []Dir{{FS: files}}, func(string) bool { return false })
+			farms = edited
+			edits++
+		}
+	})
+	if edits < *farmSets {
+		t.Errorf("only %d edits", edits)
+	}
+}
+
+// editedFiles writes the farms that changed.
+func editedFiles(r *rand.Rand, files fstest.MapFS, before, after []modelFarm) fstest.MapFS {
+	out := farmFilesOf(r, after)
+	for _, f := range after {
+		name := f.name + ".toml"
+		if slices.ContainsFunc(before, func(o modelFarm) bool { return reflect.DeepEqual(o, f) }) && files[name] != nil {
+			out[name] = files[name]
+		}
+	}
+	return out
 }
 
 // What didn't change isn't read again.

@@ -15,7 +15,9 @@ import (
 // seed is that of every hash. Without one the kernel draws another at each load, and all clients move.
 const seed = "0x6661726d" // "farm"
 
-// undigested stands in the script where its digest is to come.
+// digestMark stands in the script before its digest, and undigested where that is to come.
+const digestMark = "farmc sha256:"
+
 var undigested = strings.Repeat("0", hex.EncodedLen(sha256.Size))
 
 // render writes the ruleset as a script.
@@ -26,8 +28,8 @@ func (r *ruleset) render() (*Script, error) {
 		return nil, err
 	}
 	digest := sha256.Sum256(text)
-	s := &Script{Digest: hex.EncodeToString(digest[:]), origins: origins}
-	s.Text = bytes.Replace(text, []byte(undigested), []byte(s.Digest), 1)
+	s := &Script{Text: text, Digest: hex.EncodeToString(digest[:]), origins: origins}
+	copy(text[bytes.Index(text, []byte(digestMark))+len(digestMark):], s.Digest)
 	return s, nil
 }
 
@@ -36,7 +38,8 @@ func (r *ruleset) render() (*Script, error) {
 type writer struct {
 	templates *template.Template
 	origins   []*Origin
-	script    *Script // whose lines are written once more, in a reload
+	spliced   [][]*piece // what stands where a line says so
+	script    *Script    // whose lines are written once more, in a reload
 }
 
 func newWriter(script *Script) *writer {
@@ -67,7 +70,7 @@ func (w *writer) write(name string, data any) ([]byte, []*Origin, error) {
 	return text, origins, nil
 }
 
-const markBegin, markEnd = '\x01', '\x02' // which no validated text holds
+const markBegin, markEnd, splice = '\x01', '\x02', '\x03' // which no validated text holds
 
 func (w *writer) include(name string, data any) (string, error) {
 	var out strings.Builder
@@ -85,31 +88,44 @@ func (w *writer) mark(o *Origin) string {
 	return string(markBegin) + strconv.Itoa(len(w.origins)-1) + string(markEnd)
 }
 
+// What is filled has elements, or pieces, which are elements already written.
+type filled interface{ elements() []mapElement }
+
+type pieced interface{ pieces() []*piece }
+
 // elements writes the lines of a map, those of one farm under its name.
-func (w *writer) elements(from interface{ elements() []mapElement }) string {
-	var out strings.Builder
+func (w *writer) elements(from filled) string {
+	var out []byte
+	if from, ok := from.(pieced); ok && len(from.pieces()) > 0 {
+		w.spliced = append(w.spliced, from.pieces())
+		out = fmt.Appendf(out, "%c%d\n", splice, len(w.spliced)-1)
+	}
 	farm := ""
 	for _, e := range from.elements() {
 		if e.origin.Farm != farm && !e.named {
 			farm = e.origin.Farm
-			fmt.Fprintf(&out, "\t\t\t# %s%s\n", farm, w.mark(e.origin))
+			out = w.appendMarked(appendFarm(out, farm), e.origin)
 		}
-		out.WriteString("\t\t\t")
-		out.WriteString(e.key)
-		if e.named {
-			out.WriteString(` comment "` + e.origin.Farm + `"`)
-		}
-		if e.value != "" {
-			out.WriteString(" : " + e.value)
-		}
-		out.WriteString("," + w.mark(e.origin) + "\n")
+		out = w.appendMarked(e.appendTo(out), e.origin)
 	}
-	return out.String()
+	return string(out)
+}
+
+// appendMarked marks the line that was just written.
+func (w *writer) appendMarked(line []byte, o *Origin) []byte {
+	line = append(line[:len(line)-1], w.mark(o)...)
+	return append(line, '\n')
 }
 
 // room is the size of the hash table for a map. Told one, the kernel makes a table that doesn't grow, in which a lookup costs
 // a third less. The steps are wide, as a map of another size has to be made anew.
-func room(from interface{ elements() []mapElement }) int { return roomFor(len(from.elements())) }
+func room(from filled) int {
+	elements := len(from.elements())
+	if from, ok := from.(pieced); ok {
+		elements += sizes(from.pieces())
+	}
+	return roomFor(elements)
+}
 
 func roomFor(elements int) int {
 	size := 16
@@ -130,11 +146,15 @@ func networks(of clientSetView) string {
 	return string(out)
 }
 
-// unmark takes the marks off, and gives the origin of each line.
+// unmark takes the marks off, puts the pieces in, and gives the origin of each line.
 func (w *writer) unmark(text []byte) ([]byte, []*Origin) {
-	clean := make([]byte, 0, len(text))
-	var origins []*Origin
+	clean, origins := w.space(text)
 	for line := range bytes.Lines(text) {
+		if line[0] == splice {
+			n, _ := strconv.Atoi(string(line[1 : len(line)-1]))
+			clean, origins = putIn(clean, origins, w.spliced[n])
+			continue
+		}
 		var origin *Origin
 		if at := bytes.IndexByte(line, markBegin); at >= 0 {
 			n, _ := strconv.Atoi(string(line[at+1 : bytes.IndexByte(line, markEnd)]))
@@ -144,4 +164,29 @@ func (w *writer) unmark(text []byte) ([]byte, []*Origin) {
 		origins = append(origins, origin)
 	}
 	return clean, origins
+}
+
+// space makes room for a text whose pieces are still to come.
+func (w *writer) space(text []byte) ([]byte, []*Origin) {
+	size, lines := len(text), bytes.Count(text, []byte("\n"))
+	for _, pieces := range w.spliced {
+		for _, p := range pieces {
+			size += len(p.text)
+			lines += len(p.origins)
+		}
+	}
+	return make([]byte, 0, size), make([]*Origin, 0, lines)
+}
+
+// putIn adds pieces, those of one farm under its name.
+func putIn(text []byte, origins []*Origin, pieces []*piece) ([]byte, []*Origin) {
+	farm := ""
+	for _, p := range pieces {
+		if p.farm == farm {
+			text, origins = append(text, p.text[p.head:]...), append(origins, p.origins[1:]...)
+			continue
+		}
+		text, origins, farm = append(text, p.text...), append(origins, p.origins...), p.farm
+	}
+	return text, origins
 }

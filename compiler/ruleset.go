@@ -124,6 +124,7 @@ type slotMap struct {
 	Slots    int  // how many are dealt; of a hash, a map may lack some
 	Ported   bool // whether its values name a port
 	Elements []mapElement
+	Pieces   []*piece // of a map that farms share: its elements
 }
 
 // A sourceChain chooses the source address that a backend sees. Without any it is this machine's own.

@@ -395,6 +395,8 @@ type homeMapView struct {
 
 func (m homeMapView) elements() []mapElement { return m.Elements }
 
+func (m homeMapView) pieces() []*piece { return m.Pieces }
+
 // Keyed is what stands before a backend in the keys, as a name.
 func (m homeMapView) Keyed() string { return keyings[m.home.Keyed] }
 
@@ -576,6 +578,8 @@ type slotView struct {
 }
 
 func (s slotView) elements() []mapElement { return s.Elements }
+
+func (s slotView) pieces() []*piece { return s.Pieces }
 
 // Number is how many slots there are.
 func (s slotView) Number() int { return s.slotMap.Slots }
