@@ -126,7 +126,7 @@ func (a *acquaintance) meet(clients int) error {
 	return nil
 }
 
-var expiry = regexp.MustCompile(`198\.51\.100\.\d+ expires (\S+) :`)
+var expiry = regexp.MustCompile(`198\.51\.100\.\d+ (?:timeout \S+ )?expires (\S+) :`)
 
 // expires says in how long the first client that the kernel lists is forgotten by the farm snat.
 func (a *acquaintance) expires() (time.Duration, error) {
