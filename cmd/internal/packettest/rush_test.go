@@ -81,6 +81,19 @@ func (c *rush) play(load func(*stage, farms) error) {
 	c.t.Helper()
 	state := rushFarms{web: []int{1, 1, 1}, shop: []int{1, 1, 1}, schedulers: []string{"random", "random"}}
 	must(c.t, load(c.stage, state.farms()))
+	c.open()
+	began := time.Now()
+	for range c.plan.reloads {
+		state.change(c.random)
+		must(c.t, load(c.stage, state.farms()))
+	}
+	c.took = time.Since(began)
+	c.leave()
+}
+
+// open has the clients begin what they do until they leave.
+func (c *rush) open() {
+	c.t.Helper()
 	services := c.questions("", "tcp", rushServices)
 	for i := range c.plan.holders {
 		must(c.t, c.hold(services[i%len(services)]))
@@ -88,12 +101,9 @@ func (c *rush) play(load func(*stage, farms) error) {
 	for i := range c.plan.clients {
 		c.busy.Go(func() { c.come(services[i%len(services)].to) })
 	}
-	began := time.Now()
-	for range c.plan.reloads {
-		state.change(c.random)
-		must(c.t, load(c.stage, state.farms()))
-	}
-	c.took = time.Since(began)
+}
+
+func (c *rush) leave() {
 	close(c.ended)
 	c.busy.Wait()
 }
