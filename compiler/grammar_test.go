@@ -75,7 +75,7 @@ var (
 		`	# as it is handed on, if no filter minds`,
 		`	# of backends and services on this machine`,
 		`	# as it leaves, from the source that the backend sees`,
-		`	# of a backend on this machine`,
+		`	# of a backend on this machine`, `	# the replies, as the requests are untracked by then`,
 		`	# farms of few kinds: their maps are asked without finding the kind first`,
 		`	# whom farms allow or deny: the first addresses of networks, a set for each length`,
 		`	# backends with a limit: those that the next connection fills, those that have room, and those that are full`,
@@ -106,7 +106,7 @@ var (
 		`		type filter hook (?:prerouting priority (?:raw|raw - 10?|raw - 5|mangle|mangle - 5|dstnat \+ 5)|output priority (?:-95|raw|raw - 10)|forward priority filter(?: \+ 5| \+ 10)?|(?:input|output) priority filter \+ 5|postrouting priority srcnat(?: \+ 5)?|ingress devices = { DEVICES } priority filter(?: - 10?| - 5)?)`,
 		`		ct state new comment "farmc sha256:[0-9a-f]{64}"`, `		ct state != new return`, `		ct status & dnat != dnat return`, `		ct state new ct status & dnat == dnat goto marks`,
 		`		queue flags bypass(?:,fanout)? to PORTS`, `		ct status & \(dnat \| confirmed\) == (?:dnat|0) goto NAME`,
-		`		ct status & \(dnat \| confirmed\) != dnat return`, `		ct state != untracked return`, `		jump NAME`,
+		`		ct status & \(dnat \| confirmed\) != dnat return`, `		ct state (?:!= )?untracked return`, `		jump NAME`,
 		`		tcp flags & \(fin \| syn \| rst \| ack\) != syn return`, `		limit rate over RATE return`, `		limit name "NAME" LOG`,
 		`		(?:IP daddr (?:IP4|IP6) (?:th dport PORTS )?)?LOG(?: return)?`,
 		`		iif "lo" return`, `		oif "lo" return`, `		iif != 0 iifname != { DEVICES } return`, `		goto NAME`, `		meta pkttype other accept`,
@@ -150,7 +150,7 @@ var (
 		`		IP daddr set (?:IP4|IP6)`, `		IP daddr set numgen inc mod 1 map @NAME update @NAME { numgen inc mod 1 : IP daddr } jump NAME`,
 		`		(?:update|delete) @NAME { numgen inc mod 1 : IP daddr }`,
 		`		(?:meta l4proto PROTO )?IP daddr (?:set IP daddr map )?@NAME(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
-		`		DOOR @NAME(?: fib daddr type != local)? notrack`, `		tcp flags & \(syn \| rst\) == syn DOOR @NAME tcp option maxseg size set rt mtu`,
+		`		DOOR @NAME(?: fib daddr type != local)? notrack`, `		tcp flags & \(syn \| rst\) == syn jump NAME`, `		DOOR @NAME tcp option maxseg size set rt mtu`,
 		`		IP saddr set DOOR map @NAME(?: accept)?`, `		PROTO sport set PORTS`)
 )
 

@@ -177,8 +177,8 @@ func (l *linker) leadThese(to *[]*verdictMap, prefix string, doors []door, chain
 	}
 }
 
-// lead adds a door to the map of its level and family.
-func (l *linker) lead(to *[]*verdictMap, prefix string, d door, verdict string) {
+// lead adds a door to the map of its level and family, and gives that.
+func (l *linker) lead(to *[]*verdictMap, prefix string, d door, verdict string) *verdictMap {
 	name := prefix + levelNames[d.level] + "-" + d.family.Suffix()
 	m := l.verdicts[name]
 	if m == nil {
@@ -190,6 +190,7 @@ func (l *linker) lead(to *[]*verdictMap, prefix string, d door, verdict string) 
 	if d.protocol != "" && !slices.Contains(m.Protocols, d.protocol) {
 		m.Protocols = append(m.Protocols, d.protocol)
 	}
+	return m
 }
 
 var levelNames = [levels]string{"services", "ranges", "addresses", "any-services", "any-ranges", "fragments"}

@@ -76,6 +76,7 @@ type verdictMap struct {
 	Level    level
 	Family   Family
 	Chosen   bool // the backend is part of the key
+	Final    bool // of originals: of some replies the address is all that is rewritten
 	Elements []mapElement
 
 	Protocols []Protocol // of its doors

@@ -236,8 +236,9 @@ func (l *linker) readdress(doors []door) {
 }
 
 func (l *linker) readdressOne(r reply) {
-	l.lead(&l.rules.originals, "original-", r.from(), r.of.address.String())
+	originals := l.lead(&l.rules.originals, "original-", r.from(), r.of.address.String())
 	if r.port == 0 {
+		originals.Final = true
 		return
 	}
 	name := fmt.Sprintf("reply-%d-%s", r.port, r.of.family.Suffix())
