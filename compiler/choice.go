@@ -18,16 +18,11 @@ type dealing struct {
 }
 
 func (l *linker) deal(f *Farm, family Family) dealing {
-	if known := f.derived.dealt[family]; known != nil {
-		return *known
-	}
 	if known, ok := l.dealt[dealt{f, family}]; ok {
 		return known
 	}
-	deal := f.dealing(family)
-	if len(deal.slots) <= mostKeptSlots {
-		f.derived.dealt[family] = &deal
-	} else {
+	deal := f.deal(family)
+	if f.derived.dealt[family] == nil {
 		l.dealt[dealt{f, family}] = deal
 	}
 	return deal
@@ -42,6 +37,18 @@ type dealt struct {
 // mostKeptSlots is how many slots a farm may have that are kept with it for the next compile: tables of maglev take a
 // hundred times the memory.
 const mostKeptSlots = 1 << 6
+
+// deal gives the dealing that is kept, or finds one.
+func (f *Farm) deal(family Family) dealing {
+	if known := f.derived.dealt[family]; known != nil {
+		return *known
+	}
+	deal := f.dealing(family)
+	if len(deal.slots) <= mostKeptSlots {
+		f.derived.dealt[family] = &deal
+	}
+	return deal
+}
 
 func (f *Farm) dealing(family Family) dealing {
 	out := dealing{backends: f.serving(family), takes: f.takes(family)}

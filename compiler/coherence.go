@@ -207,8 +207,9 @@ func localClientsHaveNoMAC(t *table, f *Farm) {
 }
 
 func namesDiffer(t *table, f *Farm) {
-	seen := map[string]Backend{}
-	for _, b := range f.Backends {
+	seen := make(map[string]*Backend, len(f.Backends))
+	for i := range f.Backends {
+		b := &f.Backends[i]
 		folded := strings.ToLower(b.Name)
 		if other, ok := seen[folded]; ok {
 			t.alsoFault(b.Place, Note{other.Place, "the other one"}, "the names of the backends %s and %s differ by case alone", other.Name, b.Name)
@@ -220,13 +221,15 @@ func namesDiffer(t *table, f *Farm) {
 // backendsDiffer finds a server that is listed twice: it is nearly always a slip of the hand, and what is known of
 // a connection (its destination) could not tell the two apart.
 func backendsDiffer(t *table, f *Farm) {
-	seen := map[netip.AddrPort]Backend{}
-	for _, b := range f.Backends {
+	seen := make(map[netip.AddrPort]*Backend, len(f.Backends))
+	port := f.onlyPort()
+	for i := range f.Backends {
+		b := &f.Backends[i]
 		for _, family := range Families {
 			if !b.Address.Has(family) {
 				continue
 			}
-			at := netip.AddrPortFrom(b.Address[family], cmp.Or(b.Port, f.onlyPort()))
+			at := netip.AddrPortFrom(b.Address[family], cmp.Or(b.Port, port))
 			if other, ok := seen[at]; ok {
 				t.alsoFault(b.Place, Note{other.Place, "the other one"}, "backend %s is the same server as backend %s: %s", b.Name, other.Name, socket(at))
 			}
@@ -254,14 +257,18 @@ func (f *Farm) onlyPort() uint16 {
 // address alone tells which source it gets.
 func sourcesDiffer(t *table, f *Farm) {
 	for _, family := range Families {
-		seen := map[netip.Addr]Backend{}
-		for _, b := range f.Backends {
+		seen := make(map[netip.Addr]*Backend, len(f.Backends))
+		for i := range f.Backends {
+			b := &f.Backends[i]
+			if !b.Address.Has(family) {
+				continue
+			}
 			other, ok := seen[b.Address[family]]
-			if ok && b.Address.Has(family) && other.Source[family] != b.Source[family] {
+			if ok && other.Source[family] != b.Source[family] {
 				t.alsoFault(b.Place, Note{other.Place, "the other one"},
 					"backend %s has the address of backend %s, so they can't have different sources", b.Name, other.Name)
 			}
-			if ok && b.Address.Has(family) && other.Mark != b.Mark {
+			if ok && other.Mark != b.Mark {
 				t.alsoFault(b.Place, Note{other.Place, "the other one"},
 					"backend %s has the address of backend %s, so they can't have different marks", b.Name, other.Name)
 			}

@@ -9,7 +9,7 @@ type dictionary[V any] struct {
 }
 
 // few is how many keys are looked for one by one.
-const few = 16
+const few = 32
 
 func (d *dictionary[V]) place(key string) int {
 	if d.places != nil {
@@ -41,10 +41,18 @@ func (d *dictionary[V]) find(key string) (v V, ok bool) {
 
 func (d *dictionary[V]) has(key string) bool { return d.place(key) >= 0 }
 
+// room makes room for so many keys, at first.
+func (d *dictionary[V]) room(keys int) {
+	d.keys, d.values = make([]string, 0, keys), make([]V, 0, keys)
+}
+
 func (d *dictionary[V]) put(key string, v V) {
 	if i := d.place(key); i >= 0 {
 		d.values[i] = v
 		return
+	}
+	if d.keys == nil {
+		d.room(few / 2)
 	}
 	d.keys, d.values = append(d.keys, key), append(d.values, v)
 	switch n := len(d.keys); {

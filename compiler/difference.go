@@ -204,20 +204,40 @@ func (c *change) compareElements() {
 // with, is the same in most cases, and isn't looked at.
 func compareBlocks(before, after *object) (removed, added []scriptLine) {
 	a, b := before.block, after.block
-	from := 0
-	for from < min(len(a), len(b)) && a[from] == b[from] {
-		from++
-	}
-	from = strings.LastIndexByte(a[:from], '\n') + 1
-	end := 0
-	for end < min(len(a), len(b))-from && a[len(a)-1-end] == b[len(b)-1-end] {
-		end++
-	}
+	from := strings.LastIndexByte(a[:sameBeginning(a, b)], '\n') + 1
+	end := sameEnd(a[from:], b[from:])
 	if at := strings.IndexByte(a[len(a)-end:], '\n'); at >= 0 {
 		end -= at + 1
 	}
 	was, is := before.elementsWithin(from, len(a)-end), after.elementsWithin(from, len(b)-end)
 	return missing(was, is), missing(is, was)
+}
+
+// atOneGo is how much of two texts is compared at once.
+const atOneGo = 1 << 12
+
+// sameBeginning is how long two texts are the same from the first byte on.
+func sameBeginning(a, b string) int {
+	at, n := 0, min(len(a), len(b))
+	for at+atOneGo <= n && a[at:at+atOneGo] == b[at:at+atOneGo] {
+		at += atOneGo
+	}
+	for at < n && a[at] == b[at] {
+		at++
+	}
+	return at
+}
+
+// sameEnd is how long they are up to the last one.
+func sameEnd(a, b string) int {
+	at, n := 0, min(len(a), len(b))
+	for at+atOneGo <= n && a[len(a)-at-atOneGo:len(a)-at] == b[len(b)-at-atOneGo:len(b)-at] {
+		at += atOneGo
+	}
+	for at < n && a[len(a)-1-at] == b[len(b)-1-at] {
+		at++
+	}
+	return at
 }
 
 func missing(lines, others []scriptLine) []scriptLine {

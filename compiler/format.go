@@ -64,8 +64,10 @@ func readFarm(t *table, name string, lists map[string]*addressList) *Farm {
 		f.Log.On = append(f.Log.On, OnLimited) // the last of Occasions
 	}
 
-	for _, b := range t.subs("backends") {
-		f.Backends = append(f.Backends, readBackend(b))
+	backends := t.subs("backends")
+	f.Backends = make([]Backend, len(backends))
+	for i, b := range backends {
+		f.Backends[i] = readBackend(b)
 	}
 	slices.SortFunc(f.Backends, func(a, b Backend) int { return strings.Compare(a.Name, b.Name) })
 

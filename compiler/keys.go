@@ -40,11 +40,15 @@ const (
 // go down by recursion, and a Go stack that is full ends the program.
 const deepest = 64
 
+// mostExpected bounds the room that is made for keys before they are found.
+const mostExpected = 1 << 10
+
 // scanKeys finds the keys of a text that toml accepts, in document order. It looks for places, never for faults:
 // of any other text it gives what it could make of it, and stops where it cannot go on. It stops as well where the
 // text goes deeper than deepest, and gives the offset; otherwise deep is -1.
 func scanKeys(text string) (marks []mark, deep int) {
 	s := scanner{text: text, deep: -1}
+	marks = make([]mark, 0, min(strings.Count(text, "\n")+1, mostExpected))
 	for s.blank(); s.at < len(s.text); s.blank() {
 		marks = append(marks, s.statement())
 	}
@@ -261,7 +265,7 @@ type found struct {
 // tables that a dotted key or a heading implies not at all; [[a]] at each element; the keys of an inline table
 // after the key that holds it, and so for each table in an array, whose number is not part of the path.
 func flatten(marks []mark) []found {
-	var all []found
+	all := make([]found, 0, len(marks))
 	var table toml.Key
 	for _, m := range marks {
 		if m.form != assignment {

@@ -55,6 +55,9 @@ func (m *Memory) readFarms(files []farmFiles, lists map[string]*addressList, lis
 		if !known || !r.of.same(files[i]) || listsChanged && files[i].mayNameList() {
 			r = &farmReading{of: files[i]}
 			r.farm = parseFarm(files[i], lists, &r.told)
+			if !r.told.Faulty() {
+				r.farm.derive()
+			}
 		}
 		readings[i] = r
 	})

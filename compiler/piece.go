@@ -28,6 +28,21 @@ type derived struct {
 	pieces [pieceKinds][]*piece // by the doors' numbers
 }
 
+// derive finds what nearly every compile asks for, while there are several processors for it.
+func (f *Farm) derive() {
+	if f.Down || !f.Tracked() {
+		return
+	}
+	for _, d := range f.doors() {
+		if !d.shareable() || f.considers(d.family) {
+			continue
+		}
+		if deal := f.deal(d.family); len(deal.slots) > 0 && len(deal.slots) <= mostSharedSlots {
+			d.piece(slotPiece, func() []mapElement { return d.slots(deal) })
+		}
+	}
+}
+
 // piece gives the door's lines, which are made of elements.
 func (d door) piece(kind pieceKind, elements func() []mapElement) *piece {
 	of := &d.farm.derived.pieces[kind]

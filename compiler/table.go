@@ -35,7 +35,9 @@ type entry struct {
 }
 
 func newTable(parent *table, name string, place Place, data map[string]any) *table {
-	return &table{name: name, place: place, parent: parent, data: data}
+	t := &table{name: name, place: place, parent: parent, data: data}
+	t.values.room(len(data))
+	return t
 }
 
 // fill lays the marks of a table beside what toml read there.

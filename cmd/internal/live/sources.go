@@ -12,6 +12,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"farmc/compiler"
@@ -23,7 +24,8 @@ type Sources struct {
 	dirs  []sourceDir // in order of precedence
 	files map[string]sourceFile
 
-	digest string // once it was asked for
+	digest string   // once it was asked for
+	sorted []string // likewise the paths
 }
 
 // A sourceDir is a directory as the administrator named it, and whether its lists may have lines that are none.
@@ -49,7 +51,12 @@ func (s *Sources) add(f sourceFile) {
 }
 
 // paths are the files' paths as they are told to people, in order.
-func (s *Sources) paths() []string { return slices.Sorted(maps.Keys(s.files)) }
+func (s *Sources) paths() []string {
+	if len(s.sorted) != len(s.files) { // none is ever taken away
+		s.sorted = slices.Sorted(maps.Keys(s.files))
+	}
+	return s.sorted
+}
 
 // Digest tells one set of files from another.
 func (s *Sources) Digest() string {
@@ -57,9 +64,14 @@ func (s *Sources) Digest() string {
 		return s.digest
 	}
 	sum := sha256.New()
+	var head []byte
 	for _, name := range s.paths() {
 		f := s.files[name]
-		fmt.Fprintf(sum, "%q %d %v\n%s", name, len(f.text), f.err, f.text)
+		head = strconv.AppendQuote(head[:0], name)
+		head = append(strconv.AppendInt(append(head, ' '), int64(len(f.text)), 10), ' ')
+		head = append(fmt.Append(head, f.err), '\n')
+		sum.Write(head)
+		sum.Write(f.text)
 	}
 	s.digest = hex.EncodeToString(sum.Sum(nil))
 	return s.digest

@@ -272,11 +272,15 @@ func (p Plan) keep() map[string][]byte {
 	kept := p.kept()
 	facts := keptFacts{kept.Digest, kept.Farms, kept.Interfaces, kept.Boot, kept.Sources}
 	files := map[string][]byte{
-		factsFile:   facts.text(),
-		bootFile:    p.boot().Text,
-		sourcesFile: p.sources.pack(p.Script.Digest),
-		loadedFile:  p.Script.Text,
+		bootFile:   p.boot().Text,
+		loadedFile: p.Script.Text,
 	}
+	var packed []byte
+	var packing sync.WaitGroup
+	packing.Go(func() { packed = p.sources.pack(p.Script.Digest) })
+	files[factsFile] = facts.text()
+	packing.Wait()
+	files[sourcesFile] = packed
 	if p.unconfirmed {
 		delete(files, bootFile)
 	}
