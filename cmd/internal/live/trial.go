@@ -198,6 +198,9 @@ func (e *Engine) Confirm(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := e.Store.writeJSON(heldFile, nil); err != nil { // whichever were held may come again, these first
+		return err
+	}
 	return e.Store.writeJSON(trialFile, nil)
 }
 
