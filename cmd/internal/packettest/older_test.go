@@ -1,0 +1,98 @@
+package packettest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"farmc/cmd/internal/netlab"
+)
+
+// What another version of farmc has loaded and kept, in its own words, is taken over under traffic: connections go on,
+// clients stay with their backends, bans hold; from then on farms follow edits and go back as ever.
+//
+// testdata/older is what farmc kept when its package was new: the script named other sets then, and set others' options.
+func TestTakesOver(t *testing.T) {
+	t.Parallel()
+	program := farmc(t)
+	for _, left := range []struct {
+		name   string
+		kept   func(t *testing.T, root string) // changes what is kept, and loaded
+		status int
+		says   string
+	}{
+		{"by-an-older-one", func(*testing.T, string) {}, 0, `all rules anew, what they remember of clients stays|only what changed`},
+		{"by-one-with-other-files", foreignFiles, 1, `all rules anew, what they remember of clients stays`},
+		{"and-lost", func(t *testing.T, root string) { must(t, os.RemoveAll(filepath.Join(root, "state"))) }, 1, `all rules anew, what they remember of clients stays`},
+	} {
+		t.Run(left.name, func(t *testing.T) {
+			t.Parallel()
+			s, root := newStage(t, netlab.Options{}), t.TempDir()
+			must(t, os.CopyFS(root, os.DirFS("testdata/older")))
+			loaded := filepath.Join(root, "state", "loaded.nft")
+			script, err := os.ReadFile(loaded)
+			must(t, err)
+			left.kept(t, root)
+			if own, err := os.ReadFile(loaded); err == nil {
+				script = own
+			}
+			run := func(verb string, want int, says string) step {
+				return deed(func(s *stage) error {
+					out, err := s.Balancer.Run(s.ctx, "", "sh", "-c", `cd "$1" && { "$2" "$3" --dir farms.d --state-dir state 2>&1; echo "status $?"; }`, "sh", root, program, verb)
+					if ended := strings.HasSuffix(out, fmt.Sprintf("status %d\n", want)); err == nil && (!ended || !regexp.MustCompile(says).MatchString(out)) {
+						err = fmt.Errorf("farmc %s is to end with %d and say %q, and says\n%s", verb, want, says, out)
+					}
+					return err
+				})
+			}
+			edit := func(from, to string) step {
+				return deed(func(*stage) error {
+					web := filepath.Join(root, "farms.d", "web.toml")
+					text, err := os.ReadFile(web)
+					return errors.Join(err, os.WriteFile(web, []byte(strings.Replace(string(text), from, to, 1)), 0o644))
+				})
+			}
+			goesOn := steps{echo{}, stay{name: "kept", by: "tcp", to: "192.0.2.3:80 [2001:db8::3]:80", sees: "balancer"},
+				foreign("get element inet farmc farm/keep/banned-ip4 { 198.51.100.77 }\n")}
+			err = steps{
+				foreign(script),
+				hold{by: "tcp udp", to: both}, hold{by: "tcp", to: "192.0.2.2:80 [2001:db8::2]:80 192.0.2.3:80 [2001:db8::3]:80 192.0.2.4:8050 [2001:db8::4]:8050"},
+				foreign("add element inet farmc farm/keep/banned-ip4 { 198.51.100.77 timeout 1h }\n"),
+				goesOn,
+				run("status", left.status, ""),
+				run("apply", 0, left.says), goesOn,
+				run("apply", 0, "nothing to do"), run("status", 0, "banned: 198.51.100.77 for "), run("diff", 0, `\Astatus`),
+				edit("weight  = 3", "weight  = 5"), run("apply", 0, "only what changed"), goesOn,
+				ask{by: "tcp", to: both, shares: shares{"b1:8081": 5, "b2:8082": 1}, sees: "balancer"},
+				run("rollback", 0, "weight 5 → 3"), goesOn,
+				run("apply", 1, "these farms were taken back"),
+				run("rollback", 1, "nothing to go back to"),
+			}.do(s)
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// foreignFiles is what a farmc might leave that keeps other files under the same names, and has other rules.
+func foreignFiles(t *testing.T, root string) {
+	t.Helper()
+	at := func(name string) string { return filepath.Join(root, "state", name) }
+	script, err := os.ReadFile(at("loaded.nft"))
+	must(t, err)
+	text := strings.Replace(string(script), "farmc sha256:", "farmc digest 9:", 1) + `
+table inet farmc {
+	set farm/keep/elders { type ipv4_addr; flags dynamic, timeout; timeout 1h; }
+	map farm/turns/other { type ipv4_addr . inet_service : verdict; elements = { 192.0.2.2 . 81 : goto farm/turns/elder }; }
+	chain farm/turns/elder { counter; }
+	chain elder { type filter hook forward priority 5; ip daddr . tcp dport vmap @farm/turns/other; }
+}
+`
+	must(t, errors.Join(write(at("loaded.nft"), text), write(at("previous.nft"), text), write(at("loaded.zip"), "no zip"), write(at("previous.zip"), ""),
+		write(at("loaded.json"), `{"format": 9, "digest": ["of", "several"], "farms": "elsewhere"}`), write(at("boot.nft"), text)))
+}
