@@ -13,7 +13,10 @@ import (
 	"time"
 )
 
-var deb = flag.String("deb", "", "the `package` to install; without it the tests are skipped")
+var (
+	deb   = flag.String("deb", "", "the `package` to install; without it the tests are skipped")
+	older = flag.String("older", "", "the `package` of an older farmc, to upgrade from and to go back to")
+)
 
 // The machine is a balancer between a client and two backends, in namespaces beside its own.
 const network = `set -e
@@ -137,13 +140,16 @@ func files(t *testing.T) string {
 	script := `set -e
 install "$1" "$3/peer"
 cp "$2" "$3/farmc.deb"
-for version in 0.0.1 99; do
-	dpkg-deb -R "$2" "$4/tree"
-	sed -i "s/^Version: .*/Version: $version/" "$4/tree/DEBIAN/control"
-	dpkg-deb --root-owner-group -b "$4/tree" "$3/farmc-$version.deb"
+as() {
+	dpkg-deb -R "$1" "$4/tree"
+	sed -i "s/^Version: .*/Version: $2/" "$4/tree/DEBIAN/control"
+	dpkg-deb --root-owner-group -b "$4/tree" "$3/farmc-$2.deb"
 	rm -r "$4/tree"
-done`
-	out, err := exec.Command("sh", "-c", script, "files", self, *deb, dir, t.TempDir()).CombinedOutput()
+}
+as "$2" 0.0.1 "$3" "$4"
+as "$2" 99 "$3" "$4"
+[ -z "$5" ] || as "$5" 0.0.2 "$3" "$4"`
+	out, err := exec.Command("sh", "-c", script, "files", self, *deb, dir, t.TempDir(), *older).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -171,6 +177,7 @@ func TestPackage(t *testing.T) {
 		{"the firewall is restarted, and nobody watches", firewallAlone},
 		{"the firewall is reloaded under traffic", firewallWithFarms},
 		{"upgrade and downgrade under traffic", upgrade},
+		{"upgrade from an older one and back under traffic", upgradeOlder},
 		{"reboot with broken farms", rebootBroken},
 		{"reboot without farmc and farms", rebootBare},
 		{"watched instead", watched},
@@ -366,6 +373,49 @@ func upgrade(m *Machine) {
 	m.Do("systemctl is-active farmc.path")
 	m.Do("systemctl restart farmc.path farmc.service")
 	quiet()
+}
+
+// webAt is web on another port.
+func webAt(port string) string { return strings.ReplaceAll(web("11", "12"), `:80"`, `:`+port+`"`) }
+
+// Farms of many kinds, which an older farmc has loaded and kept in its own way, are this one's, and the other way round: no
+// connection is lost, and each of them follows edits, knows the farms and goes back.
+func upgradeOlder(m *Machine) {
+	if *older == "" {
+		m.t.Skip("make test-systemd OLDER=farmc.deb has one")
+	}
+	others := map[string]string{
+		"turns":  "scheduler = \"round-robin\"\n" + webAt("81"),
+		"keep":   webAt("82") + "[persistence]\ntimeout = \"10m\"\n[limits]\nnew-per-client = { rate = \"1000/second\", burst = 2000 }\nban = \"1h\"\n",
+		"denied": webAt("83") + "[access]\ndeny = [\"203.0.113.0/24\"]\n",
+	}
+	for name, farm := range others {
+		m.Write("/etc/farmc/farms.d/"+name+".toml", farm)
+	}
+	m.agrees()
+	m.Do("farmc ban keep 198.51.100.77 1h")
+	quiet := m.traffic()
+	for _, file := range []string{"farmc-0.0.2.deb", "farmc.deb", "farmc-0.0.2.deb", "farmc-99.deb", "farmc.deb"} {
+		m.Do("dpkg -i --force-downgrade /root/%s", file)
+		m.Do("systemctl is-active farmc.path")
+		m.Do("systemctl start farmc.service")
+		m.t.Logf("%s: %s", file, strings.TrimSpace(m.Do("journalctl --no-pager --unit=farmc.service --lines=30 --output=cat | grep -E '[0-9]+ farms' | tail -n 1")))
+		m.agrees()
+		m.Do("farmc status | grep 'banned: 198.51.100.77 for '")
+		m.Write("/etc/farmc/farms.d/web.toml", web("12"))
+		m.serves("12")
+		m.agrees()
+		m.Write("/etc/farmc/farms.d/web.toml", web("11"))
+		m.serves("11")
+		m.agrees()
+		m.Do("systemctl stop farmc.path farmc.service; farmc rollback")
+		m.serves("12")
+		m.Do("cd /etc/farmc/farms.d; echo >> web.toml; systemctl start farmc.path farmc.service")
+		m.serves("11")
+	}
+	quiet()
+	m.Do("cd /etc/farmc/farms.d; rm turns.toml keep.toml denied.toml")
+	m.agrees()
 }
 
 // The last good farms serve after a reboot before anybody looked at the farms, and the status says what is wrong.
