@@ -126,7 +126,7 @@ var (
 		`		IP daddr set (?:ASKED \. )?IP daddr map @NAME(?: IP daddr set ct original IP daddr goto NAME)?`,
 		`		limit rate over 50/second burst 1 packets return`, `		IP daddr set IP daddr \^ (?:240\.0\.0\.0|ff00::)`,
 		`		(?:add @backend-counts { HEX ct count [0-9]+ } )?delete @full-backends { HEX }`,
-		`		type filter hook (?:prerouting|output) priority raw \+ 10`,
+		`		type filter hook (?:prerouting|output) priority raw \+ 10?`,
 		`		IP daddr set DOOR \. NUMBER map @NAME`, `		(?:meta l4proto PROTOS )?dnat IP to (?:ASKED \. )?IP daddr map @NAME`,
 		`		snat IP to IP daddr map @NAME`, `		snat IP to (?:IP4|IP6)`, `		masquerade`,
 		`		ct mark set HEX`, `		ct mark set ct mark & HEX \| HEX`, `		ct helper set "NAME"`, `		flow add @farms`,
