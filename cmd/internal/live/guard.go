@@ -14,6 +14,8 @@ import (
 
 	"farmc/cmd/internal/nft"
 	"farmc/compiler"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Guard knows what the kernel held after a load, and tells what somebody else has done to it since.
@@ -37,7 +39,7 @@ type span struct {
 	mu    sync.Mutex // what is heard is heard by another goroutine
 	to    uint32
 	ended bool
-	heard []uint32 // transactions that touched farmc's tables, but what farmc does itself: it bans
+	heard []nft.Commit // that touched farmc's tables, but what farmc does itself: it bans
 }
 
 // hear notes a transaction that touched farmc's tables.
@@ -48,7 +50,7 @@ func (s *span) hear(c nft.Commit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.ended || !later(c.Generation, s.to) {
-		s.heard = append(s.heard, c.Generation)
+		s.heard = append(s.heard, c)
 	}
 }
 
@@ -57,17 +59,21 @@ func (s *span) end(to uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.to, s.ended = to, true
-	s.heard = slices.DeleteFunc(s.heard, func(g uint32) bool { return later(g, to) })
+	s.heard = slices.DeleteFunc(s.heard, func(c nft.Commit) bool { return later(c.Generation, to) })
 }
 
-// crowded says whether somebody else was there. What is not heard yet is heard later, and then it is asked again.
-func (s *span) crowded() bool {
+// others gives the transactions of the span if somebody else's is among them. What is not heard yet is heard later, and
+// then it is asked again.
+func (s *span) others() []nft.Commit {
 	if s == nil {
-		return false
+		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ended && len(s.heard) > 1
+	if !s.ended || len(s.heard) < 2 {
+		return nil
+	}
+	return slices.Clone(s.heard)
 }
 
 // later compares generations, which begin again after the last number.
@@ -181,10 +187,30 @@ func (g *Guard) Wrong(ctx context.Context) (string, error) {
 		return "", err
 	}
 	words := shortly(g.held.Differs(now))
-	if words == "" && g.span.crowded() {
+	if words == "" && g.crowded(ctx) {
 		words = "they were changed while they were loaded"
 	}
 	return words, nil
+}
+
+// crowded says whether somebody else changed rules while they were loaded. What packets fill anybody may fill.
+func (g *Guard) crowded(ctx context.Context) bool {
+	commits := g.span.others()
+	if len(commits) == 0 {
+		return false
+	}
+	objects, err := g.engine.Nft.Objects(ctx)
+	if err != nil {
+		return true
+	}
+	filled := map[string]bool{}
+	for _, o := range objects {
+		filled[o.Name] = o.Flags&unix.NFT_SET_EVAL != 0
+	}
+	commits = slices.DeleteFunc(commits, func(c nft.Commit) bool {
+		return c.Sets != nil && !slices.ContainsFunc(c.Sets, func(set string) bool { return !filled[set] })
+	})
+	return len(commits) > 1
 }
 
 // begin looks at what the kernel holds, and says what is wrong with it: somebody may have been quicker.

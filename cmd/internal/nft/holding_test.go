@@ -84,15 +84,16 @@ func TestListen(t *testing.T) {
 	for _, done := range []struct {
 		script string
 		heard  bool
+		sets   []string
 	}{
-		{"add table inet farmc2", false},
-		{"add table ip farmc", false},
-		{many.String(), false},
-		{"add element inet farmc services { 192.0.2.9 . 80 : drop }", true},
-		{many.String() + "add chain inet farmc one", true}, // which is there already, but the kernel tells it
-		{many.String() + "add rule inet farmc one drop\n" + strings.ReplaceAll(many.String(), "{ 10.1", "{ 10.2"), true},
-		{"delete table netdev farmc", true},
-		{"flush ruleset", true},
+		{"add table inet farmc2", false, nil},
+		{"add table ip farmc", false, nil},
+		{many.String(), false, nil},
+		{"add element inet farmc services { 192.0.2.9 . 80 : drop }", true, []string{"services"}},
+		{many.String() + "add chain inet farmc one", true, nil}, // which is there already, but the kernel tells it
+		{many.String() + "add rule inet farmc one drop\n" + strings.ReplaceAll(many.String(), "{ 10.1", "{ 10.2"), true, nil},
+		{"delete table netdev farmc", true, nil},
+		{"flush ruleset", true, nil},
 	} {
 		load(t, nft, []byte(done.script+"\n"))
 		if !done.heard {
@@ -102,7 +103,7 @@ func TestListen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c := <-commits; c.Lost || c.Program != "nft" || !strings.HasPrefix(c.By, "nft, process ") || c.Generation != now {
+		if c := <-commits; c.Lost || c.Program != "nft" || !strings.HasPrefix(c.By, "nft, process ") || c.Generation != now || !slices.Equal(c.Sets, done.sets) {
 			t.Errorf("heard %+v of %.80s, and the generation is %d", c, done.script, now)
 		}
 	}

@@ -3,6 +3,7 @@ package nft
 import (
 	"context"
 	"fmt"
+	"slices"
 	"syscall"
 
 	"github.com/vishvananda/netlink/nl"
@@ -15,7 +16,8 @@ type Commit struct {
 	Lost bool   // the kernel told more than could be heard: farmc's tables may be touched, or not
 
 	Program    string
-	Generation uint32 // of the rules, which each transaction makes one later
+	Generation uint32   // of the rules, which each transaction makes one later
+	Sets       []string // of which it changed elements, and nothing else; nil where it changed more
 }
 
 // Generation gives the number of transactions that the kernel has taken, of whomever.
@@ -58,7 +60,24 @@ func (n Nft) Listen(ctx context.Context) (<-chan Commit, error) {
 
 // An ear makes transactions of messages: what they change comes first, the new generation last.
 type ear struct {
-	touched bool
+	touched, beyond bool // farmc's tables; more than elements of sets
+	sets            []string
+}
+
+// note takes in what was changed in a table of farmc.
+func (e *ear) note(m syscall.NetlinkMessage) {
+	e.touched = true
+	switch m.Header.Type & 0xff {
+	case unix.NFT_MSG_NEWSETELEM, unix.NFT_MSG_DELSETELEM:
+	default:
+		e.beyond, e.sets = true, nil
+	}
+	if e.beyond {
+		return
+	}
+	if set := parse(m.Data[nl.SizeofNfgenmsg:]).text(unix.NFTA_SET_ELEM_LIST_SET); !slices.Contains(e.sets, set) {
+		e.sets = append(e.sets, set)
+	}
 }
 
 func (e *ear) hear(messages []syscall.NetlinkMessage, err error) (commits []Commit) {
@@ -69,12 +88,14 @@ func (e *ear) hear(messages []syscall.NetlinkMessage, err error) (commits []Comm
 	for _, m := range messages {
 		switch {
 		case m.Header.Type != unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN:
-			e.touched = e.touched || oursIn(m.Data)
+			if oursIn(m.Data) {
+				e.note(m)
+			}
 		case e.touched:
 			by := parse(m.Data[nl.SizeofNfgenmsg:])
 			program := by.text(unix.NFTA_GEN_PROC_NAME)
 			commits = append(commits, Commit{By: fmt.Sprintf("%s, process %d", program, by.number(unix.NFTA_GEN_PROC_PID)),
-				Program: program, Generation: by.number(unix.NFTA_GEN_ID)})
+				Program: program, Generation: by.number(unix.NFTA_GEN_ID), Sets: e.sets})
 			*e = ear{}
 		}
 	}
