@@ -123,7 +123,7 @@ func (s Store) readJSON(name string, into any) error {
 		err = json.Unmarshal(text, into)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrState, name, err)
+		return fmt.Errorf("%w: %s: %w; rm %s, if another version of farmc has left it", ErrState, name, err, filepath.Join(s.Dir, name))
 	}
 	return nil
 }
