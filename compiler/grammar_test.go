@@ -22,6 +22,7 @@ func lineForm(text string) *regexp.Regexp {
 		{"ASKED", `(?:meta l4proto \. ct original IP daddr \. th dport|ct original IP daddr)`},
 		{"HANDED", `(?:meta l4proto \. IP daddr|@th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)*) \. `},
 		{"STANDS", `@nh,(?:128|288),32 \^ HEX`},
+		{"INSIDE", `(?:{ "DEVICE" }|@NAME)`},
 		{"DEVICES", `"DEVICE"(?:, "DEVICE")*`},
 		{"DEVICE", `[A-Za-z0-9_][A-Za-z0-9_.-]*`},
 		{"RATE", `[0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`},
@@ -40,6 +41,7 @@ func lineForm(text string) *regexp.Regexp {
 		{"PORTS", `[0-9]+(?:-[0-9]+)?`},
 		{"PROTOS", `(?:PROTO|{ PROTO(?:, PROTO)* })`},
 		{"PROTO", `(?:tcp|udp|sctp)`},
+		{"FLAGS", `(?:syn|ack|rst|(?:syn|fin|rst) \| ack)`},
 		{"HEX", `0x[0-9a-f]+`},
 	} {
 		text = strings.ReplaceAll(text, part[0], part[1])
@@ -98,8 +100,9 @@ var (
 		`		flags dynamic,timeout`, `		timeout (?:[0-9]+(?:d|h|m|s|ms))+`,
 		`		typeof @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* : verdict`,
 		`		flags dynamic(?:,timeout)?`, `		size [0-9]+`, `		timeout [0-9]+s`, `		limit rate over [0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`, `		ct count over [0-9]+`,
+		`		type (?:ifname|tcp_flag)`,
 		`		flags interval`, `		counter`, `		elements = {`, `			# FARM`, `		}`)
-	ofMap = lineForm(`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|MAC)(?: \. (?:IP4|IP6|PORTS|HEX|MAC))*)(?: ct count (?:over )?[0-9]+)?(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC|HEX))?,`)
+	ofMap = lineForm(`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|MAC|"DEVICE"|FLAGS)(?: \. (?:IP4|IP6|PORTS|HEX|MAC))*)(?: ct count (?:over )?[0-9]+)?(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC|HEX))?,`)
 
 	inChain = lineForms(
 		`		type nat hook (?:prerouting priority dstnat(?: - 5)?|output priority -10[05]|postrouting priority srcnat)`,
@@ -109,7 +112,7 @@ var (
 		`		ct status & \(dnat \| confirmed\) != dnat return`, `		ct state (?:!= )?untracked return`, `		jump NAME`,
 		`		tcp flags & \(fin \| syn \| rst \| ack\) != syn return`, `		limit rate over RATE return`, `		limit name "NAME" LOG`,
 		`		(?:IP daddr (?:IP4|IP6) (?:th dport PORTS )?)?LOG(?: return)?`,
-		`		iif "lo" return`, `		oif "lo" return`, `		iif != 0 iifname != { DEVICES } return`, `		goto NAME`, `		meta pkttype other accept`,
+		`		iif "lo" return`, `		oif "lo" return`, `		iif != 0 iifname != INSIDE return`, `		goto NAME`, `		meta pkttype other accept`,
 		`		meta l4proto tcp reject with tcp reset`, `		reject`,
 		`		ip daddr 127\.0\.0\.0/8 return`, `		ip6 daddr ::1 return`, `		fib daddr type local goto (?P<local>NAME)`,
 
@@ -136,7 +139,7 @@ var (
 		`		jump NAME`, `		drop`, `		ct status & confirmed == confirmed return`,
 		`		meta protocol (?:ip reject with icmp|ip6 reject with icmpv6) type port-unreachable`,
 		`		update @NAME { CLIENT timeout [0-9]+m?s }`, `		CLIENT @NAME EXCESS`,
-		`		tcp flags & \(fin \| syn \| rst \| ack\) != { syn, syn \| ack, ack, fin \| ack, rst, rst \| ack } EXCESS`,
+		`		tcp flags & \(fin \| syn \| rst \| ack\) != @tcp-flags EXCESS`,
 		`		tcp flags & \(syn \| ack\) == syn tcp option maxseg size < 536 EXCESS`,
 		`		meta l4proto tcp ct state invalid EXCESS`, `		ct state new tcp flags & \(fin \| syn \| rst \| ack\) != syn EXCESS`,
 		`		(?:tcp flags & rst == rst )?(?:update|add) @NAME { CLIENT } EXCESS`,

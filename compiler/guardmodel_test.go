@@ -148,7 +148,7 @@ func (r *reading) guarded(t testing.TB, chain string, p packet, client netip.Add
 			continue
 		}
 		if at := onlyInside.FindStringSubmatch(rule); at != nil {
-			if !p.fromHere && !strings.Contains(at[1], strconv.Quote(p.inside)) {
+			if !p.fromHere && !r.inside(t, at[1], p) {
 				return ""
 			}
 			continue

@@ -1,9 +1,12 @@
 package compiler
 
 import (
+	"cmp"
+	"fmt"
 	"net"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // interfaceNaming is what Linux and nft take for the name of a network interface (IFNAMSIZ, dev_valid_name).
@@ -42,4 +45,58 @@ func readMAC(t *table) string {
 		t.fault(t.at("mac"), `mac = "02:00:00:00:00:01"`, "mac: %q is not an Ethernet address", text)
 	}
 	return mac.String()
+}
+
+// An interfaceSet is a set of interfaces that packets of farms come in by, for rules of all farms that name the same ones.
+type interfaceSet struct {
+	Name       string
+	Interfaces []string
+}
+
+// longestSetName is as much as nft takes for a name, and more than people read.
+const longestSetName = 128
+
+func newInterfaceSet(interfaces []string) interfaceSet {
+	s := interfaceSet{Interfaces: slices.Sorted(slices.Values(interfaces))}
+	s.Name = "interfaces/" + strings.Join(s.Interfaces, "/")
+	if len(s.Name) > longestSetName {
+		s.Name = fmt.Sprintf("interfaces/%016x", hash64(s.Name))
+	}
+	return s
+}
+
+// interfaceSets gives the sets that the ruleset's rules name. One interface alone needs none.
+func (r *ruleset) interfaceSets() []interfaceSet {
+	var only [][]string
+	for _, c := range r.choices {
+		only = append(only, c.Only)
+	}
+	for _, g := range r.guards {
+		only = append(only, g.Only)
+	}
+	for _, c := range r.limiters {
+		only = append(only, c.Only)
+	}
+	for _, c := range r.logs {
+		only = append(only, c.Only)
+	}
+	for _, c := range r.queues {
+		only = append(only, c.Only)
+	}
+	var out []interfaceSet
+	for _, interfaces := range only {
+		if len(interfaces) > 1 {
+			out = append(out, newInterfaceSet(interfaces))
+		}
+	}
+	slices.SortFunc(out, func(a, b interfaceSet) int { return cmp.Compare(a.Name, b.Name) })
+	return slices.CompactFunc(out, func(a, b interfaceSet) bool { return a.Name == b.Name })
+}
+
+// interfaceMatch is what a rule compares the interface of a packet with.
+func interfaceMatch(interfaces []string) string {
+	if len(interfaces) == 1 {
+		return "{ " + quotedList(interfaces) + " }" // nft makes no set of it
+	}
+	return "@" + newInterfaceSet(interfaces).Name
 }

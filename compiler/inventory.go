@@ -277,7 +277,7 @@ func (e scriptLine) key() string {
 			return e.text
 		}
 		end += word
-		if !strings.HasPrefix(e.text[end:], " . ") {
+		if !strings.HasPrefix(e.text[end:], " . ") && !strings.HasPrefix(e.text[end:], " | ") {
 			return e.text[:end]
 		}
 		end += len(" . ")

@@ -27,7 +27,7 @@ var (
 	recallWhole = lineForm(`		ct original (?P<version>IP) daddr vmap @(?P<map>NAME)`)
 	recallAny   = lineForm(`		meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original proto-dst \. (?P<version>IP) daddr vmap @(?P<map>NAME)`)
 
-	onlyInside = lineForm(`		iif != 0 iifname != { (DEVICES) } return`)
+	onlyInside = lineForm(`		iif != 0 iifname != (INSIDE) return`)
 	onward     = lineForm(`		goto (NAME)`)
 	marks      = lineForm(`		ct mark set (HEX|ct mark & HEX \| HEX)`)
 	rewrites   = lineForm(`		(?:meta l4proto (PROTOS) )?dnat (IP) to ((?:DOOR \. )?)NUMBER map @(NAME)`)
@@ -210,7 +210,7 @@ func (r *reading) choose(t testing.TB, chain string, p packet, out *outcome) {
 	chosen := map[string]float64{} // what stands for a backend in the packet
 	for _, rule := range rules {
 		if at := onlyInside.FindStringSubmatch(rule); at != nil {
-			if !p.fromHere && !strings.Contains(at[1], strconv.Quote(p.inside)) {
+			if !p.fromHere && !r.inside(t, at[1], p) {
 				return
 			}
 			continue
@@ -297,6 +297,17 @@ func (r *reading) choose(t testing.TB, chain string, p packet, out *outcome) {
 		}
 	}
 	t.Errorf("%g of %s fall through %s", left, p, chain)
+}
+
+// inside says whether the packet comes in by an interface of those that a rule compares with.
+func (r *reading) inside(t testing.TB, among string, p packet) bool {
+	t.Helper()
+	name, named := strings.CutPrefix(among, "@")
+	if !named {
+		return strings.Contains(among, strconv.Quote(p.inside))
+	}
+	_, ok := r.find(t, name, strconv.Quote(p.inside))
+	return ok
 }
 
 // parts gives the named parts of a rule of a form, nil if it is of another.

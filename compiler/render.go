@@ -52,6 +52,7 @@ func newWriter(script *Script) *writer {
 		"mark":     w.mark,
 		"digest":   func() string { return undigested },
 		"quoted":   quotedList,
+		"among":    interfaceMatch,
 		"lines":    w.lines,
 		"keys":     keyLines,
 		"origin":   w.origin,

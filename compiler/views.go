@@ -19,6 +19,7 @@ func (r *ruleset) page() any {
 		Relieved, RelievedLocal         *hookView
 		Brims, Counts                   *countedView
 		Sources                         []sourceView
+		InterfaceSets                   []interfaceSet
 		AnyChains                       []*anyView
 		Prerouting, Output, Postrouting *hookView
 		NoBackend                       bool
@@ -60,6 +61,7 @@ func (r *ruleset) page() any {
 		LimitGates  []gateView
 		Limited     *hookView
 		WatchesOpen bool
+		StrictTCP   bool
 	}{
 		Prerouting:  hook("any", r.prerouting),
 		Output:      hook("local-any", r.output),
@@ -90,6 +92,8 @@ func (r *ruleset) page() any {
 		Refuses:          r.refuses,
 		Limited:          hook("limits-any", r.limited),
 		WatchesOpen:      r.watchesOpen,
+		InterfaceSets:    r.interfaceSets(),
+		StrictTCP:        slices.ContainsFunc(r.limiters, func(c *limiter) bool { return c.Flags != nil }),
 	}
 	for _, c := range r.marked {
 		p.Marked = append(p.Marked, markedView{c, view{c.Family}})
