@@ -122,7 +122,7 @@ var (
 		`		icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect } (?:accept|return)`,
 		`		(?:ip frag-off & 0x1fff|frag frag-off) != 0 meta l4proto \. IP daddr vmap @NAME`,
 
-		`		(?:meta l4proto PROTOS )?dnat IP to (?:DOOR \. )?NUMBER map @NAME`,
+		`		(?:meta l4proto PROTO )?dnat IP to (?:DOOR \. )?NUMBER map @NAME`,
 		`		IP daddr set (?:NUMBER|CLIENT) map @NAME`, `		IP daddr set ct original IP daddr`, `		(?:update|delete) @NAME { CLIENT : IP daddr }`,
 		`		IP daddr set CLIENT map @NAME (?:update @NAME { CLIENT : IP daddr } )?jump NAME`, `		jump NAME`,
 		`		STANDS (?:!= )?@full-backends (?:jump NAME|return)`, `		STANDS @backend-brims update @full-backends { STANDS }`, `		STANDS @backend-counts`,
@@ -130,7 +130,7 @@ var (
 		`		limit rate over 50/second burst 1 packets return`, `		IP daddr set IP daddr \^ (?:240\.0\.0\.0|ff00::)`,
 		`		(?:add @backend-counts { HEX ct count [0-9]+ } )?delete @full-backends { HEX }`,
 		`		type filter hook (?:prerouting|output) priority raw \+ 10?`,
-		`		IP daddr set DOOR \. NUMBER map @NAME`, `		(?:meta l4proto PROTOS )?dnat IP to (?:ASKED \. )?IP daddr map @NAME`,
+		`		IP daddr set DOOR \. NUMBER map @NAME`, `		(?:meta l4proto PROTO )?dnat IP to (?:ASKED \. )?IP daddr map @NAME`,
 		`		snat IP to IP daddr map @NAME`, `		snat IP to (?:IP4|IP6)`, `		masquerade`,
 		`		ct mark set HEX`, `		ct mark set ct mark & HEX \| HEX`, `		ct helper set "NAME"`, `		flow add @farms`,
 

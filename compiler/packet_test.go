@@ -30,11 +30,11 @@ var (
 	onlyInside = lineForm(`		iif != 0 iifname != (INSIDE) return`)
 	onward     = lineForm(`		goto (NAME)`)
 	marks      = lineForm(`		ct mark set (HEX|ct mark & HEX \| HEX)`)
-	rewrites   = lineForm(`		(?:meta l4proto (PROTOS) )?dnat (IP) to ((?:DOOR \. )?)NUMBER map @(NAME)`)
+	rewrites   = lineForm(`		(?:meta l4proto (PROTO) )?dnat (IP) to ((?:DOOR \. )?)NUMBER map @(NAME)`)
 	tentative  = lineForm(`		IP daddr set (?P<door>(?:DOOR \. )?)NUMBER map @(?P<map>NAME)`)
 	knows      = lineForm(`		IP daddr set (?P<client>CLIENT) map @(?P<in>NAME) (?:update @NAME { CLIENT : IP daddr } )?jump (?P<home>NAME)`)
 	picks      = lineForm(`		jump (?P<chain>NAME)`)
-	leadsHome  = lineForm(`		(?:meta l4proto (?P<protocols>PROTOS) )?dnat IP to (?P<door>(?:ASKED \. )?)IP daddr map @(?P<map>NAME)`)
+	leadsHome  = lineForm(`		(?:meta l4proto (?P<protocol>PROTO) )?dnat IP to (?P<door>(?:ASKED \. )?)IP daddr map @(?P<map>NAME)`)
 	limits     = lineForms(`		STANDS @full-backends jump NAME`, `		STANDS @backend-brims update @full-backends { STANDS }`, `		STANDS @backend-counts`)
 	learns     = lineForms(`		(?:update|delete) @NAME { CLIENT : IP daddr }`, `		IP daddr set ct original IP daddr`, `		IP daddr set CLIENT map @NAME`)
 	ownSources = lineForm(`		snat IP to IP daddr map @(NAME)`)
@@ -266,7 +266,7 @@ func (r *reading) choose(t testing.TB, chain string, p packet, out *outcome) {
 		if (at[2] == "ip") != p.address.Is4() {
 			t.Fatalf("a rule of another family gets %s: %s", p, rule)
 		}
-		if at[1] != "" && !slices.Contains(strings.FieldsFunc(at[1], isBracket), p.protocol) {
+		if at[1] != "" && at[1] != p.protocol {
 			continue
 		}
 		number, name := at[4], at[6]
@@ -374,7 +374,7 @@ func (r *reading) home(t testing.TB, chain, token string, p packet) (netip.AddrP
 		if at == nil {
 			t.Fatalf("not a rule that leads to a backend: %s", rule)
 		}
-		if at["protocols"] != "" && !slices.Contains(strings.FieldsFunc(at["protocols"], isBracket), p.protocol) {
+		if at["protocol"] != "" && at["protocol"] != p.protocol {
 			continue
 		}
 		if e, ok := r.find(t, at["map"], doorKey(at["door"], p)+token); ok {

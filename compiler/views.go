@@ -284,6 +284,8 @@ type choiceView struct {
 	Next  string
 	Slots []slotView
 
+	protocols []Protocol
+
 	Header    string
 	Pick      string
 	Home      string
@@ -291,6 +293,17 @@ type choiceView struct {
 	Clientele *clienteleView
 	Count     *countView
 	Origin    *Origin
+}
+
+// Rules ask the maps of slots, for one protocol each where they rewrite ports.
+func (c choiceView) Rules() []slotView {
+	var out []slotView
+	for _, s := range c.Slots {
+		for _, s.Protocol = range s.rewritten(c.protocols) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // Form is the template of the chain.
@@ -384,17 +397,36 @@ type homeView struct {
 func (v homeView) Maps() []homeMapView {
 	out := make([]homeMapView, len(v.home.Maps))
 	for i, m := range v.home.Maps {
-		out[i] = homeMapView{m, v.home, v.view, protocolMatch(v.home.Protocols), v.Origin}
+		out[i] = homeMapView{m, v.home, v.view, "", v.Origin}
 	}
 	return out
+}
+
+// Rules ask the maps, for one protocol each where they rewrite ports.
+func (v homeView) Rules() []homeMapView {
+	var out []homeMapView
+	for _, m := range v.Maps() {
+		for _, m.Protocol = range m.rewritten(v.home.Protocols) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// rewritten are the protocols whose ports the map's values rewrite; "" stands for all if they rewrite none.
+func (m *slotMap) rewritten(protocols []Protocol) []Protocol {
+	if m.Ported {
+		return protocols
+	}
+	return []Protocol{""}
 }
 
 type homeMapView struct {
 	*slotMap
 	home *home
 	view
-	Protocols string
-	Origin    *Origin
+	Protocol Protocol
+	Origin   *Origin
 }
 
 func (m homeMapView) elements() []mapElement { return m.Elements }
@@ -577,7 +609,7 @@ type slotView struct {
 	Scheduler Scheduler
 	HashInput string
 	Seed      string
-	Protocols string
+	Protocol  Protocol
 	Origin    *Origin
 }
 
@@ -593,7 +625,7 @@ var keyings = [...]string{byDoor: "door", byAddress: "address", bySlot: ""}
 
 func newChoiceView(c *choice) choiceView {
 	out := choiceView{Name: c.Name, Only: c.Only, Mark: c.Mark, Next: c.Next, Origin: c.origin,
-		Header: view{c.Family}.Header(), Pick: c.Pick, Tentative: c.Tentative}
+		Header: view{c.Family}.Header(), Pick: c.Pick, Tentative: c.Tentative, protocols: c.Protocols}
 	if c.Home != nil {
 		out.Home = c.Home.Name
 	}
@@ -617,7 +649,6 @@ func newSlotViews(maps []*slotMap, c *choice) (out []slotView) {
 			Scheduler: c.Scheduler,
 			HashInput: strings.Join(hashInput(c.HashOn, c.Family), " . "),
 			Seed:      seed,
-			Protocols: protocolMatch(c.Protocols),
 			Origin:    c.origin,
 		})
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -59,6 +60,9 @@ func (b *bench) compareKind(k kind, farms int) error {
 	return nil
 }
 
+// unnamed is a set that stands in a rule. One element alone is none, and what is put into a set isn't, either.
+var unnamed = regexp.MustCompile(`\{ [^{},]+, [^{}]* \}`)
+
 // A size is how much there is of what the kernel's time to load depends on.
 type size struct{ chains, sets, elements int }
 
@@ -71,8 +75,8 @@ func sizeOf(script string) (s size) {
 			s.sets++
 		case strings.HasPrefix(line, "\t\t\t") && !strings.HasPrefix(line, "\t\t\t#"):
 			s.elements++
-		case strings.HasPrefix(line, "\t\t") && !strings.Contains(line, "= {"):
-			s.sets += strings.Count(line, "{ ") // of a rule, without a name
+		case strings.HasPrefix(line, "\t\t") && !strings.HasPrefix(line, "\t\ttype "):
+			s.sets += len(unnamed.FindAllString(line, -1))
 		}
 	}
 	return s
