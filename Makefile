@@ -3,7 +3,7 @@
 # make test     all tests; one case: go test ./golden-or-package -run 'Name/case' (see README.md)
 # make golden   write the expected outputs anew; then read the difference as code
 # make shows    reloads with many connections, edits in all ways, kills at many moments: minutes, and the figures
-# make bench    what farms cost, from their files to the kernel; FARMS=1000 KINDS= for a quick look
+# make bench    what farms cost, in the compiler, and from their files to the kernel; FARMS=1000 KINDS= for a quick look
 # make packets  what a packet costs on its way through farms
 # make deb      build the Debian package into dist/
 # make test-systemd   install it in a container, as root
@@ -52,6 +52,7 @@ FARMS ?= 10,1000,10000
 KINDS ?= 1000
 bench: build
 	@.ci/need nft=nftables
+	@$(GO) test ./compiler ./cmd/internal/diff -run '^$$' -bench '^Benchmark(Compile|CompileAfterAChange|ScanKeys|Reload|Unified)$$'
 	@$(GO) run ./cmd/bench -farms '$(FARMS)' -kinds '$(KINDS)' ./farmc
 
 packets: build

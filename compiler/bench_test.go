@@ -60,3 +60,25 @@ func BenchmarkCompileAfterAChange(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkReload makes the reload of what is loaded to what the files say, one farm of which has changed.
+func BenchmarkReload(b *testing.B) {
+	for _, farms := range []int{1, 100, 10_000} {
+		b.Run(fmt.Sprintf("of one of %d farms of 10", farms), func(b *testing.B) {
+			files := tenEach(farms)
+			before := compiled(b, Dir{FS: files})
+			files["farm-00000.toml"].Data = plainFarm(0, 2)
+			after := compiled(b, Dir{FS: files})
+			b.ReportAllocs()
+			for b.Loop() {
+				r, err := NewReload(before.Text, after)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if r.Script(nil) == nil {
+					b.Fatal("no script")
+				}
+			}
+		})
+	}
+}

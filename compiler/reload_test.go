@@ -96,17 +96,3 @@ func TestReloadOfTheSame(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkReloadOfOneAmongMany(b *testing.B) {
-	files := plainFarms(10_000, "")
-	before := compiled(b, Dir{FS: files})
-	files["farm7.toml"].Data = append(files["farm7.toml"].Data, "weight = 2\n"...)
-	after := compiled(b, Dir{FS: files})
-	for b.Loop() {
-		r, err := NewReload(before.Text, after)
-		if err != nil {
-			b.Fatal(err)
-		}
-		r.Script(nil)
-	}
-}

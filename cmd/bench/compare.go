@@ -15,7 +15,7 @@ func (b *bench) compareKinds(farms int, only string) error {
 			return err
 		}
 	}
-	fmt.Printf("\n%d farms of a kind     chains    sets elements  compile      MB    load      MB to shared to each\n", farms)
+	fmt.Printf("\n%d farms of a kind     chains    sets elements  compile      MB    load    user  kernel      MB to shared to each\n", farms)
 	for _, k := range kinds {
 		if !slices.ContainsFunc(strings.Split(only, ","), func(part string) bool { return strings.Contains(k.name, part) }) {
 			continue
@@ -54,9 +54,9 @@ func (b *bench) compareKind(k kind, farms int) error {
 		return err
 	}
 	s := sizeOf(string(text))
-	fmt.Printf("  %-21s %7d %7d %8d %8s %7s %7s %7s %9.1f %7.2f\n", k.name, s.chains, s.sets, s.elements,
-		seconds(costs[0].Time), megabytes(costs[0].Memory), seconds(costs[1].Time), megabytes(costs[1].Memory),
-		costs[1].Time.Seconds()/costs[2].Time.Seconds(), costs[1].Time.Seconds()/costs[3].Time.Seconds())
+	fmt.Printf("  %-21s %7d %7d %8d %8s %7s %7s %7s %7s %7s %9.1f %7.2f\n", k.name, s.chains, s.sets, s.elements,
+		seconds(costs[0].Time), megabytes(costs[0].Memory), seconds(costs[1].Time), seconds(costs[1].User), seconds(costs[1].System), megabytes(costs[1].Memory),
+		costs[1].times(costs[2]), costs[1].times(costs[3]))
 	return nil
 }
 

@@ -63,7 +63,9 @@ func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
 // A cost is what a program took, and if it ran nft, what each nft took.
 type cost struct {
 	Time   time.Duration
-	Memory int64 // the most it had at once, in bytes
+	User   time.Duration // of a processor, in the program
+	System time.Duration // and in the kernel
+	Memory int64         // the most it had at once, in bytes
 	Args   []string
 	nfts   []cost
 }
@@ -92,7 +94,12 @@ func (b *bench) measure(program string, args ...string) (cost, error) {
 
 func costOf(cmd *exec.Cmd, took time.Duration) cost {
 	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	return cost{Time: took, Memory: usage.Maxrss << 10, Args: cmd.Args[1:]}
+	return cost{Time: took, User: cmd.ProcessState.UserTime(), System: cmd.ProcessState.SystemTime(), Memory: usage.Maxrss << 10, Args: cmd.Args[1:]}
+}
+
+// times is how many times another cost it is, by the time of a processor: what else the machine does hardly shows in it.
+func (c cost) times(other cost) float64 {
+	return (c.User + c.System).Seconds() / (other.User + other.System).Seconds()
 }
 
 // standIn runs nft with our arguments and notes what it cost.

@@ -2,6 +2,7 @@ package diff
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,5 +93,20 @@ func TestUnifiedOfManyLines(t *testing.T) {
 	want := "@@ -69997,4 +69997,4 @@\n line 69996\n line 69997\n line 69998\n-line 69999\n+line last\n"
 	if !strings.HasSuffix(out.String(), want) {
 		t.Errorf("got %q", out.String())
+	}
+}
+
+// BenchmarkUnified compares scripts of many lines, one of which has changed.
+func BenchmarkUnified(b *testing.B) {
+	for _, lines := range []int{100, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("of %d lines", lines), func(b *testing.B) {
+			before := numbered(lines, same)
+			after := strings.Replace(before, "line 50\n", "line one\nline two\n", 1)
+			for b.Loop() {
+				if err := Unified(io.Discard, before, after, "loaded", "farms", nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
