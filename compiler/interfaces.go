@@ -65,6 +65,9 @@ func newInterfaceSet(interfaces []string) interfaceSet {
 	return s
 }
 
+// Room is the size of the set's hash table.
+func (s interfaceSet) Room() int { return roomFor(len(s.Interfaces)) }
+
 // interfaceSets gives the sets that the ruleset's rules name. One interface alone needs none.
 func (r *ruleset) interfaceSets() []interfaceSet {
 	var only [][]string

@@ -15,7 +15,7 @@ func (b *bench) compareKinds(farms int, only string) error {
 			return err
 		}
 	}
-	fmt.Printf("\n%d farms of a kind     chains    sets elements  compile      MB    load    user  kernel      MB to shared to each\n", farms)
+	fmt.Printf("\n%-23s  chains    sets elements  compile      MB    load    user  kernel      MB to shared to each\n", fmt.Sprintf("%d farms of a kind", farms))
 	for _, k := range kinds {
 		if !slices.ContainsFunc(strings.Split(only, ","), func(part string) bool { return strings.Contains(k.name, part) }) {
 			continue

@@ -26,7 +26,7 @@ func (b *bench) wholeWay(farms int) error {
 	if err := reference(changeOfOne).write(b.path("change.nft"), farms, false); err != nil {
 		return err
 	}
-	fmt.Printf("\n%d farms%22s%9s%9s%9s%9s\n", farms, "seconds", "MB", "nft", "MB", "to shared")
+	fmt.Printf("\n%-36s%7s%8s%9s%8s%10s\n", fmt.Sprintf("%d farms", farms), "seconds", "MB", "nft", "MB", "to shared")
 	compile, err := b.take(task{measure: func() (cost, error) {
 		return b.measure(b.farmc, "compile", "--dir", farmsDir, "-o", script)
 	}})
