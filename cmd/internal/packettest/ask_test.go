@@ -21,6 +21,7 @@ type ask struct {
 	shares shares
 	times  int    // how often; enough to tell shares apart if zero
 	turns  bool   // in turn, exactly, and not only in the long run
+	beside bool   // of each protocol and address once, then the next time; with turns
 	sees   string // whom the backend sees: "" is who asks, else the name of a machine or one address of each family
 }
 
@@ -36,6 +37,9 @@ const (
 )
 
 func (a ask) do(s *stage) (err error) {
+	if a.beside {
+		return a.allInTurn(s, s.questions(a.from, a.by, a.to)...)
+	}
 	for _, q := range s.questions(a.from, a.by, a.to) {
 		try := a.spread
 		if a.turns {
@@ -74,22 +78,29 @@ func (want shares) fit(counts map[string]int) error {
 }
 
 // inTurn asks one after the other: as many successive answers as the weights sum up to are by the weights.
-func (a ask) inTurn(s *stage, q question) error {
+func (a ask) inTurn(s *stage, q question) error { return a.allInTurn(s, q) }
+
+// allInTurn asks each question once, and all of them again: the answers to each are in turn.
+func (a ask) allInTurn(s *stage, questions ...question) error {
 	round := 0
 	for _, weight := range a.shares {
 		round += weight
 	}
-	var answers []string
+	answers := make([][]string, len(questions))
 	for range 5 * round {
-		who, err := a.once(s, q)
-		if err != nil {
-			return err
+		for i, q := range questions {
+			who, err := a.once(s, q)
+			if err != nil {
+				return err
+			}
+			answers[i] = append(answers[i], who)
 		}
-		answers = append(answers, who)
 	}
-	for begin := range len(answers) - round + 1 {
-		if !maps.Equal(count(answers[begin:begin+round]), a.shares) {
-			return fmt.Errorf("%v answered, want %v in turn", answers, a.shares)
+	for _, answers := range answers {
+		for begin := range len(answers) - round + 1 {
+			if !maps.Equal(count(answers[begin:begin+round]), a.shares) {
+				return fmt.Errorf("%v answered, want %v in turn", answers, a.shares)
+			}
 		}
 	}
 	return nil

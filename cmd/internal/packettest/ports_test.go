@@ -99,6 +99,11 @@ var portScenes = []scene{
 		farms{"web": mixed("round-robin")},
 		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer", turns: true},
 	}},
+	// what comes by one protocol takes nobody's turn by the other
+	{name: "round-robin-by-protocol", steps: steps{
+		farms{"web": one("snat", listenBoth, "b1", 8081, `scheduler = "round-robin"`) + "[backends.b2]\naddress = ['10.2.0.12', 'fd00:2::12']\nport = 8081\n"},
+		ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 1, "b2:8081": 1}, turns: true, beside: true, sees: "balancer"},
+	}},
 	{name: "range-mixed-hash", steps: steps{
 		farms{"web": mixed("hash")},
 		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer"},
