@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -110,6 +111,9 @@ func goroutines() string {
 func limited(t *testing.T, limit, value string) bool {
 	t.Helper()
 	const mark = "FARMC_TEST_LIMITED"
+	if err := unix.Access("/proc/sys/user/"+limit, unix.W_OK); errors.Is(err, unix.EROFS) {
+		t.Skip("it can't be limited in this container:", err)
+	}
 	if os.Getenv(mark) != "" {
 		if err := os.WriteFile("/proc/sys/user/"+limit, []byte(value), 0); err != nil {
 			t.Fatal(err)
