@@ -125,7 +125,7 @@ func (l *linker) logged(f *Farm, on Occasion) string {
 func (f *Farm) logLines(on Occasion) []logLine {
 	var out []logLine
 	for _, family := range Families {
-		for _, b := range f.serving(family) {
+		for _, b := range f.takes(family) {
 			text := f.prefixOf(event{on: on, reason: string(on), backend: b.Name})
 			out = append(out, logLine{text, family, b.Address[family].String(), b.Port})
 		}

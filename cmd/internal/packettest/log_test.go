@@ -157,6 +157,17 @@ func logOnward(mode, from string) scene {
 		farms{"web": one(mode, listenBoth, "b1", 8081, unhindered(`"output"`), `log.prefix = "web: "`)},
 		toGroup,
 		writes{ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 1}, times: 3, sees: sees}, lines(3, "web:", from, "10.2.0.11:8081 [fd00:2::11]:8081")},
+		// known clients of a backend that drains
+		farms{"web": one(mode, listenBoth, "b1", 8081, unhindered(`"forward"`)) + `
+			state = "drain"
+			[backends.b2]
+			address = ["10.2.0.12", "fd00:2::12"]
+			[persistence.static]
+			"198.51.100.0/24" = "b1"
+			"2001:db8:c::/48" = "b1"
+		`},
+		toGroup,
+		writes{ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 1}, times: 3, sees: sees}, lines(3, "web forward b1", "client", "10.2.0.11:8081 [fd00:2::11]:8081")},
 	}}
 }
 
