@@ -219,6 +219,12 @@ func (w way) memories() steps {
 		as{"198.51.100.2", "tcp udp", "192.0.2.1:80", "anyone"},
 		carry{"tcp", "192.0.2.1:80", 300_000},
 		stay{name: "room", to: "[2001:db8::1]:80"},
+		// a session for one of the addresses
+		farms{"web": w.stateless(`"192.0.2.1:80/tcp,udp", "192.0.2.2:443/tcp,udp"`, `scheduler = 'hash'
+			hash-on = ['source-port']
+			persistence = { on = ['source-address', 'destination-address'], static = { '198.51.100.7 . 192.0.2.2' = 'b-b2', '198.51.100.8 . 192.0.2.1' = 'b-b2' } }`, "b1", "b2") + "state = 'drain'"},
+		as{"198.51.100.7", "tcp udp", "192.0.2.2:443", "b2"}, as{"198.51.100.8", "tcp udp", "192.0.2.1:80", "b2"},
+		as{"198.51.100.7", "tcp udp", "192.0.2.1:80", "b1"}, as{"198.51.100.8", "tcp udp", "192.0.2.2:443", "b1"},
 	}
 }
 
