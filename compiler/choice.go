@@ -150,12 +150,16 @@ func (l *linker) shape(kind string, d door, keyed keying, slots int) *choice {
 	tentative := strings.HasPrefix(kind, "pick")
 	suffix := fmt.Sprintf("%s-%d-%s", f.schedulerName(), slots, d.family.Suffix())
 	name := kind + "-" + suffix
-	c := l.shapes[name]
+	all, known := &l.rules.choices, name
+	if len(f.devices()) > 0 { // in the other table
+		all, known = &l.rules.ingressPicks, "netdev "+name
+	}
+	c := l.shapes[known]
 	if c == nil {
 		c = &choice{Name: name, Family: d.family, Keyed: keyed, Scheduler: f.Scheduler, HashOn: f.HashOn, Tentative: tentative,
 			Slots: []*slotMap{{Name: strings.NewReplacer("dnat", "slots", "pick", "picks").Replace(kind) + "-" + suffix, Slots: slots, Ported: keyed == byDoor && !tentative}}}
-		l.shapes[name] = c
-		l.rules.choices = append(l.rules.choices, c)
+		l.shapes[known] = c
+		*all = append(*all, c)
 	}
 	return c
 }

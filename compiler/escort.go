@@ -10,13 +10,14 @@ import (
 // client is known, so each request asks, and renews its time. What stands for a backend is put into the request as its
 // destination, which in the end it nearly always is: packet marks are others', and requests go on through the stack.
 type escort struct {
+	Name      string // of the farm's chains and maps
 	Family    Family
 	Scheduler Scheduler
 	HashOn    []HashKey
 	Entrances []entrance
-	Slots     *slotMap // nil if no backend serves
-	Home      string   // the chain that leads from what stands for a backend to the backend
-	Steps     []escortStep
+	Pick      string   // the chain that picks what stands for a backend; "": the slots hold it
+	Slots     *slotMap // nil if no backend serves, or another chain picks
+	Home      *escortHome
 	origin    *Origin
 }
 
@@ -25,6 +26,16 @@ type escort struct {
 type entrance struct {
 	Name      string
 	Clientele *clientele
+}
+
+// An escortHome is a chain that leads from what stands for a backend to the backend: that of many farms, whose doors stand in
+// the keys of its sets, or a farm's own. What stands for no backend that takes requests falls through.
+type escortHome struct {
+	Name   string
+	Family Family
+	Keyed  keying
+	Steps  []escortStep
+	origin *Origin // of a farm's own
 }
 
 // An escortStep is for the backends of one port behind one interface that have either an address of their own or one that
@@ -37,25 +48,66 @@ type escortStep struct {
 // escort gives the chain that leads requests to the door's address, of a farm with persistence.
 func (l *linker) escort(d door, deal dealing) string {
 	f := d.farm
-	home := ownName(f, "home-"+d.family.Suffix())
-	e := l.escorts[home]
+	name := ownName(f, d.family.Suffix())
+	e := l.escorts[name]
 	if e == nil {
-		e = &escort{Family: d.family, Scheduler: f.Scheduler, HashOn: f.HashOn, Home: home, origin: f.origin("scheduler")}
-		if len(deal.slots) > 0 {
-			e.Slots = pickSlots(f, d.family, deal)
-			l.count(f, len(deal.slots))
-		}
-		l.escorts[home] = e
-		if len(f.Interfaces) > 0 {
-			l.rules.ingressEscorts = append(l.rules.ingressEscorts, e)
-		} else {
-			l.rules.escorts = append(l.rules.escorts, e)
-		}
+		e = l.newEscort(name, d, deal)
 	}
-	for _, b := range deal.takes {
-		e.lead(d, b, deal.stands[b.Name])
+	if !l.placed[d] { // at another interface
+		l.placed[d] = true
+		for _, b := range deal.takes {
+			e.Home.lead(d, b, deal.stands[b.Name])
+		}
+		if e.Pick != "" {
+			l.pick(d, deal)
+		}
 	}
 	return e.enter(d, deal)
+}
+
+func (l *linker) newEscort(name string, d door, deal dealing) *escort {
+	f := d.farm
+	e := &escort{Name: name, Family: d.family, Scheduler: f.Scheduler, HashOn: f.HashOn, Home: l.escortHome(d, deal), origin: f.origin("scheduler")}
+	switch {
+	case len(deal.slots) == 0:
+	case f.keying(d.family, len(deal.slots)) != bySlot && f.picksAlike(d.family):
+		e.Pick = l.pickShape(d, deal).Name
+	default:
+		e.Slots = pickSlots(f, d.family, deal)
+		l.count(f, len(deal.slots))
+	}
+	l.escorts[name] = e
+	if len(f.Interfaces) > 0 {
+		l.rules.ingressEscorts = append(l.rules.ingressEscorts, e)
+	} else {
+		l.rules.escorts = append(l.rules.escorts, e)
+	}
+	return e
+}
+
+// escortHome gives the chain that leads to the farm's backends. Farms share one if all of their backends are of one step: two
+// of them can't have a backend of one address, asked for on one port, as its replies could be of either.
+func (l *linker) escortHome(d door, deal dealing) *escortHome {
+	f := d.farm
+	h := &escortHome{Name: ownName(f, "home-"+d.family.Suffix()), Family: d.family, Keyed: bySlot, origin: f.origin("scheduler")}
+	first := deal.takes[0]
+	same := func(b Backend) bool {
+		return f.stepTo(b).same(f.stepTo(first)) && deal.stands[b.Name] == b.Address[d.family]
+	}
+	if keyed := f.keying(d.family, len(deal.takes)); keyed != bySlot && !slices.ContainsFunc(deal.takes, func(b Backend) bool { return !same(b) }) {
+		kind := map[keying]string{byDoor: "home-stateless", byAddress: "home-stateless-all"}[keyed]
+		h = &escortHome{Name: kind + f.stepTo(first).words() + "-" + d.family.Suffix(), Family: d.family, Keyed: keyed}
+	}
+	if known := l.escortHomes[h.Name]; known != nil {
+		return known
+	}
+	l.escortHomes[h.Name] = h
+	if len(f.Interfaces) > 0 {
+		l.rules.ingressEscortHomes = append(l.rules.ingressEscortHomes, h)
+	} else {
+		l.rules.escortHomes = append(l.rules.escortHomes, h)
+	}
+	return h
 }
 
 // enter gives the chain of the requests to the door's address.
@@ -75,23 +127,26 @@ func (e *escort) enter(d door, deal dealing) string {
 // addressName is an address as part of a name, which can have no colon.
 func addressName(a netip.Addr) string { return strings.ReplaceAll(a.String(), ":", "-") }
 
-// lead has requests of the door's protocol led to the backend.
-func (e *escort) lead(d door, b Backend, stand netip.Addr) {
+// lead has requests of the door led to the backend.
+func (h *escortHome) lead(d door, b Backend, stand netip.Addr) {
 	step := escortStep{d.farm.stepTo(b), stand == b.Address[d.family]}
 	alike := func(o escortStep) bool { return o.same(step.translationStep) && o.Stays == step.Stays }
 	if step.Port != 0 {
 		step.Protocol = d.protocol
 	}
-	first := slices.IndexFunc(e.Steps, alike)
-	if first >= 0 {
-		step.Map = e.Steps[first].Map
+	if first := slices.IndexFunc(h.Steps, alike); first >= 0 {
+		step.Map = h.Steps[first].Map
 	} else {
-		step.Map = &slotMap{Name: ownName(d.farm, step.name()+"-"+d.family.Suffix())}
+		step.Map = &slotMap{Name: h.setName(d.farm, step)}
 	}
-	if !slices.Contains(e.Steps, step) {
-		e.Steps = append(e.Steps, step)
+	if !slices.Contains(h.Steps, step) {
+		h.Steps = append(h.Steps, step)
 	}
 	element := mapElement{key: stand.String(), origin: b.origin(d.farm)}
+	if h.Keyed != bySlot {
+		d.address = stand
+		element.key = d.key()
+	}
 	if !step.Stays {
 		element.value = b.Address[d.family].String()
 	}
@@ -100,12 +155,15 @@ func (e *escort) lead(d door, b Backend, stand netip.Addr) {
 	}
 }
 
-// name tells the step from the others of its farm.
-func (s escortStep) name() string {
-	if s.Stays {
-		return "backends" + s.words()
+// setName is that of a step's set or map.
+func (h *escortHome) setName(f *Farm, s escortStep) string {
+	switch {
+	case h.Keyed != bySlot:
+		return "homes" + strings.TrimPrefix(h.Name, "home")
+	case s.Stays:
+		return ownName(f, "backends"+s.words()+"-"+h.Family.Suffix())
 	}
-	return "moved" + s.words()
+	return ownName(f, "moved"+s.words()+"-"+h.Family.Suffix())
 }
 
 // clienteles are what the farm knows of its clients; by address, if that tells them apart.

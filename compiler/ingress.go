@@ -51,8 +51,8 @@ func (r *ruleset) devices() []string {
 			out = append(out, s.Device)
 		}
 	}
-	for _, e := range r.ingressEscorts {
-		for _, s := range e.Steps {
+	for _, h := range r.ingressEscortHomes {
+		for _, s := range h.Steps {
 			out = append(out, s.Device)
 		}
 	}

@@ -20,7 +20,7 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	}
 	l := linker{shapes: map[string]*choice{}, homes: map[string]*home{}, ciphers: map[*Farm]uint32{}, taken: map[uint32]bool{}, verdicts: map[string]*verdictMap{}, sources: map[string]bool{},
 		dealt: map[dealt]dealing{}, faults: faults,
-		forwards: map[string]bool{}, sharedForwards: map[string]*forward{}, placed: map[door]bool{}, translations: map[string]*translation{}, escorts: map[string]*escort{},
+		forwards: map[string]bool{}, sharedForwards: map[string]*forward{}, placed: map[door]bool{}, translations: map[string]*translation{}, escorts: map[string]*escort{}, escortHomes: map[string]*escortHome{},
 		guards: map[string]string{}, lists: map[*addressList][len(Families)][]clients{}, counters: map[string]bool{},
 		limiters: map[string]*limiter{}, memories: map[string]bool{}, allow: map[*Farm]*[len(Families)][]clients{}}
 	l.guard(all)
@@ -52,8 +52,11 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	slices.SortFunc(l.rules.marks, func(a, b markChain) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.helpers, func(a, b helper) int { return cmp.Compare(a.Name(), b.Name()) })
 	slices.SortFunc(l.rules.attendances, func(a, b *attendance) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(l.rules.escorts, func(a, b *escort) int { return cmp.Compare(a.Home, b.Home) })
-	slices.SortFunc(l.rules.ingressEscorts, func(a, b *escort) int { return cmp.Compare(a.Home, b.Home) })
+	slices.SortFunc(l.rules.escorts, func(a, b *escort) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.ingressEscorts, func(a, b *escort) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.escortHomes, func(a, b *escortHome) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.ingressEscortHomes, func(a, b *escortHome) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.rules.ingressPicks, func(a, b *choice) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.forwards, func(a, b *forward) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.translations, func(a, b *translation) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.rules.ingressTranslations, func(a, b *translation) int { return cmp.Compare(a.Name, b.Name) })
@@ -77,7 +80,8 @@ type linker struct {
 	slots        int             // of all maps
 	forwards     map[string]bool // by name, of chains that stand
 	translations map[string]*translation
-	escorts      map[string]*escort // by the names of their homes
+	escorts      map[string]*escort
+	escortHomes  map[string]*escortHome
 
 	sharedForwards map[string]*forward
 	placed         map[door]bool // in maps that farms without connection tracking share

@@ -57,6 +57,9 @@ type ruleset struct {
 	attendances         []*attendance
 	escorts             []*escort // in prerouting
 	ingressEscorts      []*escort
+	escortHomes         []*escortHome
+	ingressEscortHomes  []*escortHome
+	ingressPicks        []*choice      // what picks for them, as choices do in prerouting
 	translations        []*translation // in prerouting
 	ingressTranslations []*translation
 	replies             []*verdictMap // of stateless farms: what rewrites a reply's port

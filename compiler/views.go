@@ -34,6 +34,8 @@ func (r *ruleset) page() any {
 		Ingresses                       []ingressView
 		Raw                             *ingressView
 		Escorts, IngressEscorts         []escortView
+		EscortHomes, IngressEscortHomes []escortHomeView
+		IngressPicks                    []choiceView
 		Translations                    []translationView
 		IngressTranslations             []translationView
 		Replies, Originals              []*mapView
@@ -118,6 +120,10 @@ func (r *ruleset) page() any {
 	}
 	p.Translations, p.IngressTranslations = translationViews(r.translations), translationViews(r.ingressTranslations)
 	p.Escorts, p.IngressEscorts = escortViews(r.escorts), escortViews(r.ingressEscorts)
+	p.EscortHomes, p.IngressEscortHomes = escortHomeViews(r.escortHomes), escortHomeViews(r.ingressEscortHomes)
+	for _, c := range r.ingressPicks {
+		p.IngressPicks = append(p.IngressPicks, newChoiceView(c))
+	}
 	p.Replies, p.Originals = views(r.replies), views(r.originals)
 	for _, c := range r.replyPorts {
 		p.ReplyPorts = append(p.ReplyPorts, replyPortView{c, view{c.Family}})
@@ -483,9 +489,8 @@ type escortView struct {
 	view
 	Clienteles []*clienteleView
 	Entrances  []entranceView
-	Slots      []slotView // none if no backend serves
-	Maps       []escortStepView
-	Steps      []escortStepView
+	Slots      []slotView
+	Home       string
 	Origin     *Origin
 }
 
@@ -494,36 +499,60 @@ type entranceView struct {
 	Clientele *clienteleView
 }
 
+// Serves says whether some backend takes clients that aren't known.
+func (v escortView) Serves() bool { return v.Pick != "" || len(v.Slots) > 0 }
+
+func newEscortView(e *escort) escortView {
+	v := escortView{escort: e, view: view{e.Family}, Home: e.Home.Name, Origin: e.origin}
+	for i, m := range e.clienteles() {
+		if i > 0 { // fixed sessions are asked for by the address, too
+			m = &clientele{Name: m.Name, Family: m.Family, Of: m.Of, On: m.On}
+		}
+		v.Clienteles = append(v.Clienteles, newClienteleView(m, v.Home, e.origin))
+	}
+	for _, in := range e.Entrances {
+		v.Entrances = append(v.Entrances, entranceView{in.Name, newClienteleView(in.Clientele, v.Home, e.origin)})
+	}
+	if e.Slots != nil {
+		v.Slots = newSlotViews([]*slotMap{e.Slots}, &choice{Family: e.Family, Keyed: bySlot, Scheduler: e.Scheduler, HashOn: e.HashOn, origin: e.origin})
+	}
+	return v
+}
+
+// An escortHomeView is an escortHome in nft's words.
+type escortHomeView struct {
+	*escortHome
+	view
+	Maps  []escortStepView
+	Steps []escortStepView
+}
+
 type escortStepView struct {
 	escortStep
 	view
+	home   *escortHome
 	Origin *Origin
 }
 
 func (v escortStepView) elements() []mapElement { return v.Map.Elements }
 
-func newEscortView(e *escort) escortView {
-	v := escortView{escort: e, view: view{e.Family}, Origin: e.origin}
-	for i, m := range e.clienteles() {
-		if i > 0 { // fixed sessions are asked for by the address, too
-			m = &clientele{Name: m.Name, Family: m.Family, Of: m.Of, On: m.On}
+// Keyed is what stands before a backend in the keys, as a name.
+func (v escortStepView) Keyed() string { return keyings[v.home.Keyed] }
+
+func escortHomeViews(all []*escortHome) []escortHomeView {
+	out := make([]escortHomeView, len(all))
+	for i, h := range all {
+		v := escortHomeView{escortHome: h, view: view{h.Family}}
+		for _, s := range h.Steps {
+			step := escortStepView{s, v.view, h, h.origin}
+			v.Steps = append(v.Steps, step)
+			if !slices.ContainsFunc(v.Maps, func(o escortStepView) bool { return o.Map == s.Map }) {
+				v.Maps = append(v.Maps, step)
+			}
 		}
-		v.Clienteles = append(v.Clienteles, newClienteleView(m, e.Home, e.origin))
+		out[i] = v
 	}
-	for _, in := range e.Entrances {
-		v.Entrances = append(v.Entrances, entranceView{in.Name, newClienteleView(in.Clientele, e.Home, e.origin)})
-	}
-	if e.Slots != nil {
-		v.Slots = newSlotViews([]*slotMap{e.Slots}, &choice{Family: e.Family, Keyed: bySlot, Scheduler: e.Scheduler, HashOn: e.HashOn, origin: e.origin})
-	}
-	for _, s := range e.Steps {
-		step := escortStepView{s, v.view, e.origin}
-		v.Steps = append(v.Steps, step)
-		if !slices.ContainsFunc(v.Maps, func(o escortStepView) bool { return o.Map == s.Map }) {
-			v.Maps = append(v.Maps, step)
-		}
-	}
-	return v
+	return out
 }
 
 func escortViews(all []*escort) []escortView {

@@ -62,8 +62,10 @@ var kinds = []kind{
 	{name: "dsr, one table", keys: "mode = \"dsr\"\ninterfaces = [\"eth0\"]", server: "address = \"10.0.1.{i}\"\ninterface = \"eth1\""},
 	{name: "dsr hash", keys: "mode = \"dsr\"\nscheduler = \"hash\"\ninterfaces = [\"eth0\"]", server: "address = \"10.{i}.{a}.{b}\"\ninterface = \"eth1\""},
 	{name: "dsr hash IPv6", keys: "mode = \"dsr\"\nscheduler = \"hash\"\ninterfaces = [\"eth0\"]", listen: `"[2001:db8::{x}]:80"`, server: "address = \"fd00:{i}::{x}\"\ninterface = \"eth1\""},
+	{name: "dsr persistence", keys: "mode = \"dsr\"\nscheduler = \"hash\"\ninterfaces = [\"eth0\"]", tables: "[persistence]\ntimeout = \"1m\"", server: "address = \"10.{i}.{a}.{b}\"\ninterface = \"eth1\""},
 	{name: "stateless hash", keys: "mode = \"stateless\"\nscheduler = \"hash\""},
 	{name: "stateless at ingress", keys: "mode = \"stateless\"\nscheduler = \"hash\"\ninterfaces = [\"eth0\"]", server: "address = \"10.{i}.{a}.{b}\"\nport = 8080\ninterface = \"eth1\""},
+	{name: "stateless persistence", keys: "mode = \"stateless\"\nscheduler = \"hash\"", tables: "[persistence]\ntimeout = \"1m\""},
 	{name: "stateless range", keys: "mode = \"stateless\"\nscheduler = \"hash\"", listen: `"100.64.{a}.{b}:8000-8100/tcp"`, server: `address = "10.{i}.{a}.{b}"`},
 }
 

@@ -147,20 +147,15 @@ func (w way) persistenceMatters() steps {
 		// whose backend is gone is scheduled by what was asked for
 		farms{"web": w.stateless(listenBoth, byAddresses, "b1", "b2")},
 		stay{name: "asked", to: both},
-		deed(func(s *stage) error {
-			var script strings.Builder
-			for i, to := range []string{"192.0.2.1", "2001:db8::1"} {
-				fmt.Fprintf(&script, "flush map %s farmc farm/web/clients-ip%c\n", w.table(), "46"[i])
-				for _, client := range s.clients(netip.MustParseAddr(to))[:25] {
-					fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%c { %s : %s }\n", w.table(), "46"[i], client, []string{"10.2.0.99", "fd00:2::99"}[i])
-				}
-			}
-			return foreign(script.String()).do(s)
-		}),
+		w.remembering("10.2.0.99", "fd00:2::99"),
 		stay{name: "asked", to: both},
 		farms{"web": w.stateless(wholeThird, "persistence = {}\nscheduler = 'symmetric-hash'", "b1", "b2")},
 		stay{name: "all", to: third + " 192.0.2.3:443 [2001:db8::3]:443"},
 		alike("192.0.2.3 2001:db8::3"),
+		// where farms share the way home, a backend may be down for one and up for another
+		farms{"web": strings.Replace(w.stateless(listenBoth, persistent, "b1", "b2"), "[backends.a-b1]", "[backends.a-b1]\nstate = 'down'", 1), "other": w.stateless(listenSecond, persistent, "b1", "b2")},
+		w.remembering("10.2.0.11", "fd00:2::11"),
+		stay{name: "down here", to: both, among: "b2"}, stay{name: "up there", to: second, by: "tcp"},
 		nothingTracked,
 	}
 }
@@ -207,6 +202,20 @@ func (k quicker) do(s *stage) error {
 
 // metFirst: what was learnt first holds.
 var metFirst = stay{name: "quicker", to: both, sees: "whoever", among: "b2"}
+
+// remembering has the farm web know clients to be with the backend of an address in each family.
+func (w way) remembering(backends ...string) step {
+	return deed(func(s *stage) error {
+		var script strings.Builder
+		for i, to := range []string{"192.0.2.1", "2001:db8::1"} {
+			fmt.Fprintf(&script, "flush map %s farmc farm/web/clients-ip%c\n", w.table(), "46"[i])
+			for _, client := range s.clients(netip.MustParseAddr(to))[:25] {
+				fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%c { %s : %s }\n", w.table(), "46"[i], client, backends[i])
+			}
+		}
+		return foreign(script.String()).do(s)
+	})
+}
 
 // memories: each request renews the time, and who is not remembered for want of room is balanced.
 func (w way) memories() steps {
