@@ -121,8 +121,9 @@ func TestAsCapableUser(t *testing.T) {
 
 // Root of a user namespace that the network doesn't belong to, where no further namespace may be made.
 func TestNamespacesForbidden(t *testing.T) {
-	if err := unix.Access("/proc/sys/user/max_user_namespaces", unix.W_OK); errors.Is(err, unix.EROFS) {
-		t.Skip("they can't be forbidden in this container:", err)
+	var about unix.Statfs_t
+	if err := unix.Statfs("/proc/sys/user", &about); err == nil && about.Flags&unix.ST_RDONLY != 0 {
+		t.Skip("they can't be forbidden in this container")
 	}
 	genuine(t)
 	attr := process(apart)

@@ -2,7 +2,6 @@ package watch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -111,8 +110,9 @@ func goroutines() string {
 func limited(t *testing.T, limit, value string) bool {
 	t.Helper()
 	const mark = "FARMC_TEST_LIMITED"
-	if err := unix.Access("/proc/sys/user/"+limit, unix.W_OK); errors.Is(err, unix.EROFS) {
-		t.Skip("it can't be limited in this container:", err)
+	var about unix.Statfs_t
+	if err := unix.Statfs("/proc/sys/user", &about); err == nil && about.Flags&unix.ST_RDONLY != 0 {
+		t.Skip("it can't be limited in this container")
 	}
 	if os.Getenv(mark) != "" {
 		if err := os.WriteFile("/proc/sys/user/"+limit, []byte(value), 0); err != nil {
