@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // refused has services refuse at once: TCP by a reset, UDP by port unreachable, and nothing of it is remembered.
@@ -17,10 +16,6 @@ type refused struct {
 	by, to string
 	as     string // the client's addresses, if it isn't to be any
 }
-
-// atOnce is how long a refusal may take: the kernel repeats a SYN after a second (RFC 6298), so what is quicker is
-// the answer to the first.
-const atOnce = time.Second
 
 func (r refused) do(s *stage) (err error) {
 	for _, q := range s.questions(r.from, r.by, r.to) {
@@ -31,19 +26,22 @@ func (r refused) do(s *stage) (err error) {
 
 func (q question) refused(s *stage, addresses string) error {
 	before, err := q.unreachables()
-	if err != nil {
+	repeated, told := q.repeats()
+	if err = errors.Join(err, told); err != nil {
 		return err
 	}
-	as, began := s.speakerAs(q.from, q.to.Addr(), addresses), time.Now()
+	as := s.speakerAs(q.from, q.to.Addr(), addresses)
 	answer, err := q.ask(as)
-	took := time.Since(began)
+	more, told := q.repeats()
 	switch {
+	case told != nil:
+		return told
 	case err == nil:
 		return fmt.Errorf("%s answered at %s", answer.Backend, answer.Local)
 	case !q.isRefusal(err):
 		return err
-	case took >= atOnce:
-		return fmt.Errorf("refused after %s", took)
+	case more > repeated:
+		return errors.New("not refused at once: the SYN was repeated")
 	}
 	after, err := q.unreachables()
 	if byICMP := after > before; q.from == s.Client && byICMP != q.udp() {
@@ -63,27 +61,29 @@ func (q question) unreachables() (n int, err error) {
 	if q.to.Addr().Is6() {
 		return statistic(q.from, "snmp6", "Icmp6InDestUnreachs")
 	}
-	err = q.from.Do(func() error {
-		n, err = icmp4Unreachables()
-		return err
-	})
-	return n, err
+	return q.counter("Icmp:", "InDestUnreachs")
 }
 
-// icmp4Unreachables reads the lines of names and of numbers that IPv4 has.
-func icmp4Unreachables() (n int, err error) {
-	text, err := os.ReadFile("/proc/thread-self/net/snmp")
-	var names []string
-	for line := range strings.Lines(string(text)) {
-		words := strings.Fields(line)
-		switch {
-		case words[0] != "Icmp:":
-		case names == nil:
-			names = words
-		default:
-			_, err = fmt.Sscan(words[slices.Index(names, "InDestUnreachs")], &n)
+// repeats is how many segments of TCP who asks has sent again.
+func (q question) repeats() (int, error) { return q.counter("Tcp:", "RetransSegs") }
+
+// counter reads one from the lines of names and of numbers that the kernel has for a protocol, in who asks.
+func (q question) counter(protocol, name string) (n int, err error) {
+	err = q.from.Do(func() error {
+		text, err := os.ReadFile("/proc/thread-self/net/snmp")
+		var names []string
+		for line := range strings.Lines(string(text)) {
+			words := strings.Fields(line)
+			switch {
+			case words[0] != protocol:
+			case names == nil:
+				names = words
+			default:
+				_, err = fmt.Sscan(words[slices.Index(names, name)], &n)
+			}
 		}
-	}
+		return err
+	})
 	return n, err
 }
 
