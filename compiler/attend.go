@@ -63,3 +63,36 @@ func (f *Farm) stand(at netip.Addr) string {
 	}
 	return at.String()
 }
+
+// An attendanceView is an attendance in nft's words.
+type attendanceView struct {
+	*attendance
+	view
+	Clientele *clienteleView
+	Maps      []attendedView
+	Picks     []attendedView // none if no backend serves
+	Origin    *Origin
+}
+
+// An attendedView is a map of an attendance.
+type attendedView struct {
+	forwardStep
+	forwardView
+}
+
+func (v attendedView) elements() []mapElement { return v.Map.Elements }
+
+// Number is how many slots there are.
+func (v attendedView) Number() int { return v.Map.Slots }
+
+func newAttendanceView(a *attendance) attendanceView {
+	v := attendanceView{attendance: a, view: view{a.Family}, Clientele: newClienteleView(a.Clientele, a.Home, a.origin), Origin: a.origin}
+	as := newForwardView(&forward{Family: a.Family, Scheduler: a.Scheduler, HashOn: a.HashOn, origin: a.origin})
+	for _, s := range a.Steps {
+		v.Maps = append(v.Maps, attendedView{s, as})
+	}
+	if a.Slots != nil {
+		v.Picks = []attendedView{{forwardStep{Map: a.Slots}, as}}
+	}
+	return v
+}

@@ -270,3 +270,104 @@ func ownSlots(f *Farm, family Family, deal dealing, name string) []*slotMap {
 	}
 	return slices.DeleteFunc([]*slotMap{kept, named}, func(m *slotMap) bool { return len(m.Elements) == 0 })
 }
+
+type choiceView struct {
+	Name  string
+	Only  []string
+	Mark  Mark
+	Next  string
+	Slots []slotView
+
+	protocols []Protocol
+
+	Header    string
+	Pick      string
+	Home      string
+	Tentative bool
+	Clientele *clienteleView
+	Count     *countView
+	Origin    *Origin
+}
+
+// Rules ask the maps of slots, for one protocol each where they rewrite ports.
+func (c choiceView) Rules() []slotView {
+	var out []slotView
+	for _, s := range c.Slots {
+		for _, s.Protocol = range s.rewritten(c.protocols) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Form is the template of the chain.
+func (c choiceView) Form() string {
+	switch {
+	case c.Home != "":
+		return "considered-choice"
+	case c.Tentative:
+		return "pick"
+	}
+	return "choice"
+}
+
+// entrance is the chain that a known client's connections go to.
+func (c *choice) entrance() string {
+	if c.Count != nil {
+		return c.Count.Enter
+	}
+	return c.Home.Name
+}
+
+type slotView struct {
+	*slotMap
+	view
+	Keyed     string
+	Scheduler Scheduler
+	HashInput string
+	Seed      string
+	Protocol  Protocol
+	Origin    *Origin
+}
+
+func (s slotView) elements() []mapElement { return s.Elements }
+
+func (s slotView) pieces() []*piece { return s.Pieces }
+
+// Number is how many slots there are.
+func (s slotView) Number() int { return s.slotMap.Slots }
+
+// keyings are their names in templates.
+var keyings = [...]string{byDoor: "door", byAddress: "address", bySlot: ""}
+
+func newChoiceView(c *choice) choiceView {
+	out := choiceView{Name: c.Name, Only: c.Only, Mark: c.Mark, Next: c.Next, Origin: c.origin,
+		Header: view{c.Family}.Header(), Pick: c.Pick, Tentative: c.Tentative, protocols: c.Protocols}
+	if c.Home != nil {
+		out.Home = c.Home.Name
+	}
+	if c.Count != nil {
+		out.Count = &countView{c.Count, view{c.Family}, c.Home.Name, c.origin}
+	}
+	if c.Clientele != nil {
+		out.Clientele = newClienteleView(c.Clientele, c.entrance(), c.origin)
+	}
+	out.Slots = newSlotViews(c.Slots, c)
+	return out
+}
+
+// newSlotViews are maps of the choice.
+func newSlotViews(maps []*slotMap, c *choice) (out []slotView) {
+	for _, m := range maps {
+		out = append(out, slotView{
+			slotMap:   m,
+			view:      view{c.Family},
+			Keyed:     keyings[c.Keyed],
+			Scheduler: c.Scheduler,
+			HashInput: strings.Join(hashInput(c.HashOn, c.Family), " . "),
+			Seed:      seed,
+			Origin:    c.origin,
+		})
+	}
+	return out
+}

@@ -186,3 +186,72 @@ func (m *clientele) keyTypes(on []HashKey) string {
 	}
 	return strings.Join(words, " . ")
 }
+
+// A clienteleView is a clientele in nft's words.
+type clienteleView struct {
+	*clientele
+	view
+	Timeout string
+	Home    string
+	Origin  *Origin
+}
+
+func newClienteleView(m *clientele, home string, origin *Origin) *clienteleView {
+	return &clienteleView{m, view{m.Family}, nftTime(m.Of.Timeout), home, origin}
+}
+
+// Key is what a client is learnt by.
+func (v *clienteleView) Key() string { return v.key() }
+
+// Hashed says whether that is a hash.
+func (v *clienteleView) Hashed() bool { return v.hashed() }
+
+// Types are those of what a client is learnt by.
+func (v *clienteleView) Types() string { return v.keyTypes(v.On) }
+
+// Whole is what a client is told by, nothing left out.
+func (v *clienteleView) Whole() string { return v.fields(v.Of.On, wholeAddress[v.clientele.Family]) }
+
+// Back is what a packet gets as its destination again that is not led to a backend.
+func (v *clienteleView) Back() string {
+	if v.Tracked {
+		return "ct original " + v.Header() + " daddr"
+	}
+	return v.Asked.String()
+}
+
+// Sessions are the maps of fixed sessions.
+func (v *clienteleView) Sessions() []sessionView {
+	out := make([]sessionView, len(v.Static))
+	for i, m := range v.Static {
+		out[i] = sessionView{m, v}
+	}
+	return out
+}
+
+type sessionView struct {
+	Map *sessionMap
+	*clienteleView
+}
+
+// Types are those of what a client is told by.
+func (s sessionView) Types() string { return s.keyTypes(s.Of.On) }
+
+func (s sessionView) elements() []mapElement { return s.Map.Elements }
+
+// Known are the ways to find a client's backend, fixed sessions first.
+func (v *clienteleView) Known() []knownView {
+	var out []knownView
+	for _, m := range v.Static {
+		out = append(out, knownView{v.Whole(), m.Name, false, v})
+	}
+	return append(out, knownView{v.Key(), v.clientele.Name, true, v})
+}
+
+// A knownView is one way to find a client's backend.
+type knownView struct {
+	Client string
+	In     string
+	Learnt bool
+	*clienteleView
+}

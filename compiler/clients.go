@@ -79,3 +79,26 @@ func (l *linker) sets(name, list string, of []prefixSet, family Family) (out []c
 	}
 	return out
 }
+
+type clientSetView struct {
+	clientSet
+	view
+}
+
+// Room is the size of the set's hash table.
+func (v clientSetView) Room() int { return roomFor(len(v.Firsts)) }
+
+type clientsView struct {
+	clients
+	view
+}
+
+// Mask is what of an address tells its network, "" if all of it does.
+func (v clientsView) Mask() string {
+	width := v.clients.Family.width()
+	if v.Length == width {
+		return ""
+	}
+	ones := power(width - 1).minus(number{0, 1}).plus(power(width - 1))
+	return ones.minus(power(width - v.Length)).plus(number{0, 1}).address(v.clients.Family).String()
+}

@@ -255,3 +255,53 @@ func lastBytes(a netip.Addr) uint32 {
 	bytes := a.AsSlice()
 	return binary.BigEndian.Uint32(bytes[len(bytes)-4:])
 }
+
+// A homeView is a home in nft's words.
+type homeView struct {
+	*home
+	view
+	Origin *Origin
+}
+
+// Maps are the home's, each asked by a rule.
+func (v homeView) Maps() []homeMapView {
+	out := make([]homeMapView, len(v.home.Maps))
+	for i, m := range v.home.Maps {
+		out[i] = homeMapView{m, v.home, v.view, "", v.Origin}
+	}
+	return out
+}
+
+// Rules ask the maps, for one protocol each where they rewrite ports.
+func (v homeView) Rules() []homeMapView {
+	var out []homeMapView
+	for _, m := range v.Maps() {
+		for _, m.Protocol = range m.rewritten(v.home.Protocols) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// rewritten are the protocols whose ports the map's values rewrite; "" stands for all if they rewrite none.
+func (m *slotMap) rewritten(protocols []Protocol) []Protocol {
+	if m.Ported {
+		return protocols
+	}
+	return []Protocol{""}
+}
+
+type homeMapView struct {
+	*slotMap
+	home *home
+	view
+	Protocol Protocol
+	Origin   *Origin
+}
+
+func (m homeMapView) elements() []mapElement { return m.Elements }
+
+func (m homeMapView) pieces() []*piece { return m.Pieces }
+
+// Keyed is what stands before a backend in the keys, as a name.
+func (m homeMapView) Keyed() string { return keyings[m.home.Keyed] }

@@ -195,3 +195,56 @@ func (l *linker) relief(f *Farm, family Family) string {
 	l.rules.reliefs = append(l.rules.reliefs, r)
 	return r.Name
 }
+
+// A countView is a count in nft's words.
+type countView struct {
+	*count
+	view
+	Home   string
+	Origin *Origin
+}
+
+// Rounds are so many as there are other backends to try.
+func (v *countView) Rounds() []*countView { return slices.Repeat([]*countView{v}, v.Tries) }
+
+// A ringView is a ring in nft's words.
+type ringView struct {
+	*ring
+	view
+	Origin *Origin
+}
+
+func (v ringView) elements() []mapElement { return v.Map.Elements }
+
+// Keyed is what stands before a backend in the keys, as a name.
+func (v ringView) Keyed() string { return keyings[v.ring.Keyed] }
+
+// A reliefView is a relief in nft's words.
+type reliefView struct {
+	*relief
+	view
+	Origin *Origin
+}
+
+// Nobody is what makes of the farm's address one that nobody asks for.
+func (v reliefView) Nobody() string {
+	return [...]string{IP4: "240.0.0.0", IP6: "ff00::"}[v.relief.Family]
+}
+
+// Origin is where the backend's limit is from.
+func (b countedBackend) Origin() *Origin { return b.origin }
+
+// A countedView are elements that limit connections, in nft's words.
+type countedView struct {
+	of    []countedBackend
+	limit string
+	less  int
+}
+
+func (v countedView) elements() []mapElement {
+	out := make([]mapElement, len(v.of))
+	for i, b := range v.of {
+		out[i] = mapElement{fmt.Sprintf("0x%x %s %d", b.Key, v.limit, b.Limit-v.less), "", b.origin, false}
+	}
+	return out
+}

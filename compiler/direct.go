@@ -97,3 +97,20 @@ func (l *linker) findUnled() {
 		tr.Unled = tr.Shared && !led["goto "+tr.Name]
 	}
 }
+
+// A directView is what an ingress asks first.
+type directView struct {
+	Forwards     []forwardView
+	Translations []translationView
+}
+
+func newDirectView(d direct) *directView {
+	if d.none() {
+		return nil
+	}
+	v := &directView{Translations: translationViews(d.Translations)}
+	for _, f := range d.Forwards {
+		v.Forwards = append(v.Forwards, newForwardView(f))
+	}
+	return v
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // A forward is a chain of the table netdev farmc that hands a frame on to a backend, which keeps its destination.
@@ -187,3 +188,48 @@ func (d dealing) way(f *Farm, family Family) string {
 	}
 	return string(f.Scheduler) + " " + d.maglevName(f, family)
 }
+
+type forwardView struct {
+	*forward
+	view
+	Marked    bool // the number takes the way by the packet mark
+	HashInput string
+	Seed      string
+	Origin    *Origin
+}
+
+func newForwardView(f *forward) forwardView {
+	v := forwardView{forward: f, view: view{f.Family}, Seed: seed, Origin: f.origin}
+	input := hashInput(f.HashOn, f.Family)
+	if f.Quoted {
+		input = quotedInput(f.HashOn, f.Family)
+	}
+	v.HashInput = strings.Join(input, " . ")
+	v.Marked = f.marked()
+	return v
+}
+
+// Form is the template of the doors in the keys of the forward's maps.
+func (v forwardView) Form() string { return levelNames[v.Level] }
+
+// To is the template of what a packet goes to, in the words of these maps.
+func (v forwardView) To() string { return "to-" + v.Form() }
+
+// Number is how many slots there are.
+func (v forwardView) Number() int { return v.Steps[0].Map.Slots }
+
+// Maps are the forward's maps, of IP addresses or of MAC addresses.
+func (v forwardView) Maps() []stepView {
+	out := make([]stepView, len(v.Steps))
+	for i, s := range v.Steps {
+		out[i] = stepView{s, v}
+	}
+	return out
+}
+
+type stepView struct {
+	forwardStep
+	forwardView
+}
+
+func (s stepView) elements() []mapElement { return s.Map.Elements }

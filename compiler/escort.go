@@ -197,3 +197,83 @@ func (f *Farm) standIns(family Family) map[string]netip.Addr {
 	}
 	return out
 }
+
+// An escortView is an escort in nft's words.
+type escortView struct {
+	*escort
+	view
+	Clienteles []*clienteleView
+	Entrances  []entranceView
+	Slots      []slotView
+	Home       string
+	Origin     *Origin
+}
+
+type entranceView struct {
+	Name      string
+	Clientele *clienteleView
+}
+
+// Serves says whether some backend takes clients that aren't known.
+func (v escortView) Serves() bool { return v.Pick != "" || len(v.Slots) > 0 }
+
+func newEscortView(e *escort) escortView {
+	v := escortView{escort: e, view: view{e.Family}, Home: e.Home.Name, Origin: e.origin}
+	for i, m := range e.clienteles() {
+		if i > 0 { // fixed sessions are asked for by the address, too
+			m = &clientele{Name: m.Name, Family: m.Family, Of: m.Of, On: m.On}
+		}
+		v.Clienteles = append(v.Clienteles, newClienteleView(m, v.Home, e.origin))
+	}
+	for _, in := range e.Entrances {
+		v.Entrances = append(v.Entrances, entranceView{in.Name, newClienteleView(in.Clientele, v.Home, e.origin)})
+	}
+	if e.Slots != nil {
+		v.Slots = newSlotViews([]*slotMap{e.Slots}, &choice{Family: e.Family, Keyed: bySlot, Scheduler: e.Scheduler, HashOn: e.HashOn, origin: e.origin})
+	}
+	return v
+}
+
+// An escortHomeView is an escortHome in nft's words.
+type escortHomeView struct {
+	*escortHome
+	view
+	Maps  []escortStepView
+	Steps []escortStepView
+}
+
+type escortStepView struct {
+	escortStep
+	view
+	home   *escortHome
+	Origin *Origin
+}
+
+func (v escortStepView) elements() []mapElement { return v.Map.Elements }
+
+// Keyed is what stands before a backend in the keys, as a name.
+func (v escortStepView) Keyed() string { return keyings[v.home.Keyed] }
+
+func escortHomeViews(all []*escortHome) []escortHomeView {
+	out := make([]escortHomeView, len(all))
+	for i, h := range all {
+		v := escortHomeView{escortHome: h, view: view{h.Family}}
+		for _, s := range h.Steps {
+			step := escortStepView{s, v.view, h, h.origin}
+			v.Steps = append(v.Steps, step)
+			if !slices.ContainsFunc(v.Maps, func(o escortStepView) bool { return o.Map == s.Map }) {
+				v.Maps = append(v.Maps, step)
+			}
+		}
+		out[i] = v
+	}
+	return out
+}
+
+func escortViews(all []*escort) []escortView {
+	out := make([]escortView, len(all))
+	for i, e := range all {
+		out[i] = newEscortView(e)
+	}
+	return out
+}

@@ -256,3 +256,45 @@ func (l *linker) counted(name string, origin *Origin) {
 		l.rules.counters = append(l.rules.counters, counter{name, origin})
 	}
 }
+
+type guardView struct {
+	*guard
+	view
+	Views  []guardStepView
+	Origin *Origin
+}
+
+type guardStepView struct {
+	guardStep
+	clientsView
+}
+
+func newGuardView(g *guard) guardView {
+	v := guardView{guard: g, view: view{g.Family}, Origin: g.origin}
+	for _, s := range g.Steps {
+		v.Views = append(v.Views, guardStepView{s, clientsView{s.Who, view{g.Family}}})
+	}
+	return v
+}
+
+type gateView struct {
+	*gate
+	Ports, Fragments, Addresses []*mapView
+	Any                         *anyView
+}
+
+func newGateView(g *gate) gateView {
+	h := hook(g.Name+"-any", g.Doors)
+	v := gateView{gate: g, Fragments: views(g.Fragments), Any: h.Any}
+	for _, m := range h.Maps {
+		if m.Level == addressLevel {
+			v.Addresses = append(v.Addresses, m)
+		} else {
+			v.Ports = append(v.Ports, m)
+		}
+	}
+	return v
+}
+
+// All are all maps that the gate asks.
+func (v gateView) All() []*mapView { return append(views(v.Doors), v.Fragments...) }

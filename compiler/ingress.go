@@ -339,3 +339,39 @@ func rawAddress(a netip.Addr) string { return fmt.Sprintf("0x%x", a.AsSlice()) }
 
 // number is the protocol's in the IP header (IANA, assigned internet protocol numbers).
 func (p Protocol) number() int { return map[Protocol]int{TCP: 6, UDP: 17, SCTP: 132}[p] }
+
+type ingressView struct {
+	Name                                string
+	Devices                             []string
+	Ports, Addresses, Fragments, Errors []*mapView
+	Logs, LogPorts, LogAddresses        []*mapView
+	Neighbours                          bool // neighbour discovery has to be let by
+	Direct                              *directView
+}
+
+// Asks says whether the ingress asks anything but what it asks first.
+func (v ingressView) Asks() bool {
+	return len(v.Ports)+len(v.Addresses)+len(v.Fragments)+len(v.Errors)+len(v.Logs) > 0
+}
+
+func newIngressView(in *ingress) ingressView {
+	v := ingressView{Name: in.Name, Devices: in.Devices, Fragments: views(in.Fragments), Errors: views(in.Errors)}
+	for _, m := range views(in.Doors) {
+		if m.Level == addressLevel {
+			v.Addresses = append(v.Addresses, m)
+			v.Neighbours = v.Neighbours || m.Family == IP6
+		} else {
+			v.Ports = append(v.Ports, m)
+		}
+	}
+	v.Direct = newDirectView(in.direct)
+	v.Logs = views(in.Logs)
+	for _, m := range v.Logs {
+		if m.Level == addressLevel {
+			v.LogAddresses = append(v.LogAddresses, m)
+		} else {
+			v.LogPorts = append(v.LogPorts, m)
+		}
+	}
+	return v
+}

@@ -122,3 +122,10 @@ func uniqueKeys(elements []mapElement) []mapElement {
 	}
 	return out
 }
+
+type markedView struct {
+	*markedChain
+	view
+}
+
+func (m markedView) elements() []mapElement { return m.Elements }

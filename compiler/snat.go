@@ -31,3 +31,20 @@ func sourceOf(f *Farm, family Family) *sourceChain {
 	}
 	return c
 }
+
+type sourceView struct {
+	*sourceChain
+	view
+	Address string
+	Origin  *Origin
+}
+
+func (s sourceView) elements() []mapElement { return s.Elements }
+
+func newSourceView(c *sourceChain) sourceView {
+	out := sourceView{sourceChain: c, view: view{c.Family}, Origin: c.origin}
+	if c.Address.IsValid() {
+		out.Address = c.Address.String()
+	}
+	return out
+}

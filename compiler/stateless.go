@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // A translation is a chain that gives a request the address of its backend, and the backend's port, with no connection
@@ -368,4 +369,53 @@ func (d door) where() string {
 		return where
 	}
 	return where + ", " + string(d.protocol) + " " + d.ports.String()
+}
+
+type replyPortView struct {
+	replyPort
+	view
+}
+
+type translationView struct {
+	Name  string
+	Unled bool
+	Views []translationStepView
+}
+
+type translationStepView struct {
+	translationStep
+	view
+	Shared    bool
+	Level     level
+	Scheduler Scheduler
+	HashInput string
+	Seed      string
+	Origin    *Origin
+}
+
+// Number is how many slots there are.
+func (v translationStepView) Number() int { return v.Map.Slots }
+
+// To is the template of what a packet goes to, in the words of the map.
+func (v translationStepView) To() string { return "to-" + levelNames[v.Level] }
+
+func (v translationStepView) elements() []mapElement { return v.Map.Elements }
+
+// Maps are those of the steps, once each: steps for several protocols share one.
+func (v translationView) Maps() []translationStepView {
+	return slices.CompactFunc(slices.SortedStableFunc(slices.Values(v.Views), func(a, b translationStepView) int {
+		return strings.Compare(a.Map.Name, b.Map.Name)
+	}), func(a, b translationStepView) bool { return a.Map == b.Map })
+}
+
+func translationViews(all []*translation) []translationView {
+	out := make([]translationView, len(all))
+	for i, t := range all {
+		out[i].Name, out[i].Unled = t.Name, t.Unled
+		for _, s := range t.Steps {
+			out[i].Views = append(out[i].Views, translationStepView{s, view{t.Family}, t.Shared, t.Level, t.Scheduler,
+				strings.Join(hashInput(t.HashOn, t.Family), " . "), seed, t.origin})
+		}
+	}
+	return out
 }
