@@ -498,6 +498,9 @@ func (cut) do(s *stage) error {
 	for _, c := range s.held {
 		before, err := denied{}.count(s)
 		if err == nil {
+			err = c.SetDeadline(time.Now().Add(patience))
+		}
+		if err == nil {
 			_, err = c.Write([]byte("still there?"))
 		}
 		for end := deadline(); err == nil; {

@@ -172,11 +172,11 @@ type stalls struct{ from, to int }
 
 func (w stalls) do(s *stage) error {
 	for _, c := range s.held[w.from:w.to] {
+		if err := c.SetDeadline(time.Now().Add(unanswered)); err != nil {
+			return err
+		}
 		if _, err := c.Write([]byte("anybody?")); err != nil {
 			return c.blame(err)
-		}
-		if err := c.SetReadDeadline(time.Now().Add(unanswered)); err != nil {
-			return err
 		}
 		buffer := make([]byte, 1<<10)
 		for {
