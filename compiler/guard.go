@@ -286,13 +286,7 @@ type gateView struct {
 func newGateView(g *gate) gateView {
 	h := hook(g.Name+"-any", g.Doors)
 	v := gateView{gate: g, Fragments: views(g.Fragments), Any: h.Any}
-	for _, m := range h.Maps {
-		if m.Level == addressLevel {
-			v.Addresses = append(v.Addresses, m)
-		} else {
-			v.Ports = append(v.Ports, m)
-		}
-	}
+	v.Ports, v.Addresses = partByPorts(h.Maps)
 	return v
 }
 

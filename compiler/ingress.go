@@ -116,11 +116,11 @@ func ingressesOf(doors []door, devices func(*Farm) []string) (out []*ingress) {
 
 // How long the names of interfaces together may be as part of a name; nft's end at 255.
 const (
-	longestIngress = 128
-	longestPart    = 48
+	longestInterfaces = 128
+	longestPart       = 48
 )
 
-func ingressName(devices []string) string { return "ingress/" + shortened(devices, longestIngress) }
+func ingressName(devices []string) string { return "ingress/" + shortened(devices, longestInterfaces) }
 
 // shortened joins names, which if they are too long end in what tells them from others.
 func shortened(names []string, longest int) string {
@@ -356,22 +356,10 @@ func (v ingressView) Asks() bool {
 
 func newIngressView(in *ingress) ingressView {
 	v := ingressView{Name: in.Name, Devices: in.Devices, Fragments: views(in.Fragments), Errors: views(in.Errors)}
-	for _, m := range views(in.Doors) {
-		if m.Level == addressLevel {
-			v.Addresses = append(v.Addresses, m)
-			v.Neighbours = v.Neighbours || m.Family == IP6
-		} else {
-			v.Ports = append(v.Ports, m)
-		}
-	}
+	v.Ports, v.Addresses = partByPorts(views(in.Doors))
+	v.Neighbours = slices.ContainsFunc(v.Addresses, func(m *mapView) bool { return m.Family == IP6 })
 	v.Direct = newDirectView(in.direct)
 	v.Logs = views(in.Logs)
-	for _, m := range v.Logs {
-		if m.Level == addressLevel {
-			v.LogAddresses = append(v.LogAddresses, m)
-		} else {
-			v.LogPorts = append(v.LogPorts, m)
-		}
-	}
+	v.LogPorts, v.LogAddresses = partByPorts(v.Logs)
 	return v
 }

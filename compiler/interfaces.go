@@ -2,11 +2,9 @@ package compiler
 
 import (
 	"cmp"
-	"fmt"
 	"net"
 	"regexp"
 	"slices"
-	"strings"
 )
 
 // interfaceNaming is what Linux and nft take for the name of a network interface (IFNAMSIZ, dev_valid_name).
@@ -53,15 +51,9 @@ type interfaceSet struct {
 	Interfaces []string
 }
 
-// longestSetName is as much as nft takes for a name, and more than people read.
-const longestSetName = 128
-
 func newInterfaceSet(interfaces []string) interfaceSet {
 	s := interfaceSet{Interfaces: slices.Sorted(slices.Values(interfaces))}
-	s.Name = "interfaces/" + strings.Join(s.Interfaces, "/")
-	if len(s.Name) > longestSetName {
-		s.Name = fmt.Sprintf("interfaces/%016x", hash64(s.Name))
-	}
+	s.Name = "interfaces/" + shortened(s.Interfaces, longestInterfaces)
 	return s
 }
 

@@ -251,6 +251,18 @@ func views(maps []*verdictMap) []*mapView {
 	return out
 }
 
+// partByPorts parts the maps that look at ports, which are asked first, from those of whole addresses.
+func partByPorts(maps []*mapView) (ports, addresses []*mapView) {
+	for _, m := range maps {
+		if m.Level == addressLevel {
+			addresses = append(addresses, m)
+		} else {
+			ports = append(ports, m)
+		}
+	}
+	return ports, addresses
+}
+
 // A hookView is a base chain and the chain for "*" that it leads to last.
 type hookView struct {
 	Maps []*mapView
