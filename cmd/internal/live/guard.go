@@ -123,7 +123,7 @@ func (g *Guard) loaded(ctx context.Context, script *compiler.Script, s *span) {
 	}
 	g.elements = bytes.Count(script.Text, []byte("\n")) <= mostCompared
 	g.held, g.span = nil, s
-	held, generation, err := g.holding(ctx)
+	held, generation, err := g.engine.Nft.Holding(ctx, g.elements)
 	digest, err2 := g.engine.Nft.Loaded(ctx)
 	if err != nil || err2 != nil || digest != script.Digest {
 		return // and it is asked again
@@ -131,24 +131,6 @@ func (g *Guard) loaded(ctx context.Context, script *compiler.Script, s *span) {
 	if g.held = held; s != nil {
 		s.end(generation)
 	}
-}
-
-// holding gives what the kernel holds, and as of which generation. Somebody may load meanwhile.
-func (g *Guard) holding(ctx context.Context) (held nft.Holding, generation uint32, err error) {
-	for range 10 {
-		before, err := g.engine.Nft.Generation(ctx)
-		if err != nil {
-			return nil, 0, err
-		}
-		held, err = g.engine.Nft.Holding(ctx, g.elements)
-		if err != nil {
-			return nil, 0, err
-		}
-		if generation, err = g.engine.Nft.Generation(ctx); err != nil || generation == before {
-			return held, generation, err
-		}
-	}
-	return held, generation, nil // whose are then counted, too
 }
 
 // kept knows that load from then on by what was kept of it.
@@ -182,7 +164,7 @@ func (g *Guard) Wrong(ctx context.Context) (string, error) {
 	if g.held == nil || g.engine.Store.mark() != g.load {
 		return g.begin(ctx)
 	}
-	now, err := g.engine.Nft.Holding(ctx, g.elements)
+	now, _, err := g.engine.Nft.Holding(ctx, g.elements)
 	if err != nil {
 		return "", err
 	}
@@ -221,7 +203,7 @@ func (g *Guard) begin(ctx context.Context) (string, error) {
 		return "", err
 	}
 	g.elements = bytes.Count(kept.Script, []byte("\n")) <= mostCompared
-	held, err := g.engine.Nft.Holding(ctx, g.elements)
+	held, _, err := g.engine.Nft.Holding(ctx, g.elements)
 	if err != nil {
 		return "", err
 	}

@@ -34,15 +34,25 @@ func (s *state) add(thing []byte) {
 
 // Holding asks the kernel for all that it holds of farmc, with the elements of sets and maps if these are wanted, too:
 // a map of 20,000 takes it 35 ms, one of 100,000 already 0.8 s, as it begins from the first for each piece of the answer
-// (nf_tables_dump_set of Linux 6.18).
-func (n Nft) Holding(ctx context.Context, elements bool) (Holding, error) {
-	for attempt := 0; ; attempt++ {
-		h := Holding{}
-		err := errors.Join(h.table(ctx, unix.NFPROTO_INET, elements), h.table(ctx, unix.NFPROTO_NETDEV, elements))
-		if err == nil || attempt == 3 || ctx.Err() != nil {
-			return h, err
+// (nf_tables_dump_set of Linux 6.18). It is what was held at one moment, in the generation of the rules that is given
+// with it; only where somebody changes rules all the time it may be of several.
+func (n Nft) Holding(ctx context.Context, elements bool) (h Holding, generation uint32, err error) {
+	for range 10 {
+		var before uint32
+		if before, err = n.Generation(ctx); err != nil {
+			return nil, 0, err
+		}
+		h = Holding{}
+		err = errors.Join(h.table(ctx, unix.NFPROTO_INET, elements), h.table(ctx, unix.NFPROTO_NETDEV, elements))
+		var failed error
+		if generation, failed = n.Generation(ctx); failed != nil {
+			return nil, 0, failed
+		}
+		if generation == before {
+			break
 		}
 	}
+	return h, generation, err
 }
 
 // families are how tables of farmc are told apart.

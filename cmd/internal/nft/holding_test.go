@@ -2,6 +2,7 @@ package nft
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -56,16 +57,52 @@ func TestHolding(t *testing.T) {
 		t.Run(c.done, func(t *testing.T) {
 			nft, _ := genuine(t)
 			load(t, nft, []byte(held))
-			before, err := nft.Holding(t.Context(), true)
+			before, _, err := nft.Holding(t.Context(), true)
 			if err != nil {
 				t.Fatal(err)
 			}
 			load(t, nft, []byte(strings.ReplaceAll(c.done, " ;; ", "\n")+"\n"))
-			now, err := nft.Holding(t.Context(), true)
+			now, _, err := nft.Holding(t.Context(), true)
 			if got := before.Differs(now); err != nil || !slices.Equal(got, c.want) {
 				t.Errorf("got %q, want %q; %v", got, c.want, err)
 			}
 		})
+	}
+}
+
+// What is held is told as of one moment, while somebody loads and flushes.
+func TestHoldingIsOfOneMoment(t *testing.T) {
+	nft, _ := genuine(t)
+	load(t, nft, []byte(held))
+	whole, _, err := nft.Holding(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range 30 {
+			load(t, nft, []byte("flush ruleset\n"))
+			load(t, nft, []byte(held))
+		}
+	}()
+	seen := map[int]int{}
+	for going := true; going; {
+		select {
+		case <-ended:
+			going = false
+		default:
+		}
+		h, _, err := nft.Holding(t.Context(), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[len(h)]++; len(h) != 0 && len(h) != len(whole) {
+			t.Errorf("%d of %d parts: %v", len(h), len(whole), slices.Sorted(maps.Keys(h)))
+		}
+	}
+	if seen[0] == 0 || seen[len(whole)] == 0 {
+		t.Errorf("nothing changed meanwhile: %v", seen)
 	}
 }
 
