@@ -86,7 +86,7 @@ func (w *watcher) listen(ctx context.Context) {
 
 // follow applies whenever there is a reason, until ctx is done.
 func (w *watcher) follow(ctx context.Context) {
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-w.onTrial():
 			w.attend(ctx)

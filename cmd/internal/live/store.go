@@ -93,7 +93,7 @@ func (s Store) Lock(ctx context.Context, waiting func()) (release func(), err er
 			f.Close()
 			return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 		}
-		if first {
+		if first && ctx.Err() == nil {
 			waiting()
 		}
 		select {
