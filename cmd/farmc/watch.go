@@ -162,7 +162,7 @@ func (w *watcher) again(ctx context.Context) {
 
 // look sees whether the rules are still what was loaded, and mends them.
 func (w *watcher) look(ctx context.Context, by string) {
-	if w.peace.kept(by) {
+	if ctx.Err() != nil || w.peace.kept(by) {
 		return
 	}
 	wrong, err := w.guard.Wrong(ctx)
@@ -182,18 +182,24 @@ func (w *watcher) look(ctx context.Context, by string) {
 func (w *watcher) apply(ctx context.Context) { w.applyInDoubt(ctx, "") }
 
 func (w *watcher) applyInDoubt(ctx context.Context, doubt string) {
+	if ctx.Err() != nil { // whose end looks like news
+		return
+	}
 	began := time.Now()
 	w.busy.Store(&began)
 	defer w.busy.Store(nil)
 	p, told, err := w.engine.ApplyInDoubt(ctx, doubt)
-	if ctx.Err() != nil {
+	loaded := err == nil || errors.Is(err, live.ErrUnkept) || p.Isolated != nil
+	if ctx.Err() != nil && !loaded && !p.Restored {
 		return
 	}
-	if unknown := w.guard.Remember(ctx); unknown != nil && err == nil && !w.blind {
+	unknown := w.guard.Remember(ctx)
+	if unknown != nil && err == nil && ctx.Err() == nil && !w.blind {
 		w.fail(fmt.Errorf("can't tell whether the rules stay as they are: %w", unknown))
 		w.blind = true
 	}
 	w.plan = p
+	w.waits = w.waits || errors.Is(err, live.ErrOnTrial) // that may be over before anybody looks again
 	w.retry.after(err)
 	said := saying(told, err)
 	news := said != w.told
@@ -201,7 +207,6 @@ func (w *watcher) applyInDoubt(ctx context.Context, doubt string) {
 	if news {
 		w.applyOutcome(p, told, err)
 	}
-	loaded := err == nil || errors.Is(err, live.ErrUnkept) || p.Isolated != nil
 	w.status = state(p, told, err)
 	if news && p.Isolated != nil {
 		w.tell("%s", few(p.Isolated))

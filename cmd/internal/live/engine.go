@@ -288,7 +288,7 @@ func (e *Engine) realize(ctx context.Context, r *reading, doubt string, try *Try
 	if err != nil {
 		return p, told, err
 	}
-	return p, append(told, obstacles(ctx, e.Nft, r.script.Farms)...), nil
+	return p, append(told, obstacles(context.WithoutCancel(ctx), e.Nft, r.script.Farms)...), nil
 }
 
 // refuse says why the farms must not be loaded, if so.
@@ -354,7 +354,7 @@ func (e *Engine) fallBack(ctx context.Context, p *Plan, doubt string) compiler.D
 	last, told, err := e.restore(ctx, doubt)
 	p.reading.follow(last.reading)
 	p.Restored, p.Why = last.Restored && err == nil, last.Why
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		e.Say("what was loaded last can't be loaded again: %v", err)
 	}
 	return told
@@ -374,6 +374,7 @@ func (e *Engine) load(ctx context.Context, p *Plan) (compiler.Diagnostics, error
 			e.Store.discard(kept)
 			return told, err
 		}
+		ctx = context.WithoutCancel(ctx) // what the kernel took is brought to its end
 		e.guard.loaded(ctx, p.Script, span)
 	}
 	// before it is kept, so that a load that was stopped here does it again

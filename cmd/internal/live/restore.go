@@ -52,7 +52,7 @@ func (e *Engine) restoreText(ctx context.Context, kept Kept, doubt string) (Plan
 	p.Restored = true
 	span := e.guard.loading(ctx)
 	told, err := explain(script, e.Nft.Load(ctx, script.Text))
-	e.guard.loaded(ctx, script, span)
+	e.guard.loaded(context.WithoutCancel(ctx), script, span)
 	return p, told, err
 }
 

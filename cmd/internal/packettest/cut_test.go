@@ -1,6 +1,7 @@
 package packettest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/netlab"
+	"farmc/cmd/internal/nft"
 )
 
 // cutScenes: which open connections a load cuts, and which it leaves.
@@ -59,6 +61,15 @@ func cutScenes() (all []scene) {
 			farms{"web": one("snat", listenBoth, "b1", 0), "mail": one("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0) + `state = "down"`},
 			then{by: "tcp udp", with: "b1", answers: nobody},
 		}},
+		// who tells farmc to end in the middle of a load doesn't leave them to a backend that is down
+		scene{name: "cut-though-told-to-end", lab: netlab.Options{Backends: 4}, steps: steps{
+			farms{"web": fourBackends("snat", "up", "up", "", "")},
+			chat{by: "tcp udp", to: both},
+			endingWith{farms{"web": fourBackends("snat", "down", "up", "", "")}},
+			then{by: "tcp udp", with: "b2"},
+			then{by: "tcp", with: "b1", answers: nobody},
+			then{by: "udp", with: "b1", answers: "b2"},
+		}},
 		// so many that the kernel is not asked for each
 		scene{name: "cut-of-many", steps: steps{
 			manyFarms("up"),
@@ -100,6 +111,35 @@ func manyFarms(state string) farms {
 		all[name] = strings.Replace(all[name], "10.9.0.", "10.9.1.", 1)
 	}
 	return all
+}
+
+// endingWith loads farms, and is told to end as soon as the kernel holds them.
+type endingWith struct{ farms }
+
+func (e endingWith) do(s *stage) error {
+	kept, err := s.engine.Store.Loaded()
+	if err != nil {
+		return err
+	}
+	before := s.ctx
+	defer func() { s.ctx = before }()
+	s.ctx = endOf{s.ctx, kept.Digest}
+	return e.farms.do(s)
+}
+
+// An endOf is a context that is done once the kernel holds other farms than these.
+type endOf struct {
+	context.Context
+	digest string
+}
+
+func (endOf) Done() <-chan struct{} { return nil } // who hears of it stops nft, perhaps too early
+
+func (e endOf) Err() error {
+	if holds, err := (nft.Nft{}).Loaded(e.Context); err == nil && holds != e.digest {
+		return context.Canceled
+	}
+	return e.Context.Err()
 }
 
 // A talk is a connection that stays open, and who answered it.
