@@ -74,7 +74,7 @@ type keptFacts struct {
 }
 
 // Lock keeps others from applying until the returned function is called. It waits for whoever holds it, telling
-// waiting once, and goes with the process and its children: an nft that outlives a killed farmc loads still, and the
+// waiting once if that takes longer than most loads do, and goes with the process and its children: an nft that outlives a killed farmc loads still, and the
 // rules of the next one must come after its.
 func (s Store) Lock(ctx context.Context, waiting func()) (release func(), err error) {
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
@@ -84,7 +84,7 @@ func (s Store) Lock(ctx context.Context, waiting func()) (release func(), err er
 	if err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
-	for first := true; ; first = false {
+	for long := time.After(time.Second); ; {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
 			return inherited(f)
@@ -93,13 +93,16 @@ func (s Store) Lock(ctx context.Context, waiting func()) (release func(), err er
 			f.Close()
 			return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 		}
-		if first && ctx.Err() == nil {
-			waiting()
+		if ctx.Err() != nil {
+			f.Close()
+			return nil, fmt.Errorf("stopped while waiting for another farmc: %w", context.Cause(ctx))
 		}
 		select {
 		case <-ctx.Done():
-			f.Close()
-			return nil, fmt.Errorf("stopped while waiting for another farmc: %w", context.Cause(ctx))
+		case <-long:
+			if ctx.Err() == nil { // both at once
+				waiting()
+			}
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -1,11 +1,15 @@
 package live
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"farmc/compiler"
 )
@@ -20,6 +24,53 @@ func TestKeptFactsAreJSON(t *testing.T) {
 		if err := json.Unmarshal(text, &read); err != nil || !reflect.DeepEqual(read, kept) {
 			t.Errorf("%v, of\n%s", err, text)
 		}
+	}
+}
+
+// Who waits for another farmc is told so once, and only if that takes long.
+func TestLockTellsWhoWaitsLong(t *testing.T) {
+	s := Store{Dir: t.TempDir()}
+	for held, want := range map[time.Duration]int{0: 0, 900 * time.Millisecond: 0, 1100 * time.Millisecond: 1, time.Hour: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			release, err := s.Lock(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.AfterFunc(held, release)
+			told := 0
+			release, err = s.Lock(t.Context(), func() { told++ })
+			if err != nil {
+				t.Fatal(err)
+			}
+			release()
+			if told != want {
+				t.Errorf("held for %v: told %d times, want %d", held, told, want)
+			}
+		})
+	}
+}
+
+// Who is told to end while waiting ends, without a word on waiting that comes after it.
+func TestLockEnds(t *testing.T) {
+	s := Store{Dir: t.TempDir()}
+	release, err := s.Lock(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, stop := context.WithTimeout(t.Context(), time.Second) // at the very moment
+			defer stop()
+			waiting := func() {
+				if ctx.Err() != nil {
+					t.Error("tells of waiting at its end")
+				}
+			}
+			if _, err := s.Lock(ctx, waiting); !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+		})
 	}
 }
 
