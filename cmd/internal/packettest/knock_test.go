@@ -201,6 +201,9 @@ type heldBack struct {
 
 func (c heldBack) do(s *stage) error {
 	n, err := c.now(s)
+	for end := deadline(); err == nil && n < c.packets && !end.over(); { // some may be on their way
+		n, err = c.now(s)
+	}
 	if err != nil || n < c.packets || n > c.packets && !c.orMore {
 		return fmt.Errorf("%d packets of %s are counted as %s, want %d (%w)", n, c.farm, c.reason, c.packets, err)
 	}

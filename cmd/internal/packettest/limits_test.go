@@ -115,8 +115,9 @@ func limitScenes() []scene {
 			knock{as: 3, by: "udp", to: both443, times: 4, pass: 3}, // and others are not locked out for it
 			heldBack{farm: "web", reason: "new-per-client", packets: 4},
 			knock{as: 0, by: "tcp", to: both, times: 2, pass: 2},
-			knock{as: 0, by: "tcp", to: both, times: 1, pass: 0}, // by his own count
 			heldBack{farm: "web", reason: "banned", packets: 0},
+			knock{as: 0, by: "tcp", to: both, times: 1, pass: 0}, // by his own count
+			heldBack{farm: "web", reason: "new-per-client", packets: 6},
 			knock{as: 0, by: "tcp", to: both, times: 1, pass: 0},
 			heldBack{farm: "web", reason: "banned", packets: 2, orMore: true},
 			knock{as: 2, by: "tcp", to: both, times: 1, pass: 0}, // who can't be told from others isn't banned
