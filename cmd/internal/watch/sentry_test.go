@@ -307,7 +307,7 @@ func TestOverflow(t *testing.T) {
 		sc.must(os.Chmod(sc.at("farms.d/b~"), 0o600))
 	}
 	sc.make("farms.d/web.toml.d/")
-	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	for matters := false; !matters; {
 		var err error
