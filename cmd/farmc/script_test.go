@@ -27,7 +27,7 @@ import (
 // TestMain makes this binary the programs of the scenarios, too, under their names. Who isn't root runs the tests in a
 // user namespace.
 func TestMain(m *testing.M) {
-	programs := map[string]func(){"farmc": calmly, "until": until, "plainly": plainly, "manager": manager}
+	programs := map[string]func(){"farmc": calmly, "until": until, "plainly": plainly, "manager": manager, "terminal": terminal}
 	if programs[filepath.Base(os.Args[0])] == nil {
 		if err := netlab.Enter(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -47,6 +47,7 @@ func TestMain(m *testing.M) {
 //	                                run it again and again until its output matches (N times)
 //	plainly farmc ARGUMENTS...      run farmc as a plain user, where this is [root]
 //	manager SOCKET                  print what services tell systemd
+//	terminal COMMAND...             run it on a terminal of its own, what it writes to /dev/tty comes as standard error
 //	signal NAME                     send a signal to what runs in the background
 //	tmpfs DIR OPTIONS               mount a file system
 //
@@ -92,6 +93,10 @@ func machine(env *testscript.Env) error {
 	env.Setenv("STATE_DIRECTORY", filepath.Join(env.WorkDir, "state"))
 	env.Setenv("LC_ALL", "C.UTF-8")
 	env.Defer(sweep)
+	// Its files were just written. What another scenario started meanwhile may have them open for that until it runs,
+	// and the kernel runs no program that somebody may write to.
+	syscall.ForkLock.Lock()
+	defer syscall.ForkLock.Unlock()
 	return nil
 }
 
@@ -236,6 +241,37 @@ func manager() {
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
+}
+
+// terminal is a program: it runs another one that has a terminal, and takes down to the last byte what that is told.
+func terminal() {
+	control, screen, err := openTerminal()
+	if err == nil {
+		cmd := exec.Command(os.Args[1], os.Args[2:]...)
+		cmd.Stdout, cmd.ExtraFiles = os.Stdout, []*os.File{screen}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 3}
+		if err = cmd.Start(); err == nil {
+			screen.Close()
+			io.Copy(os.Stderr, control) // until nobody has the terminal open any more, which is an error
+			err = cmd.Wait()
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func openTerminal() (control, screen *os.File, err error) {
+	if control, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
+		return nil, nil, err
+	}
+	n, err := unix.IoctlGetInt(int(control.Fd()), unix.TIOCGPTN)
+	if err = errors.Join(err, unix.IoctlSetPointerInt(int(control.Fd()), unix.TIOCSPTLCK, 0)); err != nil {
+		return nil, nil, err
+	}
+	screen, err = os.OpenFile(fmt.Sprint("/dev/pts/", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	return control, screen, err
 }
 
 // plainly is a program: it is farmc run by nobody, who may look at the scenario's files.
