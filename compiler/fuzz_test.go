@@ -53,7 +53,7 @@ func harmless(t testing.TB, files fstest.MapFS) string {
 	t.Helper()
 	begin := time.Now()
 	script, told := Compile([]Dir{{Path: "farms.d", FS: files}})
-	if took := time.Since(begin); took > 20*time.Second {
+	if took := time.Since(begin); took > time.Minute {
 		t.Errorf("it took %s", took)
 	}
 	if said := printed(told); strings.ContainsFunc(said, steers) {

@@ -38,7 +38,7 @@ func main() {
 }
 
 // patience is how long anything of the demo may take.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // A stage is the lab, the farms and the watching farmc.
 type stage struct {

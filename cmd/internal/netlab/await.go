@@ -13,7 +13,7 @@ import (
 // await waits until nothing is missing. The kernel does the last steps on its own, usually some microseconds after a
 // link is up or has an address, but on a busy machine later than the first packet, which then waits for a second.
 func (h *Host) await(missing func() (string, error)) error {
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond / 2) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond / 2) {
 		what, err := missing()
 		if errors.Is(err, netlink.ErrDumpInterrupted) {
 			what, err = "no end of changes", nil

@@ -27,7 +27,7 @@ func TestDirectReturn(t *testing.T) {
 			}`)
 			to := netip.AddrPortFrom(vip("tcp4"), 80)
 			for _, client := range []netip.Addr{l.Client.IP4[0], l.Client.IP4[len(l.Client.IP4)-1]} {
-				a, err := l.Client.Ask("tcp4", client, to, 2*time.Second)
+				a, err := l.Client.Ask("tcp4", client, to, patience)
 				if err != nil || a.Backend != "b2" || a.Local != to || a.Peer.Addr() != client {
 					t.Errorf("as %s: %v, %v", client, a, err)
 				}
@@ -35,7 +35,7 @@ func TestDirectReturn(t *testing.T) {
 			if _, err := l.Client.Run(t.Context(), "", "ip", "route", "add", "192.0.2.9/32", "via", "10.2.0.12"); err != nil {
 				t.Fatal(err)
 			}
-			if a, err := l.Client.Ask("tcp4", netip.Addr{}, netip.MustParseAddrPort("192.0.2.9:80"), 2*time.Second); err != nil || a.Backend != "b2" {
+			if a, err := l.Client.Ask("tcp4", netip.Addr{}, netip.MustParseAddrPort("192.0.2.9:80"), patience); err != nil || a.Backend != "b2" {
 				t.Errorf("b2 at 192.0.2.9: %v, %v", a, err)
 			}
 		})
@@ -60,7 +60,7 @@ func TestPackets(t *testing.T) {
 				t.Fatal(err)
 			}
 			tail := packet[len(packet)-8:]
-			if _, err := tap.Next(2*time.Second, func(got []byte) bool { return bytes.HasSuffix(got, tail) }); err != nil {
+			if _, err := tap.Next(patience, func(got []byte) bool { return bytes.HasSuffix(got, tail) }); err != nil {
 				t.Errorf("IPv%s: %x does not arrive: %v", network, packet, err)
 			}
 		}

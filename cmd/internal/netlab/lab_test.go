@@ -15,6 +15,9 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(Main(m)) }
 
+// patience is how long an answer may take. It only ever passes where something is wrong.
+const patience = time.Minute
+
 var networks = []string{"tcp4", "udp4", "tcp6", "udp6"}
 
 // of is a host's first address that the network can reach.
@@ -66,7 +69,7 @@ func TestRouting(t *testing.T) {
 			for _, network := range networks {
 				for _, b := range l.Backends {
 					to := netip.AddrPortFrom(of(b, network), 80)
-					a, err := l.Client.Ask(network, netip.Addr{}, to, 2*time.Second)
+					a, err := l.Client.Ask(network, netip.Addr{}, to, patience)
 					if err != nil || a.Backend != b.Name || a.Local != to || a.Peer.Addr() != of(l.Client, network) {
 						t.Fatalf("%s to %s %s: %v, %v", network, b.Name, to, a, err)
 					}
@@ -92,7 +95,7 @@ func TestManyClients(t *testing.T) {
 				if client.Is6() {
 					network = "udp6"
 				}
-				a, err := l.Client.Ask(network, client, netip.AddrPortFrom(of(l.Backends[0], network), 80), 2*time.Second)
+				a, err := l.Client.Ask(network, client, netip.AddrPortFrom(of(l.Backends[0], network), 80), patience)
 				if err != nil || a.Peer.Addr() != client {
 					t.Fatalf("client %s: %v, %v", client, a, err)
 				}
@@ -122,7 +125,7 @@ func TestDNAT(t *testing.T) {
 					}
 				}`, b.IP4[0], b.IP6[0]))
 				for _, network := range networks {
-					a, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(vip(network), 8080), 2*time.Second)
+					a, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(vip(network), 8080), patience)
 					if err != nil || a.Backend != b.Name || a.Local != netip.AddrPortFrom(of(b, network), 80) {
 						t.Fatalf("%s: %v, %v", network, a, err)
 					}
@@ -157,7 +160,7 @@ func TestChecksumsCount(t *testing.T) {
 	}`)
 	for _, network := range networks {
 		to := of(l.Backends[0], network)
-		if a, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(to, 82), 2*time.Second); err != nil {
+		if a, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(to, 82), patience); err != nil {
 			t.Errorf("%s with right checksums: %v, %v", network, a, err)
 		}
 		if a, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(to, 81), 100*time.Millisecond); !TimedOut(err) {
@@ -202,7 +205,7 @@ func TestNothingRemains(t *testing.T) {
 	before := machine(t)
 	open := sockets(t)
 	l := serving(t, Options{})
-	c, err := l.Client.Dial("tcp4", netip.AddrPort{}, netip.AddrPortFrom(l.Backends[0].IP4[0], 80), time.Second)
+	c, err := l.Client.Dial("tcp4", netip.AddrPort{}, netip.AddrPortFrom(l.Backends[0].IP4[0], 80), patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +314,7 @@ func BenchmarkAsk(b *testing.B) {
 	for _, network := range networks {
 		b.Run(network, func(b *testing.B) {
 			for b.Loop() {
-				if _, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(of(l.Backends[0], network), 80), time.Second); err != nil {
+				if _, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(of(l.Backends[0], network), 80), patience); err != nil {
 					b.Fatal(err)
 				}
 			}

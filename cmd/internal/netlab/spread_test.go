@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/netip"
 	"testing"
-	"time"
 )
 
 // Each i is asked once, and each answer counted.
@@ -46,7 +45,7 @@ func TestSpreadFits(t *testing.T) {
 	}`)
 	counts, err := Spread(1200, func(i int) (Answer, error) {
 		client := l.Client.IP4[i%len(l.Client.IP4)]
-		return l.Client.Ask("tcp4", client, netip.MustParseAddrPort("192.0.2.1:80"), 5*time.Second)
+		return l.Client.Ask("tcp4", client, netip.MustParseAddrPort("192.0.2.1:80"), patience)
 	})
 	if err != nil {
 		t.Fatal(err)

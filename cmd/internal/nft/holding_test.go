@@ -78,10 +78,11 @@ func TestHoldingIsOfOneMoment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
+	asked, ended := make(chan struct{}, 1), make(chan struct{})
 	go func() {
 		defer close(ended)
-		for range 30 {
+		for range 30 { // not all the time, but while somebody asks
+			<-asked
 			load(t, nft, []byte("flush ruleset\n"))
 			load(t, nft, []byte(held))
 		}
@@ -91,6 +92,10 @@ func TestHoldingIsOfOneMoment(t *testing.T) {
 		select {
 		case <-ended:
 			going = false
+		default:
+		}
+		select {
+		case asked <- struct{}{}:
 		default:
 		}
 		h, _, err := nft.Holding(t.Context(), true)

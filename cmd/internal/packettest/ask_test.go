@@ -210,7 +210,7 @@ func (q question) ask(as netip.AddrPort) (netlab.Answer, error) {
 }
 
 // patience is how long an answer may take. It only ever passes where something is wrong.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func (q question) dial(as netip.AddrPort) (net.Conn, error) {
 	c, err := q.from.Dial(q.network, as, q.to, patience)

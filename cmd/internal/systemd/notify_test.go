@@ -25,7 +25,7 @@ func listener(t *testing.T) *net.UnixConn {
 
 func hear(t *testing.T, socket *net.UnixConn) string {
 	t.Helper()
-	socket.SetReadDeadline(time.Now().Add(10 * time.Second))
+	socket.SetReadDeadline(time.Now().Add(time.Minute))
 	buffer := make([]byte, 4096)
 	n, err := socket.Read(buffer)
 	if err != nil {
