@@ -11,13 +11,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
 // patience is how long anything on a machine may take.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // release is the Debian to install on, the oldest that has an nft that is new enough.
 const (
@@ -30,8 +31,8 @@ const (
 type Machine struct {
 	t    *testing.T
 	life *exec.Cmd
-	log  *bytes.Buffer // its console
-	own  []talk        // what the test left running on it
+	log  *words // its console
+	own  []talk // what the test left running on it
 }
 
 // A talk is a program that goes on until its standard input ends.
@@ -39,7 +40,25 @@ type talk struct {
 	*exec.Cmd
 	line string
 	stop io.Closer
-	said *bytes.Buffer
+	said *words
+}
+
+// words are what a program has said so far.
+type words struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (w *words) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(p)
+}
+
+func (w *words) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
 }
 
 // bare gives the directory of a Debian without farmc, made at the first time. Where it can't be made the test is
@@ -94,7 +113,7 @@ while status=0; systemd-nspawn --quiet --boot --directory="$2/root" --machine=ba
 // fault of the place: the test is skipped.
 func Boot(t *testing.T, files string) *Machine {
 	t.Helper()
-	m := &Machine{t: t, log: new(bytes.Buffer)}
+	m := &Machine{t: t, log: new(words)}
 	m.life = exec.Command("unshare", "--mount", "--pid", "--mount-proc", "--kill-child", "sh", "-c", life, "life", bare(t), t.TempDir(), files)
 	m.life.Stdout, m.life.Stderr = m.log, m.log
 	if err := m.life.Start(); err != nil {
@@ -102,7 +121,7 @@ func Boot(t *testing.T, files string) *Machine {
 	}
 	t.Cleanup(m.end)
 	if err := m.up(0); err != nil {
-		t.Skipf("no container with systemd here: %v\n%s", err, last(m.log.Bytes(), 2000))
+		t.Skipf("no container with systemd here: %v\n%s", err, last([]byte(m.log.String()), 2000))
 	}
 	return m
 }
@@ -222,7 +241,7 @@ func (m *Machine) Write(path, text string) {
 // Start leaves a program running until Leave or the end of the machine.
 func (m *Machine) Start(line string) talk {
 	m.t.Helper()
-	cmd, out := m.command("exec "+line), new(bytes.Buffer)
+	cmd, out := m.command("exec "+line), new(words)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = time.Second
 	stop, err := cmd.StdinPipe()
@@ -254,7 +273,7 @@ func (m *Machine) Reboot() {
 	m.Do("systemctl reboot")
 	m.gone(before)
 	if err := m.up(before); err != nil {
-		m.t.Fatalf("after a reboot: %v\n%s", err, last(m.log.Bytes(), 3000))
+		m.t.Fatalf("after a reboot: %v\n%s", err, last([]byte(m.log.String()), 3000))
 	}
 }
 
@@ -263,7 +282,7 @@ func (m *Machine) gone(pid int) {
 	m.t.Helper()
 	for deadline := time.Now().Add(2 * patience); syscall.Kill(pid, 0) == nil; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			m.t.Fatalf("the machine doesn't go down\n%s", last(m.log.Bytes(), 3000))
+			m.t.Fatalf("the machine doesn't go down\n%s", last([]byte(m.log.String()), 3000))
 		}
 	}
 }

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 //	peer hold ADDRESS            talk on one connection until then
 //	peer knock ADDRESS           open connection after connection until then
 //
-// The latter two fail with the first one that is refused, cut or silent for 10 s.
+// The latter two fail with the first one that is refused, cut or silent for half a minute.
 func peer(args []string) error {
 	switch args[0] {
 	case "serve":
@@ -76,9 +76,12 @@ func answer(c net.Conn, name string) {
 	io.Copy(c, c)
 }
 
+// silence is how long nothing is heard of a connection that is lost.
+const silence = 30 * time.Second
+
 // greeted opens a connection and gives the name of who answered.
 func greeted(address string) (net.Conn, *bufio.Reader, string, error) {
-	c, err := net.DialTimeout("tcp", address, 10*time.Second)
+	c, err := net.DialTimeout("tcp", address, silence)
 	if err != nil {
 		return nil, nil, "", err
 	}

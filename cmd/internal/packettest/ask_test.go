@@ -223,7 +223,7 @@ func (q question) dial(as netip.AddrPort) (net.Conn, error) {
 // A limit ends what is tried again and again.
 type limit time.Time
 
-func deadline() limit { return limit(time.Now().Add(patience)) }
+func deadline() limit { return limit(time.Now().Add(2 * patience)) } // so that it is tried more than once
 
 // over waits a moment, and says whether it was the last.
 func (l limit) over() bool {

@@ -43,10 +43,13 @@ func TestDaemon(t *testing.T) {
 		{"the end", func() error { return w.stop() }, steps{served, handedOn, echo{}}},
 		{"a trial", func() error {
 			must(t, write(web, one("snat", `"192.0.2.2:80/tcp,udp", "[2001:db8::2]:80/tcp,udp"`, "b2", 8082)))
-			w = daemon(t, s, program, "apply", "--dir", dir, "--state-dir", state, "--confirm", "2s")
+			w = daemon(t, s, program, "apply", "--dir", dir, "--state-dir", state, "--confirm", "1h")
 			return nil
 		}, steps{
 			eventually{ask{by: "tcp udp", to: bothSecond, shares: shares{"b2:8082": 1}, sees: "balancer"}},
+			eventually{deed(func(s *stage) error { return w.says("farmc confirm keeps it").do(s) })}, // this one, not the one before
+		}},
+		{"its time", s.sh(`sed -i s/"boot":"[^"]*"/"boot":"another"/ ` + filepath.Join(state, "trial.json")), steps{
 			eventually{served},
 			handedOn,
 			echo{},

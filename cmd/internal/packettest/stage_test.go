@@ -29,6 +29,7 @@ type stage struct {
 	engine *live.Engine
 
 	asked    atomic.Int64 // how often somebody new was needed to ask
+	repeated int          // how many packets to which nobody answered the kernel may have sent once more, at most
 	held     []connection
 	meetings int
 	talks    []*talking
