@@ -66,11 +66,14 @@ func (e *Engine) goBack(ctx context.Context, base string, t *Trial, why string) 
 	}
 	p.quietly = true
 	told, err := e.load(ctx, &p)
-	if len(told) > 0 {
-		err = errors.Join(err, errors.New(told[0].Message))
-	}
-	if err != nil {
+	switch {
+	case err != nil && len(told) > 0:
+		return p, errors.Join(err, errors.New(told[0].Message))
+	case err != nil:
 		return p, err
+	}
+	for _, warning := range told {
+		e.Say("warning: %s", warning.Message)
 	}
 	if err := e.Store.writeJSON(heldFile, h); err != nil {
 		return p, err
