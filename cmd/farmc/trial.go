@@ -156,12 +156,12 @@ func (c *call) awaited(ctx context.Context, name, digest string) int {
 const grace = time.Minute
 
 func (c *call) verdict(store live.Store, digest string) int {
-	kept, err := store.Loaded()
+	confirmed, err := store.Confirmed(digest)
 	switch {
 	case err != nil:
 		c.fail(err)
 		return refused
-	case kept.Digest == digest:
+	case confirmed:
 		c.tell("confirmed")
 		return done
 	}

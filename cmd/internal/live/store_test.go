@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,6 +72,35 @@ func TestLockEnds(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// What was tried is confirmed also where something else was loaded since.
+func TestConfirmed(t *testing.T) {
+	const tried, before, after = "01", "02", "03"
+	for _, c := range []struct {
+		loaded, previous string
+		want             bool
+	}{
+		{tried, "", true}, // where nothing was loaded before
+		{tried, before, true},
+		{after, tried, true},
+		{before, "", false}, // taken back
+		{after, before, false},
+	} {
+		s := Store{Dir: t.TempDir()}
+		for name, digest := range map[string]string{loadedFile: c.loaded, previousFile: c.previous} {
+			if digest == "" {
+				continue
+			}
+			text := "\t\tct state new comment \"farmc sha256:" + strings.Repeat(digest, 32) + "\"\n"
+			if err := os.WriteFile(filepath.Join(s.Dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := s.Confirmed(strings.Repeat(tried, 32)); got != c.want || err != nil {
+			t.Errorf("loaded %s, previous %s: confirmed is %v, %v", c.loaded, c.previous, got, err)
+		}
 	}
 }
 

@@ -92,6 +92,17 @@ func bootName() string {
 	return strings.TrimSpace(string(name))
 }
 
+// Confirmed says whether a trial that is over was confirmed: the script of this digest is what counts, or was before
+// something else was loaded, as watch does at once with what changed meanwhile. Who goes back leaves none before.
+func (s Store) Confirmed(digest string) (bool, error) {
+	kept, err := s.Loaded()
+	if err != nil || kept.Digest == digest {
+		return err == nil, err
+	}
+	elder, err := s.previous() // which gets its name before the new one does
+	return elder == digest, err
+}
+
 // holding says why the files of these sources are held, or "".
 func (s Store) holding(sources string) (string, error) {
 	var h held
