@@ -178,11 +178,11 @@ func keptScorers(differences []*difference, farm string) map[string]*scorer {
 }
 
 // countNames tell for whom an element counts, the closest first: the backend at its door, in its farm, in its farm on
-// whatever port. What leads to no address counts for its own key.
+// whatever port. What leads to no address, nor to a mark that stands for one, counts for its own key.
 func (o *object) countNames(e scriptLine) []string {
 	value := e.value()
 	address, _, _ := strings.Cut(value, " . ")
-	if !strings.ContainsAny(address, ".:") || strings.Contains(address, " ") {
+	if !strings.ContainsAny(address, ".:") && !strings.HasPrefix(address, "0x") || strings.Contains(address, " ") {
 		return []string{"key " + o.Name + " " + e.key()}
 	}
 	door := o.Name

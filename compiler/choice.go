@@ -156,7 +156,7 @@ func (l *linker) shape(kind string, d door, keyed keying, slots int) *choice {
 	}
 	c := l.shapes[known]
 	if c == nil {
-		c = &choice{Name: name, Family: d.family, Keyed: keyed, Scheduler: f.Scheduler, HashOn: f.HashOn, Tentative: tentative,
+		c = &choice{Name: name, Family: d.family, Keyed: keyed, Scheduler: f.Scheduler, HashOn: f.HashOn, Tentative: tentative, Marked: f.marks(),
 			Slots: []*slotMap{{Name: strings.NewReplacer("dnat", "slots", "pick", "picks").Replace(kind) + "-" + suffix, Slots: slots, Ported: keyed == byDoor && !tentative}}}
 		l.shapes[known] = c
 		*all = append(*all, c)
@@ -326,6 +326,7 @@ type slotView struct {
 	Scheduler Scheduler
 	HashInput string
 	Seed      string
+	Stand     string
 	Protocol  Protocol
 	Origin    *Origin
 }
@@ -338,7 +339,7 @@ func (s slotView) pieces() []*piece { return s.Pieces }
 func (s slotView) Number() int { return s.slotMap.Slots }
 
 // keyings are their names in templates.
-var keyings = [...]string{byDoor: "door", byAddress: "address", bySlot: ""}
+var keyings = [...]string{byDoor: "door", byAddress: "address", byDatagram: "datagram", bySlot: ""}
 
 func newChoiceView(c *choice) choiceView {
 	out := choiceView{Name: c.Name, Only: c.Only, Mark: c.Mark, Next: c.Next, Origin: c.origin,
@@ -366,6 +367,7 @@ func newSlotViews(maps []*slotMap, c *choice) (out []slotView) {
 			Scheduler: c.Scheduler,
 			HashInput: strings.Join(hashInput(c.HashOn, c.Family), " . "),
 			Seed:      seed,
+			Stand:     view{c.Family}.stand(c.Marked),
 			Origin:    c.origin,
 		})
 	}

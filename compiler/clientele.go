@@ -15,6 +15,7 @@ type clientele struct {
 	Of      *Persistence
 	On      []HashKey     // what clients are learnt by
 	Tracked bool          // connections tell what was asked for
+	Marked  bool          // or packets do, as what stands for a backend is in their mark
 	Asked   netip.Addr    // else, where packets are rewritten: what was
 	Static  []*sessionMap // of clients whose backends are fixed, asked in this order
 }
@@ -31,7 +32,7 @@ func (f *Farm) clientele(family Family, stands map[string]netip.Addr) *clientele
 	if f.Persistence == nil {
 		return nil
 	}
-	return &clientele{Name: ownName(f, "clients-"+family.Suffix()), Family: family, Of: f.Persistence, On: f.learntBy(), Tracked: f.Tracked(), Static: f.sessions(family, stands)}
+	return &clientele{Name: ownName(f, "clients-"+family.Suffix()), Family: family, Of: f.Persistence, On: f.learntBy(), Tracked: f.Tracked(), Marked: f.marks(), Static: f.sessions(family, stands)}
 }
 
 // learntBy is what clients are told by when they are learnt. In mode stateless the address that was asked for is gone from
@@ -208,6 +209,17 @@ func (v *clienteleView) Hashed() bool { return v.hashed() }
 
 // Types are those of what a client is learnt by.
 func (v *clienteleView) Types() string { return v.keyTypes(v.On) }
+
+// Stand is where what stands for a backend is.
+func (v *clienteleView) Stand() string { return v.stand(v.Marked) }
+
+// StandType is the type of what stands for a backend.
+func (v *clienteleView) StandType() string {
+	if v.Marked {
+		return "mark"
+	}
+	return "ipv" + v.IP() + "_addr"
+}
 
 // Whole is what a client is told by, nothing left out.
 func (v *clienteleView) Whole() string { return v.fields(v.Of.On, wholeAddress[v.clientele.Family]) }

@@ -165,16 +165,27 @@ func (f *Farm) picksAlike(family Family) bool {
 
 // pickShape gives the chain that picks for the door's kind of farm.
 func (l *linker) pickShape(d door, deal dealing) *choice {
-	if d.level == addressLevel {
-		return l.shape("pick-all", d, byAddress, len(deal.slots))
+	kind, keyed := "pick", byDoor
+	switch d.level {
+	case addressLevel:
+		kind, keyed = "pick-all", byAddress
+	case fragmentLevel:
+		kind, keyed = "pick-datagram", byDatagram
 	}
-	return l.shape("pick", d, byDoor, len(deal.slots))
+	if d.farm.marks() {
+		kind += "-mark"
+	}
+	return l.shape(kind, d, keyed, len(deal.slots))
 }
 
-// pick puts the door's slots into the map of its shape.
+// pick puts the door's slots into the map of its shape. A datagram is not one of the farm's doors, which pieces are of.
 func (l *linker) pick(d door, deal dealing) {
-	c := l.pickShape(d, deal)
-	c.Slots[0].Pieces = append(c.Slots[0].Pieces, d.piece(pickPiece, func() []mapElement { return d.picks(deal) }))
+	slots := l.pickShape(d, deal).Slots[0]
+	if d.level == fragmentLevel {
+		slots.Elements = append(slots.Elements, d.picks(deal)...)
+		return
+	}
+	slots.Pieces = append(slots.Pieces, d.piece(pickPiece, func() []mapElement { return d.picks(deal) }))
 }
 
 // picks are the door's in the map of what picks for its kind of farm.
@@ -183,7 +194,7 @@ func (d door) picks(deal dealing) []mapElement {
 	out := make([]mapElement, len(deal.slots))
 	for slot, i := range deal.slots {
 		b := &deal.backends[i]
-		out[slot] = mapElement{key + " . " + strconv.Itoa(slot), deal.stands[b.Name].String(), b.origin(d.farm), false}
+		out[slot] = mapElement{key + " . " + strconv.Itoa(slot), d.farm.stand(deal.stands[b.Name]), b.origin(d.farm), false}
 	}
 	return out
 }

@@ -91,7 +91,7 @@ func (l *linker) findUnled() {
 		}
 	}
 	for _, fw := range l.rules.forwards {
-		fw.Unled = fw.Shared && !led["goto "+fw.Name]
+		fw.Unled = fw.Shared && !fw.Home && !led["goto "+fw.Name]
 	}
 	for _, tr := range slices.Concat(l.rules.translations, l.rules.ingressTranslations) {
 		tr.Unled = tr.Shared && !led["goto "+tr.Name]

@@ -18,6 +18,7 @@ type forward struct {
 	Shared    bool  // by doors of Level, which stand in the keys of its maps; else it is a farm's own, or of a maglev table
 	Level     level // of the doors
 	Quoted    bool  // the packet to choose by is the one that an ICMP error quotes, which went the other way
+	Home      bool  // the backend is chosen: what stands for it is in the packet mark
 	Steps     []forwardStep
 	origin    *Origin
 }
@@ -64,9 +65,9 @@ const widestForward = 8
 // widestSharedForward is the same for IPv4, in a rule that forwards by a shared map.
 const widestSharedForward = 4
 
-// marked says whether the number takes the way by the packet mark.
+// marked says whether the number, or what stands for a backend, takes the way by the packet mark.
 func (f *forward) marked() bool {
-	return f.Scheduler != SymmetricHash && (f.Quoted && f.Shared || f.wide() || f.rewritesWhatItHashes())
+	return f.Home || f.Scheduler != SymmetricHash && (f.Quoted && f.Shared || f.wide() || f.rewritesWhatItHashes())
 }
 
 // wide says whether the fields to hash are too wide for the rule.
@@ -130,11 +131,15 @@ func (l *linker) handShared(d door, deal dealing) string {
 	l.count(d.farm, len(deal.slots))
 	key := d.key()
 	for slot, i := range deal.slots {
-		b := deal.backends[i]
-		at := slices.IndexFunc(fw.Steps, func(s forwardStep) bool { return s.takes(b, d.farm.deviceOf(b)) })
-		fw.Steps[at].Map.Elements = append(fw.Steps[at].Map.Elements, d.handed(b, key+" . "+strconv.Itoa(slot)))
+		fw.add(d, deal.backends[i], key+" . "+strconv.Itoa(slot))
 	}
 	return fw.Name
+}
+
+// add has frames with the key handed on to the backend.
+func (f *forward) add(d door, b Backend, key string) {
+	at := slices.IndexFunc(f.Steps, func(s forwardStep) bool { return s.takes(b, d.farm.deviceOf(b)) })
+	f.Steps[at].Map.Elements = append(f.Steps[at].Map.Elements, d.handed(b, key))
 }
 
 // sharedForward gives the chain of the door's shape: of farms that take their frames from the same interfaces, choose
@@ -145,31 +150,41 @@ func (l *linker) sharedForward(d door, deal dealing) *forward {
 	if d.quoted {
 		kind += "-error"
 	}
-	steps := stepsOf(deal, f)
-	words := make([]string, len(steps))
-	for i, s := range steps {
-		words[i] = s.words()
-	}
-	name := fmt.Sprintf("%s-%s-%d-%s/%s//%s", kind, f.schedulerName(), len(deal.slots), d.family.Suffix(), shortened(f.presentInterfaces(), longestPart), shortened(words, longestPart))
+	steps := f.stepsOf(deal.backends)
+	name := fmt.Sprintf("%s-%s-%d-%s/%s//%s", kind, f.schedulerName(), len(deal.slots), d.family.Suffix(), shortened(f.presentInterfaces(), longestPart), stepWords(steps))
 	fw := l.sharedForwards[name]
 	if fw == nil {
-		fw = &forward{Name: name, Family: d.family, Scheduler: f.Scheduler, HashOn: f.HashOn, Shared: true, Level: d.level, Quoted: d.quoted, Steps: steps}
-		for i, s := range steps {
-			fw.Steps[i].Map = &slotMap{Name: "slots-" + name, Slots: len(deal.slots)}
-			if len(steps) > 1 {
-				fw.Steps[i].Map.Name += "/" + s.words()
-			}
-		}
+		fw = &forward{Name: name, Family: d.family, Scheduler: f.Scheduler, HashOn: f.HashOn, Shared: true, Level: d.level, Quoted: d.quoted, Steps: sharedSteps(steps, "slots-"+name, len(deal.slots))}
 		l.sharedForwards[name] = fw
 		l.rules.forwards = append(l.rules.forwards, fw)
 	}
 	return fw
 }
 
+// stepWords tell all steps in a name.
+func stepWords(steps []forwardStep) string {
+	words := make([]string, len(steps))
+	for i, s := range steps {
+		words[i] = s.words()
+	}
+	return shortened(words, longestPart)
+}
+
+// sharedSteps gives the steps maps that farms share, of so many slots.
+func sharedSteps(steps []forwardStep, name string, slots int) []forwardStep {
+	for i, s := range steps {
+		steps[i].Map = &slotMap{Name: name, Slots: slots}
+		if len(steps) > 1 {
+			steps[i].Map.Name += "/" + s.words()
+		}
+	}
+	return steps
+}
+
 // stepsOf gives the steps that the backends need, in the order of their names, with no maps yet.
-func stepsOf(deal dealing, f *Farm) []forwardStep {
+func (f *Farm) stepsOf(backends []Backend) []forwardStep {
 	var steps []forwardStep
-	for _, b := range deal.backends {
+	for _, b := range backends {
 		if s := (forwardStep{nil, f.deviceOf(b), b.MAC != ""}); !slices.Contains(steps, s) {
 			steps = append(steps, s)
 		}

@@ -93,9 +93,9 @@ var (
 		`		rate RATE`)
 
 	inMap = lineForms(`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : (?:verdict|IPV_addr|ether_addr))?`,
-		`		typeof (?:DOOR \. |HANDED)?(?:numgen random mod [0-9]+|meta mark) : (?:IP daddr(?: \. th dport)?|ether daddr)`,
+		`		typeof (?:DOOR \. |HANDED)?(?:numgen random mod [0-9]+|meta mark) : (?:IP daddr(?: \. th dport)?|ether daddr|meta mark)`,
 		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : IPV_addr(?: \. inet_service)?`,
-		`		typeof numgen random mod [0-9]+ : meta mark`, `		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : mark`, `		type mark : (?:IPV_addr|ether_addr)`,
+		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : mark`, `		type mark : (?:IPV_addr|ether_addr)`,
 		`		typeof @nh,128,32`, `		ct count (?:over )?1`,
 		`		flags dynamic,timeout`, `		timeout (?:[0-9]+(?:d|h|m|s|ms))+`,
 		`		typeof @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* : verdict`,
@@ -147,7 +147,7 @@ var (
 		`		(?:update|add) @NAME { (?:numgen inc mod 1|symhash mod [0-9]+) } EXCESS`,
 
 		`		meta mark set CLIENT map @NAME(?: (?:update @NAME { CLIENT : meta mark } )?jump NAME)?`, `		(?:update|delete) @NAME { CLIENT : meta mark }`,
-		`		meta mark set SLOT map @NAME`, `		drop`,
+		`		meta mark set (?:DOOR \. |HANDED)?SLOT map @NAME`, `		drop`,
 		`		meta mark set SLOT`, `		fwd IP to (?:DOOR \. |HANDED)?SLOT map @NAME device "DEVICE"`, `		ether saddr set ether daddr ether daddr set (?:DOOR \. |HANDED)?SLOT map @NAME fwd to "DEVICE"`,
 		`		(?:meta l4proto PROTO )?IP daddr set (?:DOOR \. )?SLOT map @NAME(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
 		`		IP daddr set (?:IP4|IP6)`, `		IP daddr set numgen inc mod 1 map @NAME update @NAME { numgen inc mod 1 : IP daddr } jump NAME`,

@@ -41,11 +41,6 @@ func (r *ruleset) devices() []string {
 			out = append(out, s.Device)
 		}
 	}
-	for _, a := range r.attendances {
-		for _, s := range a.Steps {
-			out = append(out, s.Device)
-		}
-	}
 	for _, t := range r.ingressTranslations {
 		for _, s := range t.Steps {
 			out = append(out, s.Device)
@@ -66,6 +61,7 @@ func (r *ruleset) devices() []string {
 // hand leads the doors of farms without connection tracking to the chains that hand frames on, or rewrite requests.
 func (l *linker) hand(doors []door) {
 	l.rules.ingresses = ingresses(doors)
+	l.findDatagrams(doors)
 	for _, in := range l.rules.ingresses {
 		l.leadDoors(in, doors)
 		l.leadFragments(in, doors)
@@ -197,14 +193,44 @@ func (l *linker) leadDoors(in *ingress, doors []door) {
 	}
 }
 
-// leadFragments leads the later fragments of a datagram to where its first one goes. They have no ports, so whatever
-// listens on the address by that protocol has to choose the same backend by addresses alone; else they take the way of
-// the whole address.
+// A datagram is what its later fragments show of where it goes.
+type datagram struct {
+	protocol Protocol
+	to       netip.Addr
+}
+
+// leadFragments leads the later fragments of a datagram to where its first one goes.
 func (l *linker) leadFragments(in *ingress, doors []door) {
-	type datagram struct {
-		protocol Protocol
-		to       netip.Addr
+	for _, d := range l.fragmentDoors(in, doors) {
+		l.leadIn(&in.Fragments, in, "", d, l.hander(d))
 	}
+}
+
+// findDatagrams finds the farms that have all datagrams of a protocol to an address for themselves, nil where there are
+// several, and those whose later fragments are led.
+func (l *linker) findDatagrams(doors []door) {
+	l.datagrams, l.fragmented = map[datagram]*Farm{}, map[dealt]bool{}
+	for _, d := range doors {
+		if d.farm.Mode != DSR || d.level > rangeLevel {
+			continue
+		}
+		at := datagram{d.protocol, d.address}
+		if of, known := l.datagrams[at]; !known || of == d.farm {
+			l.datagrams[at] = d.farm
+		} else {
+			l.datagrams[at] = nil
+		}
+	}
+	for _, in := range l.rules.ingresses {
+		for _, d := range l.fragmentDoors(in, doors) {
+			l.fragmented[dealt{d.farm, d.family}] = true
+		}
+	}
+}
+
+// fragmentDoors are where later fragments are led. They have no ports, so whatever listens on the address by that
+// protocol has to choose the same backend by addresses alone; else they take the way of the whole address.
+func (l *linker) fragmentDoors(in *ingress, doors []door) (out []door) {
 	ways := map[datagram]string{} // "" where they part
 	for _, d := range doors {
 		if !in.takes(d.farm) && !in.passes(d.farm) || d.level > addressLevel {
@@ -227,12 +253,12 @@ func (l *linker) leadFragments(in *ingress, doors []door) {
 	for _, d := range doors {
 		at := datagram{d.protocol, d.address}
 		if ways[at] != "" {
-			of := d
-			of.level = fragmentLevel
-			l.leadIn(&in.Fragments, in, "", of, l.hander(of))
 			delete(ways, at)
+			d.level = fragmentLevel
+			out = append(out, d)
 		}
 	}
+	return out
 }
 
 // byAddresses says whether the first fragment of a datagram, which has ports, and the later ones, which don't, are of the

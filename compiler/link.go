@@ -20,7 +20,7 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	}
 	l := linker{shapes: map[string]*choice{}, homes: map[string]*home{}, ciphers: map[*Farm]uint32{}, taken: map[uint32]bool{}, verdicts: map[string]*verdictMap{}, sources: map[string]bool{},
 		dealt: map[dealt]dealing{}, faults: faults,
-		forwards: map[string]bool{}, sharedForwards: map[string]*forward{}, placed: map[door]bool{}, translations: map[string]*translation{}, escorts: map[string]*escort{}, escortHomes: map[string]*escortHome{},
+		forwards: map[string]bool{}, sharedForwards: map[string]*forward{}, placed: map[door]bool{}, translations: map[string]*translation{}, attendances: map[string]*attendance{}, escorts: map[string]*escort{}, escortHomes: map[string]*escortHome{},
 		guards: map[string]string{}, lists: map[*addressList][len(Families)][]clients{}, counters: map[string]bool{},
 		limiters: map[string]*limiter{}, memories: map[string]bool{}, allow: map[*Farm]*[len(Families)][]clients{}}
 	l.guard(all)
@@ -80,11 +80,14 @@ type linker struct {
 	slots        int             // of all maps
 	forwards     map[string]bool // by name, of chains that stand
 	translations map[string]*translation
+	attendances  map[string]*attendance
 	escorts      map[string]*escort
 	escortHomes  map[string]*escortHome
 
 	sharedForwards map[string]*forward
 	placed         map[door]bool // in maps that farms without connection tracking share
+	datagrams      map[datagram]*Farm
+	fragmented     map[dealt]bool // whose later fragments are led
 
 	guards   map[string]string                         // the names of chains that stand, "" of those that have nothing to say
 	lists    map[*addressList][len(Families)][]clients // those that are written

@@ -108,6 +108,7 @@ type choice struct {
 	Home      *home      // where what stands for a backend leads; nil: the slots hold backends
 	Pick      string     // the chain that picks what stands for one; "": the slots hold it
 	Tentative bool       // a chain that many farms share to pick what stands for a backend
+	Marked    bool       // what stands for one is in the packet mark, else in the packet as its destination
 	Clientele *clientele // whose clients it knows; nil: it knows none
 	Count     *count     // of its backends' connections; nil: they have no limits
 	origin    *Origin    // of a farm's own
@@ -117,9 +118,10 @@ type choice struct {
 type keying int
 
 const (
-	byDoor    keying = iota // protocol, address and port
-	byAddress               // address
-	bySlot                  // nothing: the chain is a farm's own
+	byDoor     keying = iota // protocol, address and port
+	byAddress                // address
+	byDatagram               // protocol and address, which later fragments show, too
+	bySlot                   // nothing: the chain is a farm's own
 )
 
 // A slotMap leads from slots, numbered from 0, to backends.

@@ -186,6 +186,14 @@ type view struct{ family Family }
 // Header is nft's word for the family's header.
 func (v view) Header() string { return v.family.IP() }
 
+// stand is where what stands for a backend is: in the packet mark, or in the packet as its destination.
+func (v view) stand(marked bool) string {
+	if marked {
+		return "meta mark"
+	}
+	return v.Header() + " daddr"
+}
+
 // IP is the version in the names of nft's types.
 func (v view) IP() string { return [...]string{"4", "6"}[v.family] }
 

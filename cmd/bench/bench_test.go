@@ -23,7 +23,7 @@ func TestWhatGrowsWithFarms(t *testing.T) {
 		"mark each":             {chains: 1},
 		"mark by backend":       {chains: 1, sets: 1},
 		"persistence":           {chains: 1, sets: 1},
-		"dsr persistence":       {chains: 2, sets: 3},
+		"dsr persistence":       {chains: 1, sets: 1},
 		"stateless persistence": {chains: 1, sets: 1},
 		"limit of the farm":     {chains: 1, sets: 1},
 		"limit of each client":  {chains: 1, sets: 1},

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,8 @@ func persistenceScenes() (all []scene) {
 	for _, arm := range arms {
 		farm := arm.farm(manyPorts, strings.Split(fmt.Sprintf(trackless, "b2"), "\n")...)
 		all = append(all, scene{name: "dsr-" + arm.name, lab: arm.lab, steps: tracklessSteps(farm, "netdev", [2]string{"0x0a0200%02x", "0x0a0200%02x"})},
+			scene{name: "dsr-shared-" + arm.name, lab: arm.lab, steps: arm.persistenceShared()},
+			scene{name: "dsr-mac-" + arm.name, lab: arm.lab, steps: steps{arm.persistenceBesideMAC()}},
 			scene{name: "dsr-quicker-" + arm.name, lab: arm.lab, steps: steps{farms{"web": farm}, quicker{"netdev", [2]string{"meta mark set 0x0a02000c", "meta mark set 0x0a02000c"}}, metFirst}})
 	}
 	for _, w := range []way{ways[0], ways[2]} {
@@ -204,16 +207,71 @@ func (k quicker) do(s *stage) error {
 var metFirst = stay{name: "quicker", to: both, sees: "whoever", among: "b2"}
 
 // remembering has the farm web know clients to be with the backend of an address in each family.
-func (w way) remembering(backends ...string) step {
+func (w way) remembering(backends ...string) step { return remembers(w.table(), backends...) }
+
+// remembers has the farm web, in a table of a family, know all clients to be with what stands for a backend of IPv4, and of
+// IPv6.
+func remembers(table string, stands ...string) step {
 	return deed(func(s *stage) error {
 		var script strings.Builder
 		for i, to := range []string{"192.0.2.1", "2001:db8::1"} {
-			fmt.Fprintf(&script, "flush map %s farmc farm/web/clients-ip%c\n", w.table(), "46"[i])
-			for _, client := range s.clients(netip.MustParseAddr(to))[:25] {
-				fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%c { %s : %s }\n", w.table(), "46"[i], client, backends[i])
+			fmt.Fprintf(&script, "flush map %s farmc farm/web/clients-ip%c\n", table, "46"[i])
+			for _, client := range s.clients(netip.MustParseAddr(to)) {
+				fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%c { %s : %s }\n", table, "46"[i], client, stands[i])
 			}
 		}
 		return foreign(script.String()).do(s)
+	})
+}
+
+// persistenceShared: dsr farms lead clients home by maps that they share, as far as ports tell them apart or aren't needed.
+// Whatever is asked, and wherever a farm changes between these and maps of its own, clients stay, and fragments go along.
+func (a arm) persistenceShared() steps {
+	const persistent = "scheduler = 'hash'\npersistence = {}"
+	const beside = `"192.0.2.1:443,8050/tcp,udp", "[2001:db8::1]:443,8050/tcp,udp"`
+	const besideTCP = `"192.0.2.1:443,8050/tcp", "[2001:db8::1]:443,8050/tcp"`
+	const besides = "192.0.2.1:443 192.0.2.1:8050 [2001:db8::1]:443 [2001:db8::1]:8050"
+	down := func(text string) string {
+		return strings.Replace(text, "[backends.b1]", "[backends.b1]\nstate = 'down'", 1)
+	}
+	b1, b2 := remembers("netdev", "0xa02000b", "0xa02000b"), remembers("netdev", "0xa02000c", "0xa02000c")
+	return steps{
+		farms{"web": a.farm(manyPorts, persistent)}, b2,
+		stay{name: "known", to: both + " 192.0.2.1:8050 [2001:db8::1]:8050", among: "b2"},
+		followed{both + " 192.0.2.1:8050 [2001:db8::1]:8050", 10},
+		stay{name: "known", to: both, among: "b2"},
+		// of several farms' datagrams later fragments are nobody's
+		farms{"web": a.farm(listenBoth, persistent), "beside": a.farm(beside, persistent)},
+		stay{name: "known", to: both, among: "b2"}, stay{name: "beside", to: besides},
+		// a backend may be down for one and up for another
+		farms{"web": down(a.farm(listenBoth, persistent)), "beside": a.farm(beside, persistent)}, b1,
+		stay{name: "known", to: both, among: "b2"}, stay{name: "beside", to: besides},
+		// of UDP web is alone again
+		farms{"web": a.farm(listenBoth, persistent), "beside": a.farm(besideTCP, persistent)},
+		stay{name: "known", to: both, among: "b2"}, stay{name: "beside", by: "tcp", to: besides}, followed{both, 10},
+		stay{name: "known", to: both, among: "b2"},
+		farms{"web": down(a.farm(listenBoth, persistent))}, b1,
+		stay{name: "known", to: both, among: "b2"}, followed{both, 10},
+		farms{"web": a.farm(wholeSecond, persistent)}, b2,
+		stay{name: "known", to: bothSecond, among: "b2"}, followed{bothSecond, 10}, stay{name: "known", to: bothSecond, among: "b2"},
+		untracked("192.0.2.1 2001:db8::1 192.0.2.2 2001:db8::2"),
+	}
+}
+
+// persistenceBesideMAC: of the backends of one farm one is found by a MAC address of its own.
+func (a arm) persistenceBesideMAC() step {
+	return deed(func(s *stage) error {
+		mac, err := s.mac("b2")
+		if err != nil {
+			return err
+		}
+		at := "interface = " + strconv.Quote(a.out)
+		return steps{
+			farms{"web": lastReplaced(a.farm(byAll, "scheduler = 'hash'\npersistence = {}"), at, at+"\nmac = "+strconv.Quote(mac))},
+			stay{name: "mixed", to: both + " " + bothSecond},
+			farms{"web": lastReplaced(a.farm(listenBoth, "scheduler = 'hash'\nhash-on = ['source-port']\npersistence = {}"), at, at+"\nmac = "+strconv.Quote(mac))},
+			stay{name: "mixed", to: both},
+		}.do(s)
 	})
 }
 
