@@ -217,7 +217,7 @@ func (w *watcher) applyInDoubt(ctx context.Context, doubt string) {
 		w.tell("%s", restored(p))
 	case !loaded && news:
 		w.tell("the rules that run stay as they are")
-	case !loaded || p.Held && !news && len(p.Changes) == 0:
+	case !loaded || p.Held && !news && (len(p.Changes) == 0 || errors.Is(err, live.ErrUnkept)):
 	case len(p.Changes) > 0:
 		w.tell("%s; %s", few(p.Changes), result(p, time.Since(began)))
 	default:

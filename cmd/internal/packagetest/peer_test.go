@@ -85,7 +85,7 @@ func greeted(address string) (net.Conn, *bufio.Reader, string, error) {
 	if err != nil {
 		return nil, nil, "", err
 	}
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(silence))
 	r := bufio.NewReader(c)
 	name, err := r.ReadString('\n')
 	if err != nil {
@@ -121,7 +121,7 @@ func hold(address string) error {
 	}
 	fmt.Println("ready")
 	for n := 0; ; n++ {
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(silence))
 		if _, err := fmt.Fprintln(c, "still there"); err != nil {
 			return fmt.Errorf("after %d words: %w", n, err)
 		}
