@@ -74,8 +74,8 @@ type keptFacts struct {
 }
 
 // Lock keeps others from applying until the returned function is called. It waits for whoever holds it, telling
-// waiting once if that takes longer than most loads do, and goes with the process and its children: an nft that outlives a killed farmc loads still, and the
-// rules of the next one must come after its.
+// waiting once if that takes longer than most loads do, and goes with the process and its children: an nft that
+// outlives a killed farmc loads still, and the rules of the next one must come after its.
 func (s Store) Lock(ctx context.Context, waiting func()) (release func(), err error) {
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
