@@ -171,6 +171,13 @@ func (w *watcher) look(ctx context.Context, by string) {
 	case err != nil:
 		w.fail(err)
 	case wrong != "":
+		select {
+		case newer, more := <-w.rules: // what is wrong came while it was looked for
+			if more {
+				by = newer
+			}
+		default:
+		}
 		w.fail(fmt.Errorf("somebody changed the rules (%s): %s", by, wrong))
 		if pause := w.peace.strike(time.Now(), by); pause > 0 {
 			w.fail(fmt.Errorf("that happens again and again, so the rules are loaded at most every %s", pause))
