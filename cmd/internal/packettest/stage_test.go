@@ -49,6 +49,9 @@ func newStage(t *testing.T, options netlab.Options) *stage {
 			t.Fatal(err)
 		}
 	}
+	// a conversation by UDP lasts as long as the test, and not half a minute
+	must(t, s.Balancer.Sysctl("net.netfilter.nf_conntrack_udp_timeout", "1200"))
+	must(t, s.Balancer.Sysctl("net.netfilter.nf_conntrack_udp_timeout_stream", "1200"))
 	s.engine = &live.Engine{Store: live.Store{Dir: t.TempDir()}, Say: t.Logf}
 	return s
 }
