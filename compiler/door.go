@@ -31,6 +31,7 @@ type door struct {
 	number   int        // among the farm's doors
 	backend  netip.Addr // of an any level, once chosen: it tells our connections from those that others translated
 	quoted   bool       // it is looked for in the packet that an ICMP error quotes
+	compared bool       // rules compare the ports, which are no part of its key then
 }
 
 // doors gives all doors of the farm, those of its own that fall together joined, in the order of levels and keys.

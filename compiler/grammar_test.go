@@ -19,6 +19,7 @@ func lineForm(text string) *regexp.Regexp {
 		{"SLOT", `(?:(?:symhash|jhash FIELD(?: \. FIELD)*) mod [0-9]+(?: seed 0x6661726d)?|meta mark)`},
 		{"FIELD", `(?:IP [sd]addr|ether [sd]addr|th [sd]port|@th,[0-9]+,[0-9]+|@ll,0,96)`},
 		{"DOOR", `(?:meta l4proto \. IP [sd]addr \. th [sd]port|IP [sd]addr)`},
+		{"RANGED", `th [sd]port PORTS meta l4proto \. IP [sd]addr`},
 		{"ASKED", `(?:meta l4proto \. ct original IP daddr \. th dport|ct original IP daddr)`},
 		{"HANDED", `(?:meta l4proto \. IP daddr|@th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)*) \. `},
 		{"STANDS", `@nh,(?:128|288),32 \^ HEX`},
@@ -153,8 +154,8 @@ var (
 		`		IP daddr set (?:IP4|IP6)`, `		IP daddr set numgen inc mod 1 map @NAME update @NAME { numgen inc mod 1 : IP daddr } jump NAME`,
 		`		(?:update|delete) @NAME { numgen inc mod 1 : IP daddr }`,
 		`		(?:meta l4proto PROTO )?(?:IP daddr (?:set IP daddr map )?|DOOR )@NAME(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
-		`		DOOR @NAME(?: fib daddr type != local)? notrack`, `		tcp flags & \(syn \| rst\) == syn jump NAME`, `		DOOR @NAME tcp option maxseg size set rt mtu`,
-		`		IP saddr set DOOR map @NAME(?: accept)?`, `		PROTO sport set PORTS`)
+		`		(?:DOOR|RANGED) @NAME(?: fib daddr type != local)? notrack`, `		tcp flags & \(syn \| rst\) == syn jump NAME`, `		(?:DOOR|RANGED) @NAME tcp option maxseg size set rt mtu`,
+		`		IP saddr set DOOR map @NAME(?: accept)?`, `		th sport PORTS IP saddr set meta l4proto \. IP saddr map @NAME accept`, `		PROTO sport set PORTS`)
 )
 
 // A reading is a script, read by the grammar. Names in the table netdev farmc begin with "netdev ".

@@ -186,10 +186,13 @@ func (l *linker) leadThese(to *[]*verdictMap, prefix string, doors []door, chain
 
 // lead adds a door to the map of its level and family, and gives that.
 func (l *linker) lead(to *[]*verdictMap, prefix string, d door, verdict string) *verdictMap {
-	name := prefix + levelNames[d.level] + "-" + d.family.Suffix()
+	name := prefix + d.kind() + "-" + d.family.Suffix()
 	m := l.verdicts[name]
 	if m == nil {
 		m = &verdictMap{Name: name, Level: d.level, Family: d.family, Chosen: d.backend.IsValid()}
+		if d.compared {
+			m.Compared = d.ports
+		}
 		l.verdicts[name] = m
 		*to = append(*to, m)
 	}
@@ -202,14 +205,23 @@ func (l *linker) lead(to *[]*verdictMap, prefix string, d door, verdict string) 
 
 var levelNames = [levels]string{"services", "ranges", "addresses", "any-services", "any-ranges", "fragments"}
 
+// kind is what doors have in common that stand in one map, in the names of maps.
+func (d door) kind() string {
+	if d.compared {
+		return levelNames[d.level] + "/" + d.ports.String()
+	}
+	return levelNames[d.level]
+}
+
 // key is the door in the words of the map of its level.
 func (d door) key() string {
-	if d.quoted {
+	switch {
+	case d.quoted:
 		return d.quotedKey()
+	case d.compared, d.level == fragmentLevel:
+		return string(d.protocol) + " . " + d.address.String()
 	}
 	switch d.level {
-	case fragmentLevel:
-		return string(d.protocol) + " . " + d.address.String()
 	case addressLevel:
 		return d.address.String()
 	case anyPortLevel, anyRangeLevel:

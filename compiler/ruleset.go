@@ -78,8 +78,9 @@ type verdictMap struct {
 	Name     string
 	Level    level
 	Family   Family
-	Chosen   bool // the backend is part of the key
-	Final    bool // of originals: of some replies the address is all that is rewritten
+	Chosen   bool  // the backend is part of the key
+	Final    bool  // of originals: of some replies the address is all that is rewritten
+	Compared Ports // of originals: rules compare the ports, which are no part of the keys; zero: they are
 	Elements []mapElement
 
 	Protocols []Protocol // of its doors

@@ -212,11 +212,17 @@ func (m *mapView) elements() []mapElement { return m.Elements }
 
 // Form is the template of the map, after its level.
 func (m *mapView) Form() string {
-	if m.Chosen {
+	switch {
+	case m.Chosen:
 		return "chosen-" + levelNames[m.Level]
+	case m.Compares():
+		return "compared-" + levelNames[m.Level]
 	}
 	return levelNames[m.Level]
 }
+
+// Compares says whether rules compare the ports before they ask.
+func (m *mapView) Compares() bool { return m.Compared != Ports{} }
 
 // Ask is the template of the rule that looks for a packet's destination.
 func (m *mapView) Ask() string { return "ask-" + m.Form() }

@@ -211,9 +211,10 @@ func statelessMatters() (all []scene) {
 				echo{}, wipe, pipe, echo{}, pipe, echo{}),
 			// between the balancer and the backends, which know nothing of it: both are told when they open a connection
 			w.scene("small-packets-to-backends",
-				farms{"web": w.stateless(listenBoth, "", "b1"), "port": w.stateless(listenSecond, "", "b2:8083"), "all": w.stateless(wholeThird, "", "b3")},
-				mtu{"balancer eth1", 1400}, carry{"tcp", both + " " + second + " " + third, 300_000},
-				mtu{"balancer eth1", 1280}, carry{"tcp", both + " " + second + " " + third, 300_000}),
+				farms{"web": w.stateless(listenBoth, "", "b1"), "port": w.stateless(listenSecond, "", "b2:8083"), "all": w.stateless(wholeThird, "", "b3"),
+					"range": w.stateless(`"192.0.2.2:8000-8070/tcp,udp", "[2001:db8::2]:8000-8070/tcp,udp"`, "", "b1", "b2")},
+				mtu{"balancer eth1", 1400}, carry{"tcp", both + " " + second + " " + inRange + " " + third, 300_000},
+				mtu{"balancer eth1", 1280}, carry{"tcp", both + " " + second + " " + inRange + " " + third, 300_000}),
 			w.scene("large-datagrams",
 				farms{"web": w.stateless(listenBoth, "", "b1:8081", "b2"), "all": w.stateless(wholeThird, "", "b3")},
 				carry{"udp", both + " " + third, 4000}, nothingTracked))
@@ -262,6 +263,31 @@ func statelessMatters() (all []scene) {
 				farms{"web": w.stateless(wholeThird, "", "b1")},
 				ask{from: "balancer", by: "tcp udp", to: "10.2.0.11:8081 [fd00:2::11]:8081", shares: shares{"b1:8081": 1}},
 				ask{by: "tcp udp", to: third, shares: shares{"b1:80": 1}}),
+			// more of them than rules compare the ports of; what comes from a backend's other ports is tracked, as all is
+			w.scene("ranges",
+				foreign(`table inet filter {
+					chain forward {
+						type filter hook forward priority filter
+						th sport { 443, 8083, 8100 } ct state != established drop
+					}
+				}`),
+				farms{
+					"low":   w.stateless(`"192.0.2.1:8000-8050/tcp,udp", "[2001:db8::1]:8000-8050/tcp,udp"`, "", "b1", "b2"),
+					"high":  w.stateless(`"192.0.2.2:80,8081-8082/tcp,udp", "[2001:db8::2]:80,8081-8082/tcp,udp"`, "", "b1"),
+					"other": w.stateless(`"192.0.2.3:1-2,11-12,21-22,31-32,41-42,51-52,61-62/tcp,udp", "[2001:db8::3]:1-2,11-12,21-22,31-32,41-42,51-52,61-62/tcp,udp"`, "", "b1", "b2", "b3"),
+					"dnat":  one("dnat", `"192.0.2.3:80/tcp,udp", "[2001:db8::3]:80/tcp,udp"`, "b1", 8100),
+				},
+				ask{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"b1:8000": 1, "b2:8000": 1}, times: 60},
+				ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8050": 1}, times: 60},
+				ask{by: "tcp udp", to: "192.0.2.2:80 [2001:db8::2]:80", shares: shares{"b1:80": 1}, times: 2},
+				ask{by: "tcp udp", to: "192.0.2.2:8081 [2001:db8::2]:8081", shares: shares{"b1:8081": 1}, times: 2},
+				ask{by: "tcp udp", to: "192.0.2.2:8082 [2001:db8::2]:8082", shares: shares{"b1:8082": 1}, times: 2},
+				carry{"tcp", "192.0.2.1:8050 [2001:db8::1]:8050 192.0.2.2:8082 [2001:db8::2]:8082", 300_000},
+				nothingTracked,
+				ask{by: "tcp udp", to: "10.2.0.11:443 [fd00:2::11]:443", shares: shares{"b1:443": 1}, times: 2},
+				ask{by: "tcp udp", to: "10.2.0.11:8083 [fd00:2::11]:8083", shares: shares{"b1:8083": 1}, times: 2},
+				ask{by: "tcp udp", to: "10.2.0.11:8100 [fd00:2::11]:8100", shares: shares{"b1:8100": 1}, times: 2},
+				ask{by: "tcp udp", to: third, shares: shares{"b1:8100": 1}, times: 2}),
 			w.scene("no-backend",
 				farms{"web": w.stateless(listenBoth, "", "b1:8081") + `state = "down"`, "all": w.stateless(wholeThird, "", "b2") + `state = "drain"`},
 				silent{"tcp udp", both + " " + third},
