@@ -208,7 +208,7 @@ func statelessMatters() (all []scene) {
 				farms{"web": w.stateless(listenBoth, "", "b1:8081", "b2:8082")},
 				hold{by: "tcp udp", to: both},
 				farms{"web": w.stateless(listenBoth, "", "b1:8081", "b2:8082"), "mail": one("snat", `"192.0.2.2:80"`, "b3", 0)},
-				echo{}, wipe, pipe, echo{}, pipe, echo{}),
+				echo{}, shutIngress, wipe, pipe, openIngress, echo{}, pipe, echo{}),
 			// between the balancer and the backends, which know nothing of it: both are told when they open a connection
 			w.scene("small-packets-to-backends",
 				farms{"web": w.stateless(listenBoth, "", "b1"), "port": w.stateless(listenSecond, "", "b2:8083"), "all": w.stateless(wholeThird, "", "b3"),
