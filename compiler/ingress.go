@@ -64,7 +64,7 @@ func (l *linker) hand(doors []door) {
 	l.findDatagrams(doors)
 	for _, in := range l.rules.ingresses {
 		l.leadDoors(in, doors)
-		l.leadFragments(in, doors)
+		l.leadFragments(in)
 		l.leadErrors(in, doors)
 		l.askDirectly(in)
 	}
@@ -200,8 +200,8 @@ type datagram struct {
 }
 
 // leadFragments leads the later fragments of a datagram to where its first one goes.
-func (l *linker) leadFragments(in *ingress, doors []door) {
-	for _, d := range l.fragmentDoors(in, doors) {
+func (l *linker) leadFragments(in *ingress) {
+	for _, d := range l.fragments[in] {
 		l.leadIn(&in.Fragments, in, "", d, l.hander(d))
 	}
 }
@@ -209,7 +209,7 @@ func (l *linker) leadFragments(in *ingress, doors []door) {
 // findDatagrams finds the farms that have all datagrams of a protocol to an address for themselves, nil where there are
 // several, and those whose later fragments are led.
 func (l *linker) findDatagrams(doors []door) {
-	l.datagrams, l.fragmented = map[datagram]*Farm{}, map[dealt]bool{}
+	l.datagrams, l.fragments, l.fragmented = map[datagram]*Farm{}, map[*ingress][]door{}, map[dealt]bool{}
 	for _, d := range doors {
 		if d.farm.Mode != DSR || d.level > rangeLevel {
 			continue
@@ -222,7 +222,8 @@ func (l *linker) findDatagrams(doors []door) {
 		}
 	}
 	for _, in := range l.rules.ingresses {
-		for _, d := range l.fragmentDoors(in, doors) {
+		l.fragments[in] = l.fragmentDoors(in, doors)
+		for _, d := range l.fragments[in] {
 			l.fragmented[dealt{d.farm, d.family}] = true
 		}
 	}

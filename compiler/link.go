@@ -87,7 +87,8 @@ type linker struct {
 	sharedForwards map[string]*forward
 	placed         map[door]bool // in maps that farms without connection tracking share
 	datagrams      map[datagram]*Farm
-	fragmented     map[dealt]bool // whose later fragments are led
+	fragments      map[*ingress][]door // whose later fragments are led
+	fragmented     map[dealt]bool      // whose are, by farm and family
 
 	guards   map[string]string                         // the names of chains that stand, "" of those that have nothing to say
 	lists    map[*addressList][len(Families)][]clients // those that are written
