@@ -41,7 +41,6 @@ func (l *linker) attend(d door, deal dealing) string {
 	a.Home.lead(d, deal)
 	if a.Pick != "" {
 		l.pick(d, deal)
-		l.count(d.farm, len(deal.slots))
 	}
 	return name
 }

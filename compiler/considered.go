@@ -180,6 +180,7 @@ func (l *linker) pickShape(d door, deal dealing) *choice {
 
 // pick puts the door's slots into the map of its shape. A datagram is not one of the farm's doors, which pieces are of.
 func (l *linker) pick(d door, deal dealing) {
+	l.count(d.farm, len(deal.slots))
 	slots := l.pickShape(d, deal).Slots[0]
 	if d.level == fragmentLevel {
 		slots.Elements = append(slots.Elements, d.picks(deal)...)

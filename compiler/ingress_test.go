@@ -126,6 +126,7 @@ func TestSlotsAreBounded(t *testing.T) {
 	}{
 		{"tables-of-maglev", "", "scheduler = 'maglev'\ntable-size = 65521\n[backends.b1]\naddress = '10.0.0.%d'\n", 32, "farm32.toml:2:13"},
 		{"many-ports-of-a-farm-with-many-slots", oddPorts(900), "[backends.b1]\naddress = '10.0.0.%d'\nweight = 999\n[backends.b2]\naddress = '10.0.1.1'\n", 2, "farm02.toml"},
+		{"slots-that-are-shared-with-persistence", oddPorts(500), "persistence = {}\n[backends.b1]\naddress = '10.0.0.%d'\nweight = 999\n[backends.b2]\naddress = '10.0.1.1'\n", 4, "farm04.toml"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			for _, farms := range []int{test.fit, test.fit + 1} {
