@@ -50,15 +50,11 @@ func (l *linker) newAttendance(name string, d door, deal dealing) *attendance {
 	a := &attendance{Name: name, Family: d.family, Scheduler: f.Scheduler, HashOn: f.HashOn, Keyed: l.attendedBy(f, d.family, len(deal.takes)),
 		Clientele: f.clientele(d.family, deal.stands), origin: f.origin("scheduler")}
 	a.Home = l.attendedHome(a.Keyed, d, deal)
-	switch {
-	case len(deal.slots) == 0:
-	case a.Keyed != bySlot && f.picksAlike(d.family) && len(deal.slots) <= mostSharedSlots:
+	shares := a.Keyed != bySlot
+	if shares {
 		d.level = a.Keyed.level()
-		a.Pick = l.pickShape(d, deal).Name
-	default:
-		a.Slots = pickSlots(f, d.family, deal)
-		l.count(f, len(deal.slots))
 	}
+	a.Pick, a.Slots = l.picker(d, deal, shares)
 	l.attendances[name] = a
 	l.rules.attendances = append(l.rules.attendances, a)
 	return a

@@ -56,13 +56,9 @@ func (l *linker) newConsidered(name string, d door, deal dealing) *choice {
 	if f.counts(d.family) {
 		c.Count = l.newCount(f, d.family, deal, c.Home)
 	}
-	switch {
-	case len(deal.slots) == 0:
-	case c.Home.Keyed != bySlot && f.picksAlike(d.family) && len(deal.slots) <= mostSharedSlots:
-		c.Pick = l.pickShape(d, deal).Name
-	default:
-		c.Slots = []*slotMap{pickSlots(f, d.family, deal)}
-		l.count(f, len(deal.slots))
+	pick, own := l.picker(d, deal, c.Home.Keyed != bySlot)
+	if c.Pick = pick; own != nil {
+		c.Slots = []*slotMap{own}
 	}
 	l.shapes[name] = c
 	l.rules.choices = append(l.rules.choices, c)
@@ -161,6 +157,19 @@ func (f *Farm) picksAlike(family Family) bool {
 		return family == IP4 || width(f.HashOn) <= widestSharedKey
 	}
 	return true
+}
+
+// picker gives what picks for the farm among the backends that serve: the chain of its kind, where it shares, or slots of its
+// own; neither if there are none.
+func (l *linker) picker(d door, deal dealing, shares bool) (shared string, own *slotMap) {
+	switch {
+	case len(deal.slots) == 0:
+		return "", nil
+	case shares && d.farm.picksAlike(d.family) && len(deal.slots) <= mostSharedSlots:
+		return l.pickShape(d, deal).Name, nil
+	}
+	l.count(d.farm, len(deal.slots))
+	return "", pickSlots(d.farm, d.family, deal)
 }
 
 // pickShape gives the chain that picks for the door's kind of farm.

@@ -68,14 +68,7 @@ func (l *linker) escort(d door, deal dealing) string {
 func (l *linker) newEscort(name string, d door, deal dealing) *escort {
 	f := d.farm
 	e := &escort{Name: name, Family: d.family, Scheduler: f.Scheduler, HashOn: f.HashOn, Home: l.escortHome(d, deal), origin: f.origin("scheduler")}
-	switch {
-	case len(deal.slots) == 0:
-	case f.keying(d.family, len(deal.slots)) != bySlot && f.picksAlike(d.family):
-		e.Pick = l.pickShape(d, deal).Name
-	default:
-		e.Slots = pickSlots(f, d.family, deal)
-		l.count(f, len(deal.slots))
-	}
+	e.Pick, e.Slots = l.picker(d, deal, f.keying(d.family, len(deal.slots)) != bySlot)
 	l.escorts[name] = e
 	if len(f.Interfaces) > 0 {
 		l.rules.ingressEscorts = append(l.rules.ingressEscorts, e)
