@@ -49,9 +49,11 @@ func (e *Engine) Compile() (*compiler.Script, compiler.Diagnostics) {
 }
 
 func (e *Engine) compileAnywhere() (*compiler.Script, *Sources, compiler.Diagnostics) {
+	permissions := e.newPermissions()
+	defer permissions.close()
 	sources := &Sources{}
-	script, told := compiler.Compile(sources.record(e.Dirs, nil, time.Now()))
-	told = append(told, e.distrust(sources)...)
+	script, told := compiler.Compile(sources.record(permissions.check(e.Dirs), nil, time.Now()))
+	told = append(told, permissions.told()...)
 	if told.Faulty() {
 		script = nil
 	}
@@ -217,7 +219,7 @@ func (e *Engine) apply(ctx context.Context, doubt string, try *Try) (Plan, compi
 	}
 	told := r.told
 	refusal := e.refuse(r, trial, try)
-	if e.Isolate && refusal == ErrFaulty {
+	if e.Isolate && refusal == ErrFaulty && !r.barred {
 		if refusal = e.barred(r, trial, try); refusal == nil {
 			return e.applyIsolated(ctx, r, doubt, try, trial)
 		}
@@ -229,7 +231,7 @@ func (e *Engine) apply(ctx context.Context, doubt string, try *Try) (Plan, compi
 	}
 	p, more, err := e.realize(ctx, r, doubt, try, trial)
 	if e.Isolate && errors.Is(err, ErrFaulty) {
-		r.told = append(told, more...)
+		r.told, r.faults = append(told, more...), append(r.faults, more...)
 		return e.applyIsolated(ctx, r, doubt, try, trial)
 	}
 	if errors.Is(err, ErrFaulty) {
@@ -240,7 +242,7 @@ func (e *Engine) apply(ctx context.Context, doubt string, try *Try) (Plan, compi
 
 // applyIsolated applies what has no fault. What nft has against a farm is a fault like any other.
 func (e *Engine) applyIsolated(ctx context.Context, r *reading, doubt string, try *Try, trial *Trial) (Plan, compiler.Diagnostics, error) {
-	told, faults := r.told, r.told
+	told, faults := r.told, r.faults
 	for i := e.isolation(r); ; {
 		mixed := i.mend(faults)
 		if mixed == nil {

@@ -16,6 +16,8 @@ import (
 type reading struct {
 	script  *compiler.Script // nil where there is a fault
 	told    compiler.Diagnostics
+	faults  compiler.Diagnostics // likewise, but those of permissions stand at the farms and lists that they concern
+	barred  bool                 // others may write to a directory of farms, so none of them can be loaded alone
 	sources *Sources
 	memory  *compiler.Memory // that read them
 	atBoot  *compiler.Script // once it was asked for
@@ -31,14 +33,23 @@ type reading struct {
 func (e *Engine) read() *reading {
 	for attempt := 1; ; attempt++ {
 		before := e.stamps()
-		sources := &Sources{}
-		r := compileHere(&e.memory, sources, sources.record(e.Dirs, e.seen, time.Now()))
-		e.seen = sources
+		r := e.readOnce()
 		if slices.Equal(before, e.stamps()) || attempt == 3 {
-			r.told = append(r.told, e.distrust(sources)...)
 			return r
 		}
 	}
+}
+
+func (e *Engine) readOnce() *reading {
+	permissions := e.newPermissions()
+	defer permissions.close()
+	sources := &Sources{}
+	r := compileHere(&e.memory, sources, sources.record(permissions.check(e.Dirs), e.seen, time.Now()))
+	e.seen = sources
+	r.faults = append(slices.Clone(r.told), permissions.refusals()...)
+	r.told = append(r.told, permissions.told()...)
+	r.barred = permissions.barred
+	return r
 }
 
 // A stamp is what changes with the names in a directory, and with which directory it is.

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -19,8 +20,7 @@ type record struct {
 
 	mu      sync.Mutex
 	states  map[fileName]fileState // of files that are about to be read
-	links   map[fileName]bool
-	clocked map[uint64]bool // by device
+	clocked map[uint64]bool        // by device
 }
 
 // A fileName is that of a file in the nth directory.
@@ -36,7 +36,7 @@ func (s *Sources) record(dirs []compiler.Dir, before *Sources, began time.Time) 
 		before = &Sources{}
 	}
 	s.files = make(map[string]sourceFile, len(before.files))
-	to := &record{sources: s, before: before, began: began, states: map[fileName]fileState{}, links: map[fileName]bool{}, clocked: map[uint64]bool{}}
+	to := &record{sources: s, before: before, began: began, states: map[fileName]fileState{}, clocked: map[uint64]bool{}}
 	recorded := slices.Clone(dirs)
 	for i, d := range dirs {
 		s.dirs = append(s.dirs, sourceDir{d.Path, d.Lenient})
@@ -56,27 +56,24 @@ func (r recorder) ReadLink(name string) (string, error)   { return fs.ReadLink(r
 func (r recorder) Lstat(name string) (fs.FileInfo, error) { return fs.Lstat(r.StatFS, name) }
 
 func (r recorder) ReadDir(name string) ([]fs.DirEntry, error) {
-	entries, err := fs.ReadDir(r.StatFS, name)
-	r.to.mu.Lock()
-	defer r.to.mu.Unlock()
-	for _, e := range entries {
-		if e.Type()&fs.ModeSymlink != 0 {
-			r.to.links[fileName{r.dir, path.Join(name, e.Name())}] = true
-		}
-	}
-	return entries, err
+	return fs.ReadDir(r.StatFS, name)
 }
 
 func (r recorder) Stat(name string) (fs.FileInfo, error) {
 	info, err := r.StatFS.Stat(name)
 	if err == nil {
-		state := stateOf(info)
 		r.to.mu.Lock()
 		defer r.to.mu.Unlock()
-		state.known = state.rested(r.to.began) && r.to.isClocked(state.device, r.path(name))
-		r.to.states[fileName{r.dir, name}] = state
+		r.to.states[fileName{r.dir, name}] = r.state(name, info)
 	}
 	return info, err
+}
+
+// state is called with the lock held.
+func (r recorder) state(name string, info fs.FileInfo) fileState {
+	state := stateOf(info)
+	state.known = state.rested(r.to.began) && r.to.isClocked(state.device, r.path(name))
+	return state
 }
 
 // isClocked says whether the times of files on a device can be gone by.
@@ -91,19 +88,40 @@ func (t *record) isClocked(device uint64, path string) bool {
 
 // ReadFile takes the file as it looked just before: what happens to it meanwhile shows the next time.
 func (r recorder) ReadFile(name string) ([]byte, error) {
-	at, where := fileName{r.dir, name}, r.path(name)
+	where := r.path(name)
 	r.to.mu.Lock()
-	f := sourceFile{dir: r.dir, name: name, state: r.to.states[at], link: r.to.links[at]}
+	f := sourceFile{dir: r.dir, name: name, state: r.to.states[fileName{r.dir, name}]}
 	r.to.mu.Unlock()
 	if was := r.to.before.files[where]; f.state.known && was.err == nil && was.state == f.state {
 		f.text = was.text
 	} else {
-		f.text, f.err = fs.ReadFile(r.StatFS, name)
+		r.read(&f)
 	}
 	r.to.mu.Lock()
 	defer r.to.mu.Unlock()
 	r.to.sources.files[where] = f
 	return f.text, f.err
+}
+
+// read reads a file, and takes its state from the descriptor that is read: since Stat another file may have taken the
+// name, and its text must never be known by the state of the first.
+func (r recorder) read(f *sourceFile) {
+	f.state = fileState{}
+	opened, err := r.Open(f.name)
+	if err != nil {
+		f.err = err
+		return
+	}
+	defer opened.Close()
+	info, err := opened.Stat()
+	if err != nil {
+		f.err = err
+		return
+	}
+	r.to.mu.Lock()
+	f.state = r.state(f.name, info)
+	r.to.mu.Unlock()
+	f.text, f.err = io.ReadAll(opened)
 }
 
 func (r recorder) path(name string) string { return path.Join(r.to.sources.dirs[r.dir].path, name) }

@@ -66,9 +66,9 @@ type listening struct {
 	opens func(name string)
 }
 
-func (l listening) ReadFile(name string) ([]byte, error) {
+func (l listening) Open(name string) (fs.File, error) {
 	l.opens(name)
-	return fs.ReadFile(l.StatFS, name)
+	return l.StatFS.Open(name)
 }
 
 // A file that had rested isn't read again until something is done to it, whatever that is.

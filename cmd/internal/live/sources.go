@@ -42,7 +42,6 @@ type sourceFile struct {
 	err  error
 
 	state fileState // of what was read from a directory
-	link  bool      // likewise: its name leads elsewhere
 }
 
 func (s *Sources) add(f sourceFile) {

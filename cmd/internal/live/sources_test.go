@@ -116,10 +116,10 @@ type restless struct {
 	happens func()
 }
 
-func (r restless) ReadFile(name string) ([]byte, error) {
-	text, err := fs.ReadFile(r.StatFS, name)
+func (r restless) Open(name string) (fs.File, error) {
+	file, err := r.StatFS.Open(name)
 	r.happens()
-	return text, err
+	return file, err
 }
 
 func (r restless) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(r.StatFS, name) }

@@ -1,64 +1,137 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/user"
-	"path"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"farmc/compiler"
 
 	"golang.org/x/sys/unix"
 )
 
-// distrust tells what of the farms somebody else may write to, where this is root: whoever writes a farm says what
-// root loads. As sshd does, it looks at the way to the files, too, as who may rename a directory may put another one in
-// its place. It is a warning where that was asked for.
-func (e *Engine) distrust(s *Sources) compiler.Diagnostics {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	d := distrust{seen: map[string]bool{}}
-	if e.Insecure {
-		d.severity = compiler.Warning
-	}
-	for _, dir := range e.Dirs {
-		d.directory(dir.Path)
-	}
-	for _, p := range s.paths() {
-		if above := path.Dir(p); strings.HasSuffix(above, ".toml.d") {
-			d.file(above)
-		}
-		if f := s.files[p]; f.state != (fileState{}) && !f.link {
-			d.judge(p, f.state)
-		} else {
-			d.file(p)
-		}
-	}
-	return d.told
+// permissions collects the users but root who may write to the farms that are read, as who writes a farm decides which
+// rules root loads. As sshd does, it checks the directories on the way, too, as who may rename a directory may put
+// another one in its place; and the directories that hold the links on the way.
+//
+// A read-only mount is checked as any other: the mount may be read-only for this process alone, as all of /etc is for a
+// service with ProtectSystem=strict.
+type permissions struct {
+	off      bool // this is not root: an administrator who tries farms out
+	severity compiler.Severity
+	dirs     []*checkedDir
+
+	mu      sync.Mutex
+	seen    map[inode]compiler.Diagnostic
+	refused map[string]bool // the paths of farms and lists that are not to be trusted
+	barred  bool            // no directory is to be trusted, so neither is any farm
 }
 
-// distrustStore tells the same of the state directory: what is kept there is loaded again.
-func (e *Engine) distrustStore() compiler.Diagnostics {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	d := distrust{seen: map[string]bool{}}
+// An inode is the same file under all its names.
+type inode struct{ device, number uint64 }
+
+// newPermissions gives warnings in place of faults if that was asked for.
+func (e *Engine) newPermissions() *permissions {
+	p := &permissions{off: os.Geteuid() != 0, seen: map[inode]compiler.Diagnostic{}, refused: map[string]bool{}}
 	if e.Insecure {
-		d.severity = compiler.Warning
+		p.severity = compiler.Warning
 	}
-	d.directory(e.Store.Dir)
-	entries, _ := os.ReadDir(e.Store.Dir)
+	return p
+}
+
+// check gives the directories so that their files are checked as they are read. A directory of another file system than
+// the machine's is not checked.
+func (p *permissions) check(dirs []compiler.Dir) []compiler.Dir {
+	checked := slices.Clone(dirs)
+	for i, d := range dirs {
+		if d.FS == os.DirFS(d.Path) {
+			dir := &checkedDir{path: d.Path, permissions: p}
+			checked[i].FS = dir
+			p.dirs = append(p.dirs, dir)
+		}
+	}
+	return checked
+}
+
+func (p *permissions) close() {
+	for _, d := range p.dirs {
+		d.close()
+	}
+}
+
+// directory opens a directory and checks it and the way to it. No farm of an untrusted directory can be trusted, nor of
+// the others: a directory overrules the ones before it.
+func (p *permissions) directory(name string) (node, error) {
+	found := p.finding()
+	n, err := toAbsolute(name, found.way)
+	if err != nil {
+		return n, err
+	}
+	if !n.isDirectory() {
+		n.close()
+		return node{}, unix.ENOTDIR
+	}
+	found.file(name, n)
+	p.add(found, "")
+	return n, nil
+}
+
+// add takes the findings about a farm's file over; "" is a directory of farms.
+func (p *permissions) add(found *finding, of string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range found.writable {
+		if _, told := p.seen[w.inode]; !told {
+			p.seen[w.inode] = w.diagnostic
+		}
+		switch {
+		case p.severity != compiler.Fault:
+		case of == "":
+			p.barred = true
+		default:
+			p.refused[strings.TrimSuffix(of, ".d")] = true // a directory of drop-ins stands for its farm
+		}
+	}
+}
+
+// told are the diagnostics, in the order of the paths.
+func (p *permissions) told() compiler.Diagnostics {
+	var told compiler.Diagnostics
+	for _, d := range p.seen {
+		told = append(told, d)
+	}
+	slices.SortFunc(told, func(a, b compiler.Diagnostic) int { return cmp.Compare(a.Place.File, b.Place.File) })
+	return told
+}
+
+// refusals are a fault for each farm and list that is not to be trusted: told speaks of directories, too, that may be
+// anywhere.
+func (p *permissions) refusals() compiler.Diagnostics {
+	var faults compiler.Diagnostics
+	for name := range p.refused {
+		faults = append(faults, compiler.Diagnostic{Place: compiler.Place{File: name}})
+	}
+	return faults
+}
+
+// distrustStore checks the state directory: the files in it are loaded again.
+func (e *Engine) distrustStore() compiler.Diagnostics {
+	p := e.newPermissions()
+	defer p.close()
+	dir := &checkedDir{path: e.Store.Dir, permissions: p}
+	p.dirs = append(p.dirs, dir)
+	entries, _ := dir.ReadDir(".")
 	for _, entry := range entries {
-		d.file(filepath.Join(e.Store.Dir, entry.Name()))
+		_, _ = dir.Stat(entry.Name()) // may be gone by now
 	}
-	return d.told
+	return p.told()
 }
 
 // lock locks the store, as Store.Lock does, if what is kept there is to be trusted. It is no fault of the farms, so it
@@ -75,87 +148,70 @@ func (e *Engine) lock(ctx context.Context, waiting func()) (release func(), err 
 	return nil, errors.New("state directory: " + strings.Join(words, "\n"))
 }
 
-// distrust looks at each path once.
-type distrust struct {
+// A finding is what others may write to on the way to one file.
+type finding struct {
+	off      bool
 	severity compiler.Severity
-	told     compiler.Diagnostics
-	seen     map[string]bool
+	writable []writable
 }
 
-// directory looks at a directory of farms, and at the way there; one that isn't there is nobody's.
-func (d *distrust) directory(name string) {
-	if d.seen[name] {
+// A writable is a file that others may write to.
+type writable struct {
+	inode      inode
+	diagnostic compiler.Diagnostic
+}
+
+func (p *permissions) finding() *finding { return &finding{off: p.off, severity: p.severity} }
+
+// way checks a directory in which a name was looked up. In one with the sticky bit only the owner of a file may put
+// another one in its place: a file shows its owner when it is checked itself, and a link is checked here.
+func (f *finding) way(directory, next node) {
+	sticky := directory.stat.Mode&unix.S_ISVTX != 0
+	if !sticky || !trusted(directory.stat.Uid) {
+		f.file(directory.path, directory)
 		return
 	}
-	d.seen[name] = true
-	real, err := filepath.EvalSymlinks(name)
-	if err == nil {
-		real, err = filepath.Abs(real)
-	}
-	if err == nil {
-		d.seen[real] = true
-		d.look(name, false)
-		d.way(name)
-		d.way(real)
+	if next.isLink() && !trusted(next.stat.Uid) && othersWrite(directory) {
+		f.add(next, next.path, "the user "+userName(next.stat.Uid)+" may replace the link", "chown -h root "+next.path)
 	}
 }
 
-// file looks at what lies in a directory of farms; if that is a link, at the way to what it leads to, too.
-func (d *distrust) file(name string) {
-	info, err := os.Lstat(name)
-	if err != nil || d.seen[name] {
+// othersWrite says whether users but the owner may write to a directory.
+func othersWrite(directory node) bool { return directory.stat.Mode&0o022 != 0 }
+
+// file checks a file or directory. Its name is the one that it is told by.
+func (f *finding) file(name string, n node) {
+	if n.stat.Mode&unix.S_IFMT == unix.S_IFCHR || n.stat.Mode&unix.S_IFMT == unix.S_IFBLK || f.off {
 		return
 	}
-	d.seen[name] = true
-	if info.Mode()&fs.ModeSymlink != 0 {
-		if real, err := filepath.EvalSymlinks(name); err == nil {
-			d.way(real)
-		}
-	}
-	d.look(name, false)
-}
-
-// way looks at all directories above. In one that is sticky nobody can rename what isn't theirs.
-func (d *distrust) way(name string) {
-	name, err := filepath.Abs(name)
-	for above := filepath.Dir(name); err == nil && !d.seen[above]; above = filepath.Dir(above) {
-		d.seen[above] = true
-		d.look(above, true)
+	if who, hint := writers(name, n); who != "" {
+		f.add(n, name, fmt.Sprintf("%s may write to it (mode %04o)", who, n.stat.Mode&0o7777), hint)
 	}
 }
 
-func (d *distrust) look(name string, sticky bool) {
-	info, err := os.Stat(name)
-	if err != nil || info.Mode()&fs.ModeDevice != 0 || sticky && info.Mode()&fs.ModeSticky != 0 {
+func (f *finding) add(n node, name, message, hint string) {
+	if f.off {
 		return
 	}
-	d.judge(name, stateOf(info))
-}
-
-// judge tells of a file that looks as if somebody else may write to it.
-func (d *distrust) judge(name string, is fileState) {
-	who, hint := writers(name, is)
-	if who == "" || readOnly(name) {
-		return
-	}
-	d.told = append(d.told, compiler.Diagnostic{
-		Severity: d.severity,
+	f.writable = append(f.writable, writable{inode{n.stat.Dev, n.stat.Ino}, compiler.Diagnostic{
+		Severity: f.severity,
 		Place:    compiler.Place{File: name},
-		Message:  fmt.Sprintf("%s may write to it (mode %04o), and so say what root loads", who, is.mode&0o7777),
-		Hint:     fmt.Sprintf("%s; or --insecure-permissions", hint),
-	})
+		Message:  message + ", and so say what root loads",
+		Hint:     hint + "; or --insecure-permissions",
+	}})
 }
 
 // writers says who but root may write to a file, and what would end that.
-func writers(name string, is fileState) (who, hint string) {
+func writers(name string, n node) (who, hint string) {
+	mode := n.stat.Mode
 	switch {
-	case !trusted(is.user):
-		return "the user " + userName(is.user), "chown root " + name
-	case is.mode&0o002 != 0:
+	case !trusted(n.stat.Uid):
+		return "the user " + userName(n.stat.Uid), "chown root " + name
+	case mode&0o002 != 0:
 		return "everybody", "chmod o-w " + name
-	case is.mode&0o020 != 0 && is.group != 0:
-		return "the group " + groupName(is.group), "chmod g-w " + name
-	case is.mode&0o020 != 0 && hasACL(name):
+	case mode&0o020 != 0 && n.stat.Gid != 0:
+		return "the group " + groupName(n.stat.Gid), "chmod g-w " + name
+	case mode&0o020 != 0 && n.hasACL():
 		return "somebody on its access control list", "setfacl -b " + name
 	}
 	return "", ""
@@ -171,16 +227,15 @@ func trusted(uid uint32) bool {
 	return err == nil && !strings.Contains(string(users), "4294967295") && strconv.Itoa(int(uid)) == strings.TrimSpace(string(overflow))
 }
 
-// hasACL says whether others than owner and group have rights; the bits of the group are all that they may have.
-func hasACL(name string) bool {
-	n, err := unix.Getxattr(name, "system.posix_acl_access", nil)
-	return err == nil && n > 0
-}
-
-// readOnly says whether nobody can write there at all, as to a volume of Kubernetes, whose directories have all rights.
-func readOnly(name string) bool {
-	var about unix.Statfs_t
-	return unix.Statfs(name, &about) == nil && about.Flags&unix.ST_RDONLY != 0
+// hasACL says whether others than owner and group have rights; the bits of the group are all that they may have. A
+// descriptor of the path alone does not tell, so the file is opened by it once more.
+func (n node) hasACL() bool {
+	const list = "system.posix_acl_access"
+	size, err := unix.Fgetxattr(n.fd, list, nil)
+	if err == unix.EBADF {
+		size, err = unix.Getxattr(fmt.Sprintf("/proc/self/fd/%d", n.fd), list, nil)
+	}
+	return err == nil && size > 0
 }
 
 func userName(uid uint32) string {

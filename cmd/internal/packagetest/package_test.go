@@ -172,6 +172,7 @@ func TestPackage(t *testing.T) {
 		{"drop-ins", dropIns},
 		{"a hundred quick edits", quickEdits},
 		{"a slip of the hand", slip},
+		{"farms that others may write to", othersWrite},
 		{"an interface appears", interfaceAppears},
 		{"the firewall is restarted", firewall},
 		{"the firewall is restarted, and nobody watches", firewallAlone},
@@ -279,6 +280,32 @@ func slip(m *Machine) {
 func (m *Machine) tellsFault() {
 	m.t.Helper()
 	m.Until(`systemctl status --no-pager --lines=30 farmc.service | grep -F '/etc/farmc/farms.d/web.toml:4:1: error: unknown key "prot"'`)
+}
+
+// Both services see /etc as a read-only mount. A farm that user nobody may write is no farm of root's all the same.
+func othersWrite(m *Machine) {
+	before := m.holds()
+	m.Do("systemctl stop farmc.path; chmod 777 /etc/farmc/farms.d")
+	m.Do("setpriv --reuid=nobody --regid=nogroup --clear-groups sh -c 'cat > /etc/farmc/farms.d/evil.toml' << EOF\n%sEOF", webAt("81"))
+	refused := func(of string) {
+		m.t.Helper()
+		if out, status := m.Try("systemctl start farmc.service"); status == 0 {
+			m.t.Errorf("farmc.service loads what %s may write: %s", of, out)
+		}
+		m.Do("systemctl start farmc-watch.service")
+		for _, unit := range []string{"farmc", "farmc-watch"} {
+			m.Until("journalctl --no-pager --since=-1min -u %s.service | grep -F '%s may write to it'", unit, of)
+		}
+		m.Do("systemctl stop farmc-watch.service")
+		if now := m.holds(); now != before {
+			m.t.Errorf("the kernel holds %q, not %q as before", now, before)
+		}
+	}
+	refused("/etc/farmc/farms.d: error: everybody")
+	m.Do("chmod 755 /etc/farmc/farms.d")
+	refused("/etc/farmc/farms.d/evil.toml: error: the user nobody")
+	m.Do("rm /etc/farmc/farms.d/evil.toml; systemctl reset-failed farmc.service; systemctl start farmc.service farmc.path")
+	m.agrees()
 }
 
 // What hangs on an interface is left out until it is there. The container has no udev, so the test stands for it.

@@ -1,0 +1,280 @@
+package live
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"farmc/compiler"
+
+	"golang.org/x/sys/unix"
+)
+
+// evil is a farm that root must not load.
+var evil = strings.ReplaceAll(plain, "10.0.0.1", "10.0.0.66")
+
+// needRoot skips a test of permissions that only root checks.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root checks permissions")
+	}
+}
+
+func do(t *testing.T, steps ...error) {
+	t.Helper()
+	if err := errors.Join(steps...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// replace lets a link lead somewhere else, as rename does it: the name is never missing.
+func replace(link, to string) error {
+	return errors.Join(os.Symlink(to, link+".new"), os.Rename(link+".new", link))
+}
+
+// inMounts runs the test once more with mounts of its own, and says whether it is that run.
+func inMounts(t *testing.T) bool {
+	t.Helper()
+	const mark = "FARMC_TEST_MOUNTS"
+	if os.Getenv(mark) != "" {
+		do(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+		return true
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), mark+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+	out, err := cmd.CombinedOutput()
+	if cmd.Process == nil && os.Getenv("CI") == "" {
+		t.Skip("no mount namespace here:", err)
+	}
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	return false
+}
+
+// A service with ProtectSystem=strict sees all of /etc as read-only, and every user may write to it all the same.
+func TestReadOnlyMountIsNoPermission(t *testing.T) {
+	needRoot(t)
+	if !inMounts(t) {
+		return
+	}
+	for name, spoil := range map[string]func(farms string) error{
+		"everybody":       func(farms string) error { return os.Chmod(farms, 0o777) },
+		"the user":        func(farms string) error { return os.Chown(farms+"/web.toml", 65534, 0) },
+		"the user nobody": func(farms string) error { return os.Chown(farms, 65534, 0) },
+	} {
+		farms := t.TempDir()
+		lay(t, farms, map[string]string{"web.toml": plain})
+		do(t, spoil(farms),
+			unix.Mount(farms, farms, "", unix.MS_BIND, ""),
+			unix.Mount("", farms, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+		if err := os.WriteFile(farms+"/x", nil, 0o644); !errors.Is(err, unix.EROFS) {
+			t.Fatalf("the mount is not read-only: %v", err)
+		}
+		e := &Engine{Dirs: []compiler.Dir{Dir(farms)}}
+		if r := e.read(); !r.told.Faulty() || !strings.HasPrefix(r.told[0].Message, name) {
+			t.Errorf("%s may write to it: %v", name, r.told)
+		}
+		do(t, unix.Unmount(farms, unix.MNT_DETACH))
+	}
+}
+
+// The bits of the group are the bound of an access control list, of files and of the directories on the way.
+func TestAccessControlList(t *testing.T) {
+	needRoot(t)
+	list := "\x02\x00\x00\x00" + // version 2, then each entry's tag, permissions and id
+		"\x01\x00\x07\x00\xff\xff\xff\xff" + "\x02\x00\x07\x00\xfe\xff\x00\x00" + // owner, user 65534
+		"\x04\x00\x05\x00\xff\xff\xff\xff" + "\x10\x00\x07\x00\xff\xff\xff\xff" + "\x20\x00\x05\x00\xff\xff\xff\xff"
+	for _, name := range []string{"", "farms.d", "farms.d/web.toml"} {
+		root := t.TempDir()
+		lay(t, root, map[string]string{"farms.d/web.toml": plain})
+		at := filepath.Join(root, name)
+		if err := unix.Setxattr(at, "system.posix_acl_access", []byte(list), 0); errors.Is(err, unix.EOPNOTSUPP) {
+			t.Skip("no access control lists on the file system of the temporary directory")
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		e := &Engine{Dirs: []compiler.Dir{Dir(filepath.Join(root, "farms.d"))}}
+		if r := e.read(); len(r.told) != 1 || r.told[0].Hint != "setfacl -b "+at+"; or --insecure-permissions" {
+			t.Errorf("user 65534 may write to %q: %v", name, r.told)
+		}
+	}
+}
+
+// Who may write a directory on the way may lead it elsewhere, also if only a link is in it.
+func TestEachDirectoryOnTheWayIsChecked(t *testing.T) {
+	needRoot(t)
+	for _, c := range []struct {
+		name  string
+		links map[string]string
+		dir   string // of farms
+	}{
+		{"a link to a file", map[string]string{"farms.d/web.toml": "../user/cur", "user/cur": "../root/web.toml"}, "farms.d"},
+		{"an absolute link", map[string]string{"farms.d/web.toml": "ROOT/user/cur", "user/cur": "ROOT/root/web.toml"}, "farms.d"},
+		{"a link to a directory in the middle", map[string]string{"farms.d/web.toml": "../user/cur/web.toml", "user/cur": "../root"}, "farms.d"},
+		{"a link to a link", map[string]string{"farms.d/web.toml": "../root/1", "root/1": "../user/2", "user/2": "../root/web.toml"}, "farms.d"},
+		{"the directory of farms", map[string]string{"user/cur": "../root"}, "user/cur"},
+		{"drop-ins", map[string]string{"root/web.toml.d": "../user/cur", "user/cur": "../drop-ins"}, "root"},
+		{"a drop-in", map[string]string{"root/web.toml.d": "../drop-ins", "drop-ins/y.toml": "../user/cur", "user/cur": "../drop-ins/x.toml"}, "root"},
+		{"a list", map[string]string{"root/bad.list": "../user/cur", "user/cur": "../drop-ins/a.list"}, "root"},
+	} {
+		root := t.TempDir()
+		lay(t, root, map[string]string{"root/web.toml": plain, "drop-ins/x.toml": "[backends.b1]\nweight = 2", "drop-ins/a.list": "198.51.100.0/24"})
+		for link, to := range c.links {
+			at := filepath.Join(root, link)
+			do(t, os.MkdirAll(filepath.Dir(at), 0o755), os.Symlink(strings.ReplaceAll(to, "ROOT", root), at))
+		}
+		e := &Engine{Dirs: []compiler.Dir{Dir(filepath.Join(root, c.dir))}}
+		if r := e.read(); r.told.Faulty() {
+			t.Errorf("%s: is refused: %v", c.name, r.told)
+		}
+		user := filepath.Join(root, "user")
+		do(t, os.Chmod(user, 0o777))
+		r := e.read()
+		if len(r.told) != 1 || r.told[0].Place.File != user || r.told[0].Hint != "chmod o-w "+user+"; or --insecure-permissions" {
+			t.Errorf("%s: user is writable: %v", c.name, r.told)
+		}
+	}
+}
+
+// An attacker leads a link to and fro. The directory of the link is theirs, so no reading is without a fault.
+func TestSwappedLinkIsNeverLoaded(t *testing.T) {
+	needRoot(t)
+	root := t.TempDir()
+	lay(t, root, map[string]string{"root/web.toml": plain, "user/evil.toml": evil, "farms.d/x": ""})
+	cur := filepath.Join(root, "user/cur")
+	do(t, os.Chmod(filepath.Join(root, "user"), 0o777), os.Symlink("../user/cur", filepath.Join(root, "farms.d/web.toml")),
+		os.Symlink("../root/web.toml", cur))
+	var stop atomic.Bool
+	var swaps sync.WaitGroup
+	swaps.Go(func() {
+		for !stop.Load() {
+			if err := errors.Join(replace(cur, "evil.toml"), replace(cur, "../root/web.toml")); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	defer swaps.Wait()
+	defer stop.Store(true)
+	e := &Engine{Dirs: []compiler.Dir{Dir(filepath.Join(root, "farms.d"))}}
+	attacks := 0
+	for range 300 {
+		r := e.read()
+		if r.script != nil && strings.Contains(string(r.script.Text), "10.0.0.66") {
+			attacks++
+		}
+		if !r.told.Faulty() {
+			t.Fatalf("no fault; the attacker's farm: %v", attacks > 0)
+		}
+	}
+	if attacks == 0 {
+		t.Error("the attacker's farm was never read, so the test shows nothing")
+	}
+}
+
+// A file is checked by the descriptor that is read, and known later by its state and not by that of a file which had
+// the name before.
+func TestFileIsCheckedAsItIsRead(t *testing.T) {
+	needRoot(t)
+	root := t.TempDir()
+	lay(t, root, map[string]string{"web.toml": plain, "evil": evil, "good": plain})
+	at := func(name string) string { return filepath.Join(root, name) }
+	do(t, os.Chmod(at("evil"), 0o666), replace(at("web.toml"), "good"))
+	e := &Engine{Dirs: []compiler.Dir{Dir(root)}}
+	later := time.Now().Add(time.Hour) // by then all files have rested
+	read := func(before *Sources, between func()) (*Sources, compiler.Diagnostics) {
+		p, s := e.newPermissions(), &Sources{}
+		defer p.close()
+		d := s.record(p.check(e.Dirs), before, later)[0]
+		_, err := fs.Stat(d.FS, "web.toml")
+		do(t, err)
+		between()
+		_, err = fs.ReadFile(d.FS, "web.toml")
+		do(t, err)
+		return s, p.told()
+	}
+	first, told := read(nil, func() { do(t, replace(at("web.toml"), "evil")) })
+	if text := first.files[at("web.toml")].text; string(text) != evil || !told.Faulty() {
+		t.Errorf("reads %q, tells %v", text, told)
+	}
+	do(t, replace(at("web.toml"), "good"))
+	again, told := read(first, func() {})
+	if text := again.files[at("web.toml")].text; string(text) != plain || told.Faulty() {
+		t.Errorf("then reads %q, tells %v", text, told)
+	}
+}
+
+// A directory that takes the place of another one in the middle of a reading is not part of it.
+func TestReadingKeepsItsDirectory(t *testing.T) {
+	root := t.TempDir()
+	lay(t, root, map[string]string{"1/web.toml": plain, "2/web.toml": evil})
+	link := filepath.Join(root, "farms.d")
+	do(t, os.Symlink("1", link))
+	p := (&Engine{}).newPermissions()
+	defer p.close()
+	dir := p.check([]compiler.Dir{Dir(link)})[0].FS
+	_, err := fs.ReadDir(dir, ".")
+	do(t, err, replace(link, "2"))
+	if text, err := fs.ReadFile(dir, "web.toml"); string(text) != plain || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// Links that lead in a circle end, as for the kernel, and FIFOs and directories are never opened.
+func TestFilesThatAreNone(t *testing.T) {
+	root := t.TempDir()
+	lay(t, root, map[string]string{"d/x": ""})
+	at := func(name string) string { return filepath.Join(root, name) }
+	do(t, unix.Mkfifo(at("fifo"), 0o600), os.Symlink("b", at("a")), os.Symlink("a", at("b")), os.Symlink("d/", at("slash")),
+		os.Symlink("d/../d/x", at("up")), os.Symlink("nowhere", at("dangling")))
+	p := (&Engine{}).newPermissions()
+	defer p.close()
+	dir := p.check([]compiler.Dir{Dir(root)})[0].FS
+	for name, want := range map[string]error{"a": unix.ELOOP, "d/x/y": unix.ENOTDIR, "dangling": fs.ErrNotExist, "missing": fs.ErrNotExist,
+		"up": nil, "slash": nil, "slash/x": nil, "../etc": fs.ErrInvalid} {
+		if f, err := dir.Open(name); !errors.Is(err, want) {
+			t.Errorf("%s: %v", name, err)
+		} else if err == nil {
+			f.Close()
+		}
+	}
+	if _, err := dir.Open("fifo"); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Error(err)
+	}
+	if info, err := fs.Stat(dir, "fifo"); err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
+		t.Error(info, err)
+	}
+}
+
+// A link of 40 hops is followed, one of 41 is not, as the kernel has it.
+func TestLinksAreFollowedAsByTheKernel(t *testing.T) {
+	root := t.TempDir()
+	names := []string{"end"}
+	lay(t, root, map[string]string{"end": plain})
+	for i := range 41 {
+		name := strings.Repeat("l", i+1)
+		do(t, os.Symlink(names[i], filepath.Join(root, name)))
+		names = append(names, name)
+	}
+	p := (&Engine{}).newPermissions()
+	defer p.close()
+	checked, kernel := p.check([]compiler.Dir{Dir(root)})[0].FS, os.DirFS(root)
+	for _, name := range slices.Backward(names) {
+		_, want := fs.ReadFile(kernel, name)
+		if _, got := fs.ReadFile(checked, name); (got == nil) != (want == nil) {
+			t.Errorf("%d hops: %v, the kernel %v", len(name), got, want)
+		}
+	}
+}

@@ -1,0 +1,175 @@
+package live
+
+import (
+	"os"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxLinks is the number of symbolic links on one path that the kernel follows, too.
+const maxLinks = 40
+
+// pathOnly opens a file for its place in the tree alone: it needs no permission on the file, reads nothing, and never
+// waits for the other end of a FIFO.
+const pathOnly = unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC
+
+// readOnly opens a file that was regular a moment ago: should it be a FIFO now, O_NONBLOCK keeps open from waiting.
+const readOnly = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOFOLLOW | unix.O_CLOEXEC
+
+// A node is an open file or directory, and the absolute path that led to it, without links.
+type node struct {
+	fd   int
+	path string
+	stat unix.Stat_t
+
+	shared bool // close leaves it open
+}
+
+func (n node) close() {
+	if !n.shared {
+		unix.Close(n.fd)
+	}
+}
+
+func (n node) isDirectory() bool { return n.stat.Mode&unix.S_IFMT == unix.S_IFDIR }
+
+func (n node) isRegular() bool { return n.stat.Mode&unix.S_IFMT == unix.S_IFREG }
+
+func (n node) isLink() bool { return n.stat.Mode&unix.S_IFMT == unix.S_IFLNK }
+
+// A walk resolves a path name by name with openat, and follows links by itself. So each directory in which a name is
+// looked up is open when it is checked, and no rename can put another one in its place. That holds for the directories
+// that hold the links on the way, too.
+type walk struct {
+	at    node     // the directory in which the next name is looked up
+	names []string // that are left
+	links int      // followed so far
+
+	keepLink bool                       // a link at the end of the path is not followed
+	read     bool                       // a regular file at the end of the path is opened for reading
+	passes   func(directory, next node) // checks a directory, and the file that was found in it
+}
+
+// toAbsolute walks to a path from the root directory, or from the working directory.
+func toAbsolute(name string, passes func(node, node)) (node, error) {
+	if !path.IsAbs(name) {
+		wd, err := os.Getwd()
+		if err != nil {
+			return node{}, err
+		}
+		name = wd + "/" + name // not cleaned: "link/.." is a directory that the link's target names
+	}
+	root, err := openRoot()
+	if err != nil {
+		return node{}, err
+	}
+	w := walk{at: root, names: strings.Split(name, "/"), passes: passes}
+	return w.run()
+}
+
+func openRoot() (node, error) { return openNode(unix.AT_FDCWD, "/", "/", pathOnly|unix.O_DIRECTORY) }
+
+// run walks to the end of the path. The caller closes the node.
+func (w *walk) run() (node, error) {
+	for len(w.names) > 0 {
+		name := w.names[0]
+		w.names = w.names[1:]
+		if name == "" || name == "." {
+			continue
+		}
+		if err := w.step(name); err != nil {
+			w.at.close()
+			return node{}, err
+		}
+	}
+	return w.at, nil
+}
+
+// step goes to a name in the directory, or to the target of a link of this name.
+func (w *walk) step(name string) error {
+	next, err := w.lookup(name)
+	if err != nil {
+		return err
+	}
+	w.passes(w.at, next)
+	if next.isLink() && !(w.keepLink && w.atEnd()) {
+		defer next.close()
+		return w.follow(next)
+	}
+	w.at.close()
+	w.at = next
+	return nil
+}
+
+func (w *walk) atEnd() bool { return strings.Join(w.names, "") == "" }
+
+// lookup opens a name in the directory. A file that is opened for reading is looked up again for it, so its status is
+// taken from the descriptor that is read. O_DIRECTORY makes the kernel mount what autofs mounts on demand, and refuses
+// links.
+func (w *walk) lookup(name string) (node, error) {
+	to := path.Join(w.at.path, name)
+	if !w.atEnd() {
+		next, err := openNode(w.at.fd, name, to, pathOnly|unix.O_DIRECTORY)
+		if err != unix.ENOTDIR {
+			return next, err
+		}
+	}
+	next, err := openNode(w.at.fd, name, to, pathOnly)
+	if err != nil || !w.read || !w.atEnd() || !next.isRegular() {
+		return next, err
+	}
+	next.close()
+	return openNode(w.at.fd, name, to, readOnly)
+}
+
+// follow puts the target of a link before the names that are left.
+func (w *walk) follow(link node) error {
+	if w.links++; w.links > maxLinks {
+		return unix.ELOOP
+	}
+	target, err := readLink(link)
+	if err != nil {
+		return err
+	}
+	if path.IsAbs(target) {
+		root, err := openRoot()
+		if err != nil {
+			return err
+		}
+		w.at.close()
+		w.at = root
+	}
+	w.names = append(strings.Split(target, "/"), w.names...)
+	return nil
+}
+
+func readLink(link node) (string, error) {
+	target := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(link.fd, "", target)
+	if err != nil {
+		return "", err
+	}
+	return string(target[:n]), nil
+}
+
+// openNode opens a name in a directory. A signal may interrupt that on a network's file system.
+func openNode(directory int, name, to string, flags int) (node, error) {
+	n := node{path: to}
+	err := error(unix.EINTR)
+	for err == unix.EINTR {
+		n.fd, err = unix.Openat(directory, name, flags, 0)
+	}
+	if err != nil {
+		return node{}, err
+	}
+	if err := unix.Fstat(n.fd, &n.stat); err != nil {
+		n.close()
+		return node{}, err
+	}
+	return n, nil
+}
+
+// file gives the node as a file, to which the descriptor then belongs.
+func (n node) file() *os.File { return os.NewFile(uintptr(n.fd), n.path) }
