@@ -85,6 +85,9 @@ func (p *permissions) directory(name string) (node, error) {
 
 // add takes the findings about a farm's file over; "" is a directory of farms.
 func (p *permissions) add(found *finding, of string) {
+	if len(found.writable) == 0 {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, w := range found.writable {
