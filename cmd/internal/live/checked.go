@@ -13,7 +13,7 @@ import (
 )
 
 // A checkedDir is a directory of farms whose files are checked by the descriptors that they are read from. It is opened
-// once: all files of a reading come from the same directory, whatever takes its place meanwhile.
+// once: all files of a reading come from the same directory, also if another one takes its place meanwhile.
 type checkedDir struct {
 	path        string // as the administrator named it
 	permissions *permissions

@@ -120,17 +120,26 @@ func TestEachDirectoryOnTheWayIsChecked(t *testing.T) {
 		links map[string]string
 		dir   string // of farms
 	}{
-		{"a link to a file", map[string]string{"farms.d/web.toml": "../user/cur", "user/cur": "../root/web.toml"}, "farms.d"},
-		{"an absolute link", map[string]string{"farms.d/web.toml": "ROOT/user/cur", "user/cur": "ROOT/root/web.toml"}, "farms.d"},
-		{"a link to a directory in the middle", map[string]string{"farms.d/web.toml": "../user/cur/web.toml", "user/cur": "../root"}, "farms.d"},
-		{"a link to a link", map[string]string{"farms.d/web.toml": "../root/1", "root/1": "../user/2", "user/2": "../root/web.toml"}, "farms.d"},
-		{"the directory of farms", map[string]string{"user/cur": "../root"}, "user/cur"},
-		{"drop-ins", map[string]string{"root/web.toml.d": "../user/cur", "user/cur": "../drop-ins"}, "root"},
-		{"a drop-in", map[string]string{"root/web.toml.d": "../drop-ins", "drop-ins/y.toml": "../user/cur", "user/cur": "../drop-ins/x.toml"}, "root"},
-		{"a list", map[string]string{"root/bad.list": "../user/cur", "user/cur": "../drop-ins/a.list"}, "root"},
+		{"a link to a file", map[string]string{
+			"farms.d/web.toml": "../user/cur", "user/cur": "../root/web.toml"}, "farms.d"},
+		{"an absolute link", map[string]string{
+			"farms.d/web.toml": "ROOT/user/cur", "user/cur": "ROOT/root/web.toml"}, "farms.d"},
+		{"a link to a directory in the middle", map[string]string{
+			"farms.d/web.toml": "../user/cur/web.toml", "user/cur": "../root"}, "farms.d"},
+		{"a link to a link", map[string]string{
+			"farms.d/web.toml": "../root/1", "root/1": "../user/2", "user/2": "../root/web.toml"}, "farms.d"},
+		{"the directory of farms", map[string]string{
+			"user/cur": "../root"}, "user/cur"},
+		{"drop-ins", map[string]string{
+			"root/web.toml.d": "../user/cur", "user/cur": "../drop-ins"}, "root"},
+		{"a drop-in", map[string]string{
+			"root/web.toml.d": "../drop-ins", "drop-ins/y.toml": "../user/cur", "user/cur": "../drop-ins/x.toml"}, "root"},
+		{"a list", map[string]string{
+			"root/bad.list": "../user/cur", "user/cur": "../drop-ins/a.list"}, "root"},
 	} {
 		root := t.TempDir()
-		lay(t, root, map[string]string{"root/web.toml": plain, "drop-ins/x.toml": "[backends.b1]\nweight = 2", "drop-ins/a.list": "198.51.100.0/24"})
+		lay(t, root, map[string]string{"root/web.toml": plain,
+			"drop-ins/x.toml": "[backends.b1]\nweight = 2", "drop-ins/a.list": "198.51.100.0/24"})
 		for link, to := range c.links {
 			at := filepath.Join(root, link)
 			do(t, os.MkdirAll(filepath.Dir(at), 0o755), os.Symlink(strings.ReplaceAll(to, "ROOT", root), at))
@@ -141,9 +150,9 @@ func TestEachDirectoryOnTheWayIsChecked(t *testing.T) {
 		}
 		user := filepath.Join(root, "user")
 		do(t, os.Chmod(user, 0o777))
-		r := e.read()
-		if len(r.told) != 1 || r.told[0].Place.File != user || r.told[0].Hint != "chmod o-w "+user+"; or --insecure-permissions" {
-			t.Errorf("%s: user is writable: %v", c.name, r.told)
+		told, hint := e.read().told, "chmod o-w "+user+"; or --insecure-permissions"
+		if len(told) != 1 || told[0].Place.File != user || told[0].Hint != hint {
+			t.Errorf("%s: user is writable: %v", c.name, told)
 		}
 	}
 }
@@ -154,7 +163,8 @@ func TestSwappedLinkIsNeverLoaded(t *testing.T) {
 	root := t.TempDir()
 	lay(t, root, map[string]string{"root/web.toml": plain, "user/evil.toml": evil, "farms.d/x": ""})
 	cur := filepath.Join(root, "user/cur")
-	do(t, os.Chmod(filepath.Join(root, "user"), 0o777), os.Symlink("../user/cur", filepath.Join(root, "farms.d/web.toml")),
+	do(t, os.Chmod(filepath.Join(root, "user"), 0o777),
+		os.Symlink("../user/cur", filepath.Join(root, "farms.d/web.toml")),
 		os.Symlink("../root/web.toml", cur))
 	var stop atomic.Bool
 	var swaps sync.WaitGroup
@@ -237,12 +247,13 @@ func TestFilesThatAreNone(t *testing.T) {
 	root := t.TempDir()
 	lay(t, root, map[string]string{"d/x": ""})
 	at := func(name string) string { return filepath.Join(root, name) }
-	do(t, unix.Mkfifo(at("fifo"), 0o600), os.Symlink("b", at("a")), os.Symlink("a", at("b")), os.Symlink("d/", at("slash")),
-		os.Symlink("d/../d/x", at("up")), os.Symlink("nowhere", at("dangling")))
+	do(t, unix.Mkfifo(at("fifo"), 0o600), os.Symlink("b", at("a")), os.Symlink("a", at("b")),
+		os.Symlink("d/", at("slash")), os.Symlink("d/../d/x", at("up")), os.Symlink("nowhere", at("dangling")))
 	p := (&Engine{}).newPermissions()
 	defer p.close()
 	dir := p.check([]compiler.Dir{Dir(root)})[0].FS
-	for name, want := range map[string]error{"a": unix.ELOOP, "d/x/y": unix.ENOTDIR, "dangling": fs.ErrNotExist, "missing": fs.ErrNotExist,
+	for name, want := range map[string]error{
+		"a": unix.ELOOP, "d/x/y": unix.ENOTDIR, "dangling": fs.ErrNotExist, "missing": fs.ErrNotExist,
 		"up": nil, "slash": nil, "slash/x": nil, "../etc": fs.ErrInvalid} {
 		if f, err := dir.Open(name); !errors.Is(err, want) {
 			t.Errorf("%s: %v", name, err)

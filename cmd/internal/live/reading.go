@@ -16,8 +16,8 @@ import (
 type reading struct {
 	script  *compiler.Script // nil where there is a fault
 	told    compiler.Diagnostics
-	faults  compiler.Diagnostics // likewise, but those of permissions stand at the farms and lists that they concern
-	barred  bool                 // others may write to a directory of farms, so none of them can be loaded alone
+	faults  compiler.Diagnostics // told, with the faults of permissions at the farms and lists that they concern
+	barred  bool                 // others may write to a directory of farms, so --isolate loads no farm of it
 	sources *Sources
 	memory  *compiler.Memory // that read them
 	atBoot  *compiler.Script // once it was asked for

@@ -36,7 +36,8 @@ func (s *Sources) record(dirs []compiler.Dir, before *Sources, began time.Time) 
 		before = &Sources{}
 	}
 	s.files = make(map[string]sourceFile, len(before.files))
-	to := &record{sources: s, before: before, began: began, states: map[fileName]fileState{}, clocked: map[uint64]bool{}}
+	to := &record{sources: s, before: before, began: began}
+	to.states, to.clocked = map[fileName]fileState{}, map[uint64]bool{}
 	recorded := slices.Clone(dirs)
 	for i, d := range dirs {
 		s.dirs = append(s.dirs, sourceDir{d.Path, d.Lenient})

@@ -17,9 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// permissions collects the users but root who may write to the farms that are read, as who writes a farm decides which
-// rules root loads. As sshd does, it checks the directories on the way, too, as who may rename a directory may put
-// another one in its place; and the directories that hold the links on the way.
+// permissions collects the users but root who may write to the farms that are read: the writer of a farm decides which
+// rules root loads. As sshd does, it checks the directories on the way, too, because a user who may rename a directory
+// may put another one in its place. It checks the directories that hold the links on the way likewise.
 //
 // A read-only mount is checked as any other: the mount may be read-only for this process alone, as all of /etc is for a
 // service with ProtectSystem=strict.
@@ -31,7 +31,7 @@ type permissions struct {
 	mu      sync.Mutex
 	seen    map[inode]compiler.Diagnostic
 	refused map[string]bool // the paths of farms and lists that are not to be trusted
-	barred  bool            // no directory is to be trusted, so neither is any farm
+	barred  bool            // a directory of farms is not to be trusted, so no farm is
 }
 
 // An inode is the same file under all its names.
@@ -104,7 +104,7 @@ func (p *permissions) add(found *finding, of string) {
 	}
 }
 
-// told are the diagnostics, in the order of the paths.
+// told gives the diagnostics in the order of the paths.
 func (p *permissions) told() compiler.Diagnostics {
 	var told compiler.Diagnostics
 	for _, d := range p.seen {
@@ -114,8 +114,8 @@ func (p *permissions) told() compiler.Diagnostics {
 	return told
 }
 
-// refusals are a fault for each farm and list that is not to be trusted: told speaks of directories, too, that may be
-// anywhere.
+// refusals gives one fault for each untrusted farm and list. The diagnostics of told stand at directories, too, from
+// which --isolate cannot tell the farm.
 func (p *permissions) refusals() compiler.Diagnostics {
 	var faults compiler.Diagnostics
 	for name := range p.refused {
@@ -151,7 +151,7 @@ func (e *Engine) lock(ctx context.Context, waiting func()) (release func(), err 
 	return nil, errors.New("state directory: " + strings.Join(words, "\n"))
 }
 
-// A finding is what others may write to on the way to one file.
+// A finding is the list of files and directories on the way to one file that others may write to.
 type finding struct {
 	off      bool
 	severity compiler.Severity
@@ -204,7 +204,7 @@ func (f *finding) add(n node, name, message, hint string) {
 	}})
 }
 
-// writers says who but root may write to a file, and what would end that.
+// writers gives the users but root who may write to a file, and the command that ends that.
 func writers(name string, n node) (who, hint string) {
 	mode := n.stat.Mode
 	switch {
@@ -227,7 +227,8 @@ func trusted(uid uint32) bool {
 	}
 	users, err := os.ReadFile("/proc/self/uid_map")
 	overflow, _ := os.ReadFile("/proc/sys/fs/overflowuid")
-	return err == nil && !strings.Contains(string(users), "4294967295") && strconv.Itoa(int(uid)) == strings.TrimSpace(string(overflow))
+	all := strings.Contains(string(users), "4294967295")
+	return err == nil && !all && strconv.Itoa(int(uid)) == strings.TrimSpace(string(overflow))
 }
 
 // hasACL says whether others than owner and group have rights; the bits of the group are all that they may have. A

@@ -106,8 +106,8 @@ func (w *walk) step(name string) error {
 func (w *walk) atEnd() bool { return strings.Join(w.names, "") == "" }
 
 // lookup opens a name in the directory. A file that is opened for reading is looked up again for it, so its status is
-// taken from the descriptor that is read. O_DIRECTORY makes the kernel mount what autofs mounts on demand, and refuses
-// links.
+// taken from the descriptor that is read. O_DIRECTORY refuses links, and makes the kernel mount
+// a directory of autofs that is mounted on demand.
 func (w *walk) lookup(name string) (node, error) {
 	to := path.Join(w.at.path, name)
 	if !w.atEnd() {
