@@ -290,7 +290,7 @@ func othersWrite(m *Machine) {
 	refused := func(of string) {
 		m.t.Helper()
 		if out, status := m.Try("systemctl start farmc.service"); status == 0 {
-			m.t.Errorf("farmc.service loads what %s may write: %s", of, out)
+			m.t.Errorf("farmc.service loads farms, though %s may write to it: %s", of, out)
 		}
 		m.Do("systemctl start farmc-watch.service")
 		for _, unit := range []string{"farmc", "farmc-watch"} {
