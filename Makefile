@@ -1,8 +1,9 @@
 # make          build ./farmc
 # make demo     see it work, in network namespaces of its own
-# make test     all tests; one case: go test ./golden-or-package -run 'Name/case' (see README.md)
+# make quick    unit tests and goldens, below 30 s
+# make test     all tests; one case: go test ./package -run 'Name/case'
 # make golden   write the expected outputs anew; then read the difference as code
-# make shows    reloads with many connections, edits in all ways, kills at many moments: minutes, and the figures
+# make stress   reloads with many connections, edits in all ways, kills at many moments: minutes, and the figures
 # make bench    what farms cost, in the compiler, and from their files to the kernel; FARMS=1000 KINDS= for a quick look
 # make packets  what a packet costs on its way through farms
 # make deb      build the Debian package into dist/
@@ -13,7 +14,7 @@ GO ?= go
 # A clone that belongs to somebody else (make demo as root) is none of git's business.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build manual deb lint-deb test-systemd demo bench packets shows test golden flood fuzz format vet lint tidy goldens ci clean go-found
+.PHONY: build manual deb lint-deb test-systemd demo bench packets quick stress test golden check-golden test-flood fuzz format vet lint tidy ci clean go-found
 
 build: go-found
 	$(GO) build -o farmc ./cmd/farmc
@@ -59,19 +60,25 @@ packets: build
 	@.ci/need nft=nftables
 	@$(GO) run ./cmd/bench -packets 1,10000 ./farmc
 
+# Without the tests that ask a kernel, build networks or make random farms by the thousand.
+QUICK = $$($(GO) list ./... | grep -v -e '/packettest$$' -e '/packagetest$$' -e '/netlab$$' -e '/cmd/farmc$$')
+SLOW = Kernel|Property|^TestSlotsAreBounded$$|^TestMemoryOfAllKinds$$|^TestConflictsByComparingAll$$|^TestLeftoversAreNoFailure$$
+quick: go-found
+	$(GO) test -skip '$(SLOW)' $(QUICK)
+
 test: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch
 	$(GO) test -timeout 20m ./...
 
-shows: go-found
+stress: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps
-	SHOWS=1 $(GO) test ./cmd/internal/packettest ./cmd/farmc -run 'TestRush|TestClientsMeetAgain|TestKilled|TestEditsWatched|TestStorm|TestFromCloseToCommit' -count 1 -timeout 30m -v
+	STRESS=1 $(GO) test ./cmd/internal/packettest ./cmd/farmc -run 'TestRush|TestClientsMeetAgain|TestKilled|TestEditsWatched|TestStorm|TestFromCloseToCommit' -count 1 -timeout 30m -v
 
 golden: go-found
 	$(GO) test ./compiler -run Golden -update
 
 # What limits do against a flood of SYNs from 100,000 addresses, in network namespaces: some minutes
-flood: go-found
+test-flood: go-found
 	FARMC_FLOOD=all $(GO) test ./cmd/internal/packettest -run '^TestFlood$$' -v -count 1 -timeout 15m
 
 # A while of random input beyond what make test holds: make fuzz FOR=10m
@@ -93,7 +100,7 @@ tidy:
 	$(GO) mod tidy -diff
 
 # The expected outputs are what make golden writes.
-goldens: golden
+check-golden: golden
 	@.ci/need git=git
 	@if [ -n "$$(git status --porcelain golden)" ]; then git status --short golden; git diff golden; exit 1; fi
 
@@ -103,7 +110,7 @@ lint-deb: deb
 
 ci: go-found format vet lint tidy
 	CI=true $(MAKE) test
-	$(MAKE) goldens
+	$(MAKE) check-golden
 	$(MAKE) demo
 	$(MAKE) lint-deb test-systemd
 

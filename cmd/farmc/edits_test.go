@@ -18,7 +18,7 @@ import (
 )
 
 // However files are edited, once they are quiet the kernel holds what they say, and watch has neither leaked
-// descriptors nor memory. SHOWS=1 makes 1,000 rounds of it (make shows).
+// descriptors nor memory. STRESS=1 makes 1,000 rounds of it (make stress).
 func TestEditsWatched(t *testing.T) {
 	t.Parallel()
 	needMachine(t)
@@ -45,9 +45,9 @@ func TestEditsWatched(t *testing.T) {
 	}
 }
 
-// rounds are few as a rule, and many where it says SHOWS (make shows).
+// rounds are few as a rule, and many where it says STRESS (make stress).
 func rounds(few, many int) int {
-	if os.Getenv("SHOWS") != "" {
+	if os.Getenv("STRESS") != "" {
 		return many
 	}
 	return few

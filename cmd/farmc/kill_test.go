@@ -22,7 +22,7 @@ import (
 
 // Whenever apply is killed, the kernel holds the old rules or the new ones, whole, loaded.nft is one of the two
 // scripts, whole, and the next apply puts all of it right. Some kills come at a moment of the clock, the others with an
-// event in the state directory, where what matters is over in microseconds. SHOWS=1 takes ten times as many (make shows).
+// event in the state directory, where what matters is over in microseconds. STRESS=1 takes ten times as many (make stress).
 func TestKilledApply(t *testing.T) {
 	t.Parallel()
 	needMachine(t)
@@ -30,7 +30,7 @@ func TestKilledApply(t *testing.T) {
 	k := newKillings(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	killed, kills := 0, 50
-	if os.Getenv("SHOWS") != "" {
+	if os.Getenv("STRESS") != "" {
 		kills = 500
 	}
 	for i := range kills {
@@ -229,7 +229,7 @@ func (k *killings) mend(when moment) {
 }
 
 // Whenever watch is killed while farms change, what holds for apply holds, and the next watch puts all of it right.
-// SHOWS=1 kills it 300 times (make shows).
+// STRESS=1 kills it 300 times (make stress).
 func TestKilledWatch(t *testing.T) {
 	t.Parallel()
 	needMachine(t)

@@ -16,11 +16,11 @@ import (
 
 // TestClientsMeetAgain reloads farms with persistence, with changes to them and to others. Each client meets its backend
 // again while that takes clients, another one with the next connection when it is down, and is remembered for as long as
-// it would have been without the reload. SHOWS=1 takes more clients and reloads.
+// it would have been without the reload. STRESS=1 takes more clients and reloads.
 func TestClientsMeetAgain(t *testing.T) {
 	t.Parallel()
 	clients, reloads := 6, 8
-	if os.Getenv("SHOWS") != "" {
+	if os.Getenv("STRESS") != "" {
 		clients, reloads = 249, 50 // of each family, with two farms each: 996 to be remembered
 	}
 	a := &acquaintance{stage: newStage(t, netlab.Options{}), random: rand.New(rand.NewPCG(3, 4)), home: map[string]string{}}

@@ -19,7 +19,7 @@ import (
 
 // TestFlood floods a farm with SYNs from 100,000 addresses, and from a single one, while 50 clients work, and tells what
 // share of their connections succeeds, by limits, and what a packet of the flood costs. It holds nothing to be right or
-// wrong, and takes minutes: make flood.
+// wrong, and takes minutes: make test-flood.
 func TestFlood(t *testing.T) {
 	which := os.Getenv("FARMC_FLOOD")
 	if which == "" {

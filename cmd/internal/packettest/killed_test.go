@@ -11,10 +11,10 @@ import (
 
 // TestKilledUnderTraffic kills farmc watch at moments of the clock while farms change, and starts it again, with clients
 // who open short connections all the time and others who hold long ones: none fails and none is cut, as the services that
-// they use are served all along. SHOWS=1 kills it 300 times (make shows).
+// they use are served all along. STRESS=1 kills it 300 times (make stress).
 func TestKilledUnderTraffic(t *testing.T) {
 	plan, kills := rushPlan{clients: 12, holders: 8}, 8
-	if os.Getenv("SHOWS") != "" {
+	if os.Getenv("STRESS") != "" {
 		plan, kills = rushPlan{clients: 40, holders: 20}, 300
 	}
 	k := &killed{rush: newRush(t, plan), program: farmc(t), root: t.TempDir(),

@@ -16,12 +16,12 @@ import (
 )
 
 // TestRush reloads with traffic running: clients open short connections all the time, others hold long ones. None fails
-// and none is cut, as the services that they use are served all along. SHOWS=1 takes the numbers that are worth telling
-// (make shows), and tells what loads of the complete script come to beside.
+// and none is cut, as the services that they use are served all along. STRESS=1 takes the numbers that are worth telling
+// (make stress), and tells what loads of the complete script come to beside.
 func TestRush(t *testing.T) {
 	plan := rushPlan{reloads: 15, clients: 24, holders: 8}
 	ways := map[string]func(s *stage, f farms) error{"only what changed": farmsOnly}
-	if os.Getenv("SHOWS") != "" {
+	if os.Getenv("STRESS") != "" {
 		plan = rushPlan{reloads: 300, clients: 200, holders: 20}
 		ways["the complete script"] = complete
 	}
