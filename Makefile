@@ -6,6 +6,7 @@
 # make stress   reloads with many connections, edits in all ways, kills at many moments: minutes, and the figures
 # make bench    what farms cost, in the compiler, and from their files to the kernel; FARMS=1000 KINDS= for a quick look
 # make packets  what a packet costs on its way through farms
+# make manual   the manual pages, into man/
 # make deb      build the Debian package into dist/
 # make test-systemd   install it in a container, as root
 # make ci       what a change has to pass
@@ -22,9 +23,9 @@ build: go-found
 go-found:
 	@.ci/go
 
-# The manual pages farmc.1 and farms.d.5.
-manual: build
-	$(GO) run ./cmd/manual ./farmc farms.d/reference.toml .
+# The manual pages, from the Markdown in cmd/manual, and the examples of farmc-examples(7): man -l man/farmc-modes.7
+manual: go-found
+	$(GO) run ./cmd/manual farms.d/reference.toml man
 
 # With the Go that is here, as Debian 12's is older than farmc needs (-d: build dependencies aren't looked for among
 # Debian's packages). A copy is built, as dpkg-buildpackage leaves its files around and beside what it builds.
@@ -67,7 +68,7 @@ quick: go-found
 	$(GO) test -skip '$(SLOW)' $(QUICK)
 
 test: go-found
-	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch
+	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch man=man-db groff=groff-base tbl=groff-base
 	$(GO) test -timeout 20m ./...
 
 stress: go-found
@@ -115,4 +116,4 @@ ci: go-found format vet lint tidy
 	$(MAKE) lint-deb test-systemd
 
 clean:
-	rm -rf farmc farmc.1 farms.d.5 dist
+	rm -rf farmc man dist

@@ -1,68 +1,73 @@
-// Manual writes the manual pages farmc(1) and farms.d(5) from what is true anyway: what farmc says of its commands,
-// and the reference of farms, whose keys a test holds to what farmc reads.
+// Manual renders the manual pages, and writes the example farms of farmc-examples(7) to files:
 //
-//	manual FARMC REFERENCE DIRECTORY
+//	manual REFERENCE DIRECTORY
+//
+// A page is the Markdown file of the same name in this directory, farmc.1.md for farmc(1). People read and edit the
+// Markdown; go-md2man makes roff of it. Two things are added on the way:
+//
+//   - the title line of roff, from the heading "# farmc(1)",
+//   - the keys of farms.d(5), from REFERENCE, which is farms.d/reference.toml (reference.go reads it, keys.go writes it
+//     as Markdown).
+//
+// The package knows nothing of farmc's other packages. Its tests hold the pages to the program: every command and
+// option, every key, every farm that a page shows.
+//
+// Definition lists ("term", and below it ": text") become .TP. Tables become tbl's, which does not fold cells that
+// begin with code or bold text (go-md2man 2.0.7), so long texts stand in definition lists.
 package main
 
 import (
 	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"text/template"
 )
 
 func main() {
-	if len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "usage: manual FARMC REFERENCE DIRECTORY")
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: manual REFERENCE DIRECTORY")
 		os.Exit(2)
 	}
-	if err := manual(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+	if err := manual(os.Args[1], os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, "manual:", err)
 		os.Exit(1)
 	}
 }
 
-// pages are the parts that people wrote, with places for the rest.
-//
-//go:embed farmc.1 farms.d.5
+//go:embed *.md
 var pages embed.FS
 
-func manual(farmc, reference, dir string) error {
-	verbs, err := readVerbs(func(args ...string) (string, error) { return help(farmc, args...) })
-	if err != nil {
-		return err
-	}
+// manual writes DIRECTORY/farmc.1 and the other pages, and DIRECTORY/examples with the example farms.
+func manual(reference, dir string) error {
 	text, err := os.ReadFile(reference)
 	if err != nil {
 		return err
 	}
-	tables := readReference(string(text))
-	return errors.Join(
-		write(dir, "farmc.1", map[string]any{"Verbs": verbs, "Common": common(verbs)}),
-		write(dir, "farms.d.5", map[string]any{"Tables": tables}))
-}
-
-// help is what farmc prints of itself here as on any machine.
-func help(farmc string, args ...string) (string, error) {
-	cmd := exec.Command(farmc, append([]string{"help"}, args...)...)
-	cmd.Env = []string{}
-	out, err := cmd.Output()
+	keys := keysInMarkdown(readReference(string(text)))
+	names, err := fs.Glob(pages, "*.md")
 	if err != nil {
-		return "", fmt.Errorf("%s help %s: %w", farmc, strings.Join(args, " "), err)
-	}
-	return string(out), nil
-}
-
-func write(dir, page string, about any) error {
-	var out strings.Builder
-	words := template.FuncMap{"roff": roff, "prose": prose}
-	t := template.Must(template.New(page).Funcs(words).ParseFS(pages, page))
-	if err := t.Execute(&out, about); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, page), []byte(out.String()), 0o644)
+	var errs []error
+	for _, name := range names {
+		page, err := pages.ReadFile(name)
+		if err == nil {
+			err = write(filepath.Join(dir, strings.TrimSuffix(name, ".md")), render(string(page), keys))
+		}
+		errs = append(errs, err)
+	}
+	for _, e := range examples() {
+		errs = append(errs, write(filepath.Join(dir, "examples", e.Name), e.Text))
+	}
+	return errors.Join(errs...)
+}
+
+func write(name, text string) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, []byte(text), 0o644)
 }
