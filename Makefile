@@ -68,7 +68,7 @@ quick: go-found
 	$(GO) test -skip '$(SLOW)' $(QUICK)
 
 test: go-found
-	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch man=man-db groff=groff-base tbl=groff-base
+	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch man=man-db groff=groff-base curl=curl python3=python3
 	$(GO) test -timeout 20m ./...
 
 stress: go-found

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,42 +11,58 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// A step of a console block of the README: a command, and what it prints on both streams.
+// A step of the README: a file that it shows, commands that print nothing, or a command and its output on both streams.
 type step struct {
+	file            string // where text goes
+	text            string
 	command, output string
 }
 
-func consoleSteps(t *testing.T, text string) []step {
-	t.Helper()
-	var steps []step
-	for _, block := range regexp.MustCompile("(?ms)^```console\n(.*?)^```$").FindAllStringSubmatch(text, -1) {
-		for line := range strings.Lines(block[1]) {
-			if command, ok := strings.CutPrefix(line, "$ "); ok {
-				steps = append(steps, step{command: strings.TrimSpace(command)})
-				continue
-			}
-			steps[len(steps)-1].output += line
+// Blocks of the README that a reader follows are toml with a first line "# /path/of/the/file", sh, and console.
+// Blocks without a language are for other machines, and not run.
+var readmeBlock = regexp.MustCompile("(?ms)^```(toml|sh|console)\n(.*?)^```$")
+
+func readmeSteps(text string) (steps []step) {
+	for _, block := range readmeBlock.FindAllStringSubmatch(text, -1) {
+		switch block[1] {
+		case "toml":
+			name, _, _ := strings.Cut(strings.TrimPrefix(block[2], "# "), "\n")
+			steps = append(steps, step{file: name, text: block[2]})
+		case "sh":
+			steps = append(steps, step{command: block[2]})
+		case "console":
+			steps = append(steps, consoleSteps(block[2])...)
 		}
 	}
 	return steps
 }
 
-// The README shows what the demo prints, but for numbers.
+func consoleSteps(block string) (steps []step) {
+	for line := range strings.Lines(block) {
+		if command, ok := strings.CutPrefix(line, "$ "); ok {
+			steps = append(steps, step{command: command})
+			continue
+		}
+		steps[len(steps)-1].output += line
+	}
+	return steps
+}
+
+// The transcript that the README links to is the output of the demo, except for numbers.
 func TestReadmeDemo(t *testing.T) {
 	netlab.Test(t, netlab.Options{}).Close()
-	readme, err := os.ReadFile("../../README.md")
+	transcript, err := os.ReadFile("../demo/demo.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := regexp.MustCompile("(?ms)^```demo\n(.*?)^```$").FindSubmatch(readme)
 	farmc := filepath.Join(t.TempDir(), "farmc")
 	for _, cmd := range []*exec.Cmd{exec.Command("go", "build", "-o", farmc, "."), exec.Command("go", "run", "../demo", farmc, "../../farms.d")} {
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		if got := strings.TrimSpace(string(out)); got != "" && numberless(got) != numberless(strings.TrimSpace(string(block[1]))) {
-			t.Errorf("the demo prints\n%s\nthe README says\n%s", got, block[1])
+		if got := strings.TrimSpace(string(out)); got != "" && numberless(got) != numberless(strings.TrimSpace(string(transcript))) {
+			t.Errorf("the demo prints\n%s\ncmd/demo/demo.txt says\n%s", got, transcript)
 		}
 	}
 }
@@ -67,31 +81,91 @@ func timeless(output string) string {
 
 var slowly = regexp.MustCompile(`(?m)^( +farmc: )?nft [a-z ]+ \(\d+ lines\) \.\.\.\n`)
 
-// The README's commands print what it says that they print.
+// Following the README from top to bottom, on a machine of its own, a reader sees the output that it shows.
 func TestReadmeCommands(t *testing.T) {
-	lab := netlab.Test(t, netlab.Options{})
-	dir := t.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "bin", "farmc"), ".")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	for _, program := range []string{"curl", "python3", "ip", "sysctl"} {
+		needProgram(t, program)
 	}
-	if err := os.CopyFS(filepath.Join(dir, "farms.d"), os.DirFS("../../farms.d")); err != nil {
+	bin := t.TempDir()
+	self, err := os.Executable()
+	if err == nil {
+		err = os.Symlink(self, filepath.Join(bin, "farmc")) // TestMain is farmc under this name
+	}
+	if err != nil {
 		t.Fatal(err)
-	}
-	for _, a := range []string{"192.0.2.10/32", "192.0.2.11/32", "192.0.2.12/32", "192.0.2.99/32", "2001:db8::10/128"} {
-		if err := lab.Balancer.AddAddress("lo", netip.MustParsePrefix(a)); err != nil {
-			t.Fatal(err)
-		}
 	}
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	setting := "cd " + dir + "; export STATE_DIRECTORY=" + dir + "/state PATH=" + dir + "/bin:$PATH; exec 2>&1; "
-	for _, s := range consoleSteps(t, string(readme)) {
-		got, _ := lab.Balancer.Run(context.Background(), "", "sh", "-c", setting+s.command)
-		if timeless(got) != timeless(s.output) {
-			t.Errorf("$ %s\n%s\nthe README says\n%s", s.command, got, s.output)
+	steps := readmeSteps(string(readme))
+	for i, got := range follow(t, bin, steps) {
+		if s := steps[i]; timeless(got) != timeless(s.output) {
+			t.Errorf("$ %sprints\n%s\nthe README says\n%s", s.command, got, s.output)
+		}
+	}
+}
+
+func needProgram(t *testing.T, name string) {
+	t.Helper()
+	_, err := exec.LookPath(name)
+	switch {
+	case err != nil && os.Getenv("CI") == "":
+		t.Skip(err)
+	case err != nil:
+		t.Fatal(err)
+	}
+}
+
+// follow runs the steps in one shell, in a network and mounts of its own: no farm, no address, no forwarding. It gives
+// the output of each step.
+func follow(t *testing.T, bin string, steps []step) (outputs []string) {
+	t.Helper()
+	needMachine(t)
+	const mark = "----- next step -----\n"
+	script := "exec 2>&1; export LC_ALL=C.UTF-8 PATH=" + bin + ":$PATH; unset STATE_DIRECTORY\n" +
+		"for dir in /etc /run /var/lib; do mount -t tmpfs -o size=4m,mode=755 tmpfs $dir; done\n" +
+		"mkdir -p /etc/farmc/farms.d /run/farmc/farms.d\n" +
+		"ip link set lo up; sysctl -qw net.ipv4.ip_forward=0\n"
+	for _, s := range steps {
+		script += "echo '" + strings.TrimSpace(mark) + "'\n"
+		if s.file != "" {
+			script += "cat > " + s.file + " <<'END OF FILE'\n" + s.text + "END OF FILE\n"
+			continue
+		}
+		script += s.command + "\n"
+		if strings.Contains(s.command, "&\n") {
+			script += "sleep 2\n" // until the servers listen
+		}
+	}
+	script += "kill $(jobs -p)\n"
+	out, err := exec.Command("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", script).Output()
+	if err != nil {
+		t.Logf("the shell ended with %v", err)
+	}
+	outputs = strings.Split(string(out), mark)[1:]
+	if len(outputs) != len(steps) {
+		t.Fatalf("%d of %d steps were done:\n%s", len(outputs), len(steps), out)
+	}
+	return outputs
+}
+
+// The README stays one reading long, and leads nowhere that does not exist.
+func TestReadmeLinks(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(string(readme), "\n"); lines > 200 {
+		t.Errorf("the README has %d lines, more than 200", lines)
+	}
+	links := regexp.MustCompile(`\]\(([^):]+)\)`).FindAllStringSubmatch(string(readme), -1)
+	if len(links) < 5 {
+		t.Errorf("the README has %d links", len(links))
+	}
+	for _, at := range links {
+		if _, err := os.Stat(filepath.Join("../..", at[1])); err != nil {
+			t.Error(err)
 		}
 	}
 }
