@@ -22,8 +22,6 @@ type Ban struct {
 const (
 	elementTimeout    = 4 // NFTA_SET_ELEM_TIMEOUT
 	elementExpiration = 5 // NFTA_SET_ELEM_EXPIRATION
-	objectData        = 4 // NFTA_OBJ_DATA
-	counterObject     = 1 // NFT_OBJECT_COUNTER
 )
 
 // ErrNoSet says that the kernel holds no such set.
@@ -200,20 +198,4 @@ func acknowledged(socket *nl.NetlinkSocket) error {
 			return nil
 		}
 	}
-}
-
-// ObjectCounts gives what the counters of table inet farmc that have a name have counted.
-func (n Nft) ObjectCounts(ctx context.Context) (map[string]Count, error) {
-	answers, err := list(ctx, unix.NFT_MSG_GETOBJ, unix.NFPROTO_INET, nl.NewRtAttr(objectType, binary.BigEndian.AppendUint32(nil, counterObject)))
-	if err != nil {
-		return nil, fmt.Errorf("read counters: %w", err)
-	}
-	counts := map[string]Count{}
-	for _, a := range answers {
-		if a.attributes.number(objectType) == counterObject {
-			data := parse(a.attributes[objectData])
-			counts[a.attributes.text(objectName)] = Count{data.number64(counterPackets), data.number64(counterBytes)}
-		}
-	}
-	return counts, nil
 }

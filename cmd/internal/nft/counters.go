@@ -59,6 +59,8 @@ const (
 	elementsOfTable = 1 // NFTA_SET_ELEM_LIST_TABLE
 	elementsOfSet   = 2 // NFTA_SET_ELEM_LIST_SET
 	elementList     = 3 // NFTA_SET_ELEM_LIST_ELEMENTS
+	objectData      = 4 // NFTA_OBJ_DATA
+	counterObject   = 1 // NFT_OBJECT_COUNTER
 )
 
 func (e Element) count(sockets map[int]*nl.SocketHandle) (Count, error) {
@@ -100,6 +102,22 @@ func countOf(element attributes) Count {
 		}
 	}
 	return Count{}
+}
+
+// ObjectCounts gives what the counters of table inet farmc that have a name have counted.
+func (n Nft) ObjectCounts(ctx context.Context) (map[string]Count, error) {
+	answers, err := list(ctx, unix.NFT_MSG_GETOBJ, unix.NFPROTO_INET, nl.NewRtAttr(objectType, binary.BigEndian.AppendUint32(nil, counterObject)))
+	if err != nil {
+		return nil, fmt.Errorf("read counters: %w", err)
+	}
+	counts := map[string]Count{}
+	for _, a := range answers {
+		if a.attributes.number(objectType) == counterObject {
+			data := parse(a.attributes[objectData])
+			counts[a.attributes.text(objectName)] = Count{data.number64(counterPackets), data.number64(counterBytes)}
+		}
+	}
+	return counts, nil
 }
 
 // number64 gives a number of 64 bits, or 0.
