@@ -22,7 +22,7 @@ func TestFromCloseToCommit(t *testing.T) {
 		e.write(fmt.Sprintf("farm%d.toml", n), e.farm(n))
 	}
 	os.Remove(e.in("web.toml"))
-	commits, err := nft.Nft{}.Listen(t.Context())
+	commits, err := nft.Nft{}.Monitor(t.Context())
 	e.must(err)
 	w := e.watch()
 	defer w.stop()

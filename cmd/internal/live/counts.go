@@ -22,7 +22,7 @@ func (e *Engine) counts(ctx context.Context, counted []compiler.Counted) ([]comp
 	for i, c := range counted {
 		elements[i] = nft.Element{Family: c.Table, Set: c.Map, Key: keyBytes(c)}
 	}
-	read, err := e.Nft.Counts(ctx, elements)
+	read, err := e.Nft.Counters(ctx, elements)
 	counts := make([]compiler.Count, len(read))
 	for i, c := range read {
 		counts[i] = compiler.Count(c)

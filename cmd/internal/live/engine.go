@@ -78,7 +78,7 @@ func (e *Engine) Check(ctx context.Context) (*compiler.Script, compiler.Diagnost
 		return nil, r.told, ErrFaulty
 	}
 	script, asked := r.script, r.script
-	if e.Nft.Apart() { // in a namespace that has no interface
+	if e.Nft.ChecksIsolated() { // in a namespace that has no interface
 		asked = r.boot()
 	}
 	more, err := e.check(ctx, asked)

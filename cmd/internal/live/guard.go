@@ -21,7 +21,7 @@ import (
 // A Guard knows what the kernel held after a load, and tells what somebody else has done to it since.
 type Guard struct {
 	engine *Engine
-	held   nft.Holding // nil: what it is to hold isn't known
+	held   nft.Snapshot // nil: what it is to hold isn't known
 	load   loadMark
 	span   *span // of the last load; nil: not known, or another farmc's
 
@@ -39,11 +39,11 @@ type span struct {
 	mu    sync.Mutex // what is heard is heard by another goroutine
 	to    uint32
 	ended bool
-	heard []nft.Commit // that touched farmc's tables, but what farmc does itself: it bans
+	heard []nft.Transaction // that touched farmc's tables, but what farmc does itself: it bans
 }
 
 // hear notes a transaction that touched farmc's tables.
-func (s *span) hear(c nft.Commit) {
+func (s *span) hear(c nft.Transaction) {
 	if s == nil || c.Lost || c.Program == "farmc" || !later(c.Generation, s.from) {
 		return
 	}
@@ -59,12 +59,12 @@ func (s *span) end(to uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.to, s.ended = to, true
-	s.heard = slices.DeleteFunc(s.heard, func(c nft.Commit) bool { return later(c.Generation, to) })
+	s.heard = slices.DeleteFunc(s.heard, func(c nft.Transaction) bool { return later(c.Generation, to) })
 }
 
 // others gives the transactions of the span if somebody else's is among them. What is not heard yet is heard later, and
 // then it is asked again.
-func (s *span) others() []nft.Commit {
+func (s *span) others() []nft.Transaction {
 	if s == nil {
 		return nil
 	}
@@ -123,7 +123,7 @@ func (g *Guard) loaded(ctx context.Context, script *compiler.Script, s *span) {
 	}
 	g.elements = bytes.Count(script.Text, []byte("\n")) <= mostCompared
 	g.held, g.span = nil, s
-	held, generation, err := g.engine.Nft.Holding(ctx, g.elements)
+	held, generation, err := g.engine.Nft.Snapshot(ctx, g.elements)
 	digest, err2 := g.engine.Nft.Loaded(ctx)
 	if err != nil || err2 != nil || digest != script.Digest {
 		return // and it is asked again
@@ -164,11 +164,11 @@ func (g *Guard) Wrong(ctx context.Context) (string, error) {
 	if g.held == nil || g.engine.Store.mark() != g.load {
 		return g.begin(ctx)
 	}
-	now, _, err := g.engine.Nft.Holding(ctx, g.elements)
+	now, _, err := g.engine.Nft.Snapshot(ctx, g.elements)
 	if err != nil {
 		return "", err
 	}
-	words := shortly(g.held.Differs(now))
+	words := shortly(g.held.Diff(now))
 	if words == "" && g.crowded(ctx) {
 		words = "they were changed while they were loaded"
 	}
@@ -189,7 +189,7 @@ func (g *Guard) crowded(ctx context.Context) bool {
 	for _, o := range objects {
 		filled[o.Name] = o.Flags&unix.NFT_SET_EVAL != 0
 	}
-	commits = slices.DeleteFunc(commits, func(c nft.Commit) bool {
+	commits = slices.DeleteFunc(commits, func(c nft.Transaction) bool {
 		return c.Sets != nil && !slices.ContainsFunc(c.Sets, func(set string) bool { return !filled[set] })
 	})
 	return len(commits) > 1
@@ -203,7 +203,7 @@ func (g *Guard) begin(ctx context.Context) (string, error) {
 		return "", err
 	}
 	g.elements = bytes.Count(kept.Script, []byte("\n")) <= mostCompared
-	held, _, err := g.engine.Nft.Holding(ctx, g.elements)
+	held, _, err := g.engine.Nft.Snapshot(ctx, g.elements)
 	if err != nil {
 		return "", err
 	}
@@ -238,7 +238,7 @@ func (s Store) mark() loadMark {
 	return loadMark{info.Size(), info.ModTime()}
 }
 
-func (g *Guard) hear(c nft.Commit) {
+func (g *Guard) hear(c nft.Transaction) {
 	if g != nil {
 		g.hearing.Load().hear(c)
 	}
@@ -247,7 +247,7 @@ func (g *Guard) hear(c nft.Commit) {
 // Changes tells who changed farmc's tables, at once; what happens before that is received is told with it. Farmc's own
 // loads are among it.
 func (e *Engine) Changes(ctx context.Context) (<-chan string, error) {
-	commits, err := e.Nft.Listen(ctx)
+	commits, err := e.Nft.Monitor(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -263,7 +263,7 @@ func (e *Engine) Changes(ctx context.Context) (<-chan string, error) {
 					return
 				}
 				e.guard.hear(c)
-				by, to = c.By, changes
+				by, to = c.Process, changes
 			case to <- by:
 				to = nil
 			}

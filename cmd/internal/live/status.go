@@ -220,7 +220,7 @@ func (s *Status) eachBackend(do func(farm string, b *BackendStatus)) {
 
 // heldBack reads what was held back, and who is banned.
 func (e *Engine) heldBack(ctx context.Context, s *Status, script *compiler.Script) error {
-	counts, err := e.Nft.ObjectCounts(ctx)
+	counts, err := e.Nft.NamedCounters(ctx)
 	if err != nil {
 		return err
 	}

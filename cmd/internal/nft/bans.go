@@ -12,32 +12,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Ban is an address in a set of table inet farmc, and how long it stays there.
+// A Ban is an address in a set with timeouts.
 type Ban struct {
 	Address netip.Addr
-	Left    time.Duration
+	Left    time.Duration // until the element expires, in milliseconds
 }
 
-// What of linux/netfilter/nf_tables.h a set of addresses with a time is made of.
+// Attributes of elements with timeouts (linux/netfilter/nf_tables.h).
 const (
 	elementTimeout    = 4 // NFTA_SET_ELEM_TIMEOUT
 	elementExpiration = 5 // NFTA_SET_ELEM_EXPIRATION
 )
 
-// ErrNoSet says that the kernel holds no such set.
+// ErrNoSet is the error for a set that table inet farmc does not hold.
 var ErrNoSet = errors.New("there is no such set")
 
-// Bans gives all that is in a set of addresses. Those whose time is over are not among them.
+// Bans gives the elements of a set of addresses in table inet farmc, without the expired ones. A missing set has none.
 func (n Nft) Bans(ctx context.Context, set string) ([]Ban, error) {
-	answers, err := list(ctx, unix.NFT_MSG_GETSETELEM, unix.NFPROTO_INET, nl.NewRtAttr(elementsOfSet, nl.ZeroTerminated(set)))
+	answers, err := listObjects(ctx, unix.NFT_MSG_GETSETELEM, unix.NFPROTO_INET,
+		nl.NewRtAttr(elementsOfSet, nl.ZeroTerminated(set)))
 	if err != nil {
-		return nil, fmt.Errorf("ask for the elements of %s: %w", set, err)
+		return nil, fmt.Errorf("read the elements of %s: %w", set, err)
 	}
 	var bans []Ban
 	for _, a := range answers {
 		elements, _ := nl.ParseRouteAttr(a.attributes[elementList])
 		for _, e := range elements {
-			if b, ok := readBan(parse(e.Value)); ok {
+			if b, ok := readBan(parseAttributes(e.Value)); ok {
 				bans = append(bans, b)
 			}
 		}
@@ -46,67 +47,73 @@ func (n Nft) Bans(ctx context.Context, set string) ([]Ban, error) {
 }
 
 func readBan(element attributes) (Ban, bool) {
-	address, ok := netip.AddrFromSlice(parse(element[elementKey])[dataValue])
+	address, ok := netip.AddrFromSlice(parseAttributes(element[elementKey])[dataValue])
 	return Ban{address, time.Duration(element.number64(elementExpiration)) * time.Millisecond}, ok
 }
 
-// Ban puts an address into a set for that long, whether it is there already or not; if it was, it gives how long it
-// would have stayed. The kernel is asked without nft, which reads other sets before it adds to one: with 500,000
-// networks in somebody's, that takes 20 s.
-func (n Nft) Ban(ctx context.Context, set string, address netip.Addr, long time.Duration) (before time.Duration, err error) {
+// Ban adds an address to a set of table inet farmc with a timeout, in whole milliseconds. An element that is there
+// already gets the new timeout, and Ban gives the time that was left of the old one. Errors are ErrNoSet,
+// ErrNotPermitted, and that the set is full.
+//
+// It uses netlink because nft reads all sets before it adds an element: 20 s if another set has 500,000 networks.
+func (n Nft) Ban(ctx context.Context, set string, address netip.Addr, timeout time.Duration) (before time.Duration,
+	err error) {
 	for range 2 {
-		b, banned, err := n.banned(ctx, set, address)
+		b, banned, err := n.findBan(ctx, set, address)
 		if err != nil {
 			return 0, err
 		}
-		timeout := binary.BigEndian.AppendUint64(nil, uint64(long/time.Millisecond))
-		changes := []setChange{{unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE, set, address, timeout}}
+		milliseconds := binary.BigEndian.AppendUint64(nil, uint64(timeout/time.Millisecond))
+		changes := []elementChange{{unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE, set, address, milliseconds}}
 		if banned {
-			changes = append([]setChange{{unix.NFT_MSG_DELSETELEM, 0, set, address, nil}}, changes...)
+			changes = append([]elementChange{{unix.NFT_MSG_DELSETELEM, 0, set, address, nil}}, changes...)
 		}
-		err = change(ctx, changes)
-		if !errors.Is(err, unix.ENOENT) || !banned { // else its time has just come
-			return b.Left, inWords(err, set)
+		err = commit(ctx, changes)
+		if !errors.Is(err, unix.ENOENT) || !banned { // else the element expired since findBan: try again
+			return b.Left, changeError(err, set)
 		}
 	}
 	return 0, fmt.Errorf("ban %s: %w", address, unix.EAGAIN)
 }
 
-// Unban takes an address out of a set. It says whether it was there.
+// Unban deletes an address from a set of table inet farmc. It tells whether the address was there. Errors are as for
+// Ban.
 func (n Nft) Unban(ctx context.Context, set string, address netip.Addr) (bool, error) {
-	_, banned, err := n.banned(ctx, set, address)
+	_, banned, err := n.findBan(ctx, set, address)
 	if err != nil || !banned {
 		return false, err
 	}
-	err = change(ctx, []setChange{{unix.NFT_MSG_DELSETELEM, 0, set, address, nil}})
+	err = commit(ctx, []elementChange{{unix.NFT_MSG_DELSETELEM, 0, set, address, nil}})
 	if errors.Is(err, unix.ENOENT) {
 		return false, nil
 	}
-	return true, inWords(err, set)
+	return true, changeError(err, set)
 }
 
-// banned says whether the address is in the set, and how long it stays.
-func (n Nft) banned(ctx context.Context, set string, address netip.Addr) (Ban, bool, error) {
-	sets, err := ask(ctx, unix.NFT_MSG_GETSET, 0, unix.NFPROTO_INET, nl.NewRtAttr(unix.NFTA_SET_TABLE, nl.ZeroTerminated("farmc")),
+// findBan gives the element of the address, and tells whether there is one. A missing set is ErrNoSet.
+func (n Nft) findBan(ctx context.Context, set string, address netip.Addr) (Ban, bool, error) {
+	sets, err := query(ctx, unix.NFT_MSG_GETSET, 0, unix.NFPROTO_INET,
+		nl.NewRtAttr(unix.NFTA_SET_TABLE, nl.ZeroTerminated("farmc")),
 		nl.NewRtAttr(unix.NFTA_SET_NAME, nl.ZeroTerminated(set)))
 	if errors.Is(err, unix.ENOENT) || err == nil && len(sets) == 0 {
 		return Ban{}, false, ErrNoSet
 	}
 	if err != nil {
-		return Ban{}, false, inWords(err, set)
+		return Ban{}, false, changeError(err, set)
 	}
-	answers, err := ask(ctx, unix.NFT_MSG_GETSETELEM, 0, unix.NFPROTO_INET, oneElement(set, address, nil)...)
+	answers, err := query(ctx, unix.NFT_MSG_GETSETELEM, 0, unix.NFPROTO_INET, elementAttributes(set, address, nil)...)
 	if errors.Is(err, unix.ENOENT) || err == nil && len(answers) == 0 {
 		return Ban{}, false, nil
 	}
 	if err != nil {
-		return Ban{}, false, inWords(err, set)
+		return Ban{}, false, changeError(err, set)
 	}
-	b, ok := readBan(parse(parse(answers[0].attributes[elementList])[listElement]))
+	b, ok := readBan(parseAttributes(parseAttributes(answers[0].attributes[elementList])[listElement]))
 	return b, ok, nil
 }
 
-func inWords(err error, set string) error {
+// changeError names the set in the error of a change.
+func changeError(err error, set string) error {
 	switch {
 	case err == nil:
 		return nil
@@ -118,7 +125,8 @@ func inWords(err error, set string) error {
 	return fmt.Errorf("change %s: %w", set, err)
 }
 
-func oneElement(set string, address netip.Addr, timeout []byte) []nl.NetlinkRequestData {
+// elementAttributes name one element of a set, in a query or a change. The timeout may be nil.
+func elementAttributes(set string, address netip.Addr, timeout []byte) []nl.NetlinkRequestData {
 	elements := nl.NewRtAttr(elementList|unix.NLA_F_NESTED, nil)
 	element := elements.AddRtAttr(listElement|unix.NLA_F_NESTED, nil)
 	element.AddRtAttr(elementKey|unix.NLA_F_NESTED, nil).AddRtAttr(dataValue, address.AsSlice())
@@ -132,16 +140,16 @@ func oneElement(set string, address netip.Addr, timeout []byte) []nl.NetlinkRequ
 	}
 }
 
-// A setChange adds or deletes an element.
-type setChange struct {
-	message, flags int
+// An elementChange adds or deletes one element.
+type elementChange struct {
+	message, flags int // NFT_MSG_NEWSETELEM or NFT_MSG_DELSETELEM; NLM_F_CREATE for a new element
 	set            string
 	address        netip.Addr
-	timeout        []byte
+	timeout        []byte // in milliseconds, big endian; nil for none
 }
 
-// change makes changes in one transaction, all or none.
-func change(ctx context.Context, changes []setChange) error {
+// commit makes the changes in one transaction.
+func commit(ctx context.Context, changes []elementChange) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -150,35 +158,36 @@ func change(ctx context.Context, changes []setChange) error {
 		return err
 	}
 	defer socket.Close()
-	message := batchMark(unix.NFNL_MSG_BATCH_BEGIN)
+	message := batchMessage(unix.NFNL_MSG_BATCH_BEGIN)
 	for i, c := range changes {
 		req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|c.message, c.flags)
 		if i == len(changes)-1 {
 			req.Flags |= unix.NLM_F_ACK
 		}
 		req.AddData(&nl.Nfgenmsg{NfgenFamily: unix.NFPROTO_INET})
-		for _, attr := range oneElement(c.set, c.address, c.timeout) {
+		for _, attr := range elementAttributes(c.set, c.address, c.timeout) {
 			req.AddData(attr)
 		}
 		message = append(message, req.Serialize()...)
 	}
-	message = append(message, batchMark(unix.NFNL_MSG_BATCH_END)...)
+	message = append(message, batchMessage(unix.NFNL_MSG_BATCH_END)...)
 	if err := unix.Sendto(socket.GetFd(), message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
-	return acknowledged(socket)
+	return awaitAck(socket)
 }
 
-// batchMark begins or ends a transaction.
-func batchMark(kind int) []byte {
+// batchMessage begins or ends a transaction.
+func batchMessage(kind int) []byte {
 	req := nl.NewNetlinkRequest(kind, 0)
 	subsystem := binary.BigEndian.AppendUint16(nil, unix.NFNL_SUBSYS_NFTABLES)
 	req.AddData(&nl.Nfgenmsg{NfgenFamily: unix.AF_UNSPEC, ResId: binary.NativeEndian.Uint16(subsystem)})
 	return req.Serialize()
 }
 
-// acknowledged waits for the first answer that tells how it went: of a transaction that fails, that of its first fault.
-func acknowledged(socket *nl.NetlinkSocket) error {
+// awaitAck waits for the kernel's acknowledgement of a transaction. If the transaction fails, the first message is the
+// error of the first change that failed.
+func awaitAck(socket *nl.NetlinkSocket) error {
 	timeout := unix.NsecToTimeval(int64(10 * time.Second))
 	if err := socket.SetReceiveTimeout(&timeout); err != nil {
 		return err

@@ -18,9 +18,10 @@ table inet farmc {
 `
 
 func TestBans(t *testing.T) {
-	nft, _ := genuine(t)
+	nft, _ := realNft(t)
 	ctx := t.Context()
-	first, second, third := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("198.51.100.2"), netip.MustParseAddr("198.51.100.3")
+	first, second, third := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("198.51.100.2"),
+		netip.MustParseAddr("198.51.100.3")
 	if _, err := nft.Ban(ctx, "banned-ip4", first, time.Hour); !errors.Is(err, ErrNoSet) {
 		t.Errorf("without a table: %v", err)
 	}
@@ -30,14 +31,14 @@ func TestBans(t *testing.T) {
 	}
 
 	if before, err := nft.Ban(ctx, "banned-ip4", second, time.Minute); err != nil || before != 0 {
-		t.Errorf("somebody new: %v, %v", before, err)
+		t.Errorf("an address that is not banned: %v, %v", before, err)
 	}
 	before, err := nft.Ban(ctx, "banned-ip4", first, 2*time.Minute)
 	if err != nil || before <= 50*time.Minute || before > time.Hour {
-		t.Errorf("once more: %v, %v", before, err)
+		t.Errorf("an address that is banned: %v, %v", before, err)
 	}
 	if _, err := nft.Ban(ctx, "banned-ip4", third, time.Minute); err == nil || err.Error() != "banned-ip4 is full" {
-		t.Errorf("one too many: %v", err)
+		t.Errorf("a full set: %v", err)
 	}
 	bans, err := nft.Bans(ctx, "banned-ip4")
 	left := map[netip.Addr]time.Duration{}
@@ -52,7 +53,7 @@ func TestBans(t *testing.T) {
 		t.Errorf("unban: %v, %v", was, err)
 	}
 	if was, err := nft.Unban(ctx, "banned-ip4", first); err != nil || was {
-		t.Errorf("unban who isn't banned: %v, %v", was, err)
+		t.Errorf("unban an address that is not banned: %v, %v", was, err)
 	}
 	six := netip.MustParseAddr("2001:db8:c:1::")
 	if _, err := nft.Ban(ctx, "banned-ip6", six, 20*time.Millisecond); err != nil {
@@ -70,14 +71,15 @@ func TestBans(t *testing.T) {
 	}
 }
 
-func TestObjectCounts(t *testing.T) {
-	nft, _ := genuine(t)
-	if counts, err := nft.ObjectCounts(t.Context()); err != nil || len(counts) != 0 {
+func TestNamedCounters(t *testing.T) {
+	nft, _ := realNft(t)
+	if counts, err := nft.NamedCounters(t.Context()); err != nil || len(counts) != 0 {
 		t.Errorf("without a table: %v, %v", counts, err)
 	}
 	load(t, nft, []byte(bansTable))
-	counts, err := nft.ObjectCounts(t.Context())
-	if err != nil || len(counts) != 2 || counts["farm/web/banned"] != (Count{7, 420}) || counts["farm/web/new"] != (Count{}) {
+	counts, err := nft.NamedCounters(t.Context())
+	if err != nil || len(counts) != 2 || counts["farm/web/banned"] != (Counter{7, 420}) ||
+		counts["farm/web/new"] != (Counter{}) {
 		t.Errorf("got %v, %v", counts, err)
 	}
 }

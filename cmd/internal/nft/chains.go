@@ -9,53 +9,56 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Chain is a chain of anybody's.
+// A Chain is a chain of another program.
 type Chain struct {
 	Family string // ip, ip6 or inet
 	Table  string
 	Name   string
 }
 
-// ForeignDrops gives the chains of others that drop whatever is forwarded and not let through by a rule of theirs:
-// a farm's packets meet them whatever farmc loads.
+// ForeignDrops gives the base chains of other programs at hook forward with policy drop. They drop the packets of a
+// farm
+// unless a rule of theirs accepts them, because no rule of farmc can overrule a drop.
 func (n Nft) ForeignDrops(ctx context.Context) ([]Chain, error) {
-	answers, err := ask(ctx, unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, unix.NFPROTO_UNSPEC)
+	answers, err := query(ctx, unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, unix.NFPROTO_UNSPEC)
 	if err != nil {
-		return nil, fmt.Errorf("ask for the chains: %w", err)
+		return nil, fmt.Errorf("read the chains: %w", err)
 	}
 	var drops []Chain
 	for _, a := range answers {
-		c := Chain{routed[a.family], a.attributes.text(unix.NFTA_CHAIN_TABLE), a.attributes.text(unix.NFTA_CHAIN_NAME)}
-		if c.Family != "" && c.Table != "farmc" && a.attributes.dropForwarded() {
+		c := Chain{forwardFamilies[a.family], a.attributes.text(unix.NFTA_CHAIN_TABLE),
+			a.attributes.text(unix.NFTA_CHAIN_NAME)}
+		if c.Family != "" && c.Table != "farmc" && a.attributes.dropsForwarded() {
 			drops = append(drops, c)
 		}
 	}
 	return drops, nil
 }
 
-// routed are the families whose forward hook a routed packet passes.
-var routed = map[uint8]string{unix.NFPROTO_INET: "inet", unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6"}
+// forwardFamilies are the families with a forward hook that routed packets pass.
+var forwardFamilies = map[uint8]string{unix.NFPROTO_INET: "inet", unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6"}
 
-// dropForwarded tells a base chain at hook forward with policy drop; other chains have neither hook nor policy.
-func (a attributes) dropForwarded() bool {
+// dropsForwarded tells whether a chain is a base chain at hook forward with policy drop. Other chains have no hook and
+// no policy.
+func (a attributes) dropsForwarded() bool {
 	const drop = 0 // NF_DROP
-	hook := parse(a[unix.NFTA_CHAIN_HOOK])
+	hook := parseAttributes(a[unix.NFTA_CHAIN_HOOK])
 	return hook.number(unix.NFTA_HOOK_HOOKNUM) == unix.NF_INET_FORWARD && a.number(unix.NFTA_CHAIN_POLICY) == drop
 }
 
-// IngressDevices gives the network interfaces at whose ingress farmc's chains hang, in the order of their names. One
-// that vanishes takes its hook with it, silently, and comes back without.
+// IngressDevices gives the network interfaces with an ingress hook of farmc's chains, in alphabetical order. The kernel
+// deletes the hook with its interface, sends no notification of it, and does not restore it with the interface.
 func (n Nft) IngressDevices(ctx context.Context) ([]string, error) {
 	var devices []string
 	for _, family := range []uint8{unix.NFPROTO_NETDEV, unix.NFPROTO_INET} {
-		answers, err := ask(ctx, unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, family)
+		answers, err := query(ctx, unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, family)
 		if err != nil {
-			return nil, fmt.Errorf("ask for the chains at ingress: %w", err)
+			return nil, fmt.Errorf("read the chains at ingress: %w", err)
 		}
 		for _, a := range answers {
 			if a.attributes.text(unix.NFTA_CHAIN_TABLE) == "farmc" {
-				hook := parse(a.attributes[unix.NFTA_CHAIN_HOOK])
-				devices = append(devices, texts(hook[hookDevices])...)
+				hook := parseAttributes(a.attributes[unix.NFTA_CHAIN_HOOK])
+				devices = append(devices, names(hook[hookDevices])...)
 			}
 		}
 	}
@@ -66,11 +69,11 @@ func (n Nft) IngressDevices(ctx context.Context) ([]string, error) {
 // hookDevices is NFTA_HOOK_DEVS of linux/netfilter/nf_tables.h: a list of names.
 const hookDevices = 4
 
-// texts gives all attributes of a list, whatever their type.
-func texts(data []byte) []string {
+// names gives the values of all attributes of a list, of any type.
+func names(data []byte) []string {
 	var out []string
-	list, _ := nl.ParseRouteAttr(data)
-	for _, attr := range list {
+	nested, _ := nl.ParseRouteAttr(data)
+	for _, attr := range nested {
 		out = append(out, unix.ByteSliceToString(attr.Value))
 	}
 	return out

@@ -10,21 +10,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An Element is one of a set or map of farmc's, by its key as the kernel has it: each field is padded to a multiple of
-// four bytes.
+// An Element names an element of a set or map of farmc.
 type Element struct {
-	Family string
+	Family string // of the table: inet or netdev
 	Set    string
-	Key    []byte
+	Key    []byte // as the kernel stores it: each field is padded to a multiple of four bytes
 }
 
-// A Count is what an element has counted.
-type Count struct{ Packets, Bytes uint64 }
+// A Counter is the state of a counter of an element or of a counter object.
+type Counter struct{ Packets, Bytes uint64 }
 
-// Counts gives what elements have counted; one that isn't there, or doesn't count, has counted nothing. Each costs a
-// question (5 µs on Linux 6.18), whatever the size of the set: nft would read all elements of all sets.
-func (n Nft) Counts(ctx context.Context, elements []Element) ([]Count, error) {
-	counts := make([]Count, len(elements))
+// Counters gives the counters of the elements, in the same order. A missing element, or one without a counter, has the
+// zero Counter. Each element costs a query, 5 µs on Linux 6.18 for a set of any size; nft would read all elements of
+// all
+// sets.
+func (n Nft) Counters(ctx context.Context, elements []Element) ([]Counter, error) {
+	counts := make([]Counter, len(elements))
 	if len(elements) == 0 {
 		return counts, nil
 	}
@@ -45,7 +46,7 @@ func (n Nft) Counts(ctx context.Context, elements []Element) ([]Count, error) {
 	return counts, nil
 }
 
-// What a question for elements is made of (linux/netfilter/nf_tables.h).
+// Attributes of elements and counters (linux/netfilter/nf_tables.h).
 const (
 	listElement     = 1 // NFTA_LIST_ELEM
 	dataValue       = 1 // NFTA_DATA_VALUE
@@ -63,7 +64,8 @@ const (
 	counterObject   = 1 // NFT_OBJECT_COUNTER
 )
 
-func (e Element) count(sockets map[int]*nl.SocketHandle) (Count, error) {
+// count reads the counter of the element.
+func (e Element) count(sockets map[int]*nl.SocketHandle) (Counter, error) {
 	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETSETELEM, 0)
 	req.Sockets = sockets
 	family := uint8(unix.NFPROTO_INET)
@@ -73,54 +75,56 @@ func (e Element) count(sockets map[int]*nl.SocketHandle) (Count, error) {
 	req.AddData(&nl.Nfgenmsg{NfgenFamily: family})
 	req.AddData(nl.NewRtAttr(elementsOfTable, nl.ZeroTerminated("farmc")))
 	req.AddData(nl.NewRtAttr(elementsOfSet, nl.ZeroTerminated(e.Set)))
-	list := nl.NewRtAttr(elementList|unix.NLA_F_NESTED, nil)
-	list.AddRtAttr(listElement|unix.NLA_F_NESTED, nil).
+	nested := nl.NewRtAttr(elementList|unix.NLA_F_NESTED, nil)
+	nested.AddRtAttr(listElement|unix.NLA_F_NESTED, nil).
 		AddRtAttr(elementKey|unix.NLA_F_NESTED, nil).
 		AddRtAttr(dataValue, e.Key)
-	req.AddData(list)
+	req.AddData(nested)
 	answers, err := req.Execute(unix.NETLINK_NETFILTER, 0)
 	if errors.Is(err, unix.ENOENT) {
-		return Count{}, nil
+		return Counter{}, nil
 	}
 	if err != nil || len(answers) == 0 {
-		return Count{}, err
+		return Counter{}, err
 	}
-	elements := parse(parse(answers[0][nl.SizeofNfgenmsg:])[elementList])
-	return countOf(parse(elements[listElement])), nil
+	elements := parseAttributes(parseAttributes(answers[0][nl.SizeofNfgenmsg:])[elementList])
+	return counterOf(parseAttributes(elements[listElement])), nil
 }
 
-func countOf(element attributes) Count {
+// counterOf finds the counter among the expressions of an element.
+func counterOf(element attributes) Counter {
 	expressions := [][]byte{element[elementExpr]}
-	list, _ := nl.ParseRouteAttr(element[elementExprs])
-	for _, attr := range list {
+	nested, _ := nl.ParseRouteAttr(element[elementExprs])
+	for _, attr := range nested {
 		expressions = append(expressions, attr.Value)
 	}
 	for _, expression := range expressions {
-		if parts := parse(expression); parts.text(expressionName) == "counter" {
-			data := parse(parts[expressionData])
-			return Count{data.number64(counterPackets), data.number64(counterBytes)}
+		if parts := parseAttributes(expression); parts.text(expressionName) == "counter" {
+			data := parseAttributes(parts[expressionData])
+			return Counter{data.number64(counterPackets), data.number64(counterBytes)}
 		}
 	}
-	return Count{}
+	return Counter{}
 }
 
-// ObjectCounts gives what the counters of table inet farmc that have a name have counted.
-func (n Nft) ObjectCounts(ctx context.Context) (map[string]Count, error) {
-	answers, err := list(ctx, unix.NFT_MSG_GETOBJ, unix.NFPROTO_INET, nl.NewRtAttr(objectType, binary.BigEndian.AppendUint32(nil, counterObject)))
+// NamedCounters gives the counter objects of table inet farmc by their names.
+func (n Nft) NamedCounters(ctx context.Context) (map[string]Counter, error) {
+	answers, err := listObjects(ctx, unix.NFT_MSG_GETOBJ, unix.NFPROTO_INET,
+		nl.NewRtAttr(objectType, binary.BigEndian.AppendUint32(nil, counterObject)))
 	if err != nil {
 		return nil, fmt.Errorf("read counters: %w", err)
 	}
-	counts := map[string]Count{}
+	counts := map[string]Counter{}
 	for _, a := range answers {
 		if a.attributes.number(objectType) == counterObject {
-			data := parse(a.attributes[objectData])
-			counts[a.attributes.text(objectName)] = Count{data.number64(counterPackets), data.number64(counterBytes)}
+			data := parseAttributes(a.attributes[objectData])
+			counts[a.attributes.text(objectName)] = Counter{data.number64(counterPackets), data.number64(counterBytes)}
 		}
 	}
 	return counts, nil
 }
 
-// number64 gives a number of 64 bits, or 0.
+// number64 gives a 64-bit number, or 0 if there is none.
 func (a attributes) number64(kind uint16) uint64 {
 	if len(a[kind]) != 8 {
 		return 0

@@ -8,24 +8,26 @@ import (
 
 var digest = strings.Repeat("0123456789abcdef", 4)
 
-func rulesSaying(comment string) []byte {
-	return []byte("table inet farmc {\n\tchain keep-conntrack {\n\t\tct state new comment \"" + comment + "\"\n\t}\n}\n")
+func rulesWithComment(comment string) []byte {
+	return []byte("table inet farmc {\n\tchain keep-conntrack {\n\t\tct state new comment \"" + comment +
+		"\"\n\t}\n}\n")
 }
 
 func TestLoaded(t *testing.T) {
 	for _, c := range []struct{ name, script, want string }{
 		{"no-table", "flush ruleset\n", ""},
-		{"ours", string(rulesSaying("farmc sha256:" + digest)), digest},
+		{"ours", string(rulesWithComment("farmc sha256:" + digest)), digest},
 		{"no-chain", "table inet farmc { }\n", ""},
 		{"without-comment", "table inet farmc {\n\tchain keep-conntrack {\n\t\tct state new\n\t}\n}\n", ""},
-		{"flushed", string(rulesSaying("farmc sha256:"+digest)) + "flush table inet farmc\n", ""},
-		{"other-chain", strings.Replace(string(rulesSaying("farmc sha256:"+digest)), "keep-conntrack", "other", 1), ""},
-		{"other-comment", string(rulesSaying("hand-made")), ""},
-		{"longer-comment", string(rulesSaying("farmc sha256:" + digest + "0")), ""},
-		{"other-family", strings.Replace(string(rulesSaying("farmc sha256:"+digest)), "inet", "ip", 1), ""},
+		{"flushed", string(rulesWithComment("farmc sha256:"+digest)) + "flush table inet farmc\n", ""},
+		{"other-chain", strings.Replace(string(rulesWithComment("farmc sha256:"+digest)), "keep-conntrack", "other", 1),
+			""},
+		{"other-comment", string(rulesWithComment("hand-made")), ""},
+		{"longer-comment", string(rulesWithComment("farmc sha256:" + digest + "0")), ""},
+		{"other-family", strings.Replace(string(rulesWithComment("farmc sha256:"+digest)), "inet", "ip", 1), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			nft, _ := genuine(t)
+			nft, _ := realNft(t)
 			load(t, nft, []byte(c.script))
 			if got, err := nft.Loaded(t.Context()); got != c.want || err != nil {
 				t.Errorf("got %q, %v, want %q", got, err, c.want)
@@ -35,7 +37,7 @@ func TestLoaded(t *testing.T) {
 }
 
 func TestForeignDrops(t *testing.T) {
-	nft, _ := genuine(t)
+	nft, _ := realNft(t)
 	load(t, nft, []byte(`
 table inet farmc {
 	chain ours { type filter hook forward priority 0; policy drop; }
@@ -61,7 +63,7 @@ table bridge b {
 }
 
 func TestIngressDevices(t *testing.T) {
-	nft, _ := genuine(t)
+	nft, _ := realNft(t)
 	load(t, nft, []byte(`
 table inet farmc {
 	chain one { type filter hook ingress devices = { "lo" } priority 0; }
@@ -89,7 +91,7 @@ table netdev foreign {
 	}
 }
 
-// BenchmarkLoaded is for a kernel with a big set in table inet farmc: the price must not depend on it.
+// BenchmarkLoaded is for a kernel with a large set in table inet farmc. The time must not depend on its size.
 func BenchmarkLoaded(b *testing.B) {
 	for b.Loop() {
 		if _, err := (Nft{}).Loaded(b.Context()); err != nil {

@@ -10,102 +10,117 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Commit is a transaction that touched farmc's tables, whoever made it.
-type Commit struct {
-	By   string // the program and its process id, as the kernel tells them, or that these are not known
-	Lost bool   // the kernel told more than could be heard: farmc's tables may be touched, or not
+// A Transaction is a change of farmc's tables by any process.
+type Transaction struct {
+	Process string // program and process ID, as in "nft, process 123", or "an unknown process"
+	Lost    bool   // notifications were lost, so farmc's tables may have been changed or not; all else is unknown
 
-	Program    string
-	Generation uint32   // of the rules, which each transaction makes one later
-	Sets       []string // of which it changed elements, and nothing else; nil where it changed more
+	Program    string   // name of the program (comm), at most 15 bytes
+	Generation uint32   // of the ruleset after the transaction
+	Sets       []string // the sets with changed elements, if nothing else was changed; nil otherwise
 }
 
-// Generation gives the number of transactions that the kernel has taken, of whomever.
+// Generation gives the generation ID of the ruleset, which grows by one with each transaction of any process.
 func (n Nft) Generation(ctx context.Context) (uint32, error) {
-	answers, err := ask(ctx, unix.NFT_MSG_GETGEN, 0, unix.NFPROTO_UNSPEC)
+	answers, err := query(ctx, unix.NFT_MSG_GETGEN, 0, unix.NFPROTO_UNSPEC)
 	if err != nil || len(answers) == 0 {
-		return 0, fmt.Errorf("ask for the generation of the rules: %w", err)
+		return 0, fmt.Errorf("read the generation of the ruleset: %w", err)
 	}
 	return answers[0].attributes.number(unix.NFTA_GEN_ID), nil
 }
 
-// Listen gives every transaction that touches farmc's tables from now on, until ctx is done; others' are none. What
-// packets do (to a set of theirs, to counters) and what times out is no transaction. It costs nothing while nobody
-// changes rules.
-func (n Nft) Listen(ctx context.Context) (<-chan Commit, error) {
+// Monitor sends every transaction that changes farmc's tables from now on. The channel is closed when ctx is done.
+// Elements that packets add, counters, and elements that expire are no transactions. Monitor uses no CPU time while the
+// ruleset stays the same.
+func (n Nft) Monitor(ctx context.Context) (<-chan Transaction, error) {
 	socket, err := nl.Subscribe(unix.NETLINK_NETFILTER, unix.NFNLGRP_NFTABLES)
 	if err != nil {
-		return nil, fmt.Errorf("listen for changes of rules: %w", err)
+		return nil, fmt.Errorf("subscribe to changes of the ruleset: %w", err)
 	}
-	// Somebody's list of 100,000 addresses is 10 MB of messages. Where the kernel does not give so much room, some are
-	// lost, which is told.
+	// A transaction that adds 100,000 addresses is 10 MB of messages. If the kernel grants a smaller buffer, messages
+	// are
+	// lost, and the next transaction has Lost set.
 	socket.SetReceiveBufferSize(16<<20, true)
 	context.AfterFunc(ctx, socket.Close)
-	commits := make(chan Commit)
+	transactions := make(chan Transaction)
 	go func() {
-		defer close(commits)
-		var e ear
+		defer close(transactions)
+		var r reader
 		for ctx.Err() == nil {
 			messages, _, err := socket.Receive()
-			for _, c := range e.hear(messages, err) {
+			for _, transaction := range r.read(messages, err) {
 				select {
-				case commits <- c:
+				case transactions <- transaction:
 				case <-ctx.Done():
 				}
 			}
 		}
 	}()
-	return commits, nil
+	return transactions, nil
 }
 
-// An ear makes transactions of messages: what they change comes first, the new generation last.
-type ear struct {
-	touched, beyond bool // farmc's tables; more than elements of sets
-	sets            []string
+// A reader makes transactions of notifications. The kernel sends the changes first and the new generation last.
+type reader struct {
+	touched      bool     // the current transaction changes farmc's tables
+	otherChanges bool     // it changes more than elements of sets
+	sets         []string // sets with changed elements
 }
 
-// note takes in what was changed in a table of farmc.
-func (e *ear) note(m syscall.NetlinkMessage) {
-	e.touched = true
+// note adds a notification about a table of farmc to the current transaction.
+func (r *reader) note(m syscall.NetlinkMessage) {
+	r.touched = true
 	switch m.Header.Type & 0xff {
 	case unix.NFT_MSG_NEWSETELEM, unix.NFT_MSG_DELSETELEM:
 	default:
-		e.beyond, e.sets = true, nil
+		r.otherChanges, r.sets = true, nil
 	}
-	if e.beyond {
+	if r.otherChanges {
 		return
 	}
-	if set := parse(m.Data[nl.SizeofNfgenmsg:]).text(unix.NFTA_SET_ELEM_LIST_SET); !slices.Contains(e.sets, set) {
-		e.sets = append(e.sets, set)
+	set := parseAttributes(m.Data[nl.SizeofNfgenmsg:]).text(unix.NFTA_SET_ELEM_LIST_SET)
+	if !slices.Contains(r.sets, set) {
+		r.sets = append(r.sets, set)
 	}
 }
 
-func (e *ear) hear(messages []syscall.NetlinkMessage, err error) (commits []Commit) {
+// read gives the transactions that end in these notifications. An error of the socket means that some were lost.
+func (r *reader) read(messages []syscall.NetlinkMessage, err error) (transactions []Transaction) {
 	if err != nil {
-		*e = ear{}
-		return []Commit{{By: "nobody knows who", Lost: true}}
+		*r = reader{}
+		return []Transaction{{Process: "an unknown process", Lost: true}}
 	}
 	for _, m := range messages {
 		switch {
 		case m.Header.Type != unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN:
-			if oursIn(m.Data) {
-				e.note(m)
+			if concernsFarmc(m.Data) {
+				r.note(m)
 			}
-		case e.touched:
-			by := parse(m.Data[nl.SizeofNfgenmsg:])
-			program := by.text(unix.NFTA_GEN_PROC_NAME)
-			commits = append(commits, Commit{By: fmt.Sprintf("%s, process %d", program, by.number(unix.NFTA_GEN_PROC_PID)),
-				Program: program, Generation: by.number(unix.NFTA_GEN_ID), Sets: e.sets})
-			*e = ear{}
+		case r.touched:
+			transactions = append(transactions, r.end(parseAttributes(m.Data[nl.SizeofNfgenmsg:])))
 		}
 	}
-	return commits
+	return transactions
 }
 
-// oursIn says whether a message speaks of a table of farmc: its name is the first attribute of all that nf_tables tells.
-func oursIn(message []byte) bool {
+// end gives the current transaction, which the new generation ends, and begins the next.
+func (r *reader) end(generation attributes) Transaction {
+	program := generation.text(unix.NFTA_GEN_PROC_NAME)
+	done := Transaction{
+		Process:    fmt.Sprintf("%s, process %d", program, generation.number(unix.NFTA_GEN_PROC_PID)),
+		Program:    program,
+		Generation: generation.number(unix.NFTA_GEN_ID),
+		Sets:       r.sets,
+	}
+	*r = reader{}
+	return done
+}
+
+// concernsFarmc tells whether a notification is about a table of farmc. The name of the table is the first attribute of
+// every notification of nf_tables, with type 1.
+func concernsFarmc(message []byte) bool {
 	const name = "farmc\x00"
 	at := nl.SizeofNfgenmsg + unix.SizeofRtAttr
 	return len(message) >= at+len(name) && (message[0] == unix.NFPROTO_INET || message[0] == unix.NFPROTO_NETDEV) &&
-		string(message[at:at+len(name)]) == name && nl.NativeEndian().Uint16(message[nl.SizeofNfgenmsg+2:])&nl.NLA_TYPE_MASK == 1
+		string(message[at:at+len(name)]) == name &&
+		nl.NativeEndian().Uint16(message[nl.SizeofNfgenmsg+2:])&nl.NLA_TYPE_MASK == 1
 }

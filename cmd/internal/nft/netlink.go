@@ -10,44 +10,46 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ask puts one question to nf_tables and gives the attributes of each answer, and the family it speaks of.
-func ask(ctx context.Context, message, flags int, family uint8, about ...nl.NetlinkRequestData) ([]answer, error) {
+// query sends one request to nf_tables and gives the answers. The message is one of unix.NFT_MSG_*. Without privilege
+// the error is ErrNotPermitted.
+func query(ctx context.Context, message, flags int, family uint8, attrs ...nl.NetlinkRequestData) ([]answer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|message, flags)
 	req.AddData(&nl.Nfgenmsg{NfgenFamily: family})
-	for _, attr := range about {
+	for _, attr := range attrs {
 		req.AddData(attr)
 	}
 	messages, err := req.Execute(unix.NETLINK_NETFILTER, 0)
 	if errors.Is(err, unix.EPERM) {
 		return nil, ErrNotPermitted
 	}
-	if err != nil && !errors.Is(err, nl.ErrDumpInterrupted) { // somebody loads meanwhile: any moment is as good
+	if err != nil && !errors.Is(err, nl.ErrDumpInterrupted) { // interrupted by a load: the answers are of either side
 		return nil, err
 	}
 	answers := make([]answer, len(messages))
 	for i, m := range messages {
-		answers[i] = answer{family: m[0], attributes: parse(m[nl.SizeofNfgenmsg:])}
+		answers[i] = answer{family: m[0], attributes: parseAttributes(m[nl.SizeofNfgenmsg:])}
 	}
 	return answers, nil
 }
 
-// An answer is one object of nf_tables.
+// An answer describes one object of nf_tables.
 type answer struct {
 	family     uint8
 	attributes attributes
 }
 
-// attributes are netlink's, by type.
+// attributes are the payloads of netlink attributes, by type.
 type attributes map[uint16][]byte
 
-// parse takes what it understands: what the kernel says is well formed, and what lacks is as good as absent.
-func parse(data []byte) attributes {
+// parseAttributes parses a list of netlink attributes. The kernel's lists are well formed, so a parse error is ignored,
+// and the attributes that are missing then read as absent.
+func parseAttributes(data []byte) attributes {
 	attrs := attributes{}
-	list, _ := nl.ParseRouteAttr(data)
-	for _, attr := range list {
+	nested, _ := nl.ParseRouteAttr(data)
+	for _, attr := range nested {
 		attrs[attr.Attr.Type&nl.NLA_TYPE_MASK] = attr.Value
 	}
 	return attrs
@@ -55,7 +57,7 @@ func parse(data []byte) attributes {
 
 func (a attributes) text(kind uint16) string { return unix.ByteSliceToString(a[kind]) }
 
-// number gives a number of nf_tables, which are big endian, or one that stands for nothing.
+// number gives a 32-bit number, which is big endian in nf_tables, or math.MaxUint32 if there is none.
 func (a attributes) number(kind uint16) uint32 {
 	if len(a[kind]) != 4 {
 		return math.MaxUint32

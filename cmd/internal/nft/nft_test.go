@@ -21,10 +21,10 @@ func TestMain(m *testing.M) {
 	}
 	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
 	if os.Geteuid() != 0 {
-		attr = process(apart)
+		attr = sysProcAttr(isolated)
 		attr.Setpgid = false
 	}
-	cmd := again(attr, os.Args[1:]...)
+	cmd := testBinary(attr, os.Args[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	err := cmd.Run()
 	if cmd.Process == nil && os.Getenv("CI") == "" {
@@ -37,16 +37,17 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// again makes this test binary a command; its directory may be closed to other users.
-func again(attr *syscall.SysProcAttr, args ...string) *exec.Cmd {
+// testBinary is a command that runs this test binary. It uses /proc/self/exe because other users may have no access to
+// the directory of the binary.
+func testBinary(attr *syscall.SysProcAttr, args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), "FARMC_TEST_NAMESPACE=1")
 	cmd.SysProcAttr = attr
 	return cmd
 }
 
-// genuine is the nft of this machine, with no rules loaded, and whether its words are those that the cases record.
-func genuine(t *testing.T) (nft Nft, recorded bool) {
+// realNft gives the nft of this machine, with an empty ruleset, and tells whether its messages are the recorded ones.
+func realNft(t *testing.T) (nft Nft, recorded bool) {
 	t.Helper()
 	version, err := nft.Version(t.Context())
 	if err != nil && os.Getenv("CI") == "" {
@@ -55,12 +56,12 @@ func genuine(t *testing.T) (nft Nft, recorded bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	load(t, nft, []byte("flush ruleset\n")) // nft's suggestions depend on what is there
+	load(t, nft, []byte("flush ruleset\n")) // nft's suggestions depend on the ruleset
 	return nft, version == "1.0.6"
 }
 
-// fake is a shell script in the place of nft.
-func fake(t *testing.T, script string) Nft {
+// fakeNft is a shell script in the place of nft.
+func fakeNft(t *testing.T, script string) Nft {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "nft")
 	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o755); err != nil {
@@ -69,20 +70,20 @@ func fake(t *testing.T, script string) Nft {
 	return Nft{Path: path}
 }
 
-// saying is an nft that reads its script, says what another one was heard to say, and ends as that did.
-func saying(t *testing.T, stderr, end string) Nft {
-	return fake(t, "cat >/dev/null\ncat >&2 <<'HEARD'\n"+stderr+"HEARD\n"+end+"\n")
+// recordedNft reads its script, prints the recorded standard error, and ends with the recorded command.
+func recordedNft(t *testing.T, stderr, end string) Nft {
+	return fakeNft(t, "cat >/dev/null\ncat >&2 <<'HEARD'\n"+stderr+"HEARD\n"+end+"\n")
 }
 
-// A refused script, what nft 1.0.6 says to it, and what is understood of that.
-type refused struct {
+// A refusalCase is a script with a fault, the standard error of nft 1.0.6, and the complaints in it.
+type refusalCase struct {
 	name   string
 	script string
 	stderr string
 	want   []string
 }
 
-var refusals = []refused{
+var refusals = []refusalCase{
 	{
 		name:   "statement",
 		script: "table inet t {\n\tchain c {\n\t\tbogus tcp\n\t}\n}\n",
@@ -110,8 +111,9 @@ var refusals = []refused{
 	}, {
 		name:   "kernel",
 		script: "table inet t {\n\tchain c {\n\t\tgoto nowhere\n\t}\n}\n",
-		stderr: "/dev/stdin:3:8-14: Error: Could not process rule: No such file or directory\n\t\tgoto nowhere\n\t\t     ^^^^^^^\n",
-		want:   []string{"3:8-14 Could not process rule: No such file or directory"},
+		stderr: "/dev/stdin:3:8-14: Error: Could not process rule: No such file or directory\n" +
+			"\t\tgoto nowhere\n\t\t     ^^^^^^^\n",
+		want: []string{"3:8-14 Could not process rule: No such file or directory"},
 	}, {
 		name:   "end-of-script",
 		script: "table inet t {\n",
@@ -126,10 +128,11 @@ var refusals = []refused{
 }
 
 func TestRefusals(t *testing.T) {
-	nft, recorded := genuine(t)
+	nft, recorded := realNft(t)
 	for _, c := range refusals {
 		t.Run(c.name, func(t *testing.T) {
-			for _, err := range []error{nft.Check(t.Context(), []byte(c.script)), nft.Load(t.Context(), []byte(c.script))} {
+			for _, err := range []error{nft.Check(t.Context(), []byte(c.script)),
+				nft.Load(t.Context(), []byte(c.script))} {
 				var r *Refusal
 				if !errors.As(err, &r) {
 					t.Fatal("nft says", err)
@@ -138,41 +141,42 @@ func TestRefusals(t *testing.T) {
 					t.Errorf("nft says\n%s\nand not\n%s", r.Output, c.stderr)
 				}
 			}
-			err := saying(t, c.stderr, "exit 1").Check(t.Context(), []byte(c.script))
-			if got := told(err); !slices.Equal(got, c.want) {
-				t.Errorf("understood %q, want %q", got, c.want)
+			err := recordedNft(t, c.stderr, "exit 1").Check(t.Context(), []byte(c.script))
+			if got := complaintsOf(err); !slices.Equal(got, c.want) {
+				t.Errorf("complaints %q, want %q", got, c.want)
 			}
 		})
 	}
 }
 
-// told gives place and message of each complaint.
-func told(err error) []string {
+// complaintsOf gives place and message of each complaint.
+func complaintsOf(err error) []string {
 	var r *Refusal
 	if !errors.As(err, &r) {
 		return []string{fmt.Sprint(err)}
 	}
-	var told []string
+	var complaintsOf []string
 	for _, c := range r.Complaints {
-		told = append(told, fmt.Sprintf("%d:%d-%d %s", c.Line, c.Column, c.EndColumn, c.Message))
+		complaintsOf = append(complaintsOf, fmt.Sprintf("%d:%d-%d %s", c.Line, c.Column, c.EndColumn, c.Message))
 	}
-	return told
+	return complaintsOf
 }
 
-// What nft says in ways that need a moment to come about.
-func TestRareWords(t *testing.T) {
-	for _, c := range []refused{
+// Complaints that no script causes reliably are parsed from recorded output.
+func TestRareComplaints(t *testing.T) {
+	for _, c := range []refusalCase{
 		{name: "columns-of-two-lines", stderr: "/dev/stdin:17:27-3: Error: x\na\n  ^\n", want: []string{"17:27-3 x"}},
 		{name: "no-statement", stderr: "netlink: Error: cache initialization failed: No buffer space available\n",
 			want: []string{"0:0-0 cache initialization failed: No buffer space available"}},
 		{name: "no-place", stderr: "internal:0:0-0: Error: x\n", want: []string{"0:0-0 x"}},
-		{name: "included-file", stderr: "In file included from /dev/stdin:1:1-27:\n/tmp/inc.nft:1:10-10: Error: x\nbogus foo\n         ^\n",
-			want: []string{"0:0-0 x"}},
+		{name: "included-file",
+			stderr: "In file included from /dev/stdin:1:1-27:\n/tmp/inc.nft:1:10-10: Error: x\nbogus foo\n         ^\n",
+			want:   []string{"0:0-0 x"}},
 		{name: "chatter", stderr: "mumble\n", want: nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := saying(t, c.stderr, "exit 1").Load(t.Context(), nil)
-			if got := told(err); !slices.Equal(got, c.want) {
+			err := recordedNft(t, c.stderr, "exit 1").Load(t.Context(), nil)
+			if got := complaintsOf(err); !slices.Equal(got, c.want) {
 				t.Errorf("understood %q, want %q", got, c.want)
 			}
 		})
@@ -180,7 +184,7 @@ func TestRareWords(t *testing.T) {
 }
 
 func TestComplaintShowsTheLine(t *testing.T) {
-	nft := saying(t, "/dev/stdin:4:12-16: Warning: x\n\t\tip saddr @nope\n\t\t         ^^^^^\nrest\n", "exit 1")
+	nft := recordedNft(t, "/dev/stdin:4:12-16: Warning: x\n\t\tip saddr @nope\n\t\t         ^^^^^\nrest\n", "exit 1")
 	var r *Refusal
 	if err := nft.Check(t.Context(), nil); !errors.As(err, &r) {
 		t.Fatal(err)
@@ -199,8 +203,9 @@ func load(t *testing.T, nft Nft, script []byte) {
 }
 
 func TestLoad(t *testing.T) {
-	nft, _ := genuine(t)
-	script := slices.Concat([]byte("table inet farmc { }\ndelete table inet farmc\n"), rulesSaying("farmc sha256:"+digest))
+	nft, _ := realNft(t)
+	script := slices.Concat([]byte("table inet farmc { }\ndelete table inet farmc\n"),
+		rulesWithComment("farmc sha256:"+digest))
 	for range 2 {
 		for _, err := range []error{nft.Check(t.Context(), script), nft.Load(t.Context(), script)} {
 			if err != nil {
@@ -211,11 +216,11 @@ func TestLoad(t *testing.T) {
 }
 
 func TestCheckChangesNothing(t *testing.T) {
-	nft, _ := genuine(t)
-	if nft.Apart() {
-		t.Error("checks apart")
+	nft, _ := realNft(t)
+	if nft.ChecksIsolated() {
+		t.Error("checks isolated")
 	}
-	if err := nft.Check(t.Context(), rulesSaying("farmc sha256:"+digest)); err != nil {
+	if err := nft.Check(t.Context(), rulesWithComment("farmc sha256:"+digest)); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := nft.Loaded(t.Context()); got != "" || err != nil {

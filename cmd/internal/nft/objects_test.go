@@ -8,7 +8,7 @@ import (
 )
 
 func TestObjects(t *testing.T) {
-	nft, _ := genuine(t)
+	nft, _ := realNft(t)
 	if got, err := nft.Objects(t.Context()); len(got) != 0 || err != nil {
 		t.Errorf("without tables: %v, %v", got, err)
 	}
@@ -44,7 +44,8 @@ table inet foreign {
 	want := []Object{
 		{Family: "inet", Kind: "chain", Name: "prerouting", Hooked: true},
 		{Family: "inet", Kind: "chain", Name: "other"},
-		{Family: "inet", Kind: "map", Name: "lasting", Flags: unix.NFT_SET_MAP | unix.NFT_SET_TIMEOUT | unix.NFT_SET_EVAL, Keys: 7<<6 | 13, Values: 8, Size: 10},
+		{Family: "inet", Kind: "map", Name: "lasting",
+			Flags: unix.NFT_SET_MAP | unix.NFT_SET_TIMEOUT | unix.NFT_SET_EVAL, Keys: 7<<6 | 13, Values: 8, Size: 10},
 		{Family: "inet", Kind: "set", Name: "plain", Flags: unix.NFT_SET_INTERVAL, Keys: 7},
 		{Family: "inet", Kind: "set", Name: "own", Keys: 13},
 		{Family: "inet", Kind: "map", Name: "verdicts", Flags: unix.NFT_SET_MAP, Keys: 12<<6 | 4, Values: VerdictType},
@@ -56,14 +57,17 @@ table inet foreign {
 	}
 }
 
-func TestCounts(t *testing.T) {
-	nft, _ := genuine(t)
+func TestCounters(t *testing.T) {
+	nft, _ := realNft(t)
 	load(t, nft, []byte(`
 table inet farmc {
 	map slots {
 		typeof meta l4proto . ip daddr . th dport . numgen random mod 2 : ip daddr
 		counter
-		elements = { tcp . 192.0.2.1 . 80 . 0 counter packets 5 bytes 700 : 10.0.0.1, tcp . 192.0.2.1 . 80 . 1 : 10.0.0.2 }
+		elements = {
+			tcp . 192.0.2.1 . 80 . 0 counter packets 5 bytes 700 : 10.0.0.1,
+			tcp . 192.0.2.1 . 80 . 1 : 10.0.0.2
+		}
 	}
 	map plain {
 		typeof numgen random mod 2 : ip daddr
@@ -71,9 +75,13 @@ table inet farmc {
 	}
 }
 `))
-	slot := func(n byte) []byte { return []byte{6, 0, 0, 0, 192, 0, 2, 1, 0, 80, 0, 0, n, 0, 0, 0} } // of a little endian machine
-	got, err := nft.Counts(t.Context(), []Element{{"inet", "slots", slot(0)}, {"inet", "slots", slot(1)}, {"inet", "slots", slot(2)}, {"inet", "plain", []byte{1, 0, 0, 0}}, {"inet", "absent", slot(0)}})
-	if want := []Count{{5, 700}, {}, {}, {}, {}}; err != nil || !slices.Equal(got, want) {
+	slot := func(n byte) []byte {
+		return []byte{6, 0, 0, 0, 192, 0, 2, 1, 0, 80, 0, 0, n, 0, 0,
+			0}
+	} // of a little endian machine
+	got, err := nft.Counters(t.Context(), []Element{{"inet", "slots", slot(0)}, {"inet", "slots", slot(1)},
+		{"inet", "slots", slot(2)}, {"inet", "plain", []byte{1, 0, 0, 0}}, {"inet", "absent", slot(0)}})
+	if want := []Counter{{5, 700}, {}, {}, {}, {}}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
 }

@@ -8,26 +8,26 @@ import (
 	"syscall"
 )
 
-// A Refusal is what nft or the kernel have against a script.
+// A Refusal is the error for a script that nft or the kernel does not accept.
 type Refusal struct {
-	Complaints []Complaint
-	Output     string // all that nft said, 1 MiB at most
+	Complaints []Complaint // in the order in which nft prints them
+	Output     string      // nft's standard error, at most 1 MiB
 }
 
-// A Complaint is one thing that nft says against a script.
+// A Complaint is one error message or warning of nft.
 type Complaint struct {
-	Line      int // of the script, from 1; 0 where nft names none
+	Line      int // of the script, from 1; 0 if nft names no place in the script
 	Column    int // from 1, in bytes; a tab counts one
-	EndColumn int // of the last byte that is meant; of another line, thus perhaps smaller, where the part spans lines
+	EndColumn int // of the last byte; if the statement spans lines it counts in another line, so it can be below Column
 	Warning   bool
-	Message   string
-	Excerpt   string // the line, and below it the part that is meant (^^^) and what it quarrels with (~~~)
+	Message   string // in nft's words
+	Excerpt   string // the line, and a line that underlines the wrong part (^^^) and the part in conflict with it (~~~)
 }
 
-// A Crash is the end of an nft that could not say what is wrong.
+// A Crash is the error for an nft that was killed by a signal.
 type Crash struct {
 	Signal syscall.Signal
-	Words  string // the last that it said, on one line; in most cases an assertion
+	Tail   string // the end of its standard error, on one line; mostly a failed assertion
 }
 
 func (r *Refusal) Error() string {
@@ -41,7 +41,7 @@ func (r *Refusal) Error() string {
 	return "nft refuses the script: " + first
 }
 
-// String gives the complaint as line:column: message, the latter in nft's words.
+// String gives the complaint as LINE:COLUMN: MESSAGE, or the message alone if nft names no place in the script.
 func (c Complaint) String() string {
 	if c.Line == 0 {
 		return c.Message
@@ -50,14 +50,14 @@ func (c Complaint) String() string {
 }
 
 func (c *Crash) Error() string {
-	if c.Words == "" {
+	if c.Tail == "" {
 		return fmt.Sprintf("nft crashed (%v)", c.Signal)
 	}
-	return fmt.Sprintf("nft crashed (%v): %s", c.Signal, c.Words)
+	return fmt.Sprintf("nft crashed (%v): %s", c.Signal, c.Tail)
 }
 
-// says tells whether any complaint ends with these words; the kernel's error stands at the end.
-func (r *Refusal) says(words string) bool {
+// endsWith tells whether any complaint ends with the words. nft puts the kernel's error at the end of its message.
+func (r *Refusal) endsWith(words string) bool {
 	for _, c := range r.Complaints {
 		if strings.HasSuffix(c.Message, words) {
 			return true
@@ -66,25 +66,26 @@ func (r *Refusal) says(words string) bool {
 	return false
 }
 
-// headline is how nft begins a complaint: with a place (in the script, in a file that it includes, or
-// "internal:0:0-0"), or with "netlink" where the kernel spoke of no statement (src/erec.c).
-var headline = regexp.MustCompile(`^(?:(.+?):(\d+):(\d+)-(\d+)|netlink): (Error|Warning): (.*)$`)
+// complaintHead matches the first line of a complaint. It begins with a place in the script or in an included file,
+// with
+// "internal:0:0-0", or with "netlink" if the kernel's error belongs to no statement (nftables, src/erec.c).
+var complaintHead = regexp.MustCompile(`^(?:(.+?):(\d+):(\d+)-(\d+)|netlink): (Error|Warning): (.*)$`)
 
-// marks is the line below an excerpt.
-var marks = regexp.MustCompile(`^[\t ]*[~^][~^\t ]*$`)
+// underline matches the line below an excerpt.
+var underline = regexp.MustCompile(`^[\t ]*[~^][~^\t ]*$`)
 
-// newRefusal reads nft's complaints. The excerpt is taken before another headline is looked for: it is the
-// script's text, which may look like anything.
+// newRefusal parses nft's standard error. An excerpt is skipped before the next complaint is looked for, because it is
+// text of the script, which may look like a complaint.
 func newRefusal(stderr string) *Refusal {
 	r := &Refusal{Output: stderr}
 	for lines := strings.Split(stderr, "\n"); len(lines) > 0; {
-		head := headline.FindStringSubmatch(lines[0])
+		head := complaintHead.FindStringSubmatch(lines[0])
 		lines = lines[1:]
 		if head == nil {
 			continue
 		}
 		c := newComplaint(head)
-		if len(lines) > 1 && marks.MatchString(lines[1]) {
+		if len(lines) > 1 && underline.MatchString(lines[1]) {
 			c.Excerpt = lines[0] + "\n" + lines[1]
 			lines = lines[2:]
 		}

@@ -13,33 +13,33 @@ import (
 	"time"
 )
 
-// run runs nft to its end with the script as its standard input, and gives what it prints to standard output.
-func (n Nft) run(ctx context.Context, where place, script []byte, args ...string) ([]byte, error) {
+// run runs nft to its end with the script as its standard input, and gives its standard output.
+func (n Nft) run(ctx context.Context, where namespaces, script []byte, args ...string) ([]byte, error) {
 	path, err := n.find()
 	if err != nil {
 		return nil, err
 	}
-	var stdout, stderr limited
+	var stdout, stderr cappedBuffer
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(script), &stdout, &stderr
-	cmd.Env = append(os.Environ(), "LC_ALL=C") // complaints are parsed, so they must not be translated
-	cmd.SysProcAttr = process(where)
+	cmd.Env = append(os.Environ(), "LC_ALL=C") // error messages are parsed, so they must not be translated
+	cmd.SysProcAttr = sysProcAttr(where)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = leftovers
+	cmd.WaitDelay = drainTime
 	if err := cmd.Start(); err != nil {
-		return nil, unstarted(ctx, where, err)
+		return nil, startError(ctx, where, err)
 	}
-	if err := cmd.Wait(); err != nil && !errors.Is(err, exec.ErrWaitDelay) { // which is of an nft that did well
-		return nil, trouble(ctx, err, stderr.String())
+	if err := cmd.Wait(); err != nil && !errors.Is(err, exec.ErrWaitDelay) { // ErrWaitDelay: nft ended with status 0
+		return nil, exitError(ctx, err, stderr.String())
 	}
 	return stdout.kept.Bytes(), nil
 }
 
-// leftovers is how long nft's pipes are read once it has ended: what a wrapper leaves running may hold them for ever, and
-// a machine that is busy may not come to read them at once.
-const leftovers = 5 * time.Second
+// drainTime is how long nft's pipes are read after nft has ended. A background process that a wrapper of nft leaves
+// running may hold them open forever. It is long because a busy machine may read them late.
+const drainTime = 5 * time.Second
 
-// find gives the path of nft. The PATH of plain users and of cron has no sbin.
+// find gives the path of nft. It looks in sbin too, as the PATH of plain users and of cron does not hold it.
 func (n Nft) find() (string, error) {
 	if n.Path != "" {
 		path, err := exec.LookPath(n.Path)
@@ -56,19 +56,19 @@ func (n Nft) find() (string, error) {
 	return "", ErrMissing
 }
 
-// unstarted tells what it means that nft didn't come to run.
-func unstarted(ctx context.Context, where place, err error) error {
+// startError gives the error for an nft that could not be started.
+func startError(ctx context.Context, where namespaces, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("nft was not started: %w", context.Cause(ctx))
-	case where == apart:
+	case where == isolated:
 		return fmt.Errorf("%w: %w", errNoNamespace, err)
 	}
 	return fmt.Errorf("run nft: %w", err)
 }
 
-// trouble tells what the end of an nft run means.
-func trouble(ctx context.Context, err error, stderr string) error {
+// exitError gives the error for the way in which nft has ended: stopped, killed by a signal, or with an exit status.
+func exitError(ctx context.Context, err error, stderr string) error {
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
@@ -76,21 +76,21 @@ func trouble(ctx context.Context, err error, stderr string) error {
 	case !errors.As(err, &exit):
 		return fmt.Errorf("nft: %w", err)
 	case killedBy(exit) != 0:
-		return &Crash{Signal: killedBy(exit), Words: lastWords(stderr)}
+		return &Crash{Signal: killedBy(exit), Tail: tail(stderr)}
 	case exit.ExitCode() != 1: // 2: no memory, 3: no netlink socket
-		return fmt.Errorf("nft: %w: %s", err, lastWords(stderr))
+		return fmt.Errorf("nft: %w: %s", err, tail(stderr))
 	}
 	refusal := newRefusal(stderr)
 	switch {
-	case refusal.says("Operation not permitted"):
+	case refusal.endsWith("Operation not permitted"):
 		return fmt.Errorf("%w: %v", ErrNotPermitted, refusal.Complaints[0])
-	case refusal.says("Message too long"):
+	case refusal.endsWith("Message too long"):
 		return ErrTooLong
 	}
 	return refusal
 }
 
-// killedBy gives the signal that ended a process, of one that a shell ran (128 and the signal) as well; else 0.
+// killedBy gives the signal that ended a process, or 0. A shell reports the signal of its child as status 128 + signal.
 func killedBy(exit *exec.ExitError) syscall.Signal {
 	status := exit.Sys().(syscall.WaitStatus)
 	switch code := status.ExitStatus(); {
@@ -102,18 +102,18 @@ func killedBy(exit *exec.ExitError) syscall.Signal {
 	return 0
 }
 
-// lastWords gives the end of what nft said, on one line.
-func lastWords(stderr string) string {
+// tail gives the last 300 bytes of nft's standard error, on one line.
+func tail(stderr string) string {
 	words := strings.ReplaceAll(strings.TrimSpace(stderr), "\n", "; ")
 	return words[max(len(words)-300, 0):]
 }
 
-// limited keeps the beginning of what is written to it, 1 MiB.
-type limited struct{ kept bytes.Buffer }
+// cappedBuffer keeps the first MiB that is written to it, and drops the rest.
+type cappedBuffer struct{ kept bytes.Buffer }
 
-func (l *limited) Write(p []byte) (int, error) {
+func (l *cappedBuffer) Write(p []byte) (int, error) {
 	l.kept.Write(p[:min(len(p), 1<<20-l.kept.Len())])
 	return len(p), nil
 }
 
-func (l *limited) String() string { return l.kept.String() }
+func (l *cappedBuffer) String() string { return l.kept.String() }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// aborts is a script that makes nft 1.0.6 abort: a map is wider than the registers that update has for it.
+// aborts is a script that makes nft 1.0.6 abort, as the data of the map needs more registers than update has.
 const aborts = `table inet t {
 	map m {
 		type ipv6_addr : ipv6_addr . inet_service
@@ -29,17 +29,17 @@ const assertion = "nft: netlink_linearize.c:799: netlink_gen_expr: Assertion `dr
 
 func TestCrash(t *testing.T) {
 	nfts := map[string]Nft{
-		"signal":      saying(t, assertion+"\n", "kill -ABRT $$"),
-		"exit-status": saying(t, assertion+"\n", "exit 134"),
+		"signal":      recordedNft(t, assertion+"\n", "kill -ABRT $$"),
+		"exit-status": recordedNft(t, assertion+"\n", "exit 134"),
 	}
-	if nft, recorded := genuine(t); recorded {
+	if nft, recorded := realNft(t); recorded {
 		nfts["real"] = nft
 	}
 	for name, nft := range nfts {
 		t.Run(name, func(t *testing.T) {
 			var c *Crash
 			err := nft.Check(t.Context(), []byte(aborts))
-			if !errors.As(err, &c) || c.Signal != syscall.SIGABRT || c.Words != assertion {
+			if !errors.As(err, &c) || c.Signal != syscall.SIGABRT || c.Tail != assertion {
 				t.Error(err)
 			}
 		})
@@ -58,7 +58,7 @@ func TestMissing(t *testing.T) {
 }
 
 func TestFoundOutsideOfPath(t *testing.T) {
-	genuine(t)
+	realNft(t)
 	t.Setenv("PATH", t.TempDir())
 	if _, err := (Nft{}).Version(t.Context()); err != nil {
 		t.Error(err)
@@ -66,20 +66,20 @@ func TestFoundOutsideOfPath(t *testing.T) {
 }
 
 func TestFoundOnPath(t *testing.T) {
-	path := fake(t, "echo 'nftables v1.1.3 (Commodore Bullmoose)'").Path
+	path := fakeNft(t, "echo 'nftables v1.1.3 (Commodore Bullmoose)'").Path
 	t.Setenv("PATH", filepath.Dir(path))
 	if got, err := (Nft{}).Version(t.Context()); got != "1.1.3" || err != nil {
 		t.Error(got, err)
 	}
 }
 
-// A wrapper hangs, and so does a child of it. Both hold the pipe open, so its end is theirs.
+// A wrapper of nft hangs, and so does its child. Both hold a pipe open, and both must be killed.
 func TestHangingNftIsStopped(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "alive")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	nft := fake(t, "exec 3>"+pipe+"\nsleep 1000 &\necho alive >&3\nwait\n")
+	nft := fakeNft(t, "exec 3>"+pipe+"\nsleep 1000 &\necho alive >&3\nwait\n")
 	ctx, stop := context.WithCancelCause(t.Context())
 	reason, ended := errors.New("enough"), make(chan error)
 	go func() {
@@ -98,10 +98,11 @@ func TestHangingNftIsStopped(t *testing.T) {
 	}
 }
 
-// A wrapper did what it was asked, and leaves behind what holds the pipes.
-func TestLeftoversAreNoFailure(t *testing.T) {
+// A wrapper of nft succeeds, and leaves a background process that holds the pipes open.
+func TestBackgroundProcessIsNoFailure(t *testing.T) {
 	t.Parallel()
-	if err := fake(t, "cat >/dev/null; sleep 60 & exit 0").Load(t.Context(), []byte("table inet t { }\n")); err != nil {
+	nft := fakeNft(t, "cat >/dev/null; sleep 60 & exit 0")
+	if err := nft.Load(t.Context(), []byte("table inet t { }\n")); err != nil {
 		t.Error(err)
 	}
 }
@@ -109,20 +110,20 @@ func TestLeftoversAreNoFailure(t *testing.T) {
 func TestTimeout(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), time.Millisecond)
 	defer stop()
-	if err := fake(t, "exec sleep 1000").Load(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
+	if err := fakeNft(t, "exec sleep 1000").Load(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
 }
 
-func TestMuchTalkIsCut(t *testing.T) {
+func TestLongOutputIsCut(t *testing.T) {
 	var r *Refusal
-	err := fake(t, "cat >/dev/null; head -c 3000000 /dev/zero >&2; exit 1").Load(t.Context(), nil)
+	err := fakeNft(t, "cat >/dev/null; head -c 3000000 /dev/zero >&2; exit 1").Load(t.Context(), nil)
 	if !errors.As(err, &r) || len(r.Output) != 1<<20 {
 		t.Error("kept more, or less, than 1 MiB")
 	}
 }
 
-func TestWords(t *testing.T) {
+func TestErrorsOfTheKernel(t *testing.T) {
 	complaint := func(message string) string {
 		return "/dev/stdin:1:1-1: Error: Could not process rule: " + message + "\n"
 	}
@@ -134,7 +135,7 @@ func TestWords(t *testing.T) {
 		{"too-long", "netlink: Error: Could not process rule: Message too long\n", ErrTooLong},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if err := saying(t, c.stderr, "exit 1").Load(t.Context(), nil); !errors.Is(err, c.want) {
+			if err := recordedNft(t, c.stderr, "exit 1").Load(t.Context(), nil); !errors.Is(err, c.want) {
 				t.Error(err)
 			}
 		})
@@ -144,10 +145,10 @@ func TestWords(t *testing.T) {
 func TestScriptIsWhole(t *testing.T) {
 	script := []byte(strings.Repeat("# a line of some length that fills more than a pipe\n", 100_000))
 	copied := filepath.Join(t.TempDir(), "script")
-	if err := fake(t, "cat >"+copied).Load(t.Context(), script); err != nil {
+	if err := fakeNft(t, "cat >"+copied).Load(t.Context(), script); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(copied); err != nil || string(got) != string(script) {
-		t.Error("it came differently", err)
+		t.Error("nft got another script", err)
 	}
 }

@@ -13,37 +13,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Holding is what the kernel holds of farmc's tables: for each part, by the name that people know it by, what tells
-// that it is still the same. What packets change is not of it: counters, elements of dynamic sets, what times out.
-type Holding map[string]state
+// A Snapshot is the state of farmc's tables: a fingerprint for each part, by the name of the part in messages, such as
+// "chain prerouting" or "element of map services". It leaves out everything that packets and time change: counters,
+// elements of dynamic sets, and elements with a timeout.
+type Snapshot map[string]fingerprint
 
-// A state is that of a part: how many things there are in it, and a sum that another one of them changes.
-type state struct {
-	count int
-	sum   uint64
+// A fingerprint is the number of objects in a part and the sum of their hashes. The order of the objects has no
+// influence.
+type fingerprint struct {
+	size int
+	sum  uint64
 }
 
-// seed is of this process: no Holding outlives it.
+// seed makes fingerprints of this process comparable. A Snapshot is never stored.
 var seed = maphash.MakeSeed()
 
-// add takes a thing in, whatever the order.
-func (s *state) add(thing []byte) {
-	s.count++
-	s.sum += maphash.Bytes(seed, thing)
+func (f *fingerprint) add(object []byte) {
+	f.size++
+	f.sum += maphash.Bytes(seed, object)
 }
 
-// Holding asks the kernel for all that it holds of farmc, with the elements of sets and maps if these are wanted, too:
-// a map of 20,000 takes it 35 ms, one of 100,000 already 0.8 s, as it begins from the first for each piece of the answer
-// (nf_tables_dump_set of Linux 6.18). It is what was held at one moment, in the generation of the rules that is given
-// with it; only where somebody changes rules all the time it may be of several.
-func (n Nft) Holding(ctx context.Context, elements bool) (h Holding, generation uint32, err error) {
+// Snapshot reads farmc's tables, with or without the elements of their sets and maps, and gives the generation of the
+// ruleset that it has read. The result is of a single generation, unless other processes change the ruleset during ten
+// reads in a row.
+//
+// A map of 20,000 elements takes 35 ms, one of 100,000 takes 0.8 s: the kernel walks from the first element again for
+// each message of its answer (nf_tables_dump_set of Linux 6.18).
+func (n Nft) Snapshot(ctx context.Context, elements bool) (s Snapshot, generation uint32, err error) {
 	for range 10 {
 		var before uint32
 		if before, err = n.Generation(ctx); err != nil {
 			return nil, 0, err
 		}
-		h = Holding{}
-		err = errors.Join(h.table(ctx, unix.NFPROTO_INET, elements), h.table(ctx, unix.NFPROTO_NETDEV, elements))
+		s = Snapshot{}
+		err = errors.Join(s.addTable(ctx, unix.NFPROTO_INET, elements), s.addTable(ctx, unix.NFPROTO_NETDEV, elements))
 		var failed error
 		if generation, failed = n.Generation(ctx); failed != nil {
 			return nil, 0, failed
@@ -52,70 +55,74 @@ func (n Nft) Holding(ctx context.Context, elements bool) (h Holding, generation 
 			break
 		}
 	}
-	return h, generation, err
+	return s, generation, err
 }
 
-// families are how tables of farmc are told apart.
+// families are the families of farmc's two tables.
 var families = map[uint8]string{unix.NFPROTO_INET: "inet", unix.NFPROTO_NETDEV: "netdev"}
 
-func (h Holding) table(ctx context.Context, family uint8, elements bool) error {
-	table := nl.NewRtAttr(1, nl.ZeroTerminated("farmc")) // NFTA_*_TABLE is 1 of every kind
-	answers, err := ask(ctx, unix.NFT_MSG_GETTABLE, 0, family, table)
+func (s Snapshot) addTable(ctx context.Context, family uint8, elements bool) error {
+	table := nl.NewRtAttr(1, nl.ZeroTerminated("farmc")) // NFTA_*_TABLE is 1 for every kind of object
+	answers, err := query(ctx, unix.NFT_MSG_GETTABLE, 0, family, table)
 	if errors.Is(err, unix.ENOENT) || err == nil && len(answers) == 0 {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	h.note("table "+families[family]+" farmc", answers[0], tableHandle, unix.NFTA_TABLE_FLAGS)
+	s.add("table "+families[family]+" farmc", answers[0], tableHandle, unix.NFTA_TABLE_FLAGS)
 	of := map[uint8]string{unix.NFPROTO_NETDEV: " of table netdev farmc"}[family]
-	return errors.Join(h.chains(ctx, family, of), h.rules(ctx, family, of), h.sets(ctx, family, of, elements),
-		h.others(ctx, family, of, unix.NFT_MSG_GETOBJ, "object ", unix.NFTA_OBJ_NAME, objectHandle),
-		h.others(ctx, family, of, unix.NFT_MSG_GETFLOWTABLE, "flow table ", flowTableName, flowTableHandle))
+	return errors.Join(s.addChains(ctx, family, of), s.addRules(ctx, family, of), s.addSets(ctx, family, of, elements),
+		s.addNamed(ctx, family, of, unix.NFT_MSG_GETOBJ, "object ", unix.NFTA_OBJ_NAME, objectHandle),
+		s.addNamed(ctx, family, of, unix.NFT_MSG_GETFLOWTABLE, "flow table ", flowTableName, flowTableHandle))
 }
 
-// note takes the attributes of a part in.
-func (h Holding) note(part string, a answer, kinds ...uint16) {
-	s := h[part]
-	var thing []byte
-	for _, kind := range kinds {
-		thing = fmt.Appendf(thing, "%q", a.attributes[kind])
+// add adds an object to the fingerprint of a part, with the attributes that tell it from another one.
+func (s Snapshot) add(part string, a answer, attributes ...uint16) {
+	f := s[part]
+	var object []byte
+	for _, kind := range attributes {
+		object = fmt.Appendf(object, "%q", a.attributes[kind])
 	}
-	s.add(thing)
-	h[part] = s
+	f.add(object)
+	s[part] = f
 }
 
-// list asks for all objects of a kind in farmc's table. The kernel's filter by table is not there for every kind.
-func list(ctx context.Context, message int, family uint8, of ...nl.NetlinkRequestData) ([]answer, error) {
-	about := append([]nl.NetlinkRequestData{nl.NewRtAttr(1, nl.ZeroTerminated("farmc"))}, of...)
-	answers, err := ask(ctx, message, unix.NLM_F_DUMP, family, about...)
+// listObjects gives all objects of one kind in farmc's table of the family. It filters them again, because the kernel
+// filters by table for some kinds only.
+func listObjects(ctx context.Context, message int, family uint8, of ...nl.NetlinkRequestData) ([]answer, error) {
+	attrs := append([]nl.NetlinkRequestData{nl.NewRtAttr(1, nl.ZeroTerminated("farmc"))}, of...)
+	answers, err := query(ctx, message, unix.NLM_F_DUMP, family, attrs...)
 	if errors.Is(err, unix.ENOENT) {
 		return nil, nil
 	}
-	return slices.DeleteFunc(answers, func(a answer) bool { return a.family != family || a.attributes.text(1) != "farmc" }), err
+	return slices.DeleteFunc(answers, func(a answer) bool {
+		return a.family != family || a.attributes.text(1) != "farmc"
+	}), err
 }
 
-// chains: the device of a hook goes silently, and that is seen elsewhere, so only the rest of the hook counts.
-func (h Holding) chains(ctx context.Context, family uint8, of string) error {
-	answers, err := list(ctx, unix.NFT_MSG_GETCHAIN, family)
+// addChains leaves out the device of a hook. It goes without a transaction, and IngressDevices shows that.
+func (s Snapshot) addChains(ctx context.Context, family uint8, of string) error {
+	answers, err := listObjects(ctx, unix.NFT_MSG_GETCHAIN, family)
 	for _, a := range answers {
-		hook := parse(a.attributes[unix.NFTA_CHAIN_HOOK])
+		hook := parseAttributes(a.attributes[unix.NFTA_CHAIN_HOOK])
 		a.attributes[unix.NFTA_CHAIN_HOOK] = slices.Concat(hook[unix.NFTA_HOOK_HOOKNUM], hook[unix.NFTA_HOOK_PRIORITY])
-		h.note("chain "+a.attributes.text(unix.NFTA_CHAIN_NAME)+of, a, unix.NFTA_CHAIN_HANDLE, unix.NFTA_CHAIN_HOOK, unix.NFTA_CHAIN_POLICY)
+		s.add("chain "+a.attributes.text(unix.NFTA_CHAIN_NAME)+of, a,
+			unix.NFTA_CHAIN_HANDLE, unix.NFTA_CHAIN_HOOK, unix.NFTA_CHAIN_POLICY)
 	}
 	return err
 }
 
-// rules that are changed get another handle.
-func (h Holding) rules(ctx context.Context, family uint8, of string) error {
-	answers, err := list(ctx, unix.NFT_MSG_GETRULE, family)
+// addRules compares handles only, because a rule that is replaced gets a new handle.
+func (s Snapshot) addRules(ctx context.Context, family uint8, of string) error {
+	answers, err := listObjects(ctx, unix.NFT_MSG_GETRULE, family)
 	for _, a := range answers {
-		h.note("rule of chain "+a.attributes.text(unix.NFTA_RULE_CHAIN)+of, a, unix.NFTA_RULE_HANDLE)
+		s.add("rule of chain "+a.attributes.text(unix.NFTA_RULE_CHAIN)+of, a, unix.NFTA_RULE_HANDLE)
 	}
 	return err
 }
 
-// What linux/netfilter/nf_tables.h has and golang.org/x/sys/unix has not.
+// Constants of linux/netfilter/nf_tables.h that golang.org/x/sys/unix lacks.
 const (
 	tableHandle     = 4    // NFTA_TABLE_HANDLE
 	flowTableName   = 2    // NFTA_FLOWTABLE_NAME
@@ -128,95 +135,102 @@ const (
 	elementKeyEnd   = 10   // NFTA_SET_ELEM_KEY_END: of a range
 )
 
-func (h Holding) sets(ctx context.Context, family uint8, of string, elements bool) error {
-	answers, err := list(ctx, unix.NFT_MSG_GETSET, family)
+func (s Snapshot) addSets(ctx context.Context, family uint8, of string, elements bool) error {
+	answers, err := listObjects(ctx, unix.NFT_MSG_GETSET, family)
 	for _, a := range answers {
 		name, flags := a.attributes.text(unix.NFTA_SET_NAME), a.attributes.number(unix.NFTA_SET_FLAGS)
 		if flags&setAnonymous != 0 {
 			continue
 		}
-		what := map[bool]string{false: "set ", true: "map "}[flags&setMap != 0] + name
-		h.note(what+of, a, setHandle, unix.NFTA_SET_TIMEOUT)
+		set := map[bool]string{false: "set ", true: "map "}[flags&setMap != 0] + name + of
+		s.add(set, a, setHandle, unix.NFTA_SET_TIMEOUT)
 		if flags&setDynamic == 0 && elements {
-			err = errors.Join(err, h.elements(ctx, family, name, "element of "+what+of))
+			err = errors.Join(err, s.addElements(ctx, family, name, "element of "+set))
 		}
 	}
 	return err
 }
 
-func (h Holding) elements(ctx context.Context, family uint8, set, part string) error {
-	answers, err := list(ctx, unix.NFT_MSG_GETSETELEM, family, nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(set)))
-	s := h[part]
+func (s Snapshot) addElements(ctx context.Context, family uint8, set, part string) error {
+	answers, err := listObjects(ctx, unix.NFT_MSG_GETSETELEM, family,
+		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(set)))
+	f := s[part]
 	for _, a := range answers {
 		elements, _ := nl.ParseRouteAttr(a.attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
 		for _, e := range elements {
-			about := parse(e.Value)
-			if about[unix.NFTA_SET_ELEM_TIMEOUT] == nil { // else it goes by itself
-				s.add(slices.Concat(about[unix.NFTA_SET_ELEM_KEY], about[elementKeyEnd], about[unix.NFTA_SET_ELEM_DATA], about[unix.NFTA_SET_ELEM_FLAGS]))
+			attrs := parseAttributes(e.Value)
+			if attrs[unix.NFTA_SET_ELEM_TIMEOUT] == nil { // else it expires without a transaction
+				f.add(slices.Concat(attrs[unix.NFTA_SET_ELEM_KEY], attrs[elementKeyEnd],
+					attrs[unix.NFTA_SET_ELEM_DATA], attrs[unix.NFTA_SET_ELEM_FLAGS]))
 			}
 		}
 	}
-	h[part] = s
+	s[part] = f
 	return err
 }
 
-func (h Holding) others(ctx context.Context, family uint8, of string, message int, kind string, name, handle uint16) error {
-	answers, err := list(ctx, message, family)
+// addNamed adds the objects of a kind by the attributes for their name and their handle.
+func (s Snapshot) addNamed(ctx context.Context, family uint8, of string, message int, kind string, name,
+	handle uint16) error {
+	answers, err := listObjects(ctx, message, family)
 	for _, a := range answers {
-		h.note(kind+a.attributes.text(name)+of, a, handle)
+		s.add(kind+a.attributes.text(name)+of, a, handle)
 	}
 	return err
 }
 
-// Differs says in words what became of what was held before, as now is what is held; nothing where it is the same.
-func (h Holding) Differs(now Holding) []string {
+// Diff describes the differences to a later snapshot, one a string, ordered by part. Without differences it gives nil.
+// The parts of a table that is gone are left out.
+func (s Snapshot) Diff(now Snapshot) []string {
 	var words, gone []string
-	for _, part := range slices.Sorted(maps.Keys(h)) {
+	for _, part := range slices.Sorted(maps.Keys(s)) {
 		if _, there := now[part]; !there && strings.HasPrefix(part, "table ") {
 			gone = append(gone, part)
 			words = append(words, part+" is gone")
 		}
 	}
-	parts := maps.Clone(h)
+	parts := maps.Clone(s)
 	maps.Copy(parts, now)
 	for _, part := range slices.Sorted(maps.Keys(parts)) {
-		if inOne(part, gone) || h[part] == now[part] || strings.HasPrefix(part, "table ") && now[part].count == 0 {
+		if insideAny(part, gone) || s[part] == now[part] || strings.HasPrefix(part, "table ") && now[part].size == 0 {
 			continue
 		}
-		words = append(words, difference(part, h[part], now[part]))
+		words = append(words, describe(part, s[part], now[part]))
 	}
 	return words
 }
 
-// inOne says whether a part is of one of these tables.
-func inOne(part string, tables []string) bool {
+// insideAny tells whether a part belongs to one of the tables.
+func insideAny(part string, tables []string) bool {
 	return slices.ContainsFunc(tables, func(table string) bool {
-		return strings.HasSuffix(part, " of "+table) || table == "table inet farmc" && !strings.Contains(part, " of table ") && !strings.HasPrefix(part, "table ")
+		ofInet := !strings.Contains(part, " of table ") && !strings.HasPrefix(part, "table ")
+		return strings.HasSuffix(part, " of "+table) || table == "table inet farmc" && ofInet
 	})
 }
 
-func difference(part string, before, now state) string {
+// describe says that objects of a part are gone, were added, or were replaced.
+func describe(part string, before, now fingerprint) string {
 	kind, rest, _ := strings.Cut(part, " ")
-	n, one := before.count-now.count, "a "+part
+	n, one := before.size-now.size, "a "+part
 	if kind == "element" {
 		one = "an " + part
 	}
 	single := kind != "rule" && kind != "element"
 	switch {
-	case single && now.count == 0:
+	case single && now.size == 0:
 		return part + " is gone"
-	case single && before.count == 0:
-		return part + " is not farmc's"
+	case single && before.size == 0:
+		return part + " was added"
 	case single:
-		return part + " is another one"
+		return part + " was changed"
 	case n == 0:
-		return one + " is another one"
+		return one + " was changed"
 	case n == 1:
 		return one + " is gone"
 	case n == -1:
-		return one + " is not farmc's"
+		return one + " was added"
 	case n > 1:
 		return fmt.Sprintf("%d %ss %s are gone", n, kind, rest)
 	}
-	return fmt.Sprintf("%d %ss %s are not farmc's", -n, kind, rest)
+	return fmt.Sprintf("%d %ss %s were added", -n, kind, rest)
 }

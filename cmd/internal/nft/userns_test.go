@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// onceMore runs one test of this binary as somebody else, and shows what it has to tell.
-func onceMore(t *testing.T, test string, attr *syscall.SysProcAttr) {
+// runAs runs one test of this binary with the attributes, and reports its output if it fails.
+func runAs(t *testing.T, test string, attr *syscall.SysProcAttr) {
 	t.Helper()
-	cmd := again(attr, "-test.v", "-test.run=^"+test+"$")
+	cmd := testBinary(attr, "-test.v", "-test.run=^"+test+"$")
 	cmd.Env, cmd.Dir = append(cmd.Env, "FARMC_TEST_ONLY="+test), "/"
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+test) {
@@ -23,14 +23,14 @@ func onceMore(t *testing.T, test string, attr *syscall.SysProcAttr) {
 	}
 }
 
-// only skips a test that is meant for onceMore.
-func only(t *testing.T) {
+// onlyWithin skips a test that is to be run by runAs.
+func onlyWithin(t *testing.T) {
 	if os.Getenv("FARMC_TEST_ONLY") != t.Name() {
 		t.Skip("run by another test, as another user")
 	}
 }
 
-// nobody is a user without any privilege.
+// nobody is an unprivileged user.
 var nobody = &syscall.Credential{Uid: 65534, Gid: 65534}
 
 func needRoot(t *testing.T) {
@@ -41,19 +41,20 @@ func needRoot(t *testing.T) {
 }
 
 func TestPlainUser(t *testing.T) {
-	genuine(t)
+	realNft(t)
 	needRoot(t)
-	onceMore(t, "TestAsPlainUser", &syscall.SysProcAttr{Credential: nobody})
+	runAs(t, "TestAsPlainUser", &syscall.SysProcAttr{Credential: nobody})
 }
 
 func TestAsPlainUser(t *testing.T) {
-	only(t)
+	onlyWithin(t)
 	var nft Nft
-	const flowtable = "\tflowtable f {\n\t\thook ingress priority 0\n\t\tdevices = { nosuch0 }\n\t}\n\tchain c {\n\t\tflow add @f\n\t}\n"
+	const flowtable = "\tflowtable f {\n\t\thook ingress priority 0\n\t\tdevices = { nosuch0 }\n\t}\n" +
+		"\tchain c {\n\t\tflow add @f\n\t}\n"
 	check := func(script string) error { return nft.Check(t.Context(), []byte(script)) }
 
-	if !nft.Apart() {
-		t.Error("checks in the network of this machine")
+	if !nft.ChecksIsolated() {
+		t.Error("checks in the machine's network namespace")
 	}
 	if err := check("table inet t { }\n"); err != nil {
 		t.Error("accepted:", err)
@@ -64,14 +65,16 @@ func TestAsPlainUser(t *testing.T) {
 			t.Error(c.name, err)
 		}
 	}
-	if err := check(long()); !errors.Is(err, ErrCannotAsk) || !errors.Is(err, ErrTooLong) {
+	if err := check(longScript()); !errors.Is(err, ErrCannotAsk) || !errors.Is(err, ErrTooLong) {
 		t.Error("too long:", err)
 	}
 	if err := check("table inet t {\n" + flowtable + "}\n"); !errors.Is(err, ErrCannotAsk) {
 		t.Error("a device that isn't there:", err)
 	}
-	const twice = "\tmap m {\n\t\ttype ipv4_addr : verdict\n\t\telements = { 10.0.0.1 : accept, 10.0.0.1 : drop }\n\t}\n"
-	if got := told(check("table inet t {\n" + twice + flowtable + "}\n")); len(got) != 1 || !strings.HasSuffix(got[0], "File exists") {
+	const twice = "\tmap m {\n\t\ttype ipv4_addr : verdict\n" +
+		"\t\telements = { 10.0.0.1 : accept, 10.0.0.1 : drop }\n\t}\n"
+	if got := complaintsOf(check("table inet t {\n" + twice + flowtable + "}\n")); len(got) != 1 ||
+		!strings.HasSuffix(got[0], "File exists") {
 		t.Error("a device, and a fault:", got)
 	}
 	if err := nft.Load(t.Context(), []byte("table inet t { }\n")); !errors.Is(err, ErrNotPermitted) {
@@ -85,8 +88,8 @@ func TestAsPlainUser(t *testing.T) {
 	}
 }
 
-// long is a script of a megabyte.
-func long() string {
+// longScript is a script of a megabyte.
+func longScript() string {
 	var s strings.Builder
 	s.WriteString("table inet t {\n\tset s {\n\t\ttype ipv4_addr\n\t\telements = {\n")
 	for i := range 50_000 {
@@ -96,43 +99,43 @@ func long() string {
 	return s.String()
 }
 
-// A user with the capability in a file's or a service's gift, of which a child inherits nothing by itself.
+// The user has CAP_NET_ADMIN by a file capability or a service manager, which children do not inherit.
 func TestCapableUser(t *testing.T) {
-	genuine(t)
+	realNft(t)
 	needRoot(t)
-	onceMore(t, "TestAsCapableUser", &syscall.SysProcAttr{Credential: nobody, AmbientCaps: []uintptr{unix.CAP_NET_ADMIN}})
+	runAs(t, "TestAsCapableUser", &syscall.SysProcAttr{Credential: nobody, AmbientCaps: []uintptr{unix.CAP_NET_ADMIN}})
 }
 
 func TestAsCapableUser(t *testing.T) {
-	only(t)
-	runtime.LockOSThread() // the thread that nft is begun from
+	onlyWithin(t)
+	runtime.LockOSThread() // ambient capabilities belong to the thread that starts nft
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	var nft Nft
-	if err := nft.Check(t.Context(), []byte(long())); err != nil {
-		t.Error("checked apart:", err)
+	if err := nft.Check(t.Context(), []byte(longScript())); err != nil {
+		t.Error("checked without the capability:", err)
 	}
-	load(t, nft, rulesSaying("farmc sha256:"+digest))
+	load(t, nft, rulesWithComment("farmc sha256:"+digest))
 	if got, err := nft.Loaded(t.Context()); got != digest || err != nil {
 		t.Error(got, err)
 	}
 }
 
-// Root of a user namespace that the network doesn't belong to, where no further namespace may be made.
+// The process is root of a user namespace that does not own the network, and may not create namespaces.
 func TestNamespacesForbidden(t *testing.T) {
-	var about unix.Statfs_t
-	if err := unix.Statfs("/proc/sys/user", &about); err == nil && about.Flags&unix.ST_RDONLY != 0 {
+	var attrs unix.Statfs_t
+	if err := unix.Statfs("/proc/sys/user", &attrs); err == nil && attrs.Flags&unix.ST_RDONLY != 0 {
 		t.Skip("they can't be forbidden in this container")
 	}
-	genuine(t)
-	attr := process(apart)
+	realNft(t)
+	attr := sysProcAttr(isolated)
 	attr.Cloneflags = unix.CLONE_NEWUSER
-	onceMore(t, "TestWithNamespacesForbidden", attr)
+	runAs(t, "TestWithNamespacesForbidden", attr)
 }
 
 func TestWithNamespacesForbidden(t *testing.T) {
-	only(t)
+	onlyWithin(t)
 	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
 		t.Fatal(err)
 	}
