@@ -17,8 +17,7 @@ type Chain struct {
 }
 
 // ForeignDrops gives the base chains of other programs at hook forward with policy drop. They drop the packets of a
-// farm
-// unless a rule of theirs accepts them, because no rule of farmc can overrule a drop.
+// farm unless a rule of theirs accepts them, because no rule of farmc can overrule a drop.
 func (n Nft) ForeignDrops(ctx context.Context) ([]Chain, error) {
 	answers, err := query(ctx, unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, unix.NFPROTO_UNSPEC)
 	if err != nil {

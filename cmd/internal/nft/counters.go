@@ -22,8 +22,7 @@ type Counter struct{ Packets, Bytes uint64 }
 
 // Counters gives the counters of the elements, in the same order. A missing element, or one without a counter, has the
 // zero Counter. Each element costs a query, 5 µs on Linux 6.18 for a set of any size; nft would read all elements of
-// all
-// sets.
+// all sets.
 func (n Nft) Counters(ctx context.Context, elements []Element) ([]Counter, error) {
 	counts := make([]Counter, len(elements))
 	if len(elements) == 0 {

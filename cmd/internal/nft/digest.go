@@ -17,8 +17,7 @@ var digestComment = regexp.MustCompile(`^farmc sha256:([0-9a-f]{64})$`)
 const digestChain = "keep-conntrack"
 
 // Loaded gives the SHA-256 digest, in hexadecimal, of the script that is loaded. Each script of farmc has a rule with
-// its
-// digest as a comment. Loaded gives "" if there is no such table, rule or comment.
+// its digest as a comment. Loaded gives "" if there is no such table, rule or comment.
 //
 // It takes about 25 µs. nft -t list chain would read all elements of all sets first: 0.9 s with a map of 100,000
 // elements, 20 s with a set of 500,000 intervals (nft 1.0.6, Linux 6.18).
@@ -41,8 +40,7 @@ func (n Nft) Loaded(ctx context.Context) (digest string, err error) {
 }
 
 // comment finds the comment in the user data of a rule, which nft writes and the kernel only keeps. Each entry has a
-// byte
-// for its type, a byte for its length, and a value. Type 0 is the comment (NFTNL_UDATA_RULE_COMMENT of libnftnl).
+// byte for its type, a byte for its length, and a value. Type 0 is the comment (NFTNL_UDATA_RULE_COMMENT of libnftnl).
 func comment(userdata []byte) []byte {
 	for len(userdata) >= 2 && len(userdata) >= 2+int(userdata[1]) {
 		kind, value := userdata[0], userdata[2:2+int(userdata[1])]

@@ -38,8 +38,7 @@ func (n Nft) Monitor(ctx context.Context) (<-chan Transaction, error) {
 		return nil, fmt.Errorf("subscribe to changes of the ruleset: %w", err)
 	}
 	// A transaction that adds 100,000 addresses is 10 MB of messages. If the kernel grants a smaller buffer, messages
-	// are
-	// lost, and the next transaction has Lost set.
+	// are lost, and the next transaction has Lost set.
 	socket.SetReceiveBufferSize(16<<20, true)
 	context.AfterFunc(ctx, socket.Close)
 	transactions := make(chan Transaction)

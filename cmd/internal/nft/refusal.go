@@ -67,8 +67,7 @@ func (r *Refusal) endsWith(words string) bool {
 }
 
 // complaintHead matches the first line of a complaint. It begins with a place in the script or in an included file,
-// with
-// "internal:0:0-0", or with "netlink" if the kernel's error belongs to no statement (nftables, src/erec.c).
+// with "internal:0:0-0", or with "netlink" if the kernel's error belongs to no statement (nftables, src/erec.c).
 var complaintHead = regexp.MustCompile(`^(?:(.+?):(\d+):(\d+)-(\d+)|netlink): (Error|Warning): (.*)$`)
 
 // underline matches the line below an excerpt.

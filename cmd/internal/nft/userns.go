@@ -58,8 +58,7 @@ func sysProcAttr(where namespaces) *syscall.SysProcAttr {
 
 // isMissingObject tells whether a complaint may come from a network interface that does not exist. The kernel refuses a
 // flow table with such a device, and Linux 6.1, but not 6.18, an ingress chain. Every statement that uses the flow
-// table
-// or the chain then fails with the same error.
+// table or the chain then fails with the same error.
 func isMissingObject(c Complaint) bool {
 	return strings.Contains(c.Message, "No such file or directory")
 }
