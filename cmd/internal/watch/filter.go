@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// dropIns says whether a directory of this name, next to the farm's file, holds drop-ins.
-func dropIns(name string) bool {
+// isDropInDir tells whether a directory of this name, next to the farm's file, holds drop-ins.
+func isDropInDir(name string) bool {
 	return strings.HasSuffix(name, ".toml.d") && !strings.HasPrefix(name, ".")
 }
 
-// leftovers are names of editors and packagers that never are a farm's.
-var leftovers = []string{"*~", "#*#", "*.swp", "*.swx", "*.dpkg-*", ".*"}
+// ignored are the patterns of file names that editors and package managers use. No file of a farm has such a name.
+var ignored = []string{"*~", "#*#", "*.swp", "*.swx", "*.dpkg-*", ".*"}
 
-// matters says whether something of this name can be part of a farm. Names that begin with two dots, as "..data",
-// are what Kubernetes swaps to change all files of a volume at once.
-func matters(name string) bool {
+// relevant tells whether a file, directory or symlink of this name can be part of a farm. Kubernetes replaces a symlink
+// named "..data" to change all files of a volume at once, so names that begin with two dots are relevant.
+func relevant(name string) bool {
 	if strings.HasPrefix(name, "..") {
 		return true
 	}
-	for _, pattern := range leftovers {
+	for _, pattern := range ignored {
 		if match, _ := filepath.Match(pattern, name); match {
 			return false
 		}

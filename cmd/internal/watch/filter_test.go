@@ -9,7 +9,7 @@ func TestNames(t *testing.T) {
 		"web.toml.d":        true,
 		"..data":            true,
 		"..2026_11_22":      true,
-		"4913":              true, // Vim's trial; nobody would miss it
+		"4913":              true, // Vim creates it to test for write permission
 		".web.toml.swp":     false,
 		"web.toml.swp":      false,
 		"web.toml~":         false,
@@ -17,8 +17,8 @@ func TestNames(t *testing.T) {
 		".#web.toml":        false,
 		"web.toml.dpkg-old": false,
 	} {
-		if got := matters(name); got != want {
-			t.Errorf("%s matters: %v", name, got)
+		if got := relevant(name); got != want {
+			t.Errorf("%s relevant: %v", name, got)
 		}
 	}
 }

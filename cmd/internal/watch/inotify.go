@@ -7,67 +7,68 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// A sentry listens to inotify about the directories, and about every directory on the way to them and to what their
-// links lead to: where a part of a path comes, goes or is another link, the path leads elsewhere.
+// An inotifyWatcher watches the directories of farms, their parents, and the targets of symlinks on the way. If a part
+// of a path is created, deleted or replaced by another symlink, the path leads to another directory.
 //
-// Everything is watched before it is looked at, so that a change after the look is an event.
-type sentry struct {
-	dirs    []string // absolute
-	watcher *fsnotify.Watcher
-	rooms   map[string]*room // by real path: inotify knows directories, not the ways to them
-	lost    chan struct{}    // events were lost; closed with the watcher
-	rounds  rounds
-	written *unfinished
+// A directory is watched before it is read, so that a change after the reading causes an event.
+type inotifyWatcher struct {
+	dirs     []string // absolute
+	watcher  *fsnotify.Watcher
+	watched  map[string]*watchedDir // by real path: inotify watches inodes, not paths
+	overflow chan struct{}          // has a value if events were lost; closed with the watcher
+	rescan   rescan
+	writers  *writers
 }
 
-// A room is a directory that is watched.
-type room struct {
-	farms  bool            // it is of the list: its drop-in directories are rooms too
-	inside bool            // what happens in it matters
-	doors  map[string]bool // names in it by which ways lead on
+// A watchedDir is a directory with an inotify watch.
+type watchedDir struct {
+	farms    bool            // it is a directory of farms: its drop-in directories are watched, too
+	content  bool            // events of all relevant names in it are relevant
+	children map[string]bool // names in it that other watched paths pass through
 }
 
-// post makes a sentry, and it listens already. An error says that inotify can't be had.
-func post(dirs []string, written *unfinished) (*sentry, error) {
+// newInotifyWatcher watches the directories. An error means that inotify cannot be used, or not for all of them.
+func newInotifyWatcher(dirs []string, open *writers) (*inotifyWatcher, error) {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, err
 	}
-	s := &sentry{dirs: dirs, watcher: watcher, rooms: map[string]*room{}, lost: make(chan struct{}, 1), rounds: rounds{every: patrol}, written: written}
-	go s.drain()
-	if err := s.survey(); err != nil {
-		s.close()
+	w := &inotifyWatcher{dirs: dirs, watcher: watcher, watched: map[string]*watchedDir{},
+		overflow: make(chan struct{}, 1), rescan: rescan{every: rescanInterval}, writers: open}
+	go w.drain()
+	if err := w.watchAll(); err != nil {
+		w.close()
 		return nil, err
 	}
-	s.rounds.begin(dirs)
-	return s, nil
+	w.rescan.begin(dirs)
+	return w, nil
 }
 
-// drain keeps taking the watcher's errors. It holds its lock while it offers one (fsnotify 1.10.1, where a directory
-// was moved and then removed), so whoever were to add a watch meanwhile, or close it, would wait for ever.
-func (s *sentry) drain() {
-	defer close(s.lost)
-	for range s.watcher.Errors {
+// drain receives the errors of the fsnotify watcher. fsnotify 1.10.1 holds its lock while it sends an error, as for a
+// directory that was moved and then deleted. Without drain, the next call of Add or Close would block forever.
+func (w *inotifyWatcher) drain() {
+	defer close(w.overflow)
+	for range w.watcher.Errors {
 		select {
-		case s.lost <- struct{}{}:
+		case w.overflow <- struct{}{}:
 		default:
 		}
 	}
 }
 
-func (s *sentry) close() {
-	s.watcher.Close()
-	for range s.lost {
+func (w *inotifyWatcher) close() {
+	w.watcher.Close()
+	for range w.overflow {
 	}
 }
 
-// listen sends what matters until ctx is done. An error says that inotify can't be had any more.
-func (s *sentry) listen(ctx context.Context, changes chan<- struct{}) error {
-	defer s.close()
+// listen sends at each relevant event until ctx is done. An error means that inotify can no longer be used.
+func (w *inotifyWatcher) listen(ctx context.Context, changes chan<- struct{}) error {
+	defer w.close()
 	for ctx.Err() == nil {
-		matters, err := s.next(ctx)
-		if matters {
-			tell(ctx, changes)
+		relevant, err := w.next(ctx)
+		if relevant {
+			notify(ctx, changes)
 		}
 		if err != nil {
 			return err
@@ -76,43 +77,44 @@ func (s *sentry) listen(ctx context.Context, changes chan<- struct{}) error {
 	return nil
 }
 
-// next waits for something to happen and says whether it matters.
-func (s *sentry) next(ctx context.Context) (bool, error) {
+// next waits for an event, an overflow or a rescan, and tells whether there was a relevant change.
+func (w *inotifyWatcher) next(ctx context.Context) (bool, error) {
 	select {
 	case <-ctx.Done():
 		return false, nil
-	case event := <-s.watcher.Events:
-		return s.hear(event)
-	case <-s.lost:
-		return true, s.survey()
-	case <-s.rounds.due:
-		if !s.rounds.news() {
+	case event := <-w.watcher.Events:
+		return w.handle(event)
+	case <-w.overflow:
+		return true, w.watchAll()
+	case <-w.rescan.due:
+		if !w.rescan.changed() {
 			return false, nil
 		}
-		return true, s.survey()
+		return true, w.watchAll()
 	}
 }
 
-func tell(ctx context.Context, changes chan<- struct{}) {
+// notify sends a change, unless ctx is done first.
+func notify(ctx context.Context, changes chan<- struct{}) {
 	select {
 	case changes <- struct{}{}:
 	case <-ctx.Done():
 	}
 }
 
-// hear says whether an event matters, and goes where it leads.
-func (s *sentry) hear(event fsnotify.Event) (bool, error) {
+// handle tells whether an event is relevant, and updates the watches.
+func (w *inotifyWatcher) handle(event fsnotify.Event) (bool, error) {
 	dir, name := filepath.Dir(event.Name), filepath.Base(event.Name)
-	r := s.rooms[dir]
-	wanted := r != nil && (r.doors[name] || r.inside && matters(name))
+	r := w.watched[dir]
+	wanted := r != nil && (r.children[name] || r.content && relevant(name))
 	if wanted && event.Has(fsnotify.Write|fsnotify.Create) {
-		s.written.add(event.Name)
+		w.writers.add(event.Name)
 	}
 	switch {
-	case !wanted, event.Op == fsnotify.Write: // what is written into a file changes no way
+	case !wanted, event.Op == fsnotify.Write: // a write changes no path
 		return wanted, nil
-	case r.doors[name]:
-		return true, s.survey()
+	case r.children[name]:
+		return true, w.watchAll()
 	}
-	return true, s.enter(dir, name)
+	return true, w.follow(dir, name)
 }

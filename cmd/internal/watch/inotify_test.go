@@ -12,308 +12,311 @@ import (
 	"time"
 )
 
-// A scene is a directory with files to watch, and a sentry at its farms.d, if the test wants one.
-type scene struct {
+// A tree is a directory with files, and perhaps a watcher of its directory farms.d.
+type tree struct {
 	*testing.T
-	root   string
-	sentry *sentry
-	rings  int
+	root    string
+	watcher *inotifyWatcher
+	markers int
 }
 
-// given makes a scene of files: by their paths, of directories where these end with "/", and of links "PATH -> TARGET".
-func given(t *testing.T, files ...string) *scene {
-	sc := &scene{T: t, root: t.TempDir()}
-	sc.make(files...)
-	return sc
+// newTree creates files by their paths, directories by paths that end with "/", and symlinks by "PATH -> TARGET".
+func newTree(t *testing.T, files ...string) *tree {
+	tr := &tree{T: t, root: t.TempDir()}
+	tr.make(files...)
+	return tr
 }
 
-// watched is given the same, and a sentry watches it.
-func watched(t *testing.T, files ...string) *scene {
-	sc := given(t, append(files, "bell/")...)
+// newWatchedTree creates a tree that is watched.
+func newWatchedTree(t *testing.T, files ...string) *tree {
+	tr := newTree(t, append(files, "marker/")...)
 	var err error
-	if sc.sentry, err = post([]string{sc.at("farms.d"), sc.at("bell")}, &unfinished{}); err != nil {
+	if tr.watcher, err = newInotifyWatcher([]string{tr.at("farms.d"), tr.at("marker")}, &writers{}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(sc.sentry.close)
-	return sc
+	t.Cleanup(tr.watcher.close)
+	return tr
 }
 
-func (sc *scene) at(path string) string { return filepath.Join(sc.root, path) }
+func (tr *tree) at(path string) string { return filepath.Join(tr.root, path) }
 
-func (sc *scene) must(err error) {
-	sc.Helper()
+func (tr *tree) must(err error) {
+	tr.Helper()
 	if err != nil {
-		sc.Fatal(err)
+		tr.Fatal(err)
 	}
 }
 
-func (sc *scene) make(files ...string) {
-	sc.Helper()
+func (tr *tree) make(files ...string) {
+	tr.Helper()
 	for _, file := range files {
 		path, target, link := strings.Cut(file, " -> ")
-		sc.must(os.MkdirAll(filepath.Dir(sc.at(path)), 0o755))
+		tr.must(os.MkdirAll(filepath.Dir(tr.at(path)), 0o755))
 		switch {
 		case link:
-			sc.must(os.Symlink(target, sc.at(path)))
+			tr.must(os.Symlink(target, tr.at(path)))
 		case strings.HasSuffix(path, "/"):
-			sc.must(os.MkdirAll(sc.at(path), 0o755))
+			tr.must(os.MkdirAll(tr.at(path), 0o755))
 		default:
-			sc.must(os.WriteFile(sc.at(path), []byte("text"), 0o644))
+			tr.must(os.WriteFile(tr.at(path), []byte("text"), 0o644))
 		}
 	}
 }
 
-func (sc *scene) remove(path string) {
-	sc.Helper()
-	sc.must(os.RemoveAll(sc.at(path)))
+func (tr *tree) remove(path string) {
+	tr.Helper()
+	tr.must(os.RemoveAll(tr.at(path)))
 }
 
-func (sc *scene) rename(from, to string) {
-	sc.Helper()
-	sc.must(os.Rename(sc.at(from), sc.at(to)))
+func (tr *tree) rename(from, to string) {
+	tr.Helper()
+	tr.must(os.Rename(tr.at(from), tr.at(to)))
 }
 
-// matters says whether the sentry cares for anything that has happened so far. inotify keeps the order of events,
-// so all of it has been heard when the bell is; a survey may miss the bell, so it is rung again.
-func (sc *scene) matters() (matters bool) {
-	sc.Helper()
-	for sc.ring(); ; {
+// relevant tells whether any change so far is relevant. inotify keeps the order of events, so all of them were handled
+// when the event of the marker arrives. watchAll may lose the marker, so there is a new one after it.
+func (tr *tree) relevant() (relevant bool) {
+	tr.Helper()
+	for tr.mark(); ; {
 		select {
-		case event := <-sc.sentry.watcher.Events:
-			if event.Name == sc.bell() {
-				return matters
+		case event := <-tr.watcher.watcher.Events:
+			if event.Name == tr.marker() {
+				return relevant
 			}
-			if filepath.Dir(event.Name) == sc.at("bell") {
+			if filepath.Dir(event.Name) == tr.at("marker") {
 				continue
 			}
-			wanted, err := sc.sentry.hear(event)
-			sc.must(err)
+			wanted, err := tr.watcher.handle(event)
+			tr.must(err)
 			if wanted {
-				matters = true
-				sc.ring()
+				relevant = true
+				tr.mark()
 			}
-		case <-sc.sentry.lost:
-			matters = true
-			sc.must(sc.sentry.survey())
-			sc.ring()
+		case <-tr.watcher.overflow:
+			relevant = true
+			tr.must(tr.watcher.watchAll())
+			tr.mark()
 		}
 	}
 }
 
-func (sc *scene) bell() string { return sc.at(fmt.Sprint("bell/", sc.rings)) }
+func (tr *tree) marker() string { return tr.at(fmt.Sprint("marker/", tr.markers)) }
 
-func (sc *scene) ring() {
-	sc.Helper()
-	sc.rings++
-	sc.must(os.Mkdir(sc.bell(), 0o755))
+func (tr *tree) mark() {
+	tr.Helper()
+	tr.markers++
+	tr.must(os.Mkdir(tr.marker(), 0o755))
 }
 
-// seen reports a change that the sentry doesn't care for.
-func (sc *scene) seen(what string) {
-	sc.Helper()
-	if !sc.matters() {
-		sc.Error("not seen:", what)
+// expectRelevant reports a change that the watcher does not find relevant.
+func (tr *tree) expectRelevant(what string) {
+	tr.Helper()
+	if !tr.relevant() {
+		tr.Error("not relevant:", what)
 	}
 }
 
-func (sc *scene) unseen(what string) {
-	sc.Helper()
-	if sc.matters() {
-		sc.Error("seen:", what)
+func (tr *tree) expectIgnored(what string) {
+	tr.Helper()
+	if tr.relevant() {
+		tr.Error("relevant:", what)
 	}
 }
 
 func TestFiles(t *testing.T) {
-	sc := watched(t, "farms.d/")
-	sc.make("farms.d/web.toml")
-	sc.seen("create")
-	sc.make("farms.d/web.toml")
-	sc.seen("write in place")
-	sc.make("new")
-	sc.rename("new", "farms.d/web.toml")
-	sc.seen("rename over")
-	sc.must(os.Chmod(sc.at("farms.d/web.toml"), 0o600))
-	sc.seen("chmod")
-	sc.remove("farms.d/web.toml")
-	sc.seen("delete")
+	tr := newWatchedTree(t, "farms.d/")
+	tr.make("farms.d/web.toml")
+	tr.expectRelevant("create")
+	tr.make("farms.d/web.toml")
+	tr.expectRelevant("write in place")
+	tr.make("new")
+	tr.rename("new", "farms.d/web.toml")
+	tr.expectRelevant("rename over")
+	tr.must(os.Chmod(tr.at("farms.d/web.toml"), 0o600))
+	tr.expectRelevant("chmod")
+	tr.remove("farms.d/web.toml")
+	tr.expectRelevant("delete")
 }
 
 func TestLeftovers(t *testing.T) {
-	sc := watched(t, "farms.d/")
-	sc.make("farms.d/.web.toml.swp", "farms.d/web.toml~", "farms.d/#web.toml#", "farms.d/web.toml.dpkg-new", "farms.d/.toml.d/")
-	sc.unseen("leftovers")
-	sc.make("farms.d.bak/", "other", "farms.d.bak/web.toml")
-	sc.unseen("neighbours")
+	tr := newWatchedTree(t, "farms.d/")
+	tr.make("farms.d/.web.toml.swp", "farms.d/web.toml~", "farms.d/#web.toml#", "farms.d/web.toml.dpkg-new",
+		"farms.d/.toml.d/")
+	tr.expectIgnored("leftovers")
+	tr.make("farms.d.bak/", "other", "farms.d.bak/web.toml")
+	tr.expectIgnored("neighbours")
 }
 
 func TestDropIns(t *testing.T) {
-	sc := watched(t, "farms.d/old.toml.d/")
-	sc.make("farms.d/old.toml.d/x.toml")
-	sc.seen("a file in drop-ins that were there")
-	sc.make("farms.d/web.toml.d/")
-	sc.seen("drop-ins")
-	sc.make("farms.d/web.toml.d/health.toml")
-	sc.seen("a file in them")
-	sc.remove("farms.d/web.toml.d")
-	sc.seen("their removal")
-	sc.make("farms.d/web.toml.d/")
-	sc.seen("their return")
-	sc.make("farms.d/web.toml.d/health.toml")
-	sc.seen("a file in them then")
-	sc.make("farms.d/other/", "elsewhere/")
-	sc.seen("another directory")
-	sc.make("farms.d/other/x.toml")
-	sc.unseen("a file in a directory that holds no drop-ins")
+	tr := newWatchedTree(t, "farms.d/old.toml.d/")
+	tr.make("farms.d/old.toml.d/x.toml")
+	tr.expectRelevant("a file in drop-ins that were there")
+	tr.make("farms.d/web.toml.d/")
+	tr.expectRelevant("drop-ins")
+	tr.make("farms.d/web.toml.d/health.toml")
+	tr.expectRelevant("a file in them")
+	tr.remove("farms.d/web.toml.d")
+	tr.expectRelevant("their removal")
+	tr.make("farms.d/web.toml.d/")
+	tr.expectRelevant("their return")
+	tr.make("farms.d/web.toml.d/health.toml")
+	tr.expectRelevant("a file in them then")
+	tr.make("farms.d/other/", "elsewhere/")
+	tr.expectRelevant("another directory")
+	tr.make("farms.d/other/x.toml")
+	tr.expectIgnored("a file in a directory that holds no drop-ins")
 }
 
 func TestDropInsMovedThere(t *testing.T) {
-	sc := watched(t, "farms.d/", "made/health.toml")
-	sc.rename("made", "farms.d/web.toml.d")
-	sc.seen("drop-ins")
-	sc.make("farms.d/web.toml.d/health.toml")
-	sc.seen("a write to a file that came with them")
+	tr := newWatchedTree(t, "farms.d/", "made/health.toml")
+	tr.rename("made", "farms.d/web.toml.d")
+	tr.expectRelevant("drop-ins")
+	tr.make("farms.d/web.toml.d/health.toml")
+	tr.expectRelevant("a write to a file that came with them")
 }
 
 func TestDirectoryMadeAgain(t *testing.T) {
-	sc := watched(t, "farms.d/web.toml")
-	sc.remove("farms.d")
-	sc.seen("its removal")
-	sc.make("farms.d/")
-	sc.seen("its return")
-	sc.make("farms.d/web.toml")
-	sc.seen("a file in it")
+	tr := newWatchedTree(t, "farms.d/web.toml")
+	tr.remove("farms.d")
+	tr.expectRelevant("its removal")
+	tr.make("farms.d/")
+	tr.expectRelevant("its return")
+	tr.make("farms.d/web.toml")
+	tr.expectRelevant("a file in it")
 }
 
 func TestDirectoryMadeAgainAtOnce(t *testing.T) {
-	sc := watched(t, "farms.d/web.toml.d/")
-	sc.remove("farms.d")
-	sc.make("farms.d/web.toml.d/")
-	sc.seen("its return")
-	sc.make("farms.d/web.toml.d/health.toml")
-	sc.seen("a file in its drop-ins")
+	tr := newWatchedTree(t, "farms.d/web.toml.d/")
+	tr.remove("farms.d")
+	tr.make("farms.d/web.toml.d/")
+	tr.expectRelevant("its return")
+	tr.make("farms.d/web.toml.d/health.toml")
+	tr.expectRelevant("a file in its drop-ins")
 }
 
 func TestDirectoryThatAppearsLater(t *testing.T) {
-	sc := watched(t)
-	sc.sentry.dirs[0] = sc.at("run/farmc/farms.d")
-	sc.must(sc.sentry.survey())
-	sc.make("run/")
-	sc.seen("a directory on the way")
-	sc.make("run/farmc/farms.d/")
-	sc.seen("the directory")
-	sc.make("run/farmc/farms.d/web.toml")
-	sc.seen("a file in it")
-	sc.rename("run", "run.old")
-	sc.make("run/farmc/farms.d/")
-	sc.seen("another way")
-	sc.make("run.old/farmc/farms.d/web.toml")
-	sc.unseen("a file where the directory was")
-	sc.make("run/farmc/farms.d/web.toml")
-	sc.seen("a file where it is")
+	tr := newWatchedTree(t)
+	tr.watcher.dirs[0] = tr.at("run/farmc/farms.d")
+	tr.must(tr.watcher.watchAll())
+	tr.make("run/")
+	tr.expectRelevant("a directory on the way")
+	tr.make("run/farmc/farms.d/")
+	tr.expectRelevant("the directory")
+	tr.make("run/farmc/farms.d/web.toml")
+	tr.expectRelevant("a file in it")
+	tr.rename("run", "run.old")
+	tr.make("run/farmc/farms.d/")
+	tr.expectRelevant("another way")
+	tr.make("run.old/farmc/farms.d/web.toml")
+	tr.expectIgnored("a file where the directory was")
+	tr.make("run/farmc/farms.d/web.toml")
+	tr.expectRelevant("a file where it is")
 }
 
 func TestLinkSwap(t *testing.T) {
-	sc := watched(t, "v1/web.toml", "v2/web.toml", "farms.d -> v1")
-	sc.make("v1/web.toml")
-	sc.seen("a write behind the link")
-	sc.make("new -> v2")
-	sc.rename("new", "farms.d")
-	sc.seen("the swap")
-	sc.make("v1/web.toml")
-	sc.unseen("a write where the link led")
-	sc.make("v2/web.toml")
-	sc.seen("a write where it leads")
-	if slices.Contains(sc.sentry.watcher.WatchList(), sc.at("v1")) {
-		t.Error("still watches where the link led")
+	tr := newWatchedTree(t, "v1/web.toml", "v2/web.toml", "farms.d -> v1")
+	tr.make("v1/web.toml")
+	tr.expectRelevant("a write behind the link")
+	tr.make("new -> v2")
+	tr.rename("new", "farms.d")
+	tr.expectRelevant("the swap")
+	tr.make("v1/web.toml")
+	tr.expectIgnored("a write where the link led")
+	tr.make("v2/web.toml")
+	tr.expectRelevant("a write where it leads")
+	if slices.Contains(tr.watcher.watcher.WatchList(), tr.at("v1")) {
+		t.Error("still watches the old target of the symlink")
 	}
 }
 
 func TestLinkOnTheWay(t *testing.T) {
-	sc := watched(t, "v1/here/farms/", "v2/here/farms/", "current -> v1", "farms.d -> ./current/here/../here/farms")
-	sc.make("new -> v2")
-	sc.rename("new", "current")
-	sc.seen("the swap")
-	sc.make("v2/here/farms/web.toml")
-	sc.seen("a file where it leads")
+	tr := newWatchedTree(t, "v1/here/farms/", "v2/here/farms/", "current -> v1",
+		"farms.d -> ./current/here/../here/farms")
+	tr.make("new -> v2")
+	tr.rename("new", "current")
+	tr.expectRelevant("the swap")
+	tr.make("v2/here/farms/web.toml")
+	tr.expectRelevant("a file where it leads")
 }
 
-// As Kubernetes lays out a ConfigMap.
+// The tree has the layout of a ConfigMap of Kubernetes.
 func TestConfigMap(t *testing.T) {
-	sc := watched(t, "farms.d/..1/web.toml", "farms.d/..2/web.toml", "farms.d/..data -> ..1", "farms.d/web.toml -> ..data/web.toml")
-	sc.make("farms.d/..data_tmp -> ..2")
-	sc.rename("farms.d/..data_tmp", "farms.d/..data")
-	sc.seen("the swap")
-	sc.make("farms.d/..2/web.toml")
-	sc.seen("a write where it leads")
+	tr := newWatchedTree(t, "farms.d/..1/web.toml", "farms.d/..2/web.toml", "farms.d/..data -> ..1",
+		"farms.d/web.toml -> ..data/web.toml")
+	tr.make("farms.d/..data_tmp -> ..2")
+	tr.rename("farms.d/..data_tmp", "farms.d/..data")
+	tr.expectRelevant("the swap")
+	tr.make("farms.d/..2/web.toml")
+	tr.expectRelevant("a write where it leads")
 }
 
 func TestLinkedFile(t *testing.T) {
-	sc := watched(t, "available/web.toml", "farms.d/", "farms.d/web.toml -> ../available/web.toml")
-	sc.make("available/web.toml")
-	sc.seen("a write behind the link")
-	sc.make("available/other.toml")
-	sc.unseen("its neighbour")
-	sc.rename("available/other.toml", "available/web.toml")
-	sc.seen("a rename over it")
-	sc.make("available/mail.toml", "farms.d/mail.toml -> "+sc.at("available/mail.toml"))
-	sc.seen("a new link")
-	sc.make("available/mail.toml")
-	sc.seen("a write behind the new link")
+	tr := newWatchedTree(t, "available/web.toml", "farms.d/", "farms.d/web.toml -> ../available/web.toml")
+	tr.make("available/web.toml")
+	tr.expectRelevant("a write behind the link")
+	tr.make("available/other.toml")
+	tr.expectIgnored("its neighbour")
+	tr.rename("available/other.toml", "available/web.toml")
+	tr.expectRelevant("a rename over it")
+	tr.make("available/mail.toml", "farms.d/mail.toml -> "+tr.at("available/mail.toml"))
+	tr.expectRelevant("a new link")
+	tr.make("available/mail.toml")
+	tr.expectRelevant("a write behind the new link")
 }
 
 func TestLinkedDropIns(t *testing.T) {
-	sc := watched(t, "farms.d/", "shared/")
-	sc.make("farms.d/web.toml.d -> ../shared")
-	sc.seen("the link")
-	sc.make("shared/health.toml")
-	sc.seen("a file behind it")
+	tr := newWatchedTree(t, "farms.d/", "shared/")
+	tr.make("farms.d/web.toml.d -> ../shared")
+	tr.expectRelevant("the link")
+	tr.make("shared/health.toml")
+	tr.expectRelevant("a file behind it")
 }
 
 func TestMaskedFarm(t *testing.T) {
-	sc := watched(t, "farms.d/", "farms.d/web.toml -> /dev/null", "farms.d/web.toml.d -> /dev/null")
-	sc.must(os.WriteFile(os.DevNull, []byte("text"), 0))
-	sc.unseen("a write to /dev/null")
-	if watches := sc.sentry.watcher.WatchList(); slices.Contains(watches, "/dev") {
+	tr := newWatchedTree(t, "farms.d/", "farms.d/web.toml -> /dev/null", "farms.d/web.toml.d -> /dev/null")
+	tr.must(os.WriteFile(os.DevNull, []byte("text"), 0))
+	tr.expectIgnored("a write to /dev/null")
+	if watches := tr.watcher.watcher.WatchList(); slices.Contains(watches, "/dev") {
 		t.Error("watches", watches)
 	}
 }
 
 func TestLinkThatLeadsToItself(t *testing.T) {
-	sc := watched(t, "farms.d -> farms.d")
-	sc.remove("farms.d")
-	sc.make("farms.d/")
-	sc.seen("a directory in its place")
+	tr := newWatchedTree(t, "farms.d -> farms.d")
+	tr.remove("farms.d")
+	tr.make("farms.d/")
+	tr.expectRelevant("a directory in its place")
 }
 
-// Where a directory is moved and removed, fsnotify has an error to tell and keeps its lock until somebody hears it.
+// If a directory is moved and then deleted, fsnotify sends an error, and holds its lock until the error is received.
 func TestMovedAndRemoved(t *testing.T) {
-	sc := watched(t, "farms.d/web.toml.d/x.toml")
-	sc.rename("farms.d/web.toml.d", "x")
-	sc.remove("x")
-	for event := range sc.sentry.watcher.Events {
-		if event.Name == sc.at("farms.d/web.toml.d") {
+	tr := newWatchedTree(t, "farms.d/web.toml.d/x.toml")
+	tr.rename("farms.d/web.toml.d", "x")
+	tr.remove("x")
+	for event := range tr.watcher.watcher.Events {
+		if event.Name == tr.at("farms.d/web.toml.d") {
 			break
 		}
 	}
-	sc.must(sc.sentry.survey())
-	sc.make("farms.d/web.toml")
-	sc.seen("a file")
+	tr.must(tr.watcher.watchAll())
+	tr.make("farms.d/web.toml")
+	tr.expectRelevant("a file")
 }
 
 func TestOverflow(t *testing.T) {
-	sc := watched(t, "farms.d/a~", "farms.d/b~")
+	tr := newWatchedTree(t, "farms.d/a~", "farms.d/b~")
 	for range 11_000 { // 22,000 events: 16,384 fit into the queue, 4,096 into fsnotify's buffer
-		sc.must(os.Chmod(sc.at("farms.d/a~"), 0o600))
-		sc.must(os.Chmod(sc.at("farms.d/b~"), 0o600))
+		tr.must(os.Chmod(tr.at("farms.d/a~"), 0o600))
+		tr.must(os.Chmod(tr.at("farms.d/b~"), 0o600))
 	}
-	sc.make("farms.d/web.toml.d/")
+	tr.make("farms.d/web.toml.d/")
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
-	for matters := false; !matters; {
+	for relevant := false; !relevant; {
 		var err error
-		matters, err = sc.sentry.next(ctx)
-		sc.must(errors.Join(err, ctx.Err()))
+		relevant, err = tr.watcher.next(ctx)
+		tr.must(errors.Join(err, ctx.Err()))
 	}
-	sc.make("farms.d/web.toml.d/health.toml")
-	sc.seen("a file in drop-ins that came unheard")
+	tr.make("farms.d/web.toml.d/health.toml")
+	tr.expectRelevant("a file in drop-ins that came unheard")
 }

@@ -11,17 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// survey goes to all directories anew. Old watches go first: they'd follow a directory that was moved away.
-func (s *sentry) survey() error {
-	for path := range s.rooms {
-		s.watcher.Remove(path) // an error says that it is gone already
+// watchAll replaces all watches. The old ones are removed first, because a watch follows a directory that is moved.
+func (w *inotifyWatcher) watchAll() error {
+	for path := range w.watched {
+		w.watcher.Remove(path) // an error means that the directory is gone
 	}
-	clear(s.rooms)
-	for _, dir := range s.dirs {
-		path, err := s.walk("/", dir)
+	clear(w.watched)
+	for _, dir := range w.dirs {
+		path, err := w.watchPath("/", dir)
 		if path != "" && err == nil {
-			s.rooms[path].farms = true
-			err = s.open(path)
+			w.watched[path].farms = true
+			err = w.watchContent(path)
 		}
 		if err != nil {
 			return err
@@ -30,63 +30,63 @@ func (s *sentry) survey() error {
 	return nil
 }
 
-// open makes a room one in which everything matters.
-func (s *sentry) open(path string) error {
-	s.rooms[path].inside = true
-	entries, _ := os.ReadDir(path) // what can't be read can't be compiled either, and that is told there
+// watchContent makes the content of a watched directory relevant, and follows its entries.
+func (w *inotifyWatcher) watchContent(path string) error {
+	w.watched[path].content = true
+	entries, _ := os.ReadDir(path) // the compiler reports a directory that cannot be read
 	for _, entry := range entries {
-		if err := s.enter(path, entry.Name()); err != nil {
+		if err := w.follow(path, entry.Name()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// enter goes where a name in an open room leads: by a link, into drop-ins, or in most cases nowhere. The name is no
-// door: of thousands of drop-in directories that come or go, each would cause a survey of all.
-func (s *sentry) enter(dir, name string) error {
-	if !matters(name) {
+// follow watches the target of a name in a relevant directory if it is a symlink or a drop-in directory. The name does
+// not become one of children: each of thousands of drop-in directories that come or go would replace all watches.
+func (w *inotifyWatcher) follow(dir, name string) error {
+	if !relevant(name) {
 		return nil
 	}
-	path, drops := filepath.Join(dir, name), s.rooms[dir].farms && dropIns(name)
+	path, drops := filepath.Join(dir, name), w.watched[dir].farms && isDropInDir(name)
 	end := ""
 	target, err := os.Readlink(path)
 	switch {
 	case err == nil && device(path):
 		return nil
 	case err == nil:
-		end, err = s.walk(dir, target)
+		end, err = w.watchPath(dir, target)
 	case drops:
-		end, err = path, s.watch(path)
+		end, err = path, w.watch(path)
 	default:
 		return nil
 	}
 	if end == "" || err != nil || !drops {
 		return err
 	}
-	return s.open(end)
+	return w.watchContent(end)
 }
 
-// device says whether a path leads to what is neither file nor directory, as /dev/null, which masks a farm: all the
-// world writes to that, and it never changes.
+// device tells whether a path leads neither to a file nor to a directory. A symlink to /dev/null masks a farm; many
+// programs write to /dev/null, and it never changes.
 func device(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && !info.IsDir() && !info.Mode().IsRegular()
 }
 
-// mostLinks is how many links the kernel follows on one path (MAXSYMLINKS of linux/namei.h).
+// mostLinks is the number of symlinks that the kernel follows on one path (MAXSYMLINKS of linux/namei.h).
 const mostLinks = 40
 
-// walk goes from a real directory along a path, as the kernel does, and watches every directory it comes to. It gives
-// the real path of the last, or "" where the path doesn't lead to a directory (yet).
-func (s *sentry) walk(at, path string) (string, error) {
-	at, steps := start(at, path), split(path)
+// watchPath resolves a path from a real directory, as the kernel does, and watches every directory on the way. It gives
+// the real path of the last one, or "" if the path does not lead to a directory.
+func (w *inotifyWatcher) watchPath(at, path string) (string, error) {
+	at, steps := startDir(at, path), split(path)
 	for links := 0; len(steps) > 0; {
-		if err := s.watch(at); err != nil {
+		if err := w.watch(at); err != nil {
 			return "", err
 		}
 		next := filepath.Join(at, steps[0])
-		s.rooms[at].doors[steps[0]] = true
+		w.watched[at].children[steps[0]] = true
 		steps = steps[1:]
 		info, err := os.Lstat(next)
 		switch {
@@ -96,35 +96,36 @@ func (s *sentry) walk(at, path string) (string, error) {
 			at = next
 		case info.Mode()&fs.ModeSymlink != 0 && links < mostLinks:
 			target, _ := os.Readlink(next)
-			at, steps = start(at, target), append(split(target), steps...)
+			at, steps = startDir(at, target), append(split(target), steps...)
 			links++
 		default:
 			return "", nil
 		}
 	}
-	return at, s.watch(at)
+	return at, w.watch(at)
 }
 
-// start is the directory that a path, found in a directory, begins at.
-func start(dir, path string) string {
+// startDir is the directory in which the resolution of a path begins: the root, or the directory that holds the path.
+func startDir(dir, path string) string {
 	if filepath.IsAbs(path) {
 		return "/"
 	}
 	return dir
 }
 
-// split gives the names in a path. ".." is one of them, as what stands before it may be a link.
+// split gives the names in a path. It keeps "..", because the name before it may be a symlink.
 func split(path string) []string {
 	return slices.DeleteFunc(strings.Split(path, "/"), func(name string) bool { return name == "" || name == "." })
 }
 
-// watch watches a directory, again if it is watched already: it may be another one of the same name. One that isn't
-// there any more, or may not be read, is left to the directory above, which is watched.
-func (s *sentry) watch(path string) error {
-	if s.rooms[path] == nil {
-		s.rooms[path] = &room{doors: map[string]bool{}}
+// watch adds a watch for a directory, again if it has one, because the path may lead to another directory now. If the
+// directory is gone or cannot be read, the watch of its parent has to do. The error is that inotify has no watches
+// left.
+func (w *inotifyWatcher) watch(path string) error {
+	if w.watched[path] == nil {
+		w.watched[path] = &watchedDir{children: map[string]bool{}}
 	}
-	err := s.watcher.Add(path)
+	err := w.watcher.Add(path)
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.ENOMEM) {
 		return err
 	}

@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-// A poll reads the directories again and again.
-type poll struct {
+// A poller detects changes by reading the directories.
+type poller struct {
 	dirs []string
-	last []byte // the fingerprint of what was there
+	last []byte // the fingerprint of the last reading; nil before the first
 }
 
-// listen sends whenever a reading differs from the one before, until ctx is done. The first one differs from none:
-// what happened while nobody listened isn't known.
-func (p *poll) listen(ctx context.Context, changes chan<- struct{}) {
+// listen sends at every reading that differs from the one before, until ctx is done. The first reading always sends,
+// because changes before it are unknown. Readings are a second apart, and take a tenth of the time at most.
+func (p *poller) listen(ctx context.Context, changes chan<- struct{}) {
 	for ctx.Err() == nil {
 		begin := time.Now()
 		if p.changed() {
-			tell(ctx, changes)
+			notify(ctx, changes)
 		}
-		pause(ctx, max(time.Second, 10*time.Since(begin))) // many thousands of farms take a quarter of a second
+		pause(ctx, max(time.Second, 10*time.Since(begin))) // 10,000 farms and more take 0.25 s
 	}
 }
 
@@ -37,7 +37,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (p *poll) changed() bool {
+// changed reads the directories, and tells whether anything differs from the last reading.
+func (p *poller) changed() bool {
 	hash := sha256.New()
 	for _, dir := range p.dirs {
 		fingerprint(hash, dir, true)
@@ -48,24 +49,25 @@ func (p *poll) changed() bool {
 	return !same
 }
 
-// fingerprint writes what tells the state of a directory from another: of each entry the name, and what it is.
+// fingerprint writes the state of a directory: names and states of its entries. With farms it enters drop-in
+// directories, too.
 func fingerprint(w io.Writer, dir string, farms bool) {
 	entries, err := os.ReadDir(dir)
 	fmt.Fprintf(w, "%q %v\n", dir, err)
 	for _, entry := range entries {
 		path := filepath.Join(dir, entry.Name())
-		if farms && dropIns(entry.Name()) {
+		if farms && isDropInDir(entry.Name()) {
 			fingerprint(w, path, false)
 		}
-		if matters(entry.Name()) {
-			state(w, path)
+		if relevant(entry.Name()) {
+			writeState(w, path)
 		}
 	}
 }
 
-// state writes what changes with a file: where a link leads, and of what is there device, inode, size, rights and the
-// time of the last change (ctime, which no program can set back).
-func state(w io.Writer, path string) {
+// writeState writes the state of a file: the target of a symlink, and device, inode, size, mode and ctime of the file.
+// No program can set back the ctime.
+func writeState(w io.Writer, path string) {
 	target, _ := os.Readlink(path)
 	fmt.Fprintf(w, "%q %q", path, target)
 	if info, err := os.Stat(path); err == nil {

@@ -2,28 +2,28 @@ package watch
 
 import "time"
 
-// patrol is how often the directories are looked at though nothing was heard: of changes that another machine makes to
-// a shared file system (NFS), and of a file system that is mounted over a directory, inotify doesn't tell.
-const patrol = 30 * time.Second
+// rescanInterval is the time between readings of the directories while there are no events. inotify has no events for
+// changes by another machine to a shared file system (NFS), or for a file system that is mounted over a directory.
+const rescanInterval = 30 * time.Second
 
-// rounds are looks at the directories from time to time. What was heard meanwhile is news, too: one signal too many
-// costs less than one too few.
-type rounds struct {
-	every time.Duration
-	due   <-chan time.Time
-	seen  poll
+// rescan reads the directories periodically. It also finds the changes that events have reported since the last
+// reading: a signal too many costs less than one too few.
+type rescan struct {
+	every  time.Duration
+	due    <-chan time.Time
+	poller poller
 }
 
-func (r *rounds) begin(dirs []string) {
-	r.seen.dirs = dirs
-	r.news()
+func (r *rescan) begin(dirs []string) {
+	r.poller.dirs = dirs
+	r.changed()
 }
 
-// news says whether a look differs from the one before. Looks take a hundredth of the time at most, however many farms
-// there are.
-func (r *rounds) news() bool {
+// changed reads the directories, and tells whether anything differs from the last reading. Readings take a hundredth of
+// the time at most, for any number of farms.
+func (r *rescan) changed() bool {
 	begin := time.Now()
-	changed := r.seen.changed()
+	changed := r.poller.changed()
 	r.due = time.After(max(r.every, 100*time.Since(begin)))
 	return changed
 }

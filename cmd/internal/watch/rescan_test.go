@@ -7,35 +7,35 @@ import (
 	"time"
 )
 
-// What inotify says nothing of is seen by the next round, and heard from then on.
-func TestRounds(t *testing.T) {
-	sc := watched(t, "farms.d/")
-	sc.must(sc.sentry.watcher.Remove(sc.at("farms.d"))) // as if it were mounted over, or another machine's
-	sc.make("farms.d/web.toml")
-	sc.unseen("what nobody can hear")
-	sc.sentry.rounds.every = time.Millisecond
-	sc.sentry.rounds.due = time.After(0)
-	if !sc.round() {
-		t.Error("the round doesn't see it")
+// A change without an inotify event is found by the next rescan, which adds the missing watch.
+func TestRescan(t *testing.T) {
+	tr := newWatchedTree(t, "farms.d/")
+	tr.must(tr.watcher.watcher.Remove(tr.at("farms.d"))) // as if a file system were mounted over it
+	tr.make("farms.d/web.toml")
+	tr.expectIgnored("a change without an event")
+	tr.watcher.rescan.every = time.Millisecond
+	tr.watcher.rescan.due = time.After(0)
+	if !tr.round() {
+		t.Error("the rescan finds no change")
 	}
-	if sc.round() {
-		t.Error("the next round sees something, too")
+	if tr.round() {
+		t.Error("the second rescan finds a change")
 	}
-	sc.sentry.rounds.due = nil
-	sc.make("farms.d/web.toml")
-	sc.seen("a write after the round")
+	tr.watcher.rescan.due = nil
+	tr.make("farms.d/web.toml")
+	tr.expectRelevant("a write after the rescan")
 }
 
-// round waits for the next round and says whether that, or anything before it, matters. In the directories on the way
-// to the scene others make files, too, which are heard and don't.
-func (sc *scene) round() (matters bool) {
-	sc.Helper()
-	ctx, stop := context.WithTimeout(sc.Context(), time.Minute)
+// round waits for the next rescan, and tells whether it, or an event before it, is relevant. Other processes create
+// files in the parent directories, too, and cause events that are not relevant.
+func (tr *tree) round() (relevant bool) {
+	tr.Helper()
+	ctx, stop := context.WithTimeout(tr.Context(), time.Minute)
 	defer stop()
-	for due := sc.sentry.rounds.due; sc.sentry.rounds.due == due; {
-		m, err := sc.sentry.next(ctx)
-		sc.must(errors.Join(err, ctx.Err()))
-		matters = matters || m
+	for due := tr.watcher.rescan.due; tr.watcher.rescan.due == due; {
+		m, err := tr.watcher.next(ctx)
+		tr.must(errors.Join(err, ctx.Err()))
+		relevant = relevant || m
 	}
-	return matters
+	return relevant
 }

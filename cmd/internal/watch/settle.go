@@ -2,26 +2,26 @@ package watch
 
 import "time"
 
-// settle sends one signal for many: when they have been quiet and nothing is busy any more, or at the latest when that
-// has gone on for too long. It ends, and closes its channel, with theirs.
+// settle merges changes into one signal. It sends once there was no change for quietTime and busy gives false, at the
+// latest after maxDelay. It closes its channel when changes is closed.
 func settle(changes <-chan struct{}, busy func() bool) <-chan struct{} {
 	signal := make(chan struct{}, 1)
 	go func() {
 		defer close(signal)
 		for range changes {
-			rest(changes, busy)
+			awaitQuiet(changes, busy)
 			select {
 			case signal <- struct{}{}:
-			default: // the one before hasn't been received, and stands for this one too
+			default: // the signal before was not received yet, and stands for this one, too
 			}
 		}
 	}()
 	return signal
 }
 
-// rest returns once there was no change for a while, or changes have gone on for too long, or they end.
-func rest(changes <-chan struct{}, busy func() bool) {
-	calm, enough := time.NewTimer(quiet), time.NewTimer(latest)
+// awaitQuiet returns when settle may send, or when changes is closed.
+func awaitQuiet(changes <-chan struct{}, busy func() bool) {
+	calm, enough := time.NewTimer(quietTime), time.NewTimer(maxDelay)
 	defer calm.Stop()
 	defer enough.Stop()
 	for {
@@ -30,12 +30,12 @@ func rest(changes <-chan struct{}, busy func() bool) {
 			if !ok {
 				return
 			}
-			calm.Reset(quiet)
+			calm.Reset(quietTime)
 		case <-calm.C:
 			if !busy() {
 				return
 			}
-			calm.Reset(quiet)
+			calm.Reset(quietTime)
 		case <-enough.C:
 			return
 		}

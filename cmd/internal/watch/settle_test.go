@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// settled gives the moments at which a signal comes when changes come at others, in milliseconds.
+// settled gives the times of the signals for changes at the given times, in milliseconds.
 func settled(t *testing.T, moments ...int) []int {
 	var signals []int
 	synctest.Test(t, func(t *testing.T) {
@@ -55,7 +55,7 @@ func TestSettle(t *testing.T) {
 
 func never() bool { return false }
 
-// A file that is being written to is waited for, but not for ever.
+// settle waits for files that are open for writing, for maxDelay at most.
 func TestSettleWaitsForWriters(t *testing.T) {
 	for _, c := range []struct{ busy, want int }{{0, 100}, {150, 200}, {930, 1000}, {5000, 2000}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -80,8 +80,8 @@ func every(step, from, to int) (moments []int) {
 	return moments
 }
 
-// Whoever is busy finds one signal, and one more if something changed after it was taken.
-func TestSignalWaitsForABusyReceiver(t *testing.T) {
+// A slow receiver gets one signal, and another one if there was a change after it received the first.
+func TestSignalWaitsForASlowReceiver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		changes := make(chan struct{})
 		signal := settle(changes, never)
@@ -92,7 +92,7 @@ func TestSignalWaitsForABusyReceiver(t *testing.T) {
 		<-signal
 		select {
 		case <-signal:
-			t.Error("a second signal for what the first has told")
+			t.Error("a second signal for the same changes")
 		default:
 		}
 		changes <- struct{}{}

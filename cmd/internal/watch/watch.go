@@ -1,4 +1,12 @@
-// Package watch turns changes in directories of farms into one quiet signal.
+// Package watch reports changes of directories of farms and of network interfaces.
+//
+// It merges many changes into one signal, which is sent when the changes have ended. It knows which file names a farm
+// can have, and nothing of their content.
+//
+// Files: watch.go and links.go are the two fronts; settle.go merges changes; inotify.go handles events, paths.go
+// follows symlinks, filter.go decides about names, writers.go finds files that are still open for writing, rescan.go
+// reads the directories every 30 s, because inotify does not report everything, and poll.go does so every second if
+// inotify cannot be used.
 package watch
 
 import (
@@ -8,42 +16,42 @@ import (
 	"time"
 )
 
-// How long nothing may happen before a change is told, and how long it is held back at most where things never rest.
+// quietTime is the time without changes before a signal. maxDelay is the longest time from a change to its signal.
 const (
-	quiet  = 100 * time.Millisecond
-	latest = 2 * time.Second
+	quietTime = 100 * time.Millisecond
+	maxDelay  = 2 * time.Second
 )
 
-// Watch sends on the channel when something in the directories, or in the drop-in directories (NAME.toml.d) in them,
-// may have changed, and then was quiet and nobody wrote to it any more. What changes after Watch returned is told. One signal stands for any number of
-// changes, and waits until it is received. The channel is closed when ctx is done and all is let go.
+// Watch sends when a file in the directories, or in their drop-in directories (NAME.toml.d), may have changed. It waits
+// until there was no change for 100 ms and no changed file is open for writing, but no longer than 2 s. It reports
+// every change after it has returned. A signal stands for any number of changes, and waits until it is received. The
+// channel is closed when ctx is done and all resources are released.
 //
-// Directories may be missing, come and go. Where they or the files in them are links, what these lead to counts. What
-// the kernel doesn't tell (another machine's changes to a shared file system, a mount over a directory) is seen within
-// half a minute.
+// Directories may be missing, and may be created or deleted at any time. Symlinks are followed. Changes that inotify
+// does not report, by another machine to a shared file system or by a mount over a directory, are found within 30 s.
 //
-// Where inotify is not to be had (fs.inotify.max_user_watches, max_user_instances), the directories are read every
-// second instead, and warn is told why, once, by another goroutine.
+// If inotify cannot be used (fs.inotify.max_user_watches, max_user_instances), Watch reads the directories every
+// second, and calls warn once with the reason, from another goroutine.
 func Watch(ctx context.Context, dirs []string, warn func(error)) <-chan struct{} {
 	dirs = absolute(dirs)
 	changes := make(chan struct{})
-	written := &unfinished{}
-	s, err := post(dirs, written)
+	open := &writers{}
+	s, err := newInotifyWatcher(dirs, open)
 	go func() {
 		defer close(changes)
 		if err == nil {
 			err = s.listen(ctx, changes)
 		}
 		if err != nil {
-			warn(fmt.Errorf("no inotify, so directories are read every second: %w", err))
-			p := poll{dirs: dirs}
+			warn(fmt.Errorf("inotify cannot be used, so directories are read every second: %w", err))
+			p := poller{dirs: dirs}
 			p.listen(ctx, changes)
 		}
 	}()
-	return settle(changes, written.any)
+	return settle(changes, open.open)
 }
 
-// absolute makes the paths independent of a later chdir; where that can't be had they stay as they are.
+// absolute makes the paths independent of a later chdir. Without a working directory relative paths stay as they are.
 func absolute(dirs []string) []string {
 	paths := make([]string, len(dirs))
 	for i, dir := range dirs {

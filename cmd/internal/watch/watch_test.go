@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// told waits for a signal.
-func told(t *testing.T, signal <-chan struct{}) {
+// awaitSignal waits for a signal.
+func awaitSignal(t *testing.T, signal <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-signal:
@@ -25,19 +25,20 @@ func told(t *testing.T, signal <-chan struct{}) {
 	}
 }
 
-// watching watches until the test ends, with inotify.
-func watching(t *testing.T, dirs ...string) <-chan struct{} {
+// startWatch watches until the test ends, with inotify.
+func startWatch(t *testing.T, dirs ...string) <-chan struct{} {
 	signal := Watch(t.Context(), dirs, func(err error) { t.Error(err) })
-	t.Cleanup(func() { ends(t, signal) })
+	t.Cleanup(func() { awaitEnd(t, signal) })
 	return signal
 }
 
-// ends waits for the end of Watch, whose context is done, and of all that it began.
-func ends(t *testing.T, signal <-chan struct{}) {
+// awaitEnd waits until Watch has closed its channel and its goroutines have ended. The context is done before.
+func awaitEnd(t *testing.T, signal <-chan struct{}) {
 	t.Helper()
 	for range signal {
 	}
-	for began := time.Now(); time.Since(began) < time.Minute; runtime.Gosched() { // the last one closes the channel with its last breath
+	// The last goroutine closes the channel before it ends.
+	for began := time.Now(); time.Since(began) < time.Minute; runtime.Gosched() {
 		if goroutines() == "" {
 			return
 		}
@@ -46,35 +47,35 @@ func ends(t *testing.T, signal <-chan struct{}) {
 }
 
 func TestWatch(t *testing.T) {
-	sc := given(t, "farms.d/")
-	signal := watching(t, sc.at("farms.d"), sc.at("run/farms.d"))
-	sc.make("farms.d/web.toml")
-	told(t, signal)
-	sc.make("run/farms.d/mail.toml.d/health.toml")
-	told(t, signal)
+	tr := newTree(t, "farms.d/")
+	signal := startWatch(t, tr.at("farms.d"), tr.at("run/farms.d"))
+	tr.make("farms.d/web.toml")
+	awaitSignal(t, signal)
+	tr.make("run/farms.d/mail.toml.d/health.toml")
+	awaitSignal(t, signal)
 }
 
 func TestWatchOfRelativePath(t *testing.T) {
-	sc := given(t, "farms.d/")
-	t.Chdir(sc.root)
-	signal := watching(t, "farms.d")
+	tr := newTree(t, "farms.d/")
+	t.Chdir(tr.root)
+	signal := startWatch(t, "farms.d")
 	t.Chdir("/")
-	sc.make("farms.d/web.toml")
-	told(t, signal)
+	tr.make("farms.d/web.toml")
+	awaitSignal(t, signal)
 }
 
 func TestEnd(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	signal := Watch(ctx, []string{t.TempDir()}, nil)
 	if goroutines() == "" {
-		t.Error("wouldn't see what is left behind")
+		t.Error("goroutines of Watch are not recognised")
 	}
 	stop()
-	ends(t, signal)
+	awaitEnd(t, signal)
 }
 
-// The end comes even while nobody receives, and changes go on.
-func TestEndWhileBusy(t *testing.T) {
+// Watch ends though there is no receiver and changes go on.
+func TestEndWithoutReceiver(t *testing.T) {
 	root := t.TempDir()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -87,12 +88,12 @@ func TestEndWhileBusy(t *testing.T) {
 			stop()
 		}
 	}
-	ends(t, signal)
+	awaitEnd(t, signal)
 }
 
-var running = regexp.MustCompile(`watch\.(Watch|settle|post|\(\*)|fsnotify`)
+var running = regexp.MustCompile(`watch\.(Watch|settle|newInotifyWatcher|\(\*)|fsnotify`)
 
-// goroutines are the stacks of those that Watch began.
+// goroutines are the stacks of the goroutines that Watch has started.
 func goroutines() string {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
@@ -105,22 +106,23 @@ func goroutines() string {
 	return strings.Join(ours, "\n\n")
 }
 
-// limited runs the test once more in a user namespace in which inotify is limited, and says whether it is that run.
-func limited(t *testing.T, limit, value string) bool {
+// inLimitedNamespace runs the test again in a user namespace with a limit for inotify. It tells whether this is that
+// second run.
+func inLimitedNamespace(t *testing.T, limit, value string) bool {
 	t.Helper()
-	const mark = "FARMC_TEST_LIMITED"
+	const variable = "FARMC_TEST_LIMITED"
 	var about unix.Statfs_t
 	if err := unix.Statfs("/proc/sys/user", &about); err == nil && about.Flags&unix.ST_RDONLY != 0 {
 		t.Skip("it can't be limited in this container")
 	}
-	if os.Getenv(mark) != "" {
+	if os.Getenv(variable) != "" {
 		if err := os.WriteFile("/proc/sys/user/"+limit, []byte(value), 0); err != nil {
 			t.Fatal(err)
 		}
 		return true
 	}
 	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), mark+"=1")
+	cmd.Env = append(os.Environ(), variable+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER,
 		UidMappings: []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}},
@@ -137,7 +139,7 @@ func limited(t *testing.T, limit, value string) bool {
 }
 
 func TestWithoutInotify(t *testing.T) {
-	if !limited(t, "max_inotify_instances", "0") {
+	if !inLimitedNamespace(t, "max_inotify_instances", "0") {
 		return
 	}
 	root := t.TempDir()
@@ -147,9 +149,9 @@ func TestWithoutInotify(t *testing.T) {
 	if err := os.WriteFile(root+"/web.toml", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	told(t, signal)
+	awaitSignal(t, signal)
 	stop()
-	ends(t, signal)
+	awaitEnd(t, signal)
 	if len(warned) != 1 {
 		t.Error("warned", len(warned), "times")
 	}
@@ -157,7 +159,7 @@ func TestWithoutInotify(t *testing.T) {
 }
 
 func TestTooManyWatches(t *testing.T) {
-	if !limited(t, "max_inotify_watches", "20") {
+	if !inLimitedNamespace(t, "max_inotify_watches", "20") {
 		return
 	}
 	root := t.TempDir()
@@ -168,10 +170,10 @@ func TestTooManyWatches(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	told(t, signal)
+	awaitSignal(t, signal)
 	t.Log(<-warned)
 	if err := os.WriteFile(root+"/19.toml.d/health.toml", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	told(t, signal)
+	awaitSignal(t, signal)
 }

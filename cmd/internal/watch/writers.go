@@ -7,14 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unfinished are files that were written to, and may still be open for that: half a file may read like a whole one.
-// The zero value knows of none.
-type unfinished struct {
+// writers remembers files that were written to, and may still be open for writing. Half a file can be a valid farm, so
+// a change is not reported before its file is closed. The zero value is ready for use, by several goroutines.
+type writers struct {
 	mu    sync.Mutex
 	files map[string]bool
 }
 
-func (u *unfinished) add(path string) {
+func (u *writers) add(path string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.files == nil {
@@ -23,8 +23,8 @@ func (u *unfinished) add(path string) {
 	u.files[path] = true
 }
 
-// any says whether somebody still has one of them open for writing. The others are forgotten.
-func (u *unfinished) any() bool {
+// open tells whether any of the files is still open for writing. It forgets files that are not.
+func (u *writers) open() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for path := range u.files {
@@ -36,15 +36,16 @@ func (u *unfinished) any() bool {
 	return false
 }
 
-// openForWriting asks for a lease to read, which the kernel gives only where nobody has the file open for writing (fcntl(2),
-// F_SETLEASE). Where it knows of no leases, or gives them to the file's owner alone, the answer is no.
+// openForWriting tells whether any process has the file open for writing. The kernel grants a read lease only if none
+// has (F_SETLEASE in fcntl(2)). The result is false on file systems without leases, and for files of other users if
+// this process lacks CAP_LEASE.
 func openForWriting(path string) bool {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return false
 	}
 	file := os.NewFile(uintptr(fd), path)
-	defer file.Close() // and the lease ends
+	defer file.Close() // this ends the lease
 	_, err = unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
 	return err == unix.EAGAIN
 }

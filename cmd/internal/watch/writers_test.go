@@ -5,32 +5,32 @@ import (
 	"testing"
 )
 
-// A file is unfinished as long as somebody has it open for writing, whoever that is.
-func TestUnfinished(t *testing.T) {
-	sc := watched(t, "farms.d/", "elsewhere/")
-	if sc.sentry.written.any() {
-		t.Error("unfinished though nothing was written")
+// A file counts as being written while any process has it open for writing.
+func TestWriters(t *testing.T) {
+	tr := newWatchedTree(t, "farms.d/", "elsewhere/")
+	if tr.watcher.writers.open() {
+		t.Error("a writer though nothing was written")
 	}
-	f, err := os.Create(sc.at("farms.d/web.toml"))
-	sc.must(err)
+	f, err := os.Create(tr.at("farms.d/web.toml"))
+	tr.must(err)
 	_, err = f.WriteString("listen = ")
-	sc.must(err)
-	sc.seen("a write")
+	tr.must(err)
+	tr.expectRelevant("a write")
 	for range 2 {
-		if !sc.sentry.written.any() {
-			t.Error("finished though it is open")
+		if !tr.watcher.writers.open() {
+			t.Error("no writer though the file is open")
 		}
 	}
-	sc.must(f.Close())
-	if sc.sentry.written.any() || len(sc.sentry.written.files) > 0 {
-		t.Error("unfinished though it is closed")
+	tr.must(f.Close())
+	if tr.watcher.writers.open() || len(tr.watcher.writers.files) > 0 {
+		t.Error("a writer though the file is closed")
 	}
-	sc.make("new")
-	sc.rename("new", "farms.d/web.toml")
-	sc.seen("a rename")
-	sc.remove("farms.d/web.toml")
-	sc.seen("a removal")
-	if sc.sentry.written.any() {
-		t.Error("unfinished though it is gone")
+	tr.make("new")
+	tr.rename("new", "farms.d/web.toml")
+	tr.expectRelevant("a rename")
+	tr.remove("farms.d/web.toml")
+	tr.expectRelevant("a removal")
+	if tr.watcher.writers.open() {
+		t.Error("a writer though the file is gone")
 	}
 }
