@@ -1,4 +1,10 @@
-// Package conntrack looks at the kernel's connection tracking and cuts connections.
+// Package conntrack lists and deletes entries of the kernel's connection tracking table.
+//
+// It knows the netlink protocol (linux/netfilter/nfnetlink_conntrack.h) and nothing of farms: package live decides
+// which entries belong to a farm. The kernel filters entries by address itself, which needs Linux 5.8.
+//
+// A table can hold a million entries, so entries are handed to a function one by one, and parsing allocates no memory
+// for attributes.
 package conntrack
 
 import (
@@ -12,67 +18,66 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Flow is a tracked connection. Ports are 0 where its protocol has none.
-type Flow struct {
-	Protocol   int            // its number (IANA)
-	To         netip.AddrPort // what it was opened to
-	Server     netip.AddrPort // who answers
-	Translated bool           // its destination was rewritten
-	Closed     bool           // both sides have ended it, and the kernel waits for stragglers
+// An Entry is a tracked connection. Ports are 0 if its protocol has none.
+type Entry struct {
+	Protocol            int            // IANA number
+	OriginalDestination netip.AddrPort // the frontend, for a connection through a farm
+	ReplySource         netip.AddrPort // the backend, for a connection through a farm
+	DestinationNAT      bool           // a rule has set its destination (IPS_DST_NAT)
+	Closed              bool           // it is TCP in state LAST_ACK, TIME_WAIT or CLOSE
 
 	family uint8
-	origin []byte // CTA_TUPLE_ORIG and CTA_ZONE, as the kernel tells them: what an entry is found by
+	origin []byte // CTA_TUPLE_ORIG, CTA_ZONE and CTA_ID as the kernel sent them: they identify the entry
 	zone   []byte
 	id     []byte
 }
 
-// A Sight is which flows to look at: all of a family, or those of IPv4 addresses. The kernel leaves out the others, in
-// one walk through all that it has.
-type Sight struct {
-	Family Family
-	Server netip.Addr // who answers
-	To     netip.Addr // what they were opened to
+// A Filter selects entries: all of a family, or the entries with these IPv4 addresses. Zero addresses match all.
+type Filter struct {
+	Family              Family
+	ReplySource         netip.Addr
+	OriginalDestination netip.Addr
 }
 
 // A Family is one of the two versions of the Internet Protocol.
 type Family uint8
 
-// The two families. The zero Family is IPv4.
+// The two families. The zero Family counts as IPv4.
 const (
 	IP4 Family = unix.AF_INET
 	IP6 Family = unix.AF_INET6
 )
 
-// Each calls do for every flow in sight, until it returns false.
-func Each(ctx context.Context, sight Sight, do func(Flow) bool) error {
-	req := request(nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP, uint8(max(sight.Family, IP4)))
-	for _, attr := range sight.filter() {
+// Dump calls do for every entry that matches the filter, until do returns false. It walks the whole table once.
+func Dump(ctx context.Context, filter Filter, do func(Entry) bool) error {
+	req := request(nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP, uint8(max(filter.Family, IP4)))
+	for _, attr := range filter.attrs() {
 		req.AddData(attr)
 	}
 	err := req.ExecuteIter(unix.NETLINK_NETFILTER, 0, func(message []byte) bool {
-		f, ok := parse(message)
-		return ctx.Err() == nil && (!ok || do(f))
+		e, ok := parseEntry(message)
+		return ctx.Err() == nil && (!ok || do(e))
 	})
-	if errors.Is(err, nl.ErrDumpInterrupted) { // connections come and go meanwhile
+	if errors.Is(err, nl.ErrDumpInterrupted) { // entries were added or deleted during the dump
 		err = nil
 	}
 	if err := errors.Join(ctx.Err(), err); err != nil {
-		return fmt.Errorf("read connection tracking: %w", err)
+		return fmt.Errorf("read the conntrack table: %w", err)
 	}
 	return nil
 }
 
-// Cut has the kernel forget the flow: its next packet is that of a new connection. One that is gone is no error.
-func Cut(f Flow) error {
-	req := request(nl.IPCTNL_MSG_CT_DELETE, unix.NLM_F_ACK, f.family)
-	req.AddData(nl.NewRtAttr(unix.NLA_F_NESTED|nl.CTA_TUPLE_ORIG, f.origin))
-	req.AddData(nl.NewRtAttr(nl.CTA_ID, f.id))
-	if f.zone != nil {
-		req.AddData(nl.NewRtAttr(nl.CTA_ZONE, f.zone))
+// Delete deletes the entry, so that the next packet of the connection starts a new one. A missing entry is no error.
+func Delete(e Entry) error {
+	req := request(nl.IPCTNL_MSG_CT_DELETE, unix.NLM_F_ACK, e.family)
+	req.AddData(nl.NewRtAttr(unix.NLA_F_NESTED|nl.CTA_TUPLE_ORIG, e.origin))
+	req.AddData(nl.NewRtAttr(nl.CTA_ID, e.id))
+	if e.zone != nil {
+		req.AddData(nl.NewRtAttr(nl.CTA_ZONE, e.zone))
 	}
 	_, err := req.Execute(unix.NETLINK_NETFILTER, 0)
 	if err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("cut a connection to %s: %w", f.Server, err)
+		return fmt.Errorf("delete the conntrack entry of a connection to %s: %w", e.ReplySource, err)
 	}
 	return nil
 }
@@ -83,28 +88,28 @@ func request(message, flags int, family uint8) *nl.NetlinkRequest {
 	return req
 }
 
-// What of linux/netfilter/nfnetlink_conntrack.h the libraries lack: a filter for dumps, since Linux 5.8.
+// The filter of dumps in linux/netfilter/nfnetlink_conntrack.h, since Linux 5.8, which the libraries lack.
 const (
-	filter      = 25 // CTA_FILTER
-	originFlags = 1  // CTA_FILTER_ORIG_FLAGS
-	replyFlags  = 2  // CTA_FILTER_REPLY_FLAGS
+	filterAttribute = 25 // CTA_FILTER
+	originFlags     = 1  // CTA_FILTER_ORIG_FLAGS
+	replyFlags      = 2  // CTA_FILTER_REPLY_FLAGS
 
-	bySource      = 1 << 0 // CTA_FILTER_F_CTA_IP_SRC
-	byDestination = 1 << 1 // CTA_FILTER_F_CTA_IP_DST
+	filterSource      = 1 << 0 // CTA_FILTER_F_CTA_IP_SRC
+	filterDestination = 1 << 1 // CTA_FILTER_F_CTA_IP_DST
 
 	dstNAT = 1 << 5 // IPS_DST_NAT of linux/netfilter/nf_conntrack_common.h
 )
 
-func (s Sight) filter() []*nl.RtAttr {
-	flags := nl.NewRtAttr(unix.NLA_F_NESTED|filter, nil)
+func (f Filter) attrs() []*nl.RtAttr {
+	flags := nl.NewRtAttr(unix.NLA_F_NESTED|filterAttribute, nil)
 	attrs := []*nl.RtAttr{flags}
-	if s.To.IsValid() {
-		flags.AddRtAttr(originFlags, nl.Uint32Attr(byDestination))
-		attrs = append(attrs, tuple(nl.CTA_TUPLE_ORIG, nl.CTA_IP_V4_DST, s.To))
+	if f.OriginalDestination.IsValid() {
+		flags.AddRtAttr(originFlags, nl.Uint32Attr(filterDestination))
+		attrs = append(attrs, newTuple(nl.CTA_TUPLE_ORIG, nl.CTA_IP_V4_DST, f.OriginalDestination))
 	}
-	if s.Server.IsValid() {
-		flags.AddRtAttr(replyFlags, nl.Uint32Attr(bySource))
-		attrs = append(attrs, tuple(nl.CTA_TUPLE_REPLY, nl.CTA_IP_V4_SRC, s.Server))
+	if f.ReplySource.IsValid() {
+		flags.AddRtAttr(replyFlags, nl.Uint32Attr(filterSource))
+		attrs = append(attrs, newTuple(nl.CTA_TUPLE_REPLY, nl.CTA_IP_V4_SRC, f.ReplySource))
 	}
 	if len(attrs) == 1 {
 		return nil
@@ -112,41 +117,42 @@ func (s Sight) filter() []*nl.RtAttr {
 	return attrs
 }
 
-func tuple(kind, field int, address netip.Addr) *nl.RtAttr {
+func newTuple(kind, field int, address netip.Addr) *nl.RtAttr {
 	t := nl.NewRtAttr(unix.NLA_F_NESTED|kind, nil)
 	t.AddRtAttr(unix.NLA_F_NESTED|nl.CTA_TUPLE_IP, nil).AddRtAttr(field, address.AsSlice())
 	return t
 }
 
-// parse reads what the kernel says of a flow; not ok if it isn't one that could be one of ours.
-func parse(message []byte) (f Flow, ok bool) {
-	f.family = message[0]
+// parseEntry parses the kernel's description of an entry. It is not ok if an address is missing.
+func parseEntry(message []byte) (e Entry, ok bool) {
+	e.family = message[0]
 	attrs := parseAttributes(message[nl.SizeofNfgenmsg:])
-	f.origin, f.zone, f.id = attrs[nl.CTA_TUPLE_ORIG], attrs[nl.CTA_ZONE], attrs[nl.CTA_ID]
-	origin, reply := parseTuple(f.origin), parseTuple(attrs[nl.CTA_TUPLE_REPLY])
-	f.Protocol, f.To, f.Server = origin.protocol, origin.destination, reply.source
+	e.origin, e.zone, e.id = attrs[nl.CTA_TUPLE_ORIG], attrs[nl.CTA_ZONE], attrs[nl.CTA_ID]
+	origin, reply := parseTuple(e.origin), parseTuple(attrs[nl.CTA_TUPLE_REPLY])
+	e.Protocol, e.OriginalDestination, e.ReplySource = origin.protocol, origin.destination, reply.source
 	if status := attrs[nl.CTA_STATUS]; len(status) == 4 {
-		f.Translated = binary.BigEndian.Uint32(status)&dstNAT != 0
+		e.DestinationNAT = binary.BigEndian.Uint32(status)&dstNAT != 0
 	}
-	f.Closed = f.Protocol == unix.IPPROTO_TCP && ended(attrs[nl.CTA_PROTOINFO])
-	return f, f.To.Addr().IsValid() && f.Server.Addr().IsValid()
+	e.Closed = e.Protocol == unix.IPPROTO_TCP && isClosed(attrs[nl.CTA_PROTOINFO])
+	return e, e.OriginalDestination.Addr().IsValid() && e.ReplySource.Addr().IsValid()
 }
 
-// ended reads the state of a TCP connection (enum tcp_conntrack of linux/netfilter/nf_conntrack_tcp.h).
-func ended(about []byte) bool {
-	const lastAck, closed = 6, 8 // and TIME_WAIT between them
+// isClosed parses CTA_PROTOINFO, and tells whether a TCP connection has ended (enum tcp_conntrack of
+// linux/netfilter/nf_conntrack_tcp.h).
+func isClosed(about []byte) bool {
+	const lastAck, closed = 6, 8 // TIME_WAIT is 7
 	tcp := parseAttributes(parseAttributes(about)[nl.CTA_PROTOINFO_TCP])
 	state := tcp[nl.CTA_PROTOINFO_TCP_STATE]
 	return len(state) == 1 && state[0] >= lastAck && state[0] <= closed
 }
 
-type parsedTuple struct {
+type tuple struct {
 	protocol            int
 	source, destination netip.AddrPort
 }
 
-func parseTuple(data []byte) parsedTuple {
-	var t parsedTuple
+func parseTuple(data []byte) tuple {
+	var t tuple
 	attrs := parseAttributes(data)
 	ip, proto := parseAttributes(attrs[nl.CTA_TUPLE_IP]), parseAttributes(attrs[nl.CTA_TUPLE_PROTO])
 	if number := proto[nl.CTA_PROTO_NUM]; len(number) == 1 {
@@ -168,10 +174,10 @@ func addrPort(ip4, ip6, port []byte) netip.AddrPort {
 	return netip.AddrPortFrom(address, binary.BigEndian.Uint16(port))
 }
 
-// attributes are netlink's by type, as far as there is something to know of them.
+// attributes are the payloads of netlink attributes by type, up to the last type that is used here.
 type attributes [nl.CTA_ZONE + 1][]byte
 
-// parseAttributes takes no memory: there may be a million flows.
+// parseAttributes allocates no memory, because there may be a million entries.
 func parseAttributes(data []byte) (attrs attributes) {
 	for len(data) >= unix.SizeofRtAttr {
 		length := int(binary.NativeEndian.Uint16(data))

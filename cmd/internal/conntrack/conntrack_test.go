@@ -15,8 +15,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(netlab.Main(m)) }
 
-// balancer is a machine of its own that tracks so many connections, to ten servers, of which the first is 10.2.0.0.
-func balancer(t testing.TB, family Family, connections int) *netlab.Host {
+// balancerWith is a balancer with a number of conntrack entries, for ten backends from 10.2.0.0 on.
+func balancerWith(t testing.TB, family Family, connections int) *netlab.Host {
 	t.Helper()
 	lab := netlab.Test(t, netlab.Options{Backends: 1})
 	err := lab.Balancer.Do(func() error {
@@ -26,7 +26,8 @@ func balancer(t testing.TB, family Family, connections int) *netlab.Host {
 		}
 		defer h.Close()
 		for n := range connections {
-			if err := h.ConntrackCreate(netlink.ConntrackTable, netlink.InetFamily(family), tracked(family, n)); err != nil {
+			if err := h.ConntrackCreate(netlink.ConntrackTable, netlink.InetFamily(family),
+				connection(family, n)); err != nil {
 				return fmt.Errorf("connection %d: %w", n, err)
 			}
 		}
@@ -38,25 +39,28 @@ func balancer(t testing.TB, family Family, connections int) *netlab.Host {
 	return lab.Balancer
 }
 
-// tracked is the nth connection: from a port of one client to a service, answered by one of ten servers.
-func tracked(family Family, n int) *netlink.ConntrackFlow {
+// connection is the nth entry: from a port of one client to a frontend, with one of ten backends.
+func connection(family Family, n int) *netlink.ConntrackFlow {
 	client, service, server := net.IP{198, 51, 100, byte(n >> 16)}, net.IP{192, 0, 2, 1}, net.IP{10, 2, 0, byte(n % 10)}
 	if family == IP6 {
-		client, service, server = net.ParseIP(fmt.Sprintf("2001:db8:c::%x", n>>16)), net.ParseIP("2001:db8::1"), net.ParseIP(fmt.Sprintf("fd00:2::%x", n%10))
+		client, service, server = net.ParseIP(fmt.Sprintf("2001:db8:c::%x", n>>16)), net.ParseIP("2001:db8::1"),
+			net.ParseIP(fmt.Sprintf("fd00:2::%x", n%10))
 	}
 	port := uint16(n)
 	return &netlink.ConntrackFlow{
 		FamilyType: uint8(family),
-		Forward:    netlink.IPTuple{Protocol: unix.IPPROTO_UDP, SrcIP: client, DstIP: service, SrcPort: port, DstPort: 53},
-		Reverse:    netlink.IPTuple{Protocol: unix.IPPROTO_UDP, SrcIP: server, DstIP: client, SrcPort: 5353, DstPort: port},
-		TimeOut:    600,
+		Forward: netlink.IPTuple{Protocol: unix.IPPROTO_UDP, SrcIP: client, DstIP: service, SrcPort: port,
+			DstPort: 53},
+		Reverse: netlink.IPTuple{Protocol: unix.IPPROTO_UDP, SrcIP: server, DstIP: client, SrcPort: 5353,
+			DstPort: port},
+		TimeOut: 600,
 	}
 }
 
-func flows(t testing.TB, h *netlab.Host, sight Sight) (all []Flow) {
+func entries(t testing.TB, h *netlab.Host, filter Filter) (all []Entry) {
 	t.Helper()
 	if err := h.Do(func() error {
-		return Each(t.Context(), sight, func(f Flow) bool {
+		return Dump(t.Context(), filter, func(f Entry) bool {
 			all = append(all, f)
 			return true
 		})
@@ -66,59 +70,63 @@ func flows(t testing.TB, h *netlab.Host, sight Sight) (all []Flow) {
 	return all
 }
 
-// Only what is in sight is shown, and only what is cut goes.
-func TestSightAndCut(t *testing.T) {
+// Dump shows the entries that match the filter, and Delete deletes one entry.
+func TestFilterAndDelete(t *testing.T) {
 	t.Parallel()
-	b := balancer(t, IP4, 200)
+	b := balancerWith(t, IP4, 200)
 	server := netip.MustParseAddr("10.2.0.3")
-	seen := flows(t, b, Sight{Server: server})
+	seen := entries(t, b, Filter{ReplySource: server})
 	if len(seen) != 20 {
-		t.Fatalf("%d connections to %s are seen, want 20", len(seen), server)
+		t.Fatalf("%d entries of %s, want 20", len(seen), server)
 	}
-	want := Flow{Protocol: unix.IPPROTO_UDP, To: netip.MustParseAddrPort("192.0.2.1:53"), Server: netip.AddrPortFrom(server, 5353)}
+	want := Entry{Protocol: unix.IPPROTO_UDP, OriginalDestination: netip.MustParseAddrPort("192.0.2.1:53"),
+		ReplySource: netip.AddrPortFrom(server, 5353)}
 	for _, f := range seen {
-		if f.Protocol != want.Protocol || f.To != want.To || f.Server != want.Server || f.Translated {
+		if f.Protocol != want.Protocol || f.OriginalDestination != want.OriginalDestination ||
+			f.ReplySource != want.ReplySource || f.DestinationNAT {
 			t.Fatalf("seen as %v", f)
 		}
 	}
-	if n := len(flows(t, b, Sight{To: want.To.Addr()})); n != 200 {
-		t.Errorf("%d connections that were opened to %s are seen, want 200", n, want.To)
+	if n := len(entries(t, b, Filter{OriginalDestination: want.OriginalDestination.Addr()})); n != 200 {
+		t.Errorf("%d connections that were opened to %s are seen, want 200", n, want.OriginalDestination)
 	}
-	if n := len(flows(t, b, Sight{Server: server, To: netip.MustParseAddr("192.0.2.9")})); n != 0 {
-		t.Errorf("%d connections to %s are seen, want none", n, "192.0.2.9")
+	if n := len(entries(t, b, Filter{ReplySource: server,
+		OriginalDestination: netip.MustParseAddr("192.0.2.9")})); n != 0 {
+		t.Errorf("%d entries of %s, want none", n, "192.0.2.9")
 	}
 	for _, f := range seen {
-		if err := b.Do(func() error { return Cut(f) }); err != nil {
+		if err := b.Do(func() error { return Delete(f) }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := len(flows(t, b, Sight{})); n != 180 {
+	if n := len(entries(t, b, Filter{})); n != 180 {
 		t.Errorf("%d connections are left, want 180", n)
 	}
-	if err := b.Do(func() error { return Cut(seen[0]) }); err != nil {
+	if err := b.Do(func() error { return Delete(seen[0]) }); err != nil {
 		t.Errorf("one that is gone: %v", err)
 	}
 }
 
-func TestSightOfIP6(t *testing.T) {
+func TestFilterOfIP6(t *testing.T) {
 	t.Parallel()
-	b := balancer(t, IP6, 50)
-	seen := flows(t, b, Sight{Family: IP6})
-	if len(seen) != 50 || seen[0].To != netip.MustParseAddrPort("[2001:db8::1]:53") {
+	b := balancerWith(t, IP6, 50)
+	seen := entries(t, b, Filter{Family: IP6})
+	if len(seen) != 50 || seen[0].OriginalDestination != netip.MustParseAddrPort("[2001:db8::1]:53") {
 		t.Fatalf("%d connections are seen, want 50, such as %v", len(seen), seen[:min(1, len(seen))])
 	}
-	if n := len(flows(t, b, Sight{})); n != 0 {
+	if n := len(entries(t, b, Filter{})); n != 0 {
 		t.Errorf("%d connections of IPv6 are seen as of IPv4", n)
 	}
 }
 
-// Of 50,000 connections those to one of ten servers.
-func BenchmarkEach(b *testing.B) {
-	h := balancer(b, IP4, 50_000)
-	for name, sight := range map[string]Sight{"all": {}, "one server": {Server: netip.MustParseAddr("10.2.0.3")}} {
+// BenchmarkDump reads all of 50,000 entries, or the entries of one backend of ten.
+func BenchmarkDump(b *testing.B) {
+	h := balancerWith(b, IP4, 50_000)
+	for name, filter := range map[string]Filter{"all": {},
+		"one server": {ReplySource: netip.MustParseAddr("10.2.0.3")}} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if n := len(flows(b, h, sight)); n < 5000 {
+				if n := len(entries(b, h, filter)); n < 5000 {
 					b.Fatalf("%d connections", n)
 				}
 			}

@@ -13,16 +13,16 @@ import (
 // cut has connection tracking forget what must not outlive a load, and gives how many open connections that were. It is done
 // once the rules are loaded, so that whoever comes back meets the new ones; what goes wrong is a warning, as they are.
 func cut(ctx context.Context, cuts *compiler.Cuts) (int, compiler.Diagnostics) {
-	var doomed []conntrack.Flow
-	err := look(ctx, cuts, func(f conntrack.Flow) bool {
-		if cuts.Cut(compiler.Connection{Protocol: f.Protocol, To: f.To, Server: f.Server, Translated: f.Translated}) {
+	var doomed []conntrack.Entry
+	err := look(ctx, cuts, func(f conntrack.Entry) bool {
+		if cuts.Cut(compiler.Connection{Protocol: f.Protocol, To: f.OriginalDestination, Server: f.ReplySource, Translated: f.DestinationNAT}) {
 			doomed = append(doomed, f)
 		}
 		return true
 	})
 	n := 0
 	for _, f := range doomed {
-		if e := conntrack.Cut(f); e != nil {
+		if e := conntrack.Delete(f); e != nil {
 			err = e
 			continue
 		}
@@ -45,9 +45,9 @@ func cut(ctx context.Context, cuts *compiler.Cuts) (int, compiler.Diagnostics) {
 const mostWalks = 16
 
 // look shows every connection in question, some more than once.
-func look(ctx context.Context, cuts *compiler.Cuts, show func(conntrack.Flow) bool) error {
+func look(ctx context.Context, cuts *compiler.Cuts, show func(conntrack.Entry) bool) error {
 	for _, sight := range sights(cuts) {
-		if err := conntrack.Each(ctx, sight, show); err != nil {
+		if err := conntrack.Dump(ctx, sight, show); err != nil {
 			return err
 		}
 	}
@@ -56,20 +56,20 @@ func look(ctx context.Context, cuts *compiler.Cuts, show func(conntrack.Flow) bo
 
 // sights are by address in IPv4 alone: the kernel's filter of IPv6 addresses gives those that differ (tried on Linux
 // 6.18: ctnetlink_filter_match_tuple takes ipv6_addr_cmp, which is 0 for equal ones, as if it were a yes).
-func sights(cuts *compiler.Cuts) []conntrack.Sight {
+func sights(cuts *compiler.Cuts) []conntrack.Filter {
 	servers, services := ofIP4(cuts.Servers), ofIP4(cuts.Services)
-	var out []conntrack.Sight
+	var out []conntrack.Filter
 	if cuts.Anywhere || len(servers)+len(services) < len(cuts.Servers)+len(cuts.Services) {
-		out = append(out, conntrack.Sight{Family: conntrack.IP6})
+		out = append(out, conntrack.Filter{Family: conntrack.IP6})
 	}
 	if cuts.Anywhere || len(servers)+len(services) > mostWalks {
-		return append(out, conntrack.Sight{Family: conntrack.IP4})
+		return append(out, conntrack.Filter{Family: conntrack.IP4})
 	}
 	for _, a := range servers {
-		out = append(out, conntrack.Sight{Server: a})
+		out = append(out, conntrack.Filter{ReplySource: a})
 	}
 	for _, a := range services {
-		out = append(out, conntrack.Sight{To: a})
+		out = append(out, conntrack.Filter{OriginalDestination: a})
 	}
 	return out
 }

@@ -294,8 +294,8 @@ func census(ctx context.Context, s *Status, farms []*compiler.Farm) error {
 		}
 	})
 	for _, family := range []conntrack.Family{conntrack.IP4, conntrack.IP6} {
-		err := conntrack.Each(ctx, conntrack.Sight{Family: family}, func(f conntrack.Flow) bool {
-			farm, backend, ok := c.Backend(compiler.Connection{Protocol: f.Protocol, To: f.To, Server: f.Server, Translated: f.Translated})
+		err := conntrack.Dump(ctx, conntrack.Filter{Family: family}, func(f conntrack.Entry) bool {
+			farm, backend, ok := c.Backend(compiler.Connection{Protocol: f.Protocol, To: f.OriginalDestination, Server: f.ReplySource, Translated: f.DestinationNAT})
 			if n := open[[2]string{farm, backend}]; ok && n != nil {
 				*n++
 			}
