@@ -51,7 +51,7 @@ until it is mended. Ends with SIGTERM or SIGINT, and leaves the rules. Tells sys
 type watcher struct {
 	*call
 	engine  *live.Engine
-	manager systemd.Manager
+	manager systemd.Notifier
 	told    string // the diagnostics and errors that were told last
 	blind   bool   // it was told that the kernel can't be asked
 	waits   bool   // a load waits to be confirmed
@@ -262,7 +262,7 @@ const longest = 10 * time.Minute
 
 // keepAlive gives the service manager signs of life, if it wants some, as long as none of the applies takes for ever.
 func (w *watcher) keepAlive(ctx context.Context) {
-	patience := systemd.Patience()
+	patience := systemd.WatchdogTimeout()
 	if patience == 0 {
 		return
 	}

@@ -1,4 +1,6 @@
-// Package diff compares texts for people, line by line.
+// Package diff writes the differences of two texts in the unified format of diff -u.
+//
+// It knows lines and nothing of their content. The search for differences is that of go-diff.
 package diff
 
 import (
@@ -10,21 +12,22 @@ import (
 	"github.com/sergi/go-diff/diffmatchpatch"
 )
 
-// around is how many equal lines are shown before and after a change, as diff -u does.
-const around = 3
+// context is the number of equal lines before and after a change, as in diff -u.
+const context = 3
 
-// patience bounds the search for the smallest difference; after it a larger one will do.
-const patience = 5 * time.Second
+// searchTime bounds the search for the smallest difference. A longer search would give the difference found so far.
+const searchTime = 5 * time.Second
 
-// A line of a difference: what becomes of it (' ', '-' or '+') and its text.
+// A line is a line of a difference.
 type line struct {
-	mark byte
-	text string
+	operation byte // ' ' for an equal line, '-' for a removed one, '+' for an added one
+	text      string
 }
 
-// Unified writes what makes after of before, as diff -u does. paint colours a line by its mark, '@' being that of
-// the headings; nil leaves all as it is. It writes nothing if the two are equal.
-func Unified(w io.Writer, before, after, beforeName, afterName string, paint func(mark byte, text string) string) error {
+// Unified writes the differences of two texts in the format of diff -u. It writes nothing if they are equal. paint
+// colours a line by its operation: ' ', '-', '+', or '@' for headings; it may be nil. Errors come from w.
+func Unified(w io.Writer, before, after, beforeName, afterName string,
+	paint func(operation byte, text string) string) error {
 	if before == after {
 		return nil
 	}
@@ -36,43 +39,43 @@ func Unified(w io.Writer, before, after, beforeName, afterName string, paint fun
 	hunks(lines(before, after), func(h hunk) {
 		out.WriteString(paint('@', h.heading()) + "\n")
 		for _, l := range h.lines {
-			out.WriteString(paint(l.mark, string(l.mark)+l.text) + "\n")
+			out.WriteString(paint(l.operation, string(l.operation)+l.text) + "\n")
 		}
 	})
 	_, err := io.WriteString(w, out.String())
 	return err
 }
 
-// lines compares in go-diff's line mode: each line becomes a character, so that no line is taken apart.
+// lines compares two texts in go-diff's line mode: each line becomes a character, so that lines are compared as a
+// whole.
 func lines(before, after string) []line {
 	d := diffmatchpatch.New()
-	d.DiffTimeout = patience
+	d.DiffTimeout = searchTime
 	a, b, table := d.DiffLinesToRunes(before, after)
 	var out []line
 	for _, part := range d.DiffCharsToLines(d.DiffMainRunes(a, b, false), table) {
-		mark := map[diffmatchpatch.Operation]byte{
+		operation := map[diffmatchpatch.Operation]byte{
 			diffmatchpatch.DiffEqual: ' ', diffmatchpatch.DiffDelete: '-', diffmatchpatch.DiffInsert: '+',
 		}[part.Type]
 		for text := range strings.Lines(part.Text) {
-			out = append(out, line{mark, strings.TrimSuffix(text, "\n")})
+			out = append(out, line{operation, strings.TrimSuffix(text, "\n")})
 		}
 	}
 	return out
 }
 
-// A hunk is a change with the lines around it. Its places count lines from 1.
+// A hunk is a change with its context.
 type hunk struct {
-	before, after   int // the first line in each text
-	removed, stayed int
-	added           int
-	lines           []line
+	before, after         int // number of its first line in each text, from 1
+	removed, added, equal int // numbers of lines
+	lines                 []line
 }
 
 func (h hunk) heading() string {
-	return fmt.Sprintf("@@ -%s +%s @@", span(h.before, h.removed+h.stayed), span(h.after, h.added+h.stayed))
+	return fmt.Sprintf("@@ -%s +%s @@", span(h.before, h.removed+h.equal), span(h.after, h.added+h.equal))
 }
 
-// span writes a place and a length; of an empty one the place is the line before.
+// span writes the first line and the number of lines. Without lines diff -u writes the line before the change.
 func span(first, n int) string {
 	if n == 0 {
 		first--
@@ -80,47 +83,48 @@ func span(first, n int) string {
 	return fmt.Sprintf("%d,%d", first, n)
 }
 
-// hunks cuts the lines into hunks: changes whose surroundings meet share one.
+// hunks splits the lines into hunks. Changes with overlapping context are in one hunk.
 func hunks(all []line, each func(hunk)) {
 	before, after := 1, 1
 	for i := 0; i < len(all); {
-		if all[i].mark == ' ' {
+		if all[i].operation == ' ' {
 			i, before, after = i+1, before+1, after+1
 			continue
 		}
-		lead := min(around, lengthOfEqualsBefore(all, i))
+		lead := min(context, equalLinesBefore(all, i))
 		end := endOfHunk(all, i)
 		h := hunk{before: before - lead, after: after - lead, lines: all[i-lead : end]}
 		for _, l := range h.lines {
-			switch l.mark {
+			switch l.operation {
 			case '-':
 				h.removed++
 			case '+':
 				h.added++
 			default:
-				h.stayed++
+				h.equal++
 			}
 		}
 		each(h)
-		i, before, after = end, h.before+h.removed+h.stayed, h.after+h.added+h.stayed
+		i, before, after = end, h.before+h.removed+h.equal, h.after+h.added+h.equal
 	}
 }
 
-func lengthOfEqualsBefore(all []line, i int) int {
+func equalLinesBefore(all []line, i int) int {
 	n := 0
-	for n < i && all[i-n-1].mark == ' ' {
+	for n < i && all[i-n-1].operation == ' ' {
 		n++
 	}
 	return n
 }
 
-// endOfHunk follows changes until more equal lines follow than two surroundings take.
+// endOfHunk gives the end of the hunk that begins with the change at i. It ends before more equal lines than the
+// context of two changes.
 func endOfHunk(all []line, i int) int {
 	last := i // the last change
-	for j := i; j < len(all) && j-last <= 2*around; j++ {
-		if all[j].mark != ' ' {
+	for j := i; j < len(all) && j-last <= 2*context; j++ {
+		if all[j].operation != ' ' {
 			last = j
 		}
 	}
-	return min(last+1+around, len(all))
+	return min(last+1+context, len(all))
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// patched gives what patch(1) makes of before: the only judge of a unified diff that counts.
+// patched applies the diff to before by patch(1), which decides whether a unified diff is right.
 func patched(t *testing.T, before, difference string) string {
 	t.Helper()
 	if _, err := exec.LookPath("patch"); err != nil {
@@ -47,8 +47,10 @@ func TestUnifiedIsWhatPatchTakes(t *testing.T) {
 	cases := map[string]string{
 		"one line changed":       strings.Replace(before, "line 30\n", "line thirty\n", 1),
 		"first and last changed": "new\n" + strings.TrimSuffix(before, "line 59\n"),
-		"two near, one far":      numbered(60, func(i int) string { return map[bool]string{true: "x\n", false: same(i)}[i == 10 || i == 16 || i == 40] }),
-		"gap of seven equal":     numbered(60, func(i int) string { return map[bool]string{true: "", false: same(i)}[i == 10 || i == 18] }),
+		"two near, one far": numbered(60,
+			func(i int) string { return map[bool]string{true: "x\n", false: same(i)}[i == 10 || i == 16 || i == 40] }),
+		"gap of seven equal": numbered(60,
+			func(i int) string { return map[bool]string{true: "", false: same(i)}[i == 10 || i == 18] }),
 		"all gone":               "",
 		"lines added at the end": before + "more\nand more\n",
 	}
@@ -82,7 +84,7 @@ func TestUnifiedOfEqualsIsEmpty(t *testing.T) {
 	}
 }
 
-// More lines than there are characters below the surrogates of UTF-16: a line must not become half of one.
+// There are more lines than characters below the surrogates of UTF-16. No line may become half of a surrogate pair.
 func TestUnifiedOfManyLines(t *testing.T) {
 	before := numbered(70_000, same)
 	after := strings.Replace(before, "line 69999\n", "line last\n", 1)

@@ -1,5 +1,7 @@
-// Package systemd tells the service manager how a service is, as sd_notify(3) does. It is a datagram of a few words, so
-// no library is worth its weight.
+// Package systemd sends the state of a service to the service manager, as sd_notify(3) does.
+//
+// A notification is a datagram with a few assignments to the socket that NOTIFY_SOCKET names. No library is used,
+// because one would be longer than this package. Without a service manager all functions do nothing.
 package systemd
 
 import (
@@ -13,44 +15,46 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Manager is who started this process and wants to hear of it. The zero Manager is nobody, and hears nothing.
-type Manager struct {
+// A Notifier sends notifications to the service manager that started this process. The zero Notifier sends none.
+type Notifier struct {
 	socket *net.UnixConn
 }
 
-// Dial finds the manager that the environment names. Children don't inherit it: nft has nothing to say there.
-func Dial() (Manager, error) {
+// Dial connects to the socket that NOTIFY_SOCKET names. It unsets NOTIFY_SOCKET, so that nft does not inherit it.
+// Without NOTIFY_SOCKET it gives the zero Notifier and no error.
+func Dial() (Notifier, error) {
 	name := os.Getenv("NOTIFY_SOCKET")
 	os.Unsetenv("NOTIFY_SOCKET")
 	if name == "" {
-		return Manager{}, nil
+		return Notifier{}, nil
 	}
 	socket, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"})
 	if err != nil {
-		return Manager{}, fmt.Errorf("tell systemd: %w", err)
+		return Notifier{}, fmt.Errorf("connect to the service manager: %w", err)
 	}
-	return Manager{socket}, nil
+	return Notifier{socket}, nil
 }
 
-// Ready says that the service is up, or that it has read its configuration again.
-func (m Manager) Ready(status string) { m.tell("READY=1", "STATUS="+oneLine(status)) }
+// Ready reports that the service has started, or has finished a reload. The status is shown by systemctl status.
+func (n Notifier) Ready(status string) { n.send("READY=1", "STATUS="+oneLine(status)) }
 
-// Reloading says that the service reads its configuration again, until Ready.
-func (m Manager) Reloading() {
-	m.tell("RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", monotonic().Microseconds()))
+// Reloading reports that a reload has begun. Ready reports its end.
+func (n Notifier) Reloading() {
+	n.send("RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", monotonic().Microseconds()))
 }
 
-// Status says in a line how the service is.
-func (m Manager) Status(status string) { m.tell("STATUS=" + oneLine(status)) }
+// Status sends the status that systemctl status shows. Lines are joined by "; ".
+func (n Notifier) Status(status string) { n.send("STATUS=" + oneLine(status)) }
 
-// Stopping says that the service is about to end.
-func (m Manager) Stopping() { m.tell("STOPPING=1", "STATUS=") }
+// Stopping reports that the service is about to end, and clears the status.
+func (n Notifier) Stopping() { n.send("STOPPING=1", "STATUS=") }
 
-// Alive says that the service works, to be told as often as Patience wants.
-func (m Manager) Alive() { m.tell("WATCHDOG=1") }
+// Alive resets the watchdog. It must be called within each WatchdogTimeout.
+func (n Notifier) Alive() { n.send("WATCHDOG=1") }
 
-// Patience is how long the manager waits for a sign of life before it ends the service; 0 where it wants none.
-func Patience() time.Duration {
+// WatchdogTimeout is the time after which the service manager kills the service unless Alive is called, as
+// WATCHDOG_USEC and WATCHDOG_PID give it (sd_watchdog_enabled(3)). It is 0 without a watchdog.
+func WatchdogTimeout() time.Duration {
 	pid, usec := os.Getenv("WATCHDOG_PID"), os.Getenv("WATCHDOG_USEC")
 	n, err := strconv.ParseInt(usec, 10, 64)
 	if err != nil || n <= 0 || pid != "" && pid != strconv.Itoa(os.Getpid()) {
@@ -59,16 +63,16 @@ func Patience() time.Duration {
 	return time.Duration(n) * time.Microsecond
 }
 
-// tell sends assignments. A manager that doesn't listen is none of the service's troubles.
-func (m Manager) tell(assignments ...string) {
-	if m.socket != nil {
-		m.socket.Write([]byte(strings.Join(assignments, "\n")))
+// send sends assignments. Errors are ignored, because the service works without the service manager.
+func (n Notifier) send(assignments ...string) {
+	if n.socket != nil {
+		n.socket.Write([]byte(strings.Join(assignments, "\n")))
 	}
 }
 
 func oneLine(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ") }
 
-// monotonic is the time since boot, as CLOCK_MONOTONIC counts it.
+// monotonic is the time of CLOCK_MONOTONIC.
 func monotonic() time.Duration {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {

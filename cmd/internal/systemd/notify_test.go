@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// listener stands for systemd.
+// listener is a socket in the place of systemd's.
 func listener(t *testing.T) *net.UnixConn {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "notify")
@@ -23,7 +23,7 @@ func listener(t *testing.T) *net.UnixConn {
 	return socket
 }
 
-func hear(t *testing.T, socket *net.UnixConn) string {
+func receive(t *testing.T, socket *net.UnixConn) string {
 	t.Helper()
 	socket.SetReadDeadline(time.Now().Add(time.Minute))
 	buffer := make([]byte, 4096)
@@ -34,14 +34,14 @@ func hear(t *testing.T, socket *net.UnixConn) string {
 	return string(buffer[:n])
 }
 
-func TestManager(t *testing.T) {
+func TestNotifier(t *testing.T) {
 	socket := listener(t)
 	m, err := Dial()
 	if err != nil || os.Getenv("NOTIFY_SOCKET") != "" {
-		t.Fatal(err, "or children would inherit the socket")
+		t.Fatal(err, "or NOTIFY_SOCKET is still set")
 	}
 	for _, c := range []struct {
-		tell func()
+		send func()
 		want string
 	}{
 		{func() { m.Ready("2 farms") }, `^READY=1\nSTATUS=2 farms$`},
@@ -50,27 +50,27 @@ func TestManager(t *testing.T) {
 		{m.Alive, `^WATCHDOG=1$`},
 		{m.Stopping, `^STOPPING=1\nSTATUS=$`},
 	} {
-		c.tell()
-		if got := hear(t, socket); !regexp.MustCompile(c.want).MatchString(got) {
-			t.Errorf("told %q, want %q", got, c.want)
+		c.send()
+		if got := receive(t, socket); !regexp.MustCompile(c.want).MatchString(got) {
+			t.Errorf("sent %q, want %q", got, c.want)
 		}
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestWithoutManager(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	m, err := Dial()
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Ready("to nobody")
+	m.Ready("2 farms")
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "gone"))
 	if _, err := Dial(); err == nil {
-		t.Error("no error where the socket isn't there")
+		t.Error("no error though the socket is missing")
 	}
 }
 
-func TestPatience(t *testing.T) {
+func TestWatchdogTimeout(t *testing.T) {
 	for _, c := range []struct {
 		usec, pid string
 		want      time.Duration
@@ -83,7 +83,7 @@ func TestPatience(t *testing.T) {
 	} {
 		t.Setenv("WATCHDOG_USEC", c.usec)
 		t.Setenv("WATCHDOG_PID", c.pid)
-		if got := Patience(); got != c.want {
+		if got := WatchdogTimeout(); got != c.want {
 			t.Errorf("%q for %q: %v, want %v", c.usec, c.pid, got, c.want)
 		}
 	}
