@@ -9,16 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// AddAddress gives a link of the host an address, and waits until it works.
+// AddAddress adds an address to a link of the host, and waits until the host answers for it.
 func (h *Host) AddAddress(link string, prefix netip.Prefix) error {
 	if err := h.addAddress(link, prefix, false); err != nil {
 		return err
 	}
-	return h.await(h.tentative)
+	return h.await(h.tentativeAddress)
 }
 
-// addAddress adds an address; the kernel doesn't choose a spare one by itself (RFC 4862 calls it deprecated). It is
-// added without IFA_F_NODAD, though nothing is detected, to see in await when it answers neighbour solicitations.
+// addAddress adds an address. The kernel does not use a spare one as a source by default (RFC 4862 calls it
+// deprecated). Duplicate address detection is off, but IFA_F_NODAD is not set: the address is tentative until it
+// answers neighbour solicitations, and await waits for that.
 func (h *Host) addAddress(link string, prefix netip.Prefix, spare bool) error {
 	on, err := h.net.LinkByName(link)
 	if err != nil {
@@ -36,12 +37,12 @@ func (h *Host) addAddress(link string, prefix netip.Prefix, spare bool) error {
 
 const forever = 1<<32 - 1 // INFINITY_LIFE_TIME of include/net/addrconf.h
 
-// AddRoute gives the host a route by way of a gateway.
+// AddRoute adds a route by way of a gateway.
 func (h *Host) AddRoute(to netip.Prefix, via netip.Addr) error {
 	return h.addRoute(&netlink.Route{Dst: ipNet(to), Gw: via.AsSlice()})
 }
 
-// gateway sends whatever has no other route to the gateway, by default from the host's first address.
+// gateway adds the default routes, with the host's first addresses as sources.
 func (h *Host) gateway(via4, via6 string) error {
 	for _, r := range []struct {
 		to, via string
@@ -62,7 +63,7 @@ func (h *Host) gateway(via4, via6 string) error {
 	return nil
 }
 
-// ownNetwork makes the host take every address of a network for its own.
+// ownNetwork makes every address of a network a local address of the host.
 func (h *Host) ownNetwork(prefix netip.Prefix) error {
 	lo, err := h.net.LinkByName("lo")
 	if err != nil {

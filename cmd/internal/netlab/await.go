@@ -10,25 +10,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// await waits until nothing is missing. The kernel does the last steps on its own, usually some microseconds after a
-// link is up or has an address, but on a busy machine later than the first packet, which then waits for a second.
+// await waits until missing finds no problem. The kernel finishes the configuration of a link asynchronously, usually
+// some microseconds later, but on a busy machine later than the first packet, which is then delayed by a second.
 func (h *Host) await(missing func() (string, error)) error {
 	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond / 2) {
-		what, err := missing()
+		problem, err := missing()
 		if errors.Is(err, netlink.ErrDumpInterrupted) {
-			what, err = "no end of changes", nil
+			problem, err = "links and addresses keep changing", nil
 		}
-		if err != nil || what == "" {
+		if err != nil || problem == "" {
 			return err
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("%s: %s", h.Name, what)
+			return fmt.Errorf("%s: %s", h.Name, problem)
 		}
 	}
 }
 
-// tentative names an address that isn't found by its neighbours yet.
-func (h *Host) tentative() (string, error) {
+// tentativeAddress names an address that does not answer neighbour solicitations yet.
+func (h *Host) tentativeAddress() (string, error) {
 	addresses, err := h.net.AddrList(nil, netlink.FAMILY_V6)
 	if err != nil {
 		return "", err
@@ -41,8 +41,8 @@ func (h *Host) tentative() (string, error) {
 	return "", nil
 }
 
-// unconnected names a link that doesn't carry packets yet, or has no link-local address to ask for neighbours from.
-func (h *Host) unconnected() (string, error) {
+// linkNotReady names a link without carrier, or without a link-local address for neighbour discovery.
+func (h *Host) linkNotReady() (string, error) {
 	links, err := h.net.LinkList()
 	if err != nil {
 		return "", err
@@ -55,7 +55,7 @@ func (h *Host) unconnected() (string, error) {
 		if link.Attrs().OperState != netlink.OperUp {
 			return name + " has no carrier", nil
 		}
-		if h == h.lab.wire {
+		if h == h.lab.switchHost {
 			continue
 		}
 		addresses, err := h.net.AddrList(link, netlink.FAMILY_V6)

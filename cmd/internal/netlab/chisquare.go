@@ -2,8 +2,9 @@ package netlab
 
 import "math"
 
-// Fits is the probability that counts like these, or odder ones, come about by chance when backends are drawn by
-// these weights: Pearson's chi-square test. With the limit p > 1e-6 a right farm fails once in a million runs.
+// Fits is the p-value of Pearson's chi-square test: the probability that backends which are drawn at random by the
+// weights differ from them as much as the counts, or more. With the limit p > 1e-6 a right farm fails once in a million
+// runs. Fits is 0 if a backend without weight was drawn.
 func Fits(counts, weights map[string]int) (p float64) {
 	var n, weight float64
 	for _, c := range counts {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Dial opens a connection from the host by "tcp4", "tcp6", "udp4" or "udp6", which ends with the lab at the latest.
-// A zero local address or port is the kernel's choice. Of a UDP connection, reading tells of ICMP errors.
+// Dial opens a connection from the host. The network is "tcp4", "tcp6", "udp4" or "udp6". The kernel chooses a zero
+// local address or port. Reading from a UDP connection reports ICMP errors. The lab closes the connection at its end.
 func (h *Host) Dial(network string, local, to netip.AddrPort, timeout time.Duration) (net.Conn, error) {
 	c, err := h.dial(network, local, to, timeout)
 	if err != nil {
@@ -40,8 +40,9 @@ func (h *Host) dial(network string, local, to netip.AddrPort, timeout time.Durat
 	return c, err
 }
 
-// Ask asks once who answers there: a TCP connection, or one UDP datagram, from the host's local address, or any if
-// that is zero. TimedOut tells that nobody answered; errors.Is(err, syscall.ECONNREFUSED) that it was refused.
+// Ask finds the backend that answers at an address, by a TCP connection or one UDP datagram. The local address is any
+// address of the host, or zero for the kernel's choice. TimedOut(err) means that there was no answer,
+// errors.Is(err, syscall.ECONNREFUSED) that the connection was refused.
 func (h *Host) Ask(network string, local netip.Addr, to netip.AddrPort, timeout time.Duration) (Answer, error) {
 	end := time.Now().Add(timeout)
 	c, err := h.dial(network, netip.AddrPortFrom(local, 0), to, timeout)
@@ -60,8 +61,8 @@ func (h *Host) Ask(network string, local netip.Addr, to netip.AddrPort, timeout 
 	return ReadAnswer(c)
 }
 
-// ReadAnswer reads what a server says first: to a TCP connection as it opens, by UDP to a datagram. It waits as
-// long as the connection's deadline allows.
+// ReadAnswer reads the Answer that a server sends first, on a new TCP connection or for a UDP datagram. It waits until
+// the connection's deadline.
 func ReadAnswer(c net.Conn) (Answer, error) {
 	var heard []byte
 	buffer := make([]byte, 1<<16)
@@ -77,7 +78,7 @@ func ReadAnswer(c net.Conn) (Answer, error) {
 	}
 }
 
-// TimedOut says of an error that nobody answered in time.
+// TimedOut tells whether the error is a timeout.
 func TimedOut(err error) bool {
 	var e net.Error
 	return errors.As(err, &e) && e.Timeout()

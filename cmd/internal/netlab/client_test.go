@@ -10,13 +10,14 @@ import (
 	"time"
 )
 
-// Nobody listens: refused, by both protocols, however often one asks (the kernel limits ICMP errors by default).
+// A port without a server is refused, by both protocols, at every request (the kernel limits ICMP errors by default).
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	l := Test(t, Options{})
 	for _, network := range networks {
 		counts, err := Spread(300, func(int) (Answer, error) {
-			a, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(of(l.Backends[0], network), 80), patience)
+			a, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(firstAddress(l.Backends[0], network), 80),
+				patience)
 			if errors.Is(err, syscall.ECONNREFUSED) && !TimedOut(err) {
 				return Answer{Backend: "refused"}, nil
 			}
@@ -28,21 +29,22 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// Nobody answers: timed out, and not refused.
+// A request without an answer times out, and is not refused.
 func TestTimedOut(t *testing.T) {
 	t.Parallel()
-	l := serving(t, Options{})
+	l := servingLab(t, Options{})
 	load(t, l, `table inet t { chain c { type filter hook forward priority 0; policy drop; }; }`)
 	for _, network := range networks {
 		start := time.Now()
-		a, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(of(l.Backends[0], network), 80), 100*time.Millisecond)
+		a, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(firstAddress(l.Backends[0], network), 80),
+			100*time.Millisecond)
 		if !TimedOut(err) || errors.Is(err, syscall.ECONNREFUSED) || time.Since(start) > patience {
 			t.Errorf("%s: %v, %v after %s", network, a, err, time.Since(start))
 		}
 	}
 }
 
-// A long connection lives until either side ends it.
+// A connection stays open until either side closes it.
 func TestEcho(t *testing.T) {
 	t.Parallel()
 	l := Test(t, Options{})
@@ -51,8 +53,8 @@ func TestEcho(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, network := range networks {
-		local := netip.AddrPortFrom(of(l.Client, network), 4000)
-		c, err := l.Client.Dial(network, local, netip.AddrPortFrom(of(l.Backends[0], network), 443), patience)
+		local := netip.AddrPortFrom(firstAddress(l.Client, network), 4000)
+		c, err := l.Client.Dial(network, local, netip.AddrPortFrom(firstAddress(l.Backends[0], network), 443), patience)
 		if err != nil {
 			t.Fatal(network, err)
 		}
@@ -82,7 +84,7 @@ func TestEcho(t *testing.T) {
 	server.Close()
 }
 
-// UDP is answered from the address that was asked, not from the one that the route back would have.
+// UDP is answered from the destination address of the request, not from the source address of the route back.
 func TestAnswersFromWhereAsked(t *testing.T) {
 	t.Parallel()
 	l := Test(t, Options{})
@@ -98,16 +100,16 @@ func TestAnswersFromWhereAsked(t *testing.T) {
 	}
 }
 
-// The reply to a ping says which host it is from; no reply and a refusal are told apart.
+// Ping names the host that replies, and tells a timeout from an ICMP error.
 func TestPing(t *testing.T) {
 	t.Parallel()
 	for _, options := range []Options{{Backends: MaxBackends}, {OneArmed: true}} {
 		l := Test(t, options)
 		for _, network := range []string{"4", "6"} {
 			for _, h := range append(l.Backends, l.Balancer) {
-				a, err := l.Client.Ping(netip.Addr{}, of(h, network), patience)
+				a, err := l.Client.Ping(netip.Addr{}, firstAddress(h, network), patience)
 				if err != nil || a.Backend != h.Name {
-					t.Fatalf("%s: %v, %v", of(h, network), a, err)
+					t.Fatalf("%s: %v, %v", firstAddress(h, network), a, err)
 				}
 			}
 			client := l.Client.IP4[9]

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// Spread asks n times, a few at once, and counts the answers of each backend. After an error it asks no more. An
-// ask that expects some to be refused can give these a name of their own, as in Answer{Backend: "refused"}.
+// Spread calls ask n times, up to 16 at once, and counts the answers of each backend. It stops at the first error. An
+// ask for which a refusal is no error can give it a name of its own, as in Answer{Backend: "refused"}.
 func Spread(n int, ask func(i int) (Answer, error)) (map[string]int, error) {
 	const atOnce = 16
 	var (

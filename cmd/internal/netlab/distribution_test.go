@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Each i is asked once, and each answer counted.
+// Spread calls ask once for each i, and counts each answer.
 func TestSpread(t *testing.T) {
 	counts, err := Spread(1000, func(i int) (Answer, error) {
 		return Answer{Backend: []string{"b1", "b2", "b3", "b3"}[i%4]}, nil
@@ -18,7 +18,7 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-// After an error no more is asked.
+// Spread stops after an error.
 func TestSpreadStops(t *testing.T) {
 	fault := errors.New("no")
 	counts, err := Spread(1000, func(i int) (Answer, error) {
@@ -32,10 +32,10 @@ func TestSpreadStops(t *testing.T) {
 	}
 }
 
-// The kernel draws backends by their weights, and Fits can tell from other weights.
+// The kernel picks backends by their weights, and Fits rejects other weights.
 func TestSpreadFits(t *testing.T) {
 	t.Parallel()
-	l := serving(t, Options{})
+	l := servingLab(t, Options{})
 	load(t, l, `table inet t {
 		chain prerouting {
 			type nat hook prerouting priority dstnat

@@ -18,24 +18,24 @@ import (
 // A Host is one machine of a Lab: a network namespace, with addresses, routes, sockets and programs of its own.
 type Host struct {
 	Name     string
-	IP4, IP6 []netip.Addr // on its links, the one it speaks as by default first
+	IP4, IP6 []netip.Addr // on its links; the first one is its source address by default
 
 	lab *Lab
 	ns  namespace
 	net *netlink.Handle
 }
 
-// Do calls f on a thread that is in the host's namespace: sockets that f makes and programs that it starts are the
-// host's for ever, goroutines that it starts are not.
+// Do calls f on a thread that is in the host's namespace. Sockets and programs that f creates stay in it; goroutines
+// that f starts are not in it.
 func (h *Host) Do(f func() error) error {
 	return h.ns.do(f)
 }
 
-// runLimit bounds programs whose context has no deadline.
+// runLimit is the time limit for programs.
 const runLimit = time.Minute
 
-// Run runs a program on the host, with the given standard input, and gives its standard output. The error holds
-// what it wrote to standard error. A program that shall go on is started by Do(cmd.Start).
+// Run runs a program on the host, with the given standard input, and gives its standard output. The error holds its
+// standard error. Run kills the program after a minute; a program without a limit is started by Do(cmd.Start).
 func (h *Host) Run(ctx context.Context, stdin, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, runLimit)
 	defer cancel()
@@ -58,7 +58,7 @@ func (h *Host) Sysctl(name, value string) error {
 	return h.Do(func() error { return sysctl(name, value) })
 }
 
-// sysctl sets a parameter of the namespace that the thread is in, as /proc/sys/net always shows that one.
+// sysctl sets a parameter of the thread's namespace, because /proc/sys/net belongs to that one.
 func sysctl(name, value string) error {
 	path := filepath.Join("/proc/sys", strings.ReplaceAll(name, ".", "/"))
 	return os.WriteFile(path, []byte(value+"\n"), 0)
@@ -66,8 +66,8 @@ func sysctl(name, value string) error {
 
 type setting struct{ name, value string }
 
-// everywhere are the parameters of all hosts. What is set for "default" reaches links that are made later.
-var everywhere = []setting{
+// commonSysctls are the parameters of all hosts. A value for "default" applies to links that are created later.
+var commonSysctls = []setting{
 	{"net.ipv4.conf.all.rp_filter", "0"}, // new namespaces inherit it from the machine
 	{"net.ipv4.conf.default.rp_filter", "0"},
 	{"net.ipv4.conf.lo.rp_filter", "0"},
@@ -97,7 +97,7 @@ func (h *Host) sysctls(settings ...setting) error {
 	})
 }
 
-// newHost makes a host that has nothing but lo.
+// newHost creates a host with no link but lo.
 func (l *Lab) newHost(name string, ttl int) (*Host, error) {
 	ns, err := newNamespace()
 	if err != nil {
@@ -111,7 +111,7 @@ func (l *Lab) newHost(name string, ttl int) (*Host, error) {
 	}); err != nil {
 		return nil, err
 	}
-	if err := h.sysctls(append(everywhere,
+	if err := h.sysctls(append(commonSysctls,
 		setting{"net.ipv4.ip_default_ttl", fmt.Sprint(ttl)},
 		setting{"net.ipv6.conf.default.hop_limit", fmt.Sprint(ttl)})...); err != nil {
 		return nil, err

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A program runs on its host, and the rest of the process doesn't.
+// A program runs in the namespace of its host, and the rest of the process does not.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	l := Test(t, Options{})
@@ -25,7 +25,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// A program is ended when its time is over.
+// Run kills a program at its deadline.
 func TestRunEnds(t *testing.T) {
 	t.Parallel()
 	l := Test(t, Options{})
@@ -37,7 +37,7 @@ func TestRunEnds(t *testing.T) {
 	}
 }
 
-// A parameter is that of one host alone.
+// Sysctl changes one host only.
 func TestSysctl(t *testing.T) {
 	t.Parallel()
 	l := Test(t, Options{})
@@ -58,7 +58,7 @@ func TestSysctl(t *testing.T) {
 	}
 }
 
-// A call within another is on the inner host; after it the thread is on the outer one again.
+// A call of Do inside another runs on the inner host; after it the thread is on the outer one again.
 func TestDoNests(t *testing.T) {
 	t.Parallel()
 	l := Test(t, Options{})

@@ -1,7 +1,11 @@
 // Package netlab builds small networks of namespaces for packet tests and the demo: a client, a balancer and
 // backends, joined by veth pairs, with real TCP and UDP sockets, all in this process. Namespaces have no name and
 // live as long as the Lab, so any number of labs can run at once, a crash leaves nothing behind, and the machine's
-// own network and ruleset are never touched.
+// own network and ruleset are never touched. It knows Linux networking, and nothing of farmc.
+//
+// Files: lab.go and topology.go build a Lab; setup.go makes sure that the process may have namespaces, namespace.go
+// enters them; host.go, link.go, address.go, returnpath.go and await.go configure hosts; server.go, client.go, ping.go
+// and raw.go send and answer packets; distribution.go and chisquare.go judge which backends have answered.
 //
 // Two arms, as New builds them by default:
 //
@@ -20,7 +24,7 @@
 //
 // Every host has the balancer as its default gateway. Transmit checksum offload is off everywhere, as veth would
 // pass wrong checksums unseen; so are rp_filter, redirects, duplicate address detection and the limits on ICMP
-// errors. Programs see the machine's own /sys, whatever namespace they run in.
+// errors. Programs in all namespaces see the machine's own /sys.
 package netlab
 
 import (
@@ -32,7 +36,7 @@ import (
 
 // Options say how a Lab differs from the default one.
 type Options struct {
-	Backends     int  // how many, at most MaxBackends; 3 if zero
+	Backends     int  // number of backends, at most MaxBackends; 3 if zero
 	OneArmed     bool // the client is on the backends' link
 	NoVIPs       bool // the balancer's lo has no addresses of services
 	NoForwarding bool // the balancer doesn't forward
@@ -41,24 +45,24 @@ type Options struct {
 	Pair         bool // a second balancer like the first, with one arm only
 }
 
-// MaxBackends is the most that a Lab can have, as each needs a TTL of its own.
+// MaxBackends is the maximum of a Lab, because each backend needs a TTL of its own.
 const MaxBackends = 60
 
 // A Lab is a network of its own, to be closed after use.
 type Lab struct {
 	Client   *Host
 	Balancer *Host
-	Second   *Host   // of a pair; nobody's gateway
+	Second   *Host   // second balancer of a pair; no host uses it as its gateway
 	Backends []*Host // b1, b2 ...
 
-	wire  *Host // whose bridge is the switch
-	hosts []*Host
-	ctx   context.Context // done when the lab is closed
-	end   context.CancelFunc
-	open  sync.WaitGroup // servers and connections
+	switchHost *Host // its bridge is the switch
+	hosts      []*Host
+	ctx        context.Context // done when the lab is closed
+	end        context.CancelFunc
+	open       sync.WaitGroup // servers and connections
 }
 
-// New builds a lab. The error is ErrUnavailable where namespaces can't be had.
+// New builds a lab. The error is ErrUnavailable if this process may not have namespaces.
 func New(options Options) (*Lab, error) {
 	if options.Backends == 0 {
 		options.Backends = 3
@@ -74,8 +78,8 @@ func New(options Options) (*Lab, error) {
 	return l, nil
 }
 
-// Close ends servers, connections and what Run has started, and lets go of the namespaces, which the kernel then
-// takes down. A second Close does nothing.
+// Close ends servers, connections and programs that Run has started, and closes the namespaces, which the kernel then
+// deletes. A second Close does nothing.
 func (l *Lab) Close() error {
 	l.end()
 	l.open.Wait()
@@ -87,7 +91,7 @@ func (l *Lab) Close() error {
 	return errors.Join(errs...)
 }
 
-// Serve has every backend answer on the given ports, see Host.Serve.
+// Serve starts a server on the ports of every backend, see Host.Serve.
 func (l *Lab) Serve(ports ...uint16) error {
 	for _, b := range l.Backends {
 		if _, err := b.Serve(ports...); err != nil {

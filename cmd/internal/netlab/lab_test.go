@@ -15,13 +15,13 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(Main(m)) }
 
-// patience is how long an answer may take. It only ever passes where something is wrong.
+// patience is the time limit for an answer. It is reached only if a test fails.
 const patience = time.Minute
 
 var networks = []string{"tcp4", "udp4", "tcp6", "udp6"}
 
-// of is a host's first address that the network can reach.
-func of(h *Host, network string) netip.Addr {
+// firstAddress is a host's first address of the family.
+func firstAddress(h *Host, network string) netip.Addr {
 	if strings.HasSuffix(network, "6") {
 		return h.IP6[0]
 	}
@@ -36,8 +36,8 @@ func vip(network string) netip.Addr {
 	return netip.MustParseAddr("192.0.2.1")
 }
 
-// serving is a lab whose backends answer on port 80.
-func serving(t *testing.T, options Options) *Lab {
+// servingLab is a lab in which the backends answer on port 80.
+func servingLab(t *testing.T, options Options) *Lab {
 	t.Helper()
 	l := Test(t, options)
 	if err := l.Serve(80); err != nil {
@@ -46,7 +46,7 @@ func serving(t *testing.T, options Options) *Lab {
 	return l
 }
 
-// load has the balancer run a script.
+// load runs an nft script on the balancer.
 func load(t *testing.T, l *Lab, script string) {
 	t.Helper()
 	if _, err := l.Balancer.Run(t.Context(), script, "nft", "-f", "-"); err != nil {
@@ -54,7 +54,7 @@ func load(t *testing.T, l *Lab, script string) {
 	}
 }
 
-// Backends are reached by plain routing, and see the client that asks.
+// Requests reach the backends by plain routing, with the client's address.
 func TestRouting(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string]Options{
@@ -65,12 +65,13 @@ func TestRouting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := serving(t, options)
+			l := servingLab(t, options)
 			for _, network := range networks {
 				for _, b := range l.Backends {
-					to := netip.AddrPortFrom(of(b, network), 80)
+					to := netip.AddrPortFrom(firstAddress(b, network), 80)
 					a, err := l.Client.Ask(network, netip.Addr{}, to, patience)
-					if err != nil || a.Backend != b.Name || a.Local != to || a.Peer.Addr() != of(l.Client, network) {
+					if err != nil || a.Backend != b.Name || a.Local != to ||
+						a.Peer.Addr() != firstAddress(l.Client, network) {
 						t.Fatalf("%s to %s %s: %v, %v", network, b.Name, to, a, err)
 					}
 				}
@@ -79,23 +80,25 @@ func TestRouting(t *testing.T) {
 	}
 }
 
-// The client can speak as any of its addresses.
+// The client can use any of its addresses as a source.
 func TestManyClients(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string]Options{"two-armed": {}, "one-armed": {OneArmed: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := serving(t, options)
+			l := servingLab(t, options)
 			clients := append(l.Client.IP4[:len(l.Client.IP4):len(l.Client.IP4)], l.Client.IP6...)
 			if name == "two-armed" {
-				clients = append(clients, netip.MustParseAddr("198.51.100.255"), netip.MustParseAddr("2001:db8:c:ffff::1"))
+				clients = append(clients, netip.MustParseAddr("198.51.100.255"),
+					netip.MustParseAddr("2001:db8:c:ffff::1"))
 			}
 			for _, client := range clients {
 				network := "udp4"
 				if client.Is6() {
 					network = "udp6"
 				}
-				a, err := l.Client.Ask(network, client, netip.AddrPortFrom(of(l.Backends[0], network), 80), patience)
+				a, err := l.Client.Ask(network, client, netip.AddrPortFrom(firstAddress(l.Backends[0], network), 80),
+					patience)
 				if err != nil || a.Peer.Addr() != client {
 					t.Fatalf("client %s: %v, %v", client, a, err)
 				}
@@ -104,14 +107,14 @@ func TestManyClients(t *testing.T) {
 	}
 }
 
-// A script in one lab's balancer sends a service's clients to that lab's backend.
+// A script on one lab's balancer sends a service's clients to a backend of the same lab.
 func TestDNAT(t *testing.T) {
 	t.Parallel()
 	for _, options := range []Options{{}, {}, {OneArmed: true}, {OneArmed: true}} {
 		for i := range 3 {
 			t.Run(fmt.Sprintf("%v b%d", options, i+1), func(t *testing.T) {
 				t.Parallel()
-				l := serving(t, options)
+				l := servingLab(t, options)
 				b := l.Backends[i]
 				load(t, l, fmt.Sprintf(`table inet t {
 					chain prerouting {
@@ -126,7 +129,8 @@ func TestDNAT(t *testing.T) {
 				}`, b.IP4[0], b.IP6[0]))
 				for _, network := range networks {
 					a, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(vip(network), 8080), patience)
-					if err != nil || a.Backend != b.Name || a.Local != netip.AddrPortFrom(of(b, network), 80) {
+					if err != nil || a.Backend != b.Name || a.Local != netip.AddrPortFrom(firstAddress(b, network),
+						80) {
 						t.Fatalf("%s: %v, %v", network, a, err)
 					}
 				}
@@ -135,7 +139,7 @@ func TestDNAT(t *testing.T) {
 	}
 }
 
-// A rule that spoils checksums stops what it touches, as on a real wire: "th dport set" doesn't mend them, "tcp
+// Packets with wrong checksums are dropped, as on a real wire: "th dport set" does not update the checksum, "tcp
 // dport set" and "udp dport set" do.
 func TestChecksumsCount(t *testing.T) {
 	t.Parallel()
@@ -159,24 +163,26 @@ func TestChecksumsCount(t *testing.T) {
 		}
 	}`)
 	for _, network := range networks {
-		to := of(l.Backends[0], network)
+		to := firstAddress(l.Backends[0], network)
 		if a, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(to, 82), patience); err != nil {
 			t.Errorf("%s with right checksums: %v, %v", network, a, err)
 		}
-		if a, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(to, 81), 100*time.Millisecond); !TimedOut(err) {
+		if a, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(to, 81),
+			100*time.Millisecond); !TimedOut(err) {
 			t.Errorf("%s with wrong checksums: %v, %v", network, a, err)
 		}
 	}
 }
 
-// The option leaves out what it names.
+// The options NoVIPs and NoForwarding leave out addresses and forwarding.
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	t.Run("forwarding", func(t *testing.T) {
 		t.Parallel()
-		l := serving(t, Options{NoForwarding: true})
+		l := servingLab(t, Options{NoForwarding: true})
 		for _, network := range networks {
-			a, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(of(l.Backends[0], network), 80), 200*time.Millisecond)
+			a, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(firstAddress(l.Backends[0], network), 80),
+				200*time.Millisecond)
 			if !TimedOut(err) {
 				t.Errorf("%s: %v, %v", network, a, err)
 			}
@@ -204,7 +210,7 @@ func TestOptions(t *testing.T) {
 func TestNothingRemains(t *testing.T) {
 	before := machine(t)
 	open := sockets(t)
-	l := serving(t, Options{})
+	l := servingLab(t, Options{})
 	c, err := l.Client.Dial("tcp4", netip.AddrPort{}, netip.AddrPortFrom(l.Backends[0].IP4[0], 80), patience)
 	if err != nil {
 		t.Fatal(err)
@@ -244,7 +250,8 @@ func sockets(t *testing.T) (n int) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		if to, err := os.Readlink(file); err == nil && (strings.HasPrefix(to, "net:") || strings.HasPrefix(to, "socket:")) {
+		if to, err := os.Readlink(file); err == nil && (strings.HasPrefix(to, "net:") ||
+			strings.HasPrefix(to, "socket:")) {
 			n++
 		}
 	}
@@ -314,7 +321,8 @@ func BenchmarkAsk(b *testing.B) {
 	for _, network := range networks {
 		b.Run(network, func(b *testing.B) {
 			for b.Loop() {
-				if _, err := l.Client.Ask(network, netip.Addr{}, netip.AddrPortFrom(of(l.Backends[0], network), 80), patience); err != nil {
+				if _, err := l.Client.Ask(network, netip.Addr{},
+					netip.AddrPortFrom(firstAddress(l.Backends[0], network), 80), patience); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -9,35 +9,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// addSwitch makes the bridge that plug connects hosts to.
+// addSwitch creates the bridge to which plug connects hosts.
 func (l *Lab) addSwitch() error {
 	attributes := netlink.NewLinkAttrs()
 	attributes.Name = "switch"
-	snooping := false // multicast to everyone at once: neighbour discovery needs it
-	if err := l.wire.net.LinkAdd(&netlink.Bridge{LinkAttrs: attributes, MulticastSnooping: &snooping}); err != nil {
+	snooping := false // neighbour discovery needs multicast to all ports from the beginning
+	if err := l.switchHost.net.LinkAdd(&netlink.Bridge{LinkAttrs: attributes,
+		MulticastSnooping: &snooping}); err != nil {
 		return fmt.Errorf("make the switch: %w", err)
 	}
-	return l.wire.up("switch")
+	return l.switchHost.up("switch")
 }
 
 // plug connects a link of the host to the switch.
 func (l *Lab) plug(h *Host, link string) error {
 	name := h.Name + "-" + link
-	if err := l.connect(h, link, l.wire, name); err != nil {
+	if err := l.connect(h, link, l.switchHost, name); err != nil {
 		return err
 	}
-	port, err := l.wire.net.LinkByName(name)
+	port, err := l.switchHost.net.LinkByName(name)
 	if err != nil {
 		return err
 	}
-	bridge, err := l.wire.net.LinkByName("switch")
+	bridge, err := l.switchHost.net.LinkByName("switch")
 	if err != nil {
 		return err
 	}
-	return l.wire.net.LinkSetMaster(port, bridge)
+	return l.switchHost.net.LinkSetMaster(port, bridge)
 }
 
-// connect makes a pair of links between two hosts.
+// connect creates a veth pair between two hosts.
 func (l *Lab) connect(a *Host, linkA string, b *Host, linkB string) error {
 	attributes := netlink.NewLinkAttrs()
 	attributes.Name = linkA
@@ -52,7 +53,7 @@ func (l *Lab) connect(a *Host, linkA string, b *Host, linkB string) error {
 	return b.up(linkB)
 }
 
-// up takes a link into service, with checksums made in software.
+// up sets a link up, with checksums in software.
 func (h *Host) up(link string) error {
 	if link != "lo" {
 		if _, err := h.ethtool(link, unix.ETHTOOL_STXCSUM, 0); err != nil {
@@ -66,13 +67,13 @@ func (h *Host) up(link string) error {
 	return h.net.LinkSetUp(on)
 }
 
-// ethtool asks or sets a value of a link, by struct ethtool_value of include/uapi/linux/ethtool.h.
+// ethtool reads or sets a value of a link, by struct ethtool_value of include/uapi/linux/ethtool.h.
 func (h *Host) ethtool(link string, command, data uint32) (uint32, error) {
 	value := struct{ command, data uint32 }{command, data}
 	request := struct {
 		name [unix.IFNAMSIZ]byte
 		data unsafe.Pointer
-		_    [16]byte // struct ifreq is larger than what is used of it
+		_    [16]byte // struct ifreq is larger than its fields here
 	}{data: unsafe.Pointer(&value)}
 	copy(request.name[:unix.IFNAMSIZ-1], link)
 	err := h.Do(func() error {

@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrUnavailable is the error of New and Enter where this process may not have network namespaces.
+// ErrUnavailable is the error of New and Enter if this process may not create network namespaces.
 var ErrUnavailable = errors.New("no network namespaces here")
 
 // A namespace is a network namespace that lives as long as this file is open, or a socket or thread is in it.
 type namespace struct{ file *os.File }
 
-// newNamespace makes one. It does so on a thread that ends if it can't find back.
+// newNamespace creates a namespace, on a thread that ends if it cannot return to its own.
 func newNamespace() (ns namespace, err error) {
 	done := make(chan struct{})
 	go func() {
@@ -32,15 +32,15 @@ func newNamespace() (ns namespace, err error) {
 	return ns, nil
 }
 
-// do calls f on a thread that is in the namespace. A goroutine that f starts is not.
+// do calls f on a thread that is in the namespace. Goroutines that f starts are not in it.
 func (ns namespace) do(f func() error) error {
 	return within(func() error { return unix.Setns(int(ns.file.Fd()), unix.CLONE_NEWNET) }, f)
 }
 
 const ownNamespace = "/proc/thread-self/ns/net"
 
-// within locks the thread, has it enter a namespace, calls f, and leaves again. A thread that can't leave stays
-// locked, so it ends with its goroutine.
+// within locks the thread, enters a namespace, calls f, and returns to the namespace before. A thread that cannot
+// return stays locked, so it ends with its goroutine.
 func within(enter, f func() error) (err error) {
 	runtime.LockOSThread()
 	before, err := os.Open(ownNamespace)

@@ -16,16 +16,16 @@ const plainTTL = 64
 // backendTTL is the TTL, or hop limit, of packets of a backend. It differs by two, as one is lost on the balancer.
 func backendTTL(i int) int { return 255 - 2*i }
 
-// whose is the name of the host whose packets arrive with this TTL.
-func (l *Lab) whose(ttl int) string {
+// hostByTTL is the name of the host that sends packets which arrive with this TTL.
+func (l *Lab) hostByTTL(ttl int) string {
 	if i := (255 - ttl) / 2; i < len(l.Backends) {
 		return l.Backends[i].Name
 	}
 	return l.Balancer.Name
 }
 
-// Ping sends one ICMP echo request, from the host's local address, or any if that is zero, and says who answered,
-// as the TTL tells. Errors are those of Ask.
+// Ping sends one ICMP echo request, and finds the host that answers by the TTL of the reply. The local address and the
+// errors are as for Ask.
 func (h *Host) Ping(local, to netip.Addr, timeout time.Duration) (Answer, error) {
 	c, err := h.pingSocket(local, to)
 	if err != nil {
@@ -44,20 +44,21 @@ func (h *Host) Ping(local, to netip.Addr, timeout time.Duration) (Answer, error)
 		return Answer{}, err
 	}
 	return Answer{
-		Backend: h.lab.whose(ttl(control[:n])),
+		Backend: h.lab.hostByTTL(ttl(control[:n])),
 		Local:   netip.AddrPortFrom(to, 0),
 		Peer:    netip.AddrPortFrom(addrPort(c.LocalAddr()).Addr(), 0),
 	}, nil
 }
 
-// pingSocket opens a socket that the kernel keeps for one exchange of echoes (net/ipv4/ping.c): it fills in
-// identifier and checksum, and hands us the replies and errors that are ours.
+// pingSocket opens a ping socket (net/ipv4/ping.c). The kernel fills in identifier and checksum, and passes only the
+// replies and errors for this socket.
 func (h *Host) pingSocket(local, to netip.Addr) (*net.UDPConn, error) {
 	var c net.Conn
 	err := h.Do(func() error {
 		family, protocol, level, option := unix.AF_INET, unix.IPPROTO_ICMP, unix.IPPROTO_IP, unix.IP_RECVTTL
 		if to.Is6() {
-			family, protocol, level, option = unix.AF_INET6, unix.IPPROTO_ICMPV6, unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT
+			family, protocol, level, option = unix.AF_INET6, unix.IPPROTO_ICMPV6, unix.IPPROTO_IPV6,
+				unix.IPV6_RECVHOPLIMIT
 		}
 		fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
 		if err != nil {
@@ -92,7 +93,7 @@ func socketAddress(a netip.Addr) unix.Sockaddr {
 	return &unix.SockaddrInet4{Addr: a.As4()}
 }
 
-// echoRequest is the message of RFC 792 or RFC 4443.
+// echoRequest is the echo request of RFC 792 or RFC 4443.
 func echoRequest(to netip.Addr) []byte {
 	kind := byte(8)
 	if to.Is6() {
@@ -101,7 +102,7 @@ func echoRequest(to netip.Addr) []byte {
 	return []byte{kind, 0, 0, 0, 0, 0, 0, 1, 'f', 'a', 'r', 'm', 'c'}
 }
 
-// ttl reads with which TTL or hop limit a message arrived.
+// ttl parses the TTL or hop limit of a received message.
 func ttl(control []byte) int {
 	messages, _ := unix.ParseSocketControlMessage(control)
 	for _, m := range messages {

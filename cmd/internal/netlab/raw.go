@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SendPacket sends a whole IP packet, header included, by the host's routes. Of IPv4 the kernel fills in the checksum
-// of the header and an identification of zero.
+// SendPacket sends a whole IP packet, header included, by the host's routes. The kernel fills in the header checksum of
+// IPv4, and the identification if it is zero.
 func (h *Host) SendPacket(packet []byte) error {
 	if len(packet) < 20 {
-		return fmt.Errorf("a packet of %d bytes", len(packet))
+		return fmt.Errorf("send a packet: %d bytes are shorter than an IP header", len(packet))
 	}
 	family, to := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Addr: [4]byte(packet[16:20])})
 	if packet[0]>>4 == 6 {
@@ -49,10 +49,10 @@ func (h *Host) SendFrame(link string, frame []byte) error {
 	})
 }
 
-// A Tap hears the frames that come in by a link of a host, before anything else has seen them.
+// A Tap receives the frames that arrive on a link of a host, before nf_tables and the IP stack.
 type Tap struct{ file *os.File }
 
-// Tap begins to hear what comes in by a link.
+// Tap starts to receive the frames that arrive on a link.
 func (h *Host) Tap(link string) (*Tap, error) {
 	var fd int
 	err := h.Do(func() error {
@@ -72,7 +72,7 @@ func (h *Host) Tap(link string) (*Tap, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("hear what comes in by %s of %s: %w", link, h.Name, err)
+		return nil, fmt.Errorf("tap %s of %s: %w", link, h.Name, err)
 	}
 	return &Tap{os.NewFile(uintptr(fd), "tap")}, nil
 }
@@ -83,8 +83,8 @@ func networkOrder(n uint16) uint16 {
 	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, n))
 }
 
-// Next gives the next IP packet, without its frame, for which fits is true. The error says TimedOut if none comes in
-// time.
+// Next gives the next IP packet, without its Ethernet header, for which fits is true. TimedOut(err) means that none
+// arrived in time.
 func (t *Tap) Next(timeout time.Duration, fits func(packet []byte) bool) ([]byte, error) {
 	if err := t.file.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (t *Tap) Next(timeout time.Duration, fits func(packet []byte) bool) ([]byte
 	}
 }
 
-// Close ends the hearing.
+// Close closes the tap.
 func (t *Tap) Close() { t.file.Close() }
 
 // Packet is a whole IP packet of the given protocol, with TTL or hop limit 64.
@@ -119,22 +119,24 @@ func Packet(from, to netip.Addr, protocol byte, payload []byte) []byte {
 	return append(packet, payload...)
 }
 
-// Errors that routers send, each with type and code of ICMP and ICMPv6 (RFC 792, RFC 4443).
+// Errors that routers send (RFC 792, RFC 4443).
 var (
 	TooBig      = ICMPError{[2]byte{3, 4}, [2]byte{2, 0}}
 	Unreachable = ICMPError{[2]byte{3, 3}, [2]byte{1, 4}} // the port
 	Exceeded    = ICMPError{[2]byte{11, 0}, [2]byte{3, 0}}
 )
 
-// An ICMPError is what kind of error a router sends: type and code by family.
+// An ICMPError is a kind of error: type and code of ICMP and of ICMPv6.
 type ICMPError struct{ IP4, IP6 [2]byte }
 
-// About is the packet that a router sends to the source of a packet which it could not hand on; mtu is what would fit.
+// About is the packet that a router sends to the source of a packet that it cannot forward. mtu is the maximum size for
+// TooBig, in bytes, and 0 otherwise.
 func (e ICMPError) About(packet []byte, router netip.Addr, mtu uint16) []byte {
 	if packet[0]>>4 == 6 {
 		to := netip.AddrFrom16([16]byte(packet[8:24]))
 		message := append([]byte{e.IP6[0], e.IP6[1], 0, 0, 0, 0, byte(mtu >> 8), byte(mtu)}, packet...)
-		pseudo := append(append(router.AsSlice(), to.AsSlice()...), 0, 0, byte(len(message)>>8), byte(len(message)), 0, 0, 0, unix.IPPROTO_ICMPV6)
+		pseudo := append(append(router.AsSlice(), to.AsSlice()...), 0, 0, byte(len(message)>>8), byte(len(message)), 0,
+			0, 0, unix.IPPROTO_ICMPV6)
 		binary.BigEndian.PutUint16(message[2:], checksum(append(pseudo, message...)))
 		return Packet(router, to, unix.IPPROTO_ICMPV6, message)
 	}
@@ -157,7 +159,7 @@ func SCTPInit(from, to uint16) []byte {
 	return packet
 }
 
-// checksum is that of RFC 1071.
+// checksum is the Internet checksum of RFC 1071.
 func checksum(data []byte) uint16 {
 	var sum uint32
 	for i, b := range data {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Backends own the services' addresses, and answer past the balancer, without being found by them.
+// The backends have the services' addresses, answer past the balancer, and do not answer ARP requests for them.
 func TestDirectReturn(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string]Options{
@@ -18,11 +18,12 @@ func TestDirectReturn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := serving(t, options)
+			l := servingLab(t, options)
+			device := map[string]string{"two-armed": "eth1", "one-armed": "eth0"}[name]
 			load(t, l, `table netdev direct {
 				chain ingress {
 					type filter hook ingress device "eth0" priority filter
-					tcp dport 80 fwd ip to 10.2.0.12 device "`+map[string]string{"two-armed": "eth1", "one-armed": "eth0"}[name]+`"
+					tcp dport 80 fwd ip to 10.2.0.12 device "`+device+`"
 				}
 			}`)
 			to := netip.AddrPortFrom(vip("tcp4"), 80)
@@ -32,17 +33,19 @@ func TestDirectReturn(t *testing.T) {
 					t.Errorf("as %s: %v, %v", client, a, err)
 				}
 			}
-			if _, err := l.Client.Run(t.Context(), "", "ip", "route", "add", "192.0.2.9/32", "via", "10.2.0.12"); err != nil {
+			if _, err := l.Client.Run(t.Context(), "", "ip", "route", "add", "192.0.2.9/32", "via",
+				"10.2.0.12"); err != nil {
 				t.Fatal(err)
 			}
-			if a, err := l.Client.Ask("tcp4", netip.Addr{}, netip.MustParseAddrPort("192.0.2.9:80"), patience); err != nil || a.Backend != "b2" {
+			if a, err := l.Client.Ask("tcp4", netip.Addr{}, netip.MustParseAddrPort("192.0.2.9:80"),
+				patience); err != nil || a.Backend != "b2" {
 				t.Errorf("b2 at 192.0.2.9: %v, %v", a, err)
 			}
 		})
 	}
 }
 
-// A packet that was put together arrives as it was sent, with checksums that the kernel takes.
+// A packet of SendPacket arrives unchanged, with checksums that the kernel accepts.
 func TestPackets(t *testing.T) {
 	t.Parallel()
 	l := Test(t, Options{})
@@ -53,7 +56,7 @@ func TestPackets(t *testing.T) {
 	}
 	defer tap.Close()
 	for _, network := range []string{"4", "6"} {
-		from, to := of(l.Client, network), of(b, network)
+		from, to := firstAddress(l.Client, network), firstAddress(b, network)
 		unreachable := Unreachable.About(Packet(to, from, 17, []byte{0, 80, 1, 0, 0, 8, 0, 0}), from, 0)
 		for _, packet := range [][]byte{Packet(from, to, 132, SCTPInit(5000, 80)), unreachable} {
 			if err := l.Client.SendPacket(packet); err != nil {
@@ -73,7 +76,7 @@ func TestPackets(t *testing.T) {
 	}
 }
 
-// icmpv6 are the kernel's counters.
+// icmpv6 are the kernel's ICMPv6 counters.
 func icmpv6(t *testing.T, h *Host) map[string]string {
 	t.Helper()
 	counters := map[string]string{}

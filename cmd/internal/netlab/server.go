@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An Answer says who answered. Servers send it as a line, "b1 10.2.0.11:80 198.51.100.2:40000\n".
+// An Answer names the host that has answered. Servers send it as a line, "b1 10.2.0.11:80 198.51.100.2:40000\n".
 type Answer struct {
 	Backend string         // the host's name
-	Local   netip.AddrPort // where the host was reached, as it saw it
-	Peer    netip.AddrPort // who asked, as it saw it
+	Local   netip.AddrPort // destination of the request, as the host has seen it
+	Peer    netip.AddrPort // source of the request, as the host has seen it
 }
 
 func (a Answer) line() []byte {
@@ -28,7 +28,7 @@ func (a Answer) line() []byte {
 func parseAnswer(line string) (a Answer, err error) {
 	var local, peer string
 	if _, err := fmt.Sscan(line, &a.Backend, &local, &peer); err != nil {
-		return a, fmt.Errorf("no answer of ours: %q", line)
+		return a, fmt.Errorf("answer %q: want a name, a local address and a peer address", line)
 	}
 	var errLocal, errPeer error
 	a.Local, errLocal = netip.ParseAddrPort(local)
@@ -36,16 +36,16 @@ func parseAnswer(line string) (a Answer, err error) {
 	return a, errors.Join(errLocal, errPeer)
 }
 
-// A Server is what answers on some ports of a host.
+// A Server answers on some ports of a host.
 type Server struct {
-	ctx     context.Context
-	end     context.CancelFunc
-	serving sync.WaitGroup
+	ctx        context.Context
+	end        context.CancelFunc
+	servingLab sync.WaitGroup
 }
 
 // Serve answers on the given ports by TCP and UDP in both families, on all addresses of the host, until the server or
-// the lab is closed. A TCP connection is told the Answer as it opens, and then gets back what it sends. A UDP datagram
-// comes back with the Answer as a line before it, from the address that it was sent to.
+// the lab is closed. On a TCP connection it sends the Answer first, and then echoes all data. To a UDP datagram it
+// replies with the Answer, followed by the datagram, from the address that the datagram was sent to.
 func (h *Host) Serve(ports ...uint16) (*Server, error) {
 	s := new(Server)
 	s.ctx, s.end = context.WithCancel(h.lab.ctx)
@@ -67,10 +67,10 @@ func (h *Host) Serve(ports ...uint16) (*Server, error) {
 // Close ends the server and its connections.
 func (s *Server) Close() {
 	s.end()
-	s.serving.Wait()
+	s.servingLab.Wait()
 }
 
-// open makes the sockets of a port, on a thread of the host's, and serves them on any.
+// open creates the sockets of a port and starts to serve them. It runs on a thread in the host's namespace.
 func (s *Server) open(h *Host, port uint16) error {
 	for _, family := range []string{"4", "6"} {
 		at := fmt.Sprintf(":%d", port)
@@ -78,39 +78,39 @@ func (s *Server) open(h *Host, port uint16) error {
 		if err != nil {
 			return err
 		}
-		s.goServe(h, tcp, func() { s.greet(h, tcp) })
-		config := net.ListenConfig{Control: wantDestination}
+		s.serveUntilClosed(h, tcp, func() { s.serveTCP(h, tcp) })
+		config := net.ListenConfig{Control: requestDestination}
 		udp, err := config.ListenPacket(s.ctx, "udp"+family, at)
 		if err != nil {
 			return err
 		}
-		s.goServe(h, udp, func() { answerDatagrams(h.Name, udp.(*net.UDPConn), port) })
+		s.serveUntilClosed(h, udp, func() { serveUDP(h.Name, udp.(*net.UDPConn), port) })
 	}
 	return nil
 }
 
-// goServe runs f, which ends when c is closed.
-func (s *Server) goServe(h *Host, c io.Closer, f func()) {
-	s.serving.Add(1)
+// serveUntilClosed starts f, which ends when c is closed.
+func (s *Server) serveUntilClosed(h *Host, c io.Closer, f func()) {
+	s.servingLab.Add(1)
 	h.lab.open.Add(1)
 	stop := context.AfterFunc(s.ctx, func() { c.Close() })
 	go func() {
 		defer h.lab.open.Done()
-		defer s.serving.Done()
+		defer s.servingLab.Done()
 		defer c.Close()
 		defer stop()
 		f()
 	}()
 }
 
-// greet accepts connections, says who we are and echoes the rest.
-func (s *Server) greet(h *Host, l net.Listener) {
+// serveTCP accepts connections, sends the Answer, and echoes all data.
+func (s *Server) serveTCP(h *Host, l net.Listener) {
 	for {
 		c, err := l.Accept()
 		if err != nil {
 			return
 		}
-		s.goServe(h, c, func() {
+		s.serveUntilClosed(h, c, func() {
 			if _, err := c.Write(Answer{h.Name, addrPort(c.LocalAddr()), addrPort(c.RemoteAddr())}.line()); err == nil {
 				io.Copy(c, c)
 			}
@@ -118,8 +118,8 @@ func (s *Server) greet(h *Host, l net.Listener) {
 	}
 }
 
-// answerDatagrams answers each datagram from the address that it was sent to.
-func answerDatagrams(name string, c *net.UDPConn, port uint16) {
+// serveUDP answers each datagram from the address that it was sent to.
+func serveUDP(name string, c *net.UDPConn, port uint16) {
 	payload, control := make([]byte, 1<<16), make([]byte, 128)
 	for {
 		n, nc, _, peer, err := c.ReadMsgUDPAddrPort(payload, control)
@@ -135,8 +135,8 @@ func answerDatagrams(name string, c *net.UDPConn, port uint16) {
 	}
 }
 
-// wantDestination asks for the address that datagrams were sent to.
-func wantDestination(network, _ string, raw syscall.RawConn) (err error) {
+// requestDestination makes the kernel report the destination address of datagrams.
+func requestDestination(network, _ string, raw syscall.RawConn) (err error) {
 	set := func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1) }
 	if strings.HasSuffix(network, "6") {
 		set = func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1) }
@@ -144,7 +144,7 @@ func wantDestination(network, _ string, raw syscall.RawConn) (err error) {
 	return errors.Join(raw.Control(set), err)
 }
 
-// destination reads where a datagram was sent to, and makes of it the control message to answer from there.
+// destination parses the destination address of a datagram, and gives the control message for an answer from there.
 func destination(control []byte) (local netip.Addr, from []byte) {
 	messages, _ := unix.ParseSocketControlMessage(control)
 	for _, m := range messages {
@@ -160,7 +160,7 @@ func destination(control []byte) (local netip.Addr, from []byte) {
 	return netip.Addr{}, nil
 }
 
-// addrPort is a socket's address, of an IPv4 one its IPv4 form.
+// addrPort is a socket's address, with IPv4-mapped addresses as IPv4.
 func addrPort(a net.Addr) netip.AddrPort {
 	ap := netip.MustParseAddrPort(a.String())
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())

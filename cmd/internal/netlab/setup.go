@@ -13,9 +13,9 @@ import (
 // entered is set in the environment of a process that Enter has started.
 const entered = "NETLAB_ENTERED"
 
-// Enter makes sure that this process can have labs, before it does anything else. Where it can't, as it isn't root,
-// Enter runs the same program again in a user namespace, and exits as that does. Where that is impossible, too, the
-// error is ErrUnavailable and says why.
+// Enter makes sure that this process may create labs. A program calls it before anything else. Without root Enter runs
+// the same program again in a user namespace, and exits with its exit status. If that is impossible, too, the error is
+// ErrUnavailable, and wraps the reason.
 func Enter() error {
 	ns, err := newNamespace()
 	if err == nil {
@@ -25,17 +25,17 @@ func Enter() error {
 		return err
 	}
 	again := inUserNamespace()
-	runtime.LockOSThread() // the child gets its signal when the thread that started it ends
+	runtime.LockOSThread() // Pdeathsig is sent when the thread that has started the child ends
 	if refused := again.Start(); refused != nil {
 		runtime.UnlockOSThread()
 		return fmt.Errorf("%w; nor in a user namespace: %w", err, refused)
 	}
 	go passSignals(again.Process)
-	os.Exit(status(again.Wait()))
+	os.Exit(exitStatus(again.Wait()))
 	panic("unreachable")
 }
 
-// passSignals hands on what only we are sent. An interrupt comes from the terminal, which sends it to both.
+// passSignals passes signals on to the child. It leaves out SIGINT, which a terminal sends to both processes.
 func passSignals(to *os.Process) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
@@ -61,8 +61,8 @@ func inUserNamespace() *exec.Cmd {
 	return again
 }
 
-// status is what a shell would make of a program's end.
-func status(err error) int {
+// exitStatus is the exit status that a shell would give for the end of a program.
+func exitStatus(err error) int {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
 		if err != nil {
@@ -76,8 +76,8 @@ func status(err error) int {
 	return exit.ExitCode()
 }
 
-// Main runs a package's tests after Enter: func TestMain(m *testing.M) { os.Exit(netlab.Main(m)) }. Where labs
-// can't be had, the tests run all the same, and Test skips those that need one.
+// Main runs a package's tests after Enter: func TestMain(m *testing.M) { os.Exit(netlab.Main(m)) }. If labs are
+// unavailable it runs the tests all the same, and Test skips the ones that need a lab.
 func Main(m interface{ Run() int }) int {
 	if err := Enter(); err != nil {
 		fmt.Fprintln(os.Stderr, "netlab:", err)
@@ -85,8 +85,8 @@ func Main(m interface{ Run() int }) int {
 	return m.Run()
 }
 
-// T is what Test needs of a *testing.T.
-type T interface {
+// TestingT is the part of *testing.T that Test needs.
+type TestingT interface {
 	Helper()
 	Cleanup(func())
 	Error(...any)
@@ -94,9 +94,9 @@ type T interface {
 	Skip(...any)
 }
 
-// Test gives a test its lab, and closes it at the end. Where labs can't be had the test is skipped, or fails when
-// the environment says CI.
-func Test(t T, options Options) *Lab {
+// Test builds a lab for a test, and closes it at the end of the test. If labs are unavailable it skips the test, or
+// fails it if the environment variable CI is set.
+func Test(t TestingT, options Options) *Lab {
 	t.Helper()
 	l, err := New(options)
 	if errors.Is(err, ErrUnavailable) && os.Getenv("CI") == "" {

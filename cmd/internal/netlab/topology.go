@@ -15,9 +15,9 @@ const (
 	clientNetwork6  = "2001:db8:c::/48"
 )
 
-// build makes the hosts, wires them, and waits until the wires carry packets.
+// build creates the hosts, connects them, and waits until the links carry packets.
 func (l *Lab) build(options Options) error {
-	if err := l.people(options); err != nil {
+	if err := l.addHosts(options); err != nil {
 		return err
 	}
 	if err := l.addSwitch(); err != nil {
@@ -36,24 +36,24 @@ func (l *Lab) build(options Options) error {
 		}
 	}
 	for _, balancer := range l.balancers() {
-		if err := balancer.service(options); err != nil {
+		if err := balancer.configureBalancer(options); err != nil {
 			return err
 		}
 	}
 	gateway4, gateway6 := backendGateway4, backendGateway6
 	if options.BackendVIPs {
-		if err := l.ownServices(); err != nil {
+		if err := l.addServiceAddresses(); err != nil {
 			return err
 		}
 	}
 	if options.DirectReturn {
-		gateway4, gateway6 = directGateway4, directGateway6
-		if err := l.direct(options); err != nil {
+		gateway4, gateway6 = returnGateway4, returnGateway6
+		if err := l.addReturnLinks(options); err != nil {
 			return err
 		}
 	}
 	for _, h := range l.hosts {
-		if err := errors.Join(h.await(h.unconnected), h.await(h.tentative)); err != nil {
+		if err := errors.Join(h.await(h.linkNotReady), h.await(h.tentativeAddress)); err != nil {
 			return err
 		}
 	}
@@ -63,17 +63,17 @@ func (l *Lab) build(options Options) error {
 		}
 	}
 	if options.DirectReturn && options.OneArmed {
-		routes = l.directRoutes
+		routes = l.returnRoutes
 	}
 	return routes()
 }
 
-// people makes the hosts, with nothing between them yet.
-func (l *Lab) people(options Options) (err error) {
-	if l.wire, err = l.newHost("switch", plainTTL); err != nil {
+// addHosts creates the hosts, without links.
+func (l *Lab) addHosts(options Options) (err error) {
+	if l.switchHost, err = l.newHost("switch", plainTTL); err != nil {
 		return err
 	}
-	if err := l.wire.Sysctl("net.ipv6.conf.default.disable_ipv6", "1"); err != nil {
+	if err := l.switchHost.Sysctl("net.ipv6.conf.default.disable_ipv6", "1"); err != nil {
 		return err
 	}
 	if l.Balancer, err = l.newHost("balancer", plainTTL); err != nil {
@@ -97,8 +97,8 @@ func (l *Lab) people(options Options) (err error) {
 	return nil
 }
 
-// twoArms puts the client before the balancer, and a network of clients behind the client, as a router would have
-// it: a link with hundreds of clients on it would exhaust the neighbour table, which all namespaces share.
+// twoArms connects the client to the balancer. The client is a router for a network of clients: a link with hundreds of
+// clients would exhaust the neighbour table, which all namespaces share.
 func (l *Lab) twoArms() error {
 	if err := l.connect(l.Client, "eth0", l.Balancer, "eth0"); err != nil {
 		return err
@@ -127,7 +127,7 @@ func (l *Lab) twoArms() error {
 	return l.attach(l.Balancer, "eth1", 1, 1)
 }
 
-// twoArmRoutes gives the client the networks of clients, and the balancer a way to them.
+// twoArmRoutes gives the client the networks of clients, and the balancer routes to them.
 func (l *Lab) twoArmRoutes() error {
 	networks := []struct{ prefix, via string }{
 		{clientNetwork4, "203.0.113.2"},
@@ -145,7 +145,7 @@ func (l *Lab) twoArmRoutes() error {
 	return l.Client.gateway(clientGateway4, clientGateway6)
 }
 
-// oneArm puts the client and the balancer at the switch.
+// oneArm connects the client and the balancers to the switch.
 func (l *Lab) oneArm() error {
 	if err := l.attach(l.Balancer, "eth0", 1, 1); err != nil {
 		return err
@@ -169,7 +169,7 @@ func (l *Lab) oneArmRoutes() error {
 	return l.Client.gateway(backendGateway4, backendGateway6)
 }
 
-// attach wires a host to the switch; it owns n addresses from the first on.
+// attach connects a host to the switch, with n addresses from the first on.
 func (l *Lab) attach(h *Host, link string, first, n int) error {
 	if err := l.plug(h, link); err != nil {
 		return err
@@ -187,8 +187,8 @@ func (l *Lab) attach(h *Host, link string, first, n int) error {
 	return nil
 }
 
-// service makes a balancer a router and the owner of the services' addresses.
-func (h *Host) service(options Options) error {
+// configureBalancer makes a host a router with the services' addresses.
+func (h *Host) configureBalancer(options Options) error {
 	if !options.NoVIPs {
 		for _, vip := range services() {
 			if err := h.addAddress("lo", single(vip), false); err != nil {
@@ -212,7 +212,7 @@ func clients() (ip4, ip6 []netip.Addr) {
 	return numbered("198.51.100.%d", 2, 249), numbered("2001:db8:c::%d", 2, 249)
 }
 
-// numbered gives n addresses whose last part, read as text, counts up from first.
+// numbered gives n addresses: the format with the decimal numbers from first on as its last part.
 func numbered(format string, first, n int) (as []netip.Addr) {
 	for i := range n {
 		as = append(as, netip.MustParseAddr(fmt.Sprintf(format, first+i)))
