@@ -8,9 +8,9 @@ import (
 	"farmc/compiler"
 )
 
-// TestWhatGrowsWithFarms: the kernel's time to load is quadratic in chains and sets, so they grow with the kinds of
-// farms, and with farms only where these need some of their own.
-func TestWhatGrowsWithFarms(t *testing.T) {
+// The kernel's time to load is quadratic in the number of chains and sets. Farms share chains and sets, except for the
+// kinds of farms below, which need some for each farm.
+func TestChainsAndSetsOfFarms(t *testing.T) {
 	own := map[string]size{ // chains and sets for each farm
 		"round-robin":           {chains: 1, sets: 1},
 		"range":                 {chains: 1, sets: 1},
@@ -41,10 +41,11 @@ func TestWhatGrowsWithFarms(t *testing.T) {
 			got := size{chains: many.chains - few.chains, sets: many.sets - few.sets}
 			want := size{chains: 40 * own[k.name].chains, sets: 40 * own[k.name].sets}
 			if got != want {
-				t.Errorf("40 farms more have %d more chains and %d more sets, not %d and %d", got.chains, got.sets, want.chains, want.sets)
+				t.Errorf("40 more farms have %d more chains and %d more sets, want %d and %d",
+					got.chains, got.sets, want.chains, want.sets)
 			}
 			if many.elements < few.elements+40 {
-				t.Errorf("20 farms have %d elements, 60 have %d: they do not count", few.elements, many.elements)
+				t.Errorf("20 farms have %d elements, 60 have %d: want 40 more", few.elements, many.elements)
 			}
 		})
 	}
@@ -54,7 +55,7 @@ func compiled(t *testing.T, k kind, farms int) size {
 	t.Helper()
 	files := fstest.MapFS{}
 	for n := range farms {
-		files[file(n)] = &fstest.MapFile{Data: []byte(k.farm(n)), Mode: 0o644}
+		files[fileName(n)] = &fstest.MapFile{Data: []byte(k.farm(n)), Mode: 0o644}
 	}
 	script, told := compiler.Compile([]compiler.Dir{{Path: "farms.d", FS: files}})
 	if told.Faulty() {

@@ -12,40 +12,40 @@ import (
 	"time"
 )
 
-// wholeWay takes plain farms from their files to the kernel, and one of them through changes.
-func (b *bench) wholeWay(farms int) error {
+// endToEnd measures plain farms from their files to the kernel, and changes of one of them.
+func (b *bench) endToEnd(farms int) error {
 	farmsDir, script := b.path("farms.d"), b.path("script.nft")
 	if err := plain.write(farmsDir, farms); err != nil {
 		return err
 	}
-	for name, again := range map[string]bool{"shared.nft": false, "shared-again.nft": true} {
-		if err := reference(shared).write(b.path(name), farms, again); err != nil {
+	for name, replace := range map[string]bool{"shared.nft": false, "shared-again.nft": true} {
+		if err := reference(shared).write(b.path(name), farms, replace); err != nil {
 			return err
 		}
 	}
-	if err := reference(changeOfOne).write(b.path("change.nft"), farms, false); err != nil {
+	if err := reference(changeOneFarm).write(b.path("change.nft"), farms, false); err != nil {
 		return err
 	}
 	fmt.Printf("\n%-36s%7s%8s%9s%8s%10s\n", fmt.Sprintf("%d farms", farms), "seconds", "MB", "nft", "MB", "to shared")
-	compile, err := b.take(task{measure: func() (cost, error) {
+	compile, err := b.measureInTurn(task{measure: func() (cost, error) {
 		return b.measure(b.farmc, "compile", "--dir", farmsDir, "-o", script)
 	}})
 	if err != nil {
 		return err
 	}
-	show("compile", compile[0], 0)
-	if err := b.byNft(script); err != nil {
+	printRow("compile", compile[0], 0)
+	if err := b.measureScript(script); err != nil {
 		return err
 	}
-	return b.byFarmc(farmsDir, farms)
+	return b.measureCommands(farmsDir, farms)
 }
 
-// byNft measures what nft makes of the script, in turn with the reference.
-func (b *bench) byNft(script string) error {
+// measureScript measures nft with the script of farmc, in turn with the reference.
+func (b *bench) measureScript(script string) error {
 	nft := func(args ...string) func() (cost, error) {
-		return func() (cost, error) { return b.nftCost(args...) }
+		return func() (cost, error) { return b.costOfNft(args...) }
 	}
-	costs, err := b.take(
+	costs, err := b.measureInTurn(
 		task{b.flush, nft("-c", "-f", script)},
 		task{b.flush, nft("-c", "-f", b.path("shared.nft"))},
 		task{b.flush, nft("-f", script)},
@@ -57,22 +57,22 @@ func (b *bench) byNft(script string) error {
 	if err != nil {
 		return err
 	}
-	show("check by nft -c -f", costs[0], costs[1].Time)
-	show("load by nft -f", costs[2], costs[4].Time)
-	show("the same once more", costs[3], costs[5].Time)
-	show("(change of one, shared)", costs[6], 0)
+	printRow("check by nft -c -f", costs[0], costs[1].Time)
+	printRow("load by nft -f", costs[2], costs[4].Time)
+	printRow("the same once more", costs[3], costs[5].Time)
+	printRow("(change of one, shared)", costs[6], 0)
 	return b.flush()
 }
 
-// nftCost is that of an nft by itself.
-func (b *bench) nftCost(args ...string) (cost, error) {
+// costOfNft measures nft without farmc.
+func (b *bench) costOfNft(args ...string) (cost, error) {
 	c, err := b.measure("nft", args...)
 	c.nfts, c.Memory = []cost{c}, 0
 	return c, err
 }
 
-// byFarmc measures farmc's own verbs.
-func (b *bench) byFarmc(farmsDir string, farms int) error {
+// measureCommands measures the commands check, apply and watch of farmc.
+func (b *bench) measureCommands(farmsDir string, farms int) error {
 	state := b.path("state")
 	verb := func(words ...string) func() (cost, error) {
 		return func() (cost, error) {
@@ -82,9 +82,9 @@ func (b *bench) byFarmc(farmsDir string, farms int) error {
 	changes := 0
 	change := func() error {
 		changes++
-		return rewrite(filepath.Join(farmsDir, file(farms/2)), plain.farm(farms/2), changes)
+		return rewrite(filepath.Join(farmsDir, fileName(farms/2)), plain.farm(farms/2), changes)
 	}
-	costs, err := b.take(
+	costs, err := b.measureInTurn(
 		task{nil, verb("check")},
 		task{func() error { return os.RemoveAll(state) }, func() (cost, error) {
 			if err := b.flush(); err != nil {
@@ -98,31 +98,32 @@ func (b *bench) byFarmc(farmsDir string, farms int) error {
 	if err != nil {
 		return err
 	}
-	for i, name := range []string{"farmc check", "farmc apply, all new", "farmc apply, nothing to do", "farmc apply, one changed"} {
-		show(name, costs[i], 0)
+	for i, name := range []string{"farmc check", "farmc apply, all new", "farmc apply, nothing to do",
+		"farmc apply, one changed"} {
+		printRow(name, costs[i], 0)
 	}
 	return b.watch(farmsDir, state, change)
 }
 
-// rewrite writes a farm in which a weight has changed, by ones that need the same number of slots.
+// rewrite writes a farm with another port of its last backend, so that the number of slots stays the same.
 func rewrite(path, text string, change int) error {
 	last := strings.LastIndex(text, "address = ")
 	changed := text[:last] + strings.Replace(text[last:], "port = 8080", fmt.Sprintf("port = %d", 9000+change), 1)
 	return os.WriteFile(path, []byte(changed), 0o644)
 }
 
-// watch measures the time from the close of a file to the commit of what it says.
+// watch measures the time from the close of a file to the transaction with its change.
 func (b *bench) watch(farmsDir, state string, change func() error) error {
 	cmd := exec.Command(b.farmc, "watch", "--dir", farmsDir, "--state-dir", state, "--nft", b.nft)
-	os.Remove(b.path("notes"))
-	cmd.Env = append(os.Environ(), notes+"="+b.path("notes"))
+	os.Remove(b.path("costs"))
+	cmd.Env = append(os.Environ(), costFile+"="+b.path("costs"))
 	r, w := io.Pipe()
 	cmd.Stdout, cmd.Stderr = w, w
-	said := make(chan string, 100)
+	output := make(chan string, 100)
 	go func() {
-		defer close(said)
+		defer close(output)
 		for scan := bufio.NewScanner(r); scan.Scan(); {
-			said <- scan.Text()
+			output <- scan.Text()
 		}
 	}()
 	if err := b.lab.Balancer.Do(cmd.Start); err != nil {
@@ -134,21 +135,21 @@ func (b *bench) watch(farmsDir, state string, change func() error) error {
 	}()
 	defer cmd.Wait()
 	defer cmd.Process.Signal(syscall.SIGTERM)
-	if err := await(said); err != nil {
+	if err := await(output); err != nil {
 		return err
 	}
 	var latencies []cost
 	for range b.rounds {
-		os.Remove(b.path("notes"))
-		took, err := b.untilCommitted(change)
+		os.Remove(b.path("costs"))
+		took, err := b.timeToCommit(change)
 		if err != nil {
 			return err
 		}
-		if err := await(said); err != nil {
+		if err := await(output); err != nil {
 			return err
 		}
 		c := cost{Time: took}
-		if c.nfts, err = readNotes(b.path("notes")); err != nil {
+		if c.nfts, err = readCosts(b.path("costs")); err != nil {
 			return err
 		}
 		latencies = append(latencies, c)
@@ -157,32 +158,32 @@ func (b *bench) watch(farmsDir, state string, change func() error) error {
 	cmd.Wait()
 	best := shortest(latencies)
 	best.Memory = costOf(cmd, time.Since(began)).Memory
-	show("farmc watch, file closed to commit", best, 0)
+	printRow("farmc watch, file closed to commit", best, 0)
 	return nil
 }
 
-// await waits until farmc says that it has loaded, or need not.
-func await(said <-chan string) error {
-	limit := time.After(patience)
+// await waits until farmc reports a load, or that there is nothing to do.
+func await(output <-chan string) error {
+	limit := time.After(timeLimit)
 	for {
 		select {
-		case line, ok := <-said:
+		case line, ok := <-output:
 			switch {
 			case !ok:
 				return fmt.Errorf("farmc watch has ended")
 			case strings.Contains(line, "loaded") || strings.Contains(line, "nothing to do"):
 				return nil
 			case strings.Contains(line, "error"):
-				return fmt.Errorf("farmc watch says: %s", line)
+				return fmt.Errorf("farmc watch: %s", line)
 			}
 		case <-limit:
-			return fmt.Errorf("farmc watch does not say that it has loaded")
+			return fmt.Errorf("farmc watch reports no load within %s", timeLimit)
 		}
 	}
 }
 
-// show prints a line: what farmc took, what of that is nft's, and how many times the reference that is.
-func show(what string, c cost, reference time.Duration) {
+// printRow prints a line of the table: the cost, the part of nft, and the ratio to the time of the reference.
+func printRow(name string, c cost, reference time.Duration) {
 	columns := []string{seconds(c.Time), megabytes(c.Memory), seconds(c.nftTime()), megabytes(c.nftMemory()), ""}
 	if len(c.nfts) == 0 {
 		columns[2] = ""
@@ -190,7 +191,7 @@ func show(what string, c cost, reference time.Duration) {
 	if reference > 0 {
 		columns[4] = fmt.Sprintf("%.2f", c.Time.Seconds()/reference.Seconds())
 	}
-	fmt.Printf("  %-34s", what)
+	fmt.Printf("  %-34s", name)
 	for i, text := range columns {
 		fmt.Printf("%*s", [...]int{7, 8, 9, 8, 10}[i], text)
 	}

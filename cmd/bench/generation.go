@@ -3,13 +3,14 @@ package main
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// generation is the number of the ruleset: it grows with each transaction that is committed.
+// generation is the generation ID of the ruleset, which grows by one with each transaction.
 func generation() (uint32, error) {
 	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETGEN, 0)
 	req.AddData(&nl.Nfgenmsg{NfgenFamily: unix.NFPROTO_UNSPEC})
@@ -28,11 +29,11 @@ func generation() (uint32, error) {
 			}
 		}
 	}
-	return 0, errors.New("the kernel tells no generation of its ruleset")
+	return 0, errors.New("the kernel's answer holds no generation of the ruleset")
 }
 
-// untilCommitted does something and gives the time from its end to the next commit.
-func (b *bench) untilCommitted(do func() error) (took time.Duration, err error) {
+// timeToCommit calls do, and gives the time from its end to the next transaction of the ruleset.
+func (b *bench) timeToCommit(do func() error) (took time.Duration, err error) {
 	err = b.lab.Balancer.Do(func() error {
 		before, err := generation()
 		if err != nil {
@@ -43,10 +44,10 @@ func (b *bench) untilCommitted(do func() error) (took time.Duration, err error) 
 		}
 		began := time.Now()
 		for now := before; now == before; {
-			if took = time.Since(began); took > patience {
-				return errors.New("nothing was committed")
+			if took = time.Since(began); took > timeLimit {
+				return fmt.Errorf("no transaction within %s", timeLimit)
 			}
-			time.Sleep(time.Millisecond) // what is waited for can't be listened to: each listener makes commits slower
+			time.Sleep(time.Millisecond) // notifications are not used, because each listener makes transactions slower
 			if now, err = generation(); err != nil {
 				return err
 			}
@@ -57,5 +58,5 @@ func (b *bench) untilCommitted(do func() error) (took time.Duration, err error) 
 	return took, err
 }
 
-// patience is how long a change may take.
-const patience = 2 * time.Minute
+// timeLimit bounds the time from a change to its transaction.
+const timeLimit = 2 * time.Minute

@@ -1,5 +1,10 @@
-// Bench measures what farms cost, from their files to the kernel, in a network namespace of its own: with the farmc and
-// the nft that users have, beside two rulesets written for the purpose, in the same run.
+// Command bench measures the time and the memory that farms need, from their files to the kernel, in a network
+// namespace of its own. It runs farmc and nft as users do, and in the same run two reference rulesets, because only
+// ratios can be compared between machines.
+//
+// Files: main.go (flags), run.go (runs programs and measures them), endtoend.go (farms from file to kernel), compare.go
+// (kinds of farms), packets.go (time for a packet), farms.go and reference.go (input), generation.go (waits for the
+// kernel).
 //
 //	bench [-farms 10,1000,10000] [-kinds 1000] [-only NAME] [-packets 1,10000] [-rounds 3] FARMC
 package main
@@ -17,17 +22,18 @@ import (
 
 func main() {
 	if filepath.Base(os.Args[0]) == "nft" {
-		os.Exit(standIn())
+		os.Exit(measureNft())
 	}
 	var o options
-	flag.Var(&o.farms, "farms", "how many plain farms to take the whole way, several with commas")
-	flag.Var(&o.kinds, "kinds", "how many farms of each kind to load, several with commas")
-	flag.StringVar(&o.only, "only", "", "of the kinds, those whose names contain this, or one of these, with commas between")
-	flag.Var(&o.packets, "packets", "among how many farms to send packets, several with commas")
-	flag.IntVar(&o.rounds, "rounds", 3, "how often each is measured; the shortest time counts")
+	flag.Var(&o.farms, "farms", "numbers of plain farms to measure from file to kernel, with commas")
+	flag.Var(&o.kinds, "kinds", "numbers of farms of each kind to load, with commas")
+	flag.StringVar(&o.only, "only", "", "parts of the names of kinds to load, with commas; all kinds by default")
+	flag.Var(&o.packets, "packets", "numbers of farms to load before packets are measured, with commas")
+	flag.IntVar(&o.rounds, "rounds", 3, "number of measurements of each; the shortest counts")
 	flag.Parse()
 	if flag.NArg() != 1 || o.rounds < 1 {
-		fmt.Fprintln(os.Stderr, "usage: bench [-farms 10,1000,10000] [-kinds 1000] [-only NAME] [-packets 1,10000] [-rounds 3] FARMC")
+		fmt.Fprintln(os.Stderr,
+			"usage: bench [-farms 10,1000,10000] [-kinds 1000] [-only NAME] [-packets 1,10000] [-rounds 3] FARMC")
 		os.Exit(2)
 	}
 	if err := run(o, flag.Arg(0)); err != nil {
@@ -37,24 +43,24 @@ func main() {
 }
 
 type options struct {
-	farms, kinds, packets counts
+	farms, kinds, packets numbers
 	only                  string
 	rounds                int
 }
 
-// counts are numbers with commas.
-type counts []int
+// numbers are the value of a flag: numbers with commas between them.
+type numbers []int
 
-func (c *counts) String() string {
+func (c *numbers) String() string {
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint([]int(*c)), " ", ","), "[]")
 }
 
-func (c *counts) Set(text string) error {
+func (c *numbers) Set(text string) error {
 	*c = nil
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
 		n, err := strconv.Atoi(word)
-		if err != nil || n < 1 || n > mostFarms {
-			return fmt.Errorf("%q is not a number from 1 to %d", word, mostFarms)
+		if err != nil || n < 1 || n > maxFarms {
+			return fmt.Errorf("%q: want numbers from 1 to %d", word, maxFarms)
 		}
 		*c = append(*c, n)
 	}
@@ -73,11 +79,11 @@ func run(o options, farmc string) error {
 		return err
 	}
 	defer b.close()
-	if err := b.introduce(); err != nil {
+	if err := b.printHeader(); err != nil {
 		return err
 	}
 	for _, n := range o.farms {
-		if err := b.wholeWay(n); err != nil {
+		if err := b.endToEnd(n); err != nil {
 			return fmt.Errorf("%d farms: %w", n, err)
 		}
 	}

@@ -18,12 +18,12 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// A bench is where everything happens: a network namespace, and a directory that goes with it.
+// A bench is a network namespace and a temporary directory in which programs are measured.
 type bench struct {
 	lab    *netlab.Lab
 	dir    string
 	farmc  string
-	nft    string // that farmc is to run: this program, which notes what the real one costs
+	nft    string // the nft for farmc: a symlink to this program, which runs the real one and records its cost
 	rounds int
 }
 
@@ -60,23 +60,23 @@ func (b *bench) close() {
 
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
 
-// A cost is what a program took, and if it ran nft, what each nft took.
+// A cost is the time and memory that a program has used.
 type cost struct {
 	Time   time.Duration
-	User   time.Duration // of a processor, in the program
-	System time.Duration // and in the kernel
-	Memory int64         // the most it had at once, in bytes
+	User   time.Duration // processor time in the program
+	System time.Duration // processor time in the kernel
+	Memory int64         // maximum resident size, in bytes
 	Args   []string
-	nfts   []cost
+	nfts   []cost // of each nft that it has run
 }
 
-const notes = "BENCH_NOTES" // names the file where the stand-in for nft writes
+const costFile = "BENCH_COSTS" // environment variable with the file for the costs of nft
 
 // measure runs a program to its end.
 func (b *bench) measure(program string, args ...string) (cost, error) {
-	os.Remove(b.path("notes"))
+	os.Remove(b.path("costs"))
 	cmd := exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), notes+"="+b.path("notes"))
+	cmd.Env = append(os.Environ(), costFile+"="+b.path("costs"))
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	began := time.Now()
@@ -88,22 +88,23 @@ func (b *bench) measure(program string, args ...string) (cost, error) {
 	if err != nil {
 		return c, fmt.Errorf("%s %s: %w: %.2000s", filepath.Base(program), strings.Join(args, " "), err, out.String())
 	}
-	c.nfts, err = readNotes(b.path("notes"))
+	c.nfts, err = readCosts(b.path("costs"))
 	return c, err
 }
 
 func costOf(cmd *exec.Cmd, took time.Duration) cost {
 	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	return cost{Time: took, User: cmd.ProcessState.UserTime(), System: cmd.ProcessState.SystemTime(), Memory: usage.Maxrss << 10, Args: cmd.Args[1:]}
+	return cost{Time: took, User: cmd.ProcessState.UserTime(), System: cmd.ProcessState.SystemTime(),
+		Memory: usage.Maxrss << 10, Args: cmd.Args[1:]}
 }
 
-// times is how many times another cost it is, by the time of a processor: what else the machine does hardly shows in it.
+// times is the ratio to another cost, by processor time, on which other load of the machine has little influence.
 func (c cost) times(other cost) float64 {
 	return (c.User + c.System).Seconds() / (other.User + other.System).Seconds()
 }
 
-// standIn runs nft with our arguments and notes what it cost.
-func standIn() int {
+// measureNft runs nft with the arguments of this program, appends its cost to costFile, and gives its exit status.
+func measureNft() int {
 	cmd := exec.Command("nft", os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	began := time.Now()
@@ -113,7 +114,7 @@ func standIn() int {
 		return 1
 	}
 	note, _ := json.Marshal(costOf(cmd, time.Since(began)))
-	f, err := os.OpenFile(os.Getenv(notes), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(os.Getenv(costFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err == nil {
 		f.Write(append(note, '\n'))
 		f.Close()
@@ -121,7 +122,7 @@ func standIn() int {
 	return cmd.ProcessState.ExitCode()
 }
 
-func readNotes(path string) (all []cost, err error) {
+func readCosts(path string) (all []cost, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -140,7 +141,7 @@ func readNotes(path string) (all []cost, err error) {
 	return all, nil
 }
 
-// nftTime is what nft took in all.
+// nftTime is the time of all nft processes.
 func (c cost) nftTime() (sum time.Duration) {
 	for _, n := range c.nfts {
 		sum += n.Time
@@ -148,7 +149,7 @@ func (c cost) nftTime() (sum time.Duration) {
 	return sum
 }
 
-// nftMemory is the most that one of them had.
+// nftMemory is the largest maximum of all nft processes.
 func (c cost) nftMemory() (most int64) {
 	for _, n := range c.nfts {
 		most = max(most, n.Memory)
@@ -156,19 +157,20 @@ func (c cost) nftMemory() (most int64) {
 	return most
 }
 
-// shortest is that of costs that took the least time: what disturbs makes it longer, never shorter.
+// shortest gives the cost with the least time, because disturbances only make times longer.
 func shortest(costs []cost) cost {
 	return slices.MinFunc(costs, func(a, b cost) int { return int(a.Time - b.Time) })
 }
 
-// A task is something to be measured several times, after something that isn't.
+// A task is a program to be measured several times, with a preparation that is not measured.
 type task struct {
 	before  func() error
 	measure func() (cost, error)
 }
 
-// take measures the tasks in turn, so that what disturbs hits all of them alike, and gives the shortest of each.
-func (b *bench) take(tasks ...task) ([]cost, error) {
+// measureInTurn measures the tasks in turn, so that disturbances affect all of them, and gives the shortest cost of
+// each.
+func (b *bench) measureInTurn(tasks ...task) ([]cost, error) {
 	all := make([][]cost, len(tasks))
 	for range b.rounds {
 		for i, t := range tasks {
@@ -191,14 +193,14 @@ func (b *bench) take(tasks ...task) ([]cost, error) {
 	return out, nil
 }
 
-// flush leaves an empty ruleset.
+// flush deletes the ruleset.
 func (b *bench) flush() error {
 	_, err := b.measure("nft", "flush", "ruleset")
 	return err
 }
 
-// introduce says on what is measured.
-func (b *bench) introduce() error {
+// printHeader prints the versions, the number of processors and the meaning of the columns.
+func (b *bench) printHeader() error {
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {
 		return err
@@ -209,8 +211,9 @@ func (b *bench) introduce() error {
 	}
 	words := strings.Fields(string(version))
 	fmt.Printf("Linux %s, nft %s, %d processors; farms of %d backends; the shortest of %d runs of each.\n"+
-		"shared: a ruleset by hand, one map for all farms and no more; each: one with a chain and a map for each farm.\n",
-		unix.ByteSliceToString(name.Release[:]), strings.TrimPrefix(words[min(1, len(words)-1)], "v"), processors(), perFarm, b.rounds)
+		"shared: a ruleset by hand, with one map for all farms; each: one with a chain and a map for each farm.\n",
+		unix.ByteSliceToString(name.Release[:]), strings.TrimPrefix(words[min(1, len(words)-1)], "v"), processors(),
+		backendsPerFarm, b.rounds)
 	return nil
 }
 
