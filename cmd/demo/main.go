@@ -1,5 +1,8 @@
-// Demo shows farmc at work, in network namespaces of its own: it loads the farms of a directory, sends real
-// connections through them, shows who answered, changes a farm while farmc watches, and cleans up.
+// Command demo shows farmc in network namespaces of its own. It loads the farms of a directory, opens real connections
+// through them, prints the backends that answer, changes a farm while farmc watch runs, and cleans up.
+//
+// It knows the farms of farms.d and the messages of farmc watch. All of it is in this file: the stage is built by open,
+// and play runs the acts.
 //
 //	demo FARMC DIRECTORY
 package main
@@ -37,15 +40,15 @@ func main() {
 	}
 }
 
-// patience is how long anything of the demo may take.
+// patience is the time limit for each step of the demo.
 const patience = time.Minute
 
-// A stage is the lab, the farms and the watching farmc.
+// A stage is the lab, the farms and the running farmc watch.
 type stage struct {
 	*netlab.Lab
 	farmc string
-	farms string // a copy that can be changed
-	said  <-chan string
+	farms string        // a copy that can be changed
+	log   <-chan string // lines of farmc watch
 }
 
 func demo(farmc, farms string) error {
@@ -77,7 +80,7 @@ func demo(farmc, farms string) error {
 // services are the addresses that the farms listen on.
 var services = []string{"192.0.2.10/32", "192.0.2.11/32", "192.0.2.12/32", "192.0.2.99/32", "2001:db8::10/128"}
 
-// open gives the machines what they need, and starts farmc watch on the balancer.
+// open adds the services' addresses, starts the servers of the backends, and starts farmc watch on the balancer.
 func (s *stage) open(state string) (stop func(), err error) {
 	say("A client, a balancer and three backends, in network namespaces of their own.")
 	for _, a := range services {
@@ -88,7 +91,7 @@ func (s *stage) open(state string) (stop func(), err error) {
 	if err := s.Serve(8080, 53, 25, 143, 80); err != nil {
 		return nil, err
 	}
-	say("The balancer checks its farms, and then watches them:")
+	say("The balancer checks its farms, then farmc watches them:")
 	if err := s.command("check", "--dir", s.farms); err != nil {
 		return nil, err
 	}
@@ -96,7 +99,7 @@ func (s *stage) open(state string) (stop func(), err error) {
 	watching.Dir = filepath.Dir(s.farms)
 	r, w := io.Pipe()
 	watching.Stdout, watching.Stderr = w, w
-	s.said = lines(r)
+	s.log = lines(r)
 	prompt("farmc watch --dir farms.d &")
 	if err := s.Balancer.Do(watching.Start); err != nil {
 		return nil, err
@@ -112,30 +115,30 @@ func (s *stage) play() error {
 		words string
 		act   func() error
 	}{
-		{"web: 400 connections, weights 3 and 1, the backends' port is another one; IPv4, then IPv6.", func() error {
+		{"web: 400 connections, weights 3 and 1, another port on the backends; IPv4, then IPv6.", func() error {
 			return errors.Join(s.spread("tcp4", "192.0.2.10:80", 400), s.spread("tcp6", "[2001:db8::10]:80", 400))
 		}},
-		{"dns: the same client always meets the same backend, which sees its address.", s.hashed},
-		{"mail: one after the other.", func() error { return s.inTurn("192.0.2.12:25", 6) }},
-		{"An administrator lets backend b1 of web drain:", func() error {
+		{"dns: each client always gets the same backend, which sees the client's address.", s.hashed},
+		{"mail: round-robin.", func() error { return s.roundRobin("192.0.2.12:25", 6) }},
+		{"An administrator drains backend b1 of web:", func() error {
 			if err := s.edit("web.toml", "weight  = 3", "state   = \"drain\"", "loaded"); err != nil {
 				return err
 			}
 			return s.spread("tcp4", "192.0.2.10:80", 100)
 		}},
-		{"... makes a slip of the hand: nothing changes,", func() error {
+		{"... makes a mistake: the loaded rules stay,", func() error {
 			if err := s.edit("web.toml", "[backends.b2]", "[backend.b2]", "stay"); err != nil {
 				return err
 			}
 			return s.spread("tcp4", "192.0.2.10:80", 100)
 		}},
-		{"... mends it, and takes the last backend away, too: clients are refused at once,", func() error {
+		{"... corrects it, and sets the last backend down, too: connections are refused at once,", func() error {
 			if err := s.edit("web.toml", "[backend.b2]", "[backends.b2]\nstate   = \"down\"", "loaded"); err != nil {
 				return err
 			}
 			return s.refused("tcp4", "192.0.2.10:80")
 		}},
-		{"... and brings both back.", func() error {
+		{"... and sets both backends up again.", func() error {
 			if err := s.edit("web.toml", "state   = \"drain\"", "weight  = 3", "loaded"); err != nil {
 				return err
 			}
@@ -151,13 +154,13 @@ func (s *stage) play() error {
 			return err
 		}
 	}
-	say("Done. Farmc ends, and the namespaces go with all that was in them.")
+	say("Done. farmc ends, and the namespaces are deleted.")
 	return nil
 }
 
 func say(words string)      { fmt.Printf("\n%s\n", words) }
 func prompt(command string) { fmt.Printf("    $ %s\n", command) }
-func shown(text string)     { fmt.Printf("    %s\n", text) }
+func show(text string)      { fmt.Printf("    %s\n", text) }
 
 func (s *stage) command(args ...string) error {
 	prompt("farmc " + strings.ReplaceAll(strings.Join(args, " "), s.farms, "farms.d"))
@@ -168,12 +171,12 @@ func (s *stage) command(args ...string) error {
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := s.Balancer.Do(cmd.Run)
 	for line := range strings.Lines(out.String()) {
-		shown(strings.TrimRight(strings.ReplaceAll(line, s.farms, "farms.d"), "\n"))
+		show(strings.TrimRight(strings.ReplaceAll(line, s.farms, "farms.d"), "\n"))
 	}
 	return err
 }
 
-// spread asks many times, and shows who answered how often.
+// spread opens n connections, and prints the number of answers of each backend.
 func (s *stage) spread(network, to string, n int) error {
 	at := netip.MustParseAddrPort(to)
 	counts, err := netlab.Spread(n, func(int) (netlab.Answer, error) {
@@ -186,40 +189,41 @@ func (s *stage) spread(network, to string, n int) error {
 	for _, b := range s.Backends {
 		words = append(words, fmt.Sprintf("%s %3d", b.Name, counts[b.Name]))
 	}
-	shown(fmt.Sprintf("%d connections to %s: %s", n, to, strings.Join(words, "  ")))
+	show(fmt.Sprintf("%d connections to %s: %s", n, to, strings.Join(words, "  ")))
 	return nil
 }
 
-// hashed asks as a few clients, several times each.
+// hashed sends datagrams of four clients, and fails if a client gets several backends.
 func (s *stage) hashed() error {
 	for _, client := range s.Client.IP4[:4] {
-		var met []string
+		var got []string
 		var peer netip.Addr
 		for range 4 {
 			a, err := s.Client.Ask("udp4", client, netip.MustParseAddrPort("192.0.2.11:53"), patience)
 			if err != nil {
 				return err
 			}
-			met, peer = append(met, a.Backend), a.Peer.Addr()
+			got, peer = append(got, a.Backend), a.Peer.Addr()
 		}
-		shown(fmt.Sprintf("client %s: %s, which saw %s", client, strings.Join(met, " "), peer))
-		if len(slices.Compact(met)) > 1 || peer != client {
-			return fmt.Errorf("client %s met several backends, or was seen as %s", client, peer)
+		show(fmt.Sprintf("client %s: %s, which saw %s", client, strings.Join(got, " "), peer))
+		if len(slices.Compact(slices.Clone(got))) > 1 || peer != client {
+			return fmt.Errorf("client %s: backends %s, which saw %s; want one backend that sees the client's address",
+				client, strings.Join(got, " "), peer)
 		}
 	}
 	return nil
 }
 
-func (s *stage) inTurn(to string, n int) error {
-	var met []string
+func (s *stage) roundRobin(to string, n int) error {
+	var got []string
 	for range n {
 		a, err := s.Client.Ask("tcp4", netip.Addr{}, netip.MustParseAddrPort(to), patience)
 		if err != nil {
 			return err
 		}
-		met = append(met, a.Backend)
+		got = append(got, a.Backend)
 	}
-	shown(fmt.Sprintf("%d connections to %s: %s", n, to, strings.Join(met, " ")))
+	show(fmt.Sprintf("%d connections to %s: %s", n, to, strings.Join(got, " ")))
 	return nil
 }
 
@@ -227,13 +231,13 @@ func (s *stage) refused(network, to string) error {
 	began := time.Now()
 	_, err := s.Client.Ask(network, netip.Addr{}, netip.MustParseAddrPort(to), patience)
 	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("not refused, but: %w", err)
+		return fmt.Errorf("connection to %s: got %v, want a refusal", to, err)
 	}
-	shown(fmt.Sprintf("a connection to %s: refused after %s", to, time.Since(began).Round(10*time.Microsecond)))
+	show(fmt.Sprintf("a connection to %s: refused after %s", to, time.Since(began).Round(10*time.Microsecond)))
 	return nil
 }
 
-// edit changes a farm as an editor would, and waits for farmc's word.
+// edit changes a farm as an editor would, and waits for a line of farmc watch with the word.
 func (s *stage) edit(file, from, to, word string) error {
 	path := filepath.Join(s.farms, file)
 	text, err := os.ReadFile(path)
@@ -242,14 +246,14 @@ func (s *stage) edit(file, from, to, word string) error {
 	}
 	changed := strings.Replace(string(text), from, to, 1)
 	if changed == string(text) {
-		return fmt.Errorf("%s does not hold %q", file, from)
+		return fmt.Errorf("%s: %q not found", file, from)
 	}
-	shown("farms.d/" + file + ":")
+	show("farms.d/" + file + ":")
 	for line := range strings.Lines(from) {
-		shown("  - " + strings.TrimRight(line, "\n"))
+		show("  - " + strings.TrimRight(line, "\n"))
 	}
 	for line := range strings.Lines(to) {
-		shown("  + " + strings.TrimRight(line, "\n"))
+		show("  + " + strings.TrimRight(line, "\n"))
 	}
 	if err := os.WriteFile(path+".new", []byte(changed), 0o644); err != nil {
 		return err
@@ -260,21 +264,21 @@ func (s *stage) edit(file, from, to, word string) error {
 	return s.await(word)
 }
 
-// await shows what farmc says until a line has the word.
+// await prints the lines of farmc watch until one holds the word.
 func (s *stage) await(word string) error {
 	limit := time.After(patience)
 	for {
 		select {
-		case line, ok := <-s.said:
+		case line, ok := <-s.log:
 			if !ok {
 				return errors.New("farmc watch has ended")
 			}
-			shown("farmc: " + strings.ReplaceAll(line, s.farms, "farms.d"))
+			show("farmc: " + strings.ReplaceAll(line, s.farms, "farms.d"))
 			if strings.Contains(line, word) {
 				return nil
 			}
 		case <-limit:
-			return fmt.Errorf("farmc watch does not say %q", word)
+			return fmt.Errorf("farmc watch: no line with %q within %s", word, patience)
 		}
 	}
 }
