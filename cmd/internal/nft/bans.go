@@ -18,25 +18,19 @@ type Ban struct {
 	Left    time.Duration // until the element expires, in milliseconds
 }
 
-// Attributes of elements with timeouts (linux/netfilter/nf_tables.h).
-const (
-	elementTimeout    = 4 // NFTA_SET_ELEM_TIMEOUT
-	elementExpiration = 5 // NFTA_SET_ELEM_EXPIRATION
-)
-
 // ErrNoSet is the error for a set that table inet farmc does not hold.
 var ErrNoSet = errors.New("there is no such set")
 
 // Bans gives the elements of a set of addresses in table inet farmc, without the expired ones. A missing set has none.
 func (n Nft) Bans(ctx context.Context, set string) ([]Ban, error) {
 	answers, err := listObjects(ctx, unix.NFT_MSG_GETSETELEM, unix.NFPROTO_INET,
-		nl.NewRtAttr(elementsOfSet, nl.ZeroTerminated(set)))
+		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(set)))
 	if err != nil {
 		return nil, fmt.Errorf("read the elements of %s: %w", set, err)
 	}
 	var bans []Ban
 	for _, a := range answers {
-		elements, _ := nl.ParseRouteAttr(a.attributes[elementList])
+		elements, _ := nl.ParseRouteAttr(a.attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
 		for _, e := range elements {
 			if b, ok := readBan(parseAttributes(e.Value)); ok {
 				bans = append(bans, b)
@@ -47,8 +41,8 @@ func (n Nft) Bans(ctx context.Context, set string) ([]Ban, error) {
 }
 
 func readBan(element attributes) (Ban, bool) {
-	address, ok := netip.AddrFromSlice(parseAttributes(element[elementKey])[dataValue])
-	return Ban{address, time.Duration(element.number64(elementExpiration)) * time.Millisecond}, ok
+	address, ok := netip.AddrFromSlice(parseAttributes(element[unix.NFTA_SET_ELEM_KEY])[unix.NFTA_DATA_VALUE])
+	return Ban{address, time.Duration(element.number64(unix.NFTA_SET_ELEM_EXPIRATION)) * time.Millisecond}, ok
 }
 
 // Ban adds an address to a set of table inet farmc with a timeout, in whole milliseconds. An element that is there
@@ -101,14 +95,14 @@ func (n Nft) findBan(ctx context.Context, set string, address netip.Addr) (Ban, 
 	if err != nil {
 		return Ban{}, false, changeError(err, set)
 	}
-	answers, err := query(ctx, unix.NFT_MSG_GETSETELEM, 0, unix.NFPROTO_INET, elementAttributes(set, address, nil)...)
+	answers, err := query(ctx, unix.NFT_MSG_GETSETELEM, 0, unix.NFPROTO_INET, elementAttributes(set, address.AsSlice(), nil)...)
 	if errors.Is(err, unix.ENOENT) || err == nil && len(answers) == 0 {
 		return Ban{}, false, nil
 	}
 	if err != nil {
 		return Ban{}, false, changeError(err, set)
 	}
-	b, ok := readBan(parseAttributes(parseAttributes(answers[0].attributes[elementList])[listElement]))
+	b, ok := readBan(parseAttributes(parseAttributes(answers[0].attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])[unix.NFTA_LIST_ELEM]))
 	return b, ok, nil
 }
 
@@ -126,16 +120,16 @@ func changeError(err error, set string) error {
 }
 
 // elementAttributes name one element of a set, in a query or a change. The timeout may be nil.
-func elementAttributes(set string, address netip.Addr, timeout []byte) []nl.NetlinkRequestData {
-	elements := nl.NewRtAttr(elementList|unix.NLA_F_NESTED, nil)
-	element := elements.AddRtAttr(listElement|unix.NLA_F_NESTED, nil)
-	element.AddRtAttr(elementKey|unix.NLA_F_NESTED, nil).AddRtAttr(dataValue, address.AsSlice())
+func elementAttributes(set string, key, timeout []byte) []nl.NetlinkRequestData {
+	elements := nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_ELEMENTS|unix.NLA_F_NESTED, nil)
+	element := elements.AddRtAttr(unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, nil)
+	element.AddRtAttr(unix.NFTA_SET_ELEM_KEY|unix.NLA_F_NESTED, nil).AddRtAttr(unix.NFTA_DATA_VALUE, key)
 	if timeout != nil {
-		element.AddRtAttr(elementTimeout, timeout)
+		element.AddRtAttr(unix.NFTA_SET_ELEM_TIMEOUT, timeout)
 	}
 	return []nl.NetlinkRequestData{
-		nl.NewRtAttr(elementsOfTable, nl.ZeroTerminated("farmc")),
-		nl.NewRtAttr(elementsOfSet, nl.ZeroTerminated(set)),
+		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_TABLE, nl.ZeroTerminated("farmc")),
+		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(set)),
 		elements,
 	}
 }
@@ -165,7 +159,7 @@ func commit(ctx context.Context, changes []elementChange) error {
 			req.Flags |= unix.NLM_F_ACK
 		}
 		req.AddData(&nl.Nfgenmsg{NfgenFamily: unix.NFPROTO_INET})
-		for _, attr := range elementAttributes(c.set, c.address, c.timeout) {
+		for _, attr := range elementAttributes(c.set, c.address.AsSlice(), c.timeout) {
 			req.AddData(attr)
 		}
 		message = append(message, req.Serialize()...)

@@ -57,16 +57,13 @@ func (n Nft) IngressDevices(ctx context.Context) ([]string, error) {
 		for _, a := range answers {
 			if a.attributes.text(unix.NFTA_CHAIN_TABLE) == "farmc" {
 				hook := parseAttributes(a.attributes[unix.NFTA_CHAIN_HOOK])
-				devices = append(devices, names(hook[hookDevices])...)
+				devices = append(devices, names(hook[hookDevs])...)
 			}
 		}
 	}
 	slices.Sort(devices)
 	return slices.Compact(devices), nil
 }
-
-// hookDevices is NFTA_HOOK_DEVS of linux/netfilter/nf_tables.h: a list of names.
-const hookDevices = 4
 
 // names gives the values of all attributes of a list, of any type.
 func names(data []byte) []string {

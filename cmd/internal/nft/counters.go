@@ -24,9 +24,9 @@ type Counter struct{ Packets, Bytes uint64 }
 // zero Counter. Each element costs a query, 5 µs on Linux 6.18 for a set of any size; nft would read all elements of
 // all sets.
 func (n Nft) Counters(ctx context.Context, elements []Element) ([]Counter, error) {
-	counts := make([]Counter, len(elements))
+	counters := make([]Counter, len(elements))
 	if len(elements) == 0 {
-		return counts, nil
+		return counters, nil
 	}
 	socket, err := nl.Subscribe(unix.NETLINK_NETFILTER)
 	if err != nil {
@@ -38,30 +38,12 @@ func (n Nft) Counters(ctx context.Context, elements []Element) ([]Counter, error
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if counts[i], err = e.count(sockets); err != nil {
+		if counters[i], err = e.count(sockets); err != nil {
 			return nil, fmt.Errorf("read counters of %s: %w", e.Set, err)
 		}
 	}
-	return counts, nil
+	return counters, nil
 }
-
-// Attributes of elements and counters (linux/netfilter/nf_tables.h).
-const (
-	listElement     = 1 // NFTA_LIST_ELEM
-	dataValue       = 1 // NFTA_DATA_VALUE
-	elementExpr     = 7 // NFTA_SET_ELEM_EXPR
-	elementExprs    = 11
-	expressionData  = 2 // NFTA_EXPR_DATA
-	expressionName  = 1 // NFTA_EXPR_NAME
-	counterBytes    = 1 // NFTA_COUNTER_BYTES
-	counterPackets  = 2 // NFTA_COUNTER_PACKETS
-	elementKey      = 1 // NFTA_SET_ELEM_KEY
-	elementsOfTable = 1 // NFTA_SET_ELEM_LIST_TABLE
-	elementsOfSet   = 2 // NFTA_SET_ELEM_LIST_SET
-	elementList     = 3 // NFTA_SET_ELEM_LIST_ELEMENTS
-	objectData      = 4 // NFTA_OBJ_DATA
-	counterObject   = 1 // NFT_OBJECT_COUNTER
-)
 
 // count reads the counter of the element.
 func (e Element) count(sockets map[int]*nl.SocketHandle) (Counter, error) {
@@ -72,13 +54,9 @@ func (e Element) count(sockets map[int]*nl.SocketHandle) (Counter, error) {
 		family = unix.NFPROTO_NETDEV
 	}
 	req.AddData(&nl.Nfgenmsg{NfgenFamily: family})
-	req.AddData(nl.NewRtAttr(elementsOfTable, nl.ZeroTerminated("farmc")))
-	req.AddData(nl.NewRtAttr(elementsOfSet, nl.ZeroTerminated(e.Set)))
-	nested := nl.NewRtAttr(elementList|unix.NLA_F_NESTED, nil)
-	nested.AddRtAttr(listElement|unix.NLA_F_NESTED, nil).
-		AddRtAttr(elementKey|unix.NLA_F_NESTED, nil).
-		AddRtAttr(dataValue, e.Key)
-	req.AddData(nested)
+	for _, attr := range elementAttributes(e.Set, e.Key, nil) {
+		req.AddData(attr)
+	}
 	answers, err := req.Execute(unix.NETLINK_NETFILTER, 0)
 	if errors.Is(err, unix.ENOENT) {
 		return Counter{}, nil
@@ -86,41 +64,45 @@ func (e Element) count(sockets map[int]*nl.SocketHandle) (Counter, error) {
 	if err != nil || len(answers) == 0 {
 		return Counter{}, err
 	}
-	elements := parseAttributes(parseAttributes(answers[0][nl.SizeofNfgenmsg:])[elementList])
-	return counterOf(parseAttributes(elements[listElement])), nil
+	elements := parseAttributes(parseAttributes(answers[0][nl.SizeofNfgenmsg:])[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
+	return counterOf(parseAttributes(elements[unix.NFTA_LIST_ELEM])), nil
 }
 
 // counterOf finds the counter among the expressions of an element.
 func counterOf(element attributes) Counter {
-	expressions := [][]byte{element[elementExpr]}
-	nested, _ := nl.ParseRouteAttr(element[elementExprs])
+	expressions := [][]byte{element[unix.NFTA_SET_ELEM_EXPR]}
+	nested, _ := nl.ParseRouteAttr(element[setElemExpressions])
 	for _, attr := range nested {
 		expressions = append(expressions, attr.Value)
 	}
 	for _, expression := range expressions {
-		if parts := parseAttributes(expression); parts.text(expressionName) == "counter" {
-			data := parseAttributes(parts[expressionData])
-			return Counter{data.number64(counterPackets), data.number64(counterBytes)}
+		if parts := parseAttributes(expression); parts.text(unix.NFTA_EXPR_NAME) == "counter" {
+			return newCounter(parts[unix.NFTA_EXPR_DATA])
 		}
 	}
 	return Counter{}
 }
 
+// newCounter parses the attributes of a counter.
+func newCounter(data []byte) Counter {
+	attrs := parseAttributes(data)
+	return Counter{attrs.number64(unix.NFTA_COUNTER_PACKETS), attrs.number64(unix.NFTA_COUNTER_BYTES)}
+}
+
 // NamedCounters gives the counter objects of table inet farmc by their names.
 func (n Nft) NamedCounters(ctx context.Context) (map[string]Counter, error) {
 	answers, err := listObjects(ctx, unix.NFT_MSG_GETOBJ, unix.NFPROTO_INET,
-		nl.NewRtAttr(objectType, binary.BigEndian.AppendUint32(nil, counterObject)))
+		nl.NewRtAttr(unix.NFTA_OBJ_TYPE, binary.BigEndian.AppendUint32(nil, unix.NFT_OBJECT_COUNTER)))
 	if err != nil {
 		return nil, fmt.Errorf("read counters: %w", err)
 	}
-	counts := map[string]Counter{}
+	counters := map[string]Counter{}
 	for _, a := range answers {
-		if a.attributes.number(objectType) == counterObject {
-			data := parseAttributes(a.attributes[objectData])
-			counts[a.attributes.text(objectName)] = Counter{data.number64(counterPackets), data.number64(counterBytes)}
+		if a.attributes.number(unix.NFTA_OBJ_TYPE) == unix.NFT_OBJECT_COUNTER {
+			counters[a.attributes.text(unix.NFTA_OBJ_NAME)] = newCounter(a.attributes[unix.NFTA_OBJ_DATA])
 		}
 	}
-	return counts, nil
+	return counters, nil
 }
 
 // number64 gives a 64-bit number, or 0 if there is none.

@@ -64,3 +64,16 @@ func (a attributes) number(kind uint16) uint32 {
 	}
 	return binary.BigEndian.Uint32(a[kind])
 }
+
+// Constants of linux/netfilter/nf_tables.h that golang.org/x/sys/unix lacks.
+const (
+	tableHandle        = 4  // NFTA_TABLE_HANDLE
+	setHandle          = 16 // NFTA_SET_HANDLE
+	setElemKeyEnd      = 10 // NFTA_SET_ELEM_KEY_END, the end of a range
+	setElemExpressions = 11 // NFTA_SET_ELEM_EXPRESSIONS
+	objectHandle       = 6  // NFTA_OBJ_HANDLE
+	flowtableTable     = 1  // NFTA_FLOWTABLE_TABLE
+	flowtableName      = 2  // NFTA_FLOWTABLE_NAME
+	flowtableHandle    = 5  // NFTA_FLOWTABLE_HANDLE
+	hookDevs           = 4  // NFTA_HOOK_DEVS, a list of names
+)

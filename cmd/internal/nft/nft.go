@@ -11,7 +11,7 @@
 // snapshot.go compares two states of the tables.
 //
 // nft needs CAP_NET_ADMIN even for a check. Error messages are parsed in the wording of nft 1.0.6 and later, with
-// LC_ALL=C. Constants of linux/netfilter/nf_tables.h that golang.org/x/sys/unix lacks stand where they are used.
+// LC_ALL=C. Constants of linux/netfilter/nf_tables.h that golang.org/x/sys/unix lacks are in netlink.go.
 package nft
 
 import (

@@ -23,7 +23,7 @@ type Object struct {
 }
 
 // VerdictType is the data type of verdicts (NFT_DATA_VERDICT).
-const VerdictType = 0xffffff00
+const VerdictType = unix.NFT_DATA_VERDICT
 
 // Objects gives all objects of farmc's tables except anonymous sets. Without tables there are none.
 func (n Nft) Objects(ctx context.Context) ([]Object, error) {
@@ -52,15 +52,6 @@ func (n Nft) Objects(ctx context.Context) ([]Object, error) {
 	return all, nil
 }
 
-// NFTA_FLOWTABLE_* and NFTA_OBJ_* of linux/netfilter/nf_tables.h, which golang.org/x/sys lacks.
-const (
-	flowtableTable = 1
-	flowtableName  = 2
-	objectTable    = 1
-	objectName     = 2
-	objectType     = 3
-)
-
 // objectQueries are the queries for objects: the message, its attribute that names the table, and the parser of an
 // answer, which tells whether the object is to be kept.
 var objectQueries = []struct {
@@ -70,7 +61,7 @@ var objectQueries = []struct {
 	{unix.NFT_MSG_GETCHAIN, unix.NFTA_CHAIN_TABLE, readChain},
 	{unix.NFT_MSG_GETSET, unix.NFTA_SET_TABLE, readSet},
 	{unix.NFT_MSG_GETFLOWTABLE, flowtableTable, readFlowtable},
-	{unix.NFT_MSG_GETOBJ, objectTable, readNamedObject},
+	{unix.NFT_MSG_GETOBJ, unix.NFTA_OBJ_TABLE, readNamedObject},
 }
 
 func readChain(a attributes) (Object, bool) {
@@ -103,6 +94,6 @@ var objectKinds = map[uint32]string{
 }
 
 func readNamedObject(a attributes) (Object, bool) {
-	kind := objectKinds[a.number(objectType)]
-	return Object{Kind: kind, Name: a.text(objectName)}, kind != ""
+	kind := objectKinds[a.number(unix.NFTA_OBJ_TYPE)]
+	return Object{Kind: kind, Name: a.text(unix.NFTA_OBJ_NAME)}, kind != ""
 }

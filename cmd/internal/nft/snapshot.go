@@ -74,7 +74,7 @@ func (s Snapshot) addTable(ctx context.Context, family uint8, elements bool) err
 	of := map[uint8]string{unix.NFPROTO_NETDEV: " of table netdev farmc"}[family]
 	return errors.Join(s.addChains(ctx, family, of), s.addRules(ctx, family, of), s.addSets(ctx, family, of, elements),
 		s.addNamed(ctx, family, of, unix.NFT_MSG_GETOBJ, "object ", unix.NFTA_OBJ_NAME, objectHandle),
-		s.addNamed(ctx, family, of, unix.NFT_MSG_GETFLOWTABLE, "flow table ", flowTableName, flowTableHandle))
+		s.addNamed(ctx, family, of, unix.NFT_MSG_GETFLOWTABLE, "flow table ", flowtableName, flowtableHandle))
 }
 
 // add adds an object to the fingerprint of a part, with the attributes that tell it from another one.
@@ -122,29 +122,16 @@ func (s Snapshot) addRules(ctx context.Context, family uint8, of string) error {
 	return err
 }
 
-// Constants of linux/netfilter/nf_tables.h that golang.org/x/sys/unix lacks.
-const (
-	tableHandle     = 4    // NFTA_TABLE_HANDLE
-	flowTableName   = 2    // NFTA_FLOWTABLE_NAME
-	flowTableHandle = 5    // NFTA_FLOWTABLE_HANDLE
-	objectHandle    = 6    // NFTA_OBJ_HANDLE
-	setAnonymous    = 0x1  // NFT_SET_ANONYMOUS: part of a rule
-	setMap          = 0x8  // NFT_SET_MAP
-	setDynamic      = 0x20 // NFT_SET_EVAL: packets change its elements
-	setHandle       = 16   // NFTA_SET_HANDLE
-	elementKeyEnd   = 10   // NFTA_SET_ELEM_KEY_END: of a range
-)
-
 func (s Snapshot) addSets(ctx context.Context, family uint8, of string, elements bool) error {
 	answers, err := listObjects(ctx, unix.NFT_MSG_GETSET, family)
 	for _, a := range answers {
 		name, flags := a.attributes.text(unix.NFTA_SET_NAME), a.attributes.number(unix.NFTA_SET_FLAGS)
-		if flags&setAnonymous != 0 {
+		if flags&unix.NFT_SET_ANONYMOUS != 0 {
 			continue
 		}
-		set := map[bool]string{false: "set ", true: "map "}[flags&setMap != 0] + name + of
+		set := map[bool]string{false: "set ", true: "map "}[flags&unix.NFT_SET_MAP != 0] + name + of
 		s.add(set, a, setHandle, unix.NFTA_SET_TIMEOUT)
-		if flags&setDynamic == 0 && elements {
+		if flags&unix.NFT_SET_EVAL == 0 && elements {
 			err = errors.Join(err, s.addElements(ctx, family, name, "element of "+set))
 		}
 	}
@@ -160,7 +147,7 @@ func (s Snapshot) addElements(ctx context.Context, family uint8, set, part strin
 		for _, e := range elements {
 			attrs := parseAttributes(e.Value)
 			if attrs[unix.NFTA_SET_ELEM_TIMEOUT] == nil { // else it expires without a transaction
-				f.add(slices.Concat(attrs[unix.NFTA_SET_ELEM_KEY], attrs[elementKeyEnd],
+				f.add(slices.Concat(attrs[unix.NFTA_SET_ELEM_KEY], attrs[setElemKeyEnd],
 					attrs[unix.NFTA_SET_ELEM_DATA], attrs[unix.NFTA_SET_ELEM_FLAGS]))
 			}
 		}
