@@ -95,14 +95,16 @@ func (n Nft) findBan(ctx context.Context, set string, address netip.Addr) (Ban, 
 	if err != nil {
 		return Ban{}, false, changeError(err, set)
 	}
-	answers, err := query(ctx, unix.NFT_MSG_GETSETELEM, 0, unix.NFPROTO_INET, elementAttributes(set, address.AsSlice(), nil)...)
+	answers, err := query(ctx, unix.NFT_MSG_GETSETELEM, 0, unix.NFPROTO_INET,
+		elementAttributes(set, address.AsSlice(), nil)...)
 	if errors.Is(err, unix.ENOENT) || err == nil && len(answers) == 0 {
 		return Ban{}, false, nil
 	}
 	if err != nil {
 		return Ban{}, false, changeError(err, set)
 	}
-	b, ok := readBan(parseAttributes(parseAttributes(answers[0].attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])[unix.NFTA_LIST_ELEM]))
+	list := parseAttributes(answers[0].attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
+	b, ok := readBan(parseAttributes(list[unix.NFTA_LIST_ELEM]))
 	return b, ok, nil
 }
 

@@ -7,16 +7,14 @@ import (
 	"hash/maphash"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// A Snapshot is the state of farmc's tables: a fingerprint for each part, by the name of the part in messages, such as
-// "chain prerouting" or "element of map services". It leaves out everything that packets and time change: counters,
-// elements of dynamic sets, and elements with a timeout.
-type Snapshot map[string]fingerprint
+// A Snapshot is the state of farmc's tables: a fingerprint for each part. It leaves out everything that packets and
+// time change: counters, elements of dynamic sets, and elements with a timeout.
+type Snapshot map[part]fingerprint
 
 // A fingerprint is the number of objects in a part and the sum of their hashes. The order of the objects has no
 // influence.
@@ -58,9 +56,6 @@ func (n Nft) Snapshot(ctx context.Context, elements bool) (s Snapshot, generatio
 	return s, generation, err
 }
 
-// families are the families of farmc's two tables.
-var families = map[uint8]string{unix.NFPROTO_INET: "inet", unix.NFPROTO_NETDEV: "netdev"}
-
 func (s Snapshot) addTable(ctx context.Context, family uint8, elements bool) error {
 	table := nl.NewRtAttr(1, nl.ZeroTerminated("farmc")) // NFTA_*_TABLE is 1 for every kind of object
 	answers, err := query(ctx, unix.NFT_MSG_GETTABLE, 0, family, table)
@@ -70,22 +65,22 @@ func (s Snapshot) addTable(ctx context.Context, family uint8, elements bool) err
 	if err != nil {
 		return err
 	}
-	s.add("table "+families[family]+" farmc", answers[0], tableHandle, unix.NFTA_TABLE_FLAGS)
-	of := map[uint8]string{unix.NFPROTO_NETDEV: " of table netdev farmc"}[family]
-	return errors.Join(s.addChains(ctx, family, of), s.addRules(ctx, family, of), s.addSets(ctx, family, of, elements),
-		s.addNamed(ctx, family, of, unix.NFT_MSG_GETOBJ, "object ", unix.NFTA_OBJ_NAME, objectHandle),
-		s.addNamed(ctx, family, of, unix.NFT_MSG_GETFLOWTABLE, "flow table ", flowtableName, flowtableHandle))
+	s.add(part{family: family}.table(), answers[0], tableHandle, unix.NFTA_TABLE_FLAGS)
+	return errors.Join(s.addChains(ctx, family), s.addRules(ctx, family), s.addSets(ctx, family, elements),
+		s.addNamed(ctx, part{family: family, kind: "object"}, unix.NFT_MSG_GETOBJ, unix.NFTA_OBJ_NAME, objectHandle),
+		s.addNamed(ctx, part{family: family, kind: "flow table"}, unix.NFT_MSG_GETFLOWTABLE, flowtableName,
+			flowtableHandle))
 }
 
 // add adds an object to the fingerprint of a part, with the attributes that tell it from another one.
-func (s Snapshot) add(part string, a answer, attributes ...uint16) {
-	f := s[part]
+func (s Snapshot) add(p part, a answer, attributes ...uint16) {
+	f := s[p]
 	var object []byte
 	for _, kind := range attributes {
 		object = fmt.Appendf(object, "%q", a.attributes[kind])
 	}
 	f.add(object)
-	s[part] = f
+	s[p] = f
 }
 
 // listObjects gives all objects of one kind in farmc's table of the family. It filters them again, because the kernel
@@ -102,46 +97,50 @@ func listObjects(ctx context.Context, message int, family uint8, of ...nl.Netlin
 }
 
 // addChains leaves out the device of a hook. It goes without a transaction, and IngressDevices shows that.
-func (s Snapshot) addChains(ctx context.Context, family uint8, of string) error {
+func (s Snapshot) addChains(ctx context.Context, family uint8) error {
 	answers, err := listObjects(ctx, unix.NFT_MSG_GETCHAIN, family)
 	for _, a := range answers {
 		hook := parseAttributes(a.attributes[unix.NFTA_CHAIN_HOOK])
 		a.attributes[unix.NFTA_CHAIN_HOOK] = slices.Concat(hook[unix.NFTA_HOOK_HOOKNUM], hook[unix.NFTA_HOOK_PRIORITY])
-		s.add("chain "+a.attributes.text(unix.NFTA_CHAIN_NAME)+of, a,
+		s.add(part{family, "chain", a.attributes.text(unix.NFTA_CHAIN_NAME)}, a,
 			unix.NFTA_CHAIN_HANDLE, unix.NFTA_CHAIN_HOOK, unix.NFTA_CHAIN_POLICY)
 	}
 	return err
 }
 
 // addRules compares handles only, because a rule that is replaced gets a new handle.
-func (s Snapshot) addRules(ctx context.Context, family uint8, of string) error {
+func (s Snapshot) addRules(ctx context.Context, family uint8) error {
 	answers, err := listObjects(ctx, unix.NFT_MSG_GETRULE, family)
 	for _, a := range answers {
-		s.add("rule of chain "+a.attributes.text(unix.NFTA_RULE_CHAIN)+of, a, unix.NFTA_RULE_HANDLE)
+		s.add(part{family, "rule", "chain " + a.attributes.text(unix.NFTA_RULE_CHAIN)}, a, unix.NFTA_RULE_HANDLE)
 	}
 	return err
 }
 
-func (s Snapshot) addSets(ctx context.Context, family uint8, of string, elements bool) error {
+func (s Snapshot) addSets(ctx context.Context, family uint8, elements bool) error {
 	answers, err := listObjects(ctx, unix.NFT_MSG_GETSET, family)
 	for _, a := range answers {
-		name, flags := a.attributes.text(unix.NFTA_SET_NAME), a.attributes.number(unix.NFTA_SET_FLAGS)
-		if flags&unix.NFT_SET_ANONYMOUS != 0 {
+		flags := a.attributes.number(unix.NFTA_SET_FLAGS)
+		if flags&unix.NFT_SET_ANONYMOUS != 0 { // it is part of a rule
 			continue
 		}
-		set := map[bool]string{false: "set ", true: "map "}[flags&unix.NFT_SET_MAP != 0] + name + of
+		set := part{family, "set", a.attributes.text(unix.NFTA_SET_NAME)}
+		if flags&unix.NFT_SET_MAP != 0 {
+			set.kind = "map"
+		}
 		s.add(set, a, setHandle, unix.NFTA_SET_TIMEOUT)
-		if flags&unix.NFT_SET_EVAL == 0 && elements {
-			err = errors.Join(err, s.addElements(ctx, family, name, "element of "+set))
+		if flags&unix.NFT_SET_EVAL == 0 && elements { // no rule adds elements
+			err = errors.Join(err, s.addElements(ctx, set))
 		}
 	}
 	return err
 }
 
-func (s Snapshot) addElements(ctx context.Context, family uint8, set, part string) error {
-	answers, err := listObjects(ctx, unix.NFT_MSG_GETSETELEM, family,
-		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(set)))
-	f := s[part]
+func (s Snapshot) addElements(ctx context.Context, set part) error {
+	answers, err := listObjects(ctx, unix.NFT_MSG_GETSETELEM, set.family,
+		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(set.name)))
+	p := part{set.family, "element", set.kind + " " + set.name}
+	f := s[p]
 	for _, a := range answers {
 		elements, _ := nl.ParseRouteAttr(a.attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
 		for _, e := range elements {
@@ -152,72 +151,32 @@ func (s Snapshot) addElements(ctx context.Context, family uint8, set, part strin
 			}
 		}
 	}
-	s[part] = f
+	s[p] = f
 	return err
 }
 
 // addNamed adds the objects of a kind by the attributes for their name and their handle.
-func (s Snapshot) addNamed(ctx context.Context, family uint8, of string, message int, kind string, name,
-	handle uint16) error {
-	answers, err := listObjects(ctx, message, family)
+func (s Snapshot) addNamed(ctx context.Context, p part, message int, name, handle uint16) error {
+	answers, err := listObjects(ctx, message, p.family)
 	for _, a := range answers {
-		s.add(kind+a.attributes.text(name)+of, a, handle)
+		p.name = a.attributes.text(name)
+		s.add(p, a, handle)
 	}
 	return err
 }
 
-// Diff describes the differences to a later snapshot, one a string, ordered by part. Without differences it gives nil.
-// The parts of a table that is gone are left out.
+// Diff describes the differences to a later snapshot, one a string, tables first, then by name. Without differences it
+// gives nil. It leaves out the parts of a table that is gone.
 func (s Snapshot) Diff(now Snapshot) []string {
-	var words, gone []string
-	for _, part := range slices.Sorted(maps.Keys(s)) {
-		if _, there := now[part]; !there && strings.HasPrefix(part, "table ") {
-			gone = append(gone, part)
-			words = append(words, part+" is gone")
-		}
-	}
 	parts := maps.Clone(s)
 	maps.Copy(parts, now)
-	for _, part := range slices.Sorted(maps.Keys(parts)) {
-		if insideAny(part, gone) || s[part] == now[part] || strings.HasPrefix(part, "table ") && now[part].size == 0 {
-			continue
+	var words []string
+	for _, p := range slices.SortedFunc(maps.Keys(parts), compareParts) {
+		table := p.table()
+		tableGone := p != table && s[table].size > 0 && now[table].size == 0
+		if s[p] != now[p] && !tableGone {
+			words = append(words, p.change(s[p], now[p]))
 		}
-		words = append(words, describe(part, s[part], now[part]))
 	}
 	return words
-}
-
-// insideAny tells whether a part belongs to one of the tables.
-func insideAny(part string, tables []string) bool {
-	return slices.ContainsFunc(tables, func(table string) bool {
-		ofInet := !strings.Contains(part, " of table ") && !strings.HasPrefix(part, "table ")
-		return strings.HasSuffix(part, " of "+table) || table == "table inet farmc" && ofInet
-	})
-}
-
-// describe says that objects of a part are gone, were added, or were replaced.
-func describe(part string, before, now fingerprint) string {
-	kind, rest, _ := strings.Cut(part, " ")
-	n, one := before.size-now.size, "a "+part
-	if kind == "element" {
-		one = "an " + part
-	}
-	single := kind != "rule" && kind != "element"
-	switch {
-	case single && now.size == 0:
-		return part + " is gone"
-	case single && before.size == 0:
-		return part + " was added"
-	case single:
-		return part + " was changed"
-	case n == 0:
-		return one + " was changed"
-	case n == 1:
-		return one + " is gone"
-	case n == -1:
-		return one + " was added"
-	case n > 1:
-		return fmt.Sprintf("%d %ss %s are gone", n, kind, rest)
-	}
-	return fmt.Sprintf("%d %ss %s were added", -n, kind, rest)
 }

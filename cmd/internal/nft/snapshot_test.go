@@ -109,7 +109,7 @@ func TestSnapshotIsOfOneGeneration(t *testing.T) {
 			t.Fatal(err)
 		}
 		if seen[len(h)]++; len(h) != 0 && len(h) != len(whole) {
-			t.Errorf("%d of %d parts: %v", len(h), len(whole), slices.Sorted(maps.Keys(h)))
+			t.Errorf("%d of %d parts: %v", len(h), len(whole), slices.SortedFunc(maps.Keys(h), compareParts))
 		}
 	}
 	if seen[0] == 0 || seen[len(whole)] == 0 {
