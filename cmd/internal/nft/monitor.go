@@ -12,7 +12,7 @@ import (
 
 // A Transaction is a change of farmc's tables by any process.
 type Transaction struct {
-	Process string // program and process ID, as in "nft, process 123", or "an unknown process"
+	Process string // program and process ID, as in "nft, process 123", or "an unknown process"; printable
 	Lost    bool   // notifications were lost, so farmc's tables may have been changed or not; all else is unknown
 
 	Program    string   // name of the program (comm), at most 15 bytes
@@ -105,7 +105,7 @@ func (r *reader) read(messages []syscall.NetlinkMessage, err error) (transaction
 func (r *reader) end(generation attributes) Transaction {
 	program := generation.text(unix.NFTA_GEN_PROC_NAME)
 	done := Transaction{
-		Process:    fmt.Sprintf("%s, process %d", program, generation.number(unix.NFTA_GEN_PROC_PID)),
+		Process:    fmt.Sprintf("%s, process %d", printable(program), generation.number(unix.NFTA_GEN_PROC_PID)),
 		Program:    program,
 		Generation: generation.number(unix.NFTA_GEN_ID),
 		Sets:       r.sets,

@@ -26,9 +26,9 @@ func (p part) String() string { return p.kind + p.rest() }
 
 // rest is the name of a part without its kind.
 func (p part) rest() string {
-	rest := " " + p.name
+	rest := " " + printable(p.name)
 	if p.isMany() {
-		rest = " of " + p.name
+		rest = " of" + rest
 	}
 	if p.family == unix.NFPROTO_NETDEV && p.kind != "table" {
 		rest += " of " + p.table().String()

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 const farmcRules = `
@@ -165,5 +167,21 @@ func TestMonitor(t *testing.T) {
 	case got := <-transactions:
 		t.Errorf("got %+v, too", got)
 	default:
+	}
+}
+
+// The name of a process or of an object may hold characters that a terminal would obey.
+func TestNamesArePrintable(t *testing.T) {
+	var r reader
+	got := r.end(attributes{
+		unix.NFTA_GEN_PROC_NAME: []byte("a\x1b[2J\n\xff\x00"),
+		unix.NFTA_GEN_PROC_PID:  {0, 0, 1, 0},
+	})
+	if want := "a�[2J��, process 256"; got.Process != want {
+		t.Errorf("process %q, want %q", got.Process, want)
+	}
+	p := part{unix.NFPROTO_NETDEV, "rule", "chain \x1b"}
+	if want := "rule of chain � of table netdev farmc"; p.String() != want {
+		t.Errorf("part %q, want %q", p, want)
 	}
 }
