@@ -57,9 +57,9 @@ func compiled(t *testing.T, k kind, farms int) size {
 	for n := range farms {
 		files[fileName(n)] = &fstest.MapFile{Data: []byte(k.farm(n)), Mode: 0o644}
 	}
-	script, told := compiler.Compile([]compiler.Dir{{Path: "farms.d", FS: files}})
-	if told.Faulty() {
-		t.Fatal(fmt.Sprint(told))
+	script, diagnostics := compiler.Compile([]compiler.Dir{{Path: "farms.d", FS: files}})
+	if diagnostics.Faulty() {
+		t.Fatal(fmt.Sprint(diagnostics))
 	}
 	return sizeOf(string(script.Text))
 }

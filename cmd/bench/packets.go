@@ -80,7 +80,7 @@ func packets(farmc string, farms []int, rounds int) error {
 			text := m.keys + "\nlisten = \"192.0.2.1:80/udp\"\n" + m.tables +
 				"[backends.b1]\naddress = \"10.2.0.11\"\n" + m.port + "\n[backends.b2]\naddress = \"10.2.0.12\"\n" +
 				m.port + "\n"
-			if err := os.WriteFile(filepath.Join(b.path("farms.d"), "asked.toml"), []byte(text), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(b.path("farms.d"), "measured.toml"), []byte(text), 0o644); err != nil {
 				return err
 			}
 			established, newFlow, err := b.costBeyondRouting()

@@ -64,12 +64,12 @@ func (h *Host) Ask(network string, local netip.Addr, to netip.AddrPort, timeout 
 // ReadAnswer reads the Answer that a server sends first, on a new TCP connection or for a UDP datagram. It waits until
 // the connection's deadline.
 func ReadAnswer(c net.Conn) (Answer, error) {
-	var heard []byte
+	var received []byte
 	buffer := make([]byte, 1<<16)
 	for {
 		n, err := c.Read(buffer)
-		heard = append(heard, buffer[:n]...)
-		if line, _, ok := bytes.Cut(heard, []byte("\n")); ok {
+		received = append(received, buffer[:n]...)
+		if line, _, ok := bytes.Cut(received, []byte("\n")); ok {
 			return parseAnswer(string(line))
 		}
 		if err != nil {

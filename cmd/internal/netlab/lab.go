@@ -14,7 +14,7 @@
 //	                                              └── eth0 b3
 //
 //	services  192.0.2.1 to .9 and 2001:db8::1 to ::9, on the balancer's lo
-//	clients   198.51.100.0/24 and 2001:db8:c::/48: the client owns all of it, by default it speaks as .2 and ::2
+//	clients   198.51.100.0/24 and 2001:db8:c::/48: all are local addresses of the client; its default is .2 and ::2
 //	between   203.0.113.1 and 2001:db8:f::1 the balancer, .2 and ::2 the client
 //	backends  10.2.0.0/24 and fd00:2::/64: the balancer .1 and ::1, the backends .11, .12 ... and ::11, ::12 ...
 //
@@ -34,7 +34,7 @@ import (
 	"sync"
 )
 
-// Options say how a Lab differs from the default one.
+// Options are the differences of a Lab from the default one.
 type Options struct {
 	Backends     int  // number of backends, at most MaxBackends; 3 if zero
 	OneArmed     bool // the client is on the backends' link

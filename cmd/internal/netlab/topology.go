@@ -207,7 +207,7 @@ func services() []netip.Addr {
 	return append(numbered("192.0.2.%d", 1, 9), numbered("2001:db8::%d", 1, 9)...)
 }
 
-// clients are the addresses that the client speaks as.
+// clients are the source addresses of the client.
 func clients() (ip4, ip6 []netip.Addr) {
 	return numbered("198.51.100.%d", 2, 249), numbered("2001:db8:c::%d", 2, 249)
 }

@@ -135,10 +135,10 @@ func TestRefusals(t *testing.T) {
 				nft.Load(t.Context(), []byte(c.script))} {
 				var r *Refusal
 				if !errors.As(err, &r) {
-					t.Fatal("nft says", err)
+					t.Fatal("want a refusal, got", err)
 				}
 				if recorded && r.Output != c.stderr {
-					t.Errorf("nft says\n%s\nand not\n%s", r.Output, c.stderr)
+					t.Errorf("nft prints\n%s\nwant\n%s", r.Output, c.stderr)
 				}
 			}
 			err := recordedNft(t, c.stderr, "exit 1").Check(t.Context(), []byte(c.script))
