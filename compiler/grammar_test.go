@@ -78,6 +78,7 @@ var (
 		`	# as it is handed on, if no filter minds`,
 		`	# of backends and services on this machine`,
 		`	# as it leaves, from the source that the backend sees`,
+		`	# datagrams that come from a service of a backend, or of this machine: it would answer the answer, and so without end`,
 		`	# of a backend on this machine`, `	# the replies, as the requests are untracked by then`,
 		`	# farms of few kinds: their maps are asked without finding the kind first`,
 		`	# whom farms allow or deny: the first addresses of networks, a set for each length`,
@@ -154,6 +155,8 @@ var (
 		`		IP daddr set (?:IP4|IP6)`, `		IP daddr set numgen inc mod 1 map @NAME update @NAME { numgen inc mod 1 : IP daddr } jump NAME`,
 		`		(?:update|delete) @NAME { numgen inc mod 1 : IP daddr }`,
 		`		(?:meta l4proto PROTO )?(?:IP daddr (?:set IP daddr map )?|DOOR )@NAME(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
+		`		meta l4proto udp ct state untracked goto NAME`, `		udp sport < 32768 iif != "lo" fib saddr type local goto NAME`,
+		`		(?:udp [sd]port < 32768 )?(?:DOOR|RANGED) @NAME (?:jump NAME|drop)`,
 		`		(?:DOOR|RANGED) @NAME(?: fib daddr type != local)? notrack`, `		tcp flags & \(syn \| rst\) == syn jump NAME`, `		(?:DOOR|RANGED) @NAME tcp option maxseg size set rt mtu`,
 		`		IP saddr set DOOR map @NAME(?: accept)?`, `		th sport PORTS IP saddr set meta l4proto \. IP saddr map @NAME accept`, `		PROTO sport set PORTS`)
 )

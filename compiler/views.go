@@ -40,6 +40,7 @@ func (r *ruleset) page() any {
 		IngressTranslations             []translationView
 		Replies, Originals              []*mapView
 		ReplyPorts                      []replyPortView
+		Loops                           bool
 
 		Logs, IngressLogs                          []logChainView
 		LogLimits, IngressLogLimits                []logLimit
@@ -125,6 +126,7 @@ func (r *ruleset) page() any {
 		p.IngressPicks = append(p.IngressPicks, newChoiceView(c))
 	}
 	p.Replies, p.Originals = views(r.replies), views(r.originals)
+	p.Loops = p.Raw != nil && slices.ContainsFunc(p.Originals, (*mapView).OfDatagrams)
 	for _, c := range r.replyPorts {
 		p.ReplyPorts = append(p.ReplyPorts, replyPortView{c, view{c.Family}})
 	}
@@ -238,6 +240,11 @@ func (m *mapView) From() string { return "from-" + m.Form() }
 
 // To is described at From.
 func (m *mapView) To() string { return "to-" + m.Form() }
+
+// OfDatagrams says whether what the map tells can be UDP.
+func (m *mapView) OfDatagrams() bool {
+	return m.Level == addressLevel || slices.Contains(m.Protocols, UDP)
+}
 
 // Backends is the set of what a map of originals has as keys.
 func (m *mapView) Backends() keysView {

@@ -42,14 +42,17 @@ func (g segment) bytes(from, to netip.AddrPort) []byte {
 		message = binary.BigEndian.AppendUint16(append(message, 2, 4), g.mss)
 		message[12] = 6 << 4
 	}
-	binary.BigEndian.PutUint16(message[16:], tcpChecksum(from.Addr(), to.Addr(), message))
+	binary.BigEndian.PutUint16(message[16:], transportChecksum(protocolTCP, from.Addr(), to.Addr(), message))
 	return netlab.Packet(from.Addr(), to.Addr(), protocolTCP, message)
 }
 
-// tcpChecksum is that of RFC 9293, 3.1: connection tracking looks at no packet whose checksum is wrong.
-func tcpChecksum(from, to netip.Addr, message []byte) uint16 {
-	data := append(append(from.AsSlice(), to.AsSlice()...), 0, protocolTCP)
+// transportChecksum is that of RFC 9293, 3.1, and of RFC 768: connection tracking looks at no packet whose checksum is wrong.
+func transportChecksum(protocol byte, from, to netip.Addr, message []byte) uint16 {
+	data := append(append(from.AsSlice(), to.AsSlice()...), 0, protocol)
 	data = append(binary.BigEndian.AppendUint16(data, uint16(len(message))), message...)
+	if len(data)%2 != 0 {
+		data = append(data, 0)
+	}
 	sum := uint32(0)
 	for i := 0; i+1 < len(data); i += 2 {
 		sum += uint32(binary.BigEndian.Uint16(data[i:]))
