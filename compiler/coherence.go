@@ -35,6 +35,7 @@ func complete(t *table, f *Farm) {
 	sctpKeepsPorts(t, f)
 	rangesKeepPorts(t, f)
 	helperHasPorts(t, f)
+	invalidWithoutTCP(t, f)
 	framesFindTheirWay(t, f)
 	prefixesFit(t, f)
 	persistenceTellsClients(t, f)

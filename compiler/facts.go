@@ -64,6 +64,7 @@ func (f *Farm) findFacts() finding {
 	note(about, "source-address", f.Source.String(), f.Source != Addresses{})
 	note(about, "interfaces", strings.Join(f.Interfaces, ", "), len(f.Interfaces) > 0)
 	note(about, "flow-offload", strings.Join(f.FlowOffload, ", "), len(f.FlowOffload) > 0)
+	note(about, "invalid", "pass", f.PassInvalid)
 	note(about, "helper", f.Helper, f.Helper != "")
 	note(about, "mark", f.Mark.String(), f.Mark != Mark{})
 	note(about, "queue", f.Queue.String(), f.Queue.Count > 0)
@@ -168,7 +169,7 @@ func (l Listen) String() string {
 
 // usual is what a key that is not among the facts stands at.
 var usual = map[string]string{"state": "up", "priority": "1", "local-clients": "false", "source-address": "this machine's own", "port": "as asked for", "table-size": "by the backends",
-	"interfaces": "all", "flow-offload": "none", "helper": "none", "mark": "none", "persistence": "none", "persistence.prefix": "whole addresses", "persistence.static": "none", "queue": "none", "log": "none", "allow": "none", "deny": "none", "scheduler": "none", "interface": "the farm's", "mac": "as the kernel finds it",
+	"interfaces": "all", "flow-offload": "none", "invalid": "drop", "helper": "none", "mark": "none", "persistence": "none", "persistence.prefix": "whole addresses", "persistence.static": "none", "queue": "none", "log": "none", "allow": "none", "deny": "none", "scheduler": "none", "interface": "the farm's", "mac": "as the kernel finds it",
 	"new-per-client": "no limit", "resets-per-client": "no limit", "connections-per-client": "no limit", "new": "no limit", "connections": "no limit",
 	"clients": "65535", "ban": "none", "strict-tcp": "false", "verdict": "drop"}
 

@@ -43,6 +43,8 @@ func TestFacts(t *testing.T) {
 			"hash-on=source-address, source-port listen=*:1/tcp 192.0.2.10:80/tcp [2001:db8::10]:80,90-99/udp,tcp local-clients=true mode=snat scheduler=hash source-address=10.0.0.1, fd00::1 state=down; " +
 				"b1: address=10.0.0.11, fd00::11 port=8080 source-address=10.0.0.2 state=drain weight=5"},
 		{"hash-on-what-is-usual", "scheduler = 'hash'\nlisten = '192.0.2.10:80'" + backend, "hash-on=source-address listen=192.0.2.10:80/tcp mode=snat scheduler=hash; b1: address=10.0.0.11 weight=1"},
+		{"invalid", "invalid = 'pass'\nlisten = '192.0.2.10:80'" + backend, "invalid=pass " + usual + "; b1: address=10.0.0.11 weight=1"},
+		{"invalid-dropped-is-usual", "invalid = 'drop'\nlisten = '192.0.2.10:80'" + backend, usual + "; b1: address=10.0.0.11 weight=1"},
 		{"listens-in-one-order", "listen = ['192.0.2.11:80', '192.0.2.10:80']" + backend, "listen=192.0.2.10:80/tcp 192.0.2.11:80/tcp mode=snat scheduler=random; b1: address=10.0.0.11 weight=1"},
 		{"persistence", "listen = '192.0.2.10:80'\n[persistence]\nprefix = [24, 64]\nstatic = { '198.51.100.7' = 'b1' }" + backend,
 			"listen=192.0.2.10:80/tcp mode=snat persistence=on source-address persistence.prefix=[24 64] persistence.static=198.51.100.7 = b1 persistence.timeout=1m scheduler=random; b1: address=10.0.0.11 weight=1"},

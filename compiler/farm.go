@@ -19,6 +19,7 @@ type Farm struct {
 	Source       Addresses // snat: the source that backends see instead of this machine's own
 	LocalClients bool      // also serves connections that this machine itself opens
 	FlowOffload  []string  // interfaces between which established flows take a short cut
+	PassInvalid  bool      // segments that fit no connection go on, to whoever answers them
 	Helper       string    // the kernel's connection tracking helper; "": none
 	Mark         Mark
 	Log          Log

@@ -51,6 +51,7 @@ func readFarm(t *table, name string, lists map[string]*addressList) *Farm {
 	f.Source = readAddresses(t, "source-address")
 	f.LocalClients = t.flag("local-clients", false)
 	f.FlowOffload = readInterfaces(t, "flow-offload")
+	f.PassInvalid = t.choice("invalid", "drop", "drop", "pass") == "pass"
 	f.Helper = t.choice("helper", "", "ftp", "sip", "tftp", "pptp", "snmp")
 	f.Mark = readMark(t)
 	f.Queue = readQueue(t)

@@ -144,6 +144,7 @@ var stringKeys = map[string]string{
 	"interfaces-of-dsr":     "mode = \"dsr\"\ninterfaces = [\"eth0\", %s]\n" + fittingFarm,
 	"source-address":        "source-address = %s\n" + fittingFarm,
 	"local-clients":         "local-clients = %s\n" + fittingFarm,
+	"invalid":               "invalid = %s\n" + fittingFarm,
 	"flow-offload":          "flow-offload = %s\n" + fittingFarm,
 	"helper":                "helper = %s\n" + fittingFarm,
 	"mark":                  "mark = %s\n" + fittingFarm,

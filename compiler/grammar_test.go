@@ -74,6 +74,8 @@ var (
 		`	# the backend is chosen: what the connection was opened to tells which source it gets`,
 		`	# right after the choice, so that whatever comes next sees the mark: routing, filters, this machine`,
 		`	# before connection tracking, which neither requests nor replies meet`,
+		`	# segments that fit no connection: not translated, so a reset in answer would end theirs`,
+		`	# those of backends that answer clients themselves; all that is forwarded pays for this`,
 		`	# just before the backend is chosen`,
 		`	# as it is handed on, if no filter minds`,
 		`	# of backends and services on this machine`,
@@ -109,6 +111,8 @@ var (
 	inChain = lineForms(
 		`		type nat hook (?:prerouting priority dstnat(?: - 5)?|output priority -10[05]|postrouting priority srcnat)`,
 		`		type filter hook (?:prerouting priority (?:raw|raw - 10?|raw - 5|mangle|mangle - 5|dstnat \+ 5)|output priority (?:-95|raw|raw - 10)|forward priority filter(?: \+ 5| \+ 10)?|(?:input|output) priority filter \+ 5|postrouting priority srcnat(?: \+ 5)?|ingress devices = { DEVICES } priority filter(?: - 10?| - 5)?)`,
+		`		type filter hook (?:input|forward) priority filter - 5`, `		ct state != invalid return`, `		meta l4proto != tcp return`,
+		`		tcp flags & \(syn \| rst\) != 0x0 return`, `		tcp sport PORTS drop`,
 		`		ct state new comment "farmc sha256:[0-9a-f]{64}"`, `		ct state != new return`, `		ct status & dnat != dnat return`, `		ct state new ct status & dnat == dnat goto marks`,
 		`		queue flags bypass(?:,fanout)? to PORTS`, `		ct status & \(dnat \| confirmed\) == (?:dnat|0) goto NAME`,
 		`		ct status & \(dnat \| confirmed\) != dnat return`, `		ct state (?:!= )?untracked return`, `		jump NAME`,

@@ -171,10 +171,7 @@ func (in *ingress) general(doors []door, quoted bool) map[netip.Addr]level {
 }
 
 func (l *linker) leadIn(to *[]*verdictMap, in *ingress, prefix string, d door, verdict string) {
-	if verdict != dropVerdict && verdict != "accept" {
-		verdict = "goto " + verdict
-	}
-	l.lead(to, in.Name+"/"+prefix, d, verdict)
+	l.lead(to, in.Name+"/"+prefix, d, verdictTo(verdict))
 }
 
 // leadDoors leads the doors of the farms that take their packets from here, and lets those of others pass where a more

@@ -33,6 +33,7 @@ func link(farms []*Farm, faults *Diagnostics) *ruleset {
 	l.recall(chosen)
 	l.mark(chosen)
 	l.offload(chosen)
+	l.dropInvalid(tracked)
 	l.queue(tracked, chosen)
 	l.hand(served)
 	l.limit(served, tracked)
@@ -178,7 +179,7 @@ func (l *linker) leadThese(to *[]*verdictMap, prefix string, doors []door, chain
 	for i, d := range doors {
 		switch {
 		case chains[i] != "":
-			l.lead(to, prefix, d, "goto "+chains[i])
+			l.lead(to, prefix, d, verdictTo(chains[i]))
 		case d.level < general[d.family]:
 			l.lead(to, prefix, d, "accept")
 		}

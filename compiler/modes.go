@@ -30,6 +30,7 @@ var farmRestrictions = []restriction{
 	{"source-address", []Mode{SNAT}},
 	{"local-clients", tracked},
 	{"flow-offload", tracked},
+	{"invalid", tracked},
 	{"helper", tracked},
 	{"mark", tracked},
 	{"queue", counting},

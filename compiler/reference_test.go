@@ -11,7 +11,7 @@ import (
 
 // everyKey are all keys of the farm format, by table.
 var everyKey = map[string]string{
-	"":            "description mode listen state scheduler hash-on table-size interfaces source-address local-clients flow-offload helper mark queue",
+	"":            "description mode listen state scheduler hash-on table-size interfaces source-address local-clients flow-offload invalid helper mark queue",
 	"persistence": "on timeout prefix static",
 	"access":      "allow deny",
 	"limits":      "new-per-client resets-per-client connections-per-client new connections clients ban strict-tcp verdict",

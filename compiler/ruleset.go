@@ -31,6 +31,11 @@ type ruleset struct {
 	flows      *flowTable
 	offloaded  []*verdictMap // established connections that take the short cut
 
+	invalidTo      []*verdictMap // what becomes of segments that fit no connection: those of clients
+	invalidBack    []*verdictMap // those of backends to this machine
+	invalidForward []*verdictMap // those of backends to clients
+	invalidChains  []invalidChain
+
 	logs, ingressLogs           []*logChain // of the table inet farmc, and of netdev farmc
 	logLimits, ingressLogLimits []logLimit
 	logInput                    []*verdictMap // new connections, as they come in

@@ -40,6 +40,7 @@ type reply struct {
 	address netip.Addr
 	ports   Ports
 	port    uint16 // what they are to come from; 0: the port that they do
+	backend *Backend
 }
 
 // translator gives the chain that rewrites the door's requests.
@@ -202,11 +203,12 @@ func (f *Farm) handedTo(b Backend) string {
 // replies gives what the door's backends answer with. With a whole address it is any port, whatever the protocol.
 func (d *door) replies() []reply {
 	var out []reply
-	for _, b := range d.farm.Backends {
+	for i := range d.farm.Backends {
+		b := &d.farm.Backends[i]
 		if !b.Address.Has(d.family) {
 			continue
 		}
-		r := reply{of: d, address: b.Address[d.family], ports: d.ports}
+		r := reply{of: d, address: b.Address[d.family], ports: d.ports, backend: b}
 		switch {
 		case d.level == addressLevel:
 			r.ports = Ports{0, 65535}

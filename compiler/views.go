@@ -41,6 +41,7 @@ func (r *ruleset) page() any {
 		Replies, Originals              []*mapView
 		ReplyPorts                      []replyPortView
 		Loops                           bool
+		Invalid                         *invalidView
 
 		Logs, IngressLogs                          []logChainView
 		LogLimits, IngressLogLimits                []logLimit
@@ -77,6 +78,7 @@ func (r *ruleset) page() any {
 		Helped:      hook("helper-any", r.helped),
 		Offloaded:   hook("", r.offloaded),
 		Flows:       r.flows,
+		Invalid:     newInvalidView(r),
 
 		Logs:             logChainViews(r.logs),
 		IngressLogs:      logChainViews(r.ingressLogs),
@@ -150,7 +152,7 @@ func (r *ruleset) page() any {
 	for _, g := range r.gates {
 		p.Gates = append(p.Gates, newGateView(g))
 	}
-	for _, maps := range [][]*verdictMap{r.prerouting, r.output, r.postrouting, r.marking, r.helped, r.offloaded, r.queued, r.queuedHere, r.logInput, r.logOpened, r.logForward, r.logOutput, r.limited, r.relieved, r.relievedLocal} {
+	for _, maps := range [][]*verdictMap{r.prerouting, r.output, r.postrouting, r.marking, r.helped, r.offloaded, r.invalidTo, r.invalidBack, r.invalidForward, r.queued, r.queuedHere, r.logInput, r.logOpened, r.logForward, r.logOutput, r.limited, r.relieved, r.relievedLocal} {
 		for _, m := range maps {
 			p.Verdicts = append(p.Verdicts, &mapView{m, view{m.Family}})
 		}
