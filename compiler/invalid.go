@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// A TCP segment that connection tracking calls invalid, as it is beyond the window, is of no connection to NAT: it keeps its
-// addresses. Whoever gets it answers with a reset that fits, and the connection ends. So such segments are dropped: those
-// to the services of farms, and those from backends, which come to this machine's own address in mode snat, and are
-// forwarded in mode dnat.
+// Connection tracking calls a TCP segment beyond the window invalid, and NAT does not translate it. The machine that it
+// reaches answers with a reset that fits, and the connection ends. So invalid segments are dropped: of clients to the
+// services of farms, and of backends, which come to this machine's own address in mode snat, and are forwarded in mode
+// dnat.
 
 // An invalidChain drops segments of a kind: what comes in by some interfaces, or from some ports.
 type invalidChain struct {
@@ -21,13 +21,17 @@ type invalidChain struct {
 
 // dropInvalid leads invalid segments of the doors' farms to where they are dropped.
 func (l *linker) dropInvalid(tracked []door) {
-	doors := slices.DeleteFunc(slices.Clone(tracked), func(d door) bool { return d.protocol != TCP && d.level != addressLevel })
+	doors := slices.DeleteFunc(slices.Clone(tracked), func(d door) bool {
+		return d.protocol != TCP && d.level != addressLevel
+	})
 	l.leadSome(&l.rules.invalidTo, "invalid-", doors, l.invalidTo)
 	for _, side := range []invalidSide{
 		{&l.rules.invalidBack, "invalid-back-", func(f *Farm) bool { return f.Mode == SNAT || f.LocalClients }},
 		{&l.rules.invalidForward, "invalid-forward-", func(f *Farm) bool { return f.Mode == DNAT }},
 	} {
-		l.invalidFrom(side, slices.DeleteFunc(slices.Clone(doors), func(d door) bool { return !d.farm.dropsInvalid() || !side.has(d.farm) }))
+		l.invalidFrom(side, slices.DeleteFunc(slices.Clone(doors), func(d door) bool {
+			return !d.farm.dropsInvalid() || !side.has(d.farm)
+		}))
 	}
 	slices.SortFunc(l.rules.invalidChains, func(a, b invalidChain) int { return cmp.Compare(a.Name, b.Name) })
 }
@@ -44,8 +48,9 @@ func (l *linker) invalidTo(d door) string {
 	case len(d.farm.Interfaces) == 0:
 		return dropVerdict
 	}
-	return l.invalidChain(invalidChain{Name: "invalid-inside/" + shortened(d.farm.Interfaces, longestPart), Only: d.farm.Interfaces,
-		Origin: d.farm.origin("interfaces")})
+	inside := d.farm.Interfaces
+	name := "invalid-inside/" + shortened(inside, longestPart)
+	return l.invalidChain(invalidChain{Name: name, Only: inside, Origin: d.farm.origin("interfaces")})
 }
 
 func (l *linker) invalidChain(c invalidChain) string {
@@ -104,12 +109,13 @@ func (l *linker) invalidPorts(r reply, ports []Ports) string {
 	for i, p := range ports {
 		words[i] = p.String()
 	}
-	return l.invalidChain(invalidChain{Name: "invalid-ports/" + shortened(words, longestPart), Ports: ports, Origin: r.of.origin()})
+	name := "invalid-ports/" + shortened(words, longestPart)
+	return l.invalidChain(invalidChain{Name: name, Ports: ports, Origin: r.of.origin()})
 }
 
 // joinedPorts are the same ports in the fewest ranges, in order.
 func joinedPorts(all []Ports) (out []Ports) {
-	slices.SortFunc(all, func(a, b Ports) int { return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last)) })
+	slices.SortFunc(all, func(a, b Ports) int { return cmp.Compare(a.First, b.First) })
 	for _, p := range all {
 		if n := len(out); n > 0 && int(p.First) <= int(out[n-1].Last)+1 {
 			out[n-1].Last = max(out[n-1].Last, p.Last)
@@ -122,7 +128,8 @@ func joinedPorts(all []Ports) (out []Ports) {
 
 // invalidWithoutTCP refuses a key that nothing of the farm can fall under.
 func invalidWithoutTCP(t *table, f *Farm) {
-	if t.has("invalid") && len(f.Listen) > 0 && !slices.ContainsFunc(f.Listen, func(l Listen) bool { return l.Whole() || slices.Contains(l.Protocols, TCP) }) {
+	byTCP := func(l Listen) bool { return l.Whole() || slices.Contains(l.Protocols, TCP) }
+	if t.has("invalid") && len(f.Listen) > 0 && !slices.ContainsFunc(f.Listen, byTCP) {
 		t.fault(t.at("invalid"), "", "invalid has no effect: the farm does not listen on tcp")
 	}
 }
@@ -138,11 +145,9 @@ func newInvalidView(r *ruleset) *invalidView {
 	if len(r.invalidTo) == 0 {
 		return nil
 	}
-	return &invalidView{hook("invalid-any", r.invalidTo), views(r.invalidBack), views(r.invalidForward), r.invalidChains}
+	to := hook("invalid-any", r.invalidTo)
+	return &invalidView{to, views(r.invalidBack), views(r.invalidForward), r.invalidChains}
 }
-
-// Asks says whether the chain compares ports.
-func (c invalidChain) Asks() bool { return len(c.Ports) > 0 }
 
 // verdictTo leads to a chain, unless it is a verdict itself.
 func verdictTo(chain string) string {

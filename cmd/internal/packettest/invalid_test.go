@@ -13,25 +13,27 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// TestInvalid: a segment far beyond the window, of the backend or of the client, is not translated. A reset in answer to it
-// fits, and ends the connection, unless the segment is dropped.
+// TestInvalid: NAT does not translate a segment far beyond the window, of the backend or of the client. A reset in
+// answer to it ends the connection, unless the segment is dropped.
 func TestInvalid(t *testing.T) {
 	t.Parallel()
 	play(t, slices.Concat(invalidScenes("snat"), invalidScenes("dnat"), []scene{
 		{name: "others-are-left-alone", steps: steps{
-			farms{"web": one("dnat", listenBoth, "b1", 8081), "range": one("dnat", `"192.0.2.1:8000-8070/tcp,udp", "[2001:db8::1]:8000-8070/tcp,udp"`, "b2", 0)},
+			farms{"web": one("dnat", listenBoth, "b1", 8081), "range": one("dnat", invalidRange, "b2", 0)},
 			hold{by: "tcp", to: "10.2.0.11:443 [fd00:2::11]:443 10.2.0.12:8082 [fd00:2::12]:8082"},
 			beyond{by: "b1", arrives: true}, beyond{by: "b2", arrives: true}, beyond{by: "client", arrives: true},
 		}},
 	}))
 }
 
+const invalidRange = `"192.0.2.1:8000-8070/tcp,udp", "[2001:db8::1]:8000-8070/tcp,udp"`
+
 func invalidScenes(mode string) (all []scene) {
 	const strict = "[limits]\nstrict-tcp = true\n"
 	both := "192.0.2.1:80 [2001:db8::1]:80"
-	ranged := `"192.0.2.1:8000-8070/tcp,udp", "[2001:db8::1]:8000-8070/tcp,udp"`
 	ends := func(name, to string, before ...step) scene {
-		return scene{name: mode + "-" + name, steps: append(before, hold{by: "tcp", to: to}, beyond{by: "b1"}, echo{}, beyond{by: "client"}, echo{})}
+		return scene{name: mode + "-" + name, steps: append(before,
+			hold{by: "tcp", to: to}, beyond{by: "b1"}, echo{}, beyond{by: "client"}, echo{})}
 	}
 	pass := func(by string) scene {
 		return scene{name: mode + "-pass-" + by, steps: steps{
@@ -49,11 +51,13 @@ func invalidScenes(mode string) (all []scene) {
 		ends("port", both, farms{"web": one(mode, listenBoth, "b1", 8081)}),
 		ends("strict", both, farms{"web": one(mode, listenBoth, "b1", 8081) + strict}),
 		ends("interfaces", both, farms{"web": one(mode, listenBoth, "b1", 8081, `interfaces = "eth0"`)}),
-		ends("range", "192.0.2.1:8050 [2001:db8::1]:8050", farms{"web": one(mode, ranged, "b1", 0)}),
+		ends("range", "192.0.2.1:8050 [2001:db8::1]:8050", farms{"web": one(mode, invalidRange, "b1", 0)}),
 		ends("whole", "192.0.2.2:80 [2001:db8::2]:80", farms{"web": one(mode, `"192.0.2.2", "2001:db8::2"`, "b1", 0)}),
 		ends("any", both, farms{"web": one(mode, `"*:80/tcp,udp"`, "b1", 8081)}),
-		ends("beside-pass", both, farms{"web": one(mode, listenBoth, "b1", 8081), "other": one(mode, listenSecond, "b1", 443, `invalid = "pass"`)}),
-		ends("reloaded", both, farms{"web": one(mode, listenBoth, "b1", 8081, `invalid = "pass"`)}, lacksRule("invalid"),
+		ends("beside-pass", both, farms{"web": one(mode, listenBoth, "b1", 8081),
+			"other": one(mode, listenSecond, "b1", 443, `invalid = "pass"`)}),
+		ends("reloaded", both,
+			farms{"web": one(mode, listenBoth, "b1", 8081, `invalid = "pass"`)}, lacksRule("invalid"),
 			farms{"web": one(mode, listenBoth, "b1", 8081), "mail": one("dnat", listenSecond, "b2", 0)},
 			farms{"web": one(mode, listenBoth, "b1", 8081)}),
 		{name: mode + "-routed", lab: netlab.Options{NoVIPs: true}, steps: steps{
@@ -164,8 +168,8 @@ func (b beyond) arrived(taps map[string]*netlab.Tap, s *stage, to netip.AddrPort
 			}
 		}
 	}
-	_, err := taps[at].Next(patience, func(packet []byte) bool { return strings.HasSuffix(string(packet), strayPayload) })
-	if err != nil {
+	stray := func(packet []byte) bool { return strings.HasSuffix(string(packet), strayPayload) }
+	if _, err := taps[at].Next(patience, stray); err != nil {
 		return fmt.Errorf("the segment of %s to %s does not arrive at %s: %w", b.by, to, at, err)
 	}
 	return nil
@@ -183,7 +187,8 @@ func ends(packet []byte) (from, to netip.AddrPort) {
 	a, _ := netip.AddrFromSlice(source)
 	b, _ := netip.AddrFromSlice(destination)
 	message := tcpPart(packet)
-	return netip.AddrPortFrom(a, binary.BigEndian.Uint16(message)), netip.AddrPortFrom(b, binary.BigEndian.Uint16(message[2:]))
+	sport, dport := binary.BigEndian.Uint16(message), binary.BigEndian.Uint16(message[2:])
+	return netip.AddrPortFrom(a, sport), netip.AddrPortFrom(b, dport)
 }
 
 const strayPayload = "far beyond"

@@ -12,23 +12,24 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// TestLoops: two services that answer whatever they are sent, as DNS servers once did, talk to each other without end if
-// a datagram names one of them as its source. A stateless farm ends that at the first answer.
+// TestLoops: two services that answer each datagram, as DNS servers once did, talk to each other without end if a
+// datagram names one of them as its source. A stateless farm ends that at the first answer.
 func TestLoops(t *testing.T) {
 	t.Parallel()
 	var all []scene
 	for _, w := range ways[:2] {
 		all = append(all,
 			w.scene("port", farms{"web": w.stateless(listenBoth, "", "b1:8081")},
-				looped{from: service, to: both}, looped{from: "10.2.0.11:8081 [fd00:2::11]:8081", to: both}),
+				looped{service, both}, looped{b1Service, both}),
 			w.scene("same-port", farms{"web": w.stateless(listenBoth, "", "b1")},
-				looped{from: service, to: both}, looped{from: "10.2.0.11:80 [fd00:2::11]:80", to: both}),
+				looped{service, both}, looped{"10.2.0.11:80 [fd00:2::11]:80", both}),
 			w.scene("two-backends", farms{"web": w.stateless(listenBoth, "", "b1:8081", "b2")},
-				looped{from: service, to: both}, looped{from: "10.2.0.11:8081 [fd00:2::11]:8081", to: both},
-				looped{from: "10.2.0.12:80 [fd00:2::12]:80", to: both}),
-			w.scene("two-farms", farms{"web": w.stateless(listenBoth, "", "b1:8081"), "other": w.stateless(listenSecond, "", "b2")},
-				looped{from: second, to: both}, looped{from: service, to: second},
-				looped{from: "10.2.0.12:443 [fd00:2::12]:443", to: both}, looped{from: "10.2.0.11:8081 [fd00:2::11]:8081", to: second}),
+				looped{service, both}, looped{b1Service, both},
+				looped{"10.2.0.12:80 [fd00:2::12]:80", both}),
+			w.scene("two-farms", farms{"web": w.stateless(listenBoth, "", "b1:8081"),
+				"other": w.stateless(listenSecond, "", "b2")},
+				looped{second, both}, looped{service, second},
+				looped{"10.2.0.12:443 [fd00:2::12]:443", both}, looped{b1Service, second}),
 			// the way back from one backend to another is by the balancer, as else the answer is not from the service
 			w.scene("backends-are-clients", farms{"web": w.stateless(listenBoth, "", "b1:8081")},
 				deed(func(s *stage) error {
@@ -37,30 +38,42 @@ func TestLoops(t *testing.T) {
 				ownClient{"b2", both}, ask{from: "b2", by: "tcp udp", to: both, shares: shares{"b1:8081": 1}}),
 			w.scene("range", farms{"web": w.stateless(listenBoth, "", "b1:8081"),
 				"range": w.stateless(`"192.0.2.2:8000-8070/tcp,udp", "[2001:db8::2]:8000-8070/tcp,udp"`, "", "b2")},
-				looped{from: inRange, to: inRange}, looped{from: "10.2.0.12:8050 [fd00:2::12]:8050", to: inRange},
-				looped{from: "10.2.0.12:8050 [fd00:2::12]:8050", to: both}, looped{from: "10.2.0.11:8081 [fd00:2::11]:8081", to: inRange}),
-			w.scene("whole-address", farms{"web": w.stateless(listenBoth, "", "b1:8081"), "all": w.stateless(wholeThird, "", "b3")},
-				looped{from: third, to: third}, looped{from: "10.2.0.13:80 [fd00:2::13]:80", to: third},
-				looped{from: "10.2.0.13:53 [fd00:2::13]:53", to: both}, looped{from: "10.2.0.11:8081 [fd00:2::11]:8081", to: third},
-				looped{from: "192.0.2.1:80 [2001:db8::1]:80", to: third}, ownClient{"b3", third}),
+				looped{inRange, inRange}, looped{"10.2.0.12:8050 [fd00:2::12]:8050", inRange},
+				looped{"10.2.0.12:8050 [fd00:2::12]:8050", both}, looped{b1Service, inRange}),
+			w.scene("whole-address", farms{"web": w.stateless(listenBoth, "", "b1:8081"),
+				"all": w.stateless(wholeThird, "", "b3")},
+				looped{third, third}, looped{"10.2.0.13:80 [fd00:2::13]:80", third},
+				looped{"10.2.0.13:53 [fd00:2::13]:53", both}, looped{b1Service, third},
+				looped{"192.0.2.1:80 [2001:db8::1]:80", third}, ownClient{"b3", third}),
 			w.scene("known-clients", farms{"web": w.stateless(listenBoth, "persistence = {}", "b1:8081", "b2")},
-				looped{from: service, to: both}, looped{from: "10.2.0.11:8081 [fd00:2::11]:8081", to: both},
-				looped{from: "10.2.0.12:80 [fd00:2::12]:80", to: both}),
+				looped{service, both}, looped{b1Service, both},
+				looped{"10.2.0.12:80 [fd00:2::12]:80", both}),
 			w.scene("machine-itself", farms{"web": w.stateless(listenBoth, "", "b1:8081")},
-				looped{from: "127.0.0.1:80 [::1]:80", to: both}, looped{from: "203.0.113.1:80 [2001:db8:f::1]:80", to: both}),
-			w.scene("backend-on-the-balancer", farms{"web": fmt.Sprintf("mode = \"stateless\"\nlisten = [%s]\n[backends.here]\naddress = [\"10.2.0.1\", \"fd00:2::1\"]\nport = 8083\n", listenBoth)},
-				looped{from: service, to: both}, looped{from: "10.2.0.1:8083 [fd00:2::1]:8083", to: both},
+				looped{"127.0.0.1:80 [::1]:80", both}, looped{"203.0.113.1:80 [2001:db8:f::1]:80", both}),
+			w.scene("backend-on-the-balancer", farms{"web": onTheBalancer},
+				looped{service, both}, looped{"10.2.0.1:8083 [fd00:2::1]:8083", both},
 				ask{by: "tcp udp", to: both, shares: shares{"balancer:8083": 1}}),
 		)
 	}
 	play(t, append(all, ways[0].scene("untracked-by-others",
-		foreign(`table inet others { chain c { type filter hook prerouting priority raw; udp sport 8090 notrack; udp dport 8090 notrack; }; }`),
+		foreign(`table inet others {
+			chain c { type filter hook prerouting priority raw; udp sport 8090 notrack; udp dport 8090 notrack; }
+		}`),
 		farms{"web": ways[0].stateless(listenBoth, "", "b1:8090")},
 		deed(asksFromItsServicePort))))
 }
 
+const onTheBalancer = `mode = "stateless"
+listen = [` + listenBoth + `]
+[backends.here]
+address = ["10.2.0.1", "fd00:2::1"]
+port    = 8083
+`
+
 // service is where a farm listens that the datagrams claim to come from.
 const service = both
+
+const b1Service = "10.2.0.11:8081 [fd00:2::11]:8081"
 
 // An ownClient is a backend that asks a service of its farm, from a port that the kernel opens conversations from.
 type ownClient struct{ backend, to string }
@@ -89,7 +102,7 @@ func asksFromItsServicePort(s *stage) error {
 // A looped datagram claims to come from each of some addresses: by each the balancer is passed a few times at most.
 type looped struct{ from, to string }
 
-// mostPasses is how often the balancer may see a datagram, or an answer to it: one of each, and an ICMP error about that.
+// mostPasses is how often the balancer may see a datagram, or an answer to it.
 const mostPasses = 3
 
 // passedDatagrams counts what comes in at the balancer by UDP.
