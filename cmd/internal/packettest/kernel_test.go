@@ -29,17 +29,23 @@ var kernelScenes = []scene{
 		deed(unmarked),
 	}},
 	{name: "established-meets-no-rule", steps: steps{
-		farms{"web": weightedBy("random", 3, 1), "mail": whole("dnat", "round-robin"), "any": one("snat", `"*:443,8000-8100/tcp,udp"`, "b1", 0)},
+		farms{"web": weightedBy("random", 3, 1), "mail": "invalid = 'pass'\n" + whole("dnat", "round-robin"), "any": one("snat", `"*:443,8000-8100/tcp,udp"`, "b1", 0)},
 		hold{by: "tcp udp", to: both + " 192.0.2.1:443 [2001:db8::1]:443 192.0.2.2:443 [2001:db8::2]:443 192.0.2.2:8050 [2001:db8::2]:8050"},
 		deed(onlyNewMeetRules),
+	}},
+	// backends of mode dnat answer clients through this machine
+	{name: "established-of-dnat-meet-one-chain", steps: steps{
+		farms{"web": weightedBy("random", 3, 1), "mail": whole("dnat", "round-robin")},
+		hold{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443"},
+		deed(establishedMeetOneChain),
 	}},
 	// a farm without local-clients has no part in them, with and without backends
 	{name: "local-is-not-looked-for", steps: steps{
 		spy, spyOut,
 		farms{"web": one("snat", listenBoth, "b1", 0), "any": one("snat", `"*:443/tcp,udp"`, "b1", 0)},
-		localsMeet{"farmc postrouting", "spy output", "spy prerouting"},
+		localsMeet{"farmc invalid-input", "farmc postrouting", "spy output", "spy prerouting"},
 		farms{"web": one("snat", listenBoth, "b1", 0) + `state = "down"`},
-		localsMeet{"spy output", "spy prerouting"},
+		localsMeet{"farmc invalid-input", "spy output", "spy prerouting"},
 	}},
 	{name: "large-packets", steps: steps{
 		farms{

@@ -21,15 +21,15 @@ const (
 	}`)
 )
 
-var baseChain = regexp.MustCompile(`type (\w+) hook`)
+var baseChain = regexp.MustCompile(`type (\w+) hook (\w+)`)
 
 // onlyNewMeetRules: packets of open connections meet no rule of ours, and there are only chains that see the first
 // packet of a connection.
 func onlyNewMeetRules(s *stage) error {
 	script, _ := s.engine.Compile()
 	for _, m := range baseChain.FindAllSubmatch(script.Text, -1) {
-		if string(m[1]) != "nat" {
-			return fmt.Errorf("there is a base chain of type %s", m[1])
+		if string(m[1]) != "nat" && string(m[2]) != "input" { // which the farms' packets pass by
+			return fmt.Errorf("there is a base chain of type %s at %s", m[1], m[2])
 		}
 	}
 	if err := spy.do(s); err != nil {
@@ -45,6 +45,19 @@ func onlyNewMeetRules(s *stage) error {
 	}
 	return meets(trace, s, ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 3, "b2:8082": 1}, times: 40, sees: "balancer"},
 		"farmc dnat-random-4-ip4", "farmc dnat-random-4-ip6", "farmc masquerade-all", "farmc postrouting", "farmc prerouting", "spy prerouting")
+}
+
+// establishedMeetOneChain: it looks for segments that fit no connection.
+func establishedMeetOneChain(s *stage) error {
+	if err := spy.do(s); err != nil {
+		return err
+	}
+	trace, err := s.trace()
+	if err != nil {
+		return err
+	}
+	defer trace.Close()
+	return meets(trace, s, echo{}, "farmc invalid-forward", "spy prerouting")
 }
 
 // localsMeet: what the balancer opens itself meets these chains and no others on its way out and, by loopback, in.
