@@ -112,7 +112,7 @@ var (
 		`		type nat hook (?:prerouting priority dstnat(?: - 5)?|output priority -10[05]|postrouting priority srcnat)`,
 		`		type filter hook (?:prerouting priority (?:raw|raw - 10?|raw - 5|mangle|mangle - 5|dstnat \+ 5)|output priority (?:-95|raw|raw - 10)|forward priority filter(?: \+ 5| \+ 10)?|(?:input|output) priority filter \+ 5|postrouting priority srcnat(?: \+ 5)?|ingress devices = { DEVICES } priority filter(?: - 10?| - 5)?)`,
 		`		type filter hook (?:input|forward) priority filter - 5`, `		ct state != invalid return`, `		meta l4proto != tcp return`,
-		`		tcp flags & \(syn \| rst\) != 0x0 return`, `		tcp sport PORTS drop`,
+		`		tcp flags & \(syn \| rst\) != 0x0 return`, `		tcp sport PORTS drop`, `		iifname != INSIDE return`,
 		`		ct state new comment "farmc sha256:[0-9a-f]{64}"`, `		ct state != new return`, `		ct status & dnat != dnat return`, `		ct state new ct status & dnat == dnat goto marks`,
 		`		queue flags bypass(?:,fanout)? to PORTS`, `		ct status & \(dnat \| confirmed\) == (?:dnat|0) goto NAME`,
 		`		ct status & \(dnat \| confirmed\) != dnat return`, `		ct state (?:!= )?untracked return`, `		jump NAME`,

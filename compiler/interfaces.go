@@ -75,6 +75,9 @@ func (r *ruleset) interfaceSets() []interfaceSet {
 	for _, c := range r.logs {
 		only = append(only, c.Only)
 	}
+	for _, c := range r.invalidChains {
+		only = append(only, c.Only)
+	}
 	for _, c := range r.queues {
 		only = append(only, c.Only)
 	}

@@ -13,10 +13,9 @@ import (
 
 // An invalidChain drops segments of a kind: what comes in by some interfaces, or from some ports.
 type invalidChain struct {
-	Name   string
-	Only   []string
-	Ports  []Ports
-	Origin *Origin // the first farm that asks for it
+	Name  string
+	Only  []string
+	Ports []Ports
 }
 
 // dropInvalid leads invalid segments of the doors' farms to where they are dropped.
@@ -49,8 +48,7 @@ func (l *linker) invalidTo(d door) string {
 		return dropVerdict
 	}
 	inside := d.farm.Interfaces
-	name := "invalid-inside/" + shortened(inside, longestPart)
-	return l.invalidChain(invalidChain{Name: name, Only: inside, Origin: d.farm.origin("interfaces")})
+	return l.invalidChain(invalidChain{Name: "invalid-inside/" + shortened(inside, longestPart), Only: inside})
 }
 
 func (l *linker) invalidChain(c invalidChain) string {
@@ -89,7 +87,7 @@ func (l *linker) invalidFrom(side invalidSide, doors []door) {
 		}
 	}
 	for _, r := range ranged {
-		l.invalidFromOne(side, r, addressLevel, l.invalidPorts(r, joinedPorts(ranges[r.address])))
+		l.invalidFromOne(side, r, addressLevel, l.invalidPorts(joinedPorts(ranges[r.address])))
 	}
 }
 
@@ -101,7 +99,7 @@ func (l *linker) invalidFromOne(side invalidSide, r reply, at level, chain strin
 }
 
 // invalidPorts gives the chain for what comes from the ports.
-func (l *linker) invalidPorts(r reply, ports []Ports) string {
+func (l *linker) invalidPorts(ports []Ports) string {
 	if slices.Contains(ports, Ports{0, 65535}) {
 		return dropVerdict
 	}
@@ -109,8 +107,7 @@ func (l *linker) invalidPorts(r reply, ports []Ports) string {
 	for i, p := range ports {
 		words[i] = p.String()
 	}
-	name := "invalid-ports/" + shortened(words, longestPart)
-	return l.invalidChain(invalidChain{Name: name, Ports: ports, Origin: r.of.origin()})
+	return l.invalidChain(invalidChain{Name: "invalid-ports/" + shortened(words, longestPart), Ports: ports})
 }
 
 // joinedPorts are the same ports in the fewest ranges, in order.

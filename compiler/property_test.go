@@ -137,7 +137,7 @@ func TestPropertyWellFormed(t *testing.T) {
 			}
 		}
 		for name := range script.chains {
-			hook := slices.Contains([]string{"prerouting", "output", "postrouting", "keep-conntrack", "relief", "relief-output"}, name)
+			hook := slices.Contains([]string{"prerouting", "output", "postrouting", "keep-conntrack", "relief", "relief-output", "invalid-input", "invalid-forward"}, name)
 			if !hook && !strings.Contains(text, "goto "+name+",\n") && !strings.Contains(text, "goto "+name+"\n") && !strings.Contains(text, "jump "+name+"\n") {
 				t.Errorf("nothing leads to the chain %s", name)
 			}
