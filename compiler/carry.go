@@ -21,7 +21,7 @@ type Counted struct {
 // when it gets other slots.
 type carry struct {
 	from Counted
-	to   *scriptLine
+	to   *ScriptLine
 }
 
 // Counted are the elements whose counts are to be read before the reload is written. What isn't there any more counts
@@ -50,14 +50,14 @@ func (r *Reload) carry() {
 
 // A scorer is an element that counts, of a set that is changed or kept.
 type scorer struct {
-	family string
+	family TableFamily
 	in     *change
-	line   scriptLine
-	heir   *scriptLine // of one that is kept: what is written in its place
+	line   ScriptLine
+	heir   *ScriptLine // of one that is kept: what is written in its place
 }
 
-func (c *scorer) counted(in *object) Counted {
-	return Counted{c.family, in.Name, in.fields(), c.line.key()}
+func (c *scorer) counted(in *scriptObject) Counted {
+	return Counted{string(c.family), in.Name, in.fields(), elementKey(c.line)}
 }
 
 func lostScorers(differences []*difference) (lost []*scorer) {
@@ -76,15 +76,15 @@ func lostScorers(differences []*difference) (lost []*scorer) {
 
 // recount writes counts into the elements that they go to.
 func (r *Reload) recount(counts []Count) {
-	sums := map[*scriptLine]Count{}
+	sums := map[*ScriptLine]Count{}
 	for i, c := range r.carries[:min(len(r.carries), len(counts))] {
 		sum := sums[c.to]
 		sums[c.to] = Count{sum.Packets + counts[i].Packets, sum.Bytes + counts[i].Bytes}
 	}
 	for line, sum := range sums {
 		if sum != (Count{}) {
-			key := line.key()
-			line.text = fmt.Sprintf("%s counter packets %d bytes %d%s", key, sum.Packets, sum.Bytes, line.text[len(key):])
+			key := elementKey(*line)
+			line.Text = fmt.Sprintf("%s counter packets %d bytes %d%s", key, sum.Packets, sum.Bytes, line.Text[len(key):])
 		}
 	}
 }
@@ -92,13 +92,13 @@ func (r *Reload) recount(counts []Count) {
 // scorers are the elements that count and are written by a reload, by whom they count for.
 type scorers struct {
 	differences []*difference
-	heirs       map[string]*scriptLine
+	heirs       map[string]*ScriptLine
 	kept        map[string]map[string]*scorer // by farm, once somebody has asked
 	taken       []*scorer                     // those of the kept that are deleted and written again, with more counts
 }
 
 func newScorers(differences []*difference) *scorers {
-	cs := &scorers{differences: differences, heirs: map[string]*scriptLine{}, kept: map[string]map[string]*scorer{}}
+	cs := &scorers{differences: differences, heirs: map[string]*ScriptLine{}, kept: map[string]map[string]*scorer{}}
 	for _, d := range differences {
 		for _, c := range d.changes {
 			if c.after == nil || !c.after.counts() || len(c.added) == 0 {
@@ -118,18 +118,18 @@ func newScorers(differences []*difference) *scorers {
 }
 
 // heir gives the element that goes on counting for one that goes: written by the reload, or else kept, if there is any.
-func (cs *scorers) heir(in *object, e scriptLine) *scriptLine {
+func (cs *scorers) heir(in *scriptObject, e ScriptLine) *ScriptLine {
 	names := in.countNames(e)
 	for _, name := range names {
 		if to := cs.heirs[name]; to != nil {
 			return to
 		}
 	}
-	if cs.kept[e.farm] == nil {
-		cs.kept[e.farm] = keptScorers(cs.differences, e.farm)
+	if cs.kept[e.Farm] == nil {
+		cs.kept[e.Farm] = keptScorers(cs.differences, e.Farm)
 	}
 	for _, name := range names {
-		if kept := cs.kept[e.farm][name]; kept != nil {
+		if kept := cs.kept[e.Farm][name]; kept != nil {
 			return cs.take(kept)
 		}
 	}
@@ -137,7 +137,7 @@ func (cs *scorers) heir(in *object, e scriptLine) *scriptLine {
 }
 
 // take has a kept element written again.
-func (cs *scorers) take(k *scorer) *scriptLine {
+func (cs *scorers) take(k *scorer) *ScriptLine {
 	k.in.removed = append(slices.Clip(k.in.removed), k.line)
 	heir := k.line
 	k.heir = &heir
@@ -159,10 +159,10 @@ func keptScorers(differences []*difference, farm string) map[string]*scorer {
 			}
 			comes := map[string]bool{}
 			for _, e := range c.added {
-				comes[e.text] = true
+				comes[e.Text] = true
 			}
 			for _, e := range c.after.elementsOf(farm) {
-				if comes[e.text] {
+				if comes[e.Text] {
 					continue
 				}
 				k := &scorer{family: d.family, in: c, line: e}
@@ -179,19 +179,19 @@ func keptScorers(differences []*difference, farm string) map[string]*scorer {
 
 // countNames tell for whom an element counts, the closest first: the backend at its door, in its farm, in its farm on
 // whatever port. What leads to no address, nor to a mark that stands for one, counts for its own key.
-func (o *object) countNames(e scriptLine) []string {
-	value := e.value()
+func (o *scriptObject) countNames(e ScriptLine) []string {
+	value := elementValue(e)
 	address, _, _ := strings.Cut(value, " . ")
 	if !strings.ContainsAny(address, ".:") && !strings.HasPrefix(address, "0x") || strings.Contains(address, " ") {
-		return []string{"key " + o.Name + " " + e.key()}
+		return []string{"key " + o.Name + " " + elementKey(e)}
 	}
 	door := o.Name
-	if at := strings.LastIndex(e.key(), " . "); at >= 0 {
-		door = e.key()[:at]
+	if at := strings.LastIndex(elementKey(e), " . "); at >= 0 {
+		door = elementKey(e)[:at]
 	}
 	names := []string{"door " + door + " : " + value}
-	if e.farm != "" {
-		names = append(names, "farm "+e.farm+" : "+value, "farm "+e.farm+" : "+address)
+	if e.Farm != "" {
+		names = append(names, "farm "+e.Farm+" : "+value, "farm "+e.Farm+" : "+address)
 	}
 	return names
 }

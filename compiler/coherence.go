@@ -278,6 +278,14 @@ func sourcesDiffer(t *table, f *Farm) {
 	}
 }
 
+// invalidWithoutTCP refuses a key that has no effect on the farm's packets.
+func invalidWithoutTCP(t *table, f *Farm) {
+	byTCP := func(l Listen) bool { return l.Whole() || slices.Contains(l.Protocols, TCP) }
+	if t.has("invalid") && len(f.Listen) > 0 && !slices.ContainsFunc(f.Listen, byTCP) {
+		t.fault(t.at("invalid"), "", "invalid has no effect: the farm does not listen on tcp")
+	}
+}
+
 // framesFindTheirWay looks at what modes that work at ingress need to know.
 func framesFindTheirWay(t *table, f *Farm) {
 	if f.Mode != DSR && f.Mode != Stateless {

@@ -19,21 +19,18 @@ func (m *Memory) Compile(dirs []Dir, absent func(device string) bool) (*Script, 
 	var told Diagnostics
 	files := read(dirs, &told)
 	lists, changed := m.readLists(files.lists, &told)
-	farms := m.readFarms(files.farms, lists, changed, &told)
-	for i, f := range farms {
-		farms[i] = f.without(absent, &told)
+	services := m.readFarms(files.farms, lists, changed, &told)
+	for i, s := range services {
+		services[i] = s.without(absent, &told)
 	}
-	rules := link(farms, &told)
+	script := link(services, &told)
 	told.Sort()
 	if told.Faulty() {
 		return nil, told
 	}
-	script, err := rules.render()
-	if err != nil {
-		panic(err) // a template that doesn't fit its data is ours
+	for _, s := range services {
+		script.Farms = append(script.Farms, s.Farm)
 	}
-	script.Farms = farms
-	script.Ingress, script.Interfaces = rules.ingressDevices(), rules.devices()
 	if len(files.farms) == 0 {
 		told = append(told, Diagnostic{Severity: Warning, Place: Place{File: dirs[len(dirs)-1].Path}, Message: "there are no farms: nothing is balanced"})
 	}

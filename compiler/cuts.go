@@ -16,10 +16,10 @@ type Cuts struct {
 	Services []netip.Addr // and those that were opened to these
 	Anywhere bool         // and all others: a farm serves every address of this machine now
 
-	before doorIndex
-	farms  []*Farm   // that are loaded now
-	after  doorIndex // of these, once a connection was looked at
-	fresh  []door
+	before frontendIndex
+	farms  []*Farm       // that are loaded now
+	after  frontendIndex // of these, once a connection was looked at
+	fresh  []Frontend
 }
 
 // A Connection is what connection tracking knows of one.
@@ -54,7 +54,7 @@ func NewCuts(before map[string]Facts, after []*Farm) *Cuts {
 
 // compare looks at the two states of a farm, either of which may be nil.
 func (c *Cuts) compare(was, is *Farm) {
-	gone := slices.ContainsFunc(was.tracks(), func(d door) bool { return !slices.ContainsFunc(is.tracks(), d.same) })
+	gone := slices.ContainsFunc(was.tracks(), func(d Frontend) bool { return !slices.ContainsFunc(is.tracks(), d.SamePackets) })
 	for _, b := range was.servers() {
 		if gone || !slices.ContainsFunc(is.servers(), b.serverOf) {
 			c.Servers = append(c.Servers, b.Address.all()...)
@@ -66,12 +66,12 @@ func (c *Cuts) compare(was, is *Farm) {
 		}
 	}
 	for _, d := range is.tracks() {
-		if slices.ContainsFunc(was.tracks(), d.same) {
+		if slices.ContainsFunc(was.tracks(), d.SamePackets) {
 			continue
 		}
 		c.fresh = append(c.fresh, d)
-		if d.address.IsValid() {
-			c.Services = append(c.Services, d.address)
+		if d.Address.IsValid() {
+			c.Services = append(c.Services, d.Address)
 		} else {
 			c.Anywhere = true
 		}
@@ -84,7 +84,7 @@ func (c *Cuts) None() bool { return len(c.Servers) == 0 && len(c.Services) == 0 
 // Cut says whether the connection has to go.
 func (c *Cuts) Cut(of Connection) bool {
 	if c.after == nil {
-		c.after = doorIndex{}
+		c.after = frontendIndex{}
 		for _, f := range c.farms {
 			c.after.add(f)
 		}
@@ -96,20 +96,20 @@ func (c *Cuts) Cut(of Connection) bool {
 	switch {
 	case of.ends():
 		return false
-	case owner != nil && slices.ContainsFunc(c.fresh, owner.same):
+	case owner != nil && slices.ContainsFunc(c.fresh, owner.SamePackets):
 		return true
 	}
 	return c.before.door(of).server(of) != nil
 }
 
 // server gives the backend that answers a connection that came in by the door, nil if none of its farm's does.
-func (d *door) server(of Connection) *Backend {
+func (d *Frontend) server(of Connection) *Backend {
 	if d == nil || !of.Translated {
 		return nil
 	}
-	for i, b := range d.farm.Backends {
+	for i, b := range d.Farm.Backends {
 		if b.answers(of) {
-			return &d.farm.Backends[i]
+			return &d.Farm.Backends[i]
 		}
 	}
 	return nil
@@ -137,19 +137,13 @@ func (a Addresses) all() []netip.Addr {
 	return slices.DeleteFunc(a[:], func(a netip.Addr) bool { return !a.IsValid() })
 }
 
-// same says whether two doors match the same packets.
-func (d door) same(other door) bool {
-	return d.level == other.level && d.family == other.family && d.address == other.address &&
-		d.protocol == other.protocol && d.ports == other.ports
-}
-
 // tracks gives the doors whose connections are tracked and translated; none of a farm that isn't, is down or isn't
 // there.
-func (f *Farm) tracks() []door {
+func (f *Farm) tracks() []Frontend {
 	if f == nil || f.Down || f.Mode != SNAT && f.Mode != DNAT {
 		return nil
 	}
-	return f.doors()
+	return f.Frontends()
 }
 
 // servers gives the backends of a farm whose connections are tracked.
@@ -160,24 +154,24 @@ func (f *Farm) servers() []Backend {
 	return f.Backends
 }
 
-// doorIndex are doors by their address, the more particular ones first; those of every address have none.
-type doorIndex map[netip.Addr][]door
+// frontendIndex are doors by their address, the more particular ones first; those of every address have none.
+type frontendIndex map[netip.Addr][]Frontend
 
-func (p *doorIndex) add(f *Farm) {
+func (p *frontendIndex) add(f *Farm) {
 	if *p == nil {
-		*p = doorIndex{}
+		*p = frontendIndex{}
 	}
 	for _, d := range f.tracks() {
-		(*p)[d.address] = append((*p)[d.address], d)
+		(*p)[d.Address] = append((*p)[d.Address], d)
 	}
 }
 
 // door gives the most particular door that the connection was opened to, nil if there is none.
-func (p doorIndex) door(of Connection) *door {
+func (p frontendIndex) door(of Connection) *Frontend {
 	for _, at := range []netip.Addr{of.To.Addr(), {}} {
-		var found *door
+		var found *Frontend
 		for i, d := range p[at] {
-			if d.takes(of) && (found == nil || d.level < found.level) {
+			if d.takes(of) && (found == nil || d.Specificity < found.Specificity) {
 				found = &p[at][i]
 			}
 		}
@@ -189,9 +183,9 @@ func (p doorIndex) door(of Connection) *door {
 }
 
 // takes says whether the connection, opened to the door's address, came in by it.
-func (d door) takes(of Connection) bool {
-	return d.family == familyOf(of.To.Addr()) && (d.level == addressLevel ||
-		d.protocol.number() == of.Protocol && d.ports.First <= of.To.Port() && of.To.Port() <= d.ports.Last)
+func (d Frontend) takes(of Connection) bool {
+	return d.Family == familyOf(of.To.Addr()) && (d.Specificity == WholeAddress ||
+		d.Protocol.number() == of.Protocol && d.Ports.First <= of.To.Port() && of.To.Port() <= d.Ports.Last)
 }
 
 func distinct(addresses []netip.Addr) []netip.Addr {

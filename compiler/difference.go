@@ -8,26 +8,26 @@ import (
 // A difference is what has to be done to a table so that it holds what another script says. What is the same in both
 // isn't touched: it keeps its counters, its place in a round robin, and whom it remembers.
 type difference struct {
-	family  string
+	family  TableFamily
 	ends    bool // there is to be none
 	changes []*change
 }
 
 // A change is what is done to one object: nothing, until it is found to differ.
 type change struct {
-	before, after *object // nil: there is none
+	before, after *scriptObject // nil: there is none
 
 	made    bool // it is declared and filled; if there was one before, that is deleted first
 	amended bool // it is declared once more, as its timeout or size is another
 	refill  bool // of a chain: its rules are flushed, and written; of a set, its elements
 
-	removed, added []scriptLine  // elements
-	rewritten      []*scriptLine // elements that are removed and added, for their counts alone
+	removed, added []ScriptLine  // elements
+	rewritten      []*ScriptLine // elements that are removed and added, for their counts alone
 }
 
 // sent says whether something of the object has to be in the script.
 func (c *change) sent() bool {
-	return c.after != nil && (c.made || c.amended || len(c.added)+len(c.rewritten) > 0 || c.refill && (!c.after.isSet() || c.after.block != ""))
+	return c.after != nil && (c.made || c.amended || len(c.added)+len(c.rewritten) > 0 || c.refill && (!c.after.isSet() || c.after.Block != ""))
 }
 
 // deleted says whether the object that was there goes.
@@ -37,7 +37,7 @@ func (c *change) deleted() bool { return c.before != nil && (c.after == nil || c
 // anew, as it holds the number of one that is gone.
 func compare(before, after inventory, renewed []string) []*difference {
 	var all []*difference
-	for _, family := range tableFamilies {
+	for _, family := range TableFamilies {
 		was, is := before[family], after[family]
 		if was == nil && is == nil {
 			continue
@@ -48,7 +48,7 @@ func compare(before, after inventory, renewed []string) []*difference {
 	return all
 }
 
-func compareTables(family string, before, after *tableInventory, renewed []string) *difference {
+func compareTables(family TableFamily, before, after *tableInventory, renewed []string) *difference {
 	d := &difference{family: family, ends: after == nil}
 	if before == nil {
 		before = &tableInventory{}
@@ -72,40 +72,40 @@ func compareTables(family string, before, after *tableInventory, renewed []strin
 }
 
 // compareObjects finds what is to be done to an object for its own sake.
-func compareObjects(before, after *object, renewed []string) *change {
+func compareObjects(before, after *scriptObject, renewed []string) *change {
 	c := &change{before: before, after: after}
-	switch same := before != nil && before.Kind == after.Kind && sameLines(before.about, after.about); {
-	case before == nil || names(after.about, renewed):
+	switch same := before != nil && before.Kind == after.Kind && sameLines(before.About, after.About); {
+	case before == nil || names(after.About, renewed):
 		c.made = true
-	case before.unknown && before.Kind == after.Kind && after.Kind == "chain" && len(after.about) == 0 && len(before.about) == 0:
+	case before.unknown && before.Kind == after.Kind && after.Kind == KindChain && len(after.About) == 0 && len(before.About) == 0:
 		c.refill = true
 	case before.unknown && before.remembers() && after.remembers() && before.Kind == after.Kind:
 		c.amended = true
-	case !same && before.remembers() && before.Kind == after.Kind && sameLines(lasting(before.about), lasting(after.about)):
+	case !same && before.remembers() && before.Kind == after.Kind && sameLines(lasting(before.About), lasting(after.About)):
 		c.amended = true
 	case !same || before.unknown:
 		c.made = true
 	default:
-		c.refill = !sameLines(before.rules, after.rules) || names(after.rules, renewed)
+		c.refill = !sameLines(before.Rules, after.Rules) || names(after.Rules, renewed)
 	}
 	return c
 }
 
 // lasting are the lines of a declaration that can't be changed in place.
-func lasting(about []scriptLine) []scriptLine {
-	return slices.DeleteFunc(slices.Clone(about), func(l scriptLine) bool {
-		return strings.HasPrefix(l.text, "timeout ") || strings.HasPrefix(l.text, "size ")
+func lasting(about []ScriptLine) []ScriptLine {
+	return slices.DeleteFunc(slices.Clone(about), func(l ScriptLine) bool {
+		return strings.HasPrefix(l.Text, "timeout ") || strings.HasPrefix(l.Text, "size ")
 	})
 }
 
-func sameLines(a, b []scriptLine) bool {
-	return slices.EqualFunc(a, b, func(a, b scriptLine) bool { return a.text == b.text })
+func sameLines(a, b []ScriptLine) bool {
+	return slices.EqualFunc(a, b, func(a, b ScriptLine) bool { return a.Text == b.Text })
 }
 
 // names says whether a line names one of the network interfaces.
-func names(lines []scriptLine, interfaces []string) bool {
-	return slices.ContainsFunc(lines, func(l scriptLine) bool {
-		return slices.ContainsFunc(interfaces, func(name string) bool { return strings.Contains(l.text, `"`+name+`"`) })
+func names(lines []ScriptLine, interfaces []string) bool {
+	return slices.ContainsFunc(lines, func(l ScriptLine) bool {
+		return slices.ContainsFunc(interfaces, func(name string) bool { return strings.Contains(l.Text, `"`+name+`"`) })
 	})
 }
 
@@ -126,9 +126,9 @@ func (d *difference) spread() {
 			switch {
 			case other.made || other.refill || other.before == nil || other.after == nil:
 				continue
-			case other.after.Kind == "chain" && c.deleted():
+			case other.after.Kind == KindChain && c.deleted():
 				other.refill = true
-			case other.after.Kind != "chain" && c.after != nil && other.after.bound():
+			case other.after.Kind != KindChain && c.after != nil && other.after.bound():
 				other.made = true
 			default:
 				continue
@@ -142,19 +142,19 @@ func (d *difference) spread() {
 func (d *difference) users() map[*change][]*change {
 	named := map[string]*change{}
 	for _, c := range d.changes {
-		if c.after != nil && c.after.Kind != "chain" {
+		if c.after != nil && c.after.Kind != KindChain {
 			named[c.after.Name] = c
-		} else if c.after == nil && c.before.Kind != "chain" && named[c.before.Name] == nil {
+		} else if c.after == nil && c.before.Kind != KindChain && named[c.before.Name] == nil {
 			named[c.before.Name] = c
 		}
 	}
 	users := map[*change][]*change{}
 	for _, chain := range d.changes {
-		if chain.after == nil || chain.after.Kind != "chain" {
+		if chain.after == nil || chain.after.Kind != KindChain {
 			continue
 		}
-		for _, rule := range chain.after.rules {
-			for _, name := range namesIn(rule.text) {
+		for _, rule := range chain.after.Rules {
+			for _, name := range namesIn(rule.Text) {
 				if c := named[name]; c != nil {
 					users[c] = append(users[c], chain)
 					users[chain] = append(users[chain], c)
@@ -202,8 +202,8 @@ func (c *change) compareElements() {
 
 // compareBlocks gives the elements that are only in the one set, and only in the other. What they begin with, and end
 // with, is the same in most cases, and isn't looked at.
-func compareBlocks(before, after *object) (removed, added []scriptLine) {
-	a, b := before.block, after.block
+func compareBlocks(before, after *scriptObject) (removed, added []ScriptLine) {
+	a, b := before.Block, after.Block
 	from := strings.LastIndexByte(a[:sameBeginning(a, b)], '\n') + 1
 	end := sameEnd(a[from:], b[from:])
 	if at := strings.IndexByte(a[len(a)-end:], '\n'); at >= 0 {
@@ -240,14 +240,14 @@ func sameEnd(a, b string) int {
 	return at
 }
 
-func missing(lines, others []scriptLine) []scriptLine {
+func missing(lines, others []ScriptLine) []ScriptLine {
 	known := make(map[string]bool, len(others))
 	for _, l := range others {
-		known[l.text] = true
+		known[l.Text] = true
 	}
-	var out []scriptLine
+	var out []ScriptLine
 	for _, l := range lines {
-		if !known[l.text] {
+		if !known[l.Text] {
 			out = append(out, l)
 		}
 	}

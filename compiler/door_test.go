@@ -151,8 +151,8 @@ func TestDoorsOfOneFarm(t *testing.T) {
 				f.Listen = append(f.Listen, l)
 			}
 			var keys []string
-			for _, d := range f.doors() {
-				keys = append(keys, d.key())
+			for _, d := range f.Frontends() {
+				keys = append(keys, frontend{Frontend: d}.key())
 			}
 			if got := strings.Join(keys, ", "); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)

@@ -21,14 +21,14 @@ type finding struct {
 
 // Facts gives what is said of the farm and of its backends. They are found once for a farm.
 func (f *Farm) Facts() Facts {
-	if f.derived.facts == "" {
+	if f.description == "" {
 		text, err := json.Marshal(f.findFacts())
 		if err != nil {
 			panic(err)
 		}
-		f.derived.facts = Facts(text)
+		f.description = Facts(text)
 	}
-	return f.derived.facts
+	return f.description
 }
 
 // FactsOf gives the facts of farms by their names.
@@ -88,7 +88,7 @@ func (f *Farm) findFacts() finding {
 func (p *Persistence) facts(about map[string]string) {
 	about["persistence"] = "on " + strings.Join(hashWords(p.On), ", ")
 	about["persistence.timeout"] = nftTime(p.Timeout)
-	note(about, "persistence.prefix", fmt.Sprint(p.Prefix), p.Prefix != wholeAddress)
+	note(about, "persistence.prefix", fmt.Sprint(p.Prefix), p.Prefix != fullPrefix)
 	var sessions []string
 	for _, s := range p.Static {
 		sessions = append(sessions, strings.Join(s.Client, " . ")+" = "+s.Backend)

@@ -33,7 +33,7 @@ type Farm struct {
 	absent []string         // of its interfaces those that are not there
 	places map[string]Place // of the keys that rules come from, as far as the files have them
 
-	derived derived
+	description Facts // once it was asked for
 }
 
 // origin is where what the key comes to is from.

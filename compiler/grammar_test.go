@@ -69,25 +69,7 @@ var (
 	inTable = lineForms(``,
 		`	# where connections come in: address, protocol and port lead to a chain`,
 		`	# which backend a slot stands for`,
-		`	# nothing to ask, but the kernel translates open connections only while there is a nat chain`,
-		`	# what this machine opens itself; -100 is dstnat, a name that nft does not take here`,
-		`	# the backend is chosen: what the connection was opened to tells which source it gets`,
-		`	# right after the choice, so that whatever comes next sees the mark: routing, filters, this machine`,
-		`	# before connection tracking, which neither requests nor replies meet`,
-		`	# segments that fit no connection: not translated, so a reset in answer would end theirs`,
-		`	# those of backends that answer clients themselves; all that is forwarded pays for this`,
-		`	# just before the backend is chosen`,
-		`	# as it is handed on, if no filter minds`,
-		`	# of backends and services on this machine`,
-		`	# as it leaves, from the source that the backend sees`,
-		`	# datagrams that come from a service of a backend, or of this machine: it would answer the answer, and so without end`,
-		`	# of a backend on this machine`, `	# the replies, as the requests are untracked by then`,
-		`	# farms of few kinds: their maps are asked without finding the kind first`,
-		`	# whom farms allow or deny: the first addresses of networks, a set for each length`,
-		`	# backends with a limit: those that the next connection fills, those that have room, and those that are full`,
-		`	# before connection tracking, so that what asks is of no connection`,
-		`	# who may come in, before all else that is done to a packet`,
-		`	# who is shut out, and what is no TCP: before connection tracking`, `	# right after connection tracking`)
+		`	# whom farms allow or deny: the first addresses of networks, a set for each length`)
 	opensMap    = lineForm(`	(?:map|set) (NAME) {`)
 	opensChain  = lineForm(`	chain (NAME) {`)
 	opensObject = lineForm(`	(?:ct helper (NAME)|flowtable farms|limit (NAME)|counter NAME) {`)
@@ -96,7 +78,8 @@ var (
 	inObject = lineForms(`		type "(?:ftp|sip|tftp|pptp|snmp)" protocol (?:tcp|udp)`, `		hook ingress priority filter`, `		devices = { DEVICES }`, `		counter`,
 		`		rate RATE`)
 
-	inMap = lineForms(`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : (?:verdict|IPV_addr|ether_addr))?`,
+	inMap = lineForms(`		# backends with a limit: those that the next connection fills, those that have room, and those that are full`,
+		`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : (?:verdict|IPV_addr|ether_addr))?`,
 		`		typeof (?:DOOR \. |HANDED)?(?:numgen random mod [0-9]+|meta mark) : (?:IP daddr(?: \. th dport)?|ether daddr|meta mark)`,
 		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : IPV_addr(?: \. inet_service)?`,
 		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : mark`, `		type mark : (?:IPV_addr|ether_addr)`,
@@ -109,6 +92,25 @@ var (
 	ofMap = lineForm(`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|MAC|"DEVICE"|FLAGS)(?: \. (?:IP4|IP6|PORTS|HEX|MAC))*)(?: ct count (?:over )?[0-9]+)?(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC|HEX))?,`)
 
 	inChain = lineForms(
+		`		# nothing to ask, but the kernel translates open connections only while there is a nat chain`,
+		`		# what this machine opens itself; -100 is dstnat, a name that nft does not take here`,
+		`		# the backend is chosen: what the connection was opened to tells which source it gets`,
+		`		# right after the choice, so that whatever comes next sees the mark: routing, filters, this machine`,
+		`		# before connection tracking, which neither requests nor replies meet`,
+		`		# segments that fit no connection: not translated, so a reset in answer would end theirs`,
+		`		# those of backends that answer clients themselves; all that is forwarded pays for this`,
+		`		# datagrams that come from a service of a backend, or of this machine: it would answer the answer, and so without end`,
+		`		# just before the backend is chosen`,
+		`		# as it is handed on, if no filter minds`,
+		`		# of backends and services on this machine`,
+		`		# as it leaves, from the source that the backend sees`,
+		`		# of a backend on this machine`,
+		`		# the replies, as the requests are untracked by then`,
+		`		# farms of few kinds: their maps are asked without finding the kind first`,
+		`		# before connection tracking, so that what asks is of no connection`,
+		`		# who may come in, before all else that is done to a packet`,
+		`		# who is shut out, and what is no TCP: before connection tracking`,
+		`		# right after connection tracking`,
 		`		type nat hook (?:prerouting priority dstnat(?: - 5)?|output priority -10[05]|postrouting priority srcnat)`,
 		`		type filter hook (?:prerouting priority (?:raw|raw - 10?|raw - 5|mangle|mangle - 5|dstnat \+ 5)|output priority (?:-95|raw|raw - 10)|forward priority filter(?: \+ 5| \+ 10)?|(?:input|output) priority filter \+ 5|postrouting priority srcnat(?: \+ 5)?|ingress devices = { DEVICES } priority filter(?: - 10?| - 5)?)`,
 		`		type filter hook (?:input|forward) priority filter - 5`, `		ct state != invalid return`, `		meta l4proto != tcp return`,
@@ -220,11 +222,14 @@ func readScript(text string) (*reading, error) {
 				farm = name
 			}
 		case chain != "" && inChain.MatchString(line):
-			r.chains[chain] = append(r.chains[chain], line)
+			if !strings.HasPrefix(line, "\t\t# ") {
+				r.chains[chain] = append(r.chains[chain], line)
+			}
 		case object && inObject.MatchString(line):
 		case table == "-" || within:
 			return nil, fmt.Errorf("line %d is of no form: %q", i+1, line)
 		case opensMap.MatchString(line):
+			farm = ""
 			name := table + opensMap.FindStringSubmatch(line)[1]
 			if r.maps[name] != nil {
 				return nil, fmt.Errorf("line %d: a second map %s", i+1, name)

@@ -8,86 +8,109 @@ import (
 	"strings"
 )
 
-// An ingress is a base chain at the ingress of network interfaces, before all else that a packet meets, with the maps
-// that it asks: of the farms without connection tracking that take their packets from the same interfaces.
+// An ingress is the place where farms without connection tracking take their packets: a base chain at the ingress of network
+// interfaces, before anything else sees a packet, or one in prerouting, before connection tracking.
 type ingress struct {
 	Name      string
-	Devices   []string      // none: prerouting, before connection tracking
-	Fragments []*verdictMap // later fragments, which have no ports
-	Doors     []*verdictMap
-	Errors    []*verdictMap // what routers and clients say about the backends' replies
-	Logs      []*verdictMap // which chain writes a request to the log, before it is handed on
-	direct
+	Devices   []string // none: prerouting
+	Maps      []*dispatchMap
+	Fragments []*dispatchMap // later fragments, which have no ports
+	Errors    []*dispatchMap // ICMP errors of routers and clients about the replies of backends
+	Logs      []*dispatchMap // the chains that log a request before it is handed on
+	First     []string       // the chains whose maps are asked first, see askFirst
+
+	Forwards     []*dsrPick
+	Translations []*statelessPick
 }
 
-// ingressDevices are the interfaces of all ingresses, in the order of their names.
-func (r *ruleset) ingressDevices() []string {
-	var out []string
-	for _, in := range r.ingresses {
-		out = append(out, in.Devices...)
-	}
-	for _, g := range slices.Concat(r.gates, r.limitGates) {
-		out = append(out, g.Devices...)
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
+// Ports and Addresses are the maps that the chain asks, with and without ports in their keys.
+func (in *ingress) Ports() []*dispatchMap {
+	ports, _ := byPorts(in.Maps)
+	return ports
 }
 
-// devices are all interfaces that rules name by their number, in the order of their names.
-func (r *ruleset) devices() []string {
-	out := r.ingressDevices()
-	for _, f := range r.forwards {
-		for _, s := range f.Steps {
-			out = append(out, s.Device)
+// Addresses is described at Ports.
+func (in *ingress) Addresses() []*dispatchMap {
+	_, addresses := byPorts(in.Maps)
+	return addresses
+}
+
+// LogPorts and LogAddresses are the same of the maps for logging.
+func (in *ingress) LogPorts() []*dispatchMap {
+	ports, _ := byPorts(in.Logs)
+	return ports
+}
+
+// LogAddresses is described at LogPorts.
+func (in *ingress) LogAddresses() []*dispatchMap {
+	_, addresses := byPorts(in.Logs)
+	return addresses
+}
+
+// Neighbours reports whether neighbour discovery has to pass.
+func (in *ingress) Neighbours() bool {
+	return slices.ContainsFunc(in.Addresses(), func(m *dispatchMap) bool { return m.Family == IP6 })
+}
+
+func (in *ingress) table() TableFamily {
+	if len(in.Devices) > 0 {
+		return Netdev
+	}
+	return Inet
+}
+
+// place says where the maps stand.
+func (in *ingress) place(prefix string) mapPlace {
+	of := dsrSection
+	if len(in.Devices) == 0 {
+		of = statelessSection
+	}
+	return mapPlace{in.table(), of, in.Name + "/" + prefix, ""}
+}
+
+// dispatchUntracked leads the packets of farms without connection tracking to the chains that hand frames on, or rewrite
+// requests.
+func (l *linker) dispatchUntracked(served []frontend) {
+	l.ingresses = ingresses(served)
+	l.findDatagrams(served)
+	for _, in := range l.ingresses {
+		l.dispatchRequests(in, served)
+		l.dispatchFragments(in)
+		l.dispatchErrors(in, served)
+	}
+}
+
+// addIngressChains adds the base chains, once all is known that they do.
+func (l *linker) addIngressChains() {
+	for _, in := range l.ingresses {
+		l.askFirst(in)
+		if len(in.Maps)+len(in.Fragments)+len(in.Errors)+len(in.Logs) == 0 {
+			continue
 		}
-	}
-	for _, t := range r.ingressTranslations {
-		for _, s := range t.Steps {
-			out = append(out, s.Device)
+		template := "ingress"
+		if len(in.Devices) == 0 {
+			template = "stateless"
 		}
+		l.rules.add(&object{table: in.table(), kind: KindChain, Name: in.Name, section: in.place("").section, template: template, data: in})
 	}
-	for _, h := range r.ingressEscortHomes {
-		for _, s := range h.Steps {
-			out = append(out, s.Device)
-		}
-	}
-	if r.flows != nil {
-		out = append(out, r.flows.Devices...)
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	l.removeUnusedPicks()
 }
 
-// hand leads the doors of farms without connection tracking to the chains that hand frames on, or rewrite requests.
-func (l *linker) hand(doors []door) {
-	l.rules.ingresses = ingresses(doors)
-	l.findDatagrams(doors)
-	for _, in := range l.rules.ingresses {
-		l.leadDoors(in, doors)
-		l.leadFragments(in)
-		l.leadErrors(in, doors)
-		l.askDirectly(in)
-	}
-	l.findUnled()
-}
-
-const dropVerdict = "drop"
-
-// ingresses are of the interfaces that the same farms take their packets from. Each interface is of one alone: where
-// two base chains met on it, the one that was there first would decide, not the door that is the more particular.
-// Stateless farms that name no interfaces take their packets in prerouting, just before connection tracking.
-func ingresses(doors []door) []*ingress {
+// ingresses groups interfaces that the same farms take their packets from. Each interface belongs to one group: where two base
+// chains met on it, the first one would decide, not the more specific frontend. Stateless farms without interfaces take
+// their packets in prerouting.
+func ingresses(served []frontend) []*ingress {
 	var out []*ingress
-	if slices.ContainsFunc(doors, func(d door) bool { return d.farm.Mode == Stateless && len(d.farm.Interfaces) == 0 }) {
+	if slices.ContainsFunc(served, func(d frontend) bool { return d.farm.Mode == Stateless && len(d.farm.Interfaces) == 0 }) {
 		out = append(out, &ingress{Name: "stateless"})
 	}
-	return append(out, ingressesOf(doors, (*Farm).devices)...)
+	return append(out, ingressesOf(served, (*service).devices)...)
 }
 
-// ingressesOf puts interfaces together that the same farms want to meet their packets at.
-func ingressesOf(doors []door, devices func(*Farm) []string) (out []*ingress) {
+// ingressesOf groups the interfaces at which the same farms want to meet their packets.
+func ingressesOf(frontends []frontend, devices func(*service) []string) (out []*ingress) {
 	takers := map[string]map[string]bool{}
-	for _, d := range doors {
+	for _, d := range frontends {
 		for _, device := range devices(d.farm) {
 			if takers[device] == nil {
 				takers[device] = map[string]bool{}
@@ -105,20 +128,18 @@ func ingressesOf(doors []door, devices func(*Farm) []string) (out []*ingress) {
 		same[farms].Devices = append(same[farms].Devices, device)
 	}
 	for _, in := range out {
-		in.Name = ingressName(in.Devices)
+		in.Name = "ingress/" + shortened(in.Devices, maxInterfacesName)
 	}
 	return out
 }
 
-// How long the names of interfaces together may be as part of a name; nft's end at 255.
+// How long the names of interfaces together may be as part of a name; the names of nft's objects end at 255 characters.
 const (
-	longestInterfaces = 128
-	longestPart       = 48
+	maxInterfacesName = 128
+	maxPartName       = 48
 )
 
-func ingressName(devices []string) string { return "ingress/" + shortened(devices, longestInterfaces) }
-
-// shortened joins names, which if they are too long end in what tells them from others.
+// shortened joins names. Where they are too long, a hash replaces all but the first.
 func shortened(names []string, longest int) string {
 	all := strings.Join(names, "/")
 	if len(all) > longest {
@@ -127,263 +148,195 @@ func shortened(names []string, longest int) string {
 	return all
 }
 
-// devices are the interfaces that the farm takes its packets from, as far as they are there.
-func (f *Farm) devices() []string {
-	if !slices.Contains(frames, f.Mode) {
+// devices are the interfaces that the farm takes its packets from, as far as they exist.
+func (s *service) devices() []string {
+	if !slices.Contains(frames, s.Mode) {
 		return nil
 	}
-	return f.presentInterfaces()
+	return s.presentInterfaces()
 }
 
-func (f *Farm) presentInterfaces() []string {
-	return slices.DeleteFunc(slices.Clone(f.Interfaces), func(d string) bool { return slices.Contains(f.absent, d) })
-}
-
-// takes says whether the farm takes its packets from here.
-func (in *ingress) takes(f *Farm) bool {
+// takes reports whether the farm takes its packets here.
+func (in *ingress) takes(s *service) bool {
 	if len(in.Devices) == 0 {
-		return f.Mode == Stateless && len(f.Interfaces) == 0
+		return s.Mode == Stateless && len(s.Interfaces) == 0
 	}
-	return slices.Contains(f.devices(), in.Devices[0])
+	return slices.Contains(s.devices(), in.Devices[0])
 }
 
-// passes says whether packets of the farm, which takes them later on, can pass by here.
-func (in *ingress) passes(f *Farm) bool {
+// passes reports whether packets of a farm that takes them later can pass here.
+func (in *ingress) passes(s *service) bool {
 	switch {
-	case in.takes(f) || slices.Contains(frames, f.Mode) && len(f.Interfaces) > 0:
+	case in.takes(s) || slices.Contains(frames, s.Mode) && len(s.Interfaces) > 0:
 		return false
-	case len(in.Devices) == 0 || len(f.Interfaces) == 0:
+	case len(in.Devices) == 0 || len(s.Interfaces) == 0:
 		return true
 	}
-	return slices.ContainsFunc(f.Interfaces, func(d string) bool { return slices.Contains(in.Devices, d) })
+	return slices.ContainsFunc(s.Interfaces, func(d string) bool { return slices.Contains(in.Devices, d) })
 }
 
-// general gives by address the most general level of a door whose packets are taken from here; of what is quoted, of
-// those that take ICMP errors: of a stateless farm only a whole address does, and that like all else.
-func (in *ingress) general(doors []door, quoted bool) map[netip.Addr]level {
-	out := map[netip.Addr]level{}
-	for _, d := range doors {
-		if in.takes(d.farm) && (!quoted || d.farm.Mode == DSR || d.level == addressLevel) {
-			out[d.address] = max(out[d.address], d.level)
+// mostGeneral gives by address the most general specificity of a frontend whose packets are taken here. Of the packets that
+// ICMP errors quote, frontends of stateless farms take those to a whole address only.
+func (in *ingress) mostGeneral(served []frontend, quoted bool) map[netip.Addr]Specificity {
+	out := map[netip.Addr]Specificity{}
+	for _, d := range served {
+		if in.takes(d.farm) && (!quoted || d.farm.Mode == DSR || d.Specificity == WholeAddress) {
+			out[d.Address] = max(out[d.Address], d.Specificity)
 		}
 	}
 	return out
 }
 
-func (l *linker) leadIn(to *[]*verdictMap, in *ingress, prefix string, d door, verdict string) {
-	l.lead(to, in.Name+"/"+prefix, d, verdictTo(verdict))
-}
-
-// leadDoors leads the doors of the farms that take their packets from here, and lets those of others pass where a more
-// general one of the same address would catch them.
-func (l *linker) leadDoors(in *ingress, doors []door) {
-	general := in.general(doors, false)
-	for _, d := range doors {
+// dispatchRequests leads the packets of farms that take them here to their chains. Packets of other farms pass where a more
+// general frontend of the same address would catch them.
+func (l *linker) dispatchRequests(in *ingress, served []frontend) {
+	general := in.mostGeneral(served, false)
+	for _, d := range served {
 		switch {
 		case in.takes(d.farm) && d.farm.Mode == Stateless:
-			l.leadIn(&in.Doors, in, "", d, l.translator(d))
+			l.addTo(&in.Maps, in.place(""), d, string(l.statelessPick(d)))
 		case in.takes(d.farm):
-			l.leadIn(&in.Doors, in, "", d, l.hander(d))
-		case in.passes(d.farm) && d.level < general[d.address]:
-			l.leadIn(&in.Doors, in, "", d, "accept")
+			l.addTo(&in.Maps, in.place(""), d, string(l.dsrPick(d)))
+		case in.passes(d.farm) && d.Specificity < general[d.Address]:
+			l.addTo(&in.Maps, in.place(""), d, string(accept))
 		}
 	}
 }
 
-// A datagram is what its later fragments show of where it goes.
-type datagram struct {
-	protocol Protocol
-	to       netip.Addr
-}
-
-// leadFragments leads the later fragments of a datagram to where its first one goes.
-func (l *linker) leadFragments(in *ingress) {
+// dispatchFragments leads the later fragments of a datagram to the chain of its first fragment.
+func (l *linker) dispatchFragments(in *ingress) {
 	for _, d := range l.fragments[in] {
-		l.leadIn(&in.Fragments, in, "", d, l.hander(d))
+		l.addTo(&in.Fragments, in.place(""), d, string(l.dsrPick(d)))
 	}
 }
 
-// findDatagrams finds the farms that have all datagrams of a protocol to an address for themselves, nil where there are
-// several, and those whose later fragments are led.
-func (l *linker) findDatagrams(doors []door) {
-	l.datagrams, l.fragments, l.fragmented = map[datagram]*Farm{}, map[*ingress][]door{}, map[dealt]bool{}
-	for _, d := range doors {
-		if d.farm.Mode != DSR || d.level > rangeLevel {
+// findDatagrams finds the farms to which all datagrams of a protocol and address belong, nil where there are several, and the
+// frontends whose later fragments are dispatched.
+func (l *linker) findDatagrams(served []frontend) {
+	l.datagrams, l.fragments, l.fragmented = map[datagram]*service{}, map[*ingress][]frontend{}, map[farmFamily]bool{}
+	for _, d := range served {
+		if d.farm.Mode != DSR || d.Specificity > PortRange {
 			continue
 		}
-		at := datagram{d.protocol, d.address}
+		at := datagram{d.Protocol, d.Address}
 		if of, known := l.datagrams[at]; !known || of == d.farm {
 			l.datagrams[at] = d.farm
 		} else {
 			l.datagrams[at] = nil
 		}
 	}
-	for _, in := range l.rules.ingresses {
-		l.fragments[in] = l.fragmentDoors(in, doors)
+	for _, in := range l.ingresses {
+		l.fragments[in] = l.fragmentFrontends(in, served)
 		for _, d := range l.fragments[in] {
-			l.fragmented[dealt{d.farm, d.family}] = true
+			l.fragmented[farmFamily{d.farm, d.Family}] = true
 		}
 	}
 }
 
-// fragmentDoors are where later fragments are led. They have no ports, so whatever listens on the address by that
-// protocol has to choose the same backend by addresses alone; else they take the way of the whole address.
-func (l *linker) fragmentDoors(in *ingress, doors []door) (out []door) {
-	ways := map[datagram]string{} // "" where they part
-	for _, d := range doors {
-		if !in.takes(d.farm) && !in.passes(d.farm) || d.level > addressLevel {
+// fragmentFrontends gives the frontends whose later fragments are dispatched. These have no ports, so all frontends on the
+// address by that protocol must pick the same backend by addresses only; else they go with the whole address.
+func (l *linker) fragmentFrontends(in *ingress, served []frontend) (out []frontend) {
+	picks := map[datagram]string{} // "" where they differ
+	for _, d := range served {
+		if !in.takes(d.farm) && !in.passes(d.farm) || d.Specificity > WholeAddress {
 			continue
 		}
-		way := ""
-		if in.takes(d.farm) && d.farm.Mode == DSR && byAddresses(d.farm) {
-			way = l.deal(d.farm, d.family).way(d.farm, d.family)
+		pick := ""
+		if in.takes(d.farm) && d.farm.Mode == DSR && picksByAddresses(d.farm) {
+			pick = d.farm.pickIdentity(l.assignment(d), d.Family)
 		}
-		for _, protocol := range []Protocol{TCP, UDP, SCTP} {
-			at := datagram{protocol, d.address}
-			switch before, known := ways[at]; {
-			case d.protocol == protocol && !known:
-				ways[at] = way
-			case (d.protocol == protocol || d.level == addressLevel) && known && before != way:
-				ways[at] = ""
-			}
-		}
+		agreeOnFragments(picks, d, pick, "")
 	}
-	for _, d := range doors {
-		at := datagram{d.protocol, d.address}
-		if ways[at] != "" {
-			delete(ways, at)
-			d.level = fragmentLevel
+	for _, d := range served {
+		at := datagram{d.Protocol, d.Address}
+		if picks[at] != "" {
+			delete(picks, at)
+			d.fragment = true
 			out = append(out, d)
 		}
 	}
 	return out
 }
 
-// byAddresses says whether the first fragment of a datagram, which has ports, and the later ones, which don't, are of the
-// same number. What the kernel hashes symmetrically of any fragment are addresses and protocol (__skb_flow_dissect
-// without FLOW_DISSECTOR_F_PARSE_1ST_FRAG).
-func byAddresses(f *Farm) bool {
-	on := f.HashOn
-	if f.Persistence != nil {
-		on = slices.Concat(on, f.Persistence.On)
+// picksByAddresses reports whether the first fragment of a datagram, which has ports, and the later ones get the same number.
+// Of a fragment the kernel hashes symmetrically addresses and protocol (__skb_flow_dissect without
+// FLOW_DISSECTOR_F_PARSE_1ST_FRAG).
+func picksByAddresses(s *service) bool {
+	on := s.HashOn
+	if s.Persistence != nil {
+		on = slices.Concat(on, s.Persistence.On)
 	}
-	return f.Scheduler == SymmetricHash && f.Persistence == nil || !slices.ContainsFunc(on, func(k HashKey) bool { return k == SourcePort || k == DestinationPort })
+	return s.Scheduler == SymmetricHash && s.Persistence == nil || !slices.ContainsFunc(on, func(k HashKey) bool { return k == SourcePort || k == DestinationPort })
 }
 
-// leadErrors leads ICMP errors about a reply to the backend that sent it. Those about the replies of others pass where
-// a more general door would catch them.
-func (l *linker) leadErrors(in *ingress, doors []door) {
-	general := in.general(doors, true)
-	for _, d := range doors {
+// pickIdentity is the same for two farms that pick the same backends for the same packets.
+func (s *service) pickIdentity(a *slotAssignment, family Family) string {
+	if len(a.eligible) == 0 {
+		return string(drop)
+	}
+	if s.Persistence != nil {
+		return "persistence of " + s.Name
+	}
+	return string(s.Scheduler) + " " + a.maglevName(s, family)
+}
+
+// dispatchErrors leads ICMP errors about a reply to the backend that sent the reply. Errors about the replies of other farms
+// pass where a more general frontend would catch them.
+func (l *linker) dispatchErrors(in *ingress, served []frontend) {
+	general := in.mostGeneral(served, true)
+	at := in.place("error-")
+	at.template = "errors-"
+	for _, d := range served {
 		d.quoted = true
 		switch {
-		case in.takes(d.farm) && d.farm.Mode == DSR && quotable(d.farm) && len(l.deal(d.farm, d.family).backends) > 0:
-			l.leadIn(&in.Errors, in, "error-", d, l.hander(d))
-		case (in.takes(d.farm) || in.passes(d.farm)) && d.level < general[d.address]:
-			l.leadIn(&in.Errors, in, "error-", d, "accept")
+		case in.takes(d.farm) && d.farm.Mode == DSR && picksByQuote(d.farm) && len(l.assignment(d).serving) > 0:
+			l.addTo(&in.Errors, at, d, string(l.dsrPick(d)))
+		case (in.takes(d.farm) || in.passes(d.farm)) && d.Specificity < general[d.Address]:
+			l.addTo(&in.Errors, at, d, string(accept))
 		}
 	}
 }
 
-// quotable says whether what the farm chooses by can be read off the packet that an ICMP error quotes.
-func quotable(f *Farm) bool {
-	return f.Scheduler != SymmetricHash && f.Persistence == nil && !slices.ContainsFunc(f.HashOn, func(k HashKey) bool { return k == SourceMAC || k == DestinationMAC })
+// picksByQuote reports whether the fields that the farm hashes are in the packet that an ICMP error quotes.
+func picksByQuote(s *service) bool {
+	return s.Scheduler != SymmetricHash && s.Persistence == nil && !slices.ContainsFunc(s.HashOn, func(k HashKey) bool { return k == SourceMAC || k == DestinationMAC })
 }
 
-// without gives the farm without what hangs on interfaces that are absent: of a farm that works at ingress these
-// interfaces and the backends behind them. Other farms are met further on.
-func (f *Farm) without(absent func(device string) bool, told *Diagnostics) *Farm {
-	if !slices.ContainsFunc(f.namedInterfaces(), absent) {
-		return f
+// ingressDevices are the interfaces of all base chains at an ingress, by name.
+func (l *linker) ingressDevices() []string {
+	var out []string
+	for _, in := range l.ingresses {
+		out = append(out, in.Devices...)
 	}
-	left := *f
-	f = &left
-	f.derived = derived{}
-	f.Backends = slices.Clone(f.Backends)
-	f.FlowOffload = f.present(f.FlowOffload, "flow-offload", absent, told)
-	switch {
-	case len(f.Interfaces) == 0:
-		return f
-	case !slices.Contains(frames, f.Mode):
-		f.absent = slices.DeleteFunc(slices.Clone(f.Interfaces), func(d string) bool { return !absent(d) })
-		return f
+	for _, g := range dataOf[*gate](&l.rules) {
+		out = append(out, g.Devices...)
 	}
-	here := f.present(f.Interfaces, "interfaces", absent, told)
-	f.absent = slices.DeleteFunc(slices.Clone(f.Interfaces), func(d string) bool { return slices.Contains(here, d) })
-	for i := range f.Backends {
-		b := &f.Backends[i]
-		device := f.deviceOf(*b)
-		b.cutOff = device != "" && absent(device)
-		if b.cutOff && !slices.Contains(f.absent, device) {
-			*told = append(*told, f.absence(b.Place, "backend "+b.Name+": the interface "+device))
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// interfaces are all interfaces whose numbers rules have, by name.
+func (l *linker) interfaces() []string {
+	out := l.ingressDevices()
+	for _, p := range dataOf[*dsrPick](&l.rules) {
+		for _, s := range p.Steps {
+			out = append(out, s.Device)
 		}
 	}
-	return f
-}
-
-// namedInterfaces are all that the farm names.
-func (f *Farm) namedInterfaces() []string {
-	out := slices.Concat(f.FlowOffload, f.Interfaces)
-	if len(f.Interfaces) == 0 {
-		return out
-	}
-	for _, b := range f.Backends {
-		if device := f.deviceOf(b); device != "" {
-			out = append(out, device)
+	for _, p := range dataOf[*statelessPick](&l.rules) {
+		for _, s := range p.Steps {
+			out = append(out, s.Device)
 		}
 	}
-	return out
-}
-
-// present gives those of the key's devices that are there, and tells of the others.
-func (f *Farm) present(devices []string, key string, absent func(device string) bool, told *Diagnostics) []string {
-	return slices.DeleteFunc(slices.Clone(devices), func(device string) bool {
-		gone := absent(device)
-		if gone {
-			*told = append(*told, f.absence(f.at(key), key+": "+device))
+	for _, t := range dataOf[*statelessTarget](&l.rules) {
+		for _, s := range t.Steps {
+			out = append(out, s.Device)
 		}
-		return gone
-	})
-}
-
-func (f *Farm) absence(at Place, what string) Diagnostic {
-	return Diagnostic{Severity: Warning, Farm: f.Name, Place: at, Message: what + " is not there: what hangs on it is left out"}
-}
-
-// deviceOf is the interface that the backend is behind.
-func (f *Farm) deviceOf(b Backend) string {
-	if b.Interface == "" && len(f.Interfaces) > 0 {
-		return f.Interfaces[0]
 	}
-	return b.Interface
-}
-
-// rawAddress writes an address as nft compares raw payload with.
-func rawAddress(a netip.Addr) string { return fmt.Sprintf("0x%x", a.AsSlice()) }
-
-// number is the protocol's in the IP header (IANA, assigned internet protocol numbers).
-func (p Protocol) number() int { return map[Protocol]int{TCP: 6, UDP: 17, SCTP: 132}[p] }
-
-type ingressView struct {
-	Name                                string
-	Devices                             []string
-	Ports, Addresses, Fragments, Errors []*mapView
-	Logs, LogPorts, LogAddresses        []*mapView
-	Neighbours                          bool // neighbour discovery has to be let by
-	Direct                              *directView
-}
-
-// Asks says whether the ingress asks anything but what it asks first.
-func (v ingressView) Asks() bool {
-	return len(v.Ports)+len(v.Addresses)+len(v.Fragments)+len(v.Errors)+len(v.Logs) > 0
-}
-
-func newIngressView(in *ingress) ingressView {
-	v := ingressView{Name: in.Name, Devices: in.Devices, Fragments: views(in.Fragments), Errors: views(in.Errors)}
-	v.Ports, v.Addresses = partByPorts(views(in.Doors))
-	v.Neighbours = slices.ContainsFunc(v.Addresses, func(m *mapView) bool { return m.Family == IP6 })
-	v.Direct = newDirectView(in.direct)
-	v.Logs = views(in.Logs)
-	v.LogPorts, v.LogAddresses = partByPorts(v.Logs)
-	return v
+	for _, f := range dataOf[*flowtable](&l.rules) {
+		out = append(out, f.Devices...)
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	return slices.DeleteFunc(out, func(device string) bool { return device == "" })
 }

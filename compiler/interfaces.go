@@ -1,7 +1,6 @@
 package compiler
 
 import (
-	"cmp"
 	"net"
 	"regexp"
 	"slices"
@@ -45,56 +44,75 @@ func readMAC(t *table) string {
 	return mac.String()
 }
 
-// An interfaceSet is a set of interfaces that packets of farms come in by, for rules of all farms that name the same ones.
-type interfaceSet struct {
-	Name       string
-	Interfaces []string
-}
-
-func newInterfaceSet(interfaces []string) interfaceSet {
-	s := interfaceSet{Interfaces: slices.Sorted(slices.Values(interfaces))}
-	s.Name = "interfaces/" + shortened(s.Interfaces, longestInterfaces)
-	return s
-}
-
-// Room is the size of the set's hash table.
-func (s interfaceSet) Room() int { return roomFor(len(s.Interfaces)) }
-
-// interfaceSets gives the sets that the ruleset's rules name. One interface alone needs none.
-func (r *ruleset) interfaceSets() []interfaceSet {
-	var only [][]string
-	for _, c := range r.choices {
-		only = append(only, c.Only)
+// without gives the farm without what hangs on interfaces that are absent: of a farm that works at ingress these
+// interfaces and the backends behind them. Other farms are met further on.
+func (f *Farm) without(absent func(device string) bool, told *Diagnostics) *Farm {
+	if !slices.ContainsFunc(f.namedInterfaces(), absent) {
+		return f
 	}
-	for _, g := range r.guards {
-		only = append(only, g.Only)
+	left := *f
+	f = &left
+	f.description = ""
+	f.Backends = slices.Clone(f.Backends)
+	f.FlowOffload = f.present(f.FlowOffload, "flow-offload", absent, told)
+	switch {
+	case len(f.Interfaces) == 0:
+		return f
+	case !slices.Contains(frames, f.Mode):
+		f.absent = slices.DeleteFunc(slices.Clone(f.Interfaces), func(d string) bool { return !absent(d) })
+		return f
 	}
-	for _, c := range r.limiters {
-		only = append(only, c.Only)
-	}
-	for _, c := range r.logs {
-		only = append(only, c.Only)
-	}
-	for _, c := range r.invalidChains {
-		only = append(only, c.Only)
-	}
-	for _, c := range r.queues {
-		only = append(only, c.Only)
-	}
-	var out []interfaceSet
-	for _, interfaces := range only {
-		if len(interfaces) > 1 {
-			out = append(out, newInterfaceSet(interfaces))
+	here := f.present(f.Interfaces, "interfaces", absent, told)
+	f.absent = slices.DeleteFunc(slices.Clone(f.Interfaces), func(d string) bool { return slices.Contains(here, d) })
+	for i := range f.Backends {
+		b := &f.Backends[i]
+		device := f.deviceOf(*b)
+		b.cutOff = device != "" && absent(device)
+		if b.cutOff && !slices.Contains(f.absent, device) {
+			*told = append(*told, f.absence(b.Place, "backend "+b.Name+": the interface "+device))
 		}
 	}
-	slices.SortFunc(out, func(a, b interfaceSet) int { return cmp.Compare(a.Name, b.Name) })
-	return slices.CompactFunc(out, func(a, b interfaceSet) bool { return a.Name == b.Name })
+	return f
 }
 
-// interfaceMatch is what a rule compares the interface of a packet with.
-func interfaceMatch(interfaces []string) string {
-	if len(interfaces) == 1 {
-		return "{ " + quotedList(interfaces) + " }" // nft makes no set of it
+// namedInterfaces are all that the farm names.
+func (f *Farm) namedInterfaces() []string {
+	out := slices.Concat(f.FlowOffload, f.Interfaces)
+	if len(f.Interfaces) == 0 {
+		return out
 	}
-	return "@" + newInterfaceSet(interfaces).Name
+	for _, b := range f.Backends {
+		if device := f.deviceOf(b); device != "" {
+			out = append(out, device)
+		}
+	}
+	return out
+}
+
+// present gives those of the key's devices that are there, and tells of the others.
+func (f *Farm) present(devices []string, key string, absent func(device string) bool, told *Diagnostics) []string {
+	return slices.DeleteFunc(slices.Clone(devices), func(device string) bool {
+		gone := absent(device)
+		if gone {
+			*told = append(*told, f.absence(f.at(key), key+": "+device))
+		}
+		return gone
+	})
+}
+
+func (f *Farm) absence(at Place, what string) Diagnostic {
+	return Diagnostic{Severity: Warning, Farm: f.Name, Place: at, Message: what + " is not there: what hangs on it is left out"}
+}
+
+// deviceOf is the interface that the backend is behind.
+func (f *Farm) deviceOf(b Backend) string {
+	if b.Interface == "" && len(f.Interfaces) > 0 {
+		return f.Interfaces[0]
+	}
+	return b.Interface
+}
+
+// presentInterfaces are the interfaces of the farm that exist.
+func (f *Farm) presentInterfaces() []string {
+	return slices.DeleteFunc(slices.Clone(f.Interfaces), func(d string) bool { return slices.Contains(f.absent, d) })
 }

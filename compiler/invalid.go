@@ -6,111 +6,107 @@ import (
 	"slices"
 )
 
-// Connection tracking calls a TCP segment beyond the window invalid, and NAT does not translate it. The machine that it
-// reaches answers with a reset that fits, and the connection ends. So invalid segments are dropped: of clients to the
-// services of farms, and of backends, which come to this machine's own address in mode snat, and are forwarded in mode
-// dnat.
+// Conntrack calls a TCP segment beyond the window invalid, and NAT does not translate it. The machine that it reaches answers
+// with a reset that fits, and the connection ends. So invalid segments are dropped: of clients to the services of farms, and
+// of backends, which come to this machine's own address in mode snat, and are forwarded in mode dnat.
 
-// An invalidChain drops segments of a kind: what comes in by some interfaces, or from some ports.
+// invalidHook drops the segments that come to this machine.
+var invalidHook = baseChain{name: "invalid-input", section: invalidSection, prefix: "invalid-", any: "invalid-any"}
+
+// An invalidChain drops segments of one kind: those that come in by some interfaces, or from some ports.
 type invalidChain struct {
-	Name  string
 	Only  []string
 	Ports []Ports
 }
 
-// dropInvalid leads invalid segments of the doors' farms to where they are dropped.
-func (l *linker) dropInvalid(tracked []door) {
-	doors := slices.DeleteFunc(slices.Clone(tracked), func(d door) bool {
-		return d.protocol != TCP && d.level != addressLevel
+// dropInvalid has invalid segments of the frontends' farms dropped.
+func (l *linker) dropInvalid(tracked []frontend) {
+	tcp := slices.DeleteFunc(slices.Clone(tracked), func(d frontend) bool {
+		return d.Protocol != TCP && d.Specificity != WholeAddress
 	})
-	l.leadSome(&l.rules.invalidTo, "invalid-", doors, l.invalidTo)
-	for _, side := range []invalidSide{
-		{&l.rules.invalidBack, "invalid-back-", func(f *Farm) bool { return f.Mode == SNAT || f.LocalClients }},
-		{&l.rules.invalidForward, "invalid-forward-", func(f *Farm) bool { return f.Mode == DNAT }},
-	} {
-		l.invalidFrom(side, slices.DeleteFunc(slices.Clone(doors), func(d door) bool {
-			return !d.farm.dropsInvalid() || !side.has(d.farm)
-		}))
+	input := l.dispatch(invalidHook, tcp, l.invalidOfClients)
+	if input == nil {
+		return
 	}
-	slices.SortFunc(l.rules.invalidChains, func(a, b invalidChain) int { return cmp.Compare(a.Name, b.Name) })
+	l.invalidOfBackends(&input.Sources, "invalid-back-", tcp, func(s *service) bool { return s.Mode == SNAT || s.LocalClients })
+	forward := &hook{Name: "invalid-forward", Maps: input.Maps}
+	l.invalidOfBackends(&forward.Sources, "invalid-forward-", tcp, func(s *service) bool { return s.Mode == DNAT })
+	if len(forward.Sources) > 0 {
+		l.rules.add(&object{table: Inet, kind: KindChain, Name: forward.Name, section: invalidSection, template: forward.Name, data: forward})
+	}
 }
 
-func (f *Farm) dropsInvalid() bool {
-	return slices.Contains([]Mode{SNAT, DNAT}, f.Mode) && !f.PassInvalid
+func (s *service) dropsInvalid() bool {
+	return slices.Contains([]Mode{SNAT, DNAT}, s.Mode) && !s.PassInvalid
 }
 
-// invalidTo gives the chain for what clients send.
-func (l *linker) invalidTo(d door) string {
+// invalidOfClients gives the verdict on segments of clients.
+func (l *linker) invalidOfClients(d frontend) verdict {
 	switch {
 	case !d.farm.dropsInvalid():
-		return ""
+		return noVerdict
 	case len(d.farm.Interfaces) == 0:
-		return dropVerdict
+		return drop
 	}
 	inside := d.farm.Interfaces
-	return l.invalidChain(invalidChain{Name: "invalid-inside/" + shortened(inside, longestPart), Only: inside})
+	return l.invalidChain("invalid-inside/"+shortened(inside, maxPartName), invalidChain{Only: l.only(inside)})
 }
 
-func (l *linker) invalidChain(c invalidChain) string {
-	if !slices.ContainsFunc(l.rules.invalidChains, func(o invalidChain) bool { return o.Name == c.Name }) {
-		l.rules.invalidChains = append(l.rules.invalidChains, c)
-	}
-	return c.Name
+func (l *linker) invalidChain(name string, c invalidChain) verdict {
+	l.rules.add(&object{table: Inet, kind: KindChain, Name: name, section: invalidSection, template: "drop-invalid", data: c})
+	return goTo(name)
 }
 
-// An invalidSide is where segments of the backends of some farms come: to this machine, or through it.
-type invalidSide struct {
-	to     *[]*verdictMap
-	prefix string
-	has    func(*Farm) bool
-}
-
-// invalidFrom leads what comes from the doors' backends. Single ports stand in the keys. Of ranges each backend has one
-// element, which leads to a chain that compares the ports: a map of intervals takes the kernel quadratic time to load.
-func (l *linker) invalidFrom(side invalidSide, doors []door) {
+// invalidOfBackends adds the backends of farms to maps. Single ports stand in the keys. Of ranges each backend has one element,
+// which leads to a chain that compares the ports: a map of intervals takes the kernel quadratic time to load.
+func (l *linker) invalidOfBackends(maps *[]*dispatchMap, prefix string, frontends []frontend, of func(*service) bool) {
 	known := map[netip.AddrPort]bool{}
 	ranges := map[netip.Addr][]Ports{}
 	var ranged []reply
-	for i := range doors {
-		for _, r := range doors[i].replies() {
-			at := netip.AddrPortFrom(r.address, r.ports.First)
+	for i := range frontends {
+		d := &frontends[i]
+		if !d.farm.dropsInvalid() || !of(d.farm) {
+			continue
+		}
+		for _, r := range d.Replies() {
+			at := netip.AddrPortFrom(r.Address, r.Ports.First)
 			switch {
-			case !r.ports.Single():
-				if ranges[r.address] == nil {
-					ranged = append(ranged, r)
+			case !r.Ports.Single():
+				if ranges[r.Address] == nil {
+					ranged = append(ranged, reply{r, d})
 				}
-				ranges[r.address] = append(ranges[r.address], r.ports)
+				ranges[r.Address] = append(ranges[r.Address], r.Ports)
 			case !known[at]:
 				known[at] = true
-				l.invalidFromOne(side, r, portLevel, dropVerdict)
+				l.invalidOfBackend(maps, prefix, reply{r, d}, ExactPort, drop)
 			}
 		}
 	}
 	for _, r := range ranged {
-		l.invalidFromOne(side, r, addressLevel, l.invalidPorts(joinedPorts(ranges[r.address])))
+		l.invalidOfBackend(maps, prefix, r, WholeAddress, l.invalidPorts(joinedPorts(ranges[r.Address])))
 	}
 }
 
-func (l *linker) invalidFromOne(side invalidSide, r reply, at level, chain string) {
-	d := r.from()
-	d.level, d.protocol = at, TCP
-	m := l.lead(side.to, side.prefix, d, verdictTo(chain))
-	m.Elements[len(m.Elements)-1].origin = r.backend.origin(d.farm)
+func (l *linker) invalidOfBackend(maps *[]*dispatchMap, prefix string, r reply, at Specificity, v verdict) {
+	from := r.from()
+	from.Specificity, from.Protocol = at, TCP
+	m := l.addTo(maps, mapPlace{Inet, invalidSection, prefix, ""}, from, string(v))
+	m.elements.single[len(m.elements.single)-1].origin = from.farm.backendOrigin(*r.Backend)
 }
 
-// invalidPorts gives the chain for what comes from the ports.
-func (l *linker) invalidPorts(ports []Ports) string {
+// invalidPorts gives the verdict on segments from the ports.
+func (l *linker) invalidPorts(ports []Ports) verdict {
 	if slices.Contains(ports, Ports{0, 65535}) {
-		return dropVerdict
+		return drop
 	}
 	words := make([]string, len(ports))
 	for i, p := range ports {
 		words[i] = p.String()
 	}
-	return l.invalidChain(invalidChain{Name: "invalid-ports/" + shortened(words, longestPart), Ports: ports})
+	return l.invalidChain("invalid-ports/"+shortened(words, maxPartName), invalidChain{Ports: ports})
 }
 
-// joinedPorts are the same ports in the fewest ranges, in order.
+// joinedPorts gives the same ports in the fewest ranges, in order.
 func joinedPorts(all []Ports) (out []Ports) {
 	slices.SortFunc(all, func(a, b Ports) int { return cmp.Compare(a.First, b.First) })
 	for _, p := range all {
@@ -121,35 +117,4 @@ func joinedPorts(all []Ports) (out []Ports) {
 		}
 	}
 	return out
-}
-
-// invalidWithoutTCP refuses a key that nothing of the farm can fall under.
-func invalidWithoutTCP(t *table, f *Farm) {
-	byTCP := func(l Listen) bool { return l.Whole() || slices.Contains(l.Protocols, TCP) }
-	if t.has("invalid") && len(f.Listen) > 0 && !slices.ContainsFunc(f.Listen, byTCP) {
-		t.fault(t.at("invalid"), "", "invalid has no effect: the farm does not listen on tcp")
-	}
-}
-
-// An invalidView is what a template sees of the base chains.
-type invalidView struct {
-	To            *hookView
-	Back, Forward []*mapView
-	Chains        []invalidChain
-}
-
-func newInvalidView(r *ruleset) *invalidView {
-	if len(r.invalidTo) == 0 {
-		return nil
-	}
-	to := hook("invalid-any", r.invalidTo)
-	return &invalidView{to, views(r.invalidBack), views(r.invalidForward), r.invalidChains}
-}
-
-// verdictTo leads to a chain, unless it is a verdict itself.
-func verdictTo(chain string) string {
-	if chain == dropVerdict || chain == "accept" {
-		return chain
-	}
-	return "goto " + chain
 }

@@ -6,34 +6,35 @@ import (
 	"strings"
 )
 
-// An inventory is what a script leaves in the kernel: the objects of our tables, by the family of the table.
-type inventory map[string]*tableInventory
+// An inventory is the objects of farmc's tables that a script leaves in the kernel.
+type inventory map[TableFamily]*tableInventory
 
-// tableFamilies are the families of our tables, in the order in which scripts have them.
-var tableFamilies = []string{"inet", "netdev"}
-
-// A tableInventory is one table's.
+// A tableInventory is the objects of one table.
 type tableInventory struct {
-	objects []*object
-	known   map[string]*object // by what nothing else in the table is called
+	objects []*scriptObject
+	known   map[string]*scriptObject // by their IDs
 }
 
-// An object is a set, map, chain, flow table or connection tracking helper. Lines are without their tabs.
-type object struct {
-	Kind, Name string
-	line       int // of the script, where it begins
-	about      []scriptLine
-	block      string // the lines of its elements, as they are: of many, few are ever looked at
-	blockLine  int    // of the script, where the block begins
-	rules      []scriptLine
-	unknown    bool // it is there, but what it holds isn't known
+// A scriptObject is an object of a script, or one that the kernel holds.
+type scriptObject struct {
+	ObjectText
+	unknown bool // the kernel holds it, but its content is not known
 }
 
-// A scriptLine is a line within an object, and its number in the script. Of an element, it lacks the comma.
-type scriptLine struct {
-	text   string
-	farm   string // of an element, the farm that the comment above names
-	number int
+// inventoryOf gives the objects of a script. A script that was kept as text is parsed.
+func inventoryOf(s *Script) (inventory, error) {
+	written := s.Objects()
+	if written == nil {
+		return readInventory(string(s.Text))
+	}
+	out := inventory{}
+	for family, objects := range written {
+		out[family] = &tableInventory{known: map[string]*scriptObject{}}
+		for _, o := range objects {
+			out[family].add(&scriptObject{ObjectText: *o})
+		}
+	}
+	return out, nil
 }
 
 // readInventory reads a script that farmc wrote, now or earlier. Its lines are of few forms, which templates keep to.
@@ -56,7 +57,7 @@ type inventoryReader struct {
 	rest      string
 	number    int // of the line that was read last
 	table     *tableInventory
-	object    *object
+	object    *scriptObject
 }
 
 func (r *inventoryReader) line() string {
@@ -77,9 +78,10 @@ func (r *inventoryReader) read(line string) error {
 }
 
 func (r *inventoryReader) readTop(line string) error {
-	if family, ok := between(line, "table ", " farmc {"); ok && slices.Contains(tableFamilies, family) {
+	if name, ok := between(line, "table ", " farmc {"); ok && slices.Contains(TableFamilies, TableFamily(name)) {
+		family := TableFamily(name)
 		if r.inventory[family] == nil {
-			r.inventory[family] = &tableInventory{known: map[string]*object{}}
+			r.inventory[family] = &tableInventory{known: map[string]*scriptObject{}}
 		}
 		r.table = r.inventory[family]
 		return nil
@@ -101,7 +103,7 @@ func (r *inventoryReader) readHead(line string) error {
 	case !ok || at < 0 || head[0] == '\t':
 		return errUnreadable(line)
 	default:
-		r.object = &object{Kind: head[:at], Name: head[at+1:], line: r.number}
+		r.object = &scriptObject{ObjectText: ObjectText{Kind: Kind(head[:at]), Name: head[at+1:], Line: r.number}}
 		return r.table.add(r.object)
 	}
 	return nil
@@ -116,11 +118,8 @@ func (r *inventoryReader) readLine(line string) error {
 		return errUnreadable(line)
 	case text == "elements = {" && r.object.isSet():
 		return r.readBlock()
-	case strings.HasPrefix(text, "# "):
-	case r.object.Kind != "chain" || strings.HasPrefix(text, "type "):
-		r.object.about = append(r.object.about, scriptLine{text: text, number: r.number})
 	default:
-		r.object.rules = append(r.object.rules, scriptLine{text: text, number: r.number})
+		r.object.ObjectText.add(ScriptLine{Text: text, Number: r.number})
 	}
 	return nil
 }
@@ -134,8 +133,8 @@ func (r *inventoryReader) readBlock() error {
 			return fmt.Errorf("the elements have no end")
 		}
 	}
-	r.object.block, r.object.blockLine = r.rest[:at], r.number+1
-	r.number += strings.Count(r.object.block, "\n") + 1
+	r.object.Block, r.object.BlockLine = r.rest[:at], r.number+1
+	r.number += strings.Count(r.object.Block, "\n") + 1
 	r.rest = r.rest[at+len(end):]
 	return nil
 }
@@ -149,7 +148,7 @@ func between(text, beginning, end string) (string, bool) {
 	return text, begins && ends
 }
 
-func (t *tableInventory) add(o *object) error {
+func (t *tableInventory) add(o *scriptObject) error {
 	if t.known[o.id()] != nil {
 		return fmt.Errorf("a second %s %s", o.Kind, o.Name)
 	}
@@ -159,25 +158,23 @@ func (t *tableInventory) add(o *object) error {
 }
 
 // elements are all elements of a set.
-func (o *object) elements() []scriptLine { return o.elementsWithin(0, len(o.block)) }
+func (o *scriptObject) elements() []ScriptLine { return o.elementsWithin(0, len(o.Block)) }
 
 // size is how many elements there are.
-func (o *object) size() int { return strings.Count(o.block, ",\n") }
-
-const farmMark = "\t\t\t# " // above the elements of a farm
+func (o *scriptObject) size() int { return strings.Count(o.Block, ",\n") }
 
 // elementsWithin are the elements in a part of the block, which begins and ends with a line.
-func (o *object) elementsWithin(from, to int) []scriptLine {
-	part := o.block[from:to]
+func (o *scriptObject) elementsWithin(from, to int) []ScriptLine {
+	part := o.Block[from:to]
 	farm := o.farmAt(from)
-	number := o.blockLine + strings.Count(o.block[:from], "\n")
-	var out []scriptLine
+	number := o.BlockLine + strings.Count(o.Block[:from], "\n")
+	var out []ScriptLine
 	for line := range strings.Lines(part) {
-		if name, named := between(line, farmMark, "\n"); named {
+		if name, named := between(line, farmComment, "\n"); named {
 			farm = name
 		} else {
 			text, _ := between(line, "\t\t\t", ",\n")
-			out = append(out, scriptLine{text: text, farm: farm, number: number})
+			out = append(out, ScriptLine{Text: text, Farm: farm, Number: number})
 		}
 		number++
 	}
@@ -185,8 +182,8 @@ func (o *object) elementsWithin(from, to int) []scriptLine {
 }
 
 // farmAt is the farm whose elements go on there.
-func (o *object) farmAt(at int) string {
-	_, name, ok := cutLast(o.block[:at], farmMark)
+func (o *scriptObject) farmAt(at int) string {
+	_, name, ok := cutLast(o.Block[:at], farmComment)
 	if !ok {
 		return ""
 	}
@@ -203,16 +200,16 @@ func cutLast(text, by string) (before, after string, found bool) {
 }
 
 // elementsOf are the elements that stand under the name of a farm.
-func (o *object) elementsOf(farm string) (out []scriptLine) {
-	mark := farmMark + farm + "\n"
+func (o *scriptObject) elementsOf(farm string) (out []ScriptLine) {
+	mark := farmComment + farm + "\n"
 	for from := 0; ; {
-		at := strings.Index(o.block[from:], mark)
+		at := strings.Index(o.Block[from:], mark)
 		if at < 0 {
 			return out
 		}
 		from += at
-		to := len(o.block)
-		if next := strings.Index(o.block[from+len(mark):], farmMark); next >= 0 {
+		to := len(o.Block)
+		if next := strings.Index(o.Block[from+len(mark):], farmComment); next >= 0 {
 			to = from + len(mark) + next
 		}
 		out = append(out, o.elementsWithin(from, to)...)
@@ -221,72 +218,72 @@ func (o *object) elementsOf(farm string) (out []scriptLine) {
 }
 
 // id is unique in a table: sets and maps can't share a name.
-func (o *object) id() string {
+func (o *scriptObject) id() string {
 	if o.isSet() {
 		return "set " + o.Name
 	}
-	return o.Kind + " " + o.Name
+	return string(o.Kind) + " " + o.Name
 }
 
-func (o *object) isSet() bool { return o.Kind == "map" || o.Kind == "set" }
+func (o *scriptObject) isSet() bool { return o.Kind == KindMap || o.Kind == KindSet }
 
 // has says whether a line of the declaration begins with the word, and gives the line.
-func (o *object) has(word string) (string, bool) {
-	for _, l := range o.about {
-		if l.text == word || strings.HasPrefix(l.text, word+" ") {
-			return l.text, true
+func (o *scriptObject) has(word string) (string, bool) {
+	for _, l := range o.About {
+		if l.Text == word || strings.HasPrefix(l.Text, word+" ") {
+			return l.Text, true
 		}
 	}
 	return "", false
 }
 
-func (o *object) flagged(flag string) bool {
+func (o *scriptObject) flagged(flag string) bool {
 	flags, _ := o.has("flags")
 	return strings.Contains(flags, flag)
 }
 
 // remembers says whether packets fill it: what it holds then is not in any script.
-func (o *object) remembers() bool { return o.isSet() && o.flagged("dynamic") }
+func (o *scriptObject) remembers() bool { return o.isSet() && o.flagged("dynamic") }
 
 // counts says whether its elements count packets.
-func (o *object) counts() bool {
+func (o *scriptObject) counts() bool {
 	_, ok := o.has("counter")
 	return ok && o.isSet()
 }
 
 // bound says whether no rule can be added that asks it, once it is loaded: nft 1.0.6 reads the declaration back from the
 // kernel, and then takes "th dport" for a contradiction to "meta l4proto tcp" of the rule.
-func (o *object) bound() bool {
+func (o *scriptObject) bound() bool {
 	declared, _ := o.has("typeof")
 	return strings.Contains(declared, " th ") || strings.HasPrefix(declared, "typeof th ")
 }
 
 // isTree says whether it is a tree of intervals, all of which nft 1.0.6 reads before it adds or deletes any element
 // of any set, unless they come in a table's block.
-func (o *object) isTree() bool {
+func (o *scriptObject) isTree() bool {
 	keys, _ := o.declared()
 	return o.isSet() && o.flagged("interval") && !strings.Contains(keys, " . ")
 }
 
 // key is the part of an element that it is found by.
-func (e scriptLine) key() string {
+func elementKey(e ScriptLine) string {
 	end := 0
-	for end < len(e.text) {
-		word := strings.IndexByte(e.text[end:], ' ')
+	for end < len(e.Text) {
+		word := strings.IndexByte(e.Text[end:], ' ')
 		if word < 0 {
-			return e.text
+			return e.Text
 		}
 		end += word
-		if !strings.HasPrefix(e.text[end:], " . ") && !strings.HasPrefix(e.text[end:], " | ") {
-			return e.text[:end]
+		if !strings.HasPrefix(e.Text[end:], " . ") && !strings.HasPrefix(e.Text[end:], " | ") {
+			return e.Text[:end]
 		}
 		end += len(" . ")
 	}
-	return e.text
+	return e.Text
 }
 
 // value is what an element of a map leads to; "" in a set.
-func (e scriptLine) value() string {
-	_, value, _ := strings.Cut(e.text, " : ")
+func elementValue(e ScriptLine) string {
+	_, value, _ := strings.Cut(e.Text, " : ")
 	return value
 }

@@ -84,11 +84,7 @@ func TestKernelRemembers(t *testing.T) {
 	for i := range scripts[1:] {
 		for _, pair := range [][2]goldenScript{{scripts[i], scripts[i+1]}, {scripts[i+1], scripts[i]}, {scripts[i], scripts[i]}} {
 			remembered += k.remembers(pair[0], pair[1], func(from, to inventory, script *Script) *Reload {
-				r, err := newReload(from, script, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return r
+				return newReload(from, to, script, nil)
 			})
 			k.remembers(pair[0], pair[1], func(from, to inventory, script *Script) *Reload {
 				r, err := NewReloadFrom(outlineOf(from), script)
@@ -123,7 +119,7 @@ func (k *kernel) remembers(from, to goldenScript, reload func(from, to inventory
 	}
 	for _, o := range after["inet"].objects {
 		was := before["inet"].known[o.id()]
-		if was == nil || !lasts(o) || !sameLines(lasting(was.about), lasting(o.about)) {
+		if was == nil || !lasts(o) || !sameLines(lasting(was.About), lasting(o.About)) {
 			continue
 		}
 		kept++
@@ -137,7 +133,7 @@ func (k *kernel) remembers(from, to goldenScript, reload func(from, to inventory
 
 // lasts says whether packets fill a set with what the kernel doesn't forget by itself: an element that counts open
 // connections goes with the last one.
-func lasts(o *object) bool {
+func lasts(o *scriptObject) bool {
 	_, connections := o.has("ct count")
 	return o.remembers() && !connections
 }
@@ -152,7 +148,7 @@ func mustRead(t testing.TB, text []byte) inventory {
 }
 
 // exampleOf is an element that a set can have.
-func exampleOf(o *object) string {
+func exampleOf(o *scriptObject) string {
 	examples := map[Field]string{IP4Field: "198.51.100.77", IP6Field: "2001:db8:7::77", PortField: "7777", MarkField: "77777",
 		IntegerField: "77777", MACField: "02:00:00:00:00:77", ProtocolField: "udp", Field(-32): "0x77777777"}
 	keys, values := o.declared()
@@ -175,7 +171,7 @@ func outlineOf(inv inventory) []Outlined {
 	for family, table := range inv {
 		for _, o := range table.objects {
 			keys, values := o.declared()
-			held := Outlined{Family: family, Kind: o.Kind, Name: o.Name, Hooked: o.Kind == "chain" && len(o.about) > 0,
+			held := Outlined{Family: string(family), Kind: string(o.Kind), Name: o.Name, Hooked: o.Kind == "chain" && len(o.About) > 0,
 				Dynamic: o.remembers(), TimesOut: o.flagged("timeout")}
 			for _, f := range fieldsOf(keys) {
 				held.Keys = held.Keys<<6 | f.datatype()

@@ -30,6 +30,9 @@ func (f Family) IP() string { return [...]string{"ip", "ip6"}[f] }
 // Suffix is what names of objects of the family end in.
 func (f Family) Suffix() string { return [...]string{"ip4", "ip6"}[f] }
 
+// Version is the number of the version in the names of nft's types.
+func (f Family) Version() string { return [...]string{"4", "6"}[f] }
+
 // width is how many bits an address of the family has.
 func (f Family) width() int { return [...]int{32, 128}[f] }
 
@@ -50,6 +53,9 @@ const (
 	SCTP        Protocol = "sctp"
 	AnyProtocol Protocol = "all"
 )
+
+// number is the protocol's in the IP header (IANA, assigned internet protocol numbers).
+func (p Protocol) number() int { return map[Protocol]int{TCP: 6, UDP: 17, SCTP: 132}[p] }
 
 // Ports are a run of port numbers, 1 to 65535, first and last included.
 type Ports struct {

@@ -25,26 +25,25 @@ func TestPrefix(t *testing.T) {
 	}
 }
 
-// TestWrite: rules of several chains share the bucket of their farm and occasion, in each table.
-func TestWrite(t *testing.T) {
+// TestLogRulesShareTheirLimit: the rules of several chains share the limit of their farm and occasion.
+func TestLogRulesShareTheirLimit(t *testing.T) {
 	t.Parallel()
-	f := &Farm{Name: "web", Log: Log{On: []Occasion{OnDenied}, Rate: Rate{2, "minute"}}}
-	var l linker
-	first := l.write(f, false, event{on: OnDenied, reason: "denied", list: "spamhaus"})
-	second := l.write(f, false, event{on: OnDenied, reason: "denied", list: inlineList})
-	atIngress := l.write(f, true, event{on: OnDenied, reason: "denied", list: inlineList})
-	for _, r := range []*logRule{first, second, atIngress} {
+	s := &service{Farm: &Farm{Name: "web", Log: Log{On: []Occasion{OnDenied}, Rate: Rate{2, "minute"}}}}
+	l := newLinker(&Diagnostics{})
+	first := l.logRule(s, event{on: OnDenied, reason: "denied", list: "spamhaus"})
+	second := l.logRule(s, event{on: OnDenied, reason: "denied", list: inlineList})
+	for _, r := range []*logRule{first, second} {
 		if r.Limit != "farm/web/log-denied" {
-			t.Errorf("the bucket is %s", r.Limit)
+			t.Errorf("the limit is %s", r.Limit)
 		}
 	}
 	if first.Prefix == second.Prefix {
-		t.Errorf("both lists are told of as %q", first.Prefix)
+		t.Errorf("both lists are logged as %q", first.Prefix)
 	}
-	if len(l.rules.logLimits) != 1 || len(l.rules.ingressLogLimits) != 1 || l.rules.logLimits[0].Rate != f.Log.Rate {
-		t.Errorf("buckets %v and %v", l.rules.logLimits, l.rules.ingressLogLimits)
+	if limits := dataOf[logLimit](&l.rules); len(limits) != 1 || limits[0].Rate != s.Log.Rate {
+		t.Errorf("limits %v", limits)
 	}
-	if r := l.write(f, false, event{on: OnLimited, reason: "new"}); r != nil {
-		t.Errorf("what isn't asked for is written: %v", r)
+	if r := l.logRule(s, event{on: OnLimited, reason: "new"}); r != nil {
+		t.Errorf("an occasion that the farm does not name is logged: %v", r)
 	}
 }

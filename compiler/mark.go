@@ -2,7 +2,6 @@ package compiler
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -52,80 +51,3 @@ func readMark(t *table) Mark {
 	}
 	return Mark{uint32(n), uint32(m)}
 }
-
-// A markChain sets the mark of backends: one for all backends of all farms with that mark.
-type markChain struct {
-	Name string
-	Mark Mark
-}
-
-// A markedChain is where a farm's connections pass once their backend is chosen, if its backends have marks.
-type markedChain struct {
-	Name, Map string
-	Family    Family
-	Elements  []mapElement
-}
-
-// mark leads connections whose backend is chosen to the chain that sets its mark.
-func (l *linker) mark(doors []door) {
-	l.leadSome(&l.rules.marking, "mark-", doors, func(d door) string {
-		if !d.farm.marksBackends(d.family) {
-			return ""
-		}
-		l.rules.marksLocal = l.rules.marksLocal || d.farm.LocalClients
-		return l.marked(d.farm, d.family)
-	})
-}
-
-// marksBackends says whether some backend of the family has a mark.
-func (f *Farm) marksBackends(family Family) bool {
-	for i := range f.Backends { // most have none
-		if f.Backends[i].Mark != (Mark{}) {
-			return slices.ContainsFunc(f.takes(family), func(b Backend) bool { return b.Mark != Mark{} })
-		}
-	}
-	return false
-}
-
-// marked gives the chain that sets the marks of the farm's backends.
-func (l *linker) marked(f *Farm, family Family) string {
-	c := &markedChain{Name: ownName(f, "marked-"+family.Suffix()), Map: ownName(f, "marks-"+family.Suffix()), Family: family}
-	if slices.ContainsFunc(l.rules.marked, func(o *markedChain) bool { return o.Name == c.Name }) {
-		return c.Name
-	}
-	for _, b := range f.takes(family) {
-		if b.Mark != (Mark{}) {
-			c.Elements = append(c.Elements, mapElement{b.Address[family].String(), "goto " + l.markChain(b.Mark), b.origin(f), false})
-		}
-	}
-	c.Elements = uniqueKeys(c.Elements)
-	l.rules.marked = append(l.rules.marked, c)
-	return c.Name
-}
-
-// markChain gives the chain that sets a mark.
-func (l *linker) markChain(m Mark) string {
-	c := markChain{m.name(), m}
-	if !slices.Contains(l.rules.marks, c) {
-		l.rules.marks = append(l.rules.marks, c)
-	}
-	return c.Name
-}
-
-// uniqueKeys leaves one element for each key: backends of one address, on different ports, have the same.
-func uniqueKeys(elements []mapElement) []mapElement {
-	var out []mapElement
-	for _, e := range elements {
-		if !slices.ContainsFunc(out, func(o mapElement) bool { return o.key == e.key }) {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-type markedView struct {
-	*markedChain
-	view
-}
-
-func (m markedView) elements() []mapElement { return m.Elements }

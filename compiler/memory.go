@@ -18,7 +18,7 @@ type Memory struct {
 // A farmReading is what a farm's files came to.
 type farmReading struct {
 	of   farmFiles
-	farm *Farm // nil if there is nothing to go by
+	farm *service // nil if there is nothing to go by
 	told Diagnostics
 }
 
@@ -48,21 +48,23 @@ func (m *Memory) readLists(files []file, told *Diagnostics) (lists map[string]*a
 }
 
 // readFarms reads the farms, as many at once as there are processors.
-func (m *Memory) readFarms(files []farmFiles, lists map[string]*addressList, listsChanged bool, told *Diagnostics) []*Farm {
+func (m *Memory) readFarms(files []farmFiles, lists map[string]*addressList, listsChanged bool, told *Diagnostics) []*service {
 	readings := make([]*farmReading, len(files))
 	atOnce(len(files), func(i int) {
 		r, known := m.farms[files[i].name]
 		if !known || !r.of.same(files[i]) || listsChanged && files[i].mayNameList() {
 			r = &farmReading{of: files[i]}
-			r.farm = parseFarm(files[i], lists, &r.told)
+			if f := parseFarm(files[i], lists, &r.told); f != nil {
+				r.farm = newService(f)
+			}
 			if !r.told.Faulty() {
-				r.farm.derive()
+				r.farm.prepare()
 			}
 		}
 		readings[i] = r
 	})
 	m.farms = make(map[string]*farmReading, len(files))
-	var farms []*Farm
+	var farms []*service
 	for _, r := range readings {
 		m.farms[r.of.name] = r
 		*told = append(*told, r.told...)

@@ -25,44 +25,51 @@ const verdictValues = 0xffffff00
 // NewReloadFrom makes a reload of what is known by its outline alone. All of it is made anew, but for sets that packets
 // fill and that fit: they keep what they hold, and Kept tells how many.
 func NewReloadFrom(held []Outlined, script *Script) (*Reload, error) {
-	after, err := readInventory(string(script.Text))
+	after, err := inventoryOf(script)
 	if err != nil {
 		return nil, err
 	}
-	return newReload(outlined(held, after), script, nil)
+	return newReload(outlined(held, after), after, script, nil), nil
 }
 
 // outlined gives what is held as an inventory.
 func outlined(held []Outlined, after inventory) inventory {
 	before := inventory{}
 	for _, h := range held {
-		if before[h.Family] == nil {
-			before[h.Family] = &tableInventory{known: map[string]*object{}}
+		family := TableFamily(h.Family)
+		if before[family] == nil {
+			before[family] = &tableInventory{known: map[string]*scriptObject{}}
 		}
-		o := &object{Kind: h.Kind, Name: h.Name, unknown: true}
+		o := h.object()
+		o.unknown = true
 		if h.Hooked {
-			o.about = []scriptLine{{text: "type"}} // whatever it is
+			o.About = []ScriptLine{{Text: "type"}} // whatever it is
 		}
-		if after[h.Family] != nil {
-			if wanted := after[h.Family].known[o.id()]; wanted != nil && wanted.remembers() && h.fits(wanted) {
-				o.about = wanted.about
+		if after[family] != nil {
+			if wanted := after[family].known[o.id()]; wanted != nil && wanted.remembers() && h.fits(wanted) {
+				o.About = wanted.About
 			}
 		}
-		before[h.Family].add(o) // the kernel has no two of a name
+		before[family].add(o) // the kernel has no two of a name
 	}
 	return before
 }
 
+// object is the object without its content.
+func (h Outlined) object() *scriptObject {
+	return &scriptObject{ObjectText: ObjectText{Kind: Kind(h.Kind), Name: h.Name}}
+}
+
 // fits says whether what the kernel holds is of the wanted shape, where that can be told. Where it can't the kernel has
 // the last word.
-func (h Outlined) fits(wanted *object) bool {
+func (h Outlined) fits(wanted *scriptObject) bool {
 	keys, values := wanted.declared()
-	return h.Kind == wanted.Kind && h.Dynamic && h.TimesOut == (wanted.flagged("timeout") || wanted.expires()) &&
-		typesFit(h.Keys, keys) && (wanted.Kind == "set" || typesFit(h.Values, values))
+	return Kind(h.Kind) == wanted.Kind && h.Dynamic && h.TimesOut == (wanted.flagged("timeout") || wanted.expires()) &&
+		typesFit(h.Keys, keys) && (wanted.Kind == KindSet || typesFit(h.Values, values))
 }
 
 // expires says whether elements go after a time.
-func (o *object) expires() bool {
+func (o *scriptObject) expires() bool {
 	_, ok := o.has("timeout")
 	return ok
 }
@@ -107,14 +114,14 @@ func (r *Reload) Resized() []Resized {
 	for _, d := range r.differences {
 		for _, c := range d.changes {
 			if size, ok := sizeOf(c.after); ok && c.amended {
-				out = append(out, Resized{d.family, c.after.Name, size})
+				out = append(out, Resized{string(d.family), c.after.Name, size})
 			}
 		}
 	}
 	return out
 }
 
-func sizeOf(o *object) (uint32, bool) {
+func sizeOf(o *scriptObject) (uint32, bool) {
 	if o == nil {
 		return 0, false
 	}
@@ -127,12 +134,12 @@ func sizeOf(o *object) (uint32, bool) {
 func (inv inventory) without(held []Outlined) {
 	there := map[string]bool{}
 	for _, h := range held {
-		there[h.Family+" "+(&object{Kind: h.Kind, Name: h.Name}).id()] = true
+		there[h.Family+" "+h.object().id()] = true
 	}
 	for family, table := range inv {
-		left := &tableInventory{known: map[string]*object{}}
+		left := &tableInventory{known: map[string]*scriptObject{}}
 		for _, o := range table.objects {
-			if there[family+" "+o.id()] {
+			if there[string(family)+" "+o.id()] {
 				left.add(o)
 			}
 		}

@@ -29,8 +29,8 @@ type Session struct {
 
 const usualPersistence = time.Minute
 
-// wholeAddress is how long a prefix is that leaves nothing out.
-var wholeAddress = [...]int{IP4: 32, IP6: 128}
+// fullPrefix is the length of a prefix that covers a whole address.
+var fullPrefix = [...]int{IP4: 32, IP6: 128}
 
 func readPersistence(t *table) *Persistence {
 	if t == nil {
@@ -41,7 +41,7 @@ func readPersistence(t *table) *Persistence {
 	if len(asked) == 0 {
 		asked = []HashKey{SourceAddress}
 	}
-	p := &Persistence{On: inOrder(asked), Timeout: usualPersistence, Prefix: wholeAddress}
+	p := &Persistence{On: inOrder(asked), Timeout: usualPersistence, Prefix: fullPrefix}
 	if t.has("timeout") {
 		p.Timeout = t.duration("timeout")
 	}
@@ -64,7 +64,7 @@ func readPrefixes(t *table, on []HashKey) [len(Families)]int {
 	case len(lengths) == 2:
 		return [...]int{IP4: lengths[0], IP6: lengths[1]}
 	}
-	return wholeAddress
+	return fullPrefix
 }
 
 // readSessions reads the fixed sessions, whose keys have their parts in the order in which the file says what persistence

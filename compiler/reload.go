@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"text/template"
 )
 
 // A Reload leads from what the kernel holds to what another script says, and leaves alone what is the same in both.
@@ -29,64 +30,58 @@ func NewReloadAfterLoss(loaded []byte, script *Script, renewed []string, held []
 	if len(renewed) > 0 {
 		before.without(held)
 	}
-	return newReload(before, script, renewed)
-}
-
-func newReload(before inventory, script *Script, renewed []string) (*Reload, error) {
-	after, err := readInventory(string(script.Text))
+	after, err := inventoryOf(script)
 	if err != nil {
 		return nil, err
 	}
+	return newReload(before, after, script, renewed), nil
+}
+
+func newReload(before, after inventory, script *Script, renewed []string) *Reload {
 	r := &Reload{differences: compare(before, after, renewed), after: script}
 	r.carry()
-	return r, nil
+	return r
 }
 
 // Script gives the nft script of the reload, to be loaded in one transaction. Elements whose counts were asked for with
 // Counted begin with them.
 func (r *Reload) Script(counts []Count) *Script {
 	r.recount(counts)
-	text, origins, err := newWriter(r.after).write("reload", r.page())
-	if err != nil {
-		panic(err) // a template that doesn't fit its data is ours
-	}
-	s := *r.after
-	s.Text, s.origins = text, origins
-	return &s
+	w := &reloadWriter{after: r.after}
+	w.Writer = NewWriter(template.FuncMap{"lines": w.lines, "keys": keyLines, "originOf": r.after.LineOrigin})
+	return r.after.WithText(w.Write(nil, nil, "reload", r.tables()))
 }
 
-// origin is where a line of the script comes from.
-func (w *writer) origin(number int) *Origin {
-	if number < 1 || number > len(w.script.origins) {
-		return nil
-	}
-	return w.script.origins[number-1]
+// A reloadWriter writes lines of the new script once more.
+type reloadWriter struct {
+	*Writer
+	after *Script
 }
 
-// lines writes lines of the script with an indent, an end, and their marks.
-func (w *writer) lines(indent, end string, lines []scriptLine) string {
+// lines writes lines of the script with an indent, an end, and their origins.
+func (w *reloadWriter) lines(indent, end string, lines []ScriptLine) string {
 	var out strings.Builder
 	for _, l := range lines {
 		out.WriteString(indent)
-		out.WriteString(l.text)
+		out.WriteString(l.Text)
 		out.WriteString(end)
-		out.WriteString(w.mark(w.origin(l.number)))
+		out.WriteString(w.Tag(w.after.LineOrigin(l.Number)))
 		out.WriteByte('\n')
 	}
 	return out.String()
 }
 
-// keyLines writes what elements are found by, a line each.
-func keyLines(elements []scriptLine) string {
+// keyLines writes the keys of elements, a line each.
+func keyLines(elements []ScriptLine) string {
 	var out strings.Builder
 	for _, e := range elements {
-		out.WriteString("\t" + e.key() + ",\n")
+		out.WriteString("\t" + elementKey(e) + ",\n")
 	}
 	return out.String()
 }
 
-// page is the reload as its template sees it.
-func (r *Reload) page() any {
+// tables is the reload as its template sees it.
+func (r *Reload) tables() []tableView {
 	var out []tableView
 	for _, d := range r.differences {
 		out = append(out, d.view())
@@ -96,26 +91,27 @@ func (r *Reload) page() any {
 
 // A tableView is what is done to one table, by what it is done to.
 type tableView struct {
-	Family       string
+	Family       TableFamily
 	Ends         bool
-	Flushed      []*object  // chains
-	Unsure       []sentView // sets that may have forgotten what they lose
-	Emptied      []*object  // sets
+	Flushed      []*scriptObject // chains
+	Unsure       []sentView      // sets that may have forgotten what they lose
+	Emptied      []*scriptObject // sets
 	Losing       []losing
-	Sets, Chains []*object // that are deleted
-	Others       []*object // likewise
+	Sets, Chains []*scriptObject // that are deleted
+	Others       []*scriptObject // likewise
 	Sent         []sentView
 }
 
 type losing struct {
-	Object  *object
-	Removed []scriptLine
+	Object  *scriptObject
+	Removed []ScriptLine
 }
 
 type sentView struct {
-	Kind, Name             string
+	Kind                   Kind
+	Name                   string
 	Line                   int
-	About, Elements, Rules []scriptLine
+	About, Elements, Rules []ScriptLine
 }
 
 func (d *difference) view() tableView {
@@ -135,22 +131,22 @@ func (v *tableView) take(c *change) {
 	if c.before == nil {
 		return
 	}
-	switch set, chain := c.before.isSet(), c.before.Kind == "chain"; {
-	case chain && (c.deleted() || c.refill) && (c.before.unknown || len(c.before.rules) > 0):
+	switch set, chain := c.before.isSet(), c.before.Kind == KindChain; {
+	case chain && (c.deleted() || c.refill) && (c.before.unknown || len(c.before.Rules) > 0):
 		v.Flushed = append(v.Flushed, c.before)
 	case set && !c.deleted() && c.refill:
 		v.Emptied = append(v.Emptied, c.before)
 	case set && !c.deleted() && len(c.removed) > 0:
 		v.Losing = append(v.Losing, losing{c.before, c.removed})
 		if c.after.remembers() {
-			v.Unsure = append(v.Unsure, sentView{Kind: c.after.Kind, Name: c.after.Name, About: c.after.about, Elements: unnumbered(c.removed)})
+			v.Unsure = append(v.Unsure, sentView{Kind: c.after.Kind, Name: c.after.Name, About: c.after.About, Elements: unnumbered(c.removed)})
 		}
 	}
 	switch {
 	case !c.deleted():
 	case c.before.isSet():
 		v.Sets = append(v.Sets, c.before)
-	case c.before.Kind == "chain":
+	case c.before.Kind == KindChain:
 		v.Chains = append(v.Chains, c.before)
 	default:
 		v.Others = append(v.Others, c.before)
@@ -158,10 +154,10 @@ func (v *tableView) take(c *change) {
 }
 
 // unnumbered are lines that are of no script that is to be.
-func unnumbered(lines []scriptLine) []scriptLine {
+func unnumbered(lines []ScriptLine) []ScriptLine {
 	out := slices.Clone(lines)
 	for i := range out {
-		out[i].number = 0
+		out[i].Number = 0
 	}
 	return out
 }
@@ -171,12 +167,12 @@ func (v *tableView) send(c *change) {
 	if !c.sent() {
 		return
 	}
-	s := sentView{Kind: c.after.Kind, Name: c.after.Name, Line: c.after.line, About: c.after.about, Elements: c.added}
+	s := sentView{Kind: c.after.Kind, Name: c.after.Name, Line: c.after.Line, About: c.after.About, Elements: c.added}
 	for _, e := range c.rewritten {
 		s.Elements = append(slices.Clip(s.Elements), *e)
 	}
 	if c.made || c.refill {
-		s.Rules = c.after.rules
+		s.Rules = c.after.Rules
 	}
 	v.Sent = append(v.Sent, s)
 }

@@ -56,7 +56,7 @@ func TestInventoryIsWhole(t *testing.T) {
 					t.Errorf("%s: %s is forgotten with each rule that is added on it: declare it by types", s.name, o.Name)
 				}
 			}
-			prefix := map[string]string{"inet": "", "netdev": "netdev "}[family]
+			prefix := map[TableFamily]string{Inet: "", Netdev: "netdev "}[family]
 			for _, o := range table.objects {
 				switch {
 				case o.isSet():
@@ -65,14 +65,14 @@ func TestInventoryIsWhole(t *testing.T) {
 						t.Errorf("%s: %s has %d elements, found %d", s.name, o.Name, len(want.elements), o.size())
 					}
 					for i, e := range o.elements() {
-						if w := want.elements[i]; e.key() != w.key || e.value() != w.value {
-							t.Errorf("%s: %s: read %q as %q and %q", s.name, o.Name, e.text, e.key(), e.value())
+						if w := want.elements[i]; elementKey(e) != w.key || elementValue(e) != w.value {
+							t.Errorf("%s: %s: read %q as %q and %q", s.name, o.Name, e.Text, elementKey(e), elementValue(e))
 						}
 					}
 					delete(expected.maps, prefix+o.Name)
 				case o.Kind == "chain":
-					if want := expected.chains[prefix+o.Name]; len(o.rules)+len(o.about) != len(want) {
-						t.Errorf("%s: %s has %d lines, found %d", s.name, o.Name, len(want), len(o.rules)+len(o.about))
+					if want := expected.chains[prefix+o.Name]; len(o.Rules)+len(o.About) != len(want) {
+						t.Errorf("%s: %s has %d lines, found %d", s.name, o.Name, len(want), len(o.Rules)+len(o.About))
 					}
 					delete(expected.chains, prefix+o.Name)
 				}

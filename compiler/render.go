@@ -4,190 +4,171 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
-	"strconv"
 	"strings"
-	"text/template"
-
-	"farmc/templates"
 )
 
-// seed is that of every hash. Without one the kernel draws another at each load, and all clients move.
+// seed is the seed of every hash. Without one the kernel draws another at each load, and all clients change their backends.
 const seed = "0x6661726d" // "farm"
 
-// digestMark stands in the script before its digest, and undigested where that is to come.
-const digestMark = "farmc sha256:"
+// digestPrefix stands before the digest in the script, and digestZeros in its place until it is known.
+const digestPrefix = "farmc sha256:"
 
-var undigested = strings.Repeat("0", hex.EncodedLen(sha256.Size))
+var digestZeros = strings.Repeat("0", hex.EncodedLen(sha256.Size))
+
+// An ObjectText is an object as it stands in a script.
+type ObjectText struct {
+	Kind  Kind
+	Name  string
+	Line  int          // of the script, where the object begins; from 1
+	About []ScriptLine // its declaration
+	Rules []ScriptLine // of a chain
+
+	Block     string // the lines of its elements, with tabs and commas: few of them are ever looked at
+	BlockLine int    // of the script, where the block begins
+}
+
+// A ScriptLine is a line within an object, without its tabs; of an element, without its comma.
+type ScriptLine struct {
+	Text   string
+	Farm   string // of an element without a comment, its farm
+	Number int    // the line's in the script, from 1; 0: it is in none
+}
 
 // render writes the ruleset as a script.
-func (r *ruleset) render() (*Script, error) {
-	w := newWriter(nil)
-	text, origins, err := w.write("script", r.page())
-	if err != nil {
-		return nil, err
+func (r *ruleset) render() *Script {
+	s := &scriptWriter{Writer: NewWriter(nil), tables: map[TableFamily][]*writtenObject{}}
+	s.write("script-begin", TableFamilies)
+	for _, family := range TableFamilies {
+		if objects := r.in(family); family == Inet || len(objects) > 0 {
+			s.table(family, objects)
+		}
 	}
-	digest := sha256.Sum256(text)
-	s := &Script{Text: text, Digest: hex.EncodeToString(digest[:]), origins: origins}
-	copy(text[bytes.Index(text, []byte(digestMark))+len(digestMark):], s.Digest)
-	return s, nil
+	return s.script()
 }
 
-// A writer executes templates, and remembers where lines come from: a line of a known origin ends in a mark, which
-// is taken off once the script is whole and lines have their numbers.
-type writer struct {
-	templates *template.Template
-	origins   []*Origin
-	spliced   [][]*piece // what stands where a line says so
-	script    *Script    // whose lines are written once more, in a reload
+// A scriptWriter writes a script object by object.
+type scriptWriter struct {
+	*Writer
+	text    []byte
+	origins []*Origin
+	tables  map[TableFamily][]*writtenObject
 }
 
-func newWriter(script *Script) *writer {
-	w := &writer{script: script}
-	w.templates = template.New("").Funcs(template.FuncMap{
-		"include":  w.include,
-		"elements": w.elements,
-		"room":     room,
-		"networks": networks,
-		"mark":     w.mark,
-		"digest":   func() string { return undigested },
-		"quoted":   quotedList,
-		"among":    interfaceMatch,
-		"lines":    w.lines,
-		"keys":     keyLines,
-		"origin":   w.origin,
-	})
-	template.Must(w.templates.ParseFS(templates.Files, "*.nft"))
-	return w
+// A writtenObject knows where its block is in the text, which is not complete yet.
+type writtenObject struct {
+	ObjectText
+	from, to int
 }
 
-// write executes a template, and gives the origin of each of its lines.
-func (w *writer) write(name string, data any) ([]byte, []*Origin, error) {
-	var out bytes.Buffer
-	if err := w.templates.ExecuteTemplate(&out, name, data); err != nil {
-		return nil, nil, err
+func (s *scriptWriter) write(template string, data any) {
+	s.text, s.origins = s.Write(s.text, s.origins, template, data)
+}
+
+func (s *scriptWriter) line(text string, origin *Origin) {
+	s.text, s.origins = append(s.text, text...), append(s.origins, origin)
+}
+
+func (s *scriptWriter) table(family TableFamily, objects []*object) {
+	s.write("table-begin", family)
+	s.tables[family] = []*writtenObject{}
+	for i, o := range objects {
+		switch {
+		case o.section == clientSetSection && (i == 0 || objects[i-1].section != clientSetSection):
+			s.write("client-sets-begin", nil)
+		case o.kind == KindChain:
+			s.line("\n", nil)
+		}
+		s.tables[family] = append(s.tables[family], s.object(o))
 	}
-	text, origins := w.unmark(out.Bytes())
-	return text, origins, nil
+	s.line("}\n", nil)
 }
 
-const markBegin, markEnd, splice = '\x01', '\x02', '\x03' // which no validated text holds
-
-func (w *writer) include(name string, data any) (string, error) {
-	var out strings.Builder
-	err := w.templates.ExecuteTemplate(&out, name, data)
-	return out.String(), err
+// object writes one object: its first line, the lines of its template, its elements and its last line.
+func (s *scriptWriter) object(o *object) *writtenObject {
+	s.line("\t"+string(o.kind)+" "+o.Name+" {\n", o.origin)
+	out := &writtenObject{ObjectText: ObjectText{Kind: o.kind, Name: o.Name, Line: len(s.origins)}}
+	begin, first := len(s.text), len(s.origins)+1
+	s.write(o.template, o.data)
+	out.read(string(s.text[begin:]), first)
+	if o.elements.size() > 0 {
+		s.line("\t\telements = {\n", nil)
+		out.BlockLine, out.from = len(s.origins)+1, len(s.text)
+		s.elements(&o.elements)
+		out.to = len(s.text)
+		s.line("\t\t}\n", nil)
+	}
+	s.line("\t}\n", nil)
+	return out
 }
 
-func (w *writer) mark(o *Origin) string {
-	if o == nil {
-		return ""
+// read takes the lines of an object's declaration, or of a chain's rules; the first has the number.
+func (o *ObjectText) read(text string, number int) {
+	for line := range strings.Lines(text) {
+		o.add(ScriptLine{Text: strings.TrimSuffix(strings.TrimPrefix(line, "\t\t"), "\n"), Number: number})
+		number++
 	}
-	if n := len(w.origins); n == 0 || w.origins[n-1] != o {
-		w.origins = append(w.origins, o)
-	}
-	return string(markBegin) + strconv.Itoa(len(w.origins)-1) + string(markEnd)
 }
 
-// What is filled has elements, or pieces, which are elements already written.
-type filled interface{ elements() []mapElement }
-
-type pieced interface{ pieces() []*piece }
-
-// elements writes the lines of a map, those of one farm under its name.
-func (w *writer) elements(from filled) string {
-	var out []byte
-	if from, ok := from.(pieced); ok && len(from.pieces()) > 0 {
-		w.spliced = append(w.spliced, from.pieces())
-		out = fmt.Appendf(out, "%c%d\n", splice, len(w.spliced)-1)
+// add adds a line that is no element and no comment.
+func (o *ObjectText) add(l ScriptLine) {
+	switch {
+	case strings.HasPrefix(l.Text, "# "):
+	case o.Kind != KindChain || strings.HasPrefix(l.Text, "type "):
+		o.About = append(o.About, l)
+	default:
+		o.Rules = append(o.Rules, l)
 	}
+}
+
+// elements writes elements, those of one farm below its name.
+func (s *scriptWriter) elements(l *elementList) {
 	farm := ""
-	for _, e := range from.elements() {
-		if e.origin.Farm != farm && !e.named {
-			farm = e.origin.Farm
-			out = w.appendMarked(appendFarm(out, farm), e.origin)
-		}
-		out = w.appendMarked(e.appendTo(out), e.origin)
-	}
-	return string(out)
-}
-
-// appendMarked marks the line that was just written.
-func (w *writer) appendMarked(line []byte, o *Origin) []byte {
-	line = append(line[:len(line)-1], w.mark(o)...)
-	return append(line, '\n')
-}
-
-// room is the size of the hash table for a map. Told one, the kernel makes a table that doesn't grow, in which a lookup costs
-// a third less. The steps are wide, as a map of another size has to be made anew.
-func room(from filled) int {
-	elements := len(from.elements())
-	if from, ok := from.(pieced); ok {
-		elements += sizes(from.pieces())
-	}
-	return roomFor(elements)
-}
-
-func roomFor(elements int) int {
-	size := 16
-	for size < elements {
-		size *= 4
-	}
-	return size
-}
-
-// networks writes the first addresses of networks, a line each.
-func networks(of clientSetView) string {
-	out := make([]byte, 0, len(of.Firsts)*20)
-	for _, first := range of.Firsts {
-		out = append(out, "\t\t\t"...)
-		out = first.appendTo(out, of.clientSet.Family)
-		out = append(out, ",\n"...)
-	}
-	return string(out)
-}
-
-// unmark takes the marks off, puts the pieces in, and gives the origin of each line.
-func (w *writer) unmark(text []byte) ([]byte, []*Origin) {
-	clean, origins := w.space(text)
-	for line := range bytes.Lines(text) {
-		if line[0] == splice {
-			n, _ := strconv.Atoi(string(line[1 : len(line)-1]))
-			clean, origins = putIn(clean, origins, w.spliced[n])
-			continue
-		}
-		var origin *Origin
-		if at := bytes.IndexByte(line, markBegin); at >= 0 {
-			n, _ := strconv.Atoi(string(line[at+1 : bytes.IndexByte(line, markEnd)]))
-			origin, line = w.origins[n], append(line[:at:at], '\n')
-		}
-		clean = append(clean, line...)
-		origins = append(origins, origin)
-	}
-	return clean, origins
-}
-
-// space makes room for a text whose pieces are still to come.
-func (w *writer) space(text []byte) ([]byte, []*Origin) {
-	size, lines := len(text), bytes.Count(text, []byte("\n"))
-	for _, pieces := range w.spliced {
-		for _, p := range pieces {
-			size += len(p.text)
-			lines += len(p.origins)
-		}
-	}
-	return make([]byte, 0, size), make([]*Origin, 0, lines)
-}
-
-// putIn adds pieces, those of one farm under its name.
-func putIn(text []byte, origins []*Origin, pieces []*piece) ([]byte, []*Origin) {
-	farm := ""
-	for _, p := range pieces {
+	for _, p := range l.pieces {
 		if p.farm == farm {
-			text, origins = append(text, p.text[p.head:]...), append(origins, p.origins[1:]...)
+			s.text, s.origins = append(s.text, p.text[p.head:]...), append(s.origins, p.origins[1:]...)
 			continue
 		}
-		text, origins, farm = append(text, p.text...), append(origins, p.origins...), p.farm
+		s.text, s.origins, farm = append(s.text, p.text...), append(s.origins, p.origins...), p.farm
 	}
-	return text, origins
+	for _, e := range l.single {
+		if e.origin != nil && !e.commented && e.origin.Farm != farm {
+			farm = e.origin.Farm
+			s.text, s.origins = appendFarm(s.text, farm), append(s.origins, e.origin)
+		}
+		s.text, s.origins = e.appendTo(s.text), append(s.origins, e.origin)
+	}
+	for _, first := range l.networks.firsts {
+		s.text = append(s.text, "\t\t\t"...)
+		s.text = first.appendTo(s.text, l.networks.family)
+		s.line(",\n", nil)
+	}
+}
+
+// script gives the script, once all of it is written.
+func (s *scriptWriter) script() *Script {
+	sum := sha256.Sum256(s.text)
+	out := &Script{Text: s.text, Digest: hex.EncodeToString(sum[:]), origins: s.origins, written: s.tables}
+	copy(s.text[bytes.Index(s.text, []byte(digestPrefix))+len(digestPrefix):], out.Digest)
+	for _, o := range s.tables[Inet] {
+		if o.Name == keepConntrack {
+			o.Rules[0].Text = strings.Replace(o.Rules[0].Text, digestZeros, out.Digest, 1)
+		}
+	}
+	return out
+}
+
+// Objects gives the objects of the script, table by table, in the order of the script; nil if the script is known as text only.
+func (s *Script) Objects() map[TableFamily][]*ObjectText {
+	if s.written == nil {
+		return nil
+	}
+	text, out := string(s.Text), map[TableFamily][]*ObjectText{}
+	for family, objects := range s.written {
+		out[family] = make([]*ObjectText, len(objects))
+		for i, o := range objects {
+			o.Block = text[o.from:o.to]
+			out[family][i] = &o.ObjectText
+		}
+	}
+	return out
 }

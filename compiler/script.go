@@ -1,28 +1,44 @@
 package compiler
 
-// A Script is what farms compile to: the complete nft script, and what is known about its parts.
+// A Script is the complete nft script of the farms, with the origin of each line.
 type Script struct {
-	Text   []byte  // nft's language as of version 1.0.6; works from any state, twice
-	Digest string  // of what the script says, in hex (SHA-256); the comment of its rule in keep-conntrack carries it
+	Text   []byte  // in the language of nft 1.0.6; it loads from any state of farmc's tables, and twice
+	Digest string  // of the text with zeros in its place (SHA-256, in hex); the comment of the rule in keep-conntrack has it
 	Farms  []*Farm // in the order of their names
 
-	Ingress    []string // the network interfaces at whose ingress rules hang, in the order of their names
-	Interfaces []string // all that rules hang on or hand on to, likewise; rules hold their numbers, not their names
+	Ingress    []string // the interfaces that have base chains at their ingress, by name
+	Interfaces []string // all interfaces that rules depend on, by name; the kernel keeps their numbers, not their names
 
-	origins []*Origin // of each line, from the first; nil: of no farm
+	origins []*Origin // of each line; nil: of no farm
+	written map[TableFamily][]*writtenObject
 }
 
-// Origin is where a line of a script comes from: the farm and the part of it that asked for it.
+// Origin is where a line of a script comes from: a farm and one of its keys.
 type Origin struct {
 	Farm  string
 	Key   string
 	Place Place
 }
 
-// Origin tells where line n of the script comes from, counted from 1 as nft does.
+// Origin gives the origin of line n of the script, counted from 1 as nft does.
 func (s *Script) Origin(n int) (Origin, bool) {
-	if n < 1 || n > len(s.origins) || s.origins[n-1] == nil {
-		return Origin{}, false
+	if o := s.LineOrigin(n); o != nil {
+		return *o, true
 	}
-	return *s.origins[n-1], true
+	return Origin{}, false
+}
+
+// LineOrigin gives the origin of line n of the script, counted from 1; nil if it has none.
+func (s *Script) LineOrigin(n int) *Origin {
+	if n < 1 || n > len(s.origins) {
+		return nil
+	}
+	return s.origins[n-1]
+}
+
+// WithText gives a script of the same farms with another text, and the origins of its lines.
+func (s *Script) WithText(text []byte, origins []*Origin) *Script {
+	out := *s
+	out.Text, out.origins, out.written = text, origins, nil
+	return &out
 }

@@ -33,13 +33,13 @@ const (
 )
 
 // fields are the parts of a set's keys, as its declaration tells them.
-func (o *object) fields() []Field {
+func (o *scriptObject) fields() []Field {
 	keys, _ := o.declared()
 	return fieldsOf(keys)
 }
 
 // declared are the words for the keys of a set and for its values.
-func (o *object) declared() (keys, values string) {
+func (o *scriptObject) declared() (keys, values string) {
 	line, ok := o.has("type")
 	if !ok {
 		line, _ = o.has("typeof")

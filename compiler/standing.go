@@ -18,12 +18,12 @@ type Tally struct {
 // Tallies gives the elements that count for backends of a farm, or of all farms if it is "". Farms that share a maglev
 // table count in common; that is the first one's.
 func (s *Script) Tallies(farm string) ([]Tally, error) {
-	tables, err := readInventory(string(s.Text))
+	tables, err := inventoryOf(s)
 	if err != nil {
 		return nil, err
 	}
 	var out []Tally
-	for _, family := range tableFamilies {
+	for _, family := range TableFamilies {
 		if tables[family] == nil {
 			continue
 		}
@@ -33,10 +33,10 @@ func (s *Script) Tallies(farm string) ([]Tally, error) {
 			}
 			fields := o.fields()
 			for _, e := range o.elements() {
-				from, _ := s.Origin(e.number)
+				from, _ := s.Origin(e.Number)
 				backend, ok := strings.CutPrefix(from.Key, "backends.")
 				if ok && (farm == "" || farm == from.Farm) {
-					out = append(out, Tally{Counted{family, o.Name, fields, e.key()}, from.Farm, backend})
+					out = append(out, Tally{Counted{string(family), o.Name, fields, elementKey(e)}, from.Farm, backend})
 				}
 			}
 		}
@@ -45,7 +45,7 @@ func (s *Script) Tallies(farm string) ([]Tally, error) {
 }
 
 // A Census tells whose an open connection is.
-type Census struct{ doors doorIndex }
+type Census struct{ doors frontendIndex }
 
 // NewCensus takes the farms that there are.
 func NewCensus(farms []*Farm) *Census {
@@ -63,7 +63,7 @@ func (c *Census) None() bool { return len(c.doors) == 0 }
 func (c *Census) Backend(of Connection) (farm, backend string, ok bool) {
 	d := c.doors.door(of)
 	if b := d.server(of); b != nil {
-		return d.farm.Name, b.Name, true
+		return d.Farm.Name, b.Name, true
 	}
 	return "", "", false
 }
@@ -99,9 +99,6 @@ func (f *Farm) Listening() []string {
 
 // Tracked says whether connections of the farm are tracked and translated.
 func (f *Farm) Tracked() bool { return slices.Contains(tracked, f.Mode) }
-
-// BanSet is the set of table inet farmc that holds whom the farm shuts out.
-func (f *Farm) BanSet(family Family) string { return bans(f, family) }
 
 // Client is the network that counts as one client: an IPv4 address, or the /64 of an IPv6 address, as whoever has one
 // address of it has all.

@@ -17,13 +17,13 @@ func TestAmbiguous(t *testing.T) {
 	for seed := range uint64(5000) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		farms := translatingFarms(r)
-		var doors []door
+		var frontends []Frontend
 		for _, f := range farms {
-			doors = append(doors, f.doors()...)
+			frontends = append(frontends, f.Frontends()...)
 		}
-		slices.SortStableFunc(doors, compareDoors)
+		slices.SortStableFunc(frontends, Frontend.Compare)
 		var told Diagnostics
-		ambiguous(doors, &told)
+		AmbiguousReplies(frontends, &told)
 		want := confusedListens(farms)
 		if (len(want) > 0) != (len(told) > 0) {
 			t.Fatalf("seed %d: %d faults, want some: %t\n%s", seed, len(told), len(want) > 0, describe(farms))
@@ -208,7 +208,7 @@ func BenchmarkAmbiguous(b *testing.B) {
 		{"shared-ranges", 2, true, true},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			var doors []door
+			var frontends []Frontend
 			for i := range 10_000 {
 				address := netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})
 				f := &Farm{Name: fmt.Sprint("farm", i), Mode: DNAT}
@@ -229,12 +229,12 @@ func BenchmarkAmbiguous(b *testing.B) {
 					backend.Address[IP4] = netip.AddrFrom4([4]byte{10, byte(j), byte(n >> 8), byte(n)})
 					f.Backends = append(f.Backends, backend)
 				}
-				doors = append(doors, f.doors()...)
+				frontends = append(frontends, f.Frontends()...)
 			}
-			slices.SortStableFunc(doors, compareDoors)
+			slices.SortStableFunc(frontends, Frontend.Compare)
 			for b.Loop() {
 				var told Diagnostics
-				ambiguous(doors, &told)
+				AmbiguousReplies(frontends, &told)
 			}
 		})
 	}

@@ -70,7 +70,7 @@ func (e *Engine) banSet(ctx context.Context, farm string, client netip.Prefix) (
 	case !f.Listens(family):
 		return nil, "", fmt.Errorf("%s does not listen on %s", farm, family)
 	}
-	return f, f.BanSet(family), nil
+	return f, compiler.BanSet(f.Name, family), nil
 }
 
 func missing(err error, farm string) error {

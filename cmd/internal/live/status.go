@@ -260,7 +260,7 @@ func (e *Engine) bans(ctx context.Context, script *compiler.Script, name string)
 		if !f.Listens(family) {
 			continue
 		}
-		bans, err := e.Nft.Bans(ctx, f.BanSet(family))
+		bans, err := e.Nft.Bans(ctx, compiler.BanSet(f.Name, family))
 		if err != nil {
 			return nil, err
 		}

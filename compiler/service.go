@@ -1,0 +1,84 @@
+package compiler
+
+import "net/netip"
+
+// A service is a farm with everything that follows from the farm alone, kept from one compile to the next.
+type service struct {
+	*Farm
+	frontends   []frontend
+	assignments [len(Families)]*slotAssignment
+	pieces      [pieceKinds][]*piece // by the numbers of frontends
+}
+
+// newService wraps a farm.
+func newService(f *Farm) *service {
+	s := &service{Farm: f}
+	all := f.Frontends()
+	s.frontends = make([]frontend, len(all))
+	for i, d := range all {
+		s.frontends[i] = frontend{Frontend: d, farm: s, number: i}
+	}
+	return s
+}
+
+// without gives the service without the parts that depend on absent interfaces.
+func (s *service) without(absent func(device string) bool, told *Diagnostics) *service {
+	if f := s.Farm.without(absent, told); f != s.Farm {
+		return newService(f)
+	}
+	return s
+}
+
+// prepare renders the elements that nearly every compile needs. It runs for many farms at once.
+func (s *service) prepare() {
+	if s.Down || !s.Tracked() {
+		return
+	}
+	for _, d := range s.frontends {
+		if !d.sharesPick() || s.twoStep(d.Family) {
+			continue
+		}
+		if a := s.assign(d.Family); len(a.slots) > 0 && len(a.slots) <= maxSharedSlots {
+			d.piece(slotPiece, func() []element { return d.slotElements(a) })
+		}
+	}
+}
+
+// A frontend is a farm's frontend on its way to keys of sets and maps.
+type frontend struct {
+	Frontend
+	farm   *service
+	number int // among the farm's frontends
+
+	backend  netip.Addr // of an established connection to every address of this machine: tells it from the NAT of others
+	quoted   bool       // the key is looked up in the packet that an ICMP error quotes
+	compared bool       // rules compare the ports, so the key lacks them
+	fragment bool       // the key is one of later fragments, which have no ports
+}
+
+// piece gives the frontend's rendered elements, which are made once.
+func (d frontend) piece(kind pieceKind, elements func() []element) *piece {
+	of := &d.farm.pieces[kind]
+	if *of == nil {
+		*of = make([]*piece, len(d.farm.frontends))
+	}
+	if (*of)[d.number] == nil {
+		(*of)[d.number] = newPiece(elements())
+	}
+	return (*of)[d.number]
+}
+
+// origin is the origin of the frontend's elements.
+func (d frontend) origin() *Origin {
+	return &Origin{Farm: d.farm.Name, Key: "listen", Place: d.Listen.Place}
+}
+
+// origin is the origin of elements that stand for a backend.
+func (s *service) backendOrigin(b Backend) *Origin {
+	return &Origin{Farm: s.Name, Key: "backends." + b.Name, Place: b.Place}
+}
+
+// ownName is the name of an object that belongs to one farm.
+func (s *service) ownName(part string) string { return ownName(s.Name, part) }
+
+func ownName(farm, part string) string { return "farm/" + farm + "/" + part }

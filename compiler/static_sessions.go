@@ -1,0 +1,111 @@
+package compiler
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// A staticSessions is a map from clients with fixed backends to backend IDs.
+type staticSessions struct {
+	*object
+	Family   Family
+	On       []HashKey
+	Networks bool // the keys have networks
+	Marked   bool
+}
+
+// Types are the types of the fields in the keys.
+func (m *staticSessions) Types() string { return fieldTypes(m.On, m.Family) }
+
+// IDType is the type of a backend ID.
+func (m *staticSessions) IDType() string {
+	return (&stickyTable{Family: m.Family, Marked: m.Marked}).IDType()
+}
+
+// staticSessions gives the maps of the farm's static sessions whose backends are eligible: single clients, which are looked
+// up first, and networks. The clients of other backends are scheduled like any client meanwhile.
+func (l *linker) staticSessions(d frontend, a *slotAssignment) (out []*staticSessions) {
+	s := d.farm
+	var networks []Session
+	var single, ranges []element
+	for _, session := range s.Persistence.Static {
+		switch {
+		case !slices.Contains(session.Families, d.Family) || !slices.ContainsFunc(a.eligible, func(b Backend) bool { return b.Name == session.Backend }):
+		case session.Network:
+			networks = append(networks, session)
+		default:
+			single = append(single, element{strings.Join(session.Client, " . "), s.idText(a.ids[session.Backend]), s.sessionOrigin(session), false})
+		}
+	}
+	for _, r := range disjoint(networks) {
+		ranges = append(ranges, element{r.key(), s.idText(a.ids[r.session.Backend]), s.sessionOrigin(r.session), false})
+	}
+	if len(single) > 0 {
+		out = append(out, l.sessionMap(d, "static-", single))
+	}
+	if len(ranges) > 0 {
+		out = append(out, l.sessionMap(d, "static-networks-", ranges))
+	}
+	return out
+}
+
+func (l *linker) sessionMap(d frontend, name string, elements []element) *staticSessions {
+	s := d.farm
+	o := &object{table: s.table(), kind: KindMap, Name: s.ownName(name + d.Family.Suffix()), section: s.section(), template: "static-sessions"}
+	return obtain(&l.rules, o, func() *staticSessions {
+		o.elements.add(elements...)
+		return &staticSessions{object: o, Family: d.Family, On: s.Persistence.On, Networks: name == "static-networks-", Marked: s.usesPacketMark()}
+	})
+}
+
+func (s *service) sessionOrigin(of Session) *Origin {
+	return &Origin{s.Name, "persistence.static", of.key}
+}
+
+// A sessionRange is a range of addresses with one static session.
+type sessionRange struct {
+	network
+	session Session
+}
+
+func (r sessionRange) key() string {
+	return strings.Join(append([]string{r.first.String() + "-" + r.last.String()}, r.session.Client[1:]...), " . ")
+}
+
+// disjoint makes ranges of networks that have no address in common: where two networks overlap, the smaller one counts.
+func disjoint(sessions []Session) []sessionRange {
+	sorted := slices.Clone(sessions)
+	size := func(s Session) int { return netip.MustParsePrefix(s.Client[0]).Bits() }
+	slices.SortStableFunc(sorted, func(a, b Session) int { return size(a) - size(b) })
+	var out []sessionRange
+	for _, s := range sorted {
+		p := netip.MustParsePrefix(s.Client[0])
+		inner := sessionRange{network{p.Addr(), lastOf(p)}, s}
+		i := slices.IndexFunc(out, func(outer sessionRange) bool { return outer.holds(inner) })
+		if i < 0 {
+			out = append(out, inner)
+			continue
+		}
+		out = slices.Replace(out, i, i+1, out[i].around(inner)...)
+	}
+	return out
+}
+
+// around gives the inner range, and the parts of the outer one before and after it.
+func (r sessionRange) around(inner sessionRange) []sessionRange {
+	parts := []sessionRange{inner}
+	if r.first != inner.first {
+		parts = append([]sessionRange{{network{r.first, inner.first.Prev()}, r.session}}, parts...)
+	}
+	if r.last != inner.last {
+		parts = append(parts, sessionRange{network{inner.last.Next(), r.last}, r.session})
+	}
+	return parts
+}
+
+// holds reports whether all of the other range is in this one, and both have the same other fields.
+func (r sessionRange) holds(o sessionRange) bool {
+	return slices.Equal(r.session.Client[1:], o.session.Client[1:]) && r.first.BitLen() == o.first.BitLen() &&
+		r.first.Compare(o.first) <= 0 && o.last.Compare(r.last) <= 0
+}
