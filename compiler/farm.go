@@ -189,3 +189,13 @@ func (f *Farm) Listens(family Family) bool {
 func (f *Farm) reaches(family Family) bool {
 	return len(f.Backends) == 0 || slices.ContainsFunc(f.Backends, func(b Backend) bool { return b.Address.Has(family) })
 }
+
+// SameServer reports whether two backends are the same server, whatever their names.
+func (b Backend) SameServer(other Backend) bool {
+	return b.Address == other.Address && b.Port == other.Port
+}
+
+// All gives the addresses that there are.
+func (a Addresses) All() []netip.Addr {
+	return slices.DeleteFunc(a[:], func(a netip.Addr) bool { return !a.IsValid() })
+}

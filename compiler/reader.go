@@ -425,3 +425,13 @@ func (t *table) knows(key string) *table {
 	}
 	return nil
 }
+
+// ParseDuration reads a time as farms write it: "90s", "1h30m", "2d"; at least a millisecond, and at most a year.
+func ParseDuration(text string) (time.Duration, bool) {
+	parts := written.FindStringSubmatch(text)
+	if parts == nil || text == "" {
+		return 0, false
+	}
+	d := span(parts[1], parts[2])
+	return d, shortest <= d && d <= longest && d%shortest == 0
+}

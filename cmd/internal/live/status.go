@@ -186,7 +186,7 @@ func newFarmStatus(f *compiler.Farm) FarmStatus {
 // tally reads what the kernel has counted for backends. The numbers of maglev tables that several farms share are the
 // first one's.
 func (e *Engine) tally(ctx context.Context, s *Status, script *compiler.Script, farm string) error {
-	tallies, err := script.Tallies(farm)
+	tallies, err := compiler.Tallies(script, farm)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func TestTallies(t *testing.T) {
 				keys = "listen = '192.0.2.10:80'\n" + keys
 			}
 			s := standing(t, map[string]string{"web": keys + backends, "other": "listen = '192.0.2.11:80'" + backends})
-			tallies, err := s.Tallies("web")
+			tallies, err := Tallies(s, "web")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,7 +55,7 @@ func TestTallies(t *testing.T) {
 					t.Errorf("got %v, want %v", slots, test.want)
 				}
 			}
-			if all, err := s.Tallies(""); err != nil || len(all) <= len(tallies) {
+			if all, err := Tallies(s, ""); err != nil || len(all) <= len(tallies) {
 				t.Errorf("of all farms there are %d, %v", len(all), err)
 			}
 		})

@@ -1,0 +1,25 @@
+package compiler
+
+// A Census tells to which farm and backend an open connection belongs.
+type Census struct{ frontends frontendIndex }
+
+// NewCensus makes a Census of the farms.
+func NewCensus(farms []*Farm) *Census {
+	c := &Census{}
+	for _, f := range farms {
+		c.frontends.add(f)
+	}
+	return c
+}
+
+// None reports whether no farm has connections that are tracked and translated.
+func (c *Census) None() bool { return len(c.frontends) == 0 }
+
+// Backend gives the farm and backend that a connection belongs to; ok is false if it belongs to none.
+func (c *Census) Backend(of Connection) (farm, backend string, ok bool) {
+	d := c.frontends.frontend(of)
+	if b := backendOf(d, of); b != nil {
+		return d.Farm.Name, b.Name, true
+	}
+	return "", "", false
+}
