@@ -28,6 +28,6 @@ func (f *Farm) Allows(client netip.Prefix) bool {
 	family := familyOf(client.Addr())
 	at := numberOf(client.Addr())
 	allow := f.Access.Allow
-	return slices.ContainsFunc(allow.own(family), func(s stretch) bool { return s.first.compare(at) <= 0 && at.compare(s.last) <= 0 }) ||
+	return slices.ContainsFunc(allow.own(family), func(s stretch) bool { return s.holds(at) }) ||
 		slices.ContainsFunc(allow.lists, func(l *addressList) bool { return l.holds(at, family) })
 }

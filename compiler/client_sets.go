@@ -90,10 +90,8 @@ func (l *linker) clientSets(name, list string, of []prefixSet, family Family) (o
 
 // Mask is the bits of an address that identify its network; "" if all of them do.
 func (c clients) Mask() string {
-	width := c.Family.width()
-	if c.Length == width {
+	if c.Length == c.Family.width() {
 		return ""
 	}
-	ones := power(width - 1).minus(number{0, 1}).plus(power(width - 1))
-	return ones.minus(power(width - c.Length)).plus(number{0, 1}).address(c.Family).String()
+	return mask(c.Family, c.Length).String()
 }

@@ -87,7 +87,7 @@ func (f *Farm) findFacts() finding {
 
 func (p *Persistence) facts(about map[string]string) {
 	about["persistence"] = "on " + strings.Join(hashWords(p.On), ", ")
-	about["persistence.timeout"] = nftTime(p.Timeout)
+	about["persistence.timeout"] = FormatDuration(p.Timeout)
 	note(about, "persistence.prefix", fmt.Sprint(p.Prefix), p.Prefix != fullPrefix)
 	var sessions []string
 	for _, s := range p.Static {

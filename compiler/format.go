@@ -82,7 +82,7 @@ func (f *Farm) notePlaces(in *table) {
 	if in == nil {
 		return
 	}
-	for _, key := range in.values.keys {
+	for _, key := range in.keys() {
 		f.places[in.name+"."+key] = in.at(key)
 	}
 }

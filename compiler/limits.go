@@ -40,7 +40,7 @@ func (l Limit) refill() time.Duration {
 	return max(whole.Truncate(time.Second)+time.Second, 2*time.Second)
 }
 
-var periods = map[string]time.Duration{"second": time.Second, "minute": time.Minute, "hour": time.Hour, "day": day}
+var periods = map[string]time.Duration{"second": time.Second, "minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}
 
 // A Verdict is what becomes of a packet that is held back.
 type Verdict string

@@ -36,10 +36,7 @@ func (l *addressList) sets(f Family) []prefixSet {
 
 // holds says whether the address is in one of the list's networks.
 func (l *addressList) holds(a number, f Family) bool {
-	return slices.ContainsFunc(l.sets(f), func(s prefixSet) bool {
-		i, _ := slices.BinarySearchFunc(s.Firsts, a.plus(power(0)), number.compare)
-		return i > 0 && (s.Length == 0 || a.compare(s.Firsts[i-1].plus(power(f.width()-s.Length))) < 0)
-	})
+	return slices.ContainsFunc(l.sets(f), func(s prefixSet) bool { return s.holds(a, f) })
 }
 
 // mostListFaults is how many faults of a list are told one by one: a file that is no list at all has one in each line.

@@ -160,7 +160,7 @@ func (t *stickyTable) IDType() string {
 }
 
 // Timeout is how long a client is remembered.
-func (t *stickyTable) Timeout() string { return nftTime(t.Lasts) }
+func (t *stickyTable) Timeout() string { return FormatDuration(t.Lasts) }
 
 // Restored is the destination that a packet gets back if its client is not known.
 func (k *stickyLookup) Restored() string {
@@ -184,19 +184,4 @@ func (k *stickyLookup) Lookups() []clientLookup {
 		out = append(out, clientLookup{k.fields(m.On, fullPrefix[k.Family]), m.Name, false})
 	}
 	return append(out, clientLookup{k.Key(), k.Name, true})
-}
-
-// nftTime writes a duration, of whole milliseconds, as nft does.
-func nftTime(d time.Duration) string {
-	var out strings.Builder
-	for _, unit := range []struct {
-		of   time.Duration
-		name string
-	}{{day, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}, {time.Millisecond, "ms"}} {
-		if n := d / unit.of; n > 0 {
-			fmt.Fprintf(&out, "%d%s", n, unit.name)
-			d -= n * unit.of
-		}
-	}
-	return out.String()
 }

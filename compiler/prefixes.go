@@ -80,6 +80,9 @@ func (n number) digits() int {
 // A stretch is a network, or a run of addresses, in numbers.
 type stretch struct{ first, last number }
 
+// holds says whether the address is in the stretch.
+func (s stretch) holds(a number) bool { return s.first.compare(a) <= 0 && a.compare(s.last) <= 0 }
+
 // mergeStretches joins what overlaps or adjoins, and gives what is left in its order.
 func mergeStretches(stretches []stretch) []stretch {
 	slices.SortFunc(stretches, func(a, b stretch) int { return a.first.compare(b.first) })
@@ -118,6 +121,12 @@ func (s stretch) blocks(f Family, do func(first number, length int)) {
 type prefixSet struct {
 	Length int
 	Firsts []number // the networks' first addresses, in their order
+}
+
+// holds says whether the address, of the family of the set, is in one of its networks.
+func (s prefixSet) holds(a number, f Family) bool {
+	i, _ := slices.BinarySearchFunc(s.Firsts, a.plus(power(0)), number.compare)
+	return i > 0 && (s.Length == 0 || a.compare(s.Firsts[i-1].plus(power(f.width()-s.Length))) < 0)
 }
 
 // prefixSets parts the stretches, which are merged, into sets of few lengths.

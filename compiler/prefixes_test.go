@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -10,8 +11,8 @@ import (
 	"time"
 )
 
-// holds says whether the set has the address, as the kernel asks: by its first bits.
-func (s prefixSet) holds(a netip.Addr) bool {
+// has says whether the set has the address, as the kernel asks: by its first bits.
+func has(s prefixSet, a netip.Addr) bool {
 	p, err := a.Prefix(s.Length)
 	if err != nil {
 		return false
@@ -42,11 +43,17 @@ func TestPrefixSets(t *testing.T) {
 		{"ip6-through-mapped-addresses", "::fffe:ffff:ffff-::1:0:0:0", "96: ::ffff:0:0, 128: ::fffe:ffff:ffff ::1:0:0:0"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			var faults Diagnostics
-			l := parseList(file{text: []byte(test.list)}, &faults)
+			var stretches [len(Families)][]stretch
+			for line := range strings.SplitSeq(test.list, "\n") {
+				n, err := parseNetwork(line)
+				if err != nil {
+					t.Fatal(err)
+				}
+				stretches[familyOf(n.first)] = append(stretches[familyOf(n.first)], n.stretch())
+			}
 			var got []string
 			for _, f := range Families {
-				for _, s := range prefixSets(mergeStretches(l.stretches[f]), f) {
+				for _, s := range prefixSets(mergeStretches(stretches[f]), f) {
 					said := fmt.Sprintf("%d:", s.Length)
 					for _, first := range s.Firsts {
 						said += " " + string(first.appendTo(nil, f))
@@ -55,8 +62,8 @@ func TestPrefixSets(t *testing.T) {
 				}
 			}
 			said := strings.Join(got, ", ")
-			if want, more := strings.CutSuffix(test.want, "..."); len(faults) > 0 || said != want && !(more && strings.HasPrefix(said, want)) {
-				t.Errorf("got  %s, %s\nwant %s", said, printed(faults), test.want)
+			if want, more := strings.CutSuffix(test.want, "..."); said != want && !(more && strings.HasPrefix(said, want)) {
+				t.Errorf("got  %s\nwant %s", said, test.want)
 			}
 		})
 	}
@@ -76,7 +83,7 @@ func TestPrefixSetsHoldWhatTheListSays(t *testing.T) {
 		for range 500 {
 			a := randomNear(r, f, lines)
 			want := slices.ContainsFunc(lines, func(n network) bool { return !a.Less(n.first) && !n.last.Less(a) })
-			if got := slices.ContainsFunc(sets, func(s prefixSet) bool { return s.holds(a) }); got != want {
+			if got := slices.ContainsFunc(sets, func(s prefixSet) bool { return has(s, a) }); got != want {
 				t.Fatalf("seed %d: %s is in %v: %t, want %t", seed, a, lines, got, want)
 			}
 		}
@@ -173,13 +180,14 @@ func TestListOfHalfAMillion(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 3))
 	var text []byte
 	for i := range 500_000 {
-		text = fmt.Appendf(text, "%s/%d ; SBL%d\n", randomAddress(r, IP4), pick(r, 24, 24, 24, 32, 22), i)
+		a := netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, r.Uint32())))
+		text = fmt.Appendf(text, "%s/%d ; SBL%d\n", a, pick(r, 24, 24, 24, 32, 22), i)
 	}
 	begin := time.Now()
 	var faults Diagnostics
 	l := parseList(file{text: text}, &faults)
 	read := time.Since(begin)
-	sets := prefixSets(mergeStretches(l.stretches[IP4]), IP4)
+	sets := l.sets(IP4)
 	all := time.Since(begin)
 	t.Logf("read in %s, and in sets after %s", read, all)
 	if len(faults) > 0 || len(sets) > 4 {

@@ -23,6 +23,9 @@ func (t *table) has(key string) bool {
 	return ok
 }
 
+// keys are those that the files give, in their order.
+func (t *table) keys() []string { return t.values.keys }
+
 // at is where the value of the key stands, or the table that lacks it.
 func (t *table) at(key string) Place {
 	if v, ok := t.values.find(key); ok {
@@ -434,4 +437,19 @@ func ParseDuration(text string) (time.Duration, bool) {
 	}
 	d := span(parts[1], parts[2])
 	return d, shortest <= d && d <= longest && d%shortest == 0
+}
+
+// FormatDuration writes a duration of whole milliseconds as farms and nft do: "1d2h", "90s" becomes "1m30s".
+func FormatDuration(d time.Duration) string {
+	var out strings.Builder
+	for _, unit := range []struct {
+		of   time.Duration
+		name string
+	}{{day, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}, {time.Millisecond, "ms"}} {
+		if n := d / unit.of; n > 0 {
+			fmt.Fprintf(&out, "%d%s", n, unit.name)
+			d -= n * unit.of
+		}
+	}
+	return out.String()
 }
