@@ -3,6 +3,8 @@ package compiler
 import (
 	"slices"
 	"strings"
+
+	"farmc/compiler/diag"
 )
 
 // An accessChain is a farm's chain of one family that says which packets go on. Packets of other clients return.
@@ -11,7 +13,7 @@ type accessChain struct {
 	Only   []string // the interfaces that the farm's packets come in by; none: all
 	Next   string   // the chain that decides; "": this one
 	Rules  []accessRule
-	Origin *Origin
+	Origin *diag.Origin
 }
 
 // An accessRule is the verdict on a group of clients.
@@ -19,7 +21,7 @@ type accessRule struct {
 	clients
 	Counter string // they are dropped, and counted here; "": they pass, or
 	Next    string // go to this chain
-	Origin  *Origin
+	Origin  *diag.Origin
 }
 
 // A denyChain is the chain of denied clients, where the farm logs which list denied them.
@@ -123,6 +125,6 @@ func (l *linker) allowed(s *service, family Family) []clients {
 }
 
 // counter adds a counter. It is an object of its own, so that it keeps its count when rules change.
-func (l *linker) counter(name string, of section, origin *Origin) {
+func (l *linker) counter(name string, of section, origin *diag.Origin) {
 	l.rules.add(&object{table: Inet, kind: KindCounter, Name: name, section: of, template: "counter", origin: origin})
 }

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"farmc/compiler/diag"
 )
 
 // A slotAssignment assigns slots to a farm's backends of one family: a scheduler draws or computes the number of a slot.
@@ -99,6 +101,6 @@ func (l *linker) addSlots(s *service, slots int) {
 	if s.Scheduler == Maglev {
 		hint = "farms with the same backends share a table of maglev; table-size makes one smaller"
 	}
-	*l.faults = append(*l.faults, Diagnostic{Farm: s.Name, Place: s.at("scheduler"),
+	*l.faults = append(*l.faults, diag.Diagnostic{Farm: s.Name, Place: s.at("scheduler"),
 		Message: fmt.Sprintf("with this farm all farms together have more than %d slots", mostSlots), Hint: hint})
 }

@@ -3,6 +3,8 @@ package compiler
 import (
 	"fmt"
 	"slices"
+
+	"farmc/compiler/diag"
 )
 
 // The connections of a backend are counted in sets in which each element has a limit of its own, for all farms together. The
@@ -21,7 +23,7 @@ type backendLimits struct {
 	Tries    int    // how many backends there are beside the first
 	Next     *nextBackend
 	Target   string
-	Origin   *Origin
+	Origin   *diag.Origin
 }
 
 // Rounds is one entry for each other backend.
@@ -34,14 +36,14 @@ type nextBackend struct {
 	Prefix  keyPrefix
 	Next    string // the chain that goes on to the next backend
 	AllFull string // the chain that refuses a connection, as all backends are full
-	Origin  *Origin
+	Origin  *diag.Origin
 }
 
 // A limitedBackend is a backend with its key and limit.
 type limitedBackend struct {
 	Key    uint32
 	Limit  int // 0: none, though the backend may have had one until the last load
-	Origin *Origin
+	Origin *diag.Origin
 }
 
 // limitsBackends reports whether a backend of the family has a limit.
@@ -180,7 +182,7 @@ var (
 type recheck struct {
 	Family   Family
 	Backends []limitedBackend
-	Origin   *Origin
+	Origin   *diag.Origin
 }
 
 // Nowhere makes of the farm's address one that no connection has.

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"farmc/compiler/diag"
 )
 
 // complete finds what is missing, and what of a farm contradicts itself.
@@ -130,13 +132,13 @@ func wholeAddressKeepsPorts(t *table, f *Farm) {
 	}
 	for _, b := range f.Backends {
 		if b.Port != 0 {
-			t.alsoFault(t.sub("backends").sub(b.Name).at("port"), Note{f.Listen[whole].Place, "takes every protocol"},
+			t.alsoFault(t.sub("backends").sub(b.Name).at("port"), diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
 				"backend %s: port has no effect in a farm that takes every protocol of an address, as many have no ports", b.Name)
 		}
 	}
 	for _, k := range f.HashOn {
 		if k == SourcePort || k == DestinationPort {
-			t.alsoFault(t.at("hash-on"), Note{f.Listen[whole].Place, "takes every protocol"},
+			t.alsoFault(t.at("hash-on"), diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
 				"hash-on: %s can't be had in a farm that takes every protocol of an address, as many have no ports", k)
 		}
 	}
@@ -153,7 +155,7 @@ func rangesKeepPorts(t *table, f *Farm) {
 	}
 	for _, b := range f.Backends {
 		if b.Port != 0 {
-			t.alsoFault(t.sub("backends").sub(b.Name).at("port"), Note{f.Listen[ranged].Place, "listens on a range"},
+			t.alsoFault(t.sub("backends").sub(b.Name).at("port"), diag.Note{Place: f.Listen[ranged].Place, Message: "listens on a range"},
 				"backend %s: mode stateless can't send a range of ports to one, as replies would not tell which one was asked for", b.Name)
 		}
 	}
@@ -168,7 +170,7 @@ func sctpKeepsPorts(t *table, f *Farm) {
 	}
 	for _, b := range f.Backends {
 		if b.Port != 0 {
-			t.alsoFault(t.sub("backends").sub(b.Name).at("port"), Note{f.Listen[sctp].Place, "takes sctp"},
+			t.alsoFault(t.sub("backends").sub(b.Name).at("port"), diag.Note{Place: f.Listen[sctp].Place, Message: "takes sctp"},
 				"backend %s: mode stateless can't rewrite the port of sctp, as no rule can mend its checksum", b.Name)
 		}
 	}
@@ -178,12 +180,12 @@ func sctpKeepsPorts(t *table, f *Farm) {
 func helperHasPorts(t *table, f *Farm) {
 	for _, l := range f.Listen {
 		if f.Helper != "" && !slices.ContainsFunc(helperProtocols[f.Helper], func(p Protocol) bool { return slices.Contains(l.Protocols, p) }) {
-			t.alsoFault(t.at("helper"), Note{l.Place, "here"}, "helper: %s reads %s, which the farm does not listen on everywhere", f.Helper, protocolWords(helperProtocols[f.Helper]))
+			t.alsoFault(t.at("helper"), diag.Note{Place: l.Place, Message: "here"}, "helper: %s reads %s, which the farm does not listen on everywhere", f.Helper, protocolWords(helperProtocols[f.Helper]))
 		}
 	}
 	for _, l := range f.Listen {
 		if helpersOfIP4[f.Helper] && slices.Contains(l.Families, IP6) && (l.Address.IsValid() || f.reaches(IP6)) {
-			t.alsoFault(t.at("helper"), Note{l.Place, "here"}, "helper: %s reads IPv4 alone, and the farm listens on IPv6", f.Helper)
+			t.alsoFault(t.at("helper"), diag.Note{Place: l.Place, Message: "here"}, "helper: %s reads IPv4 alone, and the farm listens on IPv6", f.Helper)
 		}
 	}
 	if f.Helper != "" && f.LocalClients {
@@ -213,7 +215,7 @@ func namesDiffer(t *table, f *Farm) {
 		b := &f.Backends[i]
 		folded := strings.ToLower(b.Name)
 		if other, ok := seen[folded]; ok {
-			t.alsoFault(b.Place, Note{other.Place, "the other one"}, "the names of the backends %s and %s differ by case alone", other.Name, b.Name)
+			t.alsoFault(b.Place, diag.Note{Place: other.Place, Message: "the other one"}, "the names of the backends %s and %s differ by case alone", other.Name, b.Name)
 		}
 		seen[folded] = b
 	}
@@ -232,7 +234,7 @@ func backendsDiffer(t *table, f *Farm) {
 			}
 			at := netip.AddrPortFrom(b.Address[family], cmp.Or(b.Port, port))
 			if other, ok := seen[at]; ok {
-				t.alsoFault(b.Place, Note{other.Place, "the other one"}, "backend %s is the same server as backend %s: %s", b.Name, other.Name, socket(at))
+				t.alsoFault(b.Place, diag.Note{Place: other.Place, Message: "the other one"}, "backend %s is the same server as backend %s: %s", b.Name, other.Name, socket(at))
 			}
 			seen[at] = b
 		}
@@ -266,11 +268,11 @@ func sourcesDiffer(t *table, f *Farm) {
 			}
 			other, ok := seen[b.Address[family]]
 			if ok && other.Source[family] != b.Source[family] {
-				t.alsoFault(b.Place, Note{other.Place, "the other one"},
+				t.alsoFault(b.Place, diag.Note{Place: other.Place, Message: "the other one"},
 					"backend %s has the address of backend %s, so they can't have different sources", b.Name, other.Name)
 			}
 			if ok && other.Mark != b.Mark {
-				t.alsoFault(b.Place, Note{other.Place, "the other one"},
+				t.alsoFault(b.Place, diag.Note{Place: other.Place, Message: "the other one"},
 					"backend %s has the address of backend %s, so they can't have different marks", b.Name, other.Name)
 			}
 			seen[b.Address[family]] = b

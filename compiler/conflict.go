@@ -1,8 +1,10 @@
 package compiler
 
+import "farmc/compiler/diag"
+
 // Conflicts reports farms that share an address, port and protocol of one specificity, where none of the frontends is more
 // specific than the other. The frontends of all farms come in the order of Compare.
-func Conflicts(all []Frontend, faults *Diagnostics) {
+func Conflicts(all []Frontend, faults *diag.Diagnostics) {
 	type pair struct{ a, b *Listen }
 	told := map[pair]bool{}
 	var widest Frontend // of the frontends so far, the one with the highest last port
@@ -17,16 +19,16 @@ func Conflicts(all []Frontend, faults *Diagnostics) {
 	}
 }
 
-func conflict(a, b Frontend) Diagnostic {
+func conflict(a, b Frontend) diag.Diagnostic {
 	if a.Farm.Name > b.Farm.Name {
 		a, b = b, a
 	}
-	return Diagnostic{
+	return diag.Diagnostic{
 		Farm:    b.Farm.Name,
 		Place:   b.Listen.Place,
 		Message: "the farm " + a.Farm.Name + " listens on " + commonPackets(a, b) + ", too",
 		Hint:    "two farms may not meet on the same address, port and protocol",
-		Also:    []Note{{a.Listen.Place, "here it does"}},
+		Also:    []diag.Note{{Place: a.Listen.Place, Message: "here it does"}},
 	}
 }
 

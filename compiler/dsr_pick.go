@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"farmc/compiler/diag"
 )
 
 // A dsrPick is a chain of table netdev farmc that picks a backend for a frame and forwards the frame, which keeps its
@@ -16,7 +18,7 @@ type dsrPick struct {
 	Of     frontend // one of the frontends
 	Target bool     // the mark is the ID of the backend
 	Steps  []dsrStep
-	Origin *Origin
+	Origin *diag.Origin
 }
 
 // A dsrStep forwards to the backends behind one interface. Its map lacks the others, so a frame that is not for them goes on to

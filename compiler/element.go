@@ -1,9 +1,11 @@
 package compiler
 
+import "farmc/compiler/diag"
+
 // An element is an element of a set or map.
 type element struct {
 	key, value string // value is "" in a set
-	origin     *Origin
+	origin     *diag.Origin
 	commented  bool // its comment, in the kernel, is the farm's name; else a line above names the farm
 }
 
@@ -63,8 +65,8 @@ type piece struct {
 	farm     string
 	text     string
 	elements int
-	head     int       // the length of the first line, which names the farm
-	origins  []*Origin // of the lines
+	head     int            // the length of the first line, which names the farm
+	origins  []*diag.Origin // of the lines
 }
 
 // A pieceKind tells the maps apart that a frontend has pieces in.
@@ -78,7 +80,7 @@ const (
 )
 
 func newPiece(of []element) *piece {
-	p := &piece{farm: of[0].origin.Farm, elements: len(of), origins: make([]*Origin, 0, len(of)+1)}
+	p := &piece{farm: of[0].origin.Farm, elements: len(of), origins: make([]*diag.Origin, 0, len(of)+1)}
 	text := make([]byte, 0, 64*len(of))
 	text = appendFarm(text, p.farm)
 	p.head, p.origins = len(text), append(p.origins, of[0].origin)

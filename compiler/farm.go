@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"farmc/compiler/diag"
 )
 
 // A Farm is a load-balanced service, valid for itself alone: whatever is wrong with its text was told before.
@@ -28,19 +30,21 @@ type Farm struct {
 	Limits       Limits
 	Persistence  *Persistence // nil: each connection is on its own
 	Backends     []Backend    // in the order of their names
-	Place        Place        // of the farm's file
+	Place        diag.Place   // of the farm's file
 
-	absent []string         // of its interfaces those that are not there
-	places map[string]Place // of the keys that rules come from, as far as the files have them
+	absent []string              // of its interfaces those that are not there
+	places map[string]diag.Place // of the keys that rules come from, as far as the files have them
 
 	description Facts // once it was asked for
 }
 
 // origin is where what the key comes to is from.
-func (f *Farm) origin(key string) *Origin { return &Origin{f.Name, key, f.at(key)} }
+func (f *Farm) origin(key string) *diag.Origin {
+	return &diag.Origin{Farm: f.Name, Key: key, Place: f.at(key)}
+}
 
 // at is where the files say the key, the farm's own place if they don't.
-func (f *Farm) at(key string) Place {
+func (f *Farm) at(key string) diag.Place {
 	if place, ok := f.places[key]; ok {
 		return place
 	}
@@ -60,7 +64,7 @@ type Backend struct {
 	State    State
 	Source   Addresses // snat: the source that this backend sees
 	Mark     Mark
-	Place    Place
+	Place    diag.Place
 
 	Connections int // at most so many at once; 0: no limit
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"farmc/compiler/diag"
 )
 
 // oneFarm compiles a farm, and gives it with what was told.
@@ -14,7 +16,7 @@ func oneFarm(t *testing.T, texts ...string) (*Farm, string) {
 	for i, text := range texts[1:] {
 		files.dropIns = append(files.dropIns, file{path: fmt.Sprintf("web.toml.d/%d.toml", i+1), text: []byte(text)})
 	}
-	var told Diagnostics
+	var told diag.Diagnostics
 	f := parseFarm(files, nil, &told)
 	told.Sort()
 	lines := make([]string, len(told))

@@ -1,6 +1,10 @@
 package compiler
 
-import "slices"
+import (
+	"slices"
+
+	"farmc/compiler/diag"
+)
 
 // offloadHook puts established connections into the flow table.
 var offloadHook = baseChain{name: "forward", section: flowtableSection, prefix: "offload-"}
@@ -9,7 +13,7 @@ var offloadHook = baseChain{name: "forward", section: flowtableSection, prefix: 
 // device in two.
 type flowtable struct {
 	Devices []string
-	Origin  *Origin // of the first farm that asks for it
+	Origin  *diag.Origin // of the first farm that asks for it
 }
 
 // offload dispatches the established connections of farms with flow-offload to the flow table.

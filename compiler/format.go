@@ -5,12 +5,14 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"farmc/compiler/diag"
 )
 
 // parseFarm reads a farm's file and its drop-ins. A farm that has faults is returned as far as it could be read, so
 // that faults between farms are found, too; nil if there is nothing to go by.
-func parseFarm(files farmFiles, lists map[string]*addressList, faults *Diagnostics) *Farm {
-	var own Diagnostics
+func parseFarm(files farmFiles, lists map[string]*addressList, faults *diag.Diagnostics) *Farm {
+	var own diag.Diagnostics
 	t := parseTable(files.main.path, files.main.text, &own)
 	for _, d := range files.dropIns {
 		over := parseTable(d.path, d.text, &own)
@@ -32,7 +34,7 @@ func parseFarm(files farmFiles, lists map[string]*addressList, faults *Diagnosti
 
 // readFarm is the farm format, from top to bottom.
 func readFarm(t *table, name string, lists map[string]*addressList) *Farm {
-	f := &Farm{Name: name, Place: t.place, places: map[string]Place{}}
+	f := &Farm{Name: name, Place: t.place, places: map[string]diag.Place{}}
 	for _, key := range ruleKeys {
 		if t.has(key) {
 			f.places[key] = t.at(key)
@@ -141,7 +143,7 @@ func suggestKey(word string) string {
 	for _, k := range HashKeys {
 		names = append(names, string(k))
 	}
-	if n := nearest(word, names); n != "" {
+	if n := diag.Nearest(word, names); n != "" {
 		return fmt.Sprintf("did you mean %q?", n)
 	}
 	return "one of " + strings.Join(names, ", ")

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+
+	"farmc/compiler/diag"
 )
 
 var update = flag.Bool("update", false, "write the goldens anew")
@@ -23,7 +25,7 @@ func TestGolden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			script, told := Compile(caseDirs(t, name))
 			var said bytes.Buffer
-			told.Print(&said, Palette{})
+			told.Print(&said, diag.Palette{})
 			var text []byte
 			if script != nil {
 				text = script.Text

@@ -4,6 +4,8 @@ import (
 	"net"
 	"regexp"
 	"slices"
+
+	"farmc/compiler/diag"
 )
 
 // interfaceNaming is what Linux and nft take for the name of a network interface (IFNAMSIZ, dev_valid_name).
@@ -46,7 +48,7 @@ func readMAC(t *table) string {
 
 // without gives the farm without what hangs on interfaces that are absent: of a farm that works at ingress these
 // interfaces and the backends behind them. Other farms are met further on.
-func (f *Farm) without(absent func(device string) bool, told *Diagnostics) *Farm {
+func (f *Farm) without(absent func(device string) bool, told *diag.Diagnostics) *Farm {
 	if !slices.ContainsFunc(f.namedInterfaces(), absent) {
 		return f
 	}
@@ -90,7 +92,7 @@ func (f *Farm) namedInterfaces() []string {
 }
 
 // present gives those of the key's devices that are there, and tells of the others.
-func (f *Farm) present(devices []string, key string, absent func(device string) bool, told *Diagnostics) []string {
+func (f *Farm) present(devices []string, key string, absent func(device string) bool, told *diag.Diagnostics) []string {
 	return slices.DeleteFunc(slices.Clone(devices), func(device string) bool {
 		gone := absent(device)
 		if gone {
@@ -100,8 +102,8 @@ func (f *Farm) present(devices []string, key string, absent func(device string) 
 	})
 }
 
-func (f *Farm) absence(at Place, what string) Diagnostic {
-	return Diagnostic{Severity: Warning, Farm: f.Name, Place: at, Message: what + " is not there: what hangs on it is left out"}
+func (f *Farm) absence(at diag.Place, what string) diag.Diagnostic {
+	return diag.Diagnostic{Severity: diag.Warning, Farm: f.Name, Place: at, Message: what + " is not there: what hangs on it is left out"}
 }
 
 // deviceOf is the interface that the backend is behind.

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"testing/fstest"
+
+	"farmc/compiler/diag"
 )
 
 // TestKernelTakesGoldens loads every golden script twice in a row, each in the state that the one before has left,
@@ -385,8 +387,8 @@ func firstLines(text string, n int) string {
 	return strings.Join(lines, "")
 }
 
-func printed(told Diagnostics) string {
+func printed(told diag.Diagnostics) string {
 	var said strings.Builder
-	told.Print(&said, Palette{})
+	told.Print(&said, diag.Palette{})
 	return said.String()
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"farmc/compiler/diag"
 )
 
 // limitsHook checks limits that need conntrack, right after connection tracking.
@@ -17,7 +19,7 @@ type limitChain struct {
 	Family  Family
 	Only    []string  // the interfaces that the farm's packets come in by; none: all
 	Allowed []clients // clients without limits
-	Origin  *Origin
+	Origin  *diag.Origin
 
 	Banned               *limit
 	Flags                *limit // strict-tcp, by the flags of a packet
@@ -41,7 +43,7 @@ type limit struct {
 	Counter   string
 	Then      verdict // "": the packet passes
 	Others    verdict // the same for a client that shares its count with others
-	Origin    *Origin
+	Origin    *diag.Origin
 }
 
 // An overLimit is the chain of packets over a limit, where their verdict takes more than one rule.
@@ -51,7 +53,7 @@ type overLimit struct {
 	Bans   string        // the set that the client is added to; "": none
 	Lasts  time.Duration // how long the client stays there
 	Then   verdict
-	Origin *Origin
+	Origin *diag.Origin
 }
 
 // A dynamicSet is a set that packets fill. Its limit is declared with it, so that another limit is another set, and the same
@@ -255,7 +257,7 @@ func (l *linker) limitVerdict(s *service) verdict {
 }
 
 // limitOrigin is the origin of the limit.
-func (s *service) limitOrigin(why Reason) *Origin {
+func (s *service) limitOrigin(why Reason) *diag.Origin {
 	if why == Banned {
 		return s.origin("limits.ban")
 	}

@@ -3,10 +3,12 @@ package compiler
 import (
 	"cmp"
 	"slices"
+
+	"farmc/compiler/diag"
 )
 
 // link joins services into one ruleset, and reports faults between farms. There is no script if there are faults.
-func link(services []*service, faults *Diagnostics) *Script {
+func link(services []*service, faults *diag.Diagnostics) *Script {
 	all := allFrontends(services)
 	checkFrontends(all, faults)
 	if faults.Faulty() {
@@ -33,7 +35,7 @@ func allFrontends(services []*service) []frontend {
 }
 
 // checkFrontends reports frontends that farms cannot share, and replies that could belong to two of them.
-func checkFrontends(all []frontend, faults *Diagnostics) {
+func checkFrontends(all []frontend, faults *diag.Diagnostics) {
 	frontends := make([]Frontend, len(all))
 	for i, d := range all {
 		frontends[i] = d.Frontend
@@ -45,7 +47,7 @@ func checkFrontends(all []frontend, faults *Diagnostics) {
 // A linker adds the objects of all farms to a ruleset, and keeps what farms decide together.
 type linker struct {
 	rules  ruleset
-	faults *Diagnostics
+	faults *diag.Diagnostics
 
 	slots        int // of all farms together
 	assignments  map[farmFamily]*slotAssignment
@@ -60,7 +62,7 @@ type linker struct {
 	fragmented map[farmFamily]bool
 }
 
-func newLinker(faults *Diagnostics) *linker {
+func newLinker(faults *diag.Diagnostics) *linker {
 	return &linker{faults: faults, assignments: map[farmFamily]*slotAssignment{}, added: map[frontend]bool{},
 		keyMasks: map[*service]uint32{}, takenKeys: map[uint32]bool{}, clientGroups: map[clientsOf][]clients{}}
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"farmc/compiler/diag"
 )
 
 // A network is a run of addresses of one family, first and last included.
@@ -44,11 +46,11 @@ const mostListFaults = 20
 
 // parseList reads a list of networks as block lists are published: one address, network or range a line;
 // '#' and ';' begin comments.
-func parseList(f file, faults *Diagnostics) *addressList {
+func parseList(f file, faults *diag.Diagnostics) *addressList {
 	l := &addressList{name: f.name, digest: hash64(string(f.text))}
 	if len(f.text) == 0 {
-		*faults = append(*faults, Diagnostic{
-			Place:   Place{File: f.path},
+		*faults = append(*faults, diag.Diagnostic{
+			Place:   diag.Place{File: f.path},
 			Message: "the file is empty",
 			Hint:    "an editor may have been stopped in the middle; a list without networks has a comment in it",
 		})
@@ -71,7 +73,7 @@ func parseList(f file, faults *Diagnostics) *addressList {
 		}
 	}
 	if wrong > mostListFaults {
-		*faults = append(*faults, f.listFault(Place{File: f.path}, "", "%d further lines are wrong", wrong-mostListFaults))
+		*faults = append(*faults, f.listFault(diag.Place{File: f.path}, "", "%d further lines are wrong", wrong-mostListFaults))
 	}
 	return l
 }
@@ -84,18 +86,18 @@ func saidBy(line []byte) string {
 	return string(bytes.TrimSpace(bytes.TrimPrefix(line, []byte("\ufeff"))))
 }
 
-func (f file) lineFault(line int, text []byte, err error) Diagnostic {
+func (f file) lineFault(line int, text []byte, err error) diag.Diagnostic {
 	raw := strings.TrimRight(string(text), "\r\n")
 	said := strings.TrimPrefix(raw, "\ufeff")
 	column := len([]rune(said)) - len([]rune(strings.TrimLeft(said, " \t"))) + 1
-	return f.listFault(Place{File: f.path, Line: line, Column: column, Text: raw}, networkRule, "%v", err)
+	return f.listFault(diag.Place{File: f.path, Line: line, Column: column, Text: raw}, networkRule, "%v", err)
 }
 
 // listFault is a fault, or a warning where lists are taken as they come.
-func (f file) listFault(at Place, hint, format string, args ...any) Diagnostic {
-	d := Diagnostic{Place: at, Message: fmt.Sprintf(format, args...), Hint: hint}
+func (f file) listFault(at diag.Place, hint, format string, args ...any) diag.Diagnostic {
+	d := diag.Diagnostic{Place: at, Message: fmt.Sprintf(format, args...), Hint: hint}
 	if f.lenient {
-		d.Severity, d.Message = Warning, d.Message+", and left out"
+		d.Severity, d.Message = diag.Warning, d.Message+", and left out"
 	}
 	return d
 }

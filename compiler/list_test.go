@@ -3,6 +3,8 @@ package compiler
 import (
 	"strings"
 	"testing"
+
+	"farmc/compiler/diag"
 )
 
 func TestParseList(t *testing.T) {
@@ -30,7 +32,7 @@ func TestParseList(t *testing.T) {
 		{"order-is-kept", "192.0.2.6\n192.0.2.5\n192.0.2.6", "192.0.2.6-192.0.2.6 192.0.2.5-192.0.2.5 192.0.2.6-192.0.2.6"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			var faults Diagnostics
+			var faults diag.Diagnostics
 			var got []string
 			l := parseList(file{path: "office.list", text: []byte(test.text)}, &faults)
 			for _, f := range Families {
@@ -66,7 +68,7 @@ func TestParseListFaults(t *testing.T) {
 		{"not-utf-8", "\xff", "1:1 \"\\xff\" is not an address"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			var faults Diagnostics
+			var faults diag.Diagnostics
 			parseList(file{path: "office.list", text: []byte(test.text)}, &faults)
 			for i := range faults {
 				faults[i].Hint = ""

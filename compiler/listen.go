@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"farmc/compiler/diag"
 )
 
 // A Family is one of the two versions of the Internet Protocol.
@@ -80,7 +82,7 @@ type Listen struct {
 	Families  []Family
 	Ports     []Ports
 	Protocols []Protocol
-	Place     Place
+	Place     diag.Place
 }
 
 // Whole says whether the entry takes a whole address, whatever the protocol (layer 3).

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"farmc/compiler/diag"
 )
 
 // A Log is what of a farm goes to the kernel's log.
@@ -95,7 +97,7 @@ func readLog(t *table, f *Farm) Log {
 	for _, w := range t.words("on") {
 		switch on := Occasion(w.text); {
 		case !slices.Contains(Occasions, on):
-			t.fault(w.place, suggestion(w.text, occasionWords(Occasions)), "on: %q is nothing that can be logged", w.text)
+			t.fault(w.place, diag.Suggest(w.text, occasionWords(Occasions)), "on: %q is nothing that can be logged", w.text)
 		case slices.Contains(l.On, on):
 			t.fault(w.place, "", "on: %s stands here twice", on)
 		default:

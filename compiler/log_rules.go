@@ -3,6 +3,8 @@ package compiler
 import (
 	"cmp"
 	"slices"
+
+	"farmc/compiler/diag"
 )
 
 // The hooks that log the first packet of a connection: as it comes in, as this machine opens it, as it is forwarded, and as
@@ -23,7 +25,7 @@ type logChain struct {
 	Rate      Rate
 	Burst     int
 	Lines     []logLine // the first line that matches is logged
-	Origin    *Origin
+	Origin    *diag.Origin
 }
 
 // A logLine is the line for packets to a backend, or for all packets.
@@ -43,7 +45,7 @@ type logLimit struct {
 // A logRule logs a packet while its bucket is not empty, and evaluation continues.
 type logRule struct {
 	Limit, Prefix string
-	Origin        *Origin
+	Origin        *diag.Origin
 }
 
 // logRule gives the rule that logs an event of the farm; nil if the farm does not log it.

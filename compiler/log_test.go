@@ -1,6 +1,10 @@
 package compiler
 
-import "testing"
+import (
+	"testing"
+
+	"farmc/compiler/diag"
+)
 
 func TestPrefix(t *testing.T) {
 	t.Parallel()
@@ -29,7 +33,7 @@ func TestPrefix(t *testing.T) {
 func TestLogRulesShareTheirLimit(t *testing.T) {
 	t.Parallel()
 	s := &service{Farm: &Farm{Name: "web", Log: Log{On: []Occasion{OnDenied}, Rate: Rate{2, "minute"}}}}
-	l := newLinker(&Diagnostics{})
+	l := newLinker(&diag.Diagnostics{})
 	first := l.logRule(s, event{on: OnDenied, reason: "denied", list: "spamhaus"})
 	second := l.logRule(s, event{on: OnDenied, reason: "denied", list: inlineList})
 	for _, r := range []*logRule{first, second} {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"farmc/compiler/diag"
 )
 
 // A Memory compiles again and again, and reads only what has changed since: of ten thousand farms one, mostly. The zero
@@ -19,18 +21,18 @@ type Memory struct {
 type farmReading struct {
 	of   farmFiles
 	farm *service // nil if there is nothing to go by
-	told Diagnostics
+	told diag.Diagnostics
 }
 
 // A listReading is what a list's file came to.
 type listReading struct {
 	of   file
 	list *addressList
-	told Diagnostics
+	told diag.Diagnostics
 }
 
 // readLists reads the lists, and says whether one differs from what it was or was not there.
-func (m *Memory) readLists(files []file, told *Diagnostics) (lists map[string]*addressList, changed bool) {
+func (m *Memory) readLists(files []file, told *diag.Diagnostics) (lists map[string]*addressList, changed bool) {
 	lists = map[string]*addressList{}
 	now := map[string]listReading{}
 	for _, f := range files {
@@ -48,7 +50,7 @@ func (m *Memory) readLists(files []file, told *Diagnostics) (lists map[string]*a
 }
 
 // readFarms reads the farms, as many at once as there are processors.
-func (m *Memory) readFarms(files []farmFiles, lists map[string]*addressList, listsChanged bool, told *Diagnostics) []*service {
+func (m *Memory) readFarms(files []farmFiles, lists map[string]*addressList, listsChanged bool, told *diag.Diagnostics) []*service {
 	readings := make([]*farmReading, len(files))
 	atOnce(len(files), func(i int) {
 		r, known := m.farms[files[i].name]

@@ -3,6 +3,8 @@ package compiler
 import (
 	"cmp"
 	"strconv"
+
+	"farmc/compiler/diag"
 )
 
 // A natPick is a chain that translates the destination of a new connection to a backend: one that many farms share, a
@@ -14,7 +16,7 @@ type natPick struct {
 	Next      string   // the chain that picks, after this one has set the mark; "": this one picks
 	Maps      []*slotMap
 	Protocols protocolList // of its packets
-	Origin    *Origin      // of a farm's own
+	Origin    *diag.Origin // of a farm's own
 }
 
 // Rules are the rules that ask the maps.

@@ -3,6 +3,8 @@ package compiler
 import (
 	"cmp"
 	"slices"
+
+	"farmc/compiler/diag"
 )
 
 // A TableFamily is the family of one of farmc's two tables, which are both named farmc.
@@ -66,7 +68,7 @@ type object struct {
 	template string
 	data     any // of the template
 	elements elementList
-	origin   *Origin // of the first line, where one farm asked for the object
+	origin   *diag.Origin // of the first line, where one farm asked for the object
 }
 
 // part says in which part of the table the object stands.

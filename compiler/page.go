@@ -7,12 +7,13 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"farmc/compiler/diag"
 	"github.com/BurntSushi/toml"
 )
 
 // parseTable reads the text of a file. What isn't TOML becomes a fault, of which toml tells the first alone, and
 // there is no table.
-func parseTable(file string, text []byte, faults *Diagnostics) *table {
+func parseTable(file string, text []byte, faults *diag.Diagnostics) *table {
 	p := &page{file: file, text: strings.TrimLeft(string(text), "\ufeff")}
 	if d, bad := p.refuse(); bad {
 		*faults = append(*faults, d)
@@ -20,7 +21,7 @@ func parseTable(file string, text []byte, faults *Diagnostics) *table {
 	}
 	marks, deep := scanKeys(p.text)
 	if deep >= 0 {
-		*faults = append(*faults, Diagnostic{Place: p.at(deep), Message: fmt.Sprintf("more than %d levels deep", deepest)})
+		*faults = append(*faults, diag.Diagnostic{Place: p.at(deep), Message: fmt.Sprintf("more than %d levels deep", deepest)})
 		return nil
 	}
 	data := make(map[string]any)
@@ -30,11 +31,11 @@ func parseTable(file string, text []byte, faults *Diagnostics) *table {
 		return nil
 	}
 	if !agree(marks, md.Keys()) {
-		*faults = append(*faults, Diagnostic{Place: Place{File: file}, Message: "farmc doesn't find the keys of this file, though it is valid TOML",
+		*faults = append(*faults, diag.Diagnostic{Place: diag.Place{File: file}, Message: "farmc doesn't find the keys of this file, though it is valid TOML",
 			Hint: "please report it with the file: the mistake is farmc's"})
 		return nil
 	}
-	top := newTable(nil, "", Place{File: file}, data)
+	top := newTable(nil, "", diag.Place{File: file}, data)
 	top.faults = faults
 	before := len(*faults)
 	top.fill(p, marks)
@@ -57,17 +58,17 @@ type page struct {
 
 // refuse finds what stands in the way of reading a text at all. Toml takes an empty file, and tells other places
 // of the rest.
-func (p *page) refuse() (Diagnostic, bool) {
+func (p *page) refuse() (diag.Diagnostic, bool) {
 	if strings.TrimSpace(p.text) == "" {
-		return Diagnostic{Place: Place{File: p.file}, Message: "the file is empty",
+		return diag.Diagnostic{Place: diag.Place{File: p.file}, Message: "the file is empty",
 			Hint: "an editor may have been stopped in the middle; to mask a farm, link its name to /dev/null"}, true
 	}
 	for i, r := range p.text {
 		if message, hint := blemish(p.text[i:], r); message != "" {
-			return Diagnostic{Place: p.at(i), Message: message, Hint: hint}, true
+			return diag.Diagnostic{Place: p.at(i), Message: message, Hint: hint}, true
 		}
 	}
-	return Diagnostic{}, false
+	return diag.Diagnostic{}, false
 }
 
 // blemish tells what is wrong with the rune r, at which the text begins.
@@ -86,15 +87,15 @@ func blemish(text string, r rune) (message, hint string) {
 }
 
 // explain turns toml's complaint into ours.
-func (p *page) explain(err error) Diagnostic {
+func (p *page) explain(err error) diag.Diagnostic {
 	var syntax toml.ParseError
 	if !errors.As(err, &syntax) {
-		return Diagnostic{Place: Place{File: p.file}, Message: err.Error()}
+		return diag.Diagnostic{Place: diag.Place{File: p.file}, Message: err.Error()}
 	}
 	at := p.offsetOf(syntax.Position)
-	d := Diagnostic{Place: p.at(at), Message: voice(syntax.Message), Hint: advice(syntax.Message)}
+	d := diag.Diagnostic{Place: p.at(at), Message: voice(syntax.Message), Hint: advice(syntax.Message)}
 	if before, ok := p.earlier(syntax.Message, at); ok {
-		d.Also = []Note{{before, "it is here already"}}
+		d.Also = []diag.Note{{Place: before, Message: "it is here already"}}
 	}
 	return d
 }
@@ -141,11 +142,11 @@ func advice(message string) string {
 const inQuotes = `text stands in quotes, as in timeout = "5m"; a flag is true or false`
 
 // earlier finds the key that was there before the one at the offset, if toml says that it is there twice.
-func (p *page) earlier(message string, offset int) (Place, bool) {
+func (p *page) earlier(message string, offset int) (diag.Place, bool) {
 	_, key, _ := strings.Cut(message, "'")
 	key, told, _ := strings.Cut(key, "' ")
 	if !strings.HasPrefix(told, "has already been") && !strings.HasPrefix(told, "was already") {
-		return Place{}, false
+		return diag.Place{}, false
 	}
 	marks, _ := scanKeys(p.text[:offset])
 	for _, f := range slices.Backward(flatten(marks)) {
@@ -153,10 +154,10 @@ func (p *page) earlier(message string, offset int) (Place, bool) {
 			return p.at(f.at), true
 		}
 	}
-	return Place{}, false
+	return diag.Place{}, false
 }
 
-func (p *page) at(offset int) Place {
+func (p *page) at(offset int) diag.Place {
 	offset = max(0, min(offset, len(p.text)))
 	if offset < p.offset || p.end == 0 {
 		*p = page{file: p.file, text: p.text, end: ending(p.text)}
@@ -169,7 +170,7 @@ func (p *page) at(offset int) Place {
 	}
 	p.column += utf8.RuneCountInString(p.text[p.offset:offset])
 	p.offset = offset
-	return Place{File: p.file, Line: p.line + 1, Column: p.column + 1, Text: strings.TrimSuffix(p.text[p.start:p.end], "\r")}
+	return diag.Place{File: p.file, Line: p.line + 1, Column: p.column + 1, Text: strings.TrimSuffix(p.text[p.start:p.end], "\r")}
 }
 
 // ending is the length of the text's first line.

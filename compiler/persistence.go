@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"farmc/compiler/diag"
 )
 
 // A Persistence keeps a client with the backend that it met first, on all that the farm listens on in a family.
@@ -24,7 +26,7 @@ type Session struct {
 	Families []Family
 	Backend  string
 
-	key, value Place
+	key, value diag.Place
 }
 
 const usualPersistence = time.Minute
@@ -71,7 +73,7 @@ func readPrefixes(t *table, on []HashKey) [len(Families)]int {
 // is on.
 func readSessions(t *table, entries []entry, asked []HashKey) []Session {
 	var out []Session
-	seen := map[string]Place{}
+	seen := map[string]diag.Place{}
 	for _, e := range entries {
 		s, ok := readSession(t, e, asked)
 		if !ok {
@@ -79,7 +81,7 @@ func readSessions(t *table, entries []entry, asked []HashKey) []Session {
 		}
 		client := strings.Join(s.Client, " . ")
 		if other, twice := seen[client]; twice {
-			t.alsoFault(e.key.place, Note{other, "the other one"}, "static: %s stands here twice", client)
+			t.alsoFault(e.key.place, diag.Note{Place: other, Message: "the other one"}, "static: %s stands here twice", client)
 			continue
 		}
 		seen[client] = e.key.place
@@ -167,11 +169,11 @@ func sessionsLead(t *table, f *Farm) {
 		i := slices.IndexFunc(f.Backends, func(b Backend) bool { return b.Name == s.Backend })
 		switch unheard := f.unheard(s); {
 		case i < 0:
-			t.fault(s.value, suggestion(s.Backend, f.backendNames()), "static: there is no backend %s", s.Backend)
+			t.fault(s.value, diag.Suggest(s.Backend, f.backendNames()), "static: there is no backend %s", s.Backend)
 		case unheard != "" && len(f.Listen) > 0:
 			t.fault(s.key, "", "static: the farm does not listen on %s", unheard)
 		case !slices.ContainsFunc(s.Families, f.Backends[i].Address.Has):
-			t.alsoFault(s.value, Note{f.Backends[i].Place, "the backend"}, "static: backend %s has no %s address", s.Backend, s.Families[0])
+			t.alsoFault(s.value, diag.Note{Place: f.Backends[i].Place, Message: "the backend"}, "static: backend %s has no %s address", s.Backend, s.Families[0])
 		}
 	}
 }
@@ -218,7 +220,7 @@ func persistenceTellsClients(t *table, f *Farm) {
 	for _, k := range f.Persistence.On {
 		switch {
 		case whole >= 0 && (k == SourcePort || k == DestinationPort):
-			t.alsoFault(at, Note{f.Listen[whole].Place, "takes every protocol"},
+			t.alsoFault(at, diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
 				"on: %s can't be had in a farm that takes every protocol of an address, as many have no ports", k)
 		case f.Mode == DSR && k == SourceMAC && slices.ContainsFunc(f.Backends, func(b Backend) bool { return b.MAC != "" }):
 			t.fault(at, "", "on: source-mac can't be had where backends have a mac: a frame to them gets another source")

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"farmc/compiler/diag"
 )
 
 // A stickyTable is the map from a farm's clients of one family to backend IDs, which packets fill.
@@ -25,7 +27,7 @@ type stickyLookup struct {
 	Static []*staticSessions
 	Asked  netip.Addr // where conntrack does not know it: the address that the client asked for
 	Target string     // the chain that the packets of a known client go to
-	Origin *Origin
+	Origin *diag.Origin
 }
 
 // sticky gives the lookup of the frontend's farm, with the address that the frontend's clients ask for; nil without

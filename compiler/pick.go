@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"farmc/compiler/diag"
 )
 
 // A pick is how a scheduler's number of a slot becomes a backend: by one lookup in a map. Many farms share a chain and its
@@ -57,12 +59,12 @@ func (s *service) schedulerName() string {
 type slotMap struct {
 	*object
 	numbering
-	Number int       // of slots; a map for a hash may lack some of them
-	Prefix keyPrefix // of the keys
-	Keys   string    // the template of the fields before the slot, where Prefix does not say them
-	Ported bool      // the values name a port
-	Marked bool      // the values are packet marks
-	Origin *Origin   // of rules that ask the map
+	Number int          // of slots; a map for a hash may lack some of them
+	Prefix keyPrefix    // of the keys
+	Keys   string       // the template of the fields before the slot, where Prefix does not say them
+	Ported bool         // the values name a port
+	Marked bool         // the values are packet marks
+	Origin *diag.Origin // of rules that ask the map
 }
 
 // maxSharedSlots is the number of slots up to which a farm shares maps. Its slots stand there once for each of its

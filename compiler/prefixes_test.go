@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"farmc/compiler/diag"
 )
 
 // has says whether the set has the address, as the kernel asks: by its first bits.
@@ -184,7 +186,7 @@ func TestListOfHalfAMillion(t *testing.T) {
 		text = fmt.Appendf(text, "%s/%d ; SBL%d\n", a, pick(r, 24, 24, 24, 32, 22), i)
 	}
 	begin := time.Now()
-	var faults Diagnostics
+	var faults diag.Diagnostics
 	l := parseList(file{text: text}, &faults)
 	read := time.Since(begin)
 	sets := l.sets(IP4)

@@ -1,5 +1,7 @@
 package compiler
 
+import "farmc/compiler/diag"
+
 // The hooks that hand new connections to queues: connections whose backend is chosen, and those to services of this machine.
 var (
 	queueHook      = baseChain{name: "queues", section: queueSection, prefix: "queue-"}
@@ -12,7 +14,7 @@ type queueChain struct {
 	Only   []string
 	Queue  Queue
 	Next   string
-	Origin *Origin // of the first farm that asks for it
+	Origin *diag.Origin // of the first farm that asks for it
 }
 
 // A queueInput is the base chain of packets to this machine.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"farmc/compiler/diag"
 	"github.com/BurntSushi/toml"
 )
 
@@ -27,7 +28,7 @@ func (t *table) has(key string) bool {
 func (t *table) keys() []string { return t.values.keys }
 
 // at is where the value of the key stands, or the table that lacks it.
-func (t *table) at(key string) Place {
+func (t *table) at(key string) diag.Place {
 	if v, ok := t.values.find(key); ok {
 		return v.place
 	}
@@ -59,21 +60,10 @@ func (t *table) choice(key, otherwise string, options ...string) string {
 		return ""
 	}
 	if !slices.Contains(options, text) {
-		t.fault(v.place, suggestion(text, options), "%s can't be %q", key, text)
+		t.fault(v.place, diag.Suggest(text, options), "%s can't be %q", key, text)
 		return ""
 	}
 	return text
-}
-
-// suggestion is the option that is likely to be meant, or all of them.
-func suggestion(word string, options []string) string {
-	if near := nearest(word, options); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
-	}
-	if len(options) == 0 {
-		return ""
-	}
-	return "one of " + strings.Join(options, ", ")
 }
 
 // flag reads true or false.
@@ -349,23 +339,23 @@ func quoted(data any) string {
 }
 
 // fault tells the author of a fault in the table.
-func (t *table) fault(at Place, hint, format string, args ...any) {
+func (t *table) fault(at diag.Place, hint, format string, args ...any) {
 	faults := t.top().faults
-	*faults = append(*faults, Diagnostic{Place: at, Message: fmt.Sprintf(format, args...), Hint: hint})
+	*faults = append(*faults, diag.Diagnostic{Place: at, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // alsoFault records a fault that has a second place.
-func (t *table) alsoFault(at Place, also Note, format string, args ...any) {
+func (t *table) alsoFault(at diag.Place, also diag.Note, format string, args ...any) {
 	t.fault(at, "", format, args...)
 	faults := *t.top().faults
-	faults[len(faults)-1].Also = []Note{also}
+	faults[len(faults)-1].Also = []diag.Note{also}
 }
 
 // warn records what is likely not meant, but stops nothing.
-func (t *table) warn(at Place, format string, args ...any) {
+func (t *table) warn(at diag.Place, format string, args ...any) {
 	t.fault(at, "", format, args...)
 	faults := *t.top().faults
-	faults[len(faults)-1].Severity = Warning
+	faults[len(faults)-1].Severity = diag.Warning
 }
 
 func (t *table) top() *table {
@@ -377,7 +367,7 @@ func (t *table) top() *table {
 
 // misspelt says whether a key of the file is likely meant to be this one, which then isn't missing: unknown tells.
 func (t *table) misspelt(key string) bool {
-	return slices.ContainsFunc(t.values.keys, func(k string) bool { return k != key && nearest(k, []string{key}) != "" })
+	return slices.ContainsFunc(t.values.keys, func(k string) bool { return k != key && diag.Nearest(k, []string{key}) != "" })
 }
 
 // unknown tells of the keys that no reader has asked for, in this table and in those that were read from it. It
@@ -407,7 +397,7 @@ func (t *table) belongs(key string) string {
 	home := t.top().knows(key)
 	switch {
 	case home == nil:
-		return suggestion(key, slices.Sorted(slices.Values(t.known.keys)))
+		return diag.Suggest(key, slices.Sorted(slices.Values(t.known.keys)))
 	case home.parent == nil:
 		return key + " belongs at the top of the file, before the first table"
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"farmc/compiler/diag"
 )
 
 // everyKey are all keys of the farm format, by table.
@@ -104,7 +106,7 @@ func (k referenceKey) uncommented(lines []string, mode string) string {
 	return need + "\n" + strings.Join(lines, "\n")
 }
 
-func compileReference(text string) Diagnostics {
+func compileReference(text string) diag.Diagnostics {
 	_, told := Compile([]Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(text)}}}})
 	return told
 }
@@ -158,7 +160,7 @@ func TestReferenceModes(t *testing.T) {
 		tried++
 		for _, mode := range []string{"snat", "dnat", "dsr", "stateless", "local"} {
 			told := compileReference(k.uncommented(lines, mode))
-			refused := slices.ContainsFunc(told, func(d Diagnostic) bool {
+			refused := slices.ContainsFunc(told, func(d diag.Diagnostic) bool {
 				return strings.Contains(d.Message, k.key+" has no effect in mode "+mode) ||
 					strings.HasPrefix(k.table, "backends") && strings.Contains(d.Message, "backends has no effect in mode "+mode)
 			})

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+
+	"farmc/compiler/diag"
 )
 
 // seed is the seed of every hash. Without one the kernel draws another at each load, and all clients change their backends.
@@ -50,7 +52,7 @@ func (r *ruleset) render() *Script {
 type scriptWriter struct {
 	*Writer
 	text    []byte
-	origins []*Origin
+	origins []*diag.Origin
 	tables  map[TableFamily][]*writtenObject
 }
 
@@ -64,7 +66,7 @@ func (s *scriptWriter) write(template string, data any) {
 	s.text, s.origins = s.Write(s.text, s.origins, template, data)
 }
 
-func (s *scriptWriter) line(text string, origin *Origin) {
+func (s *scriptWriter) line(text string, origin *diag.Origin) {
 	s.text, s.origins = append(s.text, text...), append(s.origins, origin)
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"farmc/compiler/diag"
 )
 
 // A Reply tells the replies of a backend to the requests of a frontend: by the address and the ports that they come from.
@@ -45,7 +47,7 @@ func (r Reply) Source() Frontend {
 
 // AmbiguousReplies reports replies that could belong to two services. A reply carries the backend's address and port and
 // nothing else, so in mode stateless each of them must lead back to one address and port.
-func AmbiguousReplies(frontends []Frontend, faults *Diagnostics) {
+func AmbiguousReplies(frontends []Frontend, faults *diag.Diagnostics) {
 	if !slices.ContainsFunc(frontends, func(d Frontend) bool { return d.Farm.Mode == Stateless }) {
 		return
 	}
@@ -137,11 +139,11 @@ func (r *Reply) sameService(o *Reply) bool {
 	return r.Frontend.Address == o.Frontend.Address && r.Port == o.Port
 }
 
-func ambiguity(a, b *Reply) Diagnostic {
+func ambiguity(a, b *Reply) diag.Diagnostic {
 	if b.Frontend.Farm.Mode != Stateless {
 		a, b = b, a
 	}
-	d := Diagnostic{
+	d := diag.Diagnostic{
 		Farm:  b.Frontend.Farm.Name,
 		Place: b.Frontend.Listen.Place,
 		Message: fmt.Sprintf("a reply of the backend %s could be one of %s or of %s, and mode stateless remembers no connections",
@@ -149,7 +151,7 @@ func ambiguity(a, b *Reply) Diagnostic {
 		Hint: "another port on the backend for each service, or mode dnat",
 	}
 	if a.Frontend.Listen != b.Frontend.Listen {
-		d.Also = []Note{{a.Frontend.Listen.Place, "the other service, of the farm " + a.Frontend.Farm.Name}}
+		d.Also = []diag.Note{{Place: a.Frontend.Listen.Place, Message: "the other service, of the farm " + a.Frontend.Farm.Name}}
 	}
 	return d
 }

@@ -1,5 +1,7 @@
 package compiler
 
+import "farmc/compiler/diag"
+
 // A Script is the complete nft script of the farms, with the origin of each line.
 type Script struct {
 	Text   []byte  // in the language of nft 1.0.6; it loads from any state of farmc's tables, and twice
@@ -9,27 +11,20 @@ type Script struct {
 	Ingress    []string // the interfaces that have base chains at their ingress, by name
 	Interfaces []string // all interfaces that rules depend on, by name; the kernel keeps their numbers, not their names
 
-	origins []*Origin // of each line; nil: of no farm
+	origins []*diag.Origin // of each line; nil: of no farm
 	written map[TableFamily][]*writtenObject
 }
 
-// Origin is where a line of a script comes from: a farm and one of its keys.
-type Origin struct {
-	Farm  string
-	Key   string
-	Place Place
-}
-
 // Origin gives the origin of line n of the script, counted from 1 as nft does.
-func (s *Script) Origin(n int) (Origin, bool) {
+func (s *Script) Origin(n int) (diag.Origin, bool) {
 	if o := s.LineOrigin(n); o != nil {
 		return *o, true
 	}
-	return Origin{}, false
+	return diag.Origin{}, false
 }
 
 // LineOrigin gives the origin of line n of the script, counted from 1; nil if it has none.
-func (s *Script) LineOrigin(n int) *Origin {
+func (s *Script) LineOrigin(n int) *diag.Origin {
 	if n < 1 || n > len(s.origins) {
 		return nil
 	}
@@ -37,7 +32,7 @@ func (s *Script) LineOrigin(n int) *Origin {
 }
 
 // WithText gives a script of the same farms with another text, and the origins of its lines.
-func (s *Script) WithText(text []byte, origins []*Origin) *Script {
+func (s *Script) WithText(text []byte, origins []*diag.Origin) *Script {
 	out := *s
 	out.Text, out.origins, out.written = text, origins, nil
 	return &out

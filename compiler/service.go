@@ -1,6 +1,10 @@
 package compiler
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"farmc/compiler/diag"
+)
 
 // A service is a farm with everything that follows from the farm alone, kept from one compile to the next.
 type service struct {
@@ -22,7 +26,7 @@ func newService(f *Farm) *service {
 }
 
 // without gives the service without the parts that depend on absent interfaces.
-func (s *service) without(absent func(device string) bool, told *Diagnostics) *service {
+func (s *service) without(absent func(device string) bool, told *diag.Diagnostics) *service {
 	if f := s.Farm.without(absent, told); f != s.Farm {
 		return newService(f)
 	}
@@ -69,13 +73,13 @@ func (d frontend) piece(kind pieceKind, elements func() []element) *piece {
 }
 
 // origin is the origin of the frontend's elements.
-func (d frontend) origin() *Origin {
-	return &Origin{Farm: d.farm.Name, Key: "listen", Place: d.Listen.Place}
+func (d frontend) origin() *diag.Origin {
+	return &diag.Origin{Farm: d.farm.Name, Key: "listen", Place: d.Listen.Place}
 }
 
 // origin is the origin of elements that stand for a backend.
-func (s *service) backendOrigin(b Backend) *Origin {
-	return &Origin{Farm: s.Name, Key: "backends." + b.Name, Place: b.Place}
+func (s *service) backendOrigin(b Backend) *diag.Origin {
+	return &diag.Origin{Farm: s.Name, Key: "backends." + b.Name, Place: b.Place}
 }
 
 // ownName is the name of an object that belongs to one farm.

@@ -8,6 +8,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"farmc/compiler/diag"
 )
 
 // A Dir is a directory of farms and lists. Path is how the administrator named it; it stands in every place that
@@ -73,7 +75,7 @@ func isName(name, marks string) bool {
 }
 
 // read collects the files of all directories, in their order of precedence from low to high.
-func read(dirs []Dir, faults *Diagnostics) source {
+func read(dirs []Dir, faults *diag.Diagnostics) source {
 	top, dropIns := layers{faults: faults}, map[string]*layers{}
 	found := false
 	for _, d := range dirs {
@@ -106,7 +108,7 @@ func read(dirs []Dir, faults *Diagnostics) source {
 
 // Names gives the names of the farms in directories, in order, from the names of files alone. What can't be read has none.
 func Names(dirs []Dir) []string {
-	top := layers{faults: &Diagnostics{}}
+	top := layers{faults: &diag.Diagnostics{}}
 	for _, d := range dirs {
 		entries, _ := fs.ReadDir(d.FS, ".")
 		for _, e := range entries {
@@ -126,7 +128,7 @@ func Names(dirs []Dir) []string {
 
 func hidden(name string) bool { return strings.HasPrefix(name, ".") }
 
-func readDropIns(d Dir, farm string, e fs.DirEntry, dropIns map[string]*layers, faults *Diagnostics) {
+func readDropIns(d Dir, farm string, e fs.DirEntry, dropIns map[string]*layers, faults *diag.Diagnostics) {
 	entries, err := fs.ReadDir(d.FS, e.Name())
 	into := dropIns[farm]
 	if into == nil {
@@ -147,7 +149,7 @@ func readDropIns(d Dir, farm string, e fs.DirEntry, dropIns map[string]*layers, 
 // layers lays the directories over one another: of files with the same name the last one counts, and a mask,
 // a link to /dev/null, counts as a file that says "nothing".
 type layers struct {
-	faults *Diagnostics
+	faults *diag.Diagnostics
 	files  map[string]layer // by base name
 	names  []string         // of these
 }
@@ -194,7 +196,7 @@ func (l *layers) unreadable(at string, err error) {
 	if errors.As(err, &pe) {
 		err = pe.Err
 	}
-	*l.faults = append(*l.faults, Diagnostic{Place: Place{File: at}, Message: fmt.Sprintf("can't be read: %v", err)})
+	*l.faults = append(*l.faults, diag.Diagnostic{Place: diag.Place{File: at}, Message: fmt.Sprintf("can't be read: %v", err)})
 }
 
 // load reads files, as many at once as there are processors, and says of which there is none.
@@ -234,7 +236,7 @@ func (f layer) load() loaded {
 }
 
 // assemble joins farms and their drop-ins, and looks at the names.
-func assemble(top layers, dropIns map[string]*layers, faults *Diagnostics) source {
+func assemble(top layers, dropIns map[string]*layers, faults *diag.Diagnostics) source {
 	var s source
 	for _, main := range top.load(top.named(".toml")) {
 		if !wellNamed(main.file, "farm", faults) || main.err != nil {
@@ -264,12 +266,12 @@ func assemble(top layers, dropIns map[string]*layers, faults *Diagnostics) sourc
 	return s
 }
 
-func wellNamed(f file, kind string, faults *Diagnostics) bool {
+func wellNamed(f file, kind string, faults *diag.Diagnostics) bool {
 	if namesFarm(f.name) {
 		return true
 	}
-	*faults = append(*faults, Diagnostic{
-		Place:   Place{File: f.path},
+	*faults = append(*faults, diag.Diagnostic{
+		Place:   diag.Place{File: f.path},
 		Message: fmt.Sprintf("%q can't be the name of a %s", f.name, kind),
 		Hint:    farmNamingRule,
 	})
@@ -277,18 +279,18 @@ func wellNamed(f file, kind string, faults *Diagnostics) bool {
 }
 
 // orphans warns of drop-ins whose farm is not there: a health checker may well be quicker than an administrator.
-func orphans(farm string, dropIns *layers, faults *Diagnostics) {
+func orphans(farm string, dropIns *layers, faults *diag.Diagnostics) {
 	for _, d := range dropIns.named(".toml") {
-		*faults = append(*faults, Diagnostic{
-			Severity: Warning,
-			Place:    Place{File: path.Join(d.dir.Path, d.name)},
+		*faults = append(*faults, diag.Diagnostic{
+			Severity: diag.Warning,
+			Place:    diag.Place{File: path.Join(d.dir.Path, d.name)},
 			Message:  fmt.Sprintf("a drop-in without its farm: there is no %s.toml", farm),
 		})
 	}
 }
 
 // alike finds names that differ by case alone: people, and some file systems, can't tell them apart.
-func alike(s source, faults *Diagnostics) {
+func alike(s source, faults *diag.Diagnostics) {
 	farms := map[string]file{}
 	for _, f := range s.farms {
 		sameName(farms, f.main, "farm", faults)
@@ -299,13 +301,13 @@ func alike(s source, faults *Diagnostics) {
 	}
 }
 
-func sameName(seen map[string]file, f file, kind string, faults *Diagnostics) {
+func sameName(seen map[string]file, f file, kind string, faults *diag.Diagnostics) {
 	folded := strings.ToLower(f.name)
 	if other, ok := seen[folded]; ok {
-		*faults = append(*faults, Diagnostic{
-			Place:   Place{File: f.path},
+		*faults = append(*faults, diag.Diagnostic{
+			Place:   diag.Place{File: f.path},
 			Message: fmt.Sprintf("the names of the %ss %s and %s differ by case alone", kind, other.name, f.name),
-			Also:    []Note{{Place{File: other.path}, "the other one"}},
+			Also:    []diag.Note{{Place: diag.Place{File: other.path}, Message: "the other one"}},
 		})
 	}
 	seen[folded] = f

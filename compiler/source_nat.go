@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"farmc/compiler/diag"
 )
 
 // postroutingHook translates the source of connections whose backend is chosen.
@@ -15,7 +17,7 @@ type sourceNAT struct {
 	Family    Family
 	Address   netip.Addr // not valid: this machine's own
 	Addresses *object    // the map from backends to their source addresses; nil: there is none
-	Origin    *Origin
+	Origin    *diag.Origin
 }
 
 // sourceNAT dispatches the connections of farms in mode snat to the chain that chooses their source.

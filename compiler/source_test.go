@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"farmc/compiler/diag"
 )
 
 // tree is what lies in a directory: text by name; a name that ends in "/" is a directory, one that ends in "|" a FIFO,
@@ -110,7 +112,7 @@ func TestRead(t *testing.T) {
 			for i, tr := range test.dirs {
 				dirs = append(dirs, Dir{Path: fmt.Sprint(i + 1), FS: os.DirFS(tr.plant(t))})
 			}
-			var told Diagnostics
+			var told diag.Diagnostics
 			var got string
 			soon(t, func() { got = wasRead(read(dirs, &told), told) })
 			if got != test.want {
@@ -136,7 +138,7 @@ func soon(t *testing.T, do func()) {
 }
 
 // wasRead writes what was read, a farm or list a line, and what was told.
-func wasRead(s source, told Diagnostics) string {
+func wasRead(s source, told diag.Diagnostics) string {
 	var lines []string
 	for _, f := range s.farms {
 		line := f.name + ": " + f.main.path + "=" + string(f.main.text)
@@ -171,7 +173,7 @@ func TestReadDirectories(t *testing.T) {
 		{"twice-the-same", []Dir{{Path: "etc", FS: file}, {Path: "etc", FS: file}}, "web: etc/web.toml=a"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			var told Diagnostics
+			var told diag.Diagnostics
 			if got := wasRead(read(test.dirs, &told), told); got != test.want {
 				t.Errorf("got:\n%s\nwant:\n%s", got, test.want)
 			}
@@ -187,7 +189,7 @@ func (denied) Open(name string) (fs.File, error) {
 }
 
 func TestReadTooBig(t *testing.T) {
-	var told Diagnostics
+	var told diag.Diagnostics
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "web.toml"), nil, 0o644); err != nil {
 		t.Fatal(err)

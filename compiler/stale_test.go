@@ -3,12 +3,14 @@ package compiler
 import (
 	"net/netip"
 	"testing"
+
+	"farmc/compiler/diag"
 )
 
 // cutFarm is a farm with the backends b1, at 10.0.0.1, and so on.
 func cutFarm(t *testing.T, name, text string) *Farm {
 	t.Helper()
-	var told Diagnostics
+	var told diag.Diagnostics
 	f := parseFarm(farmFiles{name: name, main: file{path: name + ".toml", text: []byte(text)}}, nil, &told)
 	if told.Faulty() {
 		t.Fatal(told)

@@ -3,6 +3,8 @@ package compiler
 import (
 	"slices"
 	"strconv"
+
+	"farmc/compiler/diag"
 )
 
 // A statelessPick is a chain that picks a backend for a request, and gives the request the backend's address and port without
@@ -13,7 +15,7 @@ type statelessPick struct {
 	Shared bool     // by farms of one kind, whose frontends stand in the keys of the maps; else a farm's own, or of a maglev table
 	Of     frontend // one of the frontends
 	Steps  []statelessStep
-	Origin *Origin
+	Origin *diag.Origin
 }
 
 // A statelessStep is for the backends with one port behind one interface. Its map lacks the others, so a request that is not

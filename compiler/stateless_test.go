@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"farmc/compiler/diag"
 )
 
 // TestAmbiguous holds what is told of replies that could belong to two services against all replies that there can be,
@@ -22,7 +24,7 @@ func TestAmbiguous(t *testing.T) {
 			frontends = append(frontends, f.Frontends()...)
 		}
 		slices.SortStableFunc(frontends, Frontend.Compare)
-		var told Diagnostics
+		var told diag.Diagnostics
 		AmbiguousReplies(frontends, &told)
 		want := confusedListens(farms)
 		if (len(want) > 0) != (len(told) > 0) {
@@ -71,7 +73,7 @@ func translatingFarms(r *rand.Rand) []*Farm {
 		for range 1 + r.IntN(2) {
 			line++
 			address := pick(r, someServices...)
-			l := Listen{Address: address, Families: []Family{familyOf(address)}, Place: Place{Line: line}}
+			l := Listen{Address: address, Families: []Family{familyOf(address)}, Place: diag.Place{Line: line}}
 			if r.IntN(6) == 0 {
 				l.Protocols, whole = []Protocol{AnyProtocol}, true
 			} else {
@@ -215,7 +217,7 @@ func BenchmarkAmbiguous(b *testing.B) {
 				if i%c.stateless == 0 {
 					f.Mode = Stateless
 				}
-				l := Listen{Address: address, Families: []Family{IP4}, Protocols: []Protocol{TCP}, Ports: []Ports{{80, 80}}, Place: Place{Line: i}}
+				l := Listen{Address: address, Families: []Family{IP4}, Protocols: []Protocol{TCP}, Ports: []Ports{{80, 80}}, Place: diag.Place{Line: i}}
 				if c.whole {
 					l.Ports = []Ports{{uint16(1 + i), uint16(20_000 + i)}}
 				}
@@ -233,7 +235,7 @@ func BenchmarkAmbiguous(b *testing.B) {
 			}
 			slices.SortStableFunc(frontends, Frontend.Compare)
 			for b.Loop() {
-				var told Diagnostics
+				var told diag.Diagnostics
 				AmbiguousReplies(frontends, &told)
 			}
 		})

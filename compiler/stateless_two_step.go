@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"farmc/compiler/diag"
 )
 
 // statelessTwoStep gives the chain of the requests to the frontend's address, of a farm with persistence, and adds the frontend
@@ -38,7 +40,7 @@ type statelessTarget struct {
 	Family Family
 	Prefix keyPrefix
 	Steps  []targetStep
-	Origin *Origin // of a farm's own
+	Origin *diag.Origin // of a farm's own
 }
 
 // A targetStep is for the backends with one port behind one interface, whose IDs are their own addresses, or are not.
@@ -52,7 +54,7 @@ type targetRule struct {
 	targetStep
 	Family Family
 	Prefix keyPrefix
-	Origin *Origin
+	Origin *diag.Origin
 }
 
 // Rules are the rules of the steps.

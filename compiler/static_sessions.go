@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"farmc/compiler/diag"
 )
 
 // A staticSessions is a map from clients with fixed backends to backend IDs.
@@ -59,8 +61,8 @@ func (l *linker) sessionMap(d frontend, name string, elements []element) *static
 	})
 }
 
-func (s *service) sessionOrigin(of Session) *Origin {
-	return &Origin{s.Name, "persistence.static", of.key}
+func (s *service) sessionOrigin(of Session) *diag.Origin {
+	return &diag.Origin{Farm: s.Name, Key: "persistence.static", Place: of.key}
 }
 
 // A sessionRange is a range of addresses with one static session.

@@ -1,13 +1,15 @@
 package compiler
 
+import "farmc/compiler/diag"
+
 // A table is what a farm's files say under one heading: values by key, in document order, each with its place.
 // Its readers take a key and give what it holds. They never fail: a wrong type or a value out of bounds becomes a
 // fault at its place, the reader gives zero, and the reading goes on.
 type table struct {
-	name   string // its own key: "new" of [limits.new], "" of the top
-	place  Place  // of that key; of the top, the file
+	name   string     // its own key: "new" of [limits.new], "" of the top
+	place  diag.Place // of that key; of the top, the file
 	parent *table
-	faults *Diagnostics // of the top; the others find it there, so that a merged table reports to its new top
+	faults *diag.Diagnostics // of the top; the others find it there, so that a merged table reports to its new top
 
 	values dictionary[value]
 	known  dictionary[struct{}] // the keys that were asked for, whether the file has them or not
@@ -18,15 +20,15 @@ type table struct {
 
 // A value is what a file says under one key, and where.
 type value struct {
-	place Place // of the value; of a [table], its key
-	key   Place // of its key; of a list's item, the list's
-	data  any   // string, int64, float64, bool, time.Time, []value or *table
+	place diag.Place // of the value; of a [table], its key
+	key   diag.Place // of its key; of a list's item, the list's
+	data  any        // string, int64, float64, bool, time.Time, []value or *table
 }
 
 // A word is a string of a file.
 type word struct {
 	text  string
-	place Place
+	place diag.Place
 }
 
 // An entry is a line of a table of strings.
@@ -34,7 +36,7 @@ type entry struct {
 	key, value word
 }
 
-func newTable(parent *table, name string, place Place, data map[string]any) *table {
+func newTable(parent *table, name string, place diag.Place, data map[string]any) *table {
 	t := &table{name: name, place: place, parent: parent, data: data}
 	t.values.room(len(data))
 	return t
@@ -131,16 +133,16 @@ func (t *table) assign(p *page, k part, s spot) {
 // overlooked tells of a key that is there twice, or that toml has lost. Toml tells of most keys that are there twice,
 // but where a heading or a dotted key has implied a table of that name, it keeps one of the two without a word. And
 // [a.b] after [a.b.c] takes away what [a.b.c] holds if in [[a]] before there was a list named b.
-func (t *table) overlooked(key string, at Place) {
+func (t *table) overlooked(key string, at diag.Place) {
 	if old, taken := t.values.find(key); taken {
-		t.alsoFault(at, Note{old.key, "it is here already"}, "key '%s' has already been defined", t.path(key))
+		t.alsoFault(at, diag.Note{Place: old.key, Message: "it is here already"}, "key '%s' has already been defined", t.path(key))
 		return
 	}
 	t.fault(at, "a table stands before those in it, as [a.b] before [a.b.c]", "key '%s' gets lost", t.path(key))
 }
 
 // join gives a value its place, and so all that it holds.
-func (t *table) join(p *page, name string, key Place, s spot, data any) value {
+func (t *table) join(p *page, name string, key diag.Place, s spot, data any) value {
 	v := value{place: p.at(s.at), key: key, data: data}
 	switch data := data.(type) {
 	case []any:

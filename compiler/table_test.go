@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"farmc/compiler/diag"
 	"github.com/BurntSushi/toml"
 )
 
@@ -132,7 +133,7 @@ func TestParseTableFaults(t *testing.T) {
 		{"added-to-an-inline-table", "a = { b = 1 }\n[a.c]", "2:2 key 'a' has already been defined, see 1:1: it is here already"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			var faults Diagnostics
+			var faults diag.Diagnostics
 			top := parseTable("web.toml", []byte(test.text), &faults)
 			if got := list(faults); top != nil || got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
@@ -166,7 +167,7 @@ func TestMerge(t *testing.T) {
 		{"list-of-tables-replaces-table", "[a]\nb = 2", "[[a]]\nb = 3", "a", "[{b}] over.toml:1:3"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			base, over := parsed(t, test.base), parseTable("over.toml", []byte(test.over), new(Diagnostics))
+			base, over := parsed(t, test.base), parseTable("over.toml", []byte(test.over), new(diag.Diagnostics))
 			base.merge(over)
 			if got := merged(base, test.path); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
@@ -177,7 +178,7 @@ func TestMerge(t *testing.T) {
 
 // A drop-in's table reports as the farm's own do: to the farm, and with the farm's keys in mind.
 func TestMergedTablesReportToTheTop(t *testing.T) {
-	var faults, others Diagnostics
+	var faults, others diag.Diagnostics
 	base := parseTable("web.toml", []byte("port = 1"), &faults)
 	base.merge(parseTable("over.toml", []byte("[limits.new]\nport = 2"), &others))
 	base.number("port", 0, 1, 65535)
@@ -357,7 +358,7 @@ func TestAt(t *testing.T) {
 	top := parsed(t, "[a]\nb = 16")
 	for _, test := range []struct {
 		rule string
-		got  Place
+		got  diag.Place
 		want string
 	}{
 		{"value", top.sub("a").at("b"), "2:5"},
@@ -374,12 +375,12 @@ func TestFault(t *testing.T) {
 	top := parsed(t, "[a]\nb = 1")
 	a := top.sub("a")
 	a.fault(a.at("b"), "b = 2", "b is %d", 1)
-	a.alsoFault(a.at("b"), Note{a.place, "of it"}, "b is %d", 3)
+	a.alsoFault(a.at("b"), diag.Note{Place: a.place, Message: "of it"}, "b is %d", 3)
 	a.warn(a.at("b"), "b is %d", 4)
 	if got := list(*top.faults); got != "2:5 b is 1 (b = 2)\n2:5 b is 3, see 1:2: of it\n2:5 b is 4" {
 		t.Errorf("got %s", got)
 	}
-	for i, want := range []Severity{Fault, Fault, Warning} {
+	for i, want := range []diag.Severity{diag.Fault, diag.Fault, diag.Warning} {
 		if got := (*top.faults)[i].Severity; got != want {
 			t.Errorf("%d is of severity %s, want %s", i, got, want)
 		}
@@ -448,7 +449,7 @@ func FuzzParseTable(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		var faults Diagnostics
+		var faults diag.Diagnostics
 		top := parseTable("web.toml", text, &faults)
 		if (top == nil) == (len(faults) == 0) {
 			t.Fatalf("table %v, faults %s", top, list(faults))
@@ -474,7 +475,7 @@ func FuzzParseTable(f *testing.F) {
 }
 
 // inside gives the offset of a place, counted anew.
-func inside(t *testing.T, text []byte, at Place) int {
+func inside(t *testing.T, text []byte, at diag.Place) int {
 	if at.Line == 0 {
 		return 0
 	}
@@ -575,7 +576,7 @@ func BenchmarkParseTable(b *testing.B) {
 		b.Run(bench.rule, func(b *testing.B) {
 			text := []byte(bench.text)
 			for b.Loop() {
-				if parseTable("web.toml", text, new(Diagnostics)) == nil {
+				if parseTable("web.toml", text, new(diag.Diagnostics)) == nil {
 					b.Fatal("no table")
 				}
 			}
@@ -601,7 +602,7 @@ func sessions(n int) string {
 // parsed is the table of a text that has no fault.
 func parsed(t *testing.T, text string) *table {
 	t.Helper()
-	var faults Diagnostics
+	var faults diag.Diagnostics
 	top := parseTable("web.toml", []byte(text), &faults)
 	if top == nil {
 		t.Fatal(list(faults))
@@ -644,7 +645,7 @@ func content(data any) string {
 func keys(t *table) string { return strings.Join(t.values.keys, " ") }
 
 // list writes faults a line each: place, message, hint and the other places.
-func list(faults Diagnostics) string {
+func list(faults diag.Diagnostics) string {
 	var lines []string
 	for _, d := range faults {
 		line := fmt.Sprintf("%s %s", short(d.Place), d.Message)
@@ -659,7 +660,7 @@ func list(faults Diagnostics) string {
 	return strings.Join(lines, "\n")
 }
 
-func short(p Place) string { return fmt.Sprintf("%d:%d", p.Line, p.Column) }
+func short(p diag.Place) string { return fmt.Sprintf("%d:%d", p.Line, p.Column) }
 
 // places tells where a value and its items begin.
 func places(v value) string {

@@ -1,6 +1,10 @@
 package compiler
 
-import "strconv"
+import (
+	"strconv"
+
+	"farmc/compiler/diag"
+)
 
 // With persistence or backend limits a pick takes two steps, in all modes alike: an ID for a backend is looked up for a known
 // client, or picked; then it is remembered, counted or replaced; and finally a target chain maps it to the backend. The ID
@@ -20,7 +24,7 @@ type twoStep struct {
 
 	Marked  bool // the ID is in the packet mark
 	Tracked bool // a packet that no backend serves is refused; else it is dropped
-	Origin  *Origin
+	Origin  *diag.Origin
 }
 
 // Serves reports whether a backend takes clients that are not known.

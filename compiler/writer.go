@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/template"
 
+	"farmc/compiler/diag"
 	"farmc/templates"
 )
 
@@ -13,7 +14,7 @@ import (
 // tag, which the Writer takes off again once the line is complete.
 type Writer struct {
 	templates *template.Template
-	tags      []*Origin
+	tags      []*diag.Origin
 }
 
 // NewWriter makes a writer whose templates can call further functions beside its own.
@@ -27,7 +28,7 @@ func NewWriter(functions template.FuncMap) *Writer {
 		"among":    interfaceMatch,
 		"lines":    func(indent, end string, lines []ScriptLine) string { return "" },
 		"keys":     func(elements []ScriptLine) string { return "" },
-		"originOf": func(number int) *Origin { return nil },
+		"originOf": func(number int) *diag.Origin { return nil },
 	}).Funcs(functions)
 	template.Must(w.templates.ParseFS(templates.Files, "*.nft"))
 	return w
@@ -37,7 +38,7 @@ func NewWriter(functions template.FuncMap) *Writer {
 const tagBegin, tagEnd = '\x01', '\x02'
 
 // Tag gives the text that marks a line as one of the origin; "" if it has none.
-func (w *Writer) Tag(o *Origin) string {
+func (w *Writer) Tag(o *diag.Origin) string {
 	if o == nil {
 		return ""
 	}
@@ -55,7 +56,7 @@ func (w *Writer) include(name string, data any) (string, error) {
 
 // Write executes a template, and appends its lines to a text and their origins to those of the text. A template that does
 // not fit its data is a mistake of ours, and a panic.
-func (w *Writer) Write(text []byte, origins []*Origin, name string, data any) ([]byte, []*Origin) {
+func (w *Writer) Write(text []byte, origins []*diag.Origin, name string, data any) ([]byte, []*diag.Origin) {
 	var out bytes.Buffer
 	if err := w.templates.ExecuteTemplate(&out, name, data); err != nil {
 		panic(err)
@@ -68,7 +69,7 @@ func (w *Writer) Write(text []byte, origins []*Origin, name string, data any) ([
 }
 
 // untag takes the tag off a line.
-func (w *Writer) untag(line []byte) ([]byte, *Origin) {
+func (w *Writer) untag(line []byte) ([]byte, *diag.Origin) {
 	at := bytes.IndexByte(line, tagBegin)
 	if at < 0 {
 		return line, nil

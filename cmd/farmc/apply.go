@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/live"
-	"farmc/compiler"
+	"farmc/compiler/diag"
 )
 
 var applyVerb = verb{
@@ -38,7 +38,7 @@ watch loads anything else. What was taken back is held until a file changes.`,
 }
 
 // applied tells what became of an apply.
-func (c *call) applied(p live.Plan, told compiler.Diagnostics, err error, began time.Time) int {
+func (c *call) applied(p live.Plan, told diag.Diagnostics, err error, began time.Time) int {
 	status := done
 	if !c.applyOutcome(p, told, err) {
 		status = refused

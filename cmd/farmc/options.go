@@ -9,7 +9,7 @@ import (
 
 	"farmc/cmd/internal/live"
 	"farmc/compiler"
-
+	"farmc/compiler/diag"
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 )
@@ -85,11 +85,11 @@ func (o *options) farmDirs() []compiler.Dir {
 }
 
 // palette is that of a terminal where w is one, or colour was asked for. NO_COLOR (no-color.org) turns it off.
-func (o *options) palette(w io.Writer) compiler.Palette {
+func (o *options) palette(w io.Writer) diag.Palette {
 	if o.color == "always" || o.color == "auto" && isTerminal(w) && os.Getenv("NO_COLOR") == "" {
-		return compiler.Terminal
+		return diag.Terminal
 	}
-	return compiler.Palette{}
+	return diag.Palette{}
 }
 
 func isTerminal(w io.Writer) bool {

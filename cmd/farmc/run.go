@@ -12,7 +12,7 @@ import (
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/nft"
 	"farmc/compiler"
-
+	"farmc/compiler/diag"
 	"github.com/spf13/pflag"
 )
 
@@ -132,15 +132,15 @@ func (c *call) fail(err error) {
 }
 
 // diagnose prints diagnostics; the quiet want faults alone.
-func (c *call) diagnose(ds compiler.Diagnostics) {
+func (c *call) diagnose(ds diag.Diagnostics) {
 	if c.quiet {
-		ds = slices.DeleteFunc(slices.Clone(ds), func(d compiler.Diagnostic) bool { return d.Severity == compiler.Warning })
+		ds = slices.DeleteFunc(slices.Clone(ds), func(d diag.Diagnostic) bool { return d.Severity == diag.Warning })
 	}
 	ds.Print(c.stderr, c.palette(c.stderr))
 }
 
 // applyOutcome prints what an apply had to tell, and says whether it went well.
-func (c *call) applyOutcome(p live.Plan, told compiler.Diagnostics, err error) bool {
+func (c *call) applyOutcome(p live.Plan, told diag.Diagnostics, err error) bool {
 	script := p.Script
 	if p.Isolated != nil || p.Restored {
 		script = nil // it isn't what was refused
@@ -149,7 +149,7 @@ func (c *call) applyOutcome(p live.Plan, told compiler.Diagnostics, err error) b
 }
 
 // outcome prints what a step had to tell, and says whether it went well. The verbose see the script that nft refused.
-func (c *call) outcome(script *compiler.Script, ds compiler.Diagnostics, err error) bool {
+func (c *call) outcome(script *compiler.Script, ds diag.Diagnostics, err error) bool {
 	c.diagnose(ds)
 	if err != nil && script != nil && c.verbose && errors.Is(err, live.ErrFaulty) {
 		fmt.Fprint(c.stderr, numbered(script.Text))
@@ -163,10 +163,10 @@ func (c *call) outcome(script *compiler.Script, ds compiler.Diagnostics, err err
 }
 
 // summary counts faults, as the first ones may have left the screen.
-func summary(ds compiler.Diagnostics) string {
+func summary(ds diag.Diagnostics) string {
 	faults := 0
 	for _, d := range ds {
-		if d.Severity == compiler.Fault {
+		if d.Severity == diag.Fault {
 			faults++
 		}
 	}

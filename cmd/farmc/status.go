@@ -14,6 +14,7 @@ import (
 
 	"farmc/cmd/internal/live"
 	"farmc/compiler"
+	"farmc/compiler/diag"
 )
 
 var statusVerb = verb{
@@ -91,7 +92,7 @@ func (c *call) showStatus(s live.Status) {
 	}
 }
 
-func showFarm(w io.Writer, f live.FarmStatus, paint compiler.Palette) {
+func showFarm(w io.Writer, f live.FarmStatus, paint diag.Palette) {
 	state := ""
 	if f.State != "up" {
 		state = " " + paint.Fault + f.State + paint.Reset
@@ -161,7 +162,7 @@ func folded(words []string, width int) []string {
 
 // showBackends writes a table, a line for each backend and one more for its second address. Where that is too wide, the
 // addresses go below.
-func showBackends(w io.Writer, all []live.BackendStatus, paint compiler.Palette) {
+func showBackends(w io.Writer, all []live.BackendStatus, paint diag.Palette) {
 	if len(all) == 0 {
 		return
 	}
@@ -205,7 +206,7 @@ func showBackends(w io.Writer, all []live.BackendStatus, paint compiler.Palette)
 }
 
 // tableRow writes cells; those behind the state are numbers, to the right. Only the state has a colour.
-func tableRow(cells []string, widths []int, state int, paint compiler.Palette) string {
+func tableRow(cells []string, widths []int, state int, paint diag.Palette) string {
 	var out strings.Builder
 	for i, cell := range cells {
 		gap := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
@@ -222,7 +223,7 @@ func tableRow(cells []string, widths []int, state int, paint compiler.Palette) s
 	return out.String()
 }
 
-func stateColour(state string, paint compiler.Palette) string {
+func stateColour(state string, paint diag.Palette) string {
 	return map[string]string{"up": paint.Added, "drain": paint.Warning, "standby": paint.Hint, "down": paint.Fault}[state]
 }
 

@@ -16,7 +16,7 @@ import (
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/systemd"
 	"farmc/cmd/internal/watch"
-	"farmc/compiler"
+	"farmc/compiler/diag"
 )
 
 var watchVerb = verb{
@@ -234,7 +234,7 @@ func (w *watcher) applyInDoubt(ctx context.Context, doubt string) {
 }
 
 // state says in a line how things are after an apply.
-func state(p live.Plan, told compiler.Diagnostics, err error) string {
+func state(p live.Plan, told diag.Diagnostics, err error) string {
 	switch {
 	case p.Isolated != nil:
 		return fmt.Sprintf("%s: %s; %s; %s loaded", summary(told), firstFault(told), few(p.Isolated), farms(len(p.Script.Farms)))
@@ -247,9 +247,9 @@ func state(p live.Plan, told compiler.Diagnostics, err error) string {
 }
 
 // firstFault gives the first fault with its place.
-func firstFault(told compiler.Diagnostics) string {
+func firstFault(told diag.Diagnostics) string {
 	for _, d := range told {
-		if d.Severity == compiler.Fault {
+		if d.Severity == diag.Fault {
 			return strings.TrimPrefix(d.Place.String()+": ", ": ") + d.Message
 		}
 	}
@@ -298,9 +298,9 @@ func (r *retry) after(err error) {
 }
 
 // saying is what diagnostics and an error come to, to be compared.
-func saying(told compiler.Diagnostics, err error) string {
+func saying(told diag.Diagnostics, err error) string {
 	var out strings.Builder
-	told.Print(&out, compiler.Palette{})
+	told.Print(&out, diag.Palette{})
 	if errors.Is(err, live.ErrOnTrial) {
 		err = live.ErrOnTrial // whatever time there is left
 	}

@@ -12,6 +12,7 @@ import (
 	"testing/fstest"
 
 	"farmc/compiler"
+	"farmc/compiler/diag"
 )
 
 const reference = "../../farms.d/reference.toml"
@@ -261,9 +262,9 @@ func TestFarmsOfThePages(t *testing.T) {
 	}
 }
 
-func printed(told compiler.Diagnostics) string {
+func printed(told diag.Diagnostics) string {
 	var out strings.Builder
-	told.Print(&out, compiler.Palette{})
+	told.Print(&out, diag.Palette{})
 	return out.String()
 }
 

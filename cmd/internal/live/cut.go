@@ -8,11 +8,12 @@ import (
 
 	"farmc/cmd/internal/conntrack"
 	"farmc/compiler"
+	"farmc/compiler/diag"
 )
 
 // cut has connection tracking forget what must not outlive a load, and gives how many open connections that were. It is done
 // once the rules are loaded, so that whoever comes back meets the new ones; what goes wrong is a warning, as they are.
-func cut(ctx context.Context, cuts *compiler.Cuts) (int, compiler.Diagnostics) {
+func cut(ctx context.Context, cuts *compiler.Cuts) (int, diag.Diagnostics) {
 	var doomed []conntrack.Entry
 	err := look(ctx, cuts, func(f conntrack.Entry) bool {
 		if cuts.Cut(compiler.Connection{Protocol: f.Protocol, To: f.OriginalDestination, Server: f.ReplySource, Translated: f.DestinationNAT}) {
@@ -33,8 +34,8 @@ func cut(ctx context.Context, cuts *compiler.Cuts) (int, compiler.Diagnostics) {
 	if err == nil {
 		return n, nil
 	}
-	return n, compiler.Diagnostics{{
-		Severity: compiler.Warning,
+	return n, diag.Diagnostics{{
+		Severity: diag.Warning,
 		Message:  fmt.Sprintf("connections to backends that are down, or gone, may go on: %v", err),
 		Hint:     "conntrack -D -d ADDRESS cuts those to the address of a service",
 	}}

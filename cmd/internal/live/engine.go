@@ -13,6 +13,7 @@ import (
 
 	"farmc/cmd/internal/nft"
 	"farmc/compiler"
+	"farmc/compiler/diag"
 )
 
 // An Engine takes farms from directories to the kernel.
@@ -43,12 +44,12 @@ var ErrFaulty = errors.New("nothing was loaded")
 var ErrUnkept = errors.New("the rules are loaded, but could not be kept as last good")
 
 // Compile compiles the farms as they are now, for any machine.
-func (e *Engine) Compile() (*compiler.Script, compiler.Diagnostics) {
+func (e *Engine) Compile() (*compiler.Script, diag.Diagnostics) {
 	script, _, told := e.compileAnywhere()
 	return script, told
 }
 
-func (e *Engine) compileAnywhere() (*compiler.Script, *Sources, compiler.Diagnostics) {
+func (e *Engine) compileAnywhere() (*compiler.Script, *Sources, diag.Diagnostics) {
 	permissions := e.newPermissions()
 	defer permissions.close()
 	sources := &Sources{}
@@ -62,7 +63,7 @@ func (e *Engine) compileAnywhere() (*compiler.Script, *Sources, compiler.Diagnos
 
 // CompileForBoot compiles the farms for a machine that has no network interface yet. That it leaves out what hangs on
 // them isn't told: it is what was asked for.
-func (e *Engine) CompileForBoot() (*compiler.Script, compiler.Diagnostics) {
+func (e *Engine) CompileForBoot() (*compiler.Script, diag.Diagnostics) {
 	script, sources, told := e.compileAnywhere()
 	if script == nil {
 		return nil, told
@@ -72,7 +73,7 @@ func (e *Engine) CompileForBoot() (*compiler.Script, compiler.Diagnostics) {
 
 // Check compiles the farms and asks nft for its opinion. Its complaints are told at the places of the farms that they
 // speak of. The error is nft.ErrCannotAsk where nft could not be asked, and ErrFaulty where there are faults.
-func (e *Engine) Check(ctx context.Context) (*compiler.Script, compiler.Diagnostics, error) {
+func (e *Engine) Check(ctx context.Context) (*compiler.Script, diag.Diagnostics, error) {
 	r := e.read()
 	if r.told.Faulty() {
 		return nil, r.told, ErrFaulty
@@ -88,7 +89,7 @@ func (e *Engine) Check(ctx context.Context) (*compiler.Script, compiler.Diagnost
 	return script, append(r.told, more...), err
 }
 
-func (e *Engine) check(ctx context.Context, script *compiler.Script) (compiler.Diagnostics, error) {
+func (e *Engine) check(ctx context.Context, script *compiler.Script) (diag.Diagnostics, error) {
 	err := e.slowly("nft checks the script", script, func() error { return e.Nft.Check(ctx, script.Text) })
 	return explain(script, err)
 }
@@ -174,7 +175,7 @@ func (e *Engine) plan(ctx context.Context, r *reading, doubt string) (Plan, erro
 
 // Plan compiles the farms and says what Apply would do with them. Where the kernel can't be asked the plan holds what
 // is known without it, and the error says why.
-func (e *Engine) Plan(ctx context.Context) (Plan, compiler.Diagnostics, error) {
+func (e *Engine) Plan(ctx context.Context) (Plan, diag.Diagnostics, error) {
 	r := e.read()
 	if r.told.Faulty() {
 		return Plan{reading: r}, r.told, ErrFaulty
@@ -188,21 +189,21 @@ func (e *Engine) Plan(ctx context.Context) (Plan, compiler.Diagnostics, error) {
 // Apply compiles the farms, loads the script in one transaction and keeps it. If the kernel holds it already, nothing is
 // done. Whatever fails, the rules that run and the last good script stay; if they don't run any more, the last good
 // script is loaded.
-func (e *Engine) Apply(ctx context.Context) (Plan, compiler.Diagnostics, error) {
+func (e *Engine) Apply(ctx context.Context) (Plan, diag.Diagnostics, error) {
 	return e.ApplyInDoubt(ctx, "")
 }
 
 // ApplyInDoubt is Apply where something is known to be wrong with the rules in the kernel: they are loaded anew.
-func (e *Engine) ApplyInDoubt(ctx context.Context, doubt string) (Plan, compiler.Diagnostics, error) {
+func (e *Engine) ApplyInDoubt(ctx context.Context, doubt string) (Plan, diag.Diagnostics, error) {
 	return e.apply(ctx, doubt, nil)
 }
 
 // Try is Apply of farms that are taken back unless they are confirmed in time: by Await, or by whoever comes next.
-func (e *Engine) Try(ctx context.Context, try Try) (Plan, compiler.Diagnostics, error) {
+func (e *Engine) Try(ctx context.Context, try Try) (Plan, diag.Diagnostics, error) {
 	return e.apply(ctx, "", &try)
 }
 
-func (e *Engine) apply(ctx context.Context, doubt string, try *Try) (Plan, compiler.Diagnostics, error) {
+func (e *Engine) apply(ctx context.Context, doubt string, try *Try) (Plan, diag.Diagnostics, error) {
 	release, err := e.lock(ctx, func() { e.Say("waiting for another farmc to finish") })
 	if err != nil {
 		return Plan{}, nil, err
@@ -241,7 +242,7 @@ func (e *Engine) apply(ctx context.Context, doubt string, try *Try) (Plan, compi
 }
 
 // applyIsolated applies what has no fault. What nft has against a farm is a fault like any other.
-func (e *Engine) applyIsolated(ctx context.Context, r *reading, doubt string, try *Try, trial *Trial) (Plan, compiler.Diagnostics, error) {
+func (e *Engine) applyIsolated(ctx context.Context, r *reading, doubt string, try *Try, trial *Trial) (Plan, diag.Diagnostics, error) {
 	told, faults := r.told, r.faults
 	for i := e.isolation(r); ; {
 		mixed := i.mend(faults)
@@ -265,7 +266,7 @@ func (e *Engine) applyIsolated(ctx context.Context, r *reading, doubt string, tr
 }
 
 // realize has the kernel hold what was read, and the store keep it.
-func (e *Engine) realize(ctx context.Context, r *reading, doubt string, try *Try, trial *Trial) (Plan, compiler.Diagnostics, error) {
+func (e *Engine) realize(ctx context.Context, r *reading, doubt string, try *Try, trial *Trial) (Plan, diag.Diagnostics, error) {
 	p, err := e.plan(ctx, r, doubt)
 	if err != nil {
 		return p, nil, err
@@ -352,7 +353,7 @@ func (e *Engine) extend(try *Try, p *Plan, trial *Trial) error {
 }
 
 // fallBack keeps what was loaded last, where what was planned is refused.
-func (e *Engine) fallBack(ctx context.Context, p *Plan, doubt string) compiler.Diagnostics {
+func (e *Engine) fallBack(ctx context.Context, p *Plan, doubt string) diag.Diagnostics {
 	last, told, err := e.restore(ctx, doubt)
 	p.reading.follow(last.reading)
 	p.Restored, p.Why = last.Restored && err == nil, last.Why
@@ -363,12 +364,12 @@ func (e *Engine) fallBack(ctx context.Context, p *Plan, doubt string) compiler.D
 }
 
 // load brings a plan's script into the kernel, and keeps it.
-func (e *Engine) load(ctx context.Context, p *Plan) (compiler.Diagnostics, error) {
+func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 	kept, err := e.Store.prepare(*p)
 	if err != nil {
 		return nil, err
 	}
-	var told compiler.Diagnostics
+	var told diag.Diagnostics
 	if !p.Held {
 		span := e.guard.loading(ctx)
 		if told, err = e.transact(ctx, p); err != nil {
@@ -381,7 +382,7 @@ func (e *Engine) load(ctx context.Context, p *Plan) (compiler.Diagnostics, error
 	}
 	// before it is kept, so that a load that was stopped here does it again
 	if !p.raw {
-		var more compiler.Diagnostics
+		var more diag.Diagnostics
 		p.Cut, more = cut(ctx, compiler.NewCuts(p.Before.Farms, p.Script.Farms))
 		told = append(told, more...)
 	}

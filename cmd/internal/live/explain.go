@@ -9,35 +9,36 @@ import (
 
 	"farmc/cmd/internal/nft"
 	"farmc/compiler"
+	"farmc/compiler/diag"
 )
 
 // explain leads nft's complaints back to the farms that they speak of.
-func explain(script *compiler.Script, err error) (compiler.Diagnostics, error) {
+func explain(script *compiler.Script, err error) (diag.Diagnostics, error) {
 	var refusal *nft.Refusal
 	if !errors.As(err, &refusal) {
 		return nil, err
 	}
-	var told compiler.Diagnostics
+	var told diag.Diagnostics
 	for _, c := range refusal.Complaints {
 		told = append(told, explainOne(script, c))
 	}
 	if len(told) == 0 {
 		words := cmp.Or(strings.TrimSpace(refusal.Output), "it does not say why")
-		told = append(told, compiler.Diagnostic{Message: "nft refuses the script: " + words})
+		told = append(told, diag.Diagnostic{Message: "nft refuses the script: " + words})
 	}
 	return told, ErrFaulty
 }
 
-func explainOne(script *compiler.Script, c nft.Complaint) compiler.Diagnostic {
-	line := compiler.Place{File: "the script", Line: c.Line, Column: c.Column, Text: lineOf(script.Text, c.Line)}
-	d := compiler.Diagnostic{Place: line, Message: "nft refuses the script: " + c.Message}
+func explainOne(script *compiler.Script, c nft.Complaint) diag.Diagnostic {
+	line := diag.Place{File: "the script", Line: c.Line, Column: c.Column, Text: lineOf(script.Text, c.Line)}
+	d := diag.Diagnostic{Place: line, Message: "nft refuses the script: " + c.Message}
 	if c.Line == 0 {
-		d.Place = compiler.Place{}
+		d.Place = diag.Place{}
 	}
 	if o, ok := script.Origin(c.Line); ok {
 		d.Farm, d.Place = o.Farm, o.Place
 		d.Message = fmt.Sprintf("nft refuses what %s of the farm %s comes to: %s", o.Key, o.Farm, c.Message)
-		d.Also = []compiler.Note{{Place: line, Message: "which is"}}
+		d.Also = []diag.Note{{Place: line, Message: "which is"}}
 	}
 	if words := lacking(line.Text, c.Message); words != "" {
 		d.Message, d.Hint = words, c.Message+"; modprobe loads a module that is installed"

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"farmc/compiler"
+	"farmc/compiler/diag"
 )
 
 // An isolation loads what has no fault, and keeps what has one as it was loaded last. What was never loaded is left out.
@@ -37,7 +38,7 @@ func (e *Engine) isolation(r *reading) *isolation {
 
 // mend keeps whatever the faults speak of, and what then is at fault in turn, until there is none. It gives nil where
 // keeping files as they were is no help.
-func (i *isolation) mend(told compiler.Diagnostics) *reading {
+func (i *isolation) mend(told diag.Diagnostics) *reading {
 	for i.keep(told) {
 		mixed := i.mixed()
 		r := compileHere(&compiler.Memory{}, mixed, mixed.Dirs())
@@ -50,10 +51,10 @@ func (i *isolation) mend(told compiler.Diagnostics) *reading {
 }
 
 // keep adds what the faults speak of to what is kept, and says whether there was any of it for each of them.
-func (i *isolation) keep(told compiler.Diagnostics) bool {
+func (i *isolation) keep(told diag.Diagnostics) bool {
 	var add []string
 	for _, d := range told {
-		if d.Severity != compiler.Fault {
+		if d.Severity != diag.Fault {
 			continue
 		}
 		blamed := slices.DeleteFunc(items(d), i.unchanged)
@@ -72,7 +73,7 @@ func (i *isolation) keep(told compiler.Diagnostics) bool {
 }
 
 // items are the farms and lists that a fault speaks of.
-func items(d compiler.Diagnostic) []string {
+func items(d diag.Diagnostic) []string {
 	files := []string{d.Place.File}
 	for _, n := range d.Also {
 		files = append(files, n.Place.File)

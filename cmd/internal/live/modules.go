@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"farmc/compiler"
+	"farmc/compiler/diag"
 )
 
 // translators are the kernel's modules that translate what each helper finds inside of connections. With a rule that
@@ -26,8 +27,8 @@ var translators = map[string]translator{
 type translator struct{ module, symbol string }
 
 // loadTranslators loads what the farms' helpers need, and warns where it can't be had.
-func loadTranslators(ctx context.Context, known map[string]translator, farms []*compiler.Farm) compiler.Diagnostics {
-	var told compiler.Diagnostics
+func loadTranslators(ctx context.Context, known map[string]translator, farms []*compiler.Farm) diag.Diagnostics {
+	var told diag.Diagnostics
 	tried := map[string]bool{}
 	for _, f := range farms {
 		of, ok := known[f.Helper]
@@ -36,8 +37,8 @@ func loadTranslators(ctx context.Context, known map[string]translator, farms []*
 		}
 		tried[f.Helper] = true
 		if !hasModule(of.module) && !loadModule(ctx, of.module) && !hasSymbol(of.symbol) {
-			told = append(told, compiler.Diagnostic{
-				Severity: compiler.Warning,
+			told = append(told, diag.Diagnostic{
+				Severity: diag.Warning,
 				Farm:     f.Name,
 				Message:  fmt.Sprintf("the kernel does not translate the addresses inside of %s connections, as it lacks the module %s", f.Helper, of.module),
 				Hint:     "as root: modprobe " + of.module,

@@ -10,15 +10,15 @@ import (
 
 	"farmc/cmd/internal/nft"
 	"farmc/compiler"
-
+	"farmc/compiler/diag"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
 // obstacles warns of what would make right farms silent: a machine that does not forward, a filter of somebody else's
 // that drops what it does not know, an address that no packet can reach.
-func obstacles(ctx context.Context, n nft.Nft, farms []*compiler.Farm) compiler.Diagnostics {
-	var told compiler.Diagnostics
+func obstacles(ctx context.Context, n nft.Nft, farms []*compiler.Farm) diag.Diagnostics {
+	var told diag.Diagnostics
 	var ways routing
 	defer ways.close()
 	for _, family := range compiler.Families {
@@ -36,14 +36,14 @@ var forwardingSwitch = [...]string{
 	compiler.IP6: "net.ipv6.conf.all.forwarding",
 }
 
-func (r *routing) forwarding(family compiler.Family, farms []*compiler.Farm) compiler.Diagnostics {
+func (r *routing) forwarding(family compiler.Family, farms []*compiler.Farm) diag.Diagnostics {
 	name := forwardingSwitch[family]
 	text, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/"))
 	if err != nil || strings.TrimSpace(string(text)) != "0" || !r.forwards(family, farms) {
 		return nil
 	}
-	return compiler.Diagnostics{{
-		Severity: compiler.Warning,
+	return diag.Diagnostics{{
+		Severity: diag.Warning,
 		Message:  fmt.Sprintf("this machine does not forward %s, so no packet reaches a backend", family),
 		Hint:     fmt.Sprintf("sysctl -w %s=1, and a file in /etc/sysctl.d to keep it", name),
 	}}
@@ -76,19 +76,19 @@ func wayThrough(farms []*compiler.Farm) (matches []string) {
 	return matches
 }
 
-func foreignDrops(ctx context.Context, n nft.Nft, matches []string) compiler.Diagnostics {
+func foreignDrops(ctx context.Context, n nft.Nft, matches []string) diag.Diagnostics {
 	drops, err := n.ForeignDrops(ctx)
 	if err != nil {
-		return compiler.Diagnostics{{Severity: compiler.Warning, Message: fmt.Sprintf("can't tell whether a filter drops the farms' packets: %v", err)}}
+		return diag.Diagnostics{{Severity: diag.Warning, Message: fmt.Sprintf("can't tell whether a filter drops the farms' packets: %v", err)}}
 	}
-	var told compiler.Diagnostics
+	var told diag.Diagnostics
 	for _, c := range drops {
 		var hints []string
 		for _, match := range matches {
 			hints = append(hints, fmt.Sprintf("nft add rule %s %s %s %s accept", c.Family, c.Table, c.Name, match))
 		}
-		told = append(told, compiler.Diagnostic{
-			Severity: compiler.Warning,
+		told = append(told, diag.Diagnostic{
+			Severity: diag.Warning,
 			Message:  fmt.Sprintf("the chain %s of the table %s %s, which is not ours, drops forwarded packets unless a rule accepts them", c.Name, c.Family, c.Table),
 			Hint:     strings.Join(hints, "; "),
 		})
@@ -97,7 +97,7 @@ func foreignDrops(ctx context.Context, n nft.Nft, matches []string) compiler.Dia
 }
 
 // unreached warns of addresses that farms listen on and this machine does not have, all of a kind at once.
-func (r *routing) unreached(farms []*compiler.Farm) compiler.Diagnostics {
+func (r *routing) unreached(farms []*compiler.Farm) diag.Diagnostics {
 	astray := map[destination][]compiler.Listen{}
 	seen := map[netip.Addr]bool{}
 	for _, f := range farms {
@@ -110,7 +110,7 @@ func (r *routing) unreached(farms []*compiler.Farm) compiler.Diagnostics {
 			astray[to] = append(astray[to], l)
 		}
 	}
-	var told compiler.Diagnostics
+	var told diag.Diagnostics
 	if on := astray[onLink]; len(on) > 0 {
 		told = append(told, unreachedBy(on, "no interface of this machine has %s, so nobody on the link sends packets for it here", "%s"))
 	}
@@ -120,7 +120,7 @@ func (r *routing) unreached(farms []*compiler.Farm) compiler.Diagnostics {
 	return told
 }
 
-func unreachedBy(listens []compiler.Listen, message, hint string) compiler.Diagnostic {
+func unreachedBy(listens []compiler.Listen, message, hint string) diag.Diagnostic {
 	const most = 4
 	var names []string
 	for _, l := range listens[:min(len(listens), most)] {
@@ -130,8 +130,8 @@ func unreachedBy(listens []compiler.Listen, message, hint string) compiler.Diagn
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
 	first := listens[0].Address
-	return compiler.Diagnostic{
-		Severity: compiler.Warning,
+	return diag.Diagnostic{
+		Severity: diag.Warning,
 		Place:    listens[0].Place,
 		Message:  fmt.Sprintf(message, strings.Join(names, ", ")),
 		Hint:     fmt.Sprintf(hint, fmt.Sprintf("ip address add %s/%d dev lo", first, first.BitLen())),
@@ -140,7 +140,7 @@ func unreachedBy(listens []compiler.Listen, message, hint string) compiler.Diagn
 
 // handedToItself warns of backends on this machine that frames are handed on to from ingress: they leave by an interface,
 // and nobody there answers for an address of ours.
-func (r *routing) handedToItself(farms []*compiler.Farm) (told compiler.Diagnostics) {
+func (r *routing) handedToItself(farms []*compiler.Farm) (told diag.Diagnostics) {
 	for _, f := range farms {
 		if f.Down || len(f.Interfaces) == 0 || f.Mode != compiler.DSR && f.Mode != compiler.Stateless {
 			continue
@@ -150,8 +150,8 @@ func (r *routing) handedToItself(farms []*compiler.Farm) (told compiler.Diagnost
 			if at < 0 || b.State != compiler.Up {
 				continue
 			}
-			told = append(told, compiler.Diagnostic{
-				Severity: compiler.Warning,
+			told = append(told, diag.Diagnostic{
+				Severity: diag.Warning,
 				Farm:     f.Name,
 				Place:    b.Place,
 				Message:  fmt.Sprintf("backend %s: %s is this machine's own, and what %s hands on from ingress reaches other machines alone", b.Name, b.Address[at], f.Mode),

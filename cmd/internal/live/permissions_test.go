@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"farmc/compiler"
-
+	"farmc/compiler/diag"
 	"golang.org/x/sys/unix"
 )
 
@@ -204,7 +204,7 @@ func TestFileIsCheckedAsItIsRead(t *testing.T) {
 	do(t, os.Chmod(at("evil"), 0o666), replace(at("web.toml"), "good"))
 	e := &Engine{Dirs: []compiler.Dir{Dir(root)}}
 	later := time.Now().Add(time.Hour) // by then all files have rested
-	read := func(before *Sources, between func()) (*Sources, compiler.Diagnostics) {
+	read := func(before *Sources, between func()) (*Sources, diag.Diagnostics) {
 		p, s := e.newPermissions(), &Sources{}
 		defer p.close()
 		d := s.record(p.check(e.Dirs), before, later)[0]

@@ -10,14 +10,15 @@ import (
 	"time"
 
 	"farmc/compiler"
+	"farmc/compiler/diag"
 )
 
 // A reading is what farms come to on this machine, as it is now.
 type reading struct {
 	script  *compiler.Script // nil where there is a fault
-	told    compiler.Diagnostics
-	faults  compiler.Diagnostics // told, with the faults of permissions at the farms and lists that they concern
-	barred  bool                 // others may write to a directory of farms, so --isolate loads no farm of it
+	told    diag.Diagnostics
+	faults  diag.Diagnostics // told, with the faults of permissions at the farms and lists that they concern
+	barred  bool             // others may write to a directory of farms, so --isolate loads no farm of it
 	sources *Sources
 	memory  *compiler.Memory // that read them
 	atBoot  *compiler.Script // once it was asked for

@@ -6,12 +6,13 @@ import (
 	"path/filepath"
 
 	"farmc/compiler"
+	"farmc/compiler/diag"
 )
 
 // restore sees to it that the kernel holds what was loaded last, where the farms as they are now can't be: somebody may
 // have taken the rules away, an interface may have come, the machine may have been booted. Rules of a farmc that keeps
 // its state elsewhere stay.
-func (e *Engine) restore(ctx context.Context, doubt string) (Plan, compiler.Diagnostics, error) {
+func (e *Engine) restore(ctx context.Context, doubt string) (Plan, diag.Diagnostics, error) {
 	kept, err := e.Store.Loaded()
 	if err != nil || kept.Script == nil {
 		return Plan{}, nil, err
@@ -39,7 +40,7 @@ func ofOurs(digest string, kept Kept) bool {
 
 // restoreText restores the script as it is, where the farms that it came from are not known any more, or this farmc
 // takes them for faulty.
-func (e *Engine) restoreText(ctx context.Context, kept Kept, doubt string) (Plan, compiler.Diagnostics, error) {
+func (e *Engine) restoreText(ctx context.Context, kept Kept, doubt string) (Plan, diag.Diagnostics, error) {
 	script := &compiler.Script{Text: kept.Script, Digest: kept.Digest}
 	p := Plan{Script: script, Before: kept, Why: doubt}
 	digest, err := e.Nft.Loaded(ctx)

@@ -13,7 +13,7 @@ import (
 	"sync"
 
 	"farmc/compiler"
-
+	"farmc/compiler/diag"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,11 +25,11 @@ import (
 // service with ProtectSystem=strict.
 type permissions struct {
 	off      bool // this is not root: an administrator who tries farms out
-	severity compiler.Severity
+	severity diag.Severity
 	dirs     []*checkedDir
 
 	mu      sync.Mutex
-	seen    map[inode]compiler.Diagnostic
+	seen    map[inode]diag.Diagnostic
 	refused map[string]bool // the paths of farms and lists that are not to be trusted
 	barred  bool            // a directory of farms is not to be trusted, so no farm is
 }
@@ -39,9 +39,9 @@ type inode struct{ device, number uint64 }
 
 // newPermissions gives warnings in place of faults if that was asked for.
 func (e *Engine) newPermissions() *permissions {
-	p := &permissions{off: os.Geteuid() != 0, seen: map[inode]compiler.Diagnostic{}, refused: map[string]bool{}}
+	p := &permissions{off: os.Geteuid() != 0, seen: map[inode]diag.Diagnostic{}, refused: map[string]bool{}}
 	if e.Insecure {
-		p.severity = compiler.Warning
+		p.severity = diag.Warning
 	}
 	return p
 }
@@ -95,7 +95,7 @@ func (p *permissions) add(found *finding, of string) {
 			p.seen[w.inode] = w.diagnostic
 		}
 		switch {
-		case p.severity != compiler.Fault:
+		case p.severity != diag.Fault:
 		case of == "":
 			p.barred = true
 		default:
@@ -105,27 +105,27 @@ func (p *permissions) add(found *finding, of string) {
 }
 
 // told gives the diagnostics in the order of the paths.
-func (p *permissions) told() compiler.Diagnostics {
-	var told compiler.Diagnostics
+func (p *permissions) told() diag.Diagnostics {
+	var told diag.Diagnostics
 	for _, d := range p.seen {
 		told = append(told, d)
 	}
-	slices.SortFunc(told, func(a, b compiler.Diagnostic) int { return cmp.Compare(a.Place.File, b.Place.File) })
+	slices.SortFunc(told, func(a, b diag.Diagnostic) int { return cmp.Compare(a.Place.File, b.Place.File) })
 	return told
 }
 
 // refusals gives one fault for each untrusted farm and list. The diagnostics of told stand at directories, too, from
 // which --isolate cannot tell the farm.
-func (p *permissions) refusals() compiler.Diagnostics {
-	var faults compiler.Diagnostics
+func (p *permissions) refusals() diag.Diagnostics {
+	var faults diag.Diagnostics
 	for name := range p.refused {
-		faults = append(faults, compiler.Diagnostic{Place: compiler.Place{File: name}})
+		faults = append(faults, diag.Diagnostic{Place: diag.Place{File: name}})
 	}
 	return faults
 }
 
 // distrustStore checks the state directory: the files in it are loaded again.
-func (e *Engine) distrustStore() compiler.Diagnostics {
+func (e *Engine) distrustStore() diag.Diagnostics {
 	p := e.newPermissions()
 	defer p.close()
 	dir := &checkedDir{path: e.Store.Dir, permissions: p}
@@ -154,14 +154,14 @@ func (e *Engine) lock(ctx context.Context, waiting func()) (release func(), err 
 // A finding is the list of files and directories on the way to one file that others may write to.
 type finding struct {
 	off      bool
-	severity compiler.Severity
+	severity diag.Severity
 	writable []writable
 }
 
 // A writable is a file that others may write to.
 type writable struct {
 	inode      inode
-	diagnostic compiler.Diagnostic
+	diagnostic diag.Diagnostic
 }
 
 func (p *permissions) finding() *finding { return &finding{off: p.off, severity: p.severity} }
@@ -196,9 +196,9 @@ func (f *finding) add(n node, name, message, hint string) {
 	if f.off {
 		return
 	}
-	f.writable = append(f.writable, writable{inode{n.stat.Dev, n.stat.Ino}, compiler.Diagnostic{
+	f.writable = append(f.writable, writable{inode{n.stat.Dev, n.stat.Ino}, diag.Diagnostic{
 		Severity: f.severity,
-		Place:    compiler.Place{File: name},
+		Place:    diag.Place{File: name},
 		Message:  message + ", and so say what root loads",
 		Hint:     hint + "; or --insecure-permissions",
 	}})

@@ -8,7 +8,7 @@ import (
 
 	"farmc/cmd/internal/nft"
 	"farmc/compiler"
-
+	"farmc/compiler/diag"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,7 +25,7 @@ const (
 // transact loads the plan's script by the way that keeps most. What nft refuses has changed nothing, so then the next
 // one is tried, and complaints are about the complete script. nft isn't asked to check any of it before: a check costs
 // as much as the load, finds no more, and a load that is refused does no more than a check.
-func (e *Engine) transact(ctx context.Context, p *Plan) (compiler.Diagnostics, error) {
+func (e *Engine) transact(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 	if p.Way = Difference; p.raw { // nothing but its text is known
 		p.Way = Complete
 	}
@@ -102,7 +102,7 @@ func (e *Engine) reloadScript(ctx context.Context, reload *compiler.Reload) (*co
 }
 
 // tooSmall warns of sets that the kernel has not given the size they were to get.
-func (e *Engine) tooSmall(ctx context.Context, resized []compiler.Resized) compiler.Diagnostics {
+func (e *Engine) tooSmall(ctx context.Context, resized []compiler.Resized) diag.Diagnostics {
 	if len(resized) == 0 {
 		return nil
 	}
@@ -111,11 +111,11 @@ func (e *Engine) tooSmall(ctx context.Context, resized []compiler.Resized) compi
 	for _, o := range objects {
 		sizes[compiler.Resized{Family: o.Family, Name: o.Name, Size: o.Size}] = true
 	}
-	var told compiler.Diagnostics
+	var told diag.Diagnostics
 	for _, r := range resized {
 		if err == nil && !sizes[r] {
-			told = append(told, compiler.Diagnostic{
-				Severity: compiler.Warning,
+			told = append(told, diag.Diagnostic{
+				Severity: diag.Warning,
 				Message:  fmt.Sprintf("the kernel leaves %s its size, as it remembers clients; %d takes effect when all is loaded anew", r.Name, r.Size),
 				Hint:     "farmc compile | nft -f - does so, and forgets them",
 			})

@@ -17,7 +17,7 @@ import (
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/netlab"
 	"farmc/compiler"
-
+	"farmc/compiler/diag"
 	"github.com/vishvananda/netlink"
 )
 
@@ -136,7 +136,7 @@ func (s *stage) apply(files fs.FS) error {
 			return nil
 		}
 		var text strings.Builder
-		told.Print(&text, compiler.Palette{})
+		told.Print(&text, diag.Palette{})
 		return fmt.Errorf("%w\n%s", err, text.String())
 	})
 }

@@ -1,4 +1,4 @@
-package compiler
+package diag
 
 import (
 	"fmt"
@@ -149,41 +149,4 @@ func printable(text string) string {
 		}
 		return r
 	}, text)
-}
-
-// nearest gives the known word that a misspelt one is likely to stand for, or "" (Levenshtein distance of a
-// third of the word at most; swapped neighbours count once).
-func nearest(word string, known []string) string {
-	best, least := "", max(len(word)/3, 1)+1
-	for _, k := range known {
-		if d := distance(word, k); d < least {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// distance is the optimal string alignment distance of two words.
-func distance(a, b string) int {
-	rows := make([][]int, len(a)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(b)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(a)][len(b)]
 }

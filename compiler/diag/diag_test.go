@@ -1,4 +1,4 @@
-package compiler
+package diag
 
 import (
 	"bytes"
@@ -100,52 +100,6 @@ func TestFaulty(t *testing.T) {
 	} {
 		if got := test.told.Faulty(); got != test.want {
 			t.Errorf("%v: got %t", test.told, got)
-		}
-	}
-}
-
-func TestNearest(t *testing.T) {
-	keys := []string{"access", "backends", "description", "flow-offload", "hash-on", "helper", "interfaces", "invalid", "limits", "listen", "local-clients", "log", "mark", "mode", "persistence", "queue", "scheduler", "source-address", "state", "table-size"}
-	for _, test := range []struct{ word, want string }{
-		{"listen", "listen"},
-		{"lisen", "listen"},
-		{"listn", "listen"},
-		{"litsen", "listen"},
-		{"listens", "listen"},
-		{"shceduler", "scheduler"},
-		{"schedular", "scheduler"},
-		{"source_address", "source-address"},
-		{"local-client", "local-clients"},
-		{"localclients", "local-clients"},
-		{"backend", "backends"},
-		{"Listen", "listen"},
-		{"limit", "limits"},
-		{"mod", "mode"},
-		{"colour", ""},
-		{"health", ""},
-		{"a", ""},
-		{"", ""},
-		{"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", ""},
-	} {
-		if got := nearest(test.word, keys); got != test.want {
-			t.Errorf("%q: got %q, want %q", test.word, got, test.want)
-		}
-	}
-}
-
-func TestDistance(t *testing.T) {
-	for _, test := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0}, {"a", "", 1}, {"", "ab", 2}, {"a", "a", 0}, {"a", "b", 1}, {"ab", "ba", 1}, {"abc", "ca", 3},
-		{"kitten", "sitting", 3}, {"dant", "dnat", 1}, {"listen", "silent", 4},
-	} {
-		if got := distance(test.a, test.b); got != test.want {
-			t.Errorf("%q, %q: got %d, want %d", test.a, test.b, got, test.want)
-		}
-		if got := distance(test.b, test.a); got != test.want {
-			t.Errorf("%q, %q: got %d, want %d", test.b, test.a, got, test.want)
 		}
 	}
 }

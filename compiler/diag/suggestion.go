@@ -1,0 +1,54 @@
+package diag
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Suggest is the option that is likely to be meant, or all of them.
+func Suggest(word string, options []string) string {
+	if near := Nearest(word, options); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if len(options) == 0 {
+		return ""
+	}
+	return "one of " + strings.Join(options, ", ")
+}
+
+// Nearest gives the known word that a misspelt one is likely to stand for, or "" (Levenshtein distance of a
+// third of the word at most; swapped neighbours count once).
+func Nearest(word string, known []string) string {
+	best, least := "", max(len(word)/3, 1)+1
+	for _, k := range known {
+		if d := distance(word, k); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is the optimal string alignment distance of two words.
+func distance(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
+}
