@@ -55,7 +55,7 @@ FARMS ?= 10,1000,10000
 KINDS ?= 1000
 bench: build
 	@.ci/need nft=nftables
-	@$(GO) test ./compiler ./cmd/internal/diff -run '^$$' -bench '^Benchmark(Compile|CompileAfterAChange|ScanKeys|Reload|Unified)$$'
+	@$(GO) test ./compiler ./compiler/toml ./cmd/internal/diff -run '^$$' -bench '^Benchmark(Compile|CompileAfterAChange|ScanKeys|Reload|Unified)$$'
 	@$(GO) run ./cmd/bench -farms '$(FARMS)' -kinds '$(KINDS)' ./farmc
 
 packets: build
@@ -86,7 +86,7 @@ test-flood: go-found
 # A while of random input beyond what make test holds: make fuzz FOR=10m
 FOR ?= 1m
 fuzz: go-found
-	$(GO) test ./compiler -run '^$$' -fuzz '^FuzzKeys$$' -fuzztime $(FOR)
+	$(GO) test ./compiler/toml -run '^$$' -fuzz '^FuzzKeys$$' -fuzztime $(FOR)
 	$(GO) test ./compiler -run '^$$' -fuzz '^FuzzCompile$$' -fuzztime $(FOR)
 
 format:

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"farmc/compiler/toml"
 )
 
 // An Access says which clients a farm takes. Who is allowed is neither denied nor limited.
@@ -42,38 +44,38 @@ type stretchOf struct {
 	family Family
 }
 
-func readAccess(t *table, lists map[string]*addressList) Access {
+func readAccess(t *toml.Table, lists map[string]*addressList) Access {
 	if t == nil {
 		return Access{}
 	}
 	a := Access{readPeople(t, "allow", lists), readPeople(t, "deny", lists)}
 	switch {
-	case !t.has("allow") && !t.has("deny"):
-		t.fault(t.place, `deny = ["198.51.100.0/24"]`, "[access] says neither whom to allow nor whom to deny")
-	case !t.has("deny") && !t.top().has("limits"):
-		t.fault(t.at("allow"), `deny = "any" denies everybody not allowed`, "allow has no effect where nobody is denied or limited")
+	case !t.Has("allow") && !t.Has("deny"):
+		t.Fault(t.Place, `deny = ["198.51.100.0/24"]`, "[access] says neither whom to allow nor whom to deny")
+	case !t.Has("deny") && !t.Top().Has("limits"):
+		t.Fault(t.At("allow"), `deny = "any" denies everybody not allowed`, "allow has no effect where nobody is denied or limited")
 	}
 	return a
 }
 
-func readPeople(t *table, key string, lists map[string]*addressList) People {
+func readPeople(t *toml.Table, key string, lists map[string]*addressList) People {
 	var p People
-	for _, w := range t.words(key) {
-		p.words = append(p.words, w.text)
-		name, isList := strings.CutPrefix(w.text, "@")
+	for _, w := range t.Words(key) {
+		p.words = append(p.words, w.Text)
+		name, isList := strings.CutPrefix(w.Text, "@")
 		switch {
 		case isList && !namesFarm(name):
-			t.fault(w.place, farmNamingRule, "%s: %q can't be the name of a list", key, name)
+			t.Fault(w.Place, farmNamingRule, "%s: %q can't be the name of a list", key, name)
 		case isList && lists[name] == nil:
-			t.fault(w.place, "a list is a file beside the farms: "+name+".list", "%s: there is no list %s", key, name)
+			t.Fault(w.Place, "a list is a file beside the farms: "+name+".list", "%s: there is no list %s", key, name)
 		case isList:
 			p.lists = append(p.lists, lists[name])
-		case w.text == "any" && key == "deny":
+		case w.Text == "any" && key == "deny":
 			p.Anybody = true
 		default:
-			n, err := parseNetwork(w.text)
+			n, err := parseNetwork(w.Text)
 			if err != nil {
-				t.fault(w.place, networkRule+`, or "@list"`, "%s: %v", key, err)
+				t.Fault(w.Place, networkRule+`, or "@list"`, "%s: %v", key, err)
 				continue
 			}
 			p.networks = append(p.networks, stretchOf{n.stretch(), familyOf(n.first)})

@@ -8,21 +8,22 @@ import (
 	"strings"
 
 	"farmc/compiler/diag"
+	"farmc/compiler/toml"
 )
 
 // complete finds what is missing, and what of a farm contradicts itself.
-func complete(t *table, f *Farm) {
-	if f.Mode != Local && len(f.Backends) == 0 && !t.has("backends") && !t.misspelt("backends") {
-		t.fault(t.place, `[backends.b1] and below it address = "10.0.0.11"`, "no backends: connections have nowhere to go")
+func complete(t *toml.Table, f *Farm) {
+	if f.Mode != Local && len(f.Backends) == 0 && !t.Has("backends") && !t.Misspelt("backends") {
+		t.Fault(t.Place, `[backends.b1] and below it address = "10.0.0.11"`, "no backends: connections have nowhere to go")
 	}
 	if len(f.HashOn) == 0 {
 		f.HashOn = []HashKey{SourceAddress}
 	}
-	if !slices.Contains([]Scheduler{Hash, Maglev, ""}, f.Scheduler) && t.has("hash-on") {
-		t.fault(t.at("hash-on"), `scheduler = "hash"`, "hash-on has no effect with the scheduler %s", f.Scheduler)
+	if !slices.Contains([]Scheduler{Hash, Maglev, ""}, f.Scheduler) && t.Has("hash-on") {
+		t.Fault(t.At("hash-on"), `scheduler = "hash"`, "hash-on has no effect with the scheduler %s", f.Scheduler)
 	}
-	if f.Scheduler != Maglev && f.Scheduler != "" && t.has("table-size") {
-		t.fault(t.at("table-size"), `scheduler = "maglev"`, "table-size has no effect with the scheduler %s", f.Scheduler)
+	if f.Scheduler != Maglev && f.Scheduler != "" && t.Has("table-size") {
+		t.Fault(t.At("table-size"), `scheduler = "maglev"`, "table-size has no effect with the scheduler %s", f.Scheduler)
 	}
 	if addressesKnown(t, f) {
 		everyFamilyServed(t, f)
@@ -46,14 +47,14 @@ func complete(t *table, f *Farm) {
 }
 
 // tableHasRoom finds a maglev table that is too small for its backends: one of them would get no slot, and no client.
-func tableHasRoom(t *table, f *Farm) {
+func tableHasRoom(t *toml.Table, f *Farm) {
 	if f.TableSize == 0 {
 		return
 	}
 	for _, family := range Families {
 		weights := f.weights(family)
 		if sum := total(weights); sum > 0 && f.TableSize*slices.Min(weights) < sum {
-			t.fault(t.at("table-size"), fmt.Sprintf("table-size = %d", maglevSize(weights)),
+			t.Fault(t.At("table-size"), fmt.Sprintf("table-size = %d", maglevSize(weights)),
 				"table-size: %d slots are too few for %s: one of the backends, by its weight, would get none", f.TableSize, family)
 			return
 		}
@@ -61,9 +62,9 @@ func tableHasRoom(t *table, f *Farm) {
 }
 
 // addressesKnown says whether all addresses of the farm could be read, so that something can be said of its families.
-func addressesKnown(t *table, f *Farm) bool {
+func addressesKnown(t *toml.Table, f *Farm) bool {
 	said, known := given(t, "listen"), len(f.Listen)
-	for _, b := range t.subs("backends") {
+	for _, b := range t.Subs("backends") {
 		said += max(given(b, "address"), 1) // one is missing
 	}
 	for _, b := range f.Backends {
@@ -77,9 +78,9 @@ func addressesKnown(t *table, f *Farm) bool {
 }
 
 // given counts what the files say under a key.
-func given(t *table, key string) int {
-	v, ok := t.raw(key)
-	items, isList := v.data.([]value)
+func given(t *toml.Table, key string) int {
+	v, ok := t.Raw(key)
+	items, isList := v.Data.([]toml.Value)
 	switch {
 	case !ok:
 		return 0
@@ -89,25 +90,25 @@ func given(t *table, key string) int {
 	return 1
 }
 
-func everyFamilyServed(t *table, f *Farm) {
+func everyFamilyServed(t *toml.Table, f *Farm) {
 	for _, l := range f.Listen {
 		for _, family := range l.Families {
 			if l.Address.IsValid() && len(f.Backends) > 0 && !f.reaches(family) {
-				t.fault(l.Place, "NAT between the families does not exist", "listen: no backend has an %s address", family)
+				t.Fault(l.Place, "NAT between the families does not exist", "listen: no backend has an %s address", family)
 			}
 		}
 		if !l.Address.IsValid() && len(l.Families) == 1 && len(f.Backends) > 0 && !f.reaches(l.Families[0]) {
-			t.fault(l.Place, "NAT between the families does not exist", "listen: no backend has an %s address", l.Families[0])
+			t.Fault(l.Place, "NAT between the families does not exist", "listen: no backend has an %s address", l.Families[0])
 		}
 	}
 	for _, family := range Families {
 		if f.Source.Has(family) && len(f.Listen) > 0 && !f.Listens(family) {
-			t.fault(t.at("source-address"), "", "source-address: the farm does not listen on %s, so %s has no effect", family, f.Source[family])
+			t.Fault(t.At("source-address"), "", "source-address: the farm does not listen on %s, so %s has no effect", family, f.Source[family])
 		}
 	}
 }
 
-func everyBackendUseful(t *table, f *Farm) {
+func everyBackendUseful(t *toml.Table, f *Farm) {
 	if len(f.Listen) == 0 {
 		return
 	}
@@ -116,29 +117,29 @@ func everyBackendUseful(t *table, f *Farm) {
 		for _, family := range Families {
 			used = used || b.Address.Has(family) && f.Listens(family)
 			if b.Source.Has(family) && !(b.Address.Has(family) && f.Listens(family)) {
-				t.fault(t.sub("backends").sub(b.Name).at("source-address"), "", "backend %s: source-address: it is sent no %s, so %s has no effect", b.Name, family, b.Source[family])
+				t.Fault(t.Sub("backends").Sub(b.Name).At("source-address"), "", "backend %s: source-address: it is sent no %s, so %s has no effect", b.Name, family, b.Source[family])
 			}
 		}
 		if !used && (b.Address.Has(IP4) || b.Address.Has(IP6)) {
-			t.fault(b.Place, "NAT between the families does not exist", "backend %s has no address of a family that the farm listens on", b.Name)
+			t.Fault(b.Place, "NAT between the families does not exist", "backend %s has no address of a family that the farm listens on", b.Name)
 		}
 	}
 }
 
-func wholeAddressKeepsPorts(t *table, f *Farm) {
+func wholeAddressKeepsPorts(t *toml.Table, f *Farm) {
 	whole := slices.IndexFunc(f.Listen, Listen.Whole)
 	if whole < 0 {
 		return
 	}
 	for _, b := range f.Backends {
 		if b.Port != 0 {
-			t.alsoFault(t.sub("backends").sub(b.Name).at("port"), diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
+			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"), diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
 				"backend %s: port has no effect in a farm that takes every protocol of an address, as many have no ports", b.Name)
 		}
 	}
 	for _, k := range f.HashOn {
 		if k == SourcePort || k == DestinationPort {
-			t.alsoFault(t.at("hash-on"), diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
+			t.FaultWithNote(t.At("hash-on"), diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
 				"hash-on: %s can't be had in a farm that takes every protocol of an address, as many have no ports", k)
 		}
 	}
@@ -146,7 +147,7 @@ func wholeAddressKeepsPorts(t *table, f *Farm) {
 
 // rangesKeepPorts refuses what could not be led back: whatever the port of a range that was asked for, replies would
 // come from the same one.
-func rangesKeepPorts(t *table, f *Farm) {
+func rangesKeepPorts(t *toml.Table, f *Farm) {
 	ranged := slices.IndexFunc(f.Listen, func(l Listen) bool {
 		return slices.ContainsFunc(l.Ports, func(p Ports) bool { return !p.Single() })
 	})
@@ -155,7 +156,7 @@ func rangesKeepPorts(t *table, f *Farm) {
 	}
 	for _, b := range f.Backends {
 		if b.Port != 0 {
-			t.alsoFault(t.sub("backends").sub(b.Name).at("port"), diag.Note{Place: f.Listen[ranged].Place, Message: "listens on a range"},
+			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"), diag.Note{Place: f.Listen[ranged].Place, Message: "listens on a range"},
 				"backend %s: mode stateless can't send a range of ports to one, as replies would not tell which one was asked for", b.Name)
 		}
 	}
@@ -163,33 +164,33 @@ func rangesKeepPorts(t *table, f *Farm) {
 
 // sctpKeepsPorts refuses what would break SCTP's checksum, a CRC32c over the ports, which a rule can't mend; connection
 // tracking does.
-func sctpKeepsPorts(t *table, f *Farm) {
+func sctpKeepsPorts(t *toml.Table, f *Farm) {
 	sctp := slices.IndexFunc(f.Listen, func(l Listen) bool { return slices.Contains(l.Protocols, SCTP) })
 	if f.Mode != Stateless || sctp < 0 {
 		return
 	}
 	for _, b := range f.Backends {
 		if b.Port != 0 {
-			t.alsoFault(t.sub("backends").sub(b.Name).at("port"), diag.Note{Place: f.Listen[sctp].Place, Message: "takes sctp"},
+			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"), diag.Note{Place: f.Listen[sctp].Place, Message: "takes sctp"},
 				"backend %s: mode stateless can't rewrite the port of sctp, as no rule can mend its checksum", b.Name)
 		}
 	}
 }
 
 // helperHasPorts refuses a helper where nothing that it can read passes.
-func helperHasPorts(t *table, f *Farm) {
+func helperHasPorts(t *toml.Table, f *Farm) {
 	for _, l := range f.Listen {
 		if f.Helper != "" && !slices.ContainsFunc(helperProtocols[f.Helper], func(p Protocol) bool { return slices.Contains(l.Protocols, p) }) {
-			t.alsoFault(t.at("helper"), diag.Note{Place: l.Place, Message: "here"}, "helper: %s reads %s, which the farm does not listen on everywhere", f.Helper, protocolWords(helperProtocols[f.Helper]))
+			t.FaultWithNote(t.At("helper"), diag.Note{Place: l.Place, Message: "here"}, "helper: %s reads %s, which the farm does not listen on everywhere", f.Helper, protocolWords(helperProtocols[f.Helper]))
 		}
 	}
 	for _, l := range f.Listen {
 		if helpersOfIP4[f.Helper] && slices.Contains(l.Families, IP6) && (l.Address.IsValid() || f.reaches(IP6)) {
-			t.alsoFault(t.at("helper"), diag.Note{Place: l.Place, Message: "here"}, "helper: %s reads IPv4 alone, and the farm listens on IPv6", f.Helper)
+			t.FaultWithNote(t.At("helper"), diag.Note{Place: l.Place, Message: "here"}, "helper: %s reads IPv4 alone, and the farm listens on IPv6", f.Helper)
 		}
 	}
 	if f.Helper != "" && f.LocalClients {
-		t.fault(t.at("helper"), "", "helper: can't be had with local-clients")
+		t.Fault(t.At("helper"), "", "helper: can't be had with local-clients")
 	}
 }
 
@@ -201,21 +202,21 @@ func protocolWords(protocols []Protocol) string {
 	return strings.Join(words, " and ")
 }
 
-func localClientsHaveNoMAC(t *table, f *Farm) {
+func localClientsHaveNoMAC(t *toml.Table, f *Farm) {
 	for _, k := range f.HashOn {
 		if f.LocalClients && (k == SourceMAC || k == DestinationMAC) {
-			t.fault(t.at("hash-on"), "", "hash-on: %s can't be had with local-clients: what this machine sends has none yet", k)
+			t.Fault(t.At("hash-on"), "", "hash-on: %s can't be had with local-clients: what this machine sends has none yet", k)
 		}
 	}
 }
 
-func namesDiffer(t *table, f *Farm) {
+func namesDiffer(t *toml.Table, f *Farm) {
 	seen := make(map[string]*Backend, len(f.Backends))
 	for i := range f.Backends {
 		b := &f.Backends[i]
 		folded := strings.ToLower(b.Name)
 		if other, ok := seen[folded]; ok {
-			t.alsoFault(b.Place, diag.Note{Place: other.Place, Message: "the other one"}, "the names of the backends %s and %s differ by case alone", other.Name, b.Name)
+			t.FaultWithNote(b.Place, diag.Note{Place: other.Place, Message: "the other one"}, "the names of the backends %s and %s differ by case alone", other.Name, b.Name)
 		}
 		seen[folded] = b
 	}
@@ -223,7 +224,7 @@ func namesDiffer(t *table, f *Farm) {
 
 // backendsDiffer finds a server that is listed twice: it is nearly always a slip of the hand, and what is known of
 // a connection (its destination) could not tell the two apart.
-func backendsDiffer(t *table, f *Farm) {
+func backendsDiffer(t *toml.Table, f *Farm) {
 	seen := make(map[netip.AddrPort]*Backend, len(f.Backends))
 	port := f.onlyPort()
 	for i := range f.Backends {
@@ -234,7 +235,7 @@ func backendsDiffer(t *table, f *Farm) {
 			}
 			at := netip.AddrPortFrom(b.Address[family], cmp.Or(b.Port, port))
 			if other, ok := seen[at]; ok {
-				t.alsoFault(b.Place, diag.Note{Place: other.Place, Message: "the other one"}, "backend %s is the same server as backend %s: %s", b.Name, other.Name, socket(at))
+				t.FaultWithNote(b.Place, diag.Note{Place: other.Place, Message: "the other one"}, "backend %s is the same server as backend %s: %s", b.Name, other.Name, socket(at))
 			}
 			seen[at] = b
 		}
@@ -258,7 +259,7 @@ func (f *Farm) onlyPort() uint16 {
 
 // sourcesDiffer finds backends of one address that want different sources: once a connection's backend is chosen its
 // address alone tells which source it gets.
-func sourcesDiffer(t *table, f *Farm) {
+func sourcesDiffer(t *toml.Table, f *Farm) {
 	for _, family := range Families {
 		seen := make(map[netip.Addr]*Backend, len(f.Backends))
 		for i := range f.Backends {
@@ -268,11 +269,11 @@ func sourcesDiffer(t *table, f *Farm) {
 			}
 			other, ok := seen[b.Address[family]]
 			if ok && other.Source[family] != b.Source[family] {
-				t.alsoFault(b.Place, diag.Note{Place: other.Place, Message: "the other one"},
+				t.FaultWithNote(b.Place, diag.Note{Place: other.Place, Message: "the other one"},
 					"backend %s has the address of backend %s, so they can't have different sources", b.Name, other.Name)
 			}
 			if ok && other.Mark != b.Mark {
-				t.alsoFault(b.Place, diag.Note{Place: other.Place, Message: "the other one"},
+				t.FaultWithNote(b.Place, diag.Note{Place: other.Place, Message: "the other one"},
 					"backend %s has the address of backend %s, so they can't have different marks", b.Name, other.Name)
 			}
 			seen[b.Address[family]] = b
@@ -281,33 +282,33 @@ func sourcesDiffer(t *table, f *Farm) {
 }
 
 // invalidWithoutTCP refuses a key that has no effect on the farm's packets.
-func invalidWithoutTCP(t *table, f *Farm) {
+func invalidWithoutTCP(t *toml.Table, f *Farm) {
 	byTCP := func(l Listen) bool { return l.Whole() || slices.Contains(l.Protocols, TCP) }
-	if t.has("invalid") && len(f.Listen) > 0 && !slices.ContainsFunc(f.Listen, byTCP) {
-		t.fault(t.at("invalid"), "", "invalid has no effect: the farm does not listen on tcp")
+	if t.Has("invalid") && len(f.Listen) > 0 && !slices.ContainsFunc(f.Listen, byTCP) {
+		t.Fault(t.At("invalid"), "", "invalid has no effect: the farm does not listen on tcp")
 	}
 }
 
 // framesFindTheirWay looks at what modes that work at ingress need to know.
-func framesFindTheirWay(t *table, f *Farm) {
+func framesFindTheirWay(t *toml.Table, f *Farm) {
 	if f.Mode != DSR && f.Mode != Stateless {
 		return
 	}
-	if f.Mode == DSR && len(f.Interfaces) == 0 && !t.has("interfaces") {
-		t.fault(t.at("mode"), `interfaces = ["eth0"]`, "mode dsr needs interfaces: it takes packets from there, before the stack sees them")
+	if f.Mode == DSR && len(f.Interfaces) == 0 && !t.Has("interfaces") {
+		t.Fault(t.At("mode"), `interfaces = ["eth0"]`, "mode dsr needs interfaces: it takes packets from there, before the stack sees them")
 	}
 	for _, l := range f.Listen {
 		if !l.Address.IsValid() {
-			t.fault(l.Place, "name the address", `listen: "*" can't be had in mode %s: %s`, f.Mode, map[Mode]string{
+			t.Fault(l.Place, "name the address", `listen: "*" can't be had in mode %s: %s`, f.Mode, map[Mode]string{
 				DSR: "backends have to own the address that clients ask for", Stateless: "a reply could not be led back to one address"}[f.Mode])
 		}
 	}
 	for _, b := range f.Backends {
 		if b.Interface == "" && len(f.Interfaces) > 1 {
-			t.fault(b.Place, `interface = "`+f.Interfaces[0]+`"`, "backend %s: the farm has several interfaces, so interface has to say where the backend is", b.Name)
+			t.Fault(b.Place, `interface = "`+f.Interfaces[0]+`"`, "backend %s: the farm has several interfaces, so interface has to say where the backend is", b.Name)
 		}
 		if b.State == Drain && f.Persistence == nil {
-			t.warn(t.sub("backends").sub(b.Name).at("state"), "backend %s: drain acts as down in mode %s, which knows no connections that could stay", b.Name, f.Mode)
+			t.Warn(t.Sub("backends").Sub(b.Name).At("state"), "backend %s: drain acts as down in mode %s, which knows no connections that could stay", b.Name, f.Mode)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"farmc/compiler/toml"
 )
 
 // Facts are what a farm's files say once they are read, in words: the ground on which two states of a farm are
@@ -87,7 +89,7 @@ func (f *Farm) findFacts() finding {
 
 func (p *Persistence) facts(about map[string]string) {
 	about["persistence"] = "on " + strings.Join(hashWords(p.On), ", ")
-	about["persistence.timeout"] = FormatDuration(p.Timeout)
+	about["persistence.timeout"] = toml.FormatDuration(p.Timeout)
 	note(about, "persistence.prefix", fmt.Sprint(p.Prefix), p.Prefix != fullPrefix)
 	var sessions []string
 	for _, s := range p.Static {

@@ -7,23 +7,24 @@ import (
 	"strings"
 
 	"farmc/compiler/diag"
+	"farmc/compiler/toml"
 )
 
 // parseFarm reads a farm's file and its drop-ins. A farm that has faults is returned as far as it could be read, so
 // that faults between farms are found, too; nil if there is nothing to go by.
 func parseFarm(files farmFiles, lists map[string]*addressList, faults *diag.Diagnostics) *Farm {
 	var own diag.Diagnostics
-	t := parseTable(files.main.path, files.main.text, &own)
+	t := toml.Parse(files.main.path, files.main.text, &own)
 	for _, d := range files.dropIns {
-		over := parseTable(d.path, d.text, &own)
+		over := toml.Parse(d.path, d.text, &own)
 		if t != nil && over != nil {
-			t.merge(over)
+			t.Merge(over)
 		}
 	}
 	var f *Farm
 	if t != nil {
 		f = readFarm(t, files.name, lists)
-		t.unknown()
+		t.FaultUnknown()
 	}
 	for i := range own {
 		own[i].Farm = files.name
@@ -33,41 +34,41 @@ func parseFarm(files farmFiles, lists map[string]*addressList, faults *diag.Diag
 }
 
 // readFarm is the farm format, from top to bottom.
-func readFarm(t *table, name string, lists map[string]*addressList) *Farm {
-	f := &Farm{Name: name, Place: t.place, places: map[string]diag.Place{}}
+func readFarm(t *toml.Table, name string, lists map[string]*addressList) *Farm {
+	f := &Farm{Name: name, Place: t.Place, places: map[string]diag.Place{}}
 	for _, key := range ruleKeys {
-		if t.has(key) {
-			f.places[key] = t.at(key)
+		if t.Has(key) {
+			f.places[key] = t.At(key)
 		}
 	}
-	t.text("description") // for people who read the file
-	f.Mode = Mode(t.choice("mode", "snat", "snat", "dnat", "dsr", "stateless", "local"))
+	t.Text("description") // for people who read the file
+	f.Mode = Mode(t.Choice("mode", "snat", "snat", "dnat", "dsr", "stateless", "local"))
 	f.Listen = readListen(t)
-	f.Down = t.choice("state", "up", "up", "down") == "down"
+	f.Down = t.Choice("state", "up", "up", "down") == "down"
 
-	f.Scheduler = Scheduler(t.choice("scheduler", usualScheduler(f.Mode), "random", "round-robin", "hash", "symmetric-hash", "maglev"))
+	f.Scheduler = Scheduler(t.Choice("scheduler", usualScheduler(f.Mode), "random", "round-robin", "hash", "symmetric-hash", "maglev"))
 	f.HashOn = readHashKeys(t, "hash-on")
 	f.TableSize = readTableSize(t)
 
 	f.Interfaces = readInterfaces(t, "interfaces")
 	f.Source = readAddresses(t, "source-address")
-	f.LocalClients = t.flag("local-clients", false)
+	f.LocalClients = t.Flag("local-clients", false)
 	f.FlowOffload = readInterfaces(t, "flow-offload")
-	f.PassInvalid = t.choice("invalid", "drop", "drop", "pass") == "pass"
-	f.Helper = t.choice("helper", "", "ftp", "sip", "tftp", "pptp", "snmp")
+	f.PassInvalid = t.Choice("invalid", "drop", "drop", "pass") == "pass"
+	f.Helper = t.Choice("helper", "", "ftp", "sip", "tftp", "pptp", "snmp")
 	f.Mark = readMark(t)
 	f.Queue = readQueue(t)
 
-	f.Persistence = readPersistence(t.sub("persistence"))
-	f.Access = readAccess(t.sub("access"), lists)
-	f.Limits = readLimits(t.sub("limits"))
-	f.notePlaces(t.sub("limits"))
-	f.Log = readLog(t.sub("log"), f)
+	f.Persistence = readPersistence(t.Sub("persistence"))
+	f.Access = readAccess(t.Sub("access"), lists)
+	f.Limits = readLimits(t.Sub("limits"))
+	f.notePlaces(t.Sub("limits"))
+	f.Log = readLog(t.Sub("log"), f)
 	if f.Limits.Verdict == VerdictLog && !f.Logs(OnLimited) {
 		f.Log.On = append(f.Log.On, OnLimited) // the last of Occasions
 	}
 
-	backends := t.subs("backends")
+	backends := t.Subs("backends")
 	f.Backends = make([]Backend, len(backends))
 	for i, b := range backends {
 		f.Backends[i] = readBackend(b)
@@ -80,12 +81,12 @@ func readFarm(t *table, name string, lists map[string]*addressList) *Farm {
 }
 
 // notePlaces keeps the places of what stands in a table, for rules that come from it.
-func (f *Farm) notePlaces(in *table) {
+func (f *Farm) notePlaces(in *toml.Table) {
 	if in == nil {
 		return
 	}
-	for _, key := range in.keys() {
-		f.places[in.name+"."+key] = in.at(key)
+	for _, key := range in.Keys() {
+		f.places[in.Name+"."+key] = in.At(key)
 	}
 }
 
@@ -96,25 +97,25 @@ func usualScheduler(m Mode) string {
 	return string(Random)
 }
 
-func readListen(t *table) []Listen {
-	if !t.has("listen") && !t.misspelt("listen") {
-		t.fault(t.place, `listen = "192.0.2.10:80"`, "listen is missing: the addresses and ports that the farm serves")
+func readListen(t *toml.Table) []Listen {
+	if !t.Has("listen") && !t.Misspelt("listen") {
+		t.Fault(t.Place, `listen = "192.0.2.10:80"`, "listen is missing: the addresses and ports that the farm serves")
 	}
 	var out []Listen
-	for _, w := range t.words("listen") {
-		l, err := parseListen(w.text)
+	for _, w := range t.Words("listen") {
+		l, err := parseListen(w.Text)
 		if err != nil {
-			t.fault(w.place, listenRule, "listen: %v", err)
+			t.Fault(w.Place, listenRule, "listen: %v", err)
 			continue
 		}
-		l.Place = w.place
+		l.Place = w.Place
 		out = append(out, l)
 	}
 	return out
 }
 
 // readHashKeys reads a combination of keys and puts it into one order, as a combination has none.
-func readHashKeys(t *table, key string) []HashKey { return inOrder(readKeys(t, key)) }
+func readHashKeys(t *toml.Table, key string) []HashKey { return inOrder(readKeys(t, key)) }
 
 // inOrder gives keys in the order of HashKeys.
 func inOrder(keys []HashKey) []HashKey {
@@ -122,15 +123,15 @@ func inOrder(keys []HashKey) []HashKey {
 }
 
 // readKeys reads a combination of keys as it is written.
-func readKeys(t *table, key string) []HashKey {
+func readKeys(t *toml.Table, key string) []HashKey {
 	var out []HashKey
-	for _, w := range t.words(key) {
-		k := HashKey(w.text)
+	for _, w := range t.Words(key) {
+		k := HashKey(w.Text)
 		switch {
 		case !slices.Contains(HashKeys, k):
-			t.fault(w.place, suggestKey(w.text), "%s: %q is nothing that can be hashed", key, w.text)
+			t.Fault(w.Place, suggestKey(w.Text), "%s: %q is nothing that can be hashed", key, w.Text)
 		case slices.Contains(out, k):
-			t.fault(w.place, "", "%s: %s stands here twice", key, k)
+			t.Fault(w.Place, "", "%s: %s stands here twice", key, k)
 		default:
 			out = append(out, k)
 		}
@@ -150,17 +151,17 @@ func suggestKey(word string) string {
 }
 
 // readAddresses reads one address, or one of each family.
-func readAddresses(t *table, key string) Addresses {
+func readAddresses(t *toml.Table, key string) Addresses {
 	var out Addresses
-	for _, w := range t.words(key) {
-		a, err := parseAddress(w.text)
+	for _, w := range t.Words(key) {
+		a, err := parseAddress(w.Text)
 		switch {
 		case err != nil:
-			t.fault(w.place, `an address without a port: "192.0.2.1" or "2001:db8::1"`, "%s: %v", key, err)
+			t.Fault(w.Place, `an address without a port: "192.0.2.1" or "2001:db8::1"`, "%s: %v", key, err)
 		case !reachable(a):
-			t.fault(w.place, "", "%s: %s is not an address that packets can be sent to from here", key, a)
+			t.Fault(w.Place, "", "%s: %s is not an address that packets can be sent to from here", key, a)
 		case out.Has(familyOf(a)):
-			t.fault(w.place, "at most one of each family", "%s: a second %s address", key, familyOf(a))
+			t.Fault(w.Place, "at most one of each family", "%s: a second %s address", key, familyOf(a))
 		default:
 			out[familyOf(a)] = a
 		}
@@ -175,21 +176,21 @@ func reachable(a netip.Addr) bool {
 		a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
-func readBackend(t *table) Backend {
-	b := Backend{Name: t.name, Place: t.place}
+func readBackend(t *toml.Table) Backend {
+	b := Backend{Name: t.Name, Place: t.Place}
 	if !namesBackend(b.Name) {
-		t.fault(t.place, backendNamingRule, "%q can't be the name of a backend", b.Name)
+		t.Fault(t.Place, backendNamingRule, "%q can't be the name of a backend", b.Name)
 	}
-	if !t.has("address") && !t.misspelt("address") {
-		t.fault(t.place, `address = "10.0.0.11"`, "backend %s has no address", b.Name)
+	if !t.Has("address") && !t.Misspelt("address") {
+		t.Fault(t.Place, `address = "10.0.0.11"`, "backend %s has no address", b.Name)
 	}
 	b.Address = readAddresses(t, "address")
-	b.Port = uint16(t.number("port", 0, 1, 65535))
-	b.Weight = t.number("weight", 1, 1, 1000)
-	b.Priority = t.number("priority", 1, 1, 1000)
-	b.State = State(t.choice("state", "up", "up", "drain", "down"))
+	b.Port = uint16(t.Number("port", 0, 1, 65535))
+	b.Weight = t.Number("weight", 1, 1, 1000)
+	b.Priority = t.Number("priority", 1, 1, 1000)
+	b.State = State(t.Choice("state", "up", "up", "drain", "down"))
 	b.Source = readAddresses(t, "source-address")
-	b.Connections = t.number("connections", 0, 1, 1<<31-1)
+	b.Connections = t.Number("connections", 0, 1, 1<<31-1)
 	b.Mark = readMark(t)
 	b.Interface = readInterface(t)
 	b.MAC = readMAC(t)

@@ -6,42 +6,43 @@ import (
 	"slices"
 
 	"farmc/compiler/diag"
+	"farmc/compiler/toml"
 )
 
 // interfaceNaming is what Linux and nft take for the name of a network interface (IFNAMSIZ, dev_valid_name).
 var interfaceNaming = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$`)
 
-func readInterfaces(t *table, key string) []string {
+func readInterfaces(t *toml.Table, key string) []string {
 	var out []string
-	for _, w := range t.words(key) {
+	for _, w := range t.Words(key) {
 		switch {
-		case !interfaceNaming.MatchString(w.text):
-			t.fault(w.place, "", "%s: %q can't be the name of an interface", key, w.text)
-		case slices.Contains(out, w.text):
-			t.fault(w.place, "", "%s: %s stands here twice", key, w.text)
+		case !interfaceNaming.MatchString(w.Text):
+			t.Fault(w.Place, "", "%s: %q can't be the name of an interface", key, w.Text)
+		case slices.Contains(out, w.Text):
+			t.Fault(w.Place, "", "%s: %s stands here twice", key, w.Text)
 		default:
-			out = append(out, w.text)
+			out = append(out, w.Text)
 		}
 	}
 	return out
 }
 
-func readInterface(t *table) string {
-	name := t.text("interface")
+func readInterface(t *toml.Table) string {
+	name := t.Text("interface")
 	if name != "" && !interfaceNaming.MatchString(name) {
-		t.fault(t.at("interface"), "", "interface: %q can't be the name of an interface", name)
+		t.Fault(t.At("interface"), "", "interface: %q can't be the name of an interface", name)
 	}
 	return name
 }
 
-func readMAC(t *table) string {
-	text := t.text("mac")
+func readMAC(t *toml.Table) string {
+	text := t.Text("mac")
 	if text == "" {
 		return ""
 	}
 	mac, err := net.ParseMAC(text)
 	if err != nil || len(mac) != 6 {
-		t.fault(t.at("mac"), `mac = "02:00:00:00:00:01"`, "mac: %q is not an Ethernet address", text)
+		t.Fault(t.At("mac"), `mac = "02:00:00:00:00:01"`, "mac: %q is not an Ethernet address", text)
 	}
 	return mac.String()
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"farmc/compiler/toml"
 )
 
 // Limits are how much of it a farm takes, from one client and in all. The zero Limits hold nobody back. A client is an
@@ -23,7 +25,7 @@ type Limits struct {
 
 // A Limit is a rate, and how much may come at once. The zero Limit is none.
 type Limit struct {
-	Rate
+	toml.Rate
 	Burst int
 }
 
@@ -73,53 +75,53 @@ var Reasons = []Reason{Banned, StrictTCP, ResetsPerClient, NewPerClient, New, Co
 // grows with what is in it; one with a size takes memory for all of them at once.
 const usualClients = 65535
 
-func readLimits(t *table) Limits {
+func readLimits(t *toml.Table) Limits {
 	if t == nil {
 		return Limits{}
 	}
 	return Limits{
-		NewPerClient:         readLimit(t.sub("new-per-client")),
-		ResetsPerClient:      readLimit(t.sub("resets-per-client")),
-		ConnectionsPerClient: t.number("connections-per-client", 0, 1, 1<<31-1),
-		New:                  readLimit(t.sub("new")),
-		Connections:          t.number("connections", 0, 1, 1<<31-1),
-		Clients:              t.number("clients", usualClients, 1, 1<<24),
-		Ban:                  t.duration("ban"),
-		StrictTCP:            t.flag("strict-tcp", false),
-		Verdict:              Verdict(t.choice("verdict", "drop", "drop", "reject", "log")),
+		NewPerClient:         readLimit(t.Sub("new-per-client")),
+		ResetsPerClient:      readLimit(t.Sub("resets-per-client")),
+		ConnectionsPerClient: t.Number("connections-per-client", 0, 1, 1<<31-1),
+		New:                  readLimit(t.Sub("new")),
+		Connections:          t.Number("connections", 0, 1, 1<<31-1),
+		Clients:              t.Number("clients", usualClients, 1, 1<<24),
+		Ban:                  t.Duration("ban"),
+		StrictTCP:            t.Flag("strict-tcp", false),
+		Verdict:              Verdict(t.Choice("verdict", "drop", "drop", "reject", "log")),
 	}
 }
 
-func readLimit(t *table) Limit {
+func readLimit(t *toml.Table) Limit {
 	if t == nil {
 		return Limit{}
 	}
-	if !t.has("rate") {
-		t.fault(t.place, `{ rate = "10/second", burst = 20 }`, "%s has no rate", t.name)
+	if !t.Has("rate") {
+		t.Fault(t.Place, `{ rate = "10/second", burst = 20 }`, "%s has no rate", t.Name)
 	}
-	l := Limit{t.rate("rate"), t.number("burst", 5, 1, 1<<31-1)}
-	if l.Count > 0 && float64(l.Burst)/float64(l.Count) > float64(longest)/float64(periods[l.Per]) {
-		t.fault(t.at("burst"), "", "%s: at %s a burst of %d would be made up for in more than a year", t.name, l.Rate, l.Burst)
+	l := Limit{t.Rate("rate"), t.Number("burst", 5, 1, 1<<31-1)}
+	if l.Count > 0 && float64(l.Burst)/float64(l.Count) > float64(toml.MaxDuration)/float64(periods[l.Per]) {
+		t.Fault(t.At("burst"), "", "%s: at %s a burst of %d would be made up for in more than a year", t.Name, l.Rate, l.Burst)
 	}
 	return l
 }
 
 // limitsHold refuses what holds nobody back, though it is said that it does.
-func limitsHold(t *table, f *Farm) {
-	in := t.sub("limits")
+func limitsHold(t *toml.Table, f *Farm) {
+	in := t.Sub("limits")
 	if in == nil {
 		return
 	}
-	counts := in.has("new-per-client") || in.has("resets-per-client") || in.has("connections-per-client")
+	counts := in.Has("new-per-client") || in.Has("resets-per-client") || in.Has("connections-per-client")
 	switch {
-	case !counts && !in.has("new") && !in.has("connections") && !in.has("ban") && !in.has("strict-tcp"):
-		in.fault(in.place, `new-per-client = { rate = "10/second", burst = 20 }`, "[limits] limits nothing")
-	case in.has("clients") && !counts:
-		in.fault(in.at("clients"), "it is how many the limits per client remember", "clients has no effect without a limit per client")
+	case !counts && !in.Has("new") && !in.Has("connections") && !in.Has("ban") && !in.Has("strict-tcp"):
+		in.Fault(in.Place, `new-per-client = { rate = "10/second", burst = 20 }`, "[limits] limits nothing")
+	case in.Has("clients") && !counts:
+		in.Fault(in.At("clients"), "it is how many the limits per client remember", "clients has no effect without a limit per client")
 	}
 	for _, key := range []string{"resets-per-client", "strict-tcp"} {
-		if in.has(key) && len(f.Listen) > 0 && !f.speaks(TCP) {
-			in.fault(in.at(key), "", "%s has no effect, as nothing of the farm is TCP", key)
+		if in.Has(key) && len(f.Listen) > 0 && !f.speaks(TCP) {
+			in.Fault(in.At(key), "", "%s has no effect, as nothing of the farm is TCP", key)
 		}
 	}
 }

@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	"farmc/compiler/diag"
+	"farmc/compiler/toml"
 )
 
 // A Log is what of a farm goes to the kernel's log.
 type Log struct {
 	On     []Occasion // in the order of Occasions
 	Prefix string     // of each line, with placeholders; "": all that is known
-	Rate   Rate       // how many lines of each occasion, at most
+	Rate   toml.Rate  // how many lines of each occasion, at most
 }
 
 // An Occasion is what a line can be written on.
@@ -33,7 +34,7 @@ var Occasions = []Occasion{OnInput, OnForward, OnOutput, OnDenied, OnLimited}
 
 // logRate is how much is written if a farm doesn't say: enough to see what goes on, and a flood of packets can't fill
 // the disk.
-var logRate = Rate{10, "second"}
+var logRate = toml.Rate{Count: 10, Per: "second"}
 
 // mostLogBurst is how many lines may come at once, however high the rate.
 const mostLogBurst = 100
@@ -86,31 +87,31 @@ func (l Log) String() string {
 func (f *Farm) Logs(on Occasion) bool { return slices.Contains(f.Log.On, on) }
 
 // readLog reads what a farm of which mode and interfaces are known wants logged.
-func readLog(t *table, f *Farm) Log {
+func readLog(t *toml.Table, f *Farm) Log {
 	l := Log{Rate: logRate}
 	if t == nil {
 		return l
 	}
-	if !t.has("on") && !t.misspelt("on") {
-		t.fault(t.place, `on = ["input", "denied"]`, "[log] has no on, so nothing would be logged")
+	if !t.Has("on") && !t.Misspelt("on") {
+		t.Fault(t.Place, `on = ["input", "denied"]`, "[log] has no on, so nothing would be logged")
 	}
-	for _, w := range t.words("on") {
-		switch on := Occasion(w.text); {
+	for _, w := range t.Words("on") {
+		switch on := Occasion(w.Text); {
 		case !slices.Contains(Occasions, on):
-			t.fault(w.place, diag.Suggest(w.text, occasionWords(Occasions)), "on: %q is nothing that can be logged", w.text)
+			t.Fault(w.Place, diag.Suggest(w.Text, occasionWords(Occasions)), "on: %q is nothing that can be logged", w.Text)
 		case slices.Contains(l.On, on):
-			t.fault(w.place, "", "on: %s stands here twice", on)
+			t.Fault(w.Place, "", "on: %s stands here twice", on)
 		default:
 			if why := unseen(f, on); why != "" {
-				t.fault(w.place, why, "on: %s can't be logged in mode %s", on, f.Mode)
+				t.Fault(w.Place, why, "on: %s can't be logged in mode %s", on, f.Mode)
 			}
 			l.On = append(l.On, on)
 		}
 	}
 	slices.SortFunc(l.On, func(a, b Occasion) int { return slices.Index(Occasions, a) - slices.Index(Occasions, b) })
 	l.Prefix = readPrefix(t, l.On)
-	if t.has("rate") {
-		l.Rate = t.rate("rate")
+	if t.Has("rate") {
+		l.Rate = t.Rate("rate")
 	}
 	return l
 }
@@ -151,28 +152,28 @@ var placeholders = map[string][]Occasion{
 }
 
 // readPrefix reads the text of the lines that are written on these occasions.
-func readPrefix(t *table, on []Occasion) string {
-	text := t.text("prefix")
+func readPrefix(t *toml.Table, on []Occasion) string {
+	text := t.Text("prefix")
 	for _, p := range placeholder.FindAllString(text, -1) {
 		known := placeholders[p]
 		unknown := slices.IndexFunc(on, func(o Occasion) bool { return !slices.Contains(known, o) })
 		switch {
 		case known == nil:
-			t.fault(t.at("prefix"), "{farm}, {backend}, {list} and {reason} are replaced", "prefix: nothing is known that could replace %q", p)
+			t.Fault(t.At("prefix"), "{farm}, {backend}, {list} and {reason} are replaced", "prefix: nothing is known that could replace %q", p)
 		case unknown >= 0:
-			t.fault(t.at("prefix"), "without a prefix each line tells all that is known", "prefix: %s is known on %s, and not on %s",
+			t.Fault(t.At("prefix"), "without a prefix each line tells all that is known", "prefix: %s is known on %s, and not on %s",
 				p, strings.Join(occasionWords(known), " and "), on[unknown])
 		}
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune("\"\\`$", r) }) || len(text) > 64 {
-		t.fault(t.at("prefix"), `printable ASCII without quotes, backslashes and dollar signs, 64 at most`, "prefix: %q can't be carried by a rule", text)
+		t.Fault(t.At("prefix"), `printable ASCII without quotes, backslashes and dollar signs, 64 at most`, "prefix: %q can't be carried by a rule", text)
 	}
 	return text
 }
 
 // prefixesFit refuses a prefix that some line would be too long with, once names stand in it.
-func prefixesFit(t *table, f *Farm) {
-	log := t.sub("log")
+func prefixesFit(t *toml.Table, f *Farm) {
+	log := t.Sub("log")
 	if log == nil || len(f.Log.Prefix) > 64 {
 		return
 	}
@@ -181,11 +182,11 @@ func prefixesFit(t *table, f *Farm) {
 		for _, b := range f.Backends {
 			longest.backend = longer(longest.backend, b.Name)
 		}
-		for _, name := range listNames(t.sub("access")) {
+		for _, name := range listNames(t.Sub("access")) {
 			longest.list = longer(longest.list, name)
 		}
 		if n := len(f.prefixOf(longest)); n > longestPrefix {
-			log.fault(log.at("prefix"), "", "prefix: with the names that it stands for it has up to %d characters, at most %d", n, longestPrefix)
+			log.Fault(log.At("prefix"), "", "prefix: with the names that it stands for it has up to %d characters, at most %d", n, longestPrefix)
 			return
 		}
 	}
@@ -199,17 +200,17 @@ func longer(a, b string) string {
 }
 
 // listNames are the lists that a farm denies by.
-func listNames(access *table) (names []string) {
+func listNames(access *toml.Table) (names []string) {
 	if access == nil {
 		return nil
 	}
-	deny, _ := access.raw("deny")
-	items, isList := deny.data.([]value)
+	deny, _ := access.Raw("deny")
+	items, isList := deny.Data.([]toml.Value)
 	if !isList {
-		items = []value{deny}
+		items = []toml.Value{deny}
 	}
 	for _, item := range items {
-		if text, ok := item.data.(string); ok && strings.HasPrefix(text, "@") {
+		if text, ok := item.Data.(string); ok && strings.HasPrefix(text, "@") {
 			names = append(names, text[1:])
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"farmc/compiler/diag"
+	"farmc/compiler/toml"
 )
 
 // The hooks that log the first packet of a connection: as it comes in, as this machine opens it, as it is forwarded, and as
@@ -22,7 +23,7 @@ var (
 type logChain struct {
 	Only      []string // the interfaces that the farm's packets come in by; none: all
 	Untracked bool     // every packet comes here: of TCP those that open a connection are logged
-	Rate      Rate
+	Rate      toml.Rate
 	Burst     int
 	Lines     []logLine // the first line that matches is logged
 	Origin    *diag.Origin
@@ -38,7 +39,7 @@ type logLine struct {
 
 // A logLimit is the bucket of a farm's log rules in several chains, of one occasion.
 type logLimit struct {
-	Rate  Rate
+	Rate  toml.Rate
 	Burst int
 }
 

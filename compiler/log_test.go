@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"farmc/compiler/diag"
+	"farmc/compiler/toml"
 )
 
 func TestPrefix(t *testing.T) {
@@ -32,7 +33,7 @@ func TestPrefix(t *testing.T) {
 // TestLogRulesShareTheirLimit: the rules of several chains share the limit of their farm and occasion.
 func TestLogRulesShareTheirLimit(t *testing.T) {
 	t.Parallel()
-	s := &service{Farm: &Farm{Name: "web", Log: Log{On: []Occasion{OnDenied}, Rate: Rate{2, "minute"}}}}
+	s := &service{Farm: &Farm{Name: "web", Log: Log{On: []Occasion{OnDenied}, Rate: toml.Rate{Count: 2, Per: "minute"}}}}
 	l := newLinker(&diag.Diagnostics{})
 	first := l.logRule(s, event{on: OnDenied, reason: "denied", list: "spamhaus"})
 	second := l.logRule(s, event{on: OnDenied, reason: "denied", list: inlineList})

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"hash/fnv"
 	"slices"
+
+	"farmc/compiler/toml"
 )
 
 // maglevSizes are primes, as every backend's way through the table must meet every slot. They are few, as another size
@@ -111,11 +113,11 @@ func hash64(text string) uint64 {
 }
 
 // readTableSize reads the size of maglev's table, a prime so that every backend's way through it meets every slot.
-func readTableSize(t *table) int {
-	n := t.number("table-size", 0, 2, 65537)
+func readTableSize(t *toml.Table) int {
+	n := t.Number("table-size", 0, 2, 65537)
 	for d := 2; d*d <= n; d++ {
 		if n%d == 0 {
-			t.fault(t.at("table-size"), "a prime: 251, 1021, 4093, 65537", "table-size: %d is %d times %d", n, d, n/d)
+			t.Fault(t.At("table-size"), "a prime: 251, 1021, 4093, 65537", "table-size: %d is %d times %d", n, d, n/d)
 			return 0
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"farmc/compiler/toml"
 )
 
 // A Mark is what is set on a connection (ct mark), within a mask; the zero Mark sets nothing. No other bit is touched.
@@ -24,16 +26,16 @@ func (m Mark) String() string { return fmt.Sprintf("%#x/%#x", m.Value, m.Mask) }
 func (m Mark) name() string { return fmt.Sprintf("mark-%#x-%#x", m.Value, m.Mask) }
 
 // readMark reads "0x10/0xff", or a plain number, which stands for all bits.
-func readMark(t *table) Mark {
-	v, ok := t.raw("mark")
+func readMark(t *toml.Table) Mark {
+	v, ok := t.Raw("mark")
 	if !ok {
 		return Mark{}
 	}
 	const rule = `mark = "0x10/0xff", or a plain number, 1 to 4294967295`
-	text := fmt.Sprint(v.data)
-	if _, isText := v.data.(string); !isText {
-		if n, isNumber := v.data.(int64); !isNumber || n < 1 || n > 1<<32-1 {
-			t.fault(v.place, rule, "mark is %s, not a mark", text)
+	text := fmt.Sprint(v.Data)
+	if _, isText := v.Data.(string); !isText {
+		if n, isNumber := v.Data.(int64); !isNumber || n < 1 || n > 1<<32-1 {
+			t.Fault(v.Place, rule, "mark is %s, not a mark", text)
 			return Mark{}
 		}
 	}
@@ -45,9 +47,9 @@ func readMark(t *table) Mark {
 	m, errM := strconv.ParseUint(bits, 0, 32)
 	switch {
 	case errN != nil || errM != nil || m == 0 || n == 0 && !masked:
-		t.fault(v.place, rule, "mark: %q is not a mark", text)
+		t.Fault(v.Place, rule, "mark: %q is not a mark", text)
 	case n&^m != 0:
-		t.fault(v.place, "", "mark: %s has bits outside of its mask", text)
+		t.Fault(v.Place, "", "mark: %s has bits outside of its mask", text)
 	}
 	return Mark{uint32(n), uint32(m)}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"farmc/compiler/toml"
 )
 
 // A restriction says in which modes a key has an effect.
@@ -59,30 +61,30 @@ var backendRestrictions = []restriction{
 }
 
 // effective refuses keys that do nothing: a key that is silently ignored is the worst of faults.
-func effective(t *table, f *Farm) {
+func effective(t *toml.Table, f *Farm) {
 	if f.Mode == "" { // a fault of its own
 		return
 	}
 	if slices.Contains(frames, f.Mode) && (f.Scheduler == Random || f.Scheduler == RoundRobin) {
-		t.fault(t.at("scheduler"), `scheduler = "maglev"`, "the scheduler %s needs connection tracking, and %s has none", f.Scheduler, f.Mode)
+		t.Fault(t.At("scheduler"), `scheduler = "maglev"`, "the scheduler %s needs connection tracking, and %s has none", f.Scheduler, f.Mode)
 	}
 	restrict(t, f, farmRestrictions)
-	if limits := t.sub("limits"); limits != nil {
+	if limits := t.Sub("limits"); limits != nil {
 		restrict(limits, f, limitRestrictions)
 	}
 	if f.Mode == Local {
 		f.Backends = nil // which was told
 		return
 	}
-	for _, b := range t.subs("backends") {
+	for _, b := range t.Subs("backends") {
 		restrict(b, f, backendRestrictions)
 	}
 }
 
-func restrict(t *table, f *Farm, restrictions []restriction) {
+func restrict(t *toml.Table, f *Farm, restrictions []restriction) {
 	for _, r := range restrictions {
-		if t.has(r.key) && !slices.Contains(r.modes, f.Mode) {
-			t.fault(t.at(r.key), whyNot(f.Mode, r.modes), "%s has no effect in mode %s", r.key, f.Mode)
+		if t.Has(r.key) && !slices.Contains(r.modes, f.Mode) {
+			t.Fault(t.At(r.key), whyNot(f.Mode, r.modes), "%s has no effect in mode %s", r.key, f.Mode)
 		}
 	}
 }

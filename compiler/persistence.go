@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"farmc/compiler/diag"
+	"farmc/compiler/toml"
 )
 
 // A Persistence keeps a client with the backend that it met first, on all that the farm listens on in a family.
@@ -34,7 +35,7 @@ const usualPersistence = time.Minute
 // fullPrefix is the length of a prefix that covers a whole address.
 var fullPrefix = [...]int{IP4: 32, IP6: 128}
 
-func readPersistence(t *table) *Persistence {
+func readPersistence(t *toml.Table) *Persistence {
 	if t == nil {
 		return nil
 	}
@@ -44,25 +45,25 @@ func readPersistence(t *table) *Persistence {
 		asked = []HashKey{SourceAddress}
 	}
 	p := &Persistence{On: inOrder(asked), Timeout: usualPersistence, Prefix: fullPrefix}
-	if t.has("timeout") {
-		p.Timeout = t.duration("timeout")
+	if t.Has("timeout") {
+		p.Timeout = t.Duration("timeout")
 	}
-	if t.has("prefix") {
+	if t.Has("prefix") {
 		p.Prefix = readPrefixes(t, p.On)
 	}
-	if sessions := t.entries("static"); known {
+	if sessions := t.Entries("static"); known {
 		p.Static = readSessions(t, sessions, asked)
 	}
 	return p
 }
 
-func readPrefixes(t *table, on []HashKey) [len(Families)]int {
-	lengths := t.numbers("prefix", 1, 128)
+func readPrefixes(t *toml.Table, on []HashKey) [len(Families)]int {
+	lengths := t.Numbers("prefix", 1, 128)
 	switch {
 	case len(lengths) == 1 || len(lengths) > 2 || len(lengths) == 2 && lengths[0] > 32:
-		t.fault(t.at("prefix"), "prefix = [24, 64]", "prefix: wants the length for IPv4, 1 to 32, and the one for IPv6, 1 to 128")
+		t.Fault(t.At("prefix"), "prefix = [24, 64]", "prefix: wants the length for IPv4, 1 to 32, and the one for IPv6, 1 to 128")
 	case !slices.Contains(on, SourceAddress):
-		t.fault(t.at("prefix"), `on = ["source-address"]`, "prefix has no effect where persistence is not on source-address")
+		t.Fault(t.At("prefix"), `on = ["source-address"]`, "prefix has no effect where persistence is not on source-address")
 	case len(lengths) == 2:
 		return [...]int{IP4: lengths[0], IP6: lengths[1]}
 	}
@@ -71,7 +72,7 @@ func readPrefixes(t *table, on []HashKey) [len(Families)]int {
 
 // readSessions reads the fixed sessions, whose keys have their parts in the order in which the file says what persistence
 // is on.
-func readSessions(t *table, entries []entry, asked []HashKey) []Session {
+func readSessions(t *toml.Table, entries []toml.Entry, asked []HashKey) []Session {
 	var out []Session
 	seen := map[string]diag.Place{}
 	for _, e := range entries {
@@ -81,32 +82,32 @@ func readSessions(t *table, entries []entry, asked []HashKey) []Session {
 		}
 		client := strings.Join(s.Client, " . ")
 		if other, twice := seen[client]; twice {
-			t.alsoFault(e.key.place, diag.Note{Place: other, Message: "the other one"}, "static: %s stands here twice", client)
+			t.FaultWithNote(e.Key.Place, diag.Note{Place: other, Message: "the other one"}, "static: %s stands here twice", client)
 			continue
 		}
-		seen[client] = e.key.place
+		seen[client] = e.Key.Place
 		out = append(out, s)
 	}
 	slices.SortFunc(out, func(a, b Session) int { return slices.Compare(a.Client, b.Client) })
 	return out
 }
 
-func readSession(t *table, e entry, asked []HashKey) (Session, bool) {
-	s := Session{Client: make([]string, len(asked)), Families: Families[:], Backend: e.value.text, key: e.key.place, value: e.value.place}
-	words := strings.Split(e.key.text, " . ")
+func readSession(t *toml.Table, e toml.Entry, asked []HashKey) (Session, bool) {
+	s := Session{Client: make([]string, len(asked)), Families: Families[:], Backend: e.Value.Text, key: e.Key.Place, value: e.Value.Place}
+	words := strings.Split(e.Key.Text, " . ")
 	ok := namesBackend(s.Backend)
 	if !ok {
-		t.fault(e.value.place, backendNamingRule, "static: %q can't be the name of a backend", s.Backend)
+		t.Fault(e.Value.Place, backendNamingRule, "static: %q can't be the name of a backend", s.Backend)
 	}
 	if len(words) != len(asked) {
-		t.fault(e.key.place, `several are written "198.51.100.7 . 5060"`, "static: %q is not a part for each of %s", e.key.text, strings.Join(hashWords(asked), ", "))
+		t.Fault(e.Key.Place, `several are written "198.51.100.7 . 5060"`, "static: %q is not a part for each of %s", e.Key.Text, strings.Join(hashWords(asked), ", "))
 		return s, false
 	}
 	on := inOrder(asked)
 	for i, key := range asked {
 		part, err := s.part(key, words[i])
 		if err != nil {
-			t.fault(e.key.place, partRule[key], "static: %v", err)
+			t.Fault(e.Key.Place, partRule[key], "static: %v", err)
 			ok = false
 		}
 		s.Client[slices.Index(on, key)] = part
@@ -161,7 +162,7 @@ func (s *Session) of(a netip.Addr) error {
 }
 
 // sessionsLead finds fixed sessions that lead nowhere, or that nobody can have.
-func sessionsLead(t *table, f *Farm) {
+func sessionsLead(t *toml.Table, f *Farm) {
 	if f.Persistence == nil {
 		return
 	}
@@ -169,11 +170,11 @@ func sessionsLead(t *table, f *Farm) {
 		i := slices.IndexFunc(f.Backends, func(b Backend) bool { return b.Name == s.Backend })
 		switch unheard := f.unheard(s); {
 		case i < 0:
-			t.fault(s.value, diag.Suggest(s.Backend, f.backendNames()), "static: there is no backend %s", s.Backend)
+			t.Fault(s.value, diag.Suggest(s.Backend, f.backendNames()), "static: there is no backend %s", s.Backend)
 		case unheard != "" && len(f.Listen) > 0:
-			t.fault(s.key, "", "static: the farm does not listen on %s", unheard)
+			t.Fault(s.key, "", "static: the farm does not listen on %s", unheard)
 		case !slices.ContainsFunc(s.Families, f.Backends[i].Address.Has):
-			t.alsoFault(s.value, diag.Note{Place: f.Backends[i].Place, Message: "the backend"}, "static: backend %s has no %s address", s.Backend, s.Families[0])
+			t.FaultWithNote(s.value, diag.Note{Place: f.Backends[i].Place, Message: "the backend"}, "static: backend %s has no %s address", s.Backend, s.Families[0])
 		}
 	}
 }
@@ -211,21 +212,21 @@ func (f *Farm) backendNames() []string {
 }
 
 // persistenceTellsClients refuses keys that not all of the farm's packets have.
-func persistenceTellsClients(t *table, f *Farm) {
+func persistenceTellsClients(t *toml.Table, f *Farm) {
 	if f.Persistence == nil {
 		return
 	}
-	at := t.sub("persistence").at("on")
+	at := t.Sub("persistence").At("on")
 	whole := slices.IndexFunc(f.Listen, Listen.Whole)
 	for _, k := range f.Persistence.On {
 		switch {
 		case whole >= 0 && (k == SourcePort || k == DestinationPort):
-			t.alsoFault(at, diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
+			t.FaultWithNote(at, diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
 				"on: %s can't be had in a farm that takes every protocol of an address, as many have no ports", k)
 		case f.Mode == DSR && k == SourceMAC && slices.ContainsFunc(f.Backends, func(b Backend) bool { return b.MAC != "" }):
-			t.fault(at, "", "on: source-mac can't be had where backends have a mac: a frame to them gets another source")
+			t.Fault(at, "", "on: source-mac can't be had where backends have a mac: a frame to them gets another source")
 		case f.LocalClients && (k == SourceMAC || k == DestinationMAC):
-			t.fault(at, "", "on: %s can't be had with local-clients: what this machine sends has none yet", k)
+			t.Fault(at, "", "on: %s can't be had with local-clients: what this machine sends has none yet", k)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"farmc/compiler/diag"
+	"farmc/compiler/toml"
 )
 
 // A stickyTable is the map from a farm's clients of one family to backend IDs, which packets fill.
@@ -162,7 +163,7 @@ func (t *stickyTable) IDType() string {
 }
 
 // Timeout is how long a client is remembered.
-func (t *stickyTable) Timeout() string { return FormatDuration(t.Lasts) }
+func (t *stickyTable) Timeout() string { return toml.FormatDuration(t.Lasts) }
 
 // Restored is the destination that a packet gets back if its client is not known.
 func (k *stickyLookup) Restored() string {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"farmc/compiler/toml"
 )
 
 // A Queue is a run of numbered queues to programs of this machine (NFQUEUE) that judge new connections. The zero Queue
@@ -25,12 +27,12 @@ func (q Queue) String() string {
 const mostQueues = 65535
 
 // readQueue reads a number, or a range like "0-3".
-func readQueue(t *table) Queue {
-	v, ok := t.raw("queue")
+func readQueue(t *toml.Table) Queue {
+	v, ok := t.Raw("queue")
 	if !ok {
 		return Queue{}
 	}
-	text := fmt.Sprint(v.data)
+	text := fmt.Sprint(v.Data)
 	from, to, isRange := strings.Cut(text, "-")
 	if !isRange {
 		to = from
@@ -39,10 +41,10 @@ func readQueue(t *table) Queue {
 	b, errB := strconv.ParseUint(to, 10, 16)
 	switch {
 	case errA != nil || errB != nil || b < a:
-		t.fault(v.place, `queue = "0-3"`, "queue: %q is not a number or a range of numbers, 0 to 65535", text)
+		t.Fault(v.Place, `queue = "0-3"`, "queue: %q is not a number or a range of numbers, 0 to 65535", text)
 		return Queue{}
 	case b-a >= mostQueues:
-		t.fault(v.place, "", "queue: %q are %d queues, at most %d", text, b-a+1, mostQueues)
+		t.Fault(v.Place, "", "queue: %q are %d queues, at most %d", text, b-a+1, mostQueues)
 		return Queue{}
 	}
 	return Queue{uint16(a), int(b-a) + 1}

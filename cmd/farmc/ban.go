@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"farmc/compiler"
+	"farmc/compiler/toml"
 )
 
 var banVerb = verb{
@@ -27,7 +28,7 @@ banned for the new time.`,
 		}
 		var long time.Duration
 		if len(c.args) == 3 {
-			if long, ok = compiler.ParseDuration(c.args[2]); !ok {
+			if long, ok = toml.ParseDuration(c.args[2]); !ok {
 				return c.misuse("%q is not a time like 90s, 1h30m or 2d, a year at most", c.args[2])
 			}
 		}

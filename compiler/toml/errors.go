@@ -1,4 +1,4 @@
-package compiler
+package toml
 
 import (
 	"errors"
@@ -8,53 +8,8 @@ import (
 	"unicode/utf8"
 
 	"farmc/compiler/diag"
-	"github.com/BurntSushi/toml"
+	burntsushi "github.com/BurntSushi/toml"
 )
-
-// parseTable reads the text of a file. What isn't TOML becomes a fault, of which toml tells the first alone, and
-// there is no table.
-func parseTable(file string, text []byte, faults *diag.Diagnostics) *table {
-	p := &page{file: file, text: strings.TrimLeft(string(text), "\ufeff")}
-	if d, bad := p.refuse(); bad {
-		*faults = append(*faults, d)
-		return nil
-	}
-	marks, deep := scanKeys(p.text)
-	if deep >= 0 {
-		*faults = append(*faults, diag.Diagnostic{Place: p.at(deep), Message: fmt.Sprintf("more than %d levels deep", deepest)})
-		return nil
-	}
-	data := make(map[string]any)
-	md, err := toml.Decode(p.text, &data)
-	if err != nil {
-		*faults = append(*faults, p.explain(err))
-		return nil
-	}
-	if !agree(marks, md.Keys()) {
-		*faults = append(*faults, diag.Diagnostic{Place: diag.Place{File: file}, Message: "farmc doesn't find the keys of this file, though it is valid TOML",
-			Hint: "please report it with the file: the mistake is farmc's"})
-		return nil
-	}
-	top := newTable(nil, "", diag.Place{File: file}, data)
-	top.faults = faults
-	before := len(*faults)
-	top.fill(p, marks)
-	if len(*faults) > before {
-		return nil
-	}
-	return top
-}
-
-// A page turns the offsets of a text into places. It goes on from the last one, so that offsets in rising order
-// cost one walk over the text, however long its lines are.
-type page struct {
-	file, text string
-
-	offset     int // the last
-	line       int // its number, from 0
-	start, end int // of the line
-	column     int // from 0
-}
 
 // refuse finds what stands in the way of reading a text at all. Toml takes an empty file, and tells other places
 // of the rest.
@@ -88,7 +43,7 @@ func blemish(text string, r rune) (message, hint string) {
 
 // explain turns toml's complaint into ours.
 func (p *page) explain(err error) diag.Diagnostic {
-	var syntax toml.ParseError
+	var syntax burntsushi.ParseError
 	if !errors.As(err, &syntax) {
 		return diag.Diagnostic{Place: diag.Place{File: p.file}, Message: err.Error()}
 	}
@@ -102,7 +57,7 @@ func (p *page) explain(err error) diag.Diagnostic {
 
 // offsetOf is the offset of toml's position. Its Col is no help: it is wrong at the start of a line, and counts bytes.
 // At the end of the file Start may be inside of the last character.
-func (p *page) offsetOf(at toml.Position) int {
+func (p *page) offsetOf(at burntsushi.Position) int {
 	offset := max(0, min(at.Start, len(p.text)))
 	for offset < len(p.text) && offset > 0 && !utf8.RuneStart(p.text[offset]) {
 		offset--
@@ -155,28 +110,4 @@ func (p *page) earlier(message string, offset int) (diag.Place, bool) {
 		}
 	}
 	return diag.Place{}, false
-}
-
-func (p *page) at(offset int) diag.Place {
-	offset = max(0, min(offset, len(p.text)))
-	if offset < p.offset || p.end == 0 {
-		*p = page{file: p.file, text: p.text, end: ending(p.text)}
-	}
-	for offset > p.end {
-		p.line++
-		p.start = p.end + 1
-		p.offset, p.column = p.start, 0
-		p.end = p.start + ending(p.text[p.start:])
-	}
-	p.column += utf8.RuneCountInString(p.text[p.offset:offset])
-	p.offset = offset
-	return diag.Place{File: p.file, Line: p.line + 1, Column: p.column + 1, Text: strings.TrimSuffix(p.text[p.start:p.end], "\r")}
-}
-
-// ending is the length of the text's first line.
-func ending(text string) int {
-	if end := strings.IndexByte(text, '\n'); end >= 0 {
-		return end
-	}
-	return len(text)
 }

@@ -1,4 +1,4 @@
-package compiler
+package toml
 
 // A dictionary leads from keys to values, and keeps the order in which keys came. The zero dictionary is empty. Most of
 // a farm's tables have a handful of keys, which are found sooner one by one than by a map, and take less memory.

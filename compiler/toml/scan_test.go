@@ -1,4 +1,4 @@
-package compiler
+package toml
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/BurntSushi/toml"
+	burntsushi "github.com/BurntSushi/toml"
 )
 
 func TestScanKeys(t *testing.T) {
@@ -114,12 +114,12 @@ func FuzzKeys(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		text = strings.TrimLeft(text, "\ufeff") // as parseTable does; toml takes off one, and UTF-16's
+		text = strings.TrimLeft(text, "\ufeff") // as Parse does; toml takes off one, and UTF-16's
 		marks, deep := scanKeys(text)
 		if deep >= 0 || !utf8.ValidString(text) {
 			return
 		}
-		md, err := toml.Decode(text, new(map[string]any))
+		md, err := burntsushi.Decode(text, new(map[string]any))
 		if err != nil {
 			return
 		}
@@ -145,7 +145,7 @@ func standsAt(text string, p part) bool {
 	}
 	for i := 1; i < len(rest); i++ {
 		read := make(map[string]any)
-		if _, err := toml.Decode(rest[:i+1]+"=1", &read); rest[i] == rest[0] && err == nil {
+		if _, err := burntsushi.Decode(rest[:i+1]+"=1", &read); rest[i] == rest[0] && err == nil {
 			return read[p.name] != nil
 		}
 	}

@@ -1,49 +1,49 @@
-package compiler
+package toml
 
 import "farmc/compiler/diag"
 
-// A table is what a farm's files say under one heading: values by key, in document order, each with its place.
+// A Table is what a farm's files say under one heading: values by key, in document order, each with its place.
 // Its readers take a key and give what it holds. They never fail: a wrong type or a value out of bounds becomes a
 // fault at its place, the reader gives zero, and the reading goes on.
-type table struct {
-	name   string     // its own key: "new" of [limits.new], "" of the top
-	place  diag.Place // of that key; of the top, the file
-	parent *table
+type Table struct {
+	Name   string     // its own key: "new" of [limits.new], "" of the top
+	Place  diag.Place // of that key; of the top, the file
+	parent *Table
 	faults *diag.Diagnostics // of the top; the others find it there, so that a merged table reports to its new top
 
-	values dictionary[value]
+	values dictionary[Value]
 	known  dictionary[struct{}] // the keys that were asked for, whether the file has them or not
 	inline bool                 // it is written in braces, where nothing can be added
 	open   bool                 // it was handed out, and unknown has not been there yet
 	data   map[string]any       // what toml read, while the places are laid beside it
 }
 
-// A value is what a file says under one key, and where.
-type value struct {
-	place diag.Place // of the value; of a [table], its key
+// A Value is what a file says under one key, and where.
+type Value struct {
+	Place diag.Place // of the value; of a [table], its key
 	key   diag.Place // of its key; of a list's item, the list's
-	data  any        // string, int64, float64, bool, time.Time, []value or *table
+	Data  any        // string, int64, float64, bool, time.Time, []value or *table
 }
 
-// A word is a string of a file.
-type word struct {
-	text  string
-	place diag.Place
+// A Word is a string of a file.
+type Word struct {
+	Text  string
+	Place diag.Place
 }
 
-// An entry is a line of a table of strings.
-type entry struct {
-	key, value word
+// An Entry is a line of a table of strings.
+type Entry struct {
+	Key, Value Word
 }
 
-func newTable(parent *table, name string, place diag.Place, data map[string]any) *table {
-	t := &table{name: name, place: place, parent: parent, data: data}
+func newTable(parent *Table, name string, place diag.Place, data map[string]any) *Table {
+	t := &Table{Name: name, Place: place, parent: parent, data: data}
 	t.values.room(len(data))
 	return t
 }
 
 // fill lays the marks of a table beside what toml read there.
-func (t *table) fill(p *page, marks []mark) {
+func (t *Table) fill(p *page, marks []mark) {
 	at := t
 	for _, m := range marks {
 		above, last := m.parts[:len(m.parts)-1], m.parts[len(m.parts)-1]
@@ -59,7 +59,7 @@ func (t *table) fill(p *page, marks []mark) {
 }
 
 // within goes down a dotted key, and makes the tables that it implies.
-func (t *table) within(p *page, parts []part) *table {
+func (t *Table) within(p *page, parts []part) *Table {
 	for _, part := range parts {
 		t = t.child(p, part)
 	}
@@ -67,19 +67,19 @@ func (t *table) within(p *page, parts []part) *table {
 }
 
 // head goes to the table of a heading, whose place is the heading's even if another one implied it before.
-func (t *table) head(p *page, k part) *table {
+func (t *Table) head(p *page, k part) *Table {
 	below := t.child(p, k)
-	if t.values.get(k.name).data == any(below) {
-		below.place = p.at(k.at)
-		t.values.put(k.name, value{below.place, below.place, below})
+	if t.values.get(k.name).Data == any(below) {
+		below.Place = p.at(k.at)
+		t.values.put(k.name, Value{below.Place, below.Place, below})
 	}
 	return below
 }
 
-func (t *table) child(p *page, k part) *table {
+func (t *Table) child(p *page, k part) *Table {
 	place := p.at(k.at)
 	old, taken := t.values.find(k.name)
-	if below, ok := last(old).(*table); ok && !below.inline {
+	if below, ok := last(old).(*Table); ok && !below.inline {
 		return below
 	}
 	data, ok := t.data[k.name].(map[string]any)
@@ -87,39 +87,39 @@ func (t *table) child(p *page, k part) *table {
 	if taken || !ok {
 		t.overlooked(k.name, place)
 	} else {
-		t.values.put(k.name, value{place, place, made})
+		t.values.put(k.name, Value{place, place, made})
 	}
 	return made
 }
 
 // last is what a key in a dotted one stands for: of [[tables]] the last.
-func last(v value) any {
-	if list, ok := v.data.([]value); ok && len(list) > 0 {
-		return list[len(list)-1].data
+func last(v Value) any {
+	if list, ok := v.Data.([]Value); ok && len(list) > 0 {
+		return list[len(list)-1].Data
 	}
-	return v.data
+	return v.Data
 }
 
 // grow adds a table to a list of [[tables]].
-func (t *table) grow(p *page, k part) *table {
+func (t *Table) grow(p *page, k part) *Table {
 	place := p.at(k.at)
 	v, taken := t.values.find(k.name)
 	if !taken {
-		v = value{place: place, key: place}
+		v = Value{Place: place, key: place}
 	}
-	list, _ := v.data.([]value)
+	list, _ := v.Data.([]Value)
 	data, _ := t.data[k.name].([]map[string]any)
 	if len(list) >= len(data) {
 		t.overlooked(k.name, place)
 		return newTable(t, k.name, place, nil)
 	}
 	made := newTable(t, k.name, place, data[len(list)])
-	v.data = append(list, value{place, v.key, made})
+	v.Data = append(list, Value{place, v.key, made})
 	t.values.put(k.name, v)
 	return made
 }
 
-func (t *table) assign(p *page, k part, s spot) {
+func (t *Table) assign(p *page, k part, s spot) {
 	key := p.at(k.at)
 	taken := t.values.has(k.name)
 	data, ok := t.data[k.name]
@@ -133,40 +133,40 @@ func (t *table) assign(p *page, k part, s spot) {
 // overlooked tells of a key that is there twice, or that toml has lost. Toml tells of most keys that are there twice,
 // but where a heading or a dotted key has implied a table of that name, it keeps one of the two without a word. And
 // [a.b] after [a.b.c] takes away what [a.b.c] holds if in [[a]] before there was a list named b.
-func (t *table) overlooked(key string, at diag.Place) {
+func (t *Table) overlooked(key string, at diag.Place) {
 	if old, taken := t.values.find(key); taken {
-		t.alsoFault(at, diag.Note{Place: old.key, Message: "it is here already"}, "key '%s' has already been defined", t.path(key))
+		t.FaultWithNote(at, diag.Note{Place: old.key, Message: "it is here already"}, "key '%s' has already been defined", t.path(key))
 		return
 	}
-	t.fault(at, "a table stands before those in it, as [a.b] before [a.b.c]", "key '%s' gets lost", t.path(key))
+	t.Fault(at, "a table stands before those in it, as [a.b] before [a.b.c]", "key '%s' gets lost", t.path(key))
 }
 
 // join gives a value its place, and so all that it holds.
-func (t *table) join(p *page, name string, key diag.Place, s spot, data any) value {
-	v := value{place: p.at(s.at), key: key, data: data}
+func (t *Table) join(p *page, name string, key diag.Place, s spot, data any) Value {
+	v := Value{Place: p.at(s.at), key: key, Data: data}
 	switch data := data.(type) {
 	case []any:
-		list := make([]value, min(len(data), len(s.items))) // they differ for a key that is there twice
+		list := make([]Value, min(len(data), len(s.items))) // they differ for a key that is there twice
 		for i := range list {
 			list[i] = t.join(p, name, key, s.items[i], data[i])
 		}
-		v.data = list
+		v.Data = list
 	case map[string]any:
 		inline := newTable(t, name, key, data)
 		inline.inline = true
 		inline.fill(p, s.marks)
-		v.data = inline
+		v.Data = inline
 	}
 	return v
 }
 
-// merge lays a drop-in over the table: tables merge, any other value replaces. What over holds is t's from now on.
-func (t *table) merge(over *table) {
+// Merge lays a drop-in over the table: tables merge, any other value replaces. What over holds is t's from now on.
+func (t *Table) Merge(over *Table) {
 	for i, key := range over.values.keys {
 		v := over.values.values[i]
-		theirs, isTable := v.data.(*table)
-		if mine, ok := t.values.get(key).data.(*table); ok && isTable {
-			mine.merge(theirs)
+		theirs, isTable := v.Data.(*Table)
+		if mine, ok := t.values.get(key).Data.(*Table); ok && isTable {
+			mine.Merge(theirs)
 			continue
 		}
 		if isTable {

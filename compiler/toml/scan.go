@@ -1,10 +1,10 @@
-package compiler
+package toml
 
 import (
 	"slices"
 	"strings"
 
-	"github.com/BurntSushi/toml"
+	burntsushi "github.com/BurntSushi/toml"
 )
 
 // A mark is where a key of a TOML text stands, and where its value does.
@@ -131,7 +131,7 @@ func bare(b byte) bool {
 func unquote(quoted string) string {
 	if quoted[0] == '"' && strings.Contains(quoted, `\`) {
 		var read struct{ K string }
-		if _, err := toml.Decode("k="+quoted, &read); err == nil {
+		if _, err := burntsushi.Decode("k="+quoted, &read); err == nil {
 			return read.K
 		}
 	}
@@ -257,7 +257,7 @@ func (s *scanner) tooDeep() {
 
 // A found is a key with its whole path, as MetaData.Keys of toml lists it.
 type found struct {
-	path toml.Key
+	path burntsushi.Key
 	at   int // of its last part
 }
 
@@ -266,7 +266,7 @@ type found struct {
 // after the key that holds it, and so for each table in an array, whose number is not part of the path.
 func flatten(marks []mark) []found {
 	all := make([]found, 0, len(marks))
-	var table toml.Key
+	var table burntsushi.Key
 	for _, m := range marks {
 		if m.form != assignment {
 			table = nil
@@ -280,12 +280,12 @@ func flatten(marks []mark) []found {
 }
 
 // agree says whether the scanner has found the keys that toml has read.
-func agree(marks []mark, keys []toml.Key) bool {
-	return slices.EqualFunc(flatten(marks), keys, func(f found, k toml.Key) bool { return slices.Equal(f.path, k) })
+func agree(marks []mark, keys []burntsushi.Key) bool {
+	return slices.EqualFunc(flatten(marks), keys, func(f found, k burntsushi.Key) bool { return slices.Equal(f.path, k) })
 }
 
-func (m mark) flatten(all []found, table toml.Key) []found {
-	path := make(toml.Key, len(table), len(table)+len(m.parts))
+func (m mark) flatten(all []found, table burntsushi.Key) []found {
+	path := make(burntsushi.Key, len(table), len(table)+len(m.parts))
 	copy(path, table)
 	for _, p := range m.parts {
 		path = append(path, p.name)
@@ -294,7 +294,7 @@ func (m mark) flatten(all []found, table toml.Key) []found {
 	return m.value.flatten(all, path)
 }
 
-func (s spot) flatten(all []found, path toml.Key) []found {
+func (s spot) flatten(all []found, path burntsushi.Key) []found {
 	for _, item := range s.items {
 		all = item.flatten(all, path)
 	}

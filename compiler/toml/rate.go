@@ -1,4 +1,4 @@
-package compiler
+package toml
 
 import (
 	"fmt"
@@ -17,10 +17,10 @@ func (r Rate) String() string { return fmt.Sprintf("%d/%s", r.Count, r.Per) }
 
 var rateForm = regexp.MustCompile(`^([0-9]{1,9})/(second|minute|hour|day)$`)
 
-// rate reads a rate like "10/second".
-func (t *table) rate(key string) Rate {
-	text := t.text(key)
-	if text == "" && !t.has(key) {
+// Rate reads a rate like "10/second".
+func (t *Table) Rate(key string) Rate {
+	text := t.Text(key)
+	if text == "" && !t.Has(key) {
 		return Rate{}
 	}
 	if m := rateForm.FindStringSubmatch(text); m != nil {
@@ -28,6 +28,6 @@ func (t *table) rate(key string) Rate {
 			return Rate{n, m[2]}
 		}
 	}
-	t.fault(t.at(key), `"10/second", "10/minute", "10/hour" or "10/day"`, "%s: %q is not a rate", key, text)
+	t.Fault(t.At(key), `"10/second", "10/minute", "10/hour" or "10/day"`, "%s: %q is not a rate", key, text)
 	return Rate{}
 }

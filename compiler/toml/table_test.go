@@ -1,4 +1,4 @@
-package compiler
+package toml
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	"farmc/compiler/diag"
-	"github.com/BurntSushi/toml"
+	burntsushi "github.com/BurntSushi/toml"
 )
 
 func TestParseTablePlaces(t *testing.T) {
@@ -63,7 +63,7 @@ func TestParseTableShowsTheLine(t *testing.T) {
 		{"byte-order-mark", "\ufeffb = 1", "b = 1"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			if got := parsed(t, test.text).at("b").Text; got != test.want {
+			if got := parsed(t, test.text).At("b").Text; got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
@@ -75,7 +75,7 @@ func TestParseTableKeepsTheOrder(t *testing.T) {
 	for path, want := range map[string]string{"": "z y x w", "y": "b a", "w": "b a ", "w a": "b a"} {
 		at := top
 		if path != "" {
-			at = walk(top, path).data.(*table)
+			at = walk(top, path).Data.(*Table)
 		}
 		if got := keys(at); got != want {
 			t.Errorf("%q: got %s, want %s", path, got, want)
@@ -134,7 +134,7 @@ func TestParseTableFaults(t *testing.T) {
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			var faults diag.Diagnostics
-			top := parseTable("web.toml", []byte(test.text), &faults)
+			top := Parse("web.toml", []byte(test.text), &faults)
 			if got := list(faults); top != nil || got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
@@ -167,8 +167,8 @@ func TestMerge(t *testing.T) {
 		{"list-of-tables-replaces-table", "[a]\nb = 2", "[[a]]\nb = 3", "a", "[{b}] over.toml:1:3"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			base, over := parsed(t, test.base), parseTable("over.toml", []byte(test.over), new(diag.Diagnostics))
-			base.merge(over)
+			base, over := parsed(t, test.base), Parse("over.toml", []byte(test.over), new(diag.Diagnostics))
+			base.Merge(over)
 			if got := merged(base, test.path); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
@@ -179,11 +179,11 @@ func TestMerge(t *testing.T) {
 // A drop-in's table reports as the farm's own do: to the farm, and with the farm's keys in mind.
 func TestMergedTablesReportToTheTop(t *testing.T) {
 	var faults, others diag.Diagnostics
-	base := parseTable("web.toml", []byte("port = 1"), &faults)
-	base.merge(parseTable("over.toml", []byte("[limits.new]\nport = 2"), &others))
-	base.number("port", 0, 1, 65535)
-	base.sub("limits").sub("new")
-	base.unknown()
+	base := Parse("web.toml", []byte("port = 1"), &faults)
+	base.Merge(Parse("over.toml", []byte("[limits.new]\nport = 2"), &others))
+	base.Number("port", 0, 1, 65535)
+	base.Sub("limits").Sub("new")
+	base.FaultUnknown()
 	want := `2:1 unknown key "port" in [limits.new] (port belongs at the top of the file, before the first table)`
 	if got := list(faults); got != want || len(others) > 0 {
 		t.Errorf("got %s, want %s", got, want)
@@ -191,22 +191,22 @@ func TestMergedTablesReportToTheTop(t *testing.T) {
 }
 
 func TestReaders(t *testing.T) {
-	text := func(t *table) any { return t.text("a") }
-	choice := func(t *table) any { return t.choice("a", "up", "up", "drain", "down") }
-	flag := func(t *table) any { return t.flag("a", true) }
-	number := func(t *table) any { return t.number("a", 7, 1, 1000) }
-	numbers := func(t *table) any { return fmt.Sprint(t.numbers("a", 1, 128)) }
-	duration := func(t *table) any { return t.duration("a") }
-	words := func(t *table) any { return wordsOf(t.words("a")) }
-	sub := func(t *table) any { return named(t.sub("a")) }
-	subs := func(t *table) any { return named(t.subs("a")...) }
-	entries := func(t *table) any { return entriesOf(t.entries("a")) }
+	text := func(t *Table) any { return t.Text("a") }
+	choice := func(t *Table) any { return t.Choice("a", "up", "up", "drain", "down") }
+	flag := func(t *Table) any { return t.Flag("a", true) }
+	number := func(t *Table) any { return t.Number("a", 7, 1, 1000) }
+	numbers := func(t *Table) any { return fmt.Sprint(t.Numbers("a", 1, 128)) }
+	duration := func(t *Table) any { return t.Duration("a") }
+	words := func(t *Table) any { return wordsOf(t.Words("a")) }
+	sub := func(t *Table) any { return named(t.Sub("a")) }
+	subs := func(t *Table) any { return named(t.Subs("a")...) }
+	entries := func(t *Table) any { return entriesOf(t.Entries("a")) }
 	const unit = ` (a number and a unit, as in "90s", "5m", "1h30m" or "2d")`
 
 	for _, test := range []struct {
 		rule   string
 		text   string
-		read   func(*table) any
+		read   func(*Table) any
 		want   any
 		faults string
 	}{
@@ -327,29 +327,29 @@ func TestReaders(t *testing.T) {
 
 func TestReadingGoesOnAfterAFault(t *testing.T) {
 	top := parsed(t, "a = 2000\nb = 'c'\nd = 5")
-	top.number("a", 1, 1, 1000)
-	top.flag("b", true)
-	if got := top.number("d", 1, 1, 1000); got != 5 || len(*top.faults) != 2 {
+	top.Number("a", 1, 1, 1000)
+	top.Flag("b", true)
+	if got := top.Number("d", 1, 1, 1000); got != 5 || len(*top.faults) != 2 {
 		t.Errorf("got %d, %s", got, list(*top.faults))
 	}
 }
 
 func TestRaw(t *testing.T) {
 	top := parsed(t, "a = 16")
-	if v, ok := top.raw("a"); !ok || v.data != int64(16) || short(v.place) != "1:5" {
+	if v, ok := top.Raw("a"); !ok || v.Data != int64(16) || short(v.Place) != "1:5" {
 		t.Errorf("got %v, %t", v, ok)
 	}
-	if v, ok := top.raw("b"); ok {
+	if v, ok := top.Raw("b"); ok {
 		t.Errorf("got %v of an absent key", v)
 	}
 }
 
 func TestHas(t *testing.T) {
 	top := parsed(t, "a = 16")
-	if !top.has("a") || top.has("b") {
-		t.Errorf("got %t, %t", top.has("a"), top.has("b"))
+	if !top.Has("a") || top.Has("b") {
+		t.Errorf("got %t, %t", top.Has("a"), top.Has("b"))
 	}
-	if top.unknown(); len(*top.faults) != 0 {
+	if top.FaultUnknown(); len(*top.faults) != 0 {
 		t.Errorf("a key is unknown that was asked for: %s", list(*top.faults))
 	}
 }
@@ -361,9 +361,9 @@ func TestAt(t *testing.T) {
 		got  diag.Place
 		want string
 	}{
-		{"value", top.sub("a").at("b"), "2:5"},
-		{"table-of-an-absent-key", top.sub("a").at("c"), "1:2"},
-		{"file-of-an-absent-key", top.at("c"), "0:0"},
+		{"value", top.Sub("a").At("b"), "2:5"},
+		{"table-of-an-absent-key", top.Sub("a").At("c"), "1:2"},
+		{"file-of-an-absent-key", top.At("c"), "0:0"},
 	} {
 		if short(test.got) != test.want || test.got.File != "web.toml" {
 			t.Errorf("%s: got %v, want %s", test.rule, test.got, test.want)
@@ -373,10 +373,10 @@ func TestAt(t *testing.T) {
 
 func TestFault(t *testing.T) {
 	top := parsed(t, "[a]\nb = 1")
-	a := top.sub("a")
-	a.fault(a.at("b"), "b = 2", "b is %d", 1)
-	a.alsoFault(a.at("b"), diag.Note{Place: a.place, Message: "of it"}, "b is %d", 3)
-	a.warn(a.at("b"), "b is %d", 4)
+	a := top.Sub("a")
+	a.Fault(a.At("b"), "b = 2", "b is %d", 1)
+	a.FaultWithNote(a.At("b"), diag.Note{Place: a.Place, Message: "of it"}, "b is %d", 3)
+	a.Warn(a.At("b"), "b is %d", 4)
 	if got := list(*top.faults); got != "2:5 b is 1 (b = 2)\n2:5 b is 3, see 1:2: of it\n2:5 b is 4" {
 		t.Errorf("got %s", got)
 	}
@@ -388,18 +388,18 @@ func TestFault(t *testing.T) {
 }
 
 func TestUnknown(t *testing.T) {
-	read := func(top *table) {
-		top.choice("state", "up", "up", "down")
-		top.words("listen")
-		if limits := top.sub("limits"); limits != nil {
-			limits.number("clients", 1, 1, 100)
-			limits.sub("new")
+	read := func(top *Table) {
+		top.Choice("state", "up", "up", "down")
+		top.Words("listen")
+		if limits := top.Sub("limits"); limits != nil {
+			limits.Number("clients", 1, 1, 100)
+			limits.Sub("new")
 		}
-		for _, b := range top.subs("backends") {
-			b.number("port", 1, 1, 65535)
-			b.choice("state", "up", "up", "down")
+		for _, b := range top.Subs("backends") {
+			b.Number("port", 1, 1, 65535)
+			b.Choice("state", "up", "up", "down")
 		}
-		top.entries("static")
+		top.Entries("static")
 	}
 	for _, test := range []struct {
 		rule string
@@ -425,7 +425,7 @@ func TestUnknown(t *testing.T) {
 		t.Run(test.rule, func(t *testing.T) {
 			top := parsed(t, test.text)
 			read(top)
-			top.unknown()
+			top.FaultUnknown()
 			if got := list(*top.faults); got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
@@ -435,14 +435,14 @@ func TestUnknown(t *testing.T) {
 
 func TestUnknownTellsOnce(t *testing.T) {
 	top := parsed(t, "[a]\nb = 1")
-	top.sub("a").unknown()
-	top.unknown()
+	top.Sub("a").FaultUnknown()
+	top.FaultUnknown()
 	if got := list(*top.faults); got != `2:1 unknown key "b" in [a]` {
 		t.Errorf("got %s", got)
 	}
 }
 
-// FuzzParseTable gives parseTable anything: there is a table or a fault, the table holds what toml reads, and at
+// FuzzParseTable gives Parse anything: there is a table or a fault, the table holds what toml reads, and at
 // each place stands the value.
 func FuzzParseTable(f *testing.F) {
 	for _, text := range seeds {
@@ -450,7 +450,7 @@ func FuzzParseTable(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var faults diag.Diagnostics
-		top := parseTable("web.toml", text, &faults)
+		top := Parse("web.toml", text, &faults)
 		if (top == nil) == (len(faults) == 0) {
 			t.Fatalf("table %v, faults %s", top, list(faults))
 		}
@@ -459,16 +459,16 @@ func FuzzParseTable(f *testing.F) {
 			return
 		}
 		read := make(map[string]any)
-		if _, err := toml.Decode(strings.TrimLeft(string(text), "\ufeff"), &read); err != nil {
+		if _, err := burntsushi.Decode(strings.TrimLeft(string(text), "\ufeff"), &read); err != nil {
 			t.Fatal(err)
 		}
 		if got, want := fmt.Sprintf("%#v", plain(top)), fmt.Sprintf("%#v", plain(read)); got != want {
 			t.Fatalf("got  %s\nwant %s", got, want)
 		}
-		everyValue(value{place: top.place, data: top}, func(v value) {
+		everyValue(Value{Place: top.Place, Data: top}, func(v Value) {
 			inside(t, text, v.key)
-			if rest := text[inside(t, text, v.place):]; !begins(string(rest), v.data) {
-				t.Errorf("no %v at %s: %q", v.data, v.place, rest)
+			if rest := text[inside(t, text, v.Place):]; !begins(string(rest), v.Data) {
+				t.Errorf("no %v at %s: %q", v.Data, v.Place, rest)
 			}
 		})
 	})
@@ -498,14 +498,14 @@ func inside(t *testing.T, text []byte, at diag.Place) int {
 // begins says whether the text begins with the value.
 func begins(text string, data any) bool {
 	switch data.(type) {
-	case []value:
+	case []Value:
 		return strings.HasPrefix(text, "[")
-	case *table:
+	case *Table:
 		return strings.HasPrefix(text, "{")
 	}
 	for end := range len(text) + 1 {
 		var read struct{ X any }
-		if _, err := toml.Decode("x="+text[:end], &read); err == nil && fmt.Sprintf("%#v", read.X) == fmt.Sprintf("%#v", data) {
+		if _, err := burntsushi.Decode("x="+text[:end], &read); err == nil && fmt.Sprintf("%#v", read.X) == fmt.Sprintf("%#v", data) {
 			return true
 		}
 	}
@@ -513,17 +513,17 @@ func begins(text string, data any) bool {
 }
 
 // everyValue visits all but the tables that a heading or a dotted key makes, which have no value to look at.
-func everyValue(v value, do func(value)) {
-	switch data := v.data.(type) {
-	case *table:
-		if v.place != data.place {
+func everyValue(v Value, do func(Value)) {
+	switch data := v.Data.(type) {
+	case *Table:
+		if v.Place != data.Place {
 			do(v)
 		}
 		for _, v := range data.values.values {
 			everyValue(v, do)
 		}
-	case []value:
-		if v.place != v.key {
+	case []Value:
+		if v.Place != v.key {
 			do(v)
 		}
 		for _, item := range data {
@@ -537,11 +537,11 @@ func everyValue(v value, do func(value)) {
 // plain reduces a table, or what toml reads, to maps and lists.
 func plain(data any) any {
 	switch data := data.(type) {
-	case *table:
+	case *Table:
 		all := make(map[string]any)
 		for i, v := range data.values.values {
 			key := data.values.keys[i]
-			all[key] = plain(v.data)
+			all[key] = plain(v.Data)
 		}
 		return all
 	case map[string]any:
@@ -550,12 +550,12 @@ func plain(data any) any {
 			all[key] = plain(all[key])
 		}
 		return all
-	case []value, []any, []map[string]any:
+	case []Value, []any, []map[string]any:
 		list, all := reflect.ValueOf(data), []any{}
 		for i := range list.Len() {
 			item := list.Index(i).Interface()
-			if v, ok := item.(value); ok {
-				item = v.data
+			if v, ok := item.(Value); ok {
+				item = v.Data
 			}
 			all = append(all, plain(item))
 		}
@@ -576,14 +576,14 @@ func BenchmarkParseTable(b *testing.B) {
 		b.Run(bench.rule, func(b *testing.B) {
 			text := []byte(bench.text)
 			for b.Loop() {
-				if parseTable("web.toml", text, new(diag.Diagnostics)) == nil {
+				if Parse("web.toml", text, new(diag.Diagnostics)) == nil {
 					b.Fatal("no table")
 				}
 			}
 		})
 		b.Run(bench.rule+"/toml-alone", func(b *testing.B) {
 			for b.Loop() {
-				if _, err := toml.Decode(bench.text, new(map[string]any)); err != nil {
+				if _, err := burntsushi.Decode(bench.text, new(map[string]any)); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -600,10 +600,10 @@ func sessions(n int) string {
 }
 
 // parsed is the table of a text that has no fault.
-func parsed(t *testing.T, text string) *table {
+func parsed(t *testing.T, text string) *Table {
 	t.Helper()
 	var faults diag.Diagnostics
-	top := parseTable("web.toml", []byte(text), &faults)
+	top := Parse("web.toml", []byte(text), &faults)
 	if top == nil {
 		t.Fatal(list(faults))
 	}
@@ -611,38 +611,38 @@ func parsed(t *testing.T, text string) *table {
 }
 
 // walk goes down the keys of a path.
-func walk(top *table, path string) value {
-	v := value{data: top, place: top.place}
+func walk(top *Table, path string) Value {
+	v := Value{Data: top, Place: top.Place}
 	for _, key := range strings.Split(path, " ") {
-		v = v.data.(*table).values.get(key)
+		v = v.Data.(*Table).values.get(key)
 	}
 	return v
 }
 
 // merged writes the value at a path with its place; of a table its keys.
-func merged(top *table, path string) string {
+func merged(top *Table, path string) string {
 	if path == "" {
 		return keys(top)
 	}
 	v := walk(top, path)
-	return fmt.Sprintf("%s %s", content(v.data), v.place)
+	return fmt.Sprintf("%s %s", content(v.Data), v.Place)
 }
 
 func content(data any) string {
 	switch data := data.(type) {
-	case *table:
+	case *Table:
 		return "{" + keys(data) + "}"
-	case []value:
+	case []Value:
 		var all []string
 		for _, v := range data {
-			all = append(all, content(v.data))
+			all = append(all, content(v.Data))
 		}
 		return fmt.Sprint(all)
 	}
 	return fmt.Sprint(data)
 }
 
-func keys(t *table) string { return strings.Join(t.values.keys, " ") }
+func keys(t *Table) string { return strings.Join(t.values.keys, " ") }
 
 // list writes faults a line each: place, message, hint and the other places.
 func list(faults diag.Diagnostics) string {
@@ -663,9 +663,9 @@ func list(faults diag.Diagnostics) string {
 func short(p diag.Place) string { return fmt.Sprintf("%d:%d", p.Line, p.Column) }
 
 // places tells where a value and its items begin.
-func places(v value) string {
-	say := short(v.place)
-	if items, ok := v.data.([]value); ok {
+func places(v Value) string {
+	say := short(v.Place)
+	if items, ok := v.Data.([]Value); ok {
 		for _, item := range items {
 			say += " " + places(item)
 		}
@@ -673,27 +673,27 @@ func places(v value) string {
 	return say
 }
 
-func wordsOf(words []word) string {
+func wordsOf(words []Word) string {
 	var all []string
 	for _, w := range words {
-		all = append(all, w.text+"@"+short(w.place))
+		all = append(all, w.Text+"@"+short(w.Place))
 	}
 	return strings.Join(all, " ")
 }
 
-func entriesOf(entries []entry) string {
+func entriesOf(entries []Entry) string {
 	var all []string
 	for _, e := range entries {
-		all = append(all, wordsOf([]word{e.key})+"="+wordsOf([]word{e.value}))
+		all = append(all, wordsOf([]Word{e.Key})+"="+wordsOf([]Word{e.Value}))
 	}
 	return strings.Join(all, " ")
 }
 
-func named(tables ...*table) string {
+func named(tables ...*Table) string {
 	var all []string
 	for _, t := range tables {
 		if t != nil {
-			all = append(all, t.name+"@"+short(t.place))
+			all = append(all, t.Name+"@"+short(t.Place))
 		}
 	}
 	return strings.Join(all, " ")

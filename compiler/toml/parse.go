@@ -1,0 +1,43 @@
+package toml
+
+import (
+	"fmt"
+	"strings"
+
+	"farmc/compiler/diag"
+	burntsushi "github.com/BurntSushi/toml"
+)
+
+// Parse reads the text of a file. What isn't TOML becomes a fault, of which toml tells the first alone, and
+// there is no table.
+func Parse(file string, text []byte, faults *diag.Diagnostics) *Table {
+	p := &page{file: file, text: strings.TrimLeft(string(text), "\ufeff")}
+	if d, bad := p.refuse(); bad {
+		*faults = append(*faults, d)
+		return nil
+	}
+	marks, deep := scanKeys(p.text)
+	if deep >= 0 {
+		*faults = append(*faults, diag.Diagnostic{Place: p.at(deep), Message: fmt.Sprintf("more than %d levels deep", deepest)})
+		return nil
+	}
+	data := make(map[string]any)
+	md, err := burntsushi.Decode(p.text, &data)
+	if err != nil {
+		*faults = append(*faults, p.explain(err))
+		return nil
+	}
+	if !agree(marks, md.Keys()) {
+		*faults = append(*faults, diag.Diagnostic{Place: diag.Place{File: file}, Message: "farmc doesn't find the keys of this file, though it is valid TOML",
+			Hint: "please report it with the file: the mistake is farmc's"})
+		return nil
+	}
+	top := newTable(nil, "", diag.Place{File: file}, data)
+	top.faults = faults
+	before := len(*faults)
+	top.fill(p, marks)
+	if len(*faults) > before {
+		return nil
+	}
+	return top
+}
