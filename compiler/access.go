@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/toml"
 )
 
@@ -29,19 +30,19 @@ func (p People) String() string { return strings.Join(p.words, ", ") }
 func (p People) nobody() bool { return !p.Anybody && len(p.lists) == 0 && len(p.networks) == 0 }
 
 // own are the networks of a family that the farm itself names, merged.
-func (p People) own(f Family) []stretch {
-	var out []stretch
+func (p People) own(f addr.Family) []addr.Range {
+	var out []addr.Range
 	for _, n := range p.networks {
 		if n.family == f {
-			out = append(out, n.stretch)
+			out = append(out, n.Range)
 		}
 	}
-	return mergeStretches(out)
+	return addr.Merge(out)
 }
 
 type stretchOf struct {
-	stretch
-	family Family
+	addr.Range
+	family addr.Family
 }
 
 func readAccess(t *toml.Table, lists map[string]*addressList) Access {
@@ -73,12 +74,12 @@ func readPeople(t *toml.Table, key string, lists map[string]*addressList) People
 		case w.Text == "any" && key == "deny":
 			p.Anybody = true
 		default:
-			n, err := parseNetwork(w.Text)
+			n, err := addr.ParseNetwork(w.Text)
 			if err != nil {
-				t.Fault(w.Place, networkRule+`, or "@list"`, "%s: %v", key, err)
+				t.Fault(w.Place, addr.NetworkSyntax+`, or "@list"`, "%s: %v", key, err)
 				continue
 			}
-			p.networks = append(p.networks, stretchOf{n.stretch(), familyOf(n.first)})
+			p.networks = append(p.networks, stretchOf{n.Range(), addr.FamilyOf(n.First)})
 		}
 	}
 	slices.SortFunc(p.lists, func(a, b *addressList) int { return cmp.Compare(a.name, b.name) })

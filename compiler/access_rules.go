@@ -4,12 +4,13 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 )
 
 // An accessChain is a farm's chain of one family that says which packets go on. Packets of other clients return.
 type accessChain struct {
-	Family Family
+	Family addr.Family
 	Only   []string // the interfaces that the farm's packets come in by; none: all
 	Next   string   // the chain that decides; "": this one
 	Rules  []accessRule
@@ -120,7 +121,7 @@ func (l *linker) deny(s *service, group clients) accessRule {
 }
 
 // allowed gives the clients that the farm neither denies nor limits.
-func (l *linker) allowed(s *service, family Family) []clients {
+func (l *linker) allowed(s *service, family addr.Family) []clients {
 	return l.clients(s, "allow", s.Access.Allow, family)
 }
 

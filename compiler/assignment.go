@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 )
 
@@ -22,7 +23,7 @@ type slotAssignment struct {
 const maxKeptSlots = 1 << 6
 
 // assign gives the assignment of the family.
-func (s *service) assign(family Family) *slotAssignment {
+func (s *service) assign(family addr.Family) *slotAssignment {
 	if known := s.assignments[family]; known != nil {
 		return known
 	}
@@ -33,7 +34,7 @@ func (s *service) assign(family Family) *slotAssignment {
 	return a
 }
 
-func (s *service) newAssignment(family Family) *slotAssignment {
+func (s *service) newAssignment(family addr.Family) *slotAssignment {
 	a := &slotAssignment{serving: s.serving(family), eligible: s.takes(family), ids: s.backendIDs(family)}
 	if len(a.serving) == 0 {
 		return a
@@ -62,7 +63,7 @@ func (a *slotAssignment) next(b Backend) Backend {
 }
 
 // maglevName names a maglev table by its content, so that farms with the same backends share it.
-func (a *slotAssignment) maglevName(s *service, family Family) string {
+func (a *slotAssignment) maglevName(s *service, family addr.Family) string {
 	var content strings.Builder
 	fmt.Fprintf(&content, "%q %q", s.HashOn, s.Interfaces)
 	for _, b := range a.serving {
@@ -74,7 +75,7 @@ func (a *slotAssignment) maglevName(s *service, family Family) string {
 // farmFamily is the key of caches: a farm's services of one family.
 type farmFamily struct {
 	farm   *service
-	family Family
+	family addr.Family
 }
 
 // assignment gives the assignment of a frontend's farm. Large ones are kept for this compile alone.

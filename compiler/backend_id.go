@@ -4,13 +4,15 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+
+	"farmc/compiler/addr"
 )
 
 // A backend ID is an address that stands for a backend inside a packet, while rules remember, count or replace the pick. It
 // follows from the farm's backends alone, so clients keep their backends when another one comes or goes.
 
 // backendIDs gives the IDs by the names of the farm's backends; nil if a pick takes one step.
-func (s *service) backendIDs(family Family) map[string]netip.Addr {
+func (s *service) backendIDs(family addr.Family) map[string]netip.Addr {
 	switch {
 	case s.Mode == Stateless && s.Persistence != nil:
 		return s.addressIDs(family)
@@ -22,7 +24,7 @@ func (s *service) backendIDs(family Family) map[string]netip.Addr {
 
 // addressIDs are for requests that carry the ID as their destination: the backend's own address, or, for backends that share
 // an address on different ports, an address of 0.0.0.0/8 or 100::/64.
-func (s *service) addressIDs(family Family) map[string]netip.Addr {
+func (s *service) addressIDs(family addr.Family) map[string]netip.Addr {
 	owners := map[netip.Addr]int{}
 	for _, b := range s.of(family) {
 		owners[b.Address[family]]++
@@ -33,7 +35,7 @@ func (s *service) addressIDs(family Family) map[string]netip.Addr {
 		if owners[id] > 1 {
 			id = reservedID(b, family, taken)
 			taken[lastBytes(id)] = true
-			if family == IP6 {
+			if family == addr.IP6 {
 				id = discardID(lastBytes(id))
 			}
 		}
@@ -45,30 +47,30 @@ func (s *service) addressIDs(family Family) map[string]netip.Addr {
 // countableIDs end in the same 4 bytes in both families, which count the backend's connections. The ID of IPv4 is the
 // backend's own address; for backends that share an address on different ports it is one of 0.0.0.0/8, which no machine has
 // (RFC 1122). The ID of IPv6 is the same within 100::/64 (RFC 6666), or the backend's own address if it has none of IPv4.
-func (s *service) countableIDs(family Family) map[string]netip.Addr {
+func (s *service) countableIDs(family addr.Family) map[string]netip.Addr {
 	owners := map[netip.Addr]int{}
 	for _, b := range s.Backends {
-		owners[b.Address[IP4]]++
+		owners[b.Address[addr.IP4]]++
 	}
 	out, taken := map[string]netip.Addr{}, map[uint32]bool{}
-	for _, b := range s.of(IP4) {
-		id := b.Address[IP4]
+	for _, b := range s.of(addr.IP4) {
+		id := b.Address[addr.IP4]
 		if owners[id] > 1 {
-			id = reservedID(b, IP4, taken)
+			id = reservedID(b, addr.IP4, taken)
 		}
 		taken[lastBytes(id)] = true
 		out[b.Name] = id
 	}
-	if family == IP4 {
+	if family == addr.IP4 {
 		return out
 	}
-	for _, b := range s.of(IP6) {
-		id := b.Address[IP6]
+	for _, b := range s.of(addr.IP6) {
+		id := b.Address[addr.IP6]
 		switch {
 		case out[b.Name].IsValid():
 			id = discardID(lastBytes(out[b.Name]))
 		case taken[lastBytes(id)]:
-			id = discardID(lastBytes(reservedID(b, IP6, taken)))
+			id = discardID(lastBytes(reservedID(b, addr.IP6, taken)))
 		}
 		taken[lastBytes(id)] = true
 		out[b.Name] = id
@@ -77,7 +79,7 @@ func (s *service) countableIDs(family Family) map[string]netip.Addr {
 }
 
 // reservedID is an address of 0.0.0.0/8 whose last 4 bytes are not taken.
-func reservedID(b Backend, family Family, taken map[uint32]bool) netip.Addr {
+func reservedID(b Backend, family addr.Family, taken map[uint32]bool) netip.Addr {
 	number := uint32(hash64(socket(netip.AddrPortFrom(b.Address[family], b.Port)))) % (1 << 24)
 	for taken[number] {
 		number = (number + 1) % (1 << 24)

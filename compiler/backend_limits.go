@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 )
 
@@ -16,7 +17,7 @@ import (
 
 // A backendLimits is the part of a chain that limits the connections of a farm's backends in one family.
 type backendLimits struct {
-	Family   Family
+	Family   addr.Family
 	Key      string // a backend's key in the sets, once its ID is in the packet
 	Admit    string // the chain that counts a connection and goes to the target; "": the chain itself does
 	SkipFull string // the chain that finds a backend that is not full
@@ -32,7 +33,7 @@ func (b *backendLimits) Rounds() []*backendLimits { return slices.Repeat([]*back
 // A nextBackend is the map from a backend ID to the ID of the next backend that serves, with the chain that goes on to it.
 type nextBackend struct {
 	*object
-	Family  Family
+	Family  addr.Family
 	Prefix  keyPrefix
 	Next    string // the chain that goes on to the next backend
 	AllFull string // the chain that refuses a connection, as all backends are full
@@ -47,7 +48,7 @@ type limitedBackend struct {
 }
 
 // limitsBackends reports whether a backend of the family has a limit.
-func (s *service) limitsBackends(family Family) bool {
+func (s *service) limitsBackends(family addr.Family) bool {
 	for i := range s.Backends {
 		if b := &s.Backends[i]; b.Connections > 0 && b.State != Down && b.Address.Has(family) {
 			return true
@@ -61,7 +62,7 @@ func (l *linker) backendLimits(d frontend, a *slotAssignment, target *natTarget)
 	s := d.farm
 	l.refuse()
 	b := &backendLimits{Family: d.Family, SkipFull: s.ownName("pass-over-" + d.Family.Suffix()), Tries: len(a.serving) - 1, Target: target.Name,
-		Key: fmt.Sprintf("%s ^ 0x%x", [...]string{IP4: "@nh,128,32", IP6: "@nh,288,32"}[d.Family], l.keyMask(s)), Origin: s.origin("scheduler")}
+		Key: fmt.Sprintf("%s ^ 0x%x", [...]string{addr.IP4: "@nh,128,32", addr.IP6: "@nh,288,32"}[d.Family], l.keyMask(s)), Origin: s.origin("scheduler")}
 	if s.Persistence != nil {
 		b.Admit = s.ownName("enter-" + d.Family.Suffix())
 		b.Tries++ // from a backend that does not serve itself
@@ -121,7 +122,7 @@ func (l *linker) keyMask(s *service) uint32 {
 		return mask
 	}
 	var keys []uint32
-	for _, family := range Families {
+	for _, family := range addr.Families {
 		for _, id := range s.countableIDs(family) {
 			keys = append(keys, lastBytes(id))
 		}
@@ -160,9 +161,9 @@ func (l *linker) limitSet(name string) *object {
 func (s *service) limitedBackends(mask uint32) []limitedBackend {
 	var out []limitedBackend
 	for _, b := range s.Backends {
-		family := IP4
-		if !b.Address.Has(IP4) {
-			family = IP6
+		family := addr.IP4
+		if !b.Address.Has(addr.IP4) {
+			family = addr.IP6
 		}
 		if b.State != Down {
 			out = append(out, limitedBackend{lastBytes(s.countableIDs(family)[b.Name]) ^ mask, b.Connections, s.backendOrigin(b)})
@@ -180,13 +181,15 @@ var (
 
 // A recheck is the chain that finds a farm's backends that have room again.
 type recheck struct {
-	Family   Family
+	Family   addr.Family
 	Backends []limitedBackend
 	Origin   *diag.Origin
 }
 
 // Nowhere makes of the farm's address one that no connection has.
-func (r *recheck) Nowhere() string { return [...]string{IP4: "240.0.0.0", IP6: "ff00::"}[r.Family] }
+func (r *recheck) Nowhere() string {
+	return [...]string{addr.IP4: "240.0.0.0", addr.IP6: "ff00::"}[r.Family]
+}
 
 // recheckFull leads the packets of farms with limited backends to the chain that finds out which have room again.
 func (l *linker) recheckFull(frontends []frontend) {

@@ -3,6 +3,8 @@ package compiler
 import (
 	"net/netip"
 	"slices"
+
+	"farmc/compiler/addr"
 )
 
 // Client gives the network that counts as one client: an IPv4 address, or the /64 of an IPv6 address, because a host with one
@@ -19,15 +21,15 @@ func ParseClient(text string) (netip.Prefix, bool) {
 	if p, err := netip.ParsePrefix(text); err == nil {
 		return p, p == Client(p.Addr())
 	}
-	a, err := parseAddress(text)
+	a, err := addr.ParseAddress(text)
 	return Client(a), err == nil
 }
 
 // Allows reports whether no limit of the farm holds for the client.
 func (f *Farm) Allows(client netip.Prefix) bool {
-	family := familyOf(client.Addr())
-	at := numberOf(client.Addr())
+	family := addr.FamilyOf(client.Addr())
+	at := addr.NumberOf(client.Addr())
 	allow := f.Access.Allow
-	return slices.ContainsFunc(allow.own(family), func(s stretch) bool { return s.holds(at) }) ||
+	return slices.ContainsFunc(allow.own(family), func(s addr.Range) bool { return s.Holds(at) }) ||
 		slices.ContainsFunc(allow.lists, func(l *addressList) bool { return l.holds(at, family) })
 }

@@ -2,12 +2,14 @@ package compiler
 
 import (
 	"fmt"
+
+	"farmc/compiler/addr"
 )
 
 // A clients is a group of clients that one rule can look up a packet's source among: a set of networks of one length, one
 // network, or all clients.
 type clients struct {
-	Family  Family
+	Family  addr.Family
 	List    string // the list that names them: "@" and its name, inlineList, or anyList
 	Length  int    // of the networks in the set
 	Set     string // "": none
@@ -23,7 +25,7 @@ const maxNetworkRules = 16
 
 // clients gives the groups of the clients that a farm allows or denies. A list is one set for each length of its networks,
 // however many farms name it.
-func (l *linker) clients(s *service, key string, p People, family Family) []clients {
+func (l *linker) clients(s *service, key string, p People, family addr.Family) []clients {
 	of := clientsOf{s, key, family}
 	if _, known := l.clientGroups[of]; !known {
 		l.clientGroups[of] = l.newClients(s, key, p, family)
@@ -35,10 +37,10 @@ func (l *linker) clients(s *service, key string, p People, family Family) []clie
 type clientsOf struct {
 	farm   *service
 	key    string
-	family Family
+	family addr.Family
 }
 
-func (l *linker) newClients(s *service, key string, p People, family Family) (out []clients) {
+func (l *linker) newClients(s *service, key string, p People, family addr.Family) (out []clients) {
 	if p.Anybody {
 		return []clients{{Family: family, List: anyList}}
 	}
@@ -46,7 +48,7 @@ func (l *linker) newClients(s *service, key string, p People, family Family) (ou
 	if networks := networkRules(own, family); len(networks) <= maxNetworkRules {
 		out = networks
 	} else {
-		out = l.clientSets(s.ownName(key), inlineList, prefixSets(own, family), family)
+		out = l.clientSets(s.ownName(key), inlineList, addr.PrefixSets(own, family), family)
 	}
 	for _, list := range p.lists {
 		out = append(out, l.clientSets("list/"+list.name, "@"+list.name, list.sets(family), family)...)
@@ -54,11 +56,11 @@ func (l *linker) newClients(s *service, key string, p People, family Family) (ou
 	return out
 }
 
-func networkRules(own []stretch, family Family) (out []clients) {
+func networkRules(own []addr.Range, family addr.Family) (out []clients) {
 	for _, s := range own {
-		s.blocks(family, func(first number, length int) {
-			network := string(first.appendTo(nil, family))
-			if length < family.width() {
+		s.EachPrefix(family, func(first addr.Number, length int) {
+			network := string(first.AppendTo(nil, family))
+			if length < family.Width() {
 				network += fmt.Sprintf("/%d", length)
 			}
 			out = append(out, clients{Family: family, List: inlineList, Network: network})
@@ -71,11 +73,11 @@ func networkRules(own []stretch, family Family) (out []clients) {
 // back by every call of nft on the machine, which takes 20 s with 500,000 networks.)
 type clientSet struct {
 	*object
-	Family Family
+	Family addr.Family
 }
 
 // clientSets adds a set for each length of networks.
-func (l *linker) clientSets(name, list string, of []prefixSet, family Family) (out []clients) {
+func (l *linker) clientSets(name, list string, of []addr.PrefixSet, family addr.Family) (out []clients) {
 	for _, networks := range of {
 		set := fmt.Sprintf("%s/%d-%s", name, networks.Length, family.Suffix())
 		o := &object{table: Inet, kind: KindSet, Name: set, section: clientSetSection, template: "client-set"}
@@ -90,7 +92,7 @@ func (l *linker) clientSets(name, list string, of []prefixSet, family Family) (o
 
 // Mask is the bits of an address that identify its network; "" if all of them do.
 func (c clients) Mask() string {
-	if c.Length == c.Family.width() {
+	if c.Length == c.Family.Width() {
 		return ""
 	}
 	return mask(c.Family, c.Length).String()

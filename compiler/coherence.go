@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 	"farmc/compiler/toml"
 )
@@ -51,7 +52,7 @@ func tableHasRoom(t *toml.Table, f *Farm) {
 	if f.TableSize == 0 {
 		return
 	}
-	for _, family := range Families {
+	for _, family := range addr.Families {
 		weights := f.weights(family)
 		if sum := total(weights); sum > 0 && f.TableSize*slices.Min(weights) < sum {
 			t.Fault(t.At("table-size"), fmt.Sprintf("table-size = %d", maglevSize(weights)),
@@ -68,7 +69,7 @@ func addressesKnown(t *toml.Table, f *Farm) bool {
 		said += max(given(b, "address"), 1) // one is missing
 	}
 	for _, b := range f.Backends {
-		for _, family := range Families {
+		for _, family := range addr.Families {
 			if b.Address.Has(family) {
 				known++
 			}
@@ -101,7 +102,7 @@ func everyFamilyServed(t *toml.Table, f *Farm) {
 			t.Fault(l.Place, "NAT between the families does not exist", "listen: no backend has an %s address", l.Families[0])
 		}
 	}
-	for _, family := range Families {
+	for _, family := range addr.Families {
 		if f.Source.Has(family) && len(f.Listen) > 0 && !f.Listens(family) {
 			t.Fault(t.At("source-address"), "", "source-address: the farm does not listen on %s, so %s has no effect", family, f.Source[family])
 		}
@@ -114,13 +115,13 @@ func everyBackendUseful(t *toml.Table, f *Farm) {
 	}
 	for _, b := range f.Backends {
 		used := false
-		for _, family := range Families {
+		for _, family := range addr.Families {
 			used = used || b.Address.Has(family) && f.Listens(family)
 			if b.Source.Has(family) && !(b.Address.Has(family) && f.Listens(family)) {
 				t.Fault(t.Sub("backends").Sub(b.Name).At("source-address"), "", "backend %s: source-address: it is sent no %s, so %s has no effect", b.Name, family, b.Source[family])
 			}
 		}
-		if !used && (b.Address.Has(IP4) || b.Address.Has(IP6)) {
+		if !used && (b.Address.Has(addr.IP4) || b.Address.Has(addr.IP6)) {
 			t.Fault(b.Place, "NAT between the families does not exist", "backend %s has no address of a family that the farm listens on", b.Name)
 		}
 	}
@@ -185,7 +186,7 @@ func helperHasPorts(t *toml.Table, f *Farm) {
 		}
 	}
 	for _, l := range f.Listen {
-		if helpersOfIP4[f.Helper] && slices.Contains(l.Families, IP6) && (l.Address.IsValid() || f.reaches(IP6)) {
+		if helpersOfIP4[f.Helper] && slices.Contains(l.Families, addr.IP6) && (l.Address.IsValid() || f.reaches(addr.IP6)) {
 			t.FaultWithNote(t.At("helper"), diag.Note{Place: l.Place, Message: "here"}, "helper: %s reads IPv4 alone, and the farm listens on IPv6", f.Helper)
 		}
 	}
@@ -229,7 +230,7 @@ func backendsDiffer(t *toml.Table, f *Farm) {
 	port := f.onlyPort()
 	for i := range f.Backends {
 		b := &f.Backends[i]
-		for _, family := range Families {
+		for _, family := range addr.Families {
 			if !b.Address.Has(family) {
 				continue
 			}
@@ -260,7 +261,7 @@ func (f *Farm) onlyPort() uint16 {
 // sourcesDiffer finds backends of one address that want different sources: once a connection's backend is chosen its
 // address alone tells which source it gets.
 func sourcesDiffer(t *toml.Table, f *Farm) {
-	for _, family := range Families {
+	for _, family := range addr.Families {
 		seen := make(map[netip.Addr]*Backend, len(f.Backends))
 		for i := range f.Backends {
 			b := &f.Backends[i]

@@ -3,6 +3,8 @@ package compiler
 import (
 	"net/netip"
 	"slices"
+
+	"farmc/compiler/addr"
 )
 
 // A Connection is a conntrack entry, as far as it tells whose connection it is.
@@ -22,12 +24,12 @@ func (of Connection) answeredBy(b Backend) bool {
 	if port == 0 {
 		port = of.To.Port()
 	}
-	return b.Address[familyOf(of.Server.Addr())] == of.Server.Addr() && of.Server.Port() == port
+	return b.Address[addr.FamilyOf(of.Server.Addr())] == of.Server.Addr() && of.Server.Port() == port
 }
 
 // openedTo reports whether the connection, whose original destination is the frontend's address, came in by the frontend.
 func (of Connection) openedTo(d Frontend) bool {
-	return d.Family == familyOf(of.To.Addr()) && (d.Specificity == WholeAddress ||
+	return d.Family == addr.FamilyOf(of.To.Addr()) && (d.Specificity == WholeAddress ||
 		d.Protocol.number() == of.Protocol && d.Ports.First <= of.To.Port() && of.To.Port() <= d.Ports.Last)
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"farmc/compiler/addr"
 )
 
 // Dispatch leads packets to the chains of their farms: base chains look up a packet's destination in verdict maps, one for
@@ -42,7 +44,7 @@ func (v verdict) chain() string {
 type dispatchMap struct {
 	*object
 	Specificity Specificity
-	Family      Family
+	Family      addr.Family
 	Established bool         // the keys are those of an established connection: the backend is part of them
 	Fragments   bool         // the keys are those of later fragments
 	Compared    Ports        // rules compare these ports, and the keys lack them; zero: they have them
@@ -221,7 +223,7 @@ func (l *linker) dispatch(b baseChain, frontends []frontend, of func(frontend) v
 }
 
 // mostGeneral gives by family the most general specificity of a frontend that has a verdict.
-func mostGeneral(frontends []frontend, verdicts []verdict) (out [len(Families)]Specificity) {
+func mostGeneral(frontends []frontend, verdicts []verdict) (out [len(addr.Families)]Specificity) {
 	for i, d := range frontends {
 		if verdicts[i] != noVerdict {
 			out[d.Family] = max(out[d.Family], d.Specificity)

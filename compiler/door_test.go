@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"farmc/compiler/addr"
 )
 
 // TestConflictsByComparingAll holds the walk along sorted doors against the comparison of every farm with every other:
@@ -142,7 +144,7 @@ func TestDoorsOfOneFarm(t *testing.T) {
 		{"any-in-the-families-of-the-backends", []string{"*:1/tcp,udp"}, "tcp . 1, udp . 1"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			f := &Farm{Name: "web", Backends: []Backend{{Address: Addresses{IP4: netip.MustParseAddr("10.0.0.11")}}}}
+			f := &Farm{Name: "web", Backends: []Backend{{Address: Addresses{addr.IP4: netip.MustParseAddr("10.0.0.11")}}}}
 			for _, text := range test.listens {
 				l, err := parseListen(text)
 				if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 )
 
@@ -163,9 +164,9 @@ func (p *dsrPick) Marked() bool {
 // isWide reports whether the hashed fields are too wide for the rule that forwards.
 func (p *dsrPick) isWide() bool {
 	if p.Shared {
-		return p.Family == IP6 || widthOfIP4(p.HashOn) > maxSharedForwardWidth
+		return p.Family == addr.IP6 || widthOfIP4(p.HashOn) > maxSharedForwardWidth
 	}
-	return p.Family == IP6 && width(p.HashOn) > maxForwardWidth
+	return p.Family == addr.IP6 && width(p.HashOn) > maxForwardWidth
 }
 
 // rewritesHashedField reports whether a step that gives a frame a MAC address changes its source, which the next step hashes.

@@ -1,6 +1,9 @@
 package compiler
 
-import "farmc/compiler/diag"
+import (
+	"farmc/compiler/addr"
+	"farmc/compiler/diag"
+)
 
 // An element is an element of a set or map.
 type element struct {
@@ -44,8 +47,8 @@ type elementList struct {
 
 // addressLines are the first addresses of networks. A list has hundreds of thousands of them, so they are kept as numbers.
 type addressLines struct {
-	firsts []number
-	family Family
+	firsts []addr.Number
+	family addr.Family
 }
 
 func (l *elementList) add(e ...element) { l.single = append(l.single, e...) }

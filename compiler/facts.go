@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/toml"
 )
 
@@ -128,7 +129,7 @@ func hashWords(on []HashKey) []string {
 // String writes the addresses as a farm does.
 func (a Addresses) String() string {
 	var words []string
-	for _, f := range Families {
+	for _, f := range addr.Families {
 		if a.Has(f) {
 			words = append(words, a[f].String())
 		}
@@ -149,10 +150,10 @@ func (f *Farm) listens() string {
 func (l Listen) String() string {
 	address := l.Address.String()
 	switch {
-	case !l.Address.IsValid() && len(l.Families) == len(Families):
+	case !l.Address.IsValid() && len(l.Families) == len(addr.Families):
 		address = "*"
 	case !l.Address.IsValid():
-		address = [...]string{IP4: "0.0.0.0", IP6: "[::]"}[l.Families[0]]
+		address = [...]string{addr.IP4: "0.0.0.0", addr.IP6: "[::]"}[l.Families[0]]
 	case l.Address.Is6() && !l.Whole():
 		address = "[" + address + "]"
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 )
 
@@ -75,10 +76,10 @@ type Backend struct {
 }
 
 // Addresses hold at most one address of each family.
-type Addresses [len(Families)]netip.Addr
+type Addresses [len(addr.Families)]netip.Addr
 
 // Has says whether there is an address of the family.
-func (a Addresses) Has(f Family) bool { return a[f].IsValid() }
+func (a Addresses) Has(f addr.Family) bool { return a[f].IsValid() }
 
 // A Mode is what is done to a farm's packets (its topology).
 type Mode string
@@ -135,7 +136,7 @@ const (
 
 // serving gives the backends of a family that new connections may go to: those of the best levels of priority. For each
 // backend of a serving level that can't serve one further level comes in.
-func (f *Farm) serving(family Family) []Backend {
+func (f *Farm) serving(family addr.Family) []Backend {
 	if f.servesAlike(family) {
 		return f.Backends
 	}
@@ -159,7 +160,7 @@ func (f *Farm) serving(family Family) []Backend {
 }
 
 // servesAlike says that every backend serves, as in most farms.
-func (f *Farm) servesAlike(family Family) bool {
+func (f *Farm) servesAlike(family addr.Family) bool {
 	for i := range f.Backends {
 		if b := &f.Backends[i]; !b.serves() || !b.Address.Has(family) || b.Priority != f.Backends[0].Priority {
 			return false
@@ -169,7 +170,7 @@ func (f *Farm) servesAlike(family Family) bool {
 }
 
 // of gives the backends that have an address of the family.
-func (f *Farm) of(family Family) []Backend {
+func (f *Farm) of(family addr.Family) []Backend {
 	var all []Backend
 	for _, b := range f.Backends {
 		if b.Address.Has(family) {
@@ -182,7 +183,7 @@ func (f *Farm) of(family Family) []Backend {
 func (b Backend) serves() bool { return b.State == Up && !b.cutOff }
 
 // Listens says whether the farm listens on the family: a listen on every address does on those that have backends.
-func (f *Farm) Listens(family Family) bool {
+func (f *Farm) Listens(family addr.Family) bool {
 	return slices.ContainsFunc(f.Listen, func(l Listen) bool {
 		return slices.Contains(l.Families, family) && (l.Address.IsValid() || f.reaches(family))
 	})
@@ -190,7 +191,7 @@ func (f *Farm) Listens(family Family) bool {
 
 // reaches says whether a backend has an address of the family. A farm whose last backend was taken out of its file
 // still speaks both, to refuse connections.
-func (f *Farm) reaches(family Family) bool {
+func (f *Farm) reaches(family addr.Family) bool {
 	return len(f.Backends) == 0 || slices.ContainsFunc(f.Backends, func(b Backend) bool { return b.Address.Has(family) })
 }
 

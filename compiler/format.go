@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 	"farmc/compiler/toml"
 )
@@ -154,16 +155,16 @@ func suggestKey(word string) string {
 func readAddresses(t *toml.Table, key string) Addresses {
 	var out Addresses
 	for _, w := range t.Words(key) {
-		a, err := parseAddress(w.Text)
+		a, err := addr.ParseAddress(w.Text)
 		switch {
 		case err != nil:
 			t.Fault(w.Place, `an address without a port: "192.0.2.1" or "2001:db8::1"`, "%s: %v", key, err)
 		case !reachable(a):
 			t.Fault(w.Place, "", "%s: %s is not an address that packets can be sent to from here", key, a)
-		case out.Has(familyOf(a)):
-			t.Fault(w.Place, "at most one of each family", "%s: a second %s address", key, familyOf(a))
+		case out.Has(addr.FamilyOf(a)):
+			t.Fault(w.Place, "at most one of each family", "%s: a second %s address", key, addr.FamilyOf(a))
 		default:
-			out[familyOf(a)] = a
+			out[addr.FamilyOf(a)] = a
 		}
 	}
 	return out

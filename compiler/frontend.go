@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+
+	"farmc/compiler/addr"
 )
 
 // Specificity orders frontends: the rules ask for exact ports before ranges, for ranges before whole addresses, and for
@@ -22,7 +24,7 @@ const (
 // A Frontend is an address, a protocol and ports that clients of a farm connect to, in one family.
 type Frontend struct {
 	Specificity Specificity
-	Family      Family
+	Family      addr.Family
 	Address     netip.Addr // not valid: every address of this machine
 	Protocol    Protocol   // "": every protocol, of a whole address
 	Ports       Ports      // zero: of a whole address
@@ -49,7 +51,7 @@ func (f *Farm) Frontends() []Frontend {
 	return joinOverlapping(out)
 }
 
-func (l *Listen) frontends(f *Farm, family Family, protocol Protocol) []Frontend {
+func (l *Listen) frontends(f *Farm, family addr.Family, protocol Protocol) []Frontend {
 	d := Frontend{Family: family, Address: l.Address, Protocol: protocol, Farm: f, Listen: l}
 	if l.Whole() {
 		d.Specificity, d.Protocol = WholeAddress, ""

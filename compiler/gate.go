@@ -3,6 +3,8 @@ package compiler
 import (
 	"net/netip"
 	"slices"
+
+	"farmc/compiler/addr"
 )
 
 // A gate is a base chain that dispatches packets to the access or limit chains of their farms, before anything else happens
@@ -53,7 +55,7 @@ func (g *gate) meets(s *service) bool {
 
 // An addressFamily is an address of frontends; not valid: every address of this machine.
 type addressFamily struct {
-	family  Family
+	family  addr.Family
 	address netip.Addr
 }
 
@@ -63,7 +65,7 @@ func (d frontend) addressFamily() addressFamily { return addressFamily{d.Family,
 // their packets. Nothing returns for a farm that is down, so that a farm that serves in its place is guarded, too.
 func (l *linker) guard(g *gate, frontends []frontend, chain func(*gate, frontend) string) {
 	chains := make([]string, len(frontends))
-	var general [len(Families)]Specificity
+	var general [len(addr.Families)]Specificity
 	byAddress := map[addressFamily]Specificity{}
 	for i, d := range frontends {
 		if chains[i] = chain(g, d); chains[i] == "" {

@@ -1,10 +1,14 @@
 package compiler
 
-import "slices"
+import (
+	"slices"
+
+	"farmc/compiler/addr"
+)
 
 // hashFields are a packet's fields in nft's words, by key and family, with their widths in registers of 4 bytes.
 var hashFields = map[HashKey]struct {
-	words [len(Families)]string
+	words [len(addr.Families)]string
 	name  string // as part of a chain's name
 	width int    // of IPv6
 	ip4   int    // of IPv4
@@ -48,8 +52,8 @@ func hashNames(on []HashKey) []string {
 // hashInput gives the fields to hash in nft's words. Where they are too wide for one rule, ports and MAC addresses
 // are taken as they lie in the packet, side by side, which takes fewer registers: @th,0,32 is both ports, @ll,0,96
 // both MAC addresses.
-func hashInput(on []HashKey, family Family) []string {
-	narrow := family == IP6 && width(on) > widestHash
+func hashInput(on []HashKey, family addr.Family) []string {
+	narrow := family == addr.IP6 && width(on) > widestHash
 	var out []string
 	for _, k := range on {
 		switch {
@@ -68,14 +72,14 @@ func hashInput(on []HashKey, family Family) []string {
 
 // quotedFields are the same bytes in the packet that an ICMP error quotes (RFC 792, RFC 4443), which went the other
 // way: its destination is the client. They stand where no IP options and no extension headers come before them.
-var quotedFields = map[HashKey][len(Families)]string{
+var quotedFields = map[HashKey][len(addr.Families)]string{
 	SourceAddress:      {"@th,192,32", "@th,256,128"},
 	DestinationAddress: {"@th,160,32", "@th,128,128"},
 	SourcePort:         {"@th,240,16", "@th,400,16"},
 	DestinationPort:    {"@th,224,16", "@th,384,16"},
 }
 
-func quotedInput(on []HashKey, family Family) []string {
+func quotedInput(on []HashKey, family addr.Family) []string {
 	out := make([]string, len(on))
 	for i, k := range on {
 		out[i] = quotedFields[k][family]

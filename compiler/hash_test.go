@@ -3,6 +3,8 @@ package compiler
 import (
 	"strings"
 	"testing"
+
+	"farmc/compiler/addr"
 )
 
 func TestHashInput(t *testing.T) {
@@ -29,7 +31,7 @@ func TestHashInput(t *testing.T) {
 			for _, key := range strings.Fields(test.on) {
 				on = append(on, HashKey(key))
 			}
-			for family, want := range map[Family]string{IP4: test.ip4, IP6: test.ip6} {
+			for family, want := range map[addr.Family]string{addr.IP4: test.ip4, addr.IP6: test.ip6} {
 				if got := strings.Join(hashInput(on, family), " . "); got != want {
 					t.Errorf("%s: got %s, want %s", family, got, want)
 				}
@@ -49,7 +51,7 @@ func TestHashInputOfAll(t *testing.T) {
 				on = append(on, key)
 			}
 		}
-		for _, family := range Families {
+		for _, family := range addr.Families {
 			sum, seen := 0, map[HashKey]int{}
 			for _, field := range hashInput(on, family) {
 				n, known := registers[field]

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"farmc/compiler/addr"
 )
 
 // An ingress is the place where farms without connection tracking take their packets: a base chain at the ingress of network
@@ -49,7 +51,7 @@ func (in *ingress) LogAddresses() []*dispatchMap {
 
 // Neighbours reports whether neighbour discovery has to pass.
 func (in *ingress) Neighbours() bool {
-	return slices.ContainsFunc(in.Addresses(), func(m *dispatchMap) bool { return m.Family == IP6 })
+	return slices.ContainsFunc(in.Addresses(), func(m *dispatchMap) bool { return m.Family == addr.IP6 })
 }
 
 func (in *ingress) table() TableFamily {
@@ -270,7 +272,7 @@ func picksByAddresses(s *service) bool {
 }
 
 // pickIdentity is the same for two farms that pick the same backends for the same packets.
-func (s *service) pickIdentity(a *slotAssignment, family Family) string {
+func (s *service) pickIdentity(a *slotAssignment, family addr.Family) string {
 	if len(a.eligible) == 0 {
 		return string(drop)
 	}

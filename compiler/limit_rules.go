@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 )
 
@@ -16,7 +17,7 @@ var limitsHook = baseChain{name: "limits", section: limitSection, prefix: "limit
 // which packets of an offender do not reach, and right after it. Each limit may be nil.
 type limitChain struct {
 	Name    string
-	Family  Family
+	Family  addr.Family
 	Only    []string  // the interfaces that the farm's packets come in by; none: all
 	Allowed []clients // clients without limits
 	Origin  *diag.Origin
@@ -34,7 +35,7 @@ type limitChain struct {
 // A limit is the set that counts packets or connections, and the verdict over the limit.
 type limit struct {
 	Template  string
-	Family    Family
+	Family    addr.Family
 	Set       string      // of the clients, or of the farm's only count
 	PerClient *dynamicSet // the set of the clients; nil: none
 	Overflow  string      // the set of clients that found no room in it
@@ -48,7 +49,7 @@ type limit struct {
 
 // An overLimit is the chain of packets over a limit, where their verdict takes more than one rule.
 type overLimit struct {
-	Family Family
+	Family addr.Family
 	Log    *logRule
 	Bans   string        // the set that the client is added to; "": none
 	Lasts  time.Duration // how long the client stays there
@@ -274,9 +275,9 @@ func (l *linker) tcpFlags() {
 }
 
 // BanSet is the name of the set of table inet farmc that holds the farm's banned clients.
-func BanSet(farm string, family Family) string { return ownName(farm, "banned-"+family.Suffix()) }
+func BanSet(farm string, family addr.Family) string { return ownName(farm, "banned-"+family.Suffix()) }
 
-func (s *service) banSet(family Family) string { return BanSet(s.Name, family) }
+func (s *service) banSet(family addr.Family) string { return BanSet(s.Name, family) }
 
 // Timeout is the timeout of elements.
 func (m *dynamicSet) Timeout() string { return seconds(m.Lasts) }
@@ -324,8 +325,8 @@ func (c *limit) Client() string { return clientField(c.Family) }
 // Client is the field that identifies a client.
 func (c *overLimit) Client() string { return clientField(c.Family) }
 
-func clientField(f Family) string {
-	if f == IP6 {
+func clientField(f addr.Family) string {
+	if f == addr.IP6 {
 		return "ip6 saddr & ffff:ffff:ffff:ffff::"
 	}
 	return "ip saddr"

@@ -1,9 +1,15 @@
 package compiler
 
 import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 )
 
@@ -35,9 +41,9 @@ func TestParseList(t *testing.T) {
 			var faults diag.Diagnostics
 			var got []string
 			l := parseList(file{path: "office.list", text: []byte(test.text)}, &faults)
-			for _, f := range Families {
+			for _, f := range addr.Families {
 				for _, s := range l.stretches[f] {
-					got = append(got, s.first.address(f).String()+"-"+s.last.address(f).String())
+					got = append(got, s.First.Address(f).String()+"-"+s.Last.Address(f).String())
 				}
 			}
 			if strings.Join(got, " ") != test.want || len(faults) > 0 {
@@ -77,5 +83,25 @@ func TestParseListFaults(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
+	}
+}
+
+// TestListOfHalfAMillion: a published list of that size is read in a moment, into few sets.
+func TestListOfHalfAMillion(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 3))
+	var text []byte
+	for i := range 500_000 {
+		a := netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, r.Uint32())))
+		text = fmt.Appendf(text, "%s/%d ; SBL%d\n", a, pick(r, 24, 24, 24, 32, 22), i)
+	}
+	begin := time.Now()
+	var faults diag.Diagnostics
+	l := parseList(file{text: text}, &faults)
+	read := time.Since(begin)
+	sets := l.sets(addr.IP4)
+	all := time.Since(begin)
+	t.Logf("read in %s, and in sets after %s", read, all)
+	if len(faults) > 0 || len(sets) > 4 {
+		t.Errorf("%d sets after %s: %s", len(sets), all, printed(faults))
 	}
 }

@@ -8,42 +8,9 @@ import (
 	"strconv"
 	"strings"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 )
-
-// A Family is one of the two versions of the Internet Protocol.
-type Family int
-
-// The two families.
-const (
-	IP4 Family = iota
-	IP6
-)
-
-// Families are both of them, in the order in which they are rendered.
-var Families = [...]Family{IP4, IP6}
-
-// String gives the name that people read.
-func (f Family) String() string { return [...]string{"IPv4", "IPv6"}[f] }
-
-// IP is nft's word for the header of the family.
-func (f Family) IP() string { return [...]string{"ip", "ip6"}[f] }
-
-// Suffix is what names of objects of the family end in.
-func (f Family) Suffix() string { return [...]string{"ip4", "ip6"}[f] }
-
-// Version is the number of the version in the names of nft's types.
-func (f Family) Version() string { return [...]string{"4", "6"}[f] }
-
-// width is how many bits an address of the family has.
-func (f Family) width() int { return [...]int{32, 128}[f] }
-
-func familyOf(a netip.Addr) Family {
-	if a.Is4() {
-		return IP4
-	}
-	return IP6
-}
 
 // A Protocol is a transport protocol, or AnyProtocol.
 type Protocol string
@@ -79,7 +46,7 @@ func (p Ports) String() string {
 // address of this machine but loopback, in the Families given. With AnyProtocol there are no Ports.
 type Listen struct {
 	Address   netip.Addr
-	Families  []Family
+	Families  []addr.Family
 	Ports     []Ports
 	Protocols []Protocol
 	Place     diag.Place
@@ -145,22 +112,22 @@ func splitAddress(text string) (address, ports string, hasPorts bool, err error)
 	return address, ports, hasPorts, nil
 }
 
-func parseListenAddress(text string) (netip.Addr, []Family, error) {
+func parseListenAddress(text string) (netip.Addr, []addr.Family, error) {
 	if text == "*" {
-		return netip.Addr{}, Families[:], nil
+		return netip.Addr{}, addr.Families[:], nil
 	}
-	a, err := parseAddress(text)
+	a, err := addr.ParseAddress(text)
 	switch {
 	case err != nil:
 		return a, nil, err
 	case a.IsUnspecified():
-		return netip.Addr{}, []Family{familyOf(a)}, nil
+		return netip.Addr{}, []addr.Family{addr.FamilyOf(a)}, nil
 	case a.IsLoopback():
 		return a, nil, fmt.Errorf("%s is a loopback address, which no packet of a client can have", a)
 	case a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return a, nil, fmt.Errorf("%s is not the address of one machine", a)
 	}
-	return a, []Family{familyOf(a)}, nil
+	return a, []addr.Family{addr.FamilyOf(a)}, nil
 }
 
 func parsePorts(text string) ([]Ports, error) {

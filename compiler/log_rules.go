@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 	"farmc/compiler/toml"
 )
@@ -32,7 +33,7 @@ type logChain struct {
 // A logLine is the line for packets to a backend, or for all packets.
 type logLine struct {
 	Prefix  string
-	Family  Family
+	Family  addr.Family
 	Address string // "": every backend
 	Port    uint16 // 0: every port
 }
@@ -139,7 +140,7 @@ func (l *linker) logChain(s *service, on Occasion) string {
 // logLines are the lines of a connection whose backend is chosen: one for each backend, if they name the backend.
 func (s *service) logLines(on Occasion) []logLine {
 	var out []logLine
-	for _, family := range Families {
+	for _, family := range addr.Families {
 		for _, b := range s.takes(family) {
 			text := s.prefixOf(event{on: on, reason: string(on), backend: b.Name})
 			out = append(out, logLine{text, family, b.Address[family].String(), b.Port})

@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"slices"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/toml"
 )
 
@@ -22,7 +23,7 @@ const (
 
 // maglevSize is the size of the farm's table. All its backends count, also those that don't serve now: if one that is
 // down made another size, the clients of all others would move.
-func (f *Farm) maglevSize(family Family) int {
+func (f *Farm) maglevSize(family addr.Family) int {
 	if f.TableSize != 0 {
 		return f.TableSize
 	}
@@ -30,7 +31,7 @@ func (f *Farm) maglevSize(family Family) int {
 }
 
 // weights are those of all backends of the family, whatever their state.
-func (f *Farm) weights(family Family) []int {
+func (f *Farm) weights(family addr.Family) []int {
 	var out []int
 	for _, b := range f.Backends {
 		if b.Address.Has(family) {

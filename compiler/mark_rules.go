@@ -1,6 +1,10 @@
 package compiler
 
-import "slices"
+import (
+	"slices"
+
+	"farmc/compiler/addr"
+)
 
 // marksHook sets the marks of backends, right after the backend is chosen.
 var marksHook = baseChain{name: "marks", section: markSection, prefix: "mark-"}
@@ -30,7 +34,7 @@ func (l *linker) staticChain(name string, of section) {
 }
 
 // marksBackends reports whether an eligible backend of the family has a mark.
-func (s *service) marksBackends(family Family) bool {
+func (s *service) marksBackends(family addr.Family) bool {
 	for i := range s.Backends { // most farms have no marks
 		if s.Backends[i].Mark != (Mark{}) {
 			return slices.ContainsFunc(s.takes(family), func(b Backend) bool { return b.Mark != Mark{} })

@@ -8,23 +8,24 @@ import (
 	"strings"
 	"time"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 	"farmc/compiler/toml"
 )
 
 // A Persistence keeps a client with the backend that it met first, on all that the farm listens on in a family.
 type Persistence struct {
-	On      []HashKey          // what a client is told by, in the order of HashKeys
-	Timeout time.Duration      // since the client's last new connection
-	Prefix  [len(Families)]int // how much of a client's address counts
-	Static  []Session          // in the order of their clients
+	On      []HashKey               // what a client is told by, in the order of HashKeys
+	Timeout time.Duration           // since the client's last new connection
+	Prefix  [len(addr.Families)]int // how much of a client's address counts
+	Static  []Session               // in the order of their clients
 }
 
 // A Session is a client whose backend is fixed.
 type Session struct {
 	Client   []string // a part for each key, in their order, as nft writes it
 	Network  bool     // the part for the source address is a network
-	Families []Family
+	Families []addr.Family
 	Backend  string
 
 	key, value diag.Place
@@ -33,7 +34,7 @@ type Session struct {
 const usualPersistence = time.Minute
 
 // fullPrefix is the length of a prefix that covers a whole address.
-var fullPrefix = [...]int{IP4: 32, IP6: 128}
+var fullPrefix = [...]int{addr.IP4: 32, addr.IP6: 128}
 
 func readPersistence(t *toml.Table) *Persistence {
 	if t == nil {
@@ -57,7 +58,7 @@ func readPersistence(t *toml.Table) *Persistence {
 	return p
 }
 
-func readPrefixes(t *toml.Table, on []HashKey) [len(Families)]int {
+func readPrefixes(t *toml.Table, on []HashKey) [len(addr.Families)]int {
 	lengths := t.Numbers("prefix", 1, 128)
 	switch {
 	case len(lengths) == 1 || len(lengths) > 2 || len(lengths) == 2 && lengths[0] > 32:
@@ -65,7 +66,7 @@ func readPrefixes(t *toml.Table, on []HashKey) [len(Families)]int {
 	case !slices.Contains(on, SourceAddress):
 		t.Fault(t.At("prefix"), `on = ["source-address"]`, "prefix has no effect where persistence is not on source-address")
 	case len(lengths) == 2:
-		return [...]int{IP4: lengths[0], IP6: lengths[1]}
+		return [...]int{addr.IP4: lengths[0], addr.IP6: lengths[1]}
 	}
 	return fullPrefix
 }
@@ -93,7 +94,7 @@ func readSessions(t *toml.Table, entries []toml.Entry, asked []HashKey) []Sessio
 }
 
 func readSession(t *toml.Table, e toml.Entry, asked []HashKey) (Session, bool) {
-	s := Session{Client: make([]string, len(asked)), Families: Families[:], Backend: e.Value.Text, key: e.Key.Place, value: e.Value.Place}
+	s := Session{Client: make([]string, len(asked)), Families: addr.Families[:], Backend: e.Value.Text, key: e.Key.Place, value: e.Value.Place}
 	words := strings.Split(e.Key.Text, " . ")
 	ok := namesBackend(s.Backend)
 	if !ok {
@@ -137,7 +138,7 @@ func (s *Session) part(key HashKey, word string) (string, error) {
 	if key == SourceAddress && strings.Contains(word, "/") {
 		return s.network(word)
 	}
-	a, err := parseAddress(word)
+	a, err := addr.ParseAddress(word)
 	if err == nil {
 		err = s.of(a)
 	}
@@ -154,10 +155,10 @@ func (s *Session) network(word string) (string, error) {
 }
 
 func (s *Session) of(a netip.Addr) error {
-	if !slices.Contains(s.Families, familyOf(a)) {
+	if !slices.Contains(s.Families, addr.FamilyOf(a)) {
 		return fmt.Errorf("%s is of another family than the other address", a)
 	}
-	s.Families = []Family{familyOf(a)}
+	s.Families = []addr.Family{addr.FamilyOf(a)}
 	return nil
 }
 
@@ -197,7 +198,7 @@ func (f *Farm) unheard(s Session) string {
 func (l Listen) hears(key HashKey, asked string) bool {
 	if key == DestinationAddress {
 		a := netip.MustParseAddr(asked)
-		return l.Address == a || !l.Address.IsValid() && slices.Contains(l.Families, familyOf(a))
+		return l.Address == a || !l.Address.IsValid() && slices.Contains(l.Families, addr.FamilyOf(a))
 	}
 	port, _ := parsePort(asked)
 	return slices.ContainsFunc(l.Ports, func(p Ports) bool { return p.First <= port && port <= p.Last })
@@ -233,7 +234,7 @@ func persistenceTellsClients(t *toml.Table, f *Farm) {
 
 // takes gives the backends of a family that a new connection can be sent to: those that serve, and with persistence all
 // that known clients stay with, drained ones and those of a level that isn't needed any more.
-func (f *Farm) takes(family Family) []Backend {
+func (f *Farm) takes(family addr.Family) []Backend {
 	if f.Persistence == nil {
 		return f.serving(family)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 	"farmc/compiler/toml"
 )
@@ -14,7 +15,7 @@ import (
 // A stickyTable is the map from a farm's clients of one family to backend IDs, which packets fill.
 type stickyTable struct {
 	*object
-	Family  Family
+	Family  addr.Family
 	On      []HashKey // the fields that a client is remembered by
 	Prefix  int       // how many leading bits of a client's address count
 	Lasts   time.Duration
@@ -75,7 +76,7 @@ func (t *stickyTable) Hashed() bool {
 	sum := 0
 	for _, k := range t.On {
 		sum += 4 * hashFields[k].width
-		if t.Family == IP4 && (k == SourceAddress || k == DestinationAddress) {
+		if t.Family == addr.IP4 && (k == SourceAddress || k == DestinationAddress) {
 			sum -= 12
 		}
 	}
@@ -119,8 +120,8 @@ func (t *stickyTable) field(word string, prefix int) string {
 }
 
 // mask is the address with so many leading bits set.
-func mask(family Family, length int) netip.Addr {
-	bits := make([]byte, family.width()/8)
+func mask(family addr.Family, length int) netip.Addr {
+	bits := make([]byte, family.Width()/8)
 	for i := range length {
 		bits[i/8] |= 0x80 >> (i % 8)
 	}
@@ -131,7 +132,7 @@ func mask(family Family, length int) netip.Addr {
 // Types are the types of the fields in the keys.
 func (t *stickyTable) Types() string { return fieldTypes(t.On, t.Family) }
 
-func fieldTypes(on []HashKey, family Family) string {
+func fieldTypes(on []HashKey, family addr.Family) string {
 	words := make([]string, len(on))
 	for i, k := range on {
 		switch k {
@@ -147,7 +148,7 @@ func fieldTypes(on []HashKey, family Family) string {
 }
 
 // addressType is nft's type of the family's addresses.
-func addressType(f Family) string { return "ipv" + f.Version() + "_addr" }
+func addressType(f addr.Family) string { return "ipv" + f.Version() + "_addr" }
 
 // IDField is the field of a packet that carries a backend ID.
 func (t *stickyTable) IDField() string {

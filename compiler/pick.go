@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 )
 
@@ -26,7 +27,7 @@ func (k keyPrefix) String() string { return [...]string{"frontend", "address", "
 
 // A numbering is how rules compute the number of a slot.
 type numbering struct {
-	Family    Family
+	Family    addr.Family
 	Scheduler Scheduler
 	HashOn    []HashKey
 	Quoted    bool // the packet that an ICMP error quotes is hashed
@@ -43,7 +44,7 @@ func (n numbering) HashInput() string {
 // Seed is the seed of the hash.
 func (n numbering) Seed() string { return seed }
 
-func (s *service) numbering(family Family) numbering {
+func (s *service) numbering(family addr.Family) numbering {
 	return numbering{Family: family, Scheduler: s.Scheduler, HashOn: s.HashOn}
 }
 
@@ -78,12 +79,12 @@ const maxSharedKeyWidth = 5
 // sharesNumber reports whether the number that the farm's scheduler computes can be part of a key that farms share. Round
 // robin has a counter for each farm. A maglev table is large, so it stands in a map once, for all frontends of all farms
 // with the same backends.
-func (s *service) sharesNumber(family Family) bool {
+func (s *service) sharesNumber(family addr.Family) bool {
 	switch s.Scheduler {
 	case RoundRobin, Maglev:
 		return false
 	case Hash:
-		return family == IP4 || width(s.HashOn) <= maxSharedKeyWidth
+		return family == addr.IP4 || width(s.HashOn) <= maxSharedKeyWidth
 	}
 	return true
 }

@@ -141,7 +141,7 @@ func (s *scriptWriter) elements(l *elementList) {
 	}
 	for _, first := range l.networks.firsts {
 		s.text = append(s.text, "\t\t\t"...)
-		s.text = first.appendTo(s.text, l.networks.family)
+		s.text = first.AppendTo(s.text, l.networks.family)
 		s.line(",\n", nil)
 	}
 }

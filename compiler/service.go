@@ -3,6 +3,7 @@ package compiler
 import (
 	"net/netip"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 )
 
@@ -10,7 +11,7 @@ import (
 type service struct {
 	*Farm
 	frontends   []frontend
-	assignments [len(Families)]*slotAssignment
+	assignments [len(addr.Families)]*slotAssignment
 	pieces      [pieceKinds][]*piece // by the numbers of frontends
 }
 

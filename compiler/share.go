@@ -1,11 +1,15 @@
 package compiler
 
-import "slices"
+import (
+	"slices"
+
+	"farmc/compiler/addr"
+)
 
 // Shares gives the share of new connections of each backend, by name; their sum is 1. They are those of the first family
 // that the farm listens on and has a serving backend of; nil if there is none.
 func (f *Farm) Shares() map[string]float64 {
-	for _, family := range Families {
+	for _, family := range addr.Families {
 		serving := f.serving(family)
 		if f.Down || len(serving) == 0 || !f.Listens(family) {
 			continue

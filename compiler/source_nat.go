@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 )
 
@@ -14,7 +15,7 @@ var postroutingHook = baseChain{name: "postrouting", section: dispatchSection, p
 // A sourceNAT is a chain that chooses the source address that backends see: of a backend, else of the farm, else this
 // machine's own.
 type sourceNAT struct {
-	Family    Family
+	Family    addr.Family
 	Address   netip.Addr // not valid: this machine's own
 	Addresses *object    // the map from backends to their source addresses; nil: there is none
 	Origin    *diag.Origin
@@ -55,7 +56,7 @@ func (l *linker) sourceChain(d frontend) string {
 }
 
 // backendSources are the source addresses of backends that have their own.
-func (s *service) backendSources(family Family) (out []element) {
+func (s *service) backendSources(family addr.Family) (out []element) {
 	for _, b := range s.takes(family) {
 		if b.Source.Has(family) {
 			out = append(out, element{b.Address[family].String(), b.Source[family].String(), s.backendOrigin(b), false})
@@ -67,7 +68,7 @@ func (s *service) backendSources(family Family) (out []element) {
 // A backendMap is a map from the addresses of a farm's backends.
 type backendMap struct {
 	*object
-	Family Family
+	Family addr.Family
 }
 
 // backendMap gives a map of the farm's own. Backends with one address, on different ports, have the same element.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"farmc/compiler/addr"
 )
 
 // Cuts tell which conntrack entries must not outlive a load. All connections to a backend that is down are cut, so that no
@@ -125,7 +127,7 @@ func recalledBackend(about map[string]string) Backend {
 	b := Backend{State: State(about["state"])}
 	for _, word := range strings.Split(about["address"], ", ") {
 		if a, err := netip.ParseAddr(word); err == nil {
-			b.Address[familyOf(a)] = a
+			b.Address[addr.FamilyOf(a)] = a
 		}
 	}
 	port, _ := strconv.ParseUint(about["port"], 10, 16)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"farmc/compiler/addr"
 )
 
 // Replies of stateless farms get the address and port of their service back as they leave. A map leads from the address and
@@ -99,7 +101,7 @@ func (l *linker) rewriteReply(m *replyMaps, r reply, from frontend) {
 
 // A replyPort is the chain of the replies that are to come from one port.
 type replyPort struct {
-	Family Family
+	Family addr.Family
 	Port   uint16
 }
 

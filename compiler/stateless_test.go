@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 )
 
@@ -73,7 +74,7 @@ func translatingFarms(r *rand.Rand) []*Farm {
 		for range 1 + r.IntN(2) {
 			line++
 			address := pick(r, someServices...)
-			l := Listen{Address: address, Families: []Family{familyOf(address)}, Place: diag.Place{Line: line}}
+			l := Listen{Address: address, Families: []addr.Family{addr.FamilyOf(address)}, Place: diag.Place{Line: line}}
 			if r.IntN(6) == 0 {
 				l.Protocols, whole = []Protocol{AnyProtocol}, true
 			} else {
@@ -86,7 +87,7 @@ func translatingFarms(r *rand.Rand) []*Farm {
 		for j := range 1 + r.IntN(2) {
 			b := Backend{Name: fmt.Sprint("b", j), Weight: 1, State: Up}
 			server := pick(r, someServers...)
-			b.Address[familyOf(server)] = server
+			b.Address[addr.FamilyOf(server)] = server
 			if !whole && !(ranged && f.Mode == Stateless) {
 				b.Port = pick(r, uint16(0), 80, 81, 83)
 			}
@@ -109,7 +110,7 @@ func confusedListens(farms []*Farm) map[[2]int]bool {
 		for _, l := range f.Listen {
 			for _, asked := range askedAt(l) {
 				for _, b := range f.Backends {
-					from := b.Address[familyOf(l.Address)]
+					from := b.Address[addr.FamilyOf(l.Address)]
 					if f.Mode == DSR || !from.IsValid() {
 						continue
 					}
@@ -217,7 +218,7 @@ func BenchmarkAmbiguous(b *testing.B) {
 				if i%c.stateless == 0 {
 					f.Mode = Stateless
 				}
-				l := Listen{Address: address, Families: []Family{IP4}, Protocols: []Protocol{TCP}, Ports: []Ports{{80, 80}}, Place: diag.Place{Line: i}}
+				l := Listen{Address: address, Families: []addr.Family{addr.IP4}, Protocols: []Protocol{TCP}, Ports: []Ports{{80, 80}}, Place: diag.Place{Line: i}}
 				if c.whole {
 					l.Ports = []Ports{{uint16(1 + i), uint16(20_000 + i)}}
 				}
@@ -228,7 +229,7 @@ func BenchmarkAmbiguous(b *testing.B) {
 						n = 0
 					}
 					backend := Backend{Name: fmt.Sprint("b", j), Weight: 1, State: Up}
-					backend.Address[IP4] = netip.AddrFrom4([4]byte{10, byte(j), byte(n >> 8), byte(n)})
+					backend.Address[addr.IP4] = netip.AddrFrom4([4]byte{10, byte(j), byte(n >> 8), byte(n)})
 					f.Backends = append(f.Backends, backend)
 				}
 				frontends = append(frontends, f.Frontends()...)

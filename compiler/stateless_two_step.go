@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 )
 
@@ -37,7 +38,7 @@ func (l *linker) statelessTwoStep(d frontend, a *slotAssignment) string {
 // own. The ID of a backend that is not eligible matches nothing, and evaluation continues.
 type statelessTarget struct {
 	Name   string
-	Family Family
+	Family addr.Family
 	Prefix keyPrefix
 	Steps  []targetStep
 	Origin *diag.Origin // of a farm's own
@@ -52,7 +53,7 @@ type targetStep struct {
 // A targetRule is the rule of a step.
 type targetRule struct {
 	targetStep
-	Family Family
+	Family addr.Family
 	Prefix keyPrefix
 	Origin *diag.Origin
 }

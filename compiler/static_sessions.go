@@ -5,13 +5,14 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 )
 
 // A staticSessions is a map from clients with fixed backends to backend IDs.
 type staticSessions struct {
 	*object
-	Family   Family
+	Family   addr.Family
 	On       []HashKey
 	Networks bool // the keys have networks
 	Marked   bool
@@ -67,12 +68,12 @@ func (s *service) sessionOrigin(of Session) *diag.Origin {
 
 // A sessionRange is a range of addresses with one static session.
 type sessionRange struct {
-	network
+	addr.Network
 	session Session
 }
 
 func (r sessionRange) key() string {
-	return strings.Join(append([]string{r.first.String() + "-" + r.last.String()}, r.session.Client[1:]...), " . ")
+	return strings.Join(append([]string{r.First.String() + "-" + r.Last.String()}, r.session.Client[1:]...), " . ")
 }
 
 // disjoint makes ranges of networks that have no address in common: where two networks overlap, the smaller one counts.
@@ -83,7 +84,7 @@ func disjoint(sessions []Session) []sessionRange {
 	var out []sessionRange
 	for _, s := range sorted {
 		p := netip.MustParsePrefix(s.Client[0])
-		inner := sessionRange{network{p.Addr(), lastOf(p)}, s}
+		inner := sessionRange{addr.Network{First: p.Addr(), Last: addr.Last(p)}, s}
 		i := slices.IndexFunc(out, func(outer sessionRange) bool { return outer.holds(inner) })
 		if i < 0 {
 			out = append(out, inner)
@@ -97,17 +98,17 @@ func disjoint(sessions []Session) []sessionRange {
 // around gives the inner range, and the parts of the outer one before and after it.
 func (r sessionRange) around(inner sessionRange) []sessionRange {
 	parts := []sessionRange{inner}
-	if r.first != inner.first {
-		parts = append([]sessionRange{{network{r.first, inner.first.Prev()}, r.session}}, parts...)
+	if r.First != inner.First {
+		parts = append([]sessionRange{{addr.Network{First: r.First, Last: inner.First.Prev()}, r.session}}, parts...)
 	}
-	if r.last != inner.last {
-		parts = append(parts, sessionRange{network{inner.last.Next(), r.last}, r.session})
+	if r.Last != inner.Last {
+		parts = append(parts, sessionRange{addr.Network{First: inner.Last.Next(), Last: r.Last}, r.session})
 	}
 	return parts
 }
 
 // holds reports whether all of the other range is in this one, and both have the same other fields.
 func (r sessionRange) holds(o sessionRange) bool {
-	return slices.Equal(r.session.Client[1:], o.session.Client[1:]) && r.first.BitLen() == o.first.BitLen() &&
-		r.first.Compare(o.first) <= 0 && o.last.Compare(r.last) <= 0
+	return slices.Equal(r.session.Client[1:], o.session.Client[1:]) && r.First.BitLen() == o.First.BitLen() &&
+		r.First.Compare(o.First) <= 0 && o.Last.Compare(r.Last) <= 0
 }

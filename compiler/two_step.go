@@ -3,6 +3,7 @@ package compiler
 import (
 	"strconv"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 )
 
@@ -12,7 +13,7 @@ import (
 
 // A twoStep is the chain of a farm's packets of one family.
 type twoStep struct {
-	Family Family
+	Family addr.Family
 	Only   []string // the interfaces that the farm's packets come in by; none: all
 	Mark   Mark     // of the farm
 
@@ -31,13 +32,13 @@ type twoStep struct {
 func (t *twoStep) Serves() bool { return t.Pick != "" || t.Slots != nil }
 
 // twoStep reports whether the farm's picks take two steps.
-func (s *service) twoStep(family Family) bool {
+func (s *service) twoStep(family addr.Family) bool {
 	return s.Persistence != nil || s.limitsBackends(family)
 }
 
 // keyPrefix is the fields before an ID in the keys of the farm's target map: fields that all of the farm's frontends have, if
 // these are of one kind and not too many.
-func (s *service) keyPrefix(family Family, backends int) keyPrefix {
+func (s *service) keyPrefix(family addr.Family, backends int) keyPrefix {
 	specificity, frontends := Specificity(-1), 0
 	for _, d := range s.frontends {
 		if d.Family != family {

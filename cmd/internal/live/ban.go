@@ -9,6 +9,7 @@ import (
 
 	"farmc/cmd/internal/nft"
 	"farmc/compiler"
+	"farmc/compiler/addr"
 )
 
 // A Banned is what became of a ban.
@@ -54,9 +55,9 @@ func (e *Engine) banSet(ctx context.Context, farm string, client netip.Prefix) (
 	if err != nil {
 		return nil, "", err
 	}
-	family := compiler.IP4
+	family := addr.IP4
 	if client.Addr().Is6() {
-		family = compiler.IP6
+		family = addr.IP6
 	}
 	switch rules, err := e.rules(ctx, kept); {
 	case err != nil:

@@ -10,6 +10,7 @@ import (
 
 	"farmc/cmd/internal/nft"
 	"farmc/compiler"
+	"farmc/compiler/addr"
 	"farmc/compiler/diag"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -21,10 +22,10 @@ func obstacles(ctx context.Context, n nft.Nft, farms []*compiler.Farm) diag.Diag
 	var told diag.Diagnostics
 	var ways routing
 	defer ways.close()
-	for _, family := range compiler.Families {
+	for _, family := range addr.Families {
 		told = append(told, ways.forwarding(family, farms)...)
 	}
-	if ways.forwards(compiler.IP4, farms) || ways.forwards(compiler.IP6, farms) {
+	if ways.forwards(addr.IP4, farms) || ways.forwards(addr.IP6, farms) {
 		told = append(told, foreignDrops(ctx, n, wayThrough(farms))...)
 	}
 	return slices.Concat(told, ways.unreached(farms), ways.handedToItself(farms))
@@ -32,11 +33,11 @@ func obstacles(ctx context.Context, n nft.Nft, farms []*compiler.Farm) diag.Diag
 
 // forwardingSwitch is the sysctl that lets a machine forward packets of the family.
 var forwardingSwitch = [...]string{
-	compiler.IP4: "net.ipv4.ip_forward",
-	compiler.IP6: "net.ipv6.conf.all.forwarding",
+	addr.IP4: "net.ipv4.ip_forward",
+	addr.IP6: "net.ipv6.conf.all.forwarding",
 }
 
-func (r *routing) forwarding(family compiler.Family, farms []*compiler.Farm) diag.Diagnostics {
+func (r *routing) forwarding(family addr.Family, farms []*compiler.Farm) diag.Diagnostics {
 	name := forwardingSwitch[family]
 	text, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/"))
 	if err != nil || strings.TrimSpace(string(text)) != "0" || !r.forwards(family, farms) {
@@ -50,7 +51,7 @@ func (r *routing) forwarding(family compiler.Family, farms []*compiler.Farm) dia
 }
 
 // forwards says whether some farm sends packets of the family on to another machine.
-func (r *routing) forwards(family compiler.Family, farms []*compiler.Farm) bool {
+func (r *routing) forwards(family addr.Family, farms []*compiler.Farm) bool {
 	for _, f := range farms {
 		for _, b := range f.Backends {
 			if !f.Down && f.Mode != compiler.DSR && b.State == compiler.Up && b.Address.Has(family) && f.Listens(family) && r.to(b.Address[family]) != local {

@@ -12,6 +12,7 @@ import (
 
 	"farmc/cmd/internal/conntrack"
 	"farmc/compiler"
+	"farmc/compiler/addr"
 )
 
 // A Status is how the farms stand that were loaded last, as the state directory knows them, with what the kernel says of
@@ -256,7 +257,7 @@ func (e *Engine) bans(ctx context.Context, script *compiler.Script, name string)
 	if f.Limits.Ban == 0 {
 		return out, nil
 	}
-	for _, family := range compiler.Families {
+	for _, family := range addr.Families {
 		if !f.Listens(family) {
 			continue
 		}

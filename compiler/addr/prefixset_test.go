@@ -1,25 +1,21 @@
-package compiler
+package addr
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"farmc/compiler/diag"
 )
 
 // has says whether the set has the address, as the kernel asks: by its first bits.
-func has(s prefixSet, a netip.Addr) bool {
+func has(s PrefixSet, a netip.Addr) bool {
 	p, err := a.Prefix(s.Length)
 	if err != nil {
 		return false
 	}
-	_, found := slices.BinarySearchFunc(s.Firsts, numberOf(p.Addr()), number.compare)
+	_, found := slices.BinarySearchFunc(s.Firsts, NumberOf(p.Addr()), Number.compare)
 	return found
 }
 
@@ -45,20 +41,20 @@ func TestPrefixSets(t *testing.T) {
 		{"ip6-through-mapped-addresses", "::fffe:ffff:ffff-::1:0:0:0", "96: ::ffff:0:0, 128: ::fffe:ffff:ffff ::1:0:0:0"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			var stretches [len(Families)][]stretch
+			var stretches [len(Families)][]Range
 			for line := range strings.SplitSeq(test.list, "\n") {
-				n, err := parseNetwork(line)
+				n, err := ParseNetwork(line)
 				if err != nil {
 					t.Fatal(err)
 				}
-				stretches[familyOf(n.first)] = append(stretches[familyOf(n.first)], n.stretch())
+				stretches[FamilyOf(n.First)] = append(stretches[FamilyOf(n.First)], n.Range())
 			}
 			var got []string
 			for _, f := range Families {
-				for _, s := range prefixSets(mergeStretches(stretches[f]), f) {
+				for _, s := range PrefixSets(Merge(stretches[f]), f) {
 					said := fmt.Sprintf("%d:", s.Length)
 					for _, first := range s.Firsts {
-						said += " " + string(first.appendTo(nil, f))
+						said += " " + string(first.AppendTo(nil, f))
 					}
 					got = append(got, said)
 				}
@@ -77,20 +73,20 @@ func TestPrefixSetsHoldWhatTheListSays(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		f := Families[seed%2]
 		lines := randomNetworks(r, f, 1+r.IntN(300))
-		stretches := make([]stretch, len(lines))
+		stretches := make([]Range, len(lines))
 		for i, n := range lines {
-			stretches[i] = n.stretch()
+			stretches[i] = n.Range()
 		}
-		sets := prefixSets(mergeStretches(slices.Clone(stretches)), f)
+		sets := PrefixSets(Merge(slices.Clone(stretches)), f)
 		for range 500 {
 			a := randomNear(r, f, lines)
-			want := slices.ContainsFunc(lines, func(n network) bool { return !a.Less(n.first) && !n.last.Less(a) })
-			if got := slices.ContainsFunc(sets, func(s prefixSet) bool { return has(s, a) }); got != want {
+			want := slices.ContainsFunc(lines, func(n Network) bool { return !a.Less(n.First) && !n.Last.Less(a) })
+			if got := slices.ContainsFunc(sets, func(s PrefixSet) bool { return has(s, a) }); got != want {
 				t.Fatalf("seed %d: %s is in %v: %t, want %t", seed, a, lines, got, want)
 			}
 		}
 		for _, s := range sets {
-			if !slices.IsSortedFunc(s.Firsts, number.compare) || len(slices.Compact(slices.Clone(s.Firsts))) < len(s.Firsts) {
+			if !slices.IsSortedFunc(s.Firsts, Number.compare) || len(slices.Compact(slices.Clone(s.Firsts))) < len(s.Firsts) {
 				t.Fatalf("seed %d: a set is not in order: %v", seed, s)
 			}
 		}
@@ -98,40 +94,40 @@ func TestPrefixSetsHoldWhatTheListSays(t *testing.T) {
 }
 
 // randomNetworks are of all lengths, nested, adjacent and overlapping, and ranges.
-func randomNetworks(r *rand.Rand, f Family, n int) []network {
-	out := make([]network, n)
+func randomNetworks(r *rand.Rand, f Family, n int) []Network {
+	out := make([]Network, n)
 	for i := range out {
 		a := randomAddress(r, f)
 		if i > 0 && r.IntN(3) == 0 {
 			a = randomNear(r, f, out[:i])
 		}
 		if r.IntN(4) == 0 { // a range
-			b := numberOf(a).plus(number{0, r.Uint64N(1 << r.IntN(20))}).address(f)
+			b := NumberOf(a).plus(Number{0, r.Uint64N(1 << r.IntN(20))}).Address(f)
 			if b.Less(a) {
 				b = a
 			}
-			out[i] = network{a, b}
+			out[i] = Network{a, b}
 			continue
 		}
-		p := netip.PrefixFrom(a, pick(r, f.width(), f.width()-8, 8+r.IntN(f.width()-7))).Masked()
-		out[i] = network{p.Addr(), lastOf(p)}
+		p := netip.PrefixFrom(a, pick(r, f.Width(), f.Width()-8, 8+r.IntN(f.Width()-7))).Masked()
+		out[i] = Network{p.Addr(), Last(p)}
 	}
 	return out
 }
 
 func randomAddress(r *rand.Rand, f Family) netip.Addr {
 	if f == IP4 {
-		return number{0, uint64(r.Uint32())}.address(f)
+		return Number{0, uint64(r.Uint32())}.Address(f)
 	}
-	return number{0x2001_0db8_0000_0000 + r.Uint64N(1<<pick(r, 4, 32)), r.Uint64() >> pick(r, 0, 60)}.address(f)
+	return Number{0x2001_0db8_0000_0000 + r.Uint64N(1<<pick(r, 4, 32)), r.Uint64() >> pick(r, 0, 60)}.Address(f)
 }
 
 // randomNear is the first or the last address of a network, its neighbour, or another one.
-func randomNear(r *rand.Rand, f Family, of []network) netip.Addr {
+func randomNear(r *rand.Rand, f Family, of []Network) netip.Addr {
 	n := of[r.IntN(len(of))]
-	a := pick(r, n.first, n.last, n.first.Prev(), n.last.Next(), randomAddress(r, f))
+	a := pick(r, n.First, n.Last, n.First.Prev(), n.Last.Next(), randomAddress(r, f))
 	if !a.IsValid() {
-		return n.first
+		return n.First
 	}
 	return a
 }
@@ -141,10 +137,10 @@ func TestALineMoreOrLess(t *testing.T) {
 	changed := 0
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 2))
-		lines := make([]network, 20000)
+		lines := make([]Network, 20000)
 		for i := range lines {
 			p := netip.PrefixFrom(randomAddress(r, IP4), pick(r, 32, 32, 24, 24, 20, 14+r.IntN(19))).Masked()
-			lines[i] = network{p.Addr(), lastOf(p)}
+			lines[i] = Network{p.Addr(), Last(p)}
 		}
 		before, after := elementsOf(lines[1:]), elementsOf(lines)
 		for e := range before {
@@ -163,36 +159,16 @@ func TestALineMoreOrLess(t *testing.T) {
 	}
 }
 
-func elementsOf(lines []network) map[string]bool {
-	stretches := make([]stretch, len(lines))
+func elementsOf(lines []Network) map[string]bool {
+	stretches := make([]Range, len(lines))
 	for i, n := range lines {
-		stretches[i] = n.stretch()
+		stretches[i] = n.Range()
 	}
 	out := map[string]bool{}
-	for _, s := range prefixSets(mergeStretches(stretches), IP4) {
+	for _, s := range PrefixSets(Merge(stretches), IP4) {
 		for _, first := range s.Firsts {
-			out[fmt.Sprintf("%s/%d", first.address(IP4), s.Length)] = true
+			out[fmt.Sprintf("%s/%d", first.Address(IP4), s.Length)] = true
 		}
 	}
 	return out
-}
-
-// TestListOfHalfAMillion: a published list of that size is read in a moment, into few sets.
-func TestListOfHalfAMillion(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 3))
-	var text []byte
-	for i := range 500_000 {
-		a := netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, r.Uint32())))
-		text = fmt.Appendf(text, "%s/%d ; SBL%d\n", a, pick(r, 24, 24, 24, 32, 22), i)
-	}
-	begin := time.Now()
-	var faults diag.Diagnostics
-	l := parseList(file{text: text}, &faults)
-	read := time.Since(begin)
-	sets := l.sets(IP4)
-	all := time.Since(begin)
-	t.Logf("read in %s, and in sets after %s", read, all)
-	if len(faults) > 0 || len(sets) > 4 {
-		t.Errorf("%d sets after %s: %s", len(sets), all, printed(faults))
-	}
 }

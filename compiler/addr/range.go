@@ -1,0 +1,43 @@
+package addr
+
+import "slices"
+
+// A Range is a network, or a run of addresses, in numbers.
+type Range struct{ First, Last Number }
+
+// Holds says whether the address is in the stretch.
+func (s Range) Holds(a Number) bool { return s.First.compare(a) <= 0 && a.compare(s.Last) <= 0 }
+
+// Merge joins what overlaps or adjoins, and gives what is left in its order.
+func Merge(stretches []Range) []Range {
+	slices.SortFunc(stretches, func(a, b Range) int { return a.First.compare(b.First) })
+	var out []Range
+	for _, s := range stretches {
+		n := len(out)
+		if n > 0 && (s.First.compare(out[n-1].Last) <= 0 || s.First == out[n-1].Last.plus(Number{0, 1})) {
+			if s.Last.compare(out[n-1].Last) > 0 {
+				out[n-1].Last = s.Last
+			}
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// EachPrefix calls do with the networks that the stretch consists of: the fewest that do, but none of all addresses, which is
+// two halves.
+func (s Range) EachPrefix(f Family, do func(first Number, length int)) {
+	width := f.Width()
+	for at := s.First; ; {
+		size := min(at.evenness(), width-1)
+		if left := s.Last.minus(at).plus(Number{0, 1}); left != (Number{}) { // else all addresses of IPv6 are left
+			size = min(size, left.digits()-1)
+		}
+		do(at, width-size)
+		at = at.plus(power(size))
+		if end := at.minus(Number{0, 1}); end == s.Last {
+			return
+		}
+	}
+}
