@@ -8,6 +8,7 @@ import (
 
 	"farmc/compiler/addr"
 	"farmc/compiler/diag"
+	"farmc/compiler/slots"
 )
 
 // A slotAssignment assigns slots to a farm's backends of one family: a scheduler draws or computes the number of a slot.
@@ -46,9 +47,9 @@ func (s *service) newAssignment(family addr.Family) *slotAssignment {
 		keys[i] = socket(netip.AddrPortFrom(b.Address[family], b.Port))
 	}
 	if s.Scheduler == Maglev {
-		a.slots = maglev(keys, weights, s.maglevSize(family))
+		a.slots = slots.Maglev(keys, weights, s.maglevSize(family))
 	} else {
-		a.slots = deal(weights)
+		a.slots = slots.Deal(weights)
 	}
 	return a
 }
@@ -69,7 +70,7 @@ func (a *slotAssignment) maglevName(s *service, family addr.Family) string {
 	for _, b := range a.serving {
 		fmt.Fprintf(&content, " %s %d %d %q %s", b.Address[family], b.Port, b.Weight, b.Interface, b.MAC)
 	}
-	return fmt.Sprintf("maglev-%d-%016x", len(a.slots), hash64(content.String()))
+	return fmt.Sprintf("maglev-%d-%016x", len(a.slots), slots.Hash64(content.String()))
 }
 
 // farmFamily is the key of caches: a farm's services of one family.
@@ -92,10 +93,10 @@ func (l *linker) assignment(d frontend) *slotAssignment {
 }
 
 // addSlots adds up slots, and reports the farm with which there are too many.
-func (l *linker) addSlots(s *service, slots int) {
+func (l *linker) addSlots(s *service, more int) {
 	before := l.slots
-	l.slots += slots
-	if before > mostSlots || l.slots <= mostSlots {
+	l.slots += more
+	if before > slots.Max || l.slots <= slots.Max {
 		return
 	}
 	hint := "weights with a common divisor need fewer"
@@ -103,5 +104,5 @@ func (l *linker) addSlots(s *service, slots int) {
 		hint = "farms with the same backends share a table of maglev; table-size makes one smaller"
 	}
 	*l.faults = append(*l.faults, diag.Diagnostic{Farm: s.Name, Place: s.at("scheduler"),
-		Message: fmt.Sprintf("with this farm all farms together have more than %d slots", mostSlots), Hint: hint})
+		Message: fmt.Sprintf("with this farm all farms together have more than %d slots", slots.Max), Hint: hint})
 }

@@ -6,6 +6,7 @@ import (
 
 	"farmc/compiler/addr"
 	"farmc/compiler/diag"
+	"farmc/compiler/slots"
 )
 
 // The connections of a backend are counted in sets in which each element has a limit of its own, for all farms together. The
@@ -127,7 +128,7 @@ func (l *linker) keyMask(s *service) uint32 {
 			keys = append(keys, lastBytes(id))
 		}
 	}
-	mask := uint32(hash64(s.Name))
+	mask := uint32(slots.Hash64(s.Name))
 	for slices.ContainsFunc(keys, func(key uint32) bool { return l.takenKeys[key^mask] }) {
 		mask++
 	}

@@ -9,6 +9,7 @@ import (
 
 	"farmc/compiler/addr"
 	"farmc/compiler/diag"
+	"farmc/compiler/slots"
 	"farmc/compiler/toml"
 )
 
@@ -54,8 +55,8 @@ func tableHasRoom(t *toml.Table, f *Farm) {
 	}
 	for _, family := range addr.Families {
 		weights := f.weights(family)
-		if sum := total(weights); sum > 0 && f.TableSize*slices.Min(weights) < sum {
-			t.Fault(t.At("table-size"), fmt.Sprintf("table-size = %d", maglevSize(weights)),
+		if sum := slots.Sum(weights); sum > 0 && f.TableSize*slices.Min(weights) < sum {
+			t.Fault(t.At("table-size"), fmt.Sprintf("table-size = %d", slots.MaglevSize(weights)),
 				"table-size: %d slots are too few for %s: one of the backends, by its weight, would get none", f.TableSize, family)
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"farmc/compiler/addr"
+	"farmc/compiler/slots"
 )
 
 // An ingress is the place where farms without connection tracking take their packets: a base chain at the ingress of network
@@ -145,7 +146,7 @@ const (
 func shortened(names []string, longest int) string {
 	all := strings.Join(names, "/")
 	if len(all) > longest {
-		all = fmt.Sprintf("%s/%016x", names[0], hash64(all))
+		all = fmt.Sprintf("%s/%016x", names[0], slots.Hash64(all))
 	}
 	return all
 }

@@ -8,6 +8,7 @@ import (
 
 	"farmc/compiler/addr"
 	"farmc/compiler/diag"
+	"farmc/compiler/slots"
 )
 
 // limitsHook checks limits that need conntrack, right after connection tracking.
@@ -333,4 +334,4 @@ func clientField(f addr.Family) string {
 }
 
 // overflowSeed gives each farm another order of the counts that farms share.
-func overflowSeed(chain string) string { return fmt.Sprintf("%#x", uint32(hash64(chain))) }
+func overflowSeed(chain string) string { return fmt.Sprintf("%#x", uint32(slots.Hash64(chain))) }

@@ -8,6 +8,7 @@ import (
 
 	"farmc/compiler/addr"
 	"farmc/compiler/diag"
+	"farmc/compiler/slots"
 )
 
 // An addressList is what a file of networks holds.
@@ -40,7 +41,7 @@ const mostListFaults = 20
 // parseList reads a list of networks as block lists are published: one address, network or range a line;
 // '#' and ';' begin comments.
 func parseList(f file, faults *diag.Diagnostics) *addressList {
-	l := &addressList{name: f.name, digest: hash64(string(f.text))}
+	l := &addressList{name: f.name, digest: slots.Hash64(string(f.text))}
 	if len(f.text) == 0 {
 		*faults = append(*faults, diag.Diagnostic{
 			Place:   diag.Place{File: f.path},

@@ -1,12 +1,12 @@
-package compiler
+package slots
 
 import "slices"
 
 // Weights become slots: a map with a number of slots in which each backend has as many as its share asks for, so
 // that choosing one is a single lookup, whatever the weights.
 
-// mostSlots bounds the slots of all farms together: nft takes 22 s and 1.5 GB to load 2^21 of them.
-const mostSlots = 1 << 21
+// Max bounds the slots of all farms together: nft takes 22 s and 1.5 GB to load 2^21 of them.
+const Max = 1 << 21
 
 // mostRungs bounds the ladder: beyond, nobody shares a number, and what isn't exact enough takes the sum of its weights.
 const mostRungs = 1 << 18
@@ -33,13 +33,13 @@ var ladder = func() []int {
 // exactness is by how much of itself a backend's share of the slots may differ from its share of the weights.
 const exactness = 0.01
 
-// deal gives for each slot the index of the weight that it belongs to. Shares are exact to 1 % of themselves, and a
+// Deal gives for each slot the index of the weight that it belongs to. Shares are exact to 1 % of themselves, and a
 // backend's slots are spread evenly (smooth weighted round robin), so that a counter that goes round them interleaves
 // the backends.
-func deal(weights []int) []int {
+func Deal(weights []int) []int {
 	portions := portions(weights)
-	if total(portions) > mostSlots {
-		return make([]int, total(portions)) // a fault in any case, and to spread so many takes long
+	if Sum(portions) > Max {
+		return make([]int, Sum(portions)) // a fault in any case, and to spread so many takes long
 	}
 	return interleave(portions)
 }

@@ -1,4 +1,4 @@
-package compiler
+package slots
 
 import (
 	"fmt"
@@ -23,7 +23,7 @@ func TestDeal(t *testing.T) {
 		{"nearly-equal", []int{1000, 995}, []int{0, 1}},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			if got := deal(test.weights); !slices.Equal(got, test.want) {
+			if got := Deal(test.weights); !slices.Equal(got, test.want) {
 				t.Errorf("got %v, want %v", got, test.want)
 			}
 		})
@@ -31,7 +31,7 @@ func TestDeal(t *testing.T) {
 }
 
 func TestDealOfAThousandToOne(t *testing.T) {
-	got := deal([]int{1000, 1})
+	got := Deal([]int{1000, 1})
 	if counts := counted(got, 2); len(got) != 1000 || !slices.Equal(counts, []int{999, 1}) {
 		t.Errorf("%d slots, %v", len(got), counts)
 	}
@@ -54,7 +54,7 @@ func TestDealIsExact(t *testing.T) {
 		all = append(all, weights)
 	}
 	for _, weights := range all {
-		slots := deal(weights)
+		slots := Deal(weights)
 		sum := 0
 		for _, w := range weights {
 			sum += w
@@ -75,7 +75,7 @@ func TestDealIsExact(t *testing.T) {
 func TestDealIsSpread(t *testing.T) {
 	for _, weights := range [][]int{{3, 1}, {5, 1, 1}, {10, 7, 3}, {1, 1, 1, 1}, {100, 50, 1}} {
 		t.Run(fmt.Sprint(weights), func(t *testing.T) {
-			slots := deal(weights)
+			slots := Deal(weights)
 			counts := counted(slots, len(weights))
 			last := make([]int, len(weights))
 			for i := range last {
@@ -102,7 +102,7 @@ func counted(slots []int, n int) []int {
 func TestMaglev(t *testing.T) {
 	keys := []string{"10.0.0.11", "10.0.0.12", "10.0.0.13", "10.0.0.14", "10.0.0.15"}
 	equal := []int{1, 1, 1, 1, 1}
-	table := maglev(keys, equal, 2039)
+	table := Maglev(keys, equal, 2039)
 	t.Run("every-slot-is-somebodys", func(t *testing.T) {
 		if len(table) != 2039 || slices.Min(table) != 0 || slices.Max(table) != 4 {
 			t.Errorf("%d slots of %d to %d", len(table), slices.Min(table), slices.Max(table))
@@ -116,7 +116,7 @@ func TestMaglev(t *testing.T) {
 		}
 	})
 	t.Run("order-makes-no-difference", func(t *testing.T) {
-		turned := maglev([]string{keys[4], keys[2], keys[3], keys[0], keys[1]}, equal, 2039)
+		turned := Maglev([]string{keys[4], keys[2], keys[3], keys[0], keys[1]}, equal, 2039)
 		for slot, i := range turned {
 			if want := []int{4, 2, 3, 0, 1}[i]; table[slot] != want {
 				t.Fatalf("slot %d is %s's, not %s's", slot, keys[want], keys[table[slot]])
@@ -124,7 +124,7 @@ func TestMaglev(t *testing.T) {
 		}
 	})
 	t.Run("few-others-move", func(t *testing.T) {
-		less := maglev(keys[:4], equal[:4], 2039)
+		less := Maglev(keys[:4], equal[:4], 2039)
 		moved, others := 0, 0
 		for slot, i := range table {
 			if i == 4 {
@@ -141,12 +141,12 @@ func TestMaglev(t *testing.T) {
 	})
 	t.Run("the-same-for-ever", func(t *testing.T) { // another table would move clients with an upgrade
 		want := []int{0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 1}
-		if got := maglev(keys[:2], equal[:2], 13); !slices.Equal(got, want) {
+		if got := Maglev(keys[:2], equal[:2], 13); !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	})
 	t.Run("weights", func(t *testing.T) {
-		counts := counted(maglev(keys[:3], []int{3, 2, 1}, 2039), 3)
+		counts := counted(Maglev(keys[:3], []int{3, 2, 1}, 2039), 3)
 		for i, want := range []int{1020, 680, 340} {
 			if counts[i] < want-2 || counts[i] > want+2 {
 				t.Errorf("%d has %d slots, not %d", i, counts[i], want)
@@ -168,7 +168,7 @@ func TestMaglevSize(t *testing.T) {
 		{"a-small-share", []int{100, 1}, 16381},
 		{"a-thousand", slices.Repeat([]int{1}, 1000), 65521},
 	} {
-		if got := maglevSize(test.weights); got != test.want {
+		if got := MaglevSize(test.weights); got != test.want {
 			t.Errorf("%s: got %d, want %d", test.rule, got, test.want)
 		}
 	}
