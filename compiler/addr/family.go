@@ -29,6 +29,7 @@ func (f Family) Version() string { return [...]string{"4", "6"}[f] }
 // Width is how many bits an address of the family has.
 func (f Family) Width() int { return [...]int{32, 128}[f] }
 
+// FamilyOf is the family of the address, which must not be IPv4 written as IPv6.
 func FamilyOf(a netip.Addr) Family {
 	if a.Is4() {
 		return IP4

@@ -11,6 +11,7 @@ import (
 // A Number is an address to reckon with. Those of IPv4 stand in the lower 32 bits.
 type Number struct{ hi, lo uint64 }
 
+// NumberOf is the address as a number.
 func NumberOf(a netip.Addr) Number {
 	if a.Is4() {
 		b := a.As4()
@@ -20,7 +21,7 @@ func NumberOf(a netip.Addr) Number {
 	return Number{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
 }
 
-// Address is described at number.
+// Address is the address of the family that the number stands for.
 func (n Number) Address(f Family) netip.Addr {
 	if f == IP4 {
 		return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, uint32(n.lo))))
@@ -28,7 +29,7 @@ func (n Number) Address(f Family) netip.Addr {
 	return netip.AddrFrom16([16]byte(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, n.hi), n.lo)))
 }
 
-// AppendTo writes the address, one of IPv4 in the clothes of IPv6 without dots.
+// AppendTo appends the address as text. An IPv4 address mapped into IPv6 is written without dots.
 func (n Number) AppendTo(out []byte, f Family) []byte {
 	if f == IP6 && n.hi == 0 && n.lo>>32 == 0xffff {
 		return fmt.Appendf(out, "::ffff:%x:%x", uint16(n.lo>>16), uint16(n.lo))

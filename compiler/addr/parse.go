@@ -11,8 +11,10 @@ type Network struct {
 	First, Last netip.Addr
 }
 
+// Range is the network in numbers.
 func (n Network) Range() Range { return Range{NumberOf(n.First), NumberOf(n.Last)} }
 
+// NetworkSyntax tells the author of a farm or a list which forms ParseNetwork reads.
 const NetworkSyntax = "an address, a network or a range: 192.0.2.7, 192.0.2.0/24, 192.0.2.5-192.0.2.9"
 
 // ParseNetwork reads an address, a network (host bits are allowed, and mean the whole network) or a range.
@@ -57,6 +59,7 @@ func ParseAddress(word string) (netip.Addr, error) {
 	return a, nil
 }
 
+// Last is the last address of the prefix.
 func Last(p netip.Prefix) netip.Addr {
 	bits := p.Masked().Addr().AsSlice()
 	for i := p.Bits(); i < len(bits)*8; i++ {

@@ -17,15 +17,15 @@ func (s PrefixSet) Holds(a Number, f Family) bool {
 	return i > 0 && (s.Length == 0 || a.compare(s.Firsts[i-1].plus(power(f.Width()-s.Length))) < 0)
 }
 
-// PrefixSets parts the stretches, which are merged, into sets of few lengths.
-func PrefixSets(stretches []Range, f Family) []PrefixSet {
+// PrefixSets parts the ranges, which are merged, into sets of few lengths.
+func PrefixSets(ranges []Range, f Family) []PrefixSet {
 	counts := make([]int, f.Width()+1)
-	for _, s := range stretches {
+	for _, s := range ranges {
 		s.EachPrefix(f, func(_ Number, length int) { counts[length]++ })
 	}
 	to := lengthsFor(counts)
 	sets := make([]PrefixSet, len(counts))
-	for _, s := range stretches {
+	for _, s := range ranges {
 		s.EachPrefix(f, func(first Number, length int) {
 			set, step := &sets[to[length]], power(f.Width()-to[length])
 			for range 1 << (to[length] - length) {

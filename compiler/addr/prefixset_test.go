@@ -41,17 +41,17 @@ func TestPrefixSets(t *testing.T) {
 		{"ip6-through-mapped-addresses", "::fffe:ffff:ffff-::1:0:0:0", "96: ::ffff:0:0, 128: ::fffe:ffff:ffff ::1:0:0:0"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			var stretches [len(Families)][]Range
+			var ranges [len(Families)][]Range
 			for line := range strings.SplitSeq(test.list, "\n") {
 				n, err := ParseNetwork(line)
 				if err != nil {
 					t.Fatal(err)
 				}
-				stretches[FamilyOf(n.First)] = append(stretches[FamilyOf(n.First)], n.Range())
+				ranges[FamilyOf(n.First)] = append(ranges[FamilyOf(n.First)], n.Range())
 			}
 			var got []string
 			for _, f := range Families {
-				for _, s := range PrefixSets(Merge(stretches[f]), f) {
+				for _, s := range PrefixSets(Merge(ranges[f]), f) {
 					said := fmt.Sprintf("%d:", s.Length)
 					for _, first := range s.Firsts {
 						said += " " + string(first.AppendTo(nil, f))
@@ -73,11 +73,11 @@ func TestPrefixSetsHoldWhatTheListSays(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		f := Families[seed%2]
 		lines := randomNetworks(r, f, 1+r.IntN(300))
-		stretches := make([]Range, len(lines))
+		ranges := make([]Range, len(lines))
 		for i, n := range lines {
-			stretches[i] = n.Range()
+			ranges[i] = n.Range()
 		}
-		sets := PrefixSets(Merge(slices.Clone(stretches)), f)
+		sets := PrefixSets(Merge(slices.Clone(ranges)), f)
 		for range 500 {
 			a := randomNear(r, f, lines)
 			want := slices.ContainsFunc(lines, func(n Network) bool { return !a.Less(n.First) && !n.Last.Less(a) })
@@ -160,12 +160,12 @@ func TestALineMoreOrLess(t *testing.T) {
 }
 
 func elementsOf(lines []Network) map[string]bool {
-	stretches := make([]Range, len(lines))
+	ranges := make([]Range, len(lines))
 	for i, n := range lines {
-		stretches[i] = n.Range()
+		ranges[i] = n.Range()
 	}
 	out := map[string]bool{}
-	for _, s := range PrefixSets(Merge(stretches), IP4) {
+	for _, s := range PrefixSets(Merge(ranges), IP4) {
 		for _, first := range s.Firsts {
 			out[fmt.Sprintf("%s/%d", first.Address(IP4), s.Length)] = true
 		}

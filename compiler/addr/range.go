@@ -5,14 +5,14 @@ import "slices"
 // A Range is a network, or a run of addresses, in numbers.
 type Range struct{ First, Last Number }
 
-// Holds says whether the address is in the stretch.
+// Holds says whether the address is in the range.
 func (s Range) Holds(a Number) bool { return s.First.compare(a) <= 0 && a.compare(s.Last) <= 0 }
 
-// Merge joins what overlaps or adjoins, and gives what is left in its order.
-func Merge(stretches []Range) []Range {
-	slices.SortFunc(stretches, func(a, b Range) int { return a.First.compare(b.First) })
+// Merge joins ranges that overlap or adjoin, and returns the result in ascending order. It sorts its argument.
+func Merge(ranges []Range) []Range {
+	slices.SortFunc(ranges, func(a, b Range) int { return a.First.compare(b.First) })
 	var out []Range
-	for _, s := range stretches {
+	for _, s := range ranges {
 		n := len(out)
 		if n > 0 && (s.First.compare(out[n-1].Last) <= 0 || s.First == out[n-1].Last.plus(Number{0, 1})) {
 			if s.Last.compare(out[n-1].Last) > 0 {
@@ -25,8 +25,8 @@ func Merge(stretches []Range) []Range {
 	return out
 }
 
-// EachPrefix calls do with the networks that the stretch consists of: the fewest that do, but none of all addresses, which is
-// two halves.
+// EachPrefix calls do with the fewest prefixes that make up the range, in ascending order. All addresses of a family
+// are two prefixes of length 1.
 func (s Range) EachPrefix(f Family, do func(first Number, length int)) {
 	width := f.Width()
 	for at := s.First; ; {

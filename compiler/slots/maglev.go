@@ -27,6 +27,7 @@ func MaglevSize(weights []int) int {
 	return maglevSizes[min(i, len(maglevSizes)-1)]
 }
 
+// Sum is the sum of the weights.
 func Sum(weights []int) (sum int) {
 	for _, w := range weights {
 		sum += w

@@ -7,12 +7,13 @@ import (
 	"time"
 )
 
-// The bounds of a duration. nft counts in milliseconds.
-const (
-	day         = 24 * time.Hour
-	shortest    = time.Millisecond
-	MaxDuration = 365 * day
-)
+const day = 24 * time.Hour
+
+// MaxDuration is the longest duration that a file may give.
+const MaxDuration = 365 * day
+
+// shortest is the shortest duration, and all are multiples of it, as nft counts in milliseconds.
+const shortest = time.Millisecond
 
 // written is how a duration is written: the units of time.ParseDuration, and days before them.
 var written = regexp.MustCompile(`^(?:([0-9]+)d)?((?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))*)$`)

@@ -294,6 +294,7 @@ func (t *Table) Warn(at diag.Place, format string, args ...any) {
 	faults[len(faults)-1].Severity = diag.Warning
 }
 
+// Top is the table of the whole file.
 func (t *Table) Top() *Table {
 	for t.parent != nil {
 		t = t.parent
@@ -301,7 +302,8 @@ func (t *Table) Top() *Table {
 	return t
 }
 
-// Misspelt says whether a key of the file is likely meant to be this one, which then isn't missing: unknown tells.
+// Misspelt says whether a key of the file is likely meant to be this one, which then isn't missing: FaultUnknown
+// reports it.
 func (t *Table) Misspelt(key string) bool {
 	return slices.ContainsFunc(t.values.keys, func(k string) bool { return k != key && diag.Nearest(k, []string{key}) != "" })
 }

@@ -14,7 +14,7 @@ type Table struct {
 	values dictionary[Value]
 	known  dictionary[struct{}] // the keys that were asked for, whether the file has them or not
 	inline bool                 // it is written in braces, where nothing can be added
-	open   bool                 // it was handed out, and unknown has not been there yet
+	open   bool                 // it was handed out, and FaultUnknown has not seen it yet
 	data   map[string]any       // what toml read, while the places are laid beside it
 }
 
