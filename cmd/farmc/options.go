@@ -7,11 +7,12 @@ import (
 	"os"
 	"slices"
 
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
 	"farmc/cmd/internal/live"
 	"farmc/compiler"
 	"farmc/compiler/diag"
-	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 )
 
 // options are what all commands that work on farms take.

@@ -9,11 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/nft"
 	"farmc/compiler"
 	"farmc/compiler/diag"
-	"github.com/spf13/pflag"
 )
 
 // The exit statuses; diff has its own.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/nft"
+	"farmc/cmd/internal/preflight"
 	"farmc/compiler"
 	"farmc/compiler/diag"
 )
@@ -271,9 +272,9 @@ func (e *Engine) realize(ctx context.Context, r *reading, doubt string, try *Try
 	if err != nil {
 		return p, nil, err
 	}
-	told := loadTranslators(ctx, translators, r.script.Farms)
+	told := preflight.LoadTranslators(ctx, r.script.Farms)
 	if p.Held && p.Before.Digest == r.script.Digest && p.Before.Farms != nil && len(p.Changes) == 0 {
-		return p, append(told, obstacles(ctx, e.Nft, r.script.Farms)...), e.extend(try, &p, trial)
+		return p, append(told, preflight.Check(ctx, e.Nft, r.script.Farms)...), e.extend(try, &p, trial)
 	}
 	p.quietly = trial != nil
 	undo := func() {}
@@ -291,7 +292,7 @@ func (e *Engine) realize(ctx context.Context, r *reading, doubt string, try *Try
 	if err != nil {
 		return p, told, err
 	}
-	return p, append(told, obstacles(context.WithoutCancel(ctx), e.Nft, r.script.Farms)...), nil
+	return p, append(told, preflight.Check(context.WithoutCancel(ctx), e.Nft, r.script.Farms)...), nil
 }
 
 // refuse says why the farms must not be loaded, if so.

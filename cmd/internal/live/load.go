@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"farmc/cmd/internal/nft"
 	"farmc/compiler"
 	"farmc/compiler/diag"
-	"golang.org/x/sys/unix"
 )
 
 // A Way is how a script comes into the kernel, always in one transaction.

@@ -12,9 +12,10 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"farmc/compiler"
 	"farmc/compiler/diag"
-	"golang.org/x/sys/unix"
 )
 
 // permissions collects the users but root who may write to the farms that are read: the writer of a farm decides which

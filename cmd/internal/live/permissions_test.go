@@ -14,9 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"farmc/compiler"
 	"farmc/compiler/diag"
-	"golang.org/x/sys/unix"
 )
 
 // evil is a farm that root must not load.

@@ -1,4 +1,4 @@
-package live
+package preflight
 
 import (
 	"bufio"
@@ -26,7 +26,11 @@ var translators = map[string]translator{
 // A translator is a module, and a symbol that the kernel has if it is built in.
 type translator struct{ module, symbol string }
 
-// loadTranslators loads what the farms' helpers need, and warns where it can't be had.
+// LoadTranslators loads what the farms' helpers need, and warns where it can't be had.
+func LoadTranslators(ctx context.Context, farms []*compiler.Farm) diag.Diagnostics {
+	return loadTranslators(ctx, translators, farms)
+}
+
 func loadTranslators(ctx context.Context, known map[string]translator, farms []*compiler.Farm) diag.Diagnostics {
 	var told diag.Diagnostics
 	tried := map[string]bool{}
