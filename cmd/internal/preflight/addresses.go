@@ -10,9 +10,26 @@ import (
 	"farmc/compiler/diag"
 )
 
-// unreached warns of addresses that farms listen on and this machine does not have, all of a kind at once.
-func (r *routing) unreached(farms []*compiler.Farm) diag.Diagnostics {
-	astray := map[destination][]compiler.Listen{}
+// missingAddresses warns about frontend addresses that this machine does not have: one warning for the addresses on a
+// link of this machine, and one for all others.
+func (r *routes) missingAddresses(farms []*compiler.Farm) diag.Diagnostics {
+	missing := r.frontendsByRoute(farms)
+	var warnings diag.Diagnostics
+	if on := missing[onLink]; len(on) > 0 {
+		warnings = append(warnings, missingAddress(on,
+			"no interface of this machine has %s, so no host on the link sends packets for it here", "%s"))
+	}
+	if off := missing[elsewhere]; len(off) > 0 {
+		warnings = append(warnings, missingAddress(off,
+			"not an address of this machine: %s; packets arrive only if a router sends them here",
+			"nothing, if a router does; else %s"))
+	}
+	return warnings
+}
+
+// frontendsByRoute groups the frontends of farms that are up by the route of their address. Each address occurs once.
+func (r *routes) frontendsByRoute(farms []*compiler.Farm) map[destination][]compiler.Listen {
+	grouped := map[destination][]compiler.Listen{}
 	seen := map[netip.Addr]bool{}
 	for _, f := range farms {
 		for _, l := range f.Listen {
@@ -21,26 +38,21 @@ func (r *routing) unreached(farms []*compiler.Farm) diag.Diagnostics {
 			}
 			seen[l.Address] = true
 			to := r.to(l.Address)
-			astray[to] = append(astray[to], l)
+			grouped[to] = append(grouped[to], l)
 		}
 	}
-	var told diag.Diagnostics
-	if on := astray[onLink]; len(on) > 0 {
-		told = append(told, unreachedBy(on, "no interface of this machine has %s, so nobody on the link sends packets for it here", "%s"))
-	}
-	if off := astray[elsewhere]; len(off) > 0 {
-		told = append(told, unreachedBy(off, "no address of this machine: %s; only what a router sends here arrives", "right if a router does; else %s"))
-	}
-	return told
+	return grouped
 }
 
-func unreachedBy(listens []compiler.Listen, message, hint string) diag.Diagnostic {
-	const most = 4
+// missingAddress is one warning about all the addresses. Message and hint are formats: the message takes the list of
+// addresses, the hint the command that adds the first one.
+func missingAddress(listens []compiler.Listen, message, hint string) diag.Diagnostic {
+	const maxNames = 4
 	var names []string
-	for _, l := range listens[:min(len(listens), most)] {
+	for _, l := range listens[:min(len(listens), maxNames)] {
 		names = append(names, l.Address.String())
 	}
-	if more := len(listens) - most; more > 0 {
+	if more := len(listens) - maxNames; more > 0 {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
 	first := listens[0].Address
@@ -52,26 +64,31 @@ func unreachedBy(listens []compiler.Listen, message, hint string) diag.Diagnosti
 	}
 }
 
-// handedToItself warns of backends on this machine that frames are handed on to from ingress: they leave by an interface,
-// and nobody there answers for an address of ours.
-func (r *routing) handedToItself(farms []*compiler.Farm) (told diag.Diagnostics) {
+// ownBackends warns about backends on this machine in farms that hand on frames at ingress. The frame leaves by an
+// interface, and no other host answers for an address of this machine.
+func (r *routes) ownBackends(farms []*compiler.Farm) (warnings diag.Diagnostics) {
 	for _, f := range farms {
 		if f.Down || len(f.Interfaces) == 0 || f.Mode != compiler.DSR && f.Mode != compiler.Stateless {
 			continue
 		}
 		for _, b := range f.Backends {
-			at := slices.IndexFunc(b.Address[:], func(a netip.Addr) bool { return a.IsValid() && r.to(a) == local })
-			if at < 0 || b.State != compiler.Up {
-				continue
+			i := slices.IndexFunc(b.Address[:], func(a netip.Addr) bool { return a.IsValid() && r.to(a) == local })
+			if i >= 0 && b.State == compiler.Up {
+				warnings = append(warnings, ownBackend(f, b, b.Address[i]))
 			}
-			told = append(told, diag.Diagnostic{
-				Severity: diag.Warning,
-				Farm:     f.Name,
-				Place:    b.Place,
-				Message:  fmt.Sprintf("backend %s: %s is this machine's own, and what %s hands on from ingress reaches other machines alone", b.Name, b.Address[at], f.Mode),
-				Hint:     "mode dnat, or stateless without interfaces, has backends here, too; mode local serves from here",
-			})
 		}
 	}
-	return told
+	return warnings
+}
+
+func ownBackend(f *compiler.Farm, b compiler.Backend, address netip.Addr) diag.Diagnostic {
+	return diag.Diagnostic{
+		Severity: diag.Warning,
+		Farm:     f.Name,
+		Place:    b.Place,
+		Message: fmt.Sprintf(
+			"backend %s: %s is an address of this machine, but mode %s at ingress reaches only other machines",
+			b.Name, address, f.Mode),
+		Hint: "use mode dnat or local, or mode stateless without interfaces",
+	}
 }

@@ -13,14 +13,15 @@ import (
 	"farmc/compiler/diag"
 )
 
-// forwardingSwitch is the sysctl that lets a machine forward packets of the family.
-var forwardingSwitch = [...]string{
+// forwardingSysctl names the sysctl that lets a machine forward packets of the family.
+var forwardingSysctl = [...]string{
 	addr.IP4: "net.ipv4.ip_forward",
 	addr.IP6: "net.ipv6.conf.all.forwarding",
 }
 
-func (r *routing) forwarding(family addr.Family, farms []*compiler.Farm) diag.Diagnostics {
-	name := forwardingSwitch[family]
+// forwarding warns if the farms need forwarding and the sysctl is 0.
+func (r *routes) forwarding(family addr.Family, farms []*compiler.Farm) diag.Diagnostics {
+	name := forwardingSysctl[family]
 	text, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/"))
 	if err != nil || strings.TrimSpace(string(text)) != "0" || !r.forwards(family, farms) {
 		return nil
@@ -32,26 +33,29 @@ func (r *routing) forwarding(family addr.Family, farms []*compiler.Farm) diag.Di
 	}}
 }
 
-// forwards says whether some farm sends packets of the family on to another machine.
-func (r *routing) forwards(family addr.Family, farms []*compiler.Farm) bool {
-	for _, f := range farms {
-		for _, b := range f.Backends {
-			if !f.Down && f.Mode != compiler.DSR && b.State == compiler.Up && b.Address.Has(family) && f.Listens(family) && r.to(b.Address[family]) != local {
-				return true
-			}
-		}
-	}
-	return false
+// forwards reports whether a farm sends packets of the family on to another machine.
+func (r *routes) forwards(family addr.Family, farms []*compiler.Farm) bool {
+	return slices.ContainsFunc(farms, func(f *compiler.Farm) bool {
+		return !f.Down && f.Mode != compiler.DSR && f.Listens(family) && r.forwardsTo(family, f.Backends)
+	})
 }
 
-// wayThrough are the matches that tell the farms' packets in a forward chain.
-func wayThrough(farms []*compiler.Farm) (matches []string) {
+// forwardsTo reports whether a backend that is up has an address of the family on another machine.
+func (r *routes) forwardsTo(family addr.Family, backends []compiler.Backend) bool {
+	return slices.ContainsFunc(backends, func(b compiler.Backend) bool {
+		return b.State == compiler.Up && b.Address.Has(family) && r.to(b.Address[family]) != local
+	})
+}
+
+// forwardMatches returns the nft matches that recognise packets of the farms in a forward chain.
+func forwardMatches(farms []*compiler.Farm) (matches []string) {
 	for _, f := range farms {
 		match := "ct status dnat"
 		if f.Mode == compiler.Stateless {
 			match = "ct state untracked"
 		}
-		if (f.Mode == compiler.Stateless || f.Mode == compiler.DNAT || f.Mode == compiler.SNAT) && !f.Down && !slices.Contains(matches, match) {
+		forwarded := f.Mode == compiler.Stateless || f.Mode == compiler.DNAT || f.Mode == compiler.SNAT
+		if forwarded && !f.Down && !slices.Contains(matches, match) {
 			matches = append(matches, match)
 		}
 	}
@@ -59,22 +63,27 @@ func wayThrough(farms []*compiler.Farm) (matches []string) {
 	return matches
 }
 
+// foreignDrops warns about forward chains of other tables with policy drop. The hint has a rule for each match.
 func foreignDrops(ctx context.Context, n nft.Nft, matches []string) diag.Diagnostics {
-	drops, err := n.ForeignDrops(ctx)
+	chains, err := n.ForeignDrops(ctx)
 	if err != nil {
-		return diag.Diagnostics{{Severity: diag.Warning, Message: fmt.Sprintf("can't tell whether a filter drops the farms' packets: %v", err)}}
+		return diag.Diagnostics{{
+			Severity: diag.Warning,
+			Message:  fmt.Sprintf("cannot check whether another table's chain drops forwarded packets: %v", err),
+		}}
 	}
-	var told diag.Diagnostics
-	for _, c := range drops {
+	var warnings diag.Diagnostics
+	for _, c := range chains {
 		var hints []string
 		for _, match := range matches {
 			hints = append(hints, fmt.Sprintf("nft add rule %s %s %s %s accept", c.Family, c.Table, c.Name, match))
 		}
-		told = append(told, diag.Diagnostic{
+		warnings = append(warnings, diag.Diagnostic{
 			Severity: diag.Warning,
-			Message:  fmt.Sprintf("the chain %s of the table %s %s, which is not ours, drops forwarded packets unless a rule accepts them", c.Name, c.Family, c.Table),
-			Hint:     strings.Join(hints, "; "),
+			Message: fmt.Sprintf("chain %s of table %s %s drops forwarded packets that none of its rules accepts",
+				c.Name, c.Family, c.Table),
+			Hint: strings.Join(hints, "; "),
 		})
 	}
-	return told
+	return warnings
 }

@@ -12,10 +12,10 @@ import (
 	"farmc/compiler/diag"
 )
 
-// translators are the kernel's modules that translate what each helper finds inside of connections. With a rule that
-// names a helper the kernel loads the helper itself, but not these (nf_nat_helper_try_module_get is not called by
-// nft_ct.c), and clients would be told the address of a backend.
-var translators = map[string]translator{
+// translators maps each conntrack helper to the kernel module that translates addresses inside of its connections. A
+// rule that names a helper makes the kernel load the helper, but not its translator: nft_ct.c does not call
+// nf_nat_helper_try_module_get. Without the translator a client receives the address of a backend.
+var translators = map[string]module{
 	"ftp":  {"nf_nat_ftp", "nf_nat_ftp"},
 	"sip":  {"nf_nat_sip", "nf_nat_sip"},
 	"tftp": {"nf_nat_tftp", "nf_nat_tftp_init"},
@@ -23,38 +23,46 @@ var translators = map[string]translator{
 	"snmp": {"nf_nat_snmp_basic", "nf_nat_snmp_basic_init"},
 }
 
-// A translator is a module, and a symbol that the kernel has if it is built in.
-type translator struct{ module, symbol string }
+// A module is a kernel module, with a symbol that the kernel has if the module is built in.
+type module struct{ name, symbol string }
 
-// LoadTranslators loads what the farms' helpers need, and warns where it can't be had.
+// LoadTranslators loads the modules that translate addresses for the helpers of the farms, and returns a warning for
+// each module that is neither loaded, nor can be loaded, nor is built in. Farms that are down need none.
 func LoadTranslators(ctx context.Context, farms []*compiler.Farm) diag.Diagnostics {
 	return loadTranslators(ctx, translators, farms)
 }
 
-func loadTranslators(ctx context.Context, known map[string]translator, farms []*compiler.Farm) diag.Diagnostics {
-	var told diag.Diagnostics
+func loadTranslators(ctx context.Context, known map[string]module, farms []*compiler.Farm) diag.Diagnostics {
+	var warnings diag.Diagnostics
 	tried := map[string]bool{}
 	for _, f := range farms {
-		of, ok := known[f.Helper]
+		m, ok := known[f.Helper]
 		if !ok || f.Down || tried[f.Helper] {
 			continue
 		}
 		tried[f.Helper] = true
-		if !hasModule(of.module) && !loadModule(ctx, of.module) && !hasSymbol(of.symbol) {
-			told = append(told, diag.Diagnostic{
+		if !m.available(ctx) {
+			warnings = append(warnings, diag.Diagnostic{
 				Severity: diag.Warning,
 				Farm:     f.Name,
-				Message:  fmt.Sprintf("the kernel does not translate the addresses inside of %s connections, as it lacks the module %s", f.Helper, of.module),
-				Hint:     "as root: modprobe " + of.module,
+				Message: fmt.Sprintf(
+					"the kernel lacks module %s, so addresses inside of %s connections are not translated",
+					m.name, f.Helper),
+				Hint: "as root: modprobe " + m.name,
 			})
 		}
 	}
-	return told
+	return warnings
 }
 
-// loadModule has a module loaded. A service without the privilege to do it, as the packaged ones are, asks systemd, which
-// has a service for that and doesn't tell how it went.
-func loadModule(ctx context.Context, name string) bool {
+// available loads the module if it is not loaded, and reports whether the kernel has it.
+func (m module) available(ctx context.Context) bool {
+	return isLoaded(m.name) || load(ctx, m.name) || isBuiltIn(m.symbol)
+}
+
+// load loads a module. A service without the privilege, like the packaged services, asks systemd to run
+// modprobe@.service. That service succeeds even if modprobe fails.
+func load(ctx context.Context, name string) bool {
 	if exec.CommandContext(ctx, "modprobe", "-q", name).Run() == nil {
 		return true
 	}
@@ -62,25 +70,24 @@ func loadModule(ctx context.Context, name string) bool {
 		return false
 	}
 	err := exec.CommandContext(ctx, "systemctl", "--quiet", "start", "modprobe@"+name+".service").Run()
-	return err == nil && hasModule(name)
+	return err == nil && isLoaded(name)
 }
 
-// hasModule says whether a module is loaded.
-func hasModule(name string) bool {
+func isLoaded(name string) bool {
 	_, err := os.Stat("/sys/module/" + name)
 	return err == nil
 }
 
-// hasSymbol says whether the kernel has something of that name, which tells of a module that is built in where modprobe
-// knows nothing, as in a container.
-func hasSymbol(name string) bool {
+// isBuiltIn reports whether the kernel has the symbol. It finds modules that are built in where modprobe knows no
+// modules, as in a container.
+func isBuiltIn(symbol string) bool {
 	file, err := os.Open("/proc/kallsyms")
 	if err != nil {
 		return false
 	}
 	defer file.Close()
 	for lines := bufio.NewScanner(file); lines.Scan(); {
-		if words := strings.Fields(lines.Text()); len(words) > 2 && words[2] == name {
+		if words := strings.Fields(lines.Text()); len(words) > 2 && words[2] == symbol {
 			return true
 		}
 	}

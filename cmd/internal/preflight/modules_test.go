@@ -9,66 +9,69 @@ import (
 	"farmc/compiler"
 )
 
-// TestLoadTranslators: for each helper of the farms that are served there is one look at the kernel and, if it has not
-// what translates addresses, one modprobe; people are told where that fails.
+// One modprobe runs for each helper of farms that are up. A module that is neither loaded nor built in is warned about
+// once.
 func TestLoadTranslators(t *testing.T) {
-	t.Setenv("INVOCATION_ID", "") // no service
-	record := fakeModprobe(t, 1)
-	known := map[string]translator{
+	t.Setenv("INVOCATION_ID", "") // not a service
+	calls := fakeModprobe(t, 1)
+	known := map[string]module{
 		"ftp":  {"farmc_no_such_module", "farmc_no_such_symbol"},
 		"sip":  {"farmc_nor_this", "farmc_nor_this"},
-		"tftp": {"farmc_built_in", "vfs_read"}, // modprobe knows nothing of it, but there it is
+		"tftp": {"farmc_built_in", "vfs_read"}, // unknown to modprobe, but the kernel has the symbol
 	}
-	told := loadTranslators(t.Context(), known, []*compiler.Farm{
-		{Name: "a", Helper: "ftp"}, {Name: "b", Helper: "ftp"}, {Name: "c", Helper: "sip", Down: true}, {Name: "d"}, {Name: "e", Helper: "tftp"},
+	warnings := loadTranslators(t.Context(), known, []*compiler.Farm{
+		{Name: "a", Helper: "ftp"}, {Name: "b", Helper: "ftp"}, {Name: "c", Helper: "sip", Down: true},
+		{Name: "d"}, {Name: "e", Helper: "tftp"},
 	})
-	tried, err := os.ReadFile(record)
-	if want := "-q farmc_no_such_module\n-q farmc_built_in\n"; err != nil || string(tried) != want {
-		t.Errorf("modprobe was asked for %q, want %q; %v", tried, want, err)
+	got, err := os.ReadFile(calls)
+	if want := "-q farmc_no_such_module\n-q farmc_built_in\n"; err != nil || string(got) != want {
+		t.Errorf("modprobe was called with %q, want %q; %v", got, want, err)
 	}
-	if len(told) != 1 || told[0].Farm != "a" || told.Faulty() || !strings.Contains(told[0].Message, "ftp connections, as it lacks the module farmc_no_such_module") {
-		t.Errorf("told is %v", told)
+	if len(warnings) != 1 || warnings[0].Farm != "a" || warnings.Faulty() ||
+		!strings.Contains(warnings[0].Message, "lacks module farmc_no_such_module, so addresses inside of ftp") {
+		t.Errorf("warnings are %v", warnings)
 	}
 }
 
-// TestLoadTranslatorsInSilence: where modprobe finds what is missing, nobody is told.
-func TestLoadTranslatorsInSilence(t *testing.T) {
+// No warning follows a modprobe that succeeds.
+func TestLoadTranslatorsWithModprobe(t *testing.T) {
 	fakeModprobe(t, 0)
 	for helper := range translators {
-		if told := loadTranslators(t.Context(), translators, []*compiler.Farm{{Name: "a", Helper: helper}}); len(told) != 0 {
-			t.Errorf("%s: told is %v", helper, told)
+		farms := []*compiler.Farm{{Name: "a", Helper: helper}}
+		if warnings := loadTranslators(t.Context(), translators, farms); len(warnings) != 0 {
+			t.Errorf("%s: warnings are %v", helper, warnings)
 		}
 	}
 }
 
-// TestLoadTranslatorsAsService: a service that may not load modules has systemd do it; what isn't there then is told.
+// A service without the privilege asks systemd, and a module that is absent afterwards is warned about.
 func TestLoadTranslatorsAsService(t *testing.T) {
 	fakeModprobe(t, 1)
 	t.Setenv("INVOCATION_ID", "6d4dd1ea")
 	for _, status := range []int{0, 1} {
-		record := fake(t, "systemctl", status)
-		known := map[string]translator{"ftp": {"farmc_no_such_module", "farmc_no_such_symbol"}}
-		told := loadTranslators(t.Context(), known, []*compiler.Farm{{Name: "a", Helper: "ftp"}})
-		tried, err := os.ReadFile(record)
-		if want := "--quiet start modprobe@farmc_no_such_module.service\n"; err != nil || string(tried) != want {
-			t.Errorf("systemctl was asked for %q, want %q; %v", tried, want, err)
+		calls := fake(t, "systemctl", status)
+		known := map[string]module{"ftp": {"farmc_no_such_module", "farmc_no_such_symbol"}}
+		warnings := loadTranslators(t.Context(), known, []*compiler.Farm{{Name: "a", Helper: "ftp"}})
+		got, err := os.ReadFile(calls)
+		if want := "--quiet start modprobe@farmc_no_such_module.service\n"; err != nil || string(got) != want {
+			t.Errorf("systemctl was called with %q, want %q; %v", got, want, err)
 		}
-		if len(told) != 1 {
-			t.Errorf("systemctl ends with %d: told is %v", status, told)
+		if len(warnings) != 1 {
+			t.Errorf("systemctl exits with %d: warnings are %v", status, warnings)
 		}
 	}
 }
 
-func fakeModprobe(t *testing.T, status int) (record string) { return fake(t, "modprobe", status) }
+func fakeModprobe(t *testing.T, status int) (calls string) { return fake(t, "modprobe", status) }
 
-// fake stands before the machine's own program, writes down what it is asked for, and exits.
-func fake(t *testing.T, program string, status int) (record string) {
+// fake puts a program first on PATH that appends its arguments to the file calls and exits with status.
+func fake(t *testing.T, program string, status int) (calls string) {
 	dir := t.TempDir()
-	record = filepath.Join(dir, "record")
-	script := "#!/bin/sh\necho \"$@\" >> " + record + "\nexit " + string(rune('0'+status)) + "\n"
+	calls = filepath.Join(dir, "calls")
+	script := "#!/bin/sh\necho \"$@\" >> " + calls + "\nexit " + string(rune('0'+status)) + "\n"
 	if err := os.WriteFile(filepath.Join(dir, program), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-	return record
+	return calls
 }

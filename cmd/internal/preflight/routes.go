@@ -7,45 +7,51 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A destination is where the kernel's routing sends an address.
+// A destination is the kind of route that the kernel has for an address.
 type destination int
 
 const (
-	unknown   destination = iota
-	local                 // to this machine
-	onLink                // to a neighbour
-	elsewhere             // to a router, or nowhere
+	unknown   destination = iota // the kernel could not be asked
+	local                        // this machine
+	onLink                       // a neighbour on a link
+	elsewhere                    // a router, or no route
 )
 
-// A routing asks the kernel's, by one socket for all questions: with one for each the addresses of 10,000 farms take
-// twice as long. The zero routing has not asked yet.
-type routing struct {
+// routes looks up routes in the kernel's routing table. All lookups share a socket: with a socket for each lookup the
+// addresses of 10,000 farms take twice as long. The zero value is ready to use.
+type routes struct {
 	kernel *netlink.Handle
 	err    error
 }
 
-func (r *routing) close() {
+func (r *routes) close() {
 	if r.kernel != nil {
 		r.kernel.Close()
 	}
 }
 
-func (r *routing) to(a netip.Addr) destination {
+func (r *routes) to(a netip.Addr) destination {
 	if r.kernel == nil && r.err == nil {
 		r.kernel, r.err = netlink.NewHandle(unix.NETLINK_ROUTE)
 	}
 	if r.err != nil {
 		return unknown
 	}
-	routes, err := r.kernel.RouteGet(a.AsSlice())
+	found, err := r.kernel.RouteGet(a.AsSlice())
 	switch {
 	case err == unix.ENETUNREACH || err == unix.EHOSTUNREACH || err == unix.EACCES || err == unix.EINVAL:
 		return elsewhere
-	case err != nil || len(routes) == 0:
+	case err != nil || len(found) == 0:
 		return unknown
-	case routes[0].Type == unix.RTN_LOCAL:
+	}
+	return destinationOf(found[0])
+}
+
+func destinationOf(route netlink.Route) destination {
+	switch {
+	case route.Type == unix.RTN_LOCAL:
 		return local
-	case routes[0].Type == unix.RTN_UNICAST && routes[0].Gw == nil && routes[0].Via == nil:
+	case route.Type == unix.RTN_UNICAST && route.Gw == nil && route.Via == nil:
 		return onLink
 	}
 	return elsewhere
