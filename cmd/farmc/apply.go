@@ -27,31 +27,31 @@ watch loads anything else. What was taken back is held until a file changes.`,
 	run: func(ctx context.Context, c *call) int {
 		switch {
 		case c.set.Changed("confirm") && c.confirm < time.Second:
-			return c.misuse("--confirm wants a time of a second at least, as in 60s")
+			return c.usageError("--confirm wants a time of a second at least, as in 60s")
 		case c.confirm > 0:
-			return c.try(ctx)
+			return c.applyOnTrial(ctx)
 		}
 		began := time.Now()
-		p, told, err := c.engine().Apply(ctx)
-		return c.applied(p, told, err, began)
+		p, diagnostics, err := c.engine().Apply(ctx)
+		return c.finishApply(p, diagnostics, err, began)
 	},
 }
 
 // applied tells what became of an apply.
-func (c *call) applied(p live.Plan, told diag.Diagnostics, err error, began time.Time) int {
-	status := done
-	if !c.applyOutcome(p, told, err) {
-		status = refused
+func (c *call) finishApply(p live.Plan, diagnostics diag.Diagnostics, err error, began time.Time) int {
+	status := exitOK
+	if !c.reportApply(p, diagnostics, err) {
+		status = exitFailure
 	}
 	for _, words := range p.Isolated {
-		c.tell("%s", words)
+		c.log("%s", words)
 	}
 	switch {
 	case p.Restored:
-		c.tell("%s", restored(p))
-	case status == done || p.Isolated != nil:
-		c.changes(p)
-		c.tell("%s", result(p, time.Since(began)))
+		c.log("%s", restored(p))
+	case status == exitOK || p.Isolated != nil:
+		c.printChanges(p)
+		c.log("%s", result(p, time.Since(began)))
 	}
 	return status
 }
@@ -62,56 +62,56 @@ func (c *call) isolateFlag() {
 }
 
 // changes lists what changes, as much as a screen holds.
-func (c *call) changes(p live.Plan) {
-	for _, change := range p.Changes[:min(len(p.Changes), mostTold)] {
-		c.tell("%s", change)
+func (c *call) printChanges(p live.Plan) {
+	for _, change := range p.Changes[:min(len(p.Changes), maxListed)] {
+		c.log("%s", change)
 	}
-	if more := len(p.Changes) - mostTold; more > 0 {
-		c.tell("and %d changes more; farmc diff tells all before", more)
+	if more := len(p.Changes) - maxListed; more > 0 {
+		c.log("and %d changes more; farmc diff tells all before", more)
 	}
 }
 
 // mostTold is how many changes apply lists: a screen of them.
-const mostTold = 40
+const maxListed = 40
 
 // result says what became of a plan.
 func result(p live.Plan, took time.Duration) string {
 	n := farms(len(p.Script.Farms))
 	switch {
-	case p.Held && len(p.Changes) > 0:
+	case p.UpToDate && len(p.Changes) > 0:
 		return n + ", nothing to load: the rules stay the same"
-	case p.Held:
+	case p.UpToDate:
 		return n + ", nothing to do: the kernel holds them"
 	}
 	why := ""
-	if p.Why != "" {
-		why = p.Why + ": "
+	if p.Reason != "" {
+		why = p.Reason + ": "
 	}
 	cut := ""
 	switch {
-	case p.Cut == 1:
+	case p.CutConnections == 1:
 		cut = ", 1 connection cut"
-	case p.Cut > 1:
-		cut = fmt.Sprintf(", %d connections cut", p.Cut)
+	case p.CutConnections > 1:
+		cut = fmt.Sprintf(", %d connections cut", p.CutConnections)
 	}
-	return fmt.Sprintf("%s%s loaded in %s%s%s", why, n, took.Round(time.Millisecond), extent(p), cut)
+	return fmt.Sprintf("%s%s loaded in %s%s%s", why, n, took.Round(time.Millisecond), strategyWords(p), cut)
 }
 
 // extent says how much of what ran before was kept.
-func extent(p live.Plan) string {
+func strategyWords(p live.Plan) string {
 	switch {
-	case p.Way == live.Difference:
+	case p.Strategy == live.Incremental:
 		return ", only what changed"
-	case p.Way == live.Derived && p.Kept > 0:
+	case p.Strategy == live.KeepSets && p.KeptSets > 0:
 		return ", all rules anew, what they remember of clients stays"
-	case p.Way == live.Derived:
+	case p.Strategy == live.KeepSets:
 		return ", all rules anew"
 	}
 	return ""
 }
 
 // restored says why what was loaded last was loaded again, though the farms can't be loaded.
-func restored(p live.Plan) string { return p.Why + ": what was loaded last is loaded again" }
+func restored(p live.Plan) string { return p.Reason + ": what was loaded last is loaded again" }
 
 func farms(n int) string {
 	if n == 1 {
@@ -121,10 +121,10 @@ func farms(n int) string {
 }
 
 // few joins changes into a line that fits a log.
-func few(changes []string) string {
-	const most = 5
-	if more := len(changes) - most; more > 0 {
-		return strings.Join(changes[:most], "; ") + fmt.Sprintf("; and %d more", more)
+func abbreviate(changes []string) string {
+	const maxItems = 5
+	if more := len(changes) - maxItems; more > 0 {
+		return strings.Join(changes[:maxItems], "; ") + fmt.Sprintf("; and %d more", more)
 	}
 	return strings.Join(changes, "; ")
 }

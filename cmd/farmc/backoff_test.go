@@ -10,17 +10,17 @@ import (
 // Rules are mended at once, but for somebody who takes them away whenever they are there.
 func TestPeace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p peace
+		var p backoff
 		var pauses []time.Duration
 		for range 11 {
-			pause := p.strike(time.Now(), "iptables")
+			pause := p.hit(time.Now(), "iptables")
 			pauses = append(pauses, pause)
-			if kept := p.kept("nft"); kept != (pause > 0) {
+			if kept := p.active("nft"); kept != (pause > 0) {
 				t.Errorf("kept is %v in a pause of %v", kept, pause)
 			}
 			if pause > 0 {
-				<-p.over
-				if by := p.broken(); by != "nft" || p.kept("nft") {
+				<-p.ended
+				if by := p.end(); by != "nft" || p.active("nft") {
 					t.Errorf("broken by %q, and kept on", by)
 				}
 			}
@@ -31,7 +31,7 @@ func TestPeace(t *testing.T) {
 			t.Errorf("pauses %v, want %v", pauses, want)
 		}
 		time.Sleep(time.Hour)
-		if pause := p.strike(time.Now(), "nft"); pause != 0 {
+		if pause := p.hit(time.Now(), "nft"); pause != 0 {
 			t.Errorf("after an hour's peace it pauses for %v", pause)
 		}
 	})

@@ -20,7 +20,7 @@ of an IPv6 address. Bans outlive apply and watch, and not a reboot. Who is banne
 banned for the new time.`,
 	run: func(ctx context.Context, c *call) int {
 		if len(c.args) < 2 || len(c.args) > 3 {
-			return c.misuse("ban wants a farm, an address and maybe a time")
+			return c.usageError("ban wants a farm, an address and maybe a time")
 		}
 		client, ok := compiler.ParseClient(c.args[1])
 		if !ok {
@@ -29,7 +29,7 @@ banned for the new time.`,
 		var long time.Duration
 		if len(c.args) == 3 {
 			if long, ok = toml.ParseDuration(c.args[2]); !ok {
-				return c.misuse("%q is not a time like 90s, 1h30m or 2d, a year at most", c.args[2])
+				return c.usageError("%q is not a time like 90s, 1h30m or 2d, a year at most", c.args[2])
 			}
 		}
 		return c.ban(ctx, c.args[0], client, long)
@@ -39,18 +39,18 @@ banned for the new time.`,
 func (c *call) ban(ctx context.Context, farm string, client netip.Prefix, long time.Duration) int {
 	b, err := c.engine().Ban(ctx, farm, client, long)
 	if err != nil {
-		c.fail(err)
-		return refused
+		c.printError(err)
+		return exitFailure
 	}
 	before := ""
 	if b.Before > 0 {
 		before = fmt.Sprintf(" (it was, for %s more)", timeLeft(b.Before))
 	}
-	c.tell("%s is banned from %s for %s%s", b.Client, farm, timeLeft(b.For), before)
+	c.log("%s is banned from %s for %s%s", b.Client, farm, timeLeft(b.Duration), before)
 	if b.Allowed {
-		c.tell("but allow of the farm's [access] lets it in all the same")
+		c.log("but allow of the farm's [access] lets it in all the same")
 	}
-	return done
+	return exitOK
 }
 
 var unbanVerb = verb{
@@ -59,7 +59,7 @@ var unbanVerb = verb{
 	summary: "let a banned client in again",
 	run: func(ctx context.Context, c *call) int {
 		if len(c.args) != 2 {
-			return c.misuse("unban wants a farm and an address")
+			return c.usageError("unban wants a farm and an address")
 		}
 		client, ok := compiler.ParseClient(c.args[1])
 		if !ok {
@@ -68,19 +68,19 @@ var unbanVerb = verb{
 		was, err := c.engine().Unban(ctx, c.args[0], client)
 		switch {
 		case err != nil:
-			c.fail(err)
-			return refused
+			c.printError(err)
+			return exitFailure
 		case !was:
-			c.fail(fmt.Errorf("%s is not banned from %s", c.args[1], c.args[0]))
-			return refused
+			c.printError(fmt.Errorf("%s is not banned from %s", c.args[1], c.args[0]))
+			return exitFailure
 		}
-		c.tell("%s is no longer banned from %s", c.args[1], c.args[0])
-		return done
+		c.log("%s is no longer banned from %s", c.args[1], c.args[0])
+		return exitOK
 	},
 }
 
 func (c *call) notClient() int {
-	return c.misuse("%q is not an address of a client: 198.51.100.7, 2001:db8::7, or 2001:db8::/64", c.args[1])
+	return c.usageError("%q is not an address of a client: 198.51.100.7, 2001:db8::7, or 2001:db8::/64", c.args[1])
 }
 
 // timeLeft writes a time as farms do, of two units at most.

@@ -20,28 +20,28 @@ Where nft can't be asked it says so, and the exit status speaks of the farms alo
 	run: func(ctx context.Context, c *call) int {
 		e := c.engine()
 		if c.noNft {
-			script, told := e.Compile()
-			c.diagnose(told)
+			script, diagnostics := e.Compile()
+			c.printDiagnostics(diagnostics)
 			if script == nil {
-				c.tell("%s", summary(told))
-				return refused
+				c.log("%s", summary(diagnostics))
+				return exitFailure
 			}
-			c.tell("%s, no fault; nft was not asked", farms(len(script.Farms)))
-			return done
+			c.log("%s, no fault; nft was not asked", farms(len(script.Farms)))
+			return exitOK
 		}
-		script, told, err := e.Check(ctx)
+		script, diagnostics, err := e.Check(ctx)
 		if errors.Is(err, nft.ErrMissing) && c.nft == "" {
 			err = fmt.Errorf("%w: %w", nft.ErrCannotAsk, err)
 		}
 		if errors.Is(err, nft.ErrCannotAsk) {
-			c.diagnose(told)
-			c.tell("%s, no fault; %v", farms(len(script.Farms)), err)
-			return done
+			c.printDiagnostics(diagnostics)
+			c.log("%s, no fault; %v", farms(len(script.Farms)), err)
+			return exitOK
 		}
-		if !c.outcome(script, told, err) {
-			return refused
+		if !c.report(script, diagnostics, err) {
+			return exitFailure
 		}
-		c.tell("%s, no fault; nft accepts the script", farms(len(script.Farms)))
-		return done
+		c.log("%s, no fault; nft accepts the script", farms(len(script.Farms)))
+		return exitOK
 	},
 }

@@ -24,17 +24,17 @@ var compileVerb = verb{
 		if c.boot {
 			compile = c.engine().CompileForBoot
 		}
-		script, told := compile()
-		c.diagnose(told)
+		script, diagnostics := compile()
+		c.printDiagnostics(diagnostics)
 		if script == nil {
-			c.tell("%s", summary(told))
-			return refused
+			c.log("%s", summary(diagnostics))
+			return exitFailure
 		}
 		if err := c.write(script.Text); err != nil {
-			c.fail(err)
-			return refused
+			c.printError(err)
+			return exitFailure
 		}
-		return done
+		return exitOK
 	},
 }
 
@@ -47,13 +47,13 @@ func (c *call) write(text []byte) error {
 	mode := fs.FileMode(0o644)
 	if info, err := os.Stat(c.output); err == nil {
 		if !info.Mode().IsRegular() { // /dev/stdout, a FIFO
-			return c.unwritten(os.WriteFile(c.output, text, mode))
+			return c.writeError(os.WriteFile(c.output, text, mode))
 		}
 		mode = info.Mode().Perm()
 	}
 	f, err := os.CreateTemp(filepath.Dir(c.output), "."+filepath.Base(c.output)+".*")
 	if err != nil {
-		return c.unwritten(err)
+		return c.writeError(err)
 	}
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
@@ -62,11 +62,11 @@ func (c *call) write(text []byte) error {
 	if err != nil {
 		os.Remove(f.Name())
 	}
-	return c.unwritten(err)
+	return c.writeError(err)
 }
 
 // unwritten has an error speak of the file that was asked for, not of the temporary one.
-func (c *call) unwritten(err error) error {
+func (c *call) writeError(err error) error {
 	if err == nil {
 		return nil
 	}

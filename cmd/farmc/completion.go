@@ -31,10 +31,10 @@ For this session: source <(farmc completion bash). For all:
 func completion(_ context.Context, c *call) int {
 	shells := map[string]func() string{"bash": bash, "zsh": zsh, "fish": fish}
 	if len(c.args) != 1 || shells[c.args[0]] == nil {
-		return c.misuse("completion wants the name of a shell: bash, zsh or fish")
+		return c.usageError("completion wants the name of a shell: bash, zsh or fish")
 	}
 	fmt.Fprint(c.stdout, shells[c.args[0]]())
-	return done
+	return exitOK
 }
 
 // namesVerb is for shells: it tells the names of the farms, one a line. No farm is read, so it is quick, and faults are
@@ -45,7 +45,7 @@ var namesVerb = verb{
 		for _, name := range compiler.Names(c.farmDirs()) {
 			fmt.Fprintln(c.stdout, name)
 		}
-		return done
+		return exitOK
 	},
 }
 
@@ -79,7 +79,7 @@ func (v verb) takesTime() bool { return strings.HasSuffix(v.args, "[TIME]") }
 const banTimes = "10m 1h 1d"
 
 // verbsThat gives the names of some verbs.
-func verbsThat(are func(verb) bool, between string) string {
+func verbNamesIf(are func(verb) bool, between string) string {
 	var out []string
 	for _, v := range verbs() {
 		if are(v) {
@@ -90,7 +90,7 @@ func verbsThat(are func(verb) bool, between string) string {
 }
 
 // valued gives the flags that a value follows, as a shell's pattern has them.
-func valued() string {
+func valueFlags() string {
 	var out []string
 	for _, v := range verbs() {
 		v.eachFlag(func(f *pflag.Flag) {
@@ -141,7 +141,7 @@ _farmc() {
 	for ((i = 2; i < COMP_CWORD; i++)); do
 		flag=${COMP_WORDS[i]}
 		case $flag in
-		` + valued() + `)
+		` + valueFlags() + `)
 			((i++))
 			if [ "${COMP_WORDS[i]}" = = ]; then ((i++)); fi
 			case $flag in --dir|-d) dirs+=(--dir "${COMP_WORDS[i]/#\~/$HOME}") ;; esac ;;
@@ -152,8 +152,8 @@ _farmc() {
 	case ${COMP_WORDS[1]} in
 ` + cases.String() + `	esac
 	case ${COMP_WORDS[1]}$given in
-	` + verbsThat(verb.takesFarm, "0|") + `0) some=$("${COMP_WORDS[0]/#\~/$HOME}" names "${dirs[@]}" 2>/dev/null) ;;
-	` + verbsThat(verb.takesTime, "2|") + `2) some="` + banTimes + `" ;;
+	` + verbNamesIf(verb.takesFarm, "0|") + `0) some=$("${COMP_WORDS[0]/#\~/$HOME}" names "${dirs[@]}" 2>/dev/null) ;;
+	` + verbNamesIf(verb.takesTime, "2|") + `2) some="` + banTimes + `" ;;
 	esac
 	case $cur in
 	-*) ;;
@@ -231,7 +231,7 @@ function __farmc_given
 	set -l i 3
 	while test $i -le (count $words)
 		switch $words[$i]
-			case ` + strings.ReplaceAll(valued(), "|", " ") + `
+			case ` + strings.ReplaceAll(valueFlags(), "|", " ") + `
 				set i (math $i + 1)
 			case '-*'
 			case '*'

@@ -20,11 +20,11 @@ var confirmVerb = verb{
 	summary: "keep what apply --confirm loaded",
 	run: func(ctx context.Context, c *call) int {
 		if err := c.engine().Confirm(ctx); err != nil {
-			c.fail(err)
-			return refused
+			c.printError(err)
+			return exitFailure
 		}
-		c.tell("confirmed: the farms stay, and are for the next boot, too")
-		return done
+		c.log("confirmed: the farms stay, and are for the next boot, too")
+		return exitOK
 	},
 }
 
@@ -38,13 +38,13 @@ loads them, until one of them changes. Once back there is nothing further to go 
 		began := time.Now()
 		p, err := c.engine().Rollback(ctx)
 		if err != nil {
-			c.fail(err)
-			return refused
+			c.printError(err)
+			return exitFailure
 		}
-		c.changes(p)
-		c.tell("rolled back: %s", result(p, time.Since(began)))
-		c.tell("the files are held until one changes")
-		return done
+		c.printChanges(p)
+		c.log("rolled back: %s", result(p, time.Since(began)))
+		c.log("the files are held until one changes")
+		return exitOK
 	},
 }
 
@@ -55,22 +55,22 @@ var awaitVerb = verb{
 	run: func(ctx context.Context, c *call) int {
 		io.Copy(io.Discard, os.Stdin) // until apply has loaded, or is no more
 		if len(c.args) != 1 || c.engine().Await(ctx, c.args[0]) != nil {
-			return refused
+			return exitFailure
 		}
-		return done
+		return exitOK
 	},
 }
 
 // A waiter is a farmc that waits whether a load is confirmed. It depends on neither the process, the terminal nor the
 // session of the one that loads: those may be what the load cuts off.
-type waiter struct {
+type confirmTimer struct {
 	trial string
 	start io.Closer
 }
 
 // newWaiter starts one, before anything is loaded: if that can't be had nothing is.
-func (c *call) newWaiter() (*waiter, error) {
-	w := &waiter{trial: rand.Text()}
+func (c *call) startConfirmTimer() (*confirmTimer, error) {
+	w := &confirmTimer{trial: rand.Text()}
 	state, err := filepath.Abs(c.stateDir)
 	if err != nil {
 		return nil, err
@@ -108,63 +108,63 @@ func (c *call) newWaiter() (*waiter, error) {
 }
 
 // try loads on trial, and waits with the waiter for what becomes of it.
-func (c *call) try(ctx context.Context) int {
+func (c *call) applyOnTrial(ctx context.Context) int {
 	began := time.Now()
-	w, err := c.newWaiter()
+	w, err := c.startConfirmTimer()
 	if err != nil {
-		c.fail(err)
-		return refused
+		c.printError(err)
+		return exitFailure
 	}
-	p, told, err := c.engine().Try(ctx, live.Try{Name: w.trial, Patience: c.confirm})
+	p, diagnostics, err := c.engine().Try(ctx, live.TrialRequest{Name: w.trial, Timeout: c.confirm})
 	w.start.Close()
-	status := c.applied(p, told, err, began)
-	if !p.Tried || err != nil && p.Isolated == nil {
+	status := c.finishApply(p, diagnostics, err, began)
+	if !p.OnTrial || err != nil && p.Isolated == nil {
 		return status
 	}
-	c.tell("farmc confirm keeps it; else it is taken back in %s", c.confirm)
-	return max(status, c.awaited(ctx, w.trial, p.Script.Digest))
+	c.log("farmc confirm keeps it; else it is taken back in %s", c.confirm)
+	return max(status, c.awaitTrial(ctx, w.trial, p.Script.Digest))
 }
 
 // awaited says what became of a trial.
-func (c *call) awaited(ctx context.Context, name, digest string) int {
+func (c *call) awaitTrial(ctx context.Context, name, digest string) int {
 	store := c.engine().Store
 	for {
 		t, err := store.Trial()
 		switch {
 		case err != nil:
-			c.fail(err)
-			return refused
+			c.printError(err)
+			return exitFailure
 		case t == nil:
-			return c.verdict(store, digest)
+			return c.trialOutcome(store, digest)
 		case t.Name != name:
-			c.tell("another apply took its place")
-			return refused
-		case t.Left() < -grace:
-			c.fail(errors.New("nobody took it back: see that farmc apply or farmc rollback can"))
-			return refused
+			c.log("another apply took its place")
+			return exitFailure
+		case t.Left() < -rollbackGrace:
+			c.printError(errors.New("nobody took it back: see that farmc apply or farmc rollback can"))
+			return exitFailure
 		}
 		select {
 		case <-ctx.Done():
-			c.tell("it waits on without this farmc: farmc confirm keeps it; else it is taken back in %s", max(t.Left(), 0).Round(time.Second))
-			return refused
+			c.log("it waits on without this farmc: farmc confirm keeps it; else it is taken back in %s", max(t.Left(), 0).Round(time.Second))
+			return exitFailure
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
 
 // grace is how long after its time a trial may be taken back: a load takes a while.
-const grace = time.Minute
+const rollbackGrace = time.Minute
 
-func (c *call) verdict(store live.Store, digest string) int {
+func (c *call) trialOutcome(store live.Store, digest string) int {
 	confirmed, err := store.Confirmed(digest)
 	switch {
 	case err != nil:
-		c.fail(err)
-		return refused
+		c.printError(err)
+		return exitFailure
 	case confirmed:
-		c.tell("confirmed")
-		return done
+		c.log("confirmed")
+		return exitOK
 	}
-	c.tell("taken back: the farms before are loaded, and the files are held until one changes")
-	return refused
+	c.log("taken back: the farms before are loaded, and the files are held until one changes")
+	return exitFailure
 }

@@ -25,20 +25,20 @@ would be loaded as a unified diff. That the files are held, as they were taken b
 something waits to be confirmed, is told, too. Exit status: 0 nothing changes, 1 something does,
 2 trouble.`,
 	run: func(ctx context.Context, c *call) int {
-		p, told, err := c.engine().Plan(ctx)
-		c.diagnose(told)
+		p, diagnostics, err := c.engine().Plan(ctx)
+		c.printDiagnostics(diagnostics)
 		switch {
 		case errors.Is(err, live.ErrFaulty):
-			c.tell("%s", summary(told))
+			c.log("%s", summary(diagnostics))
 			return trouble
 		case errors.As(err, new(*fs.PathError)), errors.Is(err, live.ErrState): // what was loaded can't be read
-			c.fail(err)
+			c.printError(err)
 			return trouble
 		case err != nil:
-			c.tell("the kernel could not be asked what it holds: %v", err)
+			c.log("the kernel could not be asked what it holds: %v", err)
 		}
-		if p.Barred != nil {
-			c.fail(p.Barred)
+		if p.Blocked != nil {
+			c.printError(p.Blocked)
 		}
 		return c.showPlan(p)
 	},
@@ -48,8 +48,8 @@ func (c *call) showPlan(p live.Plan) int {
 	for _, change := range p.Changes {
 		fmt.Fprintln(c.stdout, change)
 	}
-	if p.Why != "" {
-		fmt.Fprintf(c.stdout, "%s: all is loaded anew\n", p.Why)
+	if p.Reason != "" {
+		fmt.Fprintf(c.stdout, "%s: all is loaded anew\n", p.Reason)
 	}
 	before, after := string(p.Before.Script), string(p.Script.Text)
 	paint := c.palette(c.stdout)
@@ -57,11 +57,11 @@ func (c *call) showPlan(p live.Plan) int {
 		return map[byte]string{'-': paint.Fault, '+': paint.Added, '@': paint.Hint}[mark] + text + plain(mark, paint.Reset)
 	})
 	if err != nil {
-		c.fail(err)
+		c.printError(err)
 		return trouble
 	}
 	switch {
-	case before != after || p.Why != "":
+	case before != after || p.Reason != "":
 		return differs
 	case len(p.Changes) > 0:
 		fmt.Fprintln(c.stdout, "the script stays the same")

@@ -309,9 +309,9 @@ func (w *watcherProcess) stop() { w.end(); w.Wait() }
 // agreed waits until the kernel holds what the directory says.
 func (e *edits) agreed(w *watcherProcess, after string) {
 	e.Helper()
-	script, told := compiler.Compile([]compiler.Dir{live.Dir(e.at("farms.d"))})
+	script, diagnostics := compiler.Compile([]compiler.Dir{live.Dir(e.at("farms.d"))})
 	if script == nil {
-		e.Fatalf("after %s the farms are faulty: %v", after, told)
+		e.Fatalf("after %s the farms are faulty: %v", after, diagnostics)
 	}
 	began := time.Now()
 	for time.Since(began) < time.Minute {

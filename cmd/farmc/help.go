@@ -21,15 +21,15 @@ func helpVerb() verb {
 func help(_ context.Context, c *call) int {
 	if len(c.args) == 0 {
 		fmt.Fprint(c.stdout, usage())
-		return done
+		return exitOK
 	}
 	i := slices.IndexFunc(verbs(), func(v verb) bool { return v.name == c.args[0] })
 	if i < 0 || len(c.args) > 1 {
 		fmt.Fprintf(c.stderr, "farmc: there is no command %q; farmc help lists them\n", strings.Join(c.args, " "))
-		return misused
+		return exitUsage
 	}
 	fmt.Fprint(c.stdout, verbs()[i].help())
-	return done
+	return exitOK
 }
 
 func usage() string {

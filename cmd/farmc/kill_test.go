@@ -168,13 +168,13 @@ func (k *killings) listen(n int, now func()) (end func() []string) {
 	if _, err := unix.InotifyAddWatch(fd, k.state(), unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_CLOSE_WRITE|unix.IN_DELETE); err != nil {
 		k.Fatal(err)
 	}
-	told := make(chan []string)
+	diagnostics := make(chan []string)
 	go func() {
 		var names []string
 		for buffer := make([]byte, 4096); ; {
 			size, err := inotify.Read(buffer)
 			if err != nil {
-				told <- names
+				diagnostics <- names
 				return
 			}
 			for event := buffer[:size]; len(event) > 0; {
@@ -189,7 +189,7 @@ func (k *killings) listen(n int, now func()) (end func() []string) {
 	}()
 	return func() []string {
 		inotify.Close()
-		return <-told
+		return <-diagnostics
 	}
 }
 

@@ -28,14 +28,14 @@ type options struct {
 
 // usualDirs are where farms lie on a machine: the administrator's, and over them what programs write until the next
 // boot.
-var usualDirs = []string{"/etc/farmc/farms.d", "/run/farmc/farms.d"}
+var defaultDirs = []string{"/etc/farmc/farms.d", "/run/farmc/farms.d"}
 
 func (o *options) declare(set *pflag.FlagSet, bare bool) {
 	if bare {
 		return
 	}
 	set.StringArrayVarP(&o.dirs, "dir", "d", nil, "`directory` of farms; repeatable, a later one takes precedence\n(default /etc/farmc/farms.d, then /run/farmc/farms.d)")
-	set.StringVar(&o.stateDir, "state-dir", usualStateDir(), "`directory` where the last good script is kept")
+	set.StringVar(&o.stateDir, "state-dir", defaultStateDir(), "`directory` where the last good script is kept")
 	set.StringVar(&o.nft, "nft", "", "`path` of the nft program (default: the one on PATH)")
 	set.BoolVarP(&o.quiet, "quiet", "q", false, "tell faults alone")
 	set.BoolVarP(&o.verbose, "verbose", "v", false, "show the script that nft refuses, with line numbers")
@@ -44,14 +44,14 @@ func (o *options) declare(set *pflag.FlagSet, bare bool) {
 	set.StringVar(&o.color, "color", "auto", "`when` to use colour: auto, always or never")
 }
 
-func usualStateDir() string {
+func defaultStateDir() string {
 	if dir := os.Getenv("STATE_DIRECTORY"); dir != "" {
 		return dir
 	}
 	return "/var/lib/farmc"
 }
 
-func (o *options) valid() error {
+func (o *options) validate() error {
 	if slices.Contains(o.dirs, "") {
 		return errors.New("--dir is empty")
 	}
@@ -70,7 +70,7 @@ func (o *options) dirPaths() []string {
 	if len(o.dirs) > 0 {
 		return o.dirs
 	}
-	return usualDirs
+	return defaultDirs
 }
 
 // farmDirs are the directories in force, for the compiler. One that was asked for must exist; of the usual ones,

@@ -19,9 +19,9 @@ import (
 
 // The exit statuses; diff has its own.
 const (
-	done    = 0
-	refused = 1 // the farms, nft or the kernel said no
-	misused = 2 // asked wrongly
+	exitOK      = 0
+	exitFailure = 1 // the farms, nft or the kernel said no
+	exitUsage   = 2 // asked wrongly
 )
 
 // A verb is one of farmc's commands.
@@ -60,7 +60,7 @@ type call struct {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage())
-		return misused
+		return exitUsage
 	}
 	switch args[0] {
 	case "-h", "--help":
@@ -72,11 +72,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	i := slices.IndexFunc(known, func(v verb) bool { return v.name == args[0] })
 	if i < 0 && strings.HasPrefix(args[0], "-") {
 		fmt.Fprintf(stderr, "farmc: the command comes first, then %s; farmc help lists them\n", args[0])
-		return misused
+		return exitUsage
 	}
 	if i < 0 {
 		fmt.Fprintf(stderr, "farmc: there is no command %q; farmc help lists them\n", args[0])
-		return misused
+		return exitUsage
 	}
 	c := &call{verb: known[i], stdout: stdout, stderr: stderr}
 	return c.run(ctx, args[1:])
@@ -87,23 +87,23 @@ func (c *call) run(ctx context.Context, args []string) int {
 	switch err := c.set.Parse(args); {
 	case errors.Is(err, pflag.ErrHelp):
 		fmt.Fprint(c.stdout, c.verb.help())
-		return done
+		return exitOK
 	case err != nil:
-		return c.misuse("%v", err)
+		return c.usageError("%v", err)
 	}
 	c.args = c.set.Args()
-	if err := c.options.valid(); err != nil && !c.verb.bare {
-		return c.misuse("%v", err)
+	if err := c.options.validate(); err != nil && !c.verb.bare {
+		return c.usageError("%v", err)
 	}
 	if len(c.args) > 0 && c.verb.args == "" {
-		return c.misuse("%s takes no arguments, but there is %q", c.verb.name, c.args[0])
+		return c.usageError("%s takes no arguments, but there is %q", c.verb.name, c.args[0])
 	}
 	return c.verb.run(ctx, c)
 }
 
-func (c *call) misuse(format string, args ...any) int {
+func (c *call) usageError(format string, args ...any) int {
 	fmt.Fprintf(c.stderr, "farmc: %s; farmc help %s tells more\n", fmt.Sprintf(format, args...), c.verb.name)
-	return misused
+	return exitUsage
 }
 
 // flagSet gives the flags of the verb, bound to c.
@@ -121,52 +121,52 @@ func (v verb) flagSet(c *call) *pflag.FlagSet {
 }
 
 // tell says something to people, unless they want it quiet.
-func (c *call) tell(format string, args ...any) {
+func (c *call) log(format string, args ...any) {
 	if !c.quiet {
 		fmt.Fprintf(c.stderr, format+"\n", args...)
 	}
 }
 
 // fail says what went wrong, in words that need no diagnostics.
-func (c *call) fail(err error) {
+func (c *call) printError(err error) {
 	fmt.Fprintf(c.stderr, "%sfarmc: %v%s\n", c.palette(c.stderr).Fault, err, c.palette(c.stderr).Reset)
 }
 
 // diagnose prints diagnostics; the quiet want faults alone.
-func (c *call) diagnose(ds diag.Diagnostics) {
+func (c *call) printDiagnostics(diagnostics diag.Diagnostics) {
 	if c.quiet {
-		ds = slices.DeleteFunc(slices.Clone(ds), func(d diag.Diagnostic) bool { return d.Severity == diag.Warning })
+		diagnostics = slices.DeleteFunc(slices.Clone(diagnostics), func(d diag.Diagnostic) bool { return d.Severity == diag.Warning })
 	}
-	ds.Print(c.stderr, c.palette(c.stderr))
+	diagnostics.Print(c.stderr, c.palette(c.stderr))
 }
 
 // applyOutcome prints what an apply had to tell, and says whether it went well.
-func (c *call) applyOutcome(p live.Plan, told diag.Diagnostics, err error) bool {
+func (c *call) reportApply(p live.Plan, diagnostics diag.Diagnostics, err error) bool {
 	script := p.Script
 	if p.Isolated != nil || p.Restored {
 		script = nil // it isn't what was refused
 	}
-	return c.outcome(script, told, err)
+	return c.report(script, diagnostics, err)
 }
 
 // outcome prints what a step had to tell, and says whether it went well. The verbose see the script that nft refused.
-func (c *call) outcome(script *compiler.Script, ds diag.Diagnostics, err error) bool {
-	c.diagnose(ds)
+func (c *call) report(script *compiler.Script, diagnostics diag.Diagnostics, err error) bool {
+	c.printDiagnostics(diagnostics)
 	if err != nil && script != nil && c.verbose && errors.Is(err, live.ErrFaulty) {
-		fmt.Fprint(c.stderr, numbered(script.Text))
+		fmt.Fprint(c.stderr, numberLines(script.Text))
 	}
 	if errors.Is(err, live.ErrFaulty) {
-		c.tell("%s", summary(ds))
+		c.log("%s", summary(diagnostics))
 	} else if err != nil {
-		c.fail(err)
+		c.printError(err)
 	}
 	return err == nil
 }
 
 // summary counts faults, as the first ones may have left the screen.
-func summary(ds diag.Diagnostics) string {
+func summary(diagnostics diag.Diagnostics) string {
 	faults := 0
-	for _, d := range ds {
+	for _, d := range diagnostics {
 		if d.Severity == diag.Fault {
 			faults++
 		}
@@ -177,7 +177,7 @@ func summary(ds diag.Diagnostics) string {
 	return fmt.Sprintf("%d faults", faults)
 }
 
-func numbered(text []byte) string {
+func numberLines(text []byte) string {
 	var out strings.Builder
 	n := 0
 	for line := range strings.Lines(string(text)) {
@@ -188,5 +188,5 @@ func numbered(text []byte) string {
 }
 
 func (c *call) engine() *live.Engine {
-	return &live.Engine{Dirs: c.farmDirs(), Nft: nft.Nft{Path: c.nft}, Store: live.NewStore(c.stateDir), Say: c.tell, Isolate: c.isolate, Insecure: c.insecure}
+	return &live.Engine{Dirs: c.farmDirs(), Nft: nft.Nft{Path: c.nft}, Store: live.NewStore(c.stateDir), Log: c.log, Isolate: c.isolate, Insecure: c.insecure}
 }

@@ -31,12 +31,12 @@ what was loaded last, 1 it doesn't, or can't be asked.`,
 	flags: func(c *call) { c.set.BoolVar(&c.json, "json", false, "write JSON, for programs") },
 	run: func(ctx context.Context, c *call) int {
 		if len(c.args) > 1 {
-			return c.misuse("status shows one farm, or all")
+			return c.usageError("status shows one farm, or all")
 		}
 		s, err := c.engine().Status(ctx, strings.Join(c.args, ""))
 		if err != nil && len(s.Farms) == 0 {
-			c.fail(err)
-			return refused
+			c.printError(err)
+			return exitFailure
 		}
 		if c.json {
 			err = errors.Join(err, json.NewEncoder(c.stdout).Encode(s))
@@ -44,18 +44,18 @@ what was loaded last, 1 it doesn't, or can't be asked.`,
 			c.showStatus(s)
 		}
 		if err != nil {
-			c.fail(err)
-			return refused
+			c.printError(err)
+			return exitFailure
 		}
 		if s.Rules == live.RulesNone || s.Rules == live.RulesOther {
-			return refused
+			return exitFailure
 		}
-		return done
+		return exitOK
 	},
 }
 
 // heldWords are what the kernel holds, where that isn't simply what was loaded last.
-var heldWords = map[live.Rules]string{
+var rulesWarnings = map[live.Rules]string{
 	live.RulesNone:   "the kernel holds no farms: farmc apply loads them; this is what was loaded last",
 	live.RulesOther:  "the kernel holds other farms than were loaded last, which these are: farmc apply",
 	live.RulesBooted: "the kernel holds what was loaded at boot, without what hangs on interfaces: farmc apply",
@@ -63,7 +63,7 @@ var heldWords = map[live.Rules]string{
 
 func (c *call) showStatus(s live.Status) {
 	paint := c.palette(c.stdout)
-	if words := heldWords[s.Rules]; words != "" {
+	if words := rulesWarnings[s.Rules]; words != "" {
 		fmt.Fprintf(c.stdout, "%s%s%s\n", paint.Fault, words, paint.Reset)
 	}
 	for i, f := range s.Farms {
@@ -80,15 +80,15 @@ func (c *call) showStatus(s live.Status) {
 		fmt.Fprintf(c.stdout, "\n%sthe files have faults by now: farmc check tells them%s\n", paint.Warning, paint.Reset)
 	case len(s.Pending) > 0:
 		fmt.Fprintf(c.stdout, "\n%sthe files say otherwise by now, which isn't applied:%s\n", paint.Warning, paint.Reset)
-		for _, change := range s.Pending[:min(len(s.Pending), mostTold)] {
+		for _, change := range s.Pending[:min(len(s.Pending), maxListed)] {
 			fmt.Fprintln(c.stdout, "  "+change)
 		}
-		if more := len(s.Pending) - mostTold; more > 0 {
+		if more := len(s.Pending) - maxListed; more > 0 {
 			fmt.Fprintf(c.stdout, "  and %d changes more\n", more)
 		}
 	}
-	if s.Barred != "" {
-		fmt.Fprintf(c.stdout, "\n%s%s%s\n", paint.Warning, s.Barred, paint.Reset)
+	if s.Blocked != "" {
+		fmt.Fprintf(c.stdout, "\n%s%s%s\n", paint.Warning, s.Blocked, paint.Reset)
 	}
 }
 
@@ -98,7 +98,7 @@ func showFarm(w io.Writer, f live.FarmStatus, paint diag.Palette) {
 		state = " " + paint.Fault + f.State + paint.Reset
 	}
 	fmt.Fprintf(w, "%s%s%s  %s%s  %s\n", paint.Bold, f.Name, paint.Reset, f.Mode, state, f.File)
-	for _, line := range folded(f.Listen, screen-2) {
+	for _, line := range wrap(f.Listen, screenWidth-2) {
 		fmt.Fprintln(w, "  "+line)
 	}
 	showBackends(w, f.Backends, paint)
@@ -117,8 +117,8 @@ func showFarm(w io.Writer, f live.FarmStatus, paint diag.Palette) {
 		}
 		banned = append(banned, words)
 	}
-	if more := len(banned) - mostTold; more > 0 {
-		banned = append(banned[:mostTold:mostTold], fmt.Sprintf("and %d more", more))
+	if more := len(banned) - maxListed; more > 0 {
+		banned = append(banned[:maxListed:maxListed], fmt.Sprintf("and %d more", more))
 	}
 	showList(w, "banned: ", banned)
 }
@@ -132,14 +132,14 @@ func reasonWords() []string {
 }
 
 // screen is how wide a terminal is at least.
-const screen = 80
+const screenWidth = 80
 
 // showList writes items with commas, on as many lines as they need.
 func showList(w io.Writer, title string, items []string) {
 	for i := range items[:max(len(items)-1, 0)] {
 		items[i] += ","
 	}
-	for i, line := range folded(items, screen-2-len(title)) {
+	for i, line := range wrap(items, screenWidth-2-len(title)) {
 		if i > 0 {
 			title = strings.Repeat(" ", len(title))
 		}
@@ -148,7 +148,7 @@ func showList(w io.Writer, title string, items []string) {
 }
 
 // folded puts words on lines that are no wider, if no word is.
-func folded(words []string, width int) []string {
+func wrap(words []string, width int) []string {
 	var lines []string
 	for _, word := range words {
 		if n := len(lines); n > 0 && len(lines[n-1])+1+len(word) <= width {
@@ -166,7 +166,7 @@ func showBackends(w io.Writer, all []live.BackendStatus, paint diag.Palette) {
 	if len(all) == 0 {
 		return
 	}
-	rows := [][]string{{"BACKEND", "ADDRESS", "STATE", "SHARE", "OPEN", map[bool]string{true: "GIVEN", false: "PACKETS"}[all[0].Counts == "connections"]}}
+	rows := [][]string{{"BACKEND", "ADDRESS", "STATE", "SHARE", "OPEN", map[bool]string{true: "GIVEN", false: "PACKETS"}[all[0].Unit == "connections"]}}
 	for _, b := range all {
 		for i, address := range b.Address {
 			if b.Port != 0 && strings.Contains(address, ":") {
@@ -190,7 +190,7 @@ func showBackends(w io.Writer, all []live.BackendStatus, paint diag.Palette) {
 		}
 		total += widths[column]
 	}
-	below := total > screen
+	below := total > screenWidth
 	for i, row := range rows {
 		switch {
 		case below && row[0] == "":

@@ -18,10 +18,10 @@ var versionVerb = verb{
 		fmt.Fprintf(c.stdout, "farmc %s (%s)\n", version, runtime.Version())
 		v, err := nft.Nft{Path: c.nft}.Version(ctx)
 		if err != nil {
-			c.tell("%v", err)
-			return done
+			c.log("%v", err)
+			return exitOK
 		}
 		fmt.Fprintf(c.stdout, "nft %s\n", v)
-		return done
+		return exitOK
 	},
 }

@@ -31,36 +31,36 @@ until it is mended. Ends with SIGTERM or SIGINT, and leaves the rules. Tells sys
 	run: func(ctx context.Context, c *call) int {
 		manager, err := systemd.Dial()
 		if err != nil {
-			c.fail(err)
+			c.printError(err)
 		}
-		w := watcher{call: c, engine: c.engine(), manager: manager, told: "nothing yet"}
-		w.guard = w.engine.Guard()
-		w.listen(ctx)
+		w := watcher{call: c, engine: c.engine(), manager: manager, reported: "nothing yet"}
+		w.monitor = w.engine.Monitor()
+		w.subscribe(ctx)
 		w.keepAlive(ctx)
 		w.apply(ctx)
 		manager.Ready(w.status)
-		giveBack()
-		w.follow(ctx)
+		releaseMemory()
+		w.run(ctx)
 		manager.Stopping()
-		w.end()
-		return done
+		w.close()
+		return exitOK
 	},
 }
 
 // A watcher applies again and again, and does not repeat itself.
 type watcher struct {
 	*call
-	engine  *live.Engine
-	manager systemd.Notifier
-	told    string // the diagnostics and errors that were told last
-	blind   bool   // it was told that the kernel can't be asked
-	waits   bool   // a load waits to be confirmed
-	retry   retry
-	status  string    // how things are, in a line
-	plan    live.Plan // of the last time
+	engine        *live.Engine
+	manager       systemd.Notifier
+	reported      string // the diagnostics and errors that were told last
+	monitorFailed bool   // it was told that the kernel can't be asked
+	awaitsConfirm bool   // a load waits to be confirmed
+	retry         retry
+	status        string    // how things are, in a line
+	plan          live.Plan // of the last time
 
-	guard *live.Guard
-	peace peace
+	monitor *live.Monitor
+	backoff backoff
 
 	files, links <-chan struct{}
 	rules        <-chan string // who changed farmc's tables, perhaps farmc
@@ -69,53 +69,53 @@ type watcher struct {
 }
 
 // listen begins to hear of all that is a reason to apply. What happens after it returned is heard.
-func (w *watcher) listen(ctx context.Context) {
+func (w *watcher) subscribe(ctx context.Context) {
 	w.hangups = make(chan os.Signal, 1)
 	signal.Notify(w.hangups, syscall.SIGHUP)
-	w.files = watch.Watch(ctx, w.dirPaths(), func(err error) { w.tell("farmc: %v", err) })
+	w.files = watch.Watch(ctx, w.dirPaths(), func(err error) { w.log("farmc: %v", err) })
 	links, err := watch.Links(ctx)
 	if err != nil {
-		w.fail(err)
+		w.printError(err)
 	}
 	w.links = links
 	w.rules, err = w.engine.Changes(ctx)
 	if err != nil {
-		w.fail(err)
+		w.printError(err)
 	}
 }
 
 // follow applies whenever there is a reason, until ctx is done.
-func (w *watcher) follow(ctx context.Context) {
+func (w *watcher) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
-		case <-w.onTrial():
-			w.attend(ctx)
+		case <-w.trialTick():
+			w.checkTrial(ctx)
 		case <-w.retry.due:
 			w.apply(ctx)
 		case <-ctx.Done():
 			return
 		case <-w.hangups:
-			w.again(ctx)
+			w.reload(ctx)
 		case <-w.files:
 			w.apply(ctx)
 		case <-w.links:
-			if w.plan.Moved() {
+			if w.plan.InterfacesChanged() {
 				w.apply(ctx)
 			}
 		case by := <-w.rules:
-			w.look(ctx, by)
-		case <-w.peace.over:
-			w.look(ctx, w.peace.broken())
+			w.checkRules(ctx, by)
+		case <-w.backoff.ended:
+			w.checkRules(ctx, w.backoff.end())
 		}
 		w.manager.Status(w.status)
 	}
 }
 
 // onTrial ticks while a load waits to be confirmed.
-func (w *watcher) onTrial() <-chan time.Time {
+func (w *watcher) trialTick() <-chan time.Time {
 	t, err := w.engine.Store.Trial()
-	w.waits = w.waits || t != nil && err == nil
-	if !w.waits {
+	w.awaitsConfirm = w.awaitsConfirm || t != nil && err == nil
+	if !w.awaitsConfirm {
 		return nil
 	}
 	return time.After(time.Second)
@@ -123,17 +123,17 @@ func (w *watcher) onTrial() <-chan time.Time {
 
 // attend applies what changed while a load waited to be confirmed, once that is over; and sees to it that it is taken
 // back, should the one who was to do so be no more.
-func (w *watcher) attend(ctx context.Context) {
+func (w *watcher) checkTrial(ctx context.Context) {
 	t, err := w.engine.Store.Trial()
 	if err == nil && t != nil && t.Left() > -2*time.Second {
 		return
 	}
-	w.waits = false
+	w.awaitsConfirm = false
 	w.apply(ctx)
 }
 
 // giveBack lets go of the memory that the first load took: those to come need a fifth of it.
-func giveBack() {
+func releaseMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(100)
 	}
@@ -141,7 +141,7 @@ func giveBack() {
 }
 
 // end waits until all is let go.
-func (w *watcher) end() {
+func (w *watcher) close() {
 	signal.Stop(w.hangups)
 	for range w.files {
 	}
@@ -152,24 +152,24 @@ func (w *watcher) end() {
 }
 
 // again applies as at the start: who asks for it wants to hear what is wrong.
-func (w *watcher) again(ctx context.Context) {
+func (w *watcher) reload(ctx context.Context) {
 	w.manager.Reloading()
-	w.told = "nothing yet"
+	w.reported = "nothing yet"
 	w.engine.Forget()
 	w.apply(ctx)
 	w.manager.Ready(w.status)
 }
 
 // look sees whether the rules are still what was loaded, and mends them.
-func (w *watcher) look(ctx context.Context, by string) {
-	if ctx.Err() != nil || w.peace.kept(by) {
+func (w *watcher) checkRules(ctx context.Context, by string) {
+	if ctx.Err() != nil || w.backoff.active(by) {
 		return
 	}
-	wrong, err := w.guard.Wrong(ctx)
+	wrong, err := w.monitor.Tampering(ctx)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		w.fail(err)
+		w.printError(err)
 	case wrong != "":
 		select {
 		case newer, more := <-w.rules: // what is wrong came while it was looked for
@@ -178,68 +178,68 @@ func (w *watcher) look(ctx context.Context, by string) {
 			}
 		default:
 		}
-		w.fail(fmt.Errorf("somebody changed the rules (%s): %s", by, wrong))
-		if pause := w.peace.strike(time.Now(), by); pause > 0 {
-			w.fail(fmt.Errorf("that happens again and again, so the rules are loaded at most every %s", pause))
+		w.printError(fmt.Errorf("somebody changed the rules (%s): %s", by, wrong))
+		if pause := w.backoff.hit(time.Now(), by); pause > 0 {
+			w.printError(fmt.Errorf("that happens again and again, so the rules are loaded at most every %s", pause))
 		}
-		w.applyInDoubt(ctx, "the rules were changed")
+		w.applyBecause(ctx, "the rules were changed")
 	}
 }
 
-func (w *watcher) apply(ctx context.Context) { w.applyInDoubt(ctx, "") }
+func (w *watcher) apply(ctx context.Context) { w.applyBecause(ctx, "") }
 
-func (w *watcher) applyInDoubt(ctx context.Context, doubt string) {
+func (w *watcher) applyBecause(ctx context.Context, reason string) {
 	if ctx.Err() != nil { // whose end looks like news
 		return
 	}
 	began := time.Now()
 	w.busy.Store(&began)
 	defer w.busy.Store(nil)
-	p, told, err := w.engine.ApplyInDoubt(ctx, doubt)
+	p, diagnostics, err := w.engine.ApplyBecause(ctx, reason)
 	loaded := err == nil || errors.Is(err, live.ErrUnkept) || p.Isolated != nil
 	if ctx.Err() != nil && !loaded && !p.Restored {
 		return
 	}
-	unknown := w.guard.Remember(ctx)
-	if unknown != nil && err == nil && ctx.Err() == nil && !w.blind {
-		w.fail(fmt.Errorf("can't tell whether the rules stay as they are: %w", unknown))
-		w.blind = true
+	unknown := w.monitor.Remember(ctx)
+	if unknown != nil && err == nil && ctx.Err() == nil && !w.monitorFailed {
+		w.printError(fmt.Errorf("can't tell whether the rules stay as they are: %w", unknown))
+		w.monitorFailed = true
 	}
 	w.plan = p
-	w.waits = w.waits || errors.Is(err, live.ErrOnTrial) // that may be over before anybody looks again
-	w.retry.after(err)
-	said := saying(told, err)
-	news := said != w.told
-	w.told = said
+	w.awaitsConfirm = w.awaitsConfirm || errors.Is(err, live.ErrOnTrial) // that may be over before anybody looks again
+	w.retry.schedule(err)
+	said := outcomeKey(diagnostics, err)
+	news := said != w.reported
+	w.reported = said
 	if news {
-		w.applyOutcome(p, told, err)
+		w.reportApply(p, diagnostics, err)
 	}
-	w.status = state(p, told, err)
+	w.status = statusLine(p, diagnostics, err)
 	if news && p.Isolated != nil {
-		w.tell("%s", few(p.Isolated))
+		w.log("%s", abbreviate(p.Isolated))
 	}
 	switch {
 	case errors.Is(err, live.ErrOnTrial) && !p.Restored:
 	case !loaded && p.Restored:
-		w.tell("%s", restored(p))
+		w.log("%s", restored(p))
 	case !loaded && news:
-		w.tell("the rules that run stay as they are")
-	case !loaded || p.Held && !news && (len(p.Changes) == 0 || errors.Is(err, live.ErrUnkept)):
+		w.log("the rules that run stay as they are")
+	case !loaded || p.UpToDate && !news && (len(p.Changes) == 0 || errors.Is(err, live.ErrUnkept)):
 	case len(p.Changes) > 0:
-		w.tell("%s; %s", few(p.Changes), result(p, time.Since(began)))
+		w.log("%s; %s", abbreviate(p.Changes), result(p, time.Since(began)))
 	default:
-		w.tell("%s", result(p, time.Since(began)))
+		w.log("%s", result(p, time.Since(began)))
 	}
 	runtime.GC() // now, and not in the middle of the next load
 }
 
 // state says in a line how things are after an apply.
-func state(p live.Plan, told diag.Diagnostics, err error) string {
+func statusLine(p live.Plan, diagnostics diag.Diagnostics, err error) string {
 	switch {
 	case p.Isolated != nil:
-		return fmt.Sprintf("%s: %s; %s; %s loaded", summary(told), firstFault(told), few(p.Isolated), farms(len(p.Script.Farms)))
+		return fmt.Sprintf("%s: %s; %s; %s loaded", summary(diagnostics), firstFault(diagnostics), abbreviate(p.Isolated), farms(len(p.Script.Farms)))
 	case errors.Is(err, live.ErrFaulty):
-		return fmt.Sprintf("%s: %s; the rules that run stay as they are", summary(told), firstFault(told))
+		return fmt.Sprintf("%s: %s; the rules that run stay as they are", summary(diagnostics), firstFault(diagnostics))
 	case err != nil:
 		return err.Error()
 	}
@@ -247,8 +247,8 @@ func state(p live.Plan, told diag.Diagnostics, err error) string {
 }
 
 // firstFault gives the first fault with its place.
-func firstFault(told diag.Diagnostics) string {
-	for _, d := range told {
+func firstFault(diagnostics diag.Diagnostics) string {
+	for _, d := range diagnostics {
 		if d.Severity == diag.Fault {
 			return strings.TrimPrefix(d.Place.String()+": ", ": ") + d.Message
 		}
@@ -258,7 +258,7 @@ func firstFault(told diag.Diagnostics) string {
 
 // longest is how long an apply may take before the service manager is left to believe that it never ends: a list of
 // 500,000 networks takes half a minute.
-const longest = 10 * time.Minute
+const maxApply = 10 * time.Minute
 
 // keepAlive gives the service manager signs of life, if it wants some, as long as none of the applies takes for ever.
 func (w *watcher) keepAlive(ctx context.Context) {
@@ -273,7 +273,7 @@ func (w *watcher) keepAlive(ctx context.Context) {
 				beat.Stop()
 				return
 			case <-beat.C:
-				if since := w.busy.Load(); since == nil || time.Since(*since) < longest {
+				if since := w.busy.Load(); since == nil || time.Since(*since) < maxApply {
 					w.manager.Alive()
 				}
 			}
@@ -288,7 +288,7 @@ type retry struct {
 	pause time.Duration
 }
 
-func (r *retry) after(err error) {
+func (r *retry) schedule(err error) {
 	if r.due = nil; err == nil || errors.Is(err, live.ErrFaulty) || errors.Is(err, live.ErrHeld) || errors.Is(err, live.ErrOnTrial) {
 		r.pause = 0
 		return
@@ -298,9 +298,9 @@ func (r *retry) after(err error) {
 }
 
 // saying is what diagnostics and an error come to, to be compared.
-func saying(told diag.Diagnostics, err error) string {
+func outcomeKey(diagnostics diag.Diagnostics, err error) string {
 	var out strings.Builder
-	told.Print(&out, diag.Palette{})
+	diagnostics.Print(&out, diag.Palette{})
 	if errors.Is(err, live.ErrOnTrial) {
 		err = live.ErrOnTrial // whatever time there is left
 	}

@@ -13,23 +13,23 @@ import (
 )
 
 // explain leads nft's complaints back to the farms that they speak of.
-func explain(script *compiler.Script, err error) (diag.Diagnostics, error) {
+func explainRefusal(script *compiler.Script, err error) (diag.Diagnostics, error) {
 	var refusal *nft.Refusal
 	if !errors.As(err, &refusal) {
 		return nil, err
 	}
-	var told diag.Diagnostics
+	var diagnostics diag.Diagnostics
 	for _, c := range refusal.Complaints {
-		told = append(told, explainOne(script, c))
+		diagnostics = append(diagnostics, explainComplaint(script, c))
 	}
-	if len(told) == 0 {
+	if len(diagnostics) == 0 {
 		words := cmp.Or(strings.TrimSpace(refusal.Output), "it does not say why")
-		told = append(told, diag.Diagnostic{Message: "nft refuses the script: " + words})
+		diagnostics = append(diagnostics, diag.Diagnostic{Message: "nft refuses the script: " + words})
 	}
-	return told, ErrFaulty
+	return diagnostics, ErrFaulty
 }
 
-func explainOne(script *compiler.Script, c nft.Complaint) diag.Diagnostic {
+func explainComplaint(script *compiler.Script, c nft.Complaint) diag.Diagnostic {
 	line := diag.Place{File: "the script", Line: c.Line, Column: c.Column, Text: lineOf(script.Text, c.Line)}
 	d := diag.Diagnostic{Place: line, Message: "nft refuses the script: " + c.Message}
 	if c.Line == 0 {
@@ -40,7 +40,7 @@ func explainOne(script *compiler.Script, c nft.Complaint) diag.Diagnostic {
 		d.Message = fmt.Sprintf("nft refuses what %s of the farm %s comes to: %s", o.Key, o.Farm, c.Message)
 		d.Also = []diag.Note{{Place: line, Message: "which is"}}
 	}
-	if words := lacking(line.Text, c.Message); words != "" {
+	if words := missingFeature(line.Text, c.Message); words != "" {
 		d.Message, d.Hint = words, c.Message+"; modprobe loads a module that is installed"
 	}
 	return d
@@ -55,7 +55,7 @@ func lineOf(text []byte, n int) string {
 }
 
 // modules are parts of the kernel that it may have been built without, and how the line that asks for them begins.
-var modules = []struct {
+var features = []struct {
 	sentence *regexp.Regexp
 	words    string
 }{
@@ -71,12 +71,12 @@ var modules = []struct {
 }
 
 // lacking says which part of the kernel is missing, if that is what it means by its complaint.
-func lacking(line, complaint string) string {
+func missingFeature(line, complaint string) string {
 	if !strings.HasPrefix(complaint, "Could not process rule: ") ||
 		!strings.HasSuffix(complaint, "No such file or directory") && !strings.HasSuffix(complaint, "Operation not supported") {
 		return ""
 	}
-	for _, m := range modules {
+	for _, m := range features {
 		if m.sentence.MatchString(strings.TrimSpace(line)) {
 			return m.words
 		}

@@ -26,7 +26,7 @@ type Trial struct {
 }
 
 // held.json tells which files were taken back, and are not loaded again until one changes.
-type held struct {
+type hold struct {
 	Sources []string `json:"sources"` // digests
 	Why     string   `json:"why"`
 }
@@ -47,10 +47,10 @@ var ErrState = errors.New("state directory")
 
 // What is wrong with a wish to confirm or to go back.
 var (
-	ErrNoTrial   = errors.New("nothing waits to be confirmed")
-	ErrTooLate   = errors.New("too late: the time to confirm is over, so farmc went back to the farms before")
-	ErrUnloaded  = errors.New("what is to be confirmed was not loaded to the end, so farmc went back to the farms before")
-	ErrNoneElder = errors.New("there is nothing to go back to")
+	ErrNoTrial        = errors.New("nothing waits to be confirmed")
+	ErrTooLate        = errors.New("too late: the time to confirm is over, so farmc went back to the farms before")
+	ErrTrialNotLoaded = errors.New("what is to be confirmed was not loaded to the end, so farmc went back to the farms before")
+	ErrNoPrevious     = errors.New("there is nothing to go back to")
 )
 
 // Trial gives the load that waits to be confirmed, or nil.
@@ -64,14 +64,14 @@ func (s Store) Trial() (*Trial, error) {
 
 // Left is how long there is to confirm; it is negative once that is over, also by a boot.
 func (t *Trial) Left() time.Duration {
-	if t.Boot != bootName() {
+	if t.Boot != bootID() {
 		return -time.Second
 	}
 	return t.Deadline - sinceBoot()
 }
 
 // waits says that nothing else is loaded meanwhile.
-func (t *Trial) waits() error {
+func (t *Trial) pending() error {
 	if t.Left() < 0 {
 		return fmt.Errorf("%w, and nobody did in time: farmc apply takes it back", ErrOnTrial)
 	}
@@ -87,7 +87,7 @@ func sinceBoot() time.Duration {
 }
 
 // bootName tells one boot of this machine from another.
-func bootName() string {
+func bootID() string {
 	name, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(name))
 }
@@ -99,13 +99,13 @@ func (s Store) Confirmed(digest string) (bool, error) {
 	if err != nil || kept.Digest == digest {
 		return err == nil, err
 	}
-	elder, err := s.previous() // which gets its name before the new one does
-	return elder == digest, err
+	previous, err := s.previous() // which gets its name before the new one does
+	return previous == digest, err
 }
 
 // holding says why the files of these sources are held, or "".
-func (s Store) holding(sources string) (string, error) {
-	var h held
+func (s Store) heldBecause(sources string) (string, error) {
+	var h hold
 	if err := s.readJSON(heldFile, &h); err != nil {
 		return "", err
 	}
@@ -116,8 +116,8 @@ func (s Store) holding(sources string) (string, error) {
 }
 
 // letGo ends a hold of other files than these.
-func (s Store) letGo(sources string) error {
-	why, err := s.holding(sources)
+func (s Store) releaseHold(sources string) error {
+	why, err := s.heldBecause(sources)
 	if err != nil || why != "" {
 		return err
 	}
@@ -163,15 +163,15 @@ func (s Store) writeJSON(name string, value any) error {
 }
 
 // A Try is a wish to have a load confirmed.
-type Try struct {
-	Name     string
-	Patience time.Duration
+type TrialRequest struct {
+	Name    string
+	Timeout time.Duration
 }
 
 // begin notes a trial before it is loaded, and gives what takes that back. A trial that takes the place of another one
 // goes back to the same farms.
-func (e *Engine) begin(try Try, p *Plan, other *Trial) (undo func(), err error) {
-	t := Trial{Name: try.Name, Tried: p.Script.Digest, Sources: p.lying().Digest(), Base: p.Before.Digest, Deadline: sinceBoot() + try.Patience, Boot: bootName()}
+func (e *Engine) beginTrial(try TrialRequest, p *Plan, other *Trial) (undo func(), err error) {
+	t := Trial{Name: try.Name, Tried: p.Script.Digest, Sources: p.onDisk().Digest(), Base: p.Before.Digest, Deadline: sinceBoot() + try.Timeout, Boot: bootID()}
 	before := any(nil)
 	if other != nil {
 		t.Base, before = other.Base, *other
@@ -181,7 +181,7 @@ func (e *Engine) begin(try Try, p *Plan, other *Trial) (undo func(), err error) 
 
 // Confirm keeps what was loaded on trial.
 func (e *Engine) Confirm(ctx context.Context) error {
-	release, err := e.lock(ctx, func() { e.Say("waiting for another farmc to finish") })
+	release, err := e.lock(ctx, func() { e.Log("waiting for another farmc to finish") })
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func (e *Engine) Confirm(ctx context.Context) error {
 	case t == nil:
 		return ErrNoTrial
 	case t.Left() < 0:
-		_, err := e.goBack(ctx, t.Base, t, nobodyConfirmed)
+		_, err := e.rollBackTo(ctx, t.Base, t, notConfirmed)
 		return errors.Join(ErrTooLate, err)
 	}
 	kept, err := e.Store.Loaded()
@@ -201,11 +201,11 @@ func (e *Engine) Confirm(ctx context.Context) error {
 		return err
 	}
 	if kept.Digest != t.Tried {
-		_, err := e.goBack(ctx, t.Base, t, nobodyConfirmed)
-		return errors.Join(ErrUnloaded, err)
+		_, err := e.rollBackTo(ctx, t.Base, t, notConfirmed)
+		return errors.Join(ErrTrialNotLoaded, err)
 	}
-	if r := e.keptReading(sourcesFile, kept.Digest); r != nil {
-		if err := e.Store.keepBoot(r.boot()); err != nil {
+	if c := e.compileKept(sourcesFile, kept.Digest); c != nil {
+		if err := e.Store.writeBoot(c.boot()); err != nil {
 			return err
 		}
 	}
@@ -215,7 +215,7 @@ func (e *Engine) Confirm(ctx context.Context) error {
 	return e.Store.writeJSON(trialFile, nil)
 }
 
-const nobodyConfirmed = "nobody confirmed them"
+const notConfirmed = "nobody confirmed them"
 
 // Await goes back when the time of a trial is over, unless it is confirmed, or another one takes its place.
 func (e *Engine) Await(ctx context.Context, name string) error {
@@ -227,8 +227,8 @@ func (e *Engine) Await(ctx context.Context, name string) error {
 		if t.Left() >= 0 {
 			continue
 		}
-		if _, err := e.Overdue(ctx); err != nil {
-			e.Say("%v", err)
+		if _, err := e.RevertOverdue(ctx); err != nil {
+			e.Log("%v", err)
 			pause(ctx, 5*time.Second)
 		}
 	}
@@ -243,24 +243,24 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // Overdue goes back if the time of a trial is over and nobody has done so, and says whether it did.
-func (e *Engine) Overdue(ctx context.Context) (bool, error) {
+func (e *Engine) RevertOverdue(ctx context.Context) (bool, error) {
 	release, err := e.lock(ctx, func() {})
 	if err != nil {
 		return false, err
 	}
 	defer release()
-	t, err := e.overdue(ctx)
+	t, err := e.revertOverdue(ctx)
 	return t == nil && err == nil, err
 }
 
 // overdue gives the trial whose time isn't over; if it is, it goes back.
-func (e *Engine) overdue(ctx context.Context) (*Trial, error) {
+func (e *Engine) revertOverdue(ctx context.Context) (*Trial, error) {
 	t, err := e.Store.Trial()
 	if t == nil || err != nil || t.Left() >= 0 {
 		return t, err
 	}
-	e.Say("%s, so farmc goes back to the farms before", strings.Replace(nobodyConfirmed, "them", "what was loaded", 1))
-	if _, err := e.goBack(ctx, t.Base, t, nobodyConfirmed); err != nil {
+	e.Log("%s, so farmc goes back to the farms before", strings.Replace(notConfirmed, "them", "what was loaded", 1))
+	if _, err := e.rollBackTo(ctx, t.Base, t, notConfirmed); err != nil {
 		return t, fmt.Errorf("can't go back: %w", err)
 	}
 	return nil, nil

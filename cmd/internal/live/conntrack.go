@@ -13,16 +13,16 @@ import (
 
 // cut has connection tracking forget what must not outlive a load, and gives how many open connections that were. It is done
 // once the rules are loaded, so that whoever comes back meets the new ones; what goes wrong is a warning, as they are.
-func cut(ctx context.Context, cuts *compiler.Cuts) (int, diag.Diagnostics) {
-	var doomed []conntrack.Entry
-	err := look(ctx, cuts, func(f conntrack.Entry) bool {
+func cutConnections(ctx context.Context, cuts *compiler.Cuts) (int, diag.Diagnostics) {
+	var stale []conntrack.Entry
+	err := dump(ctx, cuts, func(f conntrack.Entry) bool {
 		if cuts.Cut(compiler.Connection{Protocol: f.Protocol, To: f.OriginalDestination, Server: f.ReplySource, Translated: f.DestinationNAT}) {
-			doomed = append(doomed, f)
+			stale = append(stale, f)
 		}
 		return true
 	})
 	n := 0
-	for _, f := range doomed {
+	for _, f := range stale {
 		if e := conntrack.Delete(f); e != nil {
 			err = e
 			continue
@@ -43,12 +43,12 @@ func cut(ctx context.Context, cuts *compiler.Cuts) (int, diag.Diagnostics) {
 
 // mostWalks is how often the kernel is asked for the connections of one address, each time a walk through all of them,
 // before it is asked for all.
-const mostWalks = 16
+const maxDumps = 16
 
 // look shows every connection in question, some more than once.
-func look(ctx context.Context, cuts *compiler.Cuts, show func(conntrack.Entry) bool) error {
-	for _, sight := range sights(cuts) {
-		if err := conntrack.Dump(ctx, sight, show); err != nil {
+func dump(ctx context.Context, cuts *compiler.Cuts, show func(conntrack.Entry) bool) error {
+	for _, filter := range filters(cuts) {
+		if err := conntrack.Dump(ctx, filter, show); err != nil {
 			return err
 		}
 	}
@@ -57,13 +57,13 @@ func look(ctx context.Context, cuts *compiler.Cuts, show func(conntrack.Entry) b
 
 // sights are by address in IPv4 alone: the kernel's filter of IPv6 addresses gives those that differ (tried on Linux
 // 6.18: ctnetlink_filter_match_tuple takes ipv6_addr_cmp, which is 0 for equal ones, as if it were a yes).
-func sights(cuts *compiler.Cuts) []conntrack.Filter {
+func filters(cuts *compiler.Cuts) []conntrack.Filter {
 	servers, services := ofIP4(cuts.Servers), ofIP4(cuts.Services)
 	var out []conntrack.Filter
 	if cuts.Anywhere || len(servers)+len(services) < len(cuts.Servers)+len(cuts.Services) {
 		out = append(out, conntrack.Filter{Family: conntrack.IP6})
 	}
-	if cuts.Anywhere || len(servers)+len(services) > mostWalks {
+	if cuts.Anywhere || len(servers)+len(services) > maxDumps {
 		return append(out, conntrack.Filter{Family: conntrack.IP4})
 	}
 	for _, a := range servers {

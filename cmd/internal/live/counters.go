@@ -17,7 +17,7 @@ import (
 )
 
 // counts reads what elements have counted so far. One whose key can't be put into the kernel's words counts from 0.
-func (e *Engine) counts(ctx context.Context, counted []compiler.Counted) ([]compiler.Count, error) {
+func (e *Engine) counters(ctx context.Context, counted []compiler.Counted) ([]compiler.Count, error) {
 	elements := make([]nft.Element, len(counted))
 	for i, c := range counted {
 		elements[i] = nft.Element{Family: c.Table, Set: c.Map, Key: keyBytes(c)}

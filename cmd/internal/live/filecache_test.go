@@ -17,7 +17,7 @@ import (
 type reader struct {
 	*testing.T
 	root   string
-	before *Sources
+	before *SourceFiles
 	opened []string
 }
 
@@ -40,9 +40,9 @@ func (r *reader) must(err error) {
 func (r *reader) read(began time.Time) []string {
 	r.Helper()
 	r.opened = nil
-	now := &Sources{}
+	now := &SourceFiles{}
 	dir := compiler.Dir{Path: r.root, FS: listening{os.DirFS(r.root).(fs.StatFS), func(name string) { r.opened = append(r.opened, name) }}}
-	for _, d := range now.record([]compiler.Dir{dir}, r.before, began) {
+	for _, d := range now.cachedDirs([]compiler.Dir{dir}, r.before, began) {
 		for _, name := range []string{"mail.toml", "web.toml", "web.toml.d/drain.toml"} {
 			_, err := fs.Stat(d.FS, name)
 			r.must(err)
@@ -98,7 +98,7 @@ func TestWhatIsReadAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newReader(t)
 			lay(t, r.root, map[string]string{"old": other})
-			if !isClocked(r.root) {
+			if !hasLocalClock(r.root) {
 				t.Skip("the temporary directory is on a file system whose times farmc doesn't go by")
 			}
 			if got := r.read(later); len(got) != 3 {
@@ -126,7 +126,7 @@ func TestWhatHasNotRestedIsReadAgain(t *testing.T) {
 	r.must(err)
 	changed := stateOf(is).changed
 	at := time.Unix(changed.Sec, changed.Nsec)
-	for _, began := range []time.Time{at, at.Add(coarsest), at.Add(-time.Hour)} {
+	for _, began := range []time.Time{at, at.Add(timestampGranularity), at.Add(-time.Hour)} {
 		for range 2 {
 			if got := r.read(began); !slices.Contains(got, "web.toml") {
 				t.Errorf("%v after its change a file isn't read", began.Sub(at))
@@ -134,7 +134,7 @@ func TestWhatHasNotRestedIsReadAgain(t *testing.T) {
 		}
 	}
 	for i, want := range []int{3, 0} {
-		if got := r.read(at.Add(coarsest + time.Minute)); len(got) != want && isClocked(r.root) {
+		if got := r.read(at.Add(timestampGranularity + time.Minute)); len(got) != want && hasLocalClock(r.root) {
 			t.Errorf("once they have rested %q are read at reading %d", got, i+1)
 		}
 	}
@@ -142,7 +142,7 @@ func TestWhatHasNotRestedIsReadAgain(t *testing.T) {
 
 // Where a file system's times are another machine's, or are not known at once, all is read.
 func TestFilesElsewhereAreReadAgain(t *testing.T) {
-	if isClocked("/proc/self/stat") {
+	if hasLocalClock("/proc/self/stat") {
 		t.Error("a file of proc is taken for one that need not be read")
 	}
 }

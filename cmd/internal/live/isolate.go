@@ -17,13 +17,13 @@ import (
 // Of a conflict that side is at fault that has changed since the last load, for the other one serves; both, if both
 // have. So a new farm that wants what a kept one has waits until that is mended.
 type isolation struct {
-	now, last *Sources
+	now, last *SourceFiles
 	kept      []string // farms and lists by the names of their files, "web.toml": those that are as they were
 }
 
 // isolation begins with nothing kept.
-func (e *Engine) isolation(r *reading) *isolation {
-	i := &isolation{now: r.sources, last: &Sources{}}
+func (e *Engine) isolation(c *compilation) *isolation {
+	i := &isolation{now: c.sources, last: &SourceFiles{}}
 	kept, err := e.Store.Loaded()
 	if err != nil {
 		return i
@@ -38,26 +38,26 @@ func (e *Engine) isolation(r *reading) *isolation {
 
 // mend keeps whatever the faults speak of, and what then is at fault in turn, until there is none. It gives nil where
 // keeping files as they were is no help.
-func (i *isolation) mend(told diag.Diagnostics) *reading {
-	for i.keep(told) {
+func (i *isolation) repair(diagnostics diag.Diagnostics) *compilation {
+	for i.keepFaulty(diagnostics) {
 		mixed := i.mixed()
-		r := compileHere(&compiler.Memory{}, mixed, mixed.Dirs())
-		if r.script != nil {
-			return r
+		c := compileLocal(&compiler.Memory{}, mixed, mixed.Dirs())
+		if c.script != nil {
+			return c
 		}
-		told = r.told
+		diagnostics = c.diagnostics
 	}
 	return nil
 }
 
 // keep adds what the faults speak of to what is kept, and says whether there was any of it for each of them.
-func (i *isolation) keep(told diag.Diagnostics) bool {
+func (i *isolation) keepFaulty(diagnostics diag.Diagnostics) bool {
 	var add []string
-	for _, d := range told {
+	for _, d := range diagnostics {
 		if d.Severity != diag.Fault {
 			continue
 		}
-		blamed := slices.DeleteFunc(items(d), i.unchanged)
+		blamed := slices.DeleteFunc(farmsAndLists(d), i.unchanged)
 		if len(blamed) == 0 { // a farm as it was may miss a list as it was
 			blamed = i.lists()
 		}
@@ -73,7 +73,7 @@ func (i *isolation) keep(told diag.Diagnostics) bool {
 }
 
 // items are the farms and lists that a fault speaks of.
-func items(d diag.Diagnostic) []string {
+func farmsAndLists(d diag.Diagnostic) []string {
 	files := []string{d.Place.File}
 	for _, n := range d.Also {
 		files = append(files, n.Place.File)
@@ -83,7 +83,7 @@ func items(d diag.Diagnostic) []string {
 	}
 	var out []string
 	for _, f := range files {
-		if name := item(f); name != "" && !slices.Contains(out, name) {
+		if name := farmOrList(f); name != "" && !slices.Contains(out, name) {
 			out = append(out, name)
 		}
 	}
@@ -91,7 +91,7 @@ func items(d diag.Diagnostic) []string {
 }
 
 // item is the farm or list that a file is part of, or "".
-func item(file string) string {
+func farmOrList(file string) string {
 	if farm, ok := strings.CutSuffix(path.Base(path.Dir(file)), ".toml.d"); ok {
 		return farm + ".toml"
 	}
@@ -115,9 +115,9 @@ func (i *isolation) unchanged(name string) bool {
 // lists are those that aren't as they were.
 func (i *isolation) lists() []string {
 	var out []string
-	for _, s := range []*Sources{i.now, i.last} {
+	for _, s := range []*SourceFiles{i.now, i.last} {
 		for _, p := range s.paths() {
-			if name := item(p); strings.HasSuffix(name, ".list") && !i.unchanged(name) {
+			if name := farmOrList(p); strings.HasSuffix(name, ".list") && !i.unchanged(name) {
 				out = append(out, name)
 			}
 		}
@@ -126,10 +126,10 @@ func (i *isolation) lists() []string {
 }
 
 // of gives the files of a farm or list.
-func (s *Sources) of(name string) []sourceFile {
+func (s *SourceFiles) of(name string) []sourceFile {
 	var out []sourceFile
 	for _, p := range s.paths() {
-		if item(p) == name {
+		if farmOrList(p) == name {
 			out = append(out, s.files[p])
 		}
 	}
@@ -137,32 +137,32 @@ func (s *Sources) of(name string) []sourceFile {
 }
 
 // mixed gives the files as they are, but what is kept as it was.
-func (i *isolation) mixed() *Sources {
-	mixed := &Sources{files: map[string]sourceFile{}}
-	mixed.take(i.now, func(name string) bool { return !slices.Contains(i.kept, name) })
-	mixed.take(i.last, func(name string) bool { return slices.Contains(i.kept, name) })
+func (i *isolation) mixed() *SourceFiles {
+	mixed := &SourceFiles{files: map[string]sourceFile{}}
+	mixed.addFrom(i.now, func(name string) bool { return !slices.Contains(i.kept, name) })
+	mixed.addFrom(i.last, func(name string) bool { return slices.Contains(i.kept, name) })
 	return mixed
 }
 
 // take adds the files of others that are wanted, under the directories that they were in.
-func (s *Sources) take(from *Sources, wanted func(item string) bool) {
-	at := make([]int, len(from.dirs))
+func (s *SourceFiles) addFrom(from *SourceFiles, wanted func(item string) bool) {
+	index := make([]int, len(from.dirs))
 	for n, dir := range from.dirs {
-		if at[n] = slices.Index(s.dirs, dir); at[n] < 0 {
-			at[n] = len(s.dirs)
+		if index[n] = slices.Index(s.dirs, dir); index[n] < 0 {
+			index[n] = len(s.dirs)
 			s.dirs = append(s.dirs, dir)
 		}
 	}
 	for _, p := range from.paths() {
-		if f := from.files[p]; wanted(item(p)) {
-			f.dir = at[f.dir]
+		if f := from.files[p]; wanted(farmOrList(p)) {
+			f.dir = index[f.dir]
 			s.files[p] = f
 		}
 	}
 }
 
 // words say what became of what is kept.
-func (i *isolation) words() []string {
+func (i *isolation) descriptions() []string {
 	var out []string
 	for _, name := range i.kept {
 		kind := "farm "

@@ -11,13 +11,13 @@ import (
 )
 
 // sourcesOf lays files out and reads them.
-func sourcesOf(t *testing.T, files map[string]string) *reading {
+func sourcesOf(t *testing.T, files map[string]string) *compilation {
 	t.Helper()
 	root := t.TempDir()
 	lay(t, root, files)
 	t.Chdir(root)
-	sources := &Sources{}
-	return compileHere(&compiler.Memory{}, sources, sources.record([]compiler.Dir{Dir(".")}, nil, time.Now()))
+	sources := &SourceFiles{}
+	return compileLocal(&compiler.Memory{}, sources, sources.cachedDirs([]compiler.Dir{Dir(".")}, nil, time.Now()))
 }
 
 // Each fault keeps what it speaks of as it was loaded last, and no more than that.
@@ -56,9 +56,9 @@ func TestIsolation(t *testing.T) {
 			maps.DeleteFunc(files, func(_, text string) bool { return text == "" })
 			now := sourcesOf(t, files)
 			i := &isolation{now: now.sources, last: last.sources}
-			mixed := i.mend(now.told)
+			mixed := i.repair(now.diagnostics)
 			if mixed == nil {
-				t.Fatalf("no help; keeps %v\n%v", i.kept, now.told)
+				t.Fatalf("no help; keeps %v\n%v", i.kept, now.diagnostics)
 			}
 			if got := strings.Join(i.kept, " "); got != c.want {
 				t.Errorf("keeps %q, want %q", got, c.want)

@@ -14,23 +14,23 @@ import (
 )
 
 // A Way is how a script comes into the kernel, always in one transaction.
-type Way int
+type Strategy int
 
 // The ways, from the one that keeps least of what runs to the one that keeps most.
 const (
-	Complete   Way = iota // everything anew
-	Derived               // what the kernel holds is looked at: all rules anew, what packets have filled stays
-	Difference            // the kernel holds what was loaded last: only what changed
+	Complete    Strategy = iota // everything anew
+	KeepSets                    // what the kernel holds is looked at: all rules anew, what packets have filled stays
+	Incremental                 // the kernel holds what was loaded last: only what changed
 )
 
 // transact loads the plan's script by the way that keeps most. What nft refuses has changed nothing, so then the next
 // one is tried, and complaints are about the complete script. nft isn't asked to check any of it before: a check costs
 // as much as the load, finds no more, and a load that is refused does no more than a check.
-func (e *Engine) transact(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
-	if p.Way = Difference; p.raw { // nothing but its text is known
-		p.Way = Complete
+func (e *Engine) loadByStrategy(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
+	if p.Strategy = Incremental; p.scriptOnly { // nothing but its text is known
+		p.Strategy = Complete
 	}
-	for ; p.Way > Complete; p.Way-- {
+	for ; p.Strategy > Complete; p.Strategy-- {
 		reload, err := e.reload(ctx, p)
 		if err != nil {
 			return nil, err
@@ -44,50 +44,50 @@ func (e *Engine) transact(ctx context.Context, p *Plan) (diag.Diagnostics, error
 		}
 		err = e.slowly("nft loads what changed", script, func() error { return e.Nft.Load(ctx, script.Text) })
 		if err == nil {
-			p.Kept = reload.Kept()
-			return e.tooSmall(ctx, reload.Resized()), nil
+			p.KeptSets = reload.Kept()
+			return e.warnUnresized(ctx, reload.Resized()), nil
 		}
 		if !errors.As(err, new(*nft.Refusal)) && !errors.As(err, new(*nft.Crash)) {
 			return nil, err
 		}
-		p.detour(script, err)
+		p.noteFallback(script, err)
 	}
 	err := e.slowly("nft loads the script", p.Script, func() error { return e.Nft.Load(ctx, p.Script.Text) })
-	return explain(p.Script, err)
+	return explainRefusal(p.Script, err)
 }
 
 // detour says why a way was not to be gone.
-func (p *Plan) detour(reload *compiler.Script, err error) {
-	if told, _ := explain(reload, err); len(told) > 0 {
-		err = errors.New(told[0].Message)
+func (p *Plan) noteFallback(reload *compiler.Script, err error) {
+	if diagnostics, _ := explainRefusal(reload, err); len(diagnostics) > 0 {
+		err = errors.New(diagnostics[0].Message)
 	}
-	p.Why = fmt.Sprintf("what changed could not be loaded alone (%v)", err)
+	p.Reason = fmt.Sprintf("what changed could not be loaded alone (%v)", err)
 }
 
 // reload finds what the plan's way comes to, or nil if it can't be gone from what the kernel holds.
 func (e *Engine) reload(ctx context.Context, p *Plan) (*compiler.Reload, error) {
 	loaded, renewed := p.loaded(e.Store)
-	if p.Way == Difference && len(renewed) == 0 {
-		return p.since(loaded, nil, nil), nil
+	if p.Strategy == Incremental && len(renewed) == 0 {
+		return p.incrementalReload(loaded, nil, nil), nil
 	}
-	held, err := e.outline(ctx)
+	held, err := e.heldObjects(ctx)
 	switch {
 	case err != nil || len(held) == 0:
 		return nil, err
-	case p.Way == Difference:
-		return p.since(loaded, renewed, held), nil
+	case p.Strategy == Incremental:
+		return p.incrementalReload(loaded, renewed, held), nil
 	}
 	return compiler.NewReloadFrom(held, p.Script)
 }
 
 // since finds what changed since a script was loaded.
-func (p *Plan) since(loaded []byte, renewed []string, held []compiler.Outlined) *compiler.Reload {
+func (p *Plan) incrementalReload(loaded []byte, renewed []string, held []compiler.Outlined) *compiler.Reload {
 	if loaded == nil {
 		return nil
 	}
 	reload, err := compiler.NewReloadAfterLoss(loaded, p.Script, renewed, held)
 	if err != nil {
-		p.Why = err.Error()
+		p.Reason = err.Error()
 		return nil
 	}
 	return reload
@@ -95,7 +95,7 @@ func (p *Plan) since(loaded []byte, renewed []string, held []compiler.Outlined) 
 
 // reloadScript reads the counts that go over into a reload, and writes it.
 func (e *Engine) reloadScript(ctx context.Context, reload *compiler.Reload) (*compiler.Script, error) {
-	counts, err := e.counts(ctx, reload.Counted())
+	counts, err := e.counters(ctx, reload.Counted())
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (e *Engine) reloadScript(ctx context.Context, reload *compiler.Reload) (*co
 }
 
 // tooSmall warns of sets that the kernel has not given the size they were to get.
-func (e *Engine) tooSmall(ctx context.Context, resized []compiler.Resized) diag.Diagnostics {
+func (e *Engine) warnUnresized(ctx context.Context, resized []compiler.Resized) diag.Diagnostics {
 	if len(resized) == 0 {
 		return nil
 	}
@@ -112,37 +112,37 @@ func (e *Engine) tooSmall(ctx context.Context, resized []compiler.Resized) diag.
 	for _, o := range objects {
 		sizes[compiler.Resized{Family: o.Family, Name: o.Name, Size: o.Size}] = true
 	}
-	var told diag.Diagnostics
+	var diagnostics diag.Diagnostics
 	for _, r := range resized {
 		if err == nil && !sizes[r] {
-			told = append(told, diag.Diagnostic{
+			diagnostics = append(diagnostics, diag.Diagnostic{
 				Severity: diag.Warning,
 				Message:  fmt.Sprintf("the kernel leaves %s its size, as it remembers clients; %d takes effect when all is loaded anew", r.Name, r.Size),
 				Hint:     "farmc compile | nft -f - does so, and forgets them",
 			})
 		}
 	}
-	return told
+	return diagnostics
 }
 
 // loaded gives the script that the kernel holds, if it is one that was kept, and the interfaces that are no longer those
 // that its rules know.
 func (p *Plan) loaded(kept Store) (script []byte, renewed []string) {
 	switch {
-	case p.holds == "" || p.doubt != "":
+	case p.kernelDigest == "" || p.mistrust != "":
 		return nil, nil
-	case p.holds == p.Before.Digest:
-		return p.Before.Script, p.renewed()
-	case p.holds == p.Before.Boot:
-		return kept.boot(p.holds), nil
+	case p.kernelDigest == p.Before.Digest:
+		return p.Before.Script, p.recreated()
+	case p.kernelDigest == p.Before.Boot:
+		return kept.boot(p.kernelDigest), nil
 	}
 	return nil, nil
 }
 
-func (p *Plan) renewed() []string {
+func (p *Plan) recreated() []string {
 	var out []string
-	for name, number := range numbers(p.Script.Interfaces) {
-		if p.Before.Interfaces[name] != number || slices.Contains(p.Script.Ingress, name) && !slices.Contains(p.hooked, name) {
+	for name, number := range interfaceIndexes(p.Script.Interfaces) {
+		if p.Before.Interfaces[name] != number || slices.Contains(p.Script.Ingress, name) && !slices.Contains(p.ingressDevices, name) {
 			out = append(out, name)
 		}
 	}
@@ -150,7 +150,7 @@ func (p *Plan) renewed() []string {
 }
 
 // outline gives what the kernel holds in our tables.
-func (e *Engine) outline(ctx context.Context) ([]compiler.Outlined, error) {
+func (e *Engine) heldObjects(ctx context.Context) ([]compiler.Outlined, error) {
 	objects, err := e.Nft.Objects(ctx)
 	out := make([]compiler.Outlined, len(objects))
 	for i, o := range objects {

@@ -29,10 +29,10 @@ type permissions struct {
 	severity diag.Severity
 	dirs     []*checkedDir
 
-	mu      sync.Mutex
-	seen    map[inode]diag.Diagnostic
-	refused map[string]bool // the paths of farms and lists that are not to be trusted
-	barred  bool            // a directory of farms is not to be trusted, so no farm is
+	mu           sync.Mutex
+	seen         map[inode]diag.Diagnostic
+	refused      map[string]bool // the paths of farms and lists that are not to be trusted
+	untrustedDir bool            // a directory of farms is not to be trusted, so no farm is
 }
 
 // An inode is the same file under all its names.
@@ -92,13 +92,13 @@ func (p *permissions) add(found *finding, of string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, w := range found.writable {
-		if _, told := p.seen[w.inode]; !told {
+		if _, diagnostics := p.seen[w.inode]; !diagnostics {
 			p.seen[w.inode] = w.diagnostic
 		}
 		switch {
 		case p.severity != diag.Fault:
 		case of == "":
-			p.barred = true
+			p.untrustedDir = true
 		default:
 			p.refused[strings.TrimSuffix(of, ".d")] = true // a directory of drop-ins stands for its farm
 		}
@@ -106,13 +106,13 @@ func (p *permissions) add(found *finding, of string) {
 }
 
 // told gives the diagnostics in the order of the paths.
-func (p *permissions) told() diag.Diagnostics {
-	var told diag.Diagnostics
+func (p *permissions) diagnostics() diag.Diagnostics {
+	var diagnostics diag.Diagnostics
 	for _, d := range p.seen {
-		told = append(told, d)
+		diagnostics = append(diagnostics, d)
 	}
-	slices.SortFunc(told, func(a, b diag.Diagnostic) int { return cmp.Compare(a.Place.File, b.Place.File) })
-	return told
+	slices.SortFunc(diagnostics, func(a, b diag.Diagnostic) int { return cmp.Compare(a.Place.File, b.Place.File) })
+	return diagnostics
 }
 
 // refusals gives one fault for each untrusted farm and list. The diagnostics of told stand at directories, too, from
@@ -126,7 +126,7 @@ func (p *permissions) refusals() diag.Diagnostics {
 }
 
 // distrustStore checks the state directory: the files in it are loaded again.
-func (e *Engine) distrustStore() diag.Diagnostics {
+func (e *Engine) checkStateDir() diag.Diagnostics {
 	p := e.newPermissions()
 	defer p.close()
 	dir := &checkedDir{path: e.Store.Dir, permissions: p}
@@ -135,18 +135,18 @@ func (e *Engine) distrustStore() diag.Diagnostics {
 	for _, entry := range entries {
 		_, _ = dir.Stat(entry.Name()) // may be gone by now
 	}
-	return p.told()
+	return p.diagnostics()
 }
 
 // lock locks the store, as Store.Lock does, if what is kept there is to be trusted. It is no fault of the farms, so it
 // isn't told as one: whoever watches tries again until it is mended.
 func (e *Engine) lock(ctx context.Context, waiting func()) (release func(), err error) {
-	told := e.distrustStore()
-	if !told.Faulty() {
+	diagnostics := e.checkStateDir()
+	if !diagnostics.Faulty() {
 		return e.Store.Lock(ctx, waiting)
 	}
 	var words []string
-	for _, d := range told {
+	for _, d := range diagnostics {
 		words = append(words, fmt.Sprintf("%s: %s; %s", d.Place, d.Message, d.Hint))
 	}
 	return nil, errors.New("state directory: " + strings.Join(words, "\n"))

@@ -84,8 +84,8 @@ func TestReadOnlyMountIsNoPermission(t *testing.T) {
 			t.Fatalf("the mount is not read-only: %v", err)
 		}
 		e := &Engine{Dirs: []compiler.Dir{Dir(farms)}}
-		if r := e.read(); !r.told.Faulty() || !strings.HasPrefix(r.told[0].Message, name) {
-			t.Errorf("%s may write to it: %v", name, r.told)
+		if c := e.compile(); !c.diagnostics.Faulty() || !strings.HasPrefix(c.diagnostics[0].Message, name) {
+			t.Errorf("%s may write to it: %v", name, c.diagnostics)
 		}
 		do(t, unix.Unmount(farms, unix.MNT_DETACH))
 	}
@@ -107,8 +107,8 @@ func TestAccessControlList(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := &Engine{Dirs: []compiler.Dir{Dir(filepath.Join(root, "farms.d"))}}
-		if r := e.read(); len(r.told) != 1 || r.told[0].Hint != "setfacl -b "+at+"; or --insecure-permissions" {
-			t.Errorf("user 65534 may write to %q: %v", name, r.told)
+		if c := e.compile(); len(c.diagnostics) != 1 || c.diagnostics[0].Hint != "setfacl -b "+at+"; or --insecure-permissions" {
+			t.Errorf("user 65534 may write to %q: %v", name, c.diagnostics)
 		}
 	}
 }
@@ -146,14 +146,14 @@ func TestEachDirectoryOnTheWayIsChecked(t *testing.T) {
 			do(t, os.MkdirAll(filepath.Dir(at), 0o755), os.Symlink(strings.ReplaceAll(to, "ROOT", root), at))
 		}
 		e := &Engine{Dirs: []compiler.Dir{Dir(filepath.Join(root, c.dir))}}
-		if r := e.read(); r.told.Faulty() {
-			t.Errorf("%s: is refused: %v", c.name, r.told)
+		if got := e.compile(); got.diagnostics.Faulty() {
+			t.Errorf("%s: is refused: %v", c.name, got.diagnostics)
 		}
 		user := filepath.Join(root, "user")
 		do(t, os.Chmod(user, 0o777))
-		told, hint := e.read().told, "chmod o-w "+user+"; or --insecure-permissions"
-		if len(told) != 1 || told[0].Place.File != user || told[0].Hint != hint {
-			t.Errorf("%s: user is writable: %v", c.name, told)
+		diagnostics, hint := e.compile().diagnostics, "chmod o-w "+user+"; or --insecure-permissions"
+		if len(diagnostics) != 1 || diagnostics[0].Place.File != user || diagnostics[0].Hint != hint {
+			t.Errorf("%s: user is writable: %v", c.name, diagnostics)
 		}
 	}
 }
@@ -182,11 +182,11 @@ func TestSwappedLinkIsNeverLoaded(t *testing.T) {
 	e := &Engine{Dirs: []compiler.Dir{Dir(filepath.Join(root, "farms.d"))}}
 	attacks := 0
 	for range 300 {
-		r := e.read()
-		if r.script != nil && strings.Contains(string(r.script.Text), "10.0.0.66") {
+		c := e.compile()
+		if c.script != nil && strings.Contains(string(c.script.Text), "10.0.0.66") {
 			attacks++
 		}
-		if !r.told.Faulty() {
+		if !c.diagnostics.Faulty() {
 			t.Fatalf("no fault; the attacker's farm: %v", attacks > 0)
 		}
 	}
@@ -205,25 +205,25 @@ func TestFileIsCheckedAsItIsRead(t *testing.T) {
 	do(t, os.Chmod(at("evil"), 0o666), replace(at("web.toml"), "good"))
 	e := &Engine{Dirs: []compiler.Dir{Dir(root)}}
 	later := time.Now().Add(time.Hour) // by then all files have rested
-	read := func(before *Sources, between func()) (*Sources, diag.Diagnostics) {
-		p, s := e.newPermissions(), &Sources{}
+	read := func(before *SourceFiles, between func()) (*SourceFiles, diag.Diagnostics) {
+		p, s := e.newPermissions(), &SourceFiles{}
 		defer p.close()
-		d := s.record(p.check(e.Dirs), before, later)[0]
+		d := s.cachedDirs(p.check(e.Dirs), before, later)[0]
 		_, err := fs.Stat(d.FS, "web.toml")
 		do(t, err)
 		between()
 		_, err = fs.ReadFile(d.FS, "web.toml")
 		do(t, err)
-		return s, p.told()
+		return s, p.diagnostics()
 	}
-	first, told := read(nil, func() { do(t, replace(at("web.toml"), "evil")) })
-	if text := first.files[at("web.toml")].text; string(text) != evil || !told.Faulty() {
-		t.Errorf("reads %q, tells %v", text, told)
+	first, diagnostics := read(nil, func() { do(t, replace(at("web.toml"), "evil")) })
+	if text := first.files[at("web.toml")].text; string(text) != evil || !diagnostics.Faulty() {
+		t.Errorf("reads %q, tells %v", text, diagnostics)
 	}
 	do(t, replace(at("web.toml"), "good"))
-	again, told := read(first, func() {})
-	if text := again.files[at("web.toml")].text; string(text) != plain || told.Faulty() {
-		t.Errorf("then reads %q, tells %v", text, told)
+	again, diagnostics := read(first, func() {})
+	if text := again.files[at("web.toml")].text; string(text) != plain || diagnostics.Faulty() {
+		t.Errorf("then reads %q, tells %v", text, diagnostics)
 	}
 }
 

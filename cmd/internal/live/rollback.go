@@ -14,29 +14,29 @@ import (
 // Rollback loads what was loaded before, and holds the files as they lie there now until one changes. What waits to be
 // confirmed is taken back.
 func (e *Engine) Rollback(ctx context.Context) (Plan, error) {
-	release, err := e.lock(ctx, func() { e.Say("waiting for another farmc to finish") })
+	release, err := e.lock(ctx, func() { e.Log("waiting for another farmc to finish") })
 	if err != nil {
 		return Plan{}, err
 	}
 	defer release()
-	e.Store.forget()
+	e.Store.removePending()
 	const why = "somebody rolled them back"
 	t, err := e.Store.Trial()
 	if err != nil {
 		return Plan{}, err
 	}
 	if t != nil {
-		return e.goBack(ctx, t.Base, t, why)
+		return e.rollBackTo(ctx, t.Base, t, why)
 	}
 	kept, err := e.Store.Loaded()
 	if err != nil {
 		return Plan{}, err
 	}
-	elder, err := e.Store.previous()
-	if err != nil || elder == "" || elder == kept.Digest {
-		return Plan{}, errors.Join(ErrNoneElder, err)
+	previous, err := e.Store.previous()
+	if err != nil || previous == "" || previous == kept.Digest {
+		return Plan{}, errors.Join(ErrNoPrevious, err)
 	}
-	return e.goBack(ctx, elder, nil, why)
+	return e.rollBackTo(ctx, previous, nil, why)
 }
 
 // previous gives the digest of the script before the last one, or "".
@@ -53,27 +53,27 @@ func (s Store) previous() (string, error) {
 
 // goBack loads the farms of the script of this digest, and holds those that it takes back, for a reason. After each
 // step it can be done once more: a farmc that was killed at it has done no harm.
-func (e *Engine) goBack(ctx context.Context, base string, t *Trial, why string) (Plan, error) {
-	h := held{Why: why}
+func (e *Engine) rollBackTo(ctx context.Context, base string, t *Trial, why string) (Plan, error) {
+	h := hold{Why: why}
 	if t != nil {
 		h.Sources = []string{t.Sources}
 	} else {
-		h.Sources = []string{e.read().sources.Digest()}
+		h.Sources = []string{e.compile().sources.Digest()}
 	}
-	p, err := e.planBack(ctx, base)
+	p, err := e.planRollback(ctx, base)
 	if err != nil {
 		return p, err
 	}
-	p.quietly = true
-	told, err := e.load(ctx, &p)
+	p.keepPrevious = true
+	diagnostics, err := e.load(ctx, &p)
 	switch {
-	case err != nil && len(told) > 0:
-		return p, errors.Join(err, errors.New(told[0].Message))
+	case err != nil && len(diagnostics) > 0:
+		return p, errors.Join(err, errors.New(diagnostics[0].Message))
 	case err != nil:
 		return p, err
 	}
-	for _, warning := range told {
-		e.Say("warning: %s", warning.Message)
+	for _, warning := range diagnostics {
+		e.Log("warning: %s", warning.Message)
 	}
 	if err := e.Store.writeJSON(heldFile, h); err != nil {
 		return p, err
@@ -85,10 +85,10 @@ func (e *Engine) goBack(ctx context.Context, base string, t *Trial, why string) 
 }
 
 // planBack plans to load the farms of the script of this digest as they were kept; of no script, to load none.
-func (e *Engine) planBack(ctx context.Context, base string) (Plan, error) {
+func (e *Engine) planRollback(ctx context.Context, base string) (Plan, error) {
 	if base == "" {
-		none := &Sources{dirs: []sourceDir{{path: "no farms"}}, files: map[string]sourceFile{}}
-		return e.plan(ctx, compileHere(&compiler.Memory{}, none, none.Dirs()), "")
+		none := &SourceFiles{dirs: []sourceDir{{path: "no farms"}}, files: map[string]sourceFile{}}
+		return e.plan(ctx, compileLocal(&compiler.Memory{}, none, none.Dirs()), "")
 	}
 	for _, kept := range []struct{ script, sources string }{{loadedFile, sourcesFile}, {previousFile, previousZip}} {
 		text, err := os.ReadFile(filepath.Join(e.Store.Dir, kept.script))
@@ -96,11 +96,11 @@ func (e *Engine) planBack(ctx context.Context, base string) (Plan, error) {
 		if err != nil || m == nil || string(m[1]) != base {
 			continue
 		}
-		r := e.keptReading(kept.sources, base)
-		if r == nil { // this farmc doesn't understand the farms any more, but nft does the script
-			r = &reading{script: &compiler.Script{Text: text, Digest: base}, sources: &Sources{}, raw: true}
+		c := e.compileKept(kept.sources, base)
+		if c == nil { // this farmc doesn't understand the farms any more, but nft does the script
+			c = &compilation{script: &compiler.Script{Text: text, Digest: base}, sources: &SourceFiles{}, scriptOnly: true}
 		}
-		return e.plan(ctx, r, "")
+		return e.plan(ctx, c, "")
 	}
-	return Plan{}, fmt.Errorf("%w: the script %.12s is not in %s", ErrNoneElder, base, e.Store.Dir)
+	return Plan{}, fmt.Errorf("%w: the script %.12s is not in %s", ErrNoPrevious, base, e.Store.Dir)
 }

@@ -21,7 +21,7 @@ type Status struct {
 	Rules   Rules        `json:"rules"`
 	Pending []string     `json:"pending"` // what the files say by now that isn't applied, in words
 	Faulty  bool         `json:"faulty"`  // the files have faults by now
-	Barred  string       `json:"barred"`  // why apply would not load them: they are held, or something waits to be confirmed
+	Blocked string       `json:"barred"`  // why apply would not load them: they are held, or something waits to be confirmed
 	Farms   []FarmStatus `json:"farms"`   // in the order of their names
 }
 
@@ -37,7 +37,7 @@ const (
 )
 
 // counting says whether what the kernel has counted is of the farms that were loaded last.
-func (r Rules) counting() bool { return r == RulesLoaded || r == RulesBooted }
+func (r Rules) countersValid() bool { return r == RulesLoaded || r == RulesBooted }
 
 // A FarmStatus is how a farm stands. What the kernel doesn't tell is nil.
 type FarmStatus struct {
@@ -60,7 +60,7 @@ type BackendStatus struct {
 	Share   float64  `json:"share"` // of what is new, at most 1
 	Open    *int     `json:"open"`  // tracked connections
 	Served  *uint64  `json:"served"`
-	Counts  string   `json:"counts"` // what is served: connections or packets
+	Unit    string   `json:"counts"` // what is served: connections or packets
 }
 
 // A BanStatus is a client that is shut out.
@@ -77,7 +77,7 @@ var errUnknown = errors.New("the state directory does not know the files of what
 
 // Status tells how the farms stand, or one of them.
 func (e *Engine) Status(ctx context.Context, farm string) (Status, error) {
-	kept, r, err := e.lastLoaded()
+	kept, c, err := e.lastLoaded()
 	if err != nil {
 		return Status{}, err
 	}
@@ -85,33 +85,33 @@ func (e *Engine) Status(ctx context.Context, farm string) (Status, error) {
 	if s.Rules, err = e.rules(ctx, kept); err != nil {
 		return Status{}, err
 	}
-	now := e.read()
+	now := e.compile()
 	s.pending(kept, now, farm)
-	barred, err := e.standing(now)
+	barred, err := e.blocked(now)
 	if err != nil {
 		return Status{}, err
 	}
 	if barred != nil {
-		s.Barred = barred.Error()
+		s.Blocked = barred.Error()
 	}
 	if farm != "" {
-		if _, err := farmNamed(r, farm); err != nil {
+		if _, err := findFarm(c, farm); err != nil {
 			return Status{}, err
 		}
 	}
-	for _, f := range r.script.Farms {
+	for _, f := range c.script.Farms {
 		if farm == "" || f.Name == farm {
 			s.Farms = append(s.Farms, newFarmStatus(f))
 		}
 	}
-	if !s.Rules.counting() {
+	if !s.Rules.countersValid() {
 		return s, nil
 	}
-	return s, errors.Join(e.tally(ctx, &s, r.script, farm), e.heldBack(ctx, &s, r.script), census(ctx, &s, r.script.Farms))
+	return s, errors.Join(e.readServed(ctx, &s, c.script, farm), e.readHeldBack(ctx, &s, c.script), countConnections(ctx, &s, c.script.Farms))
 }
 
 // lastLoaded gives what was loaded last.
-func (e *Engine) lastLoaded() (Kept, *reading, error) {
+func (e *Engine) lastLoaded() (LastLoad, *compilation, error) {
 	kept, err := e.Store.Loaded()
 	switch {
 	case err != nil:
@@ -119,13 +119,13 @@ func (e *Engine) lastLoaded() (Kept, *reading, error) {
 	case kept.Script == nil:
 		return kept, nil, ErrNothingLoaded
 	}
-	if r := e.keptReading(sourcesFile, kept.Digest); r != nil {
-		return kept, r, nil
+	if c := e.compileKept(sourcesFile, kept.Digest); c != nil {
+		return kept, c, nil
 	}
 	return kept, nil, errUnknown
 }
 
-func (e *Engine) rules(ctx context.Context, kept Kept) (Rules, error) {
+func (e *Engine) rules(ctx context.Context, kept LastLoad) (Rules, error) {
 	holds, err := e.Nft.Loaded(ctx)
 	switch {
 	case err != nil:
@@ -141,9 +141,9 @@ func (e *Engine) rules(ctx context.Context, kept Kept) (Rules, error) {
 }
 
 // pending finds what the files say by now, of one farm or of all.
-func (s *Status) pending(kept Kept, now *reading, farm string) {
+func (s *Status) pending(kept LastLoad, now *compilation, farm string) {
 	s.Pending = []string{}
-	if s.Faulty = now.script == nil || now.told.Faulty(); s.Faulty {
+	if s.Faulty = now.script == nil || now.diagnostics.Faulty(); s.Faulty {
 		return
 	}
 	for _, change := range compiler.Changes(kept.Farms, compiler.FactsOf(now.script.Farms)) {
@@ -154,8 +154,8 @@ func (s *Status) pending(kept Kept, now *reading, farm string) {
 }
 
 // farmNamed gives a farm that was loaded last.
-func farmNamed(r *reading, name string) (*compiler.Farm, error) {
-	for _, f := range r.script.Farms {
+func findFarm(c *compilation, name string) (*compiler.Farm, error) {
+	for _, f := range c.script.Farms {
 		if f.Name == name {
 			return f, nil
 		}
@@ -179,14 +179,14 @@ func newFarmStatus(f *compiler.Farm) FarmStatus {
 			state = "standby"
 		}
 		s.Backends = append(s.Backends, BackendStatus{Name: b.Name, Address: strings.Split(b.Address.String(), ", "), Port: b.Port,
-			State: state, Share: shares[b.Name], Counts: counts})
+			State: state, Share: shares[b.Name], Unit: counts})
 	}
 	return s
 }
 
 // tally reads what the kernel has counted for backends. The numbers of maglev tables that several farms share are the
 // first one's.
-func (e *Engine) tally(ctx context.Context, s *Status, script *compiler.Script, farm string) error {
+func (e *Engine) readServed(ctx context.Context, s *Status, script *compiler.Script, farm string) error {
 	tallies, err := compiler.Tallies(script, farm)
 	if err != nil {
 		return err
@@ -195,7 +195,7 @@ func (e *Engine) tally(ctx context.Context, s *Status, script *compiler.Script, 
 	for i, t := range tallies {
 		counted[i] = t.Counted
 	}
-	counts, err := e.counts(ctx, counted)
+	counts, err := e.counters(ctx, counted)
 	if err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func (s *Status) eachBackend(do func(farm string, b *BackendStatus)) {
 }
 
 // heldBack reads what was held back, and who is banned.
-func (e *Engine) heldBack(ctx context.Context, s *Status, script *compiler.Script) error {
+func (e *Engine) readHeldBack(ctx context.Context, s *Status, script *compiler.Script) error {
 	counts, err := e.Nft.NamedCounters(ctx)
 	if err != nil {
 		return err
@@ -266,7 +266,7 @@ func (e *Engine) bans(ctx context.Context, script *compiler.Script, name string)
 			return nil, err
 		}
 		for _, b := range bans {
-			out = append(out, BanStatus{clientWords(compiler.Client(b.Address)), b.Left.Round(time.Millisecond).Seconds()})
+			out = append(out, BanStatus{formatClient(compiler.Client(b.Address)), b.Left.Round(time.Millisecond).Seconds()})
 		}
 	}
 	slices.SortFunc(out, func(a, b BanStatus) int { return cmp.Or(cmp.Compare(a.Left, b.Left), cmp.Compare(a.Client, b.Client)) })
@@ -274,7 +274,7 @@ func (e *Engine) bans(ctx context.Context, script *compiler.Script, name string)
 }
 
 // clientWords is a client as people write it: a single address without its length.
-func clientWords(client netip.Prefix) string {
+func formatClient(client netip.Prefix) string {
 	if client.IsSingleIP() {
 		return client.Addr().String()
 	}
@@ -282,14 +282,14 @@ func clientWords(client netip.Prefix) string {
 }
 
 // census counts the connections that are open. Where they can't be counted, they stay unknown.
-func census(ctx context.Context, s *Status, farms []*compiler.Farm) error {
+func countConnections(ctx context.Context, s *Status, farms []*compiler.Farm) error {
 	c := compiler.NewCensus(farms)
 	if c.None() {
 		return nil
 	}
 	open := map[[2]string]*int{}
 	s.eachBackend(func(farm string, b *BackendStatus) {
-		if b.Counts == "connections" {
+		if b.Unit == "connections" {
 			b.Open = new(int)
 			open[[2]string{farm, b.Name}] = b.Open
 		}

@@ -26,15 +26,15 @@ import (
 type Store struct {
 	Dir string
 
-	last *lastRead // nil: everything is read each time
+	cache *readCache // nil: everything is read each time
 }
 
 // NewStore gives the store in a directory. What it has read it doesn't read again while the files are the same.
-func NewStore(dir string) Store { return Store{Dir: dir, last: &lastRead{}} }
+func NewStore(dir string) Store { return Store{Dir: dir, cache: &readCache{}} }
 
 // A lastRead is what was read last, and of which files: each load makes new ones.
-type lastRead struct {
-	kept          Kept
+type readCache struct {
+	load          LastLoad
 	script, facts fs.FileInfo
 }
 
@@ -50,10 +50,10 @@ const (
 )
 
 // keptFiles are the files of a load in the order in which they get their names: loaded.nft last, as it is what counts.
-var keptFiles = []string{previousZip, previousFile, factsFile, bootFile, sourcesFile, loadedFile}
+var stateFileNames = []string{previousZip, previousFile, factsFile, bootFile, sourcesFile, loadedFile}
 
 // Kept is what a Store remembers of the last load. The zero Kept stands for none.
-type Kept struct {
+type LastLoad struct {
 	Script []byte
 	Digest string
 	Farms  map[string]compiler.Facts // nil where it isn't known
@@ -65,7 +65,7 @@ type Kept struct {
 
 // keptFacts is loaded.json. It belongs to the script of its digest alone: a kill between two renames may leave it
 // beside another one.
-type keptFacts struct {
+type loadedFacts struct {
 	Digest     string                    `json:"digest"`
 	Farms      map[string]compiler.Facts `json:"farms"`
 	Interfaces map[string]int            `json:"interfaces"`
@@ -123,43 +123,43 @@ func inherited(f *os.File) (release func(), err error) {
 var digestLine = regexp.MustCompile(`(?m)^\t\tct state new comment "farmc sha256:([0-9a-f]{64})"$`)
 
 // Loaded gives what was kept last.
-func (s Store) Loaded() (Kept, error) {
-	if s.last == nil {
+func (s Store) Loaded() (LastLoad, error) {
+	if s.cache == nil {
 		return s.load()
 	}
 	// looked at before they are read: what changes meanwhile is read again
-	script, facts := s.files()
-	if same(script, s.last.script) && same(facts, s.last.facts) {
-		return s.last.kept, nil
+	script, facts := s.stat()
+	if unchanged(script, s.cache.script) && unchanged(facts, s.cache.facts) {
+		return s.cache.load, nil
 	}
 	kept, err := s.load()
 	if err == nil {
-		*s.last = lastRead{kept, script, facts}
+		*s.cache = readCache{kept, script, facts}
 	}
 	return kept, err
 }
 
 // files tells whether what Loaded reads is the same.
-func (s Store) files() (script, facts fs.FileInfo) {
+func (s Store) stat() (script, facts fs.FileInfo) {
 	script, _ = os.Stat(filepath.Join(s.Dir, loadedFile))
 	facts, _ = os.Stat(filepath.Join(s.Dir, factsFile))
 	return script, facts
 }
 
 // same says whether a file is the one that it was, unchanged.
-func same(a, b fs.FileInfo) bool {
+func unchanged(a, b fs.FileInfo) bool {
 	return a != nil && b != nil && os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
 }
 
-func (s Store) load() (Kept, error) {
+func (s Store) load() (LastLoad, error) {
 	text, err := os.ReadFile(filepath.Join(s.Dir, loadedFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return Kept{}, nil
+		return LastLoad{}, nil
 	}
 	if err != nil {
-		return Kept{}, err
+		return LastLoad{}, err
 	}
-	k := Kept{Script: text, Digest: digestOf(text)}
+	k := LastLoad{Script: text, Digest: digestOf(text)}
 	about := s.facts(k.Digest)
 	k.Farms, k.Interfaces, k.Boot, k.Sources = about.Farms, about.Interfaces, about.Boot, about.Sources
 	return k, nil
@@ -181,28 +181,28 @@ func (s Store) boot(digest string) []byte {
 	return text
 }
 
-func (s Store) facts(digest string) keptFacts {
-	var kept keptFacts
+func (s Store) facts(digest string) loadedFacts {
+	var kept loadedFacts
 	text, err := os.ReadFile(filepath.Join(s.Dir, factsFile))
 	if err != nil || json.Unmarshal(text, &kept) != nil || kept.Digest != digest {
-		return keptFacts{}
+		return loadedFacts{}
 	}
 	return kept
 }
 
 // A preparation is what is to be kept, in files that don't have their names yet, and on its way to the disk.
-type preparation struct {
+type pendingLoad struct {
 	files  []*os.File
 	onDisk chan error // whether all of it got there
 }
 
 // prepare writes what is to be kept, so that a full disk is known before anything is loaded. That it is on the disk
 // matters only when the files get their names, so it goes there while the kernel loads; commit waits for it.
-func (s Store) prepare(p Plan) (*preparation, error) {
-	files := p.keep()
-	kept := &preparation{onDisk: make(chan error, 1)}
-	err := s.keepElder(p)
-	for _, name := range keptFiles {
+func (s Store) prepare(p Plan) (*pendingLoad, error) {
+	files := p.stateFiles()
+	kept := &pendingLoad{onDisk: make(chan error, 1)}
+	err := s.linkPrevious(p)
+	for _, name := range stateFileNames {
 		if text, ok := files[name]; ok && err == nil {
 			err = kept.add(s.create(name, text))
 		}
@@ -216,15 +216,15 @@ func (s Store) prepare(p Plan) (*preparation, error) {
 }
 
 // keepElder has what was loaded last as the previous, unless that says the same. The files stay what they are.
-func (s Store) keepElder(p Plan) error {
-	if p.Before.Script == nil || p.Before.Digest == p.Script.Digest || p.Before.Sources == p.sources.Digest() || p.quietly {
+func (s Store) linkPrevious(p Plan) error {
+	if p.Before.Script == nil || p.Before.Digest == p.Script.Digest || p.Before.Sources == p.sources.Digest() || p.keepPrevious {
 		return nil
 	}
-	return errors.Join(s.alsoAs(previousFile, loadedFile), s.alsoAs(previousZip, sourcesFile))
+	return errors.Join(s.link(previousFile, loadedFile), s.link(previousZip, sourcesFile))
 }
 
 // alsoAs gives a file a second name, pending. Where a file can't have two it is copied.
-func (s Store) alsoAs(second, name string) error {
+func (s Store) link(second, name string) error {
 	path, to := filepath.Join(s.Dir, name), filepath.Join(s.Dir, second)
 	is, err := os.Stat(path)
 	was, _ := os.Stat(to)
@@ -243,7 +243,7 @@ func (s Store) alsoAs(second, name string) error {
 	return s.write(second, text)
 }
 
-func (k *preparation) add(f *os.File, err error) error {
+func (k *pendingLoad) add(f *os.File, err error) error {
 	if err == nil {
 		k.files = append(k.files, f)
 	}
@@ -251,7 +251,7 @@ func (k *preparation) add(f *os.File, err error) error {
 }
 
 // flush brings the files to the disk, all at once.
-func (k *preparation) flush() {
+func (k *pendingLoad) flush() {
 	errs := make([]error, len(k.files))
 	var flushing sync.WaitGroup
 	for i, f := range k.files {
@@ -262,18 +262,18 @@ func (k *preparation) flush() {
 }
 
 // discard takes back prepare.
-func (s Store) discard(k *preparation) {
+func (s Store) discard(k *pendingLoad) {
 	<-k.onDisk
-	s.forget()
+	s.removePending()
 }
 
 // keep gives the files that remember the plan's load. What is on trial is not for the next boot: that goes back.
-func (p Plan) keep() map[string][]byte {
-	if p.raw {
+func (p Plan) stateFiles() map[string][]byte {
+	if p.scriptOnly {
 		return map[string][]byte{bootFile: p.Script.Text, loadedFile: p.Script.Text}
 	}
-	kept := p.kept()
-	facts := keptFacts{kept.Digest, kept.Farms, kept.Interfaces, kept.Boot, kept.Sources}
+	kept := p.lastLoad()
+	facts := loadedFacts{kept.Digest, kept.Farms, kept.Interfaces, kept.Boot, kept.Sources}
 	files := map[string][]byte{
 		bootFile:   p.boot().Text,
 		loadedFile: p.Script.Text,
@@ -291,7 +291,7 @@ func (p Plan) keep() map[string][]byte {
 }
 
 // text gives loaded.json. The facts of farms are JSON already, and json would take long to see to that.
-func (k keptFacts) text() []byte {
+func (k loadedFacts) text() []byte {
 	farms := k.Farms
 	k.Farms = map[string]compiler.Facts{}
 	text, err := json.Marshal(k)
@@ -317,13 +317,13 @@ func (k keptFacts) text() []byte {
 }
 
 // kept is what Loaded gives once the plan's load is kept.
-func (p Plan) kept() Kept {
-	return Kept{Script: p.Script.Text, Digest: p.Script.Digest, Farms: compiler.FactsOf(p.Script.Farms),
-		Interfaces: numbers(p.Script.Interfaces), Boot: p.boot().Digest, Sources: p.sources.Digest()}
+func (p Plan) lastLoad() LastLoad {
+	return LastLoad{Script: p.Script.Text, Digest: p.Script.Digest, Farms: compiler.FactsOf(p.Script.Farms),
+		Interfaces: interfaceIndexes(p.Script.Interfaces), Boot: p.boot().Digest, Sources: p.sources.Digest()}
 }
 
 // keepBoot has the next boot begin with a script.
-func (s Store) keepBoot(script *compiler.Script) error {
+func (s Store) writeBoot(script *compiler.Script) error {
 	if err := s.write(bootFile, script.Text); err != nil {
 		return err
 	}
@@ -359,28 +359,28 @@ func (s Store) create(name string, text []byte) (*os.File, error) {
 }
 
 // forget takes back prepare, of this farmc or of one that was killed.
-func (s Store) forget() {
-	for _, name := range append(slices.Clone(keptFiles), trialFile, heldFile) {
+func (s Store) removePending() {
+	for _, name := range append(slices.Clone(stateFileNames), trialFile, heldFile) {
 		os.Remove(filepath.Join(s.Dir, name+pending))
 	}
 }
 
 // commit makes what was prepared the last good, and what was last good the previous, unless that says the same. Each
 // file is whole at every moment.
-func (s Store) commit(p Plan, kept *preparation) error {
+func (s Store) commit(p Plan, kept *pendingLoad) error {
 	if err := <-kept.onDisk; err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	for _, name := range keptFiles {
+	for _, name := range stateFileNames {
 		path := filepath.Join(s.Dir, name)
 		err := os.Rename(path+pending, path)
 		if err != nil && (name == loadedFile || !errors.Is(err, fs.ErrNotExist)) {
 			return err
 		}
 	}
-	if s.last != nil && !p.raw {
-		script, facts := s.files()
-		*s.last = lastRead{p.kept(), script, facts}
+	if s.cache != nil && !p.scriptOnly {
+		script, facts := s.stat()
+		*s.cache = readCache{p.lastLoad(), script, facts}
 	}
 	return s.sync()
 }

@@ -19,8 +19,8 @@ import (
 func TestKeptFactsAreJSON(t *testing.T) {
 	web := compiler.Facts(`{"farm":{"log":"\"\u003c{farm}\u003e\" a, {\"farms\":{}}"},"backends":{}}`)
 	for _, farms := range []map[string]compiler.Facts{{}, {"web": web}, {"b.c-d_e": `{"farm":{},"backends":null}`, "A": web, "web": web}} {
-		kept := keptFacts{"d", farms, map[string]int{`"farms":{}`: 3}, "b", "s"}
-		var read keptFacts
+		kept := loadedFacts{"d", farms, map[string]int{`"farms":{}`: 3}, "b", "s"}
+		var read loadedFacts
 		text := kept.text()
 		if err := json.Unmarshal(text, &read); err != nil || !reflect.DeepEqual(read, kept) {
 			t.Errorf("%v, of\n%s", err, text)
@@ -38,14 +38,14 @@ func TestLockTellsWhoWaitsLong(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.AfterFunc(held, release)
-			told := 0
-			release, err = s.Lock(t.Context(), func() { told++ })
+			diagnostics := 0
+			release, err = s.Lock(t.Context(), func() { diagnostics++ })
 			if err != nil {
 				t.Fatal(err)
 			}
 			release()
-			if told != want {
-				t.Errorf("held for %v: told %d times, want %d", held, told, want)
+			if diagnostics != want {
+				t.Errorf("held for %v: told %d times, want %d", held, diagnostics, want)
 			}
 		})
 	}
@@ -119,12 +119,12 @@ func TestAlsoAs(t *testing.T) {
 		}
 		os.Rename(filepath.Join(s.Dir, name+pending), filepath.Join(s.Dir, name))
 	}
-	if err := s.alsoAs(previousFile, loadedFile); err != nil {
+	if err := s.link(previousFile, loadedFile); err != nil {
 		t.Errorf("of nothing: %v", err)
 	}
 	keep(loadedFile, "one")
 	for range 2 { // a farmc was killed after the first
-		if err := s.alsoAs(previousFile, loadedFile); err != nil {
+		if err := s.link(previousFile, loadedFile); err != nil {
 			t.Fatal(err)
 		}
 		os.Rename(filepath.Join(s.Dir, previousFile+pending), filepath.Join(s.Dir, previousFile))
@@ -132,7 +132,7 @@ func TestAlsoAs(t *testing.T) {
 	if read(previousFile) != "one" || read(previousFile+pending) != "" {
 		t.Errorf("previous is %q, pending %q", read(previousFile), read(previousFile+pending))
 	}
-	if err := s.alsoAs(bootFile, loadedFile); err != nil {
+	if err := s.link(bootFile, loadedFile); err != nil {
 		t.Fatal(err)
 	}
 	keep(bootFile, "two") // over what another farmc left pending

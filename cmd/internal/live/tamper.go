@@ -19,13 +19,13 @@ import (
 )
 
 // A Guard knows what the kernel held after a load, and tells what somebody else has done to it since.
-type Guard struct {
-	engine *Engine
-	held   nft.Snapshot // nil: what it is to hold isn't known
-	load   loadMark
-	span   *span // of the last load; nil: not known, or another farmc's
+type Monitor struct {
+	engine   *Engine
+	expected nft.Snapshot // nil: what it is to hold isn't known
+	load     loadID
+	window   *loadWindow // of the last load; nil: not known, or another farmc's
 
-	hearing atomic.Pointer[span] // of the last load, or of one that goes on
+	current atomic.Pointer[loadWindow] // of the last load, or of one that goes on
 
 	elements bool // whether elements are compared, too
 }
@@ -33,47 +33,47 @@ type Guard struct {
 // A span is from before a load of farmc's until the kernel was asked what it holds, in generations of the rules. Of the
 // transactions in it that touched farmc's tables one is the load. If there is another one, what was held then may be
 // somebody's doing.
-type span struct {
-	from uint32
+type loadWindow struct {
+	begin uint32
 
-	mu    sync.Mutex // what is heard is heard by another goroutine
-	to    uint32
-	ended bool
-	heard []nft.Transaction // that touched farmc's tables, but what farmc does itself: it bans
+	mu           sync.Mutex // what is heard is heard by another goroutine
+	finish       uint32
+	ended        bool
+	transactions []nft.Transaction // that touched farmc's tables, but what farmc does itself: it bans
 }
 
 // hear notes a transaction that touched farmc's tables.
-func (s *span) hear(c nft.Transaction) {
-	if s == nil || c.Lost || c.Program == "farmc" || !later(c.Generation, s.from) {
+func (s *loadWindow) observe(c nft.Transaction) {
+	if s == nil || c.Lost || c.Program == "farmc" || !later(c.Generation, s.begin) {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.ended || !later(c.Generation, s.to) {
-		s.heard = append(s.heard, c)
+	if !s.ended || !later(c.Generation, s.finish) {
+		s.transactions = append(s.transactions, c)
 	}
 }
 
 // end says what the generation was when the kernel was asked.
-func (s *span) end(to uint32) {
+func (s *loadWindow) end(to uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.to, s.ended = to, true
-	s.heard = slices.DeleteFunc(s.heard, func(c nft.Transaction) bool { return later(c.Generation, to) })
+	s.finish, s.ended = to, true
+	s.transactions = slices.DeleteFunc(s.transactions, func(c nft.Transaction) bool { return later(c.Generation, to) })
 }
 
 // others gives the transactions of the span if somebody else's is among them. What is not heard yet is heard later, and
 // then it is asked again.
-func (s *span) others() []nft.Transaction {
+func (s *loadWindow) foreign() []nft.Transaction {
 	if s == nil {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.ended || len(s.heard) < 2 {
+	if !s.ended || len(s.transactions) < 2 {
 		return nil
 	}
-	return slices.Clone(s.heard)
+	return slices.Clone(s.transactions)
 }
 
 // later compares generations, which begin again after the last number.
@@ -81,22 +81,22 @@ func later(a, b uint32) bool { return int32(a-b) > 0 }
 
 // mostCompared is the number of lines of a script up to which its elements are compared, too. Beyond that the kernel
 // takes long to tell them.
-const mostCompared = 20_000
+const maxComparedLines = 20_000
 
 // A loadMark tells one load from another, also of the same script: each writes loaded.nft anew.
-type loadMark struct {
+type loadID struct {
 	size int64
 	time time.Time
 }
 
 // Guard gives a guard that knows of nothing yet, and learns of each load of the engine.
-func (e *Engine) Guard() *Guard {
-	e.guard = &Guard{engine: e}
-	return e.guard
+func (e *Engine) Monitor() *Monitor {
+	e.monitor = &Monitor{engine: e}
+	return e.monitor
 }
 
 // loading is told before a load.
-func (g *Guard) loading(ctx context.Context) *span {
+func (g *Monitor) beforeLoad(ctx context.Context) *loadWindow {
 	if g == nil {
 		return nil
 	}
@@ -104,80 +104,80 @@ func (g *Guard) loading(ctx context.Context) *span {
 	if err != nil {
 		return nil // whether somebody else was there isn't known
 	}
-	s := &span{from: from}
-	g.hearing.Store(s)
+	s := &loadWindow{begin: from}
+	g.current.Store(s)
 	return s
 }
 
 // failed is told after a load that changed nothing.
-func (g *Guard) failed() {
+func (g *Monitor) loadFailed() {
 	if g != nil {
-		g.hearing.Store(g.span)
+		g.current.Store(g.window)
 	}
 }
 
 // loaded takes what the kernel holds right after a load for what it is to hold, and finds out later whether it was.
-func (g *Guard) loaded(ctx context.Context, script *compiler.Script, s *span) {
+func (g *Monitor) afterLoad(ctx context.Context, script *compiler.Script, s *loadWindow) {
 	if g == nil {
 		return
 	}
-	g.elements = bytes.Count(script.Text, []byte("\n")) <= mostCompared
-	g.held, g.span = nil, s
+	g.elements = bytes.Count(script.Text, []byte("\n")) <= maxComparedLines
+	g.expected, g.window = nil, s
 	held, generation, err := g.engine.Nft.Snapshot(ctx, g.elements)
 	digest, err2 := g.engine.Nft.Loaded(ctx)
 	if err != nil || err2 != nil || digest != script.Digest {
 		return // and it is asked again
 	}
-	if g.held = held; s != nil {
+	if g.expected = held; s != nil {
 		s.end(generation)
 	}
 }
 
 // kept knows that load from then on by what was kept of it.
-func (g *Guard) kept() {
+func (g *Monitor) stored() {
 	if g != nil {
-		g.load = g.engine.Store.mark()
+		g.load = g.engine.Store.loadID()
 	}
 }
 
 // Remember takes what the kernel holds now for what it is to hold, unless it is known from the load.
-func (g *Guard) Remember(ctx context.Context) error {
+func (g *Monitor) Remember(ctx context.Context) error {
 	release, err := g.engine.lock(ctx, func() {})
 	if err != nil {
 		return err
 	}
 	defer release()
-	if g.held == nil || g.engine.Store.mark() != g.load {
-		_, err = g.begin(ctx)
+	if g.expected == nil || g.engine.Store.loadID() != g.load {
+		_, err = g.reset(ctx)
 	}
 	return err
 }
 
 // Wrong says in words what somebody has done to the rules, or "". What another farmc has loaded is right: that is what
 // it is to hold from then on.
-func (g *Guard) Wrong(ctx context.Context) (string, error) {
+func (g *Monitor) Tampering(ctx context.Context) (string, error) {
 	release, err := g.engine.lock(ctx, func() {}) // another farmc may be in the middle of a load
 	if err != nil {
 		return "", err
 	}
 	defer release()
-	if g.held == nil || g.engine.Store.mark() != g.load {
-		return g.begin(ctx)
+	if g.expected == nil || g.engine.Store.loadID() != g.load {
+		return g.reset(ctx)
 	}
 	now, _, err := g.engine.Nft.Snapshot(ctx, g.elements)
 	if err != nil {
 		return "", err
 	}
-	words := shortly(g.held.Diff(now))
-	if words == "" && g.crowded(ctx) {
+	words := abbreviate(g.expected.Diff(now))
+	if words == "" && g.changedDuringLoad(ctx) {
 		words = "they were changed while they were loaded"
 	}
 	return words, nil
 }
 
 // crowded says whether somebody else changed rules while they were loaded. What packets fill anybody may fill.
-func (g *Guard) crowded(ctx context.Context) bool {
-	commits := g.span.others()
+func (g *Monitor) changedDuringLoad(ctx context.Context) bool {
+	commits := g.window.foreign()
 	if len(commits) == 0 {
 		return false
 	}
@@ -196,13 +196,13 @@ func (g *Guard) crowded(ctx context.Context) bool {
 }
 
 // begin looks at what the kernel holds, and says what is wrong with it: somebody may have been quicker.
-func (g *Guard) begin(ctx context.Context) (string, error) {
-	g.held, g.load, g.span = nil, g.engine.Store.mark(), nil
+func (g *Monitor) reset(ctx context.Context) (string, error) {
+	g.expected, g.load, g.window = nil, g.engine.Store.loadID(), nil
 	kept, err := g.engine.Store.Loaded()
 	if err != nil || kept.Script == nil {
 		return "", err
 	}
-	g.elements = bytes.Count(kept.Script, []byte("\n")) <= mostCompared
+	g.elements = bytes.Count(kept.Script, []byte("\n")) <= maxComparedLines
 	held, _, err := g.engine.Nft.Snapshot(ctx, g.elements)
 	if err != nil {
 		return "", err
@@ -212,35 +212,35 @@ func (g *Guard) begin(ctx context.Context) (string, error) {
 	case err != nil:
 		return "", err
 	case digest == "":
-		return noFarms, nil
+		return noRules, nil
 	case digest != kept.Digest:
-		return otherFarms, nil
+		return otherRules, nil
 	}
-	g.held = held
+	g.expected = held
 	return "", nil
 }
 
 // shortly joins what fits into a line of a log.
-func shortly(words []string) string {
-	const most = 4
-	if more := len(words) - most; more > 0 {
-		return strings.Join(words[:most], ", ") + fmt.Sprintf(", and %d things more", more)
+func abbreviate(words []string) string {
+	const maxItems = 4
+	if more := len(words) - maxItems; more > 0 {
+		return strings.Join(words[:maxItems], ", ") + fmt.Sprintf(", and %d things more", more)
 	}
 	return strings.Join(words, ", ")
 }
 
 // mark tells the last load from others.
-func (s Store) mark() loadMark {
+func (s Store) loadID() loadID {
 	info, err := os.Stat(filepath.Join(s.Dir, loadedFile))
 	if err != nil {
-		return loadMark{}
+		return loadID{}
 	}
-	return loadMark{info.Size(), info.ModTime()}
+	return loadID{info.Size(), info.ModTime()}
 }
 
-func (g *Guard) hear(c nft.Transaction) {
+func (g *Monitor) observe(c nft.Transaction) {
 	if g != nil {
-		g.hearing.Load().hear(c)
+		g.current.Load().observe(c)
 	}
 }
 
@@ -262,7 +262,7 @@ func (e *Engine) Changes(ctx context.Context) (<-chan string, error) {
 				if !more {
 					return
 				}
-				e.guard.hear(c)
+				e.monitor.observe(c)
 				by, to = c.Process, changes
 			case to <- by:
 				to = nil

@@ -36,7 +36,7 @@ func takeOver(farm string, back ...string) steps {
 		farms{"web": farm},
 		deed(func(s *stage) error {
 			second := &stage{Lab: &netlab.Lab{Balancer: s.Second}, t: s.t, ctx: s.ctx}
-			second.engine = &live.Engine{Store: live.Store{Dir: s.t.TempDir()}, Say: s.t.Logf}
+			second.engine = &live.Engine{Store: live.Store{Dir: s.t.TempDir()}, Log: s.t.Logf}
 			return farms{"web": farm}.do(second)
 		}),
 		chat{by: "tcp udp", to: both},

@@ -52,7 +52,7 @@ func newStage(t *testing.T, options netlab.Options) *stage {
 	// a conversation by UDP lasts as long as the test, and not half a minute
 	must(t, s.Balancer.Sysctl("net.netfilter.nf_conntrack_udp_timeout", "1200"))
 	must(t, s.Balancer.Sysctl("net.netfilter.nf_conntrack_udp_timeout_stream", "1200"))
-	s.engine = &live.Engine{Store: live.Store{Dir: t.TempDir()}, Say: t.Logf}
+	s.engine = &live.Engine{Store: live.Store{Dir: t.TempDir()}, Log: t.Logf}
 	return s
 }
 

@@ -393,7 +393,7 @@ func statelessPairs() (all []scene) {
 // secondBalancer makes a machine a balancer that serves a farm.
 func secondBalancer(s *stage, h *netlab.Host, farm string) error {
 	dir := compiler.Dir{Path: "farms.d", FS: fstest.MapFS{"web.toml": {Data: []byte(farm), Mode: 0o644}}}
-	engine := live.Engine{Dirs: []compiler.Dir{dir}, Store: live.Store{Dir: s.t.TempDir()}, Say: s.t.Logf}
+	engine := live.Engine{Dirs: []compiler.Dir{dir}, Store: live.Store{Dir: s.t.TempDir()}, Log: s.t.Logf}
 	return errors.Join(
 		h.Sysctl("net.ipv4.ip_forward", "1"),
 		h.Sysctl("net.ipv6.conf.all.forwarding", "1"),

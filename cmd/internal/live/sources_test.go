@@ -44,10 +44,10 @@ func TestSources(t *testing.T) {
 	}
 	dirs := []compiler.Dir{Dir(filepath.Join(root, "etc")), Dir(filepath.Join(root, "run"))}
 	dirs[0].Lenient = true
-	var s Sources
-	script, told := compiler.Compile(s.record(dirs, nil, time.Now()))
-	if told.Faulty() {
-		t.Fatal(told)
+	var s SourceFiles
+	script, diagnostics := compiler.Compile(s.cachedDirs(dirs, nil, time.Now()))
+	if diagnostics.Faulty() {
+		t.Fatal(diagnostics)
 	}
 	again, digest, err := unpack(s.pack(script.Digest))
 	if err != nil || digest != script.Digest {
@@ -56,24 +56,24 @@ func TestSources(t *testing.T) {
 	if again.Digest() != s.Digest() {
 		t.Error("what was unpacked are other files")
 	}
-	once, told := compiler.Compile(again.Dirs())
+	once, diagnostics := compiler.Compile(again.Dirs())
 	if once == nil || once.Digest != script.Digest {
-		t.Fatalf("compiles to something else; %v", told)
+		t.Fatalf("compiles to something else; %v", diagnostics)
 	}
 	lay(t, root, map[string]string{"etc/web.toml": "# edited\n" + plain})
-	var edited Sources
-	compiler.Compile(edited.record(dirs, nil, time.Now()))
+	var edited SourceFiles
+	compiler.Compile(edited.cachedDirs(dirs, nil, time.Now()))
 	if edited.Digest() == s.Digest() {
 		t.Error("an edited file makes no difference")
 	}
 }
 
 func TestSourcesOfNothing(t *testing.T) {
-	var s Sources
-	script, _ := compiler.Compile(s.record([]compiler.Dir{Dir(t.TempDir())}, nil, time.Now()))
-	again, told := compiler.Compile(s.Dirs())
+	var s SourceFiles
+	script, _ := compiler.Compile(s.cachedDirs([]compiler.Dir{Dir(t.TempDir())}, nil, time.Now()))
+	again, diagnostics := compiler.Compile(s.Dirs())
 	if again == nil || again.Digest != script.Digest {
-		t.Fatal(told)
+		t.Fatal(diagnostics)
 	}
 	if _, _, err := unpack([]byte("rubbish")); err == nil {
 		t.Error("rubbish is unpacked")
@@ -99,11 +99,11 @@ func TestReadingOfOneVersion(t *testing.T) {
 				turn(to)
 			}
 		})}}}}
-		r := e.read()
-		if r.script == nil {
-			t.Fatal(r.told)
+		c := e.compile()
+		if c.script == nil {
+			t.Fatal(c.diagnostics)
 		}
-		now := string(r.script.Text)
+		now := string(c.script.Text)
 		if strings.Contains(now, "10.0.0.1 ") == strings.Contains(now, "10.0.0.2 ") {
 			t.Errorf("farms of both versions:\n%s", now)
 		}

@@ -20,7 +20,7 @@ import (
 
 // Sources are the files that a script was compiled from, as they were when they were read: what is masked, hidden or
 // overruled by a later directory is not among them.
-type Sources struct {
+type SourceFiles struct {
 	dirs  []sourceDir // in order of precedence
 	files map[string]sourceFile
 
@@ -44,13 +44,13 @@ type sourceFile struct {
 	state fileState // of what was read from a directory
 }
 
-func (s *Sources) add(f sourceFile) {
+func (s *SourceFiles) add(f sourceFile) {
 	s.digest = ""
 	s.files[path.Join(s.dirs[f.dir].path, f.name)] = f
 }
 
 // paths are the files' paths as they are told to people, in order.
-func (s *Sources) paths() []string {
+func (s *SourceFiles) paths() []string {
 	if len(s.sorted) != len(s.files) { // none is ever taken away
 		s.sorted = slices.Sorted(maps.Keys(s.files))
 	}
@@ -58,7 +58,7 @@ func (s *Sources) paths() []string {
 }
 
 // Digest tells one set of files from another.
-func (s *Sources) Digest() string {
+func (s *SourceFiles) Digest() string {
 	if s.digest != "" {
 		return s.digest
 	}
@@ -77,7 +77,7 @@ func (s *Sources) Digest() string {
 }
 
 // Dirs gives the files as directories to compile once more.
-func (s *Sources) Dirs() []compiler.Dir {
+func (s *SourceFiles) Dirs() []compiler.Dir {
 	packed := s.pack("")
 	reader, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
 	if err != nil {
@@ -96,7 +96,7 @@ func (s *Sources) Dirs() []compiler.Dir {
 
 // pack makes one piece of the sources, for the script of this digest. Each directory is a number in it; the names that
 // people know them by are in the comment, below the digest, each with a word on its lists.
-func (s *Sources) pack(digest string) []byte {
+func (s *SourceFiles) pack(digest string) []byte {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
 	w.RegisterCompressor(zip.Deflate, func(to io.Writer) (io.WriteCloser, error) {
@@ -135,13 +135,13 @@ func must(err error) {
 }
 
 // unpack gives sources back, and the digest of their script.
-func unpack(packed []byte) (*Sources, string, error) {
+func unpack(packed []byte) (*SourceFiles, string, error) {
 	reader, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
 	if err != nil {
 		return nil, "", err
 	}
 	about := strings.Split(reader.Comment, "\n")
-	s := &Sources{files: map[string]sourceFile{}}
+	s := &SourceFiles{files: map[string]sourceFile{}}
 	for _, line := range about[1:] {
 		word, name, _ := strings.Cut(line, " ")
 		s.dirs = append(s.dirs, sourceDir{name, word+" " == lenient})
