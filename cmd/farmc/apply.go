@@ -13,21 +13,22 @@ import (
 var applyVerb = verb{
 	name:    "apply",
 	summary: "check, load in one transaction, keep as last good",
-	about: `Loads what the farms come to, all of it or nothing, and keeps the script in the state
-directory: loaded.nft, and the one before as previous.nft. If the kernel holds it already,
-nothing is done. Whatever fails, the rules that run stay as they are.
+	about: `Compiles the farms, loads the script in one transaction, and keeps it in the state
+directory as loaded.nft, and the script before it as previous.nft. If the kernel has the script
+already, nothing is loaded. If anything fails, the running rules stay.
 
-With --confirm it goes back by itself, with exit status 1, unless farmc confirm comes in time:
-also if it is killed meanwhile, or its terminal or session ends. Until then neither apply nor
-watch loads anything else. What was taken back is held until a file changes.`,
+With --confirm the previous farms are restored, with exit status 1, unless farmc confirm runs
+in time. That also happens if farmc is killed, or its terminal or session ends. Until then
+apply and watch load nothing else. Farms that were rolled back are on hold until a file
+changes.`,
 	flags: func(c *call) {
-		c.set.DurationVar(&c.confirm, "confirm", 0, "go back after this `time` unless farmc confirm keeps it")
+		c.set.DurationVar(&c.confirm, "confirm", 0, "restore the previous farms after this `time`, unless farmc confirm runs")
 		c.isolateFlag()
 	},
 	run: func(ctx context.Context, c *call) int {
 		switch {
 		case c.set.Changed("confirm") && c.confirm < time.Second:
-			return c.usageError("--confirm wants a time of a second at least, as in 60s")
+			return c.usageError("--confirm needs a time of at least 1s, such as 60s")
 		case c.confirm > 0:
 			return c.applyOnTrial(ctx)
 		}
@@ -37,7 +38,7 @@ watch loads anything else. What was taken back is held until a file changes.`,
 	},
 }
 
-// applied tells what became of an apply.
+// finishApply prints the result of an apply, and returns the exit status.
 func (c *call) finishApply(p live.Plan, diagnostics diag.Diagnostics, err error, began time.Time) int {
 	status := exitOK
 	if !c.reportApply(p, diagnostics, err) {
@@ -56,25 +57,26 @@ func (c *call) finishApply(p live.Plan, diagnostics diag.Diagnostics, err error,
 	return status
 }
 
-// isolateFlag declares --isolate, of apply and of watch.
+// isolateFlag declares the flag --isolate of apply and watch.
 func (c *call) isolateFlag() {
-	c.set.BoolVar(&c.isolate, "isolate", false, "load the other farms where some are faulty, and keep these as they last were;\nthe exit status is 1 all the same")
+	c.set.BoolVar(&c.isolate, "isolate", false,
+		"if farms have faults, keep them as last loaded and load the others;\nthe exit status is still 1")
 }
 
-// changes lists what changes, as much as a screen holds.
+// printChanges prints up to maxListed changes.
 func (c *call) printChanges(p live.Plan) {
 	for _, change := range p.Changes[:min(len(p.Changes), maxListed)] {
 		c.log("%s", change)
 	}
 	if more := len(p.Changes) - maxListed; more > 0 {
-		c.log("and %d changes more; farmc diff tells all before", more)
+		c.log("and %d more changes; farmc diff lists all of them before apply", more)
 	}
 }
 
-// mostTold is how many changes apply lists: a screen of them.
+// maxListed is the number of changes or clients in a list: about a screen.
 const maxListed = 40
 
-// result says what became of a plan.
+// result describes a load in a line.
 func result(p live.Plan, took time.Duration) string {
 	n := farms(len(p.Script.Farms))
 	switch {
@@ -97,21 +99,21 @@ func result(p live.Plan, took time.Duration) string {
 	return fmt.Sprintf("%s%s loaded in %s%s%s", why, n, took.Round(time.Millisecond), strategyWords(p), cut)
 }
 
-// extent says how much of what ran before was kept.
+// strategyWords describes the strategy of a load.
 func strategyWords(p live.Plan) string {
 	switch {
 	case p.Strategy == live.Incremental:
-		return ", only what changed"
+		return ", only the changes"
 	case p.Strategy == live.KeepSets && p.KeptSets > 0:
-		return ", all rules anew, what they remember of clients stays"
+		return ", all rules anew, remembered clients stay"
 	case p.Strategy == live.KeepSets:
 		return ", all rules anew"
 	}
 	return ""
 }
 
-// restored says why what was loaded last was loaded again, though the farms can't be loaded.
-func restored(p live.Plan) string { return p.Reason + ": what was loaded last is loaded again" }
+// restored says why the last good rules were loaded instead of the farms.
+func restored(p live.Plan) string { return p.Reason + ": the last good rules are loaded again" }
 
 func farms(n int) string {
 	if n == 1 {
@@ -120,7 +122,7 @@ func farms(n int) string {
 	return fmt.Sprintf("%d farms", n)
 }
 
-// few joins changes into a line that fits a log.
+// abbreviate joins changes into a log line.
 func abbreviate(changes []string) string {
 	const maxItems = 5
 	if more := len(changes) - maxItems; more > 0 {

@@ -2,22 +2,22 @@ package main
 
 import "time"
 
-// A peace is kept with another program that takes farmc's rules away again and again: after a few times they are not
-// loaded at once, as neither gives in, and each load costs all traffic a moment.
+// A backoff limits how often rules are restored while another program keeps removing them. Each load costs all traffic
+// a moment.
 type backoff struct {
-	restores []time.Time // when rules were mended, of the last while
-	by       string      // who was heard to change them last
+	restores []time.Time // of the last backoffWindow
+	by       string      // program that changed the rules last
 	ended    <-chan time.Time
 }
 
 const (
 	backoffWindow = 10 * time.Minute
-	backoffBurst  = 5 // in that time, before the first pause
+	backoffBurst  = 5 // restores in the window before the first pause
 	minPause      = 5 * time.Second
 	maxPause      = time.Minute
 )
 
-// strike notes that rules are mended, and gives how long they are left alone from now on, whatever happens to them.
+// hit records a restore, and returns the length of the pause that starts now; 0 means none.
 func (p *backoff) hit(now time.Time, by string) time.Duration {
 	for len(p.restores) > 0 && now.Sub(p.restores[0]) > backoffWindow {
 		p.restores = p.restores[1:]
@@ -32,13 +32,13 @@ func (p *backoff) hit(now time.Time, by string) time.Duration {
 	return pause
 }
 
-// kept says whether rules are left alone for now, and remembers by whom they were changed.
+// active reports whether a pause lasts, and remembers the program that changed the rules.
 func (p *backoff) active(by string) bool {
 	p.by = by
 	return p.ended != nil
 }
 
-// broken ends the pause, and gives who changed rules meanwhile.
+// end ends the pause, and returns the program that changed the rules last.
 func (p *backoff) end() string {
 	p.ended = nil
 	return p.by

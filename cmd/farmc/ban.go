@@ -13,14 +13,14 @@ import (
 var banVerb = verb{
 	name:    "ban",
 	args:    "FARM ADDRESS [TIME]",
-	summary: "shut a client out of a farm",
-	about: `Nothing of the client reaches the farm for that long (90s, 1h30m, 2d; by default what ban in
-the farm's [limits] says), open connections included. A client is an IPv4 address, or the /64
-of an IPv6 address. Bans outlive apply and watch, and not a reboot. Who is banned already is
-banned for the new time.`,
+	summary: "ban a client from a farm",
+	about: `Drops all packets of the client to the farm for the time (90s, 1h30m, 2d; default: ban in the
+farm's [limits]), including those of open connections. A client is an IPv4 address, or the /64
+of an IPv6 address. Bans survive apply and watch, but not a reboot. A second ban replaces the
+time of the first.`,
 	run: func(ctx context.Context, c *call) int {
 		if len(c.args) < 2 || len(c.args) > 3 {
-			return c.usageError("ban wants a farm, an address and maybe a time")
+			return c.usageError("ban needs a farm and an address, and takes a time")
 		}
 		client, ok := compiler.ParseClient(c.args[1])
 		if !ok {
@@ -44,11 +44,11 @@ func (c *call) ban(ctx context.Context, farm string, client netip.Prefix, long t
 	}
 	before := ""
 	if b.Before > 0 {
-		before = fmt.Sprintf(" (it was, for %s more)", timeLeft(b.Before))
+		before = fmt.Sprintf(" (before: %s left)", timeLeft(b.Before))
 	}
 	c.log("%s is banned from %s for %s%s", b.Client, farm, timeLeft(b.Duration), before)
 	if b.Allowed {
-		c.log("but allow of the farm's [access] lets it in all the same")
+		c.log("but [access] allow of the farm admits it in spite of the ban")
 	}
 	return exitOK
 }
@@ -56,10 +56,10 @@ func (c *call) ban(ctx context.Context, farm string, client netip.Prefix, long t
 var unbanVerb = verb{
 	name:    "unban",
 	args:    "FARM ADDRESS",
-	summary: "let a banned client in again",
+	summary: "end the ban of a client",
 	run: func(ctx context.Context, c *call) int {
 		if len(c.args) != 2 {
-			return c.usageError("unban wants a farm and an address")
+			return c.usageError("unban needs a farm and an address")
 		}
 		client, ok := compiler.ParseClient(c.args[1])
 		if !ok {
@@ -80,10 +80,10 @@ var unbanVerb = verb{
 }
 
 func (c *call) notClient() int {
-	return c.usageError("%q is not an address of a client: 198.51.100.7, 2001:db8::7, or 2001:db8::/64", c.args[1])
+	return c.usageError("%q is not an address of a client, such as 198.51.100.7, 2001:db8::7 or 2001:db8::/64", c.args[1])
 }
 
-// timeLeft writes a time as farms do, of two units at most.
+// timeLeft formats a time like farm files do, with at most two units.
 func timeLeft(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {

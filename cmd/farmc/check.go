@@ -10,12 +10,12 @@ import (
 
 var checkVerb = verb{
 	name:    "check",
-	summary: "look for faults, then ask nft",
-	about: `Tells all faults of all farms, each with its place, and then has nft check the script
-(nft -c), which changes nothing. Without root nft is asked in a namespace of its own.
-Where nft can't be asked it says so, and the exit status speaks of the farms alone.`,
+	summary: "check the farms, then the script with nft",
+	about: `Prints all faults of all farms with their places. If there are none, nft checks the script
+(nft -c), which changes nothing. Without root, nft runs in a user namespace of its own. If nft
+cannot run, check says so, and the exit status is that of the farms.`,
 	flags: func(c *call) {
-		c.set.BoolVar(&c.noNft, "no-nft", false, "don't ask nft")
+		c.set.BoolVar(&c.noNft, "no-nft", false, "check the farms only")
 	},
 	run: func(ctx context.Context, c *call) int {
 		e := c.engine()
@@ -26,7 +26,7 @@ Where nft can't be asked it says so, and the exit status speaks of the farms alo
 				c.log("%s", summary(diagnostics))
 				return exitFailure
 			}
-			c.log("%s, no fault; nft was not asked", farms(len(script.Farms)))
+			c.log("%s, no fault; not checked by nft", farms(len(script.Farms)))
 			return exitOK
 		}
 		script, diagnostics, err := e.Check(ctx)

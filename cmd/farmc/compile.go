@@ -12,12 +12,12 @@ import (
 var compileVerb = verb{
 	name:    "compile",
 	summary: "print the complete nft script",
-	about: `Prints the script that all farms come to. It works from any state, twice:
+	about: `Prints one script for all farms. It replaces any earlier rules of farmc:
 
     farmc compile | nft -f -`,
 	flags: func(c *call) {
-		c.set.BoolVar(&c.boot, "boot", false, "leave out what hangs on network interfaces, as before they are there")
-		c.set.StringVarP(&c.output, "output", "o", "", "write to this `file`, in one piece, instead of standard output")
+		c.set.BoolVar(&c.boot, "boot", false, "leave out rules that need a network interface, for use at boot")
+		c.set.StringVarP(&c.output, "output", "o", "", "write to this `file`, atomically, instead of standard output")
 	},
 	run: func(_ context.Context, c *call) int {
 		compile := c.engine().Compile
@@ -38,7 +38,7 @@ var compileVerb = verb{
 	},
 }
 
-// write puts the script where it was asked for. A file is replaced as a whole, so that nobody reads half of it.
+// write writes the script to the output file or to stdout. A regular file is replaced atomically.
 func (c *call) write(text []byte) error {
 	if c.output == "" || c.output == "-" {
 		_, err := c.stdout.Write(text)
@@ -65,7 +65,7 @@ func (c *call) write(text []byte) error {
 	return c.writeError(err)
 }
 
-// unwritten has an error speak of the file that was asked for, not of the temporary one.
+// writeError names the output file instead of the temporary one.
 func (c *call) writeError(err error) error {
 	if err == nil {
 		return nil

@@ -11,13 +11,13 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// completionVerb is a function as it leads back to verbs, which a variable's own value can't.
+// completionVerb is a function because it calls verbs, which a variable's initial value cannot.
 func completionVerb() verb {
 	return verb{
 		name:    "completion",
 		args:    "bash|zsh|fish",
-		summary: "print a shell's completion",
-		about: `It completes commands, their options and the names of farms.
+		summary: "print the completion script of a shell",
+		about: `Completes commands, options and the names of farms.
 For this session: source <(farmc completion bash). For all:
 
     farmc completion bash > /usr/share/bash-completion/completions/farmc
@@ -31,14 +31,14 @@ For this session: source <(farmc completion bash). For all:
 func completion(_ context.Context, c *call) int {
 	shells := map[string]func() string{"bash": bash, "zsh": zsh, "fish": fish}
 	if len(c.args) != 1 || shells[c.args[0]] == nil {
-		return c.usageError("completion wants the name of a shell: bash, zsh or fish")
+		return c.usageError("completion needs a shell: bash, zsh or fish")
 	}
 	fmt.Fprint(c.stdout, shells[c.args[0]]())
 	return exitOK
 }
 
-// namesVerb is for shells: it tells the names of the farms, one a line. No farm is read, so it is quick, and faults are
-// nothing to it.
+// namesVerb is internal to the completion scripts: it prints the names of the farms. It reads no farm, so it is quick,
+// and works in spite of faults.
 var namesVerb = verb{
 	name: "names",
 	run: func(_ context.Context, c *call) int {
@@ -49,7 +49,7 @@ var namesVerb = verb{
 	},
 }
 
-// longFlags gives the long names of a verb's flags, with their dashes.
+// longFlags returns the long names of the verb's flags, with dashes.
 func (v verb) longFlags() []string {
 	var out []string
 	v.eachFlag(func(f *pflag.Flag) { out = append(out, "--"+f.Name) })
@@ -58,7 +58,7 @@ func (v verb) longFlags() []string {
 
 func (v verb) eachFlag(do func(*pflag.Flag)) { v.flagSet(&call{}).VisitAll(do) }
 
-// words gives what may follow the verb beside its flags.
+// words returns the fixed arguments of the verb, space-separated.
 func (v verb) words() string {
 	switch v.name {
 	case "help":
@@ -69,16 +69,16 @@ func (v verb) words() string {
 	return ""
 }
 
-// takesFarm says whether a farm's name is the verb's first argument.
+// takesFarm reports whether the first argument is a farm.
 func (v verb) takesFarm() bool { return strings.Contains(v.args, "FARM") }
 
-// takesTime says whether a time is the verb's third one.
+// takesTime reports whether the third argument is a time.
 func (v verb) takesTime() bool { return strings.HasSuffix(v.args, "[TIME]") }
 
-// banTimes are offered for it.
+// banTimes are the times that completion offers.
 const banTimes = "10m 1h 1d"
 
-// verbsThat gives the names of some verbs.
+// verbNamesIf returns the names of the verbs that match, joined by between.
 func verbNamesIf(are func(verb) bool, between string) string {
 	var out []string
 	for _, v := range verbs() {
@@ -89,7 +89,7 @@ func verbNamesIf(are func(verb) bool, between string) string {
 	return strings.Join(out, between)
 }
 
-// valued gives the flags that a value follows, as a shell's pattern has them.
+// valueFlags returns the flags that take a value, as a shell pattern.
 func valueFlags() string {
 	var out []string
 	for _, v := range verbs() {

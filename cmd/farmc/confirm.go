@@ -17,23 +17,23 @@ import (
 
 var confirmVerb = verb{
 	name:    "confirm",
-	summary: "keep what apply --confirm loaded",
+	summary: "keep the farms that apply --confirm loaded",
 	run: func(ctx context.Context, c *call) int {
 		if err := c.engine().Confirm(ctx); err != nil {
 			c.printError(err)
 			return exitFailure
 		}
-		c.log("confirmed: the farms stay, and are for the next boot, too")
+		c.log("confirmed: the farms stay, also after a reboot")
 		return exitOK
 	},
 }
 
 var rollbackVerb = verb{
 	name:    "rollback",
-	summary: "load what was loaded before",
-	about: `Goes back to the farms that were loaded before the last ones, or takes back at once what
-waits to be confirmed. The files stay as they are: they are held, and neither apply nor watch
-loads them, until one of them changes. Once back there is nothing further to go back to.`,
+	summary: "load the previous farms",
+	about: `Loads the farms that were loaded before the last ones. If a load waits to be confirmed,
+restores the farms before it at once. The files stay unchanged, but are on hold: apply and
+watch do not load them until one of them changes. A second rollback is not possible.`,
 	run: func(ctx context.Context, c *call) int {
 		began := time.Now()
 		p, err := c.engine().Rollback(ctx)
@@ -43,17 +43,17 @@ loads them, until one of them changes. Once back there is nothing further to go 
 		}
 		c.printChanges(p)
 		c.log("rolled back: %s", result(p, time.Since(began)))
-		c.log("the files are held until one changes")
+		c.log("the files are on hold until one changes")
 		return exitOK
 	},
 }
 
-// awaitVerb is for farmc itself: the process that waits whether a load is confirmed. It is told the trial's name.
+// awaitVerb is internal: the process that waits for the end of a trial. The argument is the name of the trial.
 var awaitVerb = verb{
 	name: "await",
 	args: "TRIAL",
 	run: func(ctx context.Context, c *call) int {
-		io.Copy(io.Discard, os.Stdin) // until apply has loaded, or is no more
+		io.Copy(io.Discard, os.Stdin) // ends when apply has loaded, or was killed
 		if len(c.args) != 1 || c.engine().Await(ctx, c.args[0]) != nil {
 			return exitFailure
 		}
@@ -61,14 +61,14 @@ var awaitVerb = verb{
 	},
 }
 
-// A waiter is a farmc that waits whether a load is confirmed. It depends on neither the process, the terminal nor the
-// session of the one that loads: those may be what the load cuts off.
+// A confirmTimer is a farmc process that waits for the end of a trial. It is independent of the process, terminal and
+// session of the apply, because the load can cut them off.
 type confirmTimer struct {
 	trial string
 	start io.Closer
 }
 
-// newWaiter starts one, before anything is loaded: if that can't be had nothing is.
+// startConfirmTimer starts the process before anything is loaded, so that an error keeps apply from loading.
 func (c *call) startConfirmTimer() (*confirmTimer, error) {
 	w := &confirmTimer{trial: rand.Text()}
 	state, err := filepath.Abs(c.stateDir)
@@ -101,13 +101,13 @@ func (c *call) startConfirmTimer() (*confirmTimer, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		start.Close()
-		return nil, fmt.Errorf("nobody to wait whether it is confirmed: %w", err)
+		return nil, fmt.Errorf("cannot start the confirm timer: %w", err)
 	}
 	go cmd.Wait()
 	return w, nil
 }
 
-// try loads on trial, and waits with the waiter for what becomes of it.
+// applyOnTrial loads on trial, and waits for the outcome.
 func (c *call) applyOnTrial(ctx context.Context) int {
 	began := time.Now()
 	w, err := c.startConfirmTimer()
@@ -121,11 +121,11 @@ func (c *call) applyOnTrial(ctx context.Context) int {
 	if !p.OnTrial || err != nil && p.Isolated == nil {
 		return status
 	}
-	c.log("farmc confirm keeps it; else it is taken back in %s", c.confirm)
+	c.log("run farmc confirm, or the previous farms are restored in %s", c.confirm)
 	return max(status, c.awaitTrial(ctx, w.trial, p.Script.Digest))
 }
 
-// awaited says what became of a trial.
+// awaitTrial waits for the end of a trial, and returns the exit status.
 func (c *call) awaitTrial(ctx context.Context, name, digest string) int {
 	store := c.engine().Store
 	for {
@@ -137,24 +137,26 @@ func (c *call) awaitTrial(ctx context.Context, name, digest string) int {
 		case t == nil:
 			return c.trialOutcome(store, digest)
 		case t.Name != name:
-			c.log("another apply took its place")
+			c.log("another apply replaced this one")
 			return exitFailure
 		case t.Left() < -rollbackGrace:
-			c.printError(errors.New("nobody took it back: see that farmc apply or farmc rollback can"))
+			c.printError(errors.New("the previous farms were not restored in time: run farmc rollback"))
 			return exitFailure
 		}
 		select {
 		case <-ctx.Done():
-			c.log("it waits on without this farmc: farmc confirm keeps it; else it is taken back in %s", max(t.Left(), 0).Round(time.Second))
+			c.log("the confirm timer runs on: run farmc confirm, or the previous farms are restored in %s",
+				max(t.Left(), 0).Round(time.Second))
 			return exitFailure
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
 
-// grace is how long after its time a trial may be taken back: a load takes a while.
+// rollbackGrace is the time after the deadline in which the confirm timer rolls back; a load can take that long.
 const rollbackGrace = time.Minute
 
+// trialOutcome prints whether the trial of the script with this digest was confirmed.
 func (c *call) trialOutcome(store live.Store, digest string) int {
 	confirmed, err := store.Confirmed(digest)
 	switch {
@@ -165,6 +167,6 @@ func (c *call) trialOutcome(store live.Store, digest string) int {
 		c.log("confirmed")
 		return exitOK
 	}
-	c.log("taken back: the farms before are loaded, and the files are held until one changes")
+	c.log("rolled back: the previous farms are loaded, and the files are on hold until one changes")
 	return exitFailure
 }

@@ -10,7 +10,7 @@ import (
 	"farmc/cmd/internal/live"
 )
 
-// The exit statuses of diff, as diff(1) has them.
+// Exit statuses of diff, the same as in diff(1).
 const (
 	same    = 0
 	differs = 1
@@ -20,10 +20,9 @@ const (
 var diffVerb = verb{
 	name:    "diff",
 	summary: "show what apply would change",
-	about: `Says in words what changes, then shows the script that was loaded last and the one that
-would be loaded as a unified diff. That the files are held, as they were taken back, or that
-something waits to be confirmed, is told, too. Exit status: 0 nothing changes, 1 something does,
-2 trouble.`,
+	about: `Prints the changes of the farms as sentences, then a unified diff from the script loaded last
+to the new one. Also prints whether the files are on hold, or a load waits to be confirmed.
+Exit status: 0 no change, 1 changes, 2 an error.`,
 	run: func(ctx context.Context, c *call) int {
 		p, diagnostics, err := c.engine().Plan(ctx)
 		c.printDiagnostics(diagnostics)
@@ -31,11 +30,11 @@ something waits to be confirmed, is told, too. Exit status: 0 nothing changes, 1
 		case errors.Is(err, live.ErrFaulty):
 			c.log("%s", summary(diagnostics))
 			return trouble
-		case errors.As(err, new(*fs.PathError)), errors.Is(err, live.ErrState): // what was loaded can't be read
+		case errors.As(err, new(*fs.PathError)), errors.Is(err, live.ErrState): // the state directory cannot be read
 			c.printError(err)
 			return trouble
 		case err != nil:
-			c.log("the kernel could not be asked what it holds: %v", err)
+			c.log("cannot read the rules in the kernel: %v", err)
 		}
 		if p.Blocked != nil {
 			c.printError(p.Blocked)
@@ -49,12 +48,12 @@ func (c *call) showPlan(p live.Plan) int {
 		fmt.Fprintln(c.stdout, change)
 	}
 	if p.Reason != "" {
-		fmt.Fprintf(c.stdout, "%s: all is loaded anew\n", p.Reason)
+		fmt.Fprintf(c.stdout, "%s: all rules are loaded anew\n", p.Reason)
 	}
 	before, after := string(p.Before.Script), string(p.Script.Text)
 	paint := c.palette(c.stdout)
-	err := diff.Unified(c.stdout, before, after, "loaded", "farms", func(mark byte, text string) string {
-		return map[byte]string{'-': paint.Fault, '+': paint.Added, '@': paint.Hint}[mark] + text + plain(mark, paint.Reset)
+	err := diff.Unified(c.stdout, before, after, "loaded", "farms", func(kind byte, text string) string {
+		return map[byte]string{'-': paint.Fault, '+': paint.Added, '@': paint.Hint}[kind] + text + plain(kind, paint.Reset)
 	})
 	if err != nil {
 		c.printError(err)
@@ -69,9 +68,9 @@ func (c *call) showPlan(p live.Plan) int {
 	return same
 }
 
-// plain ends a colour, where there was one.
-func plain(mark byte, reset string) string {
-	if mark == ' ' {
+// plain ends the colour of a line that has one.
+func plain(kind byte, reset string) string {
+	if kind == ' ' {
 		return ""
 	}
 	return reset

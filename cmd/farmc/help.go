@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// helpVerb is a function as it leads back to verbs, which a variable's own value can't.
+// helpVerb is a function because it calls verbs, which a variable's initial value cannot.
 func helpVerb() verb {
 	return verb{
 		name:    "help",
@@ -25,7 +25,7 @@ func help(_ context.Context, c *call) int {
 	}
 	i := slices.IndexFunc(verbs(), func(v verb) bool { return v.name == c.args[0] })
 	if i < 0 || len(c.args) > 1 {
-		fmt.Fprintf(c.stderr, "farmc: there is no command %q; farmc help lists them\n", strings.Join(c.args, " "))
+		fmt.Fprintf(c.stderr, "farmc: unknown command %q; see farmc help\n", strings.Join(c.args, " "))
 		return exitUsage
 	}
 	fmt.Fprint(c.stdout, verbs()[i].help())
@@ -38,11 +38,11 @@ func usage() string {
 	for _, v := range verbs() {
 		fmt.Fprintf(&out, "  %-34s %s\n", strings.TrimSpace("farmc "+v.name+" "+v.args), v.summary)
 	}
-	out.WriteString("\nfarmc help COMMAND tells its options.\n")
+	out.WriteString("\nRun farmc help COMMAND for its options.\n")
 	return out.String()
 }
 
-// help is what there is to say about the verb.
+// help returns the help text of the verb.
 func (v verb) help() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "farmc %s: %s\n", strings.TrimSpace(v.name+" "+v.args), v.summary)

@@ -1,4 +1,12 @@
-// Farmc compiles farms, load-balanced services of one TOML file each, into one nft script, and loads it.
+// Farmc compiles farms (load-balanced services of one TOML file each) into one nft script, checks it and loads it.
+//
+// The package parses command lines, prints results and sets exit statuses. Package live does the work; nothing here
+// knows nft or the state directory's files. Each command is a verb in the file of its name (apply.go, status.go, ...);
+// confirm.go has confirm, rollback and the hidden await, ban.go has ban and unban. run.go selects the verb, options.go
+// has the common options, completion.go and help.go are generated from the verbs.
+//
+// Standard output is for results (scripts, status, diffs), standard error for diagnostics and logs. Text in help,
+// manual pages and completion comes from the verbs and their flags.
 package main
 
 import (
@@ -12,10 +20,11 @@ import (
 
 func main() { os.Exit(start(os.Stderr)) }
 
-// start is farmc from its beginning to its exit status. What it tells people goes to stderr.
+// start runs farmc and returns its exit status. Diagnostics and logs go to stderr.
 func start(stderr io.Writer) int {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200) // nearly all that a compile makes lasts until it ends: a quarter less time, a quarter more memory
+		// Nearly all allocations of a compilation live until its end: a quarter less time for a quarter more memory.
+		debug.SetGCPercent(200)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -15,7 +15,7 @@ import (
 	"farmc/compiler/diag"
 )
 
-// options are what all commands that work on farms take.
+// options are the common options of commands that work on farms.
 type options struct {
 	dirs           []string
 	stateDir       string
@@ -26,21 +26,23 @@ type options struct {
 	color          string
 }
 
-// usualDirs are where farms lie on a machine: the administrator's, and over them what programs write until the next
-// boot.
+// defaultDirs are the directories without --dir: files of the administrator, and files that programs write until the
+// next boot. The second one takes precedence.
 var defaultDirs = []string{"/etc/farmc/farms.d", "/run/farmc/farms.d"}
 
 func (o *options) declare(set *pflag.FlagSet, bare bool) {
 	if bare {
 		return
 	}
-	set.StringArrayVarP(&o.dirs, "dir", "d", nil, "`directory` of farms; repeatable, a later one takes precedence\n(default /etc/farmc/farms.d, then /run/farmc/farms.d)")
+	set.StringArrayVarP(&o.dirs, "dir", "d", nil, "`directory` of farms; repeatable, a later one takes precedence\n"+
+		"(default /etc/farmc/farms.d, then /run/farmc/farms.d)")
 	set.StringVar(&o.stateDir, "state-dir", defaultStateDir(), "`directory` where the last good script is kept")
 	set.StringVar(&o.nft, "nft", "", "`path` of the nft program (default: the one on PATH)")
-	set.BoolVarP(&o.quiet, "quiet", "q", false, "tell faults alone")
+	set.BoolVarP(&o.quiet, "quiet", "q", false, "print only faults")
 	set.BoolVarP(&o.verbose, "verbose", "v", false, "show the script that nft refuses, with line numbers")
-	set.BoolVar(&o.insecure, "insecure-permissions", false, "as root, go on though others may write to the farms, or to what was loaded last")
-	set.BoolVar(&o.lenientLists, "lenient-lists", false, "leave out the lines of lists that are no networks, with a warning")
+	set.BoolVar(&o.insecure, "insecure-permissions", false,
+		"as root, only warn if other users may write to the farms or the state directory")
+	set.BoolVar(&o.lenientLists, "lenient-lists", false, "skip list lines that are not networks, with a warning")
 	set.StringVar(&o.color, "color", "auto", "`when` to use colour: auto, always or never")
 }
 
@@ -65,7 +67,7 @@ func (o *options) validate() error {
 	return fmt.Errorf("--color is %q, not auto, always or never", o.color)
 }
 
-// dirPaths are the directories in force.
+// dirPaths returns the directories of farms.
 func (o *options) dirPaths() []string {
 	if len(o.dirs) > 0 {
 		return o.dirs
@@ -73,8 +75,8 @@ func (o *options) dirPaths() []string {
 	return defaultDirs
 }
 
-// farmDirs are the directories in force, for the compiler. One that was asked for must exist; of the usual ones,
-// any.
+// farmDirs returns the directories of farms for the compiler. Directories given with --dir must exist; the default ones
+// are optional.
 func (o *options) farmDirs() []compiler.Dir {
 	var out []compiler.Dir
 	for _, path := range o.dirPaths() {
@@ -85,7 +87,7 @@ func (o *options) farmDirs() []compiler.Dir {
 	return out
 }
 
-// palette is that of a terminal where w is one, or colour was asked for. NO_COLOR (no-color.org) turns it off.
+// palette returns colours for a terminal, or for any writer with --color always. NO_COLOR (no-color.org) disables auto.
 func (o *options) palette(w io.Writer) diag.Palette {
 	if o.color == "always" || o.color == "auto" && isTerminal(w) && os.Getenv("NO_COLOR") == "" {
 		return diag.Terminal

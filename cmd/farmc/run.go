@@ -17,29 +17,31 @@ import (
 	"farmc/compiler/diag"
 )
 
-// The exit statuses; diff has its own.
+// Exit statuses of all commands but diff.
 const (
 	exitOK      = 0
-	exitFailure = 1 // the farms, nft or the kernel said no
-	exitUsage   = 2 // asked wrongly
+	exitFailure = 1 // faults in the farms, or an error of nft, the kernel or a file
+	exitUsage   = 2 // wrong command line
 )
 
 // A verb is one of farmc's commands.
 type verb struct {
 	name    string
-	args    string // as the usage shows them
-	summary string // for the list of commands
-	about   string // the rest of its help
-	bare    bool   // it takes none of the common options
+	args    string // arguments in the usage line; "": none
+	summary string // one line, for the list of commands
+	about   string // further help text
+	bare    bool   // without the common options
 	flags   func(c *call)
 	run     func(ctx context.Context, c *call) int
 }
 
+// verbs returns the commands in the order of the usage.
 func verbs() []verb {
-	return []verb{compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, watchVerb, statusVerb, banVerb, unbanVerb, versionVerb, completionVerb(), helpVerb()}
+	return []verb{compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, watchVerb, statusVerb,
+		banVerb, unbanVerb, versionVerb, completionVerb(), helpVerb()}
 }
 
-// A call is one run of a verb: its options, its streams and its engine.
+// A call is one run of a verb: its options, arguments and streams.
 type call struct {
 	options
 	verb           verb
@@ -56,7 +58,7 @@ type call struct {
 	isolate bool          // apply --isolate, watch --isolate
 }
 
-// run is farmc: what is asked for in args is done, the exit status says how it went.
+// run selects the verb of a command line and runs it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage())
@@ -71,11 +73,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	known := append(verbs(), awaitVerb, namesVerb)
 	i := slices.IndexFunc(known, func(v verb) bool { return v.name == args[0] })
 	if i < 0 && strings.HasPrefix(args[0], "-") {
-		fmt.Fprintf(stderr, "farmc: the command comes first, then %s; farmc help lists them\n", args[0])
+		fmt.Fprintf(stderr, "farmc: option %s before the command; see farmc help\n", args[0])
 		return exitUsage
 	}
 	if i < 0 {
-		fmt.Fprintf(stderr, "farmc: there is no command %q; farmc help lists them\n", args[0])
+		fmt.Fprintf(stderr, "farmc: unknown command %q; see farmc help\n", args[0])
 		return exitUsage
 	}
 	c := &call{verb: known[i], stdout: stdout, stderr: stderr}
@@ -101,12 +103,13 @@ func (c *call) run(ctx context.Context, args []string) int {
 	return c.verb.run(ctx, c)
 }
 
+// usageError prints an error in the command line.
 func (c *call) usageError(format string, args ...any) int {
-	fmt.Fprintf(c.stderr, "farmc: %s; farmc help %s tells more\n", fmt.Sprintf(format, args...), c.verb.name)
+	fmt.Fprintf(c.stderr, "farmc: %s; see farmc help %s\n", fmt.Sprintf(format, args...), c.verb.name)
 	return exitUsage
 }
 
-// flagSet gives the flags of the verb, bound to c.
+// flagSet returns the flags of the verb, bound to c.
 func (v verb) flagSet(c *call) *pflag.FlagSet {
 	set := pflag.NewFlagSet(v.name, pflag.ContinueOnError)
 	set.SortFlags = false
@@ -120,19 +123,19 @@ func (v verb) flagSet(c *call) *pflag.FlagSet {
 	return set
 }
 
-// tell says something to people, unless they want it quiet.
+// log prints a line to stderr, except with --quiet.
 func (c *call) log(format string, args ...any) {
 	if !c.quiet {
 		fmt.Fprintf(c.stderr, format+"\n", args...)
 	}
 }
 
-// fail says what went wrong, in words that need no diagnostics.
+// printError prints an error that has no diagnostics.
 func (c *call) printError(err error) {
 	fmt.Fprintf(c.stderr, "%sfarmc: %v%s\n", c.palette(c.stderr).Fault, err, c.palette(c.stderr).Reset)
 }
 
-// diagnose prints diagnostics; the quiet want faults alone.
+// printDiagnostics prints diagnostics; with --quiet, only faults.
 func (c *call) printDiagnostics(diagnostics diag.Diagnostics) {
 	if c.quiet {
 		diagnostics = slices.DeleteFunc(slices.Clone(diagnostics), func(d diag.Diagnostic) bool { return d.Severity == diag.Warning })
@@ -140,16 +143,17 @@ func (c *call) printDiagnostics(diagnostics diag.Diagnostics) {
 	diagnostics.Print(c.stderr, c.palette(c.stderr))
 }
 
-// applyOutcome prints what an apply had to tell, and says whether it went well.
+// reportApply prints the diagnostics and the error of an apply, and reports whether it succeeded.
 func (c *call) reportApply(p live.Plan, diagnostics diag.Diagnostics, err error) bool {
 	script := p.Script
 	if p.Isolated != nil || p.Restored {
-		script = nil // it isn't what was refused
+		script = nil // nft refused another script
 	}
 	return c.report(script, diagnostics, err)
 }
 
-// outcome prints what a step had to tell, and says whether it went well. The verbose see the script that nft refused.
+// report prints the diagnostics and the error of a step, and reports whether it succeeded. With --verbose it prints the
+// script that nft refused.
 func (c *call) report(script *compiler.Script, diagnostics diag.Diagnostics, err error) bool {
 	c.printDiagnostics(diagnostics)
 	if err != nil && script != nil && c.verbose && errors.Is(err, live.ErrFaulty) {
@@ -163,7 +167,7 @@ func (c *call) report(script *compiler.Script, diagnostics diag.Diagnostics, err
 	return err == nil
 }
 
-// summary counts faults, as the first ones may have left the screen.
+// summary returns the number of faults, because the first ones can have scrolled off the screen.
 func summary(diagnostics diag.Diagnostics) string {
 	faults := 0
 	for _, d := range diagnostics {
@@ -188,5 +192,6 @@ func numberLines(text []byte) string {
 }
 
 func (c *call) engine() *live.Engine {
-	return &live.Engine{Dirs: c.farmDirs(), Nft: nft.Nft{Path: c.nft}, Store: live.NewStore(c.stateDir), Log: c.log, Isolate: c.isolate, Insecure: c.insecure}
+	return &live.Engine{Dirs: c.farmDirs(), Nft: nft.Nft{Path: c.nft}, Store: live.NewStore(c.stateDir), Log: c.log,
+		Isolate: c.isolate, Insecure: c.insecure}
 }

@@ -20,18 +20,18 @@ import (
 var statusVerb = verb{
 	name:    "status",
 	args:    "[FARM]",
-	summary: "show farms, backends, what is held back and who is banned",
-	about: `Shows the farms that were loaded last, with what the kernel says of them: for each backend its
-state, its share of what is new, the connections that are open, and how many it was given (in
-dsr and stateless: packets; with persistence those that made a client known) since its rules
-were made; what was denied or over a limit, in packets, by reason; and who is banned, and for
-how long. What the files say by now that isn't applied is told, too, and whether they are held,
-as they were taken back, or something waits to be confirmed. Exit status: 0 the kernel holds
-what was loaded last, 1 it doesn't, or can't be asked.`,
+	summary: "show farms, backends, held back packets and banned clients",
+	about: `Shows the farms that were loaded last. For each backend: its state; its share of new
+connections; the open connections; and the connections given to it since its rules were loaded
+(in modes dsr and stateless: packets; with persistence: only the first packet of a client). For
+each farm: packets that were denied or over a limit, by reason; and banned clients with the
+time left. Also shows changes in the files that are not applied, and whether the files are on
+hold or a load waits to be confirmed. Exit status: 0 the kernel has the rules loaded last, 1 it
+has not, or cannot be read.`,
 	flags: func(c *call) { c.set.BoolVar(&c.json, "json", false, "write JSON, for programs") },
 	run: func(ctx context.Context, c *call) int {
 		if len(c.args) > 1 {
-			return c.usageError("status shows one farm, or all")
+			return c.usageError("status takes at most one farm")
 		}
 		s, err := c.engine().Status(ctx, strings.Join(c.args, ""))
 		if err != nil && len(s.Farms) == 0 {
@@ -54,11 +54,11 @@ what was loaded last, 1 it doesn't, or can't be asked.`,
 	},
 }
 
-// heldWords are what the kernel holds, where that isn't simply what was loaded last.
+// rulesWarnings are the warnings about rules in the kernel that are not the ones loaded last.
 var rulesWarnings = map[live.Rules]string{
-	live.RulesNone:   "the kernel holds no farms: farmc apply loads them; this is what was loaded last",
-	live.RulesOther:  "the kernel holds other farms than were loaded last, which these are: farmc apply",
-	live.RulesBooted: "the kernel holds what was loaded at boot, without what hangs on interfaces: farmc apply",
+	live.RulesNone:   "the kernel holds no farms; shown are the last ones loaded; run farmc apply",
+	live.RulesOther:  "the kernel has a different ruleset; shown is the last one loaded; run farmc apply",
+	live.RulesBooted: "the kernel has the rules of the boot, without those of network interfaces; run farmc apply",
 }
 
 func (c *call) showStatus(s live.Status) {
@@ -77,14 +77,14 @@ func (c *call) showStatus(s live.Status) {
 	}
 	switch {
 	case s.Faulty:
-		fmt.Fprintf(c.stdout, "\n%sthe files have faults by now: farmc check tells them%s\n", paint.Warning, paint.Reset)
+		fmt.Fprintf(c.stdout, "\n%sthe files have faults: run farmc check%s\n", paint.Warning, paint.Reset)
 	case len(s.Pending) > 0:
-		fmt.Fprintf(c.stdout, "\n%sthe files say otherwise by now, which isn't applied:%s\n", paint.Warning, paint.Reset)
+		fmt.Fprintf(c.stdout, "\n%sthe files have changes that are not applied:%s\n", paint.Warning, paint.Reset)
 		for _, change := range s.Pending[:min(len(s.Pending), maxListed)] {
 			fmt.Fprintln(c.stdout, "  "+change)
 		}
 		if more := len(s.Pending) - maxListed; more > 0 {
-			fmt.Fprintf(c.stdout, "  and %d changes more\n", more)
+			fmt.Fprintf(c.stdout, "  and %d more changes\n", more)
 		}
 	}
 	if s.Blocked != "" {
@@ -131,10 +131,10 @@ func reasonWords() []string {
 	return out
 }
 
-// screen is how wide a terminal is at least.
+// screenWidth is the least width of a terminal, in columns.
 const screenWidth = 80
 
-// showList writes items with commas, on as many lines as they need.
+// showList prints items with commas between them, on as many lines as they need.
 func showList(w io.Writer, title string, items []string) {
 	for i := range items[:max(len(items)-1, 0)] {
 		items[i] += ","
@@ -147,7 +147,7 @@ func showList(w io.Writer, title string, items []string) {
 	}
 }
 
-// folded puts words on lines that are no wider, if no word is.
+// wrap joins words into lines of at most width columns; a longer word has its own line.
 func wrap(words []string, width int) []string {
 	var lines []string
 	for _, word := range words {
@@ -160,13 +160,14 @@ func wrap(words []string, width int) []string {
 	return lines
 }
 
-// showBackends writes a table, a line for each backend and one more for its second address. Where that is too wide, the
-// addresses go below.
+// showBackends prints a table with a line for each backend, and one more for a second address. If the table is wider
+// than the screen, addresses have lines of their own.
 func showBackends(w io.Writer, all []live.BackendStatus, paint diag.Palette) {
 	if len(all) == 0 {
 		return
 	}
-	rows := [][]string{{"BACKEND", "ADDRESS", "STATE", "SHARE", "OPEN", map[bool]string{true: "GIVEN", false: "PACKETS"}[all[0].Unit == "connections"]}}
+	unit := map[bool]string{true: "GIVEN", false: "PACKETS"}[all[0].Unit == "connections"]
+	rows := [][]string{{"BACKEND", "ADDRESS", "STATE", "SHARE", "OPEN", unit}}
 	for _, b := range all {
 		for i, address := range b.Address {
 			if b.Port != 0 && strings.Contains(address, ":") {
@@ -195,7 +196,8 @@ func showBackends(w io.Writer, all []live.BackendStatus, paint diag.Palette) {
 		switch {
 		case below && row[0] == "":
 		case below:
-			fmt.Fprintln(w, strings.TrimRight(tableRow(slices.Delete(slices.Clone(row), 1, 2), slices.Delete(slices.Clone(widths), 1, 2), 1, paint), " "))
+			cells, cellWidths := slices.Delete(slices.Clone(row), 1, 2), slices.Delete(slices.Clone(widths), 1, 2)
+			fmt.Fprintln(w, strings.TrimRight(tableRow(cells, cellWidths, 1, paint), " "))
 		default:
 			fmt.Fprintln(w, strings.TrimRight(tableRow(row, widths, 2, paint), " "))
 		}
@@ -205,7 +207,7 @@ func showBackends(w io.Writer, all []live.BackendStatus, paint diag.Palette) {
 	}
 }
 
-// tableRow writes cells; those behind the state are numbers, to the right. Only the state has a colour.
+// tableRow joins cells. The cell at index state is coloured, and the cells after it are numbers, aligned to the right.
 func tableRow(cells []string, widths []int, state int, paint diag.Palette) string {
 	var out strings.Builder
 	for i, cell := range cells {
@@ -224,7 +226,9 @@ func tableRow(cells []string, widths []int, state int, paint diag.Palette) strin
 }
 
 func stateColour(state string, paint diag.Palette) string {
-	return map[string]string{"up": paint.Added, "drain": paint.Warning, "standby": paint.Hint, "down": paint.Fault}[state]
+	return map[string]string{
+		"up": paint.Added, "drain": paint.Warning, "standby": paint.Hint, "down": paint.Fault,
+	}[state]
 }
 
 func share(of float64) string {
@@ -234,7 +238,7 @@ func share(of float64) string {
 	return strconv.FormatFloat(100*of, 'f', 1, 64) + " %"
 }
 
-// number writes a number, or that it isn't known.
+// number formats a number, or "-" for nil.
 func number[N int | uint64](n *N) string {
 	if n == nil {
 		return "-"

@@ -8,7 +8,7 @@ import (
 	"farmc/cmd/internal/nft"
 )
 
-// version is farmc's own.
+// version is the version of farmc.
 const version = "0.1.0"
 
 var versionVerb = verb{

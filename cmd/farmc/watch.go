@@ -22,18 +22,18 @@ import (
 var watchVerb = verb{
 	name:    "watch",
 	summary: "apply now, and at every change of a file",
-	about: `Applies at the start and at each change in the directories, once they have been quiet for
-100 ms; when an interface that farms name comes or goes; when somebody else changes the rules;
-and on SIGHUP, which tells again what is wrong. A fault is told once; the rules that run stay
-until it is mended. Ends with SIGTERM or SIGINT, and leaves the rules. Tells systemd how it is
-(Type=notify).`,
+	about: `Applies the farms at the start; after a change in the directories, once they have been quiet
+for 100 ms; when an interface that farms name appears or vanishes; when another program changes
+farmc's rules; and on SIGHUP, which also repeats the current faults. Otherwise a fault is
+printed once, and the running rules stay until it is fixed. SIGTERM and SIGINT end watch; the
+rules stay. Reports its state to systemd (Type=notify).`,
 	flags: (*call).isolateFlag,
 	run: func(ctx context.Context, c *call) int {
 		manager, err := systemd.Dial()
 		if err != nil {
 			c.printError(err)
 		}
-		w := watcher{call: c, engine: c.engine(), manager: manager, reported: "nothing yet"}
+		w := watcher{call: c, engine: c.engine(), manager: manager, reported: nothingReported}
 		w.monitor = w.engine.Monitor()
 		w.subscribe(ctx)
 		w.keepAlive(ctx)
@@ -47,28 +47,31 @@ until it is mended. Ends with SIGTERM or SIGINT, and leaves the rules. Tells sys
 	},
 }
 
-// A watcher applies again and again, and does not repeat itself.
+// A watcher applies the farms at each event, and logs only changes of the outcome.
 type watcher struct {
 	*call
 	engine        *live.Engine
 	manager       systemd.Notifier
-	reported      string // the diagnostics and errors that were told last
-	monitorFailed bool   // it was told that the kernel can't be asked
-	awaitsConfirm bool   // a load waits to be confirmed
+	reported      string // outcome that was logged last, from outcomeKey
+	monitorFailed bool   // the log has the error of the monitor
+	awaitsConfirm bool   // a trial was pending at the last look
 	retry         retry
-	status        string    // how things are, in a line
-	plan          live.Plan // of the last time
+	status        string    // state for systemd, one line
+	plan          live.Plan // of the last apply
 
 	monitor *live.Monitor
 	backoff backoff
 
 	files, links <-chan struct{}
-	rules        <-chan string // who changed farmc's tables, perhaps farmc
+	rules        <-chan string // program that changed farmc's tables; can be farmc
 	hangups      chan os.Signal
-	busy         atomic.Pointer[time.Time] // since when it applies; nil while it waits
+	busy         atomic.Pointer[time.Time] // start of the apply in progress; nil: none
 }
 
-// listen begins to hear of all that is a reason to apply. What happens after it returned is heard.
+// nothingReported is no outcome's key.
+const nothingReported = "nothing yet"
+
+// subscribe subscribes to all events. None is lost after it returns.
 func (w *watcher) subscribe(ctx context.Context) {
 	w.hangups = make(chan os.Signal, 1)
 	signal.Notify(w.hangups, syscall.SIGHUP)
@@ -84,7 +87,7 @@ func (w *watcher) subscribe(ctx context.Context) {
 	}
 }
 
-// follow applies whenever there is a reason, until ctx is done.
+// run handles events until ctx is done.
 func (w *watcher) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
@@ -111,7 +114,7 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
-// onTrial ticks while a load waits to be confirmed.
+// trialTick returns a timer while a load waits to be confirmed, and nil otherwise.
 func (w *watcher) trialTick() <-chan time.Time {
 	t, err := w.engine.Store.Trial()
 	w.awaitsConfirm = w.awaitsConfirm || t != nil && err == nil
@@ -121,8 +124,8 @@ func (w *watcher) trialTick() <-chan time.Time {
 	return time.After(time.Second)
 }
 
-// attend applies what changed while a load waited to be confirmed, once that is over; and sees to it that it is taken
-// back, should the one who was to do so be no more.
+// checkTrial applies the current files once the trial is over. If the confirm timer was killed, the apply rolls the
+// trial back.
 func (w *watcher) checkTrial(ctx context.Context) {
 	t, err := w.engine.Store.Trial()
 	if err == nil && t != nil && t.Left() > -2*time.Second {
@@ -132,7 +135,7 @@ func (w *watcher) checkTrial(ctx context.Context) {
 	w.apply(ctx)
 }
 
-// giveBack lets go of the memory that the first load took: those to come need a fifth of it.
+// releaseMemory returns the memory of the first load to the kernel. Later loads need a fifth of it.
 func releaseMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(100)
@@ -140,7 +143,7 @@ func releaseMemory() {
 	debug.FreeOSMemory()
 }
 
-// end waits until all is let go.
+// close waits until the subscriptions have ended.
 func (w *watcher) close() {
 	signal.Stop(w.hangups)
 	for range w.files {
@@ -151,16 +154,16 @@ func (w *watcher) close() {
 	}
 }
 
-// again applies as at the start: who asks for it wants to hear what is wrong.
+// reload applies on SIGHUP: it reads all files, and logs the outcome even if it did not change.
 func (w *watcher) reload(ctx context.Context) {
 	w.manager.Reloading()
-	w.reported = "nothing yet"
+	w.reported = nothingReported
 	w.engine.Forget()
 	w.apply(ctx)
 	w.manager.Ready(w.status)
 }
 
-// look sees whether the rules are still what was loaded, and mends them.
+// checkRules restores farmc's rules if another program changed them.
 func (w *watcher) checkRules(ctx context.Context, by string) {
 	if ctx.Err() != nil || w.backoff.active(by) {
 		return
@@ -172,15 +175,15 @@ func (w *watcher) checkRules(ctx context.Context, by string) {
 		w.printError(err)
 	case wrong != "":
 		select {
-		case newer, more := <-w.rules: // what is wrong came while it was looked for
+		case newer, more := <-w.rules: // a change during the check
 			if more {
 				by = newer
 			}
 		default:
 		}
-		w.printError(fmt.Errorf("somebody changed the rules (%s): %s", by, wrong))
+		w.printError(fmt.Errorf("rules changed by %s: %s", by, wrong))
 		if pause := w.backoff.hit(time.Now(), by); pause > 0 {
-			w.printError(fmt.Errorf("that happens again and again, so the rules are loaded at most every %s", pause))
+			w.printError(fmt.Errorf("rules keep being changed; restoring at most every %s", pause))
 		}
 		w.applyBecause(ctx, "the rules were changed")
 	}
@@ -189,7 +192,7 @@ func (w *watcher) checkRules(ctx context.Context, by string) {
 func (w *watcher) apply(ctx context.Context) { w.applyBecause(ctx, "") }
 
 func (w *watcher) applyBecause(ctx context.Context, reason string) {
-	if ctx.Err() != nil { // whose end looks like news
+	if ctx.Err() != nil { // the end closes the channels, which looks like an event
 		return
 	}
 	began := time.Now()
@@ -202,11 +205,11 @@ func (w *watcher) applyBecause(ctx context.Context, reason string) {
 	}
 	unknown := w.monitor.Remember(ctx)
 	if unknown != nil && err == nil && ctx.Err() == nil && !w.monitorFailed {
-		w.printError(fmt.Errorf("can't tell whether the rules stay as they are: %w", unknown))
+		w.printError(fmt.Errorf("cannot monitor the rules: %w", unknown))
 		w.monitorFailed = true
 	}
 	w.plan = p
-	w.awaitsConfirm = w.awaitsConfirm || errors.Is(err, live.ErrOnTrial) // that may be over before anybody looks again
+	w.awaitsConfirm = w.awaitsConfirm || errors.Is(err, live.ErrOnTrial) // the trial can end before the next look
 	w.retry.schedule(err)
 	said := outcomeKey(diagnostics, err)
 	news := said != w.reported
@@ -230,10 +233,10 @@ func (w *watcher) applyBecause(ctx context.Context, reason string) {
 	default:
 		w.log("%s", result(p, time.Since(began)))
 	}
-	runtime.GC() // now, and not in the middle of the next load
+	runtime.GC() // now, instead of during the next load
 }
 
-// state says in a line how things are after an apply.
+// statusLine describes the state after an apply.
 func statusLine(p live.Plan, diagnostics diag.Diagnostics, err error) string {
 	switch {
 	case p.Isolated != nil:
@@ -246,21 +249,21 @@ func statusLine(p live.Plan, diagnostics diag.Diagnostics, err error) string {
 	return farms(len(p.Script.Farms)) + " loaded"
 }
 
-// firstFault gives the first fault with its place.
+// firstFault returns the first fault with its place.
 func firstFault(diagnostics diag.Diagnostics) string {
 	for _, d := range diagnostics {
 		if d.Severity == diag.Fault {
 			return strings.TrimPrefix(d.Place.String()+": ", ": ") + d.Message
 		}
 	}
-	return "nft says no"
+	return "nft refuses the script"
 }
 
-// longest is how long an apply may take before the service manager is left to believe that it never ends: a list of
-// 500,000 networks takes half a minute.
+// maxApply is the time after which an apply counts as hung, and systemd may restart the service. A list of 500,000
+// networks takes half a minute.
 const maxApply = 10 * time.Minute
 
-// keepAlive gives the service manager signs of life, if it wants some, as long as none of the applies takes for ever.
+// keepAlive sends watchdog messages to systemd if it wants them, unless an apply hangs.
 func (w *watcher) keepAlive(ctx context.Context) {
 	patience := systemd.WatchdogTimeout()
 	if patience == 0 {
@@ -281,13 +284,14 @@ func (w *watcher) keepAlive(ctx context.Context) {
 	}()
 }
 
-// retry tries again without a change of a file where nothing is wrong with the farms: a disk may be full no more, nft be
-// there again. The rest waits for a change.
+// A retry is a timer for the next apply after an error that no change of a file ends, such as a full disk or a missing
+// nft.
 type retry struct {
 	due   <-chan time.Time
 	pause time.Duration
 }
 
+// schedule sets the timer after an apply. The pause doubles from a second to a minute.
 func (r *retry) schedule(err error) {
 	if r.due = nil; err == nil || errors.Is(err, live.ErrFaulty) || errors.Is(err, live.ErrHeld) || errors.Is(err, live.ErrOnTrial) {
 		r.pause = 0
@@ -297,12 +301,12 @@ func (r *retry) schedule(err error) {
 	r.due = time.After(r.pause)
 }
 
-// saying is what diagnostics and an error come to, to be compared.
+// outcomeKey returns diagnostics and error as text, to compare outcomes.
 func outcomeKey(diagnostics diag.Diagnostics, err error) string {
 	var out strings.Builder
 	diagnostics.Print(&out, diag.Palette{})
 	if errors.Is(err, live.ErrOnTrial) {
-		err = live.ErrOnTrial // whatever time there is left
+		err = live.ErrOnTrial // without the time left
 	}
 	if err != nil {
 		fmt.Fprintln(&out, err)

@@ -12,15 +12,15 @@ import (
 	"farmc/compiler/addr"
 )
 
-// A Banned is what became of a ban.
+// A BanResult is the outcome of a ban.
 type BanResult struct {
-	Client   string // as people write it
+	Client   string // address, or prefix of an IPv6 client
 	Duration time.Duration
-	Before   time.Duration // how long it was banned already; 0 if it wasn't
-	Allowed  bool          // the farm's access lets it in all the same
+	Before   time.Duration // time left of an earlier ban; 0: none
+	Allowed  bool          // the farm's [access] allow admits the client in spite of the ban
 }
 
-// Ban shuts a client out of a farm for that long; 0 stands for the farm's own time.
+// Ban bans a client from a farm for the time long; 0 stands for the ban time of the farm's [limits].
 func (e *Engine) Ban(ctx context.Context, farm string, client netip.Prefix, long time.Duration) (BanResult, error) {
 	b := BanResult{Client: formatClient(client), Duration: long}
 	f, set, err := e.banSet(ctx, farm, client)
@@ -35,7 +35,7 @@ func (e *Engine) Ban(ctx context.Context, farm string, client netip.Prefix, long
 	return b, explainMissingSet(err, farm)
 }
 
-// Unban lets a client of a farm in again. It says whether it was banned.
+// Unban ends a client's ban from a farm, and reports whether the client was banned.
 func (e *Engine) Unban(ctx context.Context, farm string, client netip.Prefix) (bool, error) {
 	_, set, err := e.banSet(ctx, farm, client)
 	if err != nil {
@@ -45,7 +45,7 @@ func (e *Engine) Unban(ctx context.Context, farm string, client netip.Prefix) (b
 	return was, explainMissingSet(err, farm)
 }
 
-// banSet gives the farm, and the set of those whom it shuts out.
+// banSet returns the farm and its set of banned clients of the client's family.
 func (e *Engine) banSet(ctx context.Context, farm string, client netip.Prefix) (*compiler.Farm, string, error) {
 	kept, c, err := e.lastLoaded()
 	if err != nil {
@@ -63,20 +63,22 @@ func (e *Engine) banSet(ctx context.Context, farm string, client netip.Prefix) (
 	case err != nil:
 		return nil, "", err
 	case !rules.countersValid():
-		return nil, "", fmt.Errorf("the kernel does not hold what was loaded last: farmc apply")
+		return nil, "", fmt.Errorf("the kernel does not have the rules loaded last: run farmc apply")
 	case f.Down:
-		return nil, "", fmt.Errorf("%s is down: it serves nobody", farm)
+		return nil, "", fmt.Errorf("farm %s is down", farm)
 	case f.Limits.Ban == 0:
-		return nil, "", fmt.Errorf("%s bans nobody: it needs ban = \"10m\" in [limits], in its file or a drop-in, and farmc apply", farm)
+		return nil, "", fmt.Errorf(
+			"farm %s has no bans: set ban = \"10m\" in [limits] in its file or a drop-in, and run farmc apply", farm)
 	case !f.Listens(family):
-		return nil, "", fmt.Errorf("%s does not listen on %s", farm, family)
+		return nil, "", fmt.Errorf("farm %s does not listen on %s", farm, family)
 	}
 	return f, compiler.BanSet(f.Name, family), nil
 }
 
+// explainMissingSet replaces nft.ErrNoSet by its likely cause.
 func explainMissingSet(err error, farm string) error {
 	if errors.Is(err, nft.ErrNoSet) {
-		return fmt.Errorf("the kernel has no bans of %s: somebody has changed the rules; farmc apply", farm)
+		return fmt.Errorf("the kernel lacks the bans of farm %s: the rules were changed; run farmc apply", farm)
 	}
 	return err
 }

@@ -13,24 +13,25 @@ import (
 	"farmc/compiler/diag"
 )
 
-// A reading is what farms come to on this machine, as it is now.
+// A compilation is the result of compiling farms for the network interfaces of this machine.
 type compilation struct {
-	script       *compiler.Script // nil where there is a fault
+	script       *compiler.Script // nil if there are faults
 	diagnostics  diag.Diagnostics
-	faults       diag.Diagnostics // told, with the faults of permissions at the farms and lists that they concern
-	untrustedDir bool             // others may write to a directory of farms, so --isolate loads no farm of it
+	faults       diag.Diagnostics // diagnostics, but faults of permissions stand at the farm or list
+	untrustedDir bool             // others may write to a directory of farms; --isolate must load none of it
 	sources      *SourceFiles
-	incremental  *compiler.Memory // that read them
-	bootScript   *compiler.Script // once it was asked for
+	incremental  *compiler.Memory // compiler of the script
+	bootScript   *compiler.Script // result of boot; nil before its first call
 
-	actual     *SourceFiles // the files as they lie there, if some of the sources are older
-	scriptOnly bool         // it is a script alone, the farms of which are not known
+	actual     *SourceFiles // files in the directories, if some of the sources are older; else nil
+	scriptOnly bool         // the farms of the script are not known
 
-	interfaces map[string]int // that farms name, with their numbers; 0 is one that isn't there
+	interfaces map[string]int // index of each interface that farms name; 0: the interface does not exist
 }
 
-// read compiles the farms for the network interfaces that are there now. What changes meanwhile is read again, or some
-// farms would be of one version of all and some of another, where a link leads to the version that counts.
+// compile compiles the farms for the network interfaces of this machine. If a directory changes meanwhile, compile
+// reads it again, up to three times. Otherwise, with a symlink to the current version of a directory, some farms could
+// come from the old version and others from the new one.
 func (e *Engine) compile() *compilation {
 	for attempt := 1; ; attempt++ {
 		before := e.stamps()
@@ -41,6 +42,7 @@ func (e *Engine) compile() *compilation {
 	}
 }
 
+// compileOnce compiles the farms, and checks the permissions of each file that it reads.
 func (e *Engine) compileOnce() *compilation {
 	permissions := e.newPermissions()
 	defer permissions.close()
@@ -53,13 +55,13 @@ func (e *Engine) compileOnce() *compilation {
 	return c
 }
 
-// A stamp is what changes with the names in a directory, and with which directory it is.
+// A stamp identifies a directory and the state of its list of names.
 type stamp struct {
 	device, inode uint64
 	changed       syscall.Timespec
 }
 
-// stamps are those of the directories, and of the links that they may be.
+// stamps returns the stamps of the directories and of symlinks to them.
 func (e *Engine) stamps() []stamp {
 	var out []stamp
 	for _, d := range e.Dirs {
@@ -75,6 +77,7 @@ func (e *Engine) stamps() []stamp {
 	return out
 }
 
+// compileLocal compiles directories for the interfaces of this machine. Sources must be the files that dirs read.
 func compileLocal(incremental *compiler.Memory, sources *SourceFiles, dirs []compiler.Dir) *compilation {
 	c := &compilation{sources: sources, incremental: incremental, interfaces: map[string]int{}}
 	c.script, c.diagnostics = incremental.Compile(dirs, func(device string) bool {
@@ -84,7 +87,7 @@ func compileLocal(incremental *compiler.Memory, sources *SourceFiles, dirs []com
 	return c
 }
 
-// lying gives the files as they lie there.
+// onDisk returns the source files in the directories.
 func (c *compilation) onDisk() *SourceFiles {
 	if c.actual != nil {
 		return c.actual
@@ -92,7 +95,8 @@ func (c *compilation) onDisk() *SourceFiles {
 	return c.sources
 }
 
-// Moved says whether an interface that farms name came or went, or is another one, since they were read.
+// InterfacesChanged reports whether an interface that farms name appeared, vanished or was re-created since the
+// compilation.
 func (c *compilation) InterfacesChanged() bool {
 	if c == nil {
 		return false
@@ -105,16 +109,16 @@ func (c *compilation) InterfacesChanged() bool {
 	return false
 }
 
-// follow takes the interfaces of another reading in: what is loaded names these, too.
+// addInterfaces adds the interfaces of another compilation: the rules loaded from it depend on these, too.
 func (c *compilation) addInterfaces(other *compilation) {
 	if other != nil {
 		maps.Copy(c.interfaces, other.interfaces)
 	}
 }
 
-// boot gives the script of the same farms that leaves out what hangs on interfaces: at boot none is there yet, and the
-// kernel (6.1) refuses a whole script that names one that is missing. Should less than what has no fault have one, the
-// whole script is better than none: newer kernels take it.
+// boot returns the script of the same farms without rules that need an interface. At boot no interface exists yet, and
+// kernel 6.1 refuses a script that names a missing one. If the farms have faults without interfaces, boot returns the
+// complete script, which newer kernels accept.
 func (c *compilation) boot() *compiler.Script {
 	if len(c.script.Interfaces) == 0 {
 		return c.script
@@ -128,7 +132,7 @@ func (c *compilation) boot() *compiler.Script {
 	return c.bootScript
 }
 
-// numberOf gives the number of an interface, or 0 where there is none.
+// interfaceIndex returns the index of an interface, or 0 if it does not exist.
 func interfaceIndex(name string) int {
 	i, err := net.InterfaceByName(name)
 	if err != nil {
@@ -137,7 +141,8 @@ func interfaceIndex(name string) int {
 	return i.Index
 }
 
-// numbers gives interfaces their numbers. One that went and came back has another, and rules still have the old one.
+// interfaceIndexes returns the index of each interface that exists. A re-created interface has a new index, but rules
+// still refer to the old one.
 func interfaceIndexes(interfaces []string) map[string]int {
 	out := map[string]int{}
 	for _, name := range interfaces {

@@ -12,7 +12,8 @@ import (
 	"farmc/compiler/diag"
 )
 
-// explain leads nft's complaints back to the farms that they speak of.
+// explainRefusal turns nft's complaints about a script into diagnostics at the places in the farms that caused them.
+// Other errors are returned unchanged.
 func explainRefusal(script *compiler.Script, err error) (diag.Diagnostics, error) {
 	var refusal *nft.Refusal
 	if !errors.As(err, &refusal) {
@@ -23,7 +24,7 @@ func explainRefusal(script *compiler.Script, err error) (diag.Diagnostics, error
 		diagnostics = append(diagnostics, explainComplaint(script, c))
 	}
 	if len(diagnostics) == 0 {
-		words := cmp.Or(strings.TrimSpace(refusal.Output), "it does not say why")
+		words := cmp.Or(strings.TrimSpace(refusal.Output), "it prints no reason")
 		diagnostics = append(diagnostics, diag.Diagnostic{Message: "nft refuses the script: " + words})
 	}
 	return diagnostics, ErrFaulty
@@ -37,8 +38,8 @@ func explainComplaint(script *compiler.Script, c nft.Complaint) diag.Diagnostic 
 	}
 	if o, ok := script.Origin(c.Line); ok {
 		d.Farm, d.Place = o.Farm, o.Place
-		d.Message = fmt.Sprintf("nft refuses what %s of the farm %s comes to: %s", o.Key, o.Farm, c.Message)
-		d.Also = []diag.Note{{Place: line, Message: "which is"}}
+		d.Message = fmt.Sprintf("nft refuses the rules of %s in farm %s: %s", o.Key, o.Farm, c.Message)
+		d.Also = []diag.Note{{Place: line, Message: "generated line"}}
 	}
 	if words := missingFeature(line.Text, c.Message); words != "" {
 		d.Message, d.Hint = words, c.Message+"; modprobe loads a module that is installed"
@@ -54,26 +55,27 @@ func lineOf(text []byte, n int) string {
 	return lines[n-1]
 }
 
-// modules are parts of the kernel that it may have been built without, and how the line that asks for them begins.
+// features are optional parts of the kernel, recognised by the script line that needs them.
 var features = []struct {
 	sentence *regexp.Regexp
 	words    string
 }{
 	{regexp.MustCompile(`^flowtable |^flow add `), "this kernel has no flow tables (module nf_flow_table)"},
-	{regexp.MustCompile(`^ct helper farm/`), "this kernel has no such connection tracking helper (module nf_conntrack_ftp, nf_conntrack_sip, ...)"},
-	{regexp.MustCompile(`^queue flags `), "this kernel can't hand packets to programs (module nft_queue)"},
-	{regexp.MustCompile(`\blog prefix `), "this kernel can't write packets to its log (modules nft_log, nf_log_syslog)"},
-	{regexp.MustCompile(`^fwd |fwd ip6? to `), "this kernel can't hand on frames from ingress (module nft_fwd_netdev)"},
-	{regexp.MustCompile(`hook ingress devices`), "this kernel has no rules at ingress (module nf_tables, CONFIG_NF_TABLES_NETDEV)"},
-	{regexp.MustCompile(`\bfib daddr `), "this kernel can't tell its own addresses in rules (module nft_fib_inet)"},
-	{regexp.MustCompile(`\bnumgen `), "this kernel has no numbers to choose by (module nft_numgen)"},
-	{regexp.MustCompile(`\b(jhash|symhash) `), "this kernel has no hash (module nft_hash)"},
+	{regexp.MustCompile(`^ct helper farm/`), "this kernel lacks the conntrack helper (module nf_conntrack_ftp, ...)"},
+	{regexp.MustCompile(`^queue flags `), "this kernel has no queue statement (module nft_queue)"},
+	{regexp.MustCompile(`\blog prefix `), "this kernel has no log statement (modules nft_log, nf_log_syslog)"},
+	{regexp.MustCompile(`^fwd |fwd ip6? to `), "this kernel has no fwd statement (module nft_fwd_netdev)"},
+	{regexp.MustCompile(`hook ingress devices`), "this kernel has no ingress hook (CONFIG_NF_TABLES_NETDEV)"},
+	{regexp.MustCompile(`\bfib daddr `), "this kernel has no fib expression (module nft_fib_inet)"},
+	{regexp.MustCompile(`\bnumgen `), "this kernel has no numgen expression (module nft_numgen)"},
+	{regexp.MustCompile(`\b(jhash|symhash) `), "this kernel has no hash expression (module nft_hash)"},
 }
 
-// lacking says which part of the kernel is missing, if that is what it means by its complaint.
+// missingFeature names the part of the kernel that is missing, or returns "" if the complaint has another cause.
 func missingFeature(line, complaint string) string {
-	if !strings.HasPrefix(complaint, "Could not process rule: ") ||
-		!strings.HasSuffix(complaint, "No such file or directory") && !strings.HasSuffix(complaint, "Operation not supported") {
+	cause, ok := strings.CutPrefix(complaint, "Could not process rule: ")
+	if !ok || !strings.HasSuffix(cause, "No such file or directory") &&
+		!strings.HasSuffix(cause, "Operation not supported") {
 		return ""
 	}
 	for _, m := range features {

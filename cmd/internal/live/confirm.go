@@ -15,19 +15,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Trial is a load that waits to be confirmed. It is kept as trial.json: whoever comes by after its time goes back.
+// A Trial is a load that waits to be confirmed, the content of trial.json. After its deadline the next farmc rolls it
+// back.
 type Trial struct {
-	Name     string        `json:"name"`     // no other trial has it
-	Tried    string        `json:"tried"`    // the digest of the script
-	Sources  string        `json:"sources"`  // and of the files
-	Base     string        `json:"base"`     // the digest of the script to go back to; "": there was none
-	Deadline time.Duration `json:"deadline"` // since the boot, asleep or awake: the time of day may jump
-	Boot     string        `json:"boot"`     // which boot that was
+	Name     string        `json:"name"`     // unique
+	Tried    string        `json:"tried"`    // digest of the script on trial
+	Sources  string        `json:"sources"`  // digest of its source files
+	Base     string        `json:"base"`     // digest of the script before the trial; "": none
+	Deadline time.Duration `json:"deadline"` // since the boot, sleep included; the wall clock can jump
+	Boot     string        `json:"boot"`     // ID of that boot
 }
 
-// held.json tells which files were taken back, and are not loaded again until one changes.
+// A hold keeps source files that were rolled back from being loaded again until one changes. It is the content of
+// held.json.
 type hold struct {
-	Sources []string `json:"sources"` // digests
+	Sources []string `json:"sources"` // digests of the source files
 	Why     string   `json:"why"`
 }
 
@@ -36,24 +38,24 @@ const (
 	heldFile  = "held.json"
 )
 
-// Why the farms are not loaded though they have no fault.
+// Reasons not to load farms that have no fault.
 var (
-	ErrOnTrial = errors.New("what was loaded waits to be confirmed") // and nothing is loaded meanwhile
-	ErrHeld    = errors.New("these farms were taken back, and are held until a file changes")
+	ErrOnTrial = errors.New("a load waits to be confirmed")
+	ErrHeld    = errors.New("these farms were rolled back and are on hold until a file changes")
 )
 
-// ErrState says that a file of the state directory is not what it should be.
+// ErrState reports that a file of the state directory cannot be parsed.
 var ErrState = errors.New("state directory")
 
-// What is wrong with a wish to confirm or to go back.
+// Errors of Confirm and Rollback.
 var (
 	ErrNoTrial        = errors.New("nothing waits to be confirmed")
-	ErrTooLate        = errors.New("too late: the time to confirm is over, so farmc went back to the farms before")
-	ErrTrialNotLoaded = errors.New("what is to be confirmed was not loaded to the end, so farmc went back to the farms before")
-	ErrNoPrevious     = errors.New("there is nothing to go back to")
+	ErrTooLate        = errors.New("confirm timed out; the previous farms were restored")
+	ErrTrialNotLoaded = errors.New("the load on trial did not finish; the previous farms were restored")
+	ErrNoPrevious     = errors.New("there is no previous load to restore")
 )
 
-// Trial gives the load that waits to be confirmed, or nil.
+// Trial returns the load that waits to be confirmed, or nil.
 func (s Store) Trial() (*Trial, error) {
 	var t *Trial
 	if err := s.readJSON(trialFile, &t); err != nil {
@@ -62,7 +64,7 @@ func (s Store) Trial() (*Trial, error) {
 	return t, nil
 }
 
-// Left is how long there is to confirm; it is negative once that is over, also by a boot.
+// Left returns the time until the deadline. It is negative after the deadline and after a reboot.
 func (t *Trial) Left() time.Duration {
 	if t.Boot != bootID() {
 		return -time.Second
@@ -70,10 +72,10 @@ func (t *Trial) Left() time.Duration {
 	return t.Deadline - sinceBoot()
 }
 
-// waits says that nothing else is loaded meanwhile.
+// pending returns ErrOnTrial with the time left.
 func (t *Trial) pending() error {
 	if t.Left() < 0 {
-		return fmt.Errorf("%w, and nobody did in time: farmc apply takes it back", ErrOnTrial)
+		return fmt.Errorf("%w, but its time is over; farmc apply restores the previous farms", ErrOnTrial)
 	}
 	return fmt.Errorf("%w: %s left for farmc confirm or farmc rollback", ErrOnTrial, t.Left().Round(time.Second))
 }
@@ -86,24 +88,24 @@ func sinceBoot() time.Duration {
 	return time.Duration(now.Nano())
 }
 
-// bootName tells one boot of this machine from another.
+// bootID returns the kernel's ID of this boot.
 func bootID() string {
 	name, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(name))
 }
 
-// Confirmed says whether a trial that is over was confirmed: the script of this digest is what counts, or was before
-// something else was loaded, as watch does at once with what changed meanwhile. Who goes back leaves none before.
+// Confirmed reports whether a finished trial was confirmed: its script is the last load, or the previous one if watch
+// has loaded a later change since. A rollback leaves no previous load.
 func (s Store) Confirmed(digest string) (bool, error) {
 	kept, err := s.Loaded()
 	if err != nil || kept.Digest == digest {
 		return err == nil, err
 	}
-	previous, err := s.previous() // which gets its name before the new one does
+	previous, err := s.previous() // renamed before loaded.nft
 	return previous == digest, err
 }
 
-// holding says why the files of these sources are held, or "".
+// heldBecause returns why the source files with this digest are on hold, or "".
 func (s Store) heldBecause(sources string) (string, error) {
 	var h hold
 	if err := s.readJSON(heldFile, &h); err != nil {
@@ -115,7 +117,7 @@ func (s Store) heldBecause(sources string) (string, error) {
 	return "", nil
 }
 
-// letGo ends a hold of other files than these.
+// releaseHold ends a hold of other files than these.
 func (s Store) releaseHold(sources string) error {
 	why, err := s.heldBecause(sources)
 	if err != nil || why != "" {
@@ -124,7 +126,7 @@ func (s Store) releaseHold(sources string) error {
 	return s.writeJSON(heldFile, nil)
 }
 
-// readJSON leaves the value as it is where there is no such file.
+// readJSON decodes a file. If the file does not exist, the value stays unchanged.
 func (s Store) readJSON(name string, into any) error {
 	text, err := os.ReadFile(filepath.Join(s.Dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -134,12 +136,13 @@ func (s Store) readJSON(name string, into any) error {
 		err = json.Unmarshal(text, into)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %s: %w; rm %s, if another version of farmc has left it", ErrState, name, err, filepath.Join(s.Dir, name))
+		path := filepath.Join(s.Dir, name)
+		return fmt.Errorf("%w: %s: %w; rm %s, if another version of farmc wrote it", ErrState, name, err, path)
 	}
 	return nil
 }
 
-// writeJSON puts a file there, whole; nil removes it.
+// writeJSON replaces a file, or removes it if value is nil.
 func (s Store) writeJSON(name string, value any) error {
 	path := filepath.Join(s.Dir, name)
 	if value == nil {
@@ -162,16 +165,17 @@ func (s Store) writeJSON(name string, value any) error {
 	return errors.Join(os.Rename(path+pending, path), s.sync())
 }
 
-// A Try is a wish to have a load confirmed.
+// A TrialRequest asks for a load on trial. Name must be unique. Timeout is the time to confirm.
 type TrialRequest struct {
 	Name    string
 	Timeout time.Duration
 }
 
-// begin notes a trial before it is loaded, and gives what takes that back. A trial that takes the place of another one
-// goes back to the same farms.
+// beginTrial records a trial before its load, and returns the function that undoes the record. A trial that replaces
+// another one rolls back to the same farms.
 func (e *Engine) beginTrial(try TrialRequest, p *Plan, other *Trial) (undo func(), err error) {
-	t := Trial{Name: try.Name, Tried: p.Script.Digest, Sources: p.onDisk().Digest(), Base: p.Before.Digest, Deadline: sinceBoot() + try.Timeout, Boot: bootID()}
+	t := Trial{Name: try.Name, Tried: p.Script.Digest, Sources: p.onDisk().Digest(), Base: p.Before.Digest,
+		Deadline: sinceBoot() + try.Timeout, Boot: bootID()}
 	before := any(nil)
 	if other != nil {
 		t.Base, before = other.Base, *other
@@ -179,7 +183,8 @@ func (e *Engine) beginTrial(try TrialRequest, p *Plan, other *Trial) (undo func(
 	return func() { e.Store.writeJSON(trialFile, before) }, e.Store.writeJSON(trialFile, t)
 }
 
-// Confirm keeps what was loaded on trial.
+// Confirm keeps the load on trial, also for the next boot, and ends all holds. After the deadline Confirm rolls back
+// and returns ErrTooLate.
 func (e *Engine) Confirm(ctx context.Context) error {
 	release, err := e.lock(ctx, func() { e.Log("waiting for another farmc to finish") })
 	if err != nil {
@@ -209,15 +214,17 @@ func (e *Engine) Confirm(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := e.Store.writeJSON(heldFile, nil); err != nil { // whichever were held may come again, these first
+	if err := e.Store.writeJSON(heldFile, nil); err != nil { // the confirmed files must not stay on hold
 		return err
 	}
 	return e.Store.writeJSON(trialFile, nil)
 }
 
-const notConfirmed = "nobody confirmed them"
+// notConfirmed is the reason of a hold after a deadline.
+const notConfirmed = "not confirmed in time"
 
-// Await goes back when the time of a trial is over, unless it is confirmed, or another one takes its place.
+// Await waits for the end of the trial, and rolls it back after its deadline. It returns once the trial is confirmed,
+// rolled back or replaced.
 func (e *Engine) Await(ctx context.Context, name string) error {
 	for ; ctx.Err() == nil; pause(ctx, 200*time.Millisecond) {
 		t, err := e.Store.Trial()
@@ -242,7 +249,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// Overdue goes back if the time of a trial is over and nobody has done so, and says whether it did.
+// RevertOverdue rolls back a trial after its deadline, and reports whether no trial is left.
 func (e *Engine) RevertOverdue(ctx context.Context) (bool, error) {
 	release, err := e.lock(ctx, func() {})
 	if err != nil {
@@ -253,15 +260,15 @@ func (e *Engine) RevertOverdue(ctx context.Context) (bool, error) {
 	return t == nil && err == nil, err
 }
 
-// overdue gives the trial whose time isn't over; if it is, it goes back.
+// revertOverdue returns the trial before its deadline. After the deadline it rolls back and returns nil.
 func (e *Engine) revertOverdue(ctx context.Context) (*Trial, error) {
 	t, err := e.Store.Trial()
 	if t == nil || err != nil || t.Left() >= 0 {
 		return t, err
 	}
-	e.Log("%s, so farmc goes back to the farms before", strings.Replace(notConfirmed, "them", "what was loaded", 1))
+	e.Log("the load was not confirmed in time: restoring the previous farms")
 	if _, err := e.rollBackTo(ctx, t.Base, t, notConfirmed); err != nil {
-		return t, fmt.Errorf("can't go back: %w", err)
+		return t, fmt.Errorf("cannot restore the previous farms: %w", err)
 	}
 	return nil, nil
 }

@@ -11,12 +11,13 @@ import (
 	"farmc/compiler/diag"
 )
 
-// cut has connection tracking forget what must not outlive a load, and gives how many open connections that were. It is done
-// once the rules are loaded, so that whoever comes back meets the new ones; what goes wrong is a warning, as they are.
+// cutConnections deletes the conntrack entries that are stale after a load, and returns the number of open connections
+// among them. It runs after the load, so that a client that reconnects meets the new rules. Errors become a warning,
+// because the rules are loaded.
 func cutConnections(ctx context.Context, cuts *compiler.Cuts) (int, diag.Diagnostics) {
 	var stale []conntrack.Entry
 	err := dump(ctx, cuts, func(f conntrack.Entry) bool {
-		if cuts.Cut(compiler.Connection{Protocol: f.Protocol, To: f.OriginalDestination, Server: f.ReplySource, Translated: f.DestinationNAT}) {
+		if cuts.Cut(connectionOf(f)) {
 			stale = append(stale, f)
 		}
 		return true
@@ -36,16 +37,16 @@ func cutConnections(ctx context.Context, cuts *compiler.Cuts) (int, diag.Diagnos
 	}
 	return n, diag.Diagnostics{{
 		Severity: diag.Warning,
-		Message:  fmt.Sprintf("connections to backends that are down, or gone, may go on: %v", err),
-		Hint:     "conntrack -D -d ADDRESS cuts those to the address of a service",
+		Message:  fmt.Sprintf("connections to backends that are down or removed may continue: %v", err),
+		Hint:     "conntrack -D -d ADDRESS deletes the connections to the address of a service",
 	}}
 }
 
-// mostWalks is how often the kernel is asked for the connections of one address, each time a walk through all of them,
-// before it is asked for all.
+// maxDumps is the number of addresses up to which the kernel is asked for each address. Each question is a walk through
+// all entries; for more addresses one dump of all entries is cheaper.
 const maxDumps = 16
 
-// look shows every connection in question, some more than once.
+// dump calls show for every entry that can be stale, for some of them more than once.
 func dump(ctx context.Context, cuts *compiler.Cuts, show func(conntrack.Entry) bool) error {
 	for _, filter := range filters(cuts) {
 		if err := conntrack.Dump(ctx, filter, show); err != nil {
@@ -55,8 +56,9 @@ func dump(ctx context.Context, cuts *compiler.Cuts, show func(conntrack.Entry) b
 	return nil
 }
 
-// sights are by address in IPv4 alone: the kernel's filter of IPv6 addresses gives those that differ (tried on Linux
-// 6.18: ctnetlink_filter_match_tuple takes ipv6_addr_cmp, which is 0 for equal ones, as if it were a yes).
+// filters returns the filters of the dumps. Only IPv4 addresses are filtered: the kernel's filter for IPv6 addresses
+// returns the entries that differ (seen on Linux 6.18: ctnetlink_filter_match_tuple takes the 0 of ipv6_addr_cmp, which
+// means equal, for false).
 func filters(cuts *compiler.Cuts) []conntrack.Filter {
 	servers, services := ofIP4(cuts.Servers), ofIP4(cuts.Services)
 	var out []conntrack.Filter
@@ -77,4 +79,10 @@ func filters(cuts *compiler.Cuts) []conntrack.Filter {
 
 func ofIP4(addresses []netip.Addr) []netip.Addr {
 	return slices.DeleteFunc(slices.Clone(addresses), netip.Addr.Is6)
+}
+
+// connectionOf converts a conntrack entry for the compiler.
+func connectionOf(e conntrack.Entry) compiler.Connection {
+	return compiler.Connection{Protocol: e.Protocol, To: e.OriginalDestination, Server: e.ReplySource,
+		Translated: e.DestinationNAT}
 }

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// counts reads what elements have counted so far. One whose key can't be put into the kernel's words counts from 0.
+// counters reads the counters of elements. The result is zero for an element with a key that keyBytes cannot encode.
 func (e *Engine) counters(ctx context.Context, counted []compiler.Counted) ([]compiler.Count, error) {
 	elements := make([]nft.Element, len(counted))
 	for i, c := range counted {
@@ -30,7 +30,8 @@ func (e *Engine) counters(ctx context.Context, counted []compiler.Counted) ([]co
 	return counts, err
 }
 
-// keyBytes is a key as the kernel has it: fields one after the other, each padded to a multiple of 4 bytes.
+// keyBytes encodes a key as the kernel does: its fields in order, each padded to a multiple of 4 bytes if there are
+// several.
 func keyBytes(c compiler.Counted) []byte {
 	var key []byte
 	words := strings.Split(c.Key, " . ")

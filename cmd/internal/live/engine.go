@@ -1,4 +1,19 @@
-// Package live makes farms rules that run, one reload at a time: it asks nft, loads, and keeps what was loaded.
+// Package live applies farms to the kernel of this machine: it compiles them, loads the script with nft in one
+// transaction, and records the load in the state directory. It also reports the state of loaded farms, restores rules
+// that another program changed, and rolls back.
+//
+// The package knows compiler, nft, conntrack and the state directory. It does not know command lines, terminals or
+// systemd: package farmc turns plans, diagnostics and errors into output. It writes no nft syntax of its own.
+//
+// Order of the files: engine.go (Engine, Apply, Plan) is the entry. Its inputs are compile.go, sources.go, filecache.go
+// and permissions.go (read and compile the source files). Its outputs are load.go, counters.go, complaints.go and
+// conntrack.go (load the script) and store.go (state directory). confirm.go, rollback.go, restore.go and isolate.go are
+// variants of a load. tamper.go detects changes by other programs; status.go and ban.go serve the commands of the same
+// names.
+//
+// Every method of Engine that loads rules holds the lock of the state directory, and so excludes other farmc processes.
+// A process can be killed at any point: the order of the writes to the state directory keeps each intermediate state
+// usable.
 package live
 
 import (
@@ -17,34 +32,37 @@ import (
 	"farmc/compiler/diag"
 )
 
-// An Engine takes farms from directories to the kernel.
+// An Engine applies the farms of directories to the kernel. Dirs, Nft, Store and Log must be set. An Engine is not safe
+// for concurrent use, except for the channel of Changes.
 type Engine struct {
 	Dirs  []compiler.Dir
 	Nft   nft.Nft
 	Store Store
-	Log   func(format string, args ...any) // tells people what is going on, where it takes time
+	Log   func(format string, args ...any) // progress and events, one line a call
 
-	Isolate  bool // load farms without fault, though others have some
-	Insecure bool // farms that others may write to are loaded all the same, with a warning
+	Isolate  bool // load the correct farms even if others have faults
+	Insecure bool // warn, instead of refusing, if users other than root may write to farms or state
 
-	incremental compiler.Memory // of the farms as they were read last
-	cached      *SourceFiles    // their files
-	monitor     *Monitor        // or nil
+	incremental compiler.Memory // reuses farms of the last compilation that did not change
+	cached      *SourceFiles    // source files of the last compilation; nil: none
+	monitor     *Monitor        // nil: changes by other programs are not detected
 }
 
-// Forget has all files read again, also those that look as they did.
+// Forget empties the cache of source files. The next compilation reads every file.
 func (e *Engine) Forget() { e.cached = nil }
 
-// Dir is a directory of farms as the compiler takes it.
+// Dir returns the directory at path in the form that the compiler takes.
 func Dir(path string) compiler.Dir { return compiler.Dir{Path: path, FS: os.DirFS(path)} }
 
-// ErrFaulty says that the farms have faults, or that nft refuses them: the diagnostics tell which.
+// ErrFaulty reports faults in the farms, or a script that nft refuses. The diagnostics returned with it have the
+// details.
 var ErrFaulty = errors.New("nothing was loaded")
 
-// ErrUnkept says that the kernel took the rules, and the state directory did not take the script.
+// ErrUnkept reports that the kernel took the rules, but the state directory could not be updated.
 var ErrUnkept = errors.New("the rules are loaded, but could not be kept as last good")
 
-// Compile compiles the farms as they are now, for any machine.
+// Compile compiles the farms for any machine, that is, as if all network interfaces exist. The script is nil if there
+// are faults.
 func (e *Engine) Compile() (*compiler.Script, diag.Diagnostics) {
 	script, _, diagnostics := e.compilePortable()
 	return script, diagnostics
@@ -62,8 +80,8 @@ func (e *Engine) compilePortable() (*compiler.Script, *SourceFiles, diag.Diagnos
 	return script, sources, diagnostics
 }
 
-// CompileForBoot compiles the farms for a machine that has no network interface yet. That it leaves out what hangs on
-// them isn't told: it is what was asked for.
+// CompileForBoot compiles the farms for a machine without network interfaces. Rules that need an interface are left out
+// without a diagnostic.
 func (e *Engine) CompileForBoot() (*compiler.Script, diag.Diagnostics) {
 	script, sources, diagnostics := e.compilePortable()
 	if script == nil {
@@ -72,20 +90,21 @@ func (e *Engine) CompileForBoot() (*compiler.Script, diag.Diagnostics) {
 	return (&compilation{script: script, sources: sources, incremental: &compiler.Memory{}}).boot(), diagnostics
 }
 
-// Check compiles the farms and asks nft for its opinion. Its complaints are told at the places of the farms that they
-// speak of. The error is nft.ErrCannotAsk where nft could not be asked, and ErrFaulty where there are faults.
+// Check compiles the farms and has nft check the script. Complaints of nft become diagnostics at the places in the
+// farms that caused them. The error is nft.ErrCannotAsk if nft cannot check scripts here, and ErrFaulty if there are
+// faults.
 func (e *Engine) Check(ctx context.Context) (*compiler.Script, diag.Diagnostics, error) {
 	c := e.compile()
 	if c.diagnostics.Faulty() {
 		return nil, c.diagnostics, ErrFaulty
 	}
 	script, asked := c.script, c.script
-	if e.Nft.ChecksIsolated() { // in a namespace that has no interface
+	if e.Nft.ChecksIsolated() { // nft runs in a namespace without interfaces
 		asked = c.boot()
 	}
 	more, err := e.check(ctx, asked)
 	if err != nil {
-		script = asked // what the complaints are about
+		script = asked // complaints refer to its lines
 	}
 	return script, append(c.diagnostics, more...), err
 }
@@ -95,49 +114,49 @@ func (e *Engine) check(ctx context.Context, script *compiler.Script) (diag.Diagn
 	return explainRefusal(script, err)
 }
 
-// slowly says what is going on if it takes longer than a second.
+// slowly runs do, and logs the step if it takes longer than a second.
 func (e *Engine) slowly(what string, script *compiler.Script, do func() error) error {
-	diagnostics := time.AfterFunc(time.Second, func() {
+	timer := time.AfterFunc(time.Second, func() {
 		e.Log("%s (%d lines) ...", what, strings.Count(string(script.Text), "\n"))
 	})
-	defer diagnostics.Stop()
+	defer timer.Stop()
 	return do()
 }
 
-// A Plan is what Apply would do.
+// A Plan describes a load: before it from Plan, after it from Apply, Try and Rollback.
 type Plan struct {
 	Script         *compiler.Script
 	Before         LastLoad
-	Changes        []string // in words; empty if the farms say what they said
-	UpToDate       bool     // the kernel holds the script already
-	Reason         string   // what makes a load necessary though the farms are the same
-	Strategy       Strategy // how it was loaded
-	KeptSets       int      // how many sets that packets fill kept what they hold, where all rules were made anew
-	CutConnections int      // how many tracked connections were cut, as they would have gone on to where they no longer may
+	Changes        []string // differences between the loaded farms and these, one sentence each
+	UpToDate       bool     // the kernel has the script already
+	Reason         string   // why a load is necessary even if the farms did not change; "": no such reason
+	Strategy       Strategy // of the load that succeeded
+	KeptSets       int      // sets filled by packets that kept their elements under strategy KeepSets
+	CutConnections int      // open connections deleted because their backend no longer takes them
 
-	Blocked error // of a plan that is no more: why Apply would not load it now
+	Blocked error // why Apply would refuse to load now: ErrHeld or ErrOnTrial; set by Plan alone
 
-	Restored bool // it is what was loaded last, as the farms can't be loaded
-	OnTrial  bool // it waits to be confirmed
+	Restored bool // the last good script was loaded because the farms cannot be loaded
+	OnTrial  bool // the load waits to be confirmed
 
-	Isolated []string // what of the faulty farms stays as it was, or is left out, in words; nil: nothing is loaded of any
+	Isolated []string // one sentence for each faulty farm or list that is kept or left out; nil: not isolated
 
-	kernelDigest   string   // the digest of what the kernel holds
-	mistrust       string   // what is known to be wrong with that all the same
-	ingressDevices []string // the interfaces at whose ingress rules of ours hang
+	kernelDigest   string   // digest in the kernel's ruleset; "": no rules of farmc
+	mistrust       string   // why the kernel's ruleset is wrong even if kernelDigest is right; "": no doubt
+	ingressDevices []string // interfaces that have ingress chains of farmc
 
-	keepPrevious bool // what was loaded before stays what it is: this one takes the place of one that was on trial
-	unconfirmed  bool // it isn't for the next boot: that goes back
+	keepPrevious bool // previous.nft stays, because this load replaces a load on trial
+	unconfirmed  bool // boot.nft stays: the next boot restores the farms before the trial
 	*compilation
 }
 
 const (
 	noRules    = "the kernel holds no farms"
-	otherRules = "the kernel holds other farms than were loaded last"
+	otherRules = "the kernel has a different ruleset than the last one loaded"
 )
 
-// plan compares what the farms say with what was loaded, and with what the kernel holds. The doubt is what is known to
-// be wrong with that, though its digest may be right.
+// plan compares the compilation with the last load and with the kernel. A reason forces a load even if the digest in
+// the kernel is right.
 func (e *Engine) plan(ctx context.Context, c *compilation, reason string) (Plan, error) {
 	script := c.script
 	p := Plan{Script: script, compilation: c, mistrust: reason}
@@ -161,21 +180,21 @@ func (e *Engine) plan(ctx context.Context, c *compilation, reason string) (Plan,
 	case reason != "":
 		p.Reason = reason
 	case digest == script.Digest && !whole:
-		p.Reason = "rules at ingress are gone, or their interface went and came back"
+		p.Reason = "rules at ingress are missing, or their interface was re-created"
 	case p.UpToDate || digest == p.Before.Digest:
-	case digest == "" && p.Before.Script == nil: // the first load of all
+	case digest == "" && p.Before.Script == nil: // the first load
 	case digest == "":
 		p.Reason = noRules
 	case digest == p.Before.Boot:
-		p.Reason = "the kernel holds what was loaded at boot, without what hangs on interfaces"
+		p.Reason = "the kernel has the rules of the boot, without those of network interfaces"
 	default:
 		p.Reason = otherRules
 	}
 	return p, nil
 }
 
-// Plan compiles the farms and says what Apply would do with them. Where the kernel can't be asked the plan holds what
-// is known without it, and the error says why.
+// Plan compiles the farms and describes the load that Apply would do. It changes nothing. If the kernel cannot be
+// queried, the plan has the fields known without it, and the error says why.
 func (e *Engine) Plan(ctx context.Context) (Plan, diag.Diagnostics, error) {
 	c := e.compile()
 	if c.diagnostics.Faulty() {
@@ -187,19 +206,20 @@ func (e *Engine) Plan(ctx context.Context) (Plan, diag.Diagnostics, error) {
 	return p, c.diagnostics, errors.Join(unknown, err)
 }
 
-// Apply compiles the farms, loads the script in one transaction and keeps it. If the kernel holds it already, nothing is
-// done. Whatever fails, the rules that run and the last good script stay; if they don't run any more, the last good
-// script is loaded.
+// Apply compiles the farms, loads the script in one transaction and records it in the state directory. If the kernel
+// has the script already, Apply loads nothing. If any step fails, the running rules and the last good script stay; if
+// the kernel has no rules then, Apply loads the last good script.
 func (e *Engine) Apply(ctx context.Context) (Plan, diag.Diagnostics, error) {
 	return e.ApplyBecause(ctx, "")
 }
 
-// ApplyInDoubt is Apply where something is known to be wrong with the rules in the kernel: they are loaded anew.
+// ApplyBecause is Apply with a reason to load even if the kernel's ruleset looks right. An empty reason means none.
 func (e *Engine) ApplyBecause(ctx context.Context, reason string) (Plan, diag.Diagnostics, error) {
 	return e.apply(ctx, reason, nil)
 }
 
-// Try is Apply of farms that are taken back unless they are confirmed in time: by Await, or by whoever comes next.
+// Try is Apply for a load that is rolled back unless it is confirmed within try.Timeout. Await rolls it back, or else
+// the next call of Apply, Confirm or RevertOverdue.
 func (e *Engine) Try(ctx context.Context, try TrialRequest) (Plan, diag.Diagnostics, error) {
 	return e.apply(ctx, "", &try)
 }
@@ -242,7 +262,8 @@ func (e *Engine) apply(ctx context.Context, reason string, try *TrialRequest) (P
 	return p, append(diagnostics, more...), err
 }
 
-// applyIsolated applies what has no fault. What nft has against a farm is a fault like any other.
+// applyIsolated loads the correct farms and keeps the faulty ones as they were loaded last. A complaint of nft about a
+// farm counts as a fault.
 func (e *Engine) applyIsolated(ctx context.Context, c *compilation, reason string, try *TrialRequest, trial *Trial) (Plan, diag.Diagnostics, error) {
 	diagnostics, faults := c.diagnostics, c.faults
 	for i := e.isolation(c); ; {
@@ -266,7 +287,7 @@ func (e *Engine) applyIsolated(ctx context.Context, c *compilation, reason strin
 	}
 }
 
-// realize has the kernel hold what was read, and the store keep it.
+// loadCompiled loads the compilation and records it. A try that is not nil makes it a trial; trial is the pending one.
 func (e *Engine) loadCompiled(ctx context.Context, c *compilation, reason string, try *TrialRequest, trial *Trial) (Plan, diag.Diagnostics, error) {
 	p, err := e.plan(ctx, c, reason)
 	if err != nil {
@@ -295,7 +316,7 @@ func (e *Engine) loadCompiled(ctx context.Context, c *compilation, reason string
 	return p, append(diagnostics, preflight.Check(context.WithoutCancel(ctx), e.Nft, c.script.Farms)...), nil
 }
 
-// refuse says why the farms must not be loaded, if so.
+// refusal returns why the compilation must not be loaded: ErrFaulty, or an error of admit.
 func (e *Engine) refusal(c *compilation, trial *Trial, try *TrialRequest) error {
 	if c.diagnostics.Faulty() {
 		return ErrFaulty
@@ -303,8 +324,8 @@ func (e *Engine) refusal(c *compilation, trial *Trial, try *TrialRequest) error 
 	return e.admit(c, trial, try)
 }
 
-// barred says why no farms at all may be loaded, or not these, whether they have faults or not. Where these may be,
-// whichever were held may come again.
+// admit returns why nothing may be loaded now, faults aside. If the files may be loaded, admit ends a hold of other
+// files.
 func (e *Engine) admit(c *compilation, trial *Trial, try *TrialRequest) error {
 	if try != nil {
 		return nil
@@ -315,7 +336,8 @@ func (e *Engine) admit(c *compilation, trial *Trial, try *TrialRequest) error {
 	return e.Store.releaseHold(c.sources.Digest())
 }
 
-// bars says what waits to be confirmed, or that the files are held.
+// blockedBy returns the trial or the hold that keeps Apply from loading, or nil. A hold does not block the script that
+// is loaded already.
 func (e *Engine) blockedBy(c *compilation, trial *Trial) error {
 	if trial != nil {
 		return trial.pending()
@@ -325,12 +347,12 @@ func (e *Engine) blockedBy(c *compilation, trial *Trial) error {
 		return err
 	}
 	if kept, err := e.Store.Loaded(); err == nil && c.script != nil && kept.Digest == c.script.Digest {
-		return nil // as it was
+		return nil // already loaded
 	}
 	return fmt.Errorf("%w (%s); farmc apply --confirm tries them once more", ErrHeld, why)
 }
 
-// standing says why Apply would load nothing now, and changes nothing itself.
+// blocked returns ErrOnTrial or ErrHeld as reason if Apply would load nothing now. It changes nothing.
 func (e *Engine) blocked(c *compilation) (barred, err error) {
 	trial, err := e.Store.Trial()
 	if err != nil {
@@ -343,7 +365,7 @@ func (e *Engine) blocked(c *compilation) (barred, err error) {
 	return nil, why
 }
 
-// extend gives a trial that is tried again all its time.
+// extendTrial restarts the time of a trial that is applied again.
 func (e *Engine) extendTrial(try *TrialRequest, p *Plan, trial *Trial) error {
 	if try == nil || trial == nil {
 		return nil
@@ -353,18 +375,18 @@ func (e *Engine) extendTrial(try *TrialRequest, p *Plan, trial *Trial) error {
 	return err
 }
 
-// fallBack keeps what was loaded last, where what was planned is refused.
+// fallBack restores the last good script after the planned one was refused.
 func (e *Engine) fallBack(ctx context.Context, p *Plan, reason string) diag.Diagnostics {
 	last, diagnostics, err := e.restore(ctx, reason)
 	p.compilation.addInterfaces(last.compilation)
 	p.Restored, p.Reason = last.Restored && err == nil, last.Reason
 	if err != nil && ctx.Err() == nil {
-		e.Log("what was loaded last can't be loaded again: %v", err)
+		e.Log("cannot load the last good script again: %v", err)
 	}
 	return diagnostics
 }
 
-// load brings a plan's script into the kernel, and keeps it.
+// load loads the plan's script into the kernel and records it in the state directory.
 func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 	kept, err := e.Store.prepare(*p)
 	if err != nil {
@@ -378,10 +400,10 @@ func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 			e.Store.discard(kept)
 			return diagnostics, err
 		}
-		ctx = context.WithoutCancel(ctx) // what the kernel took is brought to its end
+		ctx = context.WithoutCancel(ctx) // after the transaction the rest must complete
 		e.monitor.afterLoad(ctx, p.Script, span)
 	}
-	// before it is kept, so that a load that was stopped here does it again
+	// Before the commit, so that the load after an interruption here repeats it.
 	if !p.scriptOnly {
 		var more diag.Diagnostics
 		p.CutConnections, more = cutConnections(ctx, compiler.NewCuts(p.Before.Farms, p.Script.Farms))

@@ -14,42 +14,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A record is taken of what is read from directories. A file that looks as it did before isn't read again: of ten
-// thousand farms that is nearly all.
+// A fileCache reads files of directories and reuses the text of files that did not change since the previous reading.
+// Of ten thousand farms nearly all files are reused.
 type fileCache struct {
 	sources  *SourceFiles
-	previous *SourceFiles // what was read before, or nil
-	began    time.Time    // this reading
+	previous *SourceFiles // source files of the previous reading
+	began    time.Time    // start of this reading
 
 	mu         sync.Mutex
-	states     map[fileName]fileState // of files that are about to be read
-	localClock map[uint64]bool        // by device
+	states     map[fileName]fileState // from Stat, which precedes ReadFile
+	localClock map[uint64]bool        // hasLocalClock by device number
 }
 
-// A fileName is that of a file in the nth directory.
+// A fileName is the name of a file within the directory of index dir.
 type fileName struct {
 	dir  int
 	name string
 }
 
-// record gives directories that remember in s what is read from them. Files that have rested by then are known the next
-// time.
+// cachedDirs returns directories that read through a cache and add each file to s. Before has the files of the previous
+// reading, or is nil. A file that has settled at time began can be reused by the next reading.
 func (s *SourceFiles) cachedDirs(dirs []compiler.Dir, before *SourceFiles, began time.Time) []compiler.Dir {
 	if before == nil {
 		before = &SourceFiles{}
 	}
 	s.files = make(map[string]sourceFile, len(before.files))
-	to := &fileCache{sources: s, previous: before, began: began}
-	to.states, to.localClock = map[fileName]fileState{}, map[uint64]bool{}
-	recorded := slices.Clone(dirs)
+	cache := &fileCache{sources: s, previous: before, began: began}
+	cache.states, cache.localClock = map[fileName]fileState{}, map[uint64]bool{}
+	cached := slices.Clone(dirs)
 	for i, d := range dirs {
 		s.dirs = append(s.dirs, sourceDir{d.Path, d.Lenient})
-		recorded[i].FS = cachedDir{d.FS.(fs.StatFS), to, i}
+		cached[i].FS = cachedDir{d.FS.(fs.StatFS), cache, i}
 	}
-	return recorded
+	return cached
 }
 
-// A recorder is a directory of which a record is taken.
+// A cachedDir is a directory that reads through the cache.
 type cachedDir struct {
 	fs.StatFS
 	cache *fileCache
@@ -73,14 +73,14 @@ func (r cachedDir) Stat(name string) (fs.FileInfo, error) {
 	return info, err
 }
 
-// state is called with the lock held.
+// state returns the state of a file. The caller holds the lock.
 func (r cachedDir) state(name string, info fs.FileInfo) fileState {
 	state := stateOf(info)
 	state.cacheable = state.settled(r.cache.began) && r.cache.hasLocalClock(state.device, r.path(name))
 	return state
 }
 
-// isClocked says whether the times of files on a device can be gone by.
+// hasLocalClock is the function of the same name, asked once for each device.
 func (t *fileCache) hasLocalClock(device uint64, path string) bool {
 	is, asked := t.localClock[device]
 	if !asked {
@@ -90,7 +90,8 @@ func (t *fileCache) hasLocalClock(device uint64, path string) bool {
 	return is
 }
 
-// ReadFile takes the file as it looked just before: what happens to it meanwhile shows the next time.
+// ReadFile returns the text of the previous reading if the state that Stat found is the same and cacheable. Otherwise
+// it reads the file.
 func (r cachedDir) ReadFile(name string) ([]byte, error) {
 	where := r.path(name)
 	r.cache.mu.Lock()
@@ -107,8 +108,8 @@ func (r cachedDir) ReadFile(name string) ([]byte, error) {
 	return f.text, f.err
 }
 
-// read reads a file, and takes its state from the descriptor that is read: since Stat another file may have taken the
-// name, and its text must never be known by the state of the first.
+// read reads a file, and takes its state from the same descriptor: since Stat another file may have taken the name, and
+// its text must not be stored with the state of the first.
 func (r cachedDir) read(f *sourceFile) {
 	f.state = fileState{}
 	opened, err := r.Open(f.name)
@@ -130,41 +131,42 @@ func (r cachedDir) read(f *sourceFile) {
 
 func (r cachedDir) path(name string) string { return path.Join(r.cache.sources.dirs[r.dir].path, name) }
 
-// A fileState is what the kernel tells of a file without it being read.
+// A fileState is the metadata of a file that changes with its content.
 type fileState struct {
 	device, inode     uint64
 	size              int64
 	mode, user, group uint32
 	modified, changed syscall.Timespec
 
-	cacheable bool // a file that looks the same is the same
+	cacheable bool // a file with an equal state has equal content
 }
 
-// stateOf gives the zero state of what no kernel told.
+// stateOf returns the zero state if the file is not one of the kernel's.
 func stateOf(info fs.FileInfo) fileState {
 	of, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return fileState{}
 	}
-	return fileState{device: of.Dev, inode: of.Ino, size: of.Size, mode: of.Mode, user: of.Uid, group: of.Gid, modified: of.Mtim, changed: of.Ctim}
+	return fileState{device: of.Dev, inode: of.Ino, size: of.Size, mode: of.Mode, user: of.Uid, group: of.Gid,
+		modified: of.Mtim, changed: of.Ctim}
 }
 
-// coarsest is how far apart two changes of a file can be that give it the same time: its file system may keep whole
-// seconds, even ones alone, and the clock that it goes by is some milliseconds late.
+// timestampGranularity is the longest time between two changes of a file that leave it with the same timestamp. Some
+// file systems store even seconds only, and the kernel's clock for timestamps is some milliseconds late.
 const timestampGranularity = 2 * time.Second
 
-// rested says whether a change of the file from then on gives it another time of change (ctime, which no program can
-// set). A file that was changed just before (git calls it racily clean) may have been read before the last change of
-// that moment, and look the same after it. Where the clock was set back that holds until it has caught up.
+// settled reports whether a change of the file after time then gives it another change time (ctime, which no program
+// can set). A file changed shortly before it is read ("racily clean" in git) can change again with the same timestamp.
+// If the clock was set back, a file counts as unsettled until the clock has caught up.
 func (s fileState) settled(then time.Time) bool {
 	return s.inode != 0 && then.Sub(time.Unix(s.changed.Unix())) > timestampGranularity
 }
 
-// clocked are the file systems that go by this machine's clock, and need not ask another one how a file looks.
+// localClockFS are file systems that take timestamps from this machine's clock, and that no other machine writes to.
 var localClockFS = []uint32{unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC,
 	unix.TMPFS_MAGIC, unix.RAMFS_MAGIC, unix.OVERLAYFS_SUPER_MAGIC}
 
-// isClocked says whether a file is on one of these.
+// hasLocalClock reports whether the file system at path is one of localClockFS.
 func hasLocalClock(path string) bool {
 	var about unix.Statfs_t
 	return unix.Statfs(path, &about) == nil && slices.Contains(localClockFS, uint32(about.Type))

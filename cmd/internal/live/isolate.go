@@ -12,16 +12,17 @@ import (
 	"farmc/compiler/diag"
 )
 
-// An isolation loads what has no fault, and keeps what has one as it was loaded last. What was never loaded is left out.
+// An isolation replaces faulty farms and lists by their version of the last load, or leaves them out if there is none.
 //
-// Of a conflict that side is at fault that has changed since the last load, for the other one serves; both, if both
-// have. So a new farm that wants what a kept one has waits until that is mended.
+// In a conflict between two farms the fault is with the farm that changed since the last load, because the other one is
+// in service; if both changed, it is with both. So a new farm that conflicts with a kept one has to wait until the kept
+// one is corrected.
 type isolation struct {
 	now, last *SourceFiles
-	kept      []string // farms and lists by the names of their files, "web.toml": those that are as they were
+	kept      []string // file names of farms and lists in their version of the last load, such as "web.toml"
 }
 
-// isolation begins with nothing kept.
+// isolation returns an isolation that keeps nothing yet.
 func (e *Engine) isolation(c *compilation) *isolation {
 	i := &isolation{now: c.sources, last: &SourceFiles{}}
 	kept, err := e.Store.Loaded()
@@ -36,8 +37,8 @@ func (e *Engine) isolation(c *compilation) *isolation {
 	return i
 }
 
-// mend keeps whatever the faults speak of, and what then is at fault in turn, until there is none. It gives nil where
-// keeping files as they were is no help.
+// repair keeps the faulty farms and lists, then the ones that become faulty by that, until the farms compile. It
+// returns nil if keeping files does not help.
 func (i *isolation) repair(diagnostics diag.Diagnostics) *compilation {
 	for i.keepFaulty(diagnostics) {
 		mixed := i.mixed()
@@ -50,7 +51,7 @@ func (i *isolation) repair(diagnostics diag.Diagnostics) *compilation {
 	return nil
 }
 
-// keep adds what the faults speak of to what is kept, and says whether there was any of it for each of them.
+// keepFaulty adds the farms and lists of each fault to the kept ones. It returns false if a fault has none to add.
 func (i *isolation) keepFaulty(diagnostics diag.Diagnostics) bool {
 	var add []string
 	for _, d := range diagnostics {
@@ -58,7 +59,7 @@ func (i *isolation) keepFaulty(diagnostics diag.Diagnostics) bool {
 			continue
 		}
 		blamed := slices.DeleteFunc(farmsAndLists(d), i.unchanged)
-		if len(blamed) == 0 { // a farm as it was may miss a list as it was
+		if len(blamed) == 0 { // a kept farm can need the old version of a list
 			blamed = i.lists()
 		}
 		if len(blamed) == 0 {
@@ -72,7 +73,7 @@ func (i *isolation) keepFaulty(diagnostics diag.Diagnostics) bool {
 	return len(add) > 0
 }
 
-// items are the farms and lists that a fault speaks of.
+// farmsAndLists returns the file names of the farms and lists that a fault names.
 func farmsAndLists(d diag.Diagnostic) []string {
 	files := []string{d.Place.File}
 	for _, n := range d.Also {
@@ -90,7 +91,7 @@ func farmsAndLists(d diag.Diagnostic) []string {
 	return out
 }
 
-// item is the farm or list that a file is part of, or "".
+// farmOrList returns the file name of the farm or list that a file is part of, or "".
 func farmOrList(file string) string {
 	if farm, ok := strings.CutSuffix(path.Base(path.Dir(file)), ".toml.d"); ok {
 		return farm + ".toml"
@@ -101,7 +102,7 @@ func farmOrList(file string) string {
 	return ""
 }
 
-// unchanged says whether a farm or list is, here and now, as it was loaded last.
+// unchanged reports whether a farm or list has the same files as at the last load.
 func (i *isolation) unchanged(name string) bool {
 	if slices.Contains(i.kept, name) {
 		return true
@@ -112,7 +113,7 @@ func (i *isolation) unchanged(name string) bool {
 	})
 }
 
-// lists are those that aren't as they were.
+// lists returns the lists that changed since the last load.
 func (i *isolation) lists() []string {
 	var out []string
 	for _, s := range []*SourceFiles{i.now, i.last} {
@@ -125,7 +126,7 @@ func (i *isolation) lists() []string {
 	return out
 }
 
-// of gives the files of a farm or list.
+// of returns the files of a farm or list.
 func (s *SourceFiles) of(name string) []sourceFile {
 	var out []sourceFile
 	for _, p := range s.paths() {
@@ -136,7 +137,7 @@ func (s *SourceFiles) of(name string) []sourceFile {
 	return out
 }
 
-// mixed gives the files as they are, but what is kept as it was.
+// mixed returns the current files, with the kept farms and lists in their version of the last load.
 func (i *isolation) mixed() *SourceFiles {
 	mixed := &SourceFiles{files: map[string]sourceFile{}}
 	mixed.addFrom(i.now, func(name string) bool { return !slices.Contains(i.kept, name) })
@@ -144,7 +145,7 @@ func (i *isolation) mixed() *SourceFiles {
 	return mixed
 }
 
-// take adds the files of others that are wanted, under the directories that they were in.
+// addFrom adds the wanted files of other sources under their own directories.
 func (s *SourceFiles) addFrom(from *SourceFiles, wanted func(item string) bool) {
 	index := make([]int, len(from.dirs))
 	for n, dir := range from.dirs {
@@ -161,7 +162,7 @@ func (s *SourceFiles) addFrom(from *SourceFiles, wanted func(item string) bool) 
 	}
 }
 
-// words say what became of what is kept.
+// descriptions returns a sentence for each kept or omitted farm or list.
 func (i *isolation) descriptions() []string {
 	var out []string
 	for _, name := range i.kept {
@@ -171,9 +172,9 @@ func (i *isolation) descriptions() []string {
 		}
 		plain := strings.TrimSuffix(name, path.Ext(name))
 		if len(i.last.of(name)) == 0 {
-			out = append(out, fmt.Sprintf("the %s%s is left out, as it was never loaded", kind, plain))
+			out = append(out, fmt.Sprintf("%s%s is left out, because it was never loaded", kind, plain))
 		} else {
-			out = append(out, fmt.Sprintf("the %s%s stays as it was loaded last", kind, plain))
+			out = append(out, fmt.Sprintf("%s%s stays as it was loaded last", kind, plain))
 		}
 	}
 	return out

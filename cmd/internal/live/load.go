@@ -13,21 +13,21 @@ import (
 	"farmc/compiler/diag"
 )
 
-// A Way is how a script comes into the kernel, always in one transaction.
+// A Strategy is a way to bring a script into the kernel. Each one is a single transaction.
 type Strategy int
 
-// The ways, from the one that keeps least of what runs to the one that keeps most.
+// Strategies, from the most to the least invasive.
 const (
-	Complete    Strategy = iota // everything anew
-	KeepSets                    // what the kernel holds is looked at: all rules anew, what packets have filled stays
-	Incremental                 // the kernel holds what was loaded last: only what changed
+	Complete    Strategy = iota // all tables of farmc are replaced
+	KeepSets                    // all rules are replaced; sets and maps that packets fill keep their elements
+	Incremental                 // only differences to the script loaded last, which the kernel must have
 )
 
-// transact loads the plan's script by the way that keeps most. What nft refuses has changed nothing, so then the next
-// one is tried, and complaints are about the complete script. nft isn't asked to check any of it before: a check costs
-// as much as the load, finds no more, and a load that is refused does no more than a check.
+// loadByStrategy loads the plan's script by the least invasive strategy that works. A transaction that nft refuses has
+// changed nothing, so the next strategy follows; complaints refer to the complete script. There is no nft -c before: it
+// costs as much as the load and finds no other errors.
 func (e *Engine) loadByStrategy(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
-	if p.Strategy = Incremental; p.scriptOnly { // nothing but its text is known
+	if p.Strategy = Incremental; p.scriptOnly { // the other strategies need the farms
 		p.Strategy = Complete
 	}
 	for ; p.Strategy > Complete; p.Strategy-- {
@@ -42,7 +42,7 @@ func (e *Engine) loadByStrategy(ctx context.Context, p *Plan) (diag.Diagnostics,
 		if err != nil {
 			return nil, err
 		}
-		err = e.slowly("nft loads what changed", script, func() error { return e.Nft.Load(ctx, script.Text) })
+		err = e.slowly("nft loads the changes", script, func() error { return e.Nft.Load(ctx, script.Text) })
 		if err == nil {
 			p.KeptSets = reload.Kept()
 			return e.warnUnresized(ctx, reload.Resized()), nil
@@ -56,18 +56,18 @@ func (e *Engine) loadByStrategy(ctx context.Context, p *Plan) (diag.Diagnostics,
 	return explainRefusal(p.Script, err)
 }
 
-// detour says why a way was not to be gone.
+// noteFallback records why a strategy failed.
 func (p *Plan) noteFallback(reload *compiler.Script, err error) {
 	if diagnostics, _ := explainRefusal(reload, err); len(diagnostics) > 0 {
 		err = errors.New(diagnostics[0].Message)
 	}
-	p.Reason = fmt.Sprintf("what changed could not be loaded alone (%v)", err)
+	p.Reason = fmt.Sprintf("the incremental update failed (%v)", err)
 }
 
-// reload finds what the plan's way comes to, or nil if it can't be gone from what the kernel holds.
+// reload returns the transaction of the plan's strategy, or nil if the kernel's ruleset does not allow that strategy.
 func (e *Engine) reload(ctx context.Context, p *Plan) (*compiler.Reload, error) {
-	loaded, renewed := p.loaded(e.Store)
-	if p.Strategy == Incremental && len(renewed) == 0 {
+	loaded, recreated := p.loaded(e.Store)
+	if p.Strategy == Incremental && len(recreated) == 0 {
 		return p.incrementalReload(loaded, nil, nil), nil
 	}
 	held, err := e.heldObjects(ctx)
@@ -75,17 +75,19 @@ func (e *Engine) reload(ctx context.Context, p *Plan) (*compiler.Reload, error) 
 	case err != nil || len(held) == 0:
 		return nil, err
 	case p.Strategy == Incremental:
-		return p.incrementalReload(loaded, renewed, held), nil
+		return p.incrementalReload(loaded, recreated, held), nil
 	}
 	return compiler.NewReloadFrom(held, p.Script)
 }
 
-// since finds what changed since a script was loaded.
-func (p *Plan) incrementalReload(loaded []byte, renewed []string, held []compiler.Outlined) *compiler.Reload {
+// incrementalReload returns the difference between the loaded script and the plan's. It is nil if loaded is nil or its
+// text cannot be parsed; the latter becomes the plan's reason. The kernel's objects are needed only if interfaces were
+// re-created.
+func (p *Plan) incrementalReload(loaded []byte, recreated []string, held []compiler.Outlined) *compiler.Reload {
 	if loaded == nil {
 		return nil
 	}
-	reload, err := compiler.NewReloadAfterLoss(loaded, p.Script, renewed, held)
+	reload, err := compiler.NewReloadAfterLoss(loaded, p.Script, recreated, held)
 	if err != nil {
 		p.Reason = err.Error()
 		return nil
@@ -93,7 +95,7 @@ func (p *Plan) incrementalReload(loaded []byte, renewed []string, held []compile
 	return reload
 }
 
-// reloadScript reads the counts that go over into a reload, and writes it.
+// reloadScript reads the counters that a reload carries over, and returns its script.
 func (e *Engine) reloadScript(ctx context.Context, reload *compiler.Reload) (*compiler.Script, error) {
 	counts, err := e.counters(ctx, reload.Counted())
 	if err != nil {
@@ -102,7 +104,7 @@ func (e *Engine) reloadScript(ctx context.Context, reload *compiler.Reload) (*co
 	return reload.Script(counts), nil
 }
 
-// tooSmall warns of sets that the kernel has not given the size they were to get.
+// warnUnresized warns about sets with another size in the kernel than in the script. The kernel does not resize a set.
 func (e *Engine) warnUnresized(ctx context.Context, resized []compiler.Resized) diag.Diagnostics {
 	if len(resized) == 0 {
 		return nil
@@ -117,44 +119,48 @@ func (e *Engine) warnUnresized(ctx context.Context, resized []compiler.Resized) 
 		if err == nil && !sizes[r] {
 			diagnostics = append(diagnostics, diag.Diagnostic{
 				Severity: diag.Warning,
-				Message:  fmt.Sprintf("the kernel leaves %s its size, as it remembers clients; %d takes effect when all is loaded anew", r.Name, r.Size),
-				Hint:     "farmc compile | nft -f - does so, and forgets them",
+				Message: fmt.Sprintf(
+					"set %s holds clients, so it keeps its size; size %d takes effect after a full load", r.Name, r.Size),
+				Hint: "farmc compile | nft -f - loads all rules anew, and forgets the clients",
 			})
 		}
 	}
 	return diagnostics
 }
 
-// loaded gives the script that the kernel holds, if it is one that was kept, and the interfaces that are no longer those
-// that its rules know.
-func (p *Plan) loaded(kept Store) (script []byte, renewed []string) {
+// loaded returns the script in the kernel if the store has it, and the interfaces re-created since. Otherwise script is
+// nil.
+func (p *Plan) loaded(store Store) (script []byte, recreated []string) {
 	switch {
 	case p.kernelDigest == "" || p.mistrust != "":
 		return nil, nil
 	case p.kernelDigest == p.Before.Digest:
 		return p.Before.Script, p.recreated()
 	case p.kernelDigest == p.Before.Boot:
-		return kept.boot(p.kernelDigest), nil
+		return store.boot(p.kernelDigest), nil
 	}
 	return nil, nil
 }
 
+// recreated returns the interfaces that have another index than at the last load, or lack an ingress chain.
 func (p *Plan) recreated() []string {
 	var out []string
 	for name, number := range interfaceIndexes(p.Script.Interfaces) {
-		if p.Before.Interfaces[name] != number || slices.Contains(p.Script.Ingress, name) && !slices.Contains(p.ingressDevices, name) {
+		unhooked := slices.Contains(p.Script.Ingress, name) && !slices.Contains(p.ingressDevices, name)
+		if p.Before.Interfaces[name] != number || unhooked {
 			out = append(out, name)
 		}
 	}
 	return out
 }
 
-// outline gives what the kernel holds in our tables.
+// heldObjects returns the objects of farmc's tables in the kernel.
 func (e *Engine) heldObjects(ctx context.Context) ([]compiler.Outlined, error) {
 	objects, err := e.Nft.Objects(ctx)
 	out := make([]compiler.Outlined, len(objects))
 	for i, o := range objects {
-		out[i] = compiler.Outlined{Family: o.Family, Kind: o.Kind, Name: o.Name, Hooked: o.Hooked, Keys: o.Keys, Values: o.Values,
+		out[i] = compiler.Outlined{Family: o.Family, Kind: o.Kind, Name: o.Name, Hooked: o.Hooked,
+			Keys: o.Keys, Values: o.Values,
 			Dynamic: o.Flags&unix.NFT_SET_EVAL != 0, TimesOut: o.Flags&unix.NFT_SET_TIMEOUT != 0}
 	}
 	return out, err

@@ -9,9 +9,9 @@ import (
 	"farmc/compiler/diag"
 )
 
-// restore sees to it that the kernel holds what was loaded last, where the farms as they are now can't be: somebody may
-// have taken the rules away, an interface may have come, the machine may have been booted. Rules of a farmc that keeps
-// its state elsewhere stay.
+// restore loads the last good farms if the kernel does not have them and the current farms cannot be loaded: another
+// program removed the rules, an interface appeared, or the machine booted. Rules of a farmc with another state
+// directory stay.
 func (e *Engine) restore(ctx context.Context, reason string) (Plan, diag.Diagnostics, error) {
 	kept, err := e.Store.Loaded()
 	if err != nil || kept.Script == nil {
@@ -22,7 +22,7 @@ func (e *Engine) restore(ctx context.Context, reason string) (Plan, diag.Diagnos
 		return e.restoreScript(ctx, kept, reason)
 	}
 	p, err := e.plan(ctx, c, reason)
-	if err != nil || p.UpToDate || !ofOurs(p.kernelDigest, kept) {
+	if err != nil || p.UpToDate || !isOurs(p.kernelDigest, kept) {
 		return p, nil, err
 	}
 	t, err := e.Store.Trial()
@@ -34,12 +34,13 @@ func (e *Engine) restore(ctx context.Context, reason string) (Plan, diag.Diagnos
 	return p, diagnostics, err
 }
 
-func ofOurs(digest string, kept LastLoad) bool {
-	return digest == "" || digest == kept.Digest || digest == kept.Boot
+// isOurs reports whether the kernel has no rules of farmc, or rules of this state directory.
+func isOurs(digest string, last LastLoad) bool {
+	return digest == "" || digest == last.Digest || digest == last.Boot
 }
 
-// restoreText restores the script as it is, where the farms that it came from are not known any more, or this farmc
-// takes them for faulty.
+// restoreScript loads the recorded script as it is. It serves if the farms of the script are unknown, or are faulty to
+// this version of farmc.
 func (e *Engine) restoreScript(ctx context.Context, kept LastLoad, reason string) (Plan, diag.Diagnostics, error) {
 	script := &compiler.Script{Text: kept.Script, Digest: kept.Digest}
 	p := Plan{Script: script, Before: kept, Reason: reason}
@@ -57,8 +58,8 @@ func (e *Engine) restoreScript(ctx context.Context, kept LastLoad, reason string
 	return p, diagnostics, err
 }
 
-// keptReading compiles sources that were kept with the script of this digest, for the interfaces that are there now; nil
-// where that can't be done.
+// compileKept compiles recorded source files for the interfaces of this machine. It returns nil if the file does not
+// belong to the script with this digest, or has faults.
 func (e *Engine) compileKept(name, digest string) *compilation {
 	packed, err := os.ReadFile(filepath.Join(e.Store.Dir, name))
 	if err != nil {

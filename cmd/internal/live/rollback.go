@@ -11,8 +11,8 @@ import (
 	"farmc/compiler"
 )
 
-// Rollback loads what was loaded before, and holds the files as they lie there now until one changes. What waits to be
-// confirmed is taken back.
+// Rollback loads the previous farms, and holds the current source files until one changes. If a load is on trial,
+// Rollback restores the farms before it. The error is ErrNoPrevious if there is nothing to restore.
 func (e *Engine) Rollback(ctx context.Context) (Plan, error) {
 	release, err := e.lock(ctx, func() { e.Log("waiting for another farmc to finish") })
 	if err != nil {
@@ -20,7 +20,7 @@ func (e *Engine) Rollback(ctx context.Context) (Plan, error) {
 	}
 	defer release()
 	e.Store.removePending()
-	const why = "somebody rolled them back"
+	const why = "by farmc rollback"
 	t, err := e.Store.Trial()
 	if err != nil {
 		return Plan{}, err
@@ -39,7 +39,7 @@ func (e *Engine) Rollback(ctx context.Context) (Plan, error) {
 	return e.rollBackTo(ctx, previous, nil, why)
 }
 
-// previous gives the digest of the script before the last one, or "".
+// previous returns the digest of the script before the last one, or "".
 func (s Store) previous() (string, error) {
 	text, err := os.ReadFile(filepath.Join(s.Dir, previousFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -51,8 +51,8 @@ func (s Store) previous() (string, error) {
 	return "", err
 }
 
-// goBack loads the farms of the script of this digest, and holds those that it takes back, for a reason. After each
-// step it can be done once more: a farmc that was killed at it has done no harm.
+// rollBackTo loads the farms of the script with digest base, and holds the files that it replaces, with a reason. Each
+// step can be repeated, so a farmc that is killed here does no harm.
 func (e *Engine) rollBackTo(ctx context.Context, base string, t *Trial, why string) (Plan, error) {
 	h := hold{Why: why}
 	if t != nil {
@@ -78,13 +78,13 @@ func (e *Engine) rollBackTo(ctx context.Context, base string, t *Trial, why stri
 	if err := e.Store.writeJSON(heldFile, h); err != nil {
 		return p, err
 	}
-	for _, name := range []string{previousFile, previousZip} { // to go back once more would be to go forth
+	for _, name := range []string{previousFile, previousZip} { // a second rollback would load the held files
 		os.Remove(filepath.Join(e.Store.Dir, name))
 	}
 	return p, e.Store.writeJSON(trialFile, nil)
 }
 
-// planBack plans to load the farms of the script of this digest as they were kept; of no script, to load none.
+// planRollback plans the load of the recorded farms of the script with digest base. An empty base stands for no farms.
 func (e *Engine) planRollback(ctx context.Context, base string) (Plan, error) {
 	if base == "" {
 		none := &SourceFiles{dirs: []sourceDir{{path: "no farms"}}, files: map[string]sourceFile{}}
@@ -97,8 +97,9 @@ func (e *Engine) planRollback(ctx context.Context, base string) (Plan, error) {
 			continue
 		}
 		c := e.compileKept(kept.sources, base)
-		if c == nil { // this farmc doesn't understand the farms any more, but nft does the script
-			c = &compilation{script: &compiler.Script{Text: text, Digest: base}, sources: &SourceFiles{}, scriptOnly: true}
+		if c == nil { // another version of farmc wrote the farms; nft still takes the script
+			script := &compiler.Script{Text: text, Digest: base}
+			c = &compilation{script: script, sources: &SourceFiles{}, scriptOnly: true}
 		}
 		return e.plan(ctx, c, "")
 	}

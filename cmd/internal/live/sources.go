@@ -18,30 +18,31 @@ import (
 	"farmc/compiler"
 )
 
-// Sources are the files that a script was compiled from, as they were when they were read: what is masked, hidden or
-// overruled by a later directory is not among them.
+// SourceFiles are the source files of a script, with the content that the compiler read. Masked and hidden files, and
+// files overridden by a later directory, are not included.
 type SourceFiles struct {
 	dirs  []sourceDir // in order of precedence
 	files map[string]sourceFile
 
-	digest string   // once it was asked for
-	sorted []string // likewise the paths
+	digest string   // result of Digest; "": not computed
+	sorted []string // result of paths
 }
 
-// A sourceDir is a directory as the administrator named it, and whether its lists may have lines that are none.
+// A sourceDir is the path of a directory as given by the administrator. In a lenient directory, list lines that are not
+// networks are skipped.
 type sourceDir struct {
 	path    string
 	lenient bool
 }
 
-// A sourceFile is a file, or why there is none.
+// A sourceFile is a file, or the error from reading it.
 type sourceFile struct {
 	dir  int
-	name string // within the directory
+	name string // relative to the directory
 	text []byte
 	err  error
 
-	state fileState // of what was read from a directory
+	state fileState // zero if the file comes from an archive
 }
 
 func (s *SourceFiles) add(f sourceFile) {
@@ -49,15 +50,15 @@ func (s *SourceFiles) add(f sourceFile) {
 	s.files[path.Join(s.dirs[f.dir].path, f.name)] = f
 }
 
-// paths are the files' paths as they are told to people, in order.
+// paths returns the full paths of the files, sorted.
 func (s *SourceFiles) paths() []string {
-	if len(s.sorted) != len(s.files) { // none is ever taken away
+	if len(s.sorted) != len(s.files) { // files are added, but never removed
 		s.sorted = slices.Sorted(maps.Keys(s.files))
 	}
 	return s.sorted
 }
 
-// Digest tells one set of files from another.
+// Digest is a hash over paths, contents and read errors of the files.
 func (s *SourceFiles) Digest() string {
 	if s.digest != "" {
 		return s.digest
@@ -76,12 +77,12 @@ func (s *SourceFiles) Digest() string {
 	return s.digest
 }
 
-// Dirs gives the files as directories to compile once more.
+// Dirs returns the files as directories that the compiler can read again.
 func (s *SourceFiles) Dirs() []compiler.Dir {
 	packed := s.pack("")
 	reader, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
 	if err != nil {
-		panic(err) // what was just packed
+		panic(err) // pack wrote the archive
 	}
 	var dirs []compiler.Dir
 	for i, d := range s.dirs {
@@ -94,13 +95,14 @@ func (s *SourceFiles) Dirs() []compiler.Dir {
 	return dirs
 }
 
-// pack makes one piece of the sources, for the script of this digest. Each directory is a number in it; the names that
-// people know them by are in the comment, below the digest, each with a word on its lists.
+// pack returns a zip archive of the files, for the script with this digest. The directories have numbers as names in
+// the archive. The archive's comment is the digest, followed by a line for each directory: strict or lenient, and the
+// path.
 func (s *SourceFiles) pack(digest string) []byte {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
 	w.RegisterCompressor(zip.Deflate, func(to io.Writer) (io.WriteCloser, error) {
-		return flate.NewWriter(to, flate.BestSpeed) // of a list of 500,000 networks in a fifth of the time
+		return flate.NewWriter(to, flate.BestSpeed) // five times faster for a list of 500,000 networks
 	})
 	about := digest
 	for _, d := range s.dirs {
@@ -125,16 +127,16 @@ func (s *SourceFiles) pack(digest string) []byte {
 	return out.Bytes()
 }
 
-// The words on the lists of a directory.
+// Words in the archive's comment.
 const strict, lenient = "strict ", "lenient "
 
 func must(err error) {
 	if err != nil {
-		panic(err) // a buffer takes everything
+		panic(err) // writes to a buffer do not fail
 	}
 }
 
-// unpack gives sources back, and the digest of their script.
+// unpack returns the files of an archive, and the digest of their script.
 func unpack(packed []byte) (*SourceFiles, string, error) {
 	reader, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
 	if err != nil {
@@ -149,7 +151,7 @@ func unpack(packed []byte) (*SourceFiles, string, error) {
 	for _, f := range reader.File {
 		var dir int
 		if _, err := fmt.Sscanf(f.Name, "%d/", &dir); err != nil || dir >= len(s.dirs) {
-			return nil, "", fmt.Errorf("%q is not a farm's", f.Name)
+			return nil, "", fmt.Errorf("%q is not in a directory of farms", f.Name)
 		}
 		_, name, _ := strings.Cut(f.Name, "/")
 		if name == "" {

@@ -15,31 +15,31 @@ import (
 	"farmc/compiler/addr"
 )
 
-// A Status is how the farms stand that were loaded last, as the state directory knows them, with what the kernel says of
-// them.
+// A Status is the state of the farms that were loaded last, from the state directory and the kernel. It is the output
+// of farmc status --json.
 type Status struct {
 	Rules   Rules        `json:"rules"`
-	Pending []string     `json:"pending"` // what the files say by now that isn't applied, in words
-	Faulty  bool         `json:"faulty"`  // the files have faults by now
-	Blocked string       `json:"barred"`  // why apply would not load them: they are held, or something waits to be confirmed
-	Farms   []FarmStatus `json:"farms"`   // in the order of their names
+	Pending []string     `json:"pending"` // changes in the files that are not applied, one sentence each
+	Faulty  bool         `json:"faulty"`  // the files have faults
+	Blocked string       `json:"barred"`  // why apply would not load the files: a hold or a pending trial; "": it would
+	Farms   []FarmStatus `json:"farms"`   // sorted by name
 }
 
-// Rules are what the kernel holds.
+// Rules is the state of farmc's rules in the kernel.
 type Rules string
 
-// What the kernel can hold.
+// States of the rules.
 const (
-	RulesLoaded Rules = "loaded" // what was loaded last
-	RulesBooted Rules = "booted" // what of that hangs on no network interface, which was loaded at boot
-	RulesOther  Rules = "other"  // something else of farmc's
+	RulesLoaded Rules = "loaded" // the rules loaded last
+	RulesBooted Rules = "booted" // the rules loaded at boot: the last ones, without rules that need an interface
+	RulesOther  Rules = "other"  // other rules of farmc
 	RulesNone   Rules = "none"
 )
 
-// counting says whether what the kernel has counted is of the farms that were loaded last.
+// countersValid reports whether the counters in the kernel belong to the farms loaded last.
 func (r Rules) countersValid() bool { return r == RulesLoaded || r == RulesBooted }
 
-// A FarmStatus is how a farm stands. What the kernel doesn't tell is nil.
+// A FarmStatus is the state of a farm. HeldBack is nil if the kernel does not have the farm's rules.
 type FarmStatus struct {
 	Name     string            `json:"name"`
 	File     string            `json:"file"`
@@ -47,35 +47,36 @@ type FarmStatus struct {
 	State    string            `json:"state"`
 	Listen   []string          `json:"listen"`
 	Backends []BackendStatus   `json:"backends"`
-	HeldBack map[string]uint64 `json:"heldBack"` // packets, by reason
-	Banned   []BanStatus       `json:"banned"`   // the one whose time is over first comes first
+	HeldBack map[string]uint64 `json:"heldBack"` // packets denied or over a limit, by reason
+	Banned   []BanStatus       `json:"banned"`   // sorted by the time left
 }
 
-// A BackendStatus is how a backend stands.
+// A BackendStatus is the state of a backend. Open and Served are nil if they are unknown.
 type BackendStatus struct {
 	Name    string   `json:"name"`
 	Address []string `json:"address"`
 	Port    uint16   `json:"port,omitempty"`
-	State   string   `json:"state"` // up, drain, down; standby while others serve
-	Share   float64  `json:"share"` // of what is new, at most 1
-	Open    *int     `json:"open"`  // tracked connections
-	Served  *uint64  `json:"served"`
-	Unit    string   `json:"counts"` // what is served: connections or packets
+	State   string   `json:"state"`  // up, drain, down, or standby: up, but without a share
+	Share   float64  `json:"share"`  // of new connections or packets, 0 to 1
+	Open    *int     `json:"open"`   // open tracked connections
+	Served  *uint64  `json:"served"` // in Unit, since the rules were loaded
+	Unit    string   `json:"counts"` // connections or packets
 }
 
-// A BanStatus is a client that is shut out.
+// A BanStatus is a banned client.
 type BanStatus struct {
 	Client string  `json:"client"`
-	Left   float64 `json:"left"` // seconds; 0: for ever
+	Left   float64 `json:"left"` // seconds; 0: forever
 }
 
-// ErrNothingLoaded says that there is nothing to know.
-var ErrNothingLoaded = errors.New("no farms have been loaded: farmc apply does")
+// ErrNothingLoaded reports an empty state directory.
+var ErrNothingLoaded = errors.New("no farms have been loaded: run farmc apply")
 
-// errUnknown says that the state directory lacks the files of what was loaded.
-var errUnknown = errors.New("the state directory does not know the files of what was loaded last: farmc apply")
+// errUnknown reports a state directory without the source files of the last load.
+var errUnknown = errors.New("the state directory lacks the files of the last load: run farmc apply")
 
-// Status tells how the farms stand, or one of them.
+// Status returns the state of one farm, or of all if farm is "". With an error the status holds the farms as far as
+// they are known.
 func (e *Engine) Status(ctx context.Context, farm string) (Status, error) {
 	kept, c, err := e.lastLoaded()
 	if err != nil {
@@ -107,10 +108,11 @@ func (e *Engine) Status(ctx context.Context, farm string) (Status, error) {
 	if !s.Rules.countersValid() {
 		return s, nil
 	}
-	return s, errors.Join(e.readServed(ctx, &s, c.script, farm), e.readHeldBack(ctx, &s, c.script), countConnections(ctx, &s, c.script.Farms))
+	return s, errors.Join(e.readServed(ctx, &s, c.script, farm), e.readHeldBack(ctx, &s, c.script),
+		countConnections(ctx, &s, c.script.Farms))
 }
 
-// lastLoaded gives what was loaded last.
+// lastLoaded returns the record of the last load and its farms.
 func (e *Engine) lastLoaded() (LastLoad, *compilation, error) {
 	kept, err := e.Store.Loaded()
 	switch {
@@ -140,7 +142,7 @@ func (e *Engine) rules(ctx context.Context, kept LastLoad) (Rules, error) {
 	return RulesOther, nil
 }
 
-// pending finds what the files say by now, of one farm or of all.
+// pending sets the changes in the files of one farm, or of all.
 func (s *Status) pending(kept LastLoad, now *compilation, farm string) {
 	s.Pending = []string{}
 	if s.Faulty = now.script == nil || now.diagnostics.Faulty(); s.Faulty {
@@ -153,7 +155,7 @@ func (s *Status) pending(kept LastLoad, now *compilation, farm string) {
 	}
 }
 
-// farmNamed gives a farm that was loaded last.
+// findFarm returns a farm of the last load.
 func findFarm(c *compilation, name string) (*compiler.Farm, error) {
 	for _, f := range c.script.Farms {
 		if f.Name == name {
@@ -169,23 +171,23 @@ func newFarmStatus(f *compiler.Farm) FarmStatus {
 	if f.Down {
 		s.State = "down"
 	}
-	shares, counts := f.Shares(), "packets"
+	shares, unit := f.Shares(), "packets"
 	if f.Tracked() {
-		counts = "connections"
+		unit = "connections"
 	}
 	for _, b := range f.Backends {
 		state := string(b.State)
 		if b.State == compiler.Up && shares[b.Name] == 0 && !f.Down {
 			state = "standby"
 		}
-		s.Backends = append(s.Backends, BackendStatus{Name: b.Name, Address: strings.Split(b.Address.String(), ", "), Port: b.Port,
-			State: state, Share: shares[b.Name], Unit: counts})
+		s.Backends = append(s.Backends, BackendStatus{Name: b.Name, Address: strings.Split(b.Address.String(), ", "),
+			Port: b.Port, State: state, Share: shares[b.Name], Unit: unit})
 	}
 	return s
 }
 
-// tally reads what the kernel has counted for backends. The numbers of maglev tables that several farms share are the
-// first one's.
+// readServed reads the counters of backends. Farms that share a maglev table share its counters, and the first farm
+// reports them.
 func (e *Engine) readServed(ctx context.Context, s *Status, script *compiler.Script, farm string) error {
 	tallies, err := compiler.Tallies(script, farm)
 	if err != nil {
@@ -219,7 +221,7 @@ func (s *Status) eachBackend(do func(farm string, b *BackendStatus)) {
 	}
 }
 
-// heldBack reads what was held back, and who is banned.
+// readHeldBack reads the counters of denied packets and exceeded limits, and the bans.
 func (e *Engine) readHeldBack(ctx context.Context, s *Status, script *compiler.Script) error {
 	counts, err := e.Nft.NamedCounters(ctx)
 	if err != nil {
@@ -249,7 +251,7 @@ func (e *Engine) readHeldBack(ctx context.Context, s *Status, script *compiler.S
 	return nil
 }
 
-// bans gives whom a farm shuts out.
+// bans returns the banned clients of a farm.
 func (e *Engine) bans(ctx context.Context, script *compiler.Script, name string) ([]BanStatus, error) {
 	out := []BanStatus{}
 	i := slices.IndexFunc(script.Farms, func(f *compiler.Farm) bool { return f.Name == name })
@@ -266,14 +268,17 @@ func (e *Engine) bans(ctx context.Context, script *compiler.Script, name string)
 			return nil, err
 		}
 		for _, b := range bans {
-			out = append(out, BanStatus{formatClient(compiler.Client(b.Address)), b.Left.Round(time.Millisecond).Seconds()})
+			client := formatClient(compiler.Client(b.Address))
+			out = append(out, BanStatus{client, b.Left.Round(time.Millisecond).Seconds()})
 		}
 	}
-	slices.SortFunc(out, func(a, b BanStatus) int { return cmp.Or(cmp.Compare(a.Left, b.Left), cmp.Compare(a.Client, b.Client)) })
+	slices.SortFunc(out, func(a, b BanStatus) int {
+		return cmp.Or(cmp.Compare(a.Left, b.Left), cmp.Compare(a.Client, b.Client))
+	})
 	return out, nil
 }
 
-// clientWords is a client as people write it: a single address without its length.
+// formatClient writes a single address without its prefix length.
 func formatClient(client netip.Prefix) string {
 	if client.IsSingleIP() {
 		return client.Addr().String()
@@ -281,7 +286,7 @@ func formatClient(client netip.Prefix) string {
 	return client.String()
 }
 
-// census counts the connections that are open. Where they can't be counted, they stay unknown.
+// countConnections counts the open connections of backends. Without conntrack entries they stay unknown.
 func countConnections(ctx context.Context, s *Status, farms []*compiler.Farm) error {
 	c := compiler.NewCensus(farms)
 	if c.None() {
@@ -296,7 +301,7 @@ func countConnections(ctx context.Context, s *Status, farms []*compiler.Farm) er
 	})
 	for _, family := range []conntrack.Family{conntrack.IP4, conntrack.IP6} {
 		err := conntrack.Dump(ctx, conntrack.Filter{Family: family}, func(f conntrack.Entry) bool {
-			farm, backend, ok := c.Backend(compiler.Connection{Protocol: f.Protocol, To: f.OriginalDestination, Server: f.ReplySource, Translated: f.DestinationNAT})
+			farm, backend, ok := c.Backend(connectionOf(f))
 			if n := open[[2]string{farm, backend}]; ok && n != nil {
 				*n++
 			}

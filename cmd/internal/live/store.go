@@ -20,19 +20,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Store is the directory that remembers what was loaded: loaded.nft is the last script that the kernel took,
-// previous.nft the one before; loaded.json what its farms said, in words; loaded.zip and previous.zip the files that
-// they were compiled from; boot.nft is what of the last script needs no network interface.
+// A Store is the state directory, the record of the last load:
+//
+// loaded.nft is the script that the kernel took last, previous.nft the script before it. loaded.json describes the
+// farms of loaded.nft. loaded.zip and previous.zip have the source files of the two scripts. boot.nft is the last
+// confirmed script without rules that need an interface. trial.json and held.json are described at Trial and hold. A
+// name that ends in .tmp belongs to a file that is not complete or not committed.
 type Store struct {
 	Dir string
 
-	cache *readCache // nil: everything is read each time
+	cache *readCache // nil: Loaded reads the files each time
 }
 
-// NewStore gives the store in a directory. What it has read it doesn't read again while the files are the same.
+// NewStore returns the store in a directory. It caches the last result of Loaded until a file changes.
 func NewStore(dir string) Store { return Store{Dir: dir, cache: &readCache{}} }
 
-// A lastRead is what was read last, and of which files: each load makes new ones.
+// A readCache is the last result of Loaded, with the files that it was read from. Each load creates new files.
 type readCache struct {
 	load          LastLoad
 	script, facts fs.FileInfo
@@ -46,25 +49,26 @@ const (
 	sourcesFile  = "loaded.zip"
 	previousZip  = "previous.zip"
 	lockFile     = "lock"
-	pending      = ".tmp" // of a file that is not yet what its name says
+	pending      = ".tmp" // suffix of files that are not committed
 )
 
-// keptFiles are the files of a load in the order in which they get their names: loaded.nft last, as it is what counts.
+// stateFileNames are the files of a load in the order of their renames. loaded.nft is last, because it decides which
+// load counts.
 var stateFileNames = []string{previousZip, previousFile, factsFile, bootFile, sourcesFile, loadedFile}
 
-// Kept is what a Store remembers of the last load. The zero Kept stands for none.
+// LastLoad is the record of the last load. The zero value stands for no load.
 type LastLoad struct {
 	Script []byte
 	Digest string
-	Farms  map[string]compiler.Facts // nil where it isn't known
+	Farms  map[string]compiler.Facts // description of each farm; nil: unknown
 
-	Interfaces map[string]int // the numbers of the interfaces that its rules name, then
-	Boot       string         // the digest of what was kept for the next boot
-	Sources    string         // the digest of the files that it was compiled from
+	Interfaces map[string]int // index, at the time of the load, of each interface that the rules name
+	Boot       string         // digest of boot.nft
+	Sources    string         // digest of the source files
 }
 
-// keptFacts is loaded.json. It belongs to the script of its digest alone: a kill between two renames may leave it
-// beside another one.
+// loadedFacts is the content of loaded.json. It describes only the script of its digest: if farmc is killed between two
+// renames, loaded.nft can be another one.
 type loadedFacts struct {
 	Digest     string                    `json:"digest"`
 	Farms      map[string]compiler.Facts `json:"farms"`
@@ -73,9 +77,9 @@ type loadedFacts struct {
 	Sources    string                    `json:"sources"`
 }
 
-// Lock keeps others from applying until the returned function is called. It waits for whoever holds it, telling
-// waiting once if that takes longer than most loads do, and goes with the process and its children: an nft that
-// outlives a killed farmc loads still, and the rules of the next one must come after its.
+// Lock excludes other farmc processes until release is called. It waits until the lock is free, and calls waiting once
+// if that takes longer than a second. The lock belongs to this process and to its children: an nft that outlives a
+// killed farmc still loads, and the next load must come after it.
 func (s Store) Lock(ctx context.Context, waiting func()) (release func(), err error) {
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
@@ -100,7 +104,7 @@ func (s Store) Lock(ctx context.Context, waiting func()) (release func(), err er
 		select {
 		case <-ctx.Done():
 		case <-long:
-			if ctx.Err() == nil { // both at once
+			if ctx.Err() == nil { // both channels can be ready
 				waiting()
 			}
 		case <-time.After(20 * time.Millisecond):
@@ -108,7 +112,7 @@ func (s Store) Lock(ctx context.Context, waiting func()) (release func(), err er
 	}
 }
 
-// inherited has children share the lock, and gives what ends it for all of them.
+// inherited shares the lock with children of this process, and returns the function that ends it for all of them.
 func inherited(f *os.File) (release func(), err error) {
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETFD, 0); err != nil {
 		f.Close()
@@ -122,12 +126,12 @@ func inherited(f *os.File) (release func(), err error) {
 
 var digestLine = regexp.MustCompile(`(?m)^\t\tct state new comment "farmc sha256:([0-9a-f]{64})"$`)
 
-// Loaded gives what was kept last.
+// Loaded returns the record of the last load.
 func (s Store) Loaded() (LastLoad, error) {
 	if s.cache == nil {
 		return s.load()
 	}
-	// looked at before they are read: what changes meanwhile is read again
+	// The files are compared before they are read, so that a change during the reading is noticed by the next call.
 	script, facts := s.stat()
 	if unchanged(script, s.cache.script) && unchanged(facts, s.cache.facts) {
 		return s.cache.load, nil
@@ -139,14 +143,14 @@ func (s Store) Loaded() (LastLoad, error) {
 	return kept, err
 }
 
-// files tells whether what Loaded reads is the same.
+// stat returns the metadata of the files that Loaded reads; nil for a missing file.
 func (s Store) stat() (script, facts fs.FileInfo) {
 	script, _ = os.Stat(filepath.Join(s.Dir, loadedFile))
 	facts, _ = os.Stat(filepath.Join(s.Dir, factsFile))
 	return script, facts
 }
 
-// same says whether a file is the one that it was, unchanged.
+// unchanged reports whether two results of stat are the same file with the same content.
 func unchanged(a, b fs.FileInfo) bool {
 	return a != nil && b != nil && os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
 }
@@ -172,7 +176,7 @@ func digestOf(script []byte) string {
 	return ""
 }
 
-// boot gives the script that was kept for the boot, if it is that of the digest.
+// boot returns boot.nft if it has the digest, and nil otherwise.
 func (s Store) boot(digest string) []byte {
 	text, err := os.ReadFile(filepath.Join(s.Dir, bootFile))
 	if err != nil || digestOf(text) != digest {
@@ -190,14 +194,14 @@ func (s Store) facts(digest string) loadedFacts {
 	return kept
 }
 
-// A preparation is what is to be kept, in files that don't have their names yet, and on its way to the disk.
+// A pendingLoad is the set of state files of a load before their rename, while they are written to disk.
 type pendingLoad struct {
 	files  []*os.File
-	onDisk chan error // whether all of it got there
+	onDisk chan error // the result of writing all files to disk
 }
 
-// prepare writes what is to be kept, so that a full disk is known before anything is loaded. That it is on the disk
-// matters only when the files get their names, so it goes there while the kernel loads; commit waits for it.
+// prepare writes the state files of a plan before it is loaded, so that a full disk stops the load. The data goes to
+// disk while the kernel loads; commit waits for it.
 func (s Store) prepare(p Plan) (*pendingLoad, error) {
 	files := p.stateFiles()
 	kept := &pendingLoad{onDisk: make(chan error, 1)}
@@ -215,15 +219,16 @@ func (s Store) prepare(p Plan) (*pendingLoad, error) {
 	return kept, nil
 }
 
-// keepElder has what was loaded last as the previous, unless that says the same. The files stay what they are.
+// linkPrevious makes the last load the pending previous one, unless the plan has the same script or the same sources.
 func (s Store) linkPrevious(p Plan) error {
-	if p.Before.Script == nil || p.Before.Digest == p.Script.Digest || p.Before.Sources == p.sources.Digest() || p.keepPrevious {
+	if p.Before.Script == nil || p.keepPrevious ||
+		p.Before.Digest == p.Script.Digest || p.Before.Sources == p.sources.Digest() {
 		return nil
 	}
 	return errors.Join(s.link(previousFile, loadedFile), s.link(previousZip, sourcesFile))
 }
 
-// alsoAs gives a file a second name, pending. Where a file can't have two it is copied.
+// link gives a file a second name with the suffix pending. A file system without hard links gets a copy.
 func (s Store) link(second, name string) error {
 	path, to := filepath.Join(s.Dir, name), filepath.Join(s.Dir, second)
 	is, err := os.Stat(path)
@@ -231,7 +236,7 @@ func (s Store) link(second, name string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	case err == nil && was != nil && os.SameFile(is, was): // a farmc was killed at it
+	case err == nil && was != nil && os.SameFile(is, was): // left by a farmc that was killed
 		return nil
 	case os.Link(path, to+pending) == nil:
 		return nil
@@ -250,7 +255,7 @@ func (k *pendingLoad) add(f *os.File, err error) error {
 	return err
 }
 
-// flush brings the files to the disk, all at once.
+// flush writes all files to disk concurrently.
 func (k *pendingLoad) flush() {
 	errs := make([]error, len(k.files))
 	var flushing sync.WaitGroup
@@ -261,13 +266,14 @@ func (k *pendingLoad) flush() {
 	k.onDisk <- errors.Join(errs...)
 }
 
-// discard takes back prepare.
+// discard undoes prepare.
 func (s Store) discard(k *pendingLoad) {
 	<-k.onDisk
 	s.removePending()
 }
 
-// keep gives the files that remember the plan's load. What is on trial is not for the next boot: that goes back.
+// stateFiles returns the content of each state file of the plan. A load on trial has no boot.nft: a reboot rolls it
+// back.
 func (p Plan) stateFiles() map[string][]byte {
 	if p.scriptOnly {
 		return map[string][]byte{bootFile: p.Script.Text, loadedFile: p.Script.Text}
@@ -290,7 +296,8 @@ func (p Plan) stateFiles() map[string][]byte {
 	return files
 }
 
-// text gives loaded.json. The facts of farms are JSON already, and json would take long to see to that.
+// text returns the content of loaded.json. The descriptions of farms are JSON already; json.Marshal would parse them
+// again, which takes long for many farms.
 func (k loadedFacts) text() []byte {
 	farms := k.Farms
 	k.Farms = map[string]compiler.Facts{}
@@ -304,25 +311,25 @@ func (k loadedFacts) text() []byte {
 	}
 	before, after, _ := bytes.Cut(text, []byte(`"farms":{}`))
 	out := append(append(make([]byte, 0, size), before...), `"farms":`...)
-	mark := byte('{')
+	separator := byte('{')
 	for _, name := range slices.Sorted(maps.Keys(farms)) {
-		out = append(append(out, mark, '"'), name...)
+		out = append(append(out, separator, '"'), name...)
 		out = append(append(out, '"', ':'), farms[name]...)
-		mark = ','
+		separator = ','
 	}
-	if mark == '{' {
-		out = append(out, mark)
+	if separator == '{' {
+		out = append(out, separator)
 	}
 	return append(append(out, '}'), after...)
 }
 
-// kept is what Loaded gives once the plan's load is kept.
+// lastLoad returns the record that Loaded returns after the plan is committed.
 func (p Plan) lastLoad() LastLoad {
 	return LastLoad{Script: p.Script.Text, Digest: p.Script.Digest, Farms: compiler.FactsOf(p.Script.Farms),
 		Interfaces: interfaceIndexes(p.Script.Interfaces), Boot: p.boot().Digest, Sources: p.sources.Digest()}
 }
 
-// keepBoot has the next boot begin with a script.
+// writeBoot replaces boot.nft.
 func (s Store) writeBoot(script *compiler.Script) error {
 	if err := s.write(bootFile, script.Text); err != nil {
 		return err
@@ -331,7 +338,7 @@ func (s Store) writeBoot(script *compiler.Script) error {
 	return errors.Join(os.Rename(path+pending, path), s.sync())
 }
 
-// write writes a file that doesn't have its name yet.
+// write writes a pending file, and waits until it is on disk.
 func (s Store) write(name string, text []byte) error {
 	f, err := s.create(name, text)
 	if err != nil {
@@ -343,8 +350,8 @@ func (s Store) write(name string, text []byte) error {
 	return nil
 }
 
-// create is write to where it is not yet on the disk. The file is always a new one: what another farmc left of that
-// name may be what counts, under a second name.
+// create writes a pending file, and returns it open. It always creates a new file: a leftover of the same name can be a
+// hard link to a file that counts.
 func (s Store) create(name string, text []byte) (*os.File, error) {
 	path := filepath.Join(s.Dir, name+pending)
 	os.Remove(path)
@@ -358,15 +365,15 @@ func (s Store) create(name string, text []byte) (*os.File, error) {
 	return f, nil
 }
 
-// forget takes back prepare, of this farmc or of one that was killed.
+// removePending removes the pending files of this farmc, or of one that was killed.
 func (s Store) removePending() {
 	for _, name := range append(slices.Clone(stateFileNames), trialFile, heldFile) {
 		os.Remove(filepath.Join(s.Dir, name+pending))
 	}
 }
 
-// commit makes what was prepared the last good, and what was last good the previous, unless that says the same. Each
-// file is whole at every moment.
+// commit renames the prepared files: the plan becomes the last load, and the last load the previous one. Each file is
+// complete at every moment.
 func (s Store) commit(p Plan, kept *pendingLoad) error {
 	if err := <-kept.onDisk; err != nil {
 		return fmt.Errorf("state directory: %w", err)
@@ -385,7 +392,7 @@ func (s Store) commit(p Plan, kept *pendingLoad) error {
 	return s.sync()
 }
 
-// sync has names last.
+// sync writes the names in the directory to disk.
 func (s Store) sync() error {
 	d, err := os.Open(s.Dir)
 	if err != nil {

@@ -18,31 +18,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Guard knows what the kernel held after a load, and tells what somebody else has done to it since.
+// A Monitor detects changes that other programs make to farmc's rules. It records the kernel's rules right after each
+// load, and compares them with the rules at a later time.
 type Monitor struct {
 	engine   *Engine
-	expected nft.Snapshot // nil: what it is to hold isn't known
+	expected nft.Snapshot // rules after the load; nil: not known
 	load     loadID
-	window   *loadWindow // of the last load; nil: not known, or another farmc's
+	window   *loadWindow // of the last load; nil: not known, or another farmc loaded
 
-	current atomic.Pointer[loadWindow] // of the last load, or of one that goes on
+	current atomic.Pointer[loadWindow] // of the load in progress, or else of the last one
 
-	elements bool // whether elements are compared, too
+	elements bool // compare elements of sets and maps, too
 }
 
-// A span is from before a load of farmc's until the kernel was asked what it holds, in generations of the rules. Of the
-// transactions in it that touched farmc's tables one is the load. If there is another one, what was held then may be
-// somebody's doing.
+// A loadWindow is the interval of ruleset generations from before a load until the rules were recorded. One transaction
+// in it is the load. A second one that touched farmc's tables comes from another program, and then the recorded rules
+// can include its changes.
 type loadWindow struct {
 	begin uint32
 
-	mu           sync.Mutex // what is heard is heard by another goroutine
+	mu           sync.Mutex // observe runs in another goroutine
 	finish       uint32
 	ended        bool
-	transactions []nft.Transaction // that touched farmc's tables, but what farmc does itself: it bans
+	transactions []nft.Transaction // on farmc's tables, without farmc's own bans
 }
 
-// hear notes a transaction that touched farmc's tables.
+// observe adds a transaction that touched farmc's tables.
 func (s *loadWindow) observe(c nft.Transaction) {
 	if s == nil || c.Lost || c.Program == "farmc" || !later(c.Generation, s.begin) {
 		return
@@ -54,7 +55,7 @@ func (s *loadWindow) observe(c nft.Transaction) {
 	}
 }
 
-// end says what the generation was when the kernel was asked.
+// end closes the window at a generation.
 func (s *loadWindow) end(to uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,8 +63,8 @@ func (s *loadWindow) end(to uint32) {
 	s.transactions = slices.DeleteFunc(s.transactions, func(c nft.Transaction) bool { return later(c.Generation, to) })
 }
 
-// others gives the transactions of the span if somebody else's is among them. What is not heard yet is heard later, and
-// then it is asked again.
+// foreign returns the transactions of the window if there is more than the load. Notifications can arrive late, so a
+// later call can have another result.
 func (s *loadWindow) foreign() []nft.Transaction {
 	if s == nil {
 		return nil
@@ -76,47 +77,47 @@ func (s *loadWindow) foreign() []nft.Transaction {
 	return slices.Clone(s.transactions)
 }
 
-// later compares generations, which begin again after the last number.
+// later compares generations, which wrap around.
 func later(a, b uint32) bool { return int32(a-b) > 0 }
 
-// mostCompared is the number of lines of a script up to which its elements are compared, too. Beyond that the kernel
-// takes long to tell them.
+// maxComparedLines is the length of a script, in lines, up to which elements are compared. The kernel takes long to
+// list the elements of longer ones.
 const maxComparedLines = 20_000
 
-// A loadMark tells one load from another, also of the same script: each writes loaded.nft anew.
+// A loadID identifies a load, also among loads of the same script: each load writes loaded.nft anew.
 type loadID struct {
 	size int64
 	time time.Time
 }
 
-// Guard gives a guard that knows of nothing yet, and learns of each load of the engine.
+// Monitor returns a monitor that has recorded no rules yet, and that follows each load of the engine.
 func (e *Engine) Monitor() *Monitor {
 	e.monitor = &Monitor{engine: e}
 	return e.monitor
 }
 
-// loading is told before a load.
+// beforeLoad opens the window of a load.
 func (g *Monitor) beforeLoad(ctx context.Context) *loadWindow {
 	if g == nil {
 		return nil
 	}
 	from, err := g.engine.Nft.Generation(ctx)
 	if err != nil {
-		return nil // whether somebody else was there isn't known
+		return nil // changes during the load stay undetected
 	}
 	s := &loadWindow{begin: from}
 	g.current.Store(s)
 	return s
 }
 
-// failed is told after a load that changed nothing.
+// loadFailed restores the window of the last load.
 func (g *Monitor) loadFailed() {
 	if g != nil {
 		g.current.Store(g.window)
 	}
 }
 
-// loaded takes what the kernel holds right after a load for what it is to hold, and finds out later whether it was.
+// afterLoad records the kernel's rules right after a load. The notifications about the window arrive later.
 func (g *Monitor) afterLoad(ctx context.Context, script *compiler.Script, s *loadWindow) {
 	if g == nil {
 		return
@@ -126,21 +127,21 @@ func (g *Monitor) afterLoad(ctx context.Context, script *compiler.Script, s *loa
 	held, generation, err := g.engine.Nft.Snapshot(ctx, g.elements)
 	digest, err2 := g.engine.Nft.Loaded(ctx)
 	if err != nil || err2 != nil || digest != script.Digest {
-		return // and it is asked again
+		return // Tampering records the rules later
 	}
 	if g.expected = held; s != nil {
 		s.end(generation)
 	}
 }
 
-// kept knows that load from then on by what was kept of it.
+// stored binds the recorded rules to the load in the state directory.
 func (g *Monitor) stored() {
 	if g != nil {
 		g.load = g.engine.Store.loadID()
 	}
 }
 
-// Remember takes what the kernel holds now for what it is to hold, unless it is known from the load.
+// Remember records the kernel's rules, unless they are recorded since the last load.
 func (g *Monitor) Remember(ctx context.Context) error {
 	release, err := g.engine.lock(ctx, func() {})
 	if err != nil {
@@ -153,10 +154,10 @@ func (g *Monitor) Remember(ctx context.Context) error {
 	return err
 }
 
-// Wrong says in words what somebody has done to the rules, or "". What another farmc has loaded is right: that is what
-// it is to hold from then on.
+// Tampering describes the changes that another program made to the rules since the last load; "" if there are none. A
+// load of another farmc is no tampering: its rules are recorded as the new ones.
 func (g *Monitor) Tampering(ctx context.Context) (string, error) {
-	release, err := g.engine.lock(ctx, func() {}) // another farmc may be in the middle of a load
+	release, err := g.engine.lock(ctx, func() {}) // another farmc could be loading
 	if err != nil {
 		return "", err
 	}
@@ -170,12 +171,13 @@ func (g *Monitor) Tampering(ctx context.Context) (string, error) {
 	}
 	words := abbreviate(g.expected.Diff(now))
 	if words == "" && g.changedDuringLoad(ctx) {
-		words = "they were changed while they were loaded"
+		words = "changed during the load"
 	}
 	return words, nil
 }
 
-// crowded says whether somebody else changed rules while they were loaded. What packets fill anybody may fill.
+// changedDuringLoad reports whether another program changed rules during the load. Elements of sets that packets fill
+// do not count.
 func (g *Monitor) changedDuringLoad(ctx context.Context) bool {
 	commits := g.window.foreign()
 	if len(commits) == 0 {
@@ -195,7 +197,7 @@ func (g *Monitor) changedDuringLoad(ctx context.Context) bool {
 	return len(commits) > 1
 }
 
-// begin looks at what the kernel holds, and says what is wrong with it: somebody may have been quicker.
+// reset records the kernel's rules, and describes their difference to the last load.
 func (g *Monitor) reset(ctx context.Context) (string, error) {
 	g.expected, g.load, g.window = nil, g.engine.Store.loadID(), nil
 	kept, err := g.engine.Store.Loaded()
@@ -220,16 +222,16 @@ func (g *Monitor) reset(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// shortly joins what fits into a line of a log.
+// abbreviate joins the descriptions that fit into a log line.
 func abbreviate(words []string) string {
 	const maxItems = 4
 	if more := len(words) - maxItems; more > 0 {
-		return strings.Join(words[:maxItems], ", ") + fmt.Sprintf(", and %d things more", more)
+		return strings.Join(words[:maxItems], ", ") + fmt.Sprintf(", and %d more", more)
 	}
 	return strings.Join(words, ", ")
 }
 
-// mark tells the last load from others.
+// loadID returns the ID of the last load.
 func (s Store) loadID() loadID {
 	info, err := os.Stat(filepath.Join(s.Dir, loadedFile))
 	if err != nil {
@@ -244,8 +246,8 @@ func (g *Monitor) observe(c nft.Transaction) {
 	}
 }
 
-// Changes tells who changed farmc's tables, at once; what happens before that is received is told with it. Farmc's own
-// loads are among it.
+// Changes sends the program and process ID of each transaction on farmc's tables. Loads of farmc are included.
+// Transactions that precede the receive are merged into one message.
 func (e *Engine) Changes(ctx context.Context) (<-chan string, error) {
 	commits, err := e.Nft.Monitor(ctx)
 	if err != nil {
@@ -255,7 +257,7 @@ func (e *Engine) Changes(ctx context.Context) (<-chan string, error) {
 	go func() {
 		defer close(changes)
 		var by string
-		var to chan<- string // nil while there is nothing to tell
+		var to chan<- string // nil while there is nothing to send
 		for {
 			select {
 			case c, more := <-commits:

@@ -47,7 +47,7 @@ func TestDaemon(t *testing.T) {
 			return nil
 		}, steps{
 			eventually{ask{by: "tcp udp", to: bothSecond, shares: shares{"b2:8082": 1}, sees: "balancer"}},
-			eventually{deed(func(s *stage) error { return w.says("farmc confirm keeps it").do(s) })}, // this one, not the one before
+			eventually{deed(func(s *stage) error { return w.says("run farmc confirm, or ").do(s) })}, // this one, not the one before
 		}},
 		{"its time", s.sh(`sed -i s/"boot":"[^"]*"/"boot":"another"/ ` + filepath.Join(state, "trial.json")), steps{
 			eventually{served},

@@ -25,9 +25,9 @@ func TestTakesOver(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"by-an-older-one", func(*testing.T, string) {}, 0, `all rules anew, what they remember of clients stays|only what changed`},
-		{"by-one-with-other-files", foreignFiles, 1, `all rules anew, what they remember of clients stays`},
-		{"and-lost", func(t *testing.T, root string) { must(t, os.RemoveAll(filepath.Join(root, "state"))) }, 1, `all rules anew, what they remember of clients stays`},
+		{"by-an-older-one", func(*testing.T, string) {}, 0, `all rules anew, remembered clients stay|only the changes`},
+		{"by-one-with-other-files", foreignFiles, 1, `all rules anew, remembered clients stay`},
+		{"and-lost", func(t *testing.T, root string) { must(t, os.RemoveAll(filepath.Join(root, "state"))) }, 1, `all rules anew, remembered clients stay`},
 	} {
 		t.Run(left.name, func(t *testing.T) {
 			t.Parallel()
@@ -66,11 +66,11 @@ func TestTakesOver(t *testing.T) {
 				run("status", left.status, ""),
 				run("apply", 0, left.says), goesOn,
 				run("apply", 0, "nothing to do"), run("status", 0, "banned: 198.51.100.77 for "), run("diff", 0, `\Astatus`),
-				edit("weight  = 3", "weight  = 5"), run("apply", 0, "only what changed"), goesOn,
+				edit("weight  = 3", "weight  = 5"), run("apply", 0, "only the changes"), goesOn,
 				ask{by: "tcp", to: both, shares: shares{"b1:8081": 5, "b2:8082": 1}, sees: "balancer"},
 				run("rollback", 0, "weight 5 → 3"), goesOn,
-				run("apply", 1, "these farms were taken back"),
-				run("rollback", 1, "nothing to go back to"),
+				run("apply", 1, "these farms were rolled back"),
+				run("rollback", 1, "no previous load to restore"),
 			}.do(s)
 			if err != nil {
 				t.Error(err)

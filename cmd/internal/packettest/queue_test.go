@@ -33,7 +33,7 @@ func lacksQueues(t *testing.T) bool {
 	if err == nil {
 		return false
 	}
-	for _, want := range []string{"web.toml:4:", "this kernel can't hand packets to programs (module nft_queue)"} {
+	for _, want := range []string{"web.toml:4:", "this kernel has no queue statement (module nft_queue)"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("told is no %q:\n%v", want, err)
 		}

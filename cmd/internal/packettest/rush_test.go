@@ -20,7 +20,7 @@ import (
 // (make stress), and tells what loads of the complete script come to beside.
 func TestRush(t *testing.T) {
 	plan := rushPlan{reloads: 15, clients: 24, holders: 8}
-	ways := map[string]func(s *stage, f farms) error{"only what changed": farmsOnly}
+	ways := map[string]func(s *stage, f farms) error{"only the changes": farmsOnly}
 	if os.Getenv("STRESS") != "" {
 		plan = rushPlan{reloads: 300, clients: 200, holders: 20}
 		ways["the complete script"] = complete
@@ -34,7 +34,7 @@ func TestRush(t *testing.T) {
 			if c.opened.Load() < int64(plan.clients) {
 				t.Errorf("only %d connections were opened", c.opened.Load())
 			}
-			if name == "only what changed" && (c.failed.Load() > 0 || c.cut.Load() > 0) {
+			if name == "only the changes" && (c.failed.Load() > 0 || c.cut.Load() > 0) {
 				t.Errorf("the first failed as %v", c.first)
 			}
 		})
