@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A checkedDir is a directory of farms whose files are checked by the descriptors that they are read from. It is opened
-// once: all files of a reading come from the same directory, also if another one takes its place meanwhile.
+// A checkedDir is a directory of farms with permission checks on the descriptors that its files are read from. It is
+// opened once: all files of a compilation come from the same directory, even if another one takes its place meanwhile.
 type checkedDir struct {
-	path        string // as the administrator named it
+	path        string // as given by the administrator
 	permissions *permissions
 
 	once sync.Once
@@ -23,7 +23,7 @@ type checkedDir struct {
 	err  error
 }
 
-// open opens the directory, and checks the way to it.
+// open opens the directory, and checks it and the way to it.
 func (d *checkedDir) open() (node, error) {
 	d.once.Do(func() {
 		d.root, d.err = d.permissions.directory(d.path)
@@ -41,7 +41,7 @@ func (d *checkedDir) close() {
 	}
 }
 
-// find walks to a file of the directory as the walk says.
+// find opens a file of the directory with walk w.
 func (d *checkedDir) find(op, name string, w walk) (node, error) {
 	n, err := d.walk(name, w)
 	if err != nil {
@@ -94,7 +94,7 @@ func (d *checkedDir) Open(name string) (fs.File, error) {
 	return opened.file(), nil
 }
 
-// ReadDir gives the names in a directory, in order.
+// ReadDir returns the entries of a directory, sorted by name.
 func (d *checkedDir) ReadDir(name string) ([]fs.DirEntry, error) {
 	f, err := d.Open(name)
 	if err != nil {
@@ -110,10 +110,10 @@ func (d *checkedDir) ReadDir(name string) ([]fs.DirEntry, error) {
 	return entries, err
 }
 
-// Stat gives the status of a file, or of the target of a link.
+// Stat returns the metadata of a file, or of the target of a link.
 func (d *checkedDir) Stat(name string) (fs.FileInfo, error) { return d.status("stat", name, walk{}) }
 
-// Lstat gives the status of a file or link.
+// Lstat returns the metadata of a file or link.
 func (d *checkedDir) Lstat(name string) (fs.FileInfo, error) {
 	return d.status("lstat", name, walk{keepLink: true})
 }
@@ -128,7 +128,7 @@ func (d *checkedDir) status(op, name string, w walk) (fs.FileInfo, error) {
 	return f.Stat()
 }
 
-// ReadLink gives the target of a link.
+// ReadLink returns the target of a link.
 func (d *checkedDir) ReadLink(name string) (string, error) {
 	n, err := d.find("readlink", name, walk{keepLink: true})
 	if err != nil {

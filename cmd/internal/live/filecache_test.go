@@ -13,7 +13,7 @@ import (
 	"farmc/compiler"
 )
 
-// A reader reads farms again and again, and knows which files were opened for it.
+// A reader reads the same farms repeatedly, and records the opened files.
 type reader struct {
 	*testing.T
 	root   string
@@ -23,7 +23,7 @@ type reader struct {
 
 func newReader(t *testing.T) *reader {
 	r := &reader{T: t, root: t.TempDir()}
-	lay(t, r.root, map[string]string{"web.toml": plain, "mail.toml": plain, "web.toml.d/drain.toml": "backends.b1.state = 'drain'"})
+	writeFiles(t, r.root, map[string]string{"web.toml": plain, "mail.toml": plain, "web.toml.d/drain.toml": "backends.b1.state = 'drain'"})
 	return r
 }
 
@@ -36,12 +36,12 @@ func (r *reader) must(err error) {
 	}
 }
 
-// read reads as if it began then, and gives what was opened.
+// read reads as if at time began, and returns the opened files.
 func (r *reader) read(began time.Time) []string {
 	r.Helper()
 	r.opened = nil
 	now := &SourceFiles{}
-	dir := compiler.Dir{Path: r.root, FS: listening{os.DirFS(r.root).(fs.StatFS), func(name string) { r.opened = append(r.opened, name) }}}
+	dir := compiler.Dir{Path: r.root, FS: openRecorder{os.DirFS(r.root).(fs.StatFS), func(name string) { r.opened = append(r.opened, name) }}}
 	for _, d := range now.cachedDirs([]compiler.Dir{dir}, r.before, began) {
 		for _, name := range []string{"mail.toml", "web.toml", "web.toml.d/drain.toml"} {
 			_, err := fs.Stat(d.FS, name)
@@ -60,20 +60,20 @@ func (r *reader) read(began time.Time) []string {
 	return r.opened
 }
 
-// listening is a directory that tells which files are opened.
-type listening struct {
+// An openRecorder is a directory that reports each opened file.
+type openRecorder struct {
 	fs.StatFS
-	opens func(name string)
+	opened func(name string)
 }
 
-func (l listening) Open(name string) (fs.File, error) {
-	l.opens(name)
+func (l openRecorder) Open(name string) (fs.File, error) {
+	l.opened(name)
 	return l.StatFS.Open(name)
 }
 
-// A file that had rested isn't read again until something is done to it, whatever that is.
-func TestWhatIsReadAgain(t *testing.T) {
-	later := time.Now().Add(time.Hour) // by then all have rested
+// A settled file is read again only after a change of any kind.
+func TestChangedFilesAreReadAgain(t *testing.T) {
+	later := time.Now().Add(time.Hour) // all files have settled by then
 	other := strings.ReplaceAll(plain, "10.0.0.1", "10.0.0.2")
 	edits := map[string]func(r *reader){
 		"in place, as long as before": func(r *reader) { r.must(os.WriteFile(r.at("web.toml"), []byte(other), 0o644)) },
@@ -97,7 +97,7 @@ func TestWhatIsReadAgain(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(edits)) {
 		t.Run(name, func(t *testing.T) {
 			r := newReader(t)
-			lay(t, r.root, map[string]string{"old": other})
+			writeFiles(t, r.root, map[string]string{"old": other})
 			if !hasLocalClock(r.root) {
 				t.Skip("the temporary directory is on a file system whose times farmc doesn't go by")
 			}
@@ -118,9 +118,9 @@ func TestWhatIsReadAgain(t *testing.T) {
 	}
 }
 
-// What was changed just before it was read may be changed once more in the same moment, so it is read until a reading
-// finds it at rest.
-func TestWhatHasNotRestedIsReadAgain(t *testing.T) {
+// A file changed shortly before it is read can change again with the same timestamp, so it is read until it has
+// settled.
+func TestUnsettledFilesAreReadAgain(t *testing.T) {
 	r := newReader(t)
 	is, err := os.Stat(r.at("web.toml"))
 	r.must(err)
@@ -140,8 +140,8 @@ func TestWhatHasNotRestedIsReadAgain(t *testing.T) {
 	}
 }
 
-// Where a file system's times are another machine's, or are not known at once, all is read.
-func TestFilesElsewhereAreReadAgain(t *testing.T) {
+// Files are always read if the timestamps of their file system come from another clock.
+func TestRemoteFilesAreReadAgain(t *testing.T) {
 	if hasLocalClock("/proc/self/stat") {
 		t.Error("a file of proc is taken for one that need not be read")
 	}

@@ -10,17 +10,17 @@ import (
 	"farmc/compiler"
 )
 
-// sourcesOf lays files out and reads them.
+// sourcesOf writes files and compiles them.
 func sourcesOf(t *testing.T, files map[string]string) *compilation {
 	t.Helper()
 	root := t.TempDir()
-	lay(t, root, files)
+	writeFiles(t, root, files)
 	t.Chdir(root)
 	sources := &SourceFiles{}
 	return compileLocal(&compiler.Memory{}, sources, sources.cachedDirs([]compiler.Dir{Dir(".")}, nil, time.Now()))
 }
 
-// Each fault keeps what it speaks of as it was loaded last, and no more than that.
+// Each fault keeps the farm or list that causes it, and no other one.
 func TestIsolation(t *testing.T) {
 	farm := func(listen string, more ...string) string {
 		return "listen = '" + listen + "'\nbackends.b1.address = '10.0.0.1'\n" + strings.Join(more, "\n")
@@ -30,9 +30,9 @@ func TestIsolation(t *testing.T) {
 	was := map[string]string{"web.toml": one, "mail.toml": two, "shop.toml": lists("bad"), "bad.list": "198.51.100.0/24"}
 	for _, c := range []struct {
 		name string
-		now  map[string]string // that differs from what was; "" is gone
-		want string            // kept
-		run  string            // the farms
+		now  map[string]string // changed files; "": deleted
+		want string            // kept farms and lists
+		run  string            // loaded farms
 	}{
 		{"typo", map[string]string{"web.toml": one + "wieght = 1"}, "web.toml", "mail shop web"},
 		{"drop-in", map[string]string{"web.toml.d/x.toml": "wieght = 1"}, "web.toml", "mail shop web"},

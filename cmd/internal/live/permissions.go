@@ -18,27 +18,27 @@ import (
 	"farmc/compiler/diag"
 )
 
-// permissions collects the users but root who may write to the farms that are read: the writer of a farm decides which
-// rules root loads. As sshd does, it checks the directories on the way, too, because a user who may rename a directory
-// may put another one in its place. It checks the directories that hold the links on the way likewise.
+// permissions collects the users other than root who can write to the farms, because the writer of a farm decides which
+// rules root loads. As in sshd, directories on the way to a file are checked, too: a user who can rename a directory
+// can put another one in its place. The same holds for directories with symlinks on the way.
 //
-// A read-only mount is checked as any other: the mount may be read-only for this process alone, as all of /etc is for a
+// A read-only mount is checked like any other: it can be read-only for this process alone, as all of /etc is for a
 // service with ProtectSystem=strict.
 type permissions struct {
-	off      bool // this is not root: an administrator who tries farms out
+	off      bool // no checks: the process is not root, and loads nothing
 	severity diag.Severity
 	dirs     []*checkedDir
 
 	mu           sync.Mutex
 	seen         map[inode]diag.Diagnostic
-	refused      map[string]bool // the paths of farms and lists that are not to be trusted
-	untrustedDir bool            // a directory of farms is not to be trusted, so no farm is
+	refused      map[string]bool // paths of untrusted farms and lists
+	untrustedDir bool            // a directory of farms is untrusted, so no farm can be trusted
 }
 
-// An inode is the same file under all its names.
+// An inode identifies a file under all its names.
 type inode struct{ device, number uint64 }
 
-// newPermissions gives warnings in place of faults if that was asked for.
+// newPermissions returns an empty collection. With Engine.Insecure its findings are warnings instead of faults.
 func (e *Engine) newPermissions() *permissions {
 	p := &permissions{off: os.Geteuid() != 0, seen: map[inode]diag.Diagnostic{}, refused: map[string]bool{}}
 	if e.Insecure {
@@ -47,8 +47,8 @@ func (e *Engine) newPermissions() *permissions {
 	return p
 }
 
-// check gives the directories so that their files are checked as they are read. A directory of another file system than
-// the machine's is not checked.
+// check returns the directories wrapped so that each file is checked when it is read. A directory of another file
+// system than the machine's is not checked.
 func (p *permissions) check(dirs []compiler.Dir) []compiler.Dir {
 	checked := slices.Clone(dirs)
 	for i, d := range dirs {
@@ -67,8 +67,8 @@ func (p *permissions) close() {
 	}
 }
 
-// directory opens a directory and checks it and the way to it. No farm of an untrusted directory can be trusted, nor of
-// the others: a directory overrules the ones before it.
+// directory opens a directory, and checks it and the way to it. If it is untrusted, no farm can be trusted: farms of
+// later directories could be overridden by it, or override its own.
 func (p *permissions) directory(name string) (node, error) {
 	found := p.finding()
 	n, err := toAbsolute(name, found.way)
@@ -84,7 +84,7 @@ func (p *permissions) directory(name string) (node, error) {
 	return n, nil
 }
 
-// add takes the findings about a farm's file over; "" is a directory of farms.
+// add adds the findings about the file of a farm or list; of is its path, or "" for a directory of farms.
 func (p *permissions) add(found *finding, of string) {
 	if len(found.writable) == 0 {
 		return
@@ -105,7 +105,7 @@ func (p *permissions) add(found *finding, of string) {
 	}
 }
 
-// told gives the diagnostics in the order of the paths.
+// diagnostics returns the findings sorted by path.
 func (p *permissions) diagnostics() diag.Diagnostics {
 	var diagnostics diag.Diagnostics
 	for _, d := range p.seen {
@@ -115,8 +115,8 @@ func (p *permissions) diagnostics() diag.Diagnostics {
 	return diagnostics
 }
 
-// refusals gives one fault for each untrusted farm and list. The diagnostics of told stand at directories, too, from
-// which --isolate cannot tell the farm.
+// refusals returns a fault for each untrusted farm and list. The places of diagnostics can be directories, from which
+// --isolate cannot tell the farm.
 func (p *permissions) refusals() diag.Diagnostics {
 	var faults diag.Diagnostics
 	for name := range p.refused {
@@ -125,7 +125,7 @@ func (p *permissions) refusals() diag.Diagnostics {
 	return faults
 }
 
-// distrustStore checks the state directory: the files in it are loaded again.
+// checkStateDir checks the state directory, because farmc loads its files again.
 func (e *Engine) checkStateDir() diag.Diagnostics {
 	p := e.newPermissions()
 	defer p.close()
@@ -138,8 +138,8 @@ func (e *Engine) checkStateDir() diag.Diagnostics {
 	return p.diagnostics()
 }
 
-// lock locks the store, as Store.Lock does, if what is kept there is to be trusted. It is no fault of the farms, so it
-// isn't told as one: whoever watches tries again until it is mended.
+// lock is Store.Lock with a check of the state directory. Untrusted files are an error, not faults of the farms: watch
+// tries again until they are corrected.
 func (e *Engine) lock(ctx context.Context, waiting func()) (release func(), err error) {
 	diagnostics := e.checkStateDir()
 	if !diagnostics.Faulty() {
@@ -152,14 +152,14 @@ func (e *Engine) lock(ctx context.Context, waiting func()) (release func(), err 
 	return nil, errors.New("state directory: " + strings.Join(words, "\n"))
 }
 
-// A finding is the list of files and directories on the way to one file that others may write to.
+// A finding lists the files and directories on the way to one file that other users can write to.
 type finding struct {
 	off      bool
 	severity diag.Severity
 	writable []writable
 }
 
-// A writable is a file that others may write to.
+// A writable is a file or directory that other users can write to.
 type writable struct {
 	inode      inode
 	diagnostic diag.Diagnostic
@@ -167,8 +167,8 @@ type writable struct {
 
 func (p *permissions) finding() *finding { return &finding{off: p.off, severity: p.severity} }
 
-// way checks a directory in which a name was looked up. In one with the sticky bit only the owner of a file may put
-// another one in its place: a file shows its owner when it is checked itself, and a link is checked here.
+// way checks a directory in which a name was looked up. In a directory with the sticky bit only the owner of a file can
+// replace it. The owner of a file is checked with the file, the owner of a link here.
 func (f *finding) way(directory, next node) {
 	sticky := directory.stat.Mode&unix.S_ISVTX != 0
 	if !sticky || !trusted(directory.stat.Uid) {
@@ -180,10 +180,10 @@ func (f *finding) way(directory, next node) {
 	}
 }
 
-// othersWrite says whether users but the owner may write to a directory.
+// othersWrite reports whether users other than the owner can write to a directory.
 func othersWrite(directory node) bool { return directory.stat.Mode&0o022 != 0 }
 
-// file checks a file or directory. Its name is the one that it is told by.
+// file checks a file or directory, and reports it under this name.
 func (f *finding) file(name string, n node) {
 	if n.stat.Mode&unix.S_IFMT == unix.S_IFCHR || n.stat.Mode&unix.S_IFMT == unix.S_IFBLK || f.off {
 		return
@@ -200,28 +200,29 @@ func (f *finding) add(n node, name, message, hint string) {
 	f.writable = append(f.writable, writable{inode{n.stat.Dev, n.stat.Ino}, diag.Diagnostic{
 		Severity: f.severity,
 		Place:    diag.Place{File: name},
-		Message:  message + ", and so say what root loads",
+		Message:  message + ", and so decide which rules root loads",
 		Hint:     hint + "; or --insecure-permissions",
 	}})
 }
 
-// writers gives the users but root who may write to a file, and the command that ends that.
+// writers returns the users other than root who can write to a file, and the command that ends that.
 func writers(name string, n node) (who, hint string) {
 	mode := n.stat.Mode
 	switch {
 	case !trusted(n.stat.Uid):
 		return "the user " + userName(n.stat.Uid), "chown root " + name
 	case mode&0o002 != 0:
-		return "everybody", "chmod o-w " + name
+		return "every user", "chmod o-w " + name
 	case mode&0o020 != 0 && n.stat.Gid != 0:
 		return "the group " + groupName(n.stat.Gid), "chmod g-w " + name
 	case mode&0o020 != 0 && n.hasACL():
-		return "somebody on its access control list", "setfacl -b " + name
+		return "a user on its access control list", "setfacl -b " + name
 	}
 	return "", ""
 }
 
-// trusted are root, and in a user namespace whoever is nobody there: root of the machine is among those.
+// trusted reports whether a user is root. In a user namespace, root of the machine is among the users without a
+// mapping, who all appear as the overflow user, so that one is trusted, too.
 func trusted(uid uint32) bool {
 	if uid == 0 {
 		return true
@@ -232,8 +233,8 @@ func trusted(uid uint32) bool {
 	return err == nil && !all && strconv.Itoa(int(uid)) == strings.TrimSpace(string(overflow))
 }
 
-// hasACL says whether others than owner and group have rights; the bits of the group are all that they may have. A
-// descriptor of the path alone does not tell, so the file is opened by it once more.
+// hasACL reports whether a file has an access control list. The mode's group bits are then an upper bound of its
+// rights. A descriptor opened with O_PATH cannot be asked, so the file is reached through /proc/self/fd.
 func (n node) hasACL() bool {
 	const list = "system.posix_acl_access"
 	size, err := unix.Fgetxattr(n.fd, list, nil)

@@ -20,10 +20,10 @@ import (
 	"farmc/compiler/diag"
 )
 
-// evil is a farm that root must not load.
-var evil = strings.ReplaceAll(plain, "10.0.0.1", "10.0.0.66")
+// untrustedFarm is a farm that root must not load.
+var untrustedFarm = strings.ReplaceAll(plain, "10.0.0.1", "10.0.0.66")
 
-// needRoot skips a test of permissions that only root checks.
+// needRoot skips a test of permissions, which only root checks.
 func needRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -38,12 +38,12 @@ func do(t *testing.T, steps ...error) {
 	}
 }
 
-// replace lets a link lead somewhere else, as rename does it: the name is never missing.
+// replace changes the target of a link with rename, so the name is never missing.
 func replace(link, to string) error {
 	return errors.Join(os.Symlink(to, link+".new"), os.Rename(link+".new", link))
 }
 
-// inMounts runs the test once more with mounts of its own, and says whether it is that run.
+// inMounts runs the test again in a mount namespace, and reports whether this is that run.
 func inMounts(t *testing.T) bool {
 	t.Helper()
 	const mark = "FARMC_TEST_MOUNTS"
@@ -64,19 +64,19 @@ func inMounts(t *testing.T) bool {
 	return false
 }
 
-// A service with ProtectSystem=strict sees all of /etc as read-only, and every user may write to it all the same.
-func TestReadOnlyMountIsNoPermission(t *testing.T) {
+// A service with ProtectSystem=strict sees all of /etc read-only, and still every user may be able to write to it.
+func TestReadOnlyMountIsChecked(t *testing.T) {
 	needRoot(t)
 	if !inMounts(t) {
 		return
 	}
 	for name, spoil := range map[string]func(farms string) error{
-		"everybody":       func(farms string) error { return os.Chmod(farms, 0o777) },
+		"every user":      func(farms string) error { return os.Chmod(farms, 0o777) },
 		"the user":        func(farms string) error { return os.Chown(farms+"/web.toml", 65534, 0) },
 		"the user nobody": func(farms string) error { return os.Chown(farms, 65534, 0) },
 	} {
 		farms := t.TempDir()
-		lay(t, farms, map[string]string{"web.toml": plain})
+		writeFiles(t, farms, map[string]string{"web.toml": plain})
 		do(t, spoil(farms),
 			unix.Mount(farms, farms, "", unix.MS_BIND, ""),
 			unix.Mount("", farms, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
@@ -91,7 +91,7 @@ func TestReadOnlyMountIsNoPermission(t *testing.T) {
 	}
 }
 
-// The bits of the group are the bound of an access control list, of files and of the directories on the way.
+// The group bits of the mode are the bound of an access control list, for files and for directories on the way.
 func TestAccessControlList(t *testing.T) {
 	needRoot(t)
 	list := "\x02\x00\x00\x00" + // version 2, then each entry's tag, permissions and id
@@ -99,7 +99,7 @@ func TestAccessControlList(t *testing.T) {
 		"\x04\x00\x05\x00\xff\xff\xff\xff" + "\x10\x00\x07\x00\xff\xff\xff\xff" + "\x20\x00\x05\x00\xff\xff\xff\xff"
 	for _, name := range []string{"", "farms.d", "farms.d/web.toml"} {
 		root := t.TempDir()
-		lay(t, root, map[string]string{"farms.d/web.toml": plain})
+		writeFiles(t, root, map[string]string{"farms.d/web.toml": plain})
 		at := filepath.Join(root, name)
 		if err := unix.Setxattr(at, "system.posix_acl_access", []byte(list), 0); errors.Is(err, unix.EOPNOTSUPP) {
 			t.Skip("no access control lists on the file system of the temporary directory")
@@ -113,7 +113,7 @@ func TestAccessControlList(t *testing.T) {
 	}
 }
 
-// Who may write a directory on the way may lead it elsewhere, also if only a link is in it.
+// A user who can write to a directory on the way can redirect it, even if only a link is in it.
 func TestEachDirectoryOnTheWayIsChecked(t *testing.T) {
 	needRoot(t)
 	for _, c := range []struct {
@@ -139,7 +139,7 @@ func TestEachDirectoryOnTheWayIsChecked(t *testing.T) {
 			"root/bad.list": "../user/cur", "user/cur": "../drop-ins/a.list"}, "root"},
 	} {
 		root := t.TempDir()
-		lay(t, root, map[string]string{"root/web.toml": plain,
+		writeFiles(t, root, map[string]string{"root/web.toml": plain,
 			"drop-ins/x.toml": "[backends.b1]\nweight = 2", "drop-ins/a.list": "198.51.100.0/24"})
 		for link, to := range c.links {
 			at := filepath.Join(root, link)
@@ -158,11 +158,11 @@ func TestEachDirectoryOnTheWayIsChecked(t *testing.T) {
 	}
 }
 
-// An attacker leads a link to and fro. The directory of the link is theirs, so no reading is without a fault.
+// An attacker switches the target of a link in a directory of their own. Every compilation reports a fault.
 func TestSwappedLinkIsNeverLoaded(t *testing.T) {
 	needRoot(t)
 	root := t.TempDir()
-	lay(t, root, map[string]string{"root/web.toml": plain, "user/evil.toml": evil, "farms.d/x": ""})
+	writeFiles(t, root, map[string]string{"root/web.toml": plain, "user/evil.toml": untrustedFarm, "farms.d/x": ""})
 	cur := filepath.Join(root, "user/cur")
 	do(t, os.Chmod(filepath.Join(root, "user"), 0o777),
 		os.Symlink("../user/cur", filepath.Join(root, "farms.d/web.toml")),
@@ -195,12 +195,12 @@ func TestSwappedLinkIsNeverLoaded(t *testing.T) {
 	}
 }
 
-// A file is checked by the descriptor that is read, and known later by its state and not by that of a file which had
-// the name before.
+// A file is checked on the descriptor that is read, and cached by its own state, not by the state of an earlier file of
+// the same name.
 func TestFileIsCheckedAsItIsRead(t *testing.T) {
 	needRoot(t)
 	root := t.TempDir()
-	lay(t, root, map[string]string{"web.toml": plain, "evil": evil, "good": plain})
+	writeFiles(t, root, map[string]string{"web.toml": plain, "evil": untrustedFarm, "good": plain})
 	at := func(name string) string { return filepath.Join(root, name) }
 	do(t, os.Chmod(at("evil"), 0o666), replace(at("web.toml"), "good"))
 	e := &Engine{Dirs: []compiler.Dir{Dir(root)}}
@@ -217,7 +217,7 @@ func TestFileIsCheckedAsItIsRead(t *testing.T) {
 		return s, p.diagnostics()
 	}
 	first, diagnostics := read(nil, func() { do(t, replace(at("web.toml"), "evil")) })
-	if text := first.files[at("web.toml")].text; string(text) != evil || !diagnostics.Faulty() {
+	if text := first.files[at("web.toml")].text; string(text) != untrustedFarm || !diagnostics.Faulty() {
 		t.Errorf("reads %q, tells %v", text, diagnostics)
 	}
 	do(t, replace(at("web.toml"), "good"))
@@ -227,10 +227,10 @@ func TestFileIsCheckedAsItIsRead(t *testing.T) {
 	}
 }
 
-// A directory that takes the place of another one in the middle of a reading is not part of it.
-func TestReadingKeepsItsDirectory(t *testing.T) {
+// A directory that is replaced during a compilation is read from the old one to the end.
+func TestCompilationKeepsItsDirectory(t *testing.T) {
 	root := t.TempDir()
-	lay(t, root, map[string]string{"1/web.toml": plain, "2/web.toml": evil})
+	writeFiles(t, root, map[string]string{"1/web.toml": plain, "2/web.toml": untrustedFarm})
 	link := filepath.Join(root, "farms.d")
 	do(t, os.Symlink("1", link))
 	p := (&Engine{}).newPermissions()
@@ -243,10 +243,10 @@ func TestReadingKeepsItsDirectory(t *testing.T) {
 	}
 }
 
-// Links that lead in a circle end, as for the kernel, and FIFOs and directories are never opened.
-func TestFilesThatAreNone(t *testing.T) {
+// Links in a circle end as in the kernel. FIFOs and directories are never opened for reading.
+func TestCircularLinksAndFIFOs(t *testing.T) {
 	root := t.TempDir()
-	lay(t, root, map[string]string{"d/x": ""})
+	writeFiles(t, root, map[string]string{"d/x": ""})
 	at := func(name string) string { return filepath.Join(root, name) }
 	do(t, unix.Mkfifo(at("fifo"), 0o600), os.Symlink("b", at("a")), os.Symlink("a", at("b")),
 		os.Symlink("d/", at("slash")), os.Symlink("d/../d/x", at("up")), os.Symlink("nowhere", at("dangling")))
@@ -270,11 +270,11 @@ func TestFilesThatAreNone(t *testing.T) {
 	}
 }
 
-// A link of 40 hops is followed, one of 41 is not, as the kernel has it.
-func TestLinksAreFollowedAsByTheKernel(t *testing.T) {
+// A path with 40 links is followed, one with 41 is not, as in the kernel.
+func TestLinkLimit(t *testing.T) {
 	root := t.TempDir()
 	names := []string{"end"}
-	lay(t, root, map[string]string{"end": plain})
+	writeFiles(t, root, map[string]string{"end": plain})
 	for i := range 41 {
 		name := strings.Repeat("l", i+1)
 		do(t, os.Symlink(names[i], filepath.Join(root, name)))

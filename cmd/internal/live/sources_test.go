@@ -13,7 +13,7 @@ import (
 	"farmc/compiler"
 )
 
-func lay(t *testing.T, root string, files map[string]string) {
+func writeFiles(t *testing.T, root string, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
 		path := filepath.Join(root, name)
@@ -28,10 +28,10 @@ func lay(t *testing.T, root string, files map[string]string) {
 
 const plain = "listen = '192.0.2.1:80'\nbackends.b1.address = '10.0.0.1'\n"
 
-// What was compiled compiles once more to the same script, with the same words, after it was packed and unpacked.
+// Source files compile to the same script after they were packed and unpacked.
 func TestSources(t *testing.T) {
 	root := t.TempDir()
-	lay(t, root, map[string]string{
+	writeFiles(t, root, map[string]string{
 		"etc/web.toml":              plain,
 		"etc/mail.toml":             "listen = '192.0.2.2:25'\nbackends.b1.address = '10.0.0.1'\n",
 		"etc/gone.toml":             "not TOML",
@@ -60,7 +60,7 @@ func TestSources(t *testing.T) {
 	if once == nil || once.Digest != script.Digest {
 		t.Fatalf("compiles to something else; %v", diagnostics)
 	}
-	lay(t, root, map[string]string{"etc/web.toml": "# edited\n" + plain})
+	writeFiles(t, root, map[string]string{"etc/web.toml": "# edited\n" + plain})
 	var edited SourceFiles
 	compiler.Compile(edited.cachedDirs(dirs, nil, time.Now()))
 	if edited.Digest() == s.Digest() {
@@ -68,7 +68,7 @@ func TestSources(t *testing.T) {
 	}
 }
 
-func TestSourcesOfNothing(t *testing.T) {
+func TestNoSources(t *testing.T) {
 	var s SourceFiles
 	script, _ := compiler.Compile(s.cachedDirs([]compiler.Dir{Dir(t.TempDir())}, nil, time.Now()))
 	again, diagnostics := compiler.Compile(s.Dirs())
@@ -80,11 +80,11 @@ func TestSourcesOfNothing(t *testing.T) {
 	}
 }
 
-// A directory that is another one in the middle of a reading is read again, or some farms would be of each.
-func TestReadingOfOneVersion(t *testing.T) {
+// If a directory is replaced while it is read, all farms come from one version.
+func TestDirectoryReplacedWhileRead(t *testing.T) {
 	root := t.TempDir()
 	for _, n := range []string{"1", "2"} {
-		lay(t, root, map[string]string{n + "/a.toml": strings.ReplaceAll(plain, "10.0.0.1", "10.0.0."+n), n + "/b.toml": strings.NewReplacer("10.0.0.1", "10.0.0."+n, "192.0.2.1", "192.0.2.2").Replace(plain)})
+		writeFiles(t, root, map[string]string{n + "/a.toml": strings.ReplaceAll(plain, "10.0.0.1", "10.0.0."+n), n + "/b.toml": strings.NewReplacer("10.0.0.1", "10.0.0."+n, "192.0.2.1", "192.0.2.2").Replace(plain)})
 	}
 	link := filepath.Join(root, "farms.d")
 	turn := func(to string) {
@@ -94,7 +94,7 @@ func TestReadingOfOneVersion(t *testing.T) {
 	}
 	for _, turns := range [][]string{{"2"}, {"2", "1"}} {
 		turn("1")
-		e := &Engine{Dirs: []compiler.Dir{{Path: link, FS: restless{os.DirFS(link).(fs.StatFS), sync.OnceFunc(func() {
+		e := &Engine{Dirs: []compiler.Dir{{Path: link, FS: hookedDir{os.DirFS(link).(fs.StatFS), sync.OnceFunc(func() {
 			for _, to := range turns {
 				turn(to)
 			}
@@ -110,16 +110,16 @@ func TestReadingOfOneVersion(t *testing.T) {
 	}
 }
 
-// restless is a directory that something happens to once a file of it was read.
-type restless struct {
+// A hookedDir is a directory that calls opened after each file that is opened.
+type hookedDir struct {
 	fs.StatFS
-	happens func()
+	opened func()
 }
 
-func (r restless) Open(name string) (fs.File, error) {
+func (r hookedDir) Open(name string) (fs.File, error) {
 	file, err := r.StatFS.Open(name)
-	r.happens()
+	r.opened()
 	return file, err
 }
 
-func (r restless) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(r.StatFS, name) }
+func (r hookedDir) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(r.StatFS, name) }

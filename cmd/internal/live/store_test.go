@@ -15,8 +15,8 @@ import (
 	"farmc/compiler"
 )
 
-// What is written without json's help reads as what it was.
-func TestKeptFactsAreJSON(t *testing.T) {
+// The hand-written JSON text of loaded.json decodes to the same value.
+func TestLoadedFactsJSON(t *testing.T) {
 	web := compiler.Facts(`{"farm":{"log":"\"\u003c{farm}\u003e\" a, {\"farms\":{}}"},"backends":{}}`)
 	for _, farms := range []map[string]compiler.Facts{{}, {"web": web}, {"b.c-d_e": `{"farm":{},"backends":null}`, "A": web, "web": web}} {
 		kept := loadedFacts{"d", farms, map[string]int{`"farms":{}`: 3}, "b", "s"}
@@ -28,8 +28,8 @@ func TestKeptFactsAreJSON(t *testing.T) {
 	}
 }
 
-// Who waits for another farmc is told so once, and only if that takes long.
-func TestLockTellsWhoWaitsLong(t *testing.T) {
+// A wait for another farmc is reported once, and only if it takes long.
+func TestLockReportsLongWait(t *testing.T) {
 	s := Store{Dir: t.TempDir()}
 	for held, want := range map[time.Duration]int{0: 0, 900 * time.Millisecond: 0, 1100 * time.Millisecond: 1, time.Hour: 1} {
 		synctest.Test(t, func(t *testing.T) {
@@ -51,8 +51,8 @@ func TestLockTellsWhoWaitsLong(t *testing.T) {
 	}
 }
 
-// Who is told to end while waiting ends, without a word on waiting that comes after it.
-func TestLockEnds(t *testing.T) {
+// A cancelled wait ends, and reports no waiting afterwards.
+func TestLockCancelled(t *testing.T) {
 	s := Store{Dir: t.TempDir()}
 	release, err := s.Lock(t.Context(), nil)
 	if err != nil {
@@ -75,17 +75,17 @@ func TestLockEnds(t *testing.T) {
 	}
 }
 
-// What was tried is confirmed also where something else was loaded since.
+// A trial is confirmed even if a later load followed it.
 func TestConfirmed(t *testing.T) {
 	const tried, before, after = "01", "02", "03"
 	for _, c := range []struct {
 		loaded, previous string
 		want             bool
 	}{
-		{tried, "", true}, // where nothing was loaded before
+		{tried, "", true}, // no load before the trial
 		{tried, before, true},
 		{after, tried, true},
-		{before, "", false}, // taken back
+		{before, "", false}, // rolled back
 		{after, before, false},
 	} {
 		s := Store{Dir: t.TempDir()}
@@ -104,9 +104,8 @@ func TestConfirmed(t *testing.T) {
 	}
 }
 
-// A file that gets a second name keeps what it holds, whatever becomes of one of the two, and a name that it has
-// already is no fault.
-func TestAlsoAs(t *testing.T) {
+// A linked file keeps its content if the other name is replaced, and linking it again is no error.
+func TestStoreLink(t *testing.T) {
 	s := Store{Dir: t.TempDir()}
 	read := func(name string) string {
 		text, _ := os.ReadFile(filepath.Join(s.Dir, name))
@@ -123,7 +122,7 @@ func TestAlsoAs(t *testing.T) {
 		t.Errorf("of nothing: %v", err)
 	}
 	keep(loadedFile, "one")
-	for range 2 { // a farmc was killed after the first
+	for range 2 { // farmc is killed after the first link
 		if err := s.link(previousFile, loadedFile); err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +134,7 @@ func TestAlsoAs(t *testing.T) {
 	if err := s.link(bootFile, loadedFile); err != nil {
 		t.Fatal(err)
 	}
-	keep(bootFile, "two") // over what another farmc left pending
+	keep(bootFile, "two") // a pending file was left by another farmc
 	keep(loadedFile, "three")
 	if read(loadedFile) != "three" || read(previousFile) != "one" || read(bootFile) != "two" {
 		t.Errorf("loaded %q, previous %q, boot %q", read(loadedFile), read(previousFile), read(bootFile))

@@ -8,23 +8,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxLinks is the number of symbolic links on one path that the kernel follows, too.
+// maxLinks is the number of symlinks on one path, the same limit as the kernel's.
 const maxLinks = 40
 
-// pathOnly opens a file for its place in the tree alone: it needs no permission on the file, reads nothing, and never
-// waits for the other end of a FIFO.
+// pathOnly opens a file as a place in the tree: it needs no permission on the file, reads nothing, and never waits for
+// the other end of a FIFO.
 const pathOnly = unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC
 
-// readOnly opens a file that was regular a moment ago: should it be a FIFO now, O_NONBLOCK keeps open from waiting.
+// readOnly opens a file that was regular a moment ago. If it is a FIFO now, O_NONBLOCK keeps open from waiting.
 const readOnly = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOFOLLOW | unix.O_CLOEXEC
 
-// A node is an open file or directory, and the absolute path that led to it, without links.
+// A node is an open file or directory, with its absolute path without links.
 type node struct {
 	fd   int
 	path string
 	stat unix.Stat_t
 
-	shared bool // close leaves it open
+	shared bool // close keeps it open
 }
 
 func (n node) close() {
@@ -39,17 +39,17 @@ func (n node) isRegular() bool { return n.stat.Mode&unix.S_IFMT == unix.S_IFREG 
 
 func (n node) isLink() bool { return n.stat.Mode&unix.S_IFMT == unix.S_IFLNK }
 
-// A walk resolves a path name by name with openat, and follows links by itself. So each directory in which a name is
-// looked up is open when it is checked, and no rename can put another one in its place. That holds for the directories
-// that hold the links on the way, too.
+// A walk resolves a path name by name with openat, and follows links itself. So each directory in which a name is
+// looked up is open when it is checked, and no rename can put another one in its place. That includes the directories
+// of links on the way.
 type walk struct {
-	at    node     // the directory in which the next name is looked up
-	names []string // that are left
-	links int      // followed so far
+	at    node     // directory of the next lookup
+	names []string // rest of the path
+	links int      // number of links followed
 
 	keepLink bool                       // a link at the end of the path is not followed
 	read     bool                       // a regular file at the end of the path is opened for reading
-	passes   func(directory, next node) // checks a directory, and the file that was found in it
+	passes   func(directory, next node) // called after each lookup with the directory and the file found in it
 }
 
 // toAbsolute walks to a path from the root directory, or from the working directory.
@@ -59,7 +59,7 @@ func toAbsolute(name string, passes func(node, node)) (node, error) {
 		if err != nil {
 			return node{}, err
 		}
-		name = wd + "/" + name // not cleaned: "link/.." is a directory that the link's target names
+		name = wd + "/" + name // not cleaned: "link/.." is the parent of the link's target
 	}
 	root, err := openRoot()
 	if err != nil {
@@ -87,7 +87,7 @@ func (w *walk) run() (node, error) {
 	return w.at, nil
 }
 
-// step goes to a name in the directory, or to the target of a link of this name.
+// step goes to a name in the directory, or to the target of the link of this name.
 func (w *walk) step(name string) error {
 	next, err := w.lookup(name)
 	if err != nil {
@@ -105,9 +105,8 @@ func (w *walk) step(name string) error {
 
 func (w *walk) atEnd() bool { return strings.Join(w.names, "") == "" }
 
-// lookup opens a name in the directory. A file that is opened for reading is looked up again for it, so its status is
-// taken from the descriptor that is read. O_DIRECTORY refuses links, and makes the kernel mount
-// a directory of autofs that is mounted on demand.
+// lookup opens a name in the directory. A file to be read is opened twice: its metadata comes from the descriptor that
+// is read. O_DIRECTORY refuses links, and makes autofs mount a directory on demand.
 func (w *walk) lookup(name string) (node, error) {
 	to := path.Join(w.at.path, name)
 	if !w.atEnd() {
@@ -124,7 +123,7 @@ func (w *walk) lookup(name string) (node, error) {
 	return openNode(w.at.fd, name, to, readOnly)
 }
 
-// follow puts the target of a link before the names that are left.
+// follow puts the target of a link before the rest of the path.
 func (w *walk) follow(link node) error {
 	if w.links++; w.links > maxLinks {
 		return unix.ELOOP
@@ -154,7 +153,7 @@ func readLink(link node) (string, error) {
 	return string(target[:n]), nil
 }
 
-// openNode opens a name in a directory. A signal may interrupt that on a network's file system.
+// openNode opens a name in a directory. A signal can interrupt the call on a network file system.
 func openNode(directory int, name, to string, flags int) (node, error) {
 	n := node{path: to}
 	err := error(unix.EINTR)
@@ -171,5 +170,5 @@ func openNode(directory int, name, to string, flags int) (node, error) {
 	return n, nil
 }
 
-// file gives the node as a file, to which the descriptor then belongs.
+// file returns the node as a file that owns the descriptor.
 func (n node) file() *os.File { return os.NewFile(uintptr(n.fd), n.path) }

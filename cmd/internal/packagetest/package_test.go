@@ -301,7 +301,7 @@ func othersWrite(m *Machine) {
 			m.t.Errorf("the kernel holds %q, not %q as before", now, before)
 		}
 	}
-	refused("/etc/farmc/farms.d: error: everybody")
+	refused("/etc/farmc/farms.d: error: every user")
 	m.Do("chmod 755 /etc/farmc/farms.d")
 	refused("/etc/farmc/farms.d/evil.toml: error: the user nobody")
 	m.Do("rm /etc/farmc/farms.d/evil.toml; systemctl reset-failed farmc.service; systemctl start farmc.service farmc.path")
