@@ -23,6 +23,36 @@ const (
 	Incremental                 // only differences to the script loaded last, which the kernel must have
 )
 
+// load loads the plan's script into the kernel and records it in the state directory.
+func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
+	kept, err := e.Store.prepare(*p)
+	if err != nil {
+		return nil, err
+	}
+	var diagnostics diag.Diagnostics
+	if !p.UpToDate {
+		span := e.monitor.beforeLoad(ctx)
+		if diagnostics, err = e.loadByStrategy(ctx, p); err != nil {
+			e.monitor.loadFailed()
+			e.Store.discard(kept)
+			return diagnostics, err
+		}
+		ctx = context.WithoutCancel(ctx) // after the transaction the rest must complete
+		e.monitor.afterLoad(ctx, p.Script, span)
+	}
+	// Before the commit, so that the load after an interruption here repeats it.
+	if !p.scriptOnly {
+		var more diag.Diagnostics
+		p.CutConnections, more = cutConnections(ctx, compiler.NewCuts(p.Before.Farms, p.Script.Farms))
+		diagnostics = append(diagnostics, more...)
+	}
+	if err := e.Store.commit(*p, kept); err != nil {
+		return diagnostics, fmt.Errorf("%w: %w", ErrUnkept, err)
+	}
+	e.monitor.stored()
+	return diagnostics, nil
+}
+
 // loadByStrategy loads the plan's script by the least invasive strategy that works. A transaction that nft refuses has
 // changed nothing, so the next strategy follows; complaints refer to the complete script. There is no nft -c before: it
 // costs as much as the load and finds no other errors.

@@ -1,0 +1,223 @@
+package live
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"farmc/compiler"
+)
+
+// A pendingLoad is the set of state files of a load before their rename, while they are written to disk.
+type pendingLoad struct {
+	files  []*os.File
+	onDisk chan error // the result of writing all files to disk
+}
+
+// prepare writes the state files of a plan before it is loaded, so that a full disk stops the load. The data goes to
+// disk while the kernel loads; commit waits for it.
+func (s Store) prepare(p Plan) (*pendingLoad, error) {
+	files := p.stateFiles()
+	kept := &pendingLoad{onDisk: make(chan error, 1)}
+	err := s.linkPrevious(p)
+	for _, name := range stateFileNames {
+		if text, ok := files[name]; ok && err == nil {
+			err = kept.add(s.create(name, text))
+		}
+	}
+	go kept.flush()
+	if err != nil {
+		s.discard(kept)
+		return nil, err
+	}
+	return kept, nil
+}
+
+// linkPrevious makes the last load the pending previous one, unless the plan has the same script or the same sources.
+func (s Store) linkPrevious(p Plan) error {
+	if p.Before.Script == nil || p.keepPrevious ||
+		p.Before.Digest == p.Script.Digest || p.Before.Sources == p.sources.Digest() {
+		return nil
+	}
+	return errors.Join(s.link(previousFile, loadedFile), s.link(previousZip, sourcesFile))
+}
+
+// link gives a file a second name with the suffix pending. A file system without hard links gets a copy.
+func (s Store) link(second, name string) error {
+	path, to := filepath.Join(s.Dir, name), filepath.Join(s.Dir, second)
+	is, err := os.Stat(path)
+	was, _ := os.Stat(to)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil && was != nil && os.SameFile(is, was): // left by a farmc that was killed
+		return nil
+	case os.Link(path, to+pending) == nil:
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	return s.write(second, text)
+}
+
+func (k *pendingLoad) add(f *os.File, err error) error {
+	if err == nil {
+		k.files = append(k.files, f)
+	}
+	return err
+}
+
+// flush writes all files to disk concurrently.
+func (k *pendingLoad) flush() {
+	errs := make([]error, len(k.files))
+	var flushing sync.WaitGroup
+	for i, f := range k.files {
+		flushing.Go(func() { errs[i] = errors.Join(f.Sync(), f.Close()) })
+	}
+	flushing.Wait()
+	k.onDisk <- errors.Join(errs...)
+}
+
+// discard undoes prepare.
+func (s Store) discard(k *pendingLoad) {
+	<-k.onDisk
+	s.removePending()
+}
+
+// stateFiles returns the content of each state file of the plan. A load on trial has no boot.nft: a reboot rolls it
+// back.
+func (p Plan) stateFiles() map[string][]byte {
+	if p.scriptOnly {
+		return map[string][]byte{bootFile: p.Script.Text, loadedFile: p.Script.Text}
+	}
+	kept := p.lastLoad()
+	facts := loadedFacts{kept.Digest, kept.Farms, kept.Interfaces, kept.Boot, kept.Sources}
+	files := map[string][]byte{
+		bootFile:   p.boot().Text,
+		loadedFile: p.Script.Text,
+	}
+	var packed []byte
+	var packing sync.WaitGroup
+	packing.Go(func() { packed = p.sources.pack(p.Script.Digest) })
+	files[factsFile] = facts.text()
+	packing.Wait()
+	files[sourcesFile] = packed
+	if p.unconfirmed {
+		delete(files, bootFile)
+	}
+	return files
+}
+
+// text returns the content of loaded.json. The descriptions of farms are JSON already; json.Marshal would parse them
+// again, which takes long for many farms.
+func (k loadedFacts) text() []byte {
+	farms := k.Farms
+	k.Farms = map[string]compiler.Facts{}
+	text, err := json.Marshal(k)
+	if err != nil {
+		panic(err)
+	}
+	size := len(text)
+	for name, facts := range farms {
+		size += len(name) + len(facts) + len(`"":,`)
+	}
+	before, after, _ := bytes.Cut(text, []byte(`"farms":{}`))
+	out := append(append(make([]byte, 0, size), before...), `"farms":`...)
+	separator := byte('{')
+	for _, name := range slices.Sorted(maps.Keys(farms)) {
+		out = append(append(out, separator, '"'), name...)
+		out = append(append(out, '"', ':'), farms[name]...)
+		separator = ','
+	}
+	if separator == '{' {
+		out = append(out, separator)
+	}
+	return append(append(out, '}'), after...)
+}
+
+// lastLoad returns the record that Loaded returns after the plan is committed.
+func (p Plan) lastLoad() LastLoad {
+	return LastLoad{Script: p.Script.Text, Digest: p.Script.Digest, Farms: compiler.FactsOf(p.Script.Farms),
+		Interfaces: interfaceIndexes(p.Script.Interfaces), Boot: p.boot().Digest, Sources: p.sources.Digest()}
+}
+
+// writeBoot replaces boot.nft.
+func (s Store) writeBoot(script *compiler.Script) error {
+	if err := s.write(bootFile, script.Text); err != nil {
+		return err
+	}
+	path := filepath.Join(s.Dir, bootFile)
+	return errors.Join(os.Rename(path+pending, path), s.sync())
+}
+
+// write writes a pending file, and waits until it is on disk.
+func (s Store) write(name string, text []byte) error {
+	f, err := s.create(name, text)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("state directory: %w", err), os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// create writes a pending file, and returns it open. It always creates a new file: a leftover of the same name can be a
+// hard link to a file that counts.
+func (s Store) create(name string, text []byte) (*os.File, error) {
+	path := filepath.Join(s.Dir, name+pending)
+	os.Remove(path)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	if _, err = f.Write(text); err != nil {
+		return nil, errors.Join(fmt.Errorf("state directory: %w", err), f.Close(), os.Remove(path))
+	}
+	return f, nil
+}
+
+// removePending removes the pending files of this farmc, or of one that was killed.
+func (s Store) removePending() {
+	for _, name := range append(slices.Clone(stateFileNames), trialFile, heldFile) {
+		os.Remove(filepath.Join(s.Dir, name+pending))
+	}
+}
+
+// commit renames the prepared files: the plan becomes the last load, and the last load the previous one. Each file is
+// complete at every moment.
+func (s Store) commit(p Plan, kept *pendingLoad) error {
+	if err := <-kept.onDisk; err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	for _, name := range stateFileNames {
+		path := filepath.Join(s.Dir, name)
+		err := os.Rename(path+pending, path)
+		if err != nil && (name == loadedFile || !errors.Is(err, fs.ErrNotExist)) {
+			return err
+		}
+	}
+	if s.cache != nil && !p.scriptOnly {
+		script, facts := s.stat()
+		*s.cache = readCache{p.lastLoad(), script, facts}
+	}
+	return s.sync()
+}
+
+// sync writes the names in the directory to disk.
+func (s Store) sync() error {
+	d, err := os.Open(s.Dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

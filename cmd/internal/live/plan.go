@@ -1,0 +1,124 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"farmc/compiler"
+	"farmc/compiler/diag"
+)
+
+// A Plan describes a load: before it from Plan, after it from Apply, Try and Rollback.
+type Plan struct {
+	Script         *compiler.Script
+	Before         LastLoad
+	Changes        []string // differences between the loaded farms and these, one sentence each
+	UpToDate       bool     // the kernel has the script already
+	Reason         string   // why a load is necessary even if the farms did not change; "": no such reason
+	Strategy       Strategy // of the load that succeeded
+	KeptSets       int      // sets filled by packets that kept their elements under strategy KeepSets
+	CutConnections int      // open connections deleted because their backend no longer takes them
+
+	Blocked error // why Apply would refuse to load now: ErrHeld or ErrOnTrial; set by Plan alone
+
+	Restored bool // the last good script was loaded because the farms cannot be loaded
+	OnTrial  bool // the load waits to be confirmed
+
+	Isolated []string // one sentence for each faulty farm or list that is kept or left out; nil: not isolated
+
+	kernelDigest   string   // digest in the kernel's ruleset; "": no rules of farmc
+	mistrust       string   // why the kernel's ruleset is wrong even if kernelDigest is right; "": no doubt
+	ingressDevices []string // interfaces that have ingress chains of farmc
+
+	keepPrevious bool // previous.nft stays, because this load replaces a load on trial
+	unconfirmed  bool // boot.nft stays: the next boot restores the farms before the trial
+	*compilation
+}
+
+const (
+	noRules    = "the kernel holds no farms"
+	otherRules = "the kernel has a different ruleset than the last one loaded"
+)
+
+// plan compares the compilation with the last load and with the kernel. A reason forces a load even if the digest in
+// the kernel is right.
+func (e *Engine) plan(ctx context.Context, c *compilation, reason string) (Plan, error) {
+	script := c.script
+	p := Plan{Script: script, compilation: c, mistrust: reason}
+	var err error
+	if p.Before, err = e.Store.Loaded(); err != nil {
+		return p, err
+	}
+	if !c.scriptOnly && (p.Before.Script == nil || p.Before.Farms != nil) {
+		p.Changes = compiler.Changes(p.Before.Farms, compiler.FactsOf(script.Farms))
+	}
+	if p.kernelDigest, err = e.Nft.Loaded(ctx); err != nil {
+		return p, err
+	}
+	if p.ingressDevices, err = e.Nft.IngressDevices(ctx); err != nil {
+		return p, err
+	}
+	digest := p.kernelDigest
+	whole := slices.Equal(p.ingressDevices, script.Ingress) && maps.Equal(p.Before.Interfaces, interfaceIndexes(script.Interfaces))
+	p.UpToDate = digest == script.Digest && whole && reason == ""
+	switch {
+	case reason != "":
+		p.Reason = reason
+	case digest == script.Digest && !whole:
+		p.Reason = "rules at ingress are missing, or their interface was re-created"
+	case p.UpToDate || digest == p.Before.Digest:
+	case digest == "" && p.Before.Script == nil: // the first load
+	case digest == "":
+		p.Reason = noRules
+	case digest == p.Before.Boot:
+		p.Reason = "the kernel has the rules of the boot, without those of network interfaces"
+	default:
+		p.Reason = otherRules
+	}
+	return p, nil
+}
+
+// Plan compiles the farms and describes the load that Apply would do. It changes nothing. If the kernel cannot be
+// queried, the plan has the fields known without it, and the error says why.
+func (e *Engine) Plan(ctx context.Context) (Plan, diag.Diagnostics, error) {
+	c := e.compile()
+	if c.diagnostics.Faulty() {
+		return Plan{compilation: c}, c.diagnostics, ErrFaulty
+	}
+	p, err := e.plan(ctx, c, "")
+	barred, unknown := e.blocked(c)
+	p.Blocked = barred
+	return p, c.diagnostics, errors.Join(unknown, err)
+}
+
+// blockedBy returns the trial or the hold that keeps Apply from loading, or nil. A hold does not block the script that
+// is loaded already.
+func (e *Engine) blockedBy(c *compilation, trial *Trial) error {
+	if trial != nil {
+		return trial.pending()
+	}
+	why, err := e.Store.heldBecause(c.sources.Digest())
+	if err != nil || why == "" {
+		return err
+	}
+	if kept, err := e.Store.Loaded(); err == nil && c.script != nil && kept.Digest == c.script.Digest {
+		return nil // already loaded
+	}
+	return fmt.Errorf("%w (%s); farmc apply --confirm tries them once more", ErrHeld, why)
+}
+
+// blocked returns ErrOnTrial or ErrHeld as reason if Apply would load nothing now. It changes nothing.
+func (e *Engine) blocked(c *compilation) (barred, err error) {
+	trial, err := e.Store.Trial()
+	if err != nil {
+		return nil, err
+	}
+	why := e.blockedBy(c, trial)
+	if why == nil || errors.Is(why, ErrHeld) || errors.Is(why, ErrOnTrial) {
+		return why, nil
+	}
+	return nil, why
+}
