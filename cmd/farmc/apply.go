@@ -22,7 +22,8 @@ in time. That also happens if farmc is killed, or its terminal or session ends. 
 apply and watch load nothing else. Farms that were rolled back are on hold until a file
 changes.`,
 	flags: func(c *call) {
-		c.set.DurationVar(&c.confirm, "confirm", 0, "restore the previous farms after this `time`, unless farmc confirm runs")
+		c.set.DurationVar(&c.confirm, "confirm", 0,
+			"restore the previous farms after this `time`, unless farmc confirm runs")
 		c.isolateFlag()
 	},
 	run: func(ctx context.Context, c *call) int {

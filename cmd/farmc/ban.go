@@ -80,7 +80,8 @@ var unbanVerb = verb{
 }
 
 func (c *call) notClient() int {
-	return c.usageError("%q is not an address of a client, such as 198.51.100.7, 2001:db8::7 or 2001:db8::/64", c.args[1])
+	return c.usageError("%q is not an address of a client, such as 198.51.100.7, 2001:db8::7 or 2001:db8::/64",
+		c.args[1])
 }
 
 // timeLeft formats a time like farm files do, with at most two units.

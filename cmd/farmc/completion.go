@@ -118,7 +118,8 @@ func verbNames() string {
 func bash() string {
 	var cases strings.Builder
 	for _, v := range verbs() {
-		fmt.Fprintf(&cases, "\t%s) words=%q ;;\n", v.name, strings.TrimSpace(v.words()+" "+strings.Join(v.longFlags(), " ")))
+		words := strings.TrimSpace(v.words() + " " + strings.Join(v.longFlags(), " "))
+		fmt.Fprintf(&cases, "\t%s) words=%q ;;\n", v.name, words)
 	}
 	return `# bash completion for farmc
 _farmc() {
@@ -216,8 +217,11 @@ if [ "$funcstack[1]" = _farmc ]; then _farmc "$@"; else compdef _farmc farmc; fi
 func zshFlag(f *pflag.Flag) string {
 	_, text := pflag.UnquoteUsage(f)
 	text = strings.NewReplacer("'", "", "[", "(", "]", ")", "\n", " ", ":", ",").Replace(text)
-	value := map[string]string{"dir": ":directory:_directories", "state-dir": ":directory:_directories", "nft": ":file:_files",
-		"output": ":file:_files", "color": ":when:(auto always never)", "confirm": ":time:(30s 60s 5m)"}[f.Name]
+	value := map[string]string{
+		"dir": ":directory:_directories", "state-dir": ":directory:_directories",
+		"nft": ":file:_files", "output": ":file:_files",
+		"color": ":when:(auto always never)", "confirm": ":time:(30s 60s 5m)",
+	}[f.Name]
 	repeat := map[bool]string{true: "*"}[f.Name == "dir"]
 	return repeat + "--" + f.Name + "[" + text + "]" + value
 }
@@ -257,25 +261,30 @@ end
 complete -c farmc -f
 `)
 	for _, v := range verbs() {
-		fmt.Fprintf(&out, "complete -c farmc -n __fish_use_subcommand -a %s -d '%s'\n", v.name, strings.ReplaceAll(v.summary, "'", `\'`))
+		summary := strings.ReplaceAll(v.summary, "'", `\'`)
+		fmt.Fprintf(&out, "complete -c farmc -n __fish_use_subcommand -a %s -d '%s'\n", v.name, summary)
 		on := fmt.Sprintf("complete -c farmc -n '__fish_seen_subcommand_from %s'", v.name)
 		if words := v.words(); words != "" {
 			fmt.Fprintf(&out, "%s -a '%s'\n", on, words)
 		}
 		if v.takesFarm() {
-			fmt.Fprintf(&out, "complete -c farmc -n '__fish_seen_subcommand_from %s; and __farmc_given 0' -a '(__farmc_farms)'\n", v.name)
+			fmt.Fprintf(&out, fishArgument, v.name, 0, "(__farmc_farms)")
 		}
 		if v.takesTime() {
-			fmt.Fprintf(&out, "complete -c farmc -n '__fish_seen_subcommand_from %s; and __farmc_given 2' -a '%s'\n", v.name, banTimes)
+			fmt.Fprintf(&out, fishArgument, v.name, 2, banTimes)
 		}
 		v.eachFlag(func(f *pflag.Flag) { fmt.Fprintf(&out, "%s %s\n", on, fishFlag(f)) })
 	}
 	return out.String()
 }
 
+// fishArgument is the line for an argument of a verb: the verb, the number of arguments before it, its values.
+const fishArgument = "complete -c farmc -n '__fish_seen_subcommand_from %s; and __farmc_given %d' -a '%s'\n"
+
 func fishFlag(f *pflag.Flag) string {
-	value := map[string]string{"dir": " -x -a '(__fish_complete_directories)'", "state-dir": " -x -a '(__fish_complete_directories)'",
-		"nft": " -r -F", "output": " -r -F", "color": " -x -a 'auto always never'", "confirm": " -x -a '30s 60s 5m'"}[f.Name]
+	const directories = " -x -a '(__fish_complete_directories)'"
+	value := map[string]string{"dir": directories, "state-dir": directories, "nft": " -r -F", "output": " -r -F",
+		"color": " -x -a 'auto always never'", "confirm": " -x -a '30s 60s 5m'"}[f.Name]
 	_, text := pflag.UnquoteUsage(f)
 	return fmt.Sprintf("-l %s%s -d '%s'", f.Name, value, strings.NewReplacer("'", "", "\n", " ").Replace(text))
 }

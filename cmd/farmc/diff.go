@@ -53,7 +53,8 @@ func (c *call) showPlan(p live.Plan) int {
 	before, after := string(p.Before.Script), string(p.Script.Text)
 	paint := c.palette(c.stdout)
 	err := diff.Unified(c.stdout, before, after, "loaded", "farms", func(kind byte, text string) string {
-		return map[byte]string{'-': paint.Fault, '+': paint.Added, '@': paint.Hint}[kind] + text + plain(kind, paint.Reset)
+		colour := map[byte]string{'-': paint.Fault, '+': paint.Added, '@': paint.Hint}[kind]
+		return colour + text + plain(kind, paint.Reset)
 	})
 	if err != nil {
 		c.printError(err)

@@ -138,7 +138,8 @@ func (c *call) printError(err error) {
 // printDiagnostics prints diagnostics; with --quiet, only faults.
 func (c *call) printDiagnostics(diagnostics diag.Diagnostics) {
 	if c.quiet {
-		diagnostics = slices.DeleteFunc(slices.Clone(diagnostics), func(d diag.Diagnostic) bool { return d.Severity == diag.Warning })
+		isWarning := func(d diag.Diagnostic) bool { return d.Severity == diag.Warning }
+		diagnostics = slices.DeleteFunc(slices.Clone(diagnostics), isWarning)
 	}
 	diagnostics.Print(c.stderr, c.palette(c.stderr))
 }

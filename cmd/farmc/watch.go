@@ -240,7 +240,8 @@ func (w *watcher) applyBecause(ctx context.Context, reason string) {
 func statusLine(p live.Plan, diagnostics diag.Diagnostics, err error) string {
 	switch {
 	case p.Isolated != nil:
-		return fmt.Sprintf("%s: %s; %s; %s loaded", summary(diagnostics), firstFault(diagnostics), abbreviate(p.Isolated), farms(len(p.Script.Farms)))
+		return fmt.Sprintf("%s: %s; %s; %s loaded", summary(diagnostics), firstFault(diagnostics),
+			abbreviate(p.Isolated), farms(len(p.Script.Farms)))
 	case errors.Is(err, live.ErrFaulty):
 		return fmt.Sprintf("%s: %s; the rules that run stay as they are", summary(diagnostics), firstFault(diagnostics))
 	case err != nil:
@@ -293,7 +294,8 @@ type retry struct {
 
 // schedule sets the timer after an apply. The pause doubles from a second to a minute.
 func (r *retry) schedule(err error) {
-	if r.due = nil; err == nil || errors.Is(err, live.ErrFaulty) || errors.Is(err, live.ErrHeld) || errors.Is(err, live.ErrOnTrial) {
+	endsByChange := errors.Is(err, live.ErrFaulty) || errors.Is(err, live.ErrHeld) || errors.Is(err, live.ErrOnTrial)
+	if r.due = nil; err == nil || endsByChange {
 		r.pause = 0
 		return
 	}

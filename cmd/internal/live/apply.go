@@ -12,71 +12,83 @@ import (
 // has the script already, Apply loads nothing. If any step fails, the running rules and the last good script stay; if
 // the kernel has no rules then, Apply loads the last good script.
 func (e *Engine) Apply(ctx context.Context) (Plan, diag.Diagnostics, error) {
-	return e.ApplyBecause(ctx, "")
+	return e.apply(ctx, request{})
 }
 
 // ApplyBecause is Apply with a reason to load even if the kernel's ruleset looks right. An empty reason means none.
 func (e *Engine) ApplyBecause(ctx context.Context, reason string) (Plan, diag.Diagnostics, error) {
-	return e.apply(ctx, reason, nil)
+	return e.apply(ctx, request{reason: reason})
 }
 
 // Try is Apply for a load that is rolled back unless it is confirmed within try.Timeout. Await rolls it back, or else
 // the next call of Apply, Confirm or RevertOverdue.
 func (e *Engine) Try(ctx context.Context, try TrialRequest) (Plan, diag.Diagnostics, error) {
-	return e.apply(ctx, "", &try)
+	return e.apply(ctx, request{try: &try})
 }
 
-func (e *Engine) apply(ctx context.Context, reason string, try *TrialRequest) (Plan, diag.Diagnostics, error) {
+// A request is a call of Apply, ApplyBecause or Try.
+type request struct {
+	reason  string        // to load even if the kernel's ruleset looks right; "": none
+	try     *TrialRequest // of Try; nil: the load needs no confirmation
+	pending *Trial        // earlier load that waits to be confirmed; nil: none
+}
+
+// apply handles a request under the lock of the state directory.
+func (e *Engine) apply(ctx context.Context, q request) (Plan, diag.Diagnostics, error) {
 	release, err := e.lock(ctx, func() { e.Log("waiting for another farmc to finish") })
 	if err != nil {
 		return Plan{}, nil, err
 	}
 	defer release()
 	e.Store.removePending()
-	trial, err := e.revertOverdue(ctx)
-	if err != nil {
+	if q.pending, err = e.revertOverdue(ctx); err != nil {
 		return Plan{}, nil, err
 	}
 	c := e.compile()
 	if e.Insecure {
 		c.diagnostics = append(c.diagnostics, e.checkStateDir()...)
 	}
-	diagnostics := c.diagnostics
-	refusal := e.refusal(c, trial, try)
+	return e.applyCompiled(ctx, c, q)
+}
+
+// applyCompiled loads the compilation. If that is refused it isolates the faulty farms, or else restores the last good
+// script.
+func (e *Engine) applyCompiled(ctx context.Context, c *compilation, q request) (Plan, diag.Diagnostics, error) {
+	refusal := e.refusal(c, q)
 	if e.Isolate && refusal == ErrFaulty && !c.untrustedDir {
-		if refusal = e.admit(c, trial, try); refusal == nil {
-			return e.applyIsolated(ctx, c, reason, try, trial)
+		if refusal = e.admit(c, q); refusal == nil {
+			return e.applyIsolated(ctx, c, q)
 		}
 	}
+	diagnostics := c.diagnostics
 	if refusal != nil {
 		p := Plan{compilation: c}
-		more := e.fallBack(ctx, &p, reason)
-		return p, append(diagnostics, more...), refusal
+		return p, append(diagnostics, e.fallBack(ctx, &p, q.reason)...), refusal
 	}
-	p, more, err := e.loadCompiled(ctx, c, reason, try, trial)
+	p, more, err := e.loadCompiled(ctx, c, q)
 	if e.Isolate && errors.Is(err, ErrFaulty) {
 		c.diagnostics, c.faults = append(diagnostics, more...), append(c.faults, more...)
-		return e.applyIsolated(ctx, c, reason, try, trial)
+		return e.applyIsolated(ctx, c, q)
 	}
 	if errors.Is(err, ErrFaulty) {
-		more = append(more, e.fallBack(ctx, &p, reason)...)
+		more = append(more, e.fallBack(ctx, &p, q.reason)...)
 	}
 	return p, append(diagnostics, more...), err
 }
 
 // applyIsolated loads the correct farms and keeps the faulty ones as they were loaded last. A complaint of nft about a
 // farm counts as a fault.
-func (e *Engine) applyIsolated(ctx context.Context, c *compilation, reason string, try *TrialRequest, trial *Trial) (Plan, diag.Diagnostics, error) {
+func (e *Engine) applyIsolated(ctx context.Context, c *compilation, q request) (Plan, diag.Diagnostics, error) {
 	diagnostics, faults := c.diagnostics, c.faults
 	for i := e.isolation(c); ; {
 		mixed := i.repair(faults)
 		if mixed == nil {
 			p := Plan{compilation: c}
-			return p, append(diagnostics, e.fallBack(ctx, &p, reason)...), ErrFaulty
+			return p, append(diagnostics, e.fallBack(ctx, &p, q.reason)...), ErrFaulty
 		}
 		mixed.addInterfaces(c)
 		mixed.actual = c.sources
-		p, more, err := e.loadCompiled(ctx, mixed, reason, try, trial)
+		p, more, err := e.loadCompiled(ctx, mixed, q)
 		diagnostics = append(diagnostics, more...)
 		if err == nil {
 			p.Isolated = i.descriptions()
@@ -89,62 +101,72 @@ func (e *Engine) applyIsolated(ctx context.Context, c *compilation, reason strin
 	}
 }
 
-// loadCompiled loads the compilation and records it. A try that is not nil makes it a trial; trial is the pending one.
-func (e *Engine) loadCompiled(ctx context.Context, c *compilation, reason string, try *TrialRequest, trial *Trial) (Plan, diag.Diagnostics, error) {
-	p, err := e.plan(ctx, c, reason)
+// loadCompiled loads the compilation, unless the kernel and the state directory have it already. The diagnostics have
+// the warnings about this machine.
+func (e *Engine) loadCompiled(ctx context.Context, c *compilation, q request) (Plan, diag.Diagnostics, error) {
+	p, err := e.plan(ctx, c, q.reason)
 	if err != nil {
 		return p, nil, err
 	}
 	diagnostics := preflight.LoadTranslators(ctx, c.script.Farms)
 	if p.UpToDate && p.Before.Digest == c.script.Digest && p.Before.Farms != nil && len(p.Changes) == 0 {
-		return p, append(diagnostics, preflight.Check(ctx, e.Nft, c.script.Farms)...), e.extendTrial(try, &p, trial)
-	}
-	p.keepPrevious = trial != nil
-	undo := func() {}
-	if try != nil && !p.UpToDate {
-		if undo, err = e.beginTrial(*try, &p, trial); err != nil {
+		err = e.extendTrial(&p, q)
+	} else {
+		var more diag.Diagnostics
+		more, err = e.loadRequested(ctx, &p, q)
+		if diagnostics = append(diagnostics, more...); err != nil {
 			return p, diagnostics, err
+		}
+		ctx = context.WithoutCancel(ctx)
+	}
+	return p, append(diagnostics, preflight.Check(ctx, e.Nft, c.script.Farms)...), err
+}
+
+// loadRequested loads a plan, on trial if the request asks for it.
+func (e *Engine) loadRequested(ctx context.Context, p *Plan, q request) (diag.Diagnostics, error) {
+	p.keepPrevious = q.pending != nil
+	undo := func() {}
+	if q.try != nil && !p.UpToDate {
+		var err error
+		if undo, err = e.beginTrial(p, q); err != nil {
+			return nil, err
 		}
 		p.OnTrial, p.unconfirmed = true, true
 	}
-	more, err := e.load(ctx, &p)
-	diagnostics = append(diagnostics, more...)
+	diagnostics, err := e.load(ctx, p)
 	if err != nil && !errors.Is(err, ErrUnkept) {
 		undo()
 	}
-	if err != nil {
-		return p, diagnostics, err
-	}
-	return p, append(diagnostics, preflight.Check(context.WithoutCancel(ctx), e.Nft, c.script.Farms)...), nil
+	return diagnostics, err
 }
 
 // refusal returns why the compilation must not be loaded: ErrFaulty, or an error of admit.
-func (e *Engine) refusal(c *compilation, trial *Trial, try *TrialRequest) error {
+func (e *Engine) refusal(c *compilation, q request) error {
 	if c.diagnostics.Faulty() {
 		return ErrFaulty
 	}
-	return e.admit(c, trial, try)
+	return e.admit(c, q)
 }
 
 // admit returns why nothing may be loaded now, faults aside. If the files may be loaded, admit ends a hold of other
 // files.
-func (e *Engine) admit(c *compilation, trial *Trial, try *TrialRequest) error {
-	if try != nil {
+func (e *Engine) admit(c *compilation, q request) error {
+	if q.try != nil {
 		return nil
 	}
-	if err := e.blockedBy(c, trial); err != nil {
+	if err := e.blockedBy(c, q.pending); err != nil {
 		return err
 	}
 	return e.Store.releaseHold(c.sources.Digest())
 }
 
-// extendTrial restarts the time of a trial that is applied again.
-func (e *Engine) extendTrial(try *TrialRequest, p *Plan, trial *Trial) error {
-	if try == nil || trial == nil {
+// extendTrial restarts the time of a pending trial if Try asks for the same load again.
+func (e *Engine) extendTrial(p *Plan, q request) error {
+	if q.try == nil || q.pending == nil {
 		return nil
 	}
 	p.OnTrial = true
-	_, err := e.beginTrial(*try, p, trial)
+	_, err := e.beginTrial(p, q)
 	return err
 }
 

@@ -102,12 +102,12 @@ type TrialRequest struct {
 
 // beginTrial records a trial before its load, and returns the function that undoes the record. A trial that replaces
 // another one rolls back to the same farms.
-func (e *Engine) beginTrial(try TrialRequest, p *Plan, other *Trial) (undo func(), err error) {
-	t := Trial{Name: try.Name, Tried: p.Script.Digest, Sources: p.onDisk().Digest(), Base: p.Before.Digest,
-		Deadline: sinceBoot() + try.Timeout, Boot: bootID()}
+func (e *Engine) beginTrial(p *Plan, q request) (undo func(), err error) {
+	t := Trial{Name: q.try.Name, Tried: p.Script.Digest, Sources: p.onDisk().Digest(), Base: p.Before.Digest,
+		Deadline: sinceBoot() + q.try.Timeout, Boot: bootID()}
 	before := any(nil)
-	if other != nil {
-		t.Base, before = other.Base, *other
+	if q.pending != nil {
+		t.Base, before = q.pending.Base, *q.pending
 	}
 	return func() { e.Store.writeJSON(trialFile, before) }, e.Store.writeJSON(trialFile, t)
 }

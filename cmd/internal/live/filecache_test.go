@@ -23,7 +23,8 @@ type reader struct {
 
 func newReader(t *testing.T) *reader {
 	r := &reader{T: t, root: t.TempDir()}
-	writeFiles(t, r.root, map[string]string{"web.toml": plain, "mail.toml": plain, "web.toml.d/drain.toml": "backends.b1.state = 'drain'"})
+	writeFiles(t, r.root, map[string]string{
+		"web.toml": plain, "mail.toml": plain, "web.toml.d/drain.toml": "backends.b1.state = 'drain'"})
 	return r
 }
 
@@ -41,7 +42,8 @@ func (r *reader) read(began time.Time) []string {
 	r.Helper()
 	r.opened = nil
 	now := &SourceFiles{}
-	dir := compiler.Dir{Path: r.root, FS: openRecorder{os.DirFS(r.root).(fs.StatFS), func(name string) { r.opened = append(r.opened, name) }}}
+	opened := func(name string) { r.opened = append(r.opened, name) }
+	dir := compiler.Dir{Path: r.root, FS: openRecorder{os.DirFS(r.root).(fs.StatFS), opened}}
 	for _, d := range now.cachedDirs([]compiler.Dir{dir}, r.before, began) {
 		for _, name := range []string{"mail.toml", "web.toml", "web.toml.d/drain.toml"} {
 			_, err := fs.Stat(d.FS, name)

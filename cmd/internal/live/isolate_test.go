@@ -27,7 +27,8 @@ func TestIsolation(t *testing.T) {
 	}
 	one, two, three := farm("192.0.2.1:80"), farm("192.0.2.2:80"), farm("192.0.2.3:80")
 	lists := func(name string) string { return farm("192.0.2.9:80", "access.deny = '@"+name+"'") }
-	was := map[string]string{"web.toml": one, "mail.toml": two, "shop.toml": lists("bad"), "bad.list": "198.51.100.0/24"}
+	was := map[string]string{
+		"web.toml": one, "mail.toml": two, "shop.toml": lists("bad"), "bad.list": "198.51.100.0/24"}
 	for _, c := range []struct {
 		name string
 		now  map[string]string // changed files; "": deleted
@@ -38,15 +39,21 @@ func TestIsolation(t *testing.T) {
 		{"drop-in", map[string]string{"web.toml.d/x.toml": "wieght = 1"}, "web.toml", "mail shop web"},
 		{"new", map[string]string{"new.toml": "wieght = 1"}, "new.toml", "mail shop web"},
 		{"emptied", map[string]string{"web.toml": " "}, "web.toml", "mail shop web"},
-		{"other-changes", map[string]string{"web.toml": one + "wieght = 1", "mail.toml": three}, "web.toml", "mail shop web"},
+		{"other-changes", map[string]string{"web.toml": one + "wieght = 1", "mail.toml": three},
+			"web.toml", "mail shop web"},
 		{"new-meets-old", map[string]string{"new.toml": one}, "new.toml", "mail shop web"},
 		{"edited-meets-old", map[string]string{"mail.toml": one}, "mail.toml", "mail shop web"},
-		{"both-edited", map[string]string{"mail.toml": three, "web.toml": three}, "mail.toml web.toml", "mail shop web"},
-		{"kept-meets-new", map[string]string{"web.toml": three + "wieght = 1", "new.toml": one}, "new.toml web.toml", "mail shop web"},
-		{"chain", map[string]string{"web.toml": "", "mail.toml": one, "new.toml": two, "z.toml": "typo"}, "z.toml", "mail new shop"},
+		{"both-edited", map[string]string{"mail.toml": three, "web.toml": three},
+			"mail.toml web.toml", "mail shop web"},
+		{"kept-meets-new", map[string]string{"web.toml": three + "wieght = 1", "new.toml": one},
+			"new.toml web.toml", "mail shop web"},
+		{"chain", map[string]string{"web.toml": "", "mail.toml": one, "new.toml": two, "z.toml": "typo"},
+			"z.toml", "mail new shop"},
 		{"list", map[string]string{"bad.list": "nonsense"}, "bad.list", "mail shop web"},
 		{"list-gone", map[string]string{"bad.list": ""}, "bad.list", "mail shop web"},
-		{"list-renamed-and-typo", map[string]string{"bad.list": "", "worse.list": "198.51.100.0/24", "shop.toml": lists("worse") + "wieght = 1"}, "bad.list shop.toml worse.list", "mail shop web"},
+		{"list-renamed-and-typo", map[string]string{
+			"bad.list": "", "worse.list": "198.51.100.0/24", "shop.toml": lists("worse") + "wieght = 1"},
+			"bad.list shop.toml worse.list", "mail shop web"},
 		{"name", map[string]string{"9.toml": three}, "9.toml", "mail shop web"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -150,7 +150,8 @@ func (e *Engine) warnUnresized(ctx context.Context, resized []compiler.Resized) 
 			diagnostics = append(diagnostics, diag.Diagnostic{
 				Severity: diag.Warning,
 				Message: fmt.Sprintf(
-					"set %s holds clients, so it keeps its size; size %d takes effect after a full load", r.Name, r.Size),
+					"set %s holds clients, so it keeps its size; size %d takes effect after a full load",
+					r.Name, r.Size),
 				Hint: "farmc compile | nft -f - loads all rules anew, and forgets the clients",
 			})
 		}

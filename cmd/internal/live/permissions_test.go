@@ -107,7 +107,8 @@ func TestAccessControlList(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := &Engine{Dirs: []compiler.Dir{Dir(filepath.Join(root, "farms.d"))}}
-		if c := e.compile(); len(c.diagnostics) != 1 || c.diagnostics[0].Hint != "setfacl -b "+at+"; or --insecure-permissions" {
+		hint := "setfacl -b " + at + "; or --insecure-permissions"
+		if c := e.compile(); len(c.diagnostics) != 1 || c.diagnostics[0].Hint != hint {
 			t.Errorf("user 65534 may write to %q: %v", name, c.diagnostics)
 		}
 	}
@@ -134,7 +135,8 @@ func TestEachDirectoryOnTheWayIsChecked(t *testing.T) {
 		{"drop-ins", map[string]string{
 			"root/web.toml.d": "../user/cur", "user/cur": "../drop-ins"}, "root"},
 		{"a drop-in", map[string]string{
-			"root/web.toml.d": "../drop-ins", "drop-ins/y.toml": "../user/cur", "user/cur": "../drop-ins/x.toml"}, "root"},
+			"root/web.toml.d": "../drop-ins", "drop-ins/y.toml": "../user/cur",
+			"user/cur": "../drop-ins/x.toml"}, "root"},
 		{"a list", map[string]string{
 			"root/bad.list": "../user/cur", "user/cur": "../drop-ins/a.list"}, "root"},
 	} {

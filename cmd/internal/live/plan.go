@@ -61,24 +61,36 @@ func (e *Engine) plan(ctx context.Context, c *compilation, reason string) (Plan,
 	if p.ingressDevices, err = e.Nft.IngressDevices(ctx); err != nil {
 		return p, err
 	}
-	digest := p.kernelDigest
-	whole := slices.Equal(p.ingressDevices, script.Ingress) && maps.Equal(p.Before.Interfaces, interfaceIndexes(script.Interfaces))
-	p.UpToDate = digest == script.Digest && whole && reason == ""
-	switch {
-	case reason != "":
-		p.Reason = reason
-	case digest == script.Digest && !whole:
-		p.Reason = "rules at ingress are missing, or their interface was re-created"
-	case p.UpToDate || digest == p.Before.Digest:
-	case digest == "" && p.Before.Script == nil: // the first load
-	case digest == "":
-		p.Reason = noRules
-	case digest == p.Before.Boot:
-		p.Reason = "the kernel has the rules of the boot, without those of network interfaces"
-	default:
-		p.Reason = otherRules
-	}
+	intact := p.interfacesIntact()
+	p.UpToDate = p.kernelDigest == script.Digest && intact && reason == ""
+	p.Reason = p.loadReason(intact)
 	return p, nil
+}
+
+// interfacesIntact reports whether the ingress chains exist, and no interface was re-created since the last load.
+func (p *Plan) interfacesIntact() bool {
+	return slices.Equal(p.ingressDevices, p.Script.Ingress) &&
+		maps.Equal(p.Before.Interfaces, interfaceIndexes(p.Script.Interfaces))
+}
+
+// loadReason returns the Reason of the plan.
+func (p *Plan) loadReason(interfacesIntact bool) string {
+	digest := p.kernelDigest
+	switch {
+	case p.mistrust != "":
+		return p.mistrust
+	case digest == p.Script.Digest && !interfacesIntact:
+		return "rules at ingress are missing, or their interface was re-created"
+	case p.UpToDate || digest == p.Before.Digest:
+		return ""
+	case digest == "" && p.Before.Script == nil: // the first load
+		return ""
+	case digest == "":
+		return noRules
+	case digest == p.Before.Boot:
+		return "the kernel has the rules of the boot, without those of network interfaces"
+	}
+	return otherRules
 }
 
 // Plan compiles the farms and describes the load that Apply would do. It changes nothing. If the kernel cannot be
@@ -89,8 +101,8 @@ func (e *Engine) Plan(ctx context.Context) (Plan, diag.Diagnostics, error) {
 		return Plan{compilation: c}, c.diagnostics, ErrFaulty
 	}
 	p, err := e.plan(ctx, c, "")
-	barred, unknown := e.blocked(c)
-	p.Blocked = barred
+	blocked, unknown := e.blocked(c)
+	p.Blocked = blocked
 	return p, c.diagnostics, errors.Join(unknown, err)
 }
 
@@ -111,7 +123,7 @@ func (e *Engine) blockedBy(c *compilation, trial *Trial) error {
 }
 
 // blocked returns ErrOnTrial or ErrHeld as reason if Apply would load nothing now. It changes nothing.
-func (e *Engine) blocked(c *compilation) (barred, err error) {
+func (e *Engine) blocked(c *compilation) (reason, err error) {
 	trial, err := e.Store.Trial()
 	if err != nil {
 		return nil, err

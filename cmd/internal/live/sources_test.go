@@ -84,7 +84,9 @@ func TestNoSources(t *testing.T) {
 func TestDirectoryReplacedWhileRead(t *testing.T) {
 	root := t.TempDir()
 	for _, n := range []string{"1", "2"} {
-		writeFiles(t, root, map[string]string{n + "/a.toml": strings.ReplaceAll(plain, "10.0.0.1", "10.0.0."+n), n + "/b.toml": strings.NewReplacer("10.0.0.1", "10.0.0."+n, "192.0.2.1", "192.0.2.2").Replace(plain)})
+		a := strings.ReplaceAll(plain, "10.0.0.1", "10.0.0."+n)
+		b := strings.ReplaceAll(a, "192.0.2.1", "192.0.2.2")
+		writeFiles(t, root, map[string]string{n + "/a.toml": a, n + "/b.toml": b})
 	}
 	link := filepath.Join(root, "farms.d")
 	turn := func(to string) {

@@ -82,12 +82,12 @@ func (e *Engine) Status(ctx context.Context, farm string) (Status, error) {
 	}
 	now := e.compile()
 	s.pending(kept, now, farm)
-	barred, err := e.blocked(now)
+	blocked, err := e.blocked(now)
 	if err != nil {
 		return Status{}, err
 	}
-	if barred != nil {
-		s.Blocked = barred.Error()
+	if blocked != nil {
+		s.Blocked = blocked.Error()
 	}
 	if farm != "" {
 		if _, err := findFarm(c, farm); err != nil {

@@ -18,7 +18,9 @@ import (
 // The hand-written JSON text of loaded.json decodes to the same value.
 func TestLoadedFactsJSON(t *testing.T) {
 	web := compiler.Facts(`{"farm":{"log":"\"\u003c{farm}\u003e\" a, {\"farms\":{}}"},"backends":{}}`)
-	for _, farms := range []map[string]compiler.Facts{{}, {"web": web}, {"b.c-d_e": `{"farm":{},"backends":null}`, "A": web, "web": web}} {
+	for _, farms := range []map[string]compiler.Facts{
+		{}, {"web": web}, {"b.c-d_e": `{"farm":{},"backends":null}`, "A": web, "web": web},
+	} {
 		kept := loadedFacts{"d", farms, map[string]int{`"farms":{}`: 3}, "b", "s"}
 		var read loadedFacts
 		text := kept.text()
@@ -31,7 +33,9 @@ func TestLoadedFactsJSON(t *testing.T) {
 // A wait for another farmc is reported once, and only if it takes long.
 func TestLockReportsLongWait(t *testing.T) {
 	s := Store{Dir: t.TempDir()}
-	for held, want := range map[time.Duration]int{0: 0, 900 * time.Millisecond: 0, 1100 * time.Millisecond: 1, time.Hour: 1} {
+	for held, want := range map[time.Duration]int{
+		0: 0, 900 * time.Millisecond: 0, 1100 * time.Millisecond: 1, time.Hour: 1,
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			release, err := s.Lock(t.Context(), nil)
 			if err != nil {
