@@ -23,7 +23,8 @@ func steady() Time {
 
 // inTime are the scenarios in which something waits for its time, or tells it.
 const inTime = "^TestScript$/^(apply-(confirmed|unconfirmed|first|isolated|two-at-once)|rollback|ban|status|clock-jumps|" +
-	"watch-(applies-at-every-change|during-a-trial|in-a-war|in-trouble|leaves-bans|mends-rules|notices-who-was-quicker|starts-with-a-fault|tells-systemd|waits-for-writers))$"
+	"watch-(applies-at-every-change|during-trial|backoff|errors|leaves-bans|restores-rules|change-during-load|" +
+	"starts-with-a-fault|tells-systemd|waits-for-writers))$"
 
 // Whatever the time of day does: what waits to be confirmed has its time, files are waited for until they are quiet,
 // pauses and tries again, the watchdog and bans go on as ever. No program but farmc and these tests lives in that time.
