@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// jumping is time.Now of a machine whose time of day jumps three days ahead and three back every fifth of a second, in
-// place of Go's own. What has passed since another moment stays right, as it is by another clock.
+// jumping replaces time.Now of the standard library: the wall clock jumps three days forward and three back every fifth
+// of a second. Differences of two times stay right, because they come from the monotonic clock.
 const jumping = `func Now() Time {
 	t := steady()
 	t.addSec([]int64{0, 3, -3}[runtimeNano()/2e8%3] * 86400)
@@ -21,13 +21,14 @@ const jumping = `func Now() Time {
 func steady() Time {
 `
 
-// inTime are the scenarios in which something waits for its time, or tells it.
-const inTime = "^TestScript$/^(apply-(confirmed|unconfirmed|first|isolated|two-at-once)|rollback|ban|status|clock-jumps|" +
+// inTime matches the scenarios that wait for a time or print one.
+const inTime = "^TestScript$/^(" +
+	"apply-(confirmed|unconfirmed|first|isolated|two-at-once)|rollback|ban|status|clock-jumps|" +
 	"watch-(applies-at-every-change|during-trial|backoff|errors|leaves-bans|restores-rules|change-during-load|" +
 	"starts-with-a-fault|tells-systemd|waits-for-writers))$"
 
-// Whatever the time of day does: what waits to be confirmed has its time, files are waited for until they are quiet,
-// pauses and tries again, the watchdog and bans go on as ever. No program but farmc and these tests lives in that time.
+// Jumps of the wall clock do not change the time to confirm, the wait for quiet files, pauses, retries, the watchdog
+// and bans. Only farmc and these tests see the jumps.
 func TestTimeOfDayJumps(t *testing.T) {
 	needMachine(t)
 	root, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
@@ -41,7 +42,7 @@ func TestTimeOfDayJumps(t *testing.T) {
 	}
 	const head = "func Now() Time {\n"
 	if strings.Count(string(text), head) != 1 {
-		t.Fatalf("time.Now in %s is not what it was", own)
+		t.Fatalf("time.Now in %s has changed", own)
 	}
 	dir := t.TempDir()
 	other, overlay := filepath.Join(dir, "time.go"), filepath.Join(dir, "overlay.json")
@@ -55,17 +56,19 @@ func TestTimeOfDayJumps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-v", "-overlay", overlay, "-run", "^TestInThatTime$|"+inTime, ".")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-v", "-overlay", overlay,
+		"-run", "^TestInThatTime$|"+inTime, ".")
 	cmd.Env = append(os.Environ(), inThatTime+"=1")
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestInThatTime") || strings.Count(string(out), "--- PASS: TestScript/") < 15 {
+	jumped := strings.Contains(string(out), "--- PASS: TestInThatTime")
+	if err != nil || !jumped || strings.Count(string(out), "--- PASS: TestScript/") < 15 {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
 const inThatTime = "FARMC_TIME_JUMPS"
 
-// The time of day does jump there.
+// The wall clock jumps if the overlay of TestTimeOfDayJumps is in use.
 func TestInThatTime(t *testing.T) {
 	if os.Getenv(inThatTime) == "" {
 		t.Skip("TestTimeOfDayJumps runs this")
@@ -73,7 +76,7 @@ func TestInThatTime(t *testing.T) {
 	began := time.Now()
 	for passed := time.Duration(0); passed.Abs() < 24*time.Hour; passed = time.Now().Round(0).Sub(began.Round(0)) {
 		if time.Since(began) > time.Minute {
-			t.Fatal("the time of day goes on as ever")
+			t.Fatal("the wall clock does not jump")
 		}
 	}
 }

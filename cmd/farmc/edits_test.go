@@ -17,8 +17,8 @@ import (
 	"farmc/compiler"
 )
 
-// However files are edited, once they are quiet the kernel holds what they say, and watch has neither leaked
-// descriptors nor memory. STRESS=1 makes 1,000 rounds of it (make stress).
+// After edits of any kind the kernel has the rules of the files once these are quiet, and watch leaks neither
+// descriptors nor memory. STRESS=1 makes 1,000 rounds (make stress).
 func TestEditsWatched(t *testing.T) {
 	t.Parallel()
 	needMachine(t)
@@ -37,15 +37,17 @@ func TestEditsWatched(t *testing.T) {
 	}
 	after := w.resources(t)
 	for began := time.Now(); after.moreThan(before) && time.Since(began) < time.Minute; after = w.resources(t) {
-		time.Sleep(10 * time.Millisecond) // what the last load still has goes, what leaked stays
+		time.Sleep(10 * time.Millisecond) // resources of the last load are released soon; leaks stay
 	}
-	t.Logf("after %d rounds %+v, after 15 %+v; %v from the last edit to the kernel, at most %v", many, after, before, e.total/time.Duration(many), e.longest)
+	t.Logf("after %d rounds %+v, after 15 %+v; %v from the last edit to the kernel, at most %v",
+		many, after, before, e.total/time.Duration(many), e.longest)
 	if after.moreThan(before) {
-		t.Errorf("%d descriptors and %d KiB more than after 15 rounds", after.descriptors-before.descriptors, after.memory-before.memory)
+		t.Errorf("%d descriptors and %d KiB more than after 15 rounds",
+			after.descriptors-before.descriptors, after.memory-before.memory)
 	}
 }
 
-// rounds are few as a rule, and many where it says STRESS (make stress).
+// rounds returns few, or many with STRESS set (make stress).
 func rounds(few, many int) int {
 	if os.Getenv("STRESS") != "" {
 		return many
@@ -53,7 +55,7 @@ func rounds(few, many int) int {
 	return few
 }
 
-// edits are made to a directory of farms, in all the ways that people and programs have.
+// edits makes random edits to a directory of farms, as people and programs do.
 type edits struct {
 	*testing.T
 	root    string
@@ -64,7 +66,7 @@ type edits struct {
 	longest time.Duration
 }
 
-// A way is how something edits a farm. Some need a program.
+// A way is the way in which one editor or program changes a farm. Some need a program.
 type way struct {
 	name string
 	edit func(e *edits, path, text string)
@@ -98,13 +100,14 @@ func (e *edits) run(name string, args ...string) {
 	}
 }
 
-// farm gives a farm on the nth address that no other edit has made.
+// farm returns a farm on the nth address, with a backend address that is used once.
 func (e *edits) farm(n int) string {
 	e.serial++
-	return fmt.Sprintf("listen = '192.0.2.%d:80'\n[backends.b1]\naddress = '10.%d.%d.1'\n", n, e.serial/256, e.serial%256)
+	return fmt.Sprintf("listen = '192.0.2.%d:80'\n[backends.b1]\naddress = '10.%d.%d.1'\n",
+		n, e.serial/256, e.serial%256)
 }
 
-// some makes a few edits, one of them the last, and tells its name.
+// some makes up to three edits, and returns the name of the last one.
 func (e *edits) some() (name string) {
 	for range 1 + e.random.IntN(3) {
 		w, n := e.ways[e.random.IntN(len(e.ways))], 1+e.random.IntN(4)
@@ -114,10 +117,10 @@ func (e *edits) some() (name string) {
 	return name
 }
 
-// put is the plainest edit, for those that need something to be there.
+// put writes a file in place.
 func (e *edits) put(path, text string) { e.must(os.WriteFile(path, []byte(text), 0o644)) }
 
-// there makes sure that the farm is there, as a file of its own.
+// there makes sure that the farm exists as a regular file.
 func (e *edits) there(path string) {
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
 		return
@@ -147,7 +150,10 @@ var ways = []way{
 		e.must(err)
 		e.must(f.Close())
 	}},
-	{"rename over", func(e *edits, path, text string) { e.put(path+".new", text); e.must(os.Rename(path+".new", path)) }},
+	{"rename over", func(e *edits, path, text string) {
+		e.put(path+".new", text)
+		e.must(os.Rename(path+".new", path))
+	}},
 	{"rename over from elsewhere", func(e *edits, path, text string) {
 		e.put(e.at("new"), text)
 		e.must(os.Rename(e.at("new"), path))
@@ -218,7 +224,8 @@ var ways = []way{
 	}},
 	{"emacs", func(e *edits, path, text string) {
 		e.there(path)
-		lock, auto := filepath.Join(filepath.Dir(path), ".#"+filepath.Base(path)), filepath.Join(filepath.Dir(path), "#"+filepath.Base(path)+"#")
+		dir, name := filepath.Split(path)
+		lock, auto := filepath.Join(dir, ".#"+name), filepath.Join(dir, "#"+name+"#")
 		e.must(os.Symlink("root@host.1:2", lock))
 		e.put(auto, text)
 		os.Remove(path + "~")
@@ -229,7 +236,8 @@ var ways = []way{
 	}},
 	{"sed -i", func(e *edits, path, _ string) {
 		e.there(path)
-		e.run("sed", "-i", fmt.Sprintf("s/address = .*/address = '10.200.%d.%d'/", e.random.IntN(256), e.random.IntN(256)), path)
+		address := fmt.Sprintf("10.200.%d.%d", e.random.IntN(256), e.random.IntN(256))
+		e.run("sed", "-i", fmt.Sprintf("s/address = .*/address = '%s'/", address), path)
 	}},
 	{"cp", func(e *edits, path, text string) {
 		e.there(path)
@@ -282,13 +290,13 @@ var ways = []way{
 		e.must(os.Rename(e.at("other"), e.at("farms.d")))
 		e.must(os.RemoveAll(e.at("old")))
 	}},
-	{"a typo, mended", func(e *edits, path, text string) { e.put(path, "lisen = 1\n"); e.put(path, text) }},
+	{"a typo, corrected", func(e *edits, path, text string) { e.put(path, "lisen = 1\n"); e.put(path, text) }},
 }
 
-// A watcher is farmc watch as a process.
+// A watcherProcess is farmc watch as a process.
 type watcherProcess struct {
 	*exec.Cmd
-	said string // the file of what it says
+	said string // path of its log
 	end  func()
 }
 
@@ -298,7 +306,8 @@ func (e *edits) watch() *watcherProcess {
 	e.must(err)
 	defer log.Close()
 	ctx, end := context.WithCancel(context.Background())
-	w := &watcherProcess{Cmd: exec.CommandContext(ctx, "farmc", "watch", "--dir", e.at("farms.d"), "--state-dir", e.at("state")), said: log.Name(), end: end}
+	cmd := exec.CommandContext(ctx, "farmc", "watch", "--dir", e.at("farms.d"), "--state-dir", e.at("state"))
+	w := &watcherProcess{Cmd: cmd, said: log.Name(), end: end}
 	w.Stderr = log
 	e.must(w.Start())
 	return w
@@ -306,12 +315,12 @@ func (e *edits) watch() *watcherProcess {
 
 func (w *watcherProcess) stop() { w.end(); w.Wait() }
 
-// agreed waits until the kernel holds what the directory says.
+// agreed waits until the kernel has the rules of the directory.
 func (e *edits) agreed(w *watcherProcess, after string) {
 	e.Helper()
 	script, diagnostics := compiler.Compile([]compiler.Dir{live.Dir(e.at("farms.d"))})
 	if script == nil {
-		e.Fatalf("after %s the farms are faulty: %v", after, diagnostics)
+		e.Fatalf("after %s the farms have faults: %v", after, diagnostics)
 	}
 	began := time.Now()
 	for time.Since(began) < time.Minute {
@@ -326,23 +335,23 @@ func (e *edits) agreed(w *watcherProcess, after string) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	files, _ := exec.Command("ls", "-laR", e.at("farms.d")).Output()
-	e.Fatalf("after %s the kernel holds something else\n%s\n%s", after, w.last(20), files)
+	e.Fatalf("after %s the kernel has other rules\n%s\n%s", after, w.last(20), files)
 }
 
-// last gives the last lines that it said.
+// last returns the last n lines of the log.
 func (w *watcherProcess) last(n int) string {
 	said, _ := os.ReadFile(w.said)
 	lines := strings.SplitAfter(string(said), "\n")
 	return strings.Join(lines[max(len(lines)-n, 0):], "")
 }
 
-// resources are what a process has.
+// resources are the descriptors and the memory of a process.
 type resources struct {
 	descriptors int
-	memory      int // of its own, in KiB
+	memory      int // RssAnon, in KiB
 }
 
-// moreThan says whether they have grown beyond what they are in one moment or another.
+// moreThan reports whether the process has more descriptors, or 16 MiB more memory.
 func (r resources) moreThan(before resources) bool {
 	return r.descriptors > before.descriptors || r.memory-before.memory > 16<<10
 }
@@ -364,8 +373,8 @@ func (w *watcherProcess) resources(t *testing.T) (r resources) {
 	return r
 }
 
-// A storm of 10,000 changes is a few loads, one each two seconds where nothing else keeps the machine, and the last one
-// is of what lies there then.
+// A storm of 10,000 changes causes few loads, one each two seconds on an idle machine, and the last one has the final
+// files.
 func TestStorm(t *testing.T) {
 	t.Parallel()
 	needMachine(t)
@@ -375,7 +384,7 @@ func TestStorm(t *testing.T) {
 	defer w.stop()
 	e.agreed(w, "the start")
 	began := time.Now()
-	e.must(os.Remove(e.in("web.toml"))) // whose address is farm1's
+	e.must(os.Remove(e.in("web.toml"))) // it has the address of farm1
 	for n := range 5_000 {
 		path := e.in(fmt.Sprintf("farm%d.toml", 1+n%50))
 		e.put(path+".new", e.farm(1+n%50))

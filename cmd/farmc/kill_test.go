@@ -20,9 +20,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Whenever apply is killed, the kernel holds the old rules or the new ones, whole, loaded.nft is one of the two
-// scripts, whole, and the next apply puts all of it right. Some kills come at a moment of the clock, the others with an
-// event in the state directory, where what matters is over in microseconds. STRESS=1 takes ten times as many (make stress).
+// After a kill of apply the kernel has the complete old or new rules, loaded.nft is the complete old or new script, and
+// the next apply completes the load. Half of the kills come after a time, the others at an event in the state
+// directory, because the critical steps take microseconds. STRESS=1 makes ten times as many (make stress).
 func TestKilledApply(t *testing.T) {
 	t.Parallel()
 	needMachine(t)
@@ -43,7 +43,7 @@ func TestKilledApply(t *testing.T) {
 			killed++
 		}
 		k.wholesome(after)
-		if random.IntN(3) == 0 { // the administrator thinks better of it
+		if random.IntN(3) == 0 { // the administrator goes back to the other farms
 			k.target = 1 - k.target
 		}
 		k.mend(after)
@@ -54,7 +54,7 @@ func TestKilledApply(t *testing.T) {
 	}
 }
 
-// A moment is when apply is killed: after some time, or with an event in the state directory, counted from 1.
+// A moment is the time of a kill: after a duration, or at an event in the state directory, counted from 1.
 type moment struct {
 	clock time.Duration
 	event int
@@ -67,15 +67,15 @@ func (m moment) String() string {
 	return fmt.Sprintf("killed after %v", m.clock)
 }
 
-// killings are applies of two sets of farms, in turn.
+// killings applies two sets of farms in turn.
 type killings struct {
 	*testing.T
 	dir     string
-	scripts [2][]byte // what each set compiles to
-	rules   [2][]byte // and how the kernel tells it
-	target  int       // the set that is being applied
+	scripts [2][]byte // of the two sets
+	rules   [2][]byte // of the two sets, as listed by nft
+	target  int       // index of the set that is applied
 	usual   time.Duration
-	events  []string // what an apply does in the state directory
+	events  []string // file names of the events of an apply in the state directory
 }
 
 func newKillings(t *testing.T) *killings {
@@ -85,20 +85,22 @@ func newKillings(t *testing.T) *killings {
 			t.Fatal(err)
 		}
 		for n := range 50 {
-			farm := fmt.Sprintf("listen = '192.0.2.%d:80'\n[backends]\nb1.address = '10.0.%d.1'\nb2.address = '10.0.%d.2'\n", n+1, n, n+100*set)
+			farm := fmt.Sprintf("listen = '192.0.2.%d:80'\n[backends]\n"+
+				"b1.address = '10.0.%d.1'\nb2.address = '10.0.%d.2'\n", n+1, n, n+100*set)
 			if set == 1 && n%10 == 0 { // chains and maps come and go
 				farm = "scheduler = 'round-robin'\n" + farm + fmt.Sprintf("b3.address = '10.0.%d.3'\n", n)
 			}
-			if err := os.WriteFile(filepath.Join(k.farms(set), fmt.Sprintf("shop%d.toml", n)), []byte(farm), 0o644); err != nil {
+			path := filepath.Join(k.farms(set), fmt.Sprintf("shop%d.toml", n))
+			if err := os.WriteFile(path, []byte(farm), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	for range 2 { // the first load of all takes longer
+	for range 2 { // the first load takes longer
 		k.target = 1 - k.target
 		began := time.Now()
 		if k.kill(moment{clock: time.Hour}) {
-			t.Fatal("killed though it was not to be")
+			t.Fatal("apply was killed by another process")
 		}
 		k.usual = time.Since(began)
 		k.scripts[k.target] = k.run("farmc", "compile", "--dir", k.farms(k.target))
@@ -122,7 +124,7 @@ func (k *killings) run(name string, args ...string) []byte {
 	return out
 }
 
-// listing is what nft lists, in an order of its own: what is made anew comes last.
+// listing returns the sorted lines of a command's output: nft lists new objects last.
 func (k *killings) listing(name string, args ...string) []byte {
 	k.Helper()
 	lines := strings.SplitAfter(string(k.run(name, args...)), "\n")
@@ -130,7 +132,7 @@ func (k *killings) listing(name string, args ...string) []byte {
 	return []byte(strings.Join(lines, ""))
 }
 
-// kill starts an apply of the target and kills it when the moment comes, or says that it ended before.
+// kill starts an apply of the target and kills it at the moment. It returns false if the apply ended before.
 func (k *killings) kill(when moment) bool {
 	if err := os.MkdirAll(k.state(), 0o755); err != nil {
 		k.Fatal(err)
@@ -158,23 +160,25 @@ func (k *killings) kill(when moment) bool {
 	return false
 }
 
-// listen calls now at the nth event in the state directory. What it gives ends it, and tells the events.
+// listen calls now at the nth event in the state directory. The returned function stops it and returns the file names
+// of all events.
 func (k *killings) listen(n int, now func()) (end func() []string) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		k.Fatal(err)
 	}
 	inotify := os.NewFile(uintptr(fd), "inotify")
-	if _, err := unix.InotifyAddWatch(fd, k.state(), unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_CLOSE_WRITE|unix.IN_DELETE); err != nil {
+	const mask = unix.IN_CREATE | unix.IN_MOVED_TO | unix.IN_CLOSE_WRITE | unix.IN_DELETE
+	if _, err := unix.InotifyAddWatch(fd, k.state(), mask); err != nil {
 		k.Fatal(err)
 	}
-	diagnostics := make(chan []string)
+	events := make(chan []string)
 	go func() {
 		var names []string
 		for buffer := make([]byte, 4096); ; {
 			size, err := inotify.Read(buffer)
 			if err != nil {
-				diagnostics <- names
+				events <- names
 				return
 			}
 			for event := buffer[:size]; len(event) > 0; {
@@ -189,15 +193,17 @@ func (k *killings) listen(n int, now func()) (end func() []string) {
 	}()
 	return func() []string {
 		inotify.Close()
-		return <-diagnostics
+		return <-events
 	}
 }
 
-// wholesome says whether kernel and state directory hold one of the two sets, whole.
+// wholesome checks that kernel and state directory have one of the two sets, complete.
 func (k *killings) wholesome(when moment) {
 	k.Helper()
-	// While an nft still loads its orphaned script a listing may catch it half way, which no packet does.
-	if rules := k.listing("flock", filepath.Join(k.state(), "lock"), "nft", "list", "ruleset"); !slices.ContainsFunc(k.rules[:], equals(rules)) {
+	// An nft that outlives its farmc can still load. A listing could see half of its transaction, so it waits for the
+	// lock.
+	rules := k.listing("flock", filepath.Join(k.state(), "lock"), "nft", "list", "ruleset")
+	if !slices.ContainsFunc(k.rules[:], equals(rules)) {
 		k.Fatalf("%v: the kernel holds\n%s", when, rules)
 	}
 	for _, name := range []string{"loaded.nft", "previous.nft"} {
@@ -210,7 +216,7 @@ func (k *killings) wholesome(when moment) {
 
 func equals(a []byte) func([]byte) bool { return func(b []byte) bool { return bytes.Equal(a, b) } }
 
-// mend applies the target undisturbed, and sees that everything is as if nobody had been killed.
+// mend applies the target, and checks that no trace of the kill is left.
 func (k *killings) mend(when moment) {
 	k.Helper()
 	k.run("farmc", "apply", "--dir", k.farms(k.target), "--state-dir", k.state())
@@ -228,8 +234,8 @@ func (k *killings) mend(when moment) {
 	}
 }
 
-// Whenever watch is killed while farms change, what holds for apply holds, and the next watch puts all of it right.
-// STRESS=1 kills it 300 times (make stress).
+// After a kill of watch while farms change, the same holds as for apply, and the next watch completes the load. STRESS=1
+// kills it 300 times (make stress).
 func TestKilledWatch(t *testing.T) {
 	t.Parallel()
 	needMachine(t)
@@ -270,7 +276,7 @@ func TestKilledWatch(t *testing.T) {
 	t.Logf("killed %d times, %d times in the middle of a load", kills, busy)
 }
 
-// turn lets the directory that is watched be another set, as a ConfigMap is changed.
+// turn points the watched directory at a set, as a ConfigMap is updated.
 func (k *killings) turn(set int) {
 	k.target = set
 	link := filepath.Join(k.dir, "watched")
@@ -288,7 +294,7 @@ func (k *killings) watch() *exec.Cmd {
 	return w
 }
 
-// settled waits until the kernel holds the target.
+// settled waits until the kernel has the rules of the target.
 func (k *killings) settled(when moment) {
 	k.Helper()
 	for patience := time.Now().Add(time.Minute); ; {

@@ -56,12 +56,16 @@ func TestReadmeDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	farmc := filepath.Join(t.TempDir(), "farmc")
-	for _, cmd := range []*exec.Cmd{exec.Command("go", "build", "-o", farmc, "."), exec.Command("go", "run", "../demo", farmc, "../../farms.d")} {
+	for _, cmd := range []*exec.Cmd{
+		exec.Command("go", "build", "-o", farmc, "."),
+		exec.Command("go", "run", "../demo", farmc, "../../farms.d"),
+	} {
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		if got := strings.TrimSpace(string(out)); got != "" && numberless(got) != numberless(strings.TrimSpace(string(transcript))) {
+		got, want := strings.TrimSpace(string(out)), strings.TrimSpace(string(transcript))
+		if got != "" && numberless(got) != numberless(want) {
 			t.Errorf("the demo prints\n%s\ncmd/demo/demo.txt says\n%s", got, transcript)
 		}
 	}
@@ -69,12 +73,12 @@ func TestReadmeDemo(t *testing.T) {
 
 var counted = regexp.MustCompile(` *[0-9]+`)
 
-// numberless takes out what differs from run to run of the demo: who answered how often, and how long it took.
+// numberless removes the numbers that differ between runs of the demo: shares of backends and durations.
 func numberless(output string) string { return counted.ReplaceAllString(timeless(output), "N") }
 
 var durations = regexp.MustCompile(`[0-9.]+(ms|µs|s)\b`)
 
-// timeless takes out what differs from run to run: how long it took, and that something takes long.
+// timeless removes durations, and log lines about steps that take long.
 func timeless(output string) string {
 	return durations.ReplaceAllString(slowly.ReplaceAllString(output, ""), "T")
 }

@@ -24,10 +24,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMain makes this binary the programs of the scenarios, too, under their names. Who isn't root runs the tests in a
-// user namespace.
+// TestMain runs one of the programs of the scenarios if the binary has its name. Without root, tests run in a user
+// namespace.
 func TestMain(m *testing.M) {
-	programs := map[string]func(){"farmc": calmly, "until": until, "plainly": plainly, "manager": manager, "terminal": terminal}
+	programs := map[string]func(){
+		"farmc": calmly, "until": until, "plainly": plainly, "manager": manager, "terminal": terminal}
 	if programs[filepath.Base(os.Args[0])] == nil {
 		if err := netlab.Enter(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -37,8 +38,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, programs)
 }
 
-// TestScript runs the scenarios. Each has a machine of its own: a network in which nothing is in a farm's way, and
-// mounts that end with it.
+// TestScript runs the scenarios. Each has a network namespace in which farms work, and a mount namespace of its own.
 //
 // Beside testscript's own commands there are
 //
@@ -46,13 +46,13 @@ func TestMain(m *testing.M) {
 //	until [-count=N] PATTERN COMMAND...
 //	                                run it again and again until its output matches (N times)
 //	plainly farmc ARGUMENTS...      run farmc as a plain user, where this is [root]
-//	manager SOCKET                  print what services tell systemd
-//	terminal COMMAND...             run it on a terminal of its own, what it writes to /dev/tty comes as standard error
-//	signal NAME                     send a signal to what runs in the background
+//	manager SOCKET                  print the messages of services to systemd
+//	terminal COMMAND...             run it on a terminal of its own; output to /dev/tty goes to standard error
+//	signal NAME                     send a signal to all background commands
 //	tmpfs DIR OPTIONS               mount a file system
 //
-// and NFT is the real nft, for fakes that ask it. What farmc says because something takes longer than a second isn't
-// told unless the environment has SLOW=told: on a machine that is busy everything does.
+// and NFT is the real nft, for fakes that run it. Log lines about steps longer than a second are left out unless the
+// environment has SLOW=told, because on a busy machine every step can take that long.
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
@@ -68,7 +68,7 @@ func TestScript(t *testing.T) {
 	})
 }
 
-// calmly is farmc without its words on what takes long, each of which is written by itself.
+// calmly is farmc without log lines about steps that take long. Each of these is a single write.
 func calmly() {
 	if os.Getenv("SLOW") == "told" {
 		main()
@@ -87,21 +87,21 @@ func (c calm) Write(words []byte) (int, error) {
 
 var slow = regexp.MustCompile(`^nft [a-z ]+ \(\d+ lines\) \.\.\.\n$`)
 
-// machine puts the scenario where it can do no harm, and tells it where nft is.
+// machine gives the scenario its namespaces, and sets the path of nft.
 func machine(env *testscript.Env) error {
 	env.Setenv("NFT", needMachine(env.T()))
 	env.Setenv("STATE_DIRECTORY", filepath.Join(env.WorkDir, "state"))
 	env.Setenv("LC_ALL", "C.UTF-8")
 	env.Defer(sweep)
-	// Its files were just written. What another scenario started meanwhile may have them open for that until it runs,
-	// and the kernel runs no program that somebody may write to.
+	// The scenario's files were just written. A child that another scenario forks at this moment has them open for
+	// writing until its exec, and the kernel runs no program that is open for writing.
 	syscall.ForkLock.Lock()
 	defer syscall.ForkLock.Unlock()
 	return nil
 }
 
-// needMachine gives a test its own machine, and the path of nft. Where that can't be had the test is skipped, or fails
-// when the environment says CI.
+// needMachine gives a test its own namespaces, and returns the path of nft. If that fails the test is skipped, or fails
+// with CI set in the environment.
 func needMachine(t interface {
 	Skip(...any)
 	Fatal(...any)
@@ -119,10 +119,10 @@ func needMachine(t interface {
 	return nft
 }
 
-// ownMachine gives this goroutine's thread, and what is started from it, a network and mounts of its own. They end
-// with the goroutine.
+// ownMachine gives this goroutine's thread and its children a network and a mount namespace. They end with the
+// goroutine.
 func ownMachine() error {
-	runtime.LockOSThread() // and never unlocked: the thread ends with its goroutine
+	runtime.LockOSThread() // never unlocked, so the thread ends with its goroutine
 	if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("unshare: %w", err)
 	}
@@ -135,7 +135,7 @@ func ownMachine() error {
 		loopback("192.0.2.0/24"), loopback("2001:db8::/64"))
 }
 
-// loopback makes the addresses of a network this machine's own.
+// loopback makes all addresses of a network local.
 func loopback(network string) error {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
@@ -145,11 +145,11 @@ func loopback(network string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(netlink.LinkSetUp(lo), netlink.RouteAdd(&netlink.Route{
-		LinkIndex: lo.Attrs().Index, Dst: addresses, Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST}))
+	return errors.Join(netlink.LinkSetUp(lo), netlink.RouteAdd(&netlink.Route{LinkIndex: lo.Attrs().Index,
+		Dst: addresses, Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST}))
 }
 
-// sweep ends what was started in this thread's network and still runs.
+// sweep kills the processes that still run in this thread's network namespace.
 func sweep() {
 	own, _ := os.Readlink("/proc/thread-self/ns/net")
 	networks, _ := filepath.Glob("/proc/[0-9]*/ns/net")
@@ -161,8 +161,8 @@ func sweep() {
 	}
 }
 
-// condition knows [root], whether this is a root who can become somebody else, and [sysctl], whether the kernel's
-// parameters can be set: in some containers they can't.
+// condition knows [root]: root of the machine, who can become another user; and [sysctl]: sysctls are writable, which
+// they are not in some containers.
 func condition(name string) (bool, error) {
 	switch name {
 	case "root":
@@ -211,10 +211,10 @@ func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 }
 
-// until is a program: it runs another one until its output matches a pattern, or, after a minute, gives up.
+// until is a program: it repeats a command until its output matches a pattern, for a minute at most.
 func until() {
 	flags := flag.NewFlagSet("until", flag.ExitOnError)
-	count := flags.Int("count", 1, "so many matches at least")
+	count := flags.Int("count", 1, "least number of matches")
 	flags.Parse(os.Args[1:])
 	args := flags.Args()
 	pattern := regexp.MustCompile("(?m)" + args[0])
@@ -230,7 +230,7 @@ func until() {
 	}
 }
 
-// manager is a program: it stands for systemd, and prints what it is told.
+// manager is a program: it stands for systemd, and prints the messages that it receives.
 func manager() {
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: os.Args[1], Net: "unixgram"})
 	for buffer := make([]byte, 4096); err == nil; {
@@ -243,7 +243,7 @@ func manager() {
 	os.Exit(1)
 }
 
-// terminal is a program: it runs another one that has a terminal, and takes down to the last byte what that is told.
+// terminal is a program: it runs another program on a terminal, and copies all output of the terminal.
 func terminal() {
 	control, screen, err := openTerminal()
 	if err == nil {
@@ -252,7 +252,7 @@ func terminal() {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 3}
 		if err = cmd.Start(); err == nil {
 			screen.Close()
-			io.Copy(os.Stderr, control) // until nobody has the terminal open any more, which is an error
+			io.Copy(os.Stderr, control) // ends with an error when no process has the terminal open
 			err = cmd.Wait()
 		}
 	}
@@ -274,14 +274,14 @@ func openTerminal() (control, screen *os.File, err error) {
 	return control, screen, err
 }
 
-// plainly is a program: it is farmc run by nobody, who may look at the scenario's files.
+// plainly is a program: it runs farmc as user nobody, with read access to the scenario's files.
 func plainly() {
 	os.Chmod(filepath.Dir(os.Getenv("WORK")), 0o755)
 	cmd := exec.Command("/proc/self/exe", os.Args[2:]...)
 	cmd.Args[0] = os.Args[1]
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	if os.Getenv("GOCOVERDIR") != "" { // nobody may write there, and would complain
+	if os.Getenv("GOCOVERDIR") != "" { // not writable for that user
 		own, _ := os.MkdirTemp(os.Getenv("WORK"), ".coverage")
 		os.Chmod(own, 0o777)
 		cmd.Env = append(os.Environ(), "GOCOVERDIR="+own)

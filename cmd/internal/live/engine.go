@@ -5,11 +5,11 @@
 // The package knows compiler, nft, conntrack and the state directory. It does not know command lines, terminals or
 // systemd: package farmc turns plans, diagnostics and errors into output. It writes no nft syntax of its own.
 //
-// Order of the files: engine.go (Engine), plan.go (Plan: description of a load) and apply.go (Apply) are the entry points.
-// compile.go, sources.go, filecache.go, permissions.go, checked.go and walk.go read, check and compile the source
-// files. load.go, counters.go, complaints.go and conntrack.go load the script; store.go and commit.go keep it in the
-// state directory. confirm.go, hold.go, rollback.go, restore.go and isolate.go are variants of a load. tamper.go and
-// loadwindow.go detect changes by other programs. status.go, kernelstatus.go and ban.go serve the commands of these
+// Order of the files: engine.go (Engine), plan.go (Plan: description of a load) and apply.go (Apply) are the entry
+// points. compile.go, sources.go, filecache.go, permissions.go, checked.go and walk.go read, check and compile the
+// source files. load.go, counters.go, complaints.go and conntrack.go load the script; store.go and commit.go keep it in
+// the state directory. confirm.go, hold.go, rollback.go, restore.go and isolate.go are variants of a load. tamper.go
+// and loadwindow.go detect changes by other programs. status.go, kernelstatus.go and ban.go serve the commands of these
 // names.
 //
 // Every method of Engine that loads rules holds the lock of the state directory, and so excludes other farmc processes.
