@@ -77,7 +77,7 @@ func (e *Engine) applyCompiled(ctx context.Context, c *compilation, q request) (
 }
 
 // applyIsolated loads the correct farms and keeps the faulty ones as they were loaded last. A complaint of nft about a
-// farm counts as a fault.
+// farm is a fault.
 func (e *Engine) applyIsolated(ctx context.Context, c *compilation, q request) (Plan, diag.Diagnostics, error) {
 	diagnostics, faults := c.diagnostics, c.faults
 	for i := e.isolation(c); ; {

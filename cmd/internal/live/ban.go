@@ -47,7 +47,7 @@ func (e *Engine) Unban(ctx context.Context, farm string, client netip.Prefix) (b
 
 // banSet returns the farm and its set of banned clients of the client's family.
 func (e *Engine) banSet(ctx context.Context, farm string, client netip.Prefix) (*compiler.Farm, string, error) {
-	kept, c, err := e.lastLoaded()
+	last, c, err := e.lastLoaded()
 	if err != nil {
 		return nil, "", err
 	}
@@ -59,7 +59,7 @@ func (e *Engine) banSet(ctx context.Context, farm string, client netip.Prefix) (
 	if client.Addr().Is6() {
 		family = addr.IP6
 	}
-	switch rules, err := e.rules(ctx, kept); {
+	switch rules, err := e.rules(ctx, last); {
 	case err != nil:
 		return nil, "", err
 	case !rules.countersValid():

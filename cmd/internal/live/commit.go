@@ -25,19 +25,19 @@ type pendingLoad struct {
 // disk while the kernel loads; commit waits for it.
 func (s Store) prepare(p Plan) (*pendingLoad, error) {
 	files := p.stateFiles()
-	kept := &pendingLoad{onDisk: make(chan error, 1)}
+	load := &pendingLoad{onDisk: make(chan error, 1)}
 	err := s.linkPrevious(p)
 	for _, name := range stateFileNames {
 		if text, ok := files[name]; ok && err == nil {
-			err = kept.add(s.create(name, text))
+			err = load.add(s.create(name, text))
 		}
 	}
-	go kept.flush()
+	go load.flush()
 	if err != nil {
-		s.discard(kept)
+		s.discard(load)
 		return nil, err
 	}
-	return kept, nil
+	return load, nil
 }
 
 // linkPrevious makes the last load the pending previous one, unless the plan has the same script or the same sources.
@@ -99,8 +99,8 @@ func (p Plan) stateFiles() map[string][]byte {
 	if p.scriptOnly {
 		return map[string][]byte{bootFile: p.Script.Text, loadedFile: p.Script.Text}
 	}
-	kept := p.lastLoad()
-	facts := loadedFacts{kept.Digest, kept.Farms, kept.Interfaces, kept.Boot, kept.Sources}
+	last := p.lastLoad()
+	facts := loadedFacts{last.Digest, last.Farms, last.Interfaces, last.Boot, last.Sources}
 	files := map[string][]byte{
 		bootFile:   p.boot().Text,
 		loadedFile: p.Script.Text,
@@ -172,7 +172,7 @@ func (s Store) write(name string, text []byte) error {
 }
 
 // create writes a pending file, and returns it open. It always creates a new file: a leftover of the same name can be a
-// hard link to a file that counts.
+// hard link to a committed file.
 func (s Store) create(name string, text []byte) (*os.File, error) {
 	path := filepath.Join(s.Dir, name+pending)
 	os.Remove(path)
@@ -195,8 +195,8 @@ func (s Store) removePending() {
 
 // commit renames the prepared files: the plan becomes the last load, and the last load the previous one. Each file is
 // complete at every moment.
-func (s Store) commit(p Plan, kept *pendingLoad) error {
-	if err := <-kept.onDisk; err != nil {
+func (s Store) commit(p Plan, files *pendingLoad) error {
+	if err := <-files.onDisk; err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
 	for _, name := range stateFileNames {

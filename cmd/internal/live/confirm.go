@@ -86,8 +86,8 @@ func bootID() string {
 // Confirmed reports whether a finished trial was confirmed: its script is the last load, or the previous one if watch
 // has loaded a later change since. A rollback leaves no previous load.
 func (s Store) Confirmed(digest string) (bool, error) {
-	kept, err := s.Loaded()
-	if err != nil || kept.Digest == digest {
+	last, err := s.Loaded()
+	if err != nil || last.Digest == digest {
 		return err == nil, err
 	}
 	previous, err := s.previous() // renamed before loaded.nft
@@ -130,15 +130,15 @@ func (e *Engine) Confirm(ctx context.Context) error {
 		_, err := e.rollBackTo(ctx, t.Base, t, notConfirmed)
 		return errors.Join(ErrTooLate, err)
 	}
-	kept, err := e.Store.Loaded()
+	last, err := e.Store.Loaded()
 	if err != nil {
 		return err
 	}
-	if kept.Digest != t.Tried {
+	if last.Digest != t.Tried {
 		_, err := e.rollBackTo(ctx, t.Base, t, notConfirmed)
 		return errors.Join(ErrTrialNotLoaded, err)
 	}
-	if c := e.compileKept(sourcesFile, kept.Digest); c != nil {
+	if c := e.compileKept(sourcesFile, last.Digest); c != nil {
 		if err := e.Store.writeBoot(c.boot()); err != nil {
 			return err
 		}

@@ -23,11 +23,11 @@ func (e *Engine) counters(ctx context.Context, counted []compiler.Counted) ([]co
 		elements[i] = nft.Element{Family: c.Table, Set: c.Map, Key: keyBytes(c)}
 	}
 	read, err := e.Nft.Counters(ctx, elements)
-	counts := make([]compiler.Count, len(read))
+	counters := make([]compiler.Count, len(read))
 	for i, c := range read {
-		counts[i] = compiler.Count(c)
+		counters[i] = compiler.Count(c)
 	}
-	return counts, err
+	return counters, err
 }
 
 // keyBytes encodes a key as the kernel does: its fields in order, each padded to a multiple of 4 bytes if there are

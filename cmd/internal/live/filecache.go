@@ -157,7 +157,7 @@ const timestampGranularity = 2 * time.Second
 
 // settled reports whether a change of the file after time then gives it another change time (ctime, which no program
 // can set). A file changed shortly before it is read ("racily clean" in git) can change again with the same timestamp.
-// If the clock was set back, a file counts as unsettled until the clock has caught up.
+// If the clock was set back, a file is unsettled until the clock has caught up.
 func (s fileState) settled(then time.Time) bool {
 	return s.inode != 0 && then.Sub(time.Unix(s.changed.Unix())) > timestampGranularity
 }

@@ -25,13 +25,13 @@ type isolation struct {
 // isolation returns an isolation that keeps nothing yet.
 func (e *Engine) isolation(c *compilation) *isolation {
 	i := &isolation{now: c.sources, last: &SourceFiles{}}
-	kept, err := e.Store.Loaded()
+	last, err := e.Store.Loaded()
 	if err != nil {
 		return i
 	}
 	if packed, err := os.ReadFile(filepath.Join(e.Store.Dir, sourcesFile)); err == nil {
-		if last, digest, err := unpack(packed); err == nil && digest == kept.Digest {
-			i.last = last
+		if sources, digest, err := unpack(packed); err == nil && digest == last.Digest {
+			i.last = sources
 		}
 	}
 	return i

@@ -24,7 +24,7 @@ func (e *Engine) readServed(ctx context.Context, s *Status, script *compiler.Scr
 	for i, t := range tallies {
 		counted[i] = t.Counted
 	}
-	counts, err := e.counters(ctx, counted)
+	counters, err := e.counters(ctx, counted)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (e *Engine) readServed(ctx context.Context, s *Status, script *compiler.Scr
 		if sums[of] == nil {
 			sums[of] = new(uint64)
 		}
-		*sums[of] += counts[i].Packets
+		*sums[of] += counters[i].Packets
 	}
 	s.eachBackend(func(farm string, b *BackendStatus) { b.Served = sums[[2]string{farm, b.Name}] })
 	return nil
@@ -50,12 +50,12 @@ func (s *Status) eachBackend(do func(farm string, b *BackendStatus)) {
 
 // readHeldBack reads the counters of denied packets and exceeded limits, and the bans.
 func (e *Engine) readHeldBack(ctx context.Context, s *Status, script *compiler.Script) error {
-	counts, err := e.Nft.NamedCounters(ctx)
+	counters, err := e.Nft.NamedCounters(ctx)
 	if err != nil {
 		return err
 	}
 	byFarm := map[string]map[string]uint64{}
-	for name, count := range counts {
+	for name, counter := range counters {
 		words := strings.Split(name, "/")
 		if len(words) != 3 || words[0] != "farm" {
 			continue
@@ -63,7 +63,7 @@ func (e *Engine) readHeldBack(ctx context.Context, s *Status, script *compiler.S
 		if byFarm[words[1]] == nil {
 			byFarm[words[1]] = map[string]uint64{}
 		}
-		byFarm[words[1]][words[2]] = count.Packets
+		byFarm[words[1]][words[2]] = counter.Packets
 	}
 	for i := range s.Farms {
 		f := &s.Farms[i]

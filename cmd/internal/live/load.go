@@ -25,20 +25,20 @@ const (
 
 // load loads the plan's script into the kernel and records it in the state directory.
 func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
-	kept, err := e.Store.prepare(*p)
+	files, err := e.Store.prepare(*p)
 	if err != nil {
 		return nil, err
 	}
 	var diagnostics diag.Diagnostics
 	if !p.UpToDate {
-		span := e.monitor.beforeLoad(ctx)
+		window := e.monitor.beforeLoad(ctx)
 		if diagnostics, err = e.loadByStrategy(ctx, p); err != nil {
 			e.monitor.loadFailed()
-			e.Store.discard(kept)
+			e.Store.discard(files)
 			return diagnostics, err
 		}
 		ctx = context.WithoutCancel(ctx) // after the transaction the rest must complete
-		e.monitor.afterLoad(ctx, p.Script, span)
+		e.monitor.afterLoad(ctx, p.Script, window)
 	}
 	// Before the commit, so that the load after an interruption here repeats it.
 	if !p.scriptOnly {
@@ -46,7 +46,7 @@ func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 		p.CutConnections, more = cutConnections(ctx, compiler.NewCuts(p.Before.Farms, p.Script.Farms))
 		diagnostics = append(diagnostics, more...)
 	}
-	if err := e.Store.commit(*p, kept); err != nil {
+	if err := e.Store.commit(*p, files); err != nil {
 		return diagnostics, fmt.Errorf("%w: %w", ErrUnkept, err)
 	}
 	e.monitor.stored()
@@ -127,11 +127,11 @@ func (p *Plan) incrementalReload(loaded []byte, recreated []string, held []compi
 
 // reloadScript reads the counters that a reload carries over, and returns its script.
 func (e *Engine) reloadScript(ctx context.Context, reload *compiler.Reload) (*compiler.Script, error) {
-	counts, err := e.counters(ctx, reload.Counted())
+	counters, err := e.counters(ctx, reload.Counted())
 	if err != nil {
 		return nil, err
 	}
-	return reload.Script(counts), nil
+	return reload.Script(counters), nil
 }
 
 // warnUnresized warns about sets with another size in the kernel than in the script. The kernel does not resize a set.

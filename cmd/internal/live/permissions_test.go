@@ -46,13 +46,13 @@ func replace(link, to string) error {
 // inMounts runs the test again in a mount namespace, and reports whether this is that run.
 func inMounts(t *testing.T) bool {
 	t.Helper()
-	const mark = "FARMC_TEST_MOUNTS"
-	if os.Getenv(mark) != "" {
+	const variable = "FARMC_TEST_MOUNTS"
+	if os.Getenv(variable) != "" {
 		do(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
 		return true
 	}
 	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), mark+"=1")
+	cmd.Env = append(os.Environ(), variable+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
 	out, err := cmd.CombinedOutput()
 	if cmd.Process == nil && os.Getenv("CI") == "" {

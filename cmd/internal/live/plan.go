@@ -116,7 +116,7 @@ func (e *Engine) blockedBy(c *compilation, trial *Trial) error {
 	if err != nil || why == "" {
 		return err
 	}
-	if kept, err := e.Store.Loaded(); err == nil && c.script != nil && kept.Digest == c.script.Digest {
+	if last, err := e.Store.Loaded(); err == nil && c.script != nil && last.Digest == c.script.Digest {
 		return nil // already loaded
 	}
 	return fmt.Errorf("%w (%s); farmc apply --confirm tries them once more", ErrHeld, why)

@@ -13,16 +13,16 @@ import (
 // program removed the rules, an interface appeared, or the machine booted. Rules of a farmc with another state
 // directory stay.
 func (e *Engine) restore(ctx context.Context, reason string) (Plan, diag.Diagnostics, error) {
-	kept, err := e.Store.Loaded()
-	if err != nil || kept.Script == nil {
+	last, err := e.Store.Loaded()
+	if err != nil || last.Script == nil {
 		return Plan{}, nil, err
 	}
-	c := e.compileKept(sourcesFile, kept.Digest)
+	c := e.compileKept(sourcesFile, last.Digest)
 	if c == nil {
-		return e.restoreScript(ctx, kept, reason)
+		return e.restoreScript(ctx, last, reason)
 	}
 	p, err := e.plan(ctx, c, reason)
-	if err != nil || p.UpToDate || !isOurs(p.kernelDigest, kept) {
+	if err != nil || p.UpToDate || !isOurs(p.kernelDigest, last) {
 		return p, nil, err
 	}
 	t, err := e.Store.Trial()
@@ -41,9 +41,9 @@ func isOurs(digest string, last LastLoad) bool {
 
 // restoreScript loads the recorded script as it is. It serves if the farms of the script are unknown, or are faulty to
 // this version of farmc.
-func (e *Engine) restoreScript(ctx context.Context, kept LastLoad, reason string) (Plan, diag.Diagnostics, error) {
-	script := &compiler.Script{Text: kept.Script, Digest: kept.Digest}
-	p := Plan{Script: script, Before: kept, Reason: reason}
+func (e *Engine) restoreScript(ctx context.Context, last LastLoad, reason string) (Plan, diag.Diagnostics, error) {
+	script := &compiler.Script{Text: last.Script, Digest: last.Digest}
+	p := Plan{Script: script, Before: last, Reason: reason}
 	digest, err := e.Nft.Loaded(ctx)
 	if err != nil || digest != "" && reason == "" {
 		return p, nil, err
@@ -52,9 +52,9 @@ func (e *Engine) restoreScript(ctx context.Context, kept LastLoad, reason string
 		p.Reason = noRules
 	}
 	p.Restored = true
-	span := e.monitor.beforeLoad(ctx)
+	window := e.monitor.beforeLoad(ctx)
 	diagnostics, err := explainRefusal(script, e.Nft.Load(ctx, script.Text))
-	e.monitor.afterLoad(context.WithoutCancel(ctx), script, span)
+	e.monitor.afterLoad(context.WithoutCancel(ctx), script, window)
 	return p, diagnostics, err
 }
 

@@ -28,12 +28,12 @@ func (e *Engine) Rollback(ctx context.Context) (Plan, error) {
 	if t != nil {
 		return e.rollBackTo(ctx, t.Base, t, why)
 	}
-	kept, err := e.Store.Loaded()
+	last, err := e.Store.Loaded()
 	if err != nil {
 		return Plan{}, err
 	}
 	previous, err := e.Store.previous()
-	if err != nil || previous == "" || previous == kept.Digest {
+	if err != nil || previous == "" || previous == last.Digest {
 		return Plan{}, errors.Join(ErrNoPrevious, err)
 	}
 	return e.rollBackTo(ctx, previous, nil, why)

@@ -72,16 +72,16 @@ var errUnknown = errors.New("the state directory lacks the files of the last loa
 // Status returns the state of one farm, or of all if farm is "". With an error the status holds the farms as far as
 // they are known.
 func (e *Engine) Status(ctx context.Context, farm string) (Status, error) {
-	kept, c, err := e.lastLoaded()
+	last, c, err := e.lastLoaded()
 	if err != nil {
 		return Status{}, err
 	}
 	var s Status
-	if s.Rules, err = e.rules(ctx, kept); err != nil {
+	if s.Rules, err = e.rules(ctx, last); err != nil {
 		return Status{}, err
 	}
 	now := e.compile()
-	s.pending(kept, now, farm)
+	s.pending(last, now, farm)
 	blocked, err := e.blocked(now)
 	if err != nil {
 		return Status{}, err
@@ -108,41 +108,41 @@ func (e *Engine) Status(ctx context.Context, farm string) (Status, error) {
 
 // lastLoaded returns the record of the last load and its farms.
 func (e *Engine) lastLoaded() (LastLoad, *compilation, error) {
-	kept, err := e.Store.Loaded()
+	last, err := e.Store.Loaded()
 	switch {
 	case err != nil:
-		return kept, nil, err
-	case kept.Script == nil:
-		return kept, nil, ErrNothingLoaded
+		return last, nil, err
+	case last.Script == nil:
+		return last, nil, ErrNothingLoaded
 	}
-	if c := e.compileKept(sourcesFile, kept.Digest); c != nil {
-		return kept, c, nil
+	if c := e.compileKept(sourcesFile, last.Digest); c != nil {
+		return last, c, nil
 	}
-	return kept, nil, errUnknown
+	return last, nil, errUnknown
 }
 
-func (e *Engine) rules(ctx context.Context, kept LastLoad) (Rules, error) {
+func (e *Engine) rules(ctx context.Context, last LastLoad) (Rules, error) {
 	holds, err := e.Nft.Loaded(ctx)
 	switch {
 	case err != nil:
 		return "", err
 	case holds == "":
 		return RulesNone, nil
-	case holds == kept.Digest:
+	case holds == last.Digest:
 		return RulesLoaded, nil
-	case holds == kept.Boot:
+	case holds == last.Boot:
 		return RulesBooted, nil
 	}
 	return RulesOther, nil
 }
 
 // pending sets the changes in the files of one farm, or of all.
-func (s *Status) pending(kept LastLoad, now *compilation, farm string) {
+func (s *Status) pending(last LastLoad, now *compilation, farm string) {
 	s.Pending = []string{}
 	if s.Faulty = now.script == nil || now.diagnostics.Faulty(); s.Faulty {
 		return
 	}
-	for _, change := range compiler.Changes(kept.Farms, compiler.FactsOf(now.script.Farms)) {
+	for _, change := range compiler.Changes(last.Farms, compiler.FactsOf(now.script.Farms)) {
 		if farm == "" || strings.HasPrefix(change, farm+": ") {
 			s.Pending = append(s.Pending, change)
 		}

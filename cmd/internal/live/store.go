@@ -48,8 +48,8 @@ const (
 	pending      = ".tmp" // suffix of files that are not committed
 )
 
-// stateFileNames are the files of a load in the order of their renames. loaded.nft is last, because it decides which
-// load counts.
+// stateFileNames are the files of a load in the order of their renames. loaded.nft is last, because it identifies
+// the last load.
 var stateFileNames = []string{previousZip, previousFile, factsFile, bootFile, sourcesFile, loadedFile}
 
 // LastLoad is the record of the last load. The zero value stands for no load.
@@ -132,11 +132,11 @@ func (s Store) Loaded() (LastLoad, error) {
 	if unchanged(script, s.cache.script) && unchanged(facts, s.cache.facts) {
 		return s.cache.load, nil
 	}
-	kept, err := s.load()
+	last, err := s.load()
 	if err == nil {
-		*s.cache = readCache{kept, script, facts}
+		*s.cache = readCache{last, script, facts}
 	}
-	return kept, err
+	return last, err
 }
 
 // stat returns the metadata of the files that Loaded reads; nil for a missing file.

@@ -126,8 +126,8 @@ func (g *Monitor) Tampering(ctx context.Context) (string, error) {
 	return words, nil
 }
 
-// changedDuringLoad reports whether another program changed rules during the load. Elements of sets that packets fill
-// do not count.
+// changedDuringLoad reports whether another program changed rules during the load. Changes of elements in sets that
+// packets fill are ignored.
 func (g *Monitor) changedDuringLoad(ctx context.Context) bool {
 	commits := g.window.foreign()
 	if len(commits) == 0 {
@@ -150,11 +150,11 @@ func (g *Monitor) changedDuringLoad(ctx context.Context) bool {
 // reset records the kernel's rules, and describes their difference to the last load.
 func (g *Monitor) reset(ctx context.Context) (string, error) {
 	g.expected, g.load, g.window = nil, g.engine.Store.loadID(), nil
-	kept, err := g.engine.Store.Loaded()
-	if err != nil || kept.Script == nil {
+	last, err := g.engine.Store.Loaded()
+	if err != nil || last.Script == nil {
 		return "", err
 	}
-	g.elements = bytes.Count(kept.Script, []byte("\n")) <= maxComparedLines
+	g.elements = bytes.Count(last.Script, []byte("\n")) <= maxComparedLines
 	held, _, err := g.engine.Nft.Snapshot(ctx, g.elements)
 	if err != nil {
 		return "", err
@@ -165,7 +165,7 @@ func (g *Monitor) reset(ctx context.Context) (string, error) {
 		return "", err
 	case digest == "":
 		return noRules, nil
-	case digest != kept.Digest:
+	case digest != last.Digest:
 		return otherRules, nil
 	}
 	g.expected = held
