@@ -234,8 +234,8 @@ func (k *killings) mend(when moment) {
 	}
 }
 
-// After a kill of watch while farms change, the same holds as for apply, and the next watch completes the load. STRESS=1
-// kills it 300 times (make stress).
+// After a kill of watch while farms change, the same holds as for apply, and the next watch completes the load.
+// STRESS=1 kills it 300 times (make stress).
 func TestKilledWatch(t *testing.T) {
 	t.Parallel()
 	needMachine(t)

@@ -126,13 +126,13 @@ func needProgram(t *testing.T, name string) {
 func follow(t *testing.T, bin string, steps []step) (outputs []string) {
 	t.Helper()
 	needMachine(t)
-	const mark = "----- next step -----\n"
+	const separator = "----- next step -----\n"
 	script := "exec 2>&1; export LC_ALL=C.UTF-8 PATH=" + bin + ":$PATH; unset STATE_DIRECTORY\n" +
 		"for dir in /etc /run /var/lib; do mount -t tmpfs -o size=4m,mode=755 tmpfs $dir; done\n" +
 		"mkdir -p /etc/farmc/farms.d /run/farmc/farms.d\n" +
 		"ip link set lo up; sysctl -qw net.ipv4.ip_forward=0\n"
 	for _, s := range steps {
-		script += "echo '" + strings.TrimSpace(mark) + "'\n"
+		script += "echo '" + strings.TrimSpace(separator) + "'\n"
 		if s.file != "" {
 			script += "cat > " + s.file + " <<'END OF FILE'\n" + s.text + "END OF FILE\n"
 			continue
@@ -143,11 +143,12 @@ func follow(t *testing.T, bin string, steps []step) (outputs []string) {
 		}
 	}
 	script += "kill $(jobs -p)\n"
-	out, err := exec.Command("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", script).Output()
+	namespaces := []string{"--net", "--mount", "--pid", "--fork", "--kill-child"}
+	out, err := exec.Command("unshare", append(namespaces, "bash", "-c", script)...).Output()
 	if err != nil {
 		t.Logf("the shell ended with %v", err)
 	}
-	outputs = strings.Split(string(out), mark)[1:]
+	outputs = strings.Split(string(out), separator)[1:]
 	if len(outputs) != len(steps) {
 		t.Fatalf("%d of %d steps were done:\n%s", len(outputs), len(steps), out)
 	}

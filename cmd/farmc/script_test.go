@@ -214,13 +214,13 @@ func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 // until is a program: it repeats a command until its output matches a pattern, for a minute at most.
 func until() {
 	flags := flag.NewFlagSet("until", flag.ExitOnError)
-	count := flags.Int("count", 1, "least number of matches")
+	least := flags.Int("count", 1, "least number of matches")
 	flags.Parse(os.Args[1:])
 	args := flags.Args()
 	pattern := regexp.MustCompile("(?m)" + args[0])
 	for patience := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		out, err := exec.Command(args[1], args[2:]...).CombinedOutput()
-		if len(pattern.FindAll(out, -1)) >= *count {
+		if len(pattern.FindAll(out, -1)) >= *least {
 			return
 		}
 		if time.Now().After(patience) {

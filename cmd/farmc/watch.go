@@ -8,7 +8,6 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/systemd"
 	"farmc/cmd/internal/watch"
-	"farmc/compiler/diag"
 )
 
 var watchVerb = verb{
@@ -52,7 +50,7 @@ type watcher struct {
 	*call
 	engine        *live.Engine
 	manager       systemd.Notifier
-	reported      string // outcome that was logged last, from outcomeKey
+	reported      string // key of the outcome that was logged last
 	monitorFailed bool   // the log has the error of the monitor
 	awaitsConfirm bool   // a trial was pending at the last look
 	retry         retry
@@ -191,6 +189,7 @@ func (w *watcher) checkRules(ctx context.Context, by string) {
 
 func (w *watcher) apply(ctx context.Context) { w.applyBecause(ctx, "") }
 
+// applyBecause applies, and logs the outcome. The reason is empty, or forces a load.
 func (w *watcher) applyBecause(ctx context.Context, reason string) {
 	if ctx.Err() != nil { // the end closes the channels, which looks like an event
 		return
@@ -198,69 +197,55 @@ func (w *watcher) applyBecause(ctx context.Context, reason string) {
 	began := time.Now()
 	w.busy.Store(&began)
 	defer w.busy.Store(nil)
-	p, diagnostics, err := w.engine.ApplyBecause(ctx, reason)
-	loaded := err == nil || errors.Is(err, live.ErrUnkept) || p.Isolated != nil
-	if ctx.Err() != nil && !loaded && !p.Restored {
+	o := outcome{began: began}
+	o.Plan, o.diagnostics, o.err = w.engine.ApplyBecause(ctx, reason)
+	if ctx.Err() != nil && !o.loaded() && !o.Restored {
 		return
 	}
-	unknown := w.monitor.Remember(ctx)
-	if unknown != nil && err == nil && ctx.Err() == nil && !w.monitorFailed {
-		w.printError(fmt.Errorf("cannot monitor the rules: %w", unknown))
-		w.monitorFailed = true
-	}
-	w.plan = p
-	w.awaitsConfirm = w.awaitsConfirm || errors.Is(err, live.ErrOnTrial) // the trial can end before the next look
-	w.retry.schedule(err)
-	said := outcomeKey(diagnostics, err)
-	news := said != w.reported
-	w.reported = said
-	if news {
-		w.reportApply(p, diagnostics, err)
-	}
-	w.status = statusLine(p, diagnostics, err)
-	if news && p.Isolated != nil {
-		w.log("%s", abbreviate(p.Isolated))
-	}
-	switch {
-	case errors.Is(err, live.ErrOnTrial) && !p.Restored:
-	case !loaded && p.Restored:
-		w.log("%s", restored(p))
-	case !loaded && news:
-		w.log("the rules that run stay as they are")
-	case !loaded || p.UpToDate && !news && (len(p.Changes) == 0 || errors.Is(err, live.ErrUnkept)):
-	case len(p.Changes) > 0:
-		w.log("%s; %s", abbreviate(p.Changes), result(p, time.Since(began)))
-	default:
-		w.log("%s", result(p, time.Since(began)))
-	}
+	w.remember(ctx, o.err)
+	w.plan = o.Plan
+	w.awaitsConfirm = w.awaitsConfirm || errors.Is(o.err, live.ErrOnTrial) // the trial can end before the next look
+	w.retry.schedule(o.err)
+	w.status = o.statusLine()
+	w.logOutcome(o)
 	runtime.GC() // now, instead of during the next load
 }
 
-// statusLine describes the state after an apply.
-func statusLine(p live.Plan, diagnostics diag.Diagnostics, err error) string {
+// remember has the monitor record the rules. An error is logged once, and only if the apply itself succeeded.
+func (w *watcher) remember(ctx context.Context, applied error) {
+	err := w.monitor.Remember(ctx)
+	if err != nil && applied == nil && ctx.Err() == nil && !w.monitorFailed {
+		w.printError(fmt.Errorf("cannot monitor the rules: %w", err))
+		w.monitorFailed = true
+	}
+}
+
+// logOutcome logs diagnostics and errors if they differ from the ones logged last, and the result of a load.
+func (w *watcher) logOutcome(o outcome) {
+	key := o.key()
+	changed := key != w.reported
+	w.reported = key
+	if changed {
+		w.reportApply(o.Plan, o.diagnostics, o.err)
+	}
+	if changed && o.Isolated != nil {
+		w.log("%s", abbreviate(o.Isolated))
+	}
 	switch {
-	case p.Isolated != nil:
-		return fmt.Sprintf("%s: %s; %s; %s loaded", summary(diagnostics), firstFault(diagnostics),
-			abbreviate(p.Isolated), farms(len(p.Script.Farms)))
-	case errors.Is(err, live.ErrFaulty):
-		return fmt.Sprintf("%s: %s; the rules that run stay as they are", summary(diagnostics), firstFault(diagnostics))
-	case err != nil:
-		return err.Error()
+	case errors.Is(o.err, live.ErrOnTrial) && !o.Restored:
+	case !o.loaded() && o.Restored:
+		w.log("%s", restored(o.Plan))
+	case !o.loaded() && changed:
+		w.log("the rules that run stay as they are")
+	case !o.loaded() || o.UpToDate && !changed && (len(o.Changes) == 0 || errors.Is(o.err, live.ErrUnkept)):
+	case len(o.Changes) > 0:
+		w.log("%s; %s", abbreviate(o.Changes), result(o.Plan, time.Since(o.began)))
+	default:
+		w.log("%s", result(o.Plan, time.Since(o.began)))
 	}
-	return farms(len(p.Script.Farms)) + " loaded"
 }
 
-// firstFault returns the first fault with its place.
-func firstFault(diagnostics diag.Diagnostics) string {
-	for _, d := range diagnostics {
-		if d.Severity == diag.Fault {
-			return strings.TrimPrefix(d.Place.String()+": ", ": ") + d.Message
-		}
-	}
-	return "nft refuses the script"
-}
-
-// maxApply is the time after which an apply counts as hung, and systemd may restart the service. A list of 500,000
+// maxApply is the time after which an apply is regarded as hung, and systemd may restart the service. A list of 500,000
 // networks takes half a minute.
 const maxApply = 10 * time.Minute
 
@@ -301,17 +286,4 @@ func (r *retry) schedule(err error) {
 	}
 	r.pause = min(max(2*r.pause, time.Second), time.Minute)
 	r.due = time.After(r.pause)
-}
-
-// outcomeKey returns diagnostics and error as text, to compare outcomes.
-func outcomeKey(diagnostics diag.Diagnostics, err error) string {
-	var out strings.Builder
-	diagnostics.Print(&out, diag.Palette{})
-	if errors.Is(err, live.ErrOnTrial) {
-		err = live.ErrOnTrial // without the time left
-	}
-	if err != nil {
-		fmt.Fprintln(&out, err)
-	}
-	return out.String()
 }
