@@ -1,6 +1,7 @@
 # make          build ./farmc
 # make demo     see it work, in network namespaces of its own
 # make quick    unit tests and goldens, below 30 s
+# make test-slow  the random farms and kernel loads that make quick leaves out
 # make test     all tests; one case: go test ./package -run 'Name/case'
 # make golden   write the expected outputs anew; then read the difference as code
 # make stress   reloads with many connections, edits in all ways, kills at many moments: minutes, and the figures
@@ -16,7 +17,7 @@ GO ?= go
 # A clone that belongs to somebody else (make demo as root) is none of git's business.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build manual deb lint-deb test-systemd demo bench packets quick stress test golden check-golden test-flood fuzz format vet lint wording tidy ci clean go-found
+.PHONY: build manual deb lint-deb test-systemd demo bench packets quick stress test test-slow golden check-golden test-flood fuzz format vet lint wording tidy ci clean go-found
 
 build: go-found
 	$(GO) build -o farmc ./cmd/farmc
@@ -62,15 +63,20 @@ packets: build
 	@.ci/need nft=nftables
 	@$(GO) run ./cmd/bench -packets 1,10000 ./farmc
 
-# Without the tests that ask a kernel, build networks or make random farms by the thousand.
+# Without the tests that ask a kernel, build networks or make random farms by the thousand: -short skips most of them.
 QUICK = $$($(GO) list ./... | grep -v -e '/packettest$$' -e '/packagetest$$' -e '/netlab$$' -e '/cmd/farmc$$')
-SLOW = Kernel|Property|^TestSlotsAreBounded$$|^TestMemoryOfAllKinds$$|^TestConflictsByComparingAll$$|^TestLeftoversAreNoFailure$$
+SLOW = ^TestSlotsAreBounded$$|^TestMemoryOfAllKinds$$|^TestConflictsByComparingAll$$|^TestLeftoversAreNoFailure$$
 quick: go-found
-	$(GO) test -skip '$(SLOW)' $(QUICK)
+	$(GO) test -short -skip '$(SLOW)' $(QUICK)
 
 test: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch man=man-db groff=groff-base curl=curl python3=python3
 	$(GO) test -timeout 20m ./...
+
+# Random farms, and loads of all goldens into the kernel: the tests of the compiler that -short skips. make test has them.
+test-slow: go-found
+	@.ci/need nft=nftables ip=iproute2
+	$(GO) test ./compiler/... -run '^Test(Property|Kernel)' -count 1 -timeout 20m
 
 stress: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps

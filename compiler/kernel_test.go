@@ -251,9 +251,12 @@ type kernel struct {
 }
 
 // newKernel makes a namespace that lasts as long as the test. Where none can be had the test is skipped, or fails if
-// the environment says CI.
+// the environment says CI. With -short the test is skipped.
 func newKernel(t testing.TB) *kernel {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("loads into the kernel take too long for -short; make test-slow runs them")
+	}
 	if _, err := exec.LookPath("nft"); err != nil {
 		unavailable(t, err)
 	}

@@ -19,9 +19,12 @@ var (
 	fromSeed = flag.Uint64("seed", 0, "of the first set of farms; with -sets 1 one that failed is tried again")
 )
 
-// randomly calls a property with random farms, a set for each seed.
+// randomly calls a property with random farms, a set for each seed. With -short the test is skipped.
 func randomly(t *testing.T, sets int, property func(t *testing.T, r *rand.Rand, farms []modelFarm)) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("random farms take too long for -short; make test-slow runs them")
+	}
 	for i := range uint64(max(sets, 1)) {
 		seed := *fromSeed + i
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
