@@ -2,9 +2,7 @@ package packettest
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -80,35 +78,3 @@ interfaces   = ["eth0", "eth7"]
 address = ["10.2.0.11", "fd00:2::11"]
 interface = "eth1"
 `
-
-// further gives the balancer a further link at the switch, with addresses of its own.
-func further(link string) step {
-	return deed(func(s *stage) error {
-		return errors.Join(s.Plug(s.Balancer, link), on{"balancer", "ip address add 10.2.0.2/24 dev " + link + " noprefixroute\nip address add fd00:2::2/64 dev " + link + " noprefixroute nodad"}.do(s))
-	})
-}
-
-// warned applies farms, which warns as it says, or not at all, and loads them.
-type warned struct {
-	farms farms
-	of    string
-}
-
-func (w warned) do(s *stage) error {
-	if err := w.farms.do(s); err != nil {
-		return err
-	}
-	var told []string
-	err := s.Balancer.Do(func() error {
-		_, all, err := s.engine.Plan(s.ctx)
-		for _, d := range all {
-			told = append(told, fmt.Sprintf("%s:%d:%d: %s: %s", d.Place.File, d.Place.Line, d.Place.Column, d.Severity, d.Message))
-		}
-		return err
-	})
-	said := slices.ContainsFunc(told, func(line string) bool { return strings.Contains(line, w.of) })
-	if err == nil && (said != (w.of != "") || w.of == "" && len(told) > 0) {
-		err = fmt.Errorf("said %q, not %q", told, w.of)
-	}
-	return err
-}

@@ -2,7 +2,6 @@ package packettest
 
 import (
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -70,18 +69,4 @@ func TestDaemon(t *testing.T) {
 			t.Fatalf("after %s: %v\nfarmc said\n%s", moment.name, err, w.said.String())
 		}
 	}
-}
-
-// sh runs lines on the balancer.
-func (s *stage) sh(lines string) func() error {
-	return func() error { return on{"balancer", lines}.do(s) }
-}
-
-// daemon runs farmc on the balancer, until the end of the test at the latest.
-func daemon(t *testing.T, s *stage, program string, args ...string) *watcher {
-	t.Helper()
-	w := &watcher{Cmd: exec.CommandContext(t.Context(), program, args...)}
-	w.Stderr, w.Stdout = &w.said, &w.said
-	must(t, s.Balancer.Do(w.Start))
-	return w
 }

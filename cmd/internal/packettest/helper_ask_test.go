@@ -230,3 +230,51 @@ func (l limit) over() bool {
 	time.Sleep(time.Millisecond)
 	return time.Now().After(time.Time(l))
 }
+
+// pings asks by ICMP echo, as different clients, who has to answer.
+type pings struct {
+	from, to string
+	shares   shares // by the names of machines
+}
+
+func (p pings) do(s *stage) error {
+	from := s.Client
+	if p.from != "" {
+		from = s.machine(p.from)
+	}
+	for _, to := range strings.Fields(p.to) {
+		at := netip.MustParseAddr(to)
+		counts, err := netlab.Spread(len(p.shares)*100, func(int) (netlab.Answer, error) {
+			return from.Ping(s.speaker(from, at).Addr(), at, patience)
+		})
+		if err == nil {
+			err = p.shares.fit(counts)
+		}
+		if err != nil {
+			return fmt.Errorf("ping %s: %w", to, err)
+		}
+	}
+	return nil
+}
+
+// notInTurn asks one after the other, and expects some backend twice in a row: that two take turns 30 times by chance
+// has a probability of 2^-29.
+type notInTurn struct{ by, to string }
+
+func (n notInTurn) do(s *stage) error {
+	for _, q := range s.questions("", n.by, n.to) {
+		last, twice := "", false
+		for range 30 {
+			answer, err := q.ask(s.speaker(q.from, q.to.Addr()))
+			if err != nil {
+				return q.blame(err)
+			}
+			twice = twice || answer.Backend == last
+			last = answer.Backend
+		}
+		if !twice {
+			return q.blame(errors.New("backends take turns"))
+		}
+	}
+	return nil
+}

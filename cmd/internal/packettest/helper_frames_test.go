@@ -248,3 +248,87 @@ func (c silent) do(s *stage) (err error) {
 	}
 	return err
 }
+
+func silentPings(to string) step {
+	return deed(func(s *stage) error {
+		for _, a := range strings.Fields(to) {
+			at := netip.MustParseAddr(a)
+			answer, err := s.Client.Ping(s.speaker(s.Client, at).Addr(), at, silence)
+			if !netlab.TimedOut(err) {
+				return fmt.Errorf("ping %s: %v, %w", at, answer, err)
+			}
+		}
+		return nil
+	})
+}
+
+// bothWays sends packets from one service to another, and back, through the balancer: they have to reach the same backend.
+type bothWays struct{ one, other string }
+
+func (w bothWays) do(s *stage) error {
+	taps, err := s.taps()
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for i := range uint16(20) {
+		a := netip.AddrPortFrom(netip.MustParseAddr(w.one), 8000+i)
+		b := netip.AddrPortFrom(netip.MustParseAddr(w.other), 8050+2*i)
+		there, err := s.whereTo(taps, a, b)
+		if err != nil {
+			return err
+		}
+		back, err := s.whereTo(taps, b, a)
+		if err != nil {
+			return err
+		}
+		if there != back {
+			return fmt.Errorf("%s to %s goes to %s, the other way to %s", a, b, there, back)
+		}
+		seen[there] = true
+	}
+	if len(seen) != 2 {
+		return fmt.Errorf("all go to %v", seen)
+	}
+	return nil
+}
+
+// whereTo sends one datagram and gives the name of the backend that it arrives at.
+func (s *stage) whereTo(taps map[string]*netlab.Tap, from, to netip.AddrPort) (string, error) {
+	if err := s.Client.SendPacket(netlab.Packet(from.Addr(), to.Addr(), protocolUDP, header(from.Port(), to.Port()))); err != nil {
+		return "", err
+	}
+	ports := header(from.Port(), to.Port())[:4]
+	for end := deadline(); !end.over(); {
+		for name, tap := range taps {
+			if _, err := tap.Next(moment, func(got []byte) bool { return bytes.Contains(got, ports) }); err == nil {
+				return name, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("%s to %s does not arrive", from, to)
+}
+
+// lost are datagrams that nobody answers.
+type lost struct {
+	to   string
+	size int
+}
+
+func (l lost) do(s *stage) error {
+	for _, q := range s.questions("", "udp", l.to) {
+		c, err := q.dial(s.speaker(q.from, q.to.Addr()))
+		if err == nil {
+			_, err = c.Write(make([]byte, l.size))
+			err = errors.Join(err, c.SetDeadline(time.Now().Add(silence)))
+		}
+		if err != nil {
+			return q.blame(err)
+		}
+		defer c.Close()
+		if answer, err := netlab.ReadAnswer(c); err == nil || !netlab.TimedOut(err) {
+			return q.blame(fmt.Errorf("%v, %w", answer, err))
+		}
+	}
+	return nil
+}

@@ -288,3 +288,70 @@ func (p crafted) refused() func(crafted) bool {
 		return got.protocol == protocol && strings.HasPrefix(got.body, string(kind[:])) && strings.Contains(got.body, string(packet[header:header+8]))
 	}
 }
+
+// odd is UDP to a port that nobody thought of.
+type odd uint16
+
+func (port odd) do(s *stage) error {
+	if err := s.Serve(uint16(port)); err != nil {
+		return err
+	}
+	for _, q := range s.questions("", "udp", both) {
+		q.to = netip.AddrPortFrom(q.to.Addr(), uint16(port))
+		answer, err := q.ask(s.speaker(q.from, q.to.Addr()))
+		if err != nil || answer.Local.Port() != uint16(port) || answer.Backend == "balancer" {
+			return q.blame(fmt.Errorf("%v, %w", answer, err))
+		}
+	}
+	return nil
+}
+
+// protocol253 sends a packet of a protocol for experiments (RFC 3692), which has no ports. It arrives at one of the
+// first two backends, which sees whom it should.
+type protocol253 struct{ sees string }
+
+func (p protocol253) do(s *stage) error {
+	arrived := make(chan string, 2)
+	for _, b := range s.Backends[:2] {
+		var c net.PacketConn
+		if err := b.Do(func() (err error) {
+			c, err = net.ListenPacket("ip4:253", "0.0.0.0")
+			return err
+		}); err != nil {
+			return err
+		}
+		defer c.Close()
+		go func() {
+			if _, from, err := c.ReadFrom(make([]byte, 1<<10)); err == nil {
+				arrived <- from.String()
+			}
+		}()
+	}
+	if err := s.Client.Do(sendProtocol253); err != nil {
+		return err
+	}
+	select {
+	case from := <-arrived:
+		if from != p.sees {
+			return fmt.Errorf("protocol 253 comes from %s, want %s", from, p.sees)
+		}
+		return nil
+	case <-time.After(patience):
+		return errors.New("protocol 253 does not arrive")
+	}
+}
+
+func sendProtocol253() error {
+	c, err := net.Dial("ip4:253", "192.0.2.1")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.Write([]byte("no ports here"))
+	return err
+}
+
+// associations are opened by clients with services, and accepted.
+func associations(mode, to string, of shares) step {
+	return talk{mode, protocolSCTP, sctpInit, sctpInitAck, to, of, 30}
+}

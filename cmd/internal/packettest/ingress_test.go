@@ -1,17 +1,11 @@
 package packettest
 
 import (
-	"errors"
-	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"farmc/cmd/internal/netlab"
-
-	"github.com/vishvananda/netlink"
 )
 
 func TestIngress(t *testing.T) {
@@ -24,10 +18,6 @@ func TestIngress(t *testing.T) {
 	}
 	play(t, twoArmedScenes)
 }
-
-const byAll = `"192.0.2.1:80,8000-8100/tcp,udp", "[2001:db8::1]:80,8000-8100/tcp,udp", "192.0.2.2", "2001:db8::2"`
-
-var bothSecond = "192.0.2.2:80 [2001:db8::2]:80"
 
 func ingressScenes(arm arm) []scene {
 	range8050 := "192.0.2.1:8050 [2001:db8::1]:8050"
@@ -164,131 +154,6 @@ func ingressScenes(arm arm) []scene {
 	}
 }
 
-func lastReplaced(text, old, now string) string {
-	at := strings.LastIndex(text, old)
-	return text[:at] + now + text[at+len(old):]
-}
-
-// nowhere is a farm of one backend, at addresses that nobody has, with its MAC address if that is given.
-func (a arm) nowhere(mac string) string {
-	if mac != "" {
-		mac = fmt.Sprintf("mac = %q", mac)
-	}
-	return fmt.Sprintf(`
-		mode       = "dsr"
-		listen     = [%s]
-		interfaces = [%q]
-		[backends.b1]
-		address   = ["10.2.0.99", "fd00:2::99"]
-		interface = %q
-		%s
-	`, byAll, a.in, a.out, mac)
-}
-
-// mac is the address of a machine's link.
-func (s *stage) mac(machine string) (mac string, err error) {
-	err = s.machine(machine).Do(func() error {
-		on, err := netlink.LinkByName("eth0")
-		if err == nil {
-			mac = on.Attrs().HardwareAddr.String()
-		}
-		return err
-	})
-	return mac, err
-}
-
-func silentPings(to string) step {
-	return deed(func(s *stage) error {
-		for _, a := range strings.Fields(to) {
-			at := netip.MustParseAddr(a)
-			answer, err := s.Client.Ping(s.speaker(s.Client, at).Addr(), at, silence)
-			if !netlab.TimedOut(err) {
-				return fmt.Errorf("ping %s: %v, %w", at, answer, err)
-			}
-		}
-		return nil
-	})
-}
-
-// probed has the client's kernel ask again, of those addresses alone, whether they are still where they were.
-func probed(addresses string) step {
-	return deed(func(s *stage) error {
-		mac, err := s.mac("balancer")
-		if err != nil {
-			return err
-		}
-		for _, a := range strings.Fields(addresses) {
-			if err := (on{"client", "ip neighbour replace " + a + " lladdr " + mac + " dev eth0 nud probe"}).do(s); err != nil {
-				return err
-			}
-			if err := s.reachable(a); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func (s *stage) reachable(address string) error {
-	for end := deadline(); ; {
-		out, err := s.Client.Run(s.ctx, "", "ip", "neighbour", "show", address)
-		if err != nil || strings.Contains(out, "REACHABLE") {
-			return err
-		}
-		if end.over() || strings.Contains(out, "FAILED") {
-			return fmt.Errorf("the neighbour is %s", out)
-		}
-	}
-}
-
-// hasty has the balancer doubt its neighbours soon, not after the usual minute.
-func hasty(link string) step {
-	return deed(func(s *stage) error {
-		var all []error
-		for _, family := range []string{"ipv4", "ipv6"} {
-			for _, setting := range [][2]string{{"base_reachable_time_ms", "100"}, {"delay_first_probe_time", "0"}, {"retrans_time_ms", "20"}} {
-				all = append(all, s.Balancer.Sysctl("net."+family+".neigh."+link+"."+setting[0], setting[1]))
-			}
-		}
-		return errors.Join(all...)
-	})
-}
-
-// again asks until every client of 40 is answered.
-type again struct{ to string }
-
-func (a again) do(s *stage) error {
-	for _, q := range s.questions("", "udp", a.to) {
-		for range 40 {
-			as := s.speaker(q.from, q.to.Addr()).Addr()
-			for end := deadline(); ; {
-				_, err := q.from.Ask(q.network, as, q.to, 50*time.Millisecond)
-				if err == nil {
-					break
-				}
-				if end.over() {
-					return q.blame(err)
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// replugged gives a backend a new link, with the addresses and routes of the old one.
-func replugged(name string) step {
-	return deed(func(s *stage) error {
-		b := s.machine(name)
-		if err := (on{name, "ip link delete eth0"}).do(s); err != nil {
-			return err
-		}
-		return errors.Join(s.Plug(b, "eth0"),
-			b.AddAddress("eth0", netip.PrefixFrom(b.IP4[0], 24)), b.AddAddress("eth0", netip.PrefixFrom(b.IP6[0], 64)),
-			b.AddRoute(netip.MustParsePrefix("0.0.0.0/0"), netip.MustParseAddr("10.2.0.100")),
-			b.AddRoute(netip.MustParsePrefix("::/0"), netip.MustParseAddr("fd00:2::100")))
-	})
-}
-
 var twoArmedScenes = []scene{
 	{name: "replies-through-the-balancer", lab: netlab.Options{BackendVIPs: true, NoVIPs: true}, steps: steps{
 		farms{"web": arms[1].farm(byAll)},
@@ -335,22 +200,4 @@ var twoArmedScenes = []scene{
 		ask{by: "tcp udp", to: "192.0.2.4:443 [2001:db8::4]:443", shares: shares{"balancer:443": 1}},
 		followed{"192.0.2.3:443 [2001:db8::3]:443", 5},
 	}},
-}
-
-// sent: the balancer has sent frames out of each of these links.
-type sent []string
-
-func (links sent) do(s *stage) error {
-	return s.Balancer.Do(func() error {
-		for _, name := range links {
-			link, err := netlink.LinkByName(name)
-			if err != nil {
-				return err
-			}
-			if n := link.Attrs().Statistics.TxPackets; n < 100 {
-				return fmt.Errorf("only %d packets left by %s", n, name)
-			}
-		}
-		return nil
-	})
 }

@@ -1,13 +1,9 @@
 package packettest
 
 import (
-	"bytes"
 	"fmt"
-	"net/netip"
 	"strings"
 	"testing"
-
-	"farmc/cmd/internal/netlab"
 )
 
 // TestInterfaces: of a farm that names interfaces is what comes in there, and what comes in elsewhere is left alone.
@@ -16,8 +12,6 @@ func TestInterfaces(t *testing.T) {
 	play(t, interfaceScenes())
 	play(t, symmetricScenes())
 }
-
-const everyDoor = `"192.0.2.1:80,8000-8100/tcp,udp", "[2001:db8::1]:80,8000-8100/tcp,udp", "192.0.2.2", "2001:db8::2"`
 
 // doors are asked, one of each kind, of a farm that takes everyDoor.
 var doors = []string{both, "192.0.2.1:8050 [2001:db8::1]:8050", bothSecond}
@@ -102,51 +96,4 @@ func symmetricScenes() (all []scene) {
 		}})
 	}
 	return all
-}
-
-// bothWays sends packets from one service to another, and back, through the balancer: they have to reach the same backend.
-type bothWays struct{ one, other string }
-
-func (w bothWays) do(s *stage) error {
-	taps, err := s.taps()
-	if err != nil {
-		return err
-	}
-	seen := map[string]bool{}
-	for i := range uint16(20) {
-		a := netip.AddrPortFrom(netip.MustParseAddr(w.one), 8000+i)
-		b := netip.AddrPortFrom(netip.MustParseAddr(w.other), 8050+2*i)
-		there, err := s.whereTo(taps, a, b)
-		if err != nil {
-			return err
-		}
-		back, err := s.whereTo(taps, b, a)
-		if err != nil {
-			return err
-		}
-		if there != back {
-			return fmt.Errorf("%s to %s goes to %s, the other way to %s", a, b, there, back)
-		}
-		seen[there] = true
-	}
-	if len(seen) != 2 {
-		return fmt.Errorf("all go to %v", seen)
-	}
-	return nil
-}
-
-// whereTo sends one datagram and gives the name of the backend that it arrives at.
-func (s *stage) whereTo(taps map[string]*netlab.Tap, from, to netip.AddrPort) (string, error) {
-	if err := s.Client.SendPacket(netlab.Packet(from.Addr(), to.Addr(), protocolUDP, header(from.Port(), to.Port()))); err != nil {
-		return "", err
-	}
-	ports := header(from.Port(), to.Port())[:4]
-	for end := deadline(); !end.over(); {
-		for name, tap := range taps {
-			if _, err := tap.Next(moment, func(got []byte) bool { return bytes.Contains(got, ports) }); err == nil {
-				return name, nil
-			}
-		}
-	}
-	return "", fmt.Errorf("%s to %s does not arrive", from, to)
 }

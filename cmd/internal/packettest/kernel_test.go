@@ -1,13 +1,5 @@
 package packettest
 
-import (
-	"fmt"
-	"net/netip"
-	"os"
-
-	"github.com/vishvananda/netlink"
-)
-
 // kernelScenes: what lies beside the choice of a backend.
 var kernelScenes = []scene{
 	{name: "no-marks", steps: steps{
@@ -73,89 +65,4 @@ var kernelScenes = []scene{
 		refused{by: "tcp udp", to: "203.0.113.1:80 [2001:db8:f::1]:80"},
 		deed(neighboursAnswer),
 	}},
-}
-
-// unmarked: no connection has a mark.
-func unmarked(s *stage) error {
-	for _, like := range []string{"0.0.0.0", "::"} {
-		flows, err := s.flows(netip.MustParseAddr(like))
-		if err != nil || len(flows) == 0 {
-			return fmt.Errorf("%d connections: %w", len(flows), err)
-		}
-		for _, flow := range flows {
-			if flow.Mark != 0 {
-				return fmt.Errorf("a connection has a mark: %v", flow)
-			}
-		}
-	}
-	return nil
-}
-
-// neighboursAnswer: the client finds the balancer's link, when it probes an entry of its own by unicast, as it does
-// from time to time, and when it has none.
-func neighboursAnswer(s *stage) error {
-	for _, gateway := range []string{"203.0.113.1", "2001:db8:f::1"} {
-		at := netip.MustParseAddr(gateway)
-		err := s.Client.Do(func() error { return probe(at) })
-		if err == nil {
-			err = s.Client.Do(func() error { return rediscover(at) })
-		}
-		if err != nil {
-			return fmt.Errorf("neighbour %s: %w", gateway, err)
-		}
-	}
-	return nil
-}
-
-func probe(gateway netip.Addr) error {
-	entry, err := neighbour(gateway)
-	if err != nil {
-		return err
-	}
-	entry.State = netlink.NUD_PROBE
-	if err := netlink.NeighSet(&entry); err != nil {
-		return err
-	}
-	return awaitNeighbour(gateway)
-}
-
-func rediscover(gateway netip.Addr) error {
-	entry, err := neighbour(gateway)
-	if err != nil {
-		return err
-	}
-	if err := netlink.NeighDel(&entry); err != nil {
-		return err
-	}
-	link, err := netlink.LinkByName("eth0")
-	if err != nil {
-		return err
-	}
-	fresh := netlink.Neigh{LinkIndex: link.Attrs().Index, IP: gateway.AsSlice(), State: netlink.NUD_NONE, Flags: netlink.NTF_USE}
-	if err := netlink.NeighAdd(&fresh); err != nil {
-		return err
-	}
-	return awaitNeighbour(gateway)
-}
-
-func awaitNeighbour(gateway netip.Addr) error {
-	for end := deadline(); ; {
-		entry, err := neighbour(gateway)
-		if err == nil && entry.State == netlink.NUD_REACHABLE {
-			return nil
-		}
-		if end.over() || entry.State == netlink.NUD_FAILED {
-			return fmt.Errorf("it is in state %#x, %w", entry.State, err)
-		}
-	}
-}
-
-func neighbour(address netip.Addr) (netlink.Neigh, error) {
-	all, err := netlink.NeighList(0, netlink.FAMILY_ALL)
-	for _, n := range all {
-		if n.IP.Equal(address.AsSlice()) {
-			return n, err
-		}
-	}
-	return netlink.Neigh{}, os.ErrNotExist
 }

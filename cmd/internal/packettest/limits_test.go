@@ -323,9 +323,3 @@ func dsrLimits(a arm) scene {
 		knock{as: 2, by: "tcp udp", to: both, times: 1, pass: 0, refused: true},
 	}}
 }
-
-// inside has a farm take its packets from an interface alone.
-func (f farms) inside(name, link string) farms {
-	f[name] = fmt.Sprintf("interfaces = %q\n", link) + f[name]
-	return f
-}

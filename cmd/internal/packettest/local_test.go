@@ -104,13 +104,3 @@ var localScenes = []scene{
 		ask{from: "balancer", by: "tcp udp", to: both, shares: shares{"balancer:8081": 1}, sees: "192.0.2.1 2001:db8::1"},
 	}},
 }
-
-func localBackend(mode string) string {
-	return `
-		mode   = "` + mode + `"
-		listen = ["192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp"]
-		[backends.proxy]
-		address = ["10.2.0.1", "fd00:2::1"]
-		port    = 8081
-	`
-}

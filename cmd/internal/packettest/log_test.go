@@ -2,13 +2,9 @@ package packettest
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"io"
-	"maps"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 
 	"farmc/cmd/internal/netlab"
@@ -66,41 +62,6 @@ func TestKernelLog(t *testing.T) {
 	if len(lines) < 4 {
 		t.Errorf("the log has only %v:\n%s", lines, text)
 	}
-}
-
-// unhindered is a log that no test fills.
-func unhindered(on string) string { return "log.on = [" + on + "]\nlog.rate = \"999999/second\"" }
-
-// asked has somebody ask some times by TCP and UDP; the machine that answers has the port that was asked.
-func asked(times int, from, to, answers, sees string) step {
-	var all steps
-	for _, at := range strings.Fields(to) {
-		all = append(all, ask{from: from, by: "tcp udp", to: at, shares: shares{answers + at[strings.LastIndex(at, ":"):]: 1}, times: times, sees: sees})
-	}
-	return all
-}
-
-// lines are so many of TCP and as many of UDP: what begins them, and from whom, to each destination.
-func lines(times int, prefix, from, destinations string) map[string]int {
-	out := map[string]int{}
-	for _, to := range strings.Fields(destinations) {
-		for _, protocol := range []string{"tcp", "udp"} {
-			out[fmt.Sprintf("%s: %s %s > %s", prefix, protocol, from, to)] = times
-		}
-	}
-	return out
-}
-
-const (
-	inMiddle = "192.0.2.1:8050 [2001:db8::1]:8050"
-	inWhole  = "192.0.2.2:443 [2001:db8::2]:443"
-	inAny    = "192.0.2.9:53 [2001:db8::9]:53"
-	ofOthers = "192.0.2.1:8082 [2001:db8::1]:8082 192.0.2.2:53 [2001:db8::2]:53 192.0.2.3:80 [2001:db8::3]:80"
-)
-
-// unlogged are farms that take something out of everyDoor and "*", and write nothing.
-func unlogged(mode string) string {
-	return one(mode, `"192.0.2.1:8082/tcp,udp", "[2001:db8::1]:8082/tcp,udp", "192.0.2.2:53/tcp,udp", "[2001:db8::2]:53/tcp,udp", "192.0.2.3", "2001:db8::3"`, "b2", 0)
 }
 
 var logInput = scene{name: "input", steps: steps{
@@ -171,11 +132,6 @@ func logOnward(mode, from string) scene {
 	}}
 }
 
-// local is a farm of the balancer itself.
-func local(listen string, keys ...string) string {
-	return fmt.Sprintf("mode = \"local\"\nlisten = [%s]\n%s\n", listen, strings.Join(keys, "\n"))
-}
-
 // logOfThisMachine: a service of the balancer itself, in the midst of others.
 var logOfThisMachine = scene{name: "local", steps: steps{
 	farms{
@@ -225,35 +181,6 @@ var logOnce = scene{name: "once", steps: steps{
 	toGroup,
 	writes{repeated(5), allOf(udpLines(1, "web input", "client", both), udpLines(1, "web forward b1", "client", "10.2.0.11:9 [fd00:2::11]:9"), udpLines(1, "web output b1", "client", "10.2.0.11:9 [fd00:2::11]:9"))},
 }}
-
-// udpLines leaves the lines of UDP.
-func udpLines(times int, prefix, from, destinations string) map[string]int {
-	out := lines(times, prefix, from, destinations)
-	maps.DeleteFunc(out, func(line string, _ int) bool { return strings.Contains(line, ": tcp ") })
-	return out
-}
-
-// repeated sends so many datagrams, one after the other, each of which the backend refuses.
-func repeated(times int) step {
-	return deed(func(s *stage) error {
-		for _, q := range s.questions("", "udp", both) {
-			c, err := q.dial(s.speaker(q.from, q.to.Addr()))
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			for range times {
-				if _, err := c.Write([]byte("anybody?")); err != nil {
-					return q.blame(err)
-				}
-				if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNREFUSED) {
-					return q.blame(fmt.Errorf("want a refusal, got %w", err))
-				}
-			}
-		}
-		return nil
-	})
-}
 
 // logRate: each occasion of each farm has a bucket of its own, for both families.
 var logRate = scene{name: "rate", steps: steps{
@@ -343,12 +270,6 @@ func (w way) logs() scene {
 		toGroup,
 		writes{ask{by: "udp", to: both, shares: shares{"b1:8081": 1}, times: 5}, map[string]int{"web input: udp client > 192.0.2.1:80": 2}},
 	)
-}
-
-// tcp leaves the lines of TCP.
-func tcp(all map[string]int) map[string]int {
-	maps.DeleteFunc(all, func(line string, _ int) bool { return !strings.Contains(line, ": tcp ") })
-	return all
 }
 
 // logs is the same of frames that are handed on.

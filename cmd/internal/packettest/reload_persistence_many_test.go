@@ -2,10 +2,6 @@ package packettest
 
 import (
 	"fmt"
-	"maps"
-	"net/netip"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -67,47 +63,4 @@ func throngScene(mode string) steps {
 		load("", "", "", "", 0), load("weight = 7", "", "", "", 0), throng{port: 8083, without: "b2"},
 		load("", "", "state = 'drain'", "", 0), throng{port: 8100, without: "b2"},
 	)
-}
-
-// halfForgotten is the client whose half hour has gone on, and wasn't made an hour again.
-var halfForgotten = regexp.MustCompile(`10\.99\.99\.99 \. 1 (timeout 1h )?expires [12]\dm`)
-
-// A throng is a thousand clients who ask the farm web by UDP, at one of its ports, and have to meet whom they met before,
-// but if that is the backend which is not to answer.
-type throng struct {
-	port    int
-	without string
-}
-
-func (c throng) do(s *stage) error {
-	before, now := s.met["throng"], map[netip.Addr]string{}
-	met := map[string]int{}
-	for _, q := range s.questions("", "udp", fmt.Sprintf("192.0.2.1:%d [2001:db8::1]:%[1]d", c.port)) {
-		for i := range 500 {
-			clients := s.clients(q.to.Addr())
-			as := netip.AddrPortFrom(clients[i%100], uint16(30000+i/100))
-			answer, err := q.ask(as)
-			if err != nil {
-				return q.blame(fmt.Errorf("as %s: %w", as, err))
-			}
-			who, key := answer.Backend, number(as)
-			if was, ok := before[key]; who == c.without || ok && was != c.without && was != who {
-				return q.blame(fmt.Errorf("%s met %s, and %s before", as, who, was))
-			}
-			now[key] = who
-			met[who]++
-		}
-	}
-	s.met["throng"] = now
-	if backends := slices.Sorted(maps.Keys(met)); len(backends) < 2 {
-		return fmt.Errorf("all met %v", backends)
-	}
-	return nil
-}
-
-// number makes one address of a client's address and port.
-func number(client netip.AddrPort) netip.Addr {
-	a := client.Addr().As16()
-	a[0], a[1] = byte(client.Port()>>8), byte(client.Port())
-	return netip.AddrFrom16(a)
 }

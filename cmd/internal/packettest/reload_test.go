@@ -100,12 +100,6 @@ var reloadScenes = []scene{
 	}},
 }
 
-// weightedBy is the farm of weightScenes with other weights.
-func weightedBy(scheduler string, b1, b2 int) string {
-	text := strings.NewReplacer("MODE", "snat", "SCHEDULER", scheduler, "weight  = 3", fmt.Sprint("weight = ", b1)).Replace(weighted)
-	return text + fmt.Sprintf("\tweight  = %d\n", b2)
-}
-
 // twentyFarms are farm-1 to farm-20, at 192.0.2.1 to .20. All are served by b1 but farm-7, which has one line more.
 func twentyFarms(line string) farms {
 	all := farms{}
@@ -115,39 +109,4 @@ func twentyFarms(line string) farms {
 	}
 	all["farm-7"] = one("snat", `"192.0.2.7:80/tcp,udp", "[2001:db8::7]:80/tcp,udp"`, "b2", 8082) + line
 	return all
-}
-
-// rejected farms are not loaded, and told why in one fault.
-type rejected struct {
-	farms farms
-	says  string
-}
-
-func (r rejected) do(s *stage) error {
-	err := r.farms.do(s)
-	if err == nil || !strings.Contains(err.Error(), r.says) || strings.Count(err.Error(), "error: ") != 1 {
-		return fmt.Errorf("not refused, or for another reason: %w", err)
-	}
-	return nil
-}
-
-// foreignTables lists, with handles, what isn't ours: a table that was made anew would have others.
-func (s *stage) foreignTables() (string, error) {
-	tables, err := s.Balancer.Run(s.ctx, "", "nft", "list", "tables")
-	if err != nil {
-		return "", err
-	}
-	var all strings.Builder
-	for line := range strings.Lines(tables) {
-		words := strings.Fields(line)
-		if len(words) != 3 || words[2] == "farmc" && (words[1] == "inet" || words[1] == "netdev") {
-			continue
-		}
-		text, err := s.Balancer.Run(s.ctx, "", "nft", "-a", "-s", "list", "table", words[1], words[2])
-		if err != nil {
-			return "", err
-		}
-		all.WriteString(text)
-	}
-	return all.String(), nil
 }

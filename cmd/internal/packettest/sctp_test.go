@@ -87,8 +87,3 @@ func sctpFarms(mode string) farms {
 		"any":   farm(`"*:443/sctp"`, `scheduler = "maglev"`, ``),
 	}
 }
-
-// associations are opened by clients with services, and accepted.
-func associations(mode, to string, of shares) step {
-	return talk{mode, protocolSCTP, sctpInit, sctpInitAck, to, of, 30}
-}

@@ -1,29 +1,6 @@
 package packettest
 
-import (
-	"fmt"
-	"strings"
-
-	"farmc/cmd/internal/netlab"
-)
-
-// one is a farm of a single backend; port 0 keeps the one that was asked for.
-func one(mode, listen, backend string, port int, more ...string) string {
-	n := strings.TrimPrefix(backend, "b")
-	text := fmt.Sprintf(`
-		mode   = %q
-		listen = [%s]
-		%s
-		[backends.%s]
-		address = ["10.2.0.1%s", "fd00:2::1%s"]
-	`, mode, listen, strings.Join(more, "\n"), backend, n, n)
-	if port != 0 {
-		text += fmt.Sprintf("\tport = %d\n", port)
-	}
-	return text
-}
-
-const listenBoth = `"192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp"`
+import "farmc/cmd/internal/netlab"
 
 // sourceScenes: whom backends see in mode snat.
 var sourceScenes = []scene{

@@ -3,88 +3,13 @@ package packettest
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
-	"strings"
 	"testing"
-	"testing/fstest"
-	"time"
-
-	"farmc/cmd/internal/live"
-	"farmc/cmd/internal/netlab"
-	"farmc/compiler"
-
-	"github.com/vishvananda/netlink"
 )
 
 func TestStateless(t *testing.T) {
 	t.Parallel()
 	play(t, slices.Concat(statelessScenes(), statelessMatters(), statelessPairs()))
-}
-
-// A way is one to take a stateless farm's requests: before connection tracking, or at the ingress of interfaces; with
-// the clients behind another interface than the backends, or behind the same.
-type way struct {
-	name     string
-	farm     string // keys of the farm
-	backend  string // and of each backend
-	oneArmed bool
-}
-
-var ways = []way{
-	{"prerouting-two-armed", ``, ``, false},
-	{"prerouting-one-armed", ``, ``, true},
-	{"ingress-two-armed", `interfaces = ["eth0"]`, `interface = "eth1"`, false},
-	{"ingress-one-armed", `interfaces = ["eth0"]`, ``, true},
-}
-
-// stateless is a farm on some of the machines, named as "b1", "b1:8081" or "b1:8081*3" for port and weight.
-func (w way) stateless(listen, keys string, backends ...string) string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "mode = \"stateless\"\nlisten = [%s]\n%s\n%s\n", listen, keys, w.farm)
-	for i, b := range backends {
-		b, weight, weighs := strings.Cut(b, "*")
-		name, port, ported := strings.Cut(b, ":")
-		n := strings.TrimPrefix(name, "b")
-		fmt.Fprintf(&text, "[backends.%c-%s]\naddress = [\"10.2.0.1%s\", \"fd00:2::1%s\"]\n%s\n", 'a'+i, name, n, n, w.backend)
-		if ported {
-			fmt.Fprintf(&text, "port = %s\n", port)
-		}
-		if weighs {
-			fmt.Fprintf(&text, "weight = %s\n", weight)
-		}
-	}
-	return text.String()
-}
-
-// scene plays steps where the backends' way to the client is by the balancer.
-func (w way) scene(name string, all ...step) scene {
-	lab := netlab.Options{OneArmed: w.oneArmed}
-	if w.oneArmed {
-		all = slices.Insert(all, 0, step(backByBalancer))
-	}
-	return scene{name: w.name + "-" + name, lab: lab, steps: all}
-}
-
-// backByBalancer has the backends send what goes to clients on their own link to the balancer.
-var backByBalancer = deed(func(s *stage) (err error) {
-	for _, b := range s.Backends[:3] {
-		err = errors.Join(err, routes(b, "10.2.0.1 fd00:2::1", "10.2.0.96/27 10.2.0.128/27 fd00:2::100/120"))
-	}
-	return err
-})
-
-// routes has a machine send to networks by way of a gateway's two addresses.
-func routes(h *netlab.Host, gateway, networks string) (err error) {
-	for _, network := range strings.Fields(networks) {
-		for _, via := range strings.Fields(gateway) {
-			to, via := netip.MustParsePrefix(network), netip.MustParseAddr(via)
-			if to.Addr().Is6() == via.Is6() {
-				err = errors.Join(err, h.AddRoute(to, via))
-			}
-		}
-	}
-	return err
 }
 
 var statelessSchedulers = []struct {
@@ -99,14 +24,6 @@ var statelessSchedulers = []struct {
 	{"hash-by-everything", "scheduler = \"hash\"\nhash-on = [\"source-address\", \"destination-address\", \"source-port\", \"destination-port\", \"source-mac\", \"destination-mac\"]", false, false},
 	{"symmetric-hash", `scheduler = "symmetric-hash"`, true, false},
 }
-
-const (
-	listenSecond = `"192.0.2.2:443/tcp,udp", "[2001:db8::2]:443/tcp,udp"`
-	otherPorts   = `"192.0.2.2:443,8000-8070/tcp,udp", "[2001:db8::2]:443,8000-8070/tcp,udp"`
-	second       = "192.0.2.2:443 [2001:db8::2]:443"
-	inRange      = "192.0.2.2:8050 [2001:db8::2]:8050"
-	third        = "192.0.2.3:80 [2001:db8::3]:80"
-)
 
 // statelessScenes: the right backends in the right shares, by each way and scheduler; the backend sees the client, and
 // its answer comes from the service (else the client's socket would not take it); nothing is tracked.
@@ -147,48 +64,6 @@ func statelessScenes() (all []scene) {
 	}
 	return all
 }
-
-// nothingTracked: connection tracking of the balancer has no entry at all.
-var nothingTracked = deed(func(s *stage) error {
-	for _, like := range []string{"0.0.0.0", "::"} {
-		flows, err := s.flows(netip.MustParseAddr(like))
-		if err != nil {
-			return err
-		}
-		if len(flows) > 0 {
-			return fmt.Errorf("%d connections are tracked, one of them: %v", len(flows), flows[0])
-		}
-	}
-	return nil
-})
-
-// alike: a client meets the same backend by every protocol.
-type alike string
-
-func (a alike) do(s *stage) error {
-	for _, word := range strings.Fields(string(a)) {
-		to := netip.MustParseAddr(word)
-		for _, client := range s.clients(to)[:20] {
-			echo, err := s.Client.Ping(client, to, patience)
-			if err != nil {
-				return fmt.Errorf("ping %s: %w", to, err)
-			}
-			for _, network := range []string{"tcp", "udp"} {
-				q := question{s.Client, network + family(to), netip.AddrPortFrom(to, 80)}
-				answer, err := q.ask(netip.AddrPortFrom(client, s.speaker(s.Client, to).Port()))
-				if err == nil && answer.Backend != echo.Backend {
-					err = fmt.Errorf("%s meets %s, and %s by ping", client, answer.Backend, echo.Backend)
-				}
-				if err != nil {
-					return q.blame(err)
-				}
-			}
-		}
-	}
-	return nil
-}
-
-const wholeThird = `"192.0.2.3", "2001:db8::3"`
 
 // statelessMatters are what else holds of stateless farms, whatever the scheduler; by both ways where they differ.
 func statelessMatters() (all []scene) {
@@ -317,50 +192,6 @@ func statelessMatters() (all []scene) {
 	return all
 }
 
-// lost are datagrams that nobody answers.
-type lost struct {
-	to   string
-	size int
-}
-
-func (l lost) do(s *stage) error {
-	for _, q := range s.questions("", "udp", l.to) {
-		c, err := q.dial(s.speaker(q.from, q.to.Addr()))
-		if err == nil {
-			_, err = c.Write(make([]byte, l.size))
-			err = errors.Join(err, c.SetDeadline(time.Now().Add(silence)))
-		}
-		if err != nil {
-			return q.blame(err)
-		}
-		defer c.Close()
-		if answer, err := netlab.ReadAnswer(c); err == nil || !netlab.TimedOut(err) {
-			return q.blame(fmt.Errorf("%v, %w", answer, err))
-		}
-	}
-	return nil
-}
-
-// An mtu is set for interfaces: "balancer eth0 client eth0".
-type mtu struct {
-	links string
-	size  int
-}
-
-func (m mtu) do(s *stage) (err error) {
-	words := strings.Fields(m.links)
-	for i := 0; i < len(words); i += 2 {
-		err = errors.Join(err, s.machine(words[i]).Do(func() error {
-			link, err := netlink.LinkByName(words[i+1])
-			if err != nil {
-				return err
-			}
-			return netlink.LinkSetMTU(link, m.size)
-		}))
-	}
-	return err
-}
-
 // statelessPairs: two balancers with the same farm stand for one another, in the middle of a connection.
 func statelessPairs() (all []scene) {
 	for _, w := range []way{ways[1], ways[3]} {
@@ -388,20 +219,4 @@ func statelessPairs() (all []scene) {
 		}
 	}
 	return all
-}
-
-// secondBalancer makes a machine a balancer that serves a farm.
-func secondBalancer(s *stage, h *netlab.Host, farm string) error {
-	dir := compiler.Dir{Path: "farms.d", FS: fstest.MapFS{"web.toml": {Data: []byte(farm), Mode: 0o644}}}
-	engine := live.Engine{Dirs: []compiler.Dir{dir}, Store: live.Store{Dir: s.t.TempDir()}, Log: s.t.Logf}
-	return errors.Join(
-		h.Sysctl("net.ipv4.ip_forward", "1"),
-		h.Sysctl("net.ipv6.conf.all.forwarding", "1"),
-		h.Do(func() error {
-			_, told, err := engine.Apply(s.ctx)
-			if err != nil {
-				err = fmt.Errorf("%w: %v", err, told)
-			}
-			return err
-		}))
 }

@@ -1,0 +1,100 @@
+package packettest
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing/fstest"
+
+	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/netlab"
+	"farmc/compiler"
+)
+
+// A way is one to take a stateless farm's requests: before connection tracking, or at the ingress of interfaces; with
+// the clients behind another interface than the backends, or behind the same.
+type way struct {
+	name     string
+	farm     string // keys of the farm
+	backend  string // and of each backend
+	oneArmed bool
+}
+
+var ways = []way{
+	{"prerouting-two-armed", ``, ``, false},
+	{"prerouting-one-armed", ``, ``, true},
+	{"ingress-two-armed", `interfaces = ["eth0"]`, `interface = "eth1"`, false},
+	{"ingress-one-armed", `interfaces = ["eth0"]`, ``, true},
+}
+
+// stateless is a farm on some of the machines, named as "b1", "b1:8081" or "b1:8081*3" for port and weight.
+func (w way) stateless(listen, keys string, backends ...string) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "mode = \"stateless\"\nlisten = [%s]\n%s\n%s\n", listen, keys, w.farm)
+	for i, b := range backends {
+		b, weight, weighs := strings.Cut(b, "*")
+		name, port, ported := strings.Cut(b, ":")
+		n := strings.TrimPrefix(name, "b")
+		fmt.Fprintf(&text, "[backends.%c-%s]\naddress = [\"10.2.0.1%s\", \"fd00:2::1%s\"]\n%s\n", 'a'+i, name, n, n, w.backend)
+		if ported {
+			fmt.Fprintf(&text, "port = %s\n", port)
+		}
+		if weighs {
+			fmt.Fprintf(&text, "weight = %s\n", weight)
+		}
+	}
+	return text.String()
+}
+
+// scene plays steps where the backends' way to the client is by the balancer.
+func (w way) scene(name string, all ...step) scene {
+	lab := netlab.Options{OneArmed: w.oneArmed}
+	if w.oneArmed {
+		all = slices.Insert(all, 0, step(backByBalancer))
+	}
+	return scene{name: w.name + "-" + name, lab: lab, steps: all}
+}
+
+// alike: a client meets the same backend by every protocol.
+type alike string
+
+func (a alike) do(s *stage) error {
+	for _, word := range strings.Fields(string(a)) {
+		to := netip.MustParseAddr(word)
+		for _, client := range s.clients(to)[:20] {
+			echo, err := s.Client.Ping(client, to, patience)
+			if err != nil {
+				return fmt.Errorf("ping %s: %w", to, err)
+			}
+			for _, network := range []string{"tcp", "udp"} {
+				q := question{s.Client, network + family(to), netip.AddrPortFrom(to, 80)}
+				answer, err := q.ask(netip.AddrPortFrom(client, s.speaker(s.Client, to).Port()))
+				if err == nil && answer.Backend != echo.Backend {
+					err = fmt.Errorf("%s meets %s, and %s by ping", client, answer.Backend, echo.Backend)
+				}
+				if err != nil {
+					return q.blame(err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// secondBalancer makes a machine a balancer that serves a farm.
+func secondBalancer(s *stage, h *netlab.Host, farm string) error {
+	dir := compiler.Dir{Path: "farms.d", FS: fstest.MapFS{"web.toml": {Data: []byte(farm), Mode: 0o644}}}
+	engine := live.Engine{Dirs: []compiler.Dir{dir}, Store: live.Store{Dir: s.t.TempDir()}, Log: s.t.Logf}
+	return errors.Join(
+		h.Sysctl("net.ipv4.ip_forward", "1"),
+		h.Sysctl("net.ipv6.conf.all.forwarding", "1"),
+		h.Do(func() error {
+			_, told, err := engine.Apply(s.ctx)
+			if err != nil {
+				err = fmt.Errorf("%w: %v", err, told)
+			}
+			return err
+		}))
+}
