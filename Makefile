@@ -80,7 +80,7 @@ test-slow: go-found
 
 stress: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps
-	STRESS=1 $(GO) test ./cmd/internal/packettest ./cmd/farmc -run 'TestRush|TestClientsMeetAgain|TestKilled|TestEditsWatched|TestStorm|TestFromCloseToCommit' -count 1 -timeout 30m -v
+	STRESS=1 $(GO) test ./cmd/internal/packettest ./cmd/farmc -run 'TestReloadUnderTraffic|TestReloadKeepsPersistence|TestKilled|TestEditsWatched|TestStorm|TestFromCloseToCommit' -count 1 -timeout 30m -v
 
 golden: go-found
 	$(GO) test ./compiler -run Golden -update

@@ -1,11 +1,15 @@
-// Package packettest asks whether a real client reaches the right backend: farms are compiled and loaded in the
-// balancer of a netlab as apply would, and real sockets tell where connections go. It holds tests alone.
+// Package packettest tests with real packets that a client reaches the right backend. Farms are compiled and loaded on
+// the balancer of a netlab, as apply does, and sockets show where connections go. The package holds tests only.
 //
-// A case is a row: its farms as an administrator would write them, and what is then asked, refused, reloaded. One
-// case runs by its name:
+// A case is a row in a table: a name that says the rule it holds, the lab, and the steps. Steps load farms, written as an
+// administrator writes them, send requests, and reload. Each case runs in network namespaces of its own, beside others.
+// One case runs by its name:
 //
 //	go test ./cmd/internal/packettest -run TestPackets/snat-weights-tcp-ip4
 //
-// On every stage all machines answer on the ports of stagePorts, the balancer and the client, too, so that a
-// connection that goes astray tells where it went.
+// Files that begin with helper_ hold the steps and the farms that cases use; read helper_scene, helper_testbed and
+// helper_request first. All other files hold cases, and are named for their topic.
+//
+// All machines of a testbed answer on testbedPorts, the balancer and the client, too. So a misdirected connection shows
+// where it went.
 package packettest

@@ -4,12 +4,12 @@ import "testing"
 
 func TestDSR(t *testing.T) {
 	t.Parallel()
-	play(t, dsrScenes())
+	runCases(t, dsrCases())
 }
 
 var dsrSchedulers = []struct {
 	name, keys string
-	whole      bool // can be had for every protocol
+	whole      bool // works with whole addresses
 }{
 	{"maglev", ``, true},
 	{"maglev-by-port", `hash-on = ["source-address", "source-port"]`, false},
@@ -20,22 +20,22 @@ var dsrSchedulers = []struct {
 	{"symmetric-hash", `scheduler = "symmetric-hash"`, true},
 }
 
-func dsrScenes() (all []scene) {
-	for _, arm := range arms {
+func dsrCases() (all []testCase) {
+	for _, topology := range dsrTopologies {
 		for _, s := range dsrSchedulers {
 			three := shares{"b1": 3, "b2": 1}
-			c := scene{name: arm.name + "-" + s.name, lab: arm.lab, steps: steps{
-				farms{"web": arm.farm(manyPorts, s.keys)},
-				reach{by: "tcp udp", to: both, shares: three},
-				reach{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443 192.0.2.1:8050 [2001:db8::1]:8050", shares: three, clients: 60},
-				ask{by: "tcp udp", to: "192.0.2.1:53 [2001:db8::1]:53", shares: shares{"balancer:53": 1}},
+			c := testCase{name: topology.name + "-" + s.name, lab: topology.lab, steps: steps{
+				farms{"web": topology.farm(listen1Ports, s.keys)},
+				directRequest{by: "tcp udp", to: service1, shares: three},
+				directRequest{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443 192.0.2.1:8050 [2001:db8::1]:8050", shares: three, clients: 60},
+				request{by: "tcp udp", to: "192.0.2.1:53 [2001:db8::1]:53", shares: shares{"balancer:53": 1}},
 				pings{to: "192.0.2.1 2001:db8::1", shares: shares{"balancer": 1}},
 				untracked("192.0.2.1 2001:db8::1"),
 			}}
 			if s.whole {
 				c.steps = append(c.steps,
-					farms{"web": arm.farm(wholeSecond, s.keys)},
-					reach{by: "tcp udp", to: "192.0.2.2:80 [2001:db8::2]:80", shares: three, clients: 60},
+					farms{"web": topology.farm(listenWhole2, s.keys)},
+					directRequest{by: "tcp udp", to: "192.0.2.2:80 [2001:db8::2]:80", shares: three, clients: 60},
 					pings{to: "192.0.2.2 2001:db8::2", shares: three},
 					untracked("192.0.2.2 2001:db8::2"))
 			}

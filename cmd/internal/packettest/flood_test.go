@@ -10,9 +10,9 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// TestFlood floods a farm with SYNs from 100,000 addresses, and from a single one, while 50 clients work, and tells what
-// share of their connections succeeds, by limits, and what a packet of the flood costs. It holds nothing to be right or
-// wrong, and takes minutes: make test-flood.
+// TestFlood floods a farm with SYNs from 100,000 addresses, and from one address, while 50 clients work. It reports the
+// share of their connections that succeeds, for several limits, and the cost of a packet of the flood. It checks no
+// value, and takes minutes: make test-flood.
 func TestFlood(t *testing.T) {
 	which := os.Getenv("FARMC_FLOOD")
 	if which == "" {
@@ -37,18 +37,18 @@ func TestFlood(t *testing.T) {
 		if which != "all" && !strings.Contains(c.name, which) {
 			continue
 		}
-		s := newStage(t, netlab.Options{})
-		if err := (steps{outward, farms{"web": one("dnat", `"192.0.2.1:80"`, "b1", 0) + c.limits}}).do(s); err != nil {
+		s := newTestbed(t, netlab.Options{})
+		if err := (steps{addDefaultRoutes, farms{"web": oneBackend("dnat", `"192.0.2.1:80"`, "b1", 0) + c.limits}}).do(s); err != nil {
 			t.Fatal(err)
 		}
-		f, lead := flood{stage: s, addresses: c.addresses}, time.Duration(0)
+		f, lead := flood{testbed: s, addresses: c.addresses}, time.Duration(0)
 		if c.addresses > 1 {
-			lead = 20 * time.Second // in which connection tracking fills up
+			lead = 20 * time.Second // connection tracking fills up
 		}
 		if err := f.run(lead, 10*time.Second); err != nil {
 			t.Fatal(err)
 		}
-		tracked, _ := s.flows(netip.MustParseAddr("192.0.2.1"))
+		tracked, _ := s.conntrackEntries(netip.MustParseAddr("192.0.2.1"))
 		t.Logf("%-46s %5.1f %% of %d connections, %6d SYNs/s at %4.1f µs, %6d tracked", c.name,
 			100*float64(f.good.Load())/float64(max(f.tried.Load(), 1)), f.tried.Load(), f.sent.Load()/int64((lead+10*time.Second)/time.Second), f.cost(), len(tracked))
 		s.Close()

@@ -7,15 +7,15 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// TestDoors knocks at every door of farms that listen on single ports, lists and ranges in several entries, over several
-// protocols and addresses, some of them inside of others: the more particular wins, in every mode alike.
-func TestDoors(t *testing.T) {
+// TestFrontends sends requests to all frontends of farms with single ports, lists and ranges in several entries, for
+// several protocols and addresses, some inside of others. The more specific frontend wins, in every mode.
+func TestFrontends(t *testing.T) {
 	t.Parallel()
-	play(t, doorScenes())
+	runCases(t, frontendCases())
 }
 
-// doorFarms each have one backend, so that who answers tells which farm it was.
-var doorFarms = []struct{ name, listen, backend string }{
+// frontendFarms have one backend each, so the answering backend identifies the farm.
+var frontendFarms = []struct{ name, listen, backend string }{
 	{"web", `"192.0.2.1:80,443,8000-8100/tcp,udp", "[2001:db8::1]:443,80/tcp", "[2001:db8::1]:8000-8082/tcp,udp", "192.0.2.2:53/tcp,udp", "[2001:db8::2]:53/udp"`, "b1"},
 	{"port", `"192.0.2.1:8050/tcp", "[2001:db8::1]:8050,8081/udp", "192.0.2.2:8100,8081-8082/tcp"`, "b2"},
 	{"sctp", `"192.0.2.1:80,8081-8083/sctp", "[2001:db8::1]:80/sctp"`, "b3"},
@@ -23,8 +23,8 @@ var doorFarms = []struct{ name, listen, backend string }{
 	{"other", `"192.0.2.3", "2001:db8::3"`, "b5"},
 }
 
-// knocks are at every door, at what lies beside it, and who answers.
-var knocks = []struct{ by, to, who string }{
+// frontendRequests go to all frontends, and to ports beside them.
+var frontendRequests = []struct{ by, to, who string }{
 	{"tcp udp", "192.0.2.1:80 192.0.2.1:443 192.0.2.1:8000 192.0.2.1:8082 192.0.2.1:8100", "b1"},
 	{"udp", "192.0.2.1:8050 192.0.2.1:8081", "b1"},
 	{"tcp", "192.0.2.1:8081", "b1"},
@@ -47,17 +47,17 @@ var knocks = []struct{ by, to, who string }{
 	{"udp", "192.0.2.2:8100 192.0.2.2:8081 [2001:db8::2]:8081", "balancer"},
 }
 
-// A doorMode is a way to serve all of them.
-type doorMode struct {
+// A frontendMode is a mode for all of frontendFarms.
+type frontendMode struct {
 	name, mode   string
-	keys, behind string // of farms, and of backends
+	keys, behind string // keys of farms, and of backends
 	sees         string
 	lab          netlab.Options
 }
 
-func doorScenes() (all []scene) {
+func frontendCases() (all []testCase) {
 	const in, out = "interfaces = [\"eth0\"]\n", "interface = \"eth1\"\n"
-	for _, m := range []doorMode{
+	for _, m := range []frontendMode{
 		{name: "snat", mode: "snat", sees: "balancer"},
 		{name: "dnat", mode: "dnat"},
 		{name: "dnat-interfaces", mode: "dnat", keys: in},
@@ -66,28 +66,28 @@ func doorScenes() (all []scene) {
 		{name: "stateless-ingress", mode: "stateless", keys: in, behind: out},
 	} {
 		m.lab.Backends = 5
-		all = append(all, m.scene())
+		all = append(all, m.testCase())
 	}
 	return all
 }
 
-func (m doorMode) scene() scene {
+func (m frontendMode) testCase() testCase {
 	loaded := farms{}
-	for _, f := range doorFarms {
-		loaded[f.name] = one(m.mode, f.listen, f.backend, 0, m.keys) + m.behind
+	for _, f := range frontendFarms {
+		loaded[f.name] = oneBackend(m.mode, f.listen, f.backend, 0, m.keys) + m.behind
 	}
-	play := steps{quiet, loaded}
-	for _, k := range knocks {
-		play = append(play, m.knock(k.by, k.to, k.who))
+	play := steps{muteKernels, loaded}
+	for _, k := range frontendRequests {
+		play = append(play, m.requests(k.by, k.to, k.who))
 	}
-	return scene{name: m.name, lab: m.lab, steps: append(play,
+	return testCase{name: m.name, lab: m.lab, steps: append(play,
 		pings{to: "192.0.2.1 2001:db8::1", shares: shares{"b4": 1}},
 		pings{to: "192.0.2.3 2001:db8::3", shares: shares{"b5": 1}},
 		pings{to: "192.0.2.2 2001:db8::2", shares: shares{"balancer": 1}})}
 }
 
-// knock asks at doors; all keep the port.
-func (m doorMode) knock(by, to, who string) (all steps) {
+// requests sends requests to frontends; all backends keep the port.
+func (m frontendMode) requests(by, to, who string) (all steps) {
 	sees := m.sees
 	if who == "balancer" {
 		sees = ""
@@ -96,11 +96,11 @@ func (m doorMode) knock(by, to, who string) (all steps) {
 		answers := shares{who + at[strings.LastIndex(at, ":"):]: 1}
 		switch {
 		case by == "sctp":
-			all = append(all, talk{m.mode, protocolSCTP, sctpInit, sctpInitAck, at, answers, 2})
+			all = append(all, exchange{m.mode, protocolSCTP, sctpInit, sctpInitAck, at, answers, 2})
 		case m.mode == "dsr":
-			all = append(all, reach{by: by, to: at, shares: shares{who: 1}, clients: 2})
+			all = append(all, directRequest{by: by, to: at, shares: shares{who: 1}, clients: 2})
 		default:
-			all = append(all, ask{by: by, to: at, shares: answers, times: 2, sees: sees})
+			all = append(all, request{by: by, to: at, shares: answers, times: 2, sees: sees})
 		}
 	}
 	return all

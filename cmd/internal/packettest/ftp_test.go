@@ -7,19 +7,19 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// TestFTP transfers files, as that is what a helper is for: where a data connection goes to is said inside of the control
-// connection, and is not the same on both sides of the balancer.
+// TestFTP transfers files, because the address of a data connection is part of the control connection, and differs
+// between the two sides of the balancer. That is the purpose of a helper.
 func TestFTP(t *testing.T) {
 	t.Parallel()
-	play(t, []scene{
-		ftpScene("snat", "snat", netlab.Options{}),
-		ftpScene("snat-one-armed", "snat", netlab.Options{OneArmed: true}),
-		ftpScene("dnat", "dnat", netlab.Options{}),
+	runCases(t, []testCase{
+		ftpCase("snat", "snat", netlab.Options{}),
+		ftpCase("snat-one-armed", "snat", netlab.Options{OneArmed: true}),
+		ftpCase("dnat", "dnat", netlab.Options{}),
 	})
 }
 
-// strict is somebody else's firewall, which forwards only what connection tracking knows to be a farm's.
-const strict = foreign(`table inet firewall {
+// strict is a firewall that forwards only connections that conntrack knows as a farm's.
+const strict = nftScript(`table inet firewall {
 	chain forward {
 		type filter hook forward priority filter; policy drop;
 		ct state established,related accept
@@ -27,7 +27,7 @@ const strict = foreign(`table inet firewall {
 	}
 }`)
 
-func ftpScene(name, mode string, lab netlab.Options) scene {
+func ftpCase(name, mode string, lab netlab.Options) testCase {
 	farm := func(listen, keys string) string {
 		return fmt.Sprintf(`
 			mode   = %q
@@ -41,7 +41,7 @@ func ftpScene(name, mode string, lab netlab.Options) scene {
 		`, mode, listen, keys)
 	}
 	const ftp = `helper = "ftp"`
-	return scene{name: name, lab: lab, steps: steps{
+	return testCase{name: name, lab: lab, steps: steps{
 		serveFTP{21, 2121, 2150},
 		strict,
 		farms{

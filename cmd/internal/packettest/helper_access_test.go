@@ -17,43 +17,43 @@ import (
 
 type accessMode struct {
 	name, mode   string
-	keys, behind string // of the farm, and of its backend
+	keys, behind string // keys of the farm, and of its backend
 	sees         string
 	lab          netlab.Options
 }
 
-// farm is one of b1, with the lists of the scenes beside it.
+// farm has the backend b1, with the lists of these cases beside it.
 func (m accessMode) farm(listen, access string) farms {
-	farm := one(m.mode, listen, "b1", 0, m.keys) + m.behind
+	farm := oneBackend(m.mode, listen, "b1", 0, m.keys) + m.behind
 	if m.mode == "local" {
-		farm = local(listen, m.keys)
+		farm = localFarm(listen, m.keys)
 	}
-	return farms{"web": farm + access, "friends.list": friends, "outcasts.list": outcasts}
+	return farms{"web": farm + access, "friends.list": allowedList, "outcasts.list": deniedList}
 }
 
-// serves has clients ask by all protocols, and b1 answer.
+// serves: clients send requests over TCP and UDP, and b1 answers.
 func (m accessMode) serves(to, clients string) step {
 	port := to[strings.LastIndex(to, ":"):]
 	if m.mode == "dsr" {
-		return reach{by: "tcp udp", to: to, as: clients, shares: shares{"b1": 1}, clients: 2}
+		return directRequest{by: "tcp udp", to: to, as: clients, shares: shares{"b1": 1}, clients: 2}
 	}
 	who := "b1"
 	if m.mode == "local" {
 		who = "balancer"
 	}
-	return ask{by: "tcp udp", to: to, as: clients, shares: shares{who + port: 1}, sees: m.sees, times: 2}
+	return request{by: "tcp udp", to: to, as: clients, shares: shares{who + port: 1}, sees: m.sees, times: 2}
 }
 
-// How many knock, and how long the list is. It was tried with 500,000 networks, too.
+// The number of clients, and of networks in the list. The test has also passed with 500,000 networks.
 const (
-	knocking   = 10_000
-	listLength = 20_000
+	accessClients = 10_000
+	listLength    = 20_000
 )
 
-func (s *stage) throng(r *rand.Rand) error {
+func (s *testbed) sendFromMany(r *rand.Rand) error {
 	networks, text := randomList(r)
 	err := steps{
-		foreign(`table inet spy {
+		nftScript(`table inet spy {
 			set seen4 { type ipv4_addr; size 65535; flags dynamic; }
 			set seen6 { type ipv6_addr; size 65535; flags dynamic; }
 			counter passed { }
@@ -63,28 +63,28 @@ func (s *stage) throng(r *rand.Rand) error {
 				udp dport 80 ip6 daddr 2001:db8::1 update @seen6 { ip6 saddr } counter name passed drop
 			}
 		}`),
-		farms{"web": one("dnat", listenBoth, "b1", 0) + "\n[access]\ndeny = \"@many\"", "many.list": text},
+		farms{"web": oneBackend("dnat", listen1, "b1", 0) + "\n[access]\ndeny = \"@many\"", "many.list": text},
 	}.do(s)
 	if err != nil {
 		return err
 	}
-	inside, known := map[netip.Addr]bool{}, prefixes{}
+	inside, known := map[netip.Addr]bool{}, prefixSet{}
 	for _, p := range networks {
 		known[p] = true
 	}
-	for len(inside) < knocking {
-		if a := randomClient(r, networks); clientLike(a) {
+	for len(inside) < accessClients {
+		if a := randomClient(r, networks); validClient(a) {
 			inside[a] = known.contains(a)
 		}
 	}
 	knocked := 0
 	for a := range inside {
 		to := netip.MustParseAddr(map[bool]string{true: "192.0.2.1", false: "2001:db8::1"}[a.Is4()])
-		if err := s.Client.SendPacket(netlab.Packet(a, to, protocolUDP, datagram)); err != nil {
+		if err := s.Client.SendPacket(netlab.Packet(a, to, protocolUDP, udpDatagram)); err != nil {
 			return err
 		}
-		if knocked++; knocked%500 == 0 || knocked == len(inside) { // no more at once than a queue holds
-			if err := s.heardOf(knocked); err != nil {
+		if knocked++; knocked%500 == 0 || knocked == len(inside) { // a queue holds no more at once
+			if err := s.awaitPackets(knocked); err != nil {
 				return err
 			}
 		}
@@ -109,10 +109,10 @@ func (s *stage) throng(r *rand.Rand) error {
 	return nil
 }
 
-type prefixes map[netip.Prefix]bool
+type prefixSet map[netip.Prefix]bool
 
-// contains looks at networks of all lengths.
-func (known prefixes) contains(a netip.Addr) bool {
+// contains tries prefixes of all lengths.
+func (known prefixSet) contains(a netip.Addr) bool {
 	for length := range a.BitLen() + 1 {
 		if p, _ := a.Prefix(length); known[p] {
 			return true
@@ -121,14 +121,14 @@ func (known prefixes) contains(a netip.Addr) bool {
 	return false
 }
 
-// heardOf waits until so many packets were either denied or passed.
-func (s *stage) heardOf(n int) error {
+// awaitPackets waits until n packets are denied or passed.
+func (s *testbed) awaitPackets(n int) error {
 	for end := deadline(); ; {
 		turnedAway, err := denied{}.count(s)
 		if err != nil {
 			return err
 		}
-		passed, err := counted(s, "spy", "passed")
+		passed, err := nftCounter(s, "spy", "passed")
 		if err != nil || turnedAway+passed == n {
 			return err
 		}
@@ -138,7 +138,7 @@ func (s *stage) heardOf(n int) error {
 	}
 }
 
-// randomList is of networks of both families and all kinds of lengths, nested and adjacent ones, and ranges.
+// randomList has networks of both families and many lengths, nested and adjacent networks, and ranges.
 func randomList(r *rand.Rand) ([]netip.Prefix, string) {
 	var networks []netip.Prefix
 	var text strings.Builder
@@ -175,28 +175,28 @@ func randomClient(r *rand.Rand, networks []netip.Prefix) netip.Addr {
 	return netip.AddrFrom4([4]byte{byte(11 + r.IntN(100)), byte(r.IntN(256)), byte(r.IntN(256)), byte(r.IntN(256))})
 }
 
-// clientLike says whether the kernel takes a packet from there.
-func clientLike(a netip.Addr) bool {
+// validClient says whether the kernel accepts the address as the source of a packet.
+func validClient(a netip.Addr) bool {
 	return a.IsGlobalUnicast() && (a.Is6() || a.As4()[0] < 127 && a.As4()[0] > 10)
 }
 
-// routersAreHeard: an error that comes from a router that isn't allowed is let by.
-func routersAreHeard(s *stage) error {
-	for _, e := range []crafted{
+// icmpErrorsPass: access lets ICMP errors of routers pass that are not in the allow list.
+func icmpErrorsPass(s *testbed) error {
+	for _, e := range []rawPacket{
 		{protocolICMP, netip.MustParseAddrPort("203.0.113.2:0"), netip.MustParseAddrPort("192.0.2.1:0"), "\x03\x04\x00\x00\x00\x00\x05\x00"},
 		{protocolICMP6, netip.MustParseAddrPort("[2001:db8:f::2]:0"), netip.MustParseAddrPort("[2001:db8::1]:0"), "\x02\x00\x00\x00\x00\x00\x05\x00"},
 	} {
-		before, err := counted(s, "spy", "errors")
+		before, err := nftCounter(s, "spy", "errors")
 		if err == nil {
 			err = s.Client.SendPacket(e.bytes())
 		}
 		for end := deadline(); err == nil; {
-			now, err := counted(s, "spy", "errors")
+			now, err := nftCounter(s, "spy", "errors")
 			if now > before || err != nil {
 				break
 			}
 			if end.over() {
-				return fmt.Errorf("%v isn't heard", e)
+				return fmt.Errorf("%v does not pass", e)
 			}
 		}
 		if err != nil {
@@ -206,14 +206,14 @@ func routersAreHeard(s *stage) error {
 	return nil
 }
 
-// cut: whatever is said by connections that are held is dropped.
-type cut struct{}
+// heldAreDenied: access drops the packets of connections that are held open.
+type heldAreDenied struct{}
 
-func (cut) do(s *stage) error {
+func (heldAreDenied) do(s *testbed) error {
 	for _, c := range s.held {
 		before, err := denied{}.count(s)
 		if err == nil {
-			err = c.SetDeadline(time.Now().Add(patience))
+			err = c.SetDeadline(time.Now().Add(answerTimeout))
 		}
 		if err == nil {
 			_, err = c.Write([]byte("still there?"))
@@ -224,7 +224,7 @@ func (cut) do(s *stage) error {
 				break
 			}
 			if end.over() {
-				return c.blame(errors.New("what it says isn't denied"))
+				return c.wrap(errors.New("its packets are not denied"))
 			}
 		}
 		if err != nil {
@@ -234,31 +234,31 @@ func (cut) do(s *stage) error {
 	return nil
 }
 
-// denied has a farm drop what a client says, and count it.
+// denied: a farm drops and counts the packets of a client.
 type denied struct {
 	from, as string
 	by, to   string
-	farm     string // web if empty
-	size     int    // of what is said by UDP
-	packets  int    // in how many it comes
+	farm     string // "web" if empty
+	size     int    // of the client's datagram
+	packets  int    // the number of packets that the datagram arrives in
 }
 
-func (d denied) do(s *stage) (err error) {
-	for _, q := range s.questions(d.from, d.by, d.to) {
-		err = errors.Join(err, q.blame(d.once(s, q)))
+func (d denied) do(s *testbed) (err error) {
+	for _, q := range s.targets(d.from, d.by, d.to) {
+		err = errors.Join(err, q.wrap(d.once(s, q)))
 	}
 	return err
 }
 
-func (d denied) once(s *stage, q question) error {
+func (d denied) once(s *testbed, q target) error {
 	before, err := d.count(s)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	ctx, cancel := context.WithTimeout(s.ctx, answerTimeout)
 	defer cancel()
 	answered := make(chan error, 1)
-	go func() { answered <- q.askUntil(ctx, s.speakerAs(q.from, q.to.Addr(), d.as), max(d.size, 1)) }()
+	go func() { answered <- q.askUntil(ctx, s.newClientAs(q.from, q.to.Addr(), d.as), max(d.size, 1)) }()
 	for {
 		now, err := d.count(s)
 		if err != nil || now >= before+max(d.packets, 1) {
@@ -271,7 +271,7 @@ func (d denied) once(s *stage, q question) error {
 		select {
 		case err := <-answered:
 			if now, _ := d.count(s); now >= before+max(d.packets, 1) && err != nil {
-				return nil // this machine's own datagrams can't even be sent
+				return nil // the kernel refuses to send the balancer's own datagrams
 			}
 			return fmt.Errorf("not denied, but answered: %w", err)
 		case <-time.After(time.Millisecond):
@@ -279,8 +279,8 @@ func (d denied) once(s *stage, q question) error {
 	}
 }
 
-// askUntil asks until the context ends.
-func (q question) askUntil(ctx context.Context, as netip.AddrPort, size int) error {
+// askUntil sends a request and waits for the answer until the context ends.
+func (q target) askUntil(ctx context.Context, as netip.AddrPort, size int) error {
 	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(as)}
 	if q.udp() {
 		dialer.LocalAddr = net.UDPAddrFromAddrPort(as)
@@ -304,13 +304,13 @@ func (q question) askUntil(ctx context.Context, as netip.AddrPort, size int) err
 	return err
 }
 
-// count is how many packets the farm has denied.
-func (d denied) count(s *stage) (n int, err error) {
-	return counted(s, "farmc", "farm/"+cmp.Or(d.farm, "web")+"/denied")
+// count is the number of packets that the farm has denied.
+func (d denied) count(s *testbed) (n int, err error) {
+	return nftCounter(s, "farmc", "farm/"+cmp.Or(d.farm, "web")+"/denied")
 }
 
-// counted reads a counter of the balancer's.
-func counted(s *stage, table, counter string) (n int, err error) {
+// nftCounter reads a named counter on the balancer.
+func nftCounter(s *testbed, table, counter string) (n int, err error) {
 	out, err := s.Balancer.Run(s.ctx, "", "nft", "list", "counter", "inet", table, counter)
 	if err == nil {
 		_, after, _ := strings.Cut(out, "packets ")

@@ -15,24 +15,24 @@ import (
 	"farmc/compiler"
 )
 
-// knock has a client, told by a number, ask services so many times each. So many are answered, and these are the
-// first; the others get no answer, or are refused.
-type knock struct {
-	as          int
-	neighbour   bool // of IPv6: another address of the client's network
-	by, to      string
-	times, pass int
-	refused     bool
-	keep        bool // what was answered stays open
-	say         int  // by UDP: how many datagrams each
-	only        int  // how many of the services are asked; all if zero
+// An attempt is a number of requests of one client to each service. The first ones are answered; the others get no
+// answer, or are refused.
+type attempt struct {
+	as           int
+	sameNetwork  bool // IPv6: another address of the client's /64
+	by, to       string
+	times, pass  int
+	refused      bool
+	keep         bool // answered connections stay open
+	datagrams    int  // UDP: datagrams in each request
+	firstTargets int  // the number of services that get requests; all if zero
 }
 
-// unanswered is how long nobody may answer to what is held back. It is shorter than what the kernel takes to repeat a SYN,
-// so that each is counted once, but on a machine that is so busy that it ends a second late.
-const unanswered = 300 * time.Millisecond
+// dropTimeout is the time that an attempt waits for no answer. It is shorter than the kernel's retransmission timeout of
+// a SYN, so that each attempt is counted once. On a busy machine it can end a second late.
+const dropTimeout = 300 * time.Millisecond
 
-// clientAddress is a client's own: of IPv6 in a network of its own.
+// clientAddress is the address of client n, with IPv6 in a /64 of its own.
 func clientAddress(n int, six bool) netip.Addr {
 	if six {
 		return netip.MustParseAddr(fmt.Sprintf("2001:db8:c:%x::1", 0x100+n))
@@ -40,20 +40,20 @@ func clientAddress(n int, six bool) netip.Addr {
 	return netip.AddrFrom4([4]byte{198, 51, 100, byte(100 + n)})
 }
 
-func (k knock) do(s *stage) (err error) {
-	questions := s.questions("", k.by, k.to)
-	if k.only > 0 {
-		questions = questions[:k.only]
+func (k attempt) do(s *testbed) (err error) {
+	questions := s.targets("", k.by, k.to)
+	if k.firstTargets > 0 {
+		questions = questions[:k.firstTargets]
 	}
 	for _, q := range questions {
-		err = errors.Join(err, q.blame(k.ask(s, q)))
+		err = errors.Join(err, q.wrap(k.attemptAll(s, q)))
 	}
 	return err
 }
 
-func (k knock) ask(s *stage, q question) error {
+func (k attempt) attemptAll(s *testbed, q target) error {
 	as := clientAddress(k.as, q.to.Addr().Is6())
-	if k.neighbour {
+	if k.sameNetwork {
 		as = netip.MustParseAddr(as.String() + ":2")
 	}
 	for n := range k.times {
@@ -70,20 +70,20 @@ func (k knock) ask(s *stage, q question) error {
 		case n < k.pass:
 			return fmt.Errorf("number %d as %s: %w", n+1, as, err)
 		case !k.refused && !netlab.TimedOut(err) || k.refused && !q.isRefusal(err):
-			return fmt.Errorf("number %d as %s is held back otherwise: %w", n+1, as, err)
+			return fmt.Errorf("number %d as %s fails for another reason: %w", n+1, as, err)
 		case !k.refused && !q.udp():
-			s.repeated += int(time.Since(began) / time.Second)
+			s.retransmitted += int(time.Since(began) / time.Second)
 		}
 	}
 	return nil
 }
 
-func (k knock) once(s *stage, q question, as netip.Addr, wait time.Duration) (net.Conn, error) {
-	c, err := q.from.Dial(q.network, netip.AddrPortFrom(as, uint16(10000+s.asked.Add(1))), q.to, wait)
+func (k attempt) once(s *testbed, q target, as netip.Addr, wait time.Duration) (net.Conn, error) {
+	c, err := q.from.Dial(q.network, netip.AddrPortFrom(as, uint16(10000+s.sourcePorts.Add(1))), q.to, wait)
 	if err != nil {
 		return c, err
 	}
-	for n := 0; q.udp() && n < max(k.say, 1); n++ {
+	for n := 0; q.udp() && n < max(k.datagrams, 1); n++ {
 		if _, err := c.Write([]byte("who?")); err != nil {
 			return c, err
 		}
@@ -91,31 +91,31 @@ func (k knock) once(s *stage, q question, as netip.Addr, wait time.Duration) (ne
 	if err := c.SetDeadline(time.Now().Add(wait)); err != nil {
 		return c, err
 	}
-	_, err = netlab.ReadAnswer(c) // what is closed with something unread is reset
+	_, err = netlab.ReadAnswer(c) // closing a socket with unread data resets the connection
 	return c, err
 }
 
-// wait is how long the nth is waited for: only briefly where it is to be held back silently.
-func (k knock) wait(n int) time.Duration {
+// wait is the timeout of the nth attempt: short if a limit is to drop it.
+func (k attempt) wait(n int) time.Duration {
 	if n < k.pass || k.refused {
-		return patience
+		return answerTimeout
 	}
-	return unanswered
+	return dropTimeout
 }
 
-// resets has a client open connections and end them by a reset.
-type resets struct {
+// resetConnections: a client opens connections and resets them.
+type resetConnections struct {
 	as    int
 	to    string
 	times int
 }
 
-func (r resets) do(s *stage) error {
-	for _, q := range s.questions("", "tcp", r.to) {
+func (r resetConnections) do(s *testbed) error {
+	for _, q := range s.targets("", "tcp", r.to) {
 		for range r.times {
-			c, err := knock{}.once(s, q, clientAddress(r.as, q.to.Addr().Is6()), patience)
+			c, err := attempt{}.once(s, q, clientAddress(r.as, q.to.Addr().Is6()), answerTimeout)
 			if err != nil {
-				return q.blame(err)
+				return q.wrap(err)
 			}
 			if err := errors.Join(c.(*net.TCPConn).SetLinger(0), c.Close()); err != nil {
 				return err
@@ -125,15 +125,15 @@ func (r resets) do(s *stage) error {
 	return nil
 }
 
-// provoke has a client knock as fast as it can.
-type provoke struct {
+// sendDatagrams: a client sends datagrams as fast as it can.
+type sendDatagrams struct {
 	as    int
 	to    string
 	times int
 }
 
-func (p provoke) do(s *stage) error {
-	for _, q := range s.questions("", "udp", p.to) {
+func (p sendDatagrams) do(s *testbed) error {
+	for _, q := range s.targets("", "udp", p.to) {
 		for range p.times {
 			if err := s.send(clientAddress(p.as, q.to.Addr().Is6()), q.to.String(), 1); err != nil {
 				return err
@@ -143,11 +143,11 @@ func (p provoke) do(s *stage) error {
 	return nil
 }
 
-// send sends datagrams from ports that nobody has used, and waits for nothing.
-func (s *stage) send(from netip.Addr, to string, times int) error {
+// send sends each datagram from a new port, and waits for no answer.
+func (s *testbed) send(from netip.Addr, to string, times int) error {
 	for range times {
-		port := netip.AddrPortFrom(from, uint16(10000+s.asked.Add(1)))
-		c, err := s.Client.Dial("udp"+family(from), port, netip.MustParseAddrPort(to), patience)
+		port := netip.AddrPortFrom(from, uint16(10000+s.sourcePorts.Add(1)))
+		c, err := s.Client.Dial("udp"+family(from), port, netip.MustParseAddrPort(to), answerTimeout)
 		if err != nil {
 			return err
 		}
@@ -159,10 +159,10 @@ func (s *stage) send(from netip.Addr, to string, times int) error {
 	return nil
 }
 
-// closing closes the first so many connections that are held.
-type closing struct{ n int }
+// closeHeld closes the first n connections that are held.
+type closeHeld struct{ n int }
 
-func (h closing) do(s *stage) (err error) {
+func (h closeHeld) do(s *testbed) (err error) {
 	for _, c := range s.held[:h.n] {
 		err = errors.Join(err, c.Close())
 	}
@@ -170,16 +170,16 @@ func (h closing) do(s *stage) (err error) {
 	return err
 }
 
-// stalls: of the connections that are held, those with these numbers carry nothing.
-type stalls struct{ from, to int }
+// stalled: the held connections with these numbers carry no data.
+type stalled struct{ from, to int }
 
-func (w stalls) do(s *stage) error {
+func (w stalled) do(s *testbed) error {
 	for _, c := range s.held[w.from:w.to] {
-		if err := c.SetDeadline(time.Now().Add(unanswered)); err != nil {
+		if err := c.SetDeadline(time.Now().Add(dropTimeout)); err != nil {
 			return err
 		}
-		if _, err := c.Write([]byte("anybody?")); err != nil {
-			return c.blame(err)
+		if _, err := c.Write([]byte("still there?")); err != nil {
+			return c.wrap(err)
 		}
 		buffer := make([]byte, 1<<10)
 		for {
@@ -187,33 +187,33 @@ func (w stalls) do(s *stage) error {
 			if netlab.TimedOut(err) {
 				break
 			}
-			if strings.Contains(string(buffer[:n]), "anybody?") || err != nil {
-				return c.blame(fmt.Errorf("carries on: %q %w", buffer[:n], err))
+			if strings.Contains(string(buffer[:n]), "still there?") || err != nil {
+				return c.wrap(fmt.Errorf("carries data: %q %w", buffer[:n], err))
 			}
 		}
 	}
 	return nil
 }
 
-// heldBack: so many packets of a farm were held back for the reason.
-type heldBack struct {
+// limitCounter: a limit of the farm has dropped or rejected this number of packets for this reason.
+type limitCounter struct {
 	farm, reason string
 	packets      int
-	orMore       bool // of who is banned, what the kernel still sends for connections that were
+	orMore       bool // for banned clients: the kernel retransmits packets of open connections
 }
 
-func (c heldBack) do(s *stage) error {
+func (c limitCounter) do(s *testbed) error {
 	n, err := c.now(s)
-	for end := deadline(); err == nil && n < c.packets && !end.over(); { // some may be on their way
+	for end := deadline(); err == nil && n < c.packets && !end.over(); { // packets may still be on their way
 		n, err = c.now(s)
 	}
-	if err != nil || n < c.packets || n > c.packets+s.repeated && !c.orMore {
+	if err != nil || n < c.packets || n > c.packets+s.retransmitted && !c.orMore {
 		return fmt.Errorf("%d packets of %s are counted as %s, want %d (%w)", n, c.farm, c.reason, c.packets, err)
 	}
 	return nil
 }
 
-func (c heldBack) now(s *stage) (int, error) {
+func (c limitCounter) now(s *testbed) (int, error) {
 	f, err := s.status(c.farm)
 	n, ok := f.HeldBack[c.reason]
 	if !ok && err == nil {
@@ -222,8 +222,8 @@ func (c heldBack) now(s *stage) (int, error) {
 	return int(n), err
 }
 
-// status is how a farm stands.
-func (s *stage) status(farm string) (f live.FarmStatus, err error) {
+// status is the status of a farm.
+func (s *testbed) status(farm string) (f live.FarmStatus, err error) {
 	err = s.Balancer.Do(func() error {
 		status, err := s.engine.Status(s.ctx, farm)
 		if err == nil && (len(status.Farms) != 1 || status.Rules != live.RulesLoaded) {
@@ -237,13 +237,13 @@ func (s *stage) status(farm string) (f live.FarmStatus, err error) {
 	return f, err
 }
 
-// served: so much did each backend of a farm get, and so many connections to it are open.
-type served struct {
-	farm        string
-	given, open map[string]int
+// backendStatus: each backend of the farm has served and holds these numbers of connections.
+type backendStatus struct {
+	farm         string
+	served, open map[string]int
 }
 
-func (w served) do(s *stage) error {
+func (w backendStatus) do(s *testbed) error {
 	f, err := s.status(w.farm)
 	if err != nil {
 		return err
@@ -257,20 +257,20 @@ func (w served) do(s *stage) error {
 			open[b.Name] = *b.Open
 		}
 	}
-	if !maps.Equal(given, w.given) || !maps.Equal(open, w.open) {
-		return fmt.Errorf("the backends of %s got %v, want %v; open are %v, want %v", w.farm, given, w.given, open, w.open)
+	if !maps.Equal(given, w.served) || !maps.Equal(open, w.open) {
+		return fmt.Errorf("the backends of %s got %v, want %v; open are %v, want %v", w.farm, given, w.served, open, w.open)
 	}
 	return nil
 }
 
-// shutOut are exactly those whom a farm bans, for no longer than that.
-type shutOut struct {
+// bannedClients: the farm bans exactly these clients, for at most this time.
+type bannedClients struct {
 	farm    string
 	clients []string
 	most    time.Duration
 }
 
-func (w shutOut) do(s *stage) error {
+func (w bannedClients) do(s *testbed) error {
 	f, err := s.status(w.farm)
 	if err != nil {
 		return err
@@ -289,10 +289,10 @@ func (w shutOut) do(s *stage) error {
 	return err
 }
 
-// bans puts a client into a farm's set of those who are shut out.
-type bans struct{ farm, client string }
+// ban adds a client to a farm's bans.
+type ban struct{ farm, client string }
 
-func (b bans) do(s *stage) error {
+func (b ban) do(s *testbed) error {
 	client, _ := compiler.ParseClient(b.client)
 	return s.Balancer.Do(func() error {
 		_, err := s.engine.Ban(s.ctx, b.farm, client, 0)
@@ -300,15 +300,15 @@ func (b bans) do(s *stage) error {
 	})
 }
 
-// unbans lets a client in again.
-type unbans struct{ farm, client string }
+// unban removes a client from a farm's bans.
+type unban struct{ farm, client string }
 
-func (b unbans) do(s *stage) error {
+func (b unban) do(s *testbed) error {
 	client, _ := compiler.ParseClient(b.client)
 	return s.Balancer.Do(func() error {
 		was, err := s.engine.Unban(s.ctx, b.farm, client)
 		if err == nil && !was {
-			err = errors.New("nobody was banned")
+			err = errors.New("the client was not banned")
 		}
 		return err
 	})

@@ -12,16 +12,16 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// fill opens connections to services in turn, and keeps them, until they are refused or there are so many. So many each
-// backend has to have then, with those that it had before.
+// fill opens connections to services in turn, and keeps them, until the farm refuses one or the number is reached. Then
+// each backend has to have the connections in until, counted with those from before.
 type fill struct {
 	from, by, to string
-	more         int // as many, if not until they are refused
+	more         int // the number of connections; until refused if zero
 	until        shares
 }
 
-func (f fill) do(s *stage) error {
-	questions := s.questions(f.from, f.by, f.to)
+func (f fill) do(s *testbed) error {
+	questions := s.targets(f.from, f.by, f.to)
 	before := len(s.held)
 	for i := 0; f.more == 0 || i < f.more; i++ {
 		q := questions[i%len(questions)]
@@ -30,10 +30,10 @@ func (f fill) do(s *stage) error {
 			break
 		}
 		if err == nil && i == 100 {
-			err = errors.New("there is no limit")
+			err = errors.New("100 connections, and no limit")
 		}
 		if err != nil {
-			return q.blame(fmt.Errorf("connection %d: %w", i, err))
+			return q.wrap(fmt.Errorf("connection %d: %w", i, err))
 		}
 	}
 	has := shares{}
@@ -50,20 +50,20 @@ func (f fill) do(s *stage) error {
 	return fmt.Errorf("the backends have %v, want %v", has, f.until)
 }
 
-// An answered is an open connection, of which it is known who answered.
-type answered struct {
+// An answeredConn is an open connection with the name of its backend.
+type answeredConn struct {
 	net.Conn
 	by string
 }
 
 func (c connection) answeredBy() string {
-	a, _ := c.Conn.(answered)
+	a, _ := c.Conn.(answeredConn)
 	return a.by
 }
 
 // holdOne opens a connection, and keeps it.
-func (s *stage) holdOne(q question) error {
-	c, err := q.dial(s.speaker(q.from, q.to.Addr()))
+func (s *testbed) holdOne(q target) error {
+	c, err := q.dial(s.newClient(q.from, q.to.Addr()))
 	if err != nil {
 		return err
 	}
@@ -76,12 +76,12 @@ func (s *stage) holdOne(q question) error {
 	if err != nil {
 		return errors.Join(err, c.Close())
 	}
-	s.held = append(s.held, connection{answered{c, answer.Backend}, q})
+	s.held = append(s.held, connection{answeredConn{c, answer.Backend}, q})
 	return nil
 }
 
-// hangUp ends a connection with a backend.
-func (s *stage) hangUp(backend string) error {
+// closeOne closes one connection with a backend.
+func (s *testbed) closeOne(backend string) error {
 	i := slices.IndexFunc(s.held, func(c connection) bool { return c.answeredBy() == backend && !c.udp() })
 	if i < 0 {
 		return fmt.Errorf("there is no connection with %s", backend)
@@ -91,25 +91,26 @@ func (s *stage) hangUp(backend string) error {
 	return err
 }
 
-// refill ends a connection with each backend in turn, and asks until it has another one; then it is full again.
+// refill closes a connection with each backend in turn, and opens another until that backend has one; then all
+// backends are full again.
 type refill struct {
 	from, by, to string
 	turns        int
-	except       string // that has no limit
+	except       string // a backend without a limit
 }
 
-func (r refill) do(s *stage) error {
+func (r refill) do(s *testbed) error {
 	for turn := range r.turns {
 		for _, backend := range strings.Fields("b1 b2") {
-			if err := s.hangUp(backend); err != nil {
+			if err := s.closeOne(backend); err != nil {
 				return err
 			}
-			q := s.questions(r.from, r.by, r.to)
-			var over error // another backend took what it may not have
-			if err := (eventually{deed(func(s *stage) error {
+			q := s.targets(r.from, r.by, r.to)
+			var over error // another backend got a connection above its limit
+			if err := (eventually{stepFunc(func(s *testbed) error {
 				who, err := r.once(s, q[turn%len(q)], backend)
 				if who != "" && who != backend && who != r.except {
-					over = errors.Join(over, fmt.Errorf("turn %d: %s was full, and took one", turn, who))
+					over = errors.Join(over, fmt.Errorf("turn %d: %s was full, and took another connection", turn, who))
 				}
 				return err
 			})}).do(s); err != nil || over != nil {
@@ -125,8 +126,8 @@ func (r refill) do(s *stage) error {
 	return echo{}.do(s)
 }
 
-// once asks for a connection with the backend, and keeps that. It gives who answered, if anyone.
-func (r refill) once(s *stage, q question, backend string) (string, error) {
+// once opens a connection, and keeps it if the backend answers. It returns the name of the answering backend.
+func (r refill) once(s *testbed, q target, backend string) (string, error) {
 	if err := s.holdOne(q); err != nil {
 		return "", err
 	}
@@ -140,14 +141,14 @@ func (r refill) once(s *stage, q question, backend string) (string, error) {
 	return who, fmt.Errorf("%s answered, want %s", who, backend)
 }
 
-// asOnce asks once as one client.
-type asOnce struct{ client, to, meets string }
+// clientRequest sends one request from one client's address.
+type clientRequest struct{ client, to, backend string }
 
-func (a asOnce) do(s *stage) error {
-	q := s.questions("", "tcp", a.to)[0]
-	answer, err := q.ask(netip.AddrPortFrom(netip.MustParseAddr(a.client), s.speaker(s.Client, q.to.Addr()).Port()))
-	if err == nil && answer.Backend != a.meets {
-		err = fmt.Errorf("%s answered, want %s", answer.Backend, a.meets)
+func (a clientRequest) do(s *testbed) error {
+	q := s.targets("", "tcp", a.to)[0]
+	answer, err := q.request(netip.AddrPortFrom(netip.MustParseAddr(a.client), s.newClient(s.Client, q.to.Addr()).Port()))
+	if err == nil && answer.Backend != a.backend {
+		err = fmt.Errorf("%s answered, want %s", answer.Backend, a.backend)
 	}
-	return q.blame(err)
+	return q.wrap(err)
 }

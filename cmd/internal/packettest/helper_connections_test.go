@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// A connection is one that stays open.
+// A connection stays open.
 type connection struct {
 	net.Conn
-	question
+	target
 }
 
-// hold opens connections, 20 for each protocol and address, and keeps them.
+// hold opens 20 connections for each protocol and address, and keeps them.
 type hold struct {
 	from   string
 	by, to string
 }
 
-func (h hold) do(s *stage) error {
-	for _, q := range s.questions(h.from, h.by, h.to) {
+func (h hold) do(s *testbed) error {
+	for _, q := range s.targets(h.from, h.by, h.to) {
 		for range 20 {
-			c, err := q.dial(s.speaker(q.from, q.to.Addr()))
+			c, err := q.dial(s.newClient(q.from, q.to.Addr()))
 			if err != nil {
-				return q.blame(err)
+				return q.wrap(err)
 			}
 			s.held = append(s.held, connection{c, q})
 		}
@@ -33,17 +33,17 @@ func (h hold) do(s *stage) error {
 	return echo{}.do(s)
 }
 
-// echo has all connections that are held carry something there and back.
+// echo: all held connections carry data to the backend and back.
 type echo struct{}
 
-func (echo) do(s *stage) (err error) {
+func (echo) do(s *testbed) (err error) {
 	if len(s.held) == 0 {
 		return errors.New("no connection is held")
 	}
 	var broken []error
 	for _, c := range s.held {
 		if err := c.echo([]byte(time.Now().String())); err != nil {
-			broken = append(broken, c.blame(err))
+			broken = append(broken, c.wrap(err))
 		}
 	}
 	if len(broken) > 0 {
@@ -54,7 +54,7 @@ func (echo) do(s *stage) (err error) {
 
 // echo sends a payload and waits until it is back.
 func (c connection) echo(payload []byte) error {
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
 		return err
 	}
 	sent := make(chan error, 1)
@@ -74,22 +74,22 @@ func (c connection) echo(payload []byte) error {
 	return <-sent
 }
 
-// carry sends so many bytes at once, which come back. By UDP they travel as fragments.
-type carry struct {
+// transfer sends size bytes at once, which come back. UDP carries them as fragments.
+type transfer struct {
 	by, to string
 	size   int
 }
 
-func (c carry) do(s *stage) error {
+func (c transfer) do(s *testbed) error {
 	payload := bytes.Repeat([]byte("0123456789"), c.size/10)
-	for _, q := range s.questions("", c.by, c.to) {
-		conn, err := q.dial(s.speaker(q.from, q.to.Addr()))
+	for _, q := range s.targets("", c.by, c.to) {
+		conn, err := q.dial(s.newClient(q.from, q.to.Addr()))
 		if err == nil {
 			err = connection{conn, q}.echo(payload)
 			conn.Close()
 		}
 		if err != nil {
-			return q.blame(err)
+			return q.wrap(err)
 		}
 	}
 	return nil

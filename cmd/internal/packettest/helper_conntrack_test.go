@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// untracked: connection tracking of the balancer knows nothing of what was sent to these addresses, but for what it
-// answered itself.
+// untracked: the balancer has no conntrack entry for packets to these addresses, except for packets that the balancer
+// answers itself.
 func untracked(addresses string) step {
-	return deed(func(s *stage) (err error) {
+	return stepFunc(func(s *testbed) (err error) {
 		for _, a := range strings.Fields(addresses) {
 			to := netip.MustParseAddr(a)
-			flows, err := s.flows(to)
+			flows, err := s.conntrackEntries(to)
 			if err != nil {
 				return err
 			}
@@ -27,10 +27,10 @@ func untracked(addresses string) step {
 	})
 }
 
-// unmarked: no connection has a mark.
-func unmarked(s *stage) error {
+// unmarked: no conntrack entry has a mark.
+func unmarked(s *testbed) error {
 	for _, like := range []string{"0.0.0.0", "::"} {
-		flows, err := s.flows(netip.MustParseAddr(like))
+		flows, err := s.conntrackEntries(netip.MustParseAddr(like))
 		if err != nil || len(flows) == 0 {
 			return fmt.Errorf("%d connections: %w", len(flows), err)
 		}
@@ -43,10 +43,10 @@ func unmarked(s *stage) error {
 	return nil
 }
 
-// nothingTracked: connection tracking of the balancer has no entry at all.
-var nothingTracked = deed(func(s *stage) error {
+// nothingTracked: the balancer has no conntrack entry at all.
+var nothingTracked = stepFunc(func(s *testbed) error {
 	for _, like := range []string{"0.0.0.0", "::"} {
-		flows, err := s.flows(netip.MustParseAddr(like))
+		flows, err := s.conntrackEntries(netip.MustParseAddr(like))
 		if err != nil {
 			return err
 		}

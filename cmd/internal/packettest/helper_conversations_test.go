@@ -12,63 +12,63 @@ import (
 	"farmc/cmd/internal/nft"
 )
 
-// endingWith loads farms, and is told to end as soon as the kernel holds them.
-type endingWith struct{ farms }
+// interruptedLoad loads farms with a context that is cancelled as soon as the kernel has them.
+type interruptedLoad struct{ farms }
 
-func (e endingWith) do(s *stage) error {
+func (e interruptedLoad) do(s *testbed) error {
 	kept, err := s.engine.Store.Loaded()
 	if err != nil {
 		return err
 	}
 	before := s.ctx
 	defer func() { s.ctx = before }()
-	s.ctx = endOf{s.ctx, kept.Digest}
+	s.ctx = contextUntilLoaded{s.ctx, kept.Digest}
 	return e.farms.do(s)
 }
 
-// An endOf is a context that is done once the kernel holds other farms than these.
-type endOf struct {
+// A contextUntilLoaded is done once the kernel has other farms than the digest says.
+type contextUntilLoaded struct {
 	context.Context
 	digest string
 }
 
-func (endOf) Done() <-chan struct{} { return nil } // who hears of it stops nft, perhaps too early
+func (contextUntilLoaded) Done() <-chan struct{} { return nil } // a closed channel would stop nft, perhaps before the load
 
-func (e endOf) Err() error {
+func (e contextUntilLoaded) Err() error {
 	if holds, err := (nft.Nft{}).Loaded(e.Context); err == nil && holds != e.digest {
 		return context.Canceled
 	}
 	return e.Context.Err()
 }
 
-// A talk is a connection that stays open, and who answered it.
-type talking struct {
+// A conversation is an open connection with the name of its backend.
+type conversation struct {
 	connection
 	with string
 }
 
-// chat opens connections, 24 for each protocol and address, and hears who answers.
-type chat struct{ by, to string }
+// converse opens 24 connections for each protocol and address, and notes the answering backends.
+type converse struct{ by, to string }
 
-func (t chat) do(s *stage) error {
-	for _, q := range s.questions("", t.by, t.to) {
+func (t converse) do(s *testbed) error {
+	for _, q := range s.targets("", t.by, t.to) {
 		for range 24 {
-			c, err := q.dial(s.speaker(q.from, q.to.Addr()))
+			c, err := q.dial(s.newClient(q.from, q.to.Addr()))
 			if err != nil {
-				return q.blame(err)
+				return q.wrap(err)
 			}
-			to := talking{connection: connection{c, q}}
+			to := conversation{connection: connection{c, q}}
 			if to.with, err = to.greeted(); err != nil {
-				return q.blame(err)
+				return q.wrap(err)
 			}
-			s.talks = append(s.talks, &to)
+			s.conversations = append(s.conversations, &to)
 		}
 	}
 	return nil
 }
 
-// greeted says who answers a new TCP connection, or a datagram.
-func (t *talking) greeted() (string, error) {
+// greeted returns the name of the machine that answers a new TCP connection, or a datagram.
+func (t *conversation) greeted() (string, error) {
 	if t.udp() {
 		if _, err := t.Write([]byte("who?")); err != nil {
 			return "", err
@@ -78,16 +78,16 @@ func (t *talking) greeted() (string, error) {
 	return answer.Backend, err
 }
 
-// nobody answers where a connection is refused.
-const nobody = "nobody"
+// noBackend stands for a refused connection.
+const noBackend = "no backend"
 
-// then says who answers those that talked with somebody: by default whom they talked with. They talk with them from
-// then on; those that are refused are forgotten.
-type then struct{ by, with, answers string }
+// continued: conversations with these backends go on, by default with the same backend. Later steps expect the backend
+// that answers now. Refused conversations are forgotten.
+type continued struct{ by, with, answers string }
 
-func (t then) do(s *stage) error {
+func (t continued) do(s *testbed) error {
 	asked := 0
-	for _, c := range slices.Clone(s.talks) {
+	for _, c := range slices.Clone(s.conversations) {
 		if !slices.Contains(strings.Fields(t.with), c.with) || !slices.Contains(strings.Fields(t.by), c.network[:3]) {
 			continue
 		}
@@ -97,26 +97,26 @@ func (t then) do(s *stage) error {
 			want = c.with
 		}
 		was := c.with
-		if err := c.again(); err != nil {
-			c.with = nobody
+		if err := c.resume(); err != nil {
+			c.with = noBackend
 			if netlab.TimedOut(err) {
-				return c.blame(fmt.Errorf("who talked with %s is not refused: %w", was, err))
+				return c.wrap(fmt.Errorf("conversation with %s is not refused: %w", was, err))
 			}
 		}
 		if c.with != want {
-			return c.blame(fmt.Errorf("who talked with %s is answered by %s, want %s", was, c.with, want))
+			return c.wrap(fmt.Errorf("conversation with %s: %s answers, want %s", was, c.with, want))
 		}
 	}
-	s.talks = slices.DeleteFunc(s.talks, func(c *talking) bool { return c.with == nobody })
+	s.conversations = slices.DeleteFunc(s.conversations, func(c *conversation) bool { return c.with == noBackend })
 	if asked == 0 {
-		return errors.New("nobody talks with " + t.with)
+		return errors.New("there is no conversation with " + t.with)
 	}
 	return nil
 }
 
-// again carries something there and back; by UDP it tells who answers.
-func (t *talking) again() (err error) {
-	if err := t.SetDeadline(time.Now().Add(patience)); err != nil {
+// resume sends data and waits for it; over UDP it also notes the answering backend.
+func (t *conversation) resume() (err error) {
+	if err := t.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
 		return err
 	}
 	if t.udp() {

@@ -8,21 +8,21 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// An arm is a way to place the balancer of a dsr farm: where packets come in, and where the backends are. The balancer
-// doesn't forward, so that what arrives at a client has not passed it.
-type arm struct {
+// A dsrTopology places the balancer of a dsr farm: the interface where packets come in, and the interface of the
+// backends. The balancer does not forward, so an answer that arrives at a client has not passed the balancer.
+type dsrTopology struct {
 	name    string
 	in, out string
 	lab     netlab.Options
 }
 
-var arms = []arm{
+var dsrTopologies = []dsrTopology{
 	{"one-armed", "eth0", "eth0", netlab.Options{OneArmed: true, BackendVIPs: true, DirectReturn: true, NoForwarding: true}},
 	{"two-armed", "eth0", "eth1", netlab.Options{BackendVIPs: true, DirectReturn: true, NoForwarding: true}},
 }
 
-// farm is a dsr farm of b1 and b2, of weight 3 and 1.
-func (a arm) farm(listen string, more ...string) string {
+// farm is a dsr farm of b1 and b2, with weights 3 and 1.
+func (a dsrTopology) farm(listen string, more ...string) string {
 	return fmt.Sprintf(`
 		mode       = "dsr"
 		listen     = [%s]
@@ -38,38 +38,38 @@ func (a arm) farm(listen string, more ...string) string {
 	`, listen, a.in, strings.Join(more, "\n"), a.out)
 }
 
-// A reach has many clients ask services of dsr farms. Whoever answers was asked at the service's own address and port,
-// and sees the client.
-type reach struct {
+// A directRequest comes from many clients to services of dsr farms. The answering backend has to see the service's
+// address and port, and the client's.
+type directRequest struct {
 	by, to  string
 	shares  shares // by the names of machines
-	clients int    // all that there are if zero
-	as      string // their addresses, if they aren't to be of all
+	clients int    // all clients of the testbed if zero
+	as      string // source addresses; any of the client's if empty
 }
 
-func (r reach) do(s *stage) (err error) {
-	for _, q := range s.questions("", r.by, r.to) {
-		err = errors.Join(err, q.blame(r.spread(s, q)))
+func (r directRequest) do(s *testbed) (err error) {
+	for _, q := range s.targets("", r.by, r.to) {
+		err = errors.Join(err, q.wrap(r.checkShares(s, q)))
 	}
 	return err
 }
 
-func (r reach) spread(s *stage, q question) error {
+func (r directRequest) checkShares(s *testbed, q target) error {
 	n := r.clients
 	if n == 0 {
 		n = 249
 	}
-	counts, err := netlab.Spread(n, func(int) (netlab.Answer, error) { return s.directly(q, r.as) })
-	if p := netlab.Fits(counts, r.shares); err == nil && p < certainty {
+	counts, err := netlab.Spread(n, func(int) (netlab.Answer, error) { return s.requestDirect(q, r.as) })
+	if p := netlab.Fits(counts, r.shares); err == nil && p < significance {
 		err = fmt.Errorf("%v answered, want %v: p = %.2g", counts, r.shares, p)
 	}
 	return err
 }
 
-// directly asks as somebody new.
-func (s *stage) directly(q question, addresses string) (netlab.Answer, error) {
-	as := s.speakerAs(q.from, q.to.Addr(), addresses)
-	answer, err := q.ask(as)
+// requestDirect sends a request from a new source port.
+func (s *testbed) requestDirect(q target, addresses string) (netlab.Answer, error) {
+	as := s.newClientAs(q.from, q.to.Addr(), addresses)
+	answer, err := q.request(as)
 	switch {
 	case err != nil:
 		err = fmt.Errorf("as %s: %w", as, err)
@@ -79,8 +79,8 @@ func (s *stage) directly(q question, addresses string) (netlab.Answer, error) {
 	return answer, err
 }
 
-// nowhere is a farm of one backend, at addresses that nobody has, with its MAC address if that is given.
-func (a arm) nowhere(mac string) string {
+// farmWithUnknownNeighbour has one backend, at addresses that no machine has, with a MAC address if mac is not empty.
+func (a dsrTopology) farmWithUnknownNeighbour(mac string) string {
 	if mac != "" {
 		mac = fmt.Sprintf("mac = %q", mac)
 	}
@@ -92,5 +92,5 @@ func (a arm) nowhere(mac string) string {
 		address   = ["10.2.0.99", "fd00:2::99"]
 		interface = %q
 		%s
-	`, byAll, a.in, a.out, mac)
+	`, listenAllKinds, a.in, a.out, mac)
 }

@@ -12,27 +12,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A flood comes from some addresses, while honest clients work.
+// A flood sends SYNs from a number of addresses while honest clients work.
 type flood struct {
-	*stage
+	*testbed
 	addresses         int
 	sent, tried, good atomic.Int64
-	spent             time.Duration // by the sender, in which the balancer's work is done, as the wire is a pair of veth
+	spent             time.Duration // by the sender, which does the balancer's work, too, as the wire is a veth pair
 }
 
-// honest are how many clients work, and how many connections each opens in a second.
-const honest, eager = 50, 2
+// honestClients is the number of clients, and eager the number of connections that each opens in a second.
+const honestClients, eager = 50, 2
 
-// pace is how many packets are sent at most in a second.
+// pace is the largest number of packets in a second.
 const pace = 40_000
 
-// run has the flood begin so much before the clients do, who work that long.
+// run starts the flood, and after the time lead the clients, which work for the time long.
 func (f *flood) run(lead, long time.Duration) error {
 	end := time.Now().Add(lead + long)
 	var all sync.WaitGroup
 	all.Go(func() { f.send(end) })
 	time.Sleep(lead)
-	for n := range honest {
+	for n := range honestClients {
 		all.Go(func() { f.work(n, end) })
 	}
 	all.Wait()
@@ -42,7 +42,7 @@ func (f *flood) run(lead, long time.Duration) error {
 	return nil
 }
 
-// work is what an honest client does: connect, read, close.
+// work is the loop of an honest client: connect, read, close.
 func (f *flood) work(n int, end time.Time) {
 	to, from := netip.MustParseAddrPort("192.0.2.1:80"), clientAddress(n, false)
 	for next := time.Now(); time.Now().Before(end); next = next.Add(time.Second / eager) {
@@ -54,7 +54,7 @@ func (f *flood) work(n int, end time.Time) {
 	}
 }
 
-// send sends SYNs from addresses and ports at random.
+// send sends SYNs from random addresses and ports.
 func (f *flood) send(end time.Time) {
 	if f.addresses == 0 {
 		return
@@ -82,13 +82,13 @@ func (f *flood) send(end time.Time) {
 	})
 }
 
-// source is an address of nobody's, in 100.64.0.0/10, and a port.
+// source is an unused address in 100.64.0.0/10, and a port.
 func (f *flood) source() netip.AddrPort {
 	number := binary.BigEndian.AppendUint32(nil, 100<<24|64<<16|uint32(rand.IntN(f.addresses)))
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte(number)), uint16(1024+rand.IntN(60000)))
 }
 
-// cost is how many microseconds a packet of the flood took.
+// cost is the time that a packet of the flood takes, in microseconds.
 func (f *flood) cost() float64 {
 	return float64(f.spent.Microseconds()) / float64(max(f.sent.Load(), 1))
 }

@@ -12,21 +12,21 @@ import (
 )
 
 func lacksFlowTables(t *testing.T) bool {
-	s := newStage(t, netlab.Options{})
-	err := farms{"web": one("snat", listenBoth, "b1", 0, `flow-offload = ["eth0", "eth1"]`)}.do(s)
+	s := newTestbed(t, netlab.Options{})
+	err := farms{"web": oneBackend("snat", listen1, "b1", 0, `flow-offload = ["eth0", "eth1"]`)}.do(s)
 	if err == nil {
 		return false
 	}
 	for _, want := range []string{"web.toml:4:", "this kernel has no flow tables (module nf_flow_table)", "flow-offload"} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("told is no %q:\n%v", want, err)
+			t.Errorf("the error has no %q:\n%v", want, err)
 		}
 	}
 	return true
 }
 
-// hangUp closes all connections that are held.
-var hangUp = deed(func(s *stage) (err error) {
+// closeAll closes all connections that are held.
+var closeAll = stepFunc(func(s *testbed) (err error) {
 	for _, c := range s.held {
 		err = errors.Join(err, c.Close())
 	}
@@ -34,23 +34,23 @@ var hangUp = deed(func(s *stage) (err error) {
 	return err
 })
 
-// takesShortCut: what is sent on connections that are held passes no forward chain.
-func takesShortCut(s *stage) error {
-	before, err := s.counted("passed")
+// takesShortCut: packets of held connections pass no forward chain.
+func takesShortCut(s *testbed) error {
+	before, err := s.traceCounter("passed")
 	if err != nil {
 		return err
 	}
 	if err := (echo{}).do(s); err != nil {
 		return err
 	}
-	after, err := s.counted("passed")
+	after, err := s.traceCounter("passed")
 	if err == nil && after != before {
 		err = fmt.Errorf("of %d connections %d packets pass the forward chain", len(s.held), after-before)
 	}
 	return err
 }
 
-func (s *stage) counted(name string) (packets int, err error) {
+func (s *testbed) traceCounter(name string) (packets int, err error) {
 	text, err := s.Balancer.Run(s.ctx, "", "nft", "list counter inet spy "+name)
 	if err != nil {
 		return 0, err
@@ -59,13 +59,13 @@ func (s *stage) counted(name string) (packets int, err error) {
 	return packets, err
 }
 
-// offloaded says whether connections to services are in a flow table, as connection tracking has it.
+// offloaded says whether connections to services are in a flow table, as conntrack reports it.
 type offloaded struct {
 	to   string
 	want bool
 }
 
-func (o offloaded) do(s *stage) error {
+func (o offloaded) do(s *testbed) error {
 	var text []byte
 	err := s.Balancer.Do(func() (err error) {
 		text, err = os.ReadFile("/proc/thread-self/net/nf_conntrack")
@@ -92,7 +92,7 @@ func (o offloaded) look(text, address, port string) error {
 		}
 	}
 	if found == 0 {
-		return fmt.Errorf("nothing is tracked to %s %s", address, port)
+		return fmt.Errorf("no conntrack entry for %s %s", address, port)
 	}
 	return nil
 }

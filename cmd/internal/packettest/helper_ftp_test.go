@@ -14,15 +14,15 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// retrieve has the client retrieve a file in each of the ways to open a data connection, some times each.
+// retrieve: the client retrieves a file several times, with each kind of data connection.
 type retrieve struct{ to, ways string }
 
-func (r retrieve) do(s *stage) error {
-	for _, q := range s.questions("", "tcp", r.to) {
+func (r retrieve) do(s *testbed) error {
+	for _, q := range s.targets("", "tcp", r.to) {
 		for _, way := range strings.Fields(r.ways) {
 			for range 4 {
 				if err := q.retrieve(s, way); err != nil {
-					return q.blame(fmt.Errorf("%s: %w", way, err))
+					return q.wrap(fmt.Errorf("%s: %w", way, err))
 				}
 			}
 		}
@@ -30,20 +30,20 @@ func (r retrieve) do(s *stage) error {
 	return nil
 }
 
-// unhelped: the service's data connections find no way, as nobody reads what its control connections say.
+// unhelped: data connections fail, because no helper reads the control connection.
 type unhelped struct{ to string }
 
-func (u unhelped) do(s *stage) error {
-	for _, q := range s.questions("", "tcp", u.to) {
+func (u unhelped) do(s *testbed) error {
+	for _, q := range s.targets("", "tcp", u.to) {
 		if err := q.retrieve(s, "EPSV"); err == nil {
-			return q.blame(errors.New("retrieves a file, without a helper"))
+			return q.wrap(errors.New("retrieves a file without a helper"))
 		}
 	}
 	return nil
 }
 
-// retrieve logs in as somebody new and retrieves a file, which has to come from the machine that was logged in to.
-func (q question) retrieve(s *stage, way string) error {
+// retrieve logs in from a new port and retrieves a file, which has to come from the same machine.
+func (q target) retrieve(s *testbed, way string) error {
 	c, err := q.login(s)
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func (q question) retrieve(s *stage, way string) error {
 	return c.hear(226)
 }
 
-// An ftpSession is a control connection as its client sees it.
+// An ftpSession is a control connection on the client's side.
 type ftpSession struct {
 	net.Conn
 	lines  *bufio.Scanner
@@ -70,8 +70,8 @@ type ftpSession struct {
 	server string // the machine that greeted
 }
 
-func (q question) login(s *stage) (*ftpSession, error) {
-	conn, err := q.dial(s.speaker(q.from, q.to.Addr()))
+func (q target) login(s *testbed) (*ftpSession, error) {
+	conn, err := q.dial(s.newClient(q.from, q.to.Addr()))
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (q question) login(s *stage) (*ftpSession, error) {
 	return c, errors.Join(c.say("USER anonymous", 331), c.say("PASS guest", 230))
 }
 
-// say says a line, which has to be replied to by the code.
+// say sends a line and expects the reply code.
 func (c *ftpSession) say(line string, code int) error {
 	if _, err := fmt.Fprintf(c, "%s\r\n", line); err != nil {
 		return err
@@ -102,9 +102,9 @@ func (c *ftpSession) hear(code int) error {
 	return nil
 }
 
-// openData has a data connection opened (RFC 959, RFC 2428), and gives what reads it to its end. Passively the client
-// opens it, to the service; actively the server does, and has to come from the service.
-func (c *ftpSession) openData(q question, way string) (read func() (string, error), err error) {
+// openData opens a data connection (RFC 959, RFC 2428), and returns a function that reads it. In passive mode the client
+// connects to the service; in active mode the server connects, with the service's address as its source.
+func (c *ftpSession) openData(q target, way string) (read func() (string, error), err error) {
 	service := q.to.Addr()
 	switch way {
 	case "PASV":
@@ -113,7 +113,7 @@ func (c *ftpSession) openData(q question, way string) (read func() (string, erro
 		}
 		at, err := parseHostPort(between(c.heard, "(", ")"))
 		if err == nil && at.Addr() != service {
-			err = fmt.Errorf("%q leads past the service", c.heard)
+			err = fmt.Errorf("%q is not the service's address", c.heard)
 		}
 		if err != nil {
 			return nil, err
@@ -150,15 +150,15 @@ func (c *ftpSession) openData(q question, way string) (read func() (string, erro
 	return read, c.say("EPRT "+extended(at), 200)
 }
 
-func (c *ftpSession) dialData(q question, to netip.AddrPort) (read func() (string, error), err error) {
+func (c *ftpSession) dialData(q target, to netip.AddrPort) (read func() (string, error), err error) {
 	own := c.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-	data, err := q.from.Dial(q.network, netip.AddrPortFrom(own, 0), to, patience)
+	data, err := q.from.Dial(q.network, netip.AddrPortFrom(own, 0), to, answerTimeout)
 	return func() (string, error) { return readData(data) }, err
 }
 
 func readData(data net.Conn) (string, error) {
 	defer data.Close()
-	data.SetDeadline(time.Now().Add(patience))
+	data.SetDeadline(time.Now().Add(answerTimeout))
 	content, err := io.ReadAll(data)
 	return string(content), err
 }
@@ -170,7 +170,7 @@ func listenData(h *netlab.Host, control net.Addr) (l *net.TCPListener, at netip.
 		if l, err = net.ListenTCP("tcp", &net.TCPAddr{IP: own}); err != nil {
 			return err
 		}
-		return l.SetDeadline(time.Now().Add(patience))
+		return l.SetDeadline(time.Now().Add(answerTimeout))
 	})
 	if err != nil {
 		return nil, at, err
@@ -179,7 +179,7 @@ func listenData(h *netlab.Host, control net.Addr) (l *net.TCPListener, at netip.
 	return l, netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), nil
 }
 
-// hostPort writes an address as PORT and PASV do.
+// hostPort formats an address for PORT and PASV.
 func hostPort(at netip.AddrPort) string {
 	return fmt.Sprintf("%s,%d,%d", strings.ReplaceAll(at.Addr().String(), ".", ","), at.Port()>>8, at.Port()&0xff)
 }
@@ -191,7 +191,7 @@ func parseHostPort(text string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(netip.AddrFrom4(a), high<<8|low), err
 }
 
-// extended writes an address as EPRT does.
+// extended formats an address for EPRT.
 func extended(at netip.AddrPort) string {
 	return fmt.Sprintf("|%s|%s|%d|", map[bool]string{false: "1", true: "2"}[at.Addr().Is6()], at.Addr(), at.Port())
 }
@@ -210,10 +210,10 @@ func between(text, begin, end string) string {
 	return text
 }
 
-// serveFTP has all backends serve one file, which is the machine's name, on these ports.
+// serveFTP: all backends serve one file on these ports. The file holds the machine's name.
 type serveFTP []uint16
 
-func (ports serveFTP) do(s *stage) error {
+func (ports serveFTP) do(s *testbed) error {
 	for _, b := range s.Backends {
 		for _, port := range ports {
 			var l net.Listener
@@ -240,7 +240,7 @@ func greetFTP(h *netlab.Host, l net.Listener) {
 	}
 }
 
-// An ftpServer is one control connection as its server sees it.
+// An ftpServer is a control connection on the server's side.
 type ftpServer struct {
 	*netlab.Host
 	net.Conn
@@ -248,7 +248,7 @@ type ftpServer struct {
 
 func (c ftpServer) serve() {
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(2 * patience))
+	c.SetDeadline(time.Now().Add(2 * answerTimeout))
 	fmt.Fprintf(c, "220 %s is ready\r\n", c.Name)
 	open := func() (net.Conn, error) { return nil, errors.New("no data connection") }
 	for lines := bufio.NewScanner(c); lines.Scan(); {
@@ -296,7 +296,7 @@ func (c ftpServer) active(to netip.AddrPort, err error) (open func() (net.Conn, 
 		return nil, "501 " + err.Error()
 	}
 	from := netip.AddrPortFrom(c.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap(), 0)
-	return func() (net.Conn, error) { return c.Dial("tcp", from, to, patience) }, "200 all right"
+	return func() (net.Conn, error) { return c.Dial("tcp", from, to, answerTimeout) }, "200 all right"
 }
 
 func (c ftpServer) send(open func() (net.Conn, error)) (reply string) {

@@ -12,29 +12,29 @@ import (
 	"farmc/compiler"
 )
 
-// many addresses: those that a farm listens on by its number and theirs, and those of clients.
-type many struct{ services, clients string }
+// addressFormats are the addresses of services, by the numbers of the farm and of the address, and of clients.
+type addressFormats struct{ services, clients string }
 
-func (m many) service(farm, i int) netip.Addr {
+func (m addressFormats) service(farm, i int) netip.Addr {
 	return netip.MustParseAddr(fmt.Sprintf(m.services, farm, i))
 }
 
-// A combinations step has a farm for each, which listens on addresses by so many ports in a form of its own.
-type combinations struct {
-	many
+// keyCombinations loads a farm for each combination of keys.
+type keyCombinations struct {
+	addressFormats
 	listen func(at netip.Addr, ports int) string
-	on     func(c combinations, keys []string) string // the rest of a farm, before its backends
+	on     func(c keyCombinations, keys []string) string // keys of the farm
 }
 
 const firstPort = 1000
 
-// values is how many each key has; that all meet one backend by chance has a probability of 2^-15.
+// values is the number of values of each key. All reach one backend by chance with a probability of 2^-15.
 const values = 16
 
-// A flavour is a packet: which of its values each key has.
-type flavour map[compiler.HashKey]int
+// keyValues describe a packet: the number of the value that each key has.
+type keyValues map[compiler.HashKey]int
 
-func (c combinations) do(s *stage) error {
+func (c keyCombinations) do(s *testbed) error {
 	if err := s.Serve(c.servedPorts()...); err != nil {
 		return err
 	}
@@ -45,9 +45,9 @@ func (c combinations) do(s *stage) error {
 	if err := farms.do(s); err != nil {
 		return err
 	}
-	clients := clients{}
+	clients := udpClients{}
 	defer clients.close()
-	first, err := c.send(s, clients, flavour{})
+	first, err := c.send(s, clients, keyValues{})
 	if err != nil {
 		return err
 	}
@@ -66,11 +66,11 @@ func (c combinations) do(s *stage) error {
 	return errors.Join(wrong...)
 }
 
-// moved says of each farm whether packets with other values of the key meet another backend than the first one.
-func (c combinations) moved(s *stage, as clients, key compiler.HashKey, first map[int]string) (map[int]bool, error) {
+// moved says for each farm whether packets with other values of the key reach another backend than the first packet.
+func (c keyCombinations) moved(s *testbed, as udpClients, key compiler.HashKey, first map[int]string) (map[int]bool, error) {
 	moved := map[int]bool{}
 	for value := 1; value < values; value++ {
-		answers, err := c.send(s, as, flavour{key: value})
+		answers, err := c.send(s, as, keyValues{key: value})
 		if err != nil {
 			return nil, fmt.Errorf("another %s: %w", key, err)
 		}
@@ -81,8 +81,8 @@ func (c combinations) moved(s *stage, as clients, key compiler.HashKey, first ma
 	return moved, nil
 }
 
-// numbers are those of the combinations, which tell bit by bit what keys they have. Whole addresses have no ports.
-func (c combinations) numbers() (all []int) {
+// numbers are bit masks of keys, one for each combination. Whole addresses have no ports.
+func (c keyCombinations) numbers() (all []int) {
 	for number := 1; number < 1<<len(compiler.HashKeys); number++ {
 		on := keysOf(number)
 		if !c.whole() || !slices.Contains(on, compiler.SourcePort) && !slices.Contains(on, compiler.DestinationPort) {
@@ -92,8 +92,8 @@ func (c combinations) numbers() (all []int) {
 	return all
 }
 
-// whole says whether the farms take every protocol of their addresses.
-func (c combinations) whole() bool { return !strings.Contains(c.listen(c.service(1, 1), 1), "/") }
+// whole says whether the farms listen on whole addresses.
+func (c keyCombinations) whole() bool { return !strings.Contains(c.listen(c.service(1, 1), 1), "/") }
 
 func keysOf(number int) (on []compiler.HashKey) {
 	for i, key := range compiler.HashKeys {
@@ -104,14 +104,14 @@ func keysOf(number int) (on []compiler.HashKey) {
 	return on
 }
 
-func (c combinations) servedPorts() (ports []uint16) {
+func (c keyCombinations) servedPorts() (ports []uint16) {
 	for i := range values {
 		ports = append(ports, uint16(firstPort+i))
 	}
 	return ports
 }
 
-func (c combinations) farm(number int) string {
+func (c keyCombinations) farm(number int) string {
 	var listen, on []string
 	for i := range values {
 		ports := 1
@@ -134,9 +134,9 @@ func (c combinations) farm(number int) string {
 	`, strings.Join(listen, ", "), c.on(c, on))
 }
 
-// send sends one packet to every farm, and gives the names of the backends that answer.
-func (c combinations) send(s *stage, as clients, f flavour) (map[int]string, error) {
-	if err := s.wear(byte(f[compiler.SourceMAC]), byte(f[compiler.DestinationMAC])); err != nil {
+// send sends one packet to every farm, and returns the names of the answering backends.
+func (c keyCombinations) send(s *testbed, as udpClients, f keyValues) (map[int]string, error) {
+	if err := s.setMACs(byte(f[compiler.SourceMAC]), byte(f[compiler.DestinationMAC])); err != nil {
 		return nil, err
 	}
 	socket, err := as.socket(s, fmt.Sprintf(c.clients, 2+f[compiler.SourceAddress]), 10000+f[compiler.SourcePort])
@@ -146,18 +146,18 @@ func (c combinations) send(s *stage, as clients, f flavour) (map[int]string, err
 	answers := map[int]string{}
 	for _, number := range c.numbers() {
 		to := netip.AddrPortFrom(c.service(number, 1+f[compiler.DestinationAddress]), uint16(firstPort+f[compiler.DestinationPort]))
-		if answers[number], err = whoIs(socket, to); err != nil {
+		if answers[number], err = askName(socket, to); err != nil {
 			return nil, fmt.Errorf("on %v: %s: %w", keysOf(number), to, err)
 		}
 	}
 	return answers, nil
 }
 
-// clients are sockets by their addresses. They stay open: a program that is just being started holds a copy of them,
-// and their addresses.
-type clients map[string]*net.UDPConn
+// udpClients are sockets by their addresses. They stay open: a process between fork and exec holds a copy of each
+// socket, and so its address.
+type udpClients map[string]*net.UDPConn
 
-func (all clients) socket(s *stage, as string, port int) (*net.UDPConn, error) {
+func (all udpClients) socket(s *testbed, as string, port int) (*net.UDPConn, error) {
 	at := net.JoinHostPort(as, fmt.Sprint(port))
 	if all[at] != nil {
 		return all[at], nil
@@ -169,14 +169,14 @@ func (all clients) socket(s *stage, as string, port int) (*net.UDPConn, error) {
 	return all[at], err
 }
 
-func (all clients) close() {
+func (all udpClients) close() {
 	for _, socket := range all {
 		socket.Close()
 	}
 }
 
-func whoIs(socket *net.UDPConn, to netip.AddrPort) (string, error) {
-	if err := socket.SetDeadline(time.Now().Add(patience)); err != nil {
+func askName(socket *net.UDPConn, to netip.AddrPort) (string, error) {
+	if err := socket.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
 		return "", err
 	}
 	if _, err := socket.WriteToUDPAddrPort([]byte("who?"), to); err != nil {

@@ -14,20 +14,20 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// further gives the balancer a further link at the switch, with addresses of its own.
-func further(link string) step {
-	return deed(func(s *stage) error {
-		return errors.Join(s.Plug(s.Balancer, link), on{"balancer", "ip address add 10.2.0.2/24 dev " + link + " noprefixroute\nip address add fd00:2::2/64 dev " + link + " noprefixroute nodad"}.do(s))
+// addLink gives the balancer another link at the switch, with addresses of its own.
+func addLink(link string) step {
+	return stepFunc(func(s *testbed) error {
+		return errors.Join(s.Plug(s.Balancer, link), runOn{"balancer", "ip address add 10.2.0.2/24 dev " + link + " noprefixroute\nip address add fd00:2::2/64 dev " + link + " noprefixroute nodad"}.do(s))
 	})
 }
 
-// warned applies farms, which warns as it says, or not at all, and loads them.
-type warned struct {
+// warns loads farms and expects a warning, or none if the text is empty.
+type warns struct {
 	farms farms
 	of    string
 }
 
-func (w warned) do(s *stage) error {
+func (w warns) do(s *testbed) error {
 	if err := w.farms.do(s); err != nil {
 		return err
 	}
@@ -46,10 +46,10 @@ func (w warned) do(s *stage) error {
 	return err
 }
 
-// renamed gives a link of the balancer another name.
-type renamed struct{ from, to string }
+// renameLink renames a link of the balancer.
+type renameLink struct{ from, to string }
 
-func (r renamed) do(s *stage) error {
+func (r renameLink) do(s *testbed) error {
 	err := s.Balancer.Do(func() error {
 		link, err := netlink.LinkByName(r.from)
 		if err != nil {
@@ -58,13 +58,13 @@ func (r renamed) do(s *stage) error {
 		return netlink.LinkSetName(link, r.to)
 	})
 	if errors.Is(err, syscall.EBUSY) {
-		s.t.Skip("this kernel renames no link that is up")
+		s.t.Skip("this kernel cannot rename a link that is up")
 	}
 	return err
 }
 
-// wear gives the link between client and balancer new MAC addresses, and forgets connections and neighbours.
-func (s *stage) wear(client, balancer byte) error {
+// setMACs gives the link between client and balancer new MAC addresses, and flushes conntrack and neighbours.
+func (s *testbed) setMACs(client, balancer byte) error {
 	for _, end := range []struct {
 		do  func(func() error) error
 		mac net.HardwareAddr
@@ -72,14 +72,14 @@ func (s *stage) wear(client, balancer byte) error {
 		{s.Client.Do, net.HardwareAddr{2, 0, 0, 0, 0, 0x10 + client}},
 		{s.Balancer.Do, net.HardwareAddr{2, 0, 0, 0, 0, 0x20 + balancer}},
 	} {
-		if err := end.do(func() error { return wear(end.mac) }); err != nil {
+		if err := end.do(func() error { return setMAC(end.mac) }); err != nil {
 			return err
 		}
 	}
 	return s.Balancer.Do(func() error { return netlink.ConntrackTableFlush(netlink.ConntrackTable) })
 }
 
-func wear(mac net.HardwareAddr) error {
+func setMAC(mac net.HardwareAddr) error {
 	link, err := netlink.LinkByName("eth0")
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func wear(mac net.HardwareAddr) error {
 }
 
 // mac is the address of a machine's link.
-func (s *stage) mac(machine string) (mac string, err error) {
+func (s *testbed) mac(machine string) (mac string, err error) {
 	err = s.machine(machine).Do(func() error {
 		on, err := netlink.LinkByName("eth0")
 		if err == nil {
@@ -111,11 +111,11 @@ func (s *stage) mac(machine string) (mac string, err error) {
 	return mac, err
 }
 
-// replugged gives a backend a new link, with the addresses and routes of the old one.
-func replugged(name string) step {
-	return deed(func(s *stage) error {
+// replaceLink gives a backend a new link, with the addresses and routes of the old one.
+func replaceLink(name string) step {
+	return stepFunc(func(s *testbed) error {
 		b := s.machine(name)
-		if err := (on{name, "ip link delete eth0"}).do(s); err != nil {
+		if err := (runOn{name, "ip link delete eth0"}).do(s); err != nil {
 			return err
 		}
 		return errors.Join(s.Plug(b, "eth0"),
@@ -125,10 +125,10 @@ func replugged(name string) step {
 	})
 }
 
-// sent: the balancer has sent frames out of each of these links.
-type sent []string
+// sentOver: the balancer has sent frames over each of these links.
+type sentOver []string
 
-func (links sent) do(s *stage) error {
+func (links sentOver) do(s *testbed) error {
 	return s.Balancer.Do(func() error {
 		for _, name := range links {
 			link, err := netlink.LinkByName(name)
@@ -143,16 +143,16 @@ func (links sent) do(s *stage) error {
 	})
 }
 
-// backByBalancer has the backends send what goes to clients on their own link to the balancer.
-var backByBalancer = deed(func(s *stage) (err error) {
+// returnByBalancer routes packets of backends to clients on their own link through the balancer.
+var returnByBalancer = stepFunc(func(s *testbed) (err error) {
 	for _, b := range s.Backends[:3] {
-		err = errors.Join(err, routes(b, "10.2.0.1 fd00:2::1", "10.2.0.96/27 10.2.0.128/27 fd00:2::100/120"))
+		err = errors.Join(err, addRoutes(b, "10.2.0.1 fd00:2::1", "10.2.0.96/27 10.2.0.128/27 fd00:2::100/120"))
 	}
 	return err
 })
 
-// routes has a machine send to networks by way of a gateway's two addresses.
-func routes(h *netlab.Host, gateway, networks string) (err error) {
+// addRoutes routes networks through a gateway with two addresses.
+func addRoutes(h *netlab.Host, gateway, networks string) (err error) {
 	for _, network := range strings.Fields(networks) {
 		for _, via := range strings.Fields(gateway) {
 			to, via := netip.MustParsePrefix(network), netip.MustParseAddr(via)
@@ -164,13 +164,13 @@ func routes(h *netlab.Host, gateway, networks string) (err error) {
 	return err
 }
 
-// An mtu is set for interfaces: "balancer eth0 client eth0".
-type mtu struct {
+// setMTU sets the MTU of interfaces, as in "balancer eth0 client eth0".
+type setMTU struct {
 	links string
 	size  int
 }
 
-func (m mtu) do(s *stage) (err error) {
+func (m setMTU) do(s *testbed) (err error) {
 	words := strings.Fields(m.links)
 	for i := 0; i < len(words); i += 2 {
 		err = errors.Join(err, s.machine(words[i]).Do(func() error {

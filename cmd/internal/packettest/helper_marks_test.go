@@ -8,19 +8,19 @@ import (
 	"strings"
 )
 
-// A marked has clients ask services of b1 and b2, all packets to which have to have these marks.
-type marked struct {
+// requestsMarked: clients send requests to b1 and b2, and all packets have these marks.
+type requestsMarked struct {
 	to, sees string
 	b1, b2   uint32
 }
 
-func (m marked) do(s *stage) error {
+func (m requestsMarked) do(s *testbed) error {
 	port := netip.MustParseAddrPort(firstWord(m.to)).Port()
 	want := map[string]uint32{"b1": m.b1, "b2": m.b2}
 	return steps{
-		ask{by: "tcp udp", to: m.to, shares: shares{fmt.Sprintf("b1:%d", port): 1, fmt.Sprintf("b2:%d", port): 1}, times: 16, sees: m.sees},
-		marks{"forward", m.to, want},
-		marks{"postrouting", m.to, want},
+		request{by: "tcp udp", to: m.to, shares: shares{fmt.Sprintf("b1:%d", port): 1, fmt.Sprintf("b2:%d", port): 1}, times: 16, sees: m.sees},
+		seenMarks{"forward", m.to, want},
+		seenMarks{"postrouting", m.to, want},
 	}.do(s)
 }
 
@@ -29,17 +29,16 @@ func firstWord(text string) (word string) {
 	return word
 }
 
-// A marks says which connection marks all packets had that the spy saw at a hook on their way from clients of services to
-// machines.
-type marks struct {
+// seenMarks are the connection marks of all packets that markTrace saw at a hook, from clients of services to machines.
+type seenMarks struct {
 	hook, to string
 	want     map[string]uint32
 }
 
-func (m marks) do(s *stage) error {
+func (m seenMarks) do(s *testbed) error {
 	for _, to := range strings.Fields(m.to) {
 		service := netip.MustParseAddrPort(to)
-		got, err := s.spied(m.hook, service)
+		got, err := s.tracedMarks(m.hook, service)
 		if err != nil {
 			return err
 		}
@@ -54,8 +53,8 @@ func (m marks) do(s *stage) error {
 	return nil
 }
 
-// spied is by which machine and mark the spy saw packets of a service's clients.
-func (s *stage) spied(hook string, service netip.AddrPort) (map[string]bool, error) {
+// tracedMarks are the machines and marks of the packets that markTrace saw for a service.
+func (s *testbed) tracedMarks(hook string, service netip.AddrPort) (map[string]bool, error) {
 	text, err := s.Balancer.Run(s.ctx, "", "nft", "-j", "list set inet spy "+hook+"-ip"+family(service.Addr()))
 	if err != nil {
 		return nil, err
@@ -80,15 +79,15 @@ func (s *stage) spied(hook string, service netip.AddrPort) (map[string]bool, err
 			key := e.Elem.Val.Concat // mark, service, its port if there is one, machine
 			if key[1] == service.Addr().String() && (len(key) == 3 || key[2] == float64(service.Port())) {
 				machine := netip.MustParseAddr(key[len(key)-1].(string))
-				seen[fmt.Sprintf("%s %#x", s.nameOf(machine), uint32(key[0].(float64)))] = true
+				seen[fmt.Sprintf("%s %#x", s.backendSideName(machine), uint32(key[0].(float64)))] = true
 			}
 		}
 	}
 	return seen, nil
 }
 
-// nameOf is the machine that has the address among the backends, else the address.
-func (s *stage) nameOf(a netip.Addr) string {
+// backendSideName is the name of the machine with this address on the backends' link, else the address.
+func (s *testbed) backendSideName(a netip.Addr) string {
 	for _, h := range s.machines() {
 		if address(h, a) == a {
 			return h.Name

@@ -11,18 +11,18 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// probed has the client's kernel ask again, of those addresses alone, whether they are still where they were.
-func probed(addresses string) step {
-	return deed(func(s *stage) error {
+// probeNeighbours has the client's kernel probe these addresses again.
+func probeNeighbours(addresses string) step {
+	return stepFunc(func(s *testbed) error {
 		mac, err := s.mac("balancer")
 		if err != nil {
 			return err
 		}
 		for _, a := range strings.Fields(addresses) {
-			if err := (on{"client", "ip neighbour replace " + a + " lladdr " + mac + " dev eth0 nud probe"}).do(s); err != nil {
+			if err := (runOn{"client", "ip neighbour replace " + a + " lladdr " + mac + " dev eth0 nud probe"}).do(s); err != nil {
 				return err
 			}
-			if err := s.reachable(a); err != nil {
+			if err := s.awaitReachable(a); err != nil {
 				return err
 			}
 		}
@@ -30,7 +30,7 @@ func probed(addresses string) step {
 	})
 }
 
-func (s *stage) reachable(address string) error {
+func (s *testbed) awaitReachable(address string) error {
 	for end := deadline(); ; {
 		out, err := s.Client.Run(s.ctx, "", "ip", "neighbour", "show", address)
 		if err != nil || strings.Contains(out, "REACHABLE") {
@@ -42,9 +42,9 @@ func (s *stage) reachable(address string) error {
 	}
 }
 
-// hasty has the balancer doubt its neighbours soon, not after the usual minute.
-func hasty(link string) step {
-	return deed(func(s *stage) error {
+// shortNeighbourTimes has the balancer probe its neighbours soon, instead of after a minute.
+func shortNeighbourTimes(link string) step {
+	return stepFunc(func(s *testbed) error {
 		var all []error
 		for _, family := range []string{"ipv4", "ipv6"} {
 			for _, setting := range [][2]string{{"base_reachable_time_ms", "100"}, {"delay_first_probe_time", "0"}, {"retrans_time_ms", "20"}} {
@@ -55,20 +55,20 @@ func hasty(link string) step {
 	})
 }
 
-// again asks until every client of 40 is answered.
-type again struct{ to string }
+// requestUntilAnswered repeats requests until each of 40 clients is answered.
+type requestUntilAnswered struct{ to string }
 
-func (a again) do(s *stage) error {
-	for _, q := range s.questions("", "udp", a.to) {
+func (a requestUntilAnswered) do(s *testbed) error {
+	for _, q := range s.targets("", "udp", a.to) {
 		for range 40 {
-			as := s.speaker(q.from, q.to.Addr()).Addr()
+			as := s.newClient(q.from, q.to.Addr()).Addr()
 			for end := deadline(); ; {
 				_, err := q.from.Ask(q.network, as, q.to, 50*time.Millisecond)
 				if err == nil {
 					break
 				}
 				if end.over() {
-					return q.blame(err)
+					return q.wrap(err)
 				}
 			}
 		}
@@ -76,9 +76,9 @@ func (a again) do(s *stage) error {
 	return nil
 }
 
-// neighboursAnswer: the client finds the balancer's link, when it probes an entry of its own by unicast, as it does
-// from time to time, and when it has none.
-func neighboursAnswer(s *stage) error {
+// neighboursAnswer: the client finds the balancer's link when it probes an existing entry by unicast, as kernels do from
+// time to time, and when it has no entry.
+func neighboursAnswer(s *testbed) error {
 	for _, gateway := range []string{"203.0.113.1", "2001:db8:f::1"} {
 		at := netip.MustParseAddr(gateway)
 		err := s.Client.Do(func() error { return probe(at) })

@@ -17,11 +17,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A journal hears what the balancer writes to its log. The kernel's own is one for all namespaces, and shut to all but the
-// first, so rules that write to it are loaded with a group, to whose socket the kernel sends the same words at once.
-type journal struct{ *nl.NetlinkSocket }
+// An nflogReader reads log lines of the balancer. The kernel's own log is shared by all namespaces and accepts lines of
+// the first namespace only. So rules are loaded with a group, and the kernel sends the same lines to a netlink socket.
+type nflogReader struct{ *nl.NetlinkSocket }
 
-// Of include/uapi/linux/netfilter/nfnetlink_log.h.
+// From include/uapi/linux/netfilter/nfnetlink_log.h.
 const (
 	nfulPacket, nfulConfig                      = 0, 1
 	nfulPrefix, nfulPayload                     = 10, 9
@@ -29,10 +29,10 @@ const (
 	nfulBind, nfulCopyPacket                    = 1, 2
 )
 
-const journalGroup = 7
+const nflogGroup = 7
 
-// openJournal hears all that is written to the group from now on.
-func (s *stage) openJournal() (j journal, err error) {
+// openNFLog reads all lines of the group from now on.
+func (s *testbed) openNFLog() (j nflogReader, err error) {
 	err = s.Balancer.Do(func() error {
 		if j.NetlinkSocket, err = nl.Subscribe(unix.NETLINK_NETFILTER); err != nil {
 			return err
@@ -46,23 +46,23 @@ func (s *stage) openJournal() (j journal, err error) {
 	return j, err
 }
 
-// toGroup loads the script anew, with what it writes sent to the group.
-var toGroup = deed(func(s *stage) error {
+// logToGroup loads the script again with a group in each log statement.
+var logToGroup = stepFunc(func(s *testbed) error {
 	script, told := s.engine.Compile()
 	if told.Faulty() {
 		return fmt.Errorf("%v", told)
 	}
-	return foreign(logStatement.ReplaceAll(script.Text, fmt.Appendf(nil, "$0 group %d", journalGroup))).do(s)
+	return nftScript(logStatement.ReplaceAll(script.Text, fmt.Appendf(nil, "$0 group %d", nflogGroup))).do(s)
 })
 
 var logStatement = regexp.MustCompile(`\blog prefix "[^"]*"`)
 
-func (j journal) configure(attribute *nl.RtAttr) error {
-	return request(j.NetlinkSocket, unix.NFNL_SUBSYS_ULOG, nfulConfig, journalGroup, attribute)
+func (j nflogReader) configure(attribute *nl.RtAttr) error {
+	return netlinkRequest(j.NetlinkSocket, unix.NFNL_SUBSYS_ULOG, nfulConfig, nflogGroup, attribute)
 }
 
-// request sends a request to a part of netfilter, about a numbered resource, and waits until it is done.
-func request(socket *nl.NetlinkSocket, part, message int, resource uint16, attributes ...*nl.RtAttr) error {
+// netlinkRequest sends a request to a subsystem of netfilter, about a numbered resource, and waits for the result.
+func netlinkRequest(socket *nl.NetlinkSocket, part, message int, resource uint16, attributes ...*nl.RtAttr) error {
 	r := nl.NewNetlinkRequest(part<<8|message, unix.NLM_F_ACK)
 	r.AddData(&nl.Nfgenmsg{NfgenFamily: unix.AF_UNSPEC, ResId: resource>>8 | resource<<8})
 	for _, a := range attributes {
@@ -87,8 +87,8 @@ func request(socket *nl.NetlinkSocket, part, message int, resource uint16, attri
 	}
 }
 
-// lines are what was written since the last call, each as "PREFIX: PROTOCOL SOURCE > DESTINATION".
-func (j journal) lines(s *stage) (all []string, err error) {
+// read returns the lines since the last call, each as "PREFIX: PROTOCOL SOURCE > DESTINATION".
+func (j nflogReader) read(s *testbed) (all []string, err error) {
 	buffer := make([]byte, 1<<18)
 	for {
 		n, _, err := unix.Recvfrom(j.GetFd(), buffer, unix.MSG_DONTWAIT)
@@ -112,30 +112,30 @@ func (j journal) lines(s *stage) (all []string, err error) {
 			}
 			prefix := unix.ByteSliceToString(attributes[nfulPrefix].Value)
 			if !strings.HasSuffix(prefix, " ") {
-				return nil, fmt.Errorf("nothing parts the prefix %q from the packet", prefix)
+				return nil, fmt.Errorf("no space between the prefix %q and the packet", prefix)
 			}
 			all = append(all, strings.TrimSuffix(prefix, " ")+": "+s.describe(attributes[nfulPayload].Value))
 		}
 	}
 }
 
-// describe says of a packet whom it is from and where it goes, without the ports of those who ask.
-func (s *stage) describe(packet []byte) string {
+// describe returns source and destination of a packet, without the source port.
+func (s *testbed) describe(packet []byte) string {
 	from, to, protocol, rest := netip.AddrFrom4([4]byte(packet[12:16])), netip.AddrFrom4([4]byte(packet[16:20])), packet[9], packet[20:]
 	if packet[0]>>4 == 6 {
 		from, to, protocol, rest = netip.AddrFrom16([16]byte(packet[8:24])), netip.AddrFrom16([16]byte(packet[24:40])), packet[6], packet[40:]
 	}
 	name := map[byte]string{unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp"}[protocol]
 	if name == "" {
-		return fmt.Sprintf("%d %s > %s", protocol, s.who(from), to)
+		return fmt.Sprintf("%d %s > %s", protocol, s.hostOf(from), to)
 	}
-	return fmt.Sprintf("%s %s > %s", name, s.who(from), netip.AddrPortFrom(to, binary.BigEndian.Uint16(rest[2:])))
+	return fmt.Sprintf("%s %s > %s", name, s.hostOf(from), netip.AddrPortFrom(to, binary.BigEndian.Uint16(rest[2:])))
 }
 
-// clientNetworks are all the client's.
+// clientNetworks are all networks of the client.
 var clientNetworks = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("2001:db8:c::/48")}
 
-func (s *stage) who(a netip.Addr) string {
+func (s *testbed) hostOf(a netip.Addr) string {
 	if slices.ContainsFunc(clientNetworks, func(n netip.Prefix) bool { return n.Contains(a) }) {
 		return "client"
 	}
@@ -148,25 +148,25 @@ func (s *stage) who(a netip.Addr) string {
 	return s.machines()[at].Name
 }
 
-// A writes has a step write lines, each so many times, and no others.
-type writes struct {
+// logged: a step writes these log lines, each so many times, and no others.
+type logged struct {
 	step
 	lines map[string]int
 }
 
-func (w writes) do(s *stage) error {
-	if s.journal.NetlinkSocket == nil {
+func (w logged) do(s *testbed) error {
+	if s.nflog.NetlinkSocket == nil {
 		var err error
-		if s.journal, err = s.openJournal(); err != nil {
-			return fmt.Errorf("hear the log: %w", err)
+		if s.nflog, err = s.openNFLog(); err != nil {
+			return fmt.Errorf("read the log: %w", err)
 		}
-		s.t.Cleanup(s.journal.Close)
+		s.t.Cleanup(s.nflog.Close)
 	}
-	repeated := s.repeated
+	repeated := s.retransmitted
 	if err := w.step.do(s); err != nil {
 		return err
 	}
-	lines, err := s.journal.lines(s)
+	lines, err := s.nflog.read(s)
 	if err != nil {
 		return err
 	}
@@ -174,17 +174,17 @@ func (w writes) do(s *stage) error {
 	for _, line := range lines {
 		got[line]++
 	}
-	for line, want := range w.lines { // of what was sent once more
-		got[line] -= min(max(got[line]-want, 0), s.repeated-repeated)
+	for line, want := range w.lines { // without lines of retransmitted packets
+		got[line] -= min(max(got[line]-want, 0), s.retransmitted-repeated)
 	}
 	if !maps.Equal(got, w.lines) {
-		return fmt.Errorf("written was\n\t%v\nwant\n\t%v", got, w.lines)
+		return fmt.Errorf("log lines are\n\t%v\nwant\n\t%v", got, w.lines)
 	}
 	return nil
 }
 
-// allOf are the lines of several.
-func allOf(all ...map[string]int) map[string]int {
+// sumOf adds up numbers of lines.
+func sumOf(all ...map[string]int) map[string]int {
 	out := map[string]int{}
 	for _, lines := range all {
 		for line, n := range lines {

@@ -10,24 +10,24 @@ import (
 	"sync"
 )
 
-// table is the family of the table that remembers the farms' clients.
-func (w way) table() string {
+// table is the family of the nft table that holds the persistence map.
+func (w statelessPath) table() string {
 	if w.farm != "" {
 		return "netdev"
 	}
 	return "inet"
 }
 
-// quicker has somebody else learn each unknown client, to be with b2, just before the farm does: as where several processors
-// have packets of one client at once. What stands for b2 is put, by a rule of each family, where the farm looks for it.
-type quicker struct {
+// racingInsert inserts each unknown client with b2 just before the farm's own insert, as another processor could do with
+// another packet of the same client. A rule for each family sets b2's ID where the farm reads it.
+type racingInsert struct {
 	table string
 	sets  [2]string
 }
 
-var learntAs = regexp.MustCompile(`^\s+delete @farm/web/clients-ip([46]) .* # handle ([0-9]+)$`)
+var deleteRule = regexp.MustCompile(`^\s+delete @farm/web/clients-ip([46]) .* # handle ([0-9]+)$`)
 
-func (k quicker) do(s *stage) error {
+func (k racingInsert) do(s *testbed) error {
 	text, err := s.Balancer.Run(s.ctx, "", "nft", "-a", "list", "table", k.table, "farmc")
 	if err != nil {
 		return err
@@ -37,7 +37,7 @@ func (k quicker) do(s *stage) error {
 		if words := strings.Fields(line); len(words) > 1 && words[0] == "chain" {
 			chain = words[1]
 		}
-		at := learntAs.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+		at := deleteRule.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
 		if at == nil {
 			continue
 		}
@@ -47,27 +47,27 @@ func (k quicker) do(s *stage) error {
 		}
 		what, _, _ := strings.Cut(set, " set ")
 		rule := fmt.Sprintf("add rule %s farmc %s handle %s %s update @farm/web/clients-ip%s { %s saddr : %s }\n", k.table, chain, at[2], set, at[1], header, what)
-		if err := foreign(rule).do(s); err != nil {
+		if err := nftScript(rule).do(s); err != nil {
 			return err
 		}
 		rules++
 	}
 	if rules != 2 {
-		return fmt.Errorf("%d rules forget clients, want one for each family: %s", rules, text)
+		return fmt.Errorf("%d rules delete clients, want one for each family: %s", rules, text)
 	}
 	return nil
 }
 
-// metFirst: what was learnt first holds.
-var metFirst = stay{name: "quicker", to: both, sees: "whoever", among: "b2"}
+// firstInsertWins: clients stay with the backend of the first insert.
+var firstInsertWins = keepBackend{name: "quicker", to: service1, sees: "any", among: "b2"}
 
-// remembering has the farm web know clients to be with the backend of an address in each family.
-func (w way) remembering(backends ...string) step { return remembers(w.table(), backends...) }
+// setClients assigns all clients of the farm web to one backend, given by its address in each family.
+func (w statelessPath) setClients(backends ...string) step { return setClients(w.table(), backends...) }
 
-// remembers has the farm web, in a table of a family, know all clients to be with what stands for a backend of IPv4, and of
+// setClients assigns all clients of the farm web, in a table of a family, to one backend, given by its IDs for IPv4 and
 // IPv6.
-func remembers(table string, stands ...string) step {
-	return deed(func(s *stage) error {
+func setClients(table string, stands ...string) step {
+	return stepFunc(func(s *testbed) error {
 		var script strings.Builder
 		for i, to := range []string{"192.0.2.1", "2001:db8::1"} {
 			fmt.Fprintf(&script, "flush map %s farmc farm/web/clients-ip%c\n", table, "46"[i])
@@ -75,58 +75,58 @@ func remembers(table string, stands ...string) step {
 				fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%c { %s : %s }\n", table, "46"[i], client, stands[i])
 			}
 		}
-		return foreign(script.String()).do(s)
+		return nftScript(script.String()).do(s)
 	})
 }
 
-// apart: some clients met one backend under a name, and another one under another name.
-type apart [2]string
+// differentBackends: some clients have different backends under the two names.
+type differentBackends [2]string
 
-func (a apart) do(s *stage) error {
-	for client, backend := range s.met[a[0]] {
-		if other := s.met[a[1]][client]; other != "" && strings.Split(other, ":")[0] != strings.Split(backend, ":")[0] {
+func (a differentBackends) do(s *testbed) error {
+	for client, backend := range s.backendOf[a[0]] {
+		if other := s.backendOf[a[1]][client]; other != "" && strings.Split(other, ":")[0] != strings.Split(backend, ":")[0] {
 			return nil
 		}
 	}
-	return fmt.Errorf("all clients met the same backend under %s", strings.Join(a[:], " and "))
+	return fmt.Errorf("all clients have the same backend under %s", strings.Join(a[:], " and "))
 }
 
-// A stay has 25 clients ask services, by TCP and UDP where it is open to both, three times each. A client has to meet one
-// backend in each family, the one that it met before, if it did under the name; and not all of them the same one.
-type stay struct {
+// keepBackend sends requests from 25 clients to services, over TCP and UDP, three times each. Each client has to reach
+// one backend in each family: the one that an earlier step recorded under the name. Not all clients have the same one.
+type keepBackend struct {
 	name  string
 	from  string
 	by    string // "tcp udp" if empty
 	to    string
-	sees  string // as in ask, or "whoever"
+	sees  string // as in request, or "any" for any source
 	among string // the backends that may answer; any if empty
 }
 
-func (m stay) do(s *stage) error {
+func (m keepBackend) do(s *testbed) error {
 	met := map[string]map[string]bool{} // the clients' backends, by family
 	for range 3 {
-		for _, q := range s.questions(m.from, "tcp udp", m.to) {
+		for _, q := range s.targets(m.from, "tcp udp", m.to) {
 			if m.by != "" && !strings.Contains(m.by, q.network[:3]) || q.udp() && q.to.Port() == 443 {
 				continue
 			}
 			for _, client := range s.clients(q.to.Addr())[:25] {
 				if err := m.meet(s, q, client, met); err != nil {
-					return q.blame(fmt.Errorf("as %s: %w", client, err))
+					return q.wrap(fmt.Errorf("as %s: %w", client, err))
 				}
 			}
 		}
 	}
 	for family, backends := range met {
 		if len(backends) < 2 && len(strings.Fields(m.among)) != 1 {
-			return fmt.Errorf("all clients of IPv%s met %v", family, backends)
+			return fmt.Errorf("all clients of IPv%s have %v", family, backends)
 		}
 	}
 	return nil
 }
 
-func (m stay) meet(s *stage, q question, client netip.Addr, met map[string]map[string]bool) error {
-	as := netip.AddrPortFrom(client, s.speaker(s.Client, client).Port())
-	answer, err := q.ask(as)
+func (m keepBackend) meet(s *testbed, q target, client netip.Addr, met map[string]map[string]bool) error {
+	as := netip.AddrPortFrom(client, s.newClient(s.Client, client).Port())
+	answer, err := q.request(as)
 	if err != nil {
 		return err
 	}
@@ -145,120 +145,120 @@ func (m stay) meet(s *stage, q question, client netip.Addr, met map[string]map[s
 		met[f] = map[string]bool{}
 	}
 	met[f][who] = true
-	return s.meetsAgain(m.name, client, who)
+	return s.checkSameBackend(m.name, client, who)
 }
 
-func (m stay) seen(s *stage, q question, as netip.AddrPort) netip.Addr {
-	if m.sees == "whoever" {
+func (m keepBackend) seen(s *testbed, q target, as netip.AddrPort) netip.Addr {
+	if m.sees == "any" {
 		return netip.Addr{}
 	}
-	return ask{sees: m.sees}.seen(s, q, as)
+	return request{sees: m.sees}.wantPeer(s, q, as)
 }
 
-// meetsAgain says whether the client met another backend before, under the name of a meeting.
-func (s *stage) meetsAgain(name string, client netip.Addr, who string) error {
-	if s.met[name] == nil {
-		s.met[name] = map[netip.Addr]string{}
+// checkSameBackend fails if the client had another backend before under the name.
+func (s *testbed) checkSameBackend(name string, client netip.Addr, who string) error {
+	if s.backendOf[name] == nil {
+		s.backendOf[name] = map[netip.Addr]string{}
 	}
-	if before, ok := s.met[name][client]; ok && before != who {
-		return fmt.Errorf("%s answered, %s did before", who, before)
+	if before, ok := s.backendOf[name][client]; ok && before != who {
+		return fmt.Errorf("%s answers, want %s as before", who, before)
 	}
-	s.met[name][client] = who
+	s.backendOf[name][client] = who
 	return nil
 }
 
-// known puts clients into the memory of the farm web.
-func known(clients map[string]string) foreign { return knownIn("inet", clients) }
+// addClients adds clients to the persistence map of the farm web.
+func addClients(clients map[string]string) nftScript { return addClientsIn("inet", clients) }
 
-func knownIn(table string, clients map[string]string) foreign {
+func addClientsIn(table string, clients map[string]string) nftScript {
 	var script strings.Builder
 	for client, backend := range clients {
 		fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%s { %s : %s }\n", table, family(netip.MustParseAddr(firstWord(client))), client, backend)
 	}
-	return foreign(script.String())
+	return nftScript(script.String())
 }
 
-// multitude fills the memory of clients of IPv4, who are all with b1.
-func multitude(table string) foreign {
+// fillClients fills the persistence map for IPv4 with clients of b1.
+func fillClients(table string) nftScript {
 	var all strings.Builder
 	fmt.Fprintf(&all, "add element %s farmc farm/web/clients-ip4 { ", table)
 	for i := range 1<<16 - 1 {
 		fmt.Fprintf(&all, "10.77.%d.%d : 10.2.0.11, ", i>>8, i&255)
 	}
-	return foreign(all.String() + "}\n")
+	return nftScript(all.String() + "}\n")
 }
 
-// An as asks as one client.
-type as struct {
-	client string
-	by, to string
-	meets  string // the backend, "anyone" for several of them
+// clientRequests sends requests from one client's address.
+type clientRequests struct {
+	client  string
+	by, to  string
+	backend string // the backend; "several" for more than one
 }
 
-func (a as) do(s *stage) error {
+func (a clientRequests) do(s *testbed) error {
 	who := map[string]bool{}
-	for _, q := range s.questions("", a.by, a.to) {
+	for _, q := range s.targets("", a.by, a.to) {
 		for range 12 {
-			answer, err := q.ask(netip.AddrPortFrom(netip.MustParseAddr(a.client), s.speaker(s.Client, q.to.Addr()).Port()))
+			answer, err := q.request(netip.AddrPortFrom(netip.MustParseAddr(a.client), s.newClient(s.Client, q.to.Addr()).Port()))
 			if err != nil {
-				return q.blame(fmt.Errorf("as %s: %w", a.client, err))
+				return q.wrap(fmt.Errorf("as %s: %w", a.client, err))
 			}
 			who[answer.Backend] = true
 		}
 	}
-	if a.meets == "anyone" && len(who) < 2 || a.meets != "anyone" && (len(who) != 1 || !who[a.meets]) {
-		return fmt.Errorf("%s met %v, want %s", a.client, who, a.meets)
+	if a.backend == "several" && len(who) < 2 || a.backend != "several" && (len(who) != 1 || !who[a.backend]) {
+		return fmt.Errorf("client %s got %v, want %s", a.client, who, a.backend)
 	}
 	return nil
 }
 
-// once asks once, whoever answers.
-func (a as) once() step {
-	return deed(func(s *stage) error {
-		q := s.questions("", a.by, a.to)[0]
-		_, err := q.ask(netip.AddrPortFrom(netip.MustParseAddr(a.client), s.speaker(s.Client, q.to.Addr()).Port()))
-		return q.blame(err)
+// once sends one request, which any backend may answer.
+func (a clientRequests) once() step {
+	return stepFunc(func(s *testbed) error {
+		q := s.targets("", a.by, a.to)[0]
+		_, err := q.request(netip.AddrPortFrom(netip.MustParseAddr(a.client), s.newClient(s.Client, q.to.Addr()).Port()))
+		return q.wrap(err)
 	})
 }
 
-// remembered is what the farm web knows of its clients, as nft lists it.
-func (s *stage) remembered(table, family string) (string, error) {
+// listClients is nft's list of the persistence map of the farm web.
+func (s *testbed) listClients(table, family string) (string, error) {
 	return s.Balancer.Run(s.ctx, "", "nft", "list", "map", table, "farmc", "farm/web/clients-"+family)
 }
 
-func forgotten(table, family string) step {
-	return deed(func(s *stage) error {
-		text, err := s.remembered(table, family)
+func noClients(table, family string) step {
+	return stepFunc(func(s *testbed) error {
+		text, err := s.listClients(table, family)
 		if strings.Contains(text, "elements") {
-			err = fmt.Errorf("it still knows: %s", text)
+			err = fmt.Errorf("clients are left: %s", text)
 		}
 		return err
 	})
 }
 
-// renewed has the one client that is known have nearly an hour left.
-func renewed(table, family string) step {
-	return deed(func(s *stage) error {
-		text, err := s.remembered(table, family)
-		if err == nil && !strings.Contains(text, "expires 5") && !strings.Contains(text, "expires 1h") { // minutes, or the hour of this very tick
+// expiryRenewed: the only client in the map has nearly an hour left.
+func expiryRenewed(table, family string) step {
+	return stepFunc(func(s *testbed) error {
+		text, err := s.listClients(table, family)
+		if err == nil && !strings.Contains(text, "expires 5") && !strings.Contains(text, "expires 1h") { // minutes, or the whole hour within the same tick
 			err = fmt.Errorf("not renewed: %s", text)
 		}
 		return err
 	})
 }
 
-// atOnce opens eight connections of one client at a time, which all have to meet one backend.
-func (s *stage) atOnce(q question, client netip.Addr) error {
+// requestAtOnce opens eight connections of one client at the same time, which all have to reach one backend.
+func (s *testbed) requestAtOnce(q target, client netip.Addr) error {
 	var asking sync.WaitGroup
 	var mu sync.Mutex
 	var all error
 	for range 8 {
 		asking.Go(func() {
-			answer, err := q.ask(netip.AddrPortFrom(client, s.speaker(s.Client, client).Port()))
+			answer, err := q.request(netip.AddrPortFrom(client, s.newClient(s.Client, client).Port()))
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
-				err = s.meetsAgain("at once", client, answer.Backend)
+				err = s.checkSameBackend("at once", client, answer.Backend)
 			}
 			all = errors.Join(all, err)
 		})

@@ -10,29 +10,29 @@ import (
 	"syscall"
 )
 
-// refused has services refuse at once: TCP by a reset, UDP by port unreachable, and nothing of it is remembered.
+// refused: services refuse at once, TCP with a reset, UDP with port unreachable, and leave no conntrack entry.
 type refused struct {
 	from   string
 	by, to string
-	as     string // the client's addresses, if it isn't to be any
+	as     string // source addresses; any of the client's if empty
 }
 
-func (r refused) do(s *stage) (err error) {
-	for _, q := range s.questions(r.from, r.by, r.to) {
-		err = errors.Join(err, q.blame(q.refused(s, r.as)))
+func (r refused) do(s *testbed) (err error) {
+	for _, q := range s.targets(r.from, r.by, r.to) {
+		err = errors.Join(err, q.wrap(q.refused(s, r.as)))
 	}
 	return err
 }
 
-func (q question) refused(s *stage, addresses string) error {
-	before, err := q.unreachables()
-	repeated, told := q.repeats()
+func (q target) refused(s *testbed, addresses string) error {
+	before, err := q.icmpUnreachables()
+	repeated, told := q.retransmissions()
 	if err = errors.Join(err, told); err != nil {
 		return err
 	}
-	as := s.speakerAs(q.from, q.to.Addr(), addresses)
-	answer, err := q.ask(as)
-	more, told := q.repeats()
+	as := s.newClientAs(q.from, q.to.Addr(), addresses)
+	answer, err := q.request(as)
+	more, told := q.retransmissions()
 	switch {
 	case told != nil:
 		return told
@@ -43,32 +43,32 @@ func (q question) refused(s *stage, addresses string) error {
 	case more > repeated:
 		return errors.New("not refused at once: the SYN was repeated")
 	}
-	after, err := q.unreachables()
+	after, err := q.icmpUnreachables()
 	if byICMP := after > before; q.from == s.Client && byICMP != q.udp() {
 		return fmt.Errorf("refused by ICMP: %t", byICMP)
 	}
-	return errors.Join(err, s.forgot(q, as))
+	return errors.Join(err, s.checkUntracked(q, as))
 }
 
-// isRefusal: a connection is refused. This machine's own datagrams can't even be sent. Of UDP only port unreachable
-// is ECONNREFUSED (icmp_err_convert in net/ipv4/icmp.c, icmpv6_err_convert in net/ipv6/icmp.c).
-func (q question) isRefusal(err error) bool {
+// isRefusal says whether a connection was refused. The kernel refuses to send the balancer's own datagrams. For UDP only
+// port unreachable is ECONNREFUSED (icmp_err_convert in net/ipv4/icmp.c, icmpv6_err_convert in net/ipv6/icmp.c).
+func (q target) isRefusal(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || q.from.Name == "balancer" && q.udp() && errors.Is(err, syscall.EPERM)
 }
 
-// unreachables is how many ICMP errors of that kind who asks has been told.
-func (q question) unreachables() (n int, err error) {
+// icmpUnreachables is the number of ICMP destination unreachable messages that the sender has received.
+func (q target) icmpUnreachables() (n int, err error) {
 	if q.to.Addr().Is6() {
-		return statistic(q.from, "snmp6", "Icmp6InDestUnreachs")
+		return kernelCounter(q.from, "snmp6", "Icmp6InDestUnreachs")
 	}
 	return q.counter("Icmp:", "InDestUnreachs")
 }
 
-// repeats is how many segments of TCP who asks has sent again.
-func (q question) repeats() (int, error) { return q.counter("Tcp:", "RetransSegs") }
+// retransmissions is the number of TCP segments that the sender has retransmitted.
+func (q target) retransmissions() (int, error) { return q.counter("Tcp:", "RetransSegs") }
 
-// counter reads one from the lines of names and of numbers that the kernel has for a protocol, in who asks.
-func (q question) counter(protocol, name string) (n int, err error) {
+// counter reads a counter of a protocol from /proc/net/snmp, which has a line of names and a line of numbers.
+func (q target) counter(protocol, name string) (n int, err error) {
 	err = q.from.Do(func() error {
 		text, err := os.ReadFile("/proc/thread-self/net/snmp")
 		var names []string
@@ -87,9 +87,9 @@ func (q question) counter(protocol, name string) (n int, err error) {
 	return n, err
 }
 
-// forgot: connection tracking has no entry of the question.
-func (s *stage) forgot(q question, as netip.AddrPort) error {
-	flows, err := s.flows(q.to.Addr())
+// checkUntracked: the request has no conntrack entry.
+func (s *testbed) checkUntracked(q target, as netip.AddrPort) error {
+	flows, err := s.conntrackEntries(q.to.Addr())
 	protocol := uint8(syscall.IPPROTO_TCP)
 	if q.udp() {
 		protocol = syscall.IPPROTO_UDP
@@ -107,9 +107,9 @@ func (s *stage) forgot(q question, as netip.AddrPort) error {
 // refusedPings are ICMP echoes that a farm without backends refuses.
 type refusedPings struct{ to string }
 
-func (r refusedPings) do(s *stage) error {
+func (r refusedPings) do(s *testbed) error {
 	for _, to := range strings.Fields(r.to) {
-		answer, err := s.Client.Ping(netip.Addr{}, netip.MustParseAddr(to), patience)
+		answer, err := s.Client.Ping(netip.Addr{}, netip.MustParseAddr(to), answerTimeout)
 		if !errors.Is(err, syscall.ECONNREFUSED) {
 			return fmt.Errorf("ping %s: %v, %w", to, answer, err)
 		}

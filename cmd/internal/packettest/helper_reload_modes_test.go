@@ -8,75 +8,75 @@ import (
 	"sync"
 )
 
-// switches goes through the modes, and back.
-func switches(farm func(mode string) string, further ...string) step {
+// switchModes goes through the modes, and back.
+func switchModes(farm func(mode string) string, further ...string) step {
 	modes := append([]string{"snat", "dnat", "dsr", "stateless"}, further...)
 	for i := len(modes) - 2; i >= 0; i-- {
 		modes = append(modes, modes[i])
 	}
-	return deed(func(s *stage) error {
+	return stepFunc(func(s *testbed) error {
 		if err := (farms{"web": farm("snat")}).do(s); err != nil {
 			return err
 		}
-		before := s.clientele()
+		before := s.clientLoad()
 		for _, mode := range modes {
-			before.excuse() // from now on a connection may break
+			before.tolerateErrors() // from now on a connection may break
 			if err := (farms{"web": farm(mode)}).do(s); err != nil {
-				return errors.Join(err, before.leave())
+				return errors.Join(err, before.stop())
 			}
-			now := s.clientele()
-			if err := before.leave(); err != nil {
-				return errors.Join(err, now.leave())
+			now := s.clientLoad()
+			if err := before.stop(); err != nil {
+				return errors.Join(err, now.stop())
 			}
-			now.await()
+			now.awaitMany()
 			if err := now.failure(); err != nil {
-				return errors.Join(fmt.Errorf("after the switch to %s: %w", mode, err), now.leave())
+				return errors.Join(fmt.Errorf("after the switch to %s: %w", mode, err), now.stop())
 			}
-			if err := s.switched(mode); err != nil {
-				return errors.Join(err, now.leave())
+			if err := s.checkMode(mode); err != nil {
+				return errors.Join(err, now.stop())
 			}
 			before = now
 		}
-		return before.leave()
+		return before.stop()
 	})
 }
 
-// switched: what backends see tells the mode.
-func (s *stage) switched(mode string) (err error) {
-	for _, q := range s.questions("", "tcp udp", both) {
-		as := s.speaker(q.from, q.to.Addr())
-		answer, asked := q.ask(as)
-		if err = errors.Join(err, q.blame(asked)); asked != nil {
+// checkMode recognises the mode by the addresses that backends see.
+func (s *testbed) checkMode(mode string) (err error) {
+	for _, q := range s.targets("", "tcp udp", service1) {
+		as := s.newClient(q.from, q.to.Addr())
+		answer, asked := q.request(as)
+		if err = errors.Join(err, q.wrap(asked)); asked != nil {
 			continue
 		}
 		if (answer.Peer == as) != (mode != "snat") || (answer.Local == q.to) != (mode == "dsr") {
-			err = errors.Join(err, q.blame(fmt.Errorf("in mode %s: as %s: %v", mode, as, answer)))
+			err = errors.Join(err, q.wrap(fmt.Errorf("in mode %s: as %s: %v", mode, as, answer)))
 		}
 	}
 	return err
 }
 
-// A clientele opens connections all the time.
-type clientele struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	busy   sync.WaitGroup
-	enough chan struct{} // closed when there were so many connections
+// A clientLoad opens connections all the time.
+type clientLoad struct {
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	enough  chan struct{} // closed after many connections
 
-	mu      sync.Mutex
-	served  int
-	first   error // that was not excused
-	excused bool
+	mu        sync.Mutex
+	served    int
+	first     error // the first error before tolerateErrors
+	tolerated bool
 }
 
-func (s *stage) clientele() *clientele {
-	c := &clientele{enough: make(chan struct{})}
+func (s *testbed) clientLoad() *clientLoad {
+	c := &clientLoad{enough: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
-	for _, q := range s.questions("", "tcp udp", both) {
+	for _, q := range s.targets("", "tcp udp", service1) {
 		for range 3 {
-			c.busy.Go(func() {
+			c.running.Go(func() {
 				for c.ctx.Err() == nil {
-					c.note(q.blame(c.converse(q, s.speaker(q.from, q.to.Addr()))))
+					c.record(q.wrap(c.converse(q, s.newClient(q.from, q.to.Addr()))))
 				}
 			})
 		}
@@ -84,8 +84,8 @@ func (s *stage) clientele() *clientele {
 	return c
 }
 
-// converse opens a connection and says something, twice.
-func (c *clientele) converse(q question, as netip.AddrPort) error {
+// converse opens a connection and sends data twice.
+func (c *clientLoad) converse(q target, as netip.AddrPort) error {
 	conn, err := q.dial(as)
 	if err != nil {
 		return err
@@ -95,14 +95,14 @@ func (c *clientele) converse(q question, as netip.AddrPort) error {
 	return errors.Join(connection{conn, q}.echo([]byte("one")), connection{conn, q}.echo([]byte("another")))
 }
 
-func (c *clientele) note(err error) {
+func (c *clientLoad) record(err error) {
 	const many = 200
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case err == nil:
 		c.served++
-	case !c.excused && c.first == nil:
+	case !c.tolerated && c.first == nil:
 		c.first = err
 	}
 	if c.served == many || c.first != nil {
@@ -114,25 +114,25 @@ func (c *clientele) note(err error) {
 	}
 }
 
-func (c *clientele) await() { <-c.enough }
+func (c *clientLoad) awaitMany() { <-c.enough }
 
-// excuse forgives what fails from now on.
-func (c *clientele) excuse() {
+// tolerateErrors ignores errors from now on.
+func (c *clientLoad) tolerateErrors() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.excused = true
+	c.tolerated = true
 }
 
-func (c *clientele) failure() error {
+func (c *clientLoad) failure() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.first
 }
 
-// leave ends all that is going on, and tells of what failed before it was excused.
-func (c *clientele) leave() error {
-	c.excuse()
+// stop ends all connections, and returns the first error before tolerateErrors.
+func (c *clientLoad) stop() error {
+	c.tolerateErrors()
 	c.cancel()
-	c.busy.Wait()
+	c.running.Wait()
 	return c.failure()
 }

@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// An acquaintance is who met whom, of two farms with three backends each.
-type acquaintance struct {
-	*stage
-	random *rand.Rand
-	states [2][3]string
-	weight int
-	others int
-	home   map[string]string // of a client at a service: its backend
+// A persistenceRun records the backends of clients, for two farms with three backends each.
+type persistenceRun struct {
+	*testbed
+	random     *rand.Rand
+	states     [2][3]string
+	weight     int
+	otherFarms int
+	backendOf  map[string]string // by client and service
 }
 
-func (a *acquaintance) farms() farms {
+func (a *persistenceRun) farms() farms {
 	all := farms{}
 	for i, mode := range []string{"snat", "dnat"} {
 		text := fmt.Sprintf("mode = %q\nlisten = ['192.0.2.%[2]d:80', '[2001:db8::%[2]d]:80']\npersistence.timeout = '10m'\n", mode, i+1)
@@ -31,14 +31,14 @@ func (a *acquaintance) farms() farms {
 		}
 		all[mode] = text
 	}
-	for n := range a.others {
-		all[fmt.Sprint("other-", n)] = one("snat", fmt.Sprintf(`"192.0.2.%d:80/tcp,udp", "[2001:db8::%[1]d]:80/tcp,udp"`, 10+n), "b1", 0)
+	for n := range a.otherFarms {
+		all[fmt.Sprint("other-", n)] = oneBackend("snat", fmt.Sprintf(`"192.0.2.%d:80/tcp,udp", "[2001:db8::%[1]d]:80/tcp,udp"`, 10+n), "b1", 0)
 	}
 	return all
 }
 
-// change changes a state, weights, or how many other farms there are. One backend of each farm is always up.
-func (a *acquaintance) change() {
+// change changes a state, weights, or the number of other farms. One backend of each farm is always up.
+func (a *persistenceRun) change() {
 	states := &a.states[a.random.IntN(2)]
 	switch a.random.IntN(4) {
 	case 0, 1:
@@ -50,22 +50,22 @@ func (a *acquaintance) change() {
 	case 2:
 		a.weight++
 	case 3:
-		a.others = a.random.IntN(4)
+		a.otherFarms = a.random.IntN(4)
 	}
 }
 
-// forget parts clients from backends that are down, and says how many.
-func (a *acquaintance) forget() (parted int) {
-	for who, backend := range a.home {
+// forgetDown forgets the clients of backends that are down, and returns their number.
+func (a *persistenceRun) forgetDown() (parted int) {
+	for who, backend := range a.backendOf {
 		if a.state(who, backend) == "down" {
-			delete(a.home, who)
+			delete(a.backendOf, who)
 			parted++
 		}
 	}
 	return parted
 }
 
-func (a *acquaintance) state(who, backend string) string {
+func (a *persistenceRun) state(who, backend string) string {
 	farm := 0
 	if regexp.MustCompile(`192\.0\.2\.2:|::2\]:`).MatchString(who) {
 		farm = 1
@@ -73,22 +73,22 @@ func (a *acquaintance) state(who, backend string) string {
 	return a.states[farm][backend[1]-'1']
 }
 
-// meet has clients ask both farms in both families.
-func (a *acquaintance) meet(clients int) error {
-	for _, q := range a.questions("", "tcp", rushServices) {
+// meet sends requests of the clients to both farms in both families.
+func (a *persistenceRun) meet(clients int) error {
+	for _, q := range a.targets("", "tcp", trafficServices) {
 		for _, client := range a.clients(q.to.Addr())[:clients] {
-			answer, err := q.ask(netip.AddrPortFrom(client, a.speaker(a.Client, client).Port()))
+			answer, err := q.request(netip.AddrPortFrom(client, a.newClient(a.Client, client).Port()))
 			if err != nil {
-				return q.blame(fmt.Errorf("as %s: %w", client, err))
+				return q.wrap(fmt.Errorf("as %s: %w", client, err))
 			}
 			who := fmt.Sprint(client, " at ", q.to)
-			switch before, known := a.home[who]; {
+			switch before, known := a.backendOf[who]; {
 			case known && before != answer.Backend:
-				return fmt.Errorf("%s met %s, and %s before, which is %s", who, answer.Backend, before, a.state(who, before))
+				return fmt.Errorf("%s gets %s, and got %s before, in state %s", who, answer.Backend, before, a.state(who, before))
 			case !known && a.state(who, answer.Backend) != "up":
-				return fmt.Errorf("%s met %s, which is %s", who, answer.Backend, a.state(who, answer.Backend))
+				return fmt.Errorf("%s gets %s, in state %s", who, answer.Backend, a.state(who, answer.Backend))
 			}
-			a.home[who] = answer.Backend
+			a.backendOf[who] = answer.Backend
 		}
 	}
 	return nil
@@ -96,20 +96,20 @@ func (a *acquaintance) meet(clients int) error {
 
 var expiry = regexp.MustCompile(`198\.51\.100\.\d+ (?:timeout \S+ )?expires (\S+) :`)
 
-// expires says in how long the first client that the kernel lists is forgotten by the farm snat.
-func (a *acquaintance) expires() (time.Duration, error) {
+// expires is the time until the entry of the first listed client of the farm snat expires.
+func (a *persistenceRun) expires() (time.Duration, error) {
 	text, err := a.Balancer.Run(a.ctx, "", "nft", "list", "map", "inet", "farmc", "farm/snat/clients-ip4")
 	if err != nil {
 		return 0, err
 	}
 	found := expiry.FindStringSubmatch(text)
 	if found == nil {
-		return 0, errors.New("nobody is remembered: " + text)
+		return 0, errors.New("no client has an entry: " + text)
 	}
 	return time.ParseDuration(found[1])
 }
 
-// must1 is must for what gives something, too.
+// must1 is must with a value.
 func must1[T any](v T, err error) func(t *testing.T) T {
 	return func(t *testing.T) T {
 		t.Helper()
@@ -118,44 +118,44 @@ func must1[T any](v T, err error) func(t *testing.T) T {
 	}
 }
 
-// halfForgotten is the client whose half hour has gone on, and wasn't made an hour again.
-var halfForgotten = regexp.MustCompile(`10\.99\.99\.99 \. 1 (timeout 1h )?expires [12]\dm`)
+// unchangedExpiry matches the client whose 30 minutes have gone on, and were not reset to an hour.
+var unchangedExpiry = regexp.MustCompile(`10\.99\.99\.99 \. 1 (timeout 1h )?expires [12]\dm`)
 
-// A throng is a thousand clients who ask the farm web by UDP, at one of its ports, and have to meet whom they met before,
-// but if that is the backend which is not to answer.
-type throng struct {
+// manyClients are a thousand clients that send datagrams to one port of the farm web. Each has to reach the same backend
+// as before, unless that backend must not answer.
+type manyClients struct {
 	port    int
 	without string
 }
 
-func (c throng) do(s *stage) error {
-	before, now := s.met["throng"], map[netip.Addr]string{}
+func (c manyClients) do(s *testbed) error {
+	before, now := s.backendOf["throng"], map[netip.Addr]string{}
 	met := map[string]int{}
-	for _, q := range s.questions("", "udp", fmt.Sprintf("192.0.2.1:%d [2001:db8::1]:%[1]d", c.port)) {
+	for _, q := range s.targets("", "udp", fmt.Sprintf("192.0.2.1:%d [2001:db8::1]:%[1]d", c.port)) {
 		for i := range 500 {
 			clients := s.clients(q.to.Addr())
 			as := netip.AddrPortFrom(clients[i%100], uint16(30000+i/100))
-			answer, err := q.ask(as)
+			answer, err := q.request(as)
 			if err != nil {
-				return q.blame(fmt.Errorf("as %s: %w", as, err))
+				return q.wrap(fmt.Errorf("as %s: %w", as, err))
 			}
-			who, key := answer.Backend, number(as)
+			who, key := answer.Backend, clientKey(as)
 			if was, ok := before[key]; who == c.without || ok && was != c.without && was != who {
-				return q.blame(fmt.Errorf("%s met %s, and %s before", as, who, was))
+				return q.wrap(fmt.Errorf("%s gets %s, and %s before", as, who, was))
 			}
 			now[key] = who
 			met[who]++
 		}
 	}
-	s.met["throng"] = now
+	s.backendOf["throng"] = now
 	if backends := slices.Sorted(maps.Keys(met)); len(backends) < 2 {
-		return fmt.Errorf("all met %v", backends)
+		return fmt.Errorf("all get %v", backends)
 	}
 	return nil
 }
 
-// number makes one address of a client's address and port.
-func number(client netip.AddrPort) netip.Addr {
+// clientKey combines a client's address and port in one address.
+func clientKey(client netip.AddrPort) netip.Addr {
 	a := client.Addr().As16()
 	a[0], a[1] = byte(client.Port()>>8), byte(client.Port())
 	return netip.AddrFrom16(a)

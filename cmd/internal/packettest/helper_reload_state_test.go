@@ -11,8 +11,8 @@ import (
 
 var countable = regexp.MustCompile(`^(\t\t\t(?:\S+ \. )*\S+)( : [0-9a-f:.]+(?: \. \d+)?,\n)$`)
 
-// counting is as if packets had met every slot.
-var counting = deed(func(s *stage) error {
+// setCounters gives every slot a counter, as if packets had used it.
+var setCounters = stepFunc(func(s *testbed) error {
 	kept, err := s.engine.Store.Loaded()
 	if err != nil {
 		return err
@@ -31,42 +31,42 @@ var counting = deed(func(s *stage) error {
 		}
 		text.WriteString(line)
 	}
-	return foreign(text.String()).do(s)
+	return nftScript(text.String()).do(s)
 })
 
-// next asks the farm turns, where the backend after the last one has to answer.
-type next struct{}
+// nextInTurn sends a request to roundRobinFarm. The backend after the last one has to answer.
+type nextInTurn struct{}
 
-func (next) do(s *stage) error {
-	q := s.questions("", "tcp", "192.0.2.9:80")[0]
-	answer, err := q.ask(s.speaker(q.from, q.to.Addr()))
+func (nextInTurn) do(s *testbed) error {
+	q := s.targets("", "tcp", "192.0.2.9:80")[0]
+	answer, err := q.request(s.newClient(q.from, q.to.Addr()))
 	if err != nil {
-		return q.blame(err)
+		return q.wrap(err)
 	}
 	const meeting = "turns"
-	if s.met[meeting] == nil {
-		s.met[meeting] = map[netip.Addr]string{}
+	if s.backendOf[meeting] == nil {
+		s.backendOf[meeting] = map[netip.Addr]string{}
 	}
-	last := s.met[meeting][netip.Addr{}]
-	s.met[meeting][netip.Addr{}] = answer.Backend
+	last := s.backendOf[meeting][netip.Addr{}]
+	s.backendOf[meeting][netip.Addr{}] = answer.Backend
 	if want := map[string]string{"b1": "b2", "b2": "b3", "b3": "b1"}[last]; last != "" && answer.Backend != want {
 		return fmt.Errorf("%s answered after %s", answer.Backend, last)
 	}
 	return nil
 }
 
-// counts loads farms while nobody asks, after which each backend has counted as much as before.
-type counts struct{ farms }
+// keepsCounters loads farms without traffic. Each backend has to have the same counters as before.
+type keepsCounters struct{ farms }
 
-func (c counts) do(s *stage) error {
-	before, err := s.countedFor()
+func (c keepsCounters) do(s *testbed) error {
+	before, err := s.backendPackets()
 	if err != nil {
 		return err
 	}
 	if err := c.farms.do(s); err != nil {
 		return err
 	}
-	after, err := s.countedFor()
+	after, err := s.backendPackets()
 	if err != nil {
 		return err
 	}
@@ -80,8 +80,8 @@ func (c counts) do(s *stage) error {
 
 var countLine = regexp.MustCompile(`counter packets (\d+) bytes \d+ : ([0-9a-f.:]+)`)
 
-// countedFor is how many packets have been counted for each address of a backend.
-func (s *stage) countedFor() (map[string]int, error) {
+// backendPackets is the number of counted packets for each address of a backend.
+func (s *testbed) backendPackets() (map[string]int, error) {
 	text, err := s.Balancer.Run(s.ctx, "", "nft", "list", "ruleset")
 	sums := map[string]int{}
 	for _, found := range countLine.FindAllStringSubmatch(text, -1) {

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// rejected farms are not loaded, and told why in one fault.
+// rejected: the load of the farms fails with one error.
 type rejected struct {
 	farms farms
 	says  string
 }
 
-func (r rejected) do(s *stage) error {
+func (r rejected) do(s *testbed) error {
 	err := r.farms.do(s)
 	if err == nil || !strings.Contains(err.Error(), r.says) || strings.Count(err.Error(), "error: ") != 1 {
 		return fmt.Errorf("not refused, or for another reason: %w", err)
@@ -19,8 +19,8 @@ func (r rejected) do(s *stage) error {
 	return nil
 }
 
-// foreignTables lists, with handles, what isn't ours: a table that was made anew would have others.
-func (s *stage) foreignTables() (string, error) {
+// foreignTables lists the tables of others with handles. A table that was deleted and added again has other handles.
+func (s *testbed) foreignTables() (string, error) {
 	tables, err := s.Balancer.Run(s.ctx, "", "nft", "list", "tables")
 	if err != nil {
 		return "", err

@@ -16,97 +16,97 @@ import (
 	"farmc/compiler"
 )
 
-// farmsOnly loads as apply does.
-func farmsOnly(s *stage, f farms) error { return f.do(s) }
+// loadChanges loads as apply does.
+func loadChanges(s *testbed, f farms) error { return f.do(s) }
 
-// complete loads the complete script, as a pipeline does.
-func complete(s *stage, f farms) error {
+// loadAll loads the complete script, as a pipeline does.
+func loadAll(s *testbed, f farms) error {
 	s.engine.Dirs = []compiler.Dir{{Path: "farms.d", FS: f.files()}}
-	return pipe.do(s)
+	return pipeScript.do(s)
 }
 
-type rushPlan struct{ reloads, clients, holders int }
+type trafficPlan struct{ reloads, clients, holders int }
 
-// A rush is what happens to many clients.
-type rush struct {
-	*stage
-	plan   rushPlan
-	random *rand.Rand
-	ended  chan struct{}
-	busy   sync.WaitGroup
+// A traffic is a number of clients and the results of their connections.
+type traffic struct {
+	*testbed
+	plan    trafficPlan
+	random  *rand.Rand
+	ended   chan struct{}
+	running sync.WaitGroup
 
-	opened, failed, cut atomic.Int64
-	took                time.Duration
-	once                sync.Once
-	first               error
+	opened, failed, broken atomic.Int64
+	took                   time.Duration
+	once                   sync.Once
+	first                  error
 }
 
-func newRush(t *testing.T, plan rushPlan) *rush {
-	c := &rush{stage: newStage(t, netlab.Options{}), plan: plan, random: rand.New(rand.NewPCG(1, 2)), ended: make(chan struct{})}
-	// many connections end, and connection tracking has room for some 65,000 in a small machine
+func newTraffic(t *testing.T, plan trafficPlan) *traffic {
+	c := &traffic{testbed: newTestbed(t, netlab.Options{}), plan: plan, random: rand.New(rand.NewPCG(1, 2)), ended: make(chan struct{})}
+	// connection tracking has room for some 65,000 connections in a small machine, and many end here
 	must(t, c.Balancer.Sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", "1"))
 	return c
 }
 
-// rushServices are those of the farms web, in mode snat, and shop, in mode dnat.
-const rushServices = "192.0.2.1:80 [2001:db8::1]:80 192.0.2.2:80 [2001:db8::2]:80"
+// trafficServices are the services of the farms web, in mode snat, and shop, in mode dnat.
+const trafficServices = "192.0.2.1:80 [2001:db8::1]:80 192.0.2.2:80 [2001:db8::2]:80"
 
-// play reloads again and again while the clients do what it does.
-func (c *rush) play(load func(*stage, farms) error) {
+// play reloads again and again while the clients run.
+func (c *traffic) play(load func(*testbed, farms) error) {
 	c.t.Helper()
-	state := rushFarms{web: []int{1, 1, 1}, shop: []int{1, 1, 1}, schedulers: []string{"random", "random"}}
-	must(c.t, load(c.stage, state.farms()))
-	c.open()
+	state := changingFarms{web: []int{1, 1, 1}, shop: []int{1, 1, 1}, schedulers: []string{"random", "random"}}
+	must(c.t, load(c.testbed, state.farms()))
+	c.start()
 	began := time.Now()
 	for range c.plan.reloads {
 		state.change(c.random)
-		must(c.t, load(c.stage, state.farms()))
+		must(c.t, load(c.testbed, state.farms()))
 	}
 	c.took = time.Since(began)
-	c.leave()
+	c.stop()
 }
 
-// open has the clients begin what they do until they leave.
-func (c *rush) open() {
+// start starts the clients, which run until stop.
+func (c *traffic) start() {
 	c.t.Helper()
-	services := c.questions("", "tcp", rushServices)
+	services := c.targets("", "tcp", trafficServices)
 	for i := range c.plan.holders {
 		must(c.t, c.hold(services[i%len(services)]))
 	}
 	for i := range c.plan.clients {
-		c.busy.Go(func() { c.come(services[i%len(services)].to) })
+		c.running.Go(func() { c.openConnections(services[i%len(services)].to) })
 	}
 }
 
-func (c *rush) leave() {
+func (c *traffic) stop() {
 	close(c.ended)
-	c.busy.Wait()
+	c.running.Wait()
 }
 
-// come opens one connection after the other.
-func (c *rush) come(to netip.AddrPort) {
+// openConnections opens one connection after the other.
+func (c *traffic) openConnections(to netip.AddrPort) {
 	clients := c.clients(to.Addr())
-	for n := 0; !c.over(); n++ {
+	for n := 0; !c.stopped(); n++ {
 		c.opened.Add(1)
-		if _, err := c.Client.Ask(network(to), clients[n%len(clients)], to, patience); err != nil {
+		if _, err := c.Client.Ask(network(to), clients[n%len(clients)], to, answerTimeout); err != nil {
 			c.failed.Add(1)
 			c.once.Do(func() { c.first = fmt.Errorf("a connection to %v: %w", to, err) })
 		}
 	}
 }
 
-// hold has a connection carry something there and back until the end.
-func (c *rush) hold(q question) error {
-	conn, err := q.dial(c.speaker(q.from, q.to.Addr()))
+// hold sends data over one connection until the end.
+func (c *traffic) hold(q target) error {
+	conn, err := q.dial(c.newClient(q.from, q.to.Addr()))
 	if err != nil {
 		return err
 	}
-	c.busy.Go(func() {
+	c.running.Go(func() {
 		defer conn.Close()
-		for !c.over() {
+		for !c.stopped() {
 			if err := (connection{conn, q}).echo([]byte(time.Now().String())); err != nil {
-				c.cut.Add(1)
-				c.once.Do(func() { c.first = fmt.Errorf("a connection that was held: %w", q.blame(err)) })
+				c.broken.Add(1)
+				c.once.Do(func() { c.first = fmt.Errorf("a connection that was held: %w", q.wrap(err)) })
 				return
 			}
 		}
@@ -114,7 +114,7 @@ func (c *rush) hold(q question) error {
 	return nil
 }
 
-func (c *rush) over() bool {
+func (c *traffic) stopped() bool {
 	select {
 	case <-c.ended:
 		return true
@@ -130,15 +130,15 @@ func network(to netip.AddrPort) string {
 	return "tcp4"
 }
 
-// rushFarms are farms that change: the weights of three backends of two farms, 0 for one that isn't there.
-type rushFarms struct {
+// changingFarms are the weights of three backends of two farms, 0 for a backend that does not exist.
+type changingFarms struct {
 	web, shop  []int
 	schedulers []string
 	others     int
 }
 
 // change makes one change: a weight, a backend more or less, another scheduler, a farm more or less.
-func (f *rushFarms) change(random *rand.Rand) {
+func (f *changingFarms) change(random *rand.Rand) {
 	weights := [][]int{f.web, f.shop}[random.IntN(2)]
 	at := random.IntN(3)
 	switch random.IntN(6) {
@@ -159,18 +159,18 @@ func (f *rushFarms) change(random *rand.Rand) {
 	}
 }
 
-func (f *rushFarms) farms() farms {
+func (f *changingFarms) farms() farms {
 	out := farms{
-		"web":  rushFarm("snat", 1, f.schedulers[0], f.web),
-		"shop": rushFarm("dnat", 2, f.schedulers[1], f.shop),
+		"web":  trafficFarm("snat", 1, f.schedulers[0], f.web),
+		"shop": trafficFarm("dnat", 2, f.schedulers[1], f.shop),
 	}
 	for n := range f.others {
-		out[fmt.Sprint("other-", n)] = rushFarm("snat", 10+n, "random", []int{1, n, 1})
+		out[fmt.Sprint("other-", n)] = trafficFarm("snat", 10+n, "random", []int{1, n, 1})
 	}
 	return out
 }
 
-func rushFarm(mode string, n int, scheduler string, weights []int) string {
+func trafficFarm(mode string, n int, scheduler string, weights []int) string {
 	text := fmt.Sprintf("mode = %q\nscheduler = %q\nlisten = [\"192.0.2.%d:80\", \"[2001:db8::%d]:80\"]\n", mode, scheduler, n, n)
 	for i, weight := range weights {
 		if weight > 0 {
@@ -180,42 +180,42 @@ func rushFarm(mode string, n int, scheduler string, weights []int) string {
 	return text
 }
 
-// killed is a farmc watch that is killed again and again.
-type killed struct {
-	*rush
-	program, root  string
-	state          rushFarms
-	turns, loading int
+// A killedWatch is a farmc watch that is killed again and again.
+type killedWatch struct {
+	*traffic
+	program, root    string
+	state            changingFarms
+	changes, loading int
 }
 
-func (k *killed) args(verb string) []string {
+func (k *killedWatch) args(verb string) []string {
 	return []string{verb, "--quiet", "--dir", filepath.Join(k.root, "farms.d"), "--state-dir", filepath.Join(k.root, "state")}
 }
 
-// run runs farmc to its end on the balancer.
-func (k *killed) run(verb string) {
+// run runs farmc on the balancer until it ends.
+func (k *killedWatch) run(verb string) {
 	k.t.Helper()
 	if out, err := k.Balancer.Run(k.ctx, "", k.program, k.args(verb)...); err != nil {
 		k.t.Fatalf("farmc %s: %v\n%s", verb, err, out)
 	}
 }
 
-// turn makes other farms lie there, all at once, as a ConfigMap is changed.
-func (k *killed) turn() {
+// changeFarms replaces all files at once with a symbolic link, as Kubernetes updates a ConfigMap.
+func (k *killedWatch) changeFarms() {
 	k.t.Helper()
-	k.turns++
-	dir, link := filepath.Join(k.root, fmt.Sprint("farms", k.turns)), filepath.Join(k.root, "farms.d")
+	k.changes++
+	dir, link := filepath.Join(k.root, fmt.Sprint("farms", k.changes)), filepath.Join(k.root, "farms.d")
 	must(k.t, os.Mkdir(dir, 0o755))
 	for name, text := range k.state.farms() {
-		must(k.t, write(filepath.Join(dir, name+".toml"), text))
+		must(k.t, writeFile(filepath.Join(dir, name+".toml"), text))
 	}
 	must(k.t, errors.Join(os.Symlink(dir, link+".new"), os.Rename(link+".new", link)))
 }
 
-// live is a life of farmc watch: farms change, and then it is killed.
-func (k *killed) live() {
+// runOnce starts farmc watch, changes farms, and kills it.
+func (k *killedWatch) runOnce() {
 	k.t.Helper()
-	w := daemon(k.t, k.stage, k.program, k.args("watch")...)
+	w := startFarmc(k.t, k.testbed, k.program, k.args("watch")...)
 	end := time.After(time.Duration(k.random.IntN(700)) * time.Millisecond)
 	for alive := true; alive; {
 		select {
@@ -223,7 +223,7 @@ func (k *killed) live() {
 			alive = false
 		case <-time.After(time.Duration(k.random.IntN(300)) * time.Millisecond):
 			k.state.change(k.random)
-			k.turn()
+			k.changeFarms()
 		}
 	}
 	w.Process.Kill()

@@ -13,51 +13,51 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// An ask has a machine ask services, each by each protocol, and says who has to answer.
-type ask struct {
-	from   string // whose machine asks; the client's if empty
-	as     string // the client's addresses, one of each family; any of its own if empty
-	by, to string // "tcp udp", "192.0.2.1:80 [2001:db8::1]:80"
-	shares shares
-	times  int    // how often; enough to tell shares apart if zero
-	turns  bool   // in turn, exactly, and not only in the long run
-	beside bool   // of each protocol and address once, then the next time; with turns
-	sees   string // whom the backend sees: "" is who asks, else the name of a machine or one address of each family
+// A request is sent to each address over each protocol. It says which backends have to answer.
+type request struct {
+	from        string // the machine that sends it; the client if empty
+	as          string // source addresses, one of each family; any of the client's if empty
+	by, to      string // "tcp udp", "192.0.2.1:80 [2001:db8::1]:80"
+	shares      shares
+	times       int    // the number of requests; if zero, enough to tell shares apart
+	inTurn      bool   // backends answer strictly in turn
+	interleaved bool   // one request to each target, then the next to each; with inTurn
+	sees        string // the source that the backend sees: "" is the sender's, else a machine, or one address of each family
 }
 
-// shares are who answers at which port, as "b1:8081", by weight.
+// shares are weights of answering backends, by name and port, as in "b1:8081".
 type shares map[string]int
 
-// certainty is the probability below which a spread is held to be wrong. Of right ones one in a million is, so with
-// some 150 draws in these tests one run in 7,000 raises a false alarm. Of 400 connections by weights of 3 to 1 the
-// greater may have 258 to 342; by equal weights it has as many once in 10^8 times.
+// significance is the probability below which a distribution is taken as wrong. One correct distribution in a million
+// is below it. With some 150 samples in these tests, one run in 7,000 raises a false alarm. Of 400 connections with
+// weights 3 to 1, the first backend may get 258 to 342; with equal weights it gets as many once in 10^8 runs.
 const (
-	certainty   = 1e-6
-	connections = 400
+	significance = 1e-6
+	sampleSize   = 400
 )
 
-func (a ask) do(s *stage) (err error) {
-	if a.beside {
-		return a.allInTurn(s, s.questions(a.from, a.by, a.to)...)
+func (a request) do(s *testbed) (err error) {
+	if a.interleaved {
+		return a.checkAllTurns(s, s.targets(a.from, a.by, a.to)...)
 	}
-	for _, q := range s.questions(a.from, a.by, a.to) {
-		try := a.spread
-		if a.turns {
-			try = a.inTurn
+	for _, q := range s.targets(a.from, a.by, a.to) {
+		try := a.checkShares
+		if a.inTurn {
+			try = a.checkTurns
 		}
-		err = errors.Join(err, q.blame(try(s, q)))
+		err = errors.Join(err, q.wrap(try(s, q)))
 	}
 	return err
 }
 
-func (a ask) spread(s *stage, q question) error {
+func (a request) checkShares(s *testbed, q target) error {
 	n := a.times
 	switch {
 	case n > 0:
 	case len(a.shares) == 1:
 		n = 4
 	default:
-		n = connections
+		n = sampleSize
 	}
 	counts, err := netlab.Spread(n, func(int) (netlab.Answer, error) {
 		who, err := a.once(s, q)
@@ -71,17 +71,18 @@ func (a ask) spread(s *stage, q question) error {
 
 // fit compares counts with the shares.
 func (want shares) fit(counts map[string]int) error {
-	if p := netlab.Fits(counts, want); p < certainty {
+	if p := netlab.Fits(counts, want); p < significance {
 		return fmt.Errorf("%v answered, want %v: p = %.2g", counts, want, p)
 	}
 	return nil
 }
 
-// inTurn asks one after the other: as many successive answers as the weights sum up to are by the weights.
-func (a ask) inTurn(s *stage, q question) error { return a.allInTurn(s, q) }
+// checkTurns sends one request after the other. Each run of answers as long as the sum of the weights has to follow
+// the weights.
+func (a request) checkTurns(s *testbed, q target) error { return a.checkAllTurns(s, q) }
 
-// allInTurn asks each question once, and all of them again: the answers to each are in turn.
-func (a ask) allInTurn(s *stage, questions ...question) error {
+// checkAllTurns sends one request to each target, again and again. The answers of each target have to be in turn.
+func (a request) checkAllTurns(s *testbed, questions ...target) error {
 	round := 0
 	for _, weight := range a.shares {
 		round += weight
@@ -98,7 +99,7 @@ func (a ask) allInTurn(s *stage, questions ...question) error {
 	}
 	for _, answers := range answers {
 		for begin := range len(answers) - round + 1 {
-			if !maps.Equal(count(answers[begin:begin+round]), a.shares) {
+			if !maps.Equal(tally(answers[begin:begin+round]), a.shares) {
 				return fmt.Errorf("%v answered, want %v in turn", answers, a.shares)
 			}
 		}
@@ -106,7 +107,7 @@ func (a ask) allInTurn(s *stage, questions ...question) error {
 	return nil
 }
 
-func count(answers []string) shares {
+func tally(answers []string) shares {
 	counts := shares{}
 	for _, a := range answers {
 		counts[a]++
@@ -114,24 +115,24 @@ func count(answers []string) shares {
 	return counts
 }
 
-// once asks as somebody new, and says who answered and at which port. Each single answer has to come from where the
-// machine was reached by its own address, or by the one that was asked, and has to have seen whom it should.
-func (a ask) once(s *stage, q question) (string, error) {
-	as := s.speakerAs(q.from, q.to.Addr(), a.as)
-	answer, err := q.ask(as)
+// once sends a request from a new source port and returns the name and port of the backend. The backend has to be
+// reached at its own address, or at the service's on the balancer, and has to see the expected source.
+func (a request) once(s *testbed, q target) (string, error) {
+	as := s.newClientAs(q.from, q.to.Addr(), a.as)
+	answer, err := q.request(as)
 	if err != nil {
 		return "", fmt.Errorf("as %s: %w", as, err)
 	}
 	if want := s.reachedAt(answer.Backend, q.to.Addr()); !slices.Contains(want, answer.Local.Addr()) {
-		return "", fmt.Errorf("%s was reached at %s, want one of %v", answer.Backend, answer.Local, want)
+		return "", fmt.Errorf("%s is reached at %s, want one of %v", answer.Backend, answer.Local, want)
 	}
-	if want := a.seen(s, q, as); answer.Peer.Addr() != want {
+	if want := a.wantPeer(s, q, as); answer.Peer.Addr() != want {
 		return "", fmt.Errorf("%s sees %s, want %s", answer.Backend, answer.Peer, want)
 	}
 	return fmt.Sprintf("%s:%d", answer.Backend, answer.Local.Port()), nil
 }
 
-func (s *stage) reachedAt(name string, asked netip.Addr) []netip.Addr {
+func (s *testbed) reachedAt(name string, asked netip.Addr) []netip.Addr {
 	own := []netip.Addr{address(s.machine(name), asked)}
 	if name == "balancer" {
 		own = append(own, asked)
@@ -139,8 +140,8 @@ func (s *stage) reachedAt(name string, asked netip.Addr) []netip.Addr {
 	return own
 }
 
-// seen is the address that the backend has to see.
-func (a ask) seen(s *stage, q question, as netip.AddrPort) netip.Addr {
+// wantPeer is the source address that the backend has to see.
+func (a request) wantPeer(s *testbed, q target, as netip.AddrPort) netip.Addr {
 	for _, word := range strings.Fields(a.sees) {
 		seen, err := netip.ParseAddr(word)
 		if err != nil {
@@ -156,22 +157,22 @@ func (a ask) seen(s *stage, q question, as netip.AddrPort) netip.Addr {
 	return address(q.from, q.to.Addr())
 }
 
-// A question is who is asked, by whom, and how.
-type question struct {
+// A target is a service, with the machine and the protocol of the request.
+type target struct {
 	from    *netlab.Host
 	network string // tcp4, udp4, tcp6, udp6
 	to      netip.AddrPort
 }
 
-// questions are one for each protocol and address.
-func (s *stage) questions(from, protocols, to string) (all []question) {
+// targets are one for each protocol and address.
+func (s *testbed) targets(from, protocols, to string) (all []target) {
 	if from == "" {
 		from = "client"
 	}
 	for _, to := range strings.Fields(to) {
 		at := netip.MustParseAddrPort(to)
 		for _, protocol := range strings.Fields(protocols) {
-			all = append(all, question{s.machine(from), protocol + family(at.Addr()), at})
+			all = append(all, target{s.machine(from), protocol + family(at.Addr()), at})
 		}
 	}
 	return all
@@ -184,18 +185,18 @@ func family(a netip.Addr) string {
 	return "4"
 }
 
-func (q question) udp() bool { return strings.HasPrefix(q.network, "udp") }
+func (q target) udp() bool { return strings.HasPrefix(q.network, "udp") }
 
-// blame says of an error what was asked.
-func (q question) blame(err error) error {
+// wrap adds the request to an error.
+func (q target) wrap(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s asks %s %s: %w", q.from.Name, q.network, q.to, err)
+	return fmt.Errorf("%s to %s %s: %w", q.from.Name, q.network, q.to, err)
 }
 
-// ask asks as somebody.
-func (q question) ask(as netip.AddrPort) (netlab.Answer, error) {
+// request sends one request from the address and port.
+func (q target) request(as netip.AddrPort) (netlab.Answer, error) {
 	c, err := q.dial(as)
 	if err != nil {
 		return netlab.Answer{}, err
@@ -209,35 +210,35 @@ func (q question) ask(as netip.AddrPort) (netlab.Answer, error) {
 	return netlab.ReadAnswer(c)
 }
 
-// patience is how long an answer may take. It only ever passes where something is wrong.
-const patience = time.Minute
+// answerTimeout is the time that an answer may take. It only passes when a test fails.
+const answerTimeout = time.Minute
 
-func (q question) dial(as netip.AddrPort) (net.Conn, error) {
-	c, err := q.from.Dial(q.network, as, q.to, patience)
+func (q target) dial(as netip.AddrPort) (net.Conn, error) {
+	c, err := q.from.Dial(q.network, as, q.to, answerTimeout)
 	if err != nil {
 		return nil, err
 	}
-	return c, c.SetDeadline(time.Now().Add(patience))
+	return c, c.SetDeadline(time.Now().Add(answerTimeout))
 }
 
-// A limit ends what is tried again and again.
-type limit time.Time
+// A timeLimit ends repeated attempts.
+type timeLimit time.Time
 
-func deadline() limit { return limit(time.Now().Add(2 * patience)) } // so that it is tried more than once
+func deadline() timeLimit { return timeLimit(time.Now().Add(2 * answerTimeout)) } // long enough for a second attempt
 
-// over waits a moment, and says whether it was the last.
-func (l limit) over() bool {
+// over waits a moment, and says whether the time is over.
+func (l timeLimit) over() bool {
 	time.Sleep(time.Millisecond)
 	return time.Now().After(time.Time(l))
 }
 
-// pings asks by ICMP echo, as different clients, who has to answer.
+// pings sends ICMP echoes from different clients, which backends answer by their shares.
 type pings struct {
 	from, to string
 	shares   shares // by the names of machines
 }
 
-func (p pings) do(s *stage) error {
+func (p pings) do(s *testbed) error {
 	from := s.Client
 	if p.from != "" {
 		from = s.machine(p.from)
@@ -245,7 +246,7 @@ func (p pings) do(s *stage) error {
 	for _, to := range strings.Fields(p.to) {
 		at := netip.MustParseAddr(to)
 		counts, err := netlab.Spread(len(p.shares)*100, func(int) (netlab.Answer, error) {
-			return from.Ping(s.speaker(from, at).Addr(), at, patience)
+			return from.Ping(s.newClient(from, at).Addr(), at, answerTimeout)
 		})
 		if err == nil {
 			err = p.shares.fit(counts)
@@ -257,23 +258,23 @@ func (p pings) do(s *stage) error {
 	return nil
 }
 
-// notInTurn asks one after the other, and expects some backend twice in a row: that two take turns 30 times by chance
-// has a probability of 2^-29.
+// notInTurn expects some backend to answer twice in a row. Two backends alternate 30 times by chance with a
+// probability of 2^-29.
 type notInTurn struct{ by, to string }
 
-func (n notInTurn) do(s *stage) error {
-	for _, q := range s.questions("", n.by, n.to) {
+func (n notInTurn) do(s *testbed) error {
+	for _, q := range s.targets("", n.by, n.to) {
 		last, twice := "", false
 		for range 30 {
-			answer, err := q.ask(s.speaker(q.from, q.to.Addr()))
+			answer, err := q.request(s.newClient(q.from, q.to.Addr()))
 			if err != nil {
-				return q.blame(err)
+				return q.wrap(err)
 			}
 			twice = twice || answer.Backend == last
 			last = answer.Backend
 		}
 		if !twice {
-			return q.blame(errors.New("backends take turns"))
+			return q.wrap(errors.New("backends take turns"))
 		}
 	}
 	return nil

@@ -7,12 +7,12 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// play runs scenes beside one another.
-func play(t *testing.T, scenes []scene) {
+// runCases runs cases in parallel, each in a testbed of its own.
+func runCases(t *testing.T, scenes []testCase) {
 	for _, c := range scenes {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if err := c.steps.do(newStage(t, c.lab)); err != nil {
+			if err := c.steps.do(newTestbed(t, c.lab)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -21,22 +21,22 @@ func play(t *testing.T, scenes []scene) {
 
 func TestMain(m *testing.M) { os.Exit(netlab.Main(m)) }
 
-// A scene is one case: a lab, and what happens there, in this order.
-type scene struct {
+// A testCase is a lab and the steps that run in it.
+type testCase struct {
 	name  string
 	lab   netlab.Options
 	steps steps
 }
 
-// A step does something on the stage. Its error tells what isn't as it should be.
+// A step does something in the testbed. Its error says what is wrong.
 type step interface {
-	do(s *stage) error
+	do(s *testbed) error
 }
 
-// steps are done one after the other, until one fails.
+// steps run one after the other, until one fails.
 type steps []step
 
-func (all steps) do(s *stage) error {
+func (all steps) do(s *testbed) error {
 	for _, step := range all {
 		if err := step.do(s); err != nil {
 			return err
@@ -45,7 +45,7 @@ func (all steps) do(s *stage) error {
 	return nil
 }
 
-// A deed is a step of one case alone.
-type deed func(s *stage) error
+// A stepFunc is a step of one case.
+type stepFunc func(s *testbed) error
 
-func (d deed) do(s *stage) error { return d(s) }
+func (d stepFunc) do(s *testbed) error { return d(s) }

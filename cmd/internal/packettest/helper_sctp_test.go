@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// serveSCTP has the backends greet whoever opens an association, and echo the rest. Each socket has one address, as an
-// association tells all that it has, and none but the one that was asked is the service's.
-var serveSCTP = deed(func(s *stage) error {
+// serveSCTP: the backends greet the client of each association, and echo the rest. Each socket has one address, because an
+// association announces all addresses of its host, and only the address of the request is the service's.
+var serveSCTP = stepFunc(func(s *testbed) error {
 	for _, b := range s.Backends {
 		for _, at := range []netip.Addr{b.IP4[0], b.IP6[0]} {
 			for _, port := range []uint16{443, 3868, 3869, 8050} {
@@ -40,10 +40,10 @@ func listenSCTP(h *netlab.Host, at netip.AddrPort) (l net.Listener, err error) {
 	return net.FileListener(file)
 }
 
-// dialSCTP opens an association; the kernel gives up in time.
+// dialSCTP opens an association; the kernel limits the time.
 func dialSCTP(h *netlab.Host, as, to netip.AddrPort) (c net.Conn, err error) {
 	file, err := socketSCTP(h, as, func(s int) error {
-		limit := unix.NsecToTimeval(int64(patience))
+		limit := unix.NsecToTimeval(int64(answerTimeout))
 		return errors.Join(unix.SetsockoptTimeval(s, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit), unix.Connect(s, socketAddress(to)))
 	})
 	if err != nil {
@@ -53,7 +53,7 @@ func dialSCTP(h *netlab.Host, as, to netip.AddrPort) (c net.Conn, err error) {
 	if c, err = net.FileConn(file); err != nil {
 		return nil, err
 	}
-	return c, c.SetDeadline(time.Now().Add(patience))
+	return c, c.SetDeadline(time.Now().Add(answerTimeout))
 }
 
 func socketSCTP(h *netlab.Host, at netip.AddrPort, then func(s int) error) (file *os.File, err error) {
@@ -94,7 +94,7 @@ func greetSCTP(h *netlab.Host, l net.Listener) {
 		}
 		go func() {
 			defer c.Close()
-			c.SetDeadline(time.Now().Add(2 * patience))
+			c.SetDeadline(time.Now().Add(2 * answerTimeout))
 			fmt.Fprintf(c, "%s %s %s\n", h.Name, c.LocalAddr(), c.RemoteAddr())
 			buffer := make([]byte, 1<<16)
 			for {
@@ -110,35 +110,35 @@ func greetSCTP(h *netlab.Host, l net.Listener) {
 	}
 }
 
-// converse has clients open associations with services, and say something that comes back.
-type converse struct {
+// associate: clients open associations with services, and send data that comes back.
+type associate struct {
 	to     string
 	shares shares
 	sees   string
 }
 
-func (a converse) do(s *stage) error {
-	for _, q := range s.questions("", "sctp", a.to) {
+func (a associate) do(s *testbed) error {
+	for _, q := range s.targets("", "sctp", a.to) {
 		counts := map[string]int{}
 		for range 20 {
-			as := s.speaker(q.from, q.to.Addr())
+			as := s.newClient(q.from, q.to.Addr())
 			answer, err := a.once(q, as)
-			if err == nil && answer.Peer.Addr() != (ask{sees: a.sees}).seen(s, q, as) {
+			if err == nil && answer.Peer.Addr() != (request{sees: a.sees}).wantPeer(s, q, as) {
 				err = fmt.Errorf("%s sees %s", answer.Backend, answer.Peer)
 			}
 			if err != nil {
-				return q.blame(fmt.Errorf("as %s: %w", as, err))
+				return q.wrap(fmt.Errorf("as %s: %w", as, err))
 			}
 			counts[fmt.Sprintf("%s:%d", answer.Backend, answer.Local.Port())]++
 		}
 		if err := a.shares.fit(counts); err != nil {
-			return q.blame(err)
+			return q.wrap(err)
 		}
 	}
 	return nil
 }
 
-func (a converse) once(q question, as netip.AddrPort) (netlab.Answer, error) {
+func (a associate) once(q target, as netip.AddrPort) (netlab.Answer, error) {
 	c, err := dialSCTP(q.from, as, q.to)
 	if err != nil {
 		return netlab.Answer{}, err

@@ -20,16 +20,15 @@ type segment struct {
 	mss   uint16 // as an option; none if zero
 }
 
-// The segments that nobody sends who means well, those that belong to a connection that isn't there, and those that open
-// one.
+// Segments with invalid flags or options, segments of connections that do not exist, and segments that open one.
 var (
-	bogusSegments = []segment{
+	invalidSegments = []segment{
 		{"null", 0, 0}, {"xmas", flagFIN | flagPSH | flagURG, 0}, {"everything", 63, 0},
 		{"syn-fin", flagSYN | flagFIN, 0}, {"syn-rst", flagSYN | flagRST, 0}, {"fin-without-ack", flagFIN, 0},
 		{"tiny-mss", flagSYN, 500}, {"no-mss-to-speak-of", flagSYN, 1},
 	}
-	strandedSegments = []segment{{"ack", flagACK, 0}, {"data", flagACK | flagPSH, 0}, {"fin", flagFIN | flagACK, 0}, {"rst", flagRST, 0}, {"syn-ack", flagSYN | flagACK, 0}}
-	openingSegments  = []segment{{"syn", flagSYN, 0}, {"small-mss", flagSYN, 536}, {"syn-with-ecn", flagSYN | flagECE | flagCWR, 1460}}
+	unrelatedSegments = []segment{{"ack", flagACK, 0}, {"data", flagACK | flagPSH, 0}, {"fin", flagFIN | flagACK, 0}, {"rst", flagRST, 0}, {"syn-ack", flagSYN | flagACK, 0}}
+	openingSegments   = []segment{{"syn", flagSYN, 0}, {"small-mss", flagSYN, 536}, {"syn-with-ecn", flagSYN | flagECE | flagCWR, 1460}}
 )
 
 // bytes is the segment in a packet.
@@ -46,7 +45,8 @@ func (g segment) bytes(from, to netip.AddrPort) []byte {
 	return netlab.Packet(from.Addr(), to.Addr(), protocolTCP, message)
 }
 
-// transportChecksum is that of RFC 9293, 3.1, and of RFC 768: connection tracking looks at no packet whose checksum is wrong.
+// transportChecksum is the checksum of TCP (RFC 9293, 3.1) and UDP (RFC 768). Connection tracking ignores packets with
+// a wrong checksum.
 func transportChecksum(protocol byte, from, to netip.Addr, message []byte) uint16 {
 	data := append(append(from.AsSlice(), to.AsSlice()...), 0, protocol)
 	data = append(binary.BigEndian.AppendUint16(data, uint16(len(message))), message...)
@@ -63,41 +63,41 @@ func transportChecksum(protocol byte, from, to netip.Addr, message []byte) uint1
 	return ^uint16(sum)
 }
 
-// sift has a client send segments, of which those that pass arrive at the backend, and the others don't.
-type sift struct {
-	as           int
-	to           string
-	held, passed []segment
+// filterSegments: a client sends segments. The segments in passed arrive at the backend, and the others do not.
+type filterSegments struct {
+	as              int
+	to              string
+	dropped, passed []segment
 }
 
-// lastSegment comes after all others and tells that there are no more of them.
+// lastSegment comes after all others and marks their end.
 var lastSegment = segment{"the last", flagSYN, 1400}
 
-func (f sift) do(s *stage) error {
-	for _, q := range s.questions("", "tcp", f.to) {
-		arrived, err := f.arrived(s, q, append(append([]segment(nil), f.held...), f.passed...))
+func (f filterSegments) do(s *testbed) error {
+	for _, q := range s.targets("", "tcp", f.to) {
+		arrived, err := f.arrived(s, q, append(append([]segment(nil), f.dropped...), f.passed...))
 		if err != nil {
-			return q.blame(err)
+			return q.wrap(err)
 		}
-		for _, g := range f.held {
+		for _, g := range f.dropped {
 			if arrived[g.name] {
-				err = errors.Join(err, fmt.Errorf("%s has passed", g.name))
+				err = errors.Join(err, fmt.Errorf("%s passes", g.name))
 			}
 		}
 		for _, g := range f.passed {
 			if !arrived[g.name] {
-				err = errors.Join(err, fmt.Errorf("%s has not passed", g.name))
+				err = errors.Join(err, fmt.Errorf("%s does not pass", g.name))
 			}
 		}
 		if err != nil {
-			return q.blame(err)
+			return q.wrap(err)
 		}
 	}
 	return nil
 }
 
-// arrived says by name which segments come to the first backend, each from a port of its own.
-func (f sift) arrived(s *stage, q question, all []segment) (map[string]bool, error) {
+// arrived returns the names of the segments that arrive at the first backend, each from a port of its own.
+func (f filterSegments) arrived(s *testbed, q target, all []segment) (map[string]bool, error) {
 	tap, err := s.Backends[0].Tap("eth0")
 	if err != nil {
 		return nil, err
@@ -105,14 +105,14 @@ func (f sift) arrived(s *stage, q question, all []segment) (map[string]bool, err
 	defer tap.Close()
 	from, names := clientAddress(f.as, q.to.Addr().Is6()), map[uint16]string{}
 	for _, g := range append(all, lastSegment) {
-		port := uint16(10000 + s.asked.Add(1))
+		port := uint16(10000 + s.sourcePorts.Add(1))
 		names[port] = g.name
 		if err := s.Client.SendPacket(g.bytes(netip.AddrPortFrom(from, port), q.to)); err != nil {
 			return nil, err
 		}
 	}
 	arrived := map[string]bool{}
-	_, err = tap.Next(patience, func(packet []byte) bool {
+	_, err = tap.Next(answerTimeout, func(packet []byte) bool {
 		if protocolOf(packet) != protocolTCP || !strings.Contains(string(packet), string(from.AsSlice())) {
 			return false
 		}
@@ -123,7 +123,7 @@ func (f sift) arrived(s *stage, q question, all []segment) (map[string]bool, err
 	return arrived, err
 }
 
-// tcpLength is how long the TCP part of a packet is.
+// tcpLength is the length of the TCP part of a packet.
 func tcpLength(packet []byte) int {
 	if packet[0]>>4 == 6 {
 		return int(binary.BigEndian.Uint16(packet[4:]))

@@ -13,24 +13,24 @@ import (
 	"farmc/compiler"
 )
 
-// A way is one to take a stateless farm's requests: before connection tracking, or at the ingress of interfaces; with
-// the clients behind another interface than the backends, or behind the same.
-type way struct {
+// A statelessPath is a path of requests to a stateless farm: before connection tracking, or at the ingress of interfaces,
+// with the clients behind another interface than the backends, or behind the same.
+type statelessPath struct {
 	name     string
 	farm     string // keys of the farm
-	backend  string // and of each backend
+	backend  string // keys of each backend
 	oneArmed bool
 }
 
-var ways = []way{
+var statelessPaths = []statelessPath{
 	{"prerouting-two-armed", ``, ``, false},
 	{"prerouting-one-armed", ``, ``, true},
 	{"ingress-two-armed", `interfaces = ["eth0"]`, `interface = "eth1"`, false},
 	{"ingress-one-armed", `interfaces = ["eth0"]`, ``, true},
 }
 
-// stateless is a farm on some of the machines, named as "b1", "b1:8081" or "b1:8081*3" for port and weight.
-func (w way) stateless(listen, keys string, backends ...string) string {
+// stateless is a farm with these backends, written as "b1", "b1:8081" or "b1:8081*3" for port and weight.
+func (w statelessPath) stateless(listen, keys string, backends ...string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "mode = \"stateless\"\nlisten = [%s]\n%s\n%s\n", listen, keys, w.farm)
 	for i, b := range backends {
@@ -48,34 +48,34 @@ func (w way) stateless(listen, keys string, backends ...string) string {
 	return text.String()
 }
 
-// scene plays steps where the backends' way to the client is by the balancer.
-func (w way) scene(name string, all ...step) scene {
+// testCase runs steps in a lab where the backends' route to the client leads through the balancer.
+func (w statelessPath) testCase(name string, all ...step) testCase {
 	lab := netlab.Options{OneArmed: w.oneArmed}
 	if w.oneArmed {
-		all = slices.Insert(all, 0, step(backByBalancer))
+		all = slices.Insert(all, 0, step(returnByBalancer))
 	}
-	return scene{name: w.name + "-" + name, lab: lab, steps: all}
+	return testCase{name: w.name + "-" + name, lab: lab, steps: all}
 }
 
-// alike: a client meets the same backend by every protocol.
-type alike string
+// sameBackendByAllProtocols: a client reaches the same backend over every protocol.
+type sameBackendByAllProtocols string
 
-func (a alike) do(s *stage) error {
+func (a sameBackendByAllProtocols) do(s *testbed) error {
 	for _, word := range strings.Fields(string(a)) {
 		to := netip.MustParseAddr(word)
 		for _, client := range s.clients(to)[:20] {
-			echo, err := s.Client.Ping(client, to, patience)
+			echo, err := s.Client.Ping(client, to, answerTimeout)
 			if err != nil {
 				return fmt.Errorf("ping %s: %w", to, err)
 			}
 			for _, network := range []string{"tcp", "udp"} {
-				q := question{s.Client, network + family(to), netip.AddrPortFrom(to, 80)}
-				answer, err := q.ask(netip.AddrPortFrom(client, s.speaker(s.Client, to).Port()))
+				q := target{s.Client, network + family(to), netip.AddrPortFrom(to, 80)}
+				answer, err := q.request(netip.AddrPortFrom(client, s.newClient(s.Client, to).Port()))
 				if err == nil && answer.Backend != echo.Backend {
-					err = fmt.Errorf("%s meets %s, and %s by ping", client, answer.Backend, echo.Backend)
+					err = fmt.Errorf("client %s gets %s, and %s by ping", client, answer.Backend, echo.Backend)
 				}
 				if err != nil {
-					return q.blame(err)
+					return q.wrap(err)
 				}
 			}
 		}
@@ -84,7 +84,7 @@ func (a alike) do(s *stage) error {
 }
 
 // secondBalancer makes a machine a balancer that serves a farm.
-func secondBalancer(s *stage, h *netlab.Host, farm string) error {
+func secondBalancer(s *testbed, h *netlab.Host, farm string) error {
 	dir := compiler.Dir{Path: "farms.d", FS: fstest.MapFS{"web.toml": {Data: []byte(farm), Mode: 0o644}}}
 	engine := live.Engine{Dirs: []compiler.Dir{dir}, Store: live.Store{Dir: s.t.TempDir()}, Log: s.t.Logf}
 	return errors.Join(

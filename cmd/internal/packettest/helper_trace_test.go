@@ -11,28 +11,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A spy has the kernel tell which rules packets meet: those that come in, and also those that go out.
+// nft traces of the rules that packets meet: packets that come in, and packets that go out.
 const (
-	spy = foreign(`table inet spy {
+	traceInput = nftScript(`table inet spy {
 		chain prerouting { type filter hook prerouting priority -400; meta nftrace set 1; }
 	}`)
-	spyOut = foreign(`table inet spy {
+	traceOutput = nftScript(`table inet spy {
 		chain output { type filter hook output priority -400; meta nftrace set 1; }
 	}`)
 )
 
 var baseChain = regexp.MustCompile(`type (\w+) hook (\w+)`)
 
-// onlyNewMeetRules: packets of open connections meet no rule of ours, and there are only chains that see the first
-// packet of a connection.
-func onlyNewMeetRules(s *stage) error {
+// establishedMeetNoRule: packets of open connections meet no rule of farmc, and all base chains on
+// their way see only the first packet of a connection.
+func establishedMeetNoRule(s *testbed) error {
 	script, _ := s.engine.Compile()
 	for _, m := range baseChain.FindAllSubmatch(script.Text, -1) {
-		if string(m[1]) != "nat" && string(m[2]) != "input" { // which the farms' packets pass by
+		if string(m[1]) != "nat" && string(m[2]) != "input" { // packets of farms do not reach input
 			return fmt.Errorf("there is a base chain of type %s at %s", m[1], m[2])
 		}
 	}
-	if err := spy.do(s); err != nil {
+	if err := traceInput.do(s); err != nil {
 		return err
 	}
 	trace, err := s.trace()
@@ -40,16 +40,16 @@ func onlyNewMeetRules(s *stage) error {
 		return err
 	}
 	defer trace.Close()
-	if err := meets(trace, s, echo{}, "spy prerouting"); err != nil {
+	if err := checkChains(trace, s, echo{}, "spy prerouting"); err != nil {
 		return err
 	}
-	return meets(trace, s, ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 3, "b2:8082": 1}, times: 40, sees: "balancer"},
+	return checkChains(trace, s, request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 3, "b2:8082": 1}, times: 40, sees: "balancer"},
 		"farmc dnat-random-4-ip4", "farmc dnat-random-4-ip6", "farmc masquerade-all", "farmc postrouting", "farmc prerouting", "spy prerouting")
 }
 
-// establishedMeetOneChain: it looks for segments that fit no connection.
-func establishedMeetOneChain(s *stage) error {
-	if err := spy.do(s); err != nil {
+// establishedMeetOneChain: packets of open connections meet the chain that drops invalid segments, and no other.
+func establishedMeetOneChain(s *testbed) error {
+	if err := traceInput.do(s); err != nil {
 		return err
 	}
 	trace, err := s.trace()
@@ -57,35 +57,35 @@ func establishedMeetOneChain(s *stage) error {
 		return err
 	}
 	defer trace.Close()
-	return meets(trace, s, echo{}, "farmc invalid-forward", "spy prerouting")
+	return checkChains(trace, s, echo{}, "farmc invalid-forward", "spy prerouting")
 }
 
-// localsMeet: what the balancer opens itself meets these chains and no others on its way out and, by loopback, in.
-type localsMeet []string
+// localRequestsMeet: packets of the balancer's own requests meet exactly these chains on the way out and, over loopback, in.
+type localRequestsMeet []string
 
-func (l localsMeet) do(s *stage) error {
+func (l localRequestsMeet) do(s *testbed) error {
 	trace, err := s.trace()
 	if err != nil {
 		return err
 	}
 	defer trace.Close()
-	return meets(trace, s, ask{from: "balancer", by: "tcp udp", to: both, shares: shares{"balancer:80": 1}, sees: "192.0.2.1 2001:db8::1"}, l...)
+	return checkChains(trace, s, request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:80": 1}, sees: "192.0.2.1 2001:db8::1"}, l...)
 }
 
-// meets compares the tables and chains that the packets of a step meet.
-func meets(trace *nl.NetlinkSocket, s *stage, step step, want ...string) error {
+// checkChains compares the tables and chains that the packets of a step meet.
+func checkChains(trace *nl.NetlinkSocket, s *testbed, step step, want ...string) error {
 	if err := step.do(s); err != nil {
 		return err
 	}
-	met, err := told(trace)
+	met, err := chainsMet(trace)
 	if err == nil && !slices.Equal(met, want) {
 		err = fmt.Errorf("packets met %v, want %v", met, want)
 	}
 	return err
 }
 
-// trace hears of each rule that a packet meets on the balancer, before the packet goes on.
-func (s *stage) trace() (trace *nl.NetlinkSocket, err error) {
+// trace reads a message for each rule that a packet meets on the balancer, before the packet goes on.
+func (s *testbed) trace() (trace *nl.NetlinkSocket, err error) {
 	err = s.Balancer.Do(func() error {
 		if trace, err = nl.Subscribe(unix.NETLINK_NETFILTER, unix.NFNLGRP_NFTRACE); err != nil {
 			return err
@@ -95,8 +95,8 @@ func (s *stage) trace() (trace *nl.NetlinkSocket, err error) {
 	return trace, err
 }
 
-// told gives all tables and chains since the last call, each once, in the order of names.
-func told(trace *nl.NetlinkSocket) (met []string, err error) {
+// chainsMet are all tables and chains since the last call, without duplicates, in the order of names.
+func chainsMet(trace *nl.NetlinkSocket) (met []string, err error) {
 	buffer := make([]byte, 1<<16)
 	for {
 		n, _, err := unix.Recvfrom(trace.GetFd(), buffer, unix.MSG_DONTWAIT)

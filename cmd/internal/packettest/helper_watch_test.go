@@ -13,13 +13,13 @@ import (
 	"testing"
 )
 
-// sh runs lines on the balancer.
-func (s *stage) sh(lines string) func() error {
-	return func() error { return on{"balancer", lines}.do(s) }
+// shell runs lines on the balancer.
+func (s *testbed) shell(lines string) func() error {
+	return func() error { return runOn{"balancer", lines}.do(s) }
 }
 
-// daemon runs farmc on the balancer, until the end of the test at the latest.
-func daemon(t *testing.T, s *stage, program string, args ...string) *watcher {
+// startFarmc runs farmc on the balancer, until the end of the test at the latest.
+func startFarmc(t *testing.T, s *testbed, program string, args ...string) *watcher {
 	t.Helper()
 	w := &watcher{Cmd: exec.CommandContext(t.Context(), program, args...)}
 	w.Stderr, w.Stdout = &w.said, &w.said
@@ -27,9 +27,9 @@ func daemon(t *testing.T, s *stage, program string, args ...string) *watcher {
 	return w
 }
 
-func nothing() error { return nil }
+func noChange() error { return nil }
 
-func write(name, text string) error { return os.WriteFile(name, []byte(text), 0o644) }
+func writeFile(name, text string) error { return os.WriteFile(name, []byte(text), 0o644) }
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -41,10 +41,10 @@ func must(t *testing.T, err error) {
 // A watcher is farmc watch on the balancer.
 type watcher struct {
 	*exec.Cmd
-	said output
+	said lockedBuffer
 }
 
-func watch(t *testing.T, s *stage, dir string) *watcher {
+func startWatch(t *testing.T, s *testbed, dir string) *watcher {
 	t.Helper()
 	w := &watcher{Cmd: exec.CommandContext(t.Context(), farmc(t), "watch", "--dir", dir, "--state-dir", t.TempDir())}
 	w.Stderr, w.Stdout = &w.said, &w.said
@@ -52,9 +52,9 @@ func watch(t *testing.T, s *stage, dir string) *watcher {
 	return w
 }
 
-// says is a step that succeeds once it has said so.
+// says succeeds once farmc has printed the text.
 func (w *watcher) says(words string) step {
-	return deed(func(*stage) error {
+	return stepFunc(func(*testbed) error {
 		if !strings.Contains(w.said.String(), words) {
 			return fmt.Errorf("farmc watch doesn't say %q", words)
 		}
@@ -76,19 +76,19 @@ func farmc(t *testing.T) string {
 	return program
 }
 
-// output collects what a program prints.
-type output struct {
+// A lockedBuffer collects the output of a program.
+type lockedBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (o *output) Write(p []byte) (int, error) {
+func (o *lockedBuffer) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.Write(p)
 }
 
-func (o *output) String() string {
+func (o *lockedBuffer) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()

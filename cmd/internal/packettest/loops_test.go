@@ -12,112 +12,139 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// TestLoops: two services that answer each datagram, as DNS servers once did, talk to each other without end if a
-// datagram names one of them as its source. A stateless farm ends that at the first answer.
+// TestLoops: two UDP services that answer every datagram, as DNS servers once did, answer each other without end if a
+// datagram names one of them as its source. A stateless farm drops the first answer.
 func TestLoops(t *testing.T) {
 	t.Parallel()
-	var all []scene
-	for _, w := range ways[:2] {
-		all = append(all,
-			w.scene("port", farms{"web": w.stateless(listenBoth, "", "b1:8081")},
-				looped{service, both}, looped{b1Service, both}),
-			w.scene("same-port", farms{"web": w.stateless(listenBoth, "", "b1")},
-				looped{service, both}, looped{"10.2.0.11:80 [fd00:2::11]:80", both}),
-			w.scene("two-backends", farms{"web": w.stateless(listenBoth, "", "b1:8081", "b2")},
-				looped{service, both}, looped{b1Service, both},
-				looped{"10.2.0.12:80 [fd00:2::12]:80", both}),
-			w.scene("two-farms", farms{"web": w.stateless(listenBoth, "", "b1:8081"),
-				"other": w.stateless(listenSecond, "", "b2")},
-				looped{second, both}, looped{service, second},
-				looped{"10.2.0.12:443 [fd00:2::12]:443", both}, looped{b1Service, second}),
-			// the way back from one backend to another is by the balancer, as else the answer is not from the service
-			w.scene("backends-are-clients", farms{"web": w.stateless(listenBoth, "", "b1:8081")},
-				deed(func(s *stage) error {
-					return routes(s.Backends[0], "10.2.0.1 fd00:2::1", "10.2.0.12/32 fd00:2::12/128")
-				}),
-				ownClient{"b2", both}, ask{from: "b2", by: "tcp udp", to: both, shares: shares{"b1:8081": 1}}),
-			w.scene("range", farms{"web": w.stateless(listenBoth, "", "b1:8081"),
-				"range": w.stateless(`"192.0.2.2:8000-8070/tcp,udp", "[2001:db8::2]:8000-8070/tcp,udp"`, "", "b2")},
-				looped{inRange, inRange}, looped{"10.2.0.12:8050 [fd00:2::12]:8050", inRange},
-				looped{"10.2.0.12:8050 [fd00:2::12]:8050", both}, looped{b1Service, inRange}),
-			w.scene("whole-address", farms{"web": w.stateless(listenBoth, "", "b1:8081"),
-				"all": w.stateless(wholeThird, "", "b3")},
-				looped{third, third}, looped{"10.2.0.13:80 [fd00:2::13]:80", third},
-				looped{"10.2.0.13:53 [fd00:2::13]:53", both}, looped{b1Service, third},
-				looped{"192.0.2.1:80 [2001:db8::1]:80", third}, ownClient{"b3", third}),
-			w.scene("known-clients", farms{"web": w.stateless(listenBoth, "persistence = {}", "b1:8081", "b2")},
-				looped{service, both}, looped{b1Service, both},
-				looped{"10.2.0.12:80 [fd00:2::12]:80", both}),
-			w.scene("machine-itself", farms{"web": w.stateless(listenBoth, "", "b1:8081")},
-				looped{"127.0.0.1:80 [::1]:80", both}, looped{"203.0.113.1:80 [2001:db8:f::1]:80", both}),
-			w.scene("backend-on-the-balancer", farms{"web": onTheBalancer},
-				looped{service, both}, looped{"10.2.0.1:8083 [fd00:2::1]:8083", both},
-				ask{by: "tcp udp", to: both, shares: shares{"balancer:8083": 1}}),
-		)
+	var all []testCase
+	for _, w := range statelessPaths[:2] {
+		all = append(append(all, loopCases(w)...), moreLoopCases(w)...)
 	}
-	play(t, append(all, ways[0].scene("untracked-by-others",
-		foreign(`table inet others {
+	w := statelessPaths[0]
+	runCases(t, append(all, w.testCase("service-port-of-backend-may-send-requests",
+		nftScript(`table inet others {
 			chain c { type filter hook prerouting priority raw; udp sport 8090 notrack; udp dport 8090 notrack; }
 		}`),
-		farms{"web": ways[0].stateless(listenBoth, "", "b1:8090")},
-		deed(asksFromItsServicePort))))
+		farms{"web": w.stateless(listen1, "", "b1:8090")},
+		stepFunc(requestFromServicePort))))
 }
 
-const onTheBalancer = `mode = "stateless"
-listen = [` + listenBoth + `]
+// Addresses and ports of backends, as sources of spoofed datagrams.
+const (
+	backend1       = "10.2.0.11:80 [fd00:2::11]:80"
+	backend1At8081 = "10.2.0.11:8081 [fd00:2::11]:8081"
+	backend2       = "10.2.0.12:80 [fd00:2::12]:80"
+	backend2At443  = "10.2.0.12:443 [fd00:2::12]:443"
+	backend2At8050 = "10.2.0.12:8050 [fd00:2::12]:8050"
+	backend3       = "10.2.0.13:80 [fd00:2::13]:80"
+	backend3At53   = "10.2.0.13:53 [fd00:2::13]:53"
+	balancerAt8083 = "10.2.0.1:8083 [fd00:2::1]:8083"
+)
+
+// loopCases: farms that listen on single ports.
+func loopCases(w statelessPath) []testCase {
+	web := w.stateless(listen1, "", "b1:8081")
+	return []testCase{
+		w.testCase("loop-ends-on-port", farms{"web": web},
+			spoofed{service1, service1}, spoofed{backend1At8081, service1}),
+		w.testCase("loop-ends-on-same-port", farms{"web": w.stateless(listen1, "", "b1")},
+			spoofed{service1, service1}, spoofed{backend1, service1}),
+		w.testCase("loop-ends-with-two-backends", farms{"web": w.stateless(listen1, "", "b1:8081", "b2")},
+			spoofed{service1, service1}, spoofed{backend1At8081, service1}, spoofed{backend2, service1}),
+		w.testCase("loop-ends-between-two-farms",
+			farms{"web": web, "other": w.stateless(listen2At443, "", "b2")},
+			spoofed{service2At443, service1}, spoofed{service1, service2At443},
+			spoofed{backend2At443, service1}, spoofed{backend1At8081, service2At443}),
+		w.testCase("loop-ends-with-persistence",
+			farms{"web": w.stateless(listen1, "persistence = {}", "b1:8081", "b2")},
+			spoofed{service1, service1}, spoofed{backend1At8081, service1}, spoofed{backend2, service1}),
+		w.testCase("loop-ends-from-addresses-of-balancer", farms{"web": web},
+			spoofed{"127.0.0.1:80 [::1]:80", service1}, spoofed{"203.0.113.1:80 [2001:db8:f::1]:80", service1}),
+		w.testCase("loop-ends-with-backend-on-balancer", farms{"web": statelessOnBalancer},
+			spoofed{service1, service1}, spoofed{balancerAt8083, service1},
+			request{by: "tcp udp", to: service1, shares: shares{"balancer:8083": 1}}),
+	}
+}
+
+// moreLoopCases: farms on ranges and whole addresses, and backends that are clients of their own farm.
+func moreLoopCases(w statelessPath) []testCase {
+	web := w.stateless(listen1, "", "b1:8081")
+	return []testCase{
+		w.testCase("loop-ends-on-range", farms{"web": web,
+			"range": w.stateless(`"192.0.2.2:8000-8070/tcp,udp", "[2001:db8::2]:8000-8070/tcp,udp"`, "", "b2")},
+			spoofed{service2At8050, service2At8050}, spoofed{backend2At8050, service2At8050},
+			spoofed{backend2At8050, service1}, spoofed{backend1At8081, service2At8050}),
+		w.testCase("loop-ends-on-whole-address", farms{"web": web, "all": w.stateless(listenWhole3, "", "b3")},
+			spoofed{service3, service3}, spoofed{backend3, service3}, spoofed{backend3At53, service1},
+			spoofed{backend1At8081, service3}, spoofed{service1, service3}, backendRequests{"b3", service3}),
+		// b1 has to answer b2 through the balancer, otherwise the answer does not come from the service
+		w.testCase("backends-may-be-clients", farms{"web": web},
+			stepFunc(func(s *testbed) error {
+				return addRoutes(s.Backends[0], "10.2.0.1 fd00:2::1", "10.2.0.12/32 fd00:2::12/128")
+			}),
+			backendRequests{"b2", service1},
+			request{from: "b2", by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}}),
+	}
+}
+
+// statelessOnBalancer is a stateless farm with its one backend on the balancer.
+const statelessOnBalancer = `mode = "stateless"
+listen = [` + listen1 + `]
 [backends.here]
 address = ["10.2.0.1", "fd00:2::1"]
 port    = 8083
 `
 
-// service is where a farm listens that the datagrams claim to come from.
-const service = both
+// backendRequests sends requests from a backend to a service of its farm. The source ports are in the kernel's default
+// range of ephemeral ports, 32768 to 60999.
+type backendRequests struct{ backend, to string }
 
-const b1Service = "10.2.0.11:8081 [fd00:2::11]:8081"
-
-// An ownClient is a backend that asks a service of its farm, from a port that the kernel opens conversations from.
-type ownClient struct{ backend, to string }
-
-func (c ownClient) do(s *stage) error {
-	for _, q := range s.questions(c.backend, "tcp udp", c.to) {
+func (c backendRequests) do(s *testbed) error {
+	for _, q := range s.targets(c.backend, "tcp udp", c.to) {
 		for port := range uint16(4) {
-			if _, err := q.ask(netip.AddrPortFrom(netip.Addr{}, 40000+port)); err != nil {
-				return q.blame(err)
+			if _, err := q.request(netip.AddrPortFrom(netip.Addr{}, 40000+port)); err != nil {
+				return q.wrap(err)
 			}
 		}
 	}
 	return nil
 }
 
-// asksFromItsServicePort: a backend asks the client, which is no service of a farm.
-func asksFromItsServicePort(s *stage) error {
-	for _, q := range s.questions("b1", "udp", "198.51.100.2:80 [2001:db8:c::2]:80") {
-		if _, err := q.ask(netip.AddrPortFrom(netip.Addr{}, 8090)); err != nil {
-			return q.blame(err)
+// requestFromServicePort: a backend sends a request to the client, which is no service of a farm, from the port of its
+// own service.
+func requestFromServicePort(s *testbed) error {
+	for _, q := range s.targets("b1", "udp", "198.51.100.2:80 [2001:db8:c::2]:80") {
+		if _, err := q.request(netip.AddrPortFrom(netip.Addr{}, 8090)); err != nil {
+			return q.wrap(err)
 		}
 	}
 	return nil
 }
 
-// A looped datagram claims to come from each of some addresses: by each the balancer is passed a few times at most.
-type looped struct{ from, to string }
+// spoofed sends datagrams with each of the sources to each of the targets. The balancer may see each datagram and the
+// answers to it mostPasses times.
+type spoofed struct{ from, to string }
 
-// mostPasses is how often the balancer may see a datagram, or an answer to it.
+// mostPasses is the number of packets that come in at the balancer for one datagram, at most.
 const mostPasses = 3
 
-// passedDatagrams counts what comes in at the balancer by UDP.
+// passedDatagrams counts the UDP packets that come in at the balancer.
 const passedDatagrams = `table inet spy {
 	counter passed { }
 	chain seen { type filter hook prerouting priority -500; meta l4proto udp counter name passed; }
 }`
 
-func (l looped) do(s *stage) error {
-	if err := foreign("table inet spy\ndelete table inet spy\n" + passedDatagrams).do(s); err != nil {
+func (l spoofed) do(s *testbed) error {
+	if err := nftScript("table inet spy\ndelete table inet spy\n" + passedDatagrams).do(s); err != nil {
 		return err
 	}
 	for _, from := range strings.Fields(l.from) {
 		for _, to := range strings.Fields(l.to) {
-			if err := l.once(s, netip.MustParseAddrPort(from), netip.MustParseAddrPort(to)); err != nil {
+			from, to := netip.MustParseAddrPort(from), netip.MustParseAddrPort(to)
+			if from.Addr().Is6() != to.Addr().Is6() {
+				continue
+			}
+			if err := l.once(s, from, to); err != nil {
 				return err
 			}
 		}
@@ -125,32 +152,30 @@ func (l looped) do(s *stage) error {
 	return nil
 }
 
-func (looped) once(s *stage, from, to netip.AddrPort) error {
-	if from.Addr().Is6() != to.Addr().Is6() {
-		return nil
-	}
-	before, err := s.counted("passed")
+func (spoofed) once(s *testbed, from, to netip.AddrPort) error {
+	before, err := s.traceCounter("passed")
 	if err != nil {
 		return err
 	}
-	if err := s.frame(rawDatagram(from, to, "who?")); err != nil {
+	if err := s.sendToBalancer(rawDatagram(from, to, "who?")); err != nil {
 		return err
 	}
-	time.Sleep(silence)
-	after, err := s.counted("passed")
+	time.Sleep(noAnswerTimeout)
+	after, err := s.traceCounter("passed")
 	switch {
 	case err != nil:
 		return err
-	case after == before && !from.Addr().IsLoopback(): // which the kernel may drop before all rules
-		return fmt.Errorf("a datagram from %s to %s does not come to the balancer", from, to)
+	case after == before && !from.Addr().IsLoopback(): // the kernel may drop loopback sources before all rules
+		return fmt.Errorf("a datagram from %s to %s does not arrive at the balancer", from, to)
 	case after-before > mostPasses:
-		return fmt.Errorf("of one datagram from %s to %s come %d", from, to, after-before)
+		return fmt.Errorf("one datagram from %s to %s makes %d at the balancer, want at most %d", from, to,
+			after-before, mostPasses)
 	}
 	return nil
 }
 
-// frame has the client send a packet to the balancer, wherever the client's own kernel would send it.
-func (s *stage) frame(packet []byte) error {
+// sendToBalancer sends a packet from the client in a frame to the balancer, past the client's routes.
+func (s *testbed) sendToBalancer(packet []byte) error {
 	var to net.HardwareAddr
 	err := s.Balancer.Do(func() error {
 		link, err := net.InterfaceByName("eth0")
@@ -166,7 +191,7 @@ func (s *stage) frame(packet []byte) error {
 	return s.Client.SendFrame("eth0", append(frame, packet...))
 }
 
-// rawDatagram is a whole packet of UDP.
+// rawDatagram is a UDP packet with its IP header.
 func rawDatagram(from, to netip.AddrPort, payload string) []byte {
 	message := binary.BigEndian.AppendUint16(nil, from.Port())
 	message = binary.BigEndian.AppendUint16(message, to.Port())

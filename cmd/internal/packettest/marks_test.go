@@ -8,12 +8,12 @@ import (
 
 func TestMarks(t *testing.T) {
 	t.Parallel()
-	play(t, markScenes())
+	runCases(t, markCases())
 }
 
-// markSpy is somebody else's: it sets bits of its own on every connection before a farm sees it, and counts by connection
-// mark, service and machine what is forwarded, what leaves and what comes to the machine itself.
-var markSpy = func() foreign {
+// markTrace is another program's table. It sets its own bits on every connection before a farm sees it, and counts packets
+// in forward, postrouting and input, by connection mark, service and machine.
+var markTrace = func() nftScript {
 	var sets, chains strings.Builder
 	for _, hook := range []string{"forward", "postrouting", "input"} {
 		fmt.Fprintf(&chains, "chain %s { type filter hook %[1]s priority 300\n", hook)
@@ -25,21 +25,21 @@ var markSpy = func() foreign {
 		}
 		chains.WriteString("}\n")
 	}
-	return foreign(`table inet spy {
+	return nftScript(`table inet spy {
 		` + sets.String() + chains.String() + `
 		chain before-prerouting { type filter hook prerouting priority mangle; iifname != "lo" ct state new ct mark set 0x5a000000; }
 		chain before-output { type filter hook output priority mangle; ct state new ct mark set 0x5a000000; }
 	}`)
 }()
 
-func markScenes() (all []scene) {
+func markCases() (all []testCase) {
 	for _, mode := range []string{"snat", "dnat"} {
 		for _, scheduler := range []string{"random", "round-robin", "hash", "symmetric-hash", "maglev"} {
-			all = append(all, markScene(mode, scheduler))
+			all = append(all, markCase(mode, scheduler))
 		}
 	}
-	return append(all, scene{name: "local", steps: steps{
-		markSpy,
+	return append(all, testCase{name: "local", steps: steps{
+		markTrace,
 		farms{"web": `
 			mode          = "dnat"
 			listen        = ["192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp"]
@@ -52,15 +52,15 @@ func markScenes() (all []scene) {
 			address = ["10.2.0.1", "fd00:2::1"]
 			mark    = "0x2000/0xf000"
 		`},
-		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 1, "balancer:80": 1}, times: 30},
-		marks{"forward", both, map[string]uint32{"b1": 0x5a001010}},
-		marks{"input", both, map[string]uint32{"balancer": 0x5a002010}},
-		ask{from: "balancer", by: "tcp udp", to: both, shares: shares{"b1:80": 1, "balancer:80": 1}, times: 30, sees: "192.0.2.1 2001:db8::1"},
-		marks{"postrouting", both, map[string]uint32{"b1": 0x5a001010, "balancer": 0x5a002010}},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 1, "balancer:80": 1}, times: 30},
+		seenMarks{"forward", service1, map[string]uint32{"b1": 0x5a001010}},
+		seenMarks{"input", service1, map[string]uint32{"balancer": 0x5a002010}},
+		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"b1:80": 1, "balancer:80": 1}, times: 30, sees: "192.0.2.1 2001:db8::1"},
+		seenMarks{"postrouting", service1, map[string]uint32{"b1": 0x5a001010, "balancer": 0x5a002010}},
 	}})
 }
 
-func markScene(mode, scheduler string) scene {
+func markCase(mode, scheduler string) testCase {
 	farm := func(listen, keys, b1, b2 string) string {
 		return fmt.Sprintf(`
 			mode      = %q
@@ -76,10 +76,10 @@ func markScene(mode, scheduler string) scene {
 		`, mode, scheduler, listen, keys, b1, b2)
 	}
 	sees := map[string]string{"snat": "balancer", "dnat": ""}[mode]
-	return scene{name: mode + "-" + scheduler, steps: steps{
-		markSpy,
+	return testCase{name: mode + "-" + scheduler, steps: steps{
+		markTrace,
 		farms{
-			"all-bits":      farm(listenBoth, `mark = 0x10`, ``, ``),
+			"all-bits":      farm(listen1, `mark = 0x10`, ``, ``),
 			"some-bits":     farm(`"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, `mark = "0x10/0xff"`, ``, ``),
 			"backends":      farm(`"192.0.2.2", "2001:db8::2"`, ``, `mark = 0x11`, `mark = "0x12/0xff"`),
 			"beside":        farm(`"192.0.2.2:53/tcp,udp", "[2001:db8::2]:53/tcp,udp"`, ``, ``, ``),
@@ -87,15 +87,15 @@ func markScene(mode, scheduler string) scene {
 			"both-the-same": farm(`"192.0.2.3:80/tcp,udp", "[2001:db8::3]:80/tcp,udp"`, `mark = "0x10/0xff"`, `mark = "0x20/0xff"`, ``),
 			"none-of-them":  farm(`"192.0.2.4:80/tcp,udp", "[2001:db8::4]:80/tcp,udp"`, `mark = "0/0xff000000"`, ``, `mark = "0x7/0xf"`),
 		},
-		marked{"192.0.2.1:80 [2001:db8::1]:80", sees, 0x10, 0x10},
-		marked{"192.0.2.1:8050 [2001:db8::1]:8050", sees, 0x5a000010, 0x5a000010},
-		marked{"192.0.2.2:80 [2001:db8::2]:80", sees, 0x11, 0x5a000012},
-		marked{"192.0.2.2:53 [2001:db8::2]:53", sees, 0x5a000000, 0x5a000000},
-		marked{"192.0.2.1:443 [2001:db8::1]:443", sees, 0x5a002011, 0x5a002000},
-		marked{"192.0.2.3:80 [2001:db8::3]:80", sees, 0x5a000020, 0x5a000010},
-		marked{"192.0.2.4:80 [2001:db8::4]:80", sees, 0, 0x7},
+		requestsMarked{"192.0.2.1:80 [2001:db8::1]:80", sees, 0x10, 0x10},
+		requestsMarked{"192.0.2.1:8050 [2001:db8::1]:8050", sees, 0x5a000010, 0x5a000010},
+		requestsMarked{"192.0.2.2:80 [2001:db8::2]:80", sees, 0x11, 0x5a000012},
+		requestsMarked{"192.0.2.2:53 [2001:db8::2]:53", sees, 0x5a000000, 0x5a000000},
+		requestsMarked{"192.0.2.1:443 [2001:db8::1]:443", sees, 0x5a002011, 0x5a002000},
+		requestsMarked{"192.0.2.3:80 [2001:db8::3]:80", sees, 0x5a000020, 0x5a000010},
+		requestsMarked{"192.0.2.4:80 [2001:db8::4]:80", sees, 0, 0x7},
 		pings{to: "192.0.2.2 2001:db8::2", shares: shares{"b1": 1, "b2": 1}},
-		marks{"echo-forward", "192.0.2.2:0 [2001:db8::2]:0", map[string]uint32{"b1": 0x11, "b2": 0x5a000012}},
-		marks{"echo-postrouting", "192.0.2.2:0 [2001:db8::2]:0", map[string]uint32{"b1": 0x11, "b2": 0x5a000012}},
+		seenMarks{"echo-forward", "192.0.2.2:0 [2001:db8::2]:0", map[string]uint32{"b1": 0x11, "b2": 0x5a000012}},
+		seenMarks{"echo-postrouting", "192.0.2.2:0 [2001:db8::2]:0", map[string]uint32{"b1": 0x11, "b2": 0x5a000012}},
 	}}
 }

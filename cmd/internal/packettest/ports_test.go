@@ -1,17 +1,17 @@
 package packettest
 
-var portScenes = []scene{
+var portCases = []testCase{
 	{name: "port-not-listed-is-untouched", steps: steps{
 		farms{"web": `
 			listen = ["192.0.2.1:80/tcp", "[2001:db8::1]:80/udp"]
 			[backends.b1]
 			address = ["10.2.0.11", "fd00:2::11"]
 		`},
-		ask{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:80": 1}, sees: "balancer"},
-		ask{by: "udp", to: "[2001:db8::1]:80", shares: shares{"b1:80": 1}, sees: "balancer"},
-		ask{by: "udp", to: "192.0.2.1:80 192.0.2.2:80", shares: shares{"balancer:80": 1}},
-		ask{by: "tcp", to: "[2001:db8::1]:80 [2001:db8::2]:80", shares: shares{"balancer:80": 1}},
-		ask{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"balancer:443": 1}},
+		request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:80": 1}, sees: "balancer"},
+		request{by: "udp", to: "[2001:db8::1]:80", shares: shares{"b1:80": 1}, sees: "balancer"},
+		request{by: "udp", to: "192.0.2.1:80 192.0.2.2:80", shares: shares{"balancer:80": 1}},
+		request{by: "tcp", to: "[2001:db8::1]:80 [2001:db8::2]:80", shares: shares{"balancer:80": 1}},
+		request{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"balancer:443": 1}},
 	}},
 	{name: "ports-list", steps: steps{
 		farms{"web": `
@@ -20,10 +20,10 @@ var portScenes = []scene{
 			[backends.b1]
 			address = ["10.2.0.11", "fd00:2::11"]
 		`},
-		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 1}},
-		ask{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b1:443": 1}},
-		ask{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"b1:8000": 1}},
-		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"balancer:8050": 1}},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 1}},
+		request{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b1:443": 1}},
+		request{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"b1:8000": 1}},
+		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"balancer:8050": 1}},
 	}},
 	{name: "ports-list-keeps-some", steps: steps{
 		farms{"web": `
@@ -35,8 +35,8 @@ var portScenes = []scene{
 			address = ["10.2.0.12", "fd00:2::12"]
 			port    = 8082
 		`},
-		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 1, "b2:8082": 1}},
-		ask{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b1:443": 1, "b2:8082": 1}},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 1, "b2:8082": 1}},
+		request{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b1:443": 1, "b2:8082": 1}},
 	}},
 	{name: "range-keeps-the-port", steps: steps{
 		farms{"web": `
@@ -47,10 +47,10 @@ var portScenes = []scene{
 			[backends.b2]
 			address = ["10.2.0.12", "fd00:2::12"]
 		`},
-		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 3, "b2:8050": 1}, sees: "balancer"},
-		ask{by: "tcp udp", to: "192.0.2.1:8082 [2001:db8::1]:8082", shares: shares{"b1:8082": 3, "b2:8082": 1}, sees: "balancer"},
-		ask{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"balancer:8000": 1}},
-		ask{by: "tcp udp", to: "192.0.2.1:8100 [2001:db8::1]:8100", shares: shares{"balancer:8100": 1}},
+		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 3, "b2:8050": 1}, sees: "balancer"},
+		request{by: "tcp udp", to: "192.0.2.1:8082 [2001:db8::1]:8082", shares: shares{"b1:8082": 3, "b2:8082": 1}, sees: "balancer"},
+		request{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"balancer:8000": 1}},
+		request{by: "tcp udp", to: "192.0.2.1:8100 [2001:db8::1]:8100", shares: shares{"balancer:8100": 1}},
 	}},
 	{name: "range-begins-and-ends", steps: steps{
 		farms{"web": `
@@ -58,9 +58,9 @@ var portScenes = []scene{
 			[backends.b1]
 			address = ["10.2.0.11", "fd00:2::11"]
 		`},
-		ask{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"b1:8000": 1}, sees: "balancer"},
-		ask{by: "tcp udp", to: "192.0.2.1:8100 [2001:db8::1]:8100", shares: shares{"b1:8100": 1}, sees: "balancer"},
-		ask{by: "tcp udp", to: both, shares: shares{"balancer:80": 1}},
+		request{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"b1:8000": 1}, sees: "balancer"},
+		request{by: "tcp udp", to: "192.0.2.1:8100 [2001:db8::1]:8100", shares: shares{"b1:8100": 1}, sees: "balancer"},
+		request{by: "tcp udp", to: service1, shares: shares{"balancer:80": 1}},
 	}},
 	{name: "range-to-one-port", steps: steps{
 		farms{"web": `
@@ -74,27 +74,27 @@ var portScenes = []scene{
 			port    = 443
 			weight  = 2
 		`},
-		ask{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"b1:8081": 1, "b2:443": 2}},
-		ask{by: "tcp udp", to: "192.0.2.1:8100 [2001:db8::1]:8100", shares: shares{"b1:8081": 1, "b2:443": 2}},
+		request{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"b1:8081": 1, "b2:443": 2}},
+		request{by: "tcp udp", to: "192.0.2.1:8100 [2001:db8::1]:8100", shares: shares{"b1:8081": 1, "b2:443": 2}},
 	}},
 	{name: "range-mixed-random", steps: steps{
-		farms{"web": mixed("random")},
-		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer"},
+		farms{"web": mixedPortsFarm("random")},
+		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer"},
 	}},
 	{name: "range-mixed-round-robin", steps: steps{
-		farms{"web": mixed("round-robin")},
-		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer", turns: true},
+		farms{"web": mixedPortsFarm("round-robin")},
+		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer", inTurn: true},
 	}},
-	// what comes by one protocol takes nobody's turn by the other
+	// requests over one protocol do not advance the turn of the other
 	{name: "round-robin-by-protocol", steps: steps{
-		farms{"web": one("snat", listenBoth, "b1", 8081, `scheduler = "round-robin"`) + "[backends.b2]\naddress = ['10.2.0.12', 'fd00:2::12']\nport = 8081\n"},
-		ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 1, "b2:8081": 1}, turns: true, beside: true, sees: "balancer"},
+		farms{"web": oneBackend("snat", listen1, "b1", 8081, `scheduler = "round-robin"`) + "[backends.b2]\naddress = ['10.2.0.12', 'fd00:2::12']\nport = 8081\n"},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1, "b2:8081": 1}, inTurn: true, interleaved: true, sees: "balancer"},
 	}},
 	{name: "range-mixed-hash", steps: steps{
-		farms{"web": mixed("hash")},
-		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer"},
-		meet{"mixed", "tcp", "192.0.2.1:8050"},
-		meet{"mixed", "udp", "192.0.2.1:8050"},
+		farms{"web": mixedPortsFarm("hash")},
+		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer"},
+		sameBackends{"mixed", "tcp", "192.0.2.1:8050"},
+		sameBackends{"mixed", "udp", "192.0.2.1:8050"},
 	}},
 	{name: "ports-and-ranges", steps: steps{
 		farms{"web": `
@@ -106,40 +106,40 @@ var portScenes = []scene{
 			[backends.b2]
 			address = ["10.2.0.12", "fd00:2::12"]
 		`},
-		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 1, "b2:80": 1}, turns: true},
-		ask{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b1:443": 1, "b2:443": 1}, turns: true},
-		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8050": 1}, turns: true},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 1, "b2:80": 1}, inTurn: true},
+		request{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b1:443": 1, "b2:443": 1}, inTurn: true},
+		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8050": 1}, inTurn: true},
 	}},
 	{name: "all-snat", steps: steps{
-		farms{"web": whole("snat", "random")},
-		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 3, "b2:80": 1}, sees: "balancer"},
+		farms{"web": wholeAddressFarm("snat", "random")},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 3, "b2:80": 1}, sees: "balancer"},
 		pings{to: "192.0.2.1 2001:db8::1", shares: shares{"b1": 3, "b2": 1}},
 		pings{to: "192.0.2.2 2001:db8::2", shares: shares{"balancer": 1}},
-		odd(41234), odd(1), odd(65535),
+		oddPort(41234), oddPort(1), oddPort(65535),
 		protocol253{"10.2.0.1"},
 	}},
 	{name: "all-dnat", steps: steps{
-		farms{"web": whole("dnat", "random")},
-		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 3, "b2:80": 1}},
+		farms{"web": wholeAddressFarm("dnat", "random")},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 3, "b2:80": 1}},
 		pings{to: "192.0.2.1 2001:db8::1", shares: shares{"b1": 3, "b2": 1}},
 		protocol253{"198.51.100.2"},
 	}},
 	{name: "all-round-robin", steps: steps{
-		farms{"web": whole("dnat", "round-robin")},
-		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 3, "b2:80": 1}, turns: true},
+		farms{"web": wholeAddressFarm("dnat", "round-robin")},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 3, "b2:80": 1}, inTurn: true},
 		pings{to: "192.0.2.1 2001:db8::1", shares: shares{"b1": 3, "b2": 1}},
 	}},
 	{name: "all-hash", steps: steps{
-		farms{"web": whole("snat", "hash")},
-		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 3, "b2:80": 1}, sees: "balancer", times: 249},
-		meet{"all", "tcp", "192.0.2.1:443"},
-		meet{"all", "udp", "192.0.2.1:443"},
+		farms{"web": wholeAddressFarm("snat", "hash")},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 3, "b2:80": 1}, sees: "balancer", times: 249},
+		sameBackends{"all", "tcp", "192.0.2.1:443"},
+		sameBackends{"all", "udp", "192.0.2.1:443"},
 		pings{to: "192.0.2.1 2001:db8::1", shares: shares{"b1": 3, "b2": 1}},
 	}},
 }
 
-// mixed has backends that keep the port and one that doesn't.
-func mixed(scheduler string) string {
+// mixedPortsFarm has backends that keep the destination port, and one with a port.
+func mixedPortsFarm(scheduler string) string {
 	return `
 		listen    = ["192.0.2.1:8000-8100/tcp,udp", "[2001:db8::1]:8000-8100/tcp,udp"]
 		scheduler = "` + scheduler + `"

@@ -7,74 +7,74 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// cutScenes: which open connections a load cuts, and which it leaves.
-func cutScenes() (all []scene) {
+// cutCases: a load ends the connections of backends that are down, and no others.
+func cutCases() (all []testCase) {
 	for _, mode := range []string{"snat", "dnat"} {
-		all = append(all, scene{name: "cut-by-state-" + mode, lab: netlab.Options{Backends: 4}, steps: steps{
+		all = append(all, testCase{name: "cut-by-state-" + mode, lab: netlab.Options{Backends: 4}, steps: steps{
 			farms{"web": fourBackends(mode, "up", "up", "up", "up")},
-			chat{by: "tcp udp", to: both},
-			chat{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050"},
+			converse{by: "tcp udp", to: service1},
+			converse{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050"},
 			farms{"web": fourBackends(mode, "drain", "up", "down", "")},
-			then{by: "tcp", with: "b3", answers: nobody},
-			then{by: "tcp", with: "b1 b2 b4"},
-			then{by: "udp", with: "b1 b2"},
-			then{by: "udp", with: "b3 b4", answers: "b2"},
-			// nothing more to cut: a reload of something else leaves all
-			farms{"web": fourBackends(mode, "drain", "up", "down", ""), "mail": one("snat", `"192.0.2.2:80"`, "b1", 0)},
-			then{by: "tcp", with: "b1 b2 b4"},
-			then{by: "udp", with: "b1"},
+			continued{by: "tcp", with: "b3", answers: noBackend},
+			continued{by: "tcp", with: "b1 b2 b4"},
+			continued{by: "udp", with: "b1 b2"},
+			continued{by: "udp", with: "b3 b4", answers: "b2"},
+			// a load of another farm ends no connection
+			farms{"web": fourBackends(mode, "drain", "up", "down", ""), "mail": oneBackend("snat", `"192.0.2.2:80"`, "b1", 0)},
+			continued{by: "tcp", with: "b1 b2 b4"},
+			continued{by: "udp", with: "b1"},
 		}})
 	}
 	return append(all,
-		scene{name: "cut-by-farm", steps: steps{
+		testCase{name: "cut-by-farm", steps: steps{
 			farms{},
-			chat{by: "tcp udp", to: both},
-			farms{"web": one("dnat", listenBoth, "b1", 8081)}, // UDP would go past it for ever
-			then{by: "tcp", with: "balancer"},
-			then{by: "udp", with: "balancer", answers: "b1"},
-			chat{by: "tcp udp", to: both},
-			farms{"renamed": one("dnat", listenBoth, "b1", 8081)},
-			then{by: "tcp udp", with: "b1"},
-			farms{"renamed": one("dnat", listenBoth, "b1", 8081, `state = "down"`)},
-			then{by: "tcp", with: "b1"},
-			then{by: "udp", with: "b1", answers: "balancer"},
-			farms{"any": one("snat", `"*:80/tcp,udp"`, "b2", 0)},
-			then{by: "tcp", with: "b1"},
-			then{by: "udp", with: "balancer", answers: "b2"},
-			farms{"any": one("snat", `"*:80/tcp,udp"`, "b2", 0), "web": one("dnat", listenBoth, "b1", 8081)},
-			then{by: "udp", with: "b2", answers: "b1"}, // the more particular farm
+			converse{by: "tcp udp", to: service1},
+			farms{"web": oneBackend("dnat", listen1, "b1", 8081)}, // UDP would bypass the farm forever
+			continued{by: "tcp", with: "balancer"},
+			continued{by: "udp", with: "balancer", answers: "b1"},
+			converse{by: "tcp udp", to: service1},
+			farms{"renamed": oneBackend("dnat", listen1, "b1", 8081)},
+			continued{by: "tcp udp", with: "b1"},
+			farms{"renamed": oneBackend("dnat", listen1, "b1", 8081, `state = "down"`)},
+			continued{by: "tcp", with: "b1"},
+			continued{by: "udp", with: "b1", answers: "balancer"},
+			farms{"any": oneBackend("snat", `"*:80/tcp,udp"`, "b2", 0)},
+			continued{by: "tcp", with: "b1"},
+			continued{by: "udp", with: "balancer", answers: "b2"},
+			farms{"any": oneBackend("snat", `"*:80/tcp,udp"`, "b2", 0), "web": oneBackend("dnat", listen1, "b1", 8081)},
+			continued{by: "udp", with: "b2", answers: "b1"}, // the more specific farm
 			farms{},
-			then{by: "udp", with: "b1", answers: "balancer"},
-			then{by: "tcp", with: "b1"},
+			continued{by: "udp", with: "b1", answers: "balancer"},
+			continued{by: "tcp", with: "b1"},
 		}},
-		// a machine may serve two farms, and be down in one
-		scene{name: "cut-of-one-farm", steps: steps{
-			farms{"web": one("snat", listenBoth, "b1", 0), "mail": one("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0)},
-			chat{by: "tcp udp", to: "192.0.2.2:80 [2001:db8::2]:80"},
-			farms{"web": one("snat", listenBoth, "b1", 0) + `state = "down"`, "mail": one("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0)},
-			then{by: "tcp udp", with: "b1"},
-			farms{"web": one("snat", listenBoth, "b1", 0), "mail": one("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0) + `state = "down"`},
-			then{by: "tcp udp", with: "b1", answers: nobody},
+		// a machine serves two farms, and is down in one
+		testCase{name: "cut-of-one-farm", steps: steps{
+			farms{"web": oneBackend("snat", listen1, "b1", 0), "mail": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0)},
+			converse{by: "tcp udp", to: "192.0.2.2:80 [2001:db8::2]:80"},
+			farms{"web": oneBackend("snat", listen1, "b1", 0) + `state = "down"`, "mail": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0)},
+			continued{by: "tcp udp", with: "b1"},
+			farms{"web": oneBackend("snat", listen1, "b1", 0), "mail": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0) + `state = "down"`},
+			continued{by: "tcp udp", with: "b1", answers: noBackend},
 		}},
-		// who tells farmc to end in the middle of a load doesn't leave them to a backend that is down
-		scene{name: "cut-though-told-to-end", lab: netlab.Options{Backends: 4}, steps: steps{
+		// a cancelled farmc still ends connections of backends that are down
+		testCase{name: "cut-although-cancelled", lab: netlab.Options{Backends: 4}, steps: steps{
 			farms{"web": fourBackends("snat", "up", "up", "", "")},
-			chat{by: "tcp udp", to: both},
-			endingWith{farms{"web": fourBackends("snat", "down", "up", "", "")}},
-			then{by: "tcp udp", with: "b2"},
-			then{by: "tcp", with: "b1", answers: nobody},
-			then{by: "udp", with: "b1", answers: "b2"},
+			converse{by: "tcp udp", to: service1},
+			interruptedLoad{farms{"web": fourBackends("snat", "down", "up", "", "")}},
+			continued{by: "tcp udp", with: "b2"},
+			continued{by: "tcp", with: "b1", answers: noBackend},
+			continued{by: "udp", with: "b1", answers: "b2"},
 		}},
-		// so many that the kernel is not asked for each
-		scene{name: "cut-of-many", steps: steps{
+		// with many backends farmc reads all entries at once
+		testCase{name: "cut-of-many", steps: steps{
 			manyFarms("up"),
-			chat{by: "tcp udp", to: "192.0.2.3:80 192.0.2.17:80"},
+			converse{by: "tcp udp", to: "192.0.2.3:80 192.0.2.17:80"},
 			manyFarms("down"),
-			then{by: "tcp udp", with: "b1", answers: nobody},
+			continued{by: "tcp udp", with: "b1", answers: noBackend},
 		}})
 }
 
-// fourBackends is a farm of b1 to b4, of which b2 and b4 have a port; one without a state isn't in it.
+// fourBackends is a farm of b1 to b4, of which b2 and b4 have a port. A backend without a state is left out.
 func fourBackends(mode string, states ...string) string {
 	text := `
 		mode   = "` + mode + `"
@@ -92,11 +92,11 @@ func fourBackends(mode string, states ...string) string {
 	return text
 }
 
-// manyFarms are twenty, at 192.0.2.1 to .20, with a backend of that state and many that nobody reaches.
+// manyFarms are twenty farms, at 192.0.2.1 to .20, with a backend in this state and many unreachable ones.
 func manyFarms(state string) farms {
 	all := farms{}
 	for n := 1; n <= 20; n++ {
-		all[fmt.Sprint("farm-", n)] = one("snat", fmt.Sprintf(`"192.0.2.%d:80/tcp,udp"`, n), "b1", 8081) + fmt.Sprintf(
+		all[fmt.Sprint("farm-", n)] = oneBackend("snat", fmt.Sprintf(`"192.0.2.%d:80/tcp,udp"`, n), "b1", 8081) + fmt.Sprintf(
 			"state = %q\n[backends.far]\naddress = '10.9.0.%d'\nstate = 'down'\n", state, n)
 	}
 	if state == "up" {

@@ -6,17 +6,17 @@ import (
 	"testing"
 )
 
-// TestPersistenceOverReloads: a thousand clients meet their backends again after any number of loads, while these are up
-// or drained. Those of a backend that went down meet another one, and stay there when it is up again.
-func TestPersistenceOverReloads(t *testing.T) {
+// TestManyReloadsKeepPersistence: a thousand clients keep their backends over any number of loads, while these are up or
+// drained. Clients of a backend that goes down move, and stay with the new backend when the old one is up again.
+func TestManyReloadsKeepPersistence(t *testing.T) {
 	t.Parallel()
-	play(t, []scene{
-		{name: "snat", steps: throngScene("snat")},
-		{name: "dnat", steps: throngScene("dnat")},
+	runCases(t, []testCase{
+		{name: "snat", steps: manyReloads("snat")},
+		{name: "dnat", steps: manyReloads("dnat")},
 	})
 }
 
-func throngScene(mode string) steps {
+func manyReloads(mode string) steps {
 	load := func(b1, b2, b3, more string, others int) farms {
 		all := farms{"web": fmt.Sprintf(`
 			mode   = %q
@@ -36,31 +36,31 @@ func throngScene(mode string) steps {
 			%s
 		`, mode, b1, b2, b3, more)}
 		for i := range others {
-			all[fmt.Sprint("other-", i)] = one("snat", fmt.Sprintf(`"192.0.2.2:%d"`, 1000+i), "b1", 8081, `[persistence]`)
+			all[fmt.Sprint("other-", i)] = oneBackend("snat", fmt.Sprintf(`"192.0.2.2:%d"`, 1000+i), "b1", 8081, `[persistence]`)
 		}
 		return all
 	}
 	all := steps{
 		load("", "", "", "", 0),
-		foreign("add element inet farmc farm/web/clients-ip4 { 10.99.99.99 . 1 timeout 1h expires 30m : 10.2.0.12 }\n"),
-		throng{port: 8000},
+		nftScript("add element inet farmc farm/web/clients-ip4 { 10.99.99.99 . 1 timeout 1h expires 30m : 10.2.0.12 }\n"),
+		manyClients{port: 8000},
 	}
 	// unrelated changes and related ones
 	for i := range 40 {
 		all = append(all, load(fmt.Sprint("weight = ", 1+i%3), "", "", map[bool]string{true: "[backends.b4]\naddress = ['10.2.0.14', 'fd00:2::14']\nweight = 1\nstate = 'drain'\n"}[i%4 == 0], i%5))
 	}
 	return append(all,
-		throng{port: 8050},
-		deed(func(s *stage) error {
-			text, err := s.remembered("inet", "ip4")
-			if err == nil && !halfForgotten.MatchString(text) {
-				err = fmt.Errorf("a load has touched its time, or the client: %.300s", text[strings.Index(text, "10.99.99.99"):])
+		manyClients{port: 8050},
+		stepFunc(func(s *testbed) error {
+			text, err := s.listClients("inet", "ip4")
+			if err == nil && !unchangedExpiry.MatchString(text) {
+				err = fmt.Errorf("a load has changed the entry or its expiry: %.300s", text[strings.Index(text, "10.99.99.99"):])
 			}
 			return err
 		}),
-		load("state = 'drain'", "", "", "", 1), throng{port: 8081},
-		load("", "state = 'down'", "", "", 2), throng{port: 8082, without: "b2"},
-		load("", "", "", "", 0), load("weight = 7", "", "", "", 0), throng{port: 8083, without: "b2"},
-		load("", "", "state = 'drain'", "", 0), throng{port: 8100, without: "b2"},
+		load("state = 'drain'", "", "", "", 1), manyClients{port: 8081},
+		load("", "state = 'down'", "", "", 2), manyClients{port: 8082, without: "b2"},
+		load("", "", "", "", 0), load("weight = 7", "", "", "", 0), manyClients{port: 8083, without: "b2"},
+		load("", "", "state = 'drain'", "", 0), manyClients{port: 8100, without: "b2"},
 	)
 }

@@ -5,53 +5,53 @@ import (
 	"strings"
 )
 
-// keptScenes: what has a memory goes on after a load.
-func keptScenes() []scene {
-	all := []scene{
-		// one after the other, as if nobody had loaded anything: another farm comes, is changed in all ways, and goes
+// keptStateCases: turns, counters and persistence survive a load.
+func keptStateCases() []testCase {
+	all := []testCase{
+		// turns continue while another farm is added, changed in all ways, and removed
 		{name: "reload-keeps-turns", steps: steps{
-			farms{"turns": turns}, next{}, next{},
-			farms{"turns": turns, "web": weightedBy("random", 3, 1)}, next{},
-			farms{"turns": turns, "web": weightedBy("random", 2, 1)}, next{}, next{},
-			farms{"turns": turns, "web": weightedBy("round-robin", 2, 1)}, next{},
-			farms{"turns": turns, "web": strings.Replace(weightedBy("hash", 1, 1), "snat", "dnat", 1)}, next{}, next{},
-			farms{"turns": turns}, next{}, next{},
+			farms{"turns": roundRobinFarm}, nextInTurn{}, nextInTurn{},
+			farms{"turns": roundRobinFarm, "web": weightedFarm("random", 3, 1)}, nextInTurn{},
+			farms{"turns": roundRobinFarm, "web": weightedFarm("random", 2, 1)}, nextInTurn{}, nextInTurn{},
+			farms{"turns": roundRobinFarm, "web": weightedFarm("round-robin", 2, 1)}, nextInTurn{},
+			farms{"turns": roundRobinFarm, "web": strings.Replace(weightedFarm("hash", 1, 1), "snat", "dnat", 1)}, nextInTurn{}, nextInTurn{},
+			farms{"turns": roundRobinFarm}, nextInTurn{}, nextInTurn{},
 		}},
-		{name: "reload-keeps-counts", steps: steps{
-			farms{"web": weightedBy("random", 3, 1), "turns": turns},
-			ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 3, "b2:8082": 1}, sees: "balancer"},
-			next{}, next{},
-			counts{farms{"web": weightedBy("random", 1, 1), "turns": turns}},
-			counts{farms{"web": weightedBy("random", 1, 3), "turns": turns}},
-			counts{farms{"web": weightedBy("random", 2, 3), "turns": turns, "other": one("snat", `"192.0.2.7:80"`, "b3", 0)}},
-			counts{farms{"web": weightedBy("round-robin", 2, 3), "turns": turns}},
-			counts{farms{"web": weightedBy("hash", 2, 3), "turns": turns + "\n[backends.b4]\naddress = '10.2.0.1'\nport = 8083"}},
-			counts{farms{"web": strings.Replace(weightedBy("maglev", 2, 3), "snat", "dnat", 1), "turns": turns}},
-			counts{farms{"web": weightedBy("random", 7, 9), "turns": turns}},
-			ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 7, "b2:8082": 9}, sees: "balancer"},
+		{name: "reload-keeps-counters", steps: steps{
+			farms{"web": weightedFarm("random", 3, 1), "turns": roundRobinFarm},
+			request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 3, "b2:8082": 1}, sees: "balancer"},
+			nextInTurn{}, nextInTurn{},
+			keepsCounters{farms{"web": weightedFarm("random", 1, 1), "turns": roundRobinFarm}},
+			keepsCounters{farms{"web": weightedFarm("random", 1, 3), "turns": roundRobinFarm}},
+			keepsCounters{farms{"web": weightedFarm("random", 2, 3), "turns": roundRobinFarm, "other": oneBackend("snat", `"192.0.2.7:80"`, "b3", 0)}},
+			keepsCounters{farms{"web": weightedFarm("round-robin", 2, 3), "turns": roundRobinFarm}},
+			keepsCounters{farms{"web": weightedFarm("hash", 2, 3), "turns": roundRobinFarm + "\n[backends.b4]\naddress = '10.2.0.1'\nport = 8083"}},
+			keepsCounters{farms{"web": strings.Replace(weightedFarm("maglev", 2, 3), "snat", "dnat", 1), "turns": roundRobinFarm}},
+			keepsCounters{farms{"web": weightedFarm("random", 7, 9), "turns": roundRobinFarm}},
+			request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 7, "b2:8082": 9}, sees: "balancer"},
 		}},
-		// whatever somebody does to the rules, those who are remembered meet their backends
-		{name: "reload-after-tampering", steps: steps{
-			sticky("", "timeout = '5m'", ""),
-			stay{name: "known", to: both, sees: "balancer"},
-			foreign("flush table inet farmc\n"),
-			sticky("", "timeout = '5m'", ""),
-			stay{name: "known", to: both, sees: "balancer"},
-			foreign("flush chain inet farmc keep-conntrack\nadd chain inet farmc theirs { type filter hook input priority 0; }\nadd rule inet farmc prerouting tcp dport 80 drop\nadd set inet farmc own { type ipv4_addr; }\nadd counter inet farmc own\n"),
-			sticky("", "timeout = '6m'", "weight = 5"),
-			stay{name: "known", to: both, sees: "balancer"},
-			deed(func(s *stage) error {
+		// known clients keep their backends after any change to the rules by others
+		{name: "reload-after-tampering-keeps-clients", steps: steps{
+			persistentFarm("", "timeout = '5m'", ""),
+			keepBackend{name: "known", to: service1, sees: "balancer"},
+			nftScript("flush table inet farmc\n"),
+			persistentFarm("", "timeout = '5m'", ""),
+			keepBackend{name: "known", to: service1, sees: "balancer"},
+			nftScript("flush chain inet farmc keep-conntrack\nadd chain inet farmc theirs { type filter hook input priority 0; }\nadd rule inet farmc prerouting tcp dport 80 drop\nadd set inet farmc own { type ipv4_addr; }\nadd counter inet farmc own\n"),
+			persistentFarm("", "timeout = '6m'", "weight = 5"),
+			keepBackend{name: "known", to: service1, sees: "balancer"},
+			stepFunc(func(s *testbed) error {
 				text, err := s.Balancer.Run(s.ctx, "", "nft", "list", "table", "inet", "farmc")
 				if strings.Contains(text, "theirs") || strings.Contains(text, " own ") || !strings.Contains(text, "timeout 6m") {
 					return fmt.Errorf("the kernel holds\n%s", text)
 				}
 				return err
 			}),
-			// the digest is right, but what is to go isn't there
-			foreign("flush chain inet farmc farm/web/ip4\nflush map inet farmc services-ip6\n" +
+			// the digest matches, but objects that the load has to remove are missing
+			nftScript("flush chain inet farmc farm/web/ip4\nflush map inet farmc services-ip6\n" +
 				"flush map inet farmc source-services-ip4\nflush map inet farmc source-services-ip6\ndelete chain inet farmc masquerade-all\n"),
-			sticky("mode = 'dnat'", "timeout = '6m'", "weight = 5"),
-			stay{name: "known", to: both},
+			persistentFarm("mode = 'dnat'", "timeout = '6m'", "weight = 5"),
+			keepBackend{name: "known", to: service1},
 		}},
 	}
 	for name, keys := range map[string]string{
@@ -59,25 +59,25 @@ func keptScenes() []scene {
 		"inside": "interfaces = ['eth0']", "stateless": "mode = 'stateless'\nscheduler = 'hash'", "stateless-inside": "mode = 'stateless'\nscheduler = 'symmetric-hash'\ninterfaces = ['eth0']",
 		"dsr": "mode = 'dsr'\nscheduler = 'hash'\ninterfaces = ['eth0']", "dsr-maglev": "mode = 'dsr'\nscheduler = 'maglev'\ntable-size = 101\ninterfaces = ['eth0']",
 	} {
-		all = append(all, countingScene(name, keys, listenBoth))
+		all = append(all, keptCountersCase(name, keys, listen1))
 	}
-	return append(all, countingScene("range", "", `"192.0.2.1:8000-8100/tcp,udp", "[2001:db8::1]:8000-8100/tcp,udp"`),
-		countingScene("whole-address", "", `"192.0.2.3", "2001:db8::3"`), countingScene("whole-address-dsr", "mode = 'dsr'\nscheduler = 'hash'\ninterfaces = ['eth0']", `"192.0.2.3", "2001:db8::3"`),
-		countingScene("any-address", "", `"*:443/tcp,udp"`))
+	return append(all, keptCountersCase("range", "", `"192.0.2.1:8000-8100/tcp,udp", "[2001:db8::1]:8000-8100/tcp,udp"`),
+		keptCountersCase("whole-address", "", `"192.0.2.3", "2001:db8::3"`), keptCountersCase("whole-address-dsr", "mode = 'dsr'\nscheduler = 'hash'\ninterfaces = ['eth0']", `"192.0.2.3", "2001:db8::3"`),
+		keptCountersCase("any-address", "", `"*:443/tcp,udp"`))
 }
 
-// countingScene: in every shape that there is, a backend's count goes over to its new slots.
-func countingScene(name, keys, listen string) scene {
+// keptCountersCase: a backend's counters move to its new slots, with every kind of map.
+func keptCountersCase(name, keys, listen string) testCase {
 	farm := func(weight int, more string) farms {
 		return farms{"web": fmt.Sprintf("listen = [%s]\n%s\n[backends.b1]\naddress = ['10.2.0.11', 'fd00:2::11']\nweight = %d\n[backends.b2]\naddress = ['10.2.0.12', 'fd00:2::12']\n%s", listen, keys, weight, more)}
 	}
 	const b3 = "[backends.b3]\naddress = ['10.2.0.13', 'fd00:2::13']\n"
-	return scene{name: "reload-keeps-counts-" + name, steps: steps{
-		farm(3, ""), counting, counts{farm(1, "")}, counting, counts{farm(1, b3)}, counts{farm(5, b3)}, counting, counts{farm(5, b3+"weight = 2")},
+	return testCase{name: "reload-keeps-counters-" + name, steps: steps{
+		farm(3, ""), setCounters, keepsCounters{farm(1, "")}, setCounters, keepsCounters{farm(1, b3)}, keepsCounters{farm(5, b3)}, setCounters, keepsCounters{farm(5, b3+"weight = 2")},
 	}}
 }
 
-const turns = `
+const roundRobinFarm = `
 	scheduler = "round-robin"
 	listen    = "192.0.2.9:80"
 	[backends.b1]

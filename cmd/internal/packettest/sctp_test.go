@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// TestSCTP speaks SCTP by packets that it makes itself, as many kernels have no sockets for it: a client opens an
-// association, a backend accepts it. See TestSCTPSockets for where there are.
+// TestSCTP sends SCTP packets of its own, because many kernels have no SCTP sockets: a client opens an association, and a
+// backend accepts it. TestSCTPSockets uses sockets.
 func TestSCTP(t *testing.T) {
 	t.Parallel()
-	play(t, sctpScenes())
+	runCases(t, sctpCases())
 }
 
 const (
@@ -20,38 +20,38 @@ const (
 	sctpAny   = "192.0.2.3:443 [2001:db8::3]:443"
 )
 
-func sctpScenes() (all []scene) {
+func sctpCases() (all []testCase) {
 	for _, mode := range []string{"snat", "dnat"} {
 		down := farms{}
 		for name, text := range sctpFarms(mode) {
 			down[name] = strings.ReplaceAll(text, "address = ", "state = \"down\"\naddress = ")
 		}
-		all = append(all, scene{name: mode, steps: steps{
-			quiet,
+		all = append(all, testCase{name: mode, steps: steps{
+			muteKernels,
 			sctpFarms(mode),
 			associations(mode, sctpPort, shares{"b1:3868": 2, "b2:3869": 1}),
 			associations(mode, sctpRange, shares{"b1:8050": 2, "b2:8050": 1}),
 			associations(mode, sctpWhole, shares{"b1:3868": 2, "b2:3868": 1}),
 			associations(mode, sctpAny, shares{"b1:443": 2, "b2:443": 1}),
 			down,
-			turnedAway{protocolSCTP, sctpInit, sctpPort + " " + sctpRange + " " + sctpWhole + " " + sctpAny},
+			portUnreachable{protocolSCTP, sctpInit, sctpPort + " " + sctpRange + " " + sctpWhole + " " + sctpAny},
 		}})
 	}
-	for _, arm := range arms {
-		all = append(all, scene{name: "dsr-" + arm.name, lab: arm.lab, steps: steps{
-			quiet,
+	for _, topology := range dsrTopologies {
+		all = append(all, testCase{name: "dsr-" + topology.name, lab: topology.lab, steps: steps{
+			muteKernels,
 			farms{
-				"ports": arm.farm(`"192.0.2.1:3868,8000-8100/sctp", "[2001:db8::1]:3868,8000-8100/sctp"`),
-				"whole": arm.farm(`"192.0.2.2", "2001:db8::2"`, `scheduler = "hash"`),
+				"ports": topology.farm(`"192.0.2.1:3868,8000-8100/sctp", "[2001:db8::1]:3868,8000-8100/sctp"`),
+				"whole": topology.farm(`"192.0.2.2", "2001:db8::2"`, `scheduler = "hash"`),
 			},
 			associations("dsr", sctpPort, shares{"b1:3868": 3, "b2:3868": 1}),
 			associations("dsr", sctpRange, shares{"b1:8050": 3, "b2:8050": 1}),
 			associations("dsr", sctpWhole, shares{"b1:3868": 3, "b2:3868": 1}),
 		}})
 	}
-	for _, w := range ways {
-		all = append(all, w.scene("stateless",
-			quiet,
+	for _, w := range statelessPaths {
+		all = append(all, w.testCase("stateless",
+			muteKernels,
 			farms{
 				"ports": w.stateless(`"192.0.2.1:3868,8000-8100/sctp", "[2001:db8::1]:3868,8000-8100/sctp"`, ``, "b1*3", "b2"),
 				"whole": w.stateless(`"192.0.2.2", "2001:db8::2"`, `scheduler = "hash"`, "b3"),
@@ -65,7 +65,7 @@ func sctpScenes() (all []scene) {
 	return all
 }
 
-// sctpFarms take a port, which they rewrite, a range, a whole address and "*", by a scheduler each.
+// sctpFarms are a rewritten port, a range, a whole address and "*", with a scheduler each.
 func sctpFarms(mode string) farms {
 	farm := func(listen, keys, b2 string) string {
 		return fmt.Sprintf(`

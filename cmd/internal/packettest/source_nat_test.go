@@ -2,24 +2,24 @@ package packettest
 
 import "farmc/cmd/internal/netlab"
 
-// sourceScenes: whom backends see in mode snat.
-var sourceScenes = []scene{
+// sourceNATCases: backends see the right source address in mode snat.
+var sourceNATCases = []testCase{
 	{name: "source-address", steps: steps{
-		owns{"eth1", "10.2.0.9/24"}, owns{"eth1", "fd00:2::9/64"},
-		farms{"web": one("snat", listenBoth, "b1", 8081, `source-address = ["10.2.0.9", "fd00:2::9"]`)},
-		ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 1}, sees: "10.2.0.9 fd00:2::9"},
+		addAddress{"eth1", "10.2.0.9/24"}, addAddress{"eth1", "fd00:2::9/64"},
+		farms{"web": oneBackend("snat", listen1, "b1", 8081, `source-address = ["10.2.0.9", "fd00:2::9"]`)},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}, sees: "10.2.0.9 fd00:2::9"},
 	}},
 	{name: "source-address-of-one-family", steps: steps{
-		owns{"eth1", "10.2.0.9/24"}, owns{"eth1", "fd00:2::9/64"},
+		addAddress{"eth1", "10.2.0.9/24"}, addAddress{"eth1", "fd00:2::9/64"},
 		farms{
-			"web":  one("snat", listenBoth, "b1", 8081, `source-address = "fd00:2::9"`),
-			"mail": one("snat", `"192.0.2.2:80/tcp,udp", "[2001:db8::2]:80/tcp,udp"`, "b1", 8081, `source-address = "10.2.0.9"`),
+			"web":  oneBackend("snat", listen1, "b1", 8081, `source-address = "fd00:2::9"`),
+			"mail": oneBackend("snat", `"192.0.2.2:80/tcp,udp", "[2001:db8::2]:80/tcp,udp"`, "b1", 8081, `source-address = "10.2.0.9"`),
 		},
-		ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 1}, sees: "10.2.0.1 fd00:2::9"},
-		ask{by: "tcp udp", to: "192.0.2.2:80 [2001:db8::2]:80", shares: shares{"b1:8081": 1}, sees: "10.2.0.9 fd00:2::1"},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}, sees: "10.2.0.1 fd00:2::9"},
+		request{by: "tcp udp", to: "192.0.2.2:80 [2001:db8::2]:80", shares: shares{"b1:8081": 1}, sees: "10.2.0.9 fd00:2::1"},
 	}},
 	{name: "source-address-of-backends", steps: steps{
-		owns{"eth1", "10.2.0.9/24"}, owns{"eth1", "10.2.0.8/24"}, owns{"eth1", "fd00:2::9/64"}, owns{"eth1", "fd00:2::8/64"},
+		addAddress{"eth1", "10.2.0.9/24"}, addAddress{"eth1", "10.2.0.8/24"}, addAddress{"eth1", "fd00:2::9/64"}, addAddress{"eth1", "fd00:2::8/64"},
 		farms{"web": `
 			listen         = ["192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp"]
 			source-address = ["10.2.0.9", "fd00:2::9"]
@@ -42,12 +42,12 @@ var sourceScenes = []scene{
 			address        = ["10.2.0.11", "fd00:2::11"]
 			source-address = "fd00:2::8"
 		`},
-		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 1}, sees: "10.2.0.8 fd00:2::8"},
-		ask{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b2:443": 1}, sees: "10.2.0.9 fd00:2::9"},
-		ask{by: "tcp udp", to: "192.0.2.1:53 [2001:db8::1]:53", shares: shares{"b1:53": 1}, sees: "10.2.0.1 fd00:2::8"},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 1}, sees: "10.2.0.8 fd00:2::8"},
+		request{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b2:443": 1}, sees: "10.2.0.9 fd00:2::9"},
+		request{by: "tcp udp", to: "192.0.2.1:53 [2001:db8::1]:53", shares: shares{"b1:53": 1}, sees: "10.2.0.1 fd00:2::8"},
 	}},
 	{name: "source-address-of-one-machine", steps: steps{
-		owns{"eth1", "10.2.0.9/24"}, owns{"eth1", "fd00:2::9/64"},
+		addAddress{"eth1", "10.2.0.9/24"}, addAddress{"eth1", "fd00:2::9/64"},
 		farms{"web": `
 			listen = ["192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp"]
 			[backends.b1]
@@ -59,23 +59,23 @@ var sourceScenes = []scene{
 			port           = 8082
 			source-address = ["10.2.0.9", "fd00:2::9"]
 		`},
-		ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 1, "b1:8082": 1}, sees: "10.2.0.9 fd00:2::9"},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1, "b1:8082": 1}, sees: "10.2.0.9 fd00:2::9"},
 	}},
 	{name: "source-address-of-a-whole-address", steps: steps{
-		owns{"eth1", "10.2.0.9/24"}, owns{"eth1", "fd00:2::9/64"},
-		farms{"web": one("snat", `"192.0.2.1", "2001:db8::1"`, "b1", 0, `source-address = ["10.2.0.9", "fd00:2::9"]`)},
-		ask{by: "tcp udp", to: both, shares: shares{"b1:80": 1}, sees: "10.2.0.9 fd00:2::9"},
+		addAddress{"eth1", "10.2.0.9/24"}, addAddress{"eth1", "fd00:2::9/64"},
+		farms{"web": oneBackend("snat", `"192.0.2.1", "2001:db8::1"`, "b1", 0, `source-address = ["10.2.0.9", "fd00:2::9"]`)},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 1}, sees: "10.2.0.9 fd00:2::9"},
 		protocol253{"10.2.0.9"},
 	}},
 	{name: "source-address-of-a-range-and-any-address", steps: steps{
-		owns{"eth1", "10.2.0.9/24"}, owns{"eth1", "10.2.0.8/24"}, owns{"eth1", "fd00:2::9/64"}, owns{"eth1", "fd00:2::8/64"},
+		addAddress{"eth1", "10.2.0.9/24"}, addAddress{"eth1", "10.2.0.8/24"}, addAddress{"eth1", "fd00:2::9/64"}, addAddress{"eth1", "fd00:2::8/64"},
 		farms{
-			"range": one("snat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b1", 0, `source-address = ["10.2.0.9", "fd00:2::9"]`),
-			"any":   one("snat", `"*:80,8000-8099/tcp,udp"`, "b2", 0, `source-address = ["10.2.0.8", "fd00:2::8"]`),
+			"range": oneBackend("snat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b1", 0, `source-address = ["10.2.0.9", "fd00:2::9"]`),
+			"any":   oneBackend("snat", `"*:80,8000-8099/tcp,udp"`, "b2", 0, `source-address = ["10.2.0.8", "fd00:2::8"]`),
 		},
-		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1}, sees: "10.2.0.9 fd00:2::9"},
-		ask{by: "tcp udp", to: "192.0.2.2:8050 [2001:db8::2]:8050", shares: shares{"b2:8050": 1}, sees: "10.2.0.8 fd00:2::8"},
-		ask{by: "tcp udp", to: both, shares: shares{"b2:80": 1}, sees: "10.2.0.8 fd00:2::8"},
+		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1}, sees: "10.2.0.9 fd00:2::9"},
+		request{by: "tcp udp", to: "192.0.2.2:8050 [2001:db8::2]:8050", shares: shares{"b2:8050": 1}, sees: "10.2.0.8 fd00:2::8"},
+		request{by: "tcp udp", to: service1, shares: shares{"b2:80": 1}, sees: "10.2.0.8 fd00:2::8"},
 	}},
 	{name: "one-armed", lab: netlab.Options{OneArmed: true}, steps: steps{
 		farms{
@@ -89,17 +89,17 @@ var sourceScenes = []scene{
 				address = ["10.2.0.12", "fd00:2::12"]
 				port    = 8082
 			`,
-			"range": one("snat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b1", 0),
-			"whole": one("snat", `"192.0.2.2", "2001:db8::2"`, "b3", 0),
-			"any":   one("snat", `"*:443/tcp,udp"`, "b2", 0),
+			"range": oneBackend("snat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b1", 0),
+			"whole": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b3", 0),
+			"any":   oneBackend("snat", `"*:443/tcp,udp"`, "b2", 0),
 		},
-		ask{by: "tcp udp", to: both, shares: shares{"b1:8081": 3, "b2:8082": 1}, sees: "balancer"},
-		ask{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1}, sees: "balancer"},
-		ask{by: "tcp udp", to: "192.0.2.2:80 [2001:db8::2]:80", shares: shares{"b3:80": 1}, sees: "balancer"},
-		ask{by: "tcp udp", to: "10.2.0.1:443 [fd00:2::1]:443", shares: shares{"b2:443": 1}, sees: "balancer"},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 3, "b2:8082": 1}, sees: "balancer"},
+		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1}, sees: "balancer"},
+		request{by: "tcp udp", to: "192.0.2.2:80 [2001:db8::2]:80", shares: shares{"b3:80": 1}, sees: "balancer"},
+		request{by: "tcp udp", to: "10.2.0.1:443 [fd00:2::1]:443", shares: shares{"b2:443": 1}, sees: "balancer"},
 		pings{to: "192.0.2.2 2001:db8::2", shares: shares{"b3": 1}},
 		// a backend as a client, and as a client of itself
-		ask{from: "b3", by: "tcp udp", to: both, shares: shares{"b1:8081": 3, "b2:8082": 1}, sees: "balancer"},
-		ask{from: "b1", by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1}, sees: "balancer"},
+		request{from: "b3", by: "tcp udp", to: service1, shares: shares{"b1:8081": 3, "b2:8082": 1}, sees: "balancer"},
+		request{from: "b1", by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1}, sees: "balancer"},
 	}},
 }

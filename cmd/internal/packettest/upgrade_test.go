@@ -12,16 +12,16 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// What another version of farmc has loaded and kept, in its own words, is taken over under traffic: connections go on,
-// clients stay with their backends, bans hold; from then on farms follow edits and go back as ever.
+// TestUpgradeKeepsState takes over the rules and the state directory of another version of farmc, under traffic:
+// connections continue, clients keep their backends, bans stay. Later edits and rollbacks work.
 //
-// testdata/older is what farmc kept when its package was new: the script named other sets then, and set others' options.
-func TestTakesOver(t *testing.T) {
+// testdata/older is the state directory of the first packaged farmc. Its script has other sets, with other options.
+func TestUpgradeKeepsState(t *testing.T) {
 	t.Parallel()
 	program := farmc(t)
 	for _, left := range []struct {
 		name   string
-		kept   func(t *testing.T, root string) // changes what is kept, and loaded
+		kept   func(t *testing.T, root string) // changes the state directory, and the loaded script
 		status int
 		says   string
 	}{
@@ -31,7 +31,7 @@ func TestTakesOver(t *testing.T) {
 	} {
 		t.Run(left.name, func(t *testing.T) {
 			t.Parallel()
-			s, root := newStage(t, netlab.Options{}), t.TempDir()
+			s, root := newTestbed(t, netlab.Options{}), t.TempDir()
 			must(t, os.CopyFS(root, os.DirFS("testdata/older")))
 			loaded := filepath.Join(root, "state", "loaded.nft")
 			script, err := os.ReadFile(loaded)
@@ -41,33 +41,33 @@ func TestTakesOver(t *testing.T) {
 				script = own
 			}
 			run := func(verb string, want int, says string) step {
-				return deed(func(s *stage) error {
+				return stepFunc(func(s *testbed) error {
 					out, err := s.Balancer.Run(s.ctx, "", "sh", "-c", `cd "$1" && { "$2" "$3" --dir farms.d --state-dir state 2>&1; echo "status $?"; }`, "sh", root, program, verb)
 					if ended := strings.HasSuffix(out, fmt.Sprintf("status %d\n", want)); err == nil && (!ended || !regexp.MustCompile(says).MatchString(out)) {
-						err = fmt.Errorf("farmc %s is to end with %d and say %q, and says\n%s", verb, want, says, out)
+						err = fmt.Errorf("farmc %s has to exit with %d and print %q, but prints\n%s", verb, want, says, out)
 					}
 					return err
 				})
 			}
 			edit := func(from, to string) step {
-				return deed(func(*stage) error {
+				return stepFunc(func(*testbed) error {
 					web := filepath.Join(root, "farms.d", "web.toml")
 					text, err := os.ReadFile(web)
 					return errors.Join(err, os.WriteFile(web, []byte(strings.Replace(string(text), from, to, 1)), 0o644))
 				})
 			}
-			goesOn := steps{echo{}, stay{name: "kept", by: "tcp", to: "192.0.2.3:80 [2001:db8::3]:80", sees: "balancer"},
-				foreign("get element inet farmc farm/keep/banned-ip4 { 198.51.100.77 }\n")}
+			goesOn := steps{echo{}, keepBackend{name: "kept", by: "tcp", to: "192.0.2.3:80 [2001:db8::3]:80", sees: "balancer"},
+				nftScript("get element inet farmc farm/keep/banned-ip4 { 198.51.100.77 }\n")}
 			err = steps{
-				foreign(script),
-				hold{by: "tcp udp", to: both}, hold{by: "tcp", to: "192.0.2.2:80 [2001:db8::2]:80 192.0.2.3:80 [2001:db8::3]:80 192.0.2.4:8050 [2001:db8::4]:8050"},
-				foreign("add element inet farmc farm/keep/banned-ip4 { 198.51.100.77 timeout 1h }\n"),
+				nftScript(script),
+				hold{by: "tcp udp", to: service1}, hold{by: "tcp", to: "192.0.2.2:80 [2001:db8::2]:80 192.0.2.3:80 [2001:db8::3]:80 192.0.2.4:8050 [2001:db8::4]:8050"},
+				nftScript("add element inet farmc farm/keep/banned-ip4 { 198.51.100.77 timeout 1h }\n"),
 				goesOn,
 				run("status", left.status, ""),
 				run("apply", 0, left.says), goesOn,
 				run("apply", 0, "nothing to do"), run("status", 0, "banned: 198.51.100.77 for "), run("diff", 0, `\Astatus`),
 				edit("weight  = 3", "weight  = 5"), run("apply", 0, "only the changes"), goesOn,
-				ask{by: "tcp", to: both, shares: shares{"b1:8081": 5, "b2:8082": 1}, sees: "balancer"},
+				request{by: "tcp", to: service1, shares: shares{"b1:8081": 5, "b2:8082": 1}, sees: "balancer"},
 				run("rollback", 0, "weight 5 → 3"), goesOn,
 				run("apply", 1, "these farms were rolled back"),
 				run("rollback", 1, "no previous load to restore"),
@@ -79,7 +79,7 @@ func TestTakesOver(t *testing.T) {
 	}
 }
 
-// foreignFiles is what a farmc might leave that keeps other files under the same names, and has other rules.
+// foreignFiles makes the files of a farmc that uses the same file names with other contents, and has other rules.
 func foreignFiles(t *testing.T, root string) {
 	t.Helper()
 	at := func(name string) string { return filepath.Join(root, "state", name) }
@@ -93,6 +93,6 @@ table inet farmc {
 	chain elder { type filter hook forward priority 5; ip daddr . tcp dport vmap @farm/turns/other; }
 }
 `
-	must(t, errors.Join(write(at("loaded.nft"), text), write(at("previous.nft"), text), write(at("loaded.zip"), "no zip"), write(at("previous.zip"), ""),
-		write(at("loaded.json"), `{"format": 9, "digest": ["of", "several"], "farms": "elsewhere"}`), write(at("boot.nft"), text)))
+	must(t, errors.Join(writeFile(at("loaded.nft"), text), writeFile(at("previous.nft"), text), writeFile(at("loaded.zip"), "no zip"), writeFile(at("previous.zip"), ""),
+		writeFile(at("loaded.json"), `{"format": 9, "digest": ["of", "several"], "farms": "elsewhere"}`), writeFile(at("boot.nft"), text)))
 }

@@ -5,16 +5,16 @@ import (
 	"testing"
 )
 
-// TestWholeAddress: a client of a farm that takes a whole address meets one backend by every protocol, if the scheduler
-// looks at who the client is.
+// TestWholeAddress: a client of a farm on a whole address reaches one backend over every protocol, if the scheduler hashes
+// the client's address.
 func TestWholeAddress(t *testing.T) {
 	t.Parallel()
-	play(t, wholeScenes())
+	runCases(t, wholeAddressCases())
 }
 
-const second2 = "192.0.2.2 2001:db8::2"
+const address2 = "192.0.2.2 2001:db8::2"
 
-func wholeScenes() (all []scene) {
+func wholeAddressCases() (all []testCase) {
 	for _, scheduler := range []string{"hash", "maglev"} {
 		by := fmt.Sprintf("scheduler = %q\nhash-on = [\"source-address\"]", scheduler)
 		nat := func(mode string) farms {
@@ -26,18 +26,18 @@ func wholeScenes() (all []scene) {
 				address = ["10.2.0.11", "fd00:2::11"]
 				[backends.b2]
 				address = ["10.2.0.12", "fd00:2::12"]
-			`, mode, wholeSecond, by)}
+			`, mode, listenWhole2, by)}
 		}
 		all = append(all,
-			scene{name: "dnat-" + scheduler, steps: steps{quiet, nat("dnat"), together{"dnat", second2, 10}}},
-			scene{name: "snat-" + scheduler, steps: steps{quiet, nat("snat"), together{"snat", second2, 1}}})
-		for _, arm := range arms {
-			all = append(all, scene{name: "dsr-" + arm.name + "-" + scheduler, lab: arm.lab,
-				steps: steps{quiet, farms{"all": arm.farm(wholeSecond, by)}, together{"dsr", second2, 3}}})
+			testCase{name: "dnat-" + scheduler, steps: steps{muteKernels, nat("dnat"), sameBackendForAll{"dnat", address2, 10}}},
+			testCase{name: "snat-" + scheduler, steps: steps{muteKernels, nat("snat"), sameBackendForAll{"snat", address2, 1}}})
+		for _, topology := range dsrTopologies {
+			all = append(all, testCase{name: "dsr-" + topology.name + "-" + scheduler, lab: topology.lab,
+				steps: steps{muteKernels, farms{"all": topology.farm(listenWhole2, by)}, sameBackendForAll{"dsr", address2, 3}}})
 		}
-		for _, w := range ways {
-			all = append(all, w.scene("stateless-"+scheduler,
-				quiet, farms{"all": w.stateless(wholeSecond, by, "b1", "b2")}, together{"stateless", second2, 10}, nothingTracked))
+		for _, w := range statelessPaths {
+			all = append(all, w.testCase("stateless-"+scheduler,
+				muteKernels, farms{"all": w.stateless(listenWhole2, by, "b1", "b2")}, sameBackendForAll{"stateless", address2, 10}, nothingTracked))
 		}
 	}
 	return all
