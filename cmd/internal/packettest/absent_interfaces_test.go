@@ -26,7 +26,9 @@ func TestAbsentInterfaces(t *testing.T) {
 			directRequest{by: "tcp udp", to: service1, shares: shares{"b1": 1, "b2": 1}, clients: 40},
 		}},
 		{name: "ingress-of-an-absent-interface", lab: dsrTopologies[1].lab, steps: steps{
-			warns{farms{"web": fromTwo, "mail": oneBackend("snat", `"192.0.2.2:80/tcp,udp", "[2001:db8::2]:80/tcp,udp"`, "b3", 0, `interfaces = ["eth7"]`)},
+			warns{farms{"web": fromTwo,
+				"mail": oneBackend("snat", `"192.0.2.2:80/tcp,udp", "[2001:db8::2]:80/tcp,udp"`, "b3", 0,
+					`interfaces = ["eth7"]`)},
 				"web.toml:4:16: warning: interfaces: eth7 is not there"},
 			directRequest{by: "tcp udp", to: service1, shares: shares{"b1": 1}, clients: 20},
 			request{by: "tcp udp", to: service2, shares: shares{"balancer:80": 1}},
@@ -36,7 +38,8 @@ func TestAbsentInterfaces(t *testing.T) {
 			directRequest{by: "tcp udp", to: service1, shares: shares{"b1": 1}, clients: 20},
 		}},
 		{name: "no-interface-at-all", lab: dsrTopologies[1].lab, steps: steps{
-			warns{farms{"web": strings.ReplaceAll(fromTwo, `"eth0", "eth7"`, `"eth8", "eth7"`), "mail": dsrTopologies[1].farm(listenWhole2)}, "eth8 is not there"},
+			warns{farms{"web": strings.ReplaceAll(fromTwo, `"eth0", "eth7"`, `"eth8", "eth7"`),
+				"mail": dsrTopologies[1].farm(listenWhole2)}, "eth8 is not there"},
 			request{by: "tcp udp", to: service1, shares: shares{"balancer:80": 1}},
 			directRequest{by: "tcp udp", to: service2, shares: shares{"b1": 3, "b2": 1}, clients: 20},
 		}},
@@ -46,8 +49,10 @@ func TestAbsentInterfaces(t *testing.T) {
 			runOn{"balancer", "ip link delete eth0"},
 			stepFunc(func(s *testbed) error {
 				b := s.Balancer
-				return errors.Join(s.Plug(b, "eth0"), b.AddAddress("eth0", netip.MustParsePrefix("10.2.0.1/24")), b.AddAddress("eth0", netip.MustParsePrefix("fd00:2::1/64")),
-					b.AddRoute(netip.MustParsePrefix("198.51.100.0/24"), netip.MustParseAddr("10.2.0.100")), b.AddRoute(netip.MustParsePrefix("2001:db8:c::/48"), netip.MustParseAddr("fd00:2::100")))
+				return errors.Join(s.Plug(b, "eth0"), b.AddAddress("eth0", netip.MustParsePrefix("10.2.0.1/24")),
+					b.AddAddress("eth0", netip.MustParsePrefix("fd00:2::1/64")),
+					b.AddRoute(netip.MustParsePrefix("198.51.100.0/24"), netip.MustParseAddr("10.2.0.100")),
+					b.AddRoute(netip.MustParsePrefix("2001:db8:c::/48"), netip.MustParseAddr("fd00:2::100")))
 			}),
 			runOn{"client", "ip neighbour flush all"},
 			warns{farms{"web": dsrTopologies[0].farm(listenAllKinds)}, ""},

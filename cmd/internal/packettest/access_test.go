@@ -73,16 +73,21 @@ func accessCases() (all []testCase) {
 	for _, m := range accessModes {
 		for _, listen := range []struct{ name, listen, to string }{
 			{"port", listen1, service1},
-			{"range", `"192.0.2.1:8000-8100/tcp,udp", "[2001:db8::1]:8000-8100/tcp,udp"`, "192.0.2.1:8050 [2001:db8::1]:8050"},
+			{"range", `"192.0.2.1:8000-8100/tcp,udp", "[2001:db8::1]:8000-8100/tcp,udp"`,
+				"192.0.2.1:8050 [2001:db8::1]:8050"},
 			{"whole", listenWhole2, service2},
 		} {
 			turnedAway := denied{as: deniedClient, by: "tcp udp", to: listen.to}
 			all = append(all, testCase{name: m.name + "-" + listen.name, lab: m.lab, steps: steps{
-				m.farm(listen.listen, ""), m.serves(listen.to, unlistedClient), m.serves(listen.to, deniedClient), m.serves(listen.to, allowedClient),
-				m.farm(listen.listen, inlineLists), m.serves(listen.to, unlistedClient), turnedAway, m.serves(listen.to, allowedClient),
-				m.farm(listen.listen, fileLists), m.serves(listen.to, unlistedClient), turnedAway, m.serves(listen.to, allowedClient),
+				m.farm(listen.listen, ""), m.serves(listen.to, unlistedClient), m.serves(listen.to, deniedClient),
+				m.serves(listen.to, allowedClient),
+				m.farm(listen.listen, inlineLists), m.serves(listen.to, unlistedClient), turnedAway,
+				m.serves(listen.to, allowedClient),
+				m.farm(listen.listen, fileLists), m.serves(listen.to, unlistedClient), turnedAway,
+				m.serves(listen.to, allowedClient),
 				m.farm(listen.listen, "[access]\nallow = \"@friends\"\ndeny = \"any\""),
-				denied{as: unlistedClient, by: "tcp udp", to: listen.to}, turnedAway, m.serves(listen.to, allowedClient),
+				denied{as: unlistedClient, by: "tcp udp", to: listen.to}, turnedAway,
+				m.serves(listen.to, allowedClient),
 			}})
 		}
 	}
@@ -96,32 +101,43 @@ var moreAccessCases = []testCase{
 		hold{by: "tcp", to: service1},
 		farms{"web": oneBackend("snat", listen1, "b1", 8081) + denyAll},
 		heldAreDenied{},
-		farms{"web": oneBackend("snat", listen1, "b1", 8081) + "\n[access]\ndeny = [\"203.0.113.0/24\", \"2001:db8:f::/64\"]"},
+		farms{"web": oneBackend("snat", listen1, "b1", 8081) +
+			"\n[access]\ndeny = [\"203.0.113.0/24\", \"2001:db8:f::/64\"]"},
 		echo{},
 	}},
 	// the log names the list, for each packet; UDP does not retransmit
 	{name: "log-names-the-list", steps: steps{
-		farms{"web": oneBackend("snat", listen1, "b1", 0, unlimitedLog(`"denied"`)) + "\n[access]\ndeny = [\"@outcasts\", \"198.51.100.9\", \"2001:db8:c::9\"]", "outcasts.list": deniedList},
+		farms{"web": oneBackend("snat", listen1, "b1", 0, unlimitedLog(`"denied"`)) +
+			"\n[access]\ndeny = [\"@outcasts\", \"198.51.100.9\", \"2001:db8:c::9\"]", "outcasts.list": deniedList},
 		logToGroup,
-		logged{denied{as: deniedClient, by: "udp", to: service1}, udpLogLines(1, "web denied outcasts", "client", service1)},
-		logged{denied{as: unlistedClient, by: "udp", to: service1}, udpLogLines(1, "web denied inline", "client", service1)},
-		logged{request{as: allowedClient, by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"balancer:443": 1}}, nil},
+		logged{denied{as: deniedClient, by: "udp", to: service1},
+			udpLogLines(1, "web denied outcasts", "client", service1)},
+		logged{denied{as: unlistedClient, by: "udp", to: service1},
+			udpLogLines(1, "web denied inline", "client", service1)},
+		logged{request{as: allowedClient, by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443",
+			shares: shares{"balancer:443": 1}}, nil},
 		farms{"web": oneBackend("snat", listen1, "b1", 0, unlimitedLog(`"denied"`)) + denyAll},
 		logToGroup,
-		logged{denied{as: allowedClient, by: "udp", to: service1}, udpLogLines(1, "web denied any", "client", service1)},
+		logged{denied{as: allowedClient, by: "udp", to: service1},
+			udpLogLines(1, "web denied any", "client", service1)},
 	}},
 	{name: "log-names-the-list-at-ingress", lab: directReturn, steps: steps{
-		farms{"web": oneBackend("dsr", listen1, "b1", 0, inside, unlimitedLog(`"denied"`)) + behind + "\n[access]\ndeny = \"@outcasts\"", "outcasts.list": deniedList},
+		farms{"web": oneBackend("dsr", listen1, "b1", 0, inside, unlimitedLog(`"denied"`)) + behind +
+			"\n[access]\ndeny = \"@outcasts\"", "outcasts.list": deniedList},
 		logToGroup,
-		logged{denied{as: deniedClient, by: "udp", to: service1}, udpLogLines(1, "web denied outcasts", "client", service1)},
-		logged{directRequest{as: unlistedClient, by: "tcp udp", to: service1, shares: shares{"b1": 1}, clients: 2}, nil},
+		logged{denied{as: deniedClient, by: "udp", to: service1},
+			udpLogLines(1, "web denied outcasts", "client", service1)},
+		logged{directRequest{as: unlistedClient, by: "tcp udp", to: service1, shares: shares{"b1": 1}, clients: 2},
+			nil},
 	}},
 	// a changed list takes effect at once, and the counter keeps its value
 	{name: "changed-list-takes-effect", steps: steps{
-		farms{"web": oneBackend("snat", listen1, "b1", 0) + fileLists, "friends.list": allowedList, "outcasts.list": deniedList},
+		farms{"web": oneBackend("snat", listen1, "b1", 0) + fileLists, "friends.list": allowedList,
+			"outcasts.list": deniedList},
 		denied{as: deniedClient, by: "tcp udp", to: service1},
 		request{as: unlistedClient, by: "tcp udp", to: service1, shares: shares{"b1:80": 1}, sees: "balancer"},
-		farms{"web": oneBackend("snat", listen1, "b1", 0) + fileLists, "friends.list": allowedList, "outcasts.list": deniedList + "198.51.100.9\n2001:db8:c::9\n"},
+		farms{"web": oneBackend("snat", listen1, "b1", 0) + fileLists, "friends.list": allowedList,
+			"outcasts.list": deniedList + "198.51.100.9\n2001:db8:c::9\n"},
 		stepFunc(func(s *testbed) error {
 			if n, err := (denied{}).count(s); n < 4 || err != nil {
 				return fmt.Errorf("%d packets are counted as denied: %w", n, err)
@@ -129,18 +145,21 @@ var moreAccessCases = []testCase{
 			return nil
 		}),
 		denied{as: unlistedClient, by: "tcp udp", to: service1}, denied{as: deniedClient, by: "tcp udp", to: service1},
-		farms{"web": oneBackend("snat", listen1, "b1", 0) + fileLists, "friends.list": allowedList, "outcasts.list": "# empty\n"},
+		farms{"web": oneBackend("snat", listen1, "b1", 0) + fileLists, "friends.list": allowedList,
+			"outcasts.list": "# empty\n"},
 		request{as: unlistedClient, by: "tcp udp", to: service1, shares: shares{"b1:80": 1}, sees: "balancer"},
 		request{as: deniedClient, by: "tcp udp", to: service1, shares: shares{"b1:80": 1}, sees: "balancer"},
 	}},
 	{name: "any-address", steps: steps{
 		farms{"web": oneBackend("snat", `"*:80,8001-8099/tcp,udp"`, "b1", 0) + inlineLists},
 		request{as: allowedClient, by: "tcp udp", to: service1, shares: shares{"b1:80": 1}, sees: "balancer"},
-		denied{as: deniedClient, by: "tcp udp", to: service1 + " 192.0.2.2:8050 [2001:db8::2]:8050 203.0.113.1:80 [2001:db8:f::1]:80"},
+		denied{as: deniedClient, by: "tcp udp",
+			to: service1 + " 192.0.2.2:8050 [2001:db8::2]:8050 203.0.113.1:80 [2001:db8:f::1]:80"},
 		// forwarded packets are not for the balancer
 		request{as: deniedClient, by: "tcp udp", to: "10.2.0.13:80 [fd00:2::13]:80", shares: shares{"b3:80": 1}},
 		// ports of other services are not the farm's
-		request{as: deniedClient, by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"balancer:443": 1}},
+		request{as: deniedClient, by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443",
+			shares: shares{"balancer:443": 1}},
 	}},
 	{name: "any-address-inside", steps: steps{
 		farms{"web": oneBackend("snat", `"*:80,8001-8099/tcp,udp"`, "b1", 0, inside) + denyAll},
@@ -161,13 +180,16 @@ var moreAccessCases = []testCase{
 	// the enclosing farm, which serves instead of a farm that is down, applies its own lists
 	{name: "enclosing-farm-applies-its-lists", steps: steps{
 		farms{
-			"web": oneBackend("snat", listen1, "b1", 0, `state = "down"`) + "\n[access]\n" + `deny = ["198.51.100.9", "2001:db8:c::9"]`,
-			"all": oneBackend("snat", `"192.0.2.1", "2001:db8::1"`, "b2", 0) + "\n[access]\n" + `deny = ["198.51.100.65", "2001:db8:c::65"]`,
+			"web": oneBackend("snat", listen1, "b1", 0, `state = "down"`) + "\n[access]\n" +
+				`deny = ["198.51.100.9", "2001:db8:c::9"]`,
+			"all": oneBackend("snat", `"192.0.2.1", "2001:db8::1"`, "b2", 0) + "\n[access]\n" +
+				`deny = ["198.51.100.65", "2001:db8:c::65"]`,
 		},
 		request{as: allowedClient, by: "tcp udp", to: service1, shares: shares{"b2:80": 1}, sees: "balancer"},
 		denied{as: unlistedClient, by: "tcp udp", to: service1},
 		denied{as: deniedClient, by: "tcp udp", to: service1, farm: "all"},
-		request{as: unlistedClient, by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b2:443": 1}, sees: "balancer"},
+		request{as: unlistedClient, by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b2:443": 1},
+			sees: "balancer"},
 	}},
 	{name: "denied-before-refused", steps: steps{
 		farms{"web": oneBackend("dnat", listen1, "b1", 8081) + `state = "down"` + inlineLists},
@@ -177,10 +199,11 @@ var moreAccessCases = []testCase{
 	// each of several nested farms applies its own lists only
 	{name: "nested-farms-apply-their-own-lists", steps: steps{
 		farms{
-			"port":  oneBackend("snat", `"192.0.2.1:8050/tcp,udp", "[2001:db8::1]:8050/tcp,udp"`, "b1", 0),
-			"range": oneBackend("snat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b2", 0) + denyAll,
-			"all":   oneBackend("dnat", `"192.0.2.1", "2001:db8::1"`, "b3", 0),
-			"any":   oneBackend("snat", `"*:1-9000/tcp,udp"`, "b1", 0) + denyAll,
+			"port": oneBackend("snat", `"192.0.2.1:8050/tcp,udp", "[2001:db8::1]:8050/tcp,udp"`, "b1", 0),
+			"range": oneBackend("snat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b2", 0) +
+				denyAll,
+			"all": oneBackend("dnat", `"192.0.2.1", "2001:db8::1"`, "b3", 0),
+			"any": oneBackend("snat", `"*:1-9000/tcp,udp"`, "b1", 0) + denyAll,
 		},
 		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1}, sees: "balancer"},
 		denied{by: "tcp udp", to: "192.0.2.1:8082 [2001:db8::1]:8082", farm: "range"},
@@ -188,7 +211,8 @@ var moreAccessCases = []testCase{
 		denied{by: "tcp udp", to: service2, farm: "any"},
 	}},
 	{name: "local-clients", steps: steps{
-		farms{"web": oneBackend("snat", listen1, "b1", 8081, "local-clients = true") + "\n[access]\n" + `deny = ["192.0.2.1", "2001:db8::1"]`},
+		farms{"web": oneBackend("snat", listen1, "b1", 8081, "local-clients = true") + "\n[access]\n" +
+			`deny = ["192.0.2.1", "2001:db8::1"]`},
 		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}, sees: "balancer"},
 		denied{from: "balancer", by: "tcp udp", to: service1},
 		farms{"web": oneBackend("snat", listen1, "b1", 8081, "local-clients = true") + inlineLists},
@@ -198,7 +222,8 @@ var moreAccessCases = []testCase{
 	{name: "no-local-clients", steps: steps{
 		farms{"web": oneBackend("snat", listen1, "b1", 8081) + denyAll},
 		denied{by: "tcp udp", to: service1},
-		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:80": 1}, sees: "192.0.2.1 2001:db8::1"},
+		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:80": 1},
+			sees: "192.0.2.1 2001:db8::1"},
 	}},
 	{name: "fragments", steps: steps{
 		farms{"web": oneBackend("dnat", listen1, "b1", 0) + inlineLists},
@@ -225,7 +250,8 @@ var moreAccessCases = []testCase{
 	}},
 	// ICMP errors of routers are about connections of other clients
 	{name: "icmp-errors-of-routers-pass", steps: steps{
-		farms{"web": oneBackend("dnat", `"192.0.2.1", "2001:db8::1"`, "b1", 0) + "\n[access]\nallow = \"@friends\"\ndeny = \"any\"", "friends.list": allowedList},
+		farms{"web": oneBackend("dnat", `"192.0.2.1", "2001:db8::1"`, "b1", 0) +
+			"\n[access]\nallow = \"@friends\"\ndeny = \"any\"", "friends.list": allowedList},
 		request{as: allowedClient, by: "tcp udp", to: service1, shares: shares{"b1:80": 1}},
 		denied{as: unlistedClient, by: "tcp udp", to: service1},
 		nftScript(`table inet spy {

@@ -15,12 +15,15 @@ var addressCases = []testCase{
 			address = ["10.2.0.12", "fd00:2::12"]
 		`},
 		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 3, "b2:80": 1}, sees: "balancer"},
-		request{by: "tcp udp", to: "203.0.113.1:80 [2001:db8:f::1]:80", shares: shares{"b1:8081": 3, "b2:80": 1}, sees: "balancer"},
-		request{by: "tcp udp", to: "192.0.2.9:8050 [2001:db8::9]:8050", shares: shares{"b1:8081": 3, "b2:8050": 1}, sees: "balancer"},
+		request{by: "tcp udp", to: "203.0.113.1:80 [2001:db8:f::1]:80", shares: shares{"b1:8081": 3, "b2:80": 1},
+			sees: "balancer"},
+		request{by: "tcp udp", to: "192.0.2.9:8050 [2001:db8::9]:8050", shares: shares{"b1:8081": 3, "b2:8050": 1},
+			sees: "balancer"},
 		request{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"balancer:8000": 1}},
 		request{by: "tcp udp", to: "192.0.2.1:8100 [2001:db8::1]:8100", shares: shares{"balancer:8100": 1}},
 		// from the backends' side
-		request{from: "b3", by: "tcp udp", to: "10.2.0.1:80 [fd00:2::1]:80", shares: shares{"b1:8081": 3, "b2:80": 1}, sees: "balancer"},
+		request{from: "b3", by: "tcp udp", to: "10.2.0.1:80 [fd00:2::1]:80", shares: shares{"b1:8081": 3, "b2:80": 1},
+			sees: "balancer"},
 	}},
 	{name: "any-address-leaves-routed-packets", steps: steps{
 		farms{"web": `
@@ -41,8 +44,10 @@ var addressCases = []testCase{
 			[backends.b1]
 			address = ["10.2.0.11", "fd00:2::11"]
 		`},
-		request{from: "balancer", by: "tcp udp", to: "127.0.0.1:80 [::1]:80", shares: shares{"balancer:80": 1}, sees: "127.0.0.1 ::1"},
-		request{from: "balancer", by: "tcp udp", to: "127.1.2.3:8050 [::1]:8050", shares: shares{"balancer:8050": 1}, sees: "127.0.0.1 ::1"},
+		request{from: "balancer", by: "tcp udp", to: "127.0.0.1:80 [::1]:80", shares: shares{"balancer:80": 1},
+			sees: "127.0.0.1 ::1"},
+		request{from: "balancer", by: "tcp udp", to: "127.1.2.3:8050 [::1]:8050", shares: shares{"balancer:8050": 1},
+			sees: "127.0.0.1 ::1"},
 		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"b1:80": 1}, sees: "balancer"},
 	}},
 	{name: "any-address-of-ip4", steps: steps{
@@ -75,8 +80,10 @@ var addressCases = []testCase{
 			address = ["10.2.0.12", "fd00:2::12"]
 		`},
 		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 1, "b2:80": 1}, inTurn: true, sees: "balancer"},
-		request{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b1:443": 1, "b2:443": 1}, inTurn: true, sees: "balancer"},
-		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8050": 1}, inTurn: true, sees: "balancer"},
+		request{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b1:443": 1, "b2:443": 1},
+			inTurn: true, sees: "balancer"},
+		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8050": 1},
+			inTurn: true, sees: "balancer"},
 	}},
 	{name: "address-not-of-this-machine", lab: netlab.Options{NoVIPs: true}, steps: steps{
 		farms{"web": `
@@ -94,8 +101,9 @@ var addressCases = []testCase{
 	}},
 	{name: "precedence", steps: steps{
 		farms{
-			"single":     oneBackend("snat", `"192.0.2.1:8050/tcp,udp", "[2001:db8::1]:8050/tcp,udp"`, "b1", 8081),
-			"range":      oneBackend("snat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b2", 8082),
+			"single": oneBackend("snat", `"192.0.2.1:8050/tcp,udp", "[2001:db8::1]:8050/tcp,udp"`, "b1", 8081),
+			"range": oneBackend("snat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b2",
+				8082),
 			"whole":      oneBackend("snat", `"192.0.2.1", "2001:db8::1"`, "b3", 0),
 			"any-single": oneBackend("snat", `"*:8050,8082,443/tcp,udp"`, "b2", 443),
 			"any-range":  oneBackend("snat", `"*:1-9000/tcp,udp"`, "b3", 8083),
@@ -112,8 +120,9 @@ var addressCases = []testCase{
 	// a farm in mode dnat inside of a farm in mode snat, on each level but the last
 	{name: "dnat-inside-snat", steps: steps{
 		farms{
-			"single":     oneBackend("dnat", `"192.0.2.1:8050/tcp,udp", "[2001:db8::1]:8050/tcp,udp"`, "b1", 8081),
-			"range":      oneBackend("snat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b2", 8082),
+			"single": oneBackend("dnat", `"192.0.2.1:8050/tcp,udp", "[2001:db8::1]:8050/tcp,udp"`, "b1", 8081),
+			"range": oneBackend("snat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b2",
+				8082),
 			"whole":      oneBackend("dnat", `"192.0.2.1", "2001:db8::1"`, "b3", 0),
 			"any-single": oneBackend("snat", `"*:443,8050/tcp,udp"`, "b2", 443),
 			"whole-2":    oneBackend("dnat", `"192.0.2.2", "2001:db8::2"`, "b3", 0),
@@ -128,7 +137,8 @@ var addressCases = []testCase{
 		farms{
 			"any-single": oneBackend("dnat", `"*:443,8050/tcp,udp"`, "b2", 443),
 			"any-range":  oneBackend("snat", `"*:1-9000/tcp,udp"`, "b3", 8083),
-			"range":      oneBackend("dnat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b1", 8081),
+			"range": oneBackend("dnat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b1",
+				8081),
 		},
 		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8081": 1}},
 		request{by: "tcp udp", to: "192.0.2.2:8050 [2001:db8::2]:8050", shares: shares{"b2:443": 1}},
@@ -137,7 +147,8 @@ var addressCases = []testCase{
 	{name: "snat-inside-dnat", steps: steps{
 		farms{
 			"single": oneBackend("snat", `"192.0.2.1:8050/tcp,udp", "[2001:db8::1]:8050/tcp,udp"`, "b1", 8081),
-			"range":  oneBackend("dnat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b2", 8082),
+			"range": oneBackend("dnat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b2",
+				8082),
 		},
 		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8081": 1}, sees: "balancer"},
 		request{by: "tcp udp", to: "192.0.2.1:8082 [2001:db8::1]:8082", shares: shares{"b2:8082": 1}},

@@ -35,13 +35,15 @@ func TestWatchRestoresRules(t *testing.T) {
 		made  func() error
 		steps steps
 	}{
-		{"the start", noChange, steps{eventually{w.says("2 farms loaded")}, served, handedOn, hold{by: "tcp", to: service2}}},
+		{"the start", noChange, steps{eventually{w.says("2 farms loaded")}, served, handedOn,
+			hold{by: "tcp", to: service2}}},
 		{"a table that is deleted", s.shell("nft delete table netdev farmc"), steps{mended(1), handedOn, echo{}}},
 		{"a chain that is flushed", s.shell("nft flush chain inet farmc prerouting"), steps{mended(2), served, echo{}}},
 		{"a map that is flushed", s.shell("nft flush map inet farmc services-ip4"), steps{mended(3), served, echo{}}},
 		{"the end", func() error { return w.stop() }, steps{served, handedOn, echo{}}},
 		{"a trial", func() error {
-			must(t, writeFile(web, oneBackend("snat", `"192.0.2.2:80/tcp,udp", "[2001:db8::2]:80/tcp,udp"`, "b2", 8082)))
+			must(t, writeFile(web, oneBackend("snat", `"192.0.2.2:80/tcp,udp", "[2001:db8::2]:80/tcp,udp"`, "b2",
+				8082)))
 			w = startFarmc(t, s, program, "apply", "--dir", dir, "--state-dir", state, "--confirm", "1h")
 			return nil
 		}, steps{
@@ -53,7 +55,8 @@ func TestWatchRestoresRules(t *testing.T) {
 			handedOn,
 			echo{},
 		}},
-		{"a boot, before farmc", s.shell("nft flush ruleset\nnft -f " + filepath.Join(state, "boot.nft")), steps{served}},
+		{"a boot, before farmc", s.shell("nft flush ruleset\nnft -f " + filepath.Join(state, "boot.nft")),
+			steps{served}},
 		{"a boot, with farmc", func() error {
 			w = startFarmc(t, s, program, "watch", "--dir", dir, "--state-dir", state)
 			return nil

@@ -15,8 +15,10 @@ var dsrSchedulers = []struct {
 	{"maglev-by-port", `hash-on = ["source-address", "source-port"]`, false},
 	{"hash", `scheduler = "hash"`, true},
 	{"hash-by-port", "scheduler = \"hash\"\nhash-on = [\"source-address\", \"source-port\"]", false},
-	{"hash-widest", "scheduler = \"hash\"\nhash-on = [\"source-address\", \"destination-address\", \"source-port\", \"destination-port\", \"source-mac\", \"destination-mac\"]", false},
-	{"hash-by-addresses-and-mac", "scheduler = \"hash\"\nhash-on = [\"source-address\", \"destination-address\", \"source-mac\", \"destination-mac\"]", true},
+	{"hash-widest",
+		"scheduler = \"hash\"\nhash-on = [\"source-address\", \"destination-address\", \"source-port\", \"destination-port\", \"source-mac\", \"destination-mac\"]", false},
+	{"hash-by-addresses-and-mac",
+		"scheduler = \"hash\"\nhash-on = [\"source-address\", \"destination-address\", \"source-mac\", \"destination-mac\"]", true},
 	{"symmetric-hash", `scheduler = "symmetric-hash"`, true},
 }
 
@@ -27,7 +29,8 @@ func dsrCases() (all []testCase) {
 			c := testCase{name: topology.name + "-" + s.name, lab: topology.lab, steps: steps{
 				farms{"web": topology.farm(listen1Ports, s.keys)},
 				directRequest{by: "tcp udp", to: service1, shares: three},
-				directRequest{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443 192.0.2.1:8050 [2001:db8::1]:8050", shares: three, clients: 60},
+				directRequest{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443 192.0.2.1:8050 [2001:db8::1]:8050",
+					shares: three, clients: 60},
 				request{by: "tcp udp", to: "192.0.2.1:53 [2001:db8::1]:53", shares: shares{"balancer:53": 1}},
 				pings{to: "192.0.2.1 2001:db8::1", shares: shares{"balancer": 1}},
 				untracked("192.0.2.1 2001:db8::1"),

@@ -38,7 +38,8 @@ func TestFlood(t *testing.T) {
 			continue
 		}
 		s := newTestbed(t, netlab.Options{})
-		if err := (steps{addDefaultRoutes, farms{"web": oneBackend("dnat", `"192.0.2.1:80"`, "b1", 0) + c.limits}}).do(s); err != nil {
+		if err := (steps{addDefaultRoutes,
+			farms{"web": oneBackend("dnat", `"192.0.2.1:80"`, "b1", 0) + c.limits}}).do(s); err != nil {
 			t.Fatal(err)
 		}
 		f, lead := flood{testbed: s, addresses: c.addresses}, time.Duration(0)
@@ -50,7 +51,8 @@ func TestFlood(t *testing.T) {
 		}
 		tracked, _ := s.conntrackEntries(netip.MustParseAddr("192.0.2.1"))
 		t.Logf("%-46s %5.1f %% of %d connections, %6d SYNs/s at %4.1f µs, %6d tracked", c.name,
-			100*float64(f.good.Load())/float64(max(f.tried.Load(), 1)), f.tried.Load(), f.sent.Load()/int64((lead+10*time.Second)/time.Second), f.cost(), len(tracked))
+			100*float64(f.good.Load())/float64(max(f.tried.Load(), 1)), f.tried.Load(),
+			f.sent.Load()/int64((lead+10*time.Second)/time.Second), f.cost(), len(tracked))
 		s.Close()
 	}
 }

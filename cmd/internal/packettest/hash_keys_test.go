@@ -18,10 +18,14 @@ var hashKeyCases = []testCase{
 	{name: "hash-on-every-combination-whole-ip4", steps: steps{keyCombinations{ip4Many, listenOnAll, hashedOn}}},
 	{name: "persistence-on-every-combination-ip4", steps: steps{keyCombinations{ip4Many, listenOnPorts, persistentOn}}},
 	{name: "persistence-on-every-combination-ip6", steps: steps{keyCombinations{ip6Many, listenOnPorts, persistentOn}}},
-	{name: "persistence-on-every-combination-range-ip4", steps: steps{keyCombinations{ip4Many, listenOnRange, persistentOn}}},
-	{name: "persistence-on-every-combination-range-ip6", steps: steps{keyCombinations{ip6Many, listenOnRange, persistentOn}}},
-	{name: "persistence-on-every-combination-whole-ip4", steps: steps{keyCombinations{ip4Many, listenOnAll, persistentOn}}},
-	{name: "persistence-on-every-combination-whole-ip6", steps: steps{keyCombinations{ip6Many, listenOnAll, persistentOn}}},
+	{name: "persistence-on-every-combination-range-ip4",
+		steps: steps{keyCombinations{ip4Many, listenOnRange, persistentOn}}},
+	{name: "persistence-on-every-combination-range-ip6",
+		steps: steps{keyCombinations{ip6Many, listenOnRange, persistentOn}}},
+	{name: "persistence-on-every-combination-whole-ip4",
+		steps: steps{keyCombinations{ip4Many, listenOnAll, persistentOn}}},
+	{name: "persistence-on-every-combination-whole-ip6",
+		steps: steps{keyCombinations{ip6Many, listenOnAll, persistentOn}}},
 	{name: "hash-on-every-combination-whole-ip6", steps: steps{keyCombinations{ip6Many, listenOnAll, hashedOn}}},
 }
 
@@ -41,7 +45,8 @@ func persistentOn(c keyCombinations, keys []string) string {
 	if !c.whole() {
 		all += `, "source-port", "destination-port"`
 	}
-	return fmt.Sprintf("scheduler = \"hash\"\nhash-on = [%s]\npersistence = { on = [%s], timeout = \"1h\" }\n", all, strings.Join(keys, ", "))
+	return fmt.Sprintf("scheduler = \"hash\"\nhash-on = [%s]\npersistence = { on = [%s], timeout = \"1h\" }\n", all,
+		strings.Join(keys, ", "))
 }
 
 func listenOnPorts(at netip.Addr, n int) string {

@@ -6,7 +6,8 @@ var hashCases = []testCase{
 		farms{"web": hashFarm, "mail": oneBackend("snat", `"192.0.2.2:80"`, "b1", 0)},
 		sameBackendsOfAll,
 		// an unrelated change
-		farms{"web": hashFarm, "mail": oneBackend("dnat", `"192.0.2.2:80,443"`, "b2", 8082), "news": oneBackend("snat", `"192.0.2.3:1-100/udp"`, "b3", 0, `scheduler = "hash"`)},
+		farms{"web": hashFarm, "mail": oneBackend("dnat", `"192.0.2.2:80,443"`, "b2", 8082),
+			"news": oneBackend("snat", `"192.0.2.3:1-100/udp"`, "b3", 0, `scheduler = "hash"`)},
 		sameBackendsOfAll,
 		// another hash of the same shape
 		farms{"web": hashFarm, "another": oneBackend("snat", `"192.0.2.3:80"`, "b1", 0, `scheduler = "hash"`)},
@@ -19,8 +20,10 @@ var hashCases = []testCase{
 	{name: "hash-is-even", steps: steps{
 		farms{"web": hashFarm},
 		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 1, "b2:8082": 1, "b3:80": 1}, times: 249},
-		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8082": 1, "b3:8050": 1}, times: 249},
-		request{by: "tcp udp", to: "192.0.2.9:443 [2001:db8::9]:443", shares: shares{"b1:443": 1, "b2:8082": 1, "b3:443": 1}, times: 249},
+		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050",
+			shares: shares{"b1:8050": 1, "b2:8082": 1, "b3:8050": 1}, times: 249},
+		request{by: "tcp udp", to: "192.0.2.9:443 [2001:db8::9]:443",
+			shares: shares{"b1:443": 1, "b2:8082": 1, "b3:443": 1}, times: 249},
 	}},
 }
 

@@ -96,7 +96,8 @@ func (s *testbed) sendFromMany(r *rand.Rand) error {
 			return err
 		}
 		_, elements, _ := strings.Cut(out, "elements = {")
-		for _, word := range strings.FieldsFunc(elements, func(r rune) bool { return strings.ContainsRune(" ,}\n\t", r) }) {
+		for _, word := range strings.FieldsFunc(elements,
+			func(r rune) bool { return strings.ContainsRune(" ,}\n\t", r) }) {
 			passed[netip.MustParseAddr(word)] = true
 		}
 	}
@@ -170,7 +171,8 @@ func randomClient(r *rand.Rand, networks []netip.Prefix) netip.Addr {
 		}
 	}
 	if r.IntN(4) == 0 {
-		return netip.AddrFrom16([16]byte{0x2a, byte(r.IntN(4)), byte(r.IntN(256)), byte(r.IntN(256)), 4: byte(r.IntN(4)), 15: byte(r.IntN(256))})
+		return netip.AddrFrom16([16]byte{0x2a, byte(r.IntN(4)), byte(r.IntN(256)), byte(r.IntN(256)),
+			4: byte(r.IntN(4)), 15: byte(r.IntN(256))})
 	}
 	return netip.AddrFrom4([4]byte{byte(11 + r.IntN(100)), byte(r.IntN(256)), byte(r.IntN(256)), byte(r.IntN(256))})
 }
@@ -183,8 +185,10 @@ func validClient(a netip.Addr) bool {
 // icmpErrorsPass: access lets ICMP errors of routers pass that are not in the allow list.
 func icmpErrorsPass(s *testbed) error {
 	for _, e := range []rawPacket{
-		{protocolICMP, netip.MustParseAddrPort("203.0.113.2:0"), netip.MustParseAddrPort("192.0.2.1:0"), "\x03\x04\x00\x00\x00\x00\x05\x00"},
-		{protocolICMP6, netip.MustParseAddrPort("[2001:db8:f::2]:0"), netip.MustParseAddrPort("[2001:db8::1]:0"), "\x02\x00\x00\x00\x00\x00\x05\x00"},
+		{protocolICMP, netip.MustParseAddrPort("203.0.113.2:0"), netip.MustParseAddrPort("192.0.2.1:0"),
+			"\x03\x04\x00\x00\x00\x00\x05\x00"},
+		{protocolICMP6, netip.MustParseAddrPort("[2001:db8:f::2]:0"), netip.MustParseAddrPort("[2001:db8::1]:0"),
+			"\x02\x00\x00\x00\x00\x00\x05\x00"},
 	} {
 		before, err := nftCounter(s, "spy", "errors")
 		if err == nil {

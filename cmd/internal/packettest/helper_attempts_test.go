@@ -258,7 +258,8 @@ func (w backendStatus) do(s *testbed) error {
 		}
 	}
 	if !maps.Equal(given, w.served) || !maps.Equal(open, w.open) {
-		return fmt.Errorf("the backends of %s got %v, want %v; open are %v, want %v", w.farm, given, w.served, open, w.open)
+		return fmt.Errorf("the backends of %s got %v, want %v; open are %v, want %v", w.farm, given, w.served, open,
+			w.open)
 	}
 	return nil
 }

@@ -146,7 +146,8 @@ type clientRequest struct{ client, to, backend string }
 
 func (a clientRequest) do(s *testbed) error {
 	q := s.targets("", "tcp", a.to)[0]
-	answer, err := q.request(netip.AddrPortFrom(netip.MustParseAddr(a.client), s.newClient(s.Client, q.to.Addr()).Port()))
+	answer, err := q.request(netip.AddrPortFrom(netip.MustParseAddr(a.client),
+		s.newClient(s.Client, q.to.Addr()).Port()))
 	if err == nil && answer.Backend != a.backend {
 		err = fmt.Errorf("%s answered, want %s", answer.Backend, a.backend)
 	}

@@ -17,7 +17,8 @@ type dsrTopology struct {
 }
 
 var dsrTopologies = []dsrTopology{
-	{"one-armed", "eth0", "eth0", netlab.Options{OneArmed: true, BackendVIPs: true, DirectReturn: true, NoForwarding: true}},
+	{"one-armed", "eth0", "eth0",
+		netlab.Options{OneArmed: true, BackendVIPs: true, DirectReturn: true, NoForwarding: true}},
 	{"two-armed", "eth0", "eth1", netlab.Options{BackendVIPs: true, DirectReturn: true, NoForwarding: true}},
 }
 

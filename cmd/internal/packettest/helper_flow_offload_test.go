@@ -17,7 +17,8 @@ func lacksFlowTables(t *testing.T) bool {
 	if err == nil {
 		return false
 	}
-	for _, want := range []string{"web.toml:4:", "this kernel has no flow tables (module nf_flow_table)", "flow-offload"} {
+	for _, want := range []string{"web.toml:4:", "this kernel has no flow tables (module nf_flow_table)",
+		"flow-offload"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error has no %q:\n%v", want, err)
 		}
@@ -73,7 +74,8 @@ func (o offloaded) do(s *testbed) error {
 	})
 	for _, to := range strings.Fields(o.to) {
 		at := netip.MustParseAddrPort(to)
-		err = errors.Join(err, o.look(string(text), fmt.Sprintf("dst=%s ", at.Addr().StringExpanded()), fmt.Sprintf("dport=%d ", at.Port())))
+		err = errors.Join(err, o.look(string(text), fmt.Sprintf("dst=%s ", at.Addr().StringExpanded()),
+			fmt.Sprintf("dport=%d ", at.Port())))
 	}
 	return err
 }

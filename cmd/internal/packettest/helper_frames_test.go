@@ -94,7 +94,8 @@ func (c icmpErrors) once(s *testbed, q target, taps map[string]*netlab.Tap) erro
 			quoted = binary.BigEndian.AppendUint16(nil, c.backend) // the reply's source port
 			quoted = binary.BigEndian.AppendUint16(quoted, as.Port())
 		}
-		if _, err := tap.Next(answerTimeout, func(got []byte) bool { return isICMP(got) && bytes.Contains(got, quoted) }); err != nil {
+		if _, err := tap.Next(answerTimeout,
+			func(got []byte) bool { return isICMP(got) && bytes.Contains(got, quoted) }); err != nil {
 			return fmt.Errorf("as %s: ICMP %s does not reach %s: %w", as, name, answer.Backend, err)
 		}
 	}
@@ -105,7 +106,8 @@ func isICMP(packet []byte) bool {
 	return protocolOf(packet) == protocolICMP || protocolOf(packet) == protocolICMP6
 }
 
-var icmpErrorKinds = map[string]netlab.ICMPError{"too big": netlab.TooBig, "unreachable": netlab.Unreachable, "exceeded": netlab.Exceeded}
+var icmpErrorKinds = map[string]netlab.ICMPError{"too big": netlab.TooBig, "unreachable": netlab.Unreachable,
+	"exceeded": netlab.Exceeded}
 
 // header is the beginning of a TCP or UDP packet.
 func header(from, to uint16) []byte {
@@ -192,7 +194,8 @@ func (p portlessPackets) do(s *testbed) error {
 				return protocolOf(got) == p.protocol && bytes.Contains(got, as.Addr().AsSlice())
 			})
 			if err != nil {
-				return q.wrap(fmt.Errorf("protocol %d as %s does not reach %s: %w", p.protocol, as, answer.Backend, err))
+				return q.wrap(fmt.Errorf("protocol %d as %s does not reach %s: %w", p.protocol, as, answer.Backend,
+					err))
 			}
 			if !bytes.HasSuffix(got, p.payload) || ttlOf(got) != ttlOf(packet)-1 {
 				return q.wrap(fmt.Errorf("protocol %d as %s arrives as %x, was %x", p.protocol, as, got, packet))
@@ -296,7 +299,8 @@ func (w sameBackendBothWays) do(s *testbed) error {
 
 // forwardedTo sends one datagram and returns the name of the backend that it arrives at.
 func (s *testbed) forwardedTo(taps map[string]*netlab.Tap, from, to netip.AddrPort) (string, error) {
-	if err := s.Client.SendPacket(netlab.Packet(from.Addr(), to.Addr(), protocolUDP, header(from.Port(), to.Port()))); err != nil {
+	if err := s.Client.SendPacket(netlab.Packet(from.Addr(), to.Addr(), protocolUDP,
+		header(from.Port(), to.Port()))); err != nil {
 		return "", err
 	}
 	ports := header(from.Port(), to.Port())[:4]

@@ -59,7 +59,8 @@ func (c keyCombinations) do(s *testbed) error {
 		}
 		for _, number := range c.numbers() {
 			if on := keysOf(number); moved[number] != slices.Contains(on, key) {
-				wrong = append(wrong, fmt.Errorf("on %v: another %s leads to another backend: %t", on, key, moved[number]))
+				wrong = append(wrong, fmt.Errorf("on %v: another %s leads to another backend: %t", on, key,
+					moved[number]))
 			}
 		}
 	}
@@ -67,7 +68,8 @@ func (c keyCombinations) do(s *testbed) error {
 }
 
 // moved says for each farm whether packets with other values of the key reach another backend than the first packet.
-func (c keyCombinations) moved(s *testbed, as udpClients, key compiler.HashKey, first map[int]string) (map[int]bool, error) {
+func (c keyCombinations) moved(s *testbed, as udpClients, key compiler.HashKey, first map[int]string) (map[int]bool,
+	error) {
 	moved := map[int]bool{}
 	for value := 1; value < values; value++ {
 		answers, err := c.send(s, as, keyValues{key: value})
@@ -145,7 +147,8 @@ func (c keyCombinations) send(s *testbed, as udpClients, f keyValues) (map[int]s
 	}
 	answers := map[int]string{}
 	for _, number := range c.numbers() {
-		to := netip.AddrPortFrom(c.service(number, 1+f[compiler.DestinationAddress]), uint16(firstPort+f[compiler.DestinationPort]))
+		to := netip.AddrPortFrom(c.service(number, 1+f[compiler.DestinationAddress]),
+			uint16(firstPort+f[compiler.DestinationPort]))
 		if answers[number], err = askName(socket, to); err != nil {
 			return nil, fmt.Errorf("on %v: %s: %w", keysOf(number), to, err)
 		}

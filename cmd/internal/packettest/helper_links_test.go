@@ -17,7 +17,9 @@ import (
 // addLink gives the balancer another link at the switch, with addresses of its own.
 func addLink(link string) step {
 	return stepFunc(func(s *testbed) error {
-		return errors.Join(s.Plug(s.Balancer, link), runOn{"balancer", "ip address add 10.2.0.2/24 dev " + link + " noprefixroute\nip address add fd00:2::2/64 dev " + link + " noprefixroute nodad"}.do(s))
+		return errors.Join(s.Plug(s.Balancer, link),
+			runOn{"balancer", "ip address add 10.2.0.2/24 dev " + link +
+				" noprefixroute\nip address add fd00:2::2/64 dev " + link + " noprefixroute nodad"}.do(s))
 	})
 }
 
@@ -35,7 +37,8 @@ func (w warns) do(s *testbed) error {
 	err := s.Balancer.Do(func() error {
 		_, all, err := s.engine.Plan(s.ctx)
 		for _, d := range all {
-			told = append(told, fmt.Sprintf("%s:%d:%d: %s: %s", d.Place.File, d.Place.Line, d.Place.Column, d.Severity, d.Message))
+			told = append(told, fmt.Sprintf("%s:%d:%d: %s: %s", d.Place.File, d.Place.Line, d.Place.Column, d.Severity,
+				d.Message))
 		}
 		return err
 	})

@@ -12,7 +12,8 @@ import (
 func requests(times int, from, to, answers, sees string) step {
 	var all steps
 	for _, at := range strings.Fields(to) {
-		all = append(all, request{from: from, by: "tcp udp", to: at, shares: shares{answers + at[strings.LastIndex(at, ":"):]: 1}, times: times, sees: sees})
+		all = append(all, request{from: from, by: "tcp udp", to: at,
+			shares: shares{answers + at[strings.LastIndex(at, ":"):]: 1}, times: times, sees: sees})
 	}
 	return all
 }

@@ -18,7 +18,8 @@ func (m requestsMarked) do(s *testbed) error {
 	port := netip.MustParseAddrPort(firstWord(m.to)).Port()
 	want := map[string]uint32{"b1": m.b1, "b2": m.b2}
 	return steps{
-		request{by: "tcp udp", to: m.to, shares: shares{fmt.Sprintf("b1:%d", port): 1, fmt.Sprintf("b2:%d", port): 1}, times: 16, sees: m.sees},
+		request{by: "tcp udp", to: m.to, shares: shares{fmt.Sprintf("b1:%d", port): 1, fmt.Sprintf("b2:%d", port): 1},
+			times: 16, sees: m.sees},
 		seenMarks{"forward", m.to, want},
 		seenMarks{"postrouting", m.to, want},
 	}.do(s)

@@ -19,7 +19,8 @@ func probeNeighbours(addresses string) step {
 			return err
 		}
 		for _, a := range strings.Fields(addresses) {
-			if err := (runOn{"client", "ip neighbour replace " + a + " lladdr " + mac + " dev eth0 nud probe"}).do(s); err != nil {
+			if err := (runOn{"client",
+				"ip neighbour replace " + a + " lladdr " + mac + " dev eth0 nud probe"}).do(s); err != nil {
 				return err
 			}
 			if err := s.awaitReachable(a); err != nil {
@@ -47,7 +48,8 @@ func shortNeighbourTimes(link string) step {
 	return stepFunc(func(s *testbed) error {
 		var all []error
 		for _, family := range []string{"ipv4", "ipv6"} {
-			for _, setting := range [][2]string{{"base_reachable_time_ms", "100"}, {"delay_first_probe_time", "0"}, {"retrans_time_ms", "20"}} {
+			for _, setting := range [][2]string{{"base_reachable_time_ms", "100"}, {"delay_first_probe_time", "0"},
+				{"retrans_time_ms", "20"}} {
 				all = append(all, s.Balancer.Sysctl("net."+family+".neigh."+link+"."+setting[0], setting[1]))
 			}
 		}
@@ -116,7 +118,8 @@ func rediscover(gateway netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	fresh := netlink.Neigh{LinkIndex: link.Attrs().Index, IP: gateway.AsSlice(), State: netlink.NUD_NONE, Flags: netlink.NTF_USE}
+	fresh := netlink.Neigh{LinkIndex: link.Attrs().Index, IP: gateway.AsSlice(), State: netlink.NUD_NONE,
+		Flags: netlink.NTF_USE}
 	if err := netlink.NeighAdd(&fresh); err != nil {
 		return err
 	}

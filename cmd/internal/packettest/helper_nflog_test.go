@@ -121,9 +121,11 @@ func (j nflogReader) read(s *testbed) (all []string, err error) {
 
 // describe returns source and destination of a packet, without the source port.
 func (s *testbed) describe(packet []byte) string {
-	from, to, protocol, rest := netip.AddrFrom4([4]byte(packet[12:16])), netip.AddrFrom4([4]byte(packet[16:20])), packet[9], packet[20:]
+	from, to, protocol, rest := netip.AddrFrom4([4]byte(packet[12:16])), netip.AddrFrom4([4]byte(packet[16:20])),
+		packet[9], packet[20:]
 	if packet[0]>>4 == 6 {
-		from, to, protocol, rest = netip.AddrFrom16([16]byte(packet[8:24])), netip.AddrFrom16([16]byte(packet[24:40])), packet[6], packet[40:]
+		from, to, protocol, rest = netip.AddrFrom16([16]byte(packet[8:24])), netip.AddrFrom16([16]byte(packet[24:40])),
+			packet[6], packet[40:]
 	}
 	name := map[byte]string{unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp"}[protocol]
 	if name == "" {

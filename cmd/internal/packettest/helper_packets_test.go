@@ -22,7 +22,8 @@ type rawPacket struct {
 
 const protocolGRE, protocolESP, protocolExperiment = 47, 50, 253
 
-var protocolNames = map[byte]string{protocolGRE: "gre", protocolESP: "esp", protocolSCTP: "sctp", protocolExperiment: "protocol-253-over-ip"}
+var protocolNames = map[byte]string{protocolGRE: "gre", protocolESP: "esp", protocolSCTP: "sctp",
+	protocolExperiment: "protocol-253-over-ip"}
 
 // Bodies of packets. SCTP begins with a verification tag, which the answer takes from the first packet, and a zero for the
 // checksum. A chunk INIT or INIT ACK follows (RFC 9260, 3.3.2). GRE begins with a protocol (RFC 2784), ESP with a security
@@ -56,7 +57,8 @@ func parse(packet []byte) (p rawPacket, err error) {
 	}
 	source, _ := netip.AddrFromSlice(from)
 	destination, _ := netip.AddrFromSlice(to)
-	p = rawPacket{protocolOf(packet), netip.AddrPortFrom(source, 0), netip.AddrPortFrom(destination, 0), string(message)}
+	p = rawPacket{protocolOf(packet), netip.AddrPortFrom(source, 0), netip.AddrPortFrom(destination, 0),
+		string(message)}
 	if p.protocol != protocolSCTP {
 		return p, nil
 	}
@@ -285,7 +287,8 @@ func (p rawPacket) refused() func(rawPacket) bool {
 		header, protocol, kind = 40, protocolICMP6, netlab.Unreachable.IP6
 	}
 	return func(got rawPacket) bool {
-		return got.protocol == protocol && strings.HasPrefix(got.body, string(kind[:])) && strings.Contains(got.body, string(packet[header:header+8]))
+		return got.protocol == protocol && strings.HasPrefix(got.body, string(kind[:])) &&
+			strings.Contains(got.body, string(packet[header:header+8]))
 	}
 }
 

@@ -46,7 +46,8 @@ func (k racingInsert) do(s *testbed) error {
 			set, header = k.sets[1], "ip6"
 		}
 		what, _, _ := strings.Cut(set, " set ")
-		rule := fmt.Sprintf("add rule %s farmc %s handle %s %s update @farm/web/clients-ip%s { %s saddr : %s }\n", k.table, chain, at[2], set, at[1], header, what)
+		rule := fmt.Sprintf("add rule %s farmc %s handle %s %s update @farm/web/clients-ip%s { %s saddr : %s }\n",
+			k.table, chain, at[2], set, at[1], header, what)
 		if err := nftScript(rule).do(s); err != nil {
 			return err
 		}
@@ -72,7 +73,8 @@ func setClients(table string, stands ...string) step {
 		for i, to := range []string{"192.0.2.1", "2001:db8::1"} {
 			fmt.Fprintf(&script, "flush map %s farmc farm/web/clients-ip%c\n", table, "46"[i])
 			for _, client := range s.clients(netip.MustParseAddr(to)) {
-				fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%c { %s : %s }\n", table, "46"[i], client, stands[i])
+				fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%c { %s : %s }\n", table, "46"[i], client,
+					stands[i])
 			}
 		}
 		return nftScript(script.String()).do(s)
@@ -84,7 +86,8 @@ type differentBackends [2]string
 
 func (a differentBackends) do(s *testbed) error {
 	for client, backend := range s.backendOf[a[0]] {
-		if other := s.backendOf[a[1]][client]; other != "" && strings.Split(other, ":")[0] != strings.Split(backend, ":")[0] {
+		if other := s.backendOf[a[1]][client]; other != "" &&
+			strings.Split(other, ":")[0] != strings.Split(backend, ":")[0] {
 			return nil
 		}
 	}
@@ -173,7 +176,8 @@ func addClients(clients map[string]string) nftScript { return addClientsIn("inet
 func addClientsIn(table string, clients map[string]string) nftScript {
 	var script strings.Builder
 	for client, backend := range clients {
-		fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%s { %s : %s }\n", table, family(netip.MustParseAddr(firstWord(client))), client, backend)
+		fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%s { %s : %s }\n", table,
+			family(netip.MustParseAddr(firstWord(client))), client, backend)
 	}
 	return nftScript(script.String())
 }
@@ -199,7 +203,8 @@ func (a clientRequests) do(s *testbed) error {
 	who := map[string]bool{}
 	for _, q := range s.targets("", a.by, a.to) {
 		for range 12 {
-			answer, err := q.request(netip.AddrPortFrom(netip.MustParseAddr(a.client), s.newClient(s.Client, q.to.Addr()).Port()))
+			answer, err := q.request(netip.AddrPortFrom(netip.MustParseAddr(a.client),
+				s.newClient(s.Client, q.to.Addr()).Port()))
 			if err != nil {
 				return q.wrap(fmt.Errorf("as %s: %w", a.client, err))
 			}
@@ -216,7 +221,8 @@ func (a clientRequests) do(s *testbed) error {
 func (a clientRequests) once() step {
 	return stepFunc(func(s *testbed) error {
 		q := s.targets("", a.by, a.to)[0]
-		_, err := q.request(netip.AddrPortFrom(netip.MustParseAddr(a.client), s.newClient(s.Client, q.to.Addr()).Port()))
+		_, err := q.request(netip.AddrPortFrom(netip.MustParseAddr(a.client),
+			s.newClient(s.Client, q.to.Addr()).Port()))
 		return q.wrap(err)
 	})
 }
@@ -240,7 +246,8 @@ func noClients(table, family string) step {
 func expiryRenewed(table, family string) step {
 	return stepFunc(func(s *testbed) error {
 		text, err := s.listClients(table, family)
-		if err == nil && !strings.Contains(text, "expires 5") && !strings.Contains(text, "expires 1h") { // minutes, or the whole hour within the same tick
+		if err == nil && !strings.Contains(text, "expires 5") &&
+			!strings.Contains(text, "expires 1h") { // minutes, or the whole hour within the same tick
 			err = fmt.Errorf("not renewed: %s", text)
 		}
 		return err

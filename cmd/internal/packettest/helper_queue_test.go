@@ -61,8 +61,10 @@ func (queues listenOnQueues) do(s *testbed) error {
 		}
 		for n := range uint16(queues) {
 			err = errors.Join(err,
-				netlinkRequest(j.socket, unix.NFNL_SUBSYS_QUEUE, nfqConfig, n, nl.NewRtAttr(nfqCfgCmd, []byte{nfqBind, 0, 0, 0})),
-				netlinkRequest(j.socket, unix.NFNL_SUBSYS_QUEUE, nfqConfig, n, nl.NewRtAttr(nfqCfgParams, []byte{0, 0, 255, 255, nfqCopyPacket})))
+				netlinkRequest(j.socket, unix.NFNL_SUBSYS_QUEUE, nfqConfig, n,
+					nl.NewRtAttr(nfqCfgCmd, []byte{nfqBind, 0, 0, 0})),
+				netlinkRequest(j.socket, unix.NFNL_SUBSYS_QUEUE, nfqConfig, n,
+					nl.NewRtAttr(nfqCfgParams, []byte{0, 0, 255, 255, nfqCopyPacket})))
 		}
 		return err
 	})
@@ -115,7 +117,8 @@ func (j *queueProgram) listening() bool {
 
 // verdict sends the verdict on a packet.
 func (j *queueProgram) verdict(s *testbed, message []byte) {
-	attributes, err := nl.ParseRouteAttrAsMap(append(bytes.Clone(message[nl.SizeofNfgenmsg:]), 0, 0, 0)) // the kernel does not pad it either
+	attributes, err := nl.ParseRouteAttrAsMap(append(bytes.Clone(message[nl.SizeofNfgenmsg:]), 0, 0,
+		0)) // the kernel does not pad it either
 	if err != nil {
 		s.t.Error(err)
 		return

@@ -96,7 +96,8 @@ func (s *testbed) checkUntracked(q target, as netip.AddrPort) error {
 	}
 	for _, flow := range flows {
 		f := flow.Forward
-		if f.Protocol == protocol && f.SrcPort == as.Port() && f.DstPort == q.to.Port() && f.DstIP.Equal(q.to.Addr().AsSlice()) &&
+		if f.Protocol == protocol && f.SrcPort == as.Port() && f.DstPort == q.to.Port() &&
+			f.DstIP.Equal(q.to.Addr().AsSlice()) &&
 			(!as.Addr().IsValid() || f.SrcIP.Equal(as.Addr().AsSlice())) {
 			return fmt.Errorf("refused, but tracked: %v", flow)
 		}

@@ -32,7 +32,8 @@ func (a *persistenceRun) farms() farms {
 		all[mode] = text
 	}
 	for n := range a.otherFarms {
-		all[fmt.Sprint("other-", n)] = oneBackend("snat", fmt.Sprintf(`"192.0.2.%d:80/tcp,udp", "[2001:db8::%[1]d]:80/tcp,udp"`, 10+n), "b1", 0)
+		all[fmt.Sprint("other-", n)] = oneBackend("snat",
+			fmt.Sprintf(`"192.0.2.%d:80/tcp,udp", "[2001:db8::%[1]d]:80/tcp,udp"`, 10+n), "b1", 0)
 	}
 	return all
 }
@@ -84,7 +85,8 @@ func (a *persistenceRun) meet(clients int) error {
 			who := fmt.Sprint(client, " at ", q.to)
 			switch before, known := a.backendOf[who]; {
 			case known && before != answer.Backend:
-				return fmt.Errorf("%s gets %s, and got %s before, in state %s", who, answer.Backend, before, a.state(who, before))
+				return fmt.Errorf("%s gets %s, and got %s before, in state %s", who, answer.Backend, before,
+					a.state(who, before))
 			case !known && a.state(who, answer.Backend) != "up":
 				return fmt.Errorf("%s gets %s, in state %s", who, answer.Backend, a.state(who, answer.Backend))
 			}

@@ -42,7 +42,8 @@ type traffic struct {
 }
 
 func newTraffic(t *testing.T, plan trafficPlan) *traffic {
-	c := &traffic{testbed: newTestbed(t, netlab.Options{}), plan: plan, random: rand.New(rand.NewPCG(1, 2)), ended: make(chan struct{})}
+	c := &traffic{testbed: newTestbed(t, netlab.Options{}), plan: plan, random: rand.New(rand.NewPCG(1, 2)),
+		ended: make(chan struct{})}
 	// connection tracking has room for some 65,000 connections in a small machine, and many end here
 	must(t, c.Balancer.Sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", "1"))
 	return c
@@ -153,7 +154,8 @@ func (f *changingFarms) change(random *rand.Rand) {
 			weights[at] = 1 + random.IntN(5)
 		}
 	case 4:
-		f.schedulers[random.IntN(2)] = []string{"random", "round-robin", "hash", "maglev", "symmetric-hash"}[random.IntN(5)]
+		f.schedulers[random.IntN(2)] = []string{"random", "round-robin", "hash", "maglev",
+			"symmetric-hash"}[random.IntN(5)]
 	case 5:
 		f.others = random.IntN(5)
 	}
@@ -171,7 +173,8 @@ func (f *changingFarms) farms() farms {
 }
 
 func trafficFarm(mode string, n int, scheduler string, weights []int) string {
-	text := fmt.Sprintf("mode = %q\nscheduler = %q\nlisten = [\"192.0.2.%d:80\", \"[2001:db8::%d]:80\"]\n", mode, scheduler, n, n)
+	text := fmt.Sprintf("mode = %q\nscheduler = %q\nlisten = [\"192.0.2.%d:80\", \"[2001:db8::%d]:80\"]\n", mode,
+		scheduler, n, n)
 	for i, weight := range weights {
 		if weight > 0 {
 			text += fmt.Sprintf("[backends.b%d]\naddress = [\"10.2.0.1%d\", \"fd00:2::1%d\"]\nport = 808%d\nweight = %d\n", i+1, i+1, i+1, i+1, weight)
@@ -189,7 +192,8 @@ type killedWatch struct {
 }
 
 func (k *killedWatch) args(verb string) []string {
-	return []string{verb, "--quiet", "--dir", filepath.Join(k.root, "farms.d"), "--state-dir", filepath.Join(k.root, "state")}
+	return []string{verb, "--quiet", "--dir", filepath.Join(k.root, "farms.d"), "--state-dir",
+		filepath.Join(k.root, "state")}
 }
 
 // run runs farmc on the balancer until it ends.

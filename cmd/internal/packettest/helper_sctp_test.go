@@ -44,7 +44,8 @@ func listenSCTP(h *netlab.Host, at netip.AddrPort) (l net.Listener, err error) {
 func dialSCTP(h *netlab.Host, as, to netip.AddrPort) (c net.Conn, err error) {
 	file, err := socketSCTP(h, as, func(s int) error {
 		limit := unix.NsecToTimeval(int64(answerTimeout))
-		return errors.Join(unix.SetsockoptTimeval(s, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit), unix.Connect(s, socketAddress(to)))
+		return errors.Join(unix.SetsockoptTimeval(s, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit),
+			unix.Connect(s, socketAddress(to)))
 	})
 	if err != nil {
 		return nil, err
@@ -66,7 +67,8 @@ func socketSCTP(h *netlab.Host, at netip.AddrPort, then func(s int) error) (file
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(unix.SetsockoptInt(s, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1), unix.Bind(s, socketAddress(at)), then(s)); err != nil {
+		if err := errors.Join(unix.SetsockoptInt(s, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
+			unix.Bind(s, socketAddress(at)), then(s)); err != nil {
 			unix.Close(s)
 			return fmt.Errorf("sctp of %s: %w", at, err)
 		}

@@ -27,8 +27,10 @@ var (
 		{"syn-fin", flagSYN | flagFIN, 0}, {"syn-rst", flagSYN | flagRST, 0}, {"fin-without-ack", flagFIN, 0},
 		{"tiny-mss", flagSYN, 500}, {"no-mss-to-speak-of", flagSYN, 1},
 	}
-	unrelatedSegments = []segment{{"ack", flagACK, 0}, {"data", flagACK | flagPSH, 0}, {"fin", flagFIN | flagACK, 0}, {"rst", flagRST, 0}, {"syn-ack", flagSYN | flagACK, 0}}
-	openingSegments   = []segment{{"syn", flagSYN, 0}, {"small-mss", flagSYN, 536}, {"syn-with-ecn", flagSYN | flagECE | flagCWR, 1460}}
+	unrelatedSegments = []segment{{"ack", flagACK, 0}, {"data", flagACK | flagPSH, 0}, {"fin", flagFIN | flagACK, 0},
+		{"rst", flagRST, 0}, {"syn-ack", flagSYN | flagACK, 0}}
+	openingSegments = []segment{{"syn", flagSYN, 0}, {"small-mss", flagSYN, 536},
+		{"syn-with-ecn", flagSYN | flagECE | flagCWR, 1460}}
 )
 
 // bytes is the segment in a packet.

@@ -37,7 +37,8 @@ func (w statelessPath) stateless(listen, keys string, backends ...string) string
 		b, weight, weighs := strings.Cut(b, "*")
 		name, port, ported := strings.Cut(b, ":")
 		n := strings.TrimPrefix(name, "b")
-		fmt.Fprintf(&text, "[backends.%c-%s]\naddress = [\"10.2.0.1%s\", \"fd00:2::1%s\"]\n%s\n", 'a'+i, name, n, n, w.backend)
+		fmt.Fprintf(&text, "[backends.%c-%s]\naddress = [\"10.2.0.1%s\", \"fd00:2::1%s\"]\n%s\n", 'a'+i, name, n, n,
+			w.backend)
 		if ported {
 			fmt.Fprintf(&text, "port = %s\n", port)
 		}

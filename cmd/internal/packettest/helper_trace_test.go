@@ -43,8 +43,10 @@ func establishedMeetNoRule(s *testbed) error {
 	if err := checkChains(trace, s, echo{}, "spy prerouting"); err != nil {
 		return err
 	}
-	return checkChains(trace, s, request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 3, "b2:8082": 1}, times: 40, sees: "balancer"},
-		"farmc dnat-random-4-ip4", "farmc dnat-random-4-ip6", "farmc masquerade-all", "farmc postrouting", "farmc prerouting", "spy prerouting")
+	return checkChains(trace, s,
+		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 3, "b2:8082": 1}, times: 40, sees: "balancer"},
+		"farmc dnat-random-4-ip4", "farmc dnat-random-4-ip6", "farmc masquerade-all", "farmc postrouting",
+		"farmc prerouting", "spy prerouting")
 }
 
 // establishedMeetOneChain: packets of open connections meet the chain that drops invalid segments, and no other.
@@ -69,7 +71,9 @@ func (l localRequestsMeet) do(s *testbed) error {
 		return err
 	}
 	defer trace.Close()
-	return checkChains(trace, s, request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:80": 1}, sees: "192.0.2.1 2001:db8::1"}, l...)
+	return checkChains(trace, s,
+		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:80": 1},
+			sees: "192.0.2.1 2001:db8::1"}, l...)
 }
 
 // checkChains compares the tables and chains that the packets of a step meet.
@@ -117,7 +121,8 @@ func chainsMet(trace *nl.NetlinkSocket) (met []string, err error) {
 				return nil, err
 			}
 			const table, chain = 1, 2 // NFTA_TRACE_TABLE, NFTA_TRACE_CHAIN of linux/netfilter/nf_tables.h
-			met = append(met, unix.ByteSliceToString(attributes[table].Value)+" "+unix.ByteSliceToString(attributes[chain].Value))
+			met = append(met,
+				unix.ByteSliceToString(attributes[table].Value)+" "+unix.ByteSliceToString(attributes[chain].Value))
 		}
 	}
 }

@@ -70,7 +70,8 @@ func (w *watcher) stop() error {
 func farmc(t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "farmc")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "farmc/cmd/farmc").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program,
+		"farmc/cmd/farmc").CombinedOutput(); err != nil {
 		t.Fatalf("build farmc: %v\n%s", err, out)
 	}
 	return program

@@ -42,7 +42,8 @@ func ingressCases(topology dsrTopology) []testCase {
 		{name: "icmp-errors-with-hash-on-ports", steps: steps{
 			farms{"web": topology.farm(listen1Ports, `hash-on = ["source-address", "source-port"]`)},
 			icmpErrors{by: "tcp udp", to: service1 + " " + range8050},
-			farms{"web": topology.farm(listen1Ports, `hash-on = ["source-address", "destination-address", "source-port", "destination-port"]`)},
+			farms{"web": topology.farm(listen1Ports,
+				`hash-on = ["source-address", "destination-address", "source-port", "destination-port"]`)},
 			icmpErrors{by: "tcp udp", to: service1 + " " + range8050},
 		}},
 		{name: "icmp-errors-with-hash-on-addresses", steps: steps{
@@ -106,7 +107,9 @@ func ingressCases(topology dsrTopology) []testCase {
 			}
 			given := "interface = " + strconv.Quote(topology.out) + "\n\t\tmac = " + strconv.Quote(mac) // of b2 only
 			farm := replaceLast(topology.farm(listenAllKinds), "interface = "+strconv.Quote(topology.out), given)
-			byMAC := replaceLast(topology.farm(listenAllKinds, "scheduler = \"hash\"\nhash-on = [\"source-address\", \"source-mac\", \"destination-mac\"]"), "interface = "+strconv.Quote(topology.out), given)
+			byMAC := replaceLast(topology.farm(listenAllKinds,
+				"scheduler = \"hash\"\nhash-on = [\"source-address\", \"source-mac\", \"destination-mac\"]"),
+				"interface = "+strconv.Quote(topology.out), given)
 			return steps{
 				farms{"web": farm},
 				directRequest{by: "tcp udp", to: service1 + " " + service2, shares: shares{"b1": 3, "b2": 1}},
@@ -131,13 +134,18 @@ func ingressCases(topology dsrTopology) []testCase {
 			farms{
 				"whole": topology.farm(listenWhole2),
 				"port":  oneBackend("snat", `"192.0.2.2:443/tcp,udp", "[2001:db8::2]:443/tcp,udp"`, "b3", 8083),
-				"range": oneBackend("snat", `"192.0.2.2:8000-8100/tcp,udp", "[2001:db8::2]:8000-8100/tcp,udp"`, "b3", 0),
+				"range": oneBackend("snat", `"192.0.2.2:8000-8100/tcp,udp", "[2001:db8::2]:8000-8100/tcp,udp"`, "b3",
+					0),
 				"other": oneBackend("snat", `"192.0.2.3:80/tcp,udp", "[2001:db8::3]:80/tcp,udp"`, "b3", 8083),
 				"any":   oneBackend("snat", `"*:80,53/tcp,udp"`, "b3", 8083),
 			},
-			directRequest{by: "tcp udp", to: service2 + " 192.0.2.2:53 [2001:db8::2]:53", shares: shares{"b1": 3, "b2": 1}, clients: 40},
-			request{by: "tcp udp", to: "192.0.2.2:443 [2001:db8::2]:443 192.0.2.3:80 [2001:db8::3]:80 192.0.2.4:53 [2001:db8::4]:53", shares: shares{"b3:8083": 1}, sees: "balancer"},
-			request{by: "tcp udp", to: "192.0.2.2:8050 [2001:db8::2]:8050", shares: shares{"b3:8050": 1}, sees: "balancer"},
+			directRequest{by: "tcp udp", to: service2 + " 192.0.2.2:53 [2001:db8::2]:53",
+				shares: shares{"b1": 3, "b2": 1}, clients: 40},
+			request{by: "tcp udp",
+				to:     "192.0.2.2:443 [2001:db8::2]:443 192.0.2.3:80 [2001:db8::3]:80 192.0.2.4:53 [2001:db8::4]:53",
+				shares: shares{"b3:8083": 1}, sees: "balancer"},
+			request{by: "tcp udp", to: "192.0.2.2:8050 [2001:db8::2]:8050", shares: shares{"b3:8050": 1},
+				sees: "balancer"},
 			transfer{by: "udp", to: "192.0.2.3:80 [2001:db8::3]:80 192.0.2.4:53 [2001:db8::4]:53", size: 4000},
 			icmpErrors{by: "tcp udp", to: service2},
 			icmpErrors{by: "tcp udp", to: "192.0.2.2:443 [2001:db8::2]:443", backend: 8083},
@@ -170,7 +178,8 @@ var twoArmedIngressCases = []testCase{
 	{name: "backends-on-another-interface", lab: dsrTopologies[1].lab, steps: steps{
 		stepFunc(func(s *testbed) error { return s.Plug(s.Balancer, "eth2") }),
 		runOn{"balancer", "ip address add 10.2.0.2/24 dev eth2 noprefixroute"}, // a source for neighbour discovery
-		farms{"web": strings.Replace(dsrTopologies[1].farm(listenAllKinds), `interface = "eth1"`, `interface = "eth2"`, 1)},
+		farms{"web": strings.Replace(dsrTopologies[1].farm(listenAllKinds), `interface = "eth1"`, `interface = "eth2"`,
+			1)},
 		directRequest{by: "tcp udp", to: service1 + " " + service2, shares: shares{"b1": 3, "b2": 1}},
 		pings{to: "192.0.2.2 2001:db8::2", shares: shares{"b1": 3, "b2": 1}},
 		icmpErrors{by: "tcp udp", to: service1 + " " + service2},
@@ -180,22 +189,26 @@ var twoArmedIngressCases = []testCase{
 	{name: "two-interfaces", lab: dsrTopologies[1].lab, steps: steps{
 		runOn{"client", "ip route add 192.0.2.4/32 via 10.2.0.1\nip -6 route add 2001:db8::4/128 via fd00:2::1"},
 		farms{"web": strings.Replace(dsrTopologies[1].farm(`"192.0.2.3:80/tcp,udp", "192.0.2.4:80/tcp,udp", "[2001:db8::3]:80/tcp,udp", "[2001:db8::4]:80/tcp,udp"`), `["eth0"]`, `["eth0", "eth1"]`, 1)},
-		directRequest{by: "tcp udp", to: "192.0.2.3:80 192.0.2.4:80 [2001:db8::3]:80 [2001:db8::4]:80", shares: shares{"b1": 3, "b2": 1}, clients: 40},
+		directRequest{by: "tcp udp", to: "192.0.2.3:80 192.0.2.4:80 [2001:db8::3]:80 [2001:db8::4]:80",
+			shares: shares{"b1": 3, "b2": 1}, clients: 40},
 	}},
 	{name: "other-interfaces-are-ignored", lab: dsrTopologies[1].lab, steps: steps{
 		runOn{"client", "ip route add 192.0.2.4/32 via 10.2.0.1\nip -6 route add 2001:db8::4/128 via fd00:2::1"},
 		farms{"web": dsrTopologies[1].farm(`"192.0.2.3:80/tcp,udp", "192.0.2.4:80/tcp,udp", "[2001:db8::3]:80/tcp,udp", "[2001:db8::4]:80/tcp,udp"`)},
-		directRequest{by: "tcp udp", to: "192.0.2.3:80 [2001:db8::3]:80", shares: shares{"b1": 3, "b2": 1}, clients: 40},
+		directRequest{by: "tcp udp", to: "192.0.2.3:80 [2001:db8::3]:80", shares: shares{"b1": 3, "b2": 1},
+			clients: 40},
 		request{by: "tcp udp", to: "192.0.2.4:80 [2001:db8::4]:80", shares: shares{"balancer:80": 1}},
 	}},
 	// the port is served on both interfaces, the whole address on one
 	{name: "specific-farm-on-more-interfaces", lab: dsrTopologies[1].lab, steps: steps{
 		runOn{"client", "ip route add 192.0.2.4/32 via 10.2.0.1\nip -6 route add 2001:db8::4/128 via fd00:2::1"},
 		farms{
-			"whole": oneBackend("dsr", `"192.0.2.3", "192.0.2.4", "2001:db8::3", "2001:db8::4"`, "b3", 0, `interfaces = ["eth0"]`) + `interface = "eth1"`,
-			"port":  strings.Replace(dsrTopologies[1].farm(`"192.0.2.3:80/tcp,udp", "192.0.2.4:80/tcp,udp", "[2001:db8::3]:80/tcp,udp", "[2001:db8::4]:80/tcp,udp"`), `["eth0"]`, `["eth0", "eth1"]`, 1),
+			"whole": oneBackend("dsr", `"192.0.2.3", "192.0.2.4", "2001:db8::3", "2001:db8::4"`, "b3", 0,
+				`interfaces = ["eth0"]`) + `interface = "eth1"`,
+			"port": strings.Replace(dsrTopologies[1].farm(`"192.0.2.3:80/tcp,udp", "192.0.2.4:80/tcp,udp", "[2001:db8::3]:80/tcp,udp", "[2001:db8::4]:80/tcp,udp"`), `["eth0"]`, `["eth0", "eth1"]`, 1),
 		},
-		directRequest{by: "tcp udp", to: "192.0.2.3:80 192.0.2.4:80 [2001:db8::3]:80 [2001:db8::4]:80", shares: shares{"b1": 3, "b2": 1}, clients: 40},
+		directRequest{by: "tcp udp", to: "192.0.2.3:80 192.0.2.4:80 [2001:db8::3]:80 [2001:db8::4]:80",
+			shares: shares{"b1": 3, "b2": 1}, clients: 40},
 		directRequest{by: "tcp udp", to: "192.0.2.3:443 [2001:db8::3]:443", shares: shares{"b3": 1}, clients: 10},
 		request{by: "tcp udp", to: "192.0.2.4:443 [2001:db8::4]:443", shares: shares{"balancer:443": 1}},
 		fragmentsFollow{"192.0.2.3:443 [2001:db8::3]:443", 5},

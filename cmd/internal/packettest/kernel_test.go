@@ -8,8 +8,10 @@ var kernelCases = []testCase{
 			chain input { type filter hook input priority 300; meta mark != 0 drop; ct mark != 0 drop; }
 		}`),
 		farms{
-			"snat":  weightedFarm("random", 3, 1),
-			"dnat":  oneBackend("dnat", `"192.0.2.2:80,443,8000-8100/tcp,udp", "[2001:db8::2]:80,443,8000-8100/tcp,udp"`, "b1", 0, `scheduler = "hash"`),
+			"snat": weightedFarm("random", 3, 1),
+			"dnat": oneBackend("dnat",
+				`"192.0.2.2:80,443,8000-8100/tcp,udp", "[2001:db8::2]:80,443,8000-8100/tcp,udp"`, "b1", 0,
+				`scheduler = "hash"`),
 			"turns": oneBackend("snat", `"*:443/tcp,udp"`, "b2", 0, `scheduler = "round-robin"`),
 			"all":   oneBackend("snat", `"192.0.2.3", "2001:db8::3"`, "b3", 0),
 		},
@@ -21,8 +23,11 @@ var kernelCases = []testCase{
 		stepFunc(unmarked),
 	}},
 	{name: "established-meets-no-rule", steps: steps{
-		farms{"web": weightedFarm("random", 3, 1), "mail": "invalid = 'pass'\n" + wholeAddressFarm("dnat", "round-robin"), "any": oneBackend("snat", `"*:443,8000-8100/tcp,udp"`, "b1", 0)},
-		hold{by: "tcp udp", to: service1 + " 192.0.2.1:443 [2001:db8::1]:443 192.0.2.2:443 [2001:db8::2]:443 192.0.2.2:8050 [2001:db8::2]:8050"},
+		farms{"web": weightedFarm("random", 3, 1),
+			"mail": "invalid = 'pass'\n" + wholeAddressFarm("dnat", "round-robin"),
+			"any":  oneBackend("snat", `"*:443,8000-8100/tcp,udp"`, "b1", 0)},
+		hold{by: "tcp udp", to: service1 +
+			" 192.0.2.1:443 [2001:db8::1]:443 192.0.2.2:443 [2001:db8::2]:443 192.0.2.2:8050 [2001:db8::2]:8050"},
 		stepFunc(establishedMeetNoRule),
 	}},
 	// backends of mode dnat answer clients through the balancer
@@ -49,11 +54,14 @@ var kernelCases = []testCase{
 		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}, sees: "balancer"},
 		transfer{"udp", service1, 4000}, transfer{"tcp", service1, 300_000},
 		request{by: "tcp udp", to: "192.0.2.2:80 [2001:db8::2]:80", shares: shares{"b2:80": 1}},
-		transfer{"udp", "192.0.2.2:80 [2001:db8::2]:80", 4000}, transfer{"tcp", "192.0.2.2:80 [2001:db8::2]:80", 300_000},
+		transfer{"udp", "192.0.2.2:80 [2001:db8::2]:80", 4000},
+		transfer{"tcp", "192.0.2.2:80 [2001:db8::2]:80", 300_000},
 		request{by: "tcp udp", to: "192.0.2.2:8050 [2001:db8::2]:8050", shares: shares{"b3:8050": 1}, sees: "balancer"},
-		transfer{"udp", "192.0.2.2:8050 [2001:db8::2]:8050", 4000}, transfer{"tcp", "192.0.2.2:8050 [2001:db8::2]:8050", 300_000},
+		transfer{"udp", "192.0.2.2:8050 [2001:db8::2]:8050", 4000},
+		transfer{"tcp", "192.0.2.2:8050 [2001:db8::2]:8050", 300_000},
 		request{by: "tcp udp", to: "192.0.2.3:80 [2001:db8::3]:80", shares: shares{"b1:80": 1}},
-		transfer{"udp", "192.0.2.3:80 [2001:db8::3]:80", 4000}, transfer{"tcp", "192.0.2.3:80 [2001:db8::3]:80", 300_000},
+		transfer{"udp", "192.0.2.3:80 [2001:db8::3]:80", 4000},
+		transfer{"tcp", "192.0.2.3:80 [2001:db8::3]:80", 300_000},
 	}},
 	// a farm on the whole address of the link that clients use
 	{name: "neighbour-discovery", steps: steps{

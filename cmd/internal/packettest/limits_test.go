@@ -15,7 +15,8 @@ func TestLimits(t *testing.T) {
 
 // farmWithLimits has the backend b1, and several frontends in both families.
 func farmWithLimits(mode string, limits ...string) string {
-	return oneBackend(mode, `"192.0.2.1:80,443/tcp,udp", "[2001:db8::1]:80,443/tcp,udp"`, "b1", 0) + "[limits]\n" + strings.Join(limits, "\n")
+	return oneBackend(mode, `"192.0.2.1:80,443/tcp,udp", "[2001:db8::1]:80,443/tcp,udp"`, "b1", 0) + "[limits]\n" +
+		strings.Join(limits, "\n")
 }
 
 const service1At443 = "192.0.2.1:443 [2001:db8::1]:443"
@@ -25,7 +26,8 @@ const service1At443 = "192.0.2.1:443 [2001:db8::1]:443"
 func limitCases() []testCase {
 	all := []testCase{
 		{name: "new-connections-of-the-farm", steps: steps{
-			farms{"web": farmWithLimits("snat", `new = { rate = "1/day", burst = 6 }`), "mail": oneBackend("snat", `"192.0.2.2:80"`, "b2", 0)},
+			farms{"web": farmWithLimits("snat", `new = { rate = "1/day", burst = 6 }`),
+				"mail": oneBackend("snat", `"192.0.2.2:80"`, "b2", 0)},
 			attempt{as: 0, by: "tcp", to: service1, times: 2, pass: 2},      // of each family
 			attempt{as: 1, by: "udp", to: service1At443, times: 1, pass: 1}, // another client, another frontend
 			attempt{as: 2, by: "tcp udp", to: service1, times: 1, pass: 0},  // a third client
@@ -77,7 +79,8 @@ func limitCases() []testCase {
 		{name: "ban-ends-by-itself", steps: steps{
 			farms{"web": farmWithLimits("snat", `new-per-client = { rate = "1/day", burst = 3 }`, `ban = "1h"`),
 				"mail": oneBackend("snat", `"192.0.2.2:80", "[2001:db8::2]:80"`, "b2", 0),
-				"soon": oneBackend("snat", `"192.0.2.3:80/tcp,udp", "[2001:db8::3]:80/tcp,udp"`, "b1", 0) + "[limits]\nnew-per-client = { rate = '20/second', burst = 3 }\nban = '1s'"},
+				"soon": oneBackend("snat", `"192.0.2.3:80/tcp,udp", "[2001:db8::3]:80/tcp,udp"`, "b1", 0) +
+					"[limits]\nnew-per-client = { rate = '20/second', burst = 3 }\nban = '1s'"},
 			attempt{as: 1, by: "tcp", to: service1, times: 1, pass: 1, keep: true},
 			attempt{as: 0, by: "tcp", to: service1, times: 1, pass: 1, keep: true},
 			sendDatagrams{as: 0, to: service1, times: 20},
@@ -94,7 +97,8 @@ func limitCases() []testCase {
 			echo{},
 		}},
 		{name: "verdict-reject", steps: steps{
-			farms{"web": farmWithLimits("snat", `new-per-client = { rate = "1/day", burst = 2 }`, `verdict = "reject"`, `ban = "1h"`)},
+			farms{"web": farmWithLimits("snat", `new-per-client = { rate = "1/day", burst = 2 }`, `verdict = "reject"`,
+				`ban = "1h"`)},
 			attempt{as: 0, by: "tcp", to: service1, times: 2, pass: 2},
 			attempt{as: 0, by: "tcp udp", to: service1, times: 1, pass: 0, refused: true},
 			attempt{as: 0, by: "tcp udp", to: service1At443, times: 1, pass: 0, refused: true}, // banned by now
@@ -102,7 +106,8 @@ func limitCases() []testCase {
 			limitCounter{farm: "web", reason: "banned", packets: 6, orMore: true},
 		}},
 		{name: "verdict-log", steps: steps{
-			farms{"web": farmWithLimits("snat", `new-per-client = { rate = "1/day", burst = 2 }`, `connections = 1`, `verdict = "log"`, `ban = "1h"`)},
+			farms{"web": farmWithLimits("snat", `new-per-client = { rate = "1/day", burst = 2 }`, `connections = 1`,
+				`verdict = "log"`, `ban = "1h"`)},
 			attempt{as: 0, by: "tcp", to: service1, times: 2, pass: 2, keep: true},
 			attempt{as: 0, by: "tcp", to: service1, times: 1, pass: 1},
 			attempt{as: 0, by: "tcp", to: service1, times: 1, pass: 1},
@@ -112,7 +117,8 @@ func limitCases() []testCase {
 			echo{},
 		}},
 		{name: "full-set-limits-unknown-clients", steps: steps{
-			farms{"web": farmWithLimits("snat", `new-per-client = { rate = "1/day", burst = 3 }`, "clients = 2", `ban = "1h"`)},
+			farms{"web": farmWithLimits("snat", `new-per-client = { rate = "1/day", burst = 3 }`, "clients = 2",
+				`ban = "1h"`)},
 			attempt{as: 0, by: "tcp", to: service1, times: 1, pass: 1},
 			attempt{as: 1, by: "tcp", to: service1, times: 1, pass: 1},
 			attempt{as: 2, by: "tcp", to: service1, times: 4, pass: 3}, // the set is full: the client is limited
@@ -138,7 +144,8 @@ func limitCases() []testCase {
 			echo{},
 		}},
 		{name: "denied-before-limits", steps: steps{
-			farms{"web": farmWithLimits("snat", "new-per-client = { rate = '1/day', burst = 1 }", "[access]", "deny = ['198.51.100.100', '2001:db8:c:100::1']")},
+			farms{"web": farmWithLimits("snat", "new-per-client = { rate = '1/day', burst = 1 }", "[access]",
+				"deny = ['198.51.100.100', '2001:db8:c:100::1']")},
 			attempt{as: 0, by: "tcp", to: service1, times: 3, pass: 0},
 			limitCounter{farm: "web", reason: "denied", packets: 6},
 			limitCounter{farm: "web", reason: "new-per-client", packets: 0},
@@ -188,7 +195,8 @@ func limitCases() []testCase {
 			attempt{as: 3, by: "udp", to: service1, times: 7, pass: 6},
 		}},
 		{name: "limits-of-a-range-but-not-of-the-port-in-it", steps: steps{
-			farms{"range": oneBackend("snat", `"192.0.2.1:1-1000"`, "b1", 0) + "[limits]\nnew-per-client = { rate = '1/day', burst = 1 }\nstrict-tcp = true\nban = '1h'",
+			farms{"range": oneBackend("snat", `"192.0.2.1:1-1000"`, "b1", 0) +
+				"[limits]\nnew-per-client = { rate = '1/day', burst = 1 }\nstrict-tcp = true\nban = '1h'",
 				"web": oneBackend("dnat", `"192.0.2.1:80"`, "b2", 0)},
 			attempt{as: 0, by: "tcp", to: "192.0.2.1:443", times: 2, pass: 1},
 			limitCounter{farm: "range", reason: "new-per-client", packets: 1},
@@ -197,35 +205,43 @@ func limitCases() []testCase {
 			attempt{as: 0, by: "tcp", to: "192.0.2.1:80", times: 3, pass: 3},
 		}},
 		{name: "limits-of-every-address", steps: steps{
-			farms{"web": oneBackend("snat", `"*:80"`, "b1", 0) + "[limits]\nnew-per-client = { rate = '1/day', burst = 2 }\nban = '1h'"},
-			attempt{as: 0, by: "tcp", to: "192.0.2.1:80 192.0.2.2:80 [2001:db8::1]:80 [2001:db8::2]:80", times: 1, pass: 1},
+			farms{"web": oneBackend("snat", `"*:80"`, "b1", 0) +
+				"[limits]\nnew-per-client = { rate = '1/day', burst = 2 }\nban = '1h'"},
+			attempt{as: 0, by: "tcp", to: "192.0.2.1:80 192.0.2.2:80 [2001:db8::1]:80 [2001:db8::2]:80", times: 1,
+				pass: 1},
 			attempt{as: 0, by: "tcp", to: "192.0.2.3:80 [2001:db8::3]:80", times: 1, pass: 0},
 			limitCounter{farm: "web", reason: "new-per-client", packets: 2},
 			attempt{as: 0, by: "tcp", to: "192.0.2.1:80 [2001:db8::1]:80", times: 1, pass: 0},
 			limitCounter{farm: "web", reason: "banned", packets: 2, orMore: true},
-			request{from: "balancer", by: "tcp", to: service1, shares: shares{"balancer:80": 1}, sees: "192.0.2.1 2001:db8::1"},
+			request{from: "balancer", by: "tcp", to: service1, shares: shares{"balancer:80": 1},
+				sees: "192.0.2.1 2001:db8::1"},
 		}},
 		{name: "limits-of-a-whole-address", steps: steps{
-			farms{"web": oneBackend("dnat", `"192.0.2.1", "2001:db8::1"`, "b1", 0) + "[limits]\nnew-per-client = { rate = '1/day', burst = 2 }\nban = '1h'"},
+			farms{"web": oneBackend("dnat", `"192.0.2.1", "2001:db8::1"`, "b1", 0) +
+				"[limits]\nnew-per-client = { rate = '1/day', burst = 2 }\nban = '1h'"},
 			attempt{as: 0, by: "tcp", to: service1 + " " + service1At443, times: 1, pass: 1},
 			attempt{as: 0, by: "udp", to: service1, times: 1, pass: 0},
 			limitCounter{farm: "web", reason: "new-per-client", packets: 2},
 		}},
 		{name: "limits-inside-interfaces", steps: steps{
-			farms{"web": farmWithLimits("snat", `new-per-client = { rate = "1/day", burst = 1 }`, `ban = "1h"`)}.inside("web", "eth1"),
+			farms{"web": farmWithLimits("snat", `new-per-client = { rate = "1/day", burst = 1 }`,
+				`ban = "1h"`)}.inside("web", "eth1"),
 			attempt{as: 0, by: "tcp", to: service1, times: 2, pass: 2}, // the balancer's own answer
-			farms{"web": farmWithLimits("snat", `new-per-client = { rate = "1/day", burst = 1 }`, `ban = "1h"`)}.inside("web", "eth0"),
+			farms{"web": farmWithLimits("snat", `new-per-client = { rate = "1/day", burst = 1 }`,
+				`ban = "1h"`)}.inside("web", "eth0"),
 			attempt{as: 0, by: "tcp", to: service1, times: 2, pass: 1},
 			limitCounter{farm: "web", reason: "new-per-client", packets: 2},
 		}},
 		{name: "limits-of-mode-local", steps: steps{
-			farms{"proxy": "mode = 'local'\nlisten = [" + listen1 + "]\n[limits]\nconnections-per-client = 2\nban = '1h'"},
+			farms{"proxy": "mode = 'local'\nlisten = [" + listen1 +
+				"]\n[limits]\nconnections-per-client = 2\nban = '1h'"},
 			attempt{as: 0, by: "tcp", to: service1, times: 2, pass: 2, keep: true},
 			attempt{as: 0, by: "tcp", to: service1, times: 1, pass: 0},
 			limitCounter{farm: "proxy", reason: "connections-per-client", packets: 2},
 			attempt{as: 0, by: "tcp", to: service1, times: 1, pass: 0},
 			limitCounter{farm: "proxy", reason: "banned", packets: 2, orMore: true},
-			farms{"proxy": "mode = 'local'\nlisten = [" + listen1 + "]\n[limits]\nnew-per-client = { rate = '1/day', burst = 3 }"},
+			farms{"proxy": "mode = 'local'\nlisten = [" + listen1 +
+				"]\n[limits]\nnew-per-client = { rate = '1/day', burst = 3 }"},
 			attempt{as: 1, by: "tcp", to: service1, times: 3, pass: 3},
 			attempt{as: 1, by: "udp", to: service1, times: 1, pass: 0},
 			limitCounter{farm: "proxy", reason: "new-per-client", packets: 2},
@@ -247,9 +263,12 @@ func limitCases() []testCase {
 	strict := "\n[limits]\nstrict-tcp = true\n"
 	all = append(all, testCase{name: "strict-tcp", steps: steps{
 		farms{"web": oneBackend("dnat", listen1, "b1", 0)},
-		filterSegments{as: 0, to: service1, passed: []segment{invalidSegments[6], unrelatedSegments[0], openingSegments[0]}}, // without the limit they pass
+		filterSegments{as: 0, to: service1,
+			passed: []segment{invalidSegments[6], unrelatedSegments[0],
+				openingSegments[0]}}, // without the limit they pass
 		farms{"web": oneBackend("dnat", listen1, "b1", 0) + strict},
-		filterSegments{as: 0, to: service1, dropped: slices.Concat(invalidSegments, unrelatedSegments), passed: openingSegments},
+		filterSegments{as: 0, to: service1, dropped: slices.Concat(invalidSegments, unrelatedSegments),
+			passed: openingSegments},
 		limitCounter{farm: "web", reason: "strict-tcp", packets: 2 * (len(invalidSegments) + len(unrelatedSegments))},
 		attempt{as: 0, by: "tcp udp", to: service1, times: 2, pass: 2},
 		transfer{by: "tcp", to: service1, size: 300_000},
@@ -257,19 +276,23 @@ func limitCases() []testCase {
 		echo{},
 		limitCounter{farm: "web", reason: "strict-tcp", packets: 2 * (len(invalidSegments) + len(unrelatedSegments))},
 		farms{"web": oneBackend("dnat", listen1, "b1", 0) + strict + "verdict = 'log'"},
-		filterSegments{as: 1, to: service1, passed: []segment{invalidSegments[6], unrelatedSegments[0], openingSegments[0]}},
+		filterSegments{as: 1, to: service1,
+			passed: []segment{invalidSegments[6], unrelatedSegments[0], openingSegments[0]}},
 	}}, testCase{name: "strict-tcp-stateless", steps: steps{
 		farms{"web": oneBackend("stateless", listen1, "b1", 0) + strict},
-		filterSegments{as: 0, to: service1, dropped: invalidSegments, passed: slices.Concat(unrelatedSegments, openingSegments)},
+		filterSegments{as: 0, to: service1, dropped: invalidSegments,
+			passed: slices.Concat(unrelatedSegments, openingSegments)},
 		limitCounter{farm: "web", reason: "strict-tcp", packets: 2 * len(invalidSegments)},
 		attempt{as: 0, by: "tcp udp", to: service1, times: 2, pass: 2},
 	}}, testCase{name: "strict-tcp-stateless-at-ingress", steps: steps{
 		farms{"web": oneBackend("stateless", listen1, "b1", 0, `interfaces = "eth0"`) + `interface = "eth1"` + strict},
-		filterSegments{as: 0, to: service1, dropped: invalidSegments, passed: slices.Concat(unrelatedSegments, openingSegments)},
+		filterSegments{as: 0, to: service1, dropped: invalidSegments,
+			passed: slices.Concat(unrelatedSegments, openingSegments)},
 		limitCounter{farm: "web", reason: "strict-tcp", packets: 2 * len(invalidSegments)},
 		attempt{as: 0, by: "tcp udp", to: service1, times: 2, pass: 2},
 	}}, testCase{name: "limits-of-stateless", steps: steps{
-		farms{"web": oneBackend("stateless", listen1, "b1", 0) + "[limits]\nresets-per-client = { rate = '1/day', burst = 2 }\nban = '1h'"},
+		farms{"web": oneBackend("stateless", listen1, "b1", 0) +
+			"[limits]\nresets-per-client = { rate = '1/day', burst = 2 }\nban = '1h'"},
 		attempt{as: 0, by: "tcp udp", to: service1, times: 1, pass: 1},
 		resetConnections{as: 0, to: service1, times: 3},
 		limitCounter{farm: "web", reason: "resets-per-client", packets: 2},
@@ -277,12 +300,15 @@ func limitCases() []testCase {
 		limitCounter{farm: "web", reason: "banned", packets: 4, orMore: true},
 		attempt{as: 1, by: "tcp udp", to: service1, times: 1, pass: 1},
 	}}, testCase{name: "allowed-clients-have-no-limits", steps: steps{
-		farms{"web": farmWithLimits("dnat", "new-per-client = { rate = '1/day', burst = 1 }", "resets-per-client = { rate = '1/day', burst = 1 }",
-			"connections-per-client = 1", "new = { rate = '1/day', burst = 1 }", "connections = 1", "strict-tcp = true", "ban = '1h'",
+		farms{"web": farmWithLimits("dnat", "new-per-client = { rate = '1/day', burst = 1 }",
+			"resets-per-client = { rate = '1/day', burst = 1 }",
+			"connections-per-client = 1", "new = { rate = '1/day', burst = 1 }", "connections = 1", "strict-tcp = true",
+			"ban = '1h'",
 			"[access]", "allow = ['198.51.100.101', '2001:db8:c:101::/64']")},
 		attempt{as: 1, by: "tcp udp", to: service1, times: 3, pass: 3, keep: true},
 		resetConnections{as: 1, to: service1, times: 3},
-		filterSegments{as: 1, to: service1, passed: slices.Concat([]segment{invalidSegments[6]}, unrelatedSegments[:1], openingSegments)},
+		filterSegments{as: 1, to: service1,
+			passed: slices.Concat([]segment{invalidSegments[6]}, unrelatedSegments[:1], openingSegments)},
 		attempt{as: 0, by: "tcp", to: "192.0.2.1:80", times: 2, pass: 1},
 		echo{},
 		ban{"web", "198.51.100.101"},
@@ -299,8 +325,10 @@ func limitCases() []testCase {
 // farmsWithMemory have limits that remember clients.
 func farmsWithMemory(backend string, burst int) farms {
 	return farms{
-		"web":  oneBackend("dnat", listen1, backend, 0) + fmt.Sprintf("[limits]\nnew-per-client = { rate = '1/day', burst = %d }\nban = '1h'", burst),
-		"slow": oneBackend("dnat", `"192.0.2.3:80", "[2001:db8::3]:80"`, backend, 0) + "[limits]\nconnections-per-client = 3",
+		"web": oneBackend("dnat", listen1, backend, 0) +
+			fmt.Sprintf("[limits]\nnew-per-client = { rate = '1/day', burst = %d }\nban = '1h'", burst),
+		"slow": oneBackend("dnat", `"192.0.2.3:80", "[2001:db8::3]:80"`, backend, 0) +
+			"[limits]\nconnections-per-client = 3",
 	}
 }
 
@@ -309,7 +337,8 @@ func dsrLimits(a dsrTopology) testCase {
 	limits := "\n[limits]\nresets-per-client = { rate = '1/day', burst = 2 }\nban = '1h'\n"
 	return testCase{name: "limits-of-dsr-" + a.name, lab: a.lab, steps: steps{
 		farms{"web": strings.Split(a.farm(listen1), "[backends.b2]")[0] + "\n[limits]\nstrict-tcp = true\n"},
-		filterSegments{as: 0, to: service1, dropped: invalidSegments, passed: slices.Concat(unrelatedSegments, openingSegments)},
+		filterSegments{as: 0, to: service1, dropped: invalidSegments,
+			passed: slices.Concat(unrelatedSegments, openingSegments)},
 		limitCounter{farm: "web", reason: "strict-tcp", packets: 2 * len(invalidSegments)},
 		farms{"web": a.farm(listen1) + limits},
 		attempt{as: 0, by: "tcp udp", to: service1, times: 1, pass: 1},

@@ -9,10 +9,14 @@ var localCases = []testCase{
 			"range": oneBackend("snat", `"192.0.2.1:8000-8099/tcp,udp", "[2001:db8::1]:8000-8099/tcp,udp"`, "b1", 0),
 			"any":   oneBackend("snat", `"*:443/tcp,udp"`, "b1", 0),
 			"whole": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0)},
-		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:80": 1}, sees: "192.0.2.1 2001:db8::1"},
-		request{from: "balancer", by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"balancer:8050": 1}, sees: "192.0.2.1 2001:db8::1"},
-		request{from: "balancer", by: "tcp udp", to: "192.0.2.2:443 [2001:db8::2]:443", shares: shares{"balancer:443": 1}, sees: "192.0.2.2 2001:db8::2"},
-		request{from: "balancer", by: "tcp udp", to: "192.0.2.3:443 [2001:db8::3]:443", shares: shares{"balancer:443": 1}, sees: "192.0.2.3 2001:db8::3"},
+		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:80": 1},
+			sees: "192.0.2.1 2001:db8::1"},
+		request{from: "balancer", by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050",
+			shares: shares{"balancer:8050": 1}, sees: "192.0.2.1 2001:db8::1"},
+		request{from: "balancer", by: "tcp udp", to: "192.0.2.2:443 [2001:db8::2]:443",
+			shares: shares{"balancer:443": 1}, sees: "192.0.2.2 2001:db8::2"},
+		request{from: "balancer", by: "tcp udp", to: "192.0.2.3:443 [2001:db8::3]:443",
+			shares: shares{"balancer:443": 1}, sees: "192.0.2.3 2001:db8::3"},
 		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}, sees: "balancer"},
 	}},
 	{name: "local-clients", steps: steps{
@@ -28,24 +32,32 @@ var localCases = []testCase{
 				address = ["10.2.0.12", "fd00:2::12"]
 				port    = 8082
 			`,
-			"range":   oneBackend("snat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b2", 0, "local-clients = true"),
+			"range": oneBackend("snat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b2", 0,
+				"local-clients = true"),
 			"whole":   oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b3", 0, "local-clients = true"),
 			"any":     oneBackend("snat", `"*:443,8000-8099/tcp,udp"`, "b1", 0, "local-clients = true"),
 			"outside": oneBackend("snat", `"192.0.2.1:53/tcp,udp", "[2001:db8::1]:53/tcp,udp"`, "b1", 0),
 		},
-		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"b1:8081": 3, "b2:8082": 1}, sees: "balancer"},
-		request{from: "balancer", by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b2:8050": 1}, sees: "balancer"},
-		request{from: "balancer", by: "tcp udp", to: "192.0.2.2:443 [2001:db8::2]:443", shares: shares{"b3:443": 1}, sees: "balancer"},
-		request{from: "balancer", by: "tcp udp", to: "192.0.2.3:443 [2001:db8::3]:443", shares: shares{"b1:443": 1}, sees: "balancer"},
-		request{from: "balancer", by: "tcp udp", to: "10.2.0.1:8050 [fd00:2::1]:8050", shares: shares{"b1:8050": 1}, sees: "balancer"},
-		request{from: "balancer", by: "tcp udp", to: "192.0.2.1:53 [2001:db8::1]:53", shares: shares{"balancer:53": 1}, sees: "192.0.2.1 2001:db8::1"},
+		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"b1:8081": 3, "b2:8082": 1},
+			sees: "balancer"},
+		request{from: "balancer", by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b2:8050": 1},
+			sees: "balancer"},
+		request{from: "balancer", by: "tcp udp", to: "192.0.2.2:443 [2001:db8::2]:443", shares: shares{"b3:443": 1},
+			sees: "balancer"},
+		request{from: "balancer", by: "tcp udp", to: "192.0.2.3:443 [2001:db8::3]:443", shares: shares{"b1:443": 1},
+			sees: "balancer"},
+		request{from: "balancer", by: "tcp udp", to: "10.2.0.1:8050 [fd00:2::1]:8050", shares: shares{"b1:8050": 1},
+			sees: "balancer"},
+		request{from: "balancer", by: "tcp udp", to: "192.0.2.1:53 [2001:db8::1]:53", shares: shares{"balancer:53": 1},
+			sees: "192.0.2.1 2001:db8::1"},
 		pings{from: "balancer", to: "192.0.2.2 2001:db8::2", shares: shares{"b3": 1}},
 		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 3, "b2:8082": 1}, sees: "balancer"},
 	}},
 	// the kernel has chosen the service's address as the source, and the backend sees it
 	{name: "local-clients-dnat", steps: steps{
 		farms{"web": oneBackend("dnat", listen1, "b1", 8081, "local-clients = true")},
-		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}, sees: "192.0.2.1 2001:db8::1"},
+		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"b1:8081": 1},
+			sees: "192.0.2.1 2001:db8::1"},
 		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}},
 	}},
 	{name: "local-clients-in-turn", steps: steps{
@@ -58,12 +70,15 @@ var localCases = []testCase{
 			[backends.b2]
 			address = ["10.2.0.12", "fd00:2::12"]
 		`},
-		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"b1:80": 1, "b2:80": 1}, sees: "balancer", inTurn: true},
+		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"b1:80": 1, "b2:80": 1}, sees: "balancer",
+			inTurn: true},
 	}},
 	{name: "local-clients-source-address", steps: steps{
 		addAddress{"eth1", "10.2.0.9/24"}, addAddress{"eth1", "fd00:2::9/64"},
-		farms{"web": oneBackend("snat", listen1, "b1", 8081, `source-address = ["10.2.0.9", "fd00:2::9"]`, "local-clients = true")},
-		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}, sees: "10.2.0.9 fd00:2::9"},
+		farms{"web": oneBackend("snat", listen1, "b1", 8081, `source-address = ["10.2.0.9", "fd00:2::9"]`,
+			"local-clients = true")},
+		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"b1:8081": 1},
+			sees: "10.2.0.9 fd00:2::9"},
 	}},
 	{name: "local-clients-of-a-routed-address", lab: netlab.Options{NoVIPs: true}, steps: steps{
 		addDefaultRoutes,
@@ -89,7 +104,8 @@ var localCases = []testCase{
 	}},
 	{name: "local-backend-and-local-clients", steps: steps{
 		farms{"web": "local-clients = true\n" + farmWithLocalBackend("snat")},
-		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:8081": 1}, sees: "192.0.2.1 fd00:2::1"},
+		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:8081": 1},
+			sees: "192.0.2.1 fd00:2::1"},
 		request{by: "tcp udp", to: service1, shares: shares{"balancer:8081": 1}},
 	}},
 	{name: "local-backend-at-the-service-itself", steps: steps{
@@ -101,6 +117,7 @@ var localCases = []testCase{
 			port    = 8081
 		`},
 		request{by: "tcp udp", to: service1, shares: shares{"balancer:8081": 1}},
-		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:8081": 1}, sees: "192.0.2.1 2001:db8::1"},
+		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:8081": 1},
+			sees: "192.0.2.1 2001:db8::1"},
 	}},
 }

@@ -22,14 +22,16 @@ func TestMaglev(t *testing.T) {
 	}{
 		{"dnat-ip4", maglevFarm("dnat", `hash-on = ["source-address", "source-port"]`), "192.0.2.1:80", withoutB1, lab},
 		{"dnat-ip6", maglevFarm("dnat", ""), "[2001:db8::1]:80", withoutB1, lab},
-		{"dsr-ip4", maglevFarm("dsr", `hash-on = ["source-address", "source-port"]`), "192.0.2.1:80", withB1Down, direct},
+		{"dsr-ip4", maglevFarm("dsr", `hash-on = ["source-address", "source-port"]`), "192.0.2.1:80", withB1Down,
+			direct},
 		{"dsr-ip6", maglevFarm("dsr", ""), "[2001:db8::1]:80", withB1Down, direct},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s, to := newTestbed(t, c.lab), netip.MustParseAddrPort(c.to)
 			first := s.requestFromMany(c.farm, to)
-			if moved, others := first.moved(s.requestFromMany(c.less(c.farm), to), "b1"); others < maglevClients*8/10 || moved*100 > 2*others {
+			if moved, others := first.moved(s.requestFromMany(c.less(c.farm), to), "b1"); others < maglevClients*8/10 ||
+				moved*100 > 2*others {
 				t.Errorf("without b1 %d of the other backends' %d clients move", moved, others)
 			}
 			if moved, _ := first.moved(s.requestFromMany(c.farm, to), ""); moved > 0 {

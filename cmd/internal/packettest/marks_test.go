@@ -17,11 +17,16 @@ var markTrace = func() nftScript {
 	var sets, chains strings.Builder
 	for _, hook := range []string{"forward", "postrouting", "input"} {
 		fmt.Fprintf(&chains, "chain %s { type filter hook %[1]s priority 300\n", hook)
-		for _, f := range []struct{ suffix, ip, address string }{{"ip4", "ip", "ipv4_addr"}, {"ip6", "ip6", "ipv6_addr"}} {
-			fmt.Fprintf(&sets, "set %s-%s { type mark . %[3]s . inet_service . %[3]s; size 1000; flags dynamic; }\n", hook, f.suffix, f.address)
-			fmt.Fprintf(&sets, "set echo-%s-%s { type mark . %[3]s . %[3]s; size 1000; flags dynamic; }\n", hook, f.suffix, f.address)
-			fmt.Fprintf(&chains, "ct direction original meta l4proto { tcp, udp } update @%s-%s { ct mark . ct original %[3]s daddr . ct original proto-dst . %[3]s daddr counter }\n", hook, f.suffix, f.ip)
-			fmt.Fprintf(&chains, "ct direction original meta l4proto { icmp, icmpv6 } update @echo-%s-%s { ct mark . ct original %[3]s daddr . %[3]s daddr counter }\n", hook, f.suffix, f.ip)
+		for _, f := range []struct{ suffix, ip, address string }{{"ip4", "ip", "ipv4_addr"},
+			{"ip6", "ip6", "ipv6_addr"}} {
+			fmt.Fprintf(&sets, "set %s-%s { type mark . %[3]s . inet_service . %[3]s; size 1000; flags dynamic; }\n",
+				hook, f.suffix, f.address)
+			fmt.Fprintf(&sets, "set echo-%s-%s { type mark . %[3]s . %[3]s; size 1000; flags dynamic; }\n", hook,
+				f.suffix, f.address)
+			fmt.Fprintf(&chains,
+				"ct direction original meta l4proto { tcp, udp } update @%s-%s { ct mark . ct original %[3]s daddr . ct original proto-dst . %[3]s daddr counter }\n", hook, f.suffix, f.ip)
+			fmt.Fprintf(&chains,
+				"ct direction original meta l4proto { icmp, icmpv6 } update @echo-%s-%s { ct mark . ct original %[3]s daddr . %[3]s daddr counter }\n", hook, f.suffix, f.ip)
 		}
 		chains.WriteString("}\n")
 	}
@@ -55,7 +60,8 @@ func markCases() (all []testCase) {
 		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 1, "balancer:80": 1}, times: 30},
 		seenMarks{"forward", service1, map[string]uint32{"b1": 0x5a001010}},
 		seenMarks{"input", service1, map[string]uint32{"balancer": 0x5a002010}},
-		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"b1:80": 1, "balancer:80": 1}, times: 30, sees: "192.0.2.1 2001:db8::1"},
+		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"b1:80": 1, "balancer:80": 1}, times: 30,
+			sees: "192.0.2.1 2001:db8::1"},
 		seenMarks{"postrouting", service1, map[string]uint32{"b1": 0x5a001010, "balancer": 0x5a002010}},
 	}})
 }
@@ -79,13 +85,16 @@ func markCase(mode, scheduler string) testCase {
 	return testCase{name: mode + "-" + scheduler, steps: steps{
 		markTrace,
 		farms{
-			"all-bits":      farm(listen1, `mark = 0x10`, ``, ``),
-			"some-bits":     farm(`"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, `mark = "0x10/0xff"`, ``, ``),
-			"backends":      farm(`"192.0.2.2", "2001:db8::2"`, ``, `mark = 0x11`, `mark = "0x12/0xff"`),
-			"beside":        farm(`"192.0.2.2:53/tcp,udp", "[2001:db8::2]:53/tcp,udp"`, ``, ``, ``),
-			"both":          farm(`"*:443/tcp,udp"`, `mark = "0x2000/0xf000"`, `mark = "0x11/0xff"`, ``),
-			"both-the-same": farm(`"192.0.2.3:80/tcp,udp", "[2001:db8::3]:80/tcp,udp"`, `mark = "0x10/0xff"`, `mark = "0x20/0xff"`, ``),
-			"none-of-them":  farm(`"192.0.2.4:80/tcp,udp", "[2001:db8::4]:80/tcp,udp"`, `mark = "0/0xff000000"`, ``, `mark = "0x7/0xf"`),
+			"all-bits": farm(listen1, `mark = 0x10`, ``, ``),
+			"some-bits": farm(`"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`,
+				`mark = "0x10/0xff"`, ``, ``),
+			"backends": farm(`"192.0.2.2", "2001:db8::2"`, ``, `mark = 0x11`, `mark = "0x12/0xff"`),
+			"beside":   farm(`"192.0.2.2:53/tcp,udp", "[2001:db8::2]:53/tcp,udp"`, ``, ``, ``),
+			"both":     farm(`"*:443/tcp,udp"`, `mark = "0x2000/0xf000"`, `mark = "0x11/0xff"`, ``),
+			"both-the-same": farm(`"192.0.2.3:80/tcp,udp", "[2001:db8::3]:80/tcp,udp"`, `mark = "0x10/0xff"`,
+				`mark = "0x20/0xff"`, ``),
+			"none-of-them": farm(`"192.0.2.4:80/tcp,udp", "[2001:db8::4]:80/tcp,udp"`, `mark = "0/0xff000000"`, ``,
+				`mark = "0x7/0xf"`),
 		},
 		requestsMarked{"192.0.2.1:80 [2001:db8::1]:80", sees, 0x10, 0x10},
 		requestsMarked{"192.0.2.1:8050 [2001:db8::1]:8050", sees, 0x5a000010, 0x5a000010},

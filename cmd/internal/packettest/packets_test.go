@@ -8,7 +8,8 @@ import (
 func TestPackets(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, c := range slices.Concat(weightCases(), portCases, addressCases, sourceNATCases, localCases, backendStateCases,
+	for _, c := range slices.Concat(weightCases(), portCases, addressCases, sourceNATCases, localCases,
+		backendStateCases,
 		refusalCases(), reloadCases, keptStateCases(), cutCases(), hashCases, hashKeyCases, kernelCases) {
 		if seen[c.name] {
 			t.Errorf("two cases are called %s", c.name)

@@ -21,10 +21,14 @@ func persistenceCases() (all []testCase) {
 	}
 	for _, topology := range dsrTopologies {
 		farm := topology.farm(listen1Ports, strings.Split(fmt.Sprintf(untrackedPersistence, "b2"), "\n")...)
-		all = append(all, testCase{name: "dsr-" + topology.name, lab: topology.lab, steps: untrackedPersistenceSteps(farm, "netdev", [2]string{"0x0a0200%02x", "0x0a0200%02x"})},
+		all = append(all, testCase{name: "dsr-" + topology.name, lab: topology.lab,
+			steps: untrackedPersistenceSteps(farm, "netdev", [2]string{"0x0a0200%02x", "0x0a0200%02x"})},
 			testCase{name: "dsr-shared-" + topology.name, lab: topology.lab, steps: topology.sharedPersistenceSteps()},
 			testCase{name: "dsr-mac-" + topology.name, lab: topology.lab, steps: steps{topology.persistenceWithMAC()}},
-			testCase{name: "dsr-first-insert-wins-" + topology.name, lab: topology.lab, steps: steps{farms{"web": farm}, racingInsert{"netdev", [2]string{"meta mark set 0x0a02000c", "meta mark set 0x0a02000c"}}, firstInsertWins}})
+			testCase{name: "dsr-first-insert-wins-" + topology.name, lab: topology.lab,
+				steps: steps{farms{"web": farm},
+					racingInsert{"netdev", [2]string{"meta mark set 0x0a02000c", "meta mark set 0x0a02000c"}},
+					firstInsertWins}})
 	}
 	for _, w := range []statelessPath{statelessPaths[0], statelessPaths[2]} {
 		all = append(all, w.testCase("stateless-timeout-and-room", w.memorySteps()...))
@@ -32,9 +36,12 @@ func persistenceCases() (all []testCase) {
 	for _, w := range statelessPaths {
 		farm := w.stateless(listen1Ports, fmt.Sprintf(untrackedPersistence, "b-b2"), "b1*3", "b2")
 		all = append(all,
-			w.testCase("stateless", untrackedPersistenceSteps(farm, w.table(), [2]string{"10.2.0.%d", "fd00:2::%d"})...),
+			w.testCase("stateless", untrackedPersistenceSteps(farm, w.table(),
+				[2]string{"10.2.0.%d", "fd00:2::%d"})...),
 			w.testCase("stateless-ports-and-addresses", w.persistenceSteps()...),
-			w.testCase("stateless-first-insert-wins", farms{"web": farm}, racingInsert{w.table(), [2]string{"ip daddr set 10.2.0.12", "ip6 daddr set fd00:2::12"}}, firstInsertWins))
+			w.testCase("stateless-first-insert-wins", farms{"web": farm},
+				racingInsert{w.table(), [2]string{"ip daddr set 10.2.0.12", "ip6 daddr set fd00:2::12"}},
+				firstInsertWins))
 	}
 	return append(all, morePersistenceCases...)
 }
@@ -54,7 +61,8 @@ func untrackedPersistenceSteps(text, table string, stands [2]string) steps {
 			var script strings.Builder
 			for j, like := range []string{"192.0.2.1", "2001:db8::1"} {
 				client := s.clients(netip.MustParseAddr(like))[i]
-				fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%s { %s : %s }\n", table, family(client), client, fmt.Sprintf(stands[j], backend))
+				fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%s { %s : %s }\n", table, family(client),
+					client, fmt.Sprintf(stands[j], backend))
 			}
 			return nftScript(script.String()).do(s)
 		})
@@ -128,7 +136,8 @@ func (w statelessPath) persistenceSteps() steps {
 		transfer{"tcp", service1, 300_000},
 		hold{by: "tcp udp", to: service1},
 		// open connections stay with a drained backend
-		farms{"web": strings.ReplaceAll(w.stateless(listen1, persistent, "b1:8081", "b1:8082", "b1", "b2:8081*2"), "[backends.d-b2]", "[backends.d-b2]\nstate = 'drain'")},
+		farms{"web": strings.ReplaceAll(w.stateless(listen1, persistent, "b1:8081", "b1:8082", "b1", "b2:8081*2"),
+			"[backends.d-b2]", "[backends.d-b2]\nstate = 'drain'")},
 		echo{},
 		keepBackend{name: "ports", to: service1},
 		nothingTracked,
@@ -144,9 +153,11 @@ func (w statelessPath) persistenceSteps() steps {
 		keepBackend{name: "all", to: service3 + " 192.0.2.3:443 [2001:db8::3]:443"},
 		sameBackendByAllProtocols("192.0.2.3 2001:db8::3"),
 		// two farms share target chains, and a backend is down for one and up for the other
-		farms{"web": strings.Replace(w.stateless(listen1, persistent, "b1", "b2"), "[backends.a-b1]", "[backends.a-b1]\nstate = 'down'", 1), "other": w.stateless(listen2At443, persistent, "b1", "b2")},
+		farms{"web": strings.Replace(w.stateless(listen1, persistent, "b1", "b2"), "[backends.a-b1]",
+			"[backends.a-b1]\nstate = 'down'", 1), "other": w.stateless(listen2At443, persistent, "b1", "b2")},
 		w.setClients("10.2.0.11", "fd00:2::11"),
-		keepBackend{name: "down here", to: service1, among: "b2"}, keepBackend{name: "up there", to: service2At443, by: "tcp"},
+		keepBackend{name: "down here", to: service1, among: "b2"},
+		keepBackend{name: "up there", to: service2At443, by: "tcp"},
 		nothingTracked,
 	}
 }
@@ -175,12 +186,14 @@ func (a dsrTopology) sharedPersistenceSteps() steps {
 		keepBackend{name: "known", to: service1, among: "b2"}, keepBackend{name: "beside", to: besides},
 		// web is the only farm with UDP again
 		farms{"web": a.farm(listen1, persistent), "beside": a.farm(besideTCP, persistent)},
-		keepBackend{name: "known", to: service1, among: "b2"}, keepBackend{name: "beside", by: "tcp", to: besides}, fragmentsFollow{service1, 10},
+		keepBackend{name: "known", to: service1, among: "b2"}, keepBackend{name: "beside", by: "tcp", to: besides},
+		fragmentsFollow{service1, 10},
 		keepBackend{name: "known", to: service1, among: "b2"},
 		farms{"web": down(a.farm(listen1, persistent))}, b1,
 		keepBackend{name: "known", to: service1, among: "b2"}, fragmentsFollow{service1, 10},
 		farms{"web": a.farm(listenWhole2, persistent)}, b2,
-		keepBackend{name: "known", to: service2, among: "b2"}, fragmentsFollow{service2, 10}, keepBackend{name: "known", to: service2, among: "b2"},
+		keepBackend{name: "known", to: service2, among: "b2"}, fragmentsFollow{service2, 10},
+		keepBackend{name: "known", to: service2, among: "b2"},
 		untracked("192.0.2.1 2001:db8::1 192.0.2.2 2001:db8::2"),
 	}
 }
@@ -194,9 +207,11 @@ func (a dsrTopology) persistenceWithMAC() step {
 		}
 		at := "interface = " + strconv.Quote(a.out)
 		return steps{
-			farms{"web": replaceLast(a.farm(listenAllKinds, "scheduler = 'hash'\npersistence = {}"), at, at+"\nmac = "+strconv.Quote(mac))},
+			farms{"web": replaceLast(a.farm(listenAllKinds, "scheduler = 'hash'\npersistence = {}"), at,
+				at+"\nmac = "+strconv.Quote(mac))},
 			keepBackend{name: "mixed", to: service1 + " " + service2},
-			farms{"web": replaceLast(a.farm(listen1, "scheduler = 'hash'\nhash-on = ['source-port']\npersistence = {}"), at, at+"\nmac = "+strconv.Quote(mac))},
+			farms{"web": replaceLast(a.farm(listen1, "scheduler = 'hash'\nhash-on = ['source-port']\npersistence = {}"),
+				at, at+"\nmac = "+strconv.Quote(mac))},
 			keepBackend{name: "mixed", to: service1},
 		}.do(s)
 	})
@@ -205,9 +220,12 @@ func (a dsrTopology) persistenceWithMAC() step {
 // memorySteps: each request renews the timeout, and the scheduler picks for clients that do not fit in the map.
 func (w statelessPath) memorySteps() steps {
 	return steps{
-		farms{"web": w.stateless(listen1, "persistence = { timeout = '1h' }\nscheduler = 'hash'\nhash-on = ['source-port']", "b1", "b2")},
-		addClientsIn(w.table(), map[string]string{"198.51.100.2 timeout 1h expires 30m": "10.2.0.12", "2001:db8:c::2 timeout 1h expires 30m": "fd00:2::12"}),
-		clientRequests{"198.51.100.2", "tcp udp", "192.0.2.1:80", "b2"}, clientRequests{"2001:db8:c::2", "tcp udp", "[2001:db8::1]:80", "b2"},
+		farms{"web": w.stateless(listen1,
+			"persistence = { timeout = '1h' }\nscheduler = 'hash'\nhash-on = ['source-port']", "b1", "b2")},
+		addClientsIn(w.table(), map[string]string{"198.51.100.2 timeout 1h expires 30m": "10.2.0.12",
+			"2001:db8:c::2 timeout 1h expires 30m": "fd00:2::12"}),
+		clientRequests{"198.51.100.2", "tcp udp", "192.0.2.1:80", "b2"},
+		clientRequests{"2001:db8:c::2", "tcp udp", "[2001:db8::1]:80", "b2"},
 		expiryRenewed(w.table(), "ip4"), expiryRenewed(w.table(), "ip6"),
 		nftScript("flush map " + w.table() + " farmc farm/web/clients-ip4\n"), fillClients(w.table()),
 		clientRequests{"198.51.100.2", "tcp udp", "192.0.2.1:80", "several"},
@@ -217,8 +235,10 @@ func (w statelessPath) memorySteps() steps {
 		farms{"web": w.stateless(`"192.0.2.1:80/tcp,udp", "192.0.2.2:443/tcp,udp"`, `scheduler = 'hash'
 			hash-on = ['source-port']
 			persistence = { on = ['source-address', 'destination-address'], static = { '198.51.100.7 . 192.0.2.2' = 'b-b2', '198.51.100.8 . 192.0.2.1' = 'b-b2' } }`, "b1", "b2") + "state = 'drain'"},
-		clientRequests{"198.51.100.7", "tcp udp", "192.0.2.2:443", "b2"}, clientRequests{"198.51.100.8", "tcp udp", "192.0.2.1:80", "b2"},
-		clientRequests{"198.51.100.7", "tcp udp", "192.0.2.1:80", "b1"}, clientRequests{"198.51.100.8", "tcp udp", "192.0.2.2:443", "b1"},
+		clientRequests{"198.51.100.7", "tcp udp", "192.0.2.2:443", "b2"},
+		clientRequests{"198.51.100.8", "tcp udp", "192.0.2.1:80", "b2"},
+		clientRequests{"198.51.100.7", "tcp udp", "192.0.2.1:80", "b1"},
+		clientRequests{"198.51.100.8", "tcp udp", "192.0.2.2:443", "b1"},
 	}
 }
 
@@ -238,7 +258,8 @@ func persistenceCase(mode, scheduler string) testCase {
 		address = ["10.2.0.12", "fd00:2::12"]
 		[backends.b3]
 		address = ["10.2.0.13", "fd00:2::13"]
-	`, mode, scheduler, map[string]string{"hash": `hash-on = ["source-port", "destination-address"]`, "maglev": `hash-on = ["source-address", "source-port"]`}[scheduler], "%s")
+	`, mode, scheduler, map[string]string{"hash": `hash-on = ["source-port", "destination-address"]`,
+		"maglev": `hash-on = ["source-address", "source-port"]`}[scheduler], "%s")
 	const everywhere = "192.0.2.1:80 192.0.2.1:8050 192.0.2.2:443 192.0.2.3:53 192.0.2.1:80 [2001:db8::1]:80 [2001:db8::1]:8050 [2001:db8::2]:443 [2001:db8::3]:53"
 	sees := map[string]string{"snat": "balancer"}[mode]
 	return testCase{name: mode + "-" + scheduler, steps: steps{
@@ -265,16 +286,21 @@ const persistentTemplate = `
 
 // persistentFarm is a farm with persistence, and more keys of the farm and of its first backend.
 func persistentFarm(farm, persistence, b1 string) farms {
-	return farms{"web": strings.NewReplacer("FARM", farm, "PERSISTENCE", persistence, "B1", b1).Replace(persistentTemplate)}
+	return farms{"web": strings.NewReplacer("FARM", farm, "PERSISTENCE", persistence, "B1",
+		b1).Replace(persistentTemplate)}
 }
 
 var morePersistenceCases = []testCase{
 	{name: "whole-address", steps: steps{
-		farms{"web": strings.NewReplacer("FARM", `listen = ["192.0.2.1", "2001:db8::1"]`, "PERSISTENCE", "", "B1", "", `listen = ["192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp"]`, "").Replace(persistentTemplate)},
-		keepBackend{name: "all", to: "192.0.2.1:80 192.0.2.1:443 [2001:db8::1]:80 [2001:db8::1]:443 192.0.2.1:53 [2001:db8::1]:53", sees: "balancer"},
+		farms{"web": strings.NewReplacer("FARM", `listen = ["192.0.2.1", "2001:db8::1"]`, "PERSISTENCE", "", "B1", "",
+			`listen = ["192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp"]`, "").Replace(persistentTemplate)},
+		keepBackend{name: "all",
+			to:   "192.0.2.1:80 192.0.2.1:443 [2001:db8::1]:80 [2001:db8::1]:443 192.0.2.1:53 [2001:db8::1]:53",
+			sees: "balancer"},
 	}},
 	{name: "backends-on-one-machine", steps: steps{
-		persistentFarm("", "", "port = 8081\n[backends.b1-too]\naddress = ['10.2.0.11', 'fd00:2::11']\nport = 8082\n[backends.b1-as-asked]\naddress = ['10.2.0.11', 'fd00:2::11']\n"),
+		persistentFarm("", "",
+			"port = 8081\n[backends.b1-too]\naddress = ['10.2.0.11', 'fd00:2::11']\nport = 8082\n[backends.b1-as-asked]\naddress = ['10.2.0.11', 'fd00:2::11']\n"),
 		keepBackend{name: "machine", to: service1, sees: "balancer"},
 	}},
 	{name: "prefix-shares-a-backend", steps: steps{
@@ -320,7 +346,8 @@ var morePersistenceCases = []testCase{
 			return nil
 		}),
 		addClients(map[string]string{"198.51.100.9": "10.2.0.1", "2001:db8:c::9": "100::a02:1"}),
-		clientRequests{"198.51.100.9", "tcp udp", "192.0.2.1:80", "balancer"}, clientRequests{"2001:db8:c::9", "tcp udp", "[2001:db8::1]:80", "balancer"},
+		clientRequests{"198.51.100.9", "tcp udp", "192.0.2.1:80", "balancer"},
+		clientRequests{"2001:db8:c::9", "tcp udp", "[2001:db8::1]:80", "balancer"},
 	}},
 	{name: "backend-at-the-service-itself", steps: steps{
 		persistentFarm("", "", "[backends.balancer]\naddress = ['192.0.2.1', '2001:db8::1']\nport = 8081\n"),
@@ -329,19 +356,28 @@ var morePersistenceCases = []testCase{
 	// the map decides, unless it names a backend that takes no connections
 	{name: "map-decides", steps: steps{
 		persistentFarm("", "", ""),
-		addClients(map[string]string{"198.51.100.2": "10.2.0.12", "2001:db8:c::2": "100::a02:c", "198.51.100.3": "10.2.0.99", "2001:db8:c::3": "fd00:2::99"}),
-		clientRequests{"198.51.100.2", "tcp udp", "192.0.2.1:80", "b2"}, clientRequests{"2001:db8:c::2", "tcp udp", "[2001:db8::1]:80", "b2"},
+		addClients(map[string]string{"198.51.100.2": "10.2.0.12", "2001:db8:c::2": "100::a02:c",
+			"198.51.100.3": "10.2.0.99", "2001:db8:c::3": "fd00:2::99"}),
+		clientRequests{"198.51.100.2", "tcp udp", "192.0.2.1:80", "b2"},
+		clientRequests{"2001:db8:c::2", "tcp udp", "[2001:db8::1]:80", "b2"},
 		keepBackend{name: "anew", to: service1, sees: "balancer"},
 	}},
 	{name: "static-sessions", steps: steps{
-		persistentFarm("", `static = { "198.51.100.7" = "b2", "198.51.100.64/26" = "b3", "198.51.100.70" = "b1", "2001:db8:c::7" = "b3", "2001:db8:c:1::/64" = "b1", "2001:db8:c::/48" = "b2" }`, "port = 8081"),
-		clientRequests{"198.51.100.7", "tcp udp", "192.0.2.1:80", "b2"}, clientRequests{"198.51.100.66", "tcp udp", "192.0.2.1:80", "b3"}, clientRequests{"198.51.100.70", "tcp udp", "192.0.2.1:80", "b1"},
-		clientRequests{"2001:db8:c::7", "tcp udp", "[2001:db8::1]:80", "b3"}, clientRequests{"2001:db8:c::8", "tcp udp", "[2001:db8::1]:80", "b2"},
+		persistentFarm("",
+			`static = { "198.51.100.7" = "b2", "198.51.100.64/26" = "b3", "198.51.100.70" = "b1", "2001:db8:c::7" = "b3", "2001:db8:c:1::/64" = "b1", "2001:db8:c::/48" = "b2" }`, "port = 8081"),
+		clientRequests{"198.51.100.7", "tcp udp", "192.0.2.1:80", "b2"},
+		clientRequests{"198.51.100.66", "tcp udp", "192.0.2.1:80", "b3"},
+		clientRequests{"198.51.100.70", "tcp udp", "192.0.2.1:80", "b1"},
+		clientRequests{"2001:db8:c::7", "tcp udp", "[2001:db8::1]:80", "b3"},
+		clientRequests{"2001:db8:c::8", "tcp udp", "[2001:db8::1]:80", "b2"},
 		keepBackend{name: "others", to: "192.0.2.1:80", sees: "balancer"},
 		// a client whose backend is down is scheduled like any other
-		persistentFarm("", `static = { "198.51.100.7" = "b1", "198.51.100.8" = "b2", "2001:db8:c::7" = "b1", "2001:db8:c::8" = "b2" }`, "state = 'down'"),
+		persistentFarm("",
+			`static = { "198.51.100.7" = "b1", "198.51.100.8" = "b2", "2001:db8:c::7" = "b1", "2001:db8:c::8" = "b2" }`,
+			"state = 'down'"),
 		keepBackend{name: "meanwhile", to: service1, sees: "balancer", among: "b2 b3"},
-		clientRequests{"198.51.100.8", "tcp udp", "192.0.2.1:80", "b2"}, clientRequests{"2001:db8:c::8", "tcp udp", "[2001:db8::1]:80", "b2"},
+		clientRequests{"198.51.100.8", "tcp udp", "192.0.2.1:80", "b2"},
+		clientRequests{"2001:db8:c::8", "tcp udp", "[2001:db8::1]:80", "b2"},
 	}},
 	// the scheduler picks for clients that do not fit in the map
 	{name: "full-map-schedules", steps: steps{
@@ -352,21 +388,27 @@ var morePersistenceCases = []testCase{
 	}},
 	{name: "timeout", steps: steps{
 		persistentFarm("", "timeout = '1s'", ""),
-		clientRequests{"198.51.100.2", "tcp", "192.0.2.1:80", "several"}.once(), clientRequests{"2001:db8:c::2", "tcp", "[2001:db8::1]:80", "several"}.once(),
+		clientRequests{"198.51.100.2", "tcp", "192.0.2.1:80", "several"}.once(),
+		clientRequests{"2001:db8:c::2", "tcp", "[2001:db8::1]:80", "several"}.once(),
 		eventually{noClients("inet", "ip4")}, eventually{noClients("inet", "ip6")},
 		persistentFarm("", "timeout = '1h'", ""),
-		addClients(map[string]string{"198.51.100.2 timeout 1h expires 30m": "10.2.0.12", "2001:db8:c::2 timeout 1h expires 30m": "100::a02:c"}),
-		clientRequests{"198.51.100.2", "tcp", "192.0.2.1:80", "b2"}, clientRequests{"2001:db8:c::2", "tcp", "[2001:db8::1]:80", "b2"},
+		addClients(map[string]string{"198.51.100.2 timeout 1h expires 30m": "10.2.0.12",
+			"2001:db8:c::2 timeout 1h expires 30m": "100::a02:c"}),
+		clientRequests{"198.51.100.2", "tcp", "192.0.2.1:80", "b2"},
+		clientRequests{"2001:db8:c::2", "tcp", "[2001:db8::1]:80", "b2"},
 		expiryRenewed("inet", "ip4"), expiryRenewed("inet", "ip6"),
 	}},
 	{name: "drained-backend-keeps-known-clients", steps: steps{
 		persistentFarm("", "", "state = 'drain'\nsource-address = ['10.2.0.9', 'fd00:2::9']\nmark = 7"),
 		addAddress{"eth1", "10.2.0.9/24"}, addAddress{"eth1", "fd00:2::9/64"},
 		addClients(map[string]string{"198.51.100.200": "10.2.0.11", "2001:db8:c::200": "100::a02:b"}),
-		clientRequests{"198.51.100.200", "tcp udp", "192.0.2.1:80", "b1"}, clientRequests{"2001:db8:c::200", "tcp udp", "[2001:db8::1]:80", "b1"},
+		clientRequests{"198.51.100.200", "tcp udp", "192.0.2.1:80", "b1"},
+		clientRequests{"2001:db8:c::200", "tcp udp", "[2001:db8::1]:80", "b1"},
 		keepBackend{name: "others", to: service1, sees: "balancer", among: "b2 b3"},
 	}},
-	{name: "first-insert-wins-snat", steps: steps{persistentFarm("", "", ""), racingInsert{"inet", [2]string{"ip daddr set 10.2.0.12", "ip6 daddr set 100::a02:c"}}, firstInsertWins}},
+	{name: "first-insert-wins-snat",
+		steps: steps{persistentFarm("", "", ""),
+			racingInsert{"inet", [2]string{"ip daddr set 10.2.0.12", "ip6 daddr set 100::a02:c"}}, firstInsertWins}},
 	{name: "first-insert-wins-dnat", steps: steps{
 		persistentFarm("mode = 'dnat'\nscheduler = 'round-robin'", "", "connections = 1000"),
 		racingInsert{"inet", [2]string{"ip daddr set 10.2.0.12", "ip6 daddr set 100::a02:c"}}, firstInsertWins,

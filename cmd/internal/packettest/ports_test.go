@@ -47,8 +47,10 @@ var portCases = []testCase{
 			[backends.b2]
 			address = ["10.2.0.12", "fd00:2::12"]
 		`},
-		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 3, "b2:8050": 1}, sees: "balancer"},
-		request{by: "tcp udp", to: "192.0.2.1:8082 [2001:db8::1]:8082", shares: shares{"b1:8082": 3, "b2:8082": 1}, sees: "balancer"},
+		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 3, "b2:8050": 1},
+			sees: "balancer"},
+		request{by: "tcp udp", to: "192.0.2.1:8082 [2001:db8::1]:8082", shares: shares{"b1:8082": 3, "b2:8082": 1},
+			sees: "balancer"},
 		request{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"balancer:8000": 1}},
 		request{by: "tcp udp", to: "192.0.2.1:8100 [2001:db8::1]:8100", shares: shares{"balancer:8100": 1}},
 	}},
@@ -79,20 +81,25 @@ var portCases = []testCase{
 	}},
 	{name: "range-mixed-random", steps: steps{
 		farms{"web": mixedPortsFarm("random")},
-		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer"},
+		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050",
+			shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer"},
 	}},
 	{name: "range-mixed-round-robin", steps: steps{
 		farms{"web": mixedPortsFarm("round-robin")},
-		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer", inTurn: true},
+		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050",
+			shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer", inTurn: true},
 	}},
 	// requests over one protocol do not advance the turn of the other
 	{name: "round-robin-by-protocol", steps: steps{
-		farms{"web": oneBackend("snat", listen1, "b1", 8081, `scheduler = "round-robin"`) + "[backends.b2]\naddress = ['10.2.0.12', 'fd00:2::12']\nport = 8081\n"},
-		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1, "b2:8081": 1}, inTurn: true, interleaved: true, sees: "balancer"},
+		farms{"web": oneBackend("snat", listen1, "b1", 8081, `scheduler = "round-robin"`) +
+			"[backends.b2]\naddress = ['10.2.0.12', 'fd00:2::12']\nport = 8081\n"},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1, "b2:8081": 1}, inTurn: true,
+			interleaved: true, sees: "balancer"},
 	}},
 	{name: "range-mixed-hash", steps: steps{
 		farms{"web": mixedPortsFarm("hash")},
-		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer"},
+		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050",
+			shares: shares{"b1:8050": 1, "b2:8082": 2, "b3:8050": 3}, sees: "balancer"},
 		sameBackends{"mixed", "tcp", "192.0.2.1:8050"},
 		sameBackends{"mixed", "udp", "192.0.2.1:8050"},
 	}},
@@ -107,8 +114,10 @@ var portCases = []testCase{
 			address = ["10.2.0.12", "fd00:2::12"]
 		`},
 		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 1, "b2:80": 1}, inTurn: true},
-		request{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b1:443": 1, "b2:443": 1}, inTurn: true},
-		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8050": 1}, inTurn: true},
+		request{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b1:443": 1, "b2:443": 1},
+			inTurn: true},
+		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1, "b2:8050": 1},
+			inTurn: true},
 	}},
 	{name: "all-snat", steps: steps{
 		farms{"web": wholeAddressFarm("snat", "random")},

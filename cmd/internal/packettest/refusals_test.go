@@ -24,7 +24,8 @@ func refusalCases() []testCase {
 			echo{},
 		}},
 		{name: "refused-range", steps: steps{
-			farms{"web": oneBackend("snat", `"192.0.2.1:8000-8100/tcp,udp", "[2001:db8::1]:8000-8100/tcp,udp"`, "b1", 0) + `state = "down"`},
+			farms{"web": oneBackend("snat", `"192.0.2.1:8000-8100/tcp,udp", "[2001:db8::1]:8000-8100/tcp,udp"`, "b1",
+				0) + `state = "down"`},
 			refused{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050"},
 			request{by: "tcp udp", to: service1, shares: shares{"balancer:80": 1}},
 		}},
@@ -32,10 +33,12 @@ func refusalCases() []testCase {
 			farms{"web": oneBackend("snat", `"*:80,8001-8099/tcp,udp"`, "b1", 0)},
 			hold{by: "tcp", to: service1},
 			farms{"web": oneBackend("snat", `"*:80,8001-8099/tcp,udp"`, "b1", 0) + `state = "drain"`},
-			refused{by: "tcp udp", to: service1 + " 203.0.113.1:80 [2001:db8:f::1]:80 192.0.2.1:8050 [2001:db8::1]:8050"},
+			refused{by: "tcp udp", to: service1 +
+				" 203.0.113.1:80 [2001:db8:f::1]:80 192.0.2.1:8050 [2001:db8::1]:8050"},
 			request{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"balancer:8000": 1}},
 			request{by: "tcp udp", to: "10.2.0.13:80 [fd00:2::13]:80", shares: shares{"b3:80": 1}},
-			request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:80": 1}, sees: "192.0.2.1 2001:db8::1"},
+			request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:80": 1},
+				sees: "192.0.2.1 2001:db8::1"},
 			echo{},
 			farms{"web": farmWithoutBackends("snat", `"*:80,8001-8099/tcp,udp"`)},
 			refused{by: "tcp udp", to: service1},
@@ -62,7 +65,8 @@ func refusalCases() []testCase {
 		{name: "refused-but-not-to-local-clients", steps: steps{
 			farms{"web": oneBackend("snat", listen1, "b1", 8081) + `state = "down"`},
 			refused{by: "tcp udp", to: service1},
-			request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:80": 1}, sees: "192.0.2.1 2001:db8::1"},
+			request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:80": 1},
+				sees: "192.0.2.1 2001:db8::1"},
 		}},
 		{name: "refused-beside-another-farm", steps: steps{
 			farms{"web": oneBackend("snat", listen1, "b1", 8081) + `state = "down"`,
@@ -77,29 +81,30 @@ func refusalCases() []testCase {
 			lab  netlab.Options
 		}{{"local", netlab.Options{}}, {"routed", netlab.Options{NoVIPs: true}}} {
 			sees := map[string]string{"snat": "balancer", "dnat": ""}[mode]
-			all = append(all, testCase{name: strings.Join([]string{"refused", mode, where.name}, "-"), lab: where.lab, steps: steps{
-				farms{"web": oneBackend(mode, listen1, "b1", 8081)},
-				hold{by: "tcp", to: service1},
-				request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}, sees: sees},
+			all = append(all, testCase{name: strings.Join([]string{"refused", mode, where.name}, "-"), lab: where.lab,
+				steps: steps{
+					farms{"web": oneBackend(mode, listen1, "b1", 8081)},
+					hold{by: "tcp", to: service1},
+					request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}, sees: sees},
 
-				farms{"web": oneBackend(mode, listen1, "b1", 8081) + `state = "drain"`},
-				refused{by: "tcp udp", to: service1},
-				echo{},
-				farms{"web": oneBackend(mode, listen1, "b2", 8081)},
-				request{by: "tcp udp", to: service1, shares: shares{"b2:8081": 1}, sees: sees},
-				echo{},
+					farms{"web": oneBackend(mode, listen1, "b1", 8081) + `state = "drain"`},
+					refused{by: "tcp udp", to: service1},
+					echo{},
+					farms{"web": oneBackend(mode, listen1, "b2", 8081)},
+					request{by: "tcp udp", to: service1, shares: shares{"b2:8081": 1}, sees: sees},
+					echo{},
 
-				farms{"web": farmWithoutBackends(mode, listen1)},
-				refused{by: "tcp udp", to: service1},
-				echo{},
-				farms{"web": oneBackend(mode, listen1, "b3", 8081)},
-				request{by: "tcp udp", to: service1, shares: shares{"b3:8081": 1}, sees: sees},
-				echo{},
+					farms{"web": farmWithoutBackends(mode, listen1)},
+					refused{by: "tcp udp", to: service1},
+					echo{},
+					farms{"web": oneBackend(mode, listen1, "b3", 8081)},
+					request{by: "tcp udp", to: service1, shares: shares{"b3:8081": 1}, sees: sees},
+					echo{},
 
-				farms{"web": oneBackend(mode, listen1, "b3", 8081) + `state = "drain"`},
-				refused{by: "tcp udp", to: service1},
-				echo{},
-			}})
+					farms{"web": oneBackend(mode, listen1, "b3", 8081) + `state = "drain"`},
+					refused{by: "tcp udp", to: service1},
+					echo{},
+				}})
 		}
 	}
 	return all

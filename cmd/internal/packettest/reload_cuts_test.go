@@ -20,7 +20,8 @@ func cutCases() (all []testCase) {
 			continued{by: "udp", with: "b1 b2"},
 			continued{by: "udp", with: "b3 b4", answers: "b2"},
 			// a load of another farm ends no connection
-			farms{"web": fourBackends(mode, "drain", "up", "down", ""), "mail": oneBackend("snat", `"192.0.2.2:80"`, "b1", 0)},
+			farms{"web": fourBackends(mode, "drain", "up", "down", ""),
+				"mail": oneBackend("snat", `"192.0.2.2:80"`, "b1", 0)},
 			continued{by: "tcp", with: "b1 b2 b4"},
 			continued{by: "udp", with: "b1"},
 		}})
@@ -49,11 +50,14 @@ func cutCases() (all []testCase) {
 		}},
 		// a machine serves two farms, and is down in one
 		testCase{name: "cut-of-one-farm", steps: steps{
-			farms{"web": oneBackend("snat", listen1, "b1", 0), "mail": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0)},
+			farms{"web": oneBackend("snat", listen1, "b1", 0),
+				"mail": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0)},
 			converse{by: "tcp udp", to: "192.0.2.2:80 [2001:db8::2]:80"},
-			farms{"web": oneBackend("snat", listen1, "b1", 0) + `state = "down"`, "mail": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0)},
+			farms{"web": oneBackend("snat", listen1, "b1", 0) + `state = "down"`,
+				"mail": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0)},
 			continued{by: "tcp udp", with: "b1"},
-			farms{"web": oneBackend("snat", listen1, "b1", 0), "mail": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0) + `state = "down"`},
+			farms{"web": oneBackend("snat", listen1, "b1", 0),
+				"mail": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0) + `state = "down"`},
 			continued{by: "tcp udp", with: "b1", answers: noBackend},
 		}},
 		// a cancelled farmc still ends connections of backends that are down
@@ -96,8 +100,9 @@ func fourBackends(mode string, states ...string) string {
 func manyFarms(state string) farms {
 	all := farms{}
 	for n := 1; n <= 20; n++ {
-		all[fmt.Sprint("farm-", n)] = oneBackend("snat", fmt.Sprintf(`"192.0.2.%d:80/tcp,udp"`, n), "b1", 8081) + fmt.Sprintf(
-			"state = %q\n[backends.far]\naddress = '10.9.0.%d'\nstate = 'down'\n", state, n)
+		all[fmt.Sprint("farm-", n)] = oneBackend("snat", fmt.Sprintf(`"192.0.2.%d:80/tcp,udp"`, n), "b1", 8081) +
+			fmt.Sprintf(
+				"state = %q\n[backends.far]\naddress = '10.9.0.%d'\nstate = 'down'\n", state, n)
 	}
 	if state == "up" {
 		return all

@@ -17,7 +17,8 @@ func TestReloadKeepsPersistence(t *testing.T) {
 	if os.Getenv("STRESS") != "" {
 		clients, reloads = 249, 50 // of each family, with two farms each: 996 entries
 	}
-	a := &persistenceRun{testbed: newTestbed(t, netlab.Options{}), random: rand.New(rand.NewPCG(3, 4)), backendOf: map[string]string{}}
+	a := &persistenceRun{testbed: newTestbed(t, netlab.Options{}), random: rand.New(rand.NewPCG(3, 4)),
+		backendOf: map[string]string{}}
 	a.states = [2][3]string{{"up", "up", "up"}, {"up", "up", "up"}}
 	must(t, a.farms().do(a.testbed))
 	must(t, a.meet(clients))
@@ -32,7 +33,8 @@ func TestReloadKeepsPersistence(t *testing.T) {
 		moved += a.forgetDown()
 		must(t, a.meet(clients))
 	}
-	t.Logf("%d reloads: all %d clients kept their backends, except for %d moves from backends that were down", reloads, len(a.backendOf), moved)
+	t.Logf("%d reloads: all %d clients kept their backends, except for %d moves from backends that were down", reloads,
+		len(a.backendOf), moved)
 	if moved == 0 {
 		t.Error("no client had a backend that was down")
 	}

@@ -36,7 +36,8 @@ func manyReloads(mode string) steps {
 			%s
 		`, mode, b1, b2, b3, more)}
 		for i := range others {
-			all[fmt.Sprint("other-", i)] = oneBackend("snat", fmt.Sprintf(`"192.0.2.2:%d"`, 1000+i), "b1", 8081, `[persistence]`)
+			all[fmt.Sprint("other-", i)] = oneBackend("snat", fmt.Sprintf(`"192.0.2.2:%d"`, 1000+i), "b1", 8081,
+				`[persistence]`)
 		}
 		return all
 	}
@@ -47,14 +48,16 @@ func manyReloads(mode string) steps {
 	}
 	// unrelated changes and related ones
 	for i := range 40 {
-		all = append(all, load(fmt.Sprint("weight = ", 1+i%3), "", "", map[bool]string{true: "[backends.b4]\naddress = ['10.2.0.14', 'fd00:2::14']\nweight = 1\nstate = 'drain'\n"}[i%4 == 0], i%5))
+		all = append(all, load(fmt.Sprint("weight = ", 1+i%3), "", "",
+			map[bool]string{true: "[backends.b4]\naddress = ['10.2.0.14', 'fd00:2::14']\nweight = 1\nstate = 'drain'\n"}[i%4 == 0], i%5))
 	}
 	return append(all,
 		manyClients{port: 8050},
 		stepFunc(func(s *testbed) error {
 			text, err := s.listClients("inet", "ip4")
 			if err == nil && !unchangedExpiry.MatchString(text) {
-				err = fmt.Errorf("a load has changed the entry or its expiry: %.300s", text[strings.Index(text, "10.99.99.99"):])
+				err = fmt.Errorf("a load has changed the entry or its expiry: %.300s",
+					text[strings.Index(text, "10.99.99.99"):])
 			}
 			return err
 		}),

@@ -14,7 +14,8 @@ func keptStateCases() []testCase {
 			farms{"turns": roundRobinFarm, "web": weightedFarm("random", 3, 1)}, nextInTurn{},
 			farms{"turns": roundRobinFarm, "web": weightedFarm("random", 2, 1)}, nextInTurn{}, nextInTurn{},
 			farms{"turns": roundRobinFarm, "web": weightedFarm("round-robin", 2, 1)}, nextInTurn{},
-			farms{"turns": roundRobinFarm, "web": strings.Replace(weightedFarm("hash", 1, 1), "snat", "dnat", 1)}, nextInTurn{}, nextInTurn{},
+			farms{"turns": roundRobinFarm, "web": strings.Replace(weightedFarm("hash", 1, 1), "snat", "dnat", 1)},
+			nextInTurn{}, nextInTurn{},
 			farms{"turns": roundRobinFarm}, nextInTurn{}, nextInTurn{},
 		}},
 		{name: "reload-keeps-counters", steps: steps{
@@ -23,10 +24,13 @@ func keptStateCases() []testCase {
 			nextInTurn{}, nextInTurn{},
 			keepsCounters{farms{"web": weightedFarm("random", 1, 1), "turns": roundRobinFarm}},
 			keepsCounters{farms{"web": weightedFarm("random", 1, 3), "turns": roundRobinFarm}},
-			keepsCounters{farms{"web": weightedFarm("random", 2, 3), "turns": roundRobinFarm, "other": oneBackend("snat", `"192.0.2.7:80"`, "b3", 0)}},
+			keepsCounters{farms{"web": weightedFarm("random", 2, 3), "turns": roundRobinFarm,
+				"other": oneBackend("snat", `"192.0.2.7:80"`, "b3", 0)}},
 			keepsCounters{farms{"web": weightedFarm("round-robin", 2, 3), "turns": roundRobinFarm}},
-			keepsCounters{farms{"web": weightedFarm("hash", 2, 3), "turns": roundRobinFarm + "\n[backends.b4]\naddress = '10.2.0.1'\nport = 8083"}},
-			keepsCounters{farms{"web": strings.Replace(weightedFarm("maglev", 2, 3), "snat", "dnat", 1), "turns": roundRobinFarm}},
+			keepsCounters{farms{"web": weightedFarm("hash", 2, 3),
+				"turns": roundRobinFarm + "\n[backends.b4]\naddress = '10.2.0.1'\nport = 8083"}},
+			keepsCounters{farms{"web": strings.Replace(weightedFarm("maglev", 2, 3), "snat", "dnat", 1),
+				"turns": roundRobinFarm}},
 			keepsCounters{farms{"web": weightedFarm("random", 7, 9), "turns": roundRobinFarm}},
 			request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 7, "b2:8082": 9}, sees: "balancer"},
 		}},
@@ -42,7 +46,8 @@ func keptStateCases() []testCase {
 			keepBackend{name: "known", to: service1, sees: "balancer"},
 			stepFunc(func(s *testbed) error {
 				text, err := s.Balancer.Run(s.ctx, "", "nft", "list", "table", "inet", "farmc")
-				if strings.Contains(text, "theirs") || strings.Contains(text, " own ") || !strings.Contains(text, "timeout 6m") {
+				if strings.Contains(text, "theirs") || strings.Contains(text, " own ") ||
+					!strings.Contains(text, "timeout 6m") {
 					return fmt.Errorf("the kernel holds\n%s", text)
 				}
 				return err
@@ -55,14 +60,20 @@ func keptStateCases() []testCase {
 		}},
 	}
 	for name, keys := range map[string]string{
-		"random": "", "hash": "scheduler = 'hash'", "maglev": "scheduler = 'maglev'\ntable-size = 101", "persistence": "persistence.timeout = '1m'", "local-clients": "local-clients = true",
-		"inside": "interfaces = ['eth0']", "stateless": "mode = 'stateless'\nscheduler = 'hash'", "stateless-inside": "mode = 'stateless'\nscheduler = 'symmetric-hash'\ninterfaces = ['eth0']",
-		"dsr": "mode = 'dsr'\nscheduler = 'hash'\ninterfaces = ['eth0']", "dsr-maglev": "mode = 'dsr'\nscheduler = 'maglev'\ntable-size = 101\ninterfaces = ['eth0']",
+		"random": "", "hash": "scheduler = 'hash'", "maglev": "scheduler = 'maglev'\ntable-size = 101",
+		"persistence": "persistence.timeout = '1m'", "local-clients": "local-clients = true",
+		"inside": "interfaces = ['eth0']", "stateless": "mode = 'stateless'\nscheduler = 'hash'",
+		"stateless-inside": "mode = 'stateless'\nscheduler = 'symmetric-hash'\ninterfaces = ['eth0']",
+		"dsr":              "mode = 'dsr'\nscheduler = 'hash'\ninterfaces = ['eth0']",
+		"dsr-maglev":       "mode = 'dsr'\nscheduler = 'maglev'\ntable-size = 101\ninterfaces = ['eth0']",
 	} {
 		all = append(all, keptCountersCase(name, keys, listen1))
 	}
-	return append(all, keptCountersCase("range", "", `"192.0.2.1:8000-8100/tcp,udp", "[2001:db8::1]:8000-8100/tcp,udp"`),
-		keptCountersCase("whole-address", "", `"192.0.2.3", "2001:db8::3"`), keptCountersCase("whole-address-dsr", "mode = 'dsr'\nscheduler = 'hash'\ninterfaces = ['eth0']", `"192.0.2.3", "2001:db8::3"`),
+	return append(all, keptCountersCase("range", "",
+		`"192.0.2.1:8000-8100/tcp,udp", "[2001:db8::1]:8000-8100/tcp,udp"`),
+		keptCountersCase("whole-address", "", `"192.0.2.3", "2001:db8::3"`),
+		keptCountersCase("whole-address-dsr", "mode = 'dsr'\nscheduler = 'hash'\ninterfaces = ['eth0']",
+			`"192.0.2.3", "2001:db8::3"`),
 		keptCountersCase("any-address", "", `"*:443/tcp,udp"`))
 }
 
@@ -73,7 +84,8 @@ func keptCountersCase(name, keys, listen string) testCase {
 	}
 	const b3 = "[backends.b3]\naddress = ['10.2.0.13', 'fd00:2::13']\n"
 	return testCase{name: "reload-keeps-counters-" + name, steps: steps{
-		farm(3, ""), setCounters, keepsCounters{farm(1, "")}, setCounters, keepsCounters{farm(1, b3)}, keepsCounters{farm(5, b3)}, setCounters, keepsCounters{farm(5, b3+"weight = 2")},
+		farm(3, ""), setCounters, keepsCounters{farm(1, "")}, setCounters, keepsCounters{farm(1, b3)},
+		keepsCounters{farm(5, b3)}, setCounters, keepsCounters{farm(5, b3+"weight = 2")},
 	}}
 }
 

@@ -8,11 +8,13 @@ import (
 // reloadCases: a load keeps connections, foreign tables, and the loaded farms if it fails.
 var reloadCases = []testCase{
 	{name: "reload-keeps-connections", steps: steps{
-		farms{"web": weightedFarm("random", 3, 1), "mail": oneBackend("dnat", `"192.0.2.2:80", "[2001:db8::2]:80"`, "b3", 8083)},
+		farms{"web": weightedFarm("random", 3, 1),
+			"mail": oneBackend("dnat", `"192.0.2.2:80", "[2001:db8::2]:80"`, "b3", 8083)},
 		hold{by: "tcp udp", to: service1},
 		hold{by: "tcp", to: "192.0.2.2:80 [2001:db8::2]:80"},
 		// a change of another farm
-		farms{"web": weightedFarm("random", 3, 1), "mail": oneBackend("dnat", `"192.0.2.2:443", "[2001:db8::2]:443"`, "b2", 8082)},
+		farms{"web": weightedFarm("random", 3, 1),
+			"mail": oneBackend("dnat", `"192.0.2.2:443", "[2001:db8::2]:443"`, "b2", 8082)},
 		echo{},
 		request{by: "tcp", to: "192.0.2.2:443 [2001:db8::2]:443", shares: shares{"b2:8082": 1}},
 		farms{"web": weightedFarm("random", 3, 1)},
@@ -20,7 +22,8 @@ var reloadCases = []testCase{
 		// changes of the farm itself
 		farms{"web": weightedFarm("random", 1, 3)},
 		echo{},
-		farms{"web": weightedFarm("random", 1, 3) + "\n[backends.b3]\naddress = ['10.2.0.13', 'fd00:2::13']\nport = 8083\nweight = 4"},
+		farms{"web": weightedFarm("random", 1, 3) +
+			"\n[backends.b3]\naddress = ['10.2.0.13', 'fd00:2::13']\nport = 8083\nweight = 4"},
 		echo{},
 		request{by: "tcp", to: service1, shares: shares{"b1:8081": 1, "b2:8082": 3, "b3:8083": 4}, sees: "balancer"},
 		farms{"web": weightedFarm("hash", 1, 3)},

@@ -22,7 +22,8 @@ func TestReloadUnderTraffic(t *testing.T) {
 			c := newTraffic(t, plan)
 			c.play(load)
 			t.Logf("%d reloads, %s each: %d connections opened, %d failed; %d held, %d broken; %.1f connections a ms, %v for a reload",
-				plan.reloads, name, c.opened.Load(), c.failed.Load(), plan.holders, c.broken.Load(), float64(c.opened.Load())/float64(c.took.Milliseconds()), c.took/time.Duration(plan.reloads))
+				plan.reloads, name, c.opened.Load(), c.failed.Load(), plan.holders, c.broken.Load(),
+				float64(c.opened.Load())/float64(c.took.Milliseconds()), c.took/time.Duration(plan.reloads))
 			if c.opened.Load() < int64(plan.clients) {
 				t.Errorf("only %d connections were opened", c.opened.Load())
 			}

@@ -14,7 +14,10 @@ func TestModeSwitchUnderTraffic(t *testing.T) {
 	t.Parallel()
 	runCases(t, []testCase{
 		{name: "one-armed", lab: netlab.Options{OneArmed: true, NoVIPs: true, BackendVIPs: true}, steps: steps{
-			returnByBalancer, switchModes(func(mode string) string { return farmInMode(mode, `interfaces = ["eth0"]`, "") }),
+			returnByBalancer, switchModes(func(mode string) string {
+				return farmInMode(mode, `interfaces = ["eth0"]`,
+					"")
+			}),
 		}},
 		{name: "two-armed", lab: netlab.Options{NoVIPs: true, BackendVIPs: true}, steps: steps{
 			switchModes(func(mode string) string {

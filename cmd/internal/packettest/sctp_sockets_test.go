@@ -26,7 +26,8 @@ func TestSCTPSockets(t *testing.T) {
 	}
 	w := statelessPaths[0]
 	runCases(t, append(all, w.testCase("stateless", serveSCTP,
-		farms{"ports": w.stateless(`"192.0.2.1:3868,8000-8100/sctp", "[2001:db8::1]:3868,8000-8100/sctp"`, ``, "b1*2", "b2")},
+		farms{"ports": w.stateless(`"192.0.2.1:3868,8000-8100/sctp", "[2001:db8::1]:3868,8000-8100/sctp"`, ``, "b1*2",
+			"b2")},
 		associate{sctpPort, shares{"b1:3868": 2, "b2:3868": 1}, ""},
 		associate{sctpRange, shares{"b1:8050": 2, "b2:8050": 1}, ""},
 		nothingTracked,

@@ -53,7 +53,8 @@ func sctpCases() (all []testCase) {
 		all = append(all, w.testCase("stateless",
 			muteKernels,
 			farms{
-				"ports": w.stateless(`"192.0.2.1:3868,8000-8100/sctp", "[2001:db8::1]:3868,8000-8100/sctp"`, ``, "b1*3", "b2"),
+				"ports": w.stateless(`"192.0.2.1:3868,8000-8100/sctp", "[2001:db8::1]:3868,8000-8100/sctp"`, ``, "b1*3",
+					"b2"),
 				"whole": w.stateless(`"192.0.2.2", "2001:db8::2"`, `scheduler = "hash"`, "b3"),
 			},
 			associations("stateless", sctpPort, shares{"b1:3868": 3, "b2:3868": 1}),
@@ -81,8 +82,9 @@ func sctpFarms(mode string) farms {
 		`, mode, listen, keys, b2)
 	}
 	return farms{
-		"port":  farm(`"192.0.2.1:3868/tcp,sctp", "[2001:db8::1]:3868/sctp"`, ``, `port = 3869`),
-		"range": farm(`"192.0.2.1:8000-8100/sctp", "[2001:db8::1]:8000-8100/sctp,udp"`, `scheduler = "round-robin"`, ``),
+		"port": farm(`"192.0.2.1:3868/tcp,sctp", "[2001:db8::1]:3868/sctp"`, ``, `port = 3869`),
+		"range": farm(`"192.0.2.1:8000-8100/sctp", "[2001:db8::1]:8000-8100/sctp,udp"`, `scheduler = "round-robin"`,
+			``),
 		"whole": farm(`"192.0.2.2", "2001:db8::2"`, `scheduler = "hash"`, ``),
 		"any":   farm(`"*:443/sctp"`, `scheduler = "maglev"`, ``),
 	}

@@ -12,14 +12,17 @@ var sourceNATCases = []testCase{
 	{name: "source-address-of-one-family", steps: steps{
 		addAddress{"eth1", "10.2.0.9/24"}, addAddress{"eth1", "fd00:2::9/64"},
 		farms{
-			"web":  oneBackend("snat", listen1, "b1", 8081, `source-address = "fd00:2::9"`),
-			"mail": oneBackend("snat", `"192.0.2.2:80/tcp,udp", "[2001:db8::2]:80/tcp,udp"`, "b1", 8081, `source-address = "10.2.0.9"`),
+			"web": oneBackend("snat", listen1, "b1", 8081, `source-address = "fd00:2::9"`),
+			"mail": oneBackend("snat", `"192.0.2.2:80/tcp,udp", "[2001:db8::2]:80/tcp,udp"`, "b1", 8081,
+				`source-address = "10.2.0.9"`),
 		},
 		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}, sees: "10.2.0.1 fd00:2::9"},
-		request{by: "tcp udp", to: "192.0.2.2:80 [2001:db8::2]:80", shares: shares{"b1:8081": 1}, sees: "10.2.0.9 fd00:2::1"},
+		request{by: "tcp udp", to: "192.0.2.2:80 [2001:db8::2]:80", shares: shares{"b1:8081": 1},
+			sees: "10.2.0.9 fd00:2::1"},
 	}},
 	{name: "source-address-of-backends", steps: steps{
-		addAddress{"eth1", "10.2.0.9/24"}, addAddress{"eth1", "10.2.0.8/24"}, addAddress{"eth1", "fd00:2::9/64"}, addAddress{"eth1", "fd00:2::8/64"},
+		addAddress{"eth1", "10.2.0.9/24"}, addAddress{"eth1", "10.2.0.8/24"}, addAddress{"eth1", "fd00:2::9/64"},
+		addAddress{"eth1", "fd00:2::8/64"},
 		farms{"web": `
 			listen         = ["192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp"]
 			source-address = ["10.2.0.9", "fd00:2::9"]
@@ -43,8 +46,10 @@ var sourceNATCases = []testCase{
 			source-address = "fd00:2::8"
 		`},
 		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 1}, sees: "10.2.0.8 fd00:2::8"},
-		request{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b2:443": 1}, sees: "10.2.0.9 fd00:2::9"},
-		request{by: "tcp udp", to: "192.0.2.1:53 [2001:db8::1]:53", shares: shares{"b1:53": 1}, sees: "10.2.0.1 fd00:2::8"},
+		request{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b2:443": 1},
+			sees: "10.2.0.9 fd00:2::9"},
+		request{by: "tcp udp", to: "192.0.2.1:53 [2001:db8::1]:53", shares: shares{"b1:53": 1},
+			sees: "10.2.0.1 fd00:2::8"},
 	}},
 	{name: "source-address-of-one-machine", steps: steps{
 		addAddress{"eth1", "10.2.0.9/24"}, addAddress{"eth1", "fd00:2::9/64"},
@@ -63,18 +68,24 @@ var sourceNATCases = []testCase{
 	}},
 	{name: "source-address-of-a-whole-address", steps: steps{
 		addAddress{"eth1", "10.2.0.9/24"}, addAddress{"eth1", "fd00:2::9/64"},
-		farms{"web": oneBackend("snat", `"192.0.2.1", "2001:db8::1"`, "b1", 0, `source-address = ["10.2.0.9", "fd00:2::9"]`)},
+		farms{"web": oneBackend("snat", `"192.0.2.1", "2001:db8::1"`, "b1", 0,
+			`source-address = ["10.2.0.9", "fd00:2::9"]`)},
 		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 1}, sees: "10.2.0.9 fd00:2::9"},
 		protocol253{"10.2.0.9"},
 	}},
 	{name: "source-address-of-a-range-and-any-address", steps: steps{
-		addAddress{"eth1", "10.2.0.9/24"}, addAddress{"eth1", "10.2.0.8/24"}, addAddress{"eth1", "fd00:2::9/64"}, addAddress{"eth1", "fd00:2::8/64"},
+		addAddress{"eth1", "10.2.0.9/24"}, addAddress{"eth1", "10.2.0.8/24"}, addAddress{"eth1", "fd00:2::9/64"},
+		addAddress{"eth1", "fd00:2::8/64"},
 		farms{
-			"range": oneBackend("snat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b1", 0, `source-address = ["10.2.0.9", "fd00:2::9"]`),
-			"any":   oneBackend("snat", `"*:80,8000-8099/tcp,udp"`, "b2", 0, `source-address = ["10.2.0.8", "fd00:2::8"]`),
+			"range": oneBackend("snat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b1", 0,
+				`source-address = ["10.2.0.9", "fd00:2::9"]`),
+			"any": oneBackend("snat", `"*:80,8000-8099/tcp,udp"`, "b2", 0,
+				`source-address = ["10.2.0.8", "fd00:2::8"]`),
 		},
-		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1}, sees: "10.2.0.9 fd00:2::9"},
-		request{by: "tcp udp", to: "192.0.2.2:8050 [2001:db8::2]:8050", shares: shares{"b2:8050": 1}, sees: "10.2.0.8 fd00:2::8"},
+		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1},
+			sees: "10.2.0.9 fd00:2::9"},
+		request{by: "tcp udp", to: "192.0.2.2:8050 [2001:db8::2]:8050", shares: shares{"b2:8050": 1},
+			sees: "10.2.0.8 fd00:2::8"},
 		request{by: "tcp udp", to: service1, shares: shares{"b2:80": 1}, sees: "10.2.0.8 fd00:2::8"},
 	}},
 	{name: "one-armed", lab: netlab.Options{OneArmed: true}, steps: steps{
@@ -100,6 +111,7 @@ var sourceNATCases = []testCase{
 		pings{to: "192.0.2.2 2001:db8::2", shares: shares{"b3": 1}},
 		// a backend as a client, and as a client of itself
 		request{from: "b3", by: "tcp udp", to: service1, shares: shares{"b1:8081": 3, "b2:8082": 1}, sees: "balancer"},
-		request{from: "b1", by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1}, sees: "balancer"},
+		request{from: "b1", by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1},
+			sees: "balancer"},
 	}},
 }

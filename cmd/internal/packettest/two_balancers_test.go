@@ -15,12 +15,16 @@ func TestTwoBalancersAgree(t *testing.T) {
 	var all []testCase
 	for _, scheduler := range []string{"hash", "maglev"} {
 		all = append(all,
-			testCase{name: "dsr-" + scheduler, lab: netlab.Options{OneArmed: true, Pair: true, BackendVIPs: true, DirectReturn: true, NoForwarding: true},
+			testCase{name: "dsr-" + scheduler,
+				lab: netlab.Options{OneArmed: true, Pair: true, BackendVIPs: true, DirectReturn: true,
+					NoForwarding: true},
 				steps: moveConnections(dsrTopologies[0].farm(listen1, `scheduler = "`+scheduler+`"`))},
 			testCase{name: "stateless-" + scheduler, lab: netlab.Options{OneArmed: true, Pair: true},
-				steps: moveConnections(statelessPaths[1].stateless(listen1, `scheduler = "`+scheduler+`"`, "b1:8081*3", "b2:8082"), "b1", "b2")},
+				steps: moveConnections(statelessPaths[1].stateless(listen1, `scheduler = "`+scheduler+`"`, "b1:8081*3",
+					"b2:8082"), "b1", "b2")},
 			testCase{name: "stateless-ingress-" + scheduler, lab: netlab.Options{OneArmed: true, Pair: true},
-				steps: moveConnections(statelessPaths[3].stateless(listen1, `scheduler = "`+scheduler+`"`, "b1:8081*3", "b2:8082"), "b1", "b2")})
+				steps: moveConnections(statelessPaths[3].stateless(listen1, `scheduler = "`+scheduler+`"`, "b1:8081*3",
+					"b2:8082"), "b1", "b2")})
 	}
 	runCases(t, all)
 }
@@ -46,7 +50,8 @@ func moveConnections(farm string, back ...string) steps {
 			for _, b := range back {
 				err = errors.Join(err, addRoutes(s.machine(b), "10.2.0.2 fd00:2::2", moreParticular))
 			}
-			return errors.Join(err, s.Balancer.Sysctl("net.ipv4.ip_forward", "0"), s.Balancer.Sysctl("net.ipv6.conf.all.forwarding", "0"))
+			return errors.Join(err, s.Balancer.Sysctl("net.ipv4.ip_forward", "0"),
+				s.Balancer.Sysctl("net.ipv6.conf.all.forwarding", "0"))
 		}),
 		deleteTable,
 		continued{by: "tcp udp", with: "b1"},

@@ -25,9 +25,11 @@ func TestUpgradeKeepsState(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"by-an-older-one", func(*testing.T, string) {}, 0, `all rules anew, remembered clients stay|only the changes`},
+		{"by-an-older-one", func(*testing.T, string) {}, 0,
+			`all rules anew, remembered clients stay|only the changes`},
 		{"by-one-with-other-files", foreignFiles, 1, `all rules anew, remembered clients stay`},
-		{"and-lost", func(t *testing.T, root string) { must(t, os.RemoveAll(filepath.Join(root, "state"))) }, 1, `all rules anew, remembered clients stay`},
+		{"and-lost", func(t *testing.T, root string) { must(t, os.RemoveAll(filepath.Join(root, "state"))) }, 1,
+			`all rules anew, remembered clients stay`},
 	} {
 		t.Run(left.name, func(t *testing.T) {
 			t.Parallel()
@@ -42,9 +44,13 @@ func TestUpgradeKeepsState(t *testing.T) {
 			}
 			run := func(verb string, want int, says string) step {
 				return stepFunc(func(s *testbed) error {
-					out, err := s.Balancer.Run(s.ctx, "", "sh", "-c", `cd "$1" && { "$2" "$3" --dir farms.d --state-dir state 2>&1; echo "status $?"; }`, "sh", root, program, verb)
-					if ended := strings.HasSuffix(out, fmt.Sprintf("status %d\n", want)); err == nil && (!ended || !regexp.MustCompile(says).MatchString(out)) {
-						err = fmt.Errorf("farmc %s has to exit with %d and print %q, but prints\n%s", verb, want, says, out)
+					out, err := s.Balancer.Run(s.ctx, "", "sh", "-c",
+						`cd "$1" && { "$2" "$3" --dir farms.d --state-dir state 2>&1; echo "status $?"; }`, "sh", root,
+						program, verb)
+					if ended := strings.HasSuffix(out, fmt.Sprintf("status %d\n", want)); err == nil &&
+						(!ended || !regexp.MustCompile(says).MatchString(out)) {
+						err = fmt.Errorf("farmc %s has to exit with %d and print %q, but prints\n%s", verb, want, says,
+							out)
 					}
 					return err
 				})
@@ -53,19 +59,24 @@ func TestUpgradeKeepsState(t *testing.T) {
 				return stepFunc(func(*testbed) error {
 					web := filepath.Join(root, "farms.d", "web.toml")
 					text, err := os.ReadFile(web)
-					return errors.Join(err, os.WriteFile(web, []byte(strings.Replace(string(text), from, to, 1)), 0o644))
+					return errors.Join(err, os.WriteFile(web, []byte(strings.Replace(string(text), from, to, 1)),
+						0o644))
 				})
 			}
-			goesOn := steps{echo{}, keepBackend{name: "kept", by: "tcp", to: "192.0.2.3:80 [2001:db8::3]:80", sees: "balancer"},
+			goesOn := steps{echo{}, keepBackend{name: "kept", by: "tcp", to: "192.0.2.3:80 [2001:db8::3]:80",
+				sees: "balancer"},
 				nftScript("get element inet farmc farm/keep/banned-ip4 { 198.51.100.77 }\n")}
 			err = steps{
 				nftScript(script),
-				hold{by: "tcp udp", to: service1}, hold{by: "tcp", to: "192.0.2.2:80 [2001:db8::2]:80 192.0.2.3:80 [2001:db8::3]:80 192.0.2.4:8050 [2001:db8::4]:8050"},
+				hold{by: "tcp udp", to: service1},
+				hold{by: "tcp",
+					to: "192.0.2.2:80 [2001:db8::2]:80 192.0.2.3:80 [2001:db8::3]:80 192.0.2.4:8050 [2001:db8::4]:8050"},
 				nftScript("add element inet farmc farm/keep/banned-ip4 { 198.51.100.77 timeout 1h }\n"),
 				goesOn,
 				run("status", left.status, ""),
 				run("apply", 0, left.says), goesOn,
-				run("apply", 0, "nothing to do"), run("status", 0, "banned: 198.51.100.77 for "), run("diff", 0, `\Astatus`),
+				run("apply", 0, "nothing to do"), run("status", 0, "banned: 198.51.100.77 for "),
+				run("diff", 0, `\Astatus`),
 				edit("weight  = 3", "weight  = 5"), run("apply", 0, "only the changes"), goesOn,
 				request{by: "tcp", to: service1, shares: shares{"b1:8081": 5, "b2:8082": 1}, sees: "balancer"},
 				run("rollback", 0, "weight 5 → 3"), goesOn,
@@ -93,6 +104,8 @@ table inet farmc {
 	chain elder { type filter hook forward priority 5; ip daddr . tcp dport vmap @farm/turns/other; }
 }
 `
-	must(t, errors.Join(writeFile(at("loaded.nft"), text), writeFile(at("previous.nft"), text), writeFile(at("loaded.zip"), "no zip"), writeFile(at("previous.zip"), ""),
-		writeFile(at("loaded.json"), `{"format": 9, "digest": ["of", "several"], "farms": "elsewhere"}`), writeFile(at("boot.nft"), text)))
+	must(t, errors.Join(writeFile(at("loaded.nft"), text), writeFile(at("previous.nft"), text),
+		writeFile(at("loaded.zip"), "no zip"), writeFile(at("previous.zip"), ""),
+		writeFile(at("loaded.json"), `{"format": 9, "digest": ["of", "several"], "farms": "elsewhere"}`),
+		writeFile(at("boot.nft"), text)))
 }

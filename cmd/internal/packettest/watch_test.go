@@ -15,7 +15,8 @@ func TestWatchFollowsFiles(t *testing.T) {
 	t.Parallel()
 	s := newTestbed(t, netlab.Options{})
 	dir := t.TempDir()
-	web, mail, health := filepath.Join(dir, "web.toml"), filepath.Join(dir, "mail.toml"), filepath.Join(dir, "web.toml.d", "health.toml")
+	web, mail, health := filepath.Join(dir, "web.toml"), filepath.Join(dir, "mail.toml"),
+		filepath.Join(dir, "web.toml.d", "health.toml")
 	const second = "192.0.2.2:80 [2001:db8::2]:80"
 	const listenSecond = `"192.0.2.2:80/tcp,udp", "[2001:db8::2]:80/tcp,udp"`
 
@@ -34,7 +35,8 @@ func TestWatchFollowsFiles(t *testing.T) {
 			eventually{request{by: "tcp udp", to: service1, shares: shares{"b2:8082": 1}}},
 		}},
 		{"a rename", func() error {
-			return errors.Join(writeFile(web+".new", oneBackend("snat", listen1, "b3", 8083)), os.Rename(web+".new", web))
+			return errors.Join(writeFile(web+".new", oneBackend("snat", listen1, "b3", 8083)),
+				os.Rename(web+".new", web))
 		}, steps{
 			eventually{request{by: "tcp udp", to: service1, shares: shares{"b3:8083": 1}, sees: "balancer"}},
 		}},
@@ -42,7 +44,8 @@ func TestWatchFollowsFiles(t *testing.T) {
 			eventually{request{by: "tcp udp", to: second, shares: shares{"b1:80": 1}, sees: "balancer"}},
 		}},
 		{"a drop-in", func() error {
-			return errors.Join(os.Mkdir(filepath.Dir(health), 0o755), writeFile(health, "[backends.b3]\nstate = 'down'"))
+			return errors.Join(os.Mkdir(filepath.Dir(health), 0o755),
+				writeFile(health, "[backends.b3]\nstate = 'down'"))
 		}, steps{
 			eventually{refused{by: "tcp udp", to: service1}},
 		}},
@@ -56,12 +59,14 @@ func TestWatchFollowsFiles(t *testing.T) {
 			request{by: "tcp udp", to: service1, shares: shares{"b3:8083": 1}, sees: "balancer"},
 			echo{},
 		}},
-		{"a change behind the typo", func() error { return writeFile(mail, oneBackend("snat", listenSecond, "b2", 0)+"\nprot = 80") }, steps{
-			eventually{w.says(`unknown key "prot"`)},
-			request{by: "tcp udp", to: second, shares: shares{"b1:80": 1}, sees: "balancer"},
-		}},
+		{"a change behind the typo",
+			func() error { return writeFile(mail, oneBackend("snat", listenSecond, "b2", 0)+"\nprot = 80") }, steps{
+				eventually{w.says(`unknown key "prot"`)},
+				request{by: "tcp udp", to: second, shares: shares{"b1:80": 1}, sees: "balancer"},
+			}},
 		{"the typos mended", func() error {
-			return errors.Join(writeFile(mail, oneBackend("snat", listenSecond, "b2", 0)), writeFile(web, oneBackend("snat", listen1, "b1", 8081)))
+			return errors.Join(writeFile(mail, oneBackend("snat", listenSecond, "b2", 0)),
+				writeFile(web, oneBackend("snat", listen1, "b1", 8081)))
 		}, steps{
 			eventually{request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}, sees: "balancer"}},
 			eventually{request{by: "tcp udp", to: second, shares: shares{"b2:80": 1}, sees: "balancer"}},

@@ -29,15 +29,19 @@ func wholeAddressCases() (all []testCase) {
 			`, mode, listenWhole2, by)}
 		}
 		all = append(all,
-			testCase{name: "dnat-" + scheduler, steps: steps{muteKernels, nat("dnat"), sameBackendForAll{"dnat", address2, 10}}},
-			testCase{name: "snat-" + scheduler, steps: steps{muteKernels, nat("snat"), sameBackendForAll{"snat", address2, 1}}})
+			testCase{name: "dnat-" + scheduler,
+				steps: steps{muteKernels, nat("dnat"), sameBackendForAll{"dnat", address2, 10}}},
+			testCase{name: "snat-" + scheduler,
+				steps: steps{muteKernels, nat("snat"), sameBackendForAll{"snat", address2, 1}}})
 		for _, topology := range dsrTopologies {
 			all = append(all, testCase{name: "dsr-" + topology.name + "-" + scheduler, lab: topology.lab,
-				steps: steps{muteKernels, farms{"all": topology.farm(listenWhole2, by)}, sameBackendForAll{"dsr", address2, 3}}})
+				steps: steps{muteKernels, farms{"all": topology.farm(listenWhole2, by)},
+					sameBackendForAll{"dsr", address2, 3}}})
 		}
 		for _, w := range statelessPaths {
 			all = append(all, w.testCase("stateless-"+scheduler,
-				muteKernels, farms{"all": w.stateless(listenWhole2, by, "b1", "b2")}, sameBackendForAll{"stateless", address2, 10}, nothingTracked))
+				muteKernels, farms{"all": w.stateless(listenWhole2, by, "b1", "b2")},
+				sameBackendForAll{"stateless", address2, 10}, nothingTracked))
 		}
 	}
 	return all
