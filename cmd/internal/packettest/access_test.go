@@ -285,8 +285,8 @@ var moreAccessCases = []testCase{
 	}},
 }
 
-// TestAccessOfLongLists sends one datagram from each of thousands of clients: at the edges of the networks of a list, just
-// beyond, and anywhere. Clients in the list are dropped, others pass.
+// TestAccessOfLongLists sends one datagram from each of thousands of clients: at the edges of the networks of a list,
+// just beyond, and anywhere. Clients in the list are dropped, others pass.
 func TestAccessOfLongLists(t *testing.T) {
 	t.Parallel()
 	s := newTestbed(t, netlab.Options{Backends: 1})

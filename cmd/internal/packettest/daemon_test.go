@@ -7,9 +7,10 @@ import (
 	"testing"
 )
 
-// TestWatchRestoresRules: farmc watch restores changed rules, and open connections go on. (A connection that sends while
-// there are no rules at all is reset, because the balancer takes its packets as its own.) Unconfirmed farms serve until
-// their time is over. The script for the boot serves with nft alone, until farmc watch adds the rules for interfaces.
+// TestWatchRestoresRules: farmc watch restores changed rules, and open connections go on. (A connection that sends
+// while there are no rules at all is reset, because the balancer takes its packets as its own.) Unconfirmed farms serve
+// until their time is over. The script for the boot serves with nft alone, until farmc watch adds the rules for
+// interfaces.
 func TestWatchRestoresRules(t *testing.T) {
 	t.Parallel()
 	s := newTestbed(t, dsrTopologies[0].lab)
@@ -48,7 +49,8 @@ func TestWatchRestoresRules(t *testing.T) {
 			return nil
 		}, steps{
 			eventually{request{by: "tcp udp", to: service2, shares: shares{"b2:8082": 1}, sees: "balancer"}},
-			eventually{stepFunc(func(s *testbed) error { return w.says("run farmc confirm, or ").do(s) })}, // of this process, not of the one before
+			// of this process, not of the one before
+			eventually{stepFunc(func(s *testbed) error { return w.says("run farmc confirm, or ").do(s) })},
 		}},
 		{"its time", s.shell(`sed -i s/"boot":"[^"]*"/"boot":"another"/ ` + filepath.Join(state, "trial.json")), steps{
 			eventually{served},

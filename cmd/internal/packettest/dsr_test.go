@@ -16,9 +16,11 @@ var dsrSchedulers = []struct {
 	{"hash", `scheduler = "hash"`, true},
 	{"hash-by-port", "scheduler = \"hash\"\nhash-on = [\"source-address\", \"source-port\"]", false},
 	{"hash-widest",
-		"scheduler = \"hash\"\nhash-on = [\"source-address\", \"destination-address\", \"source-port\", \"destination-port\", \"source-mac\", \"destination-mac\"]", false},
+		"scheduler = \"hash\"\nhash-on = [\"source-address\", \"destination-address\", \"source-port\", " +
+			"\"destination-port\", \"source-mac\", \"destination-mac\"]", false},
 	{"hash-by-addresses-and-mac",
-		"scheduler = \"hash\"\nhash-on = [\"source-address\", \"destination-address\", \"source-mac\", \"destination-mac\"]", true},
+		"scheduler = \"hash\"\nhash-on = [\"source-address\", \"destination-address\", \"source-mac\", " +
+			"\"destination-mac\"]", true},
 	{"symmetric-hash", `scheduler = "symmetric-hash"`, true},
 }
 

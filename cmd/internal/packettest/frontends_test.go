@@ -17,7 +17,8 @@ func TestFrontends(t *testing.T) {
 // frontendFarms have one backend each, so the answering backend identifies the farm.
 var frontendFarms = []struct{ name, listen, backend string }{
 	{"web",
-		`"192.0.2.1:80,443,8000-8100/tcp,udp", "[2001:db8::1]:443,80/tcp", "[2001:db8::1]:8000-8082/tcp,udp", "192.0.2.2:53/tcp,udp", "[2001:db8::2]:53/udp"`, "b1"},
+		`"192.0.2.1:80,443,8000-8100/tcp,udp", "[2001:db8::1]:443,80/tcp", "[2001:db8::1]:8000-8082/tcp,udp", ` +
+			`"192.0.2.2:53/tcp,udp", "[2001:db8::2]:53/udp"`, "b1"},
 	{"port", `"192.0.2.1:8050/tcp", "[2001:db8::1]:8050,8081/udp", "192.0.2.2:8100,8081-8082/tcp"`, "b2"},
 	{"sctp", `"192.0.2.1:80,8081-8083/sctp", "[2001:db8::1]:80/sctp"`, "b3"},
 	{"whole", `"192.0.2.1", "2001:db8::1"`, "b4"},

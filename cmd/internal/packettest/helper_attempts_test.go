@@ -28,8 +28,8 @@ type attempt struct {
 	firstTargets int  // the number of services that get requests; all if zero
 }
 
-// dropTimeout is the time that an attempt waits for no answer. It is shorter than the kernel's retransmission timeout of
-// a SYN, so that each attempt is counted once. On a busy machine it can end a second late.
+// dropTimeout is the time that an attempt waits for no answer. It is shorter than the kernel's retransmission timeout
+// of a SYN, so that each attempt is counted once. On a busy machine it can end a second late.
 const dropTimeout = 300 * time.Millisecond
 
 // clientAddress is the address of client n, with IPv6 in a /64 of its own.

@@ -32,7 +32,8 @@ type contextUntilLoaded struct {
 	digest string
 }
 
-func (contextUntilLoaded) Done() <-chan struct{} { return nil } // a closed channel would stop nft, perhaps before the load
+// Done gives no channel: a closed one would stop nft, perhaps before the load
+func (contextUntilLoaded) Done() <-chan struct{} { return nil }
 
 func (e contextUntilLoaded) Err() error {
 	if holds, err := (nft.Nft{}).Loaded(e.Context); err == nil && holds != e.digest {

@@ -124,8 +124,8 @@ func (s *testbed) router(like netip.Addr) netip.Addr {
 	return netip.MustParseAddr("198.51.100.254")
 }
 
-// framesForOthers sends datagrams in frames with the MAC address of another machine. The balancer's link is promiscuous,
-// and the balancer must not forward them.
+// framesForOthers sends datagrams in frames with the MAC address of another machine. The balancer's link is
+// promiscuous, and the balancer must not forward them.
 type framesForOthers struct{ to string }
 
 func (o framesForOthers) do(s *testbed) error {

@@ -102,8 +102,8 @@ func (c *ftpSession) hear(code int) error {
 	return nil
 }
 
-// openData opens a data connection (RFC 959, RFC 2428), and returns a function that reads it. In passive mode the client
-// connects to the service; in active mode the server connects, with the service's address as its source.
+// openData opens a data connection (RFC 959, RFC 2428), and returns a function that reads it. In passive mode the
+// client connects to the service; in active mode the server connects, with the service's address as its source.
 func (c *ftpSession) openData(q target, way string) (read func() (string, error), err error) {
 	service := q.to.Addr()
 	switch way {

@@ -78,8 +78,8 @@ func (a requestUntilAnswered) do(s *testbed) error {
 	return nil
 }
 
-// neighboursAnswer: the client finds the balancer's link when it probes an existing entry by unicast, as kernels do from
-// time to time, and when it has no entry.
+// neighboursAnswer: the client finds the balancer's link when it probes an existing entry by unicast, as kernels do
+// from time to time, and when it has no entry.
 func neighboursAnswer(s *testbed) error {
 	for _, gateway := range []string{"203.0.113.1", "2001:db8:f::1"} {
 		at := netip.MustParseAddr(gateway)

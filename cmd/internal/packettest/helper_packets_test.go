@@ -25,16 +25,18 @@ const protocolGRE, protocolESP, protocolExperiment = 47, 50, 253
 var protocolNames = map[byte]string{protocolGRE: "gre", protocolESP: "esp", protocolSCTP: "sctp",
 	protocolExperiment: "protocol-253-over-ip"}
 
-// Bodies of packets. SCTP begins with a verification tag, which the answer takes from the first packet, and a zero for the
-// checksum. A chunk INIT or INIT ACK follows (RFC 9260, 3.3.2). GRE begins with a protocol (RFC 2784), ESP with a security
-// parameters index (RFC 4303).
+// Bodies of packets. SCTP begins with a verification tag, which the answer takes from the first packet, and a zero for
+// the checksum. A chunk INIT or INIT ACK follows (RFC 9260, 3.3.2). GRE begins with a protocol (RFC 2784), ESP with a
+// security parameters index (RFC 4303).
 const (
-	sctpInit    = "\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x14\x01\x02\x03\x04\x00\x01\x00\x00\x00\x01\x00\x01\x05\x06\x07\x08"
-	sctpInitAck = "\x01\x02\x03\x04\x00\x00\x00\x00\x02\x00\x00\x14\x09\x08\x07\x06\x00\x01\x00\x00\x00\x01\x00\x01\x05\x06\x07\x08"
-	greRequest  = "\x00\x00\x08\x00 a question, tunnelled"
-	greReply    = "\x00\x00\x08\x00 an answer, tunnelled"
-	espRequest  = "\x00\x00\x12\x34\x00\x00\x00\x01 encrypted request"
-	espReply    = "\x00\x00\x43\x21\x00\x00\x00\x01 encrypted answer"
+	sctpInit = "\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x14\x01\x02\x03\x04\x00\x01\x00\x00\x00\x01\x00\x01" +
+		"\x05\x06\x07\x08"
+	sctpInitAck = "\x01\x02\x03\x04\x00\x00\x00\x00\x02\x00\x00\x14\x09\x08\x07\x06\x00\x01\x00\x00\x00\x01\x00\x01" +
+		"\x05\x06\x07\x08"
+	greRequest = "\x00\x00\x08\x00 a question, tunnelled"
+	greReply   = "\x00\x00\x08\x00 an answer, tunnelled"
+	espRequest = "\x00\x00\x12\x34\x00\x00\x00\x01 encrypted request"
+	espReply   = "\x00\x00\x43\x21\x00\x00\x00\x01 encrypted answer"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -175,8 +177,8 @@ func hasBody(protocol byte, body string) func(rawPacket) bool {
 	return func(p rawPacket) bool { return p.protocol == protocol && p.body == body }
 }
 
-// An exchange is a packet from each client to the services of a mode's farm, and an answer. The packet reaches a backend,
-// which sees the expected source, and the answer comes from the service. All clients use the same source port.
+// An exchange is a packet from each client to the services of a mode's farm, and an answer. The packet reaches a
+// backend, which sees the expected source, and the answer comes from the service. All clients use the same source port.
 type exchange struct {
 	mode            string
 	protocol        byte
@@ -309,8 +311,8 @@ func (port oddPort) do(s *testbed) error {
 	return nil
 }
 
-// protocol253 sends a packet of a protocol for experiments (RFC 3692), which has no ports. It arrives at one of the first
-// two backends with the expected source.
+// protocol253 sends a packet of a protocol for experiments (RFC 3692), which has no ports. It arrives at one of the
+// first two backends with the expected source.
 type protocol253 struct{ sees string }
 
 func (p protocol253) do(s *testbed) error {

@@ -18,8 +18,8 @@ func (w statelessPath) table() string {
 	return "inet"
 }
 
-// racingInsert inserts each unknown client with b2 just before the farm's own insert, as another processor could do with
-// another packet of the same client. A rule for each family sets b2's ID where the farm reads it.
+// racingInsert inserts each unknown client with b2 just before the farm's own insert, as another processor could do
+// with another packet of the same client. A rule for each family sets b2's ID where the farm reads it.
 type racingInsert struct {
 	table string
 	sets  [2]string

@@ -50,8 +50,8 @@ func (q target) refused(s *testbed, addresses string) error {
 	return errors.Join(err, s.checkUntracked(q, as))
 }
 
-// isRefusal says whether a connection was refused. The kernel refuses to send the balancer's own datagrams. For UDP only
-// port unreachable is ECONNREFUSED (icmp_err_convert in net/ipv4/icmp.c, icmpv6_err_convert in net/ipv6/icmp.c).
+// isRefusal says whether a connection was refused. The kernel refuses to send the balancer's own datagrams. For UDP
+// only port unreachable is ECONNREFUSED (icmp_err_convert in net/ipv4/icmp.c, icmpv6_err_convert in net/ipv6/icmp.c).
 func (q target) isRefusal(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || q.from.Name == "balancer" && q.udp() && errors.Is(err, syscall.EPERM)
 }

@@ -25,9 +25,11 @@ type persistenceRun struct {
 func (a *persistenceRun) farms() farms {
 	all := farms{}
 	for i, mode := range []string{"snat", "dnat"} {
-		text := fmt.Sprintf("mode = %q\nlisten = ['192.0.2.%[2]d:80', '[2001:db8::%[2]d]:80']\npersistence.timeout = '10m'\n", mode, i+1)
+		text := fmt.Sprintf("mode = %q\nlisten = ['192.0.2.%[2]d:80', '[2001:db8::%[2]d]:80']\n"+
+			"persistence.timeout = '10m'\n", mode, i+1)
 		for b, state := range a.states[i] {
-			text += fmt.Sprintf("[backends.b%d]\naddress = ['10.2.0.1%[1]d', 'fd00:2::1%[1]d']\nstate = %q\nweight = %d\n", b+1, state, 1+(a.weight+b)%4)
+			text += fmt.Sprintf("[backends.b%d]\naddress = ['10.2.0.1%[1]d', 'fd00:2::1%[1]d']\nstate = %q\n"+
+				"weight = %d\n", b+1, state, 1+(a.weight+b)%4)
 		}
 		all[mode] = text
 	}
@@ -123,8 +125,8 @@ func must1[T any](v T, err error) func(t *testing.T) T {
 // unchangedExpiry matches the client whose 30 minutes have gone on, and were not reset to an hour.
 var unchangedExpiry = regexp.MustCompile(`10\.99\.99\.99 \. 1 (timeout 1h )?expires [12]\dm`)
 
-// manyClients are a thousand clients that send datagrams to one port of the farm web. Each has to reach the same backend
-// as before, unless that backend must not answer.
+// manyClients are a thousand clients that send datagrams to one port of the farm web. Each has to reach the same
+// backend as before, unless that backend must not answer.
 type manyClients struct {
 	port    int
 	without string

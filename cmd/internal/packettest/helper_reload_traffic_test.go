@@ -177,7 +177,8 @@ func trafficFarm(mode string, n int, scheduler string, weights []int) string {
 		scheduler, n, n)
 	for i, weight := range weights {
 		if weight > 0 {
-			text += fmt.Sprintf("[backends.b%d]\naddress = [\"10.2.0.1%d\", \"fd00:2::1%d\"]\nport = 808%d\nweight = %d\n", i+1, i+1, i+1, i+1, weight)
+			text += fmt.Sprintf("[backends.b%d]\naddress = [\"10.2.0.1%d\", \"fd00:2::1%d\"]\nport = 808%d\n"+
+				"weight = %d\n", i+1, i+1, i+1, i+1, weight)
 		}
 	}
 	return text

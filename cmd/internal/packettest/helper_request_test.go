@@ -22,7 +22,7 @@ type request struct {
 	times       int    // the number of requests; if zero, enough to tell shares apart
 	inTurn      bool   // backends answer strictly in turn
 	interleaved bool   // one request to each target, then the next to each; with inTurn
-	sees        string // the source that the backend sees: "" is the sender's, else a machine, or one address of each family
+	sees        string // the source at the backend: "" is the sender, else a machine, or one address of each family
 }
 
 // shares are weights of answering backends, by name and port, as in "b1:8081".

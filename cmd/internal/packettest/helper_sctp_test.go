@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// serveSCTP: the backends greet the client of each association, and echo the rest. Each socket has one address, because an
-// association announces all addresses of its host, and only the address of the request is the service's.
+// serveSCTP: the backends greet the client of each association, and echo the rest. Each socket has one address, because
+// an association announces all addresses of its host, and only the address of the request is the service's.
 var serveSCTP = stepFunc(func(s *testbed) error {
 	for _, b := range s.Backends {
 		for _, at := range []netip.Addr{b.IP4[0], b.IP6[0]} {

@@ -13,8 +13,8 @@ import (
 	"farmc/compiler"
 )
 
-// A statelessPath is a path of requests to a stateless farm: before connection tracking, or at the ingress of interfaces,
-// with the clients behind another interface than the backends, or behind the same.
+// A statelessPath is a path of requests to a stateless farm: before connection tracking, or at the ingress of
+// interfaces, with the clients behind another interface than the backends, or behind the same.
 type statelessPath struct {
 	name     string
 	farm     string // keys of the farm

@@ -23,8 +23,8 @@ const (
 
 var baseChain = regexp.MustCompile(`type (\w+) hook (\w+)`)
 
-// establishedMeetNoRule: packets of open connections meet no rule of farmc, and all base chains on
-// their way see only the first packet of a connection.
+// establishedMeetNoRule: packets of open connections meet no rule of farmc, and all base chains on their way see only
+// the first packet of a connection.
 func establishedMeetNoRule(s *testbed) error {
 	script, _ := s.engine.Compile()
 	for _, m := range baseChain.FindAllSubmatch(script.Text, -1) {
@@ -62,7 +62,8 @@ func establishedMeetOneChain(s *testbed) error {
 	return checkChains(trace, s, echo{}, "farmc invalid-forward", "spy prerouting")
 }
 
-// localRequestsMeet: packets of the balancer's own requests meet exactly these chains on the way out and, over loopback, in.
+// localRequestsMeet: packets of the balancer's own requests meet exactly these chains on the way out and, over
+// loopback, in.
 type localRequestsMeet []string
 
 func (l localRequestsMeet) do(s *testbed) error {

@@ -7,8 +7,8 @@ import (
 )
 
 // sameBackendForAll: the backend that answers a client over TCP also gets its packets of all other protocols. For each
-// backend, so many clients send protocols without ports. Mode snat allows one at a time, because a reply to the balancer
-// has nothing else that tells its client.
+// backend, so many clients send protocols without ports. Mode snat allows one at a time, because a reply to the
+// balancer has nothing else that tells its client.
 type sameBackendForAll struct {
 	mode, to string
 	each     int

@@ -188,13 +188,15 @@ var twoArmedIngressCases = []testCase{
 	}},
 	{name: "two-interfaces", lab: dsrTopologies[1].lab, steps: steps{
 		runOn{"client", "ip route add 192.0.2.4/32 via 10.2.0.1\nip -6 route add 2001:db8::4/128 via fd00:2::1"},
-		farms{"web": strings.Replace(dsrTopologies[1].farm(`"192.0.2.3:80/tcp,udp", "192.0.2.4:80/tcp,udp", "[2001:db8::3]:80/tcp,udp", "[2001:db8::4]:80/tcp,udp"`), `["eth0"]`, `["eth0", "eth1"]`, 1)},
+		farms{"web": strings.Replace(dsrTopologies[1].farm(`"192.0.2.3:80/tcp,udp", "192.0.2.4:80/tcp,udp", `+
+			`"[2001:db8::3]:80/tcp,udp", "[2001:db8::4]:80/tcp,udp"`), `["eth0"]`, `["eth0", "eth1"]`, 1)},
 		directRequest{by: "tcp udp", to: "192.0.2.3:80 192.0.2.4:80 [2001:db8::3]:80 [2001:db8::4]:80",
 			shares: shares{"b1": 3, "b2": 1}, clients: 40},
 	}},
 	{name: "other-interfaces-are-ignored", lab: dsrTopologies[1].lab, steps: steps{
 		runOn{"client", "ip route add 192.0.2.4/32 via 10.2.0.1\nip -6 route add 2001:db8::4/128 via fd00:2::1"},
-		farms{"web": dsrTopologies[1].farm(`"192.0.2.3:80/tcp,udp", "192.0.2.4:80/tcp,udp", "[2001:db8::3]:80/tcp,udp", "[2001:db8::4]:80/tcp,udp"`)},
+		farms{"web": dsrTopologies[1].farm(`"192.0.2.3:80/tcp,udp", "192.0.2.4:80/tcp,udp", ` +
+			`"[2001:db8::3]:80/tcp,udp", "[2001:db8::4]:80/tcp,udp"`)},
 		directRequest{by: "tcp udp", to: "192.0.2.3:80 [2001:db8::3]:80", shares: shares{"b1": 3, "b2": 1},
 			clients: 40},
 		request{by: "tcp udp", to: "192.0.2.4:80 [2001:db8::4]:80", shares: shares{"balancer:80": 1}},
@@ -205,7 +207,8 @@ var twoArmedIngressCases = []testCase{
 		farms{
 			"whole": oneBackend("dsr", `"192.0.2.3", "192.0.2.4", "2001:db8::3", "2001:db8::4"`, "b3", 0,
 				`interfaces = ["eth0"]`) + `interface = "eth1"`,
-			"port": strings.Replace(dsrTopologies[1].farm(`"192.0.2.3:80/tcp,udp", "192.0.2.4:80/tcp,udp", "[2001:db8::3]:80/tcp,udp", "[2001:db8::4]:80/tcp,udp"`), `["eth0"]`, `["eth0", "eth1"]`, 1),
+			"port": strings.Replace(dsrTopologies[1].farm(`"192.0.2.3:80/tcp,udp", "192.0.2.4:80/tcp,udp", `+
+				`"[2001:db8::3]:80/tcp,udp", "[2001:db8::4]:80/tcp,udp"`), `["eth0"]`, `["eth0", "eth1"]`, 1),
 		},
 		directRequest{by: "tcp udp", to: "192.0.2.3:80 192.0.2.4:80 [2001:db8::3]:80 [2001:db8::4]:80",
 			shares: shares{"b1": 3, "b2": 1}, clients: 40},

@@ -97,9 +97,11 @@ func symmetricHashCases() (all []testCase) {
 	}
 	for _, topology := range dsrTopologies {
 		lab := topology.lab
-		lab.NoVIPs = true // neighbour discovery for a packet uses the packet's source, if it is an address of the machine
+		// neighbour discovery for a packet uses the packet's source, if it is an address of the machine
+		lab.NoVIPs = true
 		all = append(all, testCase{name: "symmetric-hash-both-ways-" + topology.name, lab: lab, steps: steps{
-			farms{"web": topology.farm(`"192.0.2.1:8000-8100/udp", "192.0.2.2:8000-8100/udp", "[2001:db8::1]:8000-8100/udp", "[2001:db8::2]:8000-8100/udp"`, `scheduler = "symmetric-hash"`)},
+			farms{"web": topology.farm(`"192.0.2.1:8000-8100/udp", "192.0.2.2:8000-8100/udp", `+
+				`"[2001:db8::1]:8000-8100/udp", "[2001:db8::2]:8000-8100/udp"`, `scheduler = "symmetric-hash"`)},
 			sameBackendBothWays{"192.0.2.1", "192.0.2.2"}, sameBackendBothWays{"2001:db8::1", "2001:db8::2"},
 		}})
 	}

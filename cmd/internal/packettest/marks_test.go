@@ -11,8 +11,8 @@ func TestMarks(t *testing.T) {
 	runCases(t, markCases())
 }
 
-// markTrace is another program's table. It sets its own bits on every connection before a farm sees it, and counts packets
-// in forward, postrouting and input, by connection mark, service and machine.
+// markTrace is another program's table. It sets its own bits on every connection before a farm sees it, and counts
+// packets in forward, postrouting and input, by connection mark, service and machine.
 var markTrace = func() nftScript {
 	var sets, chains strings.Builder
 	for _, hook := range []string{"forward", "postrouting", "input"} {
@@ -24,15 +24,20 @@ var markTrace = func() nftScript {
 			fmt.Fprintf(&sets, "set echo-%s-%s { type mark . %[3]s . %[3]s; size 1000; flags dynamic; }\n", hook,
 				f.suffix, f.address)
 			fmt.Fprintf(&chains,
-				"ct direction original meta l4proto { tcp, udp } update @%s-%s { ct mark . ct original %[3]s daddr . ct original proto-dst . %[3]s daddr counter }\n", hook, f.suffix, f.ip)
+				"ct direction original meta l4proto { tcp, udp } update @%s-%s { ct mark . ct original %[3]s daddr "+
+					". ct original proto-dst . %[3]s daddr counter }\n", hook, f.suffix, f.ip)
 			fmt.Fprintf(&chains,
-				"ct direction original meta l4proto { icmp, icmpv6 } update @echo-%s-%s { ct mark . ct original %[3]s daddr . %[3]s daddr counter }\n", hook, f.suffix, f.ip)
+				"ct direction original meta l4proto { icmp, icmpv6 } update @echo-%s-%s { ct mark . ct original "+
+					"%[3]s daddr . %[3]s daddr counter }\n", hook, f.suffix, f.ip)
 		}
 		chains.WriteString("}\n")
 	}
 	return nftScript(`table inet spy {
 		` + sets.String() + chains.String() + `
-		chain before-prerouting { type filter hook prerouting priority mangle; iifname != "lo" ct state new ct mark set 0x5a000000; }
+		chain before-prerouting {
+			type filter hook prerouting priority mangle
+			iifname != "lo" ct state new ct mark set 0x5a000000
+		}
 		chain before-output { type filter hook output priority mangle; ct state new ct mark set 0x5a000000; }
 	}`)
 }()

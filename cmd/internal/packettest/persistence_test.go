@@ -52,8 +52,9 @@ const untrackedPersistence = `scheduler = 'hash'
 hash-on = ['source-port', 'destination-port']
 persistence = { static = { '198.51.100.200' = '%[1]s', '10.2.0.131' = '%[1]s', '2001:db8:c::c8' = '%[1]s' } }`
 
-// untrackedPersistenceSteps use a farm with these keys, a backend b1 of weight 3, and b2. stands are formats of backend IDs
-// for IPv4 and IPv6, with the last number of the backend's address. table is the family of the persistence map's table.
+// untrackedPersistenceSteps use a farm with these keys, a backend b1 of weight 3, and b2. stands are formats of backend
+// IDs for IPv4 and IPv6, with the last number of the backend's address. table is the family of the persistence map's
+// table.
 func untrackedPersistenceSteps(text, table string, stands [2]string) steps {
 	const everywhere = "192.0.2.1:80 192.0.2.1:8050 [2001:db8::1]:80 [2001:db8::1]:8050"
 	known := func(i, backend int) step {
@@ -123,13 +124,15 @@ func untrackedPersistenceSteps(text, table string, stands [2]string) steps {
 	}
 }
 
-// persistenceSteps are for stateless farms only: ports of backends, several backends on one machine, whole addresses, and
-// persistence on the destination address.
+// persistenceSteps are for stateless farms only: ports of backends, several backends on one machine, whole addresses,
+// and persistence on the destination address.
 func (w statelessPath) persistenceSteps() steps {
 	const persistent = "persistence = {}\nscheduler = 'hash'\nhash-on = ['source-port']"
-	const onAddress = "persistence = { on = ['source-address', 'destination-address'] }\nscheduler = 'hash'\nhash-on = ['source-port', 'destination-port']"
+	const onAddress = "persistence = { on = ['source-address', 'destination-address'] }\nscheduler = 'hash'\n" +
+		"hash-on = ['source-port', 'destination-port']"
 	const byAddresses = "persistence = {}\nscheduler = 'hash'\nhash-on = ['source-address', 'destination-address']"
-	const twoAddresses = `"192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp", "192.0.2.2:443/tcp,udp", "[2001:db8::2]:443/tcp,udp"`
+	const twoAddresses = `"192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp", "192.0.2.2:443/tcp,udp", ` +
+		`"[2001:db8::2]:443/tcp,udp"`
 	return steps{
 		farms{"web": w.stateless(listen1, persistent, "b1:8081", "b1:8082", "b1", "b2:8081*2")},
 		keepBackend{name: "ports", to: service1},
@@ -162,8 +165,8 @@ func (w statelessPath) persistenceSteps() steps {
 	}
 }
 
-// sharedPersistenceSteps: dsr farms share target maps, as far as ports tell the farms apart or are not needed. Clients and
-// fragments keep their backends, whichever port is used, and when a farm moves between shared and own maps.
+// sharedPersistenceSteps: dsr farms share target maps, as far as ports tell the farms apart or are not needed. Clients
+// and fragments keep their backends, whichever port is used, and when a farm moves between shared and own maps.
 func (a dsrTopology) sharedPersistenceSteps() steps {
 	const persistent = "scheduler = 'hash'\npersistence = {}"
 	const beside = `"192.0.2.1:443,8050/tcp,udp", "[2001:db8::1]:443,8050/tcp,udp"`
@@ -234,7 +237,9 @@ func (w statelessPath) memorySteps() steps {
 		// a static session for one of the addresses
 		farms{"web": w.stateless(`"192.0.2.1:80/tcp,udp", "192.0.2.2:443/tcp,udp"`, `scheduler = 'hash'
 			hash-on = ['source-port']
-			persistence = { on = ['source-address', 'destination-address'], static = { '198.51.100.7 . 192.0.2.2' = 'b-b2', '198.51.100.8 . 192.0.2.1' = 'b-b2' } }`, "b1", "b2") + "state = 'drain'"},
+			persistence.on = ['source-address', 'destination-address']
+			persistence.static = { '198.51.100.7 . 192.0.2.2' = 'b-b2', '198.51.100.8 . 192.0.2.1' = 'b-b2' }`,
+			"b1", "b2") + "state = 'drain'"},
 		clientRequests{"198.51.100.7", "tcp udp", "192.0.2.2:443", "b2"},
 		clientRequests{"198.51.100.8", "tcp udp", "192.0.2.1:80", "b2"},
 		clientRequests{"198.51.100.7", "tcp udp", "192.0.2.1:80", "b1"},
@@ -248,7 +253,8 @@ func persistenceCase(mode, scheduler string) testCase {
 	text := fmt.Sprintf(`
 		mode      = %q
 		scheduler = %q
-		listen    = ["192.0.2.1:80,8000-8100/tcp,udp", "192.0.2.2:443/tcp", "[2001:db8::1]:80,8000-8100/tcp,udp", "[2001:db8::2]:443/tcp", "*:53/tcp,udp"]
+		listen    = ["192.0.2.1:80,8000-8100/tcp,udp", "[2001:db8::1]:80,8000-8100/tcp,udp", "192.0.2.2:443/tcp",
+		             "[2001:db8::2]:443/tcp", "*:53/tcp,udp"]
 		%s
 		[persistence]
 		[backends.b1]
@@ -260,7 +266,8 @@ func persistenceCase(mode, scheduler string) testCase {
 		address = ["10.2.0.13", "fd00:2::13"]
 	`, mode, scheduler, map[string]string{"hash": `hash-on = ["source-port", "destination-address"]`,
 		"maglev": `hash-on = ["source-address", "source-port"]`}[scheduler], "%s")
-	const everywhere = "192.0.2.1:80 192.0.2.1:8050 192.0.2.2:443 192.0.2.3:53 192.0.2.1:80 [2001:db8::1]:80 [2001:db8::1]:8050 [2001:db8::2]:443 [2001:db8::3]:53"
+	const everywhere = "192.0.2.1:80 192.0.2.1:8050 192.0.2.2:443 192.0.2.3:53 192.0.2.1:80 [2001:db8::1]:80 " +
+		"[2001:db8::1]:8050 [2001:db8::2]:443 [2001:db8::3]:53"
 	sees := map[string]string{"snat": "balancer"}[mode]
 	return testCase{name: mode + "-" + scheduler, steps: steps{
 		farms{"web": fmt.Sprintf(text, "")},
@@ -300,7 +307,8 @@ var morePersistenceCases = []testCase{
 	}},
 	{name: "backends-on-one-machine", steps: steps{
 		persistentFarm("", "",
-			"port = 8081\n[backends.b1-too]\naddress = ['10.2.0.11', 'fd00:2::11']\nport = 8082\n[backends.b1-as-asked]\naddress = ['10.2.0.11', 'fd00:2::11']\n"),
+			"port = 8081\n[backends.b1-too]\naddress = ['10.2.0.11', 'fd00:2::11']\nport = 8082\n"+
+				"[backends.b1-as-asked]\naddress = ['10.2.0.11', 'fd00:2::11']\n"),
 		keepBackend{name: "machine", to: service1, sees: "balancer"},
 	}},
 	{name: "prefix-shares-a-backend", steps: steps{
@@ -364,7 +372,8 @@ var morePersistenceCases = []testCase{
 	}},
 	{name: "static-sessions", steps: steps{
 		persistentFarm("",
-			`static = { "198.51.100.7" = "b2", "198.51.100.64/26" = "b3", "198.51.100.70" = "b1", "2001:db8:c::7" = "b3", "2001:db8:c:1::/64" = "b1", "2001:db8:c::/48" = "b2" }`, "port = 8081"),
+			`static = { "198.51.100.7" = "b2", "198.51.100.64/26" = "b3", "198.51.100.70" = "b1", `+
+				`"2001:db8:c::7" = "b3", "2001:db8:c:1::/64" = "b1", "2001:db8:c::/48" = "b2" }`, "port = 8081"),
 		clientRequests{"198.51.100.7", "tcp udp", "192.0.2.1:80", "b2"},
 		clientRequests{"198.51.100.66", "tcp udp", "192.0.2.1:80", "b3"},
 		clientRequests{"198.51.100.70", "tcp udp", "192.0.2.1:80", "b1"},

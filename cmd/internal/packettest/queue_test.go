@@ -92,8 +92,8 @@ var queueOfABackendHere = testCase{name: "local-backend", steps: steps{
 	queued{dropping{noAnswer{"udp", service1}}, queuedDatagrams("client", "10.2.0.1:8081 [fd00:2::1]:8081")},
 }}
 
-// queueAfterFilters: packets that access, a limit or another firewall drops do not reach the queue, and packets that the
-// program drops are not logged as forwarded.
+// queueAfterFilters: packets that access, a limit or another firewall drops do not reach the queue, and packets that
+// the program drops are not logged as forwarded.
 var queueAfterFilters = testCase{name: "after-filters", steps: steps{
 	nftScript(`table inet firewall {
 		chain forward { type filter hook forward priority filter; ip daddr 10.2.0.12 drop; ip6 daddr fd00:2::12 drop; }

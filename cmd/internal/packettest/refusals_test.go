@@ -6,8 +6,8 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// refusalCases: the only farm loses its last backend. New connections are refused at once, open connections go on, and new
-// connections work again with another backend. This holds wherever the service address is, and for every reason.
+// refusalCases: the only farm loses its last backend. New connections are refused at once, open connections go on, and
+// new connections work again with another backend. This holds wherever the service address is, and for every reason.
 func refusalCases() []testCase {
 	all := []testCase{
 		{name: "refused-whole-address", steps: steps{

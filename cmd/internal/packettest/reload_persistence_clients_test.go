@@ -8,9 +8,9 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// TestReloadKeepsPersistence reloads farms with persistence, with changes to them and to other farms. Each client keeps its
-// backend while the backend takes connections, and moves when it is down. Entries keep their time. STRESS=1 takes more
-// clients and reloads.
+// TestReloadKeepsPersistence reloads farms with persistence, with changes to them and to other farms. Each client keeps
+// its backend while the backend takes connections, and moves when it is down. Entries keep their time. STRESS=1 takes
+// more clients and reloads.
 func TestReloadKeepsPersistence(t *testing.T) {
 	t.Parallel()
 	clients, reloads := 6, 8

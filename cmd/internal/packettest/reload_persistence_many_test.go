@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestManyReloadsKeepPersistence: a thousand clients keep their backends over any number of loads, while these are up or
-// drained. Clients of a backend that goes down move, and stay with the new backend when the old one is up again.
+// TestManyReloadsKeepPersistence: a thousand clients keep their backends over any number of loads, while these are up
+// or drained. Clients of a backend that goes down move, and stay with the new backend when the old one is up again.
 func TestManyReloadsKeepPersistence(t *testing.T) {
 	t.Parallel()
 	runCases(t, []testCase{
@@ -43,13 +43,14 @@ func manyReloads(mode string) steps {
 	}
 	all := steps{
 		load("", "", "", "", 0),
-		nftScript("add element inet farmc farm/web/clients-ip4 { 10.99.99.99 . 1 timeout 1h expires 30m : 10.2.0.12 }\n"),
+		nftScript("add element inet farmc farm/web/clients-ip4 { 10.99.99.99 . 1 timeout 1h expires 30m : " +
+			"10.2.0.12 }\n"),
 		manyClients{port: 8000},
 	}
 	// unrelated changes and related ones
+	const b4 = "[backends.b4]\naddress = ['10.2.0.14', 'fd00:2::14']\nweight = 1\nstate = 'drain'\n"
 	for i := range 40 {
-		all = append(all, load(fmt.Sprint("weight = ", 1+i%3), "", "",
-			map[bool]string{true: "[backends.b4]\naddress = ['10.2.0.14', 'fd00:2::14']\nweight = 1\nstate = 'drain'\n"}[i%4 == 0], i%5))
+		all = append(all, load(fmt.Sprint("weight = ", 1+i%3), "", "", map[bool]string{true: b4}[i%4 == 0], i%5))
 	}
 	return append(all,
 		manyClients{port: 8050},

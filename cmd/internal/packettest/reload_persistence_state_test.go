@@ -41,7 +41,10 @@ func keptStateCases() []testCase {
 			nftScript("flush table inet farmc\n"),
 			persistentFarm("", "timeout = '5m'", ""),
 			keepBackend{name: "known", to: service1, sees: "balancer"},
-			nftScript("flush chain inet farmc keep-conntrack\nadd chain inet farmc theirs { type filter hook input priority 0; }\nadd rule inet farmc prerouting tcp dport 80 drop\nadd set inet farmc own { type ipv4_addr; }\nadd counter inet farmc own\n"),
+			nftScript("flush chain inet farmc keep-conntrack\n" +
+				"add chain inet farmc theirs { type filter hook input priority 0; }\n" +
+				"add rule inet farmc prerouting tcp dport 80 drop\nadd set inet farmc own { type ipv4_addr; }\n" +
+				"add counter inet farmc own\n"),
 			persistentFarm("", "timeout = '6m'", "weight = 5"),
 			keepBackend{name: "known", to: service1, sees: "balancer"},
 			stepFunc(func(s *testbed) error {
@@ -54,7 +57,8 @@ func keptStateCases() []testCase {
 			}),
 			// the digest matches, but objects that the load has to remove are missing
 			nftScript("flush chain inet farmc farm/web/ip4\nflush map inet farmc services-ip6\n" +
-				"flush map inet farmc source-services-ip4\nflush map inet farmc source-services-ip6\ndelete chain inet farmc masquerade-all\n"),
+				"flush map inet farmc source-services-ip4\nflush map inet farmc source-services-ip6\n" +
+				"delete chain inet farmc masquerade-all\n"),
 			persistentFarm("mode = 'dnat'", "timeout = '6m'", "weight = 5"),
 			keepBackend{name: "known", to: service1},
 		}},
@@ -80,7 +84,8 @@ func keptStateCases() []testCase {
 // keptCountersCase: a backend's counters move to its new slots, with every kind of map.
 func keptCountersCase(name, keys, listen string) testCase {
 	farm := func(weight int, more string) farms {
-		return farms{"web": fmt.Sprintf("listen = [%s]\n%s\n[backends.b1]\naddress = ['10.2.0.11', 'fd00:2::11']\nweight = %d\n[backends.b2]\naddress = ['10.2.0.12', 'fd00:2::12']\n%s", listen, keys, weight, more)}
+		return farms{"web": fmt.Sprintf("listen = [%s]\n%s\n[backends.b1]\naddress = ['10.2.0.11', 'fd00:2::11']\n"+
+			"weight = %d\n[backends.b2]\naddress = ['10.2.0.12', 'fd00:2::12']\n%s", listen, keys, weight, more)}
 	}
 	const b3 = "[backends.b3]\naddress = ['10.2.0.13', 'fd00:2::13']\n"
 	return testCase{name: "reload-keeps-counters-" + name, steps: steps{

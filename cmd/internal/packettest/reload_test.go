@@ -103,7 +103,8 @@ var reloadCases = []testCase{
 	}},
 }
 
-// twentyFarms are farm-1 to farm-20, at 192.0.2.1 to .20. All have b1 as their backend but farm-7, which has one line more.
+// twentyFarms are farm-1 to farm-20, at 192.0.2.1 to .20. All have b1 as their backend but farm-7, which has one line
+// more.
 func twentyFarms(line string) farms {
 	all := farms{}
 	for n := 1; n <= 20; n++ {

@@ -7,9 +7,9 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// TestModeSwitchUnderTraffic changes the mode of a loaded farm, while clients open connections all the time, over TCP and
-// UDP and in both families. Open connections may break, because their state is gone. Every connection after the switch
-// works.
+// TestModeSwitchUnderTraffic changes the mode of a loaded farm, while clients open connections all the time, over TCP
+// and UDP and in both families. Open connections may break, because their state is gone. Every connection after the
+// switch works.
 func TestModeSwitchUnderTraffic(t *testing.T) {
 	t.Parallel()
 	runCases(t, []testCase{

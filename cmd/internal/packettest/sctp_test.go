@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestSCTP sends SCTP packets of its own, because many kernels have no SCTP sockets: a client opens an association, and a
-// backend accepts it. TestSCTPSockets uses sockets.
+// TestSCTP sends SCTP packets of its own, because many kernels have no SCTP sockets: a client opens an association, and
+// a backend accepts it. TestSCTPSockets uses sockets.
 func TestSCTP(t *testing.T) {
 	t.Parallel()
 	runCases(t, sctpCases())

@@ -22,12 +22,13 @@ var statelessSchedulers = []struct {
 	{"hash", `scheduler = "hash"`, true, true},
 	{"hash-by-port", "scheduler = \"hash\"\nhash-on = [\"source-address\", \"source-port\"]", false, false},
 	{"hash-by-everything",
-		"scheduler = \"hash\"\nhash-on = [\"source-address\", \"destination-address\", \"source-port\", \"destination-port\", \"source-mac\", \"destination-mac\"]", false, false},
+		"scheduler = \"hash\"\nhash-on = [\"source-address\", \"destination-address\", \"source-port\", " +
+			"\"destination-port\", \"source-mac\", \"destination-mac\"]", false, false},
 	{"symmetric-hash", `scheduler = "symmetric-hash"`, true, false},
 }
 
-// statelessCases: all backends get their shares, by each path and scheduler. The backend sees the client, and its answer
-// comes from the service (else the client's socket would not accept it). Nothing is tracked.
+// statelessCases: all backends get their shares, by each path and scheduler. The backend sees the client, and its
+// answer comes from the service (else the client's socket would not accept it). Nothing is tracked.
 func statelessCases() (all []testCase) {
 	for _, w := range statelessPaths {
 		for _, by := range statelessSchedulers {
@@ -118,7 +119,8 @@ func moreStatelessCases() (all []testCase) {
 	for _, w := range statelessPaths[2:] {
 		// apply warns of this
 		all = append(all, w.testCase("backend-on-the-balancer",
-			farms{"web": fmt.Sprintf("mode = \"stateless\"\nlisten = [%s]\n%s\n[backends.here]\naddress = [\"10.2.0.1\", \"fd00:2::1\"]\nport = 8083\n%s", listen1, w.farm, w.backend)},
+			farms{"web": fmt.Sprintf("mode = \"stateless\"\nlisten = [%s]\n%s\n[backends.here]\n"+
+				"address = [\"10.2.0.1\", \"fd00:2::1\"]\nport = 8083\n%s", listen1, w.farm, w.backend)},
 			noAnswer{"tcp udp", service1}))
 		// at ingress fragments are not reassembled, and later fragments have no ports: the datagrams are lost
 		all = append(all, w.testCase("large-datagrams",
@@ -165,8 +167,9 @@ func moreStatelessCases() (all []testCase) {
 						"b2"),
 					"high": w.stateless(`"192.0.2.2:80,8081-8082/tcp,udp", "[2001:db8::2]:80,8081-8082/tcp,udp"`, "",
 						"b1"),
-					"other": w.stateless(`"192.0.2.3:1-2,11-12,21-22,31-32,41-42,51-52,61-62/tcp,udp", "[2001:db8::3]:1-2,11-12,21-22,31-32,41-42,51-52,61-62/tcp,udp"`, "", "b1", "b2", "b3"),
-					"dnat":  oneBackend("dnat", `"192.0.2.3:80/tcp,udp", "[2001:db8::3]:80/tcp,udp"`, "b1", 8100),
+					"other": w.stateless(`"192.0.2.3:1-2,11-12,21-22,31-32,41-42,51-52,61-62/tcp,udp", `+
+						`"[2001:db8::3]:1-2,11-12,21-22,31-32,41-42,51-52,61-62/tcp,udp"`, "", "b1", "b2", "b3"),
+					"dnat": oneBackend("dnat", `"192.0.2.3:80/tcp,udp", "[2001:db8::3]:80/tcp,udp"`, "b1", 8100),
 				},
 				request{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000",
 					shares: shares{"b1:8000": 1, "b2:8000": 1}, times: 60},
@@ -229,7 +232,8 @@ func statelessPairCases() (all []testCase) {
 					return addRoutes(s.Client, "10.2.0.14 fd00:2::14", "192.0.2.0/24 2001:db8::/64")
 				}),
 				echo{},
-				nftScript(`table inet gone { chain forward { type filter hook forward priority filter; policy drop; }; }`),
+				nftScript(`table inet gone { chain forward { type filter hook forward priority filter; policy drop; `+
+					`}; }`),
 				stepFunc(func(s *testbed) (err error) {
 					for _, b := range s.Backends[:3] {
 						err = errors.Join(err, addRoutes(b, "10.2.0.14 fd00:2::14",

@@ -70,7 +70,7 @@ func TestUpgradeKeepsState(t *testing.T) {
 				nftScript(script),
 				hold{by: "tcp udp", to: service1},
 				hold{by: "tcp",
-					to: "192.0.2.2:80 [2001:db8::2]:80 192.0.2.3:80 [2001:db8::3]:80 192.0.2.4:8050 [2001:db8::4]:8050"},
+					to: service2 + " " + service3 + " 192.0.2.4:8050 [2001:db8::4]:8050"},
 				nftScript("add element inet farmc farm/keep/banned-ip4 { 198.51.100.77 timeout 1h }\n"),
 				goesOn,
 				run("status", left.status, ""),
@@ -99,7 +99,10 @@ func foreignFiles(t *testing.T, root string) {
 	text := strings.Replace(string(script), "farmc sha256:", "farmc digest 9:", 1) + `
 table inet farmc {
 	set farm/keep/elders { type ipv4_addr; flags dynamic, timeout; timeout 1h; }
-	map farm/turns/other { type ipv4_addr . inet_service : verdict; elements = { 192.0.2.2 . 81 : goto farm/turns/elder }; }
+	map farm/turns/other {
+		type ipv4_addr . inet_service : verdict
+		elements = { 192.0.2.2 . 81 : goto farm/turns/elder }
+	}
 	chain farm/turns/elder { counter; }
 	chain elder { type filter hook forward priority 5; ip daddr . tcp dport vmap @farm/turns/other; }
 }

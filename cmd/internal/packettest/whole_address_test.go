@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestWholeAddress: a client of a farm on a whole address reaches one backend over every protocol, if the scheduler hashes
-// the client's address.
+// TestWholeAddress: a client of a farm on a whole address reaches one backend over every protocol, if the scheduler
+// hashes the client's address.
 func TestWholeAddress(t *testing.T) {
 	t.Parallel()
 	runCases(t, wholeAddressCases())
