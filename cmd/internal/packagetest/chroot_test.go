@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// chroot is a machine on which only dpkg runs, beside a balancer: it has the network of that one.
+// chroot is a root directory in which only dpkg runs. It shares the network of a balancer.
 const chroot = `set -e
 mount --make-rprivate /
 mount -t tmpfs tmpfs "$2"
@@ -29,15 +29,17 @@ done
 inside dpkg -i /farmc.deb
 inside dpkg --purge --force-depends nftables
 inside dpkg --purge farmc
-! find "$root" -xdev -name '*farmc*' ! -path "$root/farmc.deb" ! -path "$root/proc/*" ! -path "$root/var/log/*" | grep .`
+! find "$root" -xdev -name '*farmc*' ! -path "$root/farmc.deb" ! -path "$root/proc/*" ! -path "$root/var/log/*" |
+	grep .`
 
-// TestChroot: where systemd doesn't run, and in the end nft isn't there either, the package is installed, upgraded and
-// purged without a fault, and leaves the rules of the machine around it alone.
-func TestChroot(t *testing.T) {
+// TestPackageInChroot: the package installs, upgrades and purges without systemd, and in the end without nft, and
+// leaves the machine's rules alone.
+func TestPackageInChroot(t *testing.T) {
 	if *deb == "" {
 		t.Skip("make test-systemd runs this")
 	}
-	out, err := exec.Command("unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", chroot, "chroot", bare(t), t.TempDir(), *deb).CombinedOutput()
+	out, err := exec.Command("unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", chroot, "chroot",
+		debianRoot(t), t.TempDir(), *deb).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

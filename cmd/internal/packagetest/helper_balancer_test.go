@@ -16,7 +16,7 @@ var (
 	older = flag.String("older", "", "the `package` of an older farmc, to upgrade from and to go back to")
 )
 
-// The machine is a balancer between a client and two backends, in namespaces beside its own.
+// network makes the machine a balancer between a client and two backends, in namespaces beside its own.
 const network = `set -e
 for side in client backend; do
 	ip netns add $side
@@ -43,21 +43,24 @@ const (
 	service6  = "[2001:db8::1]:80"
 )
 
-// connect makes the network, and has backends answer.
+// connect makes the network, and starts the backends.
 func (m *Machine) connect() {
 	m.t.Helper()
 	m.Do("%s", network)
 	for _, b := range []string{"11", "12"} {
 		t := m.Start(inBackend + "serve b" + b + " 10.2.0." + b + ":8080 [fd00:2::" + b + "]:8080")
-		m.said(t.said, "ready")
+		m.awaitOutput(t.output, "ready")
 	}
 }
 
-func (m *Machine) said(out fmt.Stringer, word string) {
+func (m *Machine) awaitOutput(out fmt.Stringer, word string) {
 	m.t.Helper()
-	for deadline := time.Now().Add(patience); !strings.Contains(out.String(), word); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(commandTimeout); ; time.Sleep(10 * time.Millisecond) {
+		if strings.Contains(out.String(), word) {
+			return
+		}
 		if time.Now().After(deadline) {
-			m.t.Fatalf("not %q, but\n%s\n%s", word, out, m.journal())
+			m.t.Fatalf("no %q, but\n%s\n%s", word, out, m.journal())
 		}
 	}
 }
@@ -71,22 +74,23 @@ func web(backends ...string) string {
 	return text
 }
 
-// serves says that clients reach this backend, in both families.
+// serves waits until clients reach this backend, in both families.
 func (m *Machine) serves(backend string) {
 	m.t.Helper()
 	for _, service := range []string{service4, service6} {
-		m.Until("[ \"$(%sask %s)\" = b%s ]", inClient, service, backend)
+		m.Until("[ \"$(%srequest %s)\" = b%s ]", inClient, service, backend)
 	}
 }
 
-// traffic talks and connects until the returned function is called, which fails the test if anything was lost.
-func (m *Machine) traffic() (quiet func()) {
+// traffic sends data and opens connections until the returned function is called. That function fails the test if a
+// connection was lost.
+func (m *Machine) traffic() (stop func()) {
 	m.t.Helper()
-	var talks []talk
+	var talks []program
 	for _, service := range []string{service4, service6} {
-		for _, what := range []string{"hold ", "knock "} {
+		for _, what := range []string{"hold ", "reconnect "} {
 			t := m.Start(inClient + what + service)
-			m.said(t.said, "ready")
+			m.awaitOutput(t.output, "ready")
 			talks = append(talks, t)
 		}
 	}
@@ -95,40 +99,41 @@ func (m *Machine) traffic() (quiet func()) {
 		for _, t := range talks {
 			t.stop.Close()
 			if err := t.Wait(); err != nil {
-				m.t.Errorf("%s: %v\n%s", t.line, err, t.said)
+				m.t.Errorf("%s: %v\n%s", t.line, err, t.output)
 			}
-			m.t.Logf("%s: %s", strings.TrimPrefix(t.line, inClient), strings.Join(strings.Fields(t.said.String()), " "))
+			m.t.Logf("%s: %s", strings.TrimPrefix(t.line, inClient),
+				strings.Join(strings.Fields(t.output.String()), " "))
 		}
 	}
 }
 
-// loaded is the digest of what the kernel holds.
-func (m *Machine) loaded() string {
+// loadedDigest is the digest of the loaded farms.
+func (m *Machine) loadedDigest() string {
 	m.t.Helper()
 	out, _ := m.Try("nft list table inet farmc")
 	return digest.FindString(out)
 }
 
-// holds is what loaded gives where there have to be rules.
-func (m *Machine) holds() string {
+// mustBeLoaded is loadedDigest, and fails without one.
+func (m *Machine) mustBeLoaded() string {
 	m.t.Helper()
-	now := m.loaded()
+	now := m.loadedDigest()
 	if now == "" {
-		m.t.Fatalf("the kernel holds no farms\n%s", m.journal())
+		m.t.Fatalf("no farms are loaded\n%s", m.journal())
 	}
 	return now
 }
 
 var digest = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
 
-// agrees waits until the kernel holds what the farms come to.
-func (m *Machine) agrees() {
+// awaitNoDiff waits until the kernel has the rules of the farms.
+func (m *Machine) awaitNoDiff() {
 	m.t.Helper()
 	m.Until("farmc diff")
 }
 
-// files are what the machine has in /root: the package, older and newer ones, and this test's other half.
-func files(t *testing.T) string {
+// machineFiles are the files in /root of the machine: the package, older and newer ones, and this binary as peer.
+func machineFiles(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	self, err := os.Executable()

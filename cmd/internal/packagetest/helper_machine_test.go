@@ -17,10 +17,10 @@ import (
 	"time"
 )
 
-// patience is how long anything on a machine may take.
-const patience = time.Minute
+// commandTimeout is the time that anything on a machine may take.
+const commandTimeout = time.Minute
 
-// release is the Debian to install on, the oldest that has an nft that is new enough.
+// release is the oldest Debian with a new enough nft.
 const (
 	release = "bookworm"
 	mirror  = "http://deb.debian.org/debian"
@@ -29,44 +29,44 @@ const (
 
 // A Machine is a container with systemd as its first process, a network of its own and a disk that lasts for the test.
 type Machine struct {
-	t    *testing.T
-	life *exec.Cmd
-	log  *words // its console
-	own  []talk // what the test left running on it
+	t         *testing.T
+	container *exec.Cmd
+	log       *output   // its console
+	started   []program // programs that run until Leave
 }
 
-// A talk is a program that goes on until its standard input ends.
-type talk struct {
+// A program runs until its standard input ends.
+type program struct {
 	*exec.Cmd
-	line string
-	stop io.Closer
-	said *words
+	line   string
+	stop   io.Closer
+	output *output
 }
 
-// words are what a program has said so far.
-type words struct {
+// output collects the output of a program.
+type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (w *words) Write(p []byte) (int, error) {
+func (w *output) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.text.Write(p)
 }
 
-func (w *words) String() string {
+func (w *output) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.text.String()
 }
 
-// bare gives the directory of a Debian without farmc, made at the first time. Where it can't be made the test is
-// skipped.
-func bare(t *testing.T) string {
+// debianRoot is the root directory of a Debian without farmc. The first test makes it. The test is skipped if that
+// fails.
+func debianRoot(t *testing.T) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("root alone can have a machine")
+		t.Skip("needs root")
 	}
 	cache := os.Getenv("XDG_CACHE_HOME")
 	if cache == "" {
@@ -78,16 +78,17 @@ func bare(t *testing.T) string {
 	}
 	t.Logf("installing Debian %s in %s", release, dir)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		t.Skip("no place for a Debian:", err)
+		t.Skip("no directory for Debian:", err)
 	}
 	making, err := os.MkdirTemp(filepath.Dir(dir), release+".")
 	if err != nil {
-		t.Skip("no place for a Debian:", err)
+		t.Skip("no directory for Debian:", err)
 	}
 	defer os.RemoveAll(making)
-	out, err := exec.Command("debootstrap", "--variant=minbase", "--include="+needed, release, making, mirror).CombinedOutput()
+	out, err := exec.Command("debootstrap", "--variant=minbase", "--include="+needed, release, making,
+		mirror).CombinedOutput()
 	if err != nil {
-		t.Skipf("a Debian can't be had here: debootstrap: %v\n%s", err, last(out, 1000))
+		t.Skipf("cannot install Debian: debootstrap: %v\n%s", err, last(out, 1000))
 	}
 	if err := os.Chmod(making, 0o755); err != nil {
 		t.Fatal(err)
@@ -98,8 +99,9 @@ func bare(t *testing.T) string {
 	return dir
 }
 
-// life is a container's: mounts and processes that end with it, and a start for each reboot, as nspawn ends with 133 for one.
-const life = `set -e
+// container runs systemd-nspawn with mounts and processes that end with it. nspawn exits with 133 for a reboot, and is
+// then started again.
+const container = `set -e
 mount --make-rprivate /
 mount -t tmpfs tmpfs "$2"
 mkdir "$2/new" "$2/work" "$2/root"
@@ -109,47 +111,49 @@ while status=0; systemd-nspawn --quiet --boot --directory="$2/root" --machine=ba
 	--private-network --console=pipe --timezone=off --resolv-conf=off --link-journal=no </dev/null || status=$?
 [ $status = 133 ]; do :; done`
 
-// Boot starts a machine that has files in /root. A machine that doesn't come up though nothing of ours is on it is the
-// fault of the place: the test is skipped.
+// Boot starts a machine that has files in /root. If the machine does not boot, the test is skipped: farmc is not
+// installed yet, so the place is at fault.
 func Boot(t *testing.T, files string) *Machine {
 	t.Helper()
-	m := &Machine{t: t, log: new(words)}
-	m.life = exec.Command("unshare", "--mount", "--pid", "--mount-proc", "--kill-child", "sh", "-c", life, "life", bare(t), t.TempDir(), files)
-	m.life.Stdout, m.life.Stderr = m.log, m.log
-	if err := m.life.Start(); err != nil {
+	m := &Machine{t: t, log: new(output)}
+	m.container = exec.Command("unshare", "--mount", "--pid", "--mount-proc", "--kill-child", "sh", "-c", container,
+		"life", debianRoot(t), t.TempDir(), files)
+	m.container.Stdout, m.container.Stderr = m.log, m.log
+	if err := m.container.Start(); err != nil {
 		t.Skip("no container here:", err)
 	}
 	t.Cleanup(m.end)
-	if err := m.up(0); err != nil {
+	if err := m.awaitBoot(0); err != nil {
 		t.Skipf("no container with systemd here: %v\n%s", err, last([]byte(m.log.String()), 2000))
 	}
 	return m
 }
 
 func (m *Machine) end() {
-	m.life.Process.Kill()
-	m.life.Wait()
+	m.container.Process.Kill()
+	m.container.Wait()
 	m.Leave()
 }
 
-// up waits until the machine has a first process, other than the one before, that has started all it wanted.
-func (m *Machine) up(before int) error {
-	deadline := time.Now().Add(2 * patience)
+// awaitBoot waits until the machine has a new init process, other than before, that has started all units.
+func (m *Machine) awaitBoot(before int) error {
+	deadline := time.Now().Add(2 * commandTimeout)
 	for ; time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		pid := m.first()
+		pid := m.initPID()
 		if pid == 0 || pid == before {
 			continue
 		}
-		if out, err := m.command("systemctl is-system-running --wait 2>&1").Output(); err == nil || strings.TrimSpace(string(out)) == "degraded" {
+		if out, err := m.command("systemctl is-system-running --wait 2>&1").Output(); err == nil ||
+			strings.TrimSpace(string(out)) == "degraded" {
 			return nil
 		}
 	}
-	return errors.New("it doesn't come up")
+	return errors.New("the machine does not boot")
 }
 
-// first gives the process that is the first one in the container. Life has a namespace of processes, so that all ends
-// with it, and the container has one in that.
-func (m *Machine) first() int {
+// initPID is the container's init process. The container has a PID namespace inside of the namespace that unshare made,
+// so that all processes end with the outer one.
+func (m *Machine) initPID() int {
 	all, _ := filepath.Glob("/proc/[0-9]*/status")
 	parent, first := map[int]int{}, []int{}
 	for _, path := range all {
@@ -172,7 +176,7 @@ func (m *Machine) first() int {
 	}
 	for _, pid := range first {
 		for p := pid; p > 1; p = parent[p] {
-			if p == m.life.Process.Pid {
+			if p == m.container.Process.Pid {
 				return pid
 			}
 		}
@@ -180,16 +184,17 @@ func (m *Machine) first() int {
 	return 0
 }
 
-// command is a shell's command on the machine.
+// command is a shell command on the machine.
 func (m *Machine) command(line string) *exec.Cmd {
-	cmd := exec.Command("nsenter", "--target", strconv.Itoa(m.first()), "--mount", "--uts", "--ipc", "--net", "--pid",
+	cmd := exec.Command("nsenter", "--target", strconv.Itoa(m.initPID()), "--mount", "--uts", "--ipc", "--net", "--pid",
 		"sh", "-c", "cd /; "+line)
 	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin:/root", "HOME=/root", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"}
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin:/root", "HOME=/root", "LC_ALL=C.UTF-8",
+		"DEBIAN_FRONTEND=noninteractive"}
 	return cmd
 }
 
-// Try runs a command and gives what it printed and its status.
+// Try runs a command and returns its output and status.
 func (m *Machine) Try(format string, args ...any) (string, int) {
 	m.t.Helper()
 	line := fmt.Sprintf(format, args...)
@@ -204,7 +209,7 @@ func (m *Machine) Try(format string, args ...any) (string, int) {
 	return string(out), 0
 }
 
-// Do runs a command that has to succeed, and gives what it printed.
+// Do runs a command that has to succeed, and returns its output.
 func (m *Machine) Do(format string, args ...any) string {
 	m.t.Helper()
 	out, status := m.Try(format, args...)
@@ -217,18 +222,19 @@ func (m *Machine) Do(format string, args ...any) string {
 // Until runs a command again and again until it succeeds.
 func (m *Machine) Until(format string, args ...any) {
 	m.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(commandTimeout); ; time.Sleep(20 * time.Millisecond) {
 		out, status := m.Try(format, args...)
 		if status == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
-			m.t.Fatalf("not in %v: %s: %d\n%s\n%s", patience, fmt.Sprintf(format, args...), status, out, m.journal())
+			m.t.Fatalf("not within %v: %s: %d\n%s\n%s", commandTimeout, fmt.Sprintf(format, args...), status, out,
+				m.journal())
 		}
 	}
 }
 
-// Write writes a file as an editor does that has no tricks.
+// Write writes a file in place, as a simple editor does.
 func (m *Machine) Write(path, text string) {
 	m.t.Helper()
 	cmd := m.command("cat > " + path)
@@ -238,10 +244,10 @@ func (m *Machine) Write(path, text string) {
 	}
 }
 
-// Start leaves a program running until Leave or the end of the machine.
-func (m *Machine) Start(line string) talk {
+// Start starts a program that runs until Leave or the end of the machine.
+func (m *Machine) Start(line string) program {
 	m.t.Helper()
-	cmd, out := m.command("exec "+line), new(words)
+	cmd, out := m.command("exec "+line), new(output)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = time.Second
 	stop, err := cmd.StdinPipe()
@@ -251,45 +257,47 @@ func (m *Machine) Start(line string) talk {
 	if err != nil {
 		m.t.Fatalf("%s: %v", line, err)
 	}
-	t := talk{cmd, line, stop, out}
-	m.own = append(m.own, t)
+	t := program{cmd, line, stop, out}
+	m.started = append(m.started, t)
 	return t
 }
 
-// Leave ends what Start began.
+// Leave ends all programs of Start.
 func (m *Machine) Leave() {
-	for _, t := range slices.Backward(m.own) {
+	for _, t := range slices.Backward(m.started) {
 		t.stop.Close()
 		t.Wait()
 	}
-	m.own = nil
+	m.started = nil
 }
 
 // Reboot shuts the machine down and starts it again.
 func (m *Machine) Reboot() {
 	m.t.Helper()
-	before := m.first()
-	m.Leave() // systemd waits in vain for the end of processes whose parents are elsewhere
+	before := m.initPID()
+	m.Leave() // systemd would wait in vain for processes with parents outside
 	m.Do("systemctl reboot")
-	m.gone(before)
-	if err := m.up(before); err != nil {
+	m.awaitExit(before)
+	if err := m.awaitBoot(before); err != nil {
 		m.t.Fatalf("after a reboot: %v\n%s", err, last([]byte(m.log.String()), 3000))
 	}
 }
 
-// gone waits until a process has ended.
-func (m *Machine) gone(pid int) {
+// awaitExit waits until a process has ended.
+func (m *Machine) awaitExit(pid int) {
 	m.t.Helper()
-	for deadline := time.Now().Add(2 * patience); syscall.Kill(pid, 0) == nil; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * commandTimeout); syscall.Kill(pid, 0) == nil; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			m.t.Fatalf("the machine doesn't go down\n%s", last([]byte(m.log.String()), 3000))
+			m.t.Fatalf("the machine does not shut down\n%s", last([]byte(m.log.String()), 3000))
 		}
 	}
 }
 
-// journal is what farmc and its units said last.
+// journal is the end of the journal of farmc's units.
 func (m *Machine) journal() string {
-	out, _ := m.command("journalctl --no-pager --boot --lines=40 --unit='farmc*' --unit='nftables*' --output=short-precise").CombinedOutput()
+	out,
+		_ := m.command("journalctl --no-pager --boot --lines=40 --unit='farmc*' --unit='nftables*' " +
+		"--output=short-precise").CombinedOutput()
 	return string(out)
 }
 

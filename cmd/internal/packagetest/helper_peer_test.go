@@ -27,26 +27,26 @@ func TestMain(m *testing.M) {
 
 // peer is a program for both ends of connections:
 //
-//	peer serve NAME ADDRESS...   say NAME to everybody, then say back what is said, until standard input ends
-//	peer ask ADDRESS             print who answers
-//	peer hold ADDRESS            talk on one connection until then
-//	peer knock ADDRESS           open connection after connection until then
+//	peer serve NAME ADDRESS...   send NAME to each client, then echo, until standard input ends
+//	peer request ADDRESS         print the name of the server
+//	peer hold ADDRESS            send data over one connection until standard input ends
+//	peer reconnect ADDRESS       open one connection after the other until standard input ends
 //
-// The latter two fail with the first one that is refused, cut or silent for half a minute.
+// hold and reconnect fail with the first connection that is refused, broken or silent for 30 s.
 func peer(args []string) error {
 	switch args[0] {
 	case "serve":
 		return serve(args[1], args[2:])
-	case "ask":
-		name, err := ask(args[1])
+	case "request":
+		name, err := request(args[1])
 		fmt.Println(name)
 		return err
 	case "hold":
 		return hold(args[1])
-	case "knock":
-		return knock(args[1])
+	case "reconnect":
+		return reconnect(args[1])
 	}
-	return fmt.Errorf("peer %s?", args[0])
+	return fmt.Errorf("unknown command %q", args[0])
 }
 
 func serve(name string, addresses []string) error {
@@ -66,7 +66,7 @@ func serve(name string, addresses []string) error {
 		}()
 	}
 	fmt.Println("ready")
-	<-ended(os.Stdin)
+	<-endOfInput(os.Stdin)
 	return nil
 }
 
@@ -76,16 +76,16 @@ func answer(c net.Conn, name string) {
 	io.Copy(c, c)
 }
 
-// silence is how long nothing is heard of a connection that is lost.
-const silence = 30 * time.Second
+// connectionTimeout is the time without data after which a connection counts as lost.
+const connectionTimeout = 30 * time.Second
 
-// greeted opens a connection and gives the name of who answered.
-func greeted(address string) (net.Conn, *bufio.Reader, string, error) {
-	c, err := net.DialTimeout("tcp", address, silence)
+// dial opens a connection and returns the name of the server.
+func dial(address string) (net.Conn, *bufio.Reader, string, error) {
+	c, err := net.DialTimeout("tcp", address, connectionTimeout)
 	if err != nil {
 		return nil, nil, "", err
 	}
-	c.SetDeadline(time.Now().Add(silence))
+	c.SetDeadline(time.Now().Add(connectionTimeout))
 	r := bufio.NewReader(c)
 	name, err := r.ReadString('\n')
 	if err != nil {
@@ -95,16 +95,16 @@ func greeted(address string) (net.Conn, *bufio.Reader, string, error) {
 	return c, r, name[:len(name)-1], nil
 }
 
-func ask(address string) (string, error) {
-	c, _, name, err := greeted(address)
+func request(address string) (string, error) {
+	c, _, name, err := dial(address)
 	if err == nil {
 		c.Close()
 	}
 	return name, err
 }
 
-// ended is closed when there is nothing more to read.
-func ended(r io.Reader) <-chan struct{} {
+// endOfInput is closed at the end of the input.
+func endOfInput(r io.Reader) <-chan struct{} {
 	end := make(chan struct{})
 	go func() {
 		io.Copy(io.Discard, r)
@@ -114,33 +114,33 @@ func ended(r io.Reader) <-chan struct{} {
 }
 
 func hold(address string) error {
-	stopped := ended(os.Stdin)
-	c, r, _, err := greeted(address)
+	stopped := endOfInput(os.Stdin)
+	c, r, _, err := dial(address)
 	if err != nil {
 		return err
 	}
 	fmt.Println("ready")
 	for n := 0; ; n++ {
-		c.SetDeadline(time.Now().Add(silence))
+		c.SetDeadline(time.Now().Add(connectionTimeout))
 		if _, err := fmt.Fprintln(c, "still there"); err != nil {
-			return fmt.Errorf("after %d words: %w", n, err)
+			return fmt.Errorf("after %d lines: %w", n, err)
 		}
 		if _, err := r.ReadString('\n'); err != nil {
-			return fmt.Errorf("after %d words: %w", n, err)
+			return fmt.Errorf("after %d lines: %w", n, err)
 		}
 		select {
 		case <-stopped:
-			fmt.Println(n, "words")
+			fmt.Println(n, "lines")
 			return nil
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
 }
 
-func knock(address string) error {
-	stopped := ended(os.Stdin)
+func reconnect(address string) error {
+	stopped := endOfInput(os.Stdin)
 	for n := 0; ; n++ {
-		if _, err := ask(address); err != nil {
+		if _, err := request(address); err != nil {
 			return fmt.Errorf("after %d connections: %w", n, err)
 		}
 		if n == 0 {
