@@ -294,6 +294,3 @@ func TestAccessOfLongLists(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-// udpDatagram has the destination port 80 and no checksum, which nothing checks in prerouting.
-var udpDatagram = []byte{0x13, 0x88, 0, 80, 0, 8, 0, 0}

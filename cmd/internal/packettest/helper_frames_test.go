@@ -3,7 +3,6 @@ package packettest
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -51,77 +50,11 @@ func (f fragmentsFollow) do(s *testbed) error {
 	return nil
 }
 
-// icmpErrors: a router sends ICMP errors about replies. Each arrives at the backend that sent the reply. For a dsr farm
-// the quoted packet is unchanged, else it has the backend's address and port.
-type icmpErrors struct {
-	by, to  string
-	backend uint16 // the backend's port; zero for a dsr farm
-}
-
-func (c icmpErrors) do(s *testbed) (err error) {
-	taps, err := s.backendTaps()
-	if err != nil {
-		return err
-	}
-	for _, q := range s.targets("", c.by, c.to) {
-		for range 20 {
-			if err := q.wrap(c.once(s, q, taps)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (c icmpErrors) once(s *testbed, q target, taps map[string]*netlab.Tap) error {
-	as := s.newClient(q.from, q.to.Addr())
-	answer, err := q.request(as)
-	if err != nil {
-		return err
-	}
-	reply := netlab.Packet(q.to.Addr(), as.Addr(), q.protocol(), header(q.to.Port(), as.Port()))
-	for name, kind := range icmpErrorKinds {
-		packet := kind.About(reply, s.router(as.Addr()), 1300)
-		if err := s.Client.SendPacket(packet); err != nil {
-			return err
-		}
-		tap := taps[answer.Backend]
-		if tap == nil {
-			return fmt.Errorf("%s is no backend", answer.Backend)
-		}
-		quoted := packet[len(packet)-len(reply)-8:]
-		if c.backend != 0 {
-			quoted = binary.BigEndian.AppendUint16(nil, c.backend) // the reply's source port
-			quoted = binary.BigEndian.AppendUint16(quoted, as.Port())
-		}
-		if _, err := tap.Next(answerTimeout,
-			func(got []byte) bool { return isICMP(got) && bytes.Contains(got, quoted) }); err != nil {
-			return fmt.Errorf("as %s: ICMP %s does not reach %s: %w", as, name, answer.Backend, err)
-		}
-	}
-	return nil
-}
-
-func isICMP(packet []byte) bool {
-	return protocolOf(packet) == protocolICMP || protocolOf(packet) == protocolICMP6
-}
-
-var icmpErrorKinds = map[string]netlab.ICMPError{"too big": netlab.TooBig, "unreachable": netlab.Unreachable,
-	"exceeded": netlab.Exceeded}
-
 // header is the beginning of a TCP or UDP packet.
 func header(from, to uint16) []byte {
 	out := binary.BigEndian.AppendUint16(nil, from)
 	out = binary.BigEndian.AppendUint16(out, to)
 	return append(out, make([]byte, 16)...)
-}
-
-// router is the address of a router in the client's network.
-func (s *testbed) router(like netip.Addr) netip.Addr {
-	if like.Is6() {
-		return netip.MustParseAddr("2001:db8:c::ff")
-	}
-	return netip.MustParseAddr("198.51.100.254")
 }
 
 // framesForOthers sends datagrams in frames with the MAC address of another machine. The balancer's link is
@@ -235,36 +168,6 @@ func (o runOn) do(s *testbed) error {
 // pollTime is the time to look for a packet at one of several taps.
 const pollTime = time.Millisecond
 
-// noAnswerTimeout is the time to wait for an answer that must not come.
-const noAnswerTimeout = 300 * time.Millisecond
-
-// noAnswer: services neither answer nor refuse.
-type noAnswer struct{ by, to string }
-
-func (c noAnswer) do(s *testbed) (err error) {
-	for _, q := range s.targets("", c.by, c.to) {
-		as := s.newClient(q.from, q.to.Addr())
-		answer, asked := q.from.Ask(q.network, as.Addr(), q.to, noAnswerTimeout)
-		if asked == nil || !netlab.TimedOut(asked) {
-			err = errors.Join(err, q.wrap(fmt.Errorf("as %s: %v, %w", as, answer, asked)))
-		}
-	}
-	return err
-}
-
-func noPingAnswer(to string) step {
-	return stepFunc(func(s *testbed) error {
-		for _, a := range strings.Fields(to) {
-			at := netip.MustParseAddr(a)
-			answer, err := s.Client.Ping(s.newClient(s.Client, at).Addr(), at, noAnswerTimeout)
-			if !netlab.TimedOut(err) {
-				return fmt.Errorf("ping %s: %v, %w", at, answer, err)
-			}
-		}
-		return nil
-	})
-}
-
 // sameBackendBothWays sends packets from one service to another, and back, through the balancer. They have to reach the
 // same backend.
 type sameBackendBothWays struct{ one, other string }
@@ -312,28 +215,4 @@ func (s *testbed) forwardedTo(taps map[string]*netlab.Tap, from, to netip.AddrPo
 		}
 	}
 	return "", fmt.Errorf("%s to %s does not arrive", from, to)
-}
-
-// lostDatagrams get no answer.
-type lostDatagrams struct {
-	to   string
-	size int
-}
-
-func (l lostDatagrams) do(s *testbed) error {
-	for _, q := range s.targets("", "udp", l.to) {
-		c, err := q.dial(s.newClient(q.from, q.to.Addr()))
-		if err == nil {
-			_, err = c.Write(make([]byte, l.size))
-			err = errors.Join(err, c.SetDeadline(time.Now().Add(noAnswerTimeout)))
-		}
-		if err != nil {
-			return q.wrap(err)
-		}
-		defer c.Close()
-		if answer, err := netlab.ReadAnswer(c); err == nil || !netlab.TimedOut(err) {
-			return q.wrap(fmt.Errorf("%v, %w", answer, err))
-		}
-	}
-	return nil
 }

@@ -10,14 +10,6 @@ import (
 	"sync"
 )
 
-// table is the family of the nft table that holds the persistence map.
-func (w statelessPath) table() string {
-	if w.farm != "" {
-		return "netdev"
-	}
-	return "inet"
-}
-
 // racingInsert inserts each unknown client with b2 just before the farm's own insert, as another processor could do
 // with another packet of the same client. A rule for each family sets b2's ID where the farm reads it.
 type racingInsert struct {
@@ -61,25 +53,6 @@ func (k racingInsert) do(s *testbed) error {
 
 // firstInsertWins: clients stay with the backend of the first insert.
 var firstInsertWins = keepBackend{name: "quicker", to: service1, sees: "any", among: "b2"}
-
-// setClients assigns all clients of the farm web to one backend, given by its address in each family.
-func (w statelessPath) setClients(backends ...string) step { return setClients(w.table(), backends...) }
-
-// setClients assigns all clients of the farm web, in a table of a family, to one backend, given by its IDs for IPv4 and
-// IPv6.
-func setClients(table string, stands ...string) step {
-	return stepFunc(func(s *testbed) error {
-		var script strings.Builder
-		for i, to := range []string{"192.0.2.1", "2001:db8::1"} {
-			fmt.Fprintf(&script, "flush map %s farmc farm/web/clients-ip%c\n", table, "46"[i])
-			for _, client := range s.clients(netip.MustParseAddr(to)) {
-				fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%c { %s : %s }\n", table, "46"[i], client,
-					stands[i])
-			}
-		}
-		return nftScript(script.String()).do(s)
-	})
-}
 
 // differentBackends: some clients have different backends under the two names.
 type differentBackends [2]string
@@ -170,28 +143,6 @@ func (s *testbed) checkSameBackend(name string, client netip.Addr, who string) e
 	return nil
 }
 
-// addClients adds clients to the persistence map of the farm web.
-func addClients(clients map[string]string) nftScript { return addClientsIn("inet", clients) }
-
-func addClientsIn(table string, clients map[string]string) nftScript {
-	var script strings.Builder
-	for client, backend := range clients {
-		fmt.Fprintf(&script, "add element %s farmc farm/web/clients-ip%s { %s : %s }\n", table,
-			family(netip.MustParseAddr(firstWord(client))), client, backend)
-	}
-	return nftScript(script.String())
-}
-
-// fillClients fills the persistence map for IPv4 with clients of b1.
-func fillClients(table string) nftScript {
-	var all strings.Builder
-	fmt.Fprintf(&all, "add element %s farmc farm/web/clients-ip4 { ", table)
-	for i := range 1<<16 - 1 {
-		fmt.Fprintf(&all, "10.77.%d.%d : 10.2.0.11, ", i>>8, i&255)
-	}
-	return nftScript(all.String() + "}\n")
-}
-
 // clientRequests sends requests from one client's address.
 type clientRequests struct {
 	client  string
@@ -224,33 +175,6 @@ func (a clientRequests) once() step {
 		_, err := q.request(netip.AddrPortFrom(netip.MustParseAddr(a.client),
 			s.newClient(s.Client, q.to.Addr()).Port()))
 		return q.wrap(err)
-	})
-}
-
-// listClients is nft's list of the persistence map of the farm web.
-func (s *testbed) listClients(table, family string) (string, error) {
-	return s.Balancer.Run(s.ctx, "", "nft", "list", "map", table, "farmc", "farm/web/clients-"+family)
-}
-
-func noClients(table, family string) step {
-	return stepFunc(func(s *testbed) error {
-		text, err := s.listClients(table, family)
-		if strings.Contains(text, "elements") {
-			err = fmt.Errorf("clients are left: %s", text)
-		}
-		return err
-	})
-}
-
-// expiryRenewed: the only client in the map has nearly an hour left.
-func expiryRenewed(table, family string) step {
-	return stepFunc(func(s *testbed) error {
-		text, err := s.listClients(table, family)
-		if err == nil && !strings.Contains(text, "expires 5") &&
-			!strings.Contains(text, "expires 1h") { // minutes, or the whole hour within the same tick
-			err = fmt.Errorf("not renewed: %s", text)
-		}
-		return err
 	})
 }
 

@@ -1,0 +1,67 @@
+package packettest
+
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing/fstest"
+
+	"farmc/compiler"
+	"farmc/compiler/diag"
+)
+
+// farms replace all loaded farms, as apply does: text by name. The name of a list ends in ".list".
+type farms map[string]string
+
+func (f farms) do(s *testbed) error { return s.apply(f.files()) }
+
+func (f farms) files() fs.FS {
+	files := fstest.MapFS{}
+	for name, text := range f {
+		if !strings.HasSuffix(name, ".list") {
+			name += ".toml"
+		}
+		files[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
+	}
+	return files
+}
+
+func (s *testbed) apply(files fs.FS) error {
+	s.engine.Dirs = []compiler.Dir{{Path: "farms.d", FS: files}}
+	return s.Balancer.Do(func() error {
+		_, told, err := s.engine.Apply(s.ctx)
+		if err == nil {
+			return nil
+		}
+		var text strings.Builder
+		told.Print(&text, diag.Palette{})
+		return fmt.Errorf("%w\n%s", err, text.String())
+	})
+}
+
+// pipeScript is farmc compile | nft -f -.
+var pipeScript = stepFunc(func(s *testbed) error {
+	script, told := s.engine.Compile()
+	if told.Faulty() {
+		return fmt.Errorf("%v", told)
+	}
+	return nftScript(script.Text).do(s)
+})
+
+// nftScript is a script of other software, loaded on the balancer.
+type nftScript string
+
+func (f nftScript) do(s *testbed) error {
+	_, err := s.Balancer.Run(s.ctx, string(f), "nft", "-f", "-")
+	return err
+}
+
+// deleteTable deletes farmc's table.
+const deleteTable = nftScript("delete table inet farmc\n")
+
+// dropIngress drops all packets on the balancer until acceptIngress. Without rules the balancer takes the last
+// acknowledgement of a transfer, which comes up to 40 ms later, as its own, and resets the connection.
+const (
+	dropIngress   = nftScript("table inet shut { chain c { type filter hook prerouting priority -500; drop; }; }\n")
+	acceptIngress = nftScript("delete table inet shut\n")
+)
