@@ -7,7 +7,9 @@
 //
 //	go test ./cmd/internal/packettest -run TestPackets/snat-weights-tcp-ip4
 //
-// Files that begin with helper_ hold the steps and the farms that cases use; read helper_scene, helper_testbed and
+// The flag -short skips all cases.
+//
+// Files that begin with helper_ hold the steps and the farms that cases use; read helper_case, helper_testbed and
 // helper_request first. All other files hold cases, and are named for their topic.
 //
 // All machines of a testbed answer on testbedPorts, the balancer and the client, too. So a misdirected connection shows

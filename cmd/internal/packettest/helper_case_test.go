@@ -2,16 +2,30 @@ package packettest
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"farmc/cmd/internal/netlab"
 )
 
-// runCases runs cases in parallel, each in a testbed of its own.
-func runCases(t *testing.T, scenes []testCase) {
-	for _, c := range scenes {
+func TestMain(m *testing.M) { os.Exit(netlab.Main(m)) }
+
+// A testCase is a lab and the steps that run in it. Its name says the rule it holds.
+type testCase struct {
+	name  string
+	lab   netlab.Options
+	steps steps
+}
+
+// runCases runs cases in parallel, each in a testbed of its own. Package testing changes a name that is used twice, so
+// that -run finds both cases or none; such a case fails.
+func runCases(t *testing.T, cases []testCase) {
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			if !strings.HasSuffix(t.Name(), "/"+c.name) {
+				t.Fatalf("the name %q is used twice, or has characters that -run does not match", c.name)
+			}
 			if err := c.steps.do(newTestbed(t, c.lab)); err != nil {
 				t.Error(err)
 			}
@@ -19,13 +33,12 @@ func runCases(t *testing.T, scenes []testCase) {
 	}
 }
 
-func TestMain(m *testing.M) { os.Exit(netlab.Main(m)) }
-
-// A testCase is a lab and the steps that run in it.
-type testCase struct {
-	name  string
-	lab   netlab.Options
-	steps steps
+// skipShort skips a test with -short.
+func skipShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("packets take too long for -short")
+	}
 }
 
 // A step does something in the testbed. Its error says what is wrong.

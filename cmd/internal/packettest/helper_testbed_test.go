@@ -38,8 +38,10 @@ type testbed struct {
 // testbedPorts are open on every machine.
 var testbedPorts = []uint16{53, 80, 443, 8000, 8050, 8081, 8082, 8083, 8100}
 
+// newTestbed makes a testbed that lasts as long as the test. With -short the test is skipped.
 func newTestbed(t *testing.T, options netlab.Options) *testbed {
 	t.Helper()
+	skipShort(t)
 	s := &testbed{Lab: netlab.Test(t, options), t: t, ctx: t.Context(), backendOf: map[string]map[netip.Addr]string{}}
 	for _, h := range s.machines() {
 		if _, err := h.Serve(testbedPorts...); err != nil {

@@ -69,6 +69,7 @@ func (w *watcher) stop() error {
 // farmc builds the program.
 func farmc(t *testing.T) string {
 	t.Helper()
+	skipShort(t)
 	program := filepath.Join(t.TempDir(), "farmc")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program,
 		"farmc/cmd/farmc").CombinedOutput(); err != nil {

@@ -20,13 +20,12 @@ func TestIngress(t *testing.T) {
 }
 
 func ingressCases(topology dsrTopology) []testCase {
-	range8050 := "192.0.2.1:8050 [2001:db8::1]:8050"
 	return []testCase{
 		{name: "fragments", steps: steps{
 			farms{"web": topology.farm(listenAllKinds)},
-			fragmentsFollow{service1 + " " + range8050 + " " + service2, 10},
+			fragmentsFollow{service1 + " " + service1At8050 + " " + service2, 10},
 			farms{"web": topology.farm(listenAllKinds, `hash-on = ["source-address", "destination-address"]`)},
-			fragmentsFollow{service1 + " " + range8050 + " " + service2, 10},
+			fragmentsFollow{service1 + " " + service1At8050 + " " + service2, 10},
 			untracked("192.0.2.1 2001:db8::1"),
 		}},
 		{name: "fragments-symmetric-hash", steps: steps{
@@ -35,20 +34,20 @@ func ingressCases(topology dsrTopology) []testCase {
 		}},
 		{name: "icmp-errors-reach-the-backend", steps: steps{
 			farms{"web": topology.farm(listenAllKinds)},
-			icmpErrors{by: "tcp udp", to: service1 + " " + range8050 + " " + service2},
+			icmpErrors{by: "tcp udp", to: service1 + " " + service1At8050 + " " + service2},
 			farms{"web": topology.farm(listenAllKinds, `scheduler = "hash"`)},
-			icmpErrors{by: "tcp udp", to: service1 + " " + range8050 + " " + service2},
+			icmpErrors{by: "tcp udp", to: service1 + " " + service1At8050 + " " + service2},
 		}},
 		{name: "icmp-errors-with-hash-on-ports", steps: steps{
 			farms{"web": topology.farm(listen1Ports, `hash-on = ["source-address", "source-port"]`)},
-			icmpErrors{by: "tcp udp", to: service1 + " " + range8050},
+			icmpErrors{by: "tcp udp", to: service1 + " " + service1At8050},
 			farms{"web": topology.farm(listen1Ports,
 				`hash-on = ["source-address", "destination-address", "source-port", "destination-port"]`)},
-			icmpErrors{by: "tcp udp", to: service1 + " " + range8050},
+			icmpErrors{by: "tcp udp", to: service1 + " " + service1At8050},
 		}},
 		{name: "icmp-errors-with-hash-on-addresses", steps: steps{
 			farms{"web": topology.farm(listenAllKinds, `hash-on = ["source-address", "destination-address"]`)},
-			icmpErrors{by: "tcp udp", to: service1 + " " + range8050 + " " + service2},
+			icmpErrors{by: "tcp udp", to: service1 + " " + service1At8050 + " " + service2},
 		}},
 		{name: "every-protocol", steps: steps{
 			farms{"web": topology.farm(listenWhole2)},
@@ -58,7 +57,7 @@ func ingressCases(topology dsrTopology) []testCase {
 		{name: "sctp", steps: steps{
 			farms{"web": topology.farm(`"192.0.2.1:80,8000-8100/tcp,sctp", "[2001:db8::1]:80,8000-8100/tcp,sctp"`)},
 			portlessPackets{service1, protocolSCTP, netlab.SCTPInit(5000, 80)},
-			portlessPackets{range8050, protocolSCTP, netlab.SCTPInit(5000, 8050)},
+			portlessPackets{service1At8050, protocolSCTP, netlab.SCTPInit(5000, 8050)},
 		}},
 		{name: "last-backend-down-is-silent", steps: steps{
 			farms{"web": topology.farm(listenAllKinds)},

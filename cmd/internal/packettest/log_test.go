@@ -15,10 +15,11 @@ import (
 // TestLog: farms log each connection once for each reason in log.on, and nothing else.
 func TestLog(t *testing.T) {
 	t.Parallel()
-	runCases(t, []testCase{logInput, logOnward("snat", "balancer"), logOnward("dnat", "client"), logOfThisMachine,
-		logOfLocalClients,
+	runCases(t, []testCase{
+		logInput, logOnward("snat", "balancer"), logOnward("dnat", "client"), logOfThisMachine, logOfLocalClients,
 		logOfABackendHere, logOfInterfaces, logOfLimits("snat"), logOfLimits("local"), logOfTrials,
-		logOfRoutedAddresses, logOnce, logRate, logOfRefusals})
+		logOfRoutedAddresses, logOnce, logRate, logOfRefusals,
+	})
 	for _, w := range statelessPaths {
 		runCases(t, []testCase{w.logs()})
 	}

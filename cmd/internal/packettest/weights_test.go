@@ -12,16 +12,18 @@ func weightCases() []testCase {
 		}},
 	}
 	for _, mode := range []struct{ name, sees string }{{"snat", "balancer"}, {"dnat", ""}} {
-		for _, scheduler := range []struct{ name, scene string }{{"random", "weights"}, {"round-robin", "round-robin"},
-			{"hash", "hash"}} {
+		for _, scheduler := range []struct{ name, rule string }{
+			{"random", "weights"}, {"round-robin", "round-robin"}, {"hash", "hash"},
+		} {
 			for _, protocol := range []string{"tcp", "udp"} {
-				for _, family := range []struct{ name, to string }{{"ip4", "192.0.2.1:80"},
-					{"ip6", "[2001:db8::1]:80"}} {
+				for _, family := range []struct{ name, to string }{
+					{"ip4", "192.0.2.1:80"}, {"ip6", "[2001:db8::1]:80"},
+				} {
 					all = append(all, testCase{
-						name: strings.Join([]string{mode.name, scheduler.scene, protocol, family.name}, "-"),
+						name: strings.Join([]string{mode.name, scheduler.rule, protocol, family.name}, "-"),
 						steps: steps{
-							farms{"web": strings.NewReplacer("MODE", mode.name, "SCHEDULER",
-								scheduler.name).Replace(weightedTemplate)},
+							farms{"web": strings.NewReplacer("MODE", mode.name, "SCHEDULER", scheduler.name).
+								Replace(weightedTemplate)},
 							request{by: protocol, to: family.to, sees: mode.sees,
 								inTurn: scheduler.name == "round-robin",
 								shares: shares{"b1:8081": 3, "b2:8082": 1}},
