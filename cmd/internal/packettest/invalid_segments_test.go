@@ -7,8 +7,8 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// TestInvalidSegments: NAT does not translate a segment far beyond the window, of a backend or of a client. The receiver
-// answers it with a reset, and the reset ends the connection, unless farmc drops the segment.
+// TestInvalidSegments: NAT does not translate a segment far beyond the window, of a backend or of a client. The
+// receiver answers it with a reset, and the reset ends the connection, unless farmc drops the segment.
 func TestInvalidSegments(t *testing.T) {
 	t.Parallel()
 	runCases(t, slices.Concat(invalidSegmentCases("snat"), invalidSegmentCases("dnat"), []testCase{
