@@ -30,6 +30,7 @@ const inTime = "^TestScript$/^(" +
 // Jumps of the wall clock do not change the time to confirm, the wait for quiet files, pauses, retries, the watchdog
 // and bans. Only farmc and these tests see the jumps.
 func TestTimeOfDayJumps(t *testing.T) {
+	skipShort(t)
 	needMachine(t)
 	root, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
 	own := filepath.Join(strings.TrimSpace(string(root)), "src", "time", "time.go")

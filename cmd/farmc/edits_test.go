@@ -20,6 +20,7 @@ import (
 // After edits of any kind the kernel has the rules of the files once these are quiet, and watch leaks neither
 // descriptors nor memory. STRESS=1 makes 1,000 rounds (make stress).
 func TestEditsWatched(t *testing.T) {
+	skipShort(t)
 	t.Parallel()
 	needMachine(t)
 	defer sweep()
@@ -376,6 +377,7 @@ func (w *watcherProcess) resources(t *testing.T) (r resources) {
 // A storm of 10,000 changes causes few loads, one each two seconds on an idle machine, and the last one has the final
 // files.
 func TestStorm(t *testing.T) {
+	skipShort(t)
 	t.Parallel()
 	needMachine(t)
 	defer sweep()

@@ -24,6 +24,7 @@ import (
 // the next apply completes the load. Half of the kills come after a time, the others at an event in the state
 // directory, because the critical steps take microseconds. STRESS=1 makes ten times as many (make stress).
 func TestKilledApply(t *testing.T) {
+	skipShort(t)
 	t.Parallel()
 	needMachine(t)
 	defer sweep()
@@ -237,6 +238,7 @@ func (k *killings) mend(when moment) {
 // After a kill of watch while farms change, the same holds as for apply, and the next watch completes the load.
 // STRESS=1 kills it 300 times (make stress).
 func TestKilledWatch(t *testing.T) {
+	skipShort(t)
 	t.Parallel()
 	needMachine(t)
 	defer sweep()

@@ -15,6 +15,7 @@ import (
 // The test logs the time from the close of a file to the commit in the kernel, with ten farms: less than 200 ms on an
 // idle machine, half of it the wait for quiet. A busy machine takes longer, so there is no limit.
 func TestFromCloseToCommit(t *testing.T) {
+	skipShort(t)
 	needMachine(t)
 	defer sweep()
 	e := newEdits(t, 1)
