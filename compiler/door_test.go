@@ -14,6 +14,9 @@ import (
 // TestConflictsByComparingAll holds the walk along sorted doors against the comparison of every farm with every other:
 // every conflict that is told is one, and every farm that has a conflict is told of.
 func TestConflictsByComparingAll(t *testing.T) {
+	if testing.Short() {
+		t.Skip("500 random sets of farms take too long for -short; make test-slow runs them")
+	}
 	conflicts := 0
 	for seed := range uint64(500) {
 		r := rand.New(rand.NewPCG(seed, 1))

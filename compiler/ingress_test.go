@@ -119,6 +119,9 @@ func TestIngressOfManyInterfaces(t *testing.T) {
 
 // The slots of all farms together have a bound, and the farm that breaks it is told.
 func TestSlotsAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("farms at the bound take too long for -short; make test-slow runs them")
+	}
 	for _, test := range []struct {
 		rule, ports, farm string
 		fit               int // so many are not too many

@@ -83,6 +83,9 @@ func (m *Memory) mustCompileAsNew(t *testing.T, rule string, dirs []Dir, absent 
 
 // Of every kind of farm what is remembered is what a first compile finds, whatever interfaces come and go.
 func TestMemoryOfAllKinds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles of all goldens take too long for -short; make test-slow runs them")
+	}
 	var over Memory // of all cases, whose farms have the same names
 	for _, name := range cases(t) {
 		dirs := caseDirs(t, name)
