@@ -1,8 +1,8 @@
 # make          build ./farmc
 # make demo     see it work, in network namespaces of its own
-# make quick    unit tests and goldens, below 30 s
-# make test-slow  the random farms and kernel loads that make quick leaves out
-# make test     all tests; one case: go test ./package -run 'Name/case'
+# make quick    go test -short ./...: unit tests and goldens, below 30 s
+# make test-slow  the tests of the compiler with random farms and kernel loads, which make quick leaves out
+# make test     all tests, make test-slow included; one case: go test ./package -run 'Name/case'
 # make golden   write the expected outputs anew; then read the difference as code
 # make stress   reloads with many connections, edits in all ways, kills at many moments: minutes, and the figures
 # make bench    what farms cost, in the compiler, and from their files to the kernel; FARMS=1000 KINDS= for a quick look
@@ -63,20 +63,20 @@ packets: build
 	@.ci/need nft=nftables
 	@$(GO) run ./cmd/bench -packets 1,10000 ./farmc
 
-# Without the tests that ask a kernel, build networks or make random farms by the thousand: -short skips most of them.
-QUICK = $$($(GO) list ./... | grep -v -e '/packettest$$' -e '/packagetest$$' -e '/netlab$$' -e '/cmd/farmc$$')
-SLOW = ^TestSlotsAreBounded$$|^TestMemoryOfAllKinds$$|^TestConflictsByComparingAll$$|^TestLeftoversAreNoFailure$$
+# The tests that take seconds skip themselves with -short. No other target uses -short.
 quick: go-found
-	$(GO) test -short -skip '$(SLOW)' $(QUICK)
+	$(GO) test -short ./...
 
+# All tests. The suites of the compiler run by make test-slow, after the tests of all other packages.
 test: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch man=man-db groff=groff-base curl=curl python3=python3
-	$(GO) test -timeout 20m ./...
+	$(GO) test -timeout 20m $$($(GO) list ./... | grep -v '/compiler\(/\|$$\)')
+	$(MAKE) test-slow
 
-# Random farms, and loads of all goldens into the kernel: the tests of the compiler that -short skips. make test has them.
+# The tests of the compiler, complete: random farms, and loads of all goldens into the kernel, take most of the time.
 test-slow: go-found
 	@.ci/need nft=nftables ip=iproute2
-	$(GO) test ./compiler/... -run '^Test(Property|Kernel)' -count 1 -timeout 20m
+	$(GO) test -timeout 20m ./compiler/...
 
 stress: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps
