@@ -50,6 +50,7 @@ func consoleSteps(block string) (steps []step) {
 
 // The transcript that the README links to is the output of the demo, except for numbers.
 func TestReadmeDemo(t *testing.T) {
+	skipShort(t)
 	netlab.Test(t, netlab.Options{}).Close()
 	transcript, err := os.ReadFile("../demo/demo.txt")
 	if err != nil {
@@ -87,6 +88,7 @@ var slowly = regexp.MustCompile(`(?m)^( +farmc: )?nft [a-z ]+ \(\d+ lines\) \.\.
 
 // Following the README from top to bottom, on a machine of its own, a reader sees the output that it shows.
 func TestReadmeCommands(t *testing.T) {
+	skipShort(t)
 	for _, program := range []string{"curl", "python3", "ip", "sysctl"} {
 		needProgram(t, program)
 	}
