@@ -63,9 +63,10 @@ packets: build
 	@.ci/need nft=nftables
 	@$(GO) run ./cmd/bench -packets 1,10000 ./farmc
 
-# The tests that take seconds skip themselves with -short. No other target uses -short.
+# The tests that take seconds skip themselves with -short. No other target uses -short. Eight tests of a package run at
+# once, even on two cores, because scenarios of cmd/farmc mostly wait.
 quick: go-found
-	$(GO) test -short ./...
+	$(GO) test -short -parallel 8 ./...
 
 # All tests. The suites of the compiler run by make test-slow, after the tests of all other packages.
 test: go-found
