@@ -46,7 +46,7 @@ func BenchmarkCompileAfterAChange(b *testing.B) {
 		b.Run(fmt.Sprintf("of one of %d farms of 10", farms), func(b *testing.B) {
 			files := tenEach(farms)
 			dirs, none := []Dir{{Path: "farms.d", FS: files}}, func(string) bool { return false }
-			var m Memory
+			var m Compiler
 			m.Compile(dirs, none)
 			weight := 2
 			b.ReportAllocs()

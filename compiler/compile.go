@@ -13,27 +13,26 @@ func Compile(dirs []Dir) (*Script, diag.Diagnostics) {
 // CompileWithout compiles for a machine that lacks network interfaces: rules that hang on one that is absent are left
 // out, as the kernel (6.1) refuses a whole script that names one. What was left out is among the warnings.
 func CompileWithout(dirs []Dir, absent func(device string) bool) (*Script, diag.Diagnostics) {
-	return new(Memory).Compile(dirs, absent)
+	return new(Compiler).Compile(dirs, absent)
+}
+
+// A Compiler compiles again and again, and repeats only the work on farms that changed since the last time: of ten thousand
+// farms one, mostly. The zero Compiler has compiled nothing yet. It is not for use by several goroutines at once.
+type Compiler struct {
+	farms    Cache
+	services Services
 }
 
 // Compile compiles as CompileWithout does.
-func (m *Memory) Compile(dirs []Dir, absent func(device string) bool) (*Script, diag.Diagnostics) {
+func (c *Compiler) Compile(dirs []Dir, absent func(device string) bool) (*Script, diag.Diagnostics) {
 	var told diag.Diagnostics
-	files := read(dirs, &told)
-	lists, changed := m.readLists(files.lists, &told)
-	services := m.readFarms(files.farms, lists, changed, &told)
-	for i, s := range services {
-		services[i] = s.without(absent, &told)
-	}
-	script := link(services, &told)
+	farms := c.farms.Read(dirs, &told)
+	script := c.services.Link(farms, absent, &told)
 	told.Sort()
 	if told.Faulty() {
 		return nil, told
 	}
-	for _, s := range services {
-		script.Farms = append(script.Farms, s.Farm)
-	}
-	if len(files.farms) == 0 {
+	if len(farms) == 0 {
 		told = append(told, diag.Diagnostic{Severity: diag.Warning, Place: diag.Place{File: dirs[len(dirs)-1].Path}, Message: "there are no farms: nothing is balanced"})
 	}
 	return script, told

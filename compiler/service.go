@@ -7,12 +7,13 @@ import (
 	"farmc/compiler/diag"
 )
 
-// A service is a farm with everything that follows from the farm alone, kept from one compile to the next.
+// A service is a farm with everything that follows from the farm alone, kept from one script to the next.
 type service struct {
 	*Farm
 	frontends   []frontend
 	assignments [len(addr.Families)]*slotAssignment
 	pieces      [pieceKinds][]*piece // by the numbers of frontends
+	prepared    bool
 }
 
 // newService wraps a farm.
@@ -36,6 +37,7 @@ func (s *service) without(absent func(device string) bool, told *diag.Diagnostic
 
 // prepare renders the elements that nearly every compile needs. It runs for many farms at once.
 func (s *service) prepare() {
+	s.prepared = true
 	if s.Down || !s.Tracked() {
 		return
 	}

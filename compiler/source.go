@@ -202,7 +202,7 @@ func (l *layers) unreadable(at string, err error) {
 // load reads files, as many at once as there are processors, and says of which there is none.
 func (l *layers) load(of []layer) []loaded {
 	out := make([]loaded, len(of))
-	atOnce(len(of), func(i int) { out[i] = of[i].load() })
+	inParallel(len(of), func(i int) { out[i] = of[i].load() })
 	for _, f := range out {
 		if f.err != nil {
 			l.unreadable(f.path, f.err)

@@ -20,8 +20,8 @@ type compilation struct {
 	faults       diag.Diagnostics // diagnostics, but faults of permissions stand at the farm or list
 	untrustedDir bool             // others may write to a directory of farms; --isolate must load none of it
 	sources      *SourceFiles
-	incremental  *compiler.Memory // compiler of the script
-	bootScript   *compiler.Script // result of boot; nil before its first call
+	incremental  *compiler.Compiler // compiler of the script
+	bootScript   *compiler.Script   // result of boot; nil before its first call
 
 	actual     *SourceFiles // files in the directories, if some of the sources are older; else nil
 	scriptOnly bool         // the farms of the script are not known
@@ -78,7 +78,7 @@ func (e *Engine) stamps() []stamp {
 }
 
 // compileLocal compiles directories for the interfaces of this machine. Sources must be the files that dirs read.
-func compileLocal(incremental *compiler.Memory, sources *SourceFiles, dirs []compiler.Dir) *compilation {
+func compileLocal(incremental *compiler.Compiler, sources *SourceFiles, dirs []compiler.Dir) *compilation {
 	c := &compilation{sources: sources, incremental: incremental, interfaces: map[string]int{}}
 	c.script, c.diagnostics = incremental.Compile(dirs, func(device string) bool {
 		c.interfaces[device] = interfaceIndex(device)

@@ -40,9 +40,9 @@ type Engine struct {
 	Isolate  bool // load the correct farms even if others have faults
 	Insecure bool // warn, instead of refusing, if users other than root may write to farms or state
 
-	incremental compiler.Memory // reuses farms of the last compilation that did not change
-	cached      *SourceFiles    // source files of the last compilation; nil: none
-	monitor     *Monitor        // nil: changes by other programs are not detected
+	incremental compiler.Compiler // reuses farms of the last compilation that did not change
+	cached      *SourceFiles      // source files of the last compilation; nil: none
+	monitor     *Monitor          // nil: changes by other programs are not detected
 }
 
 // Forget empties the cache of source files. The next compilation reads every file.
@@ -84,7 +84,7 @@ func (e *Engine) CompileForBoot() (*compiler.Script, diag.Diagnostics) {
 	if script == nil {
 		return nil, diagnostics
 	}
-	return (&compilation{script: script, sources: sources, incremental: &compiler.Memory{}}).boot(), diagnostics
+	return (&compilation{script: script, sources: sources, incremental: &compiler.Compiler{}}).boot(), diagnostics
 }
 
 // Check compiles the farms and has nft check the script. Complaints of nft become diagnostics at the places in the

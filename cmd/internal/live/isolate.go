@@ -42,7 +42,7 @@ func (e *Engine) isolation(c *compilation) *isolation {
 func (i *isolation) repair(diagnostics diag.Diagnostics) *compilation {
 	for i.keepFaulty(diagnostics) {
 		mixed := i.mixed()
-		c := compileLocal(&compiler.Memory{}, mixed, mixed.Dirs())
+		c := compileLocal(&compiler.Compiler{}, mixed, mixed.Dirs())
 		if c.script != nil {
 			return c
 		}

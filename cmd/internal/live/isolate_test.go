@@ -17,7 +17,7 @@ func sourcesOf(t *testing.T, files map[string]string) *compilation {
 	writeFiles(t, root, files)
 	t.Chdir(root)
 	sources := &SourceFiles{}
-	return compileLocal(&compiler.Memory{}, sources, sources.cachedDirs([]compiler.Dir{Dir(".")}, nil, time.Now()))
+	return compileLocal(&compiler.Compiler{}, sources, sources.cachedDirs([]compiler.Dir{Dir(".")}, nil, time.Now()))
 }
 
 // Each fault keeps the farm or list that causes it, and no other one.

@@ -69,7 +69,7 @@ func (e *Engine) compileKept(name, digest string) *compilation {
 	if err != nil || of != digest {
 		return nil
 	}
-	c := compileLocal(&compiler.Memory{}, sources, sources.Dirs())
+	c := compileLocal(&compiler.Compiler{}, sources, sources.Dirs())
 	if c.script == nil {
 		return nil
 	}

@@ -88,7 +88,7 @@ func (e *Engine) rollBackTo(ctx context.Context, base string, t *Trial, why stri
 func (e *Engine) planRollback(ctx context.Context, base string) (Plan, error) {
 	if base == "" {
 		none := &SourceFiles{dirs: []sourceDir{{path: "no farms"}}, files: map[string]sourceFile{}}
-		return e.plan(ctx, compileLocal(&compiler.Memory{}, none, none.Dirs()), "")
+		return e.plan(ctx, compileLocal(&compiler.Compiler{}, none, none.Dirs()), "")
 	}
 	for _, kept := range []struct{ script, sources string }{{loadedFile, sourcesFile}, {previousFile, previousZip}} {
 		text, err := os.ReadFile(filepath.Join(e.Store.Dir, kept.script))

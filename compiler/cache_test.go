@@ -11,7 +11,7 @@ import (
 )
 
 // Whatever changes between two compiles, the second one says what a first one would.
-func TestMemoryForgetsWhatChanged(t *testing.T) {
+func TestCompilerForgetsWhatChanged(t *testing.T) {
 	edits := []struct {
 		rule  string
 		files map[string]string // "" is taken away
@@ -38,7 +38,7 @@ func TestMemoryForgetsWhatChanged(t *testing.T) {
 	}
 	files := fstest.MapFS{"web.toml": {Data: []byte("listen = '192.0.2.1:80'\n[backends.b1]\naddress = '10.0.0.1'\n"), Mode: 0o644},
 		"dns.toml": {Data: []byte("listen = '192.0.2.1:53'\n[backends.b1]\naddress = '10.0.0.1'\n"), Mode: 0o644}}
-	var m Memory
+	var m Compiler
 	for _, e := range edits {
 		for name, text := range e.files {
 			if delete(files, name); text != "" {
@@ -51,12 +51,12 @@ func TestMemoryForgetsWhatChanged(t *testing.T) {
 	}
 }
 
-func (m *Memory) mustSayAsNew(t *testing.T, rule string, files fstest.MapFS, gone string) {
+func (m *Compiler) mustSayAsNew(t *testing.T, rule string, files fstest.MapFS, gone string) {
 	t.Helper()
 	m.mustCompileAsNew(t, rule, []Dir{{Path: "farms.d", FS: files}}, func(device string) bool { return device == gone })
 }
 
-func (m *Memory) mustCompileAsNew(t *testing.T, rule string, dirs []Dir, absent func(device string) bool) {
+func (m *Compiler) mustCompileAsNew(t *testing.T, rule string, dirs []Dir, absent func(device string) bool) {
 	t.Helper()
 	script, told := m.Compile(dirs, absent)
 	want, wantTold := CompileWithout(dirs, absent)
@@ -82,14 +82,14 @@ func (m *Memory) mustCompileAsNew(t *testing.T, rule string, dirs []Dir, absent 
 }
 
 // Of every kind of farm what is remembered is what a first compile finds, whatever interfaces come and go.
-func TestMemoryOfAllKinds(t *testing.T) {
+func TestCompilerOfAllKinds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles of all goldens take too long for -short; make test-slow runs them")
 	}
-	var over Memory // of all cases, whose farms have the same names
+	var over Compiler // of all cases, whose farms have the same names
 	for _, name := range cases(t) {
 		dirs := caseDirs(t, name)
-		var m Memory
+		var m Compiler
 		for _, gone := range []bool{false, true, false, false} {
 			m.mustCompileAsNew(t, name, dirs, func(string) bool { return gone })
 		}
@@ -97,12 +97,12 @@ func TestMemoryOfAllKinds(t *testing.T) {
 	}
 }
 
-// TestPropertyMemory edits random farms again and again, some of whose files stay as they are.
-func TestPropertyMemory(t *testing.T) {
+// TestPropertyCompiler edits random farms again and again, some of whose files stay as they are.
+func TestPropertyCompiler(t *testing.T) {
 	edits := 0
 	randomly(t, *farmSets/3, func(t *testing.T, r *rand.Rand, farms []modelFarm) {
 		files := farmFilesOf(r, farms)
-		var m Memory
+		var m Compiler
 		for range 8 {
 			edited, what, _ := randomEdit(r, farms)
 			if edited == nil {
@@ -132,11 +132,11 @@ func editedFiles(r *rand.Rand, files fstest.MapFS, before, after []modelFarm) fs
 }
 
 // What didn't change isn't read again.
-func TestMemoryKeepsWhatDidNotChange(t *testing.T) {
+func TestCompilerKeepsWhatDidNotChange(t *testing.T) {
 	files := tenEach(50)
 	files["bad.list"] = &fstest.MapFile{Data: []byte("198.51.100.0/24\n"), Mode: 0o644}
 	dirs, none := []Dir{{Path: "farms.d", FS: files}}, func(string) bool { return false }
-	var m Memory
+	var m Compiler
 	before, _ := m.Compile(dirs, none)
 	changed := rand.IntN(50)
 	files[fmt.Sprintf("farm-%05d.toml", changed)] = &fstest.MapFile{Data: plainFarm(changed, 7), Mode: 0o644}
