@@ -66,7 +66,7 @@ func (l *linker) accessAt(g *gate, d frontend) string {
 			return ""
 		}
 	case !g.Local && len(s.Interfaces) > 0: // an interface does not exist yet, or ingress cannot tell the machine's addresses
-		if slices.Contains(frames, s.Mode) || d.Specificity < AnyAddressPort && len(s.absent) == 0 {
+		if s.Mode.Untracked() || d.Specificity < AnyAddressPort && len(s.presentInterfaces()) == len(s.Interfaces) {
 			return ""
 		}
 		return l.insideAccessChain(d)

@@ -44,7 +44,7 @@ func (s *service) newAssignment(family addr.Family) *slotAssignment {
 	keys := make([]string, len(a.serving))
 	for i, b := range a.serving {
 		weights[i] = b.Weight
-		keys[i] = socket(netip.AddrPortFrom(b.Address[family], b.Port))
+		keys[i] = b.Socket(family)
 	}
 	if s.Scheduler == Maglev {
 		a.slots = slots.Maglev(keys, weights, s.maglevSize(family))
@@ -103,6 +103,6 @@ func (l *linker) addSlots(s *service, more int) {
 	if s.Scheduler == Maglev {
 		hint = "farms with the same backends share a table of maglev; table-size makes one smaller"
 	}
-	*l.faults = append(*l.faults, diag.Diagnostic{Farm: s.Name, Place: s.at("scheduler"),
+	*l.faults = append(*l.faults, diag.Diagnostic{Farm: s.Name, Place: s.origin("scheduler").Place,
 		Message: fmt.Sprintf("with this farm all farms together have more than %d slots", slots.Max), Hint: hint})
 }

@@ -81,7 +81,7 @@ func (s *service) countableIDs(family addr.Family) map[string]netip.Addr {
 
 // reservedID is an address of 0.0.0.0/8 whose last 4 bytes are not taken.
 func reservedID(b Backend, family addr.Family, taken map[uint32]bool) netip.Addr {
-	number := uint32(slots.Hash64(socket(netip.AddrPortFrom(b.Address[family], b.Port)))) % (1 << 24)
+	number := uint32(slots.Hash64(b.Socket(family))) % (1 << 24)
 	for taken[number] {
 		number = (number + 1) % (1 << 24)
 	}

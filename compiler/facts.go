@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"farmc/compiler/addr"
@@ -179,7 +181,7 @@ var usual = map[string]string{"state": "up", "priority": "1", "local-clients": "
 // Changes says in words what differs between two sets of farms, a line each, in the order of names.
 func Changes(before, after map[string]Facts) []string {
 	var out []string
-	for _, name := range differing(before, after) {
+	for _, name := range Changed(before, after) {
 		was, had := before[name]
 		is, has := after[name]
 		switch {
@@ -194,8 +196,8 @@ func Changes(before, after map[string]Facts) []string {
 	return out
 }
 
-// differing are the names of farms that come, go or are not the same, in order.
-func differing(before, after map[string]Facts) []string {
+// Changed gives the names of the farms that come, go or are not the same, in order.
+func Changed(before, after map[string]Facts) []string {
 	var names []string
 	for name, is := range after {
 		if was, had := before[name]; !had || was != is {
@@ -265,4 +267,37 @@ func union[A, B any](a map[string]A, b map[string]B) []string {
 		all[k] = true
 	}
 	return slices.Sorted(maps.Keys(all))
+}
+
+// Recall gives the farm that is described, as far as the description tells where its connections went: name, mode, state, listen,
+// and the addresses, ports and states of its backends. It gives nil for an empty description, or one of another version.
+func (f Facts) Recall(name string) *Farm {
+	if f == "" {
+		return nil
+	}
+	facts := f.finding()
+	out := &Farm{Name: name, Mode: Mode(facts.Farm["mode"]), Down: facts.Farm["state"] == "down"}
+	for _, word := range strings.Fields(facts.Farm["listen"]) {
+		l, err := parseListen(word)
+		if err != nil {
+			return nil
+		}
+		out.Listen = append(out.Listen, l)
+	}
+	for _, about := range facts.Backends {
+		out.Backends = append(out.Backends, recallBackend(about))
+	}
+	return out
+}
+
+func recallBackend(about map[string]string) Backend {
+	b := Backend{State: State(about["state"])}
+	for _, word := range strings.Split(about["address"], ", ") {
+		if a, err := netip.ParseAddr(word); err == nil {
+			b.Address[addr.FamilyOf(a)] = a
+		}
+	}
+	port, _ := strconv.ParseUint(about["port"], 10, 16)
+	b.Port = uint16(port)
+	return b
 }

@@ -2,7 +2,6 @@ package compiler
 
 import (
 	"net/netip"
-	"slices"
 
 	"farmc/compiler/addr"
 )
@@ -47,7 +46,7 @@ func (g *gate) place() mapPlace {
 // meets reports whether packets of the farm pass the gate.
 func (g *gate) meets(s *service) bool {
 	if g.Local {
-		return !slices.Contains(frames, s.Mode)
+		return !s.Mode.Untracked()
 	}
 	in := ingress{Devices: g.Devices}
 	return in.takes(s) || in.passes(s)

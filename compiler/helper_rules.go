@@ -1,7 +1,5 @@
 package compiler
 
-import "slices"
-
 // helpersHook sets the conntrack helper of a new connection before its backend is chosen.
 var helpersHook = baseChain{name: "helpers", section: helperSection, prefix: "helper-", any: "helper-any"}
 
@@ -15,7 +13,7 @@ type helper struct {
 // setHelpers dispatches the connections of farms with a helper to the chain that sets it.
 func (l *linker) setHelpers(tracked []frontend) {
 	l.dispatch(helpersHook, tracked, func(d frontend) verdict {
-		if !slices.Contains(helperProtocols[d.farm.Helper], d.Protocol) {
+		if !d.farm.HelperReads(d.Protocol) {
 			return noVerdict
 		}
 		name := d.farm.Helper + "-" + string(d.Protocol)

@@ -153,7 +153,7 @@ func shortened(names []string, longest int) string {
 
 // devices are the interfaces that the farm takes its packets from, as far as they exist.
 func (s *service) devices() []string {
-	if !slices.Contains(frames, s.Mode) {
+	if !s.Mode.Untracked() {
 		return nil
 	}
 	return s.presentInterfaces()
@@ -170,7 +170,7 @@ func (in *ingress) takes(s *service) bool {
 // passes reports whether packets of a farm that takes them later can pass here.
 func (in *ingress) passes(s *service) bool {
 	switch {
-	case in.takes(s) || slices.Contains(frames, s.Mode) && len(s.Interfaces) > 0:
+	case in.takes(s) || s.Mode.Untracked() && len(s.Interfaces) > 0:
 		return false
 	case len(in.Devices) == 0 || len(s.Interfaces) == 0:
 		return true

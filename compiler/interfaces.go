@@ -61,7 +61,7 @@ func (f *Farm) without(absent func(device string) bool, told *diag.Diagnostics) 
 	switch {
 	case len(f.Interfaces) == 0:
 		return f
-	case !slices.Contains(frames, f.Mode):
+	case !f.Mode.Untracked():
 		f.absent = slices.DeleteFunc(slices.Clone(f.Interfaces), func(d string) bool { return !absent(d) })
 		return f
 	}

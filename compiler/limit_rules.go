@@ -2,7 +2,6 @@ package compiler
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -102,12 +101,12 @@ func limitGates(served []frontend) (out []*gate) {
 // hasEarlyLimits reports whether a limit of the farm is checked before connection tracking, or without it.
 func (s *service) hasEarlyLimits() bool {
 	limits := s.Limits
-	return limits.Ban > 0 || limits.StrictTCP || slices.Contains(frames, s.Mode) && limits.ResetsPerClient != Limit{}
+	return limits.Ban > 0 || limits.StrictTCP || s.Mode.Untracked() && limits.ResetsPerClient != Limit{}
 }
 
 // earlyLimits gives the chain before connection tracking; "" if the farm needs none at the gate.
 func (l *linker) earlyLimits(g *gate, d frontend) string {
-	s, untracked := d.farm, slices.Contains(frames, d.farm.Mode)
+	s, untracked := d.farm, d.farm.Mode.Untracked()
 	in := ingress{Devices: g.Devices}
 	here := in.takes(s) || !untracked && len(g.Devices) == 0
 	if !here || !s.hasEarlyLimits() {

@@ -82,7 +82,7 @@ func (l *linker) add(all []frontend) {
 	l.hook(preroutingHook)
 	l.access(all)
 	served := slices.DeleteFunc(slices.Clone(all), func(d frontend) bool { return d.farm.Down })
-	tracked := slices.DeleteFunc(slices.Clone(served), func(d frontend) bool { return slices.Contains(frames, d.farm.Mode) })
+	tracked := slices.DeleteFunc(slices.Clone(served), func(d frontend) bool { return d.farm.Mode.Untracked() })
 	l.translate(tracked)
 	l.recheckFull(tracked)
 	l.setHelpers(tracked)

@@ -116,7 +116,7 @@ func (l *linker) logChain(s *service, on Occasion) string {
 	if !s.Logs(on) {
 		return ""
 	}
-	untracked := slices.Contains(frames, s.Mode)
+	untracked := s.Mode.Untracked()
 	table := Inet
 	if untracked && len(s.Interfaces) > 0 {
 		table = Netdev

@@ -22,9 +22,6 @@ func (m Mark) Others() uint32 { return ^m.Mask }
 // String writes the mark as a farm does.
 func (m Mark) String() string { return fmt.Sprintf("%#x/%#x", m.Value, m.Mask) }
 
-// name is the mark as part of a chain's name.
-func (m Mark) name() string { return fmt.Sprintf("mark-%#x-%#x", m.Value, m.Mask) }
-
 // readMark reads "0x10/0xff", or a plain number, which stands for all bits.
 func readMark(t *toml.Table) Mark {
 	v, ok := t.Raw("mark")

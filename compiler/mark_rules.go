@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"fmt"
 	"slices"
 
 	"farmc/compiler/addr"
@@ -62,6 +63,9 @@ func (l *linker) backendMarks(d frontend) string {
 
 // setMark gives the chain that sets a mark, for all backends of all farms with that mark.
 func (l *linker) setMark(m Mark) string {
-	l.rules.add(&object{table: Inet, kind: KindChain, Name: m.name(), section: markSection, template: "set-mark", data: m})
-	return m.name()
+	l.rules.add(&object{table: Inet, kind: KindChain, Name: markName(m), section: markSection, template: "set-mark", data: m})
+	return markName(m)
 }
+
+// markName is the mark as part of a chain's name.
+func markName(m Mark) string { return fmt.Sprintf("mark-%#x-%#x", m.Value, m.Mask) }

@@ -19,7 +19,7 @@ var (
 	balancing = []Mode{SNAT, DNAT, DSR, Stateless}
 	tracked   = []Mode{SNAT, DNAT}
 	counting  = []Mode{SNAT, DNAT, Local}
-	frames    = []Mode{DSR, Stateless}
+	untracked = []Mode{DSR, Stateless}
 )
 
 // farmRestrictions are of the farm's keys, the others of what the keys in [limits] and the backends' do. A key that is not listed has an
@@ -56,7 +56,7 @@ var backendRestrictions = []restriction{
 	{"source-address", []Mode{SNAT}},
 	{"connections", tracked},
 	{"mark", tracked},
-	{"interface", frames},
+	{"interface", untracked},
 	{"mac", []Mode{DSR}},
 }
 
@@ -65,7 +65,7 @@ func effective(t *toml.Table, f *Farm) {
 	if f.Mode == "" { // a fault of its own
 		return
 	}
-	if slices.Contains(frames, f.Mode) && (f.Scheduler == Random || f.Scheduler == RoundRobin) {
+	if f.Mode.Untracked() && (f.Scheduler == Random || f.Scheduler == RoundRobin) {
 		t.Fault(t.At("scheduler"), `scheduler = "maglev"`, "the scheduler %s needs connection tracking, and %s has none", f.Scheduler, f.Mode)
 	}
 	restrict(t, f, farmRestrictions)

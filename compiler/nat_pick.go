@@ -124,7 +124,7 @@ func (l *linker) markFirst(d frontend, next *natPick) string {
 	if mark == next.Mark {
 		return next.Name
 	}
-	c := &natPick{Name: mark.name() + "/" + next.Name, Mark: mark, Only: l.only(d.farm.Interfaces), Next: next.Name}
+	c := &natPick{Name: markName(mark) + "/" + next.Name, Mark: mark, Only: l.only(d.farm.Interfaces), Next: next.Name}
 	o := natPickChain(c.Name)
 	o.data = c
 	l.rules.add(o)

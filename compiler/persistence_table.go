@@ -113,7 +113,7 @@ func (t *stickyTable) field(word string, prefix int) string {
 	switch {
 	case word == hashFields[DestinationAddress].words[t.Family] && t.Tracked:
 		return "ct original " + word
-	case word == hashFields[SourceAddress].words[t.Family] && prefix < fullPrefix[t.Family]:
+	case word == hashFields[SourceAddress].words[t.Family] && prefix < t.Family.Width():
 		return word + " & " + mask(t.Family, prefix).String()
 	}
 	return word
@@ -185,7 +185,7 @@ type clientLookup struct {
 func (k *stickyLookup) Lookups() []clientLookup {
 	var out []clientLookup
 	for _, m := range k.Static {
-		out = append(out, clientLookup{k.fields(m.On, fullPrefix[k.Family]), m.Name, false})
+		out = append(out, clientLookup{k.fields(m.On, k.Family.Width()), m.Name, false})
 	}
 	return append(out, clientLookup{k.Key(), k.Name, true})
 }

@@ -37,3 +37,6 @@ func (f *Farm) Listening() []string {
 
 // Tracked reports whether the farm's connections are tracked and translated.
 func (f *Farm) Tracked() bool { return slices.Contains(tracked, f.Mode) }
+
+// Untracked reports whether packets of the mode pass without connection tracking.
+func (m Mode) Untracked() bool { return slices.Contains(untracked, m) }

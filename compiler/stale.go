@@ -3,10 +3,6 @@ package compiler
 import (
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
-
-	"farmc/compiler/addr"
 )
 
 // Cuts tell which conntrack entries must not outlive a load. All connections to a backend that is down are cut, so that no
@@ -31,11 +27,8 @@ func NewCuts(before map[string]Facts, after []*Farm) *Cuts {
 	for _, f := range after {
 		now[f.Name] = f
 	}
-	for _, name := range differing(before, FactsOf(after)) {
-		var was *Farm
-		if facts, known := before[name]; known {
-			was = recalled(name, facts.finding())
-		}
+	for _, name := range Changed(before, FactsOf(after)) {
+		was := before[name].Recall(name)
 		c.before.add(was)
 		c.compare(was, now[name])
 	}
@@ -105,32 +98,4 @@ func (c *Cuts) Cut(of Connection) bool {
 func distinct(addresses []netip.Addr) []netip.Addr {
 	slices.SortFunc(addresses, netip.Addr.Compare)
 	return slices.Compact(addresses)
-}
-
-// recalled gives the farm as far as its description tells where its connections went; nil if it does not tell.
-func recalled(name string, facts finding) *Farm {
-	f := &Farm{Name: name, Mode: Mode(facts.Farm["mode"]), Down: facts.Farm["state"] == "down"}
-	for _, word := range strings.Fields(facts.Farm["listen"]) {
-		l, err := parseListen(word)
-		if err != nil {
-			return nil // of another version
-		}
-		f.Listen = append(f.Listen, l)
-	}
-	for _, about := range facts.Backends {
-		f.Backends = append(f.Backends, recalledBackend(about))
-	}
-	return f
-}
-
-func recalledBackend(about map[string]string) Backend {
-	b := Backend{State: State(about["state"])}
-	for _, word := range strings.Split(about["address"], ", ") {
-		if a, err := netip.ParseAddr(word); err == nil {
-			b.Address[addr.FamilyOf(a)] = a
-		}
-	}
-	port, _ := strconv.ParseUint(about["port"], 10, 16)
-	b.Port = uint16(port)
-	return b
 }
