@@ -11,26 +11,26 @@ import (
 
 // An Access says which clients a farm takes. Who is allowed is neither denied nor limited.
 type Access struct {
-	Allow, Deny People
+	Allow, Deny ClientList
 }
 
-// People are clients, by their addresses.
-type People struct {
-	Anybody bool
+// A ClientList is a group of clients, by their addresses.
+type ClientList struct {
+	Any bool
 
 	words    []string       // as the farm says it
-	lists    []*addressList // in the order of their names
+	Lists    []*AddressList // in the order of their names
 	networks []stretchOf    // that the farm itself names
 }
 
-// String writes the people as a farm does.
-func (p People) String() string { return strings.Join(p.words, ", ") }
+// String writes the clients as a farm does.
+func (p ClientList) String() string { return strings.Join(p.words, ", ") }
 
-// nobody says whether no client can be among them.
-func (p People) nobody() bool { return !p.Anybody && len(p.lists) == 0 && len(p.networks) == 0 }
+// Empty reports whether the list has no client.
+func (p ClientList) Empty() bool { return !p.Any && len(p.Lists) == 0 && len(p.networks) == 0 }
 
-// own are the networks of a family that the farm itself names, merged.
-func (p People) own(f addr.Family) []addr.Range {
+// Ranges gives the networks of a family that the farm itself names, merged.
+func (p ClientList) Ranges(f addr.Family) []addr.Range {
 	var out []addr.Range
 	for _, n := range p.networks {
 		if n.family == f {
@@ -45,11 +45,11 @@ type stretchOf struct {
 	family addr.Family
 }
 
-func readAccess(t *toml.Table, lists map[string]*addressList) Access {
+func readAccess(t *toml.Table, lists map[string]*AddressList) Access {
 	if t == nil {
 		return Access{}
 	}
-	a := Access{readPeople(t, "allow", lists), readPeople(t, "deny", lists)}
+	a := Access{readClients(t, "allow", lists), readClients(t, "deny", lists)}
 	switch {
 	case !t.Has("allow") && !t.Has("deny"):
 		t.Fault(t.Place, `deny = ["198.51.100.0/24"]`, "[access] says neither whom to allow nor whom to deny")
@@ -59,8 +59,8 @@ func readAccess(t *toml.Table, lists map[string]*addressList) Access {
 	return a
 }
 
-func readPeople(t *toml.Table, key string, lists map[string]*addressList) People {
-	var p People
+func readClients(t *toml.Table, key string, lists map[string]*AddressList) ClientList {
+	var p ClientList
 	for _, w := range t.Words(key) {
 		p.words = append(p.words, w.Text)
 		name, isList := strings.CutPrefix(w.Text, "@")
@@ -70,9 +70,9 @@ func readPeople(t *toml.Table, key string, lists map[string]*addressList) People
 		case isList && lists[name] == nil:
 			t.Fault(w.Place, "a list is a file beside the farms: "+name+".list", "%s: there is no list %s", key, name)
 		case isList:
-			p.lists = append(p.lists, lists[name])
+			p.Lists = append(p.Lists, lists[name])
 		case w.Text == "any" && key == "deny":
-			p.Anybody = true
+			p.Any = true
 		default:
 			n, err := addr.ParseNetwork(w.Text)
 			if err != nil {
@@ -82,7 +82,7 @@ func readPeople(t *toml.Table, key string, lists map[string]*addressList) People
 			p.networks = append(p.networks, stretchOf{n.Range(), addr.FamilyOf(n.First)})
 		}
 	}
-	slices.SortFunc(p.lists, func(a, b *addressList) int { return cmp.Compare(a.name, b.name) })
-	p.lists = slices.Compact(p.lists)
+	slices.SortFunc(p.Lists, func(a, b *AddressList) int { return cmp.Compare(a.Name, b.Name) })
+	p.Lists = slices.Compact(p.Lists)
 	return p
 }

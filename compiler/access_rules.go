@@ -45,7 +45,7 @@ func accessGates(all []frontend) (out []*gate) {
 		if !s.deniesClients() {
 			return nil
 		}
-		return s.presentInterfaces()
+		return s.PresentInterfaces()
 	}) {
 		out = append(out, &gate{Name: "access-" + in.Name, Section: accessSection, Devices: in.Devices, Before: 10})
 	}
@@ -53,7 +53,7 @@ func accessGates(all []frontend) (out []*gate) {
 		&gate{Name: "local-access", Section: accessSection, Local: true, Before: 10})
 }
 
-func (s *service) deniesClients() bool { return !s.Access.Deny.nobody() }
+func (s *service) deniesClients() bool { return !s.Access.Deny.Empty() }
 
 // accessAt gives the chain that the frontend's packets meet at a gate; "" if there is none.
 func (l *linker) accessAt(g *gate, d frontend) string {
@@ -62,11 +62,11 @@ func (l *linker) accessAt(g *gate, d frontend) string {
 	case !s.deniesClients(), g.Local && !s.LocalClients:
 		return ""
 	case len(g.Devices) > 0:
-		if d.Specificity >= AnyAddressPort || !slices.Contains(s.presentInterfaces(), g.Devices[0]) {
+		if d.Specificity >= AnyAddressPort || !slices.Contains(s.PresentInterfaces(), g.Devices[0]) {
 			return ""
 		}
 	case !g.Local && len(s.Interfaces) > 0: // an interface does not exist yet, or ingress cannot tell the machine's addresses
-		if s.Mode.Untracked() || d.Specificity < AnyAddressPort && len(s.presentInterfaces()) == len(s.Interfaces) {
+		if s.Mode.Untracked() || d.Specificity < AnyAddressPort && len(s.PresentInterfaces()) == len(s.Interfaces) {
 			return ""
 		}
 		return l.insideAccessChain(d)
@@ -82,7 +82,7 @@ func (l *linker) insideAccessChain(d frontend) string {
 	}
 	name := s.ownName("access-inside-" + d.Family.Suffix())
 	l.rules.add(&object{table: Inet, kind: KindChain, Name: name, section: accessSection, template: "access",
-		data: &accessChain{Family: d.Family, Only: l.only(s.Interfaces), Next: next, Origin: s.origin("interfaces")}})
+		data: &accessChain{Family: d.Family, Only: l.only(s.Interfaces), Next: next, Origin: s.Origin("interfaces")}})
 	return name
 }
 
@@ -95,7 +95,7 @@ func (l *linker) accessChain(d frontend) string {
 	}
 	o := &object{table: Inet, kind: KindChain, Name: s.ownName("access-" + d.Family.Suffix()), section: accessSection, template: "access"}
 	obtain(&l.rules, o, func() *accessChain {
-		c := &accessChain{Family: d.Family, Origin: s.origin("access")}
+		c := &accessChain{Family: d.Family, Origin: s.Origin("access")}
 		for _, group := range l.allowed(s, d.Family) {
 			c.Rules = append(c.Rules, accessRule{clients: group, Origin: c.Origin})
 		}
@@ -109,9 +109,9 @@ func (l *linker) accessChain(d frontend) string {
 
 // deny gives the rule that drops and counts a group of clients.
 func (l *linker) deny(s *service, group clients) accessRule {
-	r := accessRule{clients: group, Counter: s.ownName("denied"), Origin: s.origin("access")}
+	r := accessRule{clients: group, Counter: s.ownName("denied"), Origin: s.Origin("access")}
 	l.counter(r.Counter, accessSection, r.Origin)
-	log := l.logRule(s, event{on: OnDenied, reason: string(OnDenied), list: strings.TrimPrefix(group.List, "@")})
+	log := l.logRule(s, LogEvent{On: OnDenied, Reason: string(OnDenied), List: strings.TrimPrefix(group.List, "@")})
 	if log == nil {
 		return r
 	}

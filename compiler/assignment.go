@@ -36,7 +36,7 @@ func (s *service) assign(family addr.Family) *slotAssignment {
 }
 
 func (s *service) newAssignment(family addr.Family) *slotAssignment {
-	a := &slotAssignment{serving: s.serving(family), eligible: s.takes(family), ids: s.backendIDs(family)}
+	a := &slotAssignment{serving: s.Serving(family), eligible: s.Eligible(family), ids: s.backendIDs(family)}
 	if len(a.serving) == 0 {
 		return a
 	}
@@ -47,7 +47,7 @@ func (s *service) newAssignment(family addr.Family) *slotAssignment {
 		keys[i] = b.Socket(family)
 	}
 	if s.Scheduler == Maglev {
-		a.slots = slots.Maglev(keys, weights, s.maglevSize(family))
+		a.slots = slots.Maglev(keys, weights, s.MaglevSize(family))
 	} else {
 		a.slots = slots.Deal(weights)
 	}
@@ -103,6 +103,6 @@ func (l *linker) addSlots(s *service, more int) {
 	if s.Scheduler == Maglev {
 		hint = "farms with the same backends share a table of maglev; table-size makes one smaller"
 	}
-	*l.faults = append(*l.faults, diag.Diagnostic{Farm: s.Name, Place: s.origin("scheduler").Place,
+	*l.faults = append(*l.faults, diag.Diagnostic{Farm: s.Name, Place: s.Origin("scheduler").Place,
 		Message: fmt.Sprintf("with this farm all farms together have more than %d slots", slots.Max), Hint: hint})
 }

@@ -27,11 +27,11 @@ func (s *service) backendIDs(family addr.Family) map[string]netip.Addr {
 // an address on different ports, an address of 0.0.0.0/8 or 100::/64.
 func (s *service) addressIDs(family addr.Family) map[string]netip.Addr {
 	owners := map[netip.Addr]int{}
-	for _, b := range s.of(family) {
+	for _, b := range s.WithFamily(family) {
 		owners[b.Address[family]]++
 	}
 	out, taken := map[string]netip.Addr{}, map[uint32]bool{}
-	for _, b := range s.of(family) {
+	for _, b := range s.WithFamily(family) {
 		id := b.Address[family]
 		if owners[id] > 1 {
 			id = reservedID(b, family, taken)
@@ -54,7 +54,7 @@ func (s *service) countableIDs(family addr.Family) map[string]netip.Addr {
 		owners[b.Address[addr.IP4]]++
 	}
 	out, taken := map[string]netip.Addr{}, map[uint32]bool{}
-	for _, b := range s.of(addr.IP4) {
+	for _, b := range s.WithFamily(addr.IP4) {
 		id := b.Address[addr.IP4]
 		if owners[id] > 1 {
 			id = reservedID(b, addr.IP4, taken)
@@ -65,7 +65,7 @@ func (s *service) countableIDs(family addr.Family) map[string]netip.Addr {
 	if family == addr.IP4 {
 		return out
 	}
-	for _, b := range s.of(addr.IP6) {
+	for _, b := range s.WithFamily(addr.IP6) {
 		id := b.Address[addr.IP6]
 		switch {
 		case out[b.Name].IsValid():

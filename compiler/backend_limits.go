@@ -63,7 +63,7 @@ func (l *linker) backendLimits(d frontend, a *slotAssignment, target *natTarget)
 	s := d.farm
 	l.refuse()
 	b := &backendLimits{Family: d.Family, SkipFull: s.ownName("pass-over-" + d.Family.Suffix()), Tries: len(a.serving) - 1, Target: target.Name,
-		Key: fmt.Sprintf("%s ^ 0x%x", [...]string{addr.IP4: "@nh,128,32", addr.IP6: "@nh,288,32"}[d.Family], l.keyMask(s)), Origin: s.origin("scheduler")}
+		Key: fmt.Sprintf("%s ^ 0x%x", [...]string{addr.IP4: "@nh,128,32", addr.IP6: "@nh,288,32"}[d.Family], l.keyMask(s)), Origin: s.Origin("scheduler")}
 	if s.Persistence != nil {
 		b.Admit = s.ownName("enter-" + d.Family.Suffix())
 		b.Tries++ // from a backend that does not serve itself
@@ -96,7 +96,7 @@ func (l *linker) nextBackend(d frontend, prefix keyPrefix) *nextBackend {
 	return obtain(&l.rules, o, func() *nextBackend {
 		n := &nextBackend{object: o, Family: d.Family, Prefix: prefix, Next: name("next"), AllFull: name("full")}
 		if prefix == noPrefix {
-			n.Origin = d.farm.origin("scheduler")
+			n.Origin = d.farm.Origin("scheduler")
 		}
 		l.addLimitChain(n.AllFull, "all-full", n)
 		return n
@@ -213,7 +213,7 @@ func (l *linker) recheck(d frontend) string {
 	s := d.farm
 	o := &object{table: Inet, kind: KindChain, Name: s.ownName("relief-" + d.Family.Suffix()), section: backendLimitSection, template: "recheck"}
 	obtain(&l.rules, o, func() *recheck {
-		return &recheck{Family: d.Family, Backends: s.limitedBackends(l.keyMask(s)), Origin: s.origin("scheduler")}
+		return &recheck{Family: d.Family, Backends: s.limitedBackends(l.keyMask(s)), Origin: s.Origin("scheduler")}
 	})
 	return o.Name
 }

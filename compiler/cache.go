@@ -27,7 +27,7 @@ type farmReading struct {
 // A listReading is the result of reading a list's file.
 type listReading struct {
 	file   file
-	list   *addressList
+	list   *AddressList
 	faults diag.Diagnostics
 }
 
@@ -40,8 +40,8 @@ func (c *Cache) Read(dirs []Dir, faults *diag.Diagnostics) []*Farm {
 }
 
 // readLists reads the lists, and reports whether a list has changed, or is new or gone.
-func (c *Cache) readLists(files []file, faults *diag.Diagnostics) (lists map[string]*addressList, changed bool) {
-	lists = map[string]*addressList{}
+func (c *Cache) readLists(files []file, faults *diag.Diagnostics) (lists map[string]*AddressList, changed bool) {
+	lists = map[string]*AddressList{}
 	now := map[string]listReading{}
 	for _, f := range files {
 		r, known := c.lists[f.name]
@@ -58,7 +58,7 @@ func (c *Cache) readLists(files []file, faults *diag.Diagnostics) (lists map[str
 }
 
 // readFarms reads the farms, in parallel.
-func (c *Cache) readFarms(files []farmFiles, lists map[string]*addressList, listsChanged bool, faults *diag.Diagnostics) []*Farm {
+func (c *Cache) readFarms(files []farmFiles, lists map[string]*AddressList, listsChanged bool, faults *diag.Diagnostics) []*Farm {
 	readings := make([]*farmReading, len(files))
 	inParallel(len(files), func(i int) {
 		r, known := c.farms[files[i].name]

@@ -75,7 +75,7 @@ func (m *Compiler) mustCompileAsNew(t *testing.T, rule string, dirs []Dir, absen
 	if !reflect.DeepEqual(script.origins, want.origins) {
 		t.Errorf("%s: lines are from elsewhere than those of a first compile", rule)
 	}
-	if !reflect.DeepEqual(FactsOf(script.Farms), FactsOf(want.Farms)) || script.Digest != want.Digest ||
+	if !reflect.DeepEqual(Describe(script.Farms), Describe(want.Farms)) || script.Digest != want.Digest ||
 		!slices.Equal(script.Ingress, want.Ingress) || !slices.Equal(script.Interfaces, want.Interfaces) {
 		t.Errorf("%s: a first compile knows the script as another one", rule)
 	}

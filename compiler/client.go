@@ -30,6 +30,6 @@ func (f *Farm) Allows(client netip.Prefix) bool {
 	family := addr.FamilyOf(client.Addr())
 	at := addr.NumberOf(client.Addr())
 	allow := f.Access.Allow
-	return slices.ContainsFunc(allow.own(family), func(s addr.Range) bool { return s.Holds(at) }) ||
-		slices.ContainsFunc(allow.lists, func(l *addressList) bool { return l.holds(at, family) })
+	return slices.ContainsFunc(allow.Ranges(family), func(s addr.Range) bool { return s.Holds(at) }) ||
+		slices.ContainsFunc(allow.Lists, func(l *AddressList) bool { return l.holds(at, family) })
 }

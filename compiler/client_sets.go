@@ -10,7 +10,7 @@ import (
 // network, or all clients.
 type clients struct {
 	Family  addr.Family
-	List    string // the list that names them: "@" and its name, inlineList, or anyList
+	List    string // the list that names them: "@" and its name, InlineList, or anyList
 	Length  int    // of the networks in the set
 	Set     string // "": none
 	Network string // "": none
@@ -25,7 +25,7 @@ const maxNetworkRules = 16
 
 // clients gives the groups of the clients that a farm allows or denies. A list is one set for each length of its networks,
 // however many farms name it.
-func (l *linker) clients(s *service, key string, p People, family addr.Family) []clients {
+func (l *linker) clients(s *service, key string, p ClientList, family addr.Family) []clients {
 	of := clientsOf{s, key, family}
 	if _, known := l.clientGroups[of]; !known {
 		l.clientGroups[of] = l.newClients(s, key, p, family)
@@ -40,18 +40,18 @@ type clientsOf struct {
 	family addr.Family
 }
 
-func (l *linker) newClients(s *service, key string, p People, family addr.Family) (out []clients) {
-	if p.Anybody {
+func (l *linker) newClients(s *service, key string, p ClientList, family addr.Family) (out []clients) {
+	if p.Any {
 		return []clients{{Family: family, List: anyList}}
 	}
-	own := p.own(family)
+	own := p.Ranges(family)
 	if networks := networkRules(own, family); len(networks) <= maxNetworkRules {
 		out = networks
 	} else {
-		out = l.clientSets(s.ownName(key), inlineList, addr.PrefixSets(own, family), family)
+		out = l.clientSets(s.ownName(key), InlineList, addr.PrefixSets(own, family), family)
 	}
-	for _, list := range p.lists {
-		out = append(out, l.clientSets("list/"+list.name, "@"+list.name, list.sets(family), family)...)
+	for _, list := range p.Lists {
+		out = append(out, l.clientSets("list/"+list.Name, "@"+list.Name, list.Sets(family), family)...)
 	}
 	return out
 }
@@ -63,7 +63,7 @@ func networkRules(own []addr.Range, family addr.Family) (out []clients) {
 			if length < family.Width() {
 				network += fmt.Sprintf("/%d", length)
 			}
-			out = append(out, clients{Family: family, List: inlineList, Network: network})
+			out = append(out, clients{Family: family, List: InlineList, Network: network})
 		})
 	}
 	return out

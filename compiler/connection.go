@@ -16,7 +16,7 @@ type Connection struct {
 }
 
 // ends reports whether the protocol has connections, which come to an end.
-func (of Connection) ends() bool { return of.Protocol == TCP.number() || of.Protocol == SCTP.number() }
+func (of Connection) ends() bool { return of.Protocol == TCP.Number() || of.Protocol == SCTP.Number() }
 
 // answeredBy reports whether the backend is the connection's server.
 func (of Connection) answeredBy(b Backend) bool {
@@ -30,7 +30,7 @@ func (of Connection) answeredBy(b Backend) bool {
 // openedTo reports whether the connection, whose original destination is the frontend's address, came in by the frontend.
 func (of Connection) openedTo(d Frontend) bool {
 	return d.Family == addr.FamilyOf(of.To.Addr()) && (d.Specificity == WholeAddress ||
-		d.Protocol.number() == of.Protocol && d.Ports.First <= of.To.Port() && of.To.Port() <= d.Ports.Last)
+		d.Protocol.Number() == of.Protocol && d.Ports.First <= of.To.Port() && of.To.Port() <= d.Ports.Last)
 }
 
 // A frontendIndex has frontends by their address; those on every address of this machine have none.

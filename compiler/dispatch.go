@@ -113,7 +113,7 @@ func (d frontend) quotedKey() string {
 	if d.Specificity == WholeAddress {
 		return rawAddress(d.Address)
 	}
-	return fmt.Sprintf("%d . %s . %s", d.Protocol.number(), rawAddress(d.Address), d.Ports)
+	return fmt.Sprintf("%d . %s . %s", d.Protocol.Number(), rawAddress(d.Address), d.Ports)
 }
 
 // rawAddress writes an address as nft compares raw payload with.

@@ -91,7 +91,7 @@ func (l *linker) ownDSRPick(d frontend, a *slotAssignment) string {
 		name += "-error"
 	}
 	return obtain(&l.rules, dsrChain(name, "dsr-pick"), func() *dsrPick {
-		p := &dsrPick{Name: name, numbering: d.numbering(), Of: d, Origin: d.farm.origin("scheduler")}
+		p := &dsrPick{Name: name, numbering: d.numbering(), Of: d, Origin: d.farm.Origin("scheduler")}
 		for slot, i := range a.slots {
 			b := a.serving[i]
 			step := p.step(d.farm, b)
@@ -126,7 +126,7 @@ func (l *linker) dsrMap(p *dsrPick, name string, s dsrStep, slots int) *dsrMap {
 
 // step gives the chain's step for a backend, and adds it if it is new.
 func (p *dsrPick) step(s *service, b Backend) *dsrStep {
-	want := dsrStep{nil, s.deviceOf(b), b.MAC != ""}
+	want := dsrStep{nil, s.InterfaceOf(b), b.MAC != ""}
 	i := slices.IndexFunc(p.Steps, func(o dsrStep) bool { return o.Device == want.Device && o.ByMAC == want.ByMAC })
 	if i < 0 {
 		i = len(p.Steps)
@@ -199,7 +199,7 @@ func (l *linker) sharedDSRPick(d frontend, a *slotAssignment) string {
 		kind += "-error"
 	}
 	steps := s.dsrSteps(a.serving)
-	name := fmt.Sprintf("%s/%s//%s", d.sharedName(kind, a), shortened(s.presentInterfaces(), maxPartName), stepNames(steps))
+	name := fmt.Sprintf("%s/%s//%s", d.sharedName(kind, a), shortened(s.PresentInterfaces(), maxPartName), stepNames(steps))
 	p := obtain(&l.rules, dsrChain(name, "dsr-pick"), func() *dsrPick {
 		p := &dsrPick{Name: name, numbering: d.numbering(), Shared: true, Of: d, Steps: steps}
 		l.addStepMaps(p, "slots-"+name, len(a.slots))

@@ -8,7 +8,7 @@ func (l *linker) dsrTwoStep(d frontend, a *slotAssignment) string {
 	prefix := l.dsrKeyPrefix(d, len(a.eligible))
 	target := l.dsrTarget(prefix, d, a)
 	t := obtain(&l.rules, dsrChain(name, "two-step"), func() *twoStep {
-		t := &twoStep{Family: d.Family, Target: target.Name, Marked: true, Origin: s.origin("scheduler")}
+		t := &twoStep{Family: d.Family, Target: target.Name, Marked: true, Origin: s.Origin("scheduler")}
 		t.Sticky = l.sticky(d, a, target.Name)
 		l.pickID(t, d.withPrefix(prefix), prefix != noPrefix)
 		return t
@@ -64,7 +64,7 @@ func (l *linker) dsrTarget(prefix keyPrefix, d frontend, a *slotAssignment) *dsr
 	s, steps := d.farm, d.farm.dsrSteps(a.eligible)
 	if prefix == noPrefix {
 		return obtain(&l.rules, dsrChain(s.ownName("home-"+d.Family.Suffix()), "dsr-pick"), func() *dsrPick {
-			p := &dsrPick{Name: s.ownName("home-" + d.Family.Suffix()), numbering: numbering{Family: d.Family}, Target: true, Of: d, Steps: steps, Origin: s.origin("scheduler")}
+			p := &dsrPick{Name: s.ownName("home-" + d.Family.Suffix()), numbering: numbering{Family: d.Family}, Target: true, Of: d, Steps: steps, Origin: s.Origin("scheduler")}
 			for i, step := range steps {
 				p.Steps[i].Map = l.dsrMap(p, s.ownName("home/"+step.String()+"-"+d.Family.Suffix()), step, 0)
 			}

@@ -28,12 +28,12 @@ func (e element) appendTo(out []byte) []byte {
 	return append(out, ",\n"...)
 }
 
-// farmComment stands before the farm's name in the line above its elements.
-const farmComment = "\t\t\t# "
+// FarmComment stands before the farm's name in the line above its elements.
+const FarmComment = "\t\t\t# "
 
 // appendFarm writes the line above the elements of a farm.
 func appendFarm(out []byte, farm string) []byte {
-	out = append(out, farmComment...)
+	out = append(out, FarmComment...)
 	out = append(out, farm...)
 	return append(out, '\n')
 }

@@ -13,53 +13,53 @@ import (
 	"farmc/compiler/toml"
 )
 
-// Facts are what a farm's files say once they are read, in words: the ground on which two states of a farm are
+// A Description is the content of a farm's files in words: the ground on which two states of a farm are
 // compared for people. What has no effect on packets, and what stands at its default, is not among them. They are JSON,
 // as they are kept: of ten thousand farms few are ever looked into.
-type Facts string
+type Description string
 
-// A finding is what facts tell.
+// A finding is the content of a description.
 type finding struct {
 	Farm     map[string]string            `json:"farm"`
 	Backends map[string]map[string]string `json:"backends"`
 }
 
-// Facts gives what is said of the farm and of its backends. They are found once for a farm.
-func (f *Farm) Facts() Facts {
+// Description describes the farm and its backends. It is made once for a farm.
+func (f *Farm) Description() Description {
 	if f.description == "" {
-		text, err := json.Marshal(f.findFacts())
+		text, err := json.Marshal(f.describe())
 		if err != nil {
 			panic(err)
 		}
-		f.description = Facts(text)
+		f.description = Description(text)
 	}
 	return f.description
 }
 
-// FactsOf gives the facts of farms by their names.
-func FactsOf(farms []*Farm) map[string]Facts {
-	out := make(map[string]Facts, len(farms))
+// Describe gives the descriptions of farms by their names.
+func Describe(farms []*Farm) map[string]Description {
+	out := make(map[string]Description, len(farms))
 	for _, f := range farms {
-		out[f.Name] = f.Facts()
+		out[f.Name] = f.Description()
 	}
 	return out
 }
 
 // UnmarshalJSON takes the JSON as it is.
-func (f *Facts) UnmarshalJSON(text []byte) error {
-	*f = Facts(text)
+func (f *Description) UnmarshalJSON(text []byte) error {
+	*f = Description(text)
 	return nil
 }
 
-// finding reads facts; what another version has kept may tell nothing.
-func (f Facts) finding() (out finding) {
+// finding reads a description; one of another version may have nothing to read.
+func (f Description) finding() (out finding) {
 	if json.Unmarshal([]byte(f), &out) != nil {
 		return finding{}
 	}
 	return out
 }
 
-func (f *Farm) findFacts() finding {
+func (f *Farm) describe() finding {
 	about := map[string]string{"mode": string(f.Mode), "listen": f.listens()}
 	note(about, "scheduler", string(f.Scheduler), f.Mode != Local)
 	note(about, "state", "down", f.Down)
@@ -74,14 +74,14 @@ func (f *Farm) findFacts() finding {
 	note(about, "mark", f.Mark.String(), f.Mark != Mark{})
 	note(about, "queue", f.Queue.String(), f.Queue.Count > 0)
 	note(about, "log", f.Log.String(), len(f.Log.On) > 0)
-	note(about, "allow", f.Access.Allow.String(), !f.Access.Allow.nobody())
-	note(about, "deny", f.Access.Deny.String(), !f.Access.Deny.nobody())
+	note(about, "allow", f.Access.Allow.String(), !f.Access.Allow.Empty())
+	note(about, "deny", f.Access.Deny.String(), !f.Access.Deny.Empty())
 	if f.Persistence != nil {
 		f.Persistence.facts(about)
 	}
 	f.Limits.note(about)
-	for _, l := range slices.Concat(f.Access.Allow.lists, f.Access.Deny.lists) {
-		about["@"+l.name] = fmt.Sprintf("%d networks (%08x)", l.lines, l.digest>>32)
+	for _, l := range slices.Concat(f.Access.Allow.Lists, f.Access.Deny.Lists) {
+		about["@"+l.Name] = fmt.Sprintf("%d networks (%08x)", l.lines, l.digest>>32)
 	}
 	out := finding{Farm: about, Backends: map[string]map[string]string{}}
 	for _, b := range f.Backends {
@@ -179,7 +179,7 @@ var usual = map[string]string{"state": "up", "priority": "1", "local-clients": "
 	"clients": "65535", "ban": "none", "strict-tcp": "false", "verdict": "drop"}
 
 // Changes says in words what differs between two sets of farms, a line each, in the order of names.
-func Changes(before, after map[string]Facts) []string {
+func Changes(before, after map[string]Description) []string {
 	var out []string
 	for _, name := range Changed(before, after) {
 		was, had := before[name]
@@ -197,7 +197,7 @@ func Changes(before, after map[string]Facts) []string {
 }
 
 // Changed gives the names of the farms that come, go or are not the same, in order.
-func Changed(before, after map[string]Facts) []string {
+func Changed(before, after map[string]Description) []string {
 	var names []string
 	for name, is := range after {
 		if was, had := before[name]; !had || was != is {
@@ -271,7 +271,7 @@ func union[A, B any](a map[string]A, b map[string]B) []string {
 
 // Recall gives the farm that is described, as far as the description tells where its connections went: name, mode, state, listen,
 // and the addresses, ports and states of its backends. It gives nil for an empty description, or one of another version.
-func (f Facts) Recall(name string) *Farm {
+func (f Description) Recall(name string) *Farm {
 	if f == "" {
 		return nil
 	}

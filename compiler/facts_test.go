@@ -10,7 +10,7 @@ import (
 )
 
 // factsOf are the facts of farms, by name, that are written as texts.
-func factsOf(t *testing.T, farms map[string]string) map[string]Facts {
+func factsOf(t *testing.T, farms map[string]string) map[string]Description {
 	t.Helper()
 	files := fstest.MapFS{}
 	for name, text := range farms {
@@ -20,9 +20,9 @@ func factsOf(t *testing.T, farms map[string]string) map[string]Facts {
 	if told.Faulty() {
 		t.Fatal(printed(told))
 	}
-	all := map[string]Facts{}
+	all := map[string]Description{}
 	for _, f := range script.Farms {
-		all[f.Name] = f.Facts()
+		all[f.Name] = f.Description()
 	}
 	return all
 }
@@ -96,9 +96,9 @@ func TestChanges(t *testing.T) {
 		{"farm-before-its-backends", listen + b1 + b2, "mode = 'dnat'\n" + listen + b1 + "weight = 2\n", []string{"web: mode snat → dnat", "web: backend b1 weight 1 → 2", "web: backend b2 gone"}},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			sets := make([]map[string]Facts, 2)
+			sets := make([]map[string]Description, 2)
 			for i, text := range []string{test.before, test.after} {
-				sets[i] = map[string]Facts{}
+				sets[i] = map[string]Description{}
 				if text != "" {
 					sets[i] = factsOf(t, map[string]string{"web": text})
 				}
@@ -111,8 +111,8 @@ func TestChanges(t *testing.T) {
 }
 
 func TestChangesOfManyFarmsAreInOrder(t *testing.T) {
-	facts := map[string]Facts{"a": "{}", "b": "{}", "c": "{}"}
-	if got, want := Changes(facts, map[string]Facts{"b": "{}", "d": "{}"}), []string{"a: gone", "c: gone", "d: new"}; !slices.Equal(got, want) {
+	facts := map[string]Description{"a": "{}", "b": "{}", "c": "{}"}
+	if got, want := Changes(facts, map[string]Description{"b": "{}", "d": "{}"}), []string{"a: gone", "c: gone", "d: new"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got := Changes(nil, nil); got != nil {

@@ -36,11 +36,11 @@ type Farm struct {
 	absent []string              // of its interfaces those that are not there
 	places map[string]diag.Place // of the keys that rules come from, as far as the files have them
 
-	description Facts // once it was asked for
+	description Description // once it was asked for
 }
 
-// origin is where what the key comes to is from.
-func (f *Farm) origin(key string) *diag.Origin {
+// Origin is the place in the files that rules made from the key come from.
+func (f *Farm) Origin(key string) *diag.Origin {
 	return &diag.Origin{Farm: f.Name, Key: key, Place: f.at(key)}
 }
 
@@ -105,8 +105,8 @@ const (
 	Maglev        Scheduler = "maglev" // Eisenbud et al., "Maglev", NSDI 2016, 3.4
 )
 
-// repeats says whether the scheduler gives the same packet the same number again.
-func (s Scheduler) repeats() bool { return s == Hash || s == SymmetricHash || s == Maglev }
+// Deterministic reports whether the scheduler gives the same packet the same number again.
+func (s Scheduler) Deterministic() bool { return s == Hash || s == SymmetricHash || s == Maglev }
 
 // A State is what an administrator wants of a backend.
 type State string
@@ -134,13 +134,13 @@ const (
 	DestinationMAC     HashKey = "destination-mac"
 )
 
-// serving gives the backends of a family that new connections may go to: those of the best levels of priority. For each
+// Serving gives the backends of a family that new connections may go to: those of the best levels of priority. For each
 // backend of a serving level that can't serve one further level comes in.
-func (f *Farm) serving(family addr.Family) []Backend {
+func (f *Farm) Serving(family addr.Family) []Backend {
 	if f.servesAlike(family) {
 		return f.Backends
 	}
-	all := f.of(family)
+	all := f.WithFamily(family)
 	slices.SortStableFunc(all, func(a, b Backend) int { return a.Priority - b.Priority })
 	levels, out := 1, []Backend(nil)
 	for i, b := range all {
@@ -169,8 +169,8 @@ func (f *Farm) servesAlike(family addr.Family) bool {
 	return true
 }
 
-// of gives the backends that have an address of the family.
-func (f *Farm) of(family addr.Family) []Backend {
+// WithFamily gives the backends that have an address of the family.
+func (f *Farm) WithFamily(family addr.Family) []Backend {
 	var all []Backend
 	for _, b := range f.Backends {
 		if b.Address.Has(family) {

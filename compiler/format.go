@@ -13,7 +13,7 @@ import (
 
 // parseFarm reads a farm's file and its drop-ins. A farm that has faults is returned as far as it could be read, so
 // that faults between farms are found, too; nil if there is nothing to go by.
-func parseFarm(files farmFiles, lists map[string]*addressList, faults *diag.Diagnostics) *Farm {
+func parseFarm(files farmFiles, lists map[string]*AddressList, faults *diag.Diagnostics) *Farm {
 	var own diag.Diagnostics
 	t := toml.Parse(files.main.path, files.main.text, &own)
 	for _, d := range files.dropIns {
@@ -35,7 +35,7 @@ func parseFarm(files farmFiles, lists map[string]*addressList, faults *diag.Diag
 }
 
 // readFarm is the farm format, from top to bottom.
-func readFarm(t *toml.Table, name string, lists map[string]*addressList) *Farm {
+func readFarm(t *toml.Table, name string, lists map[string]*AddressList) *Farm {
 	f := &Farm{Name: name, Place: t.Place, places: map[string]diag.Place{}}
 	for _, key := range ruleKeys {
 		if t.Has(key) {

@@ -156,7 +156,7 @@ func (s *service) devices() []string {
 	if !s.Mode.Untracked() {
 		return nil
 	}
-	return s.presentInterfaces()
+	return s.PresentInterfaces()
 }
 
 // takes reports whether the farm takes its packets here.

@@ -89,11 +89,11 @@ func TestAbsentInterfacesLeaveTheRest(t *testing.T) {
 	if alone, _ := compiledWithout(t, map[string]string{"other": other}); text != alone {
 		t.Errorf("got %s, want %s", text, alone)
 	}
-	facts := func(absent ...string) Facts {
+	facts := func(absent ...string) Description {
 		script, _ := CompileWithout([]Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(gateway)}}}}, func(device string) bool { return slices.Contains(absent, device) })
-		return script.Farms[0].Facts()
+		return script.Farms[0].Description()
 	}
-	if changes := Changes(map[string]Facts{"web": facts()}, map[string]Facts{"web": facts("eth0", "eth2")}); len(changes) > 0 {
+	if changes := Changes(map[string]Description{"web": facts()}, map[string]Description{"web": facts("eth0", "eth2")}); len(changes) > 0 {
 		t.Errorf("the farm changes: %q", changes)
 	}
 }

@@ -47,9 +47,9 @@ func readMAC(t *toml.Table) string {
 	return mac.String()
 }
 
-// without gives the farm without what hangs on interfaces that are absent: of a farm that works at ingress these
+// Without gives the farm without what hangs on interfaces that are absent: of a farm that works at ingress these
 // interfaces and the backends behind them. Other farms are met further on.
-func (f *Farm) without(absent func(device string) bool, told *diag.Diagnostics) *Farm {
+func (f *Farm) Without(absent func(device string) bool, told *diag.Diagnostics) *Farm {
 	if !slices.ContainsFunc(f.namedInterfaces(), absent) {
 		return f
 	}
@@ -69,7 +69,7 @@ func (f *Farm) without(absent func(device string) bool, told *diag.Diagnostics) 
 	f.absent = slices.DeleteFunc(slices.Clone(f.Interfaces), func(d string) bool { return slices.Contains(here, d) })
 	for i := range f.Backends {
 		b := &f.Backends[i]
-		device := f.deviceOf(*b)
+		device := f.InterfaceOf(*b)
 		b.cutOff = device != "" && absent(device)
 		if b.cutOff && !slices.Contains(f.absent, device) {
 			*told = append(*told, f.absence(b.Place, "backend "+b.Name+": the interface "+device))
@@ -85,7 +85,7 @@ func (f *Farm) namedInterfaces() []string {
 		return out
 	}
 	for _, b := range f.Backends {
-		if device := f.deviceOf(b); device != "" {
+		if device := f.InterfaceOf(b); device != "" {
 			out = append(out, device)
 		}
 	}
@@ -107,15 +107,15 @@ func (f *Farm) absence(at diag.Place, what string) diag.Diagnostic {
 	return diag.Diagnostic{Severity: diag.Warning, Farm: f.Name, Place: at, Message: what + " is not there: what hangs on it is left out"}
 }
 
-// deviceOf is the interface that the backend is behind.
-func (f *Farm) deviceOf(b Backend) string {
+// InterfaceOf gives the interface that the backend is behind.
+func (f *Farm) InterfaceOf(b Backend) string {
 	if b.Interface == "" && len(f.Interfaces) > 0 {
 		return f.Interfaces[0]
 	}
 	return b.Interface
 }
 
-// presentInterfaces are the interfaces of the farm that exist.
-func (f *Farm) presentInterfaces() []string {
+// PresentInterfaces gives the interfaces of the farm that exist.
+func (f *Farm) PresentInterfaces() []string {
 	return slices.DeleteFunc(slices.Clone(f.Interfaces), func(d string) bool { return slices.Contains(f.absent, d) })
 }

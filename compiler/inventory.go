@@ -119,7 +119,7 @@ func (r *inventoryReader) readLine(line string) error {
 	case text == "elements = {" && r.object.isSet():
 		return r.readBlock()
 	default:
-		r.object.ObjectText.add(ScriptLine{Text: text, Number: r.number})
+		r.object.ObjectText.AddLine(ScriptLine{Text: text, Number: r.number})
 	}
 	return nil
 }
@@ -170,7 +170,7 @@ func (o *scriptObject) elementsWithin(from, to int) []ScriptLine {
 	number := o.BlockLine + strings.Count(o.Block[:from], "\n")
 	var out []ScriptLine
 	for line := range strings.Lines(part) {
-		if name, named := between(line, farmComment, "\n"); named {
+		if name, named := between(line, FarmComment, "\n"); named {
 			farm = name
 		} else {
 			text, _ := between(line, "\t\t\t", ",\n")
@@ -183,7 +183,7 @@ func (o *scriptObject) elementsWithin(from, to int) []ScriptLine {
 
 // farmAt is the farm whose elements go on there.
 func (o *scriptObject) farmAt(at int) string {
-	_, name, ok := cutLast(o.Block[:at], farmComment)
+	_, name, ok := cutLast(o.Block[:at], FarmComment)
 	if !ok {
 		return ""
 	}
@@ -201,7 +201,7 @@ func cutLast(text, by string) (before, after string, found bool) {
 
 // elementsOf are the elements that stand under the name of a farm.
 func (o *scriptObject) elementsOf(farm string) (out []ScriptLine) {
-	mark := farmComment + farm + "\n"
+	mark := FarmComment + farm + "\n"
 	for from := 0; ; {
 		at := strings.Index(o.Block[from:], mark)
 		if at < 0 {
@@ -209,7 +209,7 @@ func (o *scriptObject) elementsOf(farm string) (out []ScriptLine) {
 		}
 		from += at
 		to := len(o.Block)
-		if next := strings.Index(o.Block[from+len(mark):], farmComment); next >= 0 {
+		if next := strings.Index(o.Block[from+len(mark):], FarmComment); next >= 0 {
 			to = from + len(mark) + next
 		}
 		out = append(out, o.elementsWithin(from, to)...)

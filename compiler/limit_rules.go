@@ -170,7 +170,7 @@ func (l *linker) limitChain(d frontend, kind string, fill func(*limitChain)) (st
 	s := d.farm
 	o := &object{table: Inet, kind: KindChain, Name: s.ownName(kind + "-" + d.Family.Suffix()), section: limitSection, template: "limits-of-farm"}
 	return o.Name, obtain(&l.rules, o, func() *limitChain {
-		c := &limitChain{Name: o.Name, Family: d.Family, Allowed: l.allowed(s, d.Family), Origin: s.origin("limits")}
+		c := &limitChain{Name: o.Name, Family: d.Family, Allowed: l.allowed(s, d.Family), Origin: s.Origin("limits")}
 		fill(c)
 		return c
 	})
@@ -188,8 +188,8 @@ func (l *linker) resetLimit(d frontend) *limit {
 // are as many counts as the overflow set has room for, so it is never full. All farms share it, each with counts of its own:
 // a set for each would double the time that thousands of farms take to load.
 func (l *linker) perClient(d frontend, why Reason, m dynamicSet) *limit {
-	m.Keys, m.Lasts, m.Expires = addressType(d.Family), m.Rate.refill(), m.Rate != Limit{}
-	if d.farm.Limits.Clients != usualClients {
+	m.Keys, m.Lasts, m.Expires = addressType(d.Family), m.Rate.Refill(), m.Rate != Limit{}
+	if d.farm.Limits.Clients != DefaultClients {
 		m.Entries = d.farm.Limits.Clients
 	}
 	c := l.limit(d, why, d.farm.ownName(string(why)+"-"+d.Family.Suffix()), m)
@@ -227,7 +227,7 @@ func (l *linker) overLimit(d frontend, why Reason, offends bool) verdict {
 	s := d.farm
 	then := l.limitVerdict(s)
 	name := s.ownName("limited/" + string(why))
-	c := &overLimit{Family: d.Family, Then: then, Origin: s.limitOrigin(why), Log: l.logRule(s, event{on: OnLimited, reason: string(why)})}
+	c := &overLimit{Family: d.Family, Then: then, Origin: s.limitOrigin(why), Log: l.logRule(s, LogEvent{On: OnLimited, Reason: string(why)})}
 	if offends && s.Limits.Ban > 0 {
 		c.Bans, c.Lasts = s.banSet(d.Family), s.Limits.Ban
 		name += "-" + d.Family.Suffix()
@@ -260,9 +260,9 @@ func (l *linker) limitVerdict(s *service) verdict {
 // limitOrigin is the origin of the limit.
 func (s *service) limitOrigin(why Reason) *diag.Origin {
 	if why == Banned {
-		return s.origin("limits.ban")
+		return s.Origin("limits.ban")
 	}
-	return s.origin("limits." + string(why))
+	return s.Origin("limits." + string(why))
 }
 
 // tcpFlags adds the set of the combinations of flags that strict-tcp lets pass.

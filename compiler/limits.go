@@ -32,9 +32,9 @@ type Limit struct {
 // String writes the limit as nft does.
 func (l Limit) String() string { return fmt.Sprintf("%s burst %d", l.Rate, l.Burst) }
 
-// refill is how long an empty bucket takes to be full again. What was quiet for so long is like new, so nothing needs
+// Refill is how long an empty bucket takes to be full again. What was quiet for so long is like new, so nothing needs
 // to be remembered of it.
-func (l Limit) refill() time.Duration {
+func (l Limit) Refill() time.Duration {
 	if l.Count == 0 {
 		return 0
 	}
@@ -71,9 +71,9 @@ const (
 // Reasons are all of them, in the order in which a packet meets them.
 var Reasons = []Reason{Banned, StrictTCP, ResetsPerClient, NewPerClient, New, ConnectionsPerClient, Connections}
 
-// usualClients is how many elements the kernel gives a set of which nothing else is said (nft_dynset_init). Such a set
+// DefaultClients is how many elements the kernel gives a set of which nothing else is said (nft_dynset_init). Such a set
 // grows with what is in it; one with a size takes memory for all of them at once.
-const usualClients = 65535
+const DefaultClients = 65535
 
 func readLimits(t *toml.Table) Limits {
 	if t == nil {
@@ -85,7 +85,7 @@ func readLimits(t *toml.Table) Limits {
 		ConnectionsPerClient: t.Number("connections-per-client", 0, 1, 1<<31-1),
 		New:                  readLimit(t.Sub("new")),
 		Connections:          t.Number("connections", 0, 1, 1<<31-1),
-		Clients:              t.Number("clients", usualClients, 1, 1<<24),
+		Clients:              t.Number("clients", DefaultClients, 1, 1<<24),
 		Ban:                  t.Duration("ban"),
 		StrictTCP:            t.Flag("strict-tcp", false),
 		Verdict:              Verdict(t.Choice("verdict", "drop", "drop", "reject", "log")),
@@ -138,7 +138,7 @@ func (l Limits) note(about map[string]string) {
 	}
 	note(about, "connections-per-client", fmt.Sprint(l.ConnectionsPerClient), l.ConnectionsPerClient > 0)
 	note(about, "connections", fmt.Sprint(l.Connections), l.Connections > 0)
-	note(about, "clients", fmt.Sprint(l.Clients), cmp.Or(l.Clients, usualClients) != usualClients)
+	note(about, "clients", fmt.Sprint(l.Clients), cmp.Or(l.Clients, DefaultClients) != DefaultClients)
 	note(about, "ban", l.Ban.String(), l.Ban > 0)
 	note(about, "strict-tcp", "true", l.StrictTCP)
 	note(about, "verdict", string(l.Verdict), cmp.Or(l.Verdict, VerdictDrop) != VerdictDrop)

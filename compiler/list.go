@@ -11,9 +11,9 @@ import (
 	"farmc/compiler/slots"
 )
 
-// An addressList is what a file of networks holds.
-type addressList struct {
-	name      string
+// An AddressList is what a file of networks holds.
+type AddressList struct {
+	Name      string
 	stretches [len(addr.Families)][]addr.Range
 	lines     int    // that name a network
 	digest    uint64 // of the file
@@ -21,8 +21,8 @@ type addressList struct {
 	parted [len(addr.Families)][]addr.PrefixSet // what the stretches come to, once it was asked for
 }
 
-// sets are the list's networks of a family, in sets of few lengths. A list that stays is asked at each compile.
-func (l *addressList) sets(f addr.Family) []addr.PrefixSet {
+// Sets gives the list's networks of a family, in sets of few lengths. A list that stays is asked at each compile.
+func (l *AddressList) Sets(f addr.Family) []addr.PrefixSet {
 	if l.parted[f] == nil {
 		l.parted[f] = addr.PrefixSets(addr.Merge(l.stretches[f]), f)
 		l.stretches[f] = nil
@@ -31,8 +31,8 @@ func (l *addressList) sets(f addr.Family) []addr.PrefixSet {
 }
 
 // holds says whether the address is in one of the list's networks.
-func (l *addressList) holds(a addr.Number, f addr.Family) bool {
-	return slices.ContainsFunc(l.sets(f), func(s addr.PrefixSet) bool { return s.Holds(a, f) })
+func (l *AddressList) holds(a addr.Number, f addr.Family) bool {
+	return slices.ContainsFunc(l.Sets(f), func(s addr.PrefixSet) bool { return s.Holds(a, f) })
 }
 
 // mostListFaults is how many faults of a list are told one by one: a file that is no list at all has one in each line.
@@ -40,8 +40,8 @@ const mostListFaults = 20
 
 // parseList reads a list of networks as block lists are published: one address, network or range a line;
 // '#' and ';' begin comments.
-func parseList(f file, faults *diag.Diagnostics) *addressList {
-	l := &addressList{name: f.name, digest: slots.Hash64(string(f.text))}
+func parseList(f file, faults *diag.Diagnostics) *AddressList {
+	l := &AddressList{Name: f.name, digest: slots.Hash64(string(f.text))}
 	if len(f.text) == 0 {
 		*faults = append(*faults, diag.Diagnostic{
 			Place:   diag.Place{File: f.path},

@@ -98,7 +98,7 @@ func TestListOfHalfAMillion(t *testing.T) {
 	var faults diag.Diagnostics
 	l := parseList(file{text: text}, &faults)
 	read := time.Since(begin)
-	sets := l.sets(addr.IP4)
+	sets := l.Sets(addr.IP4)
 	all := time.Since(begin)
 	t.Logf("read in %s, and in sets after %s", read, all)
 	if len(faults) > 0 || len(sets) > 4 {

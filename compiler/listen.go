@@ -23,8 +23,8 @@ const (
 	AnyProtocol Protocol = "all"
 )
 
-// number is the protocol's in the IP header (IANA, assigned internet protocol numbers).
-func (p Protocol) number() int { return map[Protocol]int{TCP: 6, UDP: 17, SCTP: 132}[p] }
+// Number is the protocol's number in the IP header (IANA, assigned internet protocol numbers).
+func (p Protocol) Number() int { return map[Protocol]int{TCP: 6, UDP: 17, SCTP: 132}[p] }
 
 // Ports are a run of port numbers, 1 to 65535, first and last included.
 type Ports struct {

@@ -39,39 +39,39 @@ var logRate = toml.Rate{Count: 10, Per: "second"}
 // mostLogBurst is how many lines may come at once, however high the rate.
 const mostLogBurst = 100
 
-// burst is how many lines may come at once: those of one unit of time.
-func (l Log) burst() int { return min(l.Rate.Count, mostLogBurst) }
+// Burst is how many lines may come at once: those of one unit of time.
+func (l Log) Burst() int { return min(l.Rate.Count, mostLogBurst) }
 
 // longestPrefix is what the kernel keeps of a prefix (NF_LOG_PREFIXLEN less the final zero); nft 1.0.6 dies of much longer ones.
 const longestPrefix = 127
 
-// An event is what a line of the log tells beside the packet.
-type event struct {
-	on      Occasion
-	reason  string // the key of the limit; else the occasion
-	list    string // on denied: the name of the list; inlineList of what stands in the farm itself
-	backend string // on forward and output
+// A LogEvent is the content of a line of the log beside the packet.
+type LogEvent struct {
+	On      Occasion
+	Reason  string // the key of the limit; else the occasion
+	List    string // on denied: the name of the list; InlineList of what stands in the farm itself
+	Backend string // on forward and output
 }
 
-// inlineList stands for the networks that a farm denies without a list.
-const inlineList = "inline"
+// InlineList stands for the networks that a farm denies without a list.
+const InlineList = "inline"
 
-// prefixOf is what a line of the farm begins with.
-func (f *Farm) prefixOf(e event) string {
+// LogPrefix gives the text that a line of the farm begins with.
+func (f *Farm) LogPrefix(e LogEvent) string {
 	text := f.Log.Prefix
 	if text == "" {
-		text = strings.Join(slices.DeleteFunc([]string{f.Name, string(e.on), e.detail(), e.list, e.backend}, func(w string) bool { return w == "" }), " ")
+		text = strings.Join(slices.DeleteFunc([]string{f.Name, string(e.On), e.detail(), e.List, e.Backend}, func(w string) bool { return w == "" }), " ")
 	}
-	text = strings.NewReplacer("{farm}", f.Name, "{reason}", e.reason, "{list}", e.list, "{backend}", e.backend).Replace(text)
+	text = strings.NewReplacer("{farm}", f.Name, "{reason}", e.Reason, "{list}", e.List, "{backend}", e.Backend).Replace(text)
 	return strings.TrimSuffix(text, " ") + " " // the packet comes next
 }
 
 // detail is what the reason tells beyond the occasion.
-func (e event) detail() string {
-	if e.reason == string(e.on) {
+func (e LogEvent) detail() string {
+	if e.Reason == string(e.On) {
 		return ""
 	}
-	return e.reason
+	return e.Reason
 }
 
 // String says what is logged, how often and how lines begin.
@@ -178,14 +178,14 @@ func prefixesFit(t *toml.Table, f *Farm) {
 		return
 	}
 	for _, on := range f.Log.On {
-		longest := event{on: on, reason: "connections-per-client"}
+		longest := LogEvent{On: on, Reason: "connections-per-client"}
 		for _, b := range f.Backends {
-			longest.backend = longer(longest.backend, b.Name)
+			longest.Backend = longer(longest.Backend, b.Name)
 		}
 		for _, name := range listNames(t.Sub("access")) {
-			longest.list = longer(longest.list, name)
+			longest.List = longer(longest.List, name)
 		}
-		if n := len(f.prefixOf(longest)); n > longestPrefix {
+		if n := len(f.LogPrefix(longest)); n > longestPrefix {
 			log.Fault(log.At("prefix"), "", "prefix: with the names that it stands for it has up to %d characters, at most %d", n, longestPrefix)
 			return
 		}

@@ -51,14 +51,14 @@ type logRule struct {
 }
 
 // logRule gives the rule that logs an event of the farm; nil if the farm does not log it.
-func (l *linker) logRule(s *service, e event) *logRule {
-	if !s.Logs(e.on) {
+func (l *linker) logRule(s *service, e LogEvent) *logRule {
+	if !s.Logs(e.On) {
 		return nil
 	}
-	name, origin := s.ownName("log-"+string(e.on)), s.origin("log")
+	name, origin := s.ownName("log-"+string(e.On)), s.Origin("log")
 	l.rules.add(&object{table: Inet, kind: KindLimit, Name: name, section: logSection, template: "log-limit",
-		data: logLimit{s.Log.Rate, s.Log.burst()}, origin: origin})
-	return &logRule{name, s.prefixOf(e), origin}
+		data: logLimit{s.Log.Rate, s.Log.Burst()}, origin: origin})
+	return &logRule{name, s.LogPrefix(e), origin}
 }
 
 // log dispatches the first packets of connections to the chains that log them.
@@ -123,9 +123,9 @@ func (l *linker) logChain(s *service, on Occasion) string {
 	}
 	o := &object{table: table, kind: KindChain, Name: s.ownName("log-" + string(on)), section: logSection, template: "log"}
 	obtain(&l.rules, o, func() *logChain {
-		c := &logChain{Rate: s.Log.Rate, Burst: s.Log.burst(), Untracked: untracked, Origin: s.origin("log")}
+		c := &logChain{Rate: s.Log.Rate, Burst: s.Log.Burst(), Untracked: untracked, Origin: s.Origin("log")}
 		if on == OnInput {
-			c.Lines = []logLine{{Prefix: s.prefixOf(event{on: on, reason: string(on)})}}
+			c.Lines = []logLine{{Prefix: s.LogPrefix(LogEvent{On: on, Reason: string(on)})}}
 		} else {
 			c.Lines = s.logLines(on)
 		}
@@ -141,8 +141,8 @@ func (l *linker) logChain(s *service, on Occasion) string {
 func (s *service) logLines(on Occasion) []logLine {
 	var out []logLine
 	for _, family := range addr.Families {
-		for _, b := range s.takes(family) {
-			text := s.prefixOf(event{on: on, reason: string(on), backend: b.Name})
+		for _, b := range s.Eligible(family) {
+			text := s.LogPrefix(LogEvent{On: on, Reason: string(on), Backend: b.Name})
 			out = append(out, logLine{text, family, b.Address[family].String(), b.Port})
 		}
 	}

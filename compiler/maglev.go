@@ -6,9 +6,9 @@ import (
 	"farmc/compiler/toml"
 )
 
-// maglevSize is the size of the farm's table. All its backends count, also those that don't serve now: if one that is
+// MaglevSize is the size of the farm's table. All its backends count, also those that don't serve now: if one that is
 // down made another size, the clients of all others would move.
-func (f *Farm) maglevSize(family addr.Family) int {
+func (f *Farm) MaglevSize(family addr.Family) int {
 	if f.TableSize != 0 {
 		return f.TableSize
 	}

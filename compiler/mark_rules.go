@@ -38,7 +38,7 @@ func (l *linker) staticChain(name string, of section) {
 func (s *service) marksBackends(family addr.Family) bool {
 	for i := range s.Backends { // most farms have no marks
 		if s.Backends[i].Mark != (Mark{}) {
-			return slices.ContainsFunc(s.takes(family), func(b Backend) bool { return b.Mark != Mark{} })
+			return slices.ContainsFunc(s.Eligible(family), func(b Backend) bool { return b.Mark != Mark{} })
 		}
 	}
 	return false
@@ -51,7 +51,7 @@ func (l *linker) backendMarks(d frontend) string {
 	o := &object{table: Inet, kind: KindChain, Name: name, section: markSection, template: "backend-marks"}
 	obtain(&l.rules, o, func() *backendMap {
 		var elements []element
-		for _, b := range s.takes(d.Family) {
+		for _, b := range s.Eligible(d.Family) {
 			if b.Mark != (Mark{}) {
 				elements = append(elements, element{b.Address[d.Family].String(), string(goTo(l.setMark(b.Mark))), s.backendOrigin(b), false})
 			}

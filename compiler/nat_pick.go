@@ -107,7 +107,7 @@ func (l *linker) ownNATPick(d frontend, a *slotAssignment) string {
 	name, slots := d.pickNames(a, "")
 	o := natPickChain(name)
 	c := obtain(&l.rules, o, func() *natPick {
-		c := &natPick{Name: name, Only: l.only(s.Interfaces), Maps: l.ownSlots(d, a, slots), Origin: s.origin("scheduler")}
+		c := &natPick{Name: name, Only: l.only(s.Interfaces), Maps: l.ownSlots(d, a, slots), Origin: s.Origin("scheduler")}
 		if s.Scheduler != Maglev {
 			c.Mark = s.Mark
 		}
@@ -143,14 +143,14 @@ func (l *linker) ownSlots(d frontend, a *slotAssignment, name string) []*slotMap
 			keeping = append(keeping, e)
 			continue
 		}
-		if !d.farm.Scheduler.repeats() {
+		if !d.farm.Scheduler.Deterministic() {
 			e.key = strconv.Itoa(len(naming))
 		}
 		e.value += " . " + strconv.Itoa(int(b.Port))
 		naming = append(naming, e)
 	}
 	namingSlots := len(naming)
-	if d.farm.Scheduler.repeats() {
+	if d.farm.Scheduler.Deterministic() {
 		namingSlots = len(a.slots)
 	}
 	var out []*slotMap
@@ -162,7 +162,7 @@ func (l *linker) ownSlots(d frontend, a *slotAssignment, name string) []*slotMap
 	}{{name + "-" + d.Family.Suffix(), len(a.slots), false, keeping}, {name + "-port-" + d.Family.Suffix(), namingSlots, true, naming}} {
 		if len(m.elements) > 0 {
 			slots := l.slotMap(d, m.name, m.number)
-			slots.Ported, slots.Origin = m.ported, d.farm.origin("scheduler")
+			slots.Ported, slots.Origin = m.ported, d.farm.Origin("scheduler")
 			slots.elements.add(m.elements...)
 			out = append(out, slots)
 		}

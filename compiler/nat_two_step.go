@@ -12,7 +12,7 @@ func (l *linker) natTwoStep(d frontend, a *slotAssignment) string {
 	target := l.natTarget(d, a)
 	o := &object{table: Inet, kind: KindChain, Name: name, section: natPickSection, template: "two-step"}
 	t := obtain(&l.rules, o, func() *twoStep {
-		t := &twoStep{Family: d.Family, Only: l.only(s.Interfaces), Mark: s.Mark, Target: target.Name, Tracked: true, Origin: s.origin("scheduler")}
+		t := &twoStep{Family: d.Family, Only: l.only(s.Interfaces), Mark: s.Mark, Target: target.Name, Tracked: true, Origin: s.Origin("scheduler")}
 		if s.limitsBackends(d.Family) {
 			t.Limits = l.backendLimits(d, a, target)
 		}
@@ -87,7 +87,7 @@ func (l *linker) ownTargets(d frontend, a *slotAssignment) (out []*slotMap) {
 	for _, ported := range []bool{false, true} {
 		name := map[bool]string{false: "backends-", true: "backends-port-"}[ported]
 		m := l.targetMap(d, d.farm.ownName(name+d.Family.Suffix()), noPrefix, ported)
-		m.Origin = d.farm.origin("scheduler")
+		m.Origin = d.farm.Origin("scheduler")
 		for _, b := range a.eligible {
 			if (b.Port != 0) != ported {
 				continue

@@ -28,7 +28,7 @@ type Session struct {
 	Families []addr.Family
 	Backend  string
 
-	key, value diag.Place
+	Place, value diag.Place
 }
 
 const usualPersistence = time.Minute
@@ -94,7 +94,7 @@ func readSessions(t *toml.Table, entries []toml.Entry, asked []HashKey) []Sessio
 }
 
 func readSession(t *toml.Table, e toml.Entry, asked []HashKey) (Session, bool) {
-	s := Session{Client: make([]string, len(asked)), Families: addr.Families[:], Backend: e.Value.Text, key: e.Key.Place, value: e.Value.Place}
+	s := Session{Client: make([]string, len(asked)), Families: addr.Families[:], Backend: e.Value.Text, Place: e.Key.Place, value: e.Value.Place}
 	words := strings.Split(e.Key.Text, " . ")
 	ok := namesBackend(s.Backend)
 	if !ok {
@@ -173,7 +173,7 @@ func sessionsLead(t *toml.Table, f *Farm) {
 		case i < 0:
 			t.Fault(s.value, diag.Suggest(s.Backend, f.backendNames()), "static: there is no backend %s", s.Backend)
 		case unheard != "" && len(f.Listen) > 0:
-			t.Fault(s.key, "", "static: the farm does not listen on %s", unheard)
+			t.Fault(s.Place, "", "static: the farm does not listen on %s", unheard)
 		case !slices.ContainsFunc(s.Families, f.Backends[i].Address.Has):
 			t.FaultWithNote(s.value, diag.Note{Place: f.Backends[i].Place, Message: "the backend"}, "static: backend %s has no %s address", s.Backend, s.Families[0])
 		}
@@ -232,11 +232,11 @@ func persistenceTellsClients(t *toml.Table, f *Farm) {
 	}
 }
 
-// takes gives the backends of a family that a new connection can be sent to: those that serve, and with persistence all
+// Eligible gives the backends of a family that a new connection can be sent to: those that serve, and with persistence all
 // that known clients stay with, drained ones and those of a level that isn't needed any more.
-func (f *Farm) takes(family addr.Family) []Backend {
+func (f *Farm) Eligible(family addr.Family) []Backend {
 	if f.Persistence == nil {
-		return f.serving(family)
+		return f.Serving(family)
 	}
-	return slices.DeleteFunc(f.of(family), func(b Backend) bool { return b.State == Down || b.cutOff })
+	return slices.DeleteFunc(f.WithFamily(family), func(b Backend) bool { return b.State == Down || b.cutOff })
 }

@@ -44,7 +44,7 @@ func (l *linker) sticky(d frontend, a *slotAssignment, target string) *stickyLoo
 		name = s.ownName("clients/" + addressName(d.Address) + "-" + d.Family.Suffix())
 	}
 	return &stickyLookup{stickyTable: l.stickyTable(d, name), Static: l.staticSessions(d, a), Asked: d.Address, Target: target,
-		Origin: s.origin("scheduler")}
+		Origin: s.Origin("scheduler")}
 }
 
 func (l *linker) stickyTable(d frontend, name string) *stickyTable {

@@ -37,7 +37,7 @@ func TestServingByPriority(t *testing.T) {
 		t.Run(c.rule, func(t *testing.T) {
 			f := Farm{Backends: backendsOf(c.backends)}
 			var names []string
-			for _, b := range f.serving(addr.IP4) {
+			for _, b := range f.Serving(addr.IP4) {
 				names = append(names, b.Name)
 			}
 			if got := strings.Join(names, " "); got != c.serve {
@@ -53,7 +53,7 @@ func TestServingByPriorityOfEachFamily(t *testing.T) {
 		{Name: "b1", Priority: 1, State: Up, Address: Addresses{netip.MustParseAddr("10.0.0.1")}},
 		{Name: "b2", Priority: 2, State: Up, Address: Addresses{netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("fd00::2")}},
 	}}
-	if got := f.serving(addr.IP6); len(got) != 1 || got[0].Name != "b2" {
+	if got := f.Serving(addr.IP6); len(got) != 1 || got[0].Name != "b2" {
 		t.Errorf("of IPv6 %v serve, not b2", got)
 	}
 }

@@ -51,12 +51,12 @@ func (l *linker) queueChain(s *service) string {
 		return ""
 	}
 	name := "queue/" + s.Queue.String()
-	l.addQueueChain(name, queueChain{Queue: s.Queue, Origin: s.origin("queue")})
+	l.addQueueChain(name, queueChain{Queue: s.Queue, Origin: s.Origin("queue")})
 	if s.Mode != Local || len(s.Interfaces) == 0 {
 		return name
 	}
 	own := s.ownName("queue")
-	l.addQueueChain(own, queueChain{Only: l.only(s.Interfaces), Next: name, Origin: s.origin("interfaces")})
+	l.addQueueChain(own, queueChain{Only: l.only(s.Interfaces), Next: name, Origin: s.Origin("interfaces")})
 	return own
 }
 

@@ -106,13 +106,13 @@ func (s *scriptWriter) object(o *object) *writtenObject {
 // read takes the lines of an object's declaration, or of a chain's rules; the first has the number.
 func (o *ObjectText) read(text string, number int) {
 	for line := range strings.Lines(text) {
-		o.add(ScriptLine{Text: strings.TrimSuffix(strings.TrimPrefix(line, "\t\t"), "\n"), Number: number})
+		o.AddLine(ScriptLine{Text: strings.TrimSuffix(strings.TrimPrefix(line, "\t\t"), "\n"), Number: number})
 		number++
 	}
 }
 
-// add adds a line that is no element and no comment.
-func (o *ObjectText) add(l ScriptLine) {
+// AddLine adds a line that is no element and no comment.
+func (o *ObjectText) AddLine(l ScriptLine) {
 	switch {
 	case strings.HasPrefix(l.Text, "# "):
 	case o.Kind != KindChain || strings.HasPrefix(l.Text, "type "):

@@ -29,7 +29,7 @@ func newService(f *Farm) *service {
 
 // without gives the service without the parts that depend on absent interfaces.
 func (s *service) without(absent func(device string) bool, told *diag.Diagnostics) *service {
-	if f := s.Farm.without(absent, told); f != s.Farm {
+	if f := s.Farm.Without(absent, told); f != s.Farm {
 		return newService(f)
 	}
 	return s
@@ -80,7 +80,7 @@ func (d frontend) origin() *diag.Origin {
 	return &diag.Origin{Farm: d.farm.Name, Key: "listen", Place: d.Listen.Place}
 }
 
-// origin is the origin of elements that stand for a backend.
+// backendOrigin is the origin of elements that stand for a backend.
 func (s *service) backendOrigin(b Backend) *diag.Origin {
 	return &diag.Origin{Farm: s.Name, Key: "backends." + b.Name, Place: b.Place}
 }

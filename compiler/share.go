@@ -10,7 +10,7 @@ import (
 // that the farm listens on and has a serving backend of; nil if there is none.
 func (f *Farm) Shares() map[string]float64 {
 	for _, family := range addr.Families {
-		serving := f.serving(family)
+		serving := f.Serving(family)
 		if f.Down || len(serving) == 0 || !f.Listens(family) {
 			continue
 		}

@@ -48,7 +48,7 @@ func (l *linker) sourceChain(d frontend) string {
 		c := &sourceNAT{Family: d.Family, Address: address}
 		if len(own) > 0 {
 			c.Addresses = l.backendMap(d, "sources-", "source-addresses-by-backend", sourceNATSection, own)
-			c.Origin = s.origin("source-address")
+			c.Origin = s.Origin("source-address")
 		}
 		return c
 	})
@@ -57,7 +57,7 @@ func (l *linker) sourceChain(d frontend) string {
 
 // backendSources are the source addresses of backends that have their own.
 func (s *service) backendSources(family addr.Family) (out []element) {
-	for _, b := range s.takes(family) {
+	for _, b := range s.Eligible(family) {
 		if b.Source.Has(family) {
 			out = append(out, element{b.Address[family].String(), b.Source[family].String(), s.backendOrigin(b), false})
 		}

@@ -21,13 +21,13 @@ type Cuts struct {
 }
 
 // NewCuts compares the farms that are loaded now with those that were before; nil if these are not known.
-func NewCuts(before map[string]Facts, after []*Farm) *Cuts {
+func NewCuts(before map[string]Description, after []*Farm) *Cuts {
 	c := &Cuts{farms: after}
 	now := map[string]*Farm{}
 	for _, f := range after {
 		now[f.Name] = f
 	}
-	for _, name := range Changed(before, FactsOf(after)) {
+	for _, name := range Changed(before, Describe(after)) {
 		was := before[name].Recall(name)
 		c.before.add(was)
 		c.compare(was, now[name])

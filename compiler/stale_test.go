@@ -59,9 +59,9 @@ func TestCuts(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.rule, func(t *testing.T) {
-			before := map[string]Facts{}
+			before := map[string]Description{}
 			for name, text := range c.before {
-				before[name] = cutFarm(t, name, text).Facts()
+				before[name] = cutFarm(t, name, text).Description()
 			}
 			var after []*Farm
 			for name, text := range c.after {
@@ -72,9 +72,9 @@ func TestCuts(t *testing.T) {
 				server = netip.MustParseAddrPort(c.server)
 			}
 			cuts := NewCuts(before, after)
-			of := Connection{UDP.number(), netip.MustParseAddrPort("192.0.2.1:80"), server, true}
+			of := Connection{UDP.Number(), netip.MustParseAddrPort("192.0.2.1:80"), server, true}
 			udp := cuts.Cut(of)
-			of.Protocol = TCP.number()
+			of.Protocol = TCP.Number()
 			if tcp := cuts.Cut(of); udp != c.udp || tcp != c.tcp {
 				t.Errorf("cut: udp %t, tcp %t; want %t, %t", udp, tcp, c.udp, c.tcp)
 			}
@@ -91,7 +91,7 @@ func TestCuts(t *testing.T) {
 
 // What was not translated, from before the farm: connections end by themselves, other flows would bypass it for ever.
 func TestCutsOfFlowsOlderThanTheFarm(t *testing.T) {
-	of := Connection{UDP.number(), netip.MustParseAddrPort("192.0.2.1:80"), netip.MustParseAddrPort("192.0.2.1:80"), false}
+	of := Connection{UDP.Number(), netip.MustParseAddrPort("192.0.2.1:80"), netip.MustParseAddrPort("192.0.2.1:80"), false}
 	for _, listen := range []string{"192.0.2.1:80/udp", "192.0.2.1:1-100/udp", "192.0.2.1", "*:80/udp"} {
 		after := []*Farm{cutFarm(t, "web", "listen = '"+listen+"'\n"+cutB1)}
 		fresh := NewCuts(nil, after)
@@ -99,11 +99,11 @@ func TestCutsOfFlowsOlderThanTheFarm(t *testing.T) {
 			t.Errorf("%s: not cut", listen)
 		}
 		tcp := of
-		tcp.Protocol = TCP.number()
+		tcp.Protocol = TCP.Number()
 		if fresh.Cut(tcp) {
 			t.Errorf("%s: TCP is cut", listen)
 		}
-		if same := NewCuts(map[string]Facts{"web": after[0].Facts()}, after); same.Cut(of) || !same.None() {
+		if same := NewCuts(map[string]Description{"web": after[0].Description()}, after); same.Cut(of) || !same.None() {
 			t.Errorf("%s: cut by a load that changes nothing", listen)
 		}
 	}

@@ -67,7 +67,7 @@ func (l *linker) ownStatelessPick(d frontend, a *slotAssignment) string {
 	name, slots := d.pickNames(a, "stateless-")
 	p := l.statelessChain(name, d)
 	if len(p.Steps) == 0 {
-		p.Origin = d.farm.origin("scheduler")
+		p.Origin = d.farm.Origin("scheduler")
 		l.addSlots(d.farm, len(a.slots))
 	}
 	for _, step := range l.addSteps(p, d, a, slots) {
@@ -130,7 +130,7 @@ func (s statelessStep) fill(d frontend, a *slotAssignment, before string) {
 func (s *service) statelessStep(b Backend) statelessStep {
 	step := statelessStep{Port: b.Port}
 	if len(s.Interfaces) > 0 {
-		step.Device = s.deviceOf(b)
+		step.Device = s.InterfaceOf(b)
 	}
 	return step
 }
@@ -188,7 +188,7 @@ func (l *linker) sharedStatelessPick(d frontend, a *slotAssignment) string {
 	}
 	name := d.sharedName(kind, a)
 	if steps := s.stepsName(a.serving); len(s.Interfaces) > 0 {
-		name += "/" + shortened(s.presentInterfaces(), maxPartName) + "//" + steps
+		name += "/" + shortened(s.PresentInterfaces(), maxPartName) + "//" + steps
 	} else if steps != "" {
 		name += "/" + steps
 	}

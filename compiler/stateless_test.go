@@ -159,7 +159,7 @@ func askedAt(l Listen) (out []askedPort) {
 func describe(farms []*Farm) string {
 	var text strings.Builder
 	for _, f := range farms {
-		fmt.Fprintln(&text, f.Name, f.Mode, f.Facts())
+		fmt.Fprintln(&text, f.Name, f.Mode, f.Description())
 	}
 	return text.String()
 }

@@ -18,7 +18,7 @@ func (l *linker) statelessTwoStep(d frontend, a *slotAssignment) string {
 	target := l.statelessTarget(d, a)
 	o := &object{table: s.table(), kind: KindChain, Name: s.ownName(addressName(d.Address) + "-" + d.Family.Suffix()), section: statelessSection, template: "two-step"}
 	t := obtain(&l.rules, o, func() *twoStep {
-		t := &twoStep{Family: d.Family, Target: target.Name, Origin: s.origin("scheduler")}
+		t := &twoStep{Family: d.Family, Target: target.Name, Origin: s.Origin("scheduler")}
 		t.Sticky = l.sticky(d, a, target.Name)
 		l.pickID(t, d, s.keyPrefix(d.Family, len(a.slots)) != noPrefix)
 		return t
@@ -83,7 +83,7 @@ func (l *linker) statelessTarget(d frontend, a *slotAssignment) *statelessTarget
 	return obtain(&l.rules, o, func() *statelessTarget {
 		t := &statelessTarget{Name: name, Family: d.Family, Prefix: prefix}
 		if prefix == noPrefix {
-			t.Origin = s.origin("scheduler")
+			t.Origin = s.Origin("scheduler")
 		}
 		return t
 	})

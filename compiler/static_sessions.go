@@ -63,7 +63,7 @@ func (l *linker) sessionMap(d frontend, name string, elements []element) *static
 }
 
 func (s *service) sessionOrigin(of Session) *diag.Origin {
-	return &diag.Origin{Farm: s.Name, Key: "persistence.static", Place: of.key}
+	return &diag.Origin{Farm: s.Name, Key: "persistence.static", Place: of.Place}
 }
 
 // A sessionRange is a range of addresses with one static session.

@@ -126,7 +126,7 @@ func (d frontend) idElements(a *slotAssignment) []element {
 // ownIDSlots gives slots of the farm's own.
 func (l *linker) ownIDSlots(d frontend, a *slotAssignment) *slotMap {
 	m := l.slotMap(d, d.farm.ownName("slots-"+d.Family.Suffix()), len(a.slots))
-	m.Prefix, m.Marked, m.Origin = noPrefix, d.farm.usesPacketMark(), d.farm.origin("scheduler")
+	m.Prefix, m.Marked, m.Origin = noPrefix, d.farm.usesPacketMark(), d.farm.Origin("scheduler")
 	if m.elements.size() > 0 { // a chain of another address of the farm asks it, too
 		return m
 	}

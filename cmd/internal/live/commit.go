@@ -121,7 +121,7 @@ func (p Plan) stateFiles() map[string][]byte {
 // again, which takes long for many farms.
 func (k loadedFacts) text() []byte {
 	farms := k.Farms
-	k.Farms = map[string]compiler.Facts{}
+	k.Farms = map[string]compiler.Description{}
 	text, err := json.Marshal(k)
 	if err != nil {
 		panic(err)
@@ -146,7 +146,7 @@ func (k loadedFacts) text() []byte {
 
 // lastLoad returns the record that Loaded returns after the plan is committed.
 func (p Plan) lastLoad() LastLoad {
-	return LastLoad{Script: p.Script.Text, Digest: p.Script.Digest, Farms: compiler.FactsOf(p.Script.Farms),
+	return LastLoad{Script: p.Script.Text, Digest: p.Script.Digest, Farms: compiler.Describe(p.Script.Farms),
 		Interfaces: interfaceIndexes(p.Script.Interfaces), Boot: p.boot().Digest, Sources: p.sources.Digest()}
 }
 

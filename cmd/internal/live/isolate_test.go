@@ -70,7 +70,7 @@ func TestIsolation(t *testing.T) {
 			if got := strings.Join(i.kept, " "); got != c.want {
 				t.Errorf("keeps %q, want %q", got, c.want)
 			}
-			if got := strings.Join(slices.Sorted(maps.Keys(compiler.FactsOf(mixed.script.Farms))), " "); got != c.run {
+			if got := strings.Join(slices.Sorted(maps.Keys(compiler.Describe(mixed.script.Farms))), " "); got != c.run {
 				t.Errorf("farms %q, want %q", got, c.run)
 			}
 		})

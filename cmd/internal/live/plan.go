@@ -53,7 +53,7 @@ func (e *Engine) plan(ctx context.Context, c *compilation, reason string) (Plan,
 		return p, err
 	}
 	if !c.scriptOnly && (p.Before.Script == nil || p.Before.Farms != nil) {
-		p.Changes = compiler.Changes(p.Before.Farms, compiler.FactsOf(script.Farms))
+		p.Changes = compiler.Changes(p.Before.Farms, compiler.Describe(script.Farms))
 	}
 	if p.kernelDigest, err = e.Nft.Loaded(ctx); err != nil {
 		return p, err

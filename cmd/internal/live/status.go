@@ -142,7 +142,7 @@ func (s *Status) pending(last LastLoad, now *compilation, farm string) {
 	if s.Faulty = now.script == nil || now.diagnostics.Faulty(); s.Faulty {
 		return
 	}
-	for _, change := range compiler.Changes(last.Farms, compiler.FactsOf(now.script.Farms)) {
+	for _, change := range compiler.Changes(last.Farms, compiler.Describe(now.script.Farms)) {
 		if farm == "" || strings.HasPrefix(change, farm+": ") {
 			s.Pending = append(s.Pending, change)
 		}
