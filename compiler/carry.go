@@ -6,68 +6,68 @@ import (
 	"strings"
 )
 
-// A Count is what an element of the kernel's has counted.
-type Count struct{ Packets, Bytes uint64 }
+// A Counter is the value of an element's counter in the kernel.
+type Counter struct{ Packets, Bytes uint64 }
 
-// A Counted is an element whose count goes over into the reload, as the kernel finds it.
-type Counted struct {
+// A CountedElement is an element whose counter the reload takes over, as the kernel finds it.
+type CountedElement struct {
 	Table string // its family
 	Map   string
 	Keys  []Field // what the map's declaration says of the parts of its key
 	Key   string  // in the words of a script
 }
 
-// A carry is a count that goes from an element that is to go to one that comes, so that a backend's count doesn't shrink
+// A counterMove is a count that goes from an element that is to go to one that comes, so that a backend's count doesn't shrink
 // when it gets other slots.
-type carry struct {
-	from Counted
+type counterMove struct {
+	from CountedElement
 	to   *ScriptLine
 }
 
 // Counted are the elements whose counts are to be read before the reload is written. What isn't there any more counts
 // as nothing.
-func (r *Reload) Counted() []Counted {
-	out := make([]Counted, len(r.carries))
-	for i, c := range r.carries {
+func (r *Reload) Counted() []CountedElement {
+	out := make([]CountedElement, len(r.moves))
+	for i, c := range r.moves {
 		out[i] = c.from
 	}
 	return out
 }
 
-// carry finds who gets the counts of elements that go.
-func (r *Reload) carry() {
-	lost := lostScorers(r.differences)
-	scorers := newScorers(r.differences)
+// moveCounters finds the successors of elements that go.
+func (r *Reload) moveCounters() {
+	lost := lostElements(r.differences)
+	scorers := newCountingElements(r.differences)
 	for _, l := range lost {
-		if heir := scorers.heir(l.in.before, l.line); heir != nil {
-			r.carries = append(r.carries, &carry{l.counted(l.in.before), heir})
+		if successor := scorers.successor(l.in.before, l.line); successor != nil {
+			r.moves = append(r.moves, &counterMove{l.counted(l.in.before), successor})
 		}
 	}
 	for _, k := range scorers.taken {
-		r.carries = append(r.carries, &carry{k.counted(k.in.after), k.heir})
+		r.moves = append(r.moves, &counterMove{k.counted(k.in.after), k.successor})
 	}
 }
 
-// A scorer is an element that counts, of a set that is changed or kept.
-type scorer struct {
-	family TableFamily
-	in     *change
-	line   ScriptLine
-	heir   *ScriptLine // of one that is kept: what is written in its place
+// A countingElement is an element with a counter, of a set that is changed or kept.
+type countingElement struct {
+	family    TableFamily
+	in        *change
+	line      ScriptLine
+	successor *ScriptLine // of one that is kept: what is written in its place
 }
 
-func (c *scorer) counted(in *scriptObject) Counted {
-	return Counted{string(c.family), in.Name, in.fields(), elementKey(c.line)}
+func (c *countingElement) counted(in *scriptObject) CountedElement {
+	return CountedElement{string(c.family), in.Name, in.fields(), elementKey(c.line)}
 }
 
-func lostScorers(differences []*difference) (lost []*scorer) {
+func lostElements(differences []*difference) (lost []*countingElement) {
 	for _, d := range differences {
 		for _, c := range d.changes {
 			if c.before == nil || !c.before.counts() {
 				continue
 			}
 			for _, e := range c.removed {
-				lost = append(lost, &scorer{family: d.family, in: c, line: e})
+				lost = append(lost, &countingElement{family: d.family, in: c, line: e})
 			}
 		}
 	}
@@ -75,30 +75,30 @@ func lostScorers(differences []*difference) (lost []*scorer) {
 }
 
 // recount writes counts into the elements that they go to.
-func (r *Reload) recount(counts []Count) {
-	sums := map[*ScriptLine]Count{}
-	for i, c := range r.carries[:min(len(r.carries), len(counts))] {
+func (r *Reload) recount(counts []Counter) {
+	sums := map[*ScriptLine]Counter{}
+	for i, c := range r.moves[:min(len(r.moves), len(counts))] {
 		sum := sums[c.to]
-		sums[c.to] = Count{sum.Packets + counts[i].Packets, sum.Bytes + counts[i].Bytes}
+		sums[c.to] = Counter{sum.Packets + counts[i].Packets, sum.Bytes + counts[i].Bytes}
 	}
 	for line, sum := range sums {
-		if sum != (Count{}) {
+		if sum != (Counter{}) {
 			key := elementKey(*line)
 			line.Text = fmt.Sprintf("%s counter packets %d bytes %d%s", key, sum.Packets, sum.Bytes, line.Text[len(key):])
 		}
 	}
 }
 
-// scorers are the elements that count and are written by a reload, by whom they count for.
-type scorers struct {
+// countingElements are the elements that count and are written by a reload, by whom they count for.
+type countingElements struct {
 	differences []*difference
-	heirs       map[string]*ScriptLine
-	kept        map[string]map[string]*scorer // by farm, once somebody has asked
-	taken       []*scorer                     // those of the kept that are deleted and written again, with more counts
+	successors  map[string]*ScriptLine
+	kept        map[string]map[string]*countingElement // by farm, once somebody has asked
+	taken       []*countingElement                     // those of the kept that are deleted and written again, with more counts
 }
 
-func newScorers(differences []*difference) *scorers {
-	cs := &scorers{differences: differences, heirs: map[string]*ScriptLine{}, kept: map[string]map[string]*scorer{}}
+func newCountingElements(differences []*difference) *countingElements {
+	cs := &countingElements{differences: differences, successors: map[string]*ScriptLine{}, kept: map[string]map[string]*countingElement{}}
 	for _, d := range differences {
 		for _, c := range d.changes {
 			if c.after == nil || !c.after.counts() || len(c.added) == 0 {
@@ -107,8 +107,8 @@ func newScorers(differences []*difference) *scorers {
 			c.added = slices.Clone(c.added) // they are written to
 			for i := range c.added {
 				for _, name := range c.after.countNames(c.added[i]) {
-					if cs.heirs[name] == nil {
-						cs.heirs[name] = &c.added[i]
+					if cs.successors[name] == nil {
+						cs.successors[name] = &c.added[i]
 					}
 				}
 			}
@@ -117,44 +117,44 @@ func newScorers(differences []*difference) *scorers {
 	return cs
 }
 
-// heir gives the element that goes on counting for one that goes: written by the reload, or else kept, if there is any.
-func (cs *scorers) heir(in *scriptObject, e ScriptLine) *ScriptLine {
+// successor gives the element that goes on counting for one that goes: written by the reload, or else kept, if there is any.
+func (cs *countingElements) successor(in *scriptObject, e ScriptLine) *ScriptLine {
 	names := in.countNames(e)
 	for _, name := range names {
-		if to := cs.heirs[name]; to != nil {
+		if to := cs.successors[name]; to != nil {
 			return to
 		}
 	}
 	if cs.kept[e.Farm] == nil {
-		cs.kept[e.Farm] = keptScorers(cs.differences, e.Farm)
+		cs.kept[e.Farm] = keptElements(cs.differences, e.Farm)
 	}
 	for _, name := range names {
 		if kept := cs.kept[e.Farm][name]; kept != nil {
-			return cs.take(kept)
+			return cs.rewrite(kept)
 		}
 	}
 	return nil
 }
 
 // take has a kept element written again.
-func (cs *scorers) take(k *scorer) *ScriptLine {
+func (cs *countingElements) rewrite(k *countingElement) *ScriptLine {
 	k.in.removed = append(slices.Clip(k.in.removed), k.line)
-	heir := k.line
-	k.heir = &heir
-	k.in.rewritten = append(k.in.rewritten, k.heir)
+	successor := k.line
+	k.successor = &successor
+	k.in.rewritten = append(k.in.rewritten, k.successor)
 	for _, name := range k.in.after.countNames(k.line) {
-		cs.heirs[name] = k.heir
+		cs.successors[name] = k.successor
 	}
 	cs.taken = append(cs.taken, k)
-	return k.heir
+	return k.successor
 }
 
-// keptScorers are those of a farm.
-func keptScorers(differences []*difference, farm string) map[string]*scorer {
-	out := map[string]*scorer{}
+// keptElements gives the kept elements of a farm that count.
+func keptElements(differences []*difference, farm string) map[string]*countingElement {
+	out := map[string]*countingElement{}
 	for _, d := range differences {
 		for _, c := range d.changes {
-			if c.before == nil || c.after == nil || !c.after.counts() || c.made || c.refill {
+			if c.before == nil || c.after == nil || !c.after.counts() || c.create || c.refill {
 				continue
 			}
 			comes := map[string]bool{}
@@ -165,7 +165,7 @@ func keptScorers(differences []*difference, farm string) map[string]*scorer {
 				if comes[e.Text] {
 					continue
 				}
-				k := &scorer{family: d.family, in: c, line: e}
+				k := &countingElement{family: d.family, in: c, line: e}
 				for _, name := range c.after.countNames(e) {
 					if out[name] == nil {
 						out[name] = k

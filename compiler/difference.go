@@ -17,21 +17,21 @@ type difference struct {
 type change struct {
 	before, after *scriptObject // nil: there is none
 
-	made    bool // it is declared and filled; if there was one before, that is deleted first
-	amended bool // it is declared once more, as its timeout or size is another
-	refill  bool // of a chain: its rules are flushed, and written; of a set, its elements
+	create    bool // it is declared and filled; if there was one before, that is deleted first
+	redeclare bool // it is declared once more, as its timeout or size is another
+	refill    bool // of a chain: its rules are flushed, and written; of a set, its elements
 
 	removed, added []ScriptLine  // elements
 	rewritten      []*ScriptLine // elements that are removed and added, for their counts alone
 }
 
-// sent says whether something of the object has to be in the script.
-func (c *change) sent() bool {
-	return c.after != nil && (c.made || c.amended || len(c.added)+len(c.rewritten) > 0 || c.refill && (!c.after.isSet() || c.after.Block != ""))
+// inScript reports whether a part of the object has to be in the script.
+func (c *change) inScript() bool {
+	return c.after != nil && (c.create || c.redeclare || len(c.added)+len(c.rewritten) > 0 || c.refill && (!c.after.isSet() || c.after.Block != ""))
 }
 
 // deleted says whether the object that was there goes.
-func (c *change) deleted() bool { return c.before != nil && (c.after == nil || c.made) }
+func (c *change) deleted() bool { return c.before != nil && (c.after == nil || c.create) }
 
 // compare finds what has to be done to all tables. What hangs on a network interface that is renewed has to be made
 // anew, as it holds the number of one that is gone.
@@ -76,15 +76,15 @@ func compareObjects(before, after *scriptObject, renewed []string) *change {
 	c := &change{before: before, after: after}
 	switch same := before != nil && before.Kind == after.Kind && sameLines(before.About, after.About); {
 	case before == nil || names(after.About, renewed):
-		c.made = true
+		c.create = true
 	case before.unknown && before.Kind == after.Kind && after.Kind == KindChain && len(after.About) == 0 && len(before.About) == 0:
 		c.refill = true
 	case before.unknown && before.remembers() && after.remembers() && before.Kind == after.Kind:
-		c.amended = true
+		c.redeclare = true
 	case !same && before.remembers() && before.Kind == after.Kind && sameLines(lasting(before.About), lasting(after.About)):
-		c.amended = true
+		c.redeclare = true
 	case !same || before.unknown:
-		c.made = true
+		c.create = true
 	default:
 		c.refill = !sameLines(before.Rules, after.Rules) || names(after.Rules, renewed)
 	}
@@ -115,7 +115,7 @@ func (d *difference) spread() {
 	users := d.users()
 	var spreading []*change
 	for _, c := range d.changes {
-		if c.made || c.refill || c.after == nil {
+		if c.create || c.refill || c.after == nil {
 			spreading = append(spreading, c)
 		}
 	}
@@ -124,12 +124,12 @@ func (d *difference) spread() {
 		spreading = spreading[1:]
 		for _, other := range users[c] {
 			switch {
-			case other.made || other.refill || other.before == nil || other.after == nil:
+			case other.create || other.refill || other.before == nil || other.after == nil:
 				continue
 			case other.after.Kind == KindChain && c.deleted():
 				other.refill = true
 			case other.after.Kind != KindChain && c.after != nil && other.after.bound():
-				other.made = true
+				other.create = true
 			default:
 				continue
 			}
@@ -193,7 +193,7 @@ func (c *change) compareElements() {
 		c.added = c.after.elements()
 	case c.after == nil:
 		c.removed = c.before.elements()
-	case c.made:
+	case c.create:
 		c.removed, c.added = c.before.elements(), c.after.elements()
 	default:
 		c.removed, c.added = compareBlocks(c.before, c.after)
@@ -288,5 +288,5 @@ func preferRefills(all []*difference) {
 
 // losesSome says whether elements are deleted from a set that stays, and holds nothing but what scripts say.
 func (c *change) losesSome() bool {
-	return c.before != nil && c.after != nil && !c.made && len(c.removed) > 0 && !c.after.remembers()
+	return c.before != nil && c.after != nil && !c.create && len(c.removed) > 0 && !c.after.remembers()
 }

@@ -166,12 +166,12 @@ func exampleOf(o *scriptObject) string {
 }
 
 // outlineOf is what the kernel tells of what it holds.
-func outlineOf(inv inventory) []Outlined {
-	var out []Outlined
+func outlineOf(inv inventory) []HeldObject {
+	var out []HeldObject
 	for family, table := range inv {
 		for _, o := range table.objects {
 			keys, values := o.declared()
-			held := Outlined{Family: string(family), Kind: string(o.Kind), Name: o.Name, Hooked: o.Kind == "chain" && len(o.About) > 0,
+			held := HeldObject{Family: string(family), Kind: string(o.Kind), Name: o.Name, Hooked: o.Kind == "chain" && len(o.About) > 0,
 				Dynamic: o.remembers(), TimesOut: o.flagged("timeout")}
 			for _, f := range fieldsOf(keys) {
 				held.Keys = held.Keys<<6 | f.datatype()

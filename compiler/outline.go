@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// An Outlined is an object that the kernel holds in one of our tables, as far as it tells without being asked for
+// A HeldObject is an object that the kernel holds in one of our tables, as far as it tells without being asked for
 // what is in it. The numbers are the kernel's.
-type Outlined struct {
+type HeldObject struct {
 	Family string
 	Kind   string // in nft's words: chain, set, map, flowtable, ct helper, ...
 	Name   string
@@ -24,7 +24,7 @@ const verdictValues = 0xffffff00
 
 // NewReloadFrom makes a reload of what is known by its outline alone. All of it is made anew, but for sets that packets
 // fill and that fit: they keep what they hold, and Kept tells how many.
-func NewReloadFrom(held []Outlined, script *Script) (*Reload, error) {
+func NewReloadFrom(held []HeldObject, script *Script) (*Reload, error) {
 	after, err := inventoryOf(script)
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func NewReloadFrom(held []Outlined, script *Script) (*Reload, error) {
 }
 
 // outlined gives what is held as an inventory.
-func outlined(held []Outlined, after inventory) inventory {
+func outlined(held []HeldObject, after inventory) inventory {
 	before := inventory{}
 	for _, h := range held {
 		family := TableFamily(h.Family)
@@ -56,13 +56,13 @@ func outlined(held []Outlined, after inventory) inventory {
 }
 
 // object is the object without its content.
-func (h Outlined) object() *scriptObject {
+func (h HeldObject) object() *scriptObject {
 	return &scriptObject{ObjectText: ObjectText{Kind: Kind(h.Kind), Name: h.Name}}
 }
 
 // fits says whether what the kernel holds is of the wanted shape, where that can be told. Where it can't the kernel has
 // the last word.
-func (h Outlined) fits(wanted *scriptObject) bool {
+func (h HeldObject) fits(wanted *scriptObject) bool {
 	keys, values := wanted.declared()
 	return Kind(h.Kind) == wanted.Kind && h.Dynamic && h.TimesOut == (wanted.flagged("timeout") || wanted.expires()) &&
 		typesFit(h.Keys, keys) && (wanted.Kind == KindSet || typesFit(h.Values, values))
@@ -93,7 +93,7 @@ func (r *Reload) Kept() int {
 	n := 0
 	for _, d := range r.differences {
 		for _, c := range d.changes {
-			if c.before != nil && c.after != nil && c.after.remembers() && !c.made {
+			if c.before != nil && c.after != nil && c.after.remembers() && !c.create {
 				n++
 			}
 		}
@@ -101,20 +101,20 @@ func (r *Reload) Kept() int {
 	return n
 }
 
-// A Resized is a set that is kept, and is to have room for another number of elements.
-type Resized struct {
+// A ResizedSet is a set that is kept, and is to have room for another number of elements.
+type ResizedSet struct {
 	Family string
 	Name   string
 	Size   uint32
 }
 
 // Resized are the sets that get another size in place, which Linux 6.1 leaves as it is without a word.
-func (r *Reload) Resized() []Resized {
-	var out []Resized
+func (r *Reload) Resized() []ResizedSet {
+	var out []ResizedSet
 	for _, d := range r.differences {
 		for _, c := range d.changes {
-			if size, ok := sizeOf(c.after); ok && c.amended {
-				out = append(out, Resized{string(d.family), c.after.Name, size})
+			if size, ok := sizeOf(c.after); ok && c.redeclare {
+				out = append(out, ResizedSet{string(d.family), c.after.Name, size})
 			}
 		}
 	}
@@ -131,7 +131,7 @@ func sizeOf(o *scriptObject) (uint32, bool) {
 }
 
 // without takes out what the kernel no longer holds.
-func (inv inventory) without(held []Outlined) {
+func (inv inventory) without(held []HeldObject) {
 	there := map[string]bool{}
 	for _, h := range held {
 		there[h.Family+" "+h.object().id()] = true

@@ -1,11 +1,11 @@
 package compiler
 
-// A Census tells to which farm and backend an open connection belongs.
-type Census struct{ frontends frontendIndex }
+// Owners tell to which farm and backend an open connection belongs.
+type Owners struct{ frontends frontendIndex }
 
-// NewCensus makes a Census of the farms.
-func NewCensus(farms []*Farm) *Census {
-	c := &Census{}
+// NewOwners finds the owners among the farms.
+func NewOwners(farms []*Farm) *Owners {
+	c := &Owners{}
 	for _, f := range farms {
 		c.frontends.add(f)
 	}
@@ -13,10 +13,10 @@ func NewCensus(farms []*Farm) *Census {
 }
 
 // None reports whether no farm has connections that are tracked and translated.
-func (c *Census) None() bool { return len(c.frontends) == 0 }
+func (c *Owners) None() bool { return len(c.frontends) == 0 }
 
 // Backend gives the farm and backend that a connection belongs to; ok is false if it belongs to none.
-func (c *Census) Backend(of Connection) (farm, backend string, ok bool) {
+func (c *Owners) Backend(of Connection) (farm, backend string, ok bool) {
 	d := c.frontends.frontend(of)
 	if b := backendOf(d, of); b != nil {
 		return d.Farm.Name, b.Name, true

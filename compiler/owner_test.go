@@ -41,7 +41,7 @@ func TestTallies(t *testing.T) {
 				keys = "listen = '192.0.2.10:80'\n" + keys
 			}
 			s := standing(t, map[string]string{"web": keys + backends, "other": "listen = '192.0.2.11:80'" + backends})
-			tallies, err := Tallies(s, "web")
+			tallies, err := BackendCounters(s, "web")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -57,7 +57,7 @@ func TestTallies(t *testing.T) {
 					t.Errorf("got %v, want %v", slots, test.want)
 				}
 			}
-			if all, err := Tallies(s, ""); err != nil || len(all) <= len(tallies) {
+			if all, err := BackendCounters(s, ""); err != nil || len(all) <= len(tallies) {
 				t.Errorf("of all farms there are %d, %v", len(all), err)
 			}
 		})
@@ -69,7 +69,7 @@ func TestCensus(t *testing.T) {
 		"web":   "listen = '192.0.2.10:80'\n[backends.b1]\naddress = '10.0.0.11'\nport = 8080",
 		"range": "listen = '192.0.2.10:1-1000'\n[backends.b2]\naddress = '10.0.0.12'",
 	})
-	c := NewCensus(s.Farms)
+	c := NewOwners(s.Farms)
 	at := netip.MustParseAddrPort
 	for _, test := range []struct{ to, server, want string }{
 		{"192.0.2.10:80", "10.0.0.11:8080", "web b1"},

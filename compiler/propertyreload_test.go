@@ -25,7 +25,7 @@ func TestPropertyReloads(t *testing.T) {
 				continue
 			}
 			reload := reloadAfterEdit(t, r, before, after)
-			text := reload.Script(make([]Count, len(reload.Counted()))).Text
+			text := reload.Script(make([]Counter, len(reload.Counted()))).Text
 			if !k.mustLoad(what, text) || !fresh.mustLoad(what, after.Text) {
 				k.mustLoad(what, after.Text)
 				fresh.mustLoad(what, after.Text)

@@ -11,7 +11,7 @@ import (
 type Reload struct {
 	differences []*difference
 	after       *Script
-	carries     []*carry
+	moves       []*counterMove
 }
 
 // NewReload compares the script that was loaded with the one that is to be. The error says why the former is not one of
@@ -22,7 +22,7 @@ func NewReload(loaded []byte, script *Script) (*Reload, error) {
 
 // NewReloadAfterLoss is NewReload where network interfaces went and came back: what hangs on them is made anew, as rules
 // hold their numbers, and what isn't held any more went with them.
-func NewReloadAfterLoss(loaded []byte, script *Script, renewed []string, held []Outlined) (*Reload, error) {
+func NewReloadAfterLoss(loaded []byte, script *Script, renewed []string, held []HeldObject) (*Reload, error) {
 	before, err := readInventory(string(loaded))
 	if err != nil {
 		return nil, fmt.Errorf("the script that was loaded: %w", err)
@@ -39,13 +39,13 @@ func NewReloadAfterLoss(loaded []byte, script *Script, renewed []string, held []
 
 func newReload(before, after inventory, script *Script, renewed []string) *Reload {
 	r := &Reload{differences: compare(before, after, renewed), after: script}
-	r.carry()
+	r.moveCounters()
 	return r
 }
 
 // Script gives the nft script of the reload, to be loaded in one transaction. Elements whose counts were asked for with
 // Counted begin with them.
-func (r *Reload) Script(counts []Count) *Script {
+func (r *Reload) Script(counts []Counter) *Script {
 	r.recount(counts)
 	w := &reloadWriter{after: r.after}
 	w.Writer = NewWriter(template.FuncMap{"lines": w.lines, "keys": keyLines, "originOf": r.after.LineOrigin})
@@ -120,14 +120,14 @@ func (d *difference) view() tableView {
 		return v
 	}
 	for _, c := range d.changes {
-		v.take(c)
-		v.send(c)
+		v.addRemovals(c)
+		v.addSent(c)
 	}
 	return v
 }
 
-// take puts down what of an object has to go.
-func (v *tableView) take(c *change) {
+// addRemovals adds the deletions of an object.
+func (v *tableView) addRemovals(c *change) {
 	if c.before == nil {
 		return
 	}
@@ -162,16 +162,16 @@ func unnumbered(lines []ScriptLine) []ScriptLine {
 	return out
 }
 
-// send puts down what of an object has to be written.
-func (v *tableView) send(c *change) {
-	if !c.sent() {
+// addSent adds the lines of an object that have to be written.
+func (v *tableView) addSent(c *change) {
+	if !c.inScript() {
 		return
 	}
 	s := sentView{Kind: c.after.Kind, Name: c.after.Name, Line: c.after.Line, About: c.after.About, Elements: c.added}
 	for _, e := range c.rewritten {
 		s.Elements = append(slices.Clip(s.Elements), *e)
 	}
-	if c.made || c.refill {
+	if c.create || c.refill {
 		s.Rules = c.after.Rules
 	}
 	v.Sent = append(v.Sent, s)

@@ -31,9 +31,9 @@ func reloadBetween(t testing.TB, before, after *Script) *Script {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counts := make([]Count, len(r.Counted()))
+	counts := make([]Counter, len(r.Counted()))
 	for i := range counts {
-		counts[i] = Count{Packets: uint64(i + 1), Bytes: uint64(100 * (i + 1))}
+		counts[i] = Counter{Packets: uint64(i + 1), Bytes: uint64(100 * (i + 1))}
 	}
 	return r.Script(counts)
 }

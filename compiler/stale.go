@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// Cuts tell which conntrack entries must not outlive a load. All connections to a backend that is down are cut, so that no
+// A Stale tells which conntrack entries must not outlive a load. All connections to a backend that is down are cut, so that no
 // packet goes on to a dead machine. A connection to a backend that is gone, or through a frontend that is gone, may finish
 // if its protocol has connections that end; UDP has none, and would stay there for ever. The same holds for UDP from before
 // the farm that serves its address now.
-type Cuts struct {
+type Stale struct {
 	Servers  []netip.Addr // entries whose replies come from these have to be looked at,
 	Services []netip.Addr // entries with these original destinations,
 	Anywhere bool         // and all others, because a farm serves every address of this machine now
@@ -20,79 +20,79 @@ type Cuts struct {
 	added  []Frontend
 }
 
-// NewCuts compares the farms that are loaded now with those that were before; nil if these are not known.
-func NewCuts(before map[string]Description, after []*Farm) *Cuts {
-	c := &Cuts{farms: after}
+// NewStale compares the farms that are loaded now with those that were before; nil if these are not known.
+func NewStale(before map[string]Description, after []*Farm) *Stale {
+	s := &Stale{farms: after}
 	now := map[string]*Farm{}
 	for _, f := range after {
 		now[f.Name] = f
 	}
 	for _, name := range Changed(before, Describe(after)) {
 		was := before[name].Recall(name)
-		c.before.add(was)
-		c.compare(was, now[name])
+		s.before.add(was)
+		s.compare(was, now[name])
 	}
-	c.Servers, c.Services = distinct(c.Servers), distinct(c.Services)
-	if c.None() {
-		return &Cuts{}
+	s.Servers, s.Services = distinct(s.Servers), distinct(s.Services)
+	if s.None() {
+		return &Stale{}
 	}
-	return c
+	return s
 }
 
 // compare looks at the two states of a farm, each of which may be nil.
-func (c *Cuts) compare(was, is *Farm) {
+func (s *Stale) compare(was, is *Farm) {
 	gone := slices.ContainsFunc(trackedFrontends(was), func(d Frontend) bool {
 		return !slices.ContainsFunc(trackedFrontends(is), d.SamePackets)
 	})
 	for _, b := range trackedBackends(was) {
 		if gone || !slices.ContainsFunc(trackedBackends(is), b.SameServer) {
-			c.Servers = append(c.Servers, b.Address.All()...)
+			s.Servers = append(s.Servers, b.Address.All()...)
 		}
 	}
 	for _, b := range trackedBackends(is) {
 		if b.State == Down {
-			c.Servers = append(c.Servers, b.Address.All()...)
+			s.Servers = append(s.Servers, b.Address.All()...)
 		}
 	}
 	for _, d := range trackedFrontends(is) {
 		if !slices.ContainsFunc(trackedFrontends(was), d.SamePackets) {
-			c.add(d)
+			s.add(d)
 		}
 	}
 }
 
 // add notes a frontend that was not there before.
-func (c *Cuts) add(d Frontend) {
-	c.added = append(c.added, d)
+func (s *Stale) add(d Frontend) {
+	s.added = append(s.added, d)
 	if d.Address.IsValid() {
-		c.Services = append(c.Services, d.Address)
+		s.Services = append(s.Services, d.Address)
 	} else {
-		c.Anywhere = true
+		s.Anywhere = true
 	}
 }
 
 // None reports whether no entry has to be looked at.
-func (c *Cuts) None() bool { return len(c.Servers) == 0 && len(c.Services) == 0 && !c.Anywhere }
+func (s *Stale) None() bool { return len(s.Servers) == 0 && len(s.Services) == 0 && !s.Anywhere }
 
-// Cut reports whether the connection has to go.
-func (c *Cuts) Cut(of Connection) bool {
-	if c.after == nil {
-		c.after = frontendIndex{}
-		for _, f := range c.farms {
-			c.after.add(f)
+// Contains reports whether the connection has to go.
+func (s *Stale) Contains(of Connection) bool {
+	if s.after == nil {
+		s.after = frontendIndex{}
+		for _, f := range s.farms {
+			s.after.add(f)
 		}
 	}
-	owner := c.after.frontend(of)
+	owner := s.after.frontend(of)
 	if b := backendOf(owner, of); b != nil {
 		return b.State == Down
 	}
 	switch {
 	case of.ends():
 		return false
-	case owner != nil && slices.ContainsFunc(c.added, owner.SamePackets):
+	case owner != nil && slices.ContainsFunc(s.added, owner.SamePackets):
 		return true
 	}
-	return backendOf(c.before.frontend(of), of) != nil
+	return backendOf(s.before.frontend(of), of) != nil
 }
 
 func distinct(addresses []netip.Addr) []netip.Addr {

@@ -71,11 +71,11 @@ func TestCuts(t *testing.T) {
 			if c.server != "" {
 				server = netip.MustParseAddrPort(c.server)
 			}
-			cuts := NewCuts(before, after)
+			cuts := NewStale(before, after)
 			of := Connection{UDP.Number(), netip.MustParseAddrPort("192.0.2.1:80"), server, true}
-			udp := cuts.Cut(of)
+			udp := cuts.Contains(of)
 			of.Protocol = TCP.Number()
-			if tcp := cuts.Cut(of); udp != c.udp || tcp != c.tcp {
+			if tcp := cuts.Contains(of); udp != c.udp || tcp != c.tcp {
 				t.Errorf("cut: udp %t, tcp %t; want %t, %t", udp, tcp, c.udp, c.tcp)
 			}
 			seen := cuts.Anywhere || len(cuts.Services) > 0
@@ -94,16 +94,16 @@ func TestCutsOfFlowsOlderThanTheFarm(t *testing.T) {
 	of := Connection{UDP.Number(), netip.MustParseAddrPort("192.0.2.1:80"), netip.MustParseAddrPort("192.0.2.1:80"), false}
 	for _, listen := range []string{"192.0.2.1:80/udp", "192.0.2.1:1-100/udp", "192.0.2.1", "*:80/udp"} {
 		after := []*Farm{cutFarm(t, "web", "listen = '"+listen+"'\n"+cutB1)}
-		fresh := NewCuts(nil, after)
-		if !fresh.Cut(of) || fresh.None() {
+		fresh := NewStale(nil, after)
+		if !fresh.Contains(of) || fresh.None() {
 			t.Errorf("%s: not cut", listen)
 		}
 		tcp := of
 		tcp.Protocol = TCP.Number()
-		if fresh.Cut(tcp) {
+		if fresh.Contains(tcp) {
 			t.Errorf("%s: TCP is cut", listen)
 		}
-		if same := NewCuts(map[string]Description{"web": after[0].Description()}, after); same.Cut(of) || !same.None() {
+		if same := NewStale(map[string]Description{"web": after[0].Description()}, after); same.Contains(of) || !same.None() {
 			t.Errorf("%s: cut by a load that changes nothing", listen)
 		}
 	}

@@ -14,10 +14,10 @@ import (
 // cutConnections deletes the conntrack entries that are stale after a load, and returns the number of open connections
 // among them. It runs after the load, so that a client that reconnects meets the new rules. Errors become a warning,
 // because the rules are loaded.
-func cutConnections(ctx context.Context, cuts *compiler.Cuts) (int, diag.Diagnostics) {
+func cutConnections(ctx context.Context, cuts *compiler.Stale) (int, diag.Diagnostics) {
 	var stale []conntrack.Entry
 	err := dump(ctx, cuts, func(f conntrack.Entry) bool {
-		if cuts.Cut(connectionOf(f)) {
+		if cuts.Contains(connectionOf(f)) {
 			stale = append(stale, f)
 		}
 		return true
@@ -47,7 +47,7 @@ func cutConnections(ctx context.Context, cuts *compiler.Cuts) (int, diag.Diagnos
 const maxDumps = 16
 
 // dump calls show for every entry that can be stale, for some of them more than once.
-func dump(ctx context.Context, cuts *compiler.Cuts, show func(conntrack.Entry) bool) error {
+func dump(ctx context.Context, cuts *compiler.Stale, show func(conntrack.Entry) bool) error {
 	for _, filter := range filters(cuts) {
 		if err := conntrack.Dump(ctx, filter, show); err != nil {
 			return err
@@ -59,7 +59,7 @@ func dump(ctx context.Context, cuts *compiler.Cuts, show func(conntrack.Entry) b
 // filters returns the filters of the dumps. Only IPv4 addresses are filtered: the kernel's filter for IPv6 addresses
 // returns the entries that differ (seen on Linux 6.18: ctnetlink_filter_match_tuple takes the 0 of ipv6_addr_cmp, which
 // means equal, for false).
-func filters(cuts *compiler.Cuts) []conntrack.Filter {
+func filters(cuts *compiler.Stale) []conntrack.Filter {
 	servers, services := ofIP4(cuts.Servers), ofIP4(cuts.Services)
 	var out []conntrack.Filter
 	if cuts.Anywhere || len(servers)+len(services) < len(cuts.Servers)+len(cuts.Services) {

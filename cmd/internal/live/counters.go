@@ -17,22 +17,22 @@ import (
 )
 
 // counters reads the counters of elements. The result is zero for an element with a key that keyBytes cannot encode.
-func (e *Engine) counters(ctx context.Context, counted []compiler.Counted) ([]compiler.Count, error) {
+func (e *Engine) counters(ctx context.Context, counted []compiler.CountedElement) ([]compiler.Counter, error) {
 	elements := make([]nft.Element, len(counted))
 	for i, c := range counted {
 		elements[i] = nft.Element{Family: c.Table, Set: c.Map, Key: keyBytes(c)}
 	}
 	read, err := e.Nft.Counters(ctx, elements)
-	counters := make([]compiler.Count, len(read))
+	counters := make([]compiler.Counter, len(read))
 	for i, c := range read {
-		counters[i] = compiler.Count(c)
+		counters[i] = compiler.Counter(c)
 	}
 	return counters, err
 }
 
 // keyBytes encodes a key as the kernel does: its fields in order, each padded to a multiple of 4 bytes if there are
 // several.
-func keyBytes(c compiler.Counted) []byte {
+func keyBytes(c compiler.CountedElement) []byte {
 	var key []byte
 	words := strings.Split(c.Key, " . ")
 	if len(words) != len(c.Keys) {

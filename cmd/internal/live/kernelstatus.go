@@ -16,13 +16,13 @@ import (
 // readServed reads the counters of backends. Farms that share a maglev table share its counters, and the first farm
 // reports them.
 func (e *Engine) readServed(ctx context.Context, s *Status, script *compiler.Script, farm string) error {
-	tallies, err := compiler.Tallies(script, farm)
+	tallies, err := compiler.BackendCounters(script, farm)
 	if err != nil {
 		return err
 	}
-	counted := make([]compiler.Counted, len(tallies))
+	counted := make([]compiler.CountedElement, len(tallies))
 	for i, t := range tallies {
-		counted[i] = t.Counted
+		counted[i] = t.CountedElement
 	}
 	counters, err := e.counters(ctx, counted)
 	if err != nil {
@@ -115,7 +115,7 @@ func formatClient(client netip.Prefix) string {
 
 // countConnections counts the open connections of backends. Without conntrack entries they stay unknown.
 func countConnections(ctx context.Context, s *Status, farms []*compiler.Farm) error {
-	c := compiler.NewCensus(farms)
+	c := compiler.NewOwners(farms)
 	if c.None() {
 		return nil
 	}

@@ -43,7 +43,7 @@ func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 	// Before the commit, so that the load after an interruption here repeats it.
 	if !p.scriptOnly {
 		var more diag.Diagnostics
-		p.CutConnections, more = cutConnections(ctx, compiler.NewCuts(p.Before.Farms, p.Script.Farms))
+		p.CutConnections, more = cutConnections(ctx, compiler.NewStale(p.Before.Farms, p.Script.Farms))
 		diagnostics = append(diagnostics, more...)
 	}
 	if err := e.Store.commit(*p, files); err != nil {
@@ -113,7 +113,7 @@ func (e *Engine) reload(ctx context.Context, p *Plan) (*compiler.Reload, error) 
 // incrementalReload returns the difference between the loaded script and the plan's. It is nil if loaded is nil or its
 // text cannot be parsed; the latter becomes the plan's reason. The kernel's objects are needed only if interfaces were
 // re-created.
-func (p *Plan) incrementalReload(loaded []byte, recreated []string, held []compiler.Outlined) *compiler.Reload {
+func (p *Plan) incrementalReload(loaded []byte, recreated []string, held []compiler.HeldObject) *compiler.Reload {
 	if loaded == nil {
 		return nil
 	}
@@ -135,14 +135,14 @@ func (e *Engine) reloadScript(ctx context.Context, reload *compiler.Reload) (*co
 }
 
 // warnUnresized warns about sets with another size in the kernel than in the script. The kernel does not resize a set.
-func (e *Engine) warnUnresized(ctx context.Context, resized []compiler.Resized) diag.Diagnostics {
+func (e *Engine) warnUnresized(ctx context.Context, resized []compiler.ResizedSet) diag.Diagnostics {
 	if len(resized) == 0 {
 		return nil
 	}
-	sizes := map[compiler.Resized]bool{}
+	sizes := map[compiler.ResizedSet]bool{}
 	objects, err := e.Nft.Objects(ctx)
 	for _, o := range objects {
-		sizes[compiler.Resized{Family: o.Family, Name: o.Name, Size: o.Size}] = true
+		sizes[compiler.ResizedSet{Family: o.Family, Name: o.Name, Size: o.Size}] = true
 	}
 	var diagnostics diag.Diagnostics
 	for _, r := range resized {
@@ -186,11 +186,11 @@ func (p *Plan) recreated() []string {
 }
 
 // heldObjects returns the objects of farmc's tables in the kernel.
-func (e *Engine) heldObjects(ctx context.Context) ([]compiler.Outlined, error) {
+func (e *Engine) heldObjects(ctx context.Context) ([]compiler.HeldObject, error) {
 	objects, err := e.Nft.Objects(ctx)
-	out := make([]compiler.Outlined, len(objects))
+	out := make([]compiler.HeldObject, len(objects))
 	for i, o := range objects {
-		out[i] = compiler.Outlined{Family: o.Family, Kind: o.Kind, Name: o.Name, Hooked: o.Hooked,
+		out[i] = compiler.HeldObject{Family: o.Family, Kind: o.Kind, Name: o.Name, Hooked: o.Hooked,
 			Keys: o.Keys, Values: o.Values,
 			Dynamic: o.Flags&unix.NFT_SET_EVAL != 0, TimesOut: o.Flags&unix.NFT_SET_TIMEOUT != 0}
 	}
