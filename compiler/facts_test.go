@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"farmc/compiler/diag"
 )
 
 // factsOf are the facts of farms, by name, that are written as texts.
@@ -16,15 +18,12 @@ func factsOf(t *testing.T, farms map[string]string) map[string]Description {
 	for name, text := range farms {
 		files[name+".toml"] = &fstest.MapFile{Data: []byte(text)}
 	}
-	script, told := Compile([]Dir{{FS: files}})
+	var told diag.Diagnostics
+	read := new(Cache).Read([]Dir{{FS: files}}, &told)
 	if told.Faulty() {
-		t.Fatal(printed(told))
+		t.Fatal(list(told))
 	}
-	all := map[string]Description{}
-	for _, f := range script.Farms {
-		all[f.Name] = f.Description()
-	}
-	return all
+	return Describe(read)
 }
 
 func TestFacts(t *testing.T) {

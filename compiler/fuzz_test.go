@@ -17,7 +17,7 @@ import (
 // nothing that would steer a terminal, and a script is made of nothing but the forms that the templates have.
 func FuzzCompile(f *testing.F) {
 	for _, name := range cases(f) {
-		filepath.WalkDir(filepath.Join(goldens, name), func(path string, d fs.DirEntry, err error) error {
+		filepath.WalkDir(goldenFile(f, name), func(path string, d fs.DirEntry, err error) error {
 			if text, err := os.ReadFile(path); err == nil && strings.HasSuffix(path, ".toml") {
 				f.Add(text, []byte("[backends.b1]\nstate = \"down\"\n"), []byte("192.0.2.0/24\n"), "shop")
 			}

@@ -15,7 +15,22 @@ import (
 
 var update = flag.Bool("update", false, "write the goldens anew")
 
-const goldens = "../golden"
+// goldenFile gives the path of a file or directory in golden/, which is beside go.mod.
+func goldenFile(t testing.TB, name ...string) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(append([]string{dir, "golden"}, name...)...)
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	t.Fatal("no go.mod above the test")
+	return ""
+}
 
 // TestGolden compiles the cases in golden/, each named for the rule that it holds: a directory of farms, lists and
 // drop-ins with the script.nft or the diagnostics.txt that they make (both, if all that is told are warnings). Where
@@ -47,19 +62,21 @@ func TestGoldenForms(t *testing.T) {
 
 // cases are the names of all cases of farms, and reloadCases of farms that change.
 func cases(t testing.TB) []string {
-	return casesWhere(t, func(name string) bool { return !isReload(name) })
+	return casesWhere(t, func(name string) bool { return !isReload(t, name) })
 }
 
-func reloadCases(t testing.TB) []string { return casesWhere(t, isReload) }
+func reloadCases(t testing.TB) []string {
+	return casesWhere(t, func(name string) bool { return isReload(t, name) })
+}
 
-func isReload(name string) bool {
-	_, err := os.Stat(filepath.Join(goldens, name, "before"))
+func isReload(t testing.TB, name string) bool {
+	_, err := os.Stat(goldenFile(t, name, "before"))
 	return err == nil
 }
 
 func casesWhere(t testing.TB, fits func(name string) bool) []string {
 	t.Helper()
-	entries, err := os.ReadDir(goldens)
+	entries, err := os.ReadDir(goldenFile(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +97,7 @@ var numbered = regexp.MustCompile(`^[1-9]$`)
 // caseDirs are the directories of a case as --dir would name them.
 func caseDirs(t testing.TB, name string) []Dir {
 	t.Helper()
-	root := filepath.Join(goldens, name)
+	root := goldenFile(t, name)
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +117,7 @@ func caseDirs(t testing.TB, name string) []Dir {
 // golden compares what was made with the file that holds what should be; no file stands for nothing.
 func golden(t *testing.T, name, file string, got []byte) {
 	t.Helper()
-	path := filepath.Join(goldens, name, file)
+	path := goldenFile(t, name, file)
 	if *update {
 		write(t, path, got)
 	}

@@ -228,7 +228,7 @@ func goldenScripts(t *testing.T) []goldenScript {
 	t.Helper()
 	var all []goldenScript
 	for _, name := range cases(t) {
-		text, err := os.ReadFile(filepath.Join(goldens, name, "script.nft"))
+		text, err := os.ReadFile(goldenFile(t, name, "script.nft"))
 		if err == nil {
 			all = append(all, goldenScript{name, text})
 		}

@@ -83,10 +83,10 @@ func TestKernelRemembers(t *testing.T) {
 	remembered := 0
 	for i := range scripts[1:] {
 		for _, pair := range [][2]goldenScript{{scripts[i], scripts[i+1]}, {scripts[i+1], scripts[i]}, {scripts[i], scripts[i]}} {
-			remembered += k.remembers(pair[0], pair[1], func(from, to inventory, script *Script) *Reload {
+			remembered += remembers(k, pair[0], pair[1], func(from, to inventory, script *Script) *Reload {
 				return newReload(from, to, script, nil)
 			})
-			k.remembers(pair[0], pair[1], func(from, to inventory, script *Script) *Reload {
+			remembers(k, pair[0], pair[1], func(from, to inventory, script *Script) *Reload {
 				r, err := NewReloadFrom(outlineOf(from), script)
 				if err != nil {
 					t.Fatal(err)
@@ -102,7 +102,7 @@ func TestKernelRemembers(t *testing.T) {
 }
 
 // remembers says how many elements had to be kept, and were.
-func (k *kernel) remembers(from, to goldenScript, reload func(from, to inventory, script *Script) *Reload) (kept int) {
+func remembers(k *kernel, from, to goldenScript, between func(from, to inventory, script *Script) *Reload) (kept int) {
 	k.t.Helper()
 	if !k.mustLoad(from.name, from.text) {
 		return 0
@@ -113,7 +113,7 @@ func (k *kernel) remembers(from, to goldenScript, reload func(from, to inventory
 			k.must("remember", "nft 'add element inet farmc "+o.Name+" { "+exampleOf(o)+" }'")
 		}
 	}
-	text := reload(before, after, &Script{Text: to.text}).Script(nil).Text
+	text := between(before, after, &Script{Text: to.text}).Script(nil).Text
 	if !k.mustLoad("from "+from.name+" to "+to.name, text) {
 		return 0
 	}

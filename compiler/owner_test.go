@@ -5,9 +5,8 @@ import (
 	"slices"
 	"testing"
 	"testing/fstest"
-	"time"
 
-	"farmc/compiler/toml"
+	"farmc/compiler/diag"
 )
 
 func standing(t *testing.T, farms map[string]string) *Script {
@@ -23,7 +22,22 @@ func standing(t *testing.T, farms map[string]string) *Script {
 	return script
 }
 
-func TestTallies(t *testing.T) {
+// farmsOf reads farms, by name, that are written as texts.
+func farmsOf(t *testing.T, texts map[string]string) []*Farm {
+	t.Helper()
+	files := fstest.MapFS{"friends.list": {Data: []byte("203.0.113.0/25\n2001:db8:f::/48\n")}}
+	for name, text := range texts {
+		files[name+".toml"] = &fstest.MapFile{Data: []byte(text)}
+	}
+	var told diag.Diagnostics
+	farms := new(Cache).Read([]Dir{{FS: files}}, &told)
+	if told.Faulty() {
+		t.Fatal(told)
+	}
+	return farms
+}
+
+func TestBackendCounters(t *testing.T) {
 	const backends = "\n[backends.b1]\naddress = '10.0.0.11'\nweight = 3\n[backends.b2]\naddress = '10.0.0.12'\n[backends.b3]\naddress = '10.0.0.13'\nstate = 'down'"
 	for _, test := range []struct {
 		name, keys string
@@ -64,12 +78,12 @@ func TestTallies(t *testing.T) {
 	}
 }
 
-func TestCensus(t *testing.T) {
-	s := standing(t, map[string]string{
+func TestOwners(t *testing.T) {
+	farms := farmsOf(t, map[string]string{
 		"web":   "listen = '192.0.2.10:80'\n[backends.b1]\naddress = '10.0.0.11'\nport = 8080",
 		"range": "listen = '192.0.2.10:1-1000'\n[backends.b2]\naddress = '10.0.0.12'",
 	})
-	c := NewOwners(s.Farms)
+	c := NewOwners(farms)
 	at := netip.MustParseAddrPort
 	for _, test := range []struct{ to, server, want string }{
 		{"192.0.2.10:80", "10.0.0.11:8080", "web b1"},
@@ -86,7 +100,7 @@ func TestCensus(t *testing.T) {
 
 func TestShares(t *testing.T) {
 	const text = "listen = ['192.0.2.10:80', '[2001:db8::10]:80']\n[backends.b1]\naddress = ['10.0.0.11', 'fd00::11']\nweight = 3\n[backends.b2]\naddress = ['10.0.0.12', 'fd00::12']\n[backends.b3]\naddress = '10.0.0.13'\npriority = 2"
-	f := standing(t, map[string]string{"web": text}).Farms[0]
+	f := farmsOf(t, map[string]string{"web": text})[0]
 	if got := f.Shares(); len(got) != 2 || got["b1"] != 0.75 || got["b2"] != 0.25 {
 		t.Errorf("got %v", got)
 	}
@@ -106,7 +120,7 @@ func TestClients(t *testing.T) {
 }
 
 func TestAllows(t *testing.T) {
-	f := standing(t, map[string]string{"web": "listen = '192.0.2.10:80'\n[access]\nallow = ['198.51.100.7', '@friends']\n[limits]\nban = '1h'\n[backends.b1]\naddress = '10.0.0.11'"}).Farms[0]
+	f := farmsOf(t, map[string]string{"web": "listen = '192.0.2.10:80'\n[access]\nallow = ['198.51.100.7', '@friends']\n[limits]\nban = '1h'\n[backends.b1]\naddress = '10.0.0.11'"})[0]
 	var allowed []string
 	for _, text := range []string{"198.51.100.7", "198.51.100.8", "203.0.113.127", "203.0.113.128", "2001:db8:f:1::1", "2001:db8:e::1"} {
 		if client, _ := ParseClient(text); f.Allows(client) {
@@ -115,13 +129,5 @@ func TestAllows(t *testing.T) {
 	}
 	if want := []string{"198.51.100.7", "203.0.113.127", "2001:db8:f:1::1"}; !slices.Equal(allowed, want) {
 		t.Errorf("allowed are %v, want %v", allowed, want)
-	}
-}
-
-func TestParseDuration(t *testing.T) {
-	for text, want := range map[string]time.Duration{"90s": 90 * time.Second, "2d": 48 * time.Hour, "1h30m": 90 * time.Minute, "5": 0, "": 0, "400d": 0, "forever": 0, "1us": 0} {
-		if got, ok := toml.ParseDuration(text); ok != (want != 0) || ok && got != want {
-			t.Errorf("%q is %s, %t", text, got, ok)
-		}
 	}
 }

@@ -21,7 +21,7 @@ func TestGoldenReload(t *testing.T) {
 
 func reloadCase(t testing.TB, name string) (before, after *Script) {
 	t.Helper()
-	root := filepath.Join(goldens, name)
+	root := goldenFile(t, name)
 	return compiled(t, Dir{FS: os.DirFS(filepath.Join(root, "before"))}), compiled(t, Dir{FS: os.DirFS(filepath.Join(root, "after"))})
 }
 

@@ -205,8 +205,9 @@ func TestReadTooBig(t *testing.T) {
 
 // TestFarmsOfFaultyNameHaveNoOrphans: one fault is enough.
 func TestFarmsOfFaultyNameHaveNoOrphans(t *testing.T) {
-	_, told := Compile([]Dir{{FS: fstest.MapFS{"1.toml": {Data: []byte("a")}, "1.toml.d/x.toml": {Data: []byte("b")}}}})
+	var told diag.Diagnostics
+	new(Cache).Read([]Dir{{FS: fstest.MapFS{"1.toml": {Data: []byte("a")}, "1.toml.d/x.toml": {Data: []byte("b")}}}}, &told)
 	if len(told) != 1 {
-		t.Error(printed(told))
+		t.Error(list(told))
 	}
 }

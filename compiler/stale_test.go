@@ -3,6 +3,7 @@ package compiler
 import (
 	"net/netip"
 	"testing"
+	"testing/fstest"
 
 	"farmc/compiler/diag"
 )
@@ -11,11 +12,11 @@ import (
 func cutFarm(t *testing.T, name, text string) *Farm {
 	t.Helper()
 	var told diag.Diagnostics
-	f := parseFarm(farmFiles{name: name, main: file{path: name + ".toml", text: []byte(text)}}, nil, &told)
+	farms := new(Cache).Read([]Dir{{FS: fstest.MapFS{name + ".toml": {Data: []byte(text)}}}}, &told)
 	if told.Faulty() {
 		t.Fatal(told)
 	}
-	return f
+	return farms[0]
 }
 
 const (
