@@ -48,17 +48,17 @@ func TestCompilerForgetsWhatChanged(t *testing.T) {
 			}
 		}
 		for _, gone := range []string{"gone", "none", "gone"} { // interfaces come and go
-			m.mustSayAsNew(t, e.rule, files, gone)
+			mustSayAsNew(t, &m, e.rule, files, gone)
 		}
 	}
 }
 
-func (m *Compiler) mustSayAsNew(t *testing.T, rule string, files fstest.MapFS, gone string) {
+func mustSayAsNew(t *testing.T, m *Compiler, rule string, files fstest.MapFS, gone string) {
 	t.Helper()
-	m.mustCompileAsNew(t, rule, []Dir{{Path: "farms.d", FS: files}}, func(device string) bool { return device == gone })
+	mustCompileAsNew(t, m, rule, []Dir{{Path: "farms.d", FS: files}}, func(device string) bool { return device == gone })
 }
 
-func (m *Compiler) mustCompileAsNew(t *testing.T, rule string, dirs []Dir, absent func(device string) bool) {
+func mustCompileAsNew(t *testing.T, m *Compiler, rule string, dirs []Dir, absent func(device string) bool) {
 	t.Helper()
 	script, told := m.Compile(dirs, absent)
 	want, wantTold := CompileWithout(dirs, absent)
@@ -101,9 +101,9 @@ func TestCompilerOfAllKinds(t *testing.T) {
 		dirs := caseDirs(t, name)
 		var m Compiler
 		for _, gone := range []bool{false, true, false, false} {
-			m.mustCompileAsNew(t, name, dirs, func(string) bool { return gone })
+			mustCompileAsNew(t, &m, name, dirs, func(string) bool { return gone })
 		}
-		over.mustCompileAsNew(t, name+", after another case", dirs, func(string) bool { return false })
+		mustCompileAsNew(t, &over, name+", after another case", dirs, func(string) bool { return false })
 	}
 }
 
@@ -119,7 +119,7 @@ func TestPropertyCompiler(t *testing.T) {
 				continue
 			}
 			files = editedFiles(r, files, farms, edited)
-			m.mustCompileAsNew(t, what, []Dir{{FS: files}}, func(string) bool { return false })
+			mustCompileAsNew(t, &m, what, []Dir{{FS: files}}, func(string) bool { return false })
 			farms = edited
 			edits++
 		}
