@@ -1,9 +1,14 @@
-package compiler
+package compiler_test
 
 import (
 	"fmt"
 	"testing"
 	"testing/fstest"
+
+	"farmc/compiler"
+	"farmc/compiler/farm"
+	"farmc/compiler/internal/compilertest"
+	"farmc/compiler/reload"
 )
 
 // tenEach are so many farms of ten backends, as plain as most are.
@@ -30,10 +35,10 @@ func plainFarm(n, weight int) []byte {
 func BenchmarkCompile(b *testing.B) {
 	for _, farms := range []int{1, 100, 10_000} {
 		b.Run(fmt.Sprintf("%d farms of 10", farms), func(b *testing.B) {
-			dirs := []Dir{{Path: "farms.d", FS: tenEach(farms)}}
+			dirs := []farm.Dir{{Path: "farms.d", FS: tenEach(farms)}}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, told := Compile(dirs); told.Faulty() {
+				if _, told := compiler.Compile(dirs); told.Faulty() {
 					b.Fatal(told)
 				}
 			}
@@ -45,8 +50,8 @@ func BenchmarkCompileAfterAChange(b *testing.B) {
 	for _, farms := range []int{100, 10_000} {
 		b.Run(fmt.Sprintf("of one of %d farms of 10", farms), func(b *testing.B) {
 			files := tenEach(farms)
-			dirs, none := []Dir{{Path: "farms.d", FS: files}}, func(string) bool { return false }
-			var m Compiler
+			dirs, none := []farm.Dir{{Path: "farms.d", FS: files}}, func(string) bool { return false }
+			var m compiler.Compiler
 			m.Compile(dirs, none)
 			weight := 2
 			b.ReportAllocs()
@@ -66,12 +71,12 @@ func BenchmarkReload(b *testing.B) {
 	for _, farms := range []int{1, 100, 10_000} {
 		b.Run(fmt.Sprintf("of one of %d farms of 10", farms), func(b *testing.B) {
 			files := tenEach(farms)
-			before := compiled(b, Dir{FS: files})
+			before := compilertest.Compiled(b, farm.Dir{FS: files})
 			files["farm-00000.toml"].Data = plainFarm(0, 2)
-			after := compiled(b, Dir{FS: files})
+			after := compilertest.Compiled(b, farm.Dir{FS: files})
 			b.ReportAllocs()
 			for b.Loop() {
-				r, err := NewReload(before.Text, after)
+				r, err := reload.New(before.Text, after)
 				if err != nil {
 					b.Fatal(err)
 				}

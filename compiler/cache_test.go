@@ -1,4 +1,4 @@
-package compiler
+package compiler_test
 
 import (
 	"bytes"
@@ -9,7 +9,11 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+	"farmc/compiler/internal/compilertest"
+	"farmc/compiler/ruleset"
 )
 
 // Whatever changes between two compiles, the second one says what a first one would.
@@ -40,7 +44,7 @@ func TestCompilerForgetsWhatChanged(t *testing.T) {
 	}
 	files := fstest.MapFS{"web.toml": {Data: []byte("listen = '192.0.2.1:80'\n[backends.b1]\naddress = '10.0.0.1'\n"), Mode: 0o644},
 		"dns.toml": {Data: []byte("listen = '192.0.2.1:53'\n[backends.b1]\naddress = '10.0.0.1'\n"), Mode: 0o644}}
-	var m Compiler
+	var m compiler.Compiler
 	for _, e := range edits {
 		for name, text := range e.files {
 			if delete(files, name); text != "" {
@@ -53,15 +57,15 @@ func TestCompilerForgetsWhatChanged(t *testing.T) {
 	}
 }
 
-func mustSayAsNew(t *testing.T, m *Compiler, rule string, files fstest.MapFS, gone string) {
+func mustSayAsNew(t *testing.T, m *compiler.Compiler, rule string, files fstest.MapFS, gone string) {
 	t.Helper()
-	mustCompileAsNew(t, m, rule, []Dir{{Path: "farms.d", FS: files}}, func(device string) bool { return device == gone })
+	mustCompileAsNew(t, m, rule, []farm.Dir{{Path: "farms.d", FS: files}}, func(device string) bool { return device == gone })
 }
 
-func mustCompileAsNew(t *testing.T, m *Compiler, rule string, dirs []Dir, absent func(device string) bool) {
+func mustCompileAsNew(t *testing.T, m *compiler.Compiler, rule string, dirs []farm.Dir, absent func(device string) bool) {
 	t.Helper()
 	script, told := m.Compile(dirs, absent)
-	want, wantTold := CompileWithout(dirs, absent)
+	want, wantTold := compiler.CompileWithout(dirs, absent)
 	if !reflect.DeepEqual(told, wantTold) {
 		t.Errorf("%s: says\n%v\nand a first compile\n%v", rule, told, wantTold)
 	}
@@ -77,14 +81,14 @@ func mustCompileAsNew(t *testing.T, m *Compiler, rule string, dirs []Dir, absent
 	if !reflect.DeepEqual(originsOf(script), originsOf(want)) {
 		t.Errorf("%s: lines are from elsewhere than those of a first compile", rule)
 	}
-	if !reflect.DeepEqual(Describe(script.Farms), Describe(want.Farms)) || script.Digest != want.Digest ||
+	if !reflect.DeepEqual(farm.Describe(script.Farms), farm.Describe(want.Farms)) || script.Digest != want.Digest ||
 		!slices.Equal(script.Ingress, want.Ingress) || !slices.Equal(script.Interfaces, want.Interfaces) {
 		t.Errorf("%s: a first compile knows the script as another one", rule)
 	}
 }
 
 // originsOf gives the origins of all lines of a script.
-func originsOf(s *Script) (out []*diag.Origin) {
+func originsOf(s *ruleset.Script) (out []*diag.Origin) {
 	for i := range bytes.Count(s.Text, []byte("\n")) + 1 {
 		out = append(out, s.LineOrigin(i+1))
 	}
@@ -96,10 +100,10 @@ func TestCompilerOfAllKinds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles of all goldens take too long for -short; make test-slow runs them")
 	}
-	var over Compiler // of all cases, whose farms have the same names
-	for _, name := range cases(t) {
-		dirs := caseDirs(t, name)
-		var m Compiler
+	var over compiler.Compiler // of all cases, whose farms have the same names
+	for _, name := range compilertest.Cases(t) {
+		dirs := compilertest.CaseDirs(t, name)
+		var m compiler.Compiler
 		for _, gone := range []bool{false, true, false, false} {
 			mustCompileAsNew(t, &m, name, dirs, func(string) bool { return gone })
 		}
@@ -110,31 +114,31 @@ func TestCompilerOfAllKinds(t *testing.T) {
 // TestPropertyCompiler edits random farms again and again, some of whose files stay as they are.
 func TestPropertyCompiler(t *testing.T) {
 	edits := 0
-	randomly(t, *farmSets/3, func(t *testing.T, r *rand.Rand, farms []modelFarm) {
-		files := farmFilesOf(r, farms)
-		var m Compiler
+	compilertest.Randomly(t, *compilertest.FarmSets/3, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
+		files := compilertest.FarmFilesOf(r, farms)
+		var m compiler.Compiler
 		for range 8 {
-			edited, what, _ := randomEdit(r, farms)
+			edited, what, _ := compilertest.RandomEdit(r, farms)
 			if edited == nil {
 				continue
 			}
 			files = editedFiles(r, files, farms, edited)
-			mustCompileAsNew(t, &m, what, []Dir{{FS: files}}, func(string) bool { return false })
+			mustCompileAsNew(t, &m, what, []farm.Dir{{FS: files}}, func(string) bool { return false })
 			farms = edited
 			edits++
 		}
 	})
-	if edits < *farmSets {
+	if edits < *compilertest.FarmSets {
 		t.Errorf("only %d edits", edits)
 	}
 }
 
 // editedFiles writes the farms that changed.
-func editedFiles(r *rand.Rand, files fstest.MapFS, before, after []modelFarm) fstest.MapFS {
-	out := farmFilesOf(r, after)
+func editedFiles(r *rand.Rand, files fstest.MapFS, before, after []compilertest.ModelFarm) fstest.MapFS {
+	out := compilertest.FarmFilesOf(r, after)
 	for _, f := range after {
-		name := f.name + ".toml"
-		if slices.ContainsFunc(before, func(o modelFarm) bool { return reflect.DeepEqual(o, f) }) && files[name] != nil {
+		name := f.Name + ".toml"
+		if slices.ContainsFunc(before, func(o compilertest.ModelFarm) bool { return reflect.DeepEqual(o, f) }) && files[name] != nil {
 			out[name] = files[name]
 		}
 	}
@@ -145,8 +149,8 @@ func editedFiles(r *rand.Rand, files fstest.MapFS, before, after []modelFarm) fs
 func TestCompilerKeepsWhatDidNotChange(t *testing.T) {
 	files := tenEach(50)
 	files["bad.list"] = &fstest.MapFile{Data: []byte("198.51.100.0/24\n"), Mode: 0o644}
-	dirs, none := []Dir{{Path: "farms.d", FS: files}}, func(string) bool { return false }
-	var m Compiler
+	dirs, none := []farm.Dir{{Path: "farms.d", FS: files}}, func(string) bool { return false }
+	var m compiler.Compiler
 	before, _ := m.Compile(dirs, none)
 	changed := rand.IntN(50)
 	files[fmt.Sprintf("farm-%05d.toml", changed)] = &fstest.MapFile{Data: plainFarm(changed, 7), Mode: 0o644}

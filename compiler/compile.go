@@ -2,29 +2,33 @@
 // same files give the same bytes on every machine.
 package compiler
 
-import "farmc/compiler/diag"
+import (
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+	"farmc/compiler/ruleset"
+)
 
 // Compile reads the farms in dirs, which go from low to high precedence, and compiles them. All faults of all files
 // are found in one run; with a fault among the diagnostics there is no script.
-func Compile(dirs []Dir) (*Script, diag.Diagnostics) {
+func Compile(dirs []farm.Dir) (*ruleset.Script, diag.Diagnostics) {
 	return CompileWithout(dirs, func(string) bool { return false })
 }
 
 // CompileWithout compiles for a machine that lacks network interfaces: rules that hang on one that is absent are left
 // out, as the kernel (6.1) refuses a whole script that names one. What was left out is among the warnings.
-func CompileWithout(dirs []Dir, absent func(device string) bool) (*Script, diag.Diagnostics) {
+func CompileWithout(dirs []farm.Dir, absent func(device string) bool) (*ruleset.Script, diag.Diagnostics) {
 	return new(Compiler).Compile(dirs, absent)
 }
 
 // A Compiler compiles again and again, and repeats only the work on farms that changed since the last time: of ten thousand
 // farms one, mostly. The zero Compiler has compiled nothing yet. It is not for use by several goroutines at once.
 type Compiler struct {
-	farms    Cache
-	services Services
+	farms    farm.Cache
+	services ruleset.Services
 }
 
 // Compile compiles as CompileWithout does.
-func (c *Compiler) Compile(dirs []Dir, absent func(device string) bool) (*Script, diag.Diagnostics) {
+func (c *Compiler) Compile(dirs []farm.Dir, absent func(device string) bool) (*ruleset.Script, diag.Diagnostics) {
 	var told diag.Diagnostics
 	farms := c.farms.Read(dirs, &told)
 	script := c.services.Link(farms, absent, &told)

@@ -1,14 +1,15 @@
-package compiler
+package compiler_test
 
 import (
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"strings"
 	"testing"
 	"testing/fstest"
 
-	"farmc/compiler/addr"
+	"farmc/compiler"
+	"farmc/compiler/farm"
+	"farmc/compiler/internal/compilertest"
 )
 
 // TestConflictsByComparingAll holds the walk along sorted doors against the comparison of every farm with every other:
@@ -20,29 +21,29 @@ func TestConflictsByComparingAll(t *testing.T) {
 	conflicts := 0
 	for seed := range uint64(500) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		var farms []modelFarm
+		var farms []compilertest.ModelFarm
 		files := fstest.MapFS{}
 		for i := range 2 + r.IntN(5) {
-			f := randomFarm(r)
-			f.name = fmt.Sprintf("farm%d", i)
+			f := compilertest.RandomFarm(r)
+			f.Name = fmt.Sprintf("farm%d", i)
 			farms = append(farms, f)
-			files[f.name+".toml"] = &fstest.MapFile{Data: []byte(tomlText(r, f.settings(r)))}
+			files[f.Name+".toml"] = &fstest.MapFile{Data: []byte(compilertest.TomlText(r, f.Settings(r)))}
 		}
 		meets := map[[2]string]bool{}
 		involved := map[string]bool{}
 		for i, f := range farms {
 			for _, g := range farms[i+1:] {
-				if f.meets(g) {
-					meets[[2]string{f.name, g.name}] = true
-					involved[f.name], involved[g.name] = true, true
+				if f.Meets(g) {
+					meets[[2]string{f.Name, g.Name}] = true
+					involved[f.Name], involved[g.Name] = true, true
 				}
 			}
 		}
-		_, told := Compile([]Dir{{FS: files}})
+		_, told := compiler.Compile([]farm.Dir{{FS: files}})
 		named := map[string]bool{}
 		for _, d := range told {
 			if !strings.Contains(d.Message, "listens on") {
-				t.Fatalf("seed %d: %s", seed, printed(told))
+				t.Fatalf("seed %d: %s", seed, compilertest.Printed(told))
 			}
 			a, b := strings.TrimSuffix(d.Also[0].Place.File, ".toml"), strings.TrimSuffix(d.Place.File, ".toml")
 			if !meets[[2]string{a, b}] {
@@ -114,7 +115,7 @@ func TestConflicts(t *testing.T) {
 					}
 					return `"10.0.0.11"`
 				}
-				_, told := Compile([]Dir{{FS: fstest.MapFS{
+				_, told := compiler.Compile([]farm.Dir{{FS: fstest.MapFS{
 					"a.toml": {Data: fmt.Appendf(nil, form, a, address(a))},
 					"b.toml": {Data: fmt.Appendf(nil, form, b, address(b))},
 				}}})
@@ -128,52 +129,4 @@ func TestConflicts(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestDoorsOfOneFarm: what a farm says twice is one door.
-func TestDoorsOfOneFarm(t *testing.T) {
-	for _, test := range []struct {
-		rule    string
-		listens []string
-		want    string
-	}{
-		{"twice", []string{"192.0.2.10:80,80", "192.0.2.10:80"}, "tcp . 192.0.2.10 . 80"},
-		{"overlapping", []string{"192.0.2.10:10-20,15-30"}, "tcp . 192.0.2.10 . 10-30"},
-		{"one-in-the-other", []string{"192.0.2.10:10-40,15-20,39-41"}, "tcp . 192.0.2.10 . 10-41"},
-		{"side-by-side", []string{"192.0.2.10:10-20,21-30"}, "tcp . 192.0.2.10 . 10-20, tcp . 192.0.2.10 . 21-30"},
-		{"port-in-a-range", []string{"192.0.2.10:15,10-20"}, "tcp . 192.0.2.10 . 15, tcp . 192.0.2.10 . 10-20"},
-		{"more-particular-first", []string{"*:1-2", "*:1", "192.0.2.10/all", "192.0.2.10:1-2", "192.0.2.10:1"},
-			"tcp . 192.0.2.10 . 1, tcp . 192.0.2.10 . 1-2, 192.0.2.10, tcp . 1, tcp . 1-2"},
-		{"any-in-the-families-of-the-backends", []string{"*:1/tcp,udp"}, "tcp . 1, udp . 1"},
-	} {
-		t.Run(test.rule, func(t *testing.T) {
-			f := &Farm{Name: "web", Backends: []Backend{{Address: Addresses{addr.IP4: netip.MustParseAddr("10.0.0.11")}}}}
-			for _, text := range test.listens {
-				l, err := parseListen(text)
-				if err != nil {
-					t.Fatal(err)
-				}
-				f.Listen = append(f.Listen, l)
-			}
-			var keys []string
-			for _, d := range f.Frontends() {
-				keys = append(keys, frontendWords(d))
-			}
-			if got := strings.Join(keys, ", "); got != test.want {
-				t.Errorf("got %s, want %s", got, test.want)
-			}
-		})
-	}
-}
-
-// frontendWords gives protocol, address and ports, as far as the frontend has them.
-func frontendWords(d Frontend) string {
-	words := []string{string(d.Protocol), d.Address.String(), d.Ports.String()}
-	switch {
-	case d.Specificity == WholeAddress:
-		words = words[1:2]
-	case d.Specificity > WholeAddress:
-		words = []string{words[0], words[2]}
-	}
-	return strings.Join(words, " . ")
 }

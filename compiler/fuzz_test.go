@@ -1,4 +1,4 @@
-package compiler
+package compiler_test
 
 import (
 	"bytes"
@@ -11,13 +11,17 @@ import (
 	"testing/fstest"
 	"time"
 	"unicode"
+
+	"farmc/compiler"
+	"farmc/compiler/farm"
+	"farmc/compiler/internal/compilertest"
 )
 
 // FuzzCompile gives Compile anything as a farm, a drop-in, a list and the name of a file: it comes to an end, it says
 // nothing that would steer a terminal, and a script is made of nothing but the forms that the templates have.
 func FuzzCompile(f *testing.F) {
-	for _, name := range cases(f) {
-		filepath.WalkDir(goldenFile(f, name), func(path string, d fs.DirEntry, err error) error {
+	for _, name := range compilertest.Cases(f) {
+		filepath.WalkDir(compilertest.GoldenFile(f, name), func(path string, d fs.DirEntry, err error) error {
 			if text, err := os.ReadFile(path); err == nil && strings.HasSuffix(path, ".toml") {
 				f.Add(text, []byte("[backends.b1]\nstate = \"down\"\n"), []byte("192.0.2.0/24\n"), "shop")
 			}
@@ -52,11 +56,11 @@ const fittingFarm = "listen = \"198.51.100.1:1\"\n[backends.b1]\naddress = \"10.
 func harmless(t testing.TB, files fstest.MapFS) string {
 	t.Helper()
 	begin := time.Now()
-	script, told := Compile([]Dir{{Path: "farms.d", FS: files}})
+	script, told := compiler.Compile([]farm.Dir{{Path: "farms.d", FS: files}})
 	if took := time.Since(begin); took > time.Minute {
 		t.Errorf("it took %s", took)
 	}
-	if said := printed(told); strings.ContainsFunc(said, steers) {
+	if said := compilertest.Printed(told); strings.ContainsFunc(said, steers) {
 		t.Errorf("a terminal would obey: %q", said)
 	}
 	if (script == nil) != told.Faulty() {
@@ -65,7 +69,7 @@ func harmless(t testing.TB, files fstest.MapFS) string {
 	if script == nil {
 		return ""
 	}
-	if _, err := readScript(string(script.Text)); err != nil {
+	if _, err := compilertest.ReadScript(string(script.Text)); err != nil {
 		t.Errorf("%v in the script of %q", err, files["web.toml"].Data)
 	}
 	return string(script.Text)
@@ -233,14 +237,14 @@ func TestHostileLists(t *testing.T) {
 		for _, lenient := range []bool{false, true} {
 			files := fstest.MapFS{"web.toml": {Data: []byte("access.deny = \"@office\"\n" + fittingFarm)}, "office.list": {Data: []byte("192.0.2.1\n" + line + "\n")}}
 			harmless(t, files)
-			script, told := Compile([]Dir{{FS: files, Lenient: lenient}})
+			script, told := compiler.Compile([]farm.Dir{{FS: files, Lenient: lenient}})
 			if lenient && told.Faulty() {
-				t.Errorf("%q is a fault: %s", line, printed(told))
+				t.Errorf("%q is a fault: %s", line, compilertest.Printed(told))
 			}
 			if script == nil {
 				continue
 			}
-			if _, err := readScript(string(script.Text)); err != nil {
+			if _, err := compilertest.ReadScript(string(script.Text)); err != nil {
 				t.Errorf("%v in the script of %q", err, line)
 			}
 		}

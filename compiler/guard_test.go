@@ -1,10 +1,14 @@
-package compiler
+package compiler_test
 
 import (
 	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"farmc/compiler"
+	"farmc/compiler/farm"
+	"farmc/compiler/internal/compilertest"
 )
 
 // TestGuardsOfAbsentInterfaces: what would hang on an interface that isn't there hangs on its name in prerouting, so that
@@ -22,27 +26,27 @@ func TestGuardsOfAbsentInterfaces(t *testing.T) {
 		{"dsr", `"eth7"`, "", ""}, // takes nothing
 	} {
 		t.Run(test.mode+test.interfaces, func(t *testing.T) {
-			farm := fmt.Sprintf("mode = %q\ninterfaces = [%s]\nlisten = \"192.0.2.10:80\"\naccess.deny = \"any\"\n[backends.b1]\naddress = \"10.0.0.11\"\n", test.mode, test.interfaces)
+			text := fmt.Sprintf("mode = %q\ninterfaces = [%s]\nlisten = \"192.0.2.10:80\"\naccess.deny = \"any\"\n[backends.b1]\naddress = \"10.0.0.11\"\n", test.mode, test.interfaces)
 			if test.mode == "dsr" {
-				farm += "interface = \"eth1\"\n"
+				text += "interface = \"eth1\"\n"
 			}
-			script, told := CompileWithout([]Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(farm)}}}}, func(device string) bool { return device == "eth7" })
+			script, told := compiler.CompileWithout([]farm.Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(text)}}}}, func(device string) bool { return device == "eth7" })
 			if told.Faulty() {
-				t.Fatal(printed(told))
+				t.Fatal(compilertest.Printed(told))
 			}
-			r, err := readScript(string(script.Text))
+			r, err := compilertest.ReadScript(string(script.Text))
 			if err != nil {
 				t.Fatal(err)
 			}
 			ingress := ""
-			for name, rules := range r.chains {
+			for name, rules := range r.Chains {
 				if strings.HasPrefix(name, "access-ingress/") {
 					ingress += strings.TrimSuffix(strings.TrimPrefix(rules[0], "\t\ttype filter hook ingress devices = { "), " } priority filter - 10")
 				}
 			}
 			prerouting := ""
-			if m := r.maps["access-services-ip4"]; m != nil {
-				prerouting = m.byKey["tcp . 192.0.2.10 . 80"].value
+			if m := r.Maps["access-services-ip4"]; m != nil {
+				prerouting = m.ByKey["tcp . 192.0.2.10 . 80"].Value
 			}
 			if ingress != test.ingress || prerouting != test.prerouting {
 				t.Errorf("gates at %s and in prerouting to %q, want %s and %q", ingress, prerouting, test.ingress, test.prerouting)
@@ -57,18 +61,18 @@ func TestGuardsOfPlainFarms(t *testing.T) {
 	for i := range 20 {
 		files[fmt.Sprintf("plain%d.toml", i)] = &fstest.MapFile{Data: fmt.Appendf(nil, "listen = \"192.0.2.%d:80\"\n[backends.b1]\naddress = \"10.0.0.11\"\n", i+1)}
 	}
-	script, told := Compile([]Dir{{FS: files}})
+	script, told := compiler.Compile([]farm.Dir{{FS: files}})
 	if told.Faulty() {
-		t.Fatal(printed(told))
+		t.Fatal(compilertest.Printed(told))
 	}
-	r, err := readScript(string(script.Text))
+	r, err := compilertest.ReadScript(string(script.Text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m := r.maps["access-services-ip4"]; m != nil {
-		t.Errorf("%d plain farms are asked for", len(m.elements))
+	if m := r.Maps["access-services-ip4"]; m != nil {
+		t.Errorf("%d plain farms are asked for", len(m.Elements))
 	}
-	if got := len(r.maps["access-addresses-ip4"].elements); got != 1 {
+	if got := len(r.Maps["access-addresses-ip4"].Elements); got != 1 {
 		t.Errorf("%d addresses are asked for, want one", got)
 	}
 }

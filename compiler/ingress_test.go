@@ -1,4 +1,4 @@
-package compiler
+package compiler_test
 
 import (
 	"fmt"
@@ -6,6 +6,10 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"farmc/compiler"
+	"farmc/compiler/farm"
+	"farmc/compiler/internal/compilertest"
 )
 
 // compiledWithout compiles farms for a machine that lacks some interfaces.
@@ -15,9 +19,9 @@ func compiledWithout(t *testing.T, farms map[string]string, absent ...string) (s
 	for name, text := range farms {
 		files[name+".toml"] = &fstest.MapFile{Data: []byte(text)}
 	}
-	script, told := CompileWithout([]Dir{{FS: files}}, func(device string) bool { return slices.Contains(absent, device) })
+	script, told := compiler.CompileWithout([]farm.Dir{{FS: files}}, func(device string) bool { return slices.Contains(absent, device) })
 	if told.Faulty() {
-		t.Fatal(printed(told))
+		t.Fatal(compilertest.Printed(told))
 	}
 	var said []string
 	for _, d := range told {
@@ -89,11 +93,11 @@ func TestAbsentInterfacesLeaveTheRest(t *testing.T) {
 	if alone, _ := compiledWithout(t, map[string]string{"other": other}); text != alone {
 		t.Errorf("got %s, want %s", text, alone)
 	}
-	facts := func(absent ...string) Description {
-		script, _ := CompileWithout([]Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(gateway)}}}}, func(device string) bool { return slices.Contains(absent, device) })
+	facts := func(absent ...string) farm.Description {
+		script, _ := compiler.CompileWithout([]farm.Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(gateway)}}}}, func(device string) bool { return slices.Contains(absent, device) })
 		return script.Farms[0].Description()
 	}
-	if changes := Changes(map[string]Description{"web": facts()}, map[string]Description{"web": facts("eth0", "eth2")}); len(changes) > 0 {
+	if changes := farm.Changes(map[string]farm.Description{"web": facts()}, map[string]farm.Description{"web": facts("eth0", "eth2")}); len(changes) > 0 {
 		t.Errorf("the farm changes: %q", changes)
 	}
 }
@@ -138,10 +142,10 @@ func TestSlotsAreBounded(t *testing.T) {
 					text := fmt.Sprintf("listen = '192.0.2.%d:80%s'\n", i+1, test.ports) + fmt.Sprintf(test.farm, i+1)
 					files[fmt.Sprintf("farm%02d.toml", i)] = &fstest.MapFile{Data: []byte(text)}
 				}
-				_, told := Compile([]Dir{{FS: files}})
+				_, told := compiler.Compile([]farm.Dir{{FS: files}})
 				want := test.want + ": error: with this farm all farms together have more than 2097152 slots"
-				if farms == test.fit && told.Faulty() || farms > test.fit && (len(told) != 1 || !strings.Contains(printed(told), want)) {
-					t.Errorf("%d farms: %s", farms, printed(told))
+				if farms == test.fit && told.Faulty() || farms > test.fit && (len(told) != 1 || !strings.Contains(compilertest.Printed(told), want)) {
+					t.Errorf("%d farms: %s", farms, compilertest.Printed(told))
 				}
 			}
 		})

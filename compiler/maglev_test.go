@@ -1,4 +1,4 @@
-package compiler
+package compiler_test
 
 import (
 	"fmt"
@@ -6,6 +6,10 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"farmc/compiler"
+	"farmc/compiler/farm"
+	"farmc/compiler/internal/compilertest"
 )
 
 // What a farm and its backends are called doesn't matter, nor does what a backend's state is to the size of the table:
@@ -47,9 +51,9 @@ scheduler = "maglev"
 // slotLines are the elements of the only map of slots.
 func slotLines(t *testing.T, name, text string) []string {
 	t.Helper()
-	script, told := Compile([]Dir{{FS: fstest.MapFS{name + ".toml": {Data: []byte(text)}}}})
+	script, told := compiler.Compile([]farm.Dir{{FS: fstest.MapFS{name + ".toml": {Data: []byte(text)}}}})
 	if told.Faulty() {
-		t.Fatal(printed(told))
+		t.Fatal(compilertest.Printed(told))
 	}
 	_, after, _ := strings.Cut(string(script.Text), "map slots-maglev-")
 	_, after, _ = strings.Cut(after, "elements = {\n")

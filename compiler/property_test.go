@@ -1,8 +1,7 @@
-package compiler
+package compiler_test
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -12,69 +11,25 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"farmc/compiler/farm"
+	"farmc/compiler/internal/compilertest"
 )
-
-var (
-	farmSets = flag.Int("sets", 300, "how many random sets of farms the properties are tried on")
-	fromSeed = flag.Uint64("seed", 0, "of the first set of farms; with -sets 1 one that failed is tried again")
-)
-
-// randomly calls a property with random farms, a set for each seed. With -short the test is skipped.
-func randomly(t *testing.T, sets int, property func(t *testing.T, r *rand.Rand, farms []modelFarm)) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("random farms take too long for -short; make test-slow runs them")
-	}
-	for i := range uint64(max(sets, 1)) {
-		seed := *fromSeed + i
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			r := rand.New(rand.NewPCG(seed, 0))
-			property(t, r, randomFarms(r))
-		})
-	}
-}
-
-// compiled is the script of farms that have no fault.
-func compiled(t testing.TB, dirs ...Dir) *Script {
-	t.Helper()
-	script, told := Compile(dirs)
-	if script == nil || len(told) > 0 {
-		var files strings.Builder
-		for _, d := range dirs {
-			if m, ok := d.FS.(fstest.MapFS); ok {
-				for _, name := range slices.Sorted(maps.Keys(m)) {
-					fmt.Fprintf(&files, "--- %s\n%s", name, m[name].Data)
-				}
-			}
-		}
-		t.Fatalf("%s\n%s", printed(told), &files)
-	}
-	return script
-}
-
-// farmFilesOf writes each farm to its file.
-func farmFilesOf(r *rand.Rand, farms []modelFarm) fstest.MapFS {
-	files := fstest.MapFS{}
-	for _, f := range farms {
-		files[f.name+".toml"] = &fstest.MapFile{Data: []byte(tomlText(r, f.settings(r)))}
-	}
-	return files
-}
 
 // TestPropertyPackets holds what the script does with packets against what the format promises.
 func TestPropertyPackets(t *testing.T) {
 	served, refused := 0, 0
-	randomly(t, *farmSets, func(t *testing.T, r *rand.Rand, farms []modelFarm) {
-		script, err := readScript(string(compiled(t, Dir{FS: farmFilesOf(r, farms)}).Text))
+	compilertest.Randomly(t, *compilertest.FarmSets, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
+		script, err := compilertest.ReadScript(string(compilertest.Compiled(t, farm.Dir{FS: compilertest.FarmFilesOf(r, farms)}).Text))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, p := range packets(r, farms, 200) {
-			want, farm := expected(farms, p)
-			got := script.outcome(t, p)
+		for _, p := range compilertest.Packets(r, farms, 200) {
+			want, farm := compilertest.Expected(farms, p)
+			got := script.Outcome(t, p)
 			compareOutcomes(t, p, got, want, farm)
-			served += len(want.shares)
-			if want.refused {
+			served += len(want.Shares)
+			if want.Refused {
 				refused++
 			}
 			if t.Failed() {
@@ -87,68 +42,68 @@ func TestPropertyPackets(t *testing.T) {
 	}
 }
 
-func compareOutcomes(t *testing.T, p packet, got, want outcome, farm *modelFarm) {
+func compareOutcomes(t *testing.T, p compilertest.Packet, got, want compilertest.Outcome, farm *compilertest.ModelFarm) {
 	t.Helper()
-	if got.refused != want.refused || len(got.shares) != len(want.shares) {
+	if got.Refused != want.Refused || len(got.Shares) != len(want.Shares) {
 		t.Errorf("%s: got %s, want %s", p, got, want)
 		return
 	}
-	if len(want.shares) > 0 && got.mark != want.mark {
-		t.Errorf("%s: the mark of %s is %q, not %q", p, farm.name, got.mark, want.mark)
+	if len(want.Shares) > 0 && got.Mark != want.Mark {
+		t.Errorf("%s: the mark of %s is %q, not %q", p, farm.Name, got.Mark, want.Mark)
 	}
 	sum := 0.0
-	for to, share := range want.shares {
+	for to, share := range want.Shares {
 		off := share * 0.01
-		if farm.tableSize != 0 { // as fine as the administrator wanted it
-			off = 2 / float64(farm.tableSize)
+		if farm.TableSize != 0 { // as fine as the administrator wanted it
+			off = 2 / float64(farm.TableSize)
 		}
-		if d := got.shares[to] - share; d > off+1e-9 || d < -off-1e-9 {
-			t.Errorf("%s: %s of %s gets %g, not %g", p, to, farm.name, got.shares[to], share)
+		if d := got.Shares[to] - share; d > off+1e-9 || d < -off-1e-9 {
+			t.Errorf("%s: %s of %s gets %g, not %g", p, to, farm.Name, got.Shares[to], share)
 		}
-		if got.sources[to] != want.sources[to] {
-			t.Errorf("%s: %s of %s sees %q, not %q", p, to, farm.name, got.sources[to], want.sources[to])
+		if got.Sources[to] != want.Sources[to] {
+			t.Errorf("%s: %s of %s sees %q, not %q", p, to, farm.Name, got.Sources[to], want.Sources[to])
 		}
-		sum += got.shares[to]
+		sum += got.Shares[to]
 	}
-	if len(want.shares) > 0 && (sum < 1-1e-9 || sum > 1+1e-9) {
-		t.Errorf("%s: the shares of %s are %g in all", p, farm.name, sum)
+	if len(want.Shares) > 0 && (sum < 1-1e-9 || sum > 1+1e-9) {
+		t.Errorf("%s: the shares of %s are %g in all", p, farm.Name, sum)
 	}
 }
 
 // TestPropertyWellFormed: no two elements of a map have the same key, no intervals overlap, every chain and every map
 // that is named exists, and none stands there for nothing.
 func TestPropertyWellFormed(t *testing.T) {
-	randomly(t, *farmSets/3, func(t *testing.T, r *rand.Rand, farms []modelFarm) {
-		text := string(compiled(t, Dir{FS: farmFilesOf(r, farms)}).Text)
-		script, err := readScript(text)
+	compilertest.Randomly(t, *compilertest.FarmSets/3, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
+		text := string(compilertest.Compiled(t, farm.Dir{FS: compilertest.FarmFilesOf(r, farms)}).Text)
+		script, err := compilertest.ReadScript(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, m := range script.maps {
+		for name, m := range script.Maps {
 			if !strings.Contains(text, "@"+name+"\n") && !strings.Contains(text, "@"+name+" ") {
 				t.Errorf("nobody asks the map %s", name)
 			}
-			if (len(m.elements) == 0) != m.learnt && name != "backend-counts" {
-				t.Errorf("the map %s has %d elements", name, len(m.elements))
+			if (len(m.Elements) == 0) != m.Learnt && name != "backend-counts" {
+				t.Errorf("the map %s has %d elements", name, len(m.Elements))
 			}
-			m.keysDiffer(t, name)
-			for _, e := range m.elements {
-				chain, leads := strings.CutPrefix(e.value, "goto ")
-				if _, ok := script.chains[chain]; leads && !ok {
-					t.Errorf("line %d leads to %s, which does not exist", e.line, chain)
+			m.KeysDiffer(t, name)
+			for _, e := range m.Elements {
+				chain, leads := strings.CutPrefix(e.Value, "goto ")
+				if _, ok := script.Chains[chain]; leads && !ok {
+					t.Errorf("line %d leads to %s, which does not exist", e.Line, chain)
 				}
 			}
 		}
-		for name := range script.chains {
+		for name := range script.Chains {
 			hook := slices.Contains([]string{"prerouting", "output", "postrouting", "keep-conntrack", "relief", "relief-output", "invalid-input", "invalid-forward"}, name)
 			if !hook && !strings.Contains(text, "goto "+name+",\n") && !strings.Contains(text, "goto "+name+"\n") && !strings.Contains(text, "jump "+name+"\n") {
 				t.Errorf("nothing leads to the chain %s", name)
 			}
 		}
-		for _, rules := range script.chains {
+		for _, rules := range script.Chains {
 			for _, rule := range rules {
 				for _, at := range namesMap.FindAllStringSubmatch(rule, -1) {
-					if script.maps[at[1]] == nil {
+					if script.Maps[at[1]] == nil {
 						t.Errorf("there is no map %s", at[1])
 					}
 				}
@@ -160,47 +115,20 @@ func TestPropertyWellFormed(t *testing.T) {
 // namesMap are the words of a rule that name a map.
 var namesMap = regexp.MustCompile(`(?:map|update|delete) @(\S+)`)
 
-func (m *readMap) keysDiffer(t *testing.T, name string) {
-	seen := map[string]int{}
-	for i, e := range m.elements {
-		if before, twice := seen[e.key]; twice {
-			t.Errorf("map %s: line %d has the key of line %d", name, e.line, before)
-		}
-		seen[e.key] = e.line
-		for _, other := range m.elements[:i] {
-			if m.interval && overlapping(e.key, other.key) {
-				t.Errorf("map %s: line %d overlaps line %d", name, e.line, other.line)
-			}
-		}
-	}
-}
-
-// overlapping says whether two intervals have a key in common: if so, one begins in the other.
-func overlapping(a, b string) bool {
-	first := func(interval string) string {
-		parts := strings.Split(interval, " . ")
-		for i, part := range parts {
-			parts[i], _, _ = strings.Cut(part, "-")
-		}
-		return strings.Join(parts, " . ")
-	}
-	return within(first(a), b) || within(first(b), a)
-}
-
 // TestPropertyOrigins: every line that belongs to a farm has an origin in its file, and no other line has one.
 func TestPropertyOrigins(t *testing.T) {
-	randomly(t, *farmSets/3, func(t *testing.T, r *rand.Rand, farms []modelFarm) {
-		files := farmFilesOf(r, farms)
-		script := compiled(t, Dir{Path: "farms.d", FS: files})
+	compilertest.Randomly(t, *compilertest.FarmSets/3, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
+		files := compilertest.FarmFilesOf(r, farms)
+		script := compilertest.Compiled(t, farm.Dir{Path: "farms.d", FS: files})
 		lines := strings.Split(string(script.Text), "\n")
-		read, err := readScript(string(script.Text))
+		read, err := compilertest.ReadScript(string(script.Text))
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := map[int]string{}
-		for _, m := range read.maps {
-			for _, e := range m.elements {
-				want[e.line] = e.farm
+		for _, m := range read.Maps {
+			for _, e := range m.Elements {
+				want[e.Line] = e.Farm
 			}
 		}
 		chain, ofTable := "", map[int]bool{} // the chain of a maglev table names one of the farms that share it
@@ -243,15 +171,15 @@ func TestPropertyOrigins(t *testing.T) {
 // TestPropertySameBytes: the same farms make the same script, in whatever order, form and number of files they stand,
 // and whatever the comments say.
 func TestPropertySameBytes(t *testing.T) {
-	randomly(t, *farmSets/3, func(t *testing.T, r *rand.Rand, farms []modelFarm) {
-		want := compiled(t, Dir{FS: farmFilesOf(r, farms)})
-		for form, dirs := range map[string][]Dir{
-			"in other words":      {{FS: farmFilesOf(r, farms)}},
-			"in other order":      {{FS: shuffled{farmFilesOf(r, farms), r}}},
-			"with comments":       {{FS: commented(r, farmFilesOf(r, farms))}},
+	compilertest.Randomly(t, *compilertest.FarmSets/3, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
+		want := compilertest.Compiled(t, farm.Dir{FS: compilertest.FarmFilesOf(r, farms)})
+		for form, dirs := range map[string][]farm.Dir{
+			"in other words":      {{FS: compilertest.FarmFilesOf(r, farms)}},
+			"in other order":      {{FS: shuffled{compilertest.FarmFilesOf(r, farms), r}}},
+			"with comments":       {{FS: commented(r, compilertest.FarmFilesOf(r, farms))}},
 			"split into drop-ins": split(r, farms),
 		} {
-			got := compiled(t, dirs...)
+			got := compilertest.Compiled(t, dirs...)
 			if !bytes.Equal(got.Text, want.Text) || got.Digest != want.Digest {
 				t.Errorf("%s they make another script:\n%s\nrather than:\n%s", form, got.Text, want.Text)
 			}
@@ -277,8 +205,8 @@ func commented(r *rand.Rand, files fstest.MapFS) fstest.MapFS {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		var text strings.Builder
 		for line := range strings.Lines(string(files[name].Data)) {
-			text.WriteString(pick(r, "", "\n", "# listen = \"192.0.2.1:1\"\n", "  # é\n"))
-			text.WriteString(strings.TrimSuffix(line, "\n") + pick(r, "\n", " # no; drop }\n", "\r\n"))
+			text.WriteString(compilertest.Pick(r, "", "\n", "# listen = \"192.0.2.1:1\"\n", "  # é\n"))
+			text.WriteString(strings.TrimSuffix(line, "\n") + compilertest.Pick(r, "\n", " # no; drop }\n", "\r\n"))
 		}
 		out[name] = &fstest.MapFile{Data: []byte(text.String())}
 	}
@@ -287,29 +215,29 @@ func commented(r *rand.Rand, files fstest.MapFS) fstest.MapFS {
 
 // split spreads the settings of each farm over its file and drop-ins in two directories. A setting may stand in
 // several files; the last one is right, those before are not.
-func split(r *rand.Rand, farms []modelFarm) []Dir {
+func split(r *rand.Rand, farms []compilertest.ModelFarm) []farm.Dir {
 	names := []string{".toml", ".toml.d/10.toml", ".toml.d/20.toml", ".toml.d/30.toml"}
-	dirs := []Dir{{Path: "etc", FS: fstest.MapFS{}}, {Path: "run", FS: fstest.MapFS{}}}
+	dirs := []farm.Dir{{Path: "etc", FS: fstest.MapFS{}}, {Path: "run", FS: fstest.MapFS{}}}
 	for _, f := range farms {
-		parts := make([][]setting, len(names))
-		for _, s := range f.settings(r) {
+		parts := make([][]compilertest.Setting, len(names))
+		for _, s := range f.Settings(r) {
 			last := r.IntN(len(names))
 			parts[last] = append(parts[last], s)
 			for before := range last {
 				if r.IntN(4) == 0 {
-					parts[before] = append(parts[before], setting{s.table, s.key, pick(r, `"another"`, "17", "[]", "true")})
+					parts[before] = append(parts[before], compilertest.Setting{Table: s.Table, Key: s.Key, Value: compilertest.Pick(r, `"another"`, "17", "[]", "true")})
 				}
 			}
 		}
 		for i, part := range parts {
-			text := tomlText(r, part)
+			text := compilertest.TomlText(r, part)
 			if text == "" && i > 0 {
 				continue
 			}
 			into := dirs[r.IntN(2)].FS.(fstest.MapFS)
-			into[f.name+names[i]] = &fstest.MapFile{Data: []byte("# " + f.name + "\n" + text)}
-			if into, other := dirs[0].FS.(fstest.MapFS), r.IntN(4) == 0; other && into[f.name+names[i]] == nil {
-				into[f.name+names[i]] = &fstest.MapFile{Data: []byte("this file is hidden behind that of the later directory")}
+			into[f.Name+names[i]] = &fstest.MapFile{Data: []byte("# " + f.Name + "\n" + text)}
+			if into, other := dirs[0].FS.(fstest.MapFS), r.IntN(4) == 0; other && into[f.Name+names[i]] == nil {
+				into[f.Name+names[i]] = &fstest.MapFile{Data: []byte("this file is hidden behind that of the later directory")}
 			}
 		}
 	}
@@ -319,10 +247,10 @@ func split(r *rand.Rand, farms []modelFarm) []Dir {
 // TestPropertyKernel: nft takes the script of any farms, in the state that any others have left.
 func TestPropertyKernel(t *testing.T) {
 	t.Parallel()
-	k := newKernel(t)
-	randomly(t, *farmSets/2, func(t *testing.T, r *rand.Rand, farms []modelFarm) {
-		k.t = t
-		k.mustLoad(fmt.Sprint(len(farms), " farms"), compiled(t, Dir{FS: farmFilesOf(r, farms)}).Text)
+	k := compilertest.NewKernel(t)
+	compilertest.Randomly(t, *compilertest.FarmSets/2, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
+		k.T = t
+		k.MustLoad(fmt.Sprint(len(farms), " farms"), compilertest.Compiled(t, farm.Dir{FS: compilertest.FarmFilesOf(r, farms)}).Text)
 	})
-	k.t = t
+	k.T = t
 }

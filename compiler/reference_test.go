@@ -1,4 +1,4 @@
-package compiler
+package compiler_test
 
 import (
 	"os"
@@ -8,7 +8,10 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+	"farmc/compiler/internal/compilertest"
 )
 
 // everyKey are all keys of the farm format, by table.
@@ -107,14 +110,14 @@ func (k referenceKey) uncommented(lines []string, mode string) string {
 }
 
 func compileReference(text string) diag.Diagnostics {
-	_, told := Compile([]Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(text)}}}})
+	_, told := compiler.Compile([]farm.Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(text)}}}})
 	return told
 }
 
 func TestReferenceCompiles(t *testing.T) {
 	lines, _ := reference(t)
 	if told := compileReference(strings.Join(lines, "\n")); len(told) > 0 {
-		t.Error(printed(told))
+		t.Error(compilertest.Printed(told))
 	}
 }
 
@@ -142,7 +145,7 @@ func TestReferenceKeys(t *testing.T) {
 	for _, k := range keys {
 		t.Run(k.String(), func(t *testing.T) {
 			if told := compileReference(k.uncommented(lines, "")); len(told) > 0 {
-				t.Error(printed(told))
+				t.Error(compilertest.Printed(told))
 			}
 		})
 	}
@@ -165,7 +168,7 @@ func TestReferenceModes(t *testing.T) {
 					strings.HasPrefix(k.table, "backends") && strings.Contains(d.Message, "backends has no effect in mode "+mode)
 			})
 			if takes := slices.Contains(strings.Split(modes[1], ", "), mode); takes == refused {
-				t.Errorf("%s is said to work in mode %s; mode %s: %s", k, modes[1], mode, printed(told))
+				t.Errorf("%s is said to work in mode %s; mode %s: %s", k, modes[1], mode, compilertest.Printed(told))
 			}
 		}
 	}
@@ -192,7 +195,7 @@ func TestReferenceChoices(t *testing.T) {
 			changed[k.line] = "#" + k.key + ` = "` + value + `"`
 			told := compileReference(k.uncommented(changed, ""))
 			if len(told) > 0 {
-				t.Errorf("%s = %q, of which is said %q, comes to: %s", k, value, lines[i], printed(told))
+				t.Errorf("%s = %q, of which is said %q, comes to: %s", k, value, lines[i], compilertest.Printed(told))
 			}
 		}
 		if seen < 5 {

@@ -1,4 +1,4 @@
-package compiler
+package compiler_test
 
 import (
 	"fmt"
@@ -7,27 +7,17 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-)
 
-// plainFarms are n farms of three backends each.
-func plainFarms(n int, keys string) fstest.MapFS {
-	files := fstest.MapFS{}
-	for i := range n {
-		at := fmt.Sprintf("%d.%d", i/250, i%250+1)
-		text := fmt.Sprintf("listen = [\"198.18.%s:80\", \"[2001:db8::%x]:80\"]\n%s\n", at, i+1, keys)
-		for b := range 3 {
-			text += fmt.Sprintf("[backends.b%d]\naddress = [\"10.%d.%s\", \"fd00:%x::%x\"]\n", b, b, at, b, i+1)
-		}
-		files[fmt.Sprintf("farm%d.toml", i)] = &fstest.MapFile{Data: []byte(text)}
-	}
-	return files
-}
+	"farmc/compiler"
+	"farmc/compiler/farm"
+	"farmc/compiler/internal/compilertest"
+)
 
 // TestChainsDontGrowWithPlainFarms: the kernel's time to load is quadratic in chains and maps.
 func TestChainsDontGrowWithPlainFarms(t *testing.T) {
 	for _, keys := range []string{"", "mode = 'dnat'", "scheduler = 'hash'", "scheduler = 'symmetric-hash'", "source-address = ['10.9.9.9', 'fd99::9']", "local-clients = true"} {
 		t.Run(keys, func(t *testing.T) {
-			few, many := shapes(t, plainFarms(2, keys)), shapes(t, plainFarms(200, keys))
+			few, many := shapes(t, compilertest.PlainFarms(2, keys)), shapes(t, compilertest.PlainFarms(200, keys))
 			if few != many {
 				t.Errorf("2 farms have %s, 200 have %s", few, many)
 			}
@@ -37,11 +27,11 @@ func TestChainsDontGrowWithPlainFarms(t *testing.T) {
 
 func shapes(t *testing.T, files fstest.MapFS) string {
 	t.Helper()
-	r, err := readScript(string(compiled(t, Dir{FS: files}).Text))
+	r, err := compilertest.ReadScript(string(compilertest.Compiled(t, farm.Dir{FS: files}).Text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("%d chains and %d maps", len(r.chains), len(r.maps))
+	return fmt.Sprintf("%d chains and %d maps", len(r.Chains), len(r.Maps))
 }
 
 // TestChainsOfItsOwn: only what can't be shared has a chain of its own.
@@ -67,19 +57,19 @@ func TestChainsOfItsOwn(t *testing.T) {
 		{"down", "listen = '192.0.2.10:80'\nstate = 'down'", ""},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			script, told := Compile([]Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(test.text + "\n" + backends)}}}})
-			if strings.Contains(printed(told), "no address of a family") { // IPv4 alone: fewer addresses
-				script, told = Compile([]Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(test.text + "\n" + strings.ReplaceAll(backends, ", 'fd00", "] # ['fd00"))}}}})
+			script, told := compiler.Compile([]farm.Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(test.text + "\n" + backends)}}}})
+			if strings.Contains(compilertest.Printed(told), "no address of a family") { // IPv4 alone: fewer addresses
+				script, told = compiler.Compile([]farm.Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(test.text + "\n" + strings.ReplaceAll(backends, ", 'fd00", "] # ['fd00"))}}}})
 			}
 			if told.Faulty() {
-				t.Fatal(printed(told))
+				t.Fatal(compilertest.Printed(told))
 			}
-			r, err := readScript(string(script.Text))
+			r, err := compilertest.ReadScript(string(script.Text))
 			if err != nil {
 				t.Fatal(err)
 			}
 			var choosing []string
-			for _, name := range slices.Sorted(maps.Keys(r.chains)) {
+			for _, name := range slices.Sorted(maps.Keys(r.Chains)) {
 				if strings.HasPrefix(name, "dnat-") || strings.HasPrefix(name, "farm/") {
 					choosing = append(choosing, name)
 				}
@@ -96,7 +86,7 @@ func TestConnectionTrackingStays(t *testing.T) {
 	for name, files := range map[string]fstest.MapFS{
 		"none": {}, "down": {"web.toml": {Data: []byte("state = 'down'\n" + fittingFarm)}}, "no-backend": {"web.toml": {Data: []byte(fittingFarm + "state = 'down'\n")}},
 	} {
-		script, _ := Compile([]Dir{{FS: files}})
+		script, _ := compiler.Compile([]farm.Dir{{FS: files}})
 		if script == nil || !strings.Contains(string(script.Text), "\tchain keep-conntrack {\n\t\tct state new comment ") {
 			t.Errorf("%s: no chain keeps it", name)
 		}
@@ -105,9 +95,9 @@ func TestConnectionTrackingStays(t *testing.T) {
 
 // TestDigest: the comment of a rule carries it, and it changes with all that the script says, and nothing else.
 func TestDigest(t *testing.T) {
-	one := compiled(t, Dir{FS: fstest.MapFS{"web.toml": {Data: []byte(fittingFarm)}}})
-	same := compiled(t, Dir{Path: "elsewhere", FS: fstest.MapFS{"web.toml": {Data: []byte("# another comment\n" + fittingFarm)}}})
-	other := compiled(t, Dir{FS: fstest.MapFS{"shop.toml": {Data: []byte(fittingFarm)}}})
+	one := compilertest.Compiled(t, farm.Dir{FS: fstest.MapFS{"web.toml": {Data: []byte(fittingFarm)}}})
+	same := compilertest.Compiled(t, farm.Dir{Path: "elsewhere", FS: fstest.MapFS{"web.toml": {Data: []byte("# another comment\n" + fittingFarm)}}})
+	other := compilertest.Compiled(t, farm.Dir{FS: fstest.MapFS{"shop.toml": {Data: []byte(fittingFarm)}}})
 	if len(one.Digest) != 64 || !strings.Contains(string(one.Text), "\n\t\tct state new comment \"farmc sha256:"+one.Digest+"\"\n") {
 		t.Errorf("the digest %s is not in the script", one.Digest)
 	}
@@ -119,7 +109,7 @@ func TestDigest(t *testing.T) {
 // TestFarmsInOrder: a script tells its farms by name.
 func TestFarmsInOrder(t *testing.T) {
 	var names []string
-	for _, f := range compiled(t, Dir{FS: plainFarms(12, "")}).Farms {
+	for _, f := range compilertest.Compiled(t, farm.Dir{FS: compilertest.PlainFarms(12, "")}).Farms {
 		names = append(names, f.Name)
 	}
 	if len(names) != 12 || !slices.IsSorted(names) {

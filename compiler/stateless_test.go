@@ -1,4 +1,4 @@
-package compiler
+package compiler_test
 
 import (
 	"fmt"
@@ -9,8 +9,11 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"farmc/compiler"
 	"farmc/compiler/addr"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+	"farmc/compiler/internal/compilertest"
 )
 
 // TestAmbiguous holds what is told of replies that could belong to two services against all replies that there can be,
@@ -20,13 +23,13 @@ func TestAmbiguous(t *testing.T) {
 	for seed := range uint64(5000) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		farms := translatingFarms(r)
-		var frontends []Frontend
+		var frontends []farm.Frontend
 		for _, f := range farms {
 			frontends = append(frontends, f.Frontends()...)
 		}
-		slices.SortStableFunc(frontends, Frontend.Compare)
+		slices.SortStableFunc(frontends, farm.Frontend.Compare)
 		var told diag.Diagnostics
-		AmbiguousReplies(frontends, &told)
+		farm.AmbiguousReplies(frontends, &told)
 		want := confusedListens(farms)
 		if (len(want) > 0) != (len(told) > 0) {
 			t.Fatalf("seed %d: %d faults, want some: %t\n%s", seed, len(told), len(want) > 0, describe(farms))
@@ -62,34 +65,34 @@ func TestAmbiguous(t *testing.T) {
 var (
 	someServices = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("2001:db8::1")}
 	someServers  = []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.0.3"), netip.MustParseAddr("fd00::1")}
-	somePorts    = []Ports{{80, 80}, {81, 81}, {82, 82}, {80, 82}, {81, 84}}
+	somePorts    = []farm.Ports{{First: 80, Last: 80}, {First: 81, Last: 81}, {First: 82, Last: 82}, {First: 80, Last: 82}, {First: 81, Last: 84}}
 )
 
-func translatingFarms(r *rand.Rand) []*Farm {
-	farms := make([]*Farm, 2+r.IntN(3))
+func translatingFarms(r *rand.Rand) []*farm.Farm {
+	farms := make([]*farm.Farm, 2+r.IntN(3))
 	line := 0
 	for i := range farms {
-		f := &Farm{Name: string(rune('a' + i)), Mode: pick(r, Stateless, Stateless, DNAT, SNAT, DSR)}
+		f := &farm.Farm{Name: string(rune('a' + i)), Mode: compilertest.Pick(r, farm.Stateless, farm.Stateless, farm.DNAT, farm.SNAT, farm.DSR)}
 		ranged, whole := false, false
 		for range 1 + r.IntN(2) {
 			line++
-			address := pick(r, someServices...)
-			l := Listen{Address: address, Families: []addr.Family{addr.FamilyOf(address)}, Place: diag.Place{Line: line}}
+			address := compilertest.Pick(r, someServices...)
+			l := farm.Listen{Address: address, Families: []addr.Family{addr.FamilyOf(address)}, Place: diag.Place{Line: line}}
 			if r.IntN(6) == 0 {
-				l.Protocols, whole = []Protocol{AnyProtocol}, true
+				l.Protocols, whole = []farm.Protocol{farm.AnyProtocol}, true
 			} else {
-				l.Protocols = pick(r, []Protocol{TCP}, []Protocol{UDP}, []Protocol{TCP, UDP})
-				l.Ports = []Ports{pick(r, somePorts...)}
+				l.Protocols = compilertest.Pick(r, []farm.Protocol{farm.TCP}, []farm.Protocol{farm.UDP}, []farm.Protocol{farm.TCP, farm.UDP})
+				l.Ports = []farm.Ports{compilertest.Pick(r, somePorts...)}
 				ranged = ranged || !l.Ports[0].Single()
 			}
 			f.Listen = append(f.Listen, l)
 		}
 		for j := range 1 + r.IntN(2) {
-			b := Backend{Name: fmt.Sprint("b", j), Weight: 1, State: Up}
-			server := pick(r, someServers...)
+			b := farm.Backend{Name: fmt.Sprint("b", j), Weight: 1, State: farm.Up}
+			server := compilertest.Pick(r, someServers...)
 			b.Address[addr.FamilyOf(server)] = server
-			if !whole && !(ranged && f.Mode == Stateless) {
-				b.Port = pick(r, uint16(0), 80, 81, 83)
+			if !whole && !(ranged && f.Mode == farm.Stateless) {
+				b.Port = compilertest.Pick(r, uint16(0), 80, 81, 83)
 			}
 			f.Backends = append(f.Backends, b)
 		}
@@ -99,7 +102,7 @@ func translatingFarms(r *rand.Rand) []*Farm {
 }
 
 // confusedListens gives the lines of all pairs of listens with a reply in common that mode stateless can't lead back.
-func confusedListens(farms []*Farm) map[[2]int]bool {
+func confusedListens(farms []*farm.Farm) map[[2]int]bool {
 	type origin struct {
 		service   netip.AddrPort
 		stateless bool
@@ -111,7 +114,7 @@ func confusedListens(farms []*Farm) map[[2]int]bool {
 			for _, asked := range askedAt(l) {
 				for _, b := range f.Backends {
 					from := b.Address[addr.FamilyOf(l.Address)]
-					if f.Mode == DSR || !from.IsValid() {
+					if f.Mode == farm.DSR || !from.IsValid() {
 						continue
 					}
 					port := asked.port
@@ -119,7 +122,7 @@ func confusedListens(farms []*Farm) map[[2]int]bool {
 						port = b.Port
 					}
 					shows := fmt.Sprint(asked.protocol, from, port)
-					replies[shows] = append(replies[shows], origin{netip.AddrPortFrom(l.Address, asked.port), f.Mode == Stateless, l.Place.Line})
+					replies[shows] = append(replies[shows], origin{netip.AddrPortFrom(l.Address, asked.port), f.Mode == farm.Stateless, l.Place.Line})
 				}
 			}
 		}
@@ -138,15 +141,15 @@ func confusedListens(farms []*Farm) map[[2]int]bool {
 }
 
 type askedPort struct {
-	protocol Protocol
+	protocol farm.Protocol
 	port     uint16
 }
 
 // askedAt is where clients can ask, among the ports of this test.
-func askedAt(l Listen) (out []askedPort) {
+func askedAt(l farm.Listen) (out []askedPort) {
 	protocols, ports := l.Protocols, l.Ports
 	if l.Whole() {
-		protocols, ports = []Protocol{TCP, UDP, SCTP}, []Ports{{79, 85}}
+		protocols, ports = []farm.Protocol{farm.TCP, farm.UDP, farm.SCTP}, []farm.Ports{{First: 79, Last: 85}}
 	}
 	for _, protocol := range protocols {
 		for port := ports[0].First; port <= ports[0].Last; port++ {
@@ -156,7 +159,7 @@ func askedAt(l Listen) (out []askedPort) {
 	return out
 }
 
-func describe(farms []*Farm) string {
+func describe(farms []*farm.Farm) string {
 	var text strings.Builder
 	for _, f := range farms {
 		fmt.Fprintln(&text, f.Name, f.Mode, f.Description())
@@ -167,12 +170,12 @@ func describe(farms []*Farm) string {
 // TestKernelTakesStatelessHashes loads all combinations of what can be hashed, in both families, rewritten in
 // prerouting and at ingress.
 func TestKernelTakesStatelessHashes(t *testing.T) {
-	k := newKernel(t)
+	k := compilertest.NewKernel(t)
 	for _, interfaces := range []string{"", "interfaces = 'eth0'\n"} {
 		all := fstest.MapFS{}
-		for set := 1; set < 1<<len(HashKeys); set++ {
+		for set := 1; set < 1<<len(farm.HashKeys); set++ {
 			var on []string
-			for i, key := range HashKeys {
+			for i, key := range farm.HashKeys {
 				if set>>i&1 == 1 {
 					on = append(on, fmt.Sprintf("%q", key))
 				}
@@ -188,12 +191,12 @@ port = 8080
 address = ["10.0.1.%[2]d", "fd00:1::%[2]d"]
 `, strings.Join(on, ", "), set, interfaces))}
 		}
-		script, told := Compile([]Dir{{FS: all}})
+		script, told := compiler.Compile([]farm.Dir{{FS: all}})
 		if told.Faulty() {
-			t.Fatal(printed(told))
+			t.Fatal(compilertest.Printed(told))
 		}
-		k.mustLoad(fmt.Sprint(len(all), " farms ", interfaces), script.Text)
-		k.must("list", "nft -nn list ruleset")
+		k.MustLoad(fmt.Sprint(len(all), " farms ", interfaces), script.Text)
+		k.Must("list", "nft -nn list ruleset")
 	}
 }
 
@@ -211,33 +214,33 @@ func BenchmarkAmbiguous(b *testing.B) {
 		{"shared-ranges", 2, true, true},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			var frontends []Frontend
+			var frontends []farm.Frontend
 			for i := range 10_000 {
 				address := netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})
-				f := &Farm{Name: fmt.Sprint("farm", i), Mode: DNAT}
+				f := &farm.Farm{Name: fmt.Sprint("farm", i), Mode: farm.DNAT}
 				if i%c.stateless == 0 {
-					f.Mode = Stateless
+					f.Mode = farm.Stateless
 				}
-				l := Listen{Address: address, Families: []addr.Family{addr.IP4}, Protocols: []Protocol{TCP}, Ports: []Ports{{80, 80}}, Place: diag.Place{Line: i}}
+				l := farm.Listen{Address: address, Families: []addr.Family{addr.IP4}, Protocols: []farm.Protocol{farm.TCP}, Ports: []farm.Ports{{First: 80, Last: 80}}, Place: diag.Place{Line: i}}
 				if c.whole {
-					l.Ports = []Ports{{uint16(1 + i), uint16(20_000 + i)}}
+					l.Ports = []farm.Ports{{First: uint16(1 + i), Last: uint16(20_000 + i)}}
 				}
-				f.Listen = []Listen{l}
+				f.Listen = []farm.Listen{l}
 				for j := range 10 {
 					n := i
 					if c.shared {
 						n = 0
 					}
-					backend := Backend{Name: fmt.Sprint("b", j), Weight: 1, State: Up}
+					backend := farm.Backend{Name: fmt.Sprint("b", j), Weight: 1, State: farm.Up}
 					backend.Address[addr.IP4] = netip.AddrFrom4([4]byte{10, byte(j), byte(n >> 8), byte(n)})
 					f.Backends = append(f.Backends, backend)
 				}
 				frontends = append(frontends, f.Frontends()...)
 			}
-			slices.SortStableFunc(frontends, Frontend.Compare)
+			slices.SortStableFunc(frontends, farm.Frontend.Compare)
 			for b.Loop() {
 				var told diag.Diagnostics
-				AmbiguousReplies(frontends, &told)
+				farm.AmbiguousReplies(frontends, &told)
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"testing/fstest"
 
 	"farmc/compiler"
+	"farmc/compiler/farm"
 )
 
 // The kernel's time to load is quadratic in the number of chains and sets. Farms share chains and sets, except for the
@@ -57,7 +58,7 @@ func compiled(t *testing.T, k kind, farms int) size {
 	for n := range farms {
 		files[fileName(n)] = &fstest.MapFile{Data: []byte(k.farm(n)), Mode: 0o644}
 	}
-	script, diagnostics := compiler.Compile([]compiler.Dir{{Path: "farms.d", FS: files}})
+	script, diagnostics := compiler.Compile([]farm.Dir{{Path: "farms.d", FS: files}})
 	if diagnostics.Faulty() {
 		t.Fatal(fmt.Sprint(diagnostics))
 	}

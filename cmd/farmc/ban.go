@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"time"
 
-	"farmc/compiler"
+	"farmc/compiler/farm"
 	"farmc/compiler/toml"
 )
 
@@ -22,7 +22,7 @@ time of the first.`,
 		if len(c.args) < 2 || len(c.args) > 3 {
 			return c.usageError("ban needs a farm and an address, and takes a time")
 		}
-		client, ok := compiler.ParseClient(c.args[1])
+		client, ok := farm.ParseClient(c.args[1])
 		if !ok {
 			return c.notClient()
 		}
@@ -61,7 +61,7 @@ var unbanVerb = verb{
 		if len(c.args) != 2 {
 			return c.usageError("unban needs a farm and an address")
 		}
-		client, ok := compiler.ParseClient(c.args[1])
+		client, ok := farm.ParseClient(c.args[1])
 		if !ok {
 			return c.notClient()
 		}

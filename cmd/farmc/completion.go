@@ -6,8 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"farmc/compiler"
-
+	"farmc/compiler/farm"
 	"github.com/spf13/pflag"
 )
 
@@ -42,7 +41,7 @@ func completion(_ context.Context, c *call) int {
 var namesVerb = verb{
 	name: "names",
 	run: func(_ context.Context, c *call) int {
-		for _, name := range compiler.Names(c.farmDirs()) {
+		for _, name := range farm.Names(c.farmDirs()) {
 			fmt.Fprintln(c.stdout, name)
 		}
 		return exitOK

@@ -15,6 +15,7 @@ import (
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/nft"
 	"farmc/compiler"
+	"farmc/compiler/farm"
 )
 
 // After edits of any kind the kernel has the rules of the files once these are quiet, and watch leaks neither
@@ -319,7 +320,7 @@ func (w *watcherProcess) stop() { w.end(); w.Wait() }
 // agreed waits until the kernel has the rules of the directory.
 func (e *edits) agreed(w *watcherProcess, after string) {
 	e.Helper()
-	script, diagnostics := compiler.Compile([]compiler.Dir{live.Dir(e.at("farms.d"))})
+	script, diagnostics := compiler.Compile([]farm.Dir{live.Dir(e.at("farms.d"))})
 	if script == nil {
 		e.Fatalf("after %s the farms have faults: %v", after, diagnostics)
 	}

@@ -7,12 +7,11 @@ import (
 	"os"
 	"slices"
 
+	"farmc/cmd/internal/live"
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
-
-	"farmc/cmd/internal/live"
-	"farmc/compiler"
-	"farmc/compiler/diag"
 )
 
 // options are the common options of commands that work on farms.
@@ -77,8 +76,8 @@ func (o *options) dirPaths() []string {
 
 // farmDirs returns the directories of farms for the compiler. Directories given with --dir must exist; the default ones
 // are optional.
-func (o *options) farmDirs() []compiler.Dir {
-	var out []compiler.Dir
+func (o *options) farmDirs() []farm.Dir {
+	var out []farm.Dir
 	for _, path := range o.dirPaths() {
 		d := live.Dir(path)
 		d.Optional, d.Lenient = len(o.dirs) == 0, o.lenientLists

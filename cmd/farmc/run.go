@@ -9,12 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
-
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/nft"
-	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/ruleset"
+	"github.com/spf13/pflag"
 )
 
 // Exit statuses of all commands but diff.
@@ -155,7 +154,7 @@ func (c *call) reportApply(p live.Plan, diagnostics diag.Diagnostics, err error)
 
 // report prints the diagnostics and the error of a step, and reports whether it succeeded. With --verbose it prints the
 // script that nft refused.
-func (c *call) report(script *compiler.Script, diagnostics diag.Diagnostics, err error) bool {
+func (c *call) report(script *ruleset.Script, diagnostics diag.Diagnostics, err error) bool {
 	c.printDiagnostics(diagnostics)
 	if err != nil && script != nil && c.verbose && errors.Is(err, live.ErrFaulty) {
 		fmt.Fprint(c.stderr, numberLines(script.Text))

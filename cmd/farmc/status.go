@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 
 	"farmc/cmd/internal/live"
-	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
 )
 
 var statusVerb = verb{
@@ -125,7 +125,7 @@ func showFarm(w io.Writer, f live.FarmStatus, paint diag.Palette) {
 
 func reasonWords() []string {
 	var out []string
-	for _, r := range compiler.Reasons {
+	for _, r := range farm.Reasons {
 		out = append(out, string(r))
 	}
 	return out

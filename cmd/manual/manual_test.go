@@ -13,6 +13,7 @@ import (
 
 	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
 )
 
 const reference = "../../farms.d/reference.toml"
@@ -251,8 +252,8 @@ func TestFarmsOfThePages(t *testing.T) {
 		}
 		for _, at := range tomlBlock.FindAllStringSubmatch(readPage(t, name), -1) {
 			seen++
-			farm := fstest.MapFS{"web.toml": {Data: []byte(at[1])}}
-			if _, told := compiler.Compile([]compiler.Dir{{FS: farm}}); len(told) > 0 {
+			text := fstest.MapFS{"web.toml": {Data: []byte(at[1])}}
+			if _, told := compiler.Compile([]farm.Dir{{FS: text}}); len(told) > 0 {
 				t.Errorf("%s: %s\n%s", name, at[1], printed(told))
 			}
 		}
@@ -282,7 +283,7 @@ func TestExamples(t *testing.T) {
 	if farms := len(all) - len(lists); farms != blocks || farms < 15 {
 		t.Errorf("farmc-examples(7) has %d toml blocks, and installs %d files", blocks, farms)
 	}
-	script, told := compiler.Compile([]compiler.Dir{{FS: all}})
+	script, told := compiler.Compile([]farm.Dir{{FS: all}})
 	if script == nil || len(told) > 0 {
 		t.Errorf("all together: %s", printed(told))
 	}
@@ -296,7 +297,7 @@ func TestExamples(t *testing.T) {
 				one[other] = file
 			}
 		}
-		if _, told := compiler.Compile([]compiler.Dir{{FS: one}}); len(told) > 0 {
+		if _, told := compiler.Compile([]farm.Dir{{FS: one}}); len(told) > 0 {
 			t.Errorf("%s: %s", name, printed(told))
 		}
 	}

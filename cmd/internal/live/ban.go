@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"farmc/cmd/internal/nft"
-	"farmc/compiler"
 	"farmc/compiler/addr"
+	"farmc/compiler/farm"
+	"farmc/compiler/ruleset"
 )
 
 // A BanResult is the outcome of a ban.
@@ -46,7 +47,7 @@ func (e *Engine) Unban(ctx context.Context, farm string, client netip.Prefix) (b
 }
 
 // banSet returns the farm and its set of banned clients of the client's family.
-func (e *Engine) banSet(ctx context.Context, farm string, client netip.Prefix) (*compiler.Farm, string, error) {
+func (e *Engine) banSet(ctx context.Context, farm string, client netip.Prefix) (*farm.Farm, string, error) {
 	last, c, err := e.lastLoaded()
 	if err != nil {
 		return nil, "", err
@@ -72,7 +73,7 @@ func (e *Engine) banSet(ctx context.Context, farm string, client netip.Prefix) (
 	case !f.Listens(family):
 		return nil, "", fmt.Errorf("farm %s does not listen on %s", farm, family)
 	}
-	return f, compiler.BanSet(f.Name, family), nil
+	return f, ruleset.BanSet(f.Name, family), nil
 }
 
 // explainMissingSet replaces nft.ErrNoSet by its likely cause.

@@ -12,7 +12,8 @@ import (
 	"slices"
 	"sync"
 
-	"farmc/compiler"
+	"farmc/compiler/farm"
+	"farmc/compiler/ruleset"
 )
 
 // A pendingLoad is the set of state files of a load before their rename, while they are written to disk.
@@ -121,7 +122,7 @@ func (p Plan) stateFiles() map[string][]byte {
 // again, which takes long for many farms.
 func (k loadedFacts) text() []byte {
 	farms := k.Farms
-	k.Farms = map[string]compiler.Description{}
+	k.Farms = map[string]farm.Description{}
 	text, err := json.Marshal(k)
 	if err != nil {
 		panic(err)
@@ -146,12 +147,12 @@ func (k loadedFacts) text() []byte {
 
 // lastLoad returns the record that Loaded returns after the plan is committed.
 func (p Plan) lastLoad() LastLoad {
-	return LastLoad{Script: p.Script.Text, Digest: p.Script.Digest, Farms: compiler.Describe(p.Script.Farms),
+	return LastLoad{Script: p.Script.Text, Digest: p.Script.Digest, Farms: farm.Describe(p.Script.Farms),
 		Interfaces: interfaceIndexes(p.Script.Interfaces), Boot: p.boot().Digest, Sources: p.sources.Digest()}
 }
 
 // writeBoot replaces boot.nft.
-func (s Store) writeBoot(script *compiler.Script) error {
+func (s Store) writeBoot(script *ruleset.Script) error {
 	if err := s.write(bootFile, script.Text); err != nil {
 		return err
 	}

@@ -11,17 +11,19 @@ import (
 
 	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+	"farmc/compiler/ruleset"
 )
 
 // A compilation is the result of compiling farms for the network interfaces of this machine.
 type compilation struct {
-	script       *compiler.Script // nil if there are faults
+	script       *ruleset.Script // nil if there are faults
 	diagnostics  diag.Diagnostics
 	faults       diag.Diagnostics // diagnostics, but faults of permissions stand at the farm or list
 	untrustedDir bool             // others may write to a directory of farms; --isolate must load none of it
 	sources      *SourceFiles
 	incremental  *compiler.Compiler // compiler of the script
-	bootScript   *compiler.Script   // result of boot; nil before its first call
+	bootScript   *ruleset.Script    // result of boot; nil before its first call
 
 	actual     *SourceFiles // files in the directories, if some of the sources are older; else nil
 	scriptOnly bool         // the farms of the script are not known
@@ -78,7 +80,7 @@ func (e *Engine) stamps() []stamp {
 }
 
 // compileLocal compiles directories for the interfaces of this machine. Sources must be the files that dirs read.
-func compileLocal(incremental *compiler.Compiler, sources *SourceFiles, dirs []compiler.Dir) *compilation {
+func compileLocal(incremental *compiler.Compiler, sources *SourceFiles, dirs []farm.Dir) *compilation {
 	c := &compilation{sources: sources, incremental: incremental, interfaces: map[string]int{}}
 	c.script, c.diagnostics = incremental.Compile(dirs, func(device string) bool {
 		c.interfaces[device] = interfaceIndex(device)
@@ -119,7 +121,7 @@ func (c *compilation) addInterfaces(other *compilation) {
 // boot returns the script of the same farms without rules that need an interface. At boot no interface exists yet, and
 // kernel 6.1 refuses a script that names a missing one. If the farms have faults without interfaces, boot returns the
 // complete script, which newer kernels accept.
-func (c *compilation) boot() *compiler.Script {
+func (c *compilation) boot() *ruleset.Script {
 	if len(c.script.Interfaces) == 0 {
 		return c.script
 	}

@@ -8,13 +8,13 @@ import (
 	"strings"
 
 	"farmc/cmd/internal/nft"
-	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/ruleset"
 )
 
 // explainRefusal turns nft's complaints about a script into diagnostics at the places in the farms that caused them.
 // Other errors are returned unchanged.
-func explainRefusal(script *compiler.Script, err error) (diag.Diagnostics, error) {
+func explainRefusal(script *ruleset.Script, err error) (diag.Diagnostics, error) {
 	var refusal *nft.Refusal
 	if !errors.As(err, &refusal) {
 		return nil, err
@@ -30,7 +30,7 @@ func explainRefusal(script *compiler.Script, err error) (diag.Diagnostics, error
 	return diagnostics, ErrFaulty
 }
 
-func explainComplaint(script *compiler.Script, c nft.Complaint) diag.Diagnostic {
+func explainComplaint(script *ruleset.Script, c nft.Complaint) diag.Diagnostic {
 	line := diag.Place{File: "the script", Line: c.Line, Column: c.Column, Text: lineOf(script.Text, c.Line)}
 	d := diag.Diagnostic{Place: line, Message: "nft refuses the script: " + c.Message}
 	if c.Line == 0 {

@@ -7,14 +7,14 @@ import (
 	"slices"
 
 	"farmc/cmd/internal/conntrack"
-	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/flows"
 )
 
 // cutConnections deletes the conntrack entries that are stale after a load, and returns the number of open connections
 // among them. It runs after the load, so that a client that reconnects meets the new rules. Errors become a warning,
 // because the rules are loaded.
-func cutConnections(ctx context.Context, cuts *compiler.Stale) (int, diag.Diagnostics) {
+func cutConnections(ctx context.Context, cuts *flows.Stale) (int, diag.Diagnostics) {
 	var stale []conntrack.Entry
 	err := dump(ctx, cuts, func(f conntrack.Entry) bool {
 		if cuts.Contains(connectionOf(f)) {
@@ -47,7 +47,7 @@ func cutConnections(ctx context.Context, cuts *compiler.Stale) (int, diag.Diagno
 const maxDumps = 16
 
 // dump calls show for every entry that can be stale, for some of them more than once.
-func dump(ctx context.Context, cuts *compiler.Stale, show func(conntrack.Entry) bool) error {
+func dump(ctx context.Context, cuts *flows.Stale, show func(conntrack.Entry) bool) error {
 	for _, filter := range filters(cuts) {
 		if err := conntrack.Dump(ctx, filter, show); err != nil {
 			return err
@@ -59,7 +59,7 @@ func dump(ctx context.Context, cuts *compiler.Stale, show func(conntrack.Entry) 
 // filters returns the filters of the dumps. Only IPv4 addresses are filtered: the kernel's filter for IPv6 addresses
 // returns the entries that differ (seen on Linux 6.18: ctnetlink_filter_match_tuple takes the 0 of ipv6_addr_cmp, which
 // means equal, for false).
-func filters(cuts *compiler.Stale) []conntrack.Filter {
+func filters(cuts *flows.Stale) []conntrack.Filter {
 	servers, services := ofIP4(cuts.Servers), ofIP4(cuts.Services)
 	var out []conntrack.Filter
 	if cuts.Anywhere || len(servers)+len(services) < len(cuts.Servers)+len(cuts.Services) {
@@ -82,7 +82,7 @@ func ofIP4(addresses []netip.Addr) []netip.Addr {
 }
 
 // connectionOf converts a conntrack entry for the compiler.
-func connectionOf(e conntrack.Entry) compiler.Connection {
-	return compiler.Connection{Protocol: e.Protocol, To: e.OriginalDestination, Server: e.ReplySource,
+func connectionOf(e conntrack.Entry) flows.Connection {
+	return flows.Connection{Protocol: e.Protocol, To: e.OriginalDestination, Server: e.ReplySource,
 		Translated: e.DestinationNAT}
 }

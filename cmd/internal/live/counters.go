@@ -11,28 +11,27 @@ import (
 	"strings"
 
 	"farmc/cmd/internal/nft"
-	"farmc/compiler"
-
+	"farmc/compiler/reload"
 	"golang.org/x/sys/unix"
 )
 
 // counters reads the counters of elements. The result is zero for an element with a key that keyBytes cannot encode.
-func (e *Engine) counters(ctx context.Context, counted []compiler.CountedElement) ([]compiler.Counter, error) {
+func (e *Engine) counters(ctx context.Context, counted []reload.CountedElement) ([]reload.Counter, error) {
 	elements := make([]nft.Element, len(counted))
 	for i, c := range counted {
 		elements[i] = nft.Element{Family: c.Table, Set: c.Map, Key: keyBytes(c)}
 	}
 	read, err := e.Nft.Counters(ctx, elements)
-	counters := make([]compiler.Counter, len(read))
+	counters := make([]reload.Counter, len(read))
 	for i, c := range read {
-		counters[i] = compiler.Counter(c)
+		counters[i] = reload.Counter(c)
 	}
 	return counters, err
 }
 
 // keyBytes encodes a key as the kernel does: its fields in order, each padded to a multiple of 4 bytes if there are
 // several.
-func keyBytes(c compiler.CountedElement) []byte {
+func keyBytes(c reload.CountedElement) []byte {
 	var key []byte
 	words := strings.Split(c.Key, " . ")
 	if len(words) != len(c.Keys) {
@@ -50,7 +49,7 @@ func keyBytes(c compiler.CountedElement) []byte {
 
 var protocols = map[string]byte{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP, "sctp": unix.IPPROTO_SCTP}
 
-func fieldBytes(field compiler.Field, word string) []byte {
+func fieldBytes(field reload.Field, word string) []byte {
 	number, _ := strconv.ParseUint(word, 0, 32)
 	if bits := field.Raw(); bits > 0 {
 		payload, ok := new(big.Int).SetString(word, 0)
@@ -60,16 +59,16 @@ func fieldBytes(field compiler.Field, word string) []byte {
 		return payload.FillBytes(make([]byte, bits/8))
 	}
 	switch field {
-	case compiler.ProtocolField:
+	case reload.ProtocolField:
 		return []byte{protocols[word]}
-	case compiler.IP4Field, compiler.IP6Field:
+	case reload.IP4Field, reload.IP6Field:
 		address, _ := netip.ParseAddr(word)
 		return address.AsSlice()
-	case compiler.PortField:
+	case reload.PortField:
 		return binary.BigEndian.AppendUint16(nil, uint16(number))
-	case compiler.IntegerField, compiler.MarkField:
+	case reload.IntegerField, reload.MarkField:
 		return binary.NativeEndian.AppendUint32(nil, uint32(number))
-	case compiler.MACField:
+	case reload.MACField:
 		address, _ := net.ParseMAC(word)
 		return address
 	}

@@ -27,12 +27,14 @@ import (
 	"farmc/cmd/internal/nft"
 	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+	"farmc/compiler/ruleset"
 )
 
 // An Engine applies the farms of directories to the kernel. Dirs, Nft, Store and Log must be set. An Engine is not safe
 // for concurrent use, except for the channel of Changes.
 type Engine struct {
-	Dirs  []compiler.Dir
+	Dirs  []farm.Dir
 	Nft   nft.Nft
 	Store Store
 	Log   func(format string, args ...any) // progress and events, one line a call
@@ -49,7 +51,7 @@ type Engine struct {
 func (e *Engine) Forget() { e.cached = nil }
 
 // Dir returns the directory at path in the form that the compiler takes.
-func Dir(path string) compiler.Dir { return compiler.Dir{Path: path, FS: os.DirFS(path)} }
+func Dir(path string) farm.Dir { return farm.Dir{Path: path, FS: os.DirFS(path)} }
 
 // ErrFaulty reports faults in the farms, or a script that nft refuses. The diagnostics returned with it have the
 // details.
@@ -60,12 +62,12 @@ var ErrUnkept = errors.New("the rules are loaded, but could not be kept as last 
 
 // Compile compiles the farms for any machine, that is, as if all network interfaces exist. The script is nil if there
 // are faults.
-func (e *Engine) Compile() (*compiler.Script, diag.Diagnostics) {
+func (e *Engine) Compile() (*ruleset.Script, diag.Diagnostics) {
 	script, _, diagnostics := e.compilePortable()
 	return script, diagnostics
 }
 
-func (e *Engine) compilePortable() (*compiler.Script, *SourceFiles, diag.Diagnostics) {
+func (e *Engine) compilePortable() (*ruleset.Script, *SourceFiles, diag.Diagnostics) {
 	permissions := e.newPermissions()
 	defer permissions.close()
 	sources := &SourceFiles{}
@@ -79,7 +81,7 @@ func (e *Engine) compilePortable() (*compiler.Script, *SourceFiles, diag.Diagnos
 
 // CompileForBoot compiles the farms for a machine without network interfaces. Rules that need an interface are left out
 // without a diagnostic.
-func (e *Engine) CompileForBoot() (*compiler.Script, diag.Diagnostics) {
+func (e *Engine) CompileForBoot() (*ruleset.Script, diag.Diagnostics) {
 	script, sources, diagnostics := e.compilePortable()
 	if script == nil {
 		return nil, diagnostics
@@ -90,7 +92,7 @@ func (e *Engine) CompileForBoot() (*compiler.Script, diag.Diagnostics) {
 // Check compiles the farms and has nft check the script. Complaints of nft become diagnostics at the places in the
 // farms that caused them. The error is nft.ErrCannotAsk if nft cannot check scripts here, and ErrFaulty if there are
 // faults.
-func (e *Engine) Check(ctx context.Context) (*compiler.Script, diag.Diagnostics, error) {
+func (e *Engine) Check(ctx context.Context) (*ruleset.Script, diag.Diagnostics, error) {
 	c := e.compile()
 	if c.diagnostics.Faulty() {
 		return nil, c.diagnostics, ErrFaulty
@@ -106,13 +108,13 @@ func (e *Engine) Check(ctx context.Context) (*compiler.Script, diag.Diagnostics,
 	return script, append(c.diagnostics, more...), err
 }
 
-func (e *Engine) check(ctx context.Context, script *compiler.Script) (diag.Diagnostics, error) {
+func (e *Engine) check(ctx context.Context, script *ruleset.Script) (diag.Diagnostics, error) {
 	err := e.slowly("nft checks the script", script, func() error { return e.Nft.Check(ctx, script.Text) })
 	return explainRefusal(script, err)
 }
 
 // slowly runs do, and logs the step if it takes longer than a second.
-func (e *Engine) slowly(what string, script *compiler.Script, do func() error) error {
+func (e *Engine) slowly(what string, script *ruleset.Script, do func() error) error {
 	timer := time.AfterFunc(time.Second, func() {
 		e.Log("%s (%d lines) ...", what, strings.Count(string(script.Text), "\n"))
 	})

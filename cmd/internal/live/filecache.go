@@ -9,8 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"farmc/compiler"
-
+	"farmc/compiler/farm"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,7 +33,7 @@ type fileName struct {
 
 // cachedDirs returns directories that read through a cache and add each file to s. Before has the files of the previous
 // reading, or is nil. A file that has settled at time began can be reused by the next reading.
-func (s *SourceFiles) cachedDirs(dirs []compiler.Dir, before *SourceFiles, began time.Time) []compiler.Dir {
+func (s *SourceFiles) cachedDirs(dirs []farm.Dir, before *SourceFiles, began time.Time) []farm.Dir {
 	if before == nil {
 		before = &SourceFiles{}
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"farmc/compiler"
+	"farmc/compiler/farm"
 )
 
 // A reader reads the same farms repeatedly, and records the opened files.
@@ -43,8 +43,8 @@ func (r *reader) read(began time.Time) []string {
 	r.opened = nil
 	now := &SourceFiles{}
 	opened := func(name string) { r.opened = append(r.opened, name) }
-	dir := compiler.Dir{Path: r.root, FS: openRecorder{os.DirFS(r.root).(fs.StatFS), opened}}
-	for _, d := range now.cachedDirs([]compiler.Dir{dir}, r.before, began) {
+	dir := farm.Dir{Path: r.root, FS: openRecorder{os.DirFS(r.root).(fs.StatFS), opened}}
+	for _, d := range now.cachedDirs([]farm.Dir{dir}, r.before, began) {
 		for _, name := range []string{"mail.toml", "web.toml", "web.toml.d/drain.toml"} {
 			_, err := fs.Stat(d.FS, name)
 			r.must(err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"farmc/compiler"
+	"farmc/compiler/farm"
 )
 
 // sourcesOf writes files and compiles them.
@@ -17,16 +18,16 @@ func sourcesOf(t *testing.T, files map[string]string) *compilation {
 	writeFiles(t, root, files)
 	t.Chdir(root)
 	sources := &SourceFiles{}
-	return compileLocal(&compiler.Compiler{}, sources, sources.cachedDirs([]compiler.Dir{Dir(".")}, nil, time.Now()))
+	return compileLocal(&compiler.Compiler{}, sources, sources.cachedDirs([]farm.Dir{Dir(".")}, nil, time.Now()))
 }
 
 // Each fault keeps the farm or list that causes it, and no other one.
 func TestIsolation(t *testing.T) {
-	farm := func(listen string, more ...string) string {
+	text := func(listen string, more ...string) string {
 		return "listen = '" + listen + "'\nbackends.b1.address = '10.0.0.1'\n" + strings.Join(more, "\n")
 	}
-	one, two, three := farm("192.0.2.1:80"), farm("192.0.2.2:80"), farm("192.0.2.3:80")
-	lists := func(name string) string { return farm("192.0.2.9:80", "access.deny = '@"+name+"'") }
+	one, two, three := text("192.0.2.1:80"), text("192.0.2.2:80"), text("192.0.2.3:80")
+	lists := func(name string) string { return text("192.0.2.9:80", "access.deny = '@"+name+"'") }
 	was := map[string]string{
 		"web.toml": one, "mail.toml": two, "shop.toml": lists("bad"), "bad.list": "198.51.100.0/24"}
 	for _, c := range []struct {
@@ -70,7 +71,7 @@ func TestIsolation(t *testing.T) {
 			if got := strings.Join(i.kept, " "); got != c.want {
 				t.Errorf("keeps %q, want %q", got, c.want)
 			}
-			if got := strings.Join(slices.Sorted(maps.Keys(compiler.Describe(mixed.script.Farms))), " "); got != c.run {
+			if got := strings.Join(slices.Sorted(maps.Keys(farm.Describe(mixed.script.Farms))), " "); got != c.run {
 				t.Errorf("farms %q, want %q", got, c.run)
 			}
 		})

@@ -9,18 +9,21 @@ import (
 	"time"
 
 	"farmc/cmd/internal/conntrack"
-	"farmc/compiler"
 	"farmc/compiler/addr"
+	"farmc/compiler/farm"
+	"farmc/compiler/flows"
+	"farmc/compiler/reload"
+	"farmc/compiler/ruleset"
 )
 
 // readServed reads the counters of backends. Farms that share a maglev table share its counters, and the first farm
 // reports them.
-func (e *Engine) readServed(ctx context.Context, s *Status, script *compiler.Script, farm string) error {
-	tallies, err := compiler.BackendCounters(script, farm)
+func (e *Engine) readServed(ctx context.Context, s *Status, script *ruleset.Script, farm string) error {
+	tallies, err := reload.BackendCounters(script, farm)
 	if err != nil {
 		return err
 	}
-	counted := make([]compiler.CountedElement, len(tallies))
+	counted := make([]reload.CountedElement, len(tallies))
 	for i, t := range tallies {
 		counted[i] = t.CountedElement
 	}
@@ -49,7 +52,7 @@ func (s *Status) eachBackend(do func(farm string, b *BackendStatus)) {
 }
 
 // readHeldBack reads the counters of denied packets and exceeded limits, and the bans.
-func (e *Engine) readHeldBack(ctx context.Context, s *Status, script *compiler.Script) error {
+func (e *Engine) readHeldBack(ctx context.Context, s *Status, script *ruleset.Script) error {
 	counters, err := e.Nft.NamedCounters(ctx)
 	if err != nil {
 		return err
@@ -79,9 +82,9 @@ func (e *Engine) readHeldBack(ctx context.Context, s *Status, script *compiler.S
 }
 
 // bans returns the banned clients of a farm.
-func (e *Engine) bans(ctx context.Context, script *compiler.Script, name string) ([]BanStatus, error) {
+func (e *Engine) bans(ctx context.Context, script *ruleset.Script, name string) ([]BanStatus, error) {
 	out := []BanStatus{}
-	i := slices.IndexFunc(script.Farms, func(f *compiler.Farm) bool { return f.Name == name })
+	i := slices.IndexFunc(script.Farms, func(f *farm.Farm) bool { return f.Name == name })
 	f := script.Farms[i]
 	if f.Limits.Ban == 0 {
 		return out, nil
@@ -90,12 +93,12 @@ func (e *Engine) bans(ctx context.Context, script *compiler.Script, name string)
 		if !f.Listens(family) {
 			continue
 		}
-		bans, err := e.Nft.Bans(ctx, compiler.BanSet(f.Name, family))
+		bans, err := e.Nft.Bans(ctx, ruleset.BanSet(f.Name, family))
 		if err != nil {
 			return nil, err
 		}
 		for _, b := range bans {
-			client := formatClient(compiler.Client(b.Address))
+			client := formatClient(farm.Client(b.Address))
 			out = append(out, BanStatus{client, b.Left.Round(time.Millisecond).Seconds()})
 		}
 	}
@@ -114,8 +117,8 @@ func formatClient(client netip.Prefix) string {
 }
 
 // countConnections counts the open connections of backends. Without conntrack entries they stay unknown.
-func countConnections(ctx context.Context, s *Status, farms []*compiler.Farm) error {
-	c := compiler.NewOwners(farms)
+func countConnections(ctx context.Context, s *Status, farms []*farm.Farm) error {
+	c := flows.NewOwners(farms)
 	if c.None() {
 		return nil
 	}

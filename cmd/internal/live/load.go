@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"farmc/cmd/internal/nft"
-	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/flows"
+	"farmc/compiler/reload"
+	"farmc/compiler/ruleset"
+	"golang.org/x/sys/unix"
 )
 
 // A Strategy is a way to bring a script into the kernel. Each one is a single transaction.
@@ -43,7 +44,7 @@ func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 	// Before the commit, so that the load after an interruption here repeats it.
 	if !p.scriptOnly {
 		var more diag.Diagnostics
-		p.CutConnections, more = cutConnections(ctx, compiler.NewStale(p.Before.Farms, p.Script.Farms))
+		p.CutConnections, more = cutConnections(ctx, flows.NewStale(p.Before.Farms, p.Script.Farms))
 		diagnostics = append(diagnostics, more...)
 	}
 	if err := e.Store.commit(*p, files); err != nil {
@@ -87,7 +88,7 @@ func (e *Engine) loadByStrategy(ctx context.Context, p *Plan) (diag.Diagnostics,
 }
 
 // noteFallback records why a strategy failed.
-func (p *Plan) noteFallback(reload *compiler.Script, err error) {
+func (p *Plan) noteFallback(reload *ruleset.Script, err error) {
 	if diagnostics, _ := explainRefusal(reload, err); len(diagnostics) > 0 {
 		err = errors.New(diagnostics[0].Message)
 	}
@@ -95,7 +96,7 @@ func (p *Plan) noteFallback(reload *compiler.Script, err error) {
 }
 
 // reload returns the transaction of the plan's strategy, or nil if the kernel's ruleset does not allow that strategy.
-func (e *Engine) reload(ctx context.Context, p *Plan) (*compiler.Reload, error) {
+func (e *Engine) reload(ctx context.Context, p *Plan) (*reload.Reload, error) {
 	loaded, recreated := p.loaded(e.Store)
 	if p.Strategy == Incremental && len(recreated) == 0 {
 		return p.incrementalReload(loaded, nil, nil), nil
@@ -107,17 +108,17 @@ func (e *Engine) reload(ctx context.Context, p *Plan) (*compiler.Reload, error) 
 	case p.Strategy == Incremental:
 		return p.incrementalReload(loaded, recreated, held), nil
 	}
-	return compiler.NewReloadFrom(held, p.Script)
+	return reload.NewFromHeld(held, p.Script)
 }
 
 // incrementalReload returns the difference between the loaded script and the plan's. It is nil if loaded is nil or its
 // text cannot be parsed; the latter becomes the plan's reason. The kernel's objects are needed only if interfaces were
 // re-created.
-func (p *Plan) incrementalReload(loaded []byte, recreated []string, held []compiler.HeldObject) *compiler.Reload {
+func (p *Plan) incrementalReload(loaded []byte, recreated []string, held []reload.HeldObject) *reload.Reload {
 	if loaded == nil {
 		return nil
 	}
-	reload, err := compiler.NewReloadAfterLoss(loaded, p.Script, recreated, held)
+	reload, err := reload.NewAfterLoss(loaded, p.Script, recreated, held)
 	if err != nil {
 		p.Reason = err.Error()
 		return nil
@@ -126,7 +127,7 @@ func (p *Plan) incrementalReload(loaded []byte, recreated []string, held []compi
 }
 
 // reloadScript reads the counters that a reload carries over, and returns its script.
-func (e *Engine) reloadScript(ctx context.Context, reload *compiler.Reload) (*compiler.Script, error) {
+func (e *Engine) reloadScript(ctx context.Context, reload *reload.Reload) (*ruleset.Script, error) {
 	counters, err := e.counters(ctx, reload.Counted())
 	if err != nil {
 		return nil, err
@@ -135,14 +136,14 @@ func (e *Engine) reloadScript(ctx context.Context, reload *compiler.Reload) (*co
 }
 
 // warnUnresized warns about sets with another size in the kernel than in the script. The kernel does not resize a set.
-func (e *Engine) warnUnresized(ctx context.Context, resized []compiler.ResizedSet) diag.Diagnostics {
+func (e *Engine) warnUnresized(ctx context.Context, resized []reload.ResizedSet) diag.Diagnostics {
 	if len(resized) == 0 {
 		return nil
 	}
-	sizes := map[compiler.ResizedSet]bool{}
+	sizes := map[reload.ResizedSet]bool{}
 	objects, err := e.Nft.Objects(ctx)
 	for _, o := range objects {
-		sizes[compiler.ResizedSet{Family: o.Family, Name: o.Name, Size: o.Size}] = true
+		sizes[reload.ResizedSet{Family: o.Family, Name: o.Name, Size: o.Size}] = true
 	}
 	var diagnostics diag.Diagnostics
 	for _, r := range resized {
@@ -186,11 +187,11 @@ func (p *Plan) recreated() []string {
 }
 
 // heldObjects returns the objects of farmc's tables in the kernel.
-func (e *Engine) heldObjects(ctx context.Context) ([]compiler.HeldObject, error) {
+func (e *Engine) heldObjects(ctx context.Context) ([]reload.HeldObject, error) {
 	objects, err := e.Nft.Objects(ctx)
-	out := make([]compiler.HeldObject, len(objects))
+	out := make([]reload.HeldObject, len(objects))
 	for i, o := range objects {
-		out[i] = compiler.HeldObject{Family: o.Family, Kind: o.Kind, Name: o.Name, Hooked: o.Hooked,
+		out[i] = reload.HeldObject{Family: o.Family, Kind: o.Kind, Name: o.Name, Hooked: o.Hooked,
 			Keys: o.Keys, Values: o.Values,
 			Dynamic: o.Flags&unix.NFT_SET_EVAL != 0, TimesOut: o.Flags&unix.NFT_SET_TIMEOUT != 0}
 	}

@@ -12,10 +12,9 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
-	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+	"golang.org/x/sys/unix"
 )
 
 // permissions collects the users other than root who can write to the farms, because the writer of a farm decides which
@@ -49,7 +48,7 @@ func (e *Engine) newPermissions() *permissions {
 
 // check returns the directories wrapped so that each file is checked when it is read. A directory of another file
 // system than the machine's is not checked.
-func (p *permissions) check(dirs []compiler.Dir) []compiler.Dir {
+func (p *permissions) check(dirs []farm.Dir) []farm.Dir {
 	checked := slices.Clone(dirs)
 	for i, d := range dirs {
 		if d.FS == os.DirFS(d.Path) {

@@ -14,10 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+	"golang.org/x/sys/unix"
 )
 
 // untrustedFarm is a farm that root must not load.
@@ -83,7 +82,7 @@ func TestReadOnlyMountIsChecked(t *testing.T) {
 		if err := os.WriteFile(farms+"/x", nil, 0o644); !errors.Is(err, unix.EROFS) {
 			t.Fatalf("the mount is not read-only: %v", err)
 		}
-		e := &Engine{Dirs: []compiler.Dir{Dir(farms)}}
+		e := &Engine{Dirs: []farm.Dir{Dir(farms)}}
 		if c := e.compile(); !c.diagnostics.Faulty() || !strings.HasPrefix(c.diagnostics[0].Message, name) {
 			t.Errorf("%s may write to it: %v", name, c.diagnostics)
 		}
@@ -106,7 +105,7 @@ func TestAccessControlList(t *testing.T) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		e := &Engine{Dirs: []compiler.Dir{Dir(filepath.Join(root, "farms.d"))}}
+		e := &Engine{Dirs: []farm.Dir{Dir(filepath.Join(root, "farms.d"))}}
 		hint := "setfacl -b " + at + "; or --insecure-permissions"
 		if c := e.compile(); len(c.diagnostics) != 1 || c.diagnostics[0].Hint != hint {
 			t.Errorf("user 65534 may write to %q: %v", name, c.diagnostics)
@@ -147,7 +146,7 @@ func TestEachDirectoryOnTheWayIsChecked(t *testing.T) {
 			at := filepath.Join(root, link)
 			do(t, os.MkdirAll(filepath.Dir(at), 0o755), os.Symlink(strings.ReplaceAll(to, "ROOT", root), at))
 		}
-		e := &Engine{Dirs: []compiler.Dir{Dir(filepath.Join(root, c.dir))}}
+		e := &Engine{Dirs: []farm.Dir{Dir(filepath.Join(root, c.dir))}}
 		if got := e.compile(); got.diagnostics.Faulty() {
 			t.Errorf("%s: is refused: %v", c.name, got.diagnostics)
 		}
@@ -181,7 +180,7 @@ func TestSwappedLinkIsNeverLoaded(t *testing.T) {
 	})
 	defer swaps.Wait()
 	defer stop.Store(true)
-	e := &Engine{Dirs: []compiler.Dir{Dir(filepath.Join(root, "farms.d"))}}
+	e := &Engine{Dirs: []farm.Dir{Dir(filepath.Join(root, "farms.d"))}}
 	attacks := 0
 	for range 300 {
 		c := e.compile()
@@ -205,7 +204,7 @@ func TestFileIsCheckedAsItIsRead(t *testing.T) {
 	writeFiles(t, root, map[string]string{"web.toml": plain, "evil": untrustedFarm, "good": plain})
 	at := func(name string) string { return filepath.Join(root, name) }
 	do(t, os.Chmod(at("evil"), 0o666), replace(at("web.toml"), "good"))
-	e := &Engine{Dirs: []compiler.Dir{Dir(root)}}
+	e := &Engine{Dirs: []farm.Dir{Dir(root)}}
 	later := time.Now().Add(time.Hour) // by then all files have rested
 	read := func(before *SourceFiles, between func()) (*SourceFiles, diag.Diagnostics) {
 		p, s := e.newPermissions(), &SourceFiles{}
@@ -237,7 +236,7 @@ func TestCompilationKeepsItsDirectory(t *testing.T) {
 	do(t, os.Symlink("1", link))
 	p := (&Engine{}).newPermissions()
 	defer p.close()
-	dir := p.check([]compiler.Dir{Dir(link)})[0].FS
+	dir := p.check([]farm.Dir{Dir(link)})[0].FS
 	_, err := fs.ReadDir(dir, ".")
 	do(t, err, replace(link, "2"))
 	if text, err := fs.ReadFile(dir, "web.toml"); string(text) != plain || err != nil {
@@ -254,7 +253,7 @@ func TestCircularLinksAndFIFOs(t *testing.T) {
 		os.Symlink("d/", at("slash")), os.Symlink("d/../d/x", at("up")), os.Symlink("nowhere", at("dangling")))
 	p := (&Engine{}).newPermissions()
 	defer p.close()
-	dir := p.check([]compiler.Dir{Dir(root)})[0].FS
+	dir := p.check([]farm.Dir{Dir(root)})[0].FS
 	for name, want := range map[string]error{
 		"a": unix.ELOOP, "d/x/y": unix.ENOTDIR, "dangling": fs.ErrNotExist, "missing": fs.ErrNotExist,
 		"up": nil, "slash": nil, "slash/x": nil, "../etc": fs.ErrInvalid} {
@@ -284,7 +283,7 @@ func TestLinkLimit(t *testing.T) {
 	}
 	p := (&Engine{}).newPermissions()
 	defer p.close()
-	checked, kernel := p.check([]compiler.Dir{Dir(root)})[0].FS, os.DirFS(root)
+	checked, kernel := p.check([]farm.Dir{Dir(root)})[0].FS, os.DirFS(root)
 	for _, name := range slices.Backward(names) {
 		_, want := fs.ReadFile(kernel, name)
 		if _, got := fs.ReadFile(checked, name); (got == nil) != (want == nil) {

@@ -7,13 +7,14 @@ import (
 	"maps"
 	"slices"
 
-	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+	"farmc/compiler/ruleset"
 )
 
 // A Plan describes a load: before it from Plan, after it from Apply, Try and Rollback.
 type Plan struct {
-	Script         *compiler.Script
+	Script         *ruleset.Script
 	Before         LastLoad
 	Changes        []string // differences between the loaded farms and these, one sentence each
 	UpToDate       bool     // the kernel has the script already
@@ -53,7 +54,7 @@ func (e *Engine) plan(ctx context.Context, c *compilation, reason string) (Plan,
 		return p, err
 	}
 	if !c.scriptOnly && (p.Before.Script == nil || p.Before.Farms != nil) {
-		p.Changes = compiler.Changes(p.Before.Farms, compiler.Describe(script.Farms))
+		p.Changes = farm.Changes(p.Before.Farms, farm.Describe(script.Farms))
 	}
 	if p.kernelDigest, err = e.Nft.Loaded(ctx); err != nil {
 		return p, err

@@ -7,6 +7,7 @@ import (
 
 	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/ruleset"
 )
 
 // restore loads the last good farms if the kernel does not have them and the current farms cannot be loaded: another
@@ -42,7 +43,7 @@ func isOurs(digest string, last LastLoad) bool {
 // restoreScript loads the recorded script as it is. It serves if the farms of the script are unknown, or are faulty to
 // this version of farmc.
 func (e *Engine) restoreScript(ctx context.Context, last LastLoad, reason string) (Plan, diag.Diagnostics, error) {
-	script := &compiler.Script{Text: last.Script, Digest: last.Digest}
+	script := &ruleset.Script{Text: last.Script, Digest: last.Digest}
 	p := Plan{Script: script, Before: last, Reason: reason}
 	digest, err := e.Nft.Loaded(ctx)
 	if err != nil || digest != "" && reason == "" {

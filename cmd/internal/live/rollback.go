@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"farmc/compiler"
+	"farmc/compiler/ruleset"
 )
 
 // Rollback loads the previous farms, and holds the current source files until one changes. If a load is on trial,
@@ -98,7 +99,7 @@ func (e *Engine) planRollback(ctx context.Context, base string) (Plan, error) {
 		}
 		c := e.compileKept(kept.sources, base)
 		if c == nil { // another version of farmc wrote the farms; nft still takes the script
-			script := &compiler.Script{Text: text, Digest: base}
+			script := &ruleset.Script{Text: text, Digest: base}
 			c = &compilation{script: script, sources: &SourceFiles{}, scriptOnly: true}
 		}
 		return e.plan(ctx, c, "")

@@ -15,7 +15,7 @@ import (
 	"strconv"
 	"strings"
 
-	"farmc/compiler"
+	"farmc/compiler/farm"
 )
 
 // SourceFiles are the source files of a script, with the content that the compiler read. Masked and hidden files, and
@@ -78,19 +78,19 @@ func (s *SourceFiles) Digest() string {
 }
 
 // Dirs returns the files as directories that the compiler can read again.
-func (s *SourceFiles) Dirs() []compiler.Dir {
+func (s *SourceFiles) Dirs() []farm.Dir {
 	packed := s.pack("")
 	reader, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
 	if err != nil {
 		panic(err) // pack wrote the archive
 	}
-	var dirs []compiler.Dir
+	var dirs []farm.Dir
 	for i, d := range s.dirs {
 		sub, err := fs.Sub(reader, fmt.Sprint(i))
 		if err != nil {
 			panic(err)
 		}
-		dirs = append(dirs, compiler.Dir{Path: d.path, FS: sub, Lenient: d.lenient})
+		dirs = append(dirs, farm.Dir{Path: d.path, FS: sub, Lenient: d.lenient})
 	}
 	return dirs
 }

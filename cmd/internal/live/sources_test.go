@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"farmc/compiler"
+	"farmc/compiler/farm"
 )
 
 func writeFiles(t *testing.T, root string, files map[string]string) {
@@ -42,7 +43,7 @@ func TestSources(t *testing.T) {
 	if err := os.Symlink("/dev/null", filepath.Join(root, "run/gone.toml")); err != nil {
 		t.Fatal(err)
 	}
-	dirs := []compiler.Dir{Dir(filepath.Join(root, "etc")), Dir(filepath.Join(root, "run"))}
+	dirs := []farm.Dir{Dir(filepath.Join(root, "etc")), Dir(filepath.Join(root, "run"))}
 	dirs[0].Lenient = true
 	var s SourceFiles
 	script, diagnostics := compiler.Compile(s.cachedDirs(dirs, nil, time.Now()))
@@ -70,7 +71,7 @@ func TestSources(t *testing.T) {
 
 func TestNoSources(t *testing.T) {
 	var s SourceFiles
-	script, _ := compiler.Compile(s.cachedDirs([]compiler.Dir{Dir(t.TempDir())}, nil, time.Now()))
+	script, _ := compiler.Compile(s.cachedDirs([]farm.Dir{Dir(t.TempDir())}, nil, time.Now()))
 	again, diagnostics := compiler.Compile(s.Dirs())
 	if again == nil || again.Digest != script.Digest {
 		t.Fatal(diagnostics)
@@ -96,7 +97,7 @@ func TestDirectoryReplacedWhileRead(t *testing.T) {
 	}
 	for _, turns := range [][]string{{"2"}, {"2", "1"}} {
 		turn("1")
-		e := &Engine{Dirs: []compiler.Dir{{Path: link, FS: hookedDir{os.DirFS(link).(fs.StatFS), sync.OnceFunc(func() {
+		e := &Engine{Dirs: []farm.Dir{{Path: link, FS: hookedDir{os.DirFS(link).(fs.StatFS), sync.OnceFunc(func() {
 			for _, to := range turns {
 				turn(to)
 			}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"farmc/compiler"
+	"farmc/compiler/farm"
 )
 
 // A Status is the state of the farms that were loaded last, from the state directory and the kernel. It is the output
@@ -137,20 +137,20 @@ func (e *Engine) rules(ctx context.Context, last LastLoad) (Rules, error) {
 }
 
 // pending sets the changes in the files of one farm, or of all.
-func (s *Status) pending(last LastLoad, now *compilation, farm string) {
+func (s *Status) pending(last LastLoad, now *compilation, name string) {
 	s.Pending = []string{}
 	if s.Faulty = now.script == nil || now.diagnostics.Faulty(); s.Faulty {
 		return
 	}
-	for _, change := range compiler.Changes(last.Farms, compiler.Describe(now.script.Farms)) {
-		if farm == "" || strings.HasPrefix(change, farm+": ") {
+	for _, change := range farm.Changes(last.Farms, farm.Describe(now.script.Farms)) {
+		if name == "" || strings.HasPrefix(change, name+": ") {
 			s.Pending = append(s.Pending, change)
 		}
 	}
 }
 
 // findFarm returns a farm of the last load.
-func findFarm(c *compilation, name string) (*compiler.Farm, error) {
+func findFarm(c *compilation, name string) (*farm.Farm, error) {
 	for _, f := range c.script.Farms {
 		if f.Name == name {
 			return f, nil
@@ -159,7 +159,7 @@ func findFarm(c *compilation, name string) (*compiler.Farm, error) {
 	return nil, fmt.Errorf("no farm %s is loaded", name)
 }
 
-func newFarmStatus(f *compiler.Farm) FarmStatus {
+func newFarmStatus(f *farm.Farm) FarmStatus {
 	s := FarmStatus{Name: f.Name, File: f.Place.File, Mode: string(f.Mode), State: "up", Listen: f.Listening(),
 		Backends: []BackendStatus{}, Banned: []BanStatus{}}
 	if f.Down {
@@ -171,7 +171,7 @@ func newFarmStatus(f *compiler.Farm) FarmStatus {
 	}
 	for _, b := range f.Backends {
 		state := string(b.State)
-		if b.State == compiler.Up && shares[b.Name] == 0 && !f.Down {
+		if b.State == farm.Up && shares[b.Name] == 0 && !f.Down {
 			state = "standby"
 		}
 		s.Backends = append(s.Backends, BackendStatus{Name: b.Name, Address: strings.Split(b.Address.String(), ", "),

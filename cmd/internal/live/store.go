@@ -11,8 +11,7 @@ import (
 	"regexp"
 	"time"
 
-	"farmc/compiler"
-
+	"farmc/compiler/farm"
 	"golang.org/x/sys/unix"
 )
 
@@ -56,7 +55,7 @@ var stateFileNames = []string{previousZip, previousFile, factsFile, bootFile, so
 type LastLoad struct {
 	Script []byte
 	Digest string
-	Farms  map[string]compiler.Description // description of each farm; nil: unknown
+	Farms  map[string]farm.Description // description of each farm; nil: unknown
 
 	Interfaces map[string]int // index, at the time of the load, of each interface that the rules name
 	Boot       string         // digest of boot.nft
@@ -66,11 +65,11 @@ type LastLoad struct {
 // loadedFacts is the content of loaded.json. It describes only the script of its digest: if farmc is killed between two
 // renames, loaded.nft can be another one.
 type loadedFacts struct {
-	Digest     string                          `json:"digest"`
-	Farms      map[string]compiler.Description `json:"farms"`
-	Interfaces map[string]int                  `json:"interfaces"`
-	Boot       string                          `json:"boot"`
-	Sources    string                          `json:"sources"`
+	Digest     string                      `json:"digest"`
+	Farms      map[string]farm.Description `json:"farms"`
+	Interfaces map[string]int              `json:"interfaces"`
+	Boot       string                      `json:"boot"`
+	Sources    string                      `json:"sources"`
 }
 
 // Lock excludes other farmc processes until release is called. It waits until the lock is free, and calls waiting once

@@ -12,13 +12,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"farmc/compiler"
+	"farmc/compiler/farm"
 )
 
 // The hand-written JSON text of loaded.json decodes to the same value.
 func TestLoadedFactsJSON(t *testing.T) {
-	web := compiler.Description(`{"farm":{"log":"\"\u003c{farm}\u003e\" a, {\"farms\":{}}"},"backends":{}}`)
-	for _, farms := range []map[string]compiler.Description{
+	web := farm.Description(`{"farm":{"log":"\"\u003c{farm}\u003e\" a, {\"farms\":{}}"},"backends":{}}`)
+	for _, farms := range []map[string]farm.Description{
 		{}, {"web": web}, {"b.c-d_e": `{"farm":{},"backends":null}`, "A": web, "web": web},
 	} {
 		kept := loadedFacts{"d", farms, map[string]int{`"farms":{}`: 3}, "b", "s"}

@@ -12,8 +12,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/nft"
-	"farmc/compiler"
-
+	"farmc/compiler/ruleset"
 	"golang.org/x/sys/unix"
 )
 
@@ -68,7 +67,7 @@ func (g *Monitor) loadFailed() {
 }
 
 // afterLoad records the kernel's rules right after a load. The notifications about the window arrive later.
-func (g *Monitor) afterLoad(ctx context.Context, script *compiler.Script, s *loadWindow) {
+func (g *Monitor) afterLoad(ctx context.Context, script *ruleset.Script, s *loadWindow) {
 	if g == nil {
 		return
 	}

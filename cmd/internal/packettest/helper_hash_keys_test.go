@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"farmc/compiler"
+	"farmc/compiler/farm"
 )
 
 // addressFormats are the addresses of services, by the numbers of the farm and of the address, and of clients.
@@ -32,7 +32,7 @@ const firstPort = 1000
 const values = 16
 
 // keyValues describe a packet: the number of the value that each key has.
-type keyValues map[compiler.HashKey]int
+type keyValues map[farm.HashKey]int
 
 func (c keyCombinations) do(s *testbed) error {
 	if err := s.Serve(c.servedPorts()...); err != nil {
@@ -52,7 +52,7 @@ func (c keyCombinations) do(s *testbed) error {
 		return err
 	}
 	var wrong []error
-	for _, key := range compiler.HashKeys {
+	for _, key := range farm.HashKeys {
 		moved, err := c.moved(s, clients, key, first)
 		if err != nil {
 			return err
@@ -68,7 +68,7 @@ func (c keyCombinations) do(s *testbed) error {
 }
 
 // moved says for each farm whether packets with other values of the key reach another backend than the first packet.
-func (c keyCombinations) moved(s *testbed, as udpClients, key compiler.HashKey, first map[int]string) (map[int]bool,
+func (c keyCombinations) moved(s *testbed, as udpClients, key farm.HashKey, first map[int]string) (map[int]bool,
 	error) {
 	moved := map[int]bool{}
 	for value := 1; value < values; value++ {
@@ -85,9 +85,9 @@ func (c keyCombinations) moved(s *testbed, as udpClients, key compiler.HashKey, 
 
 // numbers are bit masks of keys, one for each combination. Whole addresses have no ports.
 func (c keyCombinations) numbers() (all []int) {
-	for number := 1; number < 1<<len(compiler.HashKeys); number++ {
+	for number := 1; number < 1<<len(farm.HashKeys); number++ {
 		on := keysOf(number)
-		if !c.whole() || !slices.Contains(on, compiler.SourcePort) && !slices.Contains(on, compiler.DestinationPort) {
+		if !c.whole() || !slices.Contains(on, farm.SourcePort) && !slices.Contains(on, farm.DestinationPort) {
 			all = append(all, number)
 		}
 	}
@@ -97,8 +97,8 @@ func (c keyCombinations) numbers() (all []int) {
 // whole says whether the farms listen on whole addresses.
 func (c keyCombinations) whole() bool { return !strings.Contains(c.listen(c.service(1, 1), 1), "/") }
 
-func keysOf(number int) (on []compiler.HashKey) {
-	for i, key := range compiler.HashKeys {
+func keysOf(number int) (on []farm.HashKey) {
+	for i, key := range farm.HashKeys {
 		if number&(1<<i) != 0 {
 			on = append(on, key)
 		}
@@ -138,17 +138,17 @@ func (c keyCombinations) farm(number int) string {
 
 // send sends one packet to every farm, and returns the names of the answering backends.
 func (c keyCombinations) send(s *testbed, as udpClients, f keyValues) (map[int]string, error) {
-	if err := s.setMACs(byte(f[compiler.SourceMAC]), byte(f[compiler.DestinationMAC])); err != nil {
+	if err := s.setMACs(byte(f[farm.SourceMAC]), byte(f[farm.DestinationMAC])); err != nil {
 		return nil, err
 	}
-	socket, err := as.socket(s, fmt.Sprintf(c.clients, 2+f[compiler.SourceAddress]), 10000+f[compiler.SourcePort])
+	socket, err := as.socket(s, fmt.Sprintf(c.clients, 2+f[farm.SourceAddress]), 10000+f[farm.SourcePort])
 	if err != nil {
 		return nil, err
 	}
 	answers := map[int]string{}
 	for _, number := range c.numbers() {
-		to := netip.AddrPortFrom(c.service(number, 1+f[compiler.DestinationAddress]),
-			uint16(firstPort+f[compiler.DestinationPort]))
+		to := netip.AddrPortFrom(c.service(number, 1+f[farm.DestinationAddress]),
+			uint16(firstPort+f[farm.DestinationPort]))
 		if answers[number], err = askName(socket, to); err != nil {
 			return nil, fmt.Errorf("on %v: %s: %w", keysOf(number), to, err)
 		}

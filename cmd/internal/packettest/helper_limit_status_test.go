@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/live"
-	"farmc/compiler"
+	"farmc/compiler/farm"
 )
 
 // limitCounter: a limit of the farm has dropped or rejected this number of packets for this reason.
@@ -110,7 +110,7 @@ func (w bannedClients) do(s *testbed) error {
 type ban struct{ farm, client string }
 
 func (b ban) do(s *testbed) error {
-	client, _ := compiler.ParseClient(b.client)
+	client, _ := farm.ParseClient(b.client)
 	return s.Balancer.Do(func() error {
 		_, err := s.engine.Ban(s.ctx, b.farm, client, 0)
 		return err
@@ -121,7 +121,7 @@ func (b ban) do(s *testbed) error {
 type unban struct{ farm, client string }
 
 func (b unban) do(s *testbed) error {
-	client, _ := compiler.ParseClient(b.client)
+	client, _ := farm.ParseClient(b.client)
 	return s.Balancer.Do(func() error {
 		was, err := s.engine.Unban(s.ctx, b.farm, client)
 		if err == nil && !was {

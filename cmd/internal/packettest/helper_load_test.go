@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing/fstest"
 
-	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
 )
 
 // farms replace all loaded farms, as apply does: text by name. The name of a list ends in ".list".
@@ -27,7 +27,7 @@ func (f farms) files() fs.FS {
 }
 
 func (s *testbed) apply(files fs.FS) error {
-	s.engine.Dirs = []compiler.Dir{{Path: "farms.d", FS: files}}
+	s.engine.Dirs = []farm.Dir{{Path: "farms.d", FS: files}}
 	return s.Balancer.Do(func() error {
 		_, told, err := s.engine.Apply(s.ctx)
 		if err == nil {

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/netlab"
-	"farmc/compiler"
+	"farmc/compiler/farm"
 )
 
 // loadChanges loads as apply does.
@@ -21,7 +21,7 @@ func loadChanges(s *testbed, f farms) error { return f.do(s) }
 
 // loadAll loads the complete script, as a pipeline does.
 func loadAll(s *testbed, f farms) error {
-	s.engine.Dirs = []compiler.Dir{{Path: "farms.d", FS: f.files()}}
+	s.engine.Dirs = []farm.Dir{{Path: "farms.d", FS: f.files()}}
 	return pipeScript.do(s)
 }
 

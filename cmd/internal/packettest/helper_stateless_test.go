@@ -10,7 +10,7 @@ import (
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/netlab"
-	"farmc/compiler"
+	"farmc/compiler/farm"
 )
 
 // A statelessPath is a path of requests to a stateless farm: before connection tracking, or at the ingress of
@@ -85,9 +85,9 @@ func (a sameBackendByAllProtocols) do(s *testbed) error {
 }
 
 // secondBalancer makes a machine a balancer that serves a farm.
-func secondBalancer(s *testbed, h *netlab.Host, farm string) error {
-	dir := compiler.Dir{Path: "farms.d", FS: fstest.MapFS{"web.toml": {Data: []byte(farm), Mode: 0o644}}}
-	engine := live.Engine{Dirs: []compiler.Dir{dir}, Store: live.Store{Dir: s.t.TempDir()}, Log: s.t.Logf}
+func secondBalancer(s *testbed, h *netlab.Host, text string) error {
+	dir := farm.Dir{Path: "farms.d", FS: fstest.MapFS{"web.toml": {Data: []byte(text), Mode: 0o644}}}
+	engine := live.Engine{Dirs: []farm.Dir{dir}, Store: live.Store{Dir: s.t.TempDir()}, Log: s.t.Logf}
 	return errors.Join(
 		h.Sysctl("net.ipv4.ip_forward", "1"),
 		h.Sysctl("net.ipv6.conf.all.forwarding", "1"),

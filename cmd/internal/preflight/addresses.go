@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strings"
 
-	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
 )
 
 // missingAddresses warns about frontend addresses that this machine does not have: one warning for the addresses on a
 // link of this machine, and one for all others.
-func (r *routes) missingAddresses(farms []*compiler.Farm) diag.Diagnostics {
+func (r *routes) missingAddresses(farms []*farm.Farm) diag.Diagnostics {
 	missing := r.frontendsByRoute(farms)
 	var warnings diag.Diagnostics
 	if on := missing[onLink]; len(on) > 0 {
@@ -28,8 +28,8 @@ func (r *routes) missingAddresses(farms []*compiler.Farm) diag.Diagnostics {
 }
 
 // frontendsByRoute groups the frontends of farms that are up by the route of their address. Each address occurs once.
-func (r *routes) frontendsByRoute(farms []*compiler.Farm) map[destination][]compiler.Listen {
-	grouped := map[destination][]compiler.Listen{}
+func (r *routes) frontendsByRoute(farms []*farm.Farm) map[destination][]farm.Listen {
+	grouped := map[destination][]farm.Listen{}
 	seen := map[netip.Addr]bool{}
 	for _, f := range farms {
 		for _, l := range f.Listen {
@@ -46,7 +46,7 @@ func (r *routes) frontendsByRoute(farms []*compiler.Farm) map[destination][]comp
 
 // missingAddress is one warning about all the addresses. Message and hint are formats: the message takes the list of
 // addresses, the hint the command that adds the first one.
-func missingAddress(listens []compiler.Listen, message, hint string) diag.Diagnostic {
+func missingAddress(listens []farm.Listen, message, hint string) diag.Diagnostic {
 	const maxNames = 4
 	var names []string
 	for _, l := range listens[:min(len(listens), maxNames)] {
@@ -66,14 +66,14 @@ func missingAddress(listens []compiler.Listen, message, hint string) diag.Diagno
 
 // ownBackends warns about backends on this machine in farms that hand on frames at ingress. The frame leaves by an
 // interface, and no other host answers for an address of this machine.
-func (r *routes) ownBackends(farms []*compiler.Farm) (warnings diag.Diagnostics) {
+func (r *routes) ownBackends(farms []*farm.Farm) (warnings diag.Diagnostics) {
 	for _, f := range farms {
-		if f.Down || len(f.Interfaces) == 0 || f.Mode != compiler.DSR && f.Mode != compiler.Stateless {
+		if f.Down || len(f.Interfaces) == 0 || f.Mode != farm.DSR && f.Mode != farm.Stateless {
 			continue
 		}
 		for _, b := range f.Backends {
 			i := slices.IndexFunc(b.Address[:], func(a netip.Addr) bool { return a.IsValid() && r.to(a) == local })
-			if i >= 0 && b.State == compiler.Up {
+			if i >= 0 && b.State == farm.Up {
 				warnings = append(warnings, ownBackend(f, b, b.Address[i]))
 			}
 		}
@@ -81,7 +81,7 @@ func (r *routes) ownBackends(farms []*compiler.Farm) (warnings diag.Diagnostics)
 	return warnings
 }
 
-func ownBackend(f *compiler.Farm, b compiler.Backend, address netip.Addr) diag.Diagnostic {
+func ownBackend(f *farm.Farm, b farm.Backend, address netip.Addr) diag.Diagnostic {
 	return diag.Diagnostic{
 		Severity: diag.Warning,
 		Farm:     f.Name,

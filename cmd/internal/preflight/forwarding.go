@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"farmc/cmd/internal/nft"
-	"farmc/compiler"
 	"farmc/compiler/addr"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
 )
 
 // forwardingSysctl names the sysctl that lets a machine forward packets of the family.
@@ -20,7 +20,7 @@ var forwardingSysctl = [...]string{
 }
 
 // forwarding warns if the farms need forwarding and the sysctl is 0.
-func (r *routes) forwarding(family addr.Family, farms []*compiler.Farm) diag.Diagnostics {
+func (r *routes) forwarding(family addr.Family, farms []*farm.Farm) diag.Diagnostics {
 	name := forwardingSysctl[family]
 	text, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/"))
 	if err != nil || strings.TrimSpace(string(text)) != "0" || !r.forwards(family, farms) {
@@ -34,27 +34,27 @@ func (r *routes) forwarding(family addr.Family, farms []*compiler.Farm) diag.Dia
 }
 
 // forwards reports whether a farm sends packets of the family on to another machine.
-func (r *routes) forwards(family addr.Family, farms []*compiler.Farm) bool {
-	return slices.ContainsFunc(farms, func(f *compiler.Farm) bool {
-		return !f.Down && f.Mode != compiler.DSR && f.Listens(family) && r.forwardsTo(family, f.Backends)
+func (r *routes) forwards(family addr.Family, farms []*farm.Farm) bool {
+	return slices.ContainsFunc(farms, func(f *farm.Farm) bool {
+		return !f.Down && f.Mode != farm.DSR && f.Listens(family) && r.forwardsTo(family, f.Backends)
 	})
 }
 
 // forwardsTo reports whether a backend that is up has an address of the family on another machine.
-func (r *routes) forwardsTo(family addr.Family, backends []compiler.Backend) bool {
-	return slices.ContainsFunc(backends, func(b compiler.Backend) bool {
-		return b.State == compiler.Up && b.Address.Has(family) && r.to(b.Address[family]) != local
+func (r *routes) forwardsTo(family addr.Family, backends []farm.Backend) bool {
+	return slices.ContainsFunc(backends, func(b farm.Backend) bool {
+		return b.State == farm.Up && b.Address.Has(family) && r.to(b.Address[family]) != local
 	})
 }
 
 // forwardMatches returns the nft matches that recognise packets of the farms in a forward chain.
-func forwardMatches(farms []*compiler.Farm) (matches []string) {
+func forwardMatches(farms []*farm.Farm) (matches []string) {
 	for _, f := range farms {
 		match := "ct status dnat"
-		if f.Mode == compiler.Stateless {
+		if f.Mode == farm.Stateless {
 			match = "ct state untracked"
 		}
-		forwarded := f.Mode == compiler.Stateless || f.Mode == compiler.DNAT || f.Mode == compiler.SNAT
+		forwarded := f.Mode == farm.Stateless || f.Mode == farm.DNAT || f.Mode == farm.SNAT
 		if forwarded && !f.Down && !slices.Contains(matches, match) {
 			matches = append(matches, match)
 		}

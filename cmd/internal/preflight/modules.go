@@ -8,8 +8,8 @@ import (
 	"os/exec"
 	"strings"
 
-	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
 )
 
 // translators maps each conntrack helper to the kernel module that translates addresses inside of its connections. A
@@ -28,11 +28,11 @@ type module struct{ name, symbol string }
 
 // LoadTranslators loads the modules that translate addresses for the helpers of the farms, and returns a warning for
 // each module that is neither loaded, nor can be loaded, nor is built in. Farms that are down need none.
-func LoadTranslators(ctx context.Context, farms []*compiler.Farm) diag.Diagnostics {
+func LoadTranslators(ctx context.Context, farms []*farm.Farm) diag.Diagnostics {
 	return loadTranslators(ctx, translators, farms)
 }
 
-func loadTranslators(ctx context.Context, known map[string]module, farms []*compiler.Farm) diag.Diagnostics {
+func loadTranslators(ctx context.Context, known map[string]module, farms []*farm.Farm) diag.Diagnostics {
 	var warnings diag.Diagnostics
 	tried := map[string]bool{}
 	for _, f := range farms {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"farmc/compiler"
+	"farmc/compiler/farm"
 )
 
 // One modprobe runs for each helper of farms that are up. A module that is neither loaded nor built in is warned about
@@ -19,7 +19,7 @@ func TestLoadTranslators(t *testing.T) {
 		"sip":  {"farmc_nor_this", "farmc_nor_this"},
 		"tftp": {"farmc_built_in", "vfs_read"}, // unknown to modprobe, but the kernel has the symbol
 	}
-	warnings := loadTranslators(t.Context(), known, []*compiler.Farm{
+	warnings := loadTranslators(t.Context(), known, []*farm.Farm{
 		{Name: "a", Helper: "ftp"}, {Name: "b", Helper: "ftp"}, {Name: "c", Helper: "sip", Down: true},
 		{Name: "d"}, {Name: "e", Helper: "tftp"},
 	})
@@ -37,7 +37,7 @@ func TestLoadTranslators(t *testing.T) {
 func TestLoadTranslatorsWithModprobe(t *testing.T) {
 	fakeModprobe(t, 0)
 	for helper := range translators {
-		farms := []*compiler.Farm{{Name: "a", Helper: helper}}
+		farms := []*farm.Farm{{Name: "a", Helper: helper}}
 		if warnings := loadTranslators(t.Context(), translators, farms); len(warnings) != 0 {
 			t.Errorf("%s: warnings are %v", helper, warnings)
 		}
@@ -51,7 +51,7 @@ func TestLoadTranslatorsAsService(t *testing.T) {
 	for _, status := range []int{0, 1} {
 		calls := fake(t, "systemctl", status)
 		known := map[string]module{"ftp": {"farmc_no_such_module", "farmc_no_such_symbol"}}
-		warnings := loadTranslators(t.Context(), known, []*compiler.Farm{{Name: "a", Helper: "ftp"}})
+		warnings := loadTranslators(t.Context(), known, []*farm.Farm{{Name: "a", Helper: "ftp"}})
 		got, err := os.ReadFile(calls)
 		if want := "--quiet start modprobe@farmc_no_such_module.service\n"; err != nil || string(got) != want {
 			t.Errorf("systemctl was called with %q, want %q; %v", got, want, err)

@@ -16,14 +16,14 @@ import (
 	"slices"
 
 	"farmc/cmd/internal/nft"
-	"farmc/compiler"
 	"farmc/compiler/addr"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
 )
 
 // Check returns warnings about forwarding, about forward chains of other programs, and about addresses that packets
 // cannot reach. A question that the kernel does not answer yields no warning, except for the list of chains.
-func Check(ctx context.Context, n nft.Nft, farms []*compiler.Farm) diag.Diagnostics {
+func Check(ctx context.Context, n nft.Nft, farms []*farm.Farm) diag.Diagnostics {
 	var warnings diag.Diagnostics
 	var routes routes
 	defer routes.close()

@@ -1,0 +1,88 @@
+package farm
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/toml"
+)
+
+// An Access says which clients a farm takes. Who is allowed is neither denied nor limited.
+type Access struct {
+	Allow, Deny ClientList
+}
+
+// A ClientList is a group of clients, by their addresses.
+type ClientList struct {
+	Any bool
+
+	words    []string       // as the farm says it
+	Lists    []*AddressList // in the order of their names
+	networks []stretchOf    // that the farm itself names
+}
+
+// String writes the clients as a farm does.
+func (p ClientList) String() string { return strings.Join(p.words, ", ") }
+
+// Empty reports whether the list has no client.
+func (p ClientList) Empty() bool { return !p.Any && len(p.Lists) == 0 && len(p.networks) == 0 }
+
+// Ranges gives the networks of a family that the farm itself names, merged.
+func (p ClientList) Ranges(f addr.Family) []addr.Range {
+	var out []addr.Range
+	for _, n := range p.networks {
+		if n.family == f {
+			out = append(out, n.Range)
+		}
+	}
+	return addr.Merge(out)
+}
+
+type stretchOf struct {
+	addr.Range
+	family addr.Family
+}
+
+func readAccess(t *toml.Table, lists map[string]*AddressList) Access {
+	if t == nil {
+		return Access{}
+	}
+	a := Access{readClients(t, "allow", lists), readClients(t, "deny", lists)}
+	switch {
+	case !t.Has("allow") && !t.Has("deny"):
+		t.Fault(t.Place, `deny = ["198.51.100.0/24"]`, "[access] says neither whom to allow nor whom to deny")
+	case !t.Has("deny") && !t.Top().Has("limits"):
+		t.Fault(t.At("allow"), `deny = "any" denies everybody not allowed`, "allow has no effect where nobody is denied or limited")
+	}
+	return a
+}
+
+func readClients(t *toml.Table, key string, lists map[string]*AddressList) ClientList {
+	var p ClientList
+	for _, w := range t.Words(key) {
+		p.words = append(p.words, w.Text)
+		name, isList := strings.CutPrefix(w.Text, "@")
+		switch {
+		case isList && !namesFarm(name):
+			t.Fault(w.Place, farmNamingRule, "%s: %q can't be the name of a list", key, name)
+		case isList && lists[name] == nil:
+			t.Fault(w.Place, "a list is a file beside the farms: "+name+".list", "%s: there is no list %s", key, name)
+		case isList:
+			p.Lists = append(p.Lists, lists[name])
+		case w.Text == "any" && key == "deny":
+			p.Any = true
+		default:
+			n, err := addr.ParseNetwork(w.Text)
+			if err != nil {
+				t.Fault(w.Place, addr.NetworkSyntax+`, or "@list"`, "%s: %v", key, err)
+				continue
+			}
+			p.networks = append(p.networks, stretchOf{n.Range(), addr.FamilyOf(n.First)})
+		}
+	}
+	slices.SortFunc(p.Lists, func(a, b *AddressList) int { return cmp.Compare(a.Name, b.Name) })
+	p.Lists = slices.Compact(p.Lists)
+	return p
+}

@@ -1,0 +1,109 @@
+package farm
+
+import (
+	"bytes"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"farmc/compiler/diag"
+)
+
+// A Cache reads farms again and again, and parses only the files that changed since the last time. The zero Cache has read
+// nothing yet. It is not for use by several goroutines at once.
+type Cache struct {
+	farms map[string]*farmReading
+	lists map[string]listReading
+}
+
+// A farmReading is the result of reading a farm's files.
+type farmReading struct {
+	files  farmFiles
+	farm   *Farm // nil if no file of it could be parsed
+	faults diag.Diagnostics
+}
+
+// A listReading is the result of reading a list's file.
+type listReading struct {
+	file   file
+	list   *AddressList
+	faults diag.Diagnostics
+}
+
+// Read reads the farms in dirs, which go from low to high precedence. It gives the farms by name, those with faults too. A
+// farm is the same pointer as the last time if its files, and the lists that it may name, have not changed.
+func (c *Cache) Read(dirs []Dir, faults *diag.Diagnostics) []*Farm {
+	files := read(dirs, faults)
+	lists, changed := c.readLists(files.lists, faults)
+	return c.readFarms(files.farms, lists, changed, faults)
+}
+
+// readLists reads the lists, and reports whether a list has changed, or is new or gone.
+func (c *Cache) readLists(files []file, faults *diag.Diagnostics) (lists map[string]*AddressList, changed bool) {
+	lists = map[string]*AddressList{}
+	now := map[string]listReading{}
+	for _, f := range files {
+		r, known := c.lists[f.name]
+		if !known || !r.file.same(f) {
+			r, changed = listReading{file: f}, true
+			r.list = parseList(f, &r.faults)
+		}
+		now[f.name], lists[f.name] = r, r.list
+		*faults = append(*faults, r.faults...)
+	}
+	changed = changed || len(now) != len(c.lists)
+	c.lists = now
+	return lists, changed
+}
+
+// readFarms reads the farms, in parallel.
+func (c *Cache) readFarms(files []farmFiles, lists map[string]*AddressList, listsChanged bool, faults *diag.Diagnostics) []*Farm {
+	readings := make([]*farmReading, len(files))
+	inParallel(len(files), func(i int) {
+		r, known := c.farms[files[i].name]
+		if !known || !r.files.same(files[i]) || listsChanged && files[i].mayNameList() {
+			r = &farmReading{files: files[i]}
+			r.farm = parseFarm(files[i], lists, &r.faults)
+		}
+		readings[i] = r
+	})
+	c.farms = make(map[string]*farmReading, len(files))
+	var farms []*Farm
+	for _, r := range readings {
+		c.farms[r.files.name] = r
+		*faults = append(*faults, r.faults...)
+		if r.farm != nil {
+			farms = append(farms, r.farm)
+		}
+	}
+	return farms
+}
+
+// inParallel calls do for each number below n, on all processors.
+func inParallel(n int, do func(i int)) {
+	var calls errgroup.Group
+	calls.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range n {
+		calls.Go(func() error {
+			do(i)
+			return nil
+		})
+	}
+	_ = calls.Wait() // no call returns an error
+}
+
+func (f farmFiles) same(other farmFiles) bool {
+	return f.main.same(other.main) && slices.EqualFunc(f.dropIns, other.dropIns, file.same)
+}
+
+func (f file) same(other file) bool {
+	return f.path == other.path && f.lenient == other.lenient && bytes.Equal(f.text, other.text)
+}
+
+// mayNameList says whether a list can be named in the files: its name begins with '@', however that is written.
+func (f farmFiles) mayNameList() bool {
+	return slices.ContainsFunc(append(f.dropIns[:len(f.dropIns):len(f.dropIns)], f.main), func(f file) bool {
+		return bytes.ContainsAny(f.text, `@\`)
+	})
+}

@@ -1,0 +1,303 @@
+package farm
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/toml"
+)
+
+// A Description is the content of a farm's files in words: the ground on which two states of a farm are
+// compared for people. What has no effect on packets, and what stands at its default, is not among them. They are JSON,
+// as they are kept: of ten thousand farms few are ever looked into.
+type Description string
+
+// A finding is the content of a description.
+type finding struct {
+	Farm     map[string]string            `json:"farm"`
+	Backends map[string]map[string]string `json:"backends"`
+}
+
+// Description describes the farm and its backends. It is made once for a farm.
+func (f *Farm) Description() Description {
+	if f.description == "" {
+		text, err := json.Marshal(f.describe())
+		if err != nil {
+			panic(err)
+		}
+		f.description = Description(text)
+	}
+	return f.description
+}
+
+// Describe gives the descriptions of farms by their names.
+func Describe(farms []*Farm) map[string]Description {
+	out := make(map[string]Description, len(farms))
+	for _, f := range farms {
+		out[f.Name] = f.Description()
+	}
+	return out
+}
+
+// UnmarshalJSON takes the JSON as it is.
+func (f *Description) UnmarshalJSON(text []byte) error {
+	*f = Description(text)
+	return nil
+}
+
+// finding reads a description; one of another version may have nothing to read.
+func (f Description) finding() (out finding) {
+	if json.Unmarshal([]byte(f), &out) != nil {
+		return finding{}
+	}
+	return out
+}
+
+func (f *Farm) describe() finding {
+	about := map[string]string{"mode": string(f.Mode), "listen": f.listens()}
+	note(about, "scheduler", string(f.Scheduler), f.Mode != Local)
+	note(about, "state", "down", f.Down)
+	note(about, "local-clients", "true", f.LocalClients)
+	note(about, "hash-on", strings.Join(hashWords(f.HashOn), ", "), f.Scheduler == Hash || f.Scheduler == Maglev)
+	note(about, "table-size", fmt.Sprint(f.TableSize), f.TableSize != 0)
+	note(about, "source-address", f.Source.String(), f.Source != Addresses{})
+	note(about, "interfaces", strings.Join(f.Interfaces, ", "), len(f.Interfaces) > 0)
+	note(about, "flow-offload", strings.Join(f.FlowOffload, ", "), len(f.FlowOffload) > 0)
+	note(about, "invalid", "pass", f.PassInvalid)
+	note(about, "helper", f.Helper, f.Helper != "")
+	note(about, "mark", f.Mark.String(), f.Mark != Mark{})
+	note(about, "queue", f.Queue.String(), f.Queue.Count > 0)
+	note(about, "log", f.Log.String(), len(f.Log.On) > 0)
+	note(about, "allow", f.Access.Allow.String(), !f.Access.Allow.Empty())
+	note(about, "deny", f.Access.Deny.String(), !f.Access.Deny.Empty())
+	if f.Persistence != nil {
+		f.Persistence.facts(about)
+	}
+	f.Limits.note(about)
+	for _, l := range slices.Concat(f.Access.Allow.Lists, f.Access.Deny.Lists) {
+		about["@"+l.Name] = fmt.Sprintf("%d networks (%08x)", l.lines, l.digest>>32)
+	}
+	out := finding{Farm: about, Backends: map[string]map[string]string{}}
+	for _, b := range f.Backends {
+		out.Backends[b.Name] = b.facts()
+	}
+	return out
+}
+
+func (p *Persistence) facts(about map[string]string) {
+	about["persistence"] = "on " + strings.Join(hashWords(p.On), ", ")
+	about["persistence.timeout"] = toml.FormatDuration(p.Timeout)
+	note(about, "persistence.prefix", fmt.Sprint(p.Prefix), p.Prefix != fullPrefix)
+	var sessions []string
+	for _, s := range p.Static {
+		sessions = append(sessions, strings.Join(s.Client, " . ")+" = "+s.Backend)
+	}
+	note(about, "persistence.static", strings.Join(sessions, ", "), len(sessions) > 0)
+}
+
+func (b Backend) facts() map[string]string {
+	about := map[string]string{"address": b.Address.String(), "weight": fmt.Sprint(b.Weight)}
+	note(about, "port", fmt.Sprint(b.Port), b.Port != 0)
+	note(about, "priority", fmt.Sprint(b.Priority), b.Priority != 1)
+	note(about, "state", string(b.State), b.State != Up)
+	note(about, "source-address", b.Source.String(), b.Source != Addresses{})
+	note(about, "mark", b.Mark.String(), b.Mark != Mark{})
+	note(about, "connections", fmt.Sprint(b.Connections), b.Connections != 0)
+	note(about, "interface", b.Interface, b.Interface != "")
+	note(about, "mac", b.MAC, b.MAC != "")
+	return about
+}
+
+func note(about map[string]string, key, value string, holds bool) {
+	if holds {
+		about[key] = value
+	}
+}
+
+func hashWords(on []HashKey) []string {
+	out := make([]string, len(on))
+	for i, k := range on {
+		out[i] = string(k)
+	}
+	return out
+}
+
+// String writes the addresses as a farm does.
+func (a Addresses) String() string {
+	var words []string
+	for _, f := range addr.Families {
+		if a.Has(f) {
+			words = append(words, a[f].String())
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+func (f *Farm) listens() string {
+	var words []string
+	for _, l := range f.Listen {
+		words = append(words, l.String())
+	}
+	slices.Sort(words)
+	return strings.Join(words, " ")
+}
+
+// String writes the entry as a farm does.
+func (l Listen) String() string {
+	address := l.Address.String()
+	switch {
+	case !l.Address.IsValid() && len(l.Families) == len(addr.Families):
+		address = "*"
+	case !l.Address.IsValid():
+		address = [...]string{addr.IP4: "0.0.0.0", addr.IP6: "[::]"}[l.Families[0]]
+	case l.Address.Is6() && !l.Whole():
+		address = "[" + address + "]"
+	}
+	if l.Whole() {
+		return address + "/all"
+	}
+	var ports, protocols []string
+	for _, p := range l.Ports {
+		ports = append(ports, p.String())
+	}
+	for _, p := range l.Protocols {
+		protocols = append(protocols, string(p))
+	}
+	return address + ":" + strings.Join(ports, ",") + "/" + strings.Join(protocols, ",")
+}
+
+// usual is what a key that is not among the facts stands at.
+var usual = map[string]string{"state": "up", "priority": "1", "local-clients": "false", "source-address": "this machine's own", "port": "as asked for", "table-size": "by the backends",
+	"interfaces": "all", "flow-offload": "none", "invalid": "drop", "helper": "none", "mark": "none", "persistence": "none", "persistence.prefix": "whole addresses", "persistence.static": "none", "queue": "none", "log": "none", "allow": "none", "deny": "none", "scheduler": "none", "interface": "the farm's", "mac": "as the kernel finds it",
+	"new-per-client": "no limit", "resets-per-client": "no limit", "connections-per-client": "no limit", "new": "no limit", "connections": "no limit",
+	"clients": "65535", "ban": "none", "strict-tcp": "false", "verdict": "drop"}
+
+// Changes says in words what differs between two sets of farms, a line each, in the order of names.
+func Changes(before, after map[string]Description) []string {
+	var out []string
+	for _, name := range Changed(before, after) {
+		was, had := before[name]
+		is, has := after[name]
+		switch {
+		case !had:
+			out = append(out, name+": new")
+		case !has:
+			out = append(out, name+": gone")
+		default:
+			out = append(out, farmChanges(name, was.finding(), is.finding())...)
+		}
+	}
+	return out
+}
+
+// Changed gives the names of the farms that come, go or are not the same, in order.
+func Changed(before, after map[string]Description) []string {
+	var names []string
+	for name, is := range after {
+		if was, had := before[name]; !had || was != is {
+			names = append(names, name)
+		}
+	}
+	for name := range before {
+		if _, has := after[name]; !has {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func farmChanges(name string, was, is finding) []string {
+	out := factChanges(name+": ", was.Farm, is.Farm)
+	for _, b := range union(was.Backends, is.Backends) {
+		older, had := was.Backends[b]
+		newer, has := is.Backends[b]
+		switch {
+		case !had:
+			out = append(out, fmt.Sprintf("%s: backend %s new: %s", name, b, inWords(newer)))
+		case !has:
+			out = append(out, fmt.Sprintf("%s: backend %s gone", name, b))
+		default:
+			out = append(out, factChanges(fmt.Sprintf("%s: backend %s ", name, b), older, newer)...)
+		}
+	}
+	return out
+}
+
+func factChanges(prefix string, was, is map[string]string) []string {
+	var out []string
+	for _, key := range union(was, is) {
+		if a, b := factOf(was, key), factOf(is, key); a != b {
+			out = append(out, fmt.Sprintf("%s%s %s → %s", prefix, key, a, b))
+		}
+	}
+	return out
+}
+
+func factOf(facts map[string]string, key string) string {
+	if v, ok := facts[key]; ok {
+		return v
+	}
+	if v, ok := usual[key]; ok {
+		return v
+	}
+	return "unset"
+}
+
+func inWords(facts map[string]string) string {
+	var words []string
+	for _, key := range slices.Sorted(maps.Keys(facts)) {
+		words = append(words, key+" "+facts[key])
+	}
+	return strings.Join(words, ", ")
+}
+
+func union[A, B any](a map[string]A, b map[string]B) []string {
+	all := map[string]bool{}
+	for k := range a {
+		all[k] = true
+	}
+	for k := range b {
+		all[k] = true
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// Recall gives the farm that is described, as far as the description tells where its connections went: name, mode, state, listen,
+// and the addresses, ports and states of its backends. It gives nil for an empty description, or one of another version.
+func (f Description) Recall(name string) *Farm {
+	if f == "" {
+		return nil
+	}
+	facts := f.finding()
+	out := &Farm{Name: name, Mode: Mode(facts.Farm["mode"]), Down: facts.Farm["state"] == "down"}
+	for _, word := range strings.Fields(facts.Farm["listen"]) {
+		l, err := parseListen(word)
+		if err != nil {
+			return nil
+		}
+		out.Listen = append(out.Listen, l)
+	}
+	for _, about := range facts.Backends {
+		out.Backends = append(out.Backends, recallBackend(about))
+	}
+	return out
+}
+
+func recallBackend(about map[string]string) Backend {
+	b := Backend{State: State(about["state"])}
+	for _, word := range strings.Split(about["address"], ", ") {
+		if a, err := netip.ParseAddr(word); err == nil {
+			b.Address[addr.FamilyOf(a)] = a
+		}
+	}
+	port, _ := strconv.ParseUint(about["port"], 10, 16)
+	b.Port = uint16(port)
+	return b
+}

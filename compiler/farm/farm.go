@@ -1,0 +1,206 @@
+package farm
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/diag"
+)
+
+// A Farm is a load-balanced service, valid for itself alone: whatever is wrong with its text was told before.
+type Farm struct {
+	Name         string
+	Mode         Mode
+	Listen       []Listen
+	Down         bool // validated and conflicting as ever, but not served
+	Scheduler    Scheduler
+	HashOn       []HashKey // for the schedulers that hash, in the order of HashKeys
+	TableSize    int       // maglev's, a prime; 0: by the number of backends
+	Interfaces   []string  // only what comes in here is the farm's; none: all
+	Source       Addresses // snat: the source that backends see instead of this machine's own
+	LocalClients bool      // also serves connections that this machine itself opens
+	FlowOffload  []string  // interfaces between which established flows take a short cut
+	PassInvalid  bool      // segments that fit no connection go on, to whoever answers them
+	Helper       string    // the kernel's connection tracking helper; "": none
+	Mark         Mark
+	Log          Log
+	Queue        Queue
+	Access       Access
+	Limits       Limits
+	Persistence  *Persistence // nil: each connection is on its own
+	Backends     []Backend    // in the order of their names
+	Place        diag.Place   // of the farm's file
+
+	absent []string              // of its interfaces those that are not there
+	places map[string]diag.Place // of the keys that rules come from, as far as the files have them
+
+	description Description // once it was asked for
+}
+
+// Origin is the place in the files that rules made from the key come from.
+func (f *Farm) Origin(key string) *diag.Origin {
+	return &diag.Origin{Farm: f.Name, Key: key, Place: f.at(key)}
+}
+
+// at is where the files say the key, the farm's own place if they don't.
+func (f *Farm) at(key string) diag.Place {
+	if place, ok := f.places[key]; ok {
+		return place
+	}
+	return f.Place
+}
+
+// ruleKeys are the keys of a farm that rules come from.
+var ruleKeys = []string{"scheduler", "source-address", "interfaces", "flow-offload", "helper", "mark", "queue", "log", "access", "limits", "persistence"}
+
+// A Backend is a server that a farm's connections are sent to.
+type Backend struct {
+	Name     string
+	Address  Addresses
+	Port     uint16 // 0: the port that was asked for
+	Weight   int    // 1 to 1000
+	Priority int    // 1, the best, to 1000: a rank, see serving
+	State    State
+	Source   Addresses // snat: the source that this backend sees
+	Mark     Mark
+	Place    diag.Place
+
+	Connections int // at most so many at once; 0: no limit
+
+	Interface string // dsr, stateless: where the backend is; "": behind the farm's only one
+	MAC       string // dsr: where the kernel can't find it
+
+	cutOff bool // its interface is not there
+}
+
+// Addresses hold at most one address of each family.
+type Addresses [len(addr.Families)]netip.Addr
+
+// Has says whether there is an address of the family.
+func (a Addresses) Has(f addr.Family) bool { return a[f].IsValid() }
+
+// A Mode is what is done to a farm's packets (its topology).
+type Mode string
+
+// The modes.
+const (
+	SNAT      Mode = "snat"      // rewrites destination and source
+	DNAT      Mode = "dnat"      // rewrites the destination; backends see the client
+	DSR       Mode = "dsr"       // direct server return: hands on the frame, replies bypass this machine
+	Stateless Mode = "stateless" // rewrites with no connection tracking
+	Local     Mode = "local"     // a service of this machine: filters only
+)
+
+// A Scheduler chooses the backend of a new connection.
+type Scheduler string
+
+// The schedulers. All of them are weighted.
+const (
+	Random        Scheduler = "random"
+	RoundRobin    Scheduler = "round-robin"
+	Hash          Scheduler = "hash"
+	SymmetricHash Scheduler = "symmetric-hash"
+	Maglev        Scheduler = "maglev" // Eisenbud et al., "Maglev", NSDI 2016, 3.4
+)
+
+// Deterministic reports whether the scheduler gives the same packet the same number again.
+func (s Scheduler) Deterministic() bool { return s == Hash || s == SymmetricHash || s == Maglev }
+
+// A State is what an administrator wants of a backend.
+type State string
+
+// The states of a backend.
+const (
+	Up    State = "up"    // serves
+	Drain State = "drain" // takes no new client, keeps the ones it has
+	Down  State = "down"  // serves nobody
+)
+
+// A HashKey is a part of a packet that a scheduler hashes, or persistence remembers.
+type HashKey string
+
+// HashKeys are all that can be hashed, in the order in which they are.
+var HashKeys = []HashKey{SourceAddress, DestinationAddress, SourcePort, DestinationPort, SourceMAC, DestinationMAC}
+
+// The hash keys.
+const (
+	SourceAddress      HashKey = "source-address"
+	DestinationAddress HashKey = "destination-address"
+	SourcePort         HashKey = "source-port"
+	DestinationPort    HashKey = "destination-port"
+	SourceMAC          HashKey = "source-mac"
+	DestinationMAC     HashKey = "destination-mac"
+)
+
+// Serving gives the backends of a family that new connections may go to: those of the best levels of priority. For each
+// backend of a serving level that can't serve one further level comes in.
+func (f *Farm) Serving(family addr.Family) []Backend {
+	if f.servesAlike(family) {
+		return f.Backends
+	}
+	all := f.WithFamily(family)
+	slices.SortStableFunc(all, func(a, b Backend) int { return a.Priority - b.Priority })
+	levels, out := 1, []Backend(nil)
+	for i, b := range all {
+		if i > 0 && b.Priority != all[i-1].Priority {
+			if levels--; levels == 0 {
+				break
+			}
+		}
+		if b.serves() {
+			out = append(out, b)
+		} else {
+			levels++
+		}
+	}
+	slices.SortFunc(out, func(a, b Backend) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// servesAlike says that every backend serves, as in most farms.
+func (f *Farm) servesAlike(family addr.Family) bool {
+	for i := range f.Backends {
+		if b := &f.Backends[i]; !b.serves() || !b.Address.Has(family) || b.Priority != f.Backends[0].Priority {
+			return false
+		}
+	}
+	return true
+}
+
+// WithFamily gives the backends that have an address of the family.
+func (f *Farm) WithFamily(family addr.Family) []Backend {
+	var all []Backend
+	for _, b := range f.Backends {
+		if b.Address.Has(family) {
+			all = append(all, b)
+		}
+	}
+	return all
+}
+
+func (b Backend) serves() bool { return b.State == Up && !b.cutOff }
+
+// Listens says whether the farm listens on the family: a listen on every address does on those that have backends.
+func (f *Farm) Listens(family addr.Family) bool {
+	return slices.ContainsFunc(f.Listen, func(l Listen) bool {
+		return slices.Contains(l.Families, family) && (l.Address.IsValid() || f.reaches(family))
+	})
+}
+
+// reaches says whether a backend has an address of the family. A farm whose last backend was taken out of its file
+// still speaks both, to refuse connections.
+func (f *Farm) reaches(family addr.Family) bool {
+	return len(f.Backends) == 0 || slices.ContainsFunc(f.Backends, func(b Backend) bool { return b.Address.Has(family) })
+}
+
+// SameServer reports whether two backends are the same server, whatever their names.
+func (b Backend) SameServer(other Backend) bool {
+	return b.Address == other.Address && b.Port == other.Port
+}
+
+// All gives the addresses that there are.
+func (a Addresses) All() []netip.Addr {
+	return slices.DeleteFunc(a[:], func(a netip.Addr) bool { return !a.IsValid() })
+}

@@ -1,0 +1,314 @@
+package farm
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"farmc/compiler/diag"
+)
+
+// A Dir is a directory of farms and lists. Path is how the administrator named it; it stands in every place that
+// is told. Where Optional, it need not exist; where Lenient, lines of its lists that are no networks are left out with a
+// warning.
+type Dir struct {
+	Path     string
+	FS       fs.FS
+	Optional bool
+	Lenient  bool
+}
+
+// source is what lies in the directories once masks, precedence and drop-ins are sorted out.
+type source struct {
+	farms []farmFiles // by name
+	lists []file      // by name
+}
+
+// farmFiles are the file of one farm and the drop-ins that amend it, in the order in which they are merged.
+type farmFiles struct {
+	name    string
+	main    file
+	dropIns []file
+}
+
+type file struct {
+	name string // of the farm, drop-in or list: the file's name without its ending
+	path string // as told to people
+	text []byte
+
+	lenient bool // a line that is wrong is left out
+}
+
+// biggest is the size of the largest file that is read, in bytes: beyond it, it is not something that was meant
+// to lie here. A list of 2,000,000 networks is half as large.
+const biggest = 64 << 20
+
+// What the names of farms, backends and lists have to be, as nft has no way to quote one.
+const (
+	farmNamingRule    = "a name is a letter, then letters, digits, '-', '_' and '.', 48 at most"
+	backendNamingRule = "a name is a letter, then letters, digits, '-' and '_', 48 at most"
+)
+
+// namesFarm says whether a farm, or a list, can have the name.
+func namesFarm(name string) bool { return isName(name, "_.-") }
+
+// namesBackend says whether a backend can have the name.
+func namesBackend(name string) bool { return isName(name, "_-") }
+
+// longestName is how many characters a name has at most.
+const longestName = 48
+
+// isName says whether a name is a letter and then letters, digits and these marks.
+func isName(name, marks string) bool {
+	for i, c := range []byte(name) {
+		switch letter := 'a' <= c|0x20 && c|0x20 <= 'z'; {
+		case letter, i > 0 && '0' <= c && c <= '9', i > 0 && strings.IndexByte(marks, c) >= 0:
+		default:
+			return false
+		}
+	}
+	return 0 < len(name) && len(name) <= longestName
+}
+
+// read collects the files of all directories, in their order of precedence from low to high.
+func read(dirs []Dir, faults *diag.Diagnostics) source {
+	top, dropIns := layers{faults: faults}, map[string]*layers{}
+	found := false
+	for _, d := range dirs {
+		entries, err := fs.ReadDir(d.FS, ".")
+		if errors.Is(err, fs.ErrNotExist) && d.Optional {
+			continue
+		}
+		found = true
+		if err != nil {
+			top.unreadable(d.Path, err)
+			continue
+		}
+		for _, e := range entries {
+			switch farm, isDropIns := strings.CutSuffix(e.Name(), ".toml.d"); {
+			case hidden(e.Name()):
+			case isDropIns:
+				readDropIns(d, farm, e, dropIns, faults)
+			default:
+				top.add(d, e.Name(), e)
+			}
+		}
+	}
+	if !found {
+		for _, d := range dirs {
+			top.unreadable(d.Path, fs.ErrNotExist)
+		}
+	}
+	return assemble(top, dropIns, faults)
+}
+
+// Names gives the names of the farms in directories, in order, from the names of files alone. What can't be read has none.
+func Names(dirs []Dir) []string {
+	top := layers{faults: &diag.Diagnostics{}}
+	for _, d := range dirs {
+		entries, _ := fs.ReadDir(d.FS, ".")
+		for _, e := range entries {
+			if !hidden(e.Name()) {
+				top.add(d, e.Name(), e)
+			}
+		}
+	}
+	var names []string
+	for _, f := range top.named(".toml") {
+		if name := strings.TrimSuffix(f.name, ".toml"); namesFarm(name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func hidden(name string) bool { return strings.HasPrefix(name, ".") }
+
+func readDropIns(d Dir, farm string, e fs.DirEntry, dropIns map[string]*layers, faults *diag.Diagnostics) {
+	entries, err := fs.ReadDir(d.FS, e.Name())
+	into := dropIns[farm]
+	if into == nil {
+		into = &layers{faults: faults}
+		dropIns[farm] = into
+	}
+	if err != nil {
+		into.unreadable(path.Join(d.Path, e.Name()), err)
+		return
+	}
+	for _, e2 := range entries {
+		if !hidden(e2.Name()) && strings.HasSuffix(e2.Name(), ".toml") {
+			into.add(d, path.Join(e.Name(), e2.Name()), e2)
+		}
+	}
+}
+
+// layers lays the directories over one another: of files with the same name the last one counts, and a mask,
+// a link to /dev/null, counts as a file that says "nothing".
+type layers struct {
+	faults *diag.Diagnostics
+	files  map[string]layer // by base name
+	names  []string         // of these
+}
+
+type layer struct {
+	dir    Dir
+	name   string // within dir
+	masked bool
+}
+
+func (l *layers) add(d Dir, name string, e fs.DirEntry) {
+	base := path.Base(name)
+	if !strings.HasSuffix(base, ".toml") && !strings.HasSuffix(base, ".list") {
+		return
+	}
+	if l.files == nil {
+		l.files = map[string]layer{}
+	}
+	masked := false
+	if e.Type()&fs.ModeSymlink != 0 {
+		target, err := fs.ReadLink(d.FS, name)
+		masked = err == nil && target == "/dev/null"
+	}
+	if _, there := l.files[base]; !there {
+		l.names = append(l.names, base)
+	}
+	l.files[base] = layer{d, name, masked}
+}
+
+// named gives the unmasked files of one ending, in the order of their names.
+func (l *layers) named(ending string) []layer {
+	slices.Sort(l.names)
+	var out []layer
+	for _, base := range l.names {
+		if f := l.files[base]; strings.HasSuffix(base, ending) && !f.masked {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func (l *layers) unreadable(at string, err error) {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	*l.faults = append(*l.faults, diag.Diagnostic{Place: diag.Place{File: at}, Message: fmt.Sprintf("can't be read: %v", err)})
+}
+
+// load reads files, as many at once as there are processors, and says of which there is none.
+func (l *layers) load(of []layer) []loaded {
+	out := make([]loaded, len(of))
+	inParallel(len(of), func(i int) { out[i] = of[i].load() })
+	for _, f := range out {
+		if f.err != nil {
+			l.unreadable(f.path, f.err)
+		}
+	}
+	return out
+}
+
+// A loaded is a file, or why there is none.
+type loaded struct {
+	file
+	err error
+}
+
+// load reads one file, and refuses what is none: a directory, a FIFO that would never end.
+func (f layer) load() loaded {
+	base := path.Base(f.name)
+	out := loaded{file: file{name: strings.TrimSuffix(base, path.Ext(base)), path: path.Join(f.dir.Path, f.name), lenient: f.dir.Lenient}}
+	info, err := fs.Stat(f.dir.FS, f.name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	if err == nil && info.Size() > biggest {
+		err = fmt.Errorf("%d bytes, at most %d", info.Size(), biggest)
+	}
+	if err == nil {
+		out.text, err = fs.ReadFile(f.dir.FS, f.name)
+	}
+	out.err = err
+	return out
+}
+
+// assemble joins farms and their drop-ins, and looks at the names.
+func assemble(top layers, dropIns map[string]*layers, faults *diag.Diagnostics) source {
+	var s source
+	for _, main := range top.load(top.named(".toml")) {
+		if !wellNamed(main.file, "farm", faults) || main.err != nil {
+			continue
+		}
+		farm := farmFiles{name: main.name, main: main.file}
+		if over := dropIns[main.name]; over != nil {
+			for _, amend := range over.load(over.named(".toml")) {
+				if amend.err == nil {
+					farm.dropIns = append(farm.dropIns, amend.file)
+				}
+			}
+		}
+		s.farms = append(s.farms, farm)
+	}
+	for _, list := range top.load(top.named(".list")) {
+		if wellNamed(list.file, "list", faults) && list.err == nil {
+			s.lists = append(s.lists, list.file)
+		}
+	}
+	for _, farm := range slices.Sorted(maps.Keys(dropIns)) {
+		if _, ok := top.files[farm+".toml"]; !ok {
+			orphans(farm, dropIns[farm], faults)
+		}
+	}
+	alike(s, faults)
+	return s
+}
+
+func wellNamed(f file, kind string, faults *diag.Diagnostics) bool {
+	if namesFarm(f.name) {
+		return true
+	}
+	*faults = append(*faults, diag.Diagnostic{
+		Place:   diag.Place{File: f.path},
+		Message: fmt.Sprintf("%q can't be the name of a %s", f.name, kind),
+		Hint:    farmNamingRule,
+	})
+	return false
+}
+
+// orphans warns of drop-ins whose farm is not there: a health checker may well be quicker than an administrator.
+func orphans(farm string, dropIns *layers, faults *diag.Diagnostics) {
+	for _, d := range dropIns.named(".toml") {
+		*faults = append(*faults, diag.Diagnostic{
+			Severity: diag.Warning,
+			Place:    diag.Place{File: path.Join(d.dir.Path, d.name)},
+			Message:  fmt.Sprintf("a drop-in without its farm: there is no %s.toml", farm),
+		})
+	}
+}
+
+// alike finds names that differ by case alone: people, and some file systems, can't tell them apart.
+func alike(s source, faults *diag.Diagnostics) {
+	farms := map[string]file{}
+	for _, f := range s.farms {
+		sameName(farms, f.main, "farm", faults)
+	}
+	lists := map[string]file{}
+	for _, f := range s.lists {
+		sameName(lists, f, "list", faults)
+	}
+}
+
+func sameName(seen map[string]file, f file, kind string, faults *diag.Diagnostics) {
+	folded := strings.ToLower(f.name)
+	if other, ok := seen[folded]; ok {
+		*faults = append(*faults, diag.Diagnostic{
+			Place:   diag.Place{File: f.path},
+			Message: fmt.Sprintf("the names of the %ss %s and %s differ by case alone", kind, other.name, f.name),
+			Also:    []diag.Note{{Place: diag.Place{File: other.path}, Message: "the other one"}},
+		})
+	}
+	seen[folded] = f
+}

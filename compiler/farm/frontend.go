@@ -1,0 +1,108 @@
+package farm
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"farmc/compiler/addr"
+)
+
+// Specificity orders frontends: the rules ask for exact ports before ranges, for ranges before whole addresses, and for
+// all of these before every address of this machine.
+type Specificity int
+
+// The specificities, the most specific first.
+const (
+	ExactPort       Specificity = iota // one port of an address
+	PortRange                          // a range of ports of an address
+	WholeAddress                       // an address with all protocols
+	AnyAddressPort                     // one port of every address of this machine
+	AnyAddressRange                    // a range of ports of every address of this machine
+)
+
+// A Frontend is an address, a protocol and ports that clients of a farm connect to, in one family.
+type Frontend struct {
+	Specificity Specificity
+	Family      addr.Family
+	Address     netip.Addr // not valid: every address of this machine
+	Protocol    Protocol   // "": every protocol, of a whole address
+	Ports       Ports      // zero: of a whole address
+	Farm        *Farm
+	Listen      *Listen // the entry of the farm's listen that it comes from
+}
+
+// Frontends gives the farm's frontends, most specific first, then by family, address, protocol and port. Entries of listen
+// that overlap are one frontend.
+func (f *Farm) Frontends() []Frontend {
+	var out []Frontend
+	for i := range f.Listen {
+		l := &f.Listen[i]
+		for _, family := range l.Families {
+			if !l.Address.IsValid() && !f.reaches(family) {
+				continue
+			}
+			for _, protocol := range l.Protocols {
+				out = append(out, l.frontends(f, family, protocol)...)
+			}
+		}
+	}
+	slices.SortStableFunc(out, Frontend.Compare)
+	return joinOverlapping(out)
+}
+
+func (l *Listen) frontends(f *Farm, family addr.Family, protocol Protocol) []Frontend {
+	d := Frontend{Family: family, Address: l.Address, Protocol: protocol, Farm: f, Listen: l}
+	if l.Whole() {
+		d.Specificity, d.Protocol = WholeAddress, ""
+		return []Frontend{d}
+	}
+	out := make([]Frontend, len(l.Ports))
+	for i, ports := range l.Ports {
+		d.Ports, d.Specificity = ports, PortRange
+		if ports.Single() {
+			d.Specificity = ExactPort
+		}
+		if !l.Address.IsValid() {
+			d.Specificity += AnyAddressPort - ExactPort
+		}
+		out[i] = d
+	}
+	return out
+}
+
+// Compare orders frontends: most specific first, then by family, address, protocol and first port.
+func (d Frontend) Compare(o Frontend) int {
+	return cmp.Or(
+		cmp.Compare(d.Specificity, o.Specificity),
+		cmp.Compare(d.Family, o.Family),
+		d.Address.Compare(o.Address),
+		cmp.Compare(d.Protocol, o.Protocol),
+		cmp.Compare(d.Ports.First, o.Ports.First),
+	)
+}
+
+// SamePackets reports whether two frontends match the same packets.
+func (d Frontend) SamePackets(o Frontend) bool {
+	return d.Specificity == o.Specificity && d.Family == o.Family && d.Address == o.Address && d.Protocol == o.Protocol &&
+		d.Ports == o.Ports
+}
+
+// overlaps reports whether two frontends of one specificity, in the order of Compare, have a packet in common.
+func (d Frontend) overlaps(next Frontend) bool {
+	return d.Specificity == next.Specificity && d.Family == next.Family && d.Address == next.Address &&
+		d.Protocol == next.Protocol && d.Ports.Last >= next.Ports.First
+}
+
+// joinOverlapping makes one frontend of neighbours that overlap.
+func joinOverlapping(sorted []Frontend) []Frontend {
+	var out []Frontend
+	for _, d := range sorted {
+		if n := len(out); n > 0 && out[n-1].overlaps(d) {
+			out[n-1].Ports.Last = max(out[n-1].Ports.Last, d.Ports.Last)
+			continue
+		}
+		out = append(out, d)
+	}
+	return out
+}

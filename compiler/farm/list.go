@@ -1,0 +1,97 @@
+package farm
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/diag"
+	"farmc/compiler/slots"
+)
+
+// An AddressList is what a file of networks holds.
+type AddressList struct {
+	Name      string
+	stretches [len(addr.Families)][]addr.Range
+	lines     int    // that name a network
+	digest    uint64 // of the file
+
+	parted [len(addr.Families)][]addr.PrefixSet // what the stretches come to, once it was asked for
+}
+
+// Sets gives the list's networks of a family, in sets of few lengths. A list that stays is asked at each compile.
+func (l *AddressList) Sets(f addr.Family) []addr.PrefixSet {
+	if l.parted[f] == nil {
+		l.parted[f] = addr.PrefixSets(addr.Merge(l.stretches[f]), f)
+		l.stretches[f] = nil
+	}
+	return l.parted[f]
+}
+
+// holds says whether the address is in one of the list's networks.
+func (l *AddressList) holds(a addr.Number, f addr.Family) bool {
+	return slices.ContainsFunc(l.Sets(f), func(s addr.PrefixSet) bool { return s.Holds(a, f) })
+}
+
+// mostListFaults is how many faults of a list are told one by one: a file that is no list at all has one in each line.
+const mostListFaults = 20
+
+// parseList reads a list of networks as block lists are published: one address, network or range a line;
+// '#' and ';' begin comments.
+func parseList(f file, faults *diag.Diagnostics) *AddressList {
+	l := &AddressList{Name: f.name, digest: slots.Hash64(string(f.text))}
+	if len(f.text) == 0 {
+		*faults = append(*faults, diag.Diagnostic{
+			Place:   diag.Place{File: f.path},
+			Message: "the file is empty",
+			Hint:    "an editor may have been stopped in the middle; a list without networks has a comment in it",
+		})
+	}
+	line, wrong := 0, 0
+	for text := range bytes.Lines(f.text) {
+		line++
+		word := saidBy(text)
+		if word == "" {
+			continue
+		}
+		n, err := addr.ParseNetwork(word)
+		if err == nil {
+			l.lines++
+			l.stretches[addr.FamilyOf(n.First)] = append(l.stretches[addr.FamilyOf(n.First)], n.Range())
+			continue
+		}
+		if wrong++; wrong <= mostListFaults {
+			*faults = append(*faults, f.lineFault(line, text, err))
+		}
+	}
+	if wrong > mostListFaults {
+		*faults = append(*faults, f.listFault(diag.Place{File: f.path}, "", "%d further lines are wrong", wrong-mostListFaults))
+	}
+	return l
+}
+
+// saidBy is what a line says, without comment and blanks.
+func saidBy(line []byte) string {
+	if i := bytes.IndexAny(line, "#;"); i >= 0 {
+		line = line[:i]
+	}
+	return string(bytes.TrimSpace(bytes.TrimPrefix(line, []byte("\ufeff"))))
+}
+
+func (f file) lineFault(line int, text []byte, err error) diag.Diagnostic {
+	raw := strings.TrimRight(string(text), "\r\n")
+	said := strings.TrimPrefix(raw, "\ufeff")
+	column := len([]rune(said)) - len([]rune(strings.TrimLeft(said, " \t"))) + 1
+	return f.listFault(diag.Place{File: f.path, Line: line, Column: column, Text: raw}, addr.NetworkSyntax, "%v", err)
+}
+
+// listFault is a fault, or a warning where lists are taken as they come.
+func (f file) listFault(at diag.Place, hint, format string, args ...any) diag.Diagnostic {
+	d := diag.Diagnostic{Place: at, Message: fmt.Sprintf(format, args...), Hint: hint}
+	if f.lenient {
+		d.Severity, d.Message = diag.Warning, d.Message+", and left out"
+	}
+	return d
+}

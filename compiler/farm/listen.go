@@ -1,0 +1,187 @@
+package farm
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/diag"
+)
+
+// A Protocol is a transport protocol, or AnyProtocol.
+type Protocol string
+
+// The protocols that a listen can name.
+const (
+	TCP         Protocol = "tcp"
+	UDP         Protocol = "udp"
+	SCTP        Protocol = "sctp"
+	AnyProtocol Protocol = "all"
+)
+
+// Number is the protocol's number in the IP header (IANA, assigned internet protocol numbers).
+func (p Protocol) Number() int { return map[Protocol]int{TCP: 6, UDP: 17, SCTP: 132}[p] }
+
+// Ports are a run of port numbers, 1 to 65535, first and last included.
+type Ports struct {
+	First, Last uint16
+}
+
+// Single says whether the run is a single port.
+func (p Ports) Single() bool { return p.First == p.Last }
+
+// String writes the run as nft and farms do.
+func (p Ports) String() string {
+	if p.Single() {
+		return strconv.Itoa(int(p.First))
+	}
+	return fmt.Sprintf("%d-%d", p.First, p.Last)
+}
+
+// A Listen is one entry of a farm's listen: where its clients knock. An Address that is not valid stands for every
+// address of this machine but loopback, in the Families given. With AnyProtocol there are no Ports.
+type Listen struct {
+	Address   netip.Addr
+	Families  []addr.Family
+	Ports     []Ports
+	Protocols []Protocol
+	Place     diag.Place
+}
+
+// Whole says whether the entry takes a whole address, whatever the protocol (layer 3).
+func (l Listen) Whole() bool { return l.Protocols[0] == AnyProtocol }
+
+const listenRule = "ADDRESS[:PORTS][/PROTOCOLS]: 192.0.2.10:80,443,8000-8100/tcp, [2001:db8::10]:443/tcp,udp, 192.0.2.10/all, *:80"
+
+// parseListen reads ADDRESS[:PORTS][/PROTOCOLS].
+func parseListen(text string) (Listen, error) {
+	var l Listen
+	rest, protocols, hasProtocols := strings.Cut(text, "/")
+	if _, err := strconv.Atoi(protocols); err == nil {
+		return l, fmt.Errorf("%q is a network, and a farm listens on addresses, one by one", text)
+	}
+	address, ports, hasPorts, err := splitAddress(rest)
+	if err != nil {
+		return l, err
+	}
+	var errs [3]error
+	l.Address, l.Families, errs[0] = parseListenAddress(address)
+	if hasPorts {
+		l.Ports, errs[1] = parsePorts(ports)
+	}
+	l.Protocols, errs[2] = parseProtocols(protocols, hasProtocols, hasPorts)
+	if err := errors.Join(errs[:]...); err != nil {
+		return l, firstOf(errs[:])
+	}
+	if l.Whole() && !l.Address.IsValid() {
+		return l, fmt.Errorf("%q would take every protocol of every address of this machine", text)
+	}
+	return l, nil
+}
+
+func firstOf(errs []error) error {
+	i := slices.IndexFunc(errs, func(err error) bool { return err != nil })
+	return errs[i]
+}
+
+// splitAddress parts the address from the ports. An IPv6 address has colons itself, so it stands in brackets if
+// ports follow.
+func splitAddress(text string) (address, ports string, hasPorts bool, err error) {
+	if inner, ok := strings.CutPrefix(text, "["); ok {
+		address, rest, closed := strings.Cut(inner, "]")
+		if !closed {
+			return "", "", false, fmt.Errorf("%q lacks a closing bracket", text)
+		}
+		if address != "" && !strings.Contains(address, ":") {
+			return "", "", false, fmt.Errorf("%q: brackets are for IPv6 addresses", text)
+		}
+		ports, hasPorts = strings.CutPrefix(rest, ":")
+		if rest != "" && !hasPorts {
+			return "", "", false, fmt.Errorf("%q: after the bracket comes a colon and the ports", text)
+		}
+		return address, ports, hasPorts, nil
+	}
+	if strings.Count(text, ":") > 1 {
+		return text, "", false, nil
+	}
+	address, ports, hasPorts = strings.Cut(text, ":")
+	return address, ports, hasPorts, nil
+}
+
+func parseListenAddress(text string) (netip.Addr, []addr.Family, error) {
+	if text == "*" {
+		return netip.Addr{}, addr.Families[:], nil
+	}
+	a, err := addr.ParseAddress(text)
+	switch {
+	case err != nil:
+		return a, nil, err
+	case a.IsUnspecified():
+		return netip.Addr{}, []addr.Family{addr.FamilyOf(a)}, nil
+	case a.IsLoopback():
+		return a, nil, fmt.Errorf("%s is a loopback address, which no packet of a client can have", a)
+	case a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return a, nil, fmt.Errorf("%s is not the address of one machine", a)
+	}
+	return a, []addr.Family{addr.FamilyOf(a)}, nil
+}
+
+func parsePorts(text string) ([]Ports, error) {
+	var out []Ports
+	for _, word := range strings.Split(text, ",") {
+		first, last, isRange := strings.Cut(word, "-")
+		if !isRange {
+			last = first
+		}
+		a, errA := parsePort(first)
+		b, errB := parsePort(last)
+		if err := errors.Join(errA, errB); err != nil {
+			return nil, fmt.Errorf("%q is not a port or a range of ports, 1 to 65535", word)
+		}
+		if b < a {
+			return nil, fmt.Errorf("the range of ports %s ends before it begins", word)
+		}
+		out = append(out, Ports{a, b})
+	}
+	return out, nil
+}
+
+func parsePort(text string) (uint16, error) {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 || strings.HasPrefix(text, "+") {
+		return 0, fmt.Errorf("%q is not a port", text)
+	}
+	return uint16(n), nil
+}
+
+func parseProtocols(text string, given, hasPorts bool) ([]Protocol, error) {
+	if !given {
+		if hasPorts {
+			return []Protocol{TCP}, nil
+		}
+		return []Protocol{AnyProtocol}, nil
+	}
+	var out []Protocol
+	for _, word := range strings.Split(text, ",") {
+		p := Protocol(word)
+		if !slices.Contains([]Protocol{TCP, UDP, SCTP, AnyProtocol}, p) {
+			return nil, fmt.Errorf("%q is not a protocol: tcp, udp, sctp or all", word)
+		}
+		if !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	switch all := slices.Contains(out, AnyProtocol); {
+	case all && len(out) > 1:
+		return nil, errors.New("all stands alone: it holds every protocol")
+	case all && hasPorts:
+		return nil, errors.New("all takes no ports: it is the whole address, whatever the protocol")
+	case !all && !hasPorts:
+		return nil, fmt.Errorf("%s needs ports: ADDRESS:PORTS/%s", text, text)
+	}
+	return out, nil
+}

@@ -1,0 +1,93 @@
+package farm
+
+import "testing"
+
+func TestParseListen(t *testing.T) {
+	for _, test := range []struct {
+		text string
+		want string // as a farm would write it, or the fault
+	}{
+		{"192.0.2.10:80", "192.0.2.10:80/tcp"},
+		{"192.0.2.10:80/tcp", "192.0.2.10:80/tcp"},
+		{"192.0.2.10:53/udp,tcp", "192.0.2.10:53/udp,tcp"},
+		{"192.0.2.10:53/tcp,tcp", "192.0.2.10:53/tcp"},
+		{"192.0.2.10:3868/sctp", "192.0.2.10:3868/sctp"},
+		{"192.0.2.10:1,2-3,65535", "192.0.2.10:1,2-3,65535/tcp"},
+		{"192.0.2.10:1-65535/udp", "192.0.2.10:1-65535/udp"},
+		{"192.0.2.10:80-80", "192.0.2.10:80/tcp"},
+		{"192.0.2.10:080", "192.0.2.10:80/tcp"},
+		{"192.0.2.10", "192.0.2.10/all"},
+		{"192.0.2.10/all", "192.0.2.10/all"},
+		{"2001:db8::10", "2001:db8::10/all"},
+		{"2001:db8::10/all", "2001:db8::10/all"},
+		{"[2001:db8::10]", "2001:db8::10/all"},
+		{"[2001:db8::10]/all", "2001:db8::10/all"},
+		{"[2001:db8::10]:443/tcp,udp", "[2001:db8::10]:443/tcp,udp"},
+		{"[2001:DB8:0:0:0::10]:443", "[2001:db8::10]:443/tcp"},
+		{"2001:db8::10:80", "2001:db8::10:80/all"}, // an address by itself, which is why brackets are there
+		{"fe80::1", "fe80::1/all"},
+		{"*:80", "*:80/tcp"},
+		{"*:80,443,8000-8100/udp", "*:80,443,8000-8100/udp"},
+		{"0.0.0.0:80", "0.0.0.0:80/tcp"},
+		{"[::]:80", "[::]:80/tcp"},
+		{"[0::0]:80", "[::]:80/tcp"},
+
+		{"", `fault: "" is not an address`},
+		{":80", `fault: "" is not an address`},
+		{"80", `fault: "80" is not an address`},
+		{"example.org:80", `fault: "example.org" is not an address`},
+		{"192.0.2.10:80 ", `fault: "80 " is not a port or a range of ports, 1 to 65535`},
+		{" 192.0.2.10:80", `fault: " 192.0.2.10" is not an address`},
+		{"192.0.2.10:", `fault: "" is not a port or a range of ports, 1 to 65535`},
+		{"192.0.2.10:0", `fault: "0" is not a port or a range of ports, 1 to 65535`},
+		{"192.0.2.10:65536", `fault: "65536" is not a port or a range of ports, 1 to 65535`},
+		{"192.0.2.10:80,", `fault: "" is not a port or a range of ports, 1 to 65535`},
+		{"192.0.2.10:-80", `fault: "-80" is not a port or a range of ports, 1 to 65535`},
+		{"192.0.2.10:+80", `fault: "+80" is not a port or a range of ports, 1 to 65535`},
+		{"192.0.2.10:8_0", `fault: "8_0" is not a port or a range of ports, 1 to 65535`},
+		{"192.0.2.10:0x50", `fault: "0x50" is not a port or a range of ports, 1 to 65535`},
+		{"192.0.2.10:90-80", `fault: the range of ports 90-80 ends before it begins`},
+		{"192.0.2.10:80/", `fault: "" is not a protocol: tcp, udp, sctp or all`},
+		{"192.0.2.0/24", `fault: "192.0.2.0/24" is a network, and a farm listens on addresses, one by one`},
+		{"2001:db8::/64", `fault: "2001:db8::/64" is a network, and a farm listens on addresses, one by one`},
+		{"192.0.2.10:80/TCP", `fault: "TCP" is not a protocol: tcp, udp, sctp or all`},
+		{"192.0.2.10:80/tcp/udp", `fault: "tcp/udp" is not a protocol: tcp, udp, sctp or all`},
+		{"192.0.2.10:80/tcp, udp", `fault: " udp" is not a protocol: tcp, udp, sctp or all`},
+		{"192.0.2.10:80/all", `fault: all takes no ports: it is the whole address, whatever the protocol`},
+		{"192.0.2.10/tcp", `fault: tcp needs ports: ADDRESS:PORTS/tcp`},
+		{"192.0.2.10/tcp,all", `fault: all stands alone: it holds every protocol`},
+		{"*", `fault: "*" would take every protocol of every address of this machine`},
+		{"*/all", `fault: "*/all" would take every protocol of every address of this machine`},
+		{"0.0.0.0", `fault: "0.0.0.0" would take every protocol of every address of this machine`},
+		{"::", `fault: "::" would take every protocol of every address of this machine`},
+		{"127.0.0.1:80", `fault: 127.0.0.1 is a loopback address, which no packet of a client can have`},
+		{"[::1]:80", `fault: ::1 is a loopback address, which no packet of a client can have`},
+		{"224.0.0.251:5353/udp", `fault: 224.0.0.251 is not the address of one machine`},
+		{"255.255.255.255:67/udp", `fault: 255.255.255.255 is not the address of one machine`},
+		{"[ff02::fb]:5353/udp", `fault: ff02::fb is not the address of one machine`},
+		{"[::ffff:192.0.2.10]:80", `fault: "::ffff:192.0.2.10" is an IPv4 address written as IPv6`},
+		{"[fe80::1%eth0]:80", `fault: "fe80::1%eth0" names a zone, which a rule can't hold`},
+		{"[2001:db8::10:80", `fault: "[2001:db8::10:80" lacks a closing bracket`},
+		{"[2001:db8::10]80", `fault: "[2001:db8::10]80": after the bracket comes a colon and the ports`},
+		{"[192.0.2.10]:80", `fault: "[192.0.2.10]:80": brackets are for IPv6 addresses`},
+		{"192.0.2.010:80", `fault: "192.0.2.010" is not an address`},
+	} {
+		l, err := parseListen(test.text)
+		got := ""
+		if err != nil {
+			got = "fault: " + err.Error()
+		} else {
+			got = l.String()
+		}
+		if got != test.want {
+			t.Errorf("%q: got %s, want %s", test.text, got, test.want)
+		}
+		if err != nil {
+			continue
+		}
+		again, err := parseListen(got)
+		if err != nil || again.String() != got {
+			t.Errorf("%q comes to %q, which comes to %q, %v", test.text, got, again.String(), err)
+		}
+	}
+}

@@ -1,0 +1,218 @@
+package farm
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"farmc/compiler/diag"
+	"farmc/compiler/toml"
+)
+
+// A Log is what of a farm goes to the kernel's log.
+type Log struct {
+	On     []Occasion // in the order of Occasions
+	Prefix string     // of each line, with placeholders; "": all that is known
+	Rate   toml.Rate  // how many lines of each occasion, at most
+}
+
+// An Occasion is what a line can be written on.
+type Occasion string
+
+// The occasions.
+const (
+	OnInput   Occasion = "input"   // a new connection has come in, and neither access nor limits stopped it
+	OnForward Occasion = "forward" // its first packet is handed on to a backend
+	OnOutput  Occasion = "output"  // that packet leaves, from the source that the backend sees
+	OnDenied  Occasion = "denied"  // access turned a packet away
+	OnLimited Occasion = "limited" // a limit did
+)
+
+// Occasions are all of them, in the order in which a packet meets them.
+var Occasions = []Occasion{OnInput, OnForward, OnOutput, OnDenied, OnLimited}
+
+// logRate is how much is written if a farm doesn't say: enough to see what goes on, and a flood of packets can't fill
+// the disk.
+var logRate = toml.Rate{Count: 10, Per: "second"}
+
+// mostLogBurst is how many lines may come at once, however high the rate.
+const mostLogBurst = 100
+
+// Burst is how many lines may come at once: those of one unit of time.
+func (l Log) Burst() int { return min(l.Rate.Count, mostLogBurst) }
+
+// longestPrefix is what the kernel keeps of a prefix (NF_LOG_PREFIXLEN less the final zero); nft 1.0.6 dies of much longer ones.
+const longestPrefix = 127
+
+// A LogEvent is the content of a line of the log beside the packet.
+type LogEvent struct {
+	On      Occasion
+	Reason  string // the key of the limit; else the occasion
+	List    string // on denied: the name of the list; InlineList of what stands in the farm itself
+	Backend string // on forward and output
+}
+
+// InlineList stands for the networks that a farm denies without a list.
+const InlineList = "inline"
+
+// LogPrefix gives the text that a line of the farm begins with.
+func (f *Farm) LogPrefix(e LogEvent) string {
+	text := f.Log.Prefix
+	if text == "" {
+		text = strings.Join(slices.DeleteFunc([]string{f.Name, string(e.On), e.detail(), e.List, e.Backend}, func(w string) bool { return w == "" }), " ")
+	}
+	text = strings.NewReplacer("{farm}", f.Name, "{reason}", e.Reason, "{list}", e.List, "{backend}", e.Backend).Replace(text)
+	return strings.TrimSuffix(text, " ") + " " // the packet comes next
+}
+
+// detail is what the reason tells beyond the occasion.
+func (e LogEvent) detail() string {
+	if e.Reason == string(e.On) {
+		return ""
+	}
+	return e.Reason
+}
+
+// String says what is logged, how often and how lines begin.
+func (l Log) String() string {
+	text := strings.Join(occasionWords(l.On), ", ") + " at " + l.Rate.String()
+	if l.Prefix != "" {
+		text += fmt.Sprintf(" as %q", l.Prefix)
+	}
+	return text
+}
+
+// Logs says whether the farm writes on the occasion.
+func (f *Farm) Logs(on Occasion) bool { return slices.Contains(f.Log.On, on) }
+
+// readLog reads what a farm of which mode and interfaces are known wants logged.
+func readLog(t *toml.Table, f *Farm) Log {
+	l := Log{Rate: logRate}
+	if t == nil {
+		return l
+	}
+	if !t.Has("on") && !t.Misspelt("on") {
+		t.Fault(t.Place, `on = ["input", "denied"]`, "[log] has no on, so nothing would be logged")
+	}
+	for _, w := range t.Words("on") {
+		switch on := Occasion(w.Text); {
+		case !slices.Contains(Occasions, on):
+			t.Fault(w.Place, diag.Suggest(w.Text, occasionWords(Occasions)), "on: %q is nothing that can be logged", w.Text)
+		case slices.Contains(l.On, on):
+			t.Fault(w.Place, "", "on: %s stands here twice", on)
+		default:
+			if why := unseen(f, on); why != "" {
+				t.Fault(w.Place, why, "on: %s can't be logged in mode %s", on, f.Mode)
+			}
+			l.On = append(l.On, on)
+		}
+	}
+	slices.SortFunc(l.On, func(a, b Occasion) int { return slices.Index(Occasions, a) - slices.Index(Occasions, b) })
+	l.Prefix = readPrefix(t, l.On)
+	if t.Has("rate") {
+		l.Rate = t.Rate("rate")
+	}
+	return l
+}
+
+func occasionWords(all []Occasion) []string {
+	out := make([]string, len(all))
+	for i, on := range all {
+		out[i] = string(on)
+	}
+	return out
+}
+
+// unseen says why an occasion can't be logged of a farm; "" if it can.
+func unseen(f *Farm, on Occasion) string {
+	switch {
+	case on != OnForward && on != OnOutput:
+		return ""
+	case f.Mode == Local:
+		return "nothing is handed on"
+	case f.Mode == DSR:
+		return "a frame is gone with the choice of its backend, before anything could log it"
+	case f.Mode == Stateless && on == OnOutput:
+		return "what leaves is what was forwarded, from the source that it had: log on forward"
+	case f.Mode == Stateless && len(f.Interfaces) > 0:
+		return "with interfaces requests are handed on from ingress, and nothing is forwarded"
+	}
+	return ""
+}
+
+var placeholder = regexp.MustCompile(`\{[^}]*\}?`)
+
+// placeholders are what is replaced, and the occasions on which there is something to replace it.
+var placeholders = map[string][]Occasion{
+	"{farm}":    Occasions,
+	"{reason}":  Occasions,
+	"{list}":    {OnDenied},
+	"{backend}": {OnForward, OnOutput},
+}
+
+// readPrefix reads the text of the lines that are written on these occasions.
+func readPrefix(t *toml.Table, on []Occasion) string {
+	text := t.Text("prefix")
+	for _, p := range placeholder.FindAllString(text, -1) {
+		known := placeholders[p]
+		unknown := slices.IndexFunc(on, func(o Occasion) bool { return !slices.Contains(known, o) })
+		switch {
+		case known == nil:
+			t.Fault(t.At("prefix"), "{farm}, {backend}, {list} and {reason} are replaced", "prefix: nothing is known that could replace %q", p)
+		case unknown >= 0:
+			t.Fault(t.At("prefix"), "without a prefix each line tells all that is known", "prefix: %s is known on %s, and not on %s",
+				p, strings.Join(occasionWords(known), " and "), on[unknown])
+		}
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune("\"\\`$", r) }) || len(text) > 64 {
+		t.Fault(t.At("prefix"), `printable ASCII without quotes, backslashes and dollar signs, 64 at most`, "prefix: %q can't be carried by a rule", text)
+	}
+	return text
+}
+
+// prefixesFit refuses a prefix that some line would be too long with, once names stand in it.
+func prefixesFit(t *toml.Table, f *Farm) {
+	log := t.Sub("log")
+	if log == nil || len(f.Log.Prefix) > 64 {
+		return
+	}
+	for _, on := range f.Log.On {
+		longest := LogEvent{On: on, Reason: "connections-per-client"}
+		for _, b := range f.Backends {
+			longest.Backend = longer(longest.Backend, b.Name)
+		}
+		for _, name := range listNames(t.Sub("access")) {
+			longest.List = longer(longest.List, name)
+		}
+		if n := len(f.LogPrefix(longest)); n > longestPrefix {
+			log.Fault(log.At("prefix"), "", "prefix: with the names that it stands for it has up to %d characters, at most %d", n, longestPrefix)
+			return
+		}
+	}
+}
+
+func longer(a, b string) string {
+	if len(b) > len(a) {
+		return b
+	}
+	return a
+}
+
+// listNames are the lists that a farm denies by.
+func listNames(access *toml.Table) (names []string) {
+	if access == nil {
+		return nil
+	}
+	deny, _ := access.Raw("deny")
+	items, isList := deny.Data.([]toml.Value)
+	if !isList {
+		items = []toml.Value{deny}
+	}
+	for _, item := range items {
+		if text, ok := item.Data.(string); ok && strings.HasPrefix(text, "@") {
+			names = append(names, text[1:])
+		}
+	}
+	return names
+}

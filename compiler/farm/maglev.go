@@ -1,0 +1,39 @@
+package farm
+
+import (
+	"farmc/compiler/addr"
+	"farmc/compiler/slots"
+	"farmc/compiler/toml"
+)
+
+// MaglevSize is the size of the farm's table. All its backends count, also those that don't serve now: if one that is
+// down made another size, the clients of all others would move.
+func (f *Farm) MaglevSize(family addr.Family) int {
+	if f.TableSize != 0 {
+		return f.TableSize
+	}
+	return slots.MaglevSize(f.weights(family))
+}
+
+// weights are those of all backends of the family, whatever their state.
+func (f *Farm) weights(family addr.Family) []int {
+	var out []int
+	for _, b := range f.Backends {
+		if b.Address.Has(family) {
+			out = append(out, b.Weight)
+		}
+	}
+	return out
+}
+
+// readTableSize reads the size of maglev's table, a prime so that every backend's way through it meets every slot.
+func readTableSize(t *toml.Table) int {
+	n := t.Number("table-size", 0, 2, 65537)
+	for d := 2; d*d <= n; d++ {
+		if n%d == 0 {
+			t.Fault(t.At("table-size"), "a prime: 251, 1021, 4093, 65537", "table-size: %d is %d times %d", n, d, n/d)
+			return 0
+		}
+	}
+	return n
+}

@@ -1,0 +1,242 @@
+package farm
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/diag"
+	"farmc/compiler/toml"
+)
+
+// A Persistence keeps a client with the backend that it met first, on all that the farm listens on in a family.
+type Persistence struct {
+	On      []HashKey               // what a client is told by, in the order of HashKeys
+	Timeout time.Duration           // since the client's last new connection
+	Prefix  [len(addr.Families)]int // how much of a client's address counts
+	Static  []Session               // in the order of their clients
+}
+
+// A Session is a client whose backend is fixed.
+type Session struct {
+	Client   []string // a part for each key, in their order, as nft writes it
+	Network  bool     // the part for the source address is a network
+	Families []addr.Family
+	Backend  string
+
+	Place, value diag.Place
+}
+
+const usualPersistence = time.Minute
+
+// fullPrefix is the length of a prefix that covers a whole address.
+var fullPrefix = [...]int{addr.IP4: 32, addr.IP6: 128}
+
+func readPersistence(t *toml.Table) *Persistence {
+	if t == nil {
+		return nil
+	}
+	asked := readKeys(t, "on")
+	known := len(asked) == given(t, "on")
+	if len(asked) == 0 {
+		asked = []HashKey{SourceAddress}
+	}
+	p := &Persistence{On: inOrder(asked), Timeout: usualPersistence, Prefix: fullPrefix}
+	if t.Has("timeout") {
+		p.Timeout = t.Duration("timeout")
+	}
+	if t.Has("prefix") {
+		p.Prefix = readPrefixes(t, p.On)
+	}
+	if sessions := t.Entries("static"); known {
+		p.Static = readSessions(t, sessions, asked)
+	}
+	return p
+}
+
+func readPrefixes(t *toml.Table, on []HashKey) [len(addr.Families)]int {
+	lengths := t.Numbers("prefix", 1, 128)
+	switch {
+	case len(lengths) == 1 || len(lengths) > 2 || len(lengths) == 2 && lengths[0] > 32:
+		t.Fault(t.At("prefix"), "prefix = [24, 64]", "prefix: wants the length for IPv4, 1 to 32, and the one for IPv6, 1 to 128")
+	case !slices.Contains(on, SourceAddress):
+		t.Fault(t.At("prefix"), `on = ["source-address"]`, "prefix has no effect where persistence is not on source-address")
+	case len(lengths) == 2:
+		return [...]int{addr.IP4: lengths[0], addr.IP6: lengths[1]}
+	}
+	return fullPrefix
+}
+
+// readSessions reads the fixed sessions, whose keys have their parts in the order in which the file says what persistence
+// is on.
+func readSessions(t *toml.Table, entries []toml.Entry, asked []HashKey) []Session {
+	var out []Session
+	seen := map[string]diag.Place{}
+	for _, e := range entries {
+		s, ok := readSession(t, e, asked)
+		if !ok {
+			continue
+		}
+		client := strings.Join(s.Client, " . ")
+		if other, twice := seen[client]; twice {
+			t.FaultWithNote(e.Key.Place, diag.Note{Place: other, Message: "the other one"}, "static: %s stands here twice", client)
+			continue
+		}
+		seen[client] = e.Key.Place
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b Session) int { return slices.Compare(a.Client, b.Client) })
+	return out
+}
+
+func readSession(t *toml.Table, e toml.Entry, asked []HashKey) (Session, bool) {
+	s := Session{Client: make([]string, len(asked)), Families: addr.Families[:], Backend: e.Value.Text, Place: e.Key.Place, value: e.Value.Place}
+	words := strings.Split(e.Key.Text, " . ")
+	ok := namesBackend(s.Backend)
+	if !ok {
+		t.Fault(e.Value.Place, backendNamingRule, "static: %q can't be the name of a backend", s.Backend)
+	}
+	if len(words) != len(asked) {
+		t.Fault(e.Key.Place, `several are written "198.51.100.7 . 5060"`, "static: %q is not a part for each of %s", e.Key.Text, strings.Join(hashWords(asked), ", "))
+		return s, false
+	}
+	on := inOrder(asked)
+	for i, key := range asked {
+		part, err := s.part(key, words[i])
+		if err != nil {
+			t.Fault(e.Key.Place, partRule[key], "static: %v", err)
+			ok = false
+		}
+		s.Client[slices.Index(on, key)] = part
+	}
+	return s, ok
+}
+
+// partRule says how the part of a session for each key is written.
+var partRule = map[HashKey]string{
+	SourceAddress: "an address or a network: 198.51.100.7, 198.51.100.0/24", DestinationAddress: "an address that the farm listens on",
+	SourcePort: "a port, 1 to 65535", DestinationPort: "a port that the farm listens on", SourceMAC: "02:00:00:00:00:01", DestinationMAC: "02:00:00:00:00:01",
+}
+
+// part reads the session's part for a key, and learns from it which family the session is of.
+func (s *Session) part(key HashKey, word string) (string, error) {
+	switch key {
+	case SourcePort, DestinationPort:
+		port, err := parsePort(word)
+		return fmt.Sprint(port), err
+	case SourceMAC, DestinationMAC:
+		mac, err := net.ParseMAC(word)
+		if err != nil || len(mac) != 6 {
+			return "", fmt.Errorf("%q is not an Ethernet address", word)
+		}
+		return mac.String(), nil
+	}
+	if key == SourceAddress && strings.Contains(word, "/") {
+		return s.network(word)
+	}
+	a, err := addr.ParseAddress(word)
+	if err == nil {
+		err = s.of(a)
+	}
+	return a.String(), err
+}
+
+func (s *Session) network(word string) (string, error) {
+	n, err := netip.ParsePrefix(word)
+	if err != nil || n.Addr().Is4In6() {
+		return "", fmt.Errorf("%q is not a network", word)
+	}
+	s.Network = true
+	return n.Masked().String(), s.of(n.Addr())
+}
+
+func (s *Session) of(a netip.Addr) error {
+	if !slices.Contains(s.Families, addr.FamilyOf(a)) {
+		return fmt.Errorf("%s is of another family than the other address", a)
+	}
+	s.Families = []addr.Family{addr.FamilyOf(a)}
+	return nil
+}
+
+// sessionsLead finds fixed sessions that lead nowhere, or that nobody can have.
+func sessionsLead(t *toml.Table, f *Farm) {
+	if f.Persistence == nil {
+		return
+	}
+	for _, s := range f.Persistence.Static {
+		i := slices.IndexFunc(f.Backends, func(b Backend) bool { return b.Name == s.Backend })
+		switch unheard := f.unheard(s); {
+		case i < 0:
+			t.Fault(s.value, diag.Suggest(s.Backend, f.backendNames()), "static: there is no backend %s", s.Backend)
+		case unheard != "" && len(f.Listen) > 0:
+			t.Fault(s.Place, "", "static: the farm does not listen on %s", unheard)
+		case !slices.ContainsFunc(s.Families, f.Backends[i].Address.Has):
+			t.FaultWithNote(s.value, diag.Note{Place: f.Backends[i].Place, Message: "the backend"}, "static: backend %s has no %s address", s.Backend, s.Families[0])
+		}
+	}
+}
+
+// unheard is what a session's client asks for that the farm does not listen on, "" if there is nothing.
+func (f *Farm) unheard(s Session) string {
+	if !slices.ContainsFunc(s.Families, f.Listens) {
+		return s.Families[0].String()
+	}
+	for i, key := range f.Persistence.On {
+		asked := s.Client[i]
+		if (key == DestinationAddress || key == DestinationPort) && !slices.ContainsFunc(f.Listen, func(l Listen) bool { return l.hears(key, asked) }) {
+			return asked
+		}
+	}
+	return ""
+}
+
+// hears says whether the entry takes what is sent to an address, or to a port.
+func (l Listen) hears(key HashKey, asked string) bool {
+	if key == DestinationAddress {
+		a := netip.MustParseAddr(asked)
+		return l.Address == a || !l.Address.IsValid() && slices.Contains(l.Families, addr.FamilyOf(a))
+	}
+	port, _ := parsePort(asked)
+	return slices.ContainsFunc(l.Ports, func(p Ports) bool { return p.First <= port && port <= p.Last })
+}
+
+func (f *Farm) backendNames() []string {
+	out := make([]string, len(f.Backends))
+	for i, b := range f.Backends {
+		out[i] = b.Name
+	}
+	return out
+}
+
+// persistenceTellsClients refuses keys that not all of the farm's packets have.
+func persistenceTellsClients(t *toml.Table, f *Farm) {
+	if f.Persistence == nil {
+		return
+	}
+	at := t.Sub("persistence").At("on")
+	whole := slices.IndexFunc(f.Listen, Listen.Whole)
+	for _, k := range f.Persistence.On {
+		switch {
+		case whole >= 0 && (k == SourcePort || k == DestinationPort):
+			t.FaultWithNote(at, diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
+				"on: %s can't be had in a farm that takes every protocol of an address, as many have no ports", k)
+		case f.Mode == DSR && k == SourceMAC && slices.ContainsFunc(f.Backends, func(b Backend) bool { return b.MAC != "" }):
+			t.Fault(at, "", "on: source-mac can't be had where backends have a mac: a frame to them gets another source")
+		case f.LocalClients && (k == SourceMAC || k == DestinationMAC):
+			t.Fault(at, "", "on: %s can't be had with local-clients: what this machine sends has none yet", k)
+		}
+	}
+}
+
+// Eligible gives the backends of a family that a new connection can be sent to: those that serve, and with persistence all
+// that known clients stay with, drained ones and those of a level that isn't needed any more.
+func (f *Farm) Eligible(family addr.Family) []Backend {
+	if f.Persistence == nil {
+		return f.Serving(family)
+	}
+	return slices.DeleteFunc(f.WithFamily(family), func(b Backend) bool { return b.State == Down || b.cutOff })
+}

@@ -1,0 +1,329 @@
+package farm
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/diag"
+	"farmc/compiler/slots"
+	"farmc/compiler/toml"
+)
+
+// complete finds what is missing, and what of a farm contradicts itself.
+func complete(t *toml.Table, f *Farm) {
+	if f.Mode != Local && len(f.Backends) == 0 && !t.Has("backends") && !t.Misspelt("backends") {
+		t.Fault(t.Place, `[backends.b1] and below it address = "10.0.0.11"`, "no backends: connections have nowhere to go")
+	}
+	if len(f.HashOn) == 0 {
+		f.HashOn = []HashKey{SourceAddress}
+	}
+	if !slices.Contains([]Scheduler{Hash, Maglev, ""}, f.Scheduler) && t.Has("hash-on") {
+		t.Fault(t.At("hash-on"), `scheduler = "hash"`, "hash-on has no effect with the scheduler %s", f.Scheduler)
+	}
+	if f.Scheduler != Maglev && f.Scheduler != "" && t.Has("table-size") {
+		t.Fault(t.At("table-size"), `scheduler = "maglev"`, "table-size has no effect with the scheduler %s", f.Scheduler)
+	}
+	if addressesKnown(t, f) {
+		everyFamilyServed(t, f)
+		everyBackendUseful(t, f)
+	}
+	tableHasRoom(t, f)
+	wholeAddressKeepsPorts(t, f)
+	localClientsHaveNoMAC(t, f)
+	namesDiffer(t, f)
+	backendsDiffer(t, f)
+	sourcesDiffer(t, f)
+	sctpKeepsPorts(t, f)
+	rangesKeepPorts(t, f)
+	helperHasPorts(t, f)
+	invalidWithoutTCP(t, f)
+	framesFindTheirWay(t, f)
+	prefixesFit(t, f)
+	persistenceTellsClients(t, f)
+	sessionsLead(t, f)
+	limitsHold(t, f)
+}
+
+// tableHasRoom finds a maglev table that is too small for its backends: one of them would get no slot, and no client.
+func tableHasRoom(t *toml.Table, f *Farm) {
+	if f.TableSize == 0 {
+		return
+	}
+	for _, family := range addr.Families {
+		weights := f.weights(family)
+		if sum := slots.Sum(weights); sum > 0 && f.TableSize*slices.Min(weights) < sum {
+			t.Fault(t.At("table-size"), fmt.Sprintf("table-size = %d", slots.MaglevSize(weights)),
+				"table-size: %d slots are too few for %s: one of the backends, by its weight, would get none", f.TableSize, family)
+			return
+		}
+	}
+}
+
+// addressesKnown says whether all addresses of the farm could be read, so that something can be said of its families.
+func addressesKnown(t *toml.Table, f *Farm) bool {
+	said, known := given(t, "listen"), len(f.Listen)
+	for _, b := range t.Subs("backends") {
+		said += max(given(b, "address"), 1) // one is missing
+	}
+	for _, b := range f.Backends {
+		for _, family := range addr.Families {
+			if b.Address.Has(family) {
+				known++
+			}
+		}
+	}
+	return said == known
+}
+
+// given counts what the files say under a key.
+func given(t *toml.Table, key string) int {
+	v, ok := t.Raw(key)
+	items, isList := v.Data.([]toml.Value)
+	switch {
+	case !ok:
+		return 0
+	case isList:
+		return len(items)
+	}
+	return 1
+}
+
+func everyFamilyServed(t *toml.Table, f *Farm) {
+	for _, l := range f.Listen {
+		for _, family := range l.Families {
+			if l.Address.IsValid() && len(f.Backends) > 0 && !f.reaches(family) {
+				t.Fault(l.Place, "NAT between the families does not exist", "listen: no backend has an %s address", family)
+			}
+		}
+		if !l.Address.IsValid() && len(l.Families) == 1 && len(f.Backends) > 0 && !f.reaches(l.Families[0]) {
+			t.Fault(l.Place, "NAT between the families does not exist", "listen: no backend has an %s address", l.Families[0])
+		}
+	}
+	for _, family := range addr.Families {
+		if f.Source.Has(family) && len(f.Listen) > 0 && !f.Listens(family) {
+			t.Fault(t.At("source-address"), "", "source-address: the farm does not listen on %s, so %s has no effect", family, f.Source[family])
+		}
+	}
+}
+
+func everyBackendUseful(t *toml.Table, f *Farm) {
+	if len(f.Listen) == 0 {
+		return
+	}
+	for _, b := range f.Backends {
+		used := false
+		for _, family := range addr.Families {
+			used = used || b.Address.Has(family) && f.Listens(family)
+			if b.Source.Has(family) && !(b.Address.Has(family) && f.Listens(family)) {
+				t.Fault(t.Sub("backends").Sub(b.Name).At("source-address"), "", "backend %s: source-address: it is sent no %s, so %s has no effect", b.Name, family, b.Source[family])
+			}
+		}
+		if !used && (b.Address.Has(addr.IP4) || b.Address.Has(addr.IP6)) {
+			t.Fault(b.Place, "NAT between the families does not exist", "backend %s has no address of a family that the farm listens on", b.Name)
+		}
+	}
+}
+
+func wholeAddressKeepsPorts(t *toml.Table, f *Farm) {
+	whole := slices.IndexFunc(f.Listen, Listen.Whole)
+	if whole < 0 {
+		return
+	}
+	for _, b := range f.Backends {
+		if b.Port != 0 {
+			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"), diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
+				"backend %s: port has no effect in a farm that takes every protocol of an address, as many have no ports", b.Name)
+		}
+	}
+	for _, k := range f.HashOn {
+		if k == SourcePort || k == DestinationPort {
+			t.FaultWithNote(t.At("hash-on"), diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
+				"hash-on: %s can't be had in a farm that takes every protocol of an address, as many have no ports", k)
+		}
+	}
+}
+
+// rangesKeepPorts refuses what could not be led back: whatever the port of a range that was asked for, replies would
+// come from the same one.
+func rangesKeepPorts(t *toml.Table, f *Farm) {
+	ranged := slices.IndexFunc(f.Listen, func(l Listen) bool {
+		return slices.ContainsFunc(l.Ports, func(p Ports) bool { return !p.Single() })
+	})
+	if f.Mode != Stateless || ranged < 0 {
+		return
+	}
+	for _, b := range f.Backends {
+		if b.Port != 0 {
+			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"), diag.Note{Place: f.Listen[ranged].Place, Message: "listens on a range"},
+				"backend %s: mode stateless can't send a range of ports to one, as replies would not tell which one was asked for", b.Name)
+		}
+	}
+}
+
+// sctpKeepsPorts refuses what would break SCTP's checksum, a CRC32c over the ports, which a rule can't mend; connection
+// tracking does.
+func sctpKeepsPorts(t *toml.Table, f *Farm) {
+	sctp := slices.IndexFunc(f.Listen, func(l Listen) bool { return slices.Contains(l.Protocols, SCTP) })
+	if f.Mode != Stateless || sctp < 0 {
+		return
+	}
+	for _, b := range f.Backends {
+		if b.Port != 0 {
+			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"), diag.Note{Place: f.Listen[sctp].Place, Message: "takes sctp"},
+				"backend %s: mode stateless can't rewrite the port of sctp, as no rule can mend its checksum", b.Name)
+		}
+	}
+}
+
+// helperHasPorts refuses a helper where nothing that it can read passes.
+func helperHasPorts(t *toml.Table, f *Farm) {
+	for _, l := range f.Listen {
+		if f.Helper != "" && !slices.ContainsFunc(helperProtocols[f.Helper], func(p Protocol) bool { return slices.Contains(l.Protocols, p) }) {
+			t.FaultWithNote(t.At("helper"), diag.Note{Place: l.Place, Message: "here"}, "helper: %s reads %s, which the farm does not listen on everywhere", f.Helper, protocolWords(helperProtocols[f.Helper]))
+		}
+	}
+	for _, l := range f.Listen {
+		if helpersOfIP4[f.Helper] && slices.Contains(l.Families, addr.IP6) && (l.Address.IsValid() || f.reaches(addr.IP6)) {
+			t.FaultWithNote(t.At("helper"), diag.Note{Place: l.Place, Message: "here"}, "helper: %s reads IPv4 alone, and the farm listens on IPv6", f.Helper)
+		}
+	}
+	if f.Helper != "" && f.LocalClients {
+		t.Fault(t.At("helper"), "", "helper: can't be had with local-clients")
+	}
+}
+
+func protocolWords(protocols []Protocol) string {
+	words := make([]string, len(protocols))
+	for i, p := range protocols {
+		words[i] = string(p)
+	}
+	return strings.Join(words, " and ")
+}
+
+func localClientsHaveNoMAC(t *toml.Table, f *Farm) {
+	for _, k := range f.HashOn {
+		if f.LocalClients && (k == SourceMAC || k == DestinationMAC) {
+			t.Fault(t.At("hash-on"), "", "hash-on: %s can't be had with local-clients: what this machine sends has none yet", k)
+		}
+	}
+}
+
+func namesDiffer(t *toml.Table, f *Farm) {
+	seen := make(map[string]*Backend, len(f.Backends))
+	for i := range f.Backends {
+		b := &f.Backends[i]
+		folded := strings.ToLower(b.Name)
+		if other, ok := seen[folded]; ok {
+			t.FaultWithNote(b.Place, diag.Note{Place: other.Place, Message: "the other one"}, "the names of the backends %s and %s differ by case alone", other.Name, b.Name)
+		}
+		seen[folded] = b
+	}
+}
+
+// backendsDiffer finds a server that is listed twice: it is nearly always a slip of the hand, and what is known of
+// a connection (its destination) could not tell the two apart.
+func backendsDiffer(t *toml.Table, f *Farm) {
+	seen := make(map[netip.AddrPort]*Backend, len(f.Backends))
+	port := f.onlyPort()
+	for i := range f.Backends {
+		b := &f.Backends[i]
+		for _, family := range addr.Families {
+			if !b.Address.Has(family) {
+				continue
+			}
+			at := netip.AddrPortFrom(b.Address[family], cmp.Or(b.Port, port))
+			if other, ok := seen[at]; ok {
+				t.FaultWithNote(b.Place, diag.Note{Place: other.Place, Message: "the other one"}, "backend %s is the same server as backend %s: %s", b.Name, other.Name, socket(at))
+			}
+			seen[at] = b
+		}
+	}
+}
+
+// onlyPort is the port that every client asks for; 0 if there are several.
+func (f *Farm) onlyPort() uint16 {
+	var all []Ports
+	for _, l := range f.Listen {
+		all = append(all, l.Ports...)
+		if l.Whole() {
+			return 0
+		}
+	}
+	if len(all) == 0 || slices.ContainsFunc(all, func(p Ports) bool { return p != all[0] || !p.Single() }) {
+		return 0
+	}
+	return all[0].First
+}
+
+// sourcesDiffer finds backends of one address that want different sources: once a connection's backend is chosen its
+// address alone tells which source it gets.
+func sourcesDiffer(t *toml.Table, f *Farm) {
+	for _, family := range addr.Families {
+		seen := make(map[netip.Addr]*Backend, len(f.Backends))
+		for i := range f.Backends {
+			b := &f.Backends[i]
+			if !b.Address.Has(family) {
+				continue
+			}
+			other, ok := seen[b.Address[family]]
+			if ok && other.Source[family] != b.Source[family] {
+				t.FaultWithNote(b.Place, diag.Note{Place: other.Place, Message: "the other one"},
+					"backend %s has the address of backend %s, so they can't have different sources", b.Name, other.Name)
+			}
+			if ok && other.Mark != b.Mark {
+				t.FaultWithNote(b.Place, diag.Note{Place: other.Place, Message: "the other one"},
+					"backend %s has the address of backend %s, so they can't have different marks", b.Name, other.Name)
+			}
+			seen[b.Address[family]] = b
+		}
+	}
+}
+
+// invalidWithoutTCP refuses a key that has no effect on the farm's packets.
+func invalidWithoutTCP(t *toml.Table, f *Farm) {
+	byTCP := func(l Listen) bool { return l.Whole() || slices.Contains(l.Protocols, TCP) }
+	if t.Has("invalid") && len(f.Listen) > 0 && !slices.ContainsFunc(f.Listen, byTCP) {
+		t.Fault(t.At("invalid"), "", "invalid has no effect: the farm does not listen on tcp")
+	}
+}
+
+// framesFindTheirWay looks at what modes that work at ingress need to know.
+func framesFindTheirWay(t *toml.Table, f *Farm) {
+	if f.Mode != DSR && f.Mode != Stateless {
+		return
+	}
+	if f.Mode == DSR && len(f.Interfaces) == 0 && !t.Has("interfaces") {
+		t.Fault(t.At("mode"), `interfaces = ["eth0"]`, "mode dsr needs interfaces: it takes packets from there, before the stack sees them")
+	}
+	for _, l := range f.Listen {
+		if !l.Address.IsValid() {
+			t.Fault(l.Place, "name the address", `listen: "*" can't be had in mode %s: %s`, f.Mode, map[Mode]string{
+				DSR: "backends have to own the address that clients ask for", Stateless: "a reply could not be led back to one address"}[f.Mode])
+		}
+	}
+	for _, b := range f.Backends {
+		if b.Interface == "" && len(f.Interfaces) > 1 {
+			t.Fault(b.Place, `interface = "`+f.Interfaces[0]+`"`, "backend %s: the farm has several interfaces, so interface has to say where the backend is", b.Name)
+		}
+		if b.State == Drain && f.Persistence == nil {
+			t.Warn(t.Sub("backends").Sub(b.Name).At("state"), "backend %s: drain acts as down in mode %s, which knows no connections that could stay", b.Name, f.Mode)
+		}
+	}
+}
+
+// Socket gives the backend's address of the family, with its port if it has one.
+func (b Backend) Socket(family addr.Family) string {
+	return socket(netip.AddrPortFrom(b.Address[family], b.Port))
+}
+
+// socket writes an address with its port, if there is one.
+func socket(a netip.AddrPort) string {
+	if a.Port() == 0 {
+		return a.Addr().String()
+	}
+	return a.String()
+}

@@ -1,0 +1,93 @@
+package flows
+
+import (
+	"net/netip"
+	"slices"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/farm"
+)
+
+// A Connection is a conntrack entry, as far as it tells whose connection it is.
+type Connection struct {
+	Protocol   int            // its number (IANA, assigned internet protocol numbers)
+	To         netip.AddrPort // the original destination; port 0 where the protocol has none
+	Server     netip.AddrPort // the source of replies
+	Translated bool           // its destination was translated
+}
+
+// ends reports whether the protocol has connections, which come to an end.
+func (of Connection) ends() bool {
+	return of.Protocol == farm.TCP.Number() || of.Protocol == farm.SCTP.Number()
+}
+
+// answeredBy reports whether the backend is the connection's server.
+func (of Connection) answeredBy(b farm.Backend) bool {
+	port := b.Port
+	if port == 0 {
+		port = of.To.Port()
+	}
+	return b.Address[addr.FamilyOf(of.Server.Addr())] == of.Server.Addr() && of.Server.Port() == port
+}
+
+// openedTo reports whether the connection, whose original destination is the frontend's address, came in by the frontend.
+func (of Connection) openedTo(d farm.Frontend) bool {
+	return d.Family == addr.FamilyOf(of.To.Addr()) && (d.Specificity == farm.WholeAddress ||
+		d.Protocol.Number() == of.Protocol && d.Ports.First <= of.To.Port() && of.To.Port() <= d.Ports.Last)
+}
+
+// A frontendIndex has frontends by their address; those on every address of this machine have none.
+type frontendIndex map[netip.Addr][]farm.Frontend
+
+func (p *frontendIndex) add(f *farm.Farm) {
+	if *p == nil {
+		*p = frontendIndex{}
+	}
+	for _, d := range trackedFrontends(f) {
+		(*p)[d.Address] = append((*p)[d.Address], d)
+	}
+}
+
+// trackedFrontends gives the frontends whose connections are tracked and translated: none of a farm in another mode, of one
+// that is down, or of nil.
+func trackedFrontends(f *farm.Farm) []farm.Frontend {
+	if f == nil || f.Down || !f.Tracked() {
+		return nil
+	}
+	return f.Frontends()
+}
+
+// trackedBackends gives the backends of a farm whose connections are tracked and translated.
+func trackedBackends(f *farm.Farm) []farm.Backend {
+	if len(trackedFrontends(f)) == 0 {
+		return nil
+	}
+	return f.Backends
+}
+
+// frontend gives the most specific frontend that the connection was opened to; nil if there is none.
+func (p frontendIndex) frontend(of Connection) *farm.Frontend {
+	for _, at := range []netip.Addr{of.To.Addr(), {}} {
+		var found *farm.Frontend
+		for i, d := range p[at] {
+			if of.openedTo(d) && (found == nil || d.Specificity < found.Specificity) {
+				found = &p[at][i]
+			}
+		}
+		if found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// backendOf gives the backend that answers a connection to the frontend; nil if none of the farm's backends does.
+func backendOf(d *farm.Frontend, of Connection) *farm.Backend {
+	if d == nil || !of.Translated {
+		return nil
+	}
+	if i := slices.IndexFunc(d.Farm.Backends, of.answeredBy); i >= 0 {
+		return &d.Farm.Backends[i]
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package flows
+
+import (
+	"net/netip"
+	"slices"
+
+	"farmc/compiler/farm"
+)
+
+// A Stale tells which conntrack entries must not outlive a load. All connections to a backend that is down are cut, so that no
+// packet goes on to a dead machine. A connection to a backend that is gone, or through a frontend that is gone, may finish
+// if its protocol has connections that end; UDP has none, and would stay there for ever. The same holds for UDP from before
+// the farm that serves its address now.
+type Stale struct {
+	Servers  []netip.Addr // entries whose replies come from these have to be looked at,
+	Services []netip.Addr // entries with these original destinations,
+	Anywhere bool         // and all others, because a farm serves every address of this machine now
+
+	before frontendIndex
+	farms  []*farm.Farm  // that are loaded now
+	after  frontendIndex // of these, once a connection was looked at
+	added  []farm.Frontend
+}
+
+// NewStale compares the farms that are loaded now with those that were before; nil if these are not known.
+func NewStale(before map[string]farm.Description, after []*farm.Farm) *Stale {
+	s := &Stale{farms: after}
+	now := map[string]*farm.Farm{}
+	for _, f := range after {
+		now[f.Name] = f
+	}
+	for _, name := range farm.Changed(before, farm.Describe(after)) {
+		was := before[name].Recall(name)
+		s.before.add(was)
+		s.compare(was, now[name])
+	}
+	s.Servers, s.Services = distinct(s.Servers), distinct(s.Services)
+	if s.None() {
+		return &Stale{}
+	}
+	return s
+}
+
+// compare looks at the two states of a farm, each of which may be nil.
+func (s *Stale) compare(was, is *farm.Farm) {
+	gone := slices.ContainsFunc(trackedFrontends(was), func(d farm.Frontend) bool {
+		return !slices.ContainsFunc(trackedFrontends(is), d.SamePackets)
+	})
+	for _, b := range trackedBackends(was) {
+		if gone || !slices.ContainsFunc(trackedBackends(is), b.SameServer) {
+			s.Servers = append(s.Servers, b.Address.All()...)
+		}
+	}
+	for _, b := range trackedBackends(is) {
+		if b.State == farm.Down {
+			s.Servers = append(s.Servers, b.Address.All()...)
+		}
+	}
+	for _, d := range trackedFrontends(is) {
+		if !slices.ContainsFunc(trackedFrontends(was), d.SamePackets) {
+			s.add(d)
+		}
+	}
+}
+
+// add notes a frontend that was not there before.
+func (s *Stale) add(d farm.Frontend) {
+	s.added = append(s.added, d)
+	if d.Address.IsValid() {
+		s.Services = append(s.Services, d.Address)
+	} else {
+		s.Anywhere = true
+	}
+}
+
+// None reports whether no entry has to be looked at.
+func (s *Stale) None() bool { return len(s.Servers) == 0 && len(s.Services) == 0 && !s.Anywhere }
+
+// Contains reports whether the connection has to go.
+func (s *Stale) Contains(of Connection) bool {
+	if s.after == nil {
+		s.after = frontendIndex{}
+		for _, f := range s.farms {
+			s.after.add(f)
+		}
+	}
+	owner := s.after.frontend(of)
+	if b := backendOf(owner, of); b != nil {
+		return b.State == farm.Down
+	}
+	switch {
+	case of.ends():
+		return false
+	case owner != nil && slices.ContainsFunc(s.added, owner.SamePackets):
+		return true
+	}
+	return backendOf(s.before.frontend(of), of) != nil
+}
+
+func distinct(addresses []netip.Addr) []netip.Addr {
+	slices.SortFunc(addresses, netip.Addr.Compare)
+	return slices.Compact(addresses)
+}

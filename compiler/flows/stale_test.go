@@ -1,0 +1,112 @@
+package flows
+
+import (
+	"net/netip"
+	"testing"
+	"testing/fstest"
+
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+)
+
+// cutFarm is a farm with the backends b1, at 10.0.0.1, and so on.
+func cutFarm(t *testing.T, name, text string) *farm.Farm {
+	t.Helper()
+	var told diag.Diagnostics
+	farms := new(farm.Cache).Read([]farm.Dir{{FS: fstest.MapFS{name + ".toml": {Data: []byte(text)}}}}, &told)
+	if told.Faulty() {
+		t.Fatal(told)
+	}
+	return farms[0]
+}
+
+const (
+	cutWeb  = "listen = '192.0.2.1:80/tcp,udp'\n"
+	cutB1   = "[backends.b1]\naddress = '10.0.0.1'\n"
+	cutB2   = "[backends.b2]\naddress = '10.0.0.2'\nport = 8080\n"
+	cutMail = "listen = '192.0.2.1'\n"
+)
+
+// What of a UDP and a TCP connection to 10.0.0.1:80, opened to 192.0.2.1:80, becomes.
+func TestCuts(t *testing.T) {
+	web := map[string]string{"web": cutWeb + cutB1 + cutB2}
+	cases := []struct {
+		rule          string
+		before, after map[string]string
+		server        string // 10.0.0.1:80 if empty
+		udp, tcp      bool   // are cut
+	}{
+		{"nothing changed", web, web, "", false, false},
+		{"a backend drains", web, map[string]string{"web": cutWeb + cutB1 + "state = 'drain'\n" + cutB2}, "", false, false},
+		{"a backend goes down", web, map[string]string{"web": cutWeb + cutB1 + "state = 'down'\n" + cutB2}, "", true, true},
+		{"another backend goes down", web, map[string]string{"web": cutWeb + cutB1 + cutB2 + "state = 'down'\n"}, "", false, false},
+		{"a backend is gone", web, map[string]string{"web": cutWeb + cutB2}, "", true, false},
+		{"a backend has another name", web, map[string]string{"web": cutWeb + "[backends.x]\naddress = '10.0.0.1'\n" + cutB2}, "", false, false},
+		{"a backend has another port", web, map[string]string{"web": cutWeb + cutB1 + "port = 81\n" + cutB2}, "", true, false},
+		{"to another port of the machine", web, map[string]string{"web": cutWeb + cutB2}, "10.0.0.1:81", false, false},
+		{"to the port that the backend says", web, map[string]string{"web": cutWeb + cutB1}, "10.0.0.2:8080", true, false},
+		{"the farm is gone", web, nil, "", true, false},
+		{"the farm is down", web, map[string]string{"web": "state = 'down'\n" + cutWeb + cutB1}, "", true, false},
+		{"the farm has another name", web, map[string]string{"site": cutWeb + cutB1 + cutB2}, "", false, false},
+		{"the farm listens elsewhere", web, map[string]string{"web": "listen = '192.0.2.1:81/tcp,udp'\n" + cutB1 + cutB2}, "", true, false},
+		{"the farm listens here, too", web, map[string]string{"web": "listen = '192.0.2.1:80-81/tcp,udp'\n" + cutB1 + cutB2}, "", false, false},
+		{"another farm takes the port out of the whole address", map[string]string{"mail": cutMail + cutB1},
+			map[string]string{"mail": cutMail + cutB1, "web": cutWeb + cutB2}, "", true, false},
+		{"the more particular farm has it down", map[string]string{"mail": cutMail + cutB1, "web": cutWeb + cutB1},
+			map[string]string{"mail": cutMail + cutB1, "web": cutWeb + cutB1 + "state = 'down'\n"}, "", true, true},
+		{"the more general farm has it down", map[string]string{"mail": cutMail + cutB1, "web": cutWeb + cutB1},
+			map[string]string{"mail": cutMail + cutB1 + "state = 'down'\n", "web": cutWeb + cutB1}, "", false, false},
+		{"somebody else's, sent there", nil, map[string]string{"web": "listen = '192.0.2.2:80/tcp,udp'\n" + cutB1 + "state = 'down'\n"}, "", false, false},
+		{"somebody else's, before the farm", nil, web, "10.9.9.9:80", true, false},
+	}
+	for _, c := range cases {
+		t.Run(c.rule, func(t *testing.T) {
+			before := map[string]farm.Description{}
+			for name, text := range c.before {
+				before[name] = cutFarm(t, name, text).Description()
+			}
+			var after []*farm.Farm
+			for name, text := range c.after {
+				after = append(after, cutFarm(t, name, text))
+			}
+			server := netip.MustParseAddrPort("10.0.0.1:80")
+			if c.server != "" {
+				server = netip.MustParseAddrPort(c.server)
+			}
+			cuts := NewStale(before, after)
+			of := Connection{farm.UDP.Number(), netip.MustParseAddrPort("192.0.2.1:80"), server, true}
+			udp := cuts.Contains(of)
+			of.Protocol = farm.TCP.Number()
+			if tcp := cuts.Contains(of); udp != c.udp || tcp != c.tcp {
+				t.Errorf("cut: udp %t, tcp %t; want %t, %t", udp, tcp, c.udp, c.tcp)
+			}
+			seen := cuts.Anywhere || len(cuts.Services) > 0
+			for _, a := range cuts.Servers {
+				seen = seen || a == server.Addr()
+			}
+			if udp && !seen {
+				t.Error("nobody would look at it")
+			}
+		})
+	}
+}
+
+// What was not translated, from before the farm: connections end by themselves, other flows would bypass it for ever.
+func TestCutsOfFlowsOlderThanTheFarm(t *testing.T) {
+	of := Connection{farm.UDP.Number(), netip.MustParseAddrPort("192.0.2.1:80"), netip.MustParseAddrPort("192.0.2.1:80"), false}
+	for _, listen := range []string{"192.0.2.1:80/udp", "192.0.2.1:1-100/udp", "192.0.2.1", "*:80/udp"} {
+		after := []*farm.Farm{cutFarm(t, "web", "listen = '"+listen+"'\n"+cutB1)}
+		fresh := NewStale(nil, after)
+		if !fresh.Contains(of) || fresh.None() {
+			t.Errorf("%s: not cut", listen)
+		}
+		tcp := of
+		tcp.Protocol = farm.TCP.Number()
+		if fresh.Contains(tcp) {
+			t.Errorf("%s: TCP is cut", listen)
+		}
+		if same := NewStale(map[string]farm.Description{"web": after[0].Description()}, after); same.Contains(of) || !same.None() {
+			t.Errorf("%s: cut by a load that changes nothing", listen)
+		}
+	}
+}

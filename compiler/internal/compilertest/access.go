@@ -1,0 +1,216 @@
+package compilertest
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// A ModelAccess is whom a farm allows and denies, as it says it.
+type ModelAccess struct {
+	allow, deny []string
+}
+
+// AccessClients are those that packets come from.
+var AccessClients = []netip.Addr{
+	netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("198.51.100.64"), netip.MustParseAddr("203.0.113.9"),
+	netip.MustParseAddr("2001:db8:c::7"), netip.MustParseAddr("2001:db8:c::64"), netip.MustParseAddr("2001:db8:f::9"),
+}
+
+// ModelLists are files, and what farms name of them.
+var ModelLists = map[string]string{
+	"@few":  "198.51.100.7\n2001:db8:c::60-2001:db8:c::6f\n",
+	"@many": "198.51.100.0/25\n2001:db8:c::/64\n10.0.0.0/8\n172.16.0.0/12\n192.168.0.0/16\n100.64.0.0/10\n192.0.2.77-192.0.2.99\n",
+}
+
+func RandomAccess(r *rand.Rand) ModelAccess {
+	people := func() []string {
+		from := []string{"@few", "@many", "198.51.100.64/26", "203.0.113.0/24", "2001:db8:f::/48", "198.51.100.7", "2001:db8:c::64", "2001:db8:c::1-2001:db8:c::8"}
+		r.Shuffle(len(from), func(i, j int) { from[i], from[j] = from[j], from[i] })
+		return from[:1+r.IntN(3)]
+	}
+	a := ModelAccess{deny: people()}
+	if r.IntN(3) == 0 {
+		a.deny = []string{"any"}
+	}
+	if r.IntN(2) == 0 {
+		a.allow = people()
+	}
+	return a
+}
+
+// Settings are as those of the farm.
+func (a ModelAccess) Settings(r *rand.Rand) []Setting {
+	out := []Setting{{"access", "deny", listed(r, a.deny)}}
+	if a.allow != nil {
+		out = append(out, Setting{"access", "allow", listed(r, a.allow)})
+	}
+	return out
+}
+
+func (a ModelAccess) denies(client netip.Addr) bool {
+	return isAmong(a.deny, client) && !isAmong(a.allow, client)
+}
+
+func isAmong(people []string, client netip.Addr) bool {
+	for _, word := range people {
+		if strings.HasPrefix(word, "@") {
+			if isAmong(strings.Fields(ModelLists[word]), client) {
+				return true
+			}
+			continue
+		}
+		first, last, isRange := strings.Cut(word, "-")
+		p, err := netip.ParsePrefix(word)
+		switch {
+		case word == "any", word == client.String(), err == nil && p.Contains(client):
+			return true
+		case isRange && client.Is4() == !strings.Contains(first, ":") && !client.Less(netip.MustParseAddr(first)) && !netip.MustParseAddr(last).Less(client):
+			return true
+		}
+	}
+	return false
+}
+
+// TurnsAway gives the farms that deny the packet: of those that it could be meant for, the more particular first, all that
+// are down and the first one that isn't. Nothing is promised of what a farm takes at another interface.
+func TurnsAway(farms []ModelFarm, access map[string]ModelAccess, p Packet, client netip.Addr) (by []string, promised bool) {
+	type meant struct {
+		rank int
+		farm ModelFarm
+	}
+	var all []meant
+	for _, f := range farms {
+		awake := f
+		awake.down = false
+		rank := awake.serves(p)
+		if rank == 0 {
+			continue
+		}
+		if f.inside != nil && !p.fromHere && !slices.Contains(f.inside, p.Inside) {
+			return nil, false
+		}
+		all = append(all, meant{rank, f})
+	}
+	slices.SortFunc(all, func(a, b meant) int { return cmp.Compare(a.rank, b.rank) })
+	for _, m := range all {
+		a, guarded := access[m.farm.Name]
+		if guarded && a.denies(client) && (!p.fromHere || m.farm.local) {
+			by = append(by, m.farm.Name)
+		}
+		if !m.farm.down {
+			break
+		}
+	}
+	return by, true
+}
+
+// The rules of guards.
+var (
+	ofSet     = lineForm(`		(?P<version>IP) saddr (?:& (?P<mask>IP4|IP6) )?@(?P<set>NAME) (?P<then>DENIED)`)
+	ofNetwork = lineForm(`		(?P<version>IP) saddr (?P<network>(?:IP4|IP6)(?:/[0-9]+)?) (?P<then>DENIED)`)
+	ofAll     = lineForm(`		(?P<then>DENIED)`)
+	besides   = lineForms(`		type filter hook .*`, `		meta pkttype other accept`, `		iif "lo" return`, `		(?:icmp|icmpv6) type .* accept`, `		(?:ip frag-off & 0x1fff|frag frag-off) != 0 .*`)
+)
+
+// DeniedBy gives the farm whose counter a packet is dropped with; "" if it goes on.
+func (r *reading) DeniedBy(t testing.TB, p Packet, client netip.Addr) string {
+	t.Helper()
+	gates := []string{"access"}
+	if p.fromHere {
+		gates = []string{"local-access"}
+	}
+	for name, rules := range r.Chains {
+		if strings.HasPrefix(name, "access-ingress/") && !p.fromHere && strings.Contains(rules[0], strconv.Quote(p.Inside)) {
+			gates = append([]string{name}, gates...)
+		}
+	}
+	for _, gate := range gates {
+		if by := r.guarded(t, gate, p, client); by != "" {
+			return by
+		}
+	}
+	return ""
+}
+
+func (r *reading) guarded(t testing.TB, chain string, p Packet, client netip.Addr) string {
+	t.Helper()
+	for _, rule := range r.Chains[chain] {
+		if loopback.MatchString(rule) {
+			if p.Address.IsLoopback() && p.Address.Is4() == strings.Contains(rule, "127") {
+				return ""
+			}
+			continue
+		}
+		if at := onlyInside.FindStringSubmatch(rule); at != nil {
+			if !p.fromHere && !r.inside(t, at[1], p) {
+				return ""
+			}
+			continue
+		}
+		if at := isLocal.FindStringSubmatch(rule); at != nil {
+			if p.ours {
+				return r.guarded(t, at[1], p, client)
+			}
+			continue
+		}
+		if besides.MatchString(rule) {
+			continue
+		}
+		verdict := r.guardVerdict(t, rule, client)
+		if askPort.MatchString(rule) || askWhole.MatchString(rule) || askAny.MatchString(rule) {
+			verdict = r.asked(t, chain, rule, p)
+		}
+		counter, drops := strings.CutPrefix(verdict, `counter name "farm/`)
+		next, jumps := strings.CutPrefix(verdict, "jump ")
+		switch further, goes := strings.CutPrefix(verdict, "goto "); {
+		case verdict == "return":
+			return ""
+		case drops:
+			return strings.TrimSuffix(counter, `/denied" drop`)
+		case goes:
+			return r.guarded(t, further, p, client)
+		case jumps:
+			if by := r.guarded(t, next, p, client); by != "" {
+				return by
+			}
+		}
+	}
+	return ""
+}
+
+// guardVerdict is what a guard's rule says of a client.
+func (r *reading) guardVerdict(t testing.TB, rule string, client netip.Addr) string {
+	t.Helper()
+	family := map[bool]string{true: "ip", false: "ip6"}[client.Is4()]
+	if at := ofSet.FindStringSubmatch(rule); at != nil {
+		masked := client.AsSlice()
+		if at[2] != "" {
+			for i, b := range netip.MustParseAddr(at[2]).AsSlice() {
+				masked[i] &= b
+			}
+		}
+		key, _ := netip.AddrFromSlice(masked)
+		if _, in := r.Maps[at[3]].ByKey[key.String()]; in && at[1] == family {
+			return at[4]
+		}
+		return ""
+	}
+	if at := ofNetwork.FindStringSubmatch(rule); at != nil {
+		if at[1] == family && isAmong([]string{at[2]}, client) {
+			return at[3]
+		}
+		return ""
+	}
+	if at := ofAll.FindStringSubmatch(rule); at != nil {
+		return at[1]
+	}
+	if at := onward.FindStringSubmatch(rule); at != nil {
+		return "goto " + at[1]
+	}
+	return ""
+}

@@ -1,0 +1,135 @@
+package compilertest
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"farmc/compiler/farm"
+)
+
+var update = flag.Bool("update", false, "write the goldens anew")
+
+// GoldenFile gives the path of a file or directory in golden/, which is beside go.mod.
+func GoldenFile(t testing.TB, name ...string) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(append([]string{dir, "golden"}, name...)...)
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	t.Fatal("no go.mod above the test")
+	return ""
+}
+
+// Cases are the names of all cases of farms, and reloadCases of farms that change.
+func Cases(t testing.TB) []string {
+	return casesWhere(t, func(name string) bool { return !isReload(t, name) })
+}
+
+func ReloadCases(t testing.TB) []string {
+	return casesWhere(t, func(name string) bool { return isReload(t, name) })
+}
+
+func isReload(t testing.TB, name string) bool {
+	_, err := os.Stat(GoldenFile(t, name, "before"))
+	return err == nil
+}
+
+func casesWhere(t testing.TB, fits func(name string) bool) []string {
+	t.Helper()
+	entries, err := os.ReadDir(GoldenFile(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if fits(e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	if len(names) == 0 {
+		t.Fatal("no cases")
+	}
+	return names
+}
+
+var numbered = regexp.MustCompile(`^[1-9]$`)
+
+// CaseDirs are the directories of a case as --dir would name them.
+func CaseDirs(t testing.TB, name string) []farm.Dir {
+	t.Helper()
+	root := GoldenFile(t, name)
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dirs []farm.Dir
+	for _, e := range entries {
+		if numbered.MatchString(e.Name()) {
+			dirs = append(dirs, farm.Dir{Path: e.Name(), FS: os.DirFS(filepath.Join(root, e.Name()))})
+		}
+	}
+	if len(dirs) == 0 {
+		dirs = []farm.Dir{{FS: os.DirFS(root)}}
+	}
+	return dirs
+}
+
+// Golden compares what was made with the file that holds what should be; no file stands for nothing.
+func Golden(t *testing.T, name, file string, got []byte) {
+	t.Helper()
+	path := GoldenFile(t, name, file)
+	if *update {
+		write(t, path, got)
+	}
+	want, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s is not what it should be (go test ./compiler -run Golden -update writes it anew)\ngot:\n%s\nwant:\n%s", path, got, want)
+	}
+}
+
+func write(t *testing.T, path string, text []byte) {
+	t.Helper()
+	err := os.Remove(path)
+	if len(text) > 0 {
+		err = os.WriteFile(path, text, 0o644)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+}
+
+type GoldenScript struct {
+	Name string
+	Text []byte
+}
+
+// GoldenScripts are the scripts of all cases that have one, in the order of their names.
+func GoldenScripts(t *testing.T) []GoldenScript {
+	t.Helper()
+	var all []GoldenScript
+	for _, name := range Cases(t) {
+		text, err := os.ReadFile(GoldenFile(t, name, "script.nft"))
+		if err == nil {
+			all = append(all, GoldenScript{name, text})
+		}
+	}
+	if len(all) == 0 {
+		t.Fatal("no scripts")
+	}
+	return all
+}

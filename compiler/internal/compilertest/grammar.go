@@ -1,0 +1,255 @@
+package compilertest
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// The script read back, by a grammar that has a form for every line that a template can make, and nothing else: so
+// whatever an administrator has written, it can't be a statement. A new line of a template needs a form here.
+
+// lineForm turns the form of a line into an expression.
+func lineForm(text string) *regexp.Regexp {
+	for _, part := range [][2]string{
+		{"NUMBER", `(numgen random|numgen inc|symhash|jhash FIELD(?: \. FIELD)*) mod ([0-9]+)(?: seed 0x6661726d)?`},
+		{"CLIENT", `(?:jhash PARTS mod 4294967295 seed 0x6661726d|PARTS)`},
+		{"PARTS", `PART(?: \. PART)*`},
+		{"PART", `(?:ct original IP daddr|FIELD(?: & (?:IP4|IP6))?)`},
+		{"SLOT", `(?:(?:symhash|jhash FIELD(?: \. FIELD)*) mod [0-9]+(?: seed 0x6661726d)?|meta mark)`},
+		{"FIELD", `(?:IP [sd]addr|ether [sd]addr|th [sd]port|@th,[0-9]+,[0-9]+|@ll,0,96)`},
+		{"DOOR", `(?:meta l4proto \. IP [sd]addr \. th [sd]port|IP [sd]addr)`},
+		{"RANGED", `th [sd]port PORTS meta l4proto \. IP [sd]addr`},
+		{"ASKED", `(?:meta l4proto \. ct original IP daddr \. th dport|ct original IP daddr)`},
+		{"HANDED", `(?:meta l4proto \. IP daddr|@th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)*) \. `},
+		{"STANDS", `@nh,(?:128|288),32 \^ HEX`},
+		{"INSIDE", `(?:{ "DEVICE" }|@NAME)`},
+		{"DEVICES", `"DEVICE"(?:, "DEVICE")*`},
+		{"DEVICE", `[A-Za-z0-9_][A-Za-z0-9_.-]*`},
+		{"RATE", `[0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`},
+		{"LOG", `log prefix "[ !#%-\[\]-_a-~]{1,126} "`},
+		{"VERDICT", `(?:goto NAME|jump NAME|accept|drop|return)`},
+		{"DENIED", `(?:return|goto NAME|counter name "NAME" drop)`},
+		{"EXCESS", `counter name "NAME"(?: drop| goto NAME| jump NAME)?`},
+		{"CLIENT", `(?:ip saddr|ip6 saddr & ffff:ffff:ffff:ffff::)`},
+		{"NAME", `[A-Za-z][A-Za-z0-9./_-]*`},
+		{"FARM", `[A-Za-z][A-Za-z0-9_.-]*`},
+		{"IP4", `[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+`},
+		{"IP6", `[0-9a-f]*:[0-9a-f:]+`},
+		{"IPV", `ipv[46]`},
+		{"IP", `(?:ip|ip6)`},
+		{"MAC", `[0-9a-f]{2}(?::[0-9a-f]{2}){5}`},
+		{"PORTS", `[0-9]+(?:-[0-9]+)?`},
+		{"PROTOS", `(?:PROTO|{ PROTO(?:, PROTO)* })`},
+		{"PROTO", `(?:tcp|udp|sctp)`},
+		{"FLAGS", `(?:syn|ack|rst|(?:syn|fin|rst) \| ack)`},
+		{"HEX", `0x[0-9a-f]+`},
+	} {
+		text = strings.ReplaceAll(text, part[0], part[1])
+	}
+	return regexp.MustCompile("^(?:" + text + ")$")
+}
+
+// lineForms make one expression of several.
+func lineForms(all ...string) *regexp.Regexp { return lineForm(strings.Join(all, "|")) }
+
+const opening = `# Made by farmc from the farms; a change here is gone with the next load.
+table inet farmc
+delete table inet farmc
+table netdev farmc
+delete table netdev farmc
+table inet farmc {
+`
+
+// The lines of a script, by where they stand.
+var (
+	betweenTables = lineForms(``, `# farms that are handed on from the ingress of their interfaces`)
+	opensTable    = lineForm(`table netdev farmc {`)
+
+	inTable = lineForms(``,
+		`	# where connections come in: address, protocol and port lead to a chain`,
+		`	# which backend a slot stands for`,
+		`	# whom farms allow or deny: the first addresses of networks, a set for each length`)
+	opensMap    = lineForm(`	(?:map|set) (NAME) {`)
+	opensChain  = lineForm(`	chain (NAME) {`)
+	opensObject = lineForm(`	(?:ct helper (NAME)|flowtable farms|limit (NAME)|counter NAME) {`)
+	closes      = "\t}"
+
+	inObject = lineForms(`		type "(?:ftp|sip|tftp|pptp|snmp)" protocol (?:tcp|udp)`, `		hook ingress priority filter`, `		devices = { DEVICES }`, `		counter`,
+		`		rate RATE`)
+
+	inMap = lineForms(`		# backends with a limit: those that the next connection fills, those that have room, and those that are full`,
+		`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : (?:verdict|IPV_addr|ether_addr))?`,
+		`		typeof (?:DOOR \. |HANDED)?(?:numgen random mod [0-9]+|meta mark) : (?:IP daddr(?: \. th dport)?|ether daddr|meta mark)`,
+		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : IPV_addr(?: \. inet_service)?`,
+		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : mark`, `		type mark : (?:IPV_addr|ether_addr)`,
+		`		typeof @nh,128,32`, `		ct count (?:over )?1`,
+		`		flags dynamic,timeout`, `		timeout (?:[0-9]+(?:d|h|m|s|ms))+`,
+		`		typeof @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* : verdict`,
+		`		flags dynamic(?:,timeout)?`, `		size [0-9]+`, `		timeout [0-9]+s`, `		limit rate over [0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`, `		ct count over [0-9]+`,
+		`		type (?:ifname|tcp_flag)`,
+		`		flags interval`, `		counter`, `		elements = {`, `			# FARM`, `		}`)
+	ofMap = lineForm(`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|MAC|"DEVICE"|FLAGS)(?: \. (?:IP4|IP6|PORTS|HEX|MAC))*)(?: ct count (?:over )?[0-9]+)?(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC|HEX))?,`)
+
+	inChain = lineForms(
+		`		# nothing to ask, but the kernel translates open connections only while there is a nat chain`,
+		`		# what this machine opens itself; -100 is dstnat, a name that nft does not take here`,
+		`		# the backend is chosen: what the connection was opened to tells which source it gets`,
+		`		# right after the choice, so that whatever comes next sees the mark: routing, filters, this machine`,
+		`		# before connection tracking, which neither requests nor replies meet`,
+		`		# segments that fit no connection: not translated, so a reset in answer would end theirs`,
+		`		# those of backends that answer clients themselves; all that is forwarded pays for this`,
+		`		# datagrams that come from a service of a backend, or of this machine: it would answer the answer, and so without end`,
+		`		# just before the backend is chosen`,
+		`		# as it is handed on, if no filter minds`,
+		`		# of backends and services on this machine`,
+		`		# as it leaves, from the source that the backend sees`,
+		`		# of a backend on this machine`,
+		`		# the replies, as the requests are untracked by then`,
+		`		# farms of few kinds: their maps are asked without finding the kind first`,
+		`		# before connection tracking, so that what asks is of no connection`,
+		`		# who may come in, before all else that is done to a packet`,
+		`		# who is shut out, and what is no TCP: before connection tracking`,
+		`		# right after connection tracking`,
+		`		type nat hook (?:prerouting priority dstnat(?: - 5)?|output priority -10[05]|postrouting priority srcnat)`,
+		`		type filter hook (?:prerouting priority (?:raw|raw - 10?|raw - 5|mangle|mangle - 5|dstnat \+ 5)|output priority (?:-95|raw|raw - 10)|forward priority filter(?: \+ 5| \+ 10)?|(?:input|output) priority filter \+ 5|postrouting priority srcnat(?: \+ 5)?|ingress devices = { DEVICES } priority filter(?: - 10?| - 5)?)`,
+		`		type filter hook (?:input|forward) priority filter - 5`, `		ct state != invalid return`, `		meta l4proto != tcp return`,
+		`		tcp flags & \(syn \| rst\) != 0x0 return`, `		tcp sport PORTS drop`, `		iifname != INSIDE return`,
+		`		ct state new comment "farmc sha256:[0-9a-f]{64}"`, `		ct state != new return`, `		ct status & dnat != dnat return`, `		ct state new ct status & dnat == dnat goto marks`,
+		`		queue flags bypass(?:,fanout)? to PORTS`, `		ct status & \(dnat \| confirmed\) == (?:dnat|0) goto NAME`,
+		`		ct status & \(dnat \| confirmed\) != dnat return`, `		ct state (?:!= )?untracked return`, `		jump NAME`,
+		`		tcp flags & \(fin \| syn \| rst \| ack\) != syn return`, `		limit rate over RATE return`, `		limit name "NAME" LOG`,
+		`		(?:IP daddr (?:IP4|IP6) (?:th dport PORTS )?)?LOG(?: return)?`,
+		`		iif "lo" return`, `		oif "lo" return`, `		iif != 0 iifname != INSIDE return`, `		goto NAME`, `		meta pkttype other accept`,
+		`		meta l4proto tcp reject with tcp reset`, `		reject`,
+		`		ip daddr 127\.0\.0\.0/8 return`, `		ip6 daddr ::1 return`, `		fib daddr type local goto (?P<local>NAME)`,
+
+		`		(?:meta nfproto IPV )?(?:meta l4proto \. )?(?:IP [sd]addr)?(?: \. )?(?:th [sd]port)? vmap @NAME`,
+		`		(?:meta nfproto IPV )?(?:meta l4proto PROTOS meta l4proto \. )?(?:ct original IP daddr)?(?: \. )?(?:ct original proto-dst)?(?: \. IP daddr)? vmap @NAME`,
+		`		(?:icmp|icmpv6) type { (?:destination-unreachable|packet-too-big|time-exceeded|parameter-problem)(?:, (?:time-exceeded|packet-too-big|parameter-problem))* } @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* vmap @NAME`,
+		`		icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect } (?:accept|return)`,
+		`		(?:ip frag-off & 0x1fff|frag frag-off) != 0 meta l4proto \. IP daddr vmap @NAME`,
+
+		`		(?:meta l4proto PROTO )?dnat IP to (?:DOOR \. )?NUMBER map @NAME`,
+		`		IP daddr set (?:NUMBER|CLIENT) map @NAME`, `		IP daddr set ct original IP daddr`, `		(?:update|delete) @NAME { CLIENT : IP daddr }`,
+		`		IP daddr set CLIENT map @NAME (?:update @NAME { CLIENT : IP daddr } )?jump NAME`, `		jump NAME`,
+		`		STANDS (?:!= )?@full-backends (?:jump NAME|return)`, `		STANDS @backend-brims update @full-backends { STANDS }`, `		STANDS @backend-counts`,
+		`		IP daddr set (?:ASKED \. )?IP daddr map @NAME(?: IP daddr set ct original IP daddr goto NAME)?`,
+		`		limit rate over 50/second burst 1 packets return`, `		IP daddr set IP daddr \^ (?:240\.0\.0\.0|ff00::)`,
+		`		(?:add @backend-counts { HEX ct count [0-9]+ } )?delete @full-backends { HEX }`,
+		`		type filter hook (?:prerouting|output) priority raw \+ 10?`,
+		`		IP daddr set DOOR \. NUMBER map @NAME`, `		(?:meta l4proto PROTO )?dnat IP to (?:ASKED \. )?IP daddr map @NAME`,
+		`		snat IP to IP daddr map @NAME`, `		snat IP to (?:IP4|IP6)`, `		masquerade`,
+		`		ct mark set HEX`, `		ct mark set ct mark & HEX \| HEX`, `		ct helper set "NAME"`, `		flow add @farms`,
+
+		`		IP saddr (?:& (?:IP4|IP6) )?@NAME DENIED`, `		IP saddr (?:IP4|IP6)(?:/[0-9]+)? DENIED`, `		counter name "NAME" drop`,
+		`		(?:icmp|icmpv6) type { (?:destination-unreachable|packet-too-big|time-exceeded|parameter-problem)(?:, (?:time-exceeded|packet-too-big|parameter-problem))* } accept`,
+		`		jump NAME`, `		drop`, `		ct status & confirmed == confirmed return`,
+		`		meta protocol (?:ip reject with icmp|ip6 reject with icmpv6) type port-unreachable`,
+		`		update @NAME { CLIENT timeout [0-9]+m?s }`, `		CLIENT @NAME EXCESS`,
+		`		tcp flags & \(fin \| syn \| rst \| ack\) != @tcp-flags EXCESS`,
+		`		tcp flags & \(syn \| ack\) == syn tcp option maxseg size < 536 EXCESS`,
+		`		meta l4proto tcp ct state invalid EXCESS`, `		ct state new tcp flags & \(fin \| syn \| rst \| ack\) != syn EXCESS`,
+		`		(?:tcp flags & rst == rst )?(?:update|add) @NAME { CLIENT } EXCESS`,
+		`		(?:tcp flags & rst == rst )?CLIENT != @NAME (?:update|add) @NAME { jhash CLIENT mod 65535 seed HEX(?: timeout [0-9]+s)? (?:limit rate over RATE|ct count over [0-9]+) } EXCESS`,
+		`		(?:update|add) @NAME { (?:numgen inc mod 1|symhash mod [0-9]+) } EXCESS`,
+
+		`		meta mark set CLIENT map @NAME(?: (?:update @NAME { CLIENT : meta mark } )?jump NAME)?`, `		(?:update|delete) @NAME { CLIENT : meta mark }`,
+		`		meta mark set (?:DOOR \. |HANDED)?SLOT map @NAME`, `		drop`,
+		`		meta mark set SLOT`, `		fwd IP to (?:DOOR \. |HANDED)?SLOT map @NAME device "DEVICE"`, `		ether saddr set ether daddr ether daddr set (?:DOOR \. |HANDED)?SLOT map @NAME fwd to "DEVICE"`,
+		`		(?:meta l4proto PROTO )?IP daddr set (?:DOOR \. )?SLOT map @NAME(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
+		`		IP daddr set (?:IP4|IP6)`, `		IP daddr set numgen inc mod 1 map @NAME update @NAME { numgen inc mod 1 : IP daddr } jump NAME`,
+		`		(?:update|delete) @NAME { numgen inc mod 1 : IP daddr }`,
+		`		(?:meta l4proto PROTO )?(?:IP daddr (?:set IP daddr map )?|DOOR )@NAME(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
+		`		meta l4proto udp ct state untracked goto NAME`, `		udp sport < 32768 iif != "lo" fib saddr type local goto NAME`,
+		`		(?:udp [sd]port < 32768 )?(?:DOOR|RANGED) @NAME (?:jump NAME|drop)`,
+		`		(?:DOOR|RANGED) @NAME(?: fib daddr type != local)? notrack`, `		tcp flags & \(syn \| rst\) == syn jump NAME`, `		(?:DOOR|RANGED) @NAME tcp option maxseg size set rt mtu`,
+		`		IP saddr set DOOR map @NAME(?: accept)?`, `		th sport PORTS IP saddr set meta l4proto \. IP saddr map @NAME accept`, `		PROTO sport set PORTS`)
+)
+
+// A reading is a script, read by the grammar. Names in the table netdev farmc begin with "netdev ".
+type reading struct {
+	Maps   map[string]*readMap
+	Chains map[string][]string
+}
+
+type readMap struct {
+	interval bool
+	Learnt   bool // packets fill it
+	Elements []readElement
+	ByKey    map[string]readElement
+}
+
+type readElement struct {
+	Key, Value string
+	Farm       string // that its comment, or the comment above, names
+	Line       int
+}
+
+// ReadScript reads a script, or tells the first line that no form fits.
+func ReadScript(text string) (*reading, error) {
+	r := &reading{Maps: map[string]*readMap{}, Chains: map[string][]string{}}
+	if !strings.HasPrefix(text, opening) || !strings.HasSuffix(text, "\n}\n") {
+		return nil, fmt.Errorf("it begins or ends otherwise")
+	}
+	var m *readMap
+	chain, farm, table, object := "", "", "", false
+	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
+		if i < strings.Count(opening, "\n") {
+			continue
+		}
+		within := m != nil || chain != "" || object
+		switch {
+		case table == "-" && opensTable.MatchString(line):
+			table = "netdev "
+		case table == "-" && betweenTables.MatchString(line):
+		case within && line == closes:
+			m, chain, object = nil, "", false
+		case !within && line == "}":
+			table = "-"
+		case m != nil && ofMap.MatchString(line):
+			part := ofMap.FindStringSubmatch(line)
+			e := readElement{part[1], part[3], part[2], i + 1}
+			if e.Farm == "" {
+				e.Farm = farm
+			}
+			m.Elements = append(m.Elements, e)
+			m.ByKey[e.Key] = e
+		case m != nil && inMap.MatchString(line):
+			m.interval = m.interval || line == "\t\tflags interval"
+			m.Learnt = m.Learnt || strings.HasPrefix(line, "\t\tflags dynamic")
+			if _, name, ok := strings.Cut(line, "# "); ok {
+				farm = name
+			}
+		case chain != "" && inChain.MatchString(line):
+			if !strings.HasPrefix(line, "\t\t# ") {
+				r.Chains[chain] = append(r.Chains[chain], line)
+			}
+		case object && inObject.MatchString(line):
+		case table == "-" || within:
+			return nil, fmt.Errorf("line %d is of no form: %q", i+1, line)
+		case opensMap.MatchString(line):
+			farm = ""
+			name := table + opensMap.FindStringSubmatch(line)[1]
+			if r.Maps[name] != nil {
+				return nil, fmt.Errorf("line %d: a second map %s", i+1, name)
+			}
+			m = &readMap{ByKey: map[string]readElement{}}
+			r.Maps[name] = m
+		case opensChain.MatchString(line):
+			chain = table + opensChain.FindStringSubmatch(line)[1]
+			if r.Chains[chain] != nil {
+				return nil, fmt.Errorf("line %d: a second chain %s", i+1, chain)
+			}
+			r.Chains[chain] = []string{}
+		case opensObject.MatchString(line):
+			object = true
+		case !inTable.MatchString(line):
+			return nil, fmt.Errorf("line %d is of no form: %q", i+1, line)
+		}
+	}
+	if table != "-" {
+		return nil, fmt.Errorf("a table stays open")
+	}
+	return r, nil
+}

@@ -1,0 +1,670 @@
+package compilertest
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// What the farm format promises, in a model of its own: random farms that are right, as files, and what is to become
+// of a packet.
+
+type ModelFarm struct {
+	Name      string
+	mode      string
+	down      bool
+	scheduler string
+	hashOn    []string
+	TableSize int
+	local     bool
+	inside    []string // interfaces; none: all
+	mark      string
+	source    map[int]netip.Addr // by family, 4 or 6
+	listens   []modelListen
+	backends  []modelBackend
+
+	persistOn []string          // none: no persistence
+	prefix    string            // of persistence
+	static    map[string]string // clients and networks, and the backends that they always meet
+}
+
+type modelListen struct {
+	address   netip.Addr // not valid: every address
+	families  []int
+	ports     [][2]int // none: the whole address
+	protocols []string
+	text      string
+}
+
+type modelBackend struct {
+	name    string
+	address map[int]netip.Addr
+	port    int // 0: keeps
+	weight  int
+	rank    int // priority
+	state   string
+	source  map[int]netip.Addr
+	most    int // connections; 0: no limit
+}
+
+// randomFarms makes farms without a fault, alone and among each other.
+func randomFarms(r *rand.Rand) []ModelFarm {
+	var all []ModelFarm
+	names := map[string]bool{}
+	for range 1 + r.IntN(12) {
+		f := RandomFarm(r)
+		if folded := strings.ToLower(f.Name); len(f.listens) > 0 && !names[folded] && !slices.ContainsFunc(all, f.Meets) {
+			names[folded] = true
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+func RandomFarm(r *rand.Rand) ModelFarm {
+	f := ModelFarm{Name: randomName(r, "._-"), mode: Pick(r, "snat", "dnat"), down: r.IntN(12) == 0, local: r.IntN(4) == 0}
+	if r.IntN(6) == 0 {
+		f.inside = Pick(r, []string{"eth0"}, []string{"eth1", "eth0"})
+	}
+	if r.IntN(6) == 0 {
+		f.mark = Pick(r, slices.Sorted(maps.Keys(modelMarks))...)
+	}
+	families := [][]int{{4}, {6}, {4, 6}}[r.IntN(3)]
+	whole := r.IntN(8) == 0
+	for range 1 + r.IntN(3) {
+		f.listens = append(f.listens, randomListen(r, families, whole))
+	}
+	families = f.families(families)
+	f.randomSchedule(r, slices.ContainsFunc(f.listens, func(l modelListen) bool { return l.ports == nil }))
+	f.randomBackends(r, families)
+	f.randomSources(r, families)
+	if r.IntN(3) == 0 {
+		f.randomPersistence(r, families)
+	}
+	return f
+}
+
+// modelClients are clients, alone and as networks; the smaller ones first.
+var modelClients = map[int][]string{4: {"198.51.100.7", "198.51.100.64/26", "198.51.100.0/24"}, 6: {"2001:db8:c::7", "2001:db8:c::/64", "2001:db8:c::/48"}}
+
+func (f *ModelFarm) randomPersistence(r *rand.Rand, families []int) {
+	whole := slices.ContainsFunc(f.listens, func(l modelListen) bool { return l.ports == nil })
+	f.persistOn = []string{"source-address"}
+	for _, key := range []string{"destination-address", "source-port", "destination-port", "source-mac", "destination-mac"} {
+		if r.IntN(4) == 0 && !(f.local && strings.HasSuffix(key, "mac")) && !(whole && strings.HasSuffix(key, "port")) {
+			f.persistOn = append(f.persistOn, key)
+		}
+	}
+	f.prefix = Pick(r, "", "", "[24, 64]", "[32, 56]")
+	if len(f.persistOn) > 1 {
+		return
+	}
+	f.static = map[string]string{}
+	for _, family := range families {
+		for _, client := range modelClients[family] {
+			if b := Pick(r, f.backends...); r.IntN(3) == 0 && b.address[family].IsValid() {
+				f.static[client] = b.name
+			}
+		}
+	}
+}
+
+// stays gives the backend that the packet's client is known to be with.
+func (f *ModelFarm) stays(p Packet) (modelBackend, bool) {
+	var names []string
+	for _, client := range modelClients[versionOf(p.Address)] {
+		network, err := netip.ParsePrefix(client)
+		if client == p.client.String() || err == nil && network.Contains(p.client) {
+			names = append(names, f.static[client])
+		}
+	}
+	for _, b := range f.backends {
+		if f.persistOn != nil && p.known.IsValid() && p.known == netip.AddrPortFrom(b.address[versionOf(p.Address)], uint16(b.port)) {
+			names = append(names, b.name)
+		}
+	}
+	for _, name := range names {
+		for _, b := range f.backends {
+			if b.name == name && b.state != "down" {
+				return b, true
+			}
+		}
+	}
+	return modelBackend{}, false
+}
+
+// modelMarks are marks as farms write them, and what rules make of them: other bits than those of the mask stay.
+var modelMarks = map[string]string{
+	"17": "0x11", `"0x10"`: "0x10", `"0x10/0xf0"`: "ct mark & 0xffffff0f | 0x10", `"0/0xff"`: "ct mark & 0xffffff00 | 0x0",
+}
+
+func Pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
+
+// randomName is one of nft's words as often as not.
+func randomName(r *rand.Rand, special string) string {
+	if r.IntN(3) == 0 {
+		return Pick(r, "map", "table", "chain", "snat", "dnat", "tcp", "ip", "drop", "goto", "element", "any", "ip4", "source", "slots", "all", "no-backend", "web")
+	}
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	name := []byte{letters[r.IntN(len(letters))]}
+	for range r.IntN(Pick(r, 4, 12, 48)) {
+		from := letters + "0123456789" + special
+		name = append(name, from[r.IntN(len(from))])
+	}
+	return string(name)
+}
+
+func randomListen(r *rand.Rand, families []int, whole bool) modelListen {
+	family := families[r.IntN(len(families))]
+	l := modelListen{families: []int{family}}
+	l.address = map[int]netip.Addr{
+		4: netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + r.IntN(4))}),
+		6: netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", 10+r.IntN(4))),
+	}[family]
+	l.text = l.address.String()
+	if whole && r.IntN(4) > 0 {
+		l.text += Pick(r, "", "/all")
+		return l
+	}
+	if family == 6 {
+		l.text = "[" + l.text + "]"
+	}
+	if r.IntN(6) == 0 {
+		l.address = netip.Addr{}
+		l.text = map[int]string{4: "0.0.0.0", 6: "[::]"}[family]
+		if r.IntN(2) == 0 {
+			l.text, l.families = "*", families
+		}
+	}
+	return l.randomPorts(r)
+}
+
+func (l modelListen) randomPorts(r *rand.Rand) modelListen {
+	var ports []string
+	for range 1 + r.IntN(3) {
+		first := 1 + r.IntN(30) + Pick(r, 0, 79, 65500)
+		last := first
+		if r.IntN(3) == 0 {
+			last = min(65535, first+1+r.IntN(Pick(r, 12, 12, 200)))
+		}
+		l.ports = append(l.ports, [2]int{first, last})
+		if first == last {
+			ports = append(ports, strconv.Itoa(first))
+		} else {
+			ports = append(ports, fmt.Sprintf("%d-%d", first, last))
+		}
+	}
+	l.protocols = Pick(r, []string{"tcp"}, []string{"udp"}, []string{"tcp", "udp"}, []string{"udp", "tcp"}, []string{"sctp"}, []string{"tcp", "udp", "sctp"})
+	l.text += ":" + strings.Join(ports, ",")
+	if l.protocols[0] != "tcp" || len(l.protocols) > 1 || r.IntN(2) == 0 {
+		l.text += "/" + strings.Join(l.protocols, ",")
+	}
+	return l
+}
+
+// families are those that the farm listens on, if its backends are of those given.
+func (f *ModelFarm) families(given []int) []int {
+	var out []int
+	for _, family := range given {
+		if slices.ContainsFunc(f.listens, func(l modelListen) bool { return slices.Contains(l.families, family) }) {
+			out = append(out, family)
+		}
+	}
+	return out
+}
+
+func (f *ModelFarm) randomSchedule(r *rand.Rand, whole bool) {
+	f.scheduler = Pick(r, "random", "round-robin", "hash", "symmetric-hash", "maglev")
+	if f.scheduler == "maglev" && r.IntN(8) > 0 {
+		f.TableSize = Pick(r, 101, 251, 509)
+	}
+	if f.scheduler != "hash" && f.scheduler != "maglev" || r.IntN(4) == 0 {
+		return
+	}
+	from := []string{"source-address", "destination-address", "source-port", "destination-port", "source-mac", "destination-mac"}
+	if f.local {
+		from = from[:4]
+	}
+	if whole {
+		from = slices.DeleteFunc(slices.Clone(from), func(key string) bool { return strings.HasSuffix(key, "port") })
+	}
+	r.Shuffle(len(from), func(i, j int) { from[i], from[j] = from[j], from[i] })
+	f.hashOn = from[:1+r.IntN(len(from))]
+}
+
+func (f *ModelFarm) randomBackends(r *rand.Rand, families []int) {
+	whole := slices.ContainsFunc(f.listens, func(l modelListen) bool { return l.ports == nil })
+	ports := Pick(r, []int{0}, []int{8080}, []int{0, 8080, 9090})
+	names, servers := map[string]bool{}, map[string]bool{}
+	ranked, bounded := r.IntN(3) == 0, r.IntN(4) == 0
+	for i := range 1 + r.IntN(Pick(r, 3, 10)) {
+		b := modelBackend{name: randomName(r, "_-"), weight: f.randomWeight(r), rank: 1, state: Pick(r, "up", "up", "up", "drain", "down")}
+		if bounded && r.IntN(2) == 0 {
+			b.most = 1 + r.IntN(1000)
+		}
+		if !whole {
+			b.port = Pick(r, ports...)
+		}
+		if ranked {
+			b.rank = Pick(r, 1, 2, 3, 10)
+		}
+		b.address = map[int]netip.Addr{}
+		for _, family := range families {
+			if i == 0 || len(families) == 1 || r.IntN(2) == 0 || family == families[len(families)-1] && len(b.address) == 0 {
+				b.address[family] = map[int]netip.Addr{
+					4: netip.AddrFrom4([4]byte{10, 0, 0, byte(1 + r.IntN(40))}),
+					6: netip.MustParseAddr(fmt.Sprintf("fd00::%x", 1+r.IntN(40))),
+				}[family]
+			}
+		}
+		fresh := !names[strings.ToLower(b.name)]
+		for _, a := range b.address {
+			fresh = fresh && !servers[fmt.Sprint(a, b.port)]
+		}
+		if !fresh {
+			if i > 0 {
+				continue
+			}
+		}
+		names[strings.ToLower(b.name)] = true
+		for _, a := range b.address {
+			servers[fmt.Sprint(a, b.port)] = true
+		}
+		f.backends = append(f.backends, b)
+	}
+}
+
+// randomWeight is of all sorts, but for maglev such that small tables will do.
+func (f *ModelFarm) randomWeight(r *rand.Rand) int {
+	if f.scheduler == "maglev" {
+		return 1 + r.IntN(2)
+	}
+	return Pick(r, 1, 1, 1, 2, 3, 1+r.IntN(10), 1+r.IntN(100), 1000)
+}
+
+func (f *ModelFarm) randomSources(r *rand.Rand, families []int) {
+	if f.mode != "snat" {
+		return
+	}
+	f.source = map[int]netip.Addr{}
+	own := map[netip.Addr]netip.Addr{} // backends with one address have one source
+	for _, family := range families {
+		if r.IntN(3) == 0 {
+			f.source[family] = randomSource(r, family)
+		}
+		for i := range f.backends {
+			b := &f.backends[i]
+			a, ok := b.address[family]
+			if !ok {
+				continue
+			}
+			if _, ok := own[a]; !ok {
+				own[a] = netip.Addr{}
+				if r.IntN(4) == 0 {
+					own[a] = randomSource(r, family)
+				}
+			}
+			if own[a].IsValid() {
+				if b.source == nil {
+					b.source = map[int]netip.Addr{}
+				}
+				b.source[family] = own[a]
+			}
+		}
+	}
+}
+
+func randomSource(r *rand.Rand, family int) netip.Addr {
+	if family == 4 {
+		return netip.AddrFrom4([4]byte{10, 1, 0, byte(1 + r.IntN(3))})
+	}
+	return netip.MustParseAddr(fmt.Sprintf("fd01::%x", 1+r.IntN(3)))
+}
+
+// A claim is a run of ports of one protocol and address that a farm serves.
+type modelClaim struct {
+	rank        int // the more particular first
+	family      int
+	address     netip.Addr
+	protocol    string
+	first, last int
+}
+
+// claims are all that the farm serves.
+func (f ModelFarm) claims() []modelClaim {
+	var out []modelClaim
+	for _, l := range f.listens {
+		for _, family := range l.families {
+			c := modelClaim{family: family, address: l.address}
+			if l.ports == nil {
+				c.rank = 3
+				out = append(out, c)
+				continue
+			}
+			for _, ports := range l.ports {
+				for _, c.protocol = range l.protocols {
+					c.rank, c.first, c.last = 1, ports[0], ports[1]
+					if c.first < c.last {
+						c.rank = 2
+					}
+					if !l.address.IsValid() {
+						c.rank += 3
+					}
+					out = append(out, c)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// meets says whether two claims of one rank have a packet in common.
+func (c modelClaim) meets(d modelClaim) bool {
+	return c.rank == d.rank && c.family == d.family && c.address == d.address && c.protocol == d.protocol && c.first <= d.last && d.first <= c.last
+}
+
+// Meets compares everything with everything.
+func (f ModelFarm) Meets(g ModelFarm) bool {
+	return slices.ContainsFunc(f.claims(), func(c modelClaim) bool { return slices.ContainsFunc(g.claims(), c.meets) })
+}
+
+// serves gives the rank of the farm's most particular claim on the packet, 0 if it has none.
+func (f ModelFarm) serves(p Packet) int {
+	best := 0
+	if f.down {
+		return 0
+	}
+	for _, c := range f.claims() {
+		if !c.takes(p) {
+			continue
+		}
+		if best == 0 || c.rank < best {
+			best = c.rank
+		}
+	}
+	return best
+}
+
+func (c modelClaim) takes(p Packet) bool {
+	if c.family != versionOf(p.Address) || c.address.IsValid() && c.address != p.Address || !c.address.IsValid() && (!p.ours || p.Address.IsLoopback()) {
+		return false
+	}
+	return c.rank == 3 || c.protocol == p.protocol && c.first <= p.port && p.port <= c.last
+}
+
+func versionOf(a netip.Addr) int {
+	if a.Is4() {
+		return 4
+	}
+	return 6
+}
+
+// Expected is what the farms promise about a packet, and the farm that does.
+func Expected(farms []ModelFarm, p Packet) (Outcome, *ModelFarm) {
+	var best *ModelFarm
+	for i := range farms {
+		if rank := farms[i].serves(p); rank > 0 && (best == nil || rank < best.serves(p)) {
+			best = &farms[i]
+		}
+	}
+	if best == nil || p.fromHere && !best.local {
+		return Outcome{}, best
+	}
+	return best.promises(p), best
+}
+
+func (f *ModelFarm) promises(p Packet) Outcome {
+	out := Outcome{Shares: map[netip.AddrPort]float64{}, Sources: map[netip.AddrPort]string{}, Mark: modelMarks[f.mark]}
+	version, sum := versionOf(p.Address), 0
+	if f.inside != nil && !p.fromHere && !slices.Contains(f.inside, p.Inside) {
+		return Outcome{}
+	}
+	serving := f.serving(version)
+	if b, ok := f.stays(p); ok {
+		serving = []modelBackend{b}
+	}
+	for _, b := range serving {
+		sum += b.weight
+	}
+	if sum == 0 {
+		return Outcome{Refused: true}
+	}
+	for _, b := range serving {
+		to := netip.AddrPortFrom(b.address[version], uint16(cmp.Or(b.port, p.port)))
+		out.Shares[to] += float64(b.weight) / float64(sum)
+		out.Sources[to] = f.seenBy(b, version)
+	}
+	return out
+}
+
+// serving are the backends of the best levels: one, and one more for each backend of these that doesn't serve.
+func (f *ModelFarm) serving(version int) []modelBackend {
+	var all []modelBackend
+	var levels []int
+	for _, b := range f.backends {
+		if b.address[version].IsValid() {
+			all = append(all, b)
+			levels = append(levels, b.rank)
+		}
+	}
+	slices.Sort(levels)
+	levels = slices.Compact(levels)
+	for n := 1; ; n++ {
+		var up []modelBackend
+		missing := 0
+		for _, b := range all {
+			switch in := slices.Index(levels, b.rank) < n; {
+			case in && b.state == "up":
+				up = append(up, b)
+			case in:
+				missing++
+			}
+		}
+		if n >= len(levels) || n >= 1+missing {
+			return up
+		}
+	}
+}
+
+// seenBy is the source that a backend sees.
+func (f *ModelFarm) seenBy(b modelBackend, version int) string {
+	switch {
+	case f.mode == "dnat":
+		return ""
+	case b.source[version].IsValid():
+		return b.source[version].String()
+	case f.source[version].IsValid():
+		return f.source[version].String()
+	}
+	return "masquerade"
+}
+
+// Packets are of all that is worth a try: both ends of each run of ports and what lies beside them, in all protocols,
+// on the addresses that are listened on and some others.
+func Packets(r *rand.Rand, farms []ModelFarm, most int) []Packet {
+	addresses := map[netip.Addr]bool{}
+	for _, a := range []string{"192.0.2.99", "2001:db8::99", "127.0.0.1", "::1"} {
+		addresses[netip.MustParseAddr(a)] = true
+	}
+	ports := map[int]bool{22222: true}
+	for _, f := range farms {
+		for _, c := range f.claims() {
+			if c.address.IsValid() {
+				addresses[c.address] = true
+			}
+			for _, port := range []int{c.first - 1, c.first, c.last, c.last + 1} {
+				ports[max(1, min(port, 65535))] = true
+			}
+		}
+	}
+	known := map[int][]netip.AddrPort{4: {{}, netip.MustParseAddrPort("10.9.9.9:0")}, 6: {{}, netip.MustParseAddrPort("[fd09::9]:0")}}
+	for _, f := range farms {
+		for _, b := range f.backends {
+			for version, a := range b.address {
+				known[version] = append(known[version], netip.AddrPortFrom(a, uint16(b.port)))
+			}
+		}
+	}
+	for _, all := range known {
+		slices.SortFunc(all, netip.AddrPort.Compare) // as the order of a map is not the seed's
+	}
+	byAddress := func(a, b netip.Addr) int { return a.Compare(b) }
+	var out []Packet
+	for _, a := range slices.SortedFunc(maps.Keys(addresses), byAddress) {
+		for _, flags := range [][2]bool{{false, false}, {true, false}, {false, true}, {true, true}} {
+			p := Packet{protocol: "icmp", Address: a, ours: flags[0], fromHere: flags[1]}
+			if !p.fromHere {
+				p.Inside = Pick(r, "eth0", "eth1", "eth2")
+			}
+			p.client = netip.MustParseAddr(Pick(r, map[int][]string{4: {"198.51.100.7", "198.51.100.70", "198.51.100.200", "203.0.113.9"},
+				6: {"2001:db8:c::7", "2001:db8:c::8", "2001:db8:c:1::1", "2001:db8:d::1"}}[versionOf(a)]...))
+			p.known = Pick(r, known[versionOf(a)]...)
+			out = append(out, p)
+			for _, p.port = range slices.Sorted(maps.Keys(ports)) {
+				for _, p.protocol = range []string{"tcp", "udp", "sctp"} {
+					out = append(out, p)
+				}
+			}
+		}
+	}
+	r.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out[:min(most, len(out))]
+}
+
+// A Setting is a line of a farm's files: the table where it stands, if any, the key and the value.
+type Setting struct {
+	Table, Key, Value string
+}
+
+// Settings are the farm as one would write it; what stands at its default may be left out.
+func (f ModelFarm) Settings(r *rand.Rand) []Setting {
+	var out []Setting
+	say := func(table, key, value, usual string) {
+		if value != usual || r.IntN(3) == 0 {
+			out = append(out, Setting{table, key, value})
+		}
+	}
+	var listens []string
+	for _, l := range f.listens {
+		listens = append(listens, l.text)
+	}
+	say("", "listen", listed(r, inAnyOrder(r, listens)), "")
+	say("", "mode", strconv.Quote(f.mode), `"snat"`)
+	say("", "state", map[bool]string{false: `"up"`, true: `"down"`}[f.down], `"up"`)
+	say("", "scheduler", strconv.Quote(f.scheduler), `"random"`)
+	say("", "local-clients", strconv.FormatBool(f.local), "false")
+	if f.hashOn != nil {
+		say("", "hash-on", listed(r, inAnyOrder(r, f.hashOn)), "")
+	}
+	if f.TableSize != 0 {
+		say("", "table-size", strconv.Itoa(f.TableSize), "")
+	}
+	if f.inside != nil {
+		say("", "interfaces", listed(r, f.inside), "")
+	}
+	if f.mark != "" {
+		say("", "mark", f.mark, "")
+	}
+	if len(f.source) > 0 {
+		say("", "source-address", addressed(r, f.source), "")
+	}
+	if r.IntN(3) == 0 {
+		say("", "description", strconv.Quote(Pick(r, "a farm", "ein Hof; { drop }", "tcp dport 80 accept")), "")
+	}
+	if f.persistOn != nil {
+		say("persistence", "timeout", `"90s"`, "")
+		say("persistence", "on", listed(r, f.persistOn), `"source-address"`)
+		if f.prefix != "" {
+			say("persistence", "prefix", f.prefix, "")
+		}
+		var sessions []string
+		for client, backend := range f.static {
+			sessions = append(sessions, fmt.Sprintf("%q = %q", client, backend))
+		}
+		slices.Sort(sessions)
+		if len(sessions) > 0 {
+			say("persistence", "static", "{ "+strings.Join(inAnyOrder(r, sessions), ", ")+" }", "")
+		}
+	}
+	for _, b := range f.backends {
+		table := "backends." + b.name
+		say(table, "address", addressed(r, b.address), "")
+		if b.port != 0 {
+			say(table, "port", strconv.Itoa(b.port), "")
+		}
+		say(table, "priority", strconv.Itoa(b.rank), "1")
+		say(table, "weight", strconv.Itoa(b.weight), "1")
+		say(table, "state", strconv.Quote(b.state), `"up"`)
+		if b.most > 0 {
+			say(table, "connections", strconv.Itoa(b.most), "")
+		}
+		if len(b.source) > 0 {
+			say(table, "source-address", addressed(r, b.source), "")
+		}
+	}
+	return out
+}
+
+func inAnyOrder(r *rand.Rand, words []string) []string {
+	out := slices.Clone(words)
+	r.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
+
+func addressed(r *rand.Rand, by map[int]netip.Addr) string {
+	var words []string
+	for _, a := range by {
+		words = append(words, a.String())
+	}
+	slices.Sort(words) // as the order of a map is not the seed's
+	return listed(r, inAnyOrder(r, words))
+}
+
+// listed writes a list of strings; one alone needs no brackets.
+func listed(r *rand.Rand, words []string) string {
+	if len(words) == 1 && r.IntN(2) == 0 {
+		return strconv.Quote(words[0])
+	}
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = strconv.Quote(w)
+	}
+	return "[" + strings.Join(quoted, Pick(r, ", ", ",", ",\n\t")) + "]"
+}
+
+// TomlText writes settings in any order and form.
+func TomlText(r *rand.Rand, all []Setting) string {
+	shuffled := slices.Clone(all)
+	r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	var top, below strings.Builder
+	tables := map[string][]Setting{}
+	var order []string
+	for _, s := range shuffled {
+		if tables[s.Table] == nil {
+			order = append(order, s.Table)
+		}
+		tables[s.Table] = append(tables[s.Table], s)
+	}
+	for _, table := range order {
+		var lines []string
+		for _, s := range tables[table] {
+			lines = append(lines, s.Key+Pick(r, " = ", "=", "  =\t")+s.Value)
+		}
+		switch form := r.IntN(4); {
+		case table == "":
+			top.WriteString(strings.Join(lines, "\n") + "\n")
+		case form == 0:
+			top.WriteString(table + "." + strings.Join(lines, "\n"+table+".") + "\n")
+		case form == 1:
+			top.WriteString(table + " = { " + strings.Join(lines, ", ") + " }\n")
+		default:
+			below.WriteString("[" + table + "]\n" + strings.Join(lines, "\n") + "\n")
+		}
+	}
+	return top.String() + below.String()
+}

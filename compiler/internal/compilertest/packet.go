@@ -1,0 +1,431 @@
+package compilertest
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// What a script does with a packet, as far as the modes snat and dnat go.
+
+// The rules that decide about it.
+var (
+	nothing  = lineForms(`		ct state new`, `		type nat hook .*`, `		ct status & dnat != dnat return`)
+	loopback = lineForms(`		ip daddr 127\.0\.0\.0/8 return`, `		ip6 daddr ::1 return`)
+	isLocal  = lineForm(`		fib daddr type local goto (NAME)`)
+
+	askPort  = lineForm(`		meta l4proto \. (?P<version>IP) daddr \. th dport vmap @(?P<map>NAME)`)
+	askWhole = lineForm(`		(?P<version>IP) daddr vmap @(?P<map>NAME)`)
+	askAny   = lineForm(`		meta nfproto (?P<version>IPV) meta l4proto \. th dport vmap @(?P<map>NAME)`)
+
+	recallPort  = lineForm(`		meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original (?P<version>IP) daddr \. ct original proto-dst vmap @(?P<map>NAME)`)
+	recallWhole = lineForm(`		ct original (?P<version>IP) daddr vmap @(?P<map>NAME)`)
+	recallAny   = lineForm(`		meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original proto-dst \. (?P<version>IP) daddr vmap @(?P<map>NAME)`)
+
+	onlyInside = lineForm(`		iif != 0 iifname != (INSIDE) return`)
+	onward     = lineForm(`		goto (NAME)`)
+	marks      = lineForm(`		ct mark set (HEX|ct mark & HEX \| HEX)`)
+	rewrites   = lineForm(`		(?:meta l4proto (PROTO) )?dnat (IP) to ((?:DOOR \. )?)NUMBER map @(NAME)`)
+	tentative  = lineForm(`		IP daddr set (?P<door>(?:DOOR \. )?)NUMBER map @(?P<map>NAME)`)
+	knows      = lineForm(`		IP daddr set (?P<client>CLIENT) map @(?P<in>NAME) (?:update @NAME { CLIENT : IP daddr } )?jump (?P<home>NAME)`)
+	picks      = lineForm(`		jump (?P<chain>NAME)`)
+	leadsHome  = lineForm(`		(?:meta l4proto (?P<protocol>PROTO) )?dnat IP to (?P<door>(?:ASKED \. )?)IP daddr map @(?P<map>NAME)`)
+	limits     = lineForms(`		STANDS @full-backends jump NAME`, `		STANDS @backend-brims update @full-backends { STANDS }`, `		STANDS @backend-counts`)
+	learns     = lineForms(`		(?:update|delete) @NAME { CLIENT : IP daddr }`, `		IP daddr set ct original IP daddr`, `		IP daddr set CLIENT map @NAME`)
+	ownSources = lineForm(`		snat IP to IP daddr map @(NAME)`)
+	oneSource  = lineForm(`		(?:snat IP to (IP4|IP6)|masquerade)`)
+)
+
+// A Packet opens a connection.
+type Packet struct {
+	protocol string // tcp, udp, or one that has no ports
+	Address  netip.Addr
+	port     int
+	ours     bool       // the address is this machine's
+	fromHere bool       // this machine sends it
+	Inside   string     // the interface that it comes in by, if not
+	backend  netip.Addr // once it is chosen
+
+	client netip.Addr     // whom it is from
+	known  netip.AddrPort // the backend that the client was with before, if any; port 0: as asked for
+}
+
+func (p Packet) String() string {
+	return fmt.Sprintf("%s %s port %d, ours %t, from here %t", p.protocol, p.Address, p.port, p.ours, p.fromHere)
+}
+
+// An Outcome is what becomes of a connection.
+type Outcome struct {
+	Refused bool
+	Mark    string                     // what is set on the connection, as a rule says it
+	Shares  map[netip.AddrPort]float64 // by backend, in all 1; none: the packet is let through
+	Sources map[netip.AddrPort]string  // an address, "masquerade", or "" for the client's own
+}
+
+func (o Outcome) String() string {
+	var all []string
+	for to, share := range o.Shares {
+		all = append(all, fmt.Sprintf("%s %.4f from %q", to, share, o.Sources[to]))
+	}
+	slices.Sort(all)
+	return fmt.Sprintf("{refused %t, to %s}", o.Refused, strings.Join(all, ", "))
+}
+
+// Outcome follows the packet through the hooks.
+func (r *reading) Outcome(t testing.TB, p Packet) Outcome {
+	t.Helper()
+	hook := "prerouting"
+	if p.fromHere {
+		hook = "output"
+	}
+	chain := r.walk(t, hook, p)
+	switch chain {
+	case "", "accept":
+		return Outcome{}
+	case "no-backend":
+		return Outcome{Refused: true}
+	}
+	out := Outcome{Shares: map[netip.AddrPort]float64{}, Sources: map[netip.AddrPort]string{}}
+	r.choose(t, chain, p, &out)
+	for to := range out.Shares {
+		p.backend = to.Addr()
+		out.Sources[to] = r.source(t, r.walk(t, "postrouting", p), to)
+	}
+	return out
+}
+
+// walk gives the chain, or accept, that the packet is sent to from a base chain; "" if to none.
+func (r *reading) walk(t testing.TB, chain string, p Packet) string {
+	t.Helper()
+	for _, rule := range r.Chains[chain] {
+		if loopback.MatchString(rule) {
+			if p.Address.IsLoopback() && p.Address.Is4() == strings.Contains(rule, "127") {
+				return ""
+			}
+			continue
+		}
+		if at := isLocal.FindStringSubmatch(rule); at != nil {
+			if p.ours {
+				return r.walk(t, at[1], p)
+			}
+			continue
+		}
+		if verdict := r.asked(t, chain, rule, p); verdict != "" {
+			return strings.TrimPrefix(verdict, "goto ")
+		}
+	}
+	return ""
+}
+
+// asked gives the verdict of a rule that asks a map: before the backend is chosen of what the packet says, and after
+// of what the connection was opened to.
+func (r *reading) asked(t testing.TB, chain, rule string, p Packet) string {
+	t.Helper()
+	port, whole, every := askPort, askWhole, askAny
+	if chain == "postrouting" {
+		port, whole, every = recallPort, recallWhole, recallAny
+	}
+	as, key, ported := port, fmt.Sprintf("%s . %s . %d", p.protocol, p.Address, p.port), true
+	switch {
+	case nothing.MatchString(rule):
+		return ""
+	case port.MatchString(rule):
+	case whole.MatchString(rule):
+		as, key, ported = whole, p.Address.String(), false
+	case every.MatchString(rule):
+		as, key = every, fmt.Sprintf("%s . %d", p.protocol, p.port)
+		if p.backend.IsValid() {
+			key += " . " + p.backend.String()
+		}
+	default:
+		t.Fatalf("not a rule for %s: %s", chain, rule)
+	}
+	part := as.FindStringSubmatch(rule)
+	if at := as.SubexpIndex("protocols"); at > 0 && !slices.Contains(strings.FieldsFunc(part[at], isBracket), p.protocol) ||
+		ported && !slices.Contains([]string{"tcp", "udp", "sctp"}, p.protocol) ||
+		strings.HasSuffix(part[as.SubexpIndex("version")], "6") != p.Address.Is6() {
+		return ""
+	}
+	e, _ := r.find(t, part[as.SubexpIndex("map")], key)
+	return e.Value
+}
+
+func isBracket(r rune) bool { return strings.ContainsRune("{}, ", r) }
+
+// find looks up a key.
+func (r *reading) find(t testing.TB, name, key string) (readElement, bool) {
+	t.Helper()
+	m := r.Maps[name]
+	if m == nil {
+		t.Fatalf("there is no map %s", name)
+		return readElement{}, false
+	}
+	e, ok := m.ByKey[key]
+	if m.interval && !ok {
+		at := slices.IndexFunc(m.Elements, func(e readElement) bool { return within(key, e.Key) })
+		if ok = at >= 0; ok {
+			e = m.Elements[at]
+		}
+	}
+	return e, ok
+}
+
+// within says whether a key is in an interval: part by part the same, or a port in a range.
+func within(key, interval string) bool {
+	parts, in := strings.Split(key, " . "), strings.Split(interval, " . ")
+	for i, part := range parts {
+		first, last, isRange := strings.Cut(in[i], "-")
+		if !isRange {
+			last = first
+		}
+		if address, err := netip.ParseAddr(part); err == nil && isRange {
+			if from, to := netip.MustParseAddr(first), netip.MustParseAddr(last); address.Less(from) || to.Less(address) {
+				return false
+			}
+			continue
+		}
+		port, err := strconv.Atoi(part)
+		a, _ := strconv.Atoi(first)
+		b, _ := strconv.Atoi(last)
+		if part != in[i] && (err != nil || port < a || port > b) {
+			return false
+		}
+	}
+	return true
+}
+
+// choose adds up what share of the connections like p each backend gets from a chain.
+func (r *reading) choose(t testing.TB, chain string, p Packet, out *Outcome) {
+	t.Helper()
+	rules, ok := r.Chains[chain]
+	if !ok {
+		t.Fatalf("there is no chain %s", chain)
+	}
+	left, done := 1.0, map[int]bool{}
+	chosen := map[string]float64{} // what stands for a backend in the packet
+	for _, rule := range rules {
+		if at := onlyInside.FindStringSubmatch(rule); at != nil {
+			if !p.fromHere && !r.inside(t, at[1], p) {
+				return
+			}
+			continue
+		}
+		if at := onward.FindStringSubmatch(rule); at != nil && len(chosen) > 0 {
+			for token, share := range chosen {
+				to, ok := r.home(t, at[1], token, p)
+				if !ok {
+					t.Errorf("%s stands for nobody in %s", token, at[1])
+				}
+				out.Shares[to] += share
+			}
+			return
+		} else if at != nil {
+			r.choose(t, at[1], p, out)
+			return
+		}
+		if at := marks.FindStringSubmatch(rule); at != nil {
+			out.Mark += at[1] // twice would be wrong
+			continue
+		}
+		if chain == "no-backend" {
+			out.Refused = true
+			return
+		}
+		if learns.MatchString(rule) {
+			continue
+		}
+		if at := parts(knows, rule); at != nil {
+			if to, ok := r.home(t, at["home"], r.knownAs(t, at, p), p); ok {
+				out.Shares[to] += left
+				return
+			}
+			continue
+		}
+		if limits.MatchString(rule) { // no backend is full
+			continue
+		}
+		if at := parts(picks, rule); at != nil {
+			rule = r.Chains[at["chain"]][0]
+		}
+		if at := parts(tentative, rule); at != nil {
+			slots := r.doorElements(at["map"], doorKey(at["door"], p))
+			for _, e := range slots {
+				chosen[e.Value] += left / float64(len(slots))
+			}
+			continue
+		}
+		at := rewrites.FindStringSubmatch(rule)
+		if at == nil {
+			t.Fatalf("not a rule that chooses a backend: %s", rule)
+		}
+		if (at[2] == "ip") != p.Address.Is4() {
+			t.Fatalf("a rule of another family gets %s: %s", p, rule)
+		}
+		if at[1] != "" && at[1] != p.protocol {
+			continue
+		}
+		number, name := at[4], at[6]
+		slots, _ := strconv.Atoi(at[5])
+		again := !strings.HasPrefix(number, "numgen") // gives the same number once more
+		if again {
+			left = 1 / float64(slots)
+		} else {
+			left /= float64(slots)
+		}
+		missed, key := 0, doorKey(at[3], p)
+		for slot := range slots {
+			if again && done[slot] {
+				continue
+			}
+			e, ok := r.find(t, name, key+strconv.Itoa(slot))
+			if !ok {
+				missed++
+				continue
+			}
+			done[slot] = true
+			to := destination(t, e.Value, p)
+			out.Shares[to] += left
+		}
+		left *= float64(missed)
+		if missed == 0 {
+			return
+		}
+	}
+	t.Errorf("%g of %s fall through %s", left, p, chain)
+}
+
+// inside says whether the packet comes in by an interface of those that a rule compares with.
+func (r *reading) inside(t testing.TB, among string, p Packet) bool {
+	t.Helper()
+	name, named := strings.CutPrefix(among, "@")
+	if !named {
+		return strings.Contains(among, strconv.Quote(p.Inside))
+	}
+	_, ok := r.find(t, name, strconv.Quote(p.Inside))
+	return ok
+}
+
+// parts gives the named parts of a rule of a form, nil if it is of another.
+func parts(form *regexp.Regexp, rule string) map[string]string {
+	at := form.FindStringSubmatch(rule)
+	if at == nil {
+		return nil
+	}
+	out := map[string]string{}
+	for i, name := range form.SubexpNames() {
+		out[name] = at[i]
+	}
+	return out
+}
+
+// doorElements are those of a map whose keys begin so.
+func (r *reading) doorElements(name, begin string) (out []readElement) {
+	for _, e := range r.Maps[name].Elements {
+		if strings.HasPrefix(e.Key, begin) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// knownAs is what a rule finds to stand for the backend of a client: one whose session is fixed, or that was with a
+// backend before. "" if it finds nothing.
+func (r *reading) knownAs(t testing.TB, rule map[string]string, p Packet) string {
+	t.Helper()
+	switch {
+	case r.Maps[rule["in"]].Learnt && p.known.IsValid():
+		for _, home := range r.Chains[r.homeOf(rule["home"])] {
+			at := parts(leadsHome, home)
+			begin := doorKey(at["door"], p)
+			for _, e := range r.doorElements(at["map"], begin) {
+				keeps := begin == "" && p.known.Port() == 0 && e.Value == p.known.Addr().String()
+				if keeps || destination(t, e.Value, p) == netip.AddrPortFrom(p.known.Addr(), cmp.Or(p.known.Port(), uint16(p.port))) && (begin != "" || p.known.Port() != 0) {
+					return strings.TrimPrefix(e.Key, begin)
+				}
+			}
+		}
+	case !r.Maps[rule["in"]].Learnt && strings.HasSuffix(rule["client"], " saddr"):
+		e, _ := r.find(t, rule["in"], p.client.String())
+		return e.Value
+	}
+	return ""
+}
+
+// homeOf is the chain itself, or the one behind it if it counts first.
+func (r *reading) homeOf(chain string) string {
+	for _, rule := range r.Chains[chain] {
+		if at := onward.FindStringSubmatch(rule); at != nil {
+			return at[1]
+		}
+	}
+	return chain
+}
+
+// home is where a chain sends what has an address that stands for a backend.
+func (r *reading) home(t testing.TB, chain, token string, p Packet) (netip.AddrPort, bool) {
+	t.Helper()
+	for _, rule := range r.Chains[r.homeOf(chain)] {
+		at := parts(leadsHome, rule)
+		if at == nil {
+			t.Fatalf("not a rule that leads to a backend: %s", rule)
+		}
+		if at["protocol"] != "" && at["protocol"] != p.protocol {
+			continue
+		}
+		if e, ok := r.find(t, at["map"], doorKey(at["door"], p)+token); ok {
+			return destination(t, e.Value, p), true
+		}
+	}
+	return netip.AddrPort{}, false
+}
+
+// doorKey is what a packet has in the fields of a door.
+func doorKey(fields string, p Packet) string {
+	return strings.NewReplacer("ct original ", "", "meta l4proto", p.protocol, "ip6 daddr", p.Address.String(), "ip daddr", p.Address.String(), "th dport", strconv.Itoa(p.port)).Replace(fields)
+}
+
+// destination is where a value of a map of slots sends the packet.
+func destination(t testing.TB, value string, p Packet) netip.AddrPort {
+	t.Helper()
+	address, port, ported := strings.Cut(value, " . ")
+	to := netip.AddrPortFrom(netip.MustParseAddr(address), uint16(p.port))
+	if ported {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to = netip.AddrPortFrom(to.Addr(), uint16(n))
+	}
+	return to
+}
+
+// source is the source that a backend sees of connections that are sent to the chain.
+func (r *reading) source(t testing.TB, chain string, backend netip.AddrPort) string {
+	t.Helper()
+	if chain == "" || chain == "accept" {
+		return ""
+	}
+	for _, rule := range r.Chains[chain] {
+		if at := ownSources.FindStringSubmatch(rule); at != nil {
+			if e, ok := r.find(t, at[1], backend.Addr().String()); ok {
+				return e.Value
+			}
+			continue
+		}
+		at := oneSource.FindStringSubmatch(rule)
+		if at == nil {
+			t.Fatalf("not a rule that chooses a source: %s", rule)
+		}
+		if at[1] != "" {
+			return at[1]
+		}
+		return "masquerade"
+	}
+	t.Errorf("%s falls through %s", backend, chain)
+	return ""
+}

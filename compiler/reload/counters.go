@@ -1,0 +1,199 @@
+package reload
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"farmc/compiler/ruleset"
+)
+
+// A Counter is the value of an element's counter in the kernel.
+type Counter struct{ Packets, Bytes uint64 }
+
+// A CountedElement is an element whose counter the reload takes over, as the kernel finds it.
+type CountedElement struct {
+	Table string // its family
+	Map   string
+	Keys  []Field // what the map's declaration says of the parts of its key
+	Key   string  // in the words of a script
+}
+
+// A counterMove is a count that goes from an element that is to go to one that comes, so that a backend's count doesn't shrink
+// when it gets other slots.
+type counterMove struct {
+	from CountedElement
+	to   *ruleset.ScriptLine
+}
+
+// Counted are the elements whose counts are to be read before the reload is written. What isn't there any more counts
+// as nothing.
+func (r *Reload) Counted() []CountedElement {
+	out := make([]CountedElement, len(r.moves))
+	for i, c := range r.moves {
+		out[i] = c.from
+	}
+	return out
+}
+
+// moveCounters finds the successors of elements that go.
+func (r *Reload) moveCounters() {
+	lost := lostElements(r.differences)
+	scorers := newCountingElements(r.differences)
+	for _, l := range lost {
+		if successor := scorers.successor(l.in.before, l.line); successor != nil {
+			r.moves = append(r.moves, &counterMove{l.counted(l.in.before), successor})
+		}
+	}
+	for _, k := range scorers.taken {
+		r.moves = append(r.moves, &counterMove{k.counted(k.in.after), k.successor})
+	}
+}
+
+// A countingElement is an element with a counter, of a set that is changed or kept.
+type countingElement struct {
+	family    ruleset.TableFamily
+	in        *change
+	line      ruleset.ScriptLine
+	successor *ruleset.ScriptLine // of one that is kept: what is written in its place
+}
+
+func (c *countingElement) counted(in *scriptObject) CountedElement {
+	return CountedElement{string(c.family), in.Name, in.fields(), elementKey(c.line)}
+}
+
+func lostElements(differences []*difference) (lost []*countingElement) {
+	for _, d := range differences {
+		for _, c := range d.changes {
+			if c.before == nil || !c.before.counts() {
+				continue
+			}
+			for _, e := range c.removed {
+				lost = append(lost, &countingElement{family: d.family, in: c, line: e})
+			}
+		}
+	}
+	return lost
+}
+
+// recount writes counts into the elements that they go to.
+func (r *Reload) recount(counts []Counter) {
+	sums := map[*ruleset.ScriptLine]Counter{}
+	for i, c := range r.moves[:min(len(r.moves), len(counts))] {
+		sum := sums[c.to]
+		sums[c.to] = Counter{sum.Packets + counts[i].Packets, sum.Bytes + counts[i].Bytes}
+	}
+	for line, sum := range sums {
+		if sum != (Counter{}) {
+			key := elementKey(*line)
+			line.Text = fmt.Sprintf("%s counter packets %d bytes %d%s", key, sum.Packets, sum.Bytes, line.Text[len(key):])
+		}
+	}
+}
+
+// countingElements are the elements that count and are written by a reload, by whom they count for.
+type countingElements struct {
+	differences []*difference
+	successors  map[string]*ruleset.ScriptLine
+	kept        map[string]map[string]*countingElement // by farm, once somebody has asked
+	taken       []*countingElement                     // those of the kept that are deleted and written again, with more counts
+}
+
+func newCountingElements(differences []*difference) *countingElements {
+	cs := &countingElements{differences: differences, successors: map[string]*ruleset.ScriptLine{}, kept: map[string]map[string]*countingElement{}}
+	for _, d := range differences {
+		for _, c := range d.changes {
+			if c.after == nil || !c.after.counts() || len(c.added) == 0 {
+				continue
+			}
+			c.added = slices.Clone(c.added) // they are written to
+			for i := range c.added {
+				for _, name := range c.after.countNames(c.added[i]) {
+					if cs.successors[name] == nil {
+						cs.successors[name] = &c.added[i]
+					}
+				}
+			}
+		}
+	}
+	return cs
+}
+
+// successor gives the element that goes on counting for one that goes: written by the reload, or else kept, if there is any.
+func (cs *countingElements) successor(in *scriptObject, e ruleset.ScriptLine) *ruleset.ScriptLine {
+	names := in.countNames(e)
+	for _, name := range names {
+		if to := cs.successors[name]; to != nil {
+			return to
+		}
+	}
+	if cs.kept[e.Farm] == nil {
+		cs.kept[e.Farm] = keptElements(cs.differences, e.Farm)
+	}
+	for _, name := range names {
+		if kept := cs.kept[e.Farm][name]; kept != nil {
+			return cs.rewrite(kept)
+		}
+	}
+	return nil
+}
+
+// take has a kept element written again.
+func (cs *countingElements) rewrite(k *countingElement) *ruleset.ScriptLine {
+	k.in.removed = append(slices.Clip(k.in.removed), k.line)
+	successor := k.line
+	k.successor = &successor
+	k.in.rewritten = append(k.in.rewritten, k.successor)
+	for _, name := range k.in.after.countNames(k.line) {
+		cs.successors[name] = k.successor
+	}
+	cs.taken = append(cs.taken, k)
+	return k.successor
+}
+
+// keptElements gives the kept elements of a farm that count.
+func keptElements(differences []*difference, farm string) map[string]*countingElement {
+	out := map[string]*countingElement{}
+	for _, d := range differences {
+		for _, c := range d.changes {
+			if c.before == nil || c.after == nil || !c.after.counts() || c.create || c.refill {
+				continue
+			}
+			comes := map[string]bool{}
+			for _, e := range c.added {
+				comes[e.Text] = true
+			}
+			for _, e := range c.after.elementsOf(farm) {
+				if comes[e.Text] {
+					continue
+				}
+				k := &countingElement{family: d.family, in: c, line: e}
+				for _, name := range c.after.countNames(e) {
+					if out[name] == nil {
+						out[name] = k
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// countNames tell for whom an element counts, the closest first: the backend at its door, in its farm, in its farm on
+// whatever port. What leads to no address, nor to a mark that stands for one, counts for its own key.
+func (o *scriptObject) countNames(e ruleset.ScriptLine) []string {
+	value := elementValue(e)
+	address, _, _ := strings.Cut(value, " . ")
+	if !strings.ContainsAny(address, ".:") && !strings.HasPrefix(address, "0x") || strings.Contains(address, " ") {
+		return []string{"key " + o.Name + " " + elementKey(e)}
+	}
+	door := o.Name
+	if at := strings.LastIndex(elementKey(e), " . "); at >= 0 {
+		door = elementKey(e)[:at]
+	}
+	names := []string{"door " + door + " : " + value}
+	if e.Farm != "" {
+		names = append(names, "farm "+e.Farm+" : "+value, "farm "+e.Farm+" : "+address)
+	}
+	return names
+}

@@ -1,0 +1,294 @@
+package reload
+
+import (
+	"slices"
+	"strings"
+
+	"farmc/compiler/ruleset"
+)
+
+// A difference is what has to be done to a table so that it holds what another script says. What is the same in both
+// isn't touched: it keeps its counters, its place in a round robin, and whom it remembers.
+type difference struct {
+	family  ruleset.TableFamily
+	ends    bool // there is to be none
+	changes []*change
+}
+
+// A change is what is done to one object: nothing, until it is found to differ.
+type change struct {
+	before, after *scriptObject // nil: there is none
+
+	create    bool // it is declared and filled; if there was one before, that is deleted first
+	redeclare bool // it is declared once more, as its timeout or size is another
+	refill    bool // of a chain: its rules are flushed, and written; of a set, its elements
+
+	removed, added []ruleset.ScriptLine  // elements
+	rewritten      []*ruleset.ScriptLine // elements that are removed and added, for their counts alone
+}
+
+// inScript reports whether a part of the object has to be in the script.
+func (c *change) inScript() bool {
+	return c.after != nil && (c.create || c.redeclare || len(c.added)+len(c.rewritten) > 0 || c.refill && (!c.after.isSet() || c.after.Block != ""))
+}
+
+// deleted says whether the object that was there goes.
+func (c *change) deleted() bool { return c.before != nil && (c.after == nil || c.create) }
+
+// compare finds what has to be done to all tables. What hangs on a network interface that is renewed has to be made
+// anew, as it holds the number of one that is gone.
+func compare(before, after inventory, renewed []string) []*difference {
+	var all []*difference
+	for _, family := range ruleset.TableFamilies {
+		was, is := before[family], after[family]
+		if was == nil && is == nil {
+			continue
+		}
+		all = append(all, compareTables(family, was, is, renewed))
+	}
+	preferRefills(all)
+	return all
+}
+
+func compareTables(family ruleset.TableFamily, before, after *tableInventory, renewed []string) *difference {
+	d := &difference{family: family, ends: after == nil}
+	if before == nil {
+		before = &tableInventory{}
+	}
+	if after == nil {
+		after = &tableInventory{}
+	}
+	for _, o := range after.objects {
+		d.changes = append(d.changes, compareObjects(before.known[o.id()], o, renewed))
+	}
+	for _, o := range before.objects {
+		if after.known[o.id()] == nil {
+			d.changes = append(d.changes, &change{before: o})
+		}
+	}
+	d.spread()
+	for _, c := range d.changes {
+		c.compareElements()
+	}
+	return d
+}
+
+// compareObjects finds what is to be done to an object for its own sake.
+func compareObjects(before, after *scriptObject, renewed []string) *change {
+	c := &change{before: before, after: after}
+	switch same := before != nil && before.Kind == after.Kind && sameLines(before.About, after.About); {
+	case before == nil || names(after.About, renewed):
+		c.create = true
+	case before.unknown && before.Kind == after.Kind && after.Kind == ruleset.KindChain && len(after.About) == 0 && len(before.About) == 0:
+		c.refill = true
+	case before.unknown && before.remembers() && after.remembers() && before.Kind == after.Kind:
+		c.redeclare = true
+	case !same && before.remembers() && before.Kind == after.Kind && sameLines(lasting(before.About), lasting(after.About)):
+		c.redeclare = true
+	case !same || before.unknown:
+		c.create = true
+	default:
+		c.refill = !sameLines(before.Rules, after.Rules) || names(after.Rules, renewed)
+	}
+	return c
+}
+
+// lasting are the lines of a declaration that can't be changed in place.
+func lasting(about []ruleset.ScriptLine) []ruleset.ScriptLine {
+	return slices.DeleteFunc(slices.Clone(about), func(l ruleset.ScriptLine) bool {
+		return strings.HasPrefix(l.Text, "timeout ") || strings.HasPrefix(l.Text, "size ")
+	})
+}
+
+func sameLines(a, b []ruleset.ScriptLine) bool {
+	return slices.EqualFunc(a, b, func(a, b ruleset.ScriptLine) bool { return a.Text == b.Text })
+}
+
+// names says whether a line names one of the network interfaces.
+func names(lines []ruleset.ScriptLine, interfaces []string) bool {
+	return slices.ContainsFunc(lines, func(l ruleset.ScriptLine) bool {
+		return slices.ContainsFunc(interfaces, func(name string) bool { return strings.Contains(l.Text, `"`+name+`"`) })
+	})
+}
+
+// spread has rules written anew where an object that they name is made anew, and has an object made anew where it takes
+// no new rule, until there is nothing more to spread.
+func (d *difference) spread() {
+	users := d.users()
+	var spreading []*change
+	for _, c := range d.changes {
+		if c.create || c.refill || c.after == nil {
+			spreading = append(spreading, c)
+		}
+	}
+	for len(spreading) > 0 {
+		c := spreading[0]
+		spreading = spreading[1:]
+		for _, other := range users[c] {
+			switch {
+			case other.create || other.refill || other.before == nil || other.after == nil:
+				continue
+			case other.after.Kind == ruleset.KindChain && c.deleted():
+				other.refill = true
+			case other.after.Kind != ruleset.KindChain && c.after != nil && other.after.bound():
+				other.create = true
+			default:
+				continue
+			}
+			spreading = append(spreading, other)
+		}
+	}
+}
+
+// users gives the chains whose rules name an object, and what the rules of a chain name.
+func (d *difference) users() map[*change][]*change {
+	named := map[string]*change{}
+	for _, c := range d.changes {
+		if c.after != nil && c.after.Kind != ruleset.KindChain {
+			named[c.after.Name] = c
+		} else if c.after == nil && c.before.Kind != ruleset.KindChain && named[c.before.Name] == nil {
+			named[c.before.Name] = c
+		}
+	}
+	users := map[*change][]*change{}
+	for _, chain := range d.changes {
+		if chain.after == nil || chain.after.Kind != ruleset.KindChain {
+			continue
+		}
+		for _, rule := range chain.after.Rules {
+			for _, name := range namesIn(rule.Text) {
+				if c := named[name]; c != nil {
+					users[c] = append(users[c], chain)
+					users[chain] = append(users[chain], c)
+				}
+			}
+		}
+	}
+	return users
+}
+
+// namesIn are the sets, maps, flow tables (@name) and helpers ("name") of a rule, and other words in quotes.
+func namesIn(rule string) []string {
+	var out []string
+	for rest := rule; ; {
+		at := strings.IndexAny(rest, `@"`)
+		if at < 0 {
+			return out
+		}
+		rest = rest[at+1:]
+		end := strings.IndexAny(rest, "\" ,}")
+		if end < 0 {
+			end = len(rest)
+		}
+		out = append(out, rest[:end])
+		rest = rest[end:]
+		if rest != "" && rest[0] == '"' {
+			rest = rest[1:]
+		}
+	}
+}
+
+// compareElements finds which elements come and go.
+func (c *change) compareElements() {
+	switch {
+	case c.before == nil:
+		c.added = c.after.elements()
+	case c.after == nil:
+		c.removed = c.before.elements()
+	case c.create:
+		c.removed, c.added = c.before.elements(), c.after.elements()
+	default:
+		c.removed, c.added = compareBlocks(c.before, c.after)
+	}
+}
+
+// compareBlocks gives the elements that are only in the one set, and only in the other. What they begin with, and end
+// with, is the same in most cases, and isn't looked at.
+func compareBlocks(before, after *scriptObject) (removed, added []ruleset.ScriptLine) {
+	a, b := before.Block, after.Block
+	from := strings.LastIndexByte(a[:sameBeginning(a, b)], '\n') + 1
+	end := sameEnd(a[from:], b[from:])
+	if at := strings.IndexByte(a[len(a)-end:], '\n'); at >= 0 {
+		end -= at + 1
+	}
+	was, is := before.elementsWithin(from, len(a)-end), after.elementsWithin(from, len(b)-end)
+	return missing(was, is), missing(is, was)
+}
+
+// atOneGo is how much of two texts is compared at once.
+const atOneGo = 1 << 12
+
+// sameBeginning is how long two texts are the same from the first byte on.
+func sameBeginning(a, b string) int {
+	at, n := 0, min(len(a), len(b))
+	for at+atOneGo <= n && a[at:at+atOneGo] == b[at:at+atOneGo] {
+		at += atOneGo
+	}
+	for at < n && a[at] == b[at] {
+		at++
+	}
+	return at
+}
+
+// sameEnd is how long they are up to the last one.
+func sameEnd(a, b string) int {
+	at, n := 0, min(len(a), len(b))
+	for at+atOneGo <= n && a[len(a)-at-atOneGo:len(a)-at] == b[len(b)-at-atOneGo:len(b)-at] {
+		at += atOneGo
+	}
+	for at < n && a[len(a)-1-at] == b[len(b)-1-at] {
+		at++
+	}
+	return at
+}
+
+func missing(lines, others []ruleset.ScriptLine) []ruleset.ScriptLine {
+	known := make(map[string]bool, len(others))
+	for _, l := range others {
+		known[l.Text] = true
+	}
+	var out []ruleset.ScriptLine
+	for _, l := range lines {
+		if !known[l.Text] {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// Seconds of nft 1.0.6 for an element of a tree of intervals that it reads because of a "delete element", and for one
+// of any set that it writes, measured with 500,000.
+const (
+	readsTree = 40e-6
+	writes    = 14e-6
+)
+
+// preferRefills has sets flushed and filled anew where that is quicker than to delete elements: if all of them go, or if
+// nft would have to read large trees first.
+func preferRefills(all []*difference) {
+	trees, refilled := 0, 0
+	for _, d := range all {
+		for _, c := range d.changes {
+			if c.before != nil && c.before.isTree() {
+				trees += c.before.size()
+			}
+			if c.losesSome() {
+				refilled += c.after.size()
+			}
+		}
+	}
+	quicker := float64(refilled)*writes < float64(trees)*readsTree
+	for _, d := range all {
+		for _, c := range d.changes {
+			if c.losesSome() && (quicker || len(c.removed) == c.before.size()) {
+				c.refill = true
+				c.removed, c.added = c.before.elements(), c.after.elements()
+			}
+		}
+	}
+}
+
+// losesSome says whether elements are deleted from a set that stays, and holds nothing but what scripts say.
+func (c *change) losesSome() bool {
+	return c.before != nil && c.after != nil && !c.create && len(c.removed) > 0 && !c.after.remembers()
+}

@@ -1,0 +1,152 @@
+package reload
+
+import (
+	"strconv"
+	"strings"
+
+	"farmc/compiler/ruleset"
+)
+
+// A HeldObject is an object that the kernel holds in one of our tables, as far as it tells without being asked for
+// what is in it. The numbers are the kernel's.
+type HeldObject struct {
+	Family string
+	Kind   string // in nft's words: chain, set, map, flowtable, ct helper, ...
+	Name   string
+
+	Hooked   bool   // of a chain: packets come to it from a hook
+	Dynamic  bool   // of a set: packets fill it
+	TimesOut bool   // of a set: its elements go after a time
+	Keys     uint32 // of a set: the type of its keys
+	Values   uint32 // of a map: the type of its values
+}
+
+// verdictValues is the type of values that are verdicts.
+const verdictValues = 0xffffff00
+
+// NewFromHeld makes a reload of what is known by its outline alone. All of it is made anew, but for sets that packets
+// fill and that fit: they keep what they hold, and Kept tells how many.
+func NewFromHeld(held []HeldObject, script *ruleset.Script) (*Reload, error) {
+	after, err := inventoryOf(script)
+	if err != nil {
+		return nil, err
+	}
+	return newReload(outlined(held, after), after, script, nil), nil
+}
+
+// outlined gives what is held as an inventory.
+func outlined(held []HeldObject, after inventory) inventory {
+	before := inventory{}
+	for _, h := range held {
+		family := ruleset.TableFamily(h.Family)
+		if before[family] == nil {
+			before[family] = &tableInventory{known: map[string]*scriptObject{}}
+		}
+		o := h.object()
+		o.unknown = true
+		if h.Hooked {
+			o.About = []ruleset.ScriptLine{{Text: "type"}} // whatever it is
+		}
+		if after[family] != nil {
+			if wanted := after[family].known[o.id()]; wanted != nil && wanted.remembers() && h.fits(wanted) {
+				o.About = wanted.About
+			}
+		}
+		before[family].add(o) // the kernel has no two of a name
+	}
+	return before
+}
+
+// object is the object without its content.
+func (h HeldObject) object() *scriptObject {
+	return &scriptObject{ObjectText: ruleset.ObjectText{Kind: ruleset.Kind(h.Kind), Name: h.Name}}
+}
+
+// fits says whether what the kernel holds is of the wanted shape, where that can be told. Where it can't the kernel has
+// the last word.
+func (h HeldObject) fits(wanted *scriptObject) bool {
+	keys, values := wanted.declared()
+	return ruleset.Kind(h.Kind) == wanted.Kind && h.Dynamic && h.TimesOut == (wanted.flagged("timeout") || wanted.expires()) &&
+		typesFit(h.Keys, keys) && (wanted.Kind == ruleset.KindSet || typesFit(h.Values, values))
+}
+
+// expires says whether elements go after a time.
+func (o *scriptObject) expires() bool {
+	_, ok := o.has("timeout")
+	return ok
+}
+
+func typesFit(number uint32, words string) bool {
+	if words == "verdict" || number == verdictValues {
+		return words == "verdict" && number == verdictValues
+	}
+	sum := uint32(0)
+	for _, f := range fieldsOf(words) {
+		if f == UnknownField {
+			return true
+		}
+		sum = sum<<6 | f.datatype()
+	}
+	return sum == number
+}
+
+// Kept says how many sets that packets fill keep what they hold.
+func (r *Reload) Kept() int {
+	n := 0
+	for _, d := range r.differences {
+		for _, c := range d.changes {
+			if c.before != nil && c.after != nil && c.after.remembers() && !c.create {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// A ResizedSet is a set that is kept, and is to have room for another number of elements.
+type ResizedSet struct {
+	Family string
+	Name   string
+	Size   uint32
+}
+
+// Resized are the sets that get another size in place, which Linux 6.1 leaves as it is without a word.
+func (r *Reload) Resized() []ResizedSet {
+	var out []ResizedSet
+	for _, d := range r.differences {
+		for _, c := range d.changes {
+			if size, ok := sizeOf(c.after); ok && c.redeclare {
+				out = append(out, ResizedSet{string(d.family), c.after.Name, size})
+			}
+		}
+	}
+	return out
+}
+
+func sizeOf(o *scriptObject) (uint32, bool) {
+	if o == nil {
+		return 0, false
+	}
+	line, _ := o.has("size")
+	n, err := strconv.ParseUint(strings.TrimPrefix(line, "size "), 10, 32)
+	return uint32(n), err == nil
+}
+
+// without takes out what the kernel no longer holds.
+func (inv inventory) without(held []HeldObject) {
+	there := map[string]bool{}
+	for _, h := range held {
+		there[h.Family+" "+h.object().id()] = true
+	}
+	for family, table := range inv {
+		left := &tableInventory{known: map[string]*scriptObject{}}
+		for _, o := range table.objects {
+			if there[string(family)+" "+o.id()] {
+				left.add(o)
+			}
+		}
+		if inv[family] = left; len(left.objects) == 0 {
+			delete(inv, family)
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package ruleset
+
+import (
+	"slices"
+	"strings"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+)
+
+// An accessChain is a farm's chain of one family that says which packets go on. Packets of other clients return.
+type accessChain struct {
+	Family addr.Family
+	Only   []string // the interfaces that the farm's packets come in by; none: all
+	Next   string   // the chain that decides; "": this one
+	Rules  []accessRule
+	Origin *diag.Origin
+}
+
+// An accessRule is the verdict on a group of clients.
+type accessRule struct {
+	clients
+	Counter string // they are dropped, and counted here; "": they pass, or
+	Next    string // go to this chain
+	Origin  *diag.Origin
+}
+
+// A denyChain is the chain of denied clients, where the farm logs which list denied them.
+type denyChain struct {
+	Counter string
+	Log     *logRule
+}
+
+// access guards the farms that deny clients, also while a farm is down.
+func (l *linker) access(all []frontend) {
+	for _, g := range accessGates(all) {
+		l.guard(g, all, l.accessAt)
+	}
+}
+
+// accessGates are the places where packets of the frontends can be met first: the ingress of the interfaces that farms name,
+// as far as these exist, prerouting, and the output of this machine.
+func accessGates(all []frontend) (out []*gate) {
+	for _, in := range ingressesOf(all, func(s *service) []string {
+		if !s.deniesClients() {
+			return nil
+		}
+		return s.PresentInterfaces()
+	}) {
+		out = append(out, &gate{Name: "access-" + in.Name, Section: accessSection, Devices: in.Devices, Before: 10})
+	}
+	return append(out, &gate{Name: "access", Section: accessSection, Before: 10},
+		&gate{Name: "local-access", Section: accessSection, Local: true, Before: 10})
+}
+
+func (s *service) deniesClients() bool { return !s.Access.Deny.Empty() }
+
+// accessAt gives the chain that the frontend's packets meet at a gate; "" if there is none.
+func (l *linker) accessAt(g *gate, d frontend) string {
+	s := d.farm
+	switch {
+	case !s.deniesClients(), g.Local && !s.LocalClients:
+		return ""
+	case len(g.Devices) > 0:
+		if d.Specificity >= farm.AnyAddressPort || !slices.Contains(s.PresentInterfaces(), g.Devices[0]) {
+			return ""
+		}
+	case !g.Local && len(s.Interfaces) > 0: // an interface does not exist yet, or ingress cannot tell the machine's addresses
+		if s.Mode.Untracked() || d.Specificity < farm.AnyAddressPort && len(s.PresentInterfaces()) == len(s.Interfaces) {
+			return ""
+		}
+		return l.insideAccessChain(d)
+	}
+	return l.accessChain(d)
+}
+
+// insideAccessChain gives the chain of packets that come in by the farm's interfaces, met in prerouting.
+func (l *linker) insideAccessChain(d frontend) string {
+	s, next := d.farm, l.accessChain(d)
+	if next == "" {
+		return ""
+	}
+	name := s.ownName("access-inside-" + d.Family.Suffix())
+	l.rules.add(&object{table: Inet, kind: KindChain, Name: name, section: accessSection, template: "access",
+		data: &accessChain{Family: d.Family, Only: l.only(s.Interfaces), Next: next, Origin: s.Origin("interfaces")}})
+	return name
+}
+
+// accessChain gives the farm's chain; "" if the farm denies no client of the family.
+func (l *linker) accessChain(d frontend) string {
+	s := d.farm
+	denied := l.clients(s, "deny", s.Access.Deny, d.Family)
+	if len(denied) == 0 {
+		return ""
+	}
+	o := &object{table: Inet, kind: KindChain, Name: s.ownName("access-" + d.Family.Suffix()), section: accessSection, template: "access"}
+	obtain(&l.rules, o, func() *accessChain {
+		c := &accessChain{Family: d.Family, Origin: s.Origin("access")}
+		for _, group := range l.allowed(s, d.Family) {
+			c.Rules = append(c.Rules, accessRule{clients: group, Origin: c.Origin})
+		}
+		for _, group := range denied {
+			c.Rules = append(c.Rules, l.deny(s, group))
+		}
+		return c
+	})
+	return o.Name
+}
+
+// deny gives the rule that drops and counts a group of clients.
+func (l *linker) deny(s *service, group clients) accessRule {
+	r := accessRule{clients: group, Counter: s.ownName("denied"), Origin: s.Origin("access")}
+	l.counter(r.Counter, accessSection, r.Origin)
+	log := l.logRule(s, farm.LogEvent{On: farm.OnDenied, Reason: string(farm.OnDenied), List: strings.TrimPrefix(group.List, "@")})
+	if log == nil {
+		return r
+	}
+	r.Next = r.Counter + "/" + strings.Replace(group.List, "@", "list/", 1)
+	l.rules.add(&object{table: Inet, kind: KindChain, Name: r.Next, section: accessSection, template: "deny", data: denyChain{r.Counter, log}})
+	return r
+}
+
+// allowed gives the clients that the farm neither denies nor limits.
+func (l *linker) allowed(s *service, family addr.Family) []clients {
+	return l.clients(s, "allow", s.Access.Allow, family)
+}
+
+// counter adds a counter. It is an object of its own, so that it keeps its count when rules change.
+func (l *linker) counter(name string, of section, origin *diag.Origin) {
+	l.rules.add(&object{table: Inet, kind: KindCounter, Name: name, section: of, template: "counter", origin: origin})
+}

@@ -1,0 +1,126 @@
+package ruleset
+
+import (
+	"slices"
+
+	"farmc/compiler/farm"
+)
+
+// Where farms of few kinds take their packets at one ingress, the maps of their picks are asked one after the other, without a
+// lookup of the kind first: that saves a lookup for each packet. A base chain of its own asks them, as nft 1.0.6 adds no
+// rule on these maps after the load: the maps that are asked later can change without it.
+
+// maxAskedFirst is the number of kinds of a family up to which maps are asked first. With more of them a lookup of the kind is
+// faster.
+const maxAskedFirst = 2
+
+// firstChain is the chain that asks first.
+func (in *ingress) firstChain() string { return in.Name + "/first" }
+
+// askFirst has the ingress ask the maps of its picks, and takes their frontends out of the maps that lead to chains. Logs come
+// before the pick, and a request that is rewritten in prerouting must not meet a second pick.
+func (l *linker) askFirst(in *ingress) {
+	if len(in.Logs) > 0 || len(in.Devices) == 0 && l.needsDispatch(in) {
+		return
+	}
+	for _, m := range in.Maps {
+		if names := l.firstPicks(m); len(names) <= maxAskedFirst {
+			m.elements.single = slices.DeleteFunc(m.elements.single, func(e element) bool { return slices.Contains(names, verdict(e.value)) })
+			for _, v := range names {
+				l.addFirst(in, v.chain())
+			}
+		}
+	}
+	in.Maps = slices.DeleteFunc(in.Maps, func(m *dispatchMap) bool {
+		if m.elements.size() == 0 {
+			l.rules.remove(m.object)
+		}
+		return m.elements.size() == 0
+	})
+	if len(in.Forwards)+len(in.Translations) > 0 {
+		l.rules.add(&object{table: in.table(), kind: KindChain, Name: in.firstChain(), section: in.place("").section, template: "ask-first", data: in})
+	}
+}
+
+// needsDispatch reports whether a map of the ingress has to be asked in any case.
+func (l *linker) needsDispatch(in *ingress) bool {
+	return slices.ContainsFunc(in.Maps, func(m *dispatchMap) bool {
+		return len(l.firstPicks(m)) > maxAskedFirst || m.Specificity != farm.ExactPort ||
+			slices.ContainsFunc(m.elements.single, func(e element) bool { return !l.canAskFirst(verdict(e.value)) })
+	})
+}
+
+// firstPicks gives the verdicts of a map of exact ports whose picks can be asked first.
+func (l *linker) firstPicks(m *dispatchMap) (verdicts []verdict) {
+	if m.Specificity != farm.ExactPort {
+		return nil
+	}
+	seen := map[verdict]bool{}
+	for _, e := range m.elements.single {
+		if v := verdict(e.value); !seen[v] {
+			seen[v] = true
+			if l.canAskFirst(v) {
+				verdicts = append(verdicts, v)
+			}
+		}
+	}
+	slices.Sort(verdicts)
+	return verdicts
+}
+
+// canAskFirst reports whether the verdict leads to a pick that leaves packets alone which its maps lack.
+func (l *linker) canAskFirst(v verdict) bool {
+	forward, translation := l.sharedPicks(v.chain())
+	switch {
+	case translation != nil:
+		return translation.Shared
+	case forward != nil:
+		return forward.Shared && !forward.Target && !forward.Marked() && !forward.rewritesMAC()
+	}
+	return false
+}
+
+// sharedPicks gives the pick of a chain; both are nil if the chain is none of these.
+func (l *linker) sharedPicks(chain string) (forward *dsrPick, translation *statelessPick) {
+	for _, table := range TableFamilies {
+		if o := l.rules.objects[objectID{table, KindChain, chain}]; o != nil {
+			forward, _ = o.data.(*dsrPick)
+			translation, _ = o.data.(*statelessPick)
+		}
+	}
+	return forward, translation
+}
+
+func (l *linker) addFirst(in *ingress, chain string) {
+	forward, translation := l.sharedPicks(chain)
+	if forward != nil {
+		in.Forwards = append(in.Forwards, forward)
+	}
+	if translation != nil {
+		in.Translations = append(in.Translations, translation)
+	}
+}
+
+// removeUnusedPicks removes the chains of shared picks that no verdict leads to, because their maps are asked first only.
+func (l *linker) removeUnusedPicks() {
+	used := map[string]bool{}
+	for _, in := range l.ingresses {
+		for _, m := range slices.Concat(in.Maps, in.Fragments, in.Errors) {
+			for _, e := range m.elements.single {
+				used[verdict(e.value).chain()] = true
+			}
+		}
+	}
+	for _, o := range l.rules.objects {
+		switch p := o.data.(type) {
+		case *dsrPick:
+			if o.kind == KindChain && p.Shared && !p.Target && !used[p.Name] {
+				l.rules.remove(o)
+			}
+		case *statelessPick:
+			if o.kind == KindChain && p.Shared && !used[p.Name] {
+				l.rules.remove(o)
+			}
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package ruleset
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+	"farmc/compiler/slots"
+)
+
+// A slotAssignment assigns slots to a farm's backends of one family: a scheduler draws or computes the number of a slot.
+type slotAssignment struct {
+	serving  []farm.Backend        // the backends that slots are assigned to
+	slots    []int                 // the index of a backend for each slot
+	eligible []farm.Backend        // all backends that a connection can be sent to
+	ids      map[string]netip.Addr // by the names of backends, where the pick takes two steps
+}
+
+// maxKeptSlots is the number of slots up to which a farm keeps its assignment for the next compile: a maglev table takes a
+// hundred times the memory.
+const maxKeptSlots = 1 << 6
+
+// assign gives the assignment of the family.
+func (s *service) assign(family addr.Family) *slotAssignment {
+	if known := s.assignments[family]; known != nil {
+		return known
+	}
+	a := s.newAssignment(family)
+	if len(a.slots) <= maxKeptSlots {
+		s.assignments[family] = a
+	}
+	return a
+}
+
+func (s *service) newAssignment(family addr.Family) *slotAssignment {
+	a := &slotAssignment{serving: s.Serving(family), eligible: s.Eligible(family), ids: s.backendIDs(family)}
+	if len(a.serving) == 0 {
+		return a
+	}
+	weights := make([]int, len(a.serving))
+	keys := make([]string, len(a.serving))
+	for i, b := range a.serving {
+		weights[i] = b.Weight
+		keys[i] = b.Socket(family)
+	}
+	if s.Scheduler == farm.Maglev {
+		a.slots = slots.Maglev(keys, weights, s.MaglevSize(family))
+	} else {
+		a.slots = slots.Deal(weights)
+	}
+	return a
+}
+
+// next gives the backend that serves after a backend, in the order of names; if no other backend serves, the same one.
+func (a *slotAssignment) next(b farm.Backend) farm.Backend {
+	if len(a.serving) == 0 {
+		return b
+	}
+	i := slices.IndexFunc(a.serving, func(o farm.Backend) bool { return o.Name > b.Name })
+	return a.serving[max(i, 0)]
+}
+
+// maglevName names a maglev table by its content, so that farms with the same backends share it.
+func (a *slotAssignment) maglevName(s *service, family addr.Family) string {
+	var content strings.Builder
+	fmt.Fprintf(&content, "%q %q", s.HashOn, s.Interfaces)
+	for _, b := range a.serving {
+		fmt.Fprintf(&content, " %s %d %d %q %s", b.Address[family], b.Port, b.Weight, b.Interface, b.MAC)
+	}
+	return fmt.Sprintf("maglev-%d-%016x", len(a.slots), slots.Hash64(content.String()))
+}
+
+// farmFamily is the key of caches: a farm's services of one family.
+type farmFamily struct {
+	farm   *service
+	family addr.Family
+}
+
+// assignment gives the assignment of a frontend's farm. Large ones are kept for this compile alone.
+func (l *linker) assignment(d frontend) *slotAssignment {
+	of := farmFamily{d.farm, d.Family}
+	if known := l.assignments[of]; known != nil {
+		return known
+	}
+	a := d.farm.assign(d.Family)
+	if d.farm.assignments[d.Family] == nil {
+		l.assignments[of] = a
+	}
+	return a
+}
+
+// addSlots adds up slots, and reports the farm with which there are too many.
+func (l *linker) addSlots(s *service, more int) {
+	before := l.slots
+	l.slots += more
+	if before > slots.Max || l.slots <= slots.Max {
+		return
+	}
+	hint := "weights with a common divisor need fewer"
+	if s.Scheduler == farm.Maglev {
+		hint = "farms with the same backends share a table of maglev; table-size makes one smaller"
+	}
+	*l.faults = append(*l.faults, diag.Diagnostic{Farm: s.Name, Place: s.Origin("scheduler").Place,
+		Message: fmt.Sprintf("with this farm all farms together have more than %d slots", slots.Max), Hint: hint})
+}

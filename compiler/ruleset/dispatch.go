@@ -1,0 +1,257 @@
+package ruleset
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/farm"
+)
+
+// Dispatch leads packets to the chains of their farms: base chains look up a packet's destination in verdict maps, one for
+// each specificity and family. The number of base chains and maps grows with the kinds of farms, not with the farms, as
+// the kernel's time for a load is quadratic in both.
+
+// A verdict is a verdict of nft.
+type verdict string
+
+const (
+	accept    verdict = "accept"
+	drop      verdict = "drop"
+	goBack    verdict = "return"
+	noVerdict verdict = ""
+)
+
+// goTo and jumpTo are the verdicts that lead to a chain; "" leads nowhere.
+func goTo(chain string) verdict {
+	if chain == "" {
+		return noVerdict
+	}
+	return verdict("goto " + chain)
+}
+
+func jumpTo(chain string) verdict { return verdict("jump " + chain) }
+
+// chain gives the chain that the verdict leads to; "" if it leads to none.
+func (v verdict) chain() string {
+	if _, chain, ok := strings.Cut(string(v), " "); ok {
+		return chain
+	}
+	return ""
+}
+
+// A dispatchMap is a map from frontends of one kind to verdicts, or to addresses.
+type dispatchMap struct {
+	*object
+	Specificity farm.Specificity
+	Family      addr.Family
+	Established bool         // the keys are those of an established connection: the backend is part of them
+	Fragments   bool         // the keys are those of later fragments
+	Compared    farm.Ports   // rules compare these ports, and the keys lack them; zero: they have them
+	Protocols   protocolList // of the frontends
+	Final       bool         // of the addresses of replies: some replies need nothing but the address
+}
+
+// A mapPlace says where a dispatchMap stands, and how its name and the name of its template begin.
+type mapPlace struct {
+	table            TableFamily
+	section          section
+	prefix, template string
+}
+
+// addTo adds a frontend to the map of its kind, and the map to those that its chain asks.
+func (l *linker) addTo(maps *[]*dispatchMap, at mapPlace, d frontend, value string) *dispatchMap {
+	kind := d.mapKind()
+	o := &object{table: at.table, kind: KindMap, Name: at.prefix + kind + "-" + d.Family.Suffix(), section: at.section}
+	m := obtain(&l.rules, o, func() *dispatchMap {
+		m := &dispatchMap{object: o, Specificity: d.Specificity, Family: d.Family, Established: d.backend.IsValid(), Fragments: d.fragment}
+		if d.compared {
+			m.Compared = d.Ports
+		}
+		o.template = at.template + m.Form()
+		*maps = append(*maps, m)
+		return m
+	})
+	m.elements.add(element{d.key(), value, d.origin(), true})
+	m.Protocols.add(d.Protocol)
+	return m
+}
+
+// kindNames are the names of specificities in the names of maps and of templates.
+var kindNames = [...]string{farm.ExactPort: "services", farm.PortRange: "ranges", farm.WholeAddress: "addresses", farm.AnyAddressPort: "any-services", farm.AnyAddressRange: "any-ranges"}
+
+// mapKind is what frontends in one map have in common, as part of the map's name.
+func (d frontend) mapKind() string {
+	switch {
+	case d.fragment:
+		return "fragments"
+	case d.compared:
+		return kindNames[d.Specificity] + "/" + d.Ports.String()
+	}
+	return kindNames[d.Specificity]
+}
+
+// key is the frontend as a key of its map.
+func (d frontend) key() string {
+	switch {
+	case d.quoted:
+		return d.quotedKey()
+	case d.compared, d.fragment:
+		return string(d.Protocol) + " . " + d.Address.String()
+	case d.Specificity == farm.WholeAddress:
+		return d.Address.String()
+	case d.Specificity >= farm.AnyAddressPort && d.backend.IsValid():
+		return string(d.Protocol) + " . " + d.Ports.String() + " . " + d.backend.String()
+	case d.Specificity >= farm.AnyAddressPort:
+		return string(d.Protocol) + " . " + d.Ports.String()
+	}
+	return string(d.Protocol) + " . " + d.Address.String() + " . " + d.Ports.String()
+}
+
+// quotedKey is the frontend in the packet that an ICMP error quotes, as raw payload.
+func (d frontend) quotedKey() string {
+	if d.Specificity == farm.WholeAddress {
+		return rawAddress(d.Address)
+	}
+	return fmt.Sprintf("%d . %s . %s", d.Protocol.Number(), rawAddress(d.Address), d.Ports)
+}
+
+// rawAddress writes an address as nft compares raw payload with.
+func rawAddress(a netip.Addr) string { return fmt.Sprintf("0x%x", a.AsSlice()) }
+
+// Form names the templates of the map, after the fields in its keys.
+func (m *dispatchMap) Form() string {
+	switch {
+	case m.Fragments:
+		return "fragments"
+	case m.Established:
+		return "established-" + kindNames[m.Specificity]
+	case m.Compares():
+		return "compared-" + kindNames[m.Specificity]
+	}
+	return kindNames[m.Specificity]
+}
+
+// Compares reports whether rules compare the ports before they look up the other fields.
+func (m *dispatchMap) Compares() bool { return m.Compared != farm.Ports{} }
+
+// Ask is the template of the rule that looks up a packet's destination.
+func (m *dispatchMap) Ask() string { return "ask-" + m.Form() }
+
+// AskOriginal is the template of the rule that looks up the destination that a connection was opened to.
+func (m *dispatchMap) AskOriginal() string { return "ask-original-" + m.Form() }
+
+// Source and Destination are the templates of a packet's source and destination in the fields of the map.
+func (m *dispatchMap) Source() string { return "source-" + m.Form() }
+
+// Destination is described at Source.
+func (m *dispatchMap) Destination() string { return "destination-" + m.Form() }
+
+// Match gives the protocols of the frontends as a rule compares them: one as it is, which is faster, or a set.
+func (m *dispatchMap) Match() string {
+	words := make([]string, len(m.Protocols))
+	for i, p := range m.Protocols {
+		words[i] = string(p)
+	}
+	if len(words) == 1 {
+		return words[0]
+	}
+	return "{ " + strings.Join(words, ", ") + " }"
+}
+
+// A baseChain describes a base chain, or a chain that base chains share, before packets are dispatched there.
+type baseChain struct {
+	name    string // of the chain, and of its template
+	section section
+	prefix  string // of the names of its maps
+	any     string // the name of its anyChain; "": the chain asks all maps itself
+}
+
+// A hook is a base chain, or a chain that base chains share, with the maps that it asks.
+type hook struct {
+	Name string
+	Maps []*dispatchMap
+	Any  *anyChain // nil: no frontend is on every address of this machine
+
+	Sources     []*dispatchMap // maps that the chain asks for a packet's source
+	EveryPacket bool           // not only the first packet of a connection
+}
+
+// An anyChain asks the maps of frontends on every address of this machine, after one look at the routing table.
+type anyChain struct {
+	Name string
+	Maps []*dispatchMap
+}
+
+// hook gives the hook of a base chain.
+func (l *linker) hook(b baseChain) *hook {
+	o := &object{table: Inet, kind: KindChain, Name: b.name, section: b.section, template: b.name}
+	return obtain(&l.rules, o, func() *hook { return &hook{Name: b.name} })
+}
+
+// anyChain gives the chain for every address of this machine.
+func (l *linker) anyChain(name string, of section) *anyChain {
+	o := &object{table: Inet, kind: KindChain, Name: name, section: of, template: "any-address"}
+	return obtain(&l.rules, o, func() *anyChain { return &anyChain{Name: name} })
+}
+
+// dispatch gives the frontends for which there is a verdict an element with it. The others accept where a more general frontend
+// would catch their packets. It gives the hook; nil if there is no verdict for any frontend.
+func (l *linker) dispatch(b baseChain, frontends []frontend, of func(frontend) verdict) *hook {
+	var verdicts []verdict // most features are used by no farm
+	for i, d := range frontends {
+		if v := of(d); v != noVerdict {
+			if verdicts == nil {
+				verdicts = make([]verdict, len(frontends))
+			}
+			verdicts[i] = v
+		}
+	}
+	if verdicts == nil {
+		return nil
+	}
+	h, general := l.hook(b), mostGeneral(frontends, verdicts)
+	for i, d := range frontends {
+		switch {
+		case verdicts[i] != noVerdict:
+			l.addToHook(h, b, d, verdicts[i])
+		case d.Specificity < general[d.Family]:
+			l.addToHook(h, b, d, accept)
+		}
+	}
+	return h
+}
+
+// mostGeneral gives by family the most general specificity of a frontend that has a verdict.
+func mostGeneral(frontends []frontend, verdicts []verdict) (out [len(addr.Families)]farm.Specificity) {
+	for i, d := range frontends {
+		if verdicts[i] != noVerdict {
+			out[d.Family] = max(out[d.Family], d.Specificity)
+		}
+	}
+	return out
+}
+
+func (l *linker) addToHook(h *hook, b baseChain, d frontend, v verdict) {
+	maps := &h.Maps
+	if d.Specificity >= farm.AnyAddressPort && b.any != "" {
+		if h.Any == nil {
+			h.Any = l.anyChain(b.any, b.section)
+		}
+		maps = &h.Any.Maps
+	}
+	l.addTo(maps, mapPlace{Inet, b.section, b.prefix, ""}, d, string(v))
+}
+
+// byPorts parts maps with ports in their keys, which are asked first, from those of whole addresses.
+func byPorts(maps []*dispatchMap) (ports, addresses []*dispatchMap) {
+	for _, m := range maps {
+		if m.Specificity == farm.WholeAddress {
+			addresses = append(addresses, m)
+		} else {
+			ports = append(ports, m)
+		}
+	}
+	return ports, addresses
+}

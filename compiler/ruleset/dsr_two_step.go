@@ -1,0 +1,95 @@
+package ruleset
+
+import "farmc/compiler/farm"
+
+// dsrTwoStep gives the chain of the frames of a farm with persistence, and adds the frontend to its maps. No connection tells
+// whether a client is known, so each packet is looked up, and renews the client's time. The ID of a backend is a packet mark.
+func (l *linker) dsrTwoStep(d frontend, a *slotAssignment) string {
+	s := d.farm
+	name := s.ownName(d.Family.Suffix())
+	prefix := l.dsrKeyPrefix(d, len(a.eligible))
+	target := l.dsrTarget(prefix, d, a)
+	t := obtain(&l.rules, dsrChain(name, "two-step"), func() *twoStep {
+		t := &twoStep{Family: d.Family, Target: target.Name, Marked: true, Origin: s.Origin("scheduler")}
+		t.Sticky = l.sticky(d, a, target.Name)
+		l.pickID(t, d.withPrefix(prefix), prefix != noPrefix)
+		return t
+	})
+	if prefix == datagramPrefix {
+		d = d.withPrefix(prefix)
+	}
+	if prefix == noPrefix || !l.isNew(d) {
+		return name
+	}
+	target.addTargets(d, a)
+	if t.Pick != "" {
+		l.addToPick(d, a)
+	}
+	return name
+}
+
+// withPrefix gives the frontend as it stands in keys with the prefix.
+func (d frontend) withPrefix(p keyPrefix) frontend {
+	switch p {
+	case frontendPrefix:
+		d.Specificity = farm.ExactPort
+	case addressPrefix:
+		d.Specificity = farm.WholeAddress
+	case datagramPrefix:
+		return frontend{Frontend: farm.Frontend{Family: d.Family, Address: d.Address, Protocol: d.Protocol, Farm: d.Farm, Listen: d.Listen}, farm: d.farm, fragment: true}
+	}
+	return d
+}
+
+// dsrKeyPrefix is the fields before a mark in the keys of the farm's target map. Later fragments have no ports. So ports are
+// part of a key only if another farm has frontends of the same protocol and address, and the farm gets no later fragment
+// at all. A farm with frontends of both kinds has maps of its own.
+func (l *linker) dsrKeyPrefix(d frontend, backends int) keyPrefix {
+	s, alone, frontends := d.farm, true, 0
+	for _, o := range s.frontends {
+		if o.Family == d.Family {
+			alone = alone && o.Specificity <= farm.PortRange && l.datagrams[datagram{o.Protocol, o.Address}] == s
+			frontends++
+		}
+	}
+	switch {
+	case alone && frontends*backends <= maxSharedSlots:
+		return datagramPrefix
+	case l.fragmented[farmFamily{s, d.Family}]:
+		return noPrefix
+	}
+	return s.keyPrefix(d.Family, backends)
+}
+
+// dsrTarget gives the chain that forwards frames by their marks. Farms share it whose backends need the same steps.
+func (l *linker) dsrTarget(prefix keyPrefix, d frontend, a *slotAssignment) *dsrPick {
+	s, steps := d.farm, d.farm.dsrSteps(a.eligible)
+	if prefix == noPrefix {
+		return obtain(&l.rules, dsrChain(s.ownName("home-"+d.Family.Suffix()), "dsr-pick"), func() *dsrPick {
+			p := &dsrPick{Name: s.ownName("home-" + d.Family.Suffix()), numbering: numbering{Family: d.Family}, Target: true, Of: d, Steps: steps, Origin: s.Origin("scheduler")}
+			for i, step := range steps {
+				p.Steps[i].Map = l.dsrMap(p, s.ownName("home/"+step.String()+"-"+d.Family.Suffix()), step, 0)
+			}
+			p.addTargets(d, a)
+			return p
+		})
+	}
+	kind := map[keyPrefix]string{frontendPrefix: "", addressPrefix: "-all", datagramPrefix: "-datagram"}[prefix]
+	name := "-dsr" + kind + "-" + d.Family.Suffix() + "/" + stepNames(steps)
+	return obtain(&l.rules, dsrChain("home"+name, "dsr-pick"), func() *dsrPick {
+		p := &dsrPick{Name: "home" + name, numbering: numbering{Family: d.Family}, Target: true, Shared: true, Of: d.withPrefix(prefix), Steps: steps}
+		l.addStepMaps(p, "homes"+name, 0)
+		return p
+	})
+}
+
+// addTargets has the frontend's frames forwarded by their marks.
+func (p *dsrPick) addTargets(d frontend, a *slotAssignment) {
+	begin := ""
+	if p.Shared {
+		begin = d.key() + " . "
+	}
+	for _, b := range a.eligible {
+		p.add(d, b, begin+d.farm.idText(a.ids[b.Name]))
+	}
+}

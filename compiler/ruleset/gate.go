@@ -1,0 +1,133 @@
+package ruleset
+
+import (
+	"net/netip"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/farm"
+)
+
+// A gate is a base chain that dispatches packets to the access or limit chains of their farms, before anything else happens
+// to a packet.
+type gate struct {
+	Name    string
+	Section section
+	Local   bool     // packets that this machine sends
+	Devices []string // the interfaces at whose ingress the gate stands; none: prerouting, before connection tracking
+	Before  int      // the distance, in steps of priority, to the chains that come next
+
+	Maps      []*dispatchMap
+	Fragments []*dispatchMap // later fragments, which have no ports: they reach ingress only
+	Any       *anyChain
+}
+
+// Access reports whether the gate leads to access chains; else it leads to limit chains.
+func (g *gate) Access() bool { return g.Section == accessSection }
+
+// Ports and Addresses are the maps that the chain asks, with and without ports in their keys.
+func (g *gate) Ports() []*dispatchMap {
+	ports, _ := byPorts(g.Maps)
+	return ports
+}
+
+// Addresses is described at Ports.
+func (g *gate) Addresses() []*dispatchMap {
+	_, addresses := byPorts(g.Maps)
+	return addresses
+}
+
+// place says where the gate's maps stand.
+func (g *gate) place() mapPlace {
+	if len(g.Devices) > 0 {
+		return mapPlace{Inet, g.Section, g.Name + "/", ""}
+	}
+	return mapPlace{Inet, g.Section, g.Name + "-", ""}
+}
+
+// meets reports whether packets of the farm pass the gate.
+func (g *gate) meets(s *service) bool {
+	if g.Local {
+		return !s.Mode.Untracked()
+	}
+	in := ingress{Devices: g.Devices}
+	return in.takes(s) || in.passes(s)
+}
+
+// An addressFamily is an address of frontends; not valid: every address of this machine.
+type addressFamily struct {
+	family  addr.Family
+	address netip.Addr
+}
+
+func (d frontend) addressFamily() addressFamily { return addressFamily{d.Family, d.Address} }
+
+// guard leads the frontends for which there is a chain to it. The others return where a more general frontend would catch
+// their packets. Nothing returns for a farm that is down, so that a farm that serves in its place is guarded, too.
+func (l *linker) guard(g *gate, frontends []frontend, chain func(*gate, frontend) string) {
+	chains := make([]string, len(frontends))
+	var general [len(addr.Families)]farm.Specificity
+	byAddress := map[addressFamily]farm.Specificity{}
+	for i, d := range frontends {
+		if chains[i] = chain(g, d); chains[i] == "" {
+			continue
+		}
+		if d.Specificity >= farm.AnyAddressPort {
+			general[d.Family] = max(general[d.Family], d.Specificity)
+		}
+		byAddress[d.addressFamily()] = max(byAddress[d.addressFamily()], d.Specificity)
+	}
+	for i, d := range frontends {
+		switch {
+		case chains[i] != "" && d.farm.Down:
+			l.addToGate(g, d, jumpTo(chains[i]))
+		case chains[i] != "":
+			l.addToGate(g, d, goTo(chains[i]))
+		case d.farm.Down || !g.meets(d.farm):
+		case d.Specificity < max(byAddress[d.addressFamily()], general[d.Family]):
+			l.addToGate(g, d, goBack)
+		}
+	}
+	if len(g.Devices) > 0 {
+		l.guardFragments(g, frontends, chains)
+	}
+	if len(g.Maps) > 0 || g.Any != nil {
+		l.rules.add(&object{table: Inet, kind: KindChain, Name: g.Name, section: g.Section, template: "gate", data: g})
+	}
+}
+
+func (l *linker) addToGate(g *gate, d frontend, v verdict) {
+	maps := &g.Maps
+	if d.Specificity >= farm.AnyAddressPort {
+		if g.Any == nil {
+			g.Any = l.anyChain(g.Name+"-any", g.Section)
+		}
+		maps = &g.Any.Maps
+	}
+	l.addTo(maps, g.place(), d, string(v))
+}
+
+// guardFragments leads the later fragments of a datagram to the chain of its first fragment, if all frontends on the address
+// by that protocol have the same chain. Else later fragments return; without the first one they are of no use.
+func (l *linker) guardFragments(g *gate, frontends []frontend, chains []string) {
+	verdicts := map[datagram]verdict{}
+	whole := map[netip.Addr]bool{} // addresses with a chain that would catch packets without ports
+	for i, d := range frontends {
+		if chains[i] == "" && (d.farm.Down || !g.meets(d.farm)) || d.Specificity > farm.WholeAddress {
+			continue
+		}
+		v := goBack
+		if chains[i] != "" {
+			v = goTo(chains[i])
+			whole[d.Address] = whole[d.Address] || d.Specificity == farm.WholeAddress
+		}
+		agreeOnFragments(verdicts, d, v, goBack)
+	}
+	for _, d := range frontends {
+		at := datagram{d.Protocol, d.Address}
+		if v := verdicts[at]; v != noVerdict && (v != goBack || whole[d.Address]) {
+			d.fragment = true
+			l.addTo(&g.Fragments, g.place(), d, string(v))
+			delete(verdicts, at)
+		}
+	}
+}

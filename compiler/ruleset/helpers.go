@@ -1,0 +1,27 @@
+package ruleset
+
+import "farmc/compiler/farm"
+
+// helpersHook sets the conntrack helper of a new connection before its backend is chosen.
+var helpersHook = baseChain{name: "helpers", section: helperSection, prefix: "helper-", any: "helper-any"}
+
+// A helper is a conntrack helper for one protocol: it reads in a connection which further connections will belong to it.
+type helper struct {
+	Name     string
+	Type     string
+	Protocol farm.Protocol
+}
+
+// setHelpers dispatches the connections of farms with a helper to the chain that sets it.
+func (l *linker) setHelpers(tracked []frontend) {
+	l.dispatch(helpersHook, tracked, func(d frontend) verdict {
+		if !d.farm.HelperReads(d.Protocol) {
+			return noVerdict
+		}
+		name := d.farm.Helper + "-" + string(d.Protocol)
+		h := helper{"farm/" + name, d.farm.Helper, d.Protocol}
+		l.rules.add(&object{table: Inet, kind: KindHelper, Name: h.Name, section: helperSection, template: "helper", data: h, origin: d.farm.Origin("helper")})
+		l.rules.add(&object{table: Inet, kind: KindChain, Name: "helper-" + name, section: helperSection, template: "set-helper", data: h})
+		return goTo("helper-" + name)
+	})
+}

@@ -1,0 +1,150 @@
+package ruleset
+
+import (
+	"cmp"
+	"slices"
+
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+)
+
+// link joins services into one ruleset, and reports faults between farms. There is no script if there are faults.
+func link(services []*service, faults *diag.Diagnostics) *Script {
+	all := allFrontends(services)
+	checkFrontends(all, faults)
+	if faults.Faulty() {
+		return nil
+	}
+	l := newLinker(faults)
+	l.add(all)
+	if faults.Faulty() {
+		return nil
+	}
+	script := l.rules.render()
+	script.Ingress, script.Interfaces = l.ingressDevices(), l.interfaces()
+	return script
+}
+
+// allFrontends gives the frontends of all services, most specific first.
+func allFrontends(services []*service) []frontend {
+	var all []frontend
+	for _, s := range services {
+		all = append(all, s.frontends...)
+	}
+	slices.SortStableFunc(all, func(a, b frontend) int { return a.Compare(b.Frontend) })
+	return all
+}
+
+// checkFrontends reports frontends that farms cannot share, and replies that could belong to two of them.
+func checkFrontends(all []frontend, faults *diag.Diagnostics) {
+	frontends := make([]farm.Frontend, len(all))
+	for i, d := range all {
+		frontends[i] = d.Frontend
+	}
+	farm.Conflicts(frontends, faults)
+	farm.AmbiguousReplies(frontends, faults)
+}
+
+// A linker adds the objects of all farms to a ruleset, and keeps what farms decide together.
+type linker struct {
+	rules  ruleset
+	faults *diag.Diagnostics
+
+	slots        int // of all farms together
+	assignments  map[farmFamily]*slotAssignment
+	added        map[frontend]bool // to maps that farms without connection tracking share
+	keyMasks     map[*service]uint32
+	takenKeys    map[uint32]bool // of backends with a limit
+	clientGroups map[clientsOf][]clients
+
+	ingresses  []*ingress
+	datagrams  map[datagram]*service
+	fragments  map[*ingress][]frontend
+	fragmented map[farmFamily]bool
+}
+
+func newLinker(faults *diag.Diagnostics) *linker {
+	return &linker{faults: faults, assignments: map[farmFamily]*slotAssignment{}, added: map[frontend]bool{},
+		keyMasks: map[*service]uint32{}, takenKeys: map[uint32]bool{}, clientGroups: map[clientsOf][]clients{}}
+}
+
+// The base chains that translate new connections: from outside, and those that this machine opens.
+var (
+	preroutingHook = baseChain{name: "prerouting", section: dispatchSection, any: "any"}
+	outputHook     = baseChain{name: "output", section: dispatchSection, prefix: "local-", any: "local-any"}
+)
+
+// keepConntrack is the chain that keeps connection tracking on, and carries the digest of the script.
+const keepConntrack = "keep-conntrack"
+
+// add adds the objects of all features, in the order in which a packet meets them.
+func (l *linker) add(all []frontend) {
+	l.staticChain(keepConntrack, dispatchSection)
+	l.hook(preroutingHook)
+	l.access(all)
+	served := slices.DeleteFunc(slices.Clone(all), func(d frontend) bool { return d.farm.Down })
+	tracked := slices.DeleteFunc(slices.Clone(served), func(d frontend) bool { return d.farm.Mode.Untracked() })
+	l.translate(tracked)
+	l.recheckFull(tracked)
+	l.setHelpers(tracked)
+	established := l.established(tracked)
+	l.sourceNAT(established)
+	l.setMarks(established)
+	l.offload(established)
+	l.dropInvalid(tracked)
+	l.queue(tracked, established)
+	l.dispatchUntracked(served)
+	l.limits(served, tracked)
+	l.rewriteReplies(served)
+	l.log(tracked, established)
+	l.logRequests(served)
+	l.addIngressChains()
+	l.sortLimitSets()
+}
+
+// translate dispatches new connections to the chains that pick their backend: connections from outside, and of farms with
+// local-clients those that this machine opens.
+func (l *linker) translate(tracked []frontend) {
+	local := map[frontend]verdict{}
+	l.dispatch(preroutingHook, tracked, func(d frontend) verdict {
+		if d.farm.Mode == farm.Local {
+			return noVerdict
+		}
+		v := goTo(l.natPick(d))
+		if d.farm.LocalClients {
+			local[d] = v
+		}
+		return v
+	})
+	l.dispatch(outputHook, tracked, func(d frontend) verdict { return local[d] })
+}
+
+// established gives the frontends of farms with eligible backends, as the connections show them once the backend is chosen.
+// Connections through a frontend on every address are recognised by port and backend together: the port alone could belong
+// to the NAT of another program.
+func (l *linker) established(tracked []frontend) []frontend {
+	var out []frontend
+	for _, d := range tracked {
+		backends := l.assignment(d).eligible
+		if len(backends) > 0 && d.Specificity < farm.AnyAddressPort {
+			out = append(out, d)
+			continue
+		}
+		for i, b := range backends {
+			d.backend = b.Address[d.Family]
+			if !slices.ContainsFunc(backends[:i], func(o farm.Backend) bool { return o.Address[d.Family] == d.backend }) {
+				out = append(out, d)
+			}
+		}
+	}
+	return out
+}
+
+// sortLimitSets puts the elements of limited backends in the order of their farms.
+func (l *linker) sortLimitSets() {
+	for _, name := range []string{"backend-brims", "backend-counts"} {
+		if o := l.rules.objects[objectID{Inet, KindSet, name}]; o != nil {
+			slices.SortStableFunc(o.elements.single, func(a, b element) int { return cmp.Compare(a.origin.Farm, b.origin.Farm) })
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package ruleset
+
+import (
+	"cmp"
+	"strconv"
+
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+)
+
+// A natPick is a chain that translates the destination of a new connection to a backend: one that many farms share, a
+// farm's own, or that of a maglev table.
+type natPick struct {
+	Name      string
+	Only      []string  // the interfaces that the farm's packets come in by; none: all
+	Mark      farm.Mark // of the farm
+	Next      string    // the chain that picks, after this one has set the mark; "": this one picks
+	Maps      []*slotMap
+	Protocols protocolList // of its packets
+	Origin    *diag.Origin // of a farm's own
+}
+
+// Rules are the rules that ask the maps.
+func (c *natPick) Rules() (out []portRule) {
+	for _, m := range c.Maps {
+		out = append(out, m.portRules(c.Protocols)...)
+	}
+	return out
+}
+
+const noBackend = "no-backend"
+
+// natPick gives the chain that picks a backend for the frontend's connections, and adds the frontend to its maps.
+func (l *linker) natPick(d frontend) string {
+	a := l.assignment(d)
+	if len(a.serving) == 0 {
+		l.refuse()
+		if len(d.farm.Interfaces) == 0 && len(a.eligible) == 0 {
+			return noBackend
+		}
+	}
+	switch {
+	case d.farm.twoStep(d.Family) && len(a.eligible) > 0:
+		return l.natTwoStep(d, a)
+	case d.sharesPick() && len(a.slots) <= maxSharedSlots:
+		return l.sharedNATPick(d, a)
+	}
+	return l.ownNATPick(d, a)
+}
+
+// refuse adds the chain that refuses connections that no backend serves.
+func (l *linker) refuse() {
+	l.rules.add(&object{table: Inet, kind: KindChain, Name: noBackend, section: natPickSection, template: noBackend})
+}
+
+// sharesPick reports whether the frontend can stand in the key of a map that many farms share. A range cannot. A frontend on
+// every address is rare enough not to have a kind of map of its own.
+func (d frontend) sharesPick() bool {
+	if d.Specificity != farm.ExactPort && d.Specificity != farm.WholeAddress || len(d.farm.Interfaces) > 0 {
+		return false
+	}
+	return d.farm.sharesNumber(d.Family)
+}
+
+// sharedNATPick adds the frontend's slots to the map of its kind of farm.
+func (l *linker) sharedNATPick(d frontend, a *slotAssignment) string {
+	kind, slots, prefix := "dnat", "slots", frontendPrefix
+	if d.Specificity == farm.WholeAddress {
+		kind, slots, prefix = "dnat-all", "slots-all", addressPrefix
+	}
+	o := natPickChain(d.sharedName(kind, a))
+	c := obtain(&l.rules, o, func() *natPick {
+		m := l.slotMap(d, d.sharedName(slots, a), len(a.slots))
+		m.Prefix, m.Ported = prefix, prefix == frontendPrefix
+		return &natPick{Name: o.Name, Maps: []*slotMap{m}}
+	})
+	if prefix == frontendPrefix {
+		c.Protocols.add(d.Protocol)
+	}
+	l.addSlots(d.farm, len(a.slots))
+	m := &c.Maps[0].elements
+	m.pieces = append(m.pieces, d.piece(slotPiece, func() []element { return d.slotElements(a) }))
+	return l.markFirst(d, c)
+}
+
+func natPickChain(name string) *object {
+	return &object{table: Inet, kind: KindChain, Name: name, section: natPickSection, template: "nat-pick"}
+}
+
+// slotElements are the frontend's slots in a map that farms share.
+func (d frontend) slotElements(a *slotAssignment) []element {
+	key := d.key()
+	out := make([]element, len(a.slots))
+	for slot, i := range a.slots {
+		b := &a.serving[i]
+		value := b.Address[d.Family].String()
+		if d.Specificity == farm.ExactPort {
+			value += " . " + strconv.Itoa(int(cmp.Or(b.Port, d.Ports.First)))
+		}
+		out[slot] = element{key + " . " + strconv.Itoa(slot), value, d.farm.backendOrigin(*b), false}
+	}
+	return out
+}
+
+// ownNATPick gives the chain with a number of its own: the farm's of the family, or that of a maglev table.
+func (l *linker) ownNATPick(d frontend, a *slotAssignment) string {
+	s := d.farm
+	name, slots := d.pickNames(a, "")
+	o := natPickChain(name)
+	c := obtain(&l.rules, o, func() *natPick {
+		c := &natPick{Name: name, Only: l.only(s.Interfaces), Maps: l.ownSlots(d, a, slots), Origin: s.Origin("scheduler")}
+		if s.Scheduler != farm.Maglev {
+			c.Mark = s.Mark
+		}
+		l.addSlots(s, len(a.slots))
+		return c
+	})
+	c.Protocols.add(d.Protocol)
+	return l.markFirst(d, c)
+}
+
+// markFirst gives the chain that sets the farm's mark before a pick that it shares with farms of other marks.
+func (l *linker) markFirst(d frontend, next *natPick) string {
+	mark := d.farm.Mark
+	if mark == next.Mark {
+		return next.Name
+	}
+	c := &natPick{Name: markName(mark) + "/" + next.Name, Mark: mark, Only: l.only(d.farm.Interfaces), Next: next.Name}
+	o := natPickChain(c.Name)
+	o.data = c
+	l.rules.add(o)
+	return c.Name
+}
+
+// ownSlots gives the maps of a farm's own slots. A value either keeps the port that the client asked for or names one. Of a
+// farm with backends of both kinds, the first map is asked with the numbers of all slots, and holds those that keep the
+// port; a packet whose slot it lacks goes on to the second: with a hash by the same number, else by a number among the rest.
+func (l *linker) ownSlots(d frontend, a *slotAssignment, name string) []*slotMap {
+	var keeping, naming []element
+	for slot, i := range a.slots {
+		b := a.serving[i]
+		e := element{strconv.Itoa(slot), b.Address[d.Family].String(), d.farm.backendOrigin(b), false}
+		if b.Port == 0 {
+			keeping = append(keeping, e)
+			continue
+		}
+		if !d.farm.Scheduler.Deterministic() {
+			e.key = strconv.Itoa(len(naming))
+		}
+		e.value += " . " + strconv.Itoa(int(b.Port))
+		naming = append(naming, e)
+	}
+	namingSlots := len(naming)
+	if d.farm.Scheduler.Deterministic() {
+		namingSlots = len(a.slots)
+	}
+	var out []*slotMap
+	for _, m := range []struct {
+		name     string
+		number   int
+		ported   bool
+		elements []element
+	}{{name + "-" + d.Family.Suffix(), len(a.slots), false, keeping}, {name + "-port-" + d.Family.Suffix(), namingSlots, true, naming}} {
+		if len(m.elements) > 0 {
+			slots := l.slotMap(d, m.name, m.number)
+			slots.Ported, slots.Origin = m.ported, d.farm.Origin("scheduler")
+			slots.elements.add(m.elements...)
+			out = append(out, slots)
+		}
+	}
+	return out
+}

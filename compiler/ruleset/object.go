@@ -1,0 +1,163 @@
+package ruleset
+
+import (
+	"cmp"
+	"slices"
+
+	"farmc/compiler/diag"
+)
+
+// A TableFamily is the family of one of farmc's two tables, which are both named farmc.
+type TableFamily string
+
+// The table families: inet sees packets at netfilter's hooks, netdev sees frames at the ingress of interfaces.
+const (
+	Inet   TableFamily = "inet"
+	Netdev TableFamily = "netdev"
+)
+
+// TableFamilies are both families, in the order in which scripts have the tables.
+var TableFamilies = []TableFamily{Inet, Netdev}
+
+// A Kind is nft's word for a kind of object.
+type Kind string
+
+// The kinds of objects in farmc's tables.
+const (
+	KindSet       Kind = "set"
+	KindMap       Kind = "map"
+	KindChain     Kind = "chain"
+	KindCounter   Kind = "counter"
+	KindLimit     Kind = "limit"
+	KindFlowtable Kind = "flowtable"
+	KindHelper    Kind = "ct helper"
+)
+
+// A section is a feature's part of a table. The script has the objects of a table section by section, by name: first sets,
+// maps and other objects, then chains, and long lists of addresses last.
+type section int
+
+const (
+	dispatchSection section = iota
+	sharedSection           // sets that rules of many farms name: the kernel looks for a name from the first set on
+	natPickSection
+	natTargetSection
+	backendLimitSection
+	sourceNATSection
+	markSection
+	helperSection
+	flowtableSection
+	dsrSection
+	statelessSection
+	statelessReplySection
+	invalidSection
+	queueSection
+	logSection
+	accessSection
+	limitSection
+	clientSetSection
+)
+
+// An object is a set, map, chain, flow table, counter, limit or helper. Its template writes the lines of its declaration or
+// its rules; render writes the rest.
+type object struct {
+	table    TableFamily
+	kind     Kind
+	Name     string
+	section  section
+	template string
+	data     any // of the template
+	elements elementList
+	origin   *diag.Origin // of the first line, where one farm asked for the object
+}
+
+// part says in which part of the table the object stands.
+func (o *object) part() int {
+	switch {
+	case o.section == clientSetSection:
+		return 2
+	case o.kind == KindChain:
+		return 1
+	}
+	return 0
+}
+
+// An objectID is unique: sets and maps of a table share their names.
+type objectID struct {
+	table TableFamily
+	kind  Kind
+	name  string
+}
+
+func (o *object) id() objectID { return objectID{o.table, nameSpace(o.kind), o.Name} }
+
+func nameSpace(k Kind) Kind {
+	if k == KindMap {
+		return KindSet
+	}
+	return k
+}
+
+// A ruleset is the nft objects of all farms. The zero ruleset is empty.
+type ruleset struct {
+	objects map[objectID]*object
+}
+
+// add adds an object. Adding an object of the same name again has no effect. It returns the object that is there.
+func (r *ruleset) add(o *object) *object {
+	if there := r.objects[o.id()]; there != nil {
+		return there
+	}
+	if r.objects == nil {
+		r.objects = map[objectID]*object{}
+	}
+	r.objects[o.id()] = o
+	return o
+}
+
+// obtain gives the data of the object of that name. The first time, build makes the data, and the object is added.
+func obtain[T any](r *ruleset, o *object, build func() T) T {
+	if there := r.objects[o.id()]; there != nil {
+		return there.data.(T)
+	}
+	data := build()
+	o.data = data
+	r.add(o)
+	return data
+}
+
+// Size is the size of the hash table of a set or map.
+func (o *object) Size() int { return tableSize(o.elements.size()) }
+
+// remove takes an object out again.
+func (r *ruleset) remove(o *object) { delete(r.objects, o.id()) }
+
+// in gives the objects of a table in the order of the script.
+func (r *ruleset) in(table TableFamily) []*object {
+	var out []*object
+	for _, o := range r.objects {
+		if o.table == table {
+			out = append(out, o)
+		}
+	}
+	slices.SortFunc(out, func(a, b *object) int {
+		return cmp.Or(cmp.Compare(a.part(), b.part()), cmp.Compare(a.section, b.section), cmp.Compare(a.Name, b.Name), cmp.Compare(a.kind, b.kind))
+	})
+	return out
+}
+
+// dataOf gives the data of all objects with data of one type, by name.
+func dataOf[T any](r *ruleset) []T {
+	var objects []*object
+	for _, o := range r.objects {
+		if _, ok := o.data.(T); ok {
+			objects = append(objects, o)
+		}
+	}
+	slices.SortFunc(objects, func(a, b *object) int { return cmp.Compare(a.Name, b.Name) })
+	out := make([]T, len(objects))
+	for i, o := range objects {
+		out[i] = o.data.(T)
+	}
+	return out
+}

@@ -1,0 +1,213 @@
+package ruleset
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+)
+
+// A Script is the complete nft script of the farms, with the origin of each line.
+type Script struct {
+	Text   []byte       // in the language of nft 1.0.6; it loads from any state of farmc's tables, and twice
+	Digest string       // of the text with zeros in its place (SHA-256, in hex); the comment of the rule in keep-conntrack has it
+	Farms  []*farm.Farm // in the order of their names
+
+	Ingress    []string // the interfaces that have base chains at their ingress, by name
+	Interfaces []string // all interfaces that rules depend on, by name; the kernel keeps their numbers, not their names
+
+	origins []*diag.Origin // of each line; nil: of no farm
+	written map[TableFamily][]*writtenObject
+}
+
+// Origin gives the origin of line n of the script, counted from 1 as nft does.
+func (s *Script) Origin(n int) (diag.Origin, bool) {
+	if o := s.LineOrigin(n); o != nil {
+		return *o, true
+	}
+	return diag.Origin{}, false
+}
+
+// LineOrigin gives the origin of line n of the script, counted from 1; nil if it has none.
+func (s *Script) LineOrigin(n int) *diag.Origin {
+	if n < 1 || n > len(s.origins) {
+		return nil
+	}
+	return s.origins[n-1]
+}
+
+// WithText gives a script of the same farms with another text, and the origins of its lines.
+func (s *Script) WithText(text []byte, origins []*diag.Origin) *Script {
+	out := *s
+	out.Text, out.origins, out.written = text, origins, nil
+	return &out
+}
+
+// seed is the seed of every hash. Without one the kernel draws another at each load, and all clients change their backends.
+const seed = "0x6661726d" // "farm"
+
+// digestPrefix stands before the digest in the script, and digestZeros in its place until it is known.
+const digestPrefix = "farmc sha256:"
+
+var digestZeros = strings.Repeat("0", hex.EncodedLen(sha256.Size))
+
+// An ObjectText is an object as it stands in a script.
+type ObjectText struct {
+	Kind  Kind
+	Name  string
+	Line  int          // of the script, where the object begins; from 1
+	About []ScriptLine // its declaration
+	Rules []ScriptLine // of a chain
+
+	Block     string // the lines of its elements, with tabs and commas: few of them are ever looked at
+	BlockLine int    // of the script, where the block begins
+}
+
+// A ScriptLine is a line within an object, without its tabs; of an element, without its comma.
+type ScriptLine struct {
+	Text   string
+	Farm   string // of an element without a comment, its farm
+	Number int    // the line's in the script, from 1; 0: it is in none
+}
+
+// render writes the ruleset as a script.
+func (r *ruleset) render() *Script {
+	s := &scriptWriter{Writer: NewWriter(nil), tables: map[TableFamily][]*writtenObject{}}
+	s.write("script-begin", TableFamilies)
+	for _, family := range TableFamilies {
+		if objects := r.in(family); family == Inet || len(objects) > 0 {
+			s.table(family, objects)
+		}
+	}
+	return s.script()
+}
+
+// A scriptWriter writes a script object by object.
+type scriptWriter struct {
+	*Writer
+	text    []byte
+	origins []*diag.Origin
+	tables  map[TableFamily][]*writtenObject
+}
+
+// A writtenObject knows where its block is in the text, which is not complete yet.
+type writtenObject struct {
+	ObjectText
+	from, to int
+}
+
+func (s *scriptWriter) write(template string, data any) {
+	s.text, s.origins = s.Write(s.text, s.origins, template, data)
+}
+
+func (s *scriptWriter) line(text string, origin *diag.Origin) {
+	s.text, s.origins = append(s.text, text...), append(s.origins, origin)
+}
+
+func (s *scriptWriter) table(family TableFamily, objects []*object) {
+	s.write("table-begin", family)
+	s.tables[family] = []*writtenObject{}
+	for i, o := range objects {
+		switch {
+		case o.section == clientSetSection && (i == 0 || objects[i-1].section != clientSetSection):
+			s.write("client-sets-begin", nil)
+		case o.kind == KindChain:
+			s.line("\n", nil)
+		}
+		s.tables[family] = append(s.tables[family], s.object(o))
+	}
+	s.line("}\n", nil)
+}
+
+// object writes one object: its first line, the lines of its template, its elements and its last line.
+func (s *scriptWriter) object(o *object) *writtenObject {
+	s.line("\t"+string(o.kind)+" "+o.Name+" {\n", o.origin)
+	out := &writtenObject{ObjectText: ObjectText{Kind: o.kind, Name: o.Name, Line: len(s.origins)}}
+	begin, first := len(s.text), len(s.origins)+1
+	s.write(o.template, o.data)
+	out.read(string(s.text[begin:]), first)
+	if o.elements.size() > 0 {
+		s.line("\t\telements = {\n", nil)
+		out.BlockLine, out.from = len(s.origins)+1, len(s.text)
+		s.elements(&o.elements)
+		out.to = len(s.text)
+		s.line("\t\t}\n", nil)
+	}
+	s.line("\t}\n", nil)
+	return out
+}
+
+// read takes the lines of an object's declaration, or of a chain's rules; the first has the number.
+func (o *ObjectText) read(text string, number int) {
+	for line := range strings.Lines(text) {
+		o.AddLine(ScriptLine{Text: strings.TrimSuffix(strings.TrimPrefix(line, "\t\t"), "\n"), Number: number})
+		number++
+	}
+}
+
+// AddLine adds a line that is no element and no comment.
+func (o *ObjectText) AddLine(l ScriptLine) {
+	switch {
+	case strings.HasPrefix(l.Text, "# "):
+	case o.Kind != KindChain || strings.HasPrefix(l.Text, "type "):
+		o.About = append(o.About, l)
+	default:
+		o.Rules = append(o.Rules, l)
+	}
+}
+
+// elements writes elements, those of one farm below its name.
+func (s *scriptWriter) elements(l *elementList) {
+	farm := ""
+	for _, p := range l.pieces {
+		if p.farm == farm {
+			s.text, s.origins = append(s.text, p.text[p.head:]...), append(s.origins, p.origins[1:]...)
+			continue
+		}
+		s.text, s.origins, farm = append(s.text, p.text...), append(s.origins, p.origins...), p.farm
+	}
+	for _, e := range l.single {
+		if e.origin != nil && !e.commented && e.origin.Farm != farm {
+			farm = e.origin.Farm
+			s.text, s.origins = appendFarm(s.text, farm), append(s.origins, e.origin)
+		}
+		s.text, s.origins = e.appendTo(s.text), append(s.origins, e.origin)
+	}
+	for _, first := range l.networks.firsts {
+		s.text = append(s.text, "\t\t\t"...)
+		s.text = first.AppendTo(s.text, l.networks.family)
+		s.line(",\n", nil)
+	}
+}
+
+// script gives the script, once all of it is written.
+func (s *scriptWriter) script() *Script {
+	sum := sha256.Sum256(s.text)
+	out := &Script{Text: s.text, Digest: hex.EncodeToString(sum[:]), origins: s.origins, written: s.tables}
+	copy(s.text[bytes.Index(s.text, []byte(digestPrefix))+len(digestPrefix):], out.Digest)
+	for _, o := range s.tables[Inet] {
+		if o.Name == keepConntrack {
+			o.Rules[0].Text = strings.Replace(o.Rules[0].Text, digestZeros, out.Digest, 1)
+		}
+	}
+	return out
+}
+
+// Objects gives the objects of the script, table by table, in the order of the script; nil if the script is known as text only.
+func (s *Script) Objects() map[TableFamily][]*ObjectText {
+	if s.written == nil {
+		return nil
+	}
+	text, out := string(s.Text), map[TableFamily][]*ObjectText{}
+	for family, objects := range s.written {
+		out[family] = make([]*ObjectText, len(objects))
+		for i, o := range objects {
+			o.Block = text[o.from:o.to]
+			out[family][i] = &o.ObjectText
+		}
+	}
+	return out
+}

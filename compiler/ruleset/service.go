@@ -1,0 +1,92 @@
+package ruleset
+
+import (
+	"net/netip"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+)
+
+// A service is a farm with everything that follows from the farm alone, kept from one script to the next.
+type service struct {
+	*farm.Farm
+	frontends   []frontend
+	assignments [len(addr.Families)]*slotAssignment
+	pieces      [pieceKinds][]*piece // by the numbers of frontends
+	prepared    bool
+}
+
+// newService wraps a farm.
+func newService(f *farm.Farm) *service {
+	s := &service{Farm: f}
+	all := f.Frontends()
+	s.frontends = make([]frontend, len(all))
+	for i, d := range all {
+		s.frontends[i] = frontend{Frontend: d, farm: s, number: i}
+	}
+	return s
+}
+
+// without gives the service without the parts that depend on absent interfaces.
+func (s *service) without(absent func(device string) bool, told *diag.Diagnostics) *service {
+	if f := s.Farm.Without(absent, told); f != s.Farm {
+		return newService(f)
+	}
+	return s
+}
+
+// prepare renders the elements that nearly every compile needs. It runs for many farms at once.
+func (s *service) prepare() {
+	s.prepared = true
+	if s.Down || !s.Tracked() {
+		return
+	}
+	for _, d := range s.frontends {
+		if !d.sharesPick() || s.twoStep(d.Family) {
+			continue
+		}
+		if a := s.assign(d.Family); len(a.slots) > 0 && len(a.slots) <= maxSharedSlots {
+			d.piece(slotPiece, func() []element { return d.slotElements(a) })
+		}
+	}
+}
+
+// A frontend is a farm's frontend on its way to keys of sets and maps.
+type frontend struct {
+	farm.Frontend
+	farm   *service
+	number int // among the farm's frontends
+
+	backend  netip.Addr // of an established connection to every address of this machine: tells it from the NAT of others
+	quoted   bool       // the key is looked up in the packet that an ICMP error quotes
+	compared bool       // rules compare the ports, so the key lacks them
+	fragment bool       // the key is one of later fragments, which have no ports
+}
+
+// piece gives the frontend's rendered elements, which are made once.
+func (d frontend) piece(kind pieceKind, elements func() []element) *piece {
+	of := &d.farm.pieces[kind]
+	if *of == nil {
+		*of = make([]*piece, len(d.farm.frontends))
+	}
+	if (*of)[d.number] == nil {
+		(*of)[d.number] = newPiece(elements())
+	}
+	return (*of)[d.number]
+}
+
+// origin is the origin of the frontend's elements.
+func (d frontend) origin() *diag.Origin {
+	return &diag.Origin{Farm: d.farm.Name, Key: "listen", Place: d.Listen.Place}
+}
+
+// backendOrigin is the origin of elements that stand for a backend.
+func (s *service) backendOrigin(b farm.Backend) *diag.Origin {
+	return &diag.Origin{Farm: s.Name, Key: "backends." + b.Name, Place: b.Place}
+}
+
+// ownName is the name of an object that belongs to one farm.
+func (s *service) ownName(part string) string { return ownName(s.Name, part) }
+
+func ownName(farm, part string) string { return "farm/" + farm + "/" + part }

@@ -1,0 +1,224 @@
+package ruleset
+
+import (
+	"slices"
+	"strconv"
+
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+)
+
+// A statelessPick is a chain that picks a backend for a request, and gives the request the backend's address and port without
+// connection tracking.
+type statelessPick struct {
+	Name string
+	numbering
+	Shared bool     // by farms of one kind, whose frontends stand in the keys of the maps; else a farm's own, or of a maglev table
+	Of     frontend // one of the frontends
+	Steps  []statelessStep
+	Origin *diag.Origin
+}
+
+// A statelessStep is for the backends with one port behind one interface. Its map lacks the others, so a request that is not
+// for them goes on to the next step, unchanged: the same request has the same slot in each.
+type statelessStep struct {
+	Map      *slotMap
+	Port     uint16        // 0: the port that the client asked for
+	Protocol farm.Protocol // of a step that rewrites the port, as each protocol has its own checksum
+	Device   string        // ingress forwards the request to there; "": the request is routed
+}
+
+// A statelessRule is the rule of a step.
+type statelessRule struct {
+	*statelessPick
+	statelessStep
+}
+
+// Number is how many slots there are.
+func (r statelessRule) Number() int { return r.Map.Number }
+
+// Rules are the rules of the steps.
+func (p *statelessPick) Rules() []statelessRule {
+	out := make([]statelessRule, len(p.Steps))
+	for i, s := range p.Steps {
+		out[i] = statelessRule{p, s}
+	}
+	return out
+}
+
+// Destination is the template of a packet's destination in the fields of shared maps.
+func (p *statelessPick) Destination() string { return "destination-" + kindNames[p.Of.Specificity] }
+
+// statelessPick gives the verdict that leads to the chain that rewrites the frontend's requests.
+func (l *linker) statelessPick(d frontend) verdict {
+	a := l.assignment(d)
+	switch {
+	case d.farm.Persistence != nil && len(a.eligible) > 0:
+		return goTo(l.statelessTwoStep(d, a))
+	case len(a.serving) == 0:
+		return drop
+	case d.sharesStatelessPick(a):
+		return goTo(l.sharedStatelessPick(d, a))
+	}
+	return goTo(l.ownStatelessPick(d, a))
+}
+
+// ownStatelessPick gives the farm's own chain, or that of a maglev table.
+func (l *linker) ownStatelessPick(d frontend, a *slotAssignment) string {
+	name, slots := d.pickNames(a, "stateless-")
+	p := l.statelessChain(name, d)
+	if len(p.Steps) == 0 {
+		p.Origin = d.farm.Origin("scheduler")
+		l.addSlots(d.farm, len(a.slots))
+	}
+	for _, step := range l.addSteps(p, d, a, slots) {
+		step.fill(d, a, "")
+	}
+	return name
+}
+
+// statelessChain gives the chain of that name.
+func (l *linker) statelessChain(name string, d frontend) *statelessPick {
+	o := &object{table: d.farm.table(), kind: KindChain, Name: name, section: statelessSection, template: "stateless-pick"}
+	return obtain(&l.rules, o, func() *statelessPick {
+		return &statelessPick{Name: name, numbering: d.farm.numbering(d.Family), Of: d}
+	})
+}
+
+// addSteps adds the steps that the frontend's protocol needs, and gives those with a new map.
+func (l *linker) addSteps(p *statelessPick, d frontend, a *slotAssignment, slots string) (fresh []statelessStep) {
+	for _, b := range a.serving {
+		step := d.farm.statelessStep(b)
+		if step.Port != 0 {
+			step.Protocol = d.Protocol
+		}
+		if slices.ContainsFunc(p.Steps, func(s statelessStep) bool { return s.sameBackends(step) && s.Protocol == step.Protocol }) {
+			continue
+		}
+		if i := slices.IndexFunc(p.Steps, step.sameBackends); i >= 0 {
+			step.Map = p.Steps[i].Map // of another protocol
+		} else {
+			step.Map = l.statelessMap(p, d, slots+step.String()+"-"+d.Family.Suffix(), len(a.slots))
+			fresh = append(fresh, step)
+		}
+		p.Steps = append(p.Steps, step)
+	}
+	return fresh
+}
+
+// statelessMap gives the map of a step. The step's chain says which fields stand in the keys.
+func (l *linker) statelessMap(p *statelessPick, d frontend, name string, number int) *slotMap {
+	o := &object{table: d.farm.table(), kind: KindMap, Name: name, section: statelessSection, template: "stateless-slots"}
+	return obtain(&l.rules, o, func() *slotMap {
+		m := &slotMap{object: o, numbering: p.numbering, Number: number, Prefix: noPrefix}
+		if p.Shared {
+			m.Keys = p.Destination()
+		}
+		return m
+	})
+}
+
+// fill assigns slots to the backends of the step; before stands before them in the keys.
+func (s statelessStep) fill(d frontend, a *slotAssignment, before string) {
+	for slot, i := range a.slots {
+		if b := a.serving[i]; s.sameBackends(d.farm.statelessStep(b)) {
+			s.Map.elements.add(element{before + strconv.Itoa(slot), b.Address[d.Family].String(), d.farm.backendOrigin(b), false})
+		}
+	}
+}
+
+// statelessStep is the step that the backend needs, without a map.
+func (s *service) statelessStep(b farm.Backend) statelessStep {
+	step := statelessStep{Port: b.Port}
+	if len(s.Interfaces) > 0 {
+		step.Device = s.InterfaceOf(b)
+	}
+	return step
+}
+
+// sameBackends reports whether two steps are for the same backends.
+func (s statelessStep) sameBackends(other statelessStep) bool {
+	return s.Port == other.Port && s.Device == other.Device
+}
+
+// String is the step as part of a name.
+func (s statelessStep) String() (out string) {
+	if s.Device != "" {
+		out = "/" + s.Device
+	}
+	if s.Port != 0 {
+		out += "/" + strconv.Itoa(int(s.Port))
+	}
+	return out
+}
+
+// stepsName names the steps that the backends need; "" if all of them keep the port and are routed.
+func (s *service) stepsName(backends []farm.Backend) string {
+	var words []string
+	for _, b := range backends {
+		switch step := s.statelessStep(b); {
+		case step.Device != "":
+			words = append(words, step.Device+"/"+strconv.Itoa(int(step.Port)))
+		case step.Port != 0:
+			words = append(words, strconv.Itoa(int(step.Port)))
+		default:
+			words = append(words, "same")
+		}
+	}
+	slices.Sort(words)
+	words = slices.Compact(words)
+	if slices.Equal(words, []string{"same"}) {
+		return ""
+	}
+	return shortened(words, maxPartName)
+}
+
+// sharesStatelessPick reports whether the frontend can stand in the keys of maps that many farms share.
+func (d frontend) sharesStatelessPick(a *slotAssignment) bool {
+	s := d.farm
+	return s.Scheduler != farm.RoundRobin && s.Scheduler != farm.Random && s.sharesNumber(d.Family) &&
+		len(a.slots) <= maxSharedSlots && (d.Specificity == farm.ExactPort || d.Specificity == farm.WholeAddress)
+}
+
+// sharedStatelessPick adds the frontend to the maps of its kind, and gives the chain that asks them: of farms that take their
+// requests from the same interfaces, pick alike, and have backends with the same ports behind the same interfaces.
+func (l *linker) sharedStatelessPick(d frontend, a *slotAssignment) string {
+	s, kind := d.farm, "stateless"
+	if d.Specificity == farm.WholeAddress {
+		kind = "stateless-all"
+	}
+	name := d.sharedName(kind, a)
+	if steps := s.stepsName(a.serving); len(s.Interfaces) > 0 {
+		name += "/" + shortened(s.PresentInterfaces(), maxPartName) + "//" + steps
+	} else if steps != "" {
+		name += "/" + steps
+	}
+	p := l.statelessChain(name, d)
+	p.Shared = true
+	l.addSharedSteps(p, d, a)
+	if l.isNew(d) {
+		l.addSlots(s, len(a.slots))
+		for i, step := range p.Steps {
+			if slices.IndexFunc(p.Steps, step.sameBackends) == i { // steps of several protocols share a map
+				step.fill(d, a, d.key()+" . ")
+			}
+		}
+	}
+	return name
+}
+
+// addSharedSteps adds the steps that the frontend's protocol needs. The map of a chain's only step has the chain's name.
+func (l *linker) addSharedSteps(p *statelessPick, d frontend, a *slotAssignment) {
+	only := d.farm.statelessStep(a.serving[0])
+	if slices.ContainsFunc(a.serving, func(b farm.Backend) bool { return !only.sameBackends(d.farm.statelessStep(b)) }) {
+		l.addSteps(p, d, a, "slots-"+p.Name)
+		return
+	}
+	only.Map = l.statelessMap(p, d, "slots-"+p.Name, len(a.slots))
+	if only.Port != 0 {
+		only.Protocol = d.Protocol
+	}
+	if !slices.ContainsFunc(p.Steps, func(s statelessStep) bool { return s.Protocol == only.Protocol }) {
+		p.Steps = append(p.Steps, only)
+	}
+}

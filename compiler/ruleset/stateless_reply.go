@@ -1,0 +1,129 @@
+package ruleset
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/farm"
+)
+
+// Replies of stateless farms get the address and port of their service back as they leave. A map leads from the address and
+// port of a backend to the one service that its replies belong to.
+
+// A replyMaps is the maps of the base chains that replies pass.
+type replyMaps struct {
+	Originals []*dispatchMap // from backends to the addresses of services
+	Ports     []*dispatchMap // from backends to the chains that rewrite the port, too
+	Loops     bool           // datagrams that two services would answer for ever are dropped
+}
+
+// rewriteReplies has the replies of stateless farms come from the service again.
+func (l *linker) rewriteReplies(served []frontend) {
+	var all []reply
+	for i := range served {
+		if d := &served[i]; d.farm.Mode == farm.Stateless {
+			for _, r := range d.Replies() {
+				all = append(all, reply{r, d})
+			}
+		}
+	}
+	if len(all) == 0 {
+		return
+	}
+	m, compared := &replyMaps{}, comparedRanges(all)
+	for _, r := range all {
+		from := r.from()
+		from.compared = from.Specificity == farm.PortRange && slices.Contains(compared, r.Ports)
+		l.rewriteReply(m, r, from)
+	}
+	slices.SortFunc(m.Originals, func(a, b *dispatchMap) int { // of ranges, those of most replies are asked first
+		return cmp.Or(cmp.Compare(a.Specificity, b.Specificity), cmp.Compare(a.Family, b.Family),
+			cmp.Compare(b.elements.size(), a.elements.size()), cmp.Compare(a.Name, b.Name))
+	})
+	for _, o := range m.Originals {
+		l.backendSet(o)
+	}
+	if m.Loops = slices.ContainsFunc(m.Originals, (*dispatchMap).OfDatagrams) && slices.ContainsFunc(l.ingresses, func(in *ingress) bool { return len(in.Devices) == 0 }); m.Loops {
+		for _, name := range []string{"stateless-loops", "stateless-loops-to"} {
+			l.rules.add(&object{table: Inet, kind: KindChain, Name: name, section: statelessReplySection, template: name, data: m})
+		}
+	}
+	for _, name := range []string{"stateless-untracked", "stateless-untracked-output", "stateless-opened", "stateless-replies"} {
+		l.rules.add(&object{table: Inet, kind: KindChain, Name: name, section: statelessReplySection, template: name, data: m})
+	}
+}
+
+// A reply is a reply to the requests of a frontend.
+type reply struct {
+	farm.Reply
+	to *frontend
+}
+
+// from is the backend as a frontend.
+func (r reply) from() frontend {
+	d := *r.to
+	d.Frontend = r.Source()
+	return d
+}
+
+// maxComparedRanges is the number of ranges whose ports rules compare. Each costs a packet that gets to it some 190
+// instructions, in two hooks. The other ranges are intervals in keys: of n the kernel takes n² time to load them, and a
+// packet looks through all, which costs 500 instructions more than a hash for two backends, and 15,000 more for 400.
+const maxComparedRanges = 8
+
+// comparedRanges gives the ranges of most replies.
+func comparedRanges(all []reply) []farm.Ports {
+	count := map[farm.Ports]int{}
+	for _, r := range all {
+		if r.to.Specificity == farm.PortRange {
+			count[r.Ports]++
+		}
+	}
+	ranges := slices.SortedFunc(maps.Keys(count), func(a, b farm.Ports) int {
+		return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last))
+	})
+	return ranges[:min(maxComparedRanges, len(ranges))]
+}
+
+func (l *linker) rewriteReply(m *replyMaps, r reply, from frontend) {
+	originals := l.addTo(&m.Originals, mapPlace{Inet, statelessReplySection, "original-", "original-"}, from, r.to.Address.String())
+	if r.Port == 0 {
+		originals.Final = true
+		return
+	}
+	c := replyPort{r.to.Family, r.Port}
+	name := fmt.Sprintf("reply-%d-%s", r.Port, r.to.Family.Suffix())
+	l.rules.add(&object{table: Inet, kind: KindChain, Name: name, section: statelessReplySection, template: "reply-port", data: c})
+	l.addTo(&m.Ports, mapPlace{Inet, statelessReplySection, "reply-", ""}, from, string(goTo(name)))
+}
+
+// A replyPort is the chain of the replies that are to come from one port.
+type replyPort struct {
+	Family addr.Family
+	Port   uint16
+}
+
+// backendSet adds the set of the keys of a map: kernel 6.1 takes no map for a set.
+func (l *linker) backendSet(of *dispatchMap) {
+	o := &object{table: Inet, kind: KindSet, Name: of.BackendSet(), section: statelessReplySection, template: "backend-" + of.Form()}
+	obtain(&l.rules, o, func() *dispatchMap {
+		set := *of
+		set.object = o
+		o.elements.single = slices.Clone(of.elements.single)
+		for i := range o.elements.single {
+			o.elements.single[i].value = ""
+		}
+		return &set
+	})
+}
+
+// OfDatagrams reports whether frontends of the map take UDP.
+func (m *dispatchMap) OfDatagrams() bool {
+	return m.Specificity == farm.WholeAddress || slices.Contains(m.Protocols, farm.UDP)
+}
+
+// BackendSet is the name of the set of the map's keys.
+func (m *dispatchMap) BackendSet() string { return "backend-" + m.Name[len("original-"):] }

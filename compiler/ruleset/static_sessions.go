@@ -1,0 +1,115 @@
+package ruleset
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+)
+
+// A staticSessions is a map from clients with fixed backends to backend IDs.
+type staticSessions struct {
+	*object
+	Family   addr.Family
+	On       []farm.HashKey
+	Networks bool // the keys have networks
+	Marked   bool
+}
+
+// Types are the types of the fields in the keys.
+func (m *staticSessions) Types() string { return fieldTypes(m.On, m.Family) }
+
+// IDType is the type of a backend ID.
+func (m *staticSessions) IDType() string {
+	return (&stickyTable{Family: m.Family, Marked: m.Marked}).IDType()
+}
+
+// staticSessions gives the maps of the farm's static sessions whose backends are eligible: single clients, which are looked
+// up first, and networks. The clients of other backends are scheduled like any client meanwhile.
+func (l *linker) staticSessions(d frontend, a *slotAssignment) (out []*staticSessions) {
+	s := d.farm
+	var networks []farm.Session
+	var single, ranges []element
+	for _, session := range s.Persistence.Static {
+		switch {
+		case !slices.Contains(session.Families, d.Family) || !slices.ContainsFunc(a.eligible, func(b farm.Backend) bool { return b.Name == session.Backend }):
+		case session.Network:
+			networks = append(networks, session)
+		default:
+			single = append(single, element{strings.Join(session.Client, " . "), s.idText(a.ids[session.Backend]), s.sessionOrigin(session), false})
+		}
+	}
+	for _, r := range disjoint(networks) {
+		ranges = append(ranges, element{r.key(), s.idText(a.ids[r.session.Backend]), s.sessionOrigin(r.session), false})
+	}
+	if len(single) > 0 {
+		out = append(out, l.sessionMap(d, "static-", single))
+	}
+	if len(ranges) > 0 {
+		out = append(out, l.sessionMap(d, "static-networks-", ranges))
+	}
+	return out
+}
+
+func (l *linker) sessionMap(d frontend, name string, elements []element) *staticSessions {
+	s := d.farm
+	o := &object{table: s.table(), kind: KindMap, Name: s.ownName(name + d.Family.Suffix()), section: s.section(), template: "static-sessions"}
+	return obtain(&l.rules, o, func() *staticSessions {
+		o.elements.add(elements...)
+		return &staticSessions{object: o, Family: d.Family, On: s.Persistence.On, Networks: name == "static-networks-", Marked: s.usesPacketMark()}
+	})
+}
+
+func (s *service) sessionOrigin(of farm.Session) *diag.Origin {
+	return &diag.Origin{Farm: s.Name, Key: "persistence.static", Place: of.Place}
+}
+
+// A sessionRange is a range of addresses with one static session.
+type sessionRange struct {
+	addr.Network
+	session farm.Session
+}
+
+func (r sessionRange) key() string {
+	return strings.Join(append([]string{r.First.String() + "-" + r.Last.String()}, r.session.Client[1:]...), " . ")
+}
+
+// disjoint makes ranges of networks that have no address in common: where two networks overlap, the smaller one counts.
+func disjoint(sessions []farm.Session) []sessionRange {
+	sorted := slices.Clone(sessions)
+	size := func(s farm.Session) int { return netip.MustParsePrefix(s.Client[0]).Bits() }
+	slices.SortStableFunc(sorted, func(a, b farm.Session) int { return size(a) - size(b) })
+	var out []sessionRange
+	for _, s := range sorted {
+		p := netip.MustParsePrefix(s.Client[0])
+		inner := sessionRange{addr.Network{First: p.Addr(), Last: addr.Last(p)}, s}
+		i := slices.IndexFunc(out, func(outer sessionRange) bool { return outer.holds(inner) })
+		if i < 0 {
+			out = append(out, inner)
+			continue
+		}
+		out = slices.Replace(out, i, i+1, out[i].around(inner)...)
+	}
+	return out
+}
+
+// around gives the inner range, and the parts of the outer one before and after it.
+func (r sessionRange) around(inner sessionRange) []sessionRange {
+	parts := []sessionRange{inner}
+	if r.First != inner.First {
+		parts = append([]sessionRange{{addr.Network{First: r.First, Last: inner.First.Prev()}, r.session}}, parts...)
+	}
+	if r.Last != inner.Last {
+		parts = append(parts, sessionRange{addr.Network{First: inner.Last.Next(), Last: r.Last}, r.session})
+	}
+	return parts
+}
+
+// holds reports whether all of the other range is in this one, and both have the same other fields.
+func (r sessionRange) holds(o sessionRange) bool {
+	return slices.Equal(r.session.Client[1:], o.session.Client[1:]) && r.First.BitLen() == o.First.BitLen() &&
+		r.First.Compare(o.First) <= 0 && o.Last.Compare(r.Last) <= 0
+}
