@@ -22,6 +22,12 @@ var (
 	untracked = []Mode{DSR, Stateless}
 )
 
+// Tracked reports whether the farm's connections are tracked and translated.
+func (f *Farm) Tracked() bool { return slices.Contains(tracked, f.Mode) }
+
+// Untracked reports whether packets of the mode pass without connection tracking.
+func (m Mode) Untracked() bool { return slices.Contains(untracked, m) }
+
 // farmRestrictions are of the farm's keys, the others of what the keys in [limits] and the backends' do. A key that is not listed has an
 // effect in every mode.
 var farmRestrictions = []restriction{

@@ -204,3 +204,16 @@ func (b Backend) SameServer(other Backend) bool {
 func (a Addresses) All() []netip.Addr {
 	return slices.DeleteFunc(a[:], func(a netip.Addr) bool { return !a.IsValid() })
 }
+
+// Socket gives the backend's address of the family, with its port if it has one.
+func (b Backend) Socket(family addr.Family) string {
+	return socket(netip.AddrPortFrom(b.Address[family], b.Port))
+}
+
+// socket writes an address with its port, if there is one.
+func socket(a netip.AddrPort) string {
+	if a.Port() == 0 {
+		return a.Addr().String()
+	}
+	return a.String()
+}

@@ -1,10 +1,6 @@
 package farm
 
-import (
-	"slices"
-
-	"farmc/compiler/addr"
-)
+import "farmc/compiler/addr"
 
 // Shares gives the share of new connections of each backend, by name; their sum is 1. They are those of the first family
 // that the farm listens on and has a serving backend of; nil if there is none.
@@ -34,9 +30,3 @@ func (f *Farm) Listening() []string {
 	}
 	return out
 }
-
-// Tracked reports whether the farm's connections are tracked and translated.
-func (f *Farm) Tracked() bool { return slices.Contains(tracked, f.Mode) }
-
-// Untracked reports whether packets of the mode pass without connection tracking.
-func (m Mode) Untracked() bool { return slices.Contains(untracked, m) }

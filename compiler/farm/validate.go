@@ -314,16 +314,3 @@ func framesFindTheirWay(t *toml.Table, f *Farm) {
 		}
 	}
 }
-
-// Socket gives the backend's address of the family, with its port if it has one.
-func (b Backend) Socket(family addr.Family) string {
-	return socket(netip.AddrPortFrom(b.Address[family], b.Port))
-}
-
-// socket writes an address with its port, if there is one.
-func socket(a netip.AddrPort) string {
-	if a.Port() == 0 {
-		return a.Addr().String()
-	}
-	return a.String()
-}
