@@ -84,7 +84,7 @@ stress: go-found
 	STRESS=1 $(GO) test ./cmd/internal/packettest ./cmd/farmc -run 'TestReloadUnderTraffic|TestReloadKeepsPersistence|TestKilled|TestEditsWatched|TestStorm|TestFromCloseToCommit' -count 1 -timeout 30m -v
 
 golden: go-found
-	$(GO) test ./compiler -run Golden -update
+	$(GO) test ./compiler ./compiler/reload -run Golden -update
 
 # What limits do against a flood of SYNs from 100,000 addresses, in network namespaces: some minutes
 test-flood: go-found

@@ -98,7 +98,7 @@ func Golden(t *testing.T, name, file string, got []byte) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s is not what it should be (go test ./compiler -run Golden -update writes it anew)\ngot:\n%s\nwant:\n%s", path, got, want)
+		t.Errorf("%s is not what it should be (make golden writes it anew)\ngot:\n%s\nwant:\n%s", path, got, want)
 	}
 }
 
