@@ -1,5 +1,3 @@
-// Package compiler turns farms, one TOML file each, into one complete nft script. It is pure: files in, bytes out; the
-// same files give the same bytes on every machine.
 package compiler
 
 import (
