@@ -62,7 +62,9 @@ func mustSayAsNew(t *testing.T, m *compiler.Compiler, rule string, files fstest.
 	mustCompileAsNew(t, m, rule, []farm.Dir{{Path: "farms.d", FS: files}}, func(device string) bool { return device == gone })
 }
 
-func mustCompileAsNew(t *testing.T, m *compiler.Compiler, rule string, dirs []farm.Dir, absent func(device string) bool) {
+func mustCompileAsNew(
+	t *testing.T, m *compiler.Compiler, rule string, dirs []farm.Dir, absent func(device string) bool,
+) {
 	t.Helper()
 	script, told := m.Compile(dirs, absent)
 	want, wantTold := compiler.CompileWithout(dirs, absent)
@@ -114,7 +116,7 @@ func TestCompilerOfAllKinds(t *testing.T) {
 // TestPropertyCompiler edits random farms again and again, some of whose files stay as they are.
 func TestPropertyCompiler(t *testing.T) {
 	edits := 0
-	compilertest.Randomly(t, *compilertest.FarmSets/3, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
+	compilertest.Randomly(t, 3, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
 		files := compilertest.FarmFilesOf(r, farms)
 		var m compiler.Compiler
 		for range 8 {

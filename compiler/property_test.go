@@ -19,8 +19,9 @@ import (
 // TestPropertyPackets holds what the script does with packets against what the format promises.
 func TestPropertyPackets(t *testing.T) {
 	served, refused := 0, 0
-	compilertest.Randomly(t, *compilertest.FarmSets, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
-		script, err := compilertest.ReadScript(string(compilertest.Compiled(t, farm.Dir{FS: compilertest.FarmFilesOf(r, farms)}).Text))
+	compilertest.Randomly(t, 1, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
+		compiled := compilertest.Compiled(t, farm.Dir{FS: compilertest.FarmFilesOf(r, farms)})
+		script, err := compilertest.ReadScript(string(compiled.Text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +43,9 @@ func TestPropertyPackets(t *testing.T) {
 	}
 }
 
-func compareOutcomes(t *testing.T, p compilertest.Packet, got, want compilertest.Outcome, farm *compilertest.ModelFarm) {
+func compareOutcomes(
+	t *testing.T, p compilertest.Packet, got, want compilertest.Outcome, farm *compilertest.ModelFarm,
+) {
 	t.Helper()
 	if got.Refused != want.Refused || len(got.Shares) != len(want.Shares) {
 		t.Errorf("%s: got %s, want %s", p, got, want)
@@ -73,7 +76,7 @@ func compareOutcomes(t *testing.T, p compilertest.Packet, got, want compilertest
 // TestPropertyWellFormed: no two elements of a map have the same key, no intervals overlap, every chain and every map
 // that is named exists, and none stands there for nothing.
 func TestPropertyWellFormed(t *testing.T) {
-	compilertest.Randomly(t, *compilertest.FarmSets/3, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
+	compilertest.Randomly(t, 3, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
 		text := string(compilertest.Compiled(t, farm.Dir{FS: compilertest.FarmFilesOf(r, farms)}).Text)
 		script, err := compilertest.ReadScript(text)
 		if err != nil {
@@ -117,7 +120,7 @@ var namesMap = regexp.MustCompile(`(?:map|update|delete) @(\S+)`)
 
 // TestPropertyOrigins: every line that belongs to a farm has an origin in its file, and no other line has one.
 func TestPropertyOrigins(t *testing.T) {
-	compilertest.Randomly(t, *compilertest.FarmSets/3, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
+	compilertest.Randomly(t, 3, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
 		files := compilertest.FarmFilesOf(r, farms)
 		script := compilertest.Compiled(t, farm.Dir{Path: "farms.d", FS: files})
 		lines := strings.Split(string(script.Text), "\n")
@@ -171,7 +174,7 @@ func TestPropertyOrigins(t *testing.T) {
 // TestPropertySameBytes: the same farms make the same script, in whatever order, form and number of files they stand,
 // and whatever the comments say.
 func TestPropertySameBytes(t *testing.T) {
-	compilertest.Randomly(t, *compilertest.FarmSets/3, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
+	compilertest.Randomly(t, 3, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
 		want := compilertest.Compiled(t, farm.Dir{FS: compilertest.FarmFilesOf(r, farms)})
 		for form, dirs := range map[string][]farm.Dir{
 			"in other words":      {{FS: compilertest.FarmFilesOf(r, farms)}},
@@ -248,9 +251,10 @@ func split(r *rand.Rand, farms []compilertest.ModelFarm) []farm.Dir {
 func TestPropertyKernel(t *testing.T) {
 	t.Parallel()
 	k := compilertest.NewKernel(t)
-	compilertest.Randomly(t, *compilertest.FarmSets/2, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
+	compilertest.Randomly(t, 2, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
 		k.T = t
-		k.MustLoad(fmt.Sprint(len(farms), " farms"), compilertest.Compiled(t, farm.Dir{FS: compilertest.FarmFilesOf(r, farms)}).Text)
+		compiled := compilertest.Compiled(t, farm.Dir{FS: compilertest.FarmFilesOf(r, farms)})
+		k.MustLoad(fmt.Sprint(len(farms), " farms"), compiled.Text)
 	})
 	k.T = t
 }

@@ -72,7 +72,8 @@ func translatingFarms(r *rand.Rand) []*farm.Farm {
 	farms := make([]*farm.Farm, 2+r.IntN(3))
 	line := 0
 	for i := range farms {
-		f := &farm.Farm{Name: string(rune('a' + i)), Mode: compilertest.Pick(r, farm.Stateless, farm.Stateless, farm.DNAT, farm.SNAT, farm.DSR)}
+		mode := compilertest.Pick(r, farm.Stateless, farm.Stateless, farm.DNAT, farm.SNAT, farm.DSR)
+		f := &farm.Farm{Name: string(rune('a' + i)), Mode: mode}
 		ranged, whole := false, false
 		for range 1 + r.IntN(2) {
 			line++
@@ -81,7 +82,8 @@ func translatingFarms(r *rand.Rand) []*farm.Farm {
 			if r.IntN(6) == 0 {
 				l.Protocols, whole = []farm.Protocol{farm.AnyProtocol}, true
 			} else {
-				l.Protocols = compilertest.Pick(r, []farm.Protocol{farm.TCP}, []farm.Protocol{farm.UDP}, []farm.Protocol{farm.TCP, farm.UDP})
+				l.Protocols = compilertest.Pick(r,
+					[]farm.Protocol{farm.TCP}, []farm.Protocol{farm.UDP}, []farm.Protocol{farm.TCP, farm.UDP})
 				l.Ports = []farm.Ports{compilertest.Pick(r, somePorts...)}
 				ranged = ranged || !l.Ports[0].Single()
 			}

@@ -66,7 +66,8 @@ func (h HeldObject) object() *scriptObject {
 // the last word.
 func (h HeldObject) fits(wanted *scriptObject) bool {
 	keys, values := wanted.declared()
-	return ruleset.Kind(h.Kind) == wanted.Kind && h.Dynamic && h.TimesOut == (wanted.flagged("timeout") || wanted.expires()) &&
+	expires := wanted.flagged("timeout") || wanted.expires()
+	return ruleset.Kind(h.Kind) == wanted.Kind && h.Dynamic && h.TimesOut == expires &&
 		typesFit(h.Keys, keys) && (wanted.Kind == ruleset.KindSet || typesFit(h.Values, values))
 }
 

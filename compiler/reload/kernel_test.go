@@ -66,7 +66,8 @@ func (k *reloadedKernel) reload(from, to *ruleset.Script) {
 	}
 	k.holds = to
 	if got := k.Listed(); got != k.fresh[to] {
-		k.T.Fatalf("%s comes to other rules:\n%s\nof the reload:\n%s", what, compilertest.OnlyIn(got, k.fresh[to]), text)
+		other := compilertest.OnlyIn(got, k.fresh[to])
+		k.T.Fatalf("%s comes to other rules:\n%s\nof the reload:\n%s", what, other, text)
 	}
 }
 
@@ -103,7 +104,10 @@ func TestKernelRemembers(t *testing.T) {
 }
 
 // remembers says how many elements had to be kept, and were.
-func remembers(k *compilertest.Kernel, from, to compilertest.GoldenScript, between func(from, to inventory, script *ruleset.Script) *Reload) (kept int) {
+func remembers(
+	k *compilertest.Kernel, from, to compilertest.GoldenScript,
+	between func(from, to inventory, script *ruleset.Script) *Reload,
+) (kept int) {
 	k.T.Helper()
 	if !k.MustLoad(from.Name, from.Text) {
 		return 0

@@ -80,8 +80,8 @@ func (r *inventoryReader) read(line string) error {
 }
 
 func (r *inventoryReader) readTop(line string) error {
-	if name, ok := between(line, "table ", " farmc {"); ok && slices.Contains(ruleset.TableFamilies, ruleset.TableFamily(name)) {
-		family := ruleset.TableFamily(name)
+	name, ok := between(line, "table ", " farmc {")
+	if family := ruleset.TableFamily(name); ok && slices.Contains(ruleset.TableFamilies, family) {
 		if r.inventory[family] == nil {
 			r.inventory[family] = &tableInventory{known: map[string]*scriptObject{}}
 		}
@@ -105,7 +105,8 @@ func (r *inventoryReader) readHead(line string) error {
 	case !ok || at < 0 || head[0] == '\t':
 		return errUnreadable(line)
 	default:
-		r.object = &scriptObject{ObjectText: ruleset.ObjectText{Kind: ruleset.Kind(head[:at]), Name: head[at+1:], Line: r.number}}
+		text := ruleset.ObjectText{Kind: ruleset.Kind(head[:at]), Name: head[at+1:], Line: r.number}
+		r.object = &scriptObject{ObjectText: text}
 		return r.table.add(r.object)
 	}
 	return nil

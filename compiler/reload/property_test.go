@@ -18,7 +18,7 @@ func TestPropertyReloads(t *testing.T) {
 	t.Parallel()
 	k, fresh := compilertest.NewKernel(t), compilertest.NewKernel(t)
 	edits := 0
-	compilertest.Randomly(t, *compilertest.FarmSets/20, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
+	compilertest.Randomly(t, 20, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
 		k.T, fresh.T = t, t
 		before := compilertest.Compiled(t, farm.Dir{FS: compilertest.FarmFilesOf(r, farms)})
 		k.MustLoad("the first farms", before.Text)
@@ -34,7 +34,8 @@ func TestPropertyReloads(t *testing.T) {
 				fresh.MustLoad(what, after.Text)
 			}
 			if got, want := k.Listed(), fresh.Listed(); got != want {
-				t.Fatalf("%s: the kernel holds other rules:\n%s\nof the reload:\n%s", what, compilertest.OnlyIn(got, want), text)
+				other := compilertest.OnlyIn(got, want)
+				t.Fatalf("%s: the kernel holds other rules:\n%s\nof the reload:\n%s", what, other, text)
 			}
 			farms, before = edited, after
 			edits++

@@ -67,7 +67,8 @@ func (l *linker) accessAt(g *gate, d frontend) string {
 			return ""
 		}
 	case !g.Local && len(s.Interfaces) > 0: // an interface does not exist yet, or ingress cannot tell the machine's addresses
-		if s.Mode.Untracked() || d.Specificity < farm.AnyAddressPort && len(s.PresentInterfaces()) == len(s.Interfaces) {
+		present := len(s.PresentInterfaces()) == len(s.Interfaces)
+		if s.Mode.Untracked() || d.Specificity < farm.AnyAddressPort && present {
 			return ""
 		}
 		return l.insideAccessChain(d)
@@ -112,7 +113,8 @@ func (l *linker) accessChain(d frontend) string {
 func (l *linker) deny(s *service, group clients) accessRule {
 	r := accessRule{clients: group, Counter: s.ownName("denied"), Origin: s.Origin("access")}
 	l.counter(r.Counter, accessSection, r.Origin)
-	log := l.logRule(s, farm.LogEvent{On: farm.OnDenied, Reason: string(farm.OnDenied), List: strings.TrimPrefix(group.List, "@")})
+	list := strings.TrimPrefix(group.List, "@")
+	log := l.logRule(s, farm.LogEvent{On: farm.OnDenied, Reason: string(farm.OnDenied), List: list})
 	if log == nil {
 		return r
 	}

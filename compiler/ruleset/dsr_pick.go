@@ -159,7 +159,8 @@ const (
 
 // Marked reports whether the number of the slot, or the ID of the backend, is in the packet mark.
 func (p *dsrPick) Marked() bool {
-	return p.Target || p.Scheduler != farm.SymmetricHash && (p.Quoted && p.Shared || p.isWide() || p.rewritesHashedField())
+	return p.Target ||
+		p.Scheduler != farm.SymmetricHash && (p.Quoted && p.Shared || p.isWide() || p.rewritesHashedField())
 }
 
 // isWide reports whether the hashed fields are too wide for the rule that forwards.

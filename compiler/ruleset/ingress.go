@@ -105,7 +105,9 @@ func (l *linker) addIngressChains() {
 // their packets in prerouting.
 func ingresses(served []frontend) []*ingress {
 	var out []*ingress
-	if slices.ContainsFunc(served, func(d frontend) bool { return d.farm.Mode == farm.Stateless && len(d.farm.Interfaces) == 0 }) {
+	if slices.ContainsFunc(served, func(d frontend) bool {
+		return d.farm.Mode == farm.Stateless && len(d.farm.Interfaces) == 0
+	}) {
 		out = append(out, &ingress{Name: "stateless"})
 	}
 	return append(out, ingressesOf(served, (*service).devices)...)

@@ -115,7 +115,8 @@ func (l *linker) earlyLimits(g *gate, d frontend) string {
 	}
 	name, _ := l.limitChain(d, "limits-untracked", func(c *limitChain) {
 		if s.Limits.Ban > 0 {
-			c.Banned = l.limit(d, farm.Banned, s.banSet(d.Family), dynamicSet{Keys: addressType(d.Family), Expires: true})
+			bans := dynamicSet{Keys: addressType(d.Family), Expires: true}
+			c.Banned = l.limit(d, farm.Banned, s.banSet(d.Family), bans)
 		}
 		if s.Limits.StrictTCP {
 			l.tcpFlags()

@@ -132,7 +132,8 @@ func (l *linker) established(tracked []frontend) []frontend {
 		}
 		for i, b := range backends {
 			d.backend = b.Address[d.Family]
-			if !slices.ContainsFunc(backends[:i], func(o farm.Backend) bool { return o.Address[d.Family] == d.backend }) {
+			same := func(o farm.Backend) bool { return o.Address[d.Family] == d.backend }
+			if !slices.ContainsFunc(backends[:i], same) {
 				out = append(out, d)
 			}
 		}

@@ -210,7 +210,9 @@ func (l *linker) sharedStatelessPick(d frontend, a *slotAssignment) string {
 // addSharedSteps adds the steps that the frontend's protocol needs. The map of a chain's only step has the chain's name.
 func (l *linker) addSharedSteps(p *statelessPick, d frontend, a *slotAssignment) {
 	only := d.farm.statelessStep(a.serving[0])
-	if slices.ContainsFunc(a.serving, func(b farm.Backend) bool { return !only.sameBackends(d.farm.statelessStep(b)) }) {
+	if slices.ContainsFunc(a.serving, func(b farm.Backend) bool {
+		return !only.sameBackends(d.farm.statelessStep(b))
+	}) {
 		l.addSteps(p, d, a, "slots-"+p.Name)
 		return
 	}

@@ -14,17 +14,19 @@ import (
 )
 
 var (
+	// FarmSets is how many sets of farms Randomly makes.
 	FarmSets = flag.Int("sets", 300, "how many random sets of farms the properties are tried on")
 	fromSeed = flag.Uint64("seed", 0, "of the first set of farms; with -sets 1 one that failed is tried again")
 )
 
-// Randomly calls a property with random farms, a set for each seed. With -short the test is skipped.
-func Randomly(t *testing.T, sets int, property func(t *testing.T, r *rand.Rand, farms []ModelFarm)) {
+// Randomly calls a property with random farms, a set for each seed: FarmSets sets divided by part, at least one. With
+// -short the test is skipped.
+func Randomly(t *testing.T, part int, property func(t *testing.T, r *rand.Rand, farms []ModelFarm)) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("random farms take too long for -short; make test-slow runs them")
 	}
-	for i := range uint64(max(sets, 1)) {
+	for i := range uint64(max(*FarmSets/part, 1)) {
 		seed := *fromSeed + i
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 0))
