@@ -11,8 +11,8 @@ import (
 	"farmc/compiler/diag"
 )
 
-// factsOf are the facts of farms, by name, that are written as texts.
-func factsOf(t *testing.T, farms map[string]string) map[string]Description {
+// describe gives the descriptions of farms, by name, that are written as texts.
+func describe(t *testing.T, farms map[string]string) map[string]Description {
 	t.Helper()
 	files := fstest.MapFS{}
 	for name, text := range farms {
@@ -26,7 +26,7 @@ func factsOf(t *testing.T, farms map[string]string) map[string]Description {
 	return Describe(read)
 }
 
-func TestFacts(t *testing.T) {
+func TestDescription(t *testing.T) {
 	const backend = "\n[backends.b1]\naddress = \"10.0.0.11\"\n"
 	const usual = "listen=192.0.2.10:80/tcp mode=snat scheduler=random"
 	for _, test := range []struct {
@@ -50,7 +50,7 @@ func TestFacts(t *testing.T) {
 		{"whole-address", "listen = '192.0.2.10'" + backend, "listen=192.0.2.10/all mode=snat scheduler=random; b1: address=10.0.0.11 weight=1"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			f := factsOf(t, map[string]string{"web": test.text})["web"].finding()
+			f := describe(t, map[string]string{"web": test.text})["web"].finding()
 			words := []string{factsInOrder(f.Farm)}
 			for _, name := range slices.Sorted(maps.Keys(f.Backends)) {
 				words = append(words, name+": "+factsInOrder(f.Backends[name]))
@@ -99,7 +99,7 @@ func TestChanges(t *testing.T) {
 			for i, text := range []string{test.before, test.after} {
 				sets[i] = map[string]Description{}
 				if text != "" {
-					sets[i] = factsOf(t, map[string]string{"web": text})
+					sets[i] = describe(t, map[string]string{"web": text})
 				}
 			}
 			if got := Changes(sets[0], sets[1]); !slices.Equal(got, test.want) {
@@ -119,17 +119,17 @@ func TestChangesOfManyFarmsAreInOrder(t *testing.T) {
 	}
 }
 
-// TestEveryChangeOfAScriptIsAChangeOfFacts: whatever makes another script is told in words.
-func TestEveryChangeOfAScriptIsAChangeOfFacts(t *testing.T) {
+// TestEveryChangeOfAScriptIsDescribed: a key that changes the script changes the description.
+func TestEveryChangeOfAScriptIsDescribed(t *testing.T) {
 	const farm = "\nlisten = '192.0.2.10:80'\n%s\n[backends.b1]\naddress = '10.0.0.11'\n%s\n[backends.b2]\naddress = '10.0.0.12'\n"
-	usual := factsOf(t, map[string]string{"web": fmt.Sprintf(farm, "", "")})
+	usual := describe(t, map[string]string{"web": fmt.Sprintf(farm, "", "")})
 	for _, keys := range [][2]string{
 		{"scheduler = 'round-robin'", ""}, {"scheduler = 'hash'", ""}, {"scheduler = 'maglev'", ""}, {"scheduler = 'symmetric-hash'", ""},
 		{"scheduler = 'maglev'\ntable-size = 13", ""}, {"flow-offload = 'eth0'", ""}, {"mode = 'stateless'\ninterfaces = 'eth0'", "interface = 'eth1'"}, {"local-clients = true", ""}, {"source-address = '10.0.0.1'", ""}, {"state = 'down'", ""},
 		{"", "weight = 2"}, {"", "port = 8080"}, {"", "state = 'drain'"}, {"", "source-address = '10.0.0.1'"},
 		{"interfaces = 'eth0'", ""}, {"mark = 1", ""}, {"helper = 'ftp'", ""}, {"", "mark = 1"},
 	} {
-		if got := Changes(usual, factsOf(t, map[string]string{"web": fmt.Sprintf(farm, keys[0], keys[1])})); len(got) == 0 {
+		if got := Changes(usual, describe(t, map[string]string{"web": fmt.Sprintf(farm, keys[0], keys[1])})); len(got) == 0 {
 			t.Errorf("no change for %q", keys)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"farmc/compiler/addr"
 )
 
-// TestDoorsOfOneFarm: what a farm says twice is one door.
-func TestDoorsOfOneFarm(t *testing.T) {
+// TestFrontendsOfOneFarm: a listen that stands there twice is one frontend.
+func TestFrontendsOfOneFarm(t *testing.T) {
 	for _, test := range []struct {
 		rule    string
 		listens []string

@@ -9,8 +9,8 @@ import (
 	"farmc/compiler/farm"
 )
 
-// cutFarm is a farm with the backends b1, at 10.0.0.1, and so on.
-func cutFarm(t *testing.T, name, text string) *farm.Farm {
+// oneFarm is a farm with the backends b1, at 10.0.0.1, and so on.
+func oneFarm(t *testing.T, name, text string) *farm.Farm {
 	t.Helper()
 	var told diag.Diagnostics
 	farms := new(farm.Cache).Read([]farm.Dir{{FS: fstest.MapFS{name + ".toml": {Data: []byte(text)}}}}, &told)
@@ -28,7 +28,7 @@ const (
 )
 
 // What of a UDP and a TCP connection to 10.0.0.1:80, opened to 192.0.2.1:80, becomes.
-func TestCuts(t *testing.T) {
+func TestStale(t *testing.T) {
 	web := map[string]string{"web": cutWeb + cutB1 + cutB2}
 	cases := []struct {
 		rule          string
@@ -63,25 +63,25 @@ func TestCuts(t *testing.T) {
 		t.Run(c.rule, func(t *testing.T) {
 			before := map[string]farm.Description{}
 			for name, text := range c.before {
-				before[name] = cutFarm(t, name, text).Description()
+				before[name] = oneFarm(t, name, text).Description()
 			}
 			var after []*farm.Farm
 			for name, text := range c.after {
-				after = append(after, cutFarm(t, name, text))
+				after = append(after, oneFarm(t, name, text))
 			}
 			server := netip.MustParseAddrPort("10.0.0.1:80")
 			if c.server != "" {
 				server = netip.MustParseAddrPort(c.server)
 			}
-			cuts := NewStale(before, after)
+			stale := NewStale(before, after)
 			of := Connection{farm.UDP.Number(), netip.MustParseAddrPort("192.0.2.1:80"), server, true}
-			udp := cuts.Contains(of)
+			udp := stale.Contains(of)
 			of.Protocol = farm.TCP.Number()
-			if tcp := cuts.Contains(of); udp != c.udp || tcp != c.tcp {
+			if tcp := stale.Contains(of); udp != c.udp || tcp != c.tcp {
 				t.Errorf("cut: udp %t, tcp %t; want %t, %t", udp, tcp, c.udp, c.tcp)
 			}
-			seen := cuts.Anywhere || len(cuts.Services) > 0
-			for _, a := range cuts.Servers {
+			seen := stale.Anywhere || len(stale.Services) > 0
+			for _, a := range stale.Servers {
 				seen = seen || a == server.Addr()
 			}
 			if udp && !seen {
@@ -92,10 +92,10 @@ func TestCuts(t *testing.T) {
 }
 
 // What was not translated, from before the farm: connections end by themselves, other flows would bypass it for ever.
-func TestCutsOfFlowsOlderThanTheFarm(t *testing.T) {
+func TestStaleFlowsOlderThanTheFarm(t *testing.T) {
 	of := Connection{farm.UDP.Number(), netip.MustParseAddrPort("192.0.2.1:80"), netip.MustParseAddrPort("192.0.2.1:80"), false}
 	for _, listen := range []string{"192.0.2.1:80/udp", "192.0.2.1:1-100/udp", "192.0.2.1", "*:80/udp"} {
-		after := []*farm.Farm{cutFarm(t, "web", "listen = '"+listen+"'\n"+cutB1)}
+		after := []*farm.Farm{oneFarm(t, "web", "listen = '"+listen+"'\n"+cutB1)}
 		fresh := NewStale(nil, after)
 		if !fresh.Contains(of) || fresh.None() {
 			t.Errorf("%s: not cut", listen)
