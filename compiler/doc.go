@@ -39,7 +39,7 @@
 //   - backend ID: the number or address that stands for a backend between the first and the second step of a pick.
 //   - target: the address, port and way to a backend, which a map finds by the backend ID.
 //   - sticky table: the map of the clients that a farm remembers, with their backends.
-//   - hook, gate: base chains of nft, where packets enter the rules; gates are those for access and limits.
+//   - hook, gate: base chains of nft, where packets enter the rules; gates are for access and limits.
 //   - object: a set, map, chain, flow table, counter, limit or helper of nft.
 //   - section: the part of a table that one feature's objects have in the script.
 //   - element, piece: an element of a set or map; the rendered elements of one frontend in a shared map.

@@ -6,8 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"farmc/compiler/farm"
 	"github.com/spf13/pflag"
+
+	"farmc/compiler/farm"
 )
 
 // completionVerb is a function because it calls verbs, which a variable's initial value cannot.

@@ -7,11 +7,12 @@ import (
 	"os"
 	"slices"
 
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
 	"farmc/cmd/internal/live"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
-	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 )
 
 // options are the common options of commands that work on farms.

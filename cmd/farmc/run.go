@@ -9,11 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/nft"
 	"farmc/compiler/diag"
 	"farmc/compiler/ruleset"
-	"github.com/spf13/pflag"
 )
 
 // Exit statuses of all commands but diff.

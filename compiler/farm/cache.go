@@ -31,7 +31,7 @@ type listReading struct {
 	faults diag.Diagnostics
 }
 
-// Read reads the farms in dirs, which go from low to high precedence. It gives the farms by name, those with faults too. A
+// Read reads the farms in dirs, which go from low to high precedence. It gives the farms by name, also the ones with faults. A
 // farm is the same pointer as the last time if its files, and the lists that it may name, have not changed.
 func (c *Cache) Read(dirs []Dir, faults *diag.Diagnostics) []*Farm {
 	files := read(dirs, faults)

@@ -22,7 +22,7 @@
 //   - Cache.Read returns farms with faults too, so that faults between farms are found in the same run. A farm with faults
 //     is not complete: check diag.Diagnostics.Faulty before its values are used.
 //   - A Farm does not change once it is read. Services of package ruleset keep rendered elements by its pointer.
-//   - The state directory keeps descriptions, also those that an older farmc wrote. Recall must read them.
+//   - The state directory keeps descriptions, also of an older farmc. Recall must read them.
 //   - Names of farms, backends, lists and interfaces, and the prefix of log lines, are the only text of an author that
-//     reaches a script. Their checks here are what keeps nft statements out of it.
+//     reaches a script. Their checks here keep nft statements out of it.
 package farm

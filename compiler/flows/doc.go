@@ -8,7 +8,7 @@
 // for status; stale.go has Stale, for a load.
 //
 // Be aware:
-//   - The farms before the load are recalled from their descriptions, and so lack all keys but those that decide where
+//   - The farms before the load are recalled from their descriptions, and so have only the keys that decide where
 //     connections went.
 //   - Servers, Services and Anywhere of Stale limit the entries that have to be read. Contains has the last word on each.
 package flows

@@ -3,9 +3,10 @@ package ruleset
 import (
 	"runtime"
 
+	"golang.org/x/sync/errgroup"
+
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
-	"golang.org/x/sync/errgroup"
 )
 
 // Services keeps the rendered elements of each farm from one script to the next. The zero Services is empty. It is not for
@@ -32,7 +33,7 @@ func (s *Services) Link(farms []*farm.Farm, absent func(device string) bool, fau
 	return script
 }
 
-// of gives the services of the farms, and forgets those of other farms.
+// of gives the services of the farms, and forgets the services of other farms.
 func (s *Services) of(farms []*farm.Farm) []*service {
 	now := make(map[*farm.Farm]*service, len(farms))
 	out := make([]*service, len(farms))

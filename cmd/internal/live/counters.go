@@ -10,9 +10,10 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"farmc/cmd/internal/nft"
 	"farmc/compiler/reload"
-	"golang.org/x/sys/unix"
 )
 
 // counters reads the counters of elements. The result is zero for an element with a key that keyBytes cannot encode.

@@ -9,8 +9,9 @@ import (
 	"syscall"
 	"time"
 
-	"farmc/compiler/farm"
 	"golang.org/x/sys/unix"
+
+	"farmc/compiler/farm"
 )
 
 // A fileCache reads files of directories and reuses the text of files that did not change since the previous reading.

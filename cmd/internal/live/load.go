@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"farmc/cmd/internal/nft"
 	"farmc/compiler/diag"
 	"farmc/compiler/flows"
 	"farmc/compiler/reload"
 	"farmc/compiler/ruleset"
-	"golang.org/x/sys/unix"
 )
 
 // A Strategy is a way to bring a script into the kernel. Each one is a single transaction.

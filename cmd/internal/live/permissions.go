@@ -12,9 +12,10 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
-	"golang.org/x/sys/unix"
 )
 
 // permissions collects the users other than root who can write to the farms, because the writer of a farm decides which

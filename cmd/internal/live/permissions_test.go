@@ -14,9 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
-	"golang.org/x/sys/unix"
 )
 
 // untrustedFarm is a farm that root must not load.

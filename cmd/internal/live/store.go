@@ -11,8 +11,9 @@ import (
 	"regexp"
 	"time"
 
-	"farmc/compiler/farm"
 	"golang.org/x/sys/unix"
+
+	"farmc/compiler/farm"
 )
 
 // A Store is the state directory, the record of the last load:

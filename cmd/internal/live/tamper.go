@@ -11,9 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"farmc/cmd/internal/nft"
 	"farmc/compiler/ruleset"
-	"golang.org/x/sys/unix"
 )
 
 // A Monitor detects changes that other programs make to farmc's rules. It records the kernel's rules right after each
