@@ -36,8 +36,8 @@ time of the first.`,
 	},
 }
 
-func (c *call) ban(ctx context.Context, farm string, client netip.Prefix, long time.Duration) int {
-	b, err := c.engine().Ban(ctx, farm, client, long)
+func (c *call) ban(ctx context.Context, name string, client netip.Prefix, long time.Duration) int {
+	b, err := c.engine().Ban(ctx, name, client, long)
 	if err != nil {
 		c.printError(err)
 		return exitFailure
@@ -46,7 +46,7 @@ func (c *call) ban(ctx context.Context, farm string, client netip.Prefix, long t
 	if b.Before > 0 {
 		before = fmt.Sprintf(" (before: %s left)", timeLeft(b.Before))
 	}
-	c.log("%s is banned from %s for %s%s", b.Client, farm, timeLeft(b.Duration), before)
+	c.log("%s is banned from %s for %s%s", b.Client, name, timeLeft(b.Duration), before)
 	if b.Allowed {
 		c.log("but [access] allow of the farm admits it in spite of the ban")
 	}

@@ -277,7 +277,7 @@ func (l *linker) tcpFlags() {
 }
 
 // BanSet is the name of the set of table inet farmc that holds the farm's banned clients.
-func BanSet(farm string, family addr.Family) string { return ownName(farm, "banned-"+family.Suffix()) }
+func BanSet(name string, family addr.Family) string { return ownName(name, "banned-"+family.Suffix()) }
 
 func (s *service) banSet(family addr.Family) string { return BanSet(s.Name, family) }
 

@@ -161,18 +161,18 @@ func (o *ObjectText) AddLine(l ScriptLine) {
 
 // elements writes elements, those of one farm below its name.
 func (s *scriptWriter) elements(l *elementList) {
-	farm := ""
+	name := ""
 	for _, p := range l.pieces {
-		if p.farm == farm {
+		if p.farm == name {
 			s.text, s.origins = append(s.text, p.text[p.head:]...), append(s.origins, p.origins[1:]...)
 			continue
 		}
-		s.text, s.origins, farm = append(s.text, p.text...), append(s.origins, p.origins...), p.farm
+		s.text, s.origins, name = append(s.text, p.text...), append(s.origins, p.origins...), p.farm
 	}
 	for _, e := range l.single {
-		if e.origin != nil && !e.commented && e.origin.Farm != farm {
-			farm = e.origin.Farm
-			s.text, s.origins = appendFarm(s.text, farm), append(s.origins, e.origin)
+		if e.origin != nil && !e.commented && e.origin.Farm != name {
+			name = e.origin.Farm
+			s.text, s.origins = appendFarm(s.text, name), append(s.origins, e.origin)
 		}
 		s.text, s.origins = e.appendTo(s.text), append(s.origins, e.origin)
 	}

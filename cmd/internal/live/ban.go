@@ -22,9 +22,9 @@ type BanResult struct {
 }
 
 // Ban bans a client from a farm for the time long; 0 stands for the ban time of the farm's [limits].
-func (e *Engine) Ban(ctx context.Context, farm string, client netip.Prefix, long time.Duration) (BanResult, error) {
+func (e *Engine) Ban(ctx context.Context, name string, client netip.Prefix, long time.Duration) (BanResult, error) {
 	b := BanResult{Client: formatClient(client), Duration: long}
-	f, set, err := e.banSet(ctx, farm, client)
+	f, set, err := e.banSet(ctx, name, client)
 	if err != nil {
 		return b, err
 	}
@@ -33,26 +33,26 @@ func (e *Engine) Ban(ctx context.Context, farm string, client netip.Prefix, long
 	}
 	b.Allowed = f.Allows(client)
 	b.Before, err = e.Nft.Ban(ctx, set, client.Addr(), b.Duration)
-	return b, explainMissingSet(err, farm)
+	return b, explainMissingSet(err, name)
 }
 
 // Unban ends a client's ban from a farm, and reports whether the client was banned.
-func (e *Engine) Unban(ctx context.Context, farm string, client netip.Prefix) (bool, error) {
-	_, set, err := e.banSet(ctx, farm, client)
+func (e *Engine) Unban(ctx context.Context, name string, client netip.Prefix) (bool, error) {
+	_, set, err := e.banSet(ctx, name, client)
 	if err != nil {
 		return false, err
 	}
 	was, err := e.Nft.Unban(ctx, set, client.Addr())
-	return was, explainMissingSet(err, farm)
+	return was, explainMissingSet(err, name)
 }
 
 // banSet returns the farm and its set of banned clients of the client's family.
-func (e *Engine) banSet(ctx context.Context, farm string, client netip.Prefix) (*farm.Farm, string, error) {
+func (e *Engine) banSet(ctx context.Context, name string, client netip.Prefix) (*farm.Farm, string, error) {
 	last, c, err := e.lastLoaded()
 	if err != nil {
 		return nil, "", err
 	}
-	f, err := findFarm(c, farm)
+	f, err := findFarm(c, name)
 	if err != nil {
 		return nil, "", err
 	}
@@ -66,20 +66,20 @@ func (e *Engine) banSet(ctx context.Context, farm string, client netip.Prefix) (
 	case !rules.countersValid():
 		return nil, "", fmt.Errorf("the kernel does not have the rules loaded last: run farmc apply")
 	case f.Down:
-		return nil, "", fmt.Errorf("farm %s is down", farm)
+		return nil, "", fmt.Errorf("farm %s is down", name)
 	case f.Limits.Ban == 0:
 		return nil, "", fmt.Errorf(
-			"farm %s has no bans: set ban = \"10m\" in [limits] in its file or a drop-in, and run farmc apply", farm)
+			"farm %s has no bans: set ban = \"10m\" in [limits] in its file or a drop-in, and run farmc apply", name)
 	case !f.Listens(family):
-		return nil, "", fmt.Errorf("farm %s does not listen on %s", farm, family)
+		return nil, "", fmt.Errorf("farm %s does not listen on %s", name, family)
 	}
 	return f, ruleset.BanSet(f.Name, family), nil
 }
 
 // explainMissingSet replaces nft.ErrNoSet by its likely cause.
-func explainMissingSet(err error, farm string) error {
+func explainMissingSet(err error, name string) error {
 	if errors.Is(err, nft.ErrNoSet) {
-		return fmt.Errorf("the kernel lacks the bans of farm %s: the rules were changed; run farmc apply", farm)
+		return fmt.Errorf("the kernel lacks the bans of farm %s: the rules were changed; run farmc apply", name)
 	}
 	return err
 }

@@ -18,13 +18,13 @@ import (
 
 // readServed reads the counters of backends. Farms that share a maglev table share its counters, and the first farm
 // reports them.
-func (e *Engine) readServed(ctx context.Context, s *Status, script *ruleset.Script, farm string) error {
-	tallies, err := reload.BackendCounters(script, farm)
+func (e *Engine) readServed(ctx context.Context, s *Status, script *ruleset.Script, name string) error {
+	elements, err := reload.BackendCounters(script, name)
 	if err != nil {
 		return err
 	}
-	counted := make([]reload.CountedElement, len(tallies))
-	for i, t := range tallies {
+	counted := make([]reload.CountedElement, len(elements))
+	for i, t := range elements {
 		counted[i] = t.CountedElement
 	}
 	counters, err := e.counters(ctx, counted)
@@ -32,18 +32,18 @@ func (e *Engine) readServed(ctx context.Context, s *Status, script *ruleset.Scri
 		return err
 	}
 	sums := map[[2]string]*uint64{}
-	for i, t := range tallies {
+	for i, t := range elements {
 		of := [2]string{t.Farm, t.Backend}
 		if sums[of] == nil {
 			sums[of] = new(uint64)
 		}
 		*sums[of] += counters[i].Packets
 	}
-	s.eachBackend(func(farm string, b *BackendStatus) { b.Served = sums[[2]string{farm, b.Name}] })
+	s.eachBackend(func(name string, b *BackendStatus) { b.Served = sums[[2]string{name, b.Name}] })
 	return nil
 }
 
-func (s *Status) eachBackend(do func(farm string, b *BackendStatus)) {
+func (s *Status) eachBackend(do func(name string, b *BackendStatus)) {
 	for i := range s.Farms {
 		for j := range s.Farms[i].Backends {
 			do(s.Farms[i].Name, &s.Farms[i].Backends[j])
@@ -123,16 +123,16 @@ func countConnections(ctx context.Context, s *Status, farms []*farm.Farm) error 
 		return nil
 	}
 	open := map[[2]string]*int{}
-	s.eachBackend(func(farm string, b *BackendStatus) {
+	s.eachBackend(func(name string, b *BackendStatus) {
 		if b.Unit == "connections" {
 			b.Open = new(int)
-			open[[2]string{farm, b.Name}] = b.Open
+			open[[2]string{name, b.Name}] = b.Open
 		}
 	})
 	for _, family := range []conntrack.Family{conntrack.IP4, conntrack.IP6} {
 		err := conntrack.Dump(ctx, conntrack.Filter{Family: family}, func(f conntrack.Entry) bool {
-			farm, backend, ok := c.Backend(connectionOf(f))
-			if n := open[[2]string{farm, backend}]; ok && n != nil {
+			name, backend, ok := c.Backend(connectionOf(f))
+			if n := open[[2]string{name, backend}]; ok && n != nil {
 				*n++
 			}
 			return true

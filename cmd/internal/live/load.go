@@ -63,21 +63,21 @@ func (e *Engine) loadByStrategy(ctx context.Context, p *Plan) (diag.Diagnostics,
 		p.Strategy = Complete
 	}
 	for ; p.Strategy > Complete; p.Strategy-- {
-		reload, err := e.reload(ctx, p)
+		r, err := e.reload(ctx, p)
 		if err != nil {
 			return nil, err
 		}
-		if reload == nil {
+		if r == nil {
 			continue
 		}
-		script, err := e.reloadScript(ctx, reload)
+		script, err := e.reloadScript(ctx, r)
 		if err != nil {
 			return nil, err
 		}
 		err = e.slowly("nft loads the changes", script, func() error { return e.Nft.Load(ctx, script.Text) })
 		if err == nil {
-			p.KeptSets = reload.Kept()
-			return e.warnUnresized(ctx, reload.Resized()), nil
+			p.KeptSets = r.Kept()
+			return e.warnUnresized(ctx, r.Resized()), nil
 		}
 		if !errors.As(err, new(*nft.Refusal)) && !errors.As(err, new(*nft.Crash)) {
 			return nil, err
@@ -89,8 +89,8 @@ func (e *Engine) loadByStrategy(ctx context.Context, p *Plan) (diag.Diagnostics,
 }
 
 // noteFallback records why a strategy failed.
-func (p *Plan) noteFallback(reload *ruleset.Script, err error) {
-	if diagnostics, _ := explainRefusal(reload, err); len(diagnostics) > 0 {
+func (p *Plan) noteFallback(script *ruleset.Script, err error) {
+	if diagnostics, _ := explainRefusal(script, err); len(diagnostics) > 0 {
 		err = errors.New(diagnostics[0].Message)
 	}
 	p.Reason = fmt.Sprintf("the incremental update failed (%v)", err)
@@ -119,21 +119,21 @@ func (p *Plan) incrementalReload(loaded []byte, recreated []string, held []reloa
 	if loaded == nil {
 		return nil
 	}
-	reload, err := reload.NewAfterLoss(loaded, p.Script, recreated, held)
+	r, err := reload.NewAfterLoss(loaded, p.Script, recreated, held)
 	if err != nil {
 		p.Reason = err.Error()
 		return nil
 	}
-	return reload
+	return r
 }
 
 // reloadScript reads the counters that a reload carries over, and returns its script.
-func (e *Engine) reloadScript(ctx context.Context, reload *reload.Reload) (*ruleset.Script, error) {
-	counters, err := e.counters(ctx, reload.Counted())
+func (e *Engine) reloadScript(ctx context.Context, r *reload.Reload) (*ruleset.Script, error) {
+	counters, err := e.counters(ctx, r.Counted())
 	if err != nil {
 		return nil, err
 	}
-	return reload.Script(counters), nil
+	return r.Script(counters), nil
 }
 
 // warnUnresized warns about sets with another size in the kernel than in the script. The kernel does not resize a set.

@@ -69,9 +69,9 @@ var ErrNothingLoaded = errors.New("no farms have been loaded: run farmc apply")
 // errUnknown reports a state directory without the source files of the last load.
 var errUnknown = errors.New("the state directory lacks the files of the last load: run farmc apply")
 
-// Status returns the state of one farm, or of all if farm is "". With an error the status holds the farms as far as
+// Status returns the state of one farm, or of all if name is "". With an error the status holds the farms as far as
 // they are known.
-func (e *Engine) Status(ctx context.Context, farm string) (Status, error) {
+func (e *Engine) Status(ctx context.Context, name string) (Status, error) {
 	last, c, err := e.lastLoaded()
 	if err != nil {
 		return Status{}, err
@@ -81,7 +81,7 @@ func (e *Engine) Status(ctx context.Context, farm string) (Status, error) {
 		return Status{}, err
 	}
 	now := e.compile()
-	s.pending(last, now, farm)
+	s.pending(last, now, name)
 	blocked, err := e.blocked(now)
 	if err != nil {
 		return Status{}, err
@@ -89,20 +89,20 @@ func (e *Engine) Status(ctx context.Context, farm string) (Status, error) {
 	if blocked != nil {
 		s.Blocked = blocked.Error()
 	}
-	if farm != "" {
-		if _, err := findFarm(c, farm); err != nil {
+	if name != "" {
+		if _, err := findFarm(c, name); err != nil {
 			return Status{}, err
 		}
 	}
 	for _, f := range c.script.Farms {
-		if farm == "" || f.Name == farm {
+		if name == "" || f.Name == name {
 			s.Farms = append(s.Farms, newFarmStatus(f))
 		}
 	}
 	if !s.Rules.countersValid() {
 		return s, nil
 	}
-	return s, errors.Join(e.readServed(ctx, &s, c.script, farm), e.readHeldBack(ctx, &s, c.script),
+	return s, errors.Join(e.readServed(ctx, &s, c.script, name), e.readHeldBack(ctx, &s, c.script),
 		countConnections(ctx, &s, c.script.Farms))
 }
 
