@@ -32,30 +32,30 @@ func GoldenFile(t testing.TB, name ...string) string {
 	return ""
 }
 
-// Cases are the names of all cases of farms, and reloadCases of farms that change.
+// Cases are the names of all cases of farms, as TOPIC/CASE.
 func Cases(t testing.TB) []string {
-	return casesWhere(t, func(name string) bool { return !isReload(t, name) })
+	return casesWhere(t, func(topic string) bool { return topic != reloads })
 }
 
+// ReloadCases are the names of all cases of farms that change.
 func ReloadCases(t testing.TB) []string {
-	return casesWhere(t, func(name string) bool { return isReload(t, name) })
+	return casesWhere(t, func(topic string) bool { return topic == reloads })
 }
 
-func isReload(t testing.TB, name string) bool {
-	_, err := os.Stat(GoldenFile(t, name, "before"))
-	return err == nil
-}
+// reloads is the topic of farms that change: its cases hold the farms before and after.
+const reloads = "reload"
 
-func casesWhere(t testing.TB, fits func(name string) bool) []string {
+func casesWhere(t testing.TB, fits func(topic string) bool) []string {
 	t.Helper()
-	entries, err := os.ReadDir(GoldenFile(t))
+	root := GoldenFile(t)
+	paths, err := filepath.Glob(filepath.Join(root, "*", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var names []string
-	for _, e := range entries {
-		if fits(e.Name()) {
-			names = append(names, e.Name())
+	for _, path := range paths {
+		if name, err := filepath.Rel(root, path); err == nil && fits(filepath.Dir(name)) {
+			names = append(names, name)
 		}
 	}
 	if len(names) == 0 {
