@@ -153,6 +153,25 @@ var addressCases = []testCase{
 		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8081": 1}, sees: "balancer"},
 		request{by: "tcp udp", to: "192.0.2.1:8082 [2001:db8::1]:8082", shares: shares{"b2:8082": 1}},
 	}},
+	// Docker publishes a port on every address of the machine; its rules are loaded anew when dockerd restarts
+	{name: "docker-loaded-later-leaves-farms-alone", steps: steps{
+		farms{"web": oneBackend("snat", listen1, "b1", 8081), "direct": oneBackend("dnat", `"192.0.2.2:443", "[2001:db8::2]:443"`, "b2", 8082)},
+		nftScript(`
+			table ip nat {
+				chain DOCKER { iifname != "br0" tcp dport 80 dnat to 10.2.0.13:443; }
+				chain PREROUTING { type nat hook prerouting priority dstnat; fib daddr type local jump DOCKER; }
+				chain OUTPUT { type nat hook output priority -100; ip daddr != 127.0.0.0/8 fib daddr type local jump DOCKER; }
+				chain POSTROUTING { type nat hook postrouting priority srcnat; ip saddr 10.2.0.0/24 masquerade; }
+			}
+			table ip6 nat {
+				chain DOCKER { iifname != "br0" tcp dport 80 dnat to [fd00:2::13]:443; }
+				chain PREROUTING { type nat hook prerouting priority dstnat; fib daddr type local jump DOCKER; }
+			}
+		`),
+		request{by: "tcp", to: service1, shares: shares{"b1:8081": 1}, sees: "balancer"},
+		request{by: "tcp", to: "192.0.2.2:443 [2001:db8::2]:443", shares: shares{"b2:8082": 1}},
+		request{by: "tcp", to: "192.0.2.3:80 [2001:db8::3]:80", shares: shares{"b3:443": 1}},
+	}},
 	// another table's destination NAT of forwarded packets gets no source NAT, at any port
 	{name: "foreign-dnat-keeps-its-source", steps: steps{
 		nftScript(`table inet foreign {

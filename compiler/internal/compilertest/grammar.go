@@ -93,7 +93,7 @@ var (
 
 	inChain = lineForms(
 		`		# nothing to ask, but the kernel translates open connections only while there is a nat chain`,
-		`		# what this machine opens itself; -100 is dstnat, a name that nft does not take here`,
+		`		# what this machine opens itself; -102 is dstnat - 2, a name that nft does not take here`,
 		`		# the backend is chosen: what the connection was opened to tells which source it gets`,
 		`		# right after the choice, so that whatever comes next sees the mark: routing, filters, this machine`,
 		`		# before connection tracking, which neither requests nor replies meet`,
@@ -111,7 +111,7 @@ var (
 		`		# who may come in, before all else that is done to a packet`,
 		`		# who is shut out, and what is no TCP: before connection tracking`,
 		`		# right after connection tracking`,
-		`		type nat hook (?:prerouting priority dstnat(?: - 5)?|output priority -10[05]|postrouting priority srcnat)`,
+		`		type nat hook (?:prerouting priority dstnat - [25]|output priority -10[25]|postrouting priority srcnat - 2)`,
 		`		type filter hook (?:prerouting priority (?:raw|raw - 10?|raw - 5|mangle|mangle - 5|dstnat \+ 5)|output priority (?:-95|raw|raw - 10)|forward priority filter(?: \+ 5| \+ 10)?|(?:input|output) priority filter \+ 5|postrouting priority srcnat(?: \+ 5)?|ingress devices = { DEVICES } priority filter(?: - 10?| - 5)?)`,
 		`		type filter hook (?:input|forward) priority filter - 5`, `		ct state != invalid return`, `		meta l4proto != tcp return`,
 		`		tcp flags & \(syn \| rst\) != 0x0 return`, `		tcp sport PORTS drop`, `		iifname != INSIDE return`,
