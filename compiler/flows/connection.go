@@ -14,6 +14,7 @@ type Connection struct {
 	To         netip.AddrPort // the original destination; port 0 where the protocol has none
 	Server     netip.AddrPort // the source of replies
 	Translated bool           // its destination was translated
+	Answered   bool           // the server has sent a packet
 }
 
 // ends reports whether the protocol has connections, which come to an end.

@@ -8,7 +8,8 @@ import (
 )
 
 // A Stale tells which conntrack entries must not outlive a load. All connections to a backend that is down are cut, so that no
-// packet goes on to a dead machine. A connection to a backend that is gone, or through a frontend that is gone, may finish
+// packet goes on to a dead machine. Connections that a backend never answered are cut when it drains or is gone: nothing can
+// finish, and a client that repeats its first packet would stay with that backend for as long as it tries. A connection to a backend that is gone, or through a frontend that is gone, may finish
 // if its protocol has connections that end; UDP has none, and would stay there for ever. The same holds for UDP from before
 // the farm that serves its address now.
 type Stale struct {
@@ -52,7 +53,7 @@ func (s *Stale) compare(was, is *farm.Farm) {
 		}
 	}
 	for _, b := range trackedBackends(is) {
-		if b.State == farm.Down {
+		if b.State == farm.Down || b.State == farm.Drain && !drained(was, b) {
 			s.Servers = append(s.Servers, b.Address.All()...)
 		}
 	}
@@ -61,6 +62,13 @@ func (s *Stale) compare(was, is *farm.Farm) {
 			s.add(d)
 		}
 	}
+}
+
+// drained reports whether the backend drained already in a farm's earlier state.
+func drained(was *farm.Farm, b farm.Backend) bool {
+	return slices.ContainsFunc(trackedBackends(was), func(o farm.Backend) bool {
+		return o.State == farm.Drain && o.SameServer(b)
+	})
 }
 
 // add notes a frontend that was not there before.
@@ -86,10 +94,10 @@ func (s *Stale) Contains(of Connection) bool {
 	}
 	owner := s.after.frontend(of)
 	if b := backendOf(owner, of); b != nil {
-		return b.State == farm.Down
+		return b.State == farm.Down || b.State == farm.Drain && !of.Answered
 	}
 	switch {
-	case of.ends():
+	case of.ends() && of.Answered:
 		return false
 	case owner != nil && slices.ContainsFunc(s.added, owner.SamePackets):
 		return true

@@ -2,6 +2,7 @@ package flows
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/fstest"
 
@@ -74,7 +75,8 @@ func TestStale(t *testing.T) {
 				server = netip.MustParseAddrPort(c.server)
 			}
 			stale := NewStale(before, after)
-			of := Connection{farm.UDP.Number(), netip.MustParseAddrPort("192.0.2.1:80"), server, true}
+			of := Connection{Protocol: farm.UDP.Number(), To: netip.MustParseAddrPort("192.0.2.1:80"), Server: server,
+				Translated: true, Answered: true}
 			udp := stale.Contains(of)
 			of.Protocol = farm.TCP.Number()
 			if tcp := stale.Contains(of); udp != c.udp || tcp != c.tcp {
@@ -93,7 +95,8 @@ func TestStale(t *testing.T) {
 
 // What was not translated, from before the farm: connections end by themselves, other flows would bypass it for ever.
 func TestStaleFlowsOlderThanTheFarm(t *testing.T) {
-	of := Connection{farm.UDP.Number(), netip.MustParseAddrPort("192.0.2.1:80"), netip.MustParseAddrPort("192.0.2.1:80"), false}
+	of := Connection{Protocol: farm.UDP.Number(), To: netip.MustParseAddrPort("192.0.2.1:80"),
+		Server: netip.MustParseAddrPort("192.0.2.1:80"), Answered: true}
 	for _, listen := range []string{"192.0.2.1:80/udp", "192.0.2.1:1-100/udp", "192.0.2.1", "*:80/udp"} {
 		after := []*farm.Farm{oneFarm(t, "web", "listen = '"+listen+"'\n"+cutB1)}
 		fresh := NewStale(nil, after)
@@ -107,6 +110,34 @@ func TestStaleFlowsOlderThanTheFarm(t *testing.T) {
 		}
 		if same := NewStale(map[string]farm.Description{"web": after[0].Description()}, after); same.Contains(of) || !same.None() {
 			t.Errorf("%s: cut by a load that changes nothing", listen)
+		}
+	}
+}
+
+// A connection that its backend never answered has nothing to finish, so it goes with the backend.
+func TestStaleConnectionsWithoutAnswer(t *testing.T) {
+	web := map[string]farm.Description{"web": oneFarm(t, "web", cutWeb+cutB1+cutB2).Description()}
+	for _, c := range []struct {
+		rule  string
+		after string
+		cut   bool
+	}{
+		{"nothing changed", cutWeb + cutB1 + cutB2, false},
+		{"the backend drains", cutWeb + cutB1 + "state = 'drain'\n" + cutB2, true},
+		{"the backend is gone", cutWeb + cutB2, true},
+		{"another backend drains", cutWeb + cutB1 + cutB2 + "state = 'drain'\n", false},
+	} {
+		stale := NewStale(web, []*farm.Farm{oneFarm(t, "web", c.after)})
+		of := Connection{Protocol: farm.TCP.Number(), To: netip.MustParseAddrPort("192.0.2.1:80"),
+			Server: netip.MustParseAddrPort("10.0.0.1:80"), Translated: true}
+		if got := stale.Contains(of); got != c.cut {
+			t.Errorf("%s: cut %t, want %t", c.rule, got, c.cut)
+		}
+		if c.cut && !slices.Contains(stale.Servers, of.Server.Addr()) {
+			t.Errorf("%s: entries with the backend's address are not looked at", c.rule)
+		}
+		if of.Answered = true; stale.Contains(of) {
+			t.Errorf("%s: a connection that was answered is cut", c.rule)
 		}
 	}
 }

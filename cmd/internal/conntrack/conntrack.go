@@ -24,7 +24,8 @@ type Entry struct {
 	OriginalDestination netip.AddrPort // the frontend, for a connection through a farm
 	ReplySource         netip.AddrPort // the backend, for a connection through a farm
 	DestinationNAT      bool           // a rule has set its destination (IPS_DST_NAT)
-	Closed              bool           // it is TCP in state LAST_ACK, TIME_WAIT or CLOSE
+	Answered            bool           // a packet has come in the reply direction (IPS_SEEN_REPLY)
+	Closed              bool           // TCP in LAST_ACK, TIME_WAIT or CLOSE, SCTP in SHUTDOWN_ACK_SENT or CLOSED
 
 	family uint8
 	origin []byte // CTA_TUPLE_ORIG, CTA_ZONE and CTA_ID as the kernel sent them: they identify the entry
@@ -97,7 +98,9 @@ const (
 	filterSource      = 1 << 0 // CTA_FILTER_F_CTA_IP_SRC
 	filterDestination = 1 << 1 // CTA_FILTER_F_CTA_IP_DST
 
-	dstNAT = 1 << 5 // IPS_DST_NAT of linux/netfilter/nf_conntrack_common.h
+	// The status of linux/netfilter/nf_conntrack_common.h.
+	seenReply = 1 << 1 // IPS_SEEN_REPLY
+	dstNAT    = 1 << 5 // IPS_DST_NAT
 )
 
 func (f Filter) attrs() []*nl.RtAttr {
@@ -132,18 +135,34 @@ func parseEntry(message []byte) (e Entry, ok bool) {
 	e.Protocol, e.OriginalDestination, e.ReplySource = origin.protocol, origin.destination, reply.source
 	if status := attrs[nl.CTA_STATUS]; len(status) == 4 {
 		e.DestinationNAT = binary.BigEndian.Uint32(status)&dstNAT != 0
+		e.Answered = binary.BigEndian.Uint32(status)&seenReply != 0
 	}
-	e.Closed = e.Protocol == unix.IPPROTO_TCP && isClosed(attrs[nl.CTA_PROTOINFO])
+	e.Closed = isClosed(e.Protocol, parseAttributes(attrs[nl.CTA_PROTOINFO]))
 	return e, e.OriginalDestination.Addr().IsValid() && e.ReplySource.Addr().IsValid()
 }
 
-// isClosed parses CTA_PROTOINFO, and tells whether a TCP connection has ended (enum tcp_conntrack of
-// linux/netfilter/nf_conntrack_tcp.h).
-func isClosed(about []byte) bool {
-	const lastAck, closed = 6, 8 // TIME_WAIT is 7
-	tcp := parseAttributes(parseAttributes(about)[nl.CTA_PROTOINFO_TCP])
-	state := tcp[nl.CTA_PROTOINFO_TCP_STATE]
-	return len(state) == 1 && state[0] >= lastAck && state[0] <= closed
+// The states of connections that have ended.
+const (
+	tcpLastAck = 6 // enum tcp_conntrack of linux/netfilter/nf_conntrack_tcp.h; TIME_WAIT is 7
+	tcpClose   = 8
+
+	sctpInfo            = 3 // CTA_PROTOINFO_SCTP, and its CTA_PROTOINFO_SCTP_STATE, which the libraries lack
+	sctpInfoState       = 1
+	sctpClosed          = 1 // enum sctp_conntrack of linux/netfilter/nf_conntrack_sctp.h
+	sctpShutdownAckSent = 7
+)
+
+// isClosed reports whether a connection has ended, by its CTA_PROTOINFO.
+func isClosed(protocol int, info attributes) bool {
+	switch protocol {
+	case unix.IPPROTO_TCP:
+		state := parseAttributes(info[nl.CTA_PROTOINFO_TCP])[nl.CTA_PROTOINFO_TCP_STATE]
+		return len(state) == 1 && state[0] >= tcpLastAck && state[0] <= tcpClose
+	case unix.IPPROTO_SCTP:
+		state := parseAttributes(info[sctpInfo])[sctpInfoState]
+		return len(state) == 1 && (state[0] == sctpClosed || state[0] == sctpShutdownAckSent)
+	}
+	return false
 }
 
 type tuple struct {

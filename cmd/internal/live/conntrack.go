@@ -84,5 +84,5 @@ func ofIP4(addresses []netip.Addr) []netip.Addr {
 // connectionOf converts a conntrack entry for the compiler.
 func connectionOf(e conntrack.Entry) flows.Connection {
 	return flows.Connection{Protocol: e.Protocol, To: e.OriginalDestination, Server: e.ReplySource,
-		Translated: e.DestinationNAT}
+		Translated: e.DestinationNAT, Answered: e.Answered}
 }

@@ -132,7 +132,7 @@ func countConnections(ctx context.Context, s *Status, farms []*farm.Farm) error 
 	for _, family := range []conntrack.Family{conntrack.IP4, conntrack.IP6} {
 		err := conntrack.Dump(ctx, conntrack.Filter{Family: family}, func(f conntrack.Entry) bool {
 			name, backend, ok := c.Backend(connectionOf(f))
-			if n := open[[2]string{name, backend}]; ok && n != nil {
+			if n := open[[2]string{name, backend}]; ok && n != nil && !f.Closed {
 				*n++
 			}
 			return true

@@ -69,6 +69,16 @@ func cutCases() (all []testCase) {
 			continued{by: "tcp", with: "b1", answers: noBackend},
 			continued{by: "udp", with: "b1", answers: "b2"},
 		}},
+		// a client that repeats its first packet goes to another backend when the one that never answers drains or is gone
+		unansweredMoves("snat", `state = "drain"`), unansweredMoves("dnat", `state = "drain"`),
+		unansweredMoves("snat", ""), unansweredMoves("dnat", ""),
+		testCase{name: "open-without-closed-connections", steps: steps{
+			farms{"web": oneBackend("snat", listen1, "b1", 8081)},
+			request{by: "tcp", to: service1, shares: shares{"b1:8081": 1}, sees: "balancer"},
+			openConnections(0),
+			hold{by: "tcp", to: service1},
+			openConnections(40), // 20 of each family
+		}},
 		// with many backends farmc reads all entries at once
 		testCase{name: "cut-of-many", steps: steps{
 			manyFarms("up"),
