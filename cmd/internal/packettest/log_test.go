@@ -343,6 +343,11 @@ func (a dsrTopology) logs() testCase {
 			logLines(20, "web input", "client", service1+" "+service1At8050+" "+service2)},
 		logged{directRequest{by: "tcp udp", to: "192.0.2.1:8081 192.0.2.2:443 [2001:db8::1]:8081 [2001:db8::2]:443",
 			shares: shares{"b1": 3, "b2": 1}, clients: 20}, nil},
+		// a pick that farms share is asked after the log
+		farms{"web": a.farm(listen1, unlimitedLog(`"input"`), `scheduler = "hash"`)},
+		logToGroup,
+		logged{directRequest{by: "tcp udp", to: service1, shares: shares{"b1": 3, "b2": 1}, clients: 20},
+			logLines(20, "web input", "client", service1)},
 		farms{"web": a.farm(listenAllKinds, "log.on = \"input\"\nlog.rate = \"2/hour\"")},
 		logToGroup,
 		logged{directRequest{by: "tcp", to: service1, shares: shares{"b1": 3, "b2": 1}, clients: 20},
