@@ -10,7 +10,7 @@ import (
 	"farmc/compiler/internal/compilertest"
 )
 
-// TestPropertyAccess holds whom the script turns away against what farms say of it.
+// TestPropertyAccess compares the clients that the script denies with the access lists of the farms.
 func TestPropertyAccess(t *testing.T) {
 	turnedAway, passed := 0, 0
 	compilertest.Randomly(t, 2, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {

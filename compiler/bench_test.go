@@ -24,7 +24,14 @@ func tenEach(farms int) fstest.MapFS {
 func plainFarm(n, weight int) []byte {
 	text := fmt.Appendf(nil, "mode   = \"dnat\"\nlisten = \"192.%d.%d.%d:80/tcp\"\n", n>>16&255, n>>8&255, n&255)
 	for b := range 10 {
-		text = fmt.Appendf(text, "\n[backends.b%d]\naddress = \"10.%d.%d.%d\"\nport    = 8080\n", b+1, b, n>>8&255, n&255)
+		text = fmt.Appendf(
+			text,
+			"\n[backends.b%d]\naddress = \"10.%d.%d.%d\"\nport    = 8080\n",
+			b+1,
+			b,
+			n>>8&255,
+			n&255,
+		)
 		if b == 0 && weight != 1 {
 			text = fmt.Appendf(text, "weight  = %d\n", weight)
 		}
@@ -66,7 +73,7 @@ func BenchmarkCompileAfterAChange(b *testing.B) {
 	}
 }
 
-// BenchmarkReload makes the reload of what is loaded to what the files say, one farm of which has changed.
+// BenchmarkReload makes the reload from the loaded script to that of the files, after a change of one farm.
 func BenchmarkReload(b *testing.B) {
 	for _, farms := range []int{1, 100, 10_000} {
 		b.Run(fmt.Sprintf("of one of %d farms of 10", farms), func(b *testing.B) {

@@ -16,34 +16,70 @@ import (
 	"farmc/compiler/ruleset"
 )
 
-// Whatever changes between two compiles, the second one says what a first one would.
+// After any change between two compiles, the second one has the result of a first one.
 func TestCompilerForgetsWhatChanged(t *testing.T) {
 	edits := []struct {
 		rule  string
 		files map[string]string // "" is taken away
 	}{
 		{"nothing", nil},
-		{"a weight", map[string]string{"web.toml": "listen = '192.0.2.1:80'\n[backends.b1]\naddress = '10.0.0.1'\nweight = 2\n"}},
-		{"a fault", map[string]string{"web.toml": "listen = '192.0.2.1:80'\n[backends.b1]\naddress = '10.0.0.1'\nwieght = 2\n"}},
+		{
+			"a weight",
+			map[string]string{"web.toml": "listen = '192.0.2.1:80'\n[backends.b1]\naddress = '10.0.0.1'\nweight = 2\n"},
+		},
+		{
+			"a fault",
+			map[string]string{"web.toml": "listen = '192.0.2.1:80'\n[backends.b1]\naddress = '10.0.0.1'\nwieght = 2\n"},
+		},
 		{"still the fault", nil},
 		{"mended", map[string]string{"web.toml": "listen = '192.0.2.1:80'\n[backends.b1]\naddress = '10.0.0.1'\n"}},
-		{"a new farm that conflicts", map[string]string{"site.toml": "listen = '192.0.2.1:80'\n[backends.b1]\naddress = '10.0.0.1'\n"}},
+		{
+			"a new farm that conflicts",
+			map[string]string{"site.toml": "listen = '192.0.2.1:80'\n[backends.b1]\naddress = '10.0.0.1'\n"},
+		},
 		{"it is gone", map[string]string{"site.toml": ""}},
 		{"a drop-in", map[string]string{"web.toml.d/health.toml": "[backends.b1]\nstate = 'down'\n"}},
 		{"another drop-in", map[string]string{"web.toml.d/health.toml": "[backends.b1]\nstate = 'drain'\n"}},
 		{"no drop-in", map[string]string{"web.toml.d/health.toml": ""}},
-		{"a farm names a list that isn't there", map[string]string{"web.toml": "listen = '192.0.2.1:80'\naccess = { deny = '@bad' }\n[backends.b1]\naddress = '10.0.0.1'\n"}},
+		{
+			"a farm names a list that isn't there",
+			map[string]string{
+				"web.toml": "listen = '192.0.2.1:80'\naccess = { deny = '@bad' }\n[backends.b1]\naddress = " +
+					"'10.0.0.1'\n",
+			},
+		},
 		{"the list comes", map[string]string{"bad.list": "198.51.100.0/24\n"}},
 		{"the list grows", map[string]string{"bad.list": "198.51.100.0/24\n203.0.113.9\n"}},
 		{"the list has a fault", map[string]string{"bad.list": "198.51.100.0/240\n"}},
 		{"the list is another one", map[string]string{"bad.list": "", "worse.list": "198.51.100.0/24\n"}},
-		{"an escape names the list", map[string]string{"web.toml": "listen = '192.0.2.1:80'\naccess = { deny = \"\\u0040worse\" }\n[backends.b1]\naddress = '10.0.0.1'\n"}},
+		{
+			"an escape names the list",
+			map[string]string{
+				"web.toml": "listen = '192.0.2.1:80'\naccess = { deny = \"\\u0040worse\" }\n[backends.b1]\naddress " +
+					"= '10.0.0.1'\n",
+			},
+		},
 		{"the list goes", map[string]string{"worse.list": ""}},
-		{"interfaces", map[string]string{"web.toml": "mode = 'dsr'\nlisten = '192.0.2.1:80'\ninterfaces = ['eth0', 'gone']\n[backends.b1]\naddress = '10.0.0.1'\ninterface = 'eth0'\n[backends.b2]\naddress = '10.0.0.2'\ninterface = 'gone'\n"}},
-		{"something else", map[string]string{"dns.toml": "listen = '192.0.2.1:54'\nflow-offload = ['eth0', 'gone']\n[backends.b1]\naddress = '10.0.0.1'\n"}},
+		{
+			"interfaces",
+			map[string]string{
+				"web.toml": "mode = 'dsr'\nlisten = '192.0.2.1:80'\ninterfaces = ['eth0', 'gone']\n[backends.b1]\n" +
+					"address = '10.0.0.1'\ninterface = 'eth0'\n[backends.b2]\naddress = '10.0.0.2'\ninterface = " +
+					"'gone'\n",
+			},
+		},
+		{
+			"something else",
+			map[string]string{
+				"dns.toml": "listen = '192.0.2.1:54'\nflow-offload = ['eth0', 'gone']\n[backends.b1]\naddress = " +
+					"'10.0.0.1'\n",
+			},
+		},
 	}
-	files := fstest.MapFS{"web.toml": {Data: []byte("listen = '192.0.2.1:80'\n[backends.b1]\naddress = '10.0.0.1'\n"), Mode: 0o644},
-		"dns.toml": {Data: []byte("listen = '192.0.2.1:53'\n[backends.b1]\naddress = '10.0.0.1'\n"), Mode: 0o644}}
+	files := fstest.MapFS{
+		"web.toml": {Data: []byte("listen = '192.0.2.1:80'\n[backends.b1]\naddress = '10.0.0.1'\n"), Mode: 0o644},
+		"dns.toml": {Data: []byte("listen = '192.0.2.1:53'\n[backends.b1]\naddress = '10.0.0.1'\n"), Mode: 0o644},
+	}
 	var m compiler.Compiler
 	for _, e := range edits {
 		for name, text := range e.files {
@@ -59,7 +95,13 @@ func TestCompilerForgetsWhatChanged(t *testing.T) {
 
 func mustSayAsNew(t *testing.T, m *compiler.Compiler, rule string, files fstest.MapFS, gone string) {
 	t.Helper()
-	mustCompileAsNew(t, m, rule, []farm.Dir{{Path: "farms.d", FS: files}}, func(device string) bool { return device == gone })
+	mustCompileAsNew(
+		t,
+		m,
+		rule,
+		[]farm.Dir{{Path: "farms.d", FS: files}},
+		func(device string) bool { return device == gone },
+	)
 }
 
 func mustCompileAsNew(
@@ -97,12 +139,12 @@ func originsOf(s *ruleset.Script) (out []*diag.Origin) {
 	return out
 }
 
-// Of every kind of farm what is remembered is what a first compile finds, whatever interfaces come and go.
+// For every kind of farm, the kept results equal those of a first compile, also when interfaces come and go.
 func TestCompilerOfAllKinds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles of all goldens take too long for -short; make test-slow runs them")
 	}
-	var over compiler.Compiler // of all cases, whose farms have the same names
+	var over compiler.Compiler // of all cases, which have farms of the same names
 	for _, name := range compilertest.Cases(t) {
 		dirs := compilertest.CaseDirs(t, name)
 		var m compiler.Compiler
@@ -113,7 +155,7 @@ func TestCompilerOfAllKinds(t *testing.T) {
 	}
 }
 
-// TestPropertyCompiler edits random farms again and again, some of whose files stay as they are.
+// TestPropertyCompiler edits random farms again and again; some files stay unchanged.
 func TestPropertyCompiler(t *testing.T) {
 	edits := 0
 	compilertest.Randomly(t, 3, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
@@ -140,14 +182,15 @@ func editedFiles(r *rand.Rand, files fstest.MapFS, before, after []compilertest.
 	out := compilertest.FarmFilesOf(r, after)
 	for _, f := range after {
 		name := f.Name + ".toml"
-		if slices.ContainsFunc(before, func(o compilertest.ModelFarm) bool { return reflect.DeepEqual(o, f) }) && files[name] != nil {
+		if slices.ContainsFunc(before, func(o compilertest.ModelFarm) bool { return reflect.DeepEqual(o, f) }) &&
+			files[name] != nil {
 			out[name] = files[name]
 		}
 	}
 	return out
 }
 
-// What didn't change isn't read again.
+// An unchanged file is not read again.
 func TestCompilerKeepsWhatDidNotChange(t *testing.T) {
 	files := tenEach(50)
 	files["bad.list"] = &fstest.MapFile{Data: []byte("198.51.100.0/24\n"), Mode: 0o644}

@@ -13,13 +13,14 @@ func Compile(dirs []farm.Dir) (*ruleset.Script, diag.Diagnostics) {
 }
 
 // CompileWithout compiles for a machine that lacks network interfaces: rules that hang on one that is absent are left
-// out, as the kernel (6.1) refuses a whole script that names one. What was left out is among the warnings.
+// out, as the kernel (6.1) refuses a whole script that names one. A warning names each rule that is left out.
 func CompileWithout(dirs []farm.Dir, absent func(device string) bool) (*ruleset.Script, diag.Diagnostics) {
 	return new(Compiler).Compile(dirs, absent)
 }
 
-// A Compiler compiles again and again, and repeats only the work on farms that changed since the last time: of ten thousand
-// farms one, mostly. The zero Compiler has compiled nothing yet. It is not for use by several goroutines at once.
+// A Compiler compiles again and again, and repeats only the work on farms that changed since the last time: of ten
+// thousand farms one, mostly. The zero Compiler has compiled nothing yet. It is not for use by several goroutines at
+// once.
 type Compiler struct {
 	farms    farm.Cache
 	services ruleset.Services
@@ -35,7 +36,14 @@ func (c *Compiler) Compile(dirs []farm.Dir, absent func(device string) bool) (*r
 		return nil, told
 	}
 	if len(farms) == 0 {
-		told = append(told, diag.Diagnostic{Severity: diag.Warning, Place: diag.Place{File: dirs[len(dirs)-1].Path}, Message: "there are no farms: nothing is balanced"})
+		told = append(
+			told,
+			diag.Diagnostic{
+				Severity: diag.Warning,
+				Place:    diag.Place{File: dirs[len(dirs)-1].Path},
+				Message:  "there are no farms: nothing is balanced",
+			},
+		)
 	}
 	return script, told
 }

@@ -69,8 +69,8 @@ func TestConflictsByComparingAll(t *testing.T) {
 func TestConflicts(t *testing.T) {
 	for _, test := range []struct {
 		rule string
-		a, b string   // what the farms listen on
-		want []string // what they have in common
+		a, b string   // the entries of listen
+		want []string // the addresses, ports and protocols that they share
 	}{
 		{"port", "192.0.2.10:80", "192.0.2.10:80", []string{"192.0.2.10, tcp port 80"}},
 		{"port-among-others", "192.0.2.10:80,443", "192.0.2.10:25,443", []string{"192.0.2.10, tcp port 443"}},
@@ -121,7 +121,10 @@ func TestConflicts(t *testing.T) {
 				}}})
 				var got []string
 				for _, d := range told {
-					got = append(got, strings.TrimSuffix(strings.TrimPrefix(d.Message, "the farm a listens on "), ", too"))
+					got = append(
+						got,
+						strings.TrimSuffix(strings.TrimPrefix(d.Message, "the farm a listens on "), ", too"),
+					)
 				}
 				if fmt.Sprint(got) != fmt.Sprint(test.want) {
 					t.Errorf("%s and %s: got %q, want %q", a, b, got, test.want)

@@ -31,10 +31,10 @@
 // Terms, as all packages use them:
 //
 //   - farm: a load-balanced service, from one TOML file and its drop-ins.
-//   - frontend: an address, protocol and port, or a range, that clients connect to. An entry of listen gives one or more.
+//   - frontend: an address, protocol and ports that clients connect to. An entry of listen gives one or more.
 //   - backend: a server that the connections of a farm are sent to.
 //   - service: a farm inside of package ruleset, with its frontends, assignments and rendered elements.
-//   - slot, assignment: a backend gets slots by its weight; the assignment is the slots of a farm in one address family.
+//   - slot, assignment: a backend gets slots by its weight; an assignment has a farm's slots of one family.
 //   - pick: the rule that draws a slot, at random, in turn or by a hash, and so the backend of a new connection.
 //   - backend ID: the number or address that stands for a backend between the first and the second step of a pick.
 //   - target: the address, port and way to a backend, which a map finds by the backend ID.
@@ -46,9 +46,9 @@
 //   - origin: the farm, key and place in a file that a line of the script comes from.
 //   - inventory: the objects of a script that reload compares.
 //
-// Files: compile.go. The tests of this package compile the cases in golden/, walk packets through random farms, and load
-// scripts into a kernel.
+// Files: compile.go. The tests of this package compile the cases in golden/, walk packets through random farms, and
+// load scripts into a kernel.
 //
-// Be aware: a Compiler keeps the farms and their rendered elements from one call to the next, and must give the same result
-// as a first compile. The zero Compiler is ready for use; it is not for several goroutines at once.
+// Be aware: a Compiler keeps the farms and their rendered elements from one call to the next, and must give the same
+// result as a first compile. The zero Compiler is ready for use; it is not for several goroutines at once.
 package compiler

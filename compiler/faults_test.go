@@ -13,7 +13,9 @@ import (
 // TestFaultsNameTheirFarm: --isolate leaves out the farms that have some.
 func TestFaultsNameTheirFarm(t *testing.T) {
 	_, told := compiler.Compile([]farm.Dir{{FS: fstest.MapFS{
-		"a.toml":          {Data: []byte("listen = '192.0.2.10:80'\n[backends.b1]\naddress = '10.0.0.11'\nweight = 0\n")},
+		"a.toml": {
+			Data: []byte("listen = '192.0.2.10:80'\n[backends.b1]\naddress = '10.0.0.11'\nweight = 0\n"),
+		},
 		"b.toml":          {Data: []byte("x")},
 		"c.toml":          {Data: []byte("listen = '192.0.2.10:80'\n[backends.b1]\naddress = '10.0.0.11'\n")},
 		"c.toml.d/x.toml": {Data: []byte("y = 1")},

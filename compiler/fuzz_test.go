@@ -43,7 +43,12 @@ func FuzzCompile(f *testing.F) {
 		if fs.ValidPath(name+".toml") && !strings.Contains(name, "/") && len(name) < 250 {
 			files[name+".toml"] = &fstest.MapFile{Data: []byte(fittingFarm)}
 			files[name+".list"] = &fstest.MapFile{Data: list}
-			files["listed.toml"] = &fstest.MapFile{Data: []byte("listen = \"198.51.100.2\"\naccess.allow = \"@office\"\naccess.deny = [\"@office\", \"any\"]\n[backends.b1]\naddress = \"10.0.0.11\"\n")}
+			files["listed.toml"] = &fstest.MapFile{
+				Data: []byte(
+					"listen = \"198.51.100.2\"\naccess.allow = \"@office\"\naccess.deny = [\"@office\", \"any\"]\n" +
+						"[backends.b1]\naddress = \"10.0.0.11\"\n",
+				),
+			}
 			files[name+".toml.d/"+name+".toml"] = &fstest.MapFile{Data: dropIn}
 		}
 		harmless(t, files)
@@ -77,7 +82,8 @@ func harmless(t testing.TB, files fstest.MapFS) string {
 
 // steers says whether a rune is one that a terminal obeys, or that makes text look like another.
 func steers(r rune) bool {
-	return r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) && r != '\u061c' && r != '\u200e' && r != '\u200f')
+	return r != '\n' &&
+		(unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) && r != '\u061c' && r != '\u200e' && r != '\u200f')
 }
 
 // hostile are texts that would be a statement, the end of one, or something else to a reader that isn't careful.
@@ -186,7 +192,7 @@ var stringKeys = map[string]string{
 	"name-of-a-table":       fittingFarm + "[%s]\nstate = \"up\"\n",
 }
 
-// harmlessKeys are the keys whose string doesn't come into the script, and may be anything.
+// harmlessKeys are the keys with strings that stay out of the script, and may be anything.
 var harmlessKeys = map[string]bool{"description": true, "log.prefix": true}
 
 // TestHostileStrings puts each hostile text where a string may stand: it is a fault, or leaves no trace in the script.
@@ -219,7 +225,12 @@ func TestHostileNames(t *testing.T) {
 		}
 		for ending, text := range map[string]string{".toml": fittingFarm, ".list": "192.0.2.1\n", ".toml.d/x.toml": fittingFarm} {
 			files := fstest.MapFS{"web.toml": {Data: []byte(fittingFarm)}, name + ending: {Data: []byte(text)}}
-			files["web.toml"].Data = bytes.Replace(files["web.toml"].Data, []byte("198.51.100.1"), []byte("198.51.100.2"), 1)
+			files["web.toml"].Data = bytes.Replace(
+				files["web.toml"].Data,
+				[]byte("198.51.100.1"),
+				[]byte("198.51.100.2"),
+				1,
+			)
 			script := harmless(t, files)
 			hidden := strings.HasPrefix(name, ".")
 			if orphan := strings.Contains(ending, "/"); script != "" && !orphan && !hidden {
@@ -235,7 +246,10 @@ func TestHostileNames(t *testing.T) {
 func TestHostileLists(t *testing.T) {
 	for _, line := range hostile {
 		for _, lenient := range []bool{false, true} {
-			files := fstest.MapFS{"web.toml": {Data: []byte("access.deny = \"@office\"\n" + fittingFarm)}, "office.list": {Data: []byte("192.0.2.1\n" + line + "\n")}}
+			files := fstest.MapFS{
+				"web.toml":    {Data: []byte("access.deny = \"@office\"\n" + fittingFarm)},
+				"office.list": {Data: []byte("192.0.2.1\n" + line + "\n")},
+			}
 			harmless(t, files)
 			script, told := compiler.Compile([]farm.Dir{{FS: files, Lenient: lenient}})
 			if lenient && told.Faulty() {
@@ -251,12 +265,14 @@ func TestHostileLists(t *testing.T) {
 	}
 }
 
-// TestHostileDropIns: what stands in a drop-in is looked at like all else.
+// TestHostileDropIns: a drop-in is validated like a farm's file.
 func TestHostileDropIns(t *testing.T) {
 	for key, form := range stringKeys {
 		for _, text := range hostile[:20] {
 			script := harmless(t, fstest.MapFS{
-				"web.toml":          {Data: []byte("listen = \"192.0.2.10:80\"\n[backends.b1]\naddress = \"10.0.0.11\"\n")},
+				"web.toml": {
+					Data: []byte("listen = \"192.0.2.10:80\"\n[backends.b1]\naddress = \"10.0.0.11\"\n"),
+				},
 				"web.toml.d/x.toml": {Data: fmt.Appendf(nil, form, tomlString(text))},
 			})
 			if script != "" && !harmlessKeys[key] {
@@ -277,7 +293,8 @@ func TestFarmsThatWouldTakeForever(t *testing.T) {
 		fmt.Fprintf(&many, "[backends.b%d]\naddress = \"10.0.%d.%d\"\nweight = %d\n", i, i/250, i%250+1, i%1000+1)
 	}
 	for name, text := range map[string]string{
-		"ports":    "listen = \"192.0.2.10:" + strings.Join(ports, ",") + "\"\n[backends.b1]\naddress = \"10.0.0.11\"\n",
+		"ports": "listen = \"192.0.2.10:" + strings.Join(ports, ",") + "\"\n[backends.b1]\naddress = " +
+			"\"10.0.0.11\"\n",
 		"backends": "listen = \"192.0.2.10:80\"\n" + many.String(),
 		"deep":     "a = " + strings.Repeat("[", 1<<20),
 		"keys":     strings.Repeat("a.", 1<<20) + "b = 1",

@@ -11,12 +11,12 @@ import (
 	"farmc/compiler/internal/compilertest"
 )
 
-// TestGuardsOfAbsentInterfaces: what would hang on an interface that isn't there hangs on its name in prerouting, so that
-// nobody slips in as it appears.
+// TestGuardsOfAbsentInterfaces: rules for the ingress of an absent interface compare its name in prerouting instead, so
+// that no denied client gets in as it appears.
 func TestGuardsOfAbsentInterfaces(t *testing.T) {
 	for _, test := range []struct {
 		mode, interfaces string
-		ingress          string // the devices at whose ingress there is a gate
+		ingress          string // the interfaces that have a gate at their ingress
 		prerouting       string // where the door leads there
 	}{
 		{"dnat", `"eth0"`, `"eth0"`, ""},
@@ -26,11 +26,19 @@ func TestGuardsOfAbsentInterfaces(t *testing.T) {
 		{"dsr", `"eth7"`, "", ""}, // takes nothing
 	} {
 		t.Run(test.mode+test.interfaces, func(t *testing.T) {
-			text := fmt.Sprintf("mode = %q\ninterfaces = [%s]\nlisten = \"192.0.2.10:80\"\naccess.deny = \"any\"\n[backends.b1]\naddress = \"10.0.0.11\"\n", test.mode, test.interfaces)
+			text := fmt.Sprintf(
+				"mode = %q\ninterfaces = [%s]\nlisten = \"192.0.2.10:80\"\naccess.deny = \"any\"\n[backends.b1]\n"+
+					"address = \"10.0.0.11\"\n",
+				test.mode,
+				test.interfaces,
+			)
 			if test.mode == "dsr" {
 				text += "interface = \"eth1\"\n"
 			}
-			script, told := compiler.CompileWithout([]farm.Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(text)}}}}, func(device string) bool { return device == "eth7" })
+			script, told := compiler.CompileWithout(
+				[]farm.Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(text)}}}},
+				func(device string) bool { return device == "eth7" },
+			)
 			if told.Faulty() {
 				t.Fatal(compilertest.Printed(told))
 			}
@@ -41,7 +49,10 @@ func TestGuardsOfAbsentInterfaces(t *testing.T) {
 			ingress := ""
 			for name, rules := range r.Chains {
 				if strings.HasPrefix(name, "access-ingress/") {
-					ingress += strings.TrimSuffix(strings.TrimPrefix(rules[0], "\t\ttype filter hook ingress devices = { "), " } priority filter - 10")
+					ingress += strings.TrimSuffix(
+						strings.TrimPrefix(rules[0], "\t\ttype filter hook ingress devices = { "),
+						" } priority filter - 10",
+					)
 				}
 			}
 			prerouting := ""
@@ -49,17 +60,31 @@ func TestGuardsOfAbsentInterfaces(t *testing.T) {
 				prerouting = m.ByKey["tcp . 192.0.2.10 . 80"].Value
 			}
 			if ingress != test.ingress || prerouting != test.prerouting {
-				t.Errorf("gates at %s and in prerouting to %q, want %s and %q", ingress, prerouting, test.ingress, test.prerouting)
+				t.Errorf(
+					"gates at %s and in prerouting to %q, want %s and %q",
+					ingress,
+					prerouting,
+					test.ingress,
+					test.prerouting,
+				)
 			}
 		})
 	}
 }
 
-// TestGuardsOfPlainFarms: a farm that denies nobody has no part in those of others, if these can't catch its packets.
+// TestGuardsOfPlainFarms: a farm that denies no client is in no gate of other farms, if these cannot catch its packets.
 func TestGuardsOfPlainFarms(t *testing.T) {
-	files := fstest.MapFS{"guarded.toml": {Data: []byte("listen = \"192.0.2.250\"\naccess.deny = \"any\"\n" + "[backends.b1]\naddress = \"10.0.0.11\"\n")}}
+	files := fstest.MapFS{
+		"guarded.toml": {
+			Data: []byte(
+				"listen = \"192.0.2.250\"\naccess.deny = \"any\"\n" + "[backends.b1]\naddress = \"10.0.0.11\"\n",
+			),
+		},
+	}
 	for i := range 20 {
-		files[fmt.Sprintf("plain%d.toml", i)] = &fstest.MapFile{Data: fmt.Appendf(nil, "listen = \"192.0.2.%d:80\"\n[backends.b1]\naddress = \"10.0.0.11\"\n", i+1)}
+		files[fmt.Sprintf("plain%d.toml", i)] = &fstest.MapFile{
+			Data: fmt.Appendf(nil, "listen = \"192.0.2.%d:80\"\n[backends.b1]\naddress = \"10.0.0.11\"\n", i+1),
+		}
 	}
 	script, told := compiler.Compile([]farm.Dir{{FS: files}})
 	if told.Faulty() {

@@ -19,7 +19,10 @@ func compiledWithout(t *testing.T, farms map[string]string, absent ...string) (s
 	for name, text := range farms {
 		files[name+".toml"] = &fstest.MapFile{Data: []byte(text)}
 	}
-	script, told := compiler.CompileWithout([]farm.Dir{{FS: files}}, func(device string) bool { return slices.Contains(absent, device) })
+	script, told := compiler.CompileWithout(
+		[]farm.Dir{{FS: files}},
+		func(device string) bool { return slices.Contains(absent, device) },
+	)
 	if told.Faulty() {
 		t.Fatal(compilertest.Printed(told))
 	}
@@ -46,7 +49,7 @@ address = "10.0.0.13"
 interface = "eth2"
 `
 
-// What hangs on an absent interface is left out: rules at its ingress, and the backends behind it as if they were down.
+// Rules at the ingress of an absent interface are left out, and the backends behind it count as down.
 func TestAbsentInterfaces(t *testing.T) {
 	const gone = " is not there: what hangs on it is left out"
 	for _, c := range []struct {
@@ -94,10 +97,15 @@ func TestAbsentInterfacesLeaveTheRest(t *testing.T) {
 		t.Errorf("got %s, want %s", text, alone)
 	}
 	facts := func(absent ...string) farm.Description {
-		script, _ := compiler.CompileWithout([]farm.Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(gateway)}}}}, func(device string) bool { return slices.Contains(absent, device) })
+		script, _ := compiler.CompileWithout(
+			[]farm.Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(gateway)}}}},
+			func(device string) bool { return slices.Contains(absent, device) },
+		)
 		return script.Farms[0].Description()
 	}
-	if changes := farm.Changes(map[string]farm.Description{"web": facts()}, map[string]farm.Description{"web": facts("eth0", "eth2")}); len(changes) > 0 {
+	if changes := farm.Changes(map[string]farm.Description{"web": facts()}, map[string]farm.Description{"web": facts("eth0", "eth2")}); len(
+		changes,
+	) > 0 {
 		t.Errorf("the farm changes: %q", changes)
 	}
 }
@@ -108,11 +116,18 @@ func TestIngressOfManyInterfaces(t *testing.T) {
 	for i := range 30 {
 		names = append(names, fmt.Sprintf("\"a-long-name-%03d\"", i))
 	}
-	many := strings.Replace(strings.Replace(gateway, "= 13", "= 16381", 1), `"eth0", "eth1"`, strings.Join(names, ", "), 1)
+	many := strings.Replace(
+		strings.Replace(gateway, "= 13", "= 16381", 1),
+		`"eth0", "eth1"`,
+		strings.Join(names, ", "),
+		1,
+	)
 	for i := range names {
 		many += fmt.Sprintf("[backends.c%d]\naddress = \"10.0.1.%d\"\ninterface = %s\n", i, i, names[i])
 	}
-	hashed := strings.NewReplacer("table-size = 16381", "scheduler = \"hash\"\nhash-on = [\"source-address\", \"source-port\", \"source-mac\"]", "192.0.2.10:80", "192.0.2.11:80").Replace(many)
+	hashed := strings.NewReplacer("table-size = 16381", "scheduler = \"hash\"\nhash-on = [\"source-address\", "+
+		"\"source-port\", \"source-mac\"]", "192.0.2.10:80", "192.0.2.11:80").
+		Replace(many)
 	text, _ := compiledWithout(t, map[string]string{"web": many, "shop": hashed})
 	for _, word := range strings.Fields(text) {
 		if len(word) > 255 {
@@ -131,9 +146,12 @@ func TestSlotsAreBounded(t *testing.T) {
 		fit               int // so many are not too many
 		want              string
 	}{
-		{"tables-of-maglev", "", "scheduler = 'maglev'\ntable-size = 65521\n[backends.b1]\naddress = '10.0.0.%d'\n", 32, "farm32.toml:2:13"},
-		{"many-ports-of-a-farm-with-many-slots", oddPorts(900), "[backends.b1]\naddress = '10.0.0.%d'\nweight = 999\n[backends.b2]\naddress = '10.0.1.1'\n", 2, "farm02.toml"},
-		{"slots-that-are-shared-with-persistence", oddPorts(500), "persistence = {}\n[backends.b1]\naddress = '10.0.0.%d'\nweight = 999\n[backends.b2]\naddress = '10.0.1.1'\n", 4, "farm04.toml"},
+		{"tables-of-maglev", "", "scheduler = 'maglev'\ntable-size = 65521\n[backends.b1]\naddress = " +
+			"'10.0.0.%d'\n", 32, "farm32.toml:2:13"},
+		{"many-ports-of-a-farm-with-many-slots", oddPorts(900), "[backends.b1]\naddress = '10.0.0.%d'\nweight = " +
+			"999\n[backends.b2]\naddress = '10.0.1.1'\n", 2, "farm02.toml"},
+		{"slots-that-are-shared-with-persistence", oddPorts(500), "persistence = {}\n[backends.b1]\naddress = " +
+			"'10.0.0.%d'\nweight = 999\n[backends.b2]\naddress = '10.0.1.1'\n", 4, "farm04.toml"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			for _, farms := range []int{test.fit, test.fit + 1} {
@@ -144,7 +162,8 @@ func TestSlotsAreBounded(t *testing.T) {
 				}
 				_, told := compiler.Compile([]farm.Dir{{FS: files}})
 				want := test.want + ": error: with this farm all farms together have more than 2097152 slots"
-				if farms == test.fit && told.Faulty() || farms > test.fit && (len(told) != 1 || !strings.Contains(compilertest.Printed(told), want)) {
+				if farms == test.fit && told.Faulty() ||
+					farms > test.fit && (len(told) != 1 || !strings.Contains(compilertest.Printed(told), want)) {
 					t.Errorf("%d farms: %s", farms, compilertest.Printed(told))
 				}
 			}

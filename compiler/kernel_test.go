@@ -29,8 +29,8 @@ func TestKernelTakesGoldens(t *testing.T) {
 	}
 }
 
-// foreign is what others may have loaded: tables of our name in other families, a chain and a map of our names in
-// another table, and what the usual firewall has.
+// foreign is a ruleset of other programs: tables named farmc in other families, a chain and a map with names of farmc's
+// in another table, and a common firewall.
 const foreign = `
 table ip farmc {
 	map services-ip4 {
@@ -69,7 +69,7 @@ table netdev farmc2 {
 }
 `
 
-// TestKernelKeepsForeignTables loads all golden scripts beside what others have loaded, of which nothing may change.
+// TestKernelKeepsForeignTables loads all golden scripts beside a foreign ruleset, which must not change.
 func TestKernelKeepsForeignTables(t *testing.T) {
 	t.Parallel()
 	k := compilertest.NewKernel(t)
@@ -86,7 +86,7 @@ func TestKernelKeepsForeignTables(t *testing.T) {
 	}
 }
 
-// TestKernelTakesHashes loads all combinations of what can be hashed, in both families, for all kinds of listens.
+// TestKernelTakesHashes loads all combinations of hash keys, in both families, for all kinds of listen.
 func TestKernelTakesHashes(t *testing.T) {
 	t.Parallel()
 	k := compilertest.NewKernel(t)
@@ -127,16 +127,25 @@ weight = 3
 [backends.b2]
 address = ["10.0.0.12", "fd00::12"]
 `
-	listens := fmt.Sprintf(`"192.0.2.%[1]d:80,8000-8100/tcp,udp", "[2001:db8::%[1]d]:80,8000-8100/tcp,udp", "*:%[1]d,%[2]d-%[3]d"`, set, 1000*set, 1000*set+9)
+	listens := fmt.Sprintf(
+		`"192.0.2.%[1]d:80,8000-8100/tcp,udp", "[2001:db8::%[1]d]:80,8000-8100/tcp,udp", "*:%[1]d,%[2]d-%[3]d"`,
+		set,
+		1000*set,
+		1000*set+9,
+	)
 	farms := map[string]string{fmt.Sprintf("ports%d.toml", set): fmt.Sprintf(form, listens, "port = 8080")}
 	if !ports {
-		farms[fmt.Sprintf("whole%d.toml", set)] = fmt.Sprintf(form, fmt.Sprintf(`"192.0.2.%[1]d", "2001:db8::%[1]d"`, set), "")
+		farms[fmt.Sprintf("whole%d.toml", set)] = fmt.Sprintf(
+			form,
+			fmt.Sprintf(`"192.0.2.%[1]d", "2001:db8::%[1]d"`, set),
+			"",
+		)
 	}
 	return farms
 }
 
-// TestKernelTakesPersistence loads persistence on all combinations of keys, in both families, with fixed sessions of single
-// clients and of networks.
+// TestKernelTakesPersistence loads persistence on all combinations of keys, in both families, with fixed sessions of
+// single clients and of networks.
 func TestKernelTakesPersistence(t *testing.T) {
 	t.Parallel()
 	k := compilertest.NewKernel(t)
@@ -144,13 +153,19 @@ func TestKernelTakesPersistence(t *testing.T) {
 	for set := 1; set < 1<<len(farm.HashKeys); set++ {
 		text := persistentFarm(set)
 		all[fmt.Sprintf("web%d.toml", set)] = &fstest.MapFile{Data: []byte(text)}
-		frames := strings.NewReplacer("192.0.2.", "192.0.3.", "2001:db8::", "2001:db8:1::", "port = 8080", "").Replace(text)
+		frames := strings.NewReplacer("192.0.2.", "192.0.3.", "2001:db8::", "2001:db8:1::", "port = 8080", "").
+			Replace(text)
 		for net, keys := range map[int]string{4: "", 5: "interfaces = 'eth0'\n"} {
 			rewritten := strings.NewReplacer("192.0.2.", fmt.Sprintf("192.0.%d.", net), "2001:db8::", fmt.Sprintf("2001:db8:%d::", net),
-				"10.0.0.", fmt.Sprintf("10.%d.%d.", net, set), "fd00::", fmt.Sprintf("fd00:%d:%d::", net, set)).Replace(text)
-			all[fmt.Sprintf("rewritten%d-%d.toml", net, set)] = &fstest.MapFile{Data: []byte("mode = \"stateless\"\n" + keys + "table-size = 7\n" + rewritten)}
+				"10.0.0.", fmt.Sprintf("10.%d.%d.", net, set), "fd00::", fmt.Sprintf("fd00:%d:%d::", net, set)).
+				Replace(text)
+			all[fmt.Sprintf("rewritten%d-%d.toml", net, set)] = &fstest.MapFile{
+				Data: []byte("mode = \"stateless\"\n" + keys + "table-size = 7\n" + rewritten),
+			}
 		}
-		all[fmt.Sprintf("frames%d.toml", set)] = &fstest.MapFile{Data: []byte("mode = \"dsr\"\ninterfaces = \"eth0\"\ntable-size = 7\n" + frames)}
+		all[fmt.Sprintf("frames%d.toml", set)] = &fstest.MapFile{
+			Data: []byte("mode = \"dsr\"\ninterfaces = \"eth0\"\ntable-size = 7\n" + frames),
+		}
 	}
 	script, told := compiler.Compile([]farm.Dir{{FS: all}})
 	if told.Faulty() {

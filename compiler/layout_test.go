@@ -84,8 +84,8 @@ func importsOf(t *testing.T, file string) (out []string) {
 	return out
 }
 
-// TestTemplatesHaveTheirGoFile: templates/X.nft is filled by ruleset/X.go, or reload/X.go: the Go file exists, and it names
-// a template of that file.
+// TestTemplatesHaveTheirGoFile: templates/X.nft is filled by ruleset/X.go, or reload/X.go: the Go file exists, and it
+// names a template of that file.
 func TestTemplatesHaveTheirGoFile(t *testing.T) {
 	for name, defined := range definedTemplates(t) {
 		code := goFileOf(name)
@@ -102,8 +102,8 @@ func TestTemplatesHaveTheirGoFile(t *testing.T) {
 // twoSteps are the modes that fill the chain of two_step.nft.
 var twoSteps = []string{"nat_two_step", "dsr_two_step", "stateless_two_step"}
 
-// TestGoFilesUseTheirTemplates: an object that X.go adds has a template of templates/X.nft. The modes share the chain that
-// picks in two steps, and frames for dsr are handed on by the chain of dsr_pick.nft.
+// TestGoFilesUseTheirTemplates: an object that X.go adds has a template of templates/X.nft. The modes share the chain
+// that picks in two steps, and frames for dsr are handed on by the chain of dsr_pick.nft.
 func TestGoFilesUseTheirTemplates(t *testing.T) {
 	all := definedTemplates(t)
 	named := regexp.MustCompile(`\btemplate: *"([^"]+)"[,}]`)
@@ -119,7 +119,12 @@ func TestGoFilesUseTheirTemplates(t *testing.T) {
 			shared := slices.Contains(twoSteps, name) && slices.Contains(all["two_step"], found[1]) ||
 				name == "dsr_two_step" && slices.Contains(all["dsr_pick"], found[1])
 			if !own && !shared {
-				t.Errorf("ruleset/%s adds an object with the template %q, which templates/%s.nft lacks", file, found[1], name)
+				t.Errorf(
+					"ruleset/%s adds an object with the template %q, which templates/%s.nft lacks",
+					file,
+					found[1],
+					name,
+				)
 			}
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"farmc/compiler/internal/compilertest"
 )
 
-// What a farm and its backends are called doesn't matter, nor does what a backend's state is to the size of the table:
-// a backend that goes down and comes back must not move the clients of others.
+// The names of a farm and its backends do not matter, nor do states for the size of the table: a backend that goes down
+// and comes back must not move the clients of others.
 func TestMaglevOfFarms(t *testing.T) {
 	const form = `
 listen = "192.0.2.10:80"
@@ -28,7 +28,10 @@ scheduler = "maglev"
 	}
 	eleven := farm("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k") // ten have a smaller table
 	want := slotLines(t, "web", eleven)
-	if got := slotLines(t, "shop", farm("z", "y", "x", "w", "v", "u", "t", "s", "r", "q", "p")); !slices.Equal(got, want) {
+	if got := slotLines(t, "shop", farm("z", "y", "x", "w", "v", "u", "t", "s", "r", "q", "p")); !slices.Equal(
+		got,
+		want,
+	) {
 		t.Error("names make another table")
 	}
 	down := slotLines(t, "web", strings.Replace(eleven, "[backends.f]\n", "[backends.f]\nstate = \"down\"\n", 1))
@@ -44,7 +47,13 @@ scheduler = "maglev"
 		}
 	}
 	if len(down) != len(want) || moved*100 > 2*(moved+stayed) {
-		t.Errorf("one of eleven down: %d slots instead of %d, %d of %d change hands", len(down), len(want), moved, moved+stayed)
+		t.Errorf(
+			"one of eleven down: %d slots instead of %d, %d of %d change hands",
+			len(down),
+			len(want),
+			moved,
+			moved+stayed,
+		)
 	}
 }
 
@@ -58,5 +67,8 @@ func slotLines(t *testing.T, name, text string) []string {
 	_, after, _ := strings.Cut(string(script.Text), "map slots-maglev-")
 	_, after, _ = strings.Cut(after, "elements = {\n")
 	elements, _, _ := strings.Cut(after, "\t\t}")
-	return slices.DeleteFunc(strings.Split(elements, "\n"), func(line string) bool { return !strings.Contains(line, " : ") })
+	return slices.DeleteFunc(
+		strings.Split(elements, "\n"),
+		func(line string) bool { return !strings.Contains(line, " : ") },
+	)
 }

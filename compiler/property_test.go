@@ -16,7 +16,7 @@ import (
 	"farmc/compiler/internal/compilertest"
 )
 
-// TestPropertyPackets holds what the script does with packets against what the format promises.
+// TestPropertyPackets compares the script's treatment of packets with the promises of the format.
 func TestPropertyPackets(t *testing.T) {
 	served, refused := 0, 0
 	compilertest.Randomly(t, 1, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
@@ -98,8 +98,21 @@ func TestPropertyWellFormed(t *testing.T) {
 			}
 		}
 		for name := range script.Chains {
-			hook := slices.Contains([]string{"prerouting", "output", "postrouting", "keep-conntrack", "relief", "relief-output", "invalid-input", "invalid-forward"}, name)
-			if !hook && !strings.Contains(text, "goto "+name+",\n") && !strings.Contains(text, "goto "+name+"\n") && !strings.Contains(text, "jump "+name+"\n") {
+			hook := slices.Contains(
+				[]string{
+					"prerouting",
+					"output",
+					"postrouting",
+					"keep-conntrack",
+					"relief",
+					"relief-output",
+					"invalid-input",
+					"invalid-forward",
+				},
+				name,
+			)
+			if !hook && !strings.Contains(text, "goto "+name+",\n") && !strings.Contains(text, "goto "+name+"\n") &&
+				!strings.Contains(text, "jump "+name+"\n") {
 				t.Errorf("nothing leads to the chain %s", name)
 			}
 		}
@@ -139,7 +152,8 @@ func TestPropertyOrigins(t *testing.T) {
 			if name, ok := strings.CutPrefix(line, "\tchain farm/"); ok {
 				chain, _, _ = strings.Cut(name, "/")
 			}
-			ofTable[i+1] = i > 0 && ofTable[i] || strings.HasPrefix(line, "\tchain maglev-") || strings.HasPrefix(line, "\tchain stateless-maglev-")
+			ofTable[i+1] = i > 0 && ofTable[i] || strings.HasPrefix(line, "\tchain maglev-") ||
+				strings.HasPrefix(line, "\tchain stateless-maglev-")
 			if line == "\t}" {
 				chain, ofTable[i+1] = "", false
 			}
@@ -171,8 +185,8 @@ func TestPropertyOrigins(t *testing.T) {
 	})
 }
 
-// TestPropertySameBytes: the same farms make the same script, in whatever order, form and number of files they stand,
-// and whatever the comments say.
+// TestPropertySameBytes: the same farms make the same script, in any order, form and number of files, and with any
+// comments.
 func TestPropertySameBytes(t *testing.T) {
 	compilertest.Randomly(t, 3, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
 		want := compilertest.Compiled(t, farm.Dir{FS: compilertest.FarmFilesOf(r, farms)})
@@ -216,8 +230,8 @@ func commented(r *rand.Rand, files fstest.MapFS) fstest.MapFS {
 	return out
 }
 
-// split spreads the settings of each farm over its file and drop-ins in two directories. A setting may stand in
-// several files; the last one is right, those before are not.
+// split spreads the settings of each farm over its file and drop-ins in two directories. A setting may stand in several
+// files; the last one is right, earlier ones are not.
 func split(r *rand.Rand, farms []compilertest.ModelFarm) []farm.Dir {
 	names := []string{".toml", ".toml.d/10.toml", ".toml.d/20.toml", ".toml.d/30.toml"}
 	dirs := []farm.Dir{{Path: "etc", FS: fstest.MapFS{}}, {Path: "run", FS: fstest.MapFS{}}}
@@ -228,7 +242,14 @@ func split(r *rand.Rand, farms []compilertest.ModelFarm) []farm.Dir {
 			parts[last] = append(parts[last], s)
 			for before := range last {
 				if r.IntN(4) == 0 {
-					parts[before] = append(parts[before], compilertest.Setting{Table: s.Table, Key: s.Key, Value: compilertest.Pick(r, `"another"`, "17", "[]", "true")})
+					parts[before] = append(
+						parts[before],
+						compilertest.Setting{
+							Table: s.Table,
+							Key:   s.Key,
+							Value: compilertest.Pick(r, `"another"`, "17", "[]", "true"),
+						},
+					)
 				}
 			}
 		}
@@ -240,7 +261,9 @@ func split(r *rand.Rand, farms []compilertest.ModelFarm) []farm.Dir {
 			into := dirs[r.IntN(2)].FS.(fstest.MapFS)
 			into[f.Name+names[i]] = &fstest.MapFile{Data: []byte("# " + f.Name + "\n" + text)}
 			if into, other := dirs[0].FS.(fstest.MapFS), r.IntN(4) == 0; other && into[f.Name+names[i]] == nil {
-				into[f.Name+names[i]] = &fstest.MapFile{Data: []byte("this file is hidden behind that of the later directory")}
+				into[f.Name+names[i]] = &fstest.MapFile{
+					Data: []byte("this file is hidden behind that of the later directory"),
+				}
 			}
 		}
 	}

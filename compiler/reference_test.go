@@ -16,15 +16,17 @@ import (
 
 // everyKey are all keys of the farm format, by table.
 var everyKey = map[string]string{
-	"":            "description mode listen state scheduler hash-on table-size interfaces source-address local-clients flow-offload invalid helper mark queue",
+	"": "description mode listen state scheduler hash-on table-size interfaces source-address " +
+		"local-clients flow-offload invalid helper mark queue",
 	"persistence": "on timeout prefix static",
 	"access":      "allow deny",
-	"limits":      "new-per-client resets-per-client connections-per-client new connections clients ban strict-tcp verdict",
+	"limits": "new-per-client resets-per-client connections-per-client new connections clients ban strict-tcp " +
+		"verdict",
 	"log":         "on prefix rate",
 	"backends.b1": "address port weight priority state source-address connections mark interface mac",
 }
 
-// needs are what a key has to have beside it.
+// needs are the keys that another key requires.
 var needs = map[string]string{
 	"hash-on":    `scheduler = "hash"`,
 	"table-size": `scheduler = "maglev"`,
@@ -47,7 +49,9 @@ type referenceKey struct {
 var (
 	referenceLine  = regexp.MustCompile(`^(#?)([a-z][a-z-]*) = .*?(?:\s{2,}# (.*))?$`)
 	referenceTable = regexp.MustCompile(`^(#?)\[([a-z0-9.]+)\]`)
-	saidModes      = regexp.MustCompile(`^((?:snat|dnat|dsr|stateless|local)(?:, (?:snat|dnat|dsr|stateless|local))*)(?::|$| )`)
+	saidModes      = regexp.MustCompile(
+		`^((?:snat|dnat|dsr|stateless|local)(?:, (?:snat|dnat|dsr|stateless|local))*)(?::|$| )`,
+	)
 )
 
 func reference(t *testing.T) (lines []string, keys []referenceKey) {
@@ -93,7 +97,10 @@ func (k referenceKey) uncommented(lines []string, mode string) string {
 		lines[first] = strings.TrimPrefix(lines[first], "#") // log.on, without which the others say nothing
 	}
 	if other := beside[k.key]; other != "" {
-		i := k.header + slices.IndexFunc(lines[k.header:], func(line string) bool { return strings.HasPrefix(line, "#"+other+" = ") })
+		i := k.header + slices.IndexFunc(
+			lines[k.header:],
+			func(line string) bool { return strings.HasPrefix(line, "#"+other+" = ") },
+		)
 		lines[i] = lines[i][1:]
 	}
 	need := needs[k.key]
@@ -151,7 +158,7 @@ func TestReferenceKeys(t *testing.T) {
 	}
 }
 
-// TestReferenceModes: where a comment begins with the modes that take a key, those do, and no others.
+// TestReferenceModes: where a comment begins with the modes that take a key, these modes take it, and no others.
 func TestReferenceModes(t *testing.T) {
 	lines, keys := reference(t)
 	tried := 0
@@ -165,7 +172,8 @@ func TestReferenceModes(t *testing.T) {
 			told := compileReference(k.uncommented(lines, mode))
 			refused := slices.ContainsFunc(told, func(d diag.Diagnostic) bool {
 				return strings.Contains(d.Message, k.key+" has no effect in mode "+mode) ||
-					strings.HasPrefix(k.table, "backends") && strings.Contains(d.Message, "backends has no effect in mode "+mode)
+					strings.HasPrefix(k.table, "backends") &&
+						strings.Contains(d.Message, "backends has no effect in mode "+mode)
 			})
 			if takes := slices.Contains(strings.Split(modes[1], ", "), mode); takes == refused {
 				t.Errorf("%s is said to work in mode %s; mode %s: %s", k, modes[1], mode, compilertest.Printed(told))
@@ -187,7 +195,8 @@ func TestReferenceChoices(t *testing.T) {
 		seen := 0
 		for i := k.line - 1; strings.HasPrefix(lines[i], "# "); i-- {
 			value := strings.Fields(lines[i])[1]
-			if indented := strings.HasPrefix(lines[i], "# "+value+"  "); !indented && !strings.HasPrefix(lines[i], "# "+value+" (") {
+			if indented := strings.HasPrefix(lines[i], "# "+value+"  "); !indented &&
+				!strings.HasPrefix(lines[i], "# "+value+" (") {
 				continue
 			}
 			seen++

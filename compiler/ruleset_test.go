@@ -15,7 +15,8 @@ import (
 
 // TestChainsDontGrowWithPlainFarms: the kernel's time to load is quadratic in chains and maps.
 func TestChainsDontGrowWithPlainFarms(t *testing.T) {
-	for _, keys := range []string{"", "mode = 'dnat'", "scheduler = 'hash'", "scheduler = 'symmetric-hash'", "source-address = ['10.9.9.9', 'fd99::9']", "local-clients = true"} {
+	for _, keys := range []string{"", "mode = 'dnat'", "scheduler = 'hash'", "scheduler = 'symmetric-hash'",
+		"source-address = ['10.9.9.9', 'fd99::9']", "local-clients = true"} {
 		t.Run(keys, func(t *testing.T) {
 			few, many := shapes(t, compilertest.PlainFarms(2, keys)), shapes(t, compilertest.PlainFarms(200, keys))
 			if few != many {
@@ -34,9 +35,10 @@ func shapes(t *testing.T, files fstest.MapFS) string {
 	return fmt.Sprintf("%d chains and %d maps", len(r.Chains), len(r.Maps))
 }
 
-// TestChainsOfItsOwn: only what can't be shared has a chain of its own.
+// TestChainsOfItsOwn: a farm has chains of its own only where it cannot share.
 func TestChainsOfItsOwn(t *testing.T) {
-	const backends = "[backends.b1]\naddress = ['10.0.0.11', 'fd00::11']\n[backends.b2]\naddress = ['10.0.0.12', 'fd00::12']\n"
+	const backends = "[backends.b1]\naddress = ['10.0.0.11', 'fd00::11']\n[backends.b2]\naddress = ['10.0.0.12', " +
+		"'fd00::12']\n"
 	for _, test := range []struct {
 		rule string
 		text string
@@ -49,17 +51,36 @@ func TestChainsOfItsOwn(t *testing.T) {
 		{"whole-address", "listen = '192.0.2.10'", "dnat-all-random-2-ip4"},
 		{"any-address", "listen = '*:80'", "farm/web/ip4 farm/web/ip6"},
 		{"round-robin", "listen = '192.0.2.10:80'\nscheduler = 'round-robin'", "farm/web/ip4"},
-		{"hash", "listen = ['192.0.2.10:80', '[2001:db8::10]:80']\nscheduler = 'hash'", "dnat-hash-saddr-2-ip4 dnat-hash-saddr-2-ip6"},
-		{"hash-as-wide-as-can-be-shared", "listen = '[2001:db8::10]:80'\nscheduler = 'hash'\nhash-on = ['source-address', 'source-port']", "dnat-hash-saddr-sport-2-ip6"},
-		{"hash-too-wide-to-share", "listen = '[2001:db8::10]:80'\nscheduler = 'hash'\nhash-on = ['source-address', 'source-mac']", "farm/web/ip6"},
-		{"hash-of-ip4-is-never-too-wide", "listen = '192.0.2.10:80'\nscheduler = 'hash'\nhash-on = ['source-address', 'source-mac']", "dnat-hash-saddr-smac-2-ip4"},
-		{"drained", "listen = '192.0.2.10:80'\n[backends.b3]\naddress = '10.0.0.13'\nstate = 'drain'", "dnat-random-2-ip4"},
+		{"hash", "listen = ['192.0.2.10:80', '[2001:db8::10]:80']\nscheduler = " +
+			"'hash'", "dnat-hash-saddr-2-ip4 dnat-hash-saddr-2-ip6"},
+		{"hash-as-wide-as-can-be-shared", "listen = '[2001:db8::10]:80'\nscheduler = 'hash'\nhash-on = " +
+			"['source-address', 'source-port']", "dnat-hash-saddr-sport-2-ip6"},
+		{"hash-too-wide-to-share", "listen = '[2001:db8::10]:80'\nscheduler = 'hash'\nhash-on = ['source-address', " +
+			"'source-mac']", "farm/web/ip6"},
+		{"hash-of-ip4-is-never-too-wide", "listen = '192.0.2.10:80'\nscheduler = 'hash'\nhash-on = " +
+			"['source-address', 'source-mac']", "dnat-hash-saddr-smac-2-ip4"},
+		{"drained", "listen = '192.0.2.10:80'\n[backends.b3]\naddress = '10.0.0.13'\nstate = " +
+			"'drain'", "dnat-random-2-ip4"},
 		{"down", "listen = '192.0.2.10:80'\nstate = 'down'", ""},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			script, told := compiler.Compile([]farm.Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(test.text + "\n" + backends)}}}})
+			script, told := compiler.Compile(
+				[]farm.Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(test.text + "\n" + backends)}}}},
+			)
 			if strings.Contains(compilertest.Printed(told), "no address of a family") { // IPv4 alone: fewer addresses
-				script, told = compiler.Compile([]farm.Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(test.text + "\n" + strings.ReplaceAll(backends, ", 'fd00", "] # ['fd00"))}}}})
+				script, told = compiler.Compile(
+					[]farm.Dir{
+						{
+							FS: fstest.MapFS{
+								"web.toml": {
+									Data: []byte(
+										test.text + "\n" + strings.ReplaceAll(backends, ", 'fd00", "] # ['fd00"),
+									),
+								},
+							},
+						},
+					},
+				)
 			}
 			if told.Faulty() {
 				t.Fatal(compilertest.Printed(told))
@@ -81,13 +102,15 @@ func TestChainsOfItsOwn(t *testing.T) {
 	}
 }
 
-// TestConnectionTrackingStays: whatever the farms are, the kernel must not let go of it.
+// TestConnectionTrackingStays: with any farms, the kernel keeps connection tracking on.
 func TestConnectionTrackingStays(t *testing.T) {
 	for name, files := range map[string]fstest.MapFS{
-		"none": {}, "down": {"web.toml": {Data: []byte("state = 'down'\n" + fittingFarm)}}, "no-backend": {"web.toml": {Data: []byte(fittingFarm + "state = 'down'\n")}},
+		"none": {}, "down": {"web.toml": {Data: []byte("state = 'down'\n" + fittingFarm)}},
+		"no-backend": {"web.toml": {Data: []byte(fittingFarm + "state = 'down'\n")}},
 	} {
 		script, _ := compiler.Compile([]farm.Dir{{FS: files}})
-		if script == nil || !strings.Contains(string(script.Text), "\tchain keep-conntrack {\n\t\tct state new comment ") {
+		if script == nil ||
+			!strings.Contains(string(script.Text), "\tchain keep-conntrack {\n\t\tct state new comment ") {
 			t.Errorf("%s: no chain keeps it", name)
 		}
 	}
@@ -96,9 +119,13 @@ func TestConnectionTrackingStays(t *testing.T) {
 // TestDigest: the comment of a rule carries it, and it changes with all that the script says, and nothing else.
 func TestDigest(t *testing.T) {
 	one := compilertest.Compiled(t, farm.Dir{FS: fstest.MapFS{"web.toml": {Data: []byte(fittingFarm)}}})
-	same := compilertest.Compiled(t, farm.Dir{Path: "elsewhere", FS: fstest.MapFS{"web.toml": {Data: []byte("# another comment\n" + fittingFarm)}}})
+	same := compilertest.Compiled(
+		t,
+		farm.Dir{Path: "elsewhere", FS: fstest.MapFS{"web.toml": {Data: []byte("# another comment\n" + fittingFarm)}}},
+	)
 	other := compilertest.Compiled(t, farm.Dir{FS: fstest.MapFS{"shop.toml": {Data: []byte(fittingFarm)}}})
-	if len(one.Digest) != 64 || !strings.Contains(string(one.Text), "\n\t\tct state new comment \"farmc sha256:"+one.Digest+"\"\n") {
+	if len(one.Digest) != 64 ||
+		!strings.Contains(string(one.Text), "\n\t\tct state new comment \"farmc sha256:"+one.Digest+"\"\n") {
 		t.Errorf("the digest %s is not in the script", one.Digest)
 	}
 	if same.Digest != one.Digest || other.Digest == one.Digest {

@@ -16,8 +16,7 @@ import (
 	"farmc/compiler/internal/compilertest"
 )
 
-// TestAmbiguous holds what is told of replies that could belong to two services against all replies that there can be,
-// written out one by one.
+// TestAmbiguous compares the faults about ambiguous replies with a list of all possible replies.
 func TestAmbiguous(t *testing.T) {
 	clear, unclear := 0, 0
 	for seed := range uint64(5000) {
@@ -63,9 +62,24 @@ func TestAmbiguous(t *testing.T) {
 
 // Where the replies of the farms of this test are from and go to: few enough that they meet.
 var (
-	someServices = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("2001:db8::1")}
-	someServers  = []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.0.3"), netip.MustParseAddr("fd00::1")}
-	somePorts    = []farm.Ports{{First: 80, Last: 80}, {First: 81, Last: 81}, {First: 82, Last: 82}, {First: 80, Last: 82}, {First: 81, Last: 84}}
+	someServices = []netip.Addr{
+		netip.MustParseAddr("192.0.2.1"),
+		netip.MustParseAddr("192.0.2.2"),
+		netip.MustParseAddr("2001:db8::1"),
+	}
+	someServers = []netip.Addr{
+		netip.MustParseAddr("10.0.0.1"),
+		netip.MustParseAddr("10.0.0.2"),
+		netip.MustParseAddr("10.0.0.3"),
+		netip.MustParseAddr("fd00::1"),
+	}
+	somePorts = []farm.Ports{
+		{First: 80, Last: 80},
+		{First: 81, Last: 81},
+		{First: 82, Last: 82},
+		{First: 80, Last: 82},
+		{First: 81, Last: 84},
+	}
 )
 
 func translatingFarms(r *rand.Rand) []*farm.Farm {
@@ -78,7 +92,11 @@ func translatingFarms(r *rand.Rand) []*farm.Farm {
 		for range 1 + r.IntN(2) {
 			line++
 			address := compilertest.Pick(r, someServices...)
-			l := farm.Listen{Address: address, Families: []addr.Family{addr.FamilyOf(address)}, Place: diag.Place{Line: line}}
+			l := farm.Listen{
+				Address:  address,
+				Families: []addr.Family{addr.FamilyOf(address)},
+				Place:    diag.Place{Line: line},
+			}
 			if r.IntN(6) == 0 {
 				l.Protocols, whole = []farm.Protocol{farm.AnyProtocol}, true
 			} else {
@@ -110,7 +128,7 @@ func confusedListens(farms []*farm.Farm) map[[2]int]bool {
 		stateless bool
 		line      int
 	}
-	replies := map[string][]origin{} // by what a packet shows: protocol, address and port that it comes from
+	replies := map[string][]origin{} // by the packet's protocol, source address and source port
 	for _, f := range farms {
 		for _, l := range f.Listen {
 			for _, asked := range askedAt(l) {
@@ -124,7 +142,10 @@ func confusedListens(farms []*farm.Farm) map[[2]int]bool {
 						port = b.Port
 					}
 					shows := fmt.Sprint(asked.protocol, from, port)
-					replies[shows] = append(replies[shows], origin{netip.AddrPortFrom(l.Address, asked.port), f.Mode == farm.Stateless, l.Place.Line})
+					replies[shows] = append(
+						replies[shows],
+						origin{netip.AddrPortFrom(l.Address, asked.port), f.Mode == farm.Stateless, l.Place.Line},
+					)
 				}
 			}
 		}
@@ -169,8 +190,8 @@ func describe(farms []*farm.Farm) string {
 	return text.String()
 }
 
-// TestKernelTakesStatelessHashes loads all combinations of what can be hashed, in both families, rewritten in
-// prerouting and at ingress.
+// TestKernelTakesStatelessHashes loads all combinations of hash keys, in both families, rewritten in prerouting and at
+// ingress.
 func TestKernelTakesStatelessHashes(t *testing.T) {
 	k := compilertest.NewKernel(t)
 	for _, interfaces := range []string{"", "interfaces = 'eth0'\n"} {
@@ -223,7 +244,13 @@ func BenchmarkAmbiguous(b *testing.B) {
 				if i%c.stateless == 0 {
 					f.Mode = farm.Stateless
 				}
-				l := farm.Listen{Address: address, Families: []addr.Family{addr.IP4}, Protocols: []farm.Protocol{farm.TCP}, Ports: []farm.Ports{{First: 80, Last: 80}}, Place: diag.Place{Line: i}}
+				l := farm.Listen{
+					Address:   address,
+					Families:  []addr.Family{addr.IP4},
+					Protocols: []farm.Protocol{farm.TCP},
+					Ports:     []farm.Ports{{First: 80, Last: 80}},
+					Place:     diag.Place{Line: i},
+				}
 				if c.whole {
 					l.Ports = []farm.Ports{{First: uint16(1 + i), Last: uint16(20_000 + i)}}
 				}

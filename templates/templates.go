@@ -1,6 +1,6 @@
 // Package templates holds the nft text of the rulesets that farmc writes. It is a package of its own as go:embed
-// can't reach up the tree. What the templates are given is typed or validated by the compiler: there is nothing to
-// quote in them.
+// can't reach up the tree. The compiler types or validates all data of templates, so nothing in them needs
+// quotes.
 package templates
 
 import "embed"

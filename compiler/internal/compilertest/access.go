@@ -10,26 +10,36 @@ import (
 	"testing"
 )
 
-// A ModelAccess is whom a farm allows and denies, as it says it.
+// A ModelAccess is the access lists of a farm, in the words of the farm.
 type ModelAccess struct {
 	allow, deny []string
 }
 
-// AccessClients are those that packets come from.
+// AccessClients are the sources of packets.
 var AccessClients = []netip.Addr{
 	netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("198.51.100.64"), netip.MustParseAddr("203.0.113.9"),
 	netip.MustParseAddr("2001:db8:c::7"), netip.MustParseAddr("2001:db8:c::64"), netip.MustParseAddr("2001:db8:f::9"),
 }
 
-// ModelLists are files, and what farms name of them.
+// ModelLists are list files, and the names of the lists that farms use.
 var ModelLists = map[string]string{
-	"@few":  "198.51.100.7\n2001:db8:c::60-2001:db8:c::6f\n",
-	"@many": "198.51.100.0/25\n2001:db8:c::/64\n10.0.0.0/8\n172.16.0.0/12\n192.168.0.0/16\n100.64.0.0/10\n192.0.2.77-192.0.2.99\n",
+	"@few": "198.51.100.7\n2001:db8:c::60-2001:db8:c::6f\n",
+	"@many": "198.51.100.0/25\n2001:db8:c::/64\n10.0.0.0/8\n172.16.0.0/12\n192.168.0.0/16\n100.64.0.0/10\n" +
+		"192.0.2.77-192.0.2.99\n",
 }
 
 func RandomAccess(r *rand.Rand) ModelAccess {
 	people := func() []string {
-		from := []string{"@few", "@many", "198.51.100.64/26", "203.0.113.0/24", "2001:db8:f::/48", "198.51.100.7", "2001:db8:c::64", "2001:db8:c::1-2001:db8:c::8"}
+		from := []string{
+			"@few",
+			"@many",
+			"198.51.100.64/26",
+			"203.0.113.0/24",
+			"2001:db8:f::/48",
+			"198.51.100.7",
+			"2001:db8:c::64",
+			"2001:db8:c::1-2001:db8:c::8",
+		}
 		r.Shuffle(len(from), func(i, j int) { from[i], from[j] = from[j], from[i] })
 		return from[:1+r.IntN(3)]
 	}
@@ -43,7 +53,7 @@ func RandomAccess(r *rand.Rand) ModelAccess {
 	return a
 }
 
-// Settings are as those of the farm.
+// Settings are described at the farm's Settings.
 func (a ModelAccess) Settings(r *rand.Rand) []Setting {
 	out := []Setting{{"access", "deny", listed(r, a.deny)}}
 	if a.allow != nil {
@@ -69,16 +79,23 @@ func isAmong(people []string, client netip.Addr) bool {
 		switch {
 		case word == "any", word == client.String(), err == nil && p.Contains(client):
 			return true
-		case isRange && client.Is4() == !strings.Contains(first, ":") && !client.Less(netip.MustParseAddr(first)) && !netip.MustParseAddr(last).Less(client):
+		case isRange && client.Is4() == !strings.Contains(first, ":") &&
+			!client.Less(netip.MustParseAddr(first)) && !netip.MustParseAddr(last).Less(client):
 			return true
 		}
 	}
 	return false
 }
 
-// TurnsAway gives the farms that deny the packet: of those that it could be meant for, the more particular first, all that
-// are down and the first one that isn't. Nothing is promised of what a farm takes at another interface.
-func TurnsAway(farms []ModelFarm, access map[string]ModelAccess, p Packet, client netip.Addr) (by []string, promised bool) {
+// TurnsAway gives the farms that deny the packet. Of the farms that listen on its destination, most specific first, all
+// that are down count, and the first one that is up. Nothing is promised of packets that a farm takes at another
+// interface.
+func TurnsAway(
+	farms []ModelFarm,
+	access map[string]ModelAccess,
+	p Packet,
+	client netip.Addr,
+) (by []string, promised bool) {
 	type meant struct {
 		rank int
 		farm ModelFarm
@@ -114,10 +131,16 @@ var (
 	ofSet     = lineForm(`		(?P<version>IP) saddr (?:& (?P<mask>IP4|IP6) )?@(?P<set>NAME) (?P<then>DENIED)`)
 	ofNetwork = lineForm(`		(?P<version>IP) saddr (?P<network>(?:IP4|IP6)(?:/[0-9]+)?) (?P<then>DENIED)`)
 	ofAll     = lineForm(`		(?P<then>DENIED)`)
-	besides   = lineForms(`		type filter hook .*`, `		meta pkttype other accept`, `		iif "lo" return`, `		(?:icmp|icmpv6) type .* accept`, `		(?:ip frag-off & 0x1fff|frag frag-off) != 0 .*`)
+	besides   = lineForms(
+		`		type filter hook .*`,
+		`		meta pkttype other accept`,
+		`		iif "lo" return`,
+		`		(?:icmp|icmpv6) type .* accept`,
+		`		(?:ip frag-off & 0x1fff|frag frag-off) != 0 .*`,
+	)
 )
 
-// DeniedBy gives the farm whose counter a packet is dropped with; "" if it goes on.
+// DeniedBy gives the farm with the counter that a dropped packet counts for; "" if the packet goes on.
 func (r *reading) DeniedBy(t testing.TB, p Packet, client netip.Addr) string {
 	t.Helper()
 	gates := []string{"access"}
@@ -125,7 +148,8 @@ func (r *reading) DeniedBy(t testing.TB, p Packet, client netip.Addr) string {
 		gates = []string{"local-access"}
 	}
 	for name, rules := range r.Chains {
-		if strings.HasPrefix(name, "access-ingress/") && !p.fromHere && strings.Contains(rules[0], strconv.Quote(p.Inside)) {
+		if strings.HasPrefix(name, "access-ingress/") && !p.fromHere &&
+			strings.Contains(rules[0], strconv.Quote(p.Inside)) {
 			gates = append([]string{name}, gates...)
 		}
 	}
@@ -183,7 +207,7 @@ func (r *reading) guarded(t testing.TB, chain string, p Packet, client netip.Add
 	return ""
 }
 
-// guardVerdict is what a guard's rule says of a client.
+// guardVerdict is the verdict of an access rule on a client.
 func (r *reading) guardVerdict(t testing.TB, rule string, client netip.Addr) string {
 	t.Helper()
 	family := map[bool]string{true: "ip", false: "ip6"}[client.Is4()]

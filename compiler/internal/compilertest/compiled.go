@@ -43,7 +43,13 @@ func Printed(told diag.Diagnostics) string {
 func ReloadCase(t testing.TB, name string) (before, after *ruleset.Script) {
 	t.Helper()
 	root := GoldenFile(t, name)
-	return Compiled(t, farm.Dir{FS: os.DirFS(filepath.Join(root, "before"))}), Compiled(t, farm.Dir{FS: os.DirFS(filepath.Join(root, "after"))})
+	return Compiled(
+			t,
+			farm.Dir{FS: os.DirFS(filepath.Join(root, "before"))},
+		), Compiled(
+			t,
+			farm.Dir{FS: os.DirFS(filepath.Join(root, "after"))},
+		)
 }
 
 // PlainFarms are n farms of three backends each.

@@ -86,7 +86,7 @@ func CaseDirs(t testing.TB, name string) []farm.Dir {
 	return dirs
 }
 
-// Golden compares what was made with the file that holds what should be; no file stands for nothing.
+// Golden compares a result with the golden file; a missing file stands for an empty result.
 func Golden(t *testing.T, name, file string, got []byte) {
 	t.Helper()
 	path := GoldenFile(t, name, file)

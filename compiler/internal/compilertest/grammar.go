@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// The script read back, by a grammar that has a form for every line that a template can make, and nothing else: so
-// whatever an administrator has written, it can't be a statement. A new line of a template needs a form here.
+// The script read back, by a grammar that has a form for every line that a template can make, and nothing else: so no
+// text of an administrator can be a statement. A new line of a template needs a form here.
 
 // lineForm turns the form of a line into an expression.
 func lineForm(text string) *regexp.Regexp {
@@ -63,108 +63,207 @@ table inet farmc {
 
 // The lines of a script, by where they stand.
 var (
-	betweenTables = lineForms(``, `# farms that are handed on from the ingress of their interfaces`)
+	betweenTables = lineForms(``, `# farms that take their packets at the ingress of interfaces`)
 	opensTable    = lineForm(`table netdev farmc {`)
 
 	inTable = lineForms(``,
-		`	# where connections come in: address, protocol and port lead to a chain`,
-		`	# which backend a slot stands for`,
-		`	# whom farms allow or deny: the first addresses of networks, a set for each length`)
+		`	# access lists: the first addresses of networks, a set for each length`)
 	opensMap    = lineForm(`	(?:map|set) (NAME) {`)
 	opensChain  = lineForm(`	chain (NAME) {`)
 	opensObject = lineForm(`	(?:ct helper (NAME)|flowtable farms|limit (NAME)|counter NAME) {`)
 	closes      = "\t}"
 
-	inObject = lineForms(`		type "(?:ftp|sip|tftp|pptp|snmp)" protocol (?:tcp|udp)`, `		hook ingress priority filter`, `		devices = { DEVICES }`, `		counter`,
-		`		rate RATE`)
+	inObject = lineForms(
+		`		type "(?:ftp|sip|tftp|pptp|snmp)" protocol (?:tcp|udp)`,
+		`		hook ingress priority filter`,
+		`		devices = { DEVICES }`,
+		`		counter`,
+		`		rate RATE`,
+	)
 
-	inMap = lineForms(`		# backends with a limit: those that the next connection fills, those that have room, and those that are full`,
-		`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : (?:verdict|IPV_addr|ether_addr))?`,
-		`		typeof (?:DOOR \. |HANDED)?(?:numgen random mod [0-9]+|meta mark) : (?:IP daddr(?: \. th dport)?|ether daddr|meta mark)`,
-		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : IPV_addr(?: \. inet_service)?`,
-		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : mark`, `		type mark : (?:IPV_addr|ether_addr)`,
-		`		typeof @nh,128,32`, `		ct count (?:over )?1`,
-		`		flags dynamic,timeout`, `		timeout (?:[0-9]+(?:d|h|m|s|ms))+`,
+	inMap = lineForms(
+		`		# backends with a limit: those that the next connection fills, those that have room, and those that `+
+			`are `+
+			`full`,
+		`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : `+
+			`(?:verdict|IPV_addr|ether_addr))?`,
+		`		typeof (?:DOOR \. |HANDED)?(?:numgen random mod [0-9]+|meta mark) : (?:IP daddr(?: \. th dport)?|`+
+			`ether `+
+			`daddr|meta mark)`,
+		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : `+
+			`IPV_addr(?: \. inet_service)?`,
+		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : `+
+			`mark`,
+		`		type mark : (?:IPV_addr|ether_addr)`,
+		`		typeof @nh,128,32`,
+		`		ct count (?:over )?1`,
+		`		flags dynamic,timeout`,
+		`		timeout (?:[0-9]+(?:d|h|m|s|ms))+`,
 		`		typeof @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* : verdict`,
-		`		flags dynamic(?:,timeout)?`, `		size [0-9]+`, `		timeout [0-9]+s`, `		limit rate over [0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`, `		ct count over [0-9]+`,
+		`		flags dynamic(?:,timeout)?`,
+		`		size [0-9]+`,
+		`		timeout [0-9]+s`,
+		`		limit rate over [0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`,
+		`		ct count over [0-9]+`,
 		`		type (?:ifname|tcp_flag)`,
-		`		flags interval`, `		counter`, `		elements = {`, `			# FARM`, `		}`)
-	ofMap = lineForm(`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|MAC|"DEVICE"|FLAGS)(?: \. (?:IP4|IP6|PORTS|HEX|MAC))*)(?: ct count (?:over )?[0-9]+)?(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC|HEX))?,`)
+		`		flags interval`,
+		`		counter`,
+		`		elements = {`,
+		`			# FARM`,
+		`		}`,
+	)
+	ofMap = lineForm(
+		`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|MAC|"DEVICE"|FLAGS)(?: \. (?:IP4|IP6|PORTS|HEX|MAC))` +
+			`*)` +
+			`(?: ` +
+			`ct count (?:over )?[0-9]+)?(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC|HEX))?,`,
+	)
 
 	inChain = lineForms(
-		`		# nothing to ask, but the kernel translates open connections only while there is a nat chain`,
-		`		# what this machine opens itself; -102 is dstnat - 2, a name that nft does not take here`,
-		`		# the backend is chosen: what the connection was opened to tells which source it gets`,
-		`		# right after the choice, so that whatever comes next sees the mark: routing, filters, this machine`,
-		`		# before connection tracking, which neither requests nor replies meet`,
-		`		# segments that fit no connection: not translated, so a reset in answer would end theirs`,
-		`		# those of backends that answer clients themselves; all that is forwarded pays for this`,
-		`		# datagrams that come from a service of a backend, or of this machine: it would answer the answer, and so without end`,
+		`		# no maps, but the kernel translates open connections only while there is a nat chain`,
+		`		# connections that this machine opens; -102 is dstnat - 2, a name that nft does not take here`,
+		`		# the backend is chosen: the original destination selects the source`,
+		`		# right after the choice, so that routing, filters and this machine see the mark`,
+		`		# before connection tracking, which sees neither requests nor replies`,
+		`		# NAT does not translate invalid segments, so a reset in answer would end the connection`,
+		`		# invalid segments of backends in mode dnat; every forwarded packet pays for this chain`,
+		`		# datagrams from a service of a backend or of this machine: two services would answer each other for ever`,
 		`		# just before the backend is chosen`,
-		`		# as it is handed on, if no filter minds`,
+		`		# as it is forwarded, after the filters`,
 		`		# of backends and services on this machine`,
 		`		# as it leaves, from the source that the backend sees`,
 		`		# of a backend on this machine`,
-		`		# the replies, as the requests are untracked by then`,
-		`		# farms of few kinds: their maps are asked without finding the kind first`,
-		`		# before connection tracking, so that what asks is of no connection`,
-		`		# who may come in, before all else that is done to a packet`,
-		`		# who is shut out, and what is no TCP: before connection tracking`,
+		`		# replies; requests are untracked already`,
+		`		# farms of few kinds: their maps are asked without a lookup of the kind`,
+		`		# before connection tracking, so that these lookups belong to no connection`,
+		`		# access lists, before everything else`,
+		`		# bans and strict-tcp, before connection tracking`,
 		`		# right after connection tracking`,
-		`		type nat hook (?:prerouting priority dstnat - [25]|output priority -10[25]|postrouting priority srcnat - 2)`,
-		`		type filter hook (?:prerouting priority (?:raw|raw - 10?|raw - 5|mangle|mangle - 5|dstnat \+ 5)|output priority (?:-95|raw|raw - 10)|forward priority filter(?: \+ 5| \+ 10)?|(?:input|output) priority filter \+ 5|postrouting priority srcnat(?: \+ 5)?|ingress devices = { DEVICES } priority filter(?: - 10?| - 5)?)`,
-		`		type filter hook (?:input|forward) priority filter - 5`, `		ct state != invalid return`, `		meta l4proto != tcp return`,
-		`		tcp flags & \(syn \| rst\) != 0x0 return`, `		tcp sport PORTS drop`, `		iifname != INSIDE return`,
-		`		ct state new comment "farmc sha256:[0-9a-f]{64}"`, `		ct state != new return`, `		ct status & dnat != dnat return`, `		ct state new ct status & dnat == dnat goto marks`,
-		`		queue flags bypass(?:,fanout)? to PORTS`, `		ct status & \(dnat \| confirmed\) == (?:dnat|0) goto NAME`,
-		`		ct status & \(dnat \| confirmed\) != dnat return`, `		ct state (?:!= )?untracked return`, `		jump NAME`,
-		`		tcp flags & \(fin \| syn \| rst \| ack\) != syn return`, `		limit rate over RATE return`, `		limit name "NAME" LOG`,
+		`		type nat hook (?:prerouting priority dstnat - [25]|output priority -10[25]|postrouting priority `+
+			`srcnat `+
+			`- `+
+			`2)`,
+		`		type filter hook (?:prerouting priority (?:raw|raw - 10?|raw - 5|mangle|mangle - 5|dstnat \+ 5)|`+
+			`output `+
+			`priority (?:-95|raw|raw - 10)|forward priority filter(?: \+ 5| \+ 10)?|(?:input|output) priority `+
+			`filter \+ 5|postrouting priority srcnat(?: \+ 5)?|ingress devices = { DEVICES } priority filter(?: `+
+			`- 10?| - 5)?)`,
+		`		type filter hook (?:input|forward) priority filter - 5`,
+		`		ct state != invalid return`,
+		`		meta l4proto != tcp return`,
+		`		tcp flags & \(syn \| rst\) != 0x0 return`,
+		`		tcp sport PORTS drop`,
+		`		iifname != INSIDE return`,
+		`		ct state new comment "farmc sha256:[0-9a-f]{64}"`,
+		`		ct state != new return`,
+		`		ct status & dnat != dnat return`,
+		`		ct state new ct status & dnat == dnat goto marks`,
+		`		queue flags bypass(?:,fanout)? to PORTS`,
+		`		ct status & \(dnat \| confirmed\) == (?:dnat|0) goto NAME`,
+		`		ct status & \(dnat \| confirmed\) != dnat return`,
+		`		ct state (?:!= )?untracked return`,
+		`		jump NAME`,
+		`		tcp flags & \(fin \| syn \| rst \| ack\) != syn return`,
+		`		limit rate over RATE return`,
+		`		limit name "NAME" LOG`,
 		`		(?:IP daddr (?:IP4|IP6) (?:th dport PORTS )?)?LOG(?: return)?`,
-		`		iif "lo" return`, `		oif "lo" return`, `		iif != 0 iifname != INSIDE return`, `		goto NAME`, `		meta pkttype other accept`,
-		`		meta l4proto tcp reject with tcp reset`, `		reject`,
-		`		ip daddr 127\.0\.0\.0/8 return`, `		ip6 daddr ::1 return`, `		fib daddr type local goto (?P<local>NAME)`,
+		`		iif "lo" return`,
+		`		oif "lo" return`,
+		`		iif != 0 iifname != INSIDE return`,
+		`		goto NAME`,
+		`		meta pkttype other accept`,
+		`		meta l4proto tcp reject with tcp reset`,
+		`		reject`,
+		`		ip daddr 127\.0\.0\.0/8 return`,
+		`		ip6 daddr ::1 return`,
+		`		fib daddr type local goto (?P<local>NAME)`,
 
 		`		(?:meta nfproto IPV )?(?:meta l4proto \. )?(?:IP [sd]addr)?(?: \. )?(?:th [sd]port)? vmap @NAME`,
-		`		(?:meta nfproto IPV )?(?:meta l4proto PROTOS meta l4proto \. )?(?:ct original IP daddr)?(?: \. )?(?:ct original proto-dst)?(?: \. IP daddr)? vmap @NAME`,
-		`		(?:icmp|icmpv6) type { (?:destination-unreachable|packet-too-big|time-exceeded|parameter-problem)(?:, (?:time-exceeded|packet-too-big|parameter-problem))* } @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* vmap @NAME`,
-		`		icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect } (?:accept|return)`,
+		`		(?:meta nfproto IPV )?(?:meta l4proto PROTOS meta l4proto \. )?(?:ct original IP daddr)?(?: \. )`+
+			`?(?:ct `+
+			`original proto-dst)?(?: \. IP daddr)? vmap @NAME`,
+		`		(?:icmp|icmpv6) type { (?:destination-unreachable|packet-too-big|time-exceeded|parameter-problem)`+
+			`(?:, `+
+			`(?:time-exceeded|packet-too-big|parameter-problem))* } @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* `+
+			`vmap @NAME`,
+		`		icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, `+
+			`nd-redirect `+
+			`} (?:accept|return)`,
 		`		(?:ip frag-off & 0x1fff|frag frag-off) != 0 meta l4proto \. IP daddr vmap @NAME`,
 
 		`		(?:meta l4proto PROTO )?dnat IP to (?:DOOR \. )?NUMBER map @NAME`,
-		`		IP daddr set (?:NUMBER|CLIENT) map @NAME`, `		IP daddr set ct original IP daddr`, `		(?:update|delete) @NAME { CLIENT : IP daddr }`,
-		`		IP daddr set CLIENT map @NAME (?:update @NAME { CLIENT : IP daddr } )?jump NAME`, `		jump NAME`,
-		`		STANDS (?:!= )?@full-backends (?:jump NAME|return)`, `		STANDS @backend-brims update @full-backends { STANDS }`, `		STANDS @backend-counts`,
+		`		IP daddr set (?:NUMBER|CLIENT) map @NAME`,
+		`		IP daddr set ct original IP daddr`,
+		`		(?:update|delete) @NAME { CLIENT : IP daddr }`,
+		`		IP daddr set CLIENT map @NAME (?:update @NAME { CLIENT : IP daddr } )?jump NAME`,
+		`		jump NAME`,
+		`		STANDS (?:!= )?@full-backends (?:jump NAME|return)`,
+		`		STANDS @backend-brims update @full-backends { STANDS }`,
+		`		STANDS @backend-counts`,
 		`		IP daddr set (?:ASKED \. )?IP daddr map @NAME(?: IP daddr set ct original IP daddr goto NAME)?`,
-		`		limit rate over 50/second burst 1 packets return`, `		IP daddr set IP daddr \^ (?:240\.0\.0\.0|ff00::)`,
+		`		limit rate over 50/second burst 1 packets return`,
+		`		IP daddr set IP daddr \^ (?:240\.0\.0\.0|ff00::)`,
 		`		(?:add @backend-counts { HEX ct count [0-9]+ } )?delete @full-backends { HEX }`,
 		`		type filter hook (?:prerouting|output) priority raw \+ 10?`,
-		`		IP daddr set DOOR \. NUMBER map @NAME`, `		(?:meta l4proto PROTO )?dnat IP to (?:ASKED \. )?IP daddr map @NAME`,
-		`		snat IP to IP daddr map @NAME`, `		snat IP to (?:IP4|IP6)`, `		masquerade`,
-		`		ct mark set HEX`, `		ct mark set ct mark & HEX \| HEX`, `		ct helper set "NAME"`, `		flow add @farms`,
+		`		IP daddr set DOOR \. NUMBER map @NAME`,
+		`		(?:meta l4proto PROTO )?dnat IP to (?:ASKED \. )?IP daddr map @NAME`,
+		`		snat IP to IP daddr map @NAME`,
+		`		snat IP to (?:IP4|IP6)`,
+		`		masquerade`,
+		`		ct mark set HEX`,
+		`		ct mark set ct mark & HEX \| HEX`,
+		`		ct helper set "NAME"`,
+		`		flow add @farms`,
 
-		`		IP saddr (?:& (?:IP4|IP6) )?@NAME DENIED`, `		IP saddr (?:IP4|IP6)(?:/[0-9]+)? DENIED`, `		counter name "NAME" drop`,
-		`		(?:icmp|icmpv6) type { (?:destination-unreachable|packet-too-big|time-exceeded|parameter-problem)(?:, (?:time-exceeded|packet-too-big|parameter-problem))* } accept`,
-		`		jump NAME`, `		drop`, `		ct status & confirmed == confirmed return`,
+		`		IP saddr (?:& (?:IP4|IP6) )?@NAME DENIED`,
+		`		IP saddr (?:IP4|IP6)(?:/[0-9]+)? DENIED`,
+		`		counter name "NAME" drop`,
+		`		(?:icmp|icmpv6) type { (?:destination-unreachable|packet-too-big|time-exceeded|parameter-problem)`+
+			`(?:, `+
+			`(?:time-exceeded|packet-too-big|parameter-problem))* } accept`,
+		`		jump NAME`,
+		`		drop`,
+		`		ct status & confirmed == confirmed return`,
 		`		meta protocol (?:ip reject with icmp|ip6 reject with icmpv6) type port-unreachable`,
-		`		update @NAME { CLIENT timeout [0-9]+m?s }`, `		CLIENT @NAME EXCESS`,
+		`		update @NAME { CLIENT timeout [0-9]+m?s }`,
+		`		CLIENT @NAME EXCESS`,
 		`		tcp flags & \(fin \| syn \| rst \| ack\) != @tcp-flags EXCESS`,
 		`		tcp flags & \(syn \| ack\) == syn tcp option maxseg size < 536 EXCESS`,
-		`		meta l4proto tcp ct state invalid EXCESS`, `		ct state new tcp flags & \(fin \| syn \| rst \| ack\) != syn EXCESS`,
+		`		meta l4proto tcp ct state invalid EXCESS`,
+		`		ct state new tcp flags & \(fin \| syn \| rst \| ack\) != syn EXCESS`,
 		`		(?:tcp flags & rst == rst )?(?:update|add) @NAME { CLIENT } EXCESS`,
-		`		(?:tcp flags & rst == rst )?CLIENT != @NAME (?:update|add) @NAME { jhash CLIENT mod 65535 seed HEX(?: timeout [0-9]+s)? (?:limit rate over RATE|ct count over [0-9]+) } EXCESS`,
+		`		(?:tcp flags & rst == rst )?CLIENT != @NAME (?:update|add) @NAME { jhash CLIENT mod 65535 seed `+
+			`HEX(?: `+
+			`timeout [0-9]+s)? (?:limit rate over RATE|ct count over [0-9]+) } EXCESS`,
 		`		(?:update|add) @NAME { (?:numgen inc mod 1|symhash mod [0-9]+) } EXCESS`,
 
-		`		meta mark set CLIENT map @NAME(?: (?:update @NAME { CLIENT : meta mark } )?jump NAME)?`, `		(?:update|delete) @NAME { CLIENT : meta mark }`,
-		`		meta mark set (?:DOOR \. |HANDED)?SLOT map @NAME`, `		drop`,
-		`		meta mark set SLOT`, `		fwd IP to (?:DOOR \. |HANDED)?SLOT map @NAME device "DEVICE"`, `		ether saddr set ether daddr ether daddr set (?:DOOR \. |HANDED)?SLOT map @NAME fwd to "DEVICE"`,
-		`		(?:meta l4proto PROTO )?IP daddr set (?:DOOR \. )?SLOT map @NAME(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
-		`		IP daddr set (?:IP4|IP6)`, `		IP daddr set numgen inc mod 1 map @NAME update @NAME { numgen inc mod 1 : IP daddr } jump NAME`,
+		`		meta mark set CLIENT map @NAME(?: (?:update @NAME { CLIENT : meta mark } )?jump NAME)?`,
+		`		(?:update|delete) @NAME { CLIENT : meta mark }`,
+		`		meta mark set (?:DOOR \. |HANDED)?SLOT map @NAME`,
+		`		drop`,
+		`		meta mark set SLOT`,
+		`		fwd IP to (?:DOOR \. |HANDED)?SLOT map @NAME device "DEVICE"`,
+		`		ether saddr set ether daddr ether daddr set (?:DOOR \. |HANDED)?SLOT map @NAME fwd to "DEVICE"`,
+		`		(?:meta l4proto PROTO )?IP daddr set (?:DOOR \. )?SLOT map @NAME(?: PROTO dport set PORTS)? (?:fwd `+
+			`IP `+
+			`to `+
+			`IP daddr device "DEVICE"|notrack accept)`,
+		`		IP daddr set (?:IP4|IP6)`,
+		`		IP daddr set numgen inc mod 1 map @NAME update @NAME { numgen inc mod 1 : IP daddr } jump NAME`,
 		`		(?:update|delete) @NAME { numgen inc mod 1 : IP daddr }`,
-		`		(?:meta l4proto PROTO )?(?:IP daddr (?:set IP daddr map )?|DOOR )@NAME(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
-		`		meta l4proto udp ct state untracked goto NAME`, `		udp sport < 32768 iif != "lo" fib saddr type local goto NAME`,
+		`		(?:meta l4proto PROTO )?(?:IP daddr (?:set IP daddr map )?|DOOR )@NAME(?: PROTO dport set PORTS)? `+
+			`(?:fwd `+
+			`IP to IP daddr device "DEVICE"|notrack accept)`,
+		`		meta l4proto udp ct state untracked goto NAME`,
+		`		udp sport < 32768 iif != "lo" fib saddr type local goto NAME`,
 		`		(?:udp [sd]port < 32768 )?(?:DOOR|RANGED) @NAME (?:jump NAME|drop)`,
-		`		(?:DOOR|RANGED) @NAME(?: fib daddr type != local)? notrack`, `		tcp flags & \(syn \| rst\) == syn jump NAME`, `		(?:DOOR|RANGED) @NAME tcp option maxseg size set rt mtu`,
-		`		IP saddr set DOOR map @NAME(?: accept)?`, `		th sport PORTS IP saddr set meta l4proto \. IP saddr map @NAME accept`, `		PROTO sport set PORTS`)
+		`		(?:DOOR|RANGED) @NAME(?: fib daddr type != local)? notrack`,
+		`		tcp flags & \(syn \| rst\) == syn jump NAME`,
+		`		(?:DOOR|RANGED) @NAME tcp option maxseg size set rt mtu`,
+		`		IP saddr set DOOR map @NAME(?: accept)?`,
+		`		th sport PORTS IP saddr set meta l4proto \. IP saddr map @NAME accept`,
+		`		PROTO sport set PORTS`,
+	)
 )
 
 // A reading is a script, read by the grammar. Names in the table netdev farmc begin with "netdev ".

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// A Kernel is a shell in a network namespace of its own, where nft can load what it likes.
+// A Kernel is a shell in a network namespace of its own, where nft can load any script.
 type Kernel struct {
 	T      testing.TB
 	file   string // for scripts
@@ -56,7 +56,13 @@ func NewKernel(t testing.TB) *Kernel {
 		input.Close()
 		shell.Wait()
 	})
-	k := &Kernel{T: t, devices: map[string]bool{}, file: filepath.Join(t.TempDir(), "script.nft"), input: input, output: bufio.NewReader(output)}
+	k := &Kernel{
+		T:       t,
+		devices: map[string]bool{},
+		file:    filepath.Join(t.TempDir(), "script.nft"),
+		input:   input,
+		output:  bufio.NewReader(output),
+	}
 	if said, ok := k.Run("nft list tables"); !ok || said != "" {
 		unavailable(t, fmt.Errorf("nft in a new network namespace says: %s", said))
 	}
@@ -79,10 +85,10 @@ func unavailable(t testing.TB, err error) {
 	t.Skip(err)
 }
 
-// end stands after what a command says, with its exit status.
+// end stands after the output of a command, with its exit status.
 const end = "-- end "
 
-// Run gives what a command says, and whether it succeeded.
+// Run gives the output of a command, and whether it succeeded.
 func (k *Kernel) Run(command string) (string, bool) {
 	k.T.Helper()
 	fmt.Fprintf(k.input, "{ %s; } 2>&1 </dev/null; printf '\\n%s%%s\\n' $?\n", command, end)
@@ -109,7 +115,7 @@ func (k *Kernel) Must(what, command string) string {
 	return said
 }
 
-// load gives nft a script, and what nft has to say against it.
+// load gives nft a script, and returns nft's complaints.
 func (k *Kernel) load(script []byte) (string, bool) {
 	k.T.Helper()
 	if err := os.WriteFile(k.file, script, 0o600); err != nil {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Listed is what the kernel holds in our tables, without counters, in an order of its own.
+// Listed lists farmc's tables in the kernel, without counters, in a fixed order.
 func (k *Kernel) Listed() string {
 	k.T.Helper()
 	text := k.Must("list", "nft -nn -s list table inet farmc; nft -nn -s list table netdev farmc 2>/dev/null || true")
@@ -46,9 +46,12 @@ func sortListing(text string) string {
 			}
 			object += "\n" + strings.TrimPrefix(line, "\n")
 		}
-		if strings.Contains(object, "\n\t\tflags dynamic") { // what a set remembers is worth more than its size
+		if strings.Contains(object, "\n\t\tflags dynamic") { // the elements of a set are worth more than its size
 			object = sizeLine.ReplaceAllString(object, "")
-			object = countLine.ReplaceAllString(object, "") // the kernel takes out what counts no connection (nft_connlimit_gc)
+			object = countLine.ReplaceAllString(
+				object,
+				"",
+			) // the kernel takes out elements that count no connection (nft_connlimit_gc)
 		}
 		objects = append(objects, object)
 	}

@@ -11,8 +11,7 @@ import (
 	"strings"
 )
 
-// What the farm format promises, in a model of its own: random farms that are right, as files, and what is to become
-// of a packet.
+// A model of the promises of the farm format: random valid farms, as files, and the expected outcome of a packet.
 
 type ModelFarm struct {
 	Name      string
@@ -58,7 +57,8 @@ func randomFarms(r *rand.Rand) []ModelFarm {
 	names := map[string]bool{}
 	for range 1 + r.IntN(12) {
 		f := RandomFarm(r)
-		if folded := strings.ToLower(f.Name); len(f.listens) > 0 && !names[folded] && !slices.ContainsFunc(all, f.Meets) {
+		if folded := strings.ToLower(f.Name); len(f.listens) > 0 && !names[folded] &&
+			!slices.ContainsFunc(all, f.Meets) {
 			names[folded] = true
 			all = append(all, f)
 		}
@@ -67,7 +67,12 @@ func randomFarms(r *rand.Rand) []ModelFarm {
 }
 
 func RandomFarm(r *rand.Rand) ModelFarm {
-	f := ModelFarm{Name: randomName(r, "._-"), mode: Pick(r, "snat", "dnat"), down: r.IntN(12) == 0, local: r.IntN(4) == 0}
+	f := ModelFarm{
+		Name:  randomName(r, "._-"),
+		mode:  Pick(r, "snat", "dnat"),
+		down:  r.IntN(12) == 0,
+		local: r.IntN(4) == 0,
+	}
 	if r.IntN(6) == 0 {
 		f.inside = Pick(r, []string{"eth0"}, []string{"eth1", "eth0"})
 	}
@@ -90,12 +95,16 @@ func RandomFarm(r *rand.Rand) ModelFarm {
 }
 
 // modelClients are clients, alone and as networks; the smaller ones first.
-var modelClients = map[int][]string{4: {"198.51.100.7", "198.51.100.64/26", "198.51.100.0/24"}, 6: {"2001:db8:c::7", "2001:db8:c::/64", "2001:db8:c::/48"}}
+var modelClients = map[int][]string{
+	4: {"198.51.100.7", "198.51.100.64/26", "198.51.100.0/24"},
+	6: {"2001:db8:c::7", "2001:db8:c::/64", "2001:db8:c::/48"},
+}
 
 func (f *ModelFarm) randomPersistence(r *rand.Rand, families []int) {
 	whole := slices.ContainsFunc(f.listens, func(l modelListen) bool { return l.ports == nil })
 	f.persistOn = []string{"source-address"}
-	for _, key := range []string{"destination-address", "source-port", "destination-port", "source-mac", "destination-mac"} {
+	for _, key := range []string{"destination-address", "source-port", "destination-port", "source-mac",
+		"destination-mac"} {
 		if r.IntN(4) == 0 && !(f.local && strings.HasSuffix(key, "mac")) && !(whole && strings.HasSuffix(key, "port")) {
 			f.persistOn = append(f.persistOn, key)
 		}
@@ -124,7 +133,8 @@ func (f *ModelFarm) stays(p Packet) (modelBackend, bool) {
 		}
 	}
 	for _, b := range f.backends {
-		if f.persistOn != nil && p.known.IsValid() && p.known == netip.AddrPortFrom(b.address[versionOf(p.Address)], uint16(b.port)) {
+		if f.persistOn != nil && p.known.IsValid() &&
+			p.known == netip.AddrPortFrom(b.address[versionOf(p.Address)], uint16(b.port)) {
 			names = append(names, b.name)
 		}
 	}
@@ -138,7 +148,7 @@ func (f *ModelFarm) stays(p Packet) (modelBackend, bool) {
 	return modelBackend{}, false
 }
 
-// modelMarks are marks as farms write them, and what rules make of them: other bits than those of the mask stay.
+// modelMarks are marks as farms write them, and as rules set them: bits outside of the mask stay.
 var modelMarks = map[string]string{
 	"17": "0x11", `"0x10"`: "0x10", `"0x10/0xf0"`: "ct mark & 0xffffff0f | 0x10", `"0/0xff"`: "ct mark & 0xffffff00 | 0x0",
 }
@@ -148,7 +158,26 @@ func Pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 // randomName is one of nft's words as often as not.
 func randomName(r *rand.Rand, special string) string {
 	if r.IntN(3) == 0 {
-		return Pick(r, "map", "table", "chain", "snat", "dnat", "tcp", "ip", "drop", "goto", "element", "any", "ip4", "source", "slots", "all", "no-backend", "web")
+		return Pick(
+			r,
+			"map",
+			"table",
+			"chain",
+			"snat",
+			"dnat",
+			"tcp",
+			"ip",
+			"drop",
+			"goto",
+			"element",
+			"any",
+			"ip4",
+			"source",
+			"slots",
+			"all",
+			"no-backend",
+			"web",
+		)
 	}
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	name := []byte{letters[r.IntN(len(letters))]}
@@ -199,7 +228,15 @@ func (l modelListen) randomPorts(r *rand.Rand) modelListen {
 			ports = append(ports, fmt.Sprintf("%d-%d", first, last))
 		}
 	}
-	l.protocols = Pick(r, []string{"tcp"}, []string{"udp"}, []string{"tcp", "udp"}, []string{"udp", "tcp"}, []string{"sctp"}, []string{"tcp", "udp", "sctp"})
+	l.protocols = Pick(
+		r,
+		[]string{"tcp"},
+		[]string{"udp"},
+		[]string{"tcp", "udp"},
+		[]string{"udp", "tcp"},
+		[]string{"sctp"},
+		[]string{"tcp", "udp", "sctp"},
+	)
 	l.text += ":" + strings.Join(ports, ",")
 	if l.protocols[0] != "tcp" || len(l.protocols) > 1 || r.IntN(2) == 0 {
 		l.text += "/" + strings.Join(l.protocols, ",")
@@ -207,7 +244,7 @@ func (l modelListen) randomPorts(r *rand.Rand) modelListen {
 	return l
 }
 
-// families are those that the farm listens on, if its backends are of those given.
+// families are the families that the farm listens on, if its backends are of the given ones.
 func (f *ModelFarm) families(given []int) []int {
 	var out []int
 	for _, family := range given {
@@ -226,7 +263,14 @@ func (f *ModelFarm) randomSchedule(r *rand.Rand, whole bool) {
 	if f.scheduler != "hash" && f.scheduler != "maglev" || r.IntN(4) == 0 {
 		return
 	}
-	from := []string{"source-address", "destination-address", "source-port", "destination-port", "source-mac", "destination-mac"}
+	from := []string{
+		"source-address",
+		"destination-address",
+		"source-port",
+		"destination-port",
+		"source-mac",
+		"destination-mac",
+	}
 	if f.local {
 		from = from[:4]
 	}
@@ -243,7 +287,12 @@ func (f *ModelFarm) randomBackends(r *rand.Rand, families []int) {
 	names, servers := map[string]bool{}, map[string]bool{}
 	ranked, bounded := r.IntN(3) == 0, r.IntN(4) == 0
 	for i := range 1 + r.IntN(Pick(r, 3, 10)) {
-		b := modelBackend{name: randomName(r, "_-"), weight: f.randomWeight(r), rank: 1, state: Pick(r, "up", "up", "up", "drain", "down")}
+		b := modelBackend{
+			name:   randomName(r, "_-"),
+			weight: f.randomWeight(r),
+			rank:   1,
+			state:  Pick(r, "up", "up", "up", "drain", "down"),
+		}
 		if bounded && r.IntN(2) == 0 {
 			b.most = 1 + r.IntN(1000)
 		}
@@ -255,7 +304,8 @@ func (f *ModelFarm) randomBackends(r *rand.Rand, families []int) {
 		}
 		b.address = map[int]netip.Addr{}
 		for _, family := range families {
-			if i == 0 || len(families) == 1 || r.IntN(2) == 0 || family == families[len(families)-1] && len(b.address) == 0 {
+			if i == 0 || len(families) == 1 || r.IntN(2) == 0 ||
+				family == families[len(families)-1] && len(b.address) == 0 {
 				b.address[family] = map[int]netip.Addr{
 					4: netip.AddrFrom4([4]byte{10, 0, 0, byte(1 + r.IntN(40))}),
 					6: netip.MustParseAddr(fmt.Sprintf("fd00::%x", 1+r.IntN(40))),
@@ -365,7 +415,9 @@ func (f ModelFarm) claims() []modelClaim {
 
 // meets says whether two claims of one rank have a packet in common.
 func (c modelClaim) meets(d modelClaim) bool {
-	return c.rank == d.rank && c.family == d.family && c.address == d.address && c.protocol == d.protocol && c.first <= d.last && d.first <= c.last
+	return c.rank == d.rank && c.family == d.family && c.address == d.address && c.protocol == d.protocol &&
+		c.first <= d.last &&
+		d.first <= c.last
 }
 
 // Meets compares everything with everything.
@@ -391,7 +443,8 @@ func (f ModelFarm) serves(p Packet) int {
 }
 
 func (c modelClaim) takes(p Packet) bool {
-	if c.family != versionOf(p.Address) || c.address.IsValid() && c.address != p.Address || !c.address.IsValid() && (!p.ours || p.Address.IsLoopback()) {
+	if c.family != versionOf(p.Address) || c.address.IsValid() && c.address != p.Address ||
+		!c.address.IsValid() && (!p.ours || p.Address.IsLoopback()) {
 		return false
 	}
 	return c.rank == 3 || c.protocol == p.protocol && c.first <= p.port && p.port <= c.last
@@ -404,7 +457,7 @@ func versionOf(a netip.Addr) int {
 	return 6
 }
 
-// Expected is what the farms promise about a packet, and the farm that does.
+// Expected is the outcome that the farms promise for a packet, and the farm.
 func Expected(farms []ModelFarm, p Packet) (Outcome, *ModelFarm) {
 	var best *ModelFarm
 	for i := range farms {
@@ -484,8 +537,8 @@ func (f *ModelFarm) seenBy(b modelBackend, version int) string {
 	return "masquerade"
 }
 
-// Packets are of all that is worth a try: both ends of each run of ports and what lies beside them, in all protocols,
-// on the addresses that are listened on and some others.
+// Packets go to both ends of each range of ports and to the ports beside them, in all protocols, on the addresses of
+// frontends and some others.
 func Packets(r *rand.Rand, farms []ModelFarm, most int) []Packet {
 	addresses := map[netip.Addr]bool{}
 	for _, a := range []string{"192.0.2.99", "2001:db8::99", "127.0.0.1", "::1"} {
@@ -502,7 +555,10 @@ func Packets(r *rand.Rand, farms []ModelFarm, most int) []Packet {
 			}
 		}
 	}
-	known := map[int][]netip.AddrPort{4: {{}, netip.MustParseAddrPort("10.9.9.9:0")}, 6: {{}, netip.MustParseAddrPort("[fd09::9]:0")}}
+	known := map[int][]netip.AddrPort{
+		4: {{}, netip.MustParseAddrPort("10.9.9.9:0")},
+		6: {{}, netip.MustParseAddrPort("[fd09::9]:0")},
+	}
 	for _, f := range farms {
 		for _, b := range f.backends {
 			for version, a := range b.address {
@@ -521,8 +577,10 @@ func Packets(r *rand.Rand, farms []ModelFarm, most int) []Packet {
 			if !p.fromHere {
 				p.Inside = Pick(r, "eth0", "eth1", "eth2")
 			}
-			p.client = netip.MustParseAddr(Pick(r, map[int][]string{4: {"198.51.100.7", "198.51.100.70", "198.51.100.200", "203.0.113.9"},
-				6: {"2001:db8:c::7", "2001:db8:c::8", "2001:db8:c:1::1", "2001:db8:d::1"}}[versionOf(a)]...))
+			p.client = netip.MustParseAddr(
+				Pick(r, map[int][]string{4: {"198.51.100.7", "198.51.100.70", "198.51.100.200", "203.0.113.9"},
+					6: {"2001:db8:c::7", "2001:db8:c::8", "2001:db8:c:1::1", "2001:db8:d::1"}}[versionOf(a)]...),
+			)
 			p.known = Pick(r, known[versionOf(a)]...)
 			out = append(out, p)
 			for _, p.port = range slices.Sorted(maps.Keys(ports)) {
@@ -541,7 +599,7 @@ type Setting struct {
 	Table, Key, Value string
 }
 
-// Settings are the farm as one would write it; what stands at its default may be left out.
+// Settings are the farm as an administrator would write it; keys at their defaults may be left out.
 func (f ModelFarm) Settings(r *rand.Rand) []Setting {
 	var out []Setting
 	say := func(table, key, value, usual string) {

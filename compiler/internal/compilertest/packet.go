@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// What a script does with a packet, as far as the modes snat and dnat go.
+// An interpreter of scripts, as far as the modes snat and dnat need it.
 
 // The rules that decide about it.
 var (
@@ -23,20 +23,40 @@ var (
 	askWhole = lineForm(`		(?P<version>IP) daddr vmap @(?P<map>NAME)`)
 	askAny   = lineForm(`		meta nfproto (?P<version>IPV) meta l4proto \. th dport vmap @(?P<map>NAME)`)
 
-	recallPort  = lineForm(`		meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original (?P<version>IP) daddr \. ct original proto-dst vmap @(?P<map>NAME)`)
+	recallPort = lineForm(
+		`		meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original (?P<version>IP) daddr \. ct original ` +
+			`proto-dst vmap @(?P<map>NAME)`,
+	)
 	recallWhole = lineForm(`		ct original (?P<version>IP) daddr vmap @(?P<map>NAME)`)
-	recallAny   = lineForm(`		meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original proto-dst \. (?P<version>IP) daddr vmap @(?P<map>NAME)`)
+	recallAny   = lineForm(
+		`		meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original proto-dst \. (?P<version>IP) daddr ` +
+			`vmap ` +
+			`@(?P<map>NAME)`,
+	)
 
 	onlyInside = lineForm(`		iif != 0 iifname != (INSIDE) return`)
 	onward     = lineForm(`		goto (NAME)`)
 	marks      = lineForm(`		ct mark set (HEX|ct mark & HEX \| HEX)`)
 	rewrites   = lineForm(`		(?:meta l4proto (PROTO) )?dnat (IP) to ((?:DOOR \. )?)NUMBER map @(NAME)`)
 	tentative  = lineForm(`		IP daddr set (?P<door>(?:DOOR \. )?)NUMBER map @(?P<map>NAME)`)
-	knows      = lineForm(`		IP daddr set (?P<client>CLIENT) map @(?P<in>NAME) (?:update @NAME { CLIENT : IP daddr } )?jump (?P<home>NAME)`)
-	picks      = lineForm(`		jump (?P<chain>NAME)`)
-	leadsHome  = lineForm(`		(?:meta l4proto (?P<protocol>PROTO) )?dnat IP to (?P<door>(?:ASKED \. )?)IP daddr map @(?P<map>NAME)`)
-	limits     = lineForms(`		STANDS @full-backends jump NAME`, `		STANDS @backend-brims update @full-backends { STANDS }`, `		STANDS @backend-counts`)
-	learns     = lineForms(`		(?:update|delete) @NAME { CLIENT : IP daddr }`, `		IP daddr set ct original IP daddr`, `		IP daddr set CLIENT map @NAME`)
+	knows      = lineForm(
+		`		IP daddr set (?P<client>CLIENT) map @(?P<in>NAME) (?:update @NAME { CLIENT : IP daddr } )?jump ` +
+			`(?P<home>NAME)`,
+	)
+	picks     = lineForm(`		jump (?P<chain>NAME)`)
+	leadsHome = lineForm(
+		`		(?:meta l4proto (?P<protocol>PROTO) )?dnat IP to (?P<door>(?:ASKED \. )?)IP daddr map @(?P<map>NAME)`,
+	)
+	limits = lineForms(
+		`		STANDS @full-backends jump NAME`,
+		`		STANDS @backend-brims update @full-backends { STANDS }`,
+		`		STANDS @backend-counts`,
+	)
+	learns = lineForms(
+		`		(?:update|delete) @NAME { CLIENT : IP daddr }`,
+		`		IP daddr set ct original IP daddr`,
+		`		IP daddr set CLIENT map @NAME`,
+	)
 	ownSources = lineForm(`		snat IP to IP daddr map @(NAME)`)
 	oneSource  = lineForm(`		(?:snat IP to (IP4|IP6)|masquerade)`)
 )
@@ -51,7 +71,7 @@ type Packet struct {
 	Inside   string     // the interface that it comes in by, if not
 	backend  netip.Addr // once it is chosen
 
-	client netip.Addr     // whom it is from
+	client netip.Addr     // its client
 	known  netip.AddrPort // the backend that the client was with before, if any; port 0: as asked for
 }
 
@@ -59,10 +79,10 @@ func (p Packet) String() string {
 	return fmt.Sprintf("%s %s port %d, ours %t, from here %t", p.protocol, p.Address, p.port, p.ours, p.fromHere)
 }
 
-// An Outcome is what becomes of a connection.
+// An Outcome is the result of a connection.
 type Outcome struct {
 	Refused bool
-	Mark    string                     // what is set on the connection, as a rule says it
+	Mark    string                     // the mark of the connection, in the words of a rule
 	Shares  map[netip.AddrPort]float64 // by backend, in all 1; none: the packet is let through
 	Sources map[netip.AddrPort]string  // an address, "masquerade", or "" for the client's own
 }
@@ -122,8 +142,8 @@ func (r *reading) walk(t testing.TB, chain string, p Packet) string {
 	return ""
 }
 
-// asked gives the verdict of a rule that asks a map: before the backend is chosen of what the packet says, and after
-// of what the connection was opened to.
+// asked gives the verdict of a rule that asks a map: by the packet's destination before the backend is chosen, and by
+// the original destination afterwards.
 func (r *reading) asked(t testing.TB, chain, rule string, p Packet) string {
 	t.Helper()
 	port, whole, every := askPort, askWhole, askAny
@@ -146,7 +166,8 @@ func (r *reading) asked(t testing.TB, chain, rule string, p Packet) string {
 		t.Fatalf("not a rule for %s: %s", chain, rule)
 	}
 	part := as.FindStringSubmatch(rule)
-	if at := as.SubexpIndex("protocols"); at > 0 && !slices.Contains(strings.FieldsFunc(part[at], isBracket), p.protocol) ||
+	if at := as.SubexpIndex("protocols"); at > 0 &&
+		!slices.Contains(strings.FieldsFunc(part[at], isBracket), p.protocol) ||
 		ported && !slices.Contains([]string{"tcp", "udp", "sctp"}, p.protocol) ||
 		strings.HasSuffix(part[as.SubexpIndex("version")], "6") != p.Address.Is6() {
 		return ""
@@ -184,7 +205,8 @@ func within(key, interval string) bool {
 			last = first
 		}
 		if address, err := netip.ParseAddr(part); err == nil && isRange {
-			if from, to := netip.MustParseAddr(first), netip.MustParseAddr(last); address.Less(from) || to.Less(address) {
+			if from, to := netip.MustParseAddr(first), netip.MustParseAddr(last); address.Less(from) ||
+				to.Less(address) {
 				return false
 			}
 			continue
@@ -199,7 +221,7 @@ func within(key, interval string) bool {
 	return true
 }
 
-// choose adds up what share of the connections like p each backend gets from a chain.
+// choose adds up the share of connections like p that each backend gets from a chain.
 func (r *reading) choose(t testing.TB, chain string, p Packet, out *Outcome) {
 	t.Helper()
 	rules, ok := r.Chains[chain]
@@ -207,7 +229,7 @@ func (r *reading) choose(t testing.TB, chain string, p Packet, out *Outcome) {
 		t.Fatalf("there is no chain %s", chain)
 	}
 	left, done := 1.0, map[int]bool{}
-	chosen := map[string]float64{} // what stands for a backend in the packet
+	chosen := map[string]float64{} // the backend ID in the packet
 	for _, rule := range rules {
 		if at := onlyInside.FindStringSubmatch(rule); at != nil {
 			if !p.fromHere && !r.inside(t, at[1], p) {
@@ -253,7 +275,7 @@ func (r *reading) choose(t testing.TB, chain string, p Packet, out *Outcome) {
 			rule = r.Chains[at["chain"]][0]
 		}
 		if at := parts(tentative, rule); at != nil {
-			slots := r.doorElements(at["map"], doorKey(at["door"], p))
+			slots := r.frontendElements(at["map"], frontendKey(at["door"], p))
 			for _, e := range slots {
 				chosen[e.Value] += left / float64(len(slots))
 			}
@@ -277,7 +299,7 @@ func (r *reading) choose(t testing.TB, chain string, p Packet, out *Outcome) {
 		} else {
 			left /= float64(slots)
 		}
-		missed, key := 0, doorKey(at[3], p)
+		missed, key := 0, frontendKey(at[3], p)
 		for slot := range slots {
 			if again && done[slot] {
 				continue
@@ -299,7 +321,7 @@ func (r *reading) choose(t testing.TB, chain string, p Packet, out *Outcome) {
 	t.Errorf("%g of %s fall through %s", left, p, chain)
 }
 
-// inside says whether the packet comes in by an interface of those that a rule compares with.
+// inside reports whether the packet comes in by one of the interfaces of a rule.
 func (r *reading) inside(t testing.TB, among string, p Packet) bool {
 	t.Helper()
 	name, named := strings.CutPrefix(among, "@")
@@ -323,8 +345,8 @@ func parts(form *regexp.Regexp, rule string) map[string]string {
 	return out
 }
 
-// doorElements are those of a map whose keys begin so.
-func (r *reading) doorElements(name, begin string) (out []readElement) {
+// frontendElements are the elements of a map with keys that begin so.
+func (r *reading) frontendElements(name, begin string) (out []readElement) {
 	for _, e := range r.Maps[name].Elements {
 		if strings.HasPrefix(e.Key, begin) {
 			out = append(out, e)
@@ -333,18 +355,20 @@ func (r *reading) doorElements(name, begin string) (out []readElement) {
 	return out
 }
 
-// knownAs is what a rule finds to stand for the backend of a client: one whose session is fixed, or that was with a
-// backend before. "" if it finds nothing.
+// knownAs is the backend ID that a rule looks up for a client with a static session, or one that had a backend before.
+// "" if it finds nothing.
 func (r *reading) knownAs(t testing.TB, rule map[string]string, p Packet) string {
 	t.Helper()
 	switch {
 	case r.Maps[rule["in"]].Learnt && p.known.IsValid():
 		for _, home := range r.Chains[r.homeOf(rule["home"])] {
 			at := parts(leadsHome, home)
-			begin := doorKey(at["door"], p)
-			for _, e := range r.doorElements(at["map"], begin) {
+			begin := frontendKey(at["door"], p)
+			for _, e := range r.frontendElements(at["map"], begin) {
 				keeps := begin == "" && p.known.Port() == 0 && e.Value == p.known.Addr().String()
-				if keeps || destination(t, e.Value, p) == netip.AddrPortFrom(p.known.Addr(), cmp.Or(p.known.Port(), uint16(p.port))) && (begin != "" || p.known.Port() != 0) {
+				if keeps ||
+					destination(t, e.Value, p) == netip.AddrPortFrom(p.known.Addr(), cmp.Or(p.known.Port(), uint16(p.port))) &&
+						(begin != "" || p.known.Port() != 0) {
 					return strings.TrimPrefix(e.Key, begin)
 				}
 			}
@@ -366,7 +390,7 @@ func (r *reading) homeOf(chain string) string {
 	return chain
 }
 
-// home is where a chain sends what has an address that stands for a backend.
+// home is the target of a packet that carries a backend ID.
 func (r *reading) home(t testing.TB, chain, token string, p Packet) (netip.AddrPort, bool) {
 	t.Helper()
 	for _, rule := range r.Chains[r.homeOf(chain)] {
@@ -377,16 +401,18 @@ func (r *reading) home(t testing.TB, chain, token string, p Packet) (netip.AddrP
 		if at["protocol"] != "" && at["protocol"] != p.protocol {
 			continue
 		}
-		if e, ok := r.find(t, at["map"], doorKey(at["door"], p)+token); ok {
+		if e, ok := r.find(t, at["map"], frontendKey(at["door"], p)+token); ok {
 			return destination(t, e.Value, p), true
 		}
 	}
 	return netip.AddrPort{}, false
 }
 
-// doorKey is what a packet has in the fields of a door.
-func doorKey(fields string, p Packet) string {
-	return strings.NewReplacer("ct original ", "", "meta l4proto", p.protocol, "ip6 daddr", p.Address.String(), "ip daddr", p.Address.String(), "th dport", strconv.Itoa(p.port)).Replace(fields)
+// frontendKey is a packet's values in the fields of a frontend.
+func frontendKey(fields string, p Packet) string {
+	return strings.NewReplacer("ct original ", "", "meta l4proto", p.protocol,
+		"ip6 daddr", p.Address.String(), "ip daddr", p.Address.String(), "th dport", strconv.Itoa(p.port)).
+		Replace(fields)
 }
 
 // destination is where a value of a map of slots sends the packet.
