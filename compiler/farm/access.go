@@ -45,18 +45,32 @@ type stretchOf struct {
 	family addr.Family
 }
 
-func readAccess(t *toml.Table, lists map[string]*AddressList) Access {
-	if t == nil {
-		return Access{}
+func readAccess(t *toml.Table, f *Farm) {
+	in := t.Sub("access")
+	if in == nil {
+		return
 	}
-	a := Access{readClients(t, "allow", lists), readClients(t, "deny", lists)}
+	readKeys(in, accessKeys, f)
 	switch {
-	case !t.Has("allow") && !t.Has("deny"):
-		t.Fault(t.Place, `deny = ["198.51.100.0/24"]`, "[access] says neither whom to allow nor whom to deny")
-	case !t.Has("deny") && !t.Top().Has("limits"):
-		t.Fault(t.At("allow"), `deny = "any" denies everybody not allowed`, "allow has no effect where nobody is denied or limited")
+	case !in.Has("allow") && !in.Has("deny"):
+		in.Fault(in.Place, `deny = ["198.51.100.0/24"]`, "[access] says neither whom to allow nor whom to deny")
+	case !in.Has("deny") && !t.Has("limits"):
+		in.Fault(in.At("allow"), `deny = "any" denies everybody not allowed`, "allow has no effect where nobody is denied or limited")
 	}
-	return a
+}
+
+// clients is a list of addresses, networks and lists.
+func clients(at func(*Farm) *ClientList) value[*Farm] {
+	return value[*Farm]{
+		kind: ListType,
+		read: func(k *Key, t *toml.Table, f *Farm) { *at(f) = readClients(t, k.Name, f.lists) },
+		describe: func(_ *Key, f *Farm) string {
+			if at(f).Empty() {
+				return ""
+			}
+			return at(f).String()
+		},
+	}
 }
 
 func readClients(t *toml.Table, key string, lists map[string]*AddressList) ClientList {

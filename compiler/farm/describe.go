@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -10,7 +11,6 @@ import (
 	"strings"
 
 	"farmc/compiler/addr"
-	"farmc/compiler/toml"
 )
 
 // A Description is the content of a farm's files in words: the ground on which two states of a farm are
@@ -60,64 +60,19 @@ func (f Description) finding() (out finding) {
 }
 
 func (f *Farm) describe() finding {
-	about := map[string]string{"mode": string(f.Mode), "listen": f.listens()}
-	note(about, "scheduler", string(f.Scheduler), f.Mode != Local)
-	note(about, "state", "down", f.Down)
-	note(about, "local-clients", "true", f.LocalClients)
-	note(about, "hash-on", strings.Join(hashWords(f.HashOn), ", "), f.Scheduler == Hash || f.Scheduler == Maglev)
-	note(about, "table-size", fmt.Sprint(f.TableSize), f.TableSize != 0)
-	note(about, "source-address", f.Source.String(), f.Source != Addresses{})
-	note(about, "interfaces", strings.Join(f.Interfaces, ", "), len(f.Interfaces) > 0)
-	note(about, "flow-offload", strings.Join(f.FlowOffload, ", "), len(f.FlowOffload) > 0)
-	note(about, "invalid", "pass", f.PassInvalid)
-	note(about, "helper", f.Helper, f.Helper != "")
-	note(about, "mark", f.Mark.String(), f.Mark != Mark{})
-	note(about, "queue", f.Queue.String(), f.Queue.Count > 0)
-	note(about, "log", f.Log.String(), len(f.Log.On) > 0)
-	note(about, "allow", f.Access.Allow.String(), !f.Access.Allow.Empty())
-	note(about, "deny", f.Access.Deny.String(), !f.Access.Deny.Empty())
-	if f.Persistence != nil {
-		f.Persistence.facts(about)
+	out := finding{Farm: map[string]string{}, Backends: map[string]map[string]string{}}
+	for _, table := range farmTables {
+		describeKeys(out.Farm, table.keys, f)
 	}
-	f.Limits.note(about)
 	for _, l := range slices.Concat(f.Access.Allow.Lists, f.Access.Deny.Lists) {
-		about["@"+l.Name] = fmt.Sprintf("%d networks (%08x)", l.lines, l.digest>>32)
+		out.Farm["@"+l.Name] = fmt.Sprintf("%d networks (%08x)", l.lines, l.digest>>32)
 	}
-	out := finding{Farm: about, Backends: map[string]map[string]string{}}
-	for _, b := range f.Backends {
-		out.Backends[b.Name] = b.facts()
+	for i := range f.Backends {
+		b := &f.Backends[i]
+		out.Backends[b.Name] = map[string]string{}
+		describeKeys(out.Backends[b.Name], backendKeys, b)
 	}
 	return out
-}
-
-func (p *Persistence) facts(about map[string]string) {
-	about["persistence"] = "on " + strings.Join(hashWords(p.On), ", ")
-	about["persistence.timeout"] = toml.FormatDuration(p.Timeout)
-	note(about, "persistence.prefix", fmt.Sprint(p.Prefix), p.Prefix != fullPrefix)
-	var sessions []string
-	for _, s := range p.Static {
-		sessions = append(sessions, strings.Join(s.Client, " . ")+" = "+s.Backend)
-	}
-	note(about, "persistence.static", strings.Join(sessions, ", "), len(sessions) > 0)
-}
-
-func (b Backend) facts() map[string]string {
-	about := map[string]string{"address": b.Address.String(), "weight": fmt.Sprint(b.Weight)}
-	note(about, "port", fmt.Sprint(b.Port), b.Port != 0)
-	note(about, "priority", fmt.Sprint(b.Priority), b.Priority != 1)
-	note(about, "state", string(b.State), b.State != Up)
-	note(about, "source-address", b.Source.String(), b.Source != Addresses{})
-	note(about, "mark", b.Mark.String(), b.Mark != Mark{})
-	note(about, "connections", fmt.Sprint(b.Connections), b.Connections != 0)
-	note(about, "interface", b.Interface, b.Interface != "")
-	note(about, "mac", b.MAC, b.MAC != "")
-	return about
-}
-
-func note(about map[string]string, key, value string, holds bool) {
-	if holds {
-		about[key] = value
-	}
 }
 
 func hashWords(on []HashKey) []string {
@@ -172,11 +127,11 @@ func (l Listen) String() string {
 	return address + ":" + strings.Join(ports, ",") + "/" + strings.Join(protocols, ",")
 }
 
-// usual is what a key that is not among the facts stands at.
-var usual = map[string]string{"state": "up", "priority": "1", "local-clients": "false", "source-address": "this machine's own", "port": "as asked for", "table-size": "by the backends",
-	"interfaces": "all", "flow-offload": "none", "invalid": "drop", "helper": "none", "mark": "none", "persistence": "none", "persistence.prefix": "whole addresses", "persistence.static": "none", "queue": "none", "log": "none", "allow": "none", "deny": "none", "scheduler": "none", "interface": "the farm's", "mac": "as the kernel finds it",
-	"new-per-client": "no limit", "resets-per-client": "no limit", "connections-per-client": "no limit", "new": "no limit", "connections": "no limit",
-	"clients": "65535", "ban": "none", "strict-tcp": "false", "verdict": "drop"}
+// The words for a key at its default, by the names of descriptions.
+var (
+	absentOfFarm    = absentWords(farmKeys, persistenceKeys, accessKeys, limitKeys, logKeys)
+	absentOfBackend = absentWords(backendKeys)
+)
 
 // Changes says in words what differs between two sets of farms, a line each, in the order of names.
 func Changes(before, after map[string]Description) []string {
@@ -214,7 +169,7 @@ func Changed(before, after map[string]Description) []string {
 }
 
 func farmChanges(name string, was, is finding) []string {
-	out := factChanges(name+": ", was.Farm, is.Farm)
+	out := factChanges(name+": ", absentOfFarm, was.Farm, is.Farm)
 	for _, b := range union(was.Backends, is.Backends) {
 		older, had := was.Backends[b]
 		newer, has := is.Backends[b]
@@ -224,30 +179,24 @@ func farmChanges(name string, was, is finding) []string {
 		case !has:
 			out = append(out, fmt.Sprintf("%s: backend %s gone", name, b))
 		default:
-			out = append(out, factChanges(fmt.Sprintf("%s: backend %s ", name, b), older, newer)...)
+			out = append(out, factChanges(fmt.Sprintf("%s: backend %s ", name, b), absentOfBackend, older, newer)...)
 		}
 	}
 	return out
 }
 
-func factChanges(prefix string, was, is map[string]string) []string {
+func factChanges(prefix string, absent, was, is map[string]string) []string {
 	var out []string
 	for _, key := range union(was, is) {
-		if a, b := factOf(was, key), factOf(is, key); a != b {
+		if a, b := factOf(was, absent, key), factOf(is, absent, key); a != b {
 			out = append(out, fmt.Sprintf("%s%s %s → %s", prefix, key, a, b))
 		}
 	}
 	return out
 }
 
-func factOf(facts map[string]string, key string) string {
-	if v, ok := facts[key]; ok {
-		return v
-	}
-	if v, ok := usual[key]; ok {
-		return v
-	}
-	return "unset"
+func factOf(facts, absent map[string]string, key string) string {
+	return cmp.Or(facts[key], absent[key], "unset")
 }
 
 func inWords(facts map[string]string) string {

@@ -33,8 +33,9 @@ type Farm struct {
 	Backends     []Backend    // in the order of their names
 	Place        diag.Place   // of the farm's file
 
-	absent []string              // of its interfaces those that are not there
-	places map[string]diag.Place // of the keys that rules come from, as far as the files have them
+	lists  map[string]*AddressList // while the farm is read
+	absent []string                // of its interfaces those that are not there
+	places map[string]diag.Place   // of the keys in the files, also of "limits.new" and so on
 
 	description Description // once it was asked for
 }
@@ -51,9 +52,6 @@ func (f *Farm) at(key string) diag.Place {
 	}
 	return f.Place
 }
-
-// ruleKeys are the keys of a farm that rules come from.
-var ruleKeys = []string{"scheduler", "source-address", "interfaces", "flow-offload", "helper", "mark", "queue", "log", "access", "limits", "persistence"}
 
 // A Backend is a server that a farm's connections are sent to.
 type Backend struct {

@@ -27,24 +27,24 @@ func readInterfaces(t *toml.Table, key string) []string {
 	return out
 }
 
-func readInterface(t *toml.Table) string {
+func readInterface(t *toml.Table, b *Backend) {
 	name := t.Text("interface")
 	if name != "" && !interfaceNaming.MatchString(name) {
 		t.Fault(t.At("interface"), "", "interface: %q can't be the name of an interface", name)
 	}
-	return name
+	b.Interface = name
 }
 
-func readMAC(t *toml.Table) string {
+func readMAC(t *toml.Table, b *Backend) {
 	text := t.Text("mac")
 	if text == "" {
-		return ""
+		return
 	}
 	mac, err := net.ParseMAC(text)
 	if err != nil || len(mac) != 6 {
 		t.Fault(t.At("mac"), `mac = "02:00:00:00:00:01"`, "mac: %q is not an Ethernet address", text)
 	}
-	return mac.String()
+	b.MAC = mac.String()
 }
 
 // Without gives the farm without what hangs on interfaces that are absent: of a farm that works at ingress these

@@ -1,7 +1,6 @@
 package farm
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -75,24 +74,28 @@ var Reasons = []Reason{Banned, StrictTCP, ResetsPerClient, NewPerClient, New, Co
 // grows with what is in it; one with a size takes memory for all of them at once.
 const DefaultClients = 65535
 
-func readLimits(t *toml.Table) Limits {
-	if t == nil {
-		return Limits{}
+func readLimits(t *toml.Table, f *Farm) {
+	in := t.Sub("limits")
+	if in == nil {
+		return
 	}
-	return Limits{
-		NewPerClient:         readLimit(t.Sub("new-per-client")),
-		ResetsPerClient:      readLimit(t.Sub("resets-per-client")),
-		ConnectionsPerClient: t.Number("connections-per-client", 0, 1, 1<<31-1),
-		New:                  readLimit(t.Sub("new")),
-		Connections:          t.Number("connections", 0, 1, 1<<31-1),
-		Clients:              t.Number("clients", DefaultClients, 1, 1<<24),
-		Ban:                  t.Duration("ban"),
-		StrictTCP:            t.Flag("strict-tcp", false),
-		Verdict:              Verdict(t.Choice("verdict", "drop", "drop", "reject", "log")),
+	readKeys(in, limitKeys, f)
+	for _, key := range in.Keys() {
+		f.places["limits."+key] = in.At(key)
 	}
 }
 
-func readLimit(t *toml.Table) Limit {
+func readBan(t *toml.Table, f *Farm) { f.Limits.Ban = t.Duration("ban") }
+
+func (f *Farm) ban() string {
+	if f.Limits.Ban == 0 {
+		return ""
+	}
+	return f.Limits.Ban.String()
+}
+
+func readLimit(in *toml.Table, key string) Limit {
+	t := in.Sub(key)
 	if t == nil {
 		return Limit{}
 	}
@@ -129,17 +132,4 @@ func limitsHold(t *toml.Table, f *Farm) {
 // speaks says whether the farm listens for the protocol.
 func (f *Farm) speaks(p Protocol) bool {
 	return slices.ContainsFunc(f.Listen, func(l Listen) bool { return l.Whole() || slices.Contains(l.Protocols, p) })
-}
-
-// facts are the limits in words.
-func (l Limits) note(about map[string]string) {
-	for key, limit := range map[string]Limit{"new-per-client": l.NewPerClient, "resets-per-client": l.ResetsPerClient, "new": l.New} {
-		note(about, key, limit.String(), limit != Limit{})
-	}
-	note(about, "connections-per-client", fmt.Sprint(l.ConnectionsPerClient), l.ConnectionsPerClient > 0)
-	note(about, "connections", fmt.Sprint(l.Connections), l.Connections > 0)
-	note(about, "clients", fmt.Sprint(l.Clients), cmp.Or(l.Clients, DefaultClients) != DefaultClients)
-	note(about, "ban", l.Ban.String(), l.Ban > 0)
-	note(about, "strict-tcp", "true", l.StrictTCP)
-	note(about, "verdict", string(l.Verdict), cmp.Or(l.Verdict, VerdictDrop) != VerdictDrop)
 }

@@ -86,15 +86,27 @@ func (l Log) String() string {
 // Logs says whether the farm writes on the occasion.
 func (f *Farm) Logs(on Occasion) bool { return slices.Contains(f.Log.On, on) }
 
-// readLog reads what a farm of which mode and interfaces are known wants logged.
-func readLog(t *toml.Table, f *Farm) Log {
-	l := Log{Rate: logRate}
-	if t == nil {
-		return l
+func readLog(t *toml.Table, f *Farm) {
+	in := t.Sub("log")
+	if in == nil {
+		return
 	}
-	if !t.Has("on") && !t.Misspelt("on") {
-		t.Fault(t.Place, `on = ["input", "denied"]`, "[log] has no on, so nothing would be logged")
+	if !in.Has("on") && !in.Misspelt("on") {
+		in.Fault(in.Place, `on = ["input", "denied"]`, "[log] has no on, so nothing would be logged")
 	}
+	readKeys(in, logKeys, f)
+}
+
+func (f *Farm) logs() string {
+	if len(f.Log.On) == 0 {
+		return ""
+	}
+	return f.Log.String()
+}
+
+// readOccasions reads the occasions to log, in a farm whose mode and interfaces are known.
+func readOccasions(t *toml.Table, f *Farm) {
+	l := &f.Log
 	for _, w := range t.Words("on") {
 		switch on := Occasion(w.Text); {
 		case !slices.Contains(Occasions, on):
@@ -109,11 +121,12 @@ func readLog(t *toml.Table, f *Farm) Log {
 		}
 	}
 	slices.SortFunc(l.On, func(a, b Occasion) int { return slices.Index(Occasions, a) - slices.Index(Occasions, b) })
-	l.Prefix = readPrefix(t, l.On)
+}
+
+func readLogRate(t *toml.Table, f *Farm) {
 	if t.Has("rate") {
-		l.Rate = t.Rate("rate")
+		f.Log.Rate = t.Rate("rate")
 	}
-	return l
 }
 
 func occasionWords(all []Occasion) []string {
@@ -151,9 +164,10 @@ var placeholders = map[string][]Occasion{
 	"{backend}": {OnForward, OnOutput},
 }
 
-// readPrefix reads the text of the lines that are written on these occasions.
-func readPrefix(t *toml.Table, on []Occasion) string {
-	text := t.Text("prefix")
+// readPrefix reads the text of the lines that are written on the farm's occasions.
+func readPrefix(t *toml.Table, f *Farm) {
+	text, on := t.Text("prefix"), f.Log.On
+	f.Log.Prefix = text
 	for _, p := range placeholder.FindAllString(text, -1) {
 		known := placeholders[p]
 		unknown := slices.IndexFunc(on, func(o Occasion) bool { return !slices.Contains(known, o) })
@@ -168,7 +182,6 @@ func readPrefix(t *toml.Table, on []Occasion) string {
 	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune("\"\\`$", r) }) || len(text) > 64 {
 		t.Fault(t.At("prefix"), `printable ASCII without quotes, backslashes and dollar signs, 64 at most`, "prefix: %q can't be carried by a rule", text)
 	}
-	return text
 }
 
 // prefixesFit refuses a prefix that some line would be too long with, once names stand in it.

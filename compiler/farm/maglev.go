@@ -27,13 +27,13 @@ func (f *Farm) weights(family addr.Family) []int {
 }
 
 // readTableSize reads the size of maglev's table, a prime so that every backend's way through it meets every slot.
-func readTableSize(t *toml.Table) int {
-	n := t.Number("table-size", 0, 2, 65537)
+func readTableSize(k *Key, t *toml.Table, f *Farm) {
+	n := t.Number(k.Name, 0, k.Least, k.Most)
 	for d := 2; d*d <= n; d++ {
 		if n%d == 0 {
 			t.Fault(t.At("table-size"), "a prime: 251, 1021, 4093, 65537", "table-size: %d is %d times %d", n, d, n/d)
-			return 0
+			return
 		}
 	}
-	return n
+	f.TableSize = n
 }

@@ -23,8 +23,8 @@ func (m Mark) Others() uint32 { return ^m.Mask }
 func (m Mark) String() string { return fmt.Sprintf("%#x/%#x", m.Value, m.Mask) }
 
 // readMark reads "0x10/0xff", or a plain number, which stands for all bits.
-func readMark(t *toml.Table) Mark {
-	v, ok := t.Raw("mark")
+func readMark(t *toml.Table, key string) Mark {
+	v, ok := t.Raw(key)
 	if !ok {
 		return Mark{}
 	}

@@ -19,6 +19,8 @@ type Persistence struct {
 	Timeout time.Duration           // since the client's last new connection
 	Prefix  [len(addr.Families)]int // how much of a client's address counts
 	Static  []Session               // in the order of their clients
+
+	asked []HashKey // On in the order of the file, for the parts of a session; nil if the file has a fault there
 }
 
 // A Session is a client whose backend is fixed.
@@ -36,44 +38,74 @@ const usualPersistence = time.Minute
 // fullPrefix is the length of a prefix that covers a whole address.
 var fullPrefix = [...]int{addr.IP4: 32, addr.IP6: 128}
 
-func readPersistence(t *toml.Table) *Persistence {
-	if t == nil {
-		return nil
+func readPersistence(t *toml.Table, f *Farm) {
+	if in := t.Sub("persistence"); in != nil {
+		f.Persistence = &Persistence{Timeout: usualPersistence, Prefix: fullPrefix}
+		readKeys(in, persistenceKeys, f)
 	}
-	asked := readKeys(t, "on")
-	known := len(asked) == given(t, "on")
+}
+
+func readPersistenceOn(t *toml.Table, f *Farm) {
+	asked := readHashKeys(t, "on")
+	faulty := len(asked) != given(t, "on")
 	if len(asked) == 0 {
 		asked = []HashKey{SourceAddress}
 	}
-	p := &Persistence{On: inOrder(asked), Timeout: usualPersistence, Prefix: fullPrefix}
-	if t.Has("timeout") {
-		p.Timeout = t.Duration("timeout")
+	f.Persistence.On = inOrder(asked)
+	if !faulty {
+		f.Persistence.asked = asked
 	}
-	if t.Has("prefix") {
-		p.Prefix = readPrefixes(t, p.On)
-	}
-	if sessions := t.Entries("static"); known {
-		p.Static = readSessions(t, sessions, asked)
-	}
-	return p
 }
 
-func readPrefixes(t *toml.Table, on []HashKey) [len(addr.Families)]int {
-	lengths := t.Numbers("prefix", 1, 128)
+func (f *Farm) persistsOn() string {
+	if f.Persistence == nil {
+		return ""
+	}
+	return "on " + strings.Join(hashWords(f.Persistence.On), ", ")
+}
+
+func readPersistenceTimeout(t *toml.Table, f *Farm) {
+	if t.Has("timeout") {
+		f.Persistence.Timeout = t.Duration("timeout")
+	}
+}
+
+func (f *Farm) persistsFor() string {
+	if f.Persistence == nil {
+		return ""
+	}
+	return toml.FormatDuration(f.Persistence.Timeout)
+}
+
+func readPrefixes(k *Key, t *toml.Table, f *Farm) {
+	if !t.Has(k.Name) {
+		return
+	}
+	lengths := t.Numbers(k.Name, k.Least, k.Most)
 	switch {
 	case len(lengths) == 1 || len(lengths) > 2 || len(lengths) == 2 && lengths[0] > 32:
 		t.Fault(t.At("prefix"), "prefix = [24, 64]", "prefix: wants the length for IPv4, 1 to 32, and the one for IPv6, 1 to 128")
-	case !slices.Contains(on, SourceAddress):
+	case !slices.Contains(f.Persistence.On, SourceAddress):
 		t.Fault(t.At("prefix"), `on = ["source-address"]`, "prefix has no effect where persistence is not on source-address")
 	case len(lengths) == 2:
-		return [...]int{addr.IP4: lengths[0], addr.IP6: lengths[1]}
+		f.Persistence.Prefix = [...]int{addr.IP4: lengths[0], addr.IP6: lengths[1]}
 	}
-	return fullPrefix
+}
+
+func describePrefixes(_ *Key, f *Farm) string {
+	if f.Persistence == nil || f.Persistence.Prefix == fullPrefix {
+		return ""
+	}
+	return fmt.Sprint(f.Persistence.Prefix)
 }
 
 // readSessions reads the fixed sessions, whose keys have their parts in the order in which the file says what persistence
 // is on.
-func readSessions(t *toml.Table, entries []toml.Entry, asked []HashKey) []Session {
+func readSessions(t *toml.Table, f *Farm) {
+	entries, asked := t.Entries("static"), f.Persistence.asked
+	if asked == nil {
+		return
+	}
 	var out []Session
 	seen := map[string]diag.Place{}
 	for _, e := range entries {
@@ -90,7 +122,18 @@ func readSessions(t *toml.Table, entries []toml.Entry, asked []HashKey) []Sessio
 		out = append(out, s)
 	}
 	slices.SortFunc(out, func(a, b Session) int { return slices.Compare(a.Client, b.Client) })
-	return out
+	f.Persistence.Static = out
+}
+
+func (f *Farm) sessions() string {
+	if f.Persistence == nil {
+		return ""
+	}
+	var sessions []string
+	for _, s := range f.Persistence.Static {
+		sessions = append(sessions, strings.Join(s.Client, " . ")+" = "+s.Backend)
+	}
+	return strings.Join(sessions, ", ")
 }
 
 func readSession(t *toml.Table, e toml.Entry, asked []HashKey) (Session, bool) {

@@ -27,8 +27,8 @@ func (q Queue) String() string {
 const mostQueues = 65535
 
 // readQueue reads a number, or a range like "0-3".
-func readQueue(t *toml.Table) Queue {
-	v, ok := t.Raw("queue")
+func readQueue(t *toml.Table, key string) Queue {
+	v, ok := t.Raw(key)
 	if !ok {
 		return Queue{}
 	}

@@ -34,61 +34,20 @@ func parseFarm(files farmFiles, lists map[string]*AddressList, faults *diag.Diag
 	return f
 }
 
-// readFarm is the farm format, from top to bottom.
+// readFarm reads the keys of a farm, then checks them against its mode and against each other.
 func readFarm(t *toml.Table, name string, lists map[string]*AddressList) *Farm {
-	f := &Farm{Name: name, Place: t.Place, places: map[string]diag.Place{}}
-	for _, key := range ruleKeys {
-		if t.Has(key) {
-			f.places[key] = t.At(key)
-		}
+	f := &Farm{Name: name, Place: t.Place, places: map[string]diag.Place{}, lists: lists, Log: Log{Rate: logRate}}
+	for _, key := range t.Keys() {
+		f.places[key] = t.At(key)
 	}
-	t.Text("description") // for people who read the file
-	f.Mode = Mode(t.Choice("mode", "snat", "snat", "dnat", "dsr", "stateless", "local"))
-	f.Listen = readListen(t)
-	f.Down = t.Choice("state", "up", "up", "down") == "down"
-
-	f.Scheduler = Scheduler(t.Choice("scheduler", usualScheduler(f.Mode), "random", "round-robin", "hash", "symmetric-hash", "maglev"))
-	f.HashOn = readHashKeys(t, "hash-on")
-	f.TableSize = readTableSize(t)
-
-	f.Interfaces = readInterfaces(t, "interfaces")
-	f.Source = readAddresses(t, "source-address")
-	f.LocalClients = t.Flag("local-clients", false)
-	f.FlowOffload = readInterfaces(t, "flow-offload")
-	f.PassInvalid = t.Choice("invalid", "drop", "drop", "pass") == "pass"
-	f.Helper = t.Choice("helper", "", "ftp", "sip", "tftp", "pptp", "snmp")
-	f.Mark = readMark(t)
-	f.Queue = readQueue(t)
-
-	f.Persistence = readPersistence(t.Sub("persistence"))
-	f.Access = readAccess(t.Sub("access"), lists)
-	f.Limits = readLimits(t.Sub("limits"))
-	f.notePlaces(t.Sub("limits"))
-	f.Log = readLog(t.Sub("log"), f)
+	readKeys(t, farmKeys, f)
 	if f.Limits.Verdict == VerdictLog && !f.Logs(OnLimited) {
 		f.Log.On = append(f.Log.On, OnLimited) // the last of Occasions
 	}
-
-	backends := t.Subs("backends")
-	f.Backends = make([]Backend, len(backends))
-	for i, b := range backends {
-		f.Backends[i] = readBackend(b)
-	}
-	slices.SortFunc(f.Backends, func(a, b Backend) int { return strings.Compare(a.Name, b.Name) })
-
-	effective(t, f)
+	f.lists = nil
+	checkAllowed(t, f)
 	complete(t, f)
 	return f
-}
-
-// notePlaces keeps the places of what stands in a table, for rules that come from it.
-func (f *Farm) notePlaces(in *toml.Table) {
-	if in == nil {
-		return
-	}
-	for _, key := range in.Keys() {
-		f.places[in.Name+"."+key] = in.At(key)
-	}
 }
 
 func usualScheduler(m Mode) string {
@@ -98,11 +57,21 @@ func usualScheduler(m Mode) string {
 	return string(Random)
 }
 
-func readListen(t *toml.Table) []Listen {
+func readScheduler(k *Key, t *toml.Table, f *Farm) {
+	f.Scheduler = Scheduler(t.Choice(k.Name, usualScheduler(f.Mode), k.Options...))
+}
+
+func describeScheduler(_ *Key, f *Farm) string {
+	if f.Mode == Local {
+		return ""
+	}
+	return string(f.Scheduler)
+}
+
+func readListen(t *toml.Table, f *Farm) {
 	if !t.Has("listen") && !t.Misspelt("listen") {
 		t.Fault(t.Place, `listen = "192.0.2.10:80"`, "listen is missing: the addresses and ports that the farm serves")
 	}
-	var out []Listen
 	for _, w := range t.Words("listen") {
 		l, err := parseListen(w.Text)
 		if err != nil {
@@ -110,21 +79,31 @@ func readListen(t *toml.Table) []Listen {
 			continue
 		}
 		l.Place = w.Place
-		out = append(out, l)
+		f.Listen = append(f.Listen, l)
 	}
-	return out
 }
 
-// readHashKeys reads a combination of keys and puts it into one order, as a combination has none.
-func readHashKeys(t *toml.Table, key string) []HashKey { return inOrder(readKeys(t, key)) }
+// readHashOn reads a combination of hash keys. A combination has no order, so it gets the one of HashKeys.
+func readHashOn(t *toml.Table, f *Farm) {
+	if f.HashOn = inOrder(readHashKeys(t, "hash-on")); len(f.HashOn) == 0 {
+		f.HashOn = []HashKey{SourceAddress}
+	}
+}
+
+func (f *Farm) hashesOn() string {
+	if f.Scheduler != Hash && f.Scheduler != Maglev {
+		return ""
+	}
+	return strings.Join(hashWords(f.HashOn), ", ")
+}
 
 // inOrder gives keys in the order of HashKeys.
 func inOrder(keys []HashKey) []HashKey {
 	return slices.SortedFunc(slices.Values(keys), func(a, b HashKey) int { return slices.Index(HashKeys, a) - slices.Index(HashKeys, b) })
 }
 
-// readKeys reads a combination of keys as it is written.
-func readKeys(t *toml.Table, key string) []HashKey {
+// readHashKeys reads a combination of hash keys in the order of the file.
+func readHashKeys(t *toml.Table, key string) []HashKey {
 	var out []HashKey
 	for _, w := range t.Words(key) {
 		k := HashKey(w.Text)
@@ -177,23 +156,22 @@ func reachable(a netip.Addr) bool {
 		a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
-func readBackend(t *toml.Table) Backend {
-	b := Backend{Name: t.Name, Place: t.Place}
+func readBackends(t *toml.Table, f *Farm) {
+	tables := t.Subs("backends")
+	f.Backends = make([]Backend, len(tables))
+	for i, b := range tables {
+		f.Backends[i] = Backend{Name: b.Name, Place: b.Place}
+		readBackend(b, &f.Backends[i])
+	}
+	slices.SortFunc(f.Backends, func(a, b Backend) int { return strings.Compare(a.Name, b.Name) })
+}
+
+func readBackend(t *toml.Table, b *Backend) {
 	if !namesBackend(b.Name) {
 		t.Fault(t.Place, backendNamingRule, "%q can't be the name of a backend", b.Name)
 	}
 	if !t.Has("address") && !t.Misspelt("address") {
 		t.Fault(t.Place, `address = "10.0.0.11"`, "backend %s has no address", b.Name)
 	}
-	b.Address = readAddresses(t, "address")
-	b.Port = uint16(t.Number("port", 0, 1, 65535))
-	b.Weight = t.Number("weight", 1, 1, 1000)
-	b.Priority = t.Number("priority", 1, 1, 1000)
-	b.State = State(t.Choice("state", "up", "up", "drain", "down"))
-	b.Source = readAddresses(t, "source-address")
-	b.Connections = t.Number("connections", 0, 1, 1<<31-1)
-	b.Mark = readMark(t)
-	b.Interface = readInterface(t)
-	b.MAC = readMAC(t)
-	return b
+	readKeys(t, backendKeys, b)
 }

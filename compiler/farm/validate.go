@@ -18,9 +18,6 @@ func complete(t *toml.Table, f *Farm) {
 	if f.Mode != Local && len(f.Backends) == 0 && !t.Has("backends") && !t.Misspelt("backends") {
 		t.Fault(t.Place, `[backends.b1] and below it address = "10.0.0.11"`, "no backends: connections have nowhere to go")
 	}
-	if len(f.HashOn) == 0 {
-		f.HashOn = []HashKey{SourceAddress}
-	}
 	if !slices.Contains([]Scheduler{Hash, Maglev, ""}, f.Scheduler) && t.Has("hash-on") {
 		t.Fault(t.At("hash-on"), `scheduler = "hash"`, "hash-on has no effect with the scheduler %s", f.Scheduler)
 	}

@@ -1,0 +1,136 @@
+package farm
+
+import (
+	"slices"
+
+	"farmc/compiler/toml"
+)
+
+// Keys gives all keys of the farm format: those of the farm itself, then those of each table, in the order of the manual.
+func Keys() []Key {
+	var out []Key
+	for _, table := range farmTables {
+		out = append(out, public(table.name, table.keys)...)
+	}
+	return append(out, public("backends", backendKeys)...)
+}
+
+// farmTables are the tables that every farm has once.
+var farmTables = []struct {
+	name string
+	keys []key[*Farm]
+}{{"", farmKeys}, {"persistence", persistenceKeys}, {"access", accessKeys}, {"limits", limitKeys}, {"log", logKeys}}
+
+var (
+	balancing = []Mode{SNAT, DNAT, DSR, Stateless}
+	tracked   = []Mode{SNAT, DNAT}
+	counting  = []Mode{SNAT, DNAT, Local}
+	untracked = []Mode{DSR, Stateless}
+)
+
+var farmKeys = []key[*Farm]{
+	{Key{Name: "description", Example: `"public web site"`},
+		own(TextType, func(t *toml.Table, f *Farm) { t.Text("description") }, nil)},
+	{Key{Name: "mode", Default: "snat", Options: []string{"snat", "dnat", "dsr", "stateless", "local"}, Example: `"dnat"`},
+		choice(func(f *Farm) *Mode { return &f.Mode }).always()},
+	{Key{Name: "listen", Example: `"192.0.2.99:80"`}, own(ListType, readListen, (*Farm).listens)},
+	{Key{Name: "state", Default: "up", Options: []string{"up", "down"}, Example: `"down"`},
+		option("down", func(f *Farm) *bool { return &f.Down })},
+	{Key{Name: "scheduler", Default: "random", Absent: "none", Modes: balancing, Example: `"maglev"`,
+		Options: []string{"random", "round-robin", "hash", "symmetric-hash", "maglev"}},
+		value[*Farm]{kind: ChoiceType, read: readScheduler, describe: describeScheduler}},
+	{Key{Name: "hash-on", Default: "source-address", Absent: "unset", Modes: balancing,
+		Example: `["source-address", "source-port"]`}, own(ListType, readHashOn, (*Farm).hashesOn)},
+	{Key{Name: "table-size", Least: 2, Most: 65537, Absent: "by the backends", Modes: balancing, Example: "4093"},
+		value[*Farm]{kind: NumberType, read: readTableSize, describe: number(func(f *Farm) *int { return &f.TableSize }).describe}},
+	{Key{Name: "interfaces", Absent: "all", Example: `["eth0"]`}, interfaces(func(f *Farm) *[]string { return &f.Interfaces })},
+	{Key{Name: "source-address", Absent: "this machine's own", Modes: []Mode{SNAT}, Example: `"10.2.0.1"`},
+		text(ListType, readAddresses, func(f *Farm) *Addresses { return &f.Source })},
+	{Key{Name: "local-clients", Default: "false", Modes: tracked, Example: "true"},
+		flag(func(f *Farm) *bool { return &f.LocalClients })},
+	{Key{Name: "flow-offload", Absent: "none", Modes: tracked, Example: `["eth0", "eth1"]`},
+		interfaces(func(f *Farm) *[]string { return &f.FlowOffload })},
+	{Key{Name: "invalid", Default: "drop", Options: []string{"drop", "pass"}, Modes: tracked, Example: `"pass"`},
+		option("pass", func(f *Farm) *bool { return &f.PassInvalid })},
+	{Key{Name: "helper", Absent: "none", Modes: tracked, Example: `"ftp"`,
+		Options: []string{"ftp", "sip", "tftp", "pptp", "snmp"}}, choice(func(f *Farm) *string { return &f.Helper })},
+	{Key{Name: "mark", Absent: "none", Modes: tracked, Example: `"0x10/0xff"`},
+		text(MarkType, readMark, func(f *Farm) *Mark { return &f.Mark })},
+	{Key{Name: "queue", Absent: "none", Modes: counting, Example: `"0-3"`},
+		text(QueueType, readQueue, func(f *Farm) *Queue { return &f.Queue })},
+	{Key{Name: "persistence", Modes: balancing}, own(TableType, readPersistence, nil)},
+	{Key{Name: "access"}, own(TableType, readAccess, nil)},
+	{Key{Name: "limits"}, own(TableType, readLimits, nil)},
+	{Key{Name: "log", Absent: "none"}, own(TableType, readLog, (*Farm).logs)},
+	{Key{Name: "backends", Modes: balancing}, own(TablesType, readBackends, nil)},
+}
+
+var persistenceKeys = []key[*Farm]{
+	{Key{Name: "on", Default: "source-address", Absent: "none", Example: `["source-address", "source-port"]`},
+		own(ListType, readPersistenceOn, (*Farm).persistsOn).named("persistence")},
+	{Key{Name: "timeout", Default: "1m", Absent: "unset", Example: `"5m"`},
+		own(DurationType, readPersistenceTimeout, (*Farm).persistsFor).named("persistence.timeout")},
+	{Key{Name: "prefix", Least: 1, Most: 128, Absent: "whole addresses", Example: "[24, 64]"},
+		value[*Farm]{kind: NumbersType, read: readPrefixes, describe: describePrefixes}.named("persistence.prefix")},
+	{Key{Name: "static", Absent: "none", Example: `{ "198.51.100.7" = "b1" }`},
+		own(SessionsType, readSessions, (*Farm).sessions).named("persistence.static")},
+}
+
+var accessKeys = []key[*Farm]{
+	{Key{Name: "allow", Absent: "none", Example: `["203.0.113.7"]`}, clients(func(f *Farm) *ClientList { return &f.Access.Allow })},
+	{Key{Name: "deny", Absent: "none", Example: `["198.51.100.0/24"]`}, clients(func(f *Farm) *ClientList { return &f.Access.Deny })},
+}
+
+var limitKeys = []key[*Farm]{
+	{Key{Name: "new-per-client", Absent: "no limit", Modes: counting, Example: `{ rate = "10/second", burst = 20 }`},
+		text(LimitType, readLimit, func(f *Farm) *Limit { return &f.Limits.NewPerClient })},
+	{Key{Name: "resets-per-client", Absent: "no limit", Example: `{ rate = "2/second", burst = 10 }`},
+		text(LimitType, readLimit, func(f *Farm) *Limit { return &f.Limits.ResetsPerClient })},
+	{Key{Name: "connections-per-client", Least: 1, Most: 1<<31 - 1, Absent: "no limit", Modes: counting, Example: "100"},
+		number(func(f *Farm) *int { return &f.Limits.ConnectionsPerClient })},
+	{Key{Name: "new", Absent: "no limit", Modes: counting, Example: `{ rate = "2000/second", burst = 500 }`},
+		text(LimitType, readLimit, func(f *Farm) *Limit { return &f.Limits.New })},
+	{Key{Name: "connections", Least: 1, Most: 1<<31 - 1, Absent: "no limit", Modes: counting, Example: "50000"},
+		number(func(f *Farm) *int { return &f.Limits.Connections })},
+	{Key{Name: "clients", Least: 1, Most: 1 << 24, Default: "65535", Example: "1000"},
+		number(func(f *Farm) *int { return &f.Limits.Clients })},
+	{Key{Name: "ban", Absent: "none", Example: `"2m"`}, own(DurationType, readBan, (*Farm).ban)},
+	{Key{Name: "strict-tcp", Default: "false", Example: "true"}, flag(func(f *Farm) *bool { return &f.Limits.StrictTCP })},
+	{Key{Name: "verdict", Default: "drop", Options: []string{"drop", "reject", "log"}, Example: `"reject"`},
+		choice(func(f *Farm) *Verdict { return &f.Limits.Verdict })},
+}
+
+// The keys of [log] are described together, as "log".
+var logKeys = []key[*Farm]{
+	{Key{Name: "on", Example: `["input", "denied"]`}, own(ListType, readOccasions, nil)},
+	{Key{Name: "prefix", Example: `"{farm}: "`}, own(TextType, readPrefix, nil)},
+	{Key{Name: "rate", Default: "10/second", Example: `"20/minute"`}, own(RateType, readLogRate, nil)},
+}
+
+var backendKeys = []key[*Backend]{
+	{Key{Name: "address", Example: `"10.2.0.99"`}, text(ListType, readAddresses, func(b *Backend) *Addresses { return &b.Address })},
+	{Key{Name: "port", Least: 1, Most: 65535, Absent: "as asked for", Modes: []Mode{SNAT, DNAT, Stateless}, Example: "8080"},
+		number(func(b *Backend) *uint16 { return &b.Port })},
+	{Key{Name: "weight", Least: 1, Most: 1000, Default: "1", Example: "5"},
+		number(func(b *Backend) *int { return &b.Weight }).always()},
+	{Key{Name: "priority", Least: 1, Most: 1000, Default: "1", Modes: balancing, Example: "2"},
+		number(func(b *Backend) *int { return &b.Priority })},
+	{Key{Name: "state", Default: "up", Options: []string{"up", "drain", "down"}, Example: `"down"`},
+		choice(func(b *Backend) *State { return &b.State })},
+	{Key{Name: "source-address", Absent: "this machine's own", Modes: []Mode{SNAT}, Example: `"10.2.0.1"`},
+		text(ListType, readAddresses, func(b *Backend) *Addresses { return &b.Source })},
+	{Key{Name: "connections", Least: 1, Most: 1<<31 - 1, Absent: "no limit", Modes: tracked, Example: "100"},
+		number(func(b *Backend) *int { return &b.Connections })},
+	{Key{Name: "mark", Absent: "none", Modes: tracked, Example: `"0x11/0xff"`},
+		text(MarkType, readMark, func(b *Backend) *Mark { return &b.Mark })},
+	{Key{Name: "interface", Absent: "the farm's", Modes: untracked, Example: `"eth1"`},
+		own(TextType, readInterface, func(b *Backend) string { return b.Interface })},
+	{Key{Name: "mac", Absent: "as the kernel finds it", Modes: []Mode{DSR}, Example: `"02:00:00:00:00:01"`},
+		own(TextType, readMAC, func(b *Backend) string { return b.MAC })},
+}
+
+// Tracked reports whether the farm's connections are tracked and translated.
+func (f *Farm) Tracked() bool { return slices.Contains(tracked, f.Mode) }
+
+// Untracked reports whether packets of the mode pass without connection tracking.
+func (m Mode) Untracked() bool { return slices.Contains(untracked, m) }

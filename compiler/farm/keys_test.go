@@ -1,0 +1,172 @@
+package farm
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"farmc/compiler/diag"
+)
+
+// A content is a farm by tables and keys, with values in TOML.
+type content map[string]map[string]string
+
+// with adds keys to a copy of the content.
+func (c content) with(other content) content {
+	out := content{}
+	for _, from := range []content{c, other} {
+		for table, keys := range from {
+			if out[table] == nil {
+				out[table] = map[string]string{}
+			}
+			maps.Copy(out[table], keys)
+		}
+	}
+	return out
+}
+
+// String writes the content as a file.
+func (c content) String() string {
+	var out strings.Builder
+	for _, table := range slices.Sorted(maps.Keys(c)) {
+		if table != "" {
+			out.WriteString("[" + table + "]\n")
+		}
+		for _, key := range slices.Sorted(maps.Keys(c[table])) {
+			out.WriteString(key + " = " + c[table][key] + "\n")
+		}
+	}
+	return out.String()
+}
+
+// plainFarm has the keys that every farm needs.
+var plainFarm = content{"": {"listen": `"192.0.2.10:80"`}, "backends.b1": {"address": `"10.0.0.11"`}}
+
+// besideTables are the keys that a table needs. besideKeys are the keys that a key needs.
+var (
+	besideTables = map[string]content{
+		"persistence": {"persistence": {}},
+		"access":      {"access": {"deny": `"192.0.2.77"`}},
+		"limits":      {"limits": {"new-per-client": `{ rate = "1/day" }`}},
+		"log":         {"log": {"on": `"limited"`}},
+	}
+	besideKeys = map[string]content{
+		"hash-on":    {"": {"scheduler": `"hash"`}},
+		"table-size": {"": {"scheduler": `"maglev"`}},
+	}
+)
+
+// surroundings gives a farm in which the key may stand. With a default, the farm does not have the key.
+func (k Key) surroundings() content {
+	c := plainFarm.with(besideTables[k.Table]).with(besideKeys[k.Name])
+	if k.Modes != nil {
+		c[""]["mode"] = `"` + string(k.Modes[0]) + `"`
+	}
+	if k.Modes != nil && k.Modes[0].Untracked() {
+		c[""]["interfaces"] = `["eth0"]`
+	}
+	return c
+}
+
+// withExample gives the key with its example.
+func (k Key) withExample() content {
+	table := k.Table
+	if table == "backends" {
+		table = "backends.b1"
+	}
+	return content{table: {k.Name: k.Example}}
+}
+
+// TestKeyChangesTheDescription sets each key to another value than its default.
+func TestKeyChangesTheDescription(t *testing.T) {
+	for _, k := range Keys() {
+		if k.Type == TableType || k.Type == TablesType || k.Table == "" && k.Name == "description" {
+			continue
+		}
+		t.Run(k.Table+"."+k.Name, func(t *testing.T) {
+			without := k.surroundings()
+			with := without.with(k.withExample())
+			before, after := described(t, without), described(t, with)
+			if changes := Changes(before, after); len(changes) == 0 {
+				t.Errorf("no description of\n%s\nbeside\n%s", with, without)
+			}
+		})
+	}
+}
+
+// described gives the description of a farm without faults.
+func described(t *testing.T, c content) map[string]Description {
+	t.Helper()
+	f, told := oneFarm(t, c.String())
+	if told != "" {
+		t.Fatalf("%s\n%s", told, c)
+	}
+	return Describe([]*Farm{f})
+}
+
+// TestKeyHasNoEffectInOtherModes sets each key in every mode: modes outside of the table refuse it, the others do not.
+func TestKeyHasNoEffectInOtherModes(t *testing.T) {
+	for _, k := range Keys() {
+		if k.Type == TableType || k.Type == TablesType || k.Name == "mode" {
+			continue
+		}
+		for _, mode := range []Mode{SNAT, DNAT, DSR, Stateless, Local} {
+			c := plainFarm.with(besideTables[k.Table]).with(besideKeys[k.Name]).with(k.withExample())
+			c[""]["mode"] = `"` + string(mode) + `"`
+			_, told := oneFarm(t, c.String())
+			refused := strings.Contains(told, ": "+k.Name+" has no effect in mode "+string(mode))
+			takes := k.Modes == nil || slices.Contains(k.Modes, mode)
+			if mode == Local && k.Table == "backends" {
+				takes, refused = false, strings.Contains(told, "backends has no effect in mode local")
+			}
+			if takes == refused {
+				t.Errorf("%s.%s in mode %s: the table says %t; told is %q", k.Table, k.Name, mode, takes, told)
+			}
+		}
+	}
+}
+
+// TestKeysAreTheKnownOnes compares the table with the hint of an unknown key, which lists all known keys of its table.
+func TestKeysAreTheKnownOnes(t *testing.T) {
+	want := map[string][]string{}
+	for _, k := range Keys() {
+		want[k.Table] = append(want[k.Table], k.Name)
+	}
+	for table, keys := range want {
+		at := table
+		if table == "backends" {
+			at = "backends.b1"
+		}
+		slices.Sort(keys)
+		const unknown = "zzzzzzzzzzzzzzzz"
+		c := plainFarm.with(besideTables[table]).with(content{at: {unknown: "1"}})
+		var told diag.Diagnostics
+		parseFarm(farmFiles{name: "web", main: file{path: "web.toml", text: []byte(c.String())}}, nil, &told)
+		i := slices.IndexFunc(told, func(d diag.Diagnostic) bool { return strings.Contains(d.Message, unknown) })
+		if i < 0 || told[i].Hint != "one of "+strings.Join(keys, ", ") {
+			t.Errorf("[%s] has %q; told is %v", table, keys, told)
+		}
+	}
+}
+
+// TestDefaultsAreTheAbsentKeys: a farm that has a key at its default is described like the farm without the key.
+func TestDefaultsAreTheAbsentKeys(t *testing.T) {
+	for _, k := range Keys() {
+		if k.Default == "" || k.Type == LimitType {
+			continue
+		}
+		value := `"` + k.Default + `"`
+		if k.Type == FlagType || k.Type == NumberType {
+			value = k.Default
+		}
+		c := plainFarm.with(besideTables[k.Table]).with(besideKeys[k.Name])
+		at := k.withExample()
+		for table := range at {
+			at[table][k.Name] = value
+		}
+		if changes := Changes(described(t, c), described(t, c.with(at))); len(changes) > 0 {
+			t.Errorf("%s.%s = %s comes to %q", k.Table, k.Name, value, changes)
+		}
+	}
+}
