@@ -17,7 +17,7 @@
 //	   |  toml               tables, with the place of every key and value
 //	   v
 //	tables
-//	   |  farm/read.go       types, bounds, defaults; farm/allowed.go, farm/validate.go: rules between keys
+//	   |  farm/keys.go       all keys: types, bounds, defaults, modes; farm/validate.go: rules between keys
 //	   v
 //	farms                    valid each for itself
 //	   |  ruleset/link.go    rules between farms; then every feature adds its objects

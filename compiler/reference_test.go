@@ -14,18 +14,6 @@ import (
 	"farmc/compiler/internal/compilertest"
 )
 
-// everyKey are all keys of the farm format, by table.
-var everyKey = map[string]string{
-	"": "description mode listen state scheduler hash-on table-size interfaces source-address " +
-		"local-clients flow-offload invalid helper mark queue",
-	"persistence": "on timeout prefix static",
-	"access":      "allow deny",
-	"limits": "new-per-client resets-per-client connections-per-client new connections clients ban strict-tcp " +
-		"verdict",
-	"log":         "on prefix rate",
-	"backends.b1": "address port weight priority state source-address connections mark interface mac",
-}
-
 // needs are the keys that another key requires.
 var needs = map[string]string{
 	"hash-on":    `scheduler = "hash"`,
@@ -125,24 +113,6 @@ func TestReferenceCompiles(t *testing.T) {
 	lines, _ := reference(t)
 	if told := compileReference(strings.Join(lines, "\n")); len(told) > 0 {
 		t.Error(compilertest.Printed(told))
-	}
-}
-
-func TestReferenceHasEveryKey(t *testing.T) {
-	_, keys := reference(t)
-	var got, want []string
-	for _, k := range keys {
-		got = append(got, k.String())
-	}
-	for table, words := range everyKey {
-		for _, key := range strings.Fields(words) {
-			want = append(want, referenceKey{table: table, key: key}.String())
-		}
-	}
-	slices.Sort(got)
-	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 

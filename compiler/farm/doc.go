@@ -11,8 +11,10 @@
 //     log.go, queue.go, mark.go, helper.go, interfaces.go and persistence.go have the parts of a farm, each with its
 //     reader.
 //   - cache.go is the entry: it reads directories, and parses the files that changed. files.go collects the files and
-//     sorts out masks, precedence and drop-ins. read.go reads the tables of one farm.
-//   - allowed.go says which key has an effect in which mode. validate.go checks the keys of one farm against each other.
+//     sorts out masks, precedence and drop-ins.
+//   - keys.go is the table of all keys: reading, the check of modes and describing go through it. key.go has the types of
+//     values. read.go reads one farm. allowed.go refuses keys without effect in the farm's mode. validate.go
+//     checks the keys of one farm against each other.
 //   - frontend.go gives the frontends of a farm, from the most specific to the most general; conflict.go and reply.go
 //     find frontends and replies of two farms that collide.
 //   - describe.go describes a farm in words, compares two descriptions, and recalls a farm from one. share.go, client.go
