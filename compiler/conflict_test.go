@@ -42,7 +42,7 @@ func TestConflictsByComparingAll(t *testing.T) {
 		_, told := compiler.Compile([]farm.Dir{{FS: files}})
 		named := map[string]bool{}
 		for _, d := range told {
-			if !strings.Contains(d.Message, "listens on") {
+			if !strings.Contains(d.Message, "is already used by farm") {
 				t.Fatalf("seed %d: %s", seed, compilertest.Printed(told))
 			}
 			a, b := strings.TrimSuffix(d.Also[0].Place.File, ".toml"), strings.TrimSuffix(d.Place.File, ".toml")
@@ -72,27 +72,27 @@ func TestConflicts(t *testing.T) {
 		a, b string   // the entries of listen
 		want []string // the addresses, ports and protocols that they share
 	}{
-		{"port", "192.0.2.10:80", "192.0.2.10:80", []string{"192.0.2.10, tcp port 80"}},
-		{"port-among-others", "192.0.2.10:80,443", "192.0.2.10:25,443", []string{"192.0.2.10, tcp port 443"}},
-		{"once-however-many-ports", "192.0.2.10:80,443", "192.0.2.10:80,443/tcp,udp", []string{"192.0.2.10, tcp port 80"}},
+		{"port", "192.0.2.10:80", "192.0.2.10:80", []string{"192.0.2.10:80/tcp"}},
+		{"port-among-others", "192.0.2.10:80,443", "192.0.2.10:25,443", []string{"192.0.2.10:443/tcp"}},
+		{"once-however-many-ports", "192.0.2.10:80,443", "192.0.2.10:80,443/tcp,udp", []string{"192.0.2.10:80/tcp"}},
 		{"another-port", "192.0.2.10:80", "192.0.2.10:81", nil},
 		{"another-address", "192.0.2.10:80", "192.0.2.11:80", nil},
 		{"another-protocol", "192.0.2.10:80/tcp", "192.0.2.10:80/udp", nil},
 		{"another-family", "0.0.0.0:80", "[::]:80", nil},
-		{"one-protocol-of-two", "192.0.2.10:80/tcp,udp", "192.0.2.10:80/udp", []string{"192.0.2.10, udp port 80"}},
-		{"ranges", "192.0.2.10:10-20", "192.0.2.10:15-25", []string{"192.0.2.10, tcp ports 15-20"}},
-		{"range-in-a-range", "192.0.2.10:10-20", "192.0.2.10:12-15", []string{"192.0.2.10, tcp ports 12-15"}},
-		{"ranges-at-their-ends", "192.0.2.10:10-20", "192.0.2.10:20-25", []string{"192.0.2.10, tcp port 20"}},
+		{"one-protocol-of-two", "192.0.2.10:80/tcp,udp", "192.0.2.10:80/udp", []string{"192.0.2.10:80/udp"}},
+		{"ranges", "192.0.2.10:10-20", "192.0.2.10:15-25", []string{"192.0.2.10:15-20/tcp"}},
+		{"range-in-a-range", "192.0.2.10:10-20", "192.0.2.10:12-15", []string{"192.0.2.10:12-15/tcp"}},
+		{"ranges-at-their-ends", "192.0.2.10:10-20", "192.0.2.10:20-25", []string{"192.0.2.10:20/tcp"}},
 		{"ranges-side-by-side", "192.0.2.10:10-20", "192.0.2.10:21-25", nil},
 		{"port-over-range", "192.0.2.10:15", "192.0.2.10:10-20", nil},
 		{"ports-over-whole-address", "192.0.2.10:15,20-30", "192.0.2.10", nil},
-		{"whole-address", "192.0.2.10", "192.0.2.10/all", []string{"192.0.2.10, whatever the protocol"}},
-		{"whole-address-of-ip6", "2001:db8::10", "[2001:db8:0::10]", []string{"2001:db8::10, whatever the protocol"}},
-		{"any-address", "*:80", "*:80", []string{"every address of this machine, tcp port 80"}},
-		{"any-address-of-a-family", "*:80", "0.0.0.0:80", []string{"every address of this machine, tcp port 80"}},
+		{"whole-address", "192.0.2.10", "192.0.2.10/all", []string{"192.0.2.10/all"}},
+		{"whole-address-of-ip6", "2001:db8::10", "[2001:db8:0::10]", []string{"2001:db8::10/all"}},
+		{"any-address", "*:80", "*:80", []string{"*:80/tcp"}},
+		{"any-address-of-a-family", "*:80", "0.0.0.0:80", []string{"0.0.0.0:80/tcp"}},
 		{"address-over-any-address", "*:80", "192.0.2.10:80", nil},
 		{"range-of-an-address-over-a-port-of-any", "*:80", "192.0.2.10:79-81", nil},
-		{"any-range", "*:10-20", "*:20-30", []string{"every address of this machine, tcp port 20"}},
+		{"any-range", "*:10-20", "*:20-30", []string{"*:20/tcp"}},
 		{"any-port-over-any-range", "*:10-20", "*:15", nil},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
@@ -121,10 +121,7 @@ func TestConflicts(t *testing.T) {
 				}}})
 				var got []string
 				for _, d := range told {
-					got = append(
-						got,
-						strings.TrimSuffix(strings.TrimPrefix(d.Message, "the farm a listens on "), ", too"),
-					)
+					got = append(got, strings.TrimSuffix(d.Message, " is already used by farm a"))
 				}
 				if fmt.Sprint(got) != fmt.Sprint(test.want) {
 					t.Errorf("%s and %s: got %q, want %q", a, b, got, test.want)

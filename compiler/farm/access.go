@@ -53,9 +53,9 @@ func readAccess(t *toml.Table, f *Farm) {
 	readKeys(in, accessKeys, f)
 	switch {
 	case !in.Has("allow") && !in.Has("deny"):
-		in.Fault(in.Place, `deny = ["198.51.100.0/24"]`, "[access] says neither whom to allow nor whom to deny")
+		in.Fault(in.Place, `deny = ["198.51.100.0/24"]`, "[access] needs allow or deny")
 	case !in.Has("deny") && !t.Has("limits"):
-		in.Fault(in.At("allow"), `deny = "any" denies everybody not allowed`, "allow has no effect where nobody is denied or limited")
+		in.Fault(in.At("allow"), `deny = "any" denies all other clients`, "allow has no effect without deny or [limits]")
 	}
 }
 

@@ -26,24 +26,21 @@ func conflict(a, b Frontend) diag.Diagnostic {
 	return diag.Diagnostic{
 		Farm:    b.Farm.Name,
 		Place:   b.Listen.Place,
-		Message: "the farm " + a.Farm.Name + " listens on " + commonPackets(a, b) + ", too",
-		Hint:    "two farms may not meet on the same address, port and protocol",
-		Also:    []diag.Note{{Place: a.Listen.Place, Message: "here it does"}},
+		Message: common(a, b).String() + " is already used by farm " + a.Farm.Name,
+		Hint:    "two farms cannot listen on the same address, port and protocol",
+		Also:    []diag.Note{{Place: a.Listen.Place, Message: "farm " + a.Farm.Name + " listens here"}},
 	}
 }
 
-// commonPackets describes the packets that two frontends have in common.
-func commonPackets(a, b Frontend) string {
-	where := "every address of this machine"
-	if a.Address.IsValid() {
-		where = a.Address.String()
+// common gives the packets that two frontends have in common, as a farm writes them in listen.
+func common(a, b Frontend) Listen {
+	l := Listen{Address: a.Address, Families: a.Listen.Families, Protocols: []Protocol{AnyProtocol}}
+	if len(b.Listen.Families) < len(l.Families) {
+		l.Families = b.Listen.Families
 	}
-	if a.Specificity == WholeAddress {
-		return where + ", whatever the protocol"
+	if a.Specificity != WholeAddress {
+		l.Protocols = []Protocol{a.Protocol}
+		l.Ports = []Ports{{max(a.Ports.First, b.Ports.First), min(a.Ports.Last, b.Ports.Last)}}
 	}
-	ports, noun := Ports{max(a.Ports.First, b.Ports.First), min(a.Ports.Last, b.Ports.Last)}, " ports "
-	if ports.Single() {
-		noun = " port "
-	}
-	return where + ", " + string(a.Protocol) + noun + ports.String()
+	return l
 }

@@ -144,7 +144,8 @@ func readSession(t *toml.Table, e toml.Entry, asked []HashKey) (Session, bool) {
 		t.Fault(e.Value.Place, backendNamingRule, "static: %q can't be the name of a backend", s.Backend)
 	}
 	if len(words) != len(asked) {
-		t.Fault(e.Key.Place, `several are written "198.51.100.7 . 5060"`, "static: %q is not a part for each of %s", e.Key.Text, strings.Join(hashWords(asked), ", "))
+		t.Fault(e.Key.Place, `parts are separated by " . ", as in "198.51.100.7 . 5060"`, "static: %q needs %s: %s",
+			e.Key.Text, partCount(asked), strings.Join(hashWords(asked), " . "))
 		return s, false
 	}
 	on := inOrder(asked)
@@ -157,6 +158,13 @@ func readSession(t *toml.Table, e toml.Entry, asked []HashKey) (Session, bool) {
 		s.Client[slices.Index(on, key)] = part
 	}
 	return s, ok
+}
+
+func partCount(on []HashKey) string {
+	if len(on) == 1 {
+		return "1 part"
+	}
+	return fmt.Sprintf("%d parts", len(on))
 }
 
 // partRule says how the part of a session for each key is written.
@@ -266,7 +274,7 @@ func persistenceTellsClients(t *toml.Table, f *Farm) {
 		switch {
 		case whole >= 0 && (k == SourcePort || k == DestinationPort):
 			t.FaultWithNote(at, diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
-				"on: %s can't be had in a farm that takes every protocol of an address, as many have no ports", k)
+				`on: %s needs ports, but listen "%s" matches protocols without ports`, k, f.Listen[whole])
 		case f.Mode == DSR && k == SourceMAC && slices.ContainsFunc(f.Backends, func(b Backend) bool { return b.MAC != "" }):
 			t.Fault(at, "", "on: source-mac can't be had where backends have a mac: a frame to them gets another source")
 		case f.LocalClients && (k == SourceMAC || k == DestinationMAC):

@@ -109,7 +109,7 @@ func readHashKeys(t *toml.Table, key string) []HashKey {
 		k := HashKey(w.Text)
 		switch {
 		case !slices.Contains(HashKeys, k):
-			t.Fault(w.Place, suggestKey(w.Text), "%s: %q is nothing that can be hashed", key, w.Text)
+			t.Fault(w.Place, suggestKey(w.Text), "%s: unknown key %q", key, w.Text)
 		case slices.Contains(out, k):
 			t.Fault(w.Place, "", "%s: %s stands here twice", key, k)
 		default:

@@ -133,13 +133,13 @@ func wholeAddressKeepsPorts(t *toml.Table, f *Farm) {
 	for _, b := range f.Backends {
 		if b.Port != 0 {
 			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"), diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
-				"backend %s: port has no effect in a farm that takes every protocol of an address, as many have no ports", b.Name)
+				`backend %s: port has no effect: listen "%s" matches protocols without ports`, b.Name, f.Listen[whole])
 		}
 	}
 	for _, k := range f.HashOn {
 		if k == SourcePort || k == DestinationPort {
 			t.FaultWithNote(t.At("hash-on"), diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
-				"hash-on: %s can't be had in a farm that takes every protocol of an address, as many have no ports", k)
+				`hash-on: %s needs ports, but listen "%s" matches protocols without ports`, k, f.Listen[whole])
 		}
 	}
 }
@@ -307,7 +307,8 @@ func framesFindTheirWay(t *toml.Table, f *Farm) {
 			t.Fault(b.Place, `interface = "`+f.Interfaces[0]+`"`, "backend %s: the farm has several interfaces, so interface has to say where the backend is", b.Name)
 		}
 		if b.State == Drain && f.Persistence == nil {
-			t.Warn(t.Sub("backends").Sub(b.Name).At("state"), "backend %s: drain acts as down in mode %s, which knows no connections that could stay", b.Name, f.Mode)
+			t.Warn(t.Sub("backends").Sub(b.Name).At("state"),
+				`backend %s: state "drain" acts like "down" in mode %s: there are no tracked connections to keep`, b.Name, f.Mode)
 		}
 	}
 }
