@@ -12,10 +12,10 @@ type Verb struct {
 	Name, Args     string
 	Summary, About string
 	Options        []Option
-	Own            []Option // those that not all have
+	Own            []Option // options that some verbs lack
 }
 
-// An Option is a flag as it is written, and what it does.
+// An Option is a flag as it is written, with its effect.
 type Option struct{ Flag, Text string }
 
 var (

@@ -94,7 +94,10 @@ func fits(k farm.Key, value any) bool {
 	case farm.NumberType:
 		return isNumber && int64(k.Least) <= number && number <= int64(k.Most)
 	case farm.NumbersType:
-		return isList(value, func(v any) bool { n, ok := v.(int64); return ok && int64(k.Least) <= n && n <= int64(k.Most) })
+		return isList(value, func(v any) bool {
+			n, ok := v.(int64)
+			return ok && int64(k.Least) <= n && n <= int64(k.Most)
+		})
 	case farm.DurationType:
 		return durationForm.MatchString(word)
 	case farm.RateType:
@@ -138,5 +141,6 @@ func TestReferenceDefaults(t *testing.T) {
 
 // namesDefault looks for the default as the value of the key, or for "the default" behind it in the comment.
 func namesDefault(at Key, k farm.Key) bool {
-	return strings.Trim(at.Value, `["]`) == k.Default || regexp.MustCompile(`\b`+regexp.QuoteMeta(k.Default)+` \(the default\)`).MatchString(at.About)
+	return strings.Trim(at.Value, `["]`) == k.Default ||
+		regexp.MustCompile(`\b`+regexp.QuoteMeta(k.Default)+` \(the default\)`).MatchString(at.About)
 }

@@ -95,7 +95,8 @@ func TestPagesNameEachOther(t *testing.T) {
 	for _, name := range names {
 		text := readPage(t, name)
 		heading, section, _ := strings.Cut(name[:len(name)-2]+"|"+name[len(name)-1:], "|")
-		if want := "# " + heading + "(" + section + ")\n\n## NAME\n\n" + heading + " - "; !strings.HasPrefix(text, want) {
+		want := "# " + heading + "(" + section + ")\n\n## NAME\n\n" + heading + " - "
+		if !strings.HasPrefix(text, want) {
 			t.Errorf("%s begins with %q, not %q", name, text[:40], want)
 		}
 		for _, at := range seeAlso.FindAllStringSubmatch(text, -1) {

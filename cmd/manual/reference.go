@@ -11,7 +11,7 @@ type Table struct {
 	Keys        []Key
 }
 
-// A Key is a line of the reference: the key with a value, and what it means, in short and at length.
+// A Key is a line of the reference: the key with a value, and its meaning, in short and at length.
 type Key struct {
 	Name, Value  string
 	Short, About string

@@ -20,7 +20,7 @@ type ClientList struct {
 
 	words    []string       // as the farm says it
 	Lists    []*AddressList // in the order of their names
-	networks []stretchOf    // that the farm itself names
+	networks []familyRange  // that the farm itself names
 }
 
 // String writes the clients as a farm does.
@@ -40,7 +40,7 @@ func (p ClientList) Ranges(f addr.Family) []addr.Range {
 	return addr.Merge(out)
 }
 
-type stretchOf struct {
+type familyRange struct {
 	addr.Range
 	family addr.Family
 }
@@ -55,7 +55,8 @@ func readAccess(t *toml.Table, f *Farm) {
 	case !in.Has("allow") && !in.Has("deny"):
 		in.Fault(in.Place, `deny = ["198.51.100.0/24"]`, "[access] needs allow or deny")
 	case !in.Has("deny") && !t.Has("limits"):
-		in.Fault(in.At("allow"), `deny = "any" denies all other clients`, "allow has no effect without deny or [limits]")
+		in.Fault(in.At("allow"), `deny = "any" denies all other clients`,
+			"allow has no effect without deny or [limits]")
 	}
 }
 
@@ -93,7 +94,7 @@ func readClients(t *toml.Table, key string, lists map[string]*AddressList) Clien
 				t.Fault(w.Place, addr.NetworkSyntax+`, or "@list"`, "%s: %v", key, err)
 				continue
 			}
-			p.networks = append(p.networks, stretchOf{n.Range(), addr.FamilyOf(n.First)})
+			p.networks = append(p.networks, familyRange{n.Range(), addr.FamilyOf(n.First)})
 		}
 	}
 	slices.SortFunc(p.Lists, func(a, b *AddressList) int { return cmp.Compare(a.Name, b.Name) })

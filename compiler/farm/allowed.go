@@ -8,13 +8,15 @@ import (
 	"farmc/compiler/toml"
 )
 
-// checkAllowed refuses keys that have no effect in the farm's mode: a key that is silently ignored is the worst of faults.
+// checkAllowed refuses keys that have no effect in the farm's mode: a key that is silently ignored is the worst of
+// faults.
 func checkAllowed(t *toml.Table, f *Farm) {
 	if f.Mode == "" { // a fault of its own
 		return
 	}
 	if f.Mode.Untracked() && (f.Scheduler == Random || f.Scheduler == RoundRobin) {
-		t.Fault(t.At("scheduler"), `scheduler = "maglev"`, "the scheduler %s needs connection tracking, and %s has none", f.Scheduler, f.Mode)
+		t.Fault(t.At("scheduler"), `scheduler = "maglev"`,
+			"the scheduler %s needs connection tracking, and %s has none", f.Scheduler, f.Mode)
 	}
 	for _, table := range farmTables {
 		in := t
@@ -42,7 +44,8 @@ func checkModes[T any](t *toml.Table, mode Mode, keys []key[T]) {
 }
 
 func whyNot(m Mode, modes []Mode) string {
-	if (m == DSR || m == Stateless) && !slices.Contains(modes, Stateless) && !slices.Contains(modes, DSR) && slices.Contains(modes, DNAT) {
+	if (m == DSR || m == Stateless) && !slices.Contains(modes, Stateless) && !slices.Contains(modes, DSR) &&
+		slices.Contains(modes, DNAT) {
 		return fmt.Sprintf("it needs connection tracking, and %s has none", m)
 	}
 	var names []string

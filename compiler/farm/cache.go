@@ -10,8 +10,8 @@ import (
 	"farmc/compiler/diag"
 )
 
-// A Cache reads farms again and again, and parses only the files that changed since the last time. The zero Cache has read
-// nothing yet. It is not for use by several goroutines at once.
+// A Cache reads farms again and again, and parses only the files that changed since the last time. The zero Cache has
+// read nothing yet. It is not for use by several goroutines at once.
 type Cache struct {
 	farms map[string]*farmReading
 	lists map[string]listReading
@@ -31,8 +31,8 @@ type listReading struct {
 	faults diag.Diagnostics
 }
 
-// Read reads the farms in dirs, which go from low to high precedence. It gives the farms by name, also the ones with faults. A
-// farm is the same pointer as the last time if its files, and the lists that it may name, have not changed.
+// Read reads the farms in dirs, which go from low to high precedence. It gives the farms by name, also the ones with
+// faults. A farm is the same pointer as the last time if its files, and the lists that it may name, have not changed.
 func (c *Cache) Read(dirs []Dir, faults *diag.Diagnostics) []*Farm {
 	files := read(dirs, faults)
 	lists, changed := c.readLists(files.lists, faults)
@@ -58,7 +58,8 @@ func (c *Cache) readLists(files []file, faults *diag.Diagnostics) (lists map[str
 }
 
 // readFarms reads the farms, in parallel.
-func (c *Cache) readFarms(files []farmFiles, lists map[string]*AddressList, listsChanged bool, faults *diag.Diagnostics) []*Farm {
+func (c *Cache) readFarms(files []farmFiles, lists map[string]*AddressList, listsChanged bool,
+	faults *diag.Diagnostics) []*Farm {
 	readings := make([]*farmReading, len(files))
 	inParallel(len(files), func(i int) {
 		r, known := c.farms[files[i].name]

@@ -7,8 +7,8 @@ import (
 	"farmc/compiler/addr"
 )
 
-// Client gives the network that counts as one client: an IPv4 address, or the /64 of an IPv6 address, because a host with one
-// address of it has all of them.
+// Client gives the network that counts as one client: an IPv4 address, or the /64 of an IPv6 address, because a host
+// with one address of it has all of them.
 func Client(a netip.Addr) netip.Prefix {
 	if a.Is4() {
 		return netip.PrefixFrom(a, a.BitLen())

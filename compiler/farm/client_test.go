@@ -8,7 +8,8 @@ import (
 func TestClients(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"198.51.100.7", "198.51.100.7/32"}, {"198.51.100.7/32", "198.51.100.7/32"}, {"198.51.100.0/24", ""},
-		{"2001:db8:1:2:3::4", "2001:db8:1:2::/64"}, {"2001:db8:1:2::/64", "2001:db8:1:2::/64"}, {"2001:db8:1:2::1/64", ""}, {"2001:db8::/32", ""},
+		{"2001:db8:1:2:3::4", "2001:db8:1:2::/64"}, {"2001:db8:1:2::/64", "2001:db8:1:2::/64"},
+		{"2001:db8:1:2::1/64", ""}, {"2001:db8::/32", ""},
 		{"example.org", ""}, {"", ""}, {"fe80::1%eth0", ""},
 	} {
 		got, ok := ParseClient(test.text)
@@ -19,9 +20,11 @@ func TestClients(t *testing.T) {
 }
 
 func TestAllows(t *testing.T) {
-	f := farmsOf(t, map[string]string{"web": "listen = '192.0.2.10:80'\n[access]\nallow = ['198.51.100.7', '@friends']\n[limits]\nban = '1h'\n[backends.b1]\naddress = '10.0.0.11'"})[0]
+	f := farmsOf(t, map[string]string{"web": "listen = '192.0.2.10:80'\n[access]\nallow = ['198.51.100.7', " +
+		"'@friends']\n[limits]\nban = '1h'\n[backends.b1]\naddress = '10.0.0.11'"})[0]
 	var allowed []string
-	for _, text := range []string{"198.51.100.7", "198.51.100.8", "203.0.113.127", "203.0.113.128", "2001:db8:f:1::1", "2001:db8:e::1"} {
+	for _, text := range []string{"198.51.100.7", "198.51.100.8", "203.0.113.127", "203.0.113.128", "2001:db8:f:1::1",
+		"2001:db8:e::1"} {
 		if client, _ := ParseClient(text); f.Allows(client) {
 			allowed = append(allowed, text)
 		}

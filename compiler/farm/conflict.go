@@ -2,8 +2,8 @@ package farm
 
 import "farmc/compiler/diag"
 
-// Conflicts reports farms that share an address, port and protocol of one specificity, where none of the frontends is more
-// specific than the other. The frontends of all farms come in the order of Compare.
+// Conflicts reports farms that share an address, port and protocol of one specificity, where none of the frontends is
+// more specific than the other. The frontends of all farms come in the order of Compare.
 func Conflicts(all []Frontend, faults *diag.Diagnostics) {
 	type pair struct{ a, b *Listen }
 	told := map[pair]bool{}

@@ -13,13 +13,12 @@ import (
 	"farmc/compiler/addr"
 )
 
-// A Description is the content of a farm's files in words: the ground on which two states of a farm are
-// compared for people. What has no effect on packets, and what stands at its default, is not among them. They are JSON,
-// as they are kept: of ten thousand farms few are ever looked into.
+// A Description is a farm in words, for comparing two states of a farm. It leaves out keys at their defaults, and keys
+// without effect on packets. It is JSON, as the state directory keeps it: of ten thousand farms few are ever decoded.
 type Description string
 
-// A finding is the content of a description.
-type finding struct {
+// details are the decoded content of a description.
+type details struct {
 	Farm     map[string]string            `json:"farm"`
 	Backends map[string]map[string]string `json:"backends"`
 }
@@ -51,16 +50,16 @@ func (f *Description) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// finding reads a description; one of another version may have nothing to read.
-func (f Description) finding() (out finding) {
+// details decodes a description. One of another version may be empty.
+func (f Description) details() (out details) {
 	if json.Unmarshal([]byte(f), &out) != nil {
-		return finding{}
+		return details{}
 	}
 	return out
 }
 
-func (f *Farm) describe() finding {
-	out := finding{Farm: map[string]string{}, Backends: map[string]map[string]string{}}
+func (f *Farm) describe() details {
+	out := details{Farm: map[string]string{}, Backends: map[string]map[string]string{}}
 	for _, table := range farmTables {
 		describeKeys(out.Farm, table.keys, f)
 	}
@@ -129,11 +128,11 @@ func (l Listen) String() string {
 
 // The words for a key at its default, by the names of descriptions.
 var (
-	absentOfFarm    = absentWords(farmKeys, persistenceKeys, accessKeys, limitKeys, logKeys)
-	absentOfBackend = absentWords(backendKeys)
+	farmDefaults    = defaultWords(farmKeys, persistenceKeys, accessKeys, limitKeys, logKeys)
+	backendDefaults = defaultWords(backendKeys)
 )
 
-// Changes says in words what differs between two sets of farms, a line each, in the order of names.
+// Changes describes the differences between two sets of farms, a line each, in the order of names.
 func Changes(before, after map[string]Description) []string {
 	var out []string
 	for _, name := range Changed(before, after) {
@@ -145,13 +144,13 @@ func Changes(before, after map[string]Description) []string {
 		case !has:
 			out = append(out, name+": gone")
 		default:
-			out = append(out, farmChanges(name, was.finding(), is.finding())...)
+			out = append(out, farmChanges(name, was.details(), is.details())...)
 		}
 	}
 	return out
 }
 
-// Changed gives the names of the farms that come, go or are not the same, in order.
+// Changed gives the names of the farms that were added, removed or changed, in order.
 func Changed(before, after map[string]Description) []string {
 	var names []string
 	for name, is := range after {
@@ -168,8 +167,8 @@ func Changed(before, after map[string]Description) []string {
 	return names
 }
 
-func farmChanges(name string, was, is finding) []string {
-	out := factChanges(name+": ", absentOfFarm, was.Farm, is.Farm)
+func farmChanges(name string, was, is details) []string {
+	out := factChanges(name+": ", farmDefaults, was.Farm, is.Farm)
 	for _, b := range union(was.Backends, is.Backends) {
 		older, had := was.Backends[b]
 		newer, has := is.Backends[b]
@@ -179,7 +178,7 @@ func farmChanges(name string, was, is finding) []string {
 		case !has:
 			out = append(out, fmt.Sprintf("%s: backend %s gone", name, b))
 		default:
-			out = append(out, factChanges(fmt.Sprintf("%s: backend %s ", name, b), absentOfBackend, older, newer)...)
+			out = append(out, factChanges(fmt.Sprintf("%s: backend %s ", name, b), backendDefaults, older, newer)...)
 		}
 	}
 	return out
@@ -218,13 +217,13 @@ func union[A, B any](a map[string]A, b map[string]B) []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// Recall gives the farm that is described, as far as the description tells where its connections went: name, mode, state, listen,
-// and the addresses, ports and states of its backends. It gives nil for an empty description, or one of another version.
+// Recall gives the described farm with the keys that its connections depend on: name, mode, state, listen, and the
+// addresses, ports and states of its backends. It gives nil for an empty description, or one of another version.
 func (f Description) Recall(name string) *Farm {
 	if f == "" {
 		return nil
 	}
-	facts := f.finding()
+	facts := f.details()
 	out := &Farm{Name: name, Mode: Mode(facts.Farm["mode"]), Down: facts.Farm["state"] == "down"}
 	for _, word := range strings.Fields(facts.Farm["listen"]) {
 		l, err := parseListen(word)

@@ -34,23 +34,37 @@ func TestDescription(t *testing.T) {
 		text string
 		want string
 	}{
-		{"what-stands-at-its-default-is-left-out", "listen = '192.0.2.10:80'" + backend, usual + "; b1: address=10.0.0.11 weight=1"},
-		{"default-or-said", "mode = 'snat'\nstate = 'up'\nscheduler = 'random'\nlocal-clients = false\nlisten = '192.0.2.10:80/tcp'" + backend + "weight = 1\nstate = 'up'\n", usual + "; b1: address=10.0.0.11 weight=1"},
-		{"description-is-for-people", "description = 'x'\nlisten = '192.0.2.10:80'" + backend, usual + "; b1: address=10.0.0.11 weight=1"},
-		{"everything", "mode = 'snat'\nstate = 'down'\nscheduler = 'hash'\nhash-on = ['source-port', 'source-address']\nlocal-clients = true\nsource-address = ['fd00::1', '10.0.0.1']\n" +
-			"listen = ['[2001:db8::10]:80,90-99/udp,tcp', '192.0.2.10:80', '*:1']\n[backends.b1]\naddress = ['fd00::11', '10.0.0.11']\nport = 8080\nweight = 5\nstate = 'drain'\nsource-address = '10.0.0.2'\n",
-			"hash-on=source-address, source-port listen=*:1/tcp 192.0.2.10:80/tcp [2001:db8::10]:80,90-99/udp,tcp local-clients=true mode=snat scheduler=hash source-address=10.0.0.1, fd00::1 state=down; " +
+		{"what-stands-at-its-default-is-left-out", "listen = '192.0.2.10:80'" + backend,
+			usual + "; b1: address=10.0.0.11 weight=1"},
+		{"default-or-said", "mode = 'snat'\nstate = 'up'\nscheduler = 'random'\nlocal-clients = false\nlisten = " +
+			"'192.0.2.10:80/tcp'" + backend + "weight = 1\nstate = 'up'\n", usual + "; b1: address=10.0.0.11 weight=1"},
+		{"description-is-for-people", "description = 'x'\nlisten = '192.0.2.10:80'" + backend,
+			usual + "; b1: address=10.0.0.11 weight=1"},
+		{"everything", "mode = 'snat'\nstate = 'down'\nscheduler = 'hash'\nhash-on = ['source-port', " +
+			"'source-address']\nlocal-clients = true\nsource-address = ['fd00::1', '10.0.0.1']\n" +
+			"listen = ['[2001:db8::10]:80,90-99/udp,tcp', '192.0.2.10:80', '*:1']\n[backends.b1]\naddress = " +
+			"['fd00::11', '10.0.0.11']\nport = 8080\nweight = 5\nstate = 'drain'\nsource-address = '10.0.0.2'\n",
+			"hash-on=source-address, source-port listen=*:1/tcp 192.0.2.10:80/tcp [2001:db8::10]:80,90-99/udp,tcp " +
+				"local-clients=true mode=snat scheduler=hash source-address=10.0.0.1, fd00::1 state=down; " +
 				"b1: address=10.0.0.11, fd00::11 port=8080 source-address=10.0.0.2 state=drain weight=5"},
-		{"hash-on-what-is-usual", "scheduler = 'hash'\nlisten = '192.0.2.10:80'" + backend, "hash-on=source-address listen=192.0.2.10:80/tcp mode=snat scheduler=hash; b1: address=10.0.0.11 weight=1"},
-		{"invalid", "invalid = 'pass'\nlisten = '192.0.2.10:80'" + backend, "invalid=pass " + usual + "; b1: address=10.0.0.11 weight=1"},
-		{"invalid-dropped-is-usual", "invalid = 'drop'\nlisten = '192.0.2.10:80'" + backend, usual + "; b1: address=10.0.0.11 weight=1"},
-		{"listens-in-one-order", "listen = ['192.0.2.11:80', '192.0.2.10:80']" + backend, "listen=192.0.2.10:80/tcp 192.0.2.11:80/tcp mode=snat scheduler=random; b1: address=10.0.0.11 weight=1"},
-		{"persistence", "listen = '192.0.2.10:80'\n[persistence]\nprefix = [24, 64]\nstatic = { '198.51.100.7' = 'b1' }" + backend,
-			"listen=192.0.2.10:80/tcp mode=snat persistence=on source-address persistence.prefix=[24 64] persistence.static=198.51.100.7 = b1 persistence.timeout=1m scheduler=random; b1: address=10.0.0.11 weight=1"},
-		{"whole-address", "listen = '192.0.2.10'" + backend, "listen=192.0.2.10/all mode=snat scheduler=random; b1: address=10.0.0.11 weight=1"},
+		{"hash-on-what-is-usual", "scheduler = 'hash'\nlisten = '192.0.2.10:80'" + backend,
+			"hash-on=source-address listen=192.0.2.10:80/tcp mode=snat scheduler=hash; b1: address=10.0.0.11 weight=1"},
+		{"invalid", "invalid = 'pass'\nlisten = '192.0.2.10:80'" + backend,
+			"invalid=pass " + usual + "; b1: address=10.0.0.11 weight=1"},
+		{"invalid-dropped-is-usual", "invalid = 'drop'\nlisten = '192.0.2.10:80'" + backend,
+			usual + "; b1: address=10.0.0.11 weight=1"},
+		{"listens-in-one-order", "listen = ['192.0.2.11:80', '192.0.2.10:80']" + backend,
+			"listen=192.0.2.10:80/tcp 192.0.2.11:80/tcp mode=snat scheduler=random; b1: address=10.0.0.11 weight=1"},
+		{"persistence", "listen = '192.0.2.10:80'\n[persistence]\nprefix = [24, 64]\nstatic = { '198.51.100.7' = " +
+			"'b1' }" + backend,
+			"listen=192.0.2.10:80/tcp mode=snat persistence=on source-address persistence.prefix=[24 64] " +
+				"persistence.static=198.51.100.7 = b1 persistence.timeout=1m scheduler=random; b1: " +
+				"address=10.0.0.11 weight=1"},
+		{"whole-address", "listen = '192.0.2.10'" + backend,
+			"listen=192.0.2.10/all mode=snat scheduler=random; b1: address=10.0.0.11 weight=1"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			f := describe(t, map[string]string{"web": test.text})["web"].finding()
+			f := describe(t, map[string]string{"web": test.text})["web"].details()
 			words := []string{factsInOrder(f.Farm)}
 			for _, name := range slices.Sorted(maps.Keys(f.Backends)) {
 				words = append(words, name+": "+factsInOrder(f.Backends[name]))
@@ -82,17 +96,24 @@ func TestChanges(t *testing.T) {
 		{"new", "", listen + b1, []string{"web: new"}},
 		{"gone", listen + b1, "", []string{"web: gone"}},
 		{"weight", listen + b1, listen + b1 + "weight = 5\n", []string{"web: backend b1 weight 1 → 5"}},
-		{"state-of-a-backend", listen + b1 + "state = 'down'\n", listen + b1, []string{"web: backend b1 state down → up"}},
+		{"state-of-a-backend", listen + b1 + "state = 'down'\n", listen + b1,
+			[]string{"web: backend b1 state down → up"}},
 		{"port", listen + b1, listen + b1 + "port = 8080\n", []string{"web: backend b1 port as asked for → 8080"}},
 		{"state-of-the-farm", listen + b1, "state = 'down'\n" + listen + b1, []string{"web: state up → down"}},
-		{"source-address", listen + b1, "source-address = '10.0.0.1'\n" + listen + b1, []string{"web: source-address this machine's own → 10.0.0.1"}},
-		{"local-clients", "local-clients = true\n" + listen + b1, listen + b1, []string{"web: local-clients true → false"}},
-		{"scheduler", listen + b1, "scheduler = 'hash'\n" + listen + b1, []string{"web: hash-on unset → source-address", "web: scheduler random → hash"}},
-		{"listen", listen + b1, "listen = '192.0.2.11:80'" + b1, []string{"web: listen 192.0.2.10:80/tcp → 192.0.2.11:80/tcp"}},
+		{"source-address", listen + b1, "source-address = '10.0.0.1'\n" + listen + b1,
+			[]string{"web: source-address this machine's own → 10.0.0.1"}},
+		{"local-clients", "local-clients = true\n" + listen + b1, listen + b1,
+			[]string{"web: local-clients true → false"}},
+		{"scheduler", listen + b1, "scheduler = 'hash'\n" + listen + b1,
+			[]string{"web: hash-on unset → source-address", "web: scheduler random → hash"}},
+		{"listen", listen + b1, "listen = '192.0.2.11:80'" + b1,
+			[]string{"web: listen 192.0.2.10:80/tcp → 192.0.2.11:80/tcp"}},
 		{"mode", listen + b1, "mode = 'dnat'\n" + listen + b1, []string{"web: mode snat → dnat"}},
-		{"backend-new", listen + b1, listen + b1 + b2 + "port = 81\n", []string{"web: backend b2 new: address 10.0.0.12, port 81, weight 1"}},
+		{"backend-new", listen + b1, listen + b1 + b2 + "port = 81\n",
+			[]string{"web: backend b2 new: address 10.0.0.12, port 81, weight 1"}},
 		{"backend-gone", listen + b1 + b2, listen + b1, []string{"web: backend b2 gone"}},
-		{"farm-before-its-backends", listen + b1 + b2, "mode = 'dnat'\n" + listen + b1 + "weight = 2\n", []string{"web: mode snat → dnat", "web: backend b1 weight 1 → 2", "web: backend b2 gone"}},
+		{"farm-before-its-backends", listen + b1 + b2, "mode = 'dnat'\n" + listen + b1 + "weight = 2\n",
+			[]string{"web: mode snat → dnat", "web: backend b1 weight 1 → 2", "web: backend b2 gone"}},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			sets := make([]map[string]Description, 2)
@@ -111,7 +132,8 @@ func TestChanges(t *testing.T) {
 
 func TestChangesOfManyFarmsAreInOrder(t *testing.T) {
 	facts := map[string]Description{"a": "{}", "b": "{}", "c": "{}"}
-	if got, want := Changes(facts, map[string]Description{"b": "{}", "d": "{}"}), []string{"a: gone", "c: gone", "d: new"}; !slices.Equal(got, want) {
+	if got, want := Changes(facts, map[string]Description{"b": "{}", "d": "{}"}),
+		[]string{"a: gone", "c: gone", "d: new"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got := Changes(nil, nil); got != nil {
@@ -121,15 +143,20 @@ func TestChangesOfManyFarmsAreInOrder(t *testing.T) {
 
 // TestEveryChangeOfAScriptIsDescribed: a key that changes the script changes the description.
 func TestEveryChangeOfAScriptIsDescribed(t *testing.T) {
-	const farm = "\nlisten = '192.0.2.10:80'\n%s\n[backends.b1]\naddress = '10.0.0.11'\n%s\n[backends.b2]\naddress = '10.0.0.12'\n"
+	const farm = "\nlisten = '192.0.2.10:80'\n%s\n[backends.b1]\naddress = '10.0.0.11'\n%s\n[backends.b2]\naddress " +
+		"= '10.0.0.12'\n"
 	usual := describe(t, map[string]string{"web": fmt.Sprintf(farm, "", "")})
 	for _, keys := range [][2]string{
-		{"scheduler = 'round-robin'", ""}, {"scheduler = 'hash'", ""}, {"scheduler = 'maglev'", ""}, {"scheduler = 'symmetric-hash'", ""},
-		{"scheduler = 'maglev'\ntable-size = 13", ""}, {"flow-offload = 'eth0'", ""}, {"mode = 'stateless'\ninterfaces = 'eth0'", "interface = 'eth1'"}, {"local-clients = true", ""}, {"source-address = '10.0.0.1'", ""}, {"state = 'down'", ""},
+		{"scheduler = 'round-robin'", ""}, {"scheduler = 'hash'", ""}, {"scheduler = 'maglev'", ""},
+		{"scheduler = 'symmetric-hash'", ""},
+		{"scheduler = 'maglev'\ntable-size = 13", ""}, {"flow-offload = 'eth0'", ""},
+		{"mode = 'stateless'\ninterfaces = 'eth0'", "interface = 'eth1'"}, {"local-clients = true", ""},
+		{"source-address = '10.0.0.1'", ""}, {"state = 'down'", ""},
 		{"", "weight = 2"}, {"", "port = 8080"}, {"", "state = 'drain'"}, {"", "source-address = '10.0.0.1'"},
 		{"interfaces = 'eth0'", ""}, {"mark = 1", ""}, {"helper = 'ftp'", ""}, {"", "mark = 1"},
 	} {
-		if got := Changes(usual, describe(t, map[string]string{"web": fmt.Sprintf(farm, keys[0], keys[1])})); len(got) == 0 {
+		changed := describe(t, map[string]string{"web": fmt.Sprintf(farm, keys[0], keys[1])})
+		if got := Changes(usual, changed); len(got) == 0 {
 			t.Errorf("no change for %q", keys)
 		}
 	}

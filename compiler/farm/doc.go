@@ -1,28 +1,28 @@
 // Package farm reads farms from their files: TOML, drop-ins and lists become values of type Farm, and every fault of
 // every file becomes a diagnostic with its place.
 //
-// The package knows the directories and their precedence, the keys of a farm, their types, bounds and defaults, the modes
-// in which a key has an effect, and the rules between keys and between farms. It must not know nft, the kernel's state or
-// the network interfaces of a machine: the caller says which interfaces are absent. Of farmc's packages it imports diag,
-// toml, addr and slots.
+// The package knows the directories and their precedence, the keys of a farm, their types, bounds and defaults, the
+// modes in which a key has an effect, and the rules between keys and between farms. It must not know nft, the kernel's
+// state or the network interfaces of a machine: the caller says which interfaces are absent. Of farmc's packages it
+// imports diag, toml, addr and slots.
 //
 // Files, in the order to read them:
-//   - farm.go has Farm, Backend and the words for modes, schedulers and states; listen.go, access.go, list.go, limits.go,
-//     log.go, queue.go, mark.go, helper.go, interfaces.go and persistence.go have the parts of a farm, each with its
-//     reader.
+//   - farm.go has Farm, Backend and the words for modes, schedulers and states; listen.go, access.go, list.go,
+//     limits.go, log.go, queue.go, mark.go, helper.go, interfaces.go and persistence.go have the parts of a farm, each
+//     with its reader.
 //   - cache.go is the entry: it reads directories, and parses the files that changed. files.go collects the files and
 //     sorts out masks, precedence and drop-ins.
-//   - keys.go is the table of all keys: reading, the check of modes and describing go through it. key.go has the types of
-//     values. read.go reads one farm. allowed.go refuses keys without effect in the farm's mode. validate.go
-//     checks the keys of one farm against each other.
+//   - keys.go is the table of all keys: reading, the check of modes and describing go through it. key.go has the types
+//     of values. read.go reads one farm. allowed.go refuses keys without effect in the farm's mode. validate.go checks
+//     the keys of one farm against each other.
 //   - frontend.go gives the frontends of a farm, from the most specific to the most general; conflict.go and reply.go
 //     find frontends and replies of two farms that collide.
-//   - describe.go describes a farm in words, compares two descriptions, and recalls a farm from one. share.go, client.go
-//     and maglev.go answer questions about a farm.
+//   - describe.go describes a farm in words, compares two descriptions, and recalls a farm from one. share.go,
+//     client.go and maglev.go answer questions about a farm.
 //
 // Be aware:
-//   - Cache.Read returns farms with faults too, so that faults between farms are found in the same run. A farm with faults
-//     is not complete: check diag.Diagnostics.Faulty before its values are used.
+//   - Cache.Read returns farms with faults too, so that faults between farms are found in the same run. A farm with
+//     faults is not complete: check diag.Diagnostics.Faulty before its values are used.
 //   - A Farm does not change once it is read. Services of package ruleset keep rendered elements by its pointer.
 //   - The state directory keeps descriptions, also of an older farmc. Recall must read them.
 //   - Names of farms, backends, lists and interfaces, and the prefix of log lines, are the only text of an author that

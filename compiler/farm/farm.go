@@ -9,20 +9,20 @@ import (
 	"farmc/compiler/diag"
 )
 
-// A Farm is a load-balanced service, valid for itself alone: whatever is wrong with its text was told before.
+// A Farm is a load-balanced service, validated without regard to other farms.
 type Farm struct {
 	Name         string
 	Mode         Mode
 	Listen       []Listen
-	Down         bool // validated and conflicting as ever, but not served
+	Down         bool // validated like any other farm, but not served
 	Scheduler    Scheduler
 	HashOn       []HashKey // for the schedulers that hash, in the order of HashKeys
 	TableSize    int       // maglev's, a prime; 0: by the number of backends
-	Interfaces   []string  // only what comes in here is the farm's; none: all
+	Interfaces   []string  // only packets that arrive here belong to the farm; none: all interfaces
 	Source       Addresses // snat: the source that backends see instead of this machine's own
 	LocalClients bool      // also serves connections that this machine itself opens
 	FlowOffload  []string  // interfaces between which established flows take a short cut
-	PassInvalid  bool      // segments that fit no connection go on, to whoever answers them
+	PassInvalid  bool      // TCP segments outside of their connection are not dropped
 	Helper       string    // the kernel's connection tracking helper; "": none
 	Mark         Mark
 	Log          Log
@@ -34,18 +34,18 @@ type Farm struct {
 	Place        diag.Place   // of the farm's file
 
 	lists  map[string]*AddressList // while the farm is read
-	absent []string                // of its interfaces those that are not there
+	absent []string                // the interfaces of the farm that do not exist
 	places map[string]diag.Place   // of the keys in the files, also of "limits.new" and so on
 
-	description Description // once it was asked for
+	description Description // nil until Description is called
 }
 
-// Origin is the place in the files that rules made from the key come from.
+// Origin gives the place of the key in the files, for rules that are generated from the key.
 func (f *Farm) Origin(key string) *diag.Origin {
 	return &diag.Origin{Farm: f.Name, Key: key, Place: f.at(key)}
 }
 
-// at is where the files say the key, the farm's own place if they don't.
+// at gives the place of the key in the files, or of the farm if the files lack the key.
 func (f *Farm) at(key string) diag.Place {
 	if place, ok := f.places[key]; ok {
 		return place
@@ -76,10 +76,10 @@ type Backend struct {
 // Addresses hold at most one address of each family.
 type Addresses [len(addr.Families)]netip.Addr
 
-// Has says whether there is an address of the family.
+// Has reports whether there is an address of the family.
 func (a Addresses) Has(f addr.Family) bool { return a[f].IsValid() }
 
-// A Mode is what is done to a farm's packets (its topology).
+// A Mode says how packets of a farm reach a backend (its topology).
 type Mode string
 
 // The modes.
@@ -106,20 +106,20 @@ const (
 // Deterministic reports whether the scheduler gives the same packet the same number again.
 func (s Scheduler) Deterministic() bool { return s == Hash || s == SymmetricHash || s == Maglev }
 
-// A State is what an administrator wants of a backend.
+// A State is the administrator's wish for a backend.
 type State string
 
 // The states of a backend.
 const (
 	Up    State = "up"    // serves
 	Drain State = "drain" // takes no new client, keeps the ones it has
-	Down  State = "down"  // serves nobody
+	Down  State = "down"  // serves no packet
 )
 
 // A HashKey is a part of a packet that a scheduler hashes, or persistence remembers.
 type HashKey string
 
-// HashKeys are all that can be hashed, in the order in which they are.
+// HashKeys are all hash keys, in the order in which they are hashed.
 var HashKeys = []HashKey{SourceAddress, DestinationAddress, SourcePort, DestinationPort, SourceMAC, DestinationMAC}
 
 // The hash keys.
@@ -132,8 +132,8 @@ const (
 	DestinationMAC     HashKey = "destination-mac"
 )
 
-// Serving gives the backends of a family that new connections may go to: those of the best levels of priority. For each
-// backend of a serving level that can't serve one further level comes in.
+// Serving gives the backends of a family that new connections may go to. The best priority serves; each of its backends
+// that is down, drains or is cut off lets the next priority serve, too.
 func (f *Farm) Serving(family addr.Family) []Backend {
 	if f.servesAlike(family) {
 		return f.Backends
@@ -157,7 +157,7 @@ func (f *Farm) Serving(family addr.Family) []Backend {
 	return out
 }
 
-// servesAlike says that every backend serves, as in most farms.
+// servesAlike reports whether every backend serves, as in most farms.
 func (f *Farm) servesAlike(family addr.Family) bool {
 	for i := range f.Backends {
 		if b := &f.Backends[i]; !b.serves() || !b.Address.Has(family) || b.Priority != f.Backends[0].Priority {
@@ -180,25 +180,26 @@ func (f *Farm) WithFamily(family addr.Family) []Backend {
 
 func (b Backend) serves() bool { return b.State == Up && !b.cutOff }
 
-// Listens says whether the farm listens on the family: a listen on every address does on those that have backends.
+// Listens reports whether the farm listens on the family. A listen on every address counts for a family with backends.
 func (f *Farm) Listens(family addr.Family) bool {
 	return slices.ContainsFunc(f.Listen, func(l Listen) bool {
 		return slices.Contains(l.Families, family) && (l.Address.IsValid() || f.reaches(family))
 	})
 }
 
-// reaches says whether a backend has an address of the family. A farm whose last backend was taken out of its file
-// still speaks both, to refuse connections.
+// reaches reports whether a backend has an address of the family. A farm without backends listens on both families, to
+// refuse connections.
 func (f *Farm) reaches(family addr.Family) bool {
-	return len(f.Backends) == 0 || slices.ContainsFunc(f.Backends, func(b Backend) bool { return b.Address.Has(family) })
+	return len(f.Backends) == 0 || slices.ContainsFunc(f.Backends,
+		func(b Backend) bool { return b.Address.Has(family) })
 }
 
-// SameServer reports whether two backends are the same server, whatever their names.
+// SameServer reports whether two backends have the same addresses and port. Their names may differ.
 func (b Backend) SameServer(other Backend) bool {
 	return b.Address == other.Address && b.Port == other.Port
 }
 
-// All gives the addresses that there are.
+// All gives the valid addresses.
 func (a Addresses) All() []netip.Addr {
 	return slices.DeleteFunc(a[:], func(a netip.Addr) bool { return !a.IsValid() })
 }

@@ -12,8 +12,8 @@ import (
 	"farmc/compiler/diag"
 )
 
-// A Dir is a directory of farms and lists. Path is how the administrator named it; it stands in every place that
-// is told. Where Optional, it need not exist; where Lenient, lines of its lists that are no networks are left out with a
+// A Dir is a directory of farms and lists. Path is how the administrator named it; it stands in every place that is
+// told. Where Optional, it need not exist; where Lenient, lines of its lists that are no networks are left out with a
 // warning.
 type Dir struct {
 	Path     string
@@ -22,7 +22,7 @@ type Dir struct {
 	Lenient  bool
 }
 
-// source is what lies in the directories once masks, precedence and drop-ins are sorted out.
+// A source has the files of all directories, after masks, precedence and drop-ins.
 type source struct {
 	farms []farmFiles // by name
 	lists []file      // by name
@@ -43,11 +43,11 @@ type file struct {
 	lenient bool // a line that is wrong is left out
 }
 
-// biggest is the size of the largest file that is read, in bytes: beyond it, it is not something that was meant
-// to lie here. A list of 2,000,000 networks is half as large.
+// biggest is the size of the largest file that is read, in bytes. A list of 2,000,000 networks is half as large, so a
+// larger file is here by mistake.
 const biggest = 64 << 20
 
-// What the names of farms, backends and lists have to be, as nft has no way to quote one.
+// The rules for names of farms, lists and backends. nft cannot quote names, so they have to be plain.
 const (
 	farmNamingRule    = "a name is a letter, then letters, digits, '-', '_' and '.', 48 at most"
 	backendNamingRule = "a name is a letter, then letters, digits, '-' and '_', 48 at most"
@@ -106,7 +106,8 @@ func read(dirs []Dir, faults *diag.Diagnostics) source {
 	return assemble(top, dropIns, faults)
 }
 
-// Names gives the names of the farms in directories, in order, from the names of files alone. What can't be read has none.
+// Names gives the names of the farms in directories, in order, from the names of files alone. Unreadable directories
+// have none.
 func Names(dirs []Dir) []string {
 	top := layers{faults: &diag.Diagnostics{}}
 	for _, d := range dirs {
@@ -196,7 +197,8 @@ func (l *layers) unreadable(at string, err error) {
 	if errors.As(err, &pe) {
 		err = pe.Err
 	}
-	*l.faults = append(*l.faults, diag.Diagnostic{Place: diag.Place{File: at}, Message: fmt.Sprintf("can't be read: %v", err)})
+	*l.faults = append(*l.faults, diag.Diagnostic{Place: diag.Place{File: at},
+		Message: fmt.Sprintf("can't be read: %v", err)})
 }
 
 // load reads files, as many at once as there are processors, and says of which there is none.
@@ -217,10 +219,11 @@ type loaded struct {
 	err error
 }
 
-// load reads one file, and refuses what is none: a directory, a FIFO that would never end.
+// load reads one file, and refuses directories and FIFOs, which would never end.
 func (f layer) load() loaded {
 	base := path.Base(f.name)
-	out := loaded{file: file{name: strings.TrimSuffix(base, path.Ext(base)), path: path.Join(f.dir.Path, f.name), lenient: f.dir.Lenient}}
+	out := loaded{file: file{name: strings.TrimSuffix(base, path.Ext(base)), path: path.Join(f.dir.Path, f.name),
+		lenient: f.dir.Lenient}}
 	info, err := fs.Stat(f.dir.FS, f.name)
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("not a regular file")
@@ -259,10 +262,10 @@ func assemble(top layers, dropIns map[string]*layers, faults *diag.Diagnostics) 
 	}
 	for _, farm := range slices.Sorted(maps.Keys(dropIns)) {
 		if _, ok := top.files[farm+".toml"]; !ok {
-			orphans(farm, dropIns[farm], faults)
+			warnOrphans(farm, dropIns[farm], faults)
 		}
 	}
-	alike(s, faults)
+	checkCase(s, faults)
 	return s
 }
 
@@ -278,8 +281,8 @@ func wellNamed(f file, kind string, faults *diag.Diagnostics) bool {
 	return false
 }
 
-// orphans warns of drop-ins whose farm is not there: a health checker may well be quicker than an administrator.
-func orphans(farm string, dropIns *layers, faults *diag.Diagnostics) {
+// warnOrphans warns of drop-ins without a farm: a health checker may be quicker than an administrator.
+func warnOrphans(farm string, dropIns *layers, faults *diag.Diagnostics) {
 	for _, d := range dropIns.named(".toml") {
 		*faults = append(*faults, diag.Diagnostic{
 			Severity: diag.Warning,
@@ -289,8 +292,8 @@ func orphans(farm string, dropIns *layers, faults *diag.Diagnostics) {
 	}
 }
 
-// alike finds names that differ by case alone: people, and some file systems, can't tell them apart.
-func alike(s source, faults *diag.Diagnostics) {
+// checkCase finds names that differ by case alone: people and some file systems confuse them.
+func checkCase(s source, faults *diag.Diagnostics) {
 	farms := map[string]file{}
 	for _, f := range s.farms {
 		sameName(farms, f.main, "farm", faults)

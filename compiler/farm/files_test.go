@@ -56,17 +56,21 @@ func TestRead(t *testing.T) {
 		{"drop-ins-in-order", []tree{{"web.toml": "a", "web.toml.d/20.toml": "c", "web.toml.d/10.toml": "b"}},
 			"web: 1/web.toml=a 1/web.toml.d/10.toml=b 1/web.toml.d/20.toml=c"},
 		{"later-directory-replaces", []tree{{"web.toml": "a"}, {"web.toml": "b"}}, "web: 2/web.toml=b"},
-		{"later-directory-replaces-a-list", []tree{{"office.list": "a"}, {"office.list": "b"}}, "@office: 2/office.list=b"},
+		{"later-directory-replaces-a-list", []tree{{"office.list": "a"}, {"office.list": "b"}},
+			"@office: 2/office.list=b"},
 		{"directories-add-up", []tree{{"a.toml": "a"}, {"b.toml": "b"}}, "a: 1/a.toml=a\nb: 2/b.toml=b"},
-		{"drop-ins-of-all-directories-by-name", []tree{{"web.toml": "a", "web.toml.d/20.toml": "c"}, {"web.toml.d/10.toml": "b", "web.toml.d/30.toml": "d"}},
+		{"drop-ins-of-all-directories-by-name", []tree{{"web.toml": "a", "web.toml.d/20.toml": "c"},
+			{"web.toml.d/10.toml": "b", "web.toml.d/30.toml": "d"}},
 			"web: 1/web.toml=a 2/web.toml.d/10.toml=b 1/web.toml.d/20.toml=c 2/web.toml.d/30.toml=d"},
-		{"drop-in-of-the-later-directory-replaces", []tree{{"web.toml": "a", "web.toml.d/x.toml": "b"}, {"web.toml.d/x.toml": "c"}},
+		{"drop-in-of-the-later-directory-replaces",
+			[]tree{{"web.toml": "a", "web.toml.d/x.toml": "b"}, {"web.toml.d/x.toml": "c"}},
 			"web: 1/web.toml=a 2/web.toml.d/x.toml=c"},
 		{"drop-in-of-an-earlier-directory-than-the-farm", []tree{{"web.toml.d/x.toml": "b"}, {"web.toml": "a"}},
 			"web: 2/web.toml=a 1/web.toml.d/x.toml=b"},
 		{"three-directories", []tree{{"web.toml": "a"}, {"web.toml": "b"}, {"web.toml": "c"}}, "web: 3/web.toml=c"},
 		{"link-to-a-file", []tree{{"web.toml": "-> web.txt", "web.txt": "a"}}, "web: 1/web.toml=a"},
-		{"link-to-a-directory-of-drop-ins", []tree{{"web.toml": "a", "web.toml.d": "-> elsewhere", "elsewhere/x.toml": "b"}},
+		{"link-to-a-directory-of-drop-ins", []tree{{"web.toml": "a", "web.toml.d": "-> elsewhere",
+			"elsewhere/x.toml": "b"}},
 			"web: 1/web.toml=a 1/web.toml.d/x.toml=b"},
 
 		{"mask", []tree{{"web.toml": "-> /dev/null", "a.toml": "a"}}, "a: 1/a.toml=a"},
@@ -74,13 +78,18 @@ func TestRead(t *testing.T) {
 		{"mask-in-a-later-directory", []tree{{"web.toml": "a"}, {"web.toml": "-> /dev/null"}}, ""},
 		{"mask-lifted", []tree{{"web.toml": "-> /dev/null"}, {"web.toml": "a"}}, "web: 2/web.toml=a"},
 		{"mask-takes-drop-ins-along", []tree{{"web.toml": "-> /dev/null", "web.toml.d/x.toml": "b"}}, ""},
-		{"mask-of-a-drop-in", []tree{{"web.toml": "a", "web.toml.d/x.toml": "b", "web.toml.d/y.toml": "c"}, {"web.toml.d/x.toml": "-> /dev/null"}},
+		{"mask-of-a-drop-in", []tree{{"web.toml": "a", "web.toml.d/x.toml": "b", "web.toml.d/y.toml": "c"},
+			{"web.toml.d/x.toml": "-> /dev/null"}},
 			"web: 1/web.toml=a 1/web.toml.d/y.toml=c"},
 		{"mask-of-a-faulty-name", []tree{{"1.toml": "-> /dev/null"}}, ""},
-		{"link-to-a-link-to-null-is-no-mask", []tree{{"web.toml": "-> null", "null": "-> /dev/null"}}, "1/web.toml: can't be read: not a regular file"},
+		{"link-to-a-link-to-null-is-no-mask", []tree{{"web.toml": "-> null", "null": "-> /dev/null"}},
+			"1/web.toml: can't be read: not a regular file"},
 
-		{"ignored", []tree{{".web.toml": "a", ".web.toml.swp": "a", "web.toml~": "a", "#web.toml#": "a", "web.toml.dpkg-dist": "a", "web.conf": "a", "toml": "a", "list": "a", ".toml": "a", ".list": "a", ".web.toml.d/x.toml": "a", "sub/web.toml": "a"}}, ""},
-		{"ignored-drop-ins", []tree{{"web.toml": "a", "web.toml.d/.x.toml": "b", "web.toml.d/x.toml~": "b", "web.toml.d/x.list": "b", "web.toml.d/README": "b", "web.toml.d/sub/x.toml": "b"}},
+		{"ignored", []tree{{".web.toml": "a", ".web.toml.swp": "a", "web.toml~": "a", "#web.toml#": "a",
+			"web.toml.dpkg-dist": "a", "web.conf": "a", "toml": "a", "list": "a", ".toml": "a", ".list": "a",
+			".web.toml.d/x.toml": "a", "sub/web.toml": "a"}}, ""},
+		{"ignored-drop-ins", []tree{{"web.toml": "a", "web.toml.d/.x.toml": "b", "web.toml.d/x.toml~": "b",
+			"web.toml.d/x.list": "b", "web.toml.d/README": "b", "web.toml.d/sub/x.toml": "b"}},
 			"web: 1/web.toml=a"},
 		{"upper-case-ending", []tree{{"web.TOML": "a", "office.LIST": "a"}}, ""},
 		{"drop-ins-of-a-list", []tree{{"office.list": "a", "office.list.d/x.list": "b"}}, "@office: 1/office.list=a"},
@@ -88,24 +97,37 @@ func TestRead(t *testing.T) {
 
 		{"fifo", []tree{{"web.toml|": ""}}, "1/web.toml: can't be read: not a regular file"},
 		{"fifo-as-list", []tree{{"office.list|": ""}}, "1/office.list: can't be read: not a regular file"},
-		{"fifo-as-drop-in", []tree{{"web.toml": "a", "web.toml.d/x.toml|": ""}}, "web: 1/web.toml=a\n1/web.toml.d/x.toml: can't be read: not a regular file"},
+		{"fifo-as-drop-in", []tree{{"web.toml": "a", "web.toml.d/x.toml|": ""}},
+			"web: 1/web.toml=a\n1/web.toml.d/x.toml: can't be read: not a regular file"},
 		{"directory", []tree{{"web.toml/x": "a"}}, "1/web.toml: can't be read: not a regular file"},
 		{"device", []tree{{"web.toml": "-> /dev/zero"}}, "1/web.toml: can't be read: not a regular file"},
 		{"link-to-nowhere", []tree{{"web.toml": "-> nowhere"}}, "1/web.toml: can't be read: no such file or directory"},
-		{"link-to-itself", []tree{{"web.toml": "-> web.toml"}}, "1/web.toml: can't be read: too many levels of symbolic links"},
-		{"drop-ins-that-are-a-file", []tree{{"web.toml": "a", "web.toml.d": "b"}}, "web: 1/web.toml=a\n1/web.toml.d: can't be read: not a directory"},
-		{"orphan", []tree{{"shop.toml.d/x.toml": "b"}}, "1/shop.toml.d/x.toml: a drop-in without its farm: there is no shop.toml"},
+		{"link-to-itself", []tree{{"web.toml": "-> web.toml"}},
+			"1/web.toml: can't be read: too many levels of symbolic links"},
+		{"drop-ins-that-are-a-file", []tree{{"web.toml": "a", "web.toml.d": "b"}},
+			"web: 1/web.toml=a\n1/web.toml.d: can't be read: not a directory"},
+		{"orphan", []tree{{"shop.toml.d/x.toml": "b"}},
+			"1/shop.toml.d/x.toml: a drop-in without its farm: there is no shop.toml"},
 		{"orphans-each", []tree{{"shop.toml.d/x.toml": "b"}, {"shop.toml.d/y.toml": "b", "shop.toml.d/README": "c"}},
-			"1/shop.toml.d/x.toml: a drop-in without its farm: there is no shop.toml\n2/shop.toml.d/y.toml: a drop-in without its farm: there is no shop.toml"},
+			"1/shop.toml.d/x.toml: a drop-in without its farm: there is no shop.toml\n2/shop.toml.d/y.toml: a " +
+				"drop-in without its farm: there is no shop.toml"},
 		{"orphan-masked", []tree{{"shop.toml.d/x.toml": "-> /dev/null"}}, ""},
-		{"farm-that-cannot-be-read-has-no-orphans", []tree{{"web.toml/x": "a", "web.toml.d/x.toml": "b"}}, "1/web.toml: can't be read: not a regular file"},
+		{"farm-that-cannot-be-read-has-no-orphans", []tree{{"web.toml/x": "a", "web.toml.d/x.toml": "b"}},
+			"1/web.toml: can't be read: not a regular file"},
 
-		{"name", []tree{{"1.toml": "a", "a b.list": "b"}}, "1/1.toml: \"1\" can't be the name of a farm\n1/a b.list: \"a b\" can't be the name of a list"},
-		{"longest-name", []tree{{strings.Repeat("a", 48) + ".toml": "a"}}, strings.Repeat("a", 48) + ": 1/" + strings.Repeat("a", 48) + ".toml=a"},
-		{"name-with-dots", []tree{{"www.example.org.toml": "a", "a.toml.toml": "b"}}, "a.toml: 1/a.toml.toml=b\nwww.example.org: 1/www.example.org.toml=a"},
-		{"names-differ-by-case", []tree{{"web.toml": "a"}, {"WEB.toml": "b"}}, "WEB: 2/WEB.toml=b\nweb: 1/web.toml=a\n1/web.toml: the names of the farms WEB and web differ by case alone"},
-		{"masked-name-differs-by-case", []tree{{"web.toml": "a", "WEB.toml": "-> /dev/null"}}, "web: 1/web.toml=a"},
-		{"farm-and-list-of-one-name", []tree{{"web.toml": "a", "web.list": "b"}}, "web: 1/web.toml=a\n@web: 1/web.list=b"},
+		{"name", []tree{{"1.toml": "a", "a b.list": "b"}},
+			"1/1.toml: \"1\" can't be the name of a farm\n1/a b.list: \"a b\" can't be the name of a list"},
+		{"longest-name", []tree{{strings.Repeat("a", 48) + ".toml": "a"}},
+			strings.Repeat("a", 48) + ": 1/" + strings.Repeat("a", 48) + ".toml=a"},
+		{"name-with-dots", []tree{{"www.example.org.toml": "a", "a.toml.toml": "b"}},
+			"a.toml: 1/a.toml.toml=b\nwww.example.org: 1/www.example.org.toml=a"},
+		{"names-differ-by-case", []tree{{"web.toml": "a"}, {"WEB.toml": "b"}},
+			"WEB: 2/WEB.toml=b\nweb: 1/web.toml=a\n" +
+				"1/web.toml: the names of the farms WEB and web differ by case alone"},
+		{"masked-name-differs-by-case", []tree{{"web.toml": "a", "WEB.toml": "-> /dev/null"}},
+			"web: 1/web.toml=a"},
+		{"farm-and-list-of-one-name", []tree{{"web.toml": "a", "web.list": "b"}},
+			"web: 1/web.toml=a\n@web: 1/web.list=b"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			var dirs []Dir
@@ -122,7 +144,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// soon does what must not wait for anybody, as who reads a FIFO does.
+// soon fails if the call blocks, as reading a FIFO does.
 func soon(t *testing.T, do func()) {
 	t.Helper()
 	done := make(chan bool)
@@ -137,7 +159,7 @@ func soon(t *testing.T, do func()) {
 	}
 }
 
-// wasRead writes what was read, a farm or list a line, and what was told.
+// wasRead writes the farms and lists, a line each, and the diagnostics.
 func wasRead(s source, told diag.Diagnostics) string {
 	var lines []string
 	for _, f := range s.farms {
@@ -165,11 +187,15 @@ func TestReadDirectories(t *testing.T) {
 		want string
 	}{
 		{"missing", []Dir{{Path: "etc", FS: missing}}, "etc: can't be read: no such file or directory"},
-		{"missing-beside-another", []Dir{{Path: "etc", FS: missing}, {Path: "run", FS: file}}, "web: run/web.toml=a\netc: can't be read: no such file or directory"},
+		{"missing-beside-another", []Dir{{Path: "etc", FS: missing}, {Path: "run", FS: file}},
+			"web: run/web.toml=a\netc: can't be read: no such file or directory"},
 		{"optional", []Dir{{Path: "etc", FS: file}, {Path: "run", FS: missing, Optional: true}}, "web: etc/web.toml=a"},
-		{"all-optional-and-missing", []Dir{{Path: "etc", FS: missing, Optional: true}, {Path: "run", FS: missing, Optional: true}}, "etc: can't be read: file does not exist\nrun: can't be read: file does not exist"},
+		{"all-optional-and-missing", []Dir{{Path: "etc", FS: missing, Optional: true},
+			{Path: "run", FS: missing, Optional: true}},
+			"etc: can't be read: file does not exist\nrun: can't be read: file does not exist"},
 		{"unreadable", []Dir{{Path: "etc", FS: denied{}}}, "etc: can't be read: permission denied"},
-		{"unreadable-though-optional", []Dir{{Path: "etc", FS: denied{}, Optional: true}}, "etc: can't be read: permission denied"},
+		{"unreadable-though-optional", []Dir{{Path: "etc", FS: denied{}, Optional: true}},
+			"etc: can't be read: permission denied"},
 		{"twice-the-same", []Dir{{Path: "etc", FS: file}, {Path: "etc", FS: file}}, "web: etc/web.toml=a"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
@@ -181,7 +207,7 @@ func TestReadDirectories(t *testing.T) {
 	}
 }
 
-// denied is a directory that nobody may read.
+// denied is a directory without read permission.
 type denied struct{}
 
 func (denied) Open(name string) (fs.File, error) {
@@ -206,7 +232,8 @@ func TestReadTooBig(t *testing.T) {
 // TestFarmsOfFaultyNameHaveNoOrphans: one fault is enough.
 func TestFarmsOfFaultyNameHaveNoOrphans(t *testing.T) {
 	var told diag.Diagnostics
-	new(Cache).Read([]Dir{{FS: fstest.MapFS{"1.toml": {Data: []byte("a")}, "1.toml.d/x.toml": {Data: []byte("b")}}}}, &told)
+	new(Cache).Read([]Dir{{FS: fstest.MapFS{"1.toml": {Data: []byte("a")}, "1.toml.d/x.toml": {Data: []byte("b")}}}},
+		&told)
 	if len(told) != 1 {
 		t.Error(list(told))
 	}

@@ -32,8 +32,8 @@ type Frontend struct {
 	Listen      *Listen // the entry of the farm's listen that it comes from
 }
 
-// Frontends gives the farm's frontends, most specific first, then by family, address, protocol and port. Entries of listen
-// that overlap are one frontend.
+// Frontends gives the farm's frontends, most specific first, then by family, address, protocol and port. Entries of
+// listen that overlap are one frontend.
 func (f *Farm) Frontends() []Frontend {
 	var out []Frontend
 	for i := range f.Listen {
@@ -84,7 +84,8 @@ func (d Frontend) Compare(o Frontend) int {
 
 // SamePackets reports whether two frontends match the same packets.
 func (d Frontend) SamePackets(o Frontend) bool {
-	return d.Specificity == o.Specificity && d.Family == o.Family && d.Address == o.Address && d.Protocol == o.Protocol &&
+	return d.Specificity == o.Specificity && d.Family == o.Family && d.Address == o.Address &&
+		d.Protocol == o.Protocol &&
 		d.Ports == o.Ports
 }
 

@@ -25,7 +25,8 @@ func TestFrontendsOfOneFarm(t *testing.T) {
 		{"any-in-the-families-of-the-backends", []string{"*:1/tcp,udp"}, "tcp . 1, udp . 1"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			f := &Farm{Name: "web", Backends: []Backend{{Address: Addresses{addr.IP4: netip.MustParseAddr("10.0.0.11")}}}}
+			address := Addresses{addr.IP4: netip.MustParseAddr("10.0.0.11")}
+			f := &Farm{Name: "web", Backends: []Backend{{Address: address}}}
 			for _, text := range test.listens {
 				l, err := parseListen(text)
 				if err != nil {

@@ -2,10 +2,11 @@ package farm
 
 import "slices"
 
-// helperProtocols are those that each of the kernel's helpers can read.
-var helperProtocols = map[string][]Protocol{"ftp": {TCP}, "sip": {UDP, TCP}, "tftp": {UDP}, "pptp": {TCP}, "snmp": {UDP}}
+// helperProtocols are the protocols that each of the kernel's helpers reads.
+var helperProtocols = map[string][]Protocol{"ftp": {TCP}, "sip": {UDP, TCP}, "tftp": {UDP}, "pptp": {TCP},
+	"snmp": {UDP}}
 
-// helpersOfIP4 are those that know no IPv6 (net/netfilter/nf_conntrack_pptp.c, nf_conntrack_snmp.c).
+// helpersOfIP4 are the helpers without IPv6 (net/netfilter/nf_conntrack_pptp.c, nf_conntrack_snmp.c).
 var helpersOfIP4 = map[string]bool{"pptp": true, "snmp": true}
 
 // HelperReads reports whether the farm's helper reads connections of the protocol.

@@ -9,7 +9,7 @@ import (
 	"farmc/compiler/toml"
 )
 
-// interfaceNaming is what Linux and nft take for the name of a network interface (IFNAMSIZ, dev_valid_name).
+// interfaceNaming matches the names of network interfaces that Linux and nft accept (IFNAMSIZ, dev_valid_name).
 var interfaceNaming = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$`)
 
 func readInterfaces(t *toml.Table, key string) []string {
@@ -47,8 +47,8 @@ func readMAC(t *toml.Table, b *Backend) {
 	b.MAC = mac.String()
 }
 
-// Without gives the farm without what hangs on interfaces that are absent: of a farm that works at ingress these
-// interfaces and the backends behind them. Other farms are met further on.
+// Without gives the farm without its absent interfaces. In modes that work at ingress, backends behind an absent
+// interface are cut off. In other modes rules match the name of the interface, and need no device.
 func (f *Farm) Without(absent func(device string) bool, told *diag.Diagnostics) *Farm {
 	if !slices.ContainsFunc(f.namedInterfaces(), absent) {
 		return f
@@ -78,7 +78,7 @@ func (f *Farm) Without(absent func(device string) bool, told *diag.Diagnostics) 
 	return f
 }
 
-// namedInterfaces are all that the farm names.
+// namedInterfaces gives all interfaces that the files of the farm name.
 func (f *Farm) namedInterfaces() []string {
 	out := slices.Concat(f.FlowOffload, f.Interfaces)
 	if len(f.Interfaces) == 0 {
@@ -92,7 +92,7 @@ func (f *Farm) namedInterfaces() []string {
 	return out
 }
 
-// present gives those of the key's devices that are there, and tells of the others.
+// present gives the devices of the key that exist, and warns of the absent ones.
 func (f *Farm) present(devices []string, key string, absent func(device string) bool, told *diag.Diagnostics) []string {
 	return slices.DeleteFunc(slices.Clone(devices), func(device string) bool {
 		gone := absent(device)
@@ -104,10 +104,11 @@ func (f *Farm) present(devices []string, key string, absent func(device string) 
 }
 
 func (f *Farm) absence(at diag.Place, what string) diag.Diagnostic {
-	return diag.Diagnostic{Severity: diag.Warning, Farm: f.Name, Place: at, Message: what + " is not there: what hangs on it is left out"}
+	return diag.Diagnostic{Severity: diag.Warning, Farm: f.Name, Place: at,
+		Message: what + " is not there: what hangs on it is left out"}
 }
 
-// InterfaceOf gives the interface that the backend is behind.
+// InterfaceOf gives the interface that leads to the backend.
 func (f *Farm) InterfaceOf(b Backend) string {
 	if b.Interface == "" && len(f.Interfaces) > 0 {
 		return f.Interfaces[0]

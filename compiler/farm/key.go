@@ -10,8 +10,8 @@ import (
 	"farmc/compiler/toml"
 )
 
-// A Key is a key of the farm format. The tables of keys.go have all of them: readers, the check of modes and descriptions
-// go through these tables, and a test compares farms.d/reference.toml with them.
+// A Key is a key of the farm format. The tables of keys.go have all of them: readers, the check of modes and
+// descriptions go through these tables, and a test compares farms.d/reference.toml with them.
 type Key struct {
 	Table       string   // the table that has the key: "limits", or "backends" for each backend; "": the farm itself
 	Name        string   // as files write it
@@ -19,7 +19,7 @@ type Key struct {
 	Options     []string // of a Choice: all values
 	Least, Most int      // of a Number, and of each item of Numbers
 	Default     string   // as a file would write it, without quotes; "" if the key has none
-	Absent      string   // the words that Changes has for the key at its default; "": those of Default, or "unset"
+	Absent      string   // the words that Changes has for the key at its default; "": Default, or "unset" without one
 	Modes       []Mode   // where the key has an effect; nil: in every mode
 	Example     string   // a value in TOML, other than the default
 }
@@ -95,8 +95,8 @@ func describeKeys[T any](about map[string]string, keys []key[T], of T) {
 
 func (k *key[T]) factName() string { return cmp.Or(k.fact, k.Name) }
 
-// absentWords gives the words that Changes has for keys at their defaults, by the names of descriptions.
-func absentWords[T any](groups ...[]key[T]) map[string]string {
+// defaultWords gives the words that Changes has for keys at their defaults, by the names of descriptions.
+func defaultWords[T any](groups ...[]key[T]) map[string]string {
 	out := map[string]string{}
 	for _, k := range slices.Concat(groups...) {
 		if k.describe != nil {

@@ -6,7 +6,7 @@ import (
 	"farmc/compiler/toml"
 )
 
-// Keys gives all keys of the farm format: those of the farm itself, then those of each table, in the order of the manual.
+// Keys gives all keys of the farm format: first the keys of the farm itself, then the keys of each table.
 func Keys() []Key {
 	var out []Key
 	for _, table := range farmTables {
@@ -31,7 +31,8 @@ var (
 var farmKeys = []key[*Farm]{
 	{Key{Name: "description", Example: `"public web site"`},
 		own(TextType, func(t *toml.Table, f *Farm) { t.Text("description") }, nil)},
-	{Key{Name: "mode", Default: "snat", Options: []string{"snat", "dnat", "dsr", "stateless", "local"}, Example: `"dnat"`},
+	{Key{Name: "mode", Default: "snat", Options: []string{"snat", "dnat", "dsr", "stateless", "local"},
+		Example: `"dnat"`},
 		choice(func(f *Farm) *Mode { return &f.Mode }).always()},
 	{Key{Name: "listen", Example: `"192.0.2.99:80"`}, own(ListType, readListen, (*Farm).listens)},
 	{Key{Name: "state", Default: "up", Options: []string{"up", "down"}, Example: `"down"`},
@@ -42,8 +43,10 @@ var farmKeys = []key[*Farm]{
 	{Key{Name: "hash-on", Default: "source-address", Absent: "unset", Modes: balancing,
 		Example: `["source-address", "source-port"]`}, own(ListType, readHashOn, (*Farm).hashesOn)},
 	{Key{Name: "table-size", Least: 2, Most: 65537, Absent: "by the backends", Modes: balancing, Example: "4093"},
-		value[*Farm]{kind: NumberType, read: readTableSize, describe: number(func(f *Farm) *int { return &f.TableSize }).describe}},
-	{Key{Name: "interfaces", Absent: "all", Example: `["eth0"]`}, interfaces(func(f *Farm) *[]string { return &f.Interfaces })},
+		value[*Farm]{kind: NumberType, read: readTableSize,
+			describe: number(func(f *Farm) *int { return &f.TableSize }).describe}},
+	{Key{Name: "interfaces", Absent: "all", Example: `["eth0"]`},
+		interfaces(func(f *Farm) *[]string { return &f.Interfaces })},
 	{Key{Name: "source-address", Absent: "this machine's own", Modes: []Mode{SNAT}, Example: `"10.2.0.1"`},
 		text(ListType, readAddresses, func(f *Farm) *Addresses { return &f.Source })},
 	{Key{Name: "local-clients", Default: "false", Modes: tracked, Example: "true"},
@@ -77,8 +80,10 @@ var persistenceKeys = []key[*Farm]{
 }
 
 var accessKeys = []key[*Farm]{
-	{Key{Name: "allow", Absent: "none", Example: `["203.0.113.7"]`}, clients(func(f *Farm) *ClientList { return &f.Access.Allow })},
-	{Key{Name: "deny", Absent: "none", Example: `["198.51.100.0/24"]`}, clients(func(f *Farm) *ClientList { return &f.Access.Deny })},
+	{Key{Name: "allow", Absent: "none", Example: `["203.0.113.7"]`},
+		clients(func(f *Farm) *ClientList { return &f.Access.Allow })},
+	{Key{Name: "deny", Absent: "none", Example: `["198.51.100.0/24"]`},
+		clients(func(f *Farm) *ClientList { return &f.Access.Deny })},
 }
 
 var limitKeys = []key[*Farm]{
@@ -86,7 +91,8 @@ var limitKeys = []key[*Farm]{
 		text(LimitType, readLimit, func(f *Farm) *Limit { return &f.Limits.NewPerClient })},
 	{Key{Name: "resets-per-client", Absent: "no limit", Example: `{ rate = "2/second", burst = 10 }`},
 		text(LimitType, readLimit, func(f *Farm) *Limit { return &f.Limits.ResetsPerClient })},
-	{Key{Name: "connections-per-client", Least: 1, Most: 1<<31 - 1, Absent: "no limit", Modes: counting, Example: "100"},
+	{Key{Name: "connections-per-client", Least: 1, Most: 1<<31 - 1, Absent: "no limit", Modes: counting,
+		Example: "100"},
 		number(func(f *Farm) *int { return &f.Limits.ConnectionsPerClient })},
 	{Key{Name: "new", Absent: "no limit", Modes: counting, Example: `{ rate = "2000/second", burst = 500 }`},
 		text(LimitType, readLimit, func(f *Farm) *Limit { return &f.Limits.New })},
@@ -95,7 +101,8 @@ var limitKeys = []key[*Farm]{
 	{Key{Name: "clients", Least: 1, Most: 1 << 24, Default: "65535", Example: "1000"},
 		number(func(f *Farm) *int { return &f.Limits.Clients })},
 	{Key{Name: "ban", Absent: "none", Example: `"2m"`}, own(DurationType, readBan, (*Farm).ban)},
-	{Key{Name: "strict-tcp", Default: "false", Example: "true"}, flag(func(f *Farm) *bool { return &f.Limits.StrictTCP })},
+	{Key{Name: "strict-tcp", Default: "false", Example: "true"},
+		flag(func(f *Farm) *bool { return &f.Limits.StrictTCP })},
 	{Key{Name: "verdict", Default: "drop", Options: []string{"drop", "reject", "log"}, Example: `"reject"`},
 		choice(func(f *Farm) *Verdict { return &f.Limits.Verdict })},
 }
@@ -108,8 +115,10 @@ var logKeys = []key[*Farm]{
 }
 
 var backendKeys = []key[*Backend]{
-	{Key{Name: "address", Example: `"10.2.0.99"`}, text(ListType, readAddresses, func(b *Backend) *Addresses { return &b.Address })},
-	{Key{Name: "port", Least: 1, Most: 65535, Absent: "as asked for", Modes: []Mode{SNAT, DNAT, Stateless}, Example: "8080"},
+	{Key{Name: "address", Example: `"10.2.0.99"`},
+		text(ListType, readAddresses, func(b *Backend) *Addresses { return &b.Address })},
+	{Key{Name: "port", Least: 1, Most: 65535, Absent: "as asked for", Modes: []Mode{SNAT, DNAT, Stateless},
+		Example: "8080"},
 		number(func(b *Backend) *uint16 { return &b.Port })},
 	{Key{Name: "weight", Least: 1, Most: 1000, Default: "1", Example: "5"},
 		number(func(b *Backend) *int { return &b.Weight }).always()},

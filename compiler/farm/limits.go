@@ -8,16 +8,17 @@ import (
 	"farmc/compiler/toml"
 )
 
-// Limits are how much of it a farm takes, from one client and in all. The zero Limits hold nobody back. A client is an
-// IPv4 address, or a network of IPv6 (see Client); it is counted over all that the farm listens on.
+// Limits are upper bounds on packets and connections, for each client and for the farm. The zero Limits limit nothing.
+// A client is an IPv4 address, or a network of IPv6 (see Client); its packets to all frontends of the farm count
+// together.
 type Limits struct {
 	NewPerClient         Limit
 	ResetsPerClient      Limit
-	ConnectionsPerClient int // 0: as many as they like
+	ConnectionsPerClient int // 0: no limit
 	New                  Limit
-	Connections          int           // 0: as many as there are
+	Connections          int           // 0: no limit
 	Clients              int           // how many clients are counted one by one
-	Ban                  time.Duration // how long an offender is shut out; 0: only the excess is
+	Ban                  time.Duration // how long a client over a limit is shut out; 0: only its excess is dropped
 	StrictTCP            bool
 	Verdict              Verdict
 }
@@ -31,8 +32,8 @@ type Limit struct {
 // String writes the limit as nft does.
 func (l Limit) String() string { return fmt.Sprintf("%s burst %d", l.Rate, l.Burst) }
 
-// Refill is how long an empty bucket takes to be full again. What was quiet for so long is like new, so nothing needs
-// to be remembered of it.
+// Refill is how long an empty bucket takes to be full again. A client that sent nothing for so long has a full bucket,
+// so its element may expire.
 func (l Limit) Refill() time.Duration {
 	if l.Count == 0 {
 		return 0
@@ -41,19 +42,20 @@ func (l Limit) Refill() time.Duration {
 	return max(whole.Truncate(time.Second)+time.Second, 2*time.Second)
 }
 
-var periods = map[string]time.Duration{"second": time.Second, "minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}
+var periods = map[string]time.Duration{"second": time.Second, "minute": time.Minute, "hour": time.Hour,
+	"day": 24 * time.Hour}
 
-// A Verdict is what becomes of a packet that is held back.
+// A Verdict decides about packets over a limit.
 type Verdict string
 
 // The verdicts.
 const (
 	VerdictDrop   Verdict = "drop"
 	VerdictReject Verdict = "reject" // the client is told at once
-	VerdictLog    Verdict = "log"    // it passes after all: what would be held back is counted and logged
+	VerdictLog    Verdict = "log"    // the packet passes, and is counted and logged
 )
 
-// A Reason is why a packet is held back: the key that says so.
+// A Reason is the limit that a packet is over: the name of its key.
 type Reason string
 
 // The reasons.
@@ -70,8 +72,8 @@ const (
 // Reasons are all of them, in the order in which a packet meets them.
 var Reasons = []Reason{Banned, StrictTCP, ResetsPerClient, NewPerClient, New, ConnectionsPerClient, Connections}
 
-// DefaultClients is how many elements the kernel gives a set of which nothing else is said (nft_dynset_init). Such a set
-// grows with what is in it; one with a size takes memory for all of them at once.
+// DefaultClients is the kernel's bound for dynamic sets without a size (nft_dynset_init). Such a set grows with its
+// elements; a set with a size takes memory for all of them at once.
 const DefaultClients = 65535
 
 func readLimits(t *toml.Table, f *Farm) {
@@ -104,13 +106,14 @@ func readLimit(in *toml.Table, key string) Limit {
 	}
 	l := Limit{t.Rate("rate"), t.Number("burst", 5, 1, 1<<31-1)}
 	if l.Count > 0 && float64(l.Burst)/float64(l.Count) > float64(toml.MaxDuration)/float64(periods[l.Per]) {
-		t.Fault(t.At("burst"), "", "%s: at %s a burst of %d would be made up for in more than a year", t.Name, l.Rate, l.Burst)
+		t.Fault(t.At("burst"), "", "%s: at %s a burst of %d would be made up for in more than a year", t.Name, l.Rate,
+			l.Burst)
 	}
 	return l
 }
 
-// limitsHold refuses what holds nobody back, though it is said that it does.
-func limitsHold(t *toml.Table, f *Farm) {
+// validateLimits refuses limits without effect.
+func validateLimits(t *toml.Table, f *Farm) {
 	in := t.Sub("limits")
 	if in == nil {
 		return
@@ -120,7 +123,8 @@ func limitsHold(t *toml.Table, f *Farm) {
 	case !counts && !in.Has("new") && !in.Has("connections") && !in.Has("ban") && !in.Has("strict-tcp"):
 		in.Fault(in.Place, `new-per-client = { rate = "10/second", burst = 20 }`, "[limits] limits nothing")
 	case in.Has("clients") && !counts:
-		in.Fault(in.At("clients"), "it is how many the limits per client remember", "clients has no effect without a limit per client")
+		in.Fault(in.At("clients"), "it is how many the limits per client remember",
+			"clients has no effect without a limit per client")
 	}
 	for _, key := range []string{"resets-per-client", "strict-tcp"} {
 		if in.Has(key) && len(f.Listen) > 0 && !f.speaks(TCP) {
@@ -129,7 +133,7 @@ func limitsHold(t *toml.Table, f *Farm) {
 	}
 }
 
-// speaks says whether the farm listens for the protocol.
+// speaks reports whether the farm listens for the protocol.
 func (f *Farm) speaks(p Protocol) bool {
 	return slices.ContainsFunc(f.Listen, func(l Listen) bool { return l.Whole() || slices.Contains(l.Protocols, p) })
 }

@@ -11,26 +11,27 @@ import (
 	"farmc/compiler/slots"
 )
 
-// An AddressList is what a file of networks holds.
+// An AddressList has the networks of a list file.
 type AddressList struct {
-	Name      string
-	stretches [len(addr.Families)][]addr.Range
-	lines     int    // that name a network
-	digest    uint64 // of the file
+	Name   string
+	ranges [len(addr.Families)][]addr.Range
+	lines  int    // with a network
+	digest uint64 // of the file
 
-	parted [len(addr.Families)][]addr.PrefixSet // what the stretches come to, once it was asked for
+	sets [len(addr.Families)][]addr.PrefixSet // the ranges as sets; nil until Sets is called
 }
 
-// Sets gives the list's networks of a family, in sets of few lengths. A list that stays is asked at each compile.
+// Sets gives the list's networks of a family, in sets of few lengths. An unchanged list answers at each compile, so the
+// sets are kept.
 func (l *AddressList) Sets(f addr.Family) []addr.PrefixSet {
-	if l.parted[f] == nil {
-		l.parted[f] = addr.PrefixSets(addr.Merge(l.stretches[f]), f)
-		l.stretches[f] = nil
+	if l.sets[f] == nil {
+		l.sets[f] = addr.PrefixSets(addr.Merge(l.ranges[f]), f)
+		l.ranges[f] = nil
 	}
-	return l.parted[f]
+	return l.sets[f]
 }
 
-// holds says whether the address is in one of the list's networks.
+// holds reports whether the address is in one of the list's networks.
 func (l *AddressList) holds(a addr.Number, f addr.Family) bool {
 	return slices.ContainsFunc(l.Sets(f), func(s addr.PrefixSet) bool { return s.Holds(a, f) })
 }
@@ -52,14 +53,14 @@ func parseList(f file, faults *diag.Diagnostics) *AddressList {
 	line, wrong := 0, 0
 	for text := range bytes.Lines(f.text) {
 		line++
-		word := saidBy(text)
+		word := withoutComment(text)
 		if word == "" {
 			continue
 		}
 		n, err := addr.ParseNetwork(word)
 		if err == nil {
 			l.lines++
-			l.stretches[addr.FamilyOf(n.First)] = append(l.stretches[addr.FamilyOf(n.First)], n.Range())
+			l.ranges[addr.FamilyOf(n.First)] = append(l.ranges[addr.FamilyOf(n.First)], n.Range())
 			continue
 		}
 		if wrong++; wrong <= mostListFaults {
@@ -67,13 +68,14 @@ func parseList(f file, faults *diag.Diagnostics) *AddressList {
 		}
 	}
 	if wrong > mostListFaults {
-		*faults = append(*faults, f.listFault(diag.Place{File: f.path}, "", "%d further lines are wrong", wrong-mostListFaults))
+		*faults = append(*faults, f.listFault(diag.Place{File: f.path}, "", "%d further lines are wrong",
+			wrong-mostListFaults))
 	}
 	return l
 }
 
-// saidBy is what a line says, without comment and blanks.
-func saidBy(line []byte) string {
+// withoutComment gives a line without its comment and surrounding blanks.
+func withoutComment(line []byte) string {
 	if i := bytes.IndexAny(line, "#;"); i >= 0 {
 		line = line[:i]
 	}

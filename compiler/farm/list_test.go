@@ -28,21 +28,24 @@ func TestParseList(t *testing.T) {
 		{"range", "192.0.2.5-192.0.2.9", "192.0.2.5-192.0.2.9"},
 		{"range-with-blanks", "192.0.2.5 - 192.0.2.9", "192.0.2.5-192.0.2.9"},
 		{"range-of-one", "192.0.2.5-192.0.2.5", "192.0.2.5-192.0.2.5"},
-		{"ip6", "2001:db8::/33\n2001:db8::5-2001:db8::9\n2001:DB8::1", "2001:db8::-2001:db8:7fff:ffff:ffff:ffff:ffff:ffff 2001:db8::5-2001:db8::9 2001:db8::1-2001:db8::1"},
-		{"comments", "# a\n192.0.2.5 # b\n; c\n192.0.2.6;d\n192.0.2.7 ; SBL123", "192.0.2.5-192.0.2.5 192.0.2.6-192.0.2.6 192.0.2.7-192.0.2.7"},
+		{"ip6", "2001:db8::/33\n2001:db8::5-2001:db8::9\n2001:DB8::1",
+			"2001:db8::-2001:db8:7fff:ffff:ffff:ffff:ffff:ffff 2001:db8::5-2001:db8::9 2001:db8::1-2001:db8::1"},
+		{"comments", "# a\n192.0.2.5 # b\n; c\n192.0.2.6;d\n192.0.2.7 ; SBL123",
+			"192.0.2.5-192.0.2.5 192.0.2.6-192.0.2.6 192.0.2.7-192.0.2.7"},
 		{"comments-alone", "# nothing yet\n", ""},
 		{"blank-lines", "\n\n  \n\t\n192.0.2.5\n\n", "192.0.2.5-192.0.2.5"},
 		{"blanks-around", "\t 192.0.2.5 \t", "192.0.2.5-192.0.2.5"},
 		{"crlf", "192.0.2.5\r\n192.0.2.6\r\n", "192.0.2.5-192.0.2.5 192.0.2.6-192.0.2.6"},
 		{"byte-order-mark", "\ufeff192.0.2.5\n192.0.2.6", "192.0.2.5-192.0.2.5 192.0.2.6-192.0.2.6"},
-		{"order-is-kept", "192.0.2.6\n192.0.2.5\n192.0.2.6", "192.0.2.6-192.0.2.6 192.0.2.5-192.0.2.5 192.0.2.6-192.0.2.6"},
+		{"order-is-kept", "192.0.2.6\n192.0.2.5\n192.0.2.6",
+			"192.0.2.6-192.0.2.6 192.0.2.5-192.0.2.5 192.0.2.6-192.0.2.6"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			var faults diag.Diagnostics
 			var got []string
 			l := parseList(file{path: "office.list", text: []byte(test.text)}, &faults)
 			for _, f := range addr.Families {
-				for _, s := range l.stretches[f] {
+				for _, s := range l.ranges[f] {
 					got = append(got, s.First.Address(f).String()+"-"+s.Last.Address(f).String())
 				}
 			}
@@ -60,7 +63,8 @@ func TestParseListFaults(t *testing.T) {
 		want string
 	}{
 		{"empty", "", "0:0 the file is empty"},
-		{"places", "192.0.2.1\n\té 1\n  192.0.2.256 # x", "2:2 \"é 1\" is not an address\n3:3 \"192.0.2.256\" is not an address"},
+		{"places", "192.0.2.1\n\té 1\n  192.0.2.256 # x",
+			"2:2 \"é 1\" is not an address\n3:3 \"192.0.2.256\" is not an address"},
 		{"mask-of-dots", "192.0.2.0/255.255.255.0", "1:1 \"192.0.2.0/255.255.255.0\" is not a network"},
 		{"too-long", "192.0.2.0/33", "1:1 \"192.0.2.0/33\" is not a network"},
 		{"zone", "fe80::1%eth0", "1:1 \"fe80::1%eth0\" names a zone, which a rule can't hold"},

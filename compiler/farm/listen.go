@@ -31,7 +31,7 @@ type Ports struct {
 	First, Last uint16
 }
 
-// Single says whether the run is a single port.
+// Single reports whether the run is a single port.
 func (p Ports) Single() bool { return p.First == p.Last }
 
 // String writes the run as nft and farms do.
@@ -42,8 +42,8 @@ func (p Ports) String() string {
 	return fmt.Sprintf("%d-%d", p.First, p.Last)
 }
 
-// A Listen is one entry of a farm's listen: where its clients knock. An Address that is not valid stands for every
-// address of this machine but loopback, in the Families given. With AnyProtocol there are no Ports.
+// A Listen is one entry of a farm's listen: the frontends that clients connect to. An Address that is not valid stands
+// for every address of this machine but loopback, in the Families given. With AnyProtocol there are no Ports.
 type Listen struct {
 	Address   netip.Addr
 	Families  []addr.Family
@@ -52,10 +52,11 @@ type Listen struct {
 	Place     diag.Place
 }
 
-// Whole says whether the entry takes a whole address, whatever the protocol (layer 3).
+// Whole reports whether the entry takes a whole address with all protocols (layer 3).
 func (l Listen) Whole() bool { return l.Protocols[0] == AnyProtocol }
 
-const listenRule = "ADDRESS[:PORTS][/PROTOCOLS]: 192.0.2.10:80,443,8000-8100/tcp, [2001:db8::10]:443/tcp,udp, 192.0.2.10/all, *:80"
+const listenRule = "ADDRESS[:PORTS][/PROTOCOLS]: 192.0.2.10:80,443,8000-8100/tcp, [2001:db8::10]:443/tcp,udp, " +
+	"192.0.2.10/all, *:80"
 
 // parseListen reads ADDRESS[:PORTS][/PROTOCOLS].
 func parseListen(text string) (Listen, error) {
@@ -158,8 +159,8 @@ func parsePort(text string) (uint16, error) {
 	return uint16(n), nil
 }
 
-func parseProtocols(text string, given, hasPorts bool) ([]Protocol, error) {
-	if !given {
+func parseProtocols(text string, hasProtocols, hasPorts bool) ([]Protocol, error) {
+	if !hasProtocols {
 		if hasPorts {
 			return []Protocol{TCP}, nil
 		}

@@ -10,46 +10,46 @@ import (
 	"farmc/compiler/toml"
 )
 
-// A Log is what of a farm goes to the kernel's log.
+// A Log says which packets of a farm are logged by the kernel, and how.
 type Log struct {
 	On     []Occasion // in the order of Occasions
-	Prefix string     // of each line, with placeholders; "": all that is known
+	Prefix string     // of each line, with placeholders; "": a default with all details
 	Rate   toml.Rate  // how many lines of each occasion, at most
 }
 
-// An Occasion is what a line can be written on.
+// An Occasion is an event that can be logged.
 type Occasion string
 
 // The occasions.
 const (
-	OnInput   Occasion = "input"   // a new connection has come in, and neither access nor limits stopped it
-	OnForward Occasion = "forward" // its first packet is handed on to a backend
-	OnOutput  Occasion = "output"  // that packet leaves, from the source that the backend sees
-	OnDenied  Occasion = "denied"  // access turned a packet away
-	OnLimited Occasion = "limited" // a limit did
+	OnInput   Occasion = "input"   // a new connection passed access and limits
+	OnForward Occasion = "forward" // its first packet goes to a backend
+	OnOutput  Occasion = "output"  // that packet leaves, with the source that the backend sees
+	OnDenied  Occasion = "denied"  // access dropped a packet
+	OnLimited Occasion = "limited" // a limit dropped a packet
 )
 
 // Occasions are all of them, in the order in which a packet meets them.
 var Occasions = []Occasion{OnInput, OnForward, OnOutput, OnDenied, OnLimited}
 
-// logRate is how much is written if a farm doesn't say: enough to see what goes on, and a flood of packets can't fill
-// the disk.
+// logRate is the default rate: enough to follow a service, and too little for a flood of packets to fill the disk.
 var logRate = toml.Rate{Count: 10, Per: "second"}
 
 // mostLogBurst is how many lines may come at once, however high the rate.
 const mostLogBurst = 100
 
-// Burst is how many lines may come at once: those of one unit of time.
+// Burst is how many lines may come at once: the lines of one unit of time.
 func (l Log) Burst() int { return min(l.Rate.Count, mostLogBurst) }
 
-// longestPrefix is what the kernel keeps of a prefix (NF_LOG_PREFIXLEN less the final zero); nft 1.0.6 dies of much longer ones.
+// longestPrefix is the length of a prefix in the kernel (NF_LOG_PREFIXLEN less the final zero). nft 1.0.6 crashes on
+// prefixes of about 160 characters.
 const longestPrefix = 127
 
 // A LogEvent is the content of a line of the log beside the packet.
 type LogEvent struct {
 	On      Occasion
 	Reason  string // the key of the limit; else the occasion
-	List    string // on denied: the name of the list; InlineList of what stands in the farm itself
+	List    string // on denied: the name of the list; InlineList for networks in the farm's own file
 	Backend string // on forward and output
 }
 
@@ -60,13 +60,15 @@ const InlineList = "inline"
 func (f *Farm) LogPrefix(e LogEvent) string {
 	text := f.Log.Prefix
 	if text == "" {
-		text = strings.Join(slices.DeleteFunc([]string{f.Name, string(e.On), e.detail(), e.List, e.Backend}, func(w string) bool { return w == "" }), " ")
+		text = strings.Join(slices.DeleteFunc([]string{f.Name, string(e.On), e.detail(), e.List, e.Backend},
+			func(w string) bool { return w == "" }), " ")
 	}
-	text = strings.NewReplacer("{farm}", f.Name, "{reason}", e.Reason, "{list}", e.List, "{backend}", e.Backend).Replace(text)
+	text = strings.NewReplacer("{farm}", f.Name, "{reason}", e.Reason, "{list}", e.List, "{backend}",
+		e.Backend).Replace(text)
 	return strings.TrimSuffix(text, " ") + " " // the packet comes next
 }
 
-// detail is what the reason tells beyond the occasion.
+// detail is the reason, unless the occasion already tells it.
 func (e LogEvent) detail() string {
 	if e.Reason == string(e.On) {
 		return ""
@@ -74,7 +76,7 @@ func (e LogEvent) detail() string {
 	return e.Reason
 }
 
-// String says what is logged, how often and how lines begin.
+// String gives occasions, rate and prefix in words.
 func (l Log) String() string {
 	text := strings.Join(occasionWords(l.On), ", ") + " at " + l.Rate.String()
 	if l.Prefix != "" {
@@ -83,7 +85,7 @@ func (l Log) String() string {
 	return text
 }
 
-// Logs says whether the farm writes on the occasion.
+// Logs reports whether the farm logs the occasion.
 func (f *Farm) Logs(on Occasion) bool { return slices.Contains(f.Log.On, on) }
 
 func readLog(t *toml.Table, f *Farm) {
@@ -104,13 +106,14 @@ func (f *Farm) logs() string {
 	return f.Log.String()
 }
 
-// readOccasions reads the occasions to log, in a farm whose mode and interfaces are known.
+// readOccasions reads the occasions to log. It needs the mode and the interfaces of the farm.
 func readOccasions(t *toml.Table, f *Farm) {
 	l := &f.Log
 	for _, w := range t.Words("on") {
 		switch on := Occasion(w.Text); {
 		case !slices.Contains(Occasions, on):
-			t.Fault(w.Place, diag.Suggest(w.Text, occasionWords(Occasions)), "on: %q is nothing that can be logged", w.Text)
+			t.Fault(w.Place, diag.Suggest(w.Text, occasionWords(Occasions)), "on: %q is nothing that can be logged",
+				w.Text)
 		case slices.Contains(l.On, on):
 			t.Fault(w.Place, "", "on: %s stands here twice", on)
 		default:
@@ -137,7 +140,7 @@ func occasionWords(all []Occasion) []string {
 	return out
 }
 
-// unseen says why an occasion can't be logged of a farm; "" if it can.
+// unseen gives the reason why an occasion can't be logged in the farm; "" if it can.
 func unseen(f *Farm, on Occasion) string {
 	switch {
 	case on != OnForward && on != OnOutput:
@@ -156,7 +159,7 @@ func unseen(f *Farm, on Occasion) string {
 
 var placeholder = regexp.MustCompile(`\{[^}]*\}?`)
 
-// placeholders are what is replaced, and the occasions on which there is something to replace it.
+// placeholders are replaced in a prefix. Each has the occasions on which its value is known.
 var placeholders = map[string][]Occasion{
 	"{farm}":    Occasions,
 	"{reason}":  Occasions,
@@ -173,19 +176,23 @@ func readPrefix(t *toml.Table, f *Farm) {
 		unknown := slices.IndexFunc(on, func(o Occasion) bool { return !slices.Contains(known, o) })
 		switch {
 		case known == nil:
-			t.Fault(t.At("prefix"), "{farm}, {backend}, {list} and {reason} are replaced", "prefix: nothing is known that could replace %q", p)
+			t.Fault(t.At("prefix"), "{farm}, {backend}, {list} and {reason} are replaced",
+				"prefix: nothing is known that could replace %q", p)
 		case unknown >= 0:
-			t.Fault(t.At("prefix"), "without a prefix each line tells all that is known", "prefix: %s is known on %s, and not on %s",
+			t.Fault(t.At("prefix"), "without a prefix each line tells all that is known",
+				"prefix: %s is known on %s, and not on %s",
 				p, strings.Join(occasionWords(known), " and "), on[unknown])
 		}
 	}
-	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune("\"\\`$", r) }) || len(text) > 64 {
-		t.Fault(t.At("prefix"), `printable ASCII without quotes, backslashes and dollar signs, 64 at most`, "prefix: %q can't be carried by a rule", text)
+	refused := func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune("\"\\`$", r) }
+	if strings.ContainsFunc(text, refused) || len(text) > 64 {
+		t.Fault(t.At("prefix"), `printable ASCII without quotes, backslashes and dollar signs, 64 at most`,
+			"prefix: %q can't be carried by a rule", text)
 	}
 }
 
-// prefixesFit refuses a prefix that some line would be too long with, once names stand in it.
-func prefixesFit(t *toml.Table, f *Farm) {
+// validatePrefix refuses a prefix that gets too long once names replace its placeholders.
+func validatePrefix(t *toml.Table, f *Farm) {
 	log := t.Sub("log")
 	if log == nil || len(f.Log.Prefix) > 64 {
 		return
@@ -199,7 +206,8 @@ func prefixesFit(t *toml.Table, f *Farm) {
 			longest.List = longer(longest.List, name)
 		}
 		if n := len(f.LogPrefix(longest)); n > longestPrefix {
-			log.Fault(log.At("prefix"), "", "prefix: with the names that it stands for it has up to %d characters, at most %d", n, longestPrefix)
+			log.Fault(log.At("prefix"), "",
+				"prefix: with the names that it stands for it has up to %d characters, at most %d", n, longestPrefix)
 			return
 		}
 	}

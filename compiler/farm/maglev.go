@@ -6,8 +6,8 @@ import (
 	"farmc/compiler/toml"
 )
 
-// MaglevSize is the size of the farm's table. All its backends count, also those that don't serve now: if one that is
-// down made another size, the clients of all others would move.
+// MaglevSize is the size of the farm's table. All its backends count, also backends that are down: otherwise one that
+// goes down could change the size, and move the clients of all others.
 func (f *Farm) MaglevSize(family addr.Family) int {
 	if f.TableSize != 0 {
 		return f.TableSize
@@ -15,7 +15,7 @@ func (f *Farm) MaglevSize(family addr.Family) int {
 	return slots.MaglevSize(f.weights(family))
 }
 
-// weights are those of all backends of the family, whatever their state.
+// weights gives the weights of all backends of the family, in any state.
 func (f *Farm) weights(family addr.Family) []int {
 	var out []int
 	for _, b := range f.Backends {

@@ -8,12 +8,12 @@ import (
 	"farmc/compiler/toml"
 )
 
-// A Mark is what is set on a connection (ct mark), within a mask; the zero Mark sets nothing. No other bit is touched.
+// A Mark sets the bits of its mask in the connection mark (ct mark). The zero Mark sets nothing.
 type Mark struct {
 	Value, Mask uint32
 }
 
-// All says whether the mask holds all bits.
+// All reports whether the mask holds all bits.
 func (m Mark) All() bool { return m.Mask == 1<<32-1 }
 
 // Others is the mask of the bits that are left alone.

@@ -13,17 +13,17 @@ import (
 	"farmc/compiler/toml"
 )
 
-// A Persistence keeps a client with the backend that it met first, on all that the farm listens on in a family.
+// A Persistence keeps a client with its first backend, on all frontends of the farm in a family.
 type Persistence struct {
-	On      []HashKey               // what a client is told by, in the order of HashKeys
+	On      []HashKey               // the fields that identify a client, in the order of HashKeys
 	Timeout time.Duration           // since the client's last new connection
-	Prefix  [len(addr.Families)]int // how much of a client's address counts
+	Prefix  [len(addr.Families)]int // length of the prefix of a client's address that identifies it
 	Static  []Session               // in the order of their clients
 
 	asked []HashKey // On in the order of the file, for the parts of a session; nil if the file has a fault there
 }
 
-// A Session is a client whose backend is fixed.
+// A Session is a client with a fixed backend.
 type Session struct {
 	Client   []string // a part for each key, in their order, as nft writes it
 	Network  bool     // the part for the source address is a network
@@ -33,21 +33,21 @@ type Session struct {
 	Place, value diag.Place
 }
 
-const usualPersistence = time.Minute
+const defaultTimeout = time.Minute
 
 // fullPrefix is the length of a prefix that covers a whole address.
 var fullPrefix = [...]int{addr.IP4: 32, addr.IP6: 128}
 
 func readPersistence(t *toml.Table, f *Farm) {
 	if in := t.Sub("persistence"); in != nil {
-		f.Persistence = &Persistence{Timeout: usualPersistence, Prefix: fullPrefix}
+		f.Persistence = &Persistence{Timeout: defaultTimeout, Prefix: fullPrefix}
 		readKeys(in, persistenceKeys, f)
 	}
 }
 
 func readPersistenceOn(t *toml.Table, f *Farm) {
 	asked := readHashKeys(t, "on")
-	faulty := len(asked) != given(t, "on")
+	faulty := len(asked) != countValues(t, "on")
 	if len(asked) == 0 {
 		asked = []HashKey{SourceAddress}
 	}
@@ -84,9 +84,11 @@ func readPrefixes(k *Key, t *toml.Table, f *Farm) {
 	lengths := t.Numbers(k.Name, k.Least, k.Most)
 	switch {
 	case len(lengths) == 1 || len(lengths) > 2 || len(lengths) == 2 && lengths[0] > 32:
-		t.Fault(t.At("prefix"), "prefix = [24, 64]", "prefix: wants the length for IPv4, 1 to 32, and the one for IPv6, 1 to 128")
+		t.Fault(t.At("prefix"), "prefix = [24, 64]",
+			"prefix: wants the length for IPv4, 1 to 32, and the one for IPv6, 1 to 128")
 	case !slices.Contains(f.Persistence.On, SourceAddress):
-		t.Fault(t.At("prefix"), `on = ["source-address"]`, "prefix has no effect where persistence is not on source-address")
+		t.Fault(t.At("prefix"), `on = ["source-address"]`,
+			"prefix has no effect where persistence is not on source-address")
 	case len(lengths) == 2:
 		f.Persistence.Prefix = [...]int{addr.IP4: lengths[0], addr.IP6: lengths[1]}
 	}
@@ -99,8 +101,7 @@ func describePrefixes(_ *Key, f *Farm) string {
 	return fmt.Sprint(f.Persistence.Prefix)
 }
 
-// readSessions reads the fixed sessions, whose keys have their parts in the order in which the file says what persistence
-// is on.
+// readSessions reads the fixed sessions. Their keys have parts in the order of the file's key on.
 func readSessions(t *toml.Table, f *Farm) {
 	entries, asked := t.Entries("static"), f.Persistence.asked
 	if asked == nil {
@@ -115,7 +116,8 @@ func readSessions(t *toml.Table, f *Farm) {
 		}
 		client := strings.Join(s.Client, " . ")
 		if other, twice := seen[client]; twice {
-			t.FaultWithNote(e.Key.Place, diag.Note{Place: other, Message: "the other one"}, "static: %s stands here twice", client)
+			t.FaultWithNote(e.Key.Place, diag.Note{Place: other, Message: "the other one"},
+				"static: %s stands here twice", client)
 			continue
 		}
 		seen[client] = e.Key.Place
@@ -137,7 +139,8 @@ func (f *Farm) sessions() string {
 }
 
 func readSession(t *toml.Table, e toml.Entry, asked []HashKey) (Session, bool) {
-	s := Session{Client: make([]string, len(asked)), Families: addr.Families[:], Backend: e.Value.Text, Place: e.Key.Place, value: e.Value.Place}
+	s := Session{Client: make([]string, len(asked)), Families: addr.Families[:], Backend: e.Value.Text,
+		Place: e.Key.Place, value: e.Value.Place}
 	words := strings.Split(e.Key.Text, " . ")
 	ok := namesBackend(s.Backend)
 	if !ok {
@@ -169,8 +172,10 @@ func partCount(on []HashKey) string {
 
 // partRule says how the part of a session for each key is written.
 var partRule = map[HashKey]string{
-	SourceAddress: "an address or a network: 198.51.100.7, 198.51.100.0/24", DestinationAddress: "an address that the farm listens on",
-	SourcePort: "a port, 1 to 65535", DestinationPort: "a port that the farm listens on", SourceMAC: "02:00:00:00:00:01", DestinationMAC: "02:00:00:00:00:01",
+	SourceAddress:      "an address or a network: 198.51.100.7, 198.51.100.0/24",
+	DestinationAddress: "an address that the farm listens on",
+	SourcePort:         "a port, 1 to 65535", DestinationPort: "a port that the farm listens on",
+	SourceMAC: "02:00:00:00:00:01", DestinationMAC: "02:00:00:00:00:01",
 }
 
 // part reads the session's part for a key, and learns from it which family the session is of.
@@ -213,40 +218,42 @@ func (s *Session) of(a netip.Addr) error {
 	return nil
 }
 
-// sessionsLead finds fixed sessions that lead nowhere, or that nobody can have.
-func sessionsLead(t *toml.Table, f *Farm) {
+// validateSessions finds fixed sessions without a backend, and sessions that no client can have.
+func validateSessions(t *toml.Table, f *Farm) {
 	if f.Persistence == nil {
 		return
 	}
 	for _, s := range f.Persistence.Static {
 		i := slices.IndexFunc(f.Backends, func(b Backend) bool { return b.Name == s.Backend })
-		switch unheard := f.unheard(s); {
+		switch notListened := f.notListened(s); {
 		case i < 0:
 			t.Fault(s.value, diag.Suggest(s.Backend, f.backendNames()), "static: there is no backend %s", s.Backend)
-		case unheard != "" && len(f.Listen) > 0:
-			t.Fault(s.Place, "", "static: the farm does not listen on %s", unheard)
+		case notListened != "" && len(f.Listen) > 0:
+			t.Fault(s.Place, "", "static: the farm does not listen on %s", notListened)
 		case !slices.ContainsFunc(s.Families, f.Backends[i].Address.Has):
-			t.FaultWithNote(s.value, diag.Note{Place: f.Backends[i].Place, Message: "the backend"}, "static: backend %s has no %s address", s.Backend, s.Families[0])
+			t.FaultWithNote(s.value, diag.Note{Place: f.Backends[i].Place, Message: "the backend"},
+				"static: backend %s has no %s address", s.Backend, s.Families[0])
 		}
 	}
 }
 
-// unheard is what a session's client asks for that the farm does not listen on, "" if there is nothing.
-func (f *Farm) unheard(s Session) string {
+// notListened gives the part of a session's key that the farm does not listen on; "" if it listens on all parts.
+func (f *Farm) notListened(s Session) string {
 	if !slices.ContainsFunc(s.Families, f.Listens) {
 		return s.Families[0].String()
 	}
 	for i, key := range f.Persistence.On {
 		asked := s.Client[i]
-		if (key == DestinationAddress || key == DestinationPort) && !slices.ContainsFunc(f.Listen, func(l Listen) bool { return l.hears(key, asked) }) {
+		if (key == DestinationAddress || key == DestinationPort) &&
+			!slices.ContainsFunc(f.Listen, func(l Listen) bool { return l.accepts(key, asked) }) {
 			return asked
 		}
 	}
 	return ""
 }
 
-// hears says whether the entry takes what is sent to an address, or to a port.
-func (l Listen) hears(key HashKey, asked string) bool {
+// accepts reports whether the entry has the address, or the port.
+func (l Listen) accepts(key HashKey, asked string) bool {
 	if key == DestinationAddress {
 		a := netip.MustParseAddr(asked)
 		return l.Address == a || !l.Address.IsValid() && slices.Contains(l.Families, addr.FamilyOf(a))
@@ -263,8 +270,8 @@ func (f *Farm) backendNames() []string {
 	return out
 }
 
-// persistenceTellsClients refuses keys that not all of the farm's packets have.
-func persistenceTellsClients(t *toml.Table, f *Farm) {
+// validatePersistence refuses keys that some packets of the farm lack.
+func validatePersistence(t *toml.Table, f *Farm) {
 	if f.Persistence == nil {
 		return
 	}
@@ -275,16 +282,18 @@ func persistenceTellsClients(t *toml.Table, f *Farm) {
 		case whole >= 0 && (k == SourcePort || k == DestinationPort):
 			t.FaultWithNote(at, diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
 				`on: %s needs ports, but listen "%s" matches protocols without ports`, k, f.Listen[whole])
-		case f.Mode == DSR && k == SourceMAC && slices.ContainsFunc(f.Backends, func(b Backend) bool { return b.MAC != "" }):
-			t.Fault(at, "", "on: source-mac can't be had where backends have a mac: a frame to them gets another source")
+		case f.Mode == DSR && k == SourceMAC && slices.ContainsFunc(f.Backends,
+			func(b Backend) bool { return b.MAC != "" }):
+			t.Fault(at, "", "on: source-mac can't be had where backends have a mac: a frame to them gets another "+
+				"source")
 		case f.LocalClients && (k == SourceMAC || k == DestinationMAC):
 			t.Fault(at, "", "on: %s can't be had with local-clients: what this machine sends has none yet", k)
 		}
 	}
 }
 
-// Eligible gives the backends of a family that a new connection can be sent to: those that serve, and with persistence all
-// that known clients stay with, drained ones and those of a level that isn't needed any more.
+// Eligible gives the backends of a family that a new connection can be sent to: the serving ones. With persistence
+// known clients also stay with backends that drain, and with backends of a priority that does not serve any more.
 func (f *Farm) Eligible(family addr.Family) []Backend {
 	if f.Persistence == nil {
 		return f.Serving(family)

@@ -14,7 +14,8 @@ func backendsOf(text string) []Backend {
 	for _, word := range strings.Fields(text) {
 		parts := strings.Split(word+"/up", "/")
 		priority := int(parts[1][0] - '0')
-		out = append(out, Backend{Name: parts[0], Priority: priority, State: State(parts[2]), Address: Addresses{netip.MustParseAddr("10.0.0.1")}})
+		out = append(out, Backend{Name: parts[0], Priority: priority, State: State(parts[2]),
+			Address: Addresses{netip.MustParseAddr("10.0.0.1")}})
 	}
 	return out
 }
@@ -51,7 +52,8 @@ func TestServingByPriority(t *testing.T) {
 func TestServingByPriorityOfEachFamily(t *testing.T) {
 	f := Farm{Backends: []Backend{
 		{Name: "b1", Priority: 1, State: Up, Address: Addresses{netip.MustParseAddr("10.0.0.1")}},
-		{Name: "b2", Priority: 2, State: Up, Address: Addresses{netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("fd00::2")}},
+		{Name: "b2", Priority: 2, State: Up, Address: Addresses{netip.MustParseAddr("10.0.0.2"),
+			netip.MustParseAddr("fd00::2")}},
 	}}
 	if got := f.Serving(addr.IP6); len(got) != 1 || got[0].Name != "b2" {
 		t.Errorf("of IPv6 %v serve, not b2", got)

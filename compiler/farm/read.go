@@ -11,8 +11,8 @@ import (
 	"farmc/compiler/toml"
 )
 
-// parseFarm reads a farm's file and its drop-ins. A farm that has faults is returned as far as it could be read, so
-// that faults between farms are found, too; nil if there is nothing to go by.
+// parseFarm reads a farm's file and its drop-ins. A farm with faults is returned as far as it could be read, so that
+// faults between farms are found, too. The result is nil if the main file is not TOML.
 func parseFarm(files farmFiles, lists map[string]*AddressList, faults *diag.Diagnostics) *Farm {
 	var own diag.Diagnostics
 	t := toml.Parse(files.main.path, files.main.text, &own)
@@ -46,11 +46,11 @@ func readFarm(t *toml.Table, name string, lists map[string]*AddressList) *Farm {
 	}
 	f.lists = nil
 	checkAllowed(t, f)
-	complete(t, f)
+	validate(t, f)
 	return f
 }
 
-func usualScheduler(m Mode) string {
+func defaultScheduler(m Mode) string {
 	if m == DSR || m == Stateless {
 		return string(Maglev)
 	}
@@ -58,7 +58,7 @@ func usualScheduler(m Mode) string {
 }
 
 func readScheduler(k *Key, t *toml.Table, f *Farm) {
-	f.Scheduler = Scheduler(t.Choice(k.Name, usualScheduler(f.Mode), k.Options...))
+	f.Scheduler = Scheduler(t.Choice(k.Name, defaultScheduler(f.Mode), k.Options...))
 }
 
 func describeScheduler(_ *Key, f *Farm) string {
@@ -99,7 +99,10 @@ func (f *Farm) hashesOn() string {
 
 // inOrder gives keys in the order of HashKeys.
 func inOrder(keys []HashKey) []HashKey {
-	return slices.SortedFunc(slices.Values(keys), func(a, b HashKey) int { return slices.Index(HashKeys, a) - slices.Index(HashKeys, b) })
+	return slices.SortedFunc(slices.Values(keys), func(a,
+		b HashKey) int {
+		return slices.Index(HashKeys, a) - slices.Index(HashKeys, b)
+	})
 }
 
 // readHashKeys reads a combination of hash keys in the order of the file.
@@ -149,8 +152,8 @@ func readAddresses(t *toml.Table, key string) Addresses {
 	return out
 }
 
-// reachable refuses addresses that NAT can't send a packet to: those that mean another machine on each link, many
-// machines, or this one's inside.
+// reachable reports whether NAT can send a packet to the address. Unspecified, loopback, multicast, link-local and
+// broadcast addresses are refused.
 func reachable(a netip.Addr) bool {
 	return !a.IsUnspecified() && !a.IsLoopback() && !a.IsMulticast() && !a.IsLinkLocalUnicast() &&
 		a != netip.AddrFrom4([4]byte{255, 255, 255, 255})

@@ -9,7 +9,8 @@ import (
 	"farmc/compiler/diag"
 )
 
-// A Reply tells the replies of a backend to the requests of a frontend: by the address and the ports that they come from.
+// A Reply tells the replies of a backend to the requests of a frontend: by the address and the ports that they come
+// from.
 type Reply struct {
 	Frontend *Frontend
 	Address  netip.Addr
@@ -45,8 +46,8 @@ func (r Reply) Source() Frontend {
 	return d
 }
 
-// AmbiguousReplies reports replies that could belong to two services. A reply carries the backend's address and port and
-// nothing else, so in mode stateless each of them must lead back to one address and port.
+// AmbiguousReplies reports replies that could belong to two services. A reply carries the backend's address and port
+// and nothing else, so in mode stateless each of them must lead back to one address and port.
 func AmbiguousReplies(frontends []Frontend, faults *diag.Diagnostics) {
 	if !slices.ContainsFunc(frontends, func(d Frontend) bool { return d.Farm.Mode == Stateless }) {
 		return
@@ -89,9 +90,9 @@ func repliesByPort(frontends []Frontend) []Reply {
 	return all
 }
 
-// furthest keeps, of the replies of one backend address and protocol so far, in the order of their first ports, those with
-// the highest last ports: of stateless farms the highest of all, and the highest of another service than that one; and the
-// highest of farms with connection tracking. A reply that is confused with an earlier one is confused with one of these.
+// furthest keeps the replies with the highest last ports, of one backend address and protocol, in the order of first
+// ports: the highest of stateless farms, the highest of another service than that one, and the highest of farms with
+// connection tracking. A reply that is confused with an earlier one is confused with one of these.
 type furthest struct {
 	stateless, another, tracked *Reply
 }
@@ -146,12 +147,14 @@ func ambiguity(a, b *Reply) diag.Diagnostic {
 	d := diag.Diagnostic{
 		Farm:  b.Frontend.Farm.Name,
 		Place: b.Frontend.Listen.Place,
-		Message: fmt.Sprintf("a reply of the backend %s could be one of %s or of %s, and mode stateless remembers no connections",
+		Message: fmt.Sprintf("a reply of the backend %s could be one of %s or of %s, and mode stateless remembers "+
+			"no connections",
 			b.Source().where(), b.Frontend.where(), a.Frontend.where()),
 		Hint: "another port on the backend for each service, or mode dnat",
 	}
 	if a.Frontend.Listen != b.Frontend.Listen {
-		d.Also = []diag.Note{{Place: a.Frontend.Listen.Place, Message: "the other service, of the farm " + a.Frontend.Farm.Name}}
+		d.Also = []diag.Note{{Place: a.Frontend.Listen.Place,
+			Message: "the other service, of the farm " + a.Frontend.Farm.Name}}
 	}
 	return d
 }

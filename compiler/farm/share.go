@@ -2,8 +2,8 @@ package farm
 
 import "farmc/compiler/addr"
 
-// Shares gives the share of new connections of each backend, by name; their sum is 1. They are those of the first family
-// that the farm listens on and has a serving backend of; nil if there is none.
+// Shares gives the share of new connections of each backend, by name; their sum is 1. The first family
+// counts in which the farm listens and a backend serves. Without such a family the result is nil.
 func (f *Farm) Shares() map[string]float64 {
 	for _, family := range addr.Families {
 		serving := f.Serving(family)

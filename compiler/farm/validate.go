@@ -13,40 +13,43 @@ import (
 	"farmc/compiler/toml"
 )
 
-// complete finds what is missing, and what of a farm contradicts itself.
-func complete(t *toml.Table, f *Farm) {
+// validate reports missing and contradictory keys of a farm.
+func validate(t *toml.Table, f *Farm) {
 	if f.Mode != Local && len(f.Backends) == 0 && !t.Has("backends") && !t.Misspelt("backends") {
-		t.Fault(t.Place, `[backends.b1] and below it address = "10.0.0.11"`, "no backends: connections have nowhere to go")
+		t.Fault(t.Place, `[backends.b1] and below it address = "10.0.0.11"`,
+			"no backends: connections have nowhere to go")
 	}
 	if !slices.Contains([]Scheduler{Hash, Maglev, ""}, f.Scheduler) && t.Has("hash-on") {
 		t.Fault(t.At("hash-on"), `scheduler = "hash"`, "hash-on has no effect with the scheduler %s", f.Scheduler)
 	}
 	if f.Scheduler != Maglev && f.Scheduler != "" && t.Has("table-size") {
-		t.Fault(t.At("table-size"), `scheduler = "maglev"`, "table-size has no effect with the scheduler %s", f.Scheduler)
+		t.Fault(t.At("table-size"), `scheduler = "maglev"`, "table-size has no effect with the scheduler %s",
+			f.Scheduler)
 	}
 	if addressesKnown(t, f) {
-		everyFamilyServed(t, f)
-		everyBackendUseful(t, f)
+		validateFamilies(t, f)
+		validateBackends(t, f)
 	}
-	tableHasRoom(t, f)
-	wholeAddressKeepsPorts(t, f)
+	validateTableSize(t, f)
+	validateWholeAddress(t, f)
 	localClientsHaveNoMAC(t, f)
 	namesDiffer(t, f)
 	backendsDiffer(t, f)
 	sourcesDiffer(t, f)
 	sctpKeepsPorts(t, f)
 	rangesKeepPorts(t, f)
-	helperHasPorts(t, f)
-	invalidWithoutTCP(t, f)
-	framesFindTheirWay(t, f)
-	prefixesFit(t, f)
-	persistenceTellsClients(t, f)
-	sessionsLead(t, f)
-	limitsHold(t, f)
+	validateHelper(t, f)
+	validateInvalid(t, f)
+	validateIngress(t, f)
+	validatePrefix(t, f)
+	validatePersistence(t, f)
+	validateSessions(t, f)
+	validateLimits(t, f)
 }
 
-// tableHasRoom finds a maglev table that is too small for its backends: one of them would get no slot, and no client.
-func tableHasRoom(t *toml.Table, f *Farm) {
+// validateTableSize finds a maglev table that is too small for its backends: one of them would get no slot, and no
+// client.
+func validateTableSize(t *toml.Table, f *Farm) {
 	if f.TableSize == 0 {
 		return
 	}
@@ -54,17 +57,19 @@ func tableHasRoom(t *toml.Table, f *Farm) {
 		weights := f.weights(family)
 		if sum := slots.Sum(weights); sum > 0 && f.TableSize*slices.Min(weights) < sum {
 			t.Fault(t.At("table-size"), fmt.Sprintf("table-size = %d", slots.MaglevSize(weights)),
-				"table-size: %d slots are too few for %s: one of the backends, by its weight, would get none", f.TableSize, family)
+				"table-size: %d slots are too few for %s: one of the backends, by its weight, would get none",
+				f.TableSize, family)
 			return
 		}
 	}
 }
 
-// addressesKnown says whether all addresses of the farm could be read, so that something can be said of its families.
+// addressesKnown reports whether all addresses of the farm could be read. Otherwise checks of its families would
+// mislead.
 func addressesKnown(t *toml.Table, f *Farm) bool {
-	said, known := given(t, "listen"), len(f.Listen)
+	said, known := countValues(t, "listen"), len(f.Listen)
 	for _, b := range t.Subs("backends") {
-		said += max(given(b, "address"), 1) // one is missing
+		said += max(countValues(b, "address"), 1) // one is missing
 	}
 	for _, b := range f.Backends {
 		for _, family := range addr.Families {
@@ -76,8 +81,8 @@ func addressesKnown(t *toml.Table, f *Farm) bool {
 	return said == known
 }
 
-// given counts what the files say under a key.
-func given(t *toml.Table, key string) int {
+// countValues counts the values of a key in the files.
+func countValues(t *toml.Table, key string) int {
 	v, ok := t.Raw(key)
 	items, isList := v.Data.([]toml.Value)
 	switch {
@@ -89,25 +94,28 @@ func given(t *toml.Table, key string) int {
 	return 1
 }
 
-func everyFamilyServed(t *toml.Table, f *Farm) {
+func validateFamilies(t *toml.Table, f *Farm) {
 	for _, l := range f.Listen {
 		for _, family := range l.Families {
 			if l.Address.IsValid() && len(f.Backends) > 0 && !f.reaches(family) {
-				t.Fault(l.Place, "NAT between the families does not exist", "listen: no backend has an %s address", family)
+				t.Fault(l.Place, "NAT between the families does not exist", "listen: no backend has an %s address",
+					family)
 			}
 		}
 		if !l.Address.IsValid() && len(l.Families) == 1 && len(f.Backends) > 0 && !f.reaches(l.Families[0]) {
-			t.Fault(l.Place, "NAT between the families does not exist", "listen: no backend has an %s address", l.Families[0])
+			t.Fault(l.Place, "NAT between the families does not exist", "listen: no backend has an %s address",
+				l.Families[0])
 		}
 	}
 	for _, family := range addr.Families {
 		if f.Source.Has(family) && len(f.Listen) > 0 && !f.Listens(family) {
-			t.Fault(t.At("source-address"), "", "source-address: the farm does not listen on %s, so %s has no effect", family, f.Source[family])
+			t.Fault(t.At("source-address"), "", "source-address: the farm does not listen on %s, so %s has no effect",
+				family, f.Source[family])
 		}
 	}
 }
 
-func everyBackendUseful(t *toml.Table, f *Farm) {
+func validateBackends(t *toml.Table, f *Farm) {
 	if len(f.Listen) == 0 {
 		return
 	}
@@ -116,23 +124,27 @@ func everyBackendUseful(t *toml.Table, f *Farm) {
 		for _, family := range addr.Families {
 			used = used || b.Address.Has(family) && f.Listens(family)
 			if b.Source.Has(family) && !(b.Address.Has(family) && f.Listens(family)) {
-				t.Fault(t.Sub("backends").Sub(b.Name).At("source-address"), "", "backend %s: source-address: it is sent no %s, so %s has no effect", b.Name, family, b.Source[family])
+				t.Fault(t.Sub("backends").Sub(b.Name).At("source-address"), "",
+					"backend %s: source-address: it is sent no %s, so %s has no effect", b.Name, family,
+					b.Source[family])
 			}
 		}
 		if !used && (b.Address.Has(addr.IP4) || b.Address.Has(addr.IP6)) {
-			t.Fault(b.Place, "NAT between the families does not exist", "backend %s has no address of a family that the farm listens on", b.Name)
+			t.Fault(b.Place, "NAT between the families does not exist",
+				"backend %s has no address of a family that the farm listens on", b.Name)
 		}
 	}
 }
 
-func wholeAddressKeepsPorts(t *toml.Table, f *Farm) {
+func validateWholeAddress(t *toml.Table, f *Farm) {
 	whole := slices.IndexFunc(f.Listen, Listen.Whole)
 	if whole < 0 {
 		return
 	}
 	for _, b := range f.Backends {
 		if b.Port != 0 {
-			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"), diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
+			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"),
+				diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
 				`backend %s: port has no effect: listen "%s" matches protocols without ports`, b.Name, f.Listen[whole])
 		}
 	}
@@ -144,8 +156,8 @@ func wholeAddressKeepsPorts(t *toml.Table, f *Farm) {
 	}
 }
 
-// rangesKeepPorts refuses what could not be led back: whatever the port of a range that was asked for, replies would
-// come from the same one.
+// rangesKeepPorts refuses a backend port for a range in mode stateless. Replies would all come from that port, so the
+// port that the client used would be unknown.
 func rangesKeepPorts(t *toml.Table, f *Farm) {
 	ranged := slices.IndexFunc(f.Listen, func(l Listen) bool {
 		return slices.ContainsFunc(l.Ports, func(p Ports) bool { return !p.Single() })
@@ -155,14 +167,16 @@ func rangesKeepPorts(t *toml.Table, f *Farm) {
 	}
 	for _, b := range f.Backends {
 		if b.Port != 0 {
-			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"), diag.Note{Place: f.Listen[ranged].Place, Message: "listens on a range"},
-				"backend %s: mode stateless can't send a range of ports to one, as replies would not tell which one was asked for", b.Name)
+			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"),
+				diag.Note{Place: f.Listen[ranged].Place, Message: "listens on a range"},
+				"backend %s: mode stateless can't send a range of ports to one, as replies would not tell which one "+
+					"was asked for", b.Name)
 		}
 	}
 }
 
-// sctpKeepsPorts refuses what would break SCTP's checksum, a CRC32c over the ports, which a rule can't mend; connection
-// tracking does.
+// sctpKeepsPorts refuses another port for SCTP in mode stateless. SCTP's checksum is a CRC32c over the ports. No rule
+// can correct it; connection tracking does.
 func sctpKeepsPorts(t *toml.Table, f *Farm) {
 	sctp := slices.IndexFunc(f.Listen, func(l Listen) bool { return slices.Contains(l.Protocols, SCTP) })
 	if f.Mode != Stateless || sctp < 0 {
@@ -170,22 +184,28 @@ func sctpKeepsPorts(t *toml.Table, f *Farm) {
 	}
 	for _, b := range f.Backends {
 		if b.Port != 0 {
-			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"), diag.Note{Place: f.Listen[sctp].Place, Message: "takes sctp"},
+			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"),
+				diag.Note{Place: f.Listen[sctp].Place, Message: "takes sctp"},
 				"backend %s: mode stateless can't rewrite the port of sctp, as no rule can mend its checksum", b.Name)
 		}
 	}
 }
 
-// helperHasPorts refuses a helper where nothing that it can read passes.
-func helperHasPorts(t *toml.Table, f *Farm) {
+// validateHelper refuses a helper for protocols that it cannot read.
+func validateHelper(t *toml.Table, f *Farm) {
 	for _, l := range f.Listen {
-		if f.Helper != "" && !slices.ContainsFunc(helperProtocols[f.Helper], func(p Protocol) bool { return slices.Contains(l.Protocols, p) }) {
-			t.FaultWithNote(t.At("helper"), diag.Note{Place: l.Place, Message: "here"}, "helper: %s reads %s, which the farm does not listen on everywhere", f.Helper, protocolWords(helperProtocols[f.Helper]))
+		if f.Helper != "" && !slices.ContainsFunc(helperProtocols[f.Helper],
+			func(p Protocol) bool { return slices.Contains(l.Protocols, p) }) {
+			t.FaultWithNote(t.At("helper"), diag.Note{Place: l.Place, Message: "here"},
+				"helper: %s reads %s, which the farm does not listen on everywhere", f.Helper,
+				protocolWords(helperProtocols[f.Helper]))
 		}
 	}
 	for _, l := range f.Listen {
-		if helpersOfIP4[f.Helper] && slices.Contains(l.Families, addr.IP6) && (l.Address.IsValid() || f.reaches(addr.IP6)) {
-			t.FaultWithNote(t.At("helper"), diag.Note{Place: l.Place, Message: "here"}, "helper: %s reads IPv4 alone, and the farm listens on IPv6", f.Helper)
+		if helpersOfIP4[f.Helper] && slices.Contains(l.Families, addr.IP6) &&
+			(l.Address.IsValid() || f.reaches(addr.IP6)) {
+			t.FaultWithNote(t.At("helper"), diag.Note{Place: l.Place, Message: "here"},
+				"helper: %s reads IPv4 alone, and the farm listens on IPv6", f.Helper)
 		}
 	}
 	if f.Helper != "" && f.LocalClients {
@@ -204,7 +224,8 @@ func protocolWords(protocols []Protocol) string {
 func localClientsHaveNoMAC(t *toml.Table, f *Farm) {
 	for _, k := range f.HashOn {
 		if f.LocalClients && (k == SourceMAC || k == DestinationMAC) {
-			t.Fault(t.At("hash-on"), "", "hash-on: %s can't be had with local-clients: what this machine sends has none yet", k)
+			t.Fault(t.At("hash-on"), "", "hash-on: %s can't be had with local-clients: what this machine sends has "+
+				"none yet", k)
 		}
 	}
 }
@@ -215,14 +236,15 @@ func namesDiffer(t *toml.Table, f *Farm) {
 		b := &f.Backends[i]
 		folded := strings.ToLower(b.Name)
 		if other, ok := seen[folded]; ok {
-			t.FaultWithNote(b.Place, diag.Note{Place: other.Place, Message: "the other one"}, "the names of the backends %s and %s differ by case alone", other.Name, b.Name)
+			t.FaultWithNote(b.Place, diag.Note{Place: other.Place, Message: "the other one"},
+				"the names of the backends %s and %s differ by case alone", other.Name, b.Name)
 		}
 		seen[folded] = b
 	}
 }
 
-// backendsDiffer finds a server that is listed twice: it is nearly always a slip of the hand, and what is known of
-// a connection (its destination) could not tell the two apart.
+// backendsDiffer finds a server that is listed twice. It is nearly always a mistake, and the destination of a
+// connection could not tell the two backends apart.
 func backendsDiffer(t *toml.Table, f *Farm) {
 	seen := make(map[netip.AddrPort]*Backend, len(f.Backends))
 	port := f.onlyPort()
@@ -234,7 +256,8 @@ func backendsDiffer(t *toml.Table, f *Farm) {
 			}
 			at := netip.AddrPortFrom(b.Address[family], cmp.Or(b.Port, port))
 			if other, ok := seen[at]; ok {
-				t.FaultWithNote(b.Place, diag.Note{Place: other.Place, Message: "the other one"}, "backend %s is the same server as backend %s: %s", b.Name, other.Name, socket(at))
+				t.FaultWithNote(b.Place, diag.Note{Place: other.Place, Message: "the other one"},
+					"backend %s is the same server as backend %s: %s", b.Name, other.Name, socket(at))
 			}
 			seen[at] = b
 		}
@@ -256,8 +279,8 @@ func (f *Farm) onlyPort() uint16 {
 	return all[0].First
 }
 
-// sourcesDiffer finds backends of one address that want different sources: once a connection's backend is chosen its
-// address alone tells which source it gets.
+// sourcesDiffer finds backends with one address and different sources. The source of a connection is looked up by the
+// address of its backend.
 func sourcesDiffer(t *toml.Table, f *Farm) {
 	for _, family := range addr.Families {
 		seen := make(map[netip.Addr]*Backend, len(f.Backends))
@@ -269,7 +292,8 @@ func sourcesDiffer(t *toml.Table, f *Farm) {
 			other, ok := seen[b.Address[family]]
 			if ok && other.Source[family] != b.Source[family] {
 				t.FaultWithNote(b.Place, diag.Note{Place: other.Place, Message: "the other one"},
-					"backend %s has the address of backend %s, so they can't have different sources", b.Name, other.Name)
+					"backend %s has the address of backend %s, so they can't have different sources", b.Name,
+					other.Name)
 			}
 			if ok && other.Mark != b.Mark {
 				t.FaultWithNote(b.Place, diag.Note{Place: other.Place, Message: "the other one"},
@@ -280,35 +304,39 @@ func sourcesDiffer(t *toml.Table, f *Farm) {
 	}
 }
 
-// invalidWithoutTCP refuses a key that has no effect on the farm's packets.
-func invalidWithoutTCP(t *toml.Table, f *Farm) {
+// validateInvalid refuses a key that has no effect on the farm's packets.
+func validateInvalid(t *toml.Table, f *Farm) {
 	byTCP := func(l Listen) bool { return l.Whole() || slices.Contains(l.Protocols, TCP) }
 	if t.Has("invalid") && len(f.Listen) > 0 && !slices.ContainsFunc(f.Listen, byTCP) {
 		t.Fault(t.At("invalid"), "", "invalid has no effect: the farm does not listen on tcp")
 	}
 }
 
-// framesFindTheirWay looks at what modes that work at ingress need to know.
-func framesFindTheirWay(t *toml.Table, f *Farm) {
+// validateIngress checks the keys that modes at the ingress hook need.
+func validateIngress(t *toml.Table, f *Farm) {
 	if f.Mode != DSR && f.Mode != Stateless {
 		return
 	}
 	if f.Mode == DSR && len(f.Interfaces) == 0 && !t.Has("interfaces") {
-		t.Fault(t.At("mode"), `interfaces = ["eth0"]`, "mode dsr needs interfaces: it takes packets from there, before the stack sees them")
+		t.Fault(t.At("mode"), `interfaces = ["eth0"]`,
+			"mode dsr needs interfaces: it takes packets from there, before the stack sees them")
 	}
 	for _, l := range f.Listen {
 		if !l.Address.IsValid() {
 			t.Fault(l.Place, "name the address", `listen: "*" can't be had in mode %s: %s`, f.Mode, map[Mode]string{
-				DSR: "backends have to own the address that clients ask for", Stateless: "a reply could not be led back to one address"}[f.Mode])
+				DSR:       "backends have to own the address that clients ask for",
+				Stateless: "a reply could not be led back to one address"}[f.Mode])
 		}
 	}
 	for _, b := range f.Backends {
 		if b.Interface == "" && len(f.Interfaces) > 1 {
-			t.Fault(b.Place, `interface = "`+f.Interfaces[0]+`"`, "backend %s: the farm has several interfaces, so interface has to say where the backend is", b.Name)
+			t.Fault(b.Place, `interface = "`+f.Interfaces[0]+`"`,
+				"backend %s: the farm has several interfaces, so interface has to say where the backend is", b.Name)
 		}
 		if b.State == Drain && f.Persistence == nil {
 			t.Warn(t.Sub("backends").Sub(b.Name).At("state"),
-				`backend %s: state "drain" acts like "down" in mode %s: there are no tracked connections to keep`, b.Name, f.Mode)
+				`backend %s: state "drain" acts like "down" in mode %s: there are no tracked connections to keep`,
+				b.Name, f.Mode)
 		}
 	}
 }
