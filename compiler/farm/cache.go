@@ -102,7 +102,7 @@ func (f file) same(other file) bool {
 	return f.path == other.path && f.lenient == other.lenient && bytes.Equal(f.text, other.text)
 }
 
-// mayNameList says whether a list can be named in the files: its name begins with '@', however that is written.
+// mayNameList reports whether a list can be named in the files: its name begins with '@', however that is written.
 func (f farmFiles) mayNameList() bool {
 	return slices.ContainsFunc(append(f.dropIns[:len(f.dropIns):len(f.dropIns)], f.main), func(f file) bool {
 		return bytes.ContainsAny(f.text, `@\`)

@@ -12,9 +12,8 @@ import (
 	"farmc/compiler/diag"
 )
 
-// A Dir is a directory of farms and lists. Path is how the administrator named it; it stands in every place that is
-// told. Where Optional, it need not exist; where Lenient, lines of its lists that are no networks are left out with a
-// warning.
+// A Dir is a directory of farms and lists. Path is its name in diagnostics, as the administrator wrote it. An Optional
+// directory need not exist. In a Lenient one, lines of lists that are not networks are left out with a warning.
 type Dir struct {
 	Path     string
 	FS       fs.FS
@@ -37,7 +36,7 @@ type farmFiles struct {
 
 type file struct {
 	name string // of the farm, drop-in or list: the file's name without its ending
-	path string // as told to people
+	path string // as diagnostics print it
 	text []byte
 
 	lenient bool // a line that is wrong is left out
@@ -53,16 +52,16 @@ const (
 	backendNamingRule = "a name is a letter, then letters, digits, '-' and '_', 48 at most"
 )
 
-// namesFarm says whether a farm, or a list, can have the name.
+// namesFarm reports whether a farm, or a list, can have the name.
 func namesFarm(name string) bool { return isName(name, "_.-") }
 
-// namesBackend says whether a backend can have the name.
+// namesBackend reports whether a backend can have the name.
 func namesBackend(name string) bool { return isName(name, "_-") }
 
 // longestName is how many characters a name has at most.
 const longestName = 48
 
-// isName says whether a name is a letter and then letters, digits and these marks.
+// isName reports whether a name is a letter and then letters, digits and these marks.
 func isName(name, marks string) bool {
 	for i, c := range []byte(name) {
 		switch letter := 'a' <= c|0x20 && c|0x20 <= 'z'; {

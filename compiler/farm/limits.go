@@ -51,7 +51,7 @@ type Verdict string
 // The verdicts.
 const (
 	VerdictDrop   Verdict = "drop"
-	VerdictReject Verdict = "reject" // the client is told at once
+	VerdictReject Verdict = "reject" // the client gets a refusal at once
 	VerdictLog    Verdict = "log"    // the packet passes, and is counted and logged
 )
 

@@ -36,7 +36,7 @@ func (l *AddressList) holds(a addr.Number, f addr.Family) bool {
 	return slices.ContainsFunc(l.Sets(f), func(s addr.PrefixSet) bool { return s.Holds(a, f) })
 }
 
-// mostListFaults is how many faults of a list are told one by one: a file that is no list at all has one in each line.
+// mostListFaults is how many faults of a list are reported one by one: a file that is no list at all has one in each line.
 const mostListFaults = 20
 
 // parseList reads a list of networks as block lists are published: one address, network or range a line;
@@ -89,7 +89,7 @@ func (f file) lineFault(line int, text []byte, err error) diag.Diagnostic {
 	return f.listFault(diag.Place{File: f.path, Line: line, Column: column, Text: raw}, addr.NetworkSyntax, "%v", err)
 }
 
-// listFault is a fault, or a warning where lists are taken as they come.
+// listFault is a fault, or a warning in lenient directories.
 func (f file) listFault(at diag.Place, hint, format string, args ...any) diag.Diagnostic {
 	d := diag.Diagnostic{Place: at, Message: fmt.Sprintf(format, args...), Hint: hint}
 	if f.lenient {
