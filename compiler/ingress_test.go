@@ -51,7 +51,7 @@ interface = "eth2"
 
 // Rules at the ingress of an absent interface are left out, and the backends behind it count as down.
 func TestAbsentInterfaces(t *testing.T) {
-	const gone = " is not there: what hangs on it is left out"
+	const gone = " does not exist: rules and backends that need it are left out"
 	for _, c := range []struct {
 		name, like string
 		absent     []string

@@ -105,7 +105,7 @@ func (f *Farm) present(devices []string, key string, absent func(device string) 
 
 func (f *Farm) absence(at diag.Place, what string) diag.Diagnostic {
 	return diag.Diagnostic{Severity: diag.Warning, Farm: f.Name, Place: at,
-		Message: what + " is not there: what hangs on it is left out"}
+		Message: what + " does not exist: rules and backends that need it are left out"}
 }
 
 // InterfaceOf gives the interface that leads to the backend.

@@ -13,7 +13,7 @@ func TestAbsentInterfaces(t *testing.T) {
 	t.Parallel()
 	runCases(t, []testCase{
 		{name: "backend-behind-an-absent-interface", lab: dsrTopologies[1].lab, steps: steps{
-			warns{farms{"web": behindTwo}, `web.toml:10:11: warning: backend b2: the interface eth7 is not there`},
+			warns{farms{"web": behindTwo}, `web.toml:10:11: warning: backend b2: the interface eth7 does not exist`},
 			directRequest{by: "tcp udp", to: service1, shares: shares{"b1": 1}, clients: 20},
 			addLink("eth7"),
 			warns{farms{"web": behindTwo}, ""},
@@ -29,7 +29,7 @@ func TestAbsentInterfaces(t *testing.T) {
 			warns{farms{"web": fromTwo,
 				"mail": oneBackend("snat", `"192.0.2.2:80/tcp,udp", "[2001:db8::2]:80/tcp,udp"`, "b3", 0,
 					`interfaces = ["eth7"]`)},
-				"web.toml:4:16: warning: interfaces: eth7 is not there"},
+				"web.toml:4:16: warning: interfaces: eth7 does not exist"},
 			directRequest{by: "tcp udp", to: service1, shares: shares{"b1": 1}, clients: 20},
 			request{by: "tcp udp", to: service2, shares: shares{"balancer:80": 1}},
 			addLink("eth7"),
@@ -39,7 +39,7 @@ func TestAbsentInterfaces(t *testing.T) {
 		}},
 		{name: "no-interface-at-all", lab: dsrTopologies[1].lab, steps: steps{
 			warns{farms{"web": strings.ReplaceAll(fromTwo, `"eth0", "eth7"`, `"eth8", "eth7"`),
-				"mail": dsrTopologies[1].farm(listenWhole2)}, "eth8 is not there"},
+				"mail": dsrTopologies[1].farm(listenWhole2)}, "eth8 does not exist"},
 			request{by: "tcp udp", to: service1, shares: shares{"balancer:80": 1}},
 			directRequest{by: "tcp udp", to: service2, shares: shares{"b1": 3, "b2": 1}, clients: 20},
 		}},
