@@ -36,7 +36,8 @@ func (l *AddressList) holds(a addr.Number, f addr.Family) bool {
 	return slices.ContainsFunc(l.Sets(f), func(s addr.PrefixSet) bool { return s.Holds(a, f) })
 }
 
-// mostListFaults is how many faults of a list are reported one by one: a file that is no list at all has one in each line.
+// mostListFaults is how many faults of a list are reported one by one: a file that is no list at all has one in each
+// line.
 const mostListFaults = 20
 
 // parseList reads a list of networks as block lists are published: one address, network or range a line;
