@@ -42,18 +42,29 @@ type file struct {
 	lenient bool // a line that is wrong is left out
 }
 
-// biggest is the size of the largest file that is read, in bytes. A list of 2,000,000 networks is half as large, so a
-// larger file is here by mistake.
-const biggest = 64 << 20
+// The sizes of the largest files that are read, in bytes. A list of 2,000,000 networks, and a farm of 20,000 backends, are
+// half as large, so a larger file is here by mistake.
+const (
+	maxListSize = 64 << 20
+	maxFarmSize = 4 << 20
+)
 
 // The rules for names of farms, lists and backends. nft cannot quote names, so they have to be plain.
 const (
 	farmNamingRule    = "a name is a letter, then letters, digits, '-', '_' and '.', 48 at most"
 	backendNamingRule = "a name is a letter, then letters, digits, '-' and '_', 48 at most"
+	dropInNamingRule  = "a name is a letter or a digit, then letters, digits, '-', '_' and '.', 48 at most"
 )
 
 // namesFarm reports whether a farm, or a list, can have the name.
 func namesFarm(name string) bool { return isName(name, "_.-") }
+
+// namesDropIn reports whether a drop-in can have the name: that of a farm, or one that begins with a digit, as in
+// "50-drain", because drop-ins are merged in the order of their names.
+func namesDropIn(name string) bool {
+	digits := len(name) - len(strings.TrimLeft(name, "0123456789"))
+	return digits > 0 && len(name) <= longestName && (digits == len(name) || isName("x"+name[digits:], "_.-"))
+}
 
 // namesBackend reports whether a backend can have the name.
 func namesBackend(name string) bool { return isName(name, "_-") }
@@ -227,14 +238,21 @@ func (f layer) load() loaded {
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("not a regular file")
 	}
-	if err == nil && info.Size() > biggest {
-		err = fmt.Errorf("%d bytes, at most %d", info.Size(), biggest)
+	if most := f.maxSize(); err == nil && info.Size() > most {
+		err = fmt.Errorf("%d bytes, at most %d", info.Size(), most)
 	}
 	if err == nil {
 		out.text, err = fs.ReadFile(f.dir.FS, f.name)
 	}
 	out.err = err
 	return out
+}
+
+func (f layer) maxSize() int64 {
+	if strings.HasSuffix(f.name, ".list") {
+		return maxListSize
+	}
+	return maxFarmSize
 }
 
 // assemble joins farms and their drop-ins, and looks at the names.
@@ -247,7 +265,7 @@ func assemble(top layers, dropIns map[string]*layers, faults *diag.Diagnostics) 
 		farm := farmFiles{name: main.name, main: main.file}
 		if over := dropIns[main.name]; over != nil {
 			for _, amend := range over.load(over.named(".toml")) {
-				if amend.err == nil {
+				if wellNamed(amend.file, "drop-in", faults) && amend.err == nil {
 					farm.dropIns = append(farm.dropIns, amend.file)
 				}
 			}
@@ -269,13 +287,17 @@ func assemble(top layers, dropIns map[string]*layers, faults *diag.Diagnostics) 
 }
 
 func wellNamed(f file, kind string, faults *diag.Diagnostics) bool {
-	if namesFarm(f.name) {
+	hint := farmNamingRule
+	if kind == "drop-in" {
+		hint = dropInNamingRule
+	}
+	if namesFarm(f.name) || kind == "drop-in" && namesDropIn(f.name) {
 		return true
 	}
 	*faults = append(*faults, diag.Diagnostic{
 		Place:   diag.Place{File: f.path},
 		Message: fmt.Sprintf("%q can't be the name of a %s", f.name, kind),
-		Hint:    farmNamingRule,
+		Hint:    hint,
 	})
 	return false
 }

@@ -220,11 +220,11 @@ func TestReadTooBig(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "web.toml"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(filepath.Join(root, "web.toml"), biggest+1); err != nil {
+	if err := os.Truncate(filepath.Join(root, "web.toml"), maxFarmSize+1); err != nil {
 		t.Fatal(err)
 	}
 	got := wasRead(read([]Dir{{Path: "etc", FS: os.DirFS(root)}}, &told), told)
-	if want := "etc/web.toml: can't be read: 67108865 bytes, at most 67108864"; got != want {
+	if want := "etc/web.toml: can't be read: 4194305 bytes, at most 4194304"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -126,6 +126,10 @@ func validateLimits(t *toml.Table, f *Farm) {
 		in.Fault(in.At("clients"), "it is how many the limits per client remember",
 			"clients has no effect without a limit per client")
 	}
+	if f.Access.Deny.Any && !f.Access.Allow.Empty() {
+		in.Fault(in.Place, `no deny = "any"; a [limits] of a second farm; or no [limits]`,
+			"[limits] has no effect: allowed clients are free of limits, and all others are denied")
+	}
 	for _, key := range []string{"resets-per-client", "strict-tcp"} {
 		if in.Has(key) && len(f.Listen) > 0 && !f.speaks(TCP) {
 			in.Fault(in.At(key), "", "%s has no effect, as nothing of the farm is TCP", key)

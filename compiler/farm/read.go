@@ -26,6 +26,7 @@ func parseFarm(files farmFiles, lists map[string]*AddressList, faults *diag.Diag
 	if t != nil {
 		f = readFarm(t, files.name, lists)
 		t.FaultUnknown()
+		t.FaultOmitted()
 	}
 	for i := range own {
 		own[i].Farm = files.name

@@ -2,6 +2,7 @@ package ruleset
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"farmc/compiler/addr"
@@ -161,6 +162,7 @@ func (l *linker) limitSet(name string) *object {
 }
 
 func (s *service) limitedBackends(mask uint32) []limitedBackend {
+	ids := [...]map[string]netip.Addr{addr.IP4: s.countableIDs(addr.IP4), addr.IP6: s.countableIDs(addr.IP6)}
 	var out []limitedBackend
 	for _, b := range s.Backends {
 		family := addr.IP4
@@ -168,7 +170,7 @@ func (s *service) limitedBackends(mask uint32) []limitedBackend {
 			family = addr.IP6
 		}
 		if b.State != farm.Down {
-			out = append(out, limitedBackend{lastBytes(s.countableIDs(family)[b.Name]) ^ mask, b.Connections, s.backendOrigin(b)})
+			out = append(out, limitedBackend{lastBytes(ids[family][b.Name]) ^ mask, b.Connections, s.backendOrigin(b)})
 		}
 	}
 	return out

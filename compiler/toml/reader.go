@@ -276,22 +276,50 @@ func quoted(data any) string {
 
 // Fault tells the author of a fault in the table.
 func (t *Table) Fault(at diag.Place, hint, format string, args ...any) {
-	faults := t.Top().faults
-	*faults = append(*faults, diag.Diagnostic{Place: at, Message: fmt.Sprintf(format, args...), Hint: hint})
+	t.record(diag.Diagnostic{Place: at, Message: shorten(fmt.Sprintf(format, args...)), Hint: shorten(hint)})
+}
+
+// MaxFaults is the number of faults and warnings that are recorded of one table. More of them are counted: a file with as
+// many is no farm, and nobody reads them all.
+const MaxFaults = 200
+
+func (t *Table) record(d diag.Diagnostic) {
+	top := t.Top()
+	if top.full() {
+		top.omitted++
+		return
+	}
+	*top.faults = append(*top.faults, d)
+}
+
+func (t *Table) full() bool { return len(*t.Top().faults) >= MaxFaults }
+
+// FaultOmitted records how many faults and warnings were omitted.
+func (t *Table) FaultOmitted() {
+	if top := t.Top(); top.omitted > 0 {
+		*top.faults = append(*top.faults, diag.Diagnostic{Place: diag.Place{File: top.Place.File},
+			Message: fmt.Sprintf("%d further faults or warnings", top.omitted)})
+	}
+}
+
+// maxMessage is the length of a message in bytes: a message quotes values, which have any length.
+const maxMessage = 400
+
+func shorten(text string) string {
+	if len(text) <= maxMessage {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxMessage/2], "") + " ... " + strings.ToValidUTF8(text[len(text)-maxMessage/4:], "")
 }
 
 // FaultWithNote records a fault that has a second place.
 func (t *Table) FaultWithNote(at diag.Place, also diag.Note, format string, args ...any) {
-	t.Fault(at, "", format, args...)
-	faults := *t.Top().faults
-	faults[len(faults)-1].Also = []diag.Note{also}
+	t.record(diag.Diagnostic{Place: at, Message: shorten(fmt.Sprintf(format, args...)), Also: []diag.Note{also}})
 }
 
 // Warn records what is likely not meant, but stops nothing.
 func (t *Table) Warn(at diag.Place, format string, args ...any) {
-	t.Fault(at, "", format, args...)
-	faults := *t.Top().faults
-	faults[len(faults)-1].Severity = diag.Warning
+	t.record(diag.Diagnostic{Severity: diag.Warning, Place: at, Message: shorten(fmt.Sprintf(format, args...))})
 }
 
 // Top is the table of the whole file.
@@ -314,7 +342,11 @@ func (t *Table) FaultUnknown() {
 	t.open = false
 	for i, key := range t.values.keys {
 		v := t.values.values[i]
-		if !t.known.has(key) {
+		switch {
+		case t.known.has(key):
+		case t.full(): // a suggestion takes its time
+			t.Top().omitted++
+		default:
 			t.Fault(v.key, t.belongs(key), "unknown key %q%s", key, t.inside())
 		}
 		if below, ok := v.Data.(*Table); ok && below.open {

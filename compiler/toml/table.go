@@ -11,11 +11,12 @@ type Table struct {
 	parent *Table
 	faults *diag.Diagnostics // of the top; the others find it there, so that a merged table reports to its new top
 
-	values dictionary[Value]
-	known  dictionary[struct{}] // the keys that were asked for, whether the file has them or not
-	inline bool                 // it is written in braces, where nothing can be added
-	open   bool                 // it was handed out, and FaultUnknown has not seen it yet
-	data   map[string]any       // what toml read, while the places are laid beside it
+	values  dictionary[Value]
+	known   dictionary[struct{}] // the keys that were asked for, whether the file has them or not
+	inline  bool                 // it is written in braces, where nothing can be added
+	omitted int                  // of the top: faults beyond MaxFaults
+	open    bool                 // it was handed out, and FaultUnknown has not seen it yet
+	data    map[string]any       // what toml read, while the places are laid beside it
 }
 
 // A Value is what a file says under one key, and where.
