@@ -5,31 +5,33 @@ import (
 	"errors"
 	"fmt"
 
+	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/nft"
+	"farmc/compiler/diag"
+	"farmc/compiler/ruleset"
 )
 
 var checkVerb = verb{
 	name:    "check",
+	args:    "[FILE]",
 	summary: "check the farms, then the script with nft",
 	about: `Prints all faults of all farms with their places. If there are none, nft checks the script
 (nft -c), which changes nothing. Without root, nft runs in a user namespace of its own. If nft
-cannot run, check says so, and the exit status is that of the farms.`,
+cannot run, check says so, and the exit status is that of the farms.
+
+With FILE only this farm file is checked, wherever it is, together with the lists beside it that
+it names. Drop-ins and other farms are left out, so conflicts with other farms are not found.`,
 	flags: func(c *call) {
 		c.set.BoolVar(&c.noNft, "no-nft", false, "check the farms only")
 	},
 	run: func(ctx context.Context, c *call) int {
-		e := c.engine()
-		if c.noNft {
-			script, diagnostics := e.Compile()
-			c.printDiagnostics(diagnostics)
-			if script == nil {
-				c.log("%s", summary(diagnostics))
-				return exitFailure
-			}
-			c.log("%s, no fault; not checked by nft", farms(len(script.Farms)))
-			return exitOK
+		if len(c.args) > 1 {
+			return c.usageError("check takes at most one farm file; without a file it checks all farms")
 		}
-		script, diagnostics, err := e.Check(ctx)
+		if c.noNft {
+			return c.checkFarms()
+		}
+		script, diagnostics, err := c.checkScript(ctx)
 		if errors.Is(err, nft.ErrMissing) && c.nft == "" {
 			err = fmt.Errorf("%w: %w", nft.ErrCannotAsk, err)
 		}
@@ -44,4 +46,33 @@ cannot run, check says so, and the exit status is that of the farms.`,
 		c.log("%s, no fault; nft accepts the script", farms(len(script.Farms)))
 		return exitOK
 	},
+}
+
+// checkFarms checks the farms, or the farm file, without nft.
+func (c *call) checkFarms() int {
+	script, diagnostics, err := c.compileArgument(c.engine())
+	if err == nil && script == nil {
+		err = live.ErrFaulty
+	}
+	if !c.report(nil, diagnostics, err) {
+		return exitFailure
+	}
+	c.log("%s, no fault; not checked by nft", farms(len(script.Farms)))
+	return exitOK
+}
+
+func (c *call) compileArgument(e *live.Engine) (*ruleset.Script, diag.Diagnostics, error) {
+	if len(c.args) == 1 {
+		return e.CompileFile(c.args[0])
+	}
+	script, diagnostics := e.Compile()
+	return script, diagnostics, nil
+}
+
+// checkScript checks the farms, or the farm file, and has nft check the script.
+func (c *call) checkScript(ctx context.Context) (*ruleset.Script, diag.Diagnostics, error) {
+	if len(c.args) == 1 {
+		return c.engine().CheckFile(ctx, c.args[0])
+	}
+	return c.engine().Check(ctx)
 }

@@ -72,6 +72,9 @@ func (v verb) words() string {
 // takesFarm reports whether the first argument is a farm.
 func (v verb) takesFarm() bool { return strings.Contains(v.args, "FARM") }
 
+// takesFile reports whether the first argument is a file.
+func (v verb) takesFile() bool { return strings.Contains(v.args, "FILE") }
+
 // takesTime reports whether the third argument is a time.
 func (v verb) takesTime() bool { return strings.HasSuffix(v.args, "[TIME]") }
 
@@ -154,6 +157,7 @@ _farmc() {
 ` + cases.String() + `	esac
 	case ${COMP_WORDS[1]}$given in
 	` + verbNamesIf(verb.takesFarm, "0|") + `0) some=$("${COMP_WORDS[0]/#\~/$HOME}" names "${dirs[@]}" 2>/dev/null) ;;
+	` + verbNamesIf(verb.takesFile, "0|") + `0) compopt -o filenames; some=$(compgen -f -X '!*.toml' -- "$cur"; compgen -d -- "$cur") ;;
 	` + verbNamesIf(verb.takesTime, "2|") + `2) some="` + banTimes + `" ;;
 	esac
 	case $cur in
@@ -177,6 +181,9 @@ func zsh() string {
 		}
 		if v.takesFarm() {
 			cases.WriteString(" '1:farm:_farmc_farms'")
+		}
+		if v.takesFile() {
+			cases.WriteString(" '1:file:_files -g \"*.toml\"'")
 		}
 		if v.takesTime() {
 			fmt.Fprintf(&cases, " '2:address: ' '3:time:(%s)'", banTimes)
@@ -269,6 +276,9 @@ complete -c farmc -f
 		}
 		if v.takesFarm() {
 			fmt.Fprintf(&out, fishArgument, v.name, 0, "(__farmc_farms)")
+		}
+		if v.takesFile() {
+			fmt.Fprintf(&out, fishArgument, v.name, 0, "(__fish_complete_suffix .toml)")
 		}
 		if v.takesTime() {
 			fmt.Fprintf(&out, fishArgument, v.name, 2, banTimes)

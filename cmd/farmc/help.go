@@ -25,7 +25,7 @@ func help(_ context.Context, c *call) int {
 	}
 	i := slices.IndexFunc(verbs(), func(v verb) bool { return v.name == c.args[0] })
 	if i < 0 || len(c.args) > 1 {
-		fmt.Fprintf(c.stderr, "farmc: unknown command %q; see farmc help\n", strings.Join(c.args, " "))
+		fmt.Fprintf(c.stderr, "farmc: %s\n", unknownCommand(strings.Join(c.args, " ")))
 		return exitUsage
 	}
 	fmt.Fprint(c.stdout, verbs()[i].help())

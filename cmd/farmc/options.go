@@ -96,6 +96,9 @@ func (o *options) palette(w io.Writer) diag.Palette {
 }
 
 func isTerminal(w io.Writer) bool {
+	if o, is := w.(*output); is {
+		w = o.Writer
+	}
 	f, isFile := w.(*os.File)
 	if !isFile {
 		return false

@@ -77,11 +77,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	if i < 0 {
-		fmt.Fprintf(stderr, "farmc: unknown command %q; see farmc help\n", args[0])
+		fmt.Fprintf(stderr, "farmc: %s\n", unknownCommand(args[0]))
 		return exitUsage
 	}
-	c := &call{verb: known[i], stdout: stdout, stderr: stderr}
-	return c.run(ctx, args[1:])
+	written := &output{Writer: stdout}
+	c := &call{verb: known[i], stdout: written, stderr: stderr}
+	status := c.run(ctx, args[1:])
+	if written.err == nil || status == c.failure() {
+		return status
+	}
+	c.printError(fmt.Errorf("write standard output: %w", written.err))
+	return c.failure()
+}
+
+// failure returns the exit status of an error: in diff 1 means a difference.
+func (c *call) failure() int {
+	if c.verb.name == diffVerb.name {
+		return trouble
+	}
+	return exitFailure
 }
 
 func (c *call) run(ctx context.Context, args []string) int {
@@ -98,7 +112,7 @@ func (c *call) run(ctx context.Context, args []string) int {
 		return c.usageError("%v", err)
 	}
 	if len(c.args) > 0 && c.verb.args == "" {
-		return c.usageError("%s takes no arguments, but there is %q", c.verb.name, c.args[0])
+		return c.usageError("%s", superfluous(c.verb.name, c.args[0]))
 	}
 	return c.verb.run(ctx, c)
 }
@@ -132,7 +146,7 @@ func (c *call) log(format string, args ...any) {
 
 // printError prints an error that has no diagnostics.
 func (c *call) printError(err error) {
-	fmt.Fprintf(c.stderr, "%sfarmc: %v%s\n", c.palette(c.stderr).Fault, err, c.palette(c.stderr).Reset)
+	fmt.Fprintf(c.stderr, "%sfarmc: %v%s\n", c.palette(c.stderr).Fault, c.needsRoot(err), c.palette(c.stderr).Reset)
 }
 
 // printDiagnostics prints diagnostics; with --quiet, only faults.

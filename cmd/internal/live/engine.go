@@ -93,7 +93,10 @@ func (e *Engine) CompileForBoot() (*ruleset.Script, diag.Diagnostics) {
 // farms that caused them. The error is nft.ErrCannotAsk if nft cannot check scripts here, and ErrFaulty if there are
 // faults.
 func (e *Engine) Check(ctx context.Context) (*ruleset.Script, diag.Diagnostics, error) {
-	c := e.compile()
+	return e.checkCompiled(ctx, e.compile())
+}
+
+func (e *Engine) checkCompiled(ctx context.Context, c *compilation) (*ruleset.Script, diag.Diagnostics, error) {
 	if c.diagnostics.Faulty() {
 		return nil, c.diagnostics, ErrFaulty
 	}
