@@ -136,6 +136,7 @@ _farmc() {
 	--dir|-d|--state-dir) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
 	--nft|--output|-o) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$cur"); return ;;
+	--for) mapfile -t COMPREPLY < <(compgen -W "` + banTimes + `" -- "$cur"); return ;;
 	--confirm) mapfile -t COMPREPLY < <(compgen -W "30s 60s 5m" -- "$cur"); return ;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
@@ -228,6 +229,7 @@ func zshFlag(f *pflag.Flag) string {
 		"dir": ":directory:_directories", "state-dir": ":directory:_directories",
 		"nft": ":file:_files", "output": ":file:_files",
 		"color": ":when:(auto always never)", "confirm": ":time:(30s 60s 5m)",
+		"for": ":time:(" + banTimes + ")",
 	}[f.Name]
 	repeat := map[bool]string{true: "*"}[f.Name == "dir"]
 	return repeat + "--" + f.Name + "[" + text + "]" + value
@@ -294,7 +296,8 @@ const fishArgument = "complete -c farmc -n '__fish_seen_subcommand_from %s; and 
 func fishFlag(f *pflag.Flag) string {
 	const directories = " -x -a '(__fish_complete_directories)'"
 	value := map[string]string{"dir": directories, "state-dir": directories, "nft": " -r -F", "output": " -r -F",
-		"color": " -x -a 'auto always never'", "confirm": " -x -a '30s 60s 5m'"}[f.Name]
+		"color": " -x -a 'auto always never'", "confirm": " -x -a '30s 60s 5m'",
+		"for": " -x -a '" + banTimes + "'"}[f.Name]
 	_, text := pflag.UnquoteUsage(f)
 	return fmt.Sprintf("-l %s%s -d '%s'", f.Name, value, strings.NewReplacer("'", "", "\n", " ").Replace(text))
 }

@@ -38,7 +38,7 @@ type verb struct {
 // verbs returns the commands in the order of the usage.
 func verbs() []verb {
 	return []verb{compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, watchVerb, statusVerb,
-		banVerb, unbanVerb, versionVerb, completionVerb(), helpVerb()}
+		drainVerb, downVerb, upVerb, banVerb, unbanVerb, versionVerb, completionVerb(), helpVerb()}
 }
 
 // A call is one run of a verb: its options, arguments and streams.
@@ -53,6 +53,9 @@ type call struct {
 	boot   bool   // compile --boot
 	noNft  bool   // check --no-nft
 	json   bool   // status --json
+
+	limit time.Duration // drain --for, down --for
+	wait  bool          // drain --wait, down --wait
 
 	confirm time.Duration // apply --confirm
 	isolate bool          // apply --isolate, watch --isolate

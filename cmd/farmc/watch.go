@@ -33,6 +33,9 @@ rules stay. Reports its state to systemd (Type=notify).`,
 		}
 		w := watcher{call: c, engine: c.engine(), manager: manager, reported: nothingReported}
 		w.monitor = w.engine.Monitor()
+		if err := w.engine.Store.MarkWatcher(); err != nil {
+			c.printError(err)
+		}
 		w.subscribe(ctx)
 		w.keepAlive(ctx)
 		w.apply(ctx)
@@ -54,8 +57,9 @@ type watcher struct {
 	monitorFailed bool   // the log has the error of the monitor
 	awaitsConfirm bool   // a trial was pending at the last look
 	retry         retry
-	status        string    // state for systemd, one line
-	plan          live.Plan // of the last apply
+	stateRetry    time.Duration // pause after a state could not be ended
+	status        string        // state for systemd, one line
+	plan          live.Plan     // of the last apply
 
 	monitor *live.Monitor
 	backoff backoff
@@ -93,6 +97,8 @@ func (w *watcher) run(ctx context.Context) {
 			w.checkTrial(ctx)
 		case <-w.retry.due:
 			w.apply(ctx)
+		case <-w.stateEnd():
+			w.endStates(ctx)
 		case <-ctx.Done():
 			return
 		case <-w.hangups:
@@ -131,6 +137,34 @@ func (w *watcher) checkTrial(ctx context.Context) {
 	}
 	w.awaitsConfirm = false
 	w.apply(ctx)
+}
+
+// maxStateWait is the longest time until the deadlines are read again: the wall clock can jump.
+const maxStateWait = 10 * time.Second
+
+// stateEnd returns a timer for the next end of a state of a backend (drain --for), and nil if there is none.
+func (w *watcher) stateEnd() <-chan time.Time {
+	left, exists := w.engine.Store.NextDeadline()
+	if !exists {
+		return nil
+	}
+	return time.After(min(max(left, w.stateRetry), maxStateWait))
+}
+
+// endStates removes the drop-ins of states whose time is over, and applies.
+func (w *watcher) endStates(ctx context.Context) {
+	ended, err := w.engine.EndOverdueStates(ctx)
+	w.stateRetry = 0
+	if err != nil && ctx.Err() == nil {
+		w.printError(err)
+		w.stateRetry = maxStateWait
+	}
+	for _, words := range ended {
+		w.log("%s", words)
+	}
+	if len(ended) > 0 {
+		w.apply(ctx)
+	}
 }
 
 // releaseMemory returns the memory of the first load to the kernel. Later loads need a fifth of it.

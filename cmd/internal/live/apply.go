@@ -41,6 +41,12 @@ func (e *Engine) apply(ctx context.Context, q request) (Plan, diag.Diagnostics, 
 	}
 	defer release()
 	e.Store.removePending()
+	return e.applyLocked(ctx, q)
+}
+
+// applyLocked handles a request. The caller holds the lock of the state directory.
+func (e *Engine) applyLocked(ctx context.Context, q request) (Plan, diag.Diagnostics, error) {
+	var err error
 	if q.pending, err = e.revertOverdue(ctx); err != nil {
 		return Plan{}, nil, err
 	}

@@ -1,0 +1,204 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"farmc/compiler"
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+)
+
+// A StateChange asks for a state of a backend. Drain and down are written as a drop-in of farmc's own; up removes that
+// drop-in, and leaves the states that other files set.
+type StateChange struct {
+	Farm, Backend string
+	State         farm.State
+	For           time.Duration // a running watch ends the state after this time; 0: no end
+	Tracked       bool          // refuse a farm whose connections are not tracked
+}
+
+// Errors of SetState.
+var (
+	ErrNoWatcher = errors.New("no farmc watch runs, which would end the state after the time: " +
+		"systemctl enable --now farmc-watch")
+	ErrUntracked = errors.New("its connections are not tracked, so their end cannot be seen")
+)
+
+// SetState writes or removes the drop-in for the state of a backend, and loads the farms. Other farms with faults stay
+// as they were loaded last. If the state cannot be loaded, the drop-in is undone.
+func (e *Engine) SetState(ctx context.Context, change StateChange) (Plan, diag.Diagnostics, error) {
+	release, err := e.lock(ctx, func() { e.Log("waiting for another farmc to finish") })
+	if err != nil {
+		return Plan{}, nil, err
+	}
+	defer release()
+	e.Store.removePending()
+	if change.For > 0 && !e.Store.WatcherRuns() {
+		return Plan{}, nil, ErrNoWatcher
+	}
+	if err := e.admitState(ctx, change); err != nil {
+		return Plan{}, nil, err
+	}
+	undo, err := e.writeState(change)
+	if err != nil {
+		return Plan{}, nil, err
+	}
+	p, diagnostics, err := e.isolating().applyLocked(ctx, request{})
+	if wrong := stateError(change, p, err); wrong != nil {
+		if change.State != farm.Up {
+			wrong = errors.Join(wrong, undo())
+		}
+		return p, diagnostics, wrong
+	}
+	return p, diagnostics, nil
+}
+
+// isolating returns the engine with Isolate.
+func (e *Engine) isolating() *Engine {
+	other := *e
+	other.Isolate = true
+	return &other
+}
+
+// admitState returns why the state cannot be set: the farm or the backend does not exist, or a load is on trial.
+func (e *Engine) admitState(ctx context.Context, change StateChange) error {
+	trial, err := e.revertOverdue(ctx)
+	if err != nil {
+		return err
+	}
+	if trial != nil {
+		return trial.pending()
+	}
+	f, err := e.knownFarm(change.Farm)
+	if err != nil {
+		return err
+	}
+	if backendOf(f, change.Backend) == nil {
+		return fmt.Errorf("farm %s has no backend %q%s", f.Name, change.Backend, suggestion(change.Backend, backendNames(f)))
+	}
+	if change.Tracked && !f.Tracked() {
+		return fmt.Errorf("farm %s has mode %s: %w", f.Name, f.Mode, ErrUntracked)
+	}
+	return nil
+}
+
+// knownFarm returns a farm of the files, or of the last load if the files have faults.
+func (e *Engine) knownFarm(name string) (*farm.Farm, error) {
+	const faulty = "; the files have faults: run farmc check"
+	var farms []*farm.Farm
+	var names []string
+	more := ""
+	if c := e.compile(); c.script != nil {
+		farms = c.script.Farms
+	} else if _, last, err := e.lastLoaded(); err == nil {
+		farms, more = last.script.Farms, faulty
+	} else {
+		more = faulty
+	}
+	for _, f := range farms {
+		if f.Name == name {
+			return f, nil
+		}
+		names = append(names, f.Name)
+	}
+	if mask := e.mask(name); mask != "" {
+		return nil, fmt.Errorf("farm %q is masked: %s is a link to /dev/null", name, mask)
+	}
+	return nil, fmt.Errorf("there is no farm %q%s%s", name, suggestion(name, names), more)
+}
+
+// mask returns the path of the link to /dev/null that masks a farm, or "".
+func (e *Engine) mask(farm string) string {
+	for _, d := range slices.Backward(e.Dirs) {
+		path := d.Path + "/" + farm + ".toml"
+		if target, err := os.Readlink(path); err == nil && target == "/dev/null" {
+			return path
+		}
+	}
+	return ""
+}
+
+// suggestion names the known word that is probably meant, or all of them.
+func suggestion(word string, known []string) string {
+	const most = 10
+	switch near := diag.Nearest(word, known); {
+	case near != "":
+		return fmt.Sprintf("; did you mean %s?", near)
+	case len(known) == 0:
+		return ""
+	case len(known) > most:
+		return fmt.Sprintf(", but %s and %d more", strings.Join(known[:most], ", "), len(known)-most)
+	}
+	return ", but " + strings.Join(known, ", ")
+}
+
+func backendOf(f *farm.Farm, name string) *farm.Backend {
+	i := slices.IndexFunc(f.Backends, func(b farm.Backend) bool { return b.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &f.Backends[i]
+}
+
+func backendNames(f *farm.Farm) (names []string) {
+	for _, b := range f.Backends {
+		names = append(names, b.Name)
+	}
+	return names
+}
+
+// stateError returns why the backend does not have the state after the load, or nil.
+func stateError(change StateChange, p Plan, err error) error {
+	loaded := err == nil || errors.Is(err, ErrUnkept) || p.Isolated != nil
+	if !loaded {
+		return err
+	}
+	i := slices.IndexFunc(p.Script.Farms, func(f *farm.Farm) bool { return f.Name == change.Farm })
+	if i < 0 {
+		return fmt.Errorf("farm %s is not loaded: run farmc check", change.Farm)
+	}
+	b := backendOf(p.Script.Farms[i], change.Backend)
+	switch {
+	case b == nil || p.isKept(change.Farm) && b.State != change.State:
+		return fmt.Errorf("farm %s stays as it was loaded last: run farmc check", change.Farm)
+	case b.State != change.State:
+		return fmt.Errorf("backend %s is still %s: %s sets its state", b.Name, b.State, p.stateFile(change, p.Script.Farms[i]))
+	}
+	return nil
+}
+
+// isKept reports whether the farm stays as it was loaded last.
+func (p Plan) isKept(farm string) bool {
+	return slices.ContainsFunc(p.Isolated, func(words string) bool {
+		return strings.HasPrefix(words, "farm "+farm+" ")
+	})
+}
+
+// stateFile returns the path of the file that sets the state of the backend: the last drop-in without which it is
+// the wanted one, or else the farm's own file.
+func (p Plan) stateFile(change StateChange, loaded *farm.Farm) string {
+	item := loaded.Name + ".toml"
+	files := p.sources.of(item)
+	for _, f := range slices.Backward(files) {
+		without := &SourceFiles{dirs: p.sources.dirs, files: map[string]sourceFile{}}
+		for path, other := range p.sources.files {
+			if of := farmOrList(path); (of == item || strings.HasSuffix(of, ".list")) && other.name != f.name {
+				without.files[path] = other
+			}
+		}
+		c := compileLocal(&compiler.Compiler{}, without, without.Dirs())
+		if c.script == nil || len(c.script.Farms) != 1 {
+			continue
+		}
+		if b := backendOf(c.script.Farms[0], change.Backend); b != nil && b.State == change.State {
+			return p.sources.dirs[f.dir].path + "/" + f.name
+		}
+	}
+	return loaded.Place.File
+}

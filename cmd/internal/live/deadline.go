@@ -1,0 +1,140 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A stateDeadline is the end of a state of a backend, an entry of deadlines.json. The wall clock counts, because the
+// end must survive a reboot.
+type stateDeadline struct {
+	Farm    string    `json:"farm"`
+	Backend string    `json:"backend"`
+	State   string    `json:"state"`
+	File    string    `json:"file"` // path of the drop-in
+	Text    string    `json:"text"` // its content; a file with another one is not removed
+	End     time.Time `json:"end"`
+}
+
+// deadlinesFile maps the names of drop-ins to their deadlines.
+const deadlinesFile = "deadlines.json"
+
+func (s Store) deadlines() (map[string]stateDeadline, error) {
+	all := map[string]stateDeadline{}
+	err := s.readJSON(deadlinesFile, &all)
+	return all, err
+}
+
+// setDeadline records the deadline of a drop-in, or removes the record if there is none.
+func (s Store) setDeadline(name string, d *stateDeadline) error {
+	all, err := s.deadlines()
+	if err != nil {
+		return err
+	}
+	if d != nil {
+		all[name] = *d
+	} else if _, exists := all[name]; !exists {
+		return nil
+	} else {
+		delete(all, name)
+	}
+	return s.writeDeadlines(all)
+}
+
+func (s Store) writeDeadlines(all map[string]stateDeadline) error {
+	if len(all) == 0 {
+		return s.writeJSON(deadlinesFile, nil)
+	}
+	return s.writeJSON(deadlinesFile, all)
+}
+
+// NextDeadline returns the time until the next state of a backend ends, and false if none has an end.
+func (s Store) NextDeadline() (time.Duration, bool) {
+	all, err := s.deadlines()
+	if err != nil || len(all) == 0 {
+		return 0, false
+	}
+	next := slices.MinFunc(slices.Collect(maps.Values(all)), func(a, b stateDeadline) int { return a.End.Compare(b.End) })
+	return time.Until(next.End), true
+}
+
+// EndOverdueStates removes the drop-ins whose time is over, and returns a sentence for each. The caller loads the farms
+// after that.
+func (e *Engine) EndOverdueStates(ctx context.Context) ([]string, error) {
+	release, err := e.lock(ctx, func() {})
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	all, err := e.Store.deadlines()
+	if err != nil {
+		return nil, err
+	}
+	var ended []string
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		d := all[name]
+		if time.Until(d.End) > 0 {
+			continue
+		}
+		if err := d.remove(); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		delete(all, name)
+		ended = append(ended, fmt.Sprintf("%s: backend %s: the time of state %s is over", d.Farm, d.Backend, d.State))
+	}
+	if len(ended) > 0 {
+		errs = append(errs, e.Store.writeDeadlines(all))
+	}
+	return ended, errors.Join(errs...)
+}
+
+// remove removes the drop-in unless it was edited.
+func (d stateDeadline) remove() error {
+	text, err := os.ReadFile(d.File)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && string(text) != d.Text {
+		return nil
+	}
+	if err == nil {
+		err = os.Remove(d.File)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot end the state of backend %s of farm %s: %w", d.Backend, d.Farm, err)
+	}
+	return nil
+}
+
+// MarkWatcher tells other farmc processes that a watcher runs, until this process ends: it holds a shared lock on the
+// state directory itself. The lock of the loads is another file.
+func (s Store) MarkWatcher() error {
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	fd, err := unix.Open(s.Dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) // never closed: the lock ends with it
+	if err == nil {
+		err = unix.Flock(fd, unix.LOCK_SH)
+	}
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", s.Dir, err)
+	}
+	return nil
+}
+
+// WatcherRuns reports whether a farmc watch with this state directory runs.
+func (s Store) WatcherRuns() bool {
+	d, err := os.Open(s.Dir)
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	return errors.Is(unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
