@@ -45,13 +45,16 @@ func (c *call) finishApply(p live.Plan, diagnostics diag.Diagnostics, err error,
 	if !c.reportApply(p, diagnostics, err) {
 		status = exitFailure
 	}
-	for _, words := range p.Isolated {
+	for _, words := range append(p.Held, p.Isolated...) {
 		c.log("%s", words)
 	}
 	switch {
 	case p.Restored:
 		c.log("%s", restored(p))
-	case status == exitOK || p.Isolated != nil:
+	case p.LoadedBefore != nil:
+		age := time.Since(p.LoadedBefore.Time).Round(time.Second)
+		c.log("%s, nothing to load: %s loaded them %s ago", farms(len(p.Script.Farms)), p.LoadedBefore.Cause, age)
+	case status == exitOK || p.Isolated != nil || p.Held != nil:
 		c.printChanges(p)
 		c.log("%s", result(p, time.Since(began)))
 	}

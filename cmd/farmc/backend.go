@@ -77,7 +77,7 @@ func (c *call) changeState(ctx context.Context, state farm.State) int {
 		return exitFailure
 	}
 	c.printChanges(p)
-	for _, words := range p.Isolated {
+	for _, words := range append(p.Held, p.Isolated...) {
 		c.log("%s", words)
 	}
 	c.log("%s", result(p, time.Since(began)))

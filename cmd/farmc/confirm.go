@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -30,22 +31,43 @@ var confirmVerb = verb{
 
 var rollbackVerb = verb{
 	name:    "rollback",
+	args:    "[N]",
 	summary: "load the previous farms",
-	about: `Loads the farms that were loaded before the last ones. If a load waits to be confirmed,
-restores the farms before it at once. The files stay unchanged, but are on hold: apply and
-watch do not load them until one of them changes. A second rollback is not possible.`,
+	about: `Loads the farms as they were N loads ago (1 without N); farmc history has the numbers. States of
+backends (drain, down), drop-ins that only set states, and bans stay as they are. If a load waits
+to be confirmed, restores the farms before it at once. The files stay unchanged, but each farm
+that differs is on hold: apply and watch do not load it until its own files change.`,
 	run: func(ctx context.Context, c *call) int {
+		steps, err := c.steps()
+		if err != nil {
+			return c.usageError("%v", err)
+		}
 		began := time.Now()
-		p, err := c.engine().Rollback(ctx)
+		p, err := c.engine().Rollback(ctx, steps)
 		if err != nil {
 			c.printError(err)
 			return exitFailure
 		}
 		c.printChanges(p)
 		c.log("rolled back: %s", result(p, time.Since(began)))
-		c.log("the files are on hold until one changes")
+		c.log("each changed farm is on hold until its files change")
 		return exitOK
 	},
+}
+
+// steps returns the argument of rollback: the number of loads to go back.
+func (c *call) steps() (int, error) {
+	switch {
+	case len(c.args) == 0:
+		return 1, nil
+	case len(c.args) > 1:
+		return 0, errors.New("rollback takes one number of farmc history")
+	}
+	n, err := strconv.Atoi(c.args[0])
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%q is not a number of farmc history from 1 on", c.args[0])
+	}
+	return n, nil
 }
 
 // awaitVerb is internal: the process that waits for the end of a trial. The argument is the name of the trial.
@@ -167,6 +189,6 @@ func (c *call) trialOutcome(store live.Store, digest string) int {
 		c.log("confirmed")
 		return exitOK
 	}
-	c.log("rolled back: the previous farms are loaded, and the files are on hold until one changes")
+	c.log("rolled back: the previous farms are loaded, and each changed farm is on hold until its files change")
 	return exitFailure
 }

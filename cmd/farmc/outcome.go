@@ -18,9 +18,9 @@ type outcome struct {
 	began       time.Time // start of the apply
 }
 
-// loaded reports whether the kernel has the rules of the files, apart from faulty farms that were isolated.
+// loaded reports whether the kernel has the rules of the files, apart from farms that were isolated or are on hold.
 func (o outcome) loaded() bool {
-	return o.err == nil || errors.Is(o.err, live.ErrUnkept) || o.Isolated != nil
+	return o.err == nil || errors.Is(o.err, live.ErrUnkept) || o.Isolated != nil || o.Held != nil
 }
 
 // statusLine describes the outcome for systemd.

@@ -37,7 +37,7 @@ type verb struct {
 
 // verbs returns the commands in the order of the usage.
 func verbs() []verb {
-	return []verb{compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, watchVerb, statusVerb,
+	return []verb{compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, historyVerb, watchVerb, statusVerb,
 		drainVerb, downVerb, upVerb, banVerb, unbanVerb, versionVerb, completionVerb(), helpVerb()}
 }
 
@@ -209,7 +209,15 @@ func numberLines(text []byte) string {
 	return out.String()
 }
 
+// cause names the command for the history of loads.
+func (c *call) cause() string {
+	if c.confirm > 0 {
+		return "farmc " + c.verb.name + " --confirm"
+	}
+	return "farmc " + c.verb.name
+}
+
 func (c *call) engine() *live.Engine {
 	return &live.Engine{Dirs: c.farmDirs(), Nft: nft.Nft{Path: c.nft}, Store: live.NewStore(c.stateDir), Log: c.log,
-		Isolate: c.isolate, Insecure: c.insecure}
+		Isolate: c.isolate, Insecure: c.insecure, Cause: c.cause()}
 }

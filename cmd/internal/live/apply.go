@@ -1,8 +1,10 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"farmc/cmd/internal/preflight"
 	"farmc/compiler/diag"
@@ -57,12 +59,45 @@ func (e *Engine) applyLocked(ctx context.Context, q request) (Plan, diag.Diagnos
 	return e.applyCompiled(ctx, c, q)
 }
 
-// applyCompiled loads the compilation. If that is refused it isolates the faulty farms, or else restores the last good
-// script.
+// applyCompiled loads the compilation. Farms on hold stay as they were loaded last.
 func (e *Engine) applyCompiled(ctx context.Context, c *compilation, q request) (Plan, diag.Diagnostics, error) {
+	if q.try != nil || q.pending != nil {
+		return e.applyAdmitted(ctx, c, q)
+	}
+	held, err := e.releaseHolds(c)
+	if err != nil || held.blocks && !held.loads(e.Store) {
+		if err == nil {
+			err = held.err()
+		}
+		p := Plan{compilation: c}
+		return p, append(c.diagnostics, e.fallBack(ctx, &p, q.reason)...), err
+	}
+	if !held.blocks {
+		return e.applyAdmitted(ctx, c, q)
+	}
+	p, diagnostics, err := e.applyAdmitted(ctx, held.mixed, q)
+	if err == nil || p.Isolated != nil {
+		p.Held = held.descriptions()
+		err = cmp.Or(err, held.err())
+	}
+	return p, diagnostics, err
+}
+
+// releaseHolds ends the holds of farms that changed, and returns the others.
+func (e *Engine) releaseHolds(c *compilation) (heldBack, error) {
+	held, err := e.heldBack(c)
+	if err != nil {
+		return held, err
+	}
+	return held, e.Store.releaseHold(held.items)
+}
+
+// applyAdmitted loads a compilation without farms on hold. If that is refused it isolates the faulty farms, or else
+// restores the last good script.
+func (e *Engine) applyAdmitted(ctx context.Context, c *compilation, q request) (Plan, diag.Diagnostics, error) {
 	refusal := e.refusal(c, q)
 	if e.Isolate && refusal == ErrFaulty && !c.untrustedDir {
-		if refusal = e.admit(c, q); refusal == nil {
+		if refusal = e.admit(q); refusal == nil {
 			return e.applyIsolated(ctx, c, q)
 		}
 	}
@@ -116,7 +151,7 @@ func (e *Engine) loadCompiled(ctx context.Context, c *compilation, q request) (P
 	}
 	diagnostics := preflight.LoadTranslators(ctx, c.script.Farms)
 	if p.UpToDate && p.Before.Digest == c.script.Digest && p.Before.Farms != nil && len(p.Changes) == 0 {
-		err = e.extendTrial(&p, q)
+		err = cmp.Or(e.extendTrial(&p, q), e.tryLoaded(&p, q))
 	} else {
 		var more diag.Diagnostics
 		more, err = e.loadRequested(ctx, &p, q)
@@ -151,19 +186,15 @@ func (e *Engine) refusal(c *compilation, q request) error {
 	if c.diagnostics.Faulty() {
 		return ErrFaulty
 	}
-	return e.admit(c, q)
+	return e.admit(q)
 }
 
-// admit returns why nothing may be loaded now, faults aside. If the files may be loaded, admit ends a hold of other
-// files.
-func (e *Engine) admit(c *compilation, q request) error {
-	if q.try != nil {
+// admit returns why nothing may be loaded now, faults aside.
+func (e *Engine) admit(q request) error {
+	if q.try != nil || q.pending == nil {
 		return nil
 	}
-	if err := e.blockedBy(c, q.pending); err != nil {
-		return err
-	}
-	return e.Store.releaseHold(c.sources.Digest())
+	return q.pending.pending()
 }
 
 // extendTrial restarts the time of a pending trial if Try asks for the same load again.
@@ -173,6 +204,32 @@ func (e *Engine) extendTrial(p *Plan, q request) error {
 	}
 	p.OnTrial = true
 	_, err := e.beginTrial(p, q)
+	return err
+}
+
+// maxUntried is the time after a load in which Try still takes it for the load that it was asked for.
+const maxUntried = time.Hour
+
+// tryLoaded begins a trial of farms that are loaded already: farmc watch or the path unit loads an edit at its save,
+// before apply --confirm can. The trial ends with the farms before that edit.
+func (e *Engine) tryLoaded(p *Plan, q request) error {
+	if q.try == nil || q.pending != nil {
+		return nil
+	}
+	previous, err := e.Store.previous()
+	if err != nil || previous == "" || previous == p.Script.Digest {
+		return err
+	}
+	all, err := e.Store.History()
+	if err != nil || len(all) == 0 || all[0].Confirmed || time.Since(all[0].Time) > maxUntried ||
+		all[0].Edits != p.sources.editsDigest() {
+		return err
+	}
+	before := *p
+	before.Before.Digest = previous
+	if _, err = e.beginTrial(&before, q); err == nil {
+		p.OnTrial, p.LoadedBefore = true, &all[0]
+	}
 	return err
 }
 

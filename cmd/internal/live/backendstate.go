@@ -56,6 +56,9 @@ func (e *Engine) SetState(ctx context.Context, change StateChange) (Plan, diag.D
 		}
 		return p, diagnostics, wrong
 	}
+	if errors.Is(err, ErrUnkept) {
+		e.Log("warning: %v", err)
+	}
 	return p, diagnostics, nil
 }
 
@@ -155,7 +158,7 @@ func backendNames(f *farm.Farm) (names []string) {
 
 // stateError returns why the backend does not have the state after the load, or nil.
 func stateError(change StateChange, p Plan, err error) error {
-	loaded := err == nil || errors.Is(err, ErrUnkept) || p.Isolated != nil
+	loaded := err == nil || errors.Is(err, ErrUnkept) || p.Isolated != nil || p.Held != nil
 	if !loaded {
 		return err
 	}

@@ -41,10 +41,12 @@ func (s Store) prepare(p Plan) (*pendingLoad, error) {
 	return load, nil
 }
 
-// linkPrevious makes the last load the pending previous one, unless the plan has the same script or the same sources.
+// linkPrevious makes the last load the pending previous one, unless the plan has the same script or the same sources, apart
+// from states of backends.
 func (s Store) linkPrevious(p Plan) error {
 	if p.Before.Script == nil || p.keepPrevious ||
-		p.Before.Digest == p.Script.Digest || p.Before.Sources == p.sources.Digest() {
+		p.Before.Digest == p.Script.Digest || p.Before.Sources == p.sources.Digest() ||
+		p.Before.Edits != "" && p.Before.Edits == p.sources.editsDigest() {
 		return nil
 	}
 	return errors.Join(s.link(previousFile, loadedFile), s.link(previousZip, sourcesFile))
@@ -101,7 +103,7 @@ func (p Plan) stateFiles() map[string][]byte {
 		return map[string][]byte{bootFile: p.Script.Text, loadedFile: p.Script.Text}
 	}
 	last := p.lastLoad()
-	facts := loadedFacts{last.Digest, last.Farms, last.Interfaces, last.Boot, last.Sources}
+	facts := loadedFacts{last.Digest, last.Farms, last.Interfaces, last.Boot, last.Sources, last.Edits}
 	files := map[string][]byte{
 		bootFile:   p.boot().Text,
 		loadedFile: p.Script.Text,
@@ -148,7 +150,8 @@ func (k loadedFacts) text() []byte {
 // lastLoad returns the record that Loaded returns after the plan is committed.
 func (p Plan) lastLoad() LastLoad {
 	return LastLoad{Script: p.Script.Text, Digest: p.Script.Digest, Farms: farm.Describe(p.Script.Farms),
-		Interfaces: interfaceIndexes(p.Script.Interfaces), Boot: p.boot().Digest, Sources: p.sources.Digest()}
+		Interfaces: interfaceIndexes(p.Script.Interfaces), Boot: p.boot().Digest, Sources: p.sources.Digest(),
+		Edits: p.sources.editsDigest()}
 }
 
 // writeBoot replaces boot.nft.

@@ -20,6 +20,8 @@ type compilation struct {
 	script       *ruleset.Script // nil if there are faults
 	diagnostics  diag.Diagnostics
 	faults       diag.Diagnostics // diagnostics, but faults of permissions stand at the farm or list
+	permissions  diag.Diagnostics // the diagnostics about permissions
+	refusals     diag.Diagnostics // the same as part of faults
 	untrustedDir bool             // others may write to a directory of farms; --isolate must load none of it
 	sources      *SourceFiles
 	incremental  *compiler.Compiler // compiler of the script
@@ -51,8 +53,9 @@ func (e *Engine) compileOnce() *compilation {
 	sources := &SourceFiles{}
 	c := compileLocal(&e.incremental, sources, sources.cachedDirs(permissions.check(e.Dirs), e.cached, time.Now()))
 	e.cached = sources
-	c.faults = append(slices.Clone(c.diagnostics), permissions.refusals()...)
-	c.diagnostics = append(c.diagnostics, permissions.diagnostics()...)
+	c.permissions, c.refusals = permissions.diagnostics(), permissions.refusals()
+	c.faults = append(slices.Clone(c.diagnostics), c.refusals...)
+	c.diagnostics = append(c.diagnostics, c.permissions...)
 	c.untrustedDir = permissions.untrustedDir
 	return c
 }

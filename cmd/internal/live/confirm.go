@@ -14,12 +14,13 @@ import (
 // A Trial is a load that waits to be confirmed, the content of trial.json. After its deadline the next farmc rolls it
 // back.
 type Trial struct {
-	Name     string        `json:"name"`     // unique
-	Tried    string        `json:"tried"`    // digest of the script on trial
-	Sources  string        `json:"sources"`  // digest of its source files
-	Base     string        `json:"base"`     // digest of the script before the trial; "": none
-	Deadline time.Duration `json:"deadline"` // since the boot, sleep included; the wall clock can jump
-	Boot     string        `json:"boot"`     // ID of that boot
+	Name     string            `json:"name"`     // unique
+	Tried    string            `json:"tried"`    // digest of the script on trial
+	Sources  string            `json:"sources"`  // digest of its source files
+	Items    map[string]string `json:"items"`    // digest of each farm and list
+	Base     string            `json:"base"`     // digest of the script before the trial; "": none
+	Deadline time.Duration     `json:"deadline"` // since the boot, sleep included; the wall clock can jump
+	Boot     string            `json:"boot"`     // ID of that boot
 }
 
 const (
@@ -103,7 +104,7 @@ type TrialRequest struct {
 // beginTrial records a trial before its load, and returns the function that undoes the record. A trial that replaces
 // another one rolls back to the same farms.
 func (e *Engine) beginTrial(p *Plan, q request) (undo func(), err error) {
-	t := Trial{Name: q.try.Name, Tried: p.Script.Digest, Sources: p.onDisk().Digest(), Base: p.Before.Digest,
+	t := Trial{Name: q.try.Name, Tried: p.Script.Digest, Sources: p.onDisk().Digest(), Items: p.onDisk().edits(), Base: p.Before.Digest,
 		Deadline: sinceBoot() + q.try.Timeout, Boot: bootID()}
 	before := any(nil)
 	if q.pending != nil {
@@ -142,6 +143,9 @@ func (e *Engine) Confirm(ctx context.Context) error {
 		if err := e.Store.writeBoot(c.boot()); err != nil {
 			return err
 		}
+	}
+	if err := e.Store.confirmHistory(); err != nil {
+		return err
 	}
 	if err := e.Store.writeJSON(heldFile, nil); err != nil { // the confirmed files must not stay on hold
 		return err

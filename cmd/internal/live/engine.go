@@ -39,8 +39,9 @@ type Engine struct {
 	Store Store
 	Log   func(format string, args ...any) // progress and events, one line a call
 
-	Isolate  bool // load the correct farms even if others have faults
-	Insecure bool // warn, instead of refusing, if users other than root may write to farms or state
+	Cause    string // command that loads, such as "farmc apply", for the history
+	Isolate  bool   // load the correct farms even if others have faults
+	Insecure bool   // warn, instead of refusing, if users other than root may write to farms or state
 
 	incremental compiler.Compiler // reuses farms of the last compilation that did not change
 	cached      *SourceFiles      // source files of the last compilation; nil: none

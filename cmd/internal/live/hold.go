@@ -5,37 +5,140 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+
+	"farmc/compiler"
 )
 
-// A hold keeps source files that were rolled back from being loaded again until one changes. It is the content of
+// A hold keeps farms and lists that were rolled back from being loaded again until they change. It is the content of
 // held.json.
 type hold struct {
-	Sources []string `json:"sources"` // digests of the source files
-	Why     string   `json:"why"`
+	Items   map[string]string `json:"items"`             // digest of each farm and list; "": it was removed
+	Sources []string          `json:"sources,omitempty"` // digests of all source files, written by farmc 0.1.0
+	Why     string            `json:"why"`
 }
 
-// heldBecause returns why the source files with this digest are on hold, or "".
-func (s Store) heldBecause(sources string) (string, error) {
+// still returns the farms and lists that have not changed since the hold began.
+func (h hold) still(now, last *SourceFiles) (items []string) {
+	current := now.edits()
+	if len(h.Items) == 0 && slices.Contains(h.Sources, now.Digest()) {
+		return differing(current, last.edits())
+	}
+	for item, digest := range h.Items {
+		if current[item] == digest {
+			items = append(items, item)
+		}
+	}
+	slices.Sort(items)
+	return items
+}
+
+// A heldBack is a compilation in which the farms on hold are as they were loaded last.
+type heldBack struct {
+	items  []string // farms and lists on hold
+	why    string
+	blocks bool         // the compilation must not be loaded as it is
+	mixed  *compilation // nil: the files of the last load are unknown, so nothing can be loaded
+}
+
+// heldBack returns the farms on hold. None blocks a compilation of the script that is loaded.
+func (e *Engine) heldBack(c *compilation) (heldBack, error) {
 	var h hold
-	if err := s.readJSON(heldFile, &h); err != nil {
-		return "", err
+	if err := e.Store.readJSON(heldFile, &h); err != nil || h.empty() {
+		return heldBack{}, err
 	}
-	if slices.Contains(h.Sources, sources) {
-		return h.Why, nil
+	last, err := e.Store.Loaded()
+	if err != nil {
+		return heldBack{}, err
 	}
-	return "", nil
+	sources, of := e.Store.sources(sourcesFile)
+	known := sources != nil && of == last.Digest
+	if !known {
+		sources = &SourceFiles{}
+	}
+	b := heldBack{items: h.still(c.sources, sources), why: h.Why}
+	b.blocks = len(b.items) > 0 && (c.script == nil || last.Digest != c.script.Digest)
+	if b.blocks && known {
+		b.mixed = c.keeping(sources, b.items)
+	}
+	return b, nil
 }
 
-// releaseHold ends a hold of other files than these.
-func (s Store) releaseHold(sources string) error {
-	why, err := s.heldBecause(sources)
-	if err != nil || why != "" {
+func (h hold) empty() bool { return len(h.Items) == 0 && len(h.Sources) == 0 }
+
+// keeping compiles the files with some farms and lists in their version of the last load. A state of a backend that
+// this version lacks is left out.
+func (c *compilation) keeping(last *SourceFiles, items []string) *compilation {
+	sources := c.sources.withEdits(last, items)
+	mixed := compileLocal(&compiler.Compiler{}, sources, sources.Dirs())
+	if mixed.script == nil {
+		sources = sources.withoutStates(items)
+		mixed = compileLocal(&compiler.Compiler{}, sources, sources.Dirs())
+	}
+	mixed.addInterfaces(c)
+	mixed.actual = c.sources
+	mixed.untrustedDir, mixed.permissions = c.untrustedDir, c.permissions
+	mixed.faults = append(slices.Clone(mixed.diagnostics), c.refusals...)
+	mixed.diagnostics = append(mixed.diagnostics, c.permissions...)
+	return mixed
+}
+
+// err returns ErrHeld with the reason.
+func (h heldBack) err() error {
+	return fmt.Errorf("%w (%s); farmc apply --confirm tries them once more", ErrHeld, h.why)
+}
+
+// loads reports whether there is more to load than the farms on hold: the compilation differs from the last load.
+func (h heldBack) loads(s Store) bool {
+	last, err := s.Loaded()
+	return err == nil && h.mixed != nil && (h.mixed.script == nil || h.mixed.script.Digest != last.Digest)
+}
+
+// descriptions returns a sentence for each farm and list on hold.
+func (h heldBack) descriptions() (out []string) {
+	for _, item := range h.items {
+		kind, name := "farm", strings.TrimSuffix(item, ".toml")
+		if strings.HasSuffix(item, ".list") {
+			kind, name = "list", strings.TrimSuffix(item, ".list")
+		}
+		out = append(out, fmt.Sprintf("%s %s is on hold until it changes (%s)", kind, name, h.why))
+	}
+	return out
+}
+
+// releaseHold ends the hold of farms and lists that changed.
+func (s Store) releaseHold(items []string) error {
+	var h hold
+	if err := s.readJSON(heldFile, &h); err != nil || h.empty() {
 		return err
 	}
-	return s.writeJSON(heldFile, nil)
+	before := len(h.Items)
+	maps.DeleteFunc(h.Items, func(item, _ string) bool { return !slices.Contains(items, item) })
+	switch {
+	case len(items) == 0:
+		return s.writeJSON(heldFile, nil)
+	case len(h.Items) == before:
+		return nil
+	}
+	return s.writeJSON(heldFile, h)
+}
+
+// sources returns the source files of an archive in the state directory, and the digest of their script; nil if it
+// cannot be read.
+func (s Store) sources(name string) (*SourceFiles, string) {
+	packed, err := os.ReadFile(filepath.Join(s.Dir, name))
+	if err != nil {
+		return nil, ""
+	}
+	sources, of, err := unpack(packed)
+	if err != nil {
+		return nil, ""
+	}
+	return sources, of
 }
 
 // readJSON decodes a file. If the file does not exist, the value stays unchanged.

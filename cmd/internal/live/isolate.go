@@ -140,13 +140,13 @@ func (s *SourceFiles) of(name string) []sourceFile {
 // mixed returns the current files, with the kept farms and lists in their version of the last load.
 func (i *isolation) mixed() *SourceFiles {
 	mixed := &SourceFiles{files: map[string]sourceFile{}}
-	mixed.addFrom(i.now, func(name string) bool { return !slices.Contains(i.kept, name) })
-	mixed.addFrom(i.last, func(name string) bool { return slices.Contains(i.kept, name) })
+	mixed.addFiles(i.now, func(name string, _ sourceFile) bool { return !slices.Contains(i.kept, name) })
+	mixed.addFiles(i.last, func(name string, _ sourceFile) bool { return slices.Contains(i.kept, name) })
 	return mixed
 }
 
-// addFrom adds the wanted files of other sources under their own directories.
-func (s *SourceFiles) addFrom(from *SourceFiles, wanted func(item string) bool) {
+// addFiles adds the wanted files of other sources under their own directories.
+func (s *SourceFiles) addFiles(from *SourceFiles, wanted func(item string, f sourceFile) bool) {
 	index := make([]int, len(from.dirs))
 	for n, dir := range from.dirs {
 		if index[n] = slices.Index(s.dirs, dir); index[n] < 0 {
@@ -155,7 +155,7 @@ func (s *SourceFiles) addFrom(from *SourceFiles, wanted func(item string) bool) 
 		}
 	}
 	for _, p := range from.paths() {
-		if f := from.files[p]; wanted(farmOrList(p)) {
+		if f := from.files[p]; wanted(farmOrList(p), f) {
 			f.dir = index[f.dir]
 			s.files[p] = f
 		}

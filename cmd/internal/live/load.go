@@ -28,7 +28,8 @@ const (
 // load loads the plan's script into the kernel and records it in the state directory.
 func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 	files, err := e.Store.prepare(*p)
-	if err != nil {
+	full := err
+	if err != nil && (p.mustKeep || p.unconfirmed || !isFull(err)) {
 		return nil, err
 	}
 	var diagnostics diag.Diagnostics
@@ -36,7 +37,9 @@ func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 		window := e.monitor.beforeLoad(ctx)
 		if diagnostics, err = e.loadByStrategy(ctx, p); err != nil {
 			e.monitor.loadFailed()
-			e.Store.discard(files)
+			if files != nil {
+				e.Store.discard(files)
+			}
 			return diagnostics, err
 		}
 		ctx = context.WithoutCancel(ctx) // after the transaction the rest must complete
@@ -48,12 +51,25 @@ func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 		p.CutConnections, more = cutConnections(ctx, flows.NewStale(p.Before.Farms, p.Script.Farms))
 		diagnostics = append(diagnostics, more...)
 	}
+	if full != nil {
+		return diagnostics, fmt.Errorf("%w: %w; %s stays the script of an older load, which the next boot loads", ErrUnkept,
+			full, loadedFile)
+	}
 	if err := e.Store.commit(*p, files); err != nil {
 		return diagnostics, fmt.Errorf("%w: %w", ErrUnkept, err)
 	}
 	e.monitor.stored()
+	if !p.scriptOnly && !p.mustKeep {
+		if err := e.recordHistory(p); err != nil {
+			e.Log("warning: cannot keep the history of loads: %v", err)
+		}
+	}
 	return diagnostics, nil
 }
+
+// isFull reports whether an error is a full file system or an exhausted quota. The farms are loaded nevertheless: a dead
+// backend must be taken out even then.
+func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 // loadByStrategy loads the plan's script by the least invasive strategy that works. A transaction that nft refuses has
 // changed nothing, so the next strategy follows; complaints refer to the complete script. There is no nft -c before: it

@@ -3,7 +3,6 @@ package live
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -28,6 +27,9 @@ type Plan struct {
 	Restored bool // the last good script was loaded because the farms cannot be loaded
 	OnTrial  bool // the load waits to be confirmed
 
+	LoadedBefore *HistoryEntry // the load on trial, if another farmc had loaded it before Try; else nil
+
+	Held     []string // one sentence for each farm or list on hold, if the others were loaded; nil: no hold
 	Isolated []string // one sentence for each faulty farm or list that is kept or left out; nil: not isolated
 
 	kernelDigest   string   // digest in the kernel's ruleset; "": no rules of farmc
@@ -35,6 +37,7 @@ type Plan struct {
 	ingressDevices []string // interfaces that have ingress chains of farmc
 
 	keepPrevious bool // previous.nft stays, because this load replaces a load on trial
+	mustKeep     bool // a full state directory stops the load
 	unconfirmed  bool // boot.nft stays: the next boot restores the farms before the trial
 	*compilation
 }
@@ -113,14 +116,11 @@ func (e *Engine) blockedBy(c *compilation, trial *Trial) error {
 	if trial != nil {
 		return trial.pending()
 	}
-	why, err := e.Store.heldBecause(c.sources.Digest())
-	if err != nil || why == "" {
+	held, err := e.heldBack(c)
+	if err != nil || !held.blocks {
 		return err
 	}
-	if last, err := e.Store.Loaded(); err == nil && c.script != nil && last.Digest == c.script.Digest {
-		return nil // already loaded
-	}
-	return fmt.Errorf("%w (%s); farmc apply --confirm tries them once more", ErrHeld, why)
+	return held.err()
 }
 
 // blocked returns ErrOnTrial or ErrHeld as reason if Apply would load nothing now. It changes nothing.

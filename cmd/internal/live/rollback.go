@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -12,9 +11,10 @@ import (
 	"farmc/compiler/ruleset"
 )
 
-// Rollback loads the previous farms, and holds the current source files until one changes. If a load is on trial,
-// Rollback restores the farms before it. The error is ErrNoPrevious if there is nothing to restore.
-func (e *Engine) Rollback(ctx context.Context) (Plan, error) {
+// Rollback loads the farms as they were a number of loads ago, at least 1, and holds the farms that it replaces until
+// they change. States of backends stay as they are. If a load is on trial, Rollback restores the farms before it. The
+// error is ErrNoPrevious if there is nothing to restore.
+func (e *Engine) Rollback(ctx context.Context, steps int) (Plan, error) {
 	release, err := e.lock(ctx, func() { e.Log("waiting for another farmc to finish") })
 	if err != nil {
 		return Plan{}, err
@@ -23,49 +23,102 @@ func (e *Engine) Rollback(ctx context.Context) (Plan, error) {
 	e.Store.removePending()
 	const why = "by farmc rollback"
 	t, err := e.Store.Trial()
-	if err != nil {
+	switch {
+	case err != nil:
 		return Plan{}, err
-	}
-	if t != nil {
+	case t != nil && steps > 1:
+		return Plan{}, fmt.Errorf("%w: run farmc rollback without a number first", ErrOnTrial)
+	case t != nil:
 		return e.rollBackTo(ctx, t.Base, t, why)
 	}
-	last, err := e.Store.Loaded()
+	target, err := e.rollbackTarget(steps)
 	if err != nil {
 		return Plan{}, err
 	}
-	previous, err := e.Store.previous()
-	if err != nil || previous == "" || previous == last.Digest {
-		return Plan{}, errors.Join(ErrNoPrevious, err)
+	return e.rollBack(ctx, target, e.compile().sources, nil, why)
+}
+
+// A rollbackTarget is what a rollback loads.
+type rollbackTarget struct {
+	sources *SourceFiles // nil: unknown, because another version of farmc wrote them
+	script  []byte       // the script that was loaded from them, if it is kept; nil otherwise
+	digest  string       // of the script; "": no farms
+}
+
+// rollbackTarget returns the load of a number of loads ago.
+func (e *Engine) rollbackTarget(steps int) (rollbackTarget, error) {
+	last, err := e.Store.Loaded()
+	if err != nil {
+		return rollbackTarget{}, err
 	}
-	return e.rollBackTo(ctx, previous, nil, why)
+	previous, err := e.Store.keptLoad(previousFile, previousZip)
+	if steps == 1 && err == nil && previous.digest != "" && previous.digest != last.Digest {
+		return previous, nil
+	}
+	all, err := e.Store.History()
+	if err != nil {
+		return rollbackTarget{}, err
+	}
+	if steps >= len(all) && steps > 1 {
+		return rollbackTarget{}, fmt.Errorf("%w: farmc history has the numbers 0 to %d", ErrNoPrevious, max(len(all)-1, 0))
+	}
+	if steps >= len(all) {
+		return rollbackTarget{}, ErrNoPrevious
+	}
+	sources, of := e.Store.sources(all[steps].archive())
+	if sources == nil {
+		return rollbackTarget{}, fmt.Errorf("%w: %s cannot be read", ErrNoPrevious, all[steps].archive())
+	}
+	return rollbackTarget{sources: sources, digest: of}, nil
+}
+
+// keptLoad returns a script of the state directory with its source files.
+func (s Store) keptLoad(script, archive string) (rollbackTarget, error) {
+	text, err := os.ReadFile(filepath.Join(s.Dir, script))
+	if err != nil {
+		return rollbackTarget{}, err
+	}
+	target := rollbackTarget{script: text, digest: digestOf(text)}
+	if sources, of := s.sources(archive); of == target.digest {
+		target.sources = sources
+	}
+	return target, nil
 }
 
 // previous returns the digest of the script before the last one, or "".
 func (s Store) previous() (string, error) {
-	text, err := os.ReadFile(filepath.Join(s.Dir, previousFile))
-	if errors.Is(err, fs.ErrNotExist) {
+	previous, err := s.keptLoad(previousFile, previousZip)
+	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
-	if m := digestLine.FindSubmatch(text); m != nil {
-		return string(m[1]), err
-	}
-	return "", err
+	return previous.digest, err
 }
 
-// rollBackTo loads the farms of the script with digest base, and holds the files that it replaces, with a reason. Each
-// step can be repeated, so a farmc that is killed here does no harm.
+// rollBackTo loads the farms of the script with digest base, which were loaded before a trial. An empty base stands for
+// no farms.
 func (e *Engine) rollBackTo(ctx context.Context, base string, t *Trial, why string) (Plan, error) {
-	h := hold{Why: why}
-	if t != nil {
-		h.Sources = []string{t.Sources}
-	} else {
-		h.Sources = []string{e.compile().sources.Digest()}
+	now := e.compile().sources
+	if base == "" {
+		none := &SourceFiles{dirs: []sourceDir{{path: "no farms"}}, files: map[string]sourceFile{}}
+		return e.rollBack(ctx, rollbackTarget{sources: none}, now, t, why)
 	}
-	p, err := e.planRollback(ctx, base)
+	for _, kept := range [][2]string{{loadedFile, sourcesFile}, {previousFile, previousZip}} {
+		if target, err := e.Store.keptLoad(kept[0], kept[1]); err == nil && target.digest == base {
+			return e.rollBack(ctx, target, now, t, why)
+		}
+	}
+	return Plan{}, fmt.Errorf("%w: the script %.12s is not in %s", ErrNoPrevious, base, e.Store.Dir)
+}
+
+// rollBack loads a target, and holds the farms that it replaces, with a reason. Each step can be repeated, so a farmc
+// that is killed here does no harm.
+func (e *Engine) rollBack(ctx context.Context, target rollbackTarget, now *SourceFiles, t *Trial, why string) (Plan, error) {
+	h := target.hold(now, t, why)
+	p, err := e.planRollback(ctx, target, now)
 	if err != nil {
 		return p, err
 	}
-	p.keepPrevious = true
+	p.keepPrevious, p.mustKeep = true, true
 	diagnostics, err := e.load(ctx, &p)
 	switch {
 	case err != nil && len(diagnostics) > 0:
@@ -79,30 +132,50 @@ func (e *Engine) rollBackTo(ctx context.Context, base string, t *Trial, why stri
 	if err := e.Store.writeJSON(heldFile, h); err != nil {
 		return p, err
 	}
+	if err := e.Store.rewindHistory(target, p); err != nil {
+		e.Log("warning: cannot keep the history of loads: %v", err)
+	}
 	for _, name := range []string{previousFile, previousZip} { // a second rollback would load the held files
 		os.Remove(filepath.Join(e.Store.Dir, name))
 	}
 	return p, e.Store.writeJSON(trialFile, nil)
 }
 
-// planRollback plans the load of the recorded farms of the script with digest base. An empty base stands for no farms.
-func (e *Engine) planRollback(ctx context.Context, base string) (Plan, error) {
-	if base == "" {
-		none := &SourceFiles{dirs: []sourceDir{{path: "no farms"}}, files: map[string]sourceFile{}}
-		return e.plan(ctx, compileLocal(&compiler.Compiler{}, none, none.Dirs()), "")
+// hold returns the hold of the farms and lists that differ between the files of the trial, or of now, and the target.
+func (target rollbackTarget) hold(now *SourceFiles, t *Trial, why string) hold {
+	h := hold{Why: why, Items: map[string]string{}}
+	from := now.edits()
+	if t != nil && t.Items != nil {
+		from = t.Items
+	} else if t != nil {
+		h.Sources = []string{t.Sources}
 	}
-	for _, kept := range []struct{ script, sources string }{{loadedFile, sourcesFile}, {previousFile, previousZip}} {
-		text, err := os.ReadFile(filepath.Join(e.Store.Dir, kept.script))
-		m := digestLine.FindSubmatch(text)
-		if err != nil || m == nil || string(m[1]) != base {
-			continue
-		}
-		c := e.compileKept(kept.sources, base)
-		if c == nil { // another version of farmc wrote the farms; nft still takes the script
-			script := &ruleset.Script{Text: text, Digest: base}
-			c = &compilation{script: script, sources: &SourceFiles{}, scriptOnly: true}
-		}
-		return e.plan(ctx, c, "")
+	to := map[string]string{}
+	if target.sources != nil {
+		to = target.sources.edits()
 	}
-	return Plan{}, fmt.Errorf("%w: the script %.12s is not in %s", ErrNoPrevious, base, e.Store.Dir)
+	for _, item := range differing(from, to) {
+		h.Items[item] = from[item]
+	}
+	return h
+}
+
+// planRollback plans the load of a target with the states of backends of now. A state of a backend that the target
+// lacks is left out.
+func (e *Engine) planRollback(ctx context.Context, target rollbackTarget, now *SourceFiles) (Plan, error) {
+	if target.sources == nil { // nft still takes the script
+		script := &ruleset.Script{Text: target.script, Digest: target.digest}
+		return e.plan(ctx, &compilation{script: script, sources: &SourceFiles{}, scriptOnly: true}, "")
+	}
+	items := differing(target.sources.edits(), now.edits())
+	for _, sources := range []*SourceFiles{now.withEdits(target.sources, items), target.sources} {
+		if c := compileLocal(&compiler.Compiler{}, sources, sources.Dirs()); c.script != nil {
+			return e.plan(ctx, c, "")
+		}
+	}
+	if target.script == nil {
+		return Plan{}, fmt.Errorf("%w: its farms have faults for this version of farmc", ErrNoPrevious)
+	}
+	target.sources = nil
+	return e.planRollback(ctx, target, now)
 }

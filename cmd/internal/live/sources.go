@@ -25,6 +25,7 @@ type SourceFiles struct {
 	files map[string]sourceFile
 
 	digest string   // result of Digest; "": not computed
+	edited string   // result of editsDigest; "": not computed
 	sorted []string // result of paths
 }
 
@@ -46,7 +47,7 @@ type sourceFile struct {
 }
 
 func (s *SourceFiles) add(f sourceFile) {
-	s.digest = ""
+	s.digest, s.edited = "", ""
 	s.files[path.Join(s.dirs[f.dir].path, f.name)] = f
 }
 

@@ -61,6 +61,7 @@ type LastLoad struct {
 	Interfaces map[string]int // index, at the time of the load, of each interface that the rules name
 	Boot       string         // digest of boot.nft
 	Sources    string         // digest of the source files
+	Edits      string         // the same without states of backends; "": unknown
 }
 
 // loadedFacts is the content of loaded.json. It describes only the script of its digest: if farmc is killed between two
@@ -71,6 +72,7 @@ type loadedFacts struct {
 	Interfaces map[string]int              `json:"interfaces"`
 	Boot       string                      `json:"boot"`
 	Sources    string                      `json:"sources"`
+	Edits      string                      `json:"edits"`
 }
 
 // Lock excludes other farmc processes until release is called. It waits until the lock is free, and calls waiting once
@@ -161,7 +163,7 @@ func (s Store) load() (LastLoad, error) {
 	}
 	k := LastLoad{Script: text, Digest: digestOf(text)}
 	about := s.facts(k.Digest)
-	k.Farms, k.Interfaces, k.Boot, k.Sources = about.Farms, about.Interfaces, about.Boot, about.Sources
+	k.Farms, k.Interfaces, k.Boot, k.Sources, k.Edits = about.Farms, about.Interfaces, about.Boot, about.Sources, about.Edits
 	return k, nil
 }
 

@@ -21,7 +21,7 @@ func TestLoadedFactsJSON(t *testing.T) {
 	for _, farms := range []map[string]farm.Description{
 		{}, {"web": web}, {"b.c-d_e": `{"farm":{},"backends":null}`, "A": web, "web": web},
 	} {
-		kept := loadedFacts{"d", farms, map[string]int{`"farms":{}`: 3}, "b", "s"}
+		kept := loadedFacts{"d", farms, map[string]int{`"farms":{}`: 3}, "b", "s", "e"}
 		var read loadedFacts
 		text := kept.text()
 		if err := json.Unmarshal(text, &read); err != nil || !reflect.DeepEqual(read, kept) {

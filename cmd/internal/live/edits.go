@@ -1,0 +1,96 @@
+package live
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"farmc/compiler/toml"
+)
+
+// edits returns a digest of each farm and list by its file name, such as "web.toml". Drop-ins that set only states of
+// backends are left out: farmc drain and health checkers write them, and they are no edits.
+func (s *SourceFiles) edits() map[string]string {
+	sums := map[string]*strings.Builder{}
+	for _, p := range s.paths() {
+		f, item := s.files[p], farmOrList(p)
+		if item == "" || f.setsOnlyStates() {
+			continue
+		}
+		if sums[item] == nil {
+			sums[item] = &strings.Builder{}
+		}
+		fmt.Fprintf(sums[item], "%q %v %x\n", p, f.err, sha256.Sum256(f.text))
+	}
+	out := make(map[string]string, len(sums))
+	for item, files := range sums {
+		out[item] = digestOfText(files.String())
+	}
+	return out
+}
+
+// editsDigest is a digest over all farms and lists, without states of backends.
+func (s *SourceFiles) editsDigest() string {
+	if s.edited == "" {
+		var all strings.Builder
+		items := s.edits()
+		for _, item := range slices.Sorted(maps.Keys(items)) {
+			all.WriteString(item + " " + items[item] + "\n")
+		}
+		s.edited = digestOfText(all.String())
+	}
+	return s.edited
+}
+
+func digestOfText(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// setsOnlyStates reports whether the file is a drop-in that sets nothing but states of backends.
+func (f sourceFile) setsOnlyStates() bool {
+	isDropIn := strings.HasSuffix(path.Dir(f.name), ".toml.d")
+	return isDropIn && f.err == nil && toml.OnlyStates(f.text)
+}
+
+// differing returns the names of farms and lists whose digests differ.
+func differing(a, b map[string]string) (items []string) {
+	for item := range a {
+		if a[item] != b[item] {
+			items = append(items, item)
+		}
+	}
+	for item := range b {
+		if _, both := a[item]; !both {
+			items = append(items, item)
+		}
+	}
+	slices.Sort(items)
+	return items
+}
+
+// withEdits returns the files with some farms and lists in their version of other files. Their states of backends stay
+// the ones of s.
+func (s *SourceFiles) withEdits(of *SourceFiles, items []string) *SourceFiles {
+	mixed := &SourceFiles{files: map[string]sourceFile{}}
+	mixed.addFiles(s, func(item string, f sourceFile) bool {
+		return !slices.Contains(items, item) || f.setsOnlyStates()
+	})
+	mixed.addFiles(of, func(item string, f sourceFile) bool {
+		return slices.Contains(items, item) && !f.setsOnlyStates()
+	})
+	return mixed
+}
+
+// withoutStates returns the files without states of backends of some farms.
+func (s *SourceFiles) withoutStates(items []string) *SourceFiles {
+	out := &SourceFiles{files: map[string]sourceFile{}}
+	out.addFiles(s, func(item string, f sourceFile) bool {
+		return !slices.Contains(items, item) || !f.setsOnlyStates()
+	})
+	return out
+}

@@ -1,0 +1,153 @@
+package live
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A HistoryEntry is a load that edits of farms or lists caused. States of backends are no edits.
+type HistoryEntry struct {
+	Time      time.Time `json:"time"`
+	Farms     []string  `json:"farms"` // farms that changed
+	Cause     string    `json:"cause"` // command that loaded them, such as "farmc apply"
+	Script    string    `json:"script"`
+	Edits     string    `json:"edits"` // digest of the source files without states; names the archive
+	Confirmed bool      `json:"confirmed,omitempty"`
+}
+
+const (
+	historyDir  = "history"
+	historyFile = historyDir + "/loads.json"
+	maxHistory  = 10
+)
+
+// History returns the last loads, the current one first.
+func (s Store) History() ([]HistoryEntry, error) {
+	var all []HistoryEntry
+	err := s.readJSON(historyFile, &all)
+	return all, err
+}
+
+// archive returns the path of the source files of an entry, relative to the state directory.
+func (h HistoryEntry) archive() string { return historyDir + "/" + h.Edits + ".zip" }
+
+// recordHistory adds a load that was committed, if edits caused it.
+func (e *Engine) recordHistory(p *Plan) error {
+	all, err := e.Store.History()
+	if err != nil {
+		return err
+	}
+	entry := HistoryEntry{Time: time.Now().UTC().Truncate(time.Second), Farms: changedFarms(p.Changes), Cause: e.Cause,
+		Script: p.Script.Digest, Edits: p.sources.editsDigest()}
+	if len(all) > 0 && all[0].Edits == entry.Edits {
+		return nil
+	}
+	if all, err = e.Store.addMissing(all, p.Before); err != nil {
+		return err
+	}
+	if err := e.Store.linkHistory(sourcesFile, entry); err != nil {
+		return err
+	}
+	switch {
+	case len(all) > 0 && (all[0].Edits == entry.Edits || all[0].Script == entry.Script): // comments, or a repetition
+		all[0].Edits, all[0].Script = entry.Edits, entry.Script
+	default:
+		all = slices.Insert(all, 0, entry)
+	}
+	return e.Store.writeHistory(all)
+}
+
+// addMissing adds the load before the current one, if a farmc that was killed, or another version, has not recorded it.
+func (s Store) addMissing(all []HistoryEntry, before LastLoad) ([]HistoryEntry, error) {
+	if before.Script == nil || len(all) > 0 && all[0].Script == before.Digest {
+		return all, nil
+	}
+	sources, of := s.sources(previousZip)
+	if sources == nil || of != before.Digest {
+		return all, nil
+	}
+	entry := HistoryEntry{Cause: "unknown", Script: before.Digest, Edits: sources.editsDigest()}
+	if len(all) > 0 && all[0].Edits == entry.Edits {
+		return all, nil
+	}
+	if info, err := os.Stat(filepath.Join(s.Dir, previousFile)); err == nil {
+		entry.Time = info.ModTime().UTC().Truncate(time.Second)
+	}
+	return slices.Insert(all, 0, entry), s.linkHistory(previousZip, entry)
+}
+
+// changedFarms returns the names of the farms in the sentences of Plan.Changes.
+func changedFarms(changes []string) []string {
+	farms := []string{}
+	for _, change := range changes {
+		if name, _, ok := strings.Cut(change, ": "); ok && !slices.Contains(farms, name) {
+			farms = append(farms, name)
+		}
+	}
+	return farms
+}
+
+// linkHistory keeps the archive of an entry as a second name of a state file: state files are replaced, never changed.
+func (s Store) linkHistory(name string, entry HistoryEntry) error {
+	if err := os.MkdirAll(filepath.Join(s.Dir, historyDir), 0o700); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	to := entry.archive()
+	os.Remove(filepath.Join(s.Dir, to+pending))
+	if err := s.link(to, name); err != nil {
+		return err
+	}
+	err := os.Rename(filepath.Join(s.Dir, to+pending), filepath.Join(s.Dir, to))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	return nil
+}
+
+// writeHistory writes the entries, and removes the archives of older ones.
+func (s Store) writeHistory(all []HistoryEntry) error {
+	all = all[:min(len(all), maxHistory)]
+	if err := os.MkdirAll(filepath.Join(s.Dir, historyDir), 0o700); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	if err := s.writeJSON(historyFile, all); err != nil {
+		return err
+	}
+	files, err := os.ReadDir(filepath.Join(s.Dir, historyDir))
+	for _, f := range files {
+		kept := slices.ContainsFunc(all, func(h HistoryEntry) bool { return h.archive() == historyDir+"/"+f.Name() })
+		if !kept && strings.HasSuffix(f.Name(), ".zip") {
+			os.Remove(filepath.Join(s.Dir, historyDir, f.Name()))
+		}
+	}
+	return err
+}
+
+// rewindHistory removes the loads after the target of a rollback, which becomes the current one.
+func (s Store) rewindHistory(target rollbackTarget, p Plan) error {
+	if target.digest == "" {
+		return s.writeHistory(nil)
+	}
+	all, err := s.History()
+	edits := p.sources.editsDigest()
+	i := slices.IndexFunc(all, func(h HistoryEntry) bool { return h.Edits == edits || h.Script == target.digest })
+	if err != nil || i <= 0 {
+		return err
+	}
+	return s.writeHistory(all[i:])
+}
+
+// confirmHistory marks the current load as confirmed.
+func (s Store) confirmHistory() error {
+	all, err := s.History()
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	all[0].Confirmed = true
+	return s.writeHistory(all)
+}
