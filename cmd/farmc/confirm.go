@@ -181,7 +181,11 @@ const rollbackGrace = time.Minute
 // trialOutcome prints whether the trial of the script with this digest was confirmed.
 func (c *call) trialOutcome(store live.Store, digest string) int {
 	confirmed, err := store.Confirmed(digest)
+	last, _ := store.Loaded()
 	switch {
+	case err == nil && last.Script == nil:
+		c.log("farmc unload has removed the rules")
+		return exitFailure
 	case err != nil:
 		c.printError(err)
 		return exitFailure

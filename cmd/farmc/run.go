@@ -37,7 +37,7 @@ type verb struct {
 
 // verbs returns the commands in the order of the usage.
 func verbs() []verb {
-	return []verb{compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, historyVerb, watchVerb, statusVerb,
+	return []verb{compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, historyVerb, unloadVerb, watchVerb, statusVerb,
 		drainVerb, downVerb, upVerb, banVerb, unbanVerb, versionVerb, completionVerb(), helpVerb()}
 }
 

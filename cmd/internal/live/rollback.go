@@ -129,7 +129,11 @@ func (e *Engine) rollBack(ctx context.Context, target rollbackTarget, now *Sourc
 	for _, warning := range diagnostics {
 		e.Log("warning: %s", warning.Message)
 	}
-	if err := e.Store.writeJSON(heldFile, h); err != nil {
+	held := any(h)
+	if h.empty() {
+		held = nil
+	}
+	if err := e.Store.writeJSON(heldFile, held); err != nil {
 		return p, err
 	}
 	if err := e.Store.rewindHistory(target, p); err != nil {

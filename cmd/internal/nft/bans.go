@@ -146,6 +146,20 @@ type elementChange struct {
 
 // commit makes the changes in one transaction.
 func commit(ctx context.Context, changes []elementChange) error {
+	var requests []*nl.NetlinkRequest
+	for _, c := range changes {
+		req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|c.message, c.flags)
+		req.AddData(&nl.Nfgenmsg{NfgenFamily: unix.NFPROTO_INET})
+		for _, attr := range elementAttributes(c.set, c.address.AsSlice(), c.timeout) {
+			req.AddData(attr)
+		}
+		requests = append(requests, req)
+	}
+	return transact(ctx, requests)
+}
+
+// transact sends requests as one transaction.
+func transact(ctx context.Context, requests []*nl.NetlinkRequest) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -155,14 +169,9 @@ func commit(ctx context.Context, changes []elementChange) error {
 	}
 	defer socket.Close()
 	message := batchMessage(unix.NFNL_MSG_BATCH_BEGIN)
-	for i, c := range changes {
-		req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|c.message, c.flags)
-		if i == len(changes)-1 {
+	for i, req := range requests {
+		if i == len(requests)-1 {
 			req.Flags |= unix.NLM_F_ACK
-		}
-		req.AddData(&nl.Nfgenmsg{NfgenFamily: unix.NFPROTO_INET})
-		for _, attr := range elementAttributes(c.set, c.address.AsSlice(), c.timeout) {
-			req.AddData(attr)
 		}
 		message = append(message, req.Serialize()...)
 	}
