@@ -37,7 +37,7 @@ type verb struct {
 
 // verbs returns the commands in the order of the usage.
 func verbs() []verb {
-	return []verb{compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, historyVerb, unloadVerb, watchVerb, statusVerb,
+	return []verb{newVerb, compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, historyVerb, unloadVerb, watchVerb, statusVerb,
 		drainVerb, downVerb, upVerb, banVerb, unbanVerb, versionVerb, completionVerb(), helpVerb()}
 }
 
@@ -53,6 +53,8 @@ type call struct {
 	boot   bool   // compile --boot
 	noNft  bool   // check --no-nft
 	json   bool   // status --json
+
+	listen, backends []string // new --listen, --backend
 
 	limit time.Duration // drain --for, down --for
 	wait  bool          // drain --wait, down --wait
