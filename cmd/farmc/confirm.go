@@ -2,15 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 
 	"farmc/cmd/internal/live"
@@ -70,80 +64,21 @@ func (c *call) steps() (int, error) {
 	return n, nil
 }
 
-// awaitVerb is internal: the process that waits for the end of a trial. The argument is the name of the trial.
-var awaitVerb = verb{
-	name: "await",
-	args: "TRIAL",
-	run: func(ctx context.Context, c *call) int {
-		io.Copy(io.Discard, os.Stdin) // ends when apply has loaded, or was killed
-		if len(c.args) != 1 || c.engine().Await(ctx, c.args[0]) != nil {
-			return exitFailure
-		}
-		return exitOK
-	},
-}
-
-// A confirmTimer is a farmc process that waits for the end of a trial. It is independent of the process, terminal and
-// session of the apply, because the load can cut them off.
-type confirmTimer struct {
-	trial string
-	start io.Closer
-}
-
-// startConfirmTimer starts the process before anything is loaded, so that an error keeps apply from loading.
-func (c *call) startConfirmTimer() (*confirmTimer, error) {
-	w := &confirmTimer{trial: rand.Text()}
-	state, err := filepath.Abs(c.stateDir)
-	if err != nil {
-		return nil, err
-	}
-	args := []string{"await", "--state-dir", state}
-	if c.insecure {
-		args = append(args, "--insecure-permissions")
-	}
-	if c.nft != "" {
-		program, err := exec.LookPath(c.nft)
-		if err == nil {
-			program, err = filepath.Abs(program)
-		}
-		if err != nil {
-			return nil, err
-		}
-		args = append(args, "--nft", program)
-	}
-	input, start, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	defer input.Close()
-	w.start = start
-	cmd := exec.Command("/proc/self/exe", append(args, w.trial)...)
-	cmd.Args[0] = os.Args[0]
-	cmd.Dir, cmd.Stdin = "/", input
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		start.Close()
-		return nil, fmt.Errorf("cannot start the confirm timer: %w", err)
-	}
-	go cmd.Wait()
-	return w, nil
-}
-
 // applyOnTrial loads on trial, and waits for the outcome.
 func (c *call) applyOnTrial(ctx context.Context) int {
 	began := time.Now()
-	w, err := c.startConfirmTimer()
+	w, err := c.startConfirmTimer(ctx)
 	if err != nil {
 		c.printError(err)
 		return exitFailure
 	}
 	p, diagnostics, err := c.engine().Try(ctx, live.TrialRequest{Name: w.trial, Timeout: c.confirm})
-	w.start.Close()
+	w.begin()
 	status := c.finishApply(p, diagnostics, err, began)
 	if !p.OnTrial || err != nil && p.Isolated == nil {
 		return status
 	}
-	c.log("run farmc confirm, or the previous farms are restored in %s", c.confirm)
+	w.log(c, c.confirm)
 	return max(status, c.awaitTrial(ctx, w.trial, p.Script.Digest))
 }
 

@@ -10,9 +10,13 @@ import (
 	"time"
 )
 
-// echo is a program: a TCP server that answers with the bytes that arrive.
-func echo() {
+// answer is a program: a TCP server that answers with the bytes that arrive. It prints
+// "listening" at its start.
+func answer() {
 	server, err := net.Listen("tcp", os.Args[1])
+	if err == nil {
+		fmt.Println("listening")
+	}
 	for err == nil {
 		var c net.Conn
 		if c, err = server.Accept(); err == nil {

@@ -29,7 +29,7 @@ import (
 func TestMain(m *testing.M) {
 	programs := map[string]func(){
 		"farmc": calmly, "until": until, "plainly": plainly, "manager": manager, "terminal": terminal,
-		"echo": echo, "converse": converse}
+		"answer": answer, "converse": converse}
 	if programs[filepath.Base(os.Args[0])] == nil {
 		if err := netlab.Enter(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 //	plainly farmc ARGUMENTS...      run farmc as a plain user, where this is [root]
 //	manager SOCKET                  print the messages of services to systemd
 //	terminal COMMAND...             run it on a terminal of its own; output to /dev/tty goes to standard error
-//	echo ADDRESS                    answer on TCP connections with the bytes that arrive
+//	answer ADDRESS                  answer on TCP connections with the bytes that arrive; print when it listens
 //	converse ADDRESS                open a TCP connection, and send a byte ten times a second; print when one comes back
 //	signal NAME                     send a signal to all background commands
 //	tmpfs DIR OPTIONS               mount a file system
