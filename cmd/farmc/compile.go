@@ -40,7 +40,7 @@ var compileVerb = verb{
 
 // write writes the script to the output file or to stdout. A regular file is replaced atomically.
 func (c *call) write(text []byte) error {
-	if c.output == "" || c.output == "-" {
+	if c.output == "" || c.output == "-" || isStdout(c.output) {
 		_, err := c.stdout.Write(text)
 		return err
 	}
@@ -51,18 +51,30 @@ func (c *call) write(text []byte) error {
 		}
 		mode = info.Mode().Perm()
 	}
-	f, err := os.CreateTemp(filepath.Dir(c.output), "."+filepath.Base(c.output)+".*")
+	path, err := filepath.EvalSymlinks(c.output) // a link stays
+	if err != nil {
+		path = c.output
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return c.writeError(err)
 	}
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), c.output)
+		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
 		os.Remove(f.Name())
 	}
 	return c.writeError(err)
+}
+
+// isStdout reports whether a path, such as /dev/stdout, is the file that standard output writes to. A rename would put a
+// file in the place of /dev/stdout.
+func isStdout(path string) bool {
+	info, err := os.Stat(path)
+	own, err2 := os.Stdout.Stat()
+	return err == nil && err2 == nil && os.SameFile(info, own)
 }
 
 // writeError names the output file instead of the temporary one.
