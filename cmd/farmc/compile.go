@@ -69,8 +69,8 @@ func (c *call) write(text []byte) error {
 	return c.writeError(err)
 }
 
-// isStdout reports whether a path, such as /dev/stdout, is the file that standard output writes to. A rename would put a
-// file in the place of /dev/stdout.
+// isStdout reports whether a path, such as /dev/stdout, is the file that standard output writes to. A rename would put
+// a file in the place of /dev/stdout.
 func isStdout(path string) bool {
 	info, err := os.Stat(path)
 	own, err2 := os.Stdout.Stat()

@@ -158,7 +158,8 @@ _farmc() {
 ` + cases.String() + `	esac
 	case ${COMP_WORDS[1]}$given in
 	` + verbNamesIf(verb.takesFarm, "0|") + `0) some=$("${COMP_WORDS[0]/#\~/$HOME}" names "${dirs[@]}" 2>/dev/null) ;;
-	` + verbNamesIf(verb.takesFile, "0|") + `0) compopt -o filenames; some=$(compgen -f -X '!*.toml' -- "$cur"; compgen -d -- "$cur") ;;
+	` + verbNamesIf(verb.takesFile, "0|") + `0) compopt -o filenames
+		some=$(compgen -f -X '!*.toml' -- "$cur"; compgen -d -- "$cur") ;;
 	` + verbNamesIf(verb.takesTime, "2|") + `2) some="` + banTimes + `" ;;
 	esac
 	case $cur in

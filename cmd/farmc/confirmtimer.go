@@ -138,6 +138,7 @@ func startConfirmProcess(trial string, args []string) (*confirmTimer, error) {
 func (w *confirmTimer) log(c *call, timeout time.Duration) {
 	c.log("run farmc confirm, or the previous farms are restored in %s", timeout)
 	if !w.unit {
-		c.log("the confirm timer ends with the service or container that runs this command; after that, farmc rollback restores")
+		c.log("the confirm timer ends with the service or container that runs this command; " +
+			"after that, farmc rollback restores")
 	}
 }

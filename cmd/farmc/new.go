@@ -44,7 +44,7 @@ func (c *call) farmText() (string, error) {
 	var quoted []string
 	for _, l := range c.listen {
 		if !plainText(l) {
-			return "", fmt.Errorf("--listen %q is not an address with a port, such as 192.0.2.10:80 or [2001:db8::1]:80", l)
+			return "", fmt.Errorf("--listen %q is not an address with a port, such as 192.0.2.10:80", l)
 		}
 		quoted = append(quoted, `"`+l+`"`)
 	}

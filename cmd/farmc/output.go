@@ -2,7 +2,8 @@ package main
 
 import "io"
 
-// output is standard output. It keeps the first error of a write, such as a full disk, so that the exit status tells it.
+// output is standard output. It keeps the first error of a write, such as a full disk, so that the exit status tells
+// it.
 type output struct {
 	io.Writer
 	err error

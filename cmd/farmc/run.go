@@ -37,8 +37,9 @@ type verb struct {
 
 // verbs returns the commands in the order of the usage.
 func verbs() []verb {
-	return []verb{newVerb, compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, historyVerb, unloadVerb, watchVerb, statusVerb,
-		drainVerb, downVerb, upVerb, banVerb, unbanVerb, versionVerb, completionVerb(), helpVerb()}
+	return []verb{newVerb, compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, historyVerb,
+		unloadVerb, watchVerb, statusVerb, drainVerb, downVerb, upVerb, banVerb, unbanVerb, versionVerb,
+		completionVerb(), helpVerb()}
 }
 
 // A call is one run of a verb: its options, arguments and streams.

@@ -34,7 +34,7 @@ has not, or cannot be read.`,
 			return c.usageError("status takes at most one farm")
 		}
 		s, err := c.engine().Status(ctx, strings.Join(c.args, ""))
-		if err != nil && len(s.Farms) == 0 {
+		if err != nil && len(s.Farms) == 0 && !(c.json && errors.Is(err, live.ErrNothingLoaded)) {
 			c.printError(err)
 			return exitFailure
 		}

@@ -20,7 +20,7 @@ watch runs.`,
 		} else {
 			c.log("the kernel holds no rules of farmc")
 		}
-		c.log("the next boot loads none; farmc apply, or farmc.path at the next change of a file, loads the farms again")
+		c.log("the next boot loads none; farmc apply loads farms again, and so does farmc.path at a change of a file")
 		return exitOK
 	},
 }

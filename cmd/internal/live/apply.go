@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"time"
 
 	"farmc/cmd/internal/preflight"
 	"farmc/compiler/diag"
@@ -204,32 +203,6 @@ func (e *Engine) extendTrial(p *Plan, q request) error {
 	}
 	p.OnTrial = true
 	_, err := e.beginTrial(p, q)
-	return err
-}
-
-// maxUntried is the time after a load in which Try still takes it for the load that it was asked for.
-const maxUntried = time.Hour
-
-// tryLoaded begins a trial of farms that are loaded already: farmc watch or the path unit loads an edit at its save,
-// before apply --confirm can. The trial ends with the farms before that edit.
-func (e *Engine) tryLoaded(p *Plan, q request) error {
-	if q.try == nil || q.pending != nil {
-		return nil
-	}
-	previous, err := e.Store.previous()
-	if err != nil || previous == "" || previous == p.Script.Digest {
-		return err
-	}
-	all, err := e.Store.History()
-	if err != nil || len(all) == 0 || all[0].Confirmed || time.Since(all[0].Time) > maxUntried ||
-		all[0].Edits != p.sources.editsDigest() {
-		return err
-	}
-	before := *p
-	before.Before.Digest = previous
-	if _, err = e.beginTrial(&before, q); err == nil {
-		p.OnTrial, p.LoadedBefore = true, &all[0]
-	}
 	return err
 }
 

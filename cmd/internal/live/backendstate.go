@@ -83,7 +83,8 @@ func (e *Engine) admitState(ctx context.Context, change StateChange) error {
 		return err
 	}
 	if backendOf(f, change.Backend) == nil {
-		return fmt.Errorf("farm %s has no backend %q%s", f.Name, change.Backend, suggestion(change.Backend, backendNames(f)))
+		near := suggestion(change.Backend, backendNames(f))
+		return fmt.Errorf("farm %s has no backend %q%s", f.Name, change.Backend, near)
 	}
 	if change.Tracked && !f.Tracked() {
 		return fmt.Errorf("farm %s has mode %s: %w", f.Name, f.Mode, ErrUntracked)
@@ -171,7 +172,8 @@ func stateError(change StateChange, p Plan, err error) error {
 	case b == nil || p.isKept(change.Farm) && b.State != change.State:
 		return fmt.Errorf("farm %s stays as it was loaded last: run farmc check", change.Farm)
 	case b.State != change.State:
-		return fmt.Errorf("backend %s is still %s: %s sets its state", b.Name, b.State, p.stateFile(change, p.Script.Farms[i]))
+		file := p.stateFile(change, p.Script.Farms[i])
+		return fmt.Errorf("backend %s is still %s: %s sets its state", b.Name, b.State, file)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func compileFile(name string) (*compilation, error) {
 	case info.IsDir():
 		return nil, fmt.Errorf("%q is a directory; farmc check --dir checks its farms", name)
 	case !strings.HasSuffix(name, ".toml"):
-		return nil, fmt.Errorf("%q is not a farm file: its name must end in .toml, and the rest is the farm's name", name)
+		return nil, fmt.Errorf("%q is not a farm file: its name must end in .toml", name)
 	}
 	dir := Dir(filepath.Dir(name))
 	alone := &singleFarm{StatFS: dir.FS.(fs.StatFS), name: filepath.Base(name)}

@@ -41,8 +41,8 @@ func (s Store) prepare(p Plan) (*pendingLoad, error) {
 	return load, nil
 }
 
-// linkPrevious makes the last load the pending previous one, unless the plan has the same script or the same sources, apart
-// from states of backends.
+// linkPrevious makes the last load the pending previous one, unless the plan has the same script, or the same sources
+// apart from states of backends.
 func (s Store) linkPrevious(p Plan) error {
 	if p.Before.Script == nil || p.keepPrevious ||
 		p.Before.Digest == p.Script.Digest || p.Before.Sources == p.sources.Digest() ||

@@ -104,13 +104,40 @@ type TrialRequest struct {
 // beginTrial records a trial before its load, and returns the function that undoes the record. A trial that replaces
 // another one rolls back to the same farms.
 func (e *Engine) beginTrial(p *Plan, q request) (undo func(), err error) {
-	t := Trial{Name: q.try.Name, Tried: p.Script.Digest, Sources: p.onDisk().Digest(), Items: p.onDisk().edits(), Base: p.Before.Digest,
+	t := Trial{Name: q.try.Name, Tried: p.Script.Digest, Sources: p.onDisk().Digest(), Items: p.onDisk().edits(),
+		Base:     p.Before.Digest,
 		Deadline: sinceBoot() + q.try.Timeout, Boot: bootID()}
 	before := any(nil)
 	if q.pending != nil {
 		t.Base, before = q.pending.Base, *q.pending
 	}
 	return func() { e.Store.writeJSON(trialFile, before) }, e.Store.writeJSON(trialFile, t)
+}
+
+// maxUntried is the time after a load in which Try still takes it for the load that it was asked for.
+const maxUntried = time.Hour
+
+// tryLoaded begins a trial of farms that are loaded already: farmc watch or the path unit loads an edit at its save,
+// before apply --confirm can. The trial ends with the farms before that edit.
+func (e *Engine) tryLoaded(p *Plan, q request) error {
+	if q.try == nil || q.pending != nil {
+		return nil
+	}
+	previous, err := e.Store.previous()
+	if err != nil || previous == "" || previous == p.Script.Digest {
+		return err
+	}
+	all, err := e.Store.History()
+	if err != nil || len(all) == 0 || all[0].Confirmed || time.Since(all[0].Time) > maxUntried ||
+		all[0].Edits != p.sources.editsDigest() {
+		return err
+	}
+	before := *p
+	before.Before.Digest = previous
+	if _, err = e.beginTrial(&before, q); err == nil {
+		p.OnTrial, p.LoadedBefore = true, &all[0]
+	}
+	return err
 }
 
 // Confirm keeps the load on trial, also for the next boot, and ends all holds. After the deadline Confirm rolls back

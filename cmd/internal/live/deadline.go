@@ -62,7 +62,8 @@ func (s Store) NextDeadline() (time.Duration, bool) {
 	if err != nil || len(all) == 0 {
 		return 0, false
 	}
-	next := slices.MinFunc(slices.Collect(maps.Values(all)), func(a, b stateDeadline) int { return a.End.Compare(b.End) })
+	sooner := func(a, b stateDeadline) int { return a.End.Compare(b.End) }
+	next := slices.MinFunc(slices.Collect(maps.Values(all)), sooner)
 	return time.Until(next.End), true
 }
 

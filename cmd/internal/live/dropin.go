@@ -27,8 +27,8 @@ func (e *Engine) writeState(change StateChange) (undo func() error, err error) {
 	text := stateText(change)
 	var d *stateDeadline
 	if change.For > 0 {
-		d = &stateDeadline{Farm: change.Farm, Backend: change.Backend, State: string(change.State), File: path, Text: text,
-			End: time.Now().Add(change.For)}
+		d = &stateDeadline{Farm: change.Farm, Backend: change.Backend, State: string(change.State), File: path,
+			Text: text, End: time.Now().Add(change.For)}
 	}
 	before, readErr := os.ReadFile(path)
 	if err := e.Store.setDeadline(name, d); err != nil {

@@ -7,10 +7,11 @@
 //
 // Order of the files: engine.go (Engine), plan.go (Plan: description of a load) and apply.go (Apply) are the entry
 // points. compile.go, sources.go, filecache.go, permissions.go, checked.go and walk.go read, check and compile the
-// source files. load.go, counters.go, complaints.go and conntrack.go load the script; store.go and commit.go keep it in
-// the state directory. confirm.go, hold.go, rollback.go, restore.go and isolate.go are variants of a load. tamper.go
-// and loadwindow.go detect changes by other programs. status.go, kernelstatus.go and ban.go serve the commands of these
-// names.
+// source files. load.go, counters.go, complaints.go and conntrack.go load the script; store.go, statefile.go and
+// commit.go keep it in the state directory. confirm.go, hold.go, rollback.go, restore.go, isolate.go and unload.go are
+// variants of a load; edits.go and history.go record the loads that edits caused. backendstate.go, dropin.go,
+// deadline.go and idle.go set states of backends. tamper.go and loadwindow.go detect changes by other programs.
+// status.go, kernelstatus.go, ban.go, newfarm.go and checkfile.go serve the commands of these names.
 //
 // Every method of Engine that loads rules holds the lock of the state directory, and so excludes other farmc processes.
 // A process can be killed at any point: the order of the writes to the state directory keeps each intermediate state

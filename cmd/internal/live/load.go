@@ -52,8 +52,8 @@ func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 		diagnostics = append(diagnostics, more...)
 	}
 	if full != nil {
-		return diagnostics, fmt.Errorf("%w: %w; %s stays the script of an older load, which the next boot loads", ErrUnkept,
-			full, loadedFile)
+		const old = "loaded.nft stays the script of an older load, which the next boot loads"
+		return diagnostics, fmt.Errorf("%w: %w; %s", ErrUnkept, full, old)
 	}
 	if err := e.Store.commit(*p, files); err != nil {
 		return diagnostics, fmt.Errorf("%w: %w", ErrUnkept, err)
@@ -67,8 +67,8 @@ func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 	return diagnostics, nil
 }
 
-// isFull reports whether an error is a full file system or an exhausted quota. The farms are loaded nevertheless: a dead
-// backend must be taken out even then.
+// isFull reports whether an error is a full file system or an exhausted quota. The farms are loaded nevertheless: a
+// dead backend must be taken out even then.
 func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 // loadByStrategy loads the plan's script by the least invasive strategy that works. A transaction that nft refuses has

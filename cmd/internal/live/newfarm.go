@@ -16,7 +16,8 @@ import (
 var ErrExists = errors.New("the farm exists")
 
 // NewFarm writes the file of a new farm into the first directory, after it has compiled it alone and together with the
-// other farms. An existing file is never replaced. It returns the path of the file, and the diagnostics that concern it.
+// other farms. An existing file is never replaced. It returns the path of the file, and the diagnostics that concern
+// it.
 func (e *Engine) NewFarm(name string, text []byte) (string, diag.Diagnostics, error) {
 	base := name + ".toml"
 	path := filepath.Join(e.Dirs[0].Path, base)

@@ -60,7 +60,8 @@ func (e *Engine) rollbackTarget(steps int) (rollbackTarget, error) {
 		return rollbackTarget{}, err
 	}
 	if steps >= len(all) && steps > 1 {
-		return rollbackTarget{}, fmt.Errorf("%w: farmc history has the numbers 0 to %d", ErrNoPrevious, max(len(all)-1, 0))
+		oldest := max(len(all)-1, 0)
+		return rollbackTarget{}, fmt.Errorf("%w: farmc history has the numbers 0 to %d", ErrNoPrevious, oldest)
 	}
 	if steps >= len(all) {
 		return rollbackTarget{}, ErrNoPrevious
@@ -112,7 +113,9 @@ func (e *Engine) rollBackTo(ctx context.Context, base string, t *Trial, why stri
 
 // rollBack loads a target, and holds the farms that it replaces, with a reason. Each step can be repeated, so a farmc
 // that is killed here does no harm.
-func (e *Engine) rollBack(ctx context.Context, target rollbackTarget, now *SourceFiles, t *Trial, why string) (Plan, error) {
+func (e *Engine) rollBack(
+	ctx context.Context, target rollbackTarget, now *SourceFiles, t *Trial, why string,
+) (Plan, error) {
 	h := target.hold(now, t, why)
 	p, err := e.planRollback(ctx, target, now)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
 
@@ -15,8 +16,16 @@ type Status struct {
 	Rules   Rules        `json:"rules"`
 	Pending []string     `json:"pending"` // changes in the files that are not applied, one sentence each
 	Faulty  bool         `json:"faulty"`  // the files have faults
-	Blocked string       `json:"barred"`  // why apply would not load the files: a hold or a pending trial; "": it would
-	Farms   []FarmStatus `json:"farms"`   // sorted by name
+	Faults  []Fault      `json:"faults"`
+	Blocked string       `json:"barred"` // why apply would not load the files: a hold or a pending trial; "": it would
+	Farms   []FarmStatus `json:"farms"`  // sorted by name
+}
+
+// A Fault is a fault in the files. Line is 0 for a fault of a whole file.
+type Fault struct {
+	File string `json:"file"`
+	Line int    `json:"line"`
+	Text string `json:"text"`
 }
 
 // Rules is the state of farmc's rules in the kernel.
@@ -33,7 +42,7 @@ const (
 // countersValid reports whether the counters in the kernel belong to the farms loaded last.
 func (r Rules) countersValid() bool { return r == RulesLoaded || r == RulesBooted }
 
-// A FarmStatus is the state of a farm. HeldBack is nil if the kernel does not have the farm's rules.
+// A FarmStatus is the state of a farm. HeldBack is empty if the kernel does not have the farm's rules.
 type FarmStatus struct {
 	Name     string            `json:"name"`
 	File     string            `json:"file"`
@@ -74,7 +83,7 @@ var errUnknown = errors.New("the state directory lacks the files of the last loa
 func (e *Engine) Status(ctx context.Context, name string) (Status, error) {
 	last, c, err := e.lastLoaded()
 	if err != nil {
-		return Status{}, err
+		return Status{Rules: RulesNone, Pending: []string{}, Faults: []Fault{}, Farms: []FarmStatus{}}, err
 	}
 	var s Status
 	if s.Rules, err = e.rules(ctx, last); err != nil {
@@ -138,7 +147,12 @@ func (e *Engine) rules(ctx context.Context, last LastLoad) (Rules, error) {
 
 // pending sets the changes in the files of one farm, or of all.
 func (s *Status) pending(last LastLoad, now *compilation, name string) {
-	s.Pending = []string{}
+	s.Pending, s.Faults = []string{}, []Fault{}
+	for _, d := range now.diagnostics {
+		if d.Severity == diag.Fault {
+			s.Faults = append(s.Faults, Fault{d.Place.File, d.Place.Line, d.Message})
+		}
+	}
 	if s.Faulty = now.script == nil || now.diagnostics.Faulty(); s.Faulty {
 		return
 	}
@@ -161,7 +175,7 @@ func findFarm(c *compilation, name string) (*farm.Farm, error) {
 
 func newFarmStatus(f *farm.Farm) FarmStatus {
 	s := FarmStatus{Name: f.Name, File: f.Place.File, Mode: string(f.Mode), State: "up", Listen: f.Listening(),
-		Backends: []BackendStatus{}, Banned: []BanStatus{}}
+		Backends: []BackendStatus{}, HeldBack: map[string]uint64{}, Banned: []BanStatus{}}
 	if f.Down {
 		s.State = "down"
 	}

@@ -20,8 +20,9 @@ import (
 //
 // loaded.nft is the script that the kernel took last, previous.nft the script before it. loaded.json describes the
 // farms of loaded.nft. loaded.zip and previous.zip have the source files of the two scripts. boot.nft is the last
-// confirmed script without rules that need an interface. trial.json and held.json are described at Trial and hold. A
-// name that ends in .tmp belongs to a file that is not complete or not committed.
+// confirmed script without rules that need an interface. trial.json, held.json, deadlines.json and the directory
+// history are described at Trial, hold, stateDeadline and HistoryEntry. A name that ends in .tmp belongs to a file that
+// is not complete or not committed.
 type Store struct {
 	Dir string
 
@@ -163,7 +164,8 @@ func (s Store) load() (LastLoad, error) {
 	}
 	k := LastLoad{Script: text, Digest: digestOf(text)}
 	about := s.facts(k.Digest)
-	k.Farms, k.Interfaces, k.Boot, k.Sources, k.Edits = about.Farms, about.Interfaces, about.Boot, about.Sources, about.Edits
+	k.Farms, k.Interfaces, k.Boot = about.Farms, about.Interfaces, about.Boot
+	k.Sources, k.Edits = about.Sources, about.Edits
 	return k, nil
 }
 

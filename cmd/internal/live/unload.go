@@ -12,8 +12,8 @@ import (
 // ErrWatcher reports that a running watch would load the farms again.
 var ErrWatcher = errors.New("farmc watch runs, and would load the farms again: systemctl stop farmc-watch")
 
-// Unload removes all rules of farmc from the kernel. The last load becomes the previous one, and boot.nft is removed, so
-// that neither the next boot nor a later fallback loads farms; Apply and Rollback do. A trial and all holds end. The
+// Unload removes all rules of farmc from the kernel. The last load becomes the previous one, and boot.nft is removed,
+// so that neither the next boot nor a later fallback loads farms; Apply and Rollback do. A trial and all holds end. The
 // result reports whether the kernel had rules.
 func (e *Engine) Unload(ctx context.Context) (bool, error) {
 	release, err := e.lock(ctx, func() { e.Log("waiting for another farmc to finish") })
@@ -36,8 +36,8 @@ func (e *Engine) Unload(ctx context.Context) (bool, error) {
 	return had, e.Store.unload(t != nil)
 }
 
-// unload makes the last load the previous one, unless it is on trial. The order matters if farmc is killed: without boot.nft no boot loads
-// rules, and the next Unload completes the rest.
+// unload makes the last load the previous one, unless it is on trial. The order matters if farmc is killed: without
+// boot.nft no boot loads rules, and the next Unload completes the rest.
 func (s Store) unload(onTrial bool) error {
 	errs := []error{s.remove(bootFile), s.writeJSON(trialFile, nil), s.writeJSON(heldFile, nil), s.remove(factsFile)}
 	if onTrial {

@@ -24,6 +24,8 @@ func TestPackage(t *testing.T) {
 		{"serves-a-new-farm", servesNewFarm},
 		{"follows-drop-ins", followsDropIns},
 		{"loads-the-last-of-many-edits", loadsLastEdit},
+		{"confirm-outlives-its-service", confirmOutlivesService},
+		{"confirm-takes-back-a-saved-edit", confirmTakesBackSavedEdit},
 		{"fault-keeps-rules", faultKeepsRules},
 		{"refuses-farms-that-others-may-write", refusesForeignFiles},
 		{"adds-rules-for-an-appearing-interface", addsAppearingInterface},

@@ -1,4 +1,5 @@
-// Package systemd sends the state of a service to the service manager, as sd_notify(3) does, and starts transient units.
+// Package systemd sends the state of a service to the service manager, as sd_notify(3) does, and starts transient
+// units.
 //
 // A notification is a datagram with a few assignments to the socket that NOTIFY_SOCKET names. No library is used,
 // because one would be longer than this package. Without a service manager all functions do nothing.

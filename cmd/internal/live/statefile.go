@@ -1,0 +1,63 @@
+package live
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// sources returns the source files of an archive in the state directory, and the digest of their script; nil if it
+// cannot be read.
+func (s Store) sources(name string) (*SourceFiles, string) {
+	packed, err := os.ReadFile(filepath.Join(s.Dir, name))
+	if err != nil {
+		return nil, ""
+	}
+	sources, of, err := unpack(packed)
+	if err != nil {
+		return nil, ""
+	}
+	return sources, of
+}
+
+// readJSON decodes a file. If the file does not exist, the value stays unchanged.
+func (s Store) readJSON(name string, into any) error {
+	text, err := os.ReadFile(filepath.Join(s.Dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	if err != nil {
+		path := filepath.Join(s.Dir, name)
+		return fmt.Errorf("%w: %s: %w; rm %s, if another version of farmc wrote it", ErrState, name, err, path)
+	}
+	return nil
+}
+
+// writeJSON replaces a file, or removes it if value is nil.
+func (s Store) writeJSON(name string, value any) error {
+	path := filepath.Join(s.Dir, name)
+	if value == nil {
+		err := os.Remove(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return fmt.Errorf("state directory: %w", err)
+		}
+		return s.sync()
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	if err := s.write(name, text); err != nil {
+		return err
+	}
+	return errors.Join(os.Rename(path+pending, path), s.sync())
+}
