@@ -98,7 +98,11 @@ func (e *Engine) knownFarm(name string) (*farm.Farm, error) {
 	var farms []*farm.Farm
 	var names []string
 	more := ""
-	if c := e.compile(); c.script != nil {
+	c := e.compile()
+	if c.permissions.Faulty() {
+		return nil, errors.New("other users can write to the farms: run farmc check")
+	}
+	if c.script != nil {
 		farms = c.script.Farms
 	} else if _, last, err := e.lastLoaded(); err == nil {
 		farms, more = last.script.Farms, faulty

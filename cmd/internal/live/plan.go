@@ -45,6 +45,8 @@ type Plan struct {
 const (
 	noRules    = "the kernel holds no farms"
 	otherRules = "the kernel has a different ruleset than the last one loaded"
+
+	unknownRules = "the kernel has farms that this state directory does not know, and they are replaced"
 )
 
 // plan compares the compilation with the last load and with the kernel. A reason forces a load even if the digest in
@@ -91,6 +93,8 @@ func (p *Plan) loadReason(interfacesIntact bool) string {
 		return ""
 	case digest == "":
 		return noRules
+	case p.Before.Script == nil:
+		return unknownRules
 	case digest == p.Before.Boot:
 		return "the kernel has the rules of the boot, without those of network interfaces"
 	}
