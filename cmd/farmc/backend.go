@@ -101,7 +101,11 @@ func (c *call) awaitIdle(ctx context.Context, e *live.Engine, p live.Plan) int {
 		}
 		last = open
 	})
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		c.log("stopped waiting: %s to backend %s, which keeps its state", connections(last), c.args[1])
+		return exitFailure
+	case err != nil:
 		c.printError(fmt.Errorf("%w; %s to backend %s", err, connections(last), c.args[1]))
 		return exitFailure
 	}
