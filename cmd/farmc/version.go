@@ -9,7 +9,7 @@ import (
 )
 
 // version is the version of farmc.
-const version = "0.1.0"
+const version = "0.2.0"
 
 var versionVerb = verb{
 	name:    "version",
