@@ -12,6 +12,7 @@ require (
 	github.com/vishvananda/netlink v1.3.1
 	golang.org/x/sync v0.19.0
 	golang.org/x/sys v0.47.0
+	mvdan.cc/sh/v3 v3.12.0
 )
 
 require (

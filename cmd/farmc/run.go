@@ -125,7 +125,7 @@ func (c *call) run(ctx context.Context, args []string) int {
 
 // usageError prints an error in the command line.
 func (c *call) usageError(format string, args ...any) int {
-	fmt.Fprintf(c.stderr, "farmc: %s; see farmc help %s\n", fmt.Sprintf(format, args...), c.verb.name)
+	fmt.Fprintf(c.stderr, "farmc: %s; see farmc help %s\n", oneLine(fmt.Sprintf(format, args...)), c.verb.name)
 	return exitUsage
 }
 
@@ -146,13 +146,21 @@ func (v verb) flagSet(c *call) *pflag.FlagSet {
 // log prints a line to stderr, except with --quiet.
 func (c *call) log(format string, args ...any) {
 	if !c.quiet {
-		fmt.Fprintf(c.stderr, format+"\n", args...)
+		fmt.Fprintln(c.stderr, oneLine(fmt.Sprintf(format, args...)))
 	}
+}
+
+// oneLine makes a text printable that can hold names of files and programs. A line end in a name must not begin a new
+// line of a log.
+func oneLine(text string) string {
+	return diag.Printable(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
 }
 
 // printError prints an error that has no diagnostics.
 func (c *call) printError(err error) {
-	fmt.Fprintf(c.stderr, "%sfarmc: %v%s\n", c.palette(c.stderr).Fault, c.needsRoot(err), c.palette(c.stderr).Reset)
+	p := c.palette(c.stderr)
+	fmt.Fprintf(c.stderr, "%sfarmc: %s%s
+", p.Fault, oneLine(c.needsRoot(err).Error()), p.Reset)
 }
 
 // printDiagnostics prints diagnostics; with --quiet, only faults.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // A Place is a position in a file that an administrator wrote. Line and Column count from 1, columns in
@@ -109,14 +110,14 @@ func (d Diagnostic) print(w io.Writer, p Palette) {
 	if at != "" {
 		at += ": "
 	}
-	fmt.Fprintf(w, "%s%s%s%s%s:%s %s\n", p.Bold, printable(at), p.Reset, colour, d.Severity, p.Reset, printable(d.Message))
+	fmt.Fprintf(w, "%s%s%s%s%s:%s %s\n", p.Bold, Printable(at), p.Reset, colour, d.Severity, p.Reset, Printable(d.Message))
 	excerpt(w, d.Place, p)
 	for _, n := range d.Also {
-		fmt.Fprintf(w, "  %s%s%s: %s\n", p.Bold, printable(n.Place.String()), p.Reset, printable(n.Message))
+		fmt.Fprintf(w, "  %s%s%s: %s\n", p.Bold, Printable(n.Place.String()), p.Reset, Printable(n.Message))
 		excerpt(w, n.Place, p)
 	}
 	if d.Hint != "" {
-		fmt.Fprintf(w, "  %shint:%s %s\n", p.Hint, p.Reset, printable(d.Hint))
+		fmt.Fprintf(w, "  %shint:%s %s\n", p.Hint, p.Reset, Printable(d.Hint))
 	}
 }
 
@@ -137,16 +138,17 @@ func excerpt(w io.Writer, at Place, p Palette) {
 		line = append(line[:widest:widest], []rune("...")...)
 	}
 	gutter := fmt.Sprintf("%5d", at.Line)
-	fmt.Fprintf(w, "%s | %s\n", gutter, printable(string(line)))
+	fmt.Fprintf(w, "%s | %s\n", gutter, Printable(string(line)))
 	fmt.Fprintf(w, "%s | %s%s^%s\n", strings.Repeat(" ", len(gutter)), strings.Repeat(" ", column-1), p.Fault, p.Reset)
 }
 
-// printable replaces what would steer a terminal rather than be read: an administrator's text is shown, never obeyed.
-func printable(text string) string {
+// Printable replaces the characters that are not printable, such as line ends, escapes, and characters without width or
+// with a direction: a terminal or log shows a text of others, and does not obey it.
+func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '�'
+		if unicode.IsPrint(r) {
+			return r
 		}
-		return r
+		return unicode.ReplacementChar
 	}, text)
 }

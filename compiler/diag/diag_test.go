@@ -31,8 +31,8 @@ func TestPrint(t *testing.T) {
 		{"line-of-millions", Diagnostic{Place: Place{"a", 1234567, 1, "b"}, Message: "so"}, "a:1234567:1: error: so\n1234567 | b\n        | ^\n"},
 		{"long-line-from-its-beginning", Diagnostic{Place: Place{"a", 1, 8, long}, Message: "so"},
 			"a:1:8: error: so\n    1 | " + long[:120] + "...\n      |        ^\n"},
-		{"control-characters-are-shown", Diagnostic{Place: Place{"a\x1b[2J", 1, 1, "\x1b]0;owned\x07\u009b\u202e\u2066\u2028b"}, Message: "is \x1b[31m\r\nred", Hint: "\x00", Also: []Note{{Place{File: "\b"}, "\x7f"}}},
-			"a�[2J:1:1: error: is �[31m��red\n    1 | �]0;owned�����b\n      | ^\n  �: �\n  hint: �\n"},
+		{"control-characters-are-shown", Diagnostic{Place: Place{"a\x1b[2J", 1, 1, "\x1b]0;owned\x07\u009b\u202e\u2066\u2028\u200b\u200e\u00adb"}, Message: "is \x1b[31m\r\nred", Hint: "\x00", Also: []Note{{Place{File: "\b"}, "\x7f"}}},
+			"a�[2J:1:1: error: is �[31m��red\n    1 | �]0;owned��������b\n      | ^\n  �: �\n  hint: �\n"},
 		{"not-utf-8", Diagnostic{Place: Place{"a", 1, 2, "a\xffb"}, Message: "b\xff"}, "a:1:2: error: b�\n    1 | a�b\n      |  ^\n"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {

@@ -13,7 +13,7 @@
 //     fault.
 //   - Lines and columns count from 1, and columns count characters, not bytes. Line 0 stands for the whole
 //     file.
-//   - Messages, hints and lines of files hold text that users wrote. Print replaces control characters and the
-//     characters that turn the direction of text. Other ways to a terminal or a log must do so themselves.
+//   - Messages, hints and lines of files hold text that users wrote. Print makes them Printable. Other ways to
+//     a terminal or a log must do so themselves.
 //   - Sort drops a diagnostic that has the place and the message of the one before it.
 package diag

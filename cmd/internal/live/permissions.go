@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"farmc/cmd/internal/shell"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
@@ -176,7 +177,7 @@ func (f *finding) way(directory, next node) {
 		return
 	}
 	if next.isLink() && !trusted(next.stat.Uid) && othersWrite(directory) {
-		f.add(next, next.path, "the user "+userName(next.stat.Uid)+" may replace the link", "chown -h root "+next.path)
+		f.add(next, next.path, "the user "+userName(next.stat.Uid)+" may replace the link", "chown -h root "+shell.Path(next.path))
 	}
 }
 
@@ -207,16 +208,16 @@ func (f *finding) add(n node, name, message, hint string) {
 
 // writers returns the users other than root who can write to a file, and the command that ends that.
 func writers(name string, n node) (who, hint string) {
-	mode := n.stat.Mode
+	mode, path := n.stat.Mode, shell.Path(name)
 	switch {
 	case !trusted(n.stat.Uid):
-		return "the user " + userName(n.stat.Uid), "chown root " + name
+		return "the user " + userName(n.stat.Uid), "chown root " + path
 	case mode&0o002 != 0:
-		return "every user", "chmod o-w " + name
+		return "every user", "chmod o-w " + path
 	case mode&0o020 != 0 && n.stat.Gid != 0:
-		return "the group " + groupName(n.stat.Gid), "chmod g-w " + name
+		return "the group " + groupName(n.stat.Gid), "chmod g-w " + path
 	case mode&0o020 != 0 && n.hasACL():
-		return "a user on its access control list", "setfacl -b " + name
+		return "a user on its access control list", "setfacl -b " + path
 	}
 	return "", ""
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"farmc/compiler/diag"
 )
 
 // A Transaction is a change of farmc's tables by any process.
@@ -105,7 +107,7 @@ func (r *reader) read(messages []syscall.NetlinkMessage, err error) (transaction
 func (r *reader) end(generation attributes) Transaction {
 	program := generation.text(unix.NFTA_GEN_PROC_NAME)
 	done := Transaction{
-		Process:    fmt.Sprintf("%s, process %d", printable(program), generation.number(unix.NFTA_GEN_PROC_PID)),
+		Process:    fmt.Sprintf("%s, process %d", diag.Printable(program), generation.number(unix.NFTA_GEN_PROC_PID)),
 		Program:    program,
 		Generation: generation.number(unix.NFTA_GEN_ID),
 		Sets:       r.sets,

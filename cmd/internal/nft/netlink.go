@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
-	"strings"
-	"unicode"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -58,17 +56,6 @@ func parseAttributes(data []byte) attributes {
 }
 
 func (a attributes) text(kind uint16) string { return unix.ByteSliceToString(a[kind]) }
-
-// printable replaces the characters that a terminal would obey. Any process can have them in its name, and in the names
-// of its objects if it uses netlink.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, text)
-}
 
 // number gives a 32-bit number, which is big endian in nf_tables, or math.MaxUint32 if there is none.
 func (a attributes) number(kind uint16) uint32 {

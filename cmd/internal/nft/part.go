@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"farmc/compiler/diag"
 )
 
 // A part is an object of farmc's tables, or all rules of a chain, or all elements of a set.
@@ -26,7 +28,7 @@ func (p part) String() string { return p.kind + p.rest() }
 
 // rest is the name of a part without its kind.
 func (p part) rest() string {
-	rest := " " + printable(p.name)
+	rest := " " + diag.Printable(p.name)
 	if p.isMany() {
 		rest = " of" + rest
 	}
