@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
@@ -54,17 +54,41 @@ func defaultStateDir() string {
 }
 
 func (o *options) validate() error {
-	if slices.Contains(o.dirs, "") {
-		return errors.New("--dir is empty")
+	if err := o.validateDirs(); err != nil {
+		return err
 	}
 	if o.stateDir == "" {
 		return errors.New("--state-dir is empty")
+	}
+	if o.stateDir == os.Getenv("STATE_DIRECTORY") && strings.Contains(o.stateDir, ":") {
+		return fmt.Errorf("STATE_DIRECTORY is %q, several directories: choose one with --state-dir", o.stateDir)
 	}
 	switch o.color {
 	case "auto", "always", "never":
 		return nil
 	}
 	return fmt.Errorf("--color is %q, not auto, always or never", o.color)
+}
+
+// maxDirsLength is the maximum length of all directories' paths together. They are kept in the comment of a zip archive,
+// which has 65,535 bytes at most.
+const maxDirsLength = 32 << 10
+
+func (o *options) validateDirs() error {
+	length := 0
+	for _, dir := range o.dirs {
+		switch {
+		case dir == "":
+			return errors.New("--dir is empty")
+		case strings.Contains(dir, "\n"):
+			return fmt.Errorf("--dir is %q, with a line end", dir)
+		}
+		length += len(dir) + len("\nlenient ")
+	}
+	if length > maxDirsLength {
+		return fmt.Errorf("--dir: the paths have %d bytes together, at most %d", length, maxDirsLength)
+	}
+	return nil
 }
 
 // dirPaths returns the directories of farms.

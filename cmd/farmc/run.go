@@ -159,8 +159,7 @@ func oneLine(text string) string {
 // printError prints an error that has no diagnostics.
 func (c *call) printError(err error) {
 	p := c.palette(c.stderr)
-	fmt.Fprintf(c.stderr, "%sfarmc: %s%s
-", p.Fault, oneLine(c.needsRoot(err).Error()), p.Reset)
+	fmt.Fprintf(c.stderr, "%sfarmc: %s%s\n", p.Fault, oneLine(c.needsRoot(err).Error()), p.Reset)
 }
 
 // printDiagnostics prints diagnostics; with --quiet, only faults.

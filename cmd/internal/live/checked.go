@@ -80,7 +80,7 @@ func (d *checkedDir) Open(name string) (fs.File, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case n.isRegular():
+	case n.isRegular() && !n.ofKernel():
 		return n.file(), nil
 	case !n.isDirectory():
 		n.close()

@@ -2,9 +2,7 @@ package live
 
 import (
 	"fmt"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -29,7 +27,7 @@ func (e *Engine) isolation(c *compilation) *isolation {
 	if err != nil {
 		return i
 	}
-	if packed, err := os.ReadFile(filepath.Join(e.Store.Dir, sourcesFile)); err == nil {
+	if packed, err := e.Store.read(sourcesFile); err == nil {
 		if sources, digest, err := unpack(packed); err == nil && digest == last.Digest {
 			i.last = sources
 		}

@@ -2,8 +2,6 @@ package live
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 
 	"farmc/compiler"
 	"farmc/compiler/diag"
@@ -62,7 +60,7 @@ func (e *Engine) restoreScript(ctx context.Context, last LastLoad, reason string
 // compileKept compiles recorded source files for the interfaces of this machine. It returns nil if the file does not
 // belong to the script with this digest, or has faults.
 func (e *Engine) compileKept(name, digest string) *compilation {
-	packed, err := os.ReadFile(filepath.Join(e.Store.Dir, name))
+	packed, err := e.Store.read(name)
 	if err != nil {
 		return nil
 	}

@@ -75,7 +75,7 @@ func (e *Engine) rollbackTarget(steps int) (rollbackTarget, error) {
 
 // keptLoad returns a script of the state directory with its source files.
 func (s Store) keptLoad(script, archive string) (rollbackTarget, error) {
-	text, err := os.ReadFile(filepath.Join(s.Dir, script))
+	text, err := s.read(script)
 	if err != nil {
 		return rollbackTarget{}, err
 	}

@@ -7,12 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"farmc/cmd/internal/shell"
 )
 
 // sources returns the source files of an archive in the state directory, and the digest of their script; nil if it
 // cannot be read.
 func (s Store) sources(name string) (*SourceFiles, string) {
-	packed, err := os.ReadFile(filepath.Join(s.Dir, name))
+	packed, err := s.read(name)
 	if err != nil {
 		return nil, ""
 	}
@@ -25,15 +27,15 @@ func (s Store) sources(name string) (*SourceFiles, string) {
 
 // readJSON decodes a file. If the file does not exist, the value stays unchanged.
 func (s Store) readJSON(name string, into any) error {
-	text, err := os.ReadFile(filepath.Join(s.Dir, name))
-	if errors.Is(err, fs.ErrNotExist) {
+	text, err := s.read(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrState, err)
 	}
-	if err == nil {
-		err = json.Unmarshal(text, into)
-	}
-	if err != nil {
-		path := filepath.Join(s.Dir, name)
+	if err := json.Unmarshal(text, into); err != nil {
+		path := shell.Path(filepath.Join(s.Dir, name))
 		return fmt.Errorf("%w: %s: %w; rm %s, if another version of farmc wrote it", ErrState, name, err, path)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -155,7 +156,7 @@ func unchanged(a, b fs.FileInfo) bool {
 }
 
 func (s Store) load() (LastLoad, error) {
-	text, err := os.ReadFile(filepath.Join(s.Dir, loadedFile))
+	text, err := s.read(loadedFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return LastLoad{}, nil
 	}
@@ -169,6 +170,26 @@ func (s Store) load() (LastLoad, error) {
 	return k, nil
 }
 
+// read returns the content of a file. A FIFO or a device is an error, because a read of it can wait forever.
+func (s Store) read(name string) ([]byte, error) {
+	path := filepath.Join(s.Dir, name)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
+	}
+	if err != nil {
+		return nil, err
+	}
+	text := bytes.NewBuffer(make([]byte, 0, info.Size()+bytes.MinRead))
+	_, err = text.ReadFrom(f)
+	return text.Bytes(), err
+}
+
 func digestOf(script []byte) string {
 	if m := digestLine.FindSubmatch(script); m != nil {
 		return string(m[1])
@@ -178,7 +199,7 @@ func digestOf(script []byte) string {
 
 // boot returns boot.nft if it has the digest, and nil otherwise.
 func (s Store) boot(digest string) []byte {
-	text, err := os.ReadFile(filepath.Join(s.Dir, bootFile))
+	text, err := s.read(bootFile)
 	if err != nil || digestOf(text) != digest {
 		return nil
 	}
@@ -187,7 +208,7 @@ func (s Store) boot(digest string) []byte {
 
 func (s Store) facts(digest string) loadedFacts {
 	var kept loadedFacts
-	text, err := os.ReadFile(filepath.Join(s.Dir, factsFile))
+	text, err := s.read(factsFile)
 	if err != nil || json.Unmarshal(text, &kept) != nil || kept.Digest != digest {
 		return loadedFacts{}
 	}

@@ -3,6 +3,7 @@ package live
 import (
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -36,6 +37,15 @@ func (n node) close() {
 func (n node) isDirectory() bool { return n.stat.Mode&unix.S_IFMT == unix.S_IFDIR }
 
 func (n node) isRegular() bool { return n.stat.Mode&unix.S_IFMT == unix.S_IFREG }
+
+// kernelFS are file systems whose files look regular, and can be without an end, as /proc/kmsg and trace_pipe are.
+var kernelFS = []uint32{unix.PROC_SUPER_MAGIC, unix.TRACEFS_MAGIC, unix.DEBUGFS_MAGIC}
+
+// ofKernel reports whether the kernel makes the content of the file.
+func (n node) ofKernel() bool {
+	var about unix.Statfs_t
+	return unix.Fstatfs(n.fd, &about) == nil && slices.Contains(kernelFS, uint32(about.Type))
+}
 
 func (n node) isLink() bool { return n.stat.Mode&unix.S_IFMT == unix.S_IFLNK }
 
