@@ -32,6 +32,7 @@ rules stay. Reports its state to systemd (Type=notify).`,
 			c.printError(err)
 		}
 		w := watcher{call: c, engine: c.engine(), manager: manager, reported: nothingReported}
+		w.engine.Idle = true
 		w.monitor = w.engine.Monitor()
 		if err := w.engine.Store.MarkWatcher(); err != nil {
 			c.printError(err)
@@ -44,6 +45,7 @@ rules stay. Reports its state to systemd (Type=notify).`,
 		w.run(ctx)
 		manager.Stopping()
 		w.close()
+		w.log("watch has ended; the rules stay")
 		return exitOK
 	},
 }
@@ -240,7 +242,7 @@ func (w *watcher) applyBecause(ctx context.Context, reason string) {
 	w.plan = o.Plan
 	w.awaitsConfirm = w.awaitsConfirm || errors.Is(o.err, live.ErrOnTrial) // the trial can end before the next look
 	w.retry.schedule(o.err)
-	w.status = o.statusLine()
+	w.status = oneLine(o.statusLine())
 	w.logOutcome(o)
 	runtime.GC() // now, instead of during the next load
 }

@@ -148,6 +148,10 @@ func (e *Engine) loadCompiled(ctx context.Context, c *compilation, q request) (P
 	if err != nil {
 		return p, nil, err
 	}
+	if e.Idle && len(c.script.Farms) == 0 && p.Before.Script == nil && p.kernelDigest == "" {
+		p.UpToDate = true
+		return p, nil, nil
+	}
 	diagnostics := preflight.LoadTranslators(ctx, c.script.Farms)
 	if p.UpToDate && p.Before.Digest == c.script.Digest && p.Before.Farms != nil && len(p.Changes) == 0 {
 		err = cmp.Or(e.extendTrial(&p, q), e.tryLoaded(&p, q))

@@ -42,6 +42,7 @@ type Engine struct {
 
 	Cause    string // command that loads, such as "farmc apply", for the history
 	Isolate  bool   // load the correct farms even if others have faults
+	Idle     bool   // load nothing while there is no farm and never was one
 	Insecure bool   // warn, instead of refusing, if users other than root may write to farms or state
 
 	incremental compiler.Compiler // reuses farms of the last compilation that did not change
