@@ -2,6 +2,7 @@ package packagetest
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -20,12 +21,23 @@ import (
 // commandTimeout is the time that anything on a machine may take.
 const commandTimeout = time.Minute
 
-// release is the oldest Debian with a new enough nft.
 const (
-	release = "bookworm"
-	mirror  = "http://deb.debian.org/debian"
-	needed  = "systemd,systemd-sysv,dbus,nftables,iproute2,kmod,procps"
+	oldest = "bookworm" // the oldest Debian with a new enough nft
+	mirror = "http://deb.debian.org/debian"
+	needed = "systemd,systemd-sysv,dbus,nftables,iproute2,kmod,procps"
 )
+
+// release returns the name of the Debian to install on.
+func release() string { return cmp.Or(os.Getenv("RELEASE"), oldest) }
+
+// addFirewalld installs firewalld in the Debian $1, which debootstrap cannot configure. It needs /etc/protocols.
+const addFirewalld = `set -e
+cp /etc/resolv.conf "$1/etc/resolv.conf"
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C DEBIAN_FRONTEND=noninteractive
+chroot "$1" apt-get update -q
+chroot "$1" apt-get install -qy --no-install-recommends firewalld netbase
+chroot "$1" systemctl disable firewalld
+rm "$1/etc/resolv.conf"`
 
 // A Machine is a container with systemd as its first process, a network of its own and a disk that lasts for the test.
 type Machine struct {
@@ -72,23 +84,27 @@ func debianRoot(t *testing.T) string {
 	if cache == "" {
 		cache = "/var/cache"
 	}
-	dir := filepath.Join(cache, "farmc-test-systemd", release)
+	dir := filepath.Join(cache, "farmc-test-systemd", release()+".firewalld")
 	if _, err := os.Stat(dir); err == nil {
 		return dir
 	}
-	t.Logf("installing Debian %s in %s", release, dir)
+	t.Logf("installing Debian %s in %s", release(), dir)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		t.Skip("no directory for Debian:", err)
 	}
-	making, err := os.MkdirTemp(filepath.Dir(dir), release+".")
+	making, err := os.MkdirTemp(filepath.Dir(dir), release()+".")
 	if err != nil {
 		t.Skip("no directory for Debian:", err)
 	}
 	defer os.RemoveAll(making)
-	out, err := exec.Command("debootstrap", "--variant=minbase", "--include="+needed, release, making,
+	out, err := exec.Command("debootstrap", "--variant=minbase", "--include="+needed, release(), making,
 		mirror).CombinedOutput()
 	if err != nil {
 		t.Skipf("cannot install Debian: debootstrap: %v\n%s", err, last(out, 1000))
+	}
+	out, err = exec.Command("sh", "-c", addFirewalld, "sh", making).CombinedOutput()
+	if err != nil {
+		t.Skipf("cannot install firewalld: %v\n%s", err, last(out, 1000))
 	}
 	if err := os.Chmod(making, 0o755); err != nil {
 		t.Fatal(err)
@@ -296,7 +312,7 @@ func (m *Machine) awaitExit(pid int) {
 // journal is the end of the journal of farmc's units.
 func (m *Machine) journal() string {
 	out,
-		_ := m.command("journalctl --no-pager --boot --lines=40 --unit='farmc*' --unit='nftables*' " +
+		_ := m.command("journalctl --no-pager --boot --lines=40 --unit='farmc*' --unit='nftables*' --unit='firewalld*' " +
 		"--output=short-precise").CombinedOutput()
 	return string(out)
 }

@@ -2,6 +2,7 @@ package packagetest
 
 import (
 	"bufio"
+	"encoding/binary"
 	"flag"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMain makes this binary the program peer on the machine, too.
@@ -31,6 +34,7 @@ func TestMain(m *testing.M) {
 //	peer request ADDRESS         print the name of the server
 //	peer hold ADDRESS            send data over one connection until standard input ends
 //	peer reconnect ADDRESS       open one connection after the other until standard input ends
+//	peer acl FILE                let user 65534 write to the file, by an access control list
 //
 // hold and reconnect fail with the first connection that is refused, broken or silent for 30 s.
 func peer(args []string) error {
@@ -45,6 +49,8 @@ func peer(args []string) error {
 		return hold(args[1])
 	case "reconnect":
 		return reconnect(args[1])
+	case "acl":
+		return grant(args[1])
 	}
 	return fmt.Errorf("unknown command %q", args[0])
 }
@@ -153,4 +159,20 @@ func reconnect(address string) error {
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
+}
+
+// grant sets the access control list u::rw-, u:65534:rw-, g::---, m::rw-, o::---, in the form of the kernel
+// (linux/posix_acl_xattr.h).
+func grant(file string) error {
+	const none = 0xffffffff
+	list := binary.LittleEndian.AppendUint32(nil, 2) // version
+	for _, entry := range []struct {
+		tag, rights uint16
+		id          uint32
+	}{{0x01, 6, none}, {0x02, 6, 65534}, {0x04, 0, none}, {0x10, 6, none}, {0x20, 0, none}} {
+		list = binary.LittleEndian.AppendUint16(list, entry.tag)
+		list = binary.LittleEndian.AppendUint16(list, entry.rights)
+		list = binary.LittleEndian.AppendUint32(list, entry.id)
+	}
+	return unix.Setxattr(file, "system.posix_acl_access", list, 0)
 }

@@ -27,16 +27,30 @@ func TestPackage(t *testing.T) {
 		{"confirm-outlives-its-service", confirmOutlivesService},
 		{"confirm-takes-back-a-saved-edit", confirmTakesBackSavedEdit},
 		{"fault-keeps-rules", faultKeepsRules},
+		{"bad-farm-does-not-hold-back-good-ones", badFarmAlone},
+		{"stop-leaves-rules", stopLeavesRules},
+		{"enable-and-status-work-on-farmc", enableAndStatus},
+		{"reload-returns-when-farms-are-loaded", reloadLoads},
 		{"refuses-farms-that-others-may-write", refusesForeignFiles},
+		{"more-drop-in-directories-than-inotify-instances", manyDropInDirs},
 		{"adds-rules-for-an-appearing-interface", addsAppearingInterface},
 		{"survives-a-firewall-restart", survivesFirewall},
-		{"survives-a-firewall-restart-with-nft-alone", survivesFirewallAlone},
+		{"survives-a-start-of-firewalld", survivesFirewalld},
 		{"firewall-that-includes-farms-keeps-traffic", firewallIncludesFarms},
 		{"upgrade-and-downgrade-keep-traffic", upgradeKeepsTraffic},
+		{"path-unit-replaces-watch-service", pathReplacesWatchService},
+		{"path-unit-loads-the-last-of-many-edits", loadsLastEdit},
+		{"path-unit-keeps-rules-at-a-fault", pathFaultKeepsRules},
+		{"path-unit-adds-rules-for-an-appearing-interface", addsAppearingInterface},
+		{"path-unit-survives-a-firewall-restart", survivesFirewall},
+		{"survives-a-firewall-restart-with-nft-alone", survivesFirewallAlone},
+		{"upgrade-keeps-the-path-unit", upgradeKeepsPath},
+		{"watch-service-replaces-path-unit", watchServiceReplacesPath},
 		{"upgrade-from-an-older-farmc-and-back-keeps-traffic", upgradeOlderKeepsTraffic},
+		{"upgrade-from-an-older-farmc-moves-to-the-watch-service", upgradeOlderMovesToWatch},
 		{"reboot-with-broken-farms-keeps-the-last-good-ones", rebootKeepsLastGoodFarms},
 		{"reboot-serves-without-farmc-and-files", rebootServesWithoutFarmc},
-		{"watch-service-replaces-path-unit", watchServiceReplacesPath},
+		{"watch-service-restores-rules", watchServiceRestores},
 		{"purge-leaves-nothing", purgeLeavesNothing},
 	} {
 		if !t.Run(step.name, func(t *testing.T) {
@@ -56,20 +70,17 @@ func installs(m *Machine) {
 		m.Do("dpkg-query -W -f '${Version}' farmc"); !strings.HasPrefix(program, "farmc "+packaged+" ") {
 		m.t.Errorf("the package is %s, but farmc prints %s", packaged, program)
 	}
-	m.Do("systemctl is-active farmc.path")
-	m.Do("systemctl is-enabled farmc.path farmc-boot.service")
-	if out, status := m.Try("systemctl is-enabled farmc-watch.service"); status == 0 {
-		m.t.Errorf("farmc-watch.service is %s", out)
-	}
+	m.watchServiceAlone()
+	m.Do("systemctl is-enabled farmc-watch.service farmc-boot.service farmc.service")
 	if out := m.Do("systemctl --failed --no-legend"); out != "" {
 		m.t.Errorf("failed units: %s", out)
 	}
 	if m.loadedDigest() != "" {
 		m.t.Error("rules are loaded without a farm")
 	}
-	m.Do("systemd-analyze verify --man=no farmc.path farmc.service farmc-look.service farmc-boot.service " +
+	m.Do("systemd-analyze verify --man=no farmc.path farmc-apply.service farmc-look.service farmc-boot.service " +
 		"farmc-watch.service")
-	for _, unit := range []string{"farmc", "farmc-look", "farmc-boot", "farmc-watch"} {
+	for _, unit := range []string{"farmc-apply", "farmc-look", "farmc-boot", "farmc-watch"} {
 		m.Do("systemd-analyze security --no-pager --threshold=20 %s.service", unit)
 		m.t.Log(strings.TrimSpace(m.Do("systemd-analyze security --no-pager %s.service | tail -1", unit)))
 	}
@@ -101,8 +112,8 @@ func followsDropIns(m *Machine) {
 	m.awaitNoDiff()
 }
 
-// loadsLastEdit: the kernel gets the last edit, although farmc.path sees nothing while farmc.service runs. The pauses
-// let the last edit meet each moment of the service.
+// loadsLastEdit: the kernel gets the last edit, although farmc.path sees nothing while farmc-apply.service runs. The
+// pauses let the last edit meet each moment of a load.
 func loadsLastEdit(m *Machine) {
 	for round := range 5 {
 		var edits strings.Builder
@@ -121,40 +132,44 @@ func loadsLastEdit(m *Machine) {
 }
 
 // faultKeepsRules: the unit's status names the fault and its place, and the loaded rules stay.
-func faultKeepsRules(m *Machine) {
+func faultKeepsRules(m *Machine) { m.keepsRulesAtFault("systemctl is-active farmc.service") }
+
+// keepsRulesAtFault says that a fault keeps the rules, and that a command succeeds then.
+func (m *Machine) keepsRulesAtFault(command string) {
+	m.t.Helper()
 	before := m.mustBeLoaded()
 	stop := m.traffic()
 	m.Write("/etc/farmc/farms.d/web.toml", strings.Replace(web("11"), "port", "prot", 1))
-	m.Until("systemctl is-failed farmc.service")
 	m.statusHasFault()
+	m.Until("%s", command)
 	if now := m.mustBeLoaded(); now != before {
 		m.t.Errorf("the loaded digest is %q, want %q as before", now, before)
 	}
 	stop()
 	m.Write("/etc/farmc/farms.d/web.toml", web("11"))
-	m.Until("[ \"$(systemctl show --property=Result farmc.service)\" = Result=success ]")
+	m.awaitNoDiff()
 }
 
 func (m *Machine) statusHasFault() {
 	m.t.Helper()
-	m.Until(`systemctl status --no-pager --lines=30 farmc.service | grep -F '/etc/farmc/farms.d/web.toml:4:1: ` +
-		`error: unknown key "prot"'`)
+	m.Until(`systemctl status --no-pager --lines=30 farmc.service farmc-apply.service | grep -F ` +
+		`'/etc/farmc/farms.d/web.toml:4:1: error: unknown key "prot"'`)
 }
 
 // refusesForeignFiles: both services see /etc as a read-only mount, and still refuse farms that the user nobody may
 // write.
 func refusesForeignFiles(m *Machine) {
 	before := m.mustBeLoaded()
-	m.Do("systemctl stop farmc.path; chmod 777 /etc/farmc/farms.d")
+	m.Do("systemctl stop farmc-watch.service; chmod 777 /etc/farmc/farms.d")
 	m.Do("setpriv --reuid=nobody --regid=nogroup --clear-groups sh -c 'cat > /etc/farmc/farms.d/evil.toml' << EOF\n"+
 		"%sEOF", webAt("81"))
 	refused := func(path string) {
 		m.t.Helper()
-		if out, status := m.Try("systemctl start farmc.service"); status == 0 {
-			m.t.Errorf("farmc.service loads farms, though %s may write to it: %s", path, out)
+		if out, status := m.Try("systemctl start farmc-apply.service"); status == 0 {
+			m.t.Errorf("farmc-apply.service loads farms, though %s may write to it: %s", path, out)
 		}
 		m.Do("systemctl start farmc-watch.service")
-		for _, unit := range []string{"farmc", "farmc-watch"} {
+		for _, unit := range []string{"farmc-apply", "farmc-watch"} {
 			m.Until("journalctl --no-pager --since=-1min -u %s.service | grep -F '%s may write to it'", unit, path)
 		}
 		m.Do("systemctl stop farmc-watch.service")
@@ -165,8 +180,8 @@ func refusesForeignFiles(m *Machine) {
 	refused("/etc/farmc/farms.d: error: every user")
 	m.Do("chmod 755 /etc/farmc/farms.d")
 	refused("/etc/farmc/farms.d/evil.toml: error: the user nobody")
-	m.Do("rm /etc/farmc/farms.d/evil.toml; systemctl reset-failed farmc.service; systemctl start farmc.service " +
-		"farmc.path")
+	m.Do("rm /etc/farmc/farms.d/evil.toml; systemctl reset-failed farmc-apply.service; " +
+		"systemctl start farmc-watch.service")
 	m.awaitNoDiff()
 }
 
@@ -206,7 +221,7 @@ func survivesFirewallAlone(m *Machine) {
 		"mode = \"dsr\"\nlisten = \"192.0.2.2:80\"\ninterfaces = [\"client\"]\n[backends.b1]\n"+
 			"address = \"10.2.0.11\"\ninterface = \"backend\"\n")
 	m.awaitNoDiff()
-	const watchers = "farmc.path farmc.service farmc-look.service" // each starts another
+	const watchers = "farmc.path farmc-apply.service farmc-look.service" // each starts another
 	m.Do("systemctl mask --runtime --now " + watchers)
 	loaded, boot := m.Do("grep -o sha256:[0-9a-f]* /var/lib/farmc/loaded.nft"),
 		m.Do("grep -o sha256:[0-9a-f]* /var/lib/farmc/boot.nft")
@@ -231,7 +246,9 @@ func survivesFirewallAlone(m *Machine) {
 	if out, status := m.Try("systemctl restart farmc-boot.service"); status == 0 || m.loadedDigest() != "" {
 		m.t.Errorf("a state directory that all users may write to is loaded (%d): %s\n%s", status, out, m.journal())
 	}
-	m.Do("chmod 755 /var/lib/farmc; systemctl restart farmc-boot.service")
+	m.Do("chmod 755 /var/lib/farmc")
+	m.bootRefusesFiles()
+	m.Do("systemctl restart farmc-boot.service")
 	m.Do("rm /etc/farmc/farms.d/near.toml; systemctl unmask --runtime " + watchers + "; systemctl start farmc.path")
 	m.awaitNoDiff()
 }
@@ -259,15 +276,15 @@ func upgradeKeepsTraffic(m *Machine) {
 		if now := m.mustBeLoaded(); now != before {
 			m.t.Errorf("%s: the loaded digest is %q, want %q as before", file, now, before)
 		}
-		m.Do("systemctl is-active farmc.path")
+		m.watchServiceAlone()
 	}
 	m.Do("dpkg --remove farmc")
 	if now := m.mustBeLoaded(); now != before {
 		m.t.Errorf("removed: the loaded digest is %q, want %q as before", now, before)
 	}
 	m.Do("dpkg -i /root/farmc.deb")
-	m.Do("systemctl is-active farmc.path")
-	m.Do("systemctl restart farmc.path farmc.service")
+	m.watchServiceAlone()
+	m.Do("systemctl restart farmc-watch.service")
 	stop()
 }
 
@@ -292,12 +309,9 @@ func upgradeOlderKeepsTraffic(m *Machine) {
 	m.Do("farmc ban keep 198.51.100.77 1h")
 	stop := m.traffic()
 	for _, file := range []string{"farmc-0.0.2.deb", "farmc.deb", "farmc-0.0.2.deb", "farmc-99.deb", "farmc.deb"} {
+		before := m.mustBeLoaded()
 		m.Do("dpkg -i --force-downgrade /root/%s", file)
-		m.Do("systemctl is-active farmc.path")
-		m.Do("systemctl start farmc.service")
-		m.t.Logf("%s: %s", file,
-			strings.TrimSpace(m.Do("journalctl --no-pager --unit=farmc.service --lines=30 --output=cat | grep -E "+
-				"'[0-9]+ farms' | tail -n 1")))
+		m.Until("[ \"$(nft list table inet farmc | grep -o sha256:[0-9a-f]*)\" = %s ]", before)
 		m.awaitNoDiff()
 		m.Do("farmc status | grep 'banned: 198.51.100.77 for '")
 		m.Write("/etc/farmc/farms.d/web.toml", web("12"))
@@ -306,9 +320,9 @@ func upgradeOlderKeepsTraffic(m *Machine) {
 		m.Write("/etc/farmc/farms.d/web.toml", web("11"))
 		m.serves("11")
 		m.awaitNoDiff()
-		m.Do("systemctl stop farmc.path farmc.service; farmc rollback")
+		m.Do("systemctl stop farmc.path farmc.service farmc-watch.service; farmc rollback")
 		m.serves("12")
-		m.Do("cd /etc/farmc/farms.d; echo >> web.toml; systemctl start farmc.path farmc.service")
+		m.Do("cd /etc/farmc/farms.d; echo >> web.toml; systemctl start farmc-watch.service")
 		m.serves("11")
 	}
 	stop()
@@ -346,41 +360,6 @@ func rebootServesWithoutFarmc(m *Machine) {
 	m.serves("12")
 	m.Do("mv /root/farmc /usr/bin; mv /root/web.toml /etc/farmc/farms.d")
 	m.awaitNoDiff()
-}
-
-// watchServiceReplacesPath: with farmc-watch.service enabled farmc.path is not active, also after an upgrade and a
-// reboot.
-func watchServiceReplacesPath(m *Machine) {
-	m.Do("systemctl enable --now farmc-watch.service")
-	alone := func() {
-		m.t.Helper()
-		m.Do("systemctl is-active farmc-watch.service")
-		if out, status := m.Try("systemctl is-active farmc.path"); status == 0 {
-			m.t.Errorf("farmc.path is %s", out)
-		}
-	}
-	alone()
-	m.Write("/etc/farmc/farms.d/web.toml", web("11"))
-	m.serves("11")
-	stop := m.traffic()
-	m.Do("dpkg -i /root/farmc-99.deb")
-	alone()
-	m.Do("systemctl reload farmc-watch.service")
-	m.Do("systemctl restart farmc-watch.service")
-	stop()
-	m.Write("/etc/farmc/farms.d/web.toml", web("12"))
-	m.serves("12")
-	m.Do("systemctl restart nftables.service")
-	m.serves("12")
-	m.Do("nft flush ruleset")
-	m.serves("12")
-	m.Write("/etc/farmc/farms.d/web.toml", strings.Replace(web("11"), "port", "prot", 1))
-	m.Until("systemctl status --no-pager farmc-watch.service | grep 'Status:.*web.toml:4:1: unknown key'")
-	m.Write("/etc/farmc/farms.d/web.toml", web("12"))
-	m.Reboot()
-	m.connect()
-	alone()
-	m.serves("12")
 }
 
 // purgeLeavesNothing: a purge removes all files, units and rules.
