@@ -1,11 +1,14 @@
 package nft
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink/nl"
@@ -16,6 +19,7 @@ import (
 type Ban struct {
 	Address netip.Addr
 	Left    time.Duration // until the element expires, in milliseconds
+	ByHand  bool          // added by Nft.Ban, and not by a packet
 }
 
 // ErrNoSet is the error for a set that table inet farmc does not hold.
@@ -42,12 +46,18 @@ func (n Nft) Bans(ctx context.Context, set string) ([]Ban, error) {
 
 func readBan(element attributes) (Ban, bool) {
 	address, ok := netip.AddrFromSlice(parseAttributes(element[unix.NFTA_SET_ELEM_KEY])[unix.NFTA_DATA_VALUE])
-	return Ban{address, time.Duration(element.number64(unix.NFTA_SET_ELEM_EXPIRATION)) * time.Millisecond}, ok
+	left := time.Duration(element.number64(unix.NFTA_SET_ELEM_EXPIRATION)) * time.Millisecond
+	return Ban{address, left, bytes.Equal(element[unix.NFTA_SET_ELEM_USERDATA], byHand)}, ok
 }
 
+// byHand is the comment of elements that Nft.Ban adds, in the form of libnftnl: type 0, length, and text. nft lists it as
+// comment "ban".
+var byHand = []byte("\x00\x04ban\x00")
+
 // Ban adds an address to a set of table inet farmc with a timeout, in whole milliseconds. An element that is there
-// already gets the new timeout, and Ban gives the time that was left of the old one. Errors are ErrNoSet,
-// ErrNotPermitted, and that the set is full.
+// already gets the new timeout, and Ban gives the time that was left of the old one. In a full set the element replaces
+// the one of a packet that expires first. Errors are ErrNoSet, ErrNotPermitted, and that the set is full of elements that
+// Ban added.
 //
 // It uses netlink because nft reads all sets before it adds an element: 20 s if another set has 500,000 networks.
 func (n Nft) Ban(ctx context.Context, set string, address netip.Addr, timeout time.Duration) (before time.Duration,
@@ -58,16 +68,40 @@ func (n Nft) Ban(ctx context.Context, set string, address netip.Addr, timeout ti
 			return 0, err
 		}
 		milliseconds := binary.BigEndian.AppendUint64(nil, uint64(timeout/time.Millisecond))
-		changes := []elementChange{{unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE, set, address, milliseconds}}
+		add := elementChange{unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE, set, address, milliseconds}
+		changes := []elementChange{add}
 		if banned {
-			changes = append([]elementChange{{unix.NFT_MSG_DELSETELEM, 0, set, address, nil}}, changes...)
+			changes = []elementChange{{unix.NFT_MSG_DELSETELEM, 0, set, address, nil}, add}
 		}
 		err = commit(ctx, changes)
+		if errors.Is(err, unix.ENFILE) {
+			err = n.replaceBan(ctx, add)
+		}
 		if !errors.Is(err, unix.ENOENT) || !banned { // else the element expired since findBan: try again
 			return b.Left, changeError(err, set)
 		}
 	}
 	return 0, fmt.Errorf("ban %s: %w", address, unix.EAGAIN)
+}
+
+// replaceBan adds an element to a full set in place of the element of a packet that expires first. It does both in one
+// transaction, because packets fill a set again at once: the kernel does not count deleted elements of the transaction
+// (ndeact of nft_add_set_elem in net/netfilter/nf_tables_api.c).
+func (n Nft) replaceBan(ctx context.Context, add elementChange) error {
+	bans, err := n.Bans(ctx, add.set)
+	if err != nil {
+		return err
+	}
+	bans = slices.DeleteFunc(bans, func(b Ban) bool { return b.ByHand || b.Address == add.address })
+	slices.SortFunc(bans, func(a, b Ban) int { return cmp.Compare(a.Left, b.Left) })
+	err = unix.ENFILE
+	for _, b := range bans {
+		err = commit(ctx, []elementChange{{unix.NFT_MSG_DELSETELEM, 0, add.set, b.Address, nil}, add})
+		if !errors.Is(err, unix.ENOENT) { // else the element expired meanwhile
+			break
+		}
+	}
+	return err
 }
 
 // Unban deletes an address from a set of table inet farmc. It tells whether the address was there. Errors are as for
@@ -116,18 +150,19 @@ func changeError(err error, set string) error {
 	case errors.Is(err, unix.EPERM):
 		return ErrNotPermitted
 	case errors.Is(err, unix.ENFILE):
-		return fmt.Errorf("%s is full", set)
+		return fmt.Errorf("%s is full of bans by hand", set)
 	}
 	return fmt.Errorf("change %s: %w", set, err)
 }
 
-// elementAttributes name one element of a set, in a query or a change. The timeout may be nil.
+// elementAttributes name one element of a set, in a query or a change. The timeout is nil except for a new element.
 func elementAttributes(set string, key, timeout []byte) []nl.NetlinkRequestData {
 	elements := nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_ELEMENTS|unix.NLA_F_NESTED, nil)
 	element := elements.AddRtAttr(unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, nil)
 	element.AddRtAttr(unix.NFTA_SET_ELEM_KEY|unix.NLA_F_NESTED, nil).AddRtAttr(unix.NFTA_DATA_VALUE, key)
 	if timeout != nil {
 		element.AddRtAttr(unix.NFTA_SET_ELEM_TIMEOUT, timeout)
+		element.AddRtAttr(unix.NFTA_SET_ELEM_USERDATA, byHand)
 	}
 	return []nl.NetlinkRequestData{
 		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_TABLE, nl.ZeroTerminated("farmc")),

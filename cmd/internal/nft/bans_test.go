@@ -2,7 +2,10 @@ package nft
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -37,7 +40,8 @@ func TestBans(t *testing.T) {
 	if err != nil || before <= 50*time.Minute || before > time.Hour {
 		t.Errorf("an address that is banned: %v, %v", before, err)
 	}
-	if _, err := nft.Ban(ctx, "banned-ip4", third, time.Minute); err == nil || err.Error() != "banned-ip4 is full" {
+	if _, err := nft.Ban(ctx, "banned-ip4", third, time.Minute); err == nil ||
+		err.Error() != "banned-ip4 is full of bans by hand" {
 		t.Errorf("a full set: %v", err)
 	}
 	bans, err := nft.Bans(ctx, "banned-ip4")
@@ -82,4 +86,41 @@ func TestNamedCounters(t *testing.T) {
 		counts["farm/web/new"] != (Counter{}) {
 		t.Errorf("got %v, %v", counts, err)
 	}
+}
+
+const fullTable = `
+table inet farmc {
+	set banned-ip4 { type ipv4_addr; size 4; flags dynamic,timeout; elements = {
+		198.51.100.1 timeout 1h, 198.51.100.2 timeout 30m, 198.51.100.3 timeout 2h, 198.51.100.4 timeout 3h } }
+}
+`
+
+// TestBanInFullSet: a ban by hand takes the place of a packet's ban, the one that ends first, and never of another ban by
+// hand, which can end earlier.
+func TestBanInFullSet(t *testing.T) {
+	nft, _ := realNft(t)
+	ctx := t.Context()
+	load(t, nft, []byte(fullTable))
+	for n, want := range []string{"1 3 4 11", "3 4 11 12", "4 11 12 13", "11 12 13 14"} {
+		address := netip.AddrFrom4([4]byte{198, 51, 100, byte(11 + n)})
+		if _, err := nft.Ban(ctx, "banned-ip4", address, time.Minute); err != nil {
+			t.Fatalf("%s: %v", address, err)
+		}
+		bans, err := nft.Bans(ctx, "banned-ip4")
+		if got := lastBytes(bans); err != nil || got != want {
+			t.Errorf("%s: banned are %s, want %s (%v)", address, got, want, err)
+		}
+	}
+	if _, err := nft.Ban(ctx, "banned-ip4", netip.MustParseAddr("198.51.100.99"), time.Minute); err == nil {
+		t.Error("a ban by hand replaced another one")
+	}
+}
+
+func lastBytes(bans []Ban) string {
+	slices.SortFunc(bans, func(a, b Ban) int { return a.Address.Compare(b.Address) })
+	var out []string
+	for _, b := range bans {
+		out = append(out, fmt.Sprint(b.Address.As4()[3]))
+	}
+	return strings.Join(out, " ")
 }
