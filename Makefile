@@ -42,7 +42,7 @@ deb: go-found
 
 # Installs the package in a container with systemd, as root: a Debian of its own (45 s the first time, kept in
 # $XDG_CACHE_HOME or /var/cache), in which farms are edited, and the package is upgraded, rebooted and purged: 2 minutes.
-# Skipped with a word where that can't be had. OLDER=farmc.deb, built from an older tree, is upgraded from and gone back to.
+# Skipped with a word where that can't be had. RELEASE=trixie is Debian 13. OLDER=farmc.deb, built from an older tree, is upgraded from and gone back to.
 test-systemd: deb
 	@.ci/need systemd-nspawn=systemd-container debootstrap=debootstrap nsenter=util-linux
 	CGO_ENABLED=0 $(GO) test -count=1 -v ./cmd/internal/packagetest -deb "$$(ls $(CURDIR)/dist/*.deb)" -older "$(abspath $(OLDER))"

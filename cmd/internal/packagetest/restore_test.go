@@ -27,15 +27,17 @@ func survivesFirewalld(m *Machine) {
 // list, prints no file name raw, and does not wait for a FIFO.
 func (m *Machine) bootRefusesFiles() {
 	m.t.Helper()
-	m.Do("cp -p /var/lib/farmc/loaded.nft /root; peer acl /var/lib/farmc/loaded.nft")
-	m.Do(`cd /var/lib/farmc; touch "$(printf 'x\033[31m\nfarmc: all is well')"; chmod o+w x*`)
-	for _, refused := range []string{"x?[31m?farmc: all is well: other users", "loaded.nft: other users",
-		"loaded.nft: not a regular file"} {
+	m.Do("cp -p /var/lib/farmc/loaded.nft /root; nft flush ruleset")
+	for _, state := range []struct{ make, refusal string }{
+		{`touch "$(printf 'x\033[31m\nfarmc: all is well')"; chmod o+w x*`, "x?[31m?farmc: all is well: other users"},
+		{"rm x*; peer acl loaded.nft", "loaded.nft: other users"},
+		{"rm loaded.nft; mkfifo -m 600 loaded.nft", "loaded.nft: not a regular file"},
+	} {
+		m.Do("cd /var/lib/farmc; %s", state.make)
 		if out, status := m.Try("systemctl restart farmc-boot.service"); status == 0 || m.loadedDigest() != "" {
-			m.t.Errorf("%s: loaded (%d): %s\n%s", refused, status, out, m.journal())
+			m.t.Errorf("%s: loaded (%d): %s\n%s", state.refusal, status, out, m.journal())
 		}
-		m.Do("journalctl --no-pager -u farmc-boot --since=-1min | grep -F '/var/lib/farmc/%s'", refused)
-		m.Do("cd /var/lib/farmc; if ls x*; then rm x*; else rm loaded.nft; mkfifo -m 600 loaded.nft; fi")
+		m.Until("journalctl --no-pager -u farmc-boot --since=-1min | grep -F '/var/lib/farmc/%s'", state.refusal)
 	}
 	m.Do("rm /var/lib/farmc/loaded.nft; cp -p /root/loaded.nft /var/lib/farmc")
 }
