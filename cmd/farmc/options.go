@@ -70,8 +70,8 @@ func (o *options) validate() error {
 	return fmt.Errorf("--color is %q, not auto, always or never", o.color)
 }
 
-// maxDirsLength is the maximum length of all directories' paths together. They are kept in the comment of a zip archive,
-// which has 65,535 bytes at most.
+// maxDirsLength is the maximum length of all directories' paths together. The comment of a zip archive keeps them, and
+// has 65,535 bytes at most.
 const maxDirsLength = 32 << 10
 
 func (o *options) validateDirs() error {

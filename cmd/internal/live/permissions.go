@@ -177,7 +177,8 @@ func (f *finding) way(directory, next node) {
 		return
 	}
 	if next.isLink() && !trusted(next.stat.Uid) && othersWrite(directory) {
-		f.add(next, next.path, "the user "+userName(next.stat.Uid)+" may replace the link", "chown -h root "+shell.Path(next.path))
+		f.add(next, next.path, "the user "+userName(next.stat.Uid)+" may replace the link",
+			"chown -h root "+shell.Path(next.path))
 	}
 }
 

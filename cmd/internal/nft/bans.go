@@ -50,14 +50,14 @@ func readBan(element attributes) (Ban, bool) {
 	return Ban{address, left, bytes.Equal(element[unix.NFTA_SET_ELEM_USERDATA], byHand)}, ok
 }
 
-// byHand is the comment of elements that Nft.Ban adds, in the form of libnftnl: type 0, length, and text. nft lists it as
-// comment "ban".
+// byHand is the comment of elements that Nft.Ban adds, in the form of libnftnl: type 0, length, and text. nft lists it
+// as comment "ban".
 var byHand = []byte("\x00\x04ban\x00")
 
 // Ban adds an address to a set of table inet farmc with a timeout, in whole milliseconds. An element that is there
 // already gets the new timeout, and Ban gives the time that was left of the old one. In a full set the element replaces
-// the one of a packet that expires first. Errors are ErrNoSet, ErrNotPermitted, and that the set is full of elements that
-// Ban added.
+// the one of a packet that expires first. Errors are ErrNoSet, ErrNotPermitted, and that the set is full of elements
+// that Ban added.
 //
 // It uses netlink because nft reads all sets before it adds an element: 20 s if another set has 500,000 networks.
 func (n Nft) Ban(ctx context.Context, set string, address netip.Addr, timeout time.Duration) (before time.Duration,

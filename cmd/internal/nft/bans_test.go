@@ -95,8 +95,8 @@ table inet farmc {
 }
 `
 
-// TestBanInFullSet: a ban by hand takes the place of a packet's ban, the one that ends first, and never of another ban by
-// hand, which can end earlier.
+// TestBanInFullSet: a ban by hand takes the place of a packet's ban, the one that ends first, and never of another ban
+// by hand, which can end earlier.
 func TestBanInFullSet(t *testing.T) {
 	nft, _ := realNft(t)
 	ctx := t.Context()

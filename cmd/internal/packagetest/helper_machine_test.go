@@ -312,8 +312,8 @@ func (m *Machine) awaitExit(pid int) {
 // journal is the end of the journal of farmc's units.
 func (m *Machine) journal() string {
 	out,
-		_ := m.command("journalctl --no-pager --boot --lines=40 --unit='farmc*' --unit='nftables*' --unit='firewalld*' " +
-		"--output=short-precise").CombinedOutput()
+		_ := m.command("journalctl --no-pager --boot --lines=40 --unit='farmc*' --unit='nftables*' " +
+		"--unit='firewalld*' --output=short-precise").CombinedOutput()
 	return string(out)
 }
 

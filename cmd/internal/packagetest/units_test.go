@@ -83,7 +83,8 @@ func badFarmAlone(m *Machine) {
 func manyDropInDirs(m *Machine) {
 	const farms = 150
 	m.Do(`cd /etc/farmc/farms.d; for n in $(seq 1001 %d); do
-		mkdir farm$n.toml.d; printf 'listen = "192.0.2.1:%%s"\n[backends.b1]\naddress = "10.2.0.11"\nport = 8080\n' $n > farm$n.toml
+		mkdir farm$n.toml.d; printf 'listen = "192.0.2.1:%%s"\n[backends.b1]\naddress = "10.2.0.11"\nport = 8080\n' $n \
+			> farm$n.toml
 		echo 'state = "down"' > farm$n.toml.d/state.toml; done`, 1000+farms)
 	m.awaitNoDiff()
 	m.Do("rm /etc/farmc/farms.d/farm%d.toml.d/state.toml", 1000+farms)
