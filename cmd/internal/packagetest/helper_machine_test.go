@@ -311,9 +311,8 @@ func (m *Machine) awaitExit(pid int) {
 
 // journal is the end of the journal of farmc's units.
 func (m *Machine) journal() string {
-	out,
-		_ := m.command("journalctl --no-pager --boot --lines=40 --unit='farmc*' --unit='nftables*' " +
-		"--unit='firewalld*' --output=short-precise").CombinedOutput()
+	units := "--unit='farmc*' --unit='nftables*' --unit='firewalld*'"
+	out, _ := m.command("journalctl --no-pager --boot --lines=40 --output=short-precise " + units).CombinedOutput()
 	return string(out)
 }
 

@@ -8,9 +8,10 @@ func survivesFirewalld(m *Machine) {
 	m.Do("systemctl start nftables.service farmc-boot.service")
 	m.serves("11")
 	m.Do("systemctl start firewalld")
-	if out, status := m.Try("systemctl is-active nftables.service"); status == 0 {
+	if out, status := m.Try("systemctl is-active nftables.service"); status == 0 && release() == oldest {
 		m.t.Fatalf("nftables.service is %s", out)
 	}
+	m.Do("systemctl stop nftables.service") // in Debian 13 the two do not conflict
 	m.serves("11")
 	m.awaitNoDiff()
 	m.Do("systemctl is-active farmc-boot.service farmc-watch.service")
@@ -87,6 +88,12 @@ func upgradeOlderMovesToWatch(m *Machine) {
 		m.t.Errorf("units of drop-ins are left:\n%s", units)
 	}
 	m.Do("rmdir /run/farmc/farms.d/web.toml.d")
+	m.Do("dpkg -i --force-downgrade /root/farmc-0.0.2.deb; systemctl disable --now farmc-watch; " +
+		"systemctl enable --now farmc.path; cp /etc/farmc/farms.d/web.toml /root; echo x >> /etc/farmc/farms.d/web.toml")
+	m.Until("systemctl is-failed farmc.service")
+	m.Do("dpkg -i /root/farmc.deb; cp /root/web.toml /etc/farmc/farms.d")
+	m.watchServiceAlone()
+	m.awaitNoDiff()
 	m.Do("dpkg -i --force-downgrade /root/farmc-0.0.2.deb; systemctl disable --now farmc-watch farmc.path; " +
 		"dpkg -i /root/farmc.deb")
 	if out, status := m.Try("systemctl is-active farmc-watch farmc.path || " +
