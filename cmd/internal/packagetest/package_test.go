@@ -354,7 +354,7 @@ func rebootKeepsLastGoodFarms(m *Machine) {
 
 func rebootServesWithoutFarmc(m *Machine) {
 	m.Do("systemctl disable nftables.service")
-	m.Do("mv /usr/bin/farmc /root; mv /etc/farmc/farms.d/web.toml /root")
+	m.Do("systemctl stop farmc; mv /usr/bin/farmc /root; mv /etc/farmc/farms.d/web.toml /root")
 	m.Reboot()
 	m.connect()
 	m.serves("12")

@@ -75,30 +75,31 @@ func upgradeOlderMovesToWatch(m *Machine) {
 	if *older == "" {
 		m.t.Skip("make test-systemd OLDER=farmc.deb has one")
 	}
-	before := m.mustBeLoaded()
-	m.Do("dpkg -i --force-downgrade /root/farmc-0.0.2.deb; systemctl disable --now farmc-watch; " +
-		"systemctl enable --now farmc.path")
-	m.Do("mkdir /run/farmc/farms.d/web.toml.d; systemctl start farmc.service farmc-look.service")
-	m.Do("dpkg -i /root/farmc.deb")
-	m.watchServiceAlone()
-	if now := m.mustBeLoaded(); now != before {
-		m.t.Errorf("the loaded digest is %q, want %q as before", now, before)
+	for _, state := range []string{
+		"mkdir /run/farmc/farms.d/web.toml.d; systemctl start farmc.service farmc-look.service",
+		"echo x >> /etc/farmc/farms.d/web.toml; until systemctl is-failed farmc.service; do sleep 0.1; done",
+	} {
+		m.Do("dpkg --purge farmc; dpkg -i /root/farmc-0.0.2.deb")
+		m.Write("/etc/farmc/farms.d/web.toml", web("11"))
+		m.serves("11")
+		m.Do("%s", state)
+		before := m.mustBeLoaded()
+		m.Do("dpkg -i /root/farmc.deb")
+		m.watchServiceAlone()
+		if now := m.mustBeLoaded(); now != before {
+			m.t.Errorf("the loaded digest is %q, want %q as before", now, before)
+		}
+		if units := m.Do("systemctl list-units --no-legend --plain 'farmc-drop-in*'"); units != "" {
+			m.t.Errorf("units of drop-ins are left:\n%s", units)
+		}
 	}
-	if units := m.Do("systemctl list-units --no-legend --plain 'farmc-drop-in*'"); units != "" {
-		m.t.Errorf("units of drop-ins are left:\n%s", units)
-	}
-	m.Do("rmdir /run/farmc/farms.d/web.toml.d")
-	m.Do("dpkg -i --force-downgrade /root/farmc-0.0.2.deb; systemctl disable --now farmc-watch; " +
-		"systemctl enable --now farmc.path; cp /etc/farmc/farms.d/web.toml /root; echo x >> /etc/farmc/farms.d/web.toml")
-	m.Until("systemctl is-failed farmc.service")
-	m.Do("dpkg -i /root/farmc.deb; cp /root/web.toml /etc/farmc/farms.d")
-	m.watchServiceAlone()
-	m.awaitNoDiff()
 	m.Do("dpkg -i --force-downgrade /root/farmc-0.0.2.deb; systemctl disable --now farmc-watch farmc.path; " +
 		"dpkg -i /root/farmc.deb")
 	if out, status := m.Try("systemctl is-active farmc-watch farmc.path || " +
 		"systemctl is-enabled farmc-watch farmc.path"); status == 0 {
 		m.t.Errorf("units that were disabled are %s", out)
 	}
+	m.Write("/etc/farmc/farms.d/web.toml", web("11"))
 	m.Do("systemctl enable --now farmc-watch")
+	m.serves("11")
 }
