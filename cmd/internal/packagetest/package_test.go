@@ -359,6 +359,7 @@ func rebootServesWithoutFarmc(m *Machine) {
 	m.connect()
 	m.serves("12")
 	m.Do("mv /root/farmc /usr/bin; mv /root/web.toml /etc/farmc/farms.d")
+	m.Until("systemctl is-active farmc-watch")
 	m.awaitNoDiff()
 }
 
