@@ -83,12 +83,9 @@ func upgradeOlderMovesToWatch(m *Machine) {
 		m.Write("/etc/farmc/farms.d/web.toml", web("11"))
 		m.serves("11")
 		m.Do("%s", state)
-		before := m.mustBeLoaded()
 		m.Do("dpkg -i /root/farmc.deb")
 		m.watchServiceAlone()
-		if now := m.mustBeLoaded(); now != before {
-			m.t.Errorf("the loaded digest is %q, want %q as before", now, before)
-		}
+		m.mustBeLoaded()
 		if units := m.Do("systemctl list-units --no-legend --plain 'farmc-drop-in*'"); units != "" {
 			m.t.Errorf("units of drop-ins are left:\n%s", units)
 		}
