@@ -83,8 +83,7 @@ func (l *linker) insideAccessChain(d frontend) string {
 		return ""
 	}
 	name := s.ownName("access-inside-" + d.Family.Suffix())
-	l.rules.add(&object{table: Inet, kind: KindChain, Name: name, section: accessSection, template: "access",
-		data: &accessChain{Family: d.Family, Only: l.only(s.Interfaces), Next: next, Origin: s.Origin("interfaces")}})
+	l.rules.add(newChain(name, accessSection, "access").with(&accessChain{Family: d.Family, Only: l.only(s.Interfaces), Next: next, Origin: s.Origin("interfaces")}))
 	return name
 }
 
@@ -95,7 +94,7 @@ func (l *linker) accessChain(d frontend) string {
 	if len(denied) == 0 {
 		return ""
 	}
-	o := &object{table: Inet, kind: KindChain, Name: s.ownName("access-" + d.Family.Suffix()), section: accessSection, template: "access"}
+	o := newChain(s.ownName("access-"+d.Family.Suffix()), accessSection, "access")
 	obtain(&l.rules, o, func() *accessChain {
 		c := &accessChain{Family: d.Family, Origin: s.Origin("access")}
 		for _, group := range l.allowed(s, d.Family) {
@@ -119,7 +118,7 @@ func (l *linker) deny(s *service, group clients) accessRule {
 		return r
 	}
 	r.Next = r.Counter + "/" + strings.Replace(group.List, "@", "list/", 1)
-	l.rules.add(&object{table: Inet, kind: KindChain, Name: r.Next, section: accessSection, template: "deny", data: denyChain{r.Counter, log}})
+	l.rules.add(newChain(r.Next, accessSection, "deny").with(denyChain{r.Counter, log}))
 	return r
 }
 

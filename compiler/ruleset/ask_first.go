@@ -38,7 +38,7 @@ func (l *linker) askFirst(in *ingress) {
 		return m.elements.size() == 0
 	})
 	if len(in.Forwards)+len(in.Translations) > 0 {
-		l.rules.add(&object{table: in.table(), kind: KindChain, Name: in.firstChain(), section: in.place("").section, template: "ask-first", data: in})
+		l.rules.add(newChain(in.firstChain(), in.place("").section, "ask-first").at(in.table()).with(in))
 	}
 }
 

@@ -80,7 +80,7 @@ func (l *linker) backendLimits(d frontend, a *slotAssignment, target *natTarget)
 }
 
 func (l *linker) addLimitChain(name, template string, data any) {
-	l.rules.add(&object{table: Inet, kind: KindChain, Name: name, section: backendLimitSection, template: template, data: data})
+	l.rules.add(newChain(name, backendLimitSection, template).with(data))
 }
 
 // nextBackend gives the map of the farms whose target map has the same key prefix, or a farm's own.
@@ -94,7 +94,7 @@ func (l *linker) nextBackend(d frontend, prefix keyPrefix) *nextBackend {
 		}
 		return d.farm.ownName(part + "-" + d.Family.Suffix())
 	}
-	o := &object{table: Inet, kind: KindMap, Name: name("next"), section: backendLimitSection, template: "next-backends"}
+	o := newMap(name("next"), backendLimitSection, "next-backends")
 	return obtain(&l.rules, o, func() *nextBackend {
 		n := &nextBackend{object: o, Family: d.Family, Prefix: prefix, Next: name("next"), AllFull: name("full")}
 		if prefix == noPrefix {
@@ -114,7 +114,7 @@ func (n *nextBackend) add(d frontend, a *slotAssignment) {
 		return
 	}
 	for _, b := range a.eligible {
-		n.elements.add(element{begin + a.ids[b.Name].String(), a.ids[a.next(b).Name].String(), d.farm.backendOrigin(b), false})
+		n.elements.add(d.farm.backendElement(b, begin+a.ids[b.Name].String(), a.ids[a.next(b).Name].String()))
 	}
 }
 
@@ -158,7 +158,7 @@ func (l *linker) countBackends(s *service, mask uint32) {
 
 // limitSet gives one of the sets of limited backends, of all farms.
 func (l *linker) limitSet(name string) *object {
-	return l.rules.add(&object{table: Inet, kind: KindSet, Name: name, section: sharedSection, template: name})
+	return l.rules.add(newSet(name, sharedSection, name))
 }
 
 func (s *service) limitedBackends(mask uint32) []limitedBackend {
@@ -214,7 +214,7 @@ func (l *linker) recheckFull(frontends []frontend) {
 
 func (l *linker) recheck(d frontend) string {
 	s := d.farm
-	o := &object{table: Inet, kind: KindChain, Name: s.ownName("relief-" + d.Family.Suffix()), section: backendLimitSection, template: "recheck"}
+	o := newChain(s.ownName("relief-"+d.Family.Suffix()), backendLimitSection, "recheck")
 	obtain(&l.rules, o, func() *recheck {
 		return &recheck{Family: d.Family, Backends: s.limitedBackends(l.keyMask(s)), Origin: s.Origin("scheduler")}
 	})

@@ -81,7 +81,7 @@ type clientSet struct {
 func (l *linker) clientSets(name, list string, of []addr.PrefixSet, family addr.Family) (out []clients) {
 	for _, networks := range of {
 		set := fmt.Sprintf("%s/%d-%s", name, networks.Length, family.Suffix())
-		o := &object{table: Inet, kind: KindSet, Name: set, section: clientSetSection, template: "client-set"}
+		o := newSet(set, clientSetSection, "client-set")
 		obtain(&l.rules, o, func() *clientSet {
 			o.elements.networks = addressLines{networks.Firsts, family}
 			return &clientSet{o, family}

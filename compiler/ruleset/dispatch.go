@@ -186,13 +186,13 @@ type anyChain struct {
 
 // hook gives the hook of a base chain.
 func (l *linker) hook(b baseChain) *hook {
-	o := &object{table: Inet, kind: KindChain, Name: b.name, section: b.section, template: b.name}
+	o := newChain(b.name, b.section, b.name)
 	return obtain(&l.rules, o, func() *hook { return &hook{Name: b.name} })
 }
 
 // anyChain gives the chain for every address of this machine.
 func (l *linker) anyChain(name string, of section) *anyChain {
-	o := &object{table: Inet, kind: KindChain, Name: name, section: of, template: "any-address"}
+	o := newChain(name, of, "any-address")
 	return obtain(&l.rules, o, func() *anyChain { return &anyChain{Name: name} })
 }
 

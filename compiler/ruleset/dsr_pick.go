@@ -109,7 +109,7 @@ func (l *linker) ownDSRPick(d frontend, a *slotAssignment) string {
 }
 
 func dsrChain(name, template string) *object {
-	return &object{table: Netdev, kind: KindChain, Name: name, section: dsrSection, template: template}
+	return newChain(name, dsrSection, template).at(Netdev)
 }
 
 // numbering is how rules compute the number of the frontend's slot.
@@ -121,7 +121,7 @@ func (d frontend) numbering() numbering {
 
 // dsrMap gives the map of a step.
 func (l *linker) dsrMap(p *dsrPick, name string, s dsrStep, slots int) *dsrMap {
-	o := &object{table: Netdev, kind: KindMap, Name: name, section: dsrSection, template: "dsr-slots"}
+	o := newMap(name, dsrSection, "dsr-slots").at(Netdev)
 	return obtain(&l.rules, o, func() *dsrMap { return &dsrMap{o, p, s.ByMAC, slots} })
 }
 
@@ -141,7 +141,7 @@ func (s dsrStep) String() string { return s.Device + map[bool]string{true: "//ma
 
 // forwarded is the element that leads from a key to a backend.
 func (d frontend) forwarded(b farm.Backend, key string) element {
-	return element{key, cmp.Or(b.MAC, b.Address[d.Family].String()), d.farm.backendOrigin(b), false}
+	return d.farm.backendElement(b, key, cmp.Or(b.MAC, b.Address[d.Family].String()))
 }
 
 // add has frames with the key forwarded to a backend.

@@ -34,6 +34,6 @@ func (l *linker) offload(established []frontend) {
 func (l *linker) flowtable(d frontend) *flowtable {
 	o := &object{table: Inet, kind: KindFlowtable, Name: "farms", section: flowtableSection, template: "flowtable", origin: d.farm.Origin("flow-offload")}
 	f := obtain(&l.rules, o, func() *flowtable { return &flowtable{Origin: o.origin} })
-	l.rules.add(&object{table: Inet, kind: KindChain, Name: "flow-offload", section: flowtableSection, template: "flow-offload", data: f})
+	l.rules.add(newChain("flow-offload", flowtableSection, "flow-offload").with(f))
 	return f
 }

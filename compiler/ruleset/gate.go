@@ -91,7 +91,7 @@ func (l *linker) guard(g *gate, frontends []frontend, chain func(*gate, frontend
 		l.guardFragments(g, frontends, chains)
 	}
 	if len(g.Maps) > 0 || g.Any != nil {
-		l.rules.add(&object{table: Inet, kind: KindChain, Name: g.Name, section: g.Section, template: "gate", data: g})
+		l.rules.add(newChain(g.Name, g.Section, "gate").with(g))
 	}
 }
 

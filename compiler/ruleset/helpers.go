@@ -21,7 +21,7 @@ func (l *linker) setHelpers(tracked []frontend) {
 		name := d.farm.Helper + "-" + string(d.Protocol)
 		h := helper{"farm/" + name, d.farm.Helper, d.Protocol}
 		l.rules.add(&object{table: Inet, kind: KindHelper, Name: h.Name, section: helperSection, template: "helper", data: h, origin: d.farm.Origin("helper")})
-		l.rules.add(&object{table: Inet, kind: KindChain, Name: "helper-" + name, section: helperSection, template: "set-helper", data: h})
+		l.rules.add(newChain("helper-"+name, helperSection, "set-helper").with(h))
 		return goTo("helper-" + name)
 	})
 }

@@ -95,7 +95,7 @@ func (l *linker) addIngressChains() {
 		if len(in.Devices) == 0 {
 			template = "stateless"
 		}
-		l.rules.add(&object{table: in.table(), kind: KindChain, Name: in.Name, section: in.place("").section, template: template, data: in})
+		l.rules.add(newChain(in.Name, in.place("").section, template).at(in.table()).with(in))
 	}
 	l.removeUnusedPicks()
 }

@@ -11,7 +11,7 @@ import (
 // for each among all sets that it is loading.
 func (l *linker) only(interfaces []string) []string {
 	if len(interfaces) > 1 {
-		o := &object{table: Inet, kind: KindSet, Name: interfaceSetName(interfaces), section: sharedSection, template: "interface-set"}
+		o := newSet(interfaceSetName(interfaces), sharedSection, "interface-set")
 		for _, name := range sortedNames(interfaces) {
 			o.elements.add(element{key: strconv.Quote(name)})
 		}

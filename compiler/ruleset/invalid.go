@@ -34,7 +34,7 @@ func (l *linker) dropInvalid(tracked []frontend) {
 	forward := &hook{Name: "invalid-forward", Maps: input.Maps}
 	l.invalidOfBackends(&forward.Sources, "invalid-forward-", tcp, func(s *service) bool { return s.Mode == farm.DNAT })
 	if len(forward.Sources) > 0 {
-		l.rules.add(&object{table: Inet, kind: KindChain, Name: forward.Name, section: invalidSection, template: forward.Name, data: forward})
+		l.rules.add(newChain(forward.Name, invalidSection, forward.Name).with(forward))
 	}
 }
 
@@ -55,7 +55,7 @@ func (l *linker) invalidOfClients(d frontend) verdict {
 }
 
 func (l *linker) invalidChain(name string, c invalidChain) verdict {
-	l.rules.add(&object{table: Inet, kind: KindChain, Name: name, section: invalidSection, template: "drop-invalid", data: c})
+	l.rules.add(newChain(name, invalidSection, "drop-invalid").with(c))
 	return goTo(name)
 }
 

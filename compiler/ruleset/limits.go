@@ -170,7 +170,7 @@ func (l *linker) trackedLimits(d frontend) (string, *limitChain) {
 // limitChain gives the farm's chain of the kind, which fill completes.
 func (l *linker) limitChain(d frontend, kind string, fill func(*limitChain)) (string, *limitChain) {
 	s := d.farm
-	o := &object{table: Inet, kind: KindChain, Name: s.ownName(kind + "-" + d.Family.Suffix()), section: limitSection, template: "limits-of-farm"}
+	o := newChain(s.ownName(kind+"-"+d.Family.Suffix()), limitSection, "limits-of-farm")
 	return o.Name, obtain(&l.rules, o, func() *limitChain {
 		c := &limitChain{Name: o.Name, Family: d.Family, Allowed: l.allowed(s, d.Family), Origin: s.Origin("limits")}
 		fill(c)
@@ -220,7 +220,7 @@ func (l *linker) dynamicSet(name string, m dynamicSet) {
 	if strings.HasPrefix(name, overflowPrefix) {
 		of = sharedSection
 	}
-	l.rules.add(&object{table: Inet, kind: KindSet, Name: name, section: of, template: "dynamic-set", data: &m})
+	l.rules.add(newSet(name, of, "dynamic-set").with(&m))
 }
 
 // overLimit gives the verdict on packets over a limit, or the chain that comes to it. A farm that bans adds an offender to its
@@ -240,7 +240,7 @@ func (l *linker) overLimit(d frontend, why farm.Reason, offends bool) verdict {
 	if c.Log == nil && c.Bans == "" {
 		return then
 	}
-	l.rules.add(&object{table: Inet, kind: KindChain, Name: name, section: limitSection, template: "over-limit", data: c})
+	l.rules.add(newChain(name, limitSection, "over-limit").with(c))
 	if then == noVerdict {
 		return jumpTo(name) // the next limit follows
 	}
@@ -269,7 +269,7 @@ func (s *service) limitOrigin(why farm.Reason) *diag.Origin {
 
 // tcpFlags adds the set of the combinations of flags that strict-tcp lets pass.
 func (l *linker) tcpFlags() {
-	o := &object{table: Inet, kind: KindSet, Name: "tcp-flags", section: sharedSection, template: "tcp-flags"}
+	o := newSet("tcp-flags", sharedSection, "tcp-flags")
 	for _, flags := range []string{"syn", "syn | ack", "ack", "fin | ack", "rst", "rst | ack"} {
 		o.elements.add(element{key: flags})
 	}

@@ -109,7 +109,7 @@ func (l *linker) logAtIngress(in *ingress, served []frontend) {
 			l.addTo(&in.Logs, in.place("log-"), d, string(goBack))
 		}
 	}
-	l.rules.add(&object{table: in.table(), kind: KindChain, Name: in.Name + "/log", section: logSection, template: "log-at-ingress", data: in})
+	l.rules.add(newChain(in.Name+"/log", logSection, "log-at-ingress").at(in.table()).with(in))
 }
 
 // logChain gives the chain that logs the farm's packets on the occasion; "" if the farm does not log them.
@@ -122,7 +122,7 @@ func (l *linker) logChain(s *service, on farm.Occasion) string {
 	if untracked && len(s.Interfaces) > 0 {
 		table = Netdev
 	}
-	o := &object{table: table, kind: KindChain, Name: s.ownName("log-" + string(on)), section: logSection, template: "log"}
+	o := newChain(s.ownName("log-"+string(on)), logSection, "log").at(table)
 	obtain(&l.rules, o, func() *logChain {
 		c := &logChain{Rate: s.Log.Rate, Burst: s.Log.Burst(), Untracked: untracked, Origin: s.Origin("log")}
 		if on == farm.OnInput {

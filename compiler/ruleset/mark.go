@@ -32,7 +32,7 @@ func (l *linker) setMarks(established []frontend) {
 
 // staticChain adds a chain whose rules are always the same; its template has its name.
 func (l *linker) staticChain(name string, of section) {
-	l.rules.add(&object{table: Inet, kind: KindChain, Name: name, section: of, template: name})
+	l.rules.add(newChain(name, of, name))
 }
 
 // marksBackends reports whether an eligible backend of the family has a mark.
@@ -49,12 +49,12 @@ func (s *service) marksBackends(family addr.Family) bool {
 func (l *linker) backendMarks(d frontend) string {
 	s := d.farm
 	name := s.ownName("marked-" + d.Family.Suffix())
-	o := &object{table: Inet, kind: KindChain, Name: name, section: markSection, template: "backend-marks"}
+	o := newChain(name, markSection, "backend-marks")
 	obtain(&l.rules, o, func() *backendMap {
 		var elements []element
 		for _, b := range s.Eligible(d.Family) {
 			if b.Mark != (farm.Mark{}) {
-				elements = append(elements, element{b.Address[d.Family].String(), string(goTo(l.setMark(b.Mark))), s.backendOrigin(b), false})
+				elements = append(elements, s.backendElement(b, b.Address[d.Family].String(), string(goTo(l.setMark(b.Mark)))))
 			}
 		}
 		return &backendMap{l.backendMap(d, "marks-", "marks-by-backend", markSection, elements), d.Family}
@@ -64,7 +64,7 @@ func (l *linker) backendMarks(d frontend) string {
 
 // setMark gives the chain that sets a mark, for all backends of all farms with that mark.
 func (l *linker) setMark(m farm.Mark) string {
-	l.rules.add(&object{table: Inet, kind: KindChain, Name: markName(m), section: markSection, template: "set-mark", data: m})
+	l.rules.add(newChain(markName(m), markSection, "set-mark").with(m))
 	return markName(m)
 }
 

@@ -50,7 +50,7 @@ func (l *linker) natPick(d frontend) string {
 
 // refuse adds the chain that refuses connections that no backend serves.
 func (l *linker) refuse() {
-	l.rules.add(&object{table: Inet, kind: KindChain, Name: noBackend, section: natPickSection, template: noBackend})
+	l.rules.add(newChain(noBackend, natPickSection, noBackend))
 }
 
 // sharesPick reports whether the frontend can stand in the key of a map that many farms share. A range cannot. A frontend on
@@ -84,7 +84,7 @@ func (l *linker) sharedNATPick(d frontend, a *slotAssignment) string {
 }
 
 func natPickChain(name string) *object {
-	return &object{table: Inet, kind: KindChain, Name: name, section: natPickSection, template: "nat-pick"}
+	return newChain(name, natPickSection, "nat-pick")
 }
 
 // slotElements are the frontend's slots in a map that farms share.
@@ -97,7 +97,7 @@ func (d frontend) slotElements(a *slotAssignment) []element {
 		if d.Specificity == farm.ExactPort {
 			value += " . " + strconv.Itoa(int(cmp.Or(b.Port, d.Ports.First)))
 		}
-		out[slot] = element{key + " . " + strconv.Itoa(slot), value, d.farm.backendOrigin(*b), false}
+		out[slot] = d.farm.backendElement(*b, key+" . "+strconv.Itoa(slot), value)
 	}
 	return out
 }
@@ -139,7 +139,7 @@ func (l *linker) ownSlots(d frontend, a *slotAssignment, name string) []*slotMap
 	var keeping, naming []element
 	for slot, i := range a.slots {
 		b := a.serving[i]
-		e := element{strconv.Itoa(slot), b.Address[d.Family].String(), d.farm.backendOrigin(b), false}
+		e := d.farm.backendElement(b, strconv.Itoa(slot), b.Address[d.Family].String())
 		if b.Port == 0 {
 			keeping = append(keeping, e)
 			continue

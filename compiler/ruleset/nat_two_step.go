@@ -12,7 +12,7 @@ func (l *linker) natTwoStep(d frontend, a *slotAssignment) string {
 	s := d.farm
 	name := s.ownName(d.Family.Suffix())
 	target := l.natTarget(d, a)
-	o := &object{table: Inet, kind: KindChain, Name: name, section: natPickSection, template: "two-step"}
+	o := newChain(name, natPickSection, "two-step")
 	t := obtain(&l.rules, o, func() *twoStep {
 		t := &twoStep{Family: d.Family, Only: l.only(s.Interfaces), Mark: s.Mark, Target: target.Name, Tracked: true, Origin: s.Origin("scheduler")}
 		if s.limitsBackends(d.Family) {
@@ -61,7 +61,7 @@ func (t *natTarget) Rules() (out []portRule) {
 func (l *linker) natTarget(d frontend, a *slotAssignment) *natTarget {
 	prefix, suffix := d.farm.keyPrefix(d.Family, len(a.eligible)), d.Family.Suffix()
 	name := map[keyPrefix]string{frontendPrefix: "home-" + suffix, addressPrefix: "home-all-" + suffix, noPrefix: d.farm.ownName("home-" + suffix)}[prefix]
-	o := &object{table: Inet, kind: KindChain, Name: name, section: natTargetSection, template: "nat-target"}
+	o := newChain(name, natTargetSection, "nat-target")
 	return obtain(&l.rules, o, func() *natTarget {
 		t := &natTarget{Name: name, Prefix: prefix}
 		switch prefix {
@@ -78,7 +78,7 @@ func (l *linker) natTarget(d frontend, a *slotAssignment) *natTarget {
 
 // targetMap gives a map from backend IDs to backends.
 func (l *linker) targetMap(d frontend, name string, prefix keyPrefix, ported bool) *slotMap {
-	o := &object{table: Inet, kind: KindMap, Name: name, section: natTargetSection, template: "nat-targets"}
+	o := newMap(name, natTargetSection, "nat-targets")
 	return obtain(&l.rules, o, func() *slotMap {
 		return &slotMap{object: o, numbering: numbering{Family: d.Family}, Prefix: prefix, Ported: ported}
 	})
@@ -98,7 +98,7 @@ func (l *linker) ownTargets(d frontend, a *slotAssignment) (out []*slotMap) {
 			if ported {
 				value += " . " + strconv.Itoa(int(b.Port))
 			}
-			m.elements.add(element{a.ids[b.Name].String(), value, d.farm.backendOrigin(b), false})
+			m.elements.add(d.farm.backendElement(b, a.ids[b.Name].String(), value))
 		}
 		if m.elements.size() == 0 {
 			l.rules.remove(m.object)
@@ -127,7 +127,7 @@ func (d frontend) targetElements(a *slotAssignment) []element {
 		if d.Specificity == farm.ExactPort {
 			value += " . " + strconv.Itoa(int(cmp.Or(b.Port, d.Ports.First)))
 		}
-		out[i] = element{key + " . " + a.ids[b.Name].String(), value, d.farm.backendOrigin(b), false}
+		out[i] = d.farm.backendElement(b, key+" . "+a.ids[b.Name].String(), value)
 	}
 	return out
 }

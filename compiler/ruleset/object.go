@@ -33,8 +33,8 @@ const (
 	KindHelper    Kind = "ct helper"
 )
 
-// A section is a feature's part of a table. The script has the objects of a table section by section, by name: first sets,
-// maps and other objects, then chains, and long lists of addresses last.
+// A section is a feature's part of a table. The script has the objects of a table section by section, by name: first
+// sets, maps and other objects, then chains, and long lists of addresses last.
 type section int
 
 const (
@@ -58,8 +58,8 @@ const (
 	clientSetSection
 )
 
-// An object is a set, map, chain, flow table, counter, limit or helper. Its template writes the lines of its declaration or
-// its rules; render writes the rest.
+// An object is a set, map, chain, flow table, counter, limit or helper. Its template writes the lines of its
+// declaration or its rules; render writes the rest.
 type object struct {
 	table    TableFamily
 	kind     Kind
@@ -69,6 +69,33 @@ type object struct {
 	data     any // of the template
 	elements elementList
 	origin   *diag.Origin // of the first line, where one farm asked for the object
+}
+
+// newChain makes a chain of table inet farmc.
+func newChain(name string, of section, template string) *object {
+	return &object{table: Inet, kind: KindChain, Name: name, section: of, template: template}
+}
+
+// newMap makes a map of table inet farmc.
+func newMap(name string, of section, template string) *object {
+	return &object{table: Inet, kind: KindMap, Name: name, section: of, template: template}
+}
+
+// newSet makes a set of table inet farmc.
+func newSet(name string, of section, template string) *object {
+	return &object{table: Inet, kind: KindSet, Name: name, section: of, template: template}
+}
+
+// at puts an object into another table, and returns the object.
+func (o *object) at(table TableFamily) *object {
+	o.table = table
+	return o
+}
+
+// with sets the data of an object's template, and returns the object.
+func (o *object) with(data any) *object {
+	o.data = data
+	return o
 }
 
 // part says in which part of the table the object stands.

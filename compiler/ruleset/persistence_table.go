@@ -50,7 +50,7 @@ func (l *linker) sticky(d frontend, a *slotAssignment, target string) *stickyLoo
 
 func (l *linker) stickyTable(d frontend, name string) *stickyTable {
 	s := d.farm
-	o := &object{table: s.table(), kind: KindMap, Name: name, section: s.section(), template: "sticky-table"}
+	o := newMap(name, s.section(), "sticky-table").at(s.table())
 	return obtain(&l.rules, o, func() *stickyTable {
 		return &stickyTable{object: o, Family: d.Family, On: s.rememberedBy(), Prefix: s.Persistence.Prefix[d.Family],
 			Lasts: s.Persistence.Timeout, Tracked: s.Tracked(), Marked: s.usesPacketMark()}

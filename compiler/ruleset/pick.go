@@ -107,7 +107,7 @@ func (d frontend) sharedName(kind string, a *slotAssignment) string {
 
 // slotMap gives the map of that name from so many slots.
 func (l *linker) slotMap(d frontend, name string, number int) *slotMap {
-	o := &object{table: d.farm.table(), kind: KindMap, Name: name, section: d.farm.section(), template: "slots"}
+	o := newMap(name, d.farm.section(), "slots").at(d.farm.table())
 	return obtain(&l.rules, o, func() *slotMap {
 		return &slotMap{object: o, numbering: d.farm.numbering(d.Family), Number: number, Prefix: noPrefix}
 	})

@@ -44,7 +44,7 @@ func (l *linker) queue(tracked, established []frontend) {
 		l.staticChain("queue-output", queueSection)
 	}
 	if in != (queueInput{}) {
-		l.rules.add(&object{table: Inet, kind: KindChain, Name: "queue-input", section: queueSection, template: "queue-input", data: in})
+		l.rules.add(newChain("queue-input", queueSection, "queue-input").with(in))
 	}
 }
 
@@ -64,5 +64,5 @@ func (l *linker) queueChain(s *service) string {
 }
 
 func (l *linker) addQueueChain(name string, c queueChain) {
-	l.rules.add(&object{table: Inet, kind: KindChain, Name: name, section: queueSection, template: "queue", data: c})
+	l.rules.add(newChain(name, queueSection, "queue").with(c))
 }

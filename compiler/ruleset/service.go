@@ -86,6 +86,11 @@ func (s *service) backendOrigin(b farm.Backend) *diag.Origin {
 	return &diag.Origin{Farm: s.Name, Key: "backends." + b.Name, Place: b.Place}
 }
 
+// backendElement is an element that stands for a backend.
+func (s *service) backendElement(b farm.Backend, key, value string) element {
+	return element{key: key, value: value, origin: s.backendOrigin(b)}
+}
+
 // ownName is the name of an object that belongs to one farm.
 func (s *service) ownName(part string) string { return ownName(s.Name, part) }
 

@@ -44,7 +44,7 @@ func (l *linker) sourceChain(d frontend) string {
 	if len(own) > 0 {
 		name = s.ownName("source-" + d.Family.Suffix())
 	}
-	o := &object{table: Inet, kind: KindChain, Name: name, section: sourceNATSection, template: "source-nat"}
+	o := newChain(name, sourceNATSection, "source-nat")
 	obtain(&l.rules, o, func() *sourceNAT {
 		c := &sourceNAT{Family: d.Family, Address: address}
 		if len(own) > 0 {
@@ -60,7 +60,7 @@ func (l *linker) sourceChain(d frontend) string {
 func (s *service) backendSources(family addr.Family) (out []element) {
 	for _, b := range s.Eligible(family) {
 		if b.Source.Has(family) {
-			out = append(out, element{b.Address[family].String(), b.Source[family].String(), s.backendOrigin(b), false})
+			out = append(out, s.backendElement(b, b.Address[family].String(), b.Source[family].String()))
 		}
 	}
 	return out
@@ -74,7 +74,7 @@ type backendMap struct {
 
 // backendMap gives a map of the farm's own. Backends with one address, on different ports, have the same element.
 func (l *linker) backendMap(d frontend, name, template string, of section, elements []element) *object {
-	o := &object{table: Inet, kind: KindMap, Name: d.farm.ownName(name + d.Family.Suffix()), section: of, template: template}
+	o := newMap(d.farm.ownName(name+d.Family.Suffix()), of, template)
 	obtain(&l.rules, o, func() *backendMap {
 		for _, e := range elements {
 			if !slices.ContainsFunc(o.elements.single, func(other element) bool { return other.key == e.key }) {

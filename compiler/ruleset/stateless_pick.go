@@ -79,7 +79,7 @@ func (l *linker) ownStatelessPick(d frontend, a *slotAssignment) string {
 
 // statelessChain gives the chain of that name.
 func (l *linker) statelessChain(name string, d frontend) *statelessPick {
-	o := &object{table: d.farm.table(), kind: KindChain, Name: name, section: statelessSection, template: "stateless-pick"}
+	o := newChain(name, statelessSection, "stateless-pick").at(d.farm.table())
 	return obtain(&l.rules, o, func() *statelessPick {
 		return &statelessPick{Name: name, numbering: d.farm.numbering(d.Family), Of: d}
 	})
@@ -108,7 +108,7 @@ func (l *linker) addSteps(p *statelessPick, d frontend, a *slotAssignment, slots
 
 // statelessMap gives the map of a step. The step's chain says which fields stand in the keys.
 func (l *linker) statelessMap(p *statelessPick, d frontend, name string, number int) *slotMap {
-	o := &object{table: d.farm.table(), kind: KindMap, Name: name, section: statelessSection, template: "stateless-slots"}
+	o := newMap(name, statelessSection, "stateless-slots").at(d.farm.table())
 	return obtain(&l.rules, o, func() *slotMap {
 		m := &slotMap{object: o, numbering: p.numbering, Number: number, Prefix: noPrefix}
 		if p.Shared {
@@ -122,7 +122,7 @@ func (l *linker) statelessMap(p *statelessPick, d frontend, name string, number 
 func (s statelessStep) fill(d frontend, a *slotAssignment, before string) {
 	for slot, i := range a.slots {
 		if b := a.serving[i]; s.sameBackends(d.farm.statelessStep(b)) {
-			s.Map.elements.add(element{before + strconv.Itoa(slot), b.Address[d.Family].String(), d.farm.backendOrigin(b), false})
+			s.Map.elements.add(d.farm.backendElement(b, before+strconv.Itoa(slot), b.Address[d.Family].String()))
 		}
 	}
 }

@@ -48,11 +48,11 @@ func (l *linker) rewriteReplies(served []frontend) {
 	}
 	if m.Loops = slices.ContainsFunc(m.Originals, (*dispatchMap).OfDatagrams) && slices.ContainsFunc(l.ingresses, func(in *ingress) bool { return len(in.Devices) == 0 }); m.Loops {
 		for _, name := range []string{"stateless-loops", "stateless-loops-to"} {
-			l.rules.add(&object{table: Inet, kind: KindChain, Name: name, section: statelessReplySection, template: name, data: m})
+			l.rules.add(newChain(name, statelessReplySection, name).with(m))
 		}
 	}
 	for _, name := range []string{"stateless-untracked", "stateless-untracked-output", "stateless-opened", "stateless-replies"} {
-		l.rules.add(&object{table: Inet, kind: KindChain, Name: name, section: statelessReplySection, template: name, data: m})
+		l.rules.add(newChain(name, statelessReplySection, name).with(m))
 	}
 }
 
@@ -96,7 +96,7 @@ func (l *linker) rewriteReply(m *replyMaps, r reply, from frontend) {
 	}
 	c := replyPort{r.to.Family, r.Port}
 	name := fmt.Sprintf("reply-%d-%s", r.Port, r.to.Family.Suffix())
-	l.rules.add(&object{table: Inet, kind: KindChain, Name: name, section: statelessReplySection, template: "reply-port", data: c})
+	l.rules.add(newChain(name, statelessReplySection, "reply-port").with(c))
 	l.addTo(&m.Ports, mapPlace{Inet, statelessReplySection, "reply-", ""}, from, string(goTo(name)))
 }
 
@@ -108,7 +108,7 @@ type replyPort struct {
 
 // backendSet adds the set of the keys of a map: kernel 6.1 takes no map for a set.
 func (l *linker) backendSet(of *dispatchMap) {
-	o := &object{table: Inet, kind: KindSet, Name: of.BackendSet(), section: statelessReplySection, template: "backend-" + of.Form()}
+	o := newSet(of.BackendSet(), statelessReplySection, "backend-"+of.Form())
 	obtain(&l.rules, o, func() *dispatchMap {
 		set := *of
 		set.object = o

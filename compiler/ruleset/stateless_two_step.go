@@ -17,7 +17,7 @@ import (
 func (l *linker) statelessTwoStep(d frontend, a *slotAssignment) string {
 	s := d.farm
 	target := l.statelessTarget(d, a)
-	o := &object{table: s.table(), kind: KindChain, Name: s.ownName(addressName(d.Address) + "-" + d.Family.Suffix()), section: statelessSection, template: "two-step"}
+	o := newChain(s.ownName(addressName(d.Address)+"-"+d.Family.Suffix()), statelessSection, "two-step").at(s.table())
 	t := obtain(&l.rules, o, func() *twoStep {
 		t := &twoStep{Family: d.Family, Target: target.Name, Origin: s.Origin("scheduler")}
 		t.Sticky = l.sticky(d, a, target.Name)
@@ -80,7 +80,7 @@ func (l *linker) statelessTarget(d frontend, a *slotAssignment) *statelessTarget
 	}
 	name := map[keyPrefix]string{frontendPrefix: "home-stateless" + first.String() + "-" + d.Family.Suffix(),
 		addressPrefix: "home-stateless-all" + first.String() + "-" + d.Family.Suffix(), noPrefix: s.ownName("home-" + d.Family.Suffix())}[prefix]
-	o := &object{table: s.table(), kind: KindChain, Name: name, section: statelessSection, template: "stateless-target"}
+	o := newChain(name, statelessSection, "stateless-target").at(s.table())
 	return obtain(&l.rules, o, func() *statelessTarget {
 		t := &statelessTarget{Name: name, Family: d.Family, Prefix: prefix}
 		if prefix == noPrefix {

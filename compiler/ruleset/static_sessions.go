@@ -39,11 +39,11 @@ func (l *linker) staticSessions(d frontend, a *slotAssignment) (out []*staticSes
 		case session.Network:
 			networks = append(networks, session)
 		default:
-			single = append(single, element{strings.Join(session.Client, " . "), s.idText(a.ids[session.Backend]), s.sessionOrigin(session), false})
+			single = append(single, element{key: strings.Join(session.Client, " . "), value: s.idText(a.ids[session.Backend]), origin: s.sessionOrigin(session)})
 		}
 	}
 	for _, r := range disjoint(networks) {
-		ranges = append(ranges, element{r.key(), s.idText(a.ids[r.session.Backend]), s.sessionOrigin(r.session), false})
+		ranges = append(ranges, element{key: r.key(), value: s.idText(a.ids[r.session.Backend]), origin: s.sessionOrigin(r.session)})
 	}
 	if len(single) > 0 {
 		out = append(out, l.sessionMap(d, "static-", single))
@@ -56,7 +56,7 @@ func (l *linker) staticSessions(d frontend, a *slotAssignment) (out []*staticSes
 
 func (l *linker) sessionMap(d frontend, name string, elements []element) *staticSessions {
 	s := d.farm
-	o := &object{table: s.table(), kind: KindMap, Name: s.ownName(name + d.Family.Suffix()), section: s.section(), template: "static-sessions"}
+	o := newMap(s.ownName(name+d.Family.Suffix()), s.section(), "static-sessions").at(s.table())
 	return obtain(&l.rules, o, func() *staticSessions {
 		o.elements.add(elements...)
 		return &staticSessions{object: o, Family: d.Family, On: s.Persistence.On, Networks: name == "static-networks-", Marked: s.usesPacketMark()}

@@ -94,7 +94,7 @@ func (l *linker) idPick(d frontend, a *slotAssignment) *idPick {
 		kind += "-mark"
 	}
 	name := d.sharedName(kind, a)
-	o := &object{table: d.farm.table(), kind: KindChain, Name: name, section: d.farm.section(), template: "pick-id"}
+	o := newChain(name, d.farm.section(), "pick-id").at(d.farm.table())
 	return obtain(&l.rules, o, func() *idPick {
 		slots := l.slotMap(d, "picks"+name[len("pick"):], len(a.slots))
 		slots.Prefix, slots.Marked = prefix, d.farm.usesPacketMark()
@@ -119,7 +119,7 @@ func (d frontend) idElements(a *slotAssignment) []element {
 	out := make([]element, len(a.slots))
 	for slot, i := range a.slots {
 		b := a.serving[i]
-		out[slot] = element{key + " . " + strconv.Itoa(slot), d.farm.idText(a.ids[b.Name]), d.farm.backendOrigin(b), false}
+		out[slot] = d.farm.backendElement(b, key+" . "+strconv.Itoa(slot), d.farm.idText(a.ids[b.Name]))
 	}
 	return out
 }
@@ -133,7 +133,7 @@ func (l *linker) ownIDSlots(d frontend, a *slotAssignment) *slotMap {
 	}
 	for slot, i := range a.slots {
 		b := a.serving[i]
-		m.elements.add(element{strconv.Itoa(slot), d.farm.idText(a.ids[b.Name]), d.farm.backendOrigin(b), false})
+		m.elements.add(d.farm.backendElement(b, strconv.Itoa(slot), d.farm.idText(a.ids[b.Name])))
 	}
 	return m
 }
