@@ -39,8 +39,8 @@ func (l *linker) access(all []frontend) {
 	}
 }
 
-// accessGates are the places where packets of the frontends can be met first: the ingress of the interfaces that farms name,
-// as far as these exist, prerouting, and the output of this machine.
+// accessGates are the places where packets of the frontends can be met first: the ingress of the interfaces that farms
+// name, as far as these exist, prerouting, and the output of this machine.
 func accessGates(all []frontend) (out []*gate) {
 	for _, in := range ingressesOf(all, func(s *service) []string {
 		if !s.deniesClients() {

@@ -6,19 +6,19 @@ import (
 	"farmc/compiler/farm"
 )
 
-// Where farms of few kinds take their packets at one ingress, the maps of their picks are asked one after the other, without a
-// lookup of the kind first: that saves a lookup for each packet. A base chain of its own asks them, as nft 1.0.6 adds no
-// rule on these maps after the load: the maps that are asked later can change without it.
+// Where farms of few kinds take their packets at one ingress, the maps of their picks are asked one after the other,
+// without a lookup of the kind first: that saves a lookup for each packet. A base chain of its own asks them, as nft
+// 1.0.6 adds no rule on these maps after the load: the maps that are asked later can change without it.
 
-// maxAskedFirst is the number of kinds of a family up to which maps are asked first. With more of them a lookup of the kind is
-// faster.
+// maxAskedFirst is the number of kinds of a family up to which maps are asked first. With more of them a lookup of the
+// kind is faster.
 const maxAskedFirst = 2
 
 // firstChain is the chain that asks first.
 func (in *ingress) firstChain() string { return in.Name + "/first" }
 
-// askFirst has the ingress ask the maps of its picks, and takes their frontends out of the maps that lead to chains. Logs come
-// before the pick, and a request that is rewritten in prerouting must not meet a second pick.
+// askFirst has the ingress ask the maps of its picks, and takes their frontends out of the maps that lead to chains.
+// Logs come before the pick, and a request that is rewritten in prerouting must not meet a second pick.
 func (l *linker) askFirst(in *ingress) {
 	if len(in.Logs) > 0 || len(in.Devices) == 0 && l.needsDispatch(in) {
 		return
@@ -101,7 +101,8 @@ func (l *linker) addFirst(in *ingress, chain string) {
 	}
 }
 
-// removeUnusedPicks removes the chains of shared picks that no verdict leads to, because their maps are asked first only.
+// removeUnusedPicks removes the chains of shared picks that no verdict leads to, because their maps are asked first
+// only.
 func (l *linker) removeUnusedPicks() {
 	used := map[string]bool{}
 	for _, in := range l.ingresses {

@@ -12,7 +12,8 @@ import (
 	"farmc/compiler/slots"
 )
 
-// A slotAssignment assigns slots to a farm's backends of one family: a scheduler draws or computes the number of a slot.
+// A slotAssignment assigns slots to a farm's backends of one family: a scheduler draws or computes the number of a
+// slot.
 type slotAssignment struct {
 	serving  []farm.Backend        // the backends that slots are assigned to
 	slots    []int                 // the index of a backend for each slot
@@ -20,8 +21,8 @@ type slotAssignment struct {
 	ids      map[string]netip.Addr // by the names of backends, where the pick takes two steps
 }
 
-// maxKeptSlots is the number of slots up to which a farm keeps its assignment for the next compile: a maglev table takes a
-// hundred times the memory.
+// maxKeptSlots is the number of slots up to which a farm keeps its assignment for the next compile: a maglev table
+// takes a hundred times the memory.
 const maxKeptSlots = 1 << 6
 
 // assign gives the assignment of the family.

@@ -10,8 +10,8 @@ import (
 	"farmc/compiler/slots"
 )
 
-// A backend ID is an address that stands for a backend inside a packet, while rules remember, count or replace the pick. It
-// follows from the farm's backends alone, so clients keep their backends when another one comes or goes.
+// A backend ID is an address that stands for a backend inside a packet, while rules remember, count or replace the
+// pick. It follows from the farm's backends alone, so clients keep their backends when another one comes or goes.
 
 // backendIDs gives the IDs by the names of the farm's backends; nil if a pick takes one step.
 func (s *service) backendIDs(family addr.Family) map[string]netip.Addr {
@@ -24,8 +24,8 @@ func (s *service) backendIDs(family addr.Family) map[string]netip.Addr {
 	return nil
 }
 
-// addressIDs are for requests that carry the ID as their destination: the backend's own address, or, for backends that share
-// an address on different ports, an address of 0.0.0.0/8 or 100::/64.
+// addressIDs are for requests that carry the ID as their destination: the backend's own address, or, for backends that
+// share an address on different ports, an address of 0.0.0.0/8 or 100::/64.
 func (s *service) addressIDs(family addr.Family) map[string]netip.Addr {
 	owners := map[netip.Addr]int{}
 	for _, b := range s.WithFamily(family) {
@@ -47,8 +47,9 @@ func (s *service) addressIDs(family addr.Family) map[string]netip.Addr {
 }
 
 // countableIDs end in the same 4 bytes in both families, which count the backend's connections. The ID of IPv4 is the
-// backend's own address; for backends that share an address on different ports it is one of 0.0.0.0/8, which no machine has
-// (RFC 1122). The ID of IPv6 is the same within 100::/64 (RFC 6666), or the backend's own address if it has none of IPv4.
+// backend's own address; for backends that share an address on different ports it is one of 0.0.0.0/8, which no machine
+// has (RFC 1122). The ID of IPv6 is the same within 100::/64 (RFC 6666), or the backend's own address if it has none of
+// IPv4.
 func (s *service) countableIDs(family addr.Family) map[string]netip.Addr {
 	owners := map[netip.Addr]int{}
 	for _, b := range s.Backends {
@@ -101,8 +102,8 @@ func lastBytes(a netip.Addr) uint32 {
 	return binary.BigEndian.Uint32(bytes[len(bytes)-4:])
 }
 
-// usesPacketMark reports whether the farm's packets carry the ID in their mark. In mode dsr a frame keeps its address, and
-// leaves the machine before anything else sees the mark.
+// usesPacketMark reports whether the farm's packets carry the ID in their mark. In mode dsr a frame keeps its address,
+// and leaves the machine before anything else sees the mark.
 func (s *service) usesPacketMark() bool { return s.Mode == farm.DSR }
 
 // idText writes an ID as the value of a map: an address, or a mark.

@@ -11,12 +11,12 @@ import (
 	"farmc/compiler/slots"
 )
 
-// The connections of a backend are counted in sets in which each element has a limit of its own, for all farms together. The
-// kernel adds a connection to the count when a rule asks about its element, and keeps it there while the connection lives,
-// wherever the connection went in the end. So a rule must not ask about a connection that is to go to another backend: a
-// set of full backends tells those, and the connection that fills a backend puts the backend there. Packets of any client
-// take it out again, some times a second: they ask with a destination of which there is no connection, which counts for a
-// moment only.
+// The connections of a backend are counted in sets in which each element has a limit of its own, for all farms
+// together. The kernel adds a connection to the count when a rule asks about its element, and keeps it there while the
+// connection lives, wherever the connection went in the end. So a rule must not ask about a connection that is to go to
+// another backend: a set of full backends tells those, and the connection that fills a backend puts the backend there.
+// Packets of any client take it out again, some times a second: they ask with a destination of which there is no
+// connection, which counts for a moment only.
 
 // A backendLimits is the part of a chain that limits the connections of a farm's backends in one family.
 type backendLimits struct {
@@ -33,7 +33,8 @@ type backendLimits struct {
 // Rounds is one entry for each other backend.
 func (b *backendLimits) Rounds() []*backendLimits { return slices.Repeat([]*backendLimits{b}, b.Tries) }
 
-// A nextBackend is the map from a backend ID to the ID of the next backend that serves, with the chain that goes on to it.
+// A nextBackend is the map from a backend ID to the ID of the next backend that serves, with the chain that goes on to
+// it.
 type nextBackend struct {
 	*object
 	Family  addr.Family
@@ -118,8 +119,8 @@ func (n *nextBackend) add(d frontend, a *slotAssignment) {
 	}
 }
 
-// keyMask is the number that tells the farm's backends from those of other farms with the same addresses: it is XORed into
-// their keys.
+// keyMask is the number that tells the farm's backends from those of other farms with the same addresses: it is XORed
+// into their keys.
 func (l *linker) keyMask(s *service) uint32 {
 	if mask, ok := l.keyMasks[s]; ok {
 		return mask
@@ -142,8 +143,8 @@ func (l *linker) keyMask(s *service) uint32 {
 	return mask
 }
 
-// countBackends gives the farm's limited backends an element in the sets. A drained backend keeps it, as it may be up again
-// with connections that are still open.
+// countBackends gives the farm's limited backends an element in the sets. A drained backend keeps it, as it may be up
+// again with connections that are still open.
 func (l *linker) countBackends(s *service, mask uint32) {
 	for _, b := range s.limitedBackends(mask) {
 		if b.Limit == 0 {
@@ -176,8 +177,8 @@ func (s *service) limitedBackends(mask uint32) []limitedBackend {
 	return out
 }
 
-// The base chains that look for backends with room again: before connection tracking, so that their lookups belong to no
-// connection.
+// The base chains that look for backends with room again: before connection tracking, so that their lookups belong to
+// no connection.
 var (
 	recheckHook      = baseChain{name: "relief", section: backendLimitSection, prefix: "relief-", any: "relief-any"}
 	recheckLocalHook = baseChain{name: "relief-output", section: backendLimitSection, prefix: "relief-local-", any: "relief-local-any"}

@@ -7,8 +7,8 @@ import (
 	"farmc/compiler/farm"
 )
 
-// A clients is a group of clients that one rule can look up a packet's source among: a set of networks of one length, one
-// network, or all clients.
+// A clients is a group of clients that one rule can look up a packet's source among: a set of networks of one length,
+// one network, or all clients.
 type clients struct {
 	Family  addr.Family
 	List    string // the list that names them: "@" and its name, InlineList, or anyList
@@ -20,12 +20,12 @@ type clients struct {
 // anyList stands for all clients that are not allowed.
 const anyList = "any"
 
-// maxNetworkRules is the number of a farm's own networks up to which they are rules. More of them are sets, of which each
-// packet asks one for each length; but sets for each of many farms load slowly.
+// maxNetworkRules is the number of a farm's own networks up to which they are rules. More of them are sets, of which
+// each packet asks one for each length; but sets for each of many farms load slowly.
 const maxNetworkRules = 16
 
-// clients gives the groups of the clients that a farm allows or denies. A list is one set for each length of its networks,
-// however many farms name it.
+// clients gives the groups of the clients that a farm allows or denies. A list is one set for each length of its
+// networks, however many farms name it.
 func (l *linker) clients(s *service, key string, p farm.ClientList, family addr.Family) []clients {
 	of := clientsOf{s, key, family}
 	if _, known := l.clientGroups[of]; !known {
@@ -70,8 +70,8 @@ func networkRules(own []addr.Range, family addr.Family) (out []clients) {
 	return out
 }
 
-// A clientSet is a set of networks of one length, by their first addresses. (One interval set of all lengths would be read
-// back by every call of nft on the machine, which takes 20 s with 500,000 networks.)
+// A clientSet is a set of networks of one length, by their first addresses. (One interval set of all lengths would be
+// read back by every call of nft on the machine, which takes 20 s with 500,000 networks.)
 type clientSet struct {
 	*object
 	Family addr.Family

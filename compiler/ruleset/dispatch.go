@@ -9,9 +9,9 @@ import (
 	"farmc/compiler/farm"
 )
 
-// Dispatch leads packets to the chains of their farms: base chains look up a packet's destination in verdict maps, one for
-// each specificity and family. The number of base chains and maps grows with the kinds of farms, not with the farms, as
-// the kernel's time for a load is quadratic in both.
+// Dispatch leads packets to the chains of their farms: base chains look up a packet's destination in verdict maps, one
+// for each specificity and family. The number of base chains and maps grows with the kinds of farms, not with the
+// farms, as the kernel's time for a load is quadratic in both.
 
 // A verdict is a verdict of nft.
 type verdict string
@@ -196,8 +196,8 @@ func (l *linker) anyChain(name string, of section) *anyChain {
 	return obtain(&l.rules, o, func() *anyChain { return &anyChain{Name: name} })
 }
 
-// dispatch gives the frontends for which there is a verdict an element with it. The others accept where a more general frontend
-// would catch their packets. It gives the hook; nil if there is no verdict for any frontend.
+// dispatch gives the frontends for which there is a verdict an element with it. The others accept where a more general
+// frontend would catch their packets. It gives the hook; nil if there is no verdict for any frontend.
 func (l *linker) dispatch(b baseChain, frontends []frontend, of func(frontend) verdict) *hook {
 	var verdicts []verdict // most features are used by no farm
 	for i, d := range frontends {

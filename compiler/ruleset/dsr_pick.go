@@ -23,8 +23,8 @@ type dsrPick struct {
 	Origin *diag.Origin
 }
 
-// A dsrStep forwards to the backends behind one interface. Its map lacks the others, so a frame that is not for them goes on to
-// the next step: the same frame has the same slot in each.
+// A dsrStep forwards to the backends behind one interface. Its map lacks the others, so a frame that is not for them
+// goes on to the next step: the same frame has the same slot in each.
 type dsrStep struct {
 	Map    *dsrMap
 	Device string
@@ -150,8 +150,8 @@ func (p *dsrPick) add(d frontend, b farm.Backend, key string) {
 }
 
 // maxForwardWidth is the number of registers that the fields of a hash may take in a rule that forwards IPv6; nft 1.0.6
-// aborts beyond. A number of wider fields is put into the packet mark first, which nothing else sees: the frame leaves the
-// machine after the rule. maxSharedForwardWidth is the same for IPv4, in a rule that asks a shared map.
+// aborts beyond. A number of wider fields is put into the packet mark first, which nothing else sees: the frame leaves
+// the machine after the rule. maxSharedForwardWidth is the same for IPv4, in a rule that asks a shared map.
 const (
 	maxForwardWidth       = 8
 	maxSharedForwardWidth = 4
@@ -171,7 +171,8 @@ func (p *dsrPick) isWide() bool {
 	return p.Family == addr.IP6 && width(p.HashOn) > maxForwardWidth
 }
 
-// rewritesHashedField reports whether a step that gives a frame a MAC address changes its source, which the next step hashes.
+// rewritesHashedField reports whether a step that gives a frame a MAC address changes its source, which the next step
+// hashes.
 func (p *dsrPick) rewritesHashedField() bool {
 	return slices.Contains(p.HashOn, farm.SourceMAC) && p.rewritesMAC()
 }
@@ -187,8 +188,8 @@ func (d frontend) sharesDSRPick(a *slotAssignment) bool {
 		(d.fragment || d.Specificity == farm.ExactPort || d.Specificity == farm.WholeAddress)
 }
 
-// sharedDSRPick adds the frontend to the maps of its kind, and gives the chain that asks them: of farms that take their frames
-// from the same interfaces, pick alike, and forward to the same interfaces.
+// sharedDSRPick adds the frontend to the maps of its kind, and gives the chain that asks them: of farms that take their
+// frames from the same interfaces, pick alike, and forward to the same interfaces.
 func (l *linker) sharedDSRPick(d frontend, a *slotAssignment) string {
 	s, kind := d.farm, "dsr"
 	switch {

@@ -2,8 +2,9 @@ package ruleset
 
 import "farmc/compiler/farm"
 
-// dsrTwoStep gives the chain of the frames of a farm with persistence, and adds the frontend to its maps. No connection tells
-// whether a client is known, so each packet is looked up, and renews the client's time. The ID of a backend is a packet mark.
+// dsrTwoStep gives the chain of the frames of a farm with persistence, and adds the frontend to its maps. No connection
+// tells whether a client is known, so each packet is looked up, and renews the client's time. The ID of a backend is a
+// packet mark.
 func (l *linker) dsrTwoStep(d frontend, a *slotAssignment) string {
 	s := d.farm
 	name := s.ownName(d.Family.Suffix())
@@ -41,9 +42,9 @@ func (d frontend) withPrefix(p keyPrefix) frontend {
 	return d
 }
 
-// dsrKeyPrefix is the fields before a mark in the keys of the farm's target map. Later fragments have no ports. So ports are
-// part of a key only if another farm has frontends of the same protocol and address, and the farm gets no later fragment
-// at all. A farm with frontends of both kinds has maps of its own.
+// dsrKeyPrefix is the fields before a mark in the keys of the farm's target map. Later fragments have no ports. So
+// ports are part of a key only if another farm has frontends of the same protocol and address, and the farm gets no
+// later fragment at all. A farm with frontends of both kinds has maps of its own.
 func (l *linker) dsrKeyPrefix(d frontend, backends int) keyPrefix {
 	s, alone, frontends := d.farm, true, 0
 	for _, o := range s.frontends {

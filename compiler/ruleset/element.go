@@ -45,7 +45,8 @@ type elementList struct {
 	networks addressLines
 }
 
-// addressLines are the first addresses of networks. A list has hundreds of thousands of them, so they are kept as numbers.
+// addressLines are the first addresses of networks. A list has hundreds of thousands of them, so they are kept as
+// numbers.
 type addressLines struct {
 	firsts []addr.Number
 	family addr.Family
@@ -94,9 +95,9 @@ func newPiece(of []element) *piece {
 	return p
 }
 
-// tableSize is the size of the hash table of a set with so many elements. With a size given, the kernel makes a table that
-// does not grow, in which a lookup costs a third less. The steps are wide, because a change of the size makes a reload
-// declare the set anew.
+// tableSize is the size of the hash table of a set with so many elements. With a size given, the kernel makes a table
+// that does not grow, in which a lookup costs a third less. The steps are wide, because a change of the size makes a
+// reload declare the set anew.
 func tableSize(elements int) int {
 	size := 16
 	for size < elements {

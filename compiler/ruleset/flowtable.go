@@ -9,8 +9,8 @@ import (
 // offloadHook puts established connections into the flow table.
 var offloadHook = baseChain{name: "forward", section: flowtableSection, prefix: "offload-"}
 
-// A flowtable is the short cut of established connections between its devices: one for all farms, as the kernel takes no
-// device in two.
+// A flowtable is the short cut of established connections between its devices: one for all farms, as the kernel takes
+// no device in two.
 type flowtable struct {
 	Devices []string
 	Origin  *diag.Origin // of the first farm that asks for it

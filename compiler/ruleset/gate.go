@@ -7,8 +7,8 @@ import (
 	"farmc/compiler/farm"
 )
 
-// A gate is a base chain that dispatches packets to the access or limit chains of their farms, before anything else happens
-// to a packet.
+// A gate is a base chain that dispatches packets to the access or limit chains of their farms, before anything else
+// happens to a packet.
 type gate struct {
 	Name    string
 	Section section
@@ -61,8 +61,9 @@ type addressFamily struct {
 
 func (d frontend) addressFamily() addressFamily { return addressFamily{d.Family, d.Address} }
 
-// guard leads the frontends for which there is a chain to it. The others return where a more general frontend would catch
-// their packets. Nothing returns for a farm that is down, so that a farm that serves in its place is guarded, too.
+// guard leads the frontends for which there is a chain to it. The others return where a more general frontend would
+// catch their packets. Nothing returns for a farm that is down, so that a farm that serves in its place is guarded,
+// too.
 func (l *linker) guard(g *gate, frontends []frontend, chain func(*gate, frontend) string) {
 	chains := make([]string, len(frontends))
 	var general [len(addr.Families)]farm.Specificity
@@ -106,8 +107,8 @@ func (l *linker) addToGate(g *gate, d frontend, v verdict) {
 	l.addTo(maps, g.place(), d, string(v))
 }
 
-// guardFragments leads the later fragments of a datagram to the chain of its first fragment, if all frontends on the address
-// by that protocol have the same chain. Else later fragments return; without the first one they are of no use.
+// guardFragments leads the later fragments of a datagram to the chain of its first fragment, if all frontends on the
+// address by that protocol have the same chain. Else later fragments return; without the first one they are of no use.
 func (l *linker) guardFragments(g *gate, frontends []frontend, chains []string) {
 	verdicts := map[datagram]verdict{}
 	whole := map[netip.Addr]bool{} // addresses with a chain that would catch packets without ports

@@ -12,8 +12,8 @@ import (
 	"farmc/compiler/slots"
 )
 
-// An ingress is the place where farms without connection tracking take their packets: a base chain at the ingress of network
-// interfaces, before anything else sees a packet, or one in prerouting, before connection tracking.
+// An ingress is the place where farms without connection tracking take their packets: a base chain at the ingress of
+// network interfaces, before anything else sees a packet, or one in prerouting, before connection tracking.
 type ingress struct {
 	Name      string
 	Devices   []string // none: prerouting
@@ -72,8 +72,8 @@ func (in *ingress) place(prefix string) mapPlace {
 	return mapPlace{in.table(), of, in.Name + "/" + prefix, ""}
 }
 
-// dispatchUntracked leads the packets of farms without connection tracking to the chains that hand frames on, or rewrite
-// requests.
+// dispatchUntracked leads the packets of farms without connection tracking to the chains that hand frames on, or
+// rewrite requests.
 func (l *linker) dispatchUntracked(served []frontend) {
 	l.ingresses = ingresses(served)
 	l.findDatagrams(served)
@@ -100,9 +100,9 @@ func (l *linker) addIngressChains() {
 	l.removeUnusedPicks()
 }
 
-// ingresses groups interfaces that the same farms take their packets from. Each interface belongs to one group: where two base
-// chains met on it, the first one would decide, not the more specific frontend. Stateless farms without interfaces take
-// their packets in prerouting.
+// ingresses groups interfaces that the same farms take their packets from. Each interface belongs to one group: where
+// two base chains met on it, the first one would decide, not the more specific frontend. Stateless farms without
+// interfaces take their packets in prerouting.
 func ingresses(served []frontend) []*ingress {
 	var out []*ingress
 	if slices.ContainsFunc(served, func(d frontend) bool {
@@ -181,8 +181,8 @@ func (in *ingress) passes(s *service) bool {
 	return slices.ContainsFunc(s.Interfaces, func(d string) bool { return slices.Contains(in.Devices, d) })
 }
 
-// mostGeneral gives by address the most general specificity of a frontend whose packets are taken here. Of the packets that
-// ICMP errors quote, frontends of stateless farms take those to a whole address only.
+// mostGeneral gives by address the most general specificity of a frontend whose packets are taken here. Of the packets
+// that ICMP errors quote, frontends of stateless farms take those to a whole address only.
 func (in *ingress) mostGeneral(served []frontend, quoted bool) map[netip.Addr]farm.Specificity {
 	out := map[netip.Addr]farm.Specificity{}
 	for _, d := range served {
@@ -193,8 +193,8 @@ func (in *ingress) mostGeneral(served []frontend, quoted bool) map[netip.Addr]fa
 	return out
 }
 
-// dispatchRequests leads the packets of farms that take them here to their chains. Packets of other farms pass where a more
-// general frontend of the same address would catch them.
+// dispatchRequests leads the packets of farms that take them here to their chains. Packets of other farms pass where a
+// more general frontend of the same address would catch them.
 func (l *linker) dispatchRequests(in *ingress, served []frontend) {
 	general := in.mostGeneral(served, false)
 	for _, d := range served {
@@ -216,8 +216,8 @@ func (l *linker) dispatchFragments(in *ingress) {
 	}
 }
 
-// findDatagrams finds the farms to which all datagrams of a protocol and address belong, nil where there are several, and the
-// frontends whose later fragments are dispatched.
+// findDatagrams finds the farms to which all datagrams of a protocol and address belong, nil where there are several,
+// and the frontends whose later fragments are dispatched.
 func (l *linker) findDatagrams(served []frontend) {
 	l.datagrams, l.fragments, l.fragmented = map[datagram]*service{}, map[*ingress][]frontend{}, map[farmFamily]bool{}
 	for _, d := range served {
@@ -239,8 +239,8 @@ func (l *linker) findDatagrams(served []frontend) {
 	}
 }
 
-// fragmentFrontends gives the frontends whose later fragments are dispatched. These have no ports, so all frontends on the
-// address by that protocol must pick the same backend by addresses only; else they go with the whole address.
+// fragmentFrontends gives the frontends whose later fragments are dispatched. These have no ports, so all frontends on
+// the address by that protocol must pick the same backend by addresses only; else they go with the whole address.
 func (l *linker) fragmentFrontends(in *ingress, served []frontend) (out []frontend) {
 	picks := map[datagram]string{} // "" where they differ
 	for _, d := range served {
@@ -264,8 +264,8 @@ func (l *linker) fragmentFrontends(in *ingress, served []frontend) (out []fronte
 	return out
 }
 
-// picksByAddresses reports whether the first fragment of a datagram, which has ports, and the later ones get the same number.
-// Of a fragment the kernel hashes symmetrically addresses and protocol (__skb_flow_dissect without
+// picksByAddresses reports whether the first fragment of a datagram, which has ports, and the later ones get the same
+// number. Of a fragment the kernel hashes symmetrically addresses and protocol (__skb_flow_dissect without
 // FLOW_DISSECTOR_F_PARSE_1ST_FRAG).
 func picksByAddresses(s *service) bool {
 	on := s.HashOn
@@ -286,8 +286,8 @@ func (s *service) pickIdentity(a *slotAssignment, family addr.Family) string {
 	return string(s.Scheduler) + " " + a.maglevName(s, family)
 }
 
-// dispatchErrors leads ICMP errors about a reply to the backend that sent the reply. Errors about the replies of other farms
-// pass where a more general frontend would catch them.
+// dispatchErrors leads ICMP errors about a reply to the backend that sent the reply. Errors about the replies of other
+// farms pass where a more general frontend would catch them.
 func (l *linker) dispatchErrors(in *ingress, served []frontend) {
 	general := in.mostGeneral(served, true)
 	at := in.place("error-")

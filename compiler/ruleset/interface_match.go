@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// only has rules compare the interface that a packet came in by, and gives the interfaces. Several interfaces are a set of the
-// table, shared by all farms that name the same ones: sets in rules, without a name, take the kernel longest, as it looks
-// for each among all sets that it is loading.
+// only has rules compare the interface that a packet came in by, and gives the interfaces. Several interfaces are a set
+// of the table, shared by all farms that name the same ones: sets in rules, without a name, take the kernel longest, as
+// it looks for each among all sets that it is loading.
 func (l *linker) only(interfaces []string) []string {
 	if len(interfaces) > 1 {
 		o := newSet(interfaceSetName(interfaces), sharedSection, "interface-set")

@@ -8,9 +8,9 @@ import (
 	"farmc/compiler/farm"
 )
 
-// Conntrack calls a TCP segment beyond the window invalid, and NAT does not translate it. The machine that it reaches answers
-// with a reset that fits, and the connection ends. So invalid segments are dropped: of clients to the services of farms, and
-// of backends, which come to this machine's own address in mode snat, and are forwarded in mode dnat.
+// Conntrack calls a TCP segment beyond the window invalid, and NAT does not translate it. The machine that it reaches
+// answers with a reset that fits, and the connection ends. So invalid segments are dropped: of clients to the services
+// of farms, and of backends, which come to this machine's own address in mode snat, and are forwarded in mode dnat.
 
 // invalidHook drops the segments that come to this machine.
 var invalidHook = baseChain{name: "invalid-input", section: invalidSection, prefix: "invalid-", any: "invalid-any"}
@@ -59,8 +59,8 @@ func (l *linker) invalidChain(name string, c invalidChain) verdict {
 	return goTo(name)
 }
 
-// invalidOfBackends adds the backends of farms to maps. Single ports stand in the keys. Of ranges each backend has one element,
-// which leads to a chain that compares the ports: a map of intervals takes the kernel quadratic time to load.
+// invalidOfBackends adds the backends of farms to maps. Single ports stand in the keys. Of ranges each backend has one
+// element, which leads to a chain that compares the ports: a map of intervals takes the kernel quadratic time to load.
 func (l *linker) invalidOfBackends(maps *[]*dispatchMap, prefix string, frontends []frontend, of func(*service) bool) {
 	known := map[netip.AddrPort]bool{}
 	ranges := map[netip.Addr][]farm.Ports{}

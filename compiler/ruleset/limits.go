@@ -14,8 +14,8 @@ import (
 // limitsHook checks limits that need conntrack, right after connection tracking.
 var limitsHook = baseChain{name: "limits", section: limitSection, prefix: "limits-", any: "limits-any"}
 
-// A limitChain checks packets for one farm of one family against its limits. There are two kinds: before connection tracking,
-// which packets of an offender do not reach, and right after it. Each limit may be nil.
+// A limitChain checks packets for one farm of one family against its limits. There are two kinds: before connection
+// tracking, which packets of an offender do not reach, and right after it. Each limit may be nil.
 type limitChain struct {
 	Name    string
 	Family  addr.Family
@@ -58,9 +58,9 @@ type overLimit struct {
 	Origin *diag.Origin
 }
 
-// A dynamicSet is a set that packets fill. Its limit is declared with it, so that another limit is another set, and the same
-// limit is the same set after a load. A set without a size grows with its elements, up to 65535; one with a size takes its
-// memory at once.
+// A dynamicSet is a set that packets fill. Its limit is declared with it, so that another limit is another set, and the
+// same limit is the same set after a load. A set without a size grows with its elements, up to 65535; one with a size
+// takes its memory at once.
 type dynamicSet struct {
 	Keys    string // nft's type
 	Entries int    // its size; 0: the kernel's default
@@ -131,10 +131,10 @@ func (l *linker) earlyLimits(g *gate, d frontend) string {
 	return name
 }
 
-// maxCounted is the number of connections that are counted together. The kernel looks at each of them when one more comes
-// (nf_conncount): with 12,000 in one count that takes 2.5 ms, and a flood of 400 SYNs a second takes all of a processor. So
-// more connections are counted in parts, over which a hash spreads them. Parts fill up unevenly: at about 75 % of the limit
-// the first parts are full.
+// maxCounted is the number of connections that are counted together. The kernel looks at each of them when one more
+// comes (nf_conncount): with 12,000 in one count that takes 2.5 ms, and a flood of 400 SYNs a second takes all of a
+// processor. So more connections are counted in parts, over which a hash spreads them. Parts fill up unevenly: at about
+// 75 % of the limit the first parts are full.
 const maxCounted = 256
 
 // trackedLimits gives the chain right after connection tracking; "" and nil if the farm needs none there.
@@ -186,9 +186,9 @@ func (l *linker) resetLimit(d frontend) *limit {
 }
 
 // perClient gives a limit that counts clients one by one, as long as there is room for them. Clients without room share
-// counts by a hash: none goes without a limit, and a client is held back only if it shares its count with an offender. There
-// are as many counts as the overflow set has room for, so it is never full. All farms share it, each with counts of its own:
-// a set for each would double the time that thousands of farms take to load.
+// counts by a hash: none goes without a limit, and a client is held back only if it shares its count with an offender.
+// There are as many counts as the overflow set has room for, so it is never full. All farms share it, each with counts
+// of its own: a set for each would double the time that thousands of farms take to load.
 func (l *linker) perClient(d frontend, why farm.Reason, m dynamicSet) *limit {
 	m.Keys, m.Lasts, m.Expires = addressType(d.Family), m.Rate.Refill(), m.Rate != farm.Limit{}
 	if d.farm.Limits.Clients != farm.DefaultClients {
@@ -223,8 +223,8 @@ func (l *linker) dynamicSet(name string, m dynamicSet) {
 	l.rules.add(newSet(name, of, "dynamic-set").with(&m))
 }
 
-// overLimit gives the verdict on packets over a limit, or the chain that comes to it. A farm that bans adds an offender to its
-// ban set.
+// overLimit gives the verdict on packets over a limit, or the chain that comes to it. A farm that bans adds an offender
+// to its ban set.
 func (l *linker) overLimit(d frontend, why farm.Reason, offends bool) verdict {
 	s := d.farm
 	then := l.limitVerdict(s)

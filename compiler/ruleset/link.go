@@ -102,8 +102,8 @@ func (l *linker) add(all []frontend) {
 	l.sortLimitSets()
 }
 
-// translate dispatches new connections to the chains that pick their backend: connections from outside, and of farms with
-// local-clients those that this machine opens.
+// translate dispatches new connections to the chains that pick their backend: connections from outside, and of farms
+// with local-clients those that this machine opens.
 func (l *linker) translate(tracked []frontend) {
 	local := map[frontend]verdict{}
 	l.dispatch(preroutingHook, tracked, func(d frontend) verdict {
@@ -119,9 +119,9 @@ func (l *linker) translate(tracked []frontend) {
 	l.dispatch(outputHook, tracked, func(d frontend) verdict { return local[d] })
 }
 
-// established gives the frontends of farms with eligible backends, as the connections show them once the backend is chosen.
-// Connections through a frontend on every address are recognised by port and backend together: the port alone could belong
-// to the NAT of another program.
+// established gives the frontends of farms with eligible backends, as the connections show them once the backend is
+// chosen. Connections through a frontend on every address are recognised by port and backend together: the port alone
+// could belong to the NAT of another program.
 func (l *linker) established(tracked []frontend) []frontend {
 	var out []frontend
 	for _, d := range tracked {

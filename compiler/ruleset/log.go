@@ -10,8 +10,8 @@ import (
 	"farmc/compiler/toml"
 )
 
-// The hooks that log the first packet of a connection: as it comes in, as this machine opens it, as it is forwarded, and as
-// it leaves; and requests of stateless farms as they are forwarded.
+// The hooks that log the first packet of a connection: as it comes in, as this machine opens it, as it is forwarded,
+// and as it leaves; and requests of stateless farms as they are forwarded.
 var (
 	logInputHook   = baseChain{name: "log-input", section: logSection, prefix: "log-input-", any: "log-any"}
 	logOpenedHook  = baseChain{name: "log-opened", section: logSection, prefix: "log-opened-", any: "log-local-any"}
@@ -20,8 +20,8 @@ var (
 	logRequestHook = baseChain{name: "log-requests", section: logSection, prefix: "log-request-"}
 )
 
-// A logChain logs packets of one farm on one occasion. It has a bucket of its own, so that a flood on one occasion does not
-// silence the others.
+// A logChain logs packets of one farm on one occasion. It has a bucket of its own, so that a flood on one occasion does
+// not silence the others.
 type logChain struct {
 	Only      []string // the interfaces that the farm's packets come in by; none: all
 	Untracked bool     // every packet comes here: of TCP those that open a connection are logged
@@ -78,8 +78,8 @@ func (l *linker) log(tracked, established []frontend) {
 	l.dispatch(logOutputHook, established, on(farm.OnOutput))
 }
 
-// logRequests dispatches the packets of farms without connection tracking to the chains that log them: at their ingress, and
-// as they are forwarded to a backend, which belongs to one service alone.
+// logRequests dispatches the packets of farms without connection tracking to the chains that log them: at their
+// ingress, and as they are forwarded to a backend, which belongs to one service alone.
 func (l *linker) logRequests(served []frontend) {
 	for _, in := range l.ingresses {
 		l.logAtIngress(in, served)

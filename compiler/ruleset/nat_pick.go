@@ -53,8 +53,8 @@ func (l *linker) refuse() {
 	l.rules.add(newChain(noBackend, natPickSection, noBackend))
 }
 
-// sharesPick reports whether the frontend can stand in the key of a map that many farms share. A range cannot. A frontend on
-// every address is rare enough not to have a kind of map of its own.
+// sharesPick reports whether the frontend can stand in the key of a map that many farms share. A range cannot. A
+// frontend on every address is rare enough not to have a kind of map of its own.
 func (d frontend) sharesPick() bool {
 	if d.Specificity != farm.ExactPort && d.Specificity != farm.WholeAddress || len(d.farm.Interfaces) > 0 {
 		return false
@@ -132,9 +132,10 @@ func (l *linker) markFirst(d frontend, next *natPick) string {
 	return c.Name
 }
 
-// ownSlots gives the maps of a farm's own slots. A value either keeps the port that the client asked for or names one. Of a
-// farm with backends of both kinds, the first map is asked with the numbers of all slots, and holds those that keep the
-// port; a packet whose slot it lacks goes on to the second: with a hash by the same number, else by a number among the rest.
+// ownSlots gives the maps of a farm's own slots. A value either keeps the port that the client asked for or names one.
+// Of a farm with backends of both kinds, the first map is asked with the numbers of all slots, and holds those that
+// keep the port; a packet whose slot it lacks goes on to the second: with a hash by the same number, else by a number
+// among the rest.
 func (l *linker) ownSlots(d frontend, a *slotAssignment, name string) []*slotMap {
 	var keeping, naming []element
 	for slot, i := range a.slots {

@@ -40,8 +40,8 @@ func (t *twoStep) entry() string {
 	return t.Target
 }
 
-// A natTarget is the chain that translates the destination from a backend ID to the backend: one that many farms share, or a
-// farm's own. The ID of a backend that is not eligible matches nothing, and evaluation continues.
+// A natTarget is the chain that translates the destination from a backend ID to the backend: one that many farms share,
+// or a farm's own. The ID of a backend that is not eligible matches nothing, and evaluation continues.
 type natTarget struct {
 	Name      string
 	Prefix    keyPrefix

@@ -68,8 +68,8 @@ func (s *service) rememberedBy() []farm.HashKey {
 // addressName is an address as part of a name, which can have no colon.
 func addressName(a netip.Addr) string { return strings.ReplaceAll(a.String(), ":", "-") }
 
-// maxKeyBytes is the number of bytes that a key may have in a rule that adds it to a map; nft 1.0.6 aborts beyond. Of a wider
-// key the map holds a hash of 32 bits. Two clients with one hash share a backend, which harms neither.
+// maxKeyBytes is the number of bytes that a key may have in a rule that adds it to a map; nft 1.0.6 aborts beyond. Of a
+// wider key the map holds a hash of 32 bits. Two clients with one hash share a backend, which harms neither.
 const maxKeyBytes = 16
 
 // Hashed reports whether the table holds hashes of the fields.
@@ -108,8 +108,8 @@ func (t *stickyTable) fields(on []farm.HashKey, prefix int) string {
 	return strings.Join(words, " . ")
 }
 
-// field gives a field as it identifies a client: the source without the bits beyond the prefix, and the destination that the
-// client asked for, which the packet has lost by then.
+// field gives a field as it identifies a client: the source without the bits beyond the prefix, and the destination
+// that the client asked for, which the packet has lost by then.
 func (t *stickyTable) field(word string, prefix int) string {
 	switch {
 	case word == hashFields[farm.DestinationAddress].words[t.Family] && t.Tracked:

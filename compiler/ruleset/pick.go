@@ -10,8 +10,8 @@ import (
 	"farmc/compiler/farm"
 )
 
-// A pick is how a scheduler's number of a slot becomes a backend: by one lookup in a map. Many farms share a chain and its
-// map where the frontend stands in the keys of the map; the others have chains and maps of their own.
+// A pick is how a scheduler's number of a slot becomes a backend: by one lookup in a map. Many farms share a chain and
+// its map where the frontend stands in the keys of the map; the others have chains and maps of their own.
 
 // A keyPrefix is the fields that stand before the slot, or before a backend ID, in the keys of a map.
 type keyPrefix int
@@ -70,16 +70,17 @@ type slotMap struct {
 }
 
 // maxSharedSlots is the number of slots up to which a farm shares maps. Its slots stand there once for each of its
-// frontends; weights that hardly divide come to tens of thousands of slots, which then stand once, in a map of the farm's own.
+// frontends; weights that hardly divide come to tens of thousands of slots, which then stand once, in a map of the
+// farm's own.
 const maxSharedSlots = 1 << 10
 
-// maxSharedKeyWidth is the number of registers of 4 bytes that hashed fields of IPv6 may take beside protocol, address and
-// port in the key of one lookup; nft 1.0.6 aborts beyond. IPv4 has room for all fields.
+// maxSharedKeyWidth is the number of registers of 4 bytes that hashed fields of IPv6 may take beside protocol, address
+// and port in the key of one lookup; nft 1.0.6 aborts beyond. IPv4 has room for all fields.
 const maxSharedKeyWidth = 5
 
-// sharesNumber reports whether the number that the farm's scheduler computes can be part of a key that farms share. Round
-// robin has a counter for each farm. A maglev table is large, so it stands in a map once, for all frontends of all farms
-// with the same backends.
+// sharesNumber reports whether the number that the farm's scheduler computes can be part of a key that farms share.
+// Round robin has a counter for each farm. A maglev table is large, so it stands in a map once, for all frontends of
+// all farms with the same backends.
 func (s *service) sharesNumber(family addr.Family) bool {
 	switch s.Scheduler {
 	case farm.RoundRobin, farm.Maglev:
@@ -90,8 +91,8 @@ func (s *service) sharesNumber(family addr.Family) bool {
 	return true
 }
 
-// pickNames names the chain with a number of its own, and its map. A maglev table's names are the same for all farms with
-// the same backends; kind tells the maps of one nft table apart.
+// pickNames names the chain with a number of its own, and its map. A maglev table's names are the same for all farms
+// with the same backends; kind tells the maps of one nft table apart.
 func (d frontend) pickNames(a *slotAssignment, kind string) (chain, slots string) {
 	if d.farm.Scheduler == farm.Maglev && len(a.slots) > 0 {
 		base := kind + a.maglevName(d.farm, d.Family)

@@ -5,14 +5,15 @@ import (
 	"farmc/compiler/farm"
 )
 
-// The hooks that hand new connections to queues: connections whose backend is chosen, and those to services of this machine.
+// The hooks that hand new connections to queues: connections whose backend is chosen, and those to services of this
+// machine.
 var (
 	queueHook      = baseChain{name: "queues", section: queueSection, prefix: "queue-"}
 	queueLocalHook = baseChain{name: "queues-here", section: queueSection, prefix: "queue-here-", any: "queue-any"}
 )
 
-// A queueChain hands new connections to a queue: one chain for all farms with that queue, or one before it, for a service of
-// this machine that takes its packets from some interfaces.
+// A queueChain hands new connections to a queue: one chain for all farms with that queue, or one before it, for a
+// service of this machine that takes its packets from some interfaces.
 type queueChain struct {
 	Only   []string
 	Queue  farm.Queue

@@ -46,7 +46,8 @@ func (s *Script) WithText(text []byte, origins []*diag.Origin) *Script {
 	return &out
 }
 
-// seed is the seed of every hash. Without one the kernel draws another at each load, and all clients change their backends.
+// seed is the seed of every hash. Without one the kernel draws another at each load, and all clients change their
+// backends.
 const seed = "0x6661726d" // "farm"
 
 // digestPrefix stands before the digest in the script, and digestZeros in its place until it is known.
@@ -196,7 +197,8 @@ func (s *scriptWriter) script() *Script {
 	return out
 }
 
-// Objects gives the objects of the script, table by table, in the order of the script; nil if the script is known as text only.
+// Objects gives the objects of the script, table by table, in the order of the script; nil if the script is known as
+// text only.
 func (s *Script) Objects() map[TableFamily][]*ObjectText {
 	if s.written == nil {
 		return nil

@@ -9,12 +9,12 @@ import (
 	"farmc/compiler/farm"
 )
 
-// Services keeps the rendered elements of each farm from one script to the next. The zero Services is empty. It is not for
-// use by several goroutines at once.
+// Services keeps the rendered elements of each farm from one script to the next. The zero Services is empty. It is not
+// for use by several goroutines at once.
 type Services struct{ known map[*farm.Farm]*service }
 
-// Link makes the script of the farms, which are in the order of their names. Rules that depend on an absent interface are
-// left out, with a warning. There is no script if there are faults, in the farms or between them.
+// Link makes the script of the farms, which are in the order of their names. Rules that depend on an absent interface
+// are left out, with a warning. There is no script if there are faults, in the farms or between them.
 func (s *Services) Link(farms []*farm.Farm, absent func(device string) bool, faults *diag.Diagnostics) *Script {
 	services := s.of(farms)
 	for i, svc := range services {

@@ -32,8 +32,8 @@ func (l *linker) sourceNAT(established []frontend) {
 	})
 }
 
-// sourceChain gives one chain for all farms that leave the source to the machine, one for each address that farms name, and
-// a farm's own if its backends have sources of their own.
+// sourceChain gives one chain for all farms that leave the source to the machine, one for each address that farms name,
+// and a farm's own if its backends have sources of their own.
 func (l *linker) sourceChain(d frontend) string {
 	s, name := d.farm, "masquerade-all"
 	address := s.Source[d.Family]

@@ -8,8 +8,8 @@ import (
 	"farmc/compiler/farm"
 )
 
-// A statelessPick is a chain that picks a backend for a request, and gives the request the backend's address and port without
-// connection tracking.
+// A statelessPick is a chain that picks a backend for a request, and gives the request the backend's address and port
+// without connection tracking.
 type statelessPick struct {
 	Name string
 	numbering
@@ -19,8 +19,8 @@ type statelessPick struct {
 	Origin *diag.Origin
 }
 
-// A statelessStep is for the backends with one port behind one interface. Its map lacks the others, so a request that is not
-// for them goes on to the next step, unchanged: the same request has the same slot in each.
+// A statelessStep is for the backends with one port behind one interface. Its map lacks the others, so a request that
+// is not for them goes on to the next step, unchanged: the same request has the same slot in each.
 type statelessStep struct {
 	Map      *slotMap
 	Port     uint16        // 0: the port that the client asked for
@@ -180,8 +180,9 @@ func (d frontend) sharesStatelessPick(a *slotAssignment) bool {
 		len(a.slots) <= maxSharedSlots && (d.Specificity == farm.ExactPort || d.Specificity == farm.WholeAddress)
 }
 
-// sharedStatelessPick adds the frontend to the maps of its kind, and gives the chain that asks them: of farms that take their
-// requests from the same interfaces, pick alike, and have backends with the same ports behind the same interfaces.
+// sharedStatelessPick adds the frontend to the maps of its kind, and gives the chain that asks them: of farms that take
+// their requests from the same interfaces, pick alike, and have backends with the same ports behind the same
+// interfaces.
 func (l *linker) sharedStatelessPick(d frontend, a *slotAssignment) string {
 	s, kind := d.farm, "stateless"
 	if d.Specificity == farm.WholeAddress {
@@ -207,7 +208,8 @@ func (l *linker) sharedStatelessPick(d frontend, a *slotAssignment) string {
 	return name
 }
 
-// addSharedSteps adds the steps that the frontend's protocol needs. The map of a chain's only step has the chain's name.
+// addSharedSteps adds the steps that the frontend's protocol needs. The map of a chain's only step has the chain's
+// name.
 func (l *linker) addSharedSteps(p *statelessPick, d frontend, a *slotAssignment) {
 	only := d.farm.statelessStep(a.serving[0])
 	if slices.ContainsFunc(a.serving, func(b farm.Backend) bool {

@@ -10,8 +10,8 @@ import (
 	"farmc/compiler/farm"
 )
 
-// Replies of stateless farms get the address and port of their service back as they leave. A map leads from the address and
-// port of a backend to the one service that its replies belong to.
+// Replies of stateless farms get the address and port of their service back as they leave. A map leads from the address
+// and port of a backend to the one service that its replies belong to.
 
 // A replyMaps is the maps of the base chains that replies pass.
 type replyMaps struct {

@@ -10,10 +10,10 @@ import (
 	"farmc/compiler/farm"
 )
 
-// statelessTwoStep gives the chain of the requests to the frontend's address, of a farm with persistence, and adds the frontend
-// to its maps. No connection tells whether a client is known, so each request is looked up, and renews the client's time. The
-// ID of a backend is put into the request as its destination, which it mostly is in the end: packet marks belong to others,
-// and the request goes on through the stack.
+// statelessTwoStep gives the chain of the requests to the frontend's address, of a farm with persistence, and adds the
+// frontend to its maps. No connection tells whether a client is known, so each request is looked up, and renews the
+// client's time. The ID of a backend is put into the request as its destination, which it mostly is in the end: packet
+// marks belong to others, and the request goes on through the stack.
 func (l *linker) statelessTwoStep(d frontend, a *slotAssignment) string {
 	s := d.farm
 	target := l.statelessTarget(d, a)
@@ -35,8 +35,8 @@ func (l *linker) statelessTwoStep(d frontend, a *slotAssignment) string {
 	return o.Name
 }
 
-// A statelessTarget is a chain that leads a request from a backend ID to the backend: one that many farms share, or a farm's
-// own. The ID of a backend that is not eligible matches nothing, and evaluation continues.
+// A statelessTarget is a chain that leads a request from a backend ID to the backend: one that many farms share, or a
+// farm's own. The ID of a backend that is not eligible matches nothing, and evaluation continues.
 type statelessTarget struct {
 	Name   string
 	Family addr.Family
@@ -68,8 +68,8 @@ func (t *statelessTarget) Rules() []targetRule {
 	return out
 }
 
-// statelessTarget gives the target chain of the frontend's farm. Farms share one if all of their backends are of one step: two
-// of them cannot have a backend with one address, asked for on one port, as its replies would be ambiguous.
+// statelessTarget gives the target chain of the frontend's farm. Farms share one if all of their backends are of one
+// step: two of them cannot have a backend with one address, asked for on one port, as its replies would be ambiguous.
 func (l *linker) statelessTarget(d frontend, a *slotAssignment) *statelessTarget {
 	s, prefix := d.farm, d.farm.keyPrefix(d.Family, len(a.eligible))
 	first := s.statelessStep(a.eligible[0])

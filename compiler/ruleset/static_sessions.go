@@ -27,8 +27,8 @@ func (m *staticSessions) IDType() string {
 	return (&stickyTable{Family: m.Family, Marked: m.Marked}).IDType()
 }
 
-// staticSessions gives the maps of the farm's static sessions whose backends are eligible: single clients, which are looked
-// up first, and networks. The clients of other backends are scheduled like any client meanwhile.
+// staticSessions gives the maps of the farm's static sessions whose backends are eligible: single clients, which are
+// looked up first, and networks. The clients of other backends are scheduled like any client meanwhile.
 func (l *linker) staticSessions(d frontend, a *slotAssignment) (out []*staticSessions) {
 	s := d.farm
 	var networks []farm.Session

@@ -8,9 +8,10 @@ import (
 	"farmc/compiler/farm"
 )
 
-// With persistence or backend limits a pick takes two steps, in all modes alike: an ID for a backend is looked up for a known
-// client, or picked; then it is remembered, counted or replaced; and finally a target chain maps it to the backend. The ID
-// is put into the packet, as its destination or its mark, because no rule can look up the result of a lookup.
+// With persistence or backend limits a pick takes two steps, in all modes alike: an ID for a backend is looked up for a
+// known client, or picked; then it is remembered, counted or replaced; and finally a target chain maps it to the
+// backend. The ID is put into the packet, as its destination or its mark, because no rule can look up the result of a
+// lookup.
 
 // A twoStep is the chain of a farm's packets of one family.
 type twoStep struct {
@@ -37,8 +38,8 @@ func (s *service) twoStep(family addr.Family) bool {
 	return s.Persistence != nil || s.limitsBackends(family)
 }
 
-// keyPrefix is the fields before an ID in the keys of the farm's target map: fields that all of the farm's frontends have, if
-// these are of one kind and not too many.
+// keyPrefix is the fields before an ID in the keys of the farm's target map: fields that all of the farm's frontends
+// have, if these are of one kind and not too many.
 func (s *service) keyPrefix(family addr.Family, backends int) keyPrefix {
 	specificity, frontends := farm.Specificity(-1), 0
 	for _, d := range s.frontends {
@@ -61,8 +62,8 @@ func (s *service) keyPrefix(family addr.Family, backends int) keyPrefix {
 	return noPrefix
 }
 
-// pickID fills in the part of the chain that picks an ID: the chain of the farm's kind if the farm shares one, else slots of
-// the farm's own; neither if no backend serves.
+// pickID fills in the part of the chain that picks an ID: the chain of the farm's kind if the farm shares one, else
+// slots of the farm's own; neither if no backend serves.
 func (l *linker) pickID(t *twoStep, d frontend, shares bool) {
 	a := l.assignment(d)
 	switch {

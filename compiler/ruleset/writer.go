@@ -10,8 +10,8 @@ import (
 	"farmc/templates"
 )
 
-// A Writer executes templates and keeps the origin of each line. A template writes {{from .Origin}} at the end of a line: a
-// tag, which the Writer takes off again once the line is complete.
+// A Writer executes templates and keeps the origin of each line. A template writes {{from .Origin}} at the end of a
+// line: a tag, which the Writer takes off again once the line is complete.
 type Writer struct {
 	templates *template.Template
 	tags      []*diag.Origin
@@ -54,8 +54,8 @@ func (w *Writer) include(name string, data any) (string, error) {
 	return out.String(), err
 }
 
-// Write executes a template, and appends its lines to a text and their origins to those of the text. A template that does
-// not fit its data is a mistake of ours, and a panic.
+// Write executes a template, and appends its lines to a text and their origins to those of the text. A template that
+// does not fit its data is a mistake of ours, and a panic.
 func (w *Writer) Write(text []byte, origins []*diag.Origin, name string, data any) ([]byte, []*diag.Origin) {
 	var out bytes.Buffer
 	if err := w.templates.ExecuteTemplate(&out, name, data); err != nil {
