@@ -66,7 +66,9 @@ func (l *linker) accessAt(g *gate, d frontend) string {
 		if d.Specificity >= farm.AnyAddressPort || !slices.Contains(s.PresentInterfaces(), g.Devices[0]) {
 			return ""
 		}
-	case !g.Local && len(s.Interfaces) > 0: // an interface does not exist yet, or ingress cannot tell the machine's addresses
+	case !g.Local && len(s.Interfaces) > 0:
+		// Prerouting has the packets that ingress does not see: of an interface that does not exist yet, and to every
+		// address of this machine, as ingress cannot tell the machine's addresses.
 		present := len(s.PresentInterfaces()) == len(s.Interfaces)
 		if s.Mode.Untracked() || d.Specificity < farm.AnyAddressPort && present {
 			return ""
@@ -83,7 +85,8 @@ func (l *linker) insideAccessChain(d frontend) string {
 		return ""
 	}
 	name := s.ownName("access-inside-" + d.Family.Suffix())
-	l.rules.add(newChain(name, accessSection, "access").with(&accessChain{Family: d.Family, Only: l.only(s.Interfaces), Next: next, Origin: s.Origin("interfaces")}))
+	c := &accessChain{Family: d.Family, Only: l.only(s.Interfaces), Next: next, Origin: s.Origin("interfaces")}
+	l.rules.add(newChain(name, accessSection, "access").with(c))
 	return name
 }
 

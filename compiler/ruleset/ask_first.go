@@ -25,7 +25,9 @@ func (l *linker) askFirst(in *ingress) {
 	}
 	for _, m := range in.Maps {
 		if names := l.firstPicks(m); len(names) <= maxAskedFirst {
-			m.elements.single = slices.DeleteFunc(m.elements.single, func(e element) bool { return slices.Contains(names, verdict(e.value)) })
+			m.elements.single = slices.DeleteFunc(m.elements.single, func(e element) bool {
+				return slices.Contains(names, verdict(e.value))
+			})
 			for _, v := range names {
 				l.addFirst(in, v.chain())
 			}

@@ -65,6 +65,11 @@ func (a *slotAssignment) next(b farm.Backend) farm.Backend {
 	return a.serving[max(i, 0)]
 }
 
+// isEligible reports whether a connection can be sent to the backend of that name.
+func (a *slotAssignment) isEligible(backend string) bool {
+	return slices.ContainsFunc(a.eligible, func(b farm.Backend) bool { return b.Name == backend })
+}
+
 // maglevName names a maglev table by its content, so that farms with the same backends share it.
 func (a *slotAssignment) maglevName(s *service, family addr.Family) string {
 	var content strings.Builder

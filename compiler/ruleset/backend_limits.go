@@ -65,8 +65,14 @@ func (s *service) limitsBackends(family addr.Family) bool {
 func (l *linker) backendLimits(d frontend, a *slotAssignment, target *natTarget) *backendLimits {
 	s := d.farm
 	l.refuse()
-	b := &backendLimits{Family: d.Family, SkipFull: s.ownName("pass-over-" + d.Family.Suffix()), Tries: len(a.serving) - 1, Target: target.Name,
-		Key: fmt.Sprintf("%s ^ 0x%x", [...]string{addr.IP4: "@nh,128,32", addr.IP6: "@nh,288,32"}[d.Family], l.keyMask(s)), Origin: s.Origin("scheduler")}
+	b := &backendLimits{
+		Family:   d.Family,
+		Key:      fmt.Sprintf("%s ^ 0x%x", destinationEnd(d.Family), l.keyMask(s)),
+		SkipFull: s.ownName("pass-over-" + d.Family.Suffix()),
+		Tries:    len(a.serving) - 1,
+		Target:   target.Name,
+		Origin:   s.Origin("scheduler"),
+	}
 	if s.Persistence != nil {
 		b.Admit = s.ownName("enter-" + d.Family.Suffix())
 		b.Tries++ // from a backend that does not serve itself
@@ -78,6 +84,11 @@ func (l *linker) backendLimits(d frontend, a *slotAssignment, target *natTarget)
 		l.addLimitChain(b.Next.Next, "next-backend", b.Next)
 	}
 	return b
+}
+
+// destinationEnd is the field of a packet with the last 4 bytes of its destination.
+func destinationEnd(family addr.Family) string {
+	return [...]string{addr.IP4: "@nh,128,32", addr.IP6: "@nh,288,32"}[family]
 }
 
 func (l *linker) addLimitChain(name, template string, data any) {
@@ -171,7 +182,8 @@ func (s *service) limitedBackends(mask uint32) []limitedBackend {
 			family = addr.IP6
 		}
 		if b.State != farm.Down {
-			out = append(out, limitedBackend{lastBytes(ids[family][b.Name]) ^ mask, b.Connections, s.backendOrigin(b)})
+			key := lastBytes(ids[family][b.Name]) ^ mask
+			out = append(out, limitedBackend{key, b.Connections, s.backendOrigin(b)})
 		}
 	}
 	return out
@@ -180,8 +192,12 @@ func (s *service) limitedBackends(mask uint32) []limitedBackend {
 // The base chains that look for backends with room again: before connection tracking, so that their lookups belong to
 // no connection.
 var (
-	recheckHook      = baseChain{name: "relief", section: backendLimitSection, prefix: "relief-", any: "relief-any"}
-	recheckLocalHook = baseChain{name: "relief-output", section: backendLimitSection, prefix: "relief-local-", any: "relief-local-any"}
+	recheckHook = baseChain{
+		name: "relief", section: backendLimitSection, prefix: "relief-", any: "relief-any",
+	}
+	recheckLocalHook = baseChain{
+		name: "relief-output", section: backendLimitSection, prefix: "relief-local-", any: "relief-local-any",
+	}
 )
 
 // A recheck is the chain that finds a farm's backends that have room again.

@@ -65,7 +65,8 @@ func (l *linker) addTo(maps *[]*dispatchMap, at mapPlace, d frontend, value stri
 	kind := d.mapKind()
 	o := &object{table: at.table, kind: KindMap, Name: at.prefix + kind + "-" + d.Family.Suffix(), section: at.section}
 	m := obtain(&l.rules, o, func() *dispatchMap {
-		m := &dispatchMap{object: o, Specificity: d.Specificity, Family: d.Family, Established: d.backend.IsValid(), Fragments: d.fragment}
+		m := &dispatchMap{object: o, Specificity: d.Specificity, Family: d.Family}
+		m.Established, m.Fragments = d.backend.IsValid(), d.fragment
 		if d.compared {
 			m.Compared = d.Ports
 		}
@@ -79,7 +80,13 @@ func (l *linker) addTo(maps *[]*dispatchMap, at mapPlace, d frontend, value stri
 }
 
 // kindNames are the names of specificities in the names of maps and of templates.
-var kindNames = [...]string{farm.ExactPort: "services", farm.PortRange: "ranges", farm.WholeAddress: "addresses", farm.AnyAddressPort: "any-services", farm.AnyAddressRange: "any-ranges"}
+var kindNames = [...]string{
+	farm.ExactPort:       "services",
+	farm.PortRange:       "ranges",
+	farm.WholeAddress:    "addresses",
+	farm.AnyAddressPort:  "any-services",
+	farm.AnyAddressRange: "any-ranges",
+}
 
 // mapKind is what frontends in one map have in common, as part of the map's name.
 func (d frontend) mapKind() string {

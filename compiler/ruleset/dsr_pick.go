@@ -16,7 +16,7 @@ import (
 type dsrPick struct {
 	Name string
 	numbering
-	Shared bool     // by farms of one kind, whose frontends stand in the keys of the maps; else a farm's own, or of a maglev table
+	Shared bool     // by farms of one kind, with the frontends in the keys; else of one farm or maglev table
 	Of     frontend // one of the frontends
 	Target bool     // the mark is the ID of the backend
 	Steps  []dsrStep
@@ -202,7 +202,8 @@ func (l *linker) sharedDSRPick(d frontend, a *slotAssignment) string {
 		kind += "-error"
 	}
 	steps := s.dsrSteps(a.serving)
-	name := fmt.Sprintf("%s/%s//%s", d.sharedName(kind, a), shortened(s.PresentInterfaces(), maxPartName), stepNames(steps))
+	interfaces := shortened(s.PresentInterfaces(), maxPartName)
+	name := fmt.Sprintf("%s/%s//%s", d.sharedName(kind, a), interfaces, stepNames(steps))
 	p := obtain(&l.rules, dsrChain(name, "dsr-pick"), func() *dsrPick {
 		p := &dsrPick{Name: name, numbering: d.numbering(), Shared: true, Of: d, Steps: steps}
 		l.addStepMaps(p, "slots-"+name, len(a.slots))

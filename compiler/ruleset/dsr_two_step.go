@@ -37,9 +37,17 @@ func (d frontend) withPrefix(p keyPrefix) frontend {
 	case addressPrefix:
 		d.Specificity = farm.WholeAddress
 	case datagramPrefix:
-		return frontend{Frontend: farm.Frontend{Family: d.Family, Address: d.Address, Protocol: d.Protocol, Farm: d.Farm, Listen: d.Listen}, farm: d.farm, fragment: true}
+		return d.ofFragments()
 	}
 	return d
+}
+
+// ofFragments gives the frontend of the later fragments: with protocol and address, and without ports.
+func (d frontend) ofFragments() frontend {
+	out := frontend{farm: d.farm, fragment: true}
+	out.Family, out.Address, out.Protocol = d.Family, d.Address, d.Protocol
+	out.Farm, out.Listen = d.Farm, d.Listen
+	return out
 }
 
 // dsrKeyPrefix is the fields before a mark in the keys of the farm's target map. Later fragments have no ports. So
@@ -64,22 +72,31 @@ func (l *linker) dsrKeyPrefix(d frontend, backends int) keyPrefix {
 
 // dsrTarget gives the chain that forwards frames by their marks. Farms share it whose backends need the same steps.
 func (l *linker) dsrTarget(prefix keyPrefix, d frontend, a *slotAssignment) *dsrPick {
-	s, steps := d.farm, d.farm.dsrSteps(a.eligible)
 	if prefix == noPrefix {
-		return obtain(&l.rules, dsrChain(s.ownName("home-"+d.Family.Suffix()), "dsr-pick"), func() *dsrPick {
-			p := &dsrPick{Name: s.ownName("home-" + d.Family.Suffix()), numbering: numbering{Family: d.Family}, Target: true, Of: d, Steps: steps, Origin: s.Origin("scheduler")}
-			for i, step := range steps {
-				p.Steps[i].Map = l.dsrMap(p, s.ownName("home/"+step.String()+"-"+d.Family.Suffix()), step, 0)
-			}
-			p.addTargets(d, a)
-			return p
-		})
+		return l.ownDSRTarget(d, a)
 	}
+	steps := d.farm.dsrSteps(a.eligible)
 	kind := map[keyPrefix]string{frontendPrefix: "", addressPrefix: "-all", datagramPrefix: "-datagram"}[prefix]
 	name := "-dsr" + kind + "-" + d.Family.Suffix() + "/" + stepNames(steps)
 	return obtain(&l.rules, dsrChain("home"+name, "dsr-pick"), func() *dsrPick {
-		p := &dsrPick{Name: "home" + name, numbering: numbering{Family: d.Family}, Target: true, Shared: true, Of: d.withPrefix(prefix), Steps: steps}
+		p := &dsrPick{Name: "home" + name, Target: true, Shared: true, Of: d.withPrefix(prefix), Steps: steps}
+		p.Family = d.Family
 		l.addStepMaps(p, "homes"+name, 0)
+		return p
+	})
+}
+
+// ownDSRTarget gives the chain of a farm that shares none.
+func (l *linker) ownDSRTarget(d frontend, a *slotAssignment) *dsrPick {
+	s := d.farm
+	name := s.ownName("home-" + d.Family.Suffix())
+	return obtain(&l.rules, dsrChain(name, "dsr-pick"), func() *dsrPick {
+		p := &dsrPick{Name: name, Target: true, Of: d, Steps: s.dsrSteps(a.eligible), Origin: s.Origin("scheduler")}
+		p.Family = d.Family
+		for i, step := range p.Steps {
+			p.Steps[i].Map = l.dsrMap(p, s.ownName("home/"+step.String()+"-"+d.Family.Suffix()), step, 0)
+		}
+		p.addTargets(d, a)
 		return p
 	})
 }

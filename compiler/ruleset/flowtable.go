@@ -32,7 +32,8 @@ func (l *linker) offload(established []frontend) {
 
 // flowtable gives the flow table, with the chain that fills it.
 func (l *linker) flowtable(d frontend) *flowtable {
-	o := &object{table: Inet, kind: KindFlowtable, Name: "farms", section: flowtableSection, template: "flowtable", origin: d.farm.Origin("flow-offload")}
+	o := &object{table: Inet, kind: KindFlowtable, Name: "farms", section: flowtableSection, template: "flowtable"}
+	o.origin = d.farm.Origin("flow-offload")
 	f := obtain(&l.rules, o, func() *flowtable { return &flowtable{Origin: o.origin} })
 	l.rules.add(newChain("flow-offload", flowtableSection, "flow-offload").with(f))
 	return f

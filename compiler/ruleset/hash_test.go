@@ -21,11 +21,14 @@ func TestHashInput(t *testing.T) {
 		{"just-fits", "source-address destination-address source-mac destination-mac",
 			"ip saddr . ip daddr . ether saddr . ether daddr", "ip6 saddr . ip6 daddr . ether saddr . ether daddr"},
 		{"macs-side-by-side", "source-address destination-address source-port source-mac destination-mac",
-			"ip saddr . ip daddr . th sport . ether saddr . ether daddr", "ip6 saddr . ip6 daddr . th sport . @ll,0,96"},
+			"ip saddr . ip daddr . th sport . ether saddr . ether daddr",
+			"ip6 saddr . ip6 daddr . th sport . @ll,0,96"},
 		{"everything", "source-address destination-address source-port destination-port source-mac destination-mac",
-			"ip saddr . ip daddr . th sport . th dport . ether saddr . ether daddr", "ip6 saddr . ip6 daddr . @th,0,32 . @ll,0,96"},
+			"ip saddr . ip daddr . th sport . th dport . ether saddr . ether daddr",
+			"ip6 saddr . ip6 daddr . @th,0,32 . @ll,0,96"},
 		{"ports-just-fit", "source-address destination-address source-port destination-port source-mac",
-			"ip saddr . ip daddr . th sport . th dport . ether saddr", "ip6 saddr . ip6 daddr . th sport . th dport . ether saddr"},
+			"ip saddr . ip daddr . th sport . th dport . ether saddr",
+			"ip6 saddr . ip6 daddr . th sport . th dport . ether saddr"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			var on []farm.HashKey
@@ -43,8 +46,18 @@ func TestHashInput(t *testing.T) {
 
 // TestHashInputOfAll: of every combination each field is there, once, and all fit into a rule.
 func TestHashInputOfAll(t *testing.T) {
-	registers := map[string]int{"ip saddr": 1, "ip daddr": 1, "ip6 saddr": 4, "ip6 daddr": 4, "th sport": 1, "th dport": 1, "ether saddr": 2, "ether daddr": 2, "@th,0,32": 1, "@ll,0,96": 3}
-	holds := map[string][]farm.HashKey{"saddr": {farm.SourceAddress}, "daddr": {farm.DestinationAddress}, "sport": {farm.SourcePort}, "dport": {farm.DestinationPort}, "@th,0,32": {farm.SourcePort, farm.DestinationPort}, "@ll,0,96": {farm.SourceMAC, farm.DestinationMAC}}
+	registers := map[string]int{
+		"ip saddr": 1, "ip daddr": 1, "ip6 saddr": 4, "ip6 daddr": 4, "th sport": 1, "th dport": 1,
+		"ether saddr": 2, "ether daddr": 2, "@th,0,32": 1, "@ll,0,96": 3,
+	}
+	holds := map[string][]farm.HashKey{
+		"saddr":    {farm.SourceAddress},
+		"daddr":    {farm.DestinationAddress},
+		"sport":    {farm.SourcePort},
+		"dport":    {farm.DestinationPort},
+		"@th,0,32": {farm.SourcePort, farm.DestinationPort},
+		"@ll,0,96": {farm.SourceMAC, farm.DestinationMAC},
+	}
 	for set := 1; set < 1<<len(farm.HashKeys); set++ {
 		var on []farm.HashKey
 		for i, key := range farm.HashKeys {

@@ -21,7 +21,9 @@ func (l *linker) setHelpers(tracked []frontend) {
 		}
 		name := d.farm.Helper + "-" + string(d.Protocol)
 		h := helper{"farm/" + name, d.farm.Helper, d.Protocol}
-		l.rules.add(&object{table: Inet, kind: KindHelper, Name: h.Name, section: helperSection, template: "helper", data: h, origin: d.farm.Origin("helper")})
+		o := &object{table: Inet, kind: KindHelper, Name: h.Name, section: helperSection, template: "helper", data: h}
+		o.origin = d.farm.Origin("helper")
+		l.rules.add(o)
 		l.rules.add(newChain("helper-"+name, helperSection, "set-helper").with(h))
 		return goTo("helper-" + name)
 	})

@@ -272,7 +272,8 @@ func picksByAddresses(s *service) bool {
 	if s.Persistence != nil {
 		on = slices.Concat(on, s.Persistence.On)
 	}
-	return s.Scheduler == farm.SymmetricHash && s.Persistence == nil || !slices.ContainsFunc(on, func(k farm.HashKey) bool { return k == farm.SourcePort || k == farm.DestinationPort })
+	return s.Scheduler == farm.SymmetricHash && s.Persistence == nil ||
+		!slices.Contains(on, farm.SourcePort) && !slices.Contains(on, farm.DestinationPort)
 }
 
 // pickIdentity is the same for two farms that pick the same backends for the same packets.
@@ -305,7 +306,8 @@ func (l *linker) dispatchErrors(in *ingress, served []frontend) {
 
 // picksByQuote reports whether the fields that the farm hashes are in the packet that an ICMP error quotes.
 func picksByQuote(s *service) bool {
-	return s.Scheduler != farm.SymmetricHash && s.Persistence == nil && !slices.ContainsFunc(s.HashOn, func(k farm.HashKey) bool { return k == farm.SourceMAC || k == farm.DestinationMAC })
+	return s.Scheduler != farm.SymmetricHash && s.Persistence == nil &&
+		!slices.Contains(s.HashOn, farm.SourceMAC) && !slices.Contains(s.HashOn, farm.DestinationMAC)
 }
 
 // ingressDevices are the interfaces of all base chains at an ingress, by name.

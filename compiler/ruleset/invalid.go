@@ -30,7 +30,9 @@ func (l *linker) dropInvalid(tracked []frontend) {
 	if input == nil {
 		return
 	}
-	l.invalidOfBackends(&input.Sources, "invalid-back-", tcp, func(s *service) bool { return s.Mode == farm.SNAT || s.LocalClients })
+	l.invalidOfBackends(&input.Sources, "invalid-back-", tcp, func(s *service) bool {
+		return s.Mode == farm.SNAT || s.LocalClients
+	})
 	forward := &hook{Name: "invalid-forward", Maps: input.Maps}
 	l.invalidOfBackends(&forward.Sources, "invalid-forward-", tcp, func(s *service) bool { return s.Mode == farm.DNAT })
 	if len(forward.Sources) > 0 {

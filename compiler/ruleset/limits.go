@@ -157,11 +157,13 @@ func (l *linker) trackedLimits(d frontend) (string, *limitChain) {
 			c.New = l.limit(d, farm.New, s.ownName("new"), dynamicSet{Keys: "mark", Rate: limits.New})
 		}
 		if limits.ConnectionsPerClient > 0 {
-			c.ConnectionsPerClient = l.perClient(d, farm.ConnectionsPerClient, dynamicSet{Count: limits.ConnectionsPerClient})
+			set := dynamicSet{Count: limits.ConnectionsPerClient}
+			c.ConnectionsPerClient = l.perClient(d, farm.ConnectionsPerClient, set)
 		}
 		if limits.Connections > 0 {
 			parts := (limits.Connections + maxCounted - 1) / maxCounted
-			c.Connections = l.limit(d, farm.Connections, s.ownName("connections"), dynamicSet{Keys: "mark", Count: limits.Connections / parts})
+			set := dynamicSet{Keys: "mark", Count: limits.Connections / parts}
+			c.Connections = l.limit(d, farm.Connections, s.ownName("connections"), set)
 			c.Connections.Parts = parts
 		}
 	})
@@ -204,7 +206,8 @@ func (l *linker) perClient(d frontend, why farm.Reason, m dynamicSet) *limit {
 // limit gives a limit with its set, if it has one, and its counter.
 func (l *linker) limit(d frontend, why farm.Reason, set string, m dynamicSet) *limit {
 	s := d.farm
-	c := &limit{Family: d.Family, Set: set, Counter: s.ownName(string(why)), Then: l.overLimit(d, why, false), Origin: s.limitOrigin(why)}
+	c := &limit{Family: d.Family, Set: set, Counter: s.ownName(string(why)), Origin: s.limitOrigin(why)}
+	c.Then = l.overLimit(d, why, false)
 	if set != "" {
 		l.dynamicSet(set, m)
 	}
@@ -229,7 +232,8 @@ func (l *linker) overLimit(d frontend, why farm.Reason, offends bool) verdict {
 	s := d.farm
 	then := l.limitVerdict(s)
 	name := s.ownName("limited/" + string(why))
-	c := &overLimit{Family: d.Family, Then: then, Origin: s.limitOrigin(why), Log: l.logRule(s, farm.LogEvent{On: farm.OnLimited, Reason: string(why)})}
+	c := &overLimit{Family: d.Family, Then: then, Origin: s.limitOrigin(why)}
+	c.Log = l.logRule(s, farm.LogEvent{On: farm.OnLimited, Reason: string(why)})
 	if offends && s.Limits.Ban > 0 {
 		c.Bans, c.Lasts = s.banSet(d.Family), s.Limits.Ban
 		name += "-" + d.Family.Suffix()
@@ -301,9 +305,15 @@ func (c *limitChain) Limits() (out []*limit) {
 		template string
 		limit    *limit
 	}{
-		{"banned", c.Banned}, {"flags", c.Flags}, {"unknown", c.Unknown}, {"resets", c.Resets}, {"opening", c.opening()},
-		{"new-per-client", c.NewPerClient}, {"new", c.New},
-		{"connections-per-client", c.ConnectionsPerClient}, {"connections", c.Connections},
+		{"banned", c.Banned},
+		{"flags", c.Flags},
+		{"unknown", c.Unknown},
+		{"resets", c.Resets},
+		{"opening", c.opening()},
+		{"new-per-client", c.NewPerClient},
+		{"new", c.New},
+		{"connections-per-client", c.ConnectionsPerClient},
+		{"connections", c.Connections},
 	} {
 		if next.limit != nil {
 			next.limit.Template, next.limit.Seed = next.template, overflowSeed(c.Name)

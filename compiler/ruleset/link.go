@@ -64,8 +64,14 @@ type linker struct {
 }
 
 func newLinker(faults *diag.Diagnostics) *linker {
-	return &linker{faults: faults, assignments: map[farmFamily]*slotAssignment{}, added: map[frontend]bool{},
-		keyMasks: map[*service]uint32{}, takenKeys: map[uint32]bool{}, clientGroups: map[clientsOf][]clients{}}
+	return &linker{
+		faults:       faults,
+		assignments:  map[farmFamily]*slotAssignment{},
+		added:        map[frontend]bool{},
+		keyMasks:     map[*service]uint32{},
+		takenKeys:    map[uint32]bool{},
+		clientGroups: map[clientsOf][]clients{},
+	}
 }
 
 // The base chains that translate new connections: from outside, and those that this machine opens.
@@ -145,7 +151,9 @@ func (l *linker) established(tracked []frontend) []frontend {
 func (l *linker) sortLimitSets() {
 	for _, name := range []string{"backend-brims", "backend-counts"} {
 		if o := l.rules.objects[objectID{Inet, KindSet, name}]; o != nil {
-			slices.SortStableFunc(o.elements.single, func(a, b element) int { return cmp.Compare(a.origin.Farm, b.origin.Farm) })
+			slices.SortStableFunc(o.elements.single, func(a, b element) int {
+				return cmp.Compare(a.origin.Farm, b.origin.Farm)
+			})
 		}
 	}
 }

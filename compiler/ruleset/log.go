@@ -150,6 +150,8 @@ func (s *service) logLines(on farm.Occasion) []logLine {
 	if len(out) > 0 && !slices.ContainsFunc(out, func(o logLine) bool { return o.Prefix != out[0].Prefix }) {
 		return []logLine{{Prefix: out[0].Prefix}}
 	}
-	slices.SortStableFunc(out, func(a, b logLine) int { return cmp.Compare(min(b.Port, 1), min(a.Port, 1)) }) // lines with a port first
+	slices.SortStableFunc(out, func(a, b logLine) int { // lines with a port first
+		return cmp.Compare(min(b.Port, 1), min(a.Port, 1))
+	})
 	return out
 }

@@ -11,7 +11,8 @@ import (
 // TestLogRulesShareTheirLimit: the rules of several chains share the limit of their farm and occasion.
 func TestLogRulesShareTheirLimit(t *testing.T) {
 	t.Parallel()
-	s := &service{Farm: &farm.Farm{Name: "web", Log: farm.Log{On: []farm.Occasion{farm.OnDenied}, Rate: toml.Rate{Count: 2, Per: "minute"}}}}
+	log := farm.Log{On: []farm.Occasion{farm.OnDenied}, Rate: toml.Rate{Count: 2, Per: "minute"}}
+	s := &service{Farm: &farm.Farm{Name: "web", Log: log}}
 	l := newLinker(&diag.Diagnostics{})
 	first := l.logRule(s, farm.LogEvent{On: farm.OnDenied, Reason: "denied", List: "spamhaus"})
 	second := l.logRule(s, farm.LogEvent{On: farm.OnDenied, Reason: "denied", List: farm.InlineList})

@@ -54,7 +54,8 @@ func (l *linker) backendMarks(d frontend) string {
 		var elements []element
 		for _, b := range s.Eligible(d.Family) {
 			if b.Mark != (farm.Mark{}) {
-				elements = append(elements, s.backendElement(b, b.Address[d.Family].String(), string(goTo(l.setMark(b.Mark)))))
+				set := goTo(l.setMark(b.Mark))
+				elements = append(elements, s.backendElement(b, b.Address[d.Family].String(), string(set)))
 			}
 		}
 		return &backendMap{l.backendMap(d, "marks-", "marks-by-backend", markSection, elements), d.Family}

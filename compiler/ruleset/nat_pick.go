@@ -108,7 +108,8 @@ func (l *linker) ownNATPick(d frontend, a *slotAssignment) string {
 	name, slots := d.pickNames(a, "")
 	o := natPickChain(name)
 	c := obtain(&l.rules, o, func() *natPick {
-		c := &natPick{Name: name, Only: l.only(s.Interfaces), Maps: l.ownSlots(d, a, slots), Origin: s.Origin("scheduler")}
+		c := &natPick{Name: name, Only: l.only(s.Interfaces), Origin: s.Origin("scheduler")}
+		c.Maps = l.ownSlots(d, a, slots)
 		if s.Scheduler != farm.Maglev {
 			c.Mark = s.Mark
 		}
@@ -126,9 +127,7 @@ func (l *linker) markFirst(d frontend, next *natPick) string {
 		return next.Name
 	}
 	c := &natPick{Name: markName(mark) + "/" + next.Name, Mark: mark, Only: l.only(d.farm.Interfaces), Next: next.Name}
-	o := natPickChain(c.Name)
-	o.data = c
-	l.rules.add(o)
+	l.rules.add(natPickChain(c.Name).with(c))
 	return c.Name
 }
 
@@ -156,18 +155,21 @@ func (l *linker) ownSlots(d frontend, a *slotAssignment, name string) []*slotMap
 		namingSlots = len(a.slots)
 	}
 	var out []*slotMap
-	for _, m := range []struct {
-		name     string
-		number   int
-		ported   bool
-		elements []element
-	}{{name + "-" + d.Family.Suffix(), len(a.slots), false, keeping}, {name + "-port-" + d.Family.Suffix(), namingSlots, true, naming}} {
-		if len(m.elements) > 0 {
-			slots := l.slotMap(d, m.name, m.number)
-			slots.Ported, slots.Origin = m.ported, d.farm.Origin("scheduler")
-			slots.elements.add(m.elements...)
-			out = append(out, slots)
-		}
+	if len(keeping) > 0 {
+		m := l.slotMap(d, name+"-"+d.Family.Suffix(), len(a.slots))
+		out = append(out, m.fill(d, keeping))
+	}
+	if len(naming) > 0 {
+		m := l.slotMap(d, name+"-port-"+d.Family.Suffix(), namingSlots)
+		m.Ported = true
+		out = append(out, m.fill(d, naming))
 	}
 	return out
+}
+
+// fill adds the elements of a farm's own slots.
+func (m *slotMap) fill(d frontend, slots []element) *slotMap {
+	m.Origin = d.farm.Origin("scheduler")
+	m.elements.add(slots...)
+	return m
 }

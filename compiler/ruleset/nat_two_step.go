@@ -14,7 +14,8 @@ func (l *linker) natTwoStep(d frontend, a *slotAssignment) string {
 	target := l.natTarget(d, a)
 	o := newChain(name, natPickSection, "two-step")
 	t := obtain(&l.rules, o, func() *twoStep {
-		t := &twoStep{Family: d.Family, Only: l.only(s.Interfaces), Mark: s.Mark, Target: target.Name, Tracked: true, Origin: s.Origin("scheduler")}
+		t := &twoStep{Family: d.Family, Target: target.Name, Tracked: true, Origin: s.Origin("scheduler")}
+		t.Only, t.Mark = l.only(s.Interfaces), s.Mark
 		if s.limitsBackends(d.Family) {
 			t.Limits = l.backendLimits(d, a, target)
 		}
@@ -60,7 +61,11 @@ func (t *natTarget) Rules() (out []portRule) {
 // natTarget gives the target chain of the frontend's farm.
 func (l *linker) natTarget(d frontend, a *slotAssignment) *natTarget {
 	prefix, suffix := d.farm.keyPrefix(d.Family, len(a.eligible)), d.Family.Suffix()
-	name := map[keyPrefix]string{frontendPrefix: "home-" + suffix, addressPrefix: "home-all-" + suffix, noPrefix: d.farm.ownName("home-" + suffix)}[prefix]
+	name := map[keyPrefix]string{
+		frontendPrefix: "home-" + suffix,
+		addressPrefix:  "home-all-" + suffix,
+		noPrefix:       d.farm.ownName("home-" + suffix),
+	}[prefix]
 	o := newChain(name, natTargetSection, "nat-target")
 	return obtain(&l.rules, o, func() *natTarget {
 		t := &natTarget{Name: name, Prefix: prefix}

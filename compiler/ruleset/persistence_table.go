@@ -44,8 +44,13 @@ func (l *linker) sticky(d frontend, a *slotAssignment, target string) *stickyLoo
 	if s.Mode == farm.Stateless && slices.Contains(s.Persistence.On, farm.DestinationAddress) {
 		name = s.ownName("clients/" + addressName(d.Address) + "-" + d.Family.Suffix())
 	}
-	return &stickyLookup{stickyTable: l.stickyTable(d, name), Static: l.staticSessions(d, a), Asked: d.Address, Target: target,
-		Origin: s.Origin("scheduler")}
+	return &stickyLookup{
+		stickyTable: l.stickyTable(d, name),
+		Static:      l.staticSessions(d, a),
+		Asked:       d.Address,
+		Target:      target,
+		Origin:      s.Origin("scheduler"),
+	}
 }
 
 func (l *linker) stickyTable(d frontend, name string) *stickyTable {

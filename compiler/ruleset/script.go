@@ -13,7 +13,7 @@ import (
 // A Script is the complete nft script of the farms, with the origin of each line.
 type Script struct {
 	Text   []byte       // in the language of nft 1.0.6; it loads from any state of farmc's tables, and twice
-	Digest string       // of the text with zeros in its place (SHA-256, in hex); the comment of the rule in keep-conntrack has it
+	Digest string       // SHA-256 in hex, of the text with zeros in place of the digest; keep-conntrack carries it
 	Farms  []*farm.Farm // in the order of their names
 
 	Ingress    []string // the interfaces that have base chains at their ingress, by name

@@ -58,7 +58,7 @@ type frontend struct {
 	farm   *service
 	number int // among the farm's frontends
 
-	backend  netip.Addr // of an established connection to every address of this machine: tells it from the NAT of others
+	backend  netip.Addr // of a connection to every address of this machine: tells it from the NAT of other programs
 	quoted   bool       // the key is looked up in the packet that an ICMP error quotes
 	compared bool       // rules compare the ports, so the key lacks them
 	fragment bool       // the key is one of later fragments, which have no ports

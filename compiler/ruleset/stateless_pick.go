@@ -13,7 +13,7 @@ import (
 type statelessPick struct {
 	Name string
 	numbering
-	Shared bool     // by farms of one kind, whose frontends stand in the keys of the maps; else a farm's own, or of a maglev table
+	Shared bool     // by farms of one kind, with the frontends in the keys; else of one farm or maglev table
 	Of     frontend // one of the frontends
 	Steps  []statelessStep
 	Origin *diag.Origin
@@ -92,7 +92,9 @@ func (l *linker) addSteps(p *statelessPick, d frontend, a *slotAssignment, slots
 		if step.Port != 0 {
 			step.Protocol = d.Protocol
 		}
-		if slices.ContainsFunc(p.Steps, func(s statelessStep) bool { return s.sameBackends(step) && s.Protocol == step.Protocol }) {
+		if slices.ContainsFunc(p.Steps, func(s statelessStep) bool {
+			return s.sameBackends(step) && s.Protocol == step.Protocol
+		}) {
 			continue
 		}
 		if i := slices.IndexFunc(p.Steps, step.sameBackends); i >= 0 {

@@ -33,25 +33,41 @@ func (l *linker) rewriteReplies(served []frontend) {
 	if len(all) == 0 {
 		return
 	}
+	m := l.replyMaps(all)
+	l.addReplyChains(m, "stateless-untracked", "stateless-untracked-output", "stateless-opened", "stateless-replies")
+	m.Loops = l.takesInPrerouting() && slices.ContainsFunc(m.Originals, (*dispatchMap).OfDatagrams)
+	if m.Loops {
+		l.addReplyChains(m, "stateless-loops", "stateless-loops-to")
+	}
+}
+
+// replyMaps gives the maps of the replies, in the order in which they are asked: of ranges, the range of most replies
+// is asked first.
+func (l *linker) replyMaps(all []reply) *replyMaps {
 	m, compared := &replyMaps{}, comparedRanges(all)
 	for _, r := range all {
 		from := r.from()
 		from.compared = from.Specificity == farm.PortRange && slices.Contains(compared, r.Ports)
 		l.rewriteReply(m, r, from)
 	}
-	slices.SortFunc(m.Originals, func(a, b *dispatchMap) int { // of ranges, those of most replies are asked first
+	slices.SortFunc(m.Originals, func(a, b *dispatchMap) int {
 		return cmp.Or(cmp.Compare(a.Specificity, b.Specificity), cmp.Compare(a.Family, b.Family),
 			cmp.Compare(b.elements.size(), a.elements.size()), cmp.Compare(a.Name, b.Name))
 	})
 	for _, o := range m.Originals {
 		l.backendSet(o)
 	}
-	if m.Loops = slices.ContainsFunc(m.Originals, (*dispatchMap).OfDatagrams) && slices.ContainsFunc(l.ingresses, func(in *ingress) bool { return len(in.Devices) == 0 }); m.Loops {
-		for _, name := range []string{"stateless-loops", "stateless-loops-to"} {
-			l.rules.add(newChain(name, statelessReplySection, name).with(m))
-		}
-	}
-	for _, name := range []string{"stateless-untracked", "stateless-untracked-output", "stateless-opened", "stateless-replies"} {
+	return m
+}
+
+// takesInPrerouting reports whether a farm without connection tracking takes its packets in prerouting.
+func (l *linker) takesInPrerouting() bool {
+	return slices.ContainsFunc(l.ingresses, func(in *ingress) bool { return len(in.Devices) == 0 })
+}
+
+// addReplyChains adds chains that are named like their templates.
+func (l *linker) addReplyChains(m *replyMaps, names ...string) {
+	for _, name := range names {
 		l.rules.add(newChain(name, statelessReplySection, name).with(m))
 	}
 }
@@ -89,7 +105,8 @@ func comparedRanges(all []reply) []farm.Ports {
 }
 
 func (l *linker) rewriteReply(m *replyMaps, r reply, from frontend) {
-	originals := l.addTo(&m.Originals, mapPlace{Inet, statelessReplySection, "original-", "original-"}, from, r.to.Address.String())
+	at := mapPlace{Inet, statelessReplySection, "original-", "original-"}
+	originals := l.addTo(&m.Originals, at, from, r.to.Address.String())
 	if r.Port == 0 {
 		originals.Final = true
 		return

@@ -78,8 +78,11 @@ func (l *linker) statelessTarget(d frontend, a *slotAssignment) *statelessTarget
 	}) {
 		prefix = noPrefix
 	}
-	name := map[keyPrefix]string{frontendPrefix: "home-stateless" + first.String() + "-" + d.Family.Suffix(),
-		addressPrefix: "home-stateless-all" + first.String() + "-" + d.Family.Suffix(), noPrefix: s.ownName("home-" + d.Family.Suffix())}[prefix]
+	name := map[keyPrefix]string{
+		frontendPrefix: "home-stateless" + first.String() + "-" + d.Family.Suffix(),
+		addressPrefix:  "home-stateless-all" + first.String() + "-" + d.Family.Suffix(),
+		noPrefix:       s.ownName("home-" + d.Family.Suffix()),
+	}[prefix]
 	o := newChain(name, statelessSection, "stateless-target").at(s.table())
 	return obtain(&l.rules, o, func() *statelessTarget {
 		t := &statelessTarget{Name: name, Family: d.Family, Prefix: prefix}
@@ -96,7 +99,9 @@ func (l *linker) addTarget(t *statelessTarget, d frontend, b farm.Backend, id ne
 	if step.Port != 0 {
 		step.Protocol = d.Protocol
 	}
-	if i := slices.IndexFunc(t.Steps, func(o targetStep) bool { return o.sameBackends(step.statelessStep) && o.IsAddress == step.IsAddress }); i >= 0 {
+	if i := slices.IndexFunc(t.Steps, func(o targetStep) bool {
+		return o.sameBackends(step.statelessStep) && o.IsAddress == step.IsAddress
+	}); i >= 0 {
 		step.Map = t.Steps[i].Map
 	} else {
 		step.Map = l.targetSet(t, d, step)

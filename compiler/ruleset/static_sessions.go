@@ -31,19 +31,22 @@ func (m *staticSessions) IDType() string {
 // looked up first, and networks. The clients of other backends are scheduled like any client meanwhile.
 func (l *linker) staticSessions(d frontend, a *slotAssignment) (out []*staticSessions) {
 	s := d.farm
+	of := func(session farm.Session, key string) element {
+		return element{key: key, value: s.idText(a.ids[session.Backend]), origin: s.sessionOrigin(session)}
+	}
 	var networks []farm.Session
 	var single, ranges []element
 	for _, session := range s.Persistence.Static {
 		switch {
-		case !slices.Contains(session.Families, d.Family) || !slices.ContainsFunc(a.eligible, func(b farm.Backend) bool { return b.Name == session.Backend }):
+		case !slices.Contains(session.Families, d.Family) || !a.isEligible(session.Backend):
 		case session.Network:
 			networks = append(networks, session)
 		default:
-			single = append(single, element{key: strings.Join(session.Client, " . "), value: s.idText(a.ids[session.Backend]), origin: s.sessionOrigin(session)})
+			single = append(single, of(session, strings.Join(session.Client, " . ")))
 		}
 	}
 	for _, r := range disjoint(networks) {
-		ranges = append(ranges, element{key: r.key(), value: s.idText(a.ids[r.session.Backend]), origin: s.sessionOrigin(r.session)})
+		ranges = append(ranges, of(r.session, r.key()))
 	}
 	if len(single) > 0 {
 		out = append(out, l.sessionMap(d, "static-", single))
@@ -59,7 +62,9 @@ func (l *linker) sessionMap(d frontend, name string, elements []element) *static
 	o := newMap(s.ownName(name+d.Family.Suffix()), s.section(), "static-sessions").at(s.table())
 	return obtain(&l.rules, o, func() *staticSessions {
 		o.elements.add(elements...)
-		return &staticSessions{object: o, Family: d.Family, On: s.Persistence.On, Networks: name == "static-networks-", Marked: s.usesPacketMark()}
+		m := &staticSessions{object: o, Family: d.Family, On: s.Persistence.On, Marked: s.usesPacketMark()}
+		m.Networks = name == "static-networks-"
+		return m
 	})
 }
 
