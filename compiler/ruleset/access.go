@@ -32,10 +32,10 @@ type denyChain struct {
 	Log     *logRule
 }
 
-// access guards the farms that deny clients, also while a farm is down.
+// access fills the gates with the farms that deny clients, also while a farm is down.
 func (l *linker) access(all []frontend) {
 	for _, g := range accessGates(all) {
-		l.guard(g, all, l.accessAt)
+		l.fillGate(g, all, l.accessAt)
 	}
 }
 

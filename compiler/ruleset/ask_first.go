@@ -6,9 +6,9 @@ import (
 	"farmc/compiler/farm"
 )
 
-// Where farms of few kinds take their packets at one ingress, the maps of their picks are asked one after the other,
-// without a lookup of the kind first: that saves a lookup for each packet. A base chain of its own asks them, as nft
-// 1.0.6 adds no rule on these maps after the load: the maps that are asked later can change without it.
+// Where farms of few kinds take their packets at one ingress, a base chain of its own asks the maps of their picks one
+// after the other. Each packet saves the lookup of its kind. The chain is separate because nft 1.0.6 cannot add a rule
+// on these maps after the load: the other base chain and its maps can change without it.
 
 // maxAskedFirst is the number of kinds of a family up to which maps are asked first. With more of them a lookup of the
 // kind is faster.
@@ -52,7 +52,7 @@ func (l *linker) needsDispatch(in *ingress) bool {
 	})
 }
 
-// firstPicks gives the verdicts of a map of exact ports whose picks can be asked first.
+// firstPicks gives the verdicts of a map of exact ports that lead to picks which can be asked first.
 func (l *linker) firstPicks(m *dispatchMap) (verdicts []verdict) {
 	if m.Specificity != farm.ExactPort {
 		return nil

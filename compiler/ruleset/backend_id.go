@@ -81,7 +81,7 @@ func (s *service) countableIDs(family addr.Family) map[string]netip.Addr {
 	return out
 }
 
-// reservedID is an address of 0.0.0.0/8 whose last 4 bytes are not taken.
+// reservedID is an address of 0.0.0.0/8 with last 4 bytes that are not taken.
 func reservedID(b farm.Backend, family addr.Family, taken map[uint32]bool) netip.Addr {
 	number := uint32(slots.Hash64(b.Socket(family))) % (1 << 24)
 	for taken[number] {

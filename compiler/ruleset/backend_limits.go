@@ -14,9 +14,9 @@ import (
 // The connections of a backend are counted in sets in which each element has a limit of its own, for all farms
 // together. The kernel adds a connection to the count when a rule asks about its element, and keeps it there while the
 // connection lives, wherever the connection went in the end. So a rule must not ask about a connection that is to go to
-// another backend: a set of full backends tells those, and the connection that fills a backend puts the backend there.
-// Packets of any client take it out again, some times a second: they ask with a destination of which there is no
-// connection, which counts for a moment only.
+// another backend: a set holds the full backends, and the connection that fills a backend adds it there. Packets of any
+// client remove it again, some times a second: they ask with a destination that no connection has, so that the count is
+// right again a moment later.
 
 // A backendLimits is the part of a chain that limits the connections of a farm's backends in one family.
 type backendLimits struct {
@@ -95,7 +95,7 @@ func (l *linker) addLimitChain(name, template string, data any) {
 	l.rules.add(newChain(name, backendLimitSection, template).with(data))
 }
 
-// nextBackend gives the map of the farms whose target map has the same key prefix, or a farm's own.
+// nextBackend gives the map of all farms with the key prefix in their target map, or a farm's own.
 func (l *linker) nextBackend(d frontend, prefix keyPrefix) *nextBackend {
 	name := func(part string) string {
 		switch prefix {
@@ -130,8 +130,7 @@ func (n *nextBackend) add(d frontend, a *slotAssignment) {
 	}
 }
 
-// keyMask is the number that tells the farm's backends from those of other farms with the same addresses: it is XORed
-// into their keys.
+// keyMask is XORed into the keys of the farm's backends, so that farms that share a backend address count separately.
 func (l *linker) keyMask(s *service) uint32 {
 	if mask, ok := l.keyMasks[s]; ok {
 		return mask

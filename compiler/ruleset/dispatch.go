@@ -46,8 +46,8 @@ type dispatchMap struct {
 	*object
 	Specificity farm.Specificity
 	Family      addr.Family
-	Established bool         // the keys are those of an established connection: the backend is part of them
-	Fragments   bool         // the keys are those of later fragments
+	Established bool         // the keys are of established connections: the backend is part of them
+	Fragments   bool         // the keys are of later fragments
 	Compared    farm.Ports   // rules compare these ports, and the keys lack them; zero: they have them
 	Protocols   protocolList // of the frontends
 	Final       bool         // of the addresses of replies: some replies need nothing but the address
@@ -60,7 +60,7 @@ type mapPlace struct {
 	prefix, template string
 }
 
-// addTo adds a frontend to the map of its kind, and the map to those that its chain asks.
+// addTo adds a frontend to the map of its kind, and the map to the maps that its chain asks.
 func (l *linker) addTo(maps *[]*dispatchMap, at mapPlace, d frontend, value string) *dispatchMap {
 	kind := d.mapKind()
 	o := &object{table: at.table, kind: KindMap, Name: at.prefix + kind + "-" + d.Family.Suffix(), section: at.section}
@@ -88,7 +88,7 @@ var kindNames = [...]string{
 	farm.AnyAddressRange: "any-ranges",
 }
 
-// mapKind is what frontends in one map have in common, as part of the map's name.
+// mapKind is the kind of frontends that one map holds, as part of the map's name.
 func (d frontend) mapKind() string {
 	switch {
 	case d.fragment:
@@ -251,7 +251,7 @@ func (l *linker) addToHook(h *hook, b baseChain, d frontend, v verdict) {
 	l.addTo(maps, mapPlace{Inet, b.section, b.prefix, ""}, d, string(v))
 }
 
-// byPorts parts maps with ports in their keys, which are asked first, from those of whole addresses.
+// byPorts parts maps with ports in their keys, which are asked first, from maps of whole addresses.
 func byPorts(maps []*dispatchMap) (ports, addresses []*dispatchMap) {
 	for _, m := range maps {
 		if m.Specificity == farm.WholeAddress {

@@ -12,7 +12,7 @@ import (
 )
 
 // A dsrPick is a chain of table netdev farmc that picks a backend for a frame and forwards the frame, which keeps its
-// destination; or one that forwards a frame whose mark is the ID of its backend.
+// destination; or a chain that forwards a frame by its mark, the ID of its backend.
 type dsrPick struct {
 	Name string
 	numbering
@@ -28,7 +28,7 @@ type dsrPick struct {
 type dsrStep struct {
 	Map    *dsrMap
 	Device string
-	ByMAC  bool // the map holds MAC addresses, else IP addresses whose neighbours the kernel finds
+	ByMAC  bool // the map holds MAC addresses, else IP addresses, and the kernel finds the neighbour
 }
 
 // A dsrMap is the map of a step.

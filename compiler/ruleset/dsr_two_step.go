@@ -70,7 +70,7 @@ func (l *linker) dsrKeyPrefix(d frontend, backends int) keyPrefix {
 	return s.keyPrefix(d.Family, backends)
 }
 
-// dsrTarget gives the chain that forwards frames by their marks. Farms share it whose backends need the same steps.
+// dsrTarget gives the chain that forwards frames by their marks. Farms with backends of the same steps share it.
 func (l *linker) dsrTarget(prefix keyPrefix, d frontend, a *slotAssignment) *dsrPick {
 	if prefix == noPrefix {
 		return l.ownDSRTarget(d, a)

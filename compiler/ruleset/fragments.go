@@ -12,8 +12,8 @@ type datagram struct {
 	to       netip.Addr
 }
 
-// agreeOnFragments notes what happens to the first fragments of datagrams to a frontend. Frontends come most specific
-// first; where they differ for one kind of datagram, later fragments get the value for differing ones.
+// agreeOnFragments keeps the value of a frontend for all datagrams that it takes. Frontends come most specific first.
+// Where two frontends of one kind of datagram have different values, its later fragments get the value differing.
 func agreeOnFragments[T comparable](of map[datagram]T, d frontend, value, differing T) {
 	for _, protocol := range []farm.Protocol{farm.TCP, farm.UDP, farm.SCTP} {
 		at := datagram{protocol, d.Address}

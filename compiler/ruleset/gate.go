@@ -7,13 +7,13 @@ import (
 	"farmc/compiler/farm"
 )
 
-// A gate is a base chain that dispatches packets to the access or limit chains of their farms, before anything else
+// A gate is a base chain that dispatches packets to the access or limit chains of their farms before anything else
 // happens to a packet.
 type gate struct {
 	Name    string
 	Section section
 	Local   bool     // packets that this machine sends
-	Devices []string // the interfaces at whose ingress the gate stands; none: prerouting, before connection tracking
+	Devices []string // the interfaces with the gate at their ingress; none: prerouting, before connection tracking
 	Before  int      // the distance, in steps of priority, to the chains that come next
 
 	Maps      []*dispatchMap
@@ -53,6 +53,25 @@ func (g *gate) meets(s *service) bool {
 	return in.takes(s) || in.passes(s)
 }
 
+// A coverage is the most general specificity of the frontends that have a chain.
+type coverage struct {
+	everyAddress [len(addr.Families)]farm.Specificity // of the frontends on every address of this machine
+	byAddress    map[addressFamily]farm.Specificity
+}
+
+func (c *coverage) add(d frontend) {
+	if d.Specificity >= farm.AnyAddressPort {
+		c.everyAddress[d.Family] = max(c.everyAddress[d.Family], d.Specificity)
+	}
+	at := d.addressFamily()
+	c.byAddress[at] = max(c.byAddress[at], d.Specificity)
+}
+
+// at gives the most general specificity that catches packets to the frontend's address.
+func (c *coverage) at(d frontend) farm.Specificity {
+	return max(c.byAddress[d.addressFamily()], c.everyAddress[d.Family])
+}
+
 // An addressFamily is an address of frontends; not valid: every address of this machine.
 type addressFamily struct {
 	family  addr.Family
@@ -61,21 +80,16 @@ type addressFamily struct {
 
 func (d frontend) addressFamily() addressFamily { return addressFamily{d.Family, d.Address} }
 
-// guard leads the frontends for which there is a chain to it. The others return where a more general frontend would
-// catch their packets. Nothing returns for a farm that is down, so that a farm that serves in its place is guarded,
-// too.
-func (l *linker) guard(g *gate, frontends []frontend, chain func(*gate, frontend) string) {
+// fillGate leads the packets of frontends with a chain to the chain. Packets of other frontends return where a more
+// general frontend would catch them. Of a farm that is down no packets return, and its chain is entered by a jump:
+// afterwards the packets meet the chain of a more general farm, which serves in its place.
+func (l *linker) fillGate(g *gate, frontends []frontend, chain func(*gate, frontend) string) {
 	chains := make([]string, len(frontends))
-	var general [len(addr.Families)]farm.Specificity
-	byAddress := map[addressFamily]farm.Specificity{}
+	general := coverage{byAddress: map[addressFamily]farm.Specificity{}}
 	for i, d := range frontends {
-		if chains[i] = chain(g, d); chains[i] == "" {
-			continue
+		if chains[i] = chain(g, d); chains[i] != "" {
+			general.add(d)
 		}
-		if d.Specificity >= farm.AnyAddressPort {
-			general[d.Family] = max(general[d.Family], d.Specificity)
-		}
-		byAddress[d.addressFamily()] = max(byAddress[d.addressFamily()], d.Specificity)
 	}
 	for i, d := range frontends {
 		switch {
@@ -84,12 +98,12 @@ func (l *linker) guard(g *gate, frontends []frontend, chain func(*gate, frontend
 		case chains[i] != "":
 			l.addToGate(g, d, goTo(chains[i]))
 		case d.farm.Down || !g.meets(d.farm):
-		case d.Specificity < max(byAddress[d.addressFamily()], general[d.Family]):
+		case d.Specificity < general.at(d):
 			l.addToGate(g, d, goBack)
 		}
 	}
 	if len(g.Devices) > 0 {
-		l.guardFragments(g, frontends, chains)
+		l.fillGateFragments(g, frontends, chains)
 	}
 	if len(g.Maps) > 0 || g.Any != nil {
 		l.rules.add(newChain(g.Name, g.Section, "gate").with(g))
@@ -107,9 +121,9 @@ func (l *linker) addToGate(g *gate, d frontend, v verdict) {
 	l.addTo(maps, g.place(), d, string(v))
 }
 
-// guardFragments leads the later fragments of a datagram to the chain of its first fragment, if all frontends on the
+// fillGateFragments leads the later fragments of a datagram to the chain of its first fragment, if all frontends on the
 // address by that protocol have the same chain. Else later fragments return; without the first one they are of no use.
-func (l *linker) guardFragments(g *gate, frontends []frontend, chains []string) {
+func (l *linker) fillGateFragments(g *gate, frontends []frontend, chains []string) {
 	verdicts := map[datagram]verdict{}
 	whole := map[netip.Addr]bool{} // addresses with a chain that would catch packets without ports
 	for i, d := range frontends {

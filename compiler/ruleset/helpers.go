@@ -5,8 +5,8 @@ import "farmc/compiler/farm"
 // helpersHook sets the conntrack helper of a new connection before its backend is chosen.
 var helpersHook = baseChain{name: "helpers", section: helperSection, prefix: "helper-", any: "helper-any"}
 
-// A helper is a conntrack helper for one protocol: it reads in a connection which further connections will belong to
-// it.
+// A helper is a conntrack helper for one protocol. It reads a connection to find out which further connections belong
+// to it.
 type helper struct {
 	Name     string
 	Type     string

@@ -21,10 +21,9 @@ type ingress struct {
 	Fragments []*dispatchMap // later fragments, which have no ports
 	Errors    []*dispatchMap // ICMP errors of routers and clients about the replies of backends
 	Logs      []*dispatchMap // the chains that log a request before it is handed on
-	First     []string       // the chains whose maps are asked first, see askFirst
 
-	Forwards     []*dsrPick
-	Translations []*statelessPick
+	Forwards     []*dsrPick       // picks that are asked first, see askFirst
+	Translations []*statelessPick // picks of stateless farms that are asked first
 }
 
 // Ports and Addresses are the maps that the chain asks, with and without ports in their keys.
@@ -181,8 +180,8 @@ func (in *ingress) passes(s *service) bool {
 	return slices.ContainsFunc(s.Interfaces, func(d string) bool { return slices.Contains(in.Devices, d) })
 }
 
-// mostGeneral gives by address the most general specificity of a frontend whose packets are taken here. Of the packets
-// that ICMP errors quote, frontends of stateless farms take those to a whole address only.
+// mostGeneral gives by address the most general specificity of the frontends that take their packets here. Of packets
+// that ICMP errors quote, a stateless farm takes only packets to a whole address.
 func (in *ingress) mostGeneral(served []frontend, quoted bool) map[netip.Addr]farm.Specificity {
 	out := map[netip.Addr]farm.Specificity{}
 	for _, d := range served {
@@ -217,7 +216,7 @@ func (l *linker) dispatchFragments(in *ingress) {
 }
 
 // findDatagrams finds the farms to which all datagrams of a protocol and address belong, nil where there are several,
-// and the frontends whose later fragments are dispatched.
+// and the frontends with later fragments that are dispatched.
 func (l *linker) findDatagrams(served []frontend) {
 	l.datagrams, l.fragments, l.fragmented = map[datagram]*service{}, map[*ingress][]frontend{}, map[farmFamily]bool{}
 	for _, d := range served {
@@ -239,8 +238,9 @@ func (l *linker) findDatagrams(served []frontend) {
 	}
 }
 
-// fragmentFrontends gives the frontends whose later fragments are dispatched. These have no ports, so all frontends on
-// the address by that protocol must pick the same backend by addresses only; else they go with the whole address.
+// fragmentFrontends gives the frontends with later fragments that are dispatched. Later fragments have no ports, so all
+// frontends on the address by that protocol must pick the same backend by addresses only. Where they do not, a frontend
+// on the whole address takes the fragments.
 func (l *linker) fragmentFrontends(in *ingress, served []frontend) (out []frontend) {
 	picks := map[datagram]string{} // "" where they differ
 	for _, d := range served {
@@ -323,7 +323,7 @@ func (l *linker) ingressDevices() []string {
 	return slices.Compact(out)
 }
 
-// interfaces are all interfaces whose numbers rules have, by name.
+// interfaces are all interfaces that the kernel keeps in rules as numbers, by name.
 func (l *linker) interfaces() []string {
 	out := l.ingressDevices()
 	for _, p := range dataOf[*dsrPick](&l.rules) {

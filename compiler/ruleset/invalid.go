@@ -15,7 +15,7 @@ import (
 // invalidHook drops the segments that come to this machine.
 var invalidHook = baseChain{name: "invalid-input", section: invalidSection, prefix: "invalid-", any: "invalid-any"}
 
-// An invalidChain drops segments of one kind: those that come in by some interfaces, or from some ports.
+// An invalidChain drops segments that come in by some interfaces, or from some ports.
 type invalidChain struct {
 	Only  []string
 	Ports []farm.Ports

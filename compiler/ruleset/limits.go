@@ -73,7 +73,7 @@ type dynamicSet struct {
 // limits dispatches the packets of farms with limits to their limit chains.
 func (l *linker) limits(served, tracked []frontend) {
 	for _, g := range limitGates(served) {
-		l.guard(g, served, l.earlyLimits)
+		l.fillGate(g, served, l.earlyLimits)
 	}
 	everyPacket := false
 	h := l.dispatch(limitsHook, tracked, func(d frontend) verdict {

@@ -45,7 +45,7 @@ func checkFrontends(all []frontend, faults *diag.Diagnostics) {
 	farm.AmbiguousReplies(frontends, faults)
 }
 
-// A linker adds the objects of all farms to a ruleset, and keeps what farms decide together.
+// A linker adds the objects of all farms to a ruleset, and keeps the decisions that farms take together.
 type linker struct {
 	rules  ruleset
 	faults *diag.Diagnostics
@@ -74,7 +74,7 @@ func newLinker(faults *diag.Diagnostics) *linker {
 	}
 }
 
-// The base chains that translate new connections: from outside, and those that this machine opens.
+// The base chains that translate new connections: from outside, and from this machine.
 var (
 	preroutingHook = baseChain{name: "prerouting", section: dispatchSection, any: "any"}
 	outputHook     = baseChain{name: "output", section: dispatchSection, prefix: "local-", any: "local-any"}
@@ -108,8 +108,8 @@ func (l *linker) add(all []frontend) {
 	l.sortLimitSets()
 }
 
-// translate dispatches new connections to the chains that pick their backend: connections from outside, and of farms
-// with local-clients those that this machine opens.
+// translate dispatches new connections to the chains that pick their backend: connections from outside, and for
+// farms with local-clients also connections that this machine opens.
 func (l *linker) translate(tracked []frontend) {
 	local := map[frontend]verdict{}
 	l.dispatch(preroutingHook, tracked, func(d frontend) verdict {

@@ -24,7 +24,7 @@ var (
 // not silence the others.
 type logChain struct {
 	Only      []string // the interfaces that the farm's packets come in by; none: all
-	Untracked bool     // every packet comes here: of TCP those that open a connection are logged
+	Untracked bool     // every packet comes here; of TCP, packets that open a connection are logged
 	Rate      toml.Rate
 	Burst     int
 	Lines     []logLine // the first line that matches is logged
@@ -138,7 +138,7 @@ func (l *linker) logChain(s *service, on farm.Occasion) string {
 	return o.Name
 }
 
-// logLines are the lines of a connection whose backend is chosen: one for each backend, if they name the backend.
+// logLines are the lines of connections with a backend: one for each backend, if they name the backend.
 func (s *service) logLines(on farm.Occasion) []logLine {
 	var out []logLine
 	for _, family := range addr.Families {

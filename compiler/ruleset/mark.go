@@ -30,7 +30,7 @@ func (l *linker) setMarks(established []frontend) {
 	}
 }
 
-// staticChain adds a chain whose rules are always the same; its template has its name.
+// staticChain adds a chain with rules that are always the same; its template has its name.
 func (l *linker) staticChain(name string, of section) {
 	l.rules.add(newChain(name, of, name))
 }

@@ -132,9 +132,9 @@ func (l *linker) markFirst(d frontend, next *natPick) string {
 }
 
 // ownSlots gives the maps of a farm's own slots. A value either keeps the port that the client asked for or names one.
-// Of a farm with backends of both kinds, the first map is asked with the numbers of all slots, and holds those that
-// keep the port; a packet whose slot it lacks goes on to the second: with a hash by the same number, else by a number
-// among the rest.
+// Of a farm with backends of both kinds, the first map is asked with the numbers of all slots, and holds the slots that
+// keep the port. A packet with another slot goes on to the second map: with a hash by the same number, else by a number
+// among the other slots.
 func (l *linker) ownSlots(d frontend, a *slotAssignment, name string) []*slotMap {
 	var keeping, naming []element
 	for slot, i := range a.slots {

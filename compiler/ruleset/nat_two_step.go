@@ -7,7 +7,7 @@ import (
 	"farmc/compiler/farm"
 )
 
-// natTwoStep gives the chain of a farm whose picks take two steps, and adds the frontend to its maps.
+// natTwoStep gives the chain of a farm with picks in two steps, and adds the frontend to its maps.
 func (l *linker) natTwoStep(d frontend, a *slotAssignment) string {
 	s := d.farm
 	name := s.ownName(d.Family.Suffix())

@@ -89,7 +89,7 @@ func (t *stickyTable) Hashed() bool {
 	return sum > maxKeyBytes || sum == 0
 }
 
-// Key is what a rule looks up.
+// Key is the key that a rule looks up: fields of the packet, or their hash.
 func (t *stickyTable) Key() string {
 	if !t.Hashed() {
 		return t.fields(t.On, t.Prefix)

@@ -10,8 +10,9 @@ import (
 	"farmc/compiler/farm"
 )
 
-// A pick is how a scheduler's number of a slot becomes a backend: by one lookup in a map. Many farms share a chain and
-// its map where the frontend stands in the keys of the map; the others have chains and maps of their own.
+// A pick turns a slot, the number that a scheduler draws or computes, into a backend by one lookup in a map. Many farms
+// share a chain and its map where the frontend stands in the keys of the map; the others have chains and maps of their
+// own.
 
 // A keyPrefix is the fields that stand before the slot, or before a backend ID, in the keys of a map.
 type keyPrefix int

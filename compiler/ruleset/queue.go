@@ -5,7 +5,7 @@ import (
 	"farmc/compiler/farm"
 )
 
-// The hooks that hand new connections to queues: connections whose backend is chosen, and those to services of this
+// The hooks that hand new connections to queues: connections with a backend, and connections to services of this
 // machine.
 var (
 	queueHook      = baseChain{name: "queues", section: queueSection, prefix: "queue-"}

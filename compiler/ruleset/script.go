@@ -160,7 +160,7 @@ func (o *ObjectText) AddLine(l ScriptLine) {
 	}
 }
 
-// elements writes elements, those of one farm below its name.
+// elements writes elements. The farm's name stands above the elements of a farm.
 func (s *scriptWriter) elements(l *elementList) {
 	name := ""
 	for _, p := range l.pieces {

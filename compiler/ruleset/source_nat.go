@@ -10,7 +10,7 @@ import (
 	"farmc/compiler/farm"
 )
 
-// postroutingHook translates the source of connections whose backend is chosen.
+// postroutingHook translates the source of connections that have a backend.
 var postroutingHook = baseChain{name: "postrouting", section: dispatchSection, prefix: "source-"}
 
 // A sourceNAT is a chain that chooses the source address that backends see: of a backend, else of the farm, else this

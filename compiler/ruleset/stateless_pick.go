@@ -85,7 +85,7 @@ func (l *linker) statelessChain(name string, d frontend) *statelessPick {
 	})
 }
 
-// addSteps adds the steps that the frontend's protocol needs, and gives those with a new map.
+// addSteps adds the steps that the frontend's protocol needs, and gives the steps with a new map.
 func (l *linker) addSteps(p *statelessPick, d frontend, a *slotAssignment, slots string) (fresh []statelessStep) {
 	for _, b := range a.serving {
 		step := d.farm.statelessStep(b)

@@ -85,21 +85,21 @@ func (r reply) from() frontend {
 	return d
 }
 
-// maxComparedRanges is the number of ranges whose ports rules compare. Each costs a packet that gets to it some 190
-// instructions, in two hooks. The other ranges are intervals in keys: of n the kernel takes n² time to load them, and a
-// packet looks through all, which costs 500 instructions more than a hash for two backends, and 15,000 more for 400.
+// maxComparedRanges is the number of port ranges that rules compare. Each costs a packet that gets to it some 190
+// instructions, in two hooks. The other ranges are intervals in keys. The kernel loads n intervals in n² time, and a
+// packet looks through all of them: that costs 500 instructions more than a hash for two backends, 15,000 more for 400.
 const maxComparedRanges = 8
 
 // comparedRanges gives the ranges of most replies.
 func comparedRanges(all []reply) []farm.Ports {
-	count := map[farm.Ports]int{}
+	replies := map[farm.Ports]int{}
 	for _, r := range all {
 		if r.to.Specificity == farm.PortRange {
-			count[r.Ports]++
+			replies[r.Ports]++
 		}
 	}
-	ranges := slices.SortedFunc(maps.Keys(count), func(a, b farm.Ports) int {
-		return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last))
+	ranges := slices.SortedFunc(maps.Keys(replies), func(a, b farm.Ports) int {
+		return cmp.Or(cmp.Compare(replies[b], replies[a]), cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last))
 	})
 	return ranges[:min(maxComparedRanges, len(ranges))]
 }

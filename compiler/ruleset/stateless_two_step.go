@@ -45,7 +45,8 @@ type statelessTarget struct {
 	Origin *diag.Origin // of a farm's own
 }
 
-// A targetStep is for the backends with one port behind one interface, whose IDs are their own addresses, or are not.
+// A targetStep is for the backends with one port behind one interface that have their own address as ID, or for the
+// backends there that have another ID.
 type targetStep struct {
 	statelessStep
 	IsAddress bool // the request has the backend's address already, so the map is a set

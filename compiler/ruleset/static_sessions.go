@@ -27,8 +27,8 @@ func (m *staticSessions) IDType() string {
 	return (&stickyTable{Family: m.Family, Marked: m.Marked}).IDType()
 }
 
-// staticSessions gives the maps of the farm's static sessions whose backends are eligible: single clients, which are
-// looked up first, and networks. The clients of other backends are scheduled like any client meanwhile.
+// staticSessions gives the maps of the farm's static sessions with eligible backends: single clients, which are looked
+// up first, and networks. While a backend is not eligible, its clients are scheduled like other clients.
 func (l *linker) staticSessions(d frontend, a *slotAssignment) (out []*staticSessions) {
 	s := d.farm
 	of := func(session farm.Session, key string) element {

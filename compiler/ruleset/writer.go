@@ -17,7 +17,7 @@ type Writer struct {
 	tags      []*diag.Origin
 }
 
-// NewWriter makes a writer whose templates can call further functions beside its own.
+// NewWriter makes a writer. Its templates can call the functions given, beside the writer's own.
 func NewWriter(functions template.FuncMap) *Writer {
 	w := &Writer{}
 	w.templates = template.New("").Funcs(template.FuncMap{
@@ -54,8 +54,8 @@ func (w *Writer) include(name string, data any) (string, error) {
 	return out.String(), err
 }
 
-// Write executes a template, and appends its lines to a text and their origins to those of the text. A template that
-// does not fit its data is a mistake of ours, and a panic.
+// Write executes a template, appends its lines to a text, and the origins of the lines to the origins of the text.
+// A template that does not fit its data is a mistake in the code, and a panic.
 func (w *Writer) Write(text []byte, origins []*diag.Origin, name string, data any) ([]byte, []*diag.Origin) {
 	var out bytes.Buffer
 	if err := w.templates.ExecuteTemplate(&out, name, data); err != nil {
