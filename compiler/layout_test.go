@@ -106,7 +106,7 @@ var twoSteps = []string{"nat_two_step", "dsr_two_step", "stateless_two_step"}
 // that picks in two steps, and frames for dsr are handed on by the chain of dsr_pick.nft.
 func TestGoFilesUseTheirTemplates(t *testing.T) {
 	all := definedTemplates(t)
-	named := regexp.MustCompile(`\btemplate: *"([^"]+)"[,}]`)
+	named := regexp.MustCompile(`(?:\btemplate: *|new(?:Chain|Map|Set)\([^\n]*Section, )"([^"]+)"[,})]`)
 	objects := 0
 	for _, file := range goFiles(t, "ruleset") {
 		name := strings.TrimSuffix(file, ".go")
