@@ -118,7 +118,8 @@ var hostile = []string{
 	`ｗｅｂ`,
 	"we\u0301b", "web\u00a0", "web\u200b", "\u202ebew", "\ufeffweb", "\u2028", "\ufffd",
 	"10/second; drop", "1m; drop", "0x10/0xff drop", "0-3; drop", "ftp\"", "eth0\" }", "02:00:00:00:00:01; drop",
-	`wub;drop`, `wub{`, `wub}`, `wub#`, `wub"`, `wub\`, "wub\t", `wub/ip4`, `wub:80`, `wub@x`, `wub$`, `wub,`, `wub|`, `wub=`,
+	`wub;drop`, `wub{`, `wub}`, `wub#`, `wub"`, `wub\`, "wub\t",
+	`wub/ip4`, `wub:80`, `wub@x`, `wub$`, `wub,`, `wub|`, `wub=`,
 	strings.Repeat("a", 49),
 	strings.Repeat("web", 1000),
 	strings.Repeat("(", 100000),
@@ -223,7 +224,8 @@ func TestHostileNames(t *testing.T) {
 		if !fs.ValidPath(name+".toml") || strings.Contains(name, "/") {
 			continue // which no file can have
 		}
-		for ending, text := range map[string]string{".toml": fittingFarm, ".list": "192.0.2.1\n", ".toml.d/x.toml": fittingFarm} {
+		for ending, text := range map[string]string{".toml": fittingFarm, ".list": "192.0.2.1\n",
+			".toml.d/x.toml": fittingFarm} {
 			files := fstest.MapFS{"web.toml": {Data: []byte(fittingFarm)}, name + ending: {Data: []byte(text)}}
 			files["web.toml"].Data = bytes.Replace(
 				files["web.toml"].Data,

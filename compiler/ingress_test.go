@@ -58,7 +58,8 @@ func TestAbsentInterfaces(t *testing.T) {
 		said       []string
 	}{
 		{"none", gateway, nil, nil},
-		{"of-a-backend", without3(gateway), []string{"eth2"}, []string{"web.toml:11 warning: backend b3: the interface eth2" + gone}},
+		{"of-a-backend", without3(gateway), []string{"eth2"},
+			[]string{"web.toml:11 warning: backend b3: the interface eth2" + gone}},
 		{"of-both", "", []string{"eth1"}, []string{"web.toml:3 warning: interfaces: eth1" + gone}},
 		{"another", gateway, []string{"eth3"}, nil},
 		{"all", "", []string{"eth0", "eth1", "eth2"}, []string{
@@ -103,7 +104,8 @@ func TestAbsentInterfacesLeaveTheRest(t *testing.T) {
 		)
 		return script.Farms[0].Description()
 	}
-	if changes := farm.Changes(map[string]farm.Description{"web": facts()}, map[string]farm.Description{"web": facts("eth0", "eth2")}); len(
+	if changes := farm.Changes(map[string]farm.Description{"web": facts()},
+		map[string]farm.Description{"web": facts("eth0", "eth2")}); len(
 		changes,
 	) > 0 {
 		t.Errorf("the farm changes: %q", changes)

@@ -156,7 +156,8 @@ func TestKernelTakesPersistence(t *testing.T) {
 		frames := strings.NewReplacer("192.0.2.", "192.0.3.", "2001:db8::", "2001:db8:1::", "port = 8080", "").
 			Replace(text)
 		for net, keys := range map[int]string{4: "", 5: "interfaces = 'eth0'\n"} {
-			rewritten := strings.NewReplacer("192.0.2.", fmt.Sprintf("192.0.%d.", net), "2001:db8::", fmt.Sprintf("2001:db8:%d::", net),
+			rewritten := strings.NewReplacer("192.0.2.", fmt.Sprintf("192.0.%d.", net),
+				"2001:db8::", fmt.Sprintf("2001:db8:%d::", net),
 				"10.0.0.", fmt.Sprintf("10.%d.%d.", net, set), "fd00::", fmt.Sprintf("fd00:%d:%d::", net, set)).
 				Replace(text)
 			all[fmt.Sprintf("rewritten%d-%d.toml", net, set)] = &fstest.MapFile{

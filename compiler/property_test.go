@@ -173,7 +173,8 @@ func TestPropertyOrigins(t *testing.T) {
 				t.Errorf("line %d is of %s, but has no origin: %s", i+1, farm, line)
 			case farm != "" && (origin.Farm != farm || origin.Place.File != "farms.d/"+farm+".toml"):
 				t.Errorf("line %d is of %s, not of %+v: %s", i+1, farm, origin, line)
-			case farm != "" && origin.Place.Line > 0 && !strings.Contains(string(files[farm+".toml"].Data), origin.Place.Text):
+			case farm != "" && origin.Place.Line > 0 &&
+				!strings.Contains(string(files[farm+".toml"].Data), origin.Place.Text):
 				t.Errorf("line %d comes from a line that isn't there: %+v", i+1, origin)
 			}
 		}

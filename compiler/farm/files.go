@@ -42,8 +42,8 @@ type file struct {
 	lenient bool // a line that is wrong is left out
 }
 
-// The sizes of the largest files that are read, in bytes. A list of 2,000,000 networks, and a farm of 20,000 backends, are
-// half as large, so a larger file is here by mistake.
+// The sizes of the largest files that are read, in bytes. A list of 2,000,000 networks, and a farm of 20,000 backends,
+// are half as large, so a larger file is here by mistake.
 const (
 	maxListSize = 64 << 20
 	maxFarmSize = 4 << 20

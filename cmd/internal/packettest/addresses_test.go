@@ -155,7 +155,10 @@ var addressCases = []testCase{
 	}},
 	// Docker publishes a port on every address of the machine; its rules are loaded anew when dockerd restarts
 	{name: "docker-loaded-later-leaves-farms-alone", steps: steps{
-		farms{"web": oneBackend("snat", listen1, "b1", 8081), "direct": oneBackend("dnat", `"192.0.2.2:443", "[2001:db8::2]:443"`, "b2", 8082)},
+		farms{
+			"web":    oneBackend("snat", listen1, "b1", 8081),
+			"direct": oneBackend("dnat", `"192.0.2.2:443", "[2001:db8::2]:443"`, "b2", 8082),
+		},
 		nftScript(`
 			table ip nat {
 				chain DOCKER { iifname != "br0" tcp dport 80 dnat to 10.2.0.13:443; }

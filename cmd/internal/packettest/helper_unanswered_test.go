@@ -9,8 +9,8 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// unansweredMoves: clients open connections to b1, which drops their SYNs. Then b1 gets the line of its state, or is removed
-// if the line is empty, and b2 serves: the repeated SYN reaches b2.
+// unansweredMoves: clients open connections to b1, which drops their SYNs. Then b1 gets the line of its state, or is
+// removed if the line is empty, and b2 serves: the repeated SYN reaches b2.
 func unansweredMoves(mode, line string) testCase {
 	name, after := "cut-unanswered-of-removed-"+mode, oneBackend(mode, listen1, "b2", 8082)
 	if line != "" {

@@ -69,7 +69,8 @@ func cutCases() (all []testCase) {
 			continued{by: "tcp", with: "b1", answers: noBackend},
 			continued{by: "udp", with: "b1", answers: "b2"},
 		}},
-		// a client that repeats its first packet goes to another backend when the one that never answers drains or is gone
+		// a client that repeats its first packet goes to another backend when the one that never answers drains or is
+		// gone
 		unansweredMoves("snat", `state = "drain"`), unansweredMoves("dnat", `state = "drain"`),
 		unansweredMoves("snat", ""), unansweredMoves("dnat", ""),
 		testCase{name: "open-without-closed-connections", steps: steps{

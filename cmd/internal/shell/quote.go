@@ -1,7 +1,7 @@
 // Package shell quotes words for the commands in hints, which administrators paste into a shell as root.
 //
-// The quoting is the one of mvdan.cc/sh, for bash: characters that are not printable become escapes in $'…'. So the word
-// survives the terminal, and names the same file.
+// The quoting is the one of mvdan.cc/sh, for bash: characters that are not printable become escapes in $'…'. So the
+// word survives the terminal, and names the same file.
 package shell
 
 import (
