@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 //	manager SOCKET                  print the messages of services to systemd
 //	terminal COMMAND...             run it on a terminal of its own; output to /dev/tty goes to standard error
 //	answer ADDRESS                  answer on TCP connections with the bytes that arrive; print when it listens
-//	converse ADDRESS                open a TCP connection, and send a byte ten times a second; print when one comes back
+//	converse ADDRESS                open a TCP connection, send a byte ten times a second; print when one returns
 //	signal NAME                     send a signal to all background commands
 //	tmpfs DIR OPTIONS               mount a file system
 //

@@ -82,7 +82,9 @@ func RandomEdit(r *rand.Rand, farms []ModelFarm) (edited []ModelFarm, what strin
 				f.persistOn, what = []string{"source-address"}, "persistence"
 			}
 		case 9:
-			f.backends, what = slices.DeleteFunc(f.backends, func(o modelBackend) bool { return o.name == b.name }), "a backend less"
+			f.backends, what = slices.DeleteFunc(f.backends, func(o modelBackend) bool {
+				return o.name == b.name
+			}), "a backend less"
 		default:
 			b.weight, what = f.randomWeight(r), "weight"
 		}

@@ -127,7 +127,8 @@ var (
 		`		# before connection tracking, which sees neither requests nor replies`,
 		`		# NAT does not translate invalid segments, so a reset in answer would end the connection`,
 		`		# invalid segments of backends in mode dnat; every forwarded packet pays for this chain`,
-		`		# datagrams from a service of a backend or of this machine: two services would answer each other for ever`,
+		`		# datagrams from a service of a backend or of this machine: `+
+			`two services would answer each other for ever`,
 		`		# just before the backend is chosen`,
 		`		# as it is forwarded, after the filters`,
 		`		# of backends and services on this machine`,

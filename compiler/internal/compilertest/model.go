@@ -150,7 +150,8 @@ func (f *ModelFarm) stays(p Packet) (modelBackend, bool) {
 
 // modelMarks are marks as farms write them, and as rules set them: bits outside of the mask stay.
 var modelMarks = map[string]string{
-	"17": "0x11", `"0x10"`: "0x10", `"0x10/0xf0"`: "ct mark & 0xffffff0f | 0x10", `"0/0xff"`: "ct mark & 0xffffff00 | 0x0",
+	"17": "0x11", `"0x10"`: "0x10", `"0x10/0xf0"`: "ct mark & 0xffffff0f | 0x10",
+	`"0/0xff"`: "ct mark & 0xffffff00 | 0x0",
 }
 
 func Pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }

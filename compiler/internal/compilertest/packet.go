@@ -367,7 +367,8 @@ func (r *reading) knownAs(t testing.TB, rule map[string]string, p Packet) string
 			for _, e := range r.frontendElements(at["map"], begin) {
 				keeps := begin == "" && p.known.Port() == 0 && e.Value == p.known.Addr().String()
 				if keeps ||
-					destination(t, e.Value, p) == netip.AddrPortFrom(p.known.Addr(), cmp.Or(p.known.Port(), uint16(p.port))) &&
+					destination(t, e.Value, p) == netip.AddrPortFrom(p.known.Addr(),
+						cmp.Or(p.known.Port(), uint16(p.port))) &&
 						(begin != "" || p.known.Port() != 0) {
 					return strings.TrimPrefix(e.Key, begin)
 				}
