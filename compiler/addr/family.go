@@ -20,7 +20,7 @@ func (f Family) String() string { return [...]string{"IPv4", "IPv6"}[f] }
 // IP is nft's word for the header of the family.
 func (f Family) IP() string { return [...]string{"ip", "ip6"}[f] }
 
-// Suffix is what names of objects of the family end in.
+// Suffix ends the names of nft objects of the family.
 func (f Family) Suffix() string { return [...]string{"ip4", "ip6"}[f] }
 
 // Version is the number of the version in the names of nft's types.

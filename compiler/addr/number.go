@@ -8,7 +8,7 @@ import (
 	"net/netip"
 )
 
-// A Number is an address to reckon with. Those of IPv4 stand in the lower 32 bits.
+// A Number is an address as an unsigned integer of 128 bits. An IPv4 address is in the lower 32 bits.
 type Number struct{ hi, lo uint64 }
 
 // NumberOf is the address as a number.

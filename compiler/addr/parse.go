@@ -45,7 +45,7 @@ func ParseNetwork(word string) (Network, error) {
 	return Network{a, a}, err
 }
 
-// ParseAddress reads an IPv4 or IPv6 address as nft takes it: no zone, and no IPv4 in the clothes of IPv6.
+// ParseAddress reads an IPv4 or IPv6 address. It refuses zones and IPv4 addresses written as IPv6, because nft does.
 func ParseAddress(word string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(word)
 	switch {

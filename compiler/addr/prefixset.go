@@ -40,14 +40,14 @@ func PrefixSets(ranges []Range, f Family) []PrefixSet {
 	return slices.DeleteFunc(sets, func(s PrefixSet) bool { return len(s.Firsts) == 0 })
 }
 
-// What one more length of networks costs is a lookup for every packet; what it saves are elements. A lookup is worth an
-// eighth of the elements, and leastWorth of a short list.
+// One more length of networks costs a lookup for every packet, and saves elements. A lookup is worth an eighth of the
+// elements, and at least leastWorth elements.
 const leastWorth = 64
 
-// lengthsFor gives for each length of networks, of which there are so many, the one that they are written as: their own, or
-// a longer one (Srinivasan and Varghese, "Faster IP lookups using controlled prefix expansion", SIGMETRICS 1998). It
-// is the choice with the least of elements and lookups together. Numbers are rounded up to powers of two for that, so
-// that a list with a line more or less is written with the same lengths, but rarely.
+// lengthsFor gives for each length of networks, of which there are so many, the one that they are written as: their
+// own, or a longer one (Srinivasan and Varghese, "Faster IP lookups using controlled prefix expansion", SIGMETRICS
+// 1998). It is the choice with the least of elements and lookups together. Numbers are rounded up to powers of two for
+// that, so that a list with a line more or less is written with the same lengths, but rarely.
 func lengthsFor(counts []int) []int {
 	rounded, all := make([]int, len(counts)), 0
 	last := 0
@@ -57,7 +57,8 @@ func lengthsFor(counts []int) []int {
 		}
 		all += rounded[length]
 	}
-	least, before := make([]int, last+1), make([]int, last+1) // of the lengths up to this one, if it is taken: the price, and the one taken before it
+	// For the lengths up to this one, if it is taken: the price, and the length that is taken before it.
+	least, before := make([]int, last+1), make([]int, last+1)
 	for length := 1; length <= last; length++ {
 		least[length] = unaffordable
 		elements := 0

@@ -38,7 +38,8 @@ func TestPrefixSets(t *testing.T) {
 		{"all-but-one", "0.0.0.0-255.255.255.254", "5: 0.0.0.0 8.0.0.0..."},
 		{"all-of-ip6", "::/0", "1: :: 8000::"},
 		{"ip6", "2001:db8::/32\n2001:db8:1::1\n2001:db9::1", "32: 2001:db8::, 128: 2001:db9::1"},
-		{"ip6-through-mapped-addresses", "::fffe:ffff:ffff-::1:0:0:0", "96: ::ffff:0:0, 128: ::fffe:ffff:ffff ::1:0:0:0"},
+		{"ip6-through-mapped-addresses", "::fffe:ffff:ffff-::1:0:0:0",
+			"96: ::ffff:0:0, 128: ::fffe:ffff:ffff ::1:0:0:0"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			var ranges [len(Families)][]Range
@@ -60,7 +61,8 @@ func TestPrefixSets(t *testing.T) {
 				}
 			}
 			said := strings.Join(got, ", ")
-			if want, more := strings.CutSuffix(test.want, "..."); said != want && !(more && strings.HasPrefix(said, want)) {
+			if want, more := strings.CutSuffix(test.want, "..."); said != want &&
+				!(more && strings.HasPrefix(said, want)) {
 				t.Errorf("got  %s\nwant %s", said, test.want)
 			}
 		})
@@ -86,7 +88,8 @@ func TestPrefixSetsHoldWhatTheListSays(t *testing.T) {
 			}
 		}
 		for _, s := range sets {
-			if !slices.IsSortedFunc(s.Firsts, Number.compare) || len(slices.Compact(slices.Clone(s.Firsts))) < len(s.Firsts) {
+			if !slices.IsSortedFunc(s.Firsts, Number.compare) ||
+				len(slices.Compact(slices.Clone(s.Firsts))) < len(s.Firsts) {
 				t.Fatalf("seed %d: a set is not in order: %v", seed, s)
 			}
 		}
@@ -132,7 +135,7 @@ func randomNear(r *rand.Rand, f Family, of []Network) netip.Addr {
 	return a
 }
 
-// TestALineMoreOrLess: a list that changes by a line is written with few lines changed, whatever the line.
+// TestALineMoreOrLess: a list that changes by any line is written with few lines changed.
 func TestALineMoreOrLess(t *testing.T) {
 	changed := 0
 	for seed := range uint64(20) {

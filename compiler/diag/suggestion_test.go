@@ -3,7 +3,9 @@ package diag
 import "testing"
 
 func TestNearest(t *testing.T) {
-	keys := []string{"access", "backends", "description", "flow-offload", "hash-on", "helper", "interfaces", "invalid", "limits", "listen", "local-clients", "log", "mark", "mode", "persistence", "queue", "scheduler", "source-address", "state", "table-size"}
+	keys := []string{"access", "backends", "description", "flow-offload", "hash-on", "helper", "interfaces", "invalid",
+		"limits", "listen", "local-clients", "log", "mark", "mode", "persistence", "queue", "scheduler",
+		"source-address", "state", "table-size"}
 	for _, test := range []struct{ word, want string }{
 		{"listen", "listen"},
 		{"lisen", "listen"},

@@ -8,7 +8,7 @@ import (
 	"farmc/compiler/farm"
 )
 
-// A Connection is a conntrack entry, as far as it tells whose connection it is.
+// A Connection has the fields of a conntrack entry that tell its farm and backend.
 type Connection struct {
 	Protocol   int            // its number (IANA, assigned internet protocol numbers)
 	To         netip.AddrPort // the original destination; port 0 where the protocol has none
@@ -31,13 +31,13 @@ func (of Connection) answeredBy(b farm.Backend) bool {
 	return b.Address[addr.FamilyOf(of.Server.Addr())] == of.Server.Addr() && of.Server.Port() == port
 }
 
-// openedTo reports whether the connection, whose original destination is the frontend's address, came in by the frontend.
+// openedTo reports whether the connection came in by the frontend. Its original destination is the frontend's address.
 func (of Connection) openedTo(d farm.Frontend) bool {
 	return d.Family == addr.FamilyOf(of.To.Addr()) && (d.Specificity == farm.WholeAddress ||
 		d.Protocol.Number() == of.Protocol && d.Ports.First <= of.To.Port() && of.To.Port() <= d.Ports.Last)
 }
 
-// A frontendIndex has frontends by their address; those on every address of this machine have none.
+// A frontendIndex has frontends by their address. The zero address has the frontends on every address of this machine.
 type frontendIndex map[netip.Addr][]farm.Frontend
 
 func (p *frontendIndex) add(f *farm.Farm) {
@@ -49,8 +49,8 @@ func (p *frontendIndex) add(f *farm.Farm) {
 	}
 }
 
-// trackedFrontends gives the frontends whose connections are tracked and translated: none of a farm in another mode, of one
-// that is down, or of nil.
+// trackedFrontends gives the frontends of a farm that tracks and translates connections. A farm in another mode, a farm
+// that is down, and nil have none.
 func trackedFrontends(f *farm.Farm) []farm.Frontend {
 	if f == nil || f.Down || !f.Tracked() {
 		return nil
@@ -58,7 +58,7 @@ func trackedFrontends(f *farm.Farm) []farm.Frontend {
 	return f.Frontends()
 }
 
-// trackedBackends gives the backends of a farm whose connections are tracked and translated.
+// trackedBackends gives the backends of a farm that tracks and translates connections.
 func trackedBackends(f *farm.Farm) []farm.Backend {
 	if len(trackedFrontends(f)) == 0 {
 		return nil

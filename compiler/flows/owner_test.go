@@ -37,7 +37,8 @@ func TestOwners(t *testing.T) {
 		{"192.0.2.10:81", "10.0.0.11:8080", " "},
 		{"192.0.2.11:80", "10.0.0.11:8080", " "},
 	} {
-		name, backend, _ := c.Backend(Connection{Protocol: 6, To: at(test.to), Server: at(test.server), Translated: true})
+		name, backend, _ := c.Backend(Connection{Protocol: 6, To: at(test.to), Server: at(test.server),
+			Translated: true})
 		if got := name + " " + backend; got != test.want {
 			t.Errorf("%s to %s is of %q, want %q", test.to, test.server, got, test.want)
 		}

@@ -7,13 +7,16 @@ import (
 	"farmc/compiler/farm"
 )
 
-// A Stale tells which conntrack entries must not outlive a load. All connections to a backend that is down are cut, so that no
-// packet goes on to a dead machine. Connections that a backend never answered are cut when it drains or is gone: nothing can
-// finish, and a client that repeats its first packet would stay with that backend for as long as it tries. A connection to a backend that is gone, or through a frontend that is gone, may finish
-// if its protocol has connections that end; UDP has none, and would stay there for ever. The same holds for UDP from before
-// the farm that serves its address now.
+// A Stale tells which conntrack entries must not outlive a load:
+//
+//   - All connections to a backend that is down are cut, so that no packet goes on to a dead machine.
+//   - Connections that a backend never answered are cut when it drains or is gone. They have nothing to finish, and a
+//     client that repeats its first packet would stay with that backend for as long as it tries.
+//   - A connection to a backend that is gone, or through a frontend that is gone, may finish if its protocol has
+//     connections that end. UDP has none, and its entries would stay for ever, so they are cut.
+//   - UDP entries from before the farm that serves their address now are cut for the same reason.
 type Stale struct {
-	Servers  []netip.Addr // entries whose replies come from these have to be looked at,
+	Servers  []netip.Addr // entries with replies from these addresses have to be looked at,
 	Services []netip.Addr // entries with these original destinations,
 	Anywhere bool         // and all others, because a farm serves every address of this machine now
 
@@ -23,7 +26,7 @@ type Stale struct {
 	added  []farm.Frontend
 }
 
-// NewStale compares the farms that are loaded now with those that were before; nil if these are not known.
+// NewStale compares the farms that are loaded now with the farms before; before is nil if they are not known.
 func NewStale(before map[string]farm.Description, after []*farm.Farm) *Stale {
 	s := &Stale{farms: after}
 	now := map[string]*farm.Farm{}

@@ -28,7 +28,7 @@ const (
 	cutMail = "listen = '192.0.2.1'\n"
 )
 
-// What of a UDP and a TCP connection to 10.0.0.1:80, opened to 192.0.2.1:80, becomes.
+// Each case has a UDP and a TCP connection to 10.0.0.1:80, opened to 192.0.2.1:80, and tells which of them are cut.
 func TestStale(t *testing.T) {
 	web := map[string]string{"web": cutWeb + cutB1 + cutB2}
 	cases := []struct {
@@ -38,26 +38,36 @@ func TestStale(t *testing.T) {
 		udp, tcp      bool   // are cut
 	}{
 		{"nothing changed", web, web, "", false, false},
-		{"a backend drains", web, map[string]string{"web": cutWeb + cutB1 + "state = 'drain'\n" + cutB2}, "", false, false},
-		{"a backend goes down", web, map[string]string{"web": cutWeb + cutB1 + "state = 'down'\n" + cutB2}, "", true, true},
-		{"another backend goes down", web, map[string]string{"web": cutWeb + cutB1 + cutB2 + "state = 'down'\n"}, "", false, false},
+		{"a backend drains", web, map[string]string{"web": cutWeb + cutB1 + "state = 'drain'\n" + cutB2}, "", false,
+			false},
+		{"a backend goes down", web, map[string]string{"web": cutWeb + cutB1 + "state = 'down'\n" + cutB2}, "", true,
+			true},
+		{"another backend goes down", web, map[string]string{"web": cutWeb + cutB1 + cutB2 + "state = 'down'\n"}, "",
+			false, false},
 		{"a backend is gone", web, map[string]string{"web": cutWeb + cutB2}, "", true, false},
-		{"a backend has another name", web, map[string]string{"web": cutWeb + "[backends.x]\naddress = '10.0.0.1'\n" + cutB2}, "", false, false},
-		{"a backend has another port", web, map[string]string{"web": cutWeb + cutB1 + "port = 81\n" + cutB2}, "", true, false},
+		{"a backend has another name", web,
+			map[string]string{"web": cutWeb + "[backends.x]\naddress = '10.0.0.1'\n" + cutB2}, "", false, false},
+		{"a backend has another port", web, map[string]string{"web": cutWeb + cutB1 + "port = 81\n" + cutB2}, "", true,
+			false},
 		{"to another port of the machine", web, map[string]string{"web": cutWeb + cutB2}, "10.0.0.1:81", false, false},
-		{"to the port that the backend says", web, map[string]string{"web": cutWeb + cutB1}, "10.0.0.2:8080", true, false},
+		{"to the port that the backend says", web, map[string]string{"web": cutWeb + cutB1}, "10.0.0.2:8080", true,
+			false},
 		{"the farm is gone", web, nil, "", true, false},
 		{"the farm is down", web, map[string]string{"web": "state = 'down'\n" + cutWeb + cutB1}, "", true, false},
 		{"the farm has another name", web, map[string]string{"site": cutWeb + cutB1 + cutB2}, "", false, false},
-		{"the farm listens elsewhere", web, map[string]string{"web": "listen = '192.0.2.1:81/tcp,udp'\n" + cutB1 + cutB2}, "", true, false},
-		{"the farm listens here, too", web, map[string]string{"web": "listen = '192.0.2.1:80-81/tcp,udp'\n" + cutB1 + cutB2}, "", false, false},
+		{"the farm listens elsewhere", web,
+			map[string]string{"web": "listen = '192.0.2.1:81/tcp,udp'\n" + cutB1 + cutB2}, "", true, false},
+		{"the farm listens here, too", web,
+			map[string]string{"web": "listen = '192.0.2.1:80-81/tcp,udp'\n" + cutB1 + cutB2}, "", false, false},
 		{"another farm takes the port out of the whole address", map[string]string{"mail": cutMail + cutB1},
 			map[string]string{"mail": cutMail + cutB1, "web": cutWeb + cutB2}, "", true, false},
 		{"the more particular farm has it down", map[string]string{"mail": cutMail + cutB1, "web": cutWeb + cutB1},
 			map[string]string{"mail": cutMail + cutB1, "web": cutWeb + cutB1 + "state = 'down'\n"}, "", true, true},
 		{"the more general farm has it down", map[string]string{"mail": cutMail + cutB1, "web": cutWeb + cutB1},
 			map[string]string{"mail": cutMail + cutB1 + "state = 'down'\n", "web": cutWeb + cutB1}, "", false, false},
-		{"somebody else's, sent there", nil, map[string]string{"web": "listen = '192.0.2.2:80/tcp,udp'\n" + cutB1 + "state = 'down'\n"}, "", false, false},
+		{"somebody else's, sent there", nil,
+			map[string]string{"web": "listen = '192.0.2.2:80/tcp,udp'\n" + cutB1 + "state = 'down'\n"}, "", false,
+			false},
 		{"somebody else's, before the farm", nil, web, "10.9.9.9:80", true, false},
 	}
 	for _, c := range cases {
@@ -93,7 +103,7 @@ func TestStale(t *testing.T) {
 	}
 }
 
-// What was not translated, from before the farm: connections end by themselves, other flows would bypass it for ever.
+// Flows from before the farm, without translation: connections end by themselves, other flows would bypass it for ever.
 func TestStaleFlowsOlderThanTheFarm(t *testing.T) {
 	of := Connection{Protocol: farm.UDP.Number(), To: netip.MustParseAddrPort("192.0.2.1:80"),
 		Server: netip.MustParseAddrPort("192.0.2.1:80"), Answered: true}
@@ -108,7 +118,8 @@ func TestStaleFlowsOlderThanTheFarm(t *testing.T) {
 		if fresh.Contains(tcp) {
 			t.Errorf("%s: TCP is cut", listen)
 		}
-		if same := NewStale(map[string]farm.Description{"web": after[0].Description()}, after); same.Contains(of) || !same.None() {
+		if same := NewStale(map[string]farm.Description{"web": after[0].Description()}, after); same.Contains(of) ||
+			!same.None() {
 			t.Errorf("%s: cut by a load that changes nothing", listen)
 		}
 	}

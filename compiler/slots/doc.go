@@ -1,5 +1,5 @@
 // Package slots turns weights into slots: a table with a number of slots, in which each backend has as many as
-// its weight asks for. To pick a backend is then one lookup, whatever the weights are.
+// its weight asks for. To pick a backend is then one lookup, for any weights.
 //
 // The package knows weights and, for Maglev, keys of backends. It knows nothing of farms and nft, and imports
 // none of farmc's packages.

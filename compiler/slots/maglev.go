@@ -20,7 +20,7 @@ const (
 // MaglevSize is the usual size of the table for these weights.
 func MaglevSize(weights []int) int {
 	if len(weights) == 1 {
-		return 2 // whatever the slots, they are all the one's
+		return 2 // the only backend has every slot, so the smallest size is enough
 	}
 	want := max(maglevSpread*len(weights), maglevFinest*Sum(weights)/slices.Min(weights))
 	i, _ := slices.BinarySearch(maglevSizes, want)

@@ -42,7 +42,7 @@ func populate(permutation [][]int, m int) []int {
 	}
 }
 
-// permutations are those of the paper: each backend's way from its offset on by its skip.
+// permutations are the paper's: each backend starts at its offset and goes on by its skip.
 func permutations(names []string, m int) [][]int {
 	out := make([][]int, len(names))
 	for i, name := range names {
@@ -66,8 +66,8 @@ func TestMaglevIsThatOfThePaper(t *testing.T) {
 	}
 }
 
-// With so many turns for each backend nobody gets more than one slot more than another; the paper has 1 % for tables
-// of 100 slots a backend.
+// With so many turns for each backend, no backend gets more than one slot more than another. The paper has 1 % for
+// tables of 100 slots a backend.
 func TestMaglevIsEven(t *testing.T) {
 	for _, m := range append(slices.Clone(maglevSizes), 65537) {
 		const n = 1000
@@ -106,7 +106,8 @@ func TestMaglevWeights(t *testing.T) {
 			sum += w
 		}
 		for i, w := range weights {
-			if want := float64(size) * float64(w) / float64(sum); float64(got[i]) < want*0.99 || float64(got[i]) > want*1.01 {
+			if want := float64(size) * float64(w) / float64(sum); float64(got[i]) < want*0.99 ||
+				float64(got[i]) > want*1.01 {
 				t.Errorf("weights %v: backend %d has %d of %d slots, want %.1f", weights, i, got[i], size, want)
 			}
 		}
@@ -158,7 +159,8 @@ func TestMaglevMovesLittle(t *testing.T) {
 				}
 			}
 			if moved*100 > 2*(moved+stayed) {
-				t.Errorf("weights %v: without %s %d of %d slots of others change hands", weights, names[gone], moved, moved+stayed)
+				t.Errorf("weights %v: without %s %d of %d slots of others change hands", weights, names[gone], moved,
+					moved+stayed)
 			}
 		}
 		if again := owners(names, Maglev(names, weights, size)); !slices.Equal(again, before) {

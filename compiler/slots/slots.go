@@ -3,17 +3,18 @@ package slots
 import "slices"
 
 // Weights become slots: a map with a number of slots in which each backend has as many as its share asks for, so
-// that choosing one is a single lookup, whatever the weights.
+// that to choose a backend is a single lookup, for any weights.
 
 // Max bounds the slots of all farms together: nft takes 22 s and 1.5 GB to load 2^21 of them.
 const Max = 1 << 21
 
-// mostRungs bounds the ladder: beyond, nobody shares a number, and what isn't exact enough takes the sum of its weights.
+// mostRungs bounds the ladder: farms share no larger number. A farm that needs more slots to be exact takes the sum of
+// its weights.
 const mostRungs = 1 << 18
 
 // ladder are the numbers of slots that farms share: each number is a shape, with a chain and a map of its own, and
-// farms have all sorts of weights. Up to 64 all numbers are on it, beyond those that have no prime factor but 2, 3
-// and 5, as they divide evenly among many numbers of backends.
+// farms have all sorts of weights. Up to 64 all numbers are on it. Beyond 64 only numbers without a prime factor
+// above 5 are on it, as they divide evenly among many numbers of backends.
 var ladder = func() []int {
 	var out []int
 	for n := 1; n <= 64; n++ {
@@ -93,7 +94,7 @@ func apportion(weights []int, sum, n int) ([]int, bool) {
 	return got, true
 }
 
-// interleave gives each slot to the weight whose turn it is.
+// interleave gives each slot to the weight that has the turn.
 func interleave(portions []int) []int {
 	turns := newTurns(portions)
 	out := make([]int, turns.sum)
@@ -118,7 +119,7 @@ func newTurns(weights []int) *turns {
 	return t
 }
 
-// next lets everybody's credit grow by its weight; the richest has the turn, and pays the sum for it.
+// next adds to each credit its weight. The weight with the largest credit has the turn, and pays the sum for it.
 func (t *turns) next() int {
 	richest := 0
 	for i, w := range t.weights {

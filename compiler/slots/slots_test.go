@@ -71,7 +71,7 @@ func TestDealIsExact(t *testing.T) {
 	}
 }
 
-// TestDealIsSpread: nobody waits much longer for a turn than its share asks for.
+// TestDealIsSpread: no backend waits much longer for a turn than its share asks for.
 func TestDealIsSpread(t *testing.T) {
 	for _, weights := range [][]int{{3, 1}, {5, 1, 1}, {10, 7, 3}, {1, 1, 1, 1}, {100, 50, 1}} {
 		t.Run(fmt.Sprint(weights), func(t *testing.T) {
@@ -83,7 +83,8 @@ func TestDealIsSpread(t *testing.T) {
 			}
 			for slot, i := range append(slots, slots...) {
 				if gap, fair := slot-last[i], len(slots)/counts[i]; last[i] >= 0 && gap > 2*fair+1 {
-					t.Errorf("%d waits for %d slots, in all turns it has %d of %d: %v", i, gap, counts[i], len(slots), slots)
+					t.Errorf("%d waits for %d slots, in all turns it has %d of %d: %v", i, gap, counts[i], len(slots),
+						slots)
 				}
 				last[i] = slot
 			}
