@@ -42,13 +42,13 @@ func (s Severity) String() string {
 	return "error"
 }
 
-// A Diagnostic is one thing to tell a farm's author: where it is, what it is, and what would be right.
+// A Diagnostic is a fault or warning for a farm's author: place, message, and the right form.
 type Diagnostic struct {
 	Severity Severity
 	Farm     string // the farm's name, where it is known
 	Place    Place
 	Message  string // lower case, no full stop
-	Hint     string // what would be right, if anything can be said
+	Hint     string // the right form, if it is known
 	Also     []Note // the other places that belong to it, of a conflict
 }
 
@@ -66,7 +66,7 @@ func (ds Diagnostics) Faulty() bool {
 	return slices.ContainsFunc(ds, func(d Diagnostic) bool { return d.Severity == Fault })
 }
 
-// Sort puts the diagnostics into the order of files and lines, and drops what is said twice.
+// Sort puts the diagnostics into the order of files and lines, and drops duplicates.
 func (ds *Diagnostics) Sort() {
 	slices.SortStableFunc(*ds, func(a, b Diagnostic) int {
 		if c := strings.Compare(a.Place.File, b.Place.File); c != 0 {
@@ -91,7 +91,14 @@ type Palette struct {
 }
 
 // Terminal is the palette of ANSI terminals (ECMA-48, SGR).
-var Terminal = Palette{Fault: "\x1b[31m", Warning: "\x1b[33m", Added: "\x1b[32m", Hint: "\x1b[36m", Bold: "\x1b[1m", Reset: "\x1b[0m"}
+var Terminal = Palette{
+	Fault:   "\x1b[31m",
+	Warning: "\x1b[33m",
+	Added:   "\x1b[32m",
+	Hint:    "\x1b[36m",
+	Bold:    "\x1b[1m",
+	Reset:   "\x1b[0m",
+}
 
 // Print shows the diagnostics to people: place and message, the line with a mark under the column, the hint,
 // and the other places of a conflict.
@@ -110,7 +117,17 @@ func (d Diagnostic) print(w io.Writer, p Palette) {
 	if at != "" {
 		at += ": "
 	}
-	fmt.Fprintf(w, "%s%s%s%s%s:%s %s\n", p.Bold, Printable(at), p.Reset, colour, d.Severity, p.Reset, Printable(d.Message))
+	fmt.Fprintf(
+		w,
+		"%s%s%s%s%s:%s %s\n",
+		p.Bold,
+		Printable(at),
+		p.Reset,
+		colour,
+		d.Severity,
+		p.Reset,
+		Printable(d.Message),
+	)
 	excerpt(w, d.Place, p)
 	for _, n := range d.Also {
 		fmt.Fprintf(w, "  %s%s%s: %s\n", p.Bold, Printable(n.Place.String()), p.Reset, Printable(n.Message))

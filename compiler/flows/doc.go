@@ -10,5 +10,6 @@
 // Be aware:
 //   - The farms before the load are recalled from their descriptions, and so have only the keys that decide where
 //     connections went.
-//   - Servers, Services and Anywhere of Stale limit the entries that have to be read. Contains has the last word on each.
+//   - Servers, Services and Anywhere of Stale limit the entries that have to be read. Contains has the last word on
+//     each.
 package flows

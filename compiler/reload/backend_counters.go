@@ -6,14 +6,15 @@ import (
 	"farmc/compiler/ruleset"
 )
 
-// A BackendCounter is an element that counts for a backend: new connections, or packets in modes without connection tracking.
+// A BackendCounter is an element that counts for a backend: new connections, or packets in modes without connection
+// tracking.
 type BackendCounter struct {
 	CountedElement
 	Farm, Backend string
 }
 
-// BackendCounters gives the elements of a script that count for backends of a farm, or of all farms if the name is "". Farms that share
-// a maglev table count together; their elements belong to the first of them.
+// BackendCounters gives the elements of a script that count for backends of a farm, or of all farms if the name is "".
+// Farms that share a maglev table count together; their elements belong to the first of them.
 func BackendCounters(s *ruleset.Script, farm string) ([]BackendCounter, error) {
 	tables, err := inventoryOf(s)
 	if err != nil {
@@ -39,7 +40,10 @@ func countersIn(s *ruleset.Script, family ruleset.TableFamily, o *scriptObject, 
 		from, _ := s.Origin(e.Number)
 		backend, ok := strings.CutPrefix(from.Key, "backends.")
 		if ok && (farm == "" || farm == from.Farm) {
-			out = append(out, BackendCounter{CountedElement{string(family), o.Name, fields, elementKey(e)}, from.Farm, backend})
+			out = append(
+				out,
+				BackendCounter{CountedElement{string(family), o.Name, fields, elementKey(e)}, from.Farm, backend},
+			)
 		}
 	}
 	return out

@@ -24,7 +24,8 @@ func standing(t *testing.T, farms map[string]string) *ruleset.Script {
 }
 
 func TestBackendCounters(t *testing.T) {
-	const backends = "\n[backends.b1]\naddress = '10.0.0.11'\nweight = 3\n[backends.b2]\naddress = '10.0.0.12'\n[backends.b3]\naddress = '10.0.0.13'\nstate = 'down'"
+	const backends = "\n[backends.b1]\naddress = '10.0.0.11'\nweight = 3\n[backends.b2]\naddress = " +
+		"'10.0.0.12'\n[backends.b3]\naddress = '10.0.0.13'\nstate = 'down'"
 	for _, test := range []struct {
 		name, keys string
 		want       map[string]int // slots
@@ -33,7 +34,8 @@ func TestBackendCounters(t *testing.T) {
 		{"round-robin", "scheduler = 'round-robin'\n", map[string]int{"b1": 3, "b2": 1}},
 		{"two-doors", "listen = ['192.0.2.10:80', '192.0.2.10:443']\n", map[string]int{"b1": 6, "b2": 2}},
 		{"persistent", "[persistence]\ntimeout = '1m'\n", map[string]int{"b1": 3, "b2": 1}},
-		{"dsr", "mode = 'dsr'\ninterfaces = 'eth0'\nscheduler = 'hash'\n", map[string]int{"b1": 6, "b2": 2}}, // later fragments, too
+		// later fragments, too
+		{"dsr", "mode = 'dsr'\ninterfaces = 'eth0'\nscheduler = 'hash'\n", map[string]int{"b1": 6, "b2": 2}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			keys := test.keys

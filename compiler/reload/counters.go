@@ -11,23 +11,23 @@ import (
 // A Counter is the value of an element's counter in the kernel.
 type Counter struct{ Packets, Bytes uint64 }
 
-// A CountedElement is an element whose counter the reload takes over, as the kernel finds it.
+// A CountedElement is an element with a counter that the reload takes over; its key finds it in the kernel.
 type CountedElement struct {
 	Table string // its family
 	Map   string
-	Keys  []Field // what the map's declaration says of the parts of its key
+	Keys  []Field // the types of the parts of its key
 	Key   string  // in the words of a script
 }
 
-// A counterMove is a count that goes from an element that is to go to one that comes, so that a backend's count doesn't shrink
-// when it gets other slots.
+// A counterMove is a count that goes from an element that is to go to one that comes, so that a backend's count doesn't
+// shrink when it gets other slots.
 type counterMove struct {
 	from CountedElement
 	to   *ruleset.ScriptLine
 }
 
-// Counted are the elements whose counts are to be read before the reload is written. What isn't there any more counts
-// as nothing.
+// Counted gives the elements with counters that must be read before the reload is written. A missing element counts as
+// 0.
 func (r *Reload) Counted() []CountedElement {
 	out := make([]CountedElement, len(r.moves))
 	for i, c := range r.moves {
@@ -55,7 +55,7 @@ type countingElement struct {
 	family    ruleset.TableFamily
 	in        *change
 	line      ruleset.ScriptLine
-	successor *ruleset.ScriptLine // of one that is kept: what is written in its place
+	successor *ruleset.ScriptLine // of an element that is kept: the element written in its place
 }
 
 func (c *countingElement) counted(in *scriptObject) CountedElement {
@@ -86,21 +86,32 @@ func (r *Reload) recount(counts []Counter) {
 	for line, sum := range sums {
 		if sum != (Counter{}) {
 			key := elementKey(*line)
-			line.Text = fmt.Sprintf("%s counter packets %d bytes %d%s", key, sum.Packets, sum.Bytes, line.Text[len(key):])
+			line.Text = fmt.Sprintf(
+				"%s counter packets %d bytes %d%s",
+				key,
+				sum.Packets,
+				sum.Bytes,
+				line.Text[len(key):],
+			)
 		}
 	}
 }
 
-// countingElements are the elements that count and are written by a reload, by whom they count for.
+// countingElements are the counting elements that a reload writes, by the backend that they count for.
 type countingElements struct {
 	differences []*difference
 	successors  map[string]*ruleset.ScriptLine
-	kept        map[string]map[string]*countingElement // by farm, once somebody has asked
-	taken       []*countingElement                     // those of the kept that are deleted and written again, with more counts
+	kept        map[string]map[string]*countingElement // by farm, found at the first question
+	// kept elements that are deleted and written again with higher counters
+	taken []*countingElement
 }
 
 func newCountingElements(differences []*difference) *countingElements {
-	cs := &countingElements{differences: differences, successors: map[string]*ruleset.ScriptLine{}, kept: map[string]map[string]*countingElement{}}
+	cs := &countingElements{
+		differences: differences,
+		successors:  map[string]*ruleset.ScriptLine{},
+		kept:        map[string]map[string]*countingElement{},
+	}
 	for _, d := range differences {
 		for _, c := range d.changes {
 			if c.after == nil || !c.after.counts() || len(c.added) == 0 {
@@ -119,7 +130,8 @@ func newCountingElements(differences []*difference) *countingElements {
 	return cs
 }
 
-// successor gives the element that goes on counting for one that goes: written by the reload, or else kept, if there is any.
+// successor gives the element that goes on counting for one that goes: written by the reload, or else kept, if there is
+// any.
 func (cs *countingElements) successor(in *scriptObject, e ruleset.ScriptLine) *ruleset.ScriptLine {
 	names := in.countNames(e)
 	for _, name := range names {
@@ -179,8 +191,8 @@ func keptElements(differences []*difference, farm string) map[string]*countingEl
 	return out
 }
 
-// countNames tell for whom an element counts, the closest first: the backend at its door, in its farm, in its farm on
-// whatever port. What leads to no address, nor to a mark that stands for one, counts for its own key.
+// countNames name the backend that an element counts for, the closest match first: at its frontend, in its farm, in its
+// farm on any port. An element without an address or a backend ID counts for its own key.
 func (o *scriptObject) countNames(e ruleset.ScriptLine) []string {
 	value := elementValue(e)
 	address, _, _ := strings.Cut(value, " . ")

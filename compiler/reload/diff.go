@@ -7,15 +7,15 @@ import (
 	"farmc/compiler/ruleset"
 )
 
-// A difference is what has to be done to a table so that it holds what another script says. What is the same in both
-// isn't touched: it keeps its counters, its place in a round robin, and whom it remembers.
+// A difference is the changes that lead from a table to that of another script. Objects that are the same in both are
+// left alone: they keep counters, round-robin positions and remembered clients.
 type difference struct {
 	family  ruleset.TableFamily
 	ends    bool // there is to be none
 	changes []*change
 }
 
-// A change is what is done to one object: nothing, until it is found to differ.
+// A change is the change of one object: none, until it is found to differ.
 type change struct {
 	before, after *scriptObject // nil: there is none
 
@@ -29,14 +29,16 @@ type change struct {
 
 // inScript reports whether a part of the object has to be in the script.
 func (c *change) inScript() bool {
-	return c.after != nil && (c.create || c.redeclare || len(c.added)+len(c.rewritten) > 0 || c.refill && (!c.after.isSet() || c.after.Block != ""))
+	return c.after != nil &&
+		(c.create || c.redeclare || len(c.added)+len(c.rewritten) > 0 || c.refill &&
+			(!c.after.isSet() || c.after.Block != ""))
 }
 
 // deleted says whether the object that was there goes.
 func (c *change) deleted() bool { return c.before != nil && (c.after == nil || c.create) }
 
-// compare finds what has to be done to all tables. What hangs on a network interface that is renewed has to be made
-// anew, as it holds the number of one that is gone.
+// compare finds the changes of all tables. Objects that depend on a renewed network interface are made anew, because
+// they have the number of the old one.
 func compare(before, after inventory, renewed []string) []*difference {
 	var all []*difference
 	for _, family := range ruleset.TableFamilies {
@@ -73,17 +75,19 @@ func compareTables(family ruleset.TableFamily, before, after *tableInventory, re
 	return d
 }
 
-// compareObjects finds what is to be done to an object for its own sake.
+// compareObjects finds the change of an object by itself.
 func compareObjects(before, after *scriptObject, renewed []string) *change {
 	c := &change{before: before, after: after}
 	switch same := before != nil && before.Kind == after.Kind && sameLines(before.About, after.About); {
 	case before == nil || names(after.About, renewed):
 		c.create = true
-	case before.unknown && before.Kind == after.Kind && after.Kind == ruleset.KindChain && len(after.About) == 0 && len(before.About) == 0:
+	case before.unknown && before.Kind == after.Kind && after.Kind == ruleset.KindChain && len(after.About) == 0 &&
+		len(before.About) == 0:
 		c.refill = true
 	case before.unknown && before.remembers() && after.remembers() && before.Kind == after.Kind:
 		c.redeclare = true
-	case !same && before.remembers() && before.Kind == after.Kind && sameLines(lasting(before.About), lasting(after.About)):
+	case !same && before.remembers() && before.Kind == after.Kind &&
+		sameLines(lasting(before.About), lasting(after.About)):
 		c.redeclare = true
 	case !same || before.unknown:
 		c.create = true
@@ -140,7 +144,7 @@ func (d *difference) spread() {
 	}
 }
 
-// users gives the chains whose rules name an object, and what the rules of a chain name.
+// users gives the chains with rules that name an object, and the objects that the rules of a chain name.
 func (d *difference) users() map[*change][]*change {
 	named := map[string]*change{}
 	for _, c := range d.changes {
@@ -202,8 +206,8 @@ func (c *change) compareElements() {
 	}
 }
 
-// compareBlocks gives the elements that are only in the one set, and only in the other. What they begin with, and end
-// with, is the same in most cases, and isn't looked at.
+// compareBlocks gives the elements that are only in the one set, and only in the other. Common beginnings and ends,
+// which most pairs have, are skipped.
 func compareBlocks(before, after *scriptObject) (removed, added []ruleset.ScriptLine) {
 	a, b := before.Block, after.Block
 	from := strings.LastIndexByte(a[:sameBeginning(a, b)], '\n') + 1
@@ -263,8 +267,8 @@ const (
 	writes    = 14e-6
 )
 
-// preferRefills has sets flushed and filled anew where that is quicker than to delete elements: if all of them go, or if
-// nft would have to read large trees first.
+// preferRefills has sets flushed and filled anew where that is quicker than to delete elements: if all of them go, or
+// if nft would have to read large trees first.
 func preferRefills(all []*difference) {
 	trees, refilled := 0, 0
 	for _, d := range all {
@@ -288,7 +292,7 @@ func preferRefills(all []*difference) {
 	}
 }
 
-// losesSome says whether elements are deleted from a set that stays, and holds nothing but what scripts say.
+// losesSome reports whether elements are deleted from a set that stays, and that packets do not fill.
 func (c *change) losesSome() bool {
 	return c.before != nil && c.after != nil && !c.create && len(c.removed) > 0 && !c.after.remembers()
 }

@@ -7,8 +7,7 @@ import (
 	"farmc/compiler/ruleset"
 )
 
-// A HeldObject is an object that the kernel holds in one of our tables, as far as it tells without being asked for
-// what is in it. The numbers are the kernel's.
+// A HeldObject is an object in one of farmc's tables in the kernel, without its content. The numbers are the kernel's.
 type HeldObject struct {
 	Family string
 	Kind   string // in nft's words: chain, set, map, flowtable, ct helper, ...
@@ -24,8 +23,8 @@ type HeldObject struct {
 // verdictValues is the type of values that are verdicts.
 const verdictValues = 0xffffff00
 
-// NewFromHeld makes a reload of what is known by its outline alone. All of it is made anew, but for sets that packets
-// fill and that fit: they keep what they hold, and Kept tells how many.
+// NewFromHeld makes a reload from objects without their content. All objects are made anew, except fitting sets that
+// packets fill: they keep their elements, and Kept counts them.
 func NewFromHeld(held []HeldObject, script *ruleset.Script) (*Reload, error) {
 	after, err := inventoryOf(script)
 	if err != nil {
@@ -34,7 +33,7 @@ func NewFromHeld(held []HeldObject, script *ruleset.Script) (*Reload, error) {
 	return newReload(outlined(held, after), after, script, nil), nil
 }
 
-// outlined gives what is held as an inventory.
+// outlined gives the held objects as an inventory.
 func outlined(held []HeldObject, after inventory) inventory {
 	before := inventory{}
 	for _, h := range held {
@@ -62,8 +61,8 @@ func (h HeldObject) object() *scriptObject {
 	return &scriptObject{ObjectText: ruleset.ObjectText{Kind: ruleset.Kind(h.Kind), Name: h.Name}}
 }
 
-// fits says whether what the kernel holds is of the wanted shape, where that can be told. Where it can't the kernel has
-// the last word.
+// fits reports whether the held object has the wanted declaration, as far as that is known. Where it can't the kernel
+// has the last word.
 func (h HeldObject) fits(wanted *scriptObject) bool {
 	keys, values := wanted.declared()
 	expires := wanted.flagged("timeout") || wanted.expires()
@@ -91,7 +90,7 @@ func typesFit(number uint32, words string) bool {
 	return sum == number
 }
 
-// Kept says how many sets that packets fill keep what they hold.
+// Kept gives the number of sets filled by packets that keep their elements.
 func (r *Reload) Kept() int {
 	n := 0
 	for _, d := range r.differences {
@@ -133,7 +132,7 @@ func sizeOf(o *scriptObject) (uint32, bool) {
 	return uint32(n), err == nil
 }
 
-// without takes out what the kernel no longer holds.
+// without takes out objects that the kernel no longer has.
 func (inv inventory) without(held []HeldObject) {
 	there := map[string]bool{}
 	for _, h := range held {

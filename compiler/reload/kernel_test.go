@@ -9,7 +9,7 @@ import (
 )
 
 // TestKernelReloads reloads from each golden to the next in the order of their names, all the way back, and from one to
-// the other of each case of farms that change, there and back: each time the kernel holds just what it does after a load
+// the other of each case of farms that change, there and back: each time the kernel has the same rules as after a load
 // of the complete script.
 func TestKernelReloads(t *testing.T) {
 	t.Parallel()
@@ -34,14 +34,14 @@ func TestKernelReloads(t *testing.T) {
 	}
 }
 
-// A reloadedKernel takes reloads, and knows what it holds after a load of each complete script.
+// A reloadedKernel takes reloads, and knows its rules after a load of each complete script.
 type reloadedKernel struct {
 	*compilertest.Kernel
 	holds *ruleset.Script
 	fresh map[*ruleset.Script]string
 }
 
-// load loads a complete script, unless this kernel lacks what it needs.
+// load loads a complete script, unless this kernel lacks a feature.
 func (k *reloadedKernel) load(s *ruleset.Script) bool {
 	if k.MustLoad(s.Digest, s.Text) {
 		k.holds, k.fresh[s] = s, k.Listed()
@@ -71,8 +71,9 @@ func (k *reloadedKernel) reload(from, to *ruleset.Script) {
 	}
 }
 
-// TestKernelRemembers puts an element into each set of each golden that packets fill, and reloads to the next such golden
-// and back, by what was loaded and by what the kernel tells: it is still there if both have the set.
+// TestKernelRemembers puts an element into each set of each golden that packets fill, and reloads to the next such
+// golden and back, from the loaded script and from the kernel's objects: the element is still there if both have the
+// set.
 func TestKernelRemembers(t *testing.T) {
 	t.Parallel()
 	k := compilertest.NewKernel(t)
@@ -84,7 +85,8 @@ func TestKernelRemembers(t *testing.T) {
 	}
 	remembered := 0
 	for i := range scripts[1:] {
-		for _, pair := range [][2]compilertest.GoldenScript{{scripts[i], scripts[i+1]}, {scripts[i+1], scripts[i]}, {scripts[i], scripts[i]}} {
+		for _, pair := range [][2]compilertest.GoldenScript{{scripts[i], scripts[i+1]}, {scripts[i+1], scripts[i]},
+			{scripts[i], scripts[i]}} {
 			remembered += remembers(k, pair[0], pair[1], func(from, to inventory, script *ruleset.Script) *Reload {
 				return newReload(from, to, script, nil)
 			})
@@ -130,14 +132,22 @@ func remembers(
 		kept++
 		key, _, _ := strings.Cut(exampleOf(o), " : ")
 		if said, ok := k.Run("nft 'get element inet farmc " + o.Name + " { " + key + " }'"); !ok {
-			k.T.Fatalf("from %s to %s: %s has forgotten %s: %s\nof the reload:\n%s", from.Name, to.Name, o.Name, key, said, text)
+			k.T.Fatalf(
+				"from %s to %s: %s has forgotten %s: %s\nof the reload:\n%s",
+				from.Name,
+				to.Name,
+				o.Name,
+				key,
+				said,
+				text,
+			)
 		}
 	}
 	return kept
 }
 
-// lasts says whether packets fill a set with what the kernel doesn't forget by itself: an element that counts open
-// connections goes with the last one.
+// lasts reports whether packets fill a set with elements that stay: an element that counts open connections goes with
+// the last one.
 func lasts(o *scriptObject) bool {
 	_, connections := o.has("ct count")
 	return o.remembers() && !connections
@@ -154,8 +164,16 @@ func mustRead(t testing.TB, text []byte) inventory {
 
 // exampleOf is an element that a set can have.
 func exampleOf(o *scriptObject) string {
-	examples := map[Field]string{IP4Field: "198.51.100.77", IP6Field: "2001:db8:7::77", PortField: "7777", MarkField: "77777",
-		IntegerField: "77777", MACField: "02:00:00:00:00:77", ProtocolField: "udp", Field(-32): "0x77777777"}
+	examples := map[Field]string{
+		IP4Field:      "198.51.100.77",
+		IP6Field:      "2001:db8:7::77",
+		PortField:     "7777",
+		MarkField:     "77777",
+		IntegerField:  "77777",
+		MACField:      "02:00:00:00:00:77",
+		ProtocolField: "udp",
+		Field(-32):    "0x77777777",
+	}
 	keys, values := o.declared()
 	var sides []string
 	for _, words := range []string{keys, values} {
@@ -170,14 +188,20 @@ func exampleOf(o *scriptObject) string {
 	return strings.Join(sides, " : ")
 }
 
-// outlineOf is what the kernel tells of what it holds.
+// outlineOf is the kernel's list of its objects.
 func outlineOf(inv inventory) []HeldObject {
 	var out []HeldObject
 	for family, table := range inv {
 		for _, o := range table.objects {
 			keys, values := o.declared()
-			held := HeldObject{Family: string(family), Kind: string(o.Kind), Name: o.Name, Hooked: o.Kind == "chain" && len(o.About) > 0,
-				Dynamic: o.remembers(), TimesOut: o.flagged("timeout")}
+			held := HeldObject{
+				Family:   string(family),
+				Kind:     string(o.Kind),
+				Name:     o.Name,
+				Hooked:   o.Kind == "chain" && len(o.About) > 0,
+				Dynamic:  o.remembers(),
+				TimesOut: o.flagged("timeout"),
+			}
 			for _, f := range fieldsOf(keys) {
 				held.Keys = held.Keys<<6 | f.datatype()
 			}

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// A Field is a part of the keys of a set: what kind of thing it is to nft. Its number is nft's own for the type
-// (enum datatypes of its datatype.h), as the kernel keeps it; of raw payload it is the number of its bits, negative.
+// A Field is the nft data type of a part of a set's keys. Its number is nft's own for the type (enum datatypes of its
+// datatype.h), as the kernel keeps it; of raw payload it is the number of its bits, negative.
 type Field int
 
 // Raw is how many bits of payload the field is; 0 if it is something else.
@@ -74,7 +74,15 @@ func fieldOf(words string) Field {
 		return IP6Field
 	case "ether_addr", "ether saddr", "ether daddr":
 		return MACField
-	case "inet_service", "th sport", "th dport", "tcp sport", "tcp dport", "udp sport", "udp dport", "ct original proto-dst", "ct original proto-src":
+	case "inet_service",
+		"th sport",
+		"th dport",
+		"tcp sport",
+		"tcp dport",
+		"udp sport",
+		"udp dport",
+		"ct original proto-dst",
+		"ct original proto-src":
 		return PortField
 	case "mark", "meta mark", "ct mark":
 		return MarkField
@@ -83,7 +91,8 @@ func fieldOf(words string) Field {
 		bits, _ := strconv.Atoi(words[strings.LastIndexByte(words, ',')+1:])
 		return Field(-bits)
 	}
-	if strings.HasPrefix(words, "numgen ") || strings.HasPrefix(words, "symhash ") || strings.HasPrefix(words, "jhash ") {
+	if strings.HasPrefix(words, "numgen ") || strings.HasPrefix(words, "symhash ") ||
+		strings.HasPrefix(words, "jhash ") {
 		return IntegerField
 	}
 	return UnknownField

@@ -53,7 +53,7 @@ func readInventory(text string) (inventory, error) {
 	return r.inventory, nil
 }
 
-// An inventoryReader reads line by line, and knows what it is in.
+// An inventoryReader reads line by line, and knows the current table and object.
 type inventoryReader struct {
 	inventory inventory
 	rest      string
@@ -144,7 +144,7 @@ func (r *inventoryReader) readBlock() error {
 
 func errUnreadable(line string) error { return fmt.Errorf("%q is no line of farmc's", line) }
 
-// between gives what stands between a beginning and an end.
+// between gives the text between a beginning and an end.
 func between(text, beginning, end string) (string, bool) {
 	text, begins := strings.CutPrefix(text, beginning)
 	text, ends := strings.CutSuffix(text, end)
@@ -184,7 +184,7 @@ func (o *scriptObject) elementsWithin(from, to int) []ruleset.ScriptLine {
 	return out
 }
 
-// farmAt is the farm whose elements go on there.
+// farmAt is the farm of the elements at an offset.
 func (o *scriptObject) farmAt(at int) string {
 	_, name, ok := cutLast(o.Block[:at], ruleset.FarmComment)
 	if !ok {
@@ -245,7 +245,7 @@ func (o *scriptObject) flagged(flag string) bool {
 	return strings.Contains(flags, flag)
 }
 
-// remembers says whether packets fill it: what it holds then is not in any script.
+// remembers reports whether packets fill the set: its elements then are in no script.
 func (o *scriptObject) remembers() bool { return o.isSet() && o.flagged("dynamic") }
 
 // counts says whether its elements count packets.
@@ -254,8 +254,8 @@ func (o *scriptObject) counts() bool {
 	return ok && o.isSet()
 }
 
-// bound says whether no rule can be added that asks it, once it is loaded: nft 1.0.6 reads the declaration back from the
-// kernel, and then takes "th dport" for a contradiction to "meta l4proto tcp" of the rule.
+// bound says whether no rule can be added that asks it, once it is loaded: nft 1.0.6 reads the declaration back from
+// the kernel, and then takes "th dport" for a contradiction to "meta l4proto tcp" of the rule.
 func (o *scriptObject) bound() bool {
 	declared, _ := o.has("typeof")
 	return strings.Contains(declared, " th ") || strings.HasPrefix(declared, "typeof th ")
@@ -285,7 +285,7 @@ func elementKey(e ruleset.ScriptLine) string {
 	return e.Text
 }
 
-// value is what an element of a map leads to; "" in a set.
+// elementValue is the value of an element of a map; "" in a set.
 func elementValue(e ruleset.ScriptLine) string {
 	_, value, _ := strings.Cut(e.Text, " : ")
 	return value

@@ -12,8 +12,8 @@ import (
 	"farmc/compiler/ruleset"
 )
 
-// TestPropertyReloads edits random farms again and again: each time the reload, from what was loaded or from what the
-// kernel tells, comes to what a load of the complete script does, and sends nothing of farms that stay as they are.
+// TestPropertyReloads edits random farms again and again: each time the reload, from the loaded script or from the
+// kernel's objects, has the result of a load of the complete script, and sends nothing of unchanged farms.
 func TestPropertyReloads(t *testing.T) {
 	t.Parallel()
 	k, fresh := compilertest.NewKernel(t), compilertest.NewKernel(t)
@@ -64,13 +64,20 @@ func reloadAfterEdit(t *testing.T, r *rand.Rand, before, after *ruleset.Script) 
 
 // TestUnchangedFarmsAreNotSent: of farms with chains of their own, none but the one that changes is in a reload.
 func TestUnchangedFarmsAreNotSent(t *testing.T) {
-	for _, keys := range []string{"scheduler = 'round-robin'", "persistence.on = ['source-address']", "limits.new = { rate = '5/second', burst = 9 }"} {
+	for _, keys := range []string{"scheduler = 'round-robin'", "persistence.on = ['source-address']",
+		"limits.new = { rate = '5/second', burst = 9 }"} {
 		files := compilertest.PlainFarms(8, keys)
 		before := compilertest.Compiled(t, farm.Dir{FS: files})
-		files["farm3.toml"].Data = bytes.Replace(files["farm3.toml"].Data, []byte("[backends.b0]"), []byte("[backends.b0]\nweight = 2"), 1)
+		files["farm3.toml"].Data = bytes.Replace(
+			files["farm3.toml"].Data,
+			[]byte("[backends.b0]"),
+			[]byte("[backends.b0]\nweight = 2"),
+			1,
+		)
 		text := string(reloadBetween(t, before, compilertest.Compiled(t, farm.Dir{FS: files})).Text)
 		for n := range 8 {
-			if sent := strings.Contains(text, fmt.Sprintf("farm/farm%d/", n)) || strings.Contains(text, fmt.Sprintf("198.18.0.%d ", n+1)); sent != (n == 3) {
+			if sent := strings.Contains(text, fmt.Sprintf("farm/farm%d/", n)) ||
+				strings.Contains(text, fmt.Sprintf("198.18.0.%d ", n+1)); sent != (n == 3) {
 				t.Errorf("%s: farm%d is sent: %v\n%s", keys, n, sent, text)
 			}
 		}

@@ -9,7 +9,7 @@ import (
 	"farmc/compiler/ruleset"
 )
 
-// A Reload leads from what the kernel holds to what another script says, and leaves alone what is the same in both.
+// A Reload leads from the loaded script to another one, and leaves alone the objects that are the same in both.
 type Reload struct {
 	differences []*difference
 	after       *ruleset.Script
@@ -22,8 +22,8 @@ func New(loaded []byte, script *ruleset.Script) (*Reload, error) {
 	return NewAfterLoss(loaded, script, nil, nil)
 }
 
-// NewAfterLoss is NewReload where network interfaces went and came back: what hangs on them is made anew, as rules
-// hold their numbers, and what isn't held any more went with them.
+// NewAfterLoss is NewReload where network interfaces went and came back: objects that depend on them are made anew,
+// because rules have the numbers of interfaces; objects that are missing went with them.
 func NewAfterLoss(loaded []byte, script *ruleset.Script, renewed []string, held []HeldObject) (*Reload, error) {
 	before, err := readInventory(string(loaded))
 	if err != nil {
@@ -45,8 +45,8 @@ func newReload(before, after inventory, script *ruleset.Script, renewed []string
 	return r
 }
 
-// Script gives the nft script of the reload, to be loaded in one transaction. Elements whose counts were asked for with
-// Counted begin with them.
+// Script gives the nft script of the reload, to be loaded in one transaction. Elements with counters that Counted asked
+// for begin with these.
 func (r *Reload) Script(counts []Counter) *ruleset.Script {
 	r.recount(counts)
 	w := &reloadWriter{after: r.after}
@@ -91,12 +91,12 @@ func (r *Reload) tables() []tableView {
 	return out
 }
 
-// A tableView is what is done to one table, by what it is done to.
+// A tableView is the changes of one table, by kind.
 type tableView struct {
 	Family       ruleset.TableFamily
 	Ends         bool
 	Flushed      []*scriptObject // chains
-	Unsure       []sentView      // sets that may have forgotten what they lose
+	Unsure       []sentView      // sets with removed elements that may have expired
 	Emptied      []*scriptObject // sets
 	Losing       []losing
 	Sets, Chains []*scriptObject // that are deleted
@@ -141,7 +141,10 @@ func (v *tableView) addRemovals(c *change) {
 	case set && !c.deleted() && len(c.removed) > 0:
 		v.Losing = append(v.Losing, losing{c.before, c.removed})
 		if c.after.remembers() {
-			v.Unsure = append(v.Unsure, sentView{Kind: c.after.Kind, Name: c.after.Name, About: c.after.About, Elements: unnumbered(c.removed)})
+			v.Unsure = append(
+				v.Unsure,
+				sentView{Kind: c.after.Kind, Name: c.after.Name, About: c.after.About, Elements: unnumbered(c.removed)},
+			)
 		}
 	}
 	switch {
@@ -181,5 +184,6 @@ func (v *tableView) addSent(c *change) {
 
 // Nothing says whether there is nothing to do in the table.
 func (v tableView) Nothing() bool {
-	return !v.Ends && len(v.Flushed)+len(v.Emptied)+len(v.Losing)+len(v.Sets)+len(v.Chains)+len(v.Others)+len(v.Sent) == 0
+	return !v.Ends &&
+		len(v.Flushed)+len(v.Emptied)+len(v.Losing)+len(v.Sets)+len(v.Chains)+len(v.Others)+len(v.Sent) == 0
 }

@@ -8,9 +8,9 @@ import (
 	"farmc/compiler/ruleset"
 )
 
-// TestGoldenReload compiles the cases that hold farms as they were and as they are, in the directories before and after,
-// and writes the reload.nft that leads from the one to the other. Its counts are made up: the first element that goes
-// has counted 1 packet of 100 bytes, the next one 2, ...
+// TestGoldenReload compiles the cases that hold farms as they were and as they are, in the directories before and
+// after, and writes the reload.nft that leads from the one to the other. Its counts are made up: the first element that
+// goes has counted 1 packet of 100 bytes, the next one 2, ...
 func TestGoldenReload(t *testing.T) {
 	for _, name := range compilertest.ReloadCases(t) {
 		t.Run(name, func(t *testing.T) {
@@ -48,7 +48,11 @@ func TestInventoryIsWhole(t *testing.T) {
 		for family, table := range found {
 			for _, o := range table.objects {
 				if o.remembers() && o.bound() {
-					t.Errorf("%s: %s is forgotten with each rule that is added on it: declare it by types", s.Name, o.Name)
+					t.Errorf(
+						"%s: %s is forgotten with each rule that is added on it: declare it by types",
+						s.Name,
+						o.Name,
+					)
 				}
 			}
 			prefix := map[ruleset.TableFamily]string{ruleset.Inet: "", ruleset.Netdev: "netdev "}[family]
@@ -61,7 +65,14 @@ func TestInventoryIsWhole(t *testing.T) {
 					}
 					for i, e := range o.elements() {
 						if w := want.Elements[i]; elementKey(e) != w.Key || elementValue(e) != w.Value {
-							t.Errorf("%s: %s: read %q as %q and %q", s.Name, o.Name, e.Text, elementKey(e), elementValue(e))
+							t.Errorf(
+								"%s: %s: read %q as %q and %q",
+								s.Name,
+								o.Name,
+								e.Text,
+								elementKey(e),
+								elementValue(e),
+							)
 						}
 					}
 					delete(expected.Maps, prefix+o.Name)

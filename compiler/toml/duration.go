@@ -35,7 +35,13 @@ func (t *Table) Duration(key string) time.Duration {
 	}
 	parts := written.FindStringSubmatch(text)
 	if parts == nil || text == "" {
-		t.Fault(v.Place, `a number and a unit, as in "90s", "5m", "1h30m" or "2d"`, "%s is %q, not a duration", key, text)
+		t.Fault(
+			v.Place,
+			`a number and a unit, as in "90s", "5m", "1h30m" or "2d"`,
+			"%s is %q, not a duration",
+			key,
+			text,
+		)
 		return 0
 	}
 	d := span(parts[1], parts[2])
@@ -52,7 +58,7 @@ func (t *Table) Duration(key string) time.Duration {
 	return 0
 }
 
-// span adds days and the rest; what doesn't fit a time.Duration is longer than the longest.
+// span adds days and the rest; a time that does not fit a time.Duration counts as longer than the longest.
 func span(days, rest string) time.Duration {
 	var d time.Duration
 	if rest != "" {

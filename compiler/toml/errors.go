@@ -11,8 +11,7 @@ import (
 	burntsushi "github.com/BurntSushi/toml"
 )
 
-// refuse finds what stands in the way of reading a text at all. Toml takes an empty file, and tells other places
-// of the rest.
+// refuse finds faults that make a text unreadable. Toml takes an empty file, and tells other places of the rest.
 func (p *page) refuse() (diag.Diagnostic, bool) {
 	if strings.TrimSpace(p.text) == "" {
 		return diag.Diagnostic{Place: diag.Place{File: p.file}, Message: "the file is empty",
@@ -25,7 +24,11 @@ func (p *page) refuse() (diag.Diagnostic, bool) {
 		}
 		if i-start > maxLine {
 			return diag.Diagnostic{Place: diag.Place{File: p.file},
-				Message: fmt.Sprintf("line %d is longer than %d bytes", strings.Count(p.text[:start], "\n")+1, maxLine)}, true
+				Message: fmt.Sprintf(
+					"line %d is longer than %d bytes",
+					strings.Count(p.text[:start], "\n")+1,
+					maxLine,
+				)}, true
 		}
 		if message, hint := blemish(p.text[i:], r); message != "" {
 			return diag.Diagnostic{Place: p.at(i), Message: message, Hint: hint}, true
@@ -37,7 +40,7 @@ func (p *page) refuse() (diag.Diagnostic, bool) {
 // maxLine is the length of a line in bytes. A key of 4 MB takes the decoder 12 s and 1.6 GB.
 const maxLine = 1 << 18
 
-// blemish tells what is wrong with the rune r, at which the text begins.
+// blemish gives the fault of the rune r at the beginning of a text.
 func blemish(text string, r rune) (message, hint string) {
 	switch {
 	case r == utf8.RuneError && !strings.HasPrefix(text, "\ufffd"):
@@ -76,7 +79,7 @@ func (p *page) offsetOf(at burntsushi.Position) int {
 	return offset
 }
 
-// voice says toml's message as we do: lower case, no full stop, no escapes for what an author can't see.
+// voice says toml's message as we do: lower case, no full stop, no escapes for characters that an author cannot see.
 func voice(message string) string {
 	message = strings.NewReplacer(
 		`'\n'`, "the end of the line",
@@ -87,7 +90,7 @@ func voice(message string) string {
 	return strings.ToLower(message[:1]) + strings.TrimSuffix(message[1:], ".")
 }
 
-// advice says what would be right where toml's message leaves it open.
+// advice gives the right form where toml's message lacks it.
 func advice(message string) string {
 	for _, known := range []struct{ beginning, advice string }{
 		{"expected value but found", inQuotes},

@@ -26,7 +26,7 @@ func (d *dictionary[V]) place(key string) int {
 	return -1
 }
 
-// get gives what stands under the key; zero if nothing does.
+// get gives the value of the key; the zero value if it is absent.
 func (d *dictionary[V]) get(key string) V {
 	v, _ := d.find(key)
 	return v

@@ -8,8 +8,8 @@ import (
 	burntsushi "github.com/BurntSushi/toml"
 )
 
-// Parse reads the text of a file. What isn't TOML becomes a fault, of which toml tells the first alone, and
-// there is no table.
+// Parse reads the text of a file. A text that is not TOML has one fault, as toml reports only the first, and there is
+// no table.
 func Parse(file string, text []byte, faults *diag.Diagnostics) *Table {
 	p := &page{file: file, text: strings.TrimLeft(string(text), "\ufeff")}
 	if d, bad := p.refuse(); bad {
@@ -18,7 +18,10 @@ func Parse(file string, text []byte, faults *diag.Diagnostics) *Table {
 	}
 	marks, deep := scanKeys(p.text)
 	if deep >= 0 {
-		*faults = append(*faults, diag.Diagnostic{Place: p.at(deep), Message: fmt.Sprintf("more than %d levels deep", deepest)})
+		*faults = append(
+			*faults,
+			diag.Diagnostic{Place: p.at(deep), Message: fmt.Sprintf("more than %d levels deep", deepest)},
+		)
 		return nil
 	}
 	data := make(map[string]any)
@@ -28,8 +31,14 @@ func Parse(file string, text []byte, faults *diag.Diagnostics) *Table {
 		return nil
 	}
 	if !agree(marks, md.Keys()) {
-		*faults = append(*faults, diag.Diagnostic{Place: diag.Place{File: file}, Message: "farmc doesn't find the keys of this file, though it is valid TOML",
-			Hint: "please report it with the file: the mistake is farmc's"})
+		*faults = append(
+			*faults,
+			diag.Diagnostic{
+				Place:   diag.Place{File: file},
+				Message: "farmc doesn't find the keys of this file, though it is valid TOML",
+				Hint:    "please report it with the file: the mistake is farmc's",
+			},
+		)
 		return nil
 	}
 	top := newTable(nil, "", diag.Place{File: file}, data)

@@ -31,7 +31,12 @@ func (p *page) at(offset int) diag.Place {
 	}
 	p.column += utf8.RuneCountInString(p.text[p.offset:offset])
 	p.offset = offset
-	return diag.Place{File: p.file, Line: p.line + 1, Column: p.column + 1, Text: strings.TrimSuffix(p.text[p.start:p.end], "\r")}
+	return diag.Place{
+		File:   p.file,
+		Line:   p.line + 1,
+		Column: p.column + 1,
+		Text:   strings.TrimSuffix(p.text[p.start:p.end], "\r"),
+	}
 }
 
 // ending is the length of the text's first line.

@@ -23,7 +23,7 @@ func (t *Table) Has(key string) bool {
 	return ok
 }
 
-// Keys are those that the files give, in their order.
+// Keys are the keys of the files, in their order.
 func (t *Table) Keys() []string { return t.values.keys }
 
 // At is where the value of the key stands, or the table that lacks it.
@@ -146,7 +146,7 @@ func (t *Table) Words(key string) []Word {
 	return all
 }
 
-// An item is a value of a list, and what faults call it.
+// An item is a value of a list, with its name in faults.
 type item struct {
 	Value
 	name string
@@ -279,8 +279,8 @@ func (t *Table) Fault(at diag.Place, hint, format string, args ...any) {
 	t.record(diag.Diagnostic{Place: at, Message: shorten(fmt.Sprintf(format, args...)), Hint: shorten(hint)})
 }
 
-// MaxFaults is the number of faults and warnings that are recorded of one table. More of them are counted: a file with as
-// many is no farm, and nobody reads them all.
+// MaxFaults is the number of faults and warnings that are recorded of one table. More of them are counted: a file with
+// as many is no farm.
 const MaxFaults = 200
 
 func (t *Table) record(d diag.Diagnostic) {
@@ -309,7 +309,13 @@ func shorten(text string) string {
 	if len(text) <= maxMessage {
 		return text
 	}
-	return strings.ToValidUTF8(text[:maxMessage/2], "") + " ... " + strings.ToValidUTF8(text[len(text)-maxMessage/4:], "")
+	return strings.ToValidUTF8(
+		text[:maxMessage/2],
+		"",
+	) + " ... " + strings.ToValidUTF8(
+		text[len(text)-maxMessage/4:],
+		"",
+	)
 }
 
 // FaultWithNote records a fault that has a second place.
@@ -317,7 +323,7 @@ func (t *Table) FaultWithNote(at diag.Place, also diag.Note, format string, args
 	t.record(diag.Diagnostic{Place: at, Message: shorten(fmt.Sprintf(format, args...)), Also: []diag.Note{also}})
 }
 
-// Warn records what is likely not meant, but stops nothing.
+// Warn records a warning: a likely mistake that stops nothing.
 func (t *Table) Warn(at diag.Place, format string, args ...any) {
 	t.record(diag.Diagnostic{Severity: diag.Warning, Place: at, Message: shorten(fmt.Sprintf(format, args...))})
 }
@@ -333,11 +339,14 @@ func (t *Table) Top() *Table {
 // Misspelt says whether a key of the file is likely meant to be this one, which then isn't missing: FaultUnknown
 // reports it.
 func (t *Table) Misspelt(key string) bool {
-	return slices.ContainsFunc(t.values.keys, func(k string) bool { return k != key && diag.Nearest(k, []string{key}) != "" })
+	return slices.ContainsFunc(
+		t.values.keys,
+		func(k string) bool { return k != key && diag.Nearest(k, []string{key}) != "" },
+	)
 }
 
-// FaultUnknown tells of the keys that no reader has asked for, in this table and in those that were read from it. It
-// comes after the reading, when all that is known has been asked for.
+// FaultUnknown tells of the keys that no reader has asked for, in this table and in the tables below it that were read.
+// It comes after the reading, when all that is known has been asked for.
 func (t *Table) FaultUnknown() {
 	t.open = false
 	for i, key := range t.values.keys {
@@ -362,7 +371,7 @@ func (t *Table) inside() string {
 	return " in [" + t.path() + "]"
 }
 
-// belongs says what is likely meant by a key that isn't known here.
+// belongs suggests a likely meaning of a key that is unknown here.
 func (t *Table) belongs(key string) string {
 	home := t.Top().knows(key)
 	switch {

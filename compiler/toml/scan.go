@@ -43,9 +43,9 @@ const deepest = 64
 // mostExpected bounds the room that is made for keys before they are found.
 const mostExpected = 1 << 10
 
-// scanKeys finds the keys of a text that toml accepts, in document order. It looks for places, never for faults:
-// of any other text it gives what it could make of it, and stops where it cannot go on. It stops as well where the
-// text goes deeper than deepest, and gives the offset; otherwise deep is -1.
+// scanKeys finds the keys of a text that toml accepts, in document order. It looks for places, never for faults: of any
+// other text it gives the keys that it understands, and stops where it cannot go on. It stops as well where the text
+// goes deeper than deepest, and gives the offset; otherwise deep is -1.
 func scanKeys(text string) (marks []mark, deep int) {
 	s := scanner{text: text, deep: -1}
 	marks = make([]mark, 0, min(strings.Count(text, "\n")+1, mostExpected))
@@ -55,7 +55,7 @@ func scanKeys(text string) (marks []mark, deep int) {
 	return marks, s.deep
 }
 
-// A scanner stands at an offset of a text. Each of its methods moves it past what the method is named for.
+// A scanner stands at an offset of a text. Each of its methods moves it past the thing that the method is named after.
 type scanner struct {
 	text  string
 	at    int
@@ -166,7 +166,8 @@ func (s *scanner) comma() {
 	s.blank()
 }
 
-// plain passes a number, a date, true or false. A date may hold a blank, so only what can follow a value ends it.
+// plain passes a number, a date, true or false. A date may hold a blank, so only a character that can follow a value
+// ends it.
 func (s *scanner) plain() {
 	end := strings.IndexAny(s.text[s.at:], ",]}#\n")
 	if end <= 0 {
@@ -281,7 +282,11 @@ func flatten(marks []mark) []found {
 
 // agree says whether the scanner has found the keys that toml has read.
 func agree(marks []mark, keys []burntsushi.Key) bool {
-	return slices.EqualFunc(flatten(marks), keys, func(f found, k burntsushi.Key) bool { return slices.Equal(f.path, k) })
+	return slices.EqualFunc(
+		flatten(marks),
+		keys,
+		func(f found, k burntsushi.Key) bool { return slices.Equal(f.path, k) },
+	)
 }
 
 func (m mark) flatten(all []found, table burntsushi.Key) []found {

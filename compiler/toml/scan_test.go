@@ -14,7 +14,7 @@ func TestScanKeys(t *testing.T) {
 	for _, test := range []struct {
 		rule string
 		text string
-		want []string // a line for each key: its path, and what stands at the key, at the value, at its items
+		want []string // a line for each key: its path, and the text at the key, at the value, at its items
 	}{
 		{"bare", "a-1_B = 10", []string{"a-1_B|a-1_B = 10|10"}},
 		{"no-space", "a=1", []string{"a|a=1|1"}},
@@ -37,17 +37,28 @@ func TestScanKeys(t *testing.T) {
 		{"long-string", "a = \"\"\"\nb = 1\"\" \\\"\"\"\"\"\"\nc = 2", []string{`a|a = """|"""`, "c|c = 2|2"}},
 		{"escape-after-a-quote", `a = """ "\\""" # """`, []string{`a|a = """ "\\""" # """|""" "\\""" # """`}},
 		{"long-literal", "a = '''\nb = 1'' \\'''''\nc = 2", []string{"a|a = '''|'''", "c|c = 2|2"}},
-		{"backslash-in-literal", "a = 'b\\'\nc = '''d\\'''\ne = 2", []string{`a|a = 'b\'|'b\'`, `c|c = '''d\'''|'''d\'''`, "e|e = 2|2"}},
-		{"date-with-a-blank", "a = 2026-01-02 03:04:05\nb=1", []string{"a|a = 2026-01-02 03:04:05|2026-01-02 03:04:05", "b|b=1|1"}},
-		{"array", "a = [1, 'b',\n # c\n true,]\nd=1", []string{"a|a = [1, 'b',|[1, 'b',|1, 'b',|'b',|true,]", "d|d=1|1"}},
+		{"backslash-in-literal", "a = 'b\\'\nc = '''d\\'''\ne = 2",
+			[]string{`a|a = 'b\'|'b\'`, `c|c = '''d\'''|'''d\'''`, "e|e = 2|2"}},
+		{"date-with-a-blank", "a = 2026-01-02 03:04:05\nb=1",
+			[]string{"a|a = 2026-01-02 03:04:05|2026-01-02 03:04:05", "b|b=1|1"}},
+		{"array", "a = [1, 'b',\n # c\n true,]\nd=1",
+			[]string{"a|a = [1, 'b',|[1, 'b',|1, 'b',|'b',|true,]", "d|d=1|1"}},
 		{"array-of-lines", "a = [\n1,\n2\n]\nb=1", []string{"a|a = [|[|1,|2", "b|b=1|1"}},
-		{"array-in-array", "a = [[1], [2, 3]]", []string{"a|a = [[1], [2, 3]]|[[1], [2, 3]]|[1], [2, 3]]|1], [2, 3]]|[2, 3]]|2, 3]]|3]]"}},
-		{"brackets-in-a-string", `a = ["[::1]:80", "}"]`, []string{`a|a = ["[::1]:80", "}"]|["[::1]:80", "}"]|"[::1]:80", "}"]|"}"]`}},
-		{"inline-table", `a = { b = 1, "c" = 2 }`, []string{`a|a = { b = 1, "c" = 2 }|{ b = 1, "c" = 2 }`, `a.b|b = 1, "c" = 2 }|1, "c" = 2 }`, `a.c|"c" = 2 }|2 }`}},
-		{"inline-table-of-many-lines", "a = {\n b = 1, # c\n}\nd=1", []string{"a|a = {|{", "a.b|b = 1, # c|1, # c", "d|d=1|1"}},
-		{"inline-table-in-inline-table", "a = {b={c=1}}", []string{"a|a = {b={c=1}}|{b={c=1}}", "a.b|b={c=1}}|{c=1}}", "a.b.c|c=1}}|1}}"}},
+		{"array-in-array", "a = [[1], [2, 3]]", []string{"a|a = [[1], [2, 3]]|[[1], [2, 3]]|[1], [2, 3]]|1], [2, " +
+			"3]]|[2, 3]]|2, 3]]|3]]"}},
+		{"brackets-in-a-string", `a = ["[::1]:80", "}"]`,
+			[]string{`a|a = ["[::1]:80", "}"]|["[::1]:80", "}"]|"[::1]:80", "}"]|"}"]`}},
+		{"inline-table", `a = { b = 1, "c" = 2 }`,
+			[]string{`a|a = { b = 1, "c" = 2 }|{ b = 1, "c" = 2 }`, `a.b|b = 1, "c" = 2 }|1, "c" = 2 }`,
+				`a.c|"c" = 2 }|2 }`}},
+		{"inline-table-of-many-lines", "a = {\n b = 1, # c\n}\nd=1",
+			[]string{"a|a = {|{", "a.b|b = 1, # c|1, # c", "d|d=1|1"}},
+		{"inline-table-in-inline-table", "a = {b={c=1}}",
+			[]string{"a|a = {b={c=1}}|{b={c=1}}", "a.b|b={c=1}}|{c=1}}", "a.b.c|c=1}}|1}}"}},
 		{"inline-table-with-dots", "a = {b.c=1}", []string{"a|a = {b.c=1}|{b.c=1}", "a.b.c|c=1}|1}"}},
-		{"inline-tables-in-array", "a = [{b=1},{b=2}]", []string{"a|a = [{b=1},{b=2}]|[{b=1},{b=2}]|{b=1},{b=2}]|{b=2}]", "a.b|b=1},{b=2}]|1},{b=2}]", "a.b|b=2}]|2}]"}},
+		{"inline-tables-in-array", "a = [{b=1},{b=2}]",
+			[]string{"a|a = [{b=1},{b=2}]|[{b=1},{b=2}]|{b=1},{b=2}]|{b=2}]", "a.b|b=1},{b=2}]|1},{b=2}]",
+				"a.b|b=2}]|2}]"}},
 		{"multi-byte", "a = 'é'\nb = 1", []string{"a|a = 'é'|'é'", "b|b = 1|1"}},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
@@ -60,7 +71,7 @@ func TestScanKeys(t *testing.T) {
 	}
 }
 
-// What toml refuses is scanned all the same, where a fault wants the places of the keys before it.
+// A text that toml refuses is scanned all the same, because a fault needs the places of the keys before it.
 func TestScanKeysOfBrokenText(t *testing.T) {
 	for _, test := range []struct {
 		rule string
@@ -159,7 +170,7 @@ func BenchmarkScanKeys(b *testing.B) {
 	}
 }
 
-// shown tells of each key its path, and what stands there, at its value and at the items of its value.
+// shown gives for each key its path, and the text at the key, at its value and at the items of its value.
 func shown(text string, marks []mark) []string {
 	line := func(at int) string { return strings.TrimRight(strings.SplitAfter(text[at:], "\n")[0], "\r\n") }
 	all := flatten(marks)
@@ -210,15 +221,21 @@ var seeds = []string{
 	referenceFarm,
 	"", "\ufeff", "\ufeff\ufeffa=1", "\xff\xfea=1", "\n\n", "#", "a=1", "a=1\r\nb=2\r\n", "a = 1 # é\n\tb = 'é'\n",
 	"a . b.\"c d\".'e' = 1", "\"\" = 1\n'' .a = 2", `"\"\u00e9\U0001F600\x41\e\\" = 1`, "1.2 = 3", "true = true",
-	"[a]\n[a.b]\nc=1\n[ d . \"e]\" ]\nf=2", "[[a]]\nb=1\n[[a]]\n[a.c]\nd=1\n[[a.e]]\n", "[a.b]\n[a]\nb2=1", "a.b=1\na.c=2\n[d]\ne.f=1\ne.g=2",
+	"[a]\n[a.b]\nc=1\n[ d . \"e]\" ]\nf=2", "[[a]]\nb=1\n[[a]]\n[a.c]\nd=1\n[[a.e]]\n", "[a.b]\n[a]\nb2=1",
+	"a.b=1\na.c=2\n[d]\ne.f=1\ne.g=2",
 	"a = {}", "a = { b = 1, c.d = 2, e = { f = [ { g = 1 }, ], }, }", "a = {\n b = 1, # }\n\n c = 2\n,}\nd=1",
 	"a = []", "a = [ 1, [2, [3]], {b=4}, \"]\", # ]\n '''x]''' ]\nb=1", "a = [{b=1},{b=2,c={d=3}}]",
-	`a = "\"\\"` + "\nb='\\'\n", "a = \"\"\"\n\\\n  b \\\"\"\"\"\"\"\nc=1", "a = '''b'''''\nc = \"\"\"d\"\"\"\"\"\n", `a = """\\""""""` + "\nb=1", `a=""` + "\n" + `b=""""""`, `a = """ "\\"""` + "\nb=1",
-	"a = 2026-01-02 03:04:05\nb = 2026-01-02 # c\nc=03:04\nd=2026-01-02T03:04:05.5+01:00", "a = [2026-01-02 , 2026-01-02 03:04]",
+	`a = "\"\\"` + "\nb='\\'\n", "a = \"\"\"\n\\\n  b \\\"\"\"\"\"\"\nc=1", "a = '''b'''''\nc = \"\"\"d\"\"\"\"\"\n",
+	`a = """\\""""""` + "\nb=1", `a=""` + "\n" + `b=""""""`, `a = """ "\\"""` + "\nb=1",
+	"a = 2026-01-02 03:04:05\nb = 2026-01-02 # c\nc=03:04\nd=2026-01-02T03:04:05.5+01:00",
+	"a = [2026-01-02 , 2026-01-02 03:04]",
 	"a = +1_000\nb = 0xff\nc=-inf\nd=nan\ne=1.5e-3\nf=true\ng=[inf,nan]",
-	"a.b=1\na=2", "[x.a.b]\n[x]\na=5", "[[t]]\na.b=1\n[[t]]\na=1\n[t.a]", "[[t]]\na.b=1\n[[t]]\na=[{}]\n[t.a]", "[[t]]\na.b=1\n[[t]]\na=1\na=[2]", "a={b=1}\n[a.c]",
-	"[[t]]\na.b=1\n[[t]]\n[[t.a]]\n[t.a]\nc=1", "[[a]]\nb=[]\n[[a]]\n[[a.b.c]]\n[a.b]", "[[a]]\nb=[]\n[[a]]\n[a.b.c]\nd=1\n[a.b]",
-	"a = 1\na = 2", "[a]\n[a]", "[[a]]\n[a]", "a = [1,,2]", "a = \"b", "a = '''b", "[a", "a", "=", "a.=1", "\x00", "a=\"\xc3\"", "a = \r1",
+	"a.b=1\na=2", "[x.a.b]\n[x]\na=5", "[[t]]\na.b=1\n[[t]]\na=1\n[t.a]", "[[t]]\na.b=1\n[[t]]\na=[{}]\n[t.a]",
+	"[[t]]\na.b=1\n[[t]]\na=1\na=[2]", "a={b=1}\n[a.c]",
+	"[[t]]\na.b=1\n[[t]]\n[[t.a]]\n[t.a]\nc=1", "[[a]]\nb=[]\n[[a]]\n[[a.b.c]]\n[a.b]",
+	"[[a]]\nb=[]\n[[a]]\n[a.b.c]\nd=1\n[a.b]",
+	"a = 1\na = 2", "[a]\n[a]", "[[a]]\n[a]", "a = [1,,2]", "a = \"b", "a = '''b", "[a", "a", "=", "a.=1", "\x00",
+	"a=\"\xc3\"", "a = \r1",
 }
 
 // referenceFarm is the one of the format's description.
@@ -228,7 +245,7 @@ mode   = "snat"                                   # snat (default) | dnat | dsr 
 listen = ["192.0.2.10:80,443,8000-8100/tcp", "[2001:db8::10]:443/tcp,udp"]
 state  = "up"                                     # up (default) | down
 
-scheduler  = "random"                             # random (default) | round-robin | hash | symmetric-hash | maglev (default in dsr and stateless)
+scheduler  = "random"                             # random (default) | round-robin | hash | symmetric-hash | maglev
 hash-on    = ["source-address"]                   # for hash and maglev; the default
 table-size = 4093                                 # maglev: a prime; chosen from the number of backends by default
 
@@ -237,11 +254,11 @@ source-address = ["10.0.0.1", "fd00::1"]          # snat: instead of masqueradin
 local-clients  = false                            # also serve connections that this machine itself opens
 flow-offload   = ["eth0", "eth1"]                 # hand established flows to a flowtable over these devices
 helper         = "ftp"                            # ftp | sip | tftp | pptp | snmp: conntrack helper
-mark           = "0x10/0xff"                      # set on the connection (ct mark), only these bits; a plain number sets all
-queue          = "0-3"                            # hand new connections to a user-space filter (NFQUEUE); passed if none listens
+mark           = "0x10/0xff"                      # set on the connection (ct mark), only these bits
+queue          = "0-3"                            # hand new connections to a user-space filter (NFQUEUE)
 
-[persistence]                                     # the same client stays with the same backend, on all of the farm's ports
-on      = ["source-address"]                      # source-address, source-port, destination-address, ..., source-mac: any combination
+[persistence]                                     # the same client stays with the same backend
+on      = ["source-address"]                      # source-address, source-port, destination-address
 timeout = "1m"                                    # since the client's last new connection
 prefix  = [24, 64]                                # clients of one network count as one: IPv4 and IPv6 prefix length
 static  = { "198.51.100.7" = "b1" }               # fixed sessions; several keys in on are written "198.51.100.7 . 5060"

@@ -2,9 +2,9 @@ package toml
 
 import "farmc/compiler/diag"
 
-// A Table is what a farm's files say under one heading: values by key, in document order, each with its place.
-// Its readers take a key and give what it holds. They never fail: a wrong type or a value out of bounds becomes a
-// fault at its place, the reader gives zero, and the reading goes on.
+// A Table is a table of a farm's files: values by key, in document order, each with its place. Its readers take a key
+// and give its value. They never fail: a wrong type or a value out of bounds becomes a fault at its place, the reader
+// gives zero, and the reading goes on.
 type Table struct {
 	Name   string     // its own key: "new" of [limits.new], "" of the top
 	Place  diag.Place // of that key; of the top, the file
@@ -16,10 +16,10 @@ type Table struct {
 	inline  bool                 // it is written in braces, where nothing can be added
 	omitted int                  // of the top: faults beyond MaxFaults
 	open    bool                 // it was handed out, and FaultUnknown has not seen it yet
-	data    map[string]any       // what toml read, while the places are laid beside it
+	data    map[string]any       // toml's values, until all places are known
 }
 
-// A Value is what a file says under one key, and where.
+// A Value is the value of a key, with its place.
 type Value struct {
 	Place diag.Place // of the value; of a [table], its key
 	key   diag.Place // of its key; of a list's item, the list's
@@ -43,7 +43,7 @@ func newTable(parent *Table, name string, place diag.Place, data map[string]any)
 	return t
 }
 
-// fill lays the marks of a table beside what toml read there.
+// fill gives toml's values of a table their places.
 func (t *Table) fill(p *page, marks []mark) {
 	at := t
 	for _, m := range marks {
@@ -67,7 +67,7 @@ func (t *Table) within(p *page, parts []part) *Table {
 	return t
 }
 
-// head goes to the table of a heading, whose place is the heading's even if another one implied it before.
+// head goes to the table of a heading. Its place is the heading's even if another heading implied it before.
 func (t *Table) head(p *page, k part) *Table {
 	below := t.child(p, k)
 	if t.values.get(k.name).Data == any(below) {
@@ -93,7 +93,7 @@ func (t *Table) child(p *page, k part) *Table {
 	return made
 }
 
-// last is what a key in a dotted one stands for: of [[tables]] the last.
+// last is the value that a key in a dotted key means: of [[tables]] the last.
 func last(v Value) any {
 	if list, ok := v.Data.([]Value); ok && len(list) > 0 {
 		return list[len(list)-1].Data
@@ -133,10 +133,15 @@ func (t *Table) assign(p *page, k part, s spot) {
 
 // overlooked tells of a key that is there twice, or that toml has lost. Toml tells of most keys that are there twice,
 // but where a heading or a dotted key has implied a table of that name, it keeps one of the two without a word. And
-// [a.b] after [a.b.c] takes away what [a.b.c] holds if in [[a]] before there was a list named b.
+// [a.b] after [a.b.c] drops the content of [a.b.c] if [[a]] before had a list named b.
 func (t *Table) overlooked(key string, at diag.Place) {
 	if old, taken := t.values.find(key); taken {
-		t.FaultWithNote(at, diag.Note{Place: old.key, Message: "it is here already"}, "key '%s' has already been defined", t.path(key))
+		t.FaultWithNote(
+			at,
+			diag.Note{Place: old.key, Message: "it is here already"},
+			"key '%s' has already been defined",
+			t.path(key),
+		)
 		return
 	}
 	t.Fault(at, "a table stands before those in it, as [a.b] before [a.b.c]", "key '%s' gets lost", t.path(key))
@@ -161,7 +166,8 @@ func (t *Table) join(p *page, name string, key diag.Place, s spot, data any) Val
 	return v
 }
 
-// Merge lays a drop-in over the table: tables merge, any other value replaces. What over holds is t's from now on.
+// Merge lays a drop-in over the table: tables merge, any other value replaces. The values of over belong to t from now
+// on.
 func (t *Table) Merge(over *Table) {
 	for i, key := range over.values.keys {
 		v := over.values.values[i]

@@ -89,21 +89,28 @@ func TestParseTableFaults(t *testing.T) {
 		text string
 		want string
 	}{
-		{"empty", "", "0:0 the file is empty (an editor may have been stopped in the middle; to mask a farm, link its name to /dev/null)"},
-		{"blank", " \r\n\t\n", "0:0 the file is empty (an editor may have been stopped in the middle; to mask a farm, link its name to /dev/null)"},
-		{"byte-order-mark-alone", "\ufeff\n", "0:0 the file is empty (an editor may have been stopped in the middle; to mask a farm, link its name to /dev/null)"},
+		{"empty", "", "0:0 the file is empty (an editor may have been stopped in the middle; to mask a farm, link " +
+			"its name to /dev/null)"},
+		{"blank", " \r\n\t\n", "0:0 the file is empty (an editor may have been stopped in the middle; to mask a " +
+			"farm, link its name to /dev/null)"},
+		{"byte-order-mark-alone", "\ufeff\n", "0:0 the file is empty (an editor may have been stopped in the " +
+			"middle; to mask a farm, link its name to /dev/null)"},
 		{"not-utf-8", "a = 1\n# é\xff", "2:4 byte 0xff is not UTF-8 (save the file as UTF-8)"},
 		{"cut-within-a-character", "a = '\xc3", "1:6 byte 0xc3 is not UTF-8 (save the file as UTF-8)"},
 		{"latin-1", "# stra\xdfe\n", "1:7 byte 0xdf is not UTF-8 (save the file as UTF-8)"},
 		{"utf-16", "\xff\xfea\x00", "1:1 byte 0xff is not UTF-8 (save the file as UTF-8)"},
-		{"utf-16-without-mark", "a\x00=\x001\x00", "1:2 byte 0x00 in a text (the file may be UTF-16, to be saved as UTF-8, or damaged by a crash)"},
-		{"zeros", "a = 1\n\x00\x00\x00", "2:1 byte 0x00 in a text (the file may be UTF-16, to be saved as UTF-8, or damaged by a crash)"},
+		{"utf-16-without-mark", "a\x00=\x001\x00",
+			"1:2 byte 0x00 in a text (the file may be UTF-16, to be saved as UTF-8, or damaged by a crash)"},
+		{"zeros", "a = 1\n\x00\x00\x00", "2:1 byte 0x00 in a text (the file may be UTF-16, to be saved as UTF-8, or " +
+			"damaged by a crash)"},
 		{"control-character", "a = 'é\x1b[1m'", `1:7 control character 0x1b (a string may hold it as "\u001b")`},
 		{"delete", "# \x7f", `1:3 control character 0x7f (a string may hold it as "\u007f")`},
-		{"old-mac", "a = 1\rb = 2\r", "1:6 carriage return without line feed (a line ends with a line feed, or with both)"},
+		{"old-mac", "a = 1\rb = 2\r", "1:6 carriage return without line feed (a line ends with a line feed, or with " +
+			"both)"},
 		{"too-deep", "a = " + strings.Repeat("[", 99), "1:69 more than 64 levels deep"},
 		{"no-value", "a =\nb = 1", "1:4 expected value but found the end of the line instead (" + inQuotes + ")"},
-		{"no-value-at-the-end", "é = 1", "1:1 expected '.' or '=', but got 'é' instead (a line is a key, \"=\" and a value, or the name of a table in brackets)"},
+		{"no-value-at-the-end", "é = 1", "1:1 expected '.' or '=', but got 'é' instead (a line is a key, \"=\" and " +
+			"a value, or the name of a table in brackets)"},
 		{"start-of-line", "a = 1\n= 2", "2:1 unexpected '=': key name appears blank"},
 		{"unquoted", "a = 1\nmode = snat", `2:8 expected value but found "snat" instead (` + inQuotes + ")"},
 		{"after-many-bytes", `'äöü' = snat`, `1:9 expected value but found "snat" instead (` + inQuotes + ")"},
@@ -114,23 +121,37 @@ func TestParseTableFaults(t *testing.T) {
 		{"unquoted-address", "address = 10.0.0.11", `1:11 invalid float value: "10.0.0.11" (` + inQuotes + ")"},
 		{"open-string", "a = 'b\nc = 1", "1:7 strings cannot contain newlines (the closing quote is missing)"},
 		{"open-string-at-the-end", "a = 'bé", "1:7 unexpected end of the file; expected \"'\""},
-		{"bad-escape", `a = "C:\q"`, `1:6 invalid escape in string '\q' (a backslash is written twice, or the string in single quotes)`},
+		{"bad-escape", `a = "C:\q"`,
+			`1:6 invalid escape in string '\q' (a backslash is written twice, or the string in single quotes)`},
 		{"full-stop", `a = "\ud800"`, `1:6 escaped character '\ud800' is not valid UTF-8`},
 		{"twice", "a = 1\nb = 1\na = 2", "3:1 key 'a' has already been defined, see 1:1: it is here already"},
-		{"twice-quoted", "'a b' = 1\n\"a b\" = 2", `2:2 key '"a b"' has already been defined, see 1:1: it is here already`},
+		{"twice-quoted", "'a b' = 1\n\"a b\" = 2",
+			`2:2 key '"a b"' has already been defined, see 1:1: it is here already`},
 		{"table-twice", "[a]\n[b]\n[ a ]", "3:3 key 'a' has already been defined, see 1:2: it is here already"},
-		{"twice-in-an-inline-table", "a = { b = 1, b = 2 }", "1:14 key 'a.b' has already been defined, see 1:7: it is here already"},
-		{"twice-in-the-second-element", "[[a]]\nb = 1\n[[a]]\nb = 2\nb = 3", "5:1 key 'a.b' has already been defined, see 4:1: it is here already"},
-		{"table-and-list", "[a]\n[[a]]", "2:3 key 'a' was already created and cannot be used as an array, see 1:2: it is here already"},
-		{"value-where-a-table-is", "a.b = 1\na = 2", "2:1 key 'a' has already been defined, see 1:1: it is here already"}, // this and the next: toml would lose one of them
-		{"value-where-a-heading-is", "[x.a.b]\n[x]\na = 5", "3:1 key 'x.a' has already been defined, see 1:4: it is here already"},
-		{"heading-where-a-value-is", "[[t]]\na.b = 1\n[[t]]\na = 1\n[t.a]", "5:4 key 't.a' has already been defined, see 4:1: it is here already"},
-		{"heading-where-a-list-is", "[[t]]\na.b = 1\n[[t]]\na = [{}]\n[t.a]", "5:2 key 't.a' has already been defined, see 4:1: it is here already"},
-		{"list-after-a-value", "[[t]]\na.b = 1\n[[t]]\na = 1\na = [2]", "5:1 key 't.a' has already been defined, see 4:1: it is here already"},
-		{"lost-by-toml", "[[a]]\nb = []\n[[a]]\n[a.b.c]\nd = 1\n[a.b]", "4:6 key 'a.b.c' gets lost (a table stands before those in it, as [a.b] before [a.b.c])\n" +
-			"5:1 key 'a.b.c.d' gets lost (a table stands before those in it, as [a.b] before [a.b.c])"},
-		{"list-lost-by-toml", "[[a]]\nb = []\n[[a]]\n[[a.b.c]]\n[a.b]", "4:7 key 'a.b.c' gets lost (a table stands before those in it, as [a.b] before [a.b.c])"},
-		{"added-to-an-inline-table", "a = { b = 1 }\n[a.c]", "2:2 key 'a' has already been defined, see 1:1: it is here already"},
+		{"twice-in-an-inline-table", "a = { b = 1, b = 2 }",
+			"1:14 key 'a.b' has already been defined, see 1:7: it is here already"},
+		{"twice-in-the-second-element", "[[a]]\nb = 1\n[[a]]\nb = 2\nb = 3",
+			"5:1 key 'a.b' has already been defined, see 4:1: it is here already"},
+		{"table-and-list", "[a]\n[[a]]", "2:3 key 'a' was already created and cannot be used as an array, see 1:2: " +
+			"it is here already"},
+		// this and the next: toml would lose one of them
+		{"value-where-a-table-is", "a.b = 1\na = 2",
+			"2:1 key 'a' has already been defined, see 1:1: it is here already"},
+		{"value-where-a-heading-is", "[x.a.b]\n[x]\na = 5",
+			"3:1 key 'x.a' has already been defined, see 1:4: it is here already"},
+		{"heading-where-a-value-is", "[[t]]\na.b = 1\n[[t]]\na = 1\n[t.a]",
+			"5:4 key 't.a' has already been defined, see 4:1: it is here already"},
+		{"heading-where-a-list-is", "[[t]]\na.b = 1\n[[t]]\na = [{}]\n[t.a]",
+			"5:2 key 't.a' has already been defined, see 4:1: it is here already"},
+		{"list-after-a-value", "[[t]]\na.b = 1\n[[t]]\na = 1\na = [2]",
+			"5:1 key 't.a' has already been defined, see 4:1: it is here already"},
+		{"lost-by-toml", "[[a]]\nb = []\n[[a]]\n[a.b.c]\nd = 1\n[a.b]",
+			"4:6 key 'a.b.c' gets lost (a table stands before those in it, as [a.b] before [a.b.c])\n" +
+				"5:1 key 'a.b.c.d' gets lost (a table stands before those in it, as [a.b] before [a.b.c])"},
+		{"list-lost-by-toml", "[[a]]\nb = []\n[[a]]\n[[a.b.c]]\n[a.b]",
+			"4:7 key 'a.b.c' gets lost (a table stands before those in it, as [a.b] before [a.b.c])"},
+		{"added-to-an-inline-table", "a = { b = 1 }\n[a.c]",
+			"2:2 key 'a' has already been defined, see 1:1: it is here already"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			var faults diag.Diagnostics
@@ -245,7 +266,8 @@ func TestReaders(t *testing.T) {
 		{"number-in-quotes-too-large", "a = '2000'", number, 0, "1:5 a is a string, not a whole number (a = 1000)"},
 		{"number-word", "a = 'high'", number, 0, "1:5 a is a string, not a whole number (a = 1)"},
 		{"number-decimal", "a = 2.5", number, 0, "1:5 a is a decimal number, not a whole number (a = 2)"},
-		{"number-decimal-too-large", "a = 1e300", number, 0, "1:5 a is a decimal number, not a whole number (a = 1000)"},
+		{"number-decimal-too-large", "a = 1e300", number, 0,
+			"1:5 a is a decimal number, not a whole number (a = 1000)"},
 		{"number-not-a-number", "a = nan", number, 0, "1:5 a is a decimal number, not a whole number (a = 1)"},
 
 		{"numbers", "a = [24, 64]", numbers, "[24 64]", ""},
@@ -254,9 +276,11 @@ func TestReaders(t *testing.T) {
 		{"numbers-empty", "a = []", numbers, "[]", "1:5 a needs at least one"},
 		{"numbers-too-large", "a = [24,\n 129]", numbers, "[24]", "2:2 an item of a is 129, at most 128"},
 		{"numbers-too-small", "a = [0, 24]", numbers, "[24]", "1:6 an item of a is 0, at least 1"},
-		{"numbers-type", "a = [24, '64']", numbers, "[24]", "1:10 an item of a is a string, not a whole number (a = [64])"},
+		{"numbers-type", "a = [24, '64']", numbers, "[24]",
+			"1:10 an item of a is a string, not a whole number (a = [64])"},
 		{"numbers-single-type", "a = '24'", numbers, "[]", "1:5 a is a string, not a whole number (a = [24])"},
-		{"numbers-list-in-list", "a = [[24, 64]]", numbers, "[]", "1:6 an item of a is a list, not a whole number (a = [1])"},
+		{"numbers-list-in-list", "a = [[24, 64]]", numbers, "[]",
+			"1:6 an item of a is a list, not a whole number (a = [1])"},
 
 		{"duration-seconds", "a = '90s'", duration, 90 * time.Second, ""},
 		{"duration-absent", "b = 1", duration, time.Duration(0), ""},
@@ -268,20 +292,26 @@ func TestReaders(t *testing.T) {
 		{"duration-most", "a = '365d'", duration, 365 * 24 * time.Hour, ""},
 		{"duration-zero", "a = '0s'", duration, time.Duration(0), `1:5 a is "0s", at least 1ms`},
 		{"duration-too-short", "a = '999us'", duration, time.Duration(0), `1:5 a is "999us", at least 1ms`},
-		{"duration-split-millisecond", "a = '1500us'", duration, time.Duration(0), `1:5 a is "1500us", not a whole number of milliseconds`},
+		{"duration-split-millisecond", "a = '1500us'", duration, time.Duration(0),
+			`1:5 a is "1500us", not a whole number of milliseconds`},
 		{"duration-too-long", "a = '8761h'", duration, time.Duration(0), `1:5 a is "8761h", at most 365d`},
 		{"duration-too-many-days", "a = '366d'", duration, time.Duration(0), `1:5 a is "366d", at most 365d`},
 		{"duration-days-and-more", "a = '365d1ms'", duration, time.Duration(0), `1:5 a is "365d1ms", at most 365d`},
-		{"duration-beyond-64-bits", "a = '9999999999h'", duration, time.Duration(0), `1:5 a is "9999999999h", at most 365d`},
-		{"duration-days-beyond-64-bits", "a = '99999999999999999999d'", duration, time.Duration(0), `1:5 a is "99999999999999999999d", at most 365d`},
-		{"duration-sum-beyond-64-bits", "a = '365d2562047h'", duration, time.Duration(0), `1:5 a is "365d2562047h", at most 365d`},
-		{"duration-days-around-64-bits", "a = '213504d'", duration, time.Duration(0), `1:5 a is "213504d", at most 365d`},
+		{"duration-beyond-64-bits", "a = '9999999999h'", duration, time.Duration(0),
+			`1:5 a is "9999999999h", at most 365d`},
+		{"duration-days-beyond-64-bits", "a = '99999999999999999999d'", duration, time.Duration(0),
+			`1:5 a is "99999999999999999999d", at most 365d`},
+		{"duration-sum-beyond-64-bits", "a = '365d2562047h'", duration, time.Duration(0),
+			`1:5 a is "365d2562047h", at most 365d`},
+		{"duration-days-around-64-bits", "a = '213504d'", duration, time.Duration(0),
+			`1:5 a is "213504d", at most 365d`},
 		{"duration-without-unit", "a = '90'", duration, time.Duration(0), `1:5 a is "90", not a duration` + unit},
 		{"duration-empty", "a = ''", duration, time.Duration(0), `1:5 a is "", not a duration` + unit},
 		{"duration-negative", "a = '-5m'", duration, time.Duration(0), `1:5 a is "-5m", not a duration` + unit},
 		{"duration-blank", "a = '5 m'", duration, time.Duration(0), `1:5 a is "5 m", not a duration` + unit},
 		{"duration-unit", "a = '2w'", duration, time.Duration(0), `1:5 a is "2w", not a duration` + unit},
-		{"duration-number", "a = 60", duration, time.Duration(0), `1:5 a is a whole number, not a duration (a = "60s")`},
+		{"duration-number", "a = 60", duration, time.Duration(0),
+			`1:5 a is a whole number, not a duration (a = "60s")`},
 		{"duration-flag", "a = true", duration, time.Duration(0), `1:5 a is a boolean, not a duration (a = "5m")`},
 
 		{"words", "a = ['b', 'c']", words, "b@1:6 c@1:11", ""},
@@ -290,7 +320,8 @@ func TestReaders(t *testing.T) {
 		{"words-empty", "a = []", words, "", "1:5 a needs at least one"},
 		{"words-empty-string", "a = ''", words, "", "1:5 a needs at least one"},
 		{"words-empty-item", "a = ['b', '']", words, "b@1:6", "1:11 an item of a is empty"},
-		{"words-item-type", "a = ['b', 80]", words, "b@1:6", `1:11 an item of a is a whole number, not a string (a = ["80"])`},
+		{"words-item-type", "a = ['b', 80]", words, "b@1:6",
+			`1:11 an item of a is a whole number, not a string (a = ["80"])`},
 		{"words-type", "a = 80", words, "", `1:5 a is a whole number, not a string (a = ["80"])`},
 		{"words-table", "[a]", words, "", `1:2 a is a table, not a string (a = ["..."])`},
 
@@ -312,8 +343,10 @@ func TestReaders(t *testing.T) {
 		{"entries", "a = { '192.0.2.1' = 'b', c = 'd' }", entries, "192.0.2.1@1:7=b@1:21 c@1:26=d@1:30", ""},
 		{"entries-absent", "b = 1", entries, "", ""},
 		{"entries-type", "a = 'b'", entries, "", `1:5 a is a string, not a table (a = { "..." = "..." })`},
-		{"entries-value-type", "a = { b = 1, c = 'd' }", entries, "c@1:14=d@1:18", `1:11 b is a whole number, not a string (b = "1")`},
-		{"entries-without-quotes", "a = { 192.0.2.1 = 'b' }", entries, "", `1:7 192 is a table, not a string (a key with dots stands in quotes, as in "192.0.2.1" = "...")`},
+		{"entries-value-type", "a = { b = 1, c = 'd' }", entries, "c@1:14=d@1:18",
+			`1:11 b is a whole number, not a string (b = "1")`},
+		{"entries-without-quotes", "a = { 192.0.2.1 = 'b' }", entries, "",
+			`1:7 192 is a table, not a string (a key with dots stands in quotes, as in "192.0.2.1" = "...")`},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			top := parsed(t, test.text)
@@ -413,14 +446,18 @@ func TestUnknown(t *testing.T) {
 		{"misspelt-table", "[limit.new]\na = 1", `1:2 unknown key "limit" (did you mean "limits"?)`},
 		{"in-a-table", "[limits]\nclient = 1", `2:1 unknown key "client" in [limits] (did you mean "clients"?)`},
 		{"in-an-inline-table", "limits = { new = { size = 1 } }", `1:20 unknown key "size" in [limits.new]`},
-		{"in-a-backend", "[backends.'b.1']\nporte = 1", `2:1 unknown key "porte" in [backends."b.1"] (did you mean "port"?)`},
-		{"belongs-in-a-table", "clients = 1\n[limits]\nclients = 2", `1:1 unknown key "clients" (clients belongs in [limits])`},
+		{"in-a-backend", "[backends.'b.1']\nporte = 1",
+			`2:1 unknown key "porte" in [backends."b.1"] (did you mean "port"?)`},
+		{"belongs-in-a-table", "clients = 1\n[limits]\nclients = 2",
+			`1:1 unknown key "clients" (clients belongs in [limits])`},
 		{"belongs-in-a-backend", "port = 1\n[backends.b1]", `1:1 unknown key "port" (port belongs in [backends.b1])`},
-		{"belongs-at-the-top", "[limits]\nlisten = 'a'", `2:1 unknown key "listen" in [limits] (listen belongs at the top of the file, before the first table)`},
-		{"all-in-order", "b = 1\n[limits]\nd = 1\n[backends.b1]\na = 1\n[c]", "1:1 unknown key \"b\" (one of backends, limits, listen, state, static)\n" +
-			"3:1 unknown key \"d\" in [limits] (one of clients, new)\n" +
-			"5:1 unknown key \"a\" in [backends.b1] (one of port, state)\n" +
-			"6:2 unknown key \"c\" (one of backends, limits, listen, state, static)"},
+		{"belongs-at-the-top", "[limits]\nlisten = 'a'",
+			`2:1 unknown key "listen" in [limits] (listen belongs at the top of the file, before the first table)`},
+		{"all-in-order", "b = 1\n[limits]\nd = 1\n[backends.b1]\na = 1\n[c]",
+			"1:1 unknown key \"b\" (one of backends, limits, listen, state, static)\n" +
+				"3:1 unknown key \"d\" in [limits] (one of clients, new)\n" +
+				"5:1 unknown key \"a\" in [backends.b1] (one of port, state)\n" +
+				"6:2 unknown key \"c\" (one of backends, limits, listen, state, static)"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			top := parsed(t, test.text)
@@ -442,8 +479,8 @@ func TestUnknownTellsOnce(t *testing.T) {
 	}
 }
 
-// FuzzParseTable gives Parse anything: there is a table or a fault, the table holds what toml reads, and at
-// each place stands the value.
+// FuzzParseTable gives Parse anything: there is a table or a fault, the table has toml's values, and each place has its
+// value.
 func FuzzParseTable(f *testing.F) {
 	for _, text := range seeds {
 		f.Add([]byte(text))
@@ -505,7 +542,8 @@ func begins(text string, data any) bool {
 	}
 	for end := range len(text) + 1 {
 		var read struct{ X any }
-		if _, err := burntsushi.Decode("x="+text[:end], &read); err == nil && fmt.Sprintf("%#v", read.X) == fmt.Sprintf("%#v", data) {
+		if _, err := burntsushi.Decode("x="+text[:end], &read); err == nil &&
+			fmt.Sprintf("%#v", read.X) == fmt.Sprintf("%#v", data) {
 			return true
 		}
 	}
@@ -534,7 +572,7 @@ func everyValue(v Value, do func(Value)) {
 	}
 }
 
-// plain reduces a table, or what toml reads, to maps and lists.
+// plain reduces a table, or toml's values, to maps and lists.
 func plain(data any) any {
 	switch data := data.(type) {
 	case *Table:

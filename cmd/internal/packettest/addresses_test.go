@@ -163,7 +163,7 @@ var addressCases = []testCase{
 			table ip nat {
 				chain DOCKER { iifname != "br0" tcp dport 80 dnat to 10.2.0.13:443; }
 				chain PREROUTING { type nat hook prerouting priority dstnat; fib daddr type local jump DOCKER; }
-				chain OUTPUT { type nat hook output priority -100; ip daddr != 127.0.0.0/8 fib daddr type local jump DOCKER; }
+				chain OUTPUT { type nat hook output priority -100; fib daddr type local jump DOCKER; }
 				chain POSTROUTING { type nat hook postrouting priority srcnat; ip saddr 10.2.0.0/24 masquerade; }
 			}
 			table ip6 nat {
