@@ -5,7 +5,7 @@ import "time"
 // confirmOutlivesService: apply --confirm under systemd-run is taken back, even if the service that runs it is stopped:
 // systemd kills all processes of the service, and the confirm timer is a unit of its own.
 func confirmOutlivesService(m *Machine) {
-	m.Do("systemctl stop farmc.path")
+	m.Do("systemctl stop farmc.service")
 	m.Write("/etc/farmc/farms.d/web.toml", web("12"))
 	m.Do("systemd-run --unit=edit farmc apply --confirm 10s")
 	m.Until("journalctl --unit=edit | grep -F 'run farmc confirm, or'")
@@ -18,10 +18,10 @@ func confirmOutlivesService(m *Machine) {
 	m.serves("11")
 	m.Until("! systemctl list-units --no-legend 'farmc-confirm-*' | grep .")
 	m.Write("/etc/farmc/farms.d/web.toml", web("11"))
-	m.Do("farmc apply; systemctl start farmc.path")
+	m.Do("farmc apply; systemctl start farmc.service")
 }
 
-// confirmTakesBackSavedEdit: the path unit loads an edit at its save; apply --confirm after that still takes it back.
+// confirmTakesBackSavedEdit: the watcher loads an edit at its save; apply --confirm after that still takes it back.
 func confirmTakesBackSavedEdit(m *Machine) {
 	m.Write("/etc/farmc/farms.d/web.toml", web("12"))
 	m.serves("12")
