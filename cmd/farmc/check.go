@@ -20,16 +20,20 @@ var checkVerb = verb{
 cannot run, check says so, and the exit status is that of the farms.
 
 With FILE only this farm file is checked, wherever it is, together with the lists beside it that
-it names. Drop-ins and other farms are left out, so conflicts with other farms are not found.`,
+it names. Drop-ins and other farms are left out, so conflicts with other farms are not found.
+
+With --machine, check then prints what keeps the farms from working on this machine, and what
+suits few farms. The exit status is 1 if the machine stops packets of a farm.`,
 	flags: func(c *call) {
 		c.set.BoolVar(&c.noNft, "no-nft", false, "check the farms only")
+		c.set.BoolVar(&c.machine, "machine", false, "check this machine, too: settings, rules of other programs, addresses")
 	},
 	run: func(ctx context.Context, c *call) int {
 		if len(c.args) > 1 {
 			return c.usageError("check takes at most one farm file; without a file it checks all farms")
 		}
 		if c.noNft {
-			return c.checkFarms()
+			return c.checkFarms(ctx)
 		}
 		script, diagnostics, err := c.checkScript(ctx)
 		if errors.Is(err, nft.ErrMissing) && c.nft == "" {
@@ -38,18 +42,18 @@ it names. Drop-ins and other farms are left out, so conflicts with other farms a
 		if errors.Is(err, nft.ErrCannotAsk) {
 			c.printDiagnostics(diagnostics)
 			c.log("%s, no fault; %v", farms(len(script.Farms)), err)
-			return exitOK
+			return c.checkMachine(ctx, script)
 		}
 		if !c.report(script, diagnostics, err) {
 			return exitFailure
 		}
 		c.log("%s, no fault; nft accepts the script", farms(len(script.Farms)))
-		return exitOK
+		return c.checkMachine(ctx, script)
 	},
 }
 
 // checkFarms checks the farms, or the farm file, without nft.
-func (c *call) checkFarms() int {
+func (c *call) checkFarms(ctx context.Context) int {
 	script, diagnostics, err := c.compileArgument(c.engine())
 	if err == nil && script == nil {
 		err = live.ErrFaulty
@@ -58,7 +62,7 @@ func (c *call) checkFarms() int {
 		return exitFailure
 	}
 	c.log("%s, no fault; not checked by nft", farms(len(script.Farms)))
-	return exitOK
+	return c.checkMachine(ctx, script)
 }
 
 func (c *call) compileArgument(e *live.Engine) (*ruleset.Script, diag.Diagnostics, error) {
@@ -75,4 +79,21 @@ func (c *call) checkScript(ctx context.Context) (*ruleset.Script, diag.Diagnosti
 		return c.engine().CheckFile(ctx, c.args[0])
 	}
 	return c.engine().Check(ctx)
+}
+
+// checkMachine prints the findings about this machine if they are asked for, and returns the exit status.
+func (c *call) checkMachine(ctx context.Context, script *ruleset.Script) int {
+	if !c.machine {
+		return exitOK
+	}
+	found := c.engine().Findings(ctx, script.Farms)
+	c.printDiagnostics(found.Diagnostics())
+	switch {
+	case found.Stop():
+		c.log("this machine stops packets of farms")
+		return exitFailure
+	case len(found) == 0:
+		c.log("this machine is ready for the farms")
+	}
+	return exitOK
 }

@@ -50,10 +50,11 @@ type call struct {
 	args           []string
 	stdout, stderr io.Writer
 
-	output string // compile -o
-	boot   bool   // compile --boot
-	noNft  bool   // check --no-nft
-	json   bool   // status --json
+	output  string // compile -o
+	boot    bool   // compile --boot
+	noNft   bool   // check --no-nft
+	machine bool   // check --machine
+	json    bool   // status --json
 
 	listen, backends []string // new --listen, --backend
 
@@ -177,7 +178,17 @@ func (c *call) reportApply(p live.Plan, diagnostics diag.Diagnostics, err error)
 	if p.Isolated != nil || p.Restored {
 		script = nil // nft refused another script
 	}
-	return c.report(script, diagnostics, err)
+	loaded := c.report(script, diagnostics, err)
+	c.printLook(p.Look)
+	return loaded
+}
+
+// printLook prints findings about this machine that appeared, and those that ended.
+func (c *call) printLook(l live.Look) {
+	c.printDiagnostics(l.Appeared.Diagnostics())
+	for _, text := range l.Ended {
+		c.log("over: %s", text)
+	}
 }
 
 // report prints the diagnostics and the error of a step, and reports whether it succeeded. With --verbose it prints the

@@ -135,7 +135,25 @@ func ownMachine() error {
 	return errors.Join(
 		os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0),
 		os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0),
-		loopback("192.0.2.0/24"), loopback("2001:db8::/64"))
+		loopback("192.0.2.0/24"), loopback("2001:db8::/64"), backendLink("10.0.0.0/8", "fd00::/8"))
+}
+
+// backendLink adds a link with routes to the networks of backends.
+func backendLink(networks ...string) error {
+	pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "backends"}, PeerName: "peer"}
+	if err := netlink.LinkAdd(pair); err != nil {
+		return fmt.Errorf("add a link: %w", err)
+	}
+	link, err := netlink.LinkByName("backends")
+	if err != nil {
+		return err
+	}
+	err = netlink.LinkSetUp(link)
+	for _, network := range networks {
+		to, _ := netlink.ParseIPNet(network)
+		err = errors.Join(err, netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: to}))
+	}
+	return err
 }
 
 // loopback makes all addresses of a network local.

@@ -26,8 +26,9 @@ connections; the open connections; and the connections given to it since its rul
 (in modes dsr and stateless: packets; with persistence: only the first packet of a client). For
 each farm: packets that were denied or over a limit, by reason; and banned clients with the
 time left. Also shows changes in the files that are not applied, and whether the files are on
-hold or a load waits to be confirmed. Exit status: 0 the kernel has the rules loaded last, 1 it
-has not, or cannot be read.`,
+hold or a load waits to be confirmed. At the end: what keeps the farms from working on this
+machine now. Exit status: 0 the kernel has the rules loaded last, 1 it has not, or cannot be
+read, or the machine stops packets of a farm.`,
 	flags: func(c *call) { c.set.BoolVar(&c.json, "json", false, "write JSON, for programs") },
 	run: func(ctx context.Context, c *call) int {
 		if len(c.args) > 1 {
@@ -47,7 +48,7 @@ has not, or cannot be read.`,
 			c.printError(err)
 			return exitFailure
 		}
-		if s.Rules == live.RulesNone || s.Rules == live.RulesOther {
+		if s.Rules == live.RulesNone || s.Rules == live.RulesOther || s.Findings.Stop() {
 			return exitFailure
 		}
 		return exitOK
@@ -89,6 +90,10 @@ func (c *call) showStatus(s live.Status) {
 	}
 	if s.Blocked != "" {
 		fmt.Fprintf(c.stdout, "\n%s%s%s\n", paint.Warning, s.Blocked, paint.Reset)
+	}
+	if len(s.Findings) > 0 {
+		fmt.Fprintln(c.stdout)
+		s.Findings.Diagnostics().Print(c.stdout, paint)
 	}
 }
 

@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/preflight"
 	"farmc/cmd/internal/systemd"
 	"farmc/cmd/internal/watch"
+	"farmc/compiler/farm"
 )
 
 var watchVerb = verb{
@@ -23,7 +25,8 @@ var watchVerb = verb{
 	about: `Applies the farms at the start; after a change in the directories, once they have been quiet
 for 100 ms; when an interface that farms name appears or vanishes; when another program changes
 farmc's rules; and on SIGHUP, which also repeats the current faults. Otherwise a fault is
-printed once, and the running rules stay until it is fixed. SIGTERM and SIGINT end watch; the
+printed once, and the running rules stay until it is fixed. A change of this machine that keeps
+farms from working is reported once, and so is its end. SIGTERM and SIGINT end watch; the
 rules stay. Reports its state to systemd (Type=notify).`,
 	flags: (*call).isolateFlag,
 	run: func(ctx context.Context, c *call) int {
@@ -62,12 +65,14 @@ type watcher struct {
 	stateRetry    time.Duration // pause after a state could not be ended
 	status        string        // state for systemd, one line
 	plan          live.Plan     // of the last apply
+	farms         []*farm.Farm  // that were loaded last; nil: not known
 
 	monitor *live.Monitor
 	backoff backoff
 
 	files, links <-chan struct{}
-	rules        <-chan string // program that changed farmc's tables; can be farmc
+	machine      <-chan struct{} // the machine may have changed
+	rules        <-chan string   // program that changed farmc's tables; can be farmc
 	hangups      chan os.Signal
 	busy         atomic.Pointer[time.Time] // start of the apply in progress; nil: none
 }
@@ -85,6 +90,9 @@ func (w *watcher) subscribe(ctx context.Context) {
 		w.printError(err)
 	}
 	w.links = links
+	if w.machine, err = preflight.Changes(ctx); err != nil {
+		w.printError(err)
+	}
 	w.rules, err = w.engine.Changes(ctx)
 	if err != nil {
 		w.printError(err)
@@ -111,6 +119,8 @@ func (w *watcher) run(ctx context.Context) {
 			if w.plan.InterfacesChanged() {
 				w.apply(ctx)
 			}
+		case <-w.machine:
+			w.look(ctx)
 		case by := <-w.rules:
 			w.checkRules(ctx, by)
 		case <-w.backoff.ended:
@@ -118,6 +128,22 @@ func (w *watcher) run(ctx context.Context) {
 		}
 		w.manager.Status(w.status)
 	}
+}
+
+// look reports findings about this machine that appeared or ended since the last look.
+func (w *watcher) look(ctx context.Context) {
+	farms := w.farms
+	if ctx.Err() != nil || len(farms) == 0 {
+		return
+	}
+	l, err := w.engine.Look(ctx, farms)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.printError(err)
+		}
+		return
+	}
+	w.printLook(l)
 }
 
 // trialTick returns a timer while a load waits to be confirmed, and nil otherwise.
@@ -240,6 +266,9 @@ func (w *watcher) applyBecause(ctx context.Context, reason string) {
 	}
 	w.remember(ctx, o.err)
 	w.plan = o.Plan
+	if o.loaded() {
+		w.farms = o.Script.Farms
+	}
 	w.awaitsConfirm = w.awaitsConfirm || errors.Is(o.err, live.ErrOnTrial) // the trial can end before the next look
 	w.retry.schedule(o.err)
 	w.status = oneLine(o.statusLine())
@@ -263,6 +292,8 @@ func (w *watcher) logOutcome(o outcome) {
 	w.reported = key
 	if changed {
 		w.reportApply(o.Plan, o.diagnostics, o.err)
+	} else {
+		w.printLook(o.Look)
 	}
 	if changed && o.Isolated != nil {
 		w.log("%s", abbreviate(o.Isolated))

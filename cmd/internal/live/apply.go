@@ -141,8 +141,8 @@ func (e *Engine) applyIsolated(ctx context.Context, c *compilation, q request) (
 	}
 }
 
-// loadCompiled loads the compilation, unless the kernel and the state directory have it already. The diagnostics have
-// the warnings about this machine.
+// loadCompiled loads the compilation, unless the kernel and the state directory have it already. The plan has
+// the findings about this machine.
 func (e *Engine) loadCompiled(ctx context.Context, c *compilation, q request) (Plan, diag.Diagnostics, error) {
 	p, err := e.plan(ctx, c, q.reason)
 	if err != nil {
@@ -152,18 +152,19 @@ func (e *Engine) loadCompiled(ctx context.Context, c *compilation, q request) (P
 		p.UpToDate = true
 		return p, nil, nil
 	}
-	diagnostics := preflight.LoadTranslators(ctx, c.script.Farms)
+	preflight.LoadTranslators(ctx, c.script.Farms)
+	var diagnostics diag.Diagnostics
 	if p.UpToDate && p.Before.Digest == c.script.Digest && p.Before.Farms != nil && len(p.Changes) == 0 {
 		err = cmp.Or(e.extendTrial(&p, q), e.tryLoaded(&p, q))
 	} else {
-		var more diag.Diagnostics
-		more, err = e.loadRequested(ctx, &p, q)
-		if diagnostics = append(diagnostics, more...); err != nil {
+		diagnostics, err = e.loadRequested(ctx, &p, q)
+		if err != nil {
 			return p, diagnostics, err
 		}
 		ctx = context.WithoutCancel(ctx)
 	}
-	return p, append(diagnostics, preflight.Check(ctx, e.Nft, c.script.Farms)...), err
+	p.Look = e.look(ctx, c.script.Farms)
+	return p, diagnostics, err
 }
 
 // loadRequested loads a plan, on trial if the request asks for it.

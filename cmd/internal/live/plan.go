@@ -32,6 +32,8 @@ type Plan struct {
 	Held     []string // one sentence for each farm or list on hold, if the others were loaded; nil: no hold
 	Isolated []string // one sentence for each faulty farm or list that is kept or left out; nil: not isolated
 
+	Look // findings about this machine since the last load
+
 	kernelDigest   string   // digest in the kernel's ruleset; "": no rules of farmc
 	mistrust       string   // why the kernel's ruleset is wrong even if kernelDigest is right; "": no doubt
 	ingressDevices []string // interfaces that have ingress chains of farmc

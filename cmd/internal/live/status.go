@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"farmc/cmd/internal/preflight"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
@@ -19,6 +21,8 @@ type Status struct {
 	Faults  []Fault      `json:"faults"`
 	Blocked string       `json:"barred"` // why apply would not load the files: a hold or a pending trial; "": it would
 	Farms   []FarmStatus `json:"farms"`  // sorted by name
+
+	Findings preflight.Findings `json:"findings"` // what keeps the farms from working now
 }
 
 // A Fault is a fault in the files. Line is 0 for a fault of a whole file.
@@ -108,11 +112,19 @@ func (e *Engine) Status(ctx context.Context, name string) (Status, error) {
 			s.Farms = append(s.Farms, newFarmStatus(f))
 		}
 	}
+	s.Findings = e.findingsOf(ctx, c.script.Farms, name)
 	if !s.Rules.countersValid() {
 		return s, nil
 	}
 	return s, errors.Join(e.readServed(ctx, &s, c.script, name), e.readHeldBack(ctx, &s, c.script),
 		countConnections(ctx, &s, c.script.Farms))
+}
+
+// findingsOf returns the findings about one farm, or about all if name is "".
+func (e *Engine) findingsOf(ctx context.Context, farms []*farm.Farm, name string) preflight.Findings {
+	return slices.DeleteFunc(e.Findings(ctx, farms).Without(preflight.Notes), func(f preflight.Finding) bool {
+		return name != "" && len(f.Farms) > 0 && !slices.Contains(f.Farms, name)
+	})
 }
 
 // lastLoaded returns the record of the last load and its farms.

@@ -9,42 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Chain is a chain of another program.
-type Chain struct {
-	Family string // ip, ip6 or inet
-	Table  string
-	Name   string
-}
-
-// ForeignDrops gives the base chains of other programs at hook forward with policy drop. They drop the packets of a
-// farm unless a rule of theirs accepts them, because no rule of farmc can overrule a drop.
-func (n Nft) ForeignDrops(ctx context.Context) ([]Chain, error) {
-	answers, err := query(ctx, unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, unix.NFPROTO_UNSPEC)
-	if err != nil {
-		return nil, fmt.Errorf("read the chains: %w", err)
-	}
-	var drops []Chain
-	for _, a := range answers {
-		c := Chain{forwardFamilies[a.family], a.attributes.text(unix.NFTA_CHAIN_TABLE),
-			a.attributes.text(unix.NFTA_CHAIN_NAME)}
-		if c.Family != "" && c.Table != "farmc" && a.attributes.dropsForwarded() {
-			drops = append(drops, c)
-		}
-	}
-	return drops, nil
-}
-
-// forwardFamilies are the families with a forward hook that routed packets pass.
-var forwardFamilies = map[uint8]string{unix.NFPROTO_INET: "inet", unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6"}
-
-// dropsForwarded tells whether a chain is a base chain at hook forward with policy drop. Other chains have no hook and
-// no policy.
-func (a attributes) dropsForwarded() bool {
-	const drop = 0 // NF_DROP
-	hook := parseAttributes(a[unix.NFTA_CHAIN_HOOK])
-	return hook.number(unix.NFTA_HOOK_HOOKNUM) == unix.NF_INET_FORWARD && a.number(unix.NFTA_CHAIN_POLICY) == drop
-}
-
 // IngressDevices gives the network interfaces with an ingress hook of farmc's chains, in alphabetical order. The kernel
 // deletes the hook with its interface, sends no notification of it, and does not restore it with the interface.
 func (n Nft) IngressDevices(ctx context.Context) ([]string, error) {

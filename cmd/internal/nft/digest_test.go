@@ -36,32 +36,6 @@ func TestLoaded(t *testing.T) {
 	}
 }
 
-func TestForeignDrops(t *testing.T) {
-	nft, _ := realNft(t)
-	load(t, nft, []byte(`
-table inet farmc {
-	chain ours { type filter hook forward priority 0; policy drop; }
-}
-table ip filter {
-	chain FORWARD { type filter hook forward priority 0; policy drop; }
-	chain INPUT { type filter hook input priority 0; policy drop; }
-	chain later { type filter hook forward priority 1; policy accept; }
-	chain plain { }
-}
-table inet firewall {
-	chain fw { type filter hook forward priority 0; policy drop; }
-}
-table bridge b {
-	chain fw { type filter hook forward priority 0; policy drop; }
-}
-`))
-	got, err := nft.ForeignDrops(t.Context())
-	want := []Chain{{"ip", "filter", "FORWARD"}, {"inet", "firewall", "fw"}}
-	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("got %v, %v, want %v", got, err, want)
-	}
-}
-
 func TestIngressDevices(t *testing.T) {
 	nft, _ := realNft(t)
 	load(t, nft, []byte(`

@@ -83,7 +83,7 @@ func TestAsPlainUser(t *testing.T) {
 	if _, err := nft.Loaded(t.Context()); !errors.Is(err, ErrNotPermitted) {
 		t.Error("loaded:", err)
 	}
-	if _, err := nft.ForeignDrops(t.Context()); !errors.Is(err, ErrNotPermitted) {
+	if _, err := nft.IngressDevices(t.Context()); !errors.Is(err, ErrNotPermitted) {
 		t.Error("chains:", err)
 	}
 }

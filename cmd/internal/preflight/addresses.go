@@ -3,92 +3,103 @@ package preflight
 import (
 	"fmt"
 	"net/netip"
-	"slices"
-	"strings"
 
-	"farmc/compiler/diag"
 	"farmc/compiler/farm"
+
+	"golang.org/x/sys/unix"
 )
 
-// missingAddresses warns about frontend addresses that this machine does not have: one warning for the addresses on a
-// link of this machine, and one for all others.
-func (r *routes) missingAddresses(farms []*farm.Farm) diag.Diagnostics {
-	missing := r.frontendsByRoute(farms)
-	var warnings diag.Diagnostics
-	if on := missing[onLink]; len(on) > 0 {
-		warnings = append(warnings, missingAddress(on,
-			"no interface of this machine has %s, so no host on the link sends packets for it here", "%s"))
-	}
-	if off := missing[elsewhere]; len(off) > 0 {
-		warnings = append(warnings, missingAddress(off,
-			"not an address of this machine: %s; packets arrive only if a router sends them here",
-			"nothing, if a router does; else %s"))
-	}
-	return warnings
-}
-
-// frontendsByRoute groups the frontends of farms that are up by the route of their address. Each address occurs once.
-func (r *routes) frontendsByRoute(farms []*farm.Farm) map[destination][]farm.Listen {
-	grouped := map[destination][]farm.Listen{}
-	seen := map[netip.Addr]bool{}
-	for _, f := range farms {
+// addresses finds services whose address this machine does not have, or cannot use.
+func (s *search) addresses() {
+	seen := map[netip.Addr]*Finding{}
+	for _, f := range s.farms {
 		for _, l := range f.Listen {
-			if f.Down || !l.Address.IsValid() || seen[l.Address] {
+			if !l.Address.IsValid() {
 				continue
 			}
-			seen[l.Address] = true
-			to := r.to(l.Address)
-			grouped[to] = append(grouped[to], l)
-		}
-	}
-	return grouped
-}
-
-// missingAddress is one warning about all the addresses. Message and hint are formats: the message takes the list of
-// addresses, the hint the command that adds the first one.
-func missingAddress(listens []farm.Listen, message, hint string) diag.Diagnostic {
-	const maxNames = 4
-	var names []string
-	for _, l := range listens[:min(len(listens), maxNames)] {
-		names = append(names, l.Address.String())
-	}
-	if more := len(listens) - maxNames; more > 0 {
-		names = append(names, fmt.Sprintf("%d more", more))
-	}
-	first := listens[0].Address
-	return diag.Diagnostic{
-		Severity: diag.Warning,
-		Place:    listens[0].Place,
-		Message:  fmt.Sprintf(message, strings.Join(names, ", ")),
-		Hint:     fmt.Sprintf(hint, fmt.Sprintf("ip address add %s/%d dev lo", first, first.BitLen())),
-	}
-}
-
-// ownBackends warns about backends on this machine in farms that hand on frames at ingress. The frame leaves by an
-// interface, and no other host answers for an address of this machine.
-func (r *routes) ownBackends(farms []*farm.Farm) (warnings diag.Diagnostics) {
-	for _, f := range farms {
-		if f.Down || len(f.Interfaces) == 0 || f.Mode != farm.DSR && f.Mode != farm.Stateless {
-			continue
-		}
-		for _, b := range f.Backends {
-			i := slices.IndexFunc(b.Address[:], func(a netip.Addr) bool { return a.IsValid() && r.to(a) == local })
-			if i >= 0 && b.State == farm.Up {
-				warnings = append(warnings, ownBackend(f, b, b.Address[i]))
+			found, ok := seen[l.Address]
+			if !ok {
+				found = s.address(l)
+				seen[l.Address] = found
+			}
+			if found != nil {
+				s.found.add(*found, f)
 			}
 		}
 	}
-	return warnings
 }
 
-func ownBackend(f *farm.Farm, b farm.Backend, address netip.Addr) diag.Diagnostic {
-	return diag.Diagnostic{
-		Severity: diag.Warning,
-		Farm:     f.Name,
-		Place:    b.Place,
-		Message: fmt.Sprintf(
-			"backend %s: %s is an address of this machine, but mode %s at ingress reaches only other machines",
-			b.Name, address, f.Mode),
-		Hint: "use mode dnat or local, or mode stateless without interfaces",
+// address returns the finding about an address; nil if this machine can use it.
+func (s *search) address(l farm.Listen) *Finding {
+	a := l.Address
+	if o := s.machine.own(a); o != nil {
+		return unusable(*o, l)
+	}
+	if s.machine.routes.to(a) == local { // a local route of a whole network
+		return nil
+	}
+	f := &Finding{Kind: "address", Object: a.String(), Effect: Harms, Place: l.Place}
+	if link := s.machine.connected(a); link != "" {
+		f.Message = fmt.Sprintf("no interface of this machine has %s, so no host on the link of %s sends packets for it here",
+			a, link)
+		f.Advice = fmt.Sprintf("right on a VRRP backup; else give the address to %s, unless another machine has it", link)
+		return f
+	}
+	f.Message = fmt.Sprintf("not an address of this machine: %s; packets arrive only if a router sends them here", a)
+	f.Commands = []string{fmt.Sprintf("ip address add %s/%d dev lo", a, a.BitLen())}
+	f.Advice = "not needed if a router sends the packets here; until the next boot"
+	return f
+}
+
+// unusable returns the finding about an address that duplicate address detection holds back.
+func unusable(o ownAddress, l farm.Listen) *Finding {
+	f := &Finding{Kind: "duplicate", Object: o.Addr().String(), Effect: Stops, Place: l.Place}
+	again := fmt.Sprintf("ip address replace %s dev %s nodad", o.Prefix, quote(o.link))
+	switch {
+	case o.flags&unix.IFA_F_DADFAILED != 0:
+		f.Message = fmt.Sprintf("another machine on the link of %s has %s, so this machine does not use it (dadfailed)",
+			o.link, o.Addr())
+		f.Advice = "take the address from the other machine, then delete and add it here"
+	case o.flags&unix.IFA_F_TENTATIVE != 0:
+		f.Message = fmt.Sprintf("%s on %s is tentative, so this machine does not answer for it yet", o.Addr(), o.link)
+		f.Commands = []string{fmt.Sprintf("ip address delete %s dev %s", o.Prefix, quote(o.link)), again}
+		f.Advice = "not needed within seconds of adding the address; nodad uses it without a check for another owner"
+	default:
+		return nil
+	}
+	return f
+}
+
+// sourceAddresses finds source addresses of mode snat that no interface has. Answers of backends go to a machine that
+// has it, or nowhere.
+func (s *search) sourceAddresses() {
+	for _, f := range s.farms {
+		if f.Mode != farm.SNAT {
+			continue
+		}
+		all := []farm.Addresses{f.Source}
+		for _, b := range f.Backends {
+			all = append(all, b.Source)
+		}
+		for _, a := range all {
+			s.sourceAddress(f, a)
+		}
+	}
+}
+
+func (s *search) sourceAddress(f *farm.Farm, all farm.Addresses) {
+	for _, a := range all {
+		if !a.IsValid() || s.machine.routes.to(a) == local {
+			continue
+		}
+		found := Finding{Kind: "source-address", Object: a.String(), Effect: Harms, Place: f.Place,
+			Message: fmt.Sprintf("source-address %s is on no interface of this machine, so answers of backends go elsewhere", a)}
+		if link := s.machine.connected(a); link != "" {
+			found.Advice = fmt.Sprintf("right on a VRRP backup; else give the address to %s, unless another machine has it", link)
+		} else {
+			found.Commands = []string{fmt.Sprintf("ip address add %s/%d dev lo", a, a.BitLen())}
+			found.Advice = "the backends need a route to it; until the next boot"
+		}
+		s.found.add(found, f)
 	}
 }

@@ -1,89 +1,103 @@
 package preflight
 
 import (
-	"context"
 	"fmt"
-	"os"
 	"slices"
-	"strings"
 
-	"farmc/cmd/internal/nft"
 	"farmc/compiler/addr"
-	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
 
-// forwardingSysctl names the sysctl that lets a machine forward packets of the family.
-var forwardingSysctl = [...]string{
-	addr.IP4: "net.ipv4.ip_forward",
-	addr.IP6: "net.ipv6.conf.all.forwarding",
-}
+// forwardingSysctl is the kernel parameter that lets a machine forward packets of the family.
+var forwardingSysctl = [...]string{addr.IP4: "net/ipv4/ip_forward", addr.IP6: "net/ipv6/conf/all/forwarding"}
 
-// forwarding warns if the farms need forwarding and the sysctl is 0.
-func (r *routes) forwarding(family addr.Family, farms []*farm.Farm) diag.Diagnostics {
-	name := forwardingSysctl[family]
-	text, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/"))
-	if err != nil || strings.TrimSpace(string(text)) != "0" || !r.forwards(family, farms) {
-		return nil
-	}
-	return diag.Diagnostics{{
-		Severity: diag.Warning,
-		Message:  fmt.Sprintf("this machine does not forward %s, so no packet reaches a backend", family),
-		Hint:     fmt.Sprintf("sysctl -w %s=1, and a file in /etc/sysctl.d to keep it", name),
-	}}
-}
-
-// forwards reports whether a farm sends packets of the family on to another machine.
-func (r *routes) forwards(family addr.Family, farms []*farm.Farm) bool {
-	return slices.ContainsFunc(farms, func(f *farm.Farm) bool {
-		return !f.Down && f.Mode != farm.DSR && f.Listens(family) && r.forwardsTo(family, f.Backends)
-	})
-}
-
-// forwardsTo reports whether a backend that is up has an address of the family on another machine.
-func (r *routes) forwardsTo(family addr.Family, backends []farm.Backend) bool {
-	return slices.ContainsFunc(backends, func(b farm.Backend) bool {
-		return b.State == farm.Up && b.Address.Has(family) && r.to(b.Address[family]) != local
-	})
-}
-
-// forwardMatches returns the nft matches that recognise packets of the farms in a forward chain.
-func forwardMatches(farms []*farm.Farm) (matches []string) {
-	for _, f := range farms {
-		match := "ct status dnat"
-		if f.Mode == farm.Stateless {
-			match = "ct state untracked"
+// forwarding finds a kernel that does not forward packets of the family, although farms need it.
+func (s *search) forwarding(family addr.Family) {
+	off := sysctl(forwardingSysctl[family]) == "0"
+	for _, f := range s.farms {
+		if !s.forwards(f, family) {
+			continue
 		}
-		forwarded := f.Mode == farm.Stateless || f.Mode == farm.DNAT || f.Mode == farm.SNAT
-		if forwarded && !f.Down && !slices.Contains(matches, match) {
-			matches = append(matches, match)
+		if off {
+			s.found.add(s.notForwarding(family), f)
+			continue
+		}
+		if family == addr.IP4 {
+			s.linkForwarding(f)
 		}
 	}
-	slices.Sort(matches)
-	return matches
 }
 
-// foreignDrops warns about forward chains of other tables with policy drop. The hint has a rule for each match.
-func foreignDrops(ctx context.Context, n nft.Nft, matches []string) diag.Diagnostics {
-	chains, err := n.ForeignDrops(ctx)
-	if err != nil {
-		return diag.Diagnostics{{
-			Severity: diag.Warning,
-			Message:  fmt.Sprintf("cannot check whether another table's chain drops forwarded packets: %v", err),
-		}}
+// notForwarding has the commands in an order in which the machine keeps its default route: the kernel deletes a default
+// route of a router advertisement when it begins to forward, unless accept_ra is 2.
+func (s *search) notForwarding(family addr.Family) Finding {
+	f := Finding{Kind: "forwarding", Object: family.String(), Effect: Stops,
+		Message: fmt.Sprintf("this machine does not forward %s, so no packet reaches a backend", family),
+		Advice: "from then on this machine forwards packets between all its interfaces; " +
+			"a file in /etc/sysctl.d keeps it"}
+	if family == addr.IP6 {
+		f.Commands = s.machine.acceptAdvertisements()
 	}
-	var warnings diag.Diagnostics
-	for _, c := range chains {
-		var hints []string
-		for _, match := range matches {
-			hints = append(hints, fmt.Sprintf("nft add rule %s %s %s %s accept", c.Family, c.Table, c.Name, match))
+	f.Commands = append(f.Commands, setSysctl(forwardingSysctl[family], "1"))
+	return f
+}
+
+// acceptAdvertisements are the commands that keep default routes of router advertisements.
+func (m *machine) acceptAdvertisements() (commands []string) {
+	const byAdvertisement = 9 // RTPROT_RA
+	for _, r := range m.defaults6 {
+		path := "net/ipv6/conf/" + m.names[r.LinkIndex] + "/accept_ra"
+		if command := setSysctl(path, "2"); r.Protocol == byAdvertisement && sysctl(path) == "1" &&
+			!slices.Contains(commands, command) {
+			commands = append(commands, command)
 		}
-		warnings = append(warnings, diag.Diagnostic{
-			Severity: diag.Warning,
-			Message: fmt.Sprintf("chain %s of table %s %s drops forwarded packets that none of its rules accepts",
-				c.Name, c.Family, c.Table),
-			Hint: strings.Join(hints, "; "),
+	}
+	return commands
+}
+
+// forwards reports whether a farm sends packets of the family on to another machine by way of the forward hook.
+func (s *search) forwards(f *farm.Farm, family addr.Family) bool {
+	atIngress := f.Mode == farm.DSR || f.Mode == farm.Stateless && len(f.Interfaces) > 0
+	return !atIngress && f.Mode != farm.Local && f.Listens(family) &&
+		slices.ContainsFunc(f.Backends, func(b farm.Backend) bool {
+			return b.State == farm.Up && b.Address.Has(family) && s.machine.routes.to(b.Address[family]) != local
 		})
+}
+
+// linkForwarding finds interfaces whose own parameter turns the forwarding of IPv4 off. Packets that come in there are
+// not forwarded: those of clients, and answers of backends.
+func (s *search) linkForwarding(f *farm.Farm) {
+	names := slices.Clone(s.machine.gateways)
+	if len(f.Interfaces) > 0 {
+		names = slices.Clone(f.Interfaces)
 	}
-	return warnings
+	for _, b := range f.Backends {
+		if b.State == farm.Up && b.Address.Has(addr.IP4) {
+			names = append(names, s.machine.names[s.machine.routes.lookUp(b.Address[addr.IP4]).link])
+		}
+	}
+	for _, name := range names {
+		path := "net/ipv4/conf/" + name + "/forwarding"
+		if name == "" || name == "lo" || s.linkSysctl(path) != "0" {
+			continue
+		}
+		s.found.add(Finding{Kind: "link-forwarding", Object: name, Effect: Stops,
+			Message:  fmt.Sprintf("interface %s does not forward the IPv4 packets that come in there", name),
+			Commands: []string{setSysctl(path, "1")},
+			Advice: "from then on this machine forwards packets from this interface; " +
+				"a file in /etc/sysctl.d keeps it"}, f)
+	}
+}
+
+// linkSysctl is sysctl for a path that many farms ask for.
+func (s *search) linkSysctl(path string) string {
+	if s.machine.sysctls == nil {
+		s.machine.sysctls = map[string]string{}
+	}
+	value, ok := s.machine.sysctls[path]
+	if !ok {
+		value = sysctl(path)
+		s.machine.sysctls[path] = value
+	}
+	return value
 }

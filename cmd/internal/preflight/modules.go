@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"strings"
 
-	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
 
@@ -26,38 +25,40 @@ var translators = map[string]module{
 // A module is a kernel module, with a symbol that the kernel has if the module is built in.
 type module struct{ name, symbol string }
 
-// LoadTranslators loads the modules that translate addresses for the helpers of the farms, and returns a warning for
-// each module that is neither loaded, nor can be loaded, nor is built in. Farms that are down need none.
-func LoadTranslators(ctx context.Context, farms []*farm.Farm) diag.Diagnostics {
-	return loadTranslators(ctx, translators, farms)
+// LoadTranslators loads the modules that translate addresses for the helpers of the farms. Farms that are down need
+// none. Find has a finding for each module that is absent afterwards.
+func LoadTranslators(ctx context.Context, farms []*farm.Farm) {
+	loadTranslators(ctx, translators, farms)
 }
 
-func loadTranslators(ctx context.Context, known map[string]module, farms []*farm.Farm) diag.Diagnostics {
-	var warnings diag.Diagnostics
+func loadTranslators(ctx context.Context, known map[string]module, farms []*farm.Farm) {
 	tried := map[string]bool{}
 	for _, f := range farms {
 		m, ok := known[f.Helper]
-		if !ok || f.Down || tried[f.Helper] {
-			continue
+		if ok && !f.Down && !tried[f.Helper] && !isLoaded(m.name) {
+			load(ctx, m.name)
 		}
 		tried[f.Helper] = true
-		if !m.available(ctx) {
-			warnings = append(warnings, diag.Diagnostic{
-				Severity: diag.Warning,
-				Farm:     f.Name,
-				Message: fmt.Sprintf(
-					"the kernel lacks module %s, so addresses inside of %s connections are not translated",
-					m.name, f.Helper),
-				Hint: "as root: modprobe " + m.name,
-			})
-		}
 	}
-	return warnings
 }
 
-// available loads the module if it is not loaded, and reports whether the kernel has it.
-func (m module) available(ctx context.Context) bool {
-	return isLoaded(m.name) || load(ctx, m.name) || isBuiltIn(m.symbol)
+// translators finds modules that the kernel certainly lacks. A module that is built in has neither a directory in
+// /sys/module nor a line in /proc/modules, and a service may read neither /proc/kallsyms (ProtectKernelTunables) nor
+// /lib/modules (ProtectKernelModules). If all sources that could show it are hidden, there is no finding.
+func (s *search) translators() { s.found.missingTranslators(translators, s.farms) }
+
+func (c *collection) missingTranslators(known map[string]module, farms []*farm.Farm) {
+	for _, f := range farms {
+		m, ok := known[f.Helper]
+		if !ok || f.Down || isLoaded(m.name) || m.mayBeBuiltIn() {
+			continue
+		}
+		c.add(Finding{Kind: "module", Object: m.name, Effect: Harms,
+			Message: fmt.Sprintf("the kernel lacks module %s, so addresses inside of %s connections are not translated",
+				m.name, f.Helper),
+			Commands: []string{"modprobe " + m.name},
+			Advice:   "until the next boot; farmc loads the module with the farms"}, f)
+	}
 }
 
 // load loads a module. A service without the privilege, like the packaged services, asks systemd to run
@@ -78,18 +79,27 @@ func isLoaded(name string) bool {
 	return err == nil
 }
 
-// isBuiltIn reports whether the kernel has the symbol. It finds modules that are built in where modprobe knows no
-// modules, as in a container.
-func isBuiltIn(symbol string) bool {
-	file, err := os.Open("/proc/kallsyms")
+// mayBeBuiltIn reports whether the kernel has the module built in, or hides whether it has.
+func (m module) mayBeBuiltIn() bool {
+	return mayContain("/proc/kallsyms", func(line string) bool {
+		words := strings.Fields(line)
+		return len(words) > 2 && words[2] == m.symbol
+	})
+}
+
+// mayContain reports whether a file has a line, or cannot be read. A hidden file is empty or unreadable.
+func mayContain(path string, matches func(line string) bool) bool {
+	file, err := os.Open(path)
 	if err != nil {
-		return false
+		return true
 	}
 	defer file.Close()
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		if words := strings.Fields(lines.Text()); len(words) > 2 && words[2] == symbol {
+	n := 0
+	lines := bufio.NewScanner(file)
+	for ; lines.Scan(); n++ {
+		if matches(lines.Text()) {
 			return true
 		}
 	}
-	return false
+	return n == 0 || lines.Err() != nil
 }

@@ -1,37 +1,83 @@
-// Package preflight warns about the machine: settings, filters, addresses and kernel modules that keep a correct farm
-// from working.
+// Package preflight finds states of the machine that keep a correct farm from working: settings, rules of other
+// programs, addresses, interfaces, backends and kernel modules.
 //
-// The package knows the farms, the kernel's routing table, its sysctls and modules, and the nft chains of other
-// programs. It knows neither farmc's own rules nor the state directory, and it changes nothing but the loaded kernel
-// modules. Every finding is a warning, because an administrator may have arranged the network in a way that farmc
-// cannot see.
+// The package knows the farms, the kernel's routing table, its sysctls and modules, and the rules of other programs. It
+// knows neither farmc's own rules, except for the priorities of their chains, nor the state directory. It changes
+// nothing but the loaded kernel modules. Every finding is a warning, because an administrator may have arranged the
+// network in a way that farmc cannot see.
 //
-// Check (preflight.go) is the entry point for forwarding.go (sysctls and forward chains) and addresses.go (addresses of
-// frontends and backends); both look up routes with routes.go. LoadTranslators (modules.go) is a second entry point,
-// because modules must be loaded before the rules are.
+// Find (preflight.go) is the entry point. It returns values of Finding (finding.go). machine.go and routes.go read the
+// machine once. chains.go follows the packets of packets.go through the rules of other programs, and remedy.go writes
+// the commands that let them pass. forwarding.go, addresses.go, interfaces.go, backends.go, modules.go and losses.go
+// are about one cause each. LoadTranslators (modules.go) is a second entry point, because modules must be loaded before
+// the rules are. Changes (changes.go) reports that the machine may have changed.
 package preflight
 
 import (
 	"context"
-	"slices"
+	"fmt"
 
-	"farmc/cmd/internal/nft"
 	"farmc/compiler/addr"
-	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
 
-// Check returns warnings about forwarding, about forward chains of other programs, and about addresses that packets
-// cannot reach. A question that the kernel does not answer yields no warning, except for the list of chains.
-func Check(ctx context.Context, n nft.Nft, farms []*farm.Farm) diag.Diagnostics {
-	var warnings diag.Diagnostics
-	var routes routes
-	defer routes.close()
+// Find returns what keeps the farms from working on this machine now. A farm that is down has no findings. A question
+// that the kernel does not answer yields no finding, except for the rules of other programs. Losses are those after
+// the sample since.
+func Find(ctx context.Context, farms []*farm.Farm, since Losses) Findings {
+	var up []*farm.Farm
+	for _, f := range farms {
+		if !f.Down {
+			up = append(up, f)
+		}
+	}
+	if len(up) == 0 {
+		return nil
+	}
+	m := readMachine()
+	defer m.routes.close()
+	s := &search{ctx: ctx, machine: m, farms: up}
 	for _, family := range addr.Families {
-		warnings = append(warnings, routes.forwarding(family, farms)...)
+		s.forwarding(family)
 	}
-	if routes.forwards(addr.IP4, farms) || routes.forwards(addr.IP6, farms) {
-		warnings = append(warnings, foreignDrops(ctx, n, forwardMatches(farms))...)
-	}
-	return slices.Concat(warnings, routes.missingAddresses(farms), routes.ownBackends(farms))
+	s.foreignRules()
+	s.legacyTables()
+	s.addresses()
+	s.sourceAddresses()
+	s.backends()
+	s.interfaces()
+	s.translators()
+	s.timeouts()
+	s.losses(since)
+	s.found.all.sort()
+	return s.found.all
 }
+
+// A search collects the findings of a machine.
+type search struct {
+	ctx     context.Context
+	machine *machine
+	farms   []*farm.Farm // that are up
+	found   collection
+}
+
+// foreignRules follows packets of the farms through the rules of other programs.
+func (s *search) foreignRules() {
+	if err := s.machine.readRules(s.ctx); err != nil {
+		s.found.add(Finding{Kind: "unreadable", Object: "rules", Effect: Harms,
+			Message: fmt.Sprintf("cannot check whether rules of other programs drop packets: %v", err)}, nil)
+		return
+	}
+	if len(s.machine.rules.Chains) == 0 {
+		return
+	}
+	for _, f := range s.farms[:min(len(s.farms), maxFollowed)] {
+		for _, p := range s.packetsOf(f) {
+			s.follow(p)
+		}
+	}
+}
+
+// maxFollowed is the maximum number of farms of which packets are followed through foreign rules: 1000 farms and 100
+// rules take 0.1 s. Rules that stop one farm usually stop others.
+const maxFollowed = 1000

@@ -1,0 +1,107 @@
+package foreign
+
+import "context"
+
+// A Result is what a base chain does with a packet.
+type Result struct {
+	Verdict   Kind   // Accept, Drop, Queue, DestinationNAT, SourceNAT or Proxy
+	Chain     string // chain with the rule that decided; the base chain if its policy did
+	Undecided bool   // an earlier rule may decide otherwise: it depends on packets of which not all is known
+	Untracked bool   // a rule took the packet from connection tracking
+}
+
+// An evaluation follows one packet through a base chain.
+type evaluation struct {
+	ctx     context.Context
+	ruleset *Ruleset
+	packet  Packet
+	hook    uint32
+
+	result Result
+	depth  int
+}
+
+// maxDepth is the kernel's limit for nested jumps (NFT_JUMP_STACK_SIZE).
+const maxDepth = 16
+
+// Evaluate computes what a base chain does with a packet.
+func (r *Ruleset) Evaluate(ctx context.Context, c *Chain, p Packet) Result {
+	e := &evaluation{ctx: ctx, ruleset: r, packet: p, hook: c.Hook}
+	end := e.follow(c, yes)
+	if end.kind <= wentTo {
+		end = c.policy
+		e.result.Chain = c.Name
+	}
+	e.result.Verdict = end.kind
+	return e.result
+}
+
+// follow computes the rules of a chain. Certain is maybe in a chain that the packet may not enter.
+func (e *evaluation) follow(c *Chain, certain truth) verdict {
+	if e.depth++; e.depth > maxDepth {
+		e.depth--
+		return verdict{}
+	}
+	defer func() { e.depth-- }()
+	for _, r := range c.rules {
+		matches, end := e.rule(c, r, certain)
+		if matches == no || end.kind == Continue {
+			continue
+		}
+		reached := min(certain, matches)
+		if end = e.jump(c, end, reached); end.kind == Continue {
+			continue
+		}
+		if matches == yes {
+			return end
+		}
+	}
+	return verdict{}
+}
+
+// rule computes one rule: whether it matches, and its verdict.
+func (e *evaluation) rule(c *Chain, r rule, certain truth) (truth, verdict) {
+	s := &step{evaluation: e, table: chainID{c.Family, c.Table, ""}}
+	result := yes
+	for _, x := range r {
+		matches, end := s.compute(x)
+		if result = min(result, matches); result == no {
+			return no, verdict{}
+		}
+		if end.kind == Untrack {
+			e.result.Untracked = e.result.Untracked || min(result, certain) == yes
+			continue
+		}
+		if end.kind != Continue {
+			return result, end
+		}
+	}
+	return result, verdict{}
+}
+
+// jump follows a jump, and records the end of the packet. It returns the verdict with which the rule's chain ends;
+// Continue if the packet goes on with the next rule.
+func (e *evaluation) jump(c *Chain, end verdict, reached truth) verdict {
+	switch {
+	case end.kind == jumped || end.kind == wentTo:
+		to := e.ruleset.chains[chainID{c.Family, c.Table, end.chain}]
+		if to == nil {
+			return verdict{}
+		}
+		inner := e.follow(to, reached)
+		if inner.kind > wentTo {
+			return inner
+		}
+		if end.kind == wentTo {
+			return verdict{kind: returned}
+		}
+		return verdict{}
+	case end.kind == returned:
+		return end
+	case reached == maybe && end.kind != Drop:
+		e.result.Undecided = true
+	case reached == yes:
+		e.result.Chain = c.Name
+	}
+	return end
+}

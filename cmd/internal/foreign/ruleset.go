@@ -1,0 +1,134 @@
+// Package foreign reads the nft rules of other programs and computes what a chain does with a packet.
+//
+// The package knows netlink, the expressions of nf_tables, and the matches and targets of iptables-nft. It knows no
+// farms, and it changes nothing. It never reads the elements of named sets, which can be large: a match on a named set
+// is undecided.
+//
+// Read (ruleset.go) reads all chains and rules once. Evaluate (evaluate.go) follows a Packet (packet.go) through a base
+// chain and through its jumps; expression.go and xtables.go compute single expressions on the registers of
+// register.go.
+package foreign
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// A Ruleset has the chains of other programs, and the base chains of farmc.
+type Ruleset struct {
+	Chains []*Chain // base chains of other programs
+	Own    []*Chain // base chains of farmc, without rules
+
+	chains map[chainID]*Chain
+	sets   map[setID][]element
+}
+
+type chainID struct {
+	family      uint8
+	table, name string
+}
+
+// A Chain is a chain with its rules.
+type Chain struct {
+	Family   uint8 // unix.NFPROTO_*
+	Table    string
+	Name     string
+	Owned    bool   // only the process that created the table may change it
+	Type     string // of a base chain: filter, nat or route
+	Hook     uint32 // of a base chain: unix.NF_INET_*
+	Priority int32  // of a base chain
+	Devices  []string
+
+	policy verdict
+	rules  []rule
+}
+
+// A rule is a list of expressions.
+type rule []expression
+
+type expression struct {
+	name string
+	data attributes
+}
+
+// Read reads the rules of all other programs in the network namespace of the thread. It needs CAP_NET_ADMIN.
+func Read(ctx context.Context) (*Ruleset, error) {
+	r := &Ruleset{chains: map[chainID]*Chain{}, sets: map[setID][]element{}}
+	tables, err := query(ctx, unix.NFT_MSG_GETTABLE, unix.NFPROTO_UNSPEC)
+	if err != nil {
+		return nil, fmt.Errorf("read the tables of other programs: %w", err)
+	}
+	owned := map[chainID]bool{}
+	for _, t := range tables {
+		const owner = 2 // NFT_TABLE_F_OWNER
+		id := chainID{t.family, t.text(unix.NFTA_TABLE_NAME), ""}
+		owned[id] = t.number(unix.NFTA_TABLE_FLAGS)&owner != 0
+	}
+	chains, err := query(ctx, unix.NFT_MSG_GETCHAIN, unix.NFPROTO_UNSPEC)
+	if err != nil {
+		return nil, fmt.Errorf("read the chains of other programs: %w", err)
+	}
+	for _, c := range chains {
+		r.addChain(c, owned)
+	}
+	for table := range owned {
+		if table.table != "farmc" {
+			err = errors.Join(err, r.addRules(ctx, table))
+		}
+	}
+	return r, err
+}
+
+func (r *Ruleset) addChain(a answer, owned map[chainID]bool) {
+	c := &Chain{Family: a.family, Table: a.text(unix.NFTA_CHAIN_TABLE), Name: a.text(unix.NFTA_CHAIN_NAME)}
+	c.Owned = owned[chainID{a.family, c.Table, ""}]
+	hook := parse(a.attributes[unix.NFTA_CHAIN_HOOK])
+	if len(hook) > 0 {
+		c.Type, c.Hook = a.text(unix.NFTA_CHAIN_TYPE), hook.number(unix.NFTA_HOOK_HOOKNUM)
+		c.Priority = int32(hook.number(unix.NFTA_HOOK_PRIORITY))
+		c.Devices = hook.devices()
+		if c.policy = accepted; a.number(unix.NFTA_CHAIN_POLICY) == 0 && len(a.attributes[unix.NFTA_CHAIN_POLICY]) > 0 {
+			c.policy = dropped
+		}
+		if c.Table == "farmc" {
+			r.Own = append(r.Own, c)
+		} else {
+			r.Chains = append(r.Chains, c)
+		}
+	}
+	r.chains[chainID{c.Family, c.Table, c.Name}] = c
+}
+
+// addRules reads the rules of one table. The kernel deletes a table at any time, so a missing one has no rules.
+func (r *Ruleset) addRules(ctx context.Context, table chainID) error {
+	answers, err := query(ctx, unix.NFT_MSG_GETRULE, table.family,
+		nl.NewRtAttr(unix.NFTA_RULE_TABLE, nl.ZeroTerminated(table.table)))
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("read the rules of table %q: %w", table.table, err)
+	}
+	for _, a := range answers {
+		id := chainID{a.family, a.text(unix.NFTA_RULE_TABLE), a.text(unix.NFTA_RULE_CHAIN)}
+		if c := r.chains[id]; c != nil && id.table == table.table && id.family == table.family {
+			c.rules = append(c.rules, expressions(a.attributes[unix.NFTA_RULE_EXPRESSIONS]))
+		}
+	}
+	return nil
+}
+
+func expressions(list []byte) (all rule) {
+	nested, _ := nl.ParseRouteAttr(list)
+	for _, e := range nested {
+		a := parse(e.Value)
+		all = append(all, expression{a.text(unix.NFTA_EXPR_NAME), parse(a[unix.NFTA_EXPR_DATA])})
+	}
+	return all
+}
+
+// Has reports whether the table of the chain has another chain of this name.
+func (r *Ruleset) Has(beside *Chain, name string) bool {
+	return r.chains[chainID{beside.Family, beside.Table, name}] != nil
+}

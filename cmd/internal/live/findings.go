@@ -1,0 +1,122 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"farmc/cmd/internal/preflight"
+	"farmc/compiler/farm"
+)
+
+// findingsFile records the findings that were reported, so that each is reported once until it changes.
+const findingsFile = "findings.json"
+
+// reportedFindings is the content of findings.json.
+type reportedFindings struct {
+	Reported map[string]reportedFinding `json:"reported"` // by identity
+	Losses   [2]preflight.Losses        `json:"losses"`   // the last sample, and one at least a minute older
+}
+
+// A reportedFinding is a finding as it was printed.
+type reportedFinding struct {
+	Text string `json:"text"`
+	Hint string `json:"hint"`
+}
+
+// Look is the change of the findings since the last look of any farmc.
+type Look struct {
+	Appeared preflight.Findings // new, or with another text or remedy
+	Ended    []string           // texts
+}
+
+// Findings returns what keeps the farms from working on this machine now.
+func (e *Engine) Findings(ctx context.Context, farms []*farm.Farm) preflight.Findings {
+	return preflight.Find(ctx, farms, e.Store.reportedFindings().since())
+}
+
+// LoadedFarms returns the farms that were loaded last.
+func (e *Engine) LoadedFarms() ([]*farm.Farm, error) {
+	_, c, err := e.lastLoaded()
+	if err != nil {
+		return nil, err
+	}
+	return c.script.Farms, nil
+}
+
+// Look looks for findings about the farms, and records them as reported. It holds the lock of the state directory.
+func (e *Engine) Look(ctx context.Context, farms []*farm.Farm) (Look, error) {
+	release, err := e.lock(ctx, func() {})
+	if err != nil {
+		return Look{}, err
+	}
+	defer release()
+	return e.look(ctx, farms), nil
+}
+
+// look is Look under the lock. If the record cannot be written, the next look reports the same findings again.
+func (e *Engine) look(ctx context.Context, farms []*farm.Farm) (l Look) {
+	record := e.Store.reportedFindings()
+	found := preflight.Find(ctx, farms, record.since()).Without(preflight.Notes)
+	if ctx.Err() != nil {
+		return l
+	}
+	now := map[string]reportedFinding{}
+	for _, f := range found {
+		now[f.ID()] = reportedFinding{f.Text(), f.Hint()}
+		if record.Reported[f.ID()] != now[f.ID()] {
+			l.Appeared = append(l.Appeared, f)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(record.Reported)) {
+		if _, holds := now[id]; !holds {
+			l.Ended = append(l.Ended, record.Reported[id].Text)
+		}
+	}
+	sampled := record.sample(time.Now())
+	if sampled || !maps.Equal(now, record.Reported) {
+		record.Reported = now
+		e.Store.writeFindings(record)
+	}
+	return l
+}
+
+// since is the sample from which losses count.
+func (r reportedFindings) since() preflight.Losses { return r.Losses[1] }
+
+// sample takes a new sample of losses if the last one is a minute old. The older one becomes the start of the count.
+func (r *reportedFindings) sample(now time.Time) bool {
+	last := r.Losses[0]
+	if !last.At.IsZero() && now.Sub(last.At) < time.Minute && now.After(last.At) {
+		return false
+	}
+	next := preflight.SampleLosses(now)
+	if last.At.IsZero() {
+		last = next
+	}
+	r.Losses = [2]preflight.Losses{next, last}
+	return !next.At.IsZero()
+}
+
+func (s Store) reportedFindings() (r reportedFindings) {
+	text, err := os.ReadFile(filepath.Join(s.Dir, findingsFile))
+	if err != nil || json.Unmarshal(text, &r) != nil {
+		return reportedFindings{}
+	}
+	return r
+}
+
+func (s Store) writeFindings(r reportedFindings) {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return
+	}
+	f, err := s.create(findingsFile, text)
+	if err == nil && f.Close() == nil {
+		os.Rename(f.Name(), filepath.Join(s.Dir, findingsFile))
+	}
+}

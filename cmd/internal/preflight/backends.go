@@ -1,0 +1,119 @@
+package preflight
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/farm"
+
+	"github.com/vishvananda/netlink"
+)
+
+// backends finds backends that packets cannot reach: without a route, without an answer to ARP or neighbour discovery,
+// on this machine behind an ingress hook, or at the service of another farm.
+func (s *search) backends() {
+	silent := silentNeighbours()
+	services := s.services()
+	for _, f := range s.farms {
+		for _, b := range f.Backends {
+			if b.State != farm.Up {
+				continue
+			}
+			for _, family := range addr.Families {
+				if f.Listens(family) && b.Address.Has(family) {
+					s.backend(f, b, b.Address[family], silent)
+					s.loop(f, b, family, services)
+				}
+			}
+		}
+	}
+}
+
+func (s *search) backend(f *farm.Farm, b farm.Backend, a netip.Addr, silent map[netip.Addr]bool) {
+	r := s.machine.routes.lookUp(a)
+	found := Finding{Kind: "backend", Object: a.String(), Effect: Harms, Place: b.Place}
+	if f.Mode != farm.Local && alone(f) {
+		found.Effect = Stops
+	}
+	switch {
+	case r.kind == local && len(f.Interfaces) > 0 && (f.Mode == farm.DSR || f.Mode == farm.Stateless):
+		found.Message = fmt.Sprintf("backend %s: %s is an address of this machine, but mode %s at ingress reaches only other machines",
+			b.Name, a, f.Mode)
+		found.Advice = "use mode dnat or local, or mode stateless without interfaces"
+	case r.kind == nowhere && b.MAC == "" && f.Mode != farm.Local:
+		found.Message = fmt.Sprintf("backend %s: this machine has no route to %s", b.Name, a)
+		found.Advice = "add a route to the network configuration, or correct the address"
+	case silent[r.next] && r.kind != local && b.MAC == "":
+		found.Message = fmt.Sprintf("backend %s: %s does not answer on the link of %s", b.Name, r.next, s.machine.names[r.link])
+		found.Advice = "check that the machine runs and has the address"
+	default:
+		return
+	}
+	s.found.add(found, f)
+}
+
+// alone reports whether the farm has a single backend that is up.
+func alone(f *farm.Farm) bool {
+	up := 0
+	for _, b := range f.Backends {
+		if b.State == farm.Up {
+			up++
+		}
+	}
+	return up == 1
+}
+
+// silentNeighbours are the addresses whose last question on the link had no answer.
+func silentNeighbours() map[netip.Addr]bool {
+	silent := map[netip.Addr]bool{}
+	all, _ := netlink.NeighList(0, 0)
+	for _, n := range all {
+		if a, ok := netip.AddrFromSlice(n.IP); ok && n.State == netlink.NUD_FAILED {
+			silent[a.Unmap()] = true
+		}
+	}
+	return silent
+}
+
+// services are the frontends with a single port, by address.
+func (s *search) services() map[netip.Addr][]farm.Frontend {
+	all := map[netip.Addr][]farm.Frontend{}
+	for _, f := range s.farms {
+		for _, d := range f.Frontends() {
+			if d.Address.IsValid() {
+				all[d.Address] = append(all[d.Address], d)
+			}
+		}
+	}
+	return all
+}
+
+// loop finds a backend that is a service of a farm. A packet is translated once, so it does not reach the backends of
+// that farm.
+func (s *search) loop(f *farm.Farm, b farm.Backend, family addr.Family, services map[netip.Addr][]farm.Frontend) {
+	a := b.Address[family]
+	for _, own := range f.Frontends() {
+		ports := own.Ports
+		if b.Port != 0 {
+			ports = farm.Ports{First: b.Port, Last: b.Port}
+		}
+		i := slices.IndexFunc(services[a], func(d farm.Frontend) bool {
+			return d.Farm.Mode != farm.Local && (d.Protocol == "" || own.Protocol == "" || d.Protocol == own.Protocol) &&
+				(d.Protocol == "" || d.Ports.First <= ports.Last && ports.First <= d.Ports.Last)
+		})
+		if i < 0 || own.Family != family {
+			continue
+		}
+		effect := Harms
+		if alone(f) {
+			effect = Stops
+		}
+		s.found.add(Finding{Kind: "loop", Object: f.Name + " " + b.Name, Effect: effect, Place: b.Place,
+			Message: fmt.Sprintf("backend %s: %s is the service of farm %s, and a packet is handed on only once",
+				b.Name, a, services[a][i].Farm.Name),
+			Advice: "name the backends of that farm"}, f)
+		return
+	}
+}

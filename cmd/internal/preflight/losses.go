@@ -1,0 +1,132 @@
+package preflight
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"farmc/compiler/farm"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Losses is a sample of the kernel's counters of connections that connection tracking lost, of all processors.
+type Losses struct {
+	Failed  uint64    `json:"insertFailed"` // packets whose connection had the addresses and ports of another one
+	Dropped uint64    `json:"dropped"`      // packets of new connections for which the table had no room
+	At      time.Time `json:"at"`           // zero: no sample
+}
+
+// minLosses is the number of packets from which losses are a finding. Programs that send two packets at once from one
+// socket cause a few.
+const minLosses = 100
+
+// SampleLosses reads the counters. The zero Losses means that the kernel did not answer.
+func SampleLosses(now time.Time) Losses {
+	const statistics, insertFailed, drop = 4, 9, 10 // IPCTNL_MSG_CT_GET_STATS_CPU, CTA_STATS_*
+	request := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_CTNETLINK<<8|statistics, unix.NLM_F_DUMP)
+	request.AddData(&nl.Nfgenmsg{NfgenFamily: unix.AF_UNSPEC})
+	messages, err := request.Execute(unix.NETLINK_NETFILTER, 0)
+	if err != nil {
+		return Losses{}
+	}
+	l := Losses{At: now}
+	for _, m := range messages {
+		attributes, _ := nl.ParseRouteAttr(m[nl.SizeofNfgenmsg:])
+		for _, a := range attributes {
+			switch a.Attr.Type & nl.NLA_TYPE_MASK {
+			case insertFailed:
+				l.Failed += bigEndian(a.Value)
+			case drop:
+				l.Dropped += bigEndian(a.Value)
+			}
+		}
+	}
+	return l
+}
+
+func bigEndian(data []byte) (n uint64) {
+	for _, b := range data {
+		n = n<<8 | uint64(b)
+	}
+	return n
+}
+
+// losses finds connections that were lost since a sample.
+func (s *search) losses(since Losses) {
+	if since.At.IsZero() {
+		return
+	}
+	now := SampleLosses(time.Now())
+	if now.At.IsZero() || now.Failed < since.Failed || now.Dropped < since.Dropped { // another boot
+		return
+	}
+	tracked := func(f *farm.Farm) bool { return f.Mode == farm.SNAT || f.Mode == farm.DNAT }
+	for _, f := range s.farms {
+		if tracked(f) && now.Failed-since.Failed >= minLosses {
+			s.found.add(Finding{Kind: "losses", Object: "ports", Effect: Harms,
+				Message: "new connections were lost, because their addresses and ports were in use (insert_failed)",
+				Advice: "one source address has 64,000 ports towards a backend: add backends, " +
+					"or give backends a source-address each; conntrack -S counts the losses"}, f)
+		}
+		if tracked(f) && now.Dropped-since.Dropped >= minLosses {
+			path := "net/netfilter/nf_conntrack_max"
+			s.found.add(Finding{Kind: "losses", Object: "table", Effect: Harms,
+				Message:  "new connections were lost, because connection tracking had no room for them",
+				Commands: []string{setSysctl(path, fmt.Sprint(2*atoi(sysctl(path))))},
+				Advice:   "a connection takes 300 bytes of memory; a file in /etc/sysctl.d keeps it"}, f)
+		}
+	}
+}
+
+func atoi(text string) (n int) {
+	fmt.Sscan(text, &n)
+	return max(n, 131072)
+}
+
+// timeouts notes a timeout that cuts connections on which a client has sent all and waits.
+func (s *search) timeouts() {
+	const path = "net/netfilter/nf_conntrack_tcp_timeout_close_wait"
+	if sysctl(path) != "60" {
+		return
+	}
+	for _, f := range s.farms {
+		if f.Mode != farm.SNAT && f.Mode != farm.DNAT || !speaks(f, farm.TCP) {
+			continue
+		}
+		s.found.add(Finding{Kind: "timeout", Object: "close_wait", Effect: Notes,
+			Message: "an answer that comes more than 60 s after the client has closed its side of the connection is lost" +
+				" (nf_conntrack_tcp_timeout_close_wait)",
+			Commands: []string{setSysctl(path, "3600")},
+			Advice: "for all connections that this machine tracks: those that no program closes are remembered for an hour; " +
+				"a file in /etc/sysctl.d keeps it"}, f)
+	}
+}
+
+func speaks(f *farm.Farm, protocol farm.Protocol) bool {
+	for _, l := range f.Listen {
+		for _, p := range l.Protocols {
+			if p == protocol || p == farm.AnyProtocol {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// legacyTables finds tables of iptables-legacy, which nf_tables does not show.
+func (s *search) legacyTables() {
+	for _, kind := range []struct{ file, program string }{
+		{"ip_tables_names", "iptables-legacy"}, {"ip6_tables_names", "ip6tables-legacy"},
+	} {
+		text, _ := os.ReadFile("/proc/thread-self/net/" + kind.file)
+		if names := strings.Fields(string(text)); len(names) > 0 {
+			s.found.add(Finding{Kind: "legacy", Object: kind.program, Effect: Harms,
+				Message: fmt.Sprintf("%s has rules in table %s, and farmc cannot check whether they drop or translate packets",
+					kind.program, strings.Join(names, ", ")),
+				Advice: kind.program + "-save shows them"}, nil)
+		}
+	}
+}

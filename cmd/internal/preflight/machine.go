@@ -1,0 +1,151 @@
+package preflight
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"farmc/cmd/internal/foreign"
+	"farmc/compiler/farm"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// A machine is the state of this machine's network, read once.
+type machine struct {
+	routes    routes
+	links     map[string]netlink.Link
+	names     map[int]string // of the links, by index
+	addresses map[netip.Addr]ownAddress
+	networks  []ownAddress // those of addresses with a connected network
+	gateways  []string     // interfaces with a route by a router, in the order of the routes
+	defaults6 []netlink.Route
+	rules     *foreign.Ruleset
+	sysctls   map[string]string // those of interfaces that were read, by path
+}
+
+// An ownAddress is an address of an interface, with its network.
+type ownAddress struct {
+	netip.Prefix
+	link  string
+	flags int // unix.IFA_F_*
+}
+
+// readMachine reads interfaces, addresses and routes. Parts that the kernel does not tell stay empty.
+func readMachine() *machine {
+	m := &machine{links: map[string]netlink.Link{}, names: map[int]string{},
+		addresses: map[netip.Addr]ownAddress{}}
+	links, _ := netlink.LinkList()
+	for _, l := range links {
+		m.links[l.Attrs().Name], m.names[l.Attrs().Index] = l, l.Attrs().Name
+	}
+	addresses, _ := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	for _, a := range addresses {
+		ip, ok := netip.AddrFromSlice(a.IP)
+		bits, _ := a.Mask.Size()
+		if !ok {
+			continue
+		}
+		own := ownAddress{netip.PrefixFrom(ip.Unmap(), bits), m.names[a.LinkIndex], a.Flags}
+		m.addresses[own.Addr()] = own
+		if !own.IsSingleIP() && own.link != "lo" {
+			m.networks = append(m.networks, own)
+		}
+	}
+	m.readRoutes()
+	return m
+}
+
+// maxRoutes is the maximum number of routes that are searched for routers. A router with the routes of the internet has
+// a million.
+const maxRoutes = 1000
+
+func (m *machine) readRoutes() {
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		n := 0
+		netlink.RouteListFilteredIter(family, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE,
+			func(r netlink.Route) bool {
+				if name := m.names[r.LinkIndex]; r.Gw != nil && name != "" && !slices.Contains(m.gateways, name) {
+					m.gateways = append(m.gateways, name)
+				}
+				if family == netlink.FAMILY_V6 && isDefault(r.Dst) {
+					m.defaults6 = append(m.defaults6, r)
+				}
+				n++
+				return n < maxRoutes
+			})
+	}
+}
+
+func isDefault(network *net.IPNet) bool {
+	if network == nil {
+		return true
+	}
+	bits, _ := network.Mask.Size()
+	return bits == 0
+}
+
+func (m *machine) readRules(ctx context.Context) (err error) {
+	m.rules, err = foreign.Read(ctx)
+	return err
+}
+
+// own returns the entry of an address of this machine; nil if no interface has it.
+func (m *machine) own(a netip.Addr) *ownAddress {
+	if o, ok := m.addresses[a]; ok {
+		return &o
+	}
+	return nil
+}
+
+// connected returns the interface of a connected network with the address; "" if there is none.
+func (m *machine) connected(a netip.Addr) string {
+	for _, o := range m.networks {
+		if o.Contains(a) {
+			return o.link
+		}
+	}
+	return ""
+}
+
+// clientLinks returns the interfaces by which packets of clients may come in: the farm's own; else those that lead to
+// routers, and the one whose network has the service's address; else all.
+func (m *machine) clientLinks(f *farm.Farm, service netip.Addr) []string {
+	names := slices.DeleteFunc(slices.Clone(f.Interfaces), func(name string) bool { return m.links[name] == nil })
+	if len(f.Interfaces) > 0 {
+		return names
+	}
+	names = slices.Clone(m.gateways)
+	if on := m.connected(service); on != "" && !slices.Contains(names, on) {
+		names = append(names, on)
+	}
+	if len(names) > 0 {
+		return names
+	}
+	for name, l := range m.links {
+		if l.Attrs().Flags&(net.FlagLoopback|net.FlagUp) == net.FlagUp {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// sysctl reads a kernel parameter of this network namespace, named by its path; "" if there is none.
+func sysctl(path string) string {
+	text, _ := os.ReadFile("/proc/sys/" + path)
+	return strings.TrimSpace(string(text))
+}
+
+// setSysctl is the command that sets a kernel parameter. A path with a dot, of a VLAN interface, is written with
+// slashes.
+func setSysctl(path, value string) string {
+	if !strings.Contains(path, ".") {
+		path = strings.ReplaceAll(path, "/", ".")
+	}
+	return "sysctl -w " + quote(path+"="+value)
+}

@@ -1,0 +1,187 @@
+package preflight
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+
+	"farmc/cmd/internal/foreign"
+	"farmc/compiler/addr"
+	"farmc/compiler/farm"
+
+	"golang.org/x/sys/unix"
+)
+
+// A match tells packets of a farm from others, for a rule of another program.
+type match struct {
+	state    string // dnat or untracked; "": any
+	family   addr.Family
+	address  netip.Addr // destination; not valid: any
+	protocol farm.Protocol
+	port     uint16 // of the destination; 0: any
+}
+
+// handedOn matches packets that farmc hands on, and their answers.
+func handedOn(p flow) match {
+	switch {
+	case p.farm.Mode == farm.Local:
+		return addressed(p)
+	case p.tracked():
+		return match{state: "dnat"}
+	}
+	return match{state: "untracked"}
+}
+
+// addressed matches packets to the service of a flow.
+func addressed(p flow) match {
+	return match{"", p.family, p.service, p.protocol, p.servicePort}
+}
+
+// nft writes the match for nft.
+func (m match) nft() string {
+	switch {
+	case m.state == "dnat":
+		return "ct status dnat"
+	case m.state != "":
+		return "ct state " + m.state
+	}
+	words := fmt.Sprintf("%s daddr %s", map[addr.Family]string{addr.IP4: "ip", addr.IP6: "ip6"}[m.family], m.address)
+	if m.port != 0 {
+		words += fmt.Sprintf(" %s dport %d", m.protocol, m.port)
+	}
+	return words
+}
+
+// iptables writes the match for iptables.
+func (m match) iptables() string {
+	if m.state != "" {
+		return "-m conntrack --ctstate " + strings.ToUpper(m.state)
+	}
+	words := "-d " + m.address.String()
+	if m.port != 0 {
+		words += fmt.Sprintf(" -p %s --dport %d", m.protocol, m.port)
+	}
+	return words
+}
+
+// let sets the remedy that lets packets pass a chain. It uses the tool that owns the rules.
+func (m *machine) let(f *Finding, c *foreign.Chain, p flow, pass match) {
+	forwards := c.Hook == unix.NF_INET_FORWARD
+	switch {
+	case isIptables(c) && forwards && m.rules.Has(c, "DOCKER-USER"):
+		f.Commands = []string{iptables(c) + " -I DOCKER-USER " + pass.iptables() + " -j ACCEPT"}
+		f.Advice = "Docker keeps the rules of DOCKER-USER until the next boot"
+	case isIptables(c) && forwards && m.rules.Has(c, ufwChain(c)):
+		f.Commands = ufwRoutes(p)
+		f.Advice = "ufw keeps the rules"
+	case isIptables(c):
+		f.Commands = []string{fmt.Sprintf("%s -t %s -I %s %s -j ACCEPT", iptables(c), c.Table, c.Name, pass.iptables())}
+		f.Advice = "until the next boot; iptables-save or the program that loads the rules keeps them"
+	case c.Table == "firewalld" && forwards:
+		f.Commands = firewalldRules(p)
+		f.Advice = "firewalld keeps the rules, and loads its rules again"
+	case c.Owned:
+		f.Advice = "only the program that owns table " + c.Table + " can let them pass: accept " + pass.nft()
+	case !simpleName.MatchString(c.Table) || !simpleName.MatchString(c.Name):
+		f.Advice = "accept " + pass.nft() + " at the head of the chain"
+	default:
+		f.Commands = []string{fmt.Sprintf("nft insert rule %s %s %s %s accept", familyNames[c.Family], c.Table, c.Name,
+			pass.nft())}
+		f.Advice = "until the table is loaded again; the file that loads it keeps the rule"
+	}
+	if len(f.Commands) > 0 && pass.state == "dnat" {
+		f.Advice = "lets all packets with a translated destination pass; " + f.Advice
+	}
+}
+
+// simpleName matches names that neither nft nor a shell has to quote.
+var simpleName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]*$`)
+
+var familyNames = map[uint8]string{
+	unix.NFPROTO_INET: "inet", unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6", unix.NFPROTO_NETDEV: "netdev",
+}
+
+func describe(c *foreign.Chain, r foreign.Result) string {
+	words := fmt.Sprintf("chain %s of table %s %s", c.Name, familyNames[c.Family], c.Table)
+	if r.Chain != "" && r.Chain != c.Name {
+		words += ", by its chain " + r.Chain + ","
+	}
+	return words
+}
+
+func chainName(c *foreign.Chain) string { return familyNames[c.Family] + " " + c.Table + " " + c.Name }
+
+// isIptables reports whether a base chain is one of iptables-nft, by the names that only iptables gives.
+func isIptables(c *foreign.Chain) bool {
+	const tables, chains = " filter nat mangle raw security ", " PREROUTING INPUT FORWARD OUTPUT POSTROUTING "
+	return (c.Family == unix.NFPROTO_IPV4 || c.Family == unix.NFPROTO_IPV6) &&
+		strings.Contains(tables, " "+c.Table+" ") && strings.Contains(chains, " "+c.Name+" ")
+}
+
+func iptables(c *foreign.Chain) string {
+	if c.Family == unix.NFPROTO_IPV6 {
+		return "ip6tables"
+	}
+	return "iptables"
+}
+
+func ufwChain(c *foreign.Chain) string {
+	if c.Family == unix.NFPROTO_IPV6 {
+		return "ufw6-before-forward"
+	}
+	return "ufw-before-forward"
+}
+
+// ufwRoutes lets packets to all backends pass, and in mode stateless the answers, which ufw takes for new packets.
+func ufwRoutes(p flow) (commands []string) {
+	for _, b := range p.farm.Backends {
+		if b.State == farm.Down || !b.Address.Has(p.family) {
+			continue
+		}
+		port := ""
+		if n := p.portOf(b); n != 0 {
+			port = fmt.Sprintf(" port %d", n)
+		}
+		to := fmt.Sprintf("%s%s", b.Address[p.family], port)
+		commands = append(commands, fmt.Sprintf("ufw route allow proto %s to %s", p.protocol, to))
+		if !p.tracked() {
+			commands = append(commands, fmt.Sprintf("ufw route allow proto %s from %s", p.protocol, to))
+		}
+	}
+	return commands[:min(len(commands), maxCommands)]
+}
+
+// portOf is the port of a backend for the frontend of the flow.
+func (p flow) portOf(b farm.Backend) uint16 {
+	if b.Port != 0 {
+		return b.Port
+	}
+	return p.servicePort
+}
+
+// firewalldRules let packets from and to all backends pass.
+func firewalldRules(p flow) []string {
+	const policy = "firewall-cmd --permanent --policy farmc"
+	commands := []string{"firewall-cmd --permanent --new-policy farmc", policy + " --add-ingress-zone ANY",
+		policy + " --add-egress-zone ANY"}
+	family := map[addr.Family]string{addr.IP4: "ipv4", addr.IP6: "ipv6"}[p.family]
+	for _, b := range p.farm.Backends {
+		if !b.Address.Has(p.family) || len(commands)+3 > maxCommands {
+			continue
+		}
+		for _, end := range []string{"destination", "source"} {
+			rule := fmt.Sprintf("rule family=%s %s address=%s accept", family, end, b.Address[p.family])
+			commands = append(commands, policy+" --add-rich-rule "+quote(rule))
+		}
+	}
+	return append(commands, "firewall-cmd --reload")
+}
+
+// quote quotes a word for the shell if it needs that.
+func quote(word string) string {
+	if regexp.MustCompile(`^[A-Za-z0-9_./:=@%+-]+$`).MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
