@@ -26,7 +26,8 @@ With --machine, check then prints what keeps the farms from working on this mach
 suits few farms. The exit status is 1 if the machine stops packets of a farm.`,
 	flags: func(c *call) {
 		c.set.BoolVar(&c.noNft, "no-nft", false, "check the farms only")
-		c.set.BoolVar(&c.machine, "machine", false, "check this machine, too: settings, rules of other programs, addresses")
+		c.set.BoolVar(&c.machine, "machine", false,
+			"check this machine, too: settings, rules of other programs, addresses")
 	},
 	run: func(ctx context.Context, c *call) int {
 		if len(c.args) > 1 {

@@ -53,7 +53,8 @@ func (r *Ruleset) elements(ctx context.Context, table chainID, set string) (all 
 }
 
 func readElement(a attributes) element {
-	return element{a.value(unix.NFTA_SET_ELEM_KEY), a.number(unix.NFTA_SET_ELEM_FLAGS)&unix.NFT_SET_ELEM_INTERVAL_END != 0,
+	flags := a.number(unix.NFTA_SET_ELEM_FLAGS)
+	return element{a.value(unix.NFTA_SET_ELEM_KEY), flags&unix.NFT_SET_ELEM_INTERVAL_END != 0,
 		readVerdict(a[unix.NFTA_SET_ELEM_DATA])}
 }
 

@@ -128,7 +128,11 @@ func interfaceName(name string) value {
 func (p Packet) meta(key uint32) value {
 	switch key {
 	case unix.NFT_META_PROTOCOL:
-		return known(binary.BigEndian.AppendUint16(nil, map[bool]uint16{true: unix.ETH_P_IPV6, false: unix.ETH_P_IP}[p.Family == unix.NFPROTO_IPV6]))
+		protocol := uint16(unix.ETH_P_IP)
+		if p.Family == unix.NFPROTO_IPV6 {
+			protocol = unix.ETH_P_IPV6
+		}
+		return known(binary.BigEndian.AppendUint16(nil, protocol))
 	case unix.NFT_META_IIFNAME:
 		return interfaceName(p.In)
 	case unix.NFT_META_OIFNAME:

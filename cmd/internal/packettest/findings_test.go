@@ -136,9 +136,11 @@ var findingCases = []findingCase{
 	{name: "tentative-address", farm: oneBackend("snat", `"[fd00:2::77]:80"`, "b1", 0), kind: "duplicate", passes: true,
 		served: nothingAsked,
 		says:   "fd00:2::77 on eth1 is tentative",
-		broken: steps{sysctls{"net.ipv6.conf.eth1.accept_dad", "1"}, sysctls{"net.ipv6.conf.eth1.dad_transmits", "1000"},
+		broken: steps{sysctls{"net.ipv6.conf.eth1.accept_dad", "1"}, sysctls{"net.ipv6.conf.eth1.dad_transmits",
+			"1000"},
 			runs("ip address add fd00:2::77/64 dev eth1")}},
-	{name: "interface-down", farm: oneBackend("snat", `"192.0.2.1:80"`, "b1", 0, `interfaces = ["eth7"]`), kind: "interface", passes: true,
+	{name: "interface-down", farm: oneBackend("snat", `"192.0.2.1:80"`, "b1", 0, `interfaces = ["eth7"]`),
+		kind: "interface", passes: true,
 		served: nothingAsked, before: true,
 		says:   "interfaces: eth7 is down",
 		broken: steps{runs("ip link add eth7 type veth peer name eth8")}},
@@ -307,7 +309,8 @@ func TestFindingsOfIptables(t *testing.T) {
 		says   string
 	}{
 		"policy": {"iptables -P FORWARD DROP; iptables -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-			"iptables -t filter -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT", "chain FORWARD of table ip filter drops"},
+			"iptables -t filter -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT",
+			"chain FORWARD of table ip filter drops"},
 		"reject-at-the-end": {"iptables -A FORWARD -p tcp --dport 22 -j ACCEPT; iptables -A FORWARD -j REJECT",
 			"iptables -t filter -I FORWARD ", "chain FORWARD of table ip filter drops"},
 		"docker": {dockerRules, "iptables -I DOCKER-USER -m conntrack --ctstate DNAT -j ACCEPT",
@@ -319,9 +322,11 @@ func TestFindingsOfIptables(t *testing.T) {
 			"iptables -A ufw-before-forward -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
 			"ufw route allow proto tcp to 10.2.0.11 port 80", "chain FORWARD of table ip filter drops"},
 		"raw-notrack": {"iptables -t raw -A PREROUTING -p tcp --dport 80 -j CT --notrack",
-			"iptables -t raw -I PREROUTING -d 192.0.2.1 -p tcp --dport 80 -j ACCEPT", "takes the packets of clients from connection tracking"},
+			"iptables -t raw -I PREROUTING -d 192.0.2.1 -p tcp --dport 80 -j ACCEPT",
+			"takes the packets of clients from connection tracking"},
 		"dnat": {"iptables -t nat -N DOCKER; iptables -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER; " +
-			"iptables -t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.2.0.13:80", "", ""},
+			"iptables -t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.2.0.13:80",
+			"", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -375,7 +380,8 @@ func testIptables(t *testing.T, script, hint, says string) {
 		must(t, serves.do(s))
 		return
 	}
-	if err != nil || len(found) != 1 || !strings.Contains(found[0].Text(), says) || !strings.HasPrefix(found[0].Hint(), hint) {
+	if err != nil || len(found) != 1 || !strings.Contains(found[0].Text(), says) || !strings.HasPrefix(found[0].Hint(),
+		hint) {
 		t.Fatalf("found %+v, %v", found, err)
 	}
 	if (findingCase{farm: farm}).connects(s) && serves.do(s) == nil {

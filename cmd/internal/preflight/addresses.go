@@ -29,6 +29,9 @@ func (s *search) addresses() {
 	}
 }
 
+// vrrpAdvice takes the interface. It names no command: two machines that have the address both answer ARP.
+const vrrpAdvice = "right on a VRRP backup; else give the address to %s, unless another machine has it"
+
 // address returns the finding about an address; nil if this machine can use it.
 func (s *search) address(l farm.Listen) *Finding {
 	a := l.Address
@@ -42,7 +45,7 @@ func (s *search) address(l farm.Listen) *Finding {
 	if link := s.machine.connected(a); link != "" {
 		f.Message = fmt.Sprintf("no interface of this machine has %s, so no host on the link of %s sends packets for it here",
 			a, link)
-		f.Advice = fmt.Sprintf("right on a VRRP backup; else give the address to %s, unless another machine has it", link)
+		f.Advice = fmt.Sprintf(vrrpAdvice, link)
 		return f
 	}
 	f.Message = fmt.Sprintf("not an address of this machine: %s; packets arrive only if a router sends them here", a)
@@ -95,7 +98,7 @@ func (s *search) sourceAddress(f *farm.Farm, all farm.Addresses) {
 		found := Finding{Kind: "source-address", Object: a.String(), Effect: Harms, Place: f.Place,
 			Message: fmt.Sprintf("source-address %s is on no interface of this machine, so answers of backends go elsewhere", a)}
 		if link := s.machine.connected(a); link != "" {
-			found.Advice = fmt.Sprintf("right on a VRRP backup; else give the address to %s, unless another machine has it", link)
+			found.Advice = fmt.Sprintf(vrrpAdvice, link)
 		} else {
 			found.Commands = []string{fmt.Sprintf("ip address add %s/%d dev lo", a, a.BitLen())}
 			found.Advice = "the backends need a route to it; until the next boot"

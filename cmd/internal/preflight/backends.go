@@ -46,7 +46,8 @@ func (s *search) backend(f *farm.Farm, b farm.Backend, a netip.Addr, silent map[
 		found.Message = fmt.Sprintf("backend %s: this machine has no route to %s", b.Name, a)
 		found.Advice = "add a route to the network configuration, or correct the address"
 	case silent[r.next] && r.kind != local && b.MAC == "":
-		found.Message = fmt.Sprintf("backend %s: %s does not answer on the link of %s", b.Name, r.next, s.machine.names[r.link])
+		found.Message = fmt.Sprintf("backend %s: %s does not answer on the link of %s", b.Name, r.next,
+			s.machine.names[r.link])
 		found.Advice = "check that the machine runs and has the address"
 	default:
 		return

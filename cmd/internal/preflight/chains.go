@@ -73,7 +73,8 @@ func (s *search) dropped(c *foreign.Chain, p flow, r foreign.Result, words strin
 	if r.Verdict != foreign.Drop {
 		return
 	}
-	f := Finding{Kind: "drop", Object: chainName(c), Effect: Stops, Message: fmt.Sprintf("%s %s", describe(c, r), words)}
+	f := Finding{Kind: "drop", Object: chainName(c), Effect: Stops, Message: fmt.Sprintf("%s %s", describe(c, r),
+		words)}
 	s.machine.let(&f, c, p, pass)
 	s.found.add(f, p.farm)
 }
@@ -110,7 +111,8 @@ func (s *search) prerouting(c *foreign.Chain, p flow) {
 const conntrackPriority = -200
 
 // caught adds a finding about packets that a rule treats in another way than dropping them.
-func (s *search) caught(c *foreign.Chain, p flow, r foreign.Result, kind string, effect Effect, words string, pass match) {
+func (s *search) caught(c *foreign.Chain, p flow, r foreign.Result, kind string, effect Effect, words string,
+	pass match) {
 	f := Finding{Kind: kind, Object: chainName(c), Effect: effect, Message: fmt.Sprintf("%s %s", describe(c, r), words)}
 	s.machine.let(&f, c, p, pass)
 	s.found.add(f, p.farm)
@@ -125,7 +127,8 @@ func (s *search) destinationNAT(c *foreign.Chain, p flow) {
 	here := s.machine.own(p.service) != nil
 	r := s.agree(c, p, func(in string) foreign.Packet { return p.request(in, here) })
 	if r.Verdict == foreign.DestinationNAT {
-		s.caught(c, p, r, "destination-nat", Stops, "sends the packets of clients elsewhere, before farmc does", addressed(p))
+		s.caught(c, p, r, "destination-nat", Stops, "sends the packets of clients elsewhere, before farmc does",
+			addressed(p))
 	}
 }
 

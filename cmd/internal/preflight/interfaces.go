@@ -33,7 +33,8 @@ func (s *search) link(f *farm.Farm, name string, present int) {
 	case l == nil && present > 0 && f.Mode != farm.SNAT && f.Mode != farm.DNAT:
 		return
 	case l == nil:
-		found.Message = fmt.Sprintf("interfaces: this machine has no interface %s, so the farm takes no packets there", name)
+		found.Message = fmt.Sprintf("interfaces: this machine has no interface %s, so the farm takes no packets there",
+			name)
 		found.Advice = "name the interface as ip link shows it; if it comes later, nothing is to do"
 		if present == 0 {
 			found.Effect = Stops

@@ -15,7 +15,7 @@ import (
 // Losses is a sample of the kernel's counters of connections that connection tracking lost, of all processors.
 type Losses struct {
 	Failed  uint64    `json:"insertFailed"` // packets whose connection had the addresses and ports of another one
-	Dropped uint64    `json:"dropped"`      // packets of new connections for which the table had no room
+	Dropped uint64    `json:"dropped"`      // the same, and packets of connections for which the table had no room
 	At      time.Time `json:"at"`           // zero: no sample
 }
 
@@ -63,15 +63,18 @@ func (s *search) losses(since Losses) {
 	if now.At.IsZero() || now.Failed < since.Failed || now.Dropped < since.Dropped { // another boot
 		return
 	}
+	failed := now.Failed - since.Failed
+	// nf_conntrack_confirm of Linux 6.18 counts a failed packet as dropped, too
+	full := now.Dropped - since.Dropped - min(failed, now.Dropped-since.Dropped)
 	tracked := func(f *farm.Farm) bool { return f.Mode == farm.SNAT || f.Mode == farm.DNAT }
 	for _, f := range s.farms {
-		if tracked(f) && now.Failed-since.Failed >= minLosses {
+		if tracked(f) && failed >= minLosses {
 			s.found.add(Finding{Kind: "losses", Object: "ports", Effect: Harms,
 				Message: "new connections were lost, because their addresses and ports were in use (insert_failed)",
 				Advice: "one source address has 64,000 ports towards a backend: add backends, " +
 					"or give backends a source-address each; conntrack -S counts the losses"}, f)
 		}
-		if tracked(f) && now.Dropped-since.Dropped >= minLosses {
+		if tracked(f) && full >= minLosses {
 			path := "net/netfilter/nf_conntrack_max"
 			s.found.add(Finding{Kind: "losses", Object: "table", Effect: Harms,
 				Message:  "new connections were lost, because connection tracking had no room for them",

@@ -42,12 +42,17 @@ func TestLoadTranslators(t *testing.T) {
 
 // A file that a service may not read is no sign that a module is absent: /proc/kallsyms is empty, or cannot be opened.
 func TestHiddenSymbols(t *testing.T) {
-	empty, missing, other := filepath.Join(t.TempDir(), "empty"), filepath.Join(t.TempDir(), "no"), filepath.Join(t.TempDir(), "other")
-	if err := errors.Join(os.WriteFile(empty, nil, 0o600), os.WriteFile(other, []byte("0 T vfs_read\n"), 0o600)); err != nil {
+	dir := t.TempDir()
+	empty, missing, other := filepath.Join(dir, "empty"), filepath.Join(dir, "no"), filepath.Join(dir, "other")
+	if err := errors.Join(os.WriteFile(empty, nil, 0o600), os.WriteFile(other, []byte("0 T vfs_read\n"),
+		0o600)); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]bool{empty: true, missing: true, other: false} {
-		if got := mayContain(path, func(line string) bool { return strings.Contains(line, "nf_nat_ftp") }); got != want {
+		if got := mayContain(path, func(line string) bool {
+			return strings.Contains(line,
+				"nf_nat_ftp")
+		}); got != want {
 			t.Errorf("%s may show the module: %v", path, got)
 		}
 	}
