@@ -103,7 +103,8 @@ var findingCases = []findingCase{
 	{name: "foreign-dnat-before", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "destination-nat",
 		says: "sends the packets of clients elsewhere, before farmc does",
 		broken: steps{nftScript(`table inet before {
-			chain services { iifname != "br0" tcp dport 80 dnat ip to 10.2.0.13:80; iifname != "br0" tcp dport 80 dnat ip6 to [fd00:2::13]:80; }
+			chain services { iifname != "br0" tcp dport 80 dnat ip to 10.2.0.13:80
+				iifname != "br0" tcp dport 80 dnat ip6 to [fd00:2::13]:80; }
 			chain pre { type nat hook prerouting priority -150; fib daddr type local jump services; }
 		}`)}},
 	{name: "notrack", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "notrack",
@@ -267,7 +268,8 @@ func TestNoFindings(t *testing.T) {
 		"banned-clients": {oneBackend("snat", listen1, "b1", 0), `table inet filter {
 			set banned { type ipv4_addr; elements = { 203.0.113.99 }; }
 			chain pre { type filter hook prerouting priority -310; ip saddr @banned drop; }
-			chain forward { type filter hook forward priority 0; ip saddr @banned drop; ct state invalid drop; tcp dport 22 drop; }
+			chain forward { type filter hook forward priority 0; ip saddr @banned drop; ct state invalid drop
+				tcp dport 22 drop; }
 		}`, asksSNAT},
 		"firewalld": {oneBackend("snat", listen1, "b1", 0), `table inet fw { chain filter_FORWARD {
 			type filter hook forward priority filter + 10; policy accept
@@ -282,7 +284,8 @@ func TestNoFindings(t *testing.T) {
 		"docker": {oneBackend("dnat", listen1, "b1", 0), `table ip nat {
 			chain DOCKER { iifname != "docker0" tcp dport 8080 dnat to 172.17.0.2:80; }
 			chain PREROUTING { type nat hook prerouting priority -100; fib daddr type local jump DOCKER; }
-			chain POSTROUTING { type nat hook postrouting priority 100; ip saddr 172.17.0.0/16 oifname != "docker0" masquerade; }
+			chain POSTROUTING { type nat hook postrouting priority 100; 
+				ip saddr 172.17.0.0/16 oifname != "docker0" masquerade; }
 		}`, asksDNAT},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -43,7 +43,8 @@ func (s *search) address(l farm.Listen) *Finding {
 	}
 	f := &Finding{Kind: "address", Object: a.String(), Effect: Harms, Place: l.Place}
 	if link := s.machine.connected(a); link != "" {
-		f.Message = fmt.Sprintf("no interface of this machine has %s, so no host on the link of %s sends packets for it here",
+		f.Message = fmt.Sprintf(
+			"no interface of this machine has %s, so no host on the link of %s sends packets for it here",
 			a, link)
 		f.Advice = fmt.Sprintf(vrrpAdvice, link)
 		return f
@@ -96,7 +97,8 @@ func (s *search) sourceAddress(f *farm.Farm, all farm.Addresses) {
 			continue
 		}
 		found := Finding{Kind: "source-address", Object: a.String(), Effect: Harms, Place: f.Place,
-			Message: fmt.Sprintf("source-address %s is on no interface of this machine, so answers of backends go elsewhere", a)}
+			Message: fmt.Sprintf(
+				"source-address %s is on no interface of this machine, so answers of backends go elsewhere", a)}
 		if link := s.machine.connected(a); link != "" {
 			found.Advice = fmt.Sprintf(vrrpAdvice, link)
 		} else {

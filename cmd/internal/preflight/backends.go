@@ -39,7 +39,8 @@ func (s *search) backend(f *farm.Farm, b farm.Backend, a netip.Addr, silent map[
 	}
 	switch {
 	case r.kind == local && len(f.Interfaces) > 0 && (f.Mode == farm.DSR || f.Mode == farm.Stateless):
-		found.Message = fmt.Sprintf("backend %s: %s is an address of this machine, but mode %s at ingress reaches only other machines",
+		found.Message = fmt.Sprintf(
+			"backend %s: %s is an address of this machine, but mode %s at ingress reaches only other machines",
 			b.Name, a, f.Mode)
 		found.Advice = "use mode dnat or local, or mode stateless without interfaces"
 	case r.kind == nowhere && b.MAC == "" && f.Mode != farm.Local:

@@ -127,7 +127,8 @@ func (s *search) legacyTables() {
 		text, _ := os.ReadFile("/proc/thread-self/net/" + kind.file)
 		if names := strings.Fields(string(text)); len(names) > 0 {
 			s.found.add(Finding{Kind: "legacy", Object: kind.program, Effect: Harms,
-				Message: fmt.Sprintf("%s has rules in table %s, and farmc cannot check whether they drop or translate packets",
+				Message: fmt.Sprintf(
+					"%s has rules in table %s, and farmc cannot check whether they drop or translate packets",
 					kind.program, strings.Join(names, ", ")),
 				Advice: kind.program + "-save shows them"}, nil)
 		}
