@@ -87,7 +87,8 @@ var errUnknown = errors.New("the state directory lacks the files of the last loa
 func (e *Engine) Status(ctx context.Context, name string) (Status, error) {
 	last, c, err := e.lastLoaded()
 	if err != nil {
-		return Status{Rules: RulesNone, Pending: []string{}, Faults: []Fault{}, Farms: []FarmStatus{}}, err
+		return Status{Rules: RulesNone, Pending: []string{}, Faults: []Fault{}, Farms: []FarmStatus{},
+			Findings: preflight.Findings{}}, err
 	}
 	var s Status
 	if s.Rules, err = e.rules(ctx, last); err != nil {
@@ -122,9 +123,10 @@ func (e *Engine) Status(ctx context.Context, name string) (Status, error) {
 
 // findingsOf returns the findings about one farm, or about all if name is "".
 func (e *Engine) findingsOf(ctx context.Context, farms []*farm.Farm, name string) preflight.Findings {
-	return slices.DeleteFunc(e.Findings(ctx, farms).Without(preflight.Notes), func(f preflight.Finding) bool {
+	found := slices.DeleteFunc(e.Findings(ctx, farms).Without(preflight.Notes), func(f preflight.Finding) bool {
 		return name != "" && len(f.Farms) > 0 && !slices.Contains(f.Farms, name)
 	})
+	return append(preflight.Findings{}, found...) // JSON has [] for no findings
 }
 
 // lastLoaded returns the record of the last load and its farms.

@@ -39,7 +39,8 @@ func (e *Engine) Unload(ctx context.Context) (bool, error) {
 // unload makes the last load the previous one, unless it is on trial. The order matters if farmc is killed: without
 // boot.nft no boot loads rules, and the next Unload completes the rest.
 func (s Store) unload(onTrial bool) error {
-	errs := []error{s.remove(bootFile), s.writeJSON(trialFile, nil), s.writeJSON(heldFile, nil), s.remove(factsFile)}
+	errs := []error{s.remove(bootFile), s.writeJSON(trialFile, nil), s.writeJSON(heldFile, nil), s.remove(factsFile),
+		s.remove(findingsFile)}
 	if onTrial {
 		return errors.Join(append(errs, s.remove(sourcesFile), s.remove(loadedFile), s.sync())...)
 	}
