@@ -2,7 +2,7 @@ package foreign
 
 import "context"
 
-// A Result is what a base chain does with a packet.
+// A Result is the outcome of a base chain for a packet.
 type Result struct {
 	Verdict   Kind   // Accept, Drop, Queue, DestinationNAT, SourceNAT or Proxy
 	Chain     string // chain with the rule that decided; the base chain if its policy did
@@ -24,7 +24,7 @@ type evaluation struct {
 // maxDepth is the kernel's limit for nested jumps (NFT_JUMP_STACK_SIZE).
 const maxDepth = 16
 
-// Evaluate computes what a base chain does with a packet.
+// Evaluate computes the outcome of a base chain for a packet.
 func (r *Ruleset) Evaluate(ctx context.Context, c *Chain, p Packet) Result {
 	e := &evaluation{ctx: ctx, ruleset: r, packet: p, hook: c.Hook}
 	end := e.follow(c, yes)

@@ -199,7 +199,6 @@ func (s *step) nat(a attributes) (truth, verdict) {
 
 // lookup decides lookups in the anonymous sets of a rule.
 func (s *step) lookup(a attributes) (truth, verdict) {
-	const isVerdict = 0 // NFT_REG_VERDICT
 	all, isKnown := s.ruleset.elements(s.ctx, s.table, a.text(unix.NFTA_LOOKUP_SET))
 	if to := a.number(unix.NFTA_LOOKUP_DREG); word(to) >= 0 {
 		s.registers.put(to, unknown(16))

@@ -54,7 +54,7 @@ func (v value) set(at int, data []byte) {
 	copy(v.known[at:], known(data).known)
 }
 
-// part returns a part of the value. What lies beyond its end is unknown.
+// part returns a part of the value. Bytes beyond its end are unknown.
 func (v value) part(from, size int) value {
 	out := unknown(size)
 	if from >= 0 && from < len(v.data) {

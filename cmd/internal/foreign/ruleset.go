@@ -1,4 +1,4 @@
-// Package foreign reads the nft rules of other programs and computes what a chain does with a packet.
+// Package foreign reads the nft rules of other programs and computes the outcome of a chain for a packet.
 //
 // The package knows netlink, the expressions of nf_tables, and the matches and targets of iptables-nft. It knows no
 // farms, and it changes nothing. It never reads the elements of named sets, which can be large: a match on a named set

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// xtMatch computes a match of iptables-nft. The layouts are those of linux/netfilter/xt_*.h, in the machine's byte
+// xtMatch computes a match of iptables-nft. The layouts come from linux/netfilter/xt_*.h, in the machine's byte
 // order.
 func (s *step) xtMatch(a attributes) (truth, verdict) {
 	info := a[unix.NFTA_MATCH_INFO]

@@ -55,7 +55,8 @@ func TestLossesAreFound(t *testing.T) {
 		conn.Close()
 	}
 	found := losses(before)
-	if len(found) != 1 || found[0].Object != "ports" || !strings.Contains(found[0].Text(), "insert_failed) (farm web)") {
+	if len(found) != 1 || found[0].Object != "ports" ||
+		!strings.Contains(found[0].Text(), "insert_failed) (farm web)") {
 		t.Errorf("found %+v, counters %+v", found, sample())
 	}
 	if found := losses(sample()); len(found) > 0 {

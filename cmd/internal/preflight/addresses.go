@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// addresses finds services whose address this machine does not have, or cannot use.
+// addresses finds services at an address that this machine does not have, or cannot use.
 func (s *search) addresses() {
 	seen := map[netip.Addr]*Finding{}
 	for _, f := range s.farms {

@@ -67,7 +67,7 @@ func alone(f *farm.Farm) bool {
 	return up == 1
 }
 
-// silentNeighbours are the addresses whose last question on the link had no answer.
+// silentNeighbours are the addresses that did not answer the last question on the link.
 func silentNeighbours() map[netip.Addr]bool {
 	silent := map[netip.Addr]bool{}
 	all, _ := netlink.NeighList(0, 0)
@@ -102,7 +102,8 @@ func (s *search) loop(f *farm.Farm, b farm.Backend, family addr.Family, services
 			ports = farm.Ports{First: b.Port, Last: b.Port}
 		}
 		i := slices.IndexFunc(services[a], func(d farm.Frontend) bool {
-			return d.Farm.Mode != farm.Local && (d.Protocol == "" || own.Protocol == "" || d.Protocol == own.Protocol) &&
+			return d.Farm.Mode != farm.Local &&
+				(d.Protocol == "" || own.Protocol == "" || d.Protocol == own.Protocol) &&
 				(d.Protocol == "" || d.Ports.First <= ports.Last && ports.First <= d.Ports.Last)
 		})
 		if i < 0 || own.Family != family {

@@ -64,8 +64,8 @@ func (s *search) forwards(f *farm.Farm, family addr.Family) bool {
 		})
 }
 
-// linkForwarding finds interfaces whose own parameter turns the forwarding of IPv4 off. Packets that come in there are
-// not forwarded: those of clients, and answers of backends.
+// linkForwarding finds interfaces with forwarding of IPv4 turned off by a parameter of their own. Packets that come in
+// by such an interface are not forwarded, neither from clients nor from backends.
 func (s *search) linkForwarding(f *farm.Farm) {
 	names := slices.Clone(s.machine.gateways)
 	if len(f.Interfaces) > 0 {

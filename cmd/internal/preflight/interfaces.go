@@ -59,7 +59,7 @@ func (s *search) link(f *farm.Farm, name string, present int) {
 	s.found.add(found, f)
 }
 
-// bridge returns the bridge or VRF whose port a link is; "" if it is none.
+// bridge returns the bridge or VRF that has the link as a port; "" if there is none.
 func (s *search) bridge(l netlink.Link) string {
 	name := s.machine.names[l.Attrs().MasterIndex]
 	if above := s.machine.links[name]; above != nil && above.Type() == "bridge" {

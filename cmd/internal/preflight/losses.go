@@ -14,7 +14,7 @@ import (
 
 // Losses is a sample of the kernel's counters of connections that connection tracking lost, of all processors.
 type Losses struct {
-	Failed  uint64    `json:"insertFailed"` // packets whose connection had the addresses and ports of another one
+	Failed  uint64    `json:"insertFailed"` // packets of a connection with the addresses and ports of another one
 	Dropped uint64    `json:"dropped"`      // the same, and packets of connections for which the table had no room
 	At      time.Time `json:"at"`           // zero: no sample
 }
@@ -100,11 +100,11 @@ func (s *search) timeouts() {
 			continue
 		}
 		s.found.add(Finding{Kind: "timeout", Object: "close_wait", Effect: Notes,
-			Message: "an answer that comes more than 60 s after the client has closed its side of the connection is lost" +
-				" (nf_conntrack_tcp_timeout_close_wait)",
+			Message: "an answer that comes more than 60 s after the client has closed its side of the connection " +
+				"is lost (nf_conntrack_tcp_timeout_close_wait)",
 			Commands: []string{setSysctl(path, "3600")},
-			Advice: "for all connections that this machine tracks: those that no program closes are remembered for an hour; " +
-				"a file in /etc/sysctl.d keeps it"}, f)
+			Advice: "for all connections that this machine tracks: those that no program closes are remembered " +
+				"for an hour; a file in /etc/sysctl.d keeps it"}, f)
 	}
 }
 

@@ -21,11 +21,11 @@ type machine struct {
 	links     map[string]netlink.Link
 	names     map[int]string // of the links, by index
 	addresses map[netip.Addr]ownAddress
-	networks  []ownAddress // those of addresses with a connected network
+	networks  []ownAddress // addresses with a connected network
 	gateways  []string     // interfaces with a route by a router, in the order of the routes
 	defaults6 []netlink.Route
 	rules     *foreign.Ruleset
-	sysctls   map[string]string // those of interfaces that were read, by path
+	sysctls   map[string]string // of the interfaces that were read, by path
 }
 
 // An ownAddress is an address of an interface, with its network.
@@ -112,8 +112,8 @@ func (m *machine) connected(a netip.Addr) string {
 	return ""
 }
 
-// clientLinks returns the interfaces by which packets of clients may come in: the farm's own; else those that lead to
-// routers, and the one whose network has the service's address; else all.
+// clientLinks returns the interfaces by which packets of clients may come in: the farm's own; else the interfaces
+// to routers, and the interface in the network of the service's address; else all.
 func (m *machine) clientLinks(f *farm.Farm, service netip.Addr) []string {
 	names := slices.DeleteFunc(slices.Clone(f.Interfaces), func(name string) bool { return m.links[name] == nil })
 	if len(f.Interfaces) > 0 {

@@ -21,9 +21,9 @@ import (
 	"farmc/compiler/farm"
 )
 
-// Find returns what keeps the farms from working on this machine now. A farm that is down has no findings. A question
-// that the kernel does not answer yields no finding, except for the rules of other programs. Losses are those after
-// the sample since.
+// Find returns the faults of this machine that keep the farms from working now. A farm that is down has no findings. A
+// question that the kernel does not answer yields no finding, except for the rules of other programs. Losses count
+// after the sample since.
 func Find(ctx context.Context, farms []*farm.Farm, since Losses) Findings {
 	var up []*farm.Farm
 	for _, f := range farms {
