@@ -12,13 +12,14 @@ const day = 24 * time.Hour
 // MaxDuration is the longest duration that a file may give.
 const MaxDuration = 365 * day
 
-// shortest is the shortest duration, and all are multiples of it, as nft counts in milliseconds.
-const shortest = time.Millisecond
+// minDuration is the shortest duration, and all are multiples of it, as nft counts in milliseconds.
+const minDuration = time.Millisecond
 
-// written is how a duration is written: the units of time.ParseDuration, and days before them.
-var written = regexp.MustCompile(`^(?:([0-9]+)d)?((?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))*)$`)
+// durationPattern matches a duration: days, and then the units of time.ParseDuration.
+var durationPattern = regexp.MustCompile(`^(?:([0-9]+)d)?((?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))*)$`)
 
-// Duration reads a time like "90s", "1h30m" or "2d", of whole milliseconds, at most a year.
+// Duration reads a time like "90s", "1h30m" or "2d": whole milliseconds, from 1ms to MaxDuration. It is 0 if the key is
+// absent or has a fault.
 func (t *Table) Duration(key string) time.Duration {
 	v, ok := t.Raw(key)
 	if !ok {
@@ -30,36 +31,39 @@ func (t *Table) Duration(key string) time.Duration {
 		if n, ok := v.Data.(int64); ok && n > 0 && n <= int64(MaxDuration/time.Second) {
 			example = fmt.Sprintf("%ds", n)
 		}
-		t.wrong(v, key, "a duration", fmt.Sprintf("%s = %q", key, example))
+		t.typeFault(v, key, "a duration", fmt.Sprintf("%s = %q", key, example))
 		return 0
 	}
-	parts := written.FindStringSubmatch(text)
+	parts := durationPattern.FindStringSubmatch(text)
 	if parts == nil || text == "" {
-		t.Fault(
-			v.Place,
-			`a number and a unit, as in "90s", "5m", "1h30m" or "2d"`,
-			"%s is %q, not a duration",
-			key,
-			text,
-		)
+		t.Fault(v.Place, durationHint, "%s is %q, not a duration", key, text)
 		return 0
 	}
-	d := span(parts[1], parts[2])
-	switch {
-	case d < shortest:
-		t.Fault(v.Place, "", "%s is %q, at least 1ms", key, text)
-	case d > MaxDuration:
-		t.Fault(v.Place, "", "%s is %q, at most 365d", key, text)
-	case d%shortest != 0:
-		t.Fault(v.Place, "", "%s is %q, not a whole number of milliseconds", key, text)
-	default:
-		return d
+	d := sumDuration(parts[1], parts[2])
+	if bound := outOfBounds(d); bound != "" {
+		t.Fault(v.Place, "", "%s is %q, %s", key, text, bound)
+		return 0
 	}
-	return 0
+	return d
 }
 
-// span adds days and the rest; a time that does not fit a time.Duration counts as longer than the longest.
-func span(days, rest string) time.Duration {
+const durationHint = `a number and a unit, as in "90s", "5m", "1h30m" or "2d"`
+
+// outOfBounds names the bound that the duration breaks, "" if there is none.
+func outOfBounds(d time.Duration) string {
+	switch {
+	case d < minDuration:
+		return "at least 1ms"
+	case d > MaxDuration:
+		return "at most 365d"
+	case d%minDuration != 0:
+		return "not a whole number of milliseconds"
+	}
+	return ""
+}
+
+// sumDuration adds days and the rest; a time that does not fit a time.Duration counts as longer than the longest.
+func sumDuration(days, rest string) time.Duration {
 	var d time.Duration
 	if rest != "" {
 		var err error
@@ -77,12 +81,12 @@ func span(days, rest string) time.Duration {
 	return time.Duration(n)*day + d
 }
 
-// ParseDuration reads a time as farms write it: "90s", "1h30m", "2d"; at least a millisecond, and at most a year.
+// ParseDuration reads a time as farms write it, like Duration. It returns false if the text is no such time.
 func ParseDuration(text string) (time.Duration, bool) {
-	parts := written.FindStringSubmatch(text)
+	parts := durationPattern.FindStringSubmatch(text)
 	if parts == nil || text == "" {
 		return 0, false
 	}
-	d := span(parts[1], parts[2])
-	return d, shortest <= d && d <= MaxDuration && d%shortest == 0
+	d := sumDuration(parts[1], parts[2])
+	return d, outOfBounds(d) == ""
 }

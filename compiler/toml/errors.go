@@ -11,8 +11,8 @@ import (
 	burntsushi "github.com/BurntSushi/toml"
 )
 
-// refuse finds faults that make a text unreadable. Toml takes an empty file, and tells other places of the rest.
-func (p *page) refuse() (diag.Diagnostic, bool) {
+// unreadable finds faults that make a text unreadable. Toml takes an empty file, and tells other places of the rest.
+func (p *positions) unreadable() (diag.Diagnostic, bool) {
 	if strings.TrimSpace(p.text) == "" {
 		return diag.Diagnostic{Place: diag.Place{File: p.file}, Message: "the file is empty",
 			Hint: "an editor may have been stopped in the middle; to mask a farm, link its name to /dev/null"}, true
@@ -30,7 +30,7 @@ func (p *page) refuse() (diag.Diagnostic, bool) {
 					maxLine,
 				)}, true
 		}
-		if message, hint := blemish(p.text[i:], r); message != "" {
+		if message, hint := invalidRune(p.text[i:], r); message != "" {
 			return diag.Diagnostic{Place: p.at(i), Message: message, Hint: hint}, true
 		}
 	}
@@ -40,8 +40,8 @@ func (p *page) refuse() (diag.Diagnostic, bool) {
 // maxLine is the length of a line in bytes. A key of 4 MB takes the decoder 12 s and 1.6 GB.
 const maxLine = 1 << 18
 
-// blemish gives the fault of the rune r at the beginning of a text.
-func blemish(text string, r rune) (message, hint string) {
+// invalidRune gives the fault of the rune r at the beginning of a text.
+func invalidRune(text string, r rune) (message, hint string) {
 	switch {
 	case r == utf8.RuneError && !strings.HasPrefix(text, "\ufffd"):
 		return fmt.Sprintf("byte 0x%02x is not UTF-8", text[0]), "save the file as UTF-8"
@@ -56,14 +56,14 @@ func blemish(text string, r rune) (message, hint string) {
 }
 
 // explain turns toml's complaint into ours.
-func (p *page) explain(err error) diag.Diagnostic {
+func (p *positions) explain(err error) diag.Diagnostic {
 	var syntax burntsushi.ParseError
 	if !errors.As(err, &syntax) {
 		return diag.Diagnostic{Place: diag.Place{File: p.file}, Message: err.Error()}
 	}
 	at := p.offsetOf(syntax.Position)
-	d := diag.Diagnostic{Place: p.at(at), Message: voice(syntax.Message), Hint: advice(syntax.Message)}
-	if before, ok := p.earlier(syntax.Message, at); ok {
+	d := diag.Diagnostic{Place: p.at(at), Message: reword(syntax.Message), Hint: hintFor(syntax.Message)}
+	if before, ok := p.earlierKey(syntax.Message, at); ok {
 		d.Also = []diag.Note{{Place: before, Message: "it is here already"}}
 	}
 	return d
@@ -71,7 +71,7 @@ func (p *page) explain(err error) diag.Diagnostic {
 
 // offsetOf is the offset of toml's position. Its Col is no help: it is wrong at the start of a line, and counts bytes.
 // At the end of the file Start may be inside of the last character.
-func (p *page) offsetOf(at burntsushi.Position) int {
+func (p *positions) offsetOf(at burntsushi.Position) int {
 	offset := max(0, min(at.Start, len(p.text)))
 	for offset < len(p.text) && offset > 0 && !utf8.RuneStart(p.text[offset]) {
 		offset--
@@ -79,8 +79,8 @@ func (p *page) offsetOf(at burntsushi.Position) int {
 	return offset
 }
 
-// voice says toml's message as we do: lower case, no full stop, no escapes for characters that an author cannot see.
-func voice(message string) string {
+// reword says toml's message as we do: lower case, no full stop, no escapes for characters that an author cannot see.
+func reword(message string) string {
 	message = strings.NewReplacer(
 		`'\n'`, "the end of the line",
 		`'\x00'`, "the end of the file",
@@ -90,8 +90,8 @@ func voice(message string) string {
 	return strings.ToLower(message[:1]) + strings.TrimSuffix(message[1:], ".")
 }
 
-// advice gives the right form where toml's message lacks it.
-func advice(message string) string {
+// hintFor gives the right form where toml's message lacks it.
+func hintFor(message string) string {
 	for _, known := range []struct{ beginning, advice string }{
 		{"expected value but found", inQuotes},
 		{"expected a top-level item to end", inQuotes},
@@ -110,8 +110,8 @@ func advice(message string) string {
 
 const inQuotes = `text stands in quotes, as in timeout = "5m"; a flag is true or false`
 
-// earlier finds the key that was there before the one at the offset, if toml says that it is there twice.
-func (p *page) earlier(message string, offset int) (diag.Place, bool) {
+// earlierKey finds the key that was there before the one at the offset, if toml says that it is there twice.
+func (p *positions) earlierKey(message string, offset int) (diag.Place, bool) {
 	_, key, _ := strings.Cut(message, "'")
 	key, told, _ := strings.Cut(key, "' ")
 	if !strings.HasPrefix(told, "has already been") && !strings.HasPrefix(told, "was already") {

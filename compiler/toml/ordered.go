@@ -3,17 +3,18 @@ package toml
 // A dictionary leads from keys to values, and keeps the order in which keys came. The zero dictionary is empty. Most of
 // a farm's tables have a handful of keys, which are found sooner one by one than by a map, and take less memory.
 type dictionary[V any] struct {
-	keys   []string
-	values []V
-	places map[string]int // of more than a few
+	keys    []string
+	values  []V
+	indices map[string]int // of more than a few
 }
 
-// few is how many keys are looked for one by one.
-const few = 32
+// maxLinear is how many keys are looked for one by one.
+const maxLinear = 32
 
-func (d *dictionary[V]) place(key string) int {
-	if d.places != nil {
-		if i, ok := d.places[key]; ok {
+// index is the position of the key in keys and values, -1 if it is absent.
+func (d *dictionary[V]) index(key string) int {
+	if d.indices != nil {
+		if i, ok := d.indices[key]; ok {
 			return i
 		}
 		return -1
@@ -33,35 +34,35 @@ func (d *dictionary[V]) get(key string) V {
 }
 
 func (d *dictionary[V]) find(key string) (v V, ok bool) {
-	if i := d.place(key); i >= 0 {
+	if i := d.index(key); i >= 0 {
 		return d.values[i], true
 	}
 	return v, false
 }
 
-func (d *dictionary[V]) has(key string) bool { return d.place(key) >= 0 }
+func (d *dictionary[V]) has(key string) bool { return d.index(key) >= 0 }
 
-// room makes room for so many keys, at first.
-func (d *dictionary[V]) room(keys int) {
+// grow makes room for so many keys, at first.
+func (d *dictionary[V]) grow(keys int) {
 	d.keys, d.values = make([]string, 0, keys), make([]V, 0, keys)
 }
 
 func (d *dictionary[V]) put(key string, v V) {
-	if i := d.place(key); i >= 0 {
+	if i := d.index(key); i >= 0 {
 		d.values[i] = v
 		return
 	}
 	if d.keys == nil {
-		d.room(few / 2)
+		d.grow(maxLinear / 2)
 	}
 	d.keys, d.values = append(d.keys, key), append(d.values, v)
 	switch n := len(d.keys); {
-	case d.places != nil:
-		d.places[key] = n - 1
-	case n > few:
-		d.places = make(map[string]int, 2*n)
+	case d.indices != nil:
+		d.indices[key] = n - 1
+	case n > maxLinear:
+		d.indices = make(map[string]int, 2*n)
 		for i, k := range d.keys {
-			d.places[k] = i
+			d.indices[k] = i
 		}
 	}
 }

@@ -11,17 +11,15 @@ import (
 // Parse reads the text of a file. A text that is not TOML has one fault, as toml reports only the first, and there is
 // no table.
 func Parse(file string, text []byte, faults *diag.Diagnostics) *Table {
-	p := &page{file: file, text: strings.TrimLeft(string(text), "\ufeff")}
-	if d, bad := p.refuse(); bad {
+	p := &positions{file: file, text: strings.TrimLeft(string(text), "\ufeff")}
+	if d, bad := p.unreadable(); bad {
 		*faults = append(*faults, d)
 		return nil
 	}
 	marks, deep := scanKeys(p.text)
 	if deep >= 0 {
-		*faults = append(
-			*faults,
-			diag.Diagnostic{Place: p.at(deep), Message: fmt.Sprintf("more than %d levels deep", deepest)},
-		)
+		tooDeep := fmt.Sprintf("more than %d levels deep", maxDepth)
+		*faults = append(*faults, diag.Diagnostic{Place: p.at(deep), Message: tooDeep})
 		return nil
 	}
 	data := make(map[string]any)

@@ -7,9 +7,9 @@ import (
 	"farmc/compiler/diag"
 )
 
-// A page turns the offsets of a text into places. It goes on from the last one, so that offsets in rising order
+// positions turns the offsets of a text into places. It goes on from the last one, so that offsets in rising order
 // cost one walk over the text, however long its lines are.
-type page struct {
+type positions struct {
 	file, text string
 
 	offset     int // the last
@@ -18,10 +18,11 @@ type page struct {
 	column     int // from 0
 }
 
-func (p *page) at(offset int) diag.Place {
+// at gives the place of an offset in bytes. An offset outside of the text counts as its nearest end.
+func (p *positions) at(offset int) diag.Place {
 	offset = max(0, min(offset, len(p.text)))
 	if offset < p.offset || p.end == 0 {
-		*p = page{file: p.file, text: p.text, end: ending(p.text)}
+		*p = positions{file: p.file, text: p.text, end: ending(p.text)}
 	}
 	for offset > p.end {
 		p.line++

@@ -11,13 +11,14 @@ import (
 	burntsushi "github.com/BurntSushi/toml"
 )
 
-// Raw gives a value as it is, for keys of several types.
+// Raw gives a value of any type, for keys of several types, and marks the key as known. It returns false if the key is
+// absent.
 func (t *Table) Raw(key string) (Value, bool) {
 	t.known.put(key, struct{}{})
 	return t.values.find(key)
 }
 
-// Has says whether the files give the key.
+// Has reports whether the files give the key, and marks it as known.
 func (t *Table) Has(key string) bool {
 	_, ok := t.Raw(key)
 	return ok
@@ -26,7 +27,7 @@ func (t *Table) Has(key string) bool {
 // Keys are the keys of the files, in their order.
 func (t *Table) Keys() []string { return t.values.keys }
 
-// At is where the value of the key stands, or the table that lacks it.
+// At is the place of the key's value, or of the table if the key is absent.
 func (t *Table) At(key string) diag.Place {
 	if v, ok := t.values.find(key); ok {
 		return v.Place
@@ -34,7 +35,7 @@ func (t *Table) At(key string) diag.Place {
 	return t.Place
 }
 
-// Text reads a string.
+// Text reads a string. It is "" if the key is absent or has a fault.
 func (t *Table) Text(key string) string {
 	v, ok := t.Raw(key)
 	if !ok {
@@ -42,12 +43,12 @@ func (t *Table) Text(key string) string {
 	}
 	text, ok := v.Data.(string)
 	if !ok {
-		t.wrong(v, key, "a string", key+" = "+quoted(v.Data))
+		t.typeFault(v, key, "a string", key+" = "+quoted(v.Data))
 	}
 	return text
 }
 
-// Choice reads a string that is one of the options.
+// Choice reads a string that is one of the options. It is otherwise if the key is absent, and "" after a fault.
 func (t *Table) Choice(key, otherwise string, options ...string) string {
 	v, ok := t.Raw(key)
 	if !ok {
@@ -55,7 +56,7 @@ func (t *Table) Choice(key, otherwise string, options ...string) string {
 	}
 	text, ok := v.Data.(string)
 	if !ok {
-		t.wrong(v, key, "a string", fmt.Sprintf("%s = %q", key, options[0]))
+		t.typeFault(v, key, "a string", fmt.Sprintf("%s = %q", key, options[0]))
 		return ""
 	}
 	if !slices.Contains(options, text) {
@@ -65,7 +66,7 @@ func (t *Table) Choice(key, otherwise string, options ...string) string {
 	return text
 }
 
-// Flag reads true or false.
+// Flag reads true or false. It is otherwise if the key is absent, and false after a fault.
 func (t *Table) Flag(key string, otherwise bool) bool {
 	v, ok := t.Raw(key)
 	if !ok {
@@ -74,37 +75,37 @@ func (t *Table) Flag(key string, otherwise bool) bool {
 	flag, ok := v.Data.(bool)
 	if !ok {
 		no := slices.Contains([]any{"false", "no", "off", "0", int64(0)}, v.Data)
-		t.wrong(v, key, "true or false", fmt.Sprintf("%s = %t", key, !no))
+		t.typeFault(v, key, "true or false", fmt.Sprintf("%s = %t", key, !no))
 	}
 	return flag
 }
 
-// Number reads a whole number from least to most.
+// Number reads a whole number from least to most. It is otherwise if the key is absent, and 0 after a fault.
 func (t *Table) Number(key string, otherwise, least, most int) int {
 	v, ok := t.Raw(key)
 	if !ok {
 		return otherwise
 	}
-	n, _ := t.bounded(v, key, key+" = %d", least, most)
+	n, _ := t.intBetween(v, key, key+" = %d", least, most)
 	return n
 }
 
-// Numbers reads a list of whole numbers, each from least to most, or a single one.
+// Numbers reads a list of whole numbers, each from least to most, or a single one. Items with a fault are left out.
 func (t *Table) Numbers(key string, least, most int) []int {
 	var all []int
 	for _, item := range t.list(key) {
-		if n, ok := t.bounded(item.Value, item.name, key+" = [%d]", least, most); ok {
+		if n, ok := t.intBetween(item.Value, item.name, key+" = [%d]", least, most); ok {
 			all = append(all, n)
 		}
 	}
 	return all
 }
 
-func (t *Table) bounded(v Value, name, example string, least, most int) (int, bool) {
+func (t *Table) intBetween(v Value, name, example string, least, most int) (int, bool) {
 	n, ok := v.Data.(int64)
 	switch {
 	case !ok:
-		t.wrong(v, name, "a whole number", fmt.Sprintf(example, whole(v.Data, least, most)))
+		t.typeFault(v, name, "a whole number", fmt.Sprintf(example, nearestInt(v.Data, least, most)))
 	case n < int64(least):
 		t.Fault(v.Place, "", "%s is %d, at least %d", name, n, least)
 	case n > int64(most):
@@ -115,8 +116,8 @@ func (t *Table) bounded(v Value, name, example string, least, most int) (int, bo
 	return 0, false
 }
 
-// whole is the number that is likely to be meant, for an example.
-func whole(data any, least, most int) int {
+// nearestInt is the allowed number that is nearest to a value of another type, for an example.
+func nearestInt(data any, least, most int) int {
 	n := least
 	switch data := data.(type) {
 	case string:
@@ -129,14 +130,14 @@ func whole(data any, least, most int) int {
 	return max(least, min(n, most))
 }
 
-// Words reads a list of strings, or a single one.
+// Words reads a list of strings, or a single one. Items that are empty or no strings are faults, and left out.
 func (t *Table) Words(key string) []Word {
 	var all []Word
 	for _, item := range t.list(key) {
 		text, ok := item.Data.(string)
 		switch {
 		case !ok:
-			t.wrong(item.Value, item.name, "a string", fmt.Sprintf("%s = [%s]", key, quoted(item.Data)))
+			t.typeFault(item.Value, item.name, "a string", fmt.Sprintf("%s = [%s]", key, quoted(item.Data)))
 		case text == "":
 			t.Fault(item.Place, "", "%s is empty", item.name)
 		default:
@@ -174,12 +175,12 @@ func (t *Table) list(key string) []item {
 
 // Sub reads a table, nil if there is none.
 func (t *Table) Sub(key string) *Table {
-	return t.below(key, func() string { return "[" + t.path(key) + "]" })
+	return t.subTable(key, func() string { return "[" + t.path(key) + "]" })
 }
 
 // Subs reads a table of tables, in the order of the files.
 func (t *Table) Subs(key string) []*Table {
-	holder := t.below(key, func() string { return "[" + t.path(key) + ".NAME]" })
+	holder := t.subTable(key, func() string { return "[" + t.path(key) + ".NAME]" })
 	if holder == nil {
 		return nil
 	}
@@ -194,7 +195,7 @@ func (t *Table) Subs(key string) []*Table {
 
 // Entries reads a table of strings, in the order of the files.
 func (t *Table) Entries(key string) []Entry {
-	holder := t.below(key, func() string { return key + ` = { "..." = "..." }` })
+	holder := t.subTable(key, func() string { return key + ` = { "..." = "..." }` })
 	if holder == nil {
 		return nil
 	}
@@ -210,19 +211,19 @@ func (t *Table) Entries(key string) []Entry {
 		if _, dots := v.Data.(*Table); dots {
 			hint = `a key with dots stands in quotes, as in "192.0.2.1" = "..."`
 		}
-		holder.wrong(v, name, "a string", hint)
+		holder.typeFault(v, name, "a string", hint)
 	}
 	return all
 }
 
-func (t *Table) below(key string, example func() string) *Table {
+func (t *Table) subTable(key string, example func() string) *Table {
 	v, ok := t.Raw(key)
 	if !ok {
 		return nil
 	}
 	below, ok := v.Data.(*Table)
 	if !ok {
-		t.wrong(v, key, "a table", example())
+		t.typeFault(v, key, "a table", example())
 		return nil
 	}
 	below.open = true
@@ -237,13 +238,13 @@ func (t *Table) path(key ...string) string {
 	return burntsushi.Key(key).String()
 }
 
-// wrong is the fault of a value that has another type than wanted.
-func (t *Table) wrong(v Value, name, wanted, example string) {
-	t.Fault(v.Place, example, "%s is %s, not %s", name, kind(v.Data), wanted)
+// typeFault is the fault of a value that has another type than wanted.
+func (t *Table) typeFault(v Value, name, wanted, example string) {
+	t.Fault(v.Place, example, "%s is %s, not %s", name, typeName(v.Data), wanted)
 }
 
-// kind names the type of a value.
-func kind(data any) string {
+// typeName names the type of a value.
+func typeName(data any) string {
 	switch data.(type) {
 	case string:
 		return "a string"
@@ -279,8 +280,8 @@ func (t *Table) Fault(at diag.Place, hint, format string, args ...any) {
 	t.record(diag.Diagnostic{Place: at, Message: shorten(fmt.Sprintf(format, args...)), Hint: shorten(hint)})
 }
 
-// MaxFaults is the number of faults and warnings that are recorded of one table. More of them are counted: a file with
-// as many is no farm.
+// MaxFaults is the largest number of faults and warnings that are recorded of one file. More of them are counted: a
+// file with as many is no farm.
 const MaxFaults = 200
 
 func (t *Table) record(d diag.Diagnostic) {
@@ -309,13 +310,8 @@ func shorten(text string) string {
 	if len(text) <= maxMessage {
 		return text
 	}
-	return strings.ToValidUTF8(
-		text[:maxMessage/2],
-		"",
-	) + " ... " + strings.ToValidUTF8(
-		text[len(text)-maxMessage/4:],
-		"",
-	)
+	beginning, end := text[:maxMessage/2], text[len(text)-maxMessage/4:]
+	return strings.ToValidUTF8(beginning, "") + " ... " + strings.ToValidUTF8(end, "")
 }
 
 // FaultWithNote records a fault that has a second place.
@@ -336,13 +332,12 @@ func (t *Table) Top() *Table {
 	return t
 }
 
-// Misspelt says whether a key of the file is likely meant to be this one, which then isn't missing: FaultUnknown
+// Misspelt reports whether a key of the file is likely meant to be this one, which then isn't missing: FaultUnknown
 // reports it.
 func (t *Table) Misspelt(key string) bool {
-	return slices.ContainsFunc(
-		t.values.keys,
-		func(k string) bool { return k != key && diag.Nearest(k, []string{key}) != "" },
-	)
+	return slices.ContainsFunc(t.values.keys, func(k string) bool {
+		return k != key && diag.Nearest(k, []string{key}) != ""
+	})
 }
 
 // FaultUnknown tells of the keys that no reader has asked for, in this table and in the tables below it that were read.
@@ -356,7 +351,7 @@ func (t *Table) FaultUnknown() {
 		case t.full(): // a suggestion takes its time
 			t.Top().omitted++
 		default:
-			t.Fault(v.key, t.belongs(key), "unknown key %q%s", key, t.inside())
+			t.Fault(v.key, t.suggestPlace(key), "unknown key %q%s", key, t.inTable())
 		}
 		if below, ok := v.Data.(*Table); ok && below.open {
 			below.FaultUnknown()
@@ -364,16 +359,16 @@ func (t *Table) FaultUnknown() {
 	}
 }
 
-func (t *Table) inside() string {
+func (t *Table) inTable() string {
 	if t.parent == nil {
 		return ""
 	}
 	return " in [" + t.path() + "]"
 }
 
-// belongs suggests a likely meaning of a key that is unknown here.
-func (t *Table) belongs(key string) string {
-	home := t.Top().knows(key)
+// suggestPlace suggests a likely meaning of a key that is unknown here.
+func (t *Table) suggestPlace(key string) string {
+	home := t.Top().tableKnowing(key)
 	switch {
 	case home == nil:
 		return diag.Suggest(key, slices.Sorted(slices.Values(t.known.keys)))
@@ -383,14 +378,14 @@ func (t *Table) belongs(key string) string {
 	return key + " belongs in [" + home.path() + "]"
 }
 
-// knows finds the first table that was asked for the key.
-func (t *Table) knows(key string) *Table {
+// tableKnowing finds the first table that was asked for the key.
+func (t *Table) tableKnowing(key string) *Table {
 	if t.known.has(key) {
 		return t
 	}
 	for _, v := range t.values.values {
 		if below, ok := v.Data.(*Table); ok {
-			if home := below.knows(key); home != nil {
+			if home := below.tableKnowing(key); home != nil {
 				return home
 			}
 		}

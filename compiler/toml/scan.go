@@ -7,48 +7,48 @@ import (
 	burntsushi "github.com/BurntSushi/toml"
 )
 
-// A mark is where a key of a TOML text stands, and where its value does.
-type mark struct {
-	form  form
-	parts []part // of the dotted key, one at least
-	value spot   // of an assignment alone
+// A keyPos is where a key of a TOML text stands, and where its value does.
+type keyPos struct {
+	kind  keyKind
+	parts []keyPart // of the dotted key, one at least
+	value valuePos  // of an assignment alone
 }
 
-// A part is one name of a dotted key, and the offset where it begins, quotes included.
-type part struct {
+// A keyPart is one name of a dotted key, and the offset where it begins, quotes included.
+type keyPart struct {
 	name string
 	at   int
 }
 
-// A spot is the offset where a value begins, with the items of an array or the keys of an inline table.
-type spot struct {
+// A valuePos is the offset where a value begins, with the items of an array or the keys of an inline table.
+type valuePos struct {
 	at    int
-	items []spot
-	marks []mark
+	items []valuePos
+	keys  []keyPos
 }
 
-// A form tells the three places of TOML where a key can stand.
-type form byte
+// A keyKind tells the three places of TOML where a key can stand.
+type keyKind byte
 
 const (
-	assignment  form = iota // a.b = 1, in a table or an inline table
-	heading                 // [a.b]
-	listHeading             // [[a.b]]
+	assignment  keyKind = iota // a.b = 1, in a table or an inline table
+	heading                    // [a.b]
+	listHeading                // [[a.b]]
 )
 
-// deepest is how many levels of arrays, inline tables and dots a text may have: toml and all that come after it
+// maxDepth is how many levels of arrays, inline tables and dots a text may have: toml and all that come after it
 // go down by recursion, and a Go stack that is full ends the program.
-const deepest = 64
+const maxDepth = 64
 
-// mostExpected bounds the room that is made for keys before they are found.
-const mostExpected = 1 << 10
+// maxPreallocated bounds the number of keys that memory is allocated for before they are found.
+const maxPreallocated = 1 << 10
 
 // scanKeys finds the keys of a text that toml accepts, in document order. It looks for places, never for faults: of any
 // other text it gives the keys that it understands, and stops where it cannot go on. It stops as well where the text
-// goes deeper than deepest, and gives the offset; otherwise deep is -1.
-func scanKeys(text string) (marks []mark, deep int) {
+// goes deeper than maxDepth, and gives the offset; otherwise deep is -1.
+func scanKeys(text string) (marks []keyPos, deep int) {
 	s := scanner{text: text, deep: -1}
-	marks = make([]mark, 0, min(strings.Count(text, "\n")+1, mostExpected))
+	marks = make([]keyPos, 0, min(strings.Count(text, "\n")+1, maxPreallocated))
 	for s.blank(); s.at < len(s.text); s.blank() {
 		marks = append(marks, s.statement())
 	}
@@ -63,7 +63,7 @@ type scanner struct {
 	deep  int
 }
 
-func (s *scanner) statement() mark {
+func (s *scanner) statement() keyPos {
 	switch {
 	case s.accept("[["):
 		return s.heading(listHeading, "]]")
@@ -73,16 +73,16 @@ func (s *scanner) statement() mark {
 	return s.assignment()
 }
 
-func (s *scanner) heading(f form, end string) mark {
-	m := mark{form: f, parts: s.key()}
+func (s *scanner) heading(f keyKind, end string) keyPos {
+	m := keyPos{kind: f, parts: s.key()}
 	if !s.accept(end) {
 		s.stop()
 	}
 	return m
 }
 
-func (s *scanner) assignment() mark {
-	m := mark{form: assignment, parts: s.key()}
+func (s *scanner) assignment() keyPos {
+	m := keyPos{kind: assignment, parts: s.key()}
 	if !s.accept("=") {
 		s.stop()
 	}
@@ -91,14 +91,14 @@ func (s *scanner) assignment() mark {
 	return m
 }
 
-func (s *scanner) key() []part {
-	var parts []part
+func (s *scanner) key() []keyPart {
+	var parts []keyPart
 	for {
 		s.space()
-		if len(parts) == deepest {
+		if len(parts) == maxDepth {
 			s.tooDeep()
 		}
-		parts = append(parts, s.part())
+		parts = append(parts, s.keyPart())
 		s.space()
 		if !s.accept(".") {
 			return parts
@@ -106,8 +106,8 @@ func (s *scanner) key() []part {
 	}
 }
 
-func (s *scanner) part() part {
-	p := part{at: s.at}
+func (s *scanner) keyPart() keyPart {
+	p := keyPart{at: s.at}
 	if s.quoted() {
 		p.name = unquote(s.text[p.at:s.at])
 		return p
@@ -122,7 +122,7 @@ func (s *scanner) part() part {
 	return p
 }
 
-// bare says whether a key may hold the byte without quotes.
+// bare reports whether a key may hold the byte without quotes.
 func bare(b byte) bool {
 	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '_' || b == '-'
 }
@@ -138,9 +138,9 @@ func unquote(quoted string) string {
 	return strings.Trim(quoted, quoted[:1])
 }
 
-func (s *scanner) value() spot {
-	v := spot{at: s.at}
-	if s.depth++; s.depth > deepest {
+func (s *scanner) value() valuePos {
+	v := valuePos{at: s.at}
+	if s.depth++; s.depth > maxDepth {
 		s.tooDeep()
 	}
 	switch {
@@ -150,7 +150,7 @@ func (s *scanner) value() spot {
 		}
 	case s.accept("{"):
 		for s.blank(); !s.accept("}") && s.at < len(s.text); s.comma() {
-			v.marks = append(v.marks, s.assignment())
+			v.keys = append(v.keys, s.assignment())
 		}
 	case s.quoted():
 	default:
@@ -177,7 +177,7 @@ func (s *scanner) plain() {
 	s.at += end
 }
 
-// quoted passes a string of any of the four kinds, and says whether there was one.
+// quoted passes a string of any of the four kinds, and reports whether there was one.
 func (s *scanner) quoted() bool {
 	if s.at == len(s.text) || s.text[s.at] != '"' && s.text[s.at] != '\'' {
 		return false
@@ -256,55 +256,55 @@ func (s *scanner) tooDeep() {
 	s.stop()
 }
 
-// A found is a key with its whole path, as MetaData.Keys of toml lists it.
-type found struct {
+// A keyAt is a key with its whole path, as MetaData.Keys of toml lists it.
+type keyAt struct {
 	path burntsushi.Key
 	at   int // of its last part
 }
 
-// flatten lists marks the way MetaData.Keys does: each heading and each assignment once, where it stands; the
+// flatten lists keys the way MetaData.Keys does: each heading and each assignment once, where it stands; the
 // tables that a dotted key or a heading implies not at all; [[a]] at each element; the keys of an inline table
 // after the key that holds it, and so for each table in an array, whose number is not part of the path.
-func flatten(marks []mark) []found {
-	all := make([]found, 0, len(marks))
+func flatten(marks []keyPos) []keyAt {
+	all := make([]keyAt, 0, len(marks))
 	var table burntsushi.Key
 	for _, m := range marks {
-		if m.form != assignment {
+		if m.kind != assignment {
 			table = nil
 		}
-		all = m.flatten(all, table)
-		if m.form != assignment {
+		all = m.appendTo(all, table)
+		if m.kind != assignment {
 			table = all[len(all)-1].path
 		}
 	}
 	return all
 }
 
-// agree says whether the scanner has found the keys that toml has read.
-func agree(marks []mark, keys []burntsushi.Key) bool {
+// agree reports whether the scanner has found the keys that toml has read.
+func agree(marks []keyPos, keys []burntsushi.Key) bool {
 	return slices.EqualFunc(
 		flatten(marks),
 		keys,
-		func(f found, k burntsushi.Key) bool { return slices.Equal(f.path, k) },
+		func(f keyAt, k burntsushi.Key) bool { return slices.Equal(f.path, k) },
 	)
 }
 
-func (m mark) flatten(all []found, table burntsushi.Key) []found {
+func (m keyPos) appendTo(all []keyAt, table burntsushi.Key) []keyAt {
 	path := make(burntsushi.Key, len(table), len(table)+len(m.parts))
 	copy(path, table)
 	for _, p := range m.parts {
 		path = append(path, p.name)
 	}
-	all = append(all, found{path, m.parts[len(m.parts)-1].at})
-	return m.value.flatten(all, path)
+	all = append(all, keyAt{path, m.parts[len(m.parts)-1].at})
+	return m.value.appendTo(all, path)
 }
 
-func (s spot) flatten(all []found, path burntsushi.Key) []found {
+func (s valuePos) appendTo(all []keyAt, path burntsushi.Key) []keyAt {
 	for _, item := range s.items {
-		all = item.flatten(all, path)
+		all = item.appendTo(all, path)
 	}
-	for _, m := range s.marks {
-		all = m.flatten(all, path)
+	for _, m := range s.keys {
+		all = m.appendTo(all, path)
 	}
 	return all
 }

@@ -103,12 +103,12 @@ func TestScanKeysStopsBeforeTheStackIsFull(t *testing.T) {
 		text string
 		want int
 	}{
-		{"array-just-fits", "a=" + strings.Repeat("[", deepest-1) + "1" + strings.Repeat("]", deepest-1), -1},
-		{"array", "a=" + strings.Repeat("[", 1e6), 2 + deepest},
+		{"array-just-fits", "a=" + strings.Repeat("[", maxDepth-1) + "1" + strings.Repeat("]", maxDepth-1), -1},
+		{"array", "a=" + strings.Repeat("[", 1e6), 2 + maxDepth},
 		{"many-beside-each-other", strings.Repeat("a=[1]\n", 99), -1},
-		{"inline-table", strings.Repeat("a={", 1e6), 2 + 3*deepest},
-		{"dots-just-fit", strings.Repeat("a.", deepest-1) + "a=1", -1},
-		{"dots", strings.Repeat("a.", 1e6), 2 * deepest},
+		{"inline-table", strings.Repeat("a={", 1e6), 2 + 3*maxDepth},
+		{"dots-just-fit", strings.Repeat("a.", maxDepth-1) + "a=1", -1},
+		{"dots", strings.Repeat("a.", 1e6), 2 * maxDepth},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			if _, deep := scanKeys(test.text); deep != test.want {
@@ -137,7 +137,7 @@ func FuzzKeys(f *testing.F) {
 		if !agree(marks, md.Keys()) {
 			t.Fatalf("got  %v\nwant %v", paths(marks), md.Keys())
 		}
-		visit(marks, func(m mark) {
+		visit(marks, func(m keyPos) {
 			for _, p := range m.parts {
 				if !standsAt(text, p) {
 					t.Errorf("no %q at %d: %q", p.name, p.at, text[p.at:])
@@ -148,7 +148,7 @@ func FuzzKeys(f *testing.F) {
 }
 
 // standsAt says whether a part of a key begins where it is said to.
-func standsAt(text string, p part) bool {
+func standsAt(text string, p keyPart) bool {
 	rest := text[p.at:]
 	if rest[0] != '"' && rest[0] != '\'' {
 		after, ok := strings.CutPrefix(rest, p.name)
@@ -171,13 +171,13 @@ func BenchmarkScanKeys(b *testing.B) {
 }
 
 // shown gives for each key its path, and the text at the key, at its value and at the items of its value.
-func shown(text string, marks []mark) []string {
+func shown(text string, marks []keyPos) []string {
 	line := func(at int) string { return strings.TrimRight(strings.SplitAfter(text[at:], "\n")[0], "\r\n") }
 	all := flatten(marks)
 	var lines []string
-	visit(marks, func(m mark) {
+	visit(marks, func(m keyPos) {
 		say := fmt.Sprintf("%s|%s", all[len(lines)].path, line(all[len(lines)].at))
-		if m.form == assignment {
+		if m.kind == assignment {
 			say += "|" + line(m.value.at)
 		}
 		for _, s := range everyItem(m.value) {
@@ -188,27 +188,27 @@ func shown(text string, marks []mark) []string {
 	return lines
 }
 
-// visit goes through marks in the order of the document.
-func visit(marks []mark, do func(mark)) {
+// visit calls do for each key, in the order of the document.
+func visit(marks []keyPos, do func(keyPos)) {
 	for _, m := range marks {
 		do(m)
-		visit(m.value.marks, do)
+		visit(m.value.keys, do)
 		for _, item := range everyItem(m.value) {
-			visit(item.marks, do)
+			visit(item.keys, do)
 		}
 	}
 }
 
 // everyItem gives the items of an array, and theirs.
-func everyItem(s spot) []spot {
-	var all []spot
+func everyItem(s valuePos) []valuePos {
+	var all []valuePos
 	for _, item := range s.items {
 		all = append(append(all, item), everyItem(item)...)
 	}
 	return all
 }
 
-func paths(marks []mark) string {
+func paths(marks []keyPos) string {
 	var all []string
 	for _, f := range flatten(marks) {
 		all = append(all, f.path.String())

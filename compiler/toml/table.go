@@ -39,36 +39,36 @@ type Entry struct {
 
 func newTable(parent *Table, name string, place diag.Place, data map[string]any) *Table {
 	t := &Table{Name: name, Place: place, parent: parent, data: data}
-	t.values.room(len(data))
+	t.values.grow(len(data))
 	return t
 }
 
 // fill gives toml's values of a table their places.
-func (t *Table) fill(p *page, marks []mark) {
+func (t *Table) fill(p *positions, marks []keyPos) {
 	at := t
 	for _, m := range marks {
 		above, last := m.parts[:len(m.parts)-1], m.parts[len(m.parts)-1]
-		switch m.form {
+		switch m.kind {
 		case heading:
-			at = t.within(p, above).head(p, last)
+			at = t.descend(p, above).openTable(p, last)
 		case listHeading:
-			at = t.within(p, above).grow(p, last)
+			at = t.descend(p, above).appendTable(p, last)
 		case assignment:
-			at.within(p, above).assign(p, last, m.value)
+			at.descend(p, above).assign(p, last, m.value)
 		}
 	}
 }
 
-// within goes down a dotted key, and makes the tables that it implies.
-func (t *Table) within(p *page, parts []part) *Table {
+// descend goes down a dotted key, and makes the tables that it implies.
+func (t *Table) descend(p *positions, parts []keyPart) *Table {
 	for _, part := range parts {
 		t = t.child(p, part)
 	}
 	return t
 }
 
-// head goes to the table of a heading. Its place is the heading's even if another heading implied it before.
-func (t *Table) head(p *page, k part) *Table {
+// openTable goes to the table of a heading. Its place is the heading's even if another heading implied it before.
+func (t *Table) openTable(p *positions, k keyPart) *Table {
 	below := t.child(p, k)
 	if t.values.get(k.name).Data == any(below) {
 		below.Place = p.at(k.at)
@@ -77,32 +77,32 @@ func (t *Table) head(p *page, k part) *Table {
 	return below
 }
 
-func (t *Table) child(p *page, k part) *Table {
+func (t *Table) child(p *positions, k keyPart) *Table {
 	place := p.at(k.at)
 	old, taken := t.values.find(k.name)
-	if below, ok := last(old).(*Table); ok && !below.inline {
+	if below, ok := lastTable(old).(*Table); ok && !below.inline {
 		return below
 	}
 	data, ok := t.data[k.name].(map[string]any)
 	made := newTable(t, k.name, place, data)
 	if taken || !ok {
-		t.overlooked(k.name, place)
+		t.faultLost(k.name, place)
 	} else {
 		t.values.put(k.name, Value{place, place, made})
 	}
 	return made
 }
 
-// last is the value that a key in a dotted key means: of [[tables]] the last.
-func last(v Value) any {
+// lastTable is the value that a key in a dotted key means: of [[tables]] the last.
+func lastTable(v Value) any {
 	if list, ok := v.Data.([]Value); ok && len(list) > 0 {
 		return list[len(list)-1].Data
 	}
 	return v.Data
 }
 
-// grow adds a table to a list of [[tables]].
-func (t *Table) grow(p *page, k part) *Table {
+// appendTable adds a table to a list of [[tables]].
+func (t *Table) appendTable(p *positions, k keyPart) *Table {
 	place := p.at(k.at)
 	v, taken := t.values.find(k.name)
 	if !taken {
@@ -111,7 +111,7 @@ func (t *Table) grow(p *page, k part) *Table {
 	list, _ := v.Data.([]Value)
 	data, _ := t.data[k.name].([]map[string]any)
 	if len(list) >= len(data) {
-		t.overlooked(k.name, place)
+		t.faultLost(k.name, place)
 		return newTable(t, k.name, place, nil)
 	}
 	made := newTable(t, k.name, place, data[len(list)])
@@ -120,21 +120,21 @@ func (t *Table) grow(p *page, k part) *Table {
 	return made
 }
 
-func (t *Table) assign(p *page, k part, s spot) {
+func (t *Table) assign(p *positions, k keyPart, s valuePos) {
 	key := p.at(k.at)
 	taken := t.values.has(k.name)
 	data, ok := t.data[k.name]
 	if taken || !ok {
-		t.overlooked(k.name, key)
+		t.faultLost(k.name, key)
 		return
 	}
-	t.values.put(k.name, t.join(p, k.name, key, s, data))
+	t.values.put(k.name, t.locate(p, k.name, key, s, data))
 }
 
-// overlooked tells of a key that is there twice, or that toml has lost. Toml tells of most keys that are there twice,
+// faultLost tells of a key that is there twice, or that toml has lost. Toml tells of most keys that are there twice,
 // but where a heading or a dotted key has implied a table of that name, it keeps one of the two without a word. And
 // [a.b] after [a.b.c] drops the content of [a.b.c] if [[a]] before had a list named b.
-func (t *Table) overlooked(key string, at diag.Place) {
+func (t *Table) faultLost(key string, at diag.Place) {
 	if old, taken := t.values.find(key); taken {
 		t.FaultWithNote(
 			at,
@@ -147,20 +147,20 @@ func (t *Table) overlooked(key string, at diag.Place) {
 	t.Fault(at, "a table stands before those in it, as [a.b] before [a.b.c]", "key '%s' gets lost", t.path(key))
 }
 
-// join gives a value its place, and so all that it holds.
-func (t *Table) join(p *page, name string, key diag.Place, s spot, data any) Value {
+// locate gives a value its place, and so all that it holds.
+func (t *Table) locate(p *positions, name string, key diag.Place, s valuePos, data any) Value {
 	v := Value{Place: p.at(s.at), key: key, Data: data}
 	switch data := data.(type) {
 	case []any:
 		list := make([]Value, min(len(data), len(s.items))) // they differ for a key that is there twice
 		for i := range list {
-			list[i] = t.join(p, name, key, s.items[i], data[i])
+			list[i] = t.locate(p, name, key, s.items[i], data[i])
 		}
 		v.Data = list
 	case map[string]any:
 		inline := newTable(t, name, key, data)
 		inline.inline = true
-		inline.fill(p, s.marks)
+		inline.fill(p, s.keys)
 		v.Data = inline
 	}
 	return v

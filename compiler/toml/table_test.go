@@ -511,7 +511,7 @@ func FuzzParseTable(f *testing.F) {
 	})
 }
 
-// inside gives the offset of a place, counted anew.
+// inTable gives the offset of a place, counted anew.
 func inside(t *testing.T, text []byte, at diag.Place) int {
 	if at.Line == 0 {
 		return 0
@@ -700,7 +700,7 @@ func list(faults diag.Diagnostics) string {
 
 func short(p diag.Place) string { return fmt.Sprintf("%d:%d", p.Line, p.Column) }
 
-// places tells where a value and its items begin.
+// indices tells where a value and its items begin.
 func places(v Value) string {
 	say := short(v.Place)
 	if items, ok := v.Data.([]Value); ok {
