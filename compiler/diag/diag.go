@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -8,8 +9,8 @@ import (
 	"unicode"
 )
 
-// A Place is a position in a file that an administrator wrote. Line and Column count from 1, columns in
-// characters; a Place without a Line speaks of the whole file. Text is the line itself, to be shown.
+// A Place is a position in a file that an administrator wrote. Line and Column count from 1, and Column counts
+// characters. A Place with Line 0 means the whole file. Text is the text of the line, for the excerpt.
 type Place struct {
 	File   string
 	Line   int
@@ -17,7 +18,7 @@ type Place struct {
 	Text   string
 }
 
-// String gives the place as file:line:column, as editors and terminals understand it.
+// String gives the place as file:line:column, the form that editors and terminals understand, or the file alone.
 func (p Place) String() string {
 	if p.Line == 0 {
 		return p.File
@@ -25,7 +26,7 @@ func (p Place) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
-// Severity tells faults, which stop a load, from warnings, which do not.
+// Severity separates faults, which stop a load, from warnings, which do not.
 type Severity int
 
 // The two severities.
@@ -34,7 +35,7 @@ const (
 	Warning
 )
 
-// String gives the word that stands before a message.
+// String gives the word before a message: error or warning.
 func (s Severity) String() string {
 	if s == Warning {
 		return "warning"
@@ -42,50 +43,46 @@ func (s Severity) String() string {
 	return "error"
 }
 
-// A Diagnostic is a fault or warning for a farm's author: place, message, and the right form.
+// A Diagnostic is a message to the author of a farm: the place, the mistake and the remedy.
 type Diagnostic struct {
 	Severity Severity
 	Farm     string // the farm's name, where it is known
 	Place    Place
-	Message  string // lower case, no full stop
-	Hint     string // the right form, if it is known
-	Also     []Note // the other places that belong to it, of a conflict
+	Message  string // the mistake: lower case, no full stop
+	Hint     string // the remedy, "" if there is none
+	Also     []Note // the other places of a conflict
 }
 
-// A Note is a further place of a Diagnostic, with its part in the story.
+// A Note is another place of a Diagnostic, with its own message.
 type Note struct {
 	Place   Place
 	Message string
 }
 
-// Diagnostics are all that a run has to tell.
+// Diagnostics are the messages of a run.
 type Diagnostics []Diagnostic
 
-// Faulty says whether a fault is among them, so that nothing may be loaded.
+// Faulty reports whether one of them is a fault. Nothing may be loaded then.
 func (ds Diagnostics) Faulty() bool {
 	return slices.ContainsFunc(ds, func(d Diagnostic) bool { return d.Severity == Fault })
 }
 
-// Sort puts the diagnostics into the order of files and lines, and drops duplicates.
+// Sort orders the diagnostics by file, line, column and message, and drops repetitions.
 func (ds *Diagnostics) Sort() {
 	slices.SortStableFunc(*ds, func(a, b Diagnostic) int {
-		if c := strings.Compare(a.Place.File, b.Place.File); c != 0 {
-			return c
-		}
-		if a.Place.Line != b.Place.Line {
-			return a.Place.Line - b.Place.Line
-		}
-		if a.Place.Column != b.Place.Column {
-			return a.Place.Column - b.Place.Column
-		}
-		return strings.Compare(a.Message, b.Message)
+		return cmp.Or(
+			strings.Compare(a.Place.File, b.Place.File),
+			cmp.Compare(a.Place.Line, b.Place.Line),
+			cmp.Compare(a.Place.Column, b.Place.Column),
+			strings.Compare(a.Message, b.Message),
+		)
 	})
 	*ds = slices.CompactFunc(*ds, func(a, b Diagnostic) bool {
 		return a.Place == b.Place && a.Message == b.Message
 	})
 }
 
-// Palette colours the parts of a printed diagnostic; the zero Palette prints plainly.
+// A Palette has the escape sequences for the parts of a printed diagnostic. The zero Palette prints without colours.
 type Palette struct {
 	Fault, Warning, Added, Hint, Bold, Reset string
 }
@@ -100,8 +97,8 @@ var Terminal = Palette{
 	Reset:   "\x1b[0m",
 }
 
-// Print shows the diagnostics to people: place and message, the line with a mark under the column, the hint,
-// and the other places of a conflict.
+// Print writes the diagnostics for people: place and message, the line with a caret under the column, the other places
+// of a conflict, and the hint. Texts of users are made Printable. Errors of w are ignored.
 func (ds Diagnostics) Print(w io.Writer, p Palette) {
 	for _, d := range ds {
 		d.print(w, p)
@@ -117,17 +114,8 @@ func (d Diagnostic) print(w io.Writer, p Palette) {
 	if at != "" {
 		at += ": "
 	}
-	fmt.Fprintf(
-		w,
-		"%s%s%s%s%s:%s %s\n",
-		p.Bold,
-		Printable(at),
-		p.Reset,
-		colour,
-		d.Severity,
-		p.Reset,
-		Printable(d.Message),
-	)
+	fmt.Fprintf(w, "%s%s%s", p.Bold, Printable(at), p.Reset)
+	fmt.Fprintf(w, "%s%s:%s %s\n", colour, d.Severity, p.Reset, Printable(d.Message))
 	excerpt(w, d.Place, p)
 	for _, n := range d.Also {
 		fmt.Fprintf(w, "  %s%s%s: %s\n", p.Bold, Printable(n.Place.String()), p.Reset, Printable(n.Message))
@@ -138,29 +126,30 @@ func (d Diagnostic) print(w io.Writer, p Palette) {
 	}
 }
 
-// widest is how much of a long line an excerpt shows, in characters.
-const widest = 120
+// maxExcerpt is the length of an excerpt of a long line, in characters.
+const maxExcerpt = 120
 
+// excerpt prints the line of a place, with a caret under the column.
 func excerpt(w io.Writer, at Place, p Palette) {
 	if at.Line == 0 {
 		return
 	}
 	line := []rune(strings.ReplaceAll(at.Text, "\t", " "))
 	column := min(max(at.Column, 1), len(line)+1)
-	if over := column - widest*2/3; over > 0 && len(line) > widest {
+	if over := column - maxExcerpt*2/3; over > 0 && len(line) > maxExcerpt {
 		line = append([]rune("..."), line[over:]...)
 		column += 3 - over
 	}
-	if len(line) > widest {
-		line = append(line[:widest:widest], []rune("...")...)
+	if len(line) > maxExcerpt {
+		line = append(line[:maxExcerpt:maxExcerpt], []rune("...")...)
 	}
 	gutter := fmt.Sprintf("%5d", at.Line)
 	fmt.Fprintf(w, "%s | %s\n", gutter, Printable(string(line)))
 	fmt.Fprintf(w, "%s | %s%s^%s\n", strings.Repeat(" ", len(gutter)), strings.Repeat(" ", column-1), p.Fault, p.Reset)
 }
 
-// Printable replaces the characters that are not printable, such as line ends, escapes, and characters without width or
-// with a direction: a terminal or log shows a text of others, and does not obey it.
+// Printable replaces the characters that are not printable by U+FFFD: line ends, escapes, and characters without width
+// or with a direction. A text of a user then cannot control a terminal or forge a line of a log.
 func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

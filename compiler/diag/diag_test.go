@@ -69,7 +69,7 @@ func TestPrintLongLines(t *testing.T) {
 			if len(mark) > len(shown) || shown[len(mark)-1] != text[column-1] {
 				t.Fatalf("column %d of %d:\n%s\n%s", column, length, lines[1], lines[2])
 			}
-			if len(shown) > 8+widest+3 {
+			if len(shown) > 8+maxExcerpt+3 {
 				t.Fatalf("column %d of %d: an excerpt of %d characters", column, length, len(shown))
 			}
 		}

@@ -1,6 +1,6 @@
 package diag
 
-// Origin is where a line of a script comes from: a farm and one of its keys.
+// An Origin is the source of a line of a script: a farm, one of its keys, and the place of the key's value.
 type Origin struct {
 	Farm  string
 	Key   string

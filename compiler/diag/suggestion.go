@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Suggest is the option that is likely to be meant, or all of them.
+// Suggest gives a hint for a word that is none of the options: the nearest option, or else all of them.
 func Suggest(word string, options []string) string {
 	if near := Nearest(word, options); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
@@ -16,8 +16,8 @@ func Suggest(word string, options []string) string {
 	return "one of " + strings.Join(options, ", ")
 }
 
-// Nearest gives the known word that a misspelt one is likely to stand for, or "" (Levenshtein distance of a
-// third of the word at most; swapped neighbours count once).
+// Nearest gives the known word that is nearest to a misspelt one, or "" if none is near. The distance is at most a
+// third of the length of the word in bytes, and at least 1 is allowed.
 func Nearest(word string, known []string) string {
 	best, least := "", max(len(word)/3, 1)+1
 	for _, k := range known {
@@ -28,7 +28,8 @@ func Nearest(word string, known []string) string {
 	return best
 }
 
-// distance is the optimal string alignment distance of two words.
+// distance is the optimal string alignment distance of two words: the Levenshtein distance, but a swap of neighbours
+// counts once.
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {
