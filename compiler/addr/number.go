@@ -8,10 +8,10 @@ import (
 	"net/netip"
 )
 
-// A Number is an address as an unsigned integer of 128 bits. An IPv4 address is in the lower 32 bits.
+// A Number is an address as an integer of 128 bits. An IPv4 address is in the lower 32 bits.
 type Number struct{ hi, lo uint64 }
 
-// NumberOf is the address as a number.
+// NumberOf gives the number of a valid address.
 func NumberOf(a netip.Addr) Number {
 	if a.Is4() {
 		b := a.As4()
@@ -21,7 +21,7 @@ func NumberOf(a netip.Addr) Number {
 	return Number{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
 }
 
-// Address is the address of the family that the number stands for.
+// Address gives the number's address in the family. For IPv4 the upper 96 bits are ignored.
 func (n Number) Address(f Family) netip.Addr {
 	if f == IP4 {
 		return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, uint32(n.lo))))
@@ -53,7 +53,7 @@ func (n Number) minus(o Number) Number {
 	return Number{hi, lo}
 }
 
-// power is 2 to the power of exponent, at most 127.
+// power gives 2 to the power of exponent, which is at most 127.
 func power(exponent int) Number {
 	if exponent >= 64 {
 		return Number{1 << (exponent - 64), 0}
@@ -61,16 +61,16 @@ func power(exponent int) Number {
 	return Number{0, 1 << exponent}
 }
 
-// evenness is how often 2 divides the number; 128 times if it is 0.
-func (n Number) evenness() int {
+// trailingZeros is the number of zero bits at the lower end, 128 for 0.
+func (n Number) trailingZeros() int {
 	if n.lo != 0 {
 		return bits.TrailingZeros64(n.lo)
 	}
 	return 64 + bits.TrailingZeros64(n.hi)
 }
 
-// digits is how many binary digits the number has.
-func (n Number) digits() int {
+// bitLength is the number of bits without leading zeros, 0 for 0.
+func (n Number) bitLength() int {
 	if n.hi != 0 {
 		return 64 + bits.Len64(n.hi)
 	}

@@ -6,33 +6,22 @@ import (
 	"strings"
 )
 
-// A Network is a run of addresses of one family, first and last included.
+// A Network is a range of addresses of one family, from First to Last, both included.
 type Network struct {
 	First, Last netip.Addr
 }
 
-// Range is the network in numbers.
+// Range gives the network as numbers.
 func (n Network) Range() Range { return Range{NumberOf(n.First), NumberOf(n.Last)} }
 
-// NetworkSyntax tells the author of a farm or a list which forms ParseNetwork reads.
+// NetworkSyntax is a hint for messages: the forms that ParseNetwork reads.
 const NetworkSyntax = "an address, a network or a range: 192.0.2.7, 192.0.2.0/24, 192.0.2.5-192.0.2.9"
 
-// ParseNetwork reads an address, a network (host bits are allowed, and mean the whole network) or a range.
+// ParseNetwork reads an address, a network or a range. Host bits of a network are ignored. The error quotes the word
+// and says why it is none of the three.
 func ParseNetwork(word string) (Network, error) {
-	if first, last, isRange := strings.Cut(word, "-"); isRange {
-		a, errA := ParseAddress(strings.TrimSpace(first))
-		b, errB := ParseAddress(strings.TrimSpace(last))
-		switch {
-		case errA != nil:
-			return Network{}, errA
-		case errB != nil:
-			return Network{}, errB
-		case a.Is4() != b.Is4():
-			return Network{}, fmt.Errorf("%q joins two families", word)
-		case b.Less(a):
-			return Network{}, fmt.Errorf("%q ends before it begins", word)
-		}
-		return Network{a, b}, nil
+	if strings.Contains(word, "-") {
+		return parseRange(word)
 	}
 	if strings.Contains(word, "/") {
 		p, err := netip.ParsePrefix(word)
@@ -45,7 +34,25 @@ func ParseNetwork(word string) (Network, error) {
 	return Network{a, a}, err
 }
 
-// ParseAddress reads an IPv4 or IPv6 address. It refuses zones and IPv4 addresses written as IPv6, because nft does.
+// parseRange reads a range of addresses. Blanks around the hyphen are allowed.
+func parseRange(word string) (Network, error) {
+	first, last, _ := strings.Cut(word, "-")
+	a, errA := ParseAddress(strings.TrimSpace(first))
+	b, errB := ParseAddress(strings.TrimSpace(last))
+	switch {
+	case errA != nil:
+		return Network{}, errA
+	case errB != nil:
+		return Network{}, errB
+	case a.Is4() != b.Is4():
+		return Network{}, fmt.Errorf("%q joins two families", word)
+	case b.Less(a):
+		return Network{}, fmt.Errorf("%q ends before it begins", word)
+	}
+	return Network{a, b}, nil
+}
+
+// ParseAddress reads an IPv4 or IPv6 address as nft takes it: without a zone, and no IPv4 address written as IPv6.
 func ParseAddress(word string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(word)
 	switch {
@@ -59,7 +66,7 @@ func ParseAddress(word string) (netip.Addr, error) {
 	return a, nil
 }
 
-// Last is the last address of the prefix.
+// Last gives the last address of a valid prefix.
 func Last(p netip.Prefix) netip.Addr {
 	bits := p.Masked().Addr().AsSlice()
 	for i := p.Bits(); i < len(bits)*8; i++ {

@@ -2,10 +2,10 @@ package addr
 
 import "slices"
 
-// A Range is a network, or a run of addresses, in numbers.
+// A Range is a range of addresses of one family as numbers, from First to Last, both included.
 type Range struct{ First, Last Number }
 
-// Holds says whether the address is in the range.
+// Holds reports whether the address is in the range. It must be of the family of the range.
 func (s Range) Holds(a Number) bool { return s.First.compare(a) <= 0 && a.compare(s.Last) <= 0 }
 
 // Merge joins ranges that overlap or adjoin, and returns the result in ascending order. It sorts its argument.
@@ -25,14 +25,14 @@ func Merge(ranges []Range) []Range {
 	return out
 }
 
-// EachPrefix calls do with the fewest prefixes that make up the range, in ascending order. All addresses of a family
-// are two prefixes of length 1.
+// EachPrefix calls do with the fewest prefixes that cover the range exactly, in ascending order. The length is from 1
+// to the family's width: all addresses of a family are two prefixes of length 1.
 func (s Range) EachPrefix(f Family, do func(first Number, length int)) {
 	width := f.Width()
 	for at := s.First; ; {
-		size := min(at.evenness(), width-1)
+		size := min(at.trailingZeros(), width-1)
 		if left := s.Last.minus(at).plus(Number{0, 1}); left != (Number{}) { // else all addresses of IPv6 are left
-			size = min(size, left.digits()-1)
+			size = min(size, left.bitLength()-1)
 		}
 		do(at, width-size)
 		at = at.plus(power(size))
