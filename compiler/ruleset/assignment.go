@@ -51,7 +51,7 @@ func (s *service) newAssignment(family addr.Family) *slotAssignment {
 	if s.Scheduler == farm.Maglev {
 		a.slots = slots.Maglev(keys, weights, s.MaglevSize(family))
 	} else {
-		a.slots = slots.Deal(weights)
+		a.slots = slots.Assign(weights)
 	}
 	return a
 }

@@ -1,5 +1,5 @@
 // Package slots turns weights into slots: a table with a number of slots, in which each backend has as many as
-// its weight asks for. To pick a backend is then one lookup, for any weights.
+// its weight asks for. One lookup then picks a backend.
 //
 // The package knows weights and, for Maglev, keys of backends. It knows nothing of farms and nft, and imports
 // none of farmc's packages.
@@ -12,8 +12,8 @@
 //   - Results depend on nothing but the arguments. Another result for the same arguments moves the clients of
 //     running farms to other backends at the next load, so a change of a constant or of the hash is a change of
 //     behaviour.
-//   - Deal is exact to 1 % of each share. Maglev is exact to 1 % with a table of the size that MaglevSize
+//   - Assign is exact to 1 % of each share. Maglev is exact to 1 % with a table of the size that MaglevSize
 //     gives.
-//   - Deal does not spread more than Max slots, which no load accepts: it returns a slice of zeros of that
+//   - Assign does not spread more than Max slots, which no load accepts: it returns a slice of zeros of that
 //     length.
 package slots

@@ -2,7 +2,8 @@ package slots
 
 import "hash/fnv"
 
-// Hash64 is FNV-1a, with a finalizer (that of MurmurHash3) as keys differ in their last characters only.
+// Hash64 is the hash of Maglev's keys: FNV-1a with the finalizer of MurmurHash3 (fmix64, Appleby 2011). The finalizer
+// spreads the last characters, which are often the only difference of two keys, over all 64 bits.
 func Hash64(text string) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(text))

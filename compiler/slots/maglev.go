@@ -5,29 +5,31 @@ import (
 	"slices"
 )
 
-// maglevSizes are primes, as every backend's way through the table must meet every slot. They are few, as another size
-// moves nearly all clients: up to 10 backends share the first, up to 40 the second.
+// maglevSizes are the sizes of tables that farms use. They are primes, because the permutation of each backend must
+// meet every slot. They are few, because another size moves nearly all clients. With equal weights the first serves up
+// to 10 backends, the second up to 40.
 var maglevSizes = []int{4093, 16381, 65521}
 
 const (
-	// maglevSpread is how many slots a backend has on average: with fewer, more clients of the others move when
-	// one comes or goes (1.25 % at 400).
-	maglevSpread = 400
-	// maglevFinest is how many slots the backend with the smallest share has, so that it is exact to 1 %.
-	maglevFinest = 100
+	// maglevMeanSlots is the least mean number of slots of a backend. With fewer slots, more clients of the other
+	// backends move when one comes or goes (1.25 % at 400).
+	maglevMeanSlots = 400
+	// maglevMinSlots is the least number of slots of the backend with the smallest weight: its share is exact to 1 %.
+	maglevMinSlots = 100
 )
 
-// MaglevSize is the usual size of the table for these weights.
+// MaglevSize gives the default size of the table, a prime from 2 to 65521. Each of the weights, one at least, is
+// greater than 0. The largest size is also the result for weights that would need more slots.
 func MaglevSize(weights []int) int {
 	if len(weights) == 1 {
-		return 2 // the only backend has every slot, so the smallest size is enough
+		return 2 // all slots belong to the only backend
 	}
-	want := max(maglevSpread*len(weights), maglevFinest*Sum(weights)/slices.Min(weights))
+	want := max(maglevMeanSlots*len(weights), maglevMinSlots*Sum(weights)/slices.Min(weights))
 	i, _ := slices.BinarySearch(maglevSizes, want)
 	return maglevSizes[min(i, len(maglevSizes)-1)]
 }
 
-// Sum is the sum of the weights.
+// Sum gives the sum of the weights.
 func Sum(weights []int) (sum int) {
 	for _, w := range weights {
 		sum += w
@@ -35,47 +37,54 @@ func Sum(weights []int) (sum int) {
 	return sum
 }
 
-// Maglev fills a table of size slots, a prime, with the indices of the backends, which are told apart by keys: a
-// backend that comes or goes takes or leaves its own slots, and few others change hands (Eisenbud et al., "Maglev: A
-// Fast and Reliable Software Network Load Balancer", NSDI 2016, section 3.4). Weights are the turns that a backend has
-// to claim a slot. The order of the backends makes no difference.
+// Maglev gives the backend, an index into keys and weights, for each slot of a table. When a backend comes or goes, few
+// slots of the other backends change (Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer",
+// NSDI 2016, section 3.4). Keys are distinct, weights are greater than 0, and size is a prime. The backends take turns
+// to fill their next free slot, and a weight is the number of turns in a round. The order of the backends makes no
+// difference.
 func Maglev(keys []string, weights []int, size int) []int {
+	order := sortedIndices(keys)
+	permutations := make([]permutation, len(keys))
+	ordered := make([]int, len(keys))
+	for at, i := range order {
+		permutations[at] = newPermutation(keys[i], size)
+		ordered[at] = weights[i]
+	}
+	table := slices.Repeat([]int{free}, size)
+	turns := newRoundRobin(ordered)
+	for range size {
+		at := turns.next()
+		table[permutations[at].nextFree(table)] = order[at]
+	}
+	return table
+}
+
+// free marks a slot without a backend.
+const free = -1
+
+// sortedIndices gives the indices of the keys in the order of the keys.
+func sortedIndices(keys []string) []int {
 	order := make([]int, len(keys))
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(keys[a], keys[b]) })
-	claims := make([]claim, len(keys))
-	ordered := make([]int, len(keys))
-	for at, i := range order {
-		claims[at] = newClaim(keys[i], size)
-		ordered[at] = weights[i]
-	}
-	table := make([]int, size)
-	for i := range table {
-		table[i] = -1
-	}
-	turns := newTurns(ordered)
-	for range size {
-		at := turns.next()
-		table[claims[at].take(table)] = order[at]
-	}
-	return table
+	return order
 }
 
-// A claim is a backend's way through the table: a permutation of its slots.
-type claim struct {
+// A permutation is the order in which a backend prefers the slots of a table.
+type permutation struct {
 	slot, skip int
 }
 
-func newClaim(key string, size int) claim {
-	return claim{int(Hash64("offset "+key) % uint64(size)), int(Hash64("skip "+key)%uint64(size-1)) + 1}
+func newPermutation(key string, size int) permutation {
+	return permutation{int(Hash64("offset "+key) % uint64(size)), int(Hash64("skip "+key)%uint64(size-1)) + 1}
 }
 
-// take goes on to the next free slot.
-func (c *claim) take(table []int) int {
-	for table[c.slot] >= 0 {
-		c.slot = (c.slot + c.skip) % len(table)
+// nextFree moves to the next free slot of the table, which must have one, and gives it.
+func (p *permutation) nextFree(table []int) int {
+	for table[p.slot] != free {
+		p.slot = (p.slot + p.skip) % len(table)
 	}
-	return c.slot
+	return p.slot
 }

@@ -1,28 +1,28 @@
 package slots
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
-// Weights become slots: a map with a number of slots in which each backend has as many as its share asks for, so
-// that to choose a backend is a single lookup, for any weights.
-
-// Max bounds the slots of all farms together: nft takes 22 s and 1.5 GB to load 2^21 of them.
+// Max is the largest number of slots of all farms together. nft 1.0.6 takes 22 s and 1.5 GB to load 2^21 of them.
 const Max = 1 << 21
 
-// mostRungs bounds the ladder: farms share no larger number. A farm that needs more slots to be exact takes the sum of
-// its weights.
-const mostRungs = 1 << 18
+// maxShared is the largest of sharedSizes. Weights that need more slots for their shares take the sum of the weights.
+const maxShared = 1 << 18
 
-// ladder are the numbers of slots that farms share: each number is a shape, with a chain and a map of its own, and
-// farms have all sorts of weights. Up to 64 all numbers are on it. Beyond 64 only numbers without a prime factor
-// above 5 are on it, as they divide evenly among many numbers of backends.
-var ladder = func() []int {
+// sharedSizes are the numbers of slots to choose from. Each number in use costs a chain and a map, and farms of one
+// number share them, so farms with all sorts of weights should use few numbers. Up to 64 every number is a choice. Of
+// the larger ones, only numbers without a prime factor above 5 are, because they divide evenly among many numbers of
+// backends.
+var sharedSizes = func() []int {
 	var out []int
 	for n := 1; n <= 64; n++ {
 		out = append(out, n)
 	}
-	for a := 1; a <= mostRungs; a *= 2 {
-		for b := a; b <= mostRungs; b *= 3 {
-			for c := b; c <= mostRungs; c *= 5 {
+	for a := 1; a <= maxShared; a *= 2 {
+		for b := a; b <= maxShared; b *= 3 {
+			for c := b; c <= maxShared; c *= 5 {
 				out = append(out, c)
 			}
 		}
@@ -31,72 +31,85 @@ var ladder = func() []int {
 	return slices.Compact(out)
 }()
 
-// exactness is by how much of itself a backend's share of the slots may differ from its share of the weights.
-const exactness = 0.01
+// tolerance bounds the relative error: the share of the slots of a backend against its share of the weights.
+const tolerance = 0.01
 
-// Deal gives for each slot the index of the weight that it belongs to. Shares are exact to 1 % of themselves, and a
-// backend's slots are spread evenly (smooth weighted round robin), so that a counter that goes round them interleaves
-// the backends.
-func Deal(weights []int) []int {
-	portions := portions(weights)
-	if Sum(portions) > Max {
-		return make([]int, Sum(portions)) // a fault in any case, and to spread so many takes long
+// Assign gives for each slot the index of its weight. Each weight is greater than 0. The share of a weight is exact to
+// 1 % of itself. The slots of a weight are spread evenly (smooth weighted round robin, nginx 1.3.1), so a counter that
+// steps through the slots alternates between the backends. More than Max slots are not spread: all of them are 0.
+func Assign(weights []int) []int {
+	counts := slotCounts(weights)
+	if sum := Sum(counts); sum > Max {
+		return make([]int, sum) // the caller reports a fault, and to spread so many slots takes long
 	}
-	return interleave(portions)
+	return spread(counts)
 }
 
-// portions gives each weight its number of slots: of the numbers on the ladder the smallest that is exact enough,
-// else the sum of the weights, which is exact.
-func portions(weights []int) []int {
-	divisor, sum := 0, 0
+// slotCounts gives the number of slots of each weight. Their sum is the smallest of sharedSizes within the tolerance,
+// or else the sum of the reduced weights, which is exact.
+func slotCounts(weights []int) []int {
+	reduced := reduce(weights)
+	sum := Sum(reduced)
+	for _, n := range sharedSizes {
+		if n >= sum {
+			break
+		}
+		if counts, ok := apportion(reduced, sum, n); ok {
+			return counts
+		}
+	}
+	return reduced
+}
+
+// reduce divides the weights by their greatest common divisor.
+func reduce(weights []int) []int {
+	divisor := 0
 	for _, w := range weights {
 		divisor = gcd(divisor, w)
 	}
 	reduced := make([]int, len(weights))
 	for i, w := range weights {
 		reduced[i] = w / divisor
-		sum += reduced[i]
-	}
-	for _, n := range ladder {
-		if n >= sum {
-			break
-		}
-		if got, ok := apportion(reduced, sum, n); ok {
-			return got
-		}
 	}
 	return reduced
 }
 
-// apportion deals n slots by the largest remainder (Hamilton's method), and says whether each share is exact enough.
+// apportion divides n slots by the largest remainder (Hamilton's method), and reports whether each share is within the
+// tolerance. The weights add up to sum.
 func apportion(weights []int, sum, n int) ([]int, bool) {
 	if n < len(weights) {
 		return nil, false
 	}
-	got := make([]int, len(weights))
+	counts := make([]int, len(weights))
 	order := make([]int, len(weights))
 	left := n
 	for i, w := range weights {
-		got[i] = w * n / sum
-		left -= got[i]
+		counts[i] = w * n / sum
+		left -= counts[i]
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return weights[b]*n%sum - weights[a]*n%sum })
 	for _, i := range order[:left] {
-		got[i]++
+		counts[i]++
 	}
-	for i, w := range weights {
-		want := float64(w) * float64(n) / float64(sum)
-		if off := float64(got[i]) - want; off > want*exactness || off < -want*exactness {
-			return nil, false
-		}
-	}
-	return got, true
+	return counts, withinTolerance(counts, weights, n, sum)
 }
 
-// interleave gives each slot to the weight that has the turn.
-func interleave(portions []int) []int {
-	turns := newTurns(portions)
+// withinTolerance reports whether counts, which add up to n, are near enough to the shares of weights, which add up to
+// sum.
+func withinTolerance(counts, weights []int, n, sum int) bool {
+	for i, w := range weights {
+		want := float64(w) * float64(n) / float64(sum)
+		if math.Abs(float64(counts[i])-want) > want*tolerance {
+			return false
+		}
+	}
+	return true
+}
+
+// spread gives the index of the count for each slot, so that each index is there as often as its count says.
+func spread(counts []int) []int {
+	turns := newRoundRobin(counts)
 	out := make([]int, turns.sum)
 	for slot := range out {
 		out[slot] = turns.next()
@@ -104,32 +117,29 @@ func interleave(portions []int) []int {
 	return out
 }
 
-// turns go round weights so that each comes as often as it weighs, and as evenly as can be (smooth weighted round
-// robin, as nginx does since 1.3.1).
-type turns struct {
-	weights, credit []int
-	sum             int
+// A roundRobin gives turns to weights: in each round of as many turns as the sum of the weights, each weight has as
+// many turns as it weighs, spread as evenly as possible (smooth weighted round robin, nginx 1.3.1).
+type roundRobin struct {
+	weights, credits []int
+	sum              int // of the weights
 }
 
-func newTurns(weights []int) *turns {
-	t := &turns{weights: weights, credit: make([]int, len(weights))}
-	for _, w := range weights {
-		t.sum += w
-	}
-	return t
+func newRoundRobin(weights []int) *roundRobin {
+	return &roundRobin{weights: weights, credits: make([]int, len(weights)), sum: Sum(weights)}
 }
 
-// next adds to each credit its weight. The weight with the largest credit has the turn, and pays the sum for it.
-func (t *turns) next() int {
-	richest := 0
-	for i, w := range t.weights {
-		t.credit[i] += w
-		if t.credit[i] > t.credit[richest] {
-			richest = i
+// next gives the index of the weight that has the next turn. Each credit grows by its weight. The highest credit has
+// the turn, and is reduced by the sum of the weights.
+func (r *roundRobin) next() int {
+	highest := 0
+	for i, w := range r.weights {
+		r.credits[i] += w
+		if r.credits[i] > r.credits[highest] {
+			highest = i
 		}
 	}
-	t.credit[richest] -= t.sum
-	return richest
+	r.credits[highest] -= r.sum
+	return highest
 }
 
 func gcd(a, b int) int {

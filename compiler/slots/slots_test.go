@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestDeal(t *testing.T) {
+func TestAssign(t *testing.T) {
 	for _, test := range []struct {
 		rule    string
 		weights []int
@@ -23,22 +23,22 @@ func TestDeal(t *testing.T) {
 		{"nearly-equal", []int{1000, 995}, []int{0, 1}},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			if got := Deal(test.weights); !slices.Equal(got, test.want) {
+			if got := Assign(test.weights); !slices.Equal(got, test.want) {
 				t.Errorf("got %v, want %v", got, test.want)
 			}
 		})
 	}
 }
 
-func TestDealOfAThousandToOne(t *testing.T) {
-	got := Deal([]int{1000, 1})
+func TestAssignOfAThousandToOne(t *testing.T) {
+	got := Assign([]int{1000, 1})
 	if counts := counted(got, 2); len(got) != 1000 || !slices.Equal(counts, []int{999, 1}) {
 		t.Errorf("%d slots, %v", len(got), counts)
 	}
 }
 
-// TestDealIsExact tries all pairs of weights that an administrator is likely to write, and random farms of up to 100.
-func TestDealIsExact(t *testing.T) {
+// TestAssignIsExact tries all pairs of weights that an administrator is likely to write, and random farms of up to 100.
+func TestAssignIsExact(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 0))
 	var all [][]int
 	for a := 1; a <= 120; a++ {
@@ -54,7 +54,7 @@ func TestDealIsExact(t *testing.T) {
 		all = append(all, weights)
 	}
 	for _, weights := range all {
-		slots := Deal(weights)
+		slots := Assign(weights)
 		sum := 0
 		for _, w := range weights {
 			sum += w
@@ -71,11 +71,11 @@ func TestDealIsExact(t *testing.T) {
 	}
 }
 
-// TestDealIsSpread: no backend waits much longer for a turn than its share asks for.
-func TestDealIsSpread(t *testing.T) {
+// TestAssignIsSpread: no backend waits much longer for a turn than its share asks for.
+func TestAssignIsSpread(t *testing.T) {
 	for _, weights := range [][]int{{3, 1}, {5, 1, 1}, {10, 7, 3}, {1, 1, 1, 1}, {100, 50, 1}} {
 		t.Run(fmt.Sprint(weights), func(t *testing.T) {
-			slots := Deal(weights)
+			slots := Assign(weights)
 			counts := counted(slots, len(weights))
 			last := make([]int, len(weights))
 			for i := range last {
