@@ -26,7 +26,7 @@ func BackendCounters(s *ruleset.Script, farm string) ([]BackendCounter, error) {
 			continue
 		}
 		for _, o := range tables[family].objects {
-			if o.counts() {
+			if o.hasCounters() {
 				out = append(out, countersIn(s, family, o, farm)...)
 			}
 		}
@@ -40,10 +40,8 @@ func countersIn(s *ruleset.Script, family ruleset.TableFamily, o *scriptObject, 
 		from, _ := s.Origin(e.Number)
 		backend, ok := strings.CutPrefix(from.Key, "backends.")
 		if ok && (farm == "" || farm == from.Farm) {
-			out = append(
-				out,
-				BackendCounter{CountedElement{string(family), o.Name, fields, elementKey(e)}, from.Farm, backend},
-			)
+			element := CountedElement{string(family), o.Name, fields, elementKey(e)}
+			out = append(out, BackendCounter{element, from.Farm, backend})
 		}
 	}
 	return out

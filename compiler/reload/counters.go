@@ -13,10 +13,10 @@ type Counter struct{ Packets, Bytes uint64 }
 
 // A CountedElement is an element with a counter that the reload takes over; its key finds it in the kernel.
 type CountedElement struct {
-	Table string // its family
-	Map   string
+	Table string  // the family of the table: inet or netdev
+	Map   string  // the name of the map
 	Keys  []Field // the types of the parts of its key
-	Key   string  // in the words of a script
+	Key   string  // as a script writes it
 }
 
 // A counterMove is a count that goes from an element that is to go to one that comes, so that a backend's count doesn't
@@ -39,13 +39,13 @@ func (r *Reload) Counted() []CountedElement {
 // moveCounters finds the successors of elements that go.
 func (r *Reload) moveCounters() {
 	lost := lostElements(r.differences)
-	scorers := newCountingElements(r.differences)
+	counting := newCountingElements(r.differences)
 	for _, l := range lost {
-		if successor := scorers.successor(l.in.before, l.line); successor != nil {
+		if successor := counting.successor(l.in.before, l.line); successor != nil {
 			r.moves = append(r.moves, &counterMove{l.counted(l.in.before), successor})
 		}
 	}
-	for _, k := range scorers.taken {
+	for _, k := range counting.rewritten {
 		r.moves = append(r.moves, &counterMove{k.counted(k.in.after), k.successor})
 	}
 }
@@ -65,7 +65,7 @@ func (c *countingElement) counted(in *scriptObject) CountedElement {
 func lostElements(differences []*difference) (lost []*countingElement) {
 	for _, d := range differences {
 		for _, c := range d.changes {
-			if c.before == nil || !c.before.counts() {
+			if c.before == nil || !c.before.hasCounters() {
 				continue
 			}
 			for _, e := range c.removed {
@@ -76,8 +76,8 @@ func lostElements(differences []*difference) (lost []*countingElement) {
 	return lost
 }
 
-// recount writes counts into the elements that they go to.
-func (r *Reload) recount(counts []Counter) {
+// setCounters writes counts into the elements that they go to.
+func (r *Reload) setCounters(counts []Counter) {
 	sums := map[*ruleset.ScriptLine]Counter{}
 	for i, c := range r.moves[:min(len(r.moves), len(counts))] {
 		sum := sums[c.to]
@@ -86,13 +86,8 @@ func (r *Reload) recount(counts []Counter) {
 	for line, sum := range sums {
 		if sum != (Counter{}) {
 			key := elementKey(*line)
-			line.Text = fmt.Sprintf(
-				"%s counter packets %d bytes %d%s",
-				key,
-				sum.Packets,
-				sum.Bytes,
-				line.Text[len(key):],
-			)
+			counter := fmt.Sprintf(" counter packets %d bytes %d", sum.Packets, sum.Bytes)
+			line.Text = key + counter + line.Text[len(key):]
 		}
 	}
 }
@@ -103,7 +98,7 @@ type countingElements struct {
 	successors  map[string]*ruleset.ScriptLine
 	kept        map[string]map[string]*countingElement // by farm, found at the first question
 	// kept elements that are deleted and written again with higher counters
-	taken []*countingElement
+	rewritten []*countingElement
 }
 
 func newCountingElements(differences []*difference) *countingElements {
@@ -114,12 +109,12 @@ func newCountingElements(differences []*difference) *countingElements {
 	}
 	for _, d := range differences {
 		for _, c := range d.changes {
-			if c.after == nil || !c.after.counts() || len(c.added) == 0 {
+			if c.after == nil || !c.after.hasCounters() || len(c.added) == 0 {
 				continue
 			}
 			c.added = slices.Clone(c.added) // they are written to
 			for i := range c.added {
-				for _, name := range c.after.countNames(c.added[i]) {
+				for _, name := range c.after.counterOwners(c.added[i]) {
 					if cs.successors[name] == nil {
 						cs.successors[name] = &c.added[i]
 					}
@@ -133,7 +128,7 @@ func newCountingElements(differences []*difference) *countingElements {
 // successor gives the element that goes on counting for one that goes: written by the reload, or else kept, if there is
 // any.
 func (cs *countingElements) successor(in *scriptObject, e ruleset.ScriptLine) *ruleset.ScriptLine {
-	names := in.countNames(e)
+	names := in.counterOwners(e)
 	for _, name := range names {
 		if to := cs.successors[name]; to != nil {
 			return to
@@ -150,16 +145,16 @@ func (cs *countingElements) successor(in *scriptObject, e ruleset.ScriptLine) *r
 	return nil
 }
 
-// take has a kept element written again.
+// rewrite has a kept element deleted and written again, and gives the new one.
 func (cs *countingElements) rewrite(k *countingElement) *ruleset.ScriptLine {
 	k.in.removed = append(slices.Clip(k.in.removed), k.line)
 	successor := k.line
 	k.successor = &successor
 	k.in.rewritten = append(k.in.rewritten, k.successor)
-	for _, name := range k.in.after.countNames(k.line) {
+	for _, name := range k.in.after.counterOwners(k.line) {
 		cs.successors[name] = k.successor
 	}
-	cs.taken = append(cs.taken, k)
+	cs.rewritten = append(cs.rewritten, k)
 	return k.successor
 }
 
@@ -168,7 +163,7 @@ func keptElements(differences []*difference, farm string) map[string]*countingEl
 	out := map[string]*countingElement{}
 	for _, d := range differences {
 		for _, c := range d.changes {
-			if c.before == nil || c.after == nil || !c.after.counts() || c.create || c.refill {
+			if c.before == nil || c.after == nil || !c.after.hasCounters() || c.create || c.refill {
 				continue
 			}
 			comes := map[string]bool{}
@@ -180,7 +175,7 @@ func keptElements(differences []*difference, farm string) map[string]*countingEl
 					continue
 				}
 				k := &countingElement{family: d.family, in: c, line: e}
-				for _, name := range c.after.countNames(e) {
+				for _, name := range c.after.counterOwners(e) {
 					if out[name] == nil {
 						out[name] = k
 					}
@@ -191,19 +186,19 @@ func keptElements(differences []*difference, farm string) map[string]*countingEl
 	return out
 }
 
-// countNames name the backend that an element counts for, the closest match first: at its frontend, in its farm, in its
-// farm on any port. An element without an address or a backend ID counts for its own key.
-func (o *scriptObject) countNames(e ruleset.ScriptLine) []string {
+// counterOwners gives names for the backend that an element counts for, the closest match first: at its frontend, in
+// its farm, in its farm on any port. An element without an address or a backend ID counts for its own key.
+func (o *scriptObject) counterOwners(e ruleset.ScriptLine) []string {
 	value := elementValue(e)
 	address, _, _ := strings.Cut(value, " . ")
 	if !strings.ContainsAny(address, ".:") && !strings.HasPrefix(address, "0x") || strings.Contains(address, " ") {
 		return []string{"key " + o.Name + " " + elementKey(e)}
 	}
-	door := o.Name
+	frontend := o.Name
 	if at := strings.LastIndex(elementKey(e), " . "); at >= 0 {
-		door = elementKey(e)[:at]
+		frontend = elementKey(e)[:at]
 	}
-	names := []string{"door " + door + " : " + value}
+	names := []string{"frontend " + frontend + " : " + value}
 	if e.Farm != "" {
 		names = append(names, "farm "+e.Farm+" : "+value, "farm "+e.Farm+" : "+address)
 	}

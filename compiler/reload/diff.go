@@ -11,7 +11,7 @@ import (
 // left alone: they keep counters, round-robin positions and remembered clients.
 type difference struct {
 	family  ruleset.TableFamily
-	ends    bool // there is to be none
+	deleted bool // there is to be none
 	changes []*change
 }
 
@@ -29,12 +29,14 @@ type change struct {
 
 // inScript reports whether a part of the object has to be in the script.
 func (c *change) inScript() bool {
-	return c.after != nil &&
-		(c.create || c.redeclare || len(c.added)+len(c.rewritten) > 0 || c.refill &&
-			(!c.after.isSet() || c.after.Block != ""))
+	if c.after == nil {
+		return false
+	}
+	empty := c.after.isSet() && c.after.Block == ""
+	return c.create || c.redeclare || len(c.added)+len(c.rewritten) > 0 || c.refill && !empty
 }
 
-// deleted says whether the object that was there goes.
+// deleted reports whether the earlier object is deleted.
 func (c *change) deleted() bool { return c.before != nil && (c.after == nil || c.create) }
 
 // compare finds the changes of all tables. Objects that depend on a renewed network interface are made anew, because
@@ -53,7 +55,7 @@ func compare(before, after inventory, renewed []string) []*difference {
 }
 
 func compareTables(family ruleset.TableFamily, before, after *tableInventory, renewed []string) *difference {
-	d := &difference{family: family, ends: after == nil}
+	d := &difference{family: family, deleted: after == nil}
 	if before == nil {
 		before = &tableInventory{}
 	}
@@ -68,7 +70,7 @@ func compareTables(family ruleset.TableFamily, before, after *tableInventory, re
 			d.changes = append(d.changes, &change{before: o})
 		}
 	}
-	d.spread()
+	d.propagate()
 	for _, c := range d.changes {
 		c.compareElements()
 	}
@@ -79,26 +81,26 @@ func compareTables(family ruleset.TableFamily, before, after *tableInventory, re
 func compareObjects(before, after *scriptObject, renewed []string) *change {
 	c := &change{before: before, after: after}
 	switch same := before != nil && before.Kind == after.Kind && sameLines(before.About, after.About); {
-	case before == nil || names(after.About, renewed):
+	case before == nil || namesAny(after.About, renewed):
 		c.create = true
 	case before.unknown && before.Kind == after.Kind && after.Kind == ruleset.KindChain && len(after.About) == 0 &&
 		len(before.About) == 0:
 		c.refill = true
-	case before.unknown && before.remembers() && after.remembers() && before.Kind == after.Kind:
+	case before.unknown && before.isDynamic() && after.isDynamic() && before.Kind == after.Kind:
 		c.redeclare = true
-	case !same && before.remembers() && before.Kind == after.Kind &&
-		sameLines(lasting(before.About), lasting(after.About)):
+	case !same && before.isDynamic() && before.Kind == after.Kind &&
+		sameLines(fixedLines(before.About), fixedLines(after.About)):
 		c.redeclare = true
 	case !same || before.unknown:
 		c.create = true
 	default:
-		c.refill = !sameLines(before.Rules, after.Rules) || names(after.Rules, renewed)
+		c.refill = !sameLines(before.Rules, after.Rules) || namesAny(after.Rules, renewed)
 	}
 	return c
 }
 
-// lasting are the lines of a declaration that can't be changed in place.
-func lasting(about []ruleset.ScriptLine) []ruleset.ScriptLine {
+// fixedLines are the lines of a declaration that cannot change in place: all but timeout and size.
+func fixedLines(about []ruleset.ScriptLine) []ruleset.ScriptLine {
 	return slices.DeleteFunc(slices.Clone(about), func(l ruleset.ScriptLine) bool {
 		return strings.HasPrefix(l.Text, "timeout ") || strings.HasPrefix(l.Text, "size ")
 	})
@@ -108,16 +110,16 @@ func sameLines(a, b []ruleset.ScriptLine) bool {
 	return slices.EqualFunc(a, b, func(a, b ruleset.ScriptLine) bool { return a.Text == b.Text })
 }
 
-// names says whether a line names one of the network interfaces.
-func names(lines []ruleset.ScriptLine, interfaces []string) bool {
+// namesAny reports whether a line names one of the network interfaces.
+func namesAny(lines []ruleset.ScriptLine, interfaces []string) bool {
 	return slices.ContainsFunc(lines, func(l ruleset.ScriptLine) bool {
 		return slices.ContainsFunc(interfaces, func(name string) bool { return strings.Contains(l.Text, `"`+name+`"`) })
 	})
 }
 
-// spread has rules written anew where an object that they name is made anew, and has an object made anew where it takes
-// no new rule, until there is nothing more to spread.
-func (d *difference) spread() {
+// propagate has rules written anew where an object that they name is made anew, and has an object made anew where it
+// takes no new rule, until there is nothing more to spread.
+func (d *difference) propagate() {
 	users := d.users()
 	var spreading []*change
 	for _, c := range d.changes {
@@ -134,7 +136,7 @@ func (d *difference) spread() {
 				continue
 			case other.after.Kind == ruleset.KindChain && c.deleted():
 				other.refill = true
-			case other.after.Kind != ruleset.KindChain && c.after != nil && other.after.bound():
+			case other.after.Kind != ruleset.KindChain && c.after != nil && other.after.takesNoRule():
 				other.create = true
 			default:
 				continue
@@ -210,23 +212,23 @@ func (c *change) compareElements() {
 // which most pairs have, are skipped.
 func compareBlocks(before, after *scriptObject) (removed, added []ruleset.ScriptLine) {
 	a, b := before.Block, after.Block
-	from := strings.LastIndexByte(a[:sameBeginning(a, b)], '\n') + 1
-	end := sameEnd(a[from:], b[from:])
+	from := strings.LastIndexByte(a[:commonPrefix(a, b)], '\n') + 1
+	end := commonSuffix(a[from:], b[from:])
 	if at := strings.IndexByte(a[len(a)-end:], '\n'); at >= 0 {
 		end -= at + 1
 	}
 	was, is := before.elementsWithin(from, len(a)-end), after.elementsWithin(from, len(b)-end)
-	return missing(was, is), missing(is, was)
+	return without(was, is), without(is, was)
 }
 
-// atOneGo is how much of two texts is compared at once.
-const atOneGo = 1 << 12
+// chunk is the number of bytes that are compared at once.
+const chunk = 1 << 12
 
-// sameBeginning is how long two texts are the same from the first byte on.
-func sameBeginning(a, b string) int {
+// commonPrefix is the length of the common beginning of two texts, in bytes.
+func commonPrefix(a, b string) int {
 	at, n := 0, min(len(a), len(b))
-	for at+atOneGo <= n && a[at:at+atOneGo] == b[at:at+atOneGo] {
-		at += atOneGo
+	for at+chunk <= n && a[at:at+chunk] == b[at:at+chunk] {
+		at += chunk
 	}
 	for at < n && a[at] == b[at] {
 		at++
@@ -234,11 +236,11 @@ func sameBeginning(a, b string) int {
 	return at
 }
 
-// sameEnd is how long they are up to the last one.
-func sameEnd(a, b string) int {
+// commonSuffix is the length of their common end, in bytes.
+func commonSuffix(a, b string) int {
 	at, n := 0, min(len(a), len(b))
-	for at+atOneGo <= n && a[len(a)-at-atOneGo:len(a)-at] == b[len(b)-at-atOneGo:len(b)-at] {
-		at += atOneGo
+	for at+chunk <= n && a[len(a)-at-chunk:len(a)-at] == b[len(b)-at-chunk:len(b)-at] {
+		at += chunk
 	}
 	for at < n && a[len(a)-1-at] == b[len(b)-1-at] {
 		at++
@@ -246,7 +248,8 @@ func sameEnd(a, b string) int {
 	return at
 }
 
-func missing(lines, others []ruleset.ScriptLine) []ruleset.ScriptLine {
+// without gives the lines that are not among others.
+func without(lines, others []ruleset.ScriptLine) []ruleset.ScriptLine {
 	known := make(map[string]bool, len(others))
 	for _, l := range others {
 		known[l.Text] = true
@@ -263,8 +266,8 @@ func missing(lines, others []ruleset.ScriptLine) []ruleset.ScriptLine {
 // Seconds of nft 1.0.6 for an element of a tree of intervals that it reads because of a "delete element", and for one
 // of any set that it writes, measured with 500,000.
 const (
-	readsTree = 40e-6
-	writes    = 14e-6
+	secondsPerRead  = 40e-6
+	secondsPerWrite = 14e-6
 )
 
 // preferRefills has sets flushed and filled anew where that is quicker than to delete elements: if all of them go, or
@@ -276,15 +279,15 @@ func preferRefills(all []*difference) {
 			if c.before != nil && c.before.isTree() {
 				trees += c.before.size()
 			}
-			if c.losesSome() {
+			if c.mayRefill() {
 				refilled += c.after.size()
 			}
 		}
 	}
-	quicker := float64(refilled)*writes < float64(trees)*readsTree
+	quicker := float64(refilled)*secondsPerWrite < float64(trees)*secondsPerRead
 	for _, d := range all {
 		for _, c := range d.changes {
-			if c.losesSome() && (quicker || len(c.removed) == c.before.size()) {
+			if c.mayRefill() && (quicker || len(c.removed) == c.before.size()) {
 				c.refill = true
 				c.removed, c.added = c.before.elements(), c.after.elements()
 			}
@@ -292,7 +295,7 @@ func preferRefills(all []*difference) {
 	}
 }
 
-// losesSome reports whether elements are deleted from a set that stays, and that packets do not fill.
-func (c *change) losesSome() bool {
-	return c.before != nil && c.after != nil && !c.create && len(c.removed) > 0 && !c.after.remembers()
+// mayRefill reports whether elements are deleted from a set that stays, and that packets do not fill.
+func (c *change) mayRefill() bool {
+	return c.before != nil && c.after != nil && !c.create && len(c.removed) > 0 && !c.after.isDynamic()
 }

@@ -20,8 +20,8 @@ type HeldObject struct {
 	Values   uint32 // of a map: the type of its values
 }
 
-// verdictValues is the type of values that are verdicts.
-const verdictValues = 0xffffff00
+// verdictType is the type of values that are verdicts.
+const verdictType = 0xffffff00
 
 // NewFromHeld makes a reload from objects without their content. All objects are made anew, except fitting sets that
 // packets fill: they keep their elements, and Kept counts them.
@@ -30,11 +30,11 @@ func NewFromHeld(held []HeldObject, script *ruleset.Script) (*Reload, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newReload(outlined(held, after), after, script, nil), nil
+	return newReload(inventoryOfHeld(held, after), after, script, nil), nil
 }
 
-// outlined gives the held objects as an inventory.
-func outlined(held []HeldObject, after inventory) inventory {
+// inventoryOfHeld gives the held objects as an inventory. A set that matches the new one has its declaration.
+func inventoryOfHeld(held []HeldObject, after inventory) inventory {
 	before := inventory{}
 	for _, h := range held {
 		family := ruleset.TableFamily(h.Family)
@@ -47,7 +47,7 @@ func outlined(held []HeldObject, after inventory) inventory {
 			o.About = []ruleset.ScriptLine{{Text: "type"}} // whatever it is
 		}
 		if after[family] != nil {
-			if wanted := after[family].known[o.id()]; wanted != nil && wanted.remembers() && h.fits(wanted) {
+			if wanted := after[family].known[o.id()]; wanted != nil && wanted.isDynamic() && h.matches(wanted) {
 				o.About = wanted.About
 			}
 		}
@@ -61,24 +61,24 @@ func (h HeldObject) object() *scriptObject {
 	return &scriptObject{ObjectText: ruleset.ObjectText{Kind: ruleset.Kind(h.Kind), Name: h.Name}}
 }
 
-// fits reports whether the held object has the wanted declaration, as far as that is known. Where it can't the kernel
-// has the last word.
-func (h HeldObject) fits(wanted *scriptObject) bool {
+// matches reports whether the held object has the wanted declaration, as far as that is known. Where it can't the
+// kernel has the last word.
+func (h HeldObject) matches(wanted *scriptObject) bool {
 	keys, values := wanted.declared()
-	expires := wanted.flagged("timeout") || wanted.expires()
+	expires := wanted.hasFlag("timeout") || wanted.expires()
 	return ruleset.Kind(h.Kind) == wanted.Kind && h.Dynamic && h.TimesOut == expires &&
-		typesFit(h.Keys, keys) && (wanted.Kind == ruleset.KindSet || typesFit(h.Values, values))
+		typesMatch(h.Keys, keys) && (wanted.Kind == ruleset.KindSet || typesMatch(h.Values, values))
 }
 
 // expires says whether elements go after a time.
 func (o *scriptObject) expires() bool {
-	_, ok := o.has("timeout")
+	_, ok := o.property("timeout")
 	return ok
 }
 
-func typesFit(number uint32, words string) bool {
-	if words == "verdict" || number == verdictValues {
-		return words == "verdict" && number == verdictValues
+func typesMatch(number uint32, words string) bool {
+	if words == "verdict" || number == verdictType {
+		return words == "verdict" && number == verdictType
 	}
 	sum := uint32(0)
 	for _, f := range fieldsOf(words) {
@@ -95,7 +95,7 @@ func (r *Reload) Kept() int {
 	n := 0
 	for _, d := range r.differences {
 		for _, c := range d.changes {
-			if c.before != nil && c.after != nil && c.after.remembers() && !c.create {
+			if c.before != nil && c.after != nil && c.after.isDynamic() && !c.create {
 				n++
 			}
 		}
@@ -103,11 +103,11 @@ func (r *Reload) Kept() int {
 	return n
 }
 
-// A ResizedSet is a set that is kept, and is to have room for another number of elements.
+// A ResizedSet is a set that is kept, and declared with another size.
 type ResizedSet struct {
 	Family string
 	Name   string
-	Size   uint32
+	Size   uint32 // the new size, in elements
 }
 
 // Resized are the sets that get another size in place, which Linux 6.1 leaves as it is without a word.
@@ -127,25 +127,25 @@ func sizeOf(o *scriptObject) (uint32, bool) {
 	if o == nil {
 		return 0, false
 	}
-	line, _ := o.has("size")
+	line, _ := o.property("size")
 	n, err := strconv.ParseUint(strings.TrimPrefix(line, "size "), 10, 32)
 	return uint32(n), err == nil
 }
 
-// without takes out objects that the kernel no longer has.
-func (inv inventory) without(held []HeldObject) {
+// retain removes the objects that are not held.
+func (inv inventory) retain(held []HeldObject) {
 	there := map[string]bool{}
 	for _, h := range held {
 		there[h.Family+" "+h.object().id()] = true
 	}
 	for family, table := range inv {
-		left := &tableInventory{known: map[string]*scriptObject{}}
+		kept := &tableInventory{known: map[string]*scriptObject{}}
 		for _, o := range table.objects {
 			if there[string(family)+" "+o.id()] {
-				left.add(o)
+				kept.add(o)
 			}
 		}
-		if inv[family] = left; len(left.objects) == 0 {
+		if inv[family] = kept; len(kept.objects) == 0 {
 			delete(inv, family)
 		}
 	}

@@ -105,7 +105,7 @@ func TestKernelRemembers(t *testing.T) {
 	}
 }
 
-// remembers says how many elements had to be kept, and were.
+// isDynamic says how many elements had to be kept, and were.
 func remembers(
 	k *compilertest.Kernel, from, to compilertest.GoldenScript,
 	between func(from, to inventory, script *ruleset.Script) *Reload,
@@ -126,7 +126,7 @@ func remembers(
 	}
 	for _, o := range after["inet"].objects {
 		was := before["inet"].known[o.id()]
-		if was == nil || !lasts(o) || !sameLines(lasting(was.About), lasting(o.About)) {
+		if was == nil || !lasts(o) || !sameLines(fixedLines(was.About), fixedLines(o.About)) {
 			continue
 		}
 		kept++
@@ -149,8 +149,8 @@ func remembers(
 // lasts reports whether packets fill a set with elements that stay: an element that counts open connections goes with
 // the last one.
 func lasts(o *scriptObject) bool {
-	_, connections := o.has("ct count")
-	return o.remembers() && !connections
+	_, connections := o.property("ct count")
+	return o.isDynamic() && !connections
 }
 
 func mustRead(t testing.TB, text []byte) inventory {
@@ -199,8 +199,8 @@ func outlineOf(inv inventory) []HeldObject {
 				Kind:     string(o.Kind),
 				Name:     o.Name,
 				Hooked:   o.Kind == "chain" && len(o.About) > 0,
-				Dynamic:  o.remembers(),
-				TimesOut: o.flagged("timeout"),
+				Dynamic:  o.isDynamic(),
+				TimesOut: o.hasFlag("timeout"),
 			}
 			for _, f := range fieldsOf(keys) {
 				held.Keys = held.Keys<<6 | f.datatype()
@@ -209,7 +209,7 @@ func outlineOf(inv inventory) []HeldObject {
 				held.Values = held.Values<<6 | f.datatype()
 			}
 			if values == "verdict" {
-				held.Values = verdictValues
+				held.Values = verdictType
 			}
 			out = append(out, held)
 		}

@@ -40,9 +40,9 @@ func (o *scriptObject) fields() []Field {
 
 // declared are the words for the keys of a set and for its values.
 func (o *scriptObject) declared() (keys, values string) {
-	line, ok := o.has("type")
+	line, ok := o.property("type")
 	if !ok {
-		line, _ = o.has("typeof")
+		line, _ = o.property("typeof")
 	}
 	_, line, _ = strings.Cut(line, " ")
 	keys, values, _ = strings.Cut(line, " : ")

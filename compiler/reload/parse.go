@@ -204,16 +204,16 @@ func cutLast(text, by string) (before, after string, found bool) {
 
 // elementsOf are the elements that stand under the name of a farm.
 func (o *scriptObject) elementsOf(farm string) (out []ruleset.ScriptLine) {
-	mark := ruleset.FarmComment + farm + "\n"
+	comment := ruleset.FarmComment + farm + "\n"
 	for from := 0; ; {
-		at := strings.Index(o.Block[from:], mark)
+		at := strings.Index(o.Block[from:], comment)
 		if at < 0 {
 			return out
 		}
 		from += at
 		to := len(o.Block)
-		if next := strings.Index(o.Block[from+len(mark):], ruleset.FarmComment); next >= 0 {
-			to = from + len(mark) + next
+		if next := strings.Index(o.Block[from+len(comment):], ruleset.FarmComment); next >= 0 {
+			to = from + len(comment) + next
 		}
 		out = append(out, o.elementsWithin(from, to)...)
 		from = to
@@ -230,8 +230,8 @@ func (o *scriptObject) id() string {
 
 func (o *scriptObject) isSet() bool { return o.Kind == ruleset.KindMap || o.Kind == ruleset.KindSet }
 
-// has says whether a line of the declaration begins with the word, and gives the line.
-func (o *scriptObject) has(word string) (string, bool) {
+// property says whether a line of the declaration begins with the word, and gives the line.
+func (o *scriptObject) property(word string) (string, bool) {
 	for _, l := range o.About {
 		if l.Text == word || strings.HasPrefix(l.Text, word+" ") {
 			return l.Text, true
@@ -240,24 +240,24 @@ func (o *scriptObject) has(word string) (string, bool) {
 	return "", false
 }
 
-func (o *scriptObject) flagged(flag string) bool {
-	flags, _ := o.has("flags")
+func (o *scriptObject) hasFlag(flag string) bool {
+	flags, _ := o.property("flags")
 	return strings.Contains(flags, flag)
 }
 
-// remembers reports whether packets fill the set: its elements then are in no script.
-func (o *scriptObject) remembers() bool { return o.isSet() && o.flagged("dynamic") }
+// isDynamic reports whether packets fill the set: its elements then are in no script.
+func (o *scriptObject) isDynamic() bool { return o.isSet() && o.hasFlag("dynamic") }
 
-// counts says whether its elements count packets.
-func (o *scriptObject) counts() bool {
-	_, ok := o.has("counter")
+// hasCounters says whether its elements count packets.
+func (o *scriptObject) hasCounters() bool {
+	_, ok := o.property("counter")
 	return ok && o.isSet()
 }
 
-// bound says whether no rule can be added that asks it, once it is loaded: nft 1.0.6 reads the declaration back from
-// the kernel, and then takes "th dport" for a contradiction to "meta l4proto tcp" of the rule.
-func (o *scriptObject) bound() bool {
-	declared, _ := o.has("typeof")
+// takesNoRule reports whether no rule can be added that asks the object, once it is loaded: nft 1.0.6 reads the
+// declaration back from the kernel, and then takes "th dport" for a contradiction to "meta l4proto tcp" of the rule.
+func (o *scriptObject) takesNoRule() bool {
+	declared, _ := o.property("typeof")
 	return strings.Contains(declared, " th ") || strings.HasPrefix(declared, "typeof th ")
 }
 
@@ -265,10 +265,10 @@ func (o *scriptObject) bound() bool {
 // of any set, unless they come in a table's block.
 func (o *scriptObject) isTree() bool {
 	keys, _ := o.declared()
-	return o.isSet() && o.flagged("interval") && !strings.Contains(keys, " . ")
+	return o.isSet() && o.hasFlag("interval") && !strings.Contains(keys, " . ")
 }
 
-// key is the part of an element that it is found by.
+// elementKey is the key of an element, without its value, timeout and counter.
 func elementKey(e ruleset.ScriptLine) string {
 	end := 0
 	for end < len(e.Text) {

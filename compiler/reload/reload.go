@@ -16,21 +16,21 @@ type Reload struct {
 	moves       []*counterMove
 }
 
-// New compares the script that was loaded with the one that is to be. The error says why the former is not one of
-// farmc's.
+// New compares the loaded script with the new one. The error names the line of the loaded script that farmc does not
+// write, or of a new script that was kept as text.
 func New(loaded []byte, script *ruleset.Script) (*Reload, error) {
 	return NewAfterLoss(loaded, script, nil, nil)
 }
 
-// NewAfterLoss is NewReload where network interfaces went and came back: objects that depend on them are made anew,
-// because rules have the numbers of interfaces; objects that are missing went with them.
+// NewAfterLoss is New after the network interfaces renewed went and came back: objects that depend on them are made
+// anew, because rules have the numbers of interfaces; objects that are missing went with them.
 func NewAfterLoss(loaded []byte, script *ruleset.Script, renewed []string, held []HeldObject) (*Reload, error) {
 	before, err := readInventory(string(loaded))
 	if err != nil {
 		return nil, fmt.Errorf("the script that was loaded: %w", err)
 	}
 	if len(renewed) > 0 {
-		before.without(held)
+		before.retain(held)
 	}
 	after, err := inventoryOf(script)
 	if err != nil {
@@ -48,7 +48,7 @@ func newReload(before, after inventory, script *ruleset.Script, renewed []string
 // Script gives the nft script of the reload, to be loaded in one transaction. Elements with counters that Counted asked
 // for begin with these.
 func (r *Reload) Script(counts []Counter) *ruleset.Script {
-	r.recount(counts)
+	r.setCounters(counts)
 	w := &reloadWriter{after: r.after}
 	w.Writer = ruleset.NewWriter(template.FuncMap{"lines": w.lines, "keys": keyLines, "originOf": r.after.LineOrigin})
 	return r.after.WithText(w.Write(nil, nil, "reload", r.tables()))
@@ -93,23 +93,25 @@ func (r *Reload) tables() []tableView {
 
 // A tableView is the changes of one table, by kind.
 type tableView struct {
-	Family       ruleset.TableFamily
-	Ends         bool
-	Flushed      []*scriptObject // chains
-	Unsure       []sentView      // sets with removed elements that may have expired
-	Emptied      []*scriptObject // sets
-	Losing       []losing
-	Sets, Chains []*scriptObject // that are deleted
-	Others       []*scriptObject // likewise
-	Sent         []sentView
+	Family                     ruleset.TableFamily
+	Deleted                    bool
+	Flushed                    []*scriptObject // chains
+	MaybeExpired               []declaration   // sets with removed elements that may have expired
+	Emptied                    []*scriptObject // sets
+	RemovedFrom                []removal
+	DeletedSets, DeletedChains []*scriptObject // that are deleted
+	DeletedOthers              []*scriptObject // likewise
+	Declared                   []declaration
 }
 
-type losing struct {
-	Object  *scriptObject
-	Removed []ruleset.ScriptLine
+// A removal is the elements that are deleted from a set.
+type removal struct {
+	Set      *scriptObject
+	Elements []ruleset.ScriptLine
 }
 
-type sentView struct {
+// A declaration is an object in a block of its table, with its lines, elements and rules.
+type declaration struct {
 	Kind                   ruleset.Kind
 	Name                   string
 	Line                   int
@@ -117,13 +119,13 @@ type sentView struct {
 }
 
 func (d *difference) view() tableView {
-	v := tableView{Family: d.family, Ends: d.ends}
-	if d.ends {
+	v := tableView{Family: d.family, Deleted: d.deleted}
+	if d.deleted {
 		return v
 	}
 	for _, c := range d.changes {
 		v.addRemovals(c)
-		v.addSent(c)
+		v.addDeclaration(c)
 	}
 	return v
 }
@@ -139,26 +141,25 @@ func (v *tableView) addRemovals(c *change) {
 	case set && !c.deleted() && c.refill:
 		v.Emptied = append(v.Emptied, c.before)
 	case set && !c.deleted() && len(c.removed) > 0:
-		v.Losing = append(v.Losing, losing{c.before, c.removed})
-		if c.after.remembers() {
-			v.Unsure = append(
-				v.Unsure,
-				sentView{Kind: c.after.Kind, Name: c.after.Name, About: c.after.About, Elements: unnumbered(c.removed)},
-			)
+		v.RemovedFrom = append(v.RemovedFrom, removal{c.before, c.removed})
+		if c.after.isDynamic() {
+			d := declaration{Kind: c.after.Kind, Name: c.after.Name, About: c.after.About}
+			d.Elements = unnumbered(c.removed)
+			v.MaybeExpired = append(v.MaybeExpired, d)
 		}
 	}
 	switch {
 	case !c.deleted():
 	case c.before.isSet():
-		v.Sets = append(v.Sets, c.before)
+		v.DeletedSets = append(v.DeletedSets, c.before)
 	case c.before.Kind == ruleset.KindChain:
-		v.Chains = append(v.Chains, c.before)
+		v.DeletedChains = append(v.DeletedChains, c.before)
 	default:
-		v.Others = append(v.Others, c.before)
+		v.DeletedOthers = append(v.DeletedOthers, c.before)
 	}
 }
 
-// unnumbered are lines that are of no script that is to be.
+// unnumbered gives copies of lines without their numbers, because they are not lines of the new script.
 func unnumbered(lines []ruleset.ScriptLine) []ruleset.ScriptLine {
 	out := slices.Clone(lines)
 	for i := range out {
@@ -167,23 +168,25 @@ func unnumbered(lines []ruleset.ScriptLine) []ruleset.ScriptLine {
 	return out
 }
 
-// addSent adds the lines of an object that have to be written.
-func (v *tableView) addSent(c *change) {
+// addDeclaration adds the lines of an object that have to be written.
+func (v *tableView) addDeclaration(c *change) {
 	if !c.inScript() {
 		return
 	}
-	s := sentView{Kind: c.after.Kind, Name: c.after.Name, Line: c.after.Line, About: c.after.About, Elements: c.added}
+	s := declaration{Kind: c.after.Kind, Name: c.after.Name, Line: c.after.Line, About: c.after.About}
+	s.Elements = c.added
 	for _, e := range c.rewritten {
 		s.Elements = append(slices.Clip(s.Elements), *e)
 	}
 	if c.create || c.refill {
 		s.Rules = c.after.Rules
 	}
-	v.Sent = append(v.Sent, s)
+	v.Declared = append(v.Declared, s)
 }
 
-// Nothing says whether there is nothing to do in the table.
-func (v tableView) Nothing() bool {
-	return !v.Ends &&
-		len(v.Flushed)+len(v.Emptied)+len(v.Losing)+len(v.Sets)+len(v.Chains)+len(v.Others)+len(v.Sent) == 0
+// Empty reports whether there is nothing to do in the table.
+func (v tableView) Empty() bool {
+	deletions := len(v.Flushed) + len(v.Emptied) + len(v.RemovedFrom) +
+		len(v.DeletedSets) + len(v.DeletedChains) + len(v.DeletedOthers)
+	return !v.Deleted && deletions+len(v.Declared) == 0
 }

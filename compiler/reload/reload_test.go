@@ -47,7 +47,7 @@ func TestInventoryIsWhole(t *testing.T) {
 		}
 		for family, table := range found {
 			for _, o := range table.objects {
-				if o.remembers() && o.bound() {
+				if o.isDynamic() && o.takesNoRule() {
 					t.Errorf(
 						"%s: %s is forgotten with each rule that is added on it: declare it by types",
 						s.Name,
