@@ -34,7 +34,7 @@ func TestPropertyAccess(t *testing.T) {
 			if p.Address.Is6() {
 				client = compilertest.AccessClients[3+r.IntN(3)]
 			}
-			want, promised := compilertest.TurnsAway(farms, access, p, client)
+			want, promised := compilertest.DeniedFarms(farms, access, p, client)
 			if !promised {
 				continue
 			}

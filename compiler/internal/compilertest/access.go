@@ -28,8 +28,9 @@ var ModelLists = map[string]string{
 		"192.0.2.77-192.0.2.99\n",
 }
 
+// RandomAccess makes access lists for a farm: deny, and allow or not.
 func RandomAccess(r *rand.Rand) ModelAccess {
-	people := func() []string {
+	randomWords := func() []string {
 		from := []string{
 			"@few",
 			"@many",
@@ -43,12 +44,12 @@ func RandomAccess(r *rand.Rand) ModelAccess {
 		r.Shuffle(len(from), func(i, j int) { from[i], from[j] = from[j], from[i] })
 		return from[:1+r.IntN(3)]
 	}
-	a := ModelAccess{deny: people()}
+	a := ModelAccess{deny: randomWords()}
 	if r.IntN(3) == 0 {
 		a.deny = []string{"any"}
 	}
 	if r.IntN(2) == 0 {
-		a.allow = people()
+		a.allow = randomWords()
 	}
 	return a
 }
@@ -63,13 +64,14 @@ func (a ModelAccess) Settings(r *rand.Rand) []Setting {
 }
 
 func (a ModelAccess) denies(client netip.Addr) bool {
-	return isAmong(a.deny, client) && !isAmong(a.allow, client)
+	return matchesAny(a.deny, client) && !matchesAny(a.allow, client)
 }
 
-func isAmong(people []string, client netip.Addr) bool {
-	for _, word := range people {
+// matchesAny reports whether one of the words of an access list contains the client.
+func matchesAny(words []string, client netip.Addr) bool {
+	for _, word := range words {
 		if strings.HasPrefix(word, "@") {
-			if isAmong(strings.Fields(ModelLists[word]), client) {
+			if matchesAny(strings.Fields(ModelLists[word]), client) {
 				return true
 			}
 			continue
@@ -87,10 +89,10 @@ func isAmong(people []string, client netip.Addr) bool {
 	return false
 }
 
-// TurnsAway gives the farms that deny the packet. Of the farms that listen on its destination, most specific first, all
-// that are down count, and the first one that is up. Nothing is promised of packets that a farm takes at another
+// DeniedFarms gives the farms that deny the packet. Of the farms that listen on its destination, most specific first,
+// all that are down count, and the first one that is up. Nothing is promised of packets that a farm takes at another
 // interface.
-func TurnsAway(
+func DeniedFarms(
 	farms []ModelFarm,
 	access map[string]ModelAccess,
 	p Packet,
@@ -126,12 +128,14 @@ func TurnsAway(
 	return by, true
 }
 
-// The rules of guards.
+// The rules of access chains.
 var (
-	ofSet     = lineForm(`		(?P<version>IP) saddr (?:& (?P<mask>IP4|IP6) )?@(?P<set>NAME) (?P<then>DENIED)`)
-	ofNetwork = lineForm(`		(?P<version>IP) saddr (?P<network>(?:IP4|IP6)(?:/[0-9]+)?) (?P<then>DENIED)`)
-	ofAll     = lineForm(`		(?P<then>DENIED)`)
-	besides   = lineForms(
+	setRule = lineForm(
+		`		(?P<version>IP) saddr (?:& (?P<mask>IP4|IP6) )?@(?P<set>NAME) (?P<then>DENIED)`,
+	)
+	networkRule      = lineForm(`		(?P<version>IP) saddr (?P<network>(?:IP4|IP6)(?:/[0-9]+)?) (?P<then>DENIED)`)
+	everyClientRule  = lineForm(`		(?P<then>DENIED)`)
+	otherAccessRules = lineForms(
 		`		type filter hook .*`,
 		`		meta pkttype other accept`,
 		`		iif "lo" return`,
@@ -154,14 +158,15 @@ func (r *reading) DeniedBy(t testing.TB, p Packet, client netip.Addr) string {
 		}
 	}
 	for _, gate := range gates {
-		if by := r.guarded(t, gate, p, client); by != "" {
+		if by := r.deniedIn(t, gate, p, client); by != "" {
 			return by
 		}
 	}
 	return ""
 }
 
-func (r *reading) guarded(t testing.TB, chain string, p Packet, client netip.Addr) string {
+// deniedIn is DeniedBy for the rules of one chain.
+func (r *reading) deniedIn(t testing.TB, chain string, p Packet, client netip.Addr) string {
 	t.Helper()
 	for _, rule := range r.Chains[chain] {
 		if loopback.MatchString(rule) {
@@ -178,16 +183,16 @@ func (r *reading) guarded(t testing.TB, chain string, p Packet, client netip.Add
 		}
 		if at := isLocal.FindStringSubmatch(rule); at != nil {
 			if p.ours {
-				return r.guarded(t, at[1], p, client)
+				return r.deniedIn(t, at[1], p, client)
 			}
 			continue
 		}
-		if besides.MatchString(rule) {
+		if otherAccessRules.MatchString(rule) {
 			continue
 		}
-		verdict := r.guardVerdict(t, rule, client)
-		if askPort.MatchString(rule) || askWhole.MatchString(rule) || askAny.MatchString(rule) {
-			verdict = r.asked(t, chain, rule, p)
+		verdict := r.accessVerdict(t, rule, client)
+		if dispatchPort.MatchString(rule) || dispatchAddress.MatchString(rule) || dispatchAnyAddress.MatchString(rule) {
+			verdict = r.dispatched(t, chain, rule, p)
 		}
 		counter, drops := strings.CutPrefix(verdict, `counter name "farm/`)
 		next, jumps := strings.CutPrefix(verdict, "jump ")
@@ -197,9 +202,9 @@ func (r *reading) guarded(t testing.TB, chain string, p Packet, client netip.Add
 		case drops:
 			return strings.TrimSuffix(counter, `/denied" drop`)
 		case goes:
-			return r.guarded(t, further, p, client)
+			return r.deniedIn(t, further, p, client)
 		case jumps:
-			if by := r.guarded(t, next, p, client); by != "" {
+			if by := r.deniedIn(t, next, p, client); by != "" {
 				return by
 			}
 		}
@@ -207,11 +212,11 @@ func (r *reading) guarded(t testing.TB, chain string, p Packet, client netip.Add
 	return ""
 }
 
-// guardVerdict is the verdict of an access rule on a client.
-func (r *reading) guardVerdict(t testing.TB, rule string, client netip.Addr) string {
+// accessVerdict is the verdict of an access rule on a client.
+func (r *reading) accessVerdict(t testing.TB, rule string, client netip.Addr) string {
 	t.Helper()
 	family := map[bool]string{true: "ip", false: "ip6"}[client.Is4()]
-	if at := ofSet.FindStringSubmatch(rule); at != nil {
+	if at := setRule.FindStringSubmatch(rule); at != nil {
 		masked := client.AsSlice()
 		if at[2] != "" {
 			for i, b := range netip.MustParseAddr(at[2]).AsSlice() {
@@ -224,16 +229,16 @@ func (r *reading) guardVerdict(t testing.TB, rule string, client netip.Addr) str
 		}
 		return ""
 	}
-	if at := ofNetwork.FindStringSubmatch(rule); at != nil {
-		if at[1] == family && isAmong([]string{at[2]}, client) {
+	if at := networkRule.FindStringSubmatch(rule); at != nil {
+		if at[1] == family && matchesAny([]string{at[2]}, client) {
 			return at[3]
 		}
 		return ""
 	}
-	if at := ofAll.FindStringSubmatch(rule); at != nil {
+	if at := everyClientRule.FindStringSubmatch(rule); at != nil {
 		return at[1]
 	}
-	if at := onward.FindStringSubmatch(rule); at != nil {
+	if at := gotoRule.FindStringSubmatch(rule); at != nil {
 		return "goto " + at[1]
 	}
 	return ""

@@ -34,12 +34,14 @@ func Compiled(t testing.TB, dirs ...farm.Dir) *ruleset.Script {
 	return script
 }
 
+// Printed gives the diagnostics as a command prints them, without colours.
 func Printed(told diag.Diagnostics) string {
 	var said strings.Builder
 	told.Print(&said, diag.Palette{})
 	return said.String()
 }
 
+// ReloadCase compiles the two states of a case of farms that change.
 func ReloadCase(t testing.TB, name string) (before, after *ruleset.Script) {
 	t.Helper()
 	root := GoldenFile(t, name)

@@ -113,6 +113,7 @@ func write(t *testing.T, path string, text []byte) {
 	}
 }
 
+// A GoldenScript is a script in golden/.
 type GoldenScript struct {
 	Name string
 	Text []byte

@@ -18,11 +18,11 @@ func lineForm(text string) *regexp.Regexp {
 		{"PART", `(?:ct original IP daddr|FIELD(?: & (?:IP4|IP6))?)`},
 		{"SLOT", `(?:(?:symhash|jhash FIELD(?: \. FIELD)*) mod [0-9]+(?: seed 0x6661726d)?|meta mark)`},
 		{"FIELD", `(?:IP [sd]addr|ether [sd]addr|th [sd]port|@th,[0-9]+,[0-9]+|@ll,0,96)`},
-		{"DOOR", `(?:meta l4proto \. IP [sd]addr \. th [sd]port|IP [sd]addr)`},
+		{"FRONTEND", `(?:meta l4proto \. IP [sd]addr \. th [sd]port|IP [sd]addr)`},
 		{"RANGED", `th [sd]port PORTS meta l4proto \. IP [sd]addr`},
 		{"ASKED", `(?:meta l4proto \. ct original IP daddr \. th dport|ct original IP daddr)`},
 		{"HANDED", `(?:meta l4proto \. IP daddr|@th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)*) \. `},
-		{"STANDS", `@nh,(?:128|288),32 \^ HEX`},
+		{"BACKENDID", `@nh,(?:128|288),32 \^ HEX`},
 		{"INSIDE", `(?:{ "DEVICE" }|@NAME)`},
 		{"DEVICES", `"DEVICE"(?:, "DEVICE")*`},
 		{"DEVICE", `[A-Za-z0-9_][A-Za-z0-9_.-]*`},
@@ -87,7 +87,7 @@ var (
 			`full`,
 		`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : `+
 			`(?:verdict|IPV_addr|ether_addr))?`,
-		`		typeof (?:DOOR \. |HANDED)?(?:numgen random mod [0-9]+|meta mark) : (?:IP daddr(?: \. th dport)?|`+
+		`		typeof (?:FRONTEND \. |HANDED)?(?:numgen random mod [0-9]+|meta mark) : (?:IP daddr(?: \. th dport)?|`+
 			`ether `+
 			`daddr|meta mark)`,
 		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : `+
@@ -192,21 +192,21 @@ var (
 			`} (?:accept|return)`,
 		`		(?:ip frag-off & 0x1fff|frag frag-off) != 0 meta l4proto \. IP daddr vmap @NAME`,
 
-		`		(?:meta l4proto PROTO )?dnat IP to (?:DOOR \. )?NUMBER map @NAME`,
+		`		(?:meta l4proto PROTO )?dnat IP to (?:FRONTEND \. )?NUMBER map @NAME`,
 		`		IP daddr set (?:NUMBER|CLIENT) map @NAME`,
 		`		IP daddr set ct original IP daddr`,
 		`		(?:update|delete) @NAME { CLIENT : IP daddr }`,
 		`		IP daddr set CLIENT map @NAME (?:update @NAME { CLIENT : IP daddr } )?jump NAME`,
 		`		jump NAME`,
-		`		STANDS (?:!= )?@full-backends (?:jump NAME|return)`,
-		`		STANDS @backend-brims update @full-backends { STANDS }`,
-		`		STANDS @backend-counts`,
+		`		BACKENDID (?:!= )?@full-backends (?:jump NAME|return)`,
+		`		BACKENDID @backend-brims update @full-backends { BACKENDID }`,
+		`		BACKENDID @backend-counts`,
 		`		IP daddr set (?:ASKED \. )?IP daddr map @NAME(?: IP daddr set ct original IP daddr goto NAME)?`,
 		`		limit rate over 50/second burst 1 packets return`,
 		`		IP daddr set IP daddr \^ (?:240\.0\.0\.0|ff00::)`,
 		`		(?:add @backend-counts { HEX ct count [0-9]+ } )?delete @full-backends { HEX }`,
 		`		type filter hook (?:prerouting|output) priority raw \+ 10?`,
-		`		IP daddr set DOOR \. NUMBER map @NAME`,
+		`		IP daddr set FRONTEND \. NUMBER map @NAME`,
 		`		(?:meta l4proto PROTO )?dnat IP to (?:ASKED \. )?IP daddr map @NAME`,
 		`		snat IP to IP daddr map @NAME`,
 		`		snat IP to (?:IP4|IP6)`,
@@ -240,28 +240,25 @@ var (
 
 		`		meta mark set CLIENT map @NAME(?: (?:update @NAME { CLIENT : meta mark } )?jump NAME)?`,
 		`		(?:update|delete) @NAME { CLIENT : meta mark }`,
-		`		meta mark set (?:DOOR \. |HANDED)?SLOT map @NAME`,
+		`		meta mark set (?:FRONTEND \. |HANDED)?SLOT map @NAME`,
 		`		drop`,
 		`		meta mark set SLOT`,
-		`		fwd IP to (?:DOOR \. |HANDED)?SLOT map @NAME device "DEVICE"`,
-		`		ether saddr set ether daddr ether daddr set (?:DOOR \. |HANDED)?SLOT map @NAME fwd to "DEVICE"`,
-		`		(?:meta l4proto PROTO )?IP daddr set (?:DOOR \. )?SLOT map @NAME(?: PROTO dport set PORTS)? (?:fwd `+
-			`IP `+
-			`to `+
-			`IP daddr device "DEVICE"|notrack accept)`,
+		`		fwd IP to (?:FRONTEND \. |HANDED)?SLOT map @NAME device "DEVICE"`,
+		`		ether saddr set ether daddr ether daddr set (?:FRONTEND \. |HANDED)?SLOT map @NAME fwd to "DEVICE"`,
+		`		(?:meta l4proto PROTO )?IP daddr set (?:FRONTEND \. )?SLOT map @NAME(?: PROTO dport set PORTS)? `+
+			`(?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
 		`		IP daddr set (?:IP4|IP6)`,
 		`		IP daddr set numgen inc mod 1 map @NAME update @NAME { numgen inc mod 1 : IP daddr } jump NAME`,
 		`		(?:update|delete) @NAME { numgen inc mod 1 : IP daddr }`,
-		`		(?:meta l4proto PROTO )?(?:IP daddr (?:set IP daddr map )?|DOOR )@NAME(?: PROTO dport set PORTS)? `+
-			`(?:fwd `+
-			`IP to IP daddr device "DEVICE"|notrack accept)`,
+		`		(?:meta l4proto PROTO )?(?:IP daddr (?:set IP daddr map )?|FRONTEND )@NAME`+
+			`(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
 		`		meta l4proto udp ct state untracked goto NAME`,
 		`		udp sport < 32768 iif != "lo" fib saddr type local goto NAME`,
-		`		(?:udp [sd]port < 32768 )?(?:DOOR|RANGED) @NAME (?:jump NAME|drop)`,
-		`		(?:DOOR|RANGED) @NAME(?: fib daddr type != local)? notrack`,
+		`		(?:udp [sd]port < 32768 )?(?:FRONTEND|RANGED) @NAME (?:jump NAME|drop)`,
+		`		(?:FRONTEND|RANGED) @NAME(?: fib daddr type != local)? notrack`,
 		`		tcp flags & \(syn \| rst\) == syn jump NAME`,
-		`		(?:DOOR|RANGED) @NAME tcp option maxseg size set rt mtu`,
-		`		IP saddr set DOOR map @NAME(?: accept)?`,
+		`		(?:FRONTEND|RANGED) @NAME tcp option maxseg size set rt mtu`,
+		`		IP saddr set FRONTEND map @NAME(?: accept)?`,
 		`		th sport PORTS IP saddr set meta l4proto \. IP saddr map @NAME accept`,
 		`		PROTO sport set PORTS`,
 	)

@@ -13,6 +13,7 @@ import (
 
 // A model of the promises of the farm format: random valid farms, as files, and the expected outcome of a packet.
 
+// A ModelFarm is a random farm, with the keys that its outcome depends on.
 type ModelFarm struct {
 	Name      string
 	mode      string
@@ -66,6 +67,7 @@ func randomFarms(r *rand.Rand) []ModelFarm {
 	return all
 }
 
+// RandomFarm makes a farm, which may share a frontend with another one (see Meets).
 func RandomFarm(r *rand.Rand) ModelFarm {
 	f := ModelFarm{
 		Name:  randomName(r, "._-"),
@@ -154,6 +156,7 @@ var modelMarks = map[string]string{
 	`"0/0xff"`: "ct mark & 0xffffff00 | 0x0",
 }
 
+// Pick gives one of the values, each with the same probability.
 func Pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
 // randomName is one of nft's words as often as not.

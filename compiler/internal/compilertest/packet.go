@@ -15,44 +15,48 @@ import (
 
 // The rules that decide about it.
 var (
-	nothing  = lineForms(`		ct state new`, `		type nat hook .*`, `		ct status & dnat != dnat return`)
+	ignoredRules = lineForms(
+		`		ct state new`,
+		`		type nat hook .*`,
+		`		ct status & dnat != dnat return`,
+	)
 	loopback = lineForms(`		ip daddr 127\.0\.0\.0/8 return`, `		ip6 daddr ::1 return`)
 	isLocal  = lineForm(`		fib daddr type local goto (NAME)`)
 
-	askPort  = lineForm(`		meta l4proto \. (?P<version>IP) daddr \. th dport vmap @(?P<map>NAME)`)
-	askWhole = lineForm(`		(?P<version>IP) daddr vmap @(?P<map>NAME)`)
-	askAny   = lineForm(`		meta nfproto (?P<version>IPV) meta l4proto \. th dport vmap @(?P<map>NAME)`)
+	dispatchPort       = lineForm(`		meta l4proto \. (?P<version>IP) daddr \. th dport vmap @(?P<map>NAME)`)
+	dispatchAddress    = lineForm(`		(?P<version>IP) daddr vmap @(?P<map>NAME)`)
+	dispatchAnyAddress = lineForm(`		meta nfproto (?P<version>IPV) meta l4proto \. th dport vmap @(?P<map>NAME)`)
 
-	recallPort = lineForm(
+	sourceNATPort = lineForm(
 		`		meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original (?P<version>IP) daddr \. ct original ` +
 			`proto-dst vmap @(?P<map>NAME)`,
 	)
-	recallWhole = lineForm(`		ct original (?P<version>IP) daddr vmap @(?P<map>NAME)`)
-	recallAny   = lineForm(
+	sourceNATAddress    = lineForm(`		ct original (?P<version>IP) daddr vmap @(?P<map>NAME)`)
+	sourceNATAnyAddress = lineForm(
 		`		meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original proto-dst \. (?P<version>IP) daddr ` +
-			`vmap ` +
-			`@(?P<map>NAME)`,
+			`vmap @(?P<map>NAME)`,
 	)
 
-	onlyInside = lineForm(`		iif != 0 iifname != (INSIDE) return`)
-	onward     = lineForm(`		goto (NAME)`)
-	marks      = lineForm(`		ct mark set (HEX|ct mark & HEX \| HEX)`)
-	rewrites   = lineForm(`		(?:meta l4proto (PROTO) )?dnat (IP) to ((?:DOOR \. )?)NUMBER map @(NAME)`)
-	tentative  = lineForm(`		IP daddr set (?P<door>(?:DOOR \. )?)NUMBER map @(?P<map>NAME)`)
-	knows      = lineForm(
+	onlyInside   = lineForm(`		iif != 0 iifname != (INSIDE) return`)
+	gotoRule     = lineForm(`		goto (NAME)`)
+	markRule     = lineForm(`		ct mark set (HEX|ct mark & HEX \| HEX)`)
+	dnatRule     = lineForm(`		(?:meta l4proto (PROTO) )?dnat (IP) to ((?:FRONTEND \. )?)NUMBER map @(NAME)`)
+	pickRule     = lineForm(`		IP daddr set (?P<frontend>(?:FRONTEND \. )?)NUMBER map @(?P<map>NAME)`)
+	stickyLookup = lineForm(
 		`		IP daddr set (?P<client>CLIENT) map @(?P<in>NAME) (?:update @NAME { CLIENT : IP daddr } )?jump ` +
-			`(?P<home>NAME)`,
+			`(?P<target>NAME)`,
 	)
-	picks     = lineForm(`		jump (?P<chain>NAME)`)
-	leadsHome = lineForm(
-		`		(?:meta l4proto (?P<protocol>PROTO) )?dnat IP to (?P<door>(?:ASKED \. )?)IP daddr map @(?P<map>NAME)`,
+	jumpRule   = lineForm(`		jump (?P<chain>NAME)`)
+	targetRule = lineForm(
+		`		(?:meta l4proto (?P<protocol>PROTO) )?dnat IP to (?P<frontend>(?:ASKED \. )?)IP daddr ` +
+			`map @(?P<map>NAME)`,
 	)
-	limits = lineForms(
-		`		STANDS @full-backends jump NAME`,
-		`		STANDS @backend-brims update @full-backends { STANDS }`,
-		`		STANDS @backend-counts`,
+	limitRules = lineForms(
+		`		BACKENDID @full-backends jump NAME`,
+		`		BACKENDID @backend-brims update @full-backends { BACKENDID }`,
+		`		BACKENDID @backend-counts`,
 	)
-	learns = lineForms(
+	stickyInsert = lineForms(
 		`		(?:update|delete) @NAME { CLIENT : IP daddr }`,
 		`		IP daddr set ct original IP daddr`,
 		`		IP daddr set CLIENT map @NAME`,
@@ -111,7 +115,7 @@ func (r *reading) Outcome(t testing.TB, p Packet) Outcome {
 		return Outcome{Refused: true}
 	}
 	out := Outcome{Shares: map[netip.AddrPort]float64{}, Sources: map[netip.AddrPort]string{}}
-	r.choose(t, chain, p, &out)
+	r.pick(t, chain, p, &out)
 	for to := range out.Shares {
 		p.backend = to.Addr()
 		out.Sources[to] = r.source(t, r.walk(t, "postrouting", p), to)
@@ -135,7 +139,7 @@ func (r *reading) walk(t testing.TB, chain string, p Packet) string {
 			}
 			continue
 		}
-		if verdict := r.asked(t, chain, rule, p); verdict != "" {
+		if verdict := r.dispatched(t, chain, rule, p); verdict != "" {
 			return strings.TrimPrefix(verdict, "goto ")
 		}
 	}
@@ -144,15 +148,15 @@ func (r *reading) walk(t testing.TB, chain string, p Packet) string {
 
 // asked gives the verdict of a rule that asks a map: by the packet's destination before the backend is chosen, and by
 // the original destination afterwards.
-func (r *reading) asked(t testing.TB, chain, rule string, p Packet) string {
+func (r *reading) dispatched(t testing.TB, chain, rule string, p Packet) string {
 	t.Helper()
-	port, whole, every := askPort, askWhole, askAny
+	port, whole, every := dispatchPort, dispatchAddress, dispatchAnyAddress
 	if chain == "postrouting" {
-		port, whole, every = recallPort, recallWhole, recallAny
+		port, whole, every = sourceNATPort, sourceNATAddress, sourceNATAnyAddress
 	}
 	as, key, ported := port, fmt.Sprintf("%s . %s . %d", p.protocol, p.Address, p.port), true
 	switch {
-	case nothing.MatchString(rule):
+	case ignoredRules.MatchString(rule):
 		return ""
 	case port.MatchString(rule):
 	case whole.MatchString(rule):
@@ -221,104 +225,131 @@ func within(key, interval string) bool {
 	return true
 }
 
-// choose adds up the share of connections like p that each backend gets from a chain.
-func (r *reading) choose(t testing.TB, chain string, p Packet, out *Outcome) {
+// pick adds up the share of connections like p that each backend gets from a chain.
+func (r *reading) pick(t testing.TB, chain string, p Packet, out *Outcome) {
 	t.Helper()
 	rules, ok := r.Chains[chain]
 	if !ok {
 		t.Fatalf("there is no chain %s", chain)
 	}
-	left, done := 1.0, map[int]bool{}
-	chosen := map[string]float64{} // the backend ID in the packet
+	if chain == "no-backend" && len(rules) > 0 {
+		out.Refused = true
+		return
+	}
+	w := pickWalk{reading: r, packet: p, out: out, left: 1, done: map[int]bool{}, picked: map[string]float64{}}
 	for _, rule := range rules {
-		if at := onlyInside.FindStringSubmatch(rule); at != nil {
-			if !p.fromHere && !r.inside(t, at[1], p) {
-				return
-			}
-			continue
-		}
-		if at := onward.FindStringSubmatch(rule); at != nil && len(chosen) > 0 {
-			for token, share := range chosen {
-				to, ok := r.home(t, at[1], token, p)
-				if !ok {
-					t.Errorf("%s stands for nobody in %s", token, at[1])
-				}
-				out.Shares[to] += share
-			}
-			return
-		} else if at != nil {
-			r.choose(t, at[1], p, out)
-			return
-		}
-		if at := marks.FindStringSubmatch(rule); at != nil {
-			out.Mark += at[1] // twice would be wrong
-			continue
-		}
-		if chain == "no-backend" {
-			out.Refused = true
-			return
-		}
-		if learns.MatchString(rule) {
-			continue
-		}
-		if at := parts(knows, rule); at != nil {
-			if to, ok := r.home(t, at["home"], r.knownAs(t, at, p), p); ok {
-				out.Shares[to] += left
-				return
-			}
-			continue
-		}
-		if limits.MatchString(rule) { // no backend is full
-			continue
-		}
-		if at := parts(picks, rule); at != nil {
-			rule = r.Chains[at["chain"]][0]
-		}
-		if at := parts(tentative, rule); at != nil {
-			slots := r.frontendElements(at["map"], frontendKey(at["door"], p))
-			for _, e := range slots {
-				chosen[e.Value] += left / float64(len(slots))
-			}
-			continue
-		}
-		at := rewrites.FindStringSubmatch(rule)
-		if at == nil {
-			t.Fatalf("not a rule that chooses a backend: %s", rule)
-		}
-		if (at[2] == "ip") != p.Address.Is4() {
-			t.Fatalf("a rule of another family gets %s: %s", p, rule)
-		}
-		if at[1] != "" && at[1] != p.protocol {
-			continue
-		}
-		number, name := at[4], at[6]
-		slots, _ := strconv.Atoi(at[5])
-		again := !strings.HasPrefix(number, "numgen") // gives the same number once more
-		if again {
-			left = 1 / float64(slots)
-		} else {
-			left /= float64(slots)
-		}
-		missed, key := 0, frontendKey(at[3], p)
-		for slot := range slots {
-			if again && done[slot] {
-				continue
-			}
-			e, ok := r.find(t, name, key+strconv.Itoa(slot))
-			if !ok {
-				missed++
-				continue
-			}
-			done[slot] = true
-			to := destination(t, e.Value, p)
-			out.Shares[to] += left
-		}
-		left *= float64(missed)
-		if missed == 0 {
+		if w.step(t, rule) {
 			return
 		}
 	}
-	t.Errorf("%g of %s fall through %s", left, p, chain)
+	t.Errorf("%g of %s fall through %s", w.left, p, chain)
+}
+
+// A pickWalk walks through the rules of a pick chain.
+type pickWalk struct {
+	*reading
+	packet Packet
+	out    *Outcome
+
+	left   float64            // share of the connections that come to the rule
+	done   map[int]bool       // slots that an earlier rule has
+	picked map[string]float64 // share of the connections by the backend ID in the packet
+}
+
+// step applies a rule, and reports whether no connection goes on to the next one.
+func (w *pickWalk) step(t testing.TB, rule string) (ends bool) {
+	t.Helper()
+	if at := onlyInside.FindStringSubmatch(rule); at != nil {
+		return !w.packet.fromHere && !w.inside(t, at[1], w.packet)
+	}
+	if at := gotoRule.FindStringSubmatch(rule); at != nil {
+		w.goTo(t, at[1])
+		return true
+	}
+	if at := markRule.FindStringSubmatch(rule); at != nil {
+		w.out.Mark += at[1] // a second mark would be wrong
+		return false
+	}
+	if stickyInsert.MatchString(rule) || limitRules.MatchString(rule) { // no backend is full
+		return false
+	}
+	if at := parts(stickyLookup, rule); at != nil {
+		return w.lookUp(t, at)
+	}
+	if at := parts(jumpRule, rule); at != nil {
+		rule = w.Chains[at["chain"]][0]
+	}
+	if at := parts(pickRule, rule); at != nil {
+		slots := w.frontendElements(at["map"], frontendKey(at["frontend"], w.packet))
+		for _, e := range slots {
+			w.picked[e.Value] += w.left / float64(len(slots))
+		}
+		return false
+	}
+	return w.translate(t, rule)
+}
+
+// goTo sends the connections to a chain: to the targets of the backend IDs if there are any, else to another pick.
+func (w *pickWalk) goTo(t testing.TB, chain string) {
+	t.Helper()
+	if len(w.picked) == 0 {
+		w.pick(t, chain, w.packet, w.out)
+		return
+	}
+	for id, share := range w.picked {
+		to, ok := w.target(t, chain, id, w.packet)
+		if !ok {
+			t.Errorf("no backend has the ID %s in %s", id, chain)
+		}
+		w.out.Shares[to] += share
+	}
+}
+
+// lookUp sends the connections to the backend of a sticky or static session, and reports whether there is one.
+func (w *pickWalk) lookUp(t testing.TB, rule map[string]string) bool {
+	t.Helper()
+	to, ok := w.target(t, rule["target"], w.knownBackend(t, rule, w.packet), w.packet)
+	if ok {
+		w.out.Shares[to] += w.left
+	}
+	return ok
+}
+
+// translate sends the connections to the backends of a map of slots, and reports whether each slot has one.
+func (w *pickWalk) translate(t testing.TB, rule string) bool {
+	t.Helper()
+	at := dnatRule.FindStringSubmatch(rule)
+	if at == nil {
+		t.Fatalf("not a rule that picks a backend: %s", rule)
+	}
+	if (at[2] == "ip") != w.packet.Address.Is4() {
+		t.Fatalf("a rule of another family gets %s: %s", w.packet, rule)
+	}
+	if at[1] != "" && at[1] != w.packet.protocol {
+		return false
+	}
+	number, name := at[4], at[6]
+	slots, _ := strconv.Atoi(at[5])
+	again := !strings.HasPrefix(number, "numgen") // gives the same number once more
+	if again {
+		w.left = 1
+	}
+	w.left /= float64(slots)
+	missed, key := 0, frontendKey(at[3], w.packet)
+	for slot := range slots {
+		if again && w.done[slot] {
+			continue
+		}
+		e, ok := w.find(t, name, key+strconv.Itoa(slot))
+		if !ok {
+			missed++
+			continue
+		}
+		w.done[slot] = true
+		w.out.Shares[destination(t, e.Value, w.packet)] += w.left
+	}
+	w.left *= float64(missed)
+	return missed == 0
 }
 
 // inside reports whether the packet comes in by one of the interfaces of a rule.
@@ -355,15 +386,15 @@ func (r *reading) frontendElements(name, begin string) (out []readElement) {
 	return out
 }
 
-// knownAs is the backend ID that a rule looks up for a client with a static session, or one that had a backend before.
-// "" if it finds nothing.
-func (r *reading) knownAs(t testing.TB, rule map[string]string, p Packet) string {
+// knownBackend is the backend ID that a rule looks up for a client with a static session, or one that had a backend
+// before. "" if it finds nothing.
+func (r *reading) knownBackend(t testing.TB, rule map[string]string, p Packet) string {
 	t.Helper()
 	switch {
 	case r.Maps[rule["in"]].Learnt && p.known.IsValid():
-		for _, home := range r.Chains[r.homeOf(rule["home"])] {
-			at := parts(leadsHome, home)
-			begin := frontendKey(at["door"], p)
+		for _, lookup := range r.Chains[r.targetChain(rule["target"])] {
+			at := parts(targetRule, lookup)
+			begin := frontendKey(at["frontend"], p)
 			for _, e := range r.frontendElements(at["map"], begin) {
 				keeps := begin == "" && p.known.Port() == 0 && e.Value == p.known.Addr().String()
 				if keeps ||
@@ -381,28 +412,28 @@ func (r *reading) knownAs(t testing.TB, rule map[string]string, p Packet) string
 	return ""
 }
 
-// homeOf is the chain itself, or the one behind it if it counts first.
-func (r *reading) homeOf(chain string) string {
+// targetChain is the chain itself, or the one behind it if it counts first.
+func (r *reading) targetChain(chain string) string {
 	for _, rule := range r.Chains[chain] {
-		if at := onward.FindStringSubmatch(rule); at != nil {
+		if at := gotoRule.FindStringSubmatch(rule); at != nil {
 			return at[1]
 		}
 	}
 	return chain
 }
 
-// home is the target of a packet that carries a backend ID.
-func (r *reading) home(t testing.TB, chain, token string, p Packet) (netip.AddrPort, bool) {
+// target is the backend's address and port of a packet that carries a backend ID.
+func (r *reading) target(t testing.TB, chain, id string, p Packet) (netip.AddrPort, bool) {
 	t.Helper()
-	for _, rule := range r.Chains[r.homeOf(chain)] {
-		at := parts(leadsHome, rule)
+	for _, rule := range r.Chains[r.targetChain(chain)] {
+		at := parts(targetRule, rule)
 		if at == nil {
 			t.Fatalf("not a rule that leads to a backend: %s", rule)
 		}
 		if at["protocol"] != "" && at["protocol"] != p.protocol {
 			continue
 		}
-		if e, ok := r.find(t, at["map"], frontendKey(at["door"], p)+token); ok {
+		if e, ok := r.find(t, at["map"], frontendKey(at["frontend"], p)+id); ok {
 			return destination(t, e.Value, p), true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 )
 
+// KeysDiffer fails the test for keys that are in the map twice, and for intervals that overlap. The name is the map's.
 func (m *readMap) KeysDiffer(t *testing.T, name string) {
 	seen := map[string]int{}
 	for i, e := range m.Elements {
@@ -20,7 +21,7 @@ func (m *readMap) KeysDiffer(t *testing.T, name string) {
 	}
 }
 
-// overlapping says whether two intervals have a key in common: if so, one begins in the other.
+// overlapping reports whether two intervals have a key in common: if so, one begins in the other.
 func overlapping(a, b string) bool {
 	first := func(interval string) string {
 		parts := strings.Split(interval, " . ")
