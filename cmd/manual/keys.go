@@ -36,8 +36,8 @@ func (k Key) markdown() string {
 	return fmt.Sprintf("**%s** = %s\n\n:   %s\n", k.Name, literal(k.Value), about)
 }
 
-// item matches an entry of a list in a comment: a word, at least two spaces, its meaning. Deeper lines go on.
-var item = regexp.MustCompile(`^(\S+) {2,}(\S.*)$`)
+// listItem matches an entry of a list in a comment: a word, at least two spaces, its meaning. Deeper lines go on.
+var listItem = regexp.MustCompile(`^(\S+) {2,}(\S.*)$`)
 
 // blocks gives a comment as paragraphs and lists, each line indented.
 func blocks(comment, indent string) string {
@@ -45,7 +45,7 @@ func blocks(comment, indent string) string {
 	inList := false
 	for line := range strings.Lines(comment) {
 		line = strings.TrimSuffix(line, "\n")
-		switch at := item.FindStringSubmatch(line); {
+		switch at := listItem.FindStringSubmatch(line); {
 		case line == "":
 			inList = false
 			out.WriteString("\n")
@@ -69,8 +69,8 @@ func blocks(comment, indent string) string {
 	return out.String()
 }
 
-var special = strings.NewReplacer(
+var escapes = strings.NewReplacer(
 	`\`, `\\`, "*", `\*`, "_", `\_`, "`", "\\`", "[", `\[`, "]", `\]`, "<", `\<`, ">", `\>`)
 
 // literal gives text that Markdown prints as it is.
-func literal(text string) string { return special.Replace(text) }
+func literal(text string) string { return escapes.Replace(text) }

@@ -18,17 +18,17 @@ type Key struct {
 }
 
 var (
-	tableLine   = regexp.MustCompile(`^#?\[([a-z][a-z0-9.-]*)\](?: +# (.*))?$`)
-	keyLine     = regexp.MustCompile(`^#?([a-z][a-z-]*) = (.*?)(?:\s{2,}# (.*))?$`)
-	goingOn     = regexp.MustCompile(`^\s+# (.*)$`)
-	commentLine = regexp.MustCompile(`^# ?(.*)$`)
+	tableLine        = regexp.MustCompile(`^#?\[([a-z][a-z0-9.-]*)\](?: +# (.*))?$`)
+	keyLine          = regexp.MustCompile(`^#?([a-z][a-z-]*) = (.*?)(?:\s{2,}# (.*))?$`)
+	continuationLine = regexp.MustCompile(`^\s+# (.*)$`)
+	commentLine      = regexp.MustCompile(`^# ?(.*)$`)
 )
 
 // readReference reads the reference of farms. A comment speaks of the line below it; the first one, of all farms.
 func readReference(text string) []Table {
 	tables := []Table{{}}
 	var comment []string
-	said := func() string {
+	takeComment := func() string {
 		s := strings.Join(comment, "\n")
 		comment = nil
 		return s
@@ -37,16 +37,16 @@ func readReference(text string) []Table {
 		line = strings.TrimRight(line, " \n")
 		t := &tables[len(tables)-1]
 		if at := tableLine.FindStringSubmatch(line); at != nil {
-			tables = append(tables, Table{Name: at[1], About: strings.TrimSpace(said() + "\n" + at[2])})
+			tables = append(tables, Table{Name: at[1], About: strings.TrimSpace(takeComment() + "\n" + at[2])})
 		} else if at := keyLine.FindStringSubmatch(line); at != nil {
-			t.Keys = append(t.Keys, Key{at[1], at[2], at[3], said()})
-		} else if at := goingOn.FindStringSubmatch(line); at != nil && len(t.Keys) > 0 {
+			t.Keys = append(t.Keys, Key{at[1], at[2], at[3], takeComment()})
+		} else if at := continuationLine.FindStringSubmatch(line); at != nil && len(t.Keys) > 0 {
 			k := &t.Keys[len(t.Keys)-1]
 			k.Short = strings.TrimSpace(k.Short + "\n" + at[1])
 		} else if at := commentLine.FindStringSubmatch(line); at != nil {
 			comment = append(comment, at[1])
 		} else if len(tables) == 1 && len(t.Keys) == 0 && t.About == "" {
-			t.About = said()
+			t.About = takeComment()
 		}
 	}
 	return tables
