@@ -100,7 +100,7 @@ func (s *search) timeouts() {
 			continue
 		}
 		s.found.add(Finding{Kind: "timeout", Object: "close_wait", Effect: Notes,
-			Message: "an answer that comes more than 60 s after the client has closed its side of the connection is lost" +
+			Message: "an answer more than 60 s after the client has closed its side of the connection is lost" +
 				" (nf_conntrack_tcp_timeout_close_wait)",
 			Commands: []string{setSysctl(path, "3600")},
 			Advice: "for all connections that this machine tracks: those that no program closes are remembered " +
