@@ -62,20 +62,34 @@ type mapPlace struct {
 
 // addTo adds a frontend to the map of its kind, and the map to the maps that its chain asks.
 func (l *linker) addTo(maps *[]*dispatchMap, at mapPlace, d frontend, value string) *dispatchMap {
-	kind := d.mapKind()
-	o := &object{table: at.table, kind: KindMap, Name: at.prefix + kind + "-" + d.Family.Suffix(), section: at.section}
-	m := obtain(&l.rules, o, func() *dispatchMap {
-		m := &dispatchMap{object: o, Specificity: d.Specificity, Family: d.Family}
-		m.Established, m.Fragments = d.backend.IsValid(), d.fragment
-		if d.compared {
-			m.Compared = d.Ports
-		}
-		o.template = at.template + m.Form()
+	return l.addElement(maps, at, d, element{d.key(), value, d.origin(), true})
+}
+
+// addElement adds a frontend with a given element. It runs 100,000 times with 10,000 farms of 10 backends, so it makes
+// no object where the map exists.
+func (l *linker) addElement(maps *[]*dispatchMap, at mapPlace, d frontend, e element) *dispatchMap {
+	var m *dispatchMap
+	name := at.prefix + d.mapKind() + "-" + d.Family.Suffix()
+	if there := l.rules.objects[objectID{at.table, nameSpace(KindMap), name}]; there != nil {
+		m = there.data.(*dispatchMap)
+	} else {
+		m = d.newDispatchMap(at, name)
+		l.rules.add(m.object)
 		*maps = append(*maps, m)
-		return m
-	})
-	m.elements.add(element{d.key(), value, d.origin(), true})
+	}
+	m.elements.add(e)
 	m.Protocols.add(d.Protocol)
+	return m
+}
+
+// newDispatchMap makes the map of the frontend's kind.
+func (d frontend) newDispatchMap(at mapPlace, name string) *dispatchMap {
+	m := &dispatchMap{Specificity: d.Specificity, Family: d.Family}
+	m.Established, m.Fragments = d.backend.IsValid(), d.fragment
+	if d.compared {
+		m.Compared = d.Ports
+	}
+	m.object = newMap(name, at.section, at.template+m.Form()).at(at.table).with(m)
 	return m
 }
 

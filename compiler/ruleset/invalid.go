@@ -94,8 +94,8 @@ func (l *linker) invalidOfBackends(maps *[]*dispatchMap, prefix string, frontend
 func (l *linker) invalidOfBackend(maps *[]*dispatchMap, prefix string, r reply, at farm.Specificity, v verdict) {
 	from := r.from()
 	from.Specificity, from.Protocol = at, farm.TCP
-	m := l.addTo(maps, mapPlace{Inet, invalidSection, prefix, ""}, from, string(v))
-	m.elements.single[len(m.elements.single)-1].origin = from.farm.backendOrigin(*r.Backend)
+	e := element{from.key(), string(v), from.farm.backendOrigin(*r.Backend), true}
+	l.addElement(maps, mapPlace{Inet, invalidSection, prefix, ""}, from, e)
 }
 
 // invalidPorts gives the verdict on segments from the ports.
