@@ -165,12 +165,16 @@ func rangesKeepPorts(t *toml.Table, f *Farm) {
 	if f.Mode != Stateless || ranged < 0 {
 		return
 	}
+	refusePorts(t, f, diag.Note{Place: f.Listen[ranged].Place, Message: "listens on a range"},
+		"can't send a range of ports to one, as replies would not tell which one was asked for")
+}
+
+// refusePorts refuses the ports of backends in mode stateless.
+func refusePorts(t *toml.Table, f *Farm, note diag.Note, reason string) {
 	for _, b := range f.Backends {
 		if b.Port != 0 {
-			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"),
-				diag.Note{Place: f.Listen[ranged].Place, Message: "listens on a range"},
-				"backend %s: mode stateless can't send a range of ports to one, as replies would not tell which one "+
-					"was asked for", b.Name)
+			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"), note,
+				"backend %s: mode stateless %s", b.Name, reason)
 		}
 	}
 }
@@ -182,13 +186,8 @@ func sctpKeepsPorts(t *toml.Table, f *Farm) {
 	if f.Mode != Stateless || sctp < 0 {
 		return
 	}
-	for _, b := range f.Backends {
-		if b.Port != 0 {
-			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"),
-				diag.Note{Place: f.Listen[sctp].Place, Message: "takes sctp"},
-				"backend %s: mode stateless can't rewrite the port of sctp, as no rule can mend its checksum", b.Name)
-		}
-	}
+	refusePorts(t, f, diag.Note{Place: f.Listen[sctp].Place, Message: "takes sctp"},
+		"can't rewrite the port of sctp, as no rule can mend its checksum")
 }
 
 // validateHelper refuses a helper for protocols that it cannot read.
