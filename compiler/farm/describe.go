@@ -150,8 +150,9 @@ func Changes(before, after map[string]Description) []string {
 	return out
 }
 
-// Changed gives the names of the farms that were added, removed or changed, in order.
-func Changed(before, after map[string]Description) []string {
+// Changed gives the names of the farms that were added, removed or changed, in order. A farm is told by its description
+// or by a digest of its files.
+func Changed[D comparable](before, after map[string]D) []string {
 	var names []string
 	for name, is := range after {
 		if was, had := before[name]; !had || was != is {

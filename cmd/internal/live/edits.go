@@ -57,22 +57,6 @@ func (f sourceFile) setsOnlyStates() bool {
 	return isDropIn && f.err == nil && toml.OnlyStates(f.text)
 }
 
-// differing returns the names of farms and lists whose digests differ.
-func differing(a, b map[string]string) (items []string) {
-	for item := range a {
-		if a[item] != b[item] {
-			items = append(items, item)
-		}
-	}
-	for item := range b {
-		if _, both := a[item]; !both {
-			items = append(items, item)
-		}
-	}
-	slices.Sort(items)
-	return items
-}
-
 // withEdits returns the files with some farms and lists in their version of other files. Their states of backends stay
 // the ones of s.
 func (s *SourceFiles) withEdits(of *SourceFiles, items []string) *SourceFiles {

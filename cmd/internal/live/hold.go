@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"farmc/compiler"
+	"farmc/compiler/farm"
 )
 
 // A hold keeps farms and lists that were rolled back from being loaded again until they change. It is the content of
@@ -21,7 +22,7 @@ type hold struct {
 func (h hold) still(now, last *SourceFiles) (items []string) {
 	current := now.edits()
 	if len(h.Items) == 0 && slices.Contains(h.Sources, now.Digest()) {
-		return differing(current, last.edits())
+		return farm.Changed(current, last.edits())
 	}
 	for item, digest := range h.Items {
 		if current[item] == digest {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"farmc/compiler"
+	"farmc/compiler/farm"
 	"farmc/compiler/ruleset"
 )
 
@@ -161,7 +162,7 @@ func (target rollbackTarget) hold(now *SourceFiles, t *Trial, why string) hold {
 	if target.sources != nil {
 		to = target.sources.edits()
 	}
-	for _, item := range differing(from, to) {
+	for _, item := range farm.Changed(from, to) {
 		h.Items[item] = from[item]
 	}
 	return h
@@ -174,7 +175,7 @@ func (e *Engine) planRollback(ctx context.Context, target rollbackTarget, now *S
 		script := &ruleset.Script{Text: target.script, Digest: target.digest}
 		return e.plan(ctx, &compilation{script: script, sources: &SourceFiles{}, scriptOnly: true}, "")
 	}
-	items := differing(target.sources.edits(), now.edits())
+	items := farm.Changed(target.sources.edits(), now.edits())
 	for _, sources := range []*SourceFiles{now.withEdits(target.sources, items), target.sources} {
 		if c := compileLocal(&compiler.Compiler{}, sources, sources.Dirs()); c.script != nil {
 			return e.plan(ctx, c, "")
