@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"farmc/cmd/internal/shell"
 	"farmc/compiler/farm"
 
 	"golang.org/x/sys/unix"
@@ -58,7 +59,7 @@ func (s *search) address(l farm.Listen) *Finding {
 // unusable returns the finding about an address that duplicate address detection holds back.
 func unusable(o ownAddress, l farm.Listen) *Finding {
 	f := &Finding{Kind: "duplicate", Object: o.Addr().String(), Effect: Stops, Place: l.Place}
-	again := fmt.Sprintf("ip address replace %s dev %s nodad", o.Prefix, quote(o.link))
+	again := fmt.Sprintf("ip address replace %s dev %s nodad", o.Prefix, shell.Quote(o.link))
 	switch {
 	case o.flags&unix.IFA_F_DADFAILED != 0:
 		f.Message = fmt.Sprintf("another machine on the link of %s has %s, so this machine does not use it (dadfailed)",
@@ -66,7 +67,7 @@ func unusable(o ownAddress, l farm.Listen) *Finding {
 		f.Advice = "take the address from the other machine, then delete and add it here"
 	case o.flags&unix.IFA_F_TENTATIVE != 0:
 		f.Message = fmt.Sprintf("%s on %s is tentative, so this machine does not answer for it yet", o.Addr(), o.link)
-		f.Commands = []string{fmt.Sprintf("ip address delete %s dev %s", o.Prefix, quote(o.link)), again}
+		f.Commands = []string{fmt.Sprintf("ip address delete %s dev %s", o.Prefix, shell.Quote(o.link)), again}
 		f.Advice = "not needed within seconds of adding the address; nodad uses it without a check for another owner"
 	default:
 		return nil

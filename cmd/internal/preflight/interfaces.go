@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 
+	"farmc/cmd/internal/shell"
 	"farmc/compiler/farm"
 
 	"github.com/vishvananda/netlink"
@@ -41,7 +42,7 @@ func (s *search) link(f *farm.Farm, name string, present int) {
 		}
 	case l.Attrs().Flags&net.FlagUp == 0:
 		found.Message = fmt.Sprintf("interfaces: %s is down", name)
-		found.Commands = []string{"ip link set dev " + quote(name) + " up"}
+		found.Commands = []string{"ip link set dev " + shell.Quote(name) + " up"}
 		if present == 1 {
 			found.Effect = Stops
 		}

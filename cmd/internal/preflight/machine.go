@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"farmc/cmd/internal/foreign"
+	"farmc/cmd/internal/shell"
 	"farmc/compiler/farm"
 
 	"github.com/vishvananda/netlink"
@@ -147,5 +148,5 @@ func setSysctl(path, value string) string {
 	if !strings.Contains(path, ".") {
 		path = strings.ReplaceAll(path, "/", ".")
 	}
-	return "sysctl -w " + quote(path+"="+value)
+	return "sysctl -w " + shell.Quote(path) + "=" + value
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"farmc/cmd/internal/foreign"
+	"farmc/cmd/internal/shell"
 	"farmc/compiler/addr"
 	"farmc/compiler/farm"
 
@@ -76,7 +77,8 @@ func (m *machine) let(f *Finding, c *foreign.Chain, p flow, pass match) {
 		f.Commands = ufwRoutes(p)
 		f.Advice = "ufw keeps the rules"
 	case isIptables(c):
-		f.Commands = []string{fmt.Sprintf("%s -t %s -I %s %s -j ACCEPT", iptables(c), c.Table, c.Name, pass.iptables())}
+		f.Commands = []string{fmt.Sprintf("%s -t %s -I %s %s -j ACCEPT", iptables(c), shell.Quote(c.Table),
+			shell.Quote(c.Name), pass.iptables())}
 		f.Advice = "until the next boot; iptables-save or the program that loads the rules keeps them"
 	case c.Table == "firewalld" && forwards:
 		f.Commands = firewalldRules(p)
@@ -172,16 +174,8 @@ func firewalldRules(p flow) []string {
 		}
 		for _, end := range []string{"destination", "source"} {
 			rule := fmt.Sprintf("rule family=%s %s address=%s accept", family, end, b.Address[p.family])
-			commands = append(commands, policy+" --add-rich-rule "+quote(rule))
+			commands = append(commands, policy+" --add-rich-rule "+shell.Quote(rule))
 		}
 	}
 	return append(commands, "firewall-cmd --reload")
-}
-
-// quote quotes a word for the shell if it needs that.
-func quote(word string) string {
-	if regexp.MustCompile(`^[A-Za-z0-9_./:=@%+-]+$`).MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
