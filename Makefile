@@ -56,7 +56,7 @@ FARMS ?= 10,1000,10000
 KINDS ?= 1000
 bench: build
 	@.ci/need nft=nftables
-	@$(GO) test ./compiler ./compiler/toml ./cmd/internal/diff -run '^$$' -bench '^Benchmark(Compile|CompileAfterAChange|ScanKeys|Reload|Unified)$$'
+	@$(GO) test ./compiler ./compiler/toml ./cmd/internal/unifieddiff -run '^$$' -bench '^Benchmark(Compile|CompileAfterAChange|ScanKeys|Reload|Unified)$$'
 	@$(GO) run ./cmd/bench -farms '$(FARMS)' -kinds '$(KINDS)' ./farmc
 
 packets: build

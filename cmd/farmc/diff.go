@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 
-	"farmc/cmd/internal/diff"
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/unifieddiff"
 )
 
 // Exit statuses of diff, the same as in diff(1).
@@ -52,7 +52,7 @@ func (c *call) showPlan(p live.Plan) int {
 	}
 	before, after := string(p.Before.Script), string(p.Script.Text)
 	paint := c.palette(c.stdout)
-	err := diff.Unified(c.stdout, before, after, "loaded", "farms", func(kind byte, text string) string {
+	err := unifieddiff.Write(c.stdout, before, after, "loaded", "farms", func(kind byte, text string) string {
 		colour := map[byte]string{'-': paint.Fault, '+': paint.Added, '@': paint.Hint}[kind]
 		return colour + text + plain(kind, paint.Reset)
 	})

@@ -1,4 +1,4 @@
-package diff
+package unifieddiff
 
 import (
 	"fmt"
@@ -57,7 +57,7 @@ func TestUnifiedIsWhatPatchTakes(t *testing.T) {
 	for name, after := range cases {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
-			if err := Unified(&out, before, after, "a", "b", nil); err != nil {
+			if err := Write(&out, before, after, "a", "b", nil); err != nil {
 				t.Fatal(err)
 			}
 			if got := patched(t, before, out.String()); got != after {
@@ -69,7 +69,7 @@ func TestUnifiedIsWhatPatchTakes(t *testing.T) {
 
 func TestUnifiedFromNothing(t *testing.T) {
 	var out strings.Builder
-	if err := Unified(&out, "", "a\nb\n", "x", "y", nil); err != nil {
+	if err := Write(&out, "", "a\nb\n", "x", "y", nil); err != nil {
 		t.Fatal(err)
 	}
 	if want := "--- x\n+++ y\n@@ -0,0 +1,2 @@\n+a\n+b\n"; out.String() != want {
@@ -79,7 +79,7 @@ func TestUnifiedFromNothing(t *testing.T) {
 
 func TestUnifiedOfEqualsIsEmpty(t *testing.T) {
 	var out strings.Builder
-	if err := Unified(&out, "a\n", "a\n", "x", "y", nil); err != nil || out.Len() > 0 {
+	if err := Write(&out, "a\n", "a\n", "x", "y", nil); err != nil || out.Len() > 0 {
 		t.Errorf("got %q, %v", out.String(), err)
 	}
 }
@@ -89,7 +89,7 @@ func TestUnifiedOfManyLines(t *testing.T) {
 	before := numbered(70_000, same)
 	after := strings.Replace(before, "line 69999\n", "line last\n", 1)
 	var out strings.Builder
-	if err := Unified(&out, before, after, "a", "b", nil); err != nil {
+	if err := Write(&out, before, after, "a", "b", nil); err != nil {
 		t.Fatal(err)
 	}
 	want := "@@ -69997,4 +69997,4 @@\n line 69996\n line 69997\n line 69998\n-line 69999\n+line last\n"
@@ -105,7 +105,7 @@ func BenchmarkUnified(b *testing.B) {
 			before := numbered(lines, same)
 			after := strings.Replace(before, "line 50\n", "line one\nline two\n", 1)
 			for b.Loop() {
-				if err := Unified(io.Discard, before, after, "loaded", "farms", nil); err != nil {
+				if err := Write(io.Discard, before, after, "loaded", "farms", nil); err != nil {
 					b.Fatal(err)
 				}
 			}

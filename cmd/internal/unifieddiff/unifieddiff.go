@@ -1,7 +1,7 @@
-// Package diff writes the differences of two texts in the unified format of diff -u.
+// Package unifieddiff writes the differences of two texts in the unified format of diff -u.
 //
 // It knows lines and nothing of their content. The search for differences is that of go-diff.
-package diff
+package unifieddiff
 
 import (
 	"fmt"
@@ -24,9 +24,9 @@ type line struct {
 	text      string
 }
 
-// Unified writes the differences of two texts in the format of diff -u. It writes nothing if they are equal. paint
+// Write writes the differences of two texts in the format of diff -u. It writes nothing if they are equal. paint
 // colours a line by its operation: ' ', '-', '+', or '@' for headings; it may be nil. Errors come from w.
-func Unified(w io.Writer, before, after, beforeName, afterName string,
+func Write(w io.Writer, before, after, beforeName, afterName string,
 	paint func(operation byte, text string) string) error {
 	if before == after {
 		return nil
