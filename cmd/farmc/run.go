@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -241,4 +243,12 @@ func (c *call) cause() string {
 func (c *call) engine() *live.Engine {
 	return &live.Engine{Dirs: c.farmDirs(), Nft: nft.Nft{Path: c.nft}, Store: live.NewStore(c.stateDir), Log: c.log,
 		Isolate: c.isolate, Insecure: c.insecure, Cause: c.cause()}
+}
+
+// needsRoot explains an error of a user without rights. Other errors are returned unchanged.
+func (c *call) needsRoot(err error) error {
+	if os.Geteuid() != 0 && errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("run farmc %s as root: %w", c.verb.name, err)
+	}
+	return err
 }

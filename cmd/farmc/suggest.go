@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strings"
 
@@ -56,12 +54,4 @@ func superfluous(name, arg string) string {
 		return words + "; farmc check FILE takes a file"
 	}
 	return words
-}
-
-// needsRoot explains an error of a user without rights. Other errors are returned unchanged.
-func (c *call) needsRoot(err error) error {
-	if os.Geteuid() != 0 && errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("run farmc %s as root: %w", c.verb.name, err)
-	}
-	return err
 }
