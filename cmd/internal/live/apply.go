@@ -32,6 +32,7 @@ type request struct {
 	reason  string        // to load even if the kernel's ruleset looks right; "": none
 	try     *TrialRequest // of Try; nil: the load needs no confirmation
 	pending *Trial        // earlier load that waits to be confirmed; nil: none
+	files   *fileWrites   // of Write; nil: no file changes
 }
 
 // apply handles a request under the lock of the state directory.
@@ -169,7 +170,7 @@ func (e *Engine) loadCompiled(ctx context.Context, c *compilation, q request) (P
 
 // loadRequested loads a plan, on trial if the request asks for it.
 func (e *Engine) loadRequested(ctx context.Context, p *Plan, q request) (diag.Diagnostics, error) {
-	p.keepPrevious = q.pending != nil
+	p.keepPrevious, p.files = q.pending != nil, q.files
 	undo := func() {}
 	if q.try != nil && !p.UpToDate {
 		var err error

@@ -31,54 +31,30 @@ var (
 )
 
 // SetState writes or removes the drop-in for the state of a backend, and loads the farms. Other farms with faults stay
-// as they were loaded last. If the state cannot be loaded, the drop-in is undone.
+// as they were loaded last. If another file keeps a backend from state up, its drop-in is removed, and the error names
+// that file.
 func (e *Engine) SetState(ctx context.Context, change StateChange) (Plan, diag.Diagnostics, error) {
-	release, err := e.lock(ctx, func() { e.Log("waiting for another farmc to finish") })
-	if err != nil {
-		return Plan{}, nil, err
-	}
-	defer release()
-	e.Store.removePending()
 	if change.For > 0 && !e.Store.WatcherRuns() {
 		return Plan{}, nil, ErrNoWatcher
 	}
-	if err := e.admitState(ctx, change); err != nil {
-		return Plan{}, nil, err
+	w := Write{Item: change.Farm + ".toml", Urgent: true,
+		Changes: func(files Files) ([]FileChange, error) {
+			if err := change.admit(files); err != nil {
+				return nil, err
+			}
+			return e.stateFiles(change, files)
+		},
 	}
-	undo, err := e.writeState(change)
-	if err != nil {
-		return Plan{}, nil, err
+	if change.State != farm.Up {
+		w.Check = change.check
 	}
-	p, diagnostics, err := e.isolating().applyLocked(ctx, request{})
-	if wrong := stateError(change, p, err); wrong != nil {
-		if change.State != farm.Up {
-			wrong = errors.Join(wrong, undo())
-		}
-		return p, diagnostics, wrong
-	}
-	if errors.Is(err, ErrUnkept) {
-		e.Log("warning: %v", err)
-	}
-	return p, diagnostics, nil
+	r := e.Write(ctx, w)
+	return r.Plan, r.Diagnostics, change.explain(r)
 }
 
-// isolating returns the engine with Isolate.
-func (e *Engine) isolating() *Engine {
-	other := *e
-	other.Isolate = true
-	return &other
-}
-
-// admitState returns why the state cannot be set: the farm or the backend does not exist, or a load is on trial.
-func (e *Engine) admitState(ctx context.Context, change StateChange) error {
-	trial, err := e.revertOverdue(ctx)
-	if err != nil {
-		return err
-	}
-	if trial != nil {
-		return trial.pending()
-	}
-	f, err := e.knownFarm(change.Farm)
+// admit returns why the state cannot be set: the farm or the backend does not exist, or tracks no connections.
+func (change StateChange) admit(files Files) error {
+	f, err := files.Farm(change.Farm)
 	if err != nil {
 		return err
 	}
@@ -161,32 +137,53 @@ func backendNames(f *farm.Farm) (names []string) {
 	return names
 }
 
-// stateError returns why the backend does not have the state after the load, or nil.
-func stateError(change StateChange, p Plan, err error) error {
-	loaded := err == nil || errors.Is(err, ErrUnkept) || p.Isolated != nil || p.Held != nil
-	if !loaded {
-		return err
-	}
-	i := slices.IndexFunc(p.Script.Farms, func(f *farm.Farm) bool { return f.Name == change.Farm })
+// An otherState is the error of a backend that has another state than the wanted one.
+type otherState struct {
+	change StateChange
+	state  farm.State
+}
+
+func (o otherState) Error() string {
+	return fmt.Sprintf("backend %s is still %s", o.change.Backend, o.state)
+}
+
+// check returns why the backend does not have the state, or nil.
+func (change StateChange) check(farms []*farm.Farm) error {
+	i := slices.IndexFunc(farms, func(f *farm.Farm) bool { return f.Name == change.Farm })
 	if i < 0 {
 		return fmt.Errorf("farm %s is not loaded: run farmc check", change.Farm)
 	}
-	b := backendOf(p.Script.Farms[i], change.Backend)
+	b := backendOf(farms[i], change.Backend)
 	switch {
-	case b == nil || p.isKept(change.Farm) && b.State != change.State:
+	case b == nil:
 		return fmt.Errorf("farm %s stays as it was loaded last: run farmc check", change.Farm)
 	case b.State != change.State:
-		file := p.stateFile(change, p.Script.Farms[i])
-		return fmt.Errorf("backend %s is still %s: %s sets its state", b.Name, b.State, file)
+		return otherState{change, b.State}
 	}
 	return nil
 }
 
-// isKept reports whether the farm stays as it was loaded last.
-func (p Plan) isKept(farm string) bool {
-	return slices.ContainsFunc(p.Isolated, func(words string) bool {
-		return strings.HasPrefix(words, "farm "+farm+" ")
-	})
+// explain returns the error of a result. It names the file that sets another state.
+func (change StateChange) explain(r WriteResult) error {
+	err := r.Err
+	if err == nil {
+		err = change.check(r.Script.Farms)
+	}
+	var other otherState
+	if !errors.As(err, &other) || r.compilation == nil || r.compilation.script == nil {
+		return err
+	}
+	for _, f := range r.compilation.script.Farms {
+		if f.Name == change.Farm {
+			return fmt.Errorf("%w: %s sets its state", err, r.stateFile(change, f))
+		}
+	}
+	return err
+}
+
+// isIsolated reports whether a sentence about a kept farm or list has the prefix.
+func (p Plan) isIsolated(prefix string) bool {
+	return slices.ContainsFunc(p.Isolated, func(words string) bool { return strings.HasPrefix(words, prefix) })
 }
 
 // stateFile returns the path of the file that sets the state of the backend: the last drop-in without which it is

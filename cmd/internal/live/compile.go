@@ -36,10 +36,13 @@ type compilation struct {
 // compile compiles the farms for the network interfaces of this machine. If a directory changes meanwhile, compile
 // reads it again, up to three times. Otherwise, with a symlink to the current version of a directory, some farms could
 // come from the old version and others from the new one.
-func (e *Engine) compile() *compilation {
+func (e *Engine) compile() *compilation { return e.compileWith(nil) }
+
+// compileWith compiles the farms as they will be after some changes of files.
+func (e *Engine) compileWith(changes []FileChange) *compilation {
 	for attempt := 1; ; attempt++ {
 		before := e.stamps()
-		c := e.compileOnce()
+		c := e.compileOnce(changes)
 		if slices.Equal(before, e.stamps()) || attempt == 3 {
 			return c
 		}
@@ -47,11 +50,12 @@ func (e *Engine) compile() *compilation {
 }
 
 // compileOnce compiles the farms, and checks the permissions of each file that it reads.
-func (e *Engine) compileOnce() *compilation {
+func (e *Engine) compileOnce(changes []FileChange) *compilation {
 	permissions := e.newPermissions()
 	defer permissions.close()
 	sources := &SourceFiles{}
-	c := compileLocal(&e.incremental, sources, sources.cachedDirs(permissions.check(e.Dirs), e.cached, time.Now()))
+	dirs := withChanges(permissions.check(e.Dirs), changes)
+	c := compileLocal(&e.incremental, sources, sources.cachedDirs(dirs, e.cached, time.Now()))
 	e.cached = sources
 	c.permissions, c.refusals = permissions.diagnostics(), permissions.refusals()
 	c.faults = append(slices.Clone(c.diagnostics), c.refusals...)

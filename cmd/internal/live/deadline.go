@@ -2,11 +2,13 @@ package live
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -33,20 +35,29 @@ func (s Store) deadlines() (map[string]stateDeadline, error) {
 	return all, err
 }
 
-// setDeadline records the deadline of a drop-in, or removes the record if there is none.
-func (s Store) setDeadline(name string, d *stateDeadline) error {
-	all, err := s.deadlines()
+// deadlineFile returns the change that records the deadline of a drop-in, or removes the record if there is none.
+func (e *Engine) deadlineFile(name string, d *stateDeadline, files Files) ([]FileChange, error) {
+	all, err := e.Store.deadlines()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	if _, exists := all[name]; !exists && d == nil {
+		return nil, nil
+	}
+	path := filepath.Join(e.Store.Dir, deadlinesFile)
+	delete(all, name)
 	if d != nil {
 		all[name] = *d
-	} else if _, exists := all[name]; !exists {
-		return nil
-	} else {
-		delete(all, name)
 	}
-	return s.writeDeadlines(all)
+	if len(all) == 0 {
+		before, err := files.Read(path)
+		return []FileChange{{Path: path, Before: before}}, err
+	}
+	text, err := json.Marshal(all)
+	if err != nil {
+		panic(err)
+	}
+	return files.replace(path, text)
 }
 
 func (s Store) writeDeadlines(all map[string]stateDeadline) error {

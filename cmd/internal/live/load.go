@@ -32,6 +32,12 @@ func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 	if err != nil && (p.mustKeep || p.unconfirmed || !isFull(err)) {
 		return nil, err
 	}
+	if err := p.files.prepare(p.Script.Digest); err != nil {
+		if files != nil {
+			e.Store.discard(files)
+		}
+		return nil, err
+	}
 	var diagnostics diag.Diagnostics
 	if !p.UpToDate {
 		window := e.monitor.beforeLoad(ctx)

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"farmc/compiler"
 	"farmc/compiler/diag"
@@ -33,7 +32,7 @@ func (e *Engine) NewFarm(name string, text []byte) (string, diag.Diagnostics, er
 	if diagnostics, err := e.compileNew(base, text); err != nil {
 		return path, diagnostics, err
 	}
-	diagnostics := concerns(e.compileWith(base, text), name, path)
+	diagnostics := concerns(e.compileWith([]FileChange{{Path: path, Text: text}}).diagnostics, name, path)
 	if diagnostics.Faulty() {
 		return path, diagnostics, ErrFaulty
 	}
@@ -52,16 +51,6 @@ func (e *Engine) compileNew(base string, text []byte) (diag.Diagnostics, error) 
 		return nil, fmt.Errorf("%q cannot be the name of a farm file: it is hidden", base)
 	}
 	return nil, nil
-}
-
-// compileWith compiles all farms with one more, and returns the diagnostics.
-func (e *Engine) compileWith(base string, text []byte) diag.Diagnostics {
-	now := &SourceFiles{}
-	compiler.Compile(now.cachedDirs(e.Dirs, nil, time.Now()))
-	with := &SourceFiles{files: map[string]sourceFile{}}
-	with.addFiles(now, func(string, sourceFile) bool { return true })
-	with.add(sourceFile{dir: 0, name: base, text: text})
-	return compileLocal(&compiler.Compiler{}, with, with.Dirs()).diagnostics
 }
 
 // concerns returns the diagnostics at the file of a farm, and the ones that name it as the other side of a conflict.

@@ -144,7 +144,7 @@ func (e *Engine) checkStateDir() diag.Diagnostics {
 func (e *Engine) lock(ctx context.Context, waiting func()) (release func(), err error) {
 	diagnostics := e.checkStateDir()
 	if !diagnostics.Faulty() {
-		return e.Store.Lock(ctx, waiting)
+		return e.lockFinished(ctx, waiting)
 	}
 	var words []string
 	for _, d := range diagnostics {

@@ -38,9 +38,10 @@ type Plan struct {
 	mistrust       string   // why the kernel's ruleset is wrong even if kernelDigest is right; "": no doubt
 	ingressDevices []string // interfaces that have ingress chains of farmc
 
-	keepPrevious bool // previous.nft stays, because this load replaces a load on trial
-	mustKeep     bool // a full state directory stops the load
-	unconfirmed  bool // boot.nft stays: the next boot restores the farms before the trial
+	keepPrevious bool        // previous.nft stays, because this load replaces a load on trial
+	mustKeep     bool        // a full state directory stops the load
+	files        *fileWrites // new source files, which are written before the load; nil: none
+	unconfirmed  bool        // boot.nft stays: the next boot restores the farms before the trial
 	*compilation
 }
 

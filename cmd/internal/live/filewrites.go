@@ -1,0 +1,173 @@
+package live
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"farmc/cmd/internal/journal"
+	"farmc/compiler/farm"
+)
+
+// Files gives a write the files that it changes, and the farms that were compiled last.
+type Files struct{ engine *Engine }
+
+// Dirs returns the directories of farms, from low to high precedence.
+func (f Files) Dirs() (paths []string) {
+	for _, d := range f.engine.Dirs {
+		paths = append(paths, d.Path)
+	}
+	return paths
+}
+
+// Read returns the text of a file, and nil if it does not exist.
+func (f Files) Read(path string) ([]byte, error) { return readText(path) }
+
+// Find returns the path and the text of a file in the directory of the highest precedence that has it. The path is
+// empty if none has it.
+func (f Files) Find(name string) (path string, text []byte, err error) {
+	for _, dir := range slices.Backward(f.Dirs()) {
+		path := dir + "/" + name
+		if text, err := readText(path); text != nil || err != nil {
+			return path, text, err
+		}
+	}
+	return "", nil, nil
+}
+
+// readText returns the text of a regular file, and nil if there is no file.
+func readText(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return slices.Concat([]byte{}, text), err
+}
+
+// Farm returns a farm as it was compiled or loaded last, or an error with a suggestion.
+func (f Files) Farm(name string) (*farm.Farm, error) { return f.engine.knownFarm(name) }
+
+// fileWrites are the changed files of a load.
+type fileWrites struct {
+	changes []FileChange
+	dir     string // state directory, for the journal
+	urgent  bool   // go without a journal if the state directory is full
+
+	prepared bool
+	step     *journal.Step
+}
+
+// prepare writes the new files beside the old ones, before the load of the script with this digest. Nil prepares
+// nothing.
+func (w *fileWrites) prepare(digest string) error {
+	if w == nil || len(w.changes) == 0 {
+		return nil
+	}
+	if err := w.discard(); err != nil { // of the load before, which was refused
+		return err
+	}
+	changes, err := w.journaled()
+	if err == nil {
+		w.step, err = journal.Prepare(w.dir, digest, changes)
+	}
+	if err != nil && w.urgent && isFull(err) {
+		w.step, err = journal.Prepare("", digest, changes)
+	}
+	if err != nil && !errors.Is(err, journal.ErrChanged) {
+		err = fmt.Errorf("%w: %w", ErrNotSaved, err)
+	}
+	w.prepared = err == nil
+	return err
+}
+
+// journaled returns the changes with absolute paths and without links.
+func (w *fileWrites) journaled() (out []journal.Change, err error) {
+	for _, c := range w.changes {
+		path, err := filepath.Abs(c.Path)
+		if err != nil {
+			return nil, err
+		}
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			path = target
+		}
+		out = append(out, journal.Change{Path: path, Text: c.Text, Before: c.Before})
+	}
+	return out, nil
+}
+
+// commit puts the new files in their places, after the load of the script with this digest.
+func (w *fileWrites) commit(digest string) error {
+	if !w.prepared {
+		if err := w.prepare(digest); err != nil {
+			return err
+		}
+	}
+	if w.step == nil {
+		return nil
+	}
+	if err := w.step.Verify(); err != nil {
+		return err
+	}
+	err := w.step.Commit()
+	if err == nil {
+		w.step = nil
+	}
+	return err
+}
+
+// discard removes the new files.
+func (w *fileWrites) discard() error {
+	if w.step == nil {
+		return nil
+	}
+	step := w.step
+	w.step = nil
+	return step.Discard()
+}
+
+// lockFinished locks the state directory, and ends the step that a killed farmc left.
+func (e *Engine) lockFinished(ctx context.Context, waiting func()) (release func(), err error) {
+	release, err = e.Store.Lock(ctx, waiting)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.finishWrites(ctx); err != nil {
+		release()
+		return nil, fmt.Errorf("end the write of an earlier farmc: %w", err)
+	}
+	return release, nil
+}
+
+// finishWrites ends the step that a killed farmc left. If the kernel or the state directory has the script of the step,
+// the new files take their places; otherwise they are removed. The caller holds the lock of the state directory.
+func (e *Engine) finishWrites(ctx context.Context) error {
+	step, err := journal.Open(e.Store.Dir)
+	if step == nil || err != nil {
+		return err
+	}
+	kernel, err := e.Nft.Loaded(ctx)
+	last, lastErr := e.Store.Loaded()
+	if err = cmp.Or(err, lastErr); err != nil {
+		return err
+	}
+	if step.Ready() && (step.Token == kernel || step.Token == last.Digest) {
+		e.Log("an earlier farmc was killed during a write: the files of its load take their places")
+		return step.Commit()
+	}
+	e.Log("an earlier farmc was killed during a write that it did not load: its new files are removed")
+	return step.Discard()
+}

@@ -1,0 +1,246 @@
+package live
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"farmc/cmd/internal/journal"
+	"farmc/cmd/internal/nft"
+)
+
+const (
+	webFarm  = "listen = '192.0.2.1:80'\n[backends]\nb1.address = '10.0.0.1'\nb2.address = '10.0.0.2'\n"
+	mailFarm = "listen = '192.0.2.2:25'\n[backends]\nm1.address = '10.0.0.3'\n"
+)
+
+// replacing returns a write that replaces text in the file of a farm.
+func replacing(name, old, new string) Write {
+	return Write{Item: name, Changes: func(files Files) ([]FileChange, error) {
+		path, before, err := files.Find(name)
+		after := strings.Replace(string(before), old, new, 1)
+		return []FileChange{{Path: path, Text: []byte(after), Before: before}}, err
+	}}
+}
+
+// agree checks that the kernel, the state directory and the files have the same rules.
+func agree(t *testing.T, e *Engine) {
+	t.Helper()
+	script, diagnostics := (&Engine{Dirs: e.Dirs, Log: t.Logf}).Compile()
+	if script == nil {
+		t.Fatalf("the files do not compile: %v", diagnostics)
+	}
+	kernel, err := e.Nft.Loaded(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := e.Store.Loaded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kernel != script.Digest || last.Digest != script.Digest {
+		t.Errorf("the kernel has %.8s, the state directory %.8s, the files %.8s", kernel, last.Digest, script.Digest)
+	}
+	for _, dir := range []string{e.Dirs[0].Path, e.Store.Dir} {
+		left, _ := filepath.Glob(dir + "/.farmc-*")
+		if journal, _ := filepath.Glob(dir + "/writes.json*"); len(left)+len(journal) > 0 {
+			t.Errorf("%v %v are left", left, journal)
+		}
+	}
+}
+
+func contains(t *testing.T, path, text string, want bool) {
+	t.Helper()
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(got), text) != want {
+		t.Errorf("%s has the text %q", path, got)
+	}
+}
+
+func TestWriteLoadsAndSaves(t *testing.T) {
+	e, farms := engineFor(t, map[string]string{"web.toml": webFarm})
+	r := e.Write(t.Context(), replacing("web.toml", "10.0.0.2", "10.0.0.9"))
+	if r.Err != nil {
+		t.Fatal(r.Err, r.Diagnostics)
+	}
+	contains(t, farms+"/web.toml", "10.0.0.9", true)
+	agree(t, e)
+}
+
+func TestWriteWithoutEffectLoadsNothing(t *testing.T) {
+	e, farms := engineFor(t, map[string]string{"web.toml": webFarm})
+	if r := e.Write(t.Context(), replacing("web.toml", "", "")); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	e.Nft.Path = "/nonexistent" // a load would fail
+	if r := e.Write(t.Context(), replacing("web.toml", "listen", "# a comment\nlisten")); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	contains(t, farms+"/web.toml", "# a comment", true)
+	agree(t, e)
+}
+
+func TestWriteWithFaultChangesNothing(t *testing.T) {
+	e, farms := engineFor(t, map[string]string{"web.toml": webFarm, "mail.toml": mailFarm})
+	if _, _, err := e.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r := e.Write(t.Context(), replacing("web.toml", "10.0.0.2", "nonsense"))
+	if !errors.Is(r.Err, ErrFaulty) || len(r.Diagnostics) != 1 || r.Diagnostics[0].Place.Line != 4 {
+		t.Errorf("Write gives %v, %v", r.Err, r.Diagnostics)
+	}
+	r = e.Write(t.Context(), replacing("web.toml", "192.0.2.1:80", "192.0.2.2:25")) // the frontend of mail
+	if !errors.Is(r.Err, ErrFaulty) {
+		t.Errorf("Write gives %v, %v", r.Err, r.Diagnostics)
+	}
+	contains(t, farms+"/web.toml", webFarm, true)
+	agree(t, e)
+}
+
+func TestWriteDespiteFaultOfAnotherFarm(t *testing.T) {
+	e, farms := engineFor(t, map[string]string{"web.toml": webFarm, "mail.toml": mailFarm})
+	if _, _, err := e.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	writeFiles(t, farms, map[string]string{"mail.toml": "lisen = 1"})
+	if r := e.Write(t.Context(), replacing("web.toml", "10.0.0.2", "10.0.0.9")); r.Err != nil {
+		t.Fatal(r.Err, r.Diagnostics)
+	}
+	writeFiles(t, farms, map[string]string{"mail.toml": mailFarm})
+	contains(t, farms+"/web.toml", "10.0.0.9", true)
+	agree(t, e)
+}
+
+// nft refuses a script with this line.
+func TestWriteThatNftRefuses(t *testing.T) {
+	e, farms := engineFor(t, map[string]string{"web.toml": webFarm})
+	if _, _, err := e.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	real := e.Nft
+	refusing := filepath.Join(filepath.Dir(farms), "nft")
+	script := "#!/bin/sh\nscript=$(cat)\n" +
+		"case $script in *10.0.0.9*) echo '/dev/stdin:3:1-1: Error: no' >&2; exit 1;; esac\n" +
+		"printf '%s\\n' \"$script\" | exec nft \"$@\"\n"
+	if err := os.WriteFile(refusing, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	e.Nft = nft.Nft{Path: refusing}
+	r := e.Write(t.Context(), replacing("web.toml", "10.0.0.2", "10.0.0.9"))
+	if !errors.Is(r.Err, ErrRefused) {
+		t.Errorf("Write gives %v, %v", r.Err, r.Diagnostics)
+	}
+	e.Nft = real
+	contains(t, farms+"/web.toml", webFarm, true)
+	agree(t, e)
+}
+
+// A person changes the file after the write has read it, once and always.
+func TestWriteMeetsAnEdit(t *testing.T) {
+	for _, edits := range []int{1, 100} {
+		e, farms := engineFor(t, map[string]string{"web.toml": webFarm})
+		if _, _, err := e.Apply(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w := replacing("web.toml", "10.0.0.2", "10.0.0.9")
+		change, calls := w.Changes, 0
+		w.Changes = func(files Files) ([]FileChange, error) {
+			changes, err := change(files)
+			if calls++; calls <= edits {
+				writeFiles(t, farms, map[string]string{"web.toml": webFarm + strings.Repeat("# edited\n", calls)})
+			}
+			return changes, err
+		}
+		r := e.Write(t.Context(), w)
+		if conflict := errors.Is(r.Err, ErrConflict); conflict != (edits > 1) {
+			t.Errorf("%d edits: Write gives %v", edits, r.Err)
+		}
+		contains(t, farms+"/web.toml", "# edited", true)
+		contains(t, farms+"/web.toml", "10.0.0.9", edits == 1)
+		agree(t, e)
+	}
+}
+
+// The other writes of a batch succeed.
+func TestWriteAll(t *testing.T) {
+	another := strings.Replace(webFarm, ".1:80", ".7:80", 1)
+	e, farms := engineFor(t, map[string]string{"web.toml": webFarm, "mail.toml": mailFarm, "a.toml": another})
+	results := e.WriteAll(t.Context(), []Write{
+		replacing("web.toml", "10.0.0.2", "10.0.0.9"),
+		replacing("mail.toml", "10.0.0.3", "nonsense"),
+		{Item: "b.toml", Changes: func(Files) ([]FileChange, error) { return nil, os.ErrNotExist }},
+		replacing("a.toml", "10.0.0.2", "10.0.0.8"),
+	})
+	if results[0].Err != nil || !errors.Is(results[1].Err, ErrFaulty) || !errors.Is(results[2].Err, os.ErrNotExist) ||
+		results[3].Err != nil {
+		t.Errorf("WriteAll gives %v", results)
+	}
+	contains(t, farms+"/web.toml", "10.0.0.9", true)
+	contains(t, farms+"/a.toml", "10.0.0.8", true)
+	contains(t, farms+"/mail.toml", mailFarm, true)
+	agree(t, e)
+}
+
+func TestWriteReadOnlyDirectory(t *testing.T) {
+	e, farms := engineFor(t, map[string]string{"web.toml": webFarm})
+	if _, _, err := e.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r := e.Write(t.Context(), Write{Item: "new.toml", Changes: func(Files) ([]FileChange, error) {
+		text := []byte(strings.Replace(webFarm, ".1:80", ".9:80", 1))
+		return []FileChange{{Path: farms + "/new.toml", Text: text}, {Path: "/proc/farmc", Text: text}}, nil
+	}})
+	if !errors.Is(r.Err, ErrNotSaved) {
+		t.Errorf("Write gives %v", r.Err)
+	}
+	if _, err := os.Stat(farms + "/new.toml"); err == nil {
+		t.Error("the file exists")
+	}
+	agree(t, e)
+}
+
+// A farmc that is killed before or after its load leaves a journal. The next lock ends its step.
+func TestWriteOfAKilledFarmc(t *testing.T) {
+	for _, loaded := range []bool{false, true} {
+		e, farms := engineFor(t, map[string]string{"web.toml": webFarm})
+		if _, _, err := e.Apply(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		after := strings.Replace(webFarm, "10.0.0.2", "10.0.0.9", 1)
+		c := e.compileWith([]FileChange{{Path: farms + "/web.toml", Text: []byte(after)}})
+		if _, err := journal.Prepare(e.Store.Dir, c.script.Digest, []journal.Change{
+			{Path: farms + "/web.toml", Text: []byte(after), Before: []byte(webFarm)}}); err != nil {
+			t.Fatal(err)
+		}
+		if loaded {
+			if err := e.Nft.Load(t.Context(), c.script.Text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err := e.Apply(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		contains(t, farms+"/web.toml", "10.0.0.9", loaded)
+		agree(t, e)
+	}
+}
+
+func TestDryRunChangesNothing(t *testing.T) {
+	e, farms := engineFor(t, map[string]string{"web.toml": webFarm})
+	if _, _, err := e.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w := replacing("web.toml", "10.0.0.2", "10.0.0.9")
+	w.DryRun = true
+	r := e.Write(t.Context(), w)
+	if r.Err != nil || len(r.Changes) != 1 {
+		t.Errorf("Write gives %v, %v", r.Changes, r.Err)
+	}
+	contains(t, farms+"/web.toml", webFarm, true)
+	agree(t, e)
+}
