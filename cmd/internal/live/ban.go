@@ -23,6 +23,7 @@ type BanResult struct {
 
 // Ban bans a client from a farm for the time long; 0 stands for the ban time of the farm's [limits].
 func (e *Engine) Ban(ctx context.Context, name string, client netip.Prefix, long time.Duration) (BanResult, error) {
+	defer e.exclusive()()
 	b := BanResult{Client: formatClient(client), Duration: long}
 	f, set, err := e.banSet(ctx, name, client)
 	if err != nil {
@@ -38,6 +39,7 @@ func (e *Engine) Ban(ctx context.Context, name string, client netip.Prefix, long
 
 // Unban ends a client's ban from a farm, and reports whether the client was banned.
 func (e *Engine) Unban(ctx context.Context, name string, client netip.Prefix) (bool, error) {
+	defer e.exclusive()()
 	_, set, err := e.banSet(ctx, name, client)
 	if err != nil {
 		return false, err

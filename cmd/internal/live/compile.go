@@ -55,8 +55,9 @@ func (e *Engine) compileOnce(changes []FileChange) *compilation {
 	defer permissions.close()
 	sources := &SourceFiles{}
 	dirs := withChanges(permissions.check(e.Dirs), changes)
-	c := compileLocal(&e.incremental, sources, sources.cachedDirs(dirs, e.cached, time.Now()))
-	e.cached = sources
+	memory := e.memory()
+	c := compileLocal(&memory.incremental, sources, sources.cachedDirs(dirs, memory.cached, time.Now()))
+	memory.cached = sources
 	c.permissions, c.refusals = permissions.diagnostics(), permissions.refusals()
 	c.faults = append(slices.Clone(c.diagnostics), c.refusals...)
 	c.diagnostics = append(c.diagnostics, c.permissions...)

@@ -23,6 +23,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"farmc/cmd/internal/nft"
@@ -32,8 +33,8 @@ import (
 	"farmc/compiler/ruleset"
 )
 
-// An Engine applies the farms of directories to the kernel. Dirs, Nft, Store and Log must be set. An Engine is not safe
-// for concurrent use, except for the channel of Changes.
+// An Engine applies the farms of directories to the kernel. Dirs, Nft, Store and Log must be set. Several goroutines can
+// use an engine and its copies from For; each operation waits for the one before it.
 type Engine struct {
 	Dirs  []farm.Dir
 	Nft   nft.Nft
@@ -45,13 +46,46 @@ type Engine struct {
 	Idle     bool   // load nothing while there is no farm and never was one
 	Insecure bool   // warn, instead of refusing, if users other than root may write to farms or state
 
+	monitor *Monitor // nil: changes by other programs are not detected
+	warm    *warm    // nil before the first use
+}
+
+// warm is the memory of an engine and its copies.
+type warm struct {
+	mu          sync.Mutex        // held during an operation
 	incremental compiler.Compiler // reuses farms of the last compilation that did not change
 	cached      *SourceFiles      // source files of the last compilation; nil: none
-	monitor     *Monitor          // nil: changes by other programs are not detected
+}
+
+// memory returns the memory of the engine. The first call is made before the engine has several users.
+func (e *Engine) memory() *warm {
+	if e.warm == nil {
+		e.warm = &warm{}
+	}
+	return e.warm
+}
+
+// exclusive waits for other operations of the engine and its copies. An operation calls the result at its end.
+func (e *Engine) exclusive() (release func()) {
+	mu := &e.memory().mu
+	mu.Lock()
+	return mu.Unlock
+}
+
+// For returns an engine that shares the memory of e, for one user of a long-running process: with another log, and with
+// another cause of loads for the history.
+func (e *Engine) For(log func(format string, args ...any), cause string, isolate bool) *Engine {
+	e.memory()
+	other := *e
+	other.Log, other.Cause, other.Isolate = log, cause, isolate
+	return &other
 }
 
 // Forget empties the cache of source files. The next compilation reads every file.
-func (e *Engine) Forget() { e.cached = nil }
+func (e *Engine) Forget() {
+	defer e.exclusive()()
+	e.warm.cached = nil
+}
 
 // Dir returns the directory at path in the form that the compiler takes.
 func Dir(path string) farm.Dir { return farm.Dir{Path: path, FS: os.DirFS(path)} }
@@ -96,6 +130,7 @@ func (e *Engine) CompileForBoot() (*ruleset.Script, diag.Diagnostics) {
 // farms that caused them. The error is nft.ErrCannotAsk if nft cannot check scripts here, and ErrFaulty if there are
 // faults.
 func (e *Engine) Check(ctx context.Context) (*ruleset.Script, diag.Diagnostics, error) {
+	defer e.exclusive()()
 	return e.checkCompiled(ctx, e.compile())
 }
 

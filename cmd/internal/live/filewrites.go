@@ -141,15 +141,18 @@ func (w *fileWrites) discard() error {
 
 // lockFinished locks the state directory, and ends the step that a killed farmc left.
 func (e *Engine) lockFinished(ctx context.Context, waiting func()) (release func(), err error) {
-	release, err = e.Store.Lock(ctx, waiting)
+	end := e.exclusive()
+	unlock, err := e.Store.Lock(ctx, waiting)
 	if err != nil {
+		end()
 		return nil, err
 	}
 	if err := e.finishWrites(ctx); err != nil {
-		release()
+		unlock()
+		end()
 		return nil, fmt.Errorf("end the write of an earlier farmc: %w", err)
 	}
-	return release, nil
+	return func() { unlock(); end() }, nil
 }
 
 // finishWrites ends the step that a killed farmc left. If the kernel or the state directory has the script of the step,

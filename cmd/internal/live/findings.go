@@ -41,6 +41,7 @@ func (e *Engine) Findings(ctx context.Context, farms []*farm.Farm) preflight.Fin
 
 // LoadedFarms returns the farms that were loaded last.
 func (e *Engine) LoadedFarms() ([]*farm.Farm, error) {
+	defer e.exclusive()()
 	_, c, err := e.lastLoaded()
 	if err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ var ErrExists = errors.New("the farm exists")
 // other farms. An existing file is never replaced. It returns the path of the file, and the diagnostics that concern
 // it.
 func (e *Engine) NewFarm(name string, text []byte) (string, diag.Diagnostics, error) {
+	defer e.exclusive()()
 	base := name + ".toml"
 	path := filepath.Join(e.Dirs[0].Path, base)
 	if filepath.Base(base) != base {

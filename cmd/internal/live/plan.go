@@ -107,6 +107,7 @@ func (p *Plan) loadReason(interfacesIntact bool) string {
 // Plan compiles the farms and describes the load that Apply would do. It changes nothing. If the kernel cannot be
 // queried, the plan has the fields known without it, and the error says why.
 func (e *Engine) Plan(ctx context.Context) (Plan, diag.Diagnostics, error) {
+	defer e.exclusive()()
 	c := e.compile()
 	if c.diagnostics.Faulty() {
 		return Plan{compilation: c}, c.diagnostics, ErrFaulty

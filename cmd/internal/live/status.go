@@ -85,6 +85,7 @@ var errUnknown = errors.New("the state directory lacks the files of the last loa
 // Status returns the state of one farm, or of all if name is "". With an error the status holds the farms as far as
 // they are known.
 func (e *Engine) Status(ctx context.Context, name string) (Status, error) {
+	defer e.exclusive()()
 	last, c, err := e.lastLoaded()
 	if err != nil {
 		return Status{Rules: RulesNone, Pending: []string{}, Faults: []Fault{}, Farms: []FarmStatus{},

@@ -150,7 +150,7 @@ func (e *Engine) commitWrites(ctx context.Context, writes []*pendingWrite) (fail
 		return writes[0].result.Err != nil
 	}
 	files := &fileWrites{changes: changes, dir: e.Store.Dir, urgent: writes[0].Urgent && len(writes) == 1}
-	p, diagnostics, err := e.isolating().applyCompiled(ctx, c, request{files: files})
+	p, diagnostics, err := e.For(e.Log, e.Cause, true).applyCompiled(ctx, c, request{files: files})
 	if errors.Is(err, ErrUnkept) {
 		e.Log("warning: %v", err)
 	}
@@ -230,13 +230,6 @@ func (w *pendingWrite) kindAndName() string {
 	return "farm " + strings.TrimSuffix(w.Item, ".toml")
 }
 
-// isolating returns the engine with Isolate.
-func (e *Engine) isolating() *Engine {
-	other := *e
-	other.Isolate = true
-	return &other
-}
-
 // undoWrites removes the new files, and loads the rules of the files as they are.
 func (e *Engine) undoWrites(ctx context.Context, files *fileWrites) {
 	if err := files.discard(); err != nil {
@@ -245,7 +238,7 @@ func (e *Engine) undoWrites(ctx context.Context, files *fileWrites) {
 	if !files.prepared {
 		return
 	}
-	_, _, err := e.isolating().applyLocked(context.WithoutCancel(ctx), request{})
+	_, _, err := e.For(e.Log, e.Cause, true).applyLocked(context.WithoutCancel(ctx), request{})
 	if err != nil && !errors.Is(err, ErrFaulty) {
 		e.Log("cannot load the rules of the files again: %v", err)
 	}
