@@ -52,6 +52,8 @@ type call struct {
 	args           []string
 	stdout, stderr io.Writer
 
+	watcher *watcher // runs the call for another process; nil: this process runs it
+
 	output  string // compile -o
 	boot    bool   // compile --boot
 	noNft   bool   // check --no-nft
@@ -122,6 +124,11 @@ func (c *call) run(ctx context.Context, args []string) int {
 	}
 	if len(c.args) > 0 && c.verb.args == "" {
 		return c.usageError("%s", superfluous(c.verb.name, c.args[0]))
+	}
+	if c.isServed() {
+		if status, ran := c.askWatcher(ctx, args); ran {
+			return status
+		}
 	}
 	return c.verb.run(ctx, c)
 }
@@ -241,6 +248,9 @@ func (c *call) cause() string {
 }
 
 func (c *call) engine() *live.Engine {
+	if c.watcher != nil {
+		return c.watcher.engineFor(c)
+	}
 	return &live.Engine{Dirs: c.farmDirs(), Nft: nft.Nft{Path: c.nft}, Store: live.NewStore(c.stateDir), Log: c.log,
 		Isolate: c.isolate, Insecure: c.insecure, Cause: c.cause()}
 }

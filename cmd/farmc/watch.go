@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -34,7 +35,8 @@ rules stay. Reports its state to systemd (Type=notify).`,
 		if err != nil {
 			c.printError(err)
 		}
-		w := watcher{call: c, engine: c.engine(), manager: manager, reported: nothingReported}
+		w := watcher{call: c, engine: c.engine(), manager: manager, reported: nothingReported,
+			served: make(chan struct{}, 1)}
 		w.engine.Idle = true
 		w.monitor = w.engine.Monitor()
 		if err := w.engine.Store.MarkWatcher(); err != nil {
@@ -42,6 +44,7 @@ rules stay. Reports its state to systemd (Type=notify).`,
 		}
 		w.subscribe(ctx)
 		w.keepAlive(ctx)
+		w.serve(ctx)
 		w.apply(ctx)
 		manager.Ready(w.status)
 		releaseMemory()
@@ -72,9 +75,11 @@ type watcher struct {
 
 	files, links <-chan struct{}
 	machine      <-chan struct{} // the machine may have changed
+	served       chan struct{}   // a command of another process has run
 	rules        <-chan string   // program that changed farmc's tables; can be farmc
 	hangups      chan os.Signal
 	busy         atomic.Pointer[time.Time] // start of the apply in progress; nil: none
+	services     sync.WaitGroup            // goroutines that serve other processes
 }
 
 // nothingReported is no outcome's key.
@@ -114,6 +119,8 @@ func (w *watcher) run(ctx context.Context) {
 		case <-w.hangups:
 			w.reload(ctx)
 		case <-w.files:
+			w.apply(ctx)
+		case <-w.served:
 			w.apply(ctx)
 		case <-w.links:
 			if w.plan.InterfacesChanged() {
@@ -212,6 +219,7 @@ func (w *watcher) close() {
 		for range w.links {
 		}
 	}
+	w.services.Wait()
 }
 
 // reload applies on SIGHUP: it reads all files, and logs the outcome even if it did not change.

@@ -11,7 +11,8 @@
 // commit.go keep it in the state directory. confirm.go, hold.go, rollback.go, restore.go, isolate.go and unload.go are
 // variants of a load; edits.go and history.go record the loads that edits caused. write.go,
 // filewrites.go and overlay.go change files together with a load; backendstate.go, dropin.go, deadline.go and idle.go
-// set states of backends with them. tamper.go and loadwindow.go detect changes by other programs. status.go, kernelstatus.go, ban.go, newfarm.go and checkfile.go serve the commands of these names.
+// set states of backends with them. tamper.go and loadwindow.go detect changes by other programs. status.go,
+// kernelstatus.go, ban.go, newfarm.go and checkfile.go serve the commands of these names.
 //
 // Every method of Engine that loads rules holds the lock of the state directory, and so excludes other farmc processes.
 // A process can be killed at any point: the order of the writes to the state directory keeps each intermediate state
@@ -33,8 +34,8 @@ import (
 	"farmc/compiler/ruleset"
 )
 
-// An Engine applies the farms of directories to the kernel. Dirs, Nft, Store and Log must be set. Several goroutines can
-// use an engine and its copies from For; each operation waits for the one before it.
+// An Engine applies the farms of directories to the kernel. Dirs, Nft, Store and Log must be set. Several goroutines
+// can use an engine and its copies from For; each operation waits for the one before it.
 type Engine struct {
 	Dirs  []farm.Dir
 	Nft   nft.Nft
