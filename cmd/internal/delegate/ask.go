@@ -42,7 +42,7 @@ func Ask(ctx context.Context, dir string, r Request, stdout, stderr io.Writer) (
 			return *f.Status, nil
 		}
 		if errors.Join(outErr, err) != nil {
-			conn.CloseWrite() // nobody reads on; the status says so
+			conn.CloseWrite() // the output has no reader; the server ends the command
 		}
 	}
 }
