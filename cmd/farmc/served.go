@@ -31,8 +31,7 @@ func servedVerb(name string) (verb, bool) {
 	return servedVerbs()[i], true
 }
 
-// isServed reports whether farmc watch runs the call. The confirm timer of apply --confirm must belong to the session of
-// the administrator, and --verbose concerns a script that only this process shows.
+// isServed reports whether farmc watch runs the call. The confirm timer of apply --confirm must not end with watch.
 func (c *call) isServed() bool {
 	_, served := servedVerb(c.verb.name)
 	return served && c.watcher == nil && c.confirm == 0
