@@ -164,7 +164,9 @@ func (e *Engine) loadCompiled(ctx context.Context, c *compilation, q request) (P
 		}
 		ctx = context.WithoutCancel(ctx)
 	}
-	p.Look = e.look(ctx, c.script.Farms)
+	if q.files == nil { // the caller of a write looks at its own farm
+		p.Look = e.look(ctx, c.script.Farms)
+	}
 	return p, diagnostics, err
 }
 

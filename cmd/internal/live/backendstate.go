@@ -54,7 +54,7 @@ func (e *Engine) SetState(ctx context.Context, change StateChange) (Plan, diag.D
 
 // admit returns why the state cannot be set: the farm or the backend does not exist, or tracks no connections.
 func (change StateChange) admit(files Files) error {
-	f, err := files.Farm(change.Farm)
+	f, err := files.Farm(change.Farm, change.Backend)
 	if err != nil {
 		return err
 	}
@@ -68,8 +68,22 @@ func (change StateChange) admit(files Files) error {
 	return nil
 }
 
-// knownFarm returns a farm of the files, or of the last load if the files have faults.
-func (e *Engine) knownFarm(name string) (*farm.Farm, error) {
+// rememberedFarm returns a farm of the last compilation if it has the backend, or nil.
+func (e *Engine) rememberedFarm(name, backend string) *farm.Farm {
+	for _, f := range e.memory().farms {
+		if f.Name == name && backendOf(f, backend) != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// knownFarm returns a farm of the files, or of the last load if the files have faults. If the last compilation has the
+// farm and the backend, the files are not read.
+func (e *Engine) knownFarm(name, backend string) (*farm.Farm, error) {
+	if f := e.rememberedFarm(name, backend); f != nil {
+		return f, nil
+	}
 	const faulty = "; the files have faults: run farmc check"
 	var farms []*farm.Farm
 	var names []string

@@ -57,7 +57,10 @@ func (e *Engine) compileOnce(changes []FileChange) *compilation {
 	dirs := withChanges(permissions.check(e.Dirs), changes)
 	memory := e.memory()
 	c := compileLocal(&memory.incremental, sources, sources.cachedDirs(dirs, memory.cached, time.Now()))
-	memory.cached = sources
+	memory.cached, memory.farms = sources, nil
+	if c.script != nil {
+		memory.farms = c.script.Farms
+	}
 	c.permissions, c.refusals = permissions.diagnostics(), permissions.refusals()
 	c.faults = append(slices.Clone(c.diagnostics), c.refusals...)
 	c.diagnostics = append(c.diagnostics, c.permissions...)

@@ -56,6 +56,7 @@ type warm struct {
 	mu          sync.Mutex        // held during an operation
 	incremental compiler.Compiler // reuses farms of the last compilation that did not change
 	cached      *SourceFiles      // source files of the last compilation; nil: none
+	farms       []*farm.Farm      // farms of the last compilation; nil: none, or it had faults
 }
 
 // memory returns the memory of the engine. The first call is made before the engine has several users.

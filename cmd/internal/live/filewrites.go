@@ -58,8 +58,8 @@ func readText(path string) ([]byte, error) {
 	return slices.Concat([]byte{}, text), err
 }
 
-// Farm returns a farm as it was compiled or loaded last, or an error with a suggestion.
-func (f Files) Farm(name string) (*farm.Farm, error) { return f.engine.knownFarm(name) }
+// Farm returns a farm as it was compiled or loaded last, or an error with a suggestion. The farm may lack the backend.
+func (f Files) Farm(name, backend string) (*farm.Farm, error) { return f.engine.knownFarm(name, backend) }
 
 // fileWrites are the changed files of a load.
 type fileWrites struct {
