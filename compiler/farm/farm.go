@@ -59,6 +59,7 @@ type Backend struct {
 	Address  Addresses
 	Port     uint16 // 0: the port that was asked for
 	Weight   int    // 1 to 1000
+	Percent  int    // of the weight that counts, 1 to 100; 0: all of it
 	Priority int    // 1, the best, to 1000: a rank, see Serving
 	State    State
 	Source   Addresses // snat: the source that this backend sees

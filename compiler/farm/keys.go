@@ -126,6 +126,8 @@ var backendKeys = []key[*Backend]{
 		number(func(b *Backend) *int { return &b.Priority })},
 	{Key{Name: "state", Default: "up", Options: []string{"up", "drain", "down"}, Example: `"down"`},
 		choice(func(b *Backend) *State { return &b.State })},
+	{Key{Name: "weight-percent", Least: 0, Most: 100, Default: "100", Modes: balancing, Example: "50"},
+		value[*Backend]{kind: NumberType, read: readPercent, describe: describePercent}},
 	{Key{Name: "source-address", Absent: "this machine's own", Modes: []Mode{SNAT}, Example: `"10.2.0.1"`},
 		text(ListType, readAddresses, func(b *Backend) *Addresses { return &b.Source })},
 	{Key{Name: "connections", Least: 1, Most: 1<<31 - 1, Absent: "no limit", Modes: tracked, Example: "100"},

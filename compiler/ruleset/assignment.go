@@ -42,10 +42,9 @@ func (s *service) newAssignment(family addr.Family) *slotAssignment {
 	if len(a.serving) == 0 {
 		return a
 	}
-	weights := make([]int, len(a.serving))
+	weights := farm.ShareWeights(a.serving)
 	keys := make([]string, len(a.serving))
 	for i, b := range a.serving {
-		weights[i] = b.Weight
 		keys[i] = b.Socket(family)
 	}
 	if s.Scheduler == farm.Maglev {
@@ -74,8 +73,9 @@ func (a *slotAssignment) isEligible(backend string) bool {
 func (a *slotAssignment) maglevName(s *service, family addr.Family) string {
 	var content strings.Builder
 	fmt.Fprintf(&content, "%q %q", s.HashOn, s.Interfaces)
-	for _, b := range a.serving {
-		fmt.Fprintf(&content, " %s %d %d %q %s", b.Address[family], b.Port, b.Weight, b.Interface, b.MAC)
+	weights := farm.ShareWeights(a.serving)
+	for i, b := range a.serving {
+		fmt.Fprintf(&content, " %s %d %d %q %s", b.Address[family], b.Port, weights[i], b.Interface, b.MAC)
 	}
 	return fmt.Sprintf("maglev-%d-%016x", len(a.slots), slots.Hash64(content.String()))
 }

@@ -11,6 +11,8 @@ func TestOnlyStates(t *testing.T) {
 		{"state", "[backends.b1]\nstate = \"down\"\n", true},
 		{"two-states", "[backends]\nb1.state = \"down\"\nb2.state = \"drain\"\n", true},
 		{"state-and-weight", "[backends.b1]\nstate = \"down\"\nweight = 3\n", false},
+		{"percent", "[backends.b1]\nweight-percent = 3\n", true},
+		{"nothing", "[backends.b1]\n", false},
 		{"weight", "[backends.b1]\nweight = 3\n", false},
 		{"other-key", "mode = \"dsr\"\n", false},
 		{"other-table", "[limits.b1]\nstate = \"down\"\n", false},
