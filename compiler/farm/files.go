@@ -46,7 +46,7 @@ type file struct {
 // are half as large, so a larger file is here by mistake.
 const (
 	maxListSize = 64 << 20
-	maxFarmSize = 4 << 20
+	MaxFarmSize = 4 << 20
 )
 
 // The rules for names of farms, lists and backends. nft cannot quote names, so they have to be plain.
@@ -252,7 +252,7 @@ func (f layer) maxSize() int64 {
 	if strings.HasSuffix(f.name, ".list") {
 		return maxListSize
 	}
-	return maxFarmSize
+	return MaxFarmSize
 }
 
 // assemble joins farms and their drop-ins, and looks at the names.

@@ -220,7 +220,7 @@ func TestReadTooBig(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "web.toml"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(filepath.Join(root, "web.toml"), maxFarmSize+1); err != nil {
+	if err := os.Truncate(filepath.Join(root, "web.toml"), MaxFarmSize+1); err != nil {
 		t.Fatal(err)
 	}
 	got := wasRead(read([]Dir{{Path: "etc", FS: os.DirFS(root)}}, &told), told)

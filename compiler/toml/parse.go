@@ -11,7 +11,7 @@ import (
 // Parse reads the text of a file. A text that is not TOML has one fault, as toml reports only the first, and there is
 // no table.
 func Parse(file string, text []byte, faults *diag.Diagnostics) *Table {
-	p := &positions{file: file, text: strings.TrimLeft(string(text), "\ufeff")}
+	p := &positions{file: file, text: strings.TrimLeft(string(text), byteOrderMark)}
 	if d, bad := p.unreadable(); bad {
 		*faults = append(*faults, d)
 		return nil
@@ -48,3 +48,5 @@ func Parse(file string, text []byte, faults *diag.Diagnostics) *Table {
 	}
 	return top
 }
+
+const byteOrderMark = "\ufeff"

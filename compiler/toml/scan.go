@@ -7,33 +7,35 @@ import (
 	burntsushi "github.com/BurntSushi/toml"
 )
 
-// A keyPos is where a key of a TOML text stands, and where its value does.
-type keyPos struct {
-	kind  keyKind
-	parts []keyPart // of the dotted key, one at least
-	value valuePos  // of an assignment alone
+// A Statement is a heading or an assignment of a TOML text. Offsets count bytes.
+type Statement struct {
+	Kind       Kind
+	Parts      []KeyPart // of the dotted key, one at least
+	Value      Node      // of an assignment alone
+	Start, End int       // from the key or the bracket to the end of the value or the bracket, without a comment
 }
 
-// A keyPart is one name of a dotted key, and the offset where it begins, quotes included.
-type keyPart struct {
-	name string
-	at   int
+// A KeyPart is one name of a dotted key, and the offsets where it begins and ends, quotes included.
+type KeyPart struct {
+	Name       string
+	Start, End int
 }
 
-// A valuePos is the offset where a value begins, with the items of an array or the keys of an inline table.
-type valuePos struct {
-	at    int
-	items []valuePos
-	keys  []keyPos
+// A Node is the offsets where a value begins and ends, with the items of an array or the keys of an inline table.
+type Node struct {
+	Start, End int
+	Items      []Node
+	Keys       []Statement
 }
 
-// A keyKind tells the three places of TOML where a key can stand.
-type keyKind byte
+// A Kind tells the three places of TOML where a key can stand.
+type Kind byte
 
+// The kinds of statements.
 const (
-	assignment  keyKind = iota // a.b = 1, in a table or an inline table
-	heading                    // [a.b]
-	listHeading                // [[a.b]]
+	Assignment  Kind = iota // a.b = 1, in a table or an inline table
+	Heading                 // [a.b]
+	ListHeading             // [[a.b]]
 )
 
 // maxDepth is how many levels of arrays, inline tables and dots a text may have: toml and all that come after it
@@ -43,16 +45,20 @@ const maxDepth = 64
 // maxPreallocated bounds the number of keys that memory is allocated for before they are found.
 const maxPreallocated = 1 << 10
 
+// Statements gives the statements of a text without faults in document order; of a text with faults a part of them.
+// Offsets count from the beginning of the text, a byte order mark included.
+func Statements(text string) []Statement {
+	marked := len(text) - len(strings.TrimLeft(text, byteOrderMark))
+	s := scanner{text: text, at: marked, deep: -1}
+	return s.statements()
+}
+
 // scanKeys finds the keys of a text that toml accepts, in document order. It looks for places, never for faults: of any
 // other text it gives the keys that it understands, and stops where it cannot go on. It stops as well where the text
 // goes deeper than maxDepth, and gives the offset; otherwise deep is -1.
-func scanKeys(text string) (marks []keyPos, deep int) {
+func scanKeys(text string) (marks []Statement, deep int) {
 	s := scanner{text: text, deep: -1}
-	marks = make([]keyPos, 0, min(strings.Count(text, "\n")+1, maxPreallocated))
-	for s.blank(); s.at < len(s.text); s.blank() {
-		marks = append(marks, s.statement())
-	}
-	return marks, s.deep
+	return s.statements(), s.deep
 }
 
 // A scanner stands at an offset of a text. Each of its methods moves it past the thing that the method is named after.
@@ -63,36 +69,48 @@ type scanner struct {
 	deep  int
 }
 
-func (s *scanner) statement() keyPos {
+func (s *scanner) statements() []Statement {
+	all := make([]Statement, 0, min(strings.Count(s.text, "\n")+1, maxPreallocated))
+	for s.blank(); s.at < len(s.text); s.blank() {
+		all = append(all, s.statement())
+	}
+	return all
+}
+
+func (s *scanner) statement() Statement {
+	start := s.at
 	switch {
 	case s.accept("[["):
-		return s.heading(listHeading, "]]")
+		return s.heading(start, ListHeading, "]]")
 	case s.accept("["):
-		return s.heading(heading, "]")
+		return s.heading(start, Heading, "]")
 	}
 	return s.assignment()
 }
 
-func (s *scanner) heading(f keyKind, end string) keyPos {
-	m := keyPos{kind: f, parts: s.key()}
+func (s *scanner) heading(start int, k Kind, end string) Statement {
+	m := Statement{Kind: k, Parts: s.key(), Start: start}
 	if !s.accept(end) {
 		s.stop()
 	}
+	m.End = s.at
 	return m
 }
 
-func (s *scanner) assignment() keyPos {
-	m := keyPos{kind: assignment, parts: s.key()}
+func (s *scanner) assignment() Statement {
+	m := Statement{Kind: Assignment, Start: s.at}
+	m.Parts = s.key()
 	if !s.accept("=") {
 		s.stop()
 	}
 	s.space()
-	m.value = s.value()
+	m.Value = s.value()
+	m.End = m.Value.End
 	return m
 }
 
-func (s *scanner) key() []keyPart {
-	var parts []keyPart
+func (s *scanner) key() []KeyPart {
+	var parts []KeyPart
 	for {
 		s.space()
 		if len(parts) == maxDepth {
@@ -106,17 +124,19 @@ func (s *scanner) key() []keyPart {
 	}
 }
 
-func (s *scanner) keyPart() keyPart {
-	p := keyPart{at: s.at}
+func (s *scanner) keyPart() KeyPart {
+	p := KeyPart{Start: s.at}
 	if s.quoted() {
-		p.name = unquote(s.text[p.at:s.at])
+		p.End = s.at
+		p.Name = unquote(s.text[p.Start:s.at])
 		return p
 	}
 	for s.at < len(s.text) && bare(s.text[s.at]) {
 		s.at++
 	}
-	p.name = s.text[p.at:s.at]
-	if p.name == "" {
+	p.End = s.at
+	p.Name = s.text[p.Start:s.at]
+	if p.Name == "" {
 		s.stop()
 	}
 	return p
@@ -138,25 +158,26 @@ func unquote(quoted string) string {
 	return strings.Trim(quoted, quoted[:1])
 }
 
-func (s *scanner) value() valuePos {
-	v := valuePos{at: s.at}
+func (s *scanner) value() Node {
+	v := Node{Start: s.at}
 	if s.depth++; s.depth > maxDepth {
 		s.tooDeep()
 	}
 	switch {
 	case s.accept("["):
 		for s.blank(); !s.accept("]") && s.at < len(s.text); s.comma() {
-			v.items = append(v.items, s.value())
+			v.Items = append(v.Items, s.value())
 		}
 	case s.accept("{"):
 		for s.blank(); !s.accept("}") && s.at < len(s.text); s.comma() {
-			v.keys = append(v.keys, s.assignment())
+			v.Keys = append(v.Keys, s.assignment())
 		}
 	case s.quoted():
 	default:
 		s.plain()
 	}
 	s.depth--
+	v.End = v.Start + len(strings.TrimRight(s.text[v.Start:s.at], " \t\r"))
 	return v
 }
 
@@ -265,15 +286,15 @@ type keyAt struct {
 // flatten lists keys the way MetaData.Keys does: each heading and each assignment once, where it stands; the
 // tables that a dotted key or a heading implies not at all; [[a]] at each element; the keys of an inline table
 // after the key that holds it, and so for each table in an array, whose number is not part of the path.
-func flatten(marks []keyPos) []keyAt {
+func flatten(marks []Statement) []keyAt {
 	all := make([]keyAt, 0, len(marks))
 	var table burntsushi.Key
 	for _, m := range marks {
-		if m.kind != assignment {
+		if m.Kind != Assignment {
 			table = nil
 		}
 		all = m.appendTo(all, table)
-		if m.kind != assignment {
+		if m.Kind != Assignment {
 			table = all[len(all)-1].path
 		}
 	}
@@ -281,7 +302,7 @@ func flatten(marks []keyPos) []keyAt {
 }
 
 // agree reports whether the scanner has found the keys that toml has read.
-func agree(marks []keyPos, keys []burntsushi.Key) bool {
+func agree(marks []Statement, keys []burntsushi.Key) bool {
 	return slices.EqualFunc(
 		flatten(marks),
 		keys,
@@ -289,21 +310,21 @@ func agree(marks []keyPos, keys []burntsushi.Key) bool {
 	)
 }
 
-func (m keyPos) appendTo(all []keyAt, table burntsushi.Key) []keyAt {
-	path := make(burntsushi.Key, len(table), len(table)+len(m.parts))
+func (m Statement) appendTo(all []keyAt, table burntsushi.Key) []keyAt {
+	path := make(burntsushi.Key, len(table), len(table)+len(m.Parts))
 	copy(path, table)
-	for _, p := range m.parts {
-		path = append(path, p.name)
+	for _, p := range m.Parts {
+		path = append(path, p.Name)
 	}
-	all = append(all, keyAt{path, m.parts[len(m.parts)-1].at})
-	return m.value.appendTo(all, path)
+	all = append(all, keyAt{path, m.Parts[len(m.Parts)-1].Start})
+	return m.Value.appendTo(all, path)
 }
 
-func (s valuePos) appendTo(all []keyAt, path burntsushi.Key) []keyAt {
-	for _, item := range s.items {
+func (s Node) appendTo(all []keyAt, path burntsushi.Key) []keyAt {
+	for _, item := range s.Items {
 		all = item.appendTo(all, path)
 	}
-	for _, m := range s.keys {
+	for _, m := range s.Keys {
 		all = m.appendTo(all, path)
 	}
 	return all

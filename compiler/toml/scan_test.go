@@ -119,7 +119,7 @@ func TestScanKeysStopsBeforeTheStackIsFull(t *testing.T) {
 }
 
 // FuzzKeys holds the scanner against toml: of every text that toml accepts it finds the same keys in the same
-// order, and at each offset there is the key.
+// order, and at their offsets there are the keys and their values.
 func FuzzKeys(f *testing.F) {
 	for _, text := range seeds {
 		f.Add(text)
@@ -137,10 +137,14 @@ func FuzzKeys(f *testing.F) {
 		if !agree(marks, md.Keys()) {
 			t.Fatalf("got  %v\nwant %v", paths(marks), md.Keys())
 		}
-		visit(marks, func(m keyPos) {
-			for _, p := range m.parts {
+		visit(marks, func(m Statement) {
+			value := "k=" + text[m.Value.Start:m.Value.End]
+			if _, err := burntsushi.Decode(value, new(map[string]any)); m.Kind == Assignment && err != nil {
+				t.Errorf("no value from %d to %d: %q", m.Value.Start, m.Value.End, value)
+			}
+			for _, p := range m.Parts {
 				if !standsAt(text, p) {
-					t.Errorf("no %q at %d: %q", p.name, p.at, text[p.at:])
+					t.Errorf("no %q at %d: %q", p.Name, p.Start, text[p.Start:])
 				}
 			}
 		})
@@ -148,16 +152,16 @@ func FuzzKeys(f *testing.F) {
 }
 
 // standsAt says whether a part of a key begins where it is said to.
-func standsAt(text string, p keyPart) bool {
-	rest := text[p.at:]
+func standsAt(text string, p KeyPart) bool {
+	rest := text[p.Start:]
 	if rest[0] != '"' && rest[0] != '\'' {
-		after, ok := strings.CutPrefix(rest, p.name)
-		return ok && p.name != "" && strings.ContainsAny(after[:1], " \t.=]")
+		after, ok := strings.CutPrefix(rest, p.Name)
+		return ok && p.Name != "" && strings.ContainsAny(after[:1], " \t.=]")
 	}
 	for i := 1; i < len(rest); i++ {
 		read := make(map[string]any)
 		if _, err := burntsushi.Decode(rest[:i+1]+"=1", &read); rest[i] == rest[0] && err == nil {
-			return read[p.name] != nil
+			return read[p.Name] != nil
 		}
 	}
 	return false
@@ -171,17 +175,17 @@ func BenchmarkScanKeys(b *testing.B) {
 }
 
 // shown gives for each key its path, and the text at the key, at its value and at the items of its value.
-func shown(text string, marks []keyPos) []string {
+func shown(text string, marks []Statement) []string {
 	line := func(at int) string { return strings.TrimRight(strings.SplitAfter(text[at:], "\n")[0], "\r\n") }
 	all := flatten(marks)
 	var lines []string
-	visit(marks, func(m keyPos) {
+	visit(marks, func(m Statement) {
 		say := fmt.Sprintf("%s|%s", all[len(lines)].path, line(all[len(lines)].at))
-		if m.kind == assignment {
-			say += "|" + line(m.value.at)
+		if m.Kind == Assignment {
+			say += "|" + line(m.Value.Start)
 		}
-		for _, s := range everyItem(m.value) {
-			say += "|" + line(s.at)
+		for _, s := range everyItem(m.Value) {
+			say += "|" + line(s.Start)
 		}
 		lines = append(lines, say)
 	})
@@ -189,26 +193,26 @@ func shown(text string, marks []keyPos) []string {
 }
 
 // visit calls do for each key, in the order of the document.
-func visit(marks []keyPos, do func(keyPos)) {
+func visit(marks []Statement, do func(Statement)) {
 	for _, m := range marks {
 		do(m)
-		visit(m.value.keys, do)
-		for _, item := range everyItem(m.value) {
-			visit(item.keys, do)
+		visit(m.Value.Keys, do)
+		for _, item := range everyItem(m.Value) {
+			visit(item.Keys, do)
 		}
 	}
 }
 
 // everyItem gives the items of an array, and theirs.
-func everyItem(s valuePos) []valuePos {
-	var all []valuePos
-	for _, item := range s.items {
+func everyItem(s Node) []Node {
+	var all []Node
+	for _, item := range s.Items {
 		all = append(append(all, item), everyItem(item)...)
 	}
 	return all
 }
 
-func paths(marks []keyPos) string {
+func paths(marks []Statement) string {
 	var all []string
 	for _, f := range flatten(marks) {
 		all = append(all, f.path.String())

@@ -44,23 +44,23 @@ func newTable(parent *Table, name string, place diag.Place, data map[string]any)
 }
 
 // fill gives toml's values of a table their places.
-func (t *Table) fill(p *positions, marks []keyPos) {
+func (t *Table) fill(p *positions, marks []Statement) {
 	at := t
 	for _, m := range marks {
-		above, last := m.parts[:len(m.parts)-1], m.parts[len(m.parts)-1]
-		switch m.kind {
-		case heading:
+		above, last := m.Parts[:len(m.Parts)-1], m.Parts[len(m.Parts)-1]
+		switch m.Kind {
+		case Heading:
 			at = t.descend(p, above).openTable(p, last)
-		case listHeading:
+		case ListHeading:
 			at = t.descend(p, above).appendTable(p, last)
-		case assignment:
-			at.descend(p, above).assign(p, last, m.value)
+		case Assignment:
+			at.descend(p, above).assign(p, last, m.Value)
 		}
 	}
 }
 
 // descend goes down a dotted key, and makes the tables that it implies.
-func (t *Table) descend(p *positions, parts []keyPart) *Table {
+func (t *Table) descend(p *positions, parts []KeyPart) *Table {
 	for _, part := range parts {
 		t = t.child(p, part)
 	}
@@ -68,27 +68,27 @@ func (t *Table) descend(p *positions, parts []keyPart) *Table {
 }
 
 // openTable goes to the table of a heading. Its place is the heading's even if another heading implied it before.
-func (t *Table) openTable(p *positions, k keyPart) *Table {
+func (t *Table) openTable(p *positions, k KeyPart) *Table {
 	below := t.child(p, k)
-	if t.values.get(k.name).Data == any(below) {
-		below.Place = p.at(k.at)
-		t.values.put(k.name, Value{below.Place, below.Place, below})
+	if t.values.get(k.Name).Data == any(below) {
+		below.Place = p.at(k.Start)
+		t.values.put(k.Name, Value{below.Place, below.Place, below})
 	}
 	return below
 }
 
-func (t *Table) child(p *positions, k keyPart) *Table {
-	place := p.at(k.at)
-	old, taken := t.values.find(k.name)
+func (t *Table) child(p *positions, k KeyPart) *Table {
+	place := p.at(k.Start)
+	old, taken := t.values.find(k.Name)
 	if below, ok := lastTable(old).(*Table); ok && !below.inline {
 		return below
 	}
-	data, ok := t.data[k.name].(map[string]any)
-	made := newTable(t, k.name, place, data)
+	data, ok := t.data[k.Name].(map[string]any)
+	made := newTable(t, k.Name, place, data)
 	if taken || !ok {
-		t.faultLost(k.name, place)
+		t.faultLost(k.Name, place)
 	} else {
-		t.values.put(k.name, Value{place, place, made})
+		t.values.put(k.Name, Value{place, place, made})
 	}
 	return made
 }
@@ -102,33 +102,33 @@ func lastTable(v Value) any {
 }
 
 // appendTable adds a table to a list of [[tables]].
-func (t *Table) appendTable(p *positions, k keyPart) *Table {
-	place := p.at(k.at)
-	v, taken := t.values.find(k.name)
+func (t *Table) appendTable(p *positions, k KeyPart) *Table {
+	place := p.at(k.Start)
+	v, taken := t.values.find(k.Name)
 	if !taken {
 		v = Value{Place: place, key: place}
 	}
 	list, _ := v.Data.([]Value)
-	data, _ := t.data[k.name].([]map[string]any)
+	data, _ := t.data[k.Name].([]map[string]any)
 	if len(list) >= len(data) {
-		t.faultLost(k.name, place)
-		return newTable(t, k.name, place, nil)
+		t.faultLost(k.Name, place)
+		return newTable(t, k.Name, place, nil)
 	}
-	made := newTable(t, k.name, place, data[len(list)])
+	made := newTable(t, k.Name, place, data[len(list)])
 	v.Data = append(list, Value{place, v.key, made})
-	t.values.put(k.name, v)
+	t.values.put(k.Name, v)
 	return made
 }
 
-func (t *Table) assign(p *positions, k keyPart, s valuePos) {
-	key := p.at(k.at)
-	taken := t.values.has(k.name)
-	data, ok := t.data[k.name]
+func (t *Table) assign(p *positions, k KeyPart, s Node) {
+	key := p.at(k.Start)
+	taken := t.values.has(k.Name)
+	data, ok := t.data[k.Name]
 	if taken || !ok {
-		t.faultLost(k.name, key)
+		t.faultLost(k.Name, key)
 		return
 	}
-	t.values.put(k.name, t.locate(p, k.name, key, s, data))
+	t.values.put(k.Name, t.locate(p, k.Name, key, s, data))
 }
 
 // faultLost tells of a key that is there twice, or that toml has lost. Toml tells of most keys that are there twice,
@@ -148,19 +148,19 @@ func (t *Table) faultLost(key string, at diag.Place) {
 }
 
 // locate gives a value its place, and so all that it holds.
-func (t *Table) locate(p *positions, name string, key diag.Place, s valuePos, data any) Value {
-	v := Value{Place: p.at(s.at), key: key, Data: data}
+func (t *Table) locate(p *positions, name string, key diag.Place, s Node, data any) Value {
+	v := Value{Place: p.at(s.Start), key: key, Data: data}
 	switch data := data.(type) {
 	case []any:
-		list := make([]Value, min(len(data), len(s.items))) // they differ for a key that is there twice
+		list := make([]Value, min(len(data), len(s.Items))) // they differ for a key that is there twice
 		for i := range list {
-			list[i] = t.locate(p, name, key, s.items[i], data[i])
+			list[i] = t.locate(p, name, key, s.Items[i], data[i])
 		}
 		v.Data = list
 	case map[string]any:
 		inline := newTable(t, name, key, data)
 		inline.inline = true
-		inline.fill(p, s.keys)
+		inline.fill(p, s.Keys)
 		v.Data = inline
 	}
 	return v
