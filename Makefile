@@ -95,6 +95,9 @@ FOR ?= 1m
 fuzz: go-found
 	$(GO) test ./compiler/toml -run '^$$' -fuzz '^FuzzKeys$$' -fuzztime $(FOR)
 	$(GO) test ./compiler -run '^$$' -fuzz '^FuzzCompile$$' -fuzztime $(FOR)
+	$(GO) test ./cmd/internal/edit -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FOR) -fuzzminimizetime 2s
+	$(GO) test ./cmd/internal/edit -run '^$$' -fuzz '^FuzzWrite$$' -fuzztime $(FOR) -fuzzminimizetime 2s
+	$(GO) test ./cmd/internal/edit -run '^$$' -fuzz '^FuzzPatch$$' -fuzztime $(FOR) -fuzzminimizetime 2s
 
 format:
 	@wrong=$$(gofmt -l .); if [ -n "$$wrong" ]; then echo "gofmt these:" $$wrong >&2; exit 1; fi
