@@ -28,9 +28,14 @@ type Compiler struct {
 
 // Compile compiles as CompileWithout does.
 func (c *Compiler) Compile(dirs []farm.Dir, absent func(device string) bool) (*ruleset.Script, diag.Diagnostics) {
+	return c.CompileFor(dirs, ruleset.Machine{Absent: absent})
+}
+
+// CompileFor compiles for one machine, with source addresses that it has, and away from the ports that it serves on.
+func (c *Compiler) CompileFor(dirs []farm.Dir, machine ruleset.Machine) (*ruleset.Script, diag.Diagnostics) {
 	var told diag.Diagnostics
 	farms := c.farms.Read(dirs, &told)
-	script := c.services.Link(farms, absent, &told)
+	script := c.services.Link(farms, machine, &told)
 	told.Sort()
 	if told.Faulty() {
 		return nil, told

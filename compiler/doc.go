@@ -27,7 +27,8 @@
 //	   v
 //	script  ->  reload       the script that changes a loaded ruleset into this one
 //
-// It must not know the machine: package live of cmd asks the kernel, and tells which network interfaces are absent.
+// It must not know the machine: package live of cmd asks the kernel, and tells which network interfaces are absent,
+// which source addresses the routes to backends name, and on which ports programs of the machine serve.
 // Terms, as all packages use them:
 //
 //   - farm: a load-balanced service, from one TOML file and its drop-ins.

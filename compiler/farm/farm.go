@@ -20,6 +20,7 @@ type Farm struct {
 	TableSize    int       // maglev's, a prime; 0: by the number of backends
 	Interfaces   []string  // only packets that arrive here belong to the farm; none: all interfaces
 	Source       Addresses // snat: the source that backends see instead of this machine's own
+	Masquerade   bool      // snat: the kernel finds the source when a packet leaves, where Source has none
 	LocalClients bool      // also serves connections that this machine itself opens
 	FlowOffload  []string  // interfaces between which established flows take a short cut
 	PassInvalid  bool      // TCP segments outside of their connection are not dropped

@@ -12,6 +12,9 @@ import (
 // interfaceNaming matches the names of network interfaces that Linux and nft accept (IFNAMSIZ, dev_valid_name).
 var interfaceNaming = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$`)
 
+// NamesInterface reports whether a text can be the name of an interface in a script.
+func NamesInterface(text string) bool { return interfaceNaming.MatchString(text) }
+
 func readInterfaces(t *toml.Table, key string) []string {
 	var out []string
 	for _, w := range t.Words(key) {

@@ -48,7 +48,7 @@ var farmKeys = []key[*Farm]{
 	{Key{Name: "interfaces", Absent: "all", Example: `["eth0"]`},
 		interfaces(func(f *Farm) *[]string { return &f.Interfaces })},
 	{Key{Name: "source-address", Absent: "this machine's own", Modes: []Mode{SNAT}, Example: `"10.2.0.1"`},
-		text(ListType, readAddresses, func(f *Farm) *Addresses { return &f.Source })},
+		own(ListType, readSource, (*Farm).sources)},
 	{Key{Name: "local-clients", Default: "false", Modes: tracked, Example: "true"},
 		flag(func(f *Farm) *bool { return &f.LocalClients })},
 	{Key{Name: "flow-offload", Absent: "none", Modes: tracked, Example: `["eth0", "eth1"]`},

@@ -113,6 +113,12 @@ func validateFamilies(t *toml.Table, f *Farm) {
 				family, f.Source[family])
 		}
 	}
+	masquerades := slices.ContainsFunc(addr.Families[:], func(family addr.Family) bool {
+		return f.Listens(family) && !f.Source.Has(family)
+	})
+	if f.Masquerade && len(f.Listen) > 0 && !masquerades {
+		t.Fault(t.At("source-address"), "", "source-address: each family has an address, so masquerade has no effect")
+	}
 }
 
 func validateBackends(t *toml.Table, f *Farm) {

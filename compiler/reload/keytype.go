@@ -30,6 +30,7 @@ const (
 	ProtocolField Field = 12
 	PortField     Field = 13
 	MarkField     Field = 19
+	DeviceField   Field = 41
 )
 
 // fields are the parts of a set's keys, as its declaration tells them.
@@ -86,6 +87,8 @@ func fieldOf(words string) Field {
 		return PortField
 	case "mark", "meta mark", "ct mark":
 		return MarkField
+	case "ifname":
+		return DeviceField
 	}
 	if strings.HasPrefix(words, "@") { // @th,136,8
 		bits, _ := strconv.Atoi(words[strings.LastIndexByte(words, ',')+1:])

@@ -1,7 +1,8 @@
 // Package ruleset turns farms into one complete nft script: sets, maps, chains and other objects in farmc's two tables,
 // inet farmc and netdev farmc.
 //
-// The package knows nft 1.0.6, the kernel from 6.1 on, and the templates. It must not know files, TOML or the machine.
+// The package knows nft 1.0.6, the kernel from 6.1 on, and the templates. It must not know files or TOML, and of
+// the machine only the answers of a Machine.
 // Of farmc's packages it imports diag, toml (for rates), addr, slots, farm and templates.
 //
 // Files, in the order to read them:
@@ -16,7 +17,9 @@
 //   - nat_pick.go, nat_two_step.go, dsr_pick.go, dsr_two_step.go, stateless_pick.go, stateless_two_step.go and
 //     stateless_reply.go do so for each mode. persistence_table.go, static_sessions.go and backend_limits.go have the
 //     tables that the second way asks.
-//   - source_nat.go, mark.go, helpers.go, flowtable.go, invalid.go, queue.go and log.go have a feature each.
+//   - machine.go has the state of a machine that rules depend on. source_nat.go chooses the source address of
+//     connections, route_sources.go by the routes of the machine, and source_ports.go replaces source ports.
+//   - mark.go, helpers.go, flowtable.go, invalid.go, queue.go and log.go have a feature each.
 //   - gate.go has the base chains that clients pass first, access.go and limits.go their rules, client_sets.go the sets
 //     of networks.
 //   - ingress.go, fragments.go, ask_first.go and interface_match.go handle frames at the ingress of an interface.

@@ -9,19 +9,20 @@ import (
 )
 
 // link joins services into one ruleset, and reports faults between farms. There is no script if there are faults.
-func link(services []*service, faults *diag.Diagnostics) *Script {
+func link(services []*service, machine Machine, faults *diag.Diagnostics) *Script {
 	all := allFrontends(services)
 	checkFrontends(all, faults)
 	if faults.Faulty() {
 		return nil
 	}
-	l := newLinker(faults)
+	l := newLinker(machine, faults)
 	l.add(all)
 	if faults.Faulty() {
 		return nil
 	}
 	script := l.rules.render()
 	script.Ingress, script.Interfaces = l.ingressDevices(), l.interfaces()
+	script.Sources, script.ServedPorts = l.routes.sources, l.servedPorts
 	return script
 }
 
@@ -47,8 +48,9 @@ func checkFrontends(all []frontend, faults *diag.Diagnostics) {
 
 // A linker adds the objects of all farms to a ruleset, and keeps the decisions that farms take together.
 type linker struct {
-	rules  ruleset
-	faults *diag.Diagnostics
+	rules   ruleset
+	machine Machine
+	faults  *diag.Diagnostics
 
 	slots        int // of all farms together
 	assignments  map[farmFamily]*slotAssignment
@@ -61,10 +63,15 @@ type linker struct {
 	datagrams  map[datagram]*service
 	fragments  map[*ingress][]frontend
 	fragmented map[farmFamily]bool
+
+	routes      routeTable
+	servedPorts []uint16 // of the machine, if farms keep them from backends
+	asksPorts   bool     // servedPorts is known
 }
 
-func newLinker(faults *diag.Diagnostics) *linker {
+func newLinker(machine Machine, faults *diag.Diagnostics) *linker {
 	return &linker{
+		machine:      machine,
 		faults:       faults,
 		assignments:  map[farmFamily]*slotAssignment{},
 		added:        map[frontend]bool{},

@@ -13,7 +13,7 @@ func TestLogRulesShareTheirLimit(t *testing.T) {
 	t.Parallel()
 	log := farm.Log{On: []farm.Occasion{farm.OnDenied}, Rate: toml.Rate{Count: 2, Per: "minute"}}
 	s := &service{Farm: &farm.Farm{Name: "web", Log: log}}
-	l := newLinker(&diag.Diagnostics{})
+	l := newLinker(Machine{}, &diag.Diagnostics{})
 	first := l.logRule(s, farm.LogEvent{On: farm.OnDenied, Reason: "denied", List: "spamhaus"})
 	second := l.logRule(s, farm.LogEvent{On: farm.OnDenied, Reason: "denied", List: farm.InlineList})
 	for _, r := range []*logRule{first, second} {

@@ -19,6 +19,9 @@ type Script struct {
 	Ingress    []string // the interfaces that have base chains at their ingress, by name
 	Interfaces []string // all interfaces that rules depend on, by name; the kernel keeps their numbers, not their names
 
+	Sources     []RouteSource // of connections of farms that name no source address, as the routes of the machine say
+	ServedPorts []uint16      // source ports that backends do not see, because the machine serves on them
+
 	origins []*diag.Origin // of each line; nil: of no farm
 	written map[TableFamily][]*writtenObject
 }

@@ -15,15 +15,15 @@ type Services struct{ known map[*farm.Farm]*service }
 
 // Link makes the script of the farms, which are in the order of their names. Rules that depend on an absent interface
 // are left out, with a warning. There is no script if there are faults, in the farms or between them.
-func (s *Services) Link(farms []*farm.Farm, absent func(device string) bool, faults *diag.Diagnostics) *Script {
+func (s *Services) Link(farms []*farm.Farm, machine Machine, faults *diag.Diagnostics) *Script {
 	services := s.of(farms)
 	for i, svc := range services {
-		services[i] = svc.without(absent, faults)
+		services[i] = svc.without(machine.absent, faults)
 	}
 	if !faults.Faulty() {
 		prepare(services)
 	}
-	script := link(services, faults)
+	script := link(services, machine, faults)
 	if script == nil {
 		return nil
 	}

@@ -13,12 +13,14 @@ import (
 // postroutingHook translates the source of connections that have a backend.
 var postroutingHook = baseChain{name: "postrouting", section: dispatchSection, prefix: "source-"}
 
-// A sourceNAT is a chain that chooses the source address that backends see: of a backend, else of the farm, else this
-// machine's own.
+// A sourceNAT is a chain that chooses the source address that backends see: of a backend, else of the farm, else the
+// one that the route to the backend names, else the one that the kernel finds when the packet leaves.
 type sourceNAT struct {
 	Family    addr.Family
-	Address   netip.Addr // not valid: this machine's own
-	Addresses *object    // the map from backends to their source addresses; nil: there is none
+	Address   netip.Addr   // not valid: this machine's own
+	Addresses *object      // the map from backends to their source addresses; nil: there is none
+	Routes    *routeTable  // sources by routes; nil: the chain asks none
+	OtherPort *portReplace // of clients whose source port backends must not see; nil: they see every port
 	Origin    *diag.Origin
 }
 
@@ -30,15 +32,22 @@ func (l *linker) sourceNAT(established []frontend) {
 		}
 		return goTo(l.sourceChain(d))
 	})
+	l.addRouteMaps()
 }
 
-// sourceChain gives one chain for all farms that leave the source to the machine, one for each address that farms name,
-// and a farm's own if its backends have sources of their own.
+// sourceChain gives one chain for all farms that leave the source to the machine, one for all that masquerade, one for
+// each address that farms name, and a farm's own if its backends have sources of their own.
 func (l *linker) sourceChain(d frontend) string {
 	s, name := d.farm, "masquerade-all"
 	address := s.Source[d.Family]
-	if address.IsValid() {
+	routed := l.machine.Route != nil && !address.IsValid() && !s.Masquerade
+	switch {
+	case address.IsValid():
 		name = "source-" + strings.ReplaceAll(address.String(), ":", ".") // a colon would end the name
+	case s.Masquerade:
+		name = "masquerade-always"
+	case routed:
+		l.routes.add(d, l.machine.Route)
 	}
 	own := s.backendSources(d.Family)
 	if len(own) > 0 {
@@ -47,10 +56,14 @@ func (l *linker) sourceChain(d frontend) string {
 	o := newChain(name, sourceNATSection, "source-nat")
 	obtain(&l.rules, o, func() *sourceNAT {
 		c := &sourceNAT{Family: d.Family, Address: address}
+		if routed {
+			c.Routes = &l.routes
+		}
 		if len(own) > 0 {
 			c.Addresses = l.backendMap(d, "sources-", "source-addresses-by-backend", sourceNATSection, own)
 			c.Origin = s.Origin("source-address")
 		}
+		c.OtherPort = l.replacePorts(name, c)
 		return c
 	})
 	return name

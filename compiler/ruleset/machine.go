@@ -1,0 +1,19 @@
+package ruleset
+
+import "net/netip"
+
+// A Machine is the state of a machine that rules depend on. The zero Machine stands for any machine: it has all
+// interfaces, and its routes and services are not known.
+type Machine struct {
+	Absent func(device string) bool       // reports whether an interface does not exist; nil: all exist
+	Route  func(backend netip.Addr) Route // nil: routes are not known
+	Ports  func() []uint16                // that programs of the machine serve on, in order; nil: not known
+}
+
+// A Route is a machine's route to a backend.
+type Route struct {
+	Interface string
+	Source    netip.Addr // that the route names; not valid: none that the machine keeps
+}
+
+func (m Machine) absent(device string) bool { return m.Absent != nil && m.Absent(device) }
