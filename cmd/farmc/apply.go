@@ -90,8 +90,10 @@ func result(p live.Plan, took time.Duration) string {
 		return n + ", nothing to do: the kernel holds them"
 	}
 	why := ""
-	if p.Reason != "" {
-		why = p.Reason + ": "
+	for _, reason := range []string{p.Reason, p.Network} {
+		if reason != "" {
+			why += reason + ": "
+		}
 	}
 	cut := ""
 	switch {

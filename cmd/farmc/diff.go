@@ -47,6 +47,9 @@ func (c *call) showPlan(p live.Plan) int {
 	for _, change := range p.Changes {
 		fmt.Fprintln(c.stdout, change)
 	}
+	if p.Network != "" {
+		fmt.Fprintln(c.stdout, p.Network)
+	}
 	if p.Reason != "" {
 		fmt.Fprintf(c.stdout, "%s: all rules are loaded anew\n", p.Reason)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,11 +25,11 @@ var statusVerb = verb{
 	about: `Shows the farms that were loaded last. For each backend: its state; its share of new
 connections; the open connections; and the connections given to it since its rules were loaded
 (in modes dsr and stateless: packets; with persistence: only the first packet of a client). For
-each farm: packets that were denied or over a limit, by reason; and banned clients with the
-time left. Also shows changes in the files that are not applied, and whether the files are on
-hold or a load waits to be confirmed. At the end: what keeps the farms from working on this
-machine now. Exit status: 0 the kernel has the rules loaded last, 1 it has not, or cannot be
-read, or the machine stops packets of a farm.`,
+each farm: the source address that backends see (mode snat); packets that were denied or over a
+limit, by reason; and banned clients with the time left. Also shows changes in the files that are
+not applied, and whether the files are on hold or a load waits to be confirmed. At the end: what
+keeps the farms from working on this machine now. Exit status: 0 the kernel has the rules loaded
+last, 1 it has not, or cannot be read, or the machine stops packets of a farm.`,
 	flags: func(c *call) { c.set.BoolVar(&c.json, "json", false, "write JSON, for programs") },
 	run: func(ctx context.Context, c *call) int {
 		if len(c.args) > 1 {
@@ -59,7 +60,7 @@ read, or the machine stops packets of a farm.`,
 var rulesWarnings = map[live.Rules]string{
 	live.RulesNone:   "the kernel holds no farms; shown are the last ones loaded; run farmc apply",
 	live.RulesOther:  "the kernel has a different ruleset; shown is the last one loaded; run farmc apply",
-	live.RulesBooted: "the kernel has the rules of the boot, without those of network interfaces; run farmc apply",
+	live.RulesBooted: "the kernel has the rules of the boot, without interfaces and source addresses; run farmc apply",
 }
 
 func (c *call) showStatus(s live.Status) {
@@ -106,6 +107,7 @@ func showFarm(w io.Writer, f live.FarmStatus, paint diag.Palette) {
 	for _, line := range wrap(f.Listen, screenWidth-2) {
 		fmt.Fprintln(w, "  "+line)
 	}
+	showList(w, "source: ", sources(f.Backends))
 	showBackends(w, f.Backends, paint)
 	var held []string
 	for _, reason := range append([]string{"denied"}, reasonWords()...) {
@@ -126,6 +128,28 @@ func showFarm(w io.Writer, f live.FarmStatus, paint diag.Palette) {
 		banned = append(banned[:maxListed:maxListed], fmt.Sprintf("and %d more", more))
 	}
 	showList(w, "banned: ", banned)
+}
+
+// sources lists the source addresses that backends see: one for each family, or one for each backend if they differ.
+func sources(all []live.BackendStatus) []string {
+	var common, each []string
+	seen := map[bool]string{} // by the family of the backend's address
+	for _, b := range all {
+		for i, source := range b.Source {
+			is6 := strings.Contains(b.Address[i], ":")
+			if seen[is6] != source {
+				common = append(common, source)
+			}
+			seen[is6] = cmp.Or(seen[is6], source)
+		}
+		if words := slices.Compact(slices.Clone(b.Source)); len(words) > 0 {
+			each = append(each, b.Name+" "+strings.Join(words, " and "))
+		}
+	}
+	if len(common) > len(seen) {
+		return each
+	}
+	return slices.Compact(common)
 }
 
 func reasonWords() []string {

@@ -24,11 +24,12 @@ var watchVerb = verb{
 	name:    "watch",
 	summary: "apply now, and at every change of a file",
 	about: `Applies the farms at the start; after a change in the directories, once they have been quiet
-for 100 ms; when an interface that farms name appears or vanishes; when another program changes
-farmc's rules; and on SIGHUP, which also repeats the current faults. Otherwise a fault is
-printed once, and the running rules stay until it is fixed. A change of this machine that keeps
-farms from working is reported once, and so is its end. SIGTERM and SIGINT end watch; the
-rules stay. Reports its state to systemd (Type=notify).`,
+for 100 ms; when an interface that farms name appears or vanishes; when the source address of
+the route to a backend changes; when another program changes farmc's rules; and on SIGHUP, which
+also repeats the current faults. Otherwise a fault is printed once, and the running rules stay
+until it is fixed. A change of this machine that keeps farms from working is reported once, and
+so is its end. SIGTERM and SIGINT end watch; the rules stay. Reports its state to systemd
+(Type=notify).`,
 	flags: (*call).isolateFlag,
 	run: func(ctx context.Context, c *call) int {
 		manager, err := systemd.Dial()
@@ -37,7 +38,7 @@ rules stay. Reports its state to systemd (Type=notify).`,
 		}
 		w := watcher{call: c, engine: c.engine(), manager: manager, reported: nothingReported,
 			served: make(chan struct{}, 1)}
-		w.engine.Idle = true
+		w.engine.Idle, w.engine.FollowsNetwork = true, true
 		w.monitor = w.engine.Monitor()
 		if err := w.engine.Store.MarkWatcher(); err != nil {
 			c.printError(err)
@@ -73,13 +74,13 @@ type watcher struct {
 	monitor *live.Monitor
 	backoff backoff
 
-	files, links <-chan struct{}
-	machine      <-chan struct{} // the machine may have changed
-	served       chan struct{}   // a command of another process has run
-	rules        <-chan string   // program that changed farmc's tables; can be farmc
-	hangups      chan os.Signal
-	busy         atomic.Pointer[time.Time] // start of the apply in progress; nil: none
-	services     sync.WaitGroup            // goroutines that serve other processes
+	files, network <-chan struct{}
+	machine        <-chan struct{} // the machine may have changed
+	served         chan struct{}   // a command of another process has run
+	rules          <-chan string   // program that changed farmc's tables; can be farmc
+	hangups        chan os.Signal
+	busy           atomic.Pointer[time.Time] // start of the apply in progress; nil: none
+	services       sync.WaitGroup            // goroutines that serve other processes
 }
 
 // nothingReported is no outcome's key.
@@ -90,11 +91,11 @@ func (w *watcher) subscribe(ctx context.Context) {
 	w.hangups = make(chan os.Signal, 1)
 	signal.Notify(w.hangups, syscall.SIGHUP)
 	w.files = watch.Watch(ctx, w.dirPaths(), func(err error) { w.log("farmc: %v", err) })
-	links, err := watch.Links(ctx)
+	network, err := watch.Network(ctx)
 	if err != nil {
 		w.printError(err)
 	}
-	w.links = links
+	w.network = network
 	if w.machine, err = preflight.Changes(ctx); err != nil {
 		w.printError(err)
 	}
@@ -122,11 +123,15 @@ func (w *watcher) run(ctx context.Context) {
 			w.apply(ctx)
 		case <-w.served:
 			w.apply(ctx)
-		case <-w.links:
-			if w.plan.InterfacesChanged() {
+		case <-w.network:
+			if w.plan.NetworkChanged() {
+				w.engine.ForgetRoutes()
 				w.apply(ctx)
 			}
 		case <-w.machine:
+			if w.plan.ServesMore() {
+				w.apply(ctx)
+			}
 			w.look(ctx)
 		case by := <-w.rules:
 			w.checkRules(ctx, by)
@@ -215,8 +220,8 @@ func (w *watcher) close() {
 	signal.Stop(w.hangups)
 	for range w.files {
 	}
-	if w.links != nil {
-		for range w.links {
+	if w.network != nil {
+		for range w.network {
 		}
 	}
 	w.services.Wait()

@@ -127,7 +127,7 @@ func (e *Engine) applyIsolated(ctx context.Context, c *compilation, q request) (
 			p := Plan{compilation: c}
 			return p, append(diagnostics, e.fallBack(ctx, &p, q.reason)...), ErrFaulty
 		}
-		mixed.addInterfaces(c)
+		mixed.addNetwork(c)
 		mixed.actual = c.sources
 		p, more, err := e.loadCompiled(ctx, mixed, q)
 		diagnostics = append(diagnostics, more...)
@@ -217,7 +217,7 @@ func (e *Engine) extendTrial(p *Plan, q request) error {
 // fallBack restores the last good script after the planned one was refused.
 func (e *Engine) fallBack(ctx context.Context, p *Plan, reason string) diag.Diagnostics {
 	last, diagnostics, err := e.restore(ctx, reason)
-	p.compilation.addInterfaces(last.compilation)
+	p.compilation.addNetwork(last.compilation)
 	p.Restored, p.Reason = last.Restored && err == nil, last.Reason
 	if err != nil && ctx.Err() == nil {
 		e.Log("cannot load the last good script again: %v", err)

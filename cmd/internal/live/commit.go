@@ -103,7 +103,8 @@ func (p Plan) stateFiles() map[string][]byte {
 		return map[string][]byte{bootFile: p.Script.Text, loadedFile: p.Script.Text}
 	}
 	last := p.lastLoad()
-	facts := loadedFacts{last.Digest, last.Farms, last.Interfaces, last.Boot, last.Sources, last.Edits}
+	facts := loadedFacts{last.Digest, last.Farms, last.Interfaces, last.Boot, last.Sources, last.Edits,
+		last.Routes, last.Ports}
 	files := map[string][]byte{
 		bootFile:   p.boot().Text,
 		loadedFile: p.Script.Text,
@@ -151,7 +152,7 @@ func (k loadedFacts) text() []byte {
 func (p Plan) lastLoad() LastLoad {
 	return LastLoad{Script: p.Script.Text, Digest: p.Script.Digest, Farms: farm.Describe(p.Script.Farms),
 		Interfaces: interfaceIndexes(p.Script.Interfaces), Boot: p.boot().Digest, Sources: p.sources.Digest(),
-		Edits: p.sources.editsDigest()}
+		Edits: p.sources.editsDigest(), Routes: p.Script.Sources, Ports: p.Script.ServedPorts}
 }
 
 // writeBoot replaces boot.nft.

@@ -4,18 +4,20 @@ import (
 	"io/fs"
 	"maps"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"syscall"
 	"time"
 
+	"farmc/cmd/internal/machine"
 	"farmc/compiler"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 	"farmc/compiler/ruleset"
 )
 
-// A compilation is the result of compiling farms for the network interfaces of this machine.
+// A compilation is the result of compiling farms for this machine: its interfaces, addresses, routes and services.
 type compilation struct {
 	script       *ruleset.Script // nil if there are faults
 	diagnostics  diag.Diagnostics
@@ -30,10 +32,12 @@ type compilation struct {
 	actual     *SourceFiles // files in the directories, if some of the sources are older; else nil
 	scriptOnly bool         // the farms of the script are not known
 
-	interfaces map[string]int // index of each interface that farms name; 0: the interface does not exist
+	interfaces map[string]int               // index of each interface that farms name; 0: it does not exist
+	routes     map[netip.Addr]ruleset.Route // to backends that see a source address of this machine
+	asksPorts  bool                         // the script depends on the ports that programs of this machine serve on
 }
 
-// compile compiles the farms for the network interfaces of this machine. If a directory changes meanwhile, compile
+// compile compiles the farms for this machine. If a directory changes meanwhile, compile
 // reads it again, up to three times. Otherwise, with a symlink to the current version of a directory, some farms could
 // come from the old version and others from the new one.
 func (e *Engine) compile() *compilation { return e.compileWith(nil) }
@@ -54,10 +58,13 @@ func (e *Engine) compileOnce(changes []FileChange) *compilation {
 	permissions := e.newPermissions()
 	defer permissions.close()
 	sources := &SourceFiles{}
-	dirs := withChanges(permissions.check(e.Dirs), changes)
 	memory := e.memory()
-	c := compileLocal(&memory.incremental, sources, sources.cachedDirs(dirs, memory.cached, time.Now()))
+	dirs := sources.cachedDirs(withChanges(permissions.check(e.Dirs), changes), memory.cached, time.Now())
+	c := compileKnowing(memory.routes, &memory.incremental, sources, dirs)
 	memory.cached, memory.farms = sources, nil
+	if e.FollowsNetwork {
+		memory.routes = c.routes
+	}
 	if c.script != nil {
 		memory.farms = c.script.Farms
 	}
@@ -90,12 +97,36 @@ func (e *Engine) stamps() []stamp {
 	return out
 }
 
-// compileLocal compiles directories for the interfaces of this machine. Sources must be the files that dirs read.
+// compileLocal compiles directories for this machine. Sources must be the files that dirs read.
 func compileLocal(incremental *compiler.Compiler, sources *SourceFiles, dirs []farm.Dir) *compilation {
-	c := &compilation{sources: sources, incremental: incremental, interfaces: map[string]int{}}
-	c.script, c.diagnostics = incremental.Compile(dirs, func(device string) bool {
-		c.interfaces[device] = interfaceIndex(device)
-		return c.interfaces[device] == 0
+	return compileKnowing(nil, incremental, sources, dirs)
+}
+
+// compileKnowing is compileLocal with routes that are known already: the kernel needs a second for 100,000 backends.
+func compileKnowing(
+	known map[netip.Addr]ruleset.Route, incremental *compiler.Compiler, sources *SourceFiles, dirs []farm.Dir,
+) *compilation {
+	c := &compilation{sources: sources, incremental: incremental, interfaces: map[string]int{},
+		routes: map[netip.Addr]ruleset.Route{}}
+	var routes machine.Routes
+	defer routes.Close()
+	c.script, c.diagnostics = incremental.CompileFor(dirs, ruleset.Machine{
+		Absent: func(device string) bool {
+			c.interfaces[device] = interfaceIndex(device)
+			return c.interfaces[device] == 0
+		},
+		Route: func(backend netip.Addr) ruleset.Route {
+			route, ok := known[backend]
+			if !ok {
+				route = routes.To(backend)
+			}
+			c.routes[backend] = route
+			return route
+		},
+		Ports: func() []uint16 {
+			c.asksPorts = true
+			return machine.ServedPorts()
+		},
 	})
 	return c
 }
@@ -108,9 +139,9 @@ func (c *compilation) onDisk() *SourceFiles {
 	return c.sources
 }
 
-// InterfacesChanged reports whether an interface that farms name appeared, vanished or was re-created since the
-// compilation.
-func (c *compilation) InterfacesChanged() bool {
+// NetworkChanged reports whether an interface that farms name appeared, vanished or was re-created since the
+// compilation, or the route to a backend or its source address is another one.
+func (c *compilation) NetworkChanged() bool {
 	if c == nil {
 		return false
 	}
@@ -119,21 +150,42 @@ func (c *compilation) InterfacesChanged() bool {
 			return true
 		}
 	}
+	var routes machine.Routes
+	defer routes.Close()
+	for backend, route := range c.routes {
+		if routes.To(backend) != route {
+			return true
+		}
+	}
 	return false
 }
 
-// addInterfaces adds the interfaces of another compilation: the rules loaded from it depend on these, too.
-func (c *compilation) addInterfaces(other *compilation) {
+// ServesMore reports whether a program of this machine serves on a port that is not kept from backends yet. Ports that
+// are served no more stay with the rules until the next load: a daemon that restarts causes none.
+func (c *compilation) ServesMore() bool {
+	if c == nil || c.script == nil || !c.asksPorts {
+		return false
+	}
+	return slices.ContainsFunc(machine.ServedPorts(), func(port uint16) bool {
+		_, known := slices.BinarySearch(c.script.ServedPorts, port)
+		return !known
+	})
+}
+
+// addNetwork adds the interfaces and routes of another compilation: the rules loaded from it depend on these, too.
+func (c *compilation) addNetwork(other *compilation) {
 	if other != nil {
 		maps.Copy(c.interfaces, other.interfaces)
+		maps.Copy(c.routes, other.routes)
 	}
 }
 
-// boot returns the script of the same farms without rules that need an interface. At boot no interface exists yet, and
-// kernel 6.1 refuses a script that names a missing one. If the farms have faults without interfaces, boot returns the
-// complete script, which newer kernels accept.
+// boot returns the script of the same farms for a machine without interfaces. At boot no interface exists yet, and
+// kernel 6.1 refuses a script that names a missing one. Connections masquerade: replies to a source address that this
+// machine has lost since would be lost. If the farms have faults without interfaces, boot returns the complete script,
+// which newer kernels accept.
 func (c *compilation) boot() *ruleset.Script {
-	if len(c.script.Interfaces) == 0 {
+	if len(c.script.Interfaces) == 0 && len(c.script.Sources) == 0 && len(c.script.ServedPorts) == 0 {
 		return c.script
 	}
 	if c.bootScript == nil {

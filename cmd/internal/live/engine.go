@@ -22,6 +22,7 @@ package live
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -47,6 +48,8 @@ type Engine struct {
 	Idle     bool   // load nothing while there is no farm and never was one
 	Insecure bool   // warn, instead of refusing, if users other than root may write to farms or state
 
+	FollowsNetwork bool // the caller calls ForgetRoutes when routes may have changed; no compilation asks before
+
 	monitor *Monitor // nil: changes by other programs are not detected
 	warm    *warm    // nil before the first use
 }
@@ -57,6 +60,8 @@ type warm struct {
 	incremental compiler.Compiler // reuses farms of the last compilation that did not change
 	cached      *SourceFiles      // source files of the last compilation; nil: none
 	farms       []*farm.Farm      // farms of the last compilation; nil: none, or it had faults
+
+	routes map[netip.Addr]ruleset.Route // of the last compilation, if FollowsNetwork; nil: they are asked anew
 }
 
 // memory returns the memory of the engine. The first call is made before the engine has several users.
@@ -83,10 +88,16 @@ func (e *Engine) For(log func(format string, args ...any), cause string, isolate
 	return &other
 }
 
-// Forget empties the cache of source files. The next compilation reads every file.
+// Forget empties the caches. The next compilation reads every file, and asks for all routes.
 func (e *Engine) Forget() {
 	defer e.exclusive()()
-	e.warm.cached = nil
+	e.warm.cached, e.warm.routes = nil, nil
+}
+
+// ForgetRoutes has the next compilation ask for all routes.
+func (e *Engine) ForgetRoutes() {
+	defer e.exclusive()()
+	e.warm.routes = nil
 }
 
 // Dir returns the directory at path in the form that the compiler takes.

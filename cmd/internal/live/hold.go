@@ -75,7 +75,7 @@ func (c *compilation) keeping(last *SourceFiles, items []string) *compilation {
 		sources = sources.withoutStates(items)
 		mixed = compileLocal(&compiler.Compiler{}, sources, sources.Dirs())
 	}
-	mixed.addInterfaces(c)
+	mixed.addNetwork(c)
 	mixed.actual = c.sources
 	mixed.untrustedDir, mixed.permissions = c.untrustedDir, c.permissions
 	mixed.faults = append(slices.Clone(mixed.diagnostics), c.refusals...)

@@ -18,6 +18,7 @@ type Plan struct {
 	Changes        []string // differences between the loaded farms and these, one sentence each
 	UpToDate       bool     // the kernel has the script already
 	Reason         string   // why a load is necessary even if the farms did not change; "": no such reason
+	Network        string   // changes of this machine's addresses and services since the last load; "": none
 	Strategy       Strategy // of the load that succeeded
 	KeptSets       int      // sets filled by packets that kept their elements under strategy KeepSets
 	CutConnections int      // open connections deleted because their backend no longer takes them
@@ -73,6 +74,7 @@ func (e *Engine) plan(ctx context.Context, c *compilation, reason string) (Plan,
 	intact := p.interfacesIntact()
 	p.UpToDate = p.kernelDigest == script.Digest && intact && reason == ""
 	p.Reason = p.loadReason(intact)
+	p.Network = p.networkChanges()
 	return p, nil
 }
 
@@ -99,9 +101,18 @@ func (p *Plan) loadReason(interfacesIntact bool) string {
 	case p.Before.Script == nil:
 		return unknownRules
 	case digest == p.Before.Boot:
-		return "the kernel has the rules of the boot, without those of network interfaces"
+		return "the kernel has the rules of the boot, without interfaces and source addresses"
 	}
 	return otherRules
+}
+
+// networkChanges describes the changes of source addresses and served ports if the farms are the same.
+func (p *Plan) networkChanges() string {
+	if p.UpToDate || p.Before.Script == nil || len(p.Changes) > 0 || p.scriptOnly {
+		return ""
+	}
+	return abbreviate(append(sourceChanges(p.Before.Routes, p.Script.Sources),
+		portChanges(p.Before.Ports, p.Script.ServedPorts)...))
 }
 
 // Plan compiles the farms and describes the load that Apply would do. It changes nothing. If the kernel cannot be

@@ -63,11 +63,12 @@ type BackendStatus struct {
 	Name    string   `json:"name"`
 	Address []string `json:"address"`
 	Port    uint16   `json:"port,omitempty"`
-	State   string   `json:"state"`  // up, drain, down, or standby: up, but without a share
-	Share   float64  `json:"share"`  // of new connections or packets, 0 to 1
-	Open    *int     `json:"open"`   // open tracked connections
-	Served  *uint64  `json:"served"` // in Unit, since the rules were loaded
-	Unit    string   `json:"counts"` // connections or packets
+	Source  []string `json:"source,omitempty"` // of each address, in mode snat: the source that it sees, or masquerade
+	State   string   `json:"state"`            // up, drain, down, or standby: up, but without a share
+	Share   float64  `json:"share"`            // of new connections or packets, 0 to 1
+	Open    *int     `json:"open"`             // open tracked connections
+	Served  *uint64  `json:"served"`           // in Unit, since the rules were loaded
+	Unit    string   `json:"counts"`           // connections or packets
 }
 
 // A BanStatus is a banned client.
@@ -114,6 +115,7 @@ func (e *Engine) Status(ctx context.Context, name string) (Status, error) {
 			s.Farms = append(s.Farms, newFarmStatus(f))
 		}
 	}
+	s.addSources(c.script.Farms, last.Routes)
 	s.Findings = e.findingsOf(ctx, c.script.Farms, name)
 	if !s.Rules.countersValid() {
 		return s, nil

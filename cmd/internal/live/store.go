@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"farmc/compiler/farm"
+	"farmc/compiler/ruleset"
 )
 
 // A Store is the state directory, the record of the last load:
@@ -64,6 +65,9 @@ type LastLoad struct {
 	Boot       string         // digest of boot.nft
 	Sources    string         // digest of the source files
 	Edits      string         // the same without states of backends; "": unknown
+
+	Routes []ruleset.RouteSource // source addresses of connections to backends
+	Ports  []uint16              // source ports that backends do not see
 }
 
 // loadedFacts is the content of loaded.json. It describes only the script of its digest: if farmc is killed between two
@@ -75,6 +79,8 @@ type loadedFacts struct {
 	Boot       string                      `json:"boot"`
 	Sources    string                      `json:"sources"`
 	Edits      string                      `json:"edits"`
+	Routes     []ruleset.RouteSource       `json:"routes,omitempty"`
+	Ports      []uint16                    `json:"ports,omitempty"`
 }
 
 // Lock excludes other farmc processes until release is called. It waits until the lock is free, and calls waiting once
@@ -167,6 +173,7 @@ func (s Store) load() (LastLoad, error) {
 	about := s.facts(k.Digest)
 	k.Farms, k.Interfaces, k.Boot = about.Farms, about.Interfaces, about.Boot
 	k.Sources, k.Edits = about.Sources, about.Edits
+	k.Routes, k.Ports = about.Routes, about.Ports
 	return k, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"farmc/compiler/farm"
+	"farmc/compiler/ruleset"
 )
 
 // The hand-written JSON text of loaded.json decodes to the same value.
@@ -21,7 +23,8 @@ func TestLoadedFactsJSON(t *testing.T) {
 	for _, farms := range []map[string]farm.Description{
 		{}, {"web": web}, {"b.c-d_e": `{"farm":{},"backends":null}`, "A": web, "web": web},
 	} {
-		kept := loadedFacts{"d", farms, map[string]int{`"farms":{}`: 3}, "b", "s", "e"}
+		kept := loadedFacts{"d", farms, map[string]int{`"farms":{}`: 3}, "b", "s", "e",
+			[]ruleset.RouteSource{{Interface: "br0", Source: netip.MustParseAddr("10.2.0.1")}}, []uint16{53}}
 		var read loadedFacts
 		text := kept.text()
 		if err := json.Unmarshal(text, &read); err != nil || !reflect.DeepEqual(read, kept) {

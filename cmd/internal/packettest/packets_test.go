@@ -8,6 +8,7 @@ import (
 // TestPackets runs the cases of snat and dnat that need no test of their own.
 func TestPackets(t *testing.T) {
 	t.Parallel()
-	runCases(t, slices.Concat(weightCases(), portCases, addressCases, sourceNATCases, localCases, backendStateCases,
+	runCases(t, slices.Concat(weightCases(), portCases, addressCases, sourceNATCases, sourceRouteCases,
+		sourcePortCases, localCases, backendStateCases,
 		refusalCases(), reloadCases, keptStateCases(), cutCases(), hashCases, hashKeyCases, kernelCases))
 }

@@ -1,9 +1,9 @@
-// Package watch reports changes of directories of farms and of network interfaces.
+// Package watch reports changes of directories of farms and of the network: interfaces, addresses and routes.
 //
 // It merges many changes into one signal, which is sent when the changes have ended. It knows which file names a farm
 // can have, and nothing of their content.
 //
-// Files: watch.go and links.go are the two fronts; settle.go merges changes; inotify.go handles events, paths.go
+// Files: watch.go and network.go are the two fronts; settle.go merges changes; inotify.go handles events, paths.go
 // follows symlinks, filter.go decides about names, writers.go finds files that are still open for writing, rescan.go
 // reads the directories every 30 s, because inotify does not report everything, and poll.go does so every second if
 // inotify cannot be used.

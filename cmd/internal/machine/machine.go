@@ -1,0 +1,6 @@
+// Package machine reads the state of this machine that rules depend on: the source address that the route to a backend
+// names (routes.go), and the ports that programs serve on (ports.go).
+//
+// The package knows the kernel's netlink interfaces. It knows neither farms nor nft. A question that the kernel does
+// not answer has the answer that needs no rule.
+package machine
