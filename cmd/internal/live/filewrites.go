@@ -59,7 +59,9 @@ func readText(path string) ([]byte, error) {
 }
 
 // Farm returns a farm as it was compiled or loaded last, or an error with a suggestion. The farm may lack the backend.
-func (f Files) Farm(name, backend string) (*farm.Farm, error) { return f.engine.knownFarm(name, backend) }
+func (f Files) Farm(name, backend string) (*farm.Farm, error) {
+	return f.engine.knownFarm(name, backend)
+}
 
 // fileWrites are the changed files of a load.
 type fileWrites struct {
