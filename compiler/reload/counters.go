@@ -187,8 +187,12 @@ func keptElements(differences []*difference, farm string) map[string]*countingEl
 }
 
 // counterOwners gives names for the backend that an element counts for, the closest match first: at its frontend, in
-// its farm, in its farm on any port. An element without an address or a backend ID counts for its own key.
+// its farm, in its farm on any port. An element of a set counts for the backend that its comment names, any other
+// element without an address or a backend ID for its own key.
 func (o *scriptObject) counterOwners(e ruleset.ScriptLine) []string {
+	if backend, ok := elementComment(e); ok {
+		return []string{"set " + o.Name + " : " + backend, "farm " + e.Farm + " : backend " + backend}
+	}
 	value := elementValue(e)
 	address, _, _ := strings.Cut(value, " . ")
 	if !strings.ContainsAny(address, ".:") && !strings.HasPrefix(address, "0x") || strings.Contains(address, " ") {

@@ -285,6 +285,13 @@ func elementKey(e ruleset.ScriptLine) string {
 	return e.Text
 }
 
+// elementComment is the comment of an element of a set.
+func elementComment(e ruleset.ScriptLine) (string, bool) {
+	_, comment, ok := strings.Cut(e.Text, ` comment "`)
+	comment, ends := strings.CutSuffix(comment, `"`)
+	return comment, ok && ends
+}
+
 // elementValue is the value of an element of a map; "" in a set.
 func elementValue(e ruleset.ScriptLine) string {
 	_, value, _ := strings.Cut(e.Text, " : ")

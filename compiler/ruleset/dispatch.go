@@ -62,7 +62,7 @@ type mapPlace struct {
 
 // addTo adds a frontend to the map of its kind, and the map to the maps that its chain asks.
 func (l *linker) addTo(maps *[]*dispatchMap, at mapPlace, d frontend, value string) *dispatchMap {
-	return l.addElement(maps, at, d, element{d.key(), value, d.origin(), true})
+	return l.addElement(maps, at, d, element{key: d.key(), value: value, origin: d.origin(), commented: true})
 }
 
 // addElement adds a frontend with a given element. It runs 100,000 times with 10,000 farms of 10 backends, so it makes

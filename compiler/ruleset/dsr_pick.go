@@ -21,6 +21,8 @@ type dsrPick struct {
 	Target bool     // the mark is the ID of the backend
 	Steps  []dsrStep
 	Origin *diag.Origin
+
+	newSet *dsrMap // counts new connections; nil: there are none to count
 }
 
 // A dsrStep forwards to the backends behind one interface. Its map lacks the others, so a frame that is not for them
@@ -91,7 +93,7 @@ func (l *linker) ownDSRPick(d frontend, a *slotAssignment) string {
 	if d.quoted {
 		name += "-error"
 	}
-	return obtain(&l.rules, dsrChain(name, "dsr-pick"), func() *dsrPick {
+	p := obtain(&l.rules, dsrChain(name, "dsr-pick"), func() *dsrPick {
 		p := &dsrPick{Name: name, numbering: d.numbering(), Of: d, Origin: d.farm.Origin("scheduler")}
 		for slot, i := range a.slots {
 			b := a.serving[i]
@@ -105,7 +107,9 @@ func (l *linker) ownDSRPick(d frontend, a *slotAssignment) string {
 		}
 		l.addSlots(d.farm, len(a.slots))
 		return p
-	}).Name
+	})
+	l.countOwnDSR(p, d, slots)
+	return name
 }
 
 func dsrChain(name, template string) *object {
@@ -214,6 +218,10 @@ func (l *linker) sharedDSRPick(d frontend, a *slotAssignment) string {
 		key := d.key()
 		for slot, i := range a.slots {
 			p.add(d, a.serving[i], key+" . "+strconv.Itoa(slot))
+		}
+		if d.countsNew() {
+			set := l.dsrNewSet(p, newName("slots-"+name), len(a.slots))
+			set.elements.add(s.newSlots(a, key+" . ")...)
 		}
 	}
 	return name

@@ -1,6 +1,10 @@
 package ruleset
 
-import "farmc/compiler/farm"
+import (
+	"strings"
+
+	"farmc/compiler/farm"
+)
 
 // dsrTwoStep gives the chain of the frames of a farm with persistence, and adds the frontend to its maps. No connection
 // tells whether a client is known, so each packet is looked up, and renews the client's time. The ID of a backend is a
@@ -23,6 +27,7 @@ func (l *linker) dsrTwoStep(d frontend, a *slotAssignment) string {
 		return name
 	}
 	target.addTargets(d, a)
+	l.countTargets(target, d, a)
 	if t.Pick != "" {
 		l.addToPick(d, a)
 	}
@@ -97,6 +102,7 @@ func (l *linker) ownDSRTarget(d frontend, a *slotAssignment) *dsrPick {
 			p.Steps[i].Map = l.dsrMap(p, s.ownName("home/"+step.String()+"-"+d.Family.Suffix()), step, 0)
 		}
 		p.addTargets(d, a)
+		l.countTargets(p, d, a)
 		return p
 	})
 }
@@ -109,5 +115,21 @@ func (p *dsrPick) addTargets(d frontend, a *slotAssignment) {
 	}
 	for _, b := range a.eligible {
 		p.add(d, b, begin+d.farm.idText(a.ids[b.Name]))
+	}
+}
+
+// countTargets has connections to the frontend counted by their marks. A farm's own target, and one with datagrams in
+// its keys, has the same keys for several frontends.
+func (l *linker) countTargets(p *dsrPick, d frontend, a *slotAssignment) {
+	if !d.farm.countsNew(d) || p.Shared && d.Protocol == farm.UDP {
+		return
+	}
+	name, begin := newName(strings.Replace(p.Name, "home", "homes", 1)), d.key()+" . "
+	if !p.Shared {
+		name, begin = d.farm.ownName("new-"+d.Family.Suffix()), ""
+	}
+	set := l.dsrNewSet(p, name, 0)
+	for _, b := range a.eligible {
+		set.elements.add(d.farm.newElement(b, begin+d.farm.idText(a.ids[b.Name])))
 	}
 }

@@ -9,7 +9,8 @@ import (
 type element struct {
 	key, value string // value is "" in a set
 	origin     *diag.Origin
-	commented  bool // its comment, in the kernel, is the farm's name; else a line above names the farm
+	commented  bool   // its comment, in the kernel, is the farm's name; else a line above names the farm
+	backend    string // the comment, in the kernel, of an element that counts for a backend and has no value
 }
 
 // appendTo writes the element as a line.
@@ -19,6 +20,11 @@ func (e element) appendTo(out []byte) []byte {
 	if e.commented {
 		out = append(out, ` comment "`...)
 		out = append(out, e.origin.Farm...)
+		out = append(out, '"')
+	}
+	if e.backend != "" {
+		out = append(out, ` comment "`...)
+		out = append(out, e.backend...)
 		out = append(out, '"')
 	}
 	if e.value != "" {

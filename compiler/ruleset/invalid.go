@@ -94,7 +94,7 @@ func (l *linker) invalidOfBackends(maps *[]*dispatchMap, prefix string, frontend
 func (l *linker) invalidOfBackend(maps *[]*dispatchMap, prefix string, r reply, at farm.Specificity, v verdict) {
 	from := r.from()
 	from.Specificity, from.Protocol = at, farm.TCP
-	e := element{from.key(), string(v), from.farm.backendOrigin(*r.Backend), true}
+	e := element{key: from.key(), value: string(v), origin: from.farm.backendOrigin(*r.Backend), commented: true}
 	l.addElement(maps, mapPlace{Inet, invalidSection, prefix, ""}, from, e)
 }
 

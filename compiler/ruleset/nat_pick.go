@@ -71,7 +71,7 @@ func (l *linker) sharedNATPick(d frontend, a *slotAssignment) string {
 	o := natPickChain(d.sharedName(kind, a))
 	c := obtain(&l.rules, o, func() *natPick {
 		m := l.slotMap(d, d.sharedName(slots, a), len(a.slots))
-		m.Prefix, m.Ported = prefix, prefix == frontendPrefix
+		m.Prefix, m.Ported, m.Counts = prefix, prefix == frontendPrefix, true
 		return &natPick{Name: o.Name, Maps: []*slotMap{m}}
 	})
 	if prefix == frontendPrefix {
@@ -169,7 +169,7 @@ func (l *linker) ownSlots(d frontend, a *slotAssignment, name string) []*slotMap
 
 // fill adds the elements of a farm's own slots.
 func (m *slotMap) fill(d frontend, slots []element) *slotMap {
-	m.Origin = d.farm.Origin("scheduler")
+	m.Origin, m.Counts = d.farm.Origin("scheduler"), true
 	m.elements.add(slots...)
 	return m
 }

@@ -66,6 +66,7 @@ type slotMap struct {
 	Prefix keyPrefix    // of the keys
 	Keys   string       // the template of the fields before the slot, where Prefix does not say them
 	Ported bool         // the values name a port
+	Counts bool         // its elements count lookups: each is a new connection
 	Marked bool         // the values are packet marks
 	Origin *diag.Origin // of rules that ask the map
 }

@@ -17,6 +17,8 @@ type statelessPick struct {
 	Of     frontend // one of the frontends
 	Steps  []statelessStep
 	Origin *diag.Origin
+
+	newSet *slotMap // counts new connections; nil: there are none to count
 }
 
 // A statelessStep is for the backends with one port behind one interface. Its map lacks the others, so a request that
@@ -74,6 +76,7 @@ func (l *linker) ownStatelessPick(d frontend, a *slotAssignment) string {
 	for _, step := range l.addSteps(p, d, a, slots) {
 		step.fill(d, a, "")
 	}
+	l.countStateless(p, d, newName(slots)+"-"+d.Family.Suffix(), "")
 	return name
 }
 
@@ -206,6 +209,7 @@ func (l *linker) sharedStatelessPick(d frontend, a *slotAssignment) string {
 				step.fill(d, a, d.key()+" . ")
 			}
 		}
+		l.countStateless(p, d, newName("slots-"+name), d.key()+" . ")
 	}
 	return name
 }

@@ -43,6 +43,8 @@ type statelessTarget struct {
 	Prefix keyPrefix
 	Steps  []targetStep
 	Origin *diag.Origin // of a farm's own
+
+	newSet *slotMap // counts new connections; nil: there are none to count
 }
 
 // A targetStep is for the backends with one port behind one interface that have their own address as ID, or for the
@@ -118,6 +120,7 @@ func (l *linker) addTarget(t *statelessTarget, d frontend, b farm.Backend, id ne
 	if !step.IsAddress {
 		e.value = b.Address[d.Family].String()
 	}
+	l.countTarget(t, d, b, e.key)
 	if !slices.ContainsFunc(step.Map.elements.single, func(o element) bool { return o.key == e.key }) {
 		step.Map.elements.add(e)
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-var countable = regexp.MustCompile(`^(\t\t\t(?:\S+ \. )*\S+)( : [0-9a-f:.]+(?: \. \d+)?,\n)$`)
+var countable = regexp.MustCompile(`^(\t\t\t(?:\S+ \. )*\S+)((?: : [0-9a-f:.]+(?: \. \d+)?| comment "b\d"),\n)$`)
 
 // setCounters gives every slot a counter, as if packets had used it.
 var setCounters = stepFunc(func(s *testbed) error {
@@ -21,7 +21,7 @@ var setCounters = stepFunc(func(s *testbed) error {
 	n, counts := 0, false
 	for line := range strings.Lines(string(kept.Script)) {
 		switch {
-		case strings.HasSuffix(line, " {\n") && strings.HasPrefix(line, "\tmap "):
+		case strings.HasSuffix(line, " {\n") && !strings.HasPrefix(line, "\t\t"):
 			counts = false
 		case line == "\t\tcounter\n":
 			counts = true
@@ -78,9 +78,9 @@ func (c keepsCounters) do(s *testbed) error {
 	return nil
 }
 
-var countLine = regexp.MustCompile(`counter packets (\d+) bytes \d+ : ([0-9a-f.:]+)`)
+var countLine = regexp.MustCompile(`counter packets (\d+) bytes \d+ (?:: |comment ")([0-9a-f.:]+)`)
 
-// backendPackets is the number of counted packets for each address of a backend.
+// backendPackets is the number of counted packets for each backend, by its address, or by its name in a set.
 func (s *testbed) backendPackets() (map[string]int, error) {
 	text, err := s.Balancer.Run(s.ctx, "", "nft", "list", "ruleset")
 	sums := map[string]int{}

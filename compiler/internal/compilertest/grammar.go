@@ -94,7 +94,8 @@ var (
 			`IPV_addr(?: \. inet_service)?`,
 		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : `+
 			`mark`,
-		`		type mark : (?:IPV_addr|ether_addr)`,
+		`		typeof (?:FRONTEND \. |HANDED)?(?:numgen random mod [0-9]+|meta mark)`,
+		`		type mark(?: : (?:IPV_addr|ether_addr))?`,
 		`		typeof @nh,128,32`,
 		`		ct count (?:over )?1`,
 		`		flags dynamic,timeout`,
@@ -261,6 +262,7 @@ var (
 		`		IP saddr set FRONTEND map @NAME(?: accept)?`,
 		`		th sport PORTS IP saddr set meta l4proto \. IP saddr map @NAME accept`,
 		`		PROTO sport set PORTS`,
+		`		tcp flags & \(syn \| ack\) == syn (?:(?:FRONTEND \. |HANDED)?SLOT|FRONTEND) @NAME`,
 	)
 )
 
@@ -279,7 +281,7 @@ type readMap struct {
 
 type readElement struct {
 	Key, Value string
-	Farm       string // that its comment, or the comment above, names
+	Farm       string // that the comment above names, or else its own comment
 	Line       int
 }
 
@@ -307,7 +309,7 @@ func ReadScript(text string) (*reading, error) {
 		case m != nil && ofMap.MatchString(line):
 			part := ofMap.FindStringSubmatch(line)
 			e := readElement{part[1], part[3], part[2], i + 1}
-			if e.Farm == "" {
+			if farm != "" {
 				e.Farm = farm
 			}
 			m.Elements = append(m.Elements, e)
