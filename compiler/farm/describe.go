@@ -219,7 +219,7 @@ func union[A, B any](a map[string]A, b map[string]B) []string {
 }
 
 // Recall gives the described farm with the keys that its connections depend on: name, mode, state, listen, and the
-// addresses, ports and states of its backends. It gives nil for an empty description, or one of another version.
+// names, addresses, ports and states of its backends. It gives nil for an empty description, or one of another version.
 func (f Description) Recall(name string) *Farm {
 	if f == "" {
 		return nil
@@ -233,14 +233,14 @@ func (f Description) Recall(name string) *Farm {
 		}
 		out.Listen = append(out.Listen, l)
 	}
-	for _, about := range facts.Backends {
-		out.Backends = append(out.Backends, recallBackend(about))
+	for backend, about := range facts.Backends {
+		out.Backends = append(out.Backends, recallBackend(backend, about))
 	}
 	return out
 }
 
-func recallBackend(about map[string]string) Backend {
-	b := Backend{State: State(about["state"])}
+func recallBackend(name string, about map[string]string) Backend {
+	b := Backend{Name: name, State: State(about["state"])}
 	for _, word := range strings.Split(about["address"], ", ") {
 		if a, err := netip.ParseAddr(word); err == nil {
 			b.Address[addr.FamilyOf(a)] = a

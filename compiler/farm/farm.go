@@ -66,6 +66,7 @@ type Backend struct {
 	Source   Addresses // snat: the source that this backend sees
 	Mark     Mark
 	Place    diag.Place
+	StateAt  diag.Place // of the key state, in the file that sets it last; zero: no file sets it
 
 	Connections int // at most so many at once; 0: no limit
 

@@ -23,7 +23,16 @@ type CountedElement struct {
 // shrink when it gets other slots.
 type counterMove struct {
 	from CountedElement
-	to   *ruleset.ScriptLine
+	to   *ruleset.ScriptLine // nil: no element counts for the backend any more
+	of   Uncounted           // without a count, if to is nil
+}
+
+// An Uncounted is the count of a backend for which no element counts after the reload, such as one that drains. A
+// backend of a set is known by its name, any other by its address.
+type Uncounted struct {
+	Farm          string
+	Name, Address string // one of them is ""
+	Packets       uint64
 }
 
 // Counted gives the elements with counters that must be read before the reload is written. A missing element counts as
@@ -36,17 +45,33 @@ func (r *Reload) Counted() []CountedElement {
 	return out
 }
 
+// Uncounted gives the counts that have no element any more, of farms that the new script has.
+func (r *Reload) Uncounted(counts []Counter) (out []Uncounted) {
+	for i, c := range r.moves[:min(len(r.moves), len(counts))] {
+		if c.to == nil && counts[i].Packets > 0 {
+			of := c.of
+			of.Packets = counts[i].Packets
+			out = append(out, of)
+		}
+	}
+	return out
+}
+
 // moveCounters finds the successors of elements that go.
-func (r *Reload) moveCounters() {
-	lost := lostElements(r.differences)
+func (r *Reload) moveCounters(lost []*countingElement) {
+	farms := map[string]bool{}
+	for _, f := range r.after.Farms {
+		farms[f.Name] = true
+	}
 	counting := newCountingElements(r.differences)
 	for _, l := range lost {
-		if successor := counting.successor(l.in.before, l.line); successor != nil {
-			r.moves = append(r.moves, &counterMove{l.counted(l.in.before), successor})
+		successor := counting.successor(l.in.before, l.line)
+		if successor != nil || farms[l.line.Farm] {
+			r.moves = append(r.moves, &counterMove{l.counted(l.in.before), successor, l.in.before.uncounted(l.line)})
 		}
 	}
 	for _, k := range counting.rewritten {
-		r.moves = append(r.moves, &counterMove{k.counted(k.in.after), k.successor})
+		r.moves = append(r.moves, &counterMove{from: k.counted(k.in.after), to: k.successor})
 	}
 }
 
@@ -80,6 +105,9 @@ func lostElements(differences []*difference) (lost []*countingElement) {
 func (r *Reload) setCounters(counts []Counter) {
 	sums := map[*ruleset.ScriptLine]Counter{}
 	for i, c := range r.moves[:min(len(r.moves), len(counts))] {
+		if c.to == nil {
+			continue
+		}
 		sum := sums[c.to]
 		sums[c.to] = Counter{sum.Packets + counts[i].Packets, sum.Bytes + counts[i].Bytes}
 	}
@@ -207,4 +235,13 @@ func (o *scriptObject) counterOwners(e ruleset.ScriptLine) []string {
 		names = append(names, "farm "+e.Farm+" : "+value, "farm "+e.Farm+" : "+address)
 	}
 	return names
+}
+
+// uncounted gives the backend that an element counts for.
+func (o *scriptObject) uncounted(e ruleset.ScriptLine) Uncounted {
+	if backend, ok := elementComment(e); ok {
+		return Uncounted{Farm: e.Farm, Name: backend}
+	}
+	address, _, _ := strings.Cut(elementValue(e), " . ")
+	return Uncounted{Farm: e.Farm, Address: address}
 }

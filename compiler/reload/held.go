@@ -24,13 +24,18 @@ type HeldObject struct {
 const verdictType = 0xffffff00
 
 // NewFromHeld makes a reload from objects without their content. All objects are made anew, except fitting sets that
-// packets fill: they keep their elements, and Kept counts them.
-func NewFromHeld(held []HeldObject, script *ruleset.Script) (*Reload, error) {
+// packets fill: they keep their elements, and Kept counts them. Counts are taken over from the script that was loaded
+// last, if it is not nil.
+func NewFromHeld(held []HeldObject, script *ruleset.Script, loaded []byte) (*Reload, error) {
 	after, err := inventoryOf(script)
 	if err != nil {
 		return nil, err
 	}
-	return newReload(inventoryOfHeld(held, after), after, script, nil), nil
+	r := newReload(inventoryOfHeld(held, after), after, script, nil)
+	if loaded == nil {
+		return r, nil
+	}
+	return r, r.takeCounts(loaded)
 }
 
 // inventoryOfHeld gives the held objects as an inventory. A set that matches the new one has its declaration.

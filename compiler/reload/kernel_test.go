@@ -91,7 +91,7 @@ func TestKernelRemembers(t *testing.T) {
 				return newReload(from, to, script, nil)
 			})
 			remembers(k, pair[0], pair[1], func(from, to inventory, script *ruleset.Script) *Reload {
-				r, err := NewFromHeld(outlineOf(from), script)
+				r, err := NewFromHeld(outlineOf(from), script, nil)
 				if err != nil {
 					t.Fatal(err)
 				}

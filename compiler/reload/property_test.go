@@ -52,7 +52,7 @@ func reloadAfterEdit(t *testing.T, r *rand.Rand, before, after *ruleset.Script) 
 	var reload *Reload
 	var err error
 	if r.IntN(4) == 0 {
-		reload, err = NewFromHeld(outlineOf(mustRead(t, before.Text)), after)
+		reload, err = NewFromHeld(outlineOf(mustRead(t, before.Text)), after, nil)
 	} else {
 		reload, err = New(before.Text, after)
 	}

@@ -14,6 +14,7 @@ type Reload struct {
 	differences []*difference
 	after       *ruleset.Script
 	moves       []*counterMove
+	complete    bool // the script is the new one, with counts in its elements
 }
 
 // New compares the loaded script with the new one. The error names the line of the loaded script that farmc does not
@@ -41,17 +42,52 @@ func NewAfterLoss(loaded []byte, script *ruleset.Script, renewed []string, held 
 
 func newReload(before, after inventory, script *ruleset.Script, renewed []string) *Reload {
 	r := &Reload{differences: compare(before, after, renewed), after: script}
-	r.moveCounters()
+	r.moveCounters(lostElements(r.differences))
 	return r
+}
+
+// NewComplete makes a reload that is the new script as it is, with the counts of the loaded one. It keeps nothing else.
+func NewComplete(loaded []byte, script *ruleset.Script) (*Reload, error) {
+	after, err := inventoryOf(script)
+	if err != nil {
+		return nil, err
+	}
+	r := newReload(inventory{}, after, script, nil)
+	r.complete = true
+	return r, r.takeCounts(loaded)
+}
+
+// takeCounts has all counts of the loaded script taken over, where the reload makes every set anew.
+func (r *Reload) takeCounts(loaded []byte) error {
+	before, err := readInventory(string(loaded))
+	if err != nil {
+		return fmt.Errorf("the script that was loaded: %w", err)
+	}
+	r.moveCounters(lostElements(compare(before, inventory{}, nil)))
+	return nil
 }
 
 // Script gives the nft script of the reload, to be loaded in one transaction. Elements with counters that Counted asked
 // for begin with these.
 func (r *Reload) Script(counts []Counter) *ruleset.Script {
 	r.setCounters(counts)
+	if r.complete {
+		return r.after.WithText(r.completeText(), nil)
+	}
 	w := &reloadWriter{after: r.after}
 	w.Writer = ruleset.NewWriter(template.FuncMap{"lines": w.lines, "keys": keyLines, "originOf": r.after.LineOrigin})
 	return r.after.WithText(w.Write(nil, nil, "reload", r.tables()))
+}
+
+// completeText is the new script, with the elements that begin with counts.
+func (r *Reload) completeText() []byte {
+	lines := strings.Split(string(r.after.Text), "\n")
+	for _, m := range r.moves {
+		if m.to != nil {
+			lines[m.to.Number-1] = "\t\t\t" + m.to.Text + ","
+		}
+	}
+	return []byte(strings.Join(lines, "\n"))
 }
 
 // A reloadWriter writes lines of the new script once more.

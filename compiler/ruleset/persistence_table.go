@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -40,17 +41,21 @@ func (l *linker) sticky(d frontend, a *slotAssignment, target string) *stickyLoo
 	if s.Persistence == nil {
 		return nil
 	}
-	name := s.ownName("clients-" + d.Family.Suffix())
-	if s.Mode == farm.Stateless && slices.Contains(s.Persistence.On, farm.DestinationAddress) {
-		name = s.ownName("clients/" + addressName(d.Address) + "-" + d.Family.Suffix())
-	}
 	return &stickyLookup{
-		stickyTable: l.stickyTable(d, name),
+		stickyTable: l.stickyTable(d, s.clientTable(d)),
 		Static:      l.staticSessions(d, a),
 		Asked:       d.Address,
 		Target:      target,
 		Origin:      s.Origin("scheduler"),
 	}
+}
+
+// clientTable is the name of the table of the frontend's clients.
+func (s *service) clientTable(d frontend) string {
+	if s.Mode == farm.Stateless && slices.Contains(s.Persistence.On, farm.DestinationAddress) {
+		return s.ownName("clients/" + addressName(d.Address) + "-" + d.Family.Suffix())
+	}
+	return s.ownName("clients-" + d.Family.Suffix())
 }
 
 func (l *linker) stickyTable(d frontend, name string) *stickyTable {
@@ -194,4 +199,41 @@ func (k *stickyLookup) Lookups() []clientLookup {
 		out = append(out, clientLookup{k.fields(m.On, k.Family.Width()), m.Name, false})
 	}
 	return append(out, clientLookup{k.Key(), k.Name, true})
+}
+
+// A ClientTable is a map in the kernel from remembered clients to backend IDs.
+type ClientTable struct {
+	Table    TableFamily
+	Map      string
+	Backends map[string]string // names of backends by their IDs, as the kernel stores them
+}
+
+// ClientTables gives the tables of a farm's remembered clients. There are none without persistence.
+func ClientTables(f *farm.Farm) (out []ClientTable) {
+	s := newService(f)
+	if s.Persistence == nil || s.Down {
+		return nil
+	}
+	named := map[string]bool{}
+	for _, d := range s.frontends {
+		name := s.clientTable(d)
+		if named[name] {
+			continue
+		}
+		named[name] = true
+		t := ClientTable{s.table(), name, map[string]string{}}
+		for backend, id := range s.backendIDs(d.Family) {
+			t.Backends[s.idBytes(id)] = backend
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// idBytes gives an ID as the kernel stores it: an address, or a mark in the byte order of the machine.
+func (s *service) idBytes(id netip.Addr) string {
+	if s.usesPacketMark() {
+		return string(binary.NativeEndian.AppendUint32(nil, lastBytes(id)))
+	}
+	return string(id.AsSlice())
 }

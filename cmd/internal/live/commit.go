@@ -193,7 +193,7 @@ func (s Store) create(name string, text []byte) (*os.File, error) {
 
 // removePending removes the pending files of this farmc, or of one that was killed.
 func (s Store) removePending() {
-	for _, name := range append(slices.Clone(stateFileNames), trialFile, heldFile, findingsFile) {
+	for _, name := range append(slices.Clone(stateFileNames), trialFile, heldFile, findingsFile, countsFile) {
 		os.Remove(filepath.Join(s.Dir, name+pending))
 	}
 }

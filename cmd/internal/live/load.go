@@ -49,6 +49,7 @@ func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 			return diagnostics, err
 		}
 		ctx = context.WithoutCancel(ctx) // after the transaction the rest must complete
+		e.recordCounts(ctx, p)
 		e.monitor.afterLoad(ctx, p.Script, window)
 	}
 	// Before the commit, so that the load after an interruption here repeats it.
@@ -92,7 +93,7 @@ func (e *Engine) loadByStrategy(ctx context.Context, p *Plan) (diag.Diagnostics,
 		if r == nil {
 			continue
 		}
-		script, err := e.reloadScript(ctx, r)
+		script, err := e.reloadScript(ctx, p, r)
 		if err != nil {
 			return nil, err
 		}
@@ -106,8 +107,27 @@ func (e *Engine) loadByStrategy(ctx context.Context, p *Plan) (diag.Diagnostics,
 		}
 		p.noteFallback(script, err)
 	}
-	err := e.slowly("nft loads the script", p.Script, func() error { return e.Nft.Load(ctx, p.Script.Text) })
+	script := e.completeScript(ctx, p)
+	err := e.slowly("nft loads the script", p.Script, func() error { return e.Nft.Load(ctx, script.Text) })
 	return explainRefusal(p.Script, err)
+}
+
+// completeScript returns the plan's script with the counts of the rules loaded last, or without counts if there are
+// none, or if they cannot be read.
+func (e *Engine) completeScript(ctx context.Context, p *Plan) *ruleset.Script {
+	p.uncounted = nil
+	if p.table == 0 || p.scriptOnly || p.Before.Script == nil {
+		return p.Script
+	}
+	r, err := reload.NewComplete(p.Before.Script, p.Script)
+	if err != nil {
+		return p.Script
+	}
+	script, err := e.reloadScript(ctx, p, r)
+	if err != nil {
+		return p.Script
+	}
+	return script
 }
 
 // noteFallback records why a strategy failed.
@@ -131,7 +151,11 @@ func (e *Engine) reload(ctx context.Context, p *Plan) (*reload.Reload, error) {
 	case p.Strategy == Incremental:
 		return p.incrementalReload(loaded, recreated, held), nil
 	}
-	return reload.NewFromHeld(held, p.Script)
+	r, err := reload.NewFromHeld(held, p.Script, p.Before.Script)
+	if err != nil { // the last script is of no use for the counts
+		return reload.NewFromHeld(held, p.Script, nil)
+	}
+	return r, nil
 }
 
 // incrementalReload returns the difference between the loaded script and the plan's. It is nil if loaded is nil or its
@@ -150,11 +174,12 @@ func (p *Plan) incrementalReload(loaded []byte, recreated []string, held []reloa
 }
 
 // reloadScript reads the counters that a reload carries over, and returns its script.
-func (e *Engine) reloadScript(ctx context.Context, r *reload.Reload) (*ruleset.Script, error) {
+func (e *Engine) reloadScript(ctx context.Context, p *Plan, r *reload.Reload) (*ruleset.Script, error) {
 	counters, err := e.counters(ctx, r.Counted())
 	if err != nil {
 		return nil, err
 	}
+	p.uncounted = r.Uncounted(counters)
 	return r.Script(counters), nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
+	"farmc/compiler/reload"
 	"farmc/compiler/ruleset"
 )
 
@@ -39,6 +40,9 @@ type Plan struct {
 	mistrust       string   // why the kernel's ruleset is wrong even if kernelDigest is right; "": no doubt
 	ingressDevices []string // interfaces that have ingress chains of farmc
 
+	table     uint64             // handle of table inet farmc before the load; 0: there was none
+	uncounted []reload.Uncounted // counts of backends for which no element counts after the load
+
 	keepPrevious bool        // previous.nft stays, because this load replaces a load on trial
 	mustKeep     bool        // a full state directory stops the load
 	files        *fileWrites // new source files, which are written before the load; nil: none
@@ -66,6 +70,9 @@ func (e *Engine) plan(ctx context.Context, c *compilation, reason string) (Plan,
 		p.Changes = farm.Changes(p.Before.Farms, farm.Describe(script.Farms))
 	}
 	if p.kernelDigest, err = e.Nft.Loaded(ctx); err != nil {
+		return p, err
+	}
+	if p.table, err = e.Nft.TableHandle(ctx); err != nil {
 		return p, err
 	}
 	if p.ingressDevices, err = e.Nft.IngressDevices(ctx); err != nil {

@@ -51,3 +51,17 @@ func comment(userdata []byte) []byte {
 	}
 	return nil
 }
+
+// TableHandle gives the kernel's number of table inet farmc, or 0 if there is no such table. Each new table gets a
+// number that no table had since the boot.
+func (n Nft) TableHandle(ctx context.Context) (uint64, error) {
+	answers, err := query(ctx, unix.NFT_MSG_GETTABLE, 0, unix.NFPROTO_INET,
+		nl.NewRtAttr(unix.NFTA_TABLE_NAME, nl.ZeroTerminated("farmc")))
+	if errors.Is(err, unix.ENOENT) || err == nil && len(answers) == 0 {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read table inet farmc: %w", err)
+	}
+	return answers[0].attributes.number64(tableHandle), nil
+}

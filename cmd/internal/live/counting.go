@@ -1,0 +1,180 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"farmc/compiler/farm"
+)
+
+// countsFile records the time from which the counts of backends are complete.
+const countsFile = "counts.json"
+
+// A counting is the content of counts.json. The counts of a backend are those of its elements in the kernel, and the
+// packets in Earlier. They belong to the table with the handle, in this boot: any other table was made by another
+// program, and has counted since an unknown time.
+type counting struct {
+	Table uint64    `json:"table"`
+	Boot  string    `json:"boot"`
+	Since time.Time `json:"since"` // of all backends that Later lacks; zero: unknown
+
+	Later   map[string]map[string]time.Time `json:"later,omitempty"`   // by farm and backend, which came later
+	Earlier map[string]map[string]uint64    `json:"earlier,omitempty"` // counts of elements that are gone
+}
+
+// recordCounts records a load: the backends that begin to count, and the counts that have no element any more. If the
+// record cannot be written, the old one stays: it does not apply to a new table.
+func (e *Engine) recordCounts(ctx context.Context, p *Plan) {
+	table, err := e.Nft.TableHandle(ctx)
+	if err != nil || p.scriptOnly {
+		return
+	}
+	c := e.Store.counting()
+	changed := c.adopt(table, p, time.Now().UTC().Truncate(time.Second))
+	if changed {
+		e.Store.writeCounting(c)
+	}
+}
+
+// adopt brings the record up to date with a load, and reports whether it changed.
+func (c *counting) adopt(table uint64, p *Plan, now time.Time) (changed bool) {
+	switch {
+	case p.table == 0: // there were no counters
+		*c = counting{Table: table, Boot: bootID(), Since: now}
+		return true
+	case c.Boot != bootID() && !c.Since.IsZero(): // the counters began after the boot
+		*c = counting{Since: bootTime()}
+	case c.Table != p.table || p.Before.Farms == nil: // another program made the table
+		*c = counting{}
+	}
+	changed = c.Table != table
+	c.Table, c.Boot = table, bootID()
+	for _, name := range farm.Changed(p.Before.Farms, farm.Describe(p.Script.Farms)) {
+		changed = c.update(name, p, now) || changed
+	}
+	for _, u := range p.uncounted {
+		changed = c.keep(u.Farm, u.Name, u.Address, u.Packets, p.Script.Farms) || changed
+	}
+	return changed
+}
+
+// update notes the new backends of a farm, and forgets the ones that are gone.
+func (c *counting) update(name string, p *Plan, now time.Time) bool {
+	i := slices.IndexFunc(p.Script.Farms, func(f *farm.Farm) bool { return f.Name == name })
+	was := p.Before.Farms[name].Recall(name)
+	earlier, later := c.Earlier[name], c.Later[name]
+	changed := len(earlier)+len(later) > 0
+	delete(c.Earlier, name)
+	delete(c.Later, name)
+	if i < 0 {
+		return changed
+	}
+	for _, b := range p.Script.Farms[i].Backends {
+		before := predecessor(was, b)
+		if before == nil {
+			changed = true
+			put(&c.Later, name, b.Name, now)
+			continue
+		}
+		if t, ok := later[before.Name]; ok {
+			put(&c.Later, name, b.Name, t)
+		}
+		if n, ok := earlier[before.Name]; ok {
+			put(&c.Earlier, name, b.Name, n)
+		}
+	}
+	return changed
+}
+
+// predecessor returns the backend whose counts a backend takes over, or nil. Counters of tracked connections are known
+// by the address, others by the name.
+func predecessor(was *farm.Farm, b farm.Backend) *farm.Backend {
+	if was == nil {
+		return nil
+	}
+	i := slices.IndexFunc(was.Backends, func(o farm.Backend) bool {
+		return o.Name == b.Name && (o.Address == b.Address || !was.Tracked())
+	})
+	if i < 0 {
+		i = slices.IndexFunc(was.Backends, func(o farm.Backend) bool { return was.Tracked() && o.Address == b.Address })
+	}
+	if i < 0 {
+		return nil
+	}
+	return &was.Backends[i]
+}
+
+// keep adds the count of a backend without an element. The backend is known by its name or an address.
+func (c *counting) keep(name, backend, address string, packets uint64, farms []*farm.Farm) bool {
+	i := slices.IndexFunc(farms, func(f *farm.Farm) bool { return f.Name == name })
+	if i < 0 {
+		return false
+	}
+	for _, b := range farms[i].Backends {
+		for _, a := range b.Address.All() {
+			if b.Name == backend || backend == "" && a.String() == address {
+				put(&c.Earlier, name, b.Name, c.Earlier[name][b.Name]+packets)
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// put sets a value in a map of maps.
+func put[V any](m *map[string]map[string]V, farm, backend string, value V) {
+	if *m == nil {
+		*m = map[string]map[string]V{}
+	}
+	if (*m)[farm] == nil {
+		(*m)[farm] = map[string]V{}
+	}
+	(*m)[farm][backend] = value
+}
+
+// since returns the time from which the counts of a backend are complete; zero: unknown.
+func (c *counting) since(farm, backend string) time.Time {
+	if t, ok := c.Later[farm][backend]; ok {
+		return t
+	}
+	return c.Since
+}
+
+// of returns the record as it applies to the table in the kernel.
+func (c counting) of(table uint64) counting {
+	switch {
+	case c.Since.IsZero() && len(c.Later) == 0:
+		return counting{}
+	case c.Boot != bootID():
+		return counting{Since: bootTime()}
+	case c.Table != table:
+		return counting{}
+	}
+	return c
+}
+
+// bootTime returns the time of the boot.
+func bootTime() time.Time { return time.Now().UTC().Add(-sinceBoot()).Truncate(time.Second) }
+
+func (s Store) counting() (c counting) {
+	text, err := s.read(countsFile)
+	if err != nil || json.Unmarshal(text, &c) != nil {
+		return counting{}
+	}
+	return c
+}
+
+func (s Store) writeCounting(c counting) {
+	text, err := json.Marshal(c)
+	if err != nil {
+		panic(err)
+	}
+	f, err := s.create(countsFile, text)
+	if err == nil && f.Close() == nil {
+		os.Rename(f.Name(), filepath.Join(s.Dir, countsFile))
+	}
+}
