@@ -176,3 +176,23 @@ func TestReadmeLinks(t *testing.T) {
 		}
 	}
 }
+
+// The output of status in the manual is the one that the scenario status expects, except for times.
+func TestManualStatus(t *testing.T) {
+	manual, err := os.ReadFile("../manual/farmc.1.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scenario, err := os.ReadFile("testdata/script/status.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`).ReplaceAllString(string(manual), "TIME")
+	for _, name := range []string{"shown", "full"} {
+		_, output, found := strings.Cut(string(scenario), "\n-- "+name+" --\n")
+		output, _, _ = strings.Cut(output, "\n-- ")
+		if output = strings.TrimSuffix(output, "\n") + "\n"; !found || !strings.Contains(text, "```\n"+output+"```\n") {
+			t.Errorf("farmc(1) lacks the output %s:\n%s", name, output)
+		}
+	}
+}

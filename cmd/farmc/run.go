@@ -59,6 +59,7 @@ type call struct {
 	noNft   bool   // check --no-nft
 	machine bool   // check --machine
 	json    bool   // status --json
+	watch   bool   // status --watch
 
 	listen, backends []string // new --listen, --backend
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,45 +14,66 @@ import (
 
 	"farmc/cmd/internal/live"
 	"farmc/compiler/diag"
-	"farmc/compiler/farm"
 )
 
 var statusVerb = verb{
 	name:    "status",
 	args:    "[FARM]",
-	summary: "show farms, backends, held back packets and banned clients",
-	about: `Shows the farms that were loaded last. For each backend: its state; its share of new
-connections; the open connections; and the connections given to it since its rules were loaded
-(in modes dsr and stateless: packets; with persistence: only the first packet of a client). For
-each farm: the source address that backends see (mode snat); packets that were denied or over a
-limit, by reason; and banned clients with the time left. Also shows changes in the files that are
-not applied, and whether the files are on hold or a load waits to be confirmed. At the end: what
-keeps the farms from working on this machine now. Exit status: 0 the kernel has the rules loaded
-last, 1 it has not, or cannot be read, or the machine stops packets of a farm.`,
-	flags: func(c *call) { c.set.BoolVar(&c.json, "json", false, "write JSON, for programs") },
-	run: func(ctx context.Context, c *call) int {
-		if len(c.args) > 1 {
-			return c.usageError("status takes at most one farm")
-		}
-		s, err := c.engine().Status(ctx, strings.Join(c.args, ""))
-		if err != nil && len(s.Farms) == 0 && !(c.json && errors.Is(err, live.ErrNothingLoaded)) {
-			c.printError(err)
-			return exitFailure
-		}
-		if c.json {
-			err = errors.Join(err, json.NewEncoder(c.stdout).Encode(s))
-		} else {
-			c.showStatus(s)
-		}
-		if err != nil {
-			c.printError(err)
-			return exitFailure
-		}
-		if s.Rules == live.RulesNone || s.Rules == live.RulesOther || s.Findings.Stop() {
-			return exitFailure
-		}
-		return exitOK
+	summary: "show farms, problems first, or one farm in full",
+	about: `Shows the farms that were loaded last, a line each, problems first: its state; how many of its
+backends are up; new connections per second; open connections; and packets that were denied or
+over a limit. Of one farm it shows each backend: its state, and the file that sets it; its share
+of new connections; open connections; new connections, and since when; and persistent clients.
+Also shows changes in the files that are not applied, and whether the files are on hold or a load
+waits to be confirmed. At the end: what keeps the farms from working on this machine now. Exit
+status: 0 the kernel has the rules loaded last, 1 it has not, or cannot be read, or the machine
+stops packets of a farm.`,
+	flags: func(c *call) {
+		c.set.BoolVar(&c.json, "json", false, "write JSON, for programs; see farmc-operations(7)")
+		c.set.BoolVar(&c.watch, "watch", false, "show it again every second, on a terminal, until Ctrl-C")
 	},
+	run: func(ctx context.Context, c *call) int {
+		switch {
+		case len(c.args) > 1:
+			return c.usageError("status takes at most one farm")
+		case c.watch && c.json:
+			return c.usageError("--watch and --json exclude each other")
+		case c.watch && !isTerminal(c.stdout):
+			return c.usageError("--watch needs a terminal; for programs there is --json")
+		case c.watch:
+			return c.watchStatus(ctx)
+		}
+		e := c.engine()
+		s, err := e.Status(ctx, c.farm())
+		if err == nil {
+			err = e.SetRates(ctx, &s, nil, rateTime)
+		}
+		return c.printStatus(s, err)
+	},
+}
+
+// rateTime is the time in which status counts new connections for the rate.
+const rateTime = 200 * time.Millisecond
+
+// farm is the farm that status is asked for; "": all.
+func (c *call) farm() string { return strings.Join(c.args, "") }
+
+// printStatus prints a status and its error, and returns the exit status.
+func (c *call) printStatus(s live.Status, err error) int {
+	switch {
+	case c.json && (err == nil || len(s.Farms) > 0 || errors.Is(err, live.ErrNothingLoaded)):
+		err = errors.Join(err, json.NewEncoder(c.stdout).Encode(s))
+	case err == nil || len(s.Farms) > 0:
+		c.showStatus(s)
+	}
+	if err != nil {
+		c.printError(err)
+		return exitFailure
+	}
+	if s.Rules == live.RulesNone || s.Rules == live.RulesOther || s.Findings.Stop() {
+		return exitFailure
+	}
+	return exitOK
 }
 
 // rulesWarnings are the warnings about rules in the kernel that are not the ones loaded last.
@@ -68,27 +88,15 @@ func (c *call) showStatus(s live.Status) {
 	if words := rulesWarnings[s.Rules]; words != "" {
 		fmt.Fprintf(c.stdout, "%s%s%s\n", paint.Fault, words, paint.Reset)
 	}
-	for i, f := range s.Farms {
-		if i > 0 {
-			fmt.Fprintln(c.stdout)
-		}
-		showFarm(c.stdout, f, paint)
-	}
-	if len(s.Farms) == 0 {
-		fmt.Fprintln(c.stdout, "no farms")
-	}
 	switch {
-	case s.Faulty:
-		fmt.Fprintf(c.stdout, "\n%sthe files have faults: run farmc check%s\n", paint.Warning, paint.Reset)
-	case len(s.Pending) > 0:
-		fmt.Fprintf(c.stdout, "\n%sthe files have changes that are not applied:%s\n", paint.Warning, paint.Reset)
-		for _, change := range s.Pending[:min(len(s.Pending), maxListed)] {
-			fmt.Fprintln(c.stdout, "  "+change)
-		}
-		if more := len(s.Pending) - maxListed; more > 0 {
-			fmt.Fprintf(c.stdout, "  and %d more changes\n", more)
-		}
+	case len(s.Farms) == 0:
+		fmt.Fprintln(c.stdout, "no farms")
+	case c.farm() != "":
+		showFarm(c.stdout, s, paint)
+	default:
+		showFarms(c.stdout, s.Farms, paint)
 	}
+	showPending(c.stdout, s, paint)
 	if s.Blocked != "" {
 		fmt.Fprintf(c.stdout, "\n%s%s%s\n", paint.Warning, s.Blocked, paint.Reset)
 	}
@@ -98,83 +106,96 @@ func (c *call) showStatus(s live.Status) {
 	}
 }
 
-func showFarm(w io.Writer, f live.FarmStatus, paint diag.Palette) {
-	state := ""
-	if f.State != "up" {
-		state = " " + paint.Fault + f.State + paint.Reset
-	}
-	fmt.Fprintf(w, "%s%s%s  %s%s  %s\n", paint.Bold, f.Name, paint.Reset, f.Mode, state, f.File)
-	for _, line := range wrap(f.Listen, screenWidth-2) {
-		fmt.Fprintln(w, "  "+line)
-	}
-	showList(w, "source: ", sources(f.Backends))
-	showBackends(w, f.Backends, paint)
-	var held []string
-	for _, reason := range append([]string{"denied"}, reasonWords()...) {
-		if n := f.HeldBack[reason]; n > 0 {
-			held = append(held, fmt.Sprintf("%s %d", reason, n))
+// showPending prints the changes in the files that are not applied.
+func showPending(w io.Writer, s live.Status, paint diag.Palette) {
+	switch {
+	case len(s.Faults) > 0:
+		fmt.Fprintf(w, "\n%sthe files have faults: run farmc check%s\n", paint.Warning, paint.Reset)
+	case len(s.Pending) > 0:
+		fmt.Fprintf(w, "\n%sthe files have changes that are not applied:%s\n", paint.Warning, paint.Reset)
+		for _, change := range s.Pending[:min(len(s.Pending), maxListed)] {
+			fmt.Fprintln(w, "  "+change)
+		}
+		if more := len(s.Pending) - maxListed; more > 0 {
+			fmt.Fprintf(w, "  and %d more changes\n", more)
 		}
 	}
-	showList(w, "held back: ", held)
-	var banned []string
-	for _, b := range f.Banned {
-		words := b.Client
-		if b.Left > 0 {
-			words += " for " + timeLeft(time.Duration(b.Left*float64(time.Second)))
-		}
-		banned = append(banned, words)
-	}
-	if more := len(banned) - maxListed; more > 0 {
-		banned = append(banned[:maxListed:maxListed], fmt.Sprintf("and %d more", more))
-	}
-	showList(w, "banned: ", banned)
 }
 
-// sources lists the source addresses that backends see: one for each family, or one for each backend if they differ.
-func sources(all []live.BackendStatus) []string {
-	var common, each []string
-	seen := map[bool]string{} // by the family of the backend's address
-	for _, b := range all {
-		for i, source := range b.Source {
-			is6 := strings.Contains(b.Address[i], ":")
-			if seen[is6] != source {
-				common = append(common, source)
-			}
-			seen[is6] = cmp.Or(seen[is6], source)
-		}
-		if words := slices.Compact(slices.Clone(b.Source)); len(words) > 0 {
-			each = append(each, b.Name+" "+strings.Join(words, " and "))
-		}
-	}
-	if len(common) > len(seen) {
-		return each
-	}
-	return slices.Compact(common)
+// conditions are the words for the conditions of farms, the worst first.
+var conditions = []struct {
+	is   live.Condition
+	word string
+}{
+	{live.Stopped, "stopped"}, {live.NoBackend, "no backend"}, {live.Degraded, "degraded"}, {live.Working, "up"},
+	{live.Disabled, "down"},
 }
 
-func reasonWords() []string {
-	var out []string
-	for _, r := range farm.Reasons {
-		out = append(out, string(r))
+func rank(f live.FarmStatus) int {
+	for i, c := range conditions {
+		if c.is == f.Condition {
+			return i
+		}
+	}
+	return len(conditions)
+}
+
+// showFarms prints a line for each farm, problems first.
+func showFarms(w io.Writer, farms []live.FarmStatus, paint diag.Palette) {
+	farms = slices.Clone(farms)
+	slices.SortStableFunc(farms, func(a, b live.FarmStatus) int { return rank(a) - rank(b) })
+	rows := [][]string{{"FARM", "STATE", "UP", "NEW/S", "OPEN", "DENIED"}}
+	for _, f := range farms {
+		rows = append(rows, []string{f.Name, conditions[min(rank(f), len(conditions)-1)].word,
+			fmt.Sprintf("%d/%d", f.BackendsUp, len(f.Backends)), rate(f.NewPerSecond), number(f.Open), held(f)})
+	}
+	widths := columnWidths(rows)
+	widths[0] = max(min(widths[0], widths[0]+screenWidth+2-sum(widths)-2*len(widths)), 1)
+	for _, row := range rows {
+		row[0] = cut(row[0], widths[0])
+		fmt.Fprintln(w, strings.TrimRight(tableRow(row, widths, 1, paint), " ")[2:])
+	}
+}
+
+// held is the number of packets that were denied or over a limit.
+func held(f live.FarmStatus) string {
+	if len(f.HeldBack) == 0 {
+		return "-"
+	}
+	packets := uint64(0)
+	for _, n := range f.HeldBack {
+		packets += n
+	}
+	return fmt.Sprint(packets)
+}
+
+// cut shortens a word to a width in columns.
+func cut(text string, width int) string {
+	if len(text) <= width { // names of farms are ASCII
+		return text
+	}
+	return text[:width-1] + "…"
+}
+
+func columnWidths(rows [][]string) []int {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for column := range widths {
+			widths[column] = max(widths[column], utf8.RuneCountInString(row[column]))
+		}
+	}
+	return widths
+}
+
+func sum(numbers []int) (out int) {
+	for _, n := range numbers {
+		out += n
 	}
 	return out
 }
 
 // screenWidth is the least width of a terminal, in columns.
 const screenWidth = 80
-
-// showList prints items with commas between them, on as many lines as they need.
-func showList(w io.Writer, title string, items []string) {
-	for i := range items[:max(len(items)-1, 0)] {
-		items[i] += ","
-	}
-	for i, line := range wrap(items, screenWidth-2-len(title)) {
-		if i > 0 {
-			title = strings.Repeat(" ", len(title))
-		}
-		fmt.Fprintln(w, "  "+title+line)
-	}
-}
 
 // wrap joins words into lines of at most width columns; a longer word has its own line.
 func wrap(words []string, width int) []string {
@@ -187,53 +208,6 @@ func wrap(words []string, width int) []string {
 		}
 	}
 	return lines
-}
-
-// showBackends prints a table with a line for each backend, and one more for a second address. If the table is wider
-// than the screen, addresses have lines of their own.
-func showBackends(w io.Writer, all []live.BackendStatus, paint diag.Palette) {
-	if len(all) == 0 {
-		return
-	}
-	unit := map[bool]string{true: "GIVEN", false: "PACKETS"}[all[0].Unit == "connections"]
-	rows := [][]string{{"BACKEND", "ADDRESS", "STATE", "SHARE", "OPEN", unit}}
-	for _, b := range all {
-		for i, address := range b.Address {
-			if b.Port != 0 && strings.Contains(address, ":") {
-				address = "[" + address + "]"
-			}
-			if b.Port != 0 {
-				address += fmt.Sprintf(":%d", b.Port)
-			}
-			if i > 0 {
-				rows = append(rows, []string{"", address, "", "", "", ""})
-				continue
-			}
-			rows = append(rows, []string{b.Name, address, b.State, share(b.Share), number(b.Open), number(b.Served)})
-		}
-	}
-	widths := make([]int, len(rows[0]))
-	total := 2 * len(widths)
-	for column := range widths {
-		for _, row := range rows {
-			widths[column] = max(widths[column], utf8.RuneCountInString(row[column]))
-		}
-		total += widths[column]
-	}
-	below := total > screenWidth
-	for i, row := range rows {
-		switch {
-		case below && row[0] == "":
-		case below:
-			cells, cellWidths := slices.Delete(slices.Clone(row), 1, 2), slices.Delete(slices.Clone(widths), 1, 2)
-			fmt.Fprintln(w, strings.TrimRight(tableRow(cells, cellWidths, 1, paint), " "))
-		default:
-			fmt.Fprintln(w, strings.TrimRight(tableRow(row, widths, 2, paint), " "))
-		}
-		if below && i > 0 {
-			fmt.Fprintln(w, "    "+row[1])
-		}
-	}
 }
 
 // tableRow joins cells. The cell at index state is coloured, and the cells after it are numbers, aligned to the right.
@@ -257,7 +231,19 @@ func tableRow(cells []string, widths []int, state int, paint diag.Palette) strin
 func stateColour(state string, paint diag.Palette) string {
 	return map[string]string{
 		"up": paint.Added, "drain": paint.Warning, "standby": paint.Hint, "down": paint.Fault,
+		"degraded": paint.Warning, "no backend": paint.Fault, "stopped": paint.Fault,
 	}[state]
+}
+
+// rate formats a number of connections per second, or "-" for nil.
+func rate(n *float64) string {
+	switch {
+	case n == nil:
+		return "-"
+	case *n > 0 && *n < 10:
+		return strconv.FormatFloat(*n, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(*n, 'f', 0, 64)
 }
 
 func share(of float64) string {

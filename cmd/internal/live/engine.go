@@ -9,10 +9,11 @@
 // points. compile.go, sources.go, filecache.go, permissions.go, checked.go and walk.go read, check and compile the
 // source files. load.go, counters.go, complaints.go and conntrack.go load the script; store.go, statefile.go and
 // commit.go keep it in the state directory. confirm.go, hold.go, rollback.go, restore.go, isolate.go and unload.go are
-// variants of a load; edits.go and history.go record the loads that edits caused. write.go,
-// filewrites.go and overlay.go change files together with a load; backendstate.go, dropin.go, deadline.go and idle.go
-// set states of backends with them. tamper.go and loadwindow.go detect changes by other programs. status.go,
-// kernelstatus.go, ban.go, newfarm.go and checkfile.go serve the commands of these names.
+// variants of a load; edits.go and history.go record the loads that edits caused. write.go, filewrites.go and
+// overlay.go change files together with a load; backendstate.go, dropin.go, deadline.go and idle.go set states of
+// backends with them. tamper.go and loadwindow.go detect changes by other programs. status.go, farmstatus.go,
+// kernelstatus.go and counting.go make the document of status. ban.go, newfarm.go and checkfile.go serve the commands
+// of these names.
 //
 // Every method of Engine that loads rules holds the lock of the state directory, and so excludes other farmc processes.
 // A process can be killed at any point: the order of the writes to the state directory keeps each intermediate state
@@ -58,6 +59,7 @@ type Engine struct {
 type warm struct {
 	mu          sync.Mutex        // held during an operation
 	incremental compiler.Compiler // reuses farms of the last compilation that did not change
+	kept        *compilation      // of the last load, in the result of lastLoaded; nil: none
 	cached      *SourceFiles      // source files of the last compilation; nil: none
 	farms       []*farm.Farm      // farms of the last compilation; nil: none, or it had faults
 

@@ -3,6 +3,7 @@ package live
 import (
 	"cmp"
 	"context"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,30 +17,115 @@ import (
 	"farmc/compiler/ruleset"
 )
 
-// readServed reads the counters of backends. Farms that share a maglev table share its counters, and the first farm
+// A sample is the counters of backends at a time.
+type sample struct {
+	at     time.Time
+	counts map[backendName]uint64
+}
+
+// A backendName is a farm's name and a backend's.
+type backendName struct{ farm, backend string }
+
+// readCounts reads the counters of backends. Farms that share a maglev table share its counters, and the first farm
 // reports them.
-func (e *Engine) readServed(ctx context.Context, s *Status, script *ruleset.Script, name string) error {
+func (e *Engine) readCounts(ctx context.Context, s *Status, script *ruleset.Script, name string) error {
 	elements, err := reload.BackendCounters(script, name)
 	if err != nil {
 		return err
 	}
+	table, err := e.Nft.TableHandle(ctx)
+	if err != nil {
+		return err
+	}
+	s.elements = elements
+	if s.sample, err = e.readSample(ctx, elements); err != nil {
+		return err
+	}
+	c := e.Store.counting().of(table)
+	s.eachBackend(func(name string, b *BackendStatus) {
+		n, counted := s.sample.counts[backendName{name, b.Name}]
+		earlier, kept := c.Earlier[name][b.Name]
+		if n += earlier; counted || kept {
+			b.New, b.NewSince = &n, formatTime(c.since(name, b.Name))
+		}
+	})
+	return nil
+}
+
+// readSample reads the counters of elements.
+func (e *Engine) readSample(ctx context.Context, elements []reload.BackendCounter) (sample, error) {
 	counted := make([]reload.CountedElement, len(elements))
 	for i, t := range elements {
 		counted[i] = t.CountedElement
 	}
+	out := sample{at: time.Now(), counts: map[backendName]uint64{}}
 	counters, err := e.counters(ctx, counted)
 	if err != nil {
-		return err
+		return sample{}, err
 	}
-	sums := map[[2]string]*uint64{}
 	for i, t := range elements {
-		of := [2]string{t.Farm, t.Backend}
-		if sums[of] == nil {
-			sums[of] = new(uint64)
-		}
-		*sums[of] += counters[i].Packets
+		out.counts[backendName{t.Farm, t.Backend}] += counters[i].Packets
 	}
-	s.eachBackend(func(name string, b *BackendStatus) { b.Served = sums[[2]string{name, b.Name}] })
+	return out, nil
+}
+
+// SetRates sets the new connections per second since another status, or since the counters were read, if before is
+// nil. Then it reads them again, after the time.
+func (e *Engine) SetRates(ctx context.Context, s *Status, before *Status, after time.Duration) error {
+	first, second := s.sample, s.sample
+	if before != nil {
+		first = before.sample
+	} else if s.elements != nil {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(after - time.Since(first.at)):
+		}
+		var err error
+		if second, err = e.readSample(ctx, s.elements); err != nil {
+			return err
+		}
+	}
+	for i := range s.Farms {
+		s.Farms[i].setRates(first, second)
+	}
+	return nil
+}
+
+// setRates sets the rates between two samples. A count that went down began anew.
+func (f *FarmStatus) setRates(first, second sample) {
+	f.NewPerSecond = nil
+	seconds := second.at.Sub(first.at).Seconds()
+	for i := range f.Backends {
+		b := &f.Backends[i]
+		was, had := first.counts[backendName{f.Name, b.Name}]
+		is, has := second.counts[backendName{f.Name, b.Name}]
+		if !had || !has || is < was || seconds <= 0 {
+			continue
+		}
+		rate := math.Round(10*float64(is-was)/seconds) / 10
+		b.NewPerSecond = &rate
+		addTo(&f.NewPerSecond, &rate)
+	}
+}
+
+// countClients counts the persistent clients of the backends of the farm, the only one in the status.
+func (e *Engine) countClients(ctx context.Context, s *Status, f *farm.Farm) error {
+	tables := ruleset.ClientTables(f)
+	if len(tables) == 0 {
+		return nil
+	}
+	clients := map[string]int{}
+	for _, t := range tables {
+		err := e.Nft.MapValues(ctx, string(t.Table), t.Map, func(id []byte) { clients[t.Backends[string(id)]]++ })
+		if err != nil {
+			return err
+		}
+	}
+	s.eachBackend(func(_ string, b *BackendStatus) {
+		n := clients[b.Name]
+		b.Clients = &n
+	})
 	return nil
 }
 
@@ -52,7 +138,7 @@ func (s *Status) eachBackend(do func(name string, b *BackendStatus)) {
 }
 
 // readHeldBack reads the counters of denied packets and exceeded limits, and the bans.
-func (e *Engine) readHeldBack(ctx context.Context, s *Status, script *ruleset.Script) error {
+func (e *Engine) readHeldBack(ctx context.Context, s *Status, farms []*farm.Farm) error {
 	counters, err := e.Nft.NamedCounters(ctx)
 	if err != nil {
 		return err
@@ -68,13 +154,16 @@ func (e *Engine) readHeldBack(ctx context.Context, s *Status, script *ruleset.Sc
 		}
 		byFarm[words[1]][words[2]] = counter.Packets
 	}
+	loaded := map[string]*farm.Farm{}
+	for _, f := range farms {
+		loaded[f.Name] = f
+	}
 	for i := range s.Farms {
 		f := &s.Farms[i]
-		f.HeldBack = byFarm[f.Name]
-		if f.HeldBack == nil {
-			f.HeldBack = map[string]uint64{}
+		if held := byFarm[f.Name]; held != nil {
+			f.HeldBack = held
 		}
-		if f.Banned, err = e.bans(ctx, script, f.Name); err != nil {
+		if f.Banned, err = e.bans(ctx, loaded[f.Name]); err != nil {
 			return err
 		}
 	}
@@ -82,10 +171,8 @@ func (e *Engine) readHeldBack(ctx context.Context, s *Status, script *ruleset.Sc
 }
 
 // bans returns the banned clients of a farm.
-func (e *Engine) bans(ctx context.Context, script *ruleset.Script, name string) ([]BanStatus, error) {
+func (e *Engine) bans(ctx context.Context, f *farm.Farm) ([]BanStatus, error) {
 	out := []BanStatus{}
-	i := slices.IndexFunc(script.Farms, func(f *farm.Farm) bool { return f.Name == name })
-	f := script.Farms[i]
 	if f.Limits.Ban == 0 {
 		return out, nil
 	}
@@ -122,17 +209,21 @@ func countConnections(ctx context.Context, s *Status, farms []*farm.Farm) error 
 	if c.None() {
 		return nil
 	}
-	open := map[[2]string]*int{}
+	tracked := map[string]bool{}
+	for _, f := range farms {
+		tracked[f.Name] = f.Tracked()
+	}
+	open := map[backendName]*int{}
 	s.eachBackend(func(name string, b *BackendStatus) {
-		if b.Unit == "connections" {
+		if tracked[name] {
 			b.Open = new(int)
-			open[[2]string{name, b.Name}] = b.Open
+			open[backendName{name, b.Name}] = b.Open
 		}
 	})
 	for _, family := range []conntrack.Family{conntrack.IP4, conntrack.IP6} {
 		err := conntrack.Dump(ctx, conntrack.Filter{Family: family}, func(f conntrack.Entry) bool {
 			name, backend, ok := c.Backend(connectionOf(f))
-			if n := open[[2]string{name, backend}]; ok && n != nil && !f.Closed {
+			if n := open[backendName{name, backend}]; ok && n != nil && !f.Closed {
 				*n++
 			}
 			return true

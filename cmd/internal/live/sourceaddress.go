@@ -88,8 +88,13 @@ func (s *Status) addSources(farms []*farm.Farm, routes []ruleset.RouteSource) {
 	}
 	for i := range s.Farms {
 		if f := byName[s.Farms[i].Name]; f.Mode == farm.SNAT {
-			for j, b := range f.Backends {
-				s.Farms[i].Backends[j].Source = in.of(f, b)
+			sources := map[string][]string{}
+			for _, b := range f.Backends {
+				sources[b.Name] = in.of(f, b)
+			}
+			for j := range s.Farms[i].Backends {
+				b := &s.Farms[i].Backends[j]
+				b.Source = append(b.Source, sources[b.Name]...)
 			}
 		}
 	}

@@ -4,32 +4,58 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"farmc/cmd/internal/preflight"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
+	"farmc/compiler/reload"
 )
 
+// StatusVersion is the version of the document Status. It rises when a key changes its meaning or goes, and stays when
+// a key is added.
+const StatusVersion = 1
+
 // A Status is the state of the farms that were loaded last, from the state directory and the kernel. It is the output
-// of farmc status --json.
+// of farmc status --json, whose keys farmc-operations(7) describes. Every key is always there. Lists are never null;
+// a number is null if it is not known.
 type Status struct {
-	Rules   Rules        `json:"rules"`
-	Pending []string     `json:"pending"` // changes in the files that are not applied, one sentence each
-	Faulty  bool         `json:"faulty"`  // the files have faults
-	Faults  []Fault      `json:"faults"`
-	Blocked string       `json:"barred"` // why apply would not load the files: a hold or a pending trial; "": it would
-	Farms   []FarmStatus `json:"farms"`  // sorted by name
+	Version int       `json:"version"`
+	Time    time.Time `json:"time"`
+	Rules   Rules     `json:"rules"`
+	Load    LoadFacts `json:"load"`
+	Agree   bool      `json:"agree"`   // the kernel, the files and the last good script are the same
+	Pending []string  `json:"pending"` // changes in the files that are not applied, one sentence each
+	Faults  []Fault   `json:"faults"`  // in the files
+	Blocked string    `json:"blocked"` // why apply would not load the files: a hold or a pending trial; "": it would
+
+	Farms []FarmStatus `json:"farms"` // in natural order: web2 before web10
 
 	Findings preflight.Findings `json:"findings"` // what keeps the farms from working now
+
+	elements []reload.BackendCounter // of Farms, for SetRates
+	sample   sample
 }
 
-// A Fault is a fault in the files. Line is 0 for a fault of a whole file.
+// LoadFacts tell which load the kernel should have.
+type LoadFacts struct {
+	Time   string `json:"time"`   // RFC 3339; "": nothing was loaded
+	Cause  string `json:"cause"`  // the command that loaded the farms, such as "farmc apply"; "": unknown
+	Digest string `json:"digest"` // SHA-256 of the script
+}
+
+// A Fault is a fault in the files. Line and Column are 0 for a fault of a whole file.
 type Fault struct {
-	File string `json:"file"`
-	Line int    `json:"line"`
-	Text string `json:"text"`
+	Farm    string `json:"farm"` // "": no farm alone
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
 }
 
 // Rules is the state of farmc's rules in the kernel.
@@ -46,82 +72,71 @@ const (
 // countersValid reports whether the counters in the kernel belong to the farms loaded last.
 func (r Rules) countersValid() bool { return r == RulesLoaded || r == RulesBooted }
 
-// A FarmStatus is the state of a farm. HeldBack is empty if the kernel does not have the farm's rules.
-type FarmStatus struct {
-	Name     string            `json:"name"`
-	File     string            `json:"file"`
-	Mode     string            `json:"mode"`
-	State    string            `json:"state"`
-	Listen   []string          `json:"listen"`
-	Backends []BackendStatus   `json:"backends"`
-	HeldBack map[string]uint64 `json:"heldBack"` // packets denied or over a limit, by reason
-	Banned   []BanStatus       `json:"banned"`   // sorted by the time left
-}
-
-// A BackendStatus is the state of a backend. Open and Served are nil if they are unknown.
-type BackendStatus struct {
-	Name    string   `json:"name"`
-	Address []string `json:"address"`
-	Port    uint16   `json:"port,omitempty"`
-	Source  []string `json:"source,omitempty"` // of each address, in mode snat: the source that it sees, or masquerade
-	State   string   `json:"state"`            // up, drain, down, or standby: up, but without a share
-	Share   float64  `json:"share"`            // of new connections or packets, 0 to 1
-	Open    *int     `json:"open"`             // open tracked connections
-	Served  *uint64  `json:"served"`           // in Unit, since the rules were loaded
-	Unit    string   `json:"counts"`           // connections or packets
-}
-
-// A BanStatus is a banned client.
-type BanStatus struct {
-	Client string  `json:"client"`
-	Left   float64 `json:"left"` // seconds; 0: forever
-}
-
 // ErrNothingLoaded reports an empty state directory.
 var ErrNothingLoaded = errors.New("no farms have been loaded: run farmc apply")
 
 // errUnknown reports a state directory without the source files of the last load.
 var errUnknown = errors.New("the state directory lacks the files of the last load: run farmc apply")
 
+func newStatus() Status {
+	return Status{Version: StatusVersion, Time: time.Now().UTC().Truncate(time.Second), Rules: RulesNone,
+		Pending: []string{}, Faults: []Fault{}, Farms: []FarmStatus{}, Findings: preflight.Findings{}}
+}
+
 // Status returns the state of one farm, or of all if name is "". With an error the status holds the farms as far as
-// they are known.
+// they are known. Of one farm it counts the persistent clients, too. Rates are unknown until SetRates.
 func (e *Engine) Status(ctx context.Context, name string) (Status, error) {
 	defer e.exclusive()()
-	last, c, err := e.lastLoaded()
-	if err != nil {
-		return Status{Rules: RulesNone, Pending: []string{}, Faults: []Fault{}, Farms: []FarmStatus{},
-			Findings: preflight.Findings{}}, err
-	}
-	var s Status
-	if s.Rules, err = e.rules(ctx, last); err != nil {
-		return Status{}, err
-	}
+	s := newStatus()
 	now := e.compile()
-	s.pending(last, now, name)
+	s.setFaults(now)
+	last, c, err := e.lastLoadedAs(now)
+	if err != nil {
+		return s, err
+	}
+	if s.Rules, err = e.rules(ctx, last); err != nil {
+		return newStatus(), err
+	}
+	s.Load = e.Store.loadFacts(last)
+	s.setPending(last, now, name)
 	blocked, err := e.blocked(now)
 	if err != nil {
-		return Status{}, err
+		return newStatus(), err
 	}
 	if blocked != nil {
 		s.Blocked = blocked.Error()
 	}
+	s.Agree = s.Rules == RulesLoaded && len(s.Pending)+len(s.Faults) == 0
+	farms := c.script.Farms
 	if name != "" {
-		if _, err := findFarm(c, name); err != nil {
-			return Status{}, err
+		f, err := findFarm(c, name)
+		if err != nil {
+			return newStatus(), err
+		}
+		farms = []*farm.Farm{f}
+	}
+	s.addFarms(farms, c.sources)
+	s.addSources(farms, last.Routes)
+	return s, e.readKernel(ctx, &s, c, farms, name)
+}
+
+// readKernel reads the counts and the findings. Findings ask for thousands of routes, so both are read at once.
+func (e *Engine) readKernel(ctx context.Context, s *Status, c *compilation, farms []*farm.Farm, name string) error {
+	found := make(chan preflight.Findings, 1)
+	go func() { found <- e.findingsOf(ctx, c.script.Farms, name) }()
+	var err error
+	if s.Rules.countersValid() {
+		err = errors.Join(e.readCounts(ctx, s, c.script, name), e.readHeldBack(ctx, s, farms),
+			countConnections(ctx, s, c.script.Farms))
+		if name != "" {
+			err = errors.Join(err, e.countClients(ctx, s, farms[0]))
 		}
 	}
-	for _, f := range c.script.Farms {
-		if name == "" || f.Name == name {
-			s.Farms = append(s.Farms, newFarmStatus(f))
-		}
+	s.Findings = <-found
+	for i := range s.Farms {
+		s.Farms[i].setCondition(s.Rules, s.Findings)
 	}
-	s.addSources(c.script.Farms, last.Routes)
-	s.Findings = e.findingsOf(ctx, c.script.Farms, name)
-	if !s.Rules.countersValid() {
-		return s, nil
-	}
-	return s, errors.Join(e.readServed(ctx, &s, c.script, name), e.readHeldBack(ctx, &s, c.script),
-		countConnections(ctx, &s, c.script.Farms))
+	return err
 }
 
 // findingsOf returns the findings about one farm, or about all if name is "".
@@ -129,20 +144,33 @@ func (e *Engine) findingsOf(ctx context.Context, farms []*farm.Farm, name string
 	found := slices.DeleteFunc(e.Findings(ctx, farms).Without(preflight.Notes), func(f preflight.Finding) bool {
 		return name != "" && len(f.Farms) > 0 && !slices.Contains(f.Farms, name)
 	})
-	return append(preflight.Findings{}, found...) // JSON has [] for no findings
+	out := append(preflight.Findings{}, found...) // JSON has [] for no findings
+	for i, f := range out {
+		out[i].Farms, out[i].Commands = append([]string{}, f.Farms...), append([]string{}, f.Commands...)
+	}
+	return out
 }
 
 // lastLoaded returns the record of the last load and its farms.
-func (e *Engine) lastLoaded() (LastLoad, *compilation, error) {
+func (e *Engine) lastLoaded() (LastLoad, *compilation, error) { return e.lastLoadedAs(nil) }
+
+// lastLoadedAs is lastLoaded. If a compilation has the script and the files of the last load, it is the result.
+func (e *Engine) lastLoadedAs(now *compilation) (LastLoad, *compilation, error) {
 	last, err := e.Store.Loaded()
 	switch {
 	case err != nil:
 		return last, nil, err
 	case last.Script == nil:
 		return last, nil, ErrNothingLoaded
+	case now != nil && now.script != nil && now.script.Digest == last.Digest && now.sources.Digest() == last.Sources:
+		return last, now, nil
 	}
-	if c := e.compileKept(sourcesFile, last.Digest); c != nil {
-		return last, c, nil
+	memory := e.memory()
+	if memory.kept != nil && memory.kept.script.Digest == last.Digest {
+		return last, memory.kept, nil
+	}
+	if memory.kept = e.compileKept(sourcesFile, last.Digest); memory.kept != nil {
+		return last, memory.kept, nil
 	}
 	return last, nil, errUnknown
 }
@@ -162,15 +190,29 @@ func (e *Engine) rules(ctx context.Context, last LastLoad) (Rules, error) {
 	return RulesOther, nil
 }
 
-// pending sets the changes in the files of one farm, or of all.
-func (s *Status) pending(last LastLoad, now *compilation, name string) {
-	s.Pending, s.Faults = []string{}, []Fault{}
+// loadFacts returns the time and the cause of the last load.
+func (s Store) loadFacts(last LastLoad) LoadFacts {
+	out := LoadFacts{Digest: last.Digest}
+	if info, err := os.Stat(filepath.Join(s.Dir, loadedFile)); err == nil {
+		out.Time = info.ModTime().UTC().Format(time.RFC3339)
+	}
+	if all, err := s.History(); err == nil && len(all) > 0 && all[0].Script == last.Digest {
+		out.Cause = all[0].Cause
+	}
+	return out
+}
+
+func (s *Status) setFaults(now *compilation) {
 	for _, d := range now.diagnostics {
 		if d.Severity == diag.Fault {
-			s.Faults = append(s.Faults, Fault{d.Place.File, d.Place.Line, d.Message})
+			s.Faults = append(s.Faults, Fault{d.Farm, d.Place.File, d.Place.Line, d.Place.Column, d.Message, d.Hint})
 		}
 	}
-	if s.Faulty = now.script == nil || now.diagnostics.Faulty(); s.Faulty {
+}
+
+// setPending sets the changes in the files of one farm, or of all.
+func (s *Status) setPending(last LastLoad, now *compilation, name string) {
+	if now.script == nil || len(s.Faults) > 0 || now.sources.Digest() == last.Sources {
 		return
 	}
 	for _, change := range farm.Changes(last.Farms, farm.Describe(now.script.Farms)) {
@@ -188,25 +230,4 @@ func findFarm(c *compilation, name string) (*farm.Farm, error) {
 		}
 	}
 	return nil, fmt.Errorf("no farm %s is loaded", name)
-}
-
-func newFarmStatus(f *farm.Farm) FarmStatus {
-	s := FarmStatus{Name: f.Name, File: f.Place.File, Mode: string(f.Mode), State: "up", Listen: f.Listening(),
-		Backends: []BackendStatus{}, HeldBack: map[string]uint64{}, Banned: []BanStatus{}}
-	if f.Down {
-		s.State = "down"
-	}
-	shares, unit := f.Shares(), "packets"
-	if f.Tracked() {
-		unit = "connections"
-	}
-	for _, b := range f.Backends {
-		state := string(b.State)
-		if b.State == farm.Up && shares[b.Name] == 0 && !f.Down {
-			state = "standby"
-		}
-		s.Backends = append(s.Backends, BackendStatus{Name: b.Name, Address: strings.Split(b.Address.String(), ", "),
-			Port: b.Port, State: state, Share: shares[b.Name], Unit: unit})
-	}
-	return s
 }

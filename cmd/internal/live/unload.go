@@ -40,7 +40,7 @@ func (e *Engine) Unload(ctx context.Context) (bool, error) {
 // boot.nft no boot loads rules, and the next Unload completes the rest.
 func (s Store) unload(onTrial bool) error {
 	errs := []error{s.remove(bootFile), s.writeJSON(trialFile, nil), s.writeJSON(heldFile, nil), s.remove(factsFile),
-		s.remove(findingsFile)}
+		s.remove(countsFile), s.remove(findingsFile)}
 	if onTrial {
 		return errors.Join(append(errs, s.remove(sourcesFile), s.remove(loadedFile), s.sync())...)
 	}

@@ -49,11 +49,7 @@ func (n Nft) Counters(ctx context.Context, elements []Element) ([]Counter, error
 func (e Element) count(sockets map[int]*nl.SocketHandle) (Counter, error) {
 	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETSETELEM, 0)
 	req.Sockets = sockets
-	family := uint8(unix.NFPROTO_INET)
-	if e.Family == "netdev" {
-		family = unix.NFPROTO_NETDEV
-	}
-	req.AddData(&nl.Nfgenmsg{NfgenFamily: family})
+	req.AddData(&nl.Nfgenmsg{NfgenFamily: familyNumber(e.Family)})
 	for _, attr := range elementAttributes(e.Set, e.Key, nil) {
 		req.AddData(attr)
 	}
@@ -111,4 +107,28 @@ func (a attributes) number64(kind uint16) uint64 {
 		return 0
 	}
 	return binary.BigEndian.Uint64(a[kind])
+}
+
+// MapValues calls do with the value of each element of a map that has not expired. A missing map has none.
+func (n Nft) MapValues(ctx context.Context, family, name string, do func(value []byte)) error {
+	answers, err := listObjects(ctx, unix.NFT_MSG_GETSETELEM, familyNumber(family),
+		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(name)))
+	if err != nil {
+		return fmt.Errorf("read the elements of %s: %w", name, err)
+	}
+	for _, a := range answers {
+		elements, _ := nl.ParseRouteAttr(a.attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
+		for _, e := range elements {
+			do(parseAttributes(parseAttributes(e.Value)[unix.NFTA_SET_ELEM_DATA])[unix.NFTA_DATA_VALUE])
+		}
+	}
+	return nil
+}
+
+// familyNumber gives the kernel's number of the family of a table.
+func familyNumber(family string) uint8 {
+	if family == "netdev" {
+		return unix.NFPROTO_NETDEV
+	}
+	return unix.NFPROTO_INET
 }

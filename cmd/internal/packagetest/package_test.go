@@ -312,7 +312,7 @@ func upgradeOlderKeepsTraffic(m *Machine) {
 		m.Do("dpkg -i --force-downgrade /root/%s", file)
 		m.mustBeLoaded()
 		m.awaitNoDiff()
-		m.Do("farmc status | grep 'banned: 198.51.100.77 for '")
+		m.Do("farmc status web | grep 'banned  *198.51.100.77 for '")
 		m.Write("/etc/farmc/farms.d/web.toml", web("12"))
 		m.serves("12")
 		m.awaitNoDiff()

@@ -66,8 +66,8 @@ func (w backendStatus) do(s *testbed) error {
 	}
 	given, open := map[string]int{}, map[string]int{}
 	for _, b := range f.Backends {
-		if b.Served != nil {
-			given[b.Name] = int(*b.Served)
+		if b.New != nil {
+			given[b.Name] = int(*b.New)
 		}
 		if b.Open != nil {
 			open[b.Name] = *b.Open

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/netlab"
@@ -31,6 +32,7 @@ type testbed struct {
 	meetings      int
 	conversations []*conversation
 	backendOf     map[string]map[netip.Addr]string // by the name of a step and the client's address
+	times         map[string]time.Time             // by the name of a step
 	nflog         nflogReader
 	queueProgram  *queueProgram
 }
@@ -42,7 +44,8 @@ var testbedPorts = []uint16{53, 80, 443, 8000, 8050, 8081, 8082, 8083, 8100}
 func newTestbed(t *testing.T, options netlab.Options) *testbed {
 	t.Helper()
 	skipShort(t)
-	s := &testbed{Lab: netlab.Test(t, options), t: t, ctx: t.Context(), backendOf: map[string]map[netip.Addr]string{}}
+	s := &testbed{Lab: netlab.Test(t, options), t: t, ctx: t.Context(), backendOf: map[string]map[netip.Addr]string{},
+		times: map[string]time.Time{}}
 	for _, h := range s.machines() {
 		if _, err := h.Serve(testbedPorts...); err != nil {
 			t.Fatal(err)
