@@ -21,62 +21,145 @@ type Element struct {
 type Counter struct{ Packets, Bytes uint64 }
 
 // Counters gives the counters of the elements, in the same order. A missing element, or one without a counter, has the
-// zero Counter. Each element costs a query, 5 µs on Linux 6.18 for a set of any size; nft would read all elements of
-// all sets.
+// zero Counter. Each element costs 2 µs on Linux 6.18 for a set of any size; nft would read all elements of all sets.
 func (n Nft) Counters(ctx context.Context, elements []Element) ([]Counter, error) {
 	counters := make([]Counter, len(elements))
 	if len(elements) == 0 {
 		return counters, nil
 	}
-	socket, err := nl.Subscribe(unix.NETLINK_NETFILTER)
+	socket, err := newQuerySocket()
 	if err != nil {
 		return nil, fmt.Errorf("read counters: %w", err)
 	}
-	defer socket.Close()
-	sockets := map[int]*nl.SocketHandle{unix.NETLINK_NETFILTER: {Socket: socket}}
-	for i, e := range elements {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if counters[i], err = e.count(sockets); err != nil {
-			return nil, fmt.Errorf("read counters of %s: %w", e.Set, err)
+	defer unix.Close(socket)
+	for from := 0; from < len(elements); from += maxQueries {
+		to := min(from+maxQueries, len(elements))
+		if err := errors.Join(ctx.Err(), readCounters(socket, elements[from:to], counters[from:to])); err != nil {
+			return nil, fmt.Errorf("read counters of %s: %w", elements[from].Set, err)
 		}
 	}
 	return counters, nil
 }
 
-// count reads the counter of the element.
-func (e Element) count(sockets map[int]*nl.SocketHandle) (Counter, error) {
+// maxQueries is the number of queries that are sent at once. The answers to them fit into the buffer of a socket: an
+// answer takes less than 1 kB of 208 kB (net.core.rmem_default).
+const maxQueries = 100
+
+// newQuerySocket opens a netlink socket. A lost answer is an error after some seconds.
+func newQuerySocket() (int, error) {
+	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return 0, err
+	}
+	timeout := unix.Timeval{Sec: 10}
+	err = errors.Join(unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout),
+		unix.Bind(socket, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}))
+	if err != nil {
+		unix.Close(socket)
+	}
+	return socket, err
+}
+
+// readCounters sends a query for each element, and reads the answers. The sequence number of an answer is the index of
+// its element.
+func readCounters(socket int, elements []Element, counters []Counter) error {
+	var queries []byte
+	for i, e := range elements {
+		queries = e.appendQuery(queries, uint32(i))
+	}
+	err := unix.Sendto(socket, queries, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	buffer := make([]byte, 1<<14)
+	for answers := 0; err == nil && answers < len(elements); {
+		var length int
+		if length, _, err = unix.Recvfrom(socket, buffer, 0); errors.Is(err, unix.EINTR) {
+			err = nil
+			continue
+		}
+		for rest := buffer[:max(length, 0)]; err == nil && len(rest) >= unix.SizeofNlMsghdr; answers++ {
+			message := rest[:min(int(binary.NativeEndian.Uint32(rest)), len(rest))]
+			if len(message) < unix.SizeofNlMsghdr+nl.SizeofNfgenmsg {
+				return unix.EBADMSG
+			}
+			err = readCounter(message, counters)
+			rest = rest[min((len(message)+3)&^3, len(rest)):]
+		}
+	}
+	return err
+}
+
+// appendQuery adds the query for the element, with a sequence number, to a message.
+func (e Element) appendQuery(queries []byte, number uint32) []byte {
 	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETSETELEM, 0)
-	req.Sockets = sockets
+	req.Seq = number
 	req.AddData(&nl.Nfgenmsg{NfgenFamily: familyNumber(e.Family)})
 	for _, attr := range elementAttributes(e.Set, e.Key, nil) {
 		req.AddData(attr)
 	}
-	answers, err := req.Execute(unix.NETLINK_NETFILTER, 0)
-	if errors.Is(err, unix.ENOENT) {
-		return Counter{}, nil
+	return append(queries, req.Serialize()...)
+}
+
+// readCounter reads an answer. A missing element has no counter.
+func readCounter(message []byte, counters []Counter) error {
+	number := binary.NativeEndian.Uint32(message[8:])
+	if int(number) >= len(counters) {
+		return unix.EBADMSG
 	}
-	if err != nil || len(answers) == 0 {
-		return Counter{}, err
+	data := message[unix.SizeofNlMsghdr:]
+	if binary.NativeEndian.Uint16(message[4:]) == unix.NLMSG_ERROR {
+		switch err := unix.Errno(-int32(binary.NativeEndian.Uint32(data))); err {
+		case 0, unix.ENOENT:
+			return nil
+		case unix.EPERM:
+			return ErrNotPermitted
+		default:
+			return err
+		}
 	}
-	elements := parseAttributes(parseAttributes(answers[0][nl.SizeofNfgenmsg:])[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
-	return counterOf(parseAttributes(elements[unix.NFTA_LIST_ELEM])), nil
+	list := attribute(data[nl.SizeofNfgenmsg:], unix.NFTA_SET_ELEM_LIST_ELEMENTS)
+	counters[number] = counterOf(attribute(list, unix.NFTA_LIST_ELEM))
+	return nil
+}
+
+// attribute gives the payload of the first attribute of a type in a list, or nil. It allocates nothing.
+func attribute(list []byte, kind uint16) []byte {
+	for len(list) >= unix.SizeofRtAttr {
+		length := int(binary.NativeEndian.Uint16(list))
+		if length < unix.SizeofRtAttr || length > len(list) {
+			return nil
+		}
+		if binary.NativeEndian.Uint16(list[2:])&nl.NLA_TYPE_MASK == kind {
+			return list[unix.SizeofRtAttr:length]
+		}
+		list = list[min((length+3)&^3, len(list)):]
+	}
+	return nil
 }
 
 // counterOf finds the counter among the expressions of an element.
-func counterOf(element attributes) Counter {
-	expressions := [][]byte{element[unix.NFTA_SET_ELEM_EXPR]}
-	nested, _ := nl.ParseRouteAttr(element[setElemExpressions])
-	for _, attr := range nested {
-		expressions = append(expressions, attr.Value)
+func counterOf(element []byte) Counter {
+	expressions := attribute(element, setElemExpressions)
+	if expressions == nil { // one expression has no list
+		return counterIn(attribute(element, unix.NFTA_SET_ELEM_EXPR))
 	}
-	for _, expression := range expressions {
-		if parts := parseAttributes(expression); parts.text(unix.NFTA_EXPR_NAME) == "counter" {
-			return newCounter(parts[unix.NFTA_EXPR_DATA])
+	for len(expressions) >= unix.SizeofRtAttr {
+		length := int(binary.NativeEndian.Uint16(expressions))
+		if length < unix.SizeofRtAttr || length > len(expressions) {
+			break
 		}
+		if c := counterIn(expressions[unix.SizeofRtAttr:length]); c != (Counter{}) {
+			return c
+		}
+		expressions = expressions[min((length+3)&^3, len(expressions)):]
 	}
 	return Counter{}
+}
+
+// counterIn reads an expression, if it is a counter.
+func counterIn(expression []byte) Counter {
+	if unix.ByteSliceToString(attribute(expression, unix.NFTA_EXPR_NAME)) != "counter" {
+		return Counter{}
+	}
+	return newCounter(attribute(expression, unix.NFTA_EXPR_DATA))
 }
 
 // newCounter parses the attributes of a counter.
