@@ -31,10 +31,11 @@ func servedVerb(name string) (verb, bool) {
 	return servedVerbs()[i], true
 }
 
-// isServed reports whether farmc watch runs the call. The confirm timer of apply --confirm must not end with watch.
+// isServed reports whether farmc watch runs the call. The confirm timer of apply --confirm must not end with watch, and
+// status --watch needs the terminal.
 func (c *call) isServed() bool {
 	_, served := servedVerb(c.verb.name)
-	return served && c.watcher == nil && c.confirm == 0
+	return served && c.watcher == nil && c.confirm == 0 && !c.watch
 }
 
 // askWatcher has farmc watch run the call, and returns false if this process must run it.

@@ -45,11 +45,13 @@ stops packets of a farm.`,
 		case c.watch:
 			return c.watchStatus(ctx)
 		}
-		collectLate()
+		if c.watcher == nil {
+			collectLate()
+		}
 		e := c.engine()
 		s, err := e.Status(ctx, c.farm())
 		if err == nil {
-			err = e.SetRates(ctx, &s, nil, rateTime)
+			err = e.SetRates(ctx, &s, rateTime)
 		}
 		return c.printStatus(s, err)
 	},

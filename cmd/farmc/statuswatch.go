@@ -18,28 +18,26 @@ import (
 // that at most a fifth of one processor is used.
 const redrawTime = time.Second
 
-// watchStatus shows the status again and again, until the context ends. Rates are those between two views.
+// watchStatus shows the status again and again, until the context ends. Rates of all farms are those between two views.
 func (c *call) watchStatus(ctx context.Context) int {
 	e := c.engine()
 	e.Log = func(string, ...any) {}
 	screen, terminal := c.stdout, terminalOf(c.stdout)
-	var before *live.Status
 	for {
 		began := time.Now()
 		s, err := e.Status(ctx, c.farm())
+		if err == nil {
+			err = e.SetRates(ctx, &s, rateTime)
+		}
 		if ctx.Err() != nil {
 			return exitOK
 		}
 		var view bytes.Buffer
-		if err == nil && before != nil {
-			err = e.SetRates(ctx, &s, before, 0)
-		}
 		fmt.Fprintf(&view, "farmc status at %s, Ctrl-C ends it\n\n", time.Now().Format(time.TimeOnly))
 		c.showView(&view, s, err)
 		if _, err := io.WriteString(screen, clearScreen+firstLines(view.String(), height(terminal))); err != nil {
 			return exitFailure
 		}
-		before = &s
 		select {
 		case <-ctx.Done():
 			return exitOK

@@ -59,6 +59,7 @@ type Engine struct {
 type warm struct {
 	mu          sync.Mutex        // held during an operation
 	incremental compiler.Compiler // reuses farms of the last compilation that did not change
+	sample      sample            // of the last status of all farms; zero: none
 	kept        *compilation      // of the last load, in the result of lastLoaded; nil: none
 	cached      *SourceFiles      // source files of the last compilation; nil: none
 	farms       []*farm.Farm      // farms of the last compilation; nil: none, or it had faults

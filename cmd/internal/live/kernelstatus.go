@@ -41,6 +41,13 @@ func (e *Engine) readCounts(ctx context.Context, s *Status, script *ruleset.Scri
 	if s.sample, err = e.readSample(ctx, elements); err != nil {
 		return err
 	}
+	memory := e.memory()
+	if s.sample.at.Sub(memory.sample.at) < time.Minute {
+		s.earlier = memory.sample
+	}
+	if name == "" {
+		memory.sample = s.sample
+	}
 	c := e.Store.counting().of(table)
 	s.eachBackend(func(name string, b *BackendStatus) {
 		n, counted := s.sample.counts[backendName{name, b.Name}]
@@ -69,12 +76,12 @@ func (e *Engine) readSample(ctx context.Context, elements []reload.BackendCounte
 	return out, nil
 }
 
-// SetRates sets the new connections per second since another status, or since the counters were read, if before is
-// nil. Then it reads them again, after the time.
-func (e *Engine) SetRates(ctx context.Context, s *Status, before *Status, after time.Duration) error {
+// SetRates sets the new connections per second since the last status of all farms, if this process made it within a
+// minute, and more than the time ago. Otherwise it reads the counters again, after the time.
+func (e *Engine) SetRates(ctx context.Context, s *Status, after time.Duration) error {
 	first, second := s.sample, s.sample
-	if before != nil {
-		first = before.sample
+	if !s.earlier.at.IsZero() && s.sample.at.Sub(s.earlier.at) >= after {
+		first = s.earlier
 	} else if s.elements != nil {
 		select {
 		case <-ctx.Done():

@@ -39,6 +39,7 @@ type Status struct {
 
 	elements []reload.BackendCounter // of Farms, for SetRates
 	sample   sample
+	earlier  sample // of the last status before, if this process made it within a minute
 }
 
 // LoadFacts tell which load the kernel should have.
