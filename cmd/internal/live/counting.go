@@ -137,7 +137,7 @@ func put[V any](m *map[string]map[string]V, farm, backend string, value V) {
 }
 
 // since returns the time from which the counts of a backend are complete; zero: unknown.
-func (c *counting) since(farm, backend string) time.Time {
+func (c counting) since(farm, backend string) time.Time {
 	if t, ok := c.Later[farm][backend]; ok {
 		return t
 	}

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -162,6 +163,7 @@ func addTo[N int | uint64 | float64](sum **N, n *N) {
 
 // CompareNatural compares names by their words, and by the values of the numbers in them: web2 comes before web10.
 func CompareNatural(a, b string) int {
+	inOrder := strings.Compare(a, b) // of names that are alike, such as web2 and web02
 	for a != "" && b != "" {
 		wordA, wordB := word(a), word(b)
 		if isDigit(wordA[0]) && isDigit(wordB[0]) {
@@ -177,7 +179,7 @@ func CompareNatural(a, b string) int {
 		}
 		a, b = a[len(wordA):], b[len(wordB):]
 	}
-	return len(a) - len(b)
+	return cmp.Or(len(a)-len(b), inOrder)
 }
 
 // word returns the digits, or the other bytes, with which a name begins.
