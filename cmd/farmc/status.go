@@ -57,8 +57,8 @@ stops packets of a farm.`,
 	},
 }
 
-// collectLate has garbage collected only once the memory is worth it: a quarter less time with 10,000 farms. Status ends
-// soon.
+// collectLate has garbage collected only once the memory is worth it: a quarter less time with 10,000 farms. The
+// process ends soon.
 func collectLate() {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(-1)

@@ -3,8 +3,6 @@ package reload
 import (
 	"strings"
 	"testing"
-
-	"farmc/compiler/internal/compilertest"
 )
 
 // A complete load takes over the counts of all backends, in maps and in sets. A backend that has no element any more is
@@ -32,8 +30,8 @@ func TestNewComplete(t *testing.T) {
 			if !strings.Contains(text, "\t\t\t"+test.element+"\n") {
 				t.Errorf("the script lacks %s", test.element)
 			}
-			if _, err := compilertest.ReadScript(withoutCounts(text)); err != nil || withoutCounts(text) != string(after.Text) {
-				t.Errorf("the script differs in more than counts: %v", err)
+			if withoutCounts(text) != string(after.Text) {
+				t.Error("the script differs in more than counts")
 			}
 			lost := r.Uncounted(counts)
 			if len(lost) != 1 || lost[0].Farm != "web" || lost[0].Name+lost[0].Address != test.uncounted ||
