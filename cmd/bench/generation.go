@@ -1,35 +1,26 @@
 package main
 
 import (
-	"encoding/binary"
+	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/vishvananda/netlink/nl"
+	"farmc/cmd/internal/nfnetlink"
+
 	"golang.org/x/sys/unix"
 )
 
 // generation is the generation ID of the ruleset, which grows by one with each transaction.
 func generation() (uint32, error) {
-	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETGEN, 0)
-	req.AddData(&nl.Nfgenmsg{NfgenFamily: unix.NFPROTO_UNSPEC})
-	answers, err := req.Execute(unix.NETLINK_NETFILTER, 0)
+	answers, err := nfnetlink.Query(context.Background(), unix.NFT_MSG_GETGEN, 0, unix.NFPROTO_UNSPEC)
 	if err != nil {
 		return 0, err
 	}
-	for _, a := range answers {
-		attrs, err := nl.ParseRouteAttr(a[nl.SizeofNfgenmsg:])
-		if err != nil {
-			return 0, err
-		}
-		for _, attr := range attrs {
-			if attr.Attr.Type&nl.NLA_TYPE_MASK == unix.NFTA_GEN_ID && len(attr.Value) == 4 {
-				return binary.BigEndian.Uint32(attr.Value), nil
-			}
-		}
+	if len(answers) == 0 {
+		return 0, errors.New("the kernel's answer holds no generation of the ruleset")
 	}
-	return 0, errors.New("the kernel's answer holds no generation of the ruleset")
+	return answers[0].Number(unix.NFTA_GEN_ID), nil
 }
 
 // timeToCommit calls do, and gives the time from its end to the next transaction of the ruleset.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"farmc/cmd/internal/nfnetlink"
+
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -31,18 +33,16 @@ func (r *Ruleset) elements(ctx context.Context, table chainID, set string) (all 
 		return cached, cached != nil
 	}
 	r.sets[id] = nil
-	answers, err := query(ctx, unix.NFT_MSG_GETSETELEM, table.family,
+	answers, err := nfnetlink.Query(ctx, unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, table.family,
 		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_TABLE, nl.ZeroTerminated(table.table)),
 		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(set)))
 	if err != nil {
 		return nil, false
 	}
 	for _, a := range answers {
-		list, _ := nl.ParseRouteAttr(a.attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
-		for _, e := range list {
-			const keyEnd = 10 // NFTA_SET_ELEM_KEY_END, of ranges of several fields
-			a := parse(e.Value)
-			if a[keyEnd] != nil {
+		for _, e := range nfnetlink.List(a.Attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS]) {
+			a := nfnetlink.Parse(e)
+			if a[nfnetlink.SetElementKeyEnd] != nil { // of ranges of several fields
 				return nil, false
 			}
 			all = append(all, readElement(a))
@@ -52,9 +52,9 @@ func (r *Ruleset) elements(ctx context.Context, table chainID, set string) (all 
 	return all, all != nil
 }
 
-func readElement(a attributes) element {
-	flags := a.number(unix.NFTA_SET_ELEM_FLAGS)
-	return element{a.value(unix.NFTA_SET_ELEM_KEY), flags&unix.NFT_SET_ELEM_INTERVAL_END != 0,
+func readElement(a nfnetlink.Attributes) element {
+	flags := a.Number(unix.NFTA_SET_ELEM_FLAGS)
+	return element{a.Value(unix.NFTA_SET_ELEM_KEY), flags&unix.NFT_SET_ELEM_INTERVAL_END != 0,
 		readVerdict(a[unix.NFTA_SET_ELEM_DATA])}
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 
+	"farmc/cmd/internal/nfnetlink"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -44,7 +46,7 @@ type step struct {
 }
 
 // expressionFuncs compute an expression: whether the rule goes on, and its verdict.
-var expressionFuncs = map[string]func(*step, attributes) (truth, verdict){
+var expressionFuncs = map[string]func(*step, nfnetlink.Attributes) (truth, verdict){
 	"cmp":       (*step).cmp,
 	"range":     (*step).inRange,
 	"lookup":    (*step).lookup,
@@ -70,10 +72,10 @@ var expressionFuncs = map[string]func(*step, attributes) (truth, verdict){
 	"notrack":   ends(Untrack),
 }
 
-func ignored(*step, attributes) (truth, verdict) { return yes, verdict{} }
+func ignored(*step, nfnetlink.Attributes) (truth, verdict) { return yes, verdict{} }
 
-func ends(kind Kind) func(*step, attributes) (truth, verdict) {
-	return func(*step, attributes) (truth, verdict) { return yes, verdict{kind: kind} }
+func ends(kind Kind) func(*step, nfnetlink.Attributes) (truth, verdict) {
+	return func(*step, nfnetlink.Attributes) (truth, verdict) { return yes, verdict{kind: kind} }
 }
 
 // compute computes one expression. One that is not in the table may match or not, and may write any register.
@@ -85,10 +87,10 @@ func (s *step) compute(e expression) (truth, verdict) {
 	return maybe, verdict{}
 }
 
-func (s *step) cmp(a attributes) (truth, verdict) {
-	constant := a.value(unix.NFTA_CMP_DATA)
-	v := s.registers.get(a.number(unix.NFTA_CMP_SREG), len(constant))
-	op := a.number(unix.NFTA_CMP_OP)
+func (s *step) cmp(a nfnetlink.Attributes) (truth, verdict) {
+	constant := a.Value(unix.NFTA_CMP_DATA)
+	v := s.registers.get(a.Number(unix.NFTA_CMP_SREG), len(constant))
+	op := a.Number(unix.NFTA_CMP_OP)
 	if op == unix.NFT_CMP_EQ || op == unix.NFT_CMP_NEQ {
 		return v.equals(constant).inverted(op == unix.NFT_CMP_NEQ), verdict{}
 	}
@@ -100,10 +102,10 @@ func (s *step) cmp(a attributes) (truth, verdict) {
 		op == unix.NFT_CMP_GT && sign > 0 || op == unix.NFT_CMP_GTE && sign >= 0), verdict{}
 }
 
-func (s *step) inRange(a attributes) (truth, verdict) {
-	from, to := a.value(unix.NFTA_RANGE_FROM_DATA), a.value(unix.NFTA_RANGE_TO_DATA)
-	v := s.registers.get(a.number(unix.NFTA_RANGE_SREG), len(from))
-	return v.between(from, to).inverted(a.number(unix.NFTA_RANGE_OP) == unix.NFT_RANGE_NEQ), verdict{}
+func (s *step) inRange(a nfnetlink.Attributes) (truth, verdict) {
+	from, to := a.Value(unix.NFTA_RANGE_FROM_DATA), a.Value(unix.NFTA_RANGE_TO_DATA)
+	v := s.registers.get(a.Number(unix.NFTA_RANGE_SREG), len(from))
+	return v.between(from, to).inverted(a.Number(unix.NFTA_RANGE_OP) == unix.NFT_RANGE_NEQ), verdict{}
 }
 
 func (v value) between(from, to []byte) truth {
@@ -115,27 +117,26 @@ func (v value) between(from, to []byte) truth {
 	return truthOf(low >= 0 && high <= 0)
 }
 
-func (s *step) immediate(a attributes) (truth, verdict) {
-	if at := a.number(unix.NFTA_IMMEDIATE_DREG); word(at) >= 0 {
-		s.registers.put(at, known(a.value(unix.NFTA_IMMEDIATE_DATA)))
+func (s *step) immediate(a nfnetlink.Attributes) (truth, verdict) {
+	if at := a.Number(unix.NFTA_IMMEDIATE_DREG); word(at) >= 0 {
+		s.registers.put(at, known(a.Value(unix.NFTA_IMMEDIATE_DATA)))
 		return yes, verdict{}
 	}
 	return yes, readVerdict(a[unix.NFTA_IMMEDIATE_DATA])
 }
 
 func readVerdict(data []byte) verdict {
-	v := parse(parse(data)[unix.NFTA_DATA_VERDICT])
+	v := nfnetlink.Parse(nfnetlink.Parse(data)[unix.NFTA_DATA_VERDICT])
 	kinds := map[int32]Kind{unix.NFT_RETURN: returned, unix.NFT_JUMP: jumped, unix.NFT_GOTO: wentTo, 1: Accept, 0: Drop,
 		3: Queue}
-	return verdict{kinds[int32(v.number(unix.NFTA_VERDICT_CODE))], v.text(unix.NFTA_VERDICT_CHAIN)}
+	return verdict{kinds[int32(v.Number(unix.NFTA_VERDICT_CODE))], v.Text(unix.NFTA_VERDICT_CHAIN)}
 }
 
-func (s *step) bitwise(a attributes) (truth, verdict) {
-	const op = 6 // NFTA_BITWISE_OP; 0 is mask and xor
-	size := int(min(a.number(unix.NFTA_BITWISE_LEN), 64))
-	v := s.registers.get(a.number(unix.NFTA_BITWISE_SREG), size)
-	mask, xor := a.value(unix.NFTA_BITWISE_MASK), a.value(unix.NFTA_BITWISE_XOR)
-	if a.number(op) != 0 || len(mask) < size || len(xor) < size {
+func (s *step) bitwise(a nfnetlink.Attributes) (truth, verdict) {
+	size := int(min(a.Number(unix.NFTA_BITWISE_LEN), 64))
+	v := s.registers.get(a.Number(unix.NFTA_BITWISE_SREG), size)
+	mask, xor := a.Value(unix.NFTA_BITWISE_MASK), a.Value(unix.NFTA_BITWISE_XOR)
+	if a.Number(nfnetlink.BitwiseOperation) != 0 || len(mask) < size || len(xor) < size {
 		v = unknown(size)
 	} else {
 		for i := range size {
@@ -143,74 +144,73 @@ func (s *step) bitwise(a attributes) (truth, verdict) {
 			v.known[i] |= ^mask[i]
 		}
 	}
-	s.registers.put(a.number(unix.NFTA_BITWISE_DREG), v)
+	s.registers.put(a.Number(unix.NFTA_BITWISE_DREG), v)
 	return yes, verdict{}
 }
 
-func (s *step) meta(a attributes) (truth, verdict) {
-	s.registers.put(a.number(unix.NFTA_META_DREG), s.packet.meta(a.number(unix.NFTA_META_KEY)))
+func (s *step) meta(a nfnetlink.Attributes) (truth, verdict) {
+	s.registers.put(a.Number(unix.NFTA_META_DREG), s.packet.meta(a.Number(unix.NFTA_META_KEY)))
 	return yes, verdict{}
 }
 
-func (s *step) ct(a attributes) (truth, verdict) {
-	s.registers.put(a.number(unix.NFTA_CT_DREG), s.packet.tracking(a.number(unix.NFTA_CT_KEY)))
+func (s *step) ct(a nfnetlink.Attributes) (truth, verdict) {
+	s.registers.put(a.Number(unix.NFTA_CT_DREG), s.packet.tracking(a.Number(unix.NFTA_CT_KEY)))
 	return yes, verdict{}
 }
 
-func (s *step) payload(a attributes) (truth, verdict) {
+func (s *step) payload(a nfnetlink.Attributes) (truth, verdict) {
 	header := unknown(0)
-	switch a.number(unix.NFTA_PAYLOAD_BASE) {
+	switch a.Number(unix.NFTA_PAYLOAD_BASE) {
 	case unix.NFT_PAYLOAD_NETWORK_HEADER:
 		header = s.packet.network()
 	case unix.NFT_PAYLOAD_TRANSPORT_HEADER:
 		header = s.packet.transport()
 	}
-	offset, size := a.number(unix.NFTA_PAYLOAD_OFFSET), min(a.number(unix.NFTA_PAYLOAD_LEN), 64)
+	offset, size := a.Number(unix.NFTA_PAYLOAD_OFFSET), min(a.Number(unix.NFTA_PAYLOAD_LEN), 64)
 	if offset > math.MaxInt16 {
 		offset = math.MaxInt16
 	}
-	s.registers.put(a.number(unix.NFTA_PAYLOAD_DREG), header.part(int(offset), int(size)))
+	s.registers.put(a.Number(unix.NFTA_PAYLOAD_DREG), header.part(int(offset), int(size)))
 	return yes, verdict{}
 }
 
 // fib knows the type of the destination address only.
-func (s *step) fib(a attributes) (truth, verdict) {
-	const result, flags = 2, 3 // NFTA_FIB_*
+func (s *step) fib(a nfnetlink.Attributes) (truth, verdict) {
 	const addressType, ofDestination = 3, 2
 	v := unknown(16)
-	if a.number(result) == addressType && a.number(flags)&ofDestination != 0 {
+	if a.Number(nfnetlink.FibResult) == addressType && a.Number(nfnetlink.FibFlags)&ofDestination != 0 {
 		kind := uint32(unix.RTN_UNICAST)
 		if s.packet.DestinationLocal {
 			kind = unix.RTN_LOCAL
 		}
 		v = number32(kind)
 	}
-	s.registers.put(a.number(1), v)
+	s.registers.put(a.Number(nfnetlink.FibDestinationRegister), v)
 	return yes, verdict{}
 }
 
-func (s *step) nat(a attributes) (truth, verdict) {
+func (s *step) nat(a nfnetlink.Attributes) (truth, verdict) {
 	const source = 0 // NFT_NAT_SNAT
-	if a.number(unix.NFTA_NAT_TYPE) == source {
+	if a.Number(unix.NFTA_NAT_TYPE) == source {
 		return yes, verdict{kind: SourceNAT}
 	}
 	return yes, verdict{kind: DestinationNAT}
 }
 
 // lookup decides lookups in the anonymous sets of a rule.
-func (s *step) lookup(a attributes) (truth, verdict) {
-	all, isKnown := s.ruleset.elements(s.ctx, s.table, a.text(unix.NFTA_LOOKUP_SET))
-	if to := a.number(unix.NFTA_LOOKUP_DREG); word(to) >= 0 {
+func (s *step) lookup(a nfnetlink.Attributes) (truth, verdict) {
+	all, isKnown := s.ruleset.elements(s.ctx, s.table, a.Text(unix.NFTA_LOOKUP_SET))
+	if to := a.Number(unix.NFTA_LOOKUP_DREG); word(to) >= 0 {
 		s.registers.put(to, unknown(16))
 		isKnown = false
 	}
 	if !isKnown {
 		return maybe, verdict{}
 	}
-	from := a.number(unix.NFTA_LOOKUP_SREG)
+	from := a.Number(unix.NFTA_LOOKUP_SREG)
 	hit, found := find(all, func(size int) value { return s.registers.get(from, size) })
 	if len(a[unix.NFTA_LOOKUP_DREG]) == 0 {
-		return hit.inverted(a.number(unix.NFTA_LOOKUP_FLAGS)&unix.NFT_LOOKUP_F_INV != 0), verdict{}
+		return hit.inverted(a.Number(unix.NFTA_LOOKUP_FLAGS)&unix.NFT_LOOKUP_F_INV != 0), verdict{}
 	}
 	return hit, found
 }

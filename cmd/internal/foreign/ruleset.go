@@ -14,6 +14,8 @@ import (
 	"errors"
 	"fmt"
 
+	"farmc/cmd/internal/nfnetlink"
+
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -52,23 +54,22 @@ type rule []expression
 
 type expression struct {
 	name string
-	data attributes
+	data nfnetlink.Attributes
 }
 
 // Read reads the rules of all other programs in the network namespace of the thread. It needs CAP_NET_ADMIN.
 func Read(ctx context.Context) (*Ruleset, error) {
 	r := &Ruleset{chains: map[chainID]*Chain{}, sets: map[setID][]element{}}
-	tables, err := query(ctx, unix.NFT_MSG_GETTABLE, unix.NFPROTO_UNSPEC)
+	tables, err := nfnetlink.Query(ctx, unix.NFT_MSG_GETTABLE, unix.NLM_F_DUMP, unix.NFPROTO_UNSPEC)
 	if err != nil {
 		return nil, fmt.Errorf("read the tables of other programs: %w", err)
 	}
 	owned := map[chainID]bool{}
 	for _, t := range tables {
-		const owner = 2 // NFT_TABLE_F_OWNER
-		id := chainID{t.family, t.text(unix.NFTA_TABLE_NAME), ""}
-		owned[id] = t.number(unix.NFTA_TABLE_FLAGS)&owner != 0
+		id := chainID{t.Family, t.Text(unix.NFTA_TABLE_NAME), ""}
+		owned[id] = t.Number(unix.NFTA_TABLE_FLAGS)&nfnetlink.TableOwned != 0
 	}
-	chains, err := query(ctx, unix.NFT_MSG_GETCHAIN, unix.NFPROTO_UNSPEC)
+	chains, err := nfnetlink.Query(ctx, unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, unix.NFPROTO_UNSPEC)
 	if err != nil {
 		return nil, fmt.Errorf("read the chains of other programs: %w", err)
 	}
@@ -83,15 +84,15 @@ func Read(ctx context.Context) (*Ruleset, error) {
 	return r, err
 }
 
-func (r *Ruleset) addChain(a answer, owned map[chainID]bool) {
-	c := &Chain{Family: a.family, Table: a.text(unix.NFTA_CHAIN_TABLE), Name: a.text(unix.NFTA_CHAIN_NAME)}
-	c.Owned = owned[chainID{a.family, c.Table, ""}]
-	hook := parse(a.attributes[unix.NFTA_CHAIN_HOOK])
+func (r *Ruleset) addChain(a nfnetlink.Answer, owned map[chainID]bool) {
+	c := &Chain{Family: a.Family, Table: a.Text(unix.NFTA_CHAIN_TABLE), Name: a.Text(unix.NFTA_CHAIN_NAME)}
+	c.Owned = owned[chainID{a.Family, c.Table, ""}]
+	hook := nfnetlink.Parse(a.Attributes[unix.NFTA_CHAIN_HOOK])
 	if len(hook) > 0 {
-		c.Type, c.Hook = a.text(unix.NFTA_CHAIN_TYPE), hook.number(unix.NFTA_HOOK_HOOKNUM)
-		c.Priority = int32(hook.number(unix.NFTA_HOOK_PRIORITY))
-		c.Devices = hook.devices()
-		if c.policy = accepted; a.number(unix.NFTA_CHAIN_POLICY) == 0 && len(a.attributes[unix.NFTA_CHAIN_POLICY]) > 0 {
+		c.Type, c.Hook = a.Text(unix.NFTA_CHAIN_TYPE), hook.Number(unix.NFTA_HOOK_HOOKNUM)
+		c.Priority = int32(hook.Number(unix.NFTA_HOOK_PRIORITY))
+		c.Devices = hook.Devices()
+		if c.policy = accepted; a.Number(unix.NFTA_CHAIN_POLICY) == 0 && len(a.Attributes[unix.NFTA_CHAIN_POLICY]) > 0 {
 			c.policy = dropped
 		}
 		if c.Table == "farmc" {
@@ -105,25 +106,24 @@ func (r *Ruleset) addChain(a answer, owned map[chainID]bool) {
 
 // addRules reads the rules of one table. The kernel deletes a table at any time, so a missing one has no rules.
 func (r *Ruleset) addRules(ctx context.Context, table chainID) error {
-	answers, err := query(ctx, unix.NFT_MSG_GETRULE, table.family,
+	answers, err := nfnetlink.Query(ctx, unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, table.family,
 		nl.NewRtAttr(unix.NFTA_RULE_TABLE, nl.ZeroTerminated(table.table)))
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("read the rules of table %q: %w", table.table, err)
 	}
 	for _, a := range answers {
-		id := chainID{a.family, a.text(unix.NFTA_RULE_TABLE), a.text(unix.NFTA_RULE_CHAIN)}
+		id := chainID{a.Family, a.Text(unix.NFTA_RULE_TABLE), a.Text(unix.NFTA_RULE_CHAIN)}
 		if c := r.chains[id]; c != nil && id.table == table.table && id.family == table.family {
-			c.rules = append(c.rules, expressions(a.attributes[unix.NFTA_RULE_EXPRESSIONS]))
+			c.rules = append(c.rules, expressions(a.Attributes[unix.NFTA_RULE_EXPRESSIONS]))
 		}
 	}
 	return nil
 }
 
 func expressions(list []byte) (all rule) {
-	nested, _ := nl.ParseRouteAttr(list)
-	for _, e := range nested {
-		a := parse(e.Value)
-		all = append(all, expression{a.text(unix.NFTA_EXPR_NAME), parse(a[unix.NFTA_EXPR_DATA])})
+	for _, e := range nfnetlink.List(list) {
+		a := nfnetlink.Parse(e)
+		all = append(all, expression{a.Text(unix.NFTA_EXPR_NAME), nfnetlink.Parse(a[unix.NFTA_EXPR_DATA])})
 	}
 	return all
 }

@@ -3,15 +3,17 @@ package foreign
 import (
 	"encoding/binary"
 
+	"farmc/cmd/internal/nfnetlink"
+
 	"golang.org/x/sys/unix"
 )
 
 // xtMatch computes a match of iptables-nft. The layouts come from linux/netfilter/xt_*.h, in the machine's byte
 // order.
-func (s *step) xtMatch(a attributes) (truth, verdict) {
+func (s *step) xtMatch(a nfnetlink.Attributes) (truth, verdict) {
 	info := a[unix.NFTA_MATCH_INFO]
 	result := maybe
-	switch a.text(unix.NFTA_MATCH_NAME) {
+	switch a.Text(unix.NFTA_MATCH_NAME) {
 	case "comment":
 		result = yes
 	case "conntrack":
@@ -112,12 +114,12 @@ func (s *step) xtAddressType(info []byte) truth {
 }
 
 // xtTarget returns the verdict of a target of iptables-nft. Other targets change the packet and go on.
-func (s *step) xtTarget(a attributes) (truth, verdict) {
+func (s *step) xtTarget(a nfnetlink.Attributes) (truth, verdict) {
 	kinds := map[string]Kind{
 		"REJECT": Drop, "DNAT": DestinationNAT, "REDIRECT": DestinationNAT, "SNAT": SourceNAT, "MASQUERADE": SourceNAT,
 		"TPROXY": Proxy, "SYNPROXY": Proxy, "NFQUEUE": Queue, "NOTRACK": Untrack, "DROP": Drop, "ACCEPT": Accept,
 	}
-	name, info := a.text(unix.NFTA_TARGET_NAME), a[unix.NFTA_TARGET_INFO]
+	name, info := a.Text(unix.NFTA_TARGET_NAME), a[unix.NFTA_TARGET_INFO]
 	if name == "CT" && len(info) >= 2 && hostOrder.Uint16(info)&1 != 0 { // XT_CT_NOTRACK
 		return yes, verdict{kind: Untrack}
 	}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"farmc/cmd/internal/nfnetlink"
+
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -34,9 +36,9 @@ func (n Nft) Bans(ctx context.Context, set string) ([]Ban, error) {
 	}
 	var bans []Ban
 	for _, a := range answers {
-		elements, _ := nl.ParseRouteAttr(a.attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
+		elements, _ := nl.ParseRouteAttr(a.Attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
 		for _, e := range elements {
-			if b, ok := readBan(parseAttributes(e.Value)); ok {
+			if b, ok := readBan(nfnetlink.Parse(e.Value)); ok {
 				bans = append(bans, b)
 			}
 		}
@@ -44,9 +46,9 @@ func (n Nft) Bans(ctx context.Context, set string) ([]Ban, error) {
 	return bans, nil
 }
 
-func readBan(element attributes) (Ban, bool) {
-	address, ok := netip.AddrFromSlice(parseAttributes(element[unix.NFTA_SET_ELEM_KEY])[unix.NFTA_DATA_VALUE])
-	left := time.Duration(element.number64(unix.NFTA_SET_ELEM_EXPIRATION)) * time.Millisecond
+func readBan(element nfnetlink.Attributes) (Ban, bool) {
+	address, ok := netip.AddrFromSlice(nfnetlink.Parse(element[unix.NFTA_SET_ELEM_KEY])[unix.NFTA_DATA_VALUE])
+	left := time.Duration(element.Number64(unix.NFTA_SET_ELEM_EXPIRATION)) * time.Millisecond
 	return Ban{address, left, bytes.Equal(element[unix.NFTA_SET_ELEM_USERDATA], byHand)}, ok
 }
 
@@ -137,8 +139,8 @@ func (n Nft) findBan(ctx context.Context, set string, address netip.Addr) (Ban, 
 	if err != nil {
 		return Ban{}, false, changeError(err, set)
 	}
-	list := parseAttributes(answers[0].attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
-	b, ok := readBan(parseAttributes(list[unix.NFTA_LIST_ELEM]))
+	list := nfnetlink.Parse(answers[0].Attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
+	b, ok := readBan(nfnetlink.Parse(list[unix.NFTA_LIST_ELEM]))
 	return b, ok, nil
 }
 
@@ -183,12 +185,8 @@ type elementChange struct {
 func commit(ctx context.Context, changes []elementChange) error {
 	var requests []*nl.NetlinkRequest
 	for _, c := range changes {
-		req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|c.message, c.flags)
-		req.AddData(&nl.Nfgenmsg{NfgenFamily: unix.NFPROTO_INET})
-		for _, attr := range elementAttributes(c.set, c.address.AsSlice(), c.timeout) {
-			req.AddData(attr)
-		}
-		requests = append(requests, req)
+		requests = append(requests, nfnetlink.NewRequest(c.message, c.flags, unix.NFPROTO_INET,
+			elementAttributes(c.set, c.address.AsSlice(), c.timeout)...))
 	}
 	return transact(ctx, requests)
 }

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/vishvananda/netlink/nl"
+	"farmc/cmd/internal/nfnetlink"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -19,22 +20,11 @@ func (n Nft) IngressDevices(ctx context.Context) ([]string, error) {
 			return nil, fmt.Errorf("read the chains at ingress: %w", err)
 		}
 		for _, a := range answers {
-			if a.attributes.text(unix.NFTA_CHAIN_TABLE) == "farmc" {
-				hook := parseAttributes(a.attributes[unix.NFTA_CHAIN_HOOK])
-				devices = append(devices, names(hook[hookDevs])...)
+			if a.Text(unix.NFTA_CHAIN_TABLE) == "farmc" {
+				devices = append(devices, nfnetlink.Parse(a.Attributes[unix.NFTA_CHAIN_HOOK]).Devices()...)
 			}
 		}
 	}
 	slices.Sort(devices)
 	return slices.Compact(devices), nil
-}
-
-// names gives the values of all attributes of a list, of any type.
-func names(data []byte) []string {
-	var out []string
-	nested, _ := nl.ParseRouteAttr(data)
-	for _, attr := range nested {
-		out = append(out, unix.ByteSliceToString(attr.Value))
-	}
-	return out
 }

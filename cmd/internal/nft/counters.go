@@ -8,6 +8,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"farmc/cmd/internal/nfnetlink"
 )
 
 // An Element names an element of a set or map of farmc.
@@ -89,12 +91,8 @@ func readCounters(socket int, elements []Element, counters []Counter) error {
 
 // appendQuery adds the query for the element, with a sequence number, to a message.
 func (e Element) appendQuery(queries []byte, number uint32) []byte {
-	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETSETELEM, 0)
+	req := nfnetlink.NewRequest(unix.NFT_MSG_GETSETELEM, 0, familyNumber(e.Family), elementAttributes(e.Set, e.Key, nil)...)
 	req.Seq = number
-	req.AddData(&nl.Nfgenmsg{NfgenFamily: familyNumber(e.Family)})
-	for _, attr := range elementAttributes(e.Set, e.Key, nil) {
-		req.AddData(attr)
-	}
 	return append(queries, req.Serialize()...)
 }
 
@@ -137,7 +135,7 @@ func attribute(list []byte, kind uint16) []byte {
 
 // counterOf finds the counter among the expressions of an element.
 func counterOf(element []byte) Counter {
-	expressions := attribute(element, setElemExpressions)
+	expressions := attribute(element, nfnetlink.SetElementExpressions)
 	if expressions == nil { // one expression has no list
 		return counterIn(attribute(element, unix.NFTA_SET_ELEM_EXPR))
 	}
@@ -164,8 +162,8 @@ func counterIn(expression []byte) Counter {
 
 // newCounter parses the attributes of a counter.
 func newCounter(data []byte) Counter {
-	attrs := parseAttributes(data)
-	return Counter{attrs.number64(unix.NFTA_COUNTER_PACKETS), attrs.number64(unix.NFTA_COUNTER_BYTES)}
+	attrs := nfnetlink.Parse(data)
+	return Counter{attrs.Number64(unix.NFTA_COUNTER_PACKETS), attrs.Number64(unix.NFTA_COUNTER_BYTES)}
 }
 
 // NamedCounters gives the counter objects of table inet farmc by their names.
@@ -177,19 +175,11 @@ func (n Nft) NamedCounters(ctx context.Context) (map[string]Counter, error) {
 	}
 	counters := map[string]Counter{}
 	for _, a := range answers {
-		if a.attributes.number(unix.NFTA_OBJ_TYPE) == unix.NFT_OBJECT_COUNTER {
-			counters[a.attributes.text(unix.NFTA_OBJ_NAME)] = newCounter(a.attributes[unix.NFTA_OBJ_DATA])
+		if a.Number(unix.NFTA_OBJ_TYPE) == unix.NFT_OBJECT_COUNTER {
+			counters[a.Text(unix.NFTA_OBJ_NAME)] = newCounter(a.Attributes[unix.NFTA_OBJ_DATA])
 		}
 	}
 	return counters, nil
-}
-
-// number64 gives a 64-bit number, or 0 if there is none.
-func (a attributes) number64(kind uint16) uint64 {
-	if len(a[kind]) != 8 {
-		return 0
-	}
-	return binary.BigEndian.Uint64(a[kind])
 }
 
 // MapValues calls do with the value of each element of a map that has not expired. A missing map has none.
@@ -200,9 +190,9 @@ func (n Nft) MapValues(ctx context.Context, family, name string, do func(value [
 		return fmt.Errorf("read the elements of %s: %w", name, err)
 	}
 	for _, a := range answers {
-		elements, _ := nl.ParseRouteAttr(a.attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
+		elements, _ := nl.ParseRouteAttr(a.Attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
 		for _, e := range elements {
-			do(parseAttributes(parseAttributes(e.Value)[unix.NFTA_SET_ELEM_DATA])[unix.NFTA_DATA_VALUE])
+			do(nfnetlink.Parse(nfnetlink.Parse(e.Value)[unix.NFTA_SET_ELEM_DATA])[unix.NFTA_DATA_VALUE])
 		}
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"farmc/cmd/internal/nfnetlink"
 )
 
 // digestComment matches the comment that holds the digest of the loaded script.
@@ -32,7 +34,7 @@ func (n Nft) Loaded(ctx context.Context) (digest string, err error) {
 		return "", fmt.Errorf("read the rules of table inet farmc: %w", err)
 	}
 	for _, a := range answers {
-		if found := digestComment.FindSubmatch(comment(a.attributes[unix.NFTA_RULE_USERDATA])); found != nil {
+		if found := digestComment.FindSubmatch(comment(a.Attributes[unix.NFTA_RULE_USERDATA])); found != nil {
 			return string(found[1]), nil
 		}
 	}
@@ -63,5 +65,5 @@ func (n Nft) TableHandle(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read table inet farmc: %w", err)
 	}
-	return answers[0].attributes.number64(tableHandle), nil
+	return answers[0].Number64(nfnetlink.TableHandle), nil
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"syscall"
 
+	"farmc/cmd/internal/nfnetlink"
+
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
@@ -28,7 +30,7 @@ func (n Nft) Generation(ctx context.Context) (uint32, error) {
 	if err != nil || len(answers) == 0 {
 		return 0, fmt.Errorf("read the generation of the ruleset: %w", err)
 	}
-	return answers[0].attributes.number(unix.NFTA_GEN_ID), nil
+	return answers[0].Number(unix.NFTA_GEN_ID), nil
 }
 
 // Monitor sends every transaction that changes farmc's tables from now on. The channel is closed when ctx is done.
@@ -78,7 +80,7 @@ func (r *reader) note(m syscall.NetlinkMessage) {
 	if r.otherChanges {
 		return
 	}
-	set := parseAttributes(m.Data[nl.SizeofNfgenmsg:]).text(unix.NFTA_SET_ELEM_LIST_SET)
+	set := nfnetlink.ParseMessage(m.Data).Text(unix.NFTA_SET_ELEM_LIST_SET)
 	if !slices.Contains(r.sets, set) {
 		r.sets = append(r.sets, set)
 	}
@@ -97,19 +99,19 @@ func (r *reader) read(messages []syscall.NetlinkMessage, err error) (transaction
 				r.note(m)
 			}
 		case r.touched:
-			transactions = append(transactions, r.end(parseAttributes(m.Data[nl.SizeofNfgenmsg:])))
+			transactions = append(transactions, r.end(nfnetlink.ParseMessage(m.Data)))
 		}
 	}
 	return transactions
 }
 
 // end gives the current transaction, which the new generation ends, and begins the next.
-func (r *reader) end(generation attributes) Transaction {
-	program := generation.text(unix.NFTA_GEN_PROC_NAME)
+func (r *reader) end(generation nfnetlink.Attributes) Transaction {
+	program := generation.Text(unix.NFTA_GEN_PROC_NAME)
 	done := Transaction{
-		Process:    fmt.Sprintf("%s, process %d", diag.Printable(program), generation.number(unix.NFTA_GEN_PROC_PID)),
+		Process:    fmt.Sprintf("%s, process %d", diag.Printable(program), generation.Number(unix.NFTA_GEN_PROC_PID)),
 		Program:    program,
-		Generation: generation.number(unix.NFTA_GEN_ID),
+		Generation: generation.Number(unix.NFTA_GEN_ID),
 		Sets:       r.sets,
 	}
 	*r = reader{}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"farmc/cmd/internal/nfnetlink"
+
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -42,7 +44,7 @@ func (n Nft) Objects(ctx context.Context) ([]Object, error) {
 				return nil, fmt.Errorf("read the objects of table %s farmc: %w", family.name, err)
 			}
 			for _, a := range answers {
-				if o, ok := q.read(a.attributes); ok && a.attributes.text(uint16(q.table)) == "farmc" {
+				if o, ok := q.read(a.Attributes); ok && a.Text(uint16(q.table)) == "farmc" {
 					o.Family = family.name
 					all = append(all, o)
 				}
@@ -56,35 +58,31 @@ func (n Nft) Objects(ctx context.Context) ([]Object, error) {
 // answer, which tells whether the object is to be kept.
 var objectQueries = []struct {
 	message, table int
-	read           func(a attributes) (Object, bool)
+	read           func(a nfnetlink.Attributes) (Object, bool)
 }{
 	{unix.NFT_MSG_GETCHAIN, unix.NFTA_CHAIN_TABLE, readChain},
 	{unix.NFT_MSG_GETSET, unix.NFTA_SET_TABLE, readSet},
-	{unix.NFT_MSG_GETFLOWTABLE, flowtableTable, readFlowtable},
+	{unix.NFT_MSG_GETFLOWTABLE, nfnetlink.FlowtableTable, readFlowtable},
 	{unix.NFT_MSG_GETOBJ, unix.NFTA_OBJ_TABLE, readNamedObject},
 }
 
-func readChain(a attributes) (Object, bool) {
-	return Object{Kind: "chain", Name: a.text(unix.NFTA_CHAIN_NAME), Hooked: a[unix.NFTA_CHAIN_HOOK] != nil}, true
+func readChain(a nfnetlink.Attributes) (Object, bool) {
+	return Object{Kind: "chain", Name: a.Text(unix.NFTA_CHAIN_NAME), Hooked: a[unix.NFTA_CHAIN_HOOK] != nil}, true
 }
 
 // readSet leaves out anonymous sets, which are parts of rules.
-func readSet(a attributes) (Object, bool) {
-	o := Object{Kind: "set", Name: a.text(unix.NFTA_SET_NAME), Keys: a.number(unix.NFTA_SET_KEY_TYPE)}
-	if a[unix.NFTA_SET_FLAGS] != nil {
-		o.Flags = a.number(unix.NFTA_SET_FLAGS)
-	}
-	if size := parseAttributes(a[unix.NFTA_SET_DESC]); size[unix.NFTA_SET_DESC_SIZE] != nil {
-		o.Size = size.number(unix.NFTA_SET_DESC_SIZE)
-	}
+func readSet(a nfnetlink.Attributes) (Object, bool) {
+	o := Object{Kind: "set", Name: a.Text(unix.NFTA_SET_NAME), Keys: a.Number(unix.NFTA_SET_KEY_TYPE),
+		Flags: a.Number(unix.NFTA_SET_FLAGS)}
+	o.Size = nfnetlink.Parse(a[unix.NFTA_SET_DESC]).Number(unix.NFTA_SET_DESC_SIZE)
 	if o.Flags&unix.NFT_SET_MAP != 0 {
-		o.Kind, o.Values = "map", a.number(unix.NFTA_SET_DATA_TYPE)
+		o.Kind, o.Values = "map", a.Number(unix.NFTA_SET_DATA_TYPE)
 	}
 	return o, o.Flags&unix.NFT_SET_ANONYMOUS == 0
 }
 
-func readFlowtable(a attributes) (Object, bool) {
-	return Object{Kind: "flowtable", Name: a.text(flowtableName)}, true
+func readFlowtable(a nfnetlink.Attributes) (Object, bool) {
+	return Object{Kind: "flowtable", Name: a.Text(nfnetlink.FlowtableName)}, true
 }
 
 // objectKinds are nft's words for the kernel's numbers (NFT_OBJECT_* of linux/netfilter/nf_tables.h).
@@ -93,7 +91,7 @@ var objectKinds = map[uint32]string{
 	9: "ct expectation", 10: "synproxy",
 }
 
-func readNamedObject(a attributes) (Object, bool) {
-	kind := objectKinds[a.number(unix.NFTA_OBJ_TYPE)]
-	return Object{Kind: kind, Name: a.text(unix.NFTA_OBJ_NAME)}, kind != ""
+func readNamedObject(a nfnetlink.Attributes) (Object, bool) {
+	kind := objectKinds[a.Number(unix.NFTA_OBJ_TYPE)]
+	return Object{Kind: kind, Name: a.Text(unix.NFTA_OBJ_NAME)}, kind != ""
 }

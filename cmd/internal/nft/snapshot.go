@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 
+	"farmc/cmd/internal/nfnetlink"
+
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -65,19 +67,20 @@ func (s Snapshot) addTable(ctx context.Context, family uint8, elements bool) err
 	if err != nil {
 		return err
 	}
-	s.add(part{family: family}.table(), answers[0], tableHandle, unix.NFTA_TABLE_FLAGS)
+	s.add(part{family: family}.table(), answers[0], nfnetlink.TableHandle, unix.NFTA_TABLE_FLAGS)
 	return errors.Join(s.addChains(ctx, family), s.addRules(ctx, family), s.addSets(ctx, family, elements),
-		s.addNamed(ctx, part{family: family, kind: "object"}, unix.NFT_MSG_GETOBJ, unix.NFTA_OBJ_NAME, objectHandle),
-		s.addNamed(ctx, part{family: family, kind: "flow table"}, unix.NFT_MSG_GETFLOWTABLE, flowtableName,
-			flowtableHandle))
+		s.addNamed(ctx, part{family: family, kind: "object"}, unix.NFT_MSG_GETOBJ, unix.NFTA_OBJ_NAME,
+			nfnetlink.ObjectHandle),
+		s.addNamed(ctx, part{family: family, kind: "flow table"}, unix.NFT_MSG_GETFLOWTABLE, nfnetlink.FlowtableName,
+			nfnetlink.FlowtableHandle))
 }
 
 // add adds an object to the fingerprint of a part, with the attributes that tell it from another one.
-func (s Snapshot) add(p part, a answer, attributes ...uint16) {
+func (s Snapshot) add(p part, a nfnetlink.Answer, attributes ...uint16) {
 	f := s[p]
 	var object []byte
 	for _, kind := range attributes {
-		object = fmt.Appendf(object, "%q", a.attributes[kind])
+		object = fmt.Appendf(object, "%q", a.Attributes[kind])
 	}
 	f.add(object)
 	s[p] = f
@@ -85,14 +88,15 @@ func (s Snapshot) add(p part, a answer, attributes ...uint16) {
 
 // listObjects gives all objects of one kind in farmc's table of the family. It filters them again, because the kernel
 // filters by table for some kinds only.
-func listObjects(ctx context.Context, message int, family uint8, of ...nl.NetlinkRequestData) ([]answer, error) {
+func listObjects(ctx context.Context, message int, family uint8, of ...nl.NetlinkRequestData) ([]nfnetlink.Answer,
+	error) {
 	attrs := append([]nl.NetlinkRequestData{nl.NewRtAttr(1, nl.ZeroTerminated("farmc"))}, of...)
 	answers, err := query(ctx, message, unix.NLM_F_DUMP, family, attrs...)
 	if errors.Is(err, unix.ENOENT) {
 		return nil, nil
 	}
-	return slices.DeleteFunc(answers, func(a answer) bool {
-		return a.family != family || a.attributes.text(1) != "farmc"
+	return slices.DeleteFunc(answers, func(a nfnetlink.Answer) bool {
+		return a.Family != family || a.Text(1) != "farmc"
 	}), err
 }
 
@@ -100,9 +104,9 @@ func listObjects(ctx context.Context, message int, family uint8, of ...nl.Netlin
 func (s Snapshot) addChains(ctx context.Context, family uint8) error {
 	answers, err := listObjects(ctx, unix.NFT_MSG_GETCHAIN, family)
 	for _, a := range answers {
-		hook := parseAttributes(a.attributes[unix.NFTA_CHAIN_HOOK])
-		a.attributes[unix.NFTA_CHAIN_HOOK] = slices.Concat(hook[unix.NFTA_HOOK_HOOKNUM], hook[unix.NFTA_HOOK_PRIORITY])
-		s.add(part{family, "chain", a.attributes.text(unix.NFTA_CHAIN_NAME)}, a,
+		hook := nfnetlink.Parse(a.Attributes[unix.NFTA_CHAIN_HOOK])
+		a.Attributes[unix.NFTA_CHAIN_HOOK] = slices.Concat(hook[unix.NFTA_HOOK_HOOKNUM], hook[unix.NFTA_HOOK_PRIORITY])
+		s.add(part{family, "chain", a.Text(unix.NFTA_CHAIN_NAME)}, a,
 			unix.NFTA_CHAIN_HANDLE, unix.NFTA_CHAIN_HOOK, unix.NFTA_CHAIN_POLICY)
 	}
 	return err
@@ -112,7 +116,7 @@ func (s Snapshot) addChains(ctx context.Context, family uint8) error {
 func (s Snapshot) addRules(ctx context.Context, family uint8) error {
 	answers, err := listObjects(ctx, unix.NFT_MSG_GETRULE, family)
 	for _, a := range answers {
-		s.add(part{family, "rule", "chain " + a.attributes.text(unix.NFTA_RULE_CHAIN)}, a, unix.NFTA_RULE_HANDLE)
+		s.add(part{family, "rule", "chain " + a.Text(unix.NFTA_RULE_CHAIN)}, a, unix.NFTA_RULE_HANDLE)
 	}
 	return err
 }
@@ -120,15 +124,15 @@ func (s Snapshot) addRules(ctx context.Context, family uint8) error {
 func (s Snapshot) addSets(ctx context.Context, family uint8, elements bool) error {
 	answers, err := listObjects(ctx, unix.NFT_MSG_GETSET, family)
 	for _, a := range answers {
-		flags := a.attributes.number(unix.NFTA_SET_FLAGS)
+		flags := a.Number(unix.NFTA_SET_FLAGS)
 		if flags&unix.NFT_SET_ANONYMOUS != 0 { // it is part of a rule
 			continue
 		}
-		set := part{family, "set", a.attributes.text(unix.NFTA_SET_NAME)}
+		set := part{family, "set", a.Text(unix.NFTA_SET_NAME)}
 		if flags&unix.NFT_SET_MAP != 0 {
 			set.kind = "map"
 		}
-		s.add(set, a, setHandle, unix.NFTA_SET_TIMEOUT)
+		s.add(set, a, nfnetlink.SetHandle, unix.NFTA_SET_TIMEOUT)
 		if flags&unix.NFT_SET_EVAL == 0 && elements { // no rule adds elements
 			err = errors.Join(err, s.addElements(ctx, set))
 		}
@@ -142,11 +146,11 @@ func (s Snapshot) addElements(ctx context.Context, set part) error {
 	p := part{set.family, "element", set.kind + " " + set.name}
 	f := s[p]
 	for _, a := range answers {
-		elements, _ := nl.ParseRouteAttr(a.attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
+		elements, _ := nl.ParseRouteAttr(a.Attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
 		for _, e := range elements {
-			attrs := parseAttributes(e.Value)
+			attrs := nfnetlink.Parse(e.Value)
 			if attrs[unix.NFTA_SET_ELEM_TIMEOUT] == nil { // else it expires without a transaction
-				f.add(slices.Concat(attrs[unix.NFTA_SET_ELEM_KEY], attrs[setElemKeyEnd],
+				f.add(slices.Concat(attrs[unix.NFTA_SET_ELEM_KEY], attrs[nfnetlink.SetElementKeyEnd],
 					attrs[unix.NFTA_SET_ELEM_DATA], attrs[unix.NFTA_SET_ELEM_FLAGS]))
 			}
 		}
@@ -159,7 +163,7 @@ func (s Snapshot) addElements(ctx context.Context, set part) error {
 func (s Snapshot) addNamed(ctx context.Context, p part, message int, name, handle uint16) error {
 	answers, err := listObjects(ctx, message, p.family)
 	for _, a := range answers {
-		p.name = a.attributes.text(name)
+		p.name = a.Text(name)
 		s.add(p, a, handle)
 	}
 	return err

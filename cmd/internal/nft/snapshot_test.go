@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"farmc/cmd/internal/nfnetlink"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -18,6 +20,7 @@ table inet farmc {
 	}
 	set clients { type ipv4_addr; flags dynamic,timeout; timeout 1m; }
 	set office { type ipv4_addr; flags interval; elements = { 10.0.0.0/8, 192.168.0.0/16 } }
+	set plain { type ipv4_addr; elements = { 192.0.2.8, 192.0.2.9 }; }
 	map counted { typeof ip daddr : ip daddr; counter; elements = { 192.0.2.1 : 10.0.0.1 } }
 	ct helper ftp { type "ftp" protocol tcp; }
 	chain one { counter; }
@@ -53,6 +56,7 @@ func TestSnapshotDiff(t *testing.T) {
 			[]string{"an element of map services was changed"}},
 		{"delete element inet farmc office { 10.0.0.0/8 }", []string{"2 elements of set office are gone"}},
 		// begin and end of the interval
+		{"flush set inet farmc plain", []string{"2 elements of set plain are gone"}},
 		{"flush chain inet farmc prerouting", []string{"2 rules of chain prerouting are gone"}},
 		{"insert rule inet farmc prerouting accept", []string{"a rule of chain prerouting was added"}},
 		{"flush chain inet farmc one ;; add rule inet farmc one drop", []string{"a rule of chain one was changed"}},
@@ -173,7 +177,7 @@ func TestMonitor(t *testing.T) {
 // The name of a process or of an object may hold characters that a terminal would obey.
 func TestNamesArePrintable(t *testing.T) {
 	var r reader
-	got := r.end(attributes{
+	got := r.end(nfnetlink.Attributes{
 		unix.NFTA_GEN_PROC_NAME: []byte("a\x1b[2J\n\xff\x00"),
 		unix.NFTA_GEN_PROC_PID:  {0, 0, 1, 0},
 	})

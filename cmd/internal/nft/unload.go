@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"farmc/cmd/internal/nfnetlink"
+
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -21,10 +23,7 @@ func (n Nft) Unload(ctx context.Context) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("find the tables of farmc: %w", err)
 		}
-		req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_DELTABLE, 0)
-		req.AddData(&nl.Nfgenmsg{NfgenFamily: family})
-		req.AddData(name)
-		requests = append(requests, req)
+		requests = append(requests, nfnetlink.NewRequest(unix.NFT_MSG_DELTABLE, 0, family, name))
 	}
 	if len(requests) == 0 {
 		return false, nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"farmc/cmd/internal/nfnetlink"
+
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -69,13 +71,7 @@ func concernsOthers(kind uint16, data []byte) bool {
 		return false
 	}
 	const table = 1 // NFTA_TABLE_NAME, NFTA_CHAIN_TABLE and NFTA_RULE_TABLE
-	attributes, _ := nl.ParseRouteAttr(data[min(len(data), nl.SizeofNfgenmsg):])
-	for _, a := range attributes {
-		if a.Attr.Type&nl.NLA_TYPE_MASK == table {
-			return unix.ByteSliceToString(a.Value) != "farmc"
-		}
-	}
-	return true
+	return nfnetlink.ParseMessage(data).Text(table) != "farmc"
 }
 
 // pace sends a change after each group of events, and after each period.
