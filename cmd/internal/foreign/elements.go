@@ -1,6 +1,7 @@
 package foreign
 
 import (
+	"bytes"
 	"context"
 	"strings"
 
@@ -15,41 +16,60 @@ type setID struct {
 	set string
 }
 
-// An element is an element of an anonymous set or verdict map. An interval set has two for each range: the start, and
-// an end that is not part of it.
+// A set is an anonymous set or verdict map.
+type set struct {
+	elements []element
+	ranges   bool // the set holds ranges
+	size     int  // of a key
+}
+
+// An element is an element of a set. A set of ranges has two for each range: the start, and an end that is not part of
+// it. A range up to the largest key has no end.
 type element struct {
 	key     []byte
 	isEnd   bool
 	verdict verdict
 }
 
-// elements returns the elements of an anonymous set. The elements of other sets are not read.
-func (r *Ruleset) elements(ctx context.Context, table chainID, set string) (all []element, isKnown bool) {
-	if !strings.HasPrefix(set, "__") {
-		return nil, false
+// elements returns an anonymous set; nil for other sets, for sets with ranges of several fields, and for those that the
+// kernel does not tell.
+func (r *Ruleset) elements(ctx context.Context, table chainID, name string) *set {
+	if !strings.HasPrefix(name, "__") {
+		return nil
 	}
-	id := setID{chainID{table.family, table.table, ""}, set}
+	id := setID{chainID{table.family, table.table, ""}, name}
 	if cached, ok := r.sets[id]; ok {
-		return cached, cached != nil
+		return cached
 	}
-	r.sets[id] = nil
-	answers, err := nfnetlink.Query(ctx, unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, table.family,
-		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_TABLE, nl.ZeroTerminated(table.table)),
-		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(set)))
+	r.sets[id] = readSet(ctx, id)
+	return r.sets[id]
+}
+
+func readSet(ctx context.Context, id setID) *set {
+	sets, err := nfnetlink.Query(ctx, unix.NFT_MSG_GETSET, 0, id.family,
+		nl.NewRtAttr(unix.NFTA_SET_TABLE, nl.ZeroTerminated(id.table)),
+		nl.NewRtAttr(unix.NFTA_SET_NAME, nl.ZeroTerminated(id.set)))
+	if err != nil || len(sets) == 0 {
+		return nil
+	}
+	answers, err := nfnetlink.Query(ctx, unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, id.family,
+		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_TABLE, nl.ZeroTerminated(id.table)),
+		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(id.set)))
 	if err != nil {
-		return nil, false
+		return nil
 	}
+	s := &set{ranges: sets[0].Number(unix.NFTA_SET_FLAGS)&unix.NFT_SET_INTERVAL != 0,
+		size: int(sets[0].Number(unix.NFTA_SET_KEY_LEN))}
 	for _, a := range answers {
 		for _, e := range nfnetlink.List(a.Attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS]) {
 			a := nfnetlink.Parse(e)
-			if a[nfnetlink.SetElementKeyEnd] != nil { // of ranges of several fields
-				return nil, false
+			if a[nfnetlink.SetElementKeyEnd] != nil {
+				return nil
 			}
-			all = append(all, readElement(a))
+			s.elements = append(s.elements, readElement(a))
 		}
 	}
-	r.sets[id] = all
-	return all, all != nil
+	return s
 }
 
 func readElement(a nfnetlink.Attributes) element {
@@ -58,35 +78,35 @@ func readElement(a nfnetlink.Attributes) element {
 		readVerdict(a[unix.NFTA_SET_ELEM_DATA])}
 }
 
-// find looks up a key. In an interval set it is undecided unless the key is an address or port that is known.
-func find(all []element, key func(size int) value) (truth, verdict) {
-	result, best := no, element{}
-	intervals := false
-	for _, e := range all {
-		intervals = intervals || e.isEnd
+// find looks up a key.
+func (s *set) find(key value) (truth, verdict) {
+	if s.ranges {
+		return s.findRange(key)
 	}
-	for _, e := range all {
-		v := key(len(e.key))
-		if intervals {
-			sign, isKnown := v.compare(e.key)
-			if !isKnown {
-				return maybe, verdict{}
-			}
-			if larger, _ := known(e.key).compare(best.key); sign >= 0 && (best.key == nil || larger >= 0) {
-				best = e
-				result = truthOf(!e.isEnd)
-			}
-			continue
-		}
-		switch v.equals(e.key) {
+	result := no
+	for _, e := range s.elements {
+		switch key.equals(e.key) {
 		case yes:
 			return yes, e.verdict
 		case maybe:
 			result = maybe
 		}
 	}
-	if result == maybe {
-		return maybe, verdict{}
+	return result, verdict{}
+}
+
+// findRange finds the last start or end that is not beyond the key. One range can begin where another one ends.
+func (s *set) findRange(key value) (truth, verdict) {
+	var last element
+	for _, e := range s.elements {
+		sign, isKnown := key.compare(e.key)
+		if !isKnown {
+			return maybe, verdict{}
+		}
+		larger := bytes.Compare(e.key, last.key)
+		if sign >= 0 && (last.key == nil || larger > 0 || larger == 0 && !e.isEnd) {
+			last = e
+		}
 	}
-	return result, best.verdict
+	return truthOf(last.key != nil && !last.isEnd), last.verdict
 }

@@ -8,6 +8,16 @@ type Result struct {
 	Chain     string // chain with the rule that decided; the base chain if its policy did
 	Undecided bool   // an earlier rule may decide otherwise: it depends on packets of which not all is known
 	Untracked bool   // a rule took the packet from connection tracking
+	Zone      int32  // the zone that a rule put the packet into; UnknownZone if it depends
+}
+
+// UnknownZone is the zone of a packet that may be in several zones.
+const UnknownZone = -1
+
+// A question is a chain and the fields of a packet on which its outcome depends.
+type question struct {
+	chain  *Chain
+	packet Packet
 }
 
 // An evaluation follows one packet through a base chain.
@@ -24,8 +34,19 @@ type evaluation struct {
 // maxDepth is the kernel's limit for nested jumps (NFT_JUMP_STACK_SIZE).
 const maxDepth = 16
 
-// Evaluate computes the outcome of a base chain for a packet.
+// Evaluate computes the outcome of a base chain for a packet. It computes it once for packets that the chain does not
+// tell apart.
 func (r *Ruleset) Evaluate(ctx context.Context, c *Chain, p Packet) Result {
+	q := question{c, p.only(r.readBy(c))}
+	result, ok := r.memory[q]
+	if !ok {
+		result = r.compute(ctx, c, q.packet)
+		r.memory[q] = result
+	}
+	return result
+}
+
+func (r *Ruleset) compute(ctx context.Context, c *Chain, p Packet) Result {
 	e := &evaluation{ctx: ctx, ruleset: r, packet: p, hook: c.Hook}
 	end := e.follow(c, yes)
 	if end.kind <= wentTo {
@@ -44,6 +65,7 @@ func (e *evaluation) follow(c *Chain, certain truth) verdict {
 	}
 	defer func() { e.depth-- }()
 	for _, r := range c.rules {
+		e.ruleset.Work++
 		matches, end := e.rule(c, r, certain)
 		if matches == no || end.kind == Continue {
 			continue
@@ -64,12 +86,12 @@ func (e *evaluation) rule(c *Chain, r rule, certain truth) (truth, verdict) {
 	s := &step{evaluation: e, table: chainID{c.Family, c.Table, ""}}
 	result := yes
 	for _, x := range r {
-		matches, end := s.compute(x)
+		matches, end := x.compute(s)
 		if result = min(result, matches); result == no {
 			return no, verdict{}
 		}
-		if end.kind == Untrack {
-			e.result.Untracked = e.result.Untracked || min(result, certain) == yes
+		if end.kind == Untrack || end.kind == Zone {
+			e.track(end, min(result, certain))
 			continue
 		}
 		if end.kind != Continue {
@@ -77,6 +99,18 @@ func (e *evaluation) rule(c *Chain, r rule, certain truth) (truth, verdict) {
 		}
 	}
 	return result, verdict{}
+}
+
+// track records a verdict about connection tracking.
+func (e *evaluation) track(v verdict, reached truth) {
+	switch {
+	case v.kind == Untrack:
+		e.result.Untracked = e.result.Untracked || reached == yes
+	case reached == yes:
+		e.result.Zone = v.zone
+	default:
+		e.result.Zone = UnknownZone
+	}
 }
 
 // jump follows a jump, and records the end of the packet. It returns the verdict with which the rule's chain ends;

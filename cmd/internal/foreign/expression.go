@@ -13,6 +13,7 @@ import (
 type verdict struct {
 	kind  Kind
 	chain string // of jump and go to
+	zone  int32  // of Zone
 }
 
 // A Kind is the kind of a verdict.
@@ -31,6 +32,7 @@ const (
 	SourceNAT      // includes masquerading
 	Proxy          // synproxy and tproxy: a proxy takes the packet
 	Untrack        // does not end the chain: connection tracking ignores the packet
+	Zone           // does not end the chain: connection tracking puts the packet into a zone
 )
 
 var (
@@ -45,20 +47,27 @@ type step struct {
 	table     chainID
 }
 
-// expressionFuncs compute an expression: whether the rule goes on, and its verdict.
-var expressionFuncs = map[string]func(*step, nfnetlink.Attributes) (truth, verdict){
-	"cmp":       (*step).cmp,
-	"range":     (*step).inRange,
-	"lookup":    (*step).lookup,
-	"immediate": (*step).immediate,
-	"bitwise":   (*step).bitwise,
-	"meta":      (*step).meta,
-	"payload":   (*step).payload,
-	"ct":        (*step).ct,
-	"fib":       (*step).fib,
-	"nat":       (*step).nat,
-	"match":     (*step).xtMatch,
-	"target":    (*step).xtTarget,
+// An expression is a part of a rule.
+type expression struct {
+	compute func(*step) (truth, verdict) // whether the rule goes on, and its verdict
+	reads   fields                       // fields of the packet on which the result depends
+}
+
+// compilers make an expression of its attributes. They parse the attributes once, because a rule is computed for many
+// packets.
+var compilers = map[string]func(nfnetlink.Attributes) expression{
+	"cmp":       compileCmp,
+	"range":     compileRange,
+	"lookup":    compileLookup,
+	"immediate": compileImmediate,
+	"bitwise":   compileBitwise,
+	"meta":      compileMeta,
+	"payload":   compilePayload,
+	"ct":        compileCt,
+	"fib":       compileFib,
+	"nat":       compileNAT,
+	"match":     compileMatch,
+	"target":    compileTarget,
 	"counter":   ignored,
 	"log":       ignored,
 	"last":      ignored,
@@ -72,40 +81,50 @@ var expressionFuncs = map[string]func(*step, nfnetlink.Attributes) (truth, verdi
 	"notrack":   ends(Untrack),
 }
 
-func ignored(*step, nfnetlink.Attributes) (truth, verdict) { return yes, verdict{} }
-
-func ends(kind Kind) func(*step, nfnetlink.Attributes) (truth, verdict) {
-	return func(*step, nfnetlink.Attributes) (truth, verdict) { return yes, verdict{kind: kind} }
-}
-
-// compute computes one expression. One that is not in the table may match or not, and may write any register.
-func (s *step) compute(e expression) (truth, verdict) {
-	if f := expressionFuncs[e.name]; f != nil {
-		return f(s, e.data)
+// compile makes an expression. One that is not in the table may match or not, and may write any register.
+func compile(name string, a nfnetlink.Attributes) expression {
+	if f := compilers[name]; f != nil {
+		return f(a)
 	}
-	s.registers.forget()
-	return maybe, verdict{}
-}
-
-func (s *step) cmp(a nfnetlink.Attributes) (truth, verdict) {
-	constant := a.Value(unix.NFTA_CMP_DATA)
-	v := s.registers.get(a.Number(unix.NFTA_CMP_SREG), len(constant))
-	op := a.Number(unix.NFTA_CMP_OP)
-	if op == unix.NFT_CMP_EQ || op == unix.NFT_CMP_NEQ {
-		return v.equals(constant).inverted(op == unix.NFT_CMP_NEQ), verdict{}
-	}
-	sign, isKnown := v.compare(constant)
-	if !isKnown {
+	return expression{compute: func(s *step) (truth, verdict) {
+		s.registers.forget()
 		return maybe, verdict{}
-	}
-	return truthOf(op == unix.NFT_CMP_LT && sign < 0 || op == unix.NFT_CMP_LTE && sign <= 0 ||
-		op == unix.NFT_CMP_GT && sign > 0 || op == unix.NFT_CMP_GTE && sign >= 0), verdict{}
+	}}
 }
 
-func (s *step) inRange(a nfnetlink.Attributes) (truth, verdict) {
-	from, to := a.Value(unix.NFTA_RANGE_FROM_DATA), a.Value(unix.NFTA_RANGE_TO_DATA)
-	v := s.registers.get(a.Number(unix.NFTA_RANGE_SREG), len(from))
-	return v.between(from, to).inverted(a.Number(unix.NFTA_RANGE_OP) == unix.NFT_RANGE_NEQ), verdict{}
+func ignored(nfnetlink.Attributes) expression { return constant(yes, verdict{}) }
+
+// constant is an expression that has the same result for all packets.
+func constant(t truth, v verdict) expression {
+	return expression{compute: func(*step) (truth, verdict) { return t, v }}
+}
+
+func ends(kind Kind) func(nfnetlink.Attributes) expression {
+	return func(nfnetlink.Attributes) expression { return constant(yes, verdict{kind: kind}) }
+}
+
+func compileCmp(a nfnetlink.Attributes) expression {
+	constant, from, op := a.Value(unix.NFTA_CMP_DATA), a.Number(unix.NFTA_CMP_SREG), a.Number(unix.NFTA_CMP_OP)
+	return expression{compute: func(s *step) (truth, verdict) {
+		v := s.registers.get(from, len(constant))
+		if op == unix.NFT_CMP_EQ || op == unix.NFT_CMP_NEQ {
+			return v.equals(constant).inverted(op == unix.NFT_CMP_NEQ), verdict{}
+		}
+		sign, isKnown := v.compare(constant)
+		if !isKnown {
+			return maybe, verdict{}
+		}
+		return truthOf(op == unix.NFT_CMP_LT && sign < 0 || op == unix.NFT_CMP_LTE && sign <= 0 ||
+			op == unix.NFT_CMP_GT && sign > 0 || op == unix.NFT_CMP_GTE && sign >= 0), verdict{}
+	}}
+}
+
+func compileRange(a nfnetlink.Attributes) expression {
+	low, high := a.Value(unix.NFTA_RANGE_FROM_DATA), a.Value(unix.NFTA_RANGE_TO_DATA)
+	from, inverted := a.Number(unix.NFTA_RANGE_SREG), a.Number(unix.NFTA_RANGE_OP) == unix.NFT_RANGE_NEQ
+	return expression{compute: func(s *step) (truth, verdict) {
+		return s.registers.get(from, len(low)).between(low, high).inverted(inverted), verdict{}
+	}}
 }
 
 func (v value) between(from, to []byte) truth {
@@ -117,102 +136,152 @@ func (v value) between(from, to []byte) truth {
 	return truthOf(low >= 0 && high <= 0)
 }
 
-func (s *step) immediate(a nfnetlink.Attributes) (truth, verdict) {
-	if at := a.Number(unix.NFTA_IMMEDIATE_DREG); word(at) >= 0 {
-		s.registers.put(at, known(a.Value(unix.NFTA_IMMEDIATE_DATA)))
-		return yes, verdict{}
+func compileImmediate(a nfnetlink.Attributes) expression {
+	to := a.Number(unix.NFTA_IMMEDIATE_DREG)
+	if word(to) < 0 {
+		return constant(yes, readVerdict(a[unix.NFTA_IMMEDIATE_DATA]))
 	}
-	return yes, readVerdict(a[unix.NFTA_IMMEDIATE_DATA])
+	return loads(to, known(a.Value(unix.NFTA_IMMEDIATE_DATA)))
+}
+
+// loads is an expression that puts a constant into a register.
+func loads(to uint32, v value) expression {
+	return expression{compute: func(s *step) (truth, verdict) {
+		s.registers.put(to, v)
+		return yes, verdict{}
+	}}
 }
 
 func readVerdict(data []byte) verdict {
 	v := nfnetlink.Parse(nfnetlink.Parse(data)[unix.NFTA_DATA_VERDICT])
 	kinds := map[int32]Kind{unix.NFT_RETURN: returned, unix.NFT_JUMP: jumped, unix.NFT_GOTO: wentTo, 1: Accept, 0: Drop,
 		3: Queue}
-	return verdict{kinds[int32(v.Number(unix.NFTA_VERDICT_CODE))], v.Text(unix.NFTA_VERDICT_CHAIN)}
+	return verdict{kind: kinds[int32(v.Number(unix.NFTA_VERDICT_CODE))], chain: v.Text(unix.NFTA_VERDICT_CHAIN)}
 }
 
-func (s *step) bitwise(a nfnetlink.Attributes) (truth, verdict) {
+func compileBitwise(a nfnetlink.Attributes) expression {
 	size := int(min(a.Number(unix.NFTA_BITWISE_LEN), 64))
-	v := s.registers.get(a.Number(unix.NFTA_BITWISE_SREG), size)
+	from, to := a.Number(unix.NFTA_BITWISE_SREG), a.Number(unix.NFTA_BITWISE_DREG)
 	mask, xor := a.Value(unix.NFTA_BITWISE_MASK), a.Value(unix.NFTA_BITWISE_XOR)
-	if a.Number(nfnetlink.BitwiseOperation) != 0 || len(mask) < size || len(xor) < size {
-		v = unknown(size)
-	} else {
+	if a.Number(nfnetlink.BitwiseOperation) != 0 || len(mask) < size || len(xor) < size { // 0 is mask and xor
+		return loads(to, unknown(size))
+	}
+	return expression{compute: func(s *step) (truth, verdict) {
+		v, out := s.registers.get(from, size), unknown(size)
 		for i := range size {
-			v.data[i] = v.data[i]&mask[i] ^ xor[i]
-			v.known[i] |= ^mask[i]
+			out.data[i] = v.data[i]&mask[i] ^ xor[i]
+			out.known[i] = v.known[i] | ^mask[i]
 		}
+		s.registers.put(to, out)
+		return yes, verdict{}
+	}}
+}
+
+func compileMeta(a nfnetlink.Attributes) expression {
+	to, key := a.Number(unix.NFTA_META_DREG), a.Number(unix.NFTA_META_KEY)
+	return expression{compute: func(s *step) (truth, verdict) {
+		s.registers.put(to, s.meta(key))
+		return yes, verdict{}
+	}, reads: metaFields[key]}
+}
+
+// compileCt makes a load of a property of the connection, or an assignment.
+func compileCt(a nfnetlink.Attributes) expression {
+	to, key := a.Number(unix.NFTA_CT_DREG), a.Number(unix.NFTA_CT_KEY)
+	if from := a.Number(unix.NFTA_CT_SREG); from != 0 {
+		if key != unix.NFT_CT_ZONE {
+			return constant(yes, verdict{})
+		}
+		return setZone(from, len(a[unix.NFTA_CT_DIRECTION]) > 0)
 	}
-	s.registers.put(a.Number(unix.NFTA_BITWISE_DREG), v)
-	return yes, verdict{}
+	return expression{compute: func(s *step) (truth, verdict) {
+		s.registers.put(to, s.packet.tracking(key))
+		return yes, verdict{}
+	}, reads: trackingFields[key]}
 }
 
-func (s *step) meta(a nfnetlink.Attributes) (truth, verdict) {
-	s.registers.put(a.Number(unix.NFTA_META_DREG), s.packet.meta(a.Number(unix.NFTA_META_KEY)))
-	return yes, verdict{}
+// setZone is an assignment of a zone. A zone of one direction leaves the other one in zone 0.
+func setZone(from uint32, ofOneDirection bool) expression {
+	return expression{compute: func(s *step) (truth, verdict) {
+		v := s.registers.get(from, 2)
+		if _, isKnown := v.compare([]byte{0, 0}); !isKnown || ofOneDirection {
+			return yes, verdict{kind: Zone, zone: UnknownZone}
+		}
+		return yes, verdict{kind: Zone, zone: int32(hostOrder.Uint16(v.data))}
+	}}
 }
 
-func (s *step) ct(a nfnetlink.Attributes) (truth, verdict) {
-	s.registers.put(a.Number(unix.NFTA_CT_DREG), s.packet.tracking(a.Number(unix.NFTA_CT_KEY)))
-	return yes, verdict{}
-}
-
-func (s *step) payload(a nfnetlink.Attributes) (truth, verdict) {
-	header := unknown(0)
-	switch a.Number(unix.NFTA_PAYLOAD_BASE) {
+func compilePayload(a nfnetlink.Attributes) expression {
+	base, to := a.Number(unix.NFTA_PAYLOAD_BASE), a.Number(unix.NFTA_PAYLOAD_DREG)
+	offset := int(min(a.Number(unix.NFTA_PAYLOAD_OFFSET), math.MaxInt16))
+	size := int(min(a.Number(unix.NFTA_PAYLOAD_LEN), 64))
+	e := expression{compute: func(s *step) (truth, verdict) {
+		header := unknown(0)
+		switch base {
+		case unix.NFT_PAYLOAD_LL_HEADER:
+			header = s.packet.link()
+		case unix.NFT_PAYLOAD_NETWORK_HEADER:
+			header = s.packet.network()
+		case unix.NFT_PAYLOAD_TRANSPORT_HEADER:
+			header = s.packet.transport()
+		}
+		s.registers.put(to, header.part(offset, size))
+		return yes, verdict{}
+	}}
+	switch base {
 	case unix.NFT_PAYLOAD_NETWORK_HEADER:
-		header = s.packet.network()
+		e.reads = source | destination
 	case unix.NFT_PAYLOAD_TRANSPORT_HEADER:
-		header = s.packet.transport()
+		e.reads = ports
 	}
-	offset, size := a.Number(unix.NFTA_PAYLOAD_OFFSET), min(a.Number(unix.NFTA_PAYLOAD_LEN), 64)
-	if offset > math.MaxInt16 {
-		offset = math.MaxInt16
-	}
-	s.registers.put(a.Number(unix.NFTA_PAYLOAD_DREG), header.part(int(offset), int(size)))
-	return yes, verdict{}
+	return e
 }
 
-// fib knows the type of the destination address only.
-func (s *step) fib(a nfnetlink.Attributes) (truth, verdict) {
+// compileFib makes a lookup of the type of the destination address. Other lookups are undecided.
+func compileFib(a nfnetlink.Attributes) expression {
 	const addressType, ofDestination = 3, 2
-	v := unknown(16)
-	if a.Number(nfnetlink.FibResult) == addressType && a.Number(nfnetlink.FibFlags)&ofDestination != 0 {
+	to := a.Number(nfnetlink.FibDestinationRegister)
+	if a.Number(nfnetlink.FibResult) != addressType || a.Number(nfnetlink.FibFlags)&ofDestination == 0 {
+		return loads(to, unknown(16))
+	}
+	return expression{compute: func(s *step) (truth, verdict) {
 		kind := uint32(unix.RTN_UNICAST)
 		if s.packet.DestinationLocal {
 			kind = unix.RTN_LOCAL
 		}
-		v = number32(kind)
-	}
-	s.registers.put(a.Number(nfnetlink.FibDestinationRegister), v)
-	return yes, verdict{}
+		s.registers.put(to, number32(kind))
+		return yes, verdict{}
+	}, reads: isLocal}
 }
 
-func (s *step) nat(a nfnetlink.Attributes) (truth, verdict) {
-	const source = 0 // NFT_NAT_SNAT
-	if a.Number(unix.NFTA_NAT_TYPE) == source {
-		return yes, verdict{kind: SourceNAT}
+func compileNAT(a nfnetlink.Attributes) expression {
+	const sourceNAT = 0 // NFT_NAT_SNAT
+	if a.Number(unix.NFTA_NAT_TYPE) == sourceNAT {
+		return constant(yes, verdict{kind: SourceNAT})
 	}
-	return yes, verdict{kind: DestinationNAT}
+	return constant(yes, verdict{kind: DestinationNAT})
 }
 
-// lookup decides lookups in the anonymous sets of a rule.
-func (s *step) lookup(a nfnetlink.Attributes) (truth, verdict) {
-	all, isKnown := s.ruleset.elements(s.ctx, s.table, a.Text(unix.NFTA_LOOKUP_SET))
-	if to := a.Number(unix.NFTA_LOOKUP_DREG); word(to) >= 0 {
-		s.registers.put(to, unknown(16))
-		isKnown = false
-	}
-	if !isKnown {
-		return maybe, verdict{}
-	}
-	from := a.Number(unix.NFTA_LOOKUP_SREG)
-	hit, found := find(all, func(size int) value { return s.registers.get(from, size) })
-	if len(a[unix.NFTA_LOOKUP_DREG]) == 0 {
-		return hit.inverted(a.Number(unix.NFTA_LOOKUP_FLAGS)&unix.NFT_LOOKUP_F_INV != 0), verdict{}
-	}
-	return hit, found
+// compileLookup decides lookups in the anonymous sets of a rule.
+func compileLookup(a nfnetlink.Attributes) expression {
+	set, from, to := a.Text(unix.NFTA_LOOKUP_SET), a.Number(unix.NFTA_LOOKUP_SREG), a.Number(unix.NFTA_LOOKUP_DREG)
+	inverted := a.Number(unix.NFTA_LOOKUP_FLAGS)&unix.NFT_LOOKUP_F_INV != 0
+	isMap := len(a[unix.NFTA_LOOKUP_DREG]) > 0
+	return expression{compute: func(s *step) (truth, verdict) {
+		if word(to) >= 0 {
+			s.registers.put(to, unknown(16))
+			return maybe, verdict{}
+		}
+		all := s.ruleset.elements(s.ctx, s.table, set)
+		if all == nil {
+			return maybe, verdict{}
+		}
+		hit, found := all.find(s.registers.get(from, all.size))
+		if isMap {
+			return hit, found
+		}
+		return hit.inverted(inverted), verdict{}
+	}}
 }
 
 var hostOrder = binary.NativeEndian

@@ -3,6 +3,7 @@ package foreign
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +21,67 @@ type Packet struct {
 	Translated       bool // its destination was translated by connection tracking
 	Reply            bool
 	DestinationLocal bool // the destination is an address of this machine
+
+	Operation uint16 // of ARP: unix.NFPROTO_ARP is the family then, and Source and Destination are those of the request
+}
+
+// fields is a set of fields of a packet.
+type fields uint
+
+// The fields. Others always count.
+const (
+	in fields = 1 << iota
+	out
+	source
+	destination
+	ports
+	state
+	isLocal
+)
+
+// only returns the packet with the fields of a set; the others are unknown.
+func (p Packet) only(of fields) Packet {
+	if of&in == 0 {
+		p.In = ""
+	}
+	if of&out == 0 {
+		p.Out = ""
+	}
+	if of&source == 0 {
+		p.Source = netip.Addr{}
+	}
+	if of&destination == 0 {
+		p.Destination = netip.Addr{}
+	}
+	if of&ports == 0 {
+		p.SourcePort, p.DestinationPort = 0, 0
+	}
+	if of&state == 0 {
+		p.State, p.Translated = 0, false
+	}
+	if of&isLocal == 0 {
+		p.DestinationLocal = false
+	}
+	return p
+}
+
+// readBy returns the fields that the outcome of a chain depends on. Jumps can be in maps, so all chains of the table
+// count.
+func (r *Ruleset) readBy(c *Chain) (all fields) {
+	id := chainID{c.Family, c.Table, ""}
+	if known, ok := r.reads[id]; ok {
+		return known
+	}
+	for _, other := range r.chains {
+		if other.Family != c.Family || other.Table != c.Table {
+			continue
+		}
+		for _, e := range slices.Concat(other.rules...) {
+			all |= e.reads
+		}
+	}
+	r.reads[id] = all
+	return all
 }
 
 // A State is a set of bits of ct state.
@@ -64,18 +126,49 @@ func (v value) part(from, size int) value {
 	return out
 }
 
+// etherType is the protocol in the header of the link layer.
+func (p Packet) etherType() []byte {
+	protocols := map[uint8]uint16{unix.NFPROTO_IPV4: unix.ETH_P_IP, unix.NFPROTO_IPV6: unix.ETH_P_IPV6,
+		unix.NFPROTO_ARP: unix.ETH_P_ARP}
+	return binary.BigEndian.AppendUint16(nil, protocols[p.Family])
+}
+
+// link returns the header of the link layer, without the hardware addresses.
+func (p Packet) link() value {
+	header := unknown(14)
+	header.set(12, p.etherType())
+	return header
+}
+
+// arp returns the packet of ARP, without the hardware addresses.
+func (p Packet) arp() value {
+	packet := unknown(28)
+	packet.set(0, []byte{0, 1, 8, 0, 6, 4}) // Ethernet and IPv4
+	packet.set(6, binary.BigEndian.AppendUint16(nil, p.Operation))
+	if p.Source.IsValid() {
+		packet.set(14, p.Source.AsSlice())
+	}
+	if p.Destination.IsValid() {
+		packet.set(24, p.Destination.AsSlice())
+	}
+	return packet
+}
+
 // network returns the header of the network layer.
 func (p Packet) network() value {
-	header, source, destination, protocol := unknown(20), 12, 16, 9
+	if p.Family == unix.NFPROTO_ARP {
+		return p.arp()
+	}
+	header, from, to, protocol := unknown(20), 12, 16, 9
 	if p.Family == unix.NFPROTO_IPV6 {
-		header, source, destination, protocol = unknown(40), 8, 24, 6
+		header, from, to, protocol = unknown(40), 8, 24, 6
 	}
 	header.set(protocol, []byte{p.Protocol})
 	if p.Source.IsValid() {
-		header.set(source, p.Source.AsSlice())
+		header.set(from, p.Source.AsSlice())
 	}
 	if p.Destination.IsValid() {
-		header.set(destination, p.Destination.AsSlice())
+		header.set(to, p.Destination.AsSlice())
 	}
 	return header
 }
@@ -124,26 +217,45 @@ func interfaceName(name string) value {
 	return known(padded)
 }
 
+// metaFields are the fields that the value of a key of NFTA_META_KEY depends on.
+var metaFields = map[uint32]fields{unix.NFT_META_IIFNAME: in, unix.NFT_META_IIF: in, unix.NFT_META_OIFNAME: out,
+	unix.NFT_META_OIF: out}
+
 // meta returns a property of the packet for a key of NFTA_META_KEY.
-func (p Packet) meta(key uint32) value {
+func (s *step) meta(key uint32) value {
+	p := s.packet
 	switch key {
 	case unix.NFT_META_PROTOCOL:
-		protocol := uint16(unix.ETH_P_IP)
-		if p.Family == unix.NFPROTO_IPV6 {
-			protocol = unix.ETH_P_IPV6
-		}
-		return known(binary.BigEndian.AppendUint16(nil, protocol))
+		return known(p.etherType())
+	case unix.NFT_META_IIF:
+		return s.ruleset.index(p.In)
+	case unix.NFT_META_OIF:
+		return s.ruleset.index(p.Out)
 	case unix.NFT_META_IIFNAME:
 		return interfaceName(p.In)
 	case unix.NFT_META_OIFNAME:
 		return interfaceName(p.Out)
 	case unix.NFT_META_NFPROTO:
+		if s.table.family == unix.NFPROTO_BRIDGE {
+			return known([]byte{unix.NFPROTO_BRIDGE})
+		}
 		return known([]byte{p.Family})
 	case unix.NFT_META_L4PROTO:
 		return known([]byte{p.Protocol})
 	}
 	return unknown(16)
 }
+
+// index returns the index of an interface.
+func (r *Ruleset) index(name string) value {
+	if i, ok := r.Links[name]; ok {
+		return number32(uint32(i))
+	}
+	return unknown(4)
+}
+
+// trackingFields are the fields that the value of a key of NFTA_CT_KEY depends on.
+var trackingFields = map[uint32]fields{unix.NFT_CT_STATE: state, unix.NFT_CT_STATUS: state}
 
 // tracking returns a property of the connection for a key of NFTA_CT_KEY.
 func (p Packet) tracking(key uint32) value {

@@ -31,12 +31,13 @@ func (r *registers) put(register uint32, v value) {
 	}
 }
 
+// get returns a value that is valid until the next put.
 func (r *registers) get(register uint32, size int) value {
 	at := word(register)
 	if at < 0 || size < 0 || at+size > len(r.data) {
 		return unknown(max(size, 0))
 	}
-	return value{bytes.Clone(r.data[at : at+size]), bytes.Clone(r.known[at : at+size])}
+	return value{r.data[at : at+size], r.known[at : at+size]}
 }
 
 // forget makes all registers unknown.

@@ -5,8 +5,8 @@
 // is undecided.
 //
 // Read (ruleset.go) reads all chains and rules once. Evaluate (evaluate.go) follows a Packet (packet.go) through a base
-// chain and through its jumps; expression.go and xtables.go compute single expressions on the registers of
-// register.go.
+// chain and through its jumps; expression.go, elements.go and xtables.go compute single expressions on the registers of
+// register.go. A result is remembered for all packets that the table cannot tell apart.
 package foreign
 
 import (
@@ -22,11 +22,15 @@ import (
 
 // A Ruleset has the chains of other programs, and the base chains of farmc.
 type Ruleset struct {
-	Chains []*Chain // base chains of other programs
-	Own    []*Chain // base chains of farmc, without rules
+	Chains []*Chain       // base chains of other programs
+	Own    []*Chain       // base chains of farmc, without rules
+	Links  map[string]int // the indexes of interfaces; an absent one is unknown
+	Work   int            // the number of rules that were computed so far
 
 	chains map[chainID]*Chain
-	sets   map[setID][]element
+	sets   map[setID]*set
+	reads  map[chainID]fields // by table
+	memory map[question]Result
 }
 
 type chainID struct {
@@ -52,14 +56,10 @@ type Chain struct {
 // A rule is a list of expressions.
 type rule []expression
 
-type expression struct {
-	name string
-	data nfnetlink.Attributes
-}
-
 // Read reads the rules of all other programs in the network namespace of the thread. It needs CAP_NET_ADMIN.
 func Read(ctx context.Context) (*Ruleset, error) {
-	r := &Ruleset{chains: map[chainID]*Chain{}, sets: map[setID][]element{}}
+	r := &Ruleset{chains: map[chainID]*Chain{}, sets: map[setID]*set{},
+		reads: map[chainID]fields{}, Links: map[string]int{}, memory: map[question]Result{}}
 	tables, err := nfnetlink.Query(ctx, unix.NFT_MSG_GETTABLE, unix.NLM_F_DUMP, unix.NFPROTO_UNSPEC)
 	if err != nil {
 		return nil, fmt.Errorf("read the tables of other programs: %w", err)
@@ -123,7 +123,7 @@ func (r *Ruleset) addRules(ctx context.Context, table chainID) error {
 func expressions(list []byte) (all rule) {
 	for _, e := range nfnetlink.List(list) {
 		a := nfnetlink.Parse(e)
-		all = append(all, expression{a.Text(unix.NFTA_EXPR_NAME), nfnetlink.Parse(a[unix.NFTA_EXPR_DATA])})
+		all = append(all, compile(a.Text(unix.NFTA_EXPR_NAME), nfnetlink.Parse(a[unix.NFTA_EXPR_DATA])))
 	}
 	return all
 }

@@ -8,26 +8,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// xtMatch computes a match of iptables-nft. The layouts come from linux/netfilter/xt_*.h, in the machine's byte
-// order.
-func (s *step) xtMatch(a nfnetlink.Attributes) (truth, verdict) {
-	info := a[unix.NFTA_MATCH_INFO]
-	result := maybe
-	switch a.Text(unix.NFTA_MATCH_NAME) {
-	case "comment":
-		result = yes
-	case "conntrack":
-		result = s.xtConntrack(info)
-	case "state":
-		result = s.xtState(info)
-	case "tcp":
-		result = s.xtPorts(info, 11)
-	case "udp":
-		result = s.xtPorts(info, 8)
-	case "addrtype":
-		result = s.xtAddressType(info)
+// xtMatches are the matches of iptables-nft that are decided. The layouts come from linux/netfilter/xt_*.h, in the
+// machine's byte order.
+var xtMatches = map[string]struct {
+	match func(*step, []byte) truth
+	reads fields
+}{
+	"comment":   {func(*step, []byte) truth { return yes }, 0},
+	"conntrack": {(*step).xtConntrack, state},
+	"state":     {(*step).xtState, state},
+	"tcp":       {func(s *step, info []byte) truth { return s.xtPorts(info, 11) }, ports},
+	"udp":       {func(s *step, info []byte) truth { return s.xtPorts(info, 8) }, ports},
+	"addrtype":  {(*step).xtAddressType, isLocal},
+}
+
+// compileMatch makes a match of iptables-nft.
+func compileMatch(a nfnetlink.Attributes) expression {
+	m, ok := xtMatches[a.Text(unix.NFTA_MATCH_NAME)]
+	if !ok {
+		return constant(maybe, verdict{})
 	}
-	return result, verdict{}
+	info := a[unix.NFTA_MATCH_INFO]
+	return expression{compute: func(s *step) (truth, verdict) { return m.match(s, info), verdict{} }, reads: m.reads}
 }
 
 // xtConntrack computes --ctstate (struct xt_conntrack_mtinfo3). Another condition is undecided.
@@ -113,21 +115,42 @@ func (s *step) xtAddressType(info []byte) truth {
 	return truthOf(destination&kind != 0).inverted(flags&invert != 0)
 }
 
-// xtTarget returns the verdict of a target of iptables-nft. Other targets change the packet and go on.
-func (s *step) xtTarget(a nfnetlink.Attributes) (truth, verdict) {
-	kinds := map[string]Kind{
-		"REJECT": Drop, "DNAT": DestinationNAT, "REDIRECT": DestinationNAT, "SNAT": SourceNAT, "MASQUERADE": SourceNAT,
-		"TPROXY": Proxy, "SYNPROXY": Proxy, "NFQUEUE": Queue, "NOTRACK": Untrack, "DROP": Drop, "ACCEPT": Accept,
+var xtTargets = map[string]Kind{
+	"REJECT": Drop, "DNAT": DestinationNAT, "REDIRECT": DestinationNAT, "SNAT": SourceNAT, "MASQUERADE": SourceNAT,
+	"TPROXY": Proxy, "SYNPROXY": Proxy, "NFQUEUE": Queue, "NOTRACK": Untrack, "DROP": Drop, "ACCEPT": Accept,
+}
+
+// compileTarget makes a target of iptables-nft. Targets that are not known change the packet and go on.
+func compileTarget(a nfnetlink.Attributes) expression {
+	switch name := a.Text(unix.NFTA_TARGET_NAME); name {
+	case "CT":
+		return constant(yes, xtTracking(a[unix.NFTA_TARGET_INFO]))
+	case "NETMAP":
+		return expression{compute: func(s *step) (truth, verdict) {
+			if s.hook == unix.NF_INET_PRE_ROUTING {
+				return yes, verdict{kind: DestinationNAT}
+			}
+			return yes, verdict{kind: SourceNAT}
+		}}
+	default:
+		return constant(yes, verdict{kind: xtTargets[name]})
 	}
-	name, info := a.Text(unix.NFTA_TARGET_NAME), a[unix.NFTA_TARGET_INFO]
-	if name == "CT" && len(info) >= 2 && hostOrder.Uint16(info)&1 != 0 { // XT_CT_NOTRACK
-		return yes, verdict{kind: Untrack}
+}
+
+// xtTracking is the verdict of the target CT (struct xt_ct_target_info).
+func xtTracking(info []byte) verdict {
+	const untracked, ofOneDirection, byMark = 1, 1<<2 | 1<<3, 1 << 4
+	if len(info) < 4 {
+		return verdict{}
 	}
-	if name == "NETMAP" && s.hook == unix.NF_INET_PRE_ROUTING {
-		return yes, verdict{kind: DestinationNAT}
+	flags, zone := hostOrder.Uint16(info), hostOrder.Uint16(info[2:])
+	switch {
+	case flags&untracked != 0:
+		return verdict{kind: Untrack}
+	case flags&(ofOneDirection|byMark) != 0:
+		return verdict{kind: Zone, zone: UnknownZone}
+	case zone != 0:
+		return verdict{kind: Zone, zone: int32(zone)}
 	}
-	if name == "NETMAP" {
-		return yes, verdict{kind: SourceNAT}
-	}
-	return yes, verdict{kind: kinds[name]}
+	return verdict{}
 }

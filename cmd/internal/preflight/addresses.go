@@ -3,6 +3,7 @@ package preflight
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"farmc/cmd/internal/shell"
 	"farmc/compiler/farm"
@@ -37,7 +38,10 @@ const vrrpAdvice = "right on a VRRP backup; else give the address to %s, unless 
 func (s *search) address(l farm.Listen) *Finding {
 	a := l.Address
 	if o := s.machine.own(a); o != nil {
-		return unusable(*o, l)
+		if found := unusable(*o, l); found != nil {
+			return found
+		}
+		return s.unanswered(*o, l)
 	}
 	if s.machine.routes.to(a) == local { // a local route of a whole network
 		return nil
@@ -73,6 +77,36 @@ func unusable(o ownAddress, l farm.Listen) *Finding {
 		return nil
 	}
 	return f
+}
+
+// unanswered returns the finding about an address in a network of one interface that another interface has. For IPv6
+// the kernel answers for addresses of the interface only; for IPv4 it does so if arp_ignore is set.
+func (s *search) unanswered(o ownAddress, l farm.Listen) *Finding {
+	a := o.Addr()
+	link := s.machine.connected(a)
+	if link == "" || slices.Contains(s.machine.holders[a], link) || s.machine.isOnTop(o.link, link) ||
+		s.answersForOthers(link, a) {
+		return nil
+	}
+	question, option := "ARP requests", ""
+	if a.Is6() {
+		question, option = "neighbour solicitations", " nodad"
+	} else {
+		question += " (arp_ignore)"
+	}
+	return &Finding{Kind: "unanswered", Object: a.String(), Effect: Stops, Place: l.Place,
+		Message: fmt.Sprintf("%s is on %s, in the network of %s, and the kernel does not answer %s for it there", a,
+			o.link, link, question),
+		Commands: []string{fmt.Sprintf("ip address add %s/%d dev %s%s", a, a.BitLen(), shell.Quote(link), option)},
+		Advice:   "not needed if a router sends the packets here; until the next boot"}
+}
+
+// answersForOthers reports whether an interface answers for the addresses of other ones.
+func (s *search) answersForOthers(link string, a netip.Addr) bool {
+	if a.Is4() {
+		return s.linkSetting(link, "arp_ignore") == 0
+	}
+	return s.linkSysctl("net/ipv6/conf/"+link+"/proxy_ndp") == "1"
 }
 
 // sourceAddresses finds source addresses of mode snat that no interface has. Answers of backends go to a machine that

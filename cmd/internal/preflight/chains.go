@@ -15,12 +15,17 @@ func (s *search) follow(p flow) {
 	if len(p.clientLinks) == 0 {
 		return
 	}
-	atIngress := !p.tracked() && len(p.farm.Interfaces) > 0
 	for _, c := range s.machine.rules.Chains {
 		switch {
-		case atIngress && p.farm.Mode == farm.Stateless && c.Hook == unix.NF_INET_FORWARD && passes(c, p):
-			s.dropped(c, p, s.agree(c, p, p.answer), answersDropped, handedOn(p))
-		case atIngress:
+		case c.Family == unix.NFPROTO_BRIDGE:
+			s.bridged(c, p)
+		case c.Family == unix.NFPROTO_ARP:
+			s.arp(c, p)
+		case p.atIngress() && c.Hook == unix.NF_INET_FORWARD && passes(c, p):
+			if p.farm.Mode == farm.Stateless {
+				s.forwarded(c, p, answers)
+			}
+		case p.atIngress():
 			s.atIngress(c, p)
 		case !passes(c, p):
 		case c.Type == "nat" && c.Hook == unix.NF_INET_PRE_ROUTING:
@@ -30,17 +35,18 @@ func (s *search) follow(p flow) {
 		case c.Type == "nat":
 		case c.Hook == unix.NF_INET_PRE_ROUTING:
 			s.prerouting(c, p)
-		case c.Hook == unix.NF_INET_FORWARD && !p.local:
-			s.forwardChain(c, p)
-		case c.Hook == unix.NF_INET_LOCAL_IN && p.local:
-			s.dropped(c, p, s.agree(c, p, p.handedOn), "drops the packets to a backend on this machine", handedOn(p))
+		case c.Hook == unix.NF_INET_FORWARD:
+			s.forwarded(c, p, requests, answers)
+		case c.Hook == unix.NF_INET_LOCAL_IN:
+			s.input(c, p)
 		}
 	}
+	s.zones(p)
 }
 
 // passes reports whether packets of the flow pass chains of this family.
 func passes(c *foreign.Chain, p flow) bool {
-	return c.Family == unix.NFPROTO_INET || c.Family == p.request("", false).Family
+	return c.Family == unix.NFPROTO_INET || c.Family == p.request("").Family
 }
 
 // agree follows a packet for each interface of clients. The result is the last one, if all of them are the same and
@@ -48,7 +54,7 @@ func passes(c *foreign.Chain, p flow) bool {
 func (s *search) agree(c *foreign.Chain, p flow, packet func(link string) foreign.Packet) (last foreign.Result) {
 	for i, link := range p.clientLinks {
 		r := s.machine.rules.Evaluate(s.ctx, c, packet(link))
-		if r.Undecided || i > 0 && (r.Verdict != last.Verdict || r.Untracked != last.Untracked) {
+		if r.Undecided || i > 0 && (r.Verdict != last.Verdict || r.Untracked != last.Untracked || r.Zone != last.Zone) {
 			return foreign.Result{}
 		}
 		last = r
@@ -56,66 +62,179 @@ func (s *search) agree(c *foreign.Chain, p flow, packet func(link string) foreig
 	return last
 }
 
-// forwardChain follows request and answer through a forward chain.
-func (s *search) forwardChain(c *foreign.Chain, p flow) {
-	r := s.agree(c, p, p.handedOn)
-	words := "drops the forwarded packets"
-	if r.Verdict != foreign.Drop {
-		r, words = s.agree(c, p, p.answer), answersDropped
-	}
-	s.dropped(c, p, r, words, handedOn(p))
+// A loss is a chain that takes packets of a flow away, or changes them.
+type loss struct {
+	kind  string // of the finding; "": none
+	words string
+	by    foreign.Result
+	pass  match // the packets that have to pass
 }
 
-const answersDropped = "drops the answers of the backends"
+// lossOf is the loss of packets by a result. What names the packets.
+func lossOf(r foreign.Result, what string, pass match) loss {
+	switch r.Verdict {
+	case foreign.Drop:
+		return loss{"drop", "drops " + what, r, pass}
+	case foreign.Proxy:
+		return loss{"proxy", "hands " + what + " to a proxy", r, pass}
+	}
+	return loss{}
+}
 
-// dropped adds a finding if the result is a drop.
-func (s *search) dropped(c *foreign.Chain, p flow, r foreign.Result, words string, pass match) {
-	if r.Verdict != foreign.Drop {
+// add adds the finding about a loss.
+func (s *search) add(c *foreign.Chain, p flow, l loss, effect Effect) {
+	if l.kind == "" {
 		return
 	}
-	f := Finding{Kind: "drop", Object: chainName(c), Effect: Stops, Message: fmt.Sprintf("%s %s", describe(c, r),
-		words)}
-	s.machine.let(&f, c, p, pass)
+	f := Finding{Kind: l.kind, Object: chainName(c), Effect: effect,
+		Message: fmt.Sprintf("%s %s", describe(c, l.by), l.words)}
+	s.machine.let(&f, c, p, l.pass)
 	s.found.add(f, p.farm)
 }
 
-// prerouting follows the request through a chain before and behind farmc's own one.
+// The packets of clients and of backends.
+const (
+	ofClients  = "the packets of clients"
+	ofBackends = "the answers of the backends"
+)
+
+// requests is the loss of forwarded packets to the backend.
+func requests(s *search, c *foreign.Chain, p flow) loss {
+	return lossOf(s.agree(c, p, p.handedOn), "the forwarded packets", handedOn(p))
+}
+
+// answers is the loss of forwarded answers of the backend.
+func answers(s *search, c *foreign.Chain, p flow) loss {
+	return lossOf(s.agree(c, p, p.answer), ofBackends, handedOn(p))
+}
+
+// forwarded follows packets to and from each backend on another machine through a forward chain. The first loss counts.
+// A chain that takes the packets of some backends only does not stop the farm.
+func (s *search) forwarded(c *foreign.Chain, p flow, directions ...func(*search, *foreign.Chain, flow) loss) {
+	var first loss
+	name, lost, all := "", 0, 0
+	for _, q := range s.eachBackend(p) {
+		if q.local {
+			continue
+		}
+		all++
+		for _, follow := range directions {
+			if l := follow(s, c, q); l.kind != "" {
+				if lost++; lost == 1 {
+					first, name = l, q.backend.Name
+				}
+				break
+			}
+		}
+	}
+	if lost < all {
+		first.words += fmt.Sprintf(", backend %s", name)
+		s.add(c, p, first, Harms)
+		return
+	}
+	s.add(c, p, first, Stops)
+}
+
+// input follows packets to a backend on this machine.
+func (s *search) input(c *foreign.Chain, p flow) {
+	for _, q := range s.eachBackend(p) {
+		if q.local {
+			r := s.agree(c, q, q.handedOn)
+			s.add(c, q, lossOf(r, "the packets to a backend on this machine", handedOn(q)), Stops)
+		}
+	}
+}
+
+// prerouting follows requests and answers through a chain before and behind farmc's own one.
 func (s *search) prerouting(c *foreign.Chain, p flow) {
-	own := s.ownPriority(p)
-	pass := addressed(p)
-	here := s.machine.own(p.service) != nil
-	packet := func(in string) foreign.Packet {
-		packet := p.request(in, here)
-		if c.Priority > own {
-			packet, pass = p.handedOn(in), handedOn(p)
+	for _, q := range s.eachFrontend(p) {
+		r, pass := s.agree(c, q, func(in string) foreign.Packet { return s.cameIn(c, q, in) }), s.passOf(c, q)
+		s.add(c, q, lossOf(r, ofClients, pass), Stops)
+		if r.Untracked && q.translated() && c.Priority < conntrackPriority {
+			s.add(c, q, loss{"notrack", "takes " + ofClients + " from connection tracking", r, pass}, Stops)
 		}
-		if c.Priority <= conntrackPriority {
-			packet.State, packet.Translated = foreign.Invalid, false
-		}
-		return packet
 	}
-	r := s.agree(c, p, packet)
-	if c.Priority <= conntrackPriority {
-		pass = addressed(p)
+	if p.local {
+		return
 	}
-	s.dropped(c, p, r, "drops the packets of clients", pass)
-	switch {
-	case r.Untracked && p.tracked() && c.Priority < conntrackPriority && p.farm.Mode != farm.Local:
-		s.caught(c, p, r, "notrack", Stops, "takes the packets of clients from connection tracking", pass)
-	case r.Verdict == foreign.Proxy:
-		s.caught(c, p, r, "proxy", Stops, "hands the packets of clients to a proxy", pass)
+	r := s.machine.rules.Evaluate(s.ctx, c, s.cameBack(c, p))
+	if r.Undecided {
+		return
+	}
+	pass := answered(p)
+	s.add(c, p, lossOf(r, ofBackends, pass), Stops)
+	if r.Untracked && p.translated() && c.Priority < conntrackPriority {
+		s.add(c, p, loss{"notrack", "takes " + ofBackends + " from connection tracking", r, pass}, Stops)
 	}
 }
 
 // conntrackPriority is the priority of connection tracking (NF_IP_PRI_CONNTRACK).
 const conntrackPriority = -200
 
-// caught adds a finding about packets that a rule treats in another way than dropping them.
-func (s *search) caught(c *foreign.Chain, p flow, r foreign.Result, kind string, effect Effect, words string,
-	pass match) {
-	f := Finding{Kind: kind, Object: chainName(c), Effect: effect, Message: fmt.Sprintf("%s %s", describe(c, r), words)}
-	s.machine.let(&f, c, p, pass)
-	s.found.add(f, p.farm)
+// cameIn is the packet of a client in a prerouting chain.
+func (s *search) cameIn(c *foreign.Chain, p flow, in string) foreign.Packet {
+	packet := p.request(in)
+	packet.DestinationLocal = s.machine.own(p.service) != nil
+	if c.Priority > s.ownPriority(p) {
+		packet = p.handedOn(in)
+		packet.Out = ""
+	}
+	if c.Priority <= conntrackPriority {
+		packet.State, packet.Translated = foreign.Invalid, false
+	}
+	return packet
+}
+
+// passOf matches the packets of clients in a prerouting chain.
+func (s *search) passOf(c *foreign.Chain, p flow) match {
+	if c.Priority <= s.ownPriority(p) || c.Priority <= conntrackPriority {
+		return addressed(p)
+	}
+	return handedOn(p)
+}
+
+// cameBack is the answer of a backend in a prerouting chain.
+func (s *search) cameBack(c *foreign.Chain, p flow) foreign.Packet {
+	packet := p.answer("")
+	packet.DestinationLocal = p.farm.Mode == farm.SNAT && c.Priority <= s.ownPriority(p)
+	packet.Source, packet.SourcePort = p.backend.Address[p.family], p.backendPort
+	if c.Priority <= conntrackPriority {
+		packet.State, packet.Translated = foreign.Invalid, false
+	}
+	return packet
+}
+
+// zones finds connections whose two directions are in different zones of connection tracking. Then answers are not
+// translated back.
+func (s *search) zones(p flow) {
+	if !p.translated() || p.local {
+		return
+	}
+	var ask, back foreign.Result
+	var by *foreign.Chain
+	for _, c := range s.machine.rules.Chains {
+		if c.Hook != unix.NF_INET_PRE_ROUTING || c.Priority >= conntrackPriority || c.Type != "filter" ||
+			!passes(c, p) {
+			continue
+		}
+		there := s.agree(c, p, func(in string) foreign.Packet { return s.cameIn(c, p, in) })
+		here := s.machine.rules.Evaluate(s.ctx, c, s.cameBack(c, p))
+		if there.Zone != 0 || here.Zone != 0 {
+			by = c
+		}
+		ask.Zone, back.Zone = max(ask.Zone, there.Zone), max(back.Zone, here.Zone)
+		if there.Zone == foreign.UnknownZone || here.Zone == foreign.UnknownZone || there.Undecided || here.Undecided {
+			return
+		}
+	}
+	pass, words := addressed(p), fmt.Sprintf("puts %s and %s into different zones of connection tracking", ofClients,
+		ofBackends)
+	if ask.Zone == 0 {
+		pass = answered(p)
+	}
+	if by != nil && ask.Zone != back.Zone {
+		s.add(by, p, loss{"zone", words, ask, pass}, Stops)
+	}
 }
 
 // destinationNAT finds translations of the destination before farmc's own one. At the same priority the chain that was
@@ -124,26 +243,28 @@ func (s *search) destinationNAT(c *foreign.Chain, p flow) {
 	if !p.tracked() || c.Priority > s.ownPriority(p) {
 		return
 	}
-	here := s.machine.own(p.service) != nil
-	r := s.agree(c, p, func(in string) foreign.Packet { return p.request(in, here) })
-	if r.Verdict == foreign.DestinationNAT {
-		s.caught(c, p, r, "destination-nat", Stops, "sends the packets of clients elsewhere, before farmc does",
-			addressed(p))
+	for _, q := range s.eachFrontend(p) {
+		r := s.agree(c, q, func(in string) foreign.Packet { return s.cameIn(c, q, in) })
+		if r.Verdict == foreign.DestinationNAT {
+			s.add(c, q, loss{"destination-nat", "sends " + ofClients + " elsewhere, before farmc does", r,
+				addressed(q)}, Stops)
+		}
 	}
 }
 
 // sourceNAT finds translations of the source in mode dnat, where backends see the clients.
 func (s *search) sourceNAT(c *foreign.Chain, p flow) {
-	if p.local || p.farm.Mode != farm.DNAT && p.farm.Mode != farm.SNAT {
+	if p.farm.Mode == farm.SNAT && c.Priority > s.ownSourcePriority() {
 		return
 	}
-	if p.farm.Mode == farm.SNAT && (!p.fixedSource() || c.Priority > s.ownSourcePriority()) {
-		return
-	}
-	r := s.agree(c, p, p.handedOn)
-	if r.Verdict == foreign.SourceNAT {
-		s.caught(c, p, r, "source-nat", Harms, "gives the packets to the backends another source address", match{
-			family: p.family, address: p.backend.Address[p.family]})
+	for _, q := range s.eachBackend(p) {
+		if q.local || q.farm.Mode != farm.DNAT && (q.farm.Mode != farm.SNAT || !q.fixedSource()) {
+			continue
+		}
+		if r := s.agree(c, q, q.handedOn); r.Verdict == foreign.SourceNAT {
+			s.add(c, q, loss{"source-nat", "gives the packets to the backends another source address", r, match{
+				family: q.family, address: q.backend.Address[q.family]}}, Harms)
+		}
 	}
 }
 
@@ -163,12 +284,14 @@ func (s *search) atIngress(c *foreign.Chain, p flow) {
 	p.clientLinks = slices.DeleteFunc(slices.Clone(p.clientLinks), func(name string) bool {
 		return !slices.Contains(c.Devices, name)
 	})
-	r := s.agree(c, p, func(in string) foreign.Packet {
-		packet := p.request(in, false)
-		packet.State = foreign.Invalid
-		return packet
-	})
-	s.dropped(c, p, r, "drops the packets of clients", addressed(p))
+	for _, q := range s.eachFrontend(p) {
+		r := s.agree(c, q, func(in string) foreign.Packet {
+			packet := q.request(in)
+			packet.State = foreign.Invalid
+			return packet
+		})
+		s.add(c, q, lossOf(r, ofClients, addressed(q)), Stops)
+	}
 }
 
 // ownPriority is the priority of farmc's chain in which the destination is translated.

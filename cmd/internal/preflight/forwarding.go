@@ -3,6 +3,7 @@ package preflight
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"farmc/compiler/addr"
 	"farmc/compiler/farm"
@@ -87,6 +88,14 @@ func (s *search) linkForwarding(f *farm.Farm) {
 			Advice: "from then on this machine forwards packets from this interface; " +
 				"a file in /etc/sysctl.d keeps it"}, f)
 	}
+}
+
+// linkSetting is the number of a kernel parameter of IPv4 for an interface: the greater one of the interface's own and
+// that for all.
+func (s *search) linkSetting(link, name string) int {
+	own, _ := strconv.Atoi(s.linkSysctl("net/ipv4/conf/" + link + "/" + name))
+	all, _ := strconv.Atoi(s.linkSysctl("net/ipv4/conf/all/" + name))
+	return max(own, all)
 }
 
 // linkSysctl is sysctl for a path that many farms ask for.

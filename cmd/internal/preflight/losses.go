@@ -2,8 +2,6 @@ package preflight
 
 import (
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"farmc/compiler/farm"
@@ -117,20 +115,4 @@ func speaks(f *farm.Farm, protocol farm.Protocol) bool {
 		}
 	}
 	return false
-}
-
-// legacyTables finds tables of iptables-legacy, which nf_tables does not show.
-func (s *search) legacyTables() {
-	for _, kind := range []struct{ file, program string }{
-		{"ip_tables_names", "iptables-legacy"}, {"ip6_tables_names", "ip6tables-legacy"},
-	} {
-		text, _ := os.ReadFile("/proc/thread-self/net/" + kind.file)
-		if names := strings.Fields(string(text)); len(names) > 0 {
-			s.found.add(Finding{Kind: "legacy", Object: kind.program, Effect: Harms,
-				Message: fmt.Sprintf(
-					"%s has rules in table %s, and farmc cannot check whether they drop or translate packets",
-					kind.program, strings.Join(names, ", ")),
-				Advice: kind.program + "-save shows them"}, nil)
-		}
-	}
 }

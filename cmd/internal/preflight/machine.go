@@ -10,6 +10,7 @@ import (
 
 	"farmc/cmd/internal/foreign"
 	"farmc/cmd/internal/shell"
+	"farmc/compiler/addr"
 	"farmc/compiler/farm"
 
 	"github.com/vishvananda/netlink"
@@ -22,8 +23,10 @@ type machine struct {
 	links     map[string]netlink.Link
 	names     map[int]string // of the links, by index
 	addresses map[netip.Addr]ownAddress
-	networks  []ownAddress // addresses with a connected network
-	gateways  []string     // interfaces with a route by a router, in the order of the routes
+	holders   map[netip.Addr][]string // the interfaces that have an address
+	networks  []ownAddress            // addresses with a connected network
+	gateways  []string                // interfaces with a route by a router, in the order of the routes
+	defaults4 []netlink.Route
 	defaults6 []netlink.Route
 	rules     *foreign.Ruleset
 	sysctls   map[string]string // of the interfaces that were read, by path
@@ -39,7 +42,7 @@ type ownAddress struct {
 // readMachine reads interfaces, addresses and routes. Parts that the kernel does not tell stay empty.
 func readMachine() *machine {
 	m := &machine{links: map[string]netlink.Link{}, names: map[int]string{},
-		addresses: map[netip.Addr]ownAddress{}}
+		addresses: map[netip.Addr]ownAddress{}, holders: map[netip.Addr][]string{}}
 	links, _ := netlink.LinkList()
 	for _, l := range links {
 		m.links[l.Attrs().Name], m.names[l.Attrs().Index] = l, l.Attrs().Name
@@ -53,6 +56,7 @@ func readMachine() *machine {
 		}
 		own := ownAddress{netip.PrefixFrom(ip.Unmap(), bits), m.names[a.LinkIndex], a.Flags}
 		m.addresses[own.Addr()] = own
+		m.holders[own.Addr()] = append(m.holders[own.Addr()], own.link)
 		if !own.IsSingleIP() && own.link != "lo" {
 			m.networks = append(m.networks, own)
 		}
@@ -73,8 +77,11 @@ func (m *machine) readRoutes() {
 				if name := m.names[r.LinkIndex]; r.Gw != nil && name != "" && !slices.Contains(m.gateways, name) {
 					m.gateways = append(m.gateways, name)
 				}
-				if family == netlink.FAMILY_V6 && isDefault(r.Dst) {
+				switch {
+				case isDefault(r.Dst) && family == netlink.FAMILY_V6:
 					m.defaults6 = append(m.defaults6, r)
+				case isDefault(r.Dst):
+					m.defaults4 = append(m.defaults4, r)
 				}
 				n++
 				return n < maxRoutes
@@ -91,8 +98,13 @@ func isDefault(network *net.IPNet) bool {
 }
 
 func (m *machine) readRules(ctx context.Context) (err error) {
-	m.rules, err = foreign.Read(ctx)
-	return err
+	if m.rules, err = foreign.Read(ctx); err != nil {
+		return err
+	}
+	for name, l := range m.links {
+		m.rules.Links[name] = l.Attrs().Index
+	}
+	return nil
 }
 
 // own returns the entry of an address of this machine; nil if no interface has it.
@@ -111,6 +123,18 @@ func (m *machine) connected(a netip.Addr) string {
 		}
 	}
 	return ""
+}
+
+// anyAddress is the address of this machine that another machine would ask for, the smallest of all; not valid if there
+// is none.
+func (m *machine) anyAddress(family addr.Family) (first netip.Addr) {
+	for a, o := range m.addresses {
+		if (family == addr.IP4) == a.Is4() && o.link != "lo" && !a.IsLinkLocalUnicast() &&
+			(!first.IsValid() || a.Less(first)) {
+			first = a
+		}
+	}
+	return first
 }
 
 // clientLinks returns the interfaces by which packets of clients may come in: the farm's own; else the interfaces

@@ -2,7 +2,6 @@ package preflight
 
 import (
 	"net/netip"
-	"slices"
 
 	"farmc/cmd/internal/foreign"
 	"farmc/compiler/addr"
@@ -17,9 +16,12 @@ type flow struct {
 	family      addr.Family
 	protocol    farm.Protocol
 	service     netip.Addr
+	wildcard    bool   // the service is one of all addresses of this machine
 	servicePort uint16 // 0: every port
 	backend     farm.Backend
 	backendPort uint16
+	frontends   []farm.Frontend // all of the farm and family
+	backends    []farm.Backend  // all of the farm and family that are up
 	clientLinks []string
 	backendLink string
 	local       bool // the backend is on this machine
@@ -28,40 +30,89 @@ type flow struct {
 // packetsOf returns a flow for each family of a farm: by its first frontend to its first backend that is up.
 func (s *search) packetsOf(f *farm.Farm) (flows []flow) {
 	for _, family := range addr.Families {
-		fronts := f.Frontends()
-		i := slices.IndexFunc(fronts, func(d farm.Frontend) bool { return d.Family == family && d.Address.IsValid() })
-		if i < 0 {
+		p := flow{farm: f, family: family, local: f.Mode == farm.Local}
+		for _, d := range f.Frontends() {
+			if d.Family == family {
+				p.frontends = append(p.frontends, d)
+			}
+		}
+		for _, b := range f.Backends {
+			if b.State == farm.Up && b.Address.Has(family) {
+				p.backends = append(p.backends, b)
+			}
+		}
+		if len(p.frontends) == 0 || len(p.backends) == 0 && f.Mode != farm.Local {
 			continue
 		}
-		d := fronts[i]
-		p := flow{farm: f, family: family, protocol: d.Protocol, service: d.Address, servicePort: d.Ports.First,
-			backendPort: d.Ports.First, local: f.Mode == farm.Local}
-		if p.protocol == "" {
-			p.protocol = farm.TCP
-		}
-		p.clientLinks = s.machine.clientLinks(f, d.Address)
-		if f.Mode == farm.Local || s.toBackend(&p) {
+		if p = s.by(p, p.frontends[0]); p.service.IsValid() {
+			if f.Mode != farm.Local {
+				p = s.to(p, p.backends[0])
+			}
 			flows = append(flows, p)
 		}
 	}
 	return flows
 }
 
-// toBackend sets the backend of a flow, and reports whether there is one.
-func (s *search) toBackend(p *flow) bool {
-	i := slices.IndexFunc(p.farm.Backends, func(b farm.Backend) bool {
-		return b.State == farm.Up && b.Address.Has(p.family)
-	})
-	if i < 0 {
-		return false
+// maxFrontends is the maximum number of frontends of a farm of which packets are followed.
+const maxFrontends = 16
+
+// eachFrontend returns the flows by the frontends of the farm to the backend of a flow.
+func (s *search) eachFrontend(p flow) (flows []flow) {
+	for _, d := range p.frontends[:min(len(p.frontends), maxFrontends)] {
+		if q := s.by(p, d); q.service.IsValid() {
+			flows = append(flows, q)
+		}
 	}
-	p.backend = p.farm.Backends[i]
-	if p.backend.Port != 0 {
-		p.backendPort = p.backend.Port
+	return flows
+}
+
+// eachBackend returns the flows by the frontend of a flow to the backends of the farm.
+func (s *search) eachBackend(p flow) (flows []flow) {
+	if p.farm.Mode == farm.Local {
+		return []flow{p}
 	}
-	route := s.machine.routes.lookUp(p.backend.Address[p.family])
+	for _, b := range p.backends {
+		flows = append(flows, s.to(p, b))
+	}
+	return flows
+}
+
+// by sets the frontend of a flow. For a frontend of all addresses of this machine, clients ask for the first one.
+func (s *search) by(p flow, d farm.Frontend) flow {
+	p.protocol, p.service, p.servicePort = d.Protocol, d.Address, d.Ports.First
+	if p.wildcard = !p.service.IsValid(); p.wildcard {
+		p.service = s.machine.anyAddress(p.family)
+	}
+	if p.protocol == "" {
+		p.protocol = farm.TCP
+	}
+	if p.backendPort = p.backend.Port; p.backendPort == 0 {
+		p.backendPort = p.servicePort
+	}
+	if p.clientLinks == nil {
+		p.clientLinks = s.machine.clientLinks(p.farm, p.service)
+	}
+	return p
+}
+
+// to sets the backend of a flow.
+func (s *search) to(p flow, b farm.Backend) flow {
+	p.backend = b
+	if p.backendPort = b.Port; p.backendPort == 0 {
+		p.backendPort = p.servicePort
+	}
+	route := s.machine.routes.lookUp(b.Address[p.family])
 	p.local, p.backendLink = route.kind == local, s.machine.names[route.link]
-	return true
+	return p
+}
+
+// effect is the effect of the loss of packets to or from the backend of a flow.
+func (p flow) effect() Effect {
+	if len(p.backends) > 1 {
+		return Harms
+	}
+	return Stops
 }
 
 var protocolNumbers = map[farm.Protocol]uint8{
@@ -70,19 +121,30 @@ var protocolNumbers = map[farm.Protocol]uint8{
 
 func (p flow) tracked() bool { return p.farm.Mode != farm.Stateless && p.farm.Mode != farm.DSR }
 
-// request is the first packet of the flow as a client sends it.
-func (p flow) request(in string, onThisMachine bool) foreign.Packet {
+// translated reports whether connection tracking translates the packets of the flow.
+func (p flow) translated() bool { return p.farm.Mode == farm.SNAT || p.farm.Mode == farm.DNAT }
+
+// atIngress reports whether farmc takes requests at ingress.
+func (p flow) atIngress() bool { return !p.tracked() && len(p.farm.Interfaces) > 0 }
+
+// answersPass reports whether answers of backends pass this machine.
+func (p flow) answersPass() bool { return p.farm.Mode != farm.DSR }
+
+// request is the first packet of the flow as a client sends it. The destination is not local for fib: a service can be
+// routed here.
+func (p flow) request(in string) foreign.Packet {
 	family := uint8(unix.NFPROTO_IPV4)
 	if p.family == addr.IP6 {
 		family = unix.NFPROTO_IPV6
 	}
 	return foreign.Packet{Family: family, In: in, Destination: p.service, Protocol: protocolNumbers[p.protocol],
-		DestinationPort: p.servicePort, State: foreign.New, DestinationLocal: onThisMachine}
+		DestinationPort: p.servicePort, State: foreign.New}
 }
 
 // handedOn is the first packet as farmc hands it on to the backend.
 func (p flow) handedOn(in string) foreign.Packet {
-	packet := p.request(in, p.local)
+	packet := p.request(in)
+	packet.DestinationLocal = p.local
 	if p.farm.Mode == farm.Local {
 		return packet
 	}

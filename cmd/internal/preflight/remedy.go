@@ -17,10 +17,12 @@ import (
 // A match tells packets of a farm from others, for a rule of another program.
 type match struct {
 	state    string // dnat or untracked; "": any
+	arp      bool   // packets of ARP with the address
+	source   bool   // address and port are those of the source
 	family   addr.Family
 	address  netip.Addr // destination; not valid: any
 	protocol farm.Protocol
-	port     uint16 // of the destination; 0: any
+	port     uint16 // 0: any
 }
 
 // handedOn matches packets that farmc hands on, and their answers.
@@ -36,7 +38,23 @@ func handedOn(p flow) match {
 
 // addressed matches packets to the service of a flow.
 func addressed(p flow) match {
-	return match{"", p.family, p.service, p.protocol, p.servicePort}
+	m := match{family: p.family, address: p.service, protocol: p.protocol, port: p.servicePort}
+	if p.wildcard {
+		m.address = netip.Addr{}
+	}
+	return m
+}
+
+// sentTo matches packets to the backend of a flow.
+func sentTo(p flow) match {
+	return match{family: p.family, address: p.backend.Address[p.family], protocol: p.protocol, port: p.backendPort}
+}
+
+// answered matches answers of the backend of a flow.
+func answered(p flow) match {
+	m := sentTo(p)
+	m.source = true
+	return m
 }
 
 // nft writes the match for nft.
@@ -47,11 +65,22 @@ func (m match) nft() string {
 	case m.state != "":
 		return "ct state " + m.state
 	}
-	words := fmt.Sprintf("%s daddr %s", map[addr.Family]string{addr.IP4: "ip", addr.IP6: "ip6"}[m.family], m.address)
-	if m.port != 0 {
-		words += fmt.Sprintf(" %s dport %d", m.protocol, m.port)
+	end := "d"
+	if m.source {
+		end = "s"
 	}
-	return words
+	if m.arp {
+		return fmt.Sprintf("arp %saddr ip %s", end, m.address)
+	}
+	words := ""
+	if m.address.IsValid() {
+		words = fmt.Sprintf("%s %saddr %s", map[addr.Family]string{addr.IP4: "ip", addr.IP6: "ip6"}[m.family], end,
+			m.address)
+	}
+	if m.port != 0 {
+		words += fmt.Sprintf(" %s %sport %d", m.protocol, end, m.port)
+	}
+	return strings.TrimPrefix(words, " ")
 }
 
 // iptables writes the match for iptables.
@@ -59,11 +88,34 @@ func (m match) iptables() string {
 	if m.state != "" {
 		return "-m conntrack --ctstate " + strings.ToUpper(m.state)
 	}
-	words := "-d " + m.address.String()
-	if m.port != 0 {
-		words += fmt.Sprintf(" -p %s --dport %d", m.protocol, m.port)
+	end := "d"
+	if m.source {
+		end = "s"
 	}
-	return words
+	words := ""
+	if m.address.IsValid() {
+		words = fmt.Sprintf("-%s %s", end, m.address)
+	}
+	if m.port != 0 {
+		words += fmt.Sprintf(" -p %s --%sport %d", m.protocol, end, m.port)
+	}
+	return strings.TrimPrefix(words, " ")
+}
+
+// ebtables writes the match for ebtables.
+func (m match) ebtables() string {
+	protocol, option := "IPv4", "--ip-"
+	if m.family == addr.IP6 {
+		protocol, option = "IPv6", "--ip6-"
+	}
+	end := "dst"
+	if m.source {
+		end = "src"
+	}
+	if !m.address.IsValid() {
+		return "-p " + protocol
+	}
+	return fmt.Sprintf("-p %s %s%s %s", protocol, option, end, m.address)
 }
 
 // let sets the remedy that lets packets pass a chain. It uses the tool that owns the rules.
@@ -76,6 +128,9 @@ func (m *machine) let(f *Finding, c *foreign.Chain, p flow, pass match) {
 	case isIptables(c) && forwards && m.rules.Has(c, ufwChain(c)):
 		f.Commands = ufwRoutes(p)
 		f.Advice = "ufw keeps the rules"
+	case isIptables(c) && c.Family == unix.NFPROTO_BRIDGE:
+		f.Commands = []string{fmt.Sprintf("ebtables -t %s -I %s %s -j ACCEPT", c.Table, c.Name, pass.ebtables())}
+		f.Advice = "until the next boot"
 	case isIptables(c):
 		f.Commands = []string{fmt.Sprintf("%s -t %s -I %s %s -j ACCEPT", iptables(c), shell.Quote(c.Table),
 			shell.Quote(c.Name), pass.iptables())}
@@ -102,6 +157,7 @@ var simpleName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]*$`)
 
 var familyNames = map[uint8]string{
 	unix.NFPROTO_INET: "inet", unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6", unix.NFPROTO_NETDEV: "netdev",
+	unix.NFPROTO_BRIDGE: "bridge", unix.NFPROTO_ARP: "arp",
 }
 
 func describe(c *foreign.Chain, r foreign.Result) string {
@@ -117,13 +173,16 @@ func chainName(c *foreign.Chain) string { return familyNames[c.Family] + " " + c
 // isIptables reports whether a base chain is one of iptables-nft, by the names that only iptables gives.
 func isIptables(c *foreign.Chain) bool {
 	const tables, chains = " filter nat mangle raw security ", " PREROUTING INPUT FORWARD OUTPUT POSTROUTING "
-	return (c.Family == unix.NFPROTO_IPV4 || c.Family == unix.NFPROTO_IPV6) &&
+	return c.Family != unix.NFPROTO_INET && c.Family != unix.NFPROTO_NETDEV &&
 		strings.Contains(tables, " "+c.Table+" ") && strings.Contains(chains, " "+c.Name+" ")
 }
 
 func iptables(c *foreign.Chain) string {
-	if c.Family == unix.NFPROTO_IPV6 {
+	switch c.Family {
+	case unix.NFPROTO_IPV6:
 		return "ip6tables"
+	case unix.NFPROTO_ARP:
+		return "arptables"
 	}
 	return "iptables"
 }

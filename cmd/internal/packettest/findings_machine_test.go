@@ -1,0 +1,226 @@
+package packettest
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"farmc/cmd/internal/netlab"
+
+	"github.com/vishvananda/netlink"
+)
+
+// on is a command of the shell on another machine.
+type on struct{ machine, command string }
+
+func (c on) do(s *testbed) error {
+	_, err := s.machine(c.machine).Run(s.ctx, "", "sh", "-c", c.command)
+	return err
+}
+
+const listen4 = `"192.0.2.1:80"`
+
+// connected is a service in the network between client and balancer, asked from an address there.
+var connected = request{by: "tcp", to: "203.0.113.50:80", as: "203.0.113.2", shares: shares{"b1:80": 1},
+	sees: "balancer", times: 1}
+
+var findingMachineCases = []findingCase{
+	{name: "address-of-another-machine", farm: oneBackend("snat", `"[fd00:2::77]:80"`, "b1", 0), kind: "duplicate",
+		passes: true, before: true, served: nothingAsked,
+		says: "another machine on the link of eth1 has fd00:2::77",
+		broken: steps{on{"b2", "ip address add fd00:2::77/64 dev eth0 nodad"},
+			sysctls{"net.ipv6.conf.eth1.accept_dad", "1"},
+			runs("ip address add fd00:2::77/64 dev eth1; while ip address show tentative | grep -q 77/64 && " +
+				"! ip address show dadfailed | grep -q 77/64; do sleep 0.1; done")},
+		cure: steps{on{"b2", "ip address delete fd00:2::77/64 dev eth0"},
+			runs("ip address delete fd00:2::77/64 dev eth1; ip address add fd00:2::77/64 dev eth1 nodad")}},
+	{name: "no-arp-for-an-address", farm: oneBackend("snat", `"203.0.113.50:80"`, "b1", 0), kind: "unanswered",
+		setUp: steps{widerLink, runs("ip address add 203.0.113.50/32 dev lo")}, served: connected,
+		says:   "203.0.113.50 is on lo, in the network of eth0, and the kernel does not answer ARP requests",
+		broken: steps{sysctls{"net.ipv4.conf.eth0.arp_ignore", "1"}, forgetNeighbours}},
+	{name: "no-neighbour-discovery-for-an-address", farm: oneBackend("snat", `"[2001:db8:f::50]:80"`, "b1", 0),
+		kind: "unanswered", setUp: steps{runs("ip address add 2001:db8:f::50/128 dev eth0 nodad")},
+		served: request{by: "tcp", to: "[2001:db8:f::50]:80", as: "2001:db8:f::2", shares: shares{"b1:80": 1},
+			sees: "balancer", times: 1},
+		says: "does not answer neighbour solicitations",
+		broken: steps{runs("ip address delete 2001:db8:f::50/128 dev eth0; ip address add 2001:db8:f::50/128 dev lo"),
+			on{"client", "ip -6 neigh flush dev eth0"}}},
+	{name: "no-route-to-a-backend", farm: oneBackend("snat", listen4, "b1", 0), kind: "backend", served: asksSNAT4,
+		says:   "backend b1: this machine has no route to 10.2.0.11",
+		broken: steps{runs("ip route delete 10.2.0.0/24")},
+		cure:   steps{runs("ip route add 10.2.0.0/24 dev eth1 src 10.2.0.1")}},
+	{name: "blackhole", farm: oneBackend("snat", listen4, "b1", 0), kind: "backend", served: asksSNAT4,
+		says:   "backend b1: this machine has no route to 10.2.0.11",
+		broken: steps{runs("ip route add blackhole 10.2.0.11/32")},
+		cure:   steps{runs("ip route delete blackhole 10.2.0.11/32")}},
+	{name: "silent-backend", farm: oneBackend("snat", listen4, "b1", 0), kind: "backend", served: asksSNAT4,
+		says: "backend b1: 10.2.0.11 does not answer on the link of eth1",
+		broken: steps{on{"b1", "ip link set eth0 down"}, runs("ip neigh flush dev eth1"),
+			runs("echo > /dev/udp/10.2.0.11/9; until ip neigh show | grep -q '10.2.0.11.*FAILED'; do sleep 0.1; done")},
+		cure: steps{on{"b1", "ip link set eth0 up; ip route add default via 10.2.0.1"},
+			runs("echo > /dev/udp/10.2.0.11/9; " +
+				"until ip neigh show | grep -q '10.2.0.11.*lladdr'; do sleep 0.1; done")}},
+	{name: "source-address-nowhere", kind: "source-address", served: request{by: "tcp", to: "192.0.2.1:80",
+		shares: shares{"b1:80": 1}, sees: "192.0.2.77", times: 1},
+		farm:   oneBackend("snat", listen4, "b1", 0, `source-address = "192.0.2.77"`),
+		setUp:  steps{runs("ip address add 192.0.2.77/32 dev lo")},
+		passes: true, // the balancer is the backends' gateway
+		says:   "source-address 192.0.2.77 is on no interface of this machine",
+		broken: steps{runs("ip address delete 192.0.2.77/32 dev lo")}},
+	{name: "interface-absent", farm: oneBackend("snat", listen4, "b1", 0, `interfaces = ["eth0"]`), kind: "interface",
+		served: asksSNAT4, says: "interfaces: this machine has no interface eth0",
+		broken: steps{runs("ip link set eth0 down; ip link set eth0 name wan0; ip link set wan0 up; " +
+			"ip route add 198.51.100.0/24 via 203.0.113.2")},
+		cure: steps{farms{"web": oneBackend("snat", listen4, "b1", 0, `interfaces = ["wan0"]`)}}},
+	{name: "interface-renamed", farm: oneBackend("snat", listen4, "b1", 0, `interfaces = ["eth0"]`), kind: "interface",
+		served: asksSNAT4, says: `interfaces: eth0 is another name of wan0, and packets have the first name only`,
+		broken: steps{runs("ip link set eth0 down; ip link set eth0 name wan0; ip link set wan0 up; " +
+			"ip link property add dev wan0 altname eth0; ip route add 198.51.100.0/24 via 203.0.113.2")},
+		cure: steps{farms{"web": oneBackend("snat", listen4, "b1", 0, `interfaces = ["wan0"]`)}}},
+	{name: "port-of-a-bridge", farm: oneBackend("snat", listen4, "b1", 0, `interfaces = ["eth0"]`), kind: "interface",
+		served: asksSNAT4, says: `interfaces: eth0 is a port of br0, and IP packets of a port come in at the bridge`,
+		broken: steps{clientsByABridge},
+		cure:   steps{farms{"web": oneBackend("snat", listen4, "b1", 0, `interfaces = ["br0"]`)}}},
+	{name: "macvlan", farm: oneBackend("snat", `"203.0.113.50:80"`, "b1", 0, `interfaces = ["eth0"]`),
+		kind: "interface", served: connected, says: "interfaces: eth0 carries vrrp51, which has an address of the farm",
+		setUp: steps{widerLink, runs("ip address add 203.0.113.50/32 dev eth0")},
+		broken: steps{runs("ip address delete 203.0.113.50/32 dev eth0; " +
+			"ip link add link eth0 name vrrp51 type macvlan; " +
+			"ip address add 203.0.113.50/32 dev vrrp51; ip link set vrrp51 up"),
+			sysctls{"net.ipv4.conf.eth0.arp_ignore", "1"}, forgetNeighbours},
+		cure: steps{farms{"web": oneBackend("snat", `"203.0.113.50:80"`, "b1", 0, `interfaces = ["vrrp51"]`)}}},
+	{name: "backend-is-a-service", farm: oneBackend("snat", listen4, "b1", 0), kind: "loop", served: asksSNAT4,
+		says: "backend b1: 192.0.2.2 is the service of farm other, and a packet is handed on only once",
+		broken: steps{farms{"web": `
+			mode = "snat"
+			listen = ["192.0.2.1:80"]
+			[backends.b1]
+			address = "192.0.2.2"
+			port = 8999
+		`, "other": oneBackend("snat", `"192.0.2.2:8999"`, "b1", 80)}},
+		cure: steps{farms{"web": oneBackend("snat", listen4, "b1", 0),
+			"other": oneBackend("snat", `"192.0.2.2:8999"`, "b1", 80)}}},
+	{name: "rp-filter", farm: oneBackend("snat", listen4, "b1", 0), kind: "rp-filter", served: asksSNAT4,
+		setUp:  steps{secondUplink},
+		says:   "eth9 drops packets of clients to which the route leads out of another interface (rp_filter)",
+		broken: steps{sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}},
+	{name: "rp-filter-of-backends", farm: oneBackend("snat", listen4, "b1", 0), kind: "rp-filter", served: asksSNAT4,
+		passes: true, says: "eth9 drops packets of backends",
+		setUp: steps{secondUplink},
+		broken: steps{runs("ip route delete default dev eth9; ip address add 10.2.0.9/24 dev eth9"),
+			sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}},
+}
+
+// widerLink makes addresses up to 203.0.113.254 neighbours of client and balancer.
+var widerLink = steps{runs("ip address add 203.0.113.9/24 dev eth0"),
+	on{"client", "ip route add 203.0.113.0/24 dev eth0"}}
+
+// secondUplink is a second link between client and balancer, with the worse default route of the balancer. The client
+// sends by it, and gets its answers by the first one.
+var secondUplink = stepFunc(func(s *testbed) error {
+	var client *os.File
+	err := s.Client.Do(func() (err error) {
+		client, err = os.Open("/proc/thread-self/ns/net")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	err = s.Balancer.Do(func() error {
+		return netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth9"}, PeerName: "eth9",
+			PeerNamespace: netlink.NsFd(client.Fd())})
+	})
+	if err != nil {
+		return err
+	}
+	return steps{
+		runs(`ip address add 203.0.114.1/30 dev eth9; ip link set eth9 up
+			ip route delete 198.51.100.0/24; ip route add default via 203.0.113.2 metric 10`),
+		on{"client", "ip address add 203.0.114.2/30 dev eth9; ip link set eth9 up; " +
+			"ip route replace default via 203.0.114.1"},
+		runs("ip route add default via 203.0.114.2 metric 20"),
+	}.do(s)
+})
+
+// Rules of iptables-legacy are named, because nf_tables does not show them. The finding stays as long as the table.
+func TestFindingsOfLegacy(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("iptables-legacy"); err != nil {
+		t.Skip("no iptables-legacy here")
+	}
+	s := newTestbed(t, netlab.Options{})
+	must(t, farms{"web": oneBackend("snat", listen4, "b1", 0)}.do(s))
+	if found, err := s.found(); len(found) > 0 || err != nil {
+		t.Fatalf("found %v before, %v", found, err)
+	}
+	must(t, runs("iptables-legacy -A FORWARD -p tcp --dport 80 -j DROP").do(s))
+	if (findingCase{served: asksSNAT4}).connects(s) {
+		t.Error("packets pass in spite of the rule")
+	}
+	found, err := s.found()
+	if err != nil || len(found) != 1 || !strings.Contains(found[0].Text(), "iptables-legacy has table filter") ||
+		!strings.Contains(found[0].Hint(), "iptables-legacy-save") {
+		t.Errorf("found %+v, %v", found, err)
+	}
+	saved, err := s.Balancer.Run(s.ctx, "", "iptables-legacy-save")
+	if err != nil || !strings.Contains(saved, "-A FORWARD -p tcp -m tcp --dport 80 -j DROP") {
+		t.Errorf("iptables-legacy-save shows %s, %v", saved, err)
+	}
+}
+
+// States of a machine with other programs that do no harm to the farm are no finding.
+func TestNoFindingsOfTheMachine(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		farm  string
+		state steps
+		ask   step
+	}{
+		"one-zone": {oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet early { chain pre {
+			type filter hook prerouting priority raw; iifname { "eth0", "eth1" } ct zone set 5; }; }`)}, asksSNAT4},
+		"zone-of-others": {oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet early { chain pre {
+			type filter hook prerouting priority raw; iifname "eth7" ct zone set 5; }; }`)}, asksSNAT4},
+		"notrack-of-others": {oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet early { chain pre {
+			type filter hook prerouting priority raw; udp dport 53 notrack; ip daddr 192.0.2.9 notrack; }; }`)}, asksSNAT4},
+		"synproxy-of-others": {oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet proxy {
+			chain in { type filter hook input priority 0
+				tcp dport 80 ct state invalid,untracked synproxy mss 1460 wscale 7 timestamp sack-perm; }
+		}`)}, asksSNAT4},
+		"tproxy-of-others": {oneBackend("snat", listen4, "b1", 0), steps{transparentListener, nftScript(`table inet proxy {
+			chain pre { type filter hook prerouting priority mangle
+				iifname "eth7" meta nfproto ipv4 tcp dport 80 tproxy ip to :9999 accept; }
+		}`)}, asksSNAT4},
+		"arp-of-others": {oneBackend("snat", listen4, "b1", 0), steps{forgetNeighbours, nftScript(`table arp filter2 {
+			chain in { type filter hook input priority 0; arp daddr ip 192.0.2.9 drop; arp saddr ip 10.9.0.1 drop; }
+		}`)}, asksSNAT4},
+		"bridge-of-others": {oneBackend("snat", listen4, "b1", 0), steps{clientsByABridge, nftScript(`table bridge filter2 {
+			chain in { type filter hook input priority 0; ip daddr 192.0.2.9 drop; ether type 0x88cc drop; }
+			chain forward { type filter hook forward priority 0; policy drop; }
+		}`)}, asksSNAT4},
+		"arp-ignore-with-a-routed-service": {oneBackend("snat", listen4, "b1", 0), steps{
+			sysctls{"net.ipv4.conf.all.arp_ignore", "1"}, forgetNeighbours}, asksSNAT4},
+		"address-on-two-interfaces": {oneBackend("snat", `"203.0.113.50:80"`, "b1", 0), steps{widerLink,
+			runs("ip address add 203.0.113.50/32 dev lo; ip address add 203.0.113.50/32 dev eth0"),
+			sysctls{"net.ipv4.conf.eth0.arp_ignore", "1"}}, connected},
+		"loose-rp-filter": {oneBackend("snat", listen4, "b1", 0), steps{secondUplink,
+			sysctls{"net.ipv4.conf.all.rp_filter", "2"}, sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}, asksSNAT4},
+		"strict-rp-filter-of-the-best-uplink": {oneBackend("snat", listen4, "b1", 0), steps{addDefaultRoutes,
+			sysctls{"net.ipv4.conf.eth0.rp_filter", "1"}, sysctls{"net.ipv4.conf.eth1.rp_filter", "1"}}, asksSNAT4},
+		"macvlan-of-others": {oneBackend("snat", listen4, "b1", 0, `interfaces = ["eth0"]`), steps{
+			runs("ip link add link eth0 name m0 type macvlan; ip address add 203.0.113.50/32 dev m0; ip link set m0 up")},
+			asksSNAT4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newTestbed(t, netlab.Options{})
+			must(t, c.state.do(s))
+			must(t, farms{"web": c.farm}.do(s))
+			must(t, c.ask.do(s))
+			if found, err := s.found(); len(found) > 0 || err != nil {
+				t.Errorf("found %+v, %v", found, err)
+			}
+		})
+	}
+}

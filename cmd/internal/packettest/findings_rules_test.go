@@ -1,0 +1,161 @@
+package packettest
+
+import (
+	"context"
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// asksSNAT4 and asksDNAT4 ask the service over IPv4 only.
+var (
+	asksSNAT4 = request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:80": 1}, sees: "balancer", times: 1}
+	asksDNAT4 = request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:80": 1}, times: 1}
+)
+
+var findingRuleCases = []findingCase{
+	{name: "notrack-of-answers", farm: oneBackend("dnat", listen1, "b1", 0), served: asksDNAT, kind: "notrack",
+		says: "takes the answers of the backends from connection tracking (farm web)",
+		broken: steps{nftScript(`table inet early { chain pre {
+			type filter hook prerouting priority raw; iifname "eth1" tcp sport 80 notrack
+		}; }`)}},
+	{name: "answers-dropped-at-prerouting", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "drop",
+		says: "drops the answers of the backends",
+		broken: steps{nftScript(`table inet early { chain pre {
+			type filter hook prerouting priority raw; iifname "eth1" tcp sport { 80, 443 } drop
+		}; }`)}},
+	{name: "zone-of-requests", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "zone",
+		says: "into different zones of connection tracking",
+		broken: steps{nftScript(`table inet early { chain pre {
+			type filter hook prerouting priority raw; iifname "eth0" ct zone set 5
+		}; }`)}},
+	{name: "zone-of-answers", farm: oneBackend("dnat", listen1, "b1", 0), served: asksDNAT, kind: "zone",
+		says: "into different zones of connection tracking",
+		broken: steps{nftScript(`table inet early {
+			chain zones { ct zone set iifname map { "eth1" : 7 }; }
+			chain pre { type filter hook prerouting priority raw; iifname "eth1" jump numbered; }
+			chain numbered { ct zone set 7; }
+		}`)}},
+	{name: "tproxy", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "proxy",
+		says: "hands the packets of clients to a proxy",
+		broken: steps{transparentListener, nftScript(`table inet proxy { chain pre {
+			type filter hook prerouting priority mangle
+			meta nfproto ipv4 tcp dport 80 tproxy ip to :9999 accept
+			meta nfproto ipv6 tcp dport 80 tproxy ip6 to :9999 accept
+		}; }`)}},
+	{name: "synproxy", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "proxy",
+		says: "hands the forwarded packets to a proxy",
+		broken: steps{nftScript(`table inet proxy { chain forward {
+			type filter hook forward priority 0
+			tcp dport 80 tcp flags & (fin | syn | rst | ack) == syn synproxy mss 1460 wscale 7 timestamp sack-perm
+		}; }`)}},
+	{name: "second-frontend", farm: oneBackend("snat", `"192.0.2.2:443", "192.0.2.1:80"`, "b1", 80), served: asksSNAT4,
+		kind: "destination-nat", says: "sends the packets of clients elsewhere",
+		broken: steps{nftScript(`table ip before { chain pre { type nat hook prerouting priority -150
+			tcp dport 80 dnat to 10.2.0.13; }; }`)}},
+	{name: "second-backend", farm: twoBackendsOnePort, kind: "drop",
+		served: request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:80": 1, "b2:80": 1}, sees: "balancer"},
+		says:   "drops the forwarded packets, backend b2 (farm web)",
+		broken: steps{nftScript(`table ip filter2 { chain forward { type filter hook forward priority 0; policy drop
+			ct state established accept; ip daddr 10.2.0.11 accept; }; }`)}},
+	{name: "frontend-of-all-addresses", farm: oneBackend("snat", `"*:80"`, "b1", 0), kind: "drop",
+		served: request{by: "tcp", to: "203.0.113.1:80", shares: shares{"b1:80": 1}, sees: "balancer", times: 1},
+		says:   "drops the packets of clients",
+		broken: steps{nftScript(`table inet early { chain pre {
+			type filter hook prerouting priority -310; tcp dport 80 drop; }; }`)}},
+	{name: "interface-by-index", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "drop",
+		says: "drops the forwarded packets",
+		broken: steps{nftScript(`table inet filter2 { chain forward {
+			type filter hook forward priority 0; iif "eth0" oif "eth1" drop
+		}; }`)}},
+}
+
+const twoBackendsOnePort = `
+	mode   = "snat"
+	listen = ["192.0.2.1:80"]
+	[backends.b1]
+	address = "10.2.0.11"
+	[backends.b2]
+	address = "10.2.0.12"
+`
+
+// transparentListener listens on the balancer for packets that tproxy hands on.
+var transparentListener = stepFunc(func(s *testbed) error {
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		failed := c.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.SOL_IPV6, unix.IPV6_TRANSPARENT, 1)
+		})
+		if failed != nil {
+			return failed
+		}
+		return err
+	}}
+	return s.Balancer.Do(func() error {
+		l, err := config.Listen(context.Background(), "tcp", "[::]:9999")
+		if err == nil {
+			s.t.Cleanup(func() { l.Close() })
+		}
+		return err
+	})
+})
+
+// findingFrameCases are rules of the families bridge and arp.
+var findingFrameCases = []findingCase{
+	{name: "bridge-input", farm: oneBackend("snat", listen1, "b1", 0), setUp: steps{clientsByABridge}, served: asksSNAT,
+		kind: "drop", says: "chain in of table bridge filter2 drops the packets of clients",
+		broken: steps{nftScript(`table bridge filter2 { chain in {
+			type filter hook input priority 0; tcp dport 80 drop; }; }`)}},
+	{name: "bridge-input-without-bridge-netfilter", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT,
+		setUp: steps{clientsByABridge, sysctls{"net.bridge.bridge-nf-call-iptables", "0"},
+			sysctls{"net.bridge.bridge-nf-call-ip6tables", "0"}},
+		kind: "drop", says: "nft insert rule bridge filter2 in ip daddr 192.0.2.1 tcp dport 80 accept",
+		broken: steps{nftScript(`table bridge filter2 { chain in {
+			type filter hook input priority 0; tcp dport 80 drop; }; }`)}},
+	{name: "bridge-prerouting", farm: oneBackend("snat", listen1, "b1", 0), setUp: steps{clientsByABridge},
+		served: asksSNAT, kind: "drop",
+		says: "nft insert rule bridge filter2 pre ip daddr 192.0.2.1 tcp dport 80 accept",
+		broken: steps{nftScript(`table bridge filter2 { chain pre {
+			type filter hook prerouting priority -300; tcp dport 80 drop; }; }`)}},
+	{name: "bridge-output", farm: oneBackend("snat", listen4, "b1", 0), setUp: steps{backendsByABridge},
+		served: asksSNAT4, kind: "drop", says: "drops the packets to the backends",
+		broken: steps{nftScript(`table bridge filter2 { chain out {
+			type filter hook output priority 0; ip daddr 10.2.0.11 drop; }; }`)}},
+	{name: "bridge-answers", farm: oneBackend("dnat", listen4, "b1", 0), setUp: steps{backendsByABridge},
+		served: asksDNAT4, kind: "drop", says: "drops the answers of the backends",
+		broken: steps{nftScript(`table bridge filter2 { chain pre {
+			type filter hook prerouting priority 0; ip saddr 10.2.0.11 tcp sport 80 drop; }; }`)}},
+	{name: "ebtables", farm: oneBackend("snat", listen4, "b1", 0), setUp: steps{clientsByABridge},
+		served: asksSNAT4, kind: "drop", says: "ebtables -t filter -I INPUT -p IPv4 --ip-dst 10.2.0.11 -j ACCEPT",
+		broken: steps{runs("ebtables -P INPUT DROP; ebtables -A INPUT -p ARP -j ACCEPT")}},
+	{name: "arp-input", farm: oneBackend("snat", listen4, "b1", 0), served: asksSNAT4, kind: "drop",
+		says: "drops ARP requests for 203.0.113.1",
+		broken: steps{nftScript(`table arp filter2 { chain in { type filter hook input priority 0
+			iifname "eth0" arp operation request drop; }; }`), forgetNeighbours}},
+	{name: "arp-replies", farm: oneBackend("snat", listen4, "b1", 0), served: asksSNAT4, kind: "drop",
+		says: "drops ARP replies to 192.0.2.1",
+		broken: steps{nftScript(`table arp filter2 { chain in { type filter hook input priority 0
+			arp daddr ip 192.0.2.1 drop; }; }`), runs("ip neigh flush dev eth0"), forgetNeighbours}},
+	{name: "arp-of-backends", farm: oneBackend("snat", listen4, "b1", 0), served: asksSNAT4, kind: "drop",
+		says: "drops ARP replies of 10.2.0.11",
+		broken: steps{nftScript(`table arp filter2 { chain in { type filter hook input priority 0
+			iifname "eth1" arp operation reply drop; }; }`), runs("ip neigh flush dev eth1")}},
+	{name: "arptables", farm: oneBackend("snat", listen4, "b1", 0), served: asksSNAT4, kind: "drop",
+		says:   "arptables -t filter -I INPUT -d 203.0.113.1 -j ACCEPT",
+		broken: steps{runs("arptables -A INPUT -i eth0 -j DROP"), forgetNeighbours}},
+}
+
+// forgetNeighbours makes the client ask for the balancer's address again.
+var forgetNeighbours = stepFunc(func(s *testbed) error {
+	_, err := s.Client.Run(s.ctx, "", "ip", "neigh", "flush", "dev", "eth0")
+	return err
+})
+
+// clientsByABridge and backendsByABridge make an interface of the balancer a port of a bridge.
+var (
+	clientsByABridge = runs(`ip link add br0 type bridge; ip link set eth0 master br0; ip link set br0 up
+		ip address flush dev eth0; ip address add 203.0.113.1/24 dev br0; ip address add 2001:db8:f::1/64 dev br0 nodad
+		ip route replace 198.51.100.0/24 via 203.0.113.2; ip route replace 2001:db8:c::/48 via 2001:db8:f::2`)
+	backendsByABridge = runs(`ip link add br1 type bridge; ip link set eth1 master br1; ip link set br1 up
+		ip address flush dev eth1; ip address add 10.2.0.1/24 dev br1`)
+)
