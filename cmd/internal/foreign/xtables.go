@@ -38,13 +38,13 @@ func (s *step) xtConntrack(info []byte) truth {
 	if len(info) < 154 {
 		return maybe
 	}
-	const state = 1
+	const state, calledState = 1, 1 << 13 // XT_CONNTRACK_STATE and XT_CONNTRACK_STATE_ALIAS: the rule has -m state
 	used := hostOrder.Uint16(info[flags:])
 	result := s.stateIn(uint32(hostOrder.Uint16(info[states:]))).inverted(hostOrder.Uint16(info[inverted:])&state != 0)
 	if used&state == 0 {
 		result = yes
 	}
-	if used&^state != 0 && result == yes {
+	if used&^(state|calledState) != 0 && result == yes {
 		result = maybe
 	}
 	return result
