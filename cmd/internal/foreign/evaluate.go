@@ -27,8 +27,11 @@ type evaluation struct {
 	packet  Packet
 	hook    uint32
 
+	network, transport value // headers of the packet, once a rule has read them
+
 	result Result
 	depth  int
+	step   step // of the current rule
 }
 
 // maxDepth is the kernel's limit for nested jumps (NFT_JUMP_STACK_SIZE).
@@ -83,7 +86,8 @@ func (e *evaluation) follow(c *Chain, certain truth) verdict {
 
 // rule computes one rule: whether it matches, and its verdict.
 func (e *evaluation) rule(c *Chain, r rule, certain truth) (truth, verdict) {
-	s := &step{evaluation: e, table: chainID{c.Family, c.Table, ""}}
+	s := &e.step
+	*s = step{evaluation: e, table: chainID{c.Family, c.Table, ""}}
 	result := yes
 	for _, x := range r {
 		matches, end := x.compute(s)

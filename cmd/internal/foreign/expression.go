@@ -216,16 +216,7 @@ func compilePayload(a nfnetlink.Attributes) expression {
 	offset := int(min(a.Number(unix.NFTA_PAYLOAD_OFFSET), math.MaxInt16))
 	size := int(min(a.Number(unix.NFTA_PAYLOAD_LEN), 64))
 	e := expression{compute: func(s *step) (truth, verdict) {
-		header := unknown(0)
-		switch base {
-		case unix.NFT_PAYLOAD_LL_HEADER:
-			header = s.packet.link()
-		case unix.NFT_PAYLOAD_NETWORK_HEADER:
-			header = s.packet.network()
-		case unix.NFT_PAYLOAD_TRANSPORT_HEADER:
-			header = s.packet.transport()
-		}
-		s.registers.put(to, header.part(offset, size))
+		s.registers.put(to, s.header(base).part(offset, size))
 		return yes, verdict{}
 	}}
 	switch base {
@@ -235,6 +226,25 @@ func compilePayload(a nfnetlink.Attributes) expression {
 		e.reads = ports
 	}
 	return e
+}
+
+// header returns a header of the packet, for a number of NFTA_PAYLOAD_BASE.
+func (e *evaluation) header(base uint32) value {
+	switch base {
+	case unix.NFT_PAYLOAD_LL_HEADER:
+		return e.packet.link()
+	case unix.NFT_PAYLOAD_NETWORK_HEADER:
+		if e.network.data == nil {
+			e.network = e.packet.network()
+		}
+		return e.network
+	case unix.NFT_PAYLOAD_TRANSPORT_HEADER:
+		if e.transport.data == nil {
+			e.transport = e.packet.transport()
+		}
+		return e.transport
+	}
+	return unknown(0)
 }
 
 // compileFib makes a lookup of the type of the destination address. Other lookups are undecided.

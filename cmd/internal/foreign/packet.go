@@ -118,6 +118,9 @@ func (v value) set(at int, data []byte) {
 
 // part returns a part of the value. Bytes beyond its end are unknown.
 func (v value) part(from, size int) value {
+	if from >= 0 && from+size <= len(v.data) {
+		return value{v.data[from : from+size], v.known[from : from+size]}
+	}
 	out := unknown(size)
 	if from >= 0 && from < len(v.data) {
 		copy(out.data, v.data[from:])

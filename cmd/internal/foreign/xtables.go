@@ -80,7 +80,7 @@ func (s *step) xtPorts(info []byte, inverted int) truth {
 	if len(info) <= inverted {
 		return maybe
 	}
-	header := s.packet.transport()
+	header := s.header(unix.NFT_PAYLOAD_TRANSPORT_HEADER)
 	result := yes
 	for i := range 2 {
 		from := binary.BigEndian.AppendUint16(nil, hostOrder.Uint16(info[4*i:]))

@@ -211,8 +211,7 @@ func TestNoFindingsOfTheMachine(t *testing.T) {
 			sysctls{"net.ipv4.conf.eth0.rp_filter", "1"}, sysctls{"net.ipv4.conf.eth1.rp_filter", "1"}}, asksSNAT4},
 		"macvlan-of-others": {oneBackend("snat", listen4, "b1", 0, `interfaces = ["eth0"]`), steps{
 			runs("ip link add link eth0 name m0 type macvlan; ip link set m0 up; " +
-				"ip address add 203.0.113.50/32 dev m0")},
-			runs("ip link add link eth0 name m0 type macvlan; ip address add 203.0.113.50/32 dev m0; ip link set m0 up")},
+				"ip address add 203.0.113.50/32 dev m0")}, asksSNAT4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

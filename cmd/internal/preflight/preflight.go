@@ -6,8 +6,8 @@
 // nothing but the loaded kernel modules. Every finding is a warning, because an administrator may have arranged the
 // network in a way that farmc cannot see.
 //
-// Find (preflight.go) is the entry point. It returns values of Finding (finding.go). machine.go and routes.go read the
-// machine once. chains.go follows the packets of packets.go through the rules of other programs, frames.go through
+// Find (preflight.go) is the entry point. It returns values of Finding (finding.go). machine.go, routes.go and table.go read
+// the machine once. chains.go follows the packets of packets.go through the rules of other programs, frames.go through
 // those of bridges and ARP, and remedy.go writes the commands that let them pass. forwarding.go, addresses.go,
 // interfaces.go, returnpath.go, backends.go, modules.go, legacy.go and losses.go are about one cause each.
 // LoadTranslators (modules.go) is a second entry point, because modules must be loaded before the rules are. Changes
@@ -73,13 +73,17 @@ func (s *search) foreignRules() {
 	if len(s.machine.rules.Chains) == 0 {
 		return
 	}
-	for _, f := range s.farms[:min(len(s.farms), maxFollowed)] {
+	for _, f := range s.farms {
+		if s.machine.rules.Work > maxWork {
+			return
+		}
 		for _, p := range s.packetsOf(f) {
 			s.follow(p)
 		}
 	}
 }
 
-// maxFollowed is the maximum number of farms of which packets are followed through foreign rules: 1000 farms and 100
-// rules take 0.1 s. Rules that stop one farm usually stop others.
-const maxFollowed = 1000
+// maxWork is the number of foreign rules that are computed at most, again for each packet that they can tell from
+// others. They take 0.2 s. It lets packets to the ten backends of 1000 farms pass 100 rules. Rules that stop one farm
+// usually stop others.
+const maxWork = 1000000
