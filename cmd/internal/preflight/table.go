@@ -57,7 +57,8 @@ func readTable(family int) *table {
 func areUsual(rules []netlink.Rule) bool {
 	for _, r := range rules {
 		usual := r.Table == unix.RT_TABLE_LOCAL && r.Priority <= 0 ||
-			r.Table == unix.RT_TABLE_MAIN && r.Priority == 32766 || r.Table == unix.RT_TABLE_DEFAULT && r.Priority == 32767
+			r.Table == unix.RT_TABLE_MAIN && r.Priority == 32766 ||
+			r.Table == unix.RT_TABLE_DEFAULT && r.Priority == 32767
 		if !usual || r.Src != nil || r.Dst != nil || r.IifName != "" || r.OifName != "" || r.Mark != 0 || r.Invert {
 			return false
 		}
