@@ -2,7 +2,6 @@ package packettest
 
 import (
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -147,9 +146,7 @@ var secondUplink = stepFunc(func(s *testbed) error {
 // Rules of iptables-legacy are named, because nf_tables does not show them. The finding stays as long as the table.
 func TestFindingsOfLegacy(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("iptables-legacy"); err != nil {
-		t.Skip("no iptables-legacy here")
-	}
+	needs(t, "iptables-legacy")
 	s := newTestbed(t, netlab.Options{})
 	must(t, farms{"web": oneBackend("snat", listen4, "b1", 0)}.do(s))
 	if found, err := s.found(); len(found) > 0 || err != nil {

@@ -125,7 +125,7 @@ var findingFrameCases = []findingCase{
 		served: asksDNAT4, kind: "drop", says: "drops the answers of the backends",
 		broken: steps{nftScript(`table bridge filter2 { chain pre {
 			type filter hook prerouting priority 0; ip saddr 10.2.0.11 tcp sport 80 drop; }; }`)}},
-	{name: "ebtables", farm: oneBackend("snat", listen4, "b1", 0), setUp: steps{clientsByABridge},
+	{name: "ebtables", needs: "ebtables", farm: oneBackend("snat", listen4, "b1", 0), setUp: steps{clientsByABridge},
 		served: asksSNAT4, kind: "drop", says: "ebtables -t filter -I INPUT -p IPv4 --ip-dst 10.2.0.11 -j ACCEPT",
 		broken: steps{runs("ebtables -P INPUT DROP; ebtables -A INPUT -p ARP -j ACCEPT")}},
 	{name: "arp-input", farm: oneBackend("snat", listen4, "b1", 0), served: asksSNAT4, kind: "drop",
@@ -140,7 +140,7 @@ var findingFrameCases = []findingCase{
 		says: "drops ARP replies of 10.2.0.11",
 		broken: steps{nftScript(`table arp filter2 { chain in { type filter hook input priority 0
 			iifname "eth1" arp operation reply drop; }; }`), runs("ip neigh flush dev eth1")}},
-	{name: "arptables", farm: oneBackend("snat", listen4, "b1", 0), served: asksSNAT4, kind: "drop",
+	{name: "arptables", needs: "arptables", farm: oneBackend("snat", listen4, "b1", 0), served: asksSNAT4, kind: "drop",
 		says:   "arptables -t filter -I INPUT -d 203.0.113.1 -j ACCEPT",
 		broken: steps{runs("arptables -A INPUT -i eth0 -j DROP"), forgetNeighbours}},
 }

@@ -25,6 +25,8 @@ type findingCase struct {
 	served step   // holds once the remedy has run
 	kind   string // of the only finding
 	says   string // part of its message or hint
+	needs  string // a program
+	tool   string // begin of each command of the remedy
 	cure   steps  // the remedy, if the hint has it in words
 	passes bool   // packets pass in spite of the finding
 	before bool   // the state comes before the load
@@ -198,6 +200,9 @@ func TestFindings(t *testing.T) {
 }
 
 func (c findingCase) play(t *testing.T) {
+	if c.needs != "" {
+		needs(t, c.needs)
+	}
 	s := newTestbed(t, c.lab)
 	s.engine.Store = live.NewStore(t.TempDir())
 	must(t, c.setUp.do(s))
@@ -371,10 +376,9 @@ const dockerRules = `iptables -P FORWARD DROP
 // testIptables runs a script on the balancer of a farm for IPv4, checks the finding, and runs its remedy. A remedy with
 // ufw is run as the rule that ufw would add.
 func testIptables(t *testing.T, script, hint, says string) {
+	needs(t, "iptables-nft")
 	program, err := exec.LookPath("iptables-nft")
-	if err != nil {
-		t.Skip("no iptables-nft here")
-	}
+	must(t, err)
 	bin := t.TempDir()
 	must(t, os.Symlink(program, filepath.Join(bin, "iptables")))
 	ufw := "#!/bin/sh\nexec iptables -A ufw-user-forward -p tcp -d $6 --dport $8 -j ACCEPT\n"

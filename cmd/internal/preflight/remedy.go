@@ -128,6 +128,9 @@ func (m *machine) let(f *Finding, c *foreign.Chain, p flow, pass match) {
 	case isIptables(c) && forwards && m.rules.Has(c, ufwChain(c)):
 		f.Commands = ufwRoutes(p)
 		f.Advice = "ufw keeps the rules"
+	case isIptables(c) && c.Hook == unix.NF_INET_LOCAL_IN && m.rules.Has(c, ufwChain(c)):
+		f.Commands = []string{ufwAllow(p)}
+		f.Advice = "ufw keeps the rule"
 	case isIptables(c) && c.Family == unix.NFPROTO_BRIDGE:
 		f.Commands = []string{fmt.Sprintf("ebtables -t %s -I %s %s -j ACCEPT", c.Table, c.Name, pass.ebtables())}
 		f.Advice = "until the next boot"
@@ -138,6 +141,10 @@ func (m *machine) let(f *Finding, c *foreign.Chain, p flow, pass match) {
 	case c.Table == "firewalld" && forwards:
 		f.Commands = firewalldRules(p)
 		f.Advice = "firewalld keeps the rules, and loads its rules again"
+	case c.Table == "firewalld" && c.Hook == unix.NF_INET_LOCAL_IN && p.servicePort != 0:
+		port := fmt.Sprintf("firewall-cmd --permanent --add-port=%d/%s", p.servicePort, p.protocol)
+		f.Commands = []string{port, "firewall-cmd --reload"}
+		f.Advice = "for the default zone; --zone names another one; firewalld keeps the rule, and loads its rules again"
 	case c.Owned:
 		f.Advice = "only the program that owns table " + c.Table + " can let them pass: accept " + pass.nft()
 	case !simpleName.MatchString(c.Table) || !simpleName.MatchString(c.Name):
@@ -147,7 +154,8 @@ func (m *machine) let(f *Finding, c *foreign.Chain, p flow, pass match) {
 			pass.nft())}
 		f.Advice = "until the table is loaded again; the file that loads it keeps the rule"
 	}
-	if len(f.Commands) > 0 && pass.state == "dnat" {
+	if pass.state == "dnat" && len(f.Commands) > 0 && (strings.Contains(f.Commands[0], pass.nft()) ||
+		strings.Contains(f.Commands[0], pass.iptables())) {
 		f.Advice = "lets all packets with a translated destination pass; " + f.Advice
 	}
 }
@@ -192,6 +200,22 @@ func ufwChain(c *foreign.Chain) string {
 		return "ufw6-before-forward"
 	}
 	return "ufw-before-forward"
+}
+
+// ufwAllow lets packets to the service pass, and to a backend on this machine.
+func ufwAllow(p flow) string {
+	a, port := p.service, p.servicePort
+	if p.farm.Mode != farm.Local {
+		a, port = p.backend.Address[p.family], p.backendPort
+	}
+	to := a.String()
+	if p.farm.Mode == farm.Local && p.wildcard {
+		to = "any"
+	}
+	if port != 0 {
+		to += fmt.Sprintf(" port %d", port)
+	}
+	return fmt.Sprintf("ufw allow proto %s to %s", p.protocol, to)
 }
 
 // ufwRoutes lets packets to all backends pass, and in mode stateless the answers, which ufw takes for new packets.
