@@ -109,6 +109,15 @@ var findingMachineCases = []findingCase{
 		setUp: steps{secondUplink},
 		broken: steps{runs("ip route delete default dev eth9; ip address add 10.2.0.9/24 dev eth9"),
 			sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}},
+	{name: "redirects", farm: statelessInBothDirections, kind: "redirects", lab: netlab.Options{OneArmed: true},
+		setUp: steps{on{"client", "ip address add 198.51.100.9/32 dev lo"},
+			runs("ip route add 198.51.100.0/24 via 10.2.0.100"),
+			on{"b1", "sysctl -qw net.ipv4.conf.all.accept_redirects=1 net.ipv4.conf.eth0.accept_redirects=1"}},
+		served: request{by: "tcp", to: "192.0.2.1:80", as: "198.51.100.9", shares: shares{"b1:80": 1}, times: 3},
+		says:   "this machine tells backends on eth0 to send their answers past it (send_redirects)",
+		broken: steps{sysctls{"net.ipv4.conf.all.send_redirects", "1"},
+			sysctls{"net.ipv4.conf.eth0.send_redirects", "1"}},
+		after: steps{on{"b1", "ip route flush cache"}}},
 }
 
 // widerLink makes addresses up to 203.0.113.254 neighbours of client and balancer.

@@ -28,6 +28,7 @@ type findingCase struct {
 	needs  string // a program
 	tool   string // begin of each command of the remedy
 	cure   steps  // the remedy, if the hint has it in words
+	after  steps  // behind the remedy
 	passes bool   // packets pass in spite of the finding
 	before bool   // the state comes before the load
 }
@@ -233,6 +234,7 @@ func (c findingCase) play(t *testing.T) {
 		c.cure = steps{runs(found[0].Hint())} // the comment is of the shell
 	}
 	must(t, c.cure.do(s))
+	must(t, c.after.do(s))
 	must(t, c.served.do(s))
 	if found, err := s.found(); len(found) > 0 || err != nil {
 		t.Errorf("found %+v after the remedy, %v", found, err)

@@ -48,6 +48,7 @@ func Find(ctx context.Context, farms []*farm.Farm, since Losses) Findings {
 	s.backends()
 	s.interfaces()
 	s.strictLinks()
+	s.redirects()
 	s.translators()
 	s.timeouts()
 	s.losses(since)

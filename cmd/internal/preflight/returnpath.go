@@ -80,3 +80,39 @@ func (s *search) otherLink(b farm.Backend) string {
 	}
 	return ""
 }
+
+// redirects finds links with both clients and backends on which the kernel tells backends of mode stateless to send
+// their answers past this machine, to the router of the clients. Then nothing translates the answers back. Connection
+// tracking drops redirects about packets that it translates.
+func (s *search) redirects() {
+	for _, f := range s.farms {
+		if f.Mode != farm.Stateless || !f.Listens(addr.IP4) {
+			continue
+		}
+		clients := s.machine.clientLinks(f, f.Listen[0].Address)
+		for _, b := range f.Backends {
+			if b.State != farm.Up || !b.Address.Has(addr.IP4) {
+				continue
+			}
+			r := s.machine.routes.lookUp(b.Address[addr.IP4])
+			name := s.machine.names[r.link]
+			if r.kind != local && slices.Contains(clients, name) && s.linkSetting(name, "send_redirects") > 0 {
+				s.found.add(s.redirecting(name), f)
+			}
+		}
+	}
+}
+
+// redirecting has a command for each parameter that is set, because one of them is enough for the kernel.
+func (s *search) redirecting(name string) Finding {
+	f := Finding{Kind: "redirects", Object: name, Effect: Harms,
+		Message: fmt.Sprintf("this machine tells backends on %s to send their answers past it (send_redirects)", name),
+		Advice: "machines on the link then send all packets for other networks by this machine; " +
+			"backends forget within minutes; a file in /etc/sysctl.d keeps it"}
+	for _, part := range []string{"all", name} {
+		if path := "net/ipv4/conf/" + part + "/send_redirects"; s.linkSysctl(path) == "1" {
+			f.Commands = append(f.Commands, setSysctl(path, "0"))
+		}
+	}
+	return f
+}
