@@ -22,6 +22,7 @@ type Packet struct {
 	Reply            bool
 	DestinationLocal bool // the destination is an address of this machine
 
+	Type      uint8  // of ICMPv6; 0: another protocol
 	Operation uint16 // of ARP: unix.NFPROTO_ARP is the family then, and Source and Destination are those of the request
 }
 
@@ -184,6 +185,9 @@ func (p Packet) transport() value {
 	}
 	if p.DestinationPort != 0 {
 		header.set(2, binary.BigEndian.AppendUint16(nil, p.DestinationPort))
+	}
+	if p.Type != 0 {
+		header.set(0, []byte{p.Type, 0})
 	}
 	if p.Protocol == unix.IPPROTO_TCP {
 		const syn, synAck = 0x02, 0x12

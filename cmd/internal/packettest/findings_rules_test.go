@@ -64,12 +64,53 @@ var findingRuleCases = []findingCase{
 		says:   "drops the packets of clients",
 		broken: steps{nftScript(`table inet early { chain pre {
 			type filter hook prerouting priority -310; tcp dport 80 drop; }; }`)}},
+	{name: "postrouting-drop", farm: oneBackend("dnat", listen1, "b1", 0), served: asksDNAT, kind: "drop",
+		says: "chain post of table inet filter2 drops the forwarded packets",
+		broken: steps{nftScript(`table inet filter2 { chain post {
+			type filter hook postrouting priority 0; policy drop; ct state established accept
+		}; }`)}},
+	{name: "output-of-a-local-backend", farm: localBackend, kind: "drop",
+		served: request{by: "tcp", to: service1, shares: shares{"balancer:8081": 1}, times: 1},
+		says:   "drops the answers of a backend on this machine",
+		broken: steps{nftScript(`table inet filter2 { chain out {
+			type filter hook output priority 0; policy drop; meta l4proto ipv6-icmp accept; udp dport 53 accept
+		}; }`)}},
+	{name: "output-of-a-local-farm", farm: localAt8081, served: asksLocal, kind: "drop",
+		says: "drops the answers of a backend on this machine",
+		broken: steps{nftScript(`table inet filter2 { chain out {
+			type filter hook output priority 0; policy drop; udp dport 53 accept
+		}; }`)}},
+	{name: "no-neighbour-discovery", farm: oneBackend("snat", `"[2001:db8::1]:80"`, "b1", 0), kind: "drop",
+		served: request{by: "tcp", to: "[2001:db8::1]:80", shares: shares{"b1:80": 1}, sees: "balancer", times: 1},
+		says:   "drops neighbour solicitations of clients and routers",
+		broken: steps{nftScript(`table inet filter2 { chain in {
+			type filter hook input priority 0; policy drop; ct state established,related accept; tcp dport 22 accept
+		}; }`), on{"client", "ip -6 neigh flush dev eth0"}, runs("ip -6 neigh flush dev eth1")}},
+	{name: "no-neighbour-discovery-ip6tables", farm: oneBackend("snat", `"[2001:db8::1]:80"`, "b1", 0), kind: "drop",
+		served: request{by: "tcp", to: "[2001:db8::1]:80", shares: shares{"b1:80": 1}, sees: "balancer", times: 1},
+		says:   "ip6tables -t filter -I INPUT -p icmpv6 -j ACCEPT", needs: "ip6tables",
+		broken: steps{runs("ip6tables -P INPUT DROP"), on{"client", "ip -6 neigh flush dev eth0"},
+			runs("ip -6 neigh flush dev eth1")}},
+	{name: "no-advertisements-of-backends", farm: oneBackend("snat", `"[2001:db8::1]:80"`, "b1", 0), kind: "drop",
+		served: request{by: "tcp", to: "[2001:db8::1]:80", shares: shares{"b1:80": 1}, sees: "balancer", times: 1},
+		says:   "drops neighbour advertisements of fd00:2::11",
+		broken: steps{nftScript(`table inet filter2 { chain in {
+			type filter hook input priority 0; iifname "eth1" icmpv6 type nd-neighbor-advert drop
+		}; }`), runs("ip -6 neigh flush dev eth1")}},
 	{name: "interface-by-index", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "drop",
 		says: "drops the forwarded packets",
 		broken: steps{nftScript(`table inet filter2 { chain forward {
 			type filter hook forward priority 0; iif "eth0" oif "eth1" drop
 		}; }`)}},
 }
+
+const localBackend = `
+	mode   = "dnat"
+	listen = ["192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp"]
+	[backends.proxy]
+	address = ["10.2.0.1", "fd00:2::1"]
+	port    = 8081
+`
 
 const twoBackendsOnePort = `
 	mode   = "snat"

@@ -74,14 +74,9 @@ var findingCases = []findingCase{
 			iifname "lo" accept
 			reject with icmpx admin-prohibited
 		}; }`)}},
-	{name: "input-of-a-local-backend", farm: `
-			mode   = "dnat"
-			listen = ["192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp"]
-			[backends.proxy]
-			address = ["10.2.0.1", "fd00:2::1"]
-			port    = 8081
-		`, served: request{by: "tcp", to: service1, shares: shares{"balancer:8081": 1}, times: 1}, kind: "drop",
-		says: "drops the packets to a backend on this machine",
+	{name: "input-of-a-local-backend", farm: localBackend, kind: "drop",
+		served: request{by: "tcp", to: service1, shares: shares{"balancer:8081": 1}, times: 1},
+		says:   "drops the packets to a backend on this machine",
 		broken: steps{nftScript(`table inet filter { chain input {
 			type filter hook input priority filter; policy drop
 			ct state established,related accept
@@ -297,6 +292,18 @@ func TestNoFindings(t *testing.T) {
 			ct status dnat accept
 			reject with icmpx admin-prohibited
 		}; }`, asksSNAT},
+		"workstation": {oneBackend("snat", listen1, "b1", 0), `table inet filter3 {
+			chain input { type filter hook input priority 0; policy drop
+				ct state invalid drop
+				ct state { established, related } accept
+				iif lo accept
+				ip6 nexthdr icmpv6 icmpv6 type { nd-neighbor-solicit, nd-router-advert, nd-neighbor-advert } accept
+				tcp dport 22 accept
+			}
+			chain output { type filter hook output priority 0; policy drop; ct state { established, related } accept
+				meta l4proto { icmp, ipv6-icmp } accept; }
+			chain post { type filter hook postrouting priority 0; policy accept; tcp dport 25 drop; }
+		}`, asksSNAT},
 		"requests-at-ingress": {statelessAtIngress, `table inet filter { chain forward {
 			type filter hook forward priority 0; policy accept
 			iifname "eth0" drop

@@ -167,3 +167,13 @@ func (p flow) answer(out string) foreign.Packet {
 	}
 	return packet
 }
+
+// ownAnswer is the answer of a backend on this machine.
+func (p flow) ownAnswer(out string) foreign.Packet {
+	packet := p.answer(out)
+	packet.In, packet.DestinationLocal = "", false
+	if p.farm.Mode == farm.Local {
+		packet.Source, packet.SourcePort, packet.State = p.service, p.servicePort, foreign.Established
+	}
+	return packet
+}

@@ -16,13 +16,14 @@ import (
 
 // A match tells packets of a farm from others, for a rule of another program.
 type match struct {
-	state    string // dnat or untracked; "": any
-	arp      bool   // packets of ARP with the address
-	source   bool   // address and port are those of the source
-	family   addr.Family
-	address  netip.Addr // destination; not valid: any
-	protocol farm.Protocol
-	port     uint16 // 0: any
+	state     string // dnat or untracked; "": any
+	arp       bool   // packets of ARP with the address
+	discovery bool   // neighbour discovery of IPv6
+	source    bool   // address and port are those of the source
+	family    addr.Family
+	address   netip.Addr // destination; not valid: any
+	protocol  farm.Protocol
+	port      uint16 // 0: any
 }
 
 // handedOn matches packets that farmc hands on, and their answers.
@@ -60,6 +61,8 @@ func answered(p flow) match {
 // nft writes the match for nft.
 func (m match) nft() string {
 	switch {
+	case m.discovery:
+		return "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }"
 	case m.state == "dnat":
 		return "ct status dnat"
 	case m.state != "":
@@ -85,6 +88,9 @@ func (m match) nft() string {
 
 // iptables writes the match for iptables.
 func (m match) iptables() string {
+	if m.discovery {
+		return "-p icmpv6"
+	}
 	if m.state != "" {
 		return "-m conntrack --ctstate " + strings.ToUpper(m.state)
 	}
@@ -128,7 +134,7 @@ func (m *machine) let(f *Finding, c *foreign.Chain, p flow, pass match) {
 	case isIptables(c) && forwards && m.rules.Has(c, ufwChain(c)):
 		f.Commands = ufwRoutes(p)
 		f.Advice = "ufw keeps the rules"
-	case isIptables(c) && c.Hook == unix.NF_INET_LOCAL_IN && m.rules.Has(c, ufwChain(c)):
+	case isIptables(c) && c.Hook == unix.NF_INET_LOCAL_IN && !pass.discovery && m.rules.Has(c, ufwChain(c)):
 		f.Commands = []string{ufwAllow(p)}
 		f.Advice = "ufw keeps the rule"
 	case isIptables(c) && c.Family == unix.NFPROTO_BRIDGE:
@@ -141,7 +147,7 @@ func (m *machine) let(f *Finding, c *foreign.Chain, p flow, pass match) {
 	case c.Table == "firewalld" && forwards:
 		f.Commands = firewalldRules(p)
 		f.Advice = "firewalld keeps the rules, and loads its rules again"
-	case c.Table == "firewalld" && c.Hook == unix.NF_INET_LOCAL_IN && p.servicePort != 0:
+	case c.Table == "firewalld" && c.Hook == unix.NF_INET_LOCAL_IN && !pass.discovery && p.servicePort != 0:
 		port := fmt.Sprintf("firewall-cmd --permanent --add-port=%d/%s", p.servicePort, p.protocol)
 		f.Commands = []string{port, "firewall-cmd --reload"}
 		f.Advice = "for the default zone; --zone names another one; firewalld keeps the rule, and loads its rules again"
@@ -150,8 +156,11 @@ func (m *machine) let(f *Finding, c *foreign.Chain, p flow, pass match) {
 	case !simpleName.MatchString(c.Table) || !simpleName.MatchString(c.Name):
 		f.Advice = "accept " + pass.nft() + " at the head of the chain"
 	default:
-		f.Commands = []string{fmt.Sprintf("nft insert rule %s %s %s %s accept", familyNames[c.Family], c.Table, c.Name,
-			pass.nft())}
+		rule := fmt.Sprintf("%s %s %s %s accept", familyNames[c.Family], c.Table, c.Name, pass.nft())
+		if pass.discovery { // braces are the shell's, too
+			rule = shell.Quote(rule)
+		}
+		f.Commands = []string{"nft insert rule " + rule}
 		f.Advice = "until the table is loaded again; the file that loads it keeps the rule"
 	}
 	if pass.state == "dnat" && len(f.Commands) > 0 && (strings.Contains(f.Commands[0], pass.nft()) ||
