@@ -40,6 +40,7 @@ const maxDepth = 16
 // Evaluate computes the outcome of a base chain for a packet. It computes it once for packets that the chain does not
 // tell apart.
 func (r *Ruleset) Evaluate(ctx context.Context, c *Chain, p Packet) Result {
+	r.Work++
 	q := question{c, p.only(r.readBy(c))}
 	result, ok := r.memory[q]
 	if !ok {

@@ -332,9 +332,9 @@ func TestMemory(t *testing.T) {
 		packet Packet
 		want   Kind
 		work   int
-	}{{request, Accept, 3}, {other, Accept, 3}, {toDropped, Drop, 5}, {fromDropped, Drop, 8}, {request, Accept, 8}} {
+	}{{request, Accept, 4}, {other, Accept, 5}, {toDropped, Drop, 8}, {fromDropped, Drop, 12}, {request, Accept, 13}} {
 		if got := r.Evaluate(t.Context(), r.Chains[0], c.packet); got.Verdict != c.want || r.Work != c.work {
-			t.Errorf("packet %d: got %+v after %d rules, want %v after %d", i, got, r.Work, c.want, c.work)
+			t.Errorf("packet %d: got %+v with work %d, want %v with %d", i, got, r.Work, c.want, c.work)
 		}
 	}
 }

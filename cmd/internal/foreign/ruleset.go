@@ -25,7 +25,7 @@ type Ruleset struct {
 	Chains []*Chain       // base chains of other programs
 	Own    []*Chain       // base chains of farmc, without rules
 	Links  map[string]int // the indexes of interfaces; an absent one is unknown
-	Work   int            // the number of rules that were computed so far
+	Work   int            // the number of rules that were computed, and of packets, so far
 
 	chains map[chainID]*Chain
 	sets   map[setID]*set

@@ -215,6 +215,8 @@ func TestNoFindingsOfTheMachine(t *testing.T) {
 			sysctls{"net.ipv4.conf.all.rp_filter", "2"}, sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}, asksSNAT4},
 		"strict-rp-filter-of-the-best-uplink": {oneBackend("snat", listen4, "b1", 0), steps{addDefaultRoutes,
 			sysctls{"net.ipv4.conf.eth0.rp_filter", "1"}, sysctls{"net.ipv4.conf.eth1.rp_filter", "1"}}, asksSNAT4},
+		"redirects-between-two-links": {statelessInBothDirections, steps{
+			sysctls{"net.ipv4.conf.all.send_redirects", "1"}}, asksDNAT4},
 		"macvlan-of-others": {oneBackend("snat", listen4, "b1", 0, `interfaces = ["eth0"]`), steps{
 			runs("ip link add link eth0 name m0 type macvlan; ip link set m0 up; " +
 				"ip address add 203.0.113.50/32 dev m0")}, asksSNAT4},

@@ -94,7 +94,7 @@ func (s *search) unanswered(o ownAddress, l farm.Listen) *Finding {
 	} else {
 		question += " (arp_ignore)"
 	}
-	return &Finding{Kind: "unanswered", Object: a.String(), Effect: Stops, Place: l.Place,
+	return &Finding{Kind: "unanswered", Object: a.String(), Effect: Harms, Place: l.Place,
 		Message: fmt.Sprintf("%s is on %s, in the network of %s, and the kernel does not answer %s for it there", a,
 			o.link, link, question),
 		Commands: []string{fmt.Sprintf("ip address add %s/%d dev %s%s", a, a.BitLen(), shell.Quote(link), option)},

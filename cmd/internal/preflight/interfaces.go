@@ -37,7 +37,10 @@ func (s *search) link(f *farm.Farm, name string, present int) {
 	case l == nil && s.renamed(name) != "":
 		found.Message = fmt.Sprintf("interfaces: %s is another name of %s, and packets have the first name only", name,
 			s.renamed(name))
-		found.Advice, found.Effect = fmt.Sprintf("interfaces = [%q]", s.renamed(name)), Stops
+		found.Advice = fmt.Sprintf("interfaces = [%q]", s.renamed(name))
+		if present == 0 {
+			found.Effect = Stops
+		}
 	case l == nil:
 		found.Message = fmt.Sprintf("interfaces: this machine has no interface %s, so the farm takes no packets there",
 			name)
