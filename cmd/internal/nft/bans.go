@@ -36,9 +36,8 @@ func (n Nft) Bans(ctx context.Context, set string) ([]Ban, error) {
 	}
 	var bans []Ban
 	for _, a := range answers {
-		elements, _ := nl.ParseRouteAttr(a.Attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
-		for _, e := range elements {
-			if b, ok := readBan(nfnetlink.Parse(e.Value)); ok {
+		for _, e := range nfnetlink.List(a.Attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS]) {
+			if b, ok := readBan(nfnetlink.Parse(e)); ok {
 				bans = append(bans, b)
 			}
 		}

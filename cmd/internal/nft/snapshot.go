@@ -146,9 +146,8 @@ func (s Snapshot) addElements(ctx context.Context, set part) error {
 	p := part{set.family, "element", set.kind + " " + set.name}
 	f := s[p]
 	for _, a := range answers {
-		elements, _ := nl.ParseRouteAttr(a.Attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
-		for _, e := range elements {
-			attrs := nfnetlink.Parse(e.Value)
+		for _, e := range nfnetlink.List(a.Attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS]) {
+			attrs := nfnetlink.Parse(e)
 			if attrs[unix.NFTA_SET_ELEM_TIMEOUT] == nil { // else it expires without a transaction
 				f.add(slices.Concat(attrs[unix.NFTA_SET_ELEM_KEY], attrs[nfnetlink.SetElementKeyEnd],
 					attrs[unix.NFTA_SET_ELEM_DATA], attrs[unix.NFTA_SET_ELEM_FLAGS]))
