@@ -91,7 +91,8 @@ func readCounters(socket int, elements []Element, counters []Counter) error {
 
 // appendQuery adds the query for the element, with a sequence number, to a message.
 func (e Element) appendQuery(queries []byte, number uint32) []byte {
-	req := nfnetlink.NewRequest(unix.NFT_MSG_GETSETELEM, 0, familyNumber(e.Family), elementAttributes(e.Set, e.Key, nil)...)
+	req := nfnetlink.NewRequest(unix.NFT_MSG_GETSETELEM, 0, familyNumber(e.Family),
+		elementAttributes(e.Set, e.Key, nil)...)
 	req.Seq = number
 	return append(queries, req.Serialize()...)
 }
