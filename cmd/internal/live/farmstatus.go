@@ -120,7 +120,8 @@ func newFarmStatus(f *farm.Farm) FarmStatus {
 			s.BackendsUp++
 		}
 		s.Backends = append(s.Backends, BackendStatus{Name: b.Name, Address: strings.Split(b.Address.String(), ", "),
-			Port: b.Port, Source: []string{}, State: state, StateFile: b.StateAt.File, StateLine: b.StateAt.Line, Share: shares[b.Name]})
+			Port: b.Port, Source: []string{}, State: state,
+			StateFile: b.StateAt.File, StateLine: b.StateAt.Line, Share: shares[b.Name]})
 	}
 	slices.SortFunc(s.Backends, func(a, b BackendStatus) int { return CompareNatural(a.Name, b.Name) })
 	return s
