@@ -279,8 +279,9 @@ func (s *scanner) tooDeep() {
 
 // A keyAt is a key with its whole path, as MetaData.Keys of toml lists it.
 type keyAt struct {
-	path burntsushi.Key
-	at   int // of its last part
+	path  burntsushi.Key
+	begin int // of its first part where it stands
+	at    int // of its last part
 }
 
 // flatten lists keys the way MetaData.Keys does: each heading and each assignment once, where it stands; the
@@ -316,7 +317,7 @@ func (m Statement) appendTo(all []keyAt, table burntsushi.Key) []keyAt {
 	for _, p := range m.Parts {
 		path = append(path, p.Name)
 	}
-	all = append(all, keyAt{path, m.Parts[len(m.Parts)-1].Start})
+	all = append(all, keyAt{path, m.Parts[0].Start, m.Parts[len(m.Parts)-1].Start})
 	return m.Value.appendTo(all, path)
 }
 
