@@ -52,3 +52,6 @@ func (c *Compiler) CompileFor(dirs []farm.Dir, machine ruleset.Machine) (*rulese
 	}
 	return script, told
 }
+
+// Readings gives each farm as the last Compile read it, by name, also the farms with faults.
+func (c *Compiler) Readings() []*farm.Reading { return c.farms.Readings() }

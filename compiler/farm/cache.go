@@ -13,15 +13,8 @@ import (
 // A Cache reads farms again and again, and parses only the files that changed since the last time. The zero Cache has
 // read nothing yet. It is not for use by several goroutines at once.
 type Cache struct {
-	farms map[string]*farmReading
+	farms map[string]*Reading
 	lists map[string]listReading
-}
-
-// A farmReading is the result of reading a farm's files.
-type farmReading struct {
-	files  farmFiles
-	farm   *Farm // nil if no file of it could be parsed
-	faults diag.Diagnostics
 }
 
 // A listReading is the result of reading a list's file.
@@ -60,16 +53,16 @@ func (c *Cache) readLists(files []file, faults *diag.Diagnostics) (lists map[str
 // readFarms reads the farms, in parallel.
 func (c *Cache) readFarms(files []farmFiles, lists map[string]*AddressList, listsChanged bool,
 	faults *diag.Diagnostics) []*Farm {
-	readings := make([]*farmReading, len(files))
+	readings := make([]*Reading, len(files))
 	inParallel(len(files), func(i int) {
 		r, known := c.farms[files[i].name]
 		if !known || !r.files.same(files[i]) || listsChanged && files[i].mayNameList() {
-			r = &farmReading{files: files[i]}
+			r = &Reading{files: files[i]}
 			r.farm = parseFarm(files[i], lists, &r.faults)
 		}
 		readings[i] = r
 	})
-	c.farms = make(map[string]*farmReading, len(files))
+	c.farms = make(map[string]*Reading, len(files))
 	var farms []*Farm
 	for _, r := range readings {
 		c.farms[r.files.name] = r

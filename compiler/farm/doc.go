@@ -11,7 +11,8 @@
 //     limits.go, log.go, queue.go, mark.go, helper.go, interfaces.go and persistence.go have the parts of a farm, each
 //     with its reader.
 //   - cache.go is the entry: it reads directories, and parses the files that changed. files.go collects the files and
-//     sorts out masks, precedence and drop-ins.
+//     sorts out masks, precedence and drop-ins. reading.go has the result of reading one farm, for programs that show
+//     its files and their keys.
 //   - keys.go is the table of all keys: reading, the check of modes and describing go through it. key.go has the types
 //     of values. read.go reads one farm. allowed.go refuses keys without effect in the farm's mode. validate.go checks
 //     the keys of one farm against each other.

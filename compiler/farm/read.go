@@ -15,13 +15,7 @@ import (
 // faults between farms are found, too. The result is nil if the main file is not TOML.
 func parseFarm(files farmFiles, lists map[string]*AddressList, faults *diag.Diagnostics) *Farm {
 	var own diag.Diagnostics
-	t := toml.Parse(files.main.path, files.main.text, &own)
-	for _, d := range files.dropIns {
-		over := toml.Parse(d.path, d.text, &own)
-		if t != nil && over != nil {
-			t.Merge(over)
-		}
-	}
+	t := files.merged(&own)
 	var f *Farm
 	if t != nil {
 		f = readFarm(t, files.name, lists)
@@ -33,6 +27,18 @@ func parseFarm(files farmFiles, lists map[string]*AddressList, faults *diag.Diag
 	}
 	*faults = append(*faults, own...)
 	return f
+}
+
+// merged gives the table of the main file with the drop-ins laid over it. It is nil if the main file is not TOML.
+func (files farmFiles) merged(faults *diag.Diagnostics) *toml.Table {
+	t := toml.Parse(files.main.path, files.main.text, faults)
+	for _, d := range files.dropIns {
+		over := toml.Parse(d.path, d.text, faults)
+		if t != nil && over != nil {
+			t.Merge(over)
+		}
+	}
+	return t
 }
 
 // readFarm reads the keys of a farm, then checks them against its mode and against each other.

@@ -1,0 +1,71 @@
+package farm
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"farmc/compiler/diag"
+	"farmc/compiler/toml"
+)
+
+// A Reading is the result of reading the files of one farm. It does not change.
+type Reading struct {
+	files  farmFiles
+	farm   *Farm // nil if the main file could not be parsed
+	faults diag.Diagnostics
+
+	once     sync.Once
+	document json.RawMessage // of Document
+}
+
+// Readings gives the readings of the last Read, by the names of the farms.
+func (c *Cache) Readings() []*Reading {
+	return slices.SortedFunc(maps.Values(c.farms), func(a, b *Reading) int {
+		return strings.Compare(a.files.name, b.files.name)
+	})
+}
+
+// Name is the name of the farm.
+func (r *Reading) Name() string { return r.files.name }
+
+// Farm is the farm, as far as it could be read; nil if the main file is not TOML.
+func (r *Reading) Farm() *Farm { return r.farm }
+
+// Faults are the faults and warnings about the farm's own files. Conflicts with other farms are not among them.
+func (r *Reading) Faults() diag.Diagnostics { return r.faults }
+
+// Sources are the paths of the farm's file and of its drop-ins, in the order in which they are merged.
+func (r *Reading) Sources() []string {
+	out := []string{r.files.main.path}
+	for _, d := range r.files.dropIns {
+		out = append(out, d.path)
+	}
+	return out
+}
+
+// Document is the farm as one JSON object: the keys of its file and of the drop-ins, without defaults. It is nil if the
+// main file is not TOML. The document is made at the first call, so readings that no program shows cost nothing.
+func (r *Reading) Document() json.RawMessage {
+	r.once.Do(func() {
+		if t := r.files.merged(&diag.Diagnostics{}); t != nil {
+			r.document, _ = t.MarshalJSON() // has no error
+		}
+	})
+	return r.document
+}
+
+// KeyAt gives the dotted path of the key at a place in one of the farm's files, or "".
+func (r *Reading) KeyAt(at diag.Place) string {
+	if at.Line == 0 {
+		return ""
+	}
+	for _, f := range append([]file{r.files.main}, r.files.dropIns...) {
+		if f.path == at.File {
+			return toml.KeyAt(f.text, at.Line, at.Column)
+		}
+	}
+	return ""
+}
