@@ -14,6 +14,7 @@ import (
 // read nothing yet. It is not for use by several goroutines at once.
 type Cache struct {
 	farms map[string]*Reading
+	order []*Reading // the same, by name
 	lists map[string]listReading
 }
 
@@ -54,6 +55,7 @@ func (c *Cache) readLists(files []file, faults *diag.Diagnostics) (lists map[str
 func (c *Cache) readFarms(files []farmFiles, lists map[string]*AddressList, listsChanged bool,
 	faults *diag.Diagnostics) []*Farm {
 	readings := make([]*Reading, len(files))
+	c.order = readings
 	inParallel(len(files), func(i int) {
 		r, known := c.farms[files[i].name]
 		if !known || !r.files.same(files[i]) || listsChanged && files[i].mayNameList() {

@@ -56,8 +56,8 @@ const (
 	dropInNamingRule  = "a name is a letter or a digit, then letters, digits, '-', '_' and '.', 48 at most"
 )
 
-// namesFarm reports whether a farm, or a list, can have the name.
-func namesFarm(name string) bool { return isName(name, "_.-") }
+// NamesFarm reports whether a farm, or a list, can have the name.
+func NamesFarm(name string) bool { return isName(name, "_.-") }
 
 // namesDropIn reports whether a drop-in can have the name: that of a farm, or one that begins with a digit, as in
 // "50-drain", because drop-ins are merged in the order of their names.
@@ -130,7 +130,7 @@ func Names(dirs []Dir) []string {
 	}
 	var names []string
 	for _, f := range top.named(".toml") {
-		if name := strings.TrimSuffix(f.name, ".toml"); namesFarm(name) {
+		if name := strings.TrimSuffix(f.name, ".toml"); NamesFarm(name) {
 			names = append(names, name)
 		}
 	}
@@ -291,7 +291,7 @@ func wellNamed(f file, kind string, faults *diag.Diagnostics) bool {
 	if kind == "drop-in" {
 		hint = dropInNamingRule
 	}
-	if namesFarm(f.name) || kind == "drop-in" && namesDropIn(f.name) {
+	if NamesFarm(f.name) || kind == "drop-in" && namesDropIn(f.name) {
 		return true
 	}
 	*faults = append(*faults, diag.Diagnostic{

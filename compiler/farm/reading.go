@@ -2,9 +2,6 @@ package farm
 
 import (
 	"encoding/json"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 
 	"farmc/compiler/diag"
@@ -22,11 +19,7 @@ type Reading struct {
 }
 
 // Readings gives the readings of the last Read, by the names of the farms.
-func (c *Cache) Readings() []*Reading {
-	return slices.SortedFunc(maps.Values(c.farms), func(a, b *Reading) int {
-		return strings.Compare(a.files.name, b.files.name)
-	})
-}
+func (c *Cache) Readings() []*Reading { return c.order }
 
 // Name is the name of the farm.
 func (r *Reading) Name() string { return r.files.name }
@@ -51,7 +44,7 @@ func (r *Reading) Sources() []string {
 func (r *Reading) Document() json.RawMessage {
 	r.once.Do(func() {
 		if t := r.files.merged(&diag.Diagnostics{}); t != nil {
-			r.document, _ = t.MarshalJSON() // has no error
+			r.document, _ = json.Marshal(t.Document()) // has no error: JSON can hold a document
 		}
 	})
 	return r.document

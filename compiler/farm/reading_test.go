@@ -30,7 +30,7 @@ func TestReadings(t *testing.T) {
 		t.Fatalf("%d readings", len(all))
 	}
 	web := all[2]
-	want := `{"listen":"192.0.2.10:80","backends":{"b1":{"address":"10.0.0.1","weight":2000,"state":"drain"}}}`
+	want := `{"backends":{"b1":{"address":"10.0.0.1","state":"drain","weight":2000}},"listen":"192.0.2.10:80"}`
 	if got := string(web.Document()); got != want {
 		t.Errorf("the document is %s, want %s", got, want)
 	}
