@@ -13,7 +13,8 @@
 // overlay.go change files together with a load; backendstate.go, dropin.go, deadline.go and idle.go set states of
 // backends with them. tamper.go and loadwindow.go detect changes by other programs. status.go, farmstatus.go,
 // kernelstatus.go and counting.go make the document of status. ban.go, newfarm.go and checkfile.go serve the commands
-// of these names.
+// of these names. snapshot.go, reader.go, yield.go, request.go and fault.go answer questions of other programs while
+// watch applies.
 //
 // Every method of Engine that loads rules holds the lock of the state directory, and so excludes other farmc processes.
 // A process can be killed at any point: the order of the writes to the state directory keeps each intermediate state
@@ -63,6 +64,7 @@ type warm struct {
 	kept        *compilation      // of the last load, in the result of lastLoaded; nil: none
 	cached      *SourceFiles      // source files of the last compilation; nil: none
 	farms       []*farm.Farm      // farms of the last compilation; nil: none, or it had faults
+	compiled    *compilation      // of the files as they are, the last one; nil: none
 
 	routes map[netip.Addr]ruleset.Route // of the last compilation, if FollowsNetwork; nil: they are asked anew
 }

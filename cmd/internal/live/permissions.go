@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"slices"
@@ -124,6 +125,28 @@ func (p *permissions) refusals() diag.Diagnostics {
 		faults = append(faults, diag.Diagnostic{Place: diag.Place{File: name}})
 	}
 	return faults
+}
+
+// OpenTrusted opens a regular file for reading. If users other than root can write to the file, or to a directory on
+// the way to it, that is an error; with Insecure it is not checked.
+func (e *Engine) OpenTrusted(name string) (*os.File, error) {
+	p := e.newPermissions()
+	found := p.finding()
+	n, err := readNode(name, found.way)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	if !n.isRegular() || n.ofKernel() {
+		n.close()
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
+	}
+	found.file(name, n)
+	if len(found.writable) > 0 && !e.Insecure {
+		n.close()
+		d := found.writable[0].diagnostic
+		return nil, fmt.Errorf("%s: %s; %s", d.Place, d.Message, d.Hint)
+	}
+	return n.file(), nil
 }
 
 // checkStateDir checks the state directory, because farmc loads its files again.

@@ -60,12 +60,18 @@ const (
 // plan compares the compilation with the last load and with the kernel. A reason forces a load even if the digest in
 // the kernel is right.
 func (e *Engine) plan(ctx context.Context, c *compilation, reason string) (Plan, error) {
-	script := c.script
-	p := Plan{Script: script, compilation: c, mistrust: reason}
-	var err error
-	if p.Before, err = e.Store.Loaded(); err != nil {
-		return p, err
+	before, err := e.Store.Loaded()
+	if err != nil {
+		return Plan{Script: c.script, compilation: c, mistrust: reason}, err
 	}
+	return e.planAfter(ctx, before, c, reason)
+}
+
+// planAfter is plan with the record of the last load.
+func (e *Engine) planAfter(ctx context.Context, before LastLoad, c *compilation, reason string) (Plan, error) {
+	script := c.script
+	p := Plan{Script: script, compilation: c, mistrust: reason, Before: before}
+	var err error
 	if !c.scriptOnly && (p.Before.Script == nil || p.Before.Farms != nil) {
 		p.Changes = farm.Changes(p.Before.Farms, farm.Describe(script.Farms))
 	}

@@ -88,13 +88,21 @@ func newStatus() Status {
 // they are known. Of one farm it counts the persistent clients, too. Rates are unknown until SetRates.
 func (e *Engine) Status(ctx context.Context, name string) (Status, error) {
 	defer e.exclusive()()
-	s := newStatus()
 	now := e.compile()
-	s.setFaults(now)
 	last, c, err := e.lastLoadedAs(now)
 	if err != nil {
+		s := newStatus()
+		s.setFaults(now)
 		return s, err
 	}
+	return e.statusOf(ctx, last, c, now, name)
+}
+
+// statusOf is the status of the farms of the last load, whose compilation is c. The files are compiled to now.
+func (e *Engine) statusOf(ctx context.Context, last LastLoad, c, now *compilation, name string) (Status, error) {
+	s := newStatus()
+	s.setFaults(now)
+	var err error
 	if s.Rules, err = e.rules(ctx, last); err != nil {
 		return newStatus(), err
 	}
@@ -119,6 +127,23 @@ func (e *Engine) Status(ctx context.Context, name string) (Status, error) {
 	s.addFarms(farms, c.sources)
 	s.addSources(farms, last.Routes)
 	return s, e.readKernel(ctx, &s, c, farms, name)
+}
+
+// farmStatus is the status of one farm of the last load, with the findings that the farm alone has.
+func (e *Engine) farmStatus(ctx context.Context, last LastLoad, c *compilation, f *farm.Farm) (FarmStatus, error) {
+	s, farms := newStatus(), []*farm.Farm{f}
+	s.addFarms(farms, c.sources)
+	var err error
+	if s.Rules, err = e.rules(ctx, last); err != nil {
+		return s.Farms[0], err
+	}
+	s.addSources(farms, last.Routes)
+	if s.Rules.countersValid() {
+		err = errors.Join(e.readCounts(ctx, &s, c.script, f.Name), e.readHeldBack(ctx, &s, farms),
+			countConnections(ctx, &s, c.script.Farms), e.countClients(ctx, &s, f))
+	}
+	s.Farms[0].setCondition(s.Rules, e.findingsOf(ctx, farms, f.Name))
+	return s.Farms[0], err
 }
 
 // readKernel reads the counts and the findings. Findings ask for thousands of routes, so both are read at once.

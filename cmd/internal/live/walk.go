@@ -64,6 +64,16 @@ type walk struct {
 
 // toAbsolute walks to a path from the root directory, or from the working directory.
 func toAbsolute(name string, passes func(node, node)) (node, error) {
+	return fromRoot(name, walk{passes: passes})
+}
+
+// readNode is toAbsolute with a regular file at the end opened for reading.
+func readNode(name string, passes func(node, node)) (node, error) {
+	return fromRoot(name, walk{passes: passes, read: true})
+}
+
+// fromRoot takes a walk to a path from the root directory.
+func fromRoot(name string, w walk) (node, error) {
 	if !path.IsAbs(name) {
 		wd, err := os.Getwd()
 		if err != nil {
@@ -75,7 +85,7 @@ func toAbsolute(name string, passes func(node, node)) (node, error) {
 	if err != nil {
 		return node{}, err
 	}
-	w := walk{at: root, names: strings.Split(name, "/"), passes: passes}
+	w.at, w.names = root, strings.Split(name, "/")
 	return w.run()
 }
 

@@ -1,0 +1,140 @@
+package live
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// look returns the snapshot of directories that nothing was loaded from.
+func look(t *testing.T, files map[string]string) (*Engine, *Reader) {
+	t.Helper()
+	dir := t.TempDir()
+	writeFiles(t, dir, files)
+	e := &Engine{Log: t.Logf, Store: NewStore(t.TempDir()), Insecure: true}
+	e.Dirs = append(e.Dirs, Dir(dir))
+	r := NewReader(e)
+	p, diagnostics, err := e.Plan(t.Context())
+	r.Publish(e.Snapshot(p, diagnostics, err, nil))
+	return e, r
+}
+
+func TestSnapshotHasFaults(t *testing.T) {
+	_, r := look(t, map[string]string{
+		"web.toml":  plain,
+		"same.toml": plain,
+		"bad.toml":  strings.Replace(plain, "listen", "lisen", 1) + "\n[backends.b2]\nweight = 0\n",
+	})
+	s := r.Current()
+	if len(s.Readings) != 3 || s.Script() != nil {
+		t.Fatalf("%d farms, a script: %t", len(s.Readings), s.Script() != nil)
+	}
+	keys := map[string]bool{}
+	for _, f := range s.Faults("bad") {
+		keys[f.Key] = true
+		if f.Farm != "bad" || filepath.Base(f.File) != "bad.toml" {
+			t.Errorf("a fault of another farm: %+v", f)
+		}
+	}
+	if !keys["backends.b2.weight"] || !keys["lisen"] {
+		t.Errorf("the faults are about %v", keys)
+	}
+	if len(s.Faults("web")) == 0 || len(s.Faults("same")) == 0 || s.Loaded("web") {
+		t.Errorf("a conflict of two farms is with %v and %v", s.Faults("web"), s.Faults("same"))
+	}
+}
+
+func TestRequestIsLaidOverTheFiles(t *testing.T) {
+	e, r := look(t, map[string]string{"web.toml": plain, "web.toml.d/a.toml": "backends.b1.state = \"drain\"\n"})
+	if e.Store.Dir == "" || r.Current().Script() == nil {
+		t.Fatal("no script")
+	}
+	tests := []struct {
+		rule     string
+		texts    map[string][]byte
+		dirs     int
+		hasFiles string
+	}{
+		{"another farm", map[string][]byte{"mail": []byte("x")}, 2, "mail.toml web.toml a.toml"},
+		{"the farm itself keeps its drop-ins", map[string][]byte{"web": []byte("x")}, 2, "web.toml web.toml a.toml"},
+		{"a removal takes the drop-ins", map[string][]byte{"web": nil}, 2, ""},
+	}
+	for _, tt := range tests {
+		var names []string
+		sources := r.Current().withRequest(tt.texts)
+		for _, p := range sources.paths() {
+			names = append(names, filepath.Base(p))
+		}
+		if got := strings.Join(names, " "); got != tt.hasFiles || len(sources.dirs) != tt.dirs {
+			t.Errorf("%s: %s in %d directories", tt.rule, got, len(sources.dirs))
+		}
+	}
+	if len(r.Current().files.sources.files) != 2 {
+		t.Error("the snapshot has changed")
+	}
+}
+
+func TestReaderChecks(t *testing.T) {
+	_, r := look(t, map[string]string{"web.toml": plain})
+	got, err := r.Check(t.Context(), map[string][]byte{
+		"mail": []byte("listen = \"192.0.2.99:25\"\nbackends.b1.weight = 0\nbackends.b1.adress = \"10.0.0.1\"\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := map[string]bool{}
+	for _, f := range got.Faults {
+		keys[f.Farm+" "+f.Key] = true
+		if f.File != "" || f.Line != 0 || f.Column != 0 || strings.Contains(f.Message+f.Hint, "request") {
+			t.Errorf("a fault has a place: %+v", f)
+		}
+	}
+	if !keys["mail backends.b1.weight"] || !keys["mail backends.b1.adress"] || got.Refused {
+		t.Errorf("the faults are %+v", got)
+	}
+}
+
+func TestReaderBeforeTheFirstLook(t *testing.T) {
+	r := NewReader(&Engine{Log: t.Logf, Store: NewStore(t.TempDir())})
+	r.Publish(nil)
+	if _, err := r.Status(t.Context()); !errors.Is(err, ErrNoSnapshot) {
+		t.Error(err)
+	}
+	if _, err := r.Difference(t.Context()); !errors.Is(err, ErrNoSnapshot) {
+		t.Error(err)
+	}
+	if _, err := r.Check(t.Context(), nil); !errors.Is(err, ErrNoSnapshot) {
+		t.Error(err)
+	}
+}
+
+func TestOpenTrusted(t *testing.T) {
+	needRoot(t)
+	dir := t.TempDir()
+	name := filepath.Join(dir, "api.keys")
+	writeFiles(t, dir, map[string]string{"api.keys": "x"})
+	e := &Engine{}
+	opens := func(want string) {
+		t.Helper()
+		f, err := e.OpenTrusted(name)
+		if f != nil {
+			f.Close()
+		}
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	opens("")
+	do(t, os.Chmod(name, 0o666))
+	opens("every user may write to it")
+	e.Insecure = true
+	opens("")
+	e.Insecure = false
+	do(t, os.Chmod(name, 0o600), os.Chmod(dir, 0o777))
+	opens("every user may write to it")
+	do(t, os.Chmod(dir, 0o755), os.Rename(name, name+".old"), os.Symlink("/dev/zero", name))
+	opens("not a regular file")
+	do(t, os.Remove(name))
+	opens("no such file")
+}

@@ -1,0 +1,162 @@
+package live
+
+import (
+	"errors"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+	"farmc/compiler/ruleset"
+)
+
+// A Snapshot is the state of the farms after a look of watch: the files, the farms that were loaded last, and the
+// diagnostics. It does not change, so any number of goroutines can read it without a lock.
+type Snapshot struct {
+	Time        time.Time
+	Readings    []*farm.Reading  // the farms in the files, by name
+	Diagnostics diag.Diagnostics // of the last apply
+
+	files  *compilation // of the files
+	loaded *compilation // of the farms that were loaded last; nil: none, or unknown
+	last   LastLoad
+
+	loadedFarms func() map[string]bool             // of Loaded
+	farmFaults  func() map[string]diag.Diagnostics // of Faults
+}
+
+// Snapshot describes the outcome of an apply: the plan, the diagnostics and the error that Apply returned. The snapshot
+// before is nil at the first apply. It is nil if the apply ended before it read the files.
+func (e *Engine) Snapshot(p Plan, diagnostics diag.Diagnostics, applied error, before *Snapshot) *Snapshot {
+	defer e.exclusive()()
+	files := e.memory().compiled
+	if files == nil {
+		return nil
+	}
+	s := &Snapshot{Time: time.Now(), Readings: files.readings, Diagnostics: diagnostics, files: files}
+	s.last, s.loaded = e.loadedNow(p, applied, before)
+	for _, c := range []*compilation{s.files, s.loaded} {
+		if c != nil {
+			c.sources.paths() // are sorted at the first call, and only read later
+		}
+	}
+	s.loadedFarms = sync.OnceValue(s.findLoaded)
+	s.farmFaults = sync.OnceValue(s.groupFaults)
+	return s
+}
+
+// loadedNow returns the record and the compilation of the last load after an apply.
+func (e *Engine) loadedNow(p Plan, applied error, before *Snapshot) (LastLoad, *compilation) {
+	last, err := e.Store.Loaded()
+	switch {
+	case errors.Is(applied, ErrUnkept) && p.compilation != nil && p.script != nil && !p.scriptOnly:
+		return p.lastLoad(), p.compilation
+	case err != nil || last.Script == nil:
+		return LastLoad{}, nil
+	case p.compilation != nil && p.script != nil && p.script.Digest == last.Digest && !p.scriptOnly:
+		return last, p.compilation
+	case before != nil && before.loaded != nil && before.last.Digest == last.Digest:
+		return last, before.loaded
+	}
+	return last, e.compileKept(sourcesFile, last.Digest)
+}
+
+// Reading returns the farm of a name in the files.
+func (s *Snapshot) Reading(name string) (*farm.Reading, bool) { return readings(s.Readings).find(name) }
+
+// readings are sorted by the names of the farms.
+type readings []*farm.Reading
+
+func (rs readings) find(name string) (*farm.Reading, bool) {
+	i, ok := slices.BinarySearchFunc(rs, name, func(r *farm.Reading, name string) int {
+		return strings.Compare(r.Name(), name)
+	})
+	if !ok {
+		return nil, false
+	}
+	return rs[i], true
+}
+
+// Loaded reports whether a farm was loaded as its files describe it.
+func (s *Snapshot) Loaded(name string) bool { return s.loadedFarms()[name] }
+
+func (s *Snapshot) findLoaded() map[string]bool {
+	out := map[string]bool{}
+	known := map[*farm.Farm]bool{}
+	if s.loaded != nil && s.loaded.script != nil {
+		for _, f := range s.loaded.script.Farms {
+			known[f] = true
+		}
+	}
+	for _, r := range s.Readings {
+		f := r.Farm()
+		switch {
+		case f == nil || r.Faults().Faulty():
+		case known[f]:
+			out[r.Name()] = true
+		default:
+			is, was := farm.Describe([]*farm.Farm{f})[f.Name], s.last.Farms[f.Name]
+			out[r.Name()] = len(was) > 0 && string(is) == string(was)
+		}
+	}
+	return out
+}
+
+// Faults returns the faults of a farm, conflicts with other farms and complaints of nft included.
+func (s *Snapshot) Faults(name string) []FarmFault { return s.describe(s.farmFaults()[name]) }
+
+func (s *Snapshot) groupFaults() map[string]diag.Diagnostics {
+	out := map[string]diag.Diagnostics{}
+	for _, d := range s.Diagnostics {
+		if d.Severity != diag.Fault {
+			continue
+		}
+		for _, item := range farmsAndLists(d) {
+			if name, isFarm := strings.CutSuffix(item, ".toml"); isFarm {
+				out[name] = append(out[name], d)
+			}
+		}
+	}
+	return out
+}
+
+// AllFaults returns the faults of all farms and lists.
+func (s *Snapshot) AllFaults() []FarmFault { return s.describe(s.Diagnostics) }
+
+func (s *Snapshot) describe(diagnostics diag.Diagnostics) []FarmFault {
+	return describeFaults(diagnostics, diag.Fault, s.Reading)
+}
+
+// Script is the script of the files for this machine; nil if they have faults.
+func (s *Snapshot) Script() *ruleset.Script {
+	if s.files.diagnostics.Faulty() {
+		return nil
+	}
+	return s.files.script
+}
+
+// Lists returns the names of the lists.
+func (s *Snapshot) Lists() []string {
+	names := []string{}
+	for _, file := range slices.Sorted(maps.Keys(s.files.sources.files)) {
+		if name, isList := strings.CutSuffix(path.Base(file), ".list"); isList {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// List returns the text of a list and the path of its file.
+func (s *Snapshot) List(name string) (text []byte, file string, ok bool) {
+	for file, f := range s.files.sources.files {
+		if path.Base(file) == name+".list" && f.err == nil {
+			return f.text, file, true
+		}
+	}
+	return nil, "", false
+}
