@@ -1,0 +1,60 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"farmc/cmd/internal/apikey"
+)
+
+// identify returns the key of a request. Root on the unix socket needs none.
+func (s *Server) identify(r *http.Request) (apikey.Key, bool) {
+	secret, given := secretOf(r.Header)
+	if given {
+		return s.Keys.Find(secret)
+	}
+	if c := connOf(r.Context()); c != nil && c.isRoot {
+		return apikey.Root(), true
+	}
+	return apikey.Key{}, false
+}
+
+// secretOf returns the secret of the header Key, or of Authorization: Bearer. Two secrets in one request are no secret,
+// because they would have two meanings.
+func secretOf(h http.Header) (secret string, given bool) {
+	keys, authorizations := h.Values("Key"), h.Values("Authorization")
+	switch len(keys) + len(authorizations) {
+	case 0:
+		return "", false
+	case 1:
+	default:
+		return "", true
+	}
+	if len(keys) == 1 {
+		return keys[0], true
+	}
+	scheme, token, _ := strings.Cut(authorizations[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", true
+	}
+	return strings.TrimSpace(token), true
+}
+
+// contextKey is the type of this package's keys of contexts.
+type contextKey int
+
+const (
+	keyContext contextKey = iota
+	connContext
+)
+
+func withKey(ctx context.Context, k apikey.Key) context.Context {
+	return context.WithValue(ctx, keyContext, k)
+}
+
+// keyOf returns the key of the request; the zero key, which permits nothing, if there is none.
+func keyOf(ctx context.Context) apikey.Key {
+	k, _ := ctx.Value(keyContext).(apikey.Key)
+	return k
+}

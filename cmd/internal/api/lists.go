@@ -1,0 +1,53 @@
+package api
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+)
+
+func (s *Server) listLists(w http.ResponseWriter, _ *http.Request) error {
+	now, err := s.current()
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"lists": now.Lists()})
+	return nil
+}
+
+// getList answers with the text of a list's file to clients that accept text/plain alone, and else with its entries.
+func (s *Server) getList(w http.ResponseWriter, r *http.Request) error {
+	now, err := s.current()
+	if err != nil {
+		return err
+	}
+	name := r.PathValue("list")
+	text, file, ok := now.List(name)
+	if !ok {
+		return notFound("list")
+	}
+	w.Header().Set("Vary", "Accept")
+	if notModified(w, r, text) {
+		return nil
+	}
+	if accept := r.Header.Get("Accept"); strings.HasPrefix(accept, "text/plain") {
+		writeText(w, text)
+		return nil
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"name": name, "source": file, "entries": entries(text)})
+	return nil
+}
+
+// entries returns the lines of a list without comments.
+func entries(text []byte) []string {
+	out := []string{}
+	for line := range bytes.Lines(text) {
+		if i := bytes.IndexAny(line, "#;"); i >= 0 {
+			line = line[:i]
+		}
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			out = append(out, string(line))
+		}
+	}
+	return out
+}

@@ -1,0 +1,88 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"strconv"
+
+	"farmc/cmd/internal/live"
+)
+
+// A problem is an error for the client.
+type problem struct {
+	status  int
+	message string           // "": the words of the status
+	faults  []live.FarmFault // of the client's document or of the files; nil: none
+}
+
+func (p problem) Error() string {
+	if p.message == "" {
+		return http.StatusText(p.status)
+	}
+	return p.message
+}
+
+var errNoRoute = problem{status: http.StatusNotFound, message: "there is no such resource"}
+
+// notFound is the error for a farm, a backend or another thing that does not exist.
+func notFound(what string) error {
+	return problem{status: http.StatusNotFound, message: "there is no such " + what}
+}
+
+// problemOf returns the problem of an error of an operation.
+func problemOf(err error) problem {
+	var p problem
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &tooLarge):
+		return problem{status: http.StatusRequestEntityTooLarge}
+	case errors.Is(err, live.ErrNoFarm):
+		return problem{status: http.StatusNotFound, message: live.ErrNoFarm.Error()}
+	case errors.Is(err, live.ErrNoSnapshot), errors.Is(err, live.ErrBusy), errors.Is(err, context.Canceled):
+		return problem{status: http.StatusServiceUnavailable, message: err.Error()}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return problem{status: http.StatusRequestTimeout}
+	}
+	return problem{status: http.StatusInternalServerError, message: err.Error()}
+}
+
+// refuse answers with an error.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p := problemOf(err)
+	switch p.status {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "1")
+	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout, http.StatusBadRequest:
+		w.Header().Set("Connection", "close")
+	case http.StatusInternalServerError:
+		s.Log("API: %s %s: %v", r.Method, r.URL.Path, err)
+	}
+	document := map[string]any{"error": p.Error()}
+	if p.faults != nil {
+		document = map[string]any{"faults": p.faults}
+	}
+	writeJSON(w, p.status, document)
+}
+
+// writeJSON writes a document. Go's numbers, texts and tables all have a form in JSON, so it has no error but that the
+// client is gone.
+func writeJSON(w http.ResponseWriter, status int, document any) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(document); err != nil {
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(text.Len()))
+	w.WriteHeader(status)
+	_, _ = w.Write(text.Bytes())
+}

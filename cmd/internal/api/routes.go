@@ -1,0 +1,92 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"farmc/cmd/internal/apikey"
+)
+
+// A Route is a method of a path, with the permission that a key needs. If the path names a {farm}, the key must have
+// the permission for this farm.
+type Route struct {
+	Method, Path string
+	Needs        apikey.Permission
+	Answer       func(s *Server, w http.ResponseWriter, r *http.Request) error
+}
+
+// healthPath is the only path that needs no key.
+const healthPath = "/healthz"
+
+// Routes returns all routes.
+func Routes() []Route {
+	return []Route{
+		{"GET", healthPath, apikey.ReadFarms, (*Server).health},
+		{"GET", "/v1/farms", apikey.ReadFarms, (*Server).listFarms},
+		{"GET", "/v1/farms/{farm}", apikey.ReadFarms, (*Server).getFarm},
+		{"GET", "/v1/farms/{farm}/backends/{backend}", apikey.ReadFarms, (*Server).getBackend},
+		{"GET", "/v1/farms/{farm}/bans", apikey.ReadAll, (*Server).listBans},
+		{"GET", "/v1/farms/{farm}/bans/{address}", apikey.ReadAll, (*Server).getBan},
+		{"GET", "/v1/lists", apikey.ReadAll, (*Server).listLists},
+		{"GET", "/v1/lists/{list}", apikey.ReadAll, (*Server).getList},
+		{"GET", "/v1/status", apikey.ReadAll, (*Server).status},
+		{"GET", "/v1/script", apikey.ReadAll, (*Server).script},
+		{"GET", "/v1/diff", apikey.ReadAll, (*Server).diff},
+		{"GET", "/v1/history", apikey.ReadAll, (*Server).history},
+		{"POST", "/v1/check", apikey.ReadAll, (*Server).check},
+	}
+}
+
+// newMux returns the paths of the routes. Methods are compared here, so that all errors have the same form.
+func (s *Server) newMux() *http.ServeMux {
+	mux := http.NewServeMux()
+	byPath := map[string][]Route{}
+	for _, route := range s.routes {
+		byPath[route.Path] = append(byPath[route.Path], route)
+	}
+	for path, routes := range byPath {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, routes) })
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.refuse(w, r, errNoRoute) })
+	return mux
+}
+
+// answer finds the route of the method, checks the permission, and calls the handler.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, routes []Route) {
+	i := slices.IndexFunc(routes, func(route Route) bool {
+		return route.Method == r.Method || route.Method == "GET" && r.Method == "HEAD"
+	})
+	if i < 0 {
+		w.Header().Set("Allow", methods(routes))
+		s.refuse(w, r, problem{status: http.StatusMethodNotAllowed})
+		return
+	}
+	if err := routes[i].admit(r); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	if err := routes[i].Answer(s, w, r); err != nil {
+		s.refuse(w, r, err)
+	}
+}
+
+// admit returns an error if the key of the request lacks the permission.
+func (route Route) admit(r *http.Request) error {
+	key, farm := keyOf(r.Context()), r.PathValue("farm")
+	if route.Path == healthPath || key.May(route.Needs, farm) {
+		return nil
+	}
+	return problem{status: http.StatusForbidden, message: "the key " + key.Name + " does not permit this"}
+}
+
+func methods(routes []Route) string {
+	var out []string
+	for _, route := range routes {
+		out = append(out, route.Method)
+		if route.Method == "GET" {
+			out = append(out, "HEAD")
+		}
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,162 @@
+// Package api serves farms as JSON over HTTP. It holds routes, keys and documents; package live has the operations,
+// which the commands use as well.
+//
+// Order of the files: server.go (Server: from a connection to a route), routes.go (the table of all routes), auth.go
+// and attempts.go (keys), body.go (documents of clients), reply.go (documents and errors for clients).
+// farms.go, lists.go, check.go and state.go have the handlers. listen.go, certificate.go, admission.go and conn.go have
+// the sockets: addresses, TLS, and the limits on connections.
+//
+// Be aware:
+//   - A handler runs after the key was checked against the route. Documents of clients are text of users: names are
+//     looked up among the farms, and never become part of a path.
+//   - Handlers read snapshots. None takes the lock of the state directory, so no request delays a load.
+package api
+
+import (
+	"context"
+	"errors"
+	"log"
+	"net"
+	"net/http"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"farmc/cmd/internal/apikey"
+	"farmc/cmd/internal/live"
+)
+
+// Farms are the operations that requests need.
+type Farms interface {
+	Current() *live.Snapshot // nil before the first look of watch
+	Status(ctx context.Context) (live.Status, error)
+	FarmStatus(ctx context.Context, farm string) (live.FarmStatus, error)
+	Difference(ctx context.Context) (live.Difference, error)
+	Check(ctx context.Context, texts map[string][]byte) (live.TrialCheck, error)
+	History() ([]live.HistoryEntry, error)
+	Bans(ctx context.Context, farm string) ([]live.BanStatus, error)
+}
+
+// Keys finds the key with a secret.
+type Keys interface {
+	Find(secret string) (apikey.Key, bool)
+}
+
+// Limits of a request and of a connection.
+const (
+	maxHeader  = 16 << 10 // bytes of the request line and the headers
+	maxBody    = 16 << 20 // bytes
+	sendTime   = 10 * time.Second
+	answerTime = time.Minute // until the client has read the answer
+	idleTime   = time.Minute
+)
+
+// headerSlop is added to MaxHeaderBytes by net/http.
+const headerSlop = 4096
+
+// A Server answers requests. The fields must be set before the first one.
+type Server struct {
+	Farms Farms
+	Keys  Keys
+	Log   func(format string, args ...any)
+
+	routes  []Route
+	mux     *http.ServeMux
+	failed  attempts
+	bodies  bodyBudget
+	conns   *admission
+	serving *http.Server
+}
+
+// NewServer returns a server with all routes.
+func NewServer(farms Farms, keys Keys, logf func(format string, args ...any)) *Server {
+	return newServer(farms, keys, logf, Routes())
+}
+
+func newServer(farms Farms, keys Keys, logf func(format string, args ...any), routes []Route) *Server {
+	s := &Server{Farms: farms, Keys: keys, Log: logf, routes: routes}
+	s.failed = attempts{missing: steadyLog{log: logf}, wrong: steadyLog{log: logf}, pause: time.Second}
+	s.mux = s.newMux()
+	s.conns = newAdmission(maxConnections)
+	s.serving = &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: sendTime,
+		ReadTimeout:       sendTime,
+		WriteTimeout:      answerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHeader - headerSlop,
+		ErrorLog:          log.New(&steadyLog{log: logf}, "", 0),
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return withConn(ctx, c) },
+		ConnState:         forgetRequest,
+
+		DisableGeneralOptionsHandler: true,
+		Protocols:                    new(http.Protocols),
+	}
+	s.serving.Protocols.SetHTTP1(true) // a connection of HTTP/2 has hundreds of requests at once
+	return s
+}
+
+// Serve answers requests of a listener until ctx is done. Then it ends all requests within a second, and closes the
+// listener. Listeners can be served at once, if they end together.
+func (s *Server) Serve(ctx context.Context, l net.Listener) {
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := s.serving.Serve(s.conns.limit(l)); !errors.Is(err, http.ErrServerClosed) {
+			s.Log("API: %v", err)
+		}
+	})
+	<-ctx.Done()
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if s.serving.Shutdown(ending) != nil {
+		s.serving.Close()
+	}
+	all.Wait()
+}
+
+// ServeHTTP answers a request: form of the request, key, route, permission, handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if err := s.malformed(w, r); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	if _, pattern := s.mux.Handler(r); pattern == healthPath {
+		s.mux.ServeHTTP(w, r)
+		return
+	}
+	key, ok := s.identify(r)
+	if !ok {
+		s.failed.slow(r)
+		s.refuse(w, r, problem{status: http.StatusUnauthorized})
+		return
+	}
+	if c := connOf(r.Context()); c != nil {
+		c.setBusy(true)
+		defer c.setBusy(false)
+	}
+	s.mux.ServeHTTP(w, r.WithContext(withKey(r.Context(), key)))
+}
+
+// malformed returns an error for requests that two programs can understand in two ways, and for paths that name no
+// resource: "//", "/./", "/../", an encoded slash, or a control character.
+func (s *Server) malformed(w http.ResponseWriter, r *http.Request) error {
+	if len(r.TransferEncoding) > 0 {
+		w.Header().Set("Connection", "close")
+		if c := connOf(r.Context()); c != nil && c.sentLength() {
+			return problem{status: http.StatusBadRequest, message: "Content-Length beside Transfer-Encoding"}
+		}
+	}
+	p := r.URL.Path
+	switch {
+	case !strings.HasPrefix(p, "/"):
+		return problem{status: http.StatusBadRequest, message: "the request names no path"}
+	case strings.ContainsFunc(p, func(c rune) bool { return c < ' ' || c == 0x7f }):
+		return problem{status: http.StatusBadRequest, message: "the path has a control character"}
+	case path.Clean(p) != p, strings.Contains(strings.ToLower(r.URL.EscapedPath()), "%2f"), strings.Contains(p, "\\"):
+		return errNoRoute
+	}
+	return nil
+}
