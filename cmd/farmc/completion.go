@@ -81,6 +81,9 @@ func (v verb) takesTime() bool { return strings.HasSuffix(v.args, "[TIME]") }
 // banTimes are the times that completion offers.
 const banTimes = "10m 1h 1d"
 
+// roles are the roles of API keys.
+const roles = "read state write health"
+
 // verbNamesIf returns the names of the verbs that match, joined by between.
 func verbNamesIf(are func(verb) bool, between string) string {
 	var out []string
@@ -134,7 +137,11 @@ _farmc() {
 	fi
 	case $prev in
 	--dir|-d|--state-dir) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
-	--nft|--output|-o) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	--nft|--output|-o|--api-keys|--tls-cert|--tls-key)
+		compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	--role) mapfile -t COMPREPLY < <(compgen -W "` + roles + `" -- "$cur"); return ;;
+	--farm) some=$("${COMP_WORDS[0]/#\~/$HOME}" names 2>/dev/null)
+		mapfile -t COMPREPLY < <(compgen -W "$some" -- "$cur"); return ;;
 	--color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$cur"); return ;;
 	--for) mapfile -t COMPREPLY < <(compgen -W "` + banTimes + `" -- "$cur"); return ;;
 	--confirm) mapfile -t COMPREPLY < <(compgen -W "30s 60s 5m" -- "$cur"); return ;;
@@ -229,10 +236,12 @@ func zshFlag(f *pflag.Flag) string {
 	value := map[string]string{
 		"dir": ":directory:_directories", "state-dir": ":directory:_directories",
 		"nft": ":file:_files", "output": ":file:_files",
+		"api-keys": ":file:_files", "tls-cert": ":file:_files", "tls-key": ":file:_files",
+		"role": ":role:(" + roles + ")", "farm": ":farm:_farmc_farms",
 		"color": ":when:(auto always never)", "confirm": ":time:(30s 60s 5m)",
 		"for": ":time:(" + banTimes + ")",
 	}[f.Name]
-	repeat := map[bool]string{true: "*"}[f.Name == "dir"]
+	repeat := map[bool]string{true: "*"}[f.Name == "dir" || f.Name == "api" || f.Name == "farm"]
 	return repeat + "--" + f.Name + "[" + text + "]" + value
 }
 
@@ -297,6 +306,8 @@ const fishArgument = "complete -c farmc -n '__fish_seen_subcommand_from %s; and 
 func fishFlag(f *pflag.Flag) string {
 	const directories = " -x -a '(__fish_complete_directories)'"
 	value := map[string]string{"dir": directories, "state-dir": directories, "nft": " -r -F", "output": " -r -F",
+		"api-keys": " -r -F", "tls-cert": " -r -F", "tls-key": " -r -F",
+		"role": " -x -a '" + roles + "'", "farm": " -x -a '(__farmc_farms)'",
 		"color": " -x -a 'auto always never'", "confirm": " -x -a '30s 60s 5m'",
 		"for": " -x -a '" + banTimes + "'"}[f.Name]
 	_, text := pflag.UnquoteUsage(f)

@@ -88,8 +88,19 @@ var slowly = regexp.MustCompile(`(?m)^( +farmc: )?nft [a-z ]+ \(\d+ lines\) \.\.
 
 // Following the README from top to bottom, on a machine of its own, a reader sees the output that it shows.
 func TestReadmeCommands(t *testing.T) {
+	followPage(t, "../../README.md", "curl", "python3", "ip", "sysctl")
+}
+
+// The same for the examples of farmc-api(7).
+func TestCommandsOfTheAPI(t *testing.T) {
+	followPage(t, "../manual/farmc-api.7.md", "curl", "ip", "sysctl")
+}
+
+// followPage runs the steps of a page, which need the programs, and compares the outputs.
+func followPage(t *testing.T, page string, programs ...string) {
+	t.Helper()
 	skipShort(t)
-	for _, program := range []string{"curl", "python3", "ip", "sysctl"} {
+	for _, program := range programs {
 		needProgram(t, program)
 	}
 	bin := t.TempDir()
@@ -100,14 +111,17 @@ func TestReadmeCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	readme, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps := readmeSteps(string(readme))
+	steps := readmeSteps(string(text))
+	if len(steps) == 0 {
+		t.Fatalf("%s has no steps", page)
+	}
 	for i, got := range follow(t, bin, steps) {
 		if s := steps[i]; timeless(got) != timeless(s.output) {
-			t.Errorf("$ %sprints\n%s\nthe README says\n%s", s.command, got, s.output)
+			t.Errorf("$ %sprints\n%s\nthe page says\n%s", s.command, got, s.output)
 		}
 	}
 }
@@ -146,7 +160,9 @@ func follow(t *testing.T, bin string, steps []step) (outputs []string) {
 	}
 	script += "kill $(jobs -p)\n"
 	namespaces := []string{"--net", "--mount", "--pid", "--fork", "--kill-child"}
-	out, err := exec.Command("unshare", append(namespaces, "bash", "-c", script)...).Output()
+	shell := exec.Command("unshare", append(namespaces, "bash", "-c", script)...)
+	shell.Dir = t.TempDir() // for files of the steps
+	out, err := shell.Output()
 	if err != nil {
 		t.Logf("the shell ended with %v", err)
 	}

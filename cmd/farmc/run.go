@@ -40,7 +40,7 @@ type verb struct {
 // verbs returns the commands in the order of the usage.
 func verbs() []verb {
 	return []verb{newVerb, compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, historyVerb,
-		unloadVerb, watchVerb, statusVerb, drainVerb, downVerb, upVerb, banVerb, unbanVerb, versionVerb,
+		unloadVerb, watchVerb, statusVerb, drainVerb, downVerb, upVerb, banVerb, unbanVerb, apiKeyVerb, versionVerb,
 		completionVerb(), helpVerb()}
 }
 
@@ -68,6 +68,10 @@ type call struct {
 
 	confirm time.Duration // apply --confirm
 	isolate bool          // apply --isolate, watch --isolate
+
+	api   apiOptions // watch; api-key --api-keys
+	role  string     // api-key --role
+	farms []string   // api-key --farm
 }
 
 // run selects the verb of a command line and runs it.

@@ -29,15 +29,23 @@ the route to a backend changes; when another program changes farmc's rules; and 
 also repeats the current faults. Otherwise a fault is printed once, and the running rules stay
 until it is fixed. A change of this machine that keeps farms from working is reported once, and
 so is its end. SIGTERM and SIGINT end watch; the rules stay. Reports its state to systemd
-(Type=notify).`,
-	flags: (*call).isolateFlag,
+(Type=notify).
+
+With --api, watch answers requests of programs, in JSON over HTTP; see farmc-api(7). Also
+answers on sockets that systemd opens for the service.`,
+	flags: func(c *call) {
+		c.isolateFlag()
+		c.apiFlags()
+	},
 	run: func(ctx context.Context, c *call) int {
-		manager, err := systemd.Dial()
-		if err != nil {
+		w := watcher{call: c, engine: c.engine(), reported: nothingReported, served: make(chan struct{}, 1)}
+		var err error
+		if w.api, err = c.newAPI(w.engine); err != nil {
+			return c.usageError("%v", err)
+		}
+		if w.manager, err = systemd.Dial(); err != nil {
 			c.printError(err)
 		}
-		w := watcher{call: c, engine: c.engine(), manager: manager, reported: nothingReported,
-			served: make(chan struct{}, 1)}
 		w.engine.Idle, w.engine.FollowsNetwork = true, true
 		w.monitor = w.engine.Monitor()
 		if err := w.engine.Store.MarkWatcher(); err != nil {
@@ -46,11 +54,14 @@ so is its end. SIGTERM and SIGINT end watch; the rules stay. Reports its state t
 		w.subscribe(ctx)
 		w.keepAlive(ctx)
 		w.serve(ctx)
+		if w.api != nil {
+			w.api.start(ctx)
+		}
 		w.apply(ctx)
-		manager.Ready(w.status)
+		w.manager.Ready(w.status)
 		releaseMemory()
 		w.run(ctx)
-		manager.Stopping()
+		w.manager.Stopping()
 		w.close()
 		w.log("watch has ended; the rules stay")
 		return exitOK
@@ -73,6 +84,7 @@ type watcher struct {
 
 	monitor *live.Monitor
 	backoff backoff
+	api     *apiServer // nil: none
 
 	files, network <-chan struct{}
 	machine        <-chan struct{} // the machine may have changed
@@ -218,6 +230,7 @@ func releaseMemory() {
 // close waits until the subscriptions have ended.
 func (w *watcher) close() {
 	signal.Stop(w.hangups)
+	w.api.wait()
 	for range w.files {
 	}
 	if w.network != nil {
@@ -273,7 +286,10 @@ func (w *watcher) applyBecause(ctx context.Context, reason string) {
 	w.busy.Store(&began)
 	defer w.busy.Store(nil)
 	o := outcome{began: began}
+	resume := w.yield()
 	o.Plan, o.diagnostics, o.err = w.engine.ApplyBecause(ctx, reason)
+	resume()
+	w.publish(o)
 	if ctx.Err() != nil && !o.loaded() && !o.Restored {
 		return
 	}
@@ -287,6 +303,21 @@ func (w *watcher) applyBecause(ctx context.Context, reason string) {
 	w.status = oneLine(o.statusLine())
 	w.logOutcome(o)
 	runtime.GC() // now, instead of during the next load
+}
+
+// yield has the checks of the API wait for the end of a load.
+func (w *watcher) yield() (resume func()) {
+	if w.api == nil {
+		return func() {}
+	}
+	return w.api.reader.Yield()
+}
+
+// publish gives the outcome to the API.
+func (w *watcher) publish(o outcome) {
+	if w.api != nil {
+		w.api.reader.Publish(w.engine.Snapshot(o.Plan, o.diagnostics, o.err, w.api.reader.Current()))
+	}
 }
 
 // remember has the monitor record the rules. An error is logged once, and only if the apply itself succeeded.

@@ -19,7 +19,7 @@ type Verb struct {
 type Option struct{ Flag, Text string }
 
 var (
-	verbLine   = regexp.MustCompile(`(?m)^  farmc ([a-z]+)(?: (.*?))?  +\S`)
+	verbLine   = regexp.MustCompile(`(?m)^  farmc ([a-z-]+)(?: (.*?))?  +\S`)
 	optionLine = regexp.MustCompile(`^ {2,6}((?:-[a-z], )?--[a-z-]+(?:\[=\S+\]| \S+)?) {2,}(\S.*)$`)
 )
 
@@ -72,13 +72,13 @@ func readVerb(name, args, text string) (Verb, error) {
 	return v, nil
 }
 
-// common are the options that every verb has that has several.
+// common are the options that every verb about farms has.
 func common(verbs []Verb) []Option {
 	var out []Option
 	first := true
 	for _, v := range verbs {
 		switch {
-		case len(v.Options) < 2:
+		case !v.takesDirectories():
 		case first:
 			out, first = v.Options, false
 		default:
@@ -86,6 +86,10 @@ func common(verbs []Verb) []Option {
 		}
 	}
 	return out
+}
+
+func (v Verb) takesDirectories() bool {
+	return slices.ContainsFunc(v.Options, func(o Option) bool { return strings.HasPrefix(o.Flag, "-d, --dir ") })
 }
 
 func without(options, those []Option) []Option {

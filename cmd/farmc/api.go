@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"farmc/cmd/internal/api"
+	"farmc/cmd/internal/apikey"
+	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/systemd"
+)
+
+// apiOptions are the options of watch about the API.
+type apiOptions struct {
+	addresses         []string
+	keys              string
+	certFile, keyFile string
+	insecure          bool
+}
+
+// defaultKeys is the file of keys without --api-keys and without a credential.
+const defaultKeys = "/etc/farmc/api.keys"
+
+func (c *call) apiFlags() {
+	c.set.StringArrayVar(&c.api.addresses, "api", nil, "`address` where the API answers, such as\n"+
+		"unix:/run/farmc/api.sock or 127.0.0.1:5555; repeatable")
+	c.keysFlag()
+	c.set.StringVar(&c.api.certFile, "tls-cert", "", "`file` with the certificate of the API, in PEM")
+	c.set.StringVar(&c.api.keyFile, "tls-key", "", "`file` with the key of the certificate, in PEM")
+	c.set.BoolVar(&c.api.insecure, "api-insecure", false, "let other machines connect without TLS")
+}
+
+func (c *call) keysFlag() {
+	c.set.StringVar(&c.api.keys, "api-keys", "", "`file` of API keys (default: the credential api.keys of systemd,\n"+
+		"else "+defaultKeys+")")
+}
+
+// keysPath returns the path of the file of keys.
+func (o apiOptions) keysPath() string {
+	if o.keys != "" {
+		return o.keys
+	}
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+		path := filepath.Join(dir, "api.keys")
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return defaultKeys
+}
+
+// An apiServer is the API of watch.
+type apiServer struct {
+	*call
+	reader  *live.Reader
+	server  *api.Server
+	open    []net.Listener // of the service manager
+	listen  []api.Address
+	serving sync.WaitGroup
+}
+
+// newAPI returns the API that the options ask for; nil if they ask for none. An error is about the options.
+func (c *call) newAPI(e *live.Engine) (*apiServer, error) {
+	s := &apiServer{call: c, reader: live.NewReader(e)}
+	if err := s.parse(); err != nil {
+		return nil, err
+	}
+	open, err := systemd.Listeners()
+	if err != nil {
+		c.printError(err)
+	}
+	for _, l := range open {
+		s.take(l)
+	}
+	if len(s.listen) == 0 && len(open) == 0 {
+		return nil, c.api.unused()
+	}
+	keys := apikey.NewFile(func() (io.ReadCloser, error) { return e.OpenTrusted(c.api.keysPath()) }, c.log)
+	s.server = api.NewServer(s.reader, keys, c.log)
+	return s, nil
+}
+
+// parse reads the addresses.
+func (s *apiServer) parse() error {
+	if (s.api.certFile == "") != (s.api.keyFile == "") {
+		return errors.New("--tls-cert and --tls-key belong together")
+	}
+	for _, text := range s.api.addresses {
+		a, err := api.ParseAddress(text)
+		if err == nil {
+			err = s.api.admit(a)
+		}
+		if err != nil {
+			return fmt.Errorf("--api: %w", err)
+		}
+		s.listen = append(s.listen, a)
+	}
+	return nil
+}
+
+// admit returns an error for an address where keys would pass a network unencrypted.
+func (o apiOptions) admit(a api.Address) error {
+	if !a.Remote() || o.certFile != "" || o.insecure {
+		return nil
+	}
+	return fmt.Errorf("other machines reach %s: give --tls-cert and --tls-key, or --api-insecure", a)
+}
+
+// unused returns an error if options have no effect because the API has no address.
+func (o apiOptions) unused() error {
+	if o.certFile == "" && o.keys == "" && !o.insecure {
+		return nil
+	}
+	return errors.New("options of the API need --api")
+}
+
+// take takes over a socket of the service manager.
+func (s *apiServer) take(l net.Listener) {
+	a, err := api.AddressOf(l)
+	if err == nil {
+		err = s.api.admit(a)
+	}
+	if err != nil {
+		s.printError(fmt.Errorf("API: %w", err))
+		l.Close()
+		return
+	}
+	s.open = append(s.open, l)
+}
+
+// start answers requests until ctx is done. Farms are applied also while an address cannot be had: it is tried again.
+func (s *apiServer) start(ctx context.Context) {
+	for _, l := range s.open {
+		s.serving.Go(func() { s.serve(ctx, l) })
+	}
+	for _, a := range s.listen {
+		s.serving.Go(func() {
+			var l net.Listener
+			s.retry(ctx, func() (err error) {
+				l, err = api.Listen(ctx, a)
+				return err
+			})
+			if l != nil {
+				s.serve(ctx, l)
+			}
+		})
+	}
+}
+
+// serve answers requests of a listener. Over TCP it needs the certificate first.
+func (s *apiServer) serve(ctx context.Context, l net.Listener) {
+	if _, isTCP := l.Addr().(*net.TCPAddr); isTCP && s.api.certFile != "" {
+		s.retry(ctx, func() error {
+			certificate, err := api.NewCertificate(s.api.certFile, s.api.keyFile, s.log)
+			if err == nil {
+				l = api.WithTLS(l, certificate)
+			}
+			return err
+		})
+	}
+	if ctx.Err() != nil {
+		l.Close()
+		return
+	}
+	s.server.Serve(ctx, l)
+}
+
+// listenPause is the time between two attempts to listen.
+const listenPause = 5 * time.Second
+
+// retry calls do until it succeeds or ctx is done. The first error is logged.
+func (s *apiServer) retry(ctx context.Context, do func() error) {
+	for reported := false; ctx.Err() == nil; {
+		err := do()
+		if err == nil {
+			return
+		}
+		if !reported {
+			s.printError(fmt.Errorf("API: %w", err))
+			reported = true
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(listenPause):
+		}
+	}
+}
+
+// wait waits for the end of all requests.
+func (s *apiServer) wait() {
+	if s != nil {
+		s.serving.Wait()
+	}
+}
