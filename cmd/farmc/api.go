@@ -59,6 +59,7 @@ func (o apiOptions) keysPath() string {
 // An apiServer is the API of watch.
 type apiServer struct {
 	*call
+	watcher *watcher
 	reader  *live.Reader
 	server  *api.Server
 	open    []net.Listener // of the service manager
@@ -83,7 +84,7 @@ func (c *call) newAPI(e *live.Engine) (*apiServer, error) {
 		return nil, c.api.unused()
 	}
 	keys := apikey.NewFile(func() (io.ReadCloser, error) { return e.OpenTrusted(c.api.keysPath()) }, c.log)
-	s.server = api.NewServer(s.reader, keys, c.log)
+	s.server = api.NewServer(s.reader, s, keys, c.log)
 	return s, nil
 }
 
@@ -191,6 +192,17 @@ func (s *apiServer) retry(ctx context.Context, do func() error) {
 		case <-time.After(listenPause):
 		}
 	}
+}
+
+// Write changes files of farms and loads them, for a key of this name.
+func (s *apiServer) Write(ctx context.Context, by string, change live.Write) live.WriteResult {
+	w := s.watcher
+	r := w.engine.For(s.log, "API: "+by, true).Write(ctx, change)
+	if !change.DryRun {
+		s.reader.Publish(w.engine.Snapshot(r.Plan, r.Diagnostics, r.Err, s.reader.Current()))
+		w.wake()
+	}
+	return r
 }
 
 // wait waits for the end of all requests.

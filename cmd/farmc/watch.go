@@ -55,6 +55,7 @@ answers on sockets that systemd opens for the service.`,
 		w.keepAlive(ctx)
 		w.serve(ctx)
 		if w.api != nil {
+			w.api.watcher = &w
 			w.api.start(ctx)
 		}
 		w.apply(ctx)

@@ -2,8 +2,8 @@
 // which the commands use as well.
 //
 // Order of the files: server.go (Server: from a connection to a route), routes.go (the table of all routes), auth.go
-// and attempts.go (keys), body.go (documents of clients), reply.go (documents and errors for clients).
-// farms.go, lists.go, check.go and state.go have the handlers. listen.go, certificate.go, admission.go and conn.go have
+// and attempts.go (keys), body.go (documents of clients), reply.go (documents and errors for clients), write.go (replies
+// to writes). farms.go, lists.go, check.go and state.go have the handlers. listen.go, certificate.go, admission.go and conn.go have
 // the sockets: addresses, TLS, and the limits on connections.
 //
 // Be aware:
@@ -57,9 +57,10 @@ const headerSlop = 4096
 
 // A Server answers requests. The fields must be set before the first one.
 type Server struct {
-	Farms Farms
-	Keys  Keys
-	Log   func(format string, args ...any)
+	Farms  Farms
+	Writer Writer
+	Keys   Keys
+	Log    func(format string, args ...any)
 
 	routes  []Route
 	mux     *http.ServeMux
@@ -70,8 +71,10 @@ type Server struct {
 }
 
 // NewServer returns a server with all routes.
-func NewServer(farms Farms, keys Keys, logf func(format string, args ...any)) *Server {
-	return newServer(farms, keys, logf, Routes())
+func NewServer(farms Farms, writer Writer, keys Keys, logf func(format string, args ...any)) *Server {
+	s := newServer(farms, keys, logf, Routes())
+	s.Writer = writer
+	return s
 }
 
 func newServer(farms Farms, keys Keys, logf func(format string, args ...any), routes []Route) *Server {

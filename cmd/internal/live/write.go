@@ -33,7 +33,9 @@ type Write struct {
 // run without faults.
 type WriteResult struct {
 	Plan
-	Diagnostics diag.Diagnostics // of the item alone if Err is ErrFaulty or ErrRefused
+	Diagnostics diag.Diagnostics // of the item
+	Faults      []FarmFault      // the faults among them, for programs
+	Warnings    []FarmFault
 	Err         error
 }
 
@@ -138,6 +140,11 @@ func (e *Engine) commitWrites(ctx context.Context, writes []*pendingWrite) (fail
 		changes = append(changes, w.changes...)
 	}
 	c := e.compileWith(changes)
+	defer func() {
+		for _, w := range writes {
+			w.result.describe(c)
+		}
+	}()
 	for _, w := range writes {
 		w.result.Plan = Plan{compilation: c}
 		failed = w.judge(c) || failed
@@ -184,6 +191,23 @@ func (w *pendingWrite) judge(c *compilation) (failed bool) {
 		w.result.Err = w.Check(c.script.Farms)
 	}
 	return w.result.Err != nil
+}
+
+// describe sets Faults and Warnings. The compilation names the keys.
+func (r *WriteResult) describe(c *compilation) {
+	r.Faults = describeFaults(r.Diagnostics, diag.Fault, readings(c.readings).find)
+	r.Warnings = describeFaults(r.Diagnostics, diag.Warning, readings(c.readings).find)
+}
+
+// ChangesOf returns the changes of one farm, a sentence each.
+func (p Plan) ChangesOf(farm string) []string {
+	out := []string{}
+	for _, change := range p.Changes {
+		if words, ok := strings.CutPrefix(change, farm+": "); ok {
+			out = append(out, words)
+		}
+	}
+	return out
 }
 
 // own returns the diagnostics that name the farm or list.
