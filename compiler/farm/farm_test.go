@@ -101,7 +101,7 @@ func TestFarmFaultsAreToldWhereTheyStand(t *testing.T) {
 		{"unknown-key-in-a-drop-in", main, []string{"[backends.b1]\nwait = 1"},
 			"web.toml.d/1.toml:2:1: unknown key \"wait\" in [backends.b1]"},
 		{"backend-without-address-in-a-drop-in", main, []string{"[backends.b2]\nstate = 'up'"},
-			"web.toml.d/1.toml:1:11: backend b2 has no address"},
+			"web.toml.d/1.toml:1:11: farm web has no backend \"b2\", so the table is ignored"},
 		{"table-becomes-a-value", main, []string{"backends = 1"},
 			"web.toml.d/1.toml:1:12: backends is a whole number, not a table"},
 		{"value-becomes-a-table", main, []string{"[listen]\na = 1"},

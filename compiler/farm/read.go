@@ -32,12 +32,7 @@ func parseFarm(files farmFiles, lists map[string]*AddressList, faults *diag.Diag
 // merged gives the table of the main file with the drop-ins laid over it. It is nil if the main file is not TOML.
 func (files farmFiles) merged(faults *diag.Diagnostics) *toml.Table {
 	t := toml.Parse(files.main.path, files.main.text, faults)
-	for _, d := range files.dropIns {
-		over := toml.Parse(d.path, d.text, faults)
-		if t != nil && over != nil {
-			t.Merge(over)
-		}
-	}
+	mergeDropIns(t, files, faults)
 	return t
 }
 

@@ -13,7 +13,7 @@ import (
 
 // unreadable finds faults that make a text unreadable. Toml takes an empty file, and tells other places of the rest.
 func (p *positions) unreadable() (diag.Diagnostic, bool) {
-	if strings.TrimSpace(p.text) == "" {
+	if Blank([]byte(p.text)) {
 		return diag.Diagnostic{Place: diag.Place{File: p.file}, Message: "the file is empty",
 			Hint: "an editor may have been stopped in the middle; to mask a farm, link its name to /dev/null"}, true
 	}

@@ -66,3 +66,15 @@ func (d *dictionary[V]) put(key string, v V) {
 		}
 	}
 }
+
+// remove removes the keys that the function reports.
+func (d *dictionary[V]) remove(isRemoved func(key string) bool) {
+	old := *d
+	*d = dictionary[V]{}
+	d.grow(len(old.keys))
+	for i, key := range old.keys {
+		if !isRemoved(key) {
+			d.put(key, old.values[i])
+		}
+	}
+}

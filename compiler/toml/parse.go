@@ -1,6 +1,7 @@
 package toml
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -50,3 +51,6 @@ func Parse(file string, text []byte, faults *diag.Diagnostics) *Table {
 }
 
 const byteOrderMark = "\ufeff"
+
+// Blank reports whether the text of a file is empty or holds blanks alone.
+func Blank(text []byte) bool { return len(bytes.TrimSpace(bytes.TrimLeft(text, byteOrderMark))) == 0 }

@@ -1,6 +1,13 @@
 package toml
 
-import burntsushi "github.com/BurntSushi/toml"
+import (
+	"bytes"
+	"slices"
+
+	burntsushi "github.com/BurntSushi/toml"
+
+	"farmc/compiler/diag"
+)
 
 // OnlyStates reports whether the text of a drop-in sets states of backends, or how much of their weights counts, and
 // nothing else. An empty text does, a text that cannot be parsed does not.
@@ -32,5 +39,21 @@ func onlyStates(backend map[string]any) bool {
 	return len(backend) > 0
 }
 
-// maxStates is the size of the largest text that OnlyStates parses, in bytes: some 1,000 backends.
+// Restricts reports whether the text of a drop-in sets, or seems to set, which clients a farm takes: a top key is
+// access or limits, or a misspelling of one. A text that cannot be parsed restricts if it has one of their words.
+func Restricts(text []byte) bool {
+	var top map[string]any
+	if len(text) > maxStates || burntsushi.Unmarshal(text, &top) != nil {
+		return slices.ContainsFunc([]string{"access", "limits", "allow", "deny", "per-client"},
+			func(word string) bool { return bytes.Contains(bytes.ToLower(text), []byte(word)) })
+	}
+	for key := range top {
+		if diag.Nearest(key, []string{"access", "limits"}) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// maxStates is the size of the largest text that OnlyStates and Restricts parse, in bytes: some 1,000 backends.
 const maxStates = 64 << 10

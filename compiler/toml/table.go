@@ -182,3 +182,30 @@ func (t *Table) Merge(over *Table) {
 		t.values.put(key, v)
 	}
 }
+
+// Tables gives the tables below a key by name, and does not count as reading them. Values of other types are left out.
+func (t *Table) Tables(key string) map[string]*Table {
+	holder, _ := t.values.get(key).Data.(*Table)
+	if holder == nil {
+		return nil
+	}
+	out := make(map[string]*Table, len(holder.values.keys))
+	for i, name := range holder.values.keys {
+		if below, ok := holder.values.values[i].Data.(*Table); ok {
+			out[name] = below
+		}
+	}
+	return out
+}
+
+// RemoveTables removes tables below a key, and the key itself if nothing is left.
+func (t *Table) RemoveTables(key string, removed map[string]bool) {
+	holder, _ := t.values.get(key).Data.(*Table)
+	if holder == nil || len(removed) == 0 {
+		return
+	}
+	isRemoved := func(name string) bool { return removed[name] }
+	if holder.values.remove(isRemoved); len(holder.values.keys) == 0 {
+		t.values.remove(func(name string) bool { return name == key })
+	}
+}
