@@ -52,11 +52,12 @@ func (e *Engine) applyLocked(ctx context.Context, q request) (Plan, diag.Diagnos
 	if q.pending, err = e.revertOverdue(ctx); err != nil {
 		return Plan{}, nil, err
 	}
-	c := e.compile()
+	c, faulty := e.setAside(e.compile())
 	if e.Insecure {
 		c.diagnostics = append(c.diagnostics, e.checkStateDir()...)
 	}
-	return e.applyCompiled(ctx, c, q)
+	p, diagnostics, err := e.applyCompiled(ctx, c, q)
+	return faulty.report(p, diagnostics, err)
 }
 
 // applyCompiled loads the compilation. Farms on hold stay as they were loaded last.
@@ -128,7 +129,7 @@ func (e *Engine) applyIsolated(ctx context.Context, c *compilation, q request) (
 			return p, append(diagnostics, e.fallBack(ctx, &p, q.reason)...), ErrFaulty
 		}
 		mixed.addNetwork(c)
-		mixed.actual = c.sources
+		mixed.actual = c.onDisk()
 		p, more, err := e.loadCompiled(ctx, mixed, q)
 		diagnostics = append(diagnostics, more...)
 		if err == nil {

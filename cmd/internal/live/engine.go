@@ -8,13 +8,13 @@
 // Order of the files: engine.go (Engine), plan.go (Plan: description of a load) and apply.go (Apply) are the entry
 // points. compile.go, sources.go, filecache.go, permissions.go, checked.go and walk.go read, check and compile the
 // source files. load.go, counters.go, complaints.go and conntrack.go load the script; store.go, statefile.go and
-// commit.go keep it in the state directory. confirm.go, hold.go, rollback.go, restore.go, isolate.go and unload.go are
-// variants of a load; edits.go and history.go record the loads that edits caused. write.go, filewrites.go and
-// overlay.go change files together with a load; backendstate.go, dropin.go, deadline.go and idle.go set states of
-// backends with them. tamper.go and loadwindow.go detect changes by other programs. status.go, farmstatus.go,
-// kernelstatus.go and counting.go make the document of status. ban.go, newfarm.go and checkfile.go serve the commands
-// of these names. snapshot.go, reader.go, yield.go, request.go and fault.go answer questions of other programs while
-// watch applies.
+// commit.go keep it in the state directory. setaside.go leaves out faulty drop-ins. confirm.go, hold.go, rollback.go,
+// restore.go, isolate.go and unload.go are variants of a load; edits.go and history.go record the loads that edits
+// caused. write.go, filewrites.go and overlay.go change files together with a load; backendstate.go, dropin.go,
+// deadline.go and idle.go set states of backends with them. tamper.go and loadwindow.go detect changes by other
+// programs. status.go, farmstatus.go, kernelstatus.go and counting.go make the document of status. ban.go, newfarm.go
+// and checkfile.go serve the commands of these names. snapshot.go, reader.go, yield.go, request.go and fault.go answer
+// questions of other programs while watch applies.
 //
 // Every method of Engine that loads rules holds the lock of the state directory, and so excludes other farmc processes.
 // A process can be killed at any point: the order of the writes to the state directory keeps each intermediate state

@@ -56,7 +56,12 @@ func (e *Engine) heldBack(c *compilation) (heldBack, error) {
 	if !known {
 		sources = &SourceFiles{}
 	}
-	b := heldBack{items: h.still(c.sources, sources), why: h.Why}
+	b := heldBack{items: h.still(c.onDisk(), sources), why: h.Why}
+	if c.actual != nil { // a faulty drop-in that appears does not end a hold
+		b.items = append(b.items, h.still(c.sources, sources)...)
+		slices.Sort(b.items)
+		b.items = slices.Compact(b.items)
+	}
 	b.blocks = len(b.items) > 0 && (c.script == nil || last.Digest != c.script.Digest)
 	if b.blocks && known {
 		b.mixed = c.keeping(sources, b.items)
@@ -76,7 +81,7 @@ func (c *compilation) keeping(last *SourceFiles, items []string) *compilation {
 		mixed = compileLocal(&compiler.Compiler{}, sources, sources.Dirs())
 	}
 	mixed.addNetwork(c)
-	mixed.actual = c.sources
+	mixed.actual = c.onDisk()
 	mixed.untrustedDir, mixed.permissions = c.untrustedDir, c.permissions
 	mixed.faults = append(slices.Clone(mixed.diagnostics), c.refusals...)
 	mixed.diagnostics = append(mixed.diagnostics, c.permissions...)

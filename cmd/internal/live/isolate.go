@@ -22,17 +22,17 @@ type isolation struct {
 
 // isolation returns an isolation that keeps nothing yet.
 func (e *Engine) isolation(c *compilation) *isolation {
-	i := &isolation{now: c.sources, last: &SourceFiles{}}
+	return &isolation{now: c.sources, last: e.lastSources()}
+}
+
+// lastSources returns the source files of the last load, or none if they are unknown.
+func (e *Engine) lastSources() *SourceFiles {
 	last, err := e.Store.Loaded()
-	if err != nil {
-		return i
+	sources, of := e.Store.sources(sourcesFile)
+	if err != nil || sources == nil || of != last.Digest {
+		return &SourceFiles{}
 	}
-	if packed, err := e.Store.read(sourcesFile); err == nil {
-		if sources, digest, err := unpack(packed); err == nil && digest == last.Digest {
-			i.last = sources
-		}
-	}
-	return i
+	return sources
 }
 
 // repair keeps the faulty farms and lists, then the ones that become faulty by that, until the farms compile. It
@@ -94,7 +94,11 @@ func farmOrList(file string) string {
 	if farm, ok := strings.CutSuffix(path.Base(path.Dir(file)), ".toml.d"); ok {
 		return farm + ".toml"
 	}
-	if name := path.Base(file); strings.HasSuffix(name, ".toml") || strings.HasSuffix(name, ".list") {
+	name := path.Base(file)
+	if farm, ok := strings.CutSuffix(name, ".toml.d"); ok { // a directory of drop-ins that cannot be read
+		return farm + ".toml"
+	}
+	if strings.HasSuffix(name, ".toml") || strings.HasSuffix(name, ".list") {
 		return name
 	}
 	return ""

@@ -118,7 +118,7 @@ func (e *Engine) rollBack(
 	ctx context.Context, target rollbackTarget, now *SourceFiles, t *Trial, why string,
 ) (Plan, error) {
 	h := target.hold(now, t, why)
-	p, err := e.planRollback(ctx, target, now)
+	p, err := e.planRollback(ctx, target)
 	if err != nil {
 		return p, err
 	}
@@ -170,13 +170,14 @@ func (target rollbackTarget) hold(now *SourceFiles, t *Trial, why string) hold {
 
 // planRollback plans the load of a target with the states of backends of now. A state of a backend that the target
 // lacks is left out.
-func (e *Engine) planRollback(ctx context.Context, target rollbackTarget, now *SourceFiles) (Plan, error) {
+func (e *Engine) planRollback(ctx context.Context, target rollbackTarget) (Plan, error) {
 	if target.sources == nil { // nft still takes the script
 		script := &ruleset.Script{Text: target.script, Digest: target.digest}
 		return e.plan(ctx, &compilation{script: script, sources: &SourceFiles{}, scriptOnly: true}, "")
 	}
-	items := farm.Changed(target.sources.edits(), now.edits())
-	for _, sources := range []*SourceFiles{now.withEdits(target.sources, items), target.sources} {
+	now, _ := e.setAside(e.compile())
+	items := farm.Changed(target.sources.edits(), now.sources.edits())
+	for _, sources := range []*SourceFiles{now.sources.withEdits(target.sources, items), target.sources} {
 		if c := compileLocal(&compiler.Compiler{}, sources, sources.Dirs()); c.script != nil {
 			return e.plan(ctx, c, "")
 		}
@@ -185,5 +186,5 @@ func (e *Engine) planRollback(ctx context.Context, target rollbackTarget, now *S
 		return Plan{}, fmt.Errorf("%w: its farms have faults for this version of farmc", ErrNoPrevious)
 	}
 	target.sources = nil
-	return e.planRollback(ctx, target, now)
+	return e.planRollback(ctx, target)
 }

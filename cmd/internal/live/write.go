@@ -139,7 +139,7 @@ func (e *Engine) commitWrites(ctx context.Context, writes []*pendingWrite) (fail
 	for _, w := range writes {
 		changes = append(changes, w.changes...)
 	}
-	c := e.compileWith(changes)
+	c, faulty := e.setAsideUnchanged(e.compileWith(changes), changes)
 	defer func() {
 		for _, w := range writes {
 			w.result.describe(c)
@@ -158,6 +158,7 @@ func (e *Engine) commitWrites(ctx context.Context, writes []*pendingWrite) (fail
 	}
 	files := &fileWrites{changes: changes, dir: e.Store.Dir, urgent: writes[0].Urgent && len(writes) == 1}
 	p, diagnostics, err := e.For(e.Log, e.Cause, true).applyCompiled(ctx, c, request{files: files})
+	p, _, err = faulty.report(p, nil, err)
 	if errors.Is(err, ErrUnkept) {
 		e.Log("warning: %v", err)
 	}
