@@ -72,6 +72,13 @@ func parseList(f file, faults *diag.Diagnostics) *AddressList {
 		*faults = append(*faults, f.listFault(diag.Place{File: f.path}, "", "%d further lines are wrong",
 			wrong-mostListFaults))
 	}
+	if wrong > 0 && l.lines == 0 {
+		*faults = append(*faults, diag.Diagnostic{
+			Place:   diag.Place{File: f.path},
+			Message: "none of the lines is an address, a network or a range",
+			Hint:    "a download may have saved an error page; a list without networks has a comment in it",
+		})
+	}
 	return l
 }
 
