@@ -52,6 +52,7 @@ func TestPackage(t *testing.T) {
 		{"reboot-serves-without-farmc-and-files", rebootServesWithoutFarmc},
 		{"watch-service-restores-rules", watchServiceRestores},
 		{"purge-leaves-nothing", purgeLeavesNothing},
+		{"purge-at-once-unloads", purgeAtOnceUnloads},
 	} {
 		if !t.Run(step.name, func(t *testing.T) {
 			defer func(of *testing.T) { m.t = of }(m.t)
@@ -380,5 +381,22 @@ func purgeLeavesNothing(m *Machine) {
 	m.Do("dpkg -i /root/farmc.deb")
 	if m.loadedDigest() != "" {
 		m.t.Error("installed again, farmc still has its farms")
+	}
+}
+
+// purgeAtOnceUnloads: a purge of the installed package stops the watcher and removes the rules, and says so. Rules of
+// other programs stay.
+func purgeAtOnceUnloads(m *Machine) {
+	servesNewFarm(m)
+	m.Do("nft add table inet other")
+	if said := m.Do("dpkg --purge farmc 2>&1"); !strings.Contains(said, "farmc: all rules of farmc are removed\n") {
+		m.t.Errorf("the purge does not say that the rules are removed:\n%s", said)
+	}
+	if tables := m.Do("nft list tables"); strings.Contains(tables, "farmc") || !strings.Contains(tables, "inet other") {
+		m.t.Errorf("after the purge the tables are\n%s", tables)
+	}
+	m.Do("nft delete table inet other; dpkg -i /root/farmc.deb")
+	if said := m.Do("dpkg --purge farmc 2>&1"); strings.Contains(said, "rules") {
+		m.t.Errorf("without rules the purge says\n%s", said)
 	}
 }
