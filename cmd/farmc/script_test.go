@@ -170,9 +170,13 @@ func loopback(network string) error {
 		Dst: addresses, Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST}))
 }
 
-// sweep kills the processes that still run in this thread's network namespace.
+// sweep kills the processes that still run in this thread's network namespace. It panics in the namespace that the test
+// was started from: a subtest runs in another thread than its test, and has to call needMachine itself.
 func sweep() {
-	own, _ := os.Readlink("/proc/thread-self/ns/net")
+	own, err := os.Readlink("/proc/thread-self/ns/net")
+	if outer, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", os.Getppid())); err != nil || own == outer {
+		panic("sweep needs a test in a network namespace of its own")
+	}
 	networks, _ := filepath.Glob("/proc/[0-9]*/ns/net")
 	for _, network := range networks {
 		pid, _ := strconv.Atoi(strings.Split(network, "/")[2])
