@@ -119,27 +119,50 @@ func spread(counts []int) []int {
 
 // A roundRobin gives turns to weights: in each round of as many turns as the sum of the weights, each weight has as
 // many turns as it weighs, spread as evenly as possible (smooth weighted round robin, nginx 1.3.1).
+//
+// Each credit grows by its weight at each turn. The highest credit has the turn, the first of several, and is reduced by
+// the sum of the weights. Equal weights have their turns one after the other, so only the next one of each is compared.
 type roundRobin struct {
-	weights, credits []int
-	sum              int // of the weights
+	groups []group
+	turn   int
+	sum    int // of the weights
+}
+
+// A group has the indices of equal weights, in ascending order.
+type group struct {
+	weight  int
+	members []int
+	turns   int // of all members
 }
 
 func newRoundRobin(weights []int) *roundRobin {
-	return &roundRobin{weights: weights, credits: make([]int, len(weights)), sum: Sum(weights)}
+	r := &roundRobin{sum: Sum(weights)}
+	groups := map[int]int{} // by weight
+	for i, w := range weights {
+		n, known := groups[w]
+		if !known {
+			n = len(r.groups)
+			groups[w] = n
+			r.groups = append(r.groups, group{weight: w})
+		}
+		r.groups[n].members = append(r.groups[n].members, i)
+	}
+	return r
 }
 
-// next gives the index of the weight that has the next turn. Each credit grows by its weight. The highest credit has
-// the turn, and is reduced by the sum of the weights.
+// next gives the index of the weight that has the next turn.
 func (r *roundRobin) next() int {
-	highest := 0
-	for i, w := range r.weights {
-		r.credits[i] += w
-		if r.credits[i] > r.credits[highest] {
-			highest = i
+	r.turn++
+	best, highest, index := 0, 0, 0
+	for n := range r.groups {
+		g := &r.groups[n]
+		credit, i := g.weight*r.turn-g.turns/len(g.members)*r.sum, g.members[g.turns%len(g.members)]
+		if n == 0 || credit > highest || credit == highest && i < index {
+			best, highest, index = n, credit, i
 		}
 	}
-	r.credits[highest] -= r.sum
-	return highest
+	r.groups[best].turns++
+	return index
 }
 
 func gcd(a, b int) int {
