@@ -25,6 +25,12 @@ func Merge(ranges []Range) []Range {
 	return out
 }
 
+// CountPrefixes gives the number of prefixes of EachPrefix.
+func (s Range) CountPrefixes(f Family) (n int) {
+	s.EachPrefix(f, func(Number, int) { n++ })
+	return n
+}
+
 // EachPrefix calls do with the fewest prefixes that cover the range exactly, in ascending order. The length is from 1
 // to the family's width: all addresses of a family are two prefixes of length 1.
 func (s Range) EachPrefix(f Family, do func(first Number, length int)) {

@@ -74,8 +74,12 @@ func clients(at func(*Farm) *ClientList) value[*Farm] {
 	}
 }
 
+// maxOwnNetworks is the largest number of networks that one key of a farm names. A list holds more.
+const maxOwnNetworks = 20_000
+
 func readClients(t *toml.Table, key string, lists map[string]*AddressList) ClientList {
 	var p ClientList
+	count := 0
 	for _, w := range t.Words(key) {
 		p.words = append(p.words, w.Text)
 		name, isList := strings.CutPrefix(w.Text, "@")
@@ -93,6 +97,11 @@ func readClients(t *toml.Table, key string, lists map[string]*AddressList) Clien
 			if err != nil {
 				t.Fault(w.Place, addr.NetworkSyntax+`, or "@list"`, "%s: %v", key, err)
 				continue
+			}
+			if count += n.Range().CountPrefixes(addr.FamilyOf(n.First)); count > maxOwnNetworks {
+				t.Fault(w.Place, "a list is a file beside the farms, and holds more: @list",
+					"%s: the items up to here are more than %d networks", key, maxOwnNetworks)
+				return p
 			}
 			p.networks = append(p.networks, familyRange{n.Range(), addr.FamilyOf(n.First)})
 		}

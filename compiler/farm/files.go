@@ -42,11 +42,13 @@ type file struct {
 	lenient bool // a line that is wrong is left out
 }
 
-// The sizes of the largest files that are read, in bytes. A list of 2,000,000 networks, and a farm of 20,000 backends,
-// are half as large, so a larger file is here by mistake.
+// The sizes of the largest files that are read, in bytes. A list of 1,000,000 networks, and a farm of MaxBackends, are
+// half as large, so a larger file is here by mistake. All farms and drop-ins together have at most maxFarmsSize bytes:
+// 30,000 farms have half of them.
 const (
-	maxListSize = 64 << 20
-	MaxFarmSize = 4 << 20
+	maxListSize  = 64 << 20
+	MaxFarmSize  = 1 << 20
+	maxFarmsSize = 16 << 20
 )
 
 // The rules for names of farms, lists and backends. nft cannot quote names, so they have to be plain.
@@ -272,6 +274,11 @@ func assemble(top layers, dropIns map[string]*layers, faults *diag.Diagnostics) 
 		}
 		s.farms = append(s.farms, farm)
 	}
+	if n := s.size(); n > maxFarmsSize {
+		*faults = append(*faults, diag.Diagnostic{Message: fmt.Sprintf(
+			"all farms and drop-ins together have %d bytes, at most %d", n, maxFarmsSize)})
+		s.farms = nil
+	}
 	for _, list := range top.load(top.named(".list")) {
 		if wellNamed(list.file, "list", faults) && list.err == nil {
 			s.lists = append(s.lists, list.file)
@@ -284,6 +291,17 @@ func assemble(top layers, dropIns map[string]*layers, faults *diag.Diagnostics) 
 	}
 	checkCase(s, faults)
 	return s
+}
+
+// size is the number of bytes of all farms and drop-ins.
+func (s source) size() (n int) {
+	for _, f := range s.farms {
+		n += len(f.main.text)
+		for _, d := range f.dropIns {
+			n += len(d.text)
+		}
+	}
+	return n
 }
 
 func wellNamed(f file, kind string, faults *diag.Diagnostics) bool {

@@ -224,7 +224,7 @@ func TestReadTooBig(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := wasRead(read([]Dir{{Path: "etc", FS: os.DirFS(root)}}, &told), told)
-	if want := "etc/web.toml: can't be read: 4194305 bytes, at most 4194304"; got != want {
+	if want := "etc/web.toml: can't be read: 1048577 bytes, at most 1048576"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

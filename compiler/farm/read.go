@@ -70,11 +70,18 @@ func describeScheduler(_ *Key, f *Farm) string {
 	return string(f.Scheduler)
 }
 
+// maxListens is the largest number of items of listen.
+const maxListens = 1024
+
 func readListen(t *toml.Table, f *Farm) {
 	if !t.Has("listen") && !t.Misspelt("listen") {
 		t.Fault(t.Place, `listen = "192.0.2.10:80"`, "listen is missing: the addresses and ports that the farm serves")
 	}
-	for _, w := range t.Words("listen") {
+	for i, w := range t.Words("listen") {
+		if i == maxListens {
+			t.Fault(w.Place, "a range of ports, or a whole address", "listen: more than %d items", maxListens)
+			break
+		}
 		l, err := parseListen(w.Text)
 		if err != nil {
 			t.Fault(w.Place, listenRule, "listen: %v", err)
@@ -187,7 +194,16 @@ func reachable(a netip.Addr) bool {
 		a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
+// MaxBackends is the largest number of backends of a farm. Tables of maglev and checks of limits take a time that grows
+// with the square of it.
+const MaxBackends = 4096
+
 func readBackends(t *toml.Table, f *Farm) {
+	if n := len(t.Tables("backends")); n > MaxBackends {
+		t.Raw("backends")
+		t.Fault(t.At("backends"), "several farms", "%d backends, at most %d", n, MaxBackends)
+		return
+	}
 	tables := t.Subs("backends")
 	f.Backends = make([]Backend, len(tables))
 	for i, b := range tables {

@@ -136,7 +136,7 @@ func TestPatchFaults(t *testing.T) {
 		{"long-name", "a = 1\n", `{"` + strings.Repeat("b", maxString+1) + `": 1}`,
 			strings.Repeat("b", longestPath) + "...: the name has 65537 bytes, at most 65536"},
 		{"long-file", "a = 1\n", `{"a": [` + strings.Repeat(`"`+strings.Repeat("b", maxString)+`",`, 63) + `"` +
-			strings.Repeat("b", maxString) + `"]}`, "the farm's file would have 4194824 bytes, at most 4194304"},
+			strings.Repeat("b", maxString) + `"]}`, "the farm's file would have 4194824 bytes, at most 1048576"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			got, faults := Patch([]byte(test.text), decoded(t, test.patch))
