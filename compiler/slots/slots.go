@@ -120,8 +120,9 @@ func spread(counts []int) []int {
 // A roundRobin gives turns to weights: in each round of as many turns as the sum of the weights, each weight has as
 // many turns as it weighs, spread as evenly as possible (smooth weighted round robin, nginx 1.3.1).
 //
-// Each credit grows by its weight at each turn. The highest credit has the turn, the first of several, and is reduced by
-// the sum of the weights. Equal weights have their turns one after the other, so only the next one of each is compared.
+// Each credit grows by its weight at each turn. The highest credit has the turn, the first of several, and is reduced
+// by the sum of the weights. Equal weights have their turns one after the other, so only the next one of each is
+// compared.
 type roundRobin struct {
 	groups []group
 	turn   int
