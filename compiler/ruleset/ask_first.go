@@ -39,7 +39,7 @@ func (l *linker) askFirst(in *ingress) {
 		}
 		return m.elements.size() == 0
 	})
-	if len(in.Forwards)+len(in.Translations) > 0 {
+	if in.AsksFirst() {
 		l.rules.add(newChain(in.firstChain(), in.place("").section, "ask-first").at(in.table()).with(in))
 	}
 }

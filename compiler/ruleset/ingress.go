@@ -24,7 +24,12 @@ type ingress struct {
 
 	Forwards     []*dsrPick       // picks that are asked first, see askFirst
 	Translations []*statelessPick // picks of stateless farms that are asked first
+
+	OfTCP, OfDatagrams bool // farms take such packets here
 }
+
+// AsksFirst reports whether another chain asks maps before this one.
+func (in *ingress) AsksFirst() bool { return len(in.Forwards)+len(in.Translations) > 0 }
 
 // Ports and Addresses are the maps that the chain asks, with and without ports in their keys.
 func (in *ingress) Ports() []*dispatchMap {
@@ -197,6 +202,7 @@ func (in *ingress) mostGeneral(served []frontend, quoted bool) map[netip.Addr]fa
 func (l *linker) dispatchRequests(in *ingress, served []frontend) {
 	general := in.mostGeneral(served, false)
 	for _, d := range served {
+		in.note(d)
 		switch {
 		case in.takes(d.farm) && d.farm.Mode == farm.Stateless:
 			l.addTo(&in.Maps, in.place(""), d, string(l.statelessPick(d)))
@@ -205,6 +211,15 @@ func (l *linker) dispatchRequests(in *ingress, served []frontend) {
 		case in.passes(d.farm) && d.Specificity < general[d.Address]:
 			l.addTo(&in.Maps, in.place(""), d, string(accept))
 		}
+	}
+}
+
+// note records the protocols that a frontend takes here.
+func (in *ingress) note(d frontend) {
+	whole := d.Specificity == farm.WholeAddress
+	if in.takes(d.farm) {
+		in.OfTCP = in.OfTCP || whole || d.Protocol == farm.TCP
+		in.OfDatagrams = in.OfDatagrams || whole || d.Protocol == farm.UDP
 	}
 }
 

@@ -18,6 +18,7 @@ type replyMaps struct {
 	Originals []*dispatchMap // from backends to the addresses of services
 	Ports     []*dispatchMap // from backends to the chains that rewrite the port, too
 	Loops     bool           // datagrams that two services would answer for ever are dropped
+	Forged    bool           // segments that open a connection from an address of this machine are dropped
 }
 
 // rewriteReplies has the replies of stateless farms come from the service again.
@@ -36,6 +37,7 @@ func (l *linker) rewriteReplies(served []frontend) {
 	m := l.replyMaps(all)
 	l.addReplyChains(m, "stateless-untracked", "stateless-untracked-output", "stateless-opened", "stateless-replies")
 	m.Loops = l.takesInPrerouting() && slices.ContainsFunc(m.Originals, (*dispatchMap).OfDatagrams)
+	m.Forged = l.takesInPrerouting() && slices.ContainsFunc(m.Originals, (*dispatchMap).OfTCP)
 	if m.Loops {
 		l.addReplyChains(m, "stateless-loops", "stateless-loops-to")
 	}
@@ -140,6 +142,11 @@ func (l *linker) backendSet(of *dispatchMap) {
 // OfDatagrams reports whether frontends of the map take UDP.
 func (m *dispatchMap) OfDatagrams() bool {
 	return m.Specificity == farm.WholeAddress || slices.Contains(m.Protocols, farm.UDP)
+}
+
+// OfTCP reports whether frontends of the map take TCP.
+func (m *dispatchMap) OfTCP() bool {
+	return m.Specificity == farm.WholeAddress || slices.Contains(m.Protocols, farm.TCP)
 }
 
 // BackendSet is the name of the set of the map's keys.

@@ -255,6 +255,8 @@ var (
 			`(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
 		`		meta l4proto udp ct state untracked goto NAME`,
 		`		udp sport < 32768 iif != "lo" fib saddr type local goto NAME`,
+		`		(?:udp sport < 32768|tcp flags & \(fin \| syn \| rst \| ack\) == syn)`+
+			`(?: ct state untracked iif != "lo")? fib saddr type local drop`,
 		`		(?:udp [sd]port < 32768 )?(?:FRONTEND|RANGED) @NAME (?:jump NAME|drop)`,
 		`		(?:FRONTEND|RANGED) @NAME(?: fib daddr type != local)? notrack`,
 		`		tcp flags & \(syn \| rst\) == syn jump NAME`,

@@ -1,0 +1,143 @@
+package packettest
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"farmc/cmd/internal/netlab"
+)
+
+// forgeSources sends packets of each kind with each of forgedSources to service1, and counts the packets that all
+// machines make in answer.
+type forgeSources struct{}
+
+// forgedSources are sources that no packet from outside has.
+var forgedSources = []string{
+	service1, "192.0.2.2:80 [2001:db8::2]:80", balancerAt8083, "127.0.0.1:80 [::1]:80", "224.0.0.1:80 [ff02::1]:80",
+}
+
+// forgedRepeats is how often each packet is sent: 6 cases of 5 sources, 2 families and 6 kinds make 10,080 packets.
+const forgedRepeats = 28
+
+// answerSpy counts the packets that a machine makes, and those that it receives. Neighbour discovery does not count.
+const answerSpy = `table inet answers
+delete table inet answers
+table inet answers {
+	counter made { }
+	counter received { }
+	chain count-made {
+		meta l4proto { tcp, udp } counter name made
+		icmp type { destination-unreachable, redirect, time-exceeded, parameter-problem } counter name made
+		icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem } counter name made
+	}
+	chain output { type filter hook output priority 500; jump count-made; }
+	chain prerouting { type filter hook prerouting priority -500; meta l4proto { tcp, udp } counter name received; }
+}
+`
+
+// mostHops is how often a forged packet and its answer are received together: at the balancer and at a backend, and on
+// the way back at the balancer and at the owner of the source.
+const mostHops = 4
+
+func (f forgeSources) do(s *testbed) error {
+	for _, h := range s.machines() {
+		if _, err := h.Run(s.ctx, answerSpy, "nft", "-f", "-"); err != nil {
+			return err
+		}
+		if err := h.Sysctl("net.ipv4.tcp_synack_retries", "0"); err != nil {
+			return err
+		}
+	}
+	var errs []error
+	for _, to := range strings.Fields(service1) {
+		for _, source := range forgedSources {
+			for _, from := range strings.Fields(source) {
+				from, to := netip.MustParseAddrPort(from), netip.MustParseAddrPort(to)
+				if from.Addr().Is6() == to.Addr().Is6() {
+					errs = append(errs, f.all(s, from, to))
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// all sends packets of each kind with one source.
+func (f forgeSources) all(s *testbed, from, to netip.AddrPort) error {
+	errs := []error{f.one(s, "a datagram", from, to, rawDatagram(from, to, "who?"))}
+	for _, g := range []segment{{"syn", flagSYN, 0}, {"ack", flagACK, 0}, {"fin", flagFIN | flagACK, 0},
+		{"rst", flagRST, 0}, {"syn-ack", flagSYN | flagACK, 0}} {
+		errs = append(errs, f.one(s, "a segment "+g.name, from, to, g.bytes(from, to)))
+	}
+	return errors.Join(errs...)
+}
+
+func (forgeSources) one(s *testbed, kind string, from, to netip.AddrPort, packet []byte) error {
+	if err := resetAnswers(s); err != nil {
+		return err
+	}
+	for range forgedRepeats {
+		if err := s.sendToBalancer(packet); err != nil {
+			return err
+		}
+	}
+	time.Sleep(noAnswerTimeout)
+	made, received, by := 0, 0, ""
+	for _, h := range s.machines() {
+		m, r, err := answersOf(s, h)
+		if err != nil {
+			return err
+		}
+		made, received, by = made+m, received+r, by+fmt.Sprintf(" %s %d/%d", h.Name, m, r)
+	}
+	if err := stopLoops(s); err != nil {
+		return err
+	}
+	if made > forgedRepeats || received > mostHops*forgedRepeats {
+		return fmt.Errorf("%d times %s from %s to %s: %d packets in answer, %d received (made/received:%s)",
+			forgedRepeats, kind, from, to, made, received, by)
+	}
+	return nil
+}
+
+// stopLoops drops all packets for a moment, so that an answer that is answered without end is not counted again.
+func stopLoops(s *testbed) error {
+	for _, script := range []string{
+		"table inet stop { chain c { type filter hook output priority -600; policy drop; }; }\n",
+		"delete table inet stop\n",
+	} {
+		for _, h := range s.machines() {
+			if _, err := h.Run(s.ctx, script, "nft", "-f", "-"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func resetAnswers(s *testbed) error {
+	for _, h := range s.machines() {
+		if _, err := h.Run(s.ctx, "", "nft", "reset counters table inet answers"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answersOf gives how many packets a machine made and received.
+func answersOf(s *testbed, h *netlab.Host) (made, received int, err error) {
+	text, err := h.Run(s.ctx, "", "nft", "list counters table inet answers")
+	if err != nil {
+		return 0, 0, err
+	}
+	for name, n := range map[string]*int{"made": &made, "received": &received} {
+		counter := text[strings.Index(text, "counter "+name):]
+		if _, err := fmt.Sscanf(between(counter, "packets ", "}"), "%d", n); err != nil {
+			return 0, 0, err
+		}
+	}
+	return made, received, nil
+}
