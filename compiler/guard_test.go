@@ -77,7 +77,7 @@ func TestGuardsOfPlainFarms(t *testing.T) {
 	files := fstest.MapFS{
 		"guarded.toml": {
 			Data: []byte(
-				"listen = \"192.0.2.250\"\naccess.deny = \"any\"\n" + "[backends.b1]\naddress = \"10.0.0.11\"\n",
+				"listen = \"192.0.2.250/all\"\naccess.deny = \"any\"\n" + "[backends.b1]\naddress = \"10.0.0.11\"\n",
 			),
 		},
 	}

@@ -48,7 +48,7 @@ func TestChainsOfItsOwn(t *testing.T) {
 		{"both-families", "listen = ['192.0.2.10:80', '[2001:db8::10]:80']", "dnat-random-2-ip4 dnat-random-2-ip6"},
 		{"range", "listen = '192.0.2.10:80-90'", "farm/web/ip4"},
 		{"port-and-range", "listen = '192.0.2.10:80,90-99'", "dnat-random-2-ip4 farm/web/ip4"},
-		{"whole-address", "listen = '192.0.2.10'", "dnat-all-random-2-ip4"},
+		{"whole-address", "listen = '192.0.2.10/all'", "dnat-all-random-2-ip4"},
 		{"any-address", "listen = '*:80'", "farm/web/ip4 farm/web/ip6"},
 		{"round-robin", "listen = '192.0.2.10:80'\nscheduler = 'round-robin'", "farm/web/ip4"},
 		{"hash", "listen = ['192.0.2.10:80', '[2001:db8::10]:80']\nscheduler = " +

@@ -60,7 +60,7 @@ func TestDescription(t *testing.T) {
 			"listen=192.0.2.10:80/tcp mode=snat persistence=on source-address persistence.prefix=[24 64] " +
 				"persistence.static=198.51.100.7 = b1 persistence.timeout=1m scheduler=random; b1: " +
 				"address=10.0.0.11 weight=1"},
-		{"whole-address", "listen = '192.0.2.10'" + backend,
+		{"whole-address", "listen = '192.0.2.10/all'" + backend,
 			"listen=192.0.2.10/all mode=snat scheduler=random; b1: address=10.0.0.11 weight=1"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {

@@ -55,10 +55,10 @@ type Listen struct {
 // Whole reports whether the entry takes a whole address with all protocols (layer 3).
 func (l Listen) Whole() bool { return l.Protocols[0] == AnyProtocol }
 
-const listenRule = "ADDRESS[:PORTS][/PROTOCOLS]: 192.0.2.10:80,443,8000-8100/tcp, [2001:db8::10]:443/tcp,udp, " +
-	"192.0.2.10/all, *:80"
+const listenRule = "ADDRESS:PORTS[/PROTOCOLS] or ADDRESS/all: 192.0.2.10:80,443,8000-8100/tcp, " +
+	"[2001:db8::10]:443/tcp,udp, 192.0.2.10/all, *:80"
 
-// parseListen reads ADDRESS[:PORTS][/PROTOCOLS].
+// parseListen reads ADDRESS:PORTS[/PROTOCOLS] or ADDRESS/all.
 func parseListen(text string) (Listen, error) {
 	var l Listen
 	rest, protocols, hasProtocols := strings.Cut(text, "/")
@@ -71,6 +71,9 @@ func parseListen(text string) (Listen, error) {
 	}
 	var errs [3]error
 	l.Address, l.Families, errs[0] = parseListenAddress(address)
+	if l.Address.IsValid() && errs[0] == nil && !hasPorts && !hasProtocols {
+		return l, noPortsError{l.Address}
+	}
 	if hasPorts {
 		l.Ports, errs[1] = parsePorts(ports)
 	}
@@ -82,6 +85,19 @@ func parseListen(text string) (Listen, error) {
 		return l, fmt.Errorf("%q would take every protocol of every address of this machine", text)
 	}
 	return l, nil
+}
+
+// A noPortsError is an address alone. The whole address has to be written as such, because it takes every service of
+// the address from this machine.
+type noPortsError struct{ address netip.Addr }
+
+func (e noPortsError) Error() string {
+	return fmt.Sprintf("%s lacks ports, or /all for every port and protocol", e.address)
+}
+
+// hint is the entry as it would be right.
+func (e noPortsError) hint() string {
+	return fmt.Sprintf("\"%s/all\", or with ports \"%s\"", e.address, netip.AddrPortFrom(e.address, 80))
 }
 
 func firstOf(errs []error) error {
@@ -160,10 +176,10 @@ func parsePort(text string) (uint16, error) {
 }
 
 func parseProtocols(text string, hasProtocols, hasPorts bool) ([]Protocol, error) {
-	if !hasProtocols {
-		if hasPorts {
-			return []Protocol{TCP}, nil
-		}
+	if !hasProtocols && hasPorts {
+		return []Protocol{TCP}, nil
+	}
+	if !hasProtocols { // every address of this machine, which is a fault
 		return []Protocol{AnyProtocol}, nil
 	}
 	var out []Protocol

@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -84,12 +85,20 @@ func readListen(t *toml.Table, f *Farm) {
 		}
 		l, err := parseListen(w.Text)
 		if err != nil {
-			t.Fault(w.Place, listenRule, "listen: %v", err)
+			t.Fault(w.Place, listenHint(err), "listen: %v", err)
 			continue
 		}
 		l.Place = w.Place
 		f.Listen = append(f.Listen, l)
 	}
+}
+
+// listenHint says what would be right.
+func listenHint(err error) string {
+	if e := (noPortsError{}); errors.As(err, &e) {
+		return e.hint()
+	}
+	return listenRule
 }
 
 // readHashOn reads a combination of hash keys. A combination has no order, so it gets the one of HashKeys.

@@ -25,7 +25,7 @@ const (
 	cutWeb  = "listen = '192.0.2.1:80/tcp,udp'\n"
 	cutB1   = "[backends.b1]\naddress = '10.0.0.1'\n"
 	cutB2   = "[backends.b2]\naddress = '10.0.0.2'\nport = 8080\n"
-	cutMail = "listen = '192.0.2.1'\n"
+	cutMail = "listen = '192.0.2.1/all'\n"
 )
 
 // Each case has a UDP and a TCP connection to 10.0.0.1:80, opened to 192.0.2.1:80, and tells which of them are cut.
@@ -107,7 +107,7 @@ func TestStale(t *testing.T) {
 func TestStaleFlowsOlderThanTheFarm(t *testing.T) {
 	of := Connection{Protocol: farm.UDP.Number(), To: netip.MustParseAddrPort("192.0.2.1:80"),
 		Server: netip.MustParseAddrPort("192.0.2.1:80"), Answered: true}
-	for _, listen := range []string{"192.0.2.1:80/udp", "192.0.2.1:1-100/udp", "192.0.2.1", "*:80/udp"} {
+	for _, listen := range []string{"192.0.2.1:80/udp", "192.0.2.1:1-100/udp", "192.0.2.1/all", "*:80/udp"} {
 		after := []*farm.Farm{oneFarm(t, "web", "listen = '"+listen+"'\n"+cutB1)}
 		fresh := NewStale(nil, after)
 		if !fresh.Contains(of) || fresh.None() {

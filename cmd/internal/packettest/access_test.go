@@ -182,7 +182,7 @@ var moreAccessCases = []testCase{
 		farms{
 			"web": oneBackend("snat", listen1, "b1", 0, `state = "down"`) + "\n[access]\n" +
 				`deny = ["198.51.100.9", "2001:db8:c::9"]`,
-			"all": oneBackend("snat", `"192.0.2.1", "2001:db8::1"`, "b2", 0) + "\n[access]\n" +
+			"all": oneBackend("snat", `"192.0.2.1/all", "2001:db8::1/all"`, "b2", 0) + "\n[access]\n" +
 				`deny = ["198.51.100.65", "2001:db8:c::65"]`,
 		},
 		request{as: allowedClient, by: "tcp udp", to: service1, shares: shares{"b2:80": 1}, sees: "balancer"},
@@ -202,7 +202,7 @@ var moreAccessCases = []testCase{
 			"port": oneBackend("snat", `"192.0.2.1:8050/tcp,udp", "[2001:db8::1]:8050/tcp,udp"`, "b1", 0),
 			"range": oneBackend("snat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b2", 0) +
 				denyAll,
-			"all": oneBackend("dnat", `"192.0.2.1", "2001:db8::1"`, "b3", 0),
+			"all": oneBackend("dnat", `"192.0.2.1/all", "2001:db8::1/all"`, "b3", 0),
 			"any": oneBackend("snat", `"*:1-9000/tcp,udp"`, "b1", 0) + denyAll,
 		},
 		request{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050", shares: shares{"b1:8050": 1}, sees: "balancer"},
@@ -243,14 +243,14 @@ var moreAccessCases = []testCase{
 	{name: "fragments-do-not-match-another-farm", steps: steps{
 		farms{
 			"web": oneBackend("dnat", listen1, "b1", 0, inside),
-			"all": oneBackend("dnat", `"192.0.2.1", "2001:db8::1"`, "b2", 0, inside) + denyAll,
+			"all": oneBackend("dnat", `"192.0.2.1/all", "2001:db8::1/all"`, "b2", 0, inside) + denyAll,
 		},
 		denied{by: "udp", to: "192.0.2.1:443 [2001:db8::1]:443", farm: "all"},
 		transfer{"udp", service1, 4000},
 	}},
 	// ICMP errors of routers are about connections of other clients
 	{name: "icmp-errors-of-routers-pass", steps: steps{
-		farms{"web": oneBackend("dnat", `"192.0.2.1", "2001:db8::1"`, "b1", 0) +
+		farms{"web": oneBackend("dnat", `"192.0.2.1/all", "2001:db8::1/all"`, "b1", 0) +
 			"\n[access]\nallow = \"@friends\"\ndeny = \"any\"", "friends.list": allowedList},
 		request{as: allowedClient, by: "tcp udp", to: service1, shares: shares{"b1:80": 1}},
 		denied{as: unlistedClient, by: "tcp udp", to: service1},
@@ -266,12 +266,12 @@ var moreAccessCases = []testCase{
 	}},
 	// the farm listens on the address that neighbours ask for
 	{name: "neighbour-discovery", steps: steps{
-		farms{"all": oneBackend("dnat", `"203.0.113.1", "2001:db8:f::1"`, "b1", 0) + denyAll},
+		farms{"all": oneBackend("dnat", `"203.0.113.1/all", "2001:db8:f::1/all"`, "b1", 0) + denyAll},
 		denied{by: "tcp udp", to: "203.0.113.1:80 [2001:db8:f::1]:80", farm: "all"},
 		stepFunc(neighboursAnswer),
 	}},
 	{name: "neighbour-discovery-inside", steps: steps{
-		farms{"all": oneBackend("dnat", `"203.0.113.1", "2001:db8:f::1"`, "b1", 0, inside) + denyAll},
+		farms{"all": oneBackend("dnat", `"203.0.113.1/all", "2001:db8:f::1/all"`, "b1", 0, inside) + denyAll},
 		denied{by: "tcp udp", to: "203.0.113.1:80 [2001:db8:f::1]:80", farm: "all"},
 		stepFunc(neighboursAnswer),
 	}},

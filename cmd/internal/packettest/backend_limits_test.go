@@ -38,7 +38,7 @@ func TestBackendLimits(t *testing.T) {
 			refill{by: "tcp", to: "192.0.2.1:8050 [2001:db8::1]:80", turns: 6},
 		}},
 		{name: "whole-address", steps: steps{
-			farms{"web": farmWithBackendLimits("", `"192.0.2.1", "2001:db8::1"`, "2", "3", "")},
+			farms{"web": farmWithBackendLimits("", `"192.0.2.1/all", "2001:db8::1/all"`, "2", "3", "")},
 			fill{by: "udp", to: service1, more: 1},
 			fill{by: "tcp", to: service1, until: shares{"b1": 2, "b2": 3}},
 			refill{by: "tcp", to: service1, turns: 6},

@@ -60,7 +60,7 @@ var backendStateCases = []testCase{
 	{name: "farm-down-inside-another", steps: steps{
 		farms{
 			"web":   oneBackend("snat", listen1, "b1", 8081, `state = "down"`),
-			"whole": oneBackend("snat", `"192.0.2.1", "2001:db8::1"`, "b3", 0),
+			"whole": oneBackend("snat", `"192.0.2.1/all", "2001:db8::1/all"`, "b3", 0),
 		},
 		request{by: "tcp udp", to: service1, shares: shares{"b3:80": 1}, sees: "balancer"},
 	}},

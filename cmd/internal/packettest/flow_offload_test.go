@@ -41,7 +41,7 @@ func flowOffloadCase(name, mode, devices string, lab netlab.Options) testCase {
 			"port": oneBackend(mode, listen1, "b1", 8081, offload),
 			"range": oneBackend(mode, `"192.0.2.1:8000-8100/tcp,udp", "[2001:db8::1]:8000-8100/tcp,udp"`, "b2", 0,
 				offload),
-			"whole":    oneBackend(mode, `"192.0.2.2", "2001:db8::2"`, "b3", 0, offload),
+			"whole":    oneBackend(mode, `"192.0.2.2/all", "2001:db8::2/all"`, "b3", 0, offload),
 			"any":      oneBackend(mode, `"*:443/tcp,udp"`, "b2", 8082, offload),
 			"in-range": oneBackend(mode, `"192.0.2.1:8081/tcp,udp", "[2001:db8::1]:8081/tcp,udp"`, "b3", 0),
 			"in-whole": oneBackend(mode, `"192.0.2.2:53/tcp,udp", "[2001:db8::2]:53/tcp,udp"`, "b1", 0),

@@ -21,8 +21,8 @@ var frontendFarms = []struct{ name, listen, backend string }{
 			`"192.0.2.2:53/tcp,udp", "[2001:db8::2]:53/udp"`, "b1"},
 	{"port", `"192.0.2.1:8050/tcp", "[2001:db8::1]:8050,8081/udp", "192.0.2.2:8100,8081-8082/tcp"`, "b2"},
 	{"sctp", `"192.0.2.1:80,8081-8083/sctp", "[2001:db8::1]:80/sctp"`, "b3"},
-	{"whole", `"192.0.2.1", "2001:db8::1"`, "b4"},
-	{"other", `"192.0.2.3", "2001:db8::3"`, "b5"},
+	{"whole", `"192.0.2.1/all", "2001:db8::1/all"`, "b4"},
+	{"other", `"192.0.2.3/all", "2001:db8::3/all"`, "b5"},
 }
 
 // frontendRequests go to all frontends, and to ports beside them.

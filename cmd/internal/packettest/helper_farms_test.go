@@ -22,8 +22,8 @@ const (
 	listen1Ports   = `"192.0.2.1:80,443,8000-8100/tcp,udp", "[2001:db8::1]:80,443,8000-8100/tcp,udp"`
 	listen2At443   = `"192.0.2.2:443/tcp,udp", "[2001:db8::2]:443/tcp,udp"`
 	listen2Ports   = `"192.0.2.2:443,8000-8070/tcp,udp", "[2001:db8::2]:443,8000-8070/tcp,udp"`
-	listenWhole2   = `"192.0.2.2", "2001:db8::2"`
-	listenWhole3   = `"192.0.2.3", "2001:db8::3"`
+	listenWhole2   = `"192.0.2.2/all", "2001:db8::2/all"`
+	listenWhole3   = `"192.0.2.3/all", "2001:db8::3/all"`
 	listenAllKinds = `"192.0.2.1:80,8000-8100/tcp,udp", "[2001:db8::1]:80,8000-8100/tcp,udp", ` + listenWhole2
 )
 
@@ -70,7 +70,7 @@ func weightedFarm(scheduler string, b1, b2 int) string {
 func wholeAddressFarm(mode, scheduler string) string {
 	return `
 		mode      = "` + mode + `"
-		listen    = ["192.0.2.1", "2001:db8::1/all"]
+		listen    = ["192.0.2.1/all", "2001:db8::1/all"]
 		scheduler = "` + scheduler + `"
 		[backends.b1]
 		address = ["10.2.0.11", "fd00:2::11"]

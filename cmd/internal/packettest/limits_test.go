@@ -217,7 +217,7 @@ func limitCases() []testCase {
 				sees: "192.0.2.1 2001:db8::1"},
 		}},
 		{name: "limits-of-a-whole-address", steps: steps{
-			farms{"web": oneBackend("dnat", `"192.0.2.1", "2001:db8::1"`, "b1", 0) +
+			farms{"web": oneBackend("dnat", `"192.0.2.1/all", "2001:db8::1/all"`, "b1", 0) +
 				"[limits]\nnew-per-client = { rate = '1/day', burst = 2 }\nban = '1h'"},
 			attempt{as: 0, by: "tcp", to: service1 + " " + service1At443, times: 1, pass: 1},
 			attempt{as: 0, by: "udp", to: service1, times: 1, pass: 0},

@@ -174,7 +174,7 @@ var logOfThisMachine = testCase{name: "local", steps: steps{
 var logOfLocalClients = testCase{name: "local-clients", steps: steps{
 	farms{"web": oneBackend("snat", listen1+`, "*:53/tcp,udp"`, "b1", 0, "local-clients = true",
 		unlimitedLog(`"input", "forward", "output"`)),
-		"outside": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0, unlimitedLog(`"input"`))},
+		"outside": oneBackend("snat", `"192.0.2.2/all", "2001:db8::2/all"`, "b1", 0, unlimitedLog(`"input"`))},
 	logToGroup,
 	logged{requests(3, "balancer", "192.0.2.1:80 192.0.2.1:53", "b1", "balancer"),
 		sumOf(logLines(3, "web input", "192.0.2.1", "192.0.2.1:80 192.0.2.1:53"),
@@ -194,7 +194,7 @@ var logOfABackendHere = testCase{name: "local-backend", steps: steps{
 
 var logOfInterfaces = testCase{name: "interfaces", steps: steps{
 	farms{"web": oneBackend("snat", listen1, "b1", 0, `interfaces = ["eth0"]`, unlimitedLog(`"input", "forward"`)),
-		"proxy": localFarm(`"192.0.2.2", "2001:db8::2"`, `interfaces = ["eth0"]`, unlimitedLog(`"input"`))},
+		"proxy": localFarm(`"192.0.2.2/all", "2001:db8::2/all"`, `interfaces = ["eth0"]`, unlimitedLog(`"input"`))},
 	logToGroup,
 	logged{requests(3, "", service1, "b1", "balancer"),
 		sumOf(logLines(3, "web input", "client", service1),
@@ -226,7 +226,7 @@ var logOnce = testCase{name: "conversation-logs-once", steps: steps{
 var logRate = testCase{name: "rate", steps: steps{
 	farms{
 		"web": oneBackend("dnat", listen1, "b1", 0, `log.on = ["input", "forward"]`, `log.rate = "3/hour"`),
-		"all": oneBackend("dnat", `"192.0.2.2", "2001:db8::2"`, "b1", 0, `log.on = "input"`, `log.rate = "2/day"`),
+		"all": oneBackend("dnat", `"192.0.2.2/all", "2001:db8::2/all"`, "b1", 0, `log.on = "input"`, `log.rate = "2/day"`),
 	},
 	logToGroup,
 	logged{request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:80": 1}, times: 2},
@@ -294,7 +294,7 @@ func (w statelessPath) logs() testCase {
 		return farms{
 			"web":   w.stateless(listen1, unlimitedLog(on), "b1:8081"),
 			"range": w.stateless(listen2Ports, unlimitedLog(on), "b2"),
-			"whole": w.stateless(`"192.0.2.3", "2001:db8::3"`, unlimitedLog(on), "b3"),
+			"whole": w.stateless(`"192.0.2.3/all", "2001:db8::3/all"`, unlimitedLog(on), "b3"),
 			"quiet": w.stateless(`"192.0.2.2:8083/tcp,udp", "[2001:db8::2]:8083/tcp,udp"`, ``, "b2"),
 		}
 	}

@@ -93,7 +93,7 @@ func markCase(mode, scheduler string) testCase {
 			"all-bits": farm(listen1, `mark = 0x10`, ``, ``),
 			"some-bits": farm(`"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`,
 				`mark = "0x10/0xff"`, ``, ``),
-			"backends": farm(`"192.0.2.2", "2001:db8::2"`, ``, `mark = 0x11`, `mark = "0x12/0xff"`),
+			"backends": farm(`"192.0.2.2/all", "2001:db8::2/all"`, ``, `mark = 0x11`, `mark = "0x12/0xff"`),
 			"beside":   farm(`"192.0.2.2:53/tcp,udp", "[2001:db8::2]:53/tcp,udp"`, ``, ``, ``),
 			"both":     farm(`"*:443/tcp,udp"`, `mark = "0x2000/0xf000"`, `mark = "0x11/0xff"`, ``),
 			"both-the-same": farm(`"192.0.2.3:80/tcp,udp", "[2001:db8::3]:80/tcp,udp"`, `mark = "0x10/0xff"`,

@@ -48,7 +48,7 @@ func queueOf(mode, sees string) testCase {
 var queueOfThisMachine = testCase{name: "local", steps: steps{
 	farms{
 		"proxy":  localFarm(listenAllKinds+`, "*:53/tcp,udp"`, `queue = "0-1"`),
-		"inside": localFarm(`"192.0.2.4", "2001:db8::4"`, `interfaces = "eth1"`, `queue = 0`),
+		"inside": localFarm(`"192.0.2.4/all", "2001:db8::4/all"`, `interfaces = "eth1"`, `queue = 0`),
 		"web":    farmWithoutLog("snat"),
 	},
 	listenOnQueues(2),
@@ -71,7 +71,7 @@ var queueOfThisMachine = testCase{name: "local", steps: steps{
 var queueOfLocalClients = testCase{name: "local-clients", steps: steps{
 	farms{
 		"web":     oneBackend("snat", listen1, "b1", 0, "local-clients = true", "queue = 0"),
-		"outside": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0, "queue = 0"),
+		"outside": oneBackend("snat", `"192.0.2.2/all", "2001:db8::2/all"`, "b1", 0, "queue = 0"),
 		"here": "local-clients = true\nqueue = 0\n" + strings.ReplaceAll(farmWithLocalBackend("dnat"), ":80/",
 			":443/"),
 	},

@@ -11,14 +11,14 @@ import (
 func refusalCases() []testCase {
 	all := []testCase{
 		{name: "refused-whole-address", steps: steps{
-			farms{"web": oneBackend("dnat", `"192.0.2.1", "2001:db8::1"`, "b1", 0)},
+			farms{"web": oneBackend("dnat", `"192.0.2.1/all", "2001:db8::1/all"`, "b1", 0)},
 			hold{by: "tcp", to: service1},
-			farms{"web": oneBackend("dnat", `"192.0.2.1", "2001:db8::1"`, "b1", 0) + `state = "drain"`},
+			farms{"web": oneBackend("dnat", `"192.0.2.1/all", "2001:db8::1/all"`, "b1", 0) + `state = "drain"`},
 			refused{by: "tcp udp", to: service1},
 			refused{by: "tcp udp", to: "192.0.2.1:9 [2001:db8::1]:9"},
 			refusedPings{"192.0.2.1 2001:db8::1"},
 			echo{},
-			farms{"web": oneBackend("dnat", `"192.0.2.1", "2001:db8::1"`, "b2", 0)},
+			farms{"web": oneBackend("dnat", `"192.0.2.1/all", "2001:db8::1/all"`, "b2", 0)},
 			request{by: "tcp udp", to: service1, shares: shares{"b2:80": 1}},
 			pings{to: "192.0.2.1 2001:db8::1", shares: shares{"b2": 1}},
 			echo{},
@@ -70,7 +70,7 @@ func refusalCases() []testCase {
 		}},
 		{name: "refused-beside-another-farm", steps: steps{
 			farms{"web": oneBackend("snat", listen1, "b1", 8081) + `state = "down"`,
-				"whole": oneBackend("dnat", `"192.0.2.1", "2001:db8::1"`, "b2", 0)},
+				"whole": oneBackend("dnat", `"192.0.2.1/all", "2001:db8::1/all"`, "b2", 0)},
 			refused{by: "tcp udp", to: service1},
 			request{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443", shares: shares{"b2:443": 1}},
 		}},

@@ -51,13 +51,13 @@ func cutCases() (all []testCase) {
 		// a machine serves two farms, and is down in one
 		testCase{name: "cut-of-one-farm", steps: steps{
 			farms{"web": oneBackend("snat", listen1, "b1", 0),
-				"mail": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0)},
+				"mail": oneBackend("snat", `"192.0.2.2/all", "2001:db8::2/all"`, "b1", 0)},
 			converse{by: "tcp udp", to: "192.0.2.2:80 [2001:db8::2]:80"},
 			farms{"web": oneBackend("snat", listen1, "b1", 0) + `state = "down"`,
-				"mail": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0)},
+				"mail": oneBackend("snat", `"192.0.2.2/all", "2001:db8::2/all"`, "b1", 0)},
 			continued{by: "tcp udp", with: "b1"},
 			farms{"web": oneBackend("snat", listen1, "b1", 0),
-				"mail": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b1", 0) + `state = "down"`},
+				"mail": oneBackend("snat", `"192.0.2.2/all", "2001:db8::2/all"`, "b1", 0) + `state = "down"`},
 			continued{by: "tcp udp", with: "b1", answers: noBackend},
 		}},
 		// a cancelled farmc still ends connections of backends that are down

@@ -75,9 +75,9 @@ func keptStateCases() []testCase {
 	}
 	return append(all, keptCountersCase("range", "",
 		`"192.0.2.1:8000-8100/tcp,udp", "[2001:db8::1]:8000-8100/tcp,udp"`),
-		keptCountersCase("whole-address", "", `"192.0.2.3", "2001:db8::3"`),
+		keptCountersCase("whole-address", "", `"192.0.2.3/all", "2001:db8::3/all"`),
 		keptCountersCase("whole-address-dsr", "mode = 'dsr'\nscheduler = 'hash'\ninterfaces = ['eth0']",
-			`"192.0.2.3", "2001:db8::3"`),
+			`"192.0.2.3/all", "2001:db8::3/all"`),
 		keptCountersCase("any-address", "", `"*:443/tcp,udp"`))
 }
 

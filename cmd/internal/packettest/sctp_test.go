@@ -42,7 +42,7 @@ func sctpCases() (all []testCase) {
 			muteKernels,
 			farms{
 				"ports": topology.farm(`"192.0.2.1:3868,8000-8100/sctp", "[2001:db8::1]:3868,8000-8100/sctp"`),
-				"whole": topology.farm(`"192.0.2.2", "2001:db8::2"`, `scheduler = "hash"`),
+				"whole": topology.farm(`"192.0.2.2/all", "2001:db8::2/all"`, `scheduler = "hash"`),
 			},
 			associations("dsr", sctpPort, shares{"b1:3868": 3, "b2:3868": 1}),
 			associations("dsr", sctpRange, shares{"b1:8050": 3, "b2:8050": 1}),
@@ -55,7 +55,7 @@ func sctpCases() (all []testCase) {
 			farms{
 				"ports": w.stateless(`"192.0.2.1:3868,8000-8100/sctp", "[2001:db8::1]:3868,8000-8100/sctp"`, ``, "b1*3",
 					"b2"),
-				"whole": w.stateless(`"192.0.2.2", "2001:db8::2"`, `scheduler = "hash"`, "b3"),
+				"whole": w.stateless(`"192.0.2.2/all", "2001:db8::2/all"`, `scheduler = "hash"`, "b3"),
 			},
 			associations("stateless", sctpPort, shares{"b1:3868": 3, "b2:3868": 1}),
 			associations("stateless", sctpRange, shares{"b1:8050": 3, "b2:8050": 1}),
@@ -85,7 +85,7 @@ func sctpFarms(mode string) farms {
 		"port": farm(`"192.0.2.1:3868/tcp,sctp", "[2001:db8::1]:3868/sctp"`, ``, `port = 3869`),
 		"range": farm(`"192.0.2.1:8000-8100/sctp", "[2001:db8::1]:8000-8100/sctp,udp"`, `scheduler = "round-robin"`,
 			``),
-		"whole": farm(`"192.0.2.2", "2001:db8::2"`, `scheduler = "hash"`, ``),
+		"whole": farm(`"192.0.2.2/all", "2001:db8::2/all"`, `scheduler = "hash"`, ``),
 		"any":   farm(`"*:443/sctp"`, `scheduler = "maglev"`, ``),
 	}
 }

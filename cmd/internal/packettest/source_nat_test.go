@@ -68,7 +68,7 @@ var sourceNATCases = []testCase{
 	}},
 	{name: "source-address-of-a-whole-address", steps: steps{
 		addAddress{"eth1", "10.2.0.9/24"}, addAddress{"eth1", "fd00:2::9/64"},
-		farms{"web": oneBackend("snat", `"192.0.2.1", "2001:db8::1"`, "b1", 0,
+		farms{"web": oneBackend("snat", `"192.0.2.1/all", "2001:db8::1/all"`, "b1", 0,
 			`source-address = ["10.2.0.9", "fd00:2::9"]`)},
 		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 1}, sees: "10.2.0.9 fd00:2::9"},
 		protocol253{"10.2.0.9"},
@@ -101,7 +101,7 @@ var sourceNATCases = []testCase{
 				port    = 8082
 			`,
 			"range": oneBackend("snat", `"192.0.2.1:8001-8099/tcp,udp", "[2001:db8::1]:8001-8099/tcp,udp"`, "b1", 0),
-			"whole": oneBackend("snat", `"192.0.2.2", "2001:db8::2"`, "b3", 0),
+			"whole": oneBackend("snat", `"192.0.2.2/all", "2001:db8::2/all"`, "b3", 0),
 			"any":   oneBackend("snat", `"*:443/tcp,udp"`, "b2", 0),
 		},
 		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 3, "b2:8082": 1}, sees: "balancer"},

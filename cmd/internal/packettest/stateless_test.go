@@ -52,7 +52,7 @@ func statelessCases() (all []testCase) {
 			}
 			if by.whole {
 				play = append(play,
-					farms{"all": w.stateless(`"192.0.2.3", "2001:db8::3"`, by.keys, "b1*3", "b2")},
+					farms{"all": w.stateless(`"192.0.2.3/all", "2001:db8::3/all"`, by.keys, "b1*3", "b2")},
 					request{by: "tcp udp", to: service3, shares: shares{"b1:80": 3, "b2:80": 1}, times: clients},
 					transfer{"tcp", service3, 300_000},
 					nothingTracked)
@@ -191,11 +191,11 @@ func moreStatelessCases() (all []testCase) {
 				request{by: "tcp udp", to: "192.0.2.1:443 [2001:db8::1]:443 192.0.2.2:80 [2001:db8::2]:80",
 					shares: shares{"balancer:443": 1, "balancer:80": 1}, times: 4}),
 			w.testCase("neighbour-discovery",
-				farms{"all": w.stateless(`"203.0.113.1", "2001:db8:f::1"`, "", "b1")},
+				farms{"all": w.stateless(`"203.0.113.1/all", "2001:db8:f::1/all"`, "", "b1")},
 				request{by: "tcp udp", to: "203.0.113.1:80 [2001:db8:f::1]:80", shares: shares{"b1:80": 1}},
 				pings{to: "203.0.113.1 2001:db8:f::1", shares: shares{"b1": 1}},
 				stepFunc(neighboursAnswer),
-				farms{"all": w.stateless(`"203.0.113.1", "2001:db8:f::1"`, "", "b1") + `state = "down"`},
+				farms{"all": w.stateless(`"203.0.113.1/all", "2001:db8:f::1/all"`, "", "b1") + `state = "down"`},
 				stepFunc(neighboursAnswer)),
 			w.testCase("beside-other-farms",
 				farms{

@@ -201,7 +201,7 @@ func randomListen(r *rand.Rand, families []int, whole bool) modelListen {
 	}[family]
 	l.text = l.address.String()
 	if whole && r.IntN(4) > 0 {
-		l.text += Pick(r, "", "/all")
+		l.text += "/all"
 		return l
 	}
 	if family == 6 {
