@@ -45,7 +45,8 @@ func FuzzCompile(f *testing.F) {
 			files[name+".list"] = &fstest.MapFile{Data: list}
 			files["listed.toml"] = &fstest.MapFile{
 				Data: []byte(
-					"listen = \"198.51.100.2\"\naccess.allow = \"@office\"\naccess.deny = [\"@office\", \"any\"]\n" +
+					"listen = \"198.51.100.2/all\"\n" +
+						"access.allow = \"@office\"\naccess.deny = [\"@office\", \"any\"]\n" +
 						"[backends.b1]\naddress = \"10.0.0.11\"\n",
 				),
 			}

@@ -137,7 +137,7 @@ address = ["10.0.0.12", "fd00::12"]
 	if !ports {
 		farms[fmt.Sprintf("whole%d.toml", set)] = fmt.Sprintf(
 			form,
-			fmt.Sprintf(`"192.0.2.%[1]d", "2001:db8::%[1]d"`, set),
+			fmt.Sprintf(`"192.0.2.%[1]d/all", "2001:db8::%[1]d/all"`, set),
 			"",
 		)
 	}

@@ -44,7 +44,7 @@ var kinds = []kind{
 	{name: "weights", backend: "address = \"10.{i}.{a}.{b}\"\nport = 8080\nweight = {i}"},
 	{name: "interfaces", keys: `interfaces = ["eth0"]`},
 	{name: "two interfaces", keys: `interfaces = ["eth0", "eth1"]`},
-	{name: "local clients", keys: `local-clients = true`},
+	{name: "remote clients only", keys: `local-clients = false`},
 	{name: "source address each", keys: `source-address = "172.16.{a}.{b}"`},
 	{name: "source by backend",
 		backend: "address = \"10.{i}.{a}.{b}\"\nport = 8080\nsource-address = \"172.16.{a}.{b}\""},

@@ -36,16 +36,16 @@ func TestDescription(t *testing.T) {
 	}{
 		{"what-stands-at-its-default-is-left-out", "listen = '192.0.2.10:80'" + backend,
 			usual + "; b1: address=10.0.0.11 weight=1"},
-		{"default-or-said", "mode = 'snat'\nstate = 'up'\nscheduler = 'random'\nlocal-clients = false\nlisten = " +
+		{"default-or-said", "mode = 'snat'\nstate = 'up'\nscheduler = 'random'\nlocal-clients = true\nlisten = " +
 			"'192.0.2.10:80/tcp'" + backend + "weight = 1\nstate = 'up'\n", usual + "; b1: address=10.0.0.11 weight=1"},
 		{"description-is-for-people", "description = 'x'\nlisten = '192.0.2.10:80'" + backend,
 			usual + "; b1: address=10.0.0.11 weight=1"},
 		{"everything", "mode = 'snat'\nstate = 'down'\nscheduler = 'hash'\nhash-on = ['source-port', " +
-			"'source-address']\nlocal-clients = true\nsource-address = ['fd00::1', '10.0.0.1']\n" +
+			"'source-address']\nlocal-clients = false\nsource-address = ['fd00::1', '10.0.0.1']\n" +
 			"listen = ['[2001:db8::10]:80,90-99/udp,tcp', '192.0.2.10:80', '*:1']\n[backends.b1]\naddress = " +
 			"['fd00::11', '10.0.0.11']\nport = 8080\nweight = 5\nstate = 'drain'\nsource-address = '10.0.0.2'\n",
 			"hash-on=source-address, source-port listen=*:1/tcp 192.0.2.10:80/tcp [2001:db8::10]:80,90-99/udp,tcp " +
-				"local-clients=true mode=snat scheduler=hash source-address=10.0.0.1, fd00::1 state=down; " +
+				"local-clients=false mode=snat scheduler=hash source-address=10.0.0.1, fd00::1 state=down; " +
 				"b1: address=10.0.0.11, fd00::11 port=8080 source-address=10.0.0.2 state=drain weight=5"},
 		{"hash-on-what-is-usual", "scheduler = 'hash'\nlisten = '192.0.2.10:80'" + backend,
 			"hash-on=source-address listen=192.0.2.10:80/tcp mode=snat scheduler=hash; b1: address=10.0.0.11 weight=1"},
@@ -53,6 +53,10 @@ func TestDescription(t *testing.T) {
 			"invalid=pass " + usual + "; b1: address=10.0.0.11 weight=1"},
 		{"invalid-dropped-is-usual", "invalid = 'drop'\nlisten = '192.0.2.10:80'" + backend,
 			usual + "; b1: address=10.0.0.11 weight=1"},
+		{"helper-serves-no-local-clients", "helper = 'ftp'\nlisten = '192.0.2.10:80'" + backend,
+			"helper=ftp " + usual + "; b1: address=10.0.0.11 weight=1"},
+		{"local-clients-need-connection-tracking", "mode = 'local'\nlisten = '192.0.2.10:80'\n",
+			"listen=192.0.2.10:80/tcp mode=local"},
 		{"listens-in-one-order", "listen = ['192.0.2.11:80', '192.0.2.10:80']" + backend,
 			"listen=192.0.2.10:80/tcp 192.0.2.11:80/tcp mode=snat scheduler=random; b1: address=10.0.0.11 weight=1"},
 		{"persistence", "listen = '192.0.2.10:80'\n[persistence]\nprefix = [24, 64]\nstatic = { '198.51.100.7' = " +
@@ -102,8 +106,8 @@ func TestChanges(t *testing.T) {
 		{"state-of-the-farm", listen + b1, "state = 'down'\n" + listen + b1, []string{"web: state up → down"}},
 		{"source-address", listen + b1, "source-address = '10.0.0.1'\n" + listen + b1,
 			[]string{"web: source-address this machine's own → 10.0.0.1"}},
-		{"local-clients", "local-clients = true\n" + listen + b1, listen + b1,
-			[]string{"web: local-clients true → false"}},
+		{"local-clients", "local-clients = false\n" + listen + b1, listen + b1,
+			[]string{"web: local-clients false → true"}},
 		{"scheduler", listen + b1, "scheduler = 'hash'\n" + listen + b1,
 			[]string{"web: hash-on unset → source-address", "web: scheduler random → hash"}},
 		{"listen", listen + b1, "listen = '192.0.2.11:80'" + b1,
@@ -150,7 +154,7 @@ func TestEveryChangeOfAScriptIsDescribed(t *testing.T) {
 		{"scheduler = 'round-robin'", ""}, {"scheduler = 'hash'", ""}, {"scheduler = 'maglev'", ""},
 		{"scheduler = 'symmetric-hash'", ""},
 		{"scheduler = 'maglev'\ntable-size = 13", ""}, {"flow-offload = 'eth0'", ""},
-		{"mode = 'stateless'\ninterfaces = 'eth0'", "interface = 'eth1'"}, {"local-clients = true", ""},
+		{"mode = 'stateless'\ninterfaces = 'eth0'", "interface = 'eth1'"}, {"local-clients = false", ""},
 		{"source-address = '10.0.0.1'", ""}, {"state = 'down'", ""},
 		{"", "weight = 2"}, {"", "port = 8080"}, {"", "state = 'drain'"}, {"", "source-address = '10.0.0.1'"},
 		{"interfaces = 'eth0'", ""}, {"mark = 1", ""}, {"helper = 'ftp'", ""}, {"", "mark = 1"},

@@ -31,7 +31,7 @@ func TestFarmDefaults(t *testing.T) {
 		t.Fatal(told)
 	}
 	b := f.Backends[0]
-	if f.Name != "web" || f.Mode != SNAT || f.Down || f.Scheduler != Random || f.LocalClients ||
+	if f.Name != "web" || f.Mode != SNAT || f.Down || f.Scheduler != Random || !f.LocalClients ||
 		f.Source != (Addresses{}) || len(f.Listen) != 1 ||
 		b.Name != "b1" || b.Port != 0 || b.Weight != 1 || b.State != Up || b.Source != (Addresses{}) {
 		t.Errorf("got %+v", f)

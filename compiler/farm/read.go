@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"farmc/compiler/addr"
@@ -44,6 +45,9 @@ func readFarm(t *toml.Table, name string, lists map[string]*AddressList) *Farm {
 		f.places[key] = t.At(key)
 	}
 	readKeys(t, farmKeys, f)
+	if !t.Has("local-clients") {
+		f.LocalClients = f.localClientsByDefault()
+	}
 	if f.Limits.Verdict == VerdictLog && !f.Logs(OnLimited) {
 		f.Log.On = append(f.Log.On, OnLimited) // the last of Occasions
 	}
@@ -51,6 +55,28 @@ func readFarm(t *toml.Table, name string, lists map[string]*AddressList) *Farm {
 	checkAllowed(t, f)
 	validate(t, f)
 	return f
+}
+
+func readLocalClients(k *Key, t *toml.Table, f *Farm) {
+	f.LocalClients = t.Flag(k.Name, true) && f.Tracked()
+}
+
+func describeLocalClients(_ *Key, f *Farm) string {
+	if f.LocalClients == f.localClientsByDefault() {
+		return ""
+	}
+	return strconv.FormatBool(f.LocalClients)
+}
+
+// localClientsByDefault reports whether the farm serves connections that this machine opens, unless a key says
+// otherwise. They come in by no interface, they have no MAC addresses yet, and no helper reads them.
+func (f *Farm) localClientsByDefault() bool {
+	keys := f.HashOn
+	if f.Persistence != nil {
+		keys = slices.Concat(keys, f.Persistence.On)
+	}
+	return f.Tracked() && f.Helper == "" && len(f.Interfaces) == 0 &&
+		!slices.Contains(keys, SourceMAC) && !slices.Contains(keys, DestinationMAC)
 }
 
 func defaultScheduler(m Mode) string {

@@ -195,7 +195,7 @@ var (
 		name: "relief", section: backendLimitSection, prefix: "relief-", any: "relief-any",
 	}
 	recheckLocalHook = baseChain{
-		name: "relief-output", section: backendLimitSection, prefix: "relief-local-", any: "relief-local-any",
+		name: "relief-output", section: backendLimitSection, prefix: "relief-remote-", any: "relief-local-any",
 	}
 )
 
@@ -213,18 +213,11 @@ func (r *recheck) Nowhere() string {
 
 // recheckFull leads the packets of farms with limited backends to the chain that finds out which have room again.
 func (l *linker) recheckFull(frontends []frontend) {
-	chain := func(d frontend) verdict {
+	l.dispatchBoth(recheckHook, recheckLocalHook, frontends, func(d frontend) verdict {
 		if !d.farm.limitsBackends(d.Family) || len(l.assignment(d).eligible) == 0 {
 			return noVerdict
 		}
 		return goTo(l.recheck(d))
-	}
-	l.dispatch(recheckHook, frontends, chain)
-	l.dispatch(recheckLocalHook, frontends, func(d frontend) verdict {
-		if !d.farm.LocalClients {
-			return noVerdict
-		}
-		return chain(d)
 	})
 }
 

@@ -220,15 +220,24 @@ func (l *linker) anyChain(name string, of section) *anyChain {
 // dispatch gives the frontends for which there is a verdict an element with it. The others accept where a more general
 // frontend would catch their packets. It gives the hook; nil if there is no verdict for any frontend.
 func (l *linker) dispatch(b baseChain, frontends []frontend, of func(frontend) verdict) *hook {
-	var verdicts []verdict // most features are used by no farm
+	return l.dispatchVerdicts(b, frontends, verdictsOf(frontends, of))
+}
+
+// verdictsOf gives the verdict of each frontend; nil if no frontend has one.
+func verdictsOf(frontends []frontend, of func(frontend) verdict) (verdicts []verdict) {
 	for i, d := range frontends {
 		if v := of(d); v != noVerdict {
-			if verdicts == nil {
+			if verdicts == nil { // most features are used by no farm
 				verdicts = make([]verdict, len(frontends))
 			}
 			verdicts[i] = v
 		}
 	}
+	return verdicts
+}
+
+// dispatchVerdicts is dispatch with the verdict of each frontend.
+func (l *linker) dispatchVerdicts(b baseChain, frontends []frontend, verdicts []verdict) *hook {
 	if verdicts == nil {
 		return nil
 	}

@@ -30,11 +30,16 @@ func (l *linker) dropInvalid(tracked []frontend) {
 	if input == nil {
 		return
 	}
-	l.invalidOfBackends(&input.Sources, "invalid-back-", tcp, func(s *service) bool {
-		return s.Mode == farm.SNAT || s.LocalClients
-	})
+	l.invalidOfBackends(&input.Sources, "invalid-back-", tcp, func(s *service) bool { return s.Mode == farm.SNAT })
 	forward := &hook{Name: "invalid-forward", Maps: input.Maps}
-	l.invalidOfBackends(&forward.Sources, "invalid-forward-", tcp, func(s *service) bool { return s.Mode == farm.DNAT })
+	local := false
+	l.invalidOfBackends(&forward.Sources, "invalid-forward-", tcp, func(s *service) bool {
+		local = local || s.Mode == farm.DNAT && s.LocalClients
+		return s.Mode == farm.DNAT
+	})
+	if local { // backends in mode dnat answer this machine, too
+		input.Sources = append(input.Sources, forward.Sources...)
+	}
 	if len(forward.Sources) > 0 {
 		l.rules.add(newChain(forward.Name, invalidSection, forward.Name).with(forward))
 	}

@@ -84,7 +84,7 @@ func newLinker(machine Machine, faults *diag.Diagnostics) *linker {
 // The base chains that translate new connections: from outside, and from this machine.
 var (
 	preroutingHook = baseChain{name: "prerouting", section: dispatchSection, any: "any"}
-	outputHook     = baseChain{name: "output", section: dispatchSection, prefix: "local-", any: "local-any"}
+	outputHook     = baseChain{name: "output", section: dispatchSection, prefix: "remote-", any: "local-any"}
 )
 
 // keepConntrack is the chain that keeps connection tracking on, and carries the digest of the script.
@@ -118,18 +118,12 @@ func (l *linker) add(all []frontend) {
 // translate dispatches new connections to the chains that pick their backend: connections from outside, and for
 // farms with local-clients also connections that this machine opens.
 func (l *linker) translate(tracked []frontend) {
-	local := map[frontend]verdict{}
-	l.dispatch(preroutingHook, tracked, func(d frontend) verdict {
+	l.dispatchBoth(preroutingHook, outputHook, tracked, func(d frontend) verdict {
 		if d.farm.Mode == farm.Local {
 			return noVerdict
 		}
-		v := goTo(l.natPick(d))
-		if d.farm.LocalClients {
-			local[d] = v
-		}
-		return v
+		return goTo(l.natPick(d))
 	})
-	l.dispatch(outputHook, tracked, func(d frontend) verdict { return local[d] })
 }
 
 // established gives the frontends of farms with eligible backends, as the connections show them once the backend is

@@ -14,7 +14,7 @@ import (
 // and as it leaves; and requests of stateless farms as they are forwarded.
 var (
 	logInputHook   = baseChain{name: "log-input", section: logSection, prefix: "log-input-", any: "log-any"}
-	logOpenedHook  = baseChain{name: "log-opened", section: logSection, prefix: "log-opened-", any: "log-local-any"}
+	logOpenedHook  = baseChain{name: "log-opened", section: logSection, prefix: "log-remote-", any: "log-local-any"}
 	logForwardHook = baseChain{name: "log-forward", section: logSection, prefix: "log-forward-"}
 	logOutputHook  = baseChain{name: "log-output", section: logSection, prefix: "log-output-"}
 	logRequestHook = baseChain{name: "log-requests", section: logSection, prefix: "log-request-"}
@@ -67,13 +67,7 @@ func (l *linker) log(tracked, established []frontend) {
 	on := func(o farm.Occasion) func(frontend) verdict {
 		return func(d frontend) verdict { return goTo(l.logChain(d.farm, o)) }
 	}
-	l.dispatch(logInputHook, tracked, on(farm.OnInput))
-	l.dispatch(logOpenedHook, tracked, func(d frontend) verdict {
-		if !d.farm.LocalClients {
-			return noVerdict
-		}
-		return goTo(l.logChain(d.farm, farm.OnInput))
-	})
+	l.dispatchBoth(logInputHook, logOpenedHook, tracked, on(farm.OnInput))
 	l.dispatch(logForwardHook, established, on(farm.OnForward))
 	l.dispatch(logOutputHook, established, on(farm.OnOutput))
 }

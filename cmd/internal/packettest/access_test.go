@@ -220,7 +220,7 @@ var moreAccessCases = []testCase{
 	}},
 	// connections of the balancer to itself are not filtered without local-clients
 	{name: "no-local-clients", steps: steps{
-		farms{"web": oneBackend("snat", listen1, "b1", 8081) + denyAll},
+		farms{"web": oneBackend("snat", listen1, "b1", 8081, remoteOnly) + denyAll},
 		denied{by: "tcp udp", to: service1},
 		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:80": 1},
 			sees: "192.0.2.1 2001:db8::1"},

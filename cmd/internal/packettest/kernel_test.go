@@ -39,9 +39,10 @@ var kernelCases = []testCase{
 	// without local-clients the farm does not see local connections, with and without backends
 	{name: "local-packets-meet-no-farm", steps: steps{
 		traceInput, traceOutput,
-		farms{"web": oneBackend("snat", listen1, "b1", 0), "any": oneBackend("snat", `"*:443/tcp,udp"`, "b1", 0)},
+		farms{"web": oneBackend("snat", listen1, "b1", 0, remoteOnly),
+			"any": oneBackend("snat", `"*:443/tcp,udp"`, "b1", 0, remoteOnly)},
 		localRequestsMeet{"farmc invalid-input", "farmc postrouting", "spy output", "spy prerouting"},
-		farms{"web": oneBackend("snat", listen1, "b1", 0) + `state = "down"`},
+		farms{"web": oneBackend("snat", listen1, "b1", 0, remoteOnly) + `state = "down"`},
 		localRequestsMeet{"farmc invalid-input", "spy output", "spy prerouting"},
 	}},
 	{name: "large-packets-pass", steps: steps{

@@ -205,7 +205,7 @@ func limitCases() []testCase {
 			attempt{as: 0, by: "tcp", to: "192.0.2.1:80", times: 3, pass: 3},
 		}},
 		{name: "limits-of-every-address", steps: steps{
-			farms{"web": oneBackend("snat", `"*:80"`, "b1", 0) +
+			farms{"web": oneBackend("snat", `"*:80"`, "b1", 0, remoteOnly) +
 				"[limits]\nnew-per-client = { rate = '1/day', burst = 2 }\nban = '1h'"},
 			attempt{as: 0, by: "tcp", to: "192.0.2.1:80 192.0.2.2:80 [2001:db8::1]:80 [2001:db8::2]:80", times: 1,
 				pass: 1},

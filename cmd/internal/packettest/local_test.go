@@ -2,13 +2,17 @@ package packettest
 
 import "farmc/cmd/internal/netlab"
 
+// remoteOnly is the key of a farm that does not serve connections of the balancer itself.
+const remoteOnly = "local-clients = false"
+
 // localCases: clients and backends on the balancer itself.
 var localCases = []testCase{
 	{name: "without-local-clients", steps: steps{
-		farms{"web": oneBackend("snat", listen1, "b1", 8081),
-			"range": oneBackend("snat", `"192.0.2.1:8000-8099/tcp,udp", "[2001:db8::1]:8000-8099/tcp,udp"`, "b1", 0),
-			"any":   oneBackend("snat", `"*:443/tcp,udp"`, "b1", 0),
-			"whole": oneBackend("snat", `"192.0.2.2/all", "2001:db8::2/all"`, "b1", 0)},
+		farms{"web": oneBackend("snat", listen1, "b1", 8081, remoteOnly),
+			"range": oneBackend("snat", `"192.0.2.1:8000-8099/tcp,udp", "[2001:db8::1]:8000-8099/tcp,udp"`, "b1", 0,
+				remoteOnly),
+			"any":   oneBackend("snat", `"*:443/tcp,udp"`, "b1", 0, remoteOnly),
+			"whole": oneBackend("snat", `"192.0.2.2/all", "2001:db8::2/all"`, "b1", 0, remoteOnly)},
 		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:80": 1},
 			sees: "192.0.2.1 2001:db8::1"},
 		request{from: "balancer", by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050",
@@ -36,7 +40,7 @@ var localCases = []testCase{
 				"local-clients = true"),
 			"whole":   oneBackend("snat", `"192.0.2.2/all", "2001:db8::2/all"`, "b3", 0, "local-clients = true"),
 			"any":     oneBackend("snat", `"*:443,8000-8099/tcp,udp"`, "b1", 0, "local-clients = true"),
-			"outside": oneBackend("snat", `"192.0.2.1:53/tcp,udp", "[2001:db8::1]:53/tcp,udp"`, "b1", 0),
+			"outside": oneBackend("snat", `"192.0.2.1:53/tcp,udp", "[2001:db8::1]:53/tcp,udp"`, "b1", 0, remoteOnly),
 		},
 		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"b1:8081": 3, "b2:8082": 1},
 			sees: "balancer"},
@@ -52,6 +56,41 @@ var localCases = []testCase{
 			sees: "192.0.2.1 2001:db8::1"},
 		pings{from: "balancer", to: "192.0.2.2 2001:db8::2", shares: shares{"b3": 1}},
 		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 3, "b2:8082": 1}, sees: "balancer"},
+	}},
+	{name: "local-clients-by-default", steps: steps{
+		farms{"snat": oneBackend("snat", listen1+`, "*:443,8000-8099/tcp,udp"`, "b1", 0),
+			"dnat":  oneBackend("dnat", `"192.0.2.2:80/tcp,udp", "[2001:db8::2]:80/tcp,udp"`, "b2", 8082),
+			"whole": oneBackend("snat", `"192.0.2.3/all", "2001:db8::3/all"`, "b3", 0),
+			"remote": oneBackend("snat", `"*:8050/tcp,udp", "192.0.2.3:53/tcp,udp", "[2001:db8::3]:53/tcp,udp"`, "b1", 0,
+				remoteOnly)},
+		request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"b1:80": 1}, sees: "balancer"},
+		request{from: "balancer", by: "tcp udp", to: "192.0.2.9:443 [2001:db8::9]:443", shares: shares{"b1:443": 1},
+			sees: "balancer"},
+		request{from: "balancer", by: "tcp udp", to: service2, shares: shares{"b2:8082": 1},
+			sees: "192.0.2.2 2001:db8::2"},
+		request{from: "balancer", by: "tcp udp", to: service3, shares: shares{"b3:80": 1}, sees: "balancer"},
+		request{from: "balancer", by: "tcp udp", to: service1At8050, shares: shares{"balancer:8050": 1},
+			sees: "192.0.2.1 2001:db8::1"},
+		request{from: "balancer", by: "tcp udp", to: "192.0.2.3:53 [2001:db8::3]:53", shares: shares{"balancer:53": 1},
+			sees: "192.0.2.3 2001:db8::3"},
+		request{by: "tcp udp", to: service1At8050, shares: shares{"b1:8050": 1}, sees: "balancer"},
+	}},
+	// the modes without connection tracking take packets of other machines only
+	{name: "no-local-clients-of-stateless", steps: steps{
+		farms{"web": statelessAtIngress},
+		request{from: "balancer", by: "tcp", to: service1, shares: shares{"balancer:80": 1},
+			sees: "192.0.2.1 2001:db8::1"},
+		asksDNAT,
+	}},
+	// Docker's chain for connections that its host opens is loaded later, and takes every local address.
+	{name: "local-clients-before-docker", steps: steps{
+		farms{"web": oneBackend("snat", listen1, "b1", 8081)},
+		nftScript(`table inet docker {
+			chain DOCKER { tcp dport 80 dnat ip to 10.2.0.13:80; tcp dport 80 dnat ip6 to [fd00:2::13]:80; }
+			chain OUTPUT { type nat hook output priority -100; fib daddr type local jump DOCKER; }
+		}`),
+		request{from: "balancer", by: "tcp", to: service1, shares: shares{"b1:8081": 1}, sees: "balancer"},
+		request{from: "balancer", by: "tcp", to: service3, shares: shares{"b3:80": 1}, sees: "192.0.2.3 2001:db8::3"},
 	}},
 	// the kernel has chosen the service's address as the source, and the backend sees it
 	{name: "local-clients-dnat", steps: steps{

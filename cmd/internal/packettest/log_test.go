@@ -72,7 +72,7 @@ func TestKernelLog(t *testing.T) {
 }
 
 var logInput = testCase{name: "input", steps: steps{
-	farms{"web": oneBackend("dnat", listenAllKinds, "b1", 0, unlimitedLog(`"input"`)),
+	farms{"web": oneBackend("dnat", listenAllKinds, "b1", 0, remoteOnly, unlimitedLog(`"input"`)),
 		"any": oneBackend("dnat", `"*:53/tcp,udp"`, "b3", 0, unlimitedLog(`"input"`)), "quiet": farmWithoutLog("dnat")},
 	logToGroup,
 	logged{requests(3, "", service1, "b1", ""), logLines(3, "web input", "client", service1)},
@@ -174,7 +174,8 @@ var logOfThisMachine = testCase{name: "local", steps: steps{
 var logOfLocalClients = testCase{name: "local-clients", steps: steps{
 	farms{"web": oneBackend("snat", listen1+`, "*:53/tcp,udp"`, "b1", 0, "local-clients = true",
 		unlimitedLog(`"input", "forward", "output"`)),
-		"outside": oneBackend("snat", `"192.0.2.2/all", "2001:db8::2/all"`, "b1", 0, unlimitedLog(`"input"`))},
+		"outside": oneBackend("snat", `"192.0.2.2/all", "2001:db8::2/all"`, "b1", 0, remoteOnly,
+			unlimitedLog(`"input"`))},
 	logToGroup,
 	logged{requests(3, "balancer", "192.0.2.1:80 192.0.2.1:53", "b1", "balancer"),
 		sumOf(logLines(3, "web input", "192.0.2.1", "192.0.2.1:80 192.0.2.1:53"),

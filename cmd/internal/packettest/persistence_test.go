@@ -97,7 +97,8 @@ func persistentFarm(farm, persistence, b1 string) farms {
 
 var morePersistenceCases = []testCase{
 	{name: "whole-address", steps: steps{
-		farms{"web": strings.NewReplacer("FARM", `listen = ["192.0.2.1/all", "2001:db8::1/all"]`, "PERSISTENCE", "", "B1", "",
+		farms{"web": strings.NewReplacer(
+			"FARM", `listen = ["192.0.2.1/all", "2001:db8::1/all"]`, "PERSISTENCE", "", "B1", "",
 			`listen = ["192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp"]`, "").Replace(persistentTemplate)},
 		keepBackend{name: "all",
 			to:   "192.0.2.1:80 192.0.2.1:443 [2001:db8::1]:80 [2001:db8::1]:443 192.0.2.1:53 [2001:db8::1]:53",

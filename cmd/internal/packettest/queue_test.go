@@ -71,7 +71,7 @@ var queueOfThisMachine = testCase{name: "local", steps: steps{
 var queueOfLocalClients = testCase{name: "local-clients", steps: steps{
 	farms{
 		"web":     oneBackend("snat", listen1, "b1", 0, "local-clients = true", "queue = 0"),
-		"outside": oneBackend("snat", `"192.0.2.2/all", "2001:db8::2/all"`, "b1", 0, "queue = 0"),
+		"outside": oneBackend("snat", `"192.0.2.2/all", "2001:db8::2/all"`, "b1", 0, "queue = 0", remoteOnly),
 		"here": "local-clients = true\nqueue = 0\n" + strings.ReplaceAll(farmWithLocalBackend("dnat"), ":80/",
 			":443/"),
 	},

@@ -30,9 +30,9 @@ func refusalCases() []testCase {
 			request{by: "tcp udp", to: service1, shares: shares{"balancer:80": 1}},
 		}},
 		{name: "refused-any-address", steps: steps{
-			farms{"web": oneBackend("snat", `"*:80,8001-8099/tcp,udp"`, "b1", 0)},
+			farms{"web": oneBackend("snat", `"*:80,8001-8099/tcp,udp"`, "b1", 0, remoteOnly)},
 			hold{by: "tcp", to: service1},
-			farms{"web": oneBackend("snat", `"*:80,8001-8099/tcp,udp"`, "b1", 0) + `state = "drain"`},
+			farms{"web": oneBackend("snat", `"*:80,8001-8099/tcp,udp"`, "b1", 0, remoteOnly) + `state = "drain"`},
 			refused{by: "tcp udp", to: service1 +
 				" 203.0.113.1:80 [2001:db8:f::1]:80 192.0.2.1:8050 [2001:db8::1]:8050"},
 			request{by: "tcp udp", to: "192.0.2.1:8000 [2001:db8::1]:8000", shares: shares{"balancer:8000": 1}},
@@ -63,7 +63,7 @@ func refusalCases() []testCase {
 		}},
 		// the farm's clients are not local, so the balancer itself answers local requests
 		{name: "refused-but-not-to-local-clients", steps: steps{
-			farms{"web": oneBackend("snat", listen1, "b1", 8081) + `state = "down"`},
+			farms{"web": oneBackend("snat", listen1, "b1", 8081, remoteOnly) + `state = "down"`},
 			refused{by: "tcp udp", to: service1},
 			request{from: "balancer", by: "tcp udp", to: service1, shares: shares{"balancer:80": 1},
 				sees: "192.0.2.1 2001:db8::1"},

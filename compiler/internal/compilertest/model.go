@@ -73,7 +73,7 @@ func RandomFarm(r *rand.Rand) ModelFarm {
 		Name:  randomName(r, "._-"),
 		mode:  Pick(r, "snat", "dnat"),
 		down:  r.IntN(12) == 0,
-		local: r.IntN(4) == 0,
+		local: r.IntN(4) > 0,
 	}
 	if r.IntN(6) == 0 {
 		f.inside = Pick(r, []string{"eth0"}, []string{"eth1", "eth0"})
@@ -619,7 +619,7 @@ func (f ModelFarm) Settings(r *rand.Rand) []Setting {
 	say("", "mode", strconv.Quote(f.mode), `"snat"`)
 	say("", "state", map[bool]string{false: `"up"`, true: `"down"`}[f.down], `"up"`)
 	say("", "scheduler", strconv.Quote(f.scheduler), `"random"`)
-	say("", "local-clients", strconv.FormatBool(f.local), "false")
+	say("", "local-clients", strconv.FormatBool(f.local), "true")
 	if f.hashOn != nil {
 		say("", "hash-on", listed(r, inAnyOrder(r, f.hashOn)), "")
 	}

@@ -1,0 +1,92 @@
+package ruleset
+
+import (
+	"slices"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/farm"
+)
+
+// Connections that this machine itself opens do not pass prerouting. A base chain at the output hook asks the same maps
+// for them, so that they cost no second map. Farms with local-clients = false are exceptions: a map before each shared
+// map has the frontends that serve remote clients only.
+
+// dispatchBoth is dispatch at two base chains: of packets from outside, and of packets that this machine sends. In the
+// second one only farms with local-clients get their verdict.
+func (l *linker) dispatchBoth(in, out baseChain, frontends []frontend, of func(frontend) verdict) {
+	verdicts := verdictsOf(frontends, of)
+	h := l.dispatchVerdicts(in, frontends, verdicts)
+	if h == nil {
+		return
+	}
+	d := localDispatch{linker: l, base: out, general: mostGeneralLocal(frontends, verdicts)}
+	for i, f := range frontends {
+		if verdicts[i] != noVerdict && !f.farm.LocalClients && d.asks(f.Specificity, f.Family) {
+			l.addTo(&d.exceptions, mapPlace{Inet, out.section, out.prefix, ""}, f, string(accept))
+		}
+	}
+	d.addTo(h)
+}
+
+// A localDispatch is a base chain for packets that this machine sends.
+type localDispatch struct {
+	*linker
+	base       baseChain
+	exceptions []*dispatchMap
+	general    [len(addr.Families)]farm.Specificity // the most general frontend with local clients; -1: there is none
+}
+
+// mostGeneralLocal gives by family the most general specificity of a frontend with a verdict for local clients.
+func mostGeneralLocal(frontends []frontend, verdicts []verdict) (out [len(addr.Families)]farm.Specificity) {
+	for i := range out {
+		out[i] = -1
+	}
+	for i, d := range frontends {
+		if verdicts[i] != noVerdict && d.farm.LocalClients {
+			out[d.Family] = max(out[d.Family], d.Specificity)
+		}
+	}
+	return out
+}
+
+// asks reports whether the chain asks maps of the kind. Maps of more general frontends serve remote clients only.
+func (d *localDispatch) asks(s farm.Specificity, family addr.Family) bool {
+	return s <= d.general[family]
+}
+
+// addTo adds the base chain, with the maps that the base chain of packets from outside asks.
+func (d *localDispatch) addTo(outside *hook) {
+	maps, anyMaps := d.maps(outside.Maps), []*dispatchMap(nil)
+	if outside.Any != nil {
+		anyMaps = d.maps(outside.Any.Maps)
+	}
+	if len(maps) == 0 && len(anyMaps) == 0 {
+		return
+	}
+	h := d.hook(d.base)
+	h.Maps = maps
+	switch {
+	case len(anyMaps) == 0:
+	case slices.Equal(anyMaps, outside.Any.Maps):
+		h.Any = outside.Any
+	default:
+		h.Any = d.anyChain(d.base.any, d.base.section)
+		h.Any.Maps = anyMaps
+	}
+}
+
+// maps gives the maps that the chain asks, each after its exceptions.
+func (d *localDispatch) maps(shared []*dispatchMap) (out []*dispatchMap) {
+	for _, m := range shared {
+		if !d.asks(m.Specificity, m.Family) {
+			continue
+		}
+		for _, e := range d.exceptions {
+			if e.Specificity == m.Specificity && e.Family == m.Family {
+				out = append(out, e)
+			}
+		}
+		out = append(out, m)
+	}
+	return out
+}
