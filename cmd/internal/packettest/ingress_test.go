@@ -204,7 +204,8 @@ var twoArmedIngressCases = []testCase{
 	{name: "specific-farm-on-more-interfaces", lab: dsrTopologies[1].lab, steps: steps{
 		runOn{"client", "ip route add 192.0.2.4/32 via 10.2.0.1\nip -6 route add 2001:db8::4/128 via fd00:2::1"},
 		farms{
-			"whole": oneBackend("dsr", `"192.0.2.3/all", "192.0.2.4/all", "2001:db8::3/all", "2001:db8::4/all"`, "b3", 0,
+			"whole": oneBackend("dsr",
+				`"192.0.2.3/all", "192.0.2.4/all", "2001:db8::3/all", "2001:db8::4/all"`, "b3", 0,
 				`interfaces = ["eth0"]`) + `interface = "eth1"`,
 			"port": strings.Replace(dsrTopologies[1].farm(`"192.0.2.3:80/tcp,udp", "192.0.2.4:80/tcp,udp", `+
 				`"[2001:db8::3]:80/tcp,udp", "[2001:db8::4]:80/tcp,udp"`), `["eth0"]`, `["eth0", "eth1"]`, 1),

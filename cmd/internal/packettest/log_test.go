@@ -227,7 +227,8 @@ var logOnce = testCase{name: "conversation-logs-once", steps: steps{
 var logRate = testCase{name: "rate", steps: steps{
 	farms{
 		"web": oneBackend("dnat", listen1, "b1", 0, `log.on = ["input", "forward"]`, `log.rate = "3/hour"`),
-		"all": oneBackend("dnat", `"192.0.2.2/all", "2001:db8::2/all"`, "b1", 0, `log.on = "input"`, `log.rate = "2/day"`),
+		"all": oneBackend("dnat", `"192.0.2.2/all", "2001:db8::2/all"`, "b1", 0, `log.on = "input"`,
+			`log.rate = "2/day"`),
 	},
 	logToGroup,
 	logged{request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:80": 1}, times: 2},
