@@ -300,7 +300,7 @@ func (w *watcher) applyBecause(ctx context.Context, reason string) {
 		w.farms = o.Script.Farms
 	}
 	w.awaitsConfirm = w.awaitsConfirm || errors.Is(o.err, live.ErrOnTrial) // the trial can end before the next look
-	w.retry.schedule(o.err)
+	w.retry.schedule(o.err, o.WaitsForPorts())
 	w.status = oneLine(o.statusLine())
 	w.logOutcome(o)
 	runtime.GC() // now, instead of during the next load
@@ -382,16 +382,17 @@ func (w *watcher) keepAlive(ctx context.Context) {
 	}()
 }
 
-// A retry is a timer for the next apply after an error that no change of a file ends, such as a full disk or a missing
-// nft.
+// A retry is a timer for the next apply after an error that no change of a file ends, such as a full disk, a missing
+// nft, or a program that listens on the port of a farm.
 type retry struct {
 	due   <-chan time.Time
 	pause time.Duration
 }
 
 // schedule sets the timer after an apply. The pause doubles from a second to a minute.
-func (r *retry) schedule(err error) {
-	endsByChange := errors.Is(err, live.ErrFaulty) || errors.Is(err, live.ErrHeld) || errors.Is(err, live.ErrOnTrial)
+func (r *retry) schedule(err error, waitsForPorts bool) {
+	endsByChange := !waitsForPorts &&
+		(errors.Is(err, live.ErrFaulty) || errors.Is(err, live.ErrHeld) || errors.Is(err, live.ErrOnTrial))
 	if r.due = nil; err == nil || endsByChange {
 		r.pause = 0
 		return

@@ -22,6 +22,7 @@ type Farm struct {
 	Source       Addresses // snat: the source that backends see instead of this machine's own
 	Masquerade   bool      // snat: the kernel finds the source when a packet leaves, where Source has none
 	LocalClients bool      // also serves connections that this machine itself opens
+	TakeOver     bool      // may take ports on which programs of this machine listen
 	FlowOffload  []string  // interfaces between which established flows take a short cut
 	PassInvalid  bool      // TCP segments outside of their connection are not dropped
 	Helper       string    // the kernel's connection tracking helper; "": none

@@ -96,6 +96,7 @@ func (e *Engine) releaseHolds(c *compilation) (heldBack, error) {
 // applyAdmitted loads a compilation without farms on hold. If that is refused it isolates the faulty farms, or else
 // restores the last good script.
 func (e *Engine) applyAdmitted(ctx context.Context, c *compilation, q request) (Plan, diag.Diagnostics, error) {
+	e.refuseTakenPorts(ctx, c)
 	refusal := e.refusal(c, q)
 	if e.Isolate && refusal == ErrFaulty && !c.untrustedDir {
 		if refusal = e.admit(q); refusal == nil {
@@ -130,6 +131,13 @@ func (e *Engine) applyIsolated(ctx context.Context, c *compilation, q request) (
 		}
 		mixed.addNetwork(c)
 		mixed.actual = c.onDisk()
+		mixed.diagnostics = nil
+		if e.refuseTakenPorts(ctx, mixed) {
+			c.waitsForPorts = true
+			diagnostics, faults = append(diagnostics, mixed.diagnostics...), mixed.diagnostics
+			continue
+		}
+		mixed.waitsForPorts = c.waitsForPorts
 		p, more, err := e.loadCompiled(ctx, mixed, q)
 		diagnostics = append(diagnostics, more...)
 		if err == nil {

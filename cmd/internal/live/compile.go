@@ -34,6 +34,8 @@ type compilation struct {
 	actual     *SourceFiles // files in the directories, if some of the sources are older; else nil
 	scriptOnly bool         // the farms of the script are not known
 
+	waitsForPorts bool // a farm is refused, because a program listens on its port
+
 	interfaces map[string]int               // index of each interface that farms name; 0: it does not exist
 	routes     map[netip.Addr]ruleset.Route // to backends that see a source address of this machine
 	asksPorts  bool                         // the script depends on the ports that programs of this machine serve on

@@ -3,6 +3,7 @@ package packettest
 import (
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 	"testing/fstest"
 
@@ -19,11 +20,22 @@ func (f farms) files() fs.FS {
 	files := fstest.MapFS{}
 	for name, text := range f {
 		if !strings.HasSuffix(name, ".list") {
-			name += ".toml"
+			name, text = name+".toml", takingOver(text)
 		}
 		files[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 	}
 	return files
+}
+
+var localMode = regexp.MustCompile(`mode\s*=\s*["']local["']`)
+
+// takingOver lets a farm take the ports of the testbed's servers on the balancer, which tell packets that the farm left
+// alone.
+func takingOver(farm string) string {
+	if !strings.Contains(farm, "listen") || strings.Contains(farm, "take-over") || localMode.MatchString(farm) {
+		return farm
+	}
+	return "take-over = true\n" + farm
 }
 
 func (s *testbed) apply(files fs.FS) error {

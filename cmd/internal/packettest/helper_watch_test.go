@@ -29,7 +29,7 @@ func startFarmc(t *testing.T, s *testbed, program string, args ...string) *watch
 
 func noChange() error { return nil }
 
-func writeFile(name, text string) error { return os.WriteFile(name, []byte(text), 0o644) }
+func writeFile(name, text string) error { return os.WriteFile(name, []byte(takingOver(text)), 0o644) }
 
 func must(t *testing.T, err error) {
 	t.Helper()

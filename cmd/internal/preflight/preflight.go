@@ -46,6 +46,7 @@ func Find(ctx context.Context, farms []*farm.Farm, since Losses) Findings {
 	s.addresses()
 	s.sourceAddresses()
 	s.backends()
+	s.ports()
 	s.interfaces()
 	s.strictLinks()
 	s.redirects()

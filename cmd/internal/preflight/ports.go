@@ -1,0 +1,200 @@
+package preflight
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+
+	"farmc/cmd/internal/sockets"
+	"farmc/compiler/addr"
+	"farmc/compiler/farm"
+)
+
+// A TakenPort is a port of an address of this machine. A program listens on it, and a farm takes its connections.
+type TakenPort struct {
+	sockets.Socket
+	At      netip.Addr // the address of this machine
+	Farm    *farm.Farm
+	Listen  *farm.Listen // of the farm
+	Exact   bool         // Listen names the port alone, not a range or a whole address
+	Serves  bool         // the farm serves from this machine: mode local, or a backend here
+	Program sockets.Program
+}
+
+// Refused reports whether the farm may not take the port.
+func (t TakenPort) Refused() bool { return !t.Serves && !t.Farm.TakeOver }
+
+// Name is the port and protocol.
+func (t TakenPort) Name() string { return fmt.Sprintf("%d/%s", t.Port, t.Protocol) }
+
+// A place is what distinguishes taken ports.
+type place struct {
+	at       netip.Addr
+	protocol sockets.Protocol
+	port     uint16
+}
+
+func (t TakenPort) place() place { return place{t.At, t.Protocol, t.Port} }
+
+// TakenPorts returns the ports of this machine whose connections farms take. Only packets that arrive for an address of
+// this machine can reach a socket, so other addresses take none.
+func TakenPorts(farms []*farm.Farm) ([]TakenPort, error) {
+	if !slices.ContainsFunc(farms, func(f *farm.Farm) bool { return !f.Down && f.Mode != farm.Local }) {
+		return nil, nil
+	}
+	listening, err := sockets.Listening()
+	if err != nil {
+		return nil, err
+	}
+	m := readMachine()
+	defer m.routes.close()
+	return m.takenPorts(farms, listening), nil
+}
+
+// Untaken returns the ports that the farms do not take already, or only as servers on this machine.
+func Untaken(taken []TakenPort, farms []*farm.Farm) ([]TakenPort, error) {
+	before, err := TakenPorts(farms)
+	if err != nil {
+		return nil, err
+	}
+	was := map[place]bool{}
+	for _, t := range before {
+		was[t.place()] = !t.Serves
+	}
+	return slices.DeleteFunc(slices.Clone(taken), func(t TakenPort) bool { return was[t.place()] }), nil
+}
+
+// Ephemeral reports whether the socket may belong to a short question of a program, such as one to a name server: it is
+// not connected, and its port is one that the kernel hands out.
+func (t TakenPort) Ephemeral() bool {
+	first, last := 32768, 60999
+	text, _ := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	fmt.Sscan(string(text), &first, &last)
+	return t.Protocol == sockets.UDP && int(t.Port) >= first && int(t.Port) <= last
+}
+
+// A frontendIndex finds the farm that takes a packet.
+type frontendIndex struct {
+	byAddress map[netip.Addr][]farm.Frontend
+	any       []farm.Frontend
+}
+
+func newFrontendIndex(farms []*farm.Farm) frontendIndex {
+	x := frontendIndex{byAddress: map[netip.Addr][]farm.Frontend{}}
+	for _, f := range farms {
+		if f.Down {
+			continue
+		}
+		for _, d := range f.Frontends() {
+			if d.Address.IsValid() {
+				x.byAddress[d.Address] = append(x.byAddress[d.Address], d)
+			} else {
+				x.any = append(x.any, d)
+			}
+		}
+	}
+	for _, all := range x.byAddress {
+		slices.SortStableFunc(all, farm.Frontend.Compare)
+	}
+	slices.SortStableFunc(x.any, farm.Frontend.Compare)
+	return x
+}
+
+// find returns the most specific frontend for packets to an address and the port of a socket; nil if there is none.
+func (x frontendIndex) find(a netip.Addr, s sockets.Socket) *farm.Frontend {
+	for _, all := range [][]farm.Frontend{x.byAddress[a], x.any} {
+		for i := range all {
+			d := &all[i]
+			if d.Family == addr.FamilyOf(a) && (d.Specificity == farm.WholeAddress ||
+				string(d.Protocol) == string(s.Protocol) && d.Ports.First <= s.Port && s.Port <= d.Ports.Last) {
+				return d
+			}
+		}
+	}
+	return nil
+}
+
+// takenPorts finds the sockets that lose packets to the farms.
+func (m *machine) takenPorts(farms []*farm.Farm, listening []sockets.Socket) (out []TakenPort) {
+	x := newFrontendIndex(farms)
+	here := m.candidates(x)
+	for _, s := range listening {
+		if s.Address.IsLoopback() || m.names[s.Link] == "lo" {
+			continue
+		}
+		for _, a := range here {
+			if !s.Serves(a) {
+				continue
+			}
+			if d := x.find(a, s); d != nil && m.isOwn(a) && m.comesIn(d.Farm, s) {
+				out = append(out, TakenPort{Socket: s, At: a, Farm: d.Farm, Listen: d.Listen,
+					Exact: d.Specificity != farm.WholeAddress && d.Ports.Single(), Serves: m.serves(d.Farm)})
+			}
+		}
+	}
+	return out
+}
+
+// candidates returns the addresses of this machine, and the ones that farms name.
+func (m *machine) candidates(x frontendIndex) (out []netip.Addr) {
+	for a := range m.addresses {
+		if !a.IsLoopback() {
+			out = append(out, a)
+		}
+	}
+	for a := range x.byAddress {
+		if m.own(a) == nil {
+			out = append(out, a)
+		}
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return out
+}
+
+// isOwn reports whether this machine has the address, or a local route of its network.
+func (m *machine) isOwn(a netip.Addr) bool { return m.own(a) != nil || m.routes.to(a) == local }
+
+// comesIn reports whether packets of the farm can come in by the interface that a socket is bound to.
+func (m *machine) comesIn(f *farm.Farm, s sockets.Socket) bool {
+	return s.Link == 0 || len(f.Interfaces) == 0 || slices.Contains(f.Interfaces, m.names[s.Link])
+}
+
+// serves reports whether the farm's service runs on this machine, at least in part.
+func (m *machine) serves(f *farm.Farm) bool {
+	return f.Mode == farm.Local || slices.ContainsFunc(f.Backends, func(b farm.Backend) bool {
+		return slices.ContainsFunc(b.Address.All(), func(a netip.Addr) bool { return m.own(a) != nil })
+	})
+}
+
+// ports finds programs that lose connections to farms that were loaded before the programs listened. UDP ports that the
+// kernel hands out count only where a farm names them.
+func (s *search) ports() {
+	taken, err := TakenPorts(s.farms)
+	if err != nil {
+		return
+	}
+	taken = slices.DeleteFunc(taken, func(t TakenPort) bool { return !t.Refused() || t.Ephemeral() && !t.Exact })
+	NamePrograms(taken)
+	for _, t := range taken {
+		s.found.add(Finding{Kind: "port", Object: t.Name(), Effect: Harms, Place: t.Listen.Place,
+			Message: fmt.Sprintf("%s listens on %s, and the farm takes its connections", t.Program, t.Name()),
+			Advice:  "take-over = true if that is meant; farmc apply does not load a new farm like this without it",
+		}, t.Farm)
+	}
+}
+
+// NamePrograms finds the programs of taken ports.
+func NamePrograms(taken []TakenPort) {
+	if len(taken) == 0 {
+		return
+	}
+	all := make([]sockets.Socket, len(taken))
+	for i, t := range taken {
+		all[i] = t.Socket
+	}
+	programs := sockets.Programs(all)
+	for i := range taken {
+		taken[i].Program = programs[taken[i].Inode]
+	}
+}
