@@ -34,6 +34,7 @@ type compilation struct {
 	actual     *SourceFiles // files in the directories, if some of the sources are older; else nil
 	scriptOnly bool         // the farms of the script are not known
 
+	portsChecked  bool // refuseTakenPorts has run
 	waitsForPorts bool // a farm is refused, because a program listens on its port
 
 	interfaces map[string]int               // index of each interface that farms name; 0: it does not exist

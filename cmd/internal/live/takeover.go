@@ -14,11 +14,12 @@ import (
 
 // refuseTakenPorts adds a fault for each farm that would take a port on which a program of this machine listens, such
 // as its sshd. A port that a loaded farm takes already is no fault: the program came later, and its administrator can
-// choose. It reports whether there is a fault.
+// choose. It reports whether it added a fault; a second call for a compilation adds none.
 func (e *Engine) refuseTakenPorts(ctx context.Context, c *compilation) bool {
-	if c.script == nil || c.scriptOnly {
+	if c.script == nil || c.scriptOnly || c.portsChecked {
 		return false
 	}
+	c.portsChecked = true
 	taken, err := e.newlyTaken(ctx, c.script.Farms)
 	if err != nil {
 		e.Log("warning: cannot list the ports on which this machine listens: %v", err)

@@ -140,6 +140,7 @@ func (e *Engine) commitWrites(ctx context.Context, writes []*pendingWrite) (fail
 		changes = append(changes, w.changes...)
 	}
 	c, faulty := e.setAsideUnchanged(e.compileWith(changes), changes)
+	e.refuseTakenPorts(ctx, c)
 	defer func() {
 		for _, w := range writes {
 			w.result.describe(c)

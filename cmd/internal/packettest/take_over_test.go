@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/netlab"
@@ -67,6 +68,17 @@ func (l listens) do(s *testbed) error {
 		return err
 	})
 }
+
+// asksBriefly opens a socket of UDP as for a question to a name server, which ends soon.
+var asksBriefly = stepFunc(func(s *testbed) error {
+	return s.Balancer.Do(func() error {
+		c, err := net.ListenPacket("udp4", "0.0.0.0:51820")
+		if err == nil {
+			time.AfterFunc(500*time.Millisecond, func() { c.Close() })
+		}
+		return err
+	})
+})
 
 // plain are farms as they are written, without take-over.
 type plain map[string]string
@@ -155,6 +167,7 @@ var takeOverCases = []struct {
 		plain{"ntp": sshFarm(`"192.0.2.1:123/tcp"`)}}},
 	{"udp-that-stays", listens{"udp4", "0.0.0.0:51820"}, steps{
 		refuses{plain{"ntp": sshFarm(`"192.0.2.1:50000-52000/udp"`)}, "(51820/udp)"}}},
+	{"udp-of-a-short-question", asksBriefly, steps{plain{"ntp": sshFarm(`"192.0.2.1:50000-52000/udp"`)}}},
 	{"both-families-by-one-socket", listens{"tcp", "[::]:22"}, steps{
 		refuses{plain{"web": sshFarm(`"192.0.2.1:22"`)}, "(22/tcp)"}}},
 	{"ip6-only", listens{"tcp6", "[::]:22"}, steps{

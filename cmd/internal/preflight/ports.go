@@ -163,7 +163,7 @@ func (m *machine) comesIn(f *farm.Farm, s sockets.Socket) bool {
 // serves reports whether the farm's service runs on this machine, at least in part.
 func (m *machine) serves(f *farm.Farm) bool {
 	return f.Mode == farm.Local || slices.ContainsFunc(f.Backends, func(b farm.Backend) bool {
-		return slices.ContainsFunc(b.Address.All(), func(a netip.Addr) bool { return m.own(a) != nil })
+		return slices.ContainsFunc(b.Address.All(), m.isOwn)
 	})
 }
 
