@@ -61,4 +61,4 @@ func listenOnRange(at netip.Addr, n int) string {
 	return fmt.Sprintf("%s-%d/udp", netip.AddrPortFrom(at, firstPort), firstPort+max(n, 2)-1)
 }
 
-func listenOnAll(at netip.Addr, _ int) string { return at.String() }
+func listenOnAll(at netip.Addr, _ int) string { return at.String() + "/all" }

@@ -95,7 +95,7 @@ func (c keyCombinations) numbers() (all []int) {
 }
 
 // whole says whether the farms listen on whole addresses.
-func (c keyCombinations) whole() bool { return !strings.Contains(c.listen(c.service(1, 1), 1), "/") }
+func (c keyCombinations) whole() bool { return strings.HasSuffix(c.listen(c.service(1, 1), 1), "/all") }
 
 func keysOf(number int) (on []farm.HashKey) {
 	for i, key := range farm.HashKeys {

@@ -16,26 +16,35 @@ type farms map[string]string
 
 func (f farms) do(s *testbed) error { return s.apply(f.files()) }
 
+// files are the farms, with drop-ins that let them take the ports of the testbed's servers on the balancer. These tell
+// packets that the farms left alone.
 func (f farms) files() fs.FS {
 	files := fstest.MapFS{}
 	for name, text := range f {
 		if !strings.HasSuffix(name, ".list") {
-			name, text = name+".toml", takingOver(text)
+			name += ".toml"
 		}
 		files[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
+		if takesPorts(text) {
+			files[name+".d/take-over.toml"] = &fstest.MapFile{Data: []byte("take-over = true\n"), Mode: 0o644}
+		}
 	}
 	return files
 }
 
 var localMode = regexp.MustCompile(`mode\s*=\s*["']local["']`)
 
-// takingOver lets a farm take the ports of the testbed's servers on the balancer, which tell packets that the farm left
-// alone.
+// takesPorts reports whether a text is a farm that can take ports and does not say whether it may.
+func takesPorts(farm string) bool {
+	return strings.Contains(farm, "listen") && !strings.Contains(farm, "take-over") && !localMode.MatchString(farm)
+}
+
+// takingOver lets a farm take ports.
 func takingOver(farm string) string {
-	if !strings.Contains(farm, "listen") || strings.Contains(farm, "take-over") || localMode.MatchString(farm) {
-		return farm
+	if takesPorts(farm) {
+		return "take-over = true\n" + farm
 	}
-	return "take-over = true\n" + farm
+	return farm
 }
 
 func (s *testbed) apply(files fs.FS) error {

@@ -194,7 +194,8 @@ var takeOverCases = []struct {
 	{"local-farm-inside-a-whole-address", listens{"tcp4", "0.0.0.0:22"}, steps{
 		plain{"all": sshFarm(`"192.0.2.1/all"`), "ssh": localFarm(`"192.0.2.1:22"`)},
 		refuses{plain{"all": sshFarm(`"192.0.2.1/all"`)}, "farm ssh left it to the program"},
-		isolating, refuses{plain{"all": sshFarm(`"192.0.2.1/all"`), "more": sshFarm(`"192.0.2.2:80", "[2001:db8::1]:80"`)},
+		isolating,
+		refuses{plain{"all": sshFarm(`"192.0.2.1/all"`), "more": sshFarm(`"192.0.2.2:80", "[2001:db8::1]:80"`)},
 			"(22/tcp)"},
 		request{by: "tcp", to: "192.0.2.2:80 [2001:db8::1]:80", shares: shares{"b1:80": 1}, sees: "balancer"}}},
 	{"backend-here", serves{80, 8081}, steps{

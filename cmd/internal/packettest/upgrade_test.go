@@ -28,8 +28,13 @@ func TestUpgradeKeepsState(t *testing.T) {
 		{"by-an-older-one", func(*testing.T, string) {}, 0,
 			`all rules anew, remembered clients stay|only the changes`},
 		{"by-one-with-other-files", foreignFiles, 1, `all rules anew, remembered clients stay`},
-		{"and-lost", func(t *testing.T, root string) { must(t, os.RemoveAll(filepath.Join(root, "state"))) }, 1,
-			`all rules anew, remembered clients stay`},
+		{"and-lost", func(t *testing.T, root string) {
+			must(t, os.RemoveAll(filepath.Join(root, "state")))
+			for _, name := range []string{"keep", "range", "turns", "web"} { // the balancer listens on their ports
+				dir := filepath.Join(root, "farms.d", name+".toml.d")
+				must(t, errors.Join(os.Mkdir(dir, 0o755), writeFile(filepath.Join(dir, "ports.toml"), "take-over = true")))
+			}
+		}, 1, `all rules anew, remembered clients stay`},
 	} {
 		t.Run(left.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,8 +1,8 @@
 // Package sockets lists the ports on which programs of this machine listen, and names the programs.
 //
 // The package knows the kernel's socket tables of the thread's network namespace. It knows nothing of farms. sockets.go
-// asks the kernel by netlink (sock_diag(7)), procfs.go reads /proc where the kernel lacks that, and program.go finds the
-// program that has a socket.
+// asks the kernel by netlink (sock_diag(7)), procfs.go reads /proc where the kernel lacks that, and program.go finds
+// the program that has a socket.
 package sockets
 
 import (
