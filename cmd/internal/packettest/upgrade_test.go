@@ -32,7 +32,8 @@ func TestUpgradeKeepsState(t *testing.T) {
 			must(t, os.RemoveAll(filepath.Join(root, "state")))
 			for _, name := range []string{"keep", "range", "turns", "web"} { // the balancer listens on their ports
 				dir := filepath.Join(root, "farms.d", name+".toml.d")
-				must(t, errors.Join(os.Mkdir(dir, 0o755), writeFile(filepath.Join(dir, "ports.toml"), "take-over = true")))
+				must(t, os.Mkdir(dir, 0o755))
+				must(t, writeFile(filepath.Join(dir, "ports.toml"), "take-over = true"))
 			}
 		}, 1, `all rules anew, remembered clients stay`},
 	} {

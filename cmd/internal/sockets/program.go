@@ -2,16 +2,18 @@ package sockets
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
-// A Program is a process that has a socket.
+// A Program is a systemd service or a process that has a socket.
 type Program struct {
 	Name string // of printable ASCII characters; "": not known
-	PID  int
+	PID  int    // 0: not known
 }
 
 // String names the program, or says that it is not known: root alone can see the sockets of other users, and the kernel
@@ -23,7 +25,8 @@ func (p Program) String() string {
 	return p.Name
 }
 
-// Programs returns the programs that have sockets, by inode. Of several processes with a socket it returns the first.
+// Programs returns the programs that have sockets, by inode. A service of systemd goes by the name of its unit, which a
+// process without CAP_SYS_PTRACE can find, too. Of several processes with a socket it returns the first.
 func Programs(sockets []Socket) map[uint32]Program {
 	wanted := map[string]uint32{}
 	for _, s := range sockets {
@@ -40,6 +43,35 @@ func Programs(sockets []Socket) map[uint32]Program {
 		}
 		addProgram(pid, wanted, out)
 	}
+	units := unitsOf("/sys/fs/cgroup", sockets)
+	for _, s := range sockets {
+		if name := units[s.CGroup]; name != "" {
+			out[s.Inode] = Program{printable(name), out[s.Inode].PID}
+		}
+	}
+	return out
+}
+
+// unitsOf returns the services whose processes made the sockets, by the number of the control group: the inode of its
+// directory.
+func unitsOf(root string, sockets []Socket) map[uint64]string {
+	wanted, out := map[uint64]bool{}, map[uint64]string{}
+	for _, s := range sockets {
+		wanted[s.CGroup] = true
+	}
+	filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() || !strings.HasSuffix(path, ".service") {
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil {
+			return nil
+		}
+		if number := info.Sys().(*syscall.Stat_t).Ino; wanted[number] {
+			out[number] = d.Name()
+		}
+		return nil
+	})
 	return out
 }
 

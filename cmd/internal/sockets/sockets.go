@@ -22,6 +22,7 @@ type Socket struct {
 	Port     uint16
 	Link     int // index of the interface that the socket is bound to; 0: none
 	Inode    uint32
+	CGroup   uint64 // number of the control group of its creator; 0: not known
 }
 
 // A Protocol is a transport protocol, named as farms do.
@@ -108,6 +109,7 @@ func ask(family, protocol, state uint8) (all []Socket, err error) {
 const (
 	diagHeader = 72 // the size of struct inet_diag_msg
 	diagV6Only = 11 // INET_DIAG_SKV6ONLY
+	diagCGroup = 21 // INET_DIAG_CGROUP_ID, since Linux 5.8
 )
 
 // parse reads struct inet_diag_msg and its attributes.
@@ -124,8 +126,11 @@ func parse(m []byte) (s Socket, ok bool) {
 		Link: int(binary.NativeEndian.Uint32(m[40:])), Inode: binary.NativeEndian.Uint32(m[68:])}
 	attributes, _ := nl.ParseRouteAttr(m[diagHeader:])
 	for _, at := range attributes {
-		if at.Attr.Type == diagV6Only && len(at.Value) > 0 {
+		switch {
+		case at.Attr.Type == diagV6Only && len(at.Value) > 0:
 			s.Only6 = at.Value[0] != 0
+		case at.Attr.Type == diagCGroup && len(at.Value) == 8:
+			s.CGroup = binary.NativeEndian.Uint64(at.Value)
 		}
 	}
 	return s, s.Port != 0

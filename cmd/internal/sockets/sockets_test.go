@@ -4,7 +4,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -31,7 +33,7 @@ func TestListening(t *testing.T) {
 		{Protocol: TCP, Address: netip.IPv6Unspecified(), Port: both},
 	} {
 		i := slices.IndexFunc(all, func(s Socket) bool {
-			s.Inode, s.Only6 = 0, s.Only6 && want.Address.IsUnspecified()
+			s.Inode, s.CGroup, s.Only6 = 0, 0, s.Only6 && want.Address.IsUnspecified()
 			return s == want
 		})
 		if i < 0 {
@@ -85,6 +87,25 @@ func TestServes(t *testing.T) {
 		if test.socket.Serves(own4) != test.serves4 || test.socket.Serves(own6) != test.six {
 			t.Errorf("%s: %t, %t", test.name, test.socket.Serves(own4), test.socket.Serves(own6))
 		}
+	}
+}
+
+func TestUnitsOf(t *testing.T) {
+	root := t.TempDir()
+	var made []Socket
+	for _, name := range []string{"system.slice/ssh.service", "user.slice/user-0.slice"} {
+		dir := filepath.Join(root, name)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made = append(made, Socket{CGroup: info.Sys().(*syscall.Stat_t).Ino})
+	}
+	if units := unitsOf(root, made); len(units) != 1 || units[made[0].CGroup] != "ssh.service" {
+		t.Errorf("got %v", units)
 	}
 }
 
