@@ -57,7 +57,7 @@ func (e *Engine) refusedPorts(farms []*farm.Farm) ([]preflight.TakenPort, error)
 	if err != nil || len(taken) == 0 {
 		return nil, err
 	}
-	last, c, err := e.lastLoaded()
+	last, c, _ := e.lastLoaded()
 	switch {
 	case c != nil:
 		return preflight.Untaken(taken, c.script.Farms)
