@@ -192,7 +192,7 @@ func (e *Engine) lastLoadedAs(now *compilation) (LastLoad, *compilation, error) 
 		return last, now, nil
 	}
 	memory := e.memory()
-	if memory.kept != nil && memory.kept.script.Digest == last.Digest {
+	if k := memory.kept; k != nil && k.script.Digest == last.Digest && k.sources.Digest() == last.Sources {
 		return last, memory.kept, nil
 	}
 	if memory.kept = e.compileKept(sourcesFile, last.Digest); memory.kept != nil {
