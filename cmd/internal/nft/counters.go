@@ -198,11 +198,3 @@ func (n Nft) MapValues(ctx context.Context, family, name string, do func(value [
 	}
 	return nil
 }
-
-// familyNumber gives the kernel's number of the family of a table.
-func familyNumber(family string) uint8 {
-	if family == "netdev" {
-		return unix.NFPROTO_NETDEV
-	}
-	return unix.NFPROTO_INET
-}

@@ -19,3 +19,11 @@ func query(ctx context.Context, message, flags int, family uint8, attrs ...nl.Ne
 	}
 	return answers, err
 }
+
+// familyNumber gives the kernel's number of the family of a table.
+func familyNumber(family string) uint8 {
+	if family == "netdev" {
+		return unix.NFPROTO_NETDEV
+	}
+	return unix.NFPROTO_INET
+}
