@@ -48,14 +48,14 @@ func TestUpgradeKeepsState(t *testing.T) {
 			if own, err := os.ReadFile(loaded); err == nil {
 				script = own
 			}
-			run := func(verb string, want int, says string) step {
+			run := func(command string, want int, says string) step {
 				return stepFunc(func(s *testbed) error {
 					out, err := s.Balancer.Run(s.ctx, "", "sh", "-c",
-						`cd "$1" && { "$2" "$3" --dir farms.d --state-dir state 2>&1; echo "status $?"; }`, "sh", root,
-						program, verb)
+						`cd "$1" && { "$2" $3 --dir farms.d --state-dir state 2>&1; echo "status $?"; }`, "sh", root,
+						program, command)
 					if ended := strings.HasSuffix(out, fmt.Sprintf("status %d\n", want)); err == nil &&
 						(!ended || !regexp.MustCompile(says).MatchString(out)) {
-						err = fmt.Errorf("farmc %s has to exit with %d and print %q, but prints\n%s", verb, want, says,
+						err = fmt.Errorf("farmc %s has to exit with %d and print %q, but prints\n%s", command, want, says,
 							out)
 					}
 					return err
@@ -81,7 +81,7 @@ func TestUpgradeKeepsState(t *testing.T) {
 				goesOn,
 				run("status", left.status, ""),
 				run("apply", 0, left.says), goesOn,
-				run("apply", 0, "nothing to do"), run("status", 0, "banned: 198.51.100.77 for "),
+				run("apply", 0, "nothing to do"), run("status keep", 0, "banned +198.51.100.77 for "),
 				run("diff", 0, `\Astatus`),
 				edit("weight  = 3", "weight  = 5"), run("apply", 0, "only the changes"), goesOn,
 				request{by: "tcp", to: service1, shares: shares{"b1:8081": 5, "b2:8082": 1}, sees: "balancer"},
