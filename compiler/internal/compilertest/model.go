@@ -603,6 +603,13 @@ type Setting struct {
 	Table, Key, Value string
 }
 
+// localByDefault reports whether the farm serves connections of this machine if no key says so.
+func (f ModelFarm) localByDefault() bool {
+	return f.inside == nil && !slices.ContainsFunc(slices.Concat(f.hashOn, f.persistOn), func(key string) bool {
+		return strings.HasSuffix(key, "mac")
+	})
+}
+
 // Settings are the farm as an administrator would write it; keys at their defaults may be left out.
 func (f ModelFarm) Settings(r *rand.Rand) []Setting {
 	var out []Setting
@@ -619,7 +626,7 @@ func (f ModelFarm) Settings(r *rand.Rand) []Setting {
 	say("", "mode", strconv.Quote(f.mode), `"snat"`)
 	say("", "state", map[bool]string{false: `"up"`, true: `"down"`}[f.down], `"up"`)
 	say("", "scheduler", strconv.Quote(f.scheduler), `"random"`)
-	say("", "local-clients", strconv.FormatBool(f.local), "true")
+	say("", "local-clients", strconv.FormatBool(f.local), strconv.FormatBool(f.localByDefault()))
 	if f.hashOn != nil {
 		say("", "hash-on", listed(r, inAnyOrder(r, f.hashOn)), "")
 	}
