@@ -18,7 +18,7 @@ type Plan struct {
 	Before         LastLoad
 	Changes        []string // differences between the loaded farms and these, one sentence each
 	UpToDate       bool     // the kernel has the script already
-	Reason         string   // why a load is necessary even if the farms did not change; "": no such reason
+	Reason         string   // why all rules are loaded even if the farms are the same, in the past tense; "": no reason
 	Network        string   // changes of this machine's addresses and services since the last load; "": none
 	Strategy       Strategy // of the load that succeeded
 	KeptSets       int      // sets filled by packets that kept their elements under strategy KeepSets
@@ -51,10 +51,10 @@ type Plan struct {
 }
 
 const (
-	noRules    = "the kernel holds no farms"
-	otherRules = "the kernel has a different ruleset than the last one loaded"
+	noRules    = "the rules were missing in the kernel"
+	otherRules = "the kernel had a different ruleset than the last one loaded"
 
-	unknownRules = "the kernel has farms that this state directory does not know, and they are replaced"
+	unknownRules = "the kernel had farms that this state directory does not know, and they are replaced"
 )
 
 // plan compares the compilation with the last load and with the kernel. A reason forces a load even if the digest in
@@ -104,7 +104,7 @@ func (p *Plan) loadReason(interfacesIntact bool) string {
 	case p.mistrust != "":
 		return p.mistrust
 	case digest == p.Script.Digest && !interfacesIntact:
-		return "rules at ingress are missing, or their interface was re-created"
+		return "rules at ingress were missing, or their interface was re-created"
 	case p.UpToDate || digest == p.Before.Digest:
 		return ""
 	case digest == "" && p.Before.Script == nil: // the first load
@@ -114,7 +114,7 @@ func (p *Plan) loadReason(interfacesIntact bool) string {
 	case p.Before.Script == nil:
 		return unknownRules
 	case digest == p.Before.Boot:
-		return "the kernel has the rules of the boot, without interfaces and source addresses"
+		return "the kernel had the rules of the boot, without interfaces and source addresses"
 	}
 	return otherRules
 }
