@@ -1,6 +1,8 @@
 package compiler
 
 import (
+	"strings"
+
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 	"farmc/compiler/ruleset"
@@ -41,16 +43,25 @@ func (c *Compiler) CompileFor(dirs []farm.Dir, machine ruleset.Machine) (*rulese
 		return nil, told
 	}
 	if len(farms) == 0 {
-		told = append(
-			told,
-			diag.Diagnostic{
-				Severity: diag.Warning,
-				Place:    diag.Place{File: dirs[len(dirs)-1].Path},
-				Message:  "there are no farms: nothing is balanced",
-			},
-		)
+		told = append(told, noFarms(dirs))
 	}
 	return script, told
+}
+
+// noFarms is the warning about directories without farms. The first directory is the one that administrators use.
+func noFarms(dirs []farm.Dir) diag.Diagnostic {
+	d := diag.Diagnostic{Severity: diag.Warning, Place: diag.Place{File: dirs[0].Path},
+		Message: "there are no farms: nothing is balanced"}
+	var paths []string
+	for _, dir := range dirs {
+		if dir.Path != "" {
+			paths = append(paths, dir.Path)
+		}
+	}
+	if len(paths) > 0 {
+		d.Hint = "a farm is a file NAME.toml in " + strings.Join(paths, " or ")
+	}
+	return d
 }
 
 // Readings gives each farm as the last Compile read it, by name, also the farms with faults.

@@ -86,6 +86,8 @@ func result(p live.Plan, took time.Duration) string {
 	switch {
 	case p.UpToDate && len(p.Changes) > 0:
 		return n + ", nothing to load: the rules stay the same"
+	case p.UpToDate && len(p.Script.Farms) == 0:
+		return "no farms, nothing to do"
 	case p.UpToDate:
 		return n + ", nothing to do: the kernel holds them"
 	}

@@ -97,7 +97,7 @@ func read(dirs []Dir, faults *diag.Diagnostics) source {
 		}
 		found = true
 		if err != nil {
-			top.unreadable(d.Path, err)
+			top.unreadableDir(d.Path, err)
 			continue
 		}
 		for _, e := range entries {
@@ -112,7 +112,7 @@ func read(dirs []Dir, faults *diag.Diagnostics) source {
 	}
 	if !found {
 		for _, d := range dirs {
-			top.unreadable(d.Path, fs.ErrNotExist)
+			top.unreadableDir(d.Path, fs.ErrNotExist)
 		}
 	}
 	return assemble(top, dropIns, faults)
@@ -202,6 +202,14 @@ func (l *layers) named(ending string) []layer {
 		}
 	}
 	return out
+}
+
+// unreadableDir is unreadable, with a remedy if the directory is missing.
+func (l *layers) unreadableDir(at string, err error) {
+	l.unreadable(at, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		(*l.faults)[len(*l.faults)-1].Hint = "create the directory: mkdir -p " + at
+	}
 }
 
 func (l *layers) unreadable(at string, err error) {

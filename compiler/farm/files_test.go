@@ -207,6 +207,28 @@ func TestReadDirectories(t *testing.T) {
 	}
 }
 
+// A missing directory has a remedy, and an unreadable one has none.
+func TestHintForMissingDirectory(t *testing.T) {
+	missing := os.DirFS(filepath.Join(t.TempDir(), "missing"))
+	for _, test := range []struct {
+		rule string
+		dir  Dir
+		want string
+	}{
+		{"missing", Dir{Path: "etc", FS: missing}, "create the directory: mkdir -p etc"},
+		{"optional", Dir{Path: "etc", FS: missing, Optional: true}, "create the directory: mkdir -p etc"},
+		{"unreadable", Dir{Path: "etc", FS: denied{}}, ""},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			var told diag.Diagnostics
+			read([]Dir{test.dir}, &told)
+			if len(told) != 1 || told[0].Hint != test.want {
+				t.Errorf("got %+v, want one fault with the hint %q", told, test.want)
+			}
+		})
+	}
+}
+
 // denied is a directory without read permission.
 type denied struct{}
 
