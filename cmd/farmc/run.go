@@ -201,7 +201,7 @@ func (c *call) reportApply(p live.Plan, diagnostics diag.Diagnostics, err error)
 func (c *call) printLook(l live.Look) {
 	c.printDiagnostics(l.Appeared.Diagnostics())
 	for _, text := range l.Ended {
-		c.log("over: %s", text)
+		c.log("no longer: %s", text)
 	}
 }
 

@@ -1,6 +1,9 @@
 package main
 
-import "context"
+import (
+	"context"
+	"os/exec"
+)
 
 var unloadVerb = verb{
 	name:    "unload",
@@ -20,7 +23,15 @@ watch runs.`,
 		} else {
 			c.log("the kernel holds no rules of farmc")
 		}
-		c.log("the next boot loads none; farmc apply loads farms again, and so does farmc.path at a change of a file")
+		c.log("the next boot loads none; farmc apply loads farms again%s", andPathUnit(ctx))
 		return exitOK
 	},
+}
+
+// andPathUnit warns that farmc.path loads farms, too, if the unit is active.
+func andPathUnit(ctx context.Context) string {
+	if exec.CommandContext(ctx, "systemctl", "--quiet", "is-active", "farmc.path").Run() != nil {
+		return ""
+	}
+	return ", and so does farmc.path at a change of a file"
 }
