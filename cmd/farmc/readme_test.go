@@ -144,8 +144,9 @@ func follow(t *testing.T, bin string, steps []step) (outputs []string) {
 	needMachine(t)
 	const separator = "----- next step -----\n"
 	script := "exec 2>&1; export LC_ALL=C.UTF-8 PATH=" + bin + ":$PATH; unset STATE_DIRECTORY\n" +
+		"mount -t proc proc /proc\n" + // with the numbers of processes that ip netns pids prints
 		"for dir in /etc /run /var/lib; do mount -t tmpfs -o size=4m,mode=755 tmpfs $dir; done\n" +
-		"mkdir -p /etc/farmc/farms.d /run/farmc/farms.d\n" +
+		"mkdir -p /etc/farmc/farms.d /etc/sysctl.d /run/farmc/farms.d\n" +
 		"ip link set lo up; sysctl -qw net.ipv4.ip_forward=0\n"
 	for _, s := range steps {
 		script += "echo '" + strings.TrimSpace(separator) + "'\n"
@@ -158,7 +159,7 @@ func follow(t *testing.T, bin string, steps []step) (outputs []string) {
 			script += "sleep 2\n" // until the servers listen
 		}
 	}
-	script += "kill $(jobs -p)\n"
+	script += "jobs -p | xargs -r kill\n" // unless the steps did
 	namespaces := []string{"--net", "--mount", "--pid", "--fork", "--kill-child"}
 	shell := exec.Command("unshare", append(namespaces, "bash", "-c", script)...)
 	shell.Dir = t.TempDir() // for files of the steps
