@@ -50,6 +50,7 @@ func TestPackage(t *testing.T) {
 		{"upgrade-from-an-older-farmc-moves-to-the-watch-service", upgradeOlderMovesToWatch},
 		{"reboot-with-broken-farms-keeps-the-last-good-ones", rebootKeepsLastGoodFarms},
 		{"reboot-serves-without-farmc-and-files", rebootServesWithoutFarmc},
+		{"switches-off", switchesOff},
 		{"watch-service-restores-rules", watchServiceRestores},
 		{"purge-leaves-nothing", purgeLeavesNothing},
 		{"purge-at-once-unloads", purgeAtOnceUnloads},
