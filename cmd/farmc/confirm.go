@@ -92,7 +92,7 @@ func (c *call) awaitTrial(ctx context.Context, name, digest string) int {
 			c.printError(err)
 			return exitFailure
 		case t == nil:
-			return c.trialOutcome(store, digest)
+			return c.trialOutcome(ctx, store, digest)
 		case t.Name != name:
 			c.log("another apply replaced this one")
 			return exitFailure
@@ -113,8 +113,12 @@ func (c *call) awaitTrial(ctx context.Context, name, digest string) int {
 // rollbackGrace is the time after the deadline in which the confirm timer rolls back; a load can take that long.
 const rollbackGrace = time.Minute
 
-// trialOutcome prints whether the trial of the script with this digest was confirmed.
-func (c *call) trialOutcome(store live.Store, digest string) int {
+// trialOutcome prints whether the trial of the script with this digest was confirmed. The command that ended the trial
+// writes its other files until it releases the lock.
+func (c *call) trialOutcome(ctx context.Context, store live.Store, digest string) int {
+	if release, err := store.Lock(ctx, func() {}); err == nil {
+		defer release()
+	}
 	confirmed, err := store.Confirmed(digest)
 	last, _ := store.Loaded()
 	switch {
