@@ -124,6 +124,16 @@ func (m *Machine) mustBeLoaded() string {
 	return now
 }
 
+// awaitLoaded waits until the kernel has the rules with a digest.
+func (m *Machine) awaitLoaded(digest string) {
+	m.t.Helper()
+	for deadline := time.Now().Add(commandTimeout); m.loadedDigest() != digest; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			m.t.Fatalf("the loaded digest is %q, want %q\n%s", m.loadedDigest(), digest, m.journal())
+		}
+	}
+}
+
 var digest = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
 
 // awaitNoDiff waits until the kernel has the rules of the farms.

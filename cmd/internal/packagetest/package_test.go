@@ -154,7 +154,7 @@ func (m *Machine) keepsRulesAtFault(command string) {
 
 func (m *Machine) statusHasFault() {
 	m.t.Helper()
-	m.Until(`systemctl status --no-pager --lines=30 farmc.service farmc-apply.service | grep -F ` +
+	m.Until(`systemctl status --no-pager --lines=100 farmc.service farmc-apply.service | grep -F ` +
 		`'/etc/farmc/farms.d/web.toml:4:1: error: unknown key "prot"'`)
 }
 
@@ -338,11 +338,10 @@ func rebootKeepsLastGoodFarms(m *Machine) {
 	m.Do("systemctl enable nftables.service")
 	m.Write("/etc/farmc/farms.d/web.toml", strings.Replace(web("11"), "port", "prot", 1))
 	m.Reboot()
-	if now := m.mustBeLoaded(); now != before {
-		m.t.Errorf("the loaded digest is %q, want %q as before\n%s", now, before, m.journal())
-	}
+	m.mustBeLoaded() // without the source addresses that the network names
 	m.connect()
 	m.serves("11")
+	m.awaitLoaded(before)
 	m.statusHasFault()
 	m.Do("systemctl is-active farmc-boot.service")
 	order := m.Do("systemctl show --property=Before farmc-boot.service")

@@ -53,7 +53,7 @@ func readTable(family int) *table {
 	return t
 }
 
-// areUsual reports whether the rules are those that the kernel makes: tables local, main and default for all packets.
+// areUsual reports whether the kernel made all of the rules: tables local, main and default for all packets.
 func areUsual(rules []netlink.Rule) bool {
 	for _, r := range rules {
 		usual := r.Table == unix.RT_TABLE_LOCAL && r.Priority <= 0 ||
