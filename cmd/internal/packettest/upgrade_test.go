@@ -55,8 +55,8 @@ func TestUpgradeKeepsState(t *testing.T) {
 						program, command)
 					if ended := strings.HasSuffix(out, fmt.Sprintf("status %d\n", want)); err == nil &&
 						(!ended || !regexp.MustCompile(says).MatchString(out)) {
-						err = fmt.Errorf("farmc %s has to exit with %d and print %q, but prints\n%s", command, want, says,
-							out)
+						err = fmt.Errorf("farmc %s has to exit with %d and print %q, but prints\n%s", command, want,
+							says, out)
 					}
 					return err
 				})
