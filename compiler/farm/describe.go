@@ -248,5 +248,6 @@ func recallBackend(name string, about map[string]string) Backend {
 	}
 	port, _ := strconv.ParseUint(about["port"], 10, 16)
 	b.Port = uint16(port)
+	b.Percent, _ = strconv.Atoi(about["weight-percent"])
 	return b
 }

@@ -33,7 +33,9 @@ func (e *Engine) Ban(ctx context.Context, name string, client netip.Prefix, long
 		b.Duration = f.Limits.Ban
 	}
 	b.Allowed = f.Allows(client)
-	b.Before, err = e.Nft.Ban(ctx, set, client.Addr(), b.Duration)
+	if b.Before, err = e.Nft.Ban(ctx, set, client.Addr(), b.Duration); err == nil {
+		e.observer().Banned(name, b)
+	}
 	return b, explainMissingSet(err, name)
 }
 
@@ -45,6 +47,9 @@ func (e *Engine) Unban(ctx context.Context, name string, client netip.Prefix) (b
 		return false, err
 	}
 	was, err := e.Nft.Unban(ctx, set, client.Addr())
+	if was && err == nil {
+		e.observer().Unbanned(name, formatClient(client))
+	}
 	return was, explainMissingSet(err, name)
 }
 

@@ -31,8 +31,9 @@ type compilation struct {
 
 	readings []*farm.Reading // of the farms in the files, by name; nil for other compilations
 
-	actual     *SourceFiles // files in the directories, if some of the sources are older; else nil
-	scriptOnly bool         // the farms of the script are not known
+	took       time.Duration // reading and compiling
+	actual     *SourceFiles  // files in the directories, if some of the sources are older; else nil
+	scriptOnly bool          // the farms of the script are not known
 
 	portsChecked  bool // refuseTakenPorts has run
 	waitsForPorts bool // a farm is refused, because a program listens on its port
@@ -49,9 +50,11 @@ func (e *Engine) compile() *compilation { return e.compileWith(nil) }
 
 // compileWith compiles the farms as they will be after some changes of files.
 func (e *Engine) compileWith(changes []FileChange) *compilation {
+	began := time.Now()
 	for attempt := 1; ; attempt++ {
 		before := e.stamps()
 		c := e.compileOnce(changes)
+		c.took = time.Since(began)
 		if slices.Equal(before, e.stamps()) || attempt == 3 {
 			return c
 		}

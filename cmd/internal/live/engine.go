@@ -14,7 +14,7 @@
 // deadline.go and idle.go set states of backends with them. tamper.go and loadwindow.go detect changes by other
 // programs. status.go, farmstatus.go, kernelstatus.go and counting.go make the document of status. ban.go, newfarm.go
 // and checkfile.go serve the commands of these names. snapshot.go, reader.go, yield.go, request.go and fault.go answer
-// questions of other programs while watch applies.
+// questions of other programs while watch applies; observe.go and measures.go tell them of loads and numbers.
 //
 // Every method of Engine that loads rules holds the lock of the state directory, and so excludes other farmc processes.
 // A process can be killed at any point: the order of the writes to the state directory keeps each intermediate state
@@ -49,6 +49,8 @@ type Engine struct {
 	Isolate  bool   // load the correct farms even if others have faults
 	Idle     bool   // load nothing while there is no farm and never was one
 	Insecure bool   // warn, instead of refusing, if users other than root may write to farms or state
+
+	Observer Observer // is told of loads, findings and bans; nil: none is
 
 	FollowsNetwork bool // the caller calls ForgetRoutes when routes may have changed; no compilation asks before
 

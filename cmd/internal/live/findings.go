@@ -78,6 +78,9 @@ func (e *Engine) look(ctx context.Context, farms []*farm.Farm) (l Look) {
 			l.Ended = append(l.Ended, record.Reported[id].Text)
 		}
 	}
+	if len(l.Appeared)+len(l.Ended) > 0 {
+		e.observer().Looked(l)
+	}
 	sampled := record.sample(time.Now())
 	if sampled || !maps.Equal(now, record.Reported) {
 		record.Reported = now

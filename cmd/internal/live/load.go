@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,7 +28,17 @@ const (
 
 // load loads the plan's script into the kernel and records it in the state directory.
 func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
+	p.Stages.Compile = p.took
+	began := time.Now().Add(-p.took)
+	diagnostics, err := e.loadAndKeep(ctx, p)
+	e.observer().Loaded(LoadReport{Plan: *p, Cause: e.Cause, Err: err, Began: began})
+	return diagnostics, err
+}
+
+func (e *Engine) loadAndKeep(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
+	saved := measure(&p.Stages.Save)
 	files, err := e.Store.prepare(*p)
+	saved()
 	full := err
 	if err != nil && (p.mustKeep || p.unconfirmed || !isFull(err)) {
 		return nil, err
@@ -41,7 +52,9 @@ func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 	var diagnostics diag.Diagnostics
 	if !p.UpToDate {
 		window := e.monitor.beforeLoad(ctx)
-		if diagnostics, err = e.loadByStrategy(ctx, p); err != nil {
+		loaded := measure(&p.Stages.Kernel)
+		diagnostics, err = e.loadByStrategy(ctx, p)
+		if loaded(); err != nil {
 			e.monitor.loadFailed()
 			if files != nil {
 				e.Store.discard(files)
@@ -55,14 +68,18 @@ func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 	// Before the commit, so that the load after an interruption here repeats it.
 	if !p.scriptOnly {
 		var more diag.Diagnostics
+		cut := measure(&p.Stages.Connections)
 		p.CutConnections, more = cutConnections(ctx, flows.NewStale(p.Before.Farms, p.Script.Farms))
+		cut()
 		diagnostics = append(diagnostics, more...)
 	}
 	if full != nil {
 		const old = "loaded.nft stays the script of an older load, which the next boot loads"
 		return diagnostics, fmt.Errorf("%w: %w; %s", ErrUnkept, full, old)
 	}
-	if err := e.Store.commit(*p, files); err != nil {
+	saved = measure(&p.Stages.Save)
+	err = e.Store.commit(*p, files)
+	if saved(); err != nil {
 		return diagnostics, fmt.Errorf("%w: %w", ErrUnkept, err)
 	}
 	e.monitor.stored()

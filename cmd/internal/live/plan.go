@@ -22,6 +22,7 @@ type Plan struct {
 	Network        string   // changes of this machine's addresses and services since the last load; "": none
 	Strategy       Strategy // of the load that succeeded
 	KeptSets       int      // sets filled by packets that kept their elements under strategy KeepSets
+	Stages         Stages   // of the load
 	CutConnections int      // open connections deleted because their backend no longer takes them
 
 	Blocked error // why Apply would refuse to load now: ErrHeld or ErrOnTrial; set by Plan alone
