@@ -18,13 +18,16 @@ import (
 // one of a few turns, so many of them leave the processors to the loads. All methods can be called at once.
 type Reader struct {
 	engine *Engine // without the directories: it reads no file of a farm
+	meter  *Engine // the same, of Measures
 	now    atomic.Pointer[Snapshot]
 	turns  chan struct{} // of questions about the kernel
 	checks chan struct{} // of checks by nft, which take longest
 
 	yielding // checks to loads
 
-	status, farm, difference singleflight.Group // equal questions at the same time have one answer
+	status, farm, difference, measuring singleflight.Group // equal questions at the same time have one answer
+
+	last lastMeasures
 }
 
 // readerTurns is the number of questions that the kernel answers at once.
@@ -43,8 +46,9 @@ var (
 // NewReader returns a reader that asks the kernel and nft as e does. It shares none of e's caches, and logs nothing.
 func NewReader(e *Engine) *Reader {
 	quiet := func(string, ...any) {}
-	own := &Engine{Nft: e.Nft, Store: Store{Dir: e.Store.Dir}, Log: quiet, Insecure: e.Insecure}
-	return &Reader{engine: own, turns: make(chan struct{}, readerTurns), checks: make(chan struct{}, 1)}
+	own := Engine{Nft: e.Nft, Store: Store{Dir: e.Store.Dir}, Log: quiet, Insecure: e.Insecure}
+	meter := own
+	return &Reader{engine: &own, meter: &meter, turns: make(chan struct{}, readerTurns), checks: make(chan struct{}, 1)}
 }
 
 // Publish makes a snapshot the current one. A nil snapshot changes nothing.
