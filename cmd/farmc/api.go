@@ -59,12 +59,13 @@ func (o apiOptions) keysPath() string {
 // An apiServer is the API of watch.
 type apiServer struct {
 	*call
-	watcher *watcher
-	reader  *live.Reader
-	server  *api.Server
-	open    []net.Listener // of the service manager
-	listen  []api.Address
-	serving sync.WaitGroup
+	watcher  *watcher
+	reader   *live.Reader
+	server   *api.Server
+	observer *observer
+	open     []net.Listener // of the service manager
+	listen   []api.Address
+	serving  sync.WaitGroup
 }
 
 // newAPI returns the API that the options ask for; nil if they ask for none. An error is about the options.
@@ -85,6 +86,7 @@ func (c *call) newAPI(e *live.Engine) (*apiServer, error) {
 	}
 	keys := apikey.NewFile(func() (io.ReadCloser, error) { return e.OpenTrusted(c.api.keysPath()) }, c.log)
 	s.server = api.NewServer(s.reader, s, keys, c.log)
+	s.observe(e)
 	return s, nil
 }
 

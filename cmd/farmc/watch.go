@@ -269,6 +269,7 @@ func (w *watcher) checkRules(ctx context.Context, by string) {
 		default:
 		}
 		w.printError(fmt.Errorf("rules changed by %s: %s", by, wrong))
+		w.api.tampered(by, wrong)
 		if pause := w.backoff.hit(time.Now(), by); pause > 0 {
 			w.printError(fmt.Errorf("rules keep being changed; restoring at most every %s", pause))
 		}
@@ -317,7 +318,9 @@ func (w *watcher) yield() (resume func()) {
 // publish gives the outcome to the API.
 func (w *watcher) publish(o outcome) {
 	if w.api != nil {
-		w.api.reader.Publish(w.engine.Snapshot(o.Plan, o.diagnostics, o.err, w.api.reader.Current()))
+		s := w.engine.Snapshot(o.Plan, o.diagnostics, o.err, w.api.reader.Current())
+		w.api.reader.Publish(s)
+		w.api.observer.looked(s)
 	}
 }
 

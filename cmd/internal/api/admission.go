@@ -7,8 +7,11 @@ import (
 	"time"
 )
 
-// maxConnections is the number of connections that are open at once.
-const maxConnections = 100
+// Numbers of connections that are open at once.
+const (
+	maxConnections = 100
+	maxStreams     = 100 // of clients that follow events, apart from the others
+)
 
 // An admission limits the number of connections so that a client that opens many of them hinders only itself. If the
 // limit is exceeded, the peer with the most connections loses one: the oldest one without a request that has a valid
@@ -18,9 +21,37 @@ type admission struct {
 
 	mu    sync.Mutex
 	conns []*conn // the oldest first
+
+	streams *admission // of connections that follow events; they are none of conns
 }
 
-func newAdmission(limit int) *admission { return &admission{limitTo: limit} }
+func newAdmission(limit, streams int) *admission {
+	return &admission{limitTo: limit, streams: &admission{limitTo: streams}}
+}
+
+// beginStream counts a connection among the streams from now on, and reports whether there is room for it. If the limit
+// is exceeded, the peer with the most streams loses its oldest one, as in add.
+func (a *admission) beginStream(c *conn) (end func(), ok bool) {
+	if c == nil { // a test without a connection
+		return func() {}, true
+	}
+	switch victim := a.streams.add(c); victim {
+	case nil:
+	case c:
+		a.streams.remove(c)
+		return nil, false
+	default:
+		victim.abort()
+	}
+	a.remove(c)
+	return func() { a.streams.remove(c) }, true
+}
+
+// forget forgets a connection that ended.
+func (a *admission) forget(c *conn) {
+	a.remove(c)
+	a.streams.remove(c)
+}
 
 // add admits a connection, and returns the connection that has to end for it, or nil. The result is the new connection
 // itself if its peer has the most connections, and a request is being answered on each of them.
@@ -93,7 +124,7 @@ func (l *admittingListener) Accept() (net.Conn, error) {
 		if over, isTLS := stacked.(*tls.Conn); isTLS {
 			raw = over.NetConn()
 		}
-		c := newConn(stacked, raw, l.admission.remove)
+		c := newConn(stacked, raw, l.admission.forget)
 		victim := l.admission.add(c)
 		if victim == c {
 			go c.turnAway()

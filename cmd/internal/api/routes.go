@@ -19,6 +19,12 @@ type Route struct {
 // healthPath is the only path that needs no key.
 const healthPath = "/healthz"
 
+// eventsPath is the path of events, whose answer has no end. The key is asked again for eventsNeed meanwhile.
+const (
+	eventsPath = "/v1/events"
+	eventsNeed = apikey.ReadAll
+)
+
 // Routes returns all routes.
 func Routes() []Route {
 	return []Route{
@@ -34,6 +40,8 @@ func Routes() []Route {
 		{"GET", "/v1/script", apikey.ReadAll, (*Server).script},
 		{"GET", "/v1/diff", apikey.ReadAll, (*Server).diff},
 		{"GET", "/v1/history", apikey.ReadAll, (*Server).history},
+		{"GET", "/metrics", apikey.ReadAll, (*Server).metrics},
+		{"GET", eventsPath, eventsNeed, (*Server).events},
 		{"POST", "/v1/check", apikey.ReadAll, (*Server).check},
 	}
 }

@@ -2,9 +2,9 @@
 // which the commands use as well.
 //
 // Order of the files: server.go (Server: from a connection to a route), routes.go (the table of all routes), auth.go
-// and attempts.go (keys), body.go (documents of clients), reply.go (documents and errors for clients), write.go (replies
-// to writes). farms.go, lists.go, check.go and state.go have the handlers. listen.go, certificate.go, admission.go and conn.go have
-// the sockets: addresses, TLS, and the limits on connections.
+// and attempts.go (keys), body.go (documents of clients), reply.go (documents and errors for clients), write.go
+// (replies to writes). farms.go, lists.go, check.go, state.go, events.go and metrics.go have the handlers. listen.go,
+// certificate.go, admission.go and conn.go have the sockets: addresses, TLS, and the limits on connections.
 //
 // Be aware:
 //   - A handler runs after the key was checked against the route. Documents of clients are text of users: names are
@@ -15,6 +15,7 @@ package api
 import (
 	"context"
 	"errors"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -23,7 +24,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/common/expfmt"
+
 	"farmc/cmd/internal/apikey"
+	"farmc/cmd/internal/event"
 	"farmc/cmd/internal/live"
 )
 
@@ -43,6 +47,11 @@ type Keys interface {
 	Find(secret string) (apikey.Key, bool)
 }
 
+// A Meter reads all metrics. The result writes them.
+type Meter interface {
+	Read(ctx context.Context) (write func(io.Writer, expfmt.Format) error, err error)
+}
+
 // Limits of a request and of a connection.
 const (
 	maxHeader  = 16 << 10 // bytes of the request line and the headers
@@ -60,7 +69,12 @@ type Server struct {
 	Farms  Farms
 	Writer Writer
 	Keys   Keys
+	Events *event.Stream // nil: there are none
+	Meter  Meter         // of GET /metrics; nil: there is none
 	Log    func(format string, args ...any)
+
+	heartbeat, streamWrite time.Duration   // heartbeatTime, streamWriteTime
+	ending                 context.Context // ends with the server
 
 	routes  []Route
 	mux     *http.ServeMux
@@ -81,7 +95,10 @@ func newServer(farms Farms, keys Keys, logf func(format string, args ...any), ro
 	s := &Server{Farms: farms, Keys: keys, Log: logf, routes: routes}
 	s.failed = attempts{missing: steadyLog{log: logf}, wrong: steadyLog{log: logf}, pause: time.Second}
 	s.mux = s.newMux()
-	s.conns = newAdmission(maxConnections)
+	s.heartbeat, s.streamWrite = heartbeatTime, streamWriteTime
+	ending, end := context.WithCancel(context.Background())
+	s.ending = ending
+	s.conns = newAdmission(maxConnections, maxStreams)
 	s.serving = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: sendTime,
@@ -96,6 +113,7 @@ func newServer(farms Farms, keys Keys, logf func(format string, args ...any), ro
 		DisableGeneralOptionsHandler: true,
 		Protocols:                    new(http.Protocols),
 	}
+	s.serving.RegisterOnShutdown(end)  // streams have no other end
 	s.serving.Protocols.SetHTTP1(true) // a connection of HTTP/2 has hundreds of requests at once
 	return s
 }
@@ -126,7 +144,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	if _, pattern := s.mux.Handler(r); pattern == healthPath {
+	_, pattern := s.mux.Handler(r)
+	if pattern == healthPath {
 		s.mux.ServeHTTP(w, r)
 		return
 	}
@@ -140,7 +159,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.setBusy(true)
 		defer c.setBusy(false)
 	}
-	s.mux.ServeHTTP(w, r.WithContext(withKey(r.Context(), key)))
+	r = r.WithContext(withKey(r.Context(), key))
+	if pattern == eventsPath && key.May(eventsNeed, "") {
+		s.stream(w, r)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
 }
 
 // malformed returns an error for requests that two programs can understand in two ways, and for paths that name no
