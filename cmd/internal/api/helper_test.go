@@ -167,6 +167,9 @@ func (s *site) do(t *testing.T, x exchange) exchange {
 		t.Fatalf("%s %s: %v", x.method, x.path, err)
 	}
 	x.status, x.answer, x.got = a.StatusCode, string(text), a.Header
+	if err := fits(t, r, x); err != nil {
+		t.Errorf("%s %s: %d %s: %v", x.method, x.path, x.status, x.answer, err)
+	}
 	return x
 }
 

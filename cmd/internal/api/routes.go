@@ -42,6 +42,7 @@ func Routes() []Route {
 		{"GET", "/v1/history", apikey.ReadAll, (*Server).history},
 		{"GET", "/metrics", apikey.ReadAll, (*Server).metrics},
 		{"GET", eventsPath, eventsNeed, (*Server).events},
+		{"GET", "/v1/openapi.json", apikey.ReadFarms, (*Server).openAPI},
 		{"POST", "/v1/check", apikey.ReadAll, (*Server).check},
 	}
 }

@@ -3,8 +3,9 @@
 //
 // Order of the files: server.go (Server: from a connection to a route), routes.go (the table of all routes), auth.go
 // and attempts.go (keys), body.go (documents of clients), reply.go (documents and errors for clients), write.go
-// (replies to writes). farms.go, lists.go, check.go, state.go, events.go and metrics.go have the handlers. listen.go,
-// certificate.go, admission.go and conn.go have the sockets: addresses, TLS, and the limits on connections.
+// (replies to writes). farms.go, lists.go, check.go, state.go, events.go and metrics.go have the handlers; openapi.go
+// and describe.go tell clients of them. listen.go, certificate.go, admission.go and conn.go have the sockets:
+// addresses, TLS, and the limits on connections.
 //
 // Be aware:
 //   - A handler runs after the key was checked against the route. Documents of clients are text of users: names are
@@ -76,12 +77,13 @@ type Server struct {
 	heartbeat, streamWrite time.Duration   // heartbeatTime, streamWriteTime
 	ending                 context.Context // ends with the server
 
-	routes  []Route
-	mux     *http.ServeMux
-	failed  attempts
-	bodies  bodyBudget
-	conns   *admission
-	serving *http.Server
+	routes   []Route
+	mux      *http.ServeMux
+	document func() []byte // of GET /v1/openapi.json
+	failed   attempts
+	bodies   bodyBudget
+	conns    *admission
+	serving  *http.Server
 }
 
 // NewServer returns a server with all routes.
@@ -95,6 +97,7 @@ func newServer(farms Farms, keys Keys, logf func(format string, args ...any), ro
 	s := &Server{Farms: farms, Keys: keys, Log: logf, routes: routes}
 	s.failed = attempts{missing: steadyLog{log: logf}, wrong: steadyLog{log: logf}, pause: time.Second}
 	s.mux = s.newMux()
+	s.document = sync.OnceValue(func() []byte { return openAPI(routes) })
 	s.heartbeat, s.streamWrite = heartbeatTime, streamWriteTime
 	ending, end := context.WithCancel(context.Background())
 	s.ending = ending

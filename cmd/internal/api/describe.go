@@ -1,0 +1,48 @@
+package api
+
+import "farmc/cmd/internal/live"
+
+// descriptions returns what GET /v1/openapi.json tells of each route, by its method and path. A test fails for a route
+// without a description, and validates every reply of the tests against it.
+func descriptions() map[string]description {
+	return map[string]description{
+		"GET " + healthPath: {summary: "Does the process answer requests?", reply: healthReply{}},
+		"GET /v1/farms": {summary: "All farms", query: []parameter{selectParameter}, reply: struct {
+			Farms []map[string]any `json:"farms"`
+		}{}},
+		"GET /v1/farms/{farm}":                    {summary: "A farm", reply: farmAnswer{}, etag: true},
+		"GET /v1/farms/{farm}/backends/{backend}": {summary: "A backend", reply: backendAnswer{}, etag: true},
+		"GET /v1/farms/{farm}/bans": {summary: "The banned clients of a farm", reply: struct {
+			Bans []live.BanStatus `json:"bans"`
+		}{}},
+		"GET /v1/farms/{farm}/bans/{address}": {summary: "A banned client", reply: live.BanStatus{}},
+		"GET /v1/lists": {summary: "The names of all lists", reply: struct {
+			Lists []string `json:"lists"`
+		}{}},
+		"GET /v1/lists/{list}": {summary: "The entries of a list; with Accept: text/plain its file", etag: true,
+			reply: struct {
+				Name    string   `json:"name"`
+				Source  string   `json:"source"`
+				Entries []string `json:"entries"`
+			}{}},
+		"GET /v1/status": {summary: "The state of all farms, as farmc status --json", reply: live.Status{}},
+		"GET /v1/script": {summary: "The script of the files for this machine", kind: "text/plain", etag: true},
+		"GET /v1/diff":   {summary: "The changes that apply would make", reply: live.Difference{}},
+		"GET /v1/history": {summary: "The last loads", reply: struct {
+			Loads []live.HistoryEntry `json:"loads"`
+		}{}},
+		"POST /v1/check": {summary: "Would these farms load? Changes nothing", reply: live.TrialCheck{}, body: struct {
+			Farms map[string]any `json:"farms"`
+		}{}},
+		"GET " + eventsPath: {summary: "Server-sent events: loads, backends, faults, tampering, bans, findings",
+			kind: "text/event-stream"},
+		"GET /metrics":         {summary: "Numbers of farms and loads for Prometheus", kind: "text/plain"},
+		"GET /v1/openapi.json": {summary: "This document", reply: map[string]any{}, etag: true},
+	}
+}
+
+type healthReply struct {
+	Status string `json:"status"`
+}
+
+var selectParameter = parameter{"select", "name, farm, sources, loaded, faults or keys of farms, with commas between"}
