@@ -54,6 +54,8 @@ type Engine struct {
 
 	FollowsNetwork bool // the caller calls ForgetRoutes when routes may have changed; no compilation asks before
 
+	measures bool // all farms are measured again and again
+
 	monitor *Monitor // nil: changes by other programs are not detected
 	warm    *warm    // nil before the first use
 }
@@ -63,6 +65,7 @@ type warm struct {
 	mu          sync.Mutex        // held during an operation
 	incremental compiler.Compiler // reuses farms of the last compilation that did not change
 	sample      sample            // of the last status of all farms; zero: none
+	counted     countedScript     // of the last measures; zero: none
 	kept        *compilation      // of the last load, in the result of lastLoaded; nil: none
 	cached      *SourceFiles      // source files of the last compilation; nil: none
 	farms       []*farm.Farm      // farms of the last compilation; nil: none, or it had faults

@@ -29,7 +29,7 @@ type backendName struct{ farm, backend string }
 // readCounts reads the counters of backends. Farms that share a maglev table share its counters, and the first farm
 // reports them.
 func (e *Engine) readCounts(ctx context.Context, s *Status, script *ruleset.Script, name string) error {
-	elements, err := reload.BackendCounters(script, name)
+	elements, err := e.backendCounters(script, name)
 	if err != nil {
 		return err
 	}
@@ -57,6 +57,26 @@ func (e *Engine) readCounts(ctx context.Context, s *Status, script *ruleset.Scri
 		}
 	})
 	return nil
+}
+
+// A countedScript is a script and its elements that count for backends.
+type countedScript struct {
+	script   *ruleset.Script
+	elements []reload.BackendCounter
+}
+
+// backendCounters returns the elements of a script that count for backends. An engine that measures all farms again and
+// again keeps them: to find a million elements takes a second, and 100 MB to keep.
+func (e *Engine) backendCounters(script *ruleset.Script, name string) ([]reload.BackendCounter, error) {
+	memory := e.memory()
+	if memory.counted.script == script && name == "" {
+		return memory.counted.elements, nil
+	}
+	elements, err := reload.BackendCounters(script, name)
+	if e.measures && name == "" && err == nil {
+		memory.counted = countedScript{script, elements}
+	}
+	return elements, err
 }
 
 // readSample reads the counters of elements.

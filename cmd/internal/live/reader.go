@@ -48,6 +48,7 @@ func NewReader(e *Engine) *Reader {
 	quiet := func(string, ...any) {}
 	own := Engine{Nft: e.Nft, Store: Store{Dir: e.Store.Dir}, Log: quiet, Insecure: e.Insecure}
 	meter := own
+	meter.measures = true
 	return &Reader{engine: &own, meter: &meter, turns: make(chan struct{}, readerTurns), checks: make(chan struct{}, 1)}
 }
 
