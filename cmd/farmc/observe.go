@@ -103,20 +103,21 @@ func (o *observer) Looked(l live.Look) {
 // A banEvent is a ban or its end.
 type banEvent struct {
 	eventTime
+	Cause   string   `json:"cause"`
 	Farm    string   `json:"farm"`
 	Client  string   `json:"client"`
 	Seconds *float64 `json:"seconds,omitempty"` // of a ban
 }
 
 // Banned publishes a ban by a command or a request. Bans by limits are work of the kernel, which tells nothing of them.
-func (o *observer) Banned(farm string, b live.BanResult) {
+func (o *observer) Banned(b live.BanReport) {
 	seconds := b.Duration.Seconds()
-	o.stream.Publish(event.Ban, banEvent{now(), farm, b.Client, &seconds})
+	o.stream.Publish(event.Ban, banEvent{now(), b.Cause, b.Farm, b.Client, &seconds})
 }
 
 // Unbanned publishes the end of a ban by a command or a request.
-func (o *observer) Unbanned(farm, client string) {
-	o.stream.Publish(event.Unban, banEvent{now(), farm, client, nil})
+func (o *observer) Unbanned(b live.BanReport) {
+	o.stream.Publish(event.Unban, banEvent{now(), b.Cause, b.Farm, b.Client, nil})
 }
 
 // tampered publishes a change of the rules by another program.

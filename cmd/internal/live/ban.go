@@ -34,7 +34,7 @@ func (e *Engine) Ban(ctx context.Context, name string, client netip.Prefix, long
 	}
 	b.Allowed = f.Allows(client)
 	if b.Before, err = e.Nft.Ban(ctx, set, client.Addr(), b.Duration); err == nil {
-		e.observer().Banned(name, b)
+		e.observer().Banned(BanReport{b, e.Cause, name})
 	}
 	return b, explainMissingSet(err, name)
 }
@@ -48,7 +48,7 @@ func (e *Engine) Unban(ctx context.Context, name string, client netip.Prefix) (b
 	}
 	was, err := e.Nft.Unban(ctx, set, client.Addr())
 	if was && err == nil {
-		e.observer().Unbanned(name, formatClient(client))
+		e.observer().Unbanned(BanReport{BanResult{Client: formatClient(client)}, e.Cause, name})
 	}
 	return was, explainMissingSet(err, name)
 }

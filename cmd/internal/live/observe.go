@@ -14,17 +14,24 @@ import (
 type Observer interface {
 	Loaded(LoadReport)
 	Looked(Look)
-	Banned(farm string, ban BanResult)
-	Unbanned(farm, client string)
+	Banned(BanReport)
+	Unbanned(BanReport)
+}
+
+// A BanReport is a ban that began, or the client of one that ended.
+type BanReport struct {
+	BanResult
+	Cause string // command that bans; "": unknown
+	Farm  string
 }
 
 // unobserved is the observer of an engine that has none.
 type unobserved struct{}
 
-func (unobserved) Loaded(LoadReport)        {}
-func (unobserved) Looked(Look)              {}
-func (unobserved) Banned(string, BanResult) {}
-func (unobserved) Unbanned(string, string)  {}
+func (unobserved) Loaded(LoadReport)  {}
+func (unobserved) Looked(Look)        {}
+func (unobserved) Banned(BanReport)   {}
+func (unobserved) Unbanned(BanReport) {}
 
 // observer returns the observer of the engine.
 func (e *Engine) observer() Observer {
