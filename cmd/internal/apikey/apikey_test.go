@@ -2,12 +2,15 @@ package apikey
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -25,7 +28,11 @@ func TestCreate(t *testing.T) {
 	if err != nil || strings.Contains(string(text), secret) {
 		t.Errorf("the file is %q, %v", text, err)
 	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+	want := os.FileMode(0o600)
+	if _, err := user.LookupGroup(group); err == nil && os.Geteuid() == 0 {
+		want = 0o640
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
 		t.Errorf("the file has mode %v, %v", info.Mode(), err)
 	}
 	keys, errs := Parse(string(text))
@@ -201,4 +208,28 @@ func TestFileIsReadAgain(t *testing.T) {
 	os.Remove(path)
 	os.Mkdir(path, 0o755)
 	has("s2", false)
+}
+
+// A new key leaves the file to the service that reads it, and to no other user.
+func TestCreateKeepsTheGroup(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "api.keys")
+	for _, c := range []struct{ mode, want os.FileMode }{{0o640, 0o640}, {0o600, 0o600}, {0o666, 0o640}} {
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, c.mode)); err != nil {
+			t.Fatal(err)
+		}
+		id := os.Getgid()
+		if os.Geteuid() == 0 {
+			id = 12345
+		}
+		if err := os.Chown(path, -1, id); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Create(path, Key{Name: "ops", Role: Write}); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil || info.Mode().Perm() != c.want || int(info.Sys().(*syscall.Stat_t).Gid) != id {
+			t.Errorf("mode %o: the file has mode %v, %+v, %v", c.mode, info.Mode(), info.Sys(), err)
+		}
+	}
 }

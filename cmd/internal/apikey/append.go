@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,9 +20,10 @@ import (
 const secretPrefix = "farmc_"
 
 // Create adds a new key to the file at path, and returns its secret, which is stored nowhere. The file is replaced
-// atomically, with mode 0600. Two calls at once both add their key.
+// atomically, and keeps its group and at most the mode 0640. A new one has mode 0640 and the group farmc, so that
+// farmc-api.service can read it, or mode 0600 without such a group. Two calls at once both add their key.
 func Create(path string, k Key) (secret string, err error) {
-	if err := k.validate(); err != nil {
+	if err := k.Validate(); err != nil {
 		return "", err
 	}
 	secret = secretPrefix + rand.Text()
@@ -83,7 +87,7 @@ func replace(path, text string) error {
 		return err
 	}
 	_, err = f.WriteString(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+	if err = errors.Join(err, share(f, path), f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
@@ -91,6 +95,23 @@ func replace(path, text string) error {
 		return err
 	}
 	return syncDirectory(filepath.Dir(path))
+}
+
+// group is the group of the service that reads the file.
+const group = "farmc"
+
+// share gives a new file the group and the mode of the file that it replaces, or those of a first file.
+func share(f *os.File, path string) error {
+	mode, id := fs.FileMode(0o600), -1
+	if old, err := os.Stat(path); err == nil {
+		mode, id = old.Mode().Perm()&0o640, int(old.Sys().(*syscall.Stat_t).Gid)
+	} else if g, err := user.LookupGroup(group); err == nil && os.Geteuid() == 0 {
+		if id, err = strconv.Atoi(g.Gid); err != nil {
+			return err
+		}
+		mode = 0o640
+	}
+	return errors.Join(f.Chown(-1, id), f.Chmod(mode))
 }
 
 func syncDirectory(dir string) error {
