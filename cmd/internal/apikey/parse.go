@@ -52,7 +52,7 @@ func parseLine(line string) (Key, error) {
 		return Key{}, errors.New("a key is NAME ROLE sha256:HEX [FARM...]")
 	}
 	k := Key{Name: words[0], Role: Role(words[1]), Farms: words[3:]}
-	if err := k.validate(); err != nil {
+	if err := k.Validate(); err != nil {
 		return Key{}, err
 	}
 	digits, prefixed := strings.CutPrefix(words[2], digestPrefix)
@@ -64,8 +64,8 @@ func parseLine(line string) (Key, error) {
 	return k, nil
 }
 
-// validate checks all fields but the digest.
-func (k Key) validate() error {
+// Validate checks all fields but the digest, which a key that another process found lacks.
+func (k Key) Validate() error {
 	if !nameRule.MatchString(k.Name) {
 		return errors.New("the name of a key is a letter, then letters, digits, '-', '_' and '.', 48 at most")
 	}
