@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -69,7 +70,11 @@ func newSite(t *testing.T, files map[string]string, more ...Route) *site {
 		s.secret[k.Name] = secret
 	}
 	keys := apikey.NewFile(func() (io.ReadCloser, error) { return os.Open(s.keys) }, s.log)
-	s.Server = newServer(reader(t, files), keys, s.log, append(Routes(), more...))
+	routes := append(Routes(), more...)
+	s.Server = newServer(reader(t, files), keys, s.log, routes)
+	if os.Getenv(relayed) != "" {
+		s.Server = newFront(s.serveRelay(t), keys, s.log, slices.Clone(routes))
+	}
 	s.failed.pause = 10 * time.Millisecond
 	return s
 }

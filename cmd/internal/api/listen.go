@@ -129,7 +129,8 @@ func removeStale(path string) error {
 // group is the group of users who may connect to the unix socket.
 const group = "farmc"
 
-// share gives the socket to the group, if it exists. The socket had mode 0600 when it was made.
+// share gives the socket to the group, if it exists. The socket had mode 0600 when it was made. In a directory with the
+// set-group-ID bit the socket has the group already; farmc-watch.service may not change it.
 func share(path string) error {
 	g, err := user.LookupGroup(group)
 	if err != nil {
@@ -139,5 +140,17 @@ func share(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.Lchown(path, -1, id), os.Chmod(path, 0o660))
+	if groupOf(path) != id {
+		err = os.Lchown(path, -1, id)
+	}
+	return errors.Join(err, os.Chmod(path, 0o660))
+}
+
+// groupOf returns the group of a file; -1 if it is not known.
+func groupOf(path string) int {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return -1
+	}
+	return int(info.Sys().(*syscall.Stat_t).Gid)
 }

@@ -5,7 +5,8 @@
 // and attempts.go (keys), body.go (documents of clients), reply.go (documents and errors for clients), write.go
 // (replies to writes). farms.go, lists.go, check.go, state.go, events.go and metrics.go have the handlers; openapi.go
 // and describe.go tell clients of them. listen.go, certificate.go, admission.go and conn.go have the sockets:
-// addresses, TLS, and the limits on connections.
+// addresses, TLS, and the limits on connections. front.go and relayed.go have the two sides of a server with its
+// sockets in a process of their own.
 //
 // Be aware:
 //   - A handler runs after the key was checked against the route. Documents of clients are text of users: names are
