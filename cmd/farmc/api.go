@@ -17,7 +17,7 @@ import (
 	"farmc/cmd/internal/systemd"
 )
 
-// apiOptions are the options of watch about the API.
+// apiOptions are the options of watch and api about the API.
 type apiOptions struct {
 	addresses         []string
 	keys              string
@@ -58,19 +58,40 @@ func (o apiOptions) keysPath() string {
 
 // An apiServer is the API of watch.
 type apiServer struct {
-	*call
+	*apiListeners
 	watcher  *watcher
 	reader   *live.Reader
-	server   *api.Server
 	observer *observer
-	open     []net.Listener // of the service manager
-	listen   []api.Address
-	serving  sync.WaitGroup
+}
+
+// apiListeners are the sockets where clients reach the API.
+type apiListeners struct {
+	*call
+	server  *api.Server
+	open    []net.Listener // of the service manager
+	listen  []api.Address
+	serving sync.WaitGroup
 }
 
 // newAPI returns the API that the options ask for; nil if they ask for none. An error is about the options.
 func (c *call) newAPI(e *live.Engine) (*apiServer, error) {
-	s := &apiServer{call: c, reader: live.NewReader(e)}
+	listeners, err := c.apiListeners()
+	if err != nil {
+		return nil, err
+	}
+	s := &apiServer{apiListeners: listeners, reader: live.NewReader(e)}
+	if !s.any() && c.relay == "" {
+		return nil, c.api.unused()
+	}
+	s.server = api.NewServer(s.reader, s, c.apiKeys(e), c.log)
+	s.observe(e)
+	return s, nil
+}
+
+// apiListeners returns the sockets that the options ask for, and those of the service manager. An error is about the
+// options.
+func (c *call) apiListeners() (*apiListeners, error) {
+	s := &apiListeners{call: c}
 	if err := s.parse(); err != nil {
 		return nil, err
 	}
@@ -81,17 +102,19 @@ func (c *call) newAPI(e *live.Engine) (*apiServer, error) {
 	for _, l := range open {
 		s.take(l)
 	}
-	if len(s.listen) == 0 && len(open) == 0 {
-		return nil, c.api.unused()
-	}
-	keys := apikey.NewFile(func() (io.ReadCloser, error) { return e.OpenTrusted(c.api.keysPath()) }, c.log)
-	s.server = api.NewServer(s.reader, s, keys, c.log)
-	s.observe(e)
 	return s, nil
 }
 
-// parse reads the addresses.
-func (s *apiServer) parse() error {
+// any reports whether there is an address.
+func (s *apiListeners) any() bool { return len(s.listen) > 0 || len(s.open) > 0 }
+
+// apiKeys returns the keys of the API.
+func (c *call) apiKeys(e *live.Engine) *apikey.File {
+	return apikey.NewFile(func() (io.ReadCloser, error) { return e.OpenTrusted(c.api.keysPath()) }, c.log)
+}
+
+// parse reads the addresses, and checks --relay.
+func (s *apiListeners) parse() error {
 	if (s.api.certFile == "") != (s.api.keyFile == "") {
 		return errors.New("--tls-cert and --tls-key belong together")
 	}
@@ -104,6 +127,12 @@ func (s *apiServer) parse() error {
 			return fmt.Errorf("--api: %w", err)
 		}
 		s.listen = append(s.listen, a)
+	}
+	if s.relay == "" {
+		return nil
+	}
+	if _, err := api.ParseAddress("unix:" + s.relay); err != nil {
+		return fmt.Errorf("--relay: %w", err)
 	}
 	return nil
 }
@@ -125,7 +154,7 @@ func (o apiOptions) unused() error {
 }
 
 // take takes over a socket of the service manager.
-func (s *apiServer) take(l net.Listener) {
+func (s *apiListeners) take(l net.Listener) {
 	a, err := api.AddressOf(l)
 	if err == nil {
 		err = s.api.admit(a)
@@ -138,27 +167,44 @@ func (s *apiServer) take(l net.Listener) {
 	s.open = append(s.open, l)
 }
 
-// start answers requests until ctx is done. Farms are applied also while an address cannot be had: it is tried again.
+// start answers requests until ctx is done, also those of farmc api.
 func (s *apiServer) start(ctx context.Context) {
+	s.answer(ctx)
+	if s.relay != "" {
+		s.serving.Go(func() {
+			if l := s.listenTo(ctx, api.Address{Path: s.relay}); l != nil {
+				s.server.ServeRelay(ctx, l)
+			}
+		})
+	}
+}
+
+// answer answers requests of clients until ctx is done. Farms are applied also while an address cannot be had: it is
+// tried again.
+func (s *apiListeners) answer(ctx context.Context) {
 	for _, l := range s.open {
 		s.serving.Go(func() { s.serve(ctx, l) })
 	}
 	for _, a := range s.listen {
 		s.serving.Go(func() {
-			var l net.Listener
-			s.retry(ctx, func() (err error) {
-				l, err = api.Listen(ctx, a)
-				return err
-			})
-			if l != nil {
+			if l := s.listenTo(ctx, a); l != nil {
 				s.serve(ctx, l)
 			}
 		})
 	}
 }
 
+// listenTo listens on an address; nil if ctx is done before that succeeds.
+func (s *apiListeners) listenTo(ctx context.Context, a api.Address) (l net.Listener) {
+	s.retry(ctx, func() (err error) {
+		l, err = api.Listen(ctx, a)
+		return err
+	})
+	return l
+}
+
 // serve answers requests of a listener. Over TCP it needs the certificate first.
-func (s *apiServer) serve(ctx context.Context, l net.Listener) {
+func (s *apiListeners) serve(ctx context.Context, l net.Listener) {
 	if _, isTCP := l.Addr().(*net.TCPAddr); isTCP && s.api.certFile != "" {
 		s.retry(ctx, func() error {
 			certificate, err := api.NewCertificate(s.api.certFile, s.api.keyFile, s.log)
@@ -179,7 +225,7 @@ func (s *apiServer) serve(ctx context.Context, l net.Listener) {
 const listenPause = 5 * time.Second
 
 // retry calls do until it succeeds or ctx is done. The first error is logged.
-func (s *apiServer) retry(ctx context.Context, do func() error) {
+func (s *apiListeners) retry(ctx context.Context, do func() error) {
 	for reported := false; ctx.Err() == nil; {
 		err := do()
 		if err == nil {

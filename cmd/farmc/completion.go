@@ -137,7 +137,7 @@ _farmc() {
 	fi
 	case $prev in
 	--dir|-d|--state-dir) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
-	--nft|--output|-o|--api-keys|--tls-cert|--tls-key)
+	--nft|--output|-o|--api-keys|--relay|--tls-cert|--tls-key)
 		compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--role) mapfile -t COMPREPLY < <(compgen -W "` + roles + `" -- "$cur"); return ;;
 	--farm) some=$("${COMP_WORDS[0]/#\~/$HOME}" names 2>/dev/null)
@@ -236,7 +236,7 @@ func zshFlag(f *pflag.Flag) string {
 	value := map[string]string{
 		"dir": ":directory:_directories", "state-dir": ":directory:_directories",
 		"nft": ":file:_files", "output": ":file:_files",
-		"api-keys": ":file:_files", "tls-cert": ":file:_files", "tls-key": ":file:_files",
+		"api-keys": ":file:_files", "relay": ":file:_files", "tls-cert": ":file:_files", "tls-key": ":file:_files",
 		"role": ":role:(" + roles + ")", "farm": ":farm:_farmc_farms",
 		"color": ":when:(auto always never)", "confirm": ":time:(30s 60s 5m)",
 		"for": ":time:(" + banTimes + ")",
@@ -306,7 +306,7 @@ const fishArgument = "complete -c farmc -n '__fish_seen_subcommand_from %s; and 
 func fishFlag(f *pflag.Flag) string {
 	const directories = " -x -a '(__fish_complete_directories)'"
 	value := map[string]string{"dir": directories, "state-dir": directories, "nft": " -r -F", "output": " -r -F",
-		"api-keys": " -r -F", "tls-cert": " -r -F", "tls-key": " -r -F",
+		"api-keys": " -r -F", "relay": " -r -F", "tls-cert": " -r -F", "tls-key": " -r -F",
 		"role": " -x -a '" + roles + "'", "farm": " -x -a '(__farmc_farms)'",
 		"color": " -x -a 'auto always never'", "confirm": " -x -a '30s 60s 5m'",
 		"for": " -x -a '" + banTimes + "'"}[f.Name]

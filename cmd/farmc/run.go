@@ -40,8 +40,8 @@ type verb struct {
 // verbs returns the commands in the order of the usage.
 func verbs() []verb {
 	return []verb{newVerb, compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, historyVerb,
-		unloadVerb, watchVerb, statusVerb, drainVerb, downVerb, upVerb, banVerb, unbanVerb, apiKeyVerb, versionVerb,
-		completionVerb(), helpVerb()}
+		unloadVerb, watchVerb, statusVerb, drainVerb, downVerb, upVerb, banVerb, unbanVerb, apiVerb, apiKeyVerb,
+		versionVerb, completionVerb(), helpVerb()}
 }
 
 // A call is one run of a verb: its options, arguments and streams.
@@ -69,7 +69,8 @@ type call struct {
 	confirm time.Duration // apply --confirm
 	isolate bool          // apply --isolate, watch --isolate
 
-	api   apiOptions // watch; api-key --api-keys
+	api   apiOptions // watch, api; api-key --api-keys
+	relay string     // watch --relay, api --relay
 	role  string     // api-key --role
 	farms []string   // api-key --farm
 }

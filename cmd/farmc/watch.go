@@ -32,10 +32,12 @@ so is its end. SIGTERM and SIGINT end watch; the rules stay. Reports its state t
 (Type=notify).
 
 With --api, watch answers requests of programs, in JSON over HTTP; see farmc-api(7). Also
-answers on sockets that systemd opens for the service.`,
+answers on sockets that systemd opens for the service. With --relay, farmc api is the process
+that clients connect to, without network privileges.`,
 	flags: func(c *call) {
 		c.isolateFlag()
 		c.apiFlags()
+		c.relayFlag("", "`socket` where farmc api hands requests over (default: none)")
 	},
 	run: func(ctx context.Context, c *call) int {
 		w := watcher{call: c, engine: c.engine(), reported: nothingReported, served: make(chan struct{}, 1)}
