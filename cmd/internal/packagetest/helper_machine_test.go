@@ -30,12 +30,13 @@ const (
 // release returns the name of the Debian to install on.
 func release() string { return cmp.Or(os.Getenv("RELEASE"), oldest) }
 
-// addFirewalld installs firewalld in the Debian $1, which debootstrap cannot configure. It needs /etc/protocols.
-const addFirewalld = `set -e
+// addPrograms installs curl, and firewalld, which debootstrap cannot configure, in the Debian $1. firewalld needs
+// /etc/protocols.
+const addPrograms = `set -e
 cp /etc/resolv.conf "$1/etc/resolv.conf"
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C DEBIAN_FRONTEND=noninteractive
 chroot "$1" apt-get update -q
-chroot "$1" apt-get install -qy --no-install-recommends firewalld netbase
+chroot "$1" apt-get install -qy --no-install-recommends curl firewalld netbase
 chroot "$1" systemctl disable firewalld
 rm "$1/etc/resolv.conf"`
 
@@ -84,7 +85,7 @@ func debianRoot(t *testing.T) string {
 	if cache == "" {
 		cache = "/var/cache"
 	}
-	dir := filepath.Join(cache, "farmc-test-systemd", release()+".firewalld")
+	dir := filepath.Join(cache, "farmc-test-systemd", release()+".programs")
 	if _, err := os.Stat(dir); err == nil {
 		return dir
 	}
@@ -102,9 +103,9 @@ func debianRoot(t *testing.T) string {
 	if err != nil {
 		t.Skipf("cannot install Debian: debootstrap: %v\n%s", err, last(out, 1000))
 	}
-	out, err = exec.Command("sh", "-c", addFirewalld, "sh", making).CombinedOutput()
+	out, err = exec.Command("sh", "-c", addPrograms, "sh", making).CombinedOutput()
 	if err != nil {
-		t.Skipf("cannot install firewalld: %v\n%s", err, last(out, 1000))
+		t.Skipf("cannot install programs: %v\n%s", err, last(out, 1000))
 	}
 	if err := os.Chmod(making, 0o755); err != nil {
 		t.Fatal(err)

@@ -31,6 +31,13 @@ func TestPackage(t *testing.T) {
 		{"stop-leaves-rules", stopLeavesRules},
 		{"enable-and-status-work-on-farmc", enableAndStatus},
 		{"reload-returns-when-farms-are-loaded", reloadLoads},
+		{"api-answers-without-privileges", apiAnswers},
+		{"api-needs-keys", apiNeedsKeys},
+		{"api-hands-over-to-the-watcher-alone", apiRelayIsPrivate},
+		{"api-over-tcp-by-a-drop-in", apiOverTCP},
+		{"api-comes-back", apiComesBack},
+		{"watcher-changes-farms-in-its-sandbox", watcherChangesFarms},
+		{"options-of-the-services", optionsOfServices},
 		{"refuses-farms-that-others-may-write", refusesForeignFiles},
 		{"more-drop-in-directories-than-inotify-instances", manyDropInDirs},
 		{"adds-rules-for-an-appearing-interface", addsAppearingInterface},
@@ -38,6 +45,7 @@ func TestPackage(t *testing.T) {
 		{"survives-a-start-of-firewalld", survivesFirewalld},
 		{"firewall-that-includes-farms-keeps-traffic", firewallIncludesFarms},
 		{"upgrade-and-downgrade-keep-traffic", upgradeKeepsTraffic},
+		{"upgrade-keeps-the-api", upgradeKeepsAPI},
 		{"path-unit-replaces-watch-service", pathReplacesWatchService},
 		{"path-unit-loads-the-last-of-many-edits", loadsLastEdit},
 		{"path-unit-keeps-rules-at-a-fault", pathFaultKeepsRules},
@@ -73,7 +81,7 @@ func installs(m *Machine) {
 		m.t.Errorf("the package is %s, but farmc prints %s", packaged, program)
 	}
 	m.watchServiceAlone()
-	m.Do("systemctl is-enabled farmc-watch.service farmc-boot.service farmc.service")
+	m.Do("systemctl is-enabled farmc-watch.service farmc-boot.service farmc.service farmc-api.socket")
 	if out := m.Do("systemctl --failed --no-legend"); out != "" {
 		m.t.Errorf("failed units: %s", out)
 	}
@@ -81,8 +89,8 @@ func installs(m *Machine) {
 		m.t.Error("rules are loaded without a farm")
 	}
 	m.Do("systemd-analyze verify --man=no farmc.path farmc-apply.service farmc-look.service farmc-boot.service " +
-		"farmc-watch.service")
-	for _, unit := range []string{"farmc-apply", "farmc-look", "farmc-boot", "farmc-watch"} {
+		"farmc-watch.service farmc-api.socket farmc-api.service")
+	for _, unit := range []string{"farmc-apply", "farmc-look", "farmc-boot", "farmc-watch", "farmc-api"} {
 		m.Do("systemd-analyze security --no-pager --threshold=20 %s.service", unit)
 		m.t.Log(strings.TrimSpace(m.Do("systemd-analyze security --no-pager %s.service | tail -1", unit)))
 	}
