@@ -51,10 +51,11 @@ func apiNeedsKeys(m *Machine) {
 	m.statusOf(onSocket+"/v1/farms -K /home/other/keyrc", "401")
 }
 
-// apiRelayIsPrivate: only farmc-api.service and root can hand requests to the watcher, whose socket others cannot reach.
+// apiRelayIsPrivate: only farmc-api.service and root can hand requests to the watcher.
 func apiRelayIsPrivate(m *Machine) {
 	for _, user := range []string{"other", "ops"} {
-		if out, status := m.Try("%s", asUser(user, "--unix-socket /run/farmc/relay/watch.sock http://farmc")); status == 0 {
+		ask := asUser(user, "--unix-socket /run/farmc/relay/watch.sock http://farmc")
+		if out, status := m.Try("%s", ask); status == 0 {
 			m.t.Errorf("%s gets an answer: %s", user, out)
 		}
 	}
@@ -114,8 +115,8 @@ func apiComesBack(m *Machine) {
 // watcherChangesFarms: the watcher in its sandbox runs commands that write drop-ins, and can write farms, but no other
 // file of the system.
 func watcherChangesFarms(m *Machine) {
-	inSandbox := "nsenter --target $(systemctl show -P MainPID farmc-watch) --mount "
-	m.Do(inSandbox + "sh -c 'cd /etc/farmc/farms.d && touch .x && rm .x && ! touch /etc/.x /usr/.x /home/.x 2>/dev/null'")
+	m.Do("nsenter --target $(systemctl show -P MainPID farmc-watch) --mount sh -c " +
+		"'cd /etc/farmc/farms.d && touch .x && rm .x && ! touch /etc/.x /usr/.x /home/.x 2>/dev/null'")
 	m.Write("/etc/farmc/farms.d/web.toml", web("11", "12"))
 	m.awaitNoDiff()
 	m.Do("farmc drain --for 1h web b11")
