@@ -8,8 +8,12 @@ import (
 	"farmc/cmd/internal/apikey"
 )
 
-// identify returns the key of a request. Root on the unix socket needs none.
+// identify returns the key of a request. Root on the unix socket needs none. A front has identified its requests, and
+// cancels them when their key is deleted.
 func (s *Server) identify(r *http.Request) (apikey.Key, bool) {
+	if key, ok := r.Context().Value(relayContext).(apikey.Key); ok {
+		return key, true
+	}
 	secret, given := secretOf(r.Header)
 	if given {
 		return s.Keys.Find(secret)
@@ -47,6 +51,7 @@ type contextKey int
 const (
 	keyContext contextKey = iota
 	connContext
+	relayContext // the key of a request of a front
 )
 
 func withKey(ctx context.Context, k apikey.Key) context.Context {

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"farmc/cmd/internal/relay"
 )
@@ -11,24 +13,30 @@ import (
 // sockets of clients, TLS, the limits, the keys, and the first check of the route; ServeRelay is the other side. It
 // answers healthPath itself, so that a client without a key costs farmc watch nothing.
 func NewFront(socket string, keys Keys, logf func(format string, args ...any)) *Server {
-	return newFront(socket, keys, logf, Routes())
+	return newFront(&forwarder{socket: socket, unreachable: steadyLog{log: logf}, validate: keyPause}, keys, Routes())
 }
 
-func newFront(socket string, keys Keys, logf func(format string, args ...any), routes []Route) *Server {
-	f := &forwarder{socket: socket, unreachable: steadyLog{log: logf}}
+func newFront(f *forwarder, keys Keys, routes []Route) *Server {
 	for i := range routes {
 		if routes[i].Path != healthPath {
 			routes[i].Answer = f.answer
 		}
 	}
-	return newServer(nil, keys, logf, routes)
+	return newServer(noFarms{}, keys, f.unreachable.log, routes)
 }
+
+// noFarms stands for the farms of a front, which no handler asks.
+type noFarms struct{ Farms }
 
 // A forwarder hands requests over.
 type forwarder struct {
 	socket      string
 	unreachable steadyLog
+	validate    time.Duration // keyPause
 }
+
+// keyPause is the time between two looks at the key of a request that lasts.
+const keyPause = 5 * time.Second
 
 // answer reads the body of a request, so that a slow client occupies nothing of farmc watch, and copies the reply.
 func (f *forwarder) answer(s *Server, w http.ResponseWriter, r *http.Request) error {
@@ -40,12 +48,39 @@ func (f *forwarder) answer(s *Server, w http.ResponseWriter, r *http.Request) er
 		return err
 	}
 	defer release()
-	err = relay.Do(r.Context(), f.socket, relay.Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery,
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	go f.watchKey(ctx, s, r, cancel)
+	err = relay.Do(ctx, f.socket, relay.Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery,
 		Header: relay.Chosen(r.Header), Key: keyOf(r.Context()), Body: body}, w)
-	if err != nil && r.Context().Err() == nil && !errors.Is(err, relay.ErrText) {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() == nil && !errors.Is(err, relay.ErrText):
 		f.unreachable.printf("API: %v", err)
+	case errors.Is(context.Cause(ctx), errDeleted) && !errors.Is(err, relay.ErrCut):
+		return problem{status: http.StatusUnauthorized}
 	}
 	return relayProblem(err)
+}
+
+// errDeleted is the cause of the end of a request that lasts if its key is deleted.
+var errDeleted = errors.New("the key was deleted")
+
+// watchKey cancels a request when its key is deleted, or has other permissions.
+func (f *forwarder) watchKey(ctx context.Context, s *Server, r *http.Request, cancel context.CancelCauseFunc) {
+	known := keyOf(ctx)
+	for beat := time.NewTicker(f.validate); ; {
+		select {
+		case <-ctx.Done():
+			beat.Stop()
+			return
+		case <-beat.C:
+			if now, ok := s.identify(r); !ok || !now.Equal(known) {
+				cancel(errDeleted)
+			}
+		}
+	}
 }
 
 // relayProblem returns the problem of an error of relay.Do. After the beginning of an answer the connection ends.

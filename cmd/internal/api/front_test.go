@@ -43,6 +43,11 @@ func (s *site) serveRelay(t *testing.T) string {
 	return socket
 }
 
+// forwarder returns the forwarder of a front.
+func (s *site) forwarder(socket string) *forwarder {
+	return &forwarder{socket: socket, unreachable: steadyLog{log: s.log}, validate: 50 * time.Millisecond}
+}
+
 // A server behind a front answers as one with sockets of its own.
 func TestFrontAnswersTheSame(t *testing.T) {
 	t.Setenv(relayed, "1")
@@ -156,10 +161,39 @@ func awaitText(t *testing.T, c net.Conn, texts ...string) {
 	}
 }
 
+// A request that lasts ends when its key is deleted. The handler sees a valid key until then.
+func TestFrontEndsRequestsOfADeletedKey(t *testing.T) {
+	t.Setenv(relayed, "1")
+	waits := make(chan bool, 1)
+	s := start(t, siteFiles, Route{"GET", "/v1/wait", apikey.ReadAll,
+		func(s *Server, _ http.ResponseWriter, r *http.Request) error {
+			key, ok := s.identify(r)
+			waits <- ok && key.Name == "reader"
+			<-r.Context().Done()
+			return nil
+		}})
+	answer := make(chan exchange, 1)
+	go func() { answer <- s.do(t, exchange{key: "reader", path: "/v1/wait"}) }()
+	if !<-waits {
+		t.Error("the handler sees no key")
+	}
+	select {
+	case x := <-answer:
+		t.Fatalf("the request ends with its key: %d", x.status)
+	case <-time.After(200 * time.Millisecond):
+	}
+	if err := os.WriteFile(s.keys, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if x := <-answer; x.status != 401 {
+		t.Errorf("%d %s", x.status, x.answer)
+	}
+}
+
 func TestFrontWithoutServer(t *testing.T) {
 	t.Setenv(relayed, "1")
 	s := newSite(t, siteFiles)
-	s.Server = newFront(filepath.Join(t.TempDir(), "none"), s.Keys, s.log, Routes())
+	s.Server = newFront(s.forwarder(filepath.Join(t.TempDir(), "none")), s.Keys, Routes())
 	s.address = s.serve(t, listen(t))
 	x := s.do(t, exchange{key: "reader", path: "/v1/farms"})
 	if x.status != 503 || x.got.Get("Retry-After") == "" || !strings.Contains(x.answer, "does not answer the API") {

@@ -73,7 +73,7 @@ func newSite(t *testing.T, files map[string]string, more ...Route) *site {
 	routes := append(Routes(), more...)
 	s.Server = newServer(reader(t, files), keys, s.log, routes)
 	if os.Getenv(relayed) != "" {
-		s.Server = newFront(s.serveRelay(t), keys, s.log, slices.Clone(routes))
+		s.Server = newFront(s.forwarder(s.serveRelay(t)), keys, slices.Clone(routes))
 	}
 	s.failed.pause = 10 * time.Millisecond
 	return s

@@ -44,7 +44,7 @@ func (s *Server) answerRelayed(ctx context.Context, w http.ResponseWriter, in re
 	if in.Header == nil {
 		r.Header = http.Header{}
 	}
-	r = r.WithContext(withKey(ctx, in.Key))
+	r = r.WithContext(context.WithValue(withKey(ctx, in.Key), relayContext, in.Key))
 	if err := s.malformed(w, r); err != nil {
 		s.refuse(w, r, err)
 		return

@@ -82,6 +82,11 @@ func (k Key) May(p Permission, farm string) bool {
 	return reads || len(k.Farms) == 0 || slices.Contains(k.Farms, farm)
 }
 
+// Equal reports whether two keys have one name and the same permissions.
+func (k Key) Equal(other Key) bool {
+	return k.Name == other.Name && k.Role == other.Role && slices.Equal(k.Farms, other.Farms)
+}
+
 // Keys are the keys of a file.
 type Keys []Key
 

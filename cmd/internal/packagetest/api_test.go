@@ -33,8 +33,8 @@ func apiAnswers(m *Machine) {
 func apiNeedsKeys(m *Machine) {
 	m.Do("useradd -m -G farmc ops; useradd -m other; touch /home/ops/curlrc /home/other/curlrc")
 	api := "--unix-socket /run/farmc/api.sock http://farmc"
-	m.Do("umask 077; for user in ops other; do farmc api-key $user --role read >/root/$user.key; " +
-		"printf 'header = \"Key: %%s\"\\n' \"$(cat /root/$user.key)\" >/home/$user/keyrc; chown $user /home/$user/keyrc; done")
+	m.Do("umask 077; for user in ops other; do rc=/home/$user/keyrc; " +
+		"farmc api-key $user --role read >/root/$user.key; printf 'header = \"Key: %%s\"\\n' \"$(cat /root/$user.key)\" >$rc; chown $user $rc; done")
 	m.Do(`[ "$(stat -c '%%a %%U %%G' /etc/farmc/api.keys)" = '640 root farmc' ]`)
 	m.statusOf(asUser("ops", api+"/v1/farms"), "401")
 	m.statusOf(asUser("ops", api+"/v1/farms -K /home/ops/keyrc"), "200")
@@ -116,7 +116,7 @@ func apiComesBack(m *Machine) {
 // file of the system.
 func watcherChangesFarms(m *Machine) {
 	m.Do("nsenter --target $(systemctl show -P MainPID farmc-watch) --mount sh -c " +
-		"'cd /etc/farmc/farms.d && touch .x && rm .x && ! touch /etc/.x /usr/.x /home/.x 2>/dev/null'")
+		"'cd /etc/farmc/farms.d && touch .x && rm .x || exit 1; for dir in /etc /usr /var; do ! touch $dir/.x || exit 1; done'")
 	m.Write("/etc/farmc/farms.d/web.toml", web("11", "12"))
 	m.awaitNoDiff()
 	m.Do("farmc drain --for 1h web b11")
