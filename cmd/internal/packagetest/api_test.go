@@ -33,8 +33,12 @@ func apiAnswers(m *Machine) {
 func apiNeedsKeys(m *Machine) {
 	m.Do("useradd -m -G farmc ops; useradd -m other; touch /home/ops/curlrc /home/other/curlrc")
 	api := "--unix-socket /run/farmc/api.sock http://farmc"
-	m.Do("umask 077; for user in ops other; do rc=/home/$user/keyrc; " +
-		"farmc api-key $user --role read >/root/$user.key; printf 'header = \"Key: %%s\"\\n' \"$(cat /root/$user.key)\" >$rc; chown $user $rc; done")
+	m.Do(`umask 077
+for user in ops other; do
+	rc=/home/$user/keyrc
+	printf 'header = "Key: %%s"\n' "$(farmc api-key $user --role read)" >$rc
+	chown $user $rc
+done`)
 	m.Do(`[ "$(stat -c '%%a %%U %%G' /etc/farmc/api.keys)" = '640 root farmc' ]`)
 	m.statusOf(asUser("ops", api+"/v1/farms"), "401")
 	m.statusOf(asUser("ops", api+"/v1/farms -K /home/ops/keyrc"), "200")
@@ -116,7 +120,8 @@ func apiComesBack(m *Machine) {
 // file of the system.
 func watcherChangesFarms(m *Machine) {
 	m.Do("nsenter --target $(systemctl show -P MainPID farmc-watch) --mount sh -c " +
-		"'cd /etc/farmc/farms.d && touch .x && rm .x || exit 1; for dir in /etc /usr /var; do ! touch $dir/.x || exit 1; done'")
+		"'cd /etc/farmc/farms.d && touch .x && rm .x || exit 1; for dir in /etc /usr /var; do ! touch $dir/.x || " +
+		"exit 1; done'")
 	m.Write("/etc/farmc/farms.d/web.toml", web("11", "12"))
 	m.awaitNoDiff()
 	m.Do("farmc drain --for 1h web b11")
@@ -134,11 +139,13 @@ func optionsOfServices(m *Machine) {
 	m.Do("cp /etc/default/farmc /root/default; mkdir /srv/farms; "+
 		"printf '%%s' '%s' >/srv/farms/more.toml; "+
 		`sed -i 's|^FARMC_OPTIONS=.*|FARMC_OPTIONS="--dir /etc/farmc/farms.d --dir /srv/farms"|; `+
+		`s|^FARMC_WATCH_OPTIONS=.*|FARMC_WATCH_OPTIONS="--api unix:/run/farmc/one.sock"|; `+
 		`s|^FARMC_API_OPTIONS=.*|FARMC_API_OPTIONS="--api-keys /etc/farmc/none"|' /etc/default/farmc; `+
 		"systemctl restart farmc farmc-api", webAt("83"))
 	m.Until(inClient + "request 192.0.2.1:83")
 	m.Do("systemctl reload farmc; farmc diff --dir /etc/farmc/farms.d --dir /srv/farms")
 	m.statusOf(onSocket+"/v1/farms -K /home/ops/keyrc", "401")
+	m.statusOf("curl -sS -m 20 --unix-socket /run/farmc/one.sock http://farmc/v1/farms", "200")
 	m.Do("cp /root/default /etc/default/farmc; rm -r /srv/farms; systemctl restart farmc farmc-api")
 	m.statusOf(onSocket+"/v1/farms -K /home/ops/keyrc", "200")
 	m.awaitNoDiff()
