@@ -129,8 +129,8 @@ func removeStale(path string) error {
 // group is the group of users who may connect to the unix socket.
 const group = "farmc"
 
-// share gives the socket to the group, if it exists. The socket had mode 0600 when it was made. In a directory with the
-// set-group-ID bit the socket has the group already; farmc-watch.service may not change it.
+// share gives the socket to the group, if it exists. The socket had mode 0600 when it was made. The sandbox of
+// farmc-watch.service forbids that: there the socket has the group only in a directory with the set-group-ID bit.
 func share(path string) error {
 	g, err := user.LookupGroup(group)
 	if err != nil {
@@ -142,6 +142,9 @@ func share(path string) error {
 	}
 	if groupOf(path) != id {
 		err = os.Lchown(path, -1, id)
+	}
+	if errors.Is(err, unix.EPERM) {
+		return nil // only the owner can connect
 	}
 	return errors.Join(err, os.Chmod(path, 0o660))
 }
