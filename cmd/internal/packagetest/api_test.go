@@ -128,7 +128,7 @@ func watcherChangesFarms(m *Machine) {
 	m.Until("journalctl --no-pager -u farmc-watch | grep -F 'drain: '")
 	m.serves("12")
 	m.Do(onSocket + `/v1/farms/web/backends/b11 | grep -F '"state":"drain"'`)
-	m.Do("farmc up web b11; farmc status web | grep -E '^ *b11 .*up'")
+	m.Do("farmc up web b11; farmc status web | grep -E '^ *b11 .*up'; rm -r /run/farmc/farms.d/web.toml.d")
 	m.Write("/etc/farmc/farms.d/web.toml", web("11"))
 	m.serves("11")
 	m.awaitNoDiff()
