@@ -58,11 +58,16 @@ func (f *forwarder) answer(s *Server, w http.ResponseWriter, r *http.Request) er
 		return nil
 	case ctx.Err() == nil && !errors.Is(err, relay.ErrText):
 		f.unreachable.printf("API: %v", err)
+	case errors.Is(err, relay.ErrCut) && w.Header().Get("Content-Type") == eventStream:
+		return nil
 	case errors.Is(context.Cause(ctx), errDeleted) && !errors.Is(err, relay.ErrCut):
 		return problem{status: http.StatusUnauthorized}
 	}
 	return relayProblem(err)
 }
+
+// eventStream is the type of answers that can end anywhere: a client drops half an event, and asks for the next ones.
+const eventStream = "text/event-stream"
 
 // errDeleted is the cause of the end of a request that lasts if its key is deleted.
 var errDeleted = errors.New("the key was deleted")

@@ -173,7 +173,10 @@ func TestFrontEndsRequestsOfADeletedKey(t *testing.T) {
 			return nil
 		}})
 	answer := make(chan exchange, 1)
-	go func() { answer <- s.do(t, exchange{key: "reader", path: "/v1/wait"}) }()
+	go func() {
+		defer close(answer)
+		answer <- s.do(t, exchange{key: "reader", path: "/v1/wait"})
+	}()
 	if !<-waits {
 		t.Error("the handler sees no key")
 	}
@@ -187,6 +190,37 @@ func TestFrontEndsRequestsOfADeletedKey(t *testing.T) {
 	}
 	if x := <-answer; x.status != 401 {
 		t.Errorf("%d %s", x.status, x.answer)
+	}
+}
+
+// A stream of events has a regular end when the key is deleted; any other answer is cut, so that it does not look
+// complete.
+func TestFrontEndsStreams(t *testing.T) {
+	t.Setenv(relayed, "1")
+	for kind, whole := range map[string]bool{eventStream: true, "text/plain": false} {
+		begun := make(chan bool, 1)
+		s := start(t, siteFiles, Route{"GET", "/v1/stream", apikey.ReadAll,
+			func(_ *Server, w http.ResponseWriter, r *http.Request) error {
+				w.Header().Set("Content-Type", kind)
+				_, _ = io.WriteString(w, "data: one\n\n")
+				_ = http.NewResponseController(w).Flush()
+				begun <- true
+				<-r.Context().Done()
+				return nil
+			}})
+		c := s.dial(t, "127.0.0.1")
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
+		_, _ = io.WriteString(c, s.head("GET", "/v1/stream")+"Connection: close\r\n\r\n")
+		<-begun
+		if err := os.WriteFile(s.keys, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(c)
+		ends := strings.HasSuffix(string(text), "\r\n0\r\n\r\n")
+		if ends != whole || !strings.Contains(string(text), "one") {
+			t.Errorf("%s: %v, %q", kind, err, text)
+		}
 	}
 }
 
