@@ -19,8 +19,8 @@ import (
 func startEvents(t *testing.T) *site {
 	t.Helper()
 	s := newSite(t, siteFiles)
-	s.Events = event.NewStream(3)
-	s.heartbeat = 50 * time.Millisecond
+	s.behind.Events = event.NewStream(3)
+	s.heartbeat, s.behind.heartbeat = 50*time.Millisecond, 50*time.Millisecond
 	s.address = s.serve(t, listen(t))
 	return s
 }
@@ -88,9 +88,9 @@ func (f *follower) next(t *testing.T) (id, rest string) {
 
 func TestEvents(t *testing.T) {
 	s := startEvents(t)
-	s.Events.Publish(event.Load, "before")
+	s.behind.Events.Publish(event.Load, "before")
 	f := s.follow(t, "127.0.0.1", "reader", "")
-	s.Events.Publish(event.Load, map[string]string{"text": "a\nb\u2028"})
+	s.behind.Events.Publish(event.Load, map[string]string{"text": "a\nb\u2028"})
 	first, got := f.next(t)
 	if first == "" || got != "event: load\ndata: {\"text\":\"a\\nb\\u2028\"}\n" {
 		t.Errorf("the event is %q, id %q", got, first)
@@ -99,7 +99,7 @@ func TestEvents(t *testing.T) {
 		t.Errorf("in place of a heartbeat there is %q", got)
 	}
 	for i := range 2 {
-		s.Events.Publish(event.Ban, i)
+		s.behind.Events.Publish(event.Ban, i)
 	}
 	f = s.follow(t, "127.0.0.1", "reader", "Last-Event-ID: "+first+"\r\n")
 	second, got := f.next(t)
@@ -107,7 +107,7 @@ func TestEvents(t *testing.T) {
 		t.Errorf("after %s: %q, id %s", first, got, second)
 	}
 	for i := range 3 {
-		s.Events.Publish(event.Ban, i)
+		s.behind.Events.Publish(event.Ban, i)
 	}
 	f = s.follow(t, "127.0.0.1", "reader", "Last-Event-ID: "+first+"\r\n")
 	if id, got := f.next(t); id != "" || got != "event: lost\ndata: {\"events\":2}\n" {
@@ -118,13 +118,13 @@ func TestEvents(t *testing.T) {
 // A stream goes on beyond the time in which a request must be sent.
 func TestEventsOutlastTheRequest(t *testing.T) {
 	s := newSite(t, siteFiles)
-	s.Events = event.NewStream(3)
-	s.heartbeat = time.Minute
+	s.behind.Events = event.NewStream(3)
+	s.heartbeat, s.behind.heartbeat = time.Minute, time.Minute
 	s.serving.ReadTimeout, s.serving.WriteTimeout = 200*time.Millisecond, 300*time.Millisecond
 	s.address = s.serve(t, listen(t))
 	f := s.follow(t, "127.0.0.1", "reader", "")
 	time.Sleep(500 * time.Millisecond)
-	s.Events.Publish(event.Load, 1)
+	s.behind.Events.Publish(event.Load, 1)
 	if _, got := f.next(t); got != "event: load\ndata: 1\n" {
 		t.Errorf("the event is %q", got)
 	}
@@ -146,7 +146,7 @@ func TestEventsNeedTheirKey(t *testing.T) {
 
 func TestEventsEndWithTheServer(t *testing.T) {
 	s := newSite(t, siteFiles)
-	s.Events = event.NewStream(3)
+	s.behind.Events = event.NewStream(3)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	l := listen(t)
@@ -184,7 +184,7 @@ func TestEventSlots(t *testing.T) {
 		t.Errorf("a stream too many of the same client: %v %v", a, err)
 	}
 	other := s.follow(t, "127.0.0.4", "reader", "")
-	s.Events.Publish(event.Load, 1)
+	s.behind.Events.Publish(event.Load, 1)
 	if _, got := other.next(t); got != "event: load\ndata: 1\n" {
 		t.Errorf("the other client gets %q", got)
 	}
@@ -216,11 +216,11 @@ func until(t *testing.T, holds func() bool) {
 // A client that reads nothing loses its connection; publishing never waits for it.
 func TestSlowFollower(t *testing.T) {
 	s := startEvents(t)
-	s.streamWrite = 300 * time.Millisecond
+	s.behind.streamWrite = 300 * time.Millisecond
 	f := s.follow(t, "127.0.0.1", "reader", "")
 	began := time.Now()
 	for range 20 {
-		s.Events.Publish(event.Load, strings.Repeat("x", 1<<20))
+		s.behind.Events.Publish(event.Load, strings.Repeat("x", 1<<20))
 		time.Sleep(10 * time.Millisecond)
 	}
 	if took := time.Since(began); took > 2*time.Second {

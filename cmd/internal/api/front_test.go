@@ -63,6 +63,8 @@ func TestFrontAnswersTheSame(t *testing.T) {
 		"chunks": TestChunkedBody, "smuggling": TestSmuggling, "chunks end": TestChunksEndTheConnection,
 		"lengths": TestLengthOfTheRequestBefore, "slow connections": TestManySlowConnections,
 		"busy connections": TestBusyConnections, "TLS": TestTLS,
+		"events": TestEvents, "lasting events": TestEventsOutlastTheRequest, "keys of events": TestEventsNeedTheirKey,
+		"end of events": TestEventsEndWithTheServer, "slots of events": TestEventSlots, "slow follower": TestSlowFollower,
 	} {
 		t.Run(name, test)
 	}

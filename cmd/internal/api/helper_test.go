@@ -23,6 +23,7 @@ import (
 // A site is a server with farms that nothing was loaded from, and a key of each role.
 type site struct {
 	*Server
+	behind  *Server // has the farms; another one than Server with a front before it
 	address string // of TCP
 	keys    string // file
 	secret  map[string]string
@@ -72,6 +73,7 @@ func newSite(t *testing.T, files map[string]string, more ...Route) *site {
 	keys := apikey.NewFile(func() (io.ReadCloser, error) { return os.Open(s.keys) }, s.log)
 	routes := append(Routes(), more...)
 	s.Server = newServer(reader(t, files), keys, s.log, routes)
+	s.behind = s.Server
 	if os.Getenv(relayed) != "" {
 		s.Server = newFront(s.forwarder(s.serveRelay(t)), keys, slices.Clone(routes))
 	}
