@@ -64,7 +64,8 @@ func TestFrontAnswersTheSame(t *testing.T) {
 		"lengths": TestLengthOfTheRequestBefore, "slow connections": TestManySlowConnections,
 		"busy connections": TestBusyConnections, "TLS": TestTLS,
 		"events": TestEvents, "lasting events": TestEventsOutlastTheRequest, "keys of events": TestEventsNeedTheirKey,
-		"end of events": TestEventsEndWithTheServer, "slots of events": TestEventSlots, "slow follower": TestSlowFollower,
+		"end of events": TestEventsEndWithTheServer, "slots of events": TestEventSlots,
+		"slow follower": TestSlowFollower,
 	} {
 		t.Run(name, test)
 	}
