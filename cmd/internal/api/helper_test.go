@@ -24,8 +24,8 @@ import (
 type site struct {
 	*Server
 	behind  *Server // has the farms; another one than Server with a front before it
-	address string // of TCP
-	keys    string // file
+	address string  // of TCP
+	keys    string  // file
 	secret  map[string]string
 
 	mu     sync.Mutex
