@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"errors"
 	"net/netip"
 
 	"farmc/compiler/ruleset"
@@ -9,23 +10,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Routes asks the kernel for routes to backends. All questions share a socket. The zero Routes is ready for use; Close
-// must be called at the end.
+// Routes asks the kernel for routes. It asks once for all addresses that no route tells apart: 100,000 questions take a
+// second of processor time. All questions share a socket. The zero Routes is ready for use; Close must be called at the
+// end.
 type Routes struct {
-	kernel    *netlink.Handle // nil: nothing was asked yet
-	permanent map[netip.Addr]bool
+	MaxQuestions int // 0: no limit
+
+	kernel  *netlink.Handle // nil: nothing was asked yet
+	err     error           // of the socket
+	asked   int
+	ranges  *ranges               // nil: the kernel is asked for each address
+	byRange map[int]answer        // by index of the range
+	byOne   map[netip.Addr]answer // of addresses whose range is not known
+
+	addresses addresses
 	names     map[int]string // of interfaces, by index
-	err       error          // of the socket
 }
 
-// open opens the socket, and reads the addresses of this machine.
-func (r *Routes) open() bool {
+// An answer is the route to an address.
+type answer struct {
+	netlink.Route
+	err error
+}
+
+// ErrTooManyQuestions reports that the kernel was asked MaxQuestions times.
+var ErrTooManyQuestions = errors.New("too many questions for routes")
+
+// open opens the socket, and reads the addresses of this machine and the ranges of its routes.
+func (r *Routes) open() error {
 	if r.kernel == nil && r.err == nil {
 		if r.kernel, r.err = netlink.NewHandle(unix.NETLINK_ROUTE); r.err == nil {
-			r.permanent, r.names = permanentAddresses(r.kernel), interfaceNames(r.kernel)
+			r.addresses, r.names = readAddresses(r.kernel), interfaceNames(r.kernel)
+			r.ranges = readRanges()
+			r.byRange, r.byOne = map[int]answer{}, map[netip.Addr]answer{}
 		}
 	}
-	return r.err == nil
+	return r.err
 }
 
 // Close closes the socket.
@@ -38,42 +58,59 @@ func (r *Routes) Close() {
 // To gives the route to a backend on another machine, with the source address that it names if that is permanent. The
 // zero Route stands for no route.
 func (r *Routes) To(backend netip.Addr) ruleset.Route {
-	if !r.open() {
+	found, err := r.Get(backend)
+	if err == nil && r.ranges != nil && r.differs(found) {
+		found, err = r.ask(backend)
+	}
+	if err != nil || found.Type != unix.RTN_UNICAST {
 		return ruleset.Route{}
 	}
-	found, err := r.kernel.RouteGet(backend.AsSlice())
-	if err != nil || len(found) == 0 || found[0].Type != unix.RTN_UNICAST {
-		return ruleset.Route{}
-	}
-	route := ruleset.Route{Interface: r.names[found[0].LinkIndex]}
-	if source, ok := netip.AddrFromSlice(found[0].Src); ok && r.permanent[source.Unmap()] {
+	route := ruleset.Route{Interface: r.names[found.LinkIndex]}
+	if source, ok := netip.AddrFromSlice(found.Src); ok && r.addresses.permanent[source.Unmap()] {
 		route.Source = source.Unmap()
 	}
 	return route
 }
 
-// permanentAddresses are the addresses that this machine keeps until an administrator removes them: without a lifetime,
-// and in use. Addresses by DHCP and router advertisements have a lifetime.
-func permanentAddresses(kernel *netlink.Handle) map[netip.Addr]bool {
-	permanent := map[netip.Addr]bool{}
-	all, _ := kernel.AddrList(nil, netlink.FAMILY_ALL)
-	for _, a := range all {
-		ip, ok := netip.AddrFromSlice(a.IP)
-		if ok && keeps(a.Flags, ip.Unmap()) {
-			permanent[ip.Unmap()] = true
-		}
+// Get gives the route to an address. Of a route with several next hops it gives any one. The error is the kernel's,
+// such as unix.ENETUNREACH, or ErrTooManyQuestions.
+func (r *Routes) Get(a netip.Addr) (netlink.Route, error) {
+	if err := r.open(); err != nil {
+		return netlink.Route{}, err
 	}
-	return permanent
+	if r.ranges == nil {
+		return remembered(r, r.byOne, a, a)
+	}
+	return remembered(r, r.byRange, r.ranges.of(a), a)
 }
 
-// keeps reports whether the flags of an address say that the machine keeps it. Backends on other links cannot answer a
-// link-local address. IFA_F_TEMPORARY is IFA_F_SECONDARY in IPv4.
-func keeps(flags int, a netip.Addr) bool {
-	unused := unix.IFA_F_DEPRECATED | unix.IFA_F_TENTATIVE | unix.IFA_F_OPTIMISTIC | unix.IFA_F_DADFAILED
-	if a.Is6() {
-		unused |= unix.IFA_F_TEMPORARY
+// remembered gives the answer with a key. The kernel is asked for the address if there is none.
+func remembered[K comparable](r *Routes, answers map[K]answer, key K, a netip.Addr) (netlink.Route, error) {
+	known, ok := answers[key]
+	if !ok {
+		known.Route, known.err = r.ask(a)
+		answers[key] = known
 	}
-	return flags&unix.IFA_F_PERMANENT != 0 && flags&unused == 0 && !a.IsLinkLocalUnicast() && !a.IsLoopback()
+	return known.Route, known.err
+}
+
+func (r *Routes) ask(a netip.Addr) (netlink.Route, error) {
+	if r.MaxQuestions > 0 && r.asked >= r.MaxQuestions {
+		return netlink.Route{}, ErrTooManyQuestions
+	}
+	r.asked++
+	found, err := r.kernel.RouteGet(a.AsSlice())
+	if err != nil || len(found) == 0 {
+		return netlink.Route{}, err
+	}
+	return found[0], nil
+}
+
+// differs reports whether the next hop or the source can be another one for other addresses of the same range. Among
+// several next hops the kernel chooses by the address. So it does among the IPv6 addresses of an interface (RFC 6724).
+func (r *Routes) differs(found netlink.Route) bool {
+	source, ok := netip.AddrFromSlice(found.Src)
+	return r.ranges.shared[nextHopOf(found)] || ok && source.Is6() && r.addresses.only[found.LinkIndex] != source
 }
 
 func interfaceNames(kernel *netlink.Handle) map[int]string {

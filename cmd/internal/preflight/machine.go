@@ -41,7 +41,7 @@ type ownAddress struct {
 
 // readMachine reads interfaces, addresses and routes. Parts that the kernel does not tell stay empty.
 func readMachine() *machine {
-	m := &machine{links: map[string]netlink.Link{}, names: map[int]string{},
+	m := &machine{routes: newRoutes(), links: map[string]netlink.Link{}, names: map[int]string{},
 		addresses: map[netip.Addr]ownAddress{}, holders: map[netip.Addr][]string{}}
 	links, _ := netlink.LinkList()
 	for _, l := range links {

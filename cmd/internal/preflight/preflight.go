@@ -6,7 +6,7 @@
 // nothing but the loaded kernel modules. Every finding is a warning, because an administrator may have arranged the
 // network in a way that farmc cannot see.
 //
-// Find (preflight.go) is the entry point. It returns values of Finding (finding.go). machine.go, routes.go and table.go
+// Find (preflight.go) is the entry point. It returns values of Finding (finding.go). machine.go and routes.go
 // read the machine once. chains.go follows the packets of packets.go through the rules of other programs, frames.go
 // through those of bridges and ARP, and remedy.go writes the commands that let them pass. forwarding.go, addresses.go,
 // interfaces.go, returnpath.go, backends.go, modules.go, legacy.go and losses.go are about one cause each.

@@ -1,7 +1,10 @@
 package preflight
 
 import (
+	"errors"
 	"net/netip"
+
+	network "farmc/cmd/internal/machine"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -18,19 +21,13 @@ const (
 	nowhere                      // no route
 )
 
-// routes looks up routes. All questions to the kernel share a socket. The zero value is ready to use.
-type routes struct {
-	tables map[bool]*table // by whether the family is IPv6
-	kernel *netlink.Handle
-	known  map[netip.Addr]route
-	err    error
-}
+// routes looks up routes.
+type routes struct{ kernel network.Routes }
 
-func (r *routes) close() {
-	if r.kernel != nil {
-		r.kernel.Close()
-	}
-}
+// newRoutes returns routes with a limit: 5000 questions to the kernel take 0.2 s.
+func newRoutes() routes { return routes{network.Routes{MaxQuestions: 5000}} }
+
+func (r *routes) close() { r.kernel.Close() }
 
 // A route is the kernel's answer for an address.
 type route struct {
@@ -41,45 +38,29 @@ type route struct {
 
 func (r *routes) to(a netip.Addr) destination { return r.lookUp(a).kind }
 
-// lookUp finds the route to an address in the tables, or asks the kernel once.
 func (r *routes) lookUp(a netip.Addr) route {
-	if r.known == nil {
-		r.known = map[netip.Addr]route{}
-		r.tables = map[bool]*table{false: readTable(netlink.FAMILY_V4), true: readTable(netlink.FAMILY_V6)}
-	}
-	if t := r.tables[a.Is6()]; t != nil {
-		return t.lookUp(a)
-	}
-	known, ok := r.known[a]
-	if !ok && len(r.known) < maxQuestions {
-		known = r.ask(a)
-		r.known[a] = known
-	}
-	return known
-}
-
-// maxQuestions is the maximum number of addresses of which the kernel is asked for routes. They take 0.2 s.
-const maxQuestions = 5000
-
-func (r *routes) ask(a netip.Addr) route {
-	if r.kernel == nil && r.err == nil {
-		r.kernel, r.err = netlink.NewHandle(unix.NETLINK_ROUTE)
-	}
-	if r.err != nil {
-		return route{}
-	}
-	found, err := r.kernel.RouteGet(a.AsSlice())
+	found, err := r.kernel.Get(a)
 	switch {
-	case err == unix.ENETUNREACH || err == unix.EHOSTUNREACH || err == unix.EACCES || err == unix.EINVAL:
+	case isNoRoute(err):
 		return route{kind: nowhere}
-	case err != nil || len(found) == 0:
+	case err != nil:
 		return route{}
 	}
 	next := a
-	if router, ok := netip.AddrFromSlice(found[0].Gw); ok {
+	if router, ok := netip.AddrFromSlice(found.Gw); ok {
 		next = router.Unmap()
 	}
-	return route{destinationOf(found[0]), found[0].LinkIndex, next}
+	return route{destinationOf(found), found.LinkIndex, next}
+}
+
+// isNoRoute reports whether the kernel has no route, or one that refuses or drops packets.
+func isNoRoute(err error) bool {
+	for _, refusal := range []error{unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EACCES, unix.EINVAL} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
 }
 
 func destinationOf(r netlink.Route) destination {
