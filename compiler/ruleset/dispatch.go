@@ -65,20 +65,24 @@ func (l *linker) addTo(maps *[]*dispatchMap, at mapPlace, d frontend, value stri
 	return l.addElement(maps, at, d, element{key: d.key(), value: value, origin: d.origin(), commented: true})
 }
 
-// addElement adds a frontend with a given element. It runs 100,000 times with 10,000 farms of 10 backends, so it makes
-// no object where the map exists.
+// addElement adds a frontend with a given element.
 func (l *linker) addElement(maps *[]*dispatchMap, at mapPlace, d frontend, e element) *dispatchMap {
-	var m *dispatchMap
-	name := at.prefix + d.mapKind() + "-" + d.Family.Suffix()
-	if there := l.rules.objects[objectID{at.table, nameSpace(KindMap), name}]; there != nil {
-		m = there.data.(*dispatchMap)
-	} else {
-		m = d.newDispatchMap(at, name)
-		l.rules.add(m.object)
-		*maps = append(*maps, m)
-	}
+	m := l.dispatchMap(maps, at, d)
 	m.elements.add(e)
 	m.Protocols.add(d.Protocol)
+	return m
+}
+
+// dispatchMap gives the map of the frontend's kind. It runs for each of 10,000 farms, so it makes no object where the
+// map exists.
+func (l *linker) dispatchMap(maps *[]*dispatchMap, at mapPlace, d frontend) *dispatchMap {
+	name := at.prefix + d.mapKind() + "-" + d.Family.Suffix()
+	if there := l.rules.objects[objectID{at.table, nameSpace(KindMap), name}]; there != nil {
+		return there.data.(*dispatchMap)
+	}
+	m := d.newDispatchMap(at, name)
+	l.rules.add(m.object)
+	*maps = append(*maps, m)
 	return m
 }
 

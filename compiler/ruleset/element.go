@@ -75,25 +75,29 @@ type piece struct {
 	farm     string
 	text     string
 	elements int
-	head     int            // the length of the first line, which names the farm
-	origins  []*diag.Origin // of the lines
+	head     int            // the length of the first line, which names the farm; 0: comments of elements name it
+	origins  []*diag.Origin // of the elements
 }
 
 // A pieceKind tells the maps apart that a frontend has pieces in.
 type pieceKind int
 
 const (
-	slotPiece   pieceKind = iota // backends by slot
-	idPiece                      // backend IDs by slot
-	targetPiece                  // backends by ID
+	slotPiece    pieceKind = iota // backends by slot
+	idPiece                       // backend IDs by slot
+	targetPiece                   // backends by ID
+	invalidPiece                  // backends whose invalid segments are dropped
 	pieceKinds
 )
 
 func newPiece(of []element) *piece {
-	p := &piece{farm: of[0].origin.Farm, elements: len(of), origins: make([]*diag.Origin, 0, len(of)+1)}
+	p := &piece{elements: len(of), origins: make([]*diag.Origin, 0, len(of))}
 	text := make([]byte, 0, 64*len(of))
-	text = appendFarm(text, p.farm)
-	p.head, p.origins = len(text), append(p.origins, of[0].origin)
+	if len(of) > 0 && !of[0].commented {
+		p.farm = of[0].origin.Farm
+		text = appendFarm(text, p.farm)
+	}
+	p.head = len(text)
 	for _, e := range of {
 		text, p.origins = e.appendTo(text), append(p.origins, e.origin)
 	}

@@ -69,7 +69,8 @@ func (l *linker) invalidChain(name string, c invalidChain) verdict {
 // invalidOfBackends adds the backends of farms to maps. Single ports stand in the keys. Of ranges each backend has one
 // element, which leads to a chain that compares the ports: a map of intervals takes the kernel quadratic time to load.
 func (l *linker) invalidOfBackends(maps *[]*dispatchMap, prefix string, frontends []frontend, of func(*service) bool) {
-	known := map[netip.AddrPort]bool{}
+	at := mapPlace{Inet, invalidSection, prefix, ""}
+	known := make(map[netip.AddrPort]bool, countSockets(frontends))
 	ranges := map[netip.Addr][]farm.Ports{}
 	var ranged []reply
 	for i := range frontends {
@@ -77,30 +78,85 @@ func (l *linker) invalidOfBackends(maps *[]*dispatchMap, prefix string, frontend
 		if !d.farm.dropsInvalid() || !of(d.farm) {
 			continue
 		}
-		for _, r := range d.Replies() {
-			at := netip.AddrPortFrom(r.Address, r.Ports.First)
-			switch {
-			case !r.Ports.Single():
-				if ranges[r.Address] == nil {
-					ranged = append(ranged, reply{r, d})
-				}
-				ranges[r.Address] = append(ranges[r.Address], r.Ports)
-			case !known[at]:
-				known[at] = true
-				l.invalidOfBackend(maps, prefix, reply{r, d}, farm.ExactPort, drop)
+		l.invalidOfSockets(maps, at, *d, known)
+		for _, r := range d.replySources().ranged {
+			if ranges[r.Address] == nil {
+				ranged = append(ranged, reply{r, d})
 			}
+			ranges[r.Address] = append(ranges[r.Address], r.Ports)
 		}
 	}
 	for _, r := range ranged {
-		l.invalidOfBackend(maps, prefix, r, farm.WholeAddress, l.invalidPorts(joinedPorts(ranges[r.Address])))
+		v := l.invalidPorts(joinedPorts(ranges[r.Address]))
+		l.addElement(maps, at, r.fromTCP(farm.WholeAddress), r.invalidElement(farm.WholeAddress, v))
 	}
 }
 
-func (l *linker) invalidOfBackend(maps *[]*dispatchMap, prefix string, r reply, at farm.Specificity, v verdict) {
-	from := r.from()
-	from.Specificity, from.Protocol = at, farm.TCP
-	e := element{key: from.key(), value: string(v), origin: from.farm.backendOrigin(*r.Backend), commented: true}
-	l.addElement(maps, mapPlace{Inet, invalidSection, prefix, ""}, from, e)
+// countSockets counts the sockets of backends that answer from single ports.
+func countSockets(frontends []frontend) (sum int) {
+	for _, d := range frontends {
+		sum += len(d.replySources().sockets)
+	}
+	return sum
+}
+
+// invalidOfSockets adds the backends that answer from single ports, except for known ones. Mostly none is known, and
+// the frontend's piece has them all.
+func (l *linker) invalidOfSockets(maps *[]*dispatchMap, at mapPlace, d frontend, known map[netip.AddrPort]bool) {
+	sockets := d.replySources().sockets
+	added := addUnknown(known, sockets)
+	if len(added) == 0 {
+		return
+	}
+	var p *piece
+	if len(added) == len(sockets) {
+		p = d.piece(invalidPiece, d.invalidElements)
+	} else {
+		all := d.invalidElements()
+		some := make([]element, len(added))
+		for i, n := range added {
+			some[i] = all[n]
+		}
+		p = newPiece(some)
+	}
+	d.Specificity, d.Protocol = farm.ExactPort, farm.TCP
+	m := l.dispatchMap(maps, at, d)
+	m.elements.pieces = append(m.elements.pieces, p)
+	m.Protocols.add(farm.TCP)
+}
+
+// addUnknown adds sockets to the known ones. It gives the indexes of the ones that were not known.
+func addUnknown(known map[netip.AddrPort]bool, sockets []netip.AddrPort) []int {
+	added := make([]int, 0, len(sockets))
+	for i, s := range sockets {
+		before := len(known)
+		if known[s] = true; len(known) > before { // one lookup
+			added = append(added, i)
+		}
+	}
+	return added
+}
+
+// invalidElements are the backends that answer from single ports.
+func (d frontend) invalidElements() (out []element) {
+	for _, r := range d.Replies() {
+		if r.Ports.Single() {
+			out = append(out, reply{r, &d}.invalidElement(farm.ExactPort, drop))
+		}
+	}
+	return out
+}
+
+func (r reply) invalidElement(at farm.Specificity, v verdict) element {
+	return element{key: r.fromTCP(at).key(), value: string(v), origin: r.to.farm.backendOrigin(*r.Backend),
+		commented: true}
+}
+
+// fromTCP is the backend as a frontend of TCP.
+func (r reply) fromTCP(at farm.Specificity) frontend {
+	d := r.from()
+	d.Specificity, d.Protocol = at, farm.TCP
+	return d
 }
 
 // invalidPorts gives the verdict on segments from the ports.

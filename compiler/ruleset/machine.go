@@ -6,7 +6,7 @@ import "net/netip"
 // interfaces, and its routes and services are not known.
 type Machine struct {
 	Absent func(device string) bool       // reports whether an interface does not exist; nil: all exist
-	Route  func(backend netip.Addr) Route // nil: routes are not known
+	Route  func(backend netip.Addr) Route // nil: routes are not known; it is asked several times for a backend
 	Ports  func() []uint16                // that programs of the machine serve on, in order; nil: not known
 }
 

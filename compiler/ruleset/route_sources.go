@@ -19,12 +19,18 @@ type RouteSource struct {
 
 // A routeTable is the routes to the backends of farms that leave the source address to the machine.
 type routeTable struct {
-	routes map[netip.Addr]Route // by backend
-	added  map[farmFamily]bool
+	farms []routedFarm
+	added map[farmFamily]bool
 
 	sources     []RouteSource
 	ByBackend   []*routeMap // the maps that exist, IPv4 before IPv6
 	ByInterface []*routeMap
+}
+
+// A routedFarm is a farm whose backends of a family are routed.
+type routedFarm struct {
+	family   addr.Family
+	backends []farm.Backend
 }
 
 // A routeMap is a map to source addresses from interfaces, or from interfaces and backends.
@@ -33,20 +39,25 @@ type routeMap struct {
 	Family addr.Family
 }
 
-// add asks for the routes to the backends of a frontend's farm.
-func (t *routeTable) add(d frontend, ask func(backend netip.Addr) Route) {
-	if t.routes == nil {
-		t.routes, t.added = map[netip.Addr]Route{}, map[farmFamily]bool{}
+// add adds the backends of a frontend's farm.
+func (t *routeTable) add(d frontend, backends []farm.Backend) {
+	if t.added == nil {
+		t.added = map[farmFamily]bool{}
 	}
-	of := farmFamily{d.farm, d.Family}
-	if t.added[of] {
-		return
+	if of := (farmFamily{d.farm, d.Family}); !t.added[of] {
+		t.added[of] = true
+		t.farms = append(t.farms, routedFarm{d.Family, backends})
 	}
-	t.added[of] = true
-	for _, b := range d.farm.Eligible(d.Family) {
-		backend := b.Address[d.Family]
-		if _, asked := t.routes[backend]; !asked && !b.Source.Has(d.Family) {
-			t.routes[backend] = ask(backend)
+}
+
+// each calls do with the route to each backend without a source of its own, farm by farm.
+func (t *routeTable) each(ask func(backend netip.Addr) Route, do func(RouteSource)) {
+	for _, f := range t.farms {
+		for i := range f.backends {
+			if b := &f.backends[i]; !b.Source.Has(f.family) {
+				r := ask(b.Address[f.family])
+				do(RouteSource{r.Interface, b.Address[f.family], r.Source})
+			}
 		}
 	}
 }
@@ -55,46 +66,64 @@ func (t *routeTable) add(d frontend, ask func(backend netip.Addr) Route) {
 // backend. The maps stand apart, as the key of a map is of one length.
 func (l *linker) addRouteMaps() {
 	t := &l.routes
-	all := t.behind()
-	for len(all) > 0 {
-		n := slices.IndexFunc(all, func(s RouteSource) bool { return !all[0].samePlace(s) })
-		if n < 0 {
-			n = len(all)
-		}
-		t.sources = append(t.sources, inCommon(all[:n])...)
-		all = all[n:]
-	}
+	common, differing := t.byPlace(l.machine.Route)
+	t.sources = append(common, t.behind(l.machine.Route, differing)...)
+	slices.SortFunc(t.sources, compareSources)
+	t.sources = slices.Compact(t.sources)
 	for _, s := range t.sources {
 		l.addRouteSource(s)
 	}
 }
 
-// behind gives the routes by interfaces, sorted by family, interface and backend.
-func (t *routeTable) behind() (out []RouteSource) {
-	for backend, route := range t.routes {
-		if farm.NamesInterface(route.Interface) {
-			out = append(out, RouteSource{route.Interface, backend, route.Source})
+// A routePlace is an interface and a family of backends.
+type routePlace struct {
+	device string
+	bits   int
+}
+
+func (s RouteSource) place() routePlace { return routePlace{s.Interface, s.Backend.BitLen()} }
+
+// byPlace gives the sources that all backends behind an interface have in common, and the interfaces whose backends
+// have different ones. Interfaces that rules cannot name are left out.
+func (t *routeTable) byPlace(ask func(netip.Addr) Route) (common []RouteSource, differing map[routePlace]bool) {
+	sources := map[routePlace]netip.Addr{}
+	differing = map[routePlace]bool{}
+	t.each(ask, func(s RouteSource) {
+		first, known := sources[s.place()]
+		if !known {
+			sources[s.place()] = s.Source
+		} else if first != s.Source {
+			differing[s.place()] = true
+		}
+	})
+	for at, source := range sources {
+		switch {
+		case !farm.NamesInterface(at.device):
+			delete(differing, at)
+		case !differing[at] && source.IsValid():
+			common = append(common, RouteSource{Interface: at.device, Source: source})
 		}
 	}
-	slices.SortFunc(out, func(a, b RouteSource) int {
-		return cmp.Or(cmp.Compare(a.Backend.BitLen(), b.Backend.BitLen()), cmp.Compare(a.Interface, b.Interface),
-			a.Backend.Compare(b.Backend))
+	return common, differing
+}
+
+// behind gives the sources of the backends behind some interfaces.
+func (t *routeTable) behind(ask func(netip.Addr) Route, interfaces map[routePlace]bool) (out []RouteSource) {
+	if len(interfaces) == 0 {
+		return nil
+	}
+	t.each(ask, func(s RouteSource) {
+		if s.Source.IsValid() && interfaces[s.place()] {
+			out = append(out, s)
+		}
 	})
 	return out
 }
 
-// samePlace reports whether both routes are of one family and leave by one interface.
-func (s RouteSource) samePlace(other RouteSource) bool {
-	return s.Interface == other.Interface && s.Backend.BitLen() == other.Backend.BitLen()
-}
-
-// inCommon gives one source for all backends if the routes agree, else the sources of the backends that have one.
-func inCommon(routes []RouteSource) []RouteSource {
-	differs := func(s RouteSource) bool { return s.Source != routes[0].Source }
-	if !slices.ContainsFunc(routes, differs) {
-		routes = []RouteSource{{Interface: routes[0].Interface, Source: routes[0].Source}}
-	}
-	return slices.DeleteFunc(routes, func(s RouteSource) bool { return !s.Source.IsValid() })
+// compareSources orders sources by family, interface and backend.
+func compareSources(a, b RouteSource) int {
+	return cmp.Or(cmp.Compare(a.Source.BitLen(), b.Source.BitLen()), cmp.Compare(a.Interface, b.Interface),
+		a.Backend.Compare(b.Backend))
 }
 
 // addRouteSource adds the element of a source, and its map to the maps that exist.

@@ -80,6 +80,7 @@ type ScriptLine struct {
 // render writes the ruleset as a script.
 func (r *ruleset) render() *Script {
 	s := &scriptWriter{Writer: NewWriter(nil), tables: map[TableFamily][]*writtenObject{}}
+	s.reserve(r)
 	s.write("script-begin", TableFamilies)
 	for _, family := range TableFamilies {
 		if objects := r.in(family); family == Inet || len(objects) > 0 {
@@ -101,6 +102,20 @@ type scriptWriter struct {
 type writtenObject struct {
 	ObjectText
 	from, to int
+}
+
+// reserve makes room for the elements of all objects: to grow step by step takes three times the memory.
+func (s *scriptWriter) reserve(r *ruleset) {
+	const line = 64 // bytes, of most elements
+	bytes, lines := 0, 0
+	for _, o := range r.objects {
+		n := o.elements.size() + 8
+		bytes, lines = bytes+line*n, lines+n
+		for _, p := range o.elements.pieces {
+			bytes, lines = bytes+len(p.text)-line*p.elements, lines+1
+		}
+	}
+	s.text, s.origins = make([]byte, 0, bytes), make([]*diag.Origin, 0, lines)
 }
 
 func (s *scriptWriter) write(template string, data any) {
@@ -167,11 +182,11 @@ func (o *ObjectText) AddLine(l ScriptLine) {
 func (s *scriptWriter) elements(l *elementList) {
 	name := ""
 	for _, p := range l.pieces {
-		if p.farm == name {
-			s.text, s.origins = append(s.text, p.text[p.head:]...), append(s.origins, p.origins[1:]...)
-			continue
+		if p.head > 0 && p.farm != name {
+			s.line(p.text[:p.head], p.origins[0])
+			name = p.farm
 		}
-		s.text, s.origins, name = append(s.text, p.text...), append(s.origins, p.origins...), p.farm
+		s.text, s.origins = append(s.text, p.text[p.head:]...), append(s.origins, p.origins...)
 	}
 	for _, e := range l.single {
 		if e.origin != nil && !e.commented && e.origin.Farm != name {

@@ -14,6 +14,7 @@ type service struct {
 	frontends   []frontend
 	assignments [len(addr.Families)]*slotAssignment
 	pieces      [pieceKinds][]*piece // by the numbers of frontends
+	replies     []*replySources      // by the numbers of frontends
 	prepared    bool
 }
 
@@ -41,6 +42,9 @@ func (s *service) prepare() {
 	s.prepared = true
 	if s.Down || !s.Tracked() {
 		return
+	}
+	if len(s.frontends) > 0 && s.dropsInvalid() { // further frontends often have the same backends
+		s.frontends[0].piece(invalidPiece, s.frontends[0].invalidElements)
 	}
 	for _, d := range s.frontends {
 		if !d.sharesPick() || s.twoStep(d.Family) {
@@ -74,6 +78,36 @@ func (d frontend) piece(kind pieceKind, elements func() []element) *piece {
 		(*of)[d.number] = newPiece(elements())
 	}
 	return (*of)[d.number]
+}
+
+// A replySources is the addresses and ports that replies to a frontend come from.
+type replySources struct {
+	sockets []netip.AddrPort // of replies from single ports, in the order of the backends
+	ranged  []farm.Reply     // from ranges of ports
+}
+
+// replySources gives the sources of the replies to the frontend, which are made once.
+func (d frontend) replySources() *replySources {
+	s := d.farm
+	if s.replies == nil {
+		s.replies = make([]*replySources, len(s.frontends))
+	}
+	if s.replies[d.number] == nil {
+		s.replies[d.number] = newReplySources(d.Replies())
+	}
+	return s.replies[d.number]
+}
+
+func newReplySources(all []farm.Reply) *replySources {
+	out := &replySources{}
+	for _, r := range all {
+		if r.Ports.Single() {
+			out.sockets = append(out.sockets, netip.AddrPortFrom(r.Address, r.Ports.First))
+		} else {
+			out.ranged = append(out.ranged, r)
+		}
+	}
+	return out
 }
 
 // origin is the origin of the frontend's elements.

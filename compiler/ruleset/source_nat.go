@@ -47,7 +47,7 @@ func (l *linker) sourceChain(d frontend) string {
 	case s.Masquerade:
 		name = "masquerade-always"
 	case routed:
-		l.routes.add(d, l.machine.Route)
+		l.routes.add(d, l.assignment(d).eligible)
 	}
 	own := s.backendSources(d.Family)
 	if len(own) > 0 {

@@ -119,7 +119,7 @@ func compileKnowing(
 	known map[netip.Addr]ruleset.Route, incremental *compiler.Compiler, sources *SourceFiles, dirs []farm.Dir,
 ) *compilation {
 	c := &compilation{sources: sources, incremental: incremental, interfaces: map[string]int{},
-		routes: map[netip.Addr]ruleset.Route{}}
+		routes: make(map[netip.Addr]ruleset.Route, len(known))}
 	var routes machine.Routes
 	defer routes.Close()
 	c.script, c.diagnostics = incremental.CompileFor(dirs, ruleset.Machine{
@@ -128,8 +128,11 @@ func compileKnowing(
 			return c.interfaces[device] == 0
 		},
 		Route: func(backend netip.Addr) ruleset.Route {
-			route, ok := known[backend]
-			if !ok {
+			route, ok := c.routes[backend]
+			if ok {
+				return route
+			}
+			if route, ok = known[backend]; !ok {
 				route = routes.To(backend)
 			}
 			c.routes[backend] = route
