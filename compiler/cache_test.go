@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"reflect"
 	"slices"
 	"testing"
@@ -205,5 +206,57 @@ func TestCompilerKeepsWhatDidNotChange(t *testing.T) {
 		if again := before.Farms[i] != after.Farms[i]; again != (i == changed) {
 			t.Errorf("farm %d, of which %d changed: read again: %t", i, changed, again)
 		}
+	}
+}
+
+// The script is the same as long as the farms and the answers of the machine are.
+func TestCompilerKeepsTheScript(t *testing.T) {
+	files := tenEach(3)
+	const backends = "[backends]\nb1.address = \"10.9.0.1\"\nb2.address = \"10.9.0.2\"\n"
+	files["dsr.toml"] = &fstest.MapFile{Data: []byte("mode = \"dsr\"\ninterfaces = [\"eth1\"]\n" +
+		"listen = \"192.0.2.1:81\"\n" + backends)}
+	files["snat.toml"] = &fstest.MapFile{Data: []byte("listen = \"192.0.2.1:80\"\n" + backends)}
+	absent, ports := false, []uint16{53}
+	source := map[string]string{"10.9.0.1": "10.9.0.100", "10.9.0.2": "10.9.0.100"}
+	machine := ruleset.Machine{
+		Absent: func(string) bool { return absent },
+		Ports:  func() []uint16 { return ports },
+		Route: func(backend netip.Addr) ruleset.Route {
+			return ruleset.Route{Interface: "eth2", Source: netip.MustParseAddr(source[backend.String()])}
+		},
+	}
+	var c compiler.Compiler
+	compile := func() *ruleset.Script {
+		s, told := c.CompileFor([]farm.Dir{{FS: files}}, machine)
+		if s == nil {
+			t.Fatal(told)
+		}
+		return s
+	}
+	before := compile()
+	for _, change := range []struct {
+		name string
+		make func()
+	}{
+		{"an interface", func() { absent = true }},
+		{"a port", func() { ports = []uint16{53, 123} }},
+		{"a source address", func() { source["10.9.0.2"] = "10.9.0.200" }},
+		{"a farm", func() { files["farm-00002.toml"] = &fstest.MapFile{Data: plainFarm(2, 5)} }},
+	} {
+		if compile() != before {
+			t.Errorf("the same farms are linked again before a change of %s", change.name)
+		}
+		if change.make(); compile().Digest == before.Digest {
+			t.Errorf("the script stays after a change of %s", change.name)
+		}
+		before = compile()
+	}
+	boot := c.LinkAgain(before, ruleset.Machine{Absent: func(string) bool { return true }})
+	portable, _ := compiler.CompileWithout([]farm.Dir{{FS: files}}, func(string) bool { return true })
+	if boot == nil || boot.Digest != portable.Digest {
+		t.Error("a script that is linked again differs from one that is compiled")
+	}
+	if compile() != before {
+		t.Error("the script is lost with one for another machine")
 	}
 }

@@ -66,3 +66,9 @@ func noFarms(dirs []farm.Dir) diag.Diagnostic {
 
 // Readings gives each farm as the last Compile read it, by name, also the farms with faults.
 func (c *Compiler) Readings() []*farm.Reading { return c.farms.Readings() }
+
+// LinkAgain makes the script of the farms of another script of this Compiler for another machine, without a warning for
+// rules that are left out. It is nil if there are faults.
+func (c *Compiler) LinkAgain(script *ruleset.Script, machine ruleset.Machine) *ruleset.Script {
+	return c.services.LinkAgain(script, machine, &diag.Diagnostics{})
+}

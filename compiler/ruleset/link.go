@@ -23,6 +23,7 @@ func link(services []*service, machine Machine, faults *diag.Diagnostics) *Scrip
 	script := l.rules.render()
 	script.Ingress, script.Interfaces = l.ingressDevices(), l.interfaces()
 	script.Sources, script.ServedPorts = l.routes.sources, l.servedPorts
+	script.routes = l.routes.farms
 	return script
 }
 

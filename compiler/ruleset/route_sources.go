@@ -19,13 +19,16 @@ type RouteSource struct {
 
 // A routeTable is the routes to the backends of farms that leave the source address to the machine.
 type routeTable struct {
-	farms []routedFarm
+	farms routedFarms
 	added map[farmFamily]bool
 
 	sources     []RouteSource
 	ByBackend   []*routeMap // the maps that exist, IPv4 before IPv6
 	ByInterface []*routeMap
 }
+
+// routedFarms are the farms that sources are looked for.
+type routedFarms []routedFarm
 
 // A routedFarm is a farm whose backends of a family are routed.
 type routedFarm struct {
@@ -51,8 +54,8 @@ func (t *routeTable) add(d frontend, backends []farm.Backend) {
 }
 
 // each calls do with the route to each backend without a source of its own, farm by farm.
-func (t *routeTable) each(ask func(backend netip.Addr) Route, do func(RouteSource)) {
-	for _, f := range t.farms {
+func (t routedFarms) each(ask func(backend netip.Addr) Route, do func(RouteSource)) {
+	for _, f := range t {
 		for i := range f.backends {
 			if b := &f.backends[i]; !b.Source.Has(f.family) {
 				r := ask(b.Address[f.family])
@@ -62,17 +65,21 @@ func (t *routeTable) each(ask func(backend netip.Addr) Route, do func(RouteSourc
 	}
 }
 
-// addRouteMaps adds an element for each interface if all backends behind it have the same source, else one for each
-// backend. The maps stand apart, as the key of a map is of one length.
+// addRouteMaps adds an element for each source. The maps stand apart, as the key of a map is of one length.
 func (l *linker) addRouteMaps() {
-	t := &l.routes
-	common, differing := t.byPlace(l.machine.Route)
-	t.sources = append(common, t.behind(l.machine.Route, differing)...)
-	slices.SortFunc(t.sources, compareSources)
-	t.sources = slices.Compact(t.sources)
-	for _, s := range t.sources {
+	l.routes.sources = l.routes.farms.find(l.machine.Route)
+	for _, s := range l.routes.sources {
 		l.addRouteSource(s)
 	}
+}
+
+// find gives one source for an interface if all backends behind it have the same, else one for each backend, sorted by
+// family, interface and backend.
+func (t routedFarms) find(ask func(backend netip.Addr) Route) []RouteSource {
+	common, differing := t.byPlace(ask)
+	sources := append(common, t.behind(ask, differing)...)
+	slices.SortFunc(sources, compareSources)
+	return slices.Compact(sources)
 }
 
 // A routePlace is an interface and a family of backends.
@@ -85,7 +92,7 @@ func (s RouteSource) place() routePlace { return routePlace{s.Interface, s.Backe
 
 // byPlace gives the sources that all backends behind an interface have in common, and the interfaces whose backends
 // have different ones. Interfaces that rules cannot name are left out.
-func (t *routeTable) byPlace(ask func(netip.Addr) Route) (common []RouteSource, differing map[routePlace]bool) {
+func (t routedFarms) byPlace(ask func(netip.Addr) Route) (common []RouteSource, differing map[routePlace]bool) {
 	sources := map[routePlace]netip.Addr{}
 	differing = map[routePlace]bool{}
 	t.each(ask, func(s RouteSource) {
@@ -108,7 +115,7 @@ func (t *routeTable) byPlace(ask func(netip.Addr) Route) (common []RouteSource, 
 }
 
 // behind gives the sources of the backends behind some interfaces.
-func (t *routeTable) behind(ask func(netip.Addr) Route, interfaces map[routePlace]bool) (out []RouteSource) {
+func (t routedFarms) behind(ask func(netip.Addr) Route, interfaces map[routePlace]bool) (out []RouteSource) {
 	if len(interfaces) == 0 {
 		return nil
 	}

@@ -24,6 +24,9 @@ type Script struct {
 
 	origins []*diag.Origin // of each line; nil: of no farm
 	written map[TableFamily][]*writtenObject
+
+	complete []*farm.Farm // the farms with the parts that depend on absent interfaces
+	routes   routedFarms  // that Sources follow from
 }
 
 // Origin gives the origin of line n of the script, counted from 1 as nft does.

@@ -2,6 +2,7 @@ package ruleset
 
 import (
 	"runtime"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -9,13 +10,33 @@ import (
 	"farmc/compiler/farm"
 )
 
-// Services keeps the rendered elements of each farm from one script to the next. The zero Services is empty. It is not
-// for use by several goroutines at once.
-type Services struct{ known map[*farm.Farm]*service }
+// Services keeps the rendered elements of each farm from one script to the next, and the last scripts. The zero
+// Services is empty. It is not for use by several goroutines at once.
+type Services struct {
+	known map[*farm.Farm]*service
+	last  map[machineKind]*linked // the last script for the machine, and the last for its boot
+}
 
 // Link makes the script of the farms, which are in the order of their names. Rules that depend on an absent interface
-// are left out, with a warning. There is no script if there are faults, in the farms or between them.
+// are left out, with a warning. There is no script if there are faults, in the farms or between them. The same farms
+// have the same script again if the machine has the same state.
 func (s *Services) Link(farms []*farm.Farm, machine Machine, faults *diag.Diagnostics) *Script {
+	kind := kindOf(machine)
+	if l := s.last[kind]; l != nil && !faults.Faulty() && l.holds(farms, machine) {
+		*faults = append(*faults, l.told...)
+		return l.script
+	}
+	l, before := &linked{farms: farms, absent: map[string]bool{}}, len(*faults)
+	l.script = s.link(farms, l.recording(machine), faults)
+	l.told = slices.Clone((*faults)[before:])
+	if s.last == nil {
+		s.last = map[machineKind]*linked{}
+	}
+	s.last[kind] = l
+	return l.script
+}
+
+func (s *Services) link(farms []*farm.Farm, machine Machine, faults *diag.Diagnostics) *Script {
 	services := s.of(farms)
 	for i, svc := range services {
 		services[i] = svc.without(machine.absent, faults)
@@ -27,10 +48,16 @@ func (s *Services) Link(farms []*farm.Farm, machine Machine, faults *diag.Diagno
 	if script == nil {
 		return nil
 	}
+	script.complete = farms
 	for _, svc := range services {
 		script.Farms = append(script.Farms, svc.Farm)
 	}
 	return script
+}
+
+// LinkAgain makes the script of the same farms for another machine.
+func (s *Services) LinkAgain(script *Script, machine Machine, faults *diag.Diagnostics) *Script {
+	return s.Link(script.complete, machine, faults)
 }
 
 // of gives the services of the farms, and forgets the services of other farms.

@@ -204,7 +204,7 @@ func (c *compilation) boot() *ruleset.Script {
 		return c.script
 	}
 	if c.bootScript == nil {
-		c.bootScript, _ = c.incremental.Compile(c.sources.Dirs(), func(string) bool { return true })
+		c.bootScript = c.incremental.LinkAgain(c.script, ruleset.Machine{Absent: func(string) bool { return true }})
 	}
 	if c.bootScript == nil {
 		return c.script

@@ -1,0 +1,61 @@
+package ruleset
+
+import (
+	"slices"
+
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+)
+
+// A linked is a script with all that it follows from: the farms, and the state of the machine.
+type linked struct {
+	farms  []*farm.Farm
+	absent map[string]bool // by interface, of the ones that were asked for
+	ports  []uint16        // that the machine serves on
+	asked  bool            // ports were asked for
+
+	script *Script // nil: there were faults
+	told   diag.Diagnostics
+}
+
+// recording gives a machine with the same answers, which are recorded. The result of routes is in the script.
+func (l *linked) recording(m Machine) Machine {
+	out := m
+	if m.Absent != nil {
+		out.Absent = func(device string) bool {
+			l.absent[device] = m.Absent(device)
+			return l.absent[device]
+		}
+	}
+	if m.Ports != nil {
+		out.Ports = func() []uint16 {
+			l.ports, l.asked = m.Ports(), true
+			return l.ports
+		}
+	}
+	return out
+}
+
+// holds reports whether the script is that of the farms for a machine of the same kind, which is asked the same
+// questions again.
+func (l *linked) holds(farms []*farm.Farm, m Machine) bool {
+	if l.script == nil || !slices.Equal(l.farms, farms) {
+		return false
+	}
+	for device, absent := range l.absent {
+		if m.Absent(device) != absent {
+			return false
+		}
+	}
+	if l.asked && !slices.Equal(m.Ports(), l.ports) {
+		return false
+	}
+	return m.Route == nil || slices.Equal(l.script.routes.find(m.Route), l.script.Sources)
+}
+
+// A machineKind is the questions that a machine has answers to.
+type machineKind struct{ absent, routes, ports bool }
+
+func kindOf(m Machine) machineKind {
+	return machineKind{m.Absent != nil, m.Route != nil, m.Ports != nil}
+}
