@@ -2,9 +2,11 @@ package ruleset
 
 import (
 	"cmp"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/farm"
 )
 
@@ -70,7 +72,7 @@ func (l *linker) invalidChain(name string, c invalidChain) verdict {
 // element, which leads to a chain that compares the ports: a map of intervals takes the kernel quadratic time to load.
 func (l *linker) invalidOfBackends(maps *[]*dispatchMap, prefix string, frontends []frontend, of func(*service) bool) {
 	at := mapPlace{Inet, invalidSection, prefix, ""}
-	known := make(map[netip.AddrPort]bool, countSockets(frontends))
+	known := newSocketSet(frontends)
 	ranges := map[netip.Addr][]farm.Ports{}
 	var ranged []reply
 	for i := range frontends {
@@ -92,19 +94,11 @@ func (l *linker) invalidOfBackends(maps *[]*dispatchMap, prefix string, frontend
 	}
 }
 
-// countSockets counts the sockets of backends that answer from single ports.
-func countSockets(frontends []frontend) (sum int) {
-	for _, d := range frontends {
-		sum += len(d.replySources().sockets)
-	}
-	return sum
-}
-
 // invalidOfSockets adds the backends that answer from single ports, except for known ones. Mostly none is known, and
 // the frontend's piece has them all.
-func (l *linker) invalidOfSockets(maps *[]*dispatchMap, at mapPlace, d frontend, known map[netip.AddrPort]bool) {
+func (l *linker) invalidOfSockets(maps *[]*dispatchMap, at mapPlace, d frontend, known socketSet) {
 	sockets := d.replySources().sockets
-	added := addUnknown(known, sockets)
+	added := known.add(sockets)
 	if len(added) == 0 {
 		return
 	}
@@ -125,12 +119,35 @@ func (l *linker) invalidOfSockets(maps *[]*dispatchMap, at mapPlace, d frontend,
 	m.Protocols.add(farm.TCP)
 }
 
-// addUnknown adds sockets to the known ones. It gives the indexes of the ones that were not known.
-func addUnknown(known map[netip.AddrPort]bool, sockets []netip.AddrPort) []int {
+// A socketSet is a set of addresses and ports. Numbers are found in half the time, and most addresses are IPv4.
+type socketSet struct {
+	numbers map[uint64]struct{}         // of IPv4: address and port
+	sockets map[netip.AddrPort]struct{} // of IPv6
+}
+
+// newSocketSet makes an empty set with room for the backends of the frontends.
+func newSocketSet(frontends []frontend) socketSet {
+	size := [len(addr.Families)]int{}
+	for _, d := range frontends {
+		size[d.Family] += len(d.replySources().sockets)
+	}
+	return socketSet{make(map[uint64]struct{}, size[addr.IP4]), make(map[netip.AddrPort]struct{}, size[addr.IP6])}
+}
+
+func (s socketSet) len() int { return len(s.numbers) + len(s.sockets) }
+
+// add adds sockets. It gives the indexes of the ones that were not in the set.
+func (s socketSet) add(sockets []netip.AddrPort) []int {
 	added := make([]int, 0, len(sockets))
-	for i, s := range sockets {
-		before := len(known)
-		if known[s] = true; len(known) > before { // one lookup
+	for i, at := range sockets {
+		before := s.len()
+		if at.Addr().Is4() {
+			b := at.Addr().As4()
+			s.numbers[uint64(binary.BigEndian.Uint32(b[:]))<<16|uint64(at.Port())] = struct{}{}
+		} else {
+			s.sockets[at] = struct{}{}
+		}
+		if s.len() > before {
 			added = append(added, i)
 		}
 	}
