@@ -95,7 +95,12 @@ func (s RouteSource) place() routePlace { return routePlace{s.Interface, s.Backe
 func (t routedFarms) byPlace(ask func(netip.Addr) Route) (common []RouteSource, differing map[routePlace]bool) {
 	sources := map[routePlace]netip.Addr{}
 	differing = map[routePlace]bool{}
+	var last RouteSource
 	t.each(ask, func(s RouteSource) {
+		if s.Interface == last.Interface && s.Source == last.Source && s.Backend.BitLen() == last.Backend.BitLen() {
+			return // as of nearly all backends
+		}
+		last = s
 		first, known := sources[s.place()]
 		if !known {
 			sources[s.place()] = s.Source

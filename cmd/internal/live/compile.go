@@ -118,32 +118,46 @@ func compileLocal(incremental *compiler.Compiler, sources *SourceFiles, dirs []f
 func compileKnowing(
 	known map[netip.Addr]ruleset.Route, incremental *compiler.Compiler, sources *SourceFiles, dirs []farm.Dir,
 ) *compilation {
-	c := &compilation{sources: sources, incremental: incremental, interfaces: map[string]int{},
-		routes: make(map[netip.Addr]ruleset.Route, len(known))}
-	var routes machine.Routes
-	defer routes.Close()
+	c := &compilation{sources: sources, incremental: incremental, interfaces: map[string]int{}}
+	routes := routeCache{known: known}
+	defer routes.kernel.Close()
 	c.script, c.diagnostics = incremental.CompileFor(dirs, ruleset.Machine{
 		Absent: func(device string) bool {
 			c.interfaces[device] = interfaceIndex(device)
 			return c.interfaces[device] == 0
 		},
-		Route: func(backend netip.Addr) ruleset.Route {
-			route, ok := c.routes[backend]
-			if ok {
-				return route
-			}
-			if route, ok = known[backend]; !ok {
-				route = routes.To(backend)
-			}
-			c.routes[backend] = route
-			return route
-		},
+		Route: routes.to,
 		Ports: func() []uint16 {
 			c.asksPorts = true
 			return machine.ServedPorts()
 		},
 	})
+	c.routes = routes.known
 	return c
+}
+
+// A routeCache remembers the routes to backends.
+type routeCache struct {
+	kernel machine.Routes
+	known  map[netip.Addr]ruleset.Route
+	own    bool // no other compilation has the map
+}
+
+// to returns a route. A route that was not known is added to a copy of the map.
+func (r *routeCache) to(backend netip.Addr) ruleset.Route {
+	route, ok := r.known[backend]
+	if ok {
+		return route
+	}
+	if !r.own {
+		r.known, r.own = maps.Clone(r.known), true
+	}
+	if r.known == nil {
+		r.known = map[netip.Addr]ruleset.Route{}
+	}
+	route = r.kernel.To(backend)
+	r.known[backend] = route
+	return route
 }
 
 // onDisk returns the source files in the directories.
@@ -191,7 +205,10 @@ func (c *compilation) ServesMore() bool {
 func (c *compilation) addNetwork(other *compilation) {
 	if other != nil {
 		maps.Copy(c.interfaces, other.interfaces)
-		maps.Copy(c.routes, other.routes)
+		routes := map[netip.Addr]ruleset.Route{} // other compilations have the old map
+		maps.Copy(routes, c.routes)
+		maps.Copy(routes, other.routes)
+		c.routes = routes
 	}
 }
 
