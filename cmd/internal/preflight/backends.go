@@ -17,6 +17,7 @@ func (s *search) backends() {
 	silent := silentNeighbours()
 	services := s.services()
 	for _, f := range s.farms {
+		frontends := f.Frontends()
 		for _, b := range f.Backends {
 			if b.State != farm.Up {
 				continue
@@ -24,7 +25,7 @@ func (s *search) backends() {
 			for _, family := range addr.Families {
 				if f.Listens(family) && b.Address.Has(family) {
 					s.backend(f, b, b.Address[family], silent)
-					s.loop(f, b, family, services)
+					s.loop(frontends, b, family, services)
 				}
 			}
 		}
@@ -94,9 +95,14 @@ func (s *search) services() map[netip.Addr][]farm.Frontend {
 
 // loop finds a backend that is a service of a farm. A packet is translated once, so it does not reach the backends of
 // that farm.
-func (s *search) loop(f *farm.Farm, b farm.Backend, family addr.Family, services map[netip.Addr][]farm.Frontend) {
+func (s *search) loop(frontends []farm.Frontend, b farm.Backend, family addr.Family,
+	services map[netip.Addr][]farm.Frontend) {
 	a := b.Address[family]
-	for _, own := range f.Frontends() {
+	if len(services[a]) == 0 {
+		return
+	}
+	for _, own := range frontends {
+		f := own.Farm
 		ports := own.Ports
 		if b.Port != 0 {
 			ports = farm.Ports{First: b.Port, Last: b.Port}
