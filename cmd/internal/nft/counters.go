@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"farmc/cmd/internal/nfnetlink"
@@ -29,18 +31,37 @@ func (n Nft) Counters(ctx context.Context, elements []Element) ([]Counter, error
 	if len(elements) == 0 {
 		return counters, nil
 	}
-	socket, err := newQuerySocket()
-	if err != nil {
-		return nil, fmt.Errorf("read counters: %w", err)
+	parts := min(runtime.GOMAXPROCS(0), 1+len(elements)/minPart)
+	var calls errgroup.Group
+	for i := range parts {
+		from, to := i*len(elements)/parts, (i+1)*len(elements)/parts
+		socket, err := newQuerySocket() // here: its network namespace is that of the thread
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("read counters: %w", err), calls.Wait())
+		}
+		calls.Go(func() error {
+			defer unix.Close(socket)
+			return readPart(ctx, socket, elements[from:to], counters[from:to])
+		})
 	}
-	defer unix.Close(socket)
+	if err := calls.Wait(); err != nil {
+		return nil, err
+	}
+	return counters, nil
+}
+
+// minPart is the least number of elements for which a second processor is worth it.
+const minPart = 5000
+
+// readPart reads the counters of elements by a socket.
+func readPart(ctx context.Context, socket int, elements []Element, counters []Counter) error {
 	for from := 0; from < len(elements); from += maxQueries {
 		to := min(from+maxQueries, len(elements))
 		if err := errors.Join(ctx.Err(), readCounters(socket, elements[from:to], counters[from:to])); err != nil {
-			return nil, fmt.Errorf("read counters of %s: %w", elements[from].Set, err)
+			return fmt.Errorf("read counters of %s: %w", elements[from].Set, err)
 		}
 	}
-	return counters, nil
+	return nil
 }
 
 // maxQueries is the number of queries that are sent at once. The answers to them fit into the buffer of a socket: an
