@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"farmc/cmd/internal/preflight"
 	"farmc/compiler/farm"
 )
 
@@ -127,16 +126,13 @@ func newFarmStatus(f *farm.Farm) FarmStatus {
 	return s
 }
 
-// setCondition sets the condition and the sums.
-func (f *FarmStatus) setCondition(rules Rules, findings preflight.Findings) {
-	stopped := slices.ContainsFunc(findings, func(of preflight.Finding) bool {
-		return of.Effect == preflight.Stops && (len(of.Farms) == 0 || slices.Contains(of.Farms, f.Name))
-	})
+// setCondition sets the condition and the sums. Stopped is as stoppedFarms returns it.
+func (f *FarmStatus) setCondition(rules Rules, stopped map[string]bool) {
 	local := f.Mode == string(farm.Local)
 	switch {
 	case f.State == "down":
 		f.Condition = Disabled
-	case !rules.countersValid() || stopped:
+	case !rules.countersValid() || stopped[""] || stopped[f.Name]:
 		f.Condition = Stopped
 	case f.BackendsUp == 0 && !local:
 		f.Condition = NoBackend

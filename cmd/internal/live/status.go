@@ -142,7 +142,7 @@ func (e *Engine) farmStatus(ctx context.Context, last LastLoad, c *compilation, 
 		err = errors.Join(e.readCounts(ctx, &s, c.script, f.Name), e.readHeldBack(ctx, &s, farms),
 			countConnections(ctx, &s, c.script.Farms), e.countClients(ctx, &s, f))
 	}
-	s.Farms[0].setCondition(s.Rules, e.findingsOf(ctx, farms, f.Name))
+	s.Farms[0].setCondition(s.Rules, stoppedFarms(e.findingsOf(ctx, farms, f.Name)))
 	return s.Farms[0], err
 }
 
@@ -159,10 +159,26 @@ func (e *Engine) readKernel(ctx context.Context, s *Status, c *compilation, farm
 		}
 	}
 	s.Findings = <-found
+	stopped := stoppedFarms(s.Findings)
 	for i := range s.Farms {
-		s.Farms[i].setCondition(s.Rules, s.Findings)
+		s.Farms[i].setCondition(s.Rules, stopped)
 	}
 	return err
+}
+
+// stoppedFarms returns the farms that findings stop; "" stands for all.
+func stoppedFarms(findings preflight.Findings) map[string]bool {
+	stopped := map[string]bool{}
+	for _, f := range findings {
+		if f.Effect != preflight.Stops {
+			continue
+		}
+		stopped[""] = stopped[""] || len(f.Farms) == 0
+		for _, name := range f.Farms {
+			stopped[name] = true
+		}
+	}
+	return stopped
 }
 
 // findingsOf returns the findings about one farm, or about all if name is "".
