@@ -90,9 +90,11 @@ type watcher struct {
 	api     *apiServer // nil: none
 
 	files, network <-chan struct{}
-	machine        <-chan struct{} // the machine may have changed
-	served         chan struct{}   // a command of another process has run
-	rules          <-chan string   // program that changed farmc's tables; can be farmc
+	machine        <-chan struct{}  // the machine may have changed
+	served         chan struct{}    // a command of another process has run
+	lookAfter      <-chan time.Time // the look at the files and the rules after such a command; nil: none is due
+	collect        <-chan time.Time // the next garbage collection; nil: none is due
+	rules          <-chan string    // program that changed farmc's tables; can be farmc
 	hangups        chan os.Signal
 	busy           atomic.Pointer[time.Time] // start of the apply in progress; nil: none
 	services       sync.WaitGroup            // goroutines that serve other processes
@@ -137,7 +139,14 @@ func (w *watcher) run(ctx context.Context) {
 		case <-w.files:
 			w.apply(ctx)
 		case <-w.served:
+			if w.lookAfter == nil {
+				w.lookAfter = time.After(afterCommand)
+			}
+		case <-w.lookAfter:
 			w.apply(ctx)
+		case <-w.collect:
+			w.collect = nil
+			runtime.GC() // now, instead of during the next load
 		case <-w.network:
 			if w.plan.NetworkChanged() {
 				w.engine.ForgetRoutes()
@@ -156,6 +165,12 @@ func (w *watcher) run(ctx context.Context) {
 		w.manager.Status(w.status)
 	}
 }
+
+// Pauses after work.
+const (
+	afterCommand = 300 * time.Millisecond // the look at changed files comes before, and is enough
+	afterApply   = time.Second            // to the garbage collection: the next command may follow at once
+)
 
 // look reports findings about this machine that appeared or ended since the last look.
 func (w *watcher) look(ctx context.Context) {
@@ -288,6 +303,7 @@ func (w *watcher) applyBecause(ctx context.Context, reason string) {
 	}
 	began := time.Now()
 	w.busy.Store(&began)
+	w.lookAfter = nil
 	defer w.busy.Store(nil)
 	o := outcome{began: began}
 	resume := w.yield()
@@ -306,7 +322,7 @@ func (w *watcher) applyBecause(ctx context.Context, reason string) {
 	w.retry.schedule(o.err, o.WaitsForPorts())
 	w.status = oneLine(o.statusLine())
 	w.logOutcome(o)
-	runtime.GC() // now, instead of during the next load
+	w.collect = time.After(afterApply)
 }
 
 // yield has the checks of the API wait for the end of a load.
