@@ -15,6 +15,7 @@ type service struct {
 	assignments [len(addr.Families)]*slotAssignment
 	pieces      [pieceKinds][]*piece // by the numbers of frontends
 	replies     []*replySources      // by the numbers of frontends
+	origins     []*diag.Origin       // by the numbers of frontends
 	prepared    bool
 }
 
@@ -23,8 +24,10 @@ func newService(f *farm.Farm) *service {
 	s := &service{Farm: f}
 	all := f.Frontends()
 	s.frontends = make([]frontend, len(all))
+	s.origins = make([]*diag.Origin, len(all))
 	for i, d := range all {
 		s.frontends[i] = frontend{Frontend: d, farm: s, number: i}
+		s.origins[i] = &diag.Origin{Farm: f.Name, Key: "listen", Place: d.Listen.Place}
 	}
 	return s
 }
@@ -111,9 +114,7 @@ func newReplySources(all []farm.Reply) *replySources {
 }
 
 // origin is the origin of the frontend's elements.
-func (d frontend) origin() *diag.Origin {
-	return &diag.Origin{Farm: d.farm.Name, Key: "listen", Place: d.Listen.Place}
-}
+func (d frontend) origin() *diag.Origin { return d.farm.origins[d.number] }
 
 // backendOrigin is the origin of elements that stand for a backend.
 func (s *service) backendOrigin(b farm.Backend) *diag.Origin {

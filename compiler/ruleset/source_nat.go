@@ -71,8 +71,12 @@ func (l *linker) sourceChain(d frontend) string {
 
 // backendSources are the source addresses of backends that have their own.
 func (s *service) backendSources(family addr.Family) (out []element) {
+	hasSource := func(b farm.Backend) bool { return b.Source.Has(family) }
+	if !slices.ContainsFunc(s.Backends, hasSource) {
+		return nil
+	}
 	for _, b := range s.Eligible(family) {
-		if b.Source.Has(family) {
+		if hasSource(b) {
 			out = append(out, s.backendElement(b, b.Address[family].String(), b.Source[family].String()))
 		}
 	}

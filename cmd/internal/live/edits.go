@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"farmc/compiler/toml"
 )
@@ -24,7 +25,7 @@ func (s *SourceFiles) edits() map[string]string {
 		if sums[item] == nil {
 			sums[item] = &strings.Builder{}
 		}
-		fmt.Fprintf(sums[item], "%q %v %x\n", p, f.err, sha256.Sum256(f.text))
+		fmt.Fprintf(sums[item], "%q %v %x\n", p, f.err, f.sum())
 	}
 	out := make(map[string]string, len(sums))
 	for item, files := range sums {
@@ -51,10 +52,25 @@ func digestOfText(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// textFacts are facts about the text of a file, which are found once. Files with the same text share them.
+type textFacts struct {
+	hash, parse sync.Once
+	sum         [sha256.Size]byte
+	onlyStates  bool
+}
+
+func (f sourceFile) sum() [sha256.Size]byte {
+	f.facts.hash.Do(func() { f.facts.sum = sha256.Sum256(f.text) })
+	return f.facts.sum
+}
+
 // setsOnlyStates reports whether the file is a drop-in that sets nothing but states of backends.
 func (f sourceFile) setsOnlyStates() bool {
-	isDropIn := strings.HasSuffix(path.Dir(f.name), ".toml.d")
-	return isDropIn && f.err == nil && toml.OnlyStates(f.text)
+	if isDropIn := strings.HasSuffix(path.Dir(f.name), ".toml.d"); !isDropIn || f.err != nil {
+		return false
+	}
+	f.facts.parse.Do(func() { f.facts.onlyStates = toml.OnlyStates(f.text) })
+	return f.facts.onlyStates
 }
 
 // withEdits returns the files with some farms and lists in their version of other files. Their states of backends stay

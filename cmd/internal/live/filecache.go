@@ -98,7 +98,7 @@ func (r cachedDir) ReadFile(name string) ([]byte, error) {
 	f := sourceFile{dir: r.dir, name: name, state: r.cache.states[fileName{r.dir, name}]}
 	r.cache.mu.Unlock()
 	if was := r.cache.previous.files[where]; f.state.cacheable && was.err == nil && was.state == f.state {
-		f.text = was.text
+		f.text, f.facts = was.text, was.facts
 	} else {
 		r.read(&f)
 	}
@@ -111,7 +111,7 @@ func (r cachedDir) ReadFile(name string) ([]byte, error) {
 // read reads a file, and takes its state from the same descriptor: since Stat another file may have taken the name, and
 // its text must not be stored with the state of the first.
 func (r cachedDir) read(f *sourceFile) {
-	f.state = fileState{}
+	f.state, f.facts = fileState{}, &textFacts{}
 	opened, err := r.Open(f.name)
 	if err != nil {
 		f.err = err

@@ -44,9 +44,13 @@ type sourceFile struct {
 	err  error
 
 	state fileState // zero if the file comes from an archive
+	facts *textFacts
 }
 
 func (s *SourceFiles) add(f sourceFile) {
+	if f.facts == nil {
+		f.facts = &textFacts{}
+	}
 	s.digest, s.edited = "", ""
 	s.files[path.Join(s.dirs[f.dir].path, f.name)] = f
 }
