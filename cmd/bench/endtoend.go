@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -26,14 +27,16 @@ func (b *bench) endToEnd(farms int) error {
 	if err := reference(changeOneFarm).write(b.path("change.nft"), farms, false); err != nil {
 		return err
 	}
-	fmt.Printf("\n%-36s%7s%8s%9s%8s%10s\n", fmt.Sprintf("%d farms", farms), "seconds", "MB", "nft", "MB", "to shared")
+	fmt.Printf("\n%-36s%7s%8s%9s%8s%10s%12s\n", fmt.Sprintf("%d farms", farms), "seconds", "MB", "nft", "MB",
+		"to shared", "to compile")
 	compile, err := b.measureInTurn(task{measure: func() (cost, error) {
 		return b.measure(b.farmc, "compile", "--dir", farmsDir, "-o", script)
 	}})
 	if err != nil {
 		return err
 	}
-	printRow("compile", compile[0], 0)
+	b.compile = compile[0]
+	b.printRow("compile", compile[0], 0)
 	if err := b.measureScript(script); err != nil {
 		return err
 	}
@@ -57,10 +60,10 @@ func (b *bench) measureScript(script string) error {
 	if err != nil {
 		return err
 	}
-	printRow("check by nft -c -f", costs[0], costs[1].Time)
-	printRow("load by nft -f", costs[2], costs[4].Time)
-	printRow("the same once more", costs[3], costs[5].Time)
-	printRow("(change of one, shared)", costs[6], 0)
+	b.printRow("check by nft -c -f", costs[0], costs[1].Time)
+	b.printRow("load by nft -f", costs[2], costs[4].Time)
+	b.printRow("the same once more", costs[3], costs[5].Time)
+	b.printRow("(change of one, shared)", costs[6], 0)
 	return b.flush()
 }
 
@@ -94,13 +97,14 @@ func (b *bench) measureCommands(farmsDir string, farms int) error {
 		}},
 		task{nil, verb("apply")},
 		task{change, verb("apply")},
+		task{nil, verb("status")},
 	)
 	if err != nil {
 		return err
 	}
 	for i, name := range []string{"farmc check", "farmc apply, all new", "farmc apply, nothing to do",
-		"farmc apply, one changed"} {
-		printRow(name, costs[i], 0)
+		"farmc apply, one changed", "farmc status"} {
+		b.printRow(name, costs[i], 0)
 	}
 	return b.watch(farmsDir, state, change)
 }
@@ -154,12 +158,66 @@ func (b *bench) watch(farmsDir, state string, change func() error) error {
 		}
 		latencies = append(latencies, c)
 	}
+	served, err := b.measureServed(cmd.Process.Pid, farmsDir, state)
+	if err != nil {
+		return err
+	}
 	cmd.Process.Signal(syscall.SIGTERM)
 	cmd.Wait()
 	best := shortest(latencies)
 	best.Memory = costOf(cmd, time.Since(began)).Memory
-	printRow("farmc watch, file closed to commit", best, 0)
+	b.printRow("farmc watch, file closed to commit", best, 0)
+	for i, c := range servedCommands {
+		b.printRow(c.name, served[i], 0)
+	}
 	return nil
+}
+
+// servedCommands are commands that a running watch runs. Drain and up take turns, so that each round changes a state.
+var servedCommands = []struct {
+	name  string
+	words func(round int) []string
+}{
+	{"farmc drain and up, by watch", func(round int) []string {
+		return []string{[]string{"drain", "up"}[round%2], "farm-00000", "b1"}
+	}},
+	{"farmc status, by watch", func(int) []string { return []string{"status"} }},
+}
+
+// measureServed measures servedCommands. The processor time is that of watch.
+func (b *bench) measureServed(watch int, farmsDir, state string) ([]cost, error) {
+	round := 0
+	var tasks []task
+	for _, c := range servedCommands {
+		tasks = append(tasks, task{nil, func() (cost, error) {
+			time.Sleep(pauseAfterCommand)
+			before := processorTime(watch)
+			args := append(c.words(round), "--dir", farmsDir, "--state-dir", state, "--nft", b.nft)
+			out, err := b.measure(b.farmc, args...)
+			out.User, out.System = processorTime(watch)-before, 0
+			if c.name == servedCommands[0].name {
+				round++
+			}
+			return out, err
+		}})
+	}
+	return b.measureInTurn(tasks...)
+}
+
+// pauseAfterCommand is the time in which watch looks at the result of a command.
+const pauseAfterCommand = 3 * time.Second
+
+// processorTime reads the processor time that a process has used, in steps of 10 ms; 0 if there is no such process.
+func processorTime(pid int) time.Duration {
+	const user, system = 11, 12 // fields after the name in parentheses, see proc_pid_stat(5)
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) <= system {
+		return 0
+	}
+	userTime, _ := strconv.Atoi(fields[user])
+	systemTime, _ := strconv.Atoi(fields[system])
+	return time.Duration(userTime+systemTime) * 10 * time.Millisecond
 }
 
 // await waits until farmc reports a load, or that there is nothing to do.
@@ -182,18 +240,22 @@ func await(output <-chan string) error {
 	}
 }
 
-// printRow prints a line of the table: the cost, the part of nft, and the ratio to the time of the reference.
-func printRow(name string, c cost, reference time.Duration) {
-	columns := []string{seconds(c.Time), megabytes(c.Memory), seconds(c.nftTime()), megabytes(c.nftMemory()), ""}
+// printRow prints a line of the table: the cost, the part of nft, the ratio to the time of the reference, and the ratio
+// to the processor time of farmc compile.
+func (b *bench) printRow(name string, c cost, reference time.Duration) {
+	columns := []string{seconds(c.Time), megabytes(c.Memory), seconds(c.nftTime()), megabytes(c.nftMemory()), "", ""}
 	if len(c.nfts) == 0 {
 		columns[2] = ""
 	}
 	if reference > 0 {
 		columns[4] = fmt.Sprintf("%.2f", c.Time.Seconds()/reference.Seconds())
 	}
+	if c.User+c.System > 0 && b.compile.User > 0 {
+		columns[5] = fmt.Sprintf("%.2f", c.times(b.compile))
+	}
 	fmt.Printf("  %-34s", name)
 	for i, text := range columns {
-		fmt.Printf("%*s", [...]int{7, 8, 9, 8, 10}[i], text)
+		fmt.Printf("%*s", [...]int{7, 8, 9, 8, 10, 12}[i], text)
 	}
 	fmt.Println()
 }

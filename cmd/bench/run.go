@@ -25,6 +25,8 @@ type bench struct {
 	farmc  string
 	nft    string // the nft for farmc: a symlink to this program, which runs the real one and records its cost
 	rounds int
+
+	compile cost // of farmc compile; zero: not measured yet
 }
 
 func newBench(farmc string, rounds int) (*bench, error) {
