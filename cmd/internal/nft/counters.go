@@ -87,8 +87,9 @@ func newQuerySocket() (int, error) {
 // its element.
 func readCounters(socket int, elements []Element, counters []Counter) error {
 	var queries []byte
+	var q elementQuery
 	for i, e := range elements {
-		queries = e.appendQuery(queries, uint32(i))
+		queries = q.appendTo(queries, e, uint32(i))
 	}
 	err := unix.Sendto(socket, queries, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 	buffer := make([]byte, 1<<14)
@@ -110,12 +111,26 @@ func readCounters(socket int, elements []Element, counters []Counter) error {
 	return err
 }
 
-// appendQuery adds the query for the element, with a sequence number, to a message.
-func (e Element) appendQuery(queries []byte, number uint32) []byte {
-	req := nfnetlink.NewRequest(unix.NFT_MSG_GETSETELEM, 0, familyNumber(e.Family),
-		elementAttributes(e.Set, e.Key, nil)...)
-	req.Seq = number
-	return append(queries, req.Serialize()...)
+// An elementQuery is the query for an element. Queries for elements of one set differ only in the number, and in the
+// key at the end, so they are copied.
+type elementQuery struct {
+	element Element
+	text    []byte
+}
+
+// appendTo adds the query for an element, with a sequence number, to a message.
+func (q *elementQuery) appendTo(queries []byte, e Element, number uint32) []byte {
+	const sequence = 8 // the place of the number in a header
+	if q.text == nil || e.Family != q.element.Family || e.Set != q.element.Set || len(e.Key) != len(q.element.Key) {
+		q.element = e
+		q.text = nfnetlink.NewRequest(unix.NFT_MSG_GETSETELEM, 0, familyNumber(e.Family),
+			elementAttributes(e.Set, e.Key, nil)...).Serialize()
+	}
+	begin := len(queries)
+	queries = append(queries, q.text...)
+	binary.NativeEndian.PutUint32(queries[begin+sequence:], number)
+	copy(queries[len(queries)-(len(e.Key)+3)&^3:], e.Key)
+	return queries
 }
 
 // readCounter reads an answer. A missing element has no counter.

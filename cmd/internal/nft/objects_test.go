@@ -81,7 +81,21 @@ table inet farmc {
 	} // of a little endian machine
 	got, err := nft.Counters(t.Context(), []Element{{"inet", "slots", slot(0)}, {"inet", "slots", slot(1)},
 		{"inet", "slots", slot(2)}, {"inet", "plain", []byte{1, 0, 0, 0}}, {"inet", "absent", slot(0)}})
-	if want := []Counter{{5, 700}, {}, {}, {}, {}}; err != nil || !slices.Equal(got, want) {
+	want := []Counter{{5, 700}, {}, {}, {}, {}}
+	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	var many []Element // so many that several sockets read them
+	for range 3 * minPart {
+		many = append(many, Element{"inet", "slots", slot(1)}, Element{"inet", "plain", []byte{1, 0, 0, 0}},
+			Element{"inet", "slots", slot(0)})
+	}
+	if got, err = nft.Counters(t.Context(), many); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range got {
+		if want := []Counter{{}, {}, {5, 700}}[i%3]; c != want {
+			t.Fatalf("element %d of many: got %v, want %v", i, c, want)
+		}
 	}
 }
