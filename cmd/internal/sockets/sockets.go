@@ -48,8 +48,8 @@ const (
 )
 
 // Listening returns the sockets of this thread's network namespace that wait for clients. SCTP is left out where the
-// kernel does not list it.
-func Listening() (all []Socket, err error) {
+// kernel does not list it. Beside an error it returns the sockets that it found.
+func Listening() (all []Socket, failed error) {
 	for _, k := range kinds {
 		for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 			found, err := ask(family, k.number, k.state)
@@ -57,7 +57,7 @@ func Listening() (all []Socket, err error) {
 				found, err = readProc(family, k.protocol, k.state)
 			}
 			if err != nil && k.protocol != SCTP && !errors.Is(err, unix.ENOENT) {
-				return nil, err
+				failed = errors.Join(failed, err)
 			}
 			for _, s := range found {
 				s.Protocol = k.protocol
@@ -65,7 +65,7 @@ func Listening() (all []Socket, err error) {
 			}
 		}
 	}
-	return all, nil
+	return all, failed
 }
 
 // Serves reports whether packets to an address of this machine reach the socket.
