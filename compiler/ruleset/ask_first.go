@@ -114,6 +114,9 @@ func (l *linker) removeUnusedPicks() {
 			}
 		}
 	}
+	for _, first := range dataOf[*ownAnswers](&l.rules) {
+		used[first.Next.chain()] = true
+	}
 	for _, o := range l.rules.objects {
 		switch p := o.data.(type) {
 		case *dsrPick:

@@ -96,7 +96,7 @@ func (l *linker) fillGate(g *gate, frontends []frontend, chain func(*gate, front
 		case chains[i] != "" && d.farm.Down:
 			l.addToGate(g, d, jumpTo(chains[i]))
 		case chains[i] != "":
-			l.addToGate(g, d, goTo(chains[i]))
+			l.addToGate(g, d, l.ownFirst(d, len(g.Devices) > 0, goTo(chains[i])))
 		case d.farm.Down || !g.meets(d.farm):
 		case d.Specificity < general.at(d):
 			l.addToGate(g, d, goBack)

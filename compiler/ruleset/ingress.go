@@ -26,6 +26,7 @@ type ingress struct {
 	Translations []*statelessPick // picks of stateless farms that are asked first
 
 	OfTCP, OfDatagrams bool // farms take such packets here
+	AsksOwn            bool // answers to questions of this machine come with a priority of their own
 }
 
 // AsksFirst reports whether another chain asks maps before this one.
@@ -85,6 +86,7 @@ func (l *linker) dispatchUntracked(served []frontend) {
 		l.dispatchRequests(in, served)
 		l.dispatchFragments(in)
 		l.dispatchErrors(in, served)
+		l.markAnswers(in, served)
 	}
 }
 
@@ -205,13 +207,22 @@ func (l *linker) dispatchRequests(in *ingress, served []frontend) {
 		in.note(d)
 		switch {
 		case in.takes(d.farm) && d.farm.Mode == farm.Stateless:
-			l.addTo(&in.Maps, in.place(""), d, string(l.statelessPick(d)))
+			l.addTo(&in.Maps, in.place(""), d, string(l.requestVerdict(in, d)))
 		case in.takes(d.farm):
 			l.addTo(&in.Maps, in.place(""), d, string(l.dsrPick(d)))
 		case in.passes(d.farm) && d.Specificity < general[d.Address]:
 			l.addTo(&in.Maps, in.place(""), d, string(accept))
 		}
 	}
+}
+
+// requestVerdict gives the verdict on requests to a frontend of a stateless farm. At the ingress of interfaces the base
+// chain takes out the answers to questions of this machine.
+func (l *linker) requestVerdict(in *ingress, d frontend) verdict {
+	if len(in.Devices) > 0 {
+		return l.statelessPick(d)
+	}
+	return l.ownFirst(d, false, l.statelessPick(d))
 }
 
 // note records the protocols that a frontend takes here.

@@ -108,6 +108,7 @@ func (l *linker) add(all []frontend) {
 	l.dropInvalid(tracked)
 	l.queue(tracked, established)
 	l.dispatchUntracked(served)
+	l.ownQuestions(served)
 	l.limits(served, tracked)
 	l.rewriteReplies(served)
 	l.log(tracked, established)

@@ -1,6 +1,10 @@
 package ruleset
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"farmc/compiler/farm"
+)
 
 // A Machine is the state of a machine that rules depend on. The zero Machine stands for any machine: it has all
 // interfaces, and its routes and services are not known.
@@ -8,6 +12,8 @@ type Machine struct {
 	Absent func(device string) bool       // reports whether an interface does not exist; nil: all exist
 	Route  func(backend netip.Addr) Route // nil: routes are not known; it is asked several times for a backend
 	Ports  func() []uint16                // that programs of the machine serve on, in order; nil: not known
+
+	ClientPorts farm.Ports // that the kernel gives to clients of the machine; zero: not known
 }
 
 // A Route is a machine's route to a backend.
@@ -17,3 +23,11 @@ type Route struct {
 }
 
 func (m Machine) absent(device string) bool { return m.Absent != nil && m.Absent(device) }
+
+// clientPorts are the ports that the kernel gives to clients, by default where they are not known.
+func (m Machine) clientPorts() farm.Ports {
+	if m.ClientPorts == (farm.Ports{}) {
+		return defaultClientPorts
+	}
+	return m.ClientPorts
+}

@@ -50,6 +50,7 @@ const (
 	dsrSection
 	statelessSection
 	statelessReplySection
+	ownSection
 	invalidSection
 	queueSection
 	logSection

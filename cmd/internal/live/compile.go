@@ -121,6 +121,7 @@ func compileKnowing(
 	c := &compilation{sources: sources, incremental: incremental, interfaces: map[string]int{}}
 	routes := routeCache{known: known}
 	defer routes.kernel.Close()
+	first, last := machine.ClientPorts()
 	c.script, c.diagnostics = incremental.CompileFor(dirs, ruleset.Machine{
 		Absent: func(device string) bool {
 			c.interfaces[device] = interfaceIndex(device)
@@ -131,6 +132,7 @@ func compileKnowing(
 			c.asksPorts = true
 			return machine.ServedPorts()
 		},
+		ClientPorts: farm.Ports{First: first, Last: last},
 	})
 	c.routes = routes.known
 	return c

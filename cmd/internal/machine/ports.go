@@ -35,7 +35,7 @@ func hasAddress() bool {
 // alone. The ephemeral ports of UDP belong to clients, such as resolvers with a question open, and change all the time.
 func listening() (ports []uint16) {
 	all, _ := sockets.Listening() // as far as the kernel lists them
-	first, last := ephemeralPorts()
+	first, last := ClientPorts()
 	for _, s := range all {
 		client := s.Protocol == sockets.UDP && first <= s.Port && s.Port <= last
 		if s.Protocol != sockets.SCTP && !client && !s.Address.IsLoopback() {
@@ -45,8 +45,8 @@ func listening() (ports []uint16) {
 	return ports
 }
 
-// ephemeralPorts reads the range of ports that the kernel gives to clients.
-func ephemeralPorts() (first, last uint16) {
+// ClientPorts reads the range of ports that the kernel gives to clients.
+func ClientPorts() (first, last uint16) {
 	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
 	if _, scanned := fmt.Sscan(string(text), &first, &last); err != nil || scanned != nil {
 		return 32768, 60999

@@ -14,6 +14,8 @@ func lineForm(text string) *regexp.Regexp {
 	for _, part := range [][2]string{
 		{"NUMBER", `(numgen random|numgen inc|symhash|jhash FIELD(?: \. FIELD)*) mod ([0-9]+)(?: seed 0x6661726d)?`},
 		{"CLIENT", `(?:jhash PARTS mod 4294967295 seed 0x6661726d|PARTS)`},
+		{"OWNFROM", `meta l4proto \. IP saddr \. th sport \. IP daddr \. th dport`},
+		{"OWNTO", `meta l4proto \. IP daddr \. th dport \. IP saddr \. th sport`},
 		{"PARTS", `PART(?: \. PART)*`},
 		{"PART", `(?:ct original IP daddr|FIELD(?: & (?:IP4|IP6))?)`},
 		{"SLOT", `(?:(?:symhash|jhash FIELD(?: \. FIELD)*) mod [0-9]+(?: seed 0x6661726d)?|meta mark)`},
@@ -264,6 +266,16 @@ var (
 		`		IP saddr set FRONTEND map @NAME(?: accept)?`,
 		`		th sport PORTS IP saddr set meta l4proto \. IP saddr map @NAME accept`,
 		`		PROTO sport set PORTS`,
+
+		`		# the answers to questions that this machine asks from ports of farms`,
+		`		# before the chains that hand frames on`,
+		`		type filter hook (?:output priority filter - 5|ingress devices = { DEVICES } priority filter - 20)`,
+		`		tcp flags & \(fin \| syn \| rst \| ack\) == ack update @NAME { OWNFROM timeout 5d } return`,
+		`		meta l4proto { tcp, udp, sctp } update @NAME { OWNFROM }`,
+		`		tcp flags & \(fin \| rst\) != 0x0 update @NAME { OWNTO timeout 2m }`,
+		`		OWNTO @NAME (?:meta priority set fa12:1 )?goto NAME`,
+		`		meta priority fa12:1 accept`,
+		`		accept`,
 		`		tcp flags & \(syn \| ack\) == syn (?:(?:FRONTEND \. |HANDED)?SLOT|FRONTEND) @NAME`,
 	)
 )
