@@ -38,12 +38,14 @@ func ownQuestionCases() (all []testCase) {
 		three := shares{"b1": 3, "b2": 1}
 		of := func(name, as, listen, to string) testCase {
 			return testCase{name: d.name + "-dsr-" + name, lab: d.lab, steps: steps{serves,
-				ownQuestions{as, farms{"many": d.farm(listen)}}, directRequest{by: "tcp udp", to: to, shares: three, clients: 30}}}
+				ownQuestions{as, farms{"many": d.farm(listen)}},
+				directRequest{by: "tcp udp", to: to, shares: three, clients: 30}}}
 		}
 		all = append(all, of("range", "192.0.2.1 2001:db8::1", listenManyPorts, service1At40100),
 			of("whole", "192.0.2.2 2001:db8::2", listenWhole2, service2At40100))
 	}
-	return append(all, testCase{name: "stateless-own-address", lab: netlab.Options{Backends: 1}, steps: steps{serves[:1],
+	one := netlab.Options{Backends: 1}
+	return append(all, testCase{name: "stateless-own-address", lab: one, steps: steps{serves[:1],
 		ownQuestions{"203.0.113.1 2001:db8:f::1", farms{"many": oneBackend("stateless",
 			`"203.0.113.1:30000-60999/tcp,udp", "[2001:db8:f::1]:30000-60999/tcp,udp"`, "b1", 0)}}}})
 }
