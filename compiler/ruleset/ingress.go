@@ -87,6 +87,7 @@ func (l *linker) dispatchUntracked(served []frontend) {
 		l.dispatchFragments(in)
 		l.dispatchErrors(in, served)
 		l.markAnswers(in, served)
+		l.forgedAt(in, served)
 	}
 }
 

@@ -124,7 +124,7 @@ func (l *linker) translate(tracked []frontend) {
 		if d.farm.Mode == farm.Local {
 			return noVerdict
 		}
-		return goTo(l.natPick(d))
+		return goTo(l.forgedFirst(d, l.natPick(d)))
 	})
 }
 

@@ -275,6 +275,11 @@ var (
 		`		tcp flags & \(fin \| rst\) != 0x0 update @NAME { OWNTO timeout 2m }`,
 		`		OWNTO @NAME (?:meta priority set fa12:1 )?goto NAME`,
 		`		meta priority fa12:1 accept`,
+
+		`		iif != 0 iif != "lo" meta l4proto udp jump NAME`,
+		`		fib saddr type local drop`,
+		`		udp sport < 32768 jump NAME`,
+		`		(?:IP daddr \. udp dport \. IP saddr \. udp sport|udp sport < 32768 IP daddr \. IP saddr) @NAME drop`,
 		`		accept`,
 		`		tcp flags & \(syn \| ack\) == syn (?:(?:FRONTEND \. |HANDED)?SLOT|FRONTEND) @NAME`,
 	)

@@ -1,0 +1,94 @@
+package ruleset
+
+import (
+	"fmt"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/farm"
+)
+
+// A datagram to a service with a forged source makes two services answer each other, for ever if they answer
+// everything: a backend of the farm and another one, or a backend and a service of this machine. So the first datagram
+// of a flow in modes snat and dnat, and each datagram at the ingress of interfaces, is dropped if it comes from
+// outside with an address of this machine, or with the address and port of a backend of the same farm. Only frontends
+// of UDP and whole addresses lead here. Backends may be clients of other farms from the ports that they serve on, as
+// servers of SIP and NTP are.
+
+// A forgedChain drops forged datagrams: of one family, or at the ingress of interfaces.
+type forgedChain struct {
+	Local bool // also from addresses of this machine, which the kernel does not drop itself
+	Loops []*datagramLoops
+	place mapPlace
+}
+
+// A datagramLoops is the set of frontends with the sources that their backends answer from.
+type datagramLoops struct {
+	*object
+	Family addr.Family
+	Ported bool // the keys name the ports; else source ports from 32768 on are of clients
+	known  map[string]bool
+}
+
+// A forgedFirst stands before a chain that picks a backend.
+type forgedFirst struct{ Forged, Next string }
+
+// forgedFirst gives the chain that drops forged datagrams before another chain, and adds the frontend's backends.
+func (l *linker) forgedFirst(d frontend, next string) string {
+	if d.Protocol != farm.UDP && d.Specificity != farm.WholeAddress || next == noBackend {
+		return next
+	}
+	o := newChain("forged-"+d.Family.Suffix(), natPickSection, "forged")
+	c := obtain(&l.rules, o, func() *forgedChain {
+		return &forgedChain{Local: d.Family == addr.IP6, place: mapPlace{table: Inet, section: natPickSection}}
+	})
+	l.addLoops(c, d)
+	name := "forged-first/" + next
+	l.rules.add(newChain(name, natPickSection, "forged-first").with(forgedFirst{o.Name, next}))
+	return name
+}
+
+// forgedAt adds the chain of an ingress that takes datagrams.
+func (l *linker) forgedAt(in *ingress, served []frontend) {
+	if !in.OfDatagrams || len(in.Devices) == 0 {
+		return
+	}
+	c := &forgedChain{Local: true, place: in.place("")}
+	for _, d := range served {
+		if in.takes(d.farm) && (d.Protocol == farm.UDP || d.Specificity == farm.WholeAddress) {
+			l.addLoops(c, d)
+		}
+	}
+	l.rules.add(newChain(in.Forged(), c.place.section, "forged").at(c.place.table).with(c))
+}
+
+// Forged is the name of the chain that drops forged datagrams.
+func (in *ingress) Forged() string { return in.Name + "/forged" }
+
+// addLoops adds the backends of a frontend. They are not known for a frontend on every address.
+func (l *linker) addLoops(c *forgedChain, d frontend) {
+	if d.Specificity > farm.WholeAddress {
+		return
+	}
+	set := l.datagramLoops(c, d)
+	for _, r := range d.Replies() {
+		key := fmt.Sprintf("%s . %s", d.Address, r.Address)
+		if set.Ported {
+			key = fmt.Sprintf("%s . %d . %s . %d", d.Address, d.Ports.First, r.Address, r.Ports.First)
+		}
+		if !set.known[key] {
+			set.known[key] = true
+			set.elements.add(d.farm.backendElement(*r.Backend, key, ""))
+		}
+	}
+}
+
+// datagramLoops gives the set of the frontend's kind.
+func (l *linker) datagramLoops(c *forgedChain, d frontend) *datagramLoops {
+	name := map[bool]string{true: "loops-", false: "loops-all-"}[d.Specificity == farm.ExactPort] + d.Family.Suffix()
+	o := newSet(c.place.prefix+name, c.place.section, "datagram-loops").at(c.place.table)
+	return obtain(&l.rules, o, func() *datagramLoops {
+		set := &datagramLoops{o, d.Family, d.Specificity == farm.ExactPort, map[string]bool{}}
+		c.Loops = append(c.Loops, set)
+		return set
+	})
+}
