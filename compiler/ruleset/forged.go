@@ -10,9 +10,9 @@ import (
 // A datagram to a service with a forged source makes two services answer each other, for ever if they answer
 // everything: a backend of the farm and another one, or a backend and a service of this machine. So the first datagram
 // of a flow in modes snat and dnat, and each datagram at the ingress of interfaces, is dropped if it comes from
-// outside with an address of this machine, or with the address and port of a backend of the same farm. Only frontends
-// of UDP and whole addresses lead here. Backends may be clients of other farms from the ports that they serve on, as
-// servers of SIP and NTP are.
+// outside with an address of this machine, or with the address and port of a backend of the same farm. Source ports
+// from 32768 on are of clients. Only frontends of UDP and whole addresses lead here. Backends may be clients of other
+// farms from the ports that they serve on, as servers of SIP and NTP are.
 
 // A forgedChain drops forged datagrams: of one family, or at the ingress of interfaces.
 type forgedChain struct {
@@ -25,7 +25,7 @@ type forgedChain struct {
 type datagramLoops struct {
 	*object
 	Family addr.Family
-	Ported bool // the keys name the ports; else source ports from 32768 on are of clients
+	Ported bool // the keys name the ports
 	known  map[string]bool
 }
 

@@ -25,10 +25,7 @@ var forgedSources = []string{
 	backend1At8081, backend2At8082,
 }
 
-// forgedClients are sources that forgedSources lacks, from a port of clients.
-var forgedClients = []string{"10.2.0.1:40000 [fd00:2::1]:40000"}
-
-// forgedRepeats is how often each packet is sent: 8 cases of 7 or 8 sources, 2 families and 6 kinds, and one in mode
+// forgedRepeats is how often each packet is sent: 8 cases of 7 sources, 2 families and 6 kinds, and one in mode
 // local, make more than 15,000 packets.
 const forgedRepeats = 22
 

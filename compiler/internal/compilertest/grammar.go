@@ -276,10 +276,10 @@ var (
 		`		OWNTO @NAME (?:meta priority set fa12:1 )?goto NAME`,
 		`		meta priority fa12:1 accept`,
 
-		`		iif != 0 iif != "lo" meta l4proto udp jump NAME`,
+		`		udp sport < 32768 iif != 0 iif != "lo" jump NAME`,
 		`		fib saddr type local drop`,
 		`		udp sport < 32768 jump NAME`,
-		`		(?:IP daddr \. udp dport \. IP saddr \. udp sport|udp sport < 32768 IP daddr \. IP saddr) @NAME drop`,
+		`		IP daddr \.(?: udp dport \.)? IP saddr(?: \. udp sport)? @NAME drop`,
 		`		accept`,
 		`		tcp flags & \(syn \| ack\) == syn (?:(?:FRONTEND \. |HANDED)?SLOT|FRONTEND) @NAME`,
 	)
