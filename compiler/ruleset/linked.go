@@ -53,9 +53,13 @@ func (l *linked) holds(farms []*farm.Farm, m Machine) bool {
 	return m.Route == nil || slices.Equal(l.script.routes.find(m.Route), l.script.Sources)
 }
 
-// A machineKind is the questions that a machine has answers to.
-type machineKind struct{ absent, routes, ports bool }
+// A machineKind is the questions that a machine has answers to, and the ports of its clients.
+type machineKind struct {
+	absent, routes, ports bool
+
+	clients farm.Ports
+}
 
 func kindOf(m Machine) machineKind {
-	return machineKind{m.Absent != nil, m.Route != nil, m.Ports != nil}
+	return machineKind{m.Absent != nil, m.Route != nil, m.Ports != nil, m.clientPorts()}
 }
