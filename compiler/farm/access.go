@@ -85,7 +85,7 @@ func readClients(t *toml.Table, key string, lists map[string]*AddressList) Clien
 		name, isList := strings.CutPrefix(w.Text, "@")
 		switch {
 		case isList && !NamesFarm(name):
-			t.Fault(w.Place, farmNamingRule, "%s: %q can't be the name of a list", key, name)
+			t.Fault(w.Place, NamingRule, "%s: %q can't be the name of a list", key, name)
 		case isList && lists[name] == nil:
 			t.Fault(w.Place, "a list is a file beside the farms: "+name+".list", "%s: there is no list %s", key, name)
 		case isList:

@@ -51,9 +51,11 @@ const (
 	maxFarmsSize = 16 << 20
 )
 
-// The rules for names of farms, lists and backends. nft cannot quote names, so they have to be plain.
+// NamingRule is the rule for names of farms and lists. nft cannot quote names, so they have to be plain.
+const NamingRule = "a name is a letter, then letters, digits, '-', '_' and '.', 48 at most"
+
+// The rules for names of backends and drop-ins.
 const (
-	farmNamingRule    = "a name is a letter, then letters, digits, '-', '_' and '.', 48 at most"
 	backendNamingRule = "a name is a letter, then letters, digits, '-' and '_', 48 at most"
 	dropInNamingRule  = "a name is a letter or a digit, then letters, digits, '-', '_' and '.', 48 at most"
 )
@@ -138,6 +140,45 @@ func Names(dirs []Dir) []string {
 	}
 	return names
 }
+
+// ReadOne reads the files of one farm alone; nil if there is no such farm. Its Document and its Sources are those of
+// Read. It is not parsed as a farm, so Farm and Faults are nil.
+func ReadOne(dirs []Dir, name string) *Reading {
+	own := slices.Clone(dirs)
+	for i := range own {
+		own[i].FS = singleFarm{own[i].FS, name}
+	}
+	s := read(own, &diag.Diagnostics{})
+	if len(s.farms) == 0 {
+		return nil
+	}
+	return &Reading{files: s.farms[0]}
+}
+
+// singleFarm is a directory of farms with the files of one farm alone.
+type singleFarm struct {
+	fs.FS
+	name string
+}
+
+// ReadDir gives the farm's file and the directory of its drop-ins in the place of all names.
+func (o singleFarm) ReadDir(name string) ([]fs.DirEntry, error) {
+	if name != "." {
+		return fs.ReadDir(o.FS, name)
+	}
+	var out []fs.DirEntry
+	for _, own := range []string{o.name + ".toml", o.name + ".toml.d"} {
+		if info, err := fs.Lstat(o.FS, own); err == nil {
+			out = append(out, fs.FileInfoToDirEntry(info))
+		}
+	}
+	return out, nil
+}
+
+// Stat, Lstat and ReadLink are those of the directory.
+func (o singleFarm) Stat(name string) (fs.FileInfo, error)  { return fs.Stat(o.FS, name) }
+func (o singleFarm) Lstat(name string) (fs.FileInfo, error) { return fs.Lstat(o.FS, name) }
+func (o singleFarm) ReadLink(name string) (string, error)   { return fs.ReadLink(o.FS, name) }
 
 func hidden(name string) bool { return strings.HasPrefix(name, ".") }
 
@@ -313,7 +354,7 @@ func (s source) size() (n int) {
 }
 
 func wellNamed(f file, kind string, faults *diag.Diagnostics) bool {
-	hint := farmNamingRule
+	hint := NamingRule
 	if kind == "drop-in" {
 		hint = dropInNamingRule
 	}

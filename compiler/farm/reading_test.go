@@ -46,6 +46,13 @@ func TestReadings(t *testing.T) {
 	if all[1].Document() != nil || all[1].Farm() != nil || all[0].Document() == nil {
 		t.Errorf("a file that is not TOML has a document: %s", all[1].Document())
 	}
+	one := ReadOne([]Dir{{Path: "d", FS: files}}, "web")
+	if one == nil || string(one.Document()) != want || fmt.Sprint(one.Sources()) != fmt.Sprint(web.Sources()) {
+		t.Errorf("ReadOne gives %v", one)
+	}
+	if none := ReadOne([]Dir{{Path: "d", FS: files}}, "none"); none != nil {
+		t.Errorf("ReadOne gives %v for no farm", none)
+	}
 	c.Read([]Dir{{Path: "d", FS: files}}, &told)
 	if again := c.Readings(); again[2] != web {
 		t.Error("a farm that did not change is read again")
