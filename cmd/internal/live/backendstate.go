@@ -200,6 +200,11 @@ func (p Plan) isIsolated(prefix string) bool {
 	return slices.ContainsFunc(p.Isolated, func(words string) bool { return strings.HasPrefix(words, prefix) })
 }
 
+// isHeld reports whether a sentence about a farm or list on hold has the prefix.
+func (p Plan) isHeld(prefix string) bool {
+	return slices.ContainsFunc(p.Held, func(words string) bool { return strings.HasPrefix(words, prefix) })
+}
+
 // stateFile returns the path of the file that sets the state of the backend: the last drop-in without which it is
 // the wanted one, or else the farm's own file.
 func (p Plan) stateFile(change StateChange, loaded *farm.Farm) string {

@@ -29,7 +29,7 @@ type compilation struct {
 	incremental  *compiler.Compiler // compiler of the script
 	bootScript   *ruleset.Script    // result of boot; nil before its first call
 
-	readings []*farm.Reading // of the farms in the files, by name; nil for other compilations
+	readings []*farm.Reading // of the farms in the files, by name; nil for compilations of other files
 
 	took       time.Duration // reading and compiling
 	actual     *SourceFiles  // files in the directories, if some of the sources are older; else nil
@@ -70,9 +70,9 @@ func (e *Engine) compileOnce(changes []FileChange) *compilation {
 	dirs := sources.cachedDirs(withChanges(permissions.check(e.Dirs), changes), memory.cached, time.Now())
 	c := compileKnowing(memory.routes, &memory.incremental, sources, dirs)
 	memory.cached, memory.farms = sources, nil
+	c.readings = memory.incremental.Readings()
 	if len(changes) == 0 {
 		memory.compiled = c
-		c.readings = memory.incremental.Readings()
 	}
 	if e.FollowsNetwork {
 		memory.routes = c.routes

@@ -51,6 +51,7 @@ type Engine struct {
 	Insecure bool   // warn, instead of refusing, if users other than root may write to farms or state
 
 	Observer Observer // is told of loads, findings and bans; nil: none is
+	ReadOnly []string // paths of directories of farms that programs must not write to
 
 	FollowsNetwork bool // the caller calls ForgetRoutes when routes may have changed; no compilation asks before
 

@@ -5,63 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
 
 	"farmc/cmd/internal/journal"
-	"farmc/compiler/farm"
 )
-
-// Files gives a write the files that it changes, and the farms that were compiled last.
-type Files struct{ engine *Engine }
-
-// Dirs returns the directories of farms, from low to high precedence.
-func (f Files) Dirs() (paths []string) {
-	for _, d := range f.engine.Dirs {
-		paths = append(paths, d.Path)
-	}
-	return paths
-}
-
-// Read returns the text of a file, and nil if it does not exist.
-func (f Files) Read(path string) ([]byte, error) { return readText(path) }
-
-// Find returns the path and the text of a file in the directory of the highest precedence that has it. The path is
-// empty if none has it.
-func (f Files) Find(name string) (path string, text []byte, err error) {
-	for _, dir := range slices.Backward(f.Dirs()) {
-		path := dir + "/" + name
-		if text, err := readText(path); text != nil || err != nil {
-			return path, text, err
-		}
-	}
-	return "", nil, nil
-}
-
-// readText returns the text of a regular file, and nil if there is no file.
-func readText(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is not a regular file", path)
-	}
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return slices.Concat([]byte{}, text), err
-}
-
-// Farm returns a farm as it was compiled or loaded last, or an error with a suggestion. The farm may lack the backend.
-func (f Files) Farm(name, backend string) (*farm.Farm, error) {
-	return f.engine.knownFarm(name, backend)
-}
 
 // fileWrites are the changed files of a load.
 type fileWrites struct {
@@ -96,14 +43,15 @@ func (w *fileWrites) prepare(digest string) error {
 	return err
 }
 
-// journaled returns the changes with absolute paths and without links.
+// journaled returns the changes with absolute paths. A new text takes the place of the file that a link leads to; a
+// removal removes the link.
 func (w *fileWrites) journaled() (out []journal.Change, err error) {
 	for _, c := range w.changes {
 		path, err := filepath.Abs(c.Path)
 		if err != nil {
 			return nil, err
 		}
-		if target, err := filepath.EvalSymlinks(path); err == nil {
+		if target, err := filepath.EvalSymlinks(path); err == nil && c.Text != nil {
 			path = target
 		}
 		out = append(out, journal.Change{Path: path, Text: c.Text, Before: c.Before})

@@ -33,6 +33,11 @@ type Snapshot struct {
 // before is nil at the first apply. It is nil if the apply ended before it read the files.
 func (e *Engine) Snapshot(p Plan, diagnostics diag.Diagnostics, applied error, before *Snapshot) *Snapshot {
 	defer e.exclusive()()
+	return e.snapshot(p, diagnostics, applied, before)
+}
+
+// snapshot is Snapshot within an operation.
+func (e *Engine) snapshot(p Plan, diagnostics diag.Diagnostics, applied error, before *Snapshot) *Snapshot {
 	files := e.memory().compiled
 	if files == nil {
 		return nil

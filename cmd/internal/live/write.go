@@ -3,11 +3,9 @@ package live
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
-	"farmc/cmd/internal/journal"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
@@ -25,6 +23,12 @@ type Write struct {
 	// load. Nil: no check.
 	Check func([]*farm.Farm) error
 
+	// InForce returns why the files of the farm, merged, do not have the effect that the write wants. The reading is
+	// nil if there is no such farm. It is called before the load. Nil: no check.
+	InForce func(*farm.Reading) error
+
+	By string // cause of the load, for the history; "": that of the engine
+
 	DryRun bool // compile only; Plan.Changes says what would change
 	Urgent bool // go on if the state directory is full; a kill may then lose the change of the file
 }
@@ -33,10 +37,13 @@ type Write struct {
 // run without faults.
 type WriteResult struct {
 	Plan
+	Reading     *farm.Reading    // the files of the farm after the write; nil: none
 	Diagnostics diag.Diagnostics // of the item
 	Faults      []FarmFault      // the faults among them, for programs
 	Warnings    []FarmFault
 	Err         error
+
+	load *applied // nil: nothing was loaded
 }
 
 // Errors of Write. A write with an error has changed nothing.
@@ -44,153 +51,26 @@ var (
 	ErrConflict = errors.New("another program keeps changing the same files")
 	ErrRefused  = errors.New("nft or the kernel refuses the rules; nothing was loaded")
 	ErrNotSaved = errors.New("the files cannot be written; nothing was loaded")
+
+	ErrUntrusted = errors.New("other users can write to the directories of farms, so nothing was loaded: run farmc check")
 )
 
 // maxWriteAttempts is how often a write starts if another program changes its files.
 const maxWriteAttempts = 3
-
-// Write changes files and loads them. Other farms with faults stay as they were loaded last.
-func (e *Engine) Write(ctx context.Context, w Write) WriteResult {
-	return e.WriteAll(ctx, []Write{w})[0]
-}
-
-// WriteAll does several writes, in one load if none of them fails. The items must differ. The results are in the order
-// of the writes.
-func (e *Engine) WriteAll(ctx context.Context, writes []Write) []WriteResult {
-	results := make([]WriteResult, len(writes))
-	pending := make([]*pendingWrite, len(writes))
-	for i := range writes {
-		pending[i] = &pendingWrite{Write: writes[i], result: &results[i]}
-	}
-	if err := e.writeLocked(ctx, pending); err != nil {
-		for i := range results {
-			results[i].Err = err
-		}
-	}
-	return results
-}
-
-// writeLocked does the writes under the lock of the state directory. An error means that none began.
-func (e *Engine) writeLocked(ctx context.Context, writes []*pendingWrite) error {
-	release, err := e.lock(ctx, func() { e.Log("waiting for another farmc to finish") })
-	if err != nil {
-		return err
-	}
-	defer release()
-	e.Store.removePending()
-	trial, err := e.revertOverdue(ctx)
-	if err != nil {
-		return err
-	}
-	if trial != nil {
-		return trial.pending()
-	}
-	e.writeTogether(ctx, writes)
-	return nil
-}
-
-// A pendingWrite is a write on its way.
-type pendingWrite struct {
-	Write
-	changes []FileChange
-	result  *WriteResult
-}
-
-// writeTogether does the writes in one load. If that fails, it does each of them alone.
-func (e *Engine) writeTogether(ctx context.Context, writes []*pendingWrite) {
-	for attempt := 1; ; attempt++ {
-		ready := e.collect(writes)
-		failed := e.commitWrites(ctx, ready)
-		switch {
-		case !failed:
-			return
-		case len(ready) > 1:
-			for _, w := range ready {
-				e.writeTogether(ctx, []*pendingWrite{w})
-			}
-			return
-		case !errors.Is(ready[0].result.Err, journal.ErrChanged):
-			return
-		case attempt == maxWriteAttempts:
-			ready[0].result.Err = fmt.Errorf("%w: %w", ErrConflict, ready[0].result.Err)
-			return
-		}
-	}
-}
-
-// collect asks the writes for their changes, and returns those without an error.
-func (e *Engine) collect(writes []*pendingWrite) (ready []*pendingWrite) {
-	for _, w := range writes {
-		*w.result = WriteResult{}
-		if w.changes, w.result.Err = w.Changes(Files{e}); w.result.Err == nil {
-			ready = append(ready, w)
-		}
-	}
-	return ready
-}
-
-// commitWrites compiles, loads and saves the changes of all writes, and sets their results. It reports whether one of
-// them failed. Then no file has changed, and the kernel has the rules of the files.
-func (e *Engine) commitWrites(ctx context.Context, writes []*pendingWrite) (failed bool) {
-	if len(writes) == 0 {
-		return false
-	}
-	var changes []FileChange
-	for _, w := range writes {
-		changes = append(changes, w.changes...)
-	}
-	c, faulty := e.setAsideUnchanged(e.compileWith(changes), changes)
-	e.refuseTakenPorts(ctx, c)
-	defer func() {
-		for _, w := range writes {
-			w.result.describe(c)
-		}
-	}()
-	for _, w := range writes {
-		w.result.Plan = Plan{compilation: c}
-		failed = w.judge(c) || failed
-	}
-	if failed {
-		return true
-	}
-	if writes[0].DryRun {
-		e.dryRun(ctx, writes[0])
-		return writes[0].result.Err != nil
-	}
-	files := &fileWrites{changes: changes, dir: e.Store.Dir, urgent: writes[0].Urgent && len(writes) == 1}
-	p, diagnostics, err := e.For(e.Log, e.Cause, true).applyCompiled(ctx, c, request{files: files})
-	p, _, err = faulty.report(p, nil, err)
-	if errors.Is(err, ErrUnkept) {
-		e.Log("warning: %v", err)
-	}
-	for _, w := range writes {
-		w.result.Plan, w.result.Diagnostics = p, w.own(diagnostics)
-		w.result.Err = w.loadError(p, diagnostics, err)
-		failed = failed || w.result.Err != nil
-	}
-	if !failed {
-		err = files.commit(p.Script.Digest)
-		for _, w := range writes {
-			w.result.Err = err
-		}
-		failed = err != nil
-	}
-	if failed {
-		e.undoWrites(ctx, files)
-	}
-	return failed
-}
 
 // judge sets the result of a write that cannot be loaded: its farm or list has faults, or fails the check.
 func (w *pendingWrite) judge(c *compilation) (failed bool) {
 	own := w.own(c.faults)
 	switch {
 	case c.untrustedDir:
-		w.result.Diagnostics, w.result.Err = c.diagnostics, ErrFaulty
+		w.result.Diagnostics, w.result.Err = c.diagnostics, ErrUntrusted
 	case own.Faulty():
 		w.result.Diagnostics, w.result.Err = own, ErrFaulty
 	case c.script != nil && w.Check != nil:
 		w.result.Err = w.Check(c.script.Farms)
+	}
+	if w.result.Err == nil && w.InForce != nil {
+		w.result.Err = w.InForce(w.result.Reading)
 	}
 	return w.result.Err != nil
 }
@@ -199,6 +79,18 @@ func (w *pendingWrite) judge(c *compilation) (failed bool) {
 func (r *WriteResult) describe(c *compilation) {
 	r.Faults = describeFaults(r.Diagnostics, diag.Fault, readings(c.readings).find)
 	r.Warnings = describeFaults(r.Diagnostics, diag.Warning, readings(c.readings).find)
+}
+
+// InConflict reports whether each fault of a farm concerns another farm as well: the farm alone has none.
+func (r WriteResult) InConflict(farm string) bool {
+	for _, d := range r.Diagnostics {
+		items := farmsAndLists(d)
+		own := len(items) == 1 && items[0] == farm+".toml"
+		if d.Severity == diag.Fault && (own || len(items) == 0) {
+			return false
+		}
+	}
+	return r.Diagnostics.Faulty()
 }
 
 // ChangesOf returns the changes of one farm, a sentence each.
@@ -229,7 +121,7 @@ func (e *Engine) dryRun(ctx context.Context, w *pendingWrite) {
 		}
 	}
 	w.result.Plan, w.result.Err = e.plan(ctx, c, "")
-	w.result.Diagnostics = c.diagnostics
+	w.result.Diagnostics = w.own(c.diagnostics)
 }
 
 // loadError returns why the kernel does not have the write after a load, or nil.
@@ -242,6 +134,8 @@ func (w *pendingWrite) loadError(p Plan, diagnostics diag.Diagnostics, err error
 		return err
 	case p.isIsolated(w.kindAndName() + " "):
 		return ErrRefused
+	case p.isHeld(w.kindAndName() + " "):
+		return ErrHeld
 	case w.Check != nil:
 		return w.Check(p.Script.Farms)
 	}
@@ -268,4 +162,14 @@ func (e *Engine) undoWrites(ctx context.Context, files *fileWrites) {
 	if err != nil && !errors.Is(err, ErrFaulty) {
 		e.Log("cannot load the rules of the files again: %v", err)
 	}
+}
+
+// NewResult returns the outcome of a load of all farms.
+func NewResult(p Plan, diagnostics diag.Diagnostics, err error) WriteResult {
+	r := WriteResult{Plan: p, Diagnostics: diagnostics, Err: err}
+	if p.compilation == nil {
+		r.compilation = &compilation{}
+	}
+	r.describe(r.compilation)
+	return r
 }

@@ -1,0 +1,251 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"farmc/cmd/internal/journal"
+	"farmc/compiler/diag"
+)
+
+// Write changes files and loads them. Other farms with faults stay as they were loaded last.
+func (e *Engine) Write(ctx context.Context, w Write) WriteResult {
+	return e.WriteAll(ctx, []Write{w})[0]
+}
+
+// WriteAll does several writes, in one load if none of them fails. The items must differ. The results are in the order
+// of the writes. A write that changes the same file as an earlier one, such as a record in the state directory, comes
+// in a load after it.
+func (e *Engine) WriteAll(ctx context.Context, writes []Write) (results []WriteResult) {
+	e.writeNext(ctx, func() []Write { return writes }, func(done []WriteResult) { results = done })
+	return results
+}
+
+// writeNext does the writes that next returns. Next and done are called under the locks.
+func (e *Engine) writeNext(ctx context.Context, next func() []Write, done func([]WriteResult)) {
+	release, err := e.lock(ctx, func() { e.Log("waiting for another farmc to finish") })
+	if err != nil {
+		done(failed(next(), err))
+		return
+	}
+	defer release()
+	writes := next()
+	if err := e.readyToWrite(ctx); err != nil {
+		done(failed(writes, err))
+		return
+	}
+	results := make([]WriteResult, len(writes))
+	pending := make([]*pendingWrite, len(writes))
+	for i := range writes {
+		pending[i] = &pendingWrite{Write: writes[i], result: &results[i]}
+	}
+	e.writeTogether(ctx, pending)
+	done(results)
+}
+
+// readyToWrite returns why no write can begin.
+func (e *Engine) readyToWrite(ctx context.Context) error {
+	e.Store.removePending()
+	trial, err := e.revertOverdue(ctx)
+	if err == nil && trial != nil {
+		err = trial.pending()
+	}
+	return err
+}
+
+// failed returns the results of writes that did not begin.
+func failed(writes []Write, err error) []WriteResult {
+	results := make([]WriteResult, len(writes))
+	for i := range results {
+		results[i].Err = err
+	}
+	return results
+}
+
+// An applied is the outcome of a load for all farms.
+type applied struct {
+	diagnostics diag.Diagnostics
+	err         error
+}
+
+// A pendingWrite is a write on its way.
+type pendingWrite struct {
+	Write
+	changes []FileChange
+	result  *WriteResult
+}
+
+// writeTogether does the writes in as few loads as possible. A write with a fault does not keep others from theirs.
+func (e *Engine) writeTogether(ctx context.Context, writes []*pendingWrite) {
+	for len(writes) > 1 {
+		batch, later := e.batch(writes)
+		if e.commitWrites(ctx, batch) {
+			later = e.afterFailure(ctx, batch, later)
+		}
+		writes = later
+	}
+	for _, w := range writes {
+		e.writeAlone(ctx, w)
+	}
+}
+
+// afterFailure does the writes of a batch that failed, each alone, if one of them may be the cause. The writes that had
+// no fault stay together with the later ones.
+func (e *Engine) afterFailure(ctx context.Context, batch, later []*pendingWrite) []*pendingWrite {
+	faulty := slices.ContainsFunc(batch, func(w *pendingWrite) bool { return w.result.Err != nil })
+	var again []*pendingWrite
+	for _, w := range batch {
+		if w.result.Err == nil && faulty {
+			again = append(again, w)
+			continue
+		}
+		e.writeAlone(ctx, w)
+	}
+	return append(again, later...)
+}
+
+// writeAlone does a write in a load of its own. It begins again if another program changes the files meanwhile.
+func (e *Engine) writeAlone(ctx context.Context, w *pendingWrite) {
+	for attempt := 1; ; attempt++ {
+		if !e.collect(w) || !e.commitWrites(ctx, []*pendingWrite{w}) || !errors.Is(w.result.Err, journal.ErrChanged) {
+			return
+		}
+		if attempt == maxWriteAttempts {
+			w.result.Err = fmt.Errorf("%w: %w", ErrConflict, w.result.Err)
+			return
+		}
+	}
+}
+
+// batch asks the writes for their changes. Those that fit into one load are first; those that change a file of another
+// one, and dry runs, come later. Writes with an error are in neither.
+func (e *Engine) batch(writes []*pendingWrite) (batch, later []*pendingWrite) {
+	changed := map[string]bool{}
+	for _, w := range writes {
+		switch {
+		case !e.collect(w):
+		case w.DryRun, slices.ContainsFunc(w.changes, func(c FileChange) bool { return changed[c.Path] }):
+			later = append(later, w)
+		default:
+			batch = append(batch, w)
+			for _, c := range w.changes {
+				changed[c.Path] = true
+			}
+		}
+	}
+	if len(batch) == 0 && len(later) > 0 {
+		return later[:1], later[1:]
+	}
+	return batch, later
+}
+
+// collect asks a write for its changes, and reports whether it has any, or needs none.
+func (e *Engine) collect(w *pendingWrite) bool {
+	*w.result = WriteResult{}
+	w.changes, w.result.Err = w.Changes(Files{e})
+	return w.result.Err == nil
+}
+
+// commitWrites compiles, loads and saves the changes of all writes, and sets their results. It reports whether one of
+// them failed. Then no file has changed, and the kernel has the rules of the files.
+func (e *Engine) commitWrites(ctx context.Context, writes []*pendingWrite) (failed bool) {
+	if len(writes) == 0 {
+		return false
+	}
+	changes := changesOf(writes)
+	compiled := e.compileWith(changes)
+	c, faulty := e.setAsideUnchanged(compiled, changes)
+	c.readings = compiled.readings
+	e.refuseTakenPorts(ctx, c)
+	defer func() {
+		for _, w := range writes {
+			w.result.describe(c)
+		}
+		if failed || writes[0].DryRun {
+			e.memory().farms = nil // of files that were not written
+		}
+	}()
+	for _, w := range writes {
+		w.result.Plan = Plan{compilation: c}
+		w.result.Reading, _ = readings(c.readings).find(strings.TrimSuffix(w.Item, ".toml"))
+		failed = w.judge(c) || failed
+	}
+	if failed {
+		return true
+	}
+	if writes[0].DryRun {
+		e.dryRun(ctx, writes[0])
+		return writes[0].result.Err != nil
+	}
+	if e.loadWrites(ctx, c, faulty, writes) {
+		return true
+	}
+	e.memory().compiled = compiled // the files are so now
+	return false
+}
+
+// loadWrites loads and saves the changes of compiled writes. It reports whether one of them failed.
+func (e *Engine) loadWrites(ctx context.Context, c *compilation, faulty faultyDropIns, writes []*pendingWrite) bool {
+	files := &fileWrites{changes: changesOf(writes), dir: e.Store.Dir, urgent: writes[0].Urgent && len(writes) == 1}
+	engine := e.For(e.Log, causeOf(writes, e.Cause), true)
+	p, diagnostics, err := engine.applyCompiled(ctx, c, request{files: files})
+	p, all, err := faulty.report(p, diagnostics, err)
+	if errors.Is(err, ErrUnkept) {
+		e.Log("warning: %v", err)
+	}
+	failed := false
+	for _, w := range writes {
+		w.result.Plan, w.result.Diagnostics, w.result.load = p, w.own(diagnostics), &applied{all, err}
+		w.result.Err = w.loadError(p, diagnostics, err)
+		failed = failed || w.result.Err != nil
+	}
+	if !failed {
+		err = files.commit(p.Script.Digest)
+		for _, w := range writes {
+			w.result.Err = err
+		}
+		failed = err != nil
+	}
+	if failed {
+		e.undoWrites(ctx, files)
+	}
+	return failed
+}
+
+func changesOf(writes []*pendingWrite) (changes []FileChange) {
+	for _, w := range writes {
+		changes = append(changes, w.changes...)
+	}
+	return changes
+}
+
+// causeOf returns the cause of a load for several programs.
+func causeOf(writes []*pendingWrite, otherwise string) string {
+	var all []string
+	for _, w := range writes {
+		if w.By != "" && !slices.Contains(all, w.By) {
+			all = append(all, w.By)
+		}
+	}
+	if len(all) == 0 {
+		return otherwise
+	}
+	const most = 5
+	if more := len(all) - most; more > 0 {
+		all = append(all[:most], fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(all, ", ")
+}
+
+// SnapshotAfter returns the snapshot at the end of a round of a queue; nil if no write has loaded anything.
+func (e *Engine) SnapshotAfter(results []WriteResult, before *Snapshot) *Snapshot {
+	for _, r := range slices.Backward(results) {
+		if r.Err == nil && r.load != nil {
+			return e.snapshot(r.Plan, r.load.diagnostics, r.load.err, before)
+		}
+	}
+	return nil
+}

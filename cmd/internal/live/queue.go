@@ -1,0 +1,128 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Queue takes writes of many programs at once, and does those that wait together. Writes of one farm come one after
+// another, in the order in which they were asked for.
+type Queue struct {
+	engine *Engine
+	done   func([]WriteResult) // is called at the end of a round, before the programs get their results
+
+	mu      sync.Mutex
+	waiting []*queuedWrite
+	working bool // a goroutine does the waiting writes
+}
+
+// Limits of a queue.
+const (
+	maxQueued = 2500 * time.Millisecond // the longest wait of a write for its turn
+	maxBatch  = 100                     // writes in a round
+)
+
+// A queuedWrite is a write that waits for its turn.
+type queuedWrite struct {
+	Write
+	result chan WriteResult
+}
+
+// NewQueue returns an empty queue for writes of the engine. Done is called at the end of each round of writes. The engine
+// is occupied meanwhile: only SnapshotAfter can be used.
+func NewQueue(e *Engine, done func([]WriteResult)) *Queue { return &Queue{engine: e, done: done} }
+
+// Write does a write when its turn comes. The error is ErrBusy if that takes too long; then nothing has changed. A write
+// that has begun goes on after the end of ctx.
+func (q *Queue) Write(ctx context.Context, w Write) WriteResult {
+	own := &queuedWrite{Write: w, result: make(chan WriteResult, 1)}
+	q.add(own)
+	late := time.NewTimer(maxQueued)
+	defer late.Stop()
+	var err error
+	select {
+	case r := <-own.result:
+		return r
+	case <-late.C:
+		err = fmt.Errorf("%w: the write got no turn within %s", ErrBusy, maxQueued)
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if q.withdraw(own) {
+		return WriteResult{Err: err}
+	}
+	return <-own.result
+}
+
+// add puts a write at the end of the queue.
+func (q *Queue) add(w *queuedWrite) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = append(q.waiting, w)
+	if !q.working {
+		q.working = true
+		go q.work()
+	}
+}
+
+// withdraw takes a write out of the queue, and reports whether it was still there.
+func (q *Queue) withdraw(w *queuedWrite) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.Index(q.waiting, w)
+	if i < 0 {
+		return false
+	}
+	q.waiting = slices.Delete(q.waiting, i, i+1)
+	return true
+}
+
+// work does rounds of writes until the queue is empty. Writes that come meanwhile wait for the next round, so a round is
+// as large as the load before it was slow. It does not end with a client.
+func (q *Queue) work() {
+	for q.more() {
+		var round []*queuedWrite
+		next := func() (writes []Write) {
+			round = q.take()
+			for _, w := range round {
+				writes = append(writes, w.Write)
+			}
+			return writes
+		}
+		var results []WriteResult
+		q.engine.writeNext(context.Background(), next, func(r []WriteResult) {
+			results = r
+			q.done(r)
+		})
+		for i, w := range round {
+			w.result <- results[i]
+		}
+	}
+}
+
+// more reports whether a write waits. Without one, the goroutine ends.
+func (q *Queue) more() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.working = len(q.waiting) > 0
+	return q.working
+}
+
+// take returns the first waiting write of each farm or list.
+func (q *Queue) take() (round []*queuedWrite) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken := map[string]bool{}
+	q.waiting = slices.DeleteFunc(q.waiting, func(w *queuedWrite) bool {
+		if taken[w.Item] || len(round) == maxBatch {
+			return false
+		}
+		taken[w.Item] = true
+		round = append(round, w)
+		return true
+	})
+	return round
+}
