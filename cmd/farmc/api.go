@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ type apiOptions struct {
 	keys              string
 	certFile, keyFile string
 	insecure          bool
+	readOnly          []string // directories of farms
 }
 
 // defaultKeys is the file of keys without --api-keys and without a credential.
@@ -35,6 +37,8 @@ func (c *call) apiFlags() {
 	c.set.StringVar(&c.api.certFile, "tls-cert", "", "`file` with the certificate of the API, in PEM")
 	c.set.StringVar(&c.api.keyFile, "tls-key", "", "`file` with the key of the certificate, in PEM")
 	c.set.BoolVar(&c.api.insecure, "api-insecure", false, "let other machines connect without TLS")
+	c.set.StringArrayVar(&c.api.readOnly, "read-only-dir", nil, "`directory` of farms that the API must not change;\n"+
+		"repeatable, one of those given with --dir")
 }
 
 func (c *call) keysFlag() {
@@ -61,6 +65,7 @@ type apiServer struct {
 	*apiListeners
 	watcher  *watcher
 	reader   *live.Reader
+	queue    *live.Queue
 	observer *observer
 }
 
@@ -84,6 +89,7 @@ func (c *call) newAPI(e *live.Engine) (*apiServer, error) {
 		return nil, c.api.unused()
 	}
 	s.server = api.NewServer(s.reader, s, c.apiKeys(e), c.log)
+	s.server.Applier = s
 	s.observe(e)
 	return s, nil
 }
@@ -128,6 +134,12 @@ func (s *apiListeners) parse() error {
 		}
 		s.listen = append(s.listen, a)
 	}
+	for _, dir := range s.api.readOnly {
+		isDir := func(path string) bool { return filepath.Clean(path) == filepath.Clean(dir) }
+		if !slices.ContainsFunc(s.dirPaths(), isDir) {
+			return fmt.Errorf("--read-only-dir: %s is not a directory of farms", dir)
+		}
+	}
 	if s.relay == "" {
 		return nil
 	}
@@ -147,7 +159,7 @@ func (o apiOptions) admit(a api.Address) error {
 
 // unused returns an error if options have no effect because the API has no address.
 func (o apiOptions) unused() error {
-	if o.certFile == "" && o.keys == "" && !o.insecure {
+	if o.certFile == "" && o.keys == "" && !o.insecure && o.readOnly == nil {
 		return nil
 	}
 	return errors.New("options of the API need --api")
@@ -169,6 +181,7 @@ func (s *apiListeners) take(l net.Listener) {
 
 // start answers requests until ctx is done, also those of farmc api.
 func (s *apiServer) start(ctx context.Context) {
+	s.queue = live.NewQueue(s.watcher.engine.For(s.log, "API", true), s.written)
 	s.answer(ctx)
 	if s.relay != "" {
 		s.serving.Go(func() {
@@ -240,17 +253,6 @@ func (s *apiListeners) retry(ctx context.Context, do func() error) {
 		case <-time.After(listenPause):
 		}
 	}
-}
-
-// Write changes files of farms and loads them, for a key of this name.
-func (s *apiServer) Write(ctx context.Context, by string, change live.Write) live.WriteResult {
-	w := s.watcher
-	r := w.engine.For(s.log, "API: "+by, true).Write(ctx, change)
-	if !change.DryRun {
-		s.reader.Publish(w.engine.Snapshot(r.Plan, r.Diagnostics, r.Err, s.reader.Current()))
-		w.wake()
-	}
-	return r
 }
 
 // wait waits for the end of all requests.

@@ -13,7 +13,7 @@ import (
 
 // writeRoutes stand for the routes that change something.
 var writeRoutes = []Route{
-	{"PUT", "/v1/farms/{farm}", apikey.WriteAll, done},
+	{"PUT", "/v1/write/{farm}", apikey.WriteAll, done},
 	{"PUT", "/v1/farms/{farm}/backends/{backend}/state", apikey.SetState, done},
 	{"PUT", "/v1/farms/{farm}/backends/{backend}/health", apikey.SetHealth, done},
 	{"PUT", "/v1/health", apikey.SetHealth, done},
@@ -51,7 +51,7 @@ func TestRoles(t *testing.T) {
 		{"checker", "PUT", health, 204},
 		{"checker", "PUT", state, 403},
 		{"checker", "PUT", "/v1/farms/web", 403},
-		{"writer", "PUT", "/v1/farms/web", 204},
+		{"writer", "PUT", "/v1/write/web", 204},
 		{"writer", "PUT", "/v1/farms/mail/backends/b1/state", 204},
 		{"writer", "GET", "/v1/history", 200},
 	}

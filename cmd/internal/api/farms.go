@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/manage"
 	"farmc/compiler/farm"
 )
 
@@ -93,20 +94,18 @@ func (s *Server) getBackend(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	name := r.PathValue("backend")
-	var keys struct {
-		Backends map[string]json.RawMessage `json:"backends"`
-	}
-	if json.Unmarshal(f.Document(), &keys) != nil || keys.Backends[name] == nil {
+	keys := manage.BackendOf(f.Document(), name)
+	if keys == nil {
 		return notFound("backend")
 	}
-	if notModified(w, r, keys.Backends[name]) {
+	if notModified(w, r, keys) {
 		return nil
 	}
 	status, err := s.statusOf(r, f.Name())
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, backendAnswer{name, keys.Backends[name], backendStatus(status, name)})
+	writeJSON(w, http.StatusOK, backendAnswer{name, keys, backendStatus(status, name)})
 	return nil
 }
 

@@ -31,7 +31,13 @@ func Routes() []Route {
 		{"GET", healthPath, apikey.ReadFarms, (*Server).health},
 		{"GET", "/v1/farms", apikey.ReadFarms, (*Server).listFarms},
 		{"GET", "/v1/farms/{farm}", apikey.ReadFarms, (*Server).getFarm},
+		{"PUT", "/v1/farms/{farm}", apikey.WriteAll, (*Server).putFarm},
+		{"PATCH", "/v1/farms/{farm}", apikey.WriteAll, (*Server).patchFarm},
+		{"DELETE", "/v1/farms/{farm}", apikey.WriteAll, (*Server).deleteFarm},
 		{"GET", "/v1/farms/{farm}/backends/{backend}", apikey.ReadFarms, (*Server).getBackend},
+		{"PUT", "/v1/farms/{farm}/backends/{backend}", apikey.WriteAll, (*Server).putBackend},
+		{"PATCH", "/v1/farms/{farm}/backends/{backend}", apikey.WriteAll, (*Server).patchBackend},
+		{"DELETE", "/v1/farms/{farm}/backends/{backend}", apikey.WriteAll, (*Server).deleteBackend},
 		{"GET", "/v1/farms/{farm}/bans", apikey.ReadAll, (*Server).listBans},
 		{"GET", "/v1/farms/{farm}/bans/{address}", apikey.ReadAll, (*Server).getBan},
 		{"GET", "/v1/lists", apikey.ReadAll, (*Server).listLists},
@@ -44,6 +50,9 @@ func Routes() []Route {
 		{"GET", eventsPath, eventsNeed, (*Server).events},
 		{"GET", "/v1/openapi.json", apikey.ReadFarms, (*Server).openAPI},
 		{"POST", "/v1/check", apikey.ReadAll, (*Server).check},
+		{"POST", "/v1/apply", apikey.WriteAll, (*Server).apply},
+		{"POST", "/v1/confirm", apikey.WriteAll, (*Server).confirm},
+		{"POST", "/v1/rollback", apikey.WriteAll, (*Server).rollback},
 	}
 }
 

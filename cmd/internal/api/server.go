@@ -3,15 +3,15 @@
 //
 // Order of the files: server.go (Server: from a connection to a route), routes.go (the table of all routes), auth.go
 // and attempts.go (keys), body.go (documents of clients), reply.go (documents and errors for clients), write.go
-// (replies to writes). farms.go, lists.go, check.go, state.go, events.go and metrics.go have the handlers; openapi.go
-// and describe.go tell clients of them. listen.go, certificate.go, admission.go and conn.go have the sockets:
-// addresses, TLS, and the limits on connections. front.go and relayed.go have the two sides of a server with its
-// sockets in a process of their own.
+// (replies to writes), precondition.go (If-Match). farms.go, lists.go, check.go, state.go, manage.go, apply.go,
+// events.go and metrics.go have the handlers; openapi.go and describe.go tell clients of them. listen.go,
+// certificate.go, admission.go and conn.go have the sockets: addresses, TLS, and the limits on connections. front.go
+// and relayed.go have the two sides of a server with its sockets in a process of their own.
 //
 // Be aware:
 //   - A handler runs after the key was checked against the route. Documents of clients are text of users: names are
 //     looked up among the farms, and never become part of a path.
-//   - Handlers read snapshots. None takes the lock of the state directory, so no request delays a load.
+//   - Handlers that read use snapshots. None takes the lock of the state directory, so no such request delays a load.
 package api
 
 import (
@@ -68,12 +68,13 @@ const headerSlop = 4096
 
 // A Server answers requests. The fields must be set before the first one.
 type Server struct {
-	Farms  Farms
-	Writer Writer
-	Keys   Keys
-	Events *event.Stream // nil: there are none
-	Meter  Meter         // of GET /metrics; nil: there is none
-	Log    func(format string, args ...any)
+	Farms   Farms
+	Writer  Writer
+	Applier Applier
+	Keys    Keys
+	Events  *event.Stream // nil: there are none
+	Meter   Meter         // of GET /metrics; nil: there is none
+	Log     func(format string, args ...any)
 
 	heartbeat, streamWrite time.Duration   // heartbeatTime, streamWriteTime
 	ending                 context.Context // ends with the server

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/manage"
 )
 
 // A Writer changes files of farms and loads them. The change is in force, or the result has an error.
@@ -25,37 +27,93 @@ type writeAnswer struct {
 
 // write does a write to a farm, and answers with the status, or with the error. The parameter dry-run changes nothing.
 func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, farm string, change live.Write) error {
+	_, answer, err := s.do(r, farm, change)
+	if err == nil {
+		writeJSON(w, status, answer)
+	}
+	return err
+}
+
+// do does a write to a farm, and returns the answer.
+func (s *Server) do(r *http.Request, farm string, change live.Write) (live.WriteResult, writeAnswer, error) {
 	change.DryRun = r.URL.Query().Has("dry-run")
 	began := time.Now()
 	result := s.Writer.Write(r.Context(), keyOf(r.Context()).Name, change)
 	if result.Err != nil {
-		return writeProblem(result)
+		return result, writeAnswer{}, writeProblem(result, farm)
 	}
-	writeJSON(w, status, writeAnswer{Changes: result.ChangesOf(farm), Warnings: result.Warnings,
-		Took: time.Since(began).Seconds(), DryRun: change.DryRun})
-	return nil
+	return result, writeAnswer{Changes: result.ChangesOf(farm), Warnings: result.Warnings,
+		Took: time.Since(began).Seconds(), DryRun: change.DryRun}, nil
 }
 
-// writeProblem returns the problem of a write. Errors of its own, such as a farm that does not exist, pass.
-func writeProblem(r live.WriteResult) error {
-	status := 0
-	switch {
-	case errors.Is(r.Err, live.ErrFaulty):
-		status = http.StatusBadRequest
-	case errors.Is(r.Err, live.ErrRefused):
-		status = http.StatusUnprocessableEntity
-	case errors.Is(r.Err, live.ErrConflict), errors.Is(r.Err, live.ErrOnTrial), errors.Is(r.Err, live.ErrHeld):
-		status = http.StatusConflict
-	case errors.Is(r.Err, live.ErrNotSaved):
-		status = http.StatusInsufficientStorage
-	case errors.Is(r.Err, os.ErrDeadlineExceeded):
-		status = http.StatusServiceUnavailable
-	default:
+// writeProblem returns the problem of a write to a farm. Errors of its own, such as a condition that fails, pass.
+func writeProblem(r live.WriteResult, farm string) error {
+	p := problem{status: writeStatus(r.Err), message: r.Err.Error()}
+	if p.status == 0 {
 		return r.Err
 	}
-	p := problem{status: status, message: r.Err.Error()}
 	if len(r.Faults) > 0 {
-		p.faults = r.Faults
+		p.faults = unplaced(r, farm)
+	}
+	if p.status == http.StatusBadRequest && r.InConflict(farm) {
+		p.status = http.StatusConflict
+	}
+	var faulty manage.Faulty
+	if errors.As(r.Err, &faulty) {
+		p.faults = documentFaults(faulty.Faults)
+		for i := range p.faults {
+			p.faults[i].Farm, p.faults[i].File = farm, faulty.File
+		}
+		if faulty.File != "" {
+			p.status = http.StatusConflict
+		}
 	}
 	return p
+}
+
+// writeStatus returns the status of an error of a write; 0 for errors of other kinds.
+func writeStatus(err error) int {
+	for _, known := range []struct {
+		err    error
+		status int
+	}{
+		{live.ErrFaulty, http.StatusBadRequest},
+		{live.ErrRefused, http.StatusUnprocessableEntity},
+		{live.ErrConflict, http.StatusConflict},
+		{live.ErrOnTrial, http.StatusConflict},
+		{live.ErrHeld, http.StatusConflict},
+		{live.ErrUntrusted, http.StatusConflict},
+		{live.ErrNotSaved, http.StatusInsufficientStorage},
+		{live.ErrBusy, http.StatusServiceUnavailable},
+		{os.ErrDeadlineExceeded, http.StatusServiceUnavailable},
+	} {
+		if errors.Is(err, known.err) {
+			return known.status
+		}
+	}
+	switch {
+	case errors.As(err, new(manage.Blocked)):
+		return http.StatusConflict
+	case errors.As(err, new(manage.Missing)):
+		return http.StatusNotFound
+	case errors.As(err, new(manage.Faulty)):
+		return http.StatusBadRequest
+	}
+	return 0
+}
+
+// unplaced returns the faults of a write. The places in the farm's own new text are left out: the client has not seen
+// that text, and no file has it.
+func unplaced(r live.WriteResult, farm string) []live.FarmFault {
+	own := ""
+	if r.Reading != nil {
+		own = r.Reading.Sources()[0]
+	}
+	out := slices.Clone(r.Faults)
+	for i, f := range out {
+		if f.File == own && f.Farm == farm {
+			out[i].File, out[i].Line, out[i].Column = "", 0, 0
+		}
+	}
+	return out
 }

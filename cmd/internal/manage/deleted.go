@@ -1,0 +1,148 @@
+package manage
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"farmc/cmd/internal/live"
+)
+
+// Directories below the state directory.
+const (
+	deletedDir = "deleted" // copies of files that programs deleted or replaced: NAME.TIME
+	writtenDir = "written" // for each farm that a program wrote, the digest of its file
+)
+
+// maxDeleted is the number of copies that are kept.
+const maxDeleted = 1000
+
+// keep returns the change that makes a copy of a file that goes.
+func (t *target) keep(file string, text []byte) live.FileChange {
+	name := path.Base(file)
+	if dir := path.Base(path.Dir(file)); strings.HasSuffix(dir, ".toml.d") {
+		name = dir + "-" + name
+	}
+	at := time.Now().UTC().Format("20060102T150405.000000000Z")
+	return live.FileChange{Path: t.State(path.Join(deletedDir, name+"."+at)), Text: text}
+}
+
+// remove returns the changes that remove all files of the farm.
+func (t *target) remove() (changes []live.FileChange, err error) {
+	for _, file := range t.All(t.name + ".toml") {
+		if err := t.writable(file); err != nil {
+			return nil, err
+		}
+		text, err := t.Read(file)
+		if err != nil {
+			return nil, Blocked{err.Error()}
+		}
+		changes = append(changes, live.FileChange{Path: file, Before: text}, t.keep(file, text))
+	}
+	for _, file := range t.DropIns(t.name) {
+		if changes, err = t.removeDropIn(changes, file); err != nil {
+			return nil, err
+		}
+	}
+	changes = append(changes, t.outdated()...)
+	return t.unrecorded(changes)
+}
+
+// removeDropIn adds the removal of a drop-in that a program wrote. Those lie in the last of several directories, which a
+// reboot empties, or are farmc's own.
+func (t *target) removeDropIn(changes []live.FileChange, file string) ([]live.FileChange, error) {
+	text, err := t.Read(file)
+	if err != nil || text == nil {
+		return changes, nil // a directory, or a file that is gone
+	}
+	dirs := t.Dirs()
+	own := isOwnDropIn(text)
+	dir := path.Dir(path.Dir(file))
+	if t.IsReadOnly(dir) || !own && (len(dirs) == 1 || dir != path.Clean(dirs[len(dirs)-1])) {
+		return changes, nil
+	}
+	if !own {
+		changes = append(changes, t.keep(file, text))
+	}
+	return append(changes, live.FileChange{Path: file, Before: text}), nil
+}
+
+// isOwnDropIn reports whether farmc wrote a drop-in, as farmc drain does.
+func isOwnDropIn(text []byte) bool { return bytes.HasPrefix(text, []byte("# Written by farmc ")) }
+
+// removeStates adds the removal of farmc's own drop-ins for a backend.
+func (t *target) removeStates(changes []live.FileChange, backend string) ([]live.FileChange, error) {
+	for _, file := range t.All(t.name + ".toml.d/zz-farmc-" + backend + ".toml") {
+		text, err := t.Read(file)
+		if err == nil && isOwnDropIn(text) && !t.IsReadOnly(path.Dir(path.Dir(file))) {
+			changes = append(changes, live.FileChange{Path: file, Before: text})
+		}
+	}
+	return changes, nil
+}
+
+// outdated returns the removals of the oldest copies if there are too many.
+func (t *target) outdated() (changes []live.FileChange) {
+	entries, _ := os.ReadDir(t.State(deletedDir)) // without a directory there are none
+	type copied struct{ name, time string }
+	oldest := copied{}
+	for _, e := range entries {
+		if at := strings.LastIndexByte(strings.TrimSuffix(e.Name(), "Z"), 'T'); at > 8 {
+			c := copied{e.Name(), e.Name()[at-8:]}
+			if oldest.name == "" || c.time < oldest.time {
+				oldest = c
+			}
+		}
+	}
+	if len(entries) < maxDeleted || oldest.name == "" {
+		return nil
+	}
+	file := t.State(path.Join(deletedDir, oldest.name))
+	text, err := t.Read(file)
+	if err != nil || text == nil {
+		return nil
+	}
+	return []live.FileChange{{Path: file, Before: text}}
+}
+
+// record returns the path of the record of the farm's file.
+func (t *target) record() string { return t.State(path.Join(writtenDir, t.name)) }
+
+// writtenHere reports whether the file is as a program wrote it last, through this package.
+func (t *target) writtenHere() bool {
+	known, err := os.ReadFile(t.record())
+	return err == nil && t.exists() && string(known) == recordOf(t.text)
+}
+
+// recorded adds the record of the new text of the farm's file.
+func (t *target) recorded(changes []live.FileChange, text []byte) ([]live.FileChange, error) {
+	before, err := t.Read(t.record())
+	if err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	return append(changes, live.FileChange{Path: t.record(), Text: []byte(recordOf(text)), Before: before}), nil
+}
+
+// unrecorded adds the removal of the record.
+func (t *target) unrecorded(changes []live.FileChange) ([]live.FileChange, error) {
+	before, err := t.Read(t.record())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	if before == nil {
+		return changes, nil
+	}
+	return append(changes, live.FileChange{Path: t.record(), Before: before}), nil
+}
+
+func recordOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]) + "\n"
+}
