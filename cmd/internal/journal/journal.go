@@ -74,7 +74,7 @@ func Open(dir string) (*Step, error) {
 	err := s.read(s.journal)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
+		return nil, removeFile(s.journal + unfinished) // of a process that was killed before its step began
 	case err != nil:
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (s *Step) Commit() error {
 			errs = append(errs, fmt.Errorf("%s: %w", r.Path, err))
 		}
 	}
-	errs = append(errs, s.syncDirs(), removeFile(s.journal))
+	errs = append(errs, s.syncDirs(), s.remove())
 	return errors.Join(errs...)
 }
 
@@ -125,7 +125,12 @@ func (s *Step) Discard() error {
 			os.Remove(filepath.Dir(r.Path)) // fails if another program uses the directory
 		}
 	}
-	return errors.Join(append(errs, removeFile(s.journal))...)
+	return errors.Join(append(errs, s.remove())...)
+}
+
+// remove removes the journal.
+func (s *Step) remove() error {
+	return errors.Join(removeFile(s.journal+unfinished), removeFile(s.journal))
 }
 
 // removeFile removes a file that may be gone already.

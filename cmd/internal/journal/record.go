@@ -16,13 +16,16 @@ type record struct {
 	Files    []replacement `json:"files"`
 }
 
+// unfinished is the end of the name of a journal that is not complete.
+const unfinished = ".tmp"
+
 // write replaces the journal, and waits until it is on disk.
 func (r *record) write(path string) error {
 	text, err := json.Marshal(r)
 	if err != nil {
 		panic(err) // strings and numbers only
 	}
-	temporary := path + ".tmp"
+	temporary := path + unfinished
 	if err := writeSynced(temporary, text, 0o600); err != nil {
 		return err
 	}
