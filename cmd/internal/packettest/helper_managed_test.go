@@ -34,25 +34,46 @@ type managed struct {
 	changed, updated, outdated, busy atomic.Int64
 }
 
+// newManaged starts farmc watch with the farms of traffic, and one that counts updates.
 func newManaged(t *testing.T, plan trafficPlan) *managed {
 	t.Helper()
-	m := &managed{traffic: newTraffic(t, plan), farmc: farmc(t)}
+	m := prepareManaged(t, newTraffic(t, plan))
+	must(t, errors.Join(os.MkdirAll(m.at("run.d/web.toml.d"), 0o755), os.MkdirAll(m.at("run.d/c0.toml.d"), 0o755)))
+	m.writeFarms(changingFarms{web: []int{1, 1, 1}, shop: []int{1, 1, 1}, schedulers: []string{"random", "random"}})
+	m.write("farms.d/shared.toml", "listen = '192.0.2.1:3000'\n[backends]\nb1.address = '10.9.0.0' # counts updates\n")
+	m.startWatch()
+	return m
+}
+
+// prepareManaged makes the directories, and the route to the clients' backends.
+func prepareManaged(t *testing.T, c *traffic) *managed {
+	t.Helper()
+	m := &managed{traffic: c, farmc: farmc(t)}
 	var err error
 	m.root, err = os.MkdirTemp("/var/lib", "farmc-test-") // only root can write on the way to it
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(m.root) })
-	for _, dir := range []string{"farms.d", "run.d/web.toml.d", "run.d/c0.toml.d", "state"} {
-		must(t, os.MkdirAll(m.at(dir), 0o755))
+	for _, dir := range []string{"farms.d", "run.d", "state"} {
+		must(t, os.Mkdir(m.at(dir), 0o755))
 	}
-	state := changingFarms{web: []int{1, 1, 1}, shop: []int{1, 1, 1}, schedulers: []string{"random", "random"}}
-	m.writeFarms(state)
-	m.write("farms.d/shared.toml", "listen = '192.0.2.1:3000'\n[backends]\nb1.address = '10.9.0.0' # counts updates\n")
-	_, err = m.Balancer.Run(m.ctx, "", "ip", "route", "add", "10.8.0.0/13", "via", "10.2.0.11") // to the clients' backends
+	_, err = m.Balancer.Run(m.ctx, "", "ip", "route", "add", "10.8.0.0/13", "via", "10.2.0.11")
 	must(t, err)
-	m.watch = startFarmc(t, m.testbed, m.farmc, append([]string{"watch", "--isolate", "--api", "unix:" + m.at("api")},
-		m.dirs()...)...)
-	must(t, eventually{m.watch.says(" loaded in ")}.do(m.testbed))
 	return m
+}
+
+// startWatch starts farmc watch, and waits until the API answers.
+func (m *managed) startWatch() {
+	m.t.Helper()
+	m.watch = startFarmc(m.t, m.testbed, m.farmc,
+		append([]string{"watch", "--isolate", "--api", "unix:" + m.at("api")}, m.dirs()...)...)
+	c := &apiClient{managed: m, Client: unixClient(m.at("api"))}
+	must(m.t, eventually{stepFunc(func(*testbed) error {
+		a, err := c.Get("http://farmc/v1/farms")
+		if err == nil && a.StatusCode != http.StatusOK {
+			err = errors.New(a.Status)
+		}
+		return err
+	})}.do(m.testbed))
 }
 
 func (m *managed) at(path string) string { return filepath.Join(m.root, path) }
