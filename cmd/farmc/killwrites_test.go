@@ -88,9 +88,8 @@ func (k *killedWrites) dirs() []string { return []string{"--dir", k.in(""), "--s
 // begin starts watch, and waits until the API answers after its first look.
 func (k *killedWrites) begin() {
 	k.Helper()
-	args := append([]string{"watch", "--isolate", "--insecure-permissions", "--api", "unix:" + filepath.Join(k.dir, "api")},
-		k.dirs()...)
-	k.watch = exec.Command("farmc", args...)
+	args := []string{"watch", "--isolate", "--insecure-permissions", "--api", "unix:" + filepath.Join(k.dir, "api")}
+	k.watch = exec.Command("farmc", append(args, k.dirs()...)...)
 	if err := k.watch.Start(); err != nil {
 		k.Fatal(err)
 	}
@@ -182,7 +181,8 @@ func (k *killedWrites) check(when moment) {
 	kernel, err := (nft.Nft{}).Loaded(k.Context())
 	last, lastErr := live.NewStore(k.state()).Loaded()
 	if err != nil || lastErr != nil || kernel != last.Digest {
-		k.Errorf("%v: the kernel has %.12s, the state directory %.12s (%v, %v)", when, kernel, last.Digest, err, lastErr)
+		k.Errorf("%v: the kernel has %.12s, the state directory %.12s (%v, %v)",
+			when, kernel, last.Digest, err, lastErr)
 	}
 	for n := range 4 {
 		k.checkFarm(when, fmt.Sprint("farm", n))

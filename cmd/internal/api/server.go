@@ -9,8 +9,8 @@
 // and relayed.go have the two sides of a server with its sockets in a process of their own.
 //
 // Be aware:
-//   - A handler runs after the key was checked against the route. Documents of clients are text of users: names are
-//     looked up among the farms, and never become part of a path.
+//   - A handler runs after the key was checked against the route. Documents of clients are text of users. A name
+//     becomes part of a path only in package manage, which admits names of farms alone.
 //   - Handlers that read use snapshots. None takes the lock of the state directory, so no such request delays a load.
 package api
 

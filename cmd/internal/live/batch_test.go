@@ -48,8 +48,8 @@ func TestBatchWithSharedFile(t *testing.T) {
 		w.Changes = func(files Files) ([]FileChange, error) {
 			changes, err := change(files)
 			before, readErr := files.Read(record)
-			return append(changes, FileChange{Path: record, Text: []byte(string(before) + name + "\n"), Before: before}),
-				errors.Join(err, readErr)
+			text := []byte(string(before) + name + "\n")
+			return append(changes, FileChange{Path: record, Text: text, Before: before}), errors.Join(err, readErr)
 		}
 		writes = append(writes, w)
 	}
@@ -118,7 +118,8 @@ func TestQueue(t *testing.T) {
 		time.Sleep(20 * time.Millisecond) // so that they come in this order
 	}
 	for n := range 10 {
-		write(creating(farms, fmt.Sprintf("f%d.toml", n), strings.Replace(webFarm, ".1:80", fmt.Sprintf(".%d:80", n+9), 1)))
+		text := strings.Replace(webFarm, ".1:80", fmt.Sprintf(".%d:80", n+9), 1)
+		write(creating(farms, fmt.Sprintf("f%d.toml", n), text))
 	}
 	write(replacing("web.toml", "10.0.0.2", "10.0.0.8"))
 	write(replacing("web.toml", "10.0.0.8", "10.0.0.9"))

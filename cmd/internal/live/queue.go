@@ -31,12 +31,12 @@ type queuedWrite struct {
 	result chan WriteResult
 }
 
-// NewQueue returns an empty queue for writes of the engine. Done is called at the end of each round of writes. The engine
-// is occupied meanwhile: only SnapshotAfter can be used.
+// NewQueue returns an empty queue for writes of the engine. Done is called at the end of each round of writes. The
+// engine is occupied meanwhile: only SnapshotAfter can be used.
 func NewQueue(e *Engine, done func([]WriteResult)) *Queue { return &Queue{engine: e, done: done} }
 
-// Write does a write when its turn comes. The error is ErrBusy if that takes too long; then nothing has changed. A write
-// that has begun goes on after the end of ctx.
+// Write does a write when its turn comes. The error is ErrBusy if that takes too long; then nothing has changed. A
+// write that has begun goes on after the end of ctx.
 func (q *Queue) Write(ctx context.Context, w Write) WriteResult {
 	own := &queuedWrite{Write: w, result: make(chan WriteResult, 1)}
 	q.add(own)
@@ -80,8 +80,8 @@ func (q *Queue) withdraw(w *queuedWrite) bool {
 	return true
 }
 
-// work does rounds of writes until the queue is empty. Writes that come meanwhile wait for the next round, so a round is
-// as large as the load before it was slow. It does not end with a client.
+// work does rounds of writes until the queue is empty. Writes that come meanwhile wait for the next round, so a slow
+// load makes the next round larger. It does not end with a client.
 func (q *Queue) work() {
 	for q.more() {
 		var round []*queuedWrite

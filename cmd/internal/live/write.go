@@ -52,7 +52,7 @@ var (
 	ErrRefused  = errors.New("nft or the kernel refuses the rules; nothing was loaded")
 	ErrNotSaved = errors.New("the files cannot be written; nothing was loaded")
 
-	ErrUntrusted = errors.New("other users can write to the directories of farms, so nothing was loaded: run farmc check")
+	ErrUntrusted = errors.New("other users can write to the directories of farms; nothing was loaded: run farmc check")
 )
 
 // maxWriteAttempts is how often a write starts if another program changes its files.

@@ -55,8 +55,8 @@ func (t *target) remove() (changes []live.FileChange, err error) {
 	return t.unrecorded(changes)
 }
 
-// removeDropIn adds the removal of a drop-in that a program wrote. Those lie in the last of several directories, which a
-// reboot empties, or are farmc's own.
+// removeDropIn adds the removal of a drop-in that a program wrote: one in the last of several directories, which a
+// reboot empties, or one of farmc's own.
 func (t *target) removeDropIn(changes []live.FileChange, file string) ([]live.FileChange, error) {
 	text, err := t.Read(file)
 	if err != nil || text == nil {

@@ -1,5 +1,6 @@
-// Package manage changes farms as files: it creates, replaces, edits and deletes farms and their backends. Each function
-// returns a live.Write, which package live does together with its load. Commands and the API use the same functions.
+// Package manage changes farms as files: it creates, replaces, edits and deletes farms and their backends. Each
+// function returns a live.Write, which package live does together with its load. Commands and the API use the same
+// functions.
 //
 // The package knows farms as documents (package edit) and the files of a farm in all directories. It knows no HTTP, no
 // command lines and no rules.
@@ -9,8 +10,8 @@
 // the state directory).
 //
 // Be aware:
-//   - The functions that a live.Write holds run under the lock of the engine, perhaps several times. They read the files
-//     anew each time, so a condition never holds for an older version of the farm.
+//   - The functions that a live.Write holds run under the lock of the engine, perhaps several times. They read the
+//     files anew each time, so a condition never holds for an older version of the farm.
 //   - A name from outside becomes part of a path only if farm.NamesFarm admits it.
 //   - Success means in force: a change that a drop-in overrides is refused, with the name of the drop-in.
 package manage
@@ -40,7 +41,7 @@ func (m Missing) Error() string { return "there is no such " + m.Kind }
 
 // A Faulty error has the faults of a document, or of the file that it is to change.
 type Faulty struct {
-	File   string // path of the file; "": the faults are those of the document
+	File   string // path of the file; "": the faults are in the document
 	Faults []edit.Fault
 }
 

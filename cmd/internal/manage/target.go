@@ -9,7 +9,7 @@ import (
 	"farmc/compiler/farm"
 )
 
-// A target is a farm whose files are to be changed.
+// A target is a farm that a write changes.
 type target struct {
 	live.Files
 	name    string
@@ -39,7 +39,8 @@ func find(files live.Files, name string) (*target, error) {
 
 func (t *target) exists() bool { return t.text != nil }
 
-// document returns the keys of the farm's file and its drop-ins; nil if there is no farm, "null" if the file is not TOML.
+// document returns the keys of the farm's file and its drop-ins; nil if there is no farm, "null" if the file is not
+// TOML.
 func (t *target) document() json.RawMessage {
 	switch {
 	case !t.exists():

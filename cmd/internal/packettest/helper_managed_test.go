@@ -124,7 +124,8 @@ func (m *managed) edit(ctx context.Context) {
 		state.change(random)
 		state.web[1] = max(state.web[1], 1) // one backend stays, as the drop-in of flap drains another one
 		m.writeFarms(state)
-		m.write("farms.d/hand.toml", fmt.Sprintf("listen = '192.0.2.1:3001'\nbackends.b1.address = '10.8.0.%d'\n", n%250))
+		const hand = "listen = '192.0.2.1:3001'\nbackends.b1.address = '10.8.0.%d'\n"
+		m.write("farms.d/hand.toml", fmt.Sprintf(hand, n%250))
 		time.Sleep(time.Duration(random.IntN(200)) * time.Millisecond)
 	}
 }

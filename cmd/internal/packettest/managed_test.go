@@ -16,7 +16,8 @@ func TestManagedFromNothing(t *testing.T) {
 	m.startWatch()
 	c := &apiClient{managed: m, Client: unixClient(m.at("api"))}
 	backend := func(n int) map[string]any {
-		return map[string]any{"address": []string{fmt.Sprint("10.2.0.1", n), fmt.Sprint("fd00:2::1", n)}, "port": 8080 + n}
+		addresses := []string{fmt.Sprint("10.2.0.1", n), fmt.Sprint("fd00:2::1", n)}
+		return map[string]any{"address": addresses, "port": 8080 + n}
 	}
 	farm := map[string]any{"take-over": true, "mode": "snat", "listen": []string{"192.0.2.1:80", "[2001:db8::1]:80"},
 		"backends": map[string]any{"b1": backend(1), "b2": backend(2)}}
@@ -36,7 +37,8 @@ func TestManagedFromNothing(t *testing.T) {
 		{"PATCH", "", map[string]any{"state": nil}, 200, answered(shares{"b2:8082": 1, "b3:8083": 1})},
 		{"DELETE", "", nil, 200, unbalanced},
 	} {
-		if status, _ := c.ask(change.method, "/v1/farms/web"+change.path, change.body, "", nil); status != change.status {
+		status, _ := c.ask(change.method, "/v1/farms/web"+change.path, change.body, "", nil)
+		if status != change.status {
 			t.Fatalf("%s %s: %d, want %d", change.method, change.path, status, change.status)
 		}
 		if err := change.then.do(m.testbed); err != nil {
@@ -50,8 +52,9 @@ func TestManagedFromNothing(t *testing.T) {
 }
 
 // TestManagedUnderTraffic has 50 clients of the API add, change and delete farms and backends, while other farms have
-// traffic, files are edited by hand, and drop-ins come and go. At the end files, kernel and listing agree; no connection
-// is lost; no reply said success wrongly; no update with If-Match is lost. STRESS=1 takes a minute (make stress).
+// traffic, files are edited by hand, and drop-ins come and go. At the end files, kernel and listing agree; no
+// connection is lost; no reply said success wrongly; no update with If-Match is lost. STRESS=1 takes a minute (make
+// stress).
 func TestManagedUnderTraffic(t *testing.T) {
 	plan, clients, long := trafficPlan{clients: 2, holders: 4}, 50, 6*time.Second
 	if os.Getenv("STRESS") != "" {
