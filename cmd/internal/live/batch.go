@@ -92,19 +92,31 @@ func (e *Engine) writeTogether(ctx context.Context, writes []*pendingWrite) {
 	}
 }
 
-// afterFailure does the writes of a batch that failed, each alone, if one of them may be the cause. The writes that had
-// no fault stay together with the later ones.
+// afterFailure returns the writes that come after a batch that failed: those of the batch that had no fault, and the
+// later ones. A write that failed for its own sake has its result; the others are done alone, in their order.
 func (e *Engine) afterFailure(ctx context.Context, batch, later []*pendingWrite) []*pendingWrite {
-	faulty := slices.ContainsFunc(batch, func(w *pendingWrite) bool { return w.result.Err != nil })
 	var again []*pendingWrite
 	for _, w := range batch {
-		if w.result.Err == nil && faulty {
+		switch {
+		case w.result.Err == nil:
 			again = append(again, w)
-			continue
+		case w.result.load != nil || w.concernsOther(batch):
+			e.writeAlone(ctx, w)
 		}
-		e.writeAlone(ctx, w)
 	}
 	return append(again, later...)
+}
+
+// concernsOther reports whether a fault of the write names the farm or list of another one.
+func (w *pendingWrite) concernsOther(batch []*pendingWrite) bool {
+	for _, d := range w.result.Diagnostics {
+		for _, item := range farmsAndLists(d) {
+			if item != w.Item && slices.ContainsFunc(batch, func(o *pendingWrite) bool { return o.Item == item }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // writeAlone does a write in a load of its own. It begins again if another program changes the files meanwhile.

@@ -1,0 +1,76 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"farmc/cmd/internal/edit"
+	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/manage"
+)
+
+// A failing writer gives each write this error.
+type failing struct{ err error }
+
+func (f failing) Write(context.Context, string, live.Write) live.WriteResult {
+	return live.WriteResult{Err: f.err}
+}
+
+func TestStatusesOfWrites(t *testing.T) {
+	s := start(t, siteFiles)
+	for _, tt := range []struct {
+		err  error
+		want int
+	}{
+		{live.ErrFaulty, 400},
+		{manage.Faulty{Faults: []edit.Fault{{Key: "listen", Message: "no"}}}, 400},
+		{manage.Missing{Kind: "farm"}, 404},
+		{manage.Blocked{Reason: "a drop-in"}, 409},
+		{manage.Faulty{File: "web.toml", Faults: []edit.Fault{{Message: "no TOML"}}}, 409},
+		{fmt.Errorf("%w: web.toml", live.ErrConflict), 409},
+		{live.ErrOnTrial, 409},
+		{live.ErrHeld, 409},
+		{live.ErrUntrusted, 409},
+		{problem{status: 412}, 412},
+		{live.ErrRefused, 422},
+		{errors.New("a mistake"), 500},
+		{fmt.Errorf("%w: no turn", live.ErrBusy), 503},
+		{fmt.Errorf("%w: no space left on device", live.ErrNotSaved), 507},
+	} {
+		s.Writer = failing{tt.err}
+		for _, method := range []string{"PUT", "PATCH", "DELETE"} {
+			x := s.do(t, exchange{key: "writer", method: method, path: "/v1/farms/web", body: "{}"})
+			if x.status != tt.want || strings.Contains(x.answer, `"changes":`) {
+				t.Errorf("%s with the error %v: %d %s, want %d", method, tt.err, x.status, x.answer, tt.want)
+			}
+			if (x.got.Get("Retry-After") != "") != (tt.want == 503) {
+				t.Errorf("%s with the error %v: Retry-After is %q", method, tt.err, x.got.Get("Retry-After"))
+			}
+		}
+	}
+}
+
+// No name leads out of the directories of farms, and no malformed document reaches a write.
+func TestHostileWrites(t *testing.T) {
+	s := start(t, siteFiles)
+	s.Writer = failing{errors.New("the write was called")}
+	for _, path := range []string{"/v1/farms/..", "/v1/farms/..%2fweb", "/v1/farms/web%00", "/v1/farms/.hidden",
+		"/v1/farms/_defaults", "/v1/farms/a%20b", "/v1/farms/" + strings.Repeat("a", 49), "/v1/farms/%ff"} {
+		x := s.do(t, exchange{key: "writer", method: "PUT", path: path, body: "{}"})
+		if x.status != 400 && x.status != 404 {
+			t.Errorf("PUT %s: %d %s", path, x.status, x.answer)
+		}
+	}
+	for _, body := range []string{"", "[]", "null", `{"a":1,"a":2}`, `{"a":"` + "\xff" + `"}`,
+		strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100)} {
+		for _, method := range []string{"PUT", "PATCH"} {
+			x := s.do(t, exchange{key: "writer", method: method, path: "/v1/farms/web", body: body})
+			if x.status != 400 {
+				t.Errorf("%s %.20q: %d %s", method, body, x.status, x.answer)
+			}
+		}
+	}
+}
