@@ -56,7 +56,9 @@ func (s *apiServer) Rollback(ctx context.Context, by string, steps int) live.Wri
 
 // engineOf returns the engine for a key. Faulty farms stay as they were if watch does so.
 func (s *apiServer) engineOf(by string) *live.Engine {
-	return s.watcher.engine.For(s.log, "API: "+by, s.watcher.engine.Isolate)
+	e := s.watcher.engine.For(s.log, "API: "+by, s.watcher.engine.Isolate)
+	e.Patience = live.MaxQueued
+	return e
 }
 
 // outcome gives the outcome of a load to the readers.

@@ -29,6 +29,7 @@ type applyAnswer struct {
 	Warnings []live.FarmFault `json:"warnings"`
 	Took     float64          `json:"took"`
 	Left     float64          `json:"left,omitempty"` // seconds to confirm; 0: nothing to confirm
+	DryRun   bool             `json:"dryRun,omitempty"`
 }
 
 // apply loads the files. {"confirm": "60s"} loads them on trial.
@@ -44,13 +45,47 @@ func (s *Server) apply(w http.ResponseWriter, r *http.Request) error {
 			return malformed(`confirm is a time from 5s to 24h, such as "60s"`)
 		}
 	}
+	switch dry, err := isDryRun(r); {
+	case err != nil:
+		return err
+	case dry:
+		return s.dryApply(w, r)
+	}
 	began := time.Now()
 	result := s.Applier.Apply(r.Context(), keyOf(r.Context()).Name, confirm)
 	return answerApply(w, result, began, confirm)
 }
 
+// dryApply answers with the changes that an apply would make.
+func (s *Server) dryApply(w http.ResponseWriter, r *http.Request) error {
+	began := time.Now()
+	d, err := s.Farms.Difference(r.Context())
+	switch {
+	case errors.Is(err, live.ErrFaulty):
+		return faultyFiles(s.Farms.Current())
+	case err != nil:
+		return err
+	case d.Blocked != "":
+		return problem{status: http.StatusConflict, message: d.Blocked}
+	}
+	writeJSON(w, http.StatusOK, applyAnswer{Changes: d.Changes, Warnings: []live.FarmFault{},
+		Took: time.Since(began).Seconds(), DryRun: true})
+	return nil
+}
+
+// wet returns an error for a request that has no dry run.
+func wet(r *http.Request) error {
+	if r.URL.RawQuery != "" {
+		return malformed("this request has no parameter, and no dry run")
+	}
+	return nil
+}
+
 // confirm keeps the farms of a load on trial.
 func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
+	if err := wet(r); err != nil {
+		return err
+	}
 	if _, err := s.readOptions(w, r); err != nil {
 		return err
 	}
@@ -66,6 +101,9 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
 
 // rollback loads the farms as they were {"steps": N} loads ago; 1 without a document.
 func (s *Server) rollback(w http.ResponseWriter, r *http.Request) error {
+	if err := wet(r); err != nil {
+		return err
+	}
 	document, err := s.readOptions(w, r, "steps")
 	if err != nil {
 		return err

@@ -36,7 +36,10 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, farm 
 
 // do does a write to a farm, and returns the answer.
 func (s *Server) do(r *http.Request, farm string, change live.Write) (live.WriteResult, writeAnswer, error) {
-	change.DryRun = r.URL.Query().Has("dry-run")
+	var err error
+	if change.DryRun, err = isDryRun(r); err != nil {
+		return live.WriteResult{}, writeAnswer{}, err
+	}
 	began := time.Now()
 	result := s.Writer.Write(r.Context(), keyOf(r.Context()).Name, change)
 	if result.Err != nil {
@@ -44,6 +47,19 @@ func (s *Server) do(r *http.Request, farm string, change live.Write) (live.Write
 	}
 	return result, writeAnswer{Changes: result.ChangesOf(farm), Warnings: result.Warnings,
 		Took: time.Since(began).Seconds(), DryRun: change.DryRun}, nil
+}
+
+// isDryRun reports whether a request asks for its reply alone. A parameter with another name is an error, as a misspelt
+// dry run would change something.
+func isDryRun(r *http.Request) (bool, error) {
+	dry := false
+	for name, values := range r.URL.Query() {
+		if name != "dry-run" || len(values) != 1 || values[0] != "" {
+			return false, malformed("a request that changes something has no parameter but ?dry-run")
+		}
+		dry = true
+	}
+	return dry, nil
 }
 
 // writeProblem returns the problem of a write to a farm. Errors of its own, such as a condition that fails, pass.

@@ -53,6 +53,20 @@ func TestStatusesOfWrites(t *testing.T) {
 	}
 }
 
+// No request changes anything whose dry run is misspelt, or that has none.
+func TestMisspeltDryRuns(t *testing.T) {
+	s := start(t, siteFiles)
+	s.Writer = failing{errors.New("the write was called")}
+	for _, request := range []string{"PUT /v1/farms/web?dryrun", "PATCH /v1/farms/web?dry-run=0",
+		"DELETE /v1/farms/web?dry-run&force", "POST /v1/apply?dry_run", "POST /v1/confirm?dry-run",
+		"POST /v1/rollback?dry-run"} {
+		method, path, _ := strings.Cut(request, " ")
+		if x := s.do(t, exchange{key: "writer", method: method, path: path, body: "{}"}); x.status != 400 {
+			t.Errorf("%s: %d %s", request, x.status, x.answer)
+		}
+	}
+}
+
 // No name leads out of the directories of farms, and no malformed document reaches a write.
 func TestHostileWrites(t *testing.T) {
 	s := start(t, siteFiles)

@@ -147,7 +147,20 @@ func TestQueueWithoutTurn(t *testing.T) {
 	if took := time.Since(began); !errors.Is(r.Err, ErrBusy) || took < 2*time.Second || took > 10*time.Second {
 		t.Errorf("Write gives %v after %v", r.Err, took)
 	}
+	impatient := e.For(t.Logf, "test", true)
+	impatient.Patience = 50 * time.Millisecond
+	if _, _, err := impatient.Apply(t.Context()); !errors.Is(err, ErrBusy) {
+		t.Errorf("Apply gives %v", err)
+	}
 	release()
+	unlock, err := (Store{Dir: e.Store.Dir}).Lock(t.Context(), func() {}) // as another process does
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := impatient.Apply(t.Context()); !errors.Is(err, ErrBusy) {
+		t.Errorf("Apply gives %v", err)
+	}
+	unlock()
 	if r := q.Write(t.Context(), replacing("web.toml", "10.0.0.2", "10.0.0.9")); r.Err != nil {
 		t.Error(r.Err)
 	}

@@ -50,6 +50,8 @@ type Engine struct {
 	Idle     bool   // load nothing while there is no farm and never was one
 	Insecure bool   // warn, instead of refusing, if users other than root may write to farms or state
 
+	Patience time.Duration // a load that waits longer for its turn fails with ErrBusy; 0: it waits
+
 	Observer Observer // is told of loads, findings and bans; nil: none is
 	ReadOnly []string // paths of directories of farms that programs must not write to
 

@@ -19,11 +19,11 @@ type Queue struct {
 	working bool // a goroutine does the waiting writes
 }
 
-// Limits of a queue.
-const (
-	maxQueued = 2500 * time.Millisecond // the longest wait of a write for its turn
-	maxBatch  = 100                     // writes in a round
-)
+// MaxQueued is the longest wait of a write for its turn.
+const MaxQueued = 2500 * time.Millisecond
+
+// maxBatch is the number of writes in a round.
+const maxBatch = 100
 
 // A queuedWrite is a write that waits for its turn.
 type queuedWrite struct {
@@ -40,14 +40,14 @@ func NewQueue(e *Engine, done func([]WriteResult)) *Queue { return &Queue{engine
 func (q *Queue) Write(ctx context.Context, w Write) WriteResult {
 	own := &queuedWrite{Write: w, result: make(chan WriteResult, 1)}
 	q.add(own)
-	late := time.NewTimer(maxQueued)
+	late := time.NewTimer(MaxQueued)
 	defer late.Stop()
 	var err error
 	select {
 	case r := <-own.result:
 		return r
 	case <-late.C:
-		err = fmt.Errorf("%w: the write got no turn within %s", ErrBusy, maxQueued)
+		err = fmt.Errorf("%w: the write got no turn within %s", ErrBusy, MaxQueued)
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
