@@ -134,7 +134,7 @@ func (w *pendingWrite) loadError(p Plan, diagnostics diag.Diagnostics, err error
 		return err
 	case p.isIsolated(w.kindAndName() + " "):
 		return ErrRefused
-	case p.isHeld(w.kindAndName() + " "):
+	case w.InForce != nil && p.isHeld(w.kindAndName()+" "): // states of backends change also on hold
 		return ErrHeld
 	case w.Check != nil:
 		return w.Check(p.Script.Farms)
