@@ -34,6 +34,22 @@ func descriptions() map[string]description {
 		"POST /v1/check": {summary: "Would these farms load? Changes nothing", reply: live.TrialCheck{}, body: struct {
 			Farms map[string]any `json:"farms"`
 		}{}},
+		"PUT /v1/farms/{farm}":    changing("Create or replace a farm", map[string]any{}, 201),
+		"PATCH /v1/farms/{farm}":  changing("Change keys of a farm: a JSON merge patch", map[string]any{}, 200),
+		"DELETE /v1/farms/{farm}": changing("Delete a farm", nil, 200),
+		"PUT /v1/farms/{farm}/backends/{backend}": changing("Create or replace a backend of a farm",
+			map[string]any{}, 201),
+		"PATCH /v1/farms/{farm}/backends/{backend}": changing("Change keys of a backend: a JSON merge patch",
+			map[string]any{}, 200),
+		"DELETE /v1/farms/{farm}/backends/{backend}": changing("Delete a backend", nil, 200),
+		"POST /v1/apply": {summary: "Load the files; with confirm on trial", query: []parameter{dryRunParameter},
+			body: struct {
+				Confirm string `json:"confirm,omitempty"`
+			}{}, optional: true, reply: applyAnswer{}},
+		"POST /v1/confirm": {summary: "Keep the farms of a load on trial", status: 204},
+		"POST /v1/rollback": {summary: "Load the farms of an earlier load, and hold the changed ones", body: struct {
+			Steps int `json:"steps,omitempty"`
+		}{}, optional: true, reply: applyAnswer{}},
 		"GET " + eventsPath: {summary: "Server-sent events: loads, backends, faults, tampering, bans, findings",
 			kind: "text/event-stream"},
 		"GET /metrics":         {summary: "Numbers of farms and loads for Prometheus", kind: "text/plain"},
@@ -41,8 +57,16 @@ func descriptions() map[string]description {
 	}
 }
 
+// changing describes a request that changes a farm.
+func changing(summary string, body any, status int) description {
+	return description{summary: summary, query: []parameter{dryRunParameter}, body: body, reply: writeAnswer{},
+		status: status}
+}
+
 type healthReply struct {
 	Status string `json:"status"`
 }
+
+var dryRunParameter = parameter{"dry-run", "the reply alone: nothing changes"}
 
 var selectParameter = parameter{"select", "name, farm, sources, loaded, faults or keys of farms, with commas between"}

@@ -11,13 +11,14 @@ import (
 
 // A description tells clients of a route. It stands in the tables of describe.go, by the method and the path.
 type description struct {
-	summary string
-	query   []parameter
-	body    any    // a value of the type of the document; nil: the request has none
-	reply   any    // the same of the answer; nil: it has none
-	kind    string // content type of the answer; "": JSON
-	status  int    // of the answer; 0: 200
-	etag    bool   // 304 is an answer, too
+	summary  string
+	query    []parameter
+	body     any    // a value of the type of the document; nil: the request has none
+	optional bool   // the document may be missing
+	reply    any    // the same of the answer; nil: it has none
+	kind     string // content type of the answer; "": JSON
+	status   int    // of the answer; 0: 200
+	etag     bool   // 304 is an answer, too
 }
 
 // A parameter is one of the query.
@@ -83,7 +84,7 @@ func (s schemas) operation(route Route, d description) object {
 		out["security"] = []object{}
 	}
 	if d.body != nil {
-		out["requestBody"] = object{"required": true, "content": content("", s.of(reflect.TypeOf(d.body)))}
+		out["requestBody"] = object{"required": !d.optional, "content": content("", s.of(reflect.TypeOf(d.body)))}
 	}
 	return out
 }

@@ -53,6 +53,7 @@ type Engine struct {
 	Patience time.Duration // a load that waits longer for its turn fails with ErrBusy; 0: it waits
 
 	Observer Observer // is told of loads, findings and bans; nil: none is
+
 	ReadOnly []string // paths of directories of farms that programs must not write to
 
 	FollowsNetwork bool // the caller calls ForgetRoutes when routes may have changed; no compilation asks before
