@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"farmc/cmd/internal/edit"
 	"farmc/cmd/internal/live"
@@ -49,6 +50,58 @@ func TestStatusesOfWrites(t *testing.T) {
 			if (x.got.Get("Retry-After") != "") != (tt.want == 503) {
 				t.Errorf("%s with the error %v: Retry-After is %q", method, tt.err, x.got.Get("Retry-After"))
 			}
+		}
+	}
+}
+
+// A succeeding writer has done each write, and each load.
+type succeeding struct{ err error }
+
+func (succeeding) Write(context.Context, string, live.Write) live.WriteResult {
+	return live.WriteResult{Plan: live.Plan{Changes: []string{"web: listen", "mail: new"}}, Warnings: []live.FarmFault{}}
+}
+
+func (succeeding) Apply(_ context.Context, _ string, confirm time.Duration) live.WriteResult {
+	return live.WriteResult{Plan: live.Plan{OnTrial: confirm > 0}, Warnings: []live.FarmFault{}}
+}
+
+func (f succeeding) Confirm(context.Context, string) error { return f.err }
+
+func (f succeeding) Rollback(context.Context, string, int) live.WriteResult {
+	return live.WriteResult{Err: f.err, Warnings: []live.FarmFault{}}
+}
+
+// The replies of writes and loads are those that the description of the API has.
+func TestRepliesOfWrites(t *testing.T) {
+	s := start(t, siteFiles)
+	s.Writer, s.Applier = succeeding{}, succeeding{}
+	for _, tt := range []struct {
+		request, body string
+		want          int
+		answer        string
+	}{
+		{"PUT /v1/farms/web", "{}", 200, `{"changes":["listen"],"warnings":[],"took":`},
+		{"PATCH /v1/farms/web/backends/b1?dry-run", "{}", 200, `"dryRun":true}`},
+		{"DELETE /v1/farms/web", "", 200, `{"changes":["listen"],`},
+		{"POST /v1/apply", "", 200, `{"changes":[],"warnings":[],"took":`},
+		{"POST /v1/apply", `{"confirm": "60s"}`, 200, `"left":`},
+		{"POST /v1/apply", `{"confirm": "1s"}`, 400, "5s to 24h"},
+		{"POST /v1/apply", `{"confirms": "60s"}`, 400, `has no key`},
+		{"POST /v1/confirm", "", 204, ""},
+		{"POST /v1/rollback", `{"steps": 2}`, 200, `"changes":[]`},
+		{"POST /v1/rollback", `{"steps": "2"}`, 400, "steps is a number"},
+	} {
+		method, path, _ := strings.Cut(tt.request, " ")
+		x := s.do(t, exchange{key: "writer", method: method, path: path, body: tt.body})
+		if x.status != tt.want || !strings.Contains(x.answer, tt.answer) {
+			t.Errorf("%s: %d %s, want %d %s", tt.request, x.status, x.answer, tt.want, tt.answer)
+		}
+	}
+	for _, err := range []error{live.ErrNoTrial, live.ErrNoPrevious} {
+		s.Applier = succeeding{err}
+		path := map[error]string{live.ErrNoTrial: "confirm", live.ErrNoPrevious: "rollback"}[err]
+		if x := s.do(t, exchange{key: "writer", method: "POST", path: "/v1/" + path}); x.status != 409 {
+			t.Errorf("%s with the error %v: %d %s", path, err, x.status, x.answer)
 		}
 	}
 }
