@@ -61,8 +61,13 @@ func (f Files) Farm(name, backend string) (*farm.Farm, error) {
 	return f.engine.knownFarm(name, backend)
 }
 
-// Reading reads the files of one farm as they are now; nil if there is no such farm, or if it is masked.
-func (f Files) Reading(name string) *farm.Reading { return farm.ReadOne(f.engine.Dirs, name) }
+// Reading reads the files of one farm as they are now; nil if there is no such farm, or if it is masked. Files that
+// other users may write to are left out, as in a compilation.
+func (f Files) Reading(name string) *farm.Reading {
+	permissions := f.engine.newPermissions()
+	defer permissions.close()
+	return farm.ReadOne(permissions.check(f.engine.Dirs), name)
+}
 
 // All returns the paths of the files of this name in all directories, from low to high precedence. A name can be in the
 // directory of a farm's drop-ins.
