@@ -37,8 +37,6 @@ func (c *call) apiFlags() {
 	c.set.StringVar(&c.api.certFile, "tls-cert", "", "`file` with the certificate of the API, in PEM")
 	c.set.StringVar(&c.api.keyFile, "tls-key", "", "`file` with the key of the certificate, in PEM")
 	c.set.BoolVar(&c.api.insecure, "api-insecure", false, "let other machines connect without TLS")
-	c.set.StringArrayVar(&c.api.readOnly, "read-only-dir", nil,
-		"`directory` of farms that the API must not change; repeatable")
 }
 
 func (c *call) keysFlag() {

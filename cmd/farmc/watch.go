@@ -38,6 +38,8 @@ that clients connect to, without network privileges.`,
 		c.isolateFlag()
 		c.apiFlags()
 		c.relayFlag("", "`socket` where farmc api hands requests over (default: none)")
+		c.set.StringArrayVar(&c.api.readOnly, "read-only-dir", nil,
+			"`directory` of farms that the API must not change; repeatable")
 	},
 	run: func(ctx context.Context, c *call) int {
 		w := watcher{call: c, engine: c.engine(), reported: nothingReported, served: make(chan struct{}, 1)}
