@@ -404,7 +404,7 @@ func purgeAtOnceUnloads(m *Machine) {
 		m.t.Errorf("after the purge the tables are\n%s", tables)
 	}
 	m.Do("nft delete table inet other; dpkg -i /root/farmc.deb")
-	if said := m.Do("dpkg --purge farmc 2>&1"); strings.Contains(said, "rules") {
+	if said := m.Do("dpkg --purge farmc 2>&1"); strings.Contains(said, "farmc: ") {
 		m.t.Errorf("without rules the purge says\n%s", said)
 	}
 }
