@@ -108,7 +108,7 @@ func apiComesBack(m *Machine) {
 	m.statusOf(onSocket+"/healthz", "200")
 	m.Do("systemctl start farmc-watch")
 	m.statusOf(onSocket+"/v1/farms", "200")
-	m.Do("systemctl stop farmc-api.socket; [ ! -e /run/farmc/api.sock ]; systemctl start farmc-api.socket")
+	m.Do("systemctl stop farmc-api.socket && [ ! -e /run/farmc/api.sock ] && systemctl start farmc-api.socket")
 	m.statusOf(onSocket+"/v1/farms", "200")
 	stop()
 	if now := m.mustBeLoaded(); now != before {
@@ -128,7 +128,7 @@ func watcherChangesFarms(m *Machine) {
 	m.Until("journalctl --no-pager -u farmc-watch | grep -F 'drain: '")
 	m.serves("12")
 	m.Do(onSocket + `/v1/farms/web/backends/b11 | grep -F '"state":"drain"'`)
-	m.Do("farmc up web b11; farmc status web | grep -E '^ *b11 .*up'; rm -r /run/farmc/farms.d/web.toml.d")
+	m.Do("farmc up web b11 && farmc status web | grep -E '^ *b11 .*up' && rm -r /run/farmc/farms.d/web.toml.d")
 	m.Write("/etc/farmc/farms.d/web.toml", web("11"))
 	m.serves("11")
 	m.awaitNoDiff()
@@ -143,7 +143,7 @@ func optionsOfServices(m *Machine) {
 		`s|^FARMC_API_OPTIONS=.*|FARMC_API_OPTIONS="--api-keys /etc/farmc/none"|' /etc/default/farmc; `+
 		"systemctl restart farmc farmc-api", webAt("83"))
 	m.Until(inClient + "request 192.0.2.1:83")
-	m.Do("systemctl reload farmc; farmc diff --dir /etc/farmc/farms.d --dir /srv/farms")
+	m.Do("systemctl reload farmc && farmc diff --dir /etc/farmc/farms.d --dir /srv/farms")
 	m.statusOf(onSocket+"/v1/farms -K /home/ops/keyrc", "401")
 	m.statusOf("curl -sS -m 20 --unix-socket /run/farmc/one.sock http://farmc/v1/farms", "200")
 	m.Do("cp /root/default /etc/default/farmc; rm -r /srv/farms; systemctl restart farmc farmc-api")
@@ -156,7 +156,7 @@ func upgradeKeepsAPI(m *Machine) {
 	for _, file := range []string{"farmc-99.deb", "farmc.deb"} {
 		m.Do("dpkg -i --force-downgrade /root/%s", file)
 		m.statusOf(onSocket+"/v1/farms", "200")
-		m.Do("systemctl is-active farmc-api.socket farmc-api.service; systemctl is-enabled farmc-api.socket")
+		m.Do("systemctl is-active farmc-api.socket farmc-api.service && systemctl is-enabled farmc-api.socket")
 	}
 	m.Do("systemctl disable --now farmc-api.socket; dpkg -i /root/farmc.deb")
 	if out, status := m.Try("systemctl is-active farmc-api.socket farmc-api.service || " +
