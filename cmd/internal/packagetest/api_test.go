@@ -94,14 +94,14 @@ func apiComesBack(m *Machine) {
 	stop := m.traffic()
 	for _, signal := range []string{"KILL", "SEGV"} {
 		old := m.Do("systemctl show -P MainPID farmc-api")
-		m.Do("systemctl kill --signal=%s farmc-api", signal)
+		m.Do("systemctl kill --kill-whom=main --signal=%s farmc-api", signal)
 		m.statusOf(onSocket+"/v1/farms", "200")
 		m.Until("systemctl is-active farmc-api")
 		if now := m.Do("systemctl show -P MainPID farmc-api"); now == old {
 			m.t.Errorf("the process %s survives %s", now, signal)
 		}
 	}
-	m.Do("systemctl kill --signal=KILL farmc-watch")
+	m.Do("systemctl kill --kill-whom=main --signal=KILL farmc-watch")
 	m.statusOf(onSocket+"/v1/farms", "200")
 	m.Do("systemctl stop farmc-watch")
 	m.statusOf(onSocket+"/v1/farms", "503")
