@@ -166,3 +166,23 @@ func upgradeKeepsAPI(m *Machine) {
 	m.Do("systemctl enable --now farmc-api.socket")
 	m.statusOf(onSocket+"/v1/farms", "200")
 }
+
+// apiWritesFarms: a write of the API is in force and in the files, which keep their owner, mode and text.
+func apiWritesFarms(m *Machine) {
+	m.Write("/etc/farmc/farms.d/web.toml", "# by hand\n"+web("11", "12"))
+	m.awaitNoDiff()
+	m.Do("chmod 640 /etc/farmc/farms.d/web.toml")
+	m.Do(onSocket + `/v1/farms/web -X PATCH -d '{"backends": {"b11": {"state": "down"}}}' | grep -F '"changes":["'`)
+	m.serves("12")
+	m.Do(`head -n 1 /etc/farmc/farms.d/web.toml | grep -x '# by hand' && ` +
+		`[ "$(stat -c '%%a %%U %%G' /etc/farmc/farms.d/web.toml)" = '640 root root' ] && farmc diff`)
+	m.Do(onSocket + `/v1/farms/more -X PUT -d '{"listen": "192.0.2.1:84", "backends": {"b11": {"address": ` +
+		`"10.2.0.11", "port": 8080}}}' | grep -F '"changes":["'`)
+	m.Do(inClient + "request 192.0.2.1:84")
+	m.Do(`[ "$(stat -c '%%a %%U %%G' /etc/farmc/farms.d/more.toml)" = '644 root root' ] && farmc check`)
+	m.Do(onSocket + `/v1/farms/more -X DELETE | grep -F '"changes":["' && [ ! -e /etc/farmc/farms.d/more.toml ]`)
+	m.statusOf("runuser -u ops -- "+onSocket+"/v1/farms/web -X DELETE -K /home/ops/keyrc", "403")
+	m.Write("/etc/farmc/farms.d/web.toml", web("11"))
+	m.serves("11")
+	m.awaitNoDiff()
+}

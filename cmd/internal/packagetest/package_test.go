@@ -37,6 +37,7 @@ func TestPackage(t *testing.T) {
 		{"api-over-tcp-by-a-drop-in", apiOverTCP},
 		{"api-comes-back", apiComesBack},
 		{"watcher-changes-farms-in-its-sandbox", watcherChangesFarms},
+		{"api-writes-farms", apiWritesFarms},
 		{"options-of-the-services", optionsOfServices},
 		{"refuses-farms-that-others-may-write", refusesForeignFiles},
 		{"more-drop-in-directories-than-inotify-instances", manyDropInDirs},
