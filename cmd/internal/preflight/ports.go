@@ -28,7 +28,7 @@ func (t TakenPort) Refused() bool { return !t.Serves && !t.Farm.TakeOver }
 // Name is the port and protocol.
 func (t TakenPort) Name() string { return fmt.Sprintf("%d/%s", t.Port, t.Protocol) }
 
-// A place is what distinguishes taken ports.
+// A place is the key of a taken port.
 type place struct {
 	at       netip.Addr
 	protocol sockets.Protocol
@@ -37,7 +37,7 @@ type place struct {
 
 func (t TakenPort) place() place { return place{t.At, t.Protocol, t.Port} }
 
-// TakenPorts returns the ports of this machine whose connections farms take. Only packets that arrive for an address of
+// TakenPorts returns the ports of this machine with connections that farms take. Only packets that arrive for an address of
 // this machine can reach a socket, so other addresses take none.
 func TakenPorts(farms []*farm.Farm) ([]TakenPort, error) {
 	if !slices.ContainsFunc(farms, func(f *farm.Farm) bool { return !f.Down && f.Mode != farm.Local }) {

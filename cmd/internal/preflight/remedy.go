@@ -19,7 +19,7 @@ type match struct {
 	state     string // dnat or untracked; "": any
 	arp       bool   // packets of ARP with the address
 	discovery bool   // neighbour discovery of IPv6
-	source    bool   // address and port are those of the source
+	source    bool   // address and port belong to the source
 	family    addr.Family
 	address   netip.Addr // destination; not valid: any
 	protocol  farm.Protocol
