@@ -37,8 +37,8 @@ type place struct {
 
 func (t TakenPort) place() place { return place{t.At, t.Protocol, t.Port} }
 
-// TakenPorts returns the ports of this machine with connections that farms take. Only packets that arrive for an address of
-// this machine can reach a socket, so other addresses take none.
+// TakenPorts returns the ports of this machine with connections that farms take. Only packets that arrive for an
+// address of this machine can reach a socket, so other addresses take none.
 func TakenPorts(farms []*farm.Farm) ([]TakenPort, error) {
 	if !slices.ContainsFunc(farms, func(f *farm.Farm) bool { return !f.Down && f.Mode != farm.Local }) {
 		return nil, nil
