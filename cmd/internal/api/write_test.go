@@ -58,7 +58,8 @@ func TestStatusesOfWrites(t *testing.T) {
 type succeeding struct{ err error }
 
 func (succeeding) Write(context.Context, string, live.Write) live.WriteResult {
-	return live.WriteResult{Plan: live.Plan{Changes: []string{"web: listen", "mail: new"}}, Warnings: []live.FarmFault{}}
+	changes := []string{"web: listen", "mail: new"}
+	return live.WriteResult{Plan: live.Plan{Changes: changes}, Warnings: []live.FarmFault{}}
 }
 
 func (succeeding) Apply(_ context.Context, _ string, confirm time.Duration) live.WriteResult {
