@@ -11,7 +11,13 @@ import (
 
 // OnlyStates reports whether the text of a drop-in sets states of backends, or how much of their weights counts, and
 // nothing else. An empty text does, a text that cannot be parsed does not.
-func OnlyStates(text []byte) bool {
+func OnlyStates(text []byte) bool { return setsOnly(text, "state", "weight-percent") }
+
+// OnlyWeights reports whether the text of a drop-in sets weights of backends, and nothing else.
+func OnlyWeights(text []byte) bool { return setsOnly(text, "weight") }
+
+// setsOnly reports whether the text sets nothing but these keys of backends.
+func setsOnly(text []byte, allowed ...string) bool {
 	var top map[string]any
 	if len(text) > maxStates || burntsushi.Unmarshal(text, &top) != nil {
 		return false
@@ -22,7 +28,7 @@ func OnlyStates(text []byte) bool {
 			return false
 		}
 		for _, b := range backends {
-			if keys, isTable := b.(map[string]any); !isTable || !onlyStates(keys) {
+			if keys, isTable := b.(map[string]any); !isTable || !hasOnly(keys, allowed) {
 				return false
 			}
 		}
@@ -30,9 +36,10 @@ func OnlyStates(text []byte) bool {
 	return true
 }
 
-func onlyStates(backend map[string]any) bool {
+// hasOnly reports whether a backend has at least one key, and none that is not allowed.
+func hasOnly(backend map[string]any, allowed []string) bool {
 	for key := range backend {
-		if key != "state" && key != "weight-percent" {
+		if !slices.Contains(allowed, key) {
 			return false
 		}
 	}

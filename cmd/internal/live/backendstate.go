@@ -20,52 +20,64 @@ type StateChange struct {
 	Farm, Backend string
 	State         farm.State
 	For           time.Duration // a running watch ends the state after this time; 0: no end
+	Keep          bool          // in the first directory, which outlasts a reboot
 	Tracked       bool          // refuse a farm whose connections are not tracked
 }
 
-// Errors of SetState.
+// Errors of state changes. ErrOtherState says that another file sets the state or the weight.
 var (
 	ErrNoWatcher = errors.New("no farmc watch runs, which would end the state after the time: " +
 		"systemctl enable --now farmc-watch")
-	ErrUntracked = errors.New("its connections are not tracked, so their end cannot be seen")
+	ErrUntracked  = errors.New("its connections are not tracked, so their end cannot be seen")
+	ErrOtherState = errors.New("another file sets it")
 )
 
-// SetState writes or removes the drop-in for the state of a backend, and loads the farms. Other farms with faults stay
-// as they were loaded last. If another file keeps a backend from state up, its drop-in is removed, and the error names
-// that file.
+// SetState does the write of a state change. If another file keeps a backend from state up, its drop-in is removed, and
+// the error names that file.
 func (e *Engine) SetState(ctx context.Context, change StateChange) (Plan, diag.Diagnostics, error) {
-	if change.For > 0 && !e.Store.WatcherRuns() {
-		return Plan{}, nil, ErrNoWatcher
-	}
+	r := e.Write(ctx, change.Write())
+	return r.Plan, r.Diagnostics, change.Explain(r)
+}
+
+// Write returns the write that adds or removes the drop-in for the state. Explain tells whether it succeeded.
+func (change StateChange) Write() Write {
 	w := Write{Item: change.Farm + ".toml", Urgent: true,
 		Changes: func(files Files) ([]FileChange, error) {
 			if err := change.admit(files); err != nil {
 				return nil, err
 			}
-			return e.stateFiles(change, files)
+			return change.dropIn().changes(files)
 		},
 	}
 	if change.State != farm.Up {
 		w.Check = change.check
 	}
-	r := e.Write(ctx, w)
-	return r.Plan, r.Diagnostics, change.explain(r)
+	return w
 }
 
 // admit returns why the state cannot be set: the farm or the backend does not exist, or tracks no connections.
 func (change StateChange) admit(files Files) error {
-	f, err := files.Farm(change.Farm, change.Backend)
+	f, err := files.farmWith(change.Farm, change.Backend)
 	if err != nil {
 		return err
-	}
-	if backendOf(f, change.Backend) == nil {
-		near := suggestion(change.Backend, backendNames(f))
-		return fmt.Errorf("farm %s has no backend %q%s", f.Name, change.Backend, near)
 	}
 	if change.Tracked && !f.Tracked() {
 		return fmt.Errorf("farm %s has mode %s: %w", f.Name, f.Mode, ErrUntracked)
 	}
 	return nil
+}
+
+// farmWith returns a farm that has the backend.
+func (f Files) farmWith(name, backend string) (*farm.Farm, error) {
+	found, err := f.Farm(name, backend)
+	if err != nil {
+		return nil, err
+	}
+	if backendOf(found, backend) == nil {
+		near := suggestion(backend, backendNames(found))
+		return nil, fmt.Errorf("farm %s has no backend %q%s", found.Name, backend, near)
+	}
+	return found, nil
 }
 
 // rememberedFarm returns a farm of the last compilation if it has the backend, or nil.
@@ -161,6 +173,9 @@ func (o otherState) Error() string {
 	return fmt.Sprintf("backend %s is still %s", o.change.Backend, o.state)
 }
 
+// Is makes the error an ErrOtherState.
+func (o otherState) Is(target error) bool { return target == ErrOtherState }
+
 // check returns why the backend does not have the state, or nil.
 func (change StateChange) check(farms []*farm.Farm) error {
 	i := slices.IndexFunc(farms, func(f *farm.Farm) bool { return f.Name == change.Farm })
@@ -171,14 +186,15 @@ func (change StateChange) check(farms []*farm.Farm) error {
 	switch {
 	case b == nil:
 		return fmt.Errorf("farm %s stays as it was loaded last: run farmc check", change.Farm)
-	case b.State != change.State:
+	case b.State != change.State && !isHealthDropIn(b.StateAt.File):
 		return otherState{change, b.State}
 	}
 	return nil
 }
 
-// explain returns the error of a result. It names the file that sets another state.
-func (change StateChange) explain(r WriteResult) error {
+// Explain returns the error of the result of the write; nil if the backend has the state, or will have it when its
+// checkers say that it is healthy. The error names the file that sets another state.
+func (change StateChange) Explain(r WriteResult) error {
 	err := r.Err
 	if err == nil {
 		err = change.check(r.Script.Farms)

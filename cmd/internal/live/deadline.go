@@ -15,12 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A stateDeadline is the end of a state of a backend, an entry of deadlines.json. The wall clock counts, because the
-// end must survive a reboot.
+// A stateDeadline is the end of a state or a weight of a backend, an entry of deadlines.json. The wall clock counts,
+// because the end must survive a reboot.
 type stateDeadline struct {
 	Farm    string    `json:"farm"`
 	Backend string    `json:"backend"`
-	State   string    `json:"state"`
+	State   string    `json:"state,omitempty"` // "": it is a weight
+	Weight  int       `json:"weight,omitempty"`
 	File    string    `json:"file"` // path of the drop-in
 	Text    string    `json:"text"` // its content; a file with another one is not removed
 	End     time.Time `json:"end"`
@@ -37,27 +38,32 @@ func (s Store) deadlines() (map[string]stateDeadline, error) {
 
 // deadlineFile returns the change that records the deadline of a drop-in, or removes the record if there is none.
 func (e *Engine) deadlineFile(name string, d *stateDeadline, files Files) ([]FileChange, error) {
-	all, err := e.Store.deadlines()
+	path := filepath.Join(e.Store.Dir, deadlinesFile)
+	before, err := files.Read(path)
 	if err != nil {
 		return nil, err
+	}
+	all := map[string]stateDeadline{}
+	if before != nil {
+		if err := json.Unmarshal(before, &all); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
 	}
 	if _, exists := all[name]; !exists && d == nil {
 		return nil, nil
 	}
-	path := filepath.Join(e.Store.Dir, deadlinesFile)
 	delete(all, name)
 	if d != nil {
 		all[name] = *d
 	}
 	if len(all) == 0 {
-		before, err := files.Read(path)
-		return []FileChange{{Path: path, Before: before}}, err
+		return []FileChange{{Path: path, Before: before}}, nil
 	}
 	text, err := json.Marshal(all)
 	if err != nil {
 		panic(err)
 	}
-	return files.replace(path, text)
+	return files.Replace(path, text)
 }
 
 func (s Store) writeDeadlines(all map[string]stateDeadline) error {
@@ -102,12 +108,20 @@ func (e *Engine) EndOverdueStates(ctx context.Context) ([]string, error) {
 			continue
 		}
 		delete(all, name)
-		ended = append(ended, fmt.Sprintf("%s: backend %s: the time of state %s is over", d.Farm, d.Backend, d.State))
+		ended = append(ended, fmt.Sprintf("%s: backend %s: the time of %s is over", d.Farm, d.Backend, d.what()))
 	}
 	if len(ended) > 0 {
 		errs = append(errs, e.Store.writeDeadlines(all))
 	}
 	return ended, errors.Join(errs...)
+}
+
+// what names the state or the weight.
+func (d stateDeadline) what() string {
+	if d.State == "" {
+		return fmt.Sprintf("weight %d", d.Weight)
+	}
+	return "state " + d.State
 }
 
 // remove removes the drop-in unless it was edited.
@@ -120,7 +134,7 @@ func (d stateDeadline) remove() error {
 		err = os.Remove(d.File)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot end the state of backend %s of farm %s: %w", d.Backend, d.Farm, err)
+		return fmt.Errorf("cannot end %s of backend %s of farm %s: %w", d.what(), d.Backend, d.Farm, err)
 	}
 	return nil
 }

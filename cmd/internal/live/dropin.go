@@ -2,41 +2,103 @@ package live
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"path"
+	"strings"
 	"time"
 
 	"farmc/compiler/farm"
 )
 
-// stateDropIn returns the name of the drop-in for the state of a backend. Drop-ins are merged in the order of their
-// names, so it overrides the drop-ins of other programs.
-func stateDropIn(farm, backend string) string { return farm + ".toml.d/zz-farmc-" + backend + ".toml" }
+// The beginnings of the names of farmc's own drop-ins, one for each backend. Drop-ins are merged in the order of their
+// names, so farmc's override those of other programs, and health words override states. No name of a backend has a dot,
+// so no two of the names are alike.
+const (
+	stateDropIns  = "zz-farmc-"
+	healthDropIns = "zz-farmc.health-"
+	weightDropIns = "zz-farmc.weight-"
+)
 
-// stateFiles returns the changes of files for a state: the drop-in in the directory of the highest precedence, and its
-// deadline. State up removes the drop-in from all directories.
-func (e *Engine) stateFiles(change StateChange, files Files) (changes []FileChange, err error) {
-	name := stateDropIn(change.Farm, change.Backend)
+// maxDropInName is the longest name that a drop-in may have.
+const maxDropInName = 48
+
+// ownDropIn returns the name of a drop-in of farmc. A long name of a backend ends with a digest.
+func ownDropIn(beginning, farm, backend string) string {
+	name := beginning + backend
+	if len(name) > maxDropInName {
+		sum := sha256.Sum256([]byte(backend))
+		digest := "." + hex.EncodeToString(sum[:6])
+		name = name[:maxDropInName-len(digest)] + digest
+	}
+	return farm + ".toml.d/" + name + ".toml"
+}
+
+// stateDropIn returns the name of the drop-in for the state of a backend.
+func stateDropIn(farm, backend string) string { return ownDropIn(stateDropIns, farm, backend) }
+
+// HealthDropIn returns the name of the drop-in for the health words about a backend.
+func HealthDropIn(farm, backend string) string { return ownDropIn(healthDropIns, farm, backend) }
+
+// isHealthDropIn reports whether a path is that of a drop-in for health words.
+func isHealthDropIn(file string) bool { return strings.HasPrefix(path.Base(file), healthDropIns) }
+
+// A ownSetting is a drop-in of farmc about one backend that lasts until it is removed, or until a time.
+type ownSetting struct {
+	name    string // in a directory of farms
+	text    string // "": the drop-in is removed
+	keep    bool   // in the first directory
+	ends    stateDeadline
+	lasting time.Duration // 0: no end
+}
+
+// dropIn returns the drop-in of a state.
+func (change StateChange) dropIn() ownSetting {
+	s := ownSetting{name: stateDropIn(change.Farm, change.Backend), keep: change.Keep, lasting: change.For,
+		ends: stateDeadline{Farm: change.Farm, Backend: change.Backend, State: string(change.State)}}
+	if change.State != farm.Up {
+		s.text = change.text()
+	}
+	return s
+}
+
+// changes returns the changes of files. The drop-in goes to the directory of the highest precedence, or with keep to
+// the first one, and then no other directory may have it. A removal concerns all directories.
+func (s ownSetting) changes(files Files) (changes []FileChange, err error) {
+	if s.lasting > 0 && !files.engine.Store.WatcherRuns() {
+		return nil, ErrNoWatcher
+	}
+	dirs := files.Dirs()
+	path := dirs[len(dirs)-1] + "/" + s.name
+	if s.keep {
+		path = dirs[0] + "/" + s.name
+	}
 	var d *stateDeadline
-	if change.State == farm.Up {
-		changes, err = files.removals(name)
-	} else {
-		path := e.Dirs[len(e.Dirs)-1].Path + "/" + name
-		text := stateText(change)
-		changes, err = files.replace(path, []byte(text))
-		if change.For > 0 {
-			d = &stateDeadline{Farm: change.Farm, Backend: change.Backend, State: string(change.State), File: path,
-				Text: text, End: time.Now().Add(change.For)}
-		}
+	switch {
+	case s.text == "":
+		changes, err = files.removals(s.name, "")
+	case s.keep:
+		changes, err = files.removals(s.name, path)
+	}
+	if s.text != "" && err == nil {
+		var own []FileChange
+		own, err = files.Replace(path, []byte(s.text))
+		changes = append(changes, own...)
 	}
 	if err != nil {
 		return nil, err
 	}
-	more, err := e.deadlineFile(name, d, files)
+	if s.text != "" && s.lasting > 0 {
+		d = &s.ends
+		d.File, d.Text, d.End = path, s.text, time.Now().Add(s.lasting)
+	}
+	more, err := files.engine.deadlineFile(s.name, d, files)
 	return append(changes, more...), err
 }
 
-// replace returns the change that gives a file the text; none if it has the text.
-func (f Files) replace(path string, text []byte) ([]FileChange, error) {
+// Replace returns the change that gives a file the text; none if it has the text.
+func (f Files) Replace(path string, text []byte) ([]FileChange, error) {
 	before, err := f.Read(path)
 	if err != nil || before != nil && bytes.Equal(before, text) {
 		return nil, err
@@ -44,28 +106,34 @@ func (f Files) replace(path string, text []byte) ([]FileChange, error) {
 	return []FileChange{{Path: path, Text: text, Before: before}}, nil
 }
 
-// removals returns the changes that remove a file from all directories.
-func (f Files) removals(name string) (changes []FileChange, err error) {
+// Remove returns the changes that remove a file from all directories.
+func (f Files) Remove(name string) (changes []FileChange, err error) { return f.removals(name, "") }
+
+// removals returns the changes that remove a file from all directories, apart from the one at the path.
+func (f Files) removals(name, except string) (changes []FileChange, err error) {
 	for _, dir := range f.Dirs() {
 		path := dir + "/" + name
 		before, err := f.Read(path)
 		if err != nil {
 			return nil, err
 		}
-		if before != nil {
+		if before != nil && path != except {
 			changes = append(changes, FileChange{Path: path, Before: before})
 		}
 	}
 	return changes, nil
 }
 
-// stateText returns the text of a drop-in. The names are those of a farm and a backend that exist, so they need no
-// quotes.
-func stateText(change StateChange) string {
-	until := ""
-	if change.For > 0 {
-		until = " farmc watch removes it at " + time.Now().Add(change.For).Format(time.RFC3339) + "."
-	}
+// text returns the text of the drop-in. The names are those of a farm and a backend that exist, so they need no quotes.
+func (change StateChange) text() string {
 	return fmt.Sprintf("# Written by farmc %s. farmc up %s %s removes it.%s\n[backends.%[3]s]\nstate = %[5]q\n",
-		change.State, change.Farm, change.Backend, until, change.State)
+		change.State, change.Farm, change.Backend, until(change.For), change.State)
+}
+
+// until returns the sentence about the end of a drop-in.
+func until(lasting time.Duration) string {
+	if lasting == 0 {
+		return ""
+	}
+	return " farmc watch removes it at " + time.Now().Add(lasting).Format(time.RFC3339) + "."
 }

@@ -64,10 +64,14 @@ func (f sourceFile) sum() [sha256.Size]byte {
 	return f.facts.sum
 }
 
-// setsOnlyStates reports whether the file is a drop-in that sets nothing but states of backends.
+// setsOnlyStates reports whether the file is a drop-in that sets nothing but states of backends, or one of farmc's own
+// that sets nothing but their weights.
 func (f sourceFile) setsOnlyStates() bool {
 	if isDropIn := strings.HasSuffix(path.Dir(f.name), ".toml.d"); !isDropIn || f.err != nil {
 		return false
+	}
+	if strings.HasPrefix(path.Base(f.name), weightDropIns) {
+		return toml.OnlyWeights(f.text)
 	}
 	f.facts.parse.Do(func() { f.facts.onlyStates = toml.OnlyStates(f.text) })
 	return f.facts.onlyStates
