@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -179,6 +180,7 @@ func (s *apiListeners) take(l net.Listener) {
 
 // start answers requests until ctx is done, also those of farmc api.
 func (s *apiServer) start(ctx context.Context) {
+	s.serving.Go(func() { s.server.Health.Run(ctx) })
 	s.queue = live.NewQueue(s.watcher.engine.For(s.log, "API", true), s.written)
 	s.answer(ctx)
 	if s.relay != "" {
@@ -251,6 +253,45 @@ func (s *apiListeners) retry(ctx context.Context, do func() error) {
 		case <-time.After(listenPause):
 		}
 	}
+}
+
+// WriteAll does several writes in one load.
+func (s *apiServer) WriteAll(ctx context.Context, by string, writes []live.Write) []live.WriteResult {
+	if len(writes) == 0 {
+		return nil
+	}
+	w := s.watcher
+	results := w.engine.For(s.log, "API: "+by, true).WriteAll(ctx, writes)
+	if !writes[0].DryRun {
+		last := results[0]
+		for _, r := range results {
+			if r.Err == nil {
+				last = r
+			}
+		}
+		s.reader.Publish(w.engine.Snapshot(last.Plan, last.Diagnostics, last.Err, s.reader.Current()))
+		w.wake()
+	}
+	return results
+}
+
+// Ban bans a client from a farm.
+func (s *apiServer) Ban(ctx context.Context, by, farm string, client netip.Prefix, long time.Duration) (live.BanResult,
+	error) {
+	b, err := s.watcher.engine.Ban(ctx, farm, client, long)
+	if err == nil {
+		s.log("API: %s: %s is banned from %s for %s", by, b.Client, farm, timeLeft(b.Duration))
+	}
+	return b, err
+}
+
+// Unban ends a ban.
+func (s *apiServer) Unban(ctx context.Context, by, farm string, client netip.Prefix) (was bool, err error) {
+	was, err = s.watcher.engine.Unban(ctx, farm, client)
+	if was {
+		s.log("API: %s: %s is no longer banned from %s", by, client, farm)
+	}
+	return was, err
 }
 
 // wait waits for the end of all requests.

@@ -80,6 +80,9 @@ func (c *call) changeState(ctx context.Context, state farm.State) int {
 	for _, words := range append(p.Held, p.Isolated...) {
 		c.log("%s", words)
 	}
+	if words := p.StaysOut(change); words != "" {
+		c.log("%s", words)
+	}
 	c.log("%s", result(p, time.Since(began)))
 	if c.limit > 0 {
 		c.log("farmc watch ends the state in %s", timeLeft(c.limit))

@@ -93,7 +93,7 @@ func TestReadmeCommands(t *testing.T) {
 
 // The same for the examples of farmc-api(7).
 func TestCommandsOfTheAPI(t *testing.T) {
-	followPage(t, "../manual/farmc-api.7.md", "curl", "ip", "sysctl")
+	followPage(t, "../manual/farmc-api.7.md", "curl", "ip", "jq", "sysctl")
 }
 
 // followPage runs the steps of a page, which need the programs, and compares the outputs.

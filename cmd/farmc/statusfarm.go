@@ -31,6 +31,7 @@ func showFarm(w io.Writer, s live.Status, paint diag.Palette) {
 	fmt.Fprintln(w)
 	showBackends(w, f.Backends, paint)
 	showFact(w, "state of", settings(f.Backends))
+	showFact(w, "health", healthWords(f.Backends))
 	showFact(w, "new since", times(f.Backends))
 	showFact(w, "held back", heldBack(f))
 	showFact(w, "banned", banned(f))
@@ -83,6 +84,16 @@ func settings(all []live.BackendStatus) (out []string) {
 	for _, b := range all {
 		if b.StateFile != "" {
 			out = append(out, fmt.Sprintf("%s: %s:%d", b.Name, b.StateFile, b.StateLine))
+		}
+	}
+	return out
+}
+
+// healthWords are the words of checkers that have an effect.
+func healthWords(all []live.BackendStatus) (out []string) {
+	for _, b := range all {
+		for _, word := range b.Health {
+			out = append(out, b.Name+": "+word.String())
 		}
 	}
 	return out

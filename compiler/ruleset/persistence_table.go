@@ -206,6 +206,10 @@ type ClientTable struct {
 	Table    TableFamily
 	Map      string
 	Backends map[string]string // names of backends by their IDs, as the kernel stores them
+
+	Family addr.Family
+	On     []farm.HashKey // the fields of a key in their order; none: the keys are hashes
+	Prefix int            // number of leading bits of a client's address that count
 }
 
 // ClientTables gives the tables of a farm's remembered clients. There are none without persistence.
@@ -221,7 +225,11 @@ func ClientTables(f *farm.Farm) (out []ClientTable) {
 			continue
 		}
 		named[name] = true
-		t := ClientTable{s.table(), name, map[string]string{}}
+		t := ClientTable{Table: s.table(), Map: name, Backends: map[string]string{}, Family: d.Family,
+			On: s.rememberedBy(), Prefix: s.Persistence.Prefix[d.Family]}
+		if (&stickyTable{Family: t.Family, On: t.On}).Hashed() {
+			t.On = nil
+		}
 		for backend, id := range s.backendIDs(d.Family) {
 			t.Backends[s.idBytes(id)] = backend
 		}

@@ -14,9 +14,6 @@ import (
 // writeRoutes stand for the routes that change something.
 var writeRoutes = []Route{
 	{"PUT", "/v1/write/{farm}", apikey.WriteAll, done},
-	{"PUT", "/v1/farms/{farm}/backends/{backend}/state", apikey.SetState, done},
-	{"PUT", "/v1/farms/{farm}/backends/{backend}/health", apikey.SetHealth, done},
-	{"PUT", "/v1/health", apikey.SetHealth, done},
 }
 
 func done(_ *Server, w http.ResponseWriter, _ *http.Request) error {
@@ -24,6 +21,7 @@ func done(_ *Server, w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
+// A request with the permission and without a document gets 400.
 func TestRoles(t *testing.T) {
 	s := start(t, siteFiles, writeRoutes...)
 	const state, health = "/v1/farms/web/backends/b1/state", "/v1/farms/web/backends/b1/health"
@@ -37,22 +35,47 @@ func TestRoles(t *testing.T) {
 		{"reader", "PUT", state, 403},
 		{"reader", "PUT", health, 403},
 		{"stater", "GET", "/v1/farms/web", 200},
-		{"stater", "PUT", state, 204},
-		{"stater", "PUT", health, 204},
+		{"stater", "PUT", state, 400},
+		{"stater", "PUT", health, 400},
 		{"stater", "PUT", "/v1/farms/web", 403},
-		{"limited", "PUT", state, 204},
+		{"limited", "PUT", state, 400},
 		{"limited", "PUT", "/v1/farms/mail/backends/b1/state", 403},
 		{"limited", "PUT", "/v1/farms/none/backends/b1/state", 403},
 		{"limited", "PUT", "/v1/health", 403},
+		{"limited", "PUT", "/v1/farms/mail/backends/b1/weight", 403},
+		{"limited", "PUT", "/v1/farms/mail/backends/b1/health", 403},
+		{"limited", "PUT", "/v1/farms/mail/bans/198.51.100.7", 403},
+		{"limited", "DELETE", "/v1/farms/mail/sessions", 403},
+		{"reader", "PUT", "/v1/farms/web/backends/b1/weight", 403},
+		{"reader", "DELETE", health, 403},
+		{"reader", "PUT", "/v1/health", 403},
+		{"reader", "PUT", "/v1/farms/web/bans/198.51.100.7", 403},
+		{"reader", "DELETE", "/v1/farms/web/bans/198.51.100.7", 403},
+		{"reader", "DELETE", "/v1/farms/web/sessions/198.51.100.7", 403},
+		{"reader", "PUT", "/v1/lists/bad", 403},
+		{"stater", "PUT", "/v1/health", 400},
+		{"stater", "PUT", "/v1/lists/bad", 403},
+		{"stater", "POST", "/v1/lists/bad/entries", 403},
+		{"stater", "DELETE", "/v1/lists/bad/entries", 403},
+		{"stater", "DELETE", "/v1/lists/bad", 403},
+		{"checker", "GET", health, 200},
+		{"checker", "PUT", "/v1/health", 400},
+		{"checker", "PUT", "/v1/farms/web/backends/b1/weight", 403},
+		{"checker", "PUT", "/v1/farms/web/bans/198.51.100.7", 403},
+		{"checker", "GET", "/v1/farms/web/bans", 403},
+		{"checker", "GET", "/v1/farms/web/sessions", 403},
+		{"checker", "DELETE", "/v1/farms/web/sessions", 403},
+		{"checker", "PUT", "/v1/lists/bad", 403},
+		{"checker", "GET", "/v1/lists/bad", 403},
 		{"checker", "GET", "/v1/farms", 200},
 		{"checker", "GET", "/v1/history", 403},
 		{"checker", "GET", "/v1/script", 403},
 		{"checker", "POST", "/v1/check", 403},
-		{"checker", "PUT", health, 204},
+		{"checker", "PUT", health, 400},
 		{"checker", "PUT", state, 403},
 		{"checker", "PUT", "/v1/farms/web", 403},
 		{"writer", "PUT", "/v1/write/web", 204},
-		{"writer", "PUT", "/v1/farms/mail/backends/b1/state", 204},
+		{"writer", "PUT", "/v1/farms/mail/backends/b1/state", 400},
 		{"writer", "GET", "/v1/history", 200},
 	}
 	for _, tt := range tests {
@@ -70,8 +93,8 @@ func TestRoles(t *testing.T) {
 func TestEveryRouteNeedsAKey(t *testing.T) {
 	s := start(t, siteFiles)
 	for _, route := range Routes() {
-		path := strings.NewReplacer("{farm}", "web", "{backend}", "b1", "{address}", "198.51.100.7", "{list}", "bad").
-			Replace(route.Path)
+		path := strings.NewReplacer("{farm}", "web", "{backend}", "b1", "{address}", "198.51.100.7",
+			"{list}", "bad", "{client}", "198.51.100.7").Replace(route.Path)
 		if x := s.do(t, exchange{method: route.Method, path: path}); (x.status == 401) == (path == healthPath) {
 			t.Errorf("%s %s without a key: %d", route.Method, path, x.status)
 		}

@@ -5,6 +5,10 @@ import "farmc/cmd/internal/live"
 // descriptions returns what GET /v1/openapi.json tells of each route, by its method and path. A test fails for a route
 // without a description, and validates every reply of the tests against it.
 func descriptions() map[string]description {
+	dryRun := []parameter{{"dry-run", "only tells the changes"}}
+	sessionsAnswer := struct {
+		Sessions []live.Session `json:"sessions"`
+	}{}
 	return map[string]description{
 		"GET " + healthPath: {summary: "Does the process answer requests?", reply: healthReply{}},
 		"GET /v1/farms": {summary: "All farms", query: []parameter{selectParameter}, reply: struct {
@@ -12,10 +16,55 @@ func descriptions() map[string]description {
 		}{}},
 		"GET /v1/farms/{farm}":                    {summary: "A farm", reply: farmAnswer{}, etag: true},
 		"GET /v1/farms/{farm}/backends/{backend}": {summary: "A backend", reply: backendAnswer{}, etag: true},
+		"GET /v1/farms/{farm}/backends/{backend}/state": {summary: "The state of a backend", reply: live.BackendNow{},
+			query: []parameter{{"wait", "drained: the answer comes when no connection is open"},
+				{"timeout", "of the wait, such as 60s"}}},
+		"PUT /v1/farms/{farm}/backends/{backend}/state": {summary: "Drains a backend, takes it out, or ends that",
+			query: dryRun, reply: stateAnswer{}, body: struct {
+				State string `json:"state"`
+				For   string `json:"for,omitempty"`
+				Keep  bool   `json:"keep,omitempty"`
+				Cut   bool   `json:"cut,omitempty"`
+			}{}},
+		"PUT /v1/farms/{farm}/backends/{backend}/weight": {summary: "Sets the weight of a backend; null ends that",
+			query: dryRun, reply: writeAnswer{}, body: struct {
+				Weight *int   `json:"weight"`
+				For    string `json:"for,omitempty"`
+				Keep   bool   `json:"keep,omitempty"`
+			}{}},
+		"GET /v1/farms/{farm}/backends/{backend}/health": {summary: "The words of health checkers about a backend",
+			reply: wordsAnswer{}},
+		"PUT /v1/farms/{farm}/backends/{backend}/health": {summary: "A word of a health checker", query: dryRun,
+			reply: writeAnswer{}, body: wordBody{}},
+		"DELETE /v1/farms/{farm}/backends/{backend}/health": {summary: "Takes back words of health checkers",
+			query: append([]parameter{{"by", "the checker; without it all"}}, dryRun...), reply: writeAnswer{}},
+		"PUT /v1/health": {summary: "Words of health checkers about many backends, in one load", reply: healthAnswer{},
+			body: struct {
+				Words []struct {
+					Farm    string `json:"farm"`
+					Backend string `json:"backend"`
+					wordBody
+				} `json:"words"`
+			}{}},
 		"GET /v1/farms/{farm}/bans": {summary: "The banned clients of a farm", reply: struct {
 			Bans []live.BanStatus `json:"bans"`
 		}{}},
 		"GET /v1/farms/{farm}/bans/{address}": {summary: "A banned client", reply: live.BanStatus{}},
+		"PUT /v1/farms/{farm}/bans/{address}": {summary: "Bans a client", reply: banAnswer{}, body: struct {
+			For string `json:"for,omitempty"`
+		}{}},
+		"DELETE /v1/farms/{farm}/bans/{address}":    {summary: "Ends the ban of a client", reply: writeAnswer{}},
+		"GET /v1/farms/{farm}/sessions":             {summary: "The persistent clients", reply: sessionsAnswer},
+		"DELETE /v1/farms/{farm}/sessions":          {summary: "Forgets all persistent clients", reply: writeAnswer{}},
+		"GET /v1/farms/{farm}/sessions/{client}":    {summary: "The sessions of a client", reply: sessionsAnswer},
+		"DELETE /v1/farms/{farm}/sessions/{client}": {summary: "Forgets a persistent client", reply: writeAnswer{}},
+		"PUT /v1/lists/{list}": {summary: "Creates or replaces a list, by JSON or text/plain", query: dryRun,
+			reply: writeAnswer{}, body: listBody{}},
+		"DELETE /v1/lists/{list}": {summary: "Deletes a list that no farm uses", query: dryRun, reply: writeAnswer{}},
+		"POST /v1/lists/{list}/entries": {summary: "Adds entries to a list, by JSON or text/plain", query: dryRun,
+			reply: writeAnswer{}, body: listBody{}},
+		"DELETE /v1/lists/{list}/entries": {summary: "Removes entries of a list, by JSON or text/plain",
+			query: dryRun, reply: writeAnswer{}, body: listBody{}},
 		"GET /v1/lists": {summary: "The names of all lists", reply: struct {
 			Lists []string `json:"lists"`
 		}{}},
@@ -70,3 +119,17 @@ type healthReply struct {
 var dryRunParameter = parameter{"dry-run", "the reply alone: nothing changes"}
 
 var selectParameter = parameter{"select", "name, farm, sources, loaded, faults or keys of farms, with commas between"}
+
+// A wordBody is the document of a health word.
+type wordBody struct {
+	Healthy bool   `json:"healthy"`
+	Weight  int    `json:"weight,omitempty"` // percent
+	By      string `json:"by,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	For     string `json:"for,omitempty"`
+}
+
+// A listBody is the document of the entries of a list.
+type listBody struct {
+	Entries []string `json:"entries"`
+}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -34,7 +35,9 @@ func (s *Server) getList(w http.ResponseWriter, r *http.Request) error {
 		writeText(w, text)
 		return nil
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"name": name, "source": file, "entries": entries(text)})
+	words := entries(text)
+	head := fmt.Sprintf(`{"name":%s,"source":%s,"entries":`, mustMarshal(name), mustMarshal(file))
+	stream(w, head, len(words), func(i int) any { return words[i] })
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/manage"
 )
 
 // A problem is an error for the client.
@@ -44,6 +45,11 @@ func problemOf(err error) problem {
 		return problem{status: http.StatusRequestEntityTooLarge}
 	case errors.Is(err, live.ErrNoFarm):
 		return problem{status: http.StatusNotFound, message: live.ErrNoFarm.Error()}
+	case errors.Is(err, live.ErrNoBackend):
+		return problem{status: http.StatusNotFound, message: live.ErrNoBackend.Error()}
+	case errors.Is(err, live.ErrUntracked), errors.Is(err, live.ErrOtherState), errors.Is(err, live.ErrNoWatcher),
+		errors.Is(err, manage.ErrCheckers), errors.Is(err, live.ErrNoBans):
+		return problem{status: http.StatusConflict, message: err.Error()}
 	case errors.Is(err, live.ErrNoSnapshot), errors.Is(err, live.ErrBusy), errors.Is(err, context.Canceled):
 		return problem{status: http.StatusServiceUnavailable, message: err.Error()}
 	case errors.Is(err, os.ErrDeadlineExceeded):

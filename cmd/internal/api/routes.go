@@ -25,6 +25,9 @@ const (
 	eventsNeed = apikey.ReadAll
 )
 
+// statePath is the path of the state of a backend, whose answer can wait.
+const statePath = "/v1/farms/{farm}/backends/{backend}/state"
+
 // Routes returns all routes.
 func Routes() []Route {
 	return []Route{
@@ -35,13 +38,30 @@ func Routes() []Route {
 		{"PATCH", "/v1/farms/{farm}", apikey.WriteAll, (*Server).patchFarm},
 		{"DELETE", "/v1/farms/{farm}", apikey.WriteAll, (*Server).deleteFarm},
 		{"GET", "/v1/farms/{farm}/backends/{backend}", apikey.ReadFarms, (*Server).getBackend},
+		{"GET", statePath, apikey.ReadFarms, (*Server).getState},
+		{"PUT", statePath, apikey.SetState, (*Server).putState},
+		{"PUT", "/v1/farms/{farm}/backends/{backend}/weight", apikey.SetState, (*Server).putWeight},
+		{"GET", "/v1/farms/{farm}/backends/{backend}/health", apikey.ReadFarms, (*Server).getHealth},
+		{"PUT", "/v1/farms/{farm}/backends/{backend}/health", apikey.SetHealth, (*Server).putHealth},
+		{"DELETE", "/v1/farms/{farm}/backends/{backend}/health", apikey.SetHealth, (*Server).deleteHealth},
+		{"PUT", "/v1/health", apikey.SetHealth, (*Server).putAllHealth},
 		{"PUT", "/v1/farms/{farm}/backends/{backend}", apikey.WriteAll, (*Server).putBackend},
 		{"PATCH", "/v1/farms/{farm}/backends/{backend}", apikey.WriteAll, (*Server).patchBackend},
 		{"DELETE", "/v1/farms/{farm}/backends/{backend}", apikey.WriteAll, (*Server).deleteBackend},
 		{"GET", "/v1/farms/{farm}/bans", apikey.ReadAll, (*Server).listBans},
 		{"GET", "/v1/farms/{farm}/bans/{address}", apikey.ReadAll, (*Server).getBan},
+		{"PUT", "/v1/farms/{farm}/bans/{address}", apikey.SetState, (*Server).putBan},
+		{"DELETE", "/v1/farms/{farm}/bans/{address}", apikey.SetState, (*Server).deleteBan},
+		{"GET", "/v1/farms/{farm}/sessions", apikey.ReadAll, (*Server).listSessions},
+		{"DELETE", "/v1/farms/{farm}/sessions", apikey.SetState, (*Server).deleteSessions},
+		{"GET", "/v1/farms/{farm}/sessions/{client}", apikey.ReadAll, (*Server).getSessions},
+		{"DELETE", "/v1/farms/{farm}/sessions/{client}", apikey.SetState, (*Server).deleteSession},
 		{"GET", "/v1/lists", apikey.ReadAll, (*Server).listLists},
 		{"GET", "/v1/lists/{list}", apikey.ReadAll, (*Server).getList},
+		{"PUT", "/v1/lists/{list}", apikey.WriteAll, (*Server).putList},
+		{"DELETE", "/v1/lists/{list}", apikey.WriteAll, (*Server).deleteList},
+		{"POST", "/v1/lists/{list}/entries", apikey.WriteAll, (*Server).addEntries},
+		{"DELETE", "/v1/lists/{list}/entries", apikey.WriteAll, (*Server).removeEntries},
 		{"GET", "/v1/status", apikey.ReadAll, (*Server).status},
 		{"GET", "/v1/script", apikey.ReadAll, (*Server).script},
 		{"GET", "/v1/diff", apikey.ReadAll, (*Server).diff},

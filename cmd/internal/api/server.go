@@ -2,9 +2,10 @@
 // which the commands use as well.
 //
 // Order of the files: server.go (Server: from a connection to a route), routes.go (the table of all routes), auth.go
-// and attempts.go (keys), body.go (documents of clients), reply.go (documents and errors for clients), write.go
-// (replies to writes), precondition.go (If-Match). farms.go, lists.go, check.go, state.go, manage.go, apply.go,
-// events.go and metrics.go have the handlers; openapi.go and describe.go tell clients of them. listen.go,
+// and attempts.go (keys), body.go and keyreader.go (documents of clients), reply.go (documents and errors for clients),
+// write.go (replies to writes), precondition.go (If-Match). farms.go, backendstate.go, health.go, clients.go, lists.go,
+// listchange.go, check.go, state.go, manage.go, apply.go, events.go and metrics.go have the handlers; openapi.go and
+// describe.go tell clients of them. listen.go,
 // certificate.go, admission.go and conn.go have the sockets: addresses, TLS, and the limits on connections. front.go
 // and relayed.go have the two sides of a server with its sockets in a process of their own.
 //
@@ -31,6 +32,7 @@ import (
 	"farmc/cmd/internal/apikey"
 	"farmc/cmd/internal/event"
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/manage"
 )
 
 // Farms are the operations that requests need.
@@ -42,6 +44,11 @@ type Farms interface {
 	Check(ctx context.Context, texts map[string][]byte) (live.TrialCheck, error)
 	History() ([]live.HistoryEntry, error)
 	Bans(ctx context.Context, farm string) ([]live.BanStatus, error)
+	BackendNow(ctx context.Context, farm, backend string) (live.BackendNow, error)
+	Cut(ctx context.Context, farm, backend string) (open int, err error)
+	Sessions(ctx context.Context, farm string) ([]live.Session, error)
+	EndSessions(ctx context.Context, sessions []live.Session) (ended int, err error)
+	EndAllSessions(ctx context.Context, farm string) error
 }
 
 // Keys finds the key with a secret.
@@ -71,6 +78,7 @@ type Server struct {
 	Farms   Farms
 	Writer  Writer
 	Applier Applier
+	Health  *manage.Health
 	Keys    Keys
 	Events  *event.Stream // nil: there are none
 	Meter   Meter         // of GET /metrics; nil: there is none
@@ -98,6 +106,10 @@ func NewServer(farms Farms, writer Writer, keys Keys, logf func(format string, a
 func newServer(farms Farms, keys Keys, logf func(format string, args ...any), routes []Route) *Server {
 	s := &Server{Farms: farms, Keys: keys, Log: logf, routes: routes}
 	s.failed = attempts{missing: steadyLog{log: logf}, wrong: steadyLog{log: logf}, pause: time.Second}
+	s.Health = manage.NewHealth(farms.Current,
+		func(ctx context.Context, by string, writes []live.Write) []live.WriteResult {
+			return s.Writer.WriteAll(ctx, by, writes)
+		})
 	s.mux = s.newMux()
 	s.document = sync.OnceValue(func() []byte { return openAPI(routes) })
 	s.heartbeat, s.streamWrite = heartbeatTime, streamWriteTime
@@ -167,6 +179,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(withKey(r.Context(), key))
 	if pattern == eventsPath && key.May(eventsNeed, "") {
 		s.stream(w, r)
+		return
+	}
+	if pattern == statePath && r.URL.Query().Has("wait") {
+		s.await(w, r)
 		return
 	}
 	s.mux.ServeHTTP(w, r)

@@ -3,11 +3,8 @@ package api
 import (
 	"errors"
 	"net/http"
-	"slices"
-	"strings"
 
 	"farmc/cmd/internal/live"
-	"farmc/compiler/farm"
 )
 
 // health answers that the process serves requests. It needs no key, so it tells nothing else.
@@ -71,32 +68,5 @@ func (s *Server) history(w http.ResponseWriter, _ *http.Request) error {
 		return err
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"loads": append([]live.HistoryEntry{}, all...)})
-	return nil
-}
-
-func (s *Server) listBans(w http.ResponseWriter, r *http.Request) error {
-	bans, err := s.Farms.Bans(r.Context(), r.PathValue("farm"))
-	if err != nil {
-		return err
-	}
-	writeJSON(w, http.StatusOK, map[string]any{"bans": bans})
-	return nil
-}
-
-func (s *Server) getBan(w http.ResponseWriter, r *http.Request) error {
-	client, ok := farm.ParseClient(r.PathValue("address"))
-	if !ok {
-		return notFound("client")
-	}
-	bans, err := s.Farms.Bans(r.Context(), r.PathValue("farm"))
-	if err != nil {
-		return err
-	}
-	text := strings.TrimSuffix(client.String(), "/32")
-	i := slices.IndexFunc(bans, func(b live.BanStatus) bool { return b.Client == text })
-	if i < 0 {
-		return notFound("ban")
-	}
-	writeJSON(w, http.StatusOK, bans[i])
 	return nil
 }

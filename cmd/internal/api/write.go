@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"os"
 	"slices"
 	"time"
@@ -15,6 +16,9 @@ import (
 // A Writer changes files of farms and loads them. The change is in force, or the result has an error.
 type Writer interface {
 	Write(ctx context.Context, by string, w live.Write) live.WriteResult
+	Ban(ctx context.Context, by, farm string, client netip.Prefix, long time.Duration) (live.BanResult, error)
+	Unban(ctx context.Context, by, farm string, client netip.Prefix) (was bool, err error)
+	WriteAll(ctx context.Context, by string, writes []live.Write) []live.WriteResult // in one load
 }
 
 // A writeAnswer is the reply to a write.

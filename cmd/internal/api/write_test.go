@@ -14,7 +14,10 @@ import (
 )
 
 // A failing writer gives each write this error.
-type failing struct{ err error }
+type failing struct {
+	Writer
+	err error
+}
 
 func (f failing) Write(context.Context, string, live.Write) live.WriteResult {
 	return live.WriteResult{Err: f.err}
@@ -41,7 +44,7 @@ func TestStatusesOfWrites(t *testing.T) {
 		{fmt.Errorf("%w: no turn", live.ErrBusy), 503},
 		{fmt.Errorf("%w: no space left on device", live.ErrNotSaved), 507},
 	} {
-		s.Writer = failing{tt.err}
+		s.Writer = failing{nil, tt.err}
 		for _, method := range []string{"PUT", "PATCH", "DELETE"} {
 			x := s.do(t, exchange{key: "writer", method: method, path: "/v1/farms/web", body: "{}"})
 			if x.status != tt.want || strings.Contains(x.answer, `"changes":`) {
@@ -55,7 +58,10 @@ func TestStatusesOfWrites(t *testing.T) {
 }
 
 // A succeeding writer has done each write, and each load.
-type succeeding struct{ err error }
+type succeeding struct {
+	Writer
+	err error
+}
 
 func (succeeding) Write(context.Context, string, live.Write) live.WriteResult {
 	changes := []string{"web: listen", "mail: new"}
@@ -99,7 +105,7 @@ func TestRepliesOfWrites(t *testing.T) {
 		}
 	}
 	for _, err := range []error{live.ErrNoTrial, live.ErrNoPrevious} {
-		s.Applier = succeeding{err}
+		s.Applier = succeeding{nil, err}
 		path := map[error]string{live.ErrNoTrial: "confirm", live.ErrNoPrevious: "rollback"}[err]
 		if x := s.do(t, exchange{key: "writer", method: "POST", path: "/v1/" + path}); x.status != 409 {
 			t.Errorf("%s with the error %v: %d %s", path, err, x.status, x.answer)
@@ -110,7 +116,7 @@ func TestRepliesOfWrites(t *testing.T) {
 // No request changes anything whose dry run is misspelt, or that has none.
 func TestMisspeltDryRuns(t *testing.T) {
 	s := start(t, siteFiles)
-	s.Writer = failing{errors.New("the write was called")}
+	s.Writer = failing{nil, errors.New("the write was called")}
 	for _, request := range []string{"PUT /v1/farms/web?dryrun", "PATCH /v1/farms/web?dry-run=0",
 		"DELETE /v1/farms/web?dry-run&force", "POST /v1/apply?dry_run", "POST /v1/confirm?dry-run",
 		"POST /v1/rollback?dry-run"} {
@@ -124,7 +130,7 @@ func TestMisspeltDryRuns(t *testing.T) {
 // No name leads out of the directories of farms, and no malformed document reaches a write.
 func TestHostileWrites(t *testing.T) {
 	s := start(t, siteFiles)
-	s.Writer = failing{errors.New("the write was called")}
+	s.Writer = failing{nil, errors.New("the write was called")}
 	for _, path := range []string{"/v1/farms/..", "/v1/farms/..%2fweb", "/v1/farms/web%00", "/v1/farms/.hidden",
 		"/v1/farms/_defaults", "/v1/farms/a%20b", "/v1/farms/" + strings.Repeat("a", 49), "/v1/farms/%ff"} {
 		x := s.do(t, exchange{key: "writer", method: "PUT", path: path, body: "{}"})

@@ -13,6 +13,15 @@ import (
 	"farmc/compiler/ruleset"
 )
 
+// ErrNoBans says that a farm takes no bans now.
+var ErrNoBans = errors.New("the farm takes no bans")
+
+// A noBans is the reason of an ErrNoBans.
+type noBans string
+
+func (n noBans) Error() string        { return string(n) }
+func (n noBans) Is(target error) bool { return target == ErrNoBans }
+
 // A BanResult is the outcome of a ban.
 type BanResult struct {
 	Client   string // address, or prefix of an IPv6 client
@@ -71,14 +80,14 @@ func (e *Engine) banSet(ctx context.Context, name string, client netip.Prefix) (
 	case err != nil:
 		return nil, "", err
 	case !rules.countersValid():
-		return nil, "", fmt.Errorf("the kernel does not have the rules loaded last: run farmc apply")
+		return nil, "", noBans("the kernel does not have the rules loaded last: run farmc apply")
 	case f.Down:
-		return nil, "", fmt.Errorf("farm %s is down", name)
+		return nil, "", noBans(fmt.Sprintf("farm %s is down", name))
 	case f.Limits.Ban == 0:
-		return nil, "", fmt.Errorf(
-			"farm %s has no bans: set ban = \"10m\" in [limits] in its file or a drop-in, and run farmc apply", name)
+		return nil, "", noBans(fmt.Sprintf(
+			"farm %s has no bans: set ban = \"10m\" in [limits] in its file or a drop-in, and run farmc apply", name))
 	case !f.Listens(family):
-		return nil, "", fmt.Errorf("farm %s does not listen on %s", name, family)
+		return nil, "", noBans(fmt.Sprintf("farm %s does not listen on %s", name, family))
 	}
 	return f, ruleset.BanSet(f.Name, family), nil
 }

@@ -10,11 +10,12 @@
 // source files. load.go, counters.go, complaints.go and conntrack.go load the script; store.go, statefile.go and
 // commit.go keep it in the state directory. setaside.go leaves out faulty drop-ins. confirm.go, hold.go, rollback.go,
 // restore.go, isolate.go and unload.go are variants of a load; edits.go and history.go record the loads that edits
-// caused. write.go, filewrites.go and overlay.go change files together with a load; backendstate.go, dropin.go,
-// deadline.go and idle.go set states of backends with them. tamper.go and loadwindow.go detect changes by other
-// programs. status.go, farmstatus.go, kernelstatus.go and counting.go make the document of status. ban.go, newfarm.go
-// and checkfile.go serve the commands of these names. snapshot.go, reader.go, yield.go, request.go and fault.go answer
-// questions of other programs while watch applies; observe.go and measures.go tell them of loads and numbers.
+// caused. write.go, filewrites.go and overlay.go change files together with a load; backendstate.go, backendweight.go,
+// dropin.go, deadline.go and idle.go set states and weights of backends with them. tamper.go and loadwindow.go detect
+// changes by other programs. status.go, farmstatus.go, healthwords.go, kernelstatus.go and counting.go make the
+// document of status. ban.go, newfarm.go and checkfile.go serve the commands of these names. snapshot.go, reader.go,
+// yield.go, request.go, fault.go, backendnow.go and sessions.go answer questions of other programs while watch applies;
+// observe.go and measures.go tell them of loads and numbers.
 //
 // Every method of Engine that loads rules holds the lock of the state directory, and so excludes other farmc processes.
 // A process can be killed at any point: the order of the writes to the state directory keeps each intermediate state

@@ -58,6 +58,8 @@ type BackendStatus struct {
 	NewSince     string   `json:"newSince"`     // RFC 3339, when New began; "": unknown
 	NewPerSecond *float64 `json:"newPerSecond"` // new connections
 	Clients      *int     `json:"clients"`      // persistent clients; null in the status of all farms
+
+	Health []HealthWord `json:"health"` // words of checkers that take the backend out, or part of its weight
 }
 
 // A BanStatus is a banned client.
@@ -68,9 +70,10 @@ type BanStatus struct {
 
 // addFarms adds the farms in natural order.
 func (s *Status) addFarms(farms []*farm.Farm, sources *SourceFiles) {
-	files := sources.byFarm()
+	files, words := sources.byFarm(), sources.healthWords()
 	for _, f := range farms {
 		of := newFarmStatus(f)
+		of.addHealth(words)
 		of.Files = append(of.Files, files[f.Name]...)
 		s.Farms = append(s.Farms, of)
 	}

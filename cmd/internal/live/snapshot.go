@@ -165,3 +165,14 @@ func (s *Snapshot) List(name string) (text []byte, file string, ok bool) {
 	}
 	return nil, "", false
 }
+
+// HealthDropIn returns the text of the drop-in for the health words about a backend; nil if there is none.
+func (s *Snapshot) HealthDropIn(farm, backend string) []byte {
+	name := HealthDropIn(farm, backend)
+	for _, d := range s.files.sources.dirs {
+		if f, exists := s.files.sources.files[path.Join(d.path, name)]; exists {
+			return f.text
+		}
+	}
+	return nil
+}

@@ -7,7 +7,7 @@
 //
 // Order of the files: manage.go (Condition, the errors), farm.go and backend.go (the operations), target.go (the files
 // of a farm, and its current document), inforce.go (drop-ins that override a change), deleted.go (copies and records in
-// the state directory).
+// the state directory); health.go (words of health checkers), list.go (lists).
 //
 // Be aware:
 //   - The functions that a live.Write holds run under the lock of the engine, perhaps several times. They read the

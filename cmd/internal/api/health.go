@@ -1,0 +1,217 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"farmc/cmd/internal/health"
+	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/manage"
+	"farmc/compiler/toml"
+)
+
+// Bounds of a word.
+const (
+	maxReason = 200 // bytes
+	minLapse  = time.Second
+)
+
+// saying reads a word of a document. The checker has the name of the key if the document names none.
+func saying(f *keyReader, b manage.Backend, key string) manage.Saying {
+	s := manage.Saying{Backend: b, Word: health.Word{By: f.text("by", maxWord), Healthy: f.flag("healthy"),
+		Percent: 100, Reason: f.text("reason", maxReason), For: f.duration("for", minLapse), Said: time.Now()}}
+	if percent, given := f.number("weight", 0, 100); given {
+		s.Percent = percent
+	}
+	if s.By == "" {
+		s.By = key
+	}
+	if f.document["healthy"] == nil {
+		f.fault("healthy", "healthy is missing: true or false")
+	}
+	return s
+}
+
+// pathBackend returns the backend of a path.
+func pathBackend(r *http.Request) manage.Backend {
+	return manage.Backend{Farm: r.PathValue("farm"), Name: r.PathValue("backend")}
+}
+
+// putHealth takes a word about a backend.
+func (s *Server) putHealth(w http.ResponseWriter, r *http.Request) error {
+	if _, err := s.backend(r); err != nil {
+		return err
+	}
+	document, release, err := s.readDocument(w, r)
+	if err != nil {
+		return err
+	}
+	defer release()
+	f := &keyReader{document: document}
+	word := saying(f, pathBackend(r), keyOf(r.Context()).Name)
+	if err := f.err(); err != nil {
+		return err
+	}
+	return s.say(w, r, word)
+}
+
+// deleteHealth takes back the word of the checker in the parameter by, or all words about a backend.
+func (s *Server) deleteHealth(w http.ResponseWriter, r *http.Request) error {
+	if _, err := s.backend(r); err != nil {
+		return err
+	}
+	return s.say(w, r, manage.Saying{Backend: pathBackend(r), Word: health.Word{By: r.URL.Query().Get("by")},
+		Withdrawn: true})
+}
+
+// say takes one word, and answers with its changes.
+func (s *Server) say(w http.ResponseWriter, r *http.Request, word manage.Saying) error {
+	dry, err := isDryRun(withoutBy(r))
+	if err != nil {
+		return err
+	}
+	began, words := time.Now(), s.Health
+	if dry {
+		words = words.WithoutEffect()
+	}
+	outcome := words.Say(r.Context(), keyOf(r.Context()).Name, []manage.Saying{word})[0]
+	if outcome.Err != nil {
+		return writeProblem(live.WriteResult{Err: outcome.Err}, word.Farm)
+	}
+	writeJSON(w, http.StatusOK, writeAnswer{Changes: append([]string{}, outcome.Changes...),
+		Warnings: append([]live.FarmFault{}, outcome.Warnings...), Took: time.Since(began).Seconds(),
+		DryRun: dry})
+	return nil
+}
+
+// withoutBy returns the request without the parameter by of DELETE.
+func withoutBy(r *http.Request) *http.Request {
+	if r.Method != http.MethodDelete {
+		return r
+	}
+	out := r.Clone(r.Context())
+	query := out.URL.Query()
+	query.Del("by")
+	out.URL.RawQuery = query.Encode()
+	return out
+}
+
+// A healthAnswer is the reply to many words.
+type healthAnswer struct {
+	writeAnswer
+	Error  string           `json:"error,omitempty"`
+	Faults []live.FarmFault `json:"faults"` // words that were not taken; the others are in force
+}
+
+// putAllHealth takes words about backends of many farms, in one load. A word about a farm or a backend that does not
+// exist does not keep the others from their effect.
+func (s *Server) putAllHealth(w http.ResponseWriter, r *http.Request) error {
+	document, release, err := s.readDocument(w, r)
+	if err != nil {
+		return err
+	}
+	defer release()
+	dry, err := isDryRun(r)
+	if err != nil {
+		return err
+	}
+	words, err := sayings(document, keyOf(r.Context()).Name)
+	switch {
+	case err != nil:
+		return err
+	case dry:
+		return problem{status: http.StatusBadRequest, message: "dry-run takes one word, to the path of its backend"}
+	}
+	began := time.Now()
+	answer, status := healthAnswer{Faults: []live.FarmFault{}}, http.StatusOK
+	answer.Changes, answer.Warnings = []string{}, []live.FarmFault{}
+	seen := map[string]bool{}
+	for i, o := range s.Health.Say(r.Context(), keyOf(r.Context()).Name, words) {
+		farm := words[i].Farm
+		if o.Err != nil {
+			answer.Faults = append(answer.Faults, live.FarmFault{Farm: farm, Key: "backends." + words[i].Name,
+				Message: problemOf(writeProblem(live.WriteResult{Err: o.Err}, farm)).Error()})
+			continue
+		}
+		if seen[farm] {
+			continue
+		}
+		seen[farm] = true
+		for _, change := range o.Changes {
+			answer.Changes = append(answer.Changes, farm+": "+change)
+		}
+		answer.Warnings = append(answer.Warnings, o.Warnings...)
+	}
+	answer.Took = time.Since(began).Seconds()
+	if n := len(answer.Faults); n > 0 {
+		status, answer.Error = http.StatusConflict, fmt.Sprintf("%d of %d words are not in force", n, len(words))
+	}
+	writeJSON(w, status, answer)
+	return nil
+}
+
+// sayings reads the document of putAllHealth.
+func sayings(document map[string]any, key string) ([]manage.Saying, error) {
+	top := &keyReader{document: document}
+	list, isList := top.take("words").([]any)
+	if !isList {
+		top.fault("words", "words is a list of words, each with farm, backend and healthy")
+	}
+	top.unknown()
+	var out []manage.Saying
+	for i, item := range list {
+		f := &keyReader{at: fmt.Sprintf("words.%d.", i)}
+		if f.document, isList = item.(map[string]any); !isList {
+			f.fault("", "a word is an object with farm, backend and healthy")
+			f.document = map[string]any{}
+		} else {
+			b := manage.Backend{Farm: f.text("farm", maxWord), Name: f.text("backend", maxWord)}
+			out = append(out, saying(f, b, key))
+			f.unknown()
+		}
+		top.faults = append(top.faults, f.faults...)
+	}
+	return out, faultsProblem(top.faults[:min(len(top.faults), maxFaults)])
+}
+
+// maxFaults is the number of faults that an answer has at most.
+const maxFaults = 200
+
+// A wordDocument is a word as GET gives it.
+type wordDocument struct {
+	By      string    `json:"by"`
+	Healthy bool      `json:"healthy"`
+	Weight  int       `json:"weight"`
+	Reason  string    `json:"reason"`
+	Said    time.Time `json:"said"`
+	For     string    `json:"for"` // "": the word does not lapse
+	Lapsed  bool      `json:"lapsed"`
+}
+
+// A wordsAnswer has the words about a backend, and their meaning.
+type wordsAnswer struct {
+	Healthy bool           `json:"healthy"`
+	Weight  int            `json:"weight"` // percent of the weight that counts
+	Words   []wordDocument `json:"words"`
+}
+
+// getHealth answers with the words about a backend, and their meaning.
+func (s *Server) getHealth(w http.ResponseWriter, r *http.Request) error {
+	now := time.Now()
+	words, verdict, err := s.Health.Words(pathBackend(r), now)
+	if err != nil {
+		return err
+	}
+	documents := []wordDocument{}
+	for _, word := range words {
+		d := wordDocument{By: word.By, Healthy: word.Healthy, Weight: word.Percent, Reason: word.Reason,
+			Said: word.Said.UTC().Truncate(time.Millisecond), Lapsed: word.Lapsed(now)}
+		if word.For > 0 {
+			d.For = toml.FormatDuration(word.For)
+		}
+		documents = append(documents, d)
+	}
+	writeJSON(w, http.StatusOK, wordsAnswer{!verdict.Down, verdict.Percent, documents})
+	return nil
+}

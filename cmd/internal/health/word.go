@@ -1,0 +1,35 @@
+// Package health judges backends by the words of their checkers. A word says that a backend is healthy or not, or how
+// much of its weight counts. Package live has the drop-in that a judgement becomes, and package manage takes words.
+//
+// Order of the files: word.go (Word, and whether it has lapsed), verdict.go (Judge), text.go (the drop-in: its table
+// and the words as comments). The package knows no files and no farms.
+//
+// Be aware: a word never raises a backend. The drop-in of a verdict has state "down" or less weight, so a backend that
+// files or farmc drain take out stays out.
+package health
+
+import "time"
+
+// A Word is the last word of a checker about a backend.
+type Word struct {
+	By      string // name of the checker
+	Healthy bool
+	Percent int // of the weight that counts, 0 to 100; an unhealthy backend has none in any case
+	Reason  string
+	For     time.Duration // the word lapses after this time; 0: never
+	Said    time.Time
+}
+
+// Lapsed reports whether the checker has been silent for too long.
+func (w Word) Lapsed(now time.Time) bool { return w.For > 0 && now.Sub(w.Said) >= w.For }
+
+// Same reports whether two words have the same effect.
+func (w Word) Same(other Word) bool {
+	return w.Healthy == other.Healthy && (w.Percent == other.Percent || !w.Healthy)
+}
+
+// Fresh returns the word as if it was said now: its checker has a full time to repeat it.
+func (w Word) Fresh(now time.Time) Word {
+	w.Said = now
+	return w
+}

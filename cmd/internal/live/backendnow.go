@@ -1,0 +1,141 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"farmc/cmd/internal/conntrack"
+	"farmc/compiler/farm"
+	"farmc/compiler/flows"
+)
+
+// ErrNoBackend is the error for a backend that its farm does not have.
+var ErrNoBackend = errors.New("there is no such backend")
+
+// A BackendNow is a backend as it was loaded last.
+type BackendNow struct {
+	State   farm.State `json:"state"`
+	File    string     `json:"file"` // that sets the state; "": none does, so it is up
+	Line    int        `json:"line"`
+	Until   string     `json:"until"`   // RFC 3339, the end of a drain or down; "": none is known
+	Weight  int        `json:"weight"`  // as the files say
+	Percent int        `json:"percent"` // of the weight that counts
+	Open    *int       `json:"open"`    // open tracked connections; null: they are not tracked
+}
+
+// BackendNow returns the state of a backend, and counts its open connections.
+func (r *Reader) BackendNow(ctx context.Context, name, backend string) (BackendNow, error) {
+	s, end, err := r.turn(ctx, r.turns)
+	if err != nil {
+		return BackendNow{}, err
+	}
+	defer end()
+	f, b, err := s.loadedBackend(name, backend)
+	if err != nil {
+		return BackendNow{}, err
+	}
+	now := BackendNow{State: b.State, File: b.StateAt.File, Line: b.StateAt.Line, Weight: b.Weight,
+		Percent: percentOf(b), Until: r.engine.Store.endOf(stateDropIn(name, backend))}
+	if f.Tracked() {
+		open, err := countOpen(ctx, s.loaded.script.Farms, name, backend)
+		if err != nil {
+			return BackendNow{}, err
+		}
+		now.Open = &open
+	}
+	return now, nil
+}
+
+// percentOf returns how much of the weight counts.
+func percentOf(b *farm.Backend) int {
+	switch {
+	case b.State != farm.Up:
+		return 0
+	case b.Percent == 0:
+		return 100
+	}
+	return b.Percent
+}
+
+// endOf returns the end of a drop-in, as RFC 3339.
+func (s Store) endOf(dropIn string) string {
+	all, err := s.deadlines()
+	if d, has := all[dropIn]; err == nil && has {
+		return d.End.UTC().Format(time.RFC3339)
+	}
+	return ""
+}
+
+// loadedBackend returns a backend of the last load.
+func (s *Snapshot) loadedBackend(name, backend string) (*farm.Farm, *farm.Backend, error) {
+	f, err := s.loadedFarm(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	b := backendOf(f, backend)
+	if b == nil {
+		return nil, nil, ErrNoBackend
+	}
+	return f, b, nil
+}
+
+// loadedFarm returns a farm of the last load.
+func (s *Snapshot) loadedFarm(name string) (*farm.Farm, error) {
+	if err := s.known(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoFarm, err)
+	}
+	f, err := findFarm(s.loaded, name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoFarm, err)
+	}
+	return f, nil
+}
+
+// FarmWith returns a farm that has the backend: from the files, or if they have faults, of the last load.
+func (s *Snapshot) FarmWith(name, backend string) (*farm.Farm, error) {
+	reading, exists := s.Reading(name)
+	if exists && reading.Farm() != nil && backendOf(reading.Farm(), backend) != nil {
+		return reading.Farm(), nil
+	}
+	f, _, err := s.loadedBackend(name, backend)
+	if exists && errors.Is(err, ErrNoFarm) {
+		err = ErrNoBackend
+	}
+	return f, err
+}
+
+// Cut deletes the conntrack entries of a backend, so its connections end at their next packets. It returns the number
+// of open connections among them.
+func (r *Reader) Cut(ctx context.Context, name, backend string) (open int, err error) {
+	s, end, err := r.turn(ctx, r.turns)
+	if err != nil {
+		return 0, err
+	}
+	defer end()
+	f, _, err := s.loadedBackend(name, backend)
+	switch {
+	case err != nil:
+		return 0, err
+	case !f.Tracked():
+		return 0, ErrUntracked
+	}
+	var entries []conntrack.Entry
+	owners := flows.NewOwners(s.loaded.script.Farms)
+	for _, filter := range backendFilters(s.loaded.script.Farms, name, backend) {
+		err = errors.Join(err, conntrack.Dump(ctx, filter, func(entry conntrack.Entry) bool {
+			if f, b, ok := owners.Backend(connectionOf(entry)); ok && f == name && b == backend {
+				entries = append(entries, entry)
+			}
+			return true
+		}))
+	}
+	for _, entry := range entries {
+		failed := conntrack.Delete(entry)
+		if err = errors.Join(err, failed); failed == nil && !entry.Closed {
+			open++
+		}
+	}
+	return open, err
+}

@@ -1,0 +1,115 @@
+package manage
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"farmc/cmd/internal/live"
+	"farmc/compiler/addr"
+)
+
+// A ListChange changes the file of a list. It exists until one load, and then tells its effect.
+type ListChange struct {
+	Name   string
+	Admit  func(before []byte) error // nil: any text before; else the error of a text that the change is not made from
+	Whole  []byte                    // the new text; nil: Add and Remove change it
+	Delete bool
+
+	Add, Remove []string // networks, without comments
+
+	added, removed int
+}
+
+// Write returns the write of the list. A new list goes to the first directory.
+func (c *ListChange) Write() live.Write {
+	return live.Write{Item: c.Name + ".list", Changes: c.changes}
+}
+
+// Words tells the effect of the change, after the load.
+func (c *ListChange) Words() []string {
+	words := []string{}
+	for _, n := range []struct {
+		count int
+		what  string
+	}{{c.added, "added"}, {c.removed, "removed"}} {
+		if n.count > 0 {
+			words = append(words, fmt.Sprintf("entries %s: %d", n.what, n.count))
+		}
+	}
+	return words
+}
+
+func (c *ListChange) changes(files live.Files) ([]live.FileChange, error) {
+	path, before, err := files.Find(c.Name + ".list")
+	if err == nil && c.Admit != nil {
+		err = c.Admit(before)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case path == "":
+		path = files.Dirs()[0] + "/" + c.Name + ".list"
+	}
+	switch {
+	case c.Delete:
+		return []live.FileChange{{Path: path, Before: before}}, nil
+	case c.Whole != nil:
+		return files.Replace(path, c.Whole)
+	}
+	return files.Replace(path, c.edit(before))
+}
+
+// edit returns the text with added and without removed entries. The other lines keep every byte.
+func (c *ListChange) edit(before []byte) []byte {
+	c.added, c.removed = 0, 0
+	gone, present := networks(c.Remove), map[addr.Network]bool{}
+	out := bytes.NewBuffer(make([]byte, 0, len(before)+20*len(c.Add)))
+	for line := range bytes.Lines(before) {
+		n, isEntry := entryOf(line)
+		if isEntry && gone[n] {
+			c.removed++
+			continue
+		}
+		present[n] = present[n] || isEntry
+		out.Write(line)
+	}
+	if out.Len() > 0 && out.Bytes()[out.Len()-1] != '\n' && len(c.Add) > 0 {
+		out.WriteByte('\n')
+	}
+	for _, word := range c.Add {
+		if n, err := addr.ParseNetwork(word); err == nil && !present[n] {
+			present[n] = true
+			c.added++
+			out.WriteString(word + "\n")
+		}
+	}
+	if out.Len() == 0 && len(before) > 0 {
+		out.WriteString("# no entries\n") // an empty file is a fault: an editor may have been stopped
+	}
+	return out.Bytes()
+}
+
+// networks returns the set of the networks.
+func networks(words []string) map[addr.Network]bool {
+	out := map[addr.Network]bool{}
+	for _, word := range words {
+		if n, err := addr.ParseNetwork(word); err == nil {
+			out[n] = true
+		}
+	}
+	return out
+}
+
+// entryOf returns the network of a line.
+func entryOf(line []byte) (addr.Network, bool) {
+	if i := bytes.IndexAny(line, "#;"); i >= 0 {
+		line = line[:i]
+	}
+	word := strings.TrimSpace(strings.TrimPrefix(string(line), "\ufeff"))
+	if word == "" {
+		return addr.Network{}, false
+	}
+	n, err := addr.ParseNetwork(word)
+	return n, err == nil
+}

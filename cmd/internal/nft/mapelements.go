@@ -1,0 +1,60 @@
+package nft
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"farmc/cmd/internal/nfnetlink"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// A MapElement is an element of a map that packets fill.
+type MapElement struct {
+	Key, Value []byte        // as the kernel stores them
+	Left       time.Duration // until the element expires
+}
+
+// MapElements calls do with each element of a map that has not expired. A missing map has none.
+func (n Nft) MapElements(ctx context.Context, family, name string, do func(MapElement)) error {
+	answers, err := listObjects(ctx, unix.NFT_MSG_GETSETELEM, familyNumber(family),
+		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(name)))
+	if err != nil {
+		return fmt.Errorf("read the elements of %s: %w", name, err)
+	}
+	for _, a := range answers {
+		for _, element := range nfnetlink.List(a.Attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS]) {
+			e := nfnetlink.Parse(element)
+			do(MapElement{e.Value(unix.NFTA_SET_ELEM_KEY), e.Value(unix.NFTA_SET_ELEM_DATA),
+				time.Duration(e.Number64(unix.NFTA_SET_ELEM_EXPIRATION)) * time.Millisecond})
+		}
+	}
+	return nil
+}
+
+// DeleteElement deletes an element of a map, and reports whether it was there.
+func (n Nft) DeleteElement(ctx context.Context, family, name string, key []byte) (bool, error) {
+	return n.deleteElements(ctx, family, name, elementAttributes(name, key, nil))
+}
+
+// FlushMap deletes all elements of a map. A missing map is no error.
+func (n Nft) FlushMap(ctx context.Context, family, name string) error {
+	_, err := n.deleteElements(ctx, family, name, []nl.NetlinkRequestData{
+		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_TABLE, nl.ZeroTerminated("farmc")),
+		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(name)),
+	})
+	return err
+}
+
+func (n Nft) deleteElements(ctx context.Context, family, name string, of []nl.NetlinkRequestData) (bool, error) {
+	err := transact(ctx, []*nl.NetlinkRequest{
+		nfnetlink.NewRequest(unix.NFT_MSG_DELSETELEM, 0, familyNumber(family), of...),
+	})
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	return err == nil, changeError(err, name)
+}
