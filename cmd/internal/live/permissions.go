@@ -248,7 +248,8 @@ func writers(name string, n node) (who, hint string) {
 }
 
 // trusted reports whether a user is root, or the user of this process, if it is another one. In a user namespace, root
-// of the machine is among the users without a mapping, who all appear as the overflow user, so that one is trusted, too.
+// of the machine is among the users without a mapping. All of them appear as the overflow user, so that one is trusted,
+// too.
 func trusted(uid uint32) bool {
 	if uid == 0 || int(uid) == os.Geteuid() {
 		return true
