@@ -6,6 +6,7 @@ import (
 
 	"farmc/cmd/internal/event"
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/manage"
 	"farmc/cmd/internal/metrics"
 )
 
@@ -157,5 +158,6 @@ func (s *apiServer) observe(e *live.Engine) {
 	s.observer = &observer{stream: event.NewStream(event.DefaultLength),
 		metrics: metrics.New(version, s.reader.Measures)}
 	e.Observer = s.observer
+	s.server.Health.Heard = func(w manage.Saying) { s.observer.metrics.HealthChecked(w.Farm, w.Name, w.Healthy) }
 	s.server.Events, s.server.Meter = s.observer.stream, s.observer.metrics
 }

@@ -37,7 +37,8 @@ const maxCheckers = 16
 type Health struct {
 	Farms  func() *live.Snapshot // of the last look; nil before the first one
 	Write  func(ctx context.Context, by string, writes []live.Write) []live.WriteResult
-	DryRun bool // nothing is kept
+	DryRun bool         // nothing is kept
+	Heard  func(Saying) // is called for each word about a backend that exists; nil: none is
 
 	*memory
 }
@@ -60,7 +61,9 @@ func NewHealth(farms func() *live.Snapshot,
 }
 
 // WithoutEffect returns a Health that only tells the changes of words.
-func (h *Health) WithoutEffect() *Health { return &Health{h.Farms, h.Write, true, h.memory} }
+func (h *Health) WithoutEffect() *Health {
+	return &Health{Farms: h.Farms, Write: h.Write, DryRun: true, memory: h.memory}
+}
 
 // An Outcome is the result of one word. Err is nil only if the word is in force.
 type Outcome struct {
@@ -81,6 +84,9 @@ func (h *Health) Say(ctx context.Context, by string, sayings []Saying) []Outcome
 		}
 		if _, outcomes[i].Err = farms.FarmWith(s.Farm, s.Name); outcomes[i].Err != nil {
 			continue
+		}
+		if h.Heard != nil && !h.DryRun && !s.Withdrawn {
+			h.Heard(s)
 		}
 		if h.takeAtOnce(farms, s, now) {
 			continue

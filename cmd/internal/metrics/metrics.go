@@ -30,6 +30,7 @@ type Metrics struct {
 	loads    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	tampered prometheus.Counter
+	checks   *prometheus.CounterVec
 }
 
 // stageBuckets are the bounds of the durations of stages: a change of one of 10 farms takes 10 ms, a load of 10,000
@@ -50,7 +51,9 @@ func New(version string, measure func(context.Context) (live.Measures, error)) *
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "farmc_build_info",
 		Help: "1, with the version of farmc.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
-	m.registry.MustRegister(m.loads, m.duration, m.tampered, build)
+	m.checks = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "farmc_health_checks_total",
+		Help: "Words of health checkers, by result (healthy, unhealthy)."}, []string{"farm", "backend", "result"})
+	m.registry.MustRegister(m.loads, m.duration, m.tampered, m.checks, build)
 	for _, way := range []string{"incremental", "keep-sets", "complete", "none"} {
 		m.loads.WithLabelValues("ok", way) // so that an increase from 0 is seen
 		m.loads.WithLabelValues("failed", way)
@@ -71,6 +74,15 @@ func (m *Metrics) Loaded(r live.LoadReport) {
 		}
 	}
 	m.duration.WithLabelValues("total").Observe(r.Stages.Total().Seconds())
+}
+
+// HealthChecked counts a word of a health checker.
+func (m *Metrics) HealthChecked(farm, backend string, healthy bool) {
+	result := "unhealthy"
+	if healthy {
+		result = "healthy"
+	}
+	m.checks.WithLabelValues(farm, backend, result).Inc()
 }
 
 // Tampered counts a change of the rules by another program.

@@ -95,6 +95,8 @@ func TestLoads(t *testing.T) {
 	r.Err = live.ErrFaulty
 	m.Loaded(r)
 	m.Tampered()
+	m.HealthChecked("web", "b1", false)
+	m.HealthChecked("web", "b1", false)
 	got := text(t, m)
 	for _, want := range []string{
 		`farmc_loads_total{result="ok",way="incremental"} 2`,
@@ -103,6 +105,7 @@ func TestLoads(t *testing.T) {
 		`farmc_load_duration_seconds_bucket{stage="total",le="0.05"} 0`,
 		`farmc_load_duration_seconds_bucket{stage="total",le="0.1"} 3`,
 		`farmc_tampered_total 1`,
+		`farmc_health_checks_total{backend="b1",farm="web",result="unhealthy"} 2`,
 		`farmc_rules_in_sync 0`,
 	} {
 		if !strings.Contains(got, "\n"+want+"\n") {
