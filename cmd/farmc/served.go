@@ -113,6 +113,7 @@ func (w *watcher) runFor(ctx context.Context, r delegate.Request, stdout, stderr
 	}
 	status = c.run(ctx, r.Args)
 	if v.name != statusVerb.name {
+		w.publishNow()
 		w.wake()
 	}
 	return status, true

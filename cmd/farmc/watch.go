@@ -344,6 +344,13 @@ func (w *watcher) publish(o outcome) {
 	}
 }
 
+// publishNow shows the API what a command of another process has done, before that command ends.
+func (w *watcher) publishNow() {
+	if w.api != nil {
+		w.api.reader.Publish(w.engine.SnapshotNow(w.api.reader.Current()))
+	}
+}
+
 // remember has the monitor record the rules. An error is logged once, and only if the apply itself succeeded.
 func (w *watcher) remember(ctx context.Context, applied error) {
 	err := w.monitor.Remember(ctx)

@@ -36,6 +36,17 @@ func (e *Engine) Snapshot(p Plan, diagnostics diag.Diagnostics, applied error, b
 	return e.snapshot(p, diagnostics, applied, before)
 }
 
+// SnapshotNow describes the farms after an operation of another user of the engine. It is nil before the first reading
+// of the files.
+func (e *Engine) SnapshotNow(before *Snapshot) *Snapshot {
+	defer e.exclusive()()
+	files := e.memory().compiled
+	if files == nil {
+		return nil
+	}
+	return e.snapshot(Plan{compilation: files}, files.diagnostics, nil, before)
+}
+
 // snapshot is Snapshot within an operation.
 func (e *Engine) snapshot(p Plan, diagnostics diag.Diagnostics, applied error, before *Snapshot) *Snapshot {
 	files := e.memory().compiled
