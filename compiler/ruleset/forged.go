@@ -11,8 +11,9 @@ import (
 // everything: a backend of the farm and another one, or a backend and a service of this machine. So the first datagram
 // of a flow in modes snat and dnat, and each datagram at the ingress of interfaces, is dropped if it comes from
 // outside with an address of this machine, or with the address and port of a backend of the same farm. Source ports
-// from 32768 on are of clients. Only frontends of UDP and whole addresses lead here. Backends may be clients of other
-// farms from the ports that they serve on, as servers of SIP and NTP are.
+// from 32768 on are of clients. Only frontends of UDP with an exact port lead here: of a range or a whole address it is
+// not known on which ports the backends serve, and they may be clients from any port. Backends may also be clients of
+// other farms from the ports that they serve on, as servers of SIP and NTP are.
 
 // A forgedChain drops forged datagrams: of one family, or at the ingress of interfaces.
 type forgedChain struct {
@@ -34,7 +35,7 @@ type forgedFirst struct{ Forged, Next string }
 
 // forgedFirst gives the chain that drops forged datagrams before another chain, and adds the frontend's backends.
 func (l *linker) forgedFirst(d frontend, next string) string {
-	if d.Protocol != farm.UDP && d.Specificity != farm.WholeAddress || next == noBackend {
+	if d.Protocol != farm.UDP || d.Specificity != farm.ExactPort || next == noBackend {
 		return next
 	}
 	o := newChain("forged-"+d.Family.Suffix(), natPickSection, "forged")
@@ -54,7 +55,7 @@ func (l *linker) forgedAt(in *ingress, served []frontend) {
 	}
 	c := &forgedChain{Local: true, place: in.place("")}
 	for _, d := range served {
-		if in.takes(d.farm) && (d.Protocol == farm.UDP || d.Specificity == farm.WholeAddress) {
+		if in.takes(d.farm) && d.Protocol == farm.UDP && d.Specificity == farm.ExactPort {
 			l.addLoops(c, d)
 		}
 	}
