@@ -39,10 +39,14 @@ func (n Nft) Counters(ctx context.Context, elements []Element) ([]Counter, error
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("read counters: %w", err), calls.Wait())
 		}
-		calls.Go(func() error {
+		read := func() error {
 			defer unix.Close(socket)
 			return readPart(ctx, socket, elements[from:to], counters[from:to])
-		})
+		}
+		if parts == 1 {
+			return counters, read()
+		}
+		calls.Go(read)
 	}
 	if err := calls.Wait(); err != nil {
 		return nil, err
