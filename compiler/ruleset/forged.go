@@ -26,7 +26,6 @@ type forgedChain struct {
 type datagramLoops struct {
 	*object
 	Family addr.Family
-	Ported bool // the keys name the ports
 	known  map[string]bool
 }
 
@@ -65,17 +64,11 @@ func (l *linker) forgedAt(in *ingress, served []frontend) {
 // Forged is the name of the chain that drops forged datagrams.
 func (in *ingress) Forged() string { return in.Name + "/forged" }
 
-// addLoops adds the backends of a frontend. They are not known for a frontend on every address.
+// addLoops adds the backends of a frontend with an exact port.
 func (l *linker) addLoops(c *forgedChain, d frontend) {
-	if d.Specificity > farm.WholeAddress {
-		return
-	}
 	set := l.datagramLoops(c, d)
 	for _, r := range d.Replies() {
-		key := fmt.Sprintf("%s . %s", d.Address, r.Address)
-		if set.Ported {
-			key = fmt.Sprintf("%s . %d . %s . %d", d.Address, d.Ports.First, r.Address, r.Ports.First)
-		}
+		key := fmt.Sprintf("%s . %d . %s . %d", d.Address, d.Ports.First, r.Address, r.Ports.First)
 		if !set.known[key] {
 			set.known[key] = true
 			set.elements.add(d.farm.backendElement(*r.Backend, key, ""))
@@ -83,12 +76,11 @@ func (l *linker) addLoops(c *forgedChain, d frontend) {
 	}
 }
 
-// datagramLoops gives the set of the frontend's kind.
+// datagramLoops gives the set of the frontend's family.
 func (l *linker) datagramLoops(c *forgedChain, d frontend) *datagramLoops {
-	name := map[bool]string{true: "loops-", false: "loops-all-"}[d.Specificity == farm.ExactPort] + d.Family.Suffix()
-	o := newSet(c.place.prefix+name, c.place.section, "datagram-loops").at(c.place.table)
+	o := newSet(c.place.prefix+"loops-"+d.Family.Suffix(), c.place.section, "datagram-loops").at(c.place.table)
 	return obtain(&l.rules, o, func() *datagramLoops {
-		set := &datagramLoops{o, d.Family, d.Specificity == farm.ExactPort, map[string]bool{}}
+		set := &datagramLoops{o, d.Family, map[string]bool{}}
 		c.Loops = append(c.Loops, set)
 		return set
 	})
