@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"farmc/cmd/internal/journal"
 )
@@ -88,50 +87,6 @@ func (w *fileWrites) discard() error {
 	step := w.step
 	w.step = nil
 	return step.Discard()
-}
-
-// lockFinished locks the state directory, and ends the step that a killed farmc left.
-func (e *Engine) lockFinished(ctx context.Context, waiting func()) (release func(), err error) {
-	patient, done := e.patience(ctx)
-	defer done()
-	end, err := e.turn(patient)
-	if err != nil {
-		return nil, err
-	}
-	unlock, err := e.Store.Lock(patient, waiting)
-	if err != nil {
-		end()
-		return nil, err
-	}
-	if err := e.finishWrites(ctx); err != nil {
-		unlock()
-		end()
-		return nil, fmt.Errorf("end the write of an earlier farmc: %w", err)
-	}
-	return func() { unlock(); end() }, nil
-}
-
-// patience returns the context of the wait for the locks.
-func (e *Engine) patience(ctx context.Context) (context.Context, context.CancelFunc) {
-	if e.Patience == 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeoutCause(ctx, e.Patience, ErrBusy)
-}
-
-// turn waits for other operations of the engine and its copies, with Patience only until the end of ctx.
-func (e *Engine) turn(ctx context.Context) (end func(), err error) {
-	if e.Patience == 0 {
-		return e.exclusive(), nil
-	}
-	for mu := &e.memory().mu; ; pause(ctx, 5*time.Millisecond) {
-		if mu.TryLock() {
-			return mu.Unlock, nil
-		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-	}
 }
 
 // finishWrites ends the step that a killed farmc left. If the kernel or the state directory has the script of the step,

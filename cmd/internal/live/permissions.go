@@ -2,7 +2,6 @@ package live
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -40,10 +39,10 @@ type permissions struct {
 // An inode identifies a file under all its names.
 type inode struct{ device, number uint64 }
 
-// newPermissions returns an empty collection. With Engine.Insecure its findings are warnings instead of faults.
-func (e *Engine) newPermissions() *permissions {
+// newPermissions returns an empty collection. If insecure is true, its findings are warnings instead of faults.
+func newPermissions(insecure bool) *permissions {
 	p := &permissions{off: os.Geteuid() != 0, seen: map[inode]diag.Diagnostic{}, refused: map[string]bool{}}
-	if e.Insecure {
+	if insecure {
 		p.severity = diag.Warning
 	}
 	return p
@@ -127,10 +126,10 @@ func (p *permissions) refusals() diag.Diagnostics {
 	return faults
 }
 
-// OpenTrusted opens a regular file for reading. If users other than root and the user of this process can write to the
-// file, or to a directory on the way to it, that is an error; with Insecure it is not checked.
-func (e *Engine) OpenTrusted(name string) (*os.File, error) {
-	p := e.newPermissions()
+// openTrusted opens a regular file for reading. If users other than root and the user of this process can write to the
+// file, or to a directory on the way to it, that is an error, unless insecure is true.
+func openTrusted(name string, insecure bool) (*os.File, error) {
+	p := newPermissions(insecure)
 	p.off = false // farmc-api.service is not root, and its file of keys decides who changes farms
 	found := p.finding()
 	n, err := readNode(name, found.way)
@@ -142,7 +141,7 @@ func (e *Engine) OpenTrusted(name string) (*os.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
 	}
 	found.file(name, n)
-	if len(found.writable) > 0 && !e.Insecure {
+	if len(found.writable) > 0 && !insecure {
 		n.close()
 		d := found.writable[0].diagnostic
 		return nil, fmt.Errorf("%s: %s; %s", d.Place, d.Message, d.Hint)
@@ -150,31 +149,17 @@ func (e *Engine) OpenTrusted(name string) (*os.File, error) {
 	return n.file(), nil
 }
 
-// checkStateDir checks the state directory, because farmc loads its files again.
-func (e *Engine) checkStateDir() diag.Diagnostics {
-	p := e.newPermissions()
+// checkAll returns the findings about a directory and the files in it.
+func checkAll(path string, insecure bool) diag.Diagnostics {
+	p := newPermissions(insecure)
 	defer p.close()
-	dir := &checkedDir{path: e.Store.Dir, permissions: p}
+	dir := &checkedDir{path: path, permissions: p}
 	p.dirs = append(p.dirs, dir)
 	entries, _ := dir.ReadDir(".")
 	for _, entry := range entries {
 		_, _ = dir.Stat(entry.Name()) // may be gone by now
 	}
 	return p.diagnostics()
-}
-
-// lock is Store.Lock with a check of the state directory. Untrusted files are an error, not faults of the farms: watch
-// tries again until they are corrected.
-func (e *Engine) lock(ctx context.Context, waiting func()) (release func(), err error) {
-	diagnostics := e.checkStateDir()
-	if !diagnostics.Faulty() {
-		return e.lockFinished(ctx, waiting)
-	}
-	var words []string
-	for _, d := range diagnostics {
-		words = append(words, fmt.Sprintf("%s: %s; %s", d.Place, d.Message, d.Hint))
-	}
-	return nil, errors.New("state directory: " + strings.Join(words, "\n"))
 }
 
 // A finding lists the files and directories on the way to one file that other users can write to.

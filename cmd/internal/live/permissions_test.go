@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -226,69 +225,5 @@ func TestFileIsCheckedAsItIsRead(t *testing.T) {
 	again, diagnostics := read(first, func() {})
 	if text := again.files[at("web.toml")].text; string(text) != plain || diagnostics.Faulty() {
 		t.Errorf("then reads %q, tells %v", text, diagnostics)
-	}
-}
-
-// A directory that is replaced during a compilation is read from the old one to the end.
-func TestCompilationKeepsItsDirectory(t *testing.T) {
-	root := t.TempDir()
-	writeFiles(t, root, map[string]string{"1/web.toml": plain, "2/web.toml": untrustedFarm})
-	link := filepath.Join(root, "farms.d")
-	do(t, os.Symlink("1", link))
-	p := (&Engine{}).newPermissions()
-	defer p.close()
-	dir := p.check([]farm.Dir{Dir(link)})[0].FS
-	_, err := fs.ReadDir(dir, ".")
-	do(t, err, replace(link, "2"))
-	if text, err := fs.ReadFile(dir, "web.toml"); string(text) != plain || err != nil {
-		t.Errorf("%q, %v", text, err)
-	}
-}
-
-// Links in a circle end as in the kernel. FIFOs and directories are never opened for reading.
-func TestCircularLinksAndFIFOs(t *testing.T) {
-	root := t.TempDir()
-	writeFiles(t, root, map[string]string{"d/x": ""})
-	at := func(name string) string { return filepath.Join(root, name) }
-	do(t, unix.Mkfifo(at("fifo"), 0o600), os.Symlink("b", at("a")), os.Symlink("a", at("b")),
-		os.Symlink("d/", at("slash")), os.Symlink("d/../d/x", at("up")), os.Symlink("nowhere", at("dangling")))
-	p := (&Engine{}).newPermissions()
-	defer p.close()
-	dir := p.check([]farm.Dir{Dir(root)})[0].FS
-	for name, want := range map[string]error{
-		"a": unix.ELOOP, "d/x/y": unix.ENOTDIR, "dangling": fs.ErrNotExist, "missing": fs.ErrNotExist,
-		"up": nil, "slash": nil, "slash/x": nil, "../etc": fs.ErrInvalid} {
-		if f, err := dir.Open(name); !errors.Is(err, want) {
-			t.Errorf("%s: %v", name, err)
-		} else if err == nil {
-			f.Close()
-		}
-	}
-	if _, err := dir.Open("fifo"); err == nil || !strings.Contains(err.Error(), "not a regular file") {
-		t.Error(err)
-	}
-	if info, err := fs.Stat(dir, "fifo"); err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
-		t.Error(info, err)
-	}
-}
-
-// A path with 40 links is followed, one with 41 is not, as in the kernel.
-func TestLinkLimit(t *testing.T) {
-	root := t.TempDir()
-	names := []string{"end"}
-	writeFiles(t, root, map[string]string{"end": plain})
-	for i := range 41 {
-		name := strings.Repeat("l", i+1)
-		do(t, os.Symlink(names[i], filepath.Join(root, name)))
-		names = append(names, name)
-	}
-	p := (&Engine{}).newPermissions()
-	defer p.close()
-	checked, kernel := p.check([]farm.Dir{Dir(root)})[0].FS, os.DirFS(root)
-	for _, name := range slices.Backward(names) {
-		_, want := fs.ReadFile(kernel, name)
-		if _, got := fs.ReadFile(checked, name); (got == nil) != (want == nil) {
-			t.Errorf("%d hops: %v, the kernel %v", len(name), got, want)
-		}
 	}
 }

@@ -2,7 +2,6 @@ package live
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -107,34 +106,4 @@ func TestReaderBeforeTheFirstLook(t *testing.T) {
 	if _, err := r.Check(t.Context(), nil); !errors.Is(err, ErrNoSnapshot) {
 		t.Error(err)
 	}
-}
-
-func TestOpenTrusted(t *testing.T) {
-	needRoot(t)
-	dir := t.TempDir()
-	name := filepath.Join(dir, "api.keys")
-	writeFiles(t, dir, map[string]string{"api.keys": "x"})
-	e := &Engine{}
-	opens := func(want string) {
-		t.Helper()
-		f, err := e.OpenTrusted(name)
-		if f != nil {
-			f.Close()
-		}
-		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%v, want %q", err, want)
-		}
-	}
-	opens("")
-	do(t, os.Chmod(name, 0o666))
-	opens("every user may write to it")
-	e.Insecure = true
-	opens("")
-	e.Insecure = false
-	do(t, os.Chmod(name, 0o600), os.Chmod(dir, 0o777))
-	opens("every user may write to it")
-	do(t, os.Chmod(dir, 0o755), os.Rename(name, name+".old"), os.Symlink("/dev/zero", name))
-	opens("not a regular file")
-	do(t, os.Remove(name))
-	opens("no such file")
 }

@@ -1,0 +1,80 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"farmc/compiler/diag"
+)
+
+// lock is Store.Lock with a check of the state directory. Untrusted files are an error, not faults of the farms: watch
+// tries again until they are corrected.
+func (e *Engine) lock(ctx context.Context, waiting func()) (release func(), err error) {
+	diagnostics := e.checkStateDir()
+	if !diagnostics.Faulty() {
+		return e.lockFinished(ctx, waiting)
+	}
+	var words []string
+	for _, d := range diagnostics {
+		words = append(words, fmt.Sprintf("%s: %s; %s", d.Place, d.Message, d.Hint))
+	}
+	return nil, errors.New("state directory: " + strings.Join(words, "\n"))
+}
+
+// lockFinished locks the state directory, and ends the step that a killed farmc left.
+func (e *Engine) lockFinished(ctx context.Context, waiting func()) (release func(), err error) {
+	patient, done := e.patience(ctx)
+	defer done()
+	end, err := e.turn(patient)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := e.Store.Lock(patient, waiting)
+	if err != nil {
+		end()
+		return nil, err
+	}
+	if err := e.finishWrites(ctx); err != nil {
+		unlock()
+		end()
+		return nil, fmt.Errorf("end the write of an earlier farmc: %w", err)
+	}
+	return func() { unlock(); end() }, nil
+}
+
+// patience returns the context of the wait for the locks.
+func (e *Engine) patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	if e.Patience == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, e.Patience, ErrBusy)
+}
+
+// turn waits for other operations of the engine and its copies, with Patience only until the end of ctx.
+func (e *Engine) turn(ctx context.Context) (end func(), err error) {
+	if e.Patience == 0 {
+		return e.exclusive(), nil
+	}
+	for mu := &e.memory().mu; ; pause(ctx, 5*time.Millisecond) {
+		if mu.TryLock() {
+			return mu.Unlock, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// checkStateDir checks the state directory, because farmc loads its files again.
+func (e *Engine) checkStateDir() diag.Diagnostics { return checkAll(e.Store.Dir, e.Insecure) }
+
+// newPermissions returns an empty collection. With Engine.Insecure its findings are warnings instead of faults.
+func (e *Engine) newPermissions() *permissions { return newPermissions(e.Insecure) }
+
+// OpenTrusted opens a regular file for reading. If users other than root and the user of this process can write to the
+// file, or to a directory on the way to it, that is an error; with Insecure it is not checked.
+func (e *Engine) OpenTrusted(name string) (*os.File, error) { return openTrusted(name, e.Insecure) }
