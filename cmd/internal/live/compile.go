@@ -64,10 +64,10 @@ func (e *Engine) compileWith(changes []FileChange) *compilation {
 // compileOnce compiles the farms, and checks the permissions of each file that it reads.
 func (e *Engine) compileOnce(changes []FileChange) *compilation {
 	permissions := e.newPermissions()
-	defer permissions.close()
+	defer permissions.Close()
 	sources := &SourceFiles{}
 	memory := e.memory()
-	dirs := sources.cachedDirs(withChanges(permissions.check(e.Dirs), changes), memory.cached, time.Now())
+	dirs := sources.cachedDirs(withChanges(permissions.Dirs(e.Dirs), changes), memory.cached, time.Now())
 	c := compileKnowing(memory.routes, &memory.incremental, sources, dirs)
 	memory.cached, memory.farms = sources, nil
 	c.readings = memory.incremental.Readings()
@@ -80,10 +80,10 @@ func (e *Engine) compileOnce(changes []FileChange) *compilation {
 	if c.script != nil {
 		memory.farms = c.script.Farms
 	}
-	c.permissions, c.refusals = permissions.diagnostics(), permissions.refusals()
+	c.permissions, c.refusals = permissions.Diagnostics(), permissions.Refusals()
 	c.faults = append(slices.Clone(c.diagnostics), c.refusals...)
 	c.diagnostics = append(c.diagnostics, c.permissions...)
-	c.untrustedDir = permissions.untrustedDir
+	c.untrustedDir = permissions.UntrustedDir
 	return c
 }
 

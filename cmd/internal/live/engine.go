@@ -6,8 +6,8 @@
 // systemd: package farmc turns plans, diagnostics and errors into output. It writes no nft syntax of its own.
 //
 // Order of the files: engine.go (Engine), plan.go (Plan: description of a load) and apply.go (Apply) are the entry
-// points. compile.go, sources.go, filecache.go, permissions.go, checked.go and walk.go read, check and compile the
-// source files. load.go, counters.go, complaints.go and conntrack.go load the script; store.go, statefile.go and
+// points. compile.go, sources.go and filecache.go read and compile the source files; lock.go locks the state
+// directory. load.go, counters.go, complaints.go and conntrack.go load the script; store.go, statefile.go and
 // commit.go keep it in the state directory. setaside.go leaves out faulty drop-ins. confirm.go, hold.go, rollback.go,
 // restore.go, isolate.go and unload.go are variants of a load; edits.go and history.go record the loads that edits
 // caused. write.go, filewrites.go and overlay.go change files together with a load; backendstate.go, backendweight.go,
@@ -134,10 +134,10 @@ func (e *Engine) Compile() (*ruleset.Script, diag.Diagnostics) {
 
 func (e *Engine) compilePortable() (*ruleset.Script, *SourceFiles, diag.Diagnostics) {
 	permissions := e.newPermissions()
-	defer permissions.close()
+	defer permissions.Close()
 	sources := &SourceFiles{}
-	script, diagnostics := compiler.Compile(sources.cachedDirs(permissions.check(e.Dirs), nil, time.Now()))
-	diagnostics = append(diagnostics, permissions.diagnostics()...)
+	script, diagnostics := compiler.Compile(sources.cachedDirs(permissions.Dirs(e.Dirs), nil, time.Now()))
+	diagnostics = append(diagnostics, permissions.Diagnostics()...)
 	if diagnostics.Faulty() {
 		script = nil
 	}

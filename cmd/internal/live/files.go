@@ -65,8 +65,8 @@ func (f Files) Farm(name, backend string) (*farm.Farm, error) {
 // other users may write to are left out, as in a compilation.
 func (f Files) Reading(name string) *farm.Reading {
 	permissions := f.engine.newPermissions()
-	defer permissions.close()
-	return farm.ReadOne(permissions.check(f.engine.Dirs), name)
+	defer permissions.Close()
+	return farm.ReadOne(permissions.Dirs(f.engine.Dirs), name)
 }
 
 // All returns the paths of the files of this name in all directories, from low to high precedence. A name can be in the

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"farmc/cmd/internal/permission"
 	"farmc/compiler/diag"
 )
 
@@ -70,11 +71,11 @@ func (e *Engine) turn(ctx context.Context) (end func(), err error) {
 }
 
 // checkStateDir checks the state directory, because farmc loads its files again.
-func (e *Engine) checkStateDir() diag.Diagnostics { return checkAll(e.Store.Dir, e.Insecure) }
+func (e *Engine) checkStateDir() diag.Diagnostics { return permission.Dir(e.Store.Dir, e.Insecure) }
 
 // newPermissions returns an empty collection. With Engine.Insecure its findings are warnings instead of faults.
-func (e *Engine) newPermissions() *permissions { return newPermissions(e.Insecure) }
+func (e *Engine) newPermissions() *permission.Check { return permission.New(e.Insecure) }
 
 // OpenTrusted opens a regular file for reading. If users other than root and the user of this process can write to the
 // file, or to a directory on the way to it, that is an error; with Insecure it is not checked.
-func (e *Engine) OpenTrusted(name string) (*os.File, error) { return openTrusted(name, e.Insecure) }
+func (e *Engine) OpenTrusted(name string) (*os.File, error) { return permission.Open(name, e.Insecure) }

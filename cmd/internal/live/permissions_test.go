@@ -208,14 +208,14 @@ func TestFileIsCheckedAsItIsRead(t *testing.T) {
 	later := time.Now().Add(time.Hour) // by then all files have rested
 	read := func(before *SourceFiles, between func()) (*SourceFiles, diag.Diagnostics) {
 		p, s := e.newPermissions(), &SourceFiles{}
-		defer p.close()
-		d := s.cachedDirs(p.check(e.Dirs), before, later)[0]
+		defer p.Close()
+		d := s.cachedDirs(p.Dirs(e.Dirs), before, later)[0]
 		_, err := fs.Stat(d.FS, "web.toml")
 		do(t, err)
 		between()
 		_, err = fs.ReadFile(d.FS, "web.toml")
 		do(t, err)
-		return s, p.diagnostics()
+		return s, p.Diagnostics()
 	}
 	first, diagnostics := read(nil, func() { do(t, replace(at("web.toml"), "evil")) })
 	if text := first.files[at("web.toml")].text; string(text) != untrustedFarm || !diagnostics.Faulty() {

@@ -1,4 +1,4 @@
-package live
+package permission
 
 import (
 	"cmp"
@@ -16,7 +16,7 @@ import (
 // opened once: all files of a compilation come from the same directory, even if another one takes its place meanwhile.
 type checkedDir struct {
 	path        string // as given by the administrator
-	permissions *permissions
+	permissions *Check
 
 	once sync.Once
 	root node

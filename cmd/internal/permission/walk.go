@@ -1,4 +1,4 @@
-package live
+package permission
 
 import (
 	"os"

@@ -1,4 +1,11 @@
-package live
+// Package permission opens files that only root may be able to write to: farms, lists, the state directory, API keys. It
+// reports each user, and each directory on the way to a file, that could change them.
+//
+// The package knows paths, owners, modes and access control lists. It does not know the content of files.
+//
+// permission.go (Check) collects the findings. dir.go wraps a directory so that each file is checked on the descriptor
+// that it is read from. walk.go resolves a path name by name, and follows links itself.
+package permission
 
 import (
 	"cmp"
@@ -19,13 +26,13 @@ import (
 	"farmc/compiler/farm"
 )
 
-// permissions collects the users other than root who can write to the farms, because the writer of a farm decides which
+// A Check collects the users other than root who can write to the farms, because the writer of a farm decides which
 // rules root loads. As in sshd, directories on the way to a file are checked, too: a user who can rename a directory
 // can put another one in its place. The same holds for directories with symlinks on the way.
 //
 // A read-only mount is checked like any other: it can be read-only for this process alone, as all of /etc is for a
 // service with ProtectSystem=strict.
-type permissions struct {
+type Check struct {
 	off      bool // no checks: the process is not root, and loads nothing
 	severity diag.Severity
 	dirs     []*checkedDir
@@ -33,24 +40,24 @@ type permissions struct {
 	mu           sync.Mutex
 	seen         map[inode]diag.Diagnostic
 	refused      map[string]bool // paths of untrusted farms and lists
-	untrustedDir bool            // a directory of farms is untrusted, so no farm can be trusted
+	UntrustedDir bool            // a directory of farms is untrusted, so no farm can be trusted
 }
 
 // An inode identifies a file under all its names.
 type inode struct{ device, number uint64 }
 
-// newPermissions returns an empty collection. If insecure is true, its findings are warnings instead of faults.
-func newPermissions(insecure bool) *permissions {
-	p := &permissions{off: os.Geteuid() != 0, seen: map[inode]diag.Diagnostic{}, refused: map[string]bool{}}
+// New returns an empty collection. If insecure is true, its findings are warnings instead of faults.
+func New(insecure bool) *Check {
+	p := &Check{off: os.Geteuid() != 0, seen: map[inode]diag.Diagnostic{}, refused: map[string]bool{}}
 	if insecure {
 		p.severity = diag.Warning
 	}
 	return p
 }
 
-// check returns the directories wrapped so that each file is checked when it is read. A directory of another file
+// Dirs returns the directories wrapped so that each file is checked when it is read. A directory of another file
 // system than the machine's is not checked.
-func (p *permissions) check(dirs []farm.Dir) []farm.Dir {
+func (p *Check) Dirs(dirs []farm.Dir) []farm.Dir {
 	checked := slices.Clone(dirs)
 	for i, d := range dirs {
 		if d.FS == os.DirFS(d.Path) {
@@ -62,7 +69,8 @@ func (p *permissions) check(dirs []farm.Dir) []farm.Dir {
 	return checked
 }
 
-func (p *permissions) close() {
+// Close closes the directories. Files that were opened stay open.
+func (p *Check) Close() {
 	for _, d := range p.dirs {
 		d.close()
 	}
@@ -70,7 +78,7 @@ func (p *permissions) close() {
 
 // directory opens a directory, and checks it and the way to it. If it is untrusted, no farm can be trusted: farms of
 // later directories could be overridden by it, or override its own.
-func (p *permissions) directory(name string) (node, error) {
+func (p *Check) directory(name string) (node, error) {
 	found := p.finding()
 	n, err := toAbsolute(name, found.way)
 	if err != nil {
@@ -86,7 +94,7 @@ func (p *permissions) directory(name string) (node, error) {
 }
 
 // add adds the findings about the file of a farm or list; of is its path, or "" for a directory of farms.
-func (p *permissions) add(found *finding, of string) {
+func (p *Check) add(found *finding, of string) {
 	if len(found.writable) == 0 {
 		return
 	}
@@ -99,15 +107,15 @@ func (p *permissions) add(found *finding, of string) {
 		switch {
 		case p.severity != diag.Fault:
 		case of == "":
-			p.untrustedDir = true
+			p.UntrustedDir = true
 		default:
 			p.refused[strings.TrimSuffix(of, ".d")] = true // a directory of drop-ins stands for its farm
 		}
 	}
 }
 
-// diagnostics returns the findings sorted by path.
-func (p *permissions) diagnostics() diag.Diagnostics {
+// Diagnostics returns the findings sorted by path.
+func (p *Check) Diagnostics() diag.Diagnostics {
 	var diagnostics diag.Diagnostics
 	for _, d := range p.seen {
 		diagnostics = append(diagnostics, d)
@@ -116,9 +124,9 @@ func (p *permissions) diagnostics() diag.Diagnostics {
 	return diagnostics
 }
 
-// refusals returns a fault for each untrusted farm and list. The places of diagnostics can be directories, from which
+// Refusals returns a fault for each untrusted farm and list. The places of diagnostics can be directories, from which
 // --isolate cannot tell the farm.
-func (p *permissions) refusals() diag.Diagnostics {
+func (p *Check) Refusals() diag.Diagnostics {
 	var faults diag.Diagnostics
 	for name := range p.refused {
 		faults = append(faults, diag.Diagnostic{Place: diag.Place{File: name}})
@@ -126,10 +134,10 @@ func (p *permissions) refusals() diag.Diagnostics {
 	return faults
 }
 
-// openTrusted opens a regular file for reading. If users other than root and the user of this process can write to the
+// Open opens a regular file for reading. If users other than root and the user of this process can write to the
 // file, or to a directory on the way to it, that is an error, unless insecure is true.
-func openTrusted(name string, insecure bool) (*os.File, error) {
-	p := newPermissions(insecure)
+func Open(name string, insecure bool) (*os.File, error) {
+	p := New(insecure)
 	p.off = false // farmc-api.service is not root, and its file of keys decides who changes farms
 	found := p.finding()
 	n, err := readNode(name, found.way)
@@ -149,17 +157,17 @@ func openTrusted(name string, insecure bool) (*os.File, error) {
 	return n.file(), nil
 }
 
-// checkAll returns the findings about a directory and the files in it.
-func checkAll(path string, insecure bool) diag.Diagnostics {
-	p := newPermissions(insecure)
-	defer p.close()
+// Dir returns the findings about a directory and the files in it.
+func Dir(path string, insecure bool) diag.Diagnostics {
+	p := New(insecure)
+	defer p.Close()
 	dir := &checkedDir{path: path, permissions: p}
 	p.dirs = append(p.dirs, dir)
 	entries, _ := dir.ReadDir(".")
 	for _, entry := range entries {
 		_, _ = dir.Stat(entry.Name()) // may be gone by now
 	}
-	return p.diagnostics()
+	return p.Diagnostics()
 }
 
 // A finding lists the files and directories on the way to one file that other users can write to.
@@ -175,7 +183,7 @@ type writable struct {
 	diagnostic diag.Diagnostic
 }
 
-func (p *permissions) finding() *finding { return &finding{off: p.off, severity: p.severity} }
+func (p *Check) finding() *finding { return &finding{off: p.off, severity: p.severity} }
 
 // way checks a directory in which a name was looked up. In a directory with the sticky bit only the owner of a file can
 // replace it. The owner of a file is checked with the file, the owner of a link here.
