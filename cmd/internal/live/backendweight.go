@@ -29,7 +29,7 @@ func (change WeightChange) Write() Write {
 }
 
 func (change WeightChange) dropIn() ownSetting {
-	s := ownSetting{name: ownDropIn(weightDropIns, change.Farm, change.Backend), keep: change.Keep, lasting: change.For,
+	s := ownSetting{name: weightDropIn(change.Farm, change.Backend), keep: change.Keep, lasting: change.For,
 		ends: stateDeadline{Farm: change.Farm, Backend: change.Backend, Weight: change.Weight}}
 	if change.Weight != 0 {
 		s.text = fmt.Sprintf("# Written by farmc for PUT /v1/farms/%s/backends/%s/weight.%s\n"+

@@ -89,21 +89,6 @@ func farmsAndLists(d diag.Diagnostic) []string {
 	return out
 }
 
-// farmOrList returns the file name of the farm or list that a file is part of, or "".
-func farmOrList(file string) string {
-	if farm, ok := strings.CutSuffix(path.Base(path.Dir(file)), ".toml.d"); ok {
-		return farm + ".toml"
-	}
-	name := path.Base(file)
-	if farm, ok := strings.CutSuffix(name, ".toml.d"); ok { // a directory of drop-ins that cannot be read
-		return farm + ".toml"
-	}
-	if strings.HasSuffix(name, ".toml") || strings.HasSuffix(name, ".list") {
-		return name
-	}
-	return ""
-}
-
 // unchanged reports whether a farm or list has the same files as at the last load.
 func (i *isolation) unchanged(name string) bool {
 	if slices.Contains(i.kept, name) {
@@ -128,40 +113,12 @@ func (i *isolation) lists() []string {
 	return out
 }
 
-// of returns the files of a farm or list.
-func (s *SourceFiles) of(name string) []sourceFile {
-	var out []sourceFile
-	for _, p := range s.paths() {
-		if farmOrList(p) == name {
-			out = append(out, s.files[p])
-		}
-	}
-	return out
-}
-
 // mixed returns the current files, with the kept farms and lists in their version of the last load.
 func (i *isolation) mixed() *SourceFiles {
 	mixed := &SourceFiles{files: map[string]sourceFile{}}
 	mixed.addFiles(i.now, func(name string, _ sourceFile) bool { return !slices.Contains(i.kept, name) })
 	mixed.addFiles(i.last, func(name string, _ sourceFile) bool { return slices.Contains(i.kept, name) })
 	return mixed
-}
-
-// addFiles adds the wanted files of other sources under their own directories.
-func (s *SourceFiles) addFiles(from *SourceFiles, wanted func(item string, f sourceFile) bool) {
-	index := make([]int, len(from.dirs))
-	for n, dir := range from.dirs {
-		if index[n] = slices.Index(s.dirs, dir); index[n] < 0 {
-			index[n] = len(s.dirs)
-			s.dirs = append(s.dirs, dir)
-		}
-	}
-	for _, p := range from.paths() {
-		if f := from.files[p]; wanted(farmOrList(p), f) {
-			f.dir = index[f.dir]
-			s.files[p] = f
-		}
-	}
 }
 
 // descriptions returns a sentence for each kept or omitted farm or list.

@@ -107,11 +107,6 @@ func (c *compilation) setting() *setting {
 	return s
 }
 
-// isDropIn reports whether a file is a drop-in by its path.
-func isDropIn(file string) bool {
-	return strings.HasSuffix(path.Dir(file), ".toml.d") && strings.HasSuffix(file, ".toml")
-}
-
 // needed reports whether a farm with drop-ins has a fault, or a drop-in may be empty by mistake.
 func (s *setting) needed() bool {
 	if s.c.untrustedDir {

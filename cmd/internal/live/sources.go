@@ -63,6 +63,34 @@ func (s *SourceFiles) paths() []string {
 	return s.sorted
 }
 
+// of returns the files of a farm or list.
+func (s *SourceFiles) of(name string) []sourceFile {
+	var out []sourceFile
+	for _, p := range s.paths() {
+		if farmOrList(p) == name {
+			out = append(out, s.files[p])
+		}
+	}
+	return out
+}
+
+// addFiles adds the wanted files of other sources under their own directories.
+func (s *SourceFiles) addFiles(from *SourceFiles, wanted func(item string, f sourceFile) bool) {
+	index := make([]int, len(from.dirs))
+	for n, dir := range from.dirs {
+		if index[n] = slices.Index(s.dirs, dir); index[n] < 0 {
+			index[n] = len(s.dirs)
+			s.dirs = append(s.dirs, dir)
+		}
+	}
+	for _, p := range from.paths() {
+		if f := from.files[p]; wanted(farmOrList(p), f) {
+			f.dir = index[f.dir]
+			s.files[p] = f
+		}
+	}
+}
+
 // Digest is a hash over paths, contents and read errors of the files.
 func (s *SourceFiles) Digest() string {
 	if s.digest != "" {

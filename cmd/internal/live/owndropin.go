@@ -1,0 +1,43 @@
+package live
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"path"
+	"strings"
+)
+
+// The beginnings of the names of farmc's own drop-ins, one for each backend. Drop-ins are merged in the order of their
+// names, so farmc's override those of other programs, and health words override states. No name of a backend has a dot,
+// so no two of the names are alike.
+const (
+	stateDropIns  = "zz-farmc-"
+	healthDropIns = "zz-farmc.health-"
+	weightDropIns = "zz-farmc.weight-"
+)
+
+// maxDropInName is the longest name that a drop-in may have.
+const maxDropInName = 48
+
+// ownDropIn returns the name of a drop-in of farmc. A long name of a backend ends with a digest.
+func ownDropIn(beginning, farm, backend string) string {
+	name := beginning + backend
+	if len(name) > maxDropInName {
+		sum := sha256.Sum256([]byte(backend))
+		digest := "." + hex.EncodeToString(sum[:6])
+		name = name[:maxDropInName-len(digest)] + digest
+	}
+	return farm + ".toml.d/" + name + ".toml"
+}
+
+// stateDropIn returns the name of the drop-in for the state of a backend.
+func stateDropIn(farm, backend string) string { return ownDropIn(stateDropIns, farm, backend) }
+
+// HealthDropIn returns the name of the drop-in for the health words about a backend.
+func HealthDropIn(farm, backend string) string { return ownDropIn(healthDropIns, farm, backend) }
+
+// isHealthDropIn reports whether a path is that of a drop-in for health words.
+func isHealthDropIn(file string) bool { return strings.HasPrefix(path.Base(file), healthDropIns) }
+
+// weightDropIn returns the name of the drop-in for the weight of a backend.
+func weightDropIn(farm, backend string) string { return ownDropIn(weightDropIns, farm, backend) }

@@ -1,0 +1,36 @@
+package live
+
+import (
+	"path"
+	"strings"
+	"testing"
+
+	"farmc/compiler/farm"
+)
+
+// The names of farmc's own drop-ins differ for all backends, are valid, and have the order state, health, weight.
+func TestOwnDropInsDoNotCollide(t *testing.T) {
+	long := strings.Repeat("b", 40)
+	backends := []string{"b", "health-b", "health-health-b", "weight-b", "farmc-b", "zz-farmc-b", "B", "b_", "b-", "b1",
+		long, long + "12345678", long + "12345679", "health-" + long + "1", "weight-" + long + "1"}
+	seen := map[string]string{}
+	for _, b := range backends {
+		if len(b) > maxDropInName {
+			t.Fatalf("%s is no name of a backend", b)
+		}
+		state := path.Base(stateDropIn("web", b))
+		for _, name := range []string{state, path.Base(HealthDropIn("web", b)),
+			path.Base(weightDropIn("web", b))} {
+			if other := seen[name]; other != "" {
+				t.Errorf("%s is a drop-in for %s and for %s", name, other, b)
+			}
+			seen[name] = b
+			if stem := strings.TrimSuffix(name, ".toml"); !farm.NamesFarm(stem) {
+				t.Errorf("%s cannot be the name of a drop-in", name)
+			}
+		}
+		if isHealthDropIn(state) || state > path.Base(HealthDropIn("web", b)) {
+			t.Errorf("the state of %s overrides its health", b)
+		}
+	}
+}
