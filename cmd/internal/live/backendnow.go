@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/conntrack"
+	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
 	"farmc/compiler/flows"
 )
@@ -37,7 +38,7 @@ func (r *Reader) BackendNow(ctx context.Context, name, backend string) (BackendN
 		return BackendNow{}, err
 	}
 	now := BackendNow{State: b.State, File: b.StateAt.File, Line: b.StateAt.Line, Weight: b.Weight,
-		Percent: percentOf(b), Until: r.engine.Store.endOf(stateDropIn(name, backend))}
+		Percent: percentOf(b), Until: r.engine.Store.endOf(source.StateDropIn(name, backend))}
 	if f.Tracked() {
 		open, err := countOpen(ctx, s.loaded.script.Farms, name, backend)
 		if err != nil {

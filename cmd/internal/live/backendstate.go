@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
@@ -42,7 +43,7 @@ func (e *Engine) SetState(ctx context.Context, change StateChange) (Plan, diag.D
 // Write returns the write that adds or removes the drop-in for the state. Explain tells whether it succeeded.
 func (change StateChange) Write() Write {
 	w := Write{Item: change.Farm + ".toml", Urgent: true,
-		Changes: func(files Files) ([]FileChange, error) {
+		Changes: func(files Files) ([]source.Change, error) {
 			if err := change.admit(files); err != nil {
 				return nil, err
 			}
@@ -186,7 +187,7 @@ func (change StateChange) check(farms []*farm.Farm) error {
 	switch {
 	case b == nil:
 		return fmt.Errorf("farm %s stays as it was loaded last: run farmc check", change.Farm)
-	case b.State != change.State && !isHealthDropIn(b.StateAt.File):
+	case b.State != change.State && !source.IsHealthDropIn(b.StateAt.File):
 		return otherState{change, b.State}
 	}
 	return nil
@@ -225,12 +226,12 @@ func (p Plan) isHeld(prefix string) bool {
 // the wanted one, or else the farm's own file.
 func (p Plan) stateFile(change StateChange, loaded *farm.Farm) string {
 	item := loaded.Name + ".toml"
-	files := p.sources.of(item)
+	files := p.sources.Of(item)
 	for _, f := range slices.Backward(files) {
-		without := &SourceFiles{dirs: p.sources.dirs, files: map[string]sourceFile{}}
-		for path, other := range p.sources.files {
-			if of := farmOrList(path); (of == item || strings.HasSuffix(of, ".list")) && other.name != f.name {
-				without.files[path] = other
+		without := &source.Files{Roots: p.sources.Roots, ByPath: map[string]source.File{}}
+		for path, other := range p.sources.ByPath {
+			if of := source.Item(path); (of == item || strings.HasSuffix(of, ".list")) && other.Name != f.Name {
+				without.ByPath[path] = other
 			}
 		}
 		c := compileLocal(&compiler.Compiler{}, without, without.Dirs())
@@ -238,7 +239,7 @@ func (p Plan) stateFile(change StateChange, loaded *farm.Farm) string {
 			continue
 		}
 		if b := backendOf(c.script.Farms[0], change.Backend); b != nil && b.State == change.State {
-			return p.sources.dirs[f.dir].path + "/" + f.name
+			return p.sources.Roots[f.Dir].Path + "/" + f.Name
 		}
 	}
 	return loaded.Place.File

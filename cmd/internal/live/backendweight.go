@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
 )
 
@@ -19,7 +20,7 @@ type WeightChange struct {
 // Write returns the write that adds or removes the drop-in for the weight.
 func (change WeightChange) Write() Write {
 	return Write{Item: change.Farm + ".toml", Urgent: true, Check: change.check,
-		Changes: func(files Files) ([]FileChange, error) {
+		Changes: func(files Files) ([]source.Change, error) {
 			if _, err := files.farmWith(change.Farm, change.Backend); err != nil {
 				return nil, err
 			}
@@ -29,7 +30,7 @@ func (change WeightChange) Write() Write {
 }
 
 func (change WeightChange) dropIn() ownSetting {
-	s := ownSetting{name: weightDropIn(change.Farm, change.Backend), keep: change.Keep, lasting: change.For,
+	s := ownSetting{name: source.WeightDropIn(change.Farm, change.Backend), keep: change.Keep, lasting: change.For,
 		ends: stateDeadline{Farm: change.Farm, Backend: change.Backend, Weight: change.Weight}}
 	if change.Weight != 0 {
 		s.text = fmt.Sprintf("# Written by farmc for PUT /v1/farms/%s/backends/%s/weight.%s\n"+

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"farmc/cmd/internal/journal"
+	"farmc/cmd/internal/source"
 	"farmc/compiler/diag"
 )
 
@@ -74,7 +75,7 @@ type applied struct {
 // A pendingWrite is a write on its way.
 type pendingWrite struct {
 	Write
-	changes []FileChange
+	changes []source.Change
 	result  *WriteResult
 }
 
@@ -139,7 +140,7 @@ func (e *Engine) batch(writes []*pendingWrite) (batch, later []*pendingWrite) {
 	for _, w := range writes {
 		switch {
 		case !e.collect(w):
-		case w.DryRun, slices.ContainsFunc(w.changes, func(c FileChange) bool { return changed[c.Path] }):
+		case w.DryRun, slices.ContainsFunc(w.changes, func(c source.Change) bool { return changed[c.Path] }):
 			later = append(later, w)
 		default:
 			batch = append(batch, w)
@@ -227,7 +228,7 @@ func (e *Engine) loadWrites(ctx context.Context, c *compilation, faulty faultyDr
 	return failed
 }
 
-func changesOf(writes []*pendingWrite) (changes []FileChange) {
+func changesOf(writes []*pendingWrite) (changes []source.Change) {
 	for _, w := range writes {
 		changes = append(changes, w.changes...)
 	}

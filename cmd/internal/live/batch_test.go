@@ -10,14 +10,15 @@ import (
 	"testing"
 	"time"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
 )
 
 // creating returns a write of a new file with a text.
 func creating(dir, name, text string) Write {
-	return Write{Item: name, Changes: func(files Files) ([]FileChange, error) {
+	return Write{Item: name, Changes: func(files Files) ([]source.Change, error) {
 		before, err := files.Read(dir + "/" + name)
-		return []FileChange{{Path: dir + "/" + name, Text: []byte(text), Before: before}}, err
+		return []source.Change{{Path: dir + "/" + name, Text: []byte(text), Before: before}}, err
 	}}
 }
 
@@ -45,11 +46,11 @@ func TestBatchWithSharedFile(t *testing.T) {
 		name := fmt.Sprintf("f%d.toml", n)
 		w := creating(farms, name, strings.Replace(webFarm, ".1:80", fmt.Sprintf(".%d:80", n+1), 1))
 		change := w.Changes
-		w.Changes = func(files Files) ([]FileChange, error) {
+		w.Changes = func(files Files) ([]source.Change, error) {
 			changes, err := change(files)
 			before, readErr := files.Read(record)
 			text := []byte(string(before) + name + "\n")
-			return append(changes, FileChange{Path: record, Text: text, Before: before}), errors.Join(err, readErr)
+			return append(changes, source.Change{Path: record, Text: text, Before: before}), errors.Join(err, readErr)
 		}
 		writes = append(writes, w)
 	}

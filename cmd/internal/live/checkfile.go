@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
@@ -48,8 +49,8 @@ func compileFile(name string) (*compilation, error) {
 	alone := &singleFarm{StatFS: dir.FS.(fs.StatFS), name: filepath.Base(name)}
 	alone.text, _ = alone.ReadFile(alone.name) // the compiler reports an error
 	dir.FS = alone
-	sources := &SourceFiles{}
-	return compileLocal(&compiler.Compiler{}, sources, sources.cachedDirs([]farm.Dir{dir}, nil, time.Now())), nil
+	sources := &source.Files{}
+	return compileLocal(&compiler.Compiler{}, sources, sources.Cached([]farm.Dir{dir}, nil, time.Now())), nil
 }
 
 // A singleFarm is a directory without the other farms, and without lists that the farm does not name.

@@ -46,7 +46,7 @@ func (s Store) prepare(p Plan) (*pendingLoad, error) {
 func (s Store) linkPrevious(p Plan) error {
 	if p.Before.Script == nil || p.keepPrevious ||
 		p.Before.Digest == p.Script.Digest || p.Before.Sources == p.sources.Digest() ||
-		p.Before.Edits != "" && p.Before.Edits == p.sources.editsDigest() {
+		p.Before.Edits != "" && p.Before.Edits == p.sources.EditsDigest() {
 		return nil
 	}
 	return errors.Join(s.link(previousFile, loadedFile), s.link(previousZip, sourcesFile))
@@ -111,7 +111,7 @@ func (p Plan) stateFiles() map[string][]byte {
 	}
 	var packed []byte
 	var packing sync.WaitGroup
-	packing.Go(func() { packed = p.sources.pack(p.Script.Digest) })
+	packing.Go(func() { packed = p.sources.Pack(p.Script.Digest) })
 	files[factsFile] = facts.text()
 	packing.Wait()
 	files[sourcesFile] = packed
@@ -152,7 +152,7 @@ func (k loadedFacts) text() []byte {
 func (p Plan) lastLoad() LastLoad {
 	return LastLoad{Script: p.Script.Text, Digest: p.Script.Digest, Farms: farm.Describe(p.Script.Farms),
 		Interfaces: interfaceIndexes(p.Script.Interfaces), Boot: p.boot().Digest, Sources: p.sources.Digest(),
-		Edits: p.sources.editsDigest(), Routes: p.Script.Sources, Ports: p.Script.ServedPorts}
+		Edits: p.sources.EditsDigest(), Routes: p.Script.Sources, Ports: p.Script.ServedPorts}
 }
 
 // writeBoot replaces boot.nft.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/machine"
+	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
@@ -25,14 +26,14 @@ type compilation struct {
 	permissions  diag.Diagnostics // the diagnostics about permissions
 	refusals     diag.Diagnostics // the same as part of faults
 	untrustedDir bool             // others may write to a directory of farms; --isolate must load none of it
-	sources      *SourceFiles
+	sources      *source.Files
 	incremental  *compiler.Compiler // compiler of the script
 	bootScript   *ruleset.Script    // result of boot; nil before its first call
 
 	readings []*farm.Reading // of the farms in the files, by name; nil for compilations of other files
 
 	took       time.Duration // reading and compiling
-	actual     *SourceFiles  // files in the directories, if some of the sources are older; else nil
+	actual     *source.Files // files in the directories, if some of the sources are older; else nil
 	scriptOnly bool          // the farms of the script are not known
 
 	portsChecked  bool // refuseTakenPorts has run
@@ -49,7 +50,7 @@ type compilation struct {
 func (e *Engine) compile() *compilation { return e.compileWith(nil) }
 
 // compileWith compiles the farms as they will be after some changes of files.
-func (e *Engine) compileWith(changes []FileChange) *compilation {
+func (e *Engine) compileWith(changes []source.Change) *compilation {
 	began := time.Now()
 	for attempt := 1; ; attempt++ {
 		before := e.stamps()
@@ -62,12 +63,12 @@ func (e *Engine) compileWith(changes []FileChange) *compilation {
 }
 
 // compileOnce compiles the farms, and checks the permissions of each file that it reads.
-func (e *Engine) compileOnce(changes []FileChange) *compilation {
+func (e *Engine) compileOnce(changes []source.Change) *compilation {
 	permissions := e.newPermissions()
 	defer permissions.Close()
-	sources := &SourceFiles{}
+	sources := &source.Files{}
 	memory := e.memory()
-	dirs := sources.cachedDirs(withChanges(permissions.Dirs(e.Dirs), changes), memory.cached, time.Now())
+	dirs := sources.Cached(source.WithChanges(permissions.Dirs(e.Dirs), changes), memory.cached, time.Now())
 	c := compileKnowing(memory.routes, &memory.incremental, sources, dirs)
 	memory.cached, memory.farms = sources, nil
 	c.readings = memory.incremental.Readings()
@@ -110,13 +111,13 @@ func (e *Engine) stamps() []stamp {
 }
 
 // compileLocal compiles directories for this machine. Sources must be the files that dirs read.
-func compileLocal(incremental *compiler.Compiler, sources *SourceFiles, dirs []farm.Dir) *compilation {
+func compileLocal(incremental *compiler.Compiler, sources *source.Files, dirs []farm.Dir) *compilation {
 	return compileKnowing(nil, incremental, sources, dirs)
 }
 
 // compileKnowing is compileLocal with routes that are known already: the kernel needs a second for 100,000 backends.
 func compileKnowing(
-	known map[netip.Addr]ruleset.Route, incremental *compiler.Compiler, sources *SourceFiles, dirs []farm.Dir,
+	known map[netip.Addr]ruleset.Route, incremental *compiler.Compiler, sources *source.Files, dirs []farm.Dir,
 ) *compilation {
 	c := &compilation{sources: sources, incremental: incremental, interfaces: map[string]int{}}
 	routes := routeCache{known: known}
@@ -163,7 +164,7 @@ func (r *routeCache) to(backend netip.Addr) ruleset.Route {
 }
 
 // onDisk returns the source files in the directories.
-func (c *compilation) onDisk() *SourceFiles {
+func (c *compilation) onDisk() *source.Files {
 	if c.actual != nil {
 		return c.actual
 	}

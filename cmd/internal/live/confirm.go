@@ -104,7 +104,7 @@ type TrialRequest struct {
 // beginTrial records a trial before its load, and returns the function that undoes the record. A trial that replaces
 // another one rolls back to the same farms.
 func (e *Engine) beginTrial(p *Plan, q request) (undo func(), err error) {
-	t := Trial{Name: q.try.Name, Tried: p.Script.Digest, Sources: p.onDisk().Digest(), Items: p.onDisk().edits(),
+	t := Trial{Name: q.try.Name, Tried: p.Script.Digest, Sources: p.onDisk().Digest(), Items: p.onDisk().Edits(),
 		Base:     p.Before.Digest,
 		Deadline: sinceBoot() + q.try.Timeout, Boot: bootID()}
 	before := any(nil)
@@ -129,7 +129,7 @@ func (e *Engine) tryLoaded(p *Plan, q request) error {
 	}
 	all, err := e.Store.History()
 	if err != nil || len(all) == 0 || all[0].Confirmed || time.Since(all[0].Time) > maxUntried ||
-		all[0].Edits != p.sources.editsDigest() {
+		all[0].Edits != p.sources.EditsDigest() {
 		return err
 	}
 	before := *p

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"farmc/cmd/internal/source"
 )
 
 // A stateDeadline is the end of a state or a weight of a backend, an entry of deadlines.json. The wall clock counts,
@@ -37,7 +39,7 @@ func (s Store) deadlines() (map[string]stateDeadline, error) {
 }
 
 // deadlineFile returns the change that records the deadline of a drop-in, or removes the record if there is none.
-func (e *Engine) deadlineFile(name string, d *stateDeadline, files Files) ([]FileChange, error) {
+func (e *Engine) deadlineFile(name string, d *stateDeadline, files Files) ([]source.Change, error) {
 	path := filepath.Join(e.Store.Dir, deadlinesFile)
 	before, err := files.Read(path)
 	if err != nil {
@@ -57,7 +59,7 @@ func (e *Engine) deadlineFile(name string, d *stateDeadline, files Files) ([]Fil
 		all[name] = *d
 	}
 	if len(all) == 0 {
-		return []FileChange{{Path: path, Before: before}}, nil
+		return []source.Change{{Path: path, Before: before}}, nil
 	}
 	text, err := json.Marshal(all)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
 )
 
@@ -19,7 +20,7 @@ type ownSetting struct {
 
 // dropIn returns the drop-in of a state.
 func (change StateChange) dropIn() ownSetting {
-	s := ownSetting{name: stateDropIn(change.Farm, change.Backend), keep: change.Keep, lasting: change.For,
+	s := ownSetting{name: source.StateDropIn(change.Farm, change.Backend), keep: change.Keep, lasting: change.For,
 		ends: stateDeadline{Farm: change.Farm, Backend: change.Backend, State: string(change.State)}}
 	if change.State != farm.Up {
 		s.text = change.text()
@@ -29,7 +30,7 @@ func (change StateChange) dropIn() ownSetting {
 
 // changes returns the changes of files. The drop-in goes to the directory of the highest precedence, or with keep to
 // the first one, and then no other directory may have it. A removal concerns all directories.
-func (s ownSetting) changes(files Files) (changes []FileChange, err error) {
+func (s ownSetting) changes(files Files) (changes []source.Change, err error) {
 	if s.lasting > 0 && !files.engine.Store.WatcherRuns() {
 		return nil, ErrNoWatcher
 	}
@@ -46,7 +47,7 @@ func (s ownSetting) changes(files Files) (changes []FileChange, err error) {
 		changes, err = files.removals(s.name, path)
 	}
 	if s.text != "" && err == nil {
-		var own []FileChange
+		var own []source.Change
 		own, err = files.Replace(path, []byte(s.text))
 		changes = append(changes, own...)
 	}
@@ -62,19 +63,19 @@ func (s ownSetting) changes(files Files) (changes []FileChange, err error) {
 }
 
 // Replace returns the change that gives a file the text; none if it has the text.
-func (f Files) Replace(path string, text []byte) ([]FileChange, error) {
+func (f Files) Replace(path string, text []byte) ([]source.Change, error) {
 	before, err := f.Read(path)
 	if err != nil || before != nil && bytes.Equal(before, text) {
 		return nil, err
 	}
-	return []FileChange{{Path: path, Text: text, Before: before}}, nil
+	return []source.Change{{Path: path, Text: text, Before: before}}, nil
 }
 
 // Remove returns the changes that remove a file from all directories.
-func (f Files) Remove(name string) (changes []FileChange, err error) { return f.removals(name, "") }
+func (f Files) Remove(name string) (changes []source.Change, err error) { return f.removals(name, "") }
 
 // removals returns the changes that remove a file from all directories, apart from the one at the path.
-func (f Files) removals(name, except string) (changes []FileChange, err error) {
+func (f Files) removals(name, except string) (changes []source.Change, err error) {
 	for _, dir := range f.Dirs() {
 		path := dir + "/" + name
 		before, err := f.Read(path)
@@ -82,7 +83,7 @@ func (f Files) removals(name, except string) (changes []FileChange, err error) {
 			return nil, err
 		}
 		if before != nil && path != except {
-			changes = append(changes, FileChange{Path: path, Before: before})
+			changes = append(changes, source.Change{Path: path, Before: before})
 		}
 	}
 	return changes, nil

@@ -6,20 +6,20 @@
 // systemd: package farmc turns plans, diagnostics and errors into output. It writes no nft syntax of its own.
 //
 // Order of the files: engine.go (Engine), plan.go (Plan: description of a load) and apply.go (Apply) are the entry
-// points. compile.go, sources.go and filecache.go read and compile the source files; lock.go locks the state
-// directory. load.go, counters.go, complaints.go and conntrack.go load the script; store.go, statefile.go and
-// commit.go keep it in the state directory. setaside.go leaves out faulty drop-ins. confirm.go, hold.go, rollback.go,
-// restore.go, isolate.go and unload.go are variants of a load; edits.go and history.go record the loads that edits
-// caused. write.go, filewrites.go and overlay.go change files together with a load; backendstate.go, backendweight.go,
-// dropin.go, deadline.go and idle.go set states and weights of backends with them. tamper.go and loadwindow.go detect
-// changes by other programs. status.go, farmstatus.go, healthwords.go, kernelstatus.go and counting.go make the
-// document of status. ban.go, newfarm.go and checkfile.go serve the commands of these names. snapshot.go, reader.go,
-// yield.go, request.go, fault.go, backendnow.go and sessions.go answer questions of other programs while watch applies;
-// observe.go and measures.go tell them of loads and numbers.
+// points. compile.go compiles the source files (package source); lock.go locks the state directory. load.go,
+// counters.go, complaints.go and conntrack.go load the script; store.go, statefile.go and commit.go keep it in the
+// state directory. setaside.go leaves out faulty drop-ins. confirm.go, hold.go, rollback.go, restore.go, isolate.go
+// and unload.go are variants of a load; history.go records the loads that edits caused. write.go and filewrites.go
+// change files together with a load; backendstate.go, backendweight.go, dropin.go, deadline.go and idle.go set states
+// and weights of backends with them. tamper.go and loadwindow.go detect changes by other programs. status.go,
+// farmstatus.go, healthwords.go, kernelstatus.go and counting.go make the document of status. ban.go, newfarm.go and
+// checkfile.go serve the commands of these names. snapshot.go, reader.go, yield.go, request.go, fault.go,
+// backendnow.go and sessions.go answer questions of other programs while watch applies; observe.go and measures.go
+// tell them of loads and numbers.
 //
-// Every method of Engine that loads rules holds the lock of the state directory, and so excludes other farmc processes.
-// A process can be killed at any point: the order of the writes to the state directory keeps each intermediate state
-// usable.
+// Every method of Engine that loads rules holds the lock of the state directory, and so excludes other farmc
+// processes. A process can be killed at any point: the order of the writes to the state directory keeps each
+// intermediate state usable.
 package live
 
 import (
@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/nft"
+	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
@@ -72,7 +73,7 @@ type warm struct {
 	sample      sample            // of the last status of all farms; zero: none
 	counted     countedScript     // of the last measures; zero: none
 	kept        *compilation      // of the last load, in the result of lastLoaded; nil: none
-	cached      *SourceFiles      // source files of the last compilation; nil: none
+	cached      *source.Files     // source files of the last compilation; nil: none
 	farms       []*farm.Farm      // farms of the last compilation; nil: none, or it had faults
 	compiled    *compilation      // of the files as they are, the last one; nil: none
 
@@ -132,11 +133,11 @@ func (e *Engine) Compile() (*ruleset.Script, diag.Diagnostics) {
 	return script, diagnostics
 }
 
-func (e *Engine) compilePortable() (*ruleset.Script, *SourceFiles, diag.Diagnostics) {
+func (e *Engine) compilePortable() (*ruleset.Script, *source.Files, diag.Diagnostics) {
 	permissions := e.newPermissions()
 	defer permissions.Close()
-	sources := &SourceFiles{}
-	script, diagnostics := compiler.Compile(sources.cachedDirs(permissions.Dirs(e.Dirs), nil, time.Now()))
+	sources := &source.Files{}
+	script, diagnostics := compiler.Compile(sources.Cached(permissions.Dirs(e.Dirs), nil, time.Now()))
 	diagnostics = append(diagnostics, permissions.Diagnostics()...)
 	if diagnostics.Faulty() {
 		script = nil

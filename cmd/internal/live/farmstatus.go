@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
 )
 
@@ -69,8 +70,8 @@ type BanStatus struct {
 }
 
 // addFarms adds the farms in natural order.
-func (s *Status) addFarms(farms []*farm.Farm, sources *SourceFiles) {
-	files, words := sources.byFarm(), sources.healthWords()
+func (s *Status) addFarms(farms []*farm.Farm, sources *source.Files) {
+	files, words := filesByFarm(sources), healthWordsIn(sources)
 	for _, f := range farms {
 		of := newFarmStatus(f)
 		of.addHealth(words)
@@ -80,11 +81,11 @@ func (s *Status) addFarms(farms []*farm.Farm, sources *SourceFiles) {
 	slices.SortFunc(s.Farms, func(a, b FarmStatus) int { return CompareNatural(a.Name, b.Name) })
 }
 
-// byFarm returns the paths of the files of each farm: its own file first, then the drop-ins.
-func (s *SourceFiles) byFarm() map[string][]string {
+// filesByFarm returns the paths of the files of each farm: its own file first, then the drop-ins.
+func filesByFarm(sources *source.Files) map[string][]string {
 	out := map[string][]string{}
-	for _, p := range s.paths() {
-		if name, ok := strings.CutSuffix(farmOrList(p), ".toml"); ok {
+	for _, p := range sources.Paths() {
+		if name, ok := strings.CutSuffix(source.Item(p), ".toml"); ok {
 			out[name] = append(out[name], p)
 		}
 	}

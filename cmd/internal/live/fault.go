@@ -4,6 +4,7 @@ import (
 	"path"
 	"strings"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
@@ -46,7 +47,7 @@ func farmOf(d diag.Diagnostic) string {
 	if d.Farm != "" {
 		return d.Farm
 	}
-	name, isFarm := strings.CutSuffix(farmOrList(d.Place.File), ".toml")
+	name, isFarm := strings.CutSuffix(source.Item(d.Place.File), ".toml")
 	if !isFarm {
 		return ""
 	}

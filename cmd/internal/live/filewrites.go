@@ -8,11 +8,12 @@ import (
 	"path/filepath"
 
 	"farmc/cmd/internal/journal"
+	"farmc/cmd/internal/source"
 )
 
 // fileWrites are the changed files of a load.
 type fileWrites struct {
-	changes []FileChange
+	changes []source.Change
 	dir     string // state directory, for the journal
 	urgent  bool   // go without a journal if the state directory is full
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/health"
+	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
 )
 
@@ -31,13 +32,13 @@ func (w HealthWord) String() string {
 	return out
 }
 
-// healthWords returns the words in the drop-ins of farmc that have an effect, by the names of the drop-ins.
-func (s *SourceFiles) healthWords() map[string][]HealthWord {
+// healthWordsIn returns the words in the drop-ins of farmc that have an effect, by the names of the drop-ins.
+func healthWordsIn(sources *source.Files) map[string][]HealthWord {
 	out := map[string][]HealthWord{}
-	for file, f := range s.files {
-		if f.err == nil && isHealthDropIn(file) {
+	for file, f := range sources.ByPath {
+		if f.Err == nil && source.IsHealthDropIn(file) {
 			name := path.Join(path.Base(path.Dir(file)), path.Base(file))
-			out[name] = wordsIn(f.text)
+			out[name] = wordsIn(f.Text)
 		}
 	}
 	return out
@@ -59,7 +60,7 @@ func (f *FarmStatus) addHealth(words map[string][]HealthWord) {
 	for i := range f.Backends {
 		b := &f.Backends[i]
 		if b.Health = []HealthWord{}; len(words) > 0 {
-			b.Health = append(b.Health, words[HealthDropIn(f.Name, b.Name)]...)
+			b.Health = append(b.Health, words[source.HealthDropIn(f.Name, b.Name)]...)
 		}
 	}
 }
@@ -70,7 +71,7 @@ func (p Plan) StaysOut(change StateChange) string {
 		return ""
 	}
 	var words []string
-	for _, w := range p.sources.healthWords()[HealthDropIn(change.Farm, change.Backend)] {
+	for _, w := range healthWordsIn(p.sources)[source.HealthDropIn(change.Farm, change.Backend)] {
 		words = append(words, w.String())
 	}
 	for _, f := range p.Script.Farms {

@@ -43,7 +43,7 @@ func (e *Engine) recordHistory(p *Plan) error {
 		return err
 	}
 	entry := HistoryEntry{Time: time.Now().UTC().Truncate(time.Second), Farms: changedFarms(p.Changes), Cause: e.Cause,
-		Script: p.Script.Digest, Edits: p.sources.editsDigest()}
+		Script: p.Script.Digest, Edits: p.sources.EditsDigest()}
 	if len(all) > 0 && all[0].Edits == entry.Edits {
 		return nil
 	}
@@ -71,7 +71,7 @@ func (s Store) addMissing(all []HistoryEntry, before LastLoad) ([]HistoryEntry, 
 	if sources == nil || of != before.Digest {
 		return all, nil
 	}
-	entry := HistoryEntry{Cause: "unknown", Script: before.Digest, Edits: sources.editsDigest()}
+	entry := HistoryEntry{Cause: "unknown", Script: before.Digest, Edits: sources.EditsDigest()}
 	if len(all) > 0 && all[0].Edits == entry.Edits {
 		return all, nil
 	}
@@ -134,7 +134,7 @@ func (s Store) rewindHistory(target rollbackTarget, p Plan) error {
 		return s.writeHistory(nil)
 	}
 	all, err := s.History()
-	edits := p.sources.editsDigest()
+	edits := p.sources.EditsDigest()
 	i := slices.IndexFunc(all, func(h HistoryEntry) bool { return h.Edits == edits || h.Script == target.digest })
 	if err != nil || i <= 0 {
 		return err

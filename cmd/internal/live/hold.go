@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/farm"
 )
@@ -19,10 +20,10 @@ type hold struct {
 }
 
 // still returns the farms and lists that have not changed since the hold began.
-func (h hold) still(now, last *SourceFiles) (items []string) {
-	current := now.edits()
+func (h hold) still(now, last *source.Files) (items []string) {
+	current := now.Edits()
 	if len(h.Items) == 0 && slices.Contains(h.Sources, now.Digest()) {
-		return farm.Changed(current, last.edits())
+		return farm.Changed(current, last.Edits())
 	}
 	for item, digest := range h.Items {
 		if current[item] == digest {
@@ -54,7 +55,7 @@ func (e *Engine) heldBack(c *compilation) (heldBack, error) {
 	sources, of := e.Store.sources(sourcesFile)
 	known := sources != nil && of == last.Digest
 	if !known {
-		sources = &SourceFiles{}
+		sources = &source.Files{}
 	}
 	b := heldBack{items: h.still(c.onDisk(), sources), why: h.Why}
 	if c.actual != nil { // a faulty drop-in that appears does not end a hold
@@ -73,11 +74,11 @@ func (h hold) empty() bool { return len(h.Items) == 0 && len(h.Sources) == 0 }
 
 // keeping compiles the files with some farms and lists in their version of the last load. A state of a backend that
 // this version lacks is left out.
-func (c *compilation) keeping(last *SourceFiles, items []string) *compilation {
-	sources := c.sources.withEdits(last, items)
+func (c *compilation) keeping(last *source.Files, items []string) *compilation {
+	sources := c.sources.WithEdits(last, items)
 	mixed := compileLocal(&compiler.Compiler{}, sources, sources.Dirs())
 	if mixed.script == nil {
-		sources = sources.withoutStates(items)
+		sources = sources.WithoutStates(items)
 		mixed = compileLocal(&compiler.Compiler{}, sources, sources.Dirs())
 	}
 	mixed.addNetwork(c)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/conntrack"
+	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
 	"farmc/compiler/flows"
 )
@@ -28,7 +29,7 @@ func (e *Engine) AwaitIdle(ctx context.Context, p Plan, farm, backend string, re
 		if open == 0 {
 			return nil
 		}
-		if !e.hasDropIn(stateDropIn(farm, backend)) {
+		if !e.hasDropIn(source.StateDropIn(farm, backend)) {
 			return ErrStateEnded
 		}
 		pause(ctx, time.Second)

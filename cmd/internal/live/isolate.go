@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/diag"
 )
@@ -16,7 +17,7 @@ import (
 // in service; if both changed, it is with both. So a new farm that conflicts with a kept one has to wait until the kept
 // one is corrected.
 type isolation struct {
-	now, last *SourceFiles
+	now, last *source.Files
 	kept      []string // file names of farms and lists in their version of the last load, such as "web.toml"
 }
 
@@ -26,11 +27,11 @@ func (e *Engine) isolation(c *compilation) *isolation {
 }
 
 // lastSources returns the source files of the last load, or none if they are unknown.
-func (e *Engine) lastSources() *SourceFiles {
+func (e *Engine) lastSources() *source.Files {
 	last, err := e.Store.Loaded()
 	sources, of := e.Store.sources(sourcesFile)
 	if err != nil || sources == nil || of != last.Digest {
-		return &SourceFiles{}
+		return &source.Files{}
 	}
 	return sources
 }
@@ -82,7 +83,7 @@ func farmsAndLists(d diag.Diagnostic) []string {
 	}
 	var out []string
 	for _, f := range files {
-		if name := farmOrList(f); name != "" && !slices.Contains(out, name) {
+		if name := source.Item(f); name != "" && !slices.Contains(out, name) {
 			out = append(out, name)
 		}
 	}
@@ -94,18 +95,18 @@ func (i *isolation) unchanged(name string) bool {
 	if slices.Contains(i.kept, name) {
 		return true
 	}
-	was := i.last.of(name)
-	return len(was) > 0 && slices.EqualFunc(was, i.now.of(name), func(a, b sourceFile) bool {
-		return a.name == b.name && string(a.text) == string(b.text) && b.err == nil
+	was := i.last.Of(name)
+	return len(was) > 0 && slices.EqualFunc(was, i.now.Of(name), func(a, b source.File) bool {
+		return a.Name == b.Name && string(a.Text) == string(b.Text) && b.Err == nil
 	})
 }
 
 // lists returns the lists that changed since the last load.
 func (i *isolation) lists() []string {
 	var out []string
-	for _, s := range []*SourceFiles{i.now, i.last} {
-		for _, p := range s.paths() {
-			if name := farmOrList(p); strings.HasSuffix(name, ".list") && !i.unchanged(name) {
+	for _, s := range []*source.Files{i.now, i.last} {
+		for _, p := range s.Paths() {
+			if name := source.Item(p); strings.HasSuffix(name, ".list") && !i.unchanged(name) {
 				out = append(out, name)
 			}
 		}
@@ -114,10 +115,10 @@ func (i *isolation) lists() []string {
 }
 
 // mixed returns the current files, with the kept farms and lists in their version of the last load.
-func (i *isolation) mixed() *SourceFiles {
-	mixed := &SourceFiles{files: map[string]sourceFile{}}
-	mixed.addFiles(i.now, func(name string, _ sourceFile) bool { return !slices.Contains(i.kept, name) })
-	mixed.addFiles(i.last, func(name string, _ sourceFile) bool { return slices.Contains(i.kept, name) })
+func (i *isolation) mixed() *source.Files {
+	mixed := &source.Files{ByPath: map[string]source.File{}}
+	mixed.AddFrom(i.now, func(name string, _ source.File) bool { return !slices.Contains(i.kept, name) })
+	mixed.AddFrom(i.last, func(name string, _ source.File) bool { return slices.Contains(i.kept, name) })
 	return mixed
 }
 
@@ -130,7 +131,7 @@ func (i *isolation) descriptions() []string {
 			kind = "list "
 		}
 		plain := strings.TrimSuffix(name, path.Ext(name))
-		if len(i.last.of(name)) == 0 {
+		if len(i.last.Of(name)) == 0 {
 			out = append(out, fmt.Sprintf("%s%s is left out, because it was never loaded", kind, plain))
 		} else {
 			out = append(out, fmt.Sprintf("%s%s stays as it was loaded last", kind, plain))

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/farm"
 )
@@ -17,8 +18,8 @@ func sourcesOf(t *testing.T, files map[string]string) *compilation {
 	root := t.TempDir()
 	writeFiles(t, root, files)
 	t.Chdir(root)
-	sources := &SourceFiles{}
-	return compileLocal(&compiler.Compiler{}, sources, sources.cachedDirs([]farm.Dir{Dir(".")}, nil, time.Now()))
+	sources := &source.Files{}
+	return compileLocal(&compiler.Compiler{}, sources, sources.Cached([]farm.Dir{Dir(".")}, nil, time.Now()))
 }
 
 // Each fault keeps the farm or list that causes it, and no other one.

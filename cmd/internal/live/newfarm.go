@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/diag"
 )
@@ -33,7 +34,7 @@ func (e *Engine) NewFarm(name string, text []byte) (string, diag.Diagnostics, er
 	if diagnostics, err := e.compileNew(base, text); err != nil {
 		return path, diagnostics, err
 	}
-	diagnostics := concerns(e.compileWith([]FileChange{{Path: path, Text: text}}).diagnostics, name, path)
+	diagnostics := concerns(e.compileWith([]source.Change{{Path: path, Text: text}}).diagnostics, name, path)
 	if diagnostics.Faulty() {
 		return path, diagnostics, ErrFaulty
 	}
@@ -42,8 +43,8 @@ func (e *Engine) NewFarm(name string, text []byte) (string, diag.Diagnostics, er
 
 // compileNew compiles the farm alone.
 func (e *Engine) compileNew(base string, text []byte) (diag.Diagnostics, error) {
-	alone := &SourceFiles{dirs: []sourceDir{{path: e.Dirs[0].Path}}, files: map[string]sourceFile{}}
-	alone.add(sourceFile{name: base, text: text})
+	alone := &source.Files{Roots: []source.Dir{{Path: e.Dirs[0].Path}}, ByPath: map[string]source.File{}}
+	alone.Add(source.File{Name: base, Text: text})
 	c := compileLocal(&compiler.Compiler{}, alone, alone.Dirs())
 	switch {
 	case c.script == nil:

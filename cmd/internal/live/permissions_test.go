@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
@@ -206,10 +207,10 @@ func TestFileIsCheckedAsItIsRead(t *testing.T) {
 	do(t, os.Chmod(at("evil"), 0o666), replace(at("web.toml"), "good"))
 	e := &Engine{Dirs: []farm.Dir{Dir(root)}}
 	later := time.Now().Add(time.Hour) // by then all files have rested
-	read := func(before *SourceFiles, between func()) (*SourceFiles, diag.Diagnostics) {
-		p, s := e.newPermissions(), &SourceFiles{}
+	read := func(before *source.Files, between func()) (*source.Files, diag.Diagnostics) {
+		p, s := e.newPermissions(), &source.Files{}
 		defer p.Close()
-		d := s.cachedDirs(p.Dirs(e.Dirs), before, later)[0]
+		d := s.Cached(p.Dirs(e.Dirs), before, later)[0]
 		_, err := fs.Stat(d.FS, "web.toml")
 		do(t, err)
 		between()
@@ -218,12 +219,12 @@ func TestFileIsCheckedAsItIsRead(t *testing.T) {
 		return s, p.Diagnostics()
 	}
 	first, diagnostics := read(nil, func() { do(t, replace(at("web.toml"), "evil")) })
-	if text := first.files[at("web.toml")].text; string(text) != untrustedFarm || !diagnostics.Faulty() {
+	if text := first.ByPath[at("web.toml")].Text; string(text) != untrustedFarm || !diagnostics.Faulty() {
 		t.Errorf("reads %q, tells %v", text, diagnostics)
 	}
 	do(t, replace(at("web.toml"), "good"))
 	again, diagnostics := read(first, func() {})
-	if text := again.files[at("web.toml")].text; string(text) != plain || diagnostics.Faulty() {
+	if text := again.ByPath[at("web.toml")].Text; string(text) != plain || diagnostics.Faulty() {
 		t.Errorf("then reads %q, tells %v", text, diagnostics)
 	}
 }

@@ -63,14 +63,14 @@ func TestRequestIsLaidOverTheFiles(t *testing.T) {
 	for _, tt := range tests {
 		var names []string
 		sources := r.Current().withRequest(tt.texts)
-		for _, p := range sources.paths() {
+		for _, p := range sources.Paths() {
 			names = append(names, filepath.Base(p))
 		}
-		if got := strings.Join(names, " "); got != tt.hasFiles || len(sources.dirs) != tt.dirs {
-			t.Errorf("%s: %s in %d directories", tt.rule, got, len(sources.dirs))
+		if got := strings.Join(names, " "); got != tt.hasFiles || len(sources.Roots) != tt.dirs {
+			t.Errorf("%s: %s in %d directories", tt.rule, got, len(sources.Roots))
 		}
 	}
-	if len(r.Current().files.sources.files) != 2 {
+	if len(r.Current().files.sources.ByPath) != 2 {
 		t.Error("the snapshot has changed")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
@@ -43,21 +44,21 @@ func (e *Engine) checkRequest(ctx context.Context, s *Snapshot, texts map[string
 }
 
 // withRequest returns the source files with the farms of a request in a directory of the highest precedence.
-func (s *Snapshot) withRequest(texts map[string][]byte) *SourceFiles {
+func (s *Snapshot) withRequest(texts map[string][]byte) *source.Files {
 	base := s.files.sources
 	if s.files.script == nil && s.loaded != nil {
 		base = s.loaded.sources
 	}
-	out := &SourceFiles{dirs: append(slices.Clone(base.dirs), sourceDir{path: requestDir})}
-	out.files = maps.Clone(base.files)
-	maps.DeleteFunc(out.files, func(file string, _ sourceFile) bool {
-		name, _ := strings.CutSuffix(farmOrList(file), ".toml")
+	out := &source.Files{Roots: append(slices.Clone(base.Roots), source.Dir{Path: requestDir})}
+	out.ByPath = maps.Clone(base.ByPath)
+	maps.DeleteFunc(out.ByPath, func(file string, _ source.File) bool {
+		name, _ := strings.CutSuffix(source.Item(file), ".toml")
 		text, asked := texts[name]
 		return asked && text == nil
 	})
 	for name, text := range texts {
 		if text != nil {
-			out.add(sourceFile{dir: len(base.dirs), name: name + ".toml", text: text})
+			out.Add(source.File{Dir: len(base.Roots), Name: name + ".toml", Text: text})
 		}
 	}
 	return out

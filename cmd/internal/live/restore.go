@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/diag"
 	"farmc/compiler/ruleset"
@@ -64,7 +65,7 @@ func (e *Engine) compileKept(name, digest string) *compilation {
 	if err != nil {
 		return nil
 	}
-	sources, of, err := unpack(packed)
+	sources, of, err := source.Unpack(packed)
 	if err != nil || of != digest {
 		return nil
 	}

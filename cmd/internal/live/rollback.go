@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/farm"
 	"farmc/compiler/ruleset"
@@ -41,9 +42,9 @@ func (e *Engine) Rollback(ctx context.Context, steps int) (Plan, error) {
 
 // A rollbackTarget is what a rollback loads.
 type rollbackTarget struct {
-	sources *SourceFiles // nil: unknown, because another version of farmc wrote them
-	script  []byte       // the script that was loaded from them, if it is kept; nil otherwise
-	digest  string       // of the script; "": no farms
+	sources *source.Files // nil: unknown, because another version of farmc wrote them
+	script  []byte        // the script that was loaded from them, if it is kept; nil otherwise
+	digest  string        // of the script; "": no farms
 }
 
 // rollbackTarget returns the load of a number of loads ago.
@@ -101,7 +102,7 @@ func (s Store) previous() (string, error) {
 func (e *Engine) rollBackTo(ctx context.Context, base string, t *Trial, why string) (Plan, error) {
 	now := e.compile().sources
 	if base == "" {
-		none := &SourceFiles{dirs: []sourceDir{{path: "no farms"}}, files: map[string]sourceFile{}}
+		none := &source.Files{Roots: []source.Dir{{Path: "no farms"}}, ByPath: map[string]source.File{}}
 		return e.rollBack(ctx, rollbackTarget{sources: none}, now, t, why)
 	}
 	for _, kept := range [][2]string{{loadedFile, sourcesFile}, {previousFile, previousZip}} {
@@ -115,7 +116,7 @@ func (e *Engine) rollBackTo(ctx context.Context, base string, t *Trial, why stri
 // rollBack loads a target, and holds the farms that it replaces, with a reason. Each step can be repeated, so a farmc
 // that is killed here does no harm.
 func (e *Engine) rollBack(
-	ctx context.Context, target rollbackTarget, now *SourceFiles, t *Trial, why string,
+	ctx context.Context, target rollbackTarget, now *source.Files, t *Trial, why string,
 ) (Plan, error) {
 	h := target.hold(now, t, why)
 	p, err := e.planRollback(ctx, target)
@@ -150,9 +151,9 @@ func (e *Engine) rollBack(
 }
 
 // hold returns the hold of the farms and lists that differ between the files of the trial, or of now, and the target.
-func (target rollbackTarget) hold(now *SourceFiles, t *Trial, why string) hold {
+func (target rollbackTarget) hold(now *source.Files, t *Trial, why string) hold {
 	h := hold{Why: why, Items: map[string]string{}}
-	from := now.edits()
+	from := now.Edits()
 	if t != nil && t.Items != nil {
 		from = t.Items
 	} else if t != nil {
@@ -160,7 +161,7 @@ func (target rollbackTarget) hold(now *SourceFiles, t *Trial, why string) hold {
 	}
 	to := map[string]string{}
 	if target.sources != nil {
-		to = target.sources.edits()
+		to = target.sources.Edits()
 	}
 	for _, item := range farm.Changed(from, to) {
 		h.Items[item] = from[item]
@@ -173,11 +174,11 @@ func (target rollbackTarget) hold(now *SourceFiles, t *Trial, why string) hold {
 func (e *Engine) planRollback(ctx context.Context, target rollbackTarget) (Plan, error) {
 	if target.sources == nil { // nft still takes the script
 		script := &ruleset.Script{Text: target.script, Digest: target.digest}
-		return e.plan(ctx, &compilation{script: script, sources: &SourceFiles{}, scriptOnly: true}, "")
+		return e.plan(ctx, &compilation{script: script, sources: &source.Files{}, scriptOnly: true}, "")
 	}
 	now, _ := e.setAside(e.compile())
-	items := farm.Changed(target.sources.edits(), now.sources.edits())
-	for _, sources := range []*SourceFiles{now.sources.withEdits(target.sources, items), target.sources} {
+	items := farm.Changed(target.sources.Edits(), now.sources.Edits())
+	for _, sources := range []*source.Files{now.sources.WithEdits(target.sources, items), target.sources} {
 		if c := compileLocal(&compiler.Compiler{}, sources, sources.Dirs()); c.script != nil {
 			return e.plan(ctx, c, "")
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/diag"
 	"farmc/compiler/toml"
@@ -25,8 +26,8 @@ type faultyDropIns struct {
 // An aside is a drop-in that is not loaded as it is. Its version of the last load stays in force. Without one it is
 // left out, unless it sets access or limits: a load must not take more clients than the files intend.
 type aside struct {
-	item, path string      // the file name of the farm, and the path of the drop-in
-	last       *sourceFile // nil: there is no other version
+	item, path string       // the file name of the farm, and the path of the drop-in
+	last       *source.File // nil: there is no other version
 }
 
 // setAside returns the compilation without the faults of drop-ins, as far as that is possible, and the drop-ins that
@@ -36,7 +37,7 @@ func (e *Engine) setAside(c *compilation) (*compilation, faultyDropIns) {
 	if !s.needed() || !s.repair(e.lastSources()) {
 		return c, faultyDropIns{}
 	}
-	sources := c.sources.without(s.aside)
+	sources := without(c.sources, s.aside)
 	mixed := compileKnowing(c.routes, &e.memory().incremental, sources, sources.Dirs())
 	if e.memory().farms = nil; mixed.script != nil {
 		e.memory().farms = mixed.script.Farms
@@ -52,10 +53,10 @@ func (e *Engine) setAside(c *compilation) (*compilation, faultyDropIns) {
 
 // setAsideUnchanged is setAside for a compilation with changes of files. No change is set aside: one with a fault is
 // refused.
-func (e *Engine) setAsideUnchanged(c *compilation, changes []FileChange) (*compilation, faultyDropIns) {
+func (e *Engine) setAsideUnchanged(c *compilation, changes []source.Change) (*compilation, faultyDropIns) {
 	usable, faulty := e.setAside(c)
 	for _, a := range faulty.aside {
-		if slices.ContainsFunc(changes, func(change FileChange) bool { return change.Path == a.path }) {
+		if slices.ContainsFunc(changes, func(change source.Change) bool { return change.Path == a.path }) {
 			return c, faultyDropIns{}
 		}
 	}
@@ -89,8 +90,8 @@ func (a aside) String() string {
 // A setting looks for the drop-ins of a compilation to set aside.
 type setting struct {
 	c        *compilation
-	dropIns  map[string][]string   // paths of the drop-ins of each farm, by the farm's file name
-	last     map[string]sourceFile // drop-ins of the last load, by the names of farm and drop-in
+	dropIns  map[string][]string    // paths of the drop-ins of each farm, by the farm's file name
+	last     map[string]source.File // drop-ins of the last load, by the names of farm and drop-in
 	aside    []aside
 	repaired diag.Diagnostics // the faults that end with that
 	compiler compiler.Compiler
@@ -98,9 +99,9 @@ type setting struct {
 
 func (c *compilation) setting() *setting {
 	s := &setting{c: c, dropIns: map[string][]string{}}
-	for _, p := range c.sources.paths() {
-		if isDropIn(p) {
-			item := farmOrList(p)
+	for _, p := range c.sources.Paths() {
+		if source.IsDropIn(p) {
+			item := source.Item(p)
 			s.dropIns[item] = append(s.dropIns[item], p)
 		}
 	}
@@ -122,7 +123,7 @@ func (s *setting) blamed(d diag.Diagnostic) []string {
 		return nil
 	}
 	return slices.DeleteFunc(farmsAndLists(d), func(item string) bool {
-		return len(s.dropIns[item]) == 0 && !(isDropIn(d.Place.File) && farmOrList(d.Place.File) == item)
+		return len(s.dropIns[item]) == 0 && !(source.IsDropIn(d.Place.File) && source.Item(d.Place.File) == item)
 	})
 }
 
@@ -130,7 +131,7 @@ func (s *setting) blamed(d diag.Diagnostic) []string {
 func (s *setting) empty() (paths []string) {
 	for _, ofFarm := range s.dropIns {
 		for _, p := range ofFarm {
-			if f := s.c.sources.files[p]; f.err == nil && toml.Blank(f.text) {
+			if f := s.c.sources.ByPath[p]; f.Err == nil && toml.Blank(f.Text) {
 				paths = append(paths, p)
 			}
 		}
@@ -140,11 +141,11 @@ func (s *setting) empty() (paths []string) {
 }
 
 // repair finds drop-ins to set aside, farm by farm. It returns false if there are none.
-func (s *setting) repair(last *SourceFiles) bool {
-	s.last = map[string]sourceFile{}
-	for _, p := range last.paths() {
-		if isDropIn(p) {
-			s.last[farmOrList(p)+"/"+path.Base(p)] = last.files[p]
+func (s *setting) repair(last *source.Files) bool {
+	s.last = map[string]source.File{}
+	for _, p := range last.Paths() {
+		if source.IsDropIn(p) {
+			s.last[source.Item(p)+"/"+path.Base(p)] = last.ByPath[p]
 		}
 	}
 	faults := map[string]diag.Diagnostics{}
@@ -166,7 +167,7 @@ func (s *setting) repair(last *SourceFiles) bool {
 // have been stopped.
 func (s *setting) emptied() (faults diag.Diagnostics) {
 	for _, p := range s.empty() {
-		if was := s.lastVersion(p); was != nil && toml.Restricts(was.text) {
+		if was := s.lastVersion(p); was != nil && toml.Restricts(was.Text) {
 			faults = append(faults, diag.Diagnostic{Place: diag.Place{File: p},
 				Message: "the file is empty, and it set access or limits before",
 				Hint:    "remove the file to take these back"})
@@ -183,7 +184,7 @@ const maxSingle = 16
 func (s *setting) repairFarm(item string, faults diag.Diagnostics) []aside {
 	var faulty []aside
 	for _, d := range faults {
-		if file := d.Place.File; isDropIn(file) && farmOrList(file) == item {
+		if file := d.Place.File; source.IsDropIn(file) && source.Item(file) == item {
 			faulty = s.add(faulty, file)
 		}
 	}
@@ -211,8 +212,8 @@ func (s *setting) add(to []aside, file string) []aside {
 	if slices.ContainsFunc(to, func(a aside) bool { return a.path == file }) {
 		return to
 	}
-	text, a := s.c.sources.files[file].text, aside{item: farmOrList(file), path: file, last: s.lastVersion(file)}
-	if a.last != nil && bytes.Equal(a.last.text, text) {
+	text, a := s.c.sources.ByPath[file].Text, aside{item: source.Item(file), path: file, last: s.lastVersion(file)}
+	if a.last != nil && bytes.Equal(a.last.Text, text) {
 		a.last = nil
 	}
 	if a.last == nil && toml.Restricts(text) {
@@ -222,8 +223,8 @@ func (s *setting) add(to []aside, file string) []aside {
 }
 
 // lastVersion returns the drop-in of this name at the last load, or nil.
-func (s *setting) lastVersion(file string) *sourceFile {
-	if f, ok := s.last[farmOrList(file)+"/"+path.Base(file)]; ok {
+func (s *setting) lastVersion(file string) *source.File {
+	if f, ok := s.last[source.Item(file)+"/"+path.Base(file)]; ok {
 		return &f
 	}
 	return nil
@@ -233,7 +234,7 @@ func (s *setting) lastVersion(file string) *sourceFile {
 func (s *setting) changed(item string) (paths []string) {
 	for _, p := range s.dropIns[item] {
 		was := s.lastVersion(p)
-		if was == nil || !bytes.Equal(was.text, s.c.sources.files[p].text) {
+		if was == nil || !bytes.Equal(was.Text, s.c.sources.ByPath[p].Text) {
 			paths = append(paths, p)
 		}
 	}
@@ -241,51 +242,51 @@ func (s *setting) changed(item string) (paths []string) {
 }
 
 // compiles reports whether the farm's own files have no fault without the drop-ins.
-func (s *setting) compiles(item string, without []aside) bool {
-	lists := slices.ContainsFunc(s.c.sources.of(item), func(f sourceFile) bool {
-		return bytes.ContainsAny(f.text, `@\`)
+func (s *setting) compiles(item string, dropIns []aside) bool {
+	lists := slices.ContainsFunc(s.c.sources.Of(item), func(f source.File) bool {
+		return bytes.ContainsAny(f.Text, `@\`)
 	})
-	own := &SourceFiles{files: map[string]sourceFile{}}
-	own.addFiles(s.c.sources, func(name string, _ sourceFile) bool {
+	own := &source.Files{ByPath: map[string]source.File{}}
+	own.AddFrom(s.c.sources, func(name string, _ source.File) bool {
 		return name == item || lists && strings.HasSuffix(name, ".list")
 	})
-	own = own.without(without)
+	own = without(own, dropIns)
 	return compileKnowing(s.c.routes, &s.compiler, own, own.Dirs()).script != nil
 }
 
 // without returns the files without drop-ins, or with their version of the last load.
-func (s *SourceFiles) without(dropIns []aside) *SourceFiles {
-	out := &SourceFiles{dirs: slices.Clone(s.dirs), files: map[string]sourceFile{}}
-	for p, f := range s.files {
+func without(s *source.Files, dropIns []aside) *source.Files {
+	out := &source.Files{Roots: slices.Clone(s.Roots), ByPath: map[string]source.File{}}
+	for p, f := range s.ByPath {
 		if !slices.ContainsFunc(dropIns, func(a aside) bool { return a.path == p }) {
-			out.files[p] = f
+			out.ByPath[p] = f
 		}
 	}
 	for _, a := range dropIns {
 		if a.last != nil {
 			f := *a.last
-			f.dir, f.name = s.dirOf(a.path), a.item+".d/"+path.Base(a.path)
-			out.add(f)
+			f.Dir, f.Name = dirOf(s, a.path), a.item+".d/"+path.Base(a.path)
+			out.Add(f)
 		}
 	}
 	return out
 }
 
 // dirOf returns the index of the directory of farms that a drop-in is in.
-func (s *SourceFiles) dirOf(dropIn string) int {
+func dirOf(s *source.Files, dropIn string) int {
 	dir := path.Dir(path.Dir(dropIn))
-	return max(0, slices.IndexFunc(s.dirs, func(d sourceDir) bool { return path.Clean(d.path) == dir }))
+	return max(0, slices.IndexFunc(s.Roots, func(d source.Dir) bool { return path.Clean(d.Path) == dir }))
 }
 
 // unread returns the faults of files that could not be read: the sources lack these files. Repaired faults are left
 // out.
 func (s *setting) unread() (faults diag.Diagnostics) {
 	for _, d := range s.c.faults {
-		f, read := s.c.sources.files[d.Place.File]
+		f, read := s.c.sources.ByPath[d.Place.File]
 		isRepaired := slices.ContainsFunc(s.repaired, func(r diag.Diagnostic) bool {
 			return r.Place == d.Place && r.Message == d.Message
 		})
-		if d.Severity == diag.Fault && d.Message != "" && (!read || f.err != nil) && !isRepaired {
+		if d.Severity == diag.Fault && d.Message != "" && (!read || f.Err != nil) && !isRepaired {
 			faults = append(faults, d)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 	"farmc/compiler/ruleset"
@@ -57,7 +58,7 @@ func (e *Engine) snapshot(p Plan, diagnostics diag.Diagnostics, applied error, b
 	s.last, s.loaded = e.loadedNow(p, applied, before)
 	for _, c := range []*compilation{s.files, s.loaded} {
 		if c != nil {
-			c.sources.paths() // are sorted at the first call, and only read later
+			c.sources.Paths() // are sorted at the first call, and only read later
 		}
 	}
 	s.loadedFarms = sync.OnceValue(s.findLoaded)
@@ -158,7 +159,7 @@ func (s *Snapshot) Script() *ruleset.Script {
 // Lists returns the names of the lists.
 func (s *Snapshot) Lists() []string {
 	names := []string{}
-	for _, file := range slices.Sorted(maps.Keys(s.files.sources.files)) {
+	for _, file := range slices.Sorted(maps.Keys(s.files.sources.ByPath)) {
 		if name, isList := strings.CutSuffix(path.Base(file), ".list"); isList {
 			names = append(names, name)
 		}
@@ -169,9 +170,9 @@ func (s *Snapshot) Lists() []string {
 
 // List returns the text of a list and the path of its file.
 func (s *Snapshot) List(name string) (text []byte, file string, ok bool) {
-	for file, f := range s.files.sources.files {
-		if path.Base(file) == name+".list" && f.err == nil {
-			return f.text, file, true
+	for file, f := range s.files.sources.ByPath {
+		if path.Base(file) == name+".list" && f.Err == nil {
+			return f.Text, file, true
 		}
 	}
 	return nil, "", false
@@ -179,10 +180,10 @@ func (s *Snapshot) List(name string) (text []byte, file string, ok bool) {
 
 // HealthDropIn returns the text of the drop-in for the health words about a backend; nil if there is none.
 func (s *Snapshot) HealthDropIn(farm, backend string) []byte {
-	name := HealthDropIn(farm, backend)
-	for _, d := range s.files.sources.dirs {
-		if f, exists := s.files.sources.files[path.Join(d.path, name)]; exists {
-			return f.text
+	name := source.HealthDropIn(farm, backend)
+	for _, d := range s.files.sources.Roots {
+		if f, exists := s.files.sources.ByPath[path.Join(d.Path, name)]; exists {
+			return f.Text
 		}
 	}
 	return nil

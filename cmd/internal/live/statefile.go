@@ -9,16 +9,17 @@ import (
 	"path/filepath"
 
 	"farmc/cmd/internal/shell"
+	"farmc/cmd/internal/source"
 )
 
 // sources returns the source files of an archive in the state directory, and the digest of their script; nil if it
 // cannot be read.
-func (s Store) sources(name string) (*SourceFiles, string) {
+func (s Store) sources(name string) (*source.Files, string) {
 	packed, err := s.read(name)
 	if err != nil {
 		return nil, ""
 	}
-	sources, of, err := unpack(packed)
+	sources, of, err := source.Unpack(packed)
 	if err != nil {
 		return nil, ""
 	}

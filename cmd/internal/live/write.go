@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
@@ -17,7 +18,7 @@ type Write struct {
 
 	// Changes returns the new texts; none means that the files are as they should be. It is called again if another
 	// program changes one of the files meanwhile.
-	Changes func(Files) ([]FileChange, error)
+	Changes func(Files) ([]source.Change, error)
 
 	// Check returns why the compiled farms are not the ones that the write wants. It is called before and after the
 	// load. Nil: no check.

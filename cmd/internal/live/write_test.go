@@ -9,6 +9,7 @@ import (
 
 	"farmc/cmd/internal/journal"
 	"farmc/cmd/internal/nft"
+	"farmc/cmd/internal/source"
 )
 
 const (
@@ -18,10 +19,10 @@ const (
 
 // replacing returns a write that replaces text in the file of a farm.
 func replacing(name, old, new string) Write {
-	return Write{Item: name, Changes: func(files Files) ([]FileChange, error) {
+	return Write{Item: name, Changes: func(files Files) ([]source.Change, error) {
 		path, before, err := files.Find(name)
 		after := strings.Replace(string(before), old, new, 1)
-		return []FileChange{{Path: path, Text: []byte(after), Before: before}}, err
+		return []source.Change{{Path: path, Text: []byte(after), Before: before}}, err
 	}}
 }
 
@@ -149,7 +150,7 @@ func TestWriteMeetsAnEdit(t *testing.T) {
 		}
 		w := replacing("web.toml", "10.0.0.2", "10.0.0.9")
 		change, calls := w.Changes, 0
-		w.Changes = func(files Files) ([]FileChange, error) {
+		w.Changes = func(files Files) ([]source.Change, error) {
 			changes, err := change(files)
 			if calls++; calls <= edits {
 				writeFiles(t, farms, map[string]string{"web.toml": webFarm + strings.Repeat("# edited\n", calls)})
@@ -173,7 +174,7 @@ func TestWriteAll(t *testing.T) {
 	results := e.WriteAll(t.Context(), []Write{
 		replacing("web.toml", "10.0.0.2", "10.0.0.9"),
 		replacing("mail.toml", "10.0.0.3", "nonsense"),
-		{Item: "b.toml", Changes: func(Files) ([]FileChange, error) { return nil, os.ErrNotExist }},
+		{Item: "b.toml", Changes: func(Files) ([]source.Change, error) { return nil, os.ErrNotExist }},
 		replacing("a.toml", "10.0.0.2", "10.0.0.8"),
 	})
 	if results[0].Err != nil || !errors.Is(results[1].Err, ErrFaulty) || !errors.Is(results[2].Err, os.ErrNotExist) ||
@@ -191,9 +192,9 @@ func TestWriteReadOnlyDirectory(t *testing.T) {
 	if _, _, err := e.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r := e.Write(t.Context(), Write{Item: "new.toml", Changes: func(Files) ([]FileChange, error) {
+	r := e.Write(t.Context(), Write{Item: "new.toml", Changes: func(Files) ([]source.Change, error) {
 		text := []byte(strings.Replace(webFarm, ".1:80", ".9:80", 1))
-		return []FileChange{{Path: farms + "/new.toml", Text: text}, {Path: "/proc/farmc", Text: text}}, nil
+		return []source.Change{{Path: farms + "/new.toml", Text: text}, {Path: "/proc/farmc", Text: text}}, nil
 	}})
 	if !errors.Is(r.Err, ErrNotSaved) {
 		t.Errorf("Write gives %v", r.Err)
@@ -212,7 +213,7 @@ func TestWriteOfAKilledFarmc(t *testing.T) {
 			t.Fatal(err)
 		}
 		after := strings.Replace(webFarm, "10.0.0.2", "10.0.0.9", 1)
-		c := e.compileWith([]FileChange{{Path: farms + "/web.toml", Text: []byte(after)}})
+		c := e.compileWith([]source.Change{{Path: farms + "/web.toml", Text: []byte(after)}})
 		if _, err := journal.Prepare(e.Store.Dir, c.script.Digest, []journal.Change{
 			{Path: farms + "/web.toml", Text: []byte(after), Before: []byte(webFarm)}}); err != nil {
 			t.Fatal(err)

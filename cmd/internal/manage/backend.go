@@ -5,12 +5,13 @@ import (
 
 	"farmc/cmd/internal/edit"
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
 )
 
 // PutBackend creates a backend of a farm, or replaces its keys. The rest of the farm's file stays as it is.
 func PutBackend(name, backend string, document edit.Document, when Condition) live.Write {
-	return write(name, inBackend(backend, map[string]any(document)), func(t *target) ([]live.FileChange, error) {
+	return write(name, inBackend(backend, map[string]any(document)), func(t *target) ([]source.Change, error) {
 		now, err := t.admitBackend(backend, when)
 		if err != nil {
 			return nil, err
@@ -31,7 +32,7 @@ func PutBackend(name, backend string, document edit.Document, when Condition) li
 // PatchBackend edits a backend in place by a JSON merge patch.
 func PatchBackend(name, backend string, patch edit.Document, when Condition) live.Write {
 	document := inBackend(backend, map[string]any(patch))
-	return write(name, document, func(t *target) ([]live.FileChange, error) {
+	return write(name, document, func(t *target) ([]source.Change, error) {
 		now, err := t.admitBackend(backend, when)
 		switch {
 		case err != nil:
@@ -46,7 +47,7 @@ func PatchBackend(name, backend string, patch edit.Document, when Condition) liv
 // DeleteBackend removes a backend from the farm's file, and the drop-in that farmc wrote for its state.
 func DeleteBackend(name, backend string, when Condition) live.Write {
 	document := inBackend(backend, nil)
-	w := write(name, document, func(t *target) ([]live.FileChange, error) {
+	w := write(name, document, func(t *target) ([]source.Change, error) {
 		now, err := t.admitBackend(backend, when)
 		switch {
 		case err != nil:

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/source"
 )
 
 // Directories below the state directory.
@@ -25,17 +25,17 @@ const (
 const maxDeleted = 1000
 
 // keep returns the change that makes a copy of a file that goes.
-func (t *target) keep(file string, text []byte) live.FileChange {
+func (t *target) keep(file string, text []byte) source.Change {
 	name := path.Base(file)
 	if dir := path.Base(path.Dir(file)); strings.HasSuffix(dir, ".toml.d") {
 		name = dir + "-" + name
 	}
 	at := time.Now().UTC().Format("20060102T150405.000000000Z")
-	return live.FileChange{Path: t.State(path.Join(deletedDir, name+"."+at)), Text: text}
+	return source.Change{Path: t.State(path.Join(deletedDir, name+"."+at)), Text: text}
 }
 
 // remove returns the changes that remove all files of the farm.
-func (t *target) remove() (changes []live.FileChange, err error) {
+func (t *target) remove() (changes []source.Change, err error) {
 	for _, file := range t.All(t.name + ".toml") {
 		if err := t.writable(file); err != nil {
 			return nil, err
@@ -44,7 +44,7 @@ func (t *target) remove() (changes []live.FileChange, err error) {
 		if err != nil {
 			return nil, Blocked{err.Error()}
 		}
-		changes = append(changes, live.FileChange{Path: file, Before: text}, t.keep(file, text))
+		changes = append(changes, source.Change{Path: file, Before: text}, t.keep(file, text))
 	}
 	for _, file := range t.DropIns(t.name) {
 		if changes, err = t.removeDropIn(changes, file); err != nil {
@@ -57,7 +57,7 @@ func (t *target) remove() (changes []live.FileChange, err error) {
 
 // removeDropIn adds the removal of a drop-in that a program wrote: one in the last of several directories, which a
 // reboot empties, or one of farmc's own.
-func (t *target) removeDropIn(changes []live.FileChange, file string) ([]live.FileChange, error) {
+func (t *target) removeDropIn(changes []source.Change, file string) ([]source.Change, error) {
 	text, err := t.Read(file)
 	if err != nil || text == nil {
 		return changes, nil // a directory, or a file that is gone
@@ -71,25 +71,25 @@ func (t *target) removeDropIn(changes []live.FileChange, file string) ([]live.Fi
 	if !own {
 		changes = append(changes, t.keep(file, text))
 	}
-	return append(changes, live.FileChange{Path: file, Before: text}), nil
+	return append(changes, source.Change{Path: file, Before: text}), nil
 }
 
 // isOwnDropIn reports whether farmc wrote a drop-in, as farmc drain does.
 func isOwnDropIn(text []byte) bool { return bytes.HasPrefix(text, []byte("# Written by farmc ")) }
 
 // removeStates adds the removal of farmc's own drop-ins for a backend.
-func (t *target) removeStates(changes []live.FileChange, backend string) ([]live.FileChange, error) {
+func (t *target) removeStates(changes []source.Change, backend string) ([]source.Change, error) {
 	for _, file := range t.All(t.name + ".toml.d/zz-farmc-" + backend + ".toml") {
 		text, err := t.Read(file)
 		if err == nil && isOwnDropIn(text) && !t.IsReadOnly(path.Dir(path.Dir(file))) {
-			changes = append(changes, live.FileChange{Path: file, Before: text})
+			changes = append(changes, source.Change{Path: file, Before: text})
 		}
 	}
 	return changes, nil
 }
 
 // outdated returns the removals of the oldest copies if there are too many.
-func (t *target) outdated() (changes []live.FileChange) {
+func (t *target) outdated() (changes []source.Change) {
 	entries, _ := os.ReadDir(t.State(deletedDir)) // without a directory there are none
 	type copied struct{ name, time string }
 	oldest := copied{}
@@ -109,7 +109,7 @@ func (t *target) outdated() (changes []live.FileChange) {
 	if err != nil || text == nil {
 		return nil
 	}
-	return []live.FileChange{{Path: file, Before: text}}
+	return []source.Change{{Path: file, Before: text}}
 }
 
 // record returns the path of the record of the farm's file.
@@ -122,16 +122,16 @@ func (t *target) writtenHere() bool {
 }
 
 // recorded adds the record of the new text of the farm's file.
-func (t *target) recorded(changes []live.FileChange, text []byte) ([]live.FileChange, error) {
+func (t *target) recorded(changes []source.Change, text []byte) ([]source.Change, error) {
 	before, err := t.Read(t.record())
 	if err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
-	return append(changes, live.FileChange{Path: t.record(), Text: []byte(recordOf(text)), Before: before}), nil
+	return append(changes, source.Change{Path: t.record(), Text: []byte(recordOf(text)), Before: before}), nil
 }
 
 // unrecorded adds the removal of the record.
-func (t *target) unrecorded(changes []live.FileChange) ([]live.FileChange, error) {
+func (t *target) unrecorded(changes []source.Change) ([]source.Change, error) {
 	before, err := t.Read(t.record())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("state directory: %w", err)
@@ -139,7 +139,7 @@ func (t *target) unrecorded(changes []live.FileChange) ([]live.FileChange, error
 	if before == nil {
 		return changes, nil
 	}
-	return append(changes, live.FileChange{Path: t.record(), Before: before}), nil
+	return append(changes, source.Change{Path: t.record(), Before: before}), nil
 }
 
 func recordOf(text []byte) string {

@@ -6,6 +6,7 @@ import (
 
 	"farmc/cmd/internal/edit"
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
 )
 
@@ -13,7 +14,7 @@ import (
 // keeps its text. If a person wrote the file, a copy goes to the state directory. Values that the document has from a
 // drop-in, because the client read them there, are left to the drop-in.
 func PutFarm(name string, document edit.Document, when Condition) live.Write {
-	return write(name, document, func(t *target) ([]live.FileChange, error) {
+	return write(name, document, func(t *target) ([]source.Change, error) {
 		if err := t.admit(when, t.document()); err != nil {
 			return nil, err
 		}
@@ -28,7 +29,7 @@ func PutFarm(name string, document edit.Document, when Condition) live.Write {
 		if len(faults) > 0 {
 			return nil, Faulty{Faults: faults}
 		}
-		changes := []live.FileChange{{Path: t.path, Text: text, Before: t.text}}
+		changes := []source.Change{{Path: t.path, Text: text, Before: t.text}}
 		if t.exists() && !t.writtenHere() {
 			changes = append(changes, t.keep(t.path, t.text))
 		}
@@ -38,7 +39,7 @@ func PutFarm(name string, document edit.Document, when Condition) live.Write {
 
 // PatchFarm edits the file of a farm in place by a JSON merge patch. All bytes outside of the named keys stay.
 func PatchFarm(name string, patch edit.Document, when Condition) live.Write {
-	return write(name, patch, func(t *target) ([]live.FileChange, error) {
+	return write(name, patch, func(t *target) ([]source.Change, error) {
 		if !t.exists() {
 			return nil, Missing{"farm"}
 		}
@@ -52,7 +53,7 @@ func PatchFarm(name string, patch edit.Document, when Condition) live.Write {
 // DeleteFarm removes the files of a farm in all directories, and keeps copies in the state directory. The drop-ins that
 // programs wrote for this boot go as well; others stay, and the diagnostics name them.
 func DeleteFarm(name string, when Condition) live.Write {
-	w := write(name, nil, func(t *target) ([]live.FileChange, error) {
+	w := write(name, nil, func(t *target) ([]source.Change, error) {
 		if !t.exists() {
 			return nil, Missing{"farm"}
 		}
@@ -71,10 +72,10 @@ func DeleteFarm(name string, when Condition) live.Write {
 }
 
 // write returns a write to the files of a farm. The document has the keys that must be in force.
-func write(name string, document edit.Document, changes func(*target) ([]live.FileChange, error)) live.Write {
+func write(name string, document edit.Document, changes func(*target) ([]source.Change, error)) live.Write {
 	return live.Write{
 		Item: name + ".toml",
-		Changes: func(files live.Files) ([]live.FileChange, error) {
+		Changes: func(files live.Files) ([]source.Change, error) {
 			t, err := find(files, name)
 			if err != nil {
 				return nil, err
@@ -86,7 +87,7 @@ func write(name string, document edit.Document, changes func(*target) ([]live.Fi
 }
 
 // patch returns the changes of a merge patch to the farm's file.
-func (t *target) patch(patch edit.Document) ([]live.FileChange, error) {
+func (t *target) patch(patch edit.Document) ([]source.Change, error) {
 	if _, faults := edit.Read(t.text); len(faults) > 0 {
 		return nil, Faulty{File: t.path, Faults: faults}
 	}
@@ -97,7 +98,7 @@ func (t *target) patch(patch edit.Document) ([]live.FileChange, error) {
 	if bytes.Equal(text, t.text) {
 		return nil, nil
 	}
-	changes := []live.FileChange{{Path: t.path, Text: text, Before: t.text}}
+	changes := []source.Change{{Path: t.path, Text: text, Before: t.text}}
 	if !t.writtenHere() {
 		return changes, nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"farmc/cmd/internal/health"
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
 )
 
@@ -257,7 +258,7 @@ func (f *farmWords) write(dryRun bool) live.Write {
 
 // changes returns the changes of the drop-ins of all backends. The drop-ins are read again, because words of other
 // requests can have changed them meanwhile.
-func (f *farmWords) changes(files live.Files) (changes []live.FileChange, err error) {
+func (f *farmWords) changes(files live.Files) (changes []source.Change, err error) {
 	f.after = map[Backend][]health.Word{}
 	for _, s := range f.sayings {
 		words, known := f.after[s.Backend]
@@ -282,7 +283,7 @@ func (f *farmWords) changes(files live.Files) (changes []live.FileChange, err er
 
 // before returns the words in memory and in the drop-in of a backend.
 func (f *farmWords) before(files live.Files, b Backend) ([]health.Word, error) {
-	_, text, err := files.Find(live.HealthDropIn(b.Farm, b.Name))
+	_, text, err := files.Find(source.HealthDropIn(b.Farm, b.Name))
 	if err != nil {
 		return nil, err
 	}
@@ -295,8 +296,8 @@ func (f *farmWords) before(files live.Files, b Backend) ([]health.Word, error) {
 }
 
 // dropIn returns the changes for the drop-in of the words.
-func dropIn(files live.Files, b Backend, words []health.Word, now time.Time) ([]live.FileChange, error) {
-	name, verdict := live.HealthDropIn(b.Farm, b.Name), health.Judge(words, now)
+func dropIn(files live.Files, b Backend, words []health.Word, now time.Time) ([]source.Change, error) {
+	name, verdict := source.HealthDropIn(b.Farm, b.Name), health.Judge(words, now)
 	if verdict.IsNeutral() {
 		return files.Remove(name)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/source"
 	"farmc/compiler/addr"
 )
 
@@ -40,7 +41,7 @@ func (c *ListChange) Words() []string {
 	return words
 }
 
-func (c *ListChange) changes(files live.Files) ([]live.FileChange, error) {
+func (c *ListChange) changes(files live.Files) ([]source.Change, error) {
 	path, before, err := files.Find(c.Name + ".list")
 	if err == nil && c.Admit != nil {
 		err = c.Admit(before)
@@ -53,7 +54,7 @@ func (c *ListChange) changes(files live.Files) ([]live.FileChange, error) {
 	}
 	switch {
 	case c.Delete:
-		return []live.FileChange{{Path: path, Before: before}}, nil
+		return []source.Change{{Path: path, Before: before}}, nil
 	case c.Whole != nil:
 		return files.Replace(path, c.Whole)
 	}

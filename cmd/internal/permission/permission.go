@@ -1,5 +1,5 @@
-// Package permission opens files that only root may be able to write to: farms, lists, the state directory, API keys. It
-// reports each user, and each directory on the way to a file, that could change them.
+// Package permission opens files that only root may be able to write to: farms, lists, the state directory, API keys.
+// It reports each user, and each directory on the way to a file, that could change them.
 //
 // The package knows paths, owners, modes and access control lists. It does not know the content of files.
 //

@@ -1,4 +1,4 @@
-package live
+package source
 
 import (
 	"path"
@@ -18,9 +18,9 @@ func TestOwnDropInsDoNotCollide(t *testing.T) {
 		if len(b) > maxDropInName {
 			t.Fatalf("%s is no name of a backend", b)
 		}
-		state := path.Base(stateDropIn("web", b))
+		state := path.Base(StateDropIn("web", b))
 		for _, name := range []string{state, path.Base(HealthDropIn("web", b)),
-			path.Base(weightDropIn("web", b))} {
+			path.Base(WeightDropIn("web", b))} {
 			if other := seen[name]; other != "" {
 				t.Errorf("%s is a drop-in for %s and for %s", name, other, b)
 			}
@@ -29,7 +29,7 @@ func TestOwnDropInsDoNotCollide(t *testing.T) {
 				t.Errorf("%s cannot be the name of a drop-in", name)
 			}
 		}
-		if isHealthDropIn(state) || state > path.Base(HealthDropIn("web", b)) {
+		if IsHealthDropIn(state) || state > path.Base(HealthDropIn("web", b)) {
 			t.Errorf("the state of %s overrides its health", b)
 		}
 	}

@@ -1,4 +1,4 @@
-package live
+package source
 
 import (
 	"crypto/sha256"
@@ -13,19 +13,19 @@ import (
 	"farmc/compiler/toml"
 )
 
-// edits returns a digest of each farm and list by its file name, such as "web.toml". Drop-ins that set only states of
+// Edits returns a digest of each farm and list by its file name, such as "web.toml". Drop-ins that set only states of
 // backends are left out: farmc drain and health checkers write them, and they are no edits.
-func (s *SourceFiles) edits() map[string]string {
+func (s *Files) Edits() map[string]string {
 	sums := map[string]*strings.Builder{}
-	for _, p := range s.paths() {
-		f, item := s.files[p], farmOrList(p)
+	for _, p := range s.Paths() {
+		f, item := s.ByPath[p], Item(p)
 		if item == "" || f.setsOnlyStates() {
 			continue
 		}
 		if sums[item] == nil {
 			sums[item] = &strings.Builder{}
 		}
-		fmt.Fprintf(sums[item], "%q %v %x\n", p, f.err, f.sum())
+		fmt.Fprintf(sums[item], "%q %v %x\n", p, f.Err, f.sum())
 	}
 	out := make(map[string]string, len(sums))
 	for item, files := range sums {
@@ -34,11 +34,11 @@ func (s *SourceFiles) edits() map[string]string {
 	return out
 }
 
-// editsDigest is a digest over all farms and lists, without states of backends.
-func (s *SourceFiles) editsDigest() string {
+// EditsDigest is a digest over all farms and lists, without states of backends.
+func (s *Files) EditsDigest() string {
 	if s.edited == "" {
 		var all strings.Builder
-		items := s.edits()
+		items := s.Edits()
 		for _, item := range slices.Sorted(maps.Keys(items)) {
 			all.WriteString(item + " " + items[item] + "\n")
 		}
@@ -59,41 +59,41 @@ type textFacts struct {
 	onlyStates  bool
 }
 
-func (f sourceFile) sum() [sha256.Size]byte {
-	f.facts.hash.Do(func() { f.facts.sum = sha256.Sum256(f.text) })
+func (f File) sum() [sha256.Size]byte {
+	f.facts.hash.Do(func() { f.facts.sum = sha256.Sum256(f.Text) })
 	return f.facts.sum
 }
 
 // setsOnlyStates reports whether the file is a drop-in that sets nothing but states of backends, or one of farmc's own
 // that sets nothing but their weights.
-func (f sourceFile) setsOnlyStates() bool {
-	if isDropIn := strings.HasSuffix(path.Dir(f.name), ".toml.d"); !isDropIn || f.err != nil {
+func (f File) setsOnlyStates() bool {
+	if isDropIn := strings.HasSuffix(path.Dir(f.Name), ".toml.d"); !isDropIn || f.Err != nil {
 		return false
 	}
-	if strings.HasPrefix(path.Base(f.name), weightDropIns) {
-		return toml.OnlyWeights(f.text)
+	if strings.HasPrefix(path.Base(f.Name), weightDropIns) {
+		return toml.OnlyWeights(f.Text)
 	}
-	f.facts.parse.Do(func() { f.facts.onlyStates = toml.OnlyStates(f.text) })
+	f.facts.parse.Do(func() { f.facts.onlyStates = toml.OnlyStates(f.Text) })
 	return f.facts.onlyStates
 }
 
-// withEdits returns the files with some farms and lists in their version of other files. Their states of backends stay
+// WithEdits returns the files with some farms and lists in their version of other files. Their states of backends stay
 // the ones of s.
-func (s *SourceFiles) withEdits(of *SourceFiles, items []string) *SourceFiles {
-	mixed := &SourceFiles{files: map[string]sourceFile{}}
-	mixed.addFiles(s, func(item string, f sourceFile) bool {
+func (s *Files) WithEdits(of *Files, items []string) *Files {
+	mixed := &Files{ByPath: map[string]File{}}
+	mixed.AddFrom(s, func(item string, f File) bool {
 		return !slices.Contains(items, item) || f.setsOnlyStates()
 	})
-	mixed.addFiles(of, func(item string, f sourceFile) bool {
+	mixed.AddFrom(of, func(item string, f File) bool {
 		return slices.Contains(items, item) && !f.setsOnlyStates()
 	})
 	return mixed
 }
 
-// withoutStates returns the files without states of backends of some farms.
-func (s *SourceFiles) withoutStates(items []string) *SourceFiles {
-	out := &SourceFiles{files: map[string]sourceFile{}}
-	out.addFiles(s, func(item string, f sourceFile) bool {
+// WithoutStates returns the files without states of backends of some farms.
+func (s *Files) WithoutStates(items []string) *Files {
+	out := &Files{ByPath: map[string]File{}}
+	out.AddFrom(s, func(item string, f File) bool {
 		return !slices.Contains(items, item) || !f.setsOnlyStates()
 	})
 	return out

@@ -1,12 +1,12 @@
-package live
+package source
 
 import (
 	"path"
 	"strings"
 )
 
-// farmOrList returns the file name of the farm or list that a file is part of, or "".
-func farmOrList(file string) string {
+// Item returns the file name of the farm or list that a file is part of, or "".
+func Item(file string) string {
 	if farm, ok := strings.CutSuffix(path.Base(path.Dir(file)), ".toml.d"); ok {
 		return farm + ".toml"
 	}
@@ -20,7 +20,7 @@ func farmOrList(file string) string {
 	return ""
 }
 
-// isDropIn reports whether a file is a drop-in by its path.
-func isDropIn(file string) bool {
+// IsDropIn reports whether a file is a drop-in by its path.
+func IsDropIn(file string) bool {
 	return strings.HasSuffix(path.Dir(file), ".toml.d") && strings.HasSuffix(file, ".toml")
 }

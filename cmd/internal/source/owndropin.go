@@ -1,4 +1,4 @@
-package live
+package source
 
 import (
 	"crypto/sha256"
@@ -30,14 +30,14 @@ func ownDropIn(beginning, farm, backend string) string {
 	return farm + ".toml.d/" + name + ".toml"
 }
 
-// stateDropIn returns the name of the drop-in for the state of a backend.
-func stateDropIn(farm, backend string) string { return ownDropIn(stateDropIns, farm, backend) }
+// StateDropIn returns the name of the drop-in for the state of a backend.
+func StateDropIn(farm, backend string) string { return ownDropIn(stateDropIns, farm, backend) }
 
 // HealthDropIn returns the name of the drop-in for the health words about a backend.
 func HealthDropIn(farm, backend string) string { return ownDropIn(healthDropIns, farm, backend) }
 
-// isHealthDropIn reports whether a path is that of a drop-in for health words.
-func isHealthDropIn(file string) bool { return strings.HasPrefix(path.Base(file), healthDropIns) }
+// IsHealthDropIn reports whether a path is that of a drop-in for health words.
+func IsHealthDropIn(file string) bool { return strings.HasPrefix(path.Base(file), healthDropIns) }
 
-// weightDropIn returns the name of the drop-in for the weight of a backend.
-func weightDropIn(farm, backend string) string { return ownDropIn(weightDropIns, farm, backend) }
+// WeightDropIn returns the name of the drop-in for the weight of a backend.
+func WeightDropIn(farm, backend string) string { return ownDropIn(weightDropIns, farm, backend) }

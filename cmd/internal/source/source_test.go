@@ -1,4 +1,4 @@
-package live
+package source
 
 import (
 	"os"
@@ -24,14 +24,14 @@ func TestSources(t *testing.T) {
 	if err := os.Symlink("/dev/null", filepath.Join(root, "run/gone.toml")); err != nil {
 		t.Fatal(err)
 	}
-	dirs := []farm.Dir{Dir(filepath.Join(root, "etc")), Dir(filepath.Join(root, "run"))}
+	dirs := []farm.Dir{dirAt(filepath.Join(root, "etc")), dirAt(filepath.Join(root, "run"))}
 	dirs[0].Lenient = true
-	var s SourceFiles
-	script, diagnostics := compiler.Compile(s.cachedDirs(dirs, nil, time.Now()))
+	var s Files
+	script, diagnostics := compiler.Compile(s.Cached(dirs, nil, time.Now()))
 	if diagnostics.Faulty() {
 		t.Fatal(diagnostics)
 	}
-	again, digest, err := unpack(s.pack(script.Digest))
+	again, digest, err := Unpack(s.Pack(script.Digest))
 	if err != nil || digest != script.Digest {
 		t.Fatalf("unpacked for %s: %v", digest, err)
 	}
@@ -43,21 +43,21 @@ func TestSources(t *testing.T) {
 		t.Fatalf("compiles to something else; %v", diagnostics)
 	}
 	writeFiles(t, root, map[string]string{"etc/web.toml": "# edited\n" + plain})
-	var edited SourceFiles
-	compiler.Compile(edited.cachedDirs(dirs, nil, time.Now()))
+	var edited Files
+	compiler.Compile(edited.Cached(dirs, nil, time.Now()))
 	if edited.Digest() == s.Digest() {
 		t.Error("an edited file makes no difference")
 	}
 }
 
 func TestNoSources(t *testing.T) {
-	var s SourceFiles
-	script, _ := compiler.Compile(s.cachedDirs([]farm.Dir{Dir(t.TempDir())}, nil, time.Now()))
+	var s Files
+	script, _ := compiler.Compile(s.Cached([]farm.Dir{dirAt(t.TempDir())}, nil, time.Now()))
 	again, diagnostics := compiler.Compile(s.Dirs())
 	if again == nil || again.Digest != script.Digest {
 		t.Fatal(diagnostics)
 	}
-	if _, _, err := unpack([]byte("rubbish")); err == nil {
+	if _, _, err := Unpack([]byte("rubbish")); err == nil {
 		t.Error("rubbish is unpacked")
 	}
 }

@@ -1,4 +1,4 @@
-package live
+package source
 
 import (
 	"io/fs"
@@ -17,7 +17,7 @@ import (
 type reader struct {
 	*testing.T
 	root   string
-	before *SourceFiles
+	before *Files
 	opened []string
 }
 
@@ -41,10 +41,10 @@ func (r *reader) must(err error) {
 func (r *reader) read(began time.Time) []string {
 	r.Helper()
 	r.opened = nil
-	now := &SourceFiles{}
+	now := &Files{}
 	opened := func(name string) { r.opened = append(r.opened, name) }
 	dir := farm.Dir{Path: r.root, FS: openRecorder{os.DirFS(r.root).(fs.StatFS), opened}}
-	for _, d := range now.cachedDirs([]farm.Dir{dir}, r.before, began) {
+	for _, d := range now.Cached([]farm.Dir{dir}, r.before, began) {
 		for _, name := range []string{"mail.toml", "web.toml", "web.toml.d/drain.toml"} {
 			_, err := fs.Stat(d.FS, name)
 			r.must(err)
@@ -52,9 +52,9 @@ func (r *reader) read(began time.Time) []string {
 			r.must(err)
 		}
 	}
-	for _, f := range now.files {
-		if is, err := os.ReadFile(r.at(f.name)); err != nil || string(f.text) != string(is) {
-			r.Errorf("%s was read as %q, and is %q, %v", f.name, f.text, is, err)
+	for _, f := range now.ByPath {
+		if is, err := os.ReadFile(r.at(f.Name)); err != nil || string(f.Text) != string(is) {
+			r.Errorf("%s was read as %q, and is %q, %v", f.Name, f.Text, is, err)
 		}
 	}
 	r.before = now

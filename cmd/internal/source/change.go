@@ -1,4 +1,4 @@
-package live
+package source
 
 import (
 	"bytes"
@@ -14,9 +14,9 @@ import (
 	"farmc/compiler/farm"
 )
 
-// A FileChange is the new text of a file, or its removal. Only files in directories of farms affect the compilation.
-type FileChange struct {
-	Path   string // a directory as in Engine.Dirs, and the name in it
+// A Change is the new text of a file, or its removal. Only files in directories of farms affect the compilation.
+type Change struct {
+	Path   string // a directory of farms as it was given, and the name in it
 	Text   []byte // nil: the file is removed
 	Before []byte // text that the change was made from; nil: there was no file
 }
@@ -28,8 +28,8 @@ type overlay struct {
 	texts map[string][]byte // new texts by name; nil: removed
 }
 
-// withChanges returns the directories as they will be after the changes.
-func withChanges(dirs []farm.Dir, changes []FileChange) []farm.Dir {
+// WithChanges returns the directories as they will be after the changes.
+func WithChanges(dirs []farm.Dir, changes []Change) []farm.Dir {
 	out := slices.Clone(dirs)
 	for i, d := range dirs {
 		texts := map[string][]byte{}

@@ -1,4 +1,4 @@
-package live
+package source
 
 import (
 	"io"
@@ -17,9 +17,9 @@ import (
 // A fileCache reads files of directories and reuses the text of files that did not change since the previous reading.
 // Of ten thousand farms nearly all files are reused.
 type fileCache struct {
-	sources  *SourceFiles
-	previous *SourceFiles // source files of the previous reading
-	began    time.Time    // start of this reading
+	sources  *Files
+	previous *Files    // source files of the previous reading
+	began    time.Time // start of this reading
 
 	mu         sync.Mutex
 	states     map[fileName]fileState // from Stat, which precedes ReadFile
@@ -32,18 +32,18 @@ type fileName struct {
 	name string
 }
 
-// cachedDirs returns directories that read through a cache and add each file to s. Before has the files of the previous
+// Cached returns directories that read through a cache and add each file to s. Before has the files of the previous
 // reading, or is nil. A file that has settled at time began can be reused by the next reading.
-func (s *SourceFiles) cachedDirs(dirs []farm.Dir, before *SourceFiles, began time.Time) []farm.Dir {
+func (s *Files) Cached(dirs []farm.Dir, before *Files, began time.Time) []farm.Dir {
 	if before == nil {
-		before = &SourceFiles{}
+		before = &Files{}
 	}
-	s.files = make(map[string]sourceFile, len(before.files))
+	s.ByPath = make(map[string]File, len(before.ByPath))
 	cache := &fileCache{sources: s, previous: before, began: began}
 	cache.states, cache.localClock = map[fileName]fileState{}, map[uint64]bool{}
 	cached := slices.Clone(dirs)
 	for i, d := range dirs {
-		s.dirs = append(s.dirs, sourceDir{d.Path, d.Lenient})
+		s.Roots = append(s.Roots, Dir{d.Path, d.Lenient})
 		cached[i].FS = cachedDir{d.FS.(fs.StatFS), cache, i}
 	}
 	return cached
@@ -95,41 +95,43 @@ func (t *fileCache) hasLocalClock(device uint64, path string) bool {
 func (r cachedDir) ReadFile(name string) ([]byte, error) {
 	where := r.path(name)
 	r.cache.mu.Lock()
-	f := sourceFile{dir: r.dir, name: name, state: r.cache.states[fileName{r.dir, name}]}
+	f := File{Dir: r.dir, Name: name, state: r.cache.states[fileName{r.dir, name}]}
 	r.cache.mu.Unlock()
-	if was := r.cache.previous.files[where]; f.state.cacheable && was.err == nil && was.state == f.state {
-		f.text, f.facts = was.text, was.facts
+	if was := r.cache.previous.ByPath[where]; f.state.cacheable && was.Err == nil && was.state == f.state {
+		f.Text, f.facts = was.Text, was.facts
 	} else {
 		r.read(&f)
 	}
 	r.cache.mu.Lock()
 	defer r.cache.mu.Unlock()
-	r.cache.sources.files[where] = f
-	return f.text, f.err
+	r.cache.sources.ByPath[where] = f
+	return f.Text, f.Err
 }
 
 // read reads a file, and takes its state from the same descriptor: since Stat another file may have taken the name, and
 // its text must not be stored with the state of the first.
-func (r cachedDir) read(f *sourceFile) {
+func (r cachedDir) read(f *File) {
 	f.state, f.facts = fileState{}, &textFacts{}
-	opened, err := r.Open(f.name)
+	opened, err := r.Open(f.Name)
 	if err != nil {
-		f.err = err
+		f.Err = err
 		return
 	}
 	defer opened.Close()
 	info, err := opened.Stat()
 	if err != nil {
-		f.err = err
+		f.Err = err
 		return
 	}
 	r.cache.mu.Lock()
-	f.state = r.state(f.name, info)
+	f.state = r.state(f.Name, info)
 	r.cache.mu.Unlock()
-	f.text, f.err = io.ReadAll(opened)
+	f.Text, f.Err = io.ReadAll(opened)
 }
 
-func (r cachedDir) path(name string) string { return path.Join(r.cache.sources.dirs[r.dir].path, name) }
+func (r cachedDir) path(name string) string {
+	return path.Join(r.cache.sources.Roots[r.dir].Path, name)
+}
 
 // A fileState is the metadata of a file that changes with its content.
 type fileState struct {
