@@ -216,7 +216,7 @@ const maxStateWait = 10 * time.Second
 
 // stateEnd returns a timer for the next end of a state of a backend (drain --for), and nil if there is none.
 func (w *watcher) stateEnd() <-chan time.Time {
-	left, exists := w.engine.Store.NextDeadline()
+	left, exists := w.engine.NextDeadline()
 	if !exists {
 		return nil
 	}

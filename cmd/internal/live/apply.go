@@ -90,7 +90,7 @@ func (e *Engine) releaseHolds(c *compilation) (heldBack, error) {
 	if err != nil {
 		return held, err
 	}
-	return held, e.Store.releaseHold(held.items)
+	return held, e.releaseHold(held.items)
 }
 
 // applyAdmitted loads a compilation without farms on hold. If that is refused it isolates the faulty farms, or else
@@ -210,7 +210,7 @@ func (e *Engine) admit(q request) error {
 	if q.try != nil || q.pending == nil {
 		return nil
 	}
-	return q.pending.pending()
+	return unconfirmed(q.pending)
 }
 
 // extendTrial restarts the time of a pending trial if Try asks for the same load again.

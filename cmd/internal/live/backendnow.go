@@ -38,7 +38,7 @@ func (r *Reader) BackendNow(ctx context.Context, name, backend string) (BackendN
 		return BackendNow{}, err
 	}
 	now := BackendNow{State: b.State, File: b.StateAt.File, Line: b.StateAt.Line, Weight: b.Weight,
-		Percent: percentOf(b), Until: r.engine.Store.endOf(source.StateDropIn(name, backend))}
+		Percent: percentOf(b), Until: r.engine.endOf(source.StateDropIn(name, backend))}
 	if f.Tracked() {
 		open, err := countOpen(ctx, s.loaded.script.Farms, name, backend)
 		if err != nil {
@@ -61,8 +61,8 @@ func percentOf(b *farm.Backend) int {
 }
 
 // endOf returns the end of a drop-in, as RFC 3339.
-func (s Store) endOf(dropIn string) string {
-	all, err := s.deadlines()
+func (e *Engine) endOf(dropIn string) string {
+	all, err := e.deadlines()
 	if d, has := all[dropIn]; err == nil && has {
 		return d.End.UTC().Format(time.RFC3339)
 	}

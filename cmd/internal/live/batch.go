@@ -52,7 +52,7 @@ func (e *Engine) readyToWrite(ctx context.Context) error {
 	e.Store.removePending()
 	trial, err := e.revertOverdue(ctx)
 	if err == nil && trial != nil {
-		err = trial.pending()
+		err = unconfirmed(trial)
 	}
 	return err
 }

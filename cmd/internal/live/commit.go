@@ -12,22 +12,35 @@ import (
 	"slices"
 	"sync"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
-	"farmc/compiler/ruleset"
 )
+
+// A Load is a load to record.
+type Load struct {
+	Last       LastLoad      // the record that Loaded returns after the commit
+	Boot       []byte        // the script without rules that need an interface
+	Sources    *source.Files // of the script
+	ScriptOnly bool          // the farms of the script are not known
+
+	Before       LastLoad // the last load
+	KeepPrevious bool     // previous.nft stays, because this load replaces a load on trial
+	Unconfirmed  bool     // boot.nft stays: the next boot restores the farms before the trial
+}
 
 // A pendingLoad is the set of state files of a load before their rename, while they are written to disk.
 type pendingLoad struct {
+	load   Load
 	files  []*os.File
 	onDisk chan error // the result of writing all files to disk
 }
 
-// prepare writes the state files of a plan before it is loaded, so that a full disk stops the load. The data goes to
-// disk while the kernel loads; commit waits for it.
-func (s Store) prepare(p Plan) (*pendingLoad, error) {
-	files := p.stateFiles()
-	load := &pendingLoad{onDisk: make(chan error, 1)}
-	err := s.linkPrevious(p)
+// prepare writes the state files of a load before the kernel gets it, so that a full disk stops the load. The data goes
+// to disk while the kernel loads; commit waits for it.
+func (s Store) prepare(l Load) (*pendingLoad, error) {
+	files := l.stateFiles()
+	load := &pendingLoad{load: l, onDisk: make(chan error, 1)}
+	err := s.linkPrevious(l)
 	for _, name := range stateFileNames {
 		if text, ok := files[name]; ok && err == nil {
 			err = load.add(s.create(name, text))
@@ -41,12 +54,12 @@ func (s Store) prepare(p Plan) (*pendingLoad, error) {
 	return load, nil
 }
 
-// linkPrevious makes the last load the pending previous one, unless the plan has the same script, or the same sources
+// linkPrevious makes the last load the pending previous one, unless the new one has the same script, or the same sources
 // apart from states of backends.
-func (s Store) linkPrevious(p Plan) error {
-	if p.Before.Script == nil || p.keepPrevious ||
-		p.Before.Digest == p.Script.Digest || p.Before.Sources == p.sources.Digest() ||
-		p.Before.Edits != "" && p.Before.Edits == p.sources.EditsDigest() {
+func (s Store) linkPrevious(l Load) error {
+	if l.Before.Script == nil || l.KeepPrevious ||
+		l.Before.Digest == l.Last.Digest || l.Before.Sources == l.Last.Sources ||
+		l.Before.Edits != "" && l.Before.Edits == l.Last.Edits {
 		return nil
 	}
 	return errors.Join(s.link(previousFile, loadedFile), s.link(previousZip, sourcesFile))
@@ -96,26 +109,25 @@ func (s Store) discard(k *pendingLoad) {
 	s.removePending()
 }
 
-// stateFiles returns the content of each state file of the plan. A load on trial has no boot.nft: a reboot rolls it
+// stateFiles returns the content of each state file of the load. A load on trial has no boot.nft: a reboot rolls it
 // back.
-func (p Plan) stateFiles() map[string][]byte {
-	if p.scriptOnly {
-		return map[string][]byte{bootFile: p.Script.Text, loadedFile: p.Script.Text}
+func (l Load) stateFiles() map[string][]byte {
+	if l.ScriptOnly {
+		return map[string][]byte{bootFile: l.Last.Script, loadedFile: l.Last.Script}
 	}
-	last := p.lastLoad()
-	facts := loadedFacts{last.Digest, last.Farms, last.Interfaces, last.Boot, last.Sources, last.Edits,
-		last.Routes, last.Ports}
+	facts := loadedFacts{l.Last.Digest, l.Last.Farms, l.Last.Interfaces, l.Last.Boot, l.Last.Sources, l.Last.Edits,
+		l.Last.Routes, l.Last.Ports}
 	files := map[string][]byte{
-		bootFile:   p.boot().Text,
-		loadedFile: p.Script.Text,
+		bootFile:   l.Boot,
+		loadedFile: l.Last.Script,
 	}
 	var packed []byte
 	var packing sync.WaitGroup
-	packing.Go(func() { packed = p.sources.Pack(p.Script.Digest) })
+	packing.Go(func() { packed = l.Sources.Pack(l.Last.Digest) })
 	files[factsFile] = facts.text()
 	packing.Wait()
 	files[sourcesFile] = packed
-	if p.unconfirmed {
+	if l.Unconfirmed {
 		delete(files, bootFile)
 	}
 	return files
@@ -148,16 +160,9 @@ func (k loadedFacts) text() []byte {
 	return append(append(out, '}'), after...)
 }
 
-// lastLoad returns the record that Loaded returns after the plan is committed.
-func (p Plan) lastLoad() LastLoad {
-	return LastLoad{Script: p.Script.Text, Digest: p.Script.Digest, Farms: farm.Describe(p.Script.Farms),
-		Interfaces: interfaceIndexes(p.Script.Interfaces), Boot: p.boot().Digest, Sources: p.sources.Digest(),
-		Edits: p.sources.EditsDigest(), Routes: p.Script.Sources, Ports: p.Script.ServedPorts}
-}
-
 // writeBoot replaces boot.nft.
-func (s Store) writeBoot(script *ruleset.Script) error {
-	if err := s.write(bootFile, script.Text); err != nil {
+func (s Store) writeBoot(script []byte) error {
+	if err := s.write(bootFile, script); err != nil {
 		return err
 	}
 	path := filepath.Join(s.Dir, bootFile)
@@ -198,9 +203,9 @@ func (s Store) removePending() {
 	}
 }
 
-// commit renames the prepared files: the plan becomes the last load, and the last load the previous one. Each file is
+// commit renames the prepared files: the new load becomes the last one, and the last one the previous one. Each file is
 // complete at every moment.
-func (s Store) commit(p Plan, files *pendingLoad) error {
+func (s Store) commit(files *pendingLoad) error {
 	if err := <-files.onDisk; err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
@@ -211,9 +216,9 @@ func (s Store) commit(p Plan, files *pendingLoad) error {
 			return err
 		}
 	}
-	if s.cache != nil && !p.scriptOnly {
+	if s.cache != nil && !files.load.ScriptOnly {
 		script, facts := s.stat()
-		*s.cache = readCache{p.lastLoad(), script, facts}
+		*s.cache = readCache{files.load.Last, script, facts}
 	}
 	return s.sync()
 }

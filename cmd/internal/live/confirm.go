@@ -4,28 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
-)
-
-// A Trial is a load that waits to be confirmed, the content of trial.json. After its deadline the next farmc rolls it
-// back.
-type Trial struct {
-	Name     string            `json:"name"`     // unique
-	Tried    string            `json:"tried"`    // digest of the script on trial
-	Sources  string            `json:"sources"`  // digest of its source files
-	Items    map[string]string `json:"items"`    // digest of each farm and list
-	Base     string            `json:"base"`     // digest of the script before the trial; "": none
-	Deadline time.Duration     `json:"deadline"` // since the boot, sleep included; the wall clock can jump
-	Boot     string            `json:"boot"`     // ID of that boot
-}
-
-const (
-	trialFile = "trial.json"
-	heldFile  = "held.json"
 )
 
 // Reasons not to load farms that have no fault.
@@ -33,9 +12,6 @@ var (
 	ErrOnTrial = errors.New("a load waits to be confirmed")
 	ErrHeld    = errors.New("these farms were rolled back and are on hold until a file changes")
 )
-
-// ErrState reports that a file of the state directory cannot be parsed.
-var ErrState = errors.New("state directory")
 
 // Errors of Confirm and Rollback.
 var (
@@ -45,54 +21,12 @@ var (
 	ErrNoPrevious     = errors.New("there is no previous load to restore")
 )
 
-// Trial returns the load that waits to be confirmed, or nil.
-func (s Store) Trial() (*Trial, error) {
-	var t *Trial
-	if err := s.readJSON(trialFile, &t); err != nil {
-		return nil, err
-	}
-	return t, nil
-}
-
-// Left returns the time until the deadline. It is negative after the deadline and after a reboot.
-func (t *Trial) Left() time.Duration {
-	if t.Boot != bootID() {
-		return -time.Second
-	}
-	return t.Deadline - sinceBoot()
-}
-
-// pending returns ErrOnTrial with the time left.
-func (t *Trial) pending() error {
+// unconfirmed returns ErrOnTrial with the time left.
+func unconfirmed(t *Trial) error {
 	if t.Left() < 0 {
 		return fmt.Errorf("%w, but its time is over; farmc apply restores the previous farms", ErrOnTrial)
 	}
 	return fmt.Errorf("%w: %s left for farmc confirm or farmc rollback", ErrOnTrial, t.Left().Round(time.Second))
-}
-
-func sinceBoot() time.Duration {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
-		panic(err) // Linux has it since 2.6.39
-	}
-	return time.Duration(now.Nano())
-}
-
-// bootID returns the kernel's ID of this boot.
-func bootID() string {
-	name, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return strings.TrimSpace(string(name))
-}
-
-// Confirmed reports whether a finished trial was confirmed: its script is the last load, or the previous one if watch
-// has loaded a later change since. A rollback leaves no previous load.
-func (s Store) Confirmed(digest string) (bool, error) {
-	last, err := s.Loaded()
-	if err != nil || last.Digest == digest {
-		return err == nil, err
-	}
-	previous, err := s.previous() // renamed before loaded.nft
-	return previous == digest, err
 }
 
 // A TrialRequest asks for a load on trial. Name must be unique. Timeout is the time to confirm.
@@ -123,7 +57,7 @@ func (e *Engine) tryLoaded(p *Plan, q request) error {
 	if q.try == nil || q.pending != nil {
 		return nil
 	}
-	previous, err := e.Store.previous()
+	previous, err := e.Store.previousDigest()
 	if err != nil || previous == "" || previous == p.Script.Digest {
 		return err
 	}
@@ -166,8 +100,8 @@ func (e *Engine) Confirm(ctx context.Context) error {
 		_, err := e.rollBackTo(ctx, t.Base, t, notConfirmed)
 		return errors.Join(ErrTrialNotLoaded, err)
 	}
-	if c := e.compileKept(sourcesFile, last.Digest); c != nil {
-		if err := e.Store.writeBoot(c.boot()); err != nil {
+	if c := e.compileKept(last.Digest); c != nil {
+		if err := e.Store.writeBoot(c.boot().Text); err != nil {
 			return err
 		}
 	}

@@ -2,17 +2,11 @@ package live
 
 import (
 	"context"
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"farmc/compiler/farm"
 )
-
-// countsFile records the time from which the counts of backends are complete.
-const countsFile = "counts.json"
 
 // A counting is the content of counts.json. The counts of a backend are those of its elements in the kernel, and the
 // packets in Earlier. They belong to the table with the handle, in this boot: any other table was made by another
@@ -33,10 +27,10 @@ func (e *Engine) recordCounts(ctx context.Context, p *Plan) {
 	if err != nil || p.scriptOnly {
 		return
 	}
-	c := e.Store.counting()
+	c := e.counting()
 	changed := c.adopt(table, p, time.Now().UTC().Truncate(time.Second))
 	if changed {
-		e.Store.writeCounting(c)
+		e.Store.note(countsFile, c)
 	}
 }
 
@@ -157,24 +151,10 @@ func (c counting) of(table uint64) counting {
 	return c
 }
 
-// bootTime returns the time of the boot.
-func bootTime() time.Time { return time.Now().UTC().Add(-sinceBoot()).Truncate(time.Second) }
-
-func (s Store) counting() (c counting) {
-	text, err := s.read(countsFile)
-	if err != nil || json.Unmarshal(text, &c) != nil {
+// counting returns the record of the counts.
+func (e *Engine) counting() (c counting) {
+	if !e.Store.recall(countsFile, &c) {
 		return counting{}
 	}
 	return c
-}
-
-func (s Store) writeCounting(c counting) {
-	text, err := json.Marshal(c)
-	if err != nil {
-		panic(err)
-	}
-	f, err := s.create(countsFile, text)
-	if err == nil && f.Close() == nil {
-		os.Rename(f.Name(), filepath.Join(s.Dir, countsFile))
-	}
 }

@@ -12,8 +12,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"farmc/cmd/internal/source"
 )
 
@@ -32,9 +30,9 @@ type stateDeadline struct {
 // deadlinesFile maps the names of drop-ins to their deadlines.
 const deadlinesFile = "deadlines.json"
 
-func (s Store) deadlines() (map[string]stateDeadline, error) {
+func (e *Engine) deadlines() (map[string]stateDeadline, error) {
 	all := map[string]stateDeadline{}
-	err := s.readJSON(deadlinesFile, &all)
+	err := e.Store.readJSON(deadlinesFile, &all)
 	return all, err
 }
 
@@ -68,16 +66,16 @@ func (e *Engine) deadlineFile(name string, d *stateDeadline, files Files) ([]sou
 	return files.Replace(path, text)
 }
 
-func (s Store) writeDeadlines(all map[string]stateDeadline) error {
+func (e *Engine) writeDeadlines(all map[string]stateDeadline) error {
 	if len(all) == 0 {
-		return s.writeJSON(deadlinesFile, nil)
+		return e.Store.writeJSON(deadlinesFile, nil)
 	}
-	return s.writeJSON(deadlinesFile, all)
+	return e.Store.writeJSON(deadlinesFile, all)
 }
 
 // NextDeadline returns the time until the next state of a backend ends, and false if none has an end.
-func (s Store) NextDeadline() (time.Duration, bool) {
-	all, err := s.deadlines()
+func (e *Engine) NextDeadline() (time.Duration, bool) {
+	all, err := e.deadlines()
 	if err != nil || len(all) == 0 {
 		return 0, false
 	}
@@ -94,7 +92,7 @@ func (e *Engine) EndOverdueStates(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	defer release()
-	all, err := e.Store.deadlines()
+	all, err := e.deadlines()
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +111,7 @@ func (e *Engine) EndOverdueStates(ctx context.Context) ([]string, error) {
 		ended = append(ended, fmt.Sprintf("%s: backend %s: the time of %s is over", d.Farm, d.Backend, d.what()))
 	}
 	if len(ended) > 0 {
-		errs = append(errs, e.Store.writeDeadlines(all))
+		errs = append(errs, e.writeDeadlines(all))
 	}
 	return ended, errors.Join(errs...)
 }
@@ -139,30 +137,4 @@ func (d stateDeadline) remove() error {
 		return fmt.Errorf("cannot end %s of backend %s of farm %s: %w", d.what(), d.Backend, d.Farm, err)
 	}
 	return nil
-}
-
-// MarkWatcher tells other farmc processes that a watcher runs, until this process ends: it holds a shared lock on the
-// state directory itself. The lock of the loads is another file.
-func (s Store) MarkWatcher() error {
-	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
-		return fmt.Errorf("state directory: %w", err)
-	}
-	fd, err := unix.Open(s.Dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) // never closed: the lock ends with it
-	if err == nil {
-		err = unix.Flock(fd, unix.LOCK_SH)
-	}
-	if err != nil {
-		return fmt.Errorf("lock %s: %w", s.Dir, err)
-	}
-	return nil
-}
-
-// WatcherRuns reports whether a farmc watch with this state directory runs.
-func (s Store) WatcherRuns() bool {
-	d, err := os.Open(s.Dir)
-	if err != nil {
-		return false
-	}
-	defer d.Close()
-	return errors.Is(unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
 }

@@ -25,7 +25,7 @@ func TestWritesThatChangeTheSameFile(t *testing.T) {
 			t.Fatal(r.Err, r.Diagnostics)
 		}
 	}
-	all, err := e.Store.deadlines()
+	all, err := e.deadlines()
 	if err != nil || len(all) != 2 {
 		t.Errorf("deadlines.json has %v, %v", all, err)
 	}

@@ -2,19 +2,13 @@ package live
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"farmc/cmd/internal/preflight"
 	"farmc/compiler/farm"
 )
-
-// findingsFile records the findings that were reported, so that each is reported once until it changes.
-const findingsFile = "findings.json"
 
 // reportedFindings is the content of findings.json.
 type reportedFindings struct {
@@ -36,7 +30,7 @@ type Look struct {
 
 // Findings returns what keeps the farms from working on this machine now.
 func (e *Engine) Findings(ctx context.Context, farms []*farm.Farm) preflight.Findings {
-	return preflight.Find(ctx, farms, e.Store.reportedFindings().since())
+	return preflight.Find(ctx, farms, e.reportedFindings().since())
 }
 
 // LoadedFarms returns the farms that were loaded last.
@@ -61,7 +55,7 @@ func (e *Engine) Look(ctx context.Context, farms []*farm.Farm) (Look, error) {
 
 // look is Look under the lock. If the record cannot be written, the next look reports the same findings again.
 func (e *Engine) look(ctx context.Context, farms []*farm.Farm) (l Look) {
-	record := e.Store.reportedFindings()
+	record := e.reportedFindings()
 	found := preflight.Find(ctx, farms, record.since()).Without(preflight.Notes)
 	if ctx.Err() != nil {
 		return l
@@ -84,7 +78,7 @@ func (e *Engine) look(ctx context.Context, farms []*farm.Farm) (l Look) {
 	sampled := record.sample(time.Now())
 	if sampled || !maps.Equal(now, record.Reported) {
 		record.Reported = now
-		e.Store.writeFindings(record)
+		e.Store.note(findingsFile, record)
 	}
 	return l
 }
@@ -106,21 +100,10 @@ func (r *reportedFindings) sample(now time.Time) bool {
 	return !next.At.IsZero()
 }
 
-func (s Store) reportedFindings() (r reportedFindings) {
-	text, err := os.ReadFile(filepath.Join(s.Dir, findingsFile))
-	if err != nil || json.Unmarshal(text, &r) != nil {
+// reportedFindings returns the record of the last look.
+func (e *Engine) reportedFindings() (r reportedFindings) {
+	if !e.Store.recall(findingsFile, &r) {
 		return reportedFindings{}
 	}
 	return r
-}
-
-func (s Store) writeFindings(r reportedFindings) {
-	text, err := json.Marshal(r)
-	if err != nil {
-		return
-	}
-	f, err := s.create(findingsFile, text)
-	if err == nil && f.Close() == nil {
-		os.Rename(f.Name(), filepath.Join(s.Dir, findingsFile))
-	}
 }

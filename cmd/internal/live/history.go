@@ -36,21 +36,19 @@ func (s Store) History() ([]HistoryEntry, error) {
 // archive returns the path of the source files of an entry, relative to the state directory.
 func (h HistoryEntry) archive() string { return historyDir + "/" + h.Edits + ".zip" }
 
-// recordHistory adds a load that was committed, if edits caused it.
-func (e *Engine) recordHistory(p *Plan) error {
-	all, err := e.Store.History()
+// recordHistory adds a load that was committed, if edits caused it. Before is the load that it replaced.
+func (s Store) recordHistory(entry HistoryEntry, before LastLoad) error {
+	all, err := s.History()
 	if err != nil {
 		return err
 	}
-	entry := HistoryEntry{Time: time.Now().UTC().Truncate(time.Second), Farms: changedFarms(p.Changes), Cause: e.Cause,
-		Script: p.Script.Digest, Edits: p.sources.EditsDigest()}
 	if len(all) > 0 && all[0].Edits == entry.Edits {
 		return nil
 	}
-	if all, err = e.Store.addMissing(all, p.Before); err != nil {
+	if all, err = s.addMissing(all, before); err != nil {
 		return err
 	}
-	if err := e.Store.linkHistory(sourcesFile, entry); err != nil {
+	if err := s.linkHistory(sourcesFile, entry); err != nil {
 		return err
 	}
 	switch {
@@ -59,7 +57,7 @@ func (e *Engine) recordHistory(p *Plan) error {
 	default:
 		all = slices.Insert(all, 0, entry)
 	}
-	return e.Store.writeHistory(all)
+	return s.writeHistory(all)
 }
 
 // addMissing adds the load before the current one, if a farmc that was killed, or another version, has not recorded it.
@@ -79,17 +77,6 @@ func (s Store) addMissing(all []HistoryEntry, before LastLoad) ([]HistoryEntry, 
 		entry.Time = info.ModTime().UTC().Truncate(time.Second)
 	}
 	return slices.Insert(all, 0, entry), s.linkHistory(previousZip, entry)
-}
-
-// changedFarms returns the names of the farms in the sentences of Plan.Changes.
-func changedFarms(changes []string) []string {
-	farms := []string{}
-	for _, change := range changes {
-		if name, _, ok := strings.Cut(change, ": "); ok && !slices.Contains(farms, name) {
-			farms = append(farms, name)
-		}
-	}
-	return farms
 }
 
 // linkHistory keeps the archive of an entry as a second name of a state file: state files are replaced, never changed.
@@ -128,14 +115,14 @@ func (s Store) writeHistory(all []HistoryEntry) error {
 	return err
 }
 
-// rewindHistory removes the loads after the target of a rollback, which becomes the current one.
-func (s Store) rewindHistory(target rollbackTarget, p Plan) error {
-	if target.digest == "" {
+// rewindHistory removes the loads after the target of a rollback, which becomes the current one. It is known by the
+// digest of its script or of its edits.
+func (s Store) rewindHistory(digest, edits string) error {
+	if digest == "" {
 		return s.writeHistory(nil)
 	}
 	all, err := s.History()
-	edits := p.sources.EditsDigest()
-	i := slices.IndexFunc(all, func(h HistoryEntry) bool { return h.Edits == edits || h.Script == target.digest })
+	i := slices.IndexFunc(all, func(h HistoryEntry) bool { return h.Edits == edits || h.Script == digest })
 	if err != nil || i <= 0 {
 		return err
 	}

@@ -52,8 +52,8 @@ func (e *Engine) heldBack(c *compilation) (heldBack, error) {
 	if err != nil {
 		return heldBack{}, err
 	}
-	sources, of := e.Store.sources(sourcesFile)
-	known := sources != nil && of == last.Digest
+	sources := e.Store.sourcesOf(last.Digest)
+	known := sources != nil
 	if !known {
 		sources = &source.Files{}
 	}
@@ -113,18 +113,18 @@ func (h heldBack) descriptions() (out []string) {
 }
 
 // releaseHold ends the hold of farms and lists that changed.
-func (s Store) releaseHold(items []string) error {
+func (e *Engine) releaseHold(items []string) error {
 	var h hold
-	if err := s.readJSON(heldFile, &h); err != nil || h.empty() {
+	if err := e.Store.readJSON(heldFile, &h); err != nil || h.empty() {
 		return err
 	}
 	before := len(h.Items)
 	maps.DeleteFunc(h.Items, func(item, _ string) bool { return !slices.Contains(items, item) })
 	switch {
 	case len(items) == 0:
-		return s.writeJSON(heldFile, nil)
+		return e.Store.writeJSON(heldFile, nil)
 	case len(h.Items) == before:
 		return nil
 	}
-	return s.writeJSON(heldFile, h)
+	return e.Store.writeJSON(heldFile, h)
 }

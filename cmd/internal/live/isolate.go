@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -29,11 +30,10 @@ func (e *Engine) isolation(c *compilation) *isolation {
 // lastSources returns the source files of the last load, or none if they are unknown.
 func (e *Engine) lastSources() *source.Files {
 	last, err := e.Store.Loaded()
-	sources, of := e.Store.sources(sourcesFile)
-	if err != nil || sources == nil || of != last.Digest {
+	if err != nil {
 		return &source.Files{}
 	}
-	return sources
+	return cmp.Or(e.Store.sourcesOf(last.Digest), &source.Files{})
 }
 
 // repair keeps the faulty farms and lists, then the ones that become faulty by that, until the farms compile. It

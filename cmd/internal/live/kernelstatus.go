@@ -48,7 +48,7 @@ func (e *Engine) readCounts(ctx context.Context, s *Status, script *ruleset.Scri
 	if name == "" {
 		memory.sample = s.sample
 	}
-	c := e.Store.counting().of(table)
+	c := e.counting().of(table)
 	s.eachBackend(func(name string, b *BackendStatus) {
 		n, counted := s.sample.counts[backendName{name, b.Name}]
 		earlier, kept := c.Earlier[name][b.Name]

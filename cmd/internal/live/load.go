@@ -37,7 +37,7 @@ func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 
 func (e *Engine) loadAndKeep(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 	saved := measure(&p.Stages.Save)
-	files, err := e.Store.prepare(*p)
+	files, err := e.Store.prepare(p.record())
 	saved()
 	full := err
 	if err != nil && (p.mustKeep || p.unconfirmed || !isFull(err)) {
@@ -78,13 +78,13 @@ func (e *Engine) loadAndKeep(ctx context.Context, p *Plan) (diag.Diagnostics, er
 		return diagnostics, fmt.Errorf("%w: %w; %s", ErrUnkept, full, old)
 	}
 	saved = measure(&p.Stages.Save)
-	err = e.Store.commit(*p, files)
+	err = e.Store.commit(files)
 	if saved(); err != nil {
 		return diagnostics, fmt.Errorf("%w: %w", ErrUnkept, err)
 	}
 	e.monitor.stored()
 	if !p.scriptOnly && !p.mustKeep {
-		if err := e.recordHistory(p); err != nil {
+		if err := e.Store.recordHistory(e.historyEntry(p), p.Before); err != nil {
 			e.Log("warning: cannot keep the history of loads: %v", err)
 		}
 	}

@@ -59,7 +59,7 @@ func (r *Reader) measuresNow(ctx context.Context) (Measures, error) {
 // measure reads the numbers of the farms that were loaded last.
 func (e *Engine) measure(ctx context.Context, s *Snapshot) (Measures, error) {
 	m := Measures{Status: newStatus(), Persistent: map[string]int{}, Bans: map[string]int{},
-		FindingsOn: len(e.Store.reportedFindings().Reported)}
+		FindingsOn: len(e.reportedFindings().Reported)}
 	m.setFaults(s.files)
 	if err := s.known(); err != nil {
 		return m, err
@@ -68,7 +68,7 @@ func (e *Engine) measure(ctx context.Context, s *Snapshot) (Measures, error) {
 	if m.Rules, err = e.rules(ctx, s.last); err != nil {
 		return m, err
 	}
-	m.Load = e.Store.loadFacts(s.last)
+	m.Load = loadFacts(e.Store, s.last)
 	m.setPending(s.last, s.files, "")
 	m.Agree = m.Rules == RulesLoaded && len(m.Pending)+len(m.Faults) == 0
 	farms := s.loaded.script.Farms

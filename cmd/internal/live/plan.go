@@ -147,7 +147,7 @@ func (e *Engine) Plan(ctx context.Context) (Plan, diag.Diagnostics, error) {
 // is loaded already.
 func (e *Engine) blockedBy(c *compilation, trial *Trial) error {
 	if trial != nil {
-		return trial.pending()
+		return unconfirmed(trial)
 	}
 	held, err := e.heldBack(c)
 	if err != nil || !held.blocks {

@@ -3,7 +3,6 @@ package live
 import (
 	"context"
 
-	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/diag"
 	"farmc/compiler/ruleset"
@@ -17,7 +16,7 @@ func (e *Engine) restore(ctx context.Context, reason string) (Plan, diag.Diagnos
 	if err != nil || last.Script == nil {
 		return Plan{}, nil, err
 	}
-	c := e.compileKept(sourcesFile, last.Digest)
+	c := e.compileKept(last.Digest)
 	if c == nil {
 		return e.restoreScript(ctx, last, reason)
 	}
@@ -58,15 +57,11 @@ func (e *Engine) restoreScript(ctx context.Context, last LastLoad, reason string
 	return p, diagnostics, err
 }
 
-// compileKept compiles recorded source files for the interfaces of this machine. It returns nil if the file does not
-// belong to the script with this digest, or has faults.
-func (e *Engine) compileKept(name, digest string) *compilation {
-	packed, err := e.Store.read(name)
-	if err != nil {
-		return nil
-	}
-	sources, of, err := source.Unpack(packed)
-	if err != nil || of != digest {
+// compileKept compiles the recorded source files of the last load for the interfaces of this machine. It returns nil if
+// they are not those of the script with this digest, or have faults.
+func (e *Engine) compileKept(digest string) *compilation {
+	sources := e.Store.sourcesOf(digest)
+	if sources == nil {
 		return nil
 	}
 	c := compileLocal(&compiler.Compiler{}, sources, sources.Dirs())

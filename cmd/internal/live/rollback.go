@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"farmc/cmd/internal/source"
 	"farmc/compiler"
@@ -40,61 +38,32 @@ func (e *Engine) Rollback(ctx context.Context, steps int) (Plan, error) {
 	return e.rollBack(ctx, target, e.compile().sources, nil, why)
 }
 
-// A rollbackTarget is what a rollback loads.
-type rollbackTarget struct {
-	sources *source.Files // nil: unknown, because another version of farmc wrote them
-	script  []byte        // the script that was loaded from them, if it is kept; nil otherwise
-	digest  string        // of the script; "": no farms
-}
-
 // rollbackTarget returns the load of a number of loads ago.
-func (e *Engine) rollbackTarget(steps int) (rollbackTarget, error) {
+func (e *Engine) rollbackTarget(steps int) (KeptLoad, error) {
 	last, err := e.Store.Loaded()
 	if err != nil {
-		return rollbackTarget{}, err
+		return KeptLoad{}, err
 	}
-	previous, err := e.Store.keptLoad(previousFile, previousZip)
-	if steps == 1 && err == nil && previous.digest != "" && previous.digest != last.Digest {
+	previous, err := e.Store.previous()
+	if steps == 1 && err == nil && previous.Digest != "" && previous.Digest != last.Digest {
 		return previous, nil
 	}
 	all, err := e.Store.History()
 	if err != nil {
-		return rollbackTarget{}, err
+		return KeptLoad{}, err
 	}
 	if steps >= len(all) && steps > 1 {
 		oldest := max(len(all)-1, 0)
-		return rollbackTarget{}, fmt.Errorf("%w: farmc history has the numbers 0 to %d", ErrNoPrevious, oldest)
+		return KeptLoad{}, fmt.Errorf("%w: farmc history has the numbers 0 to %d", ErrNoPrevious, oldest)
 	}
 	if steps >= len(all) {
-		return rollbackTarget{}, ErrNoPrevious
+		return KeptLoad{}, ErrNoPrevious
 	}
-	sources, of := e.Store.sources(all[steps].archive())
-	if sources == nil {
-		return rollbackTarget{}, fmt.Errorf("%w: %s cannot be read", ErrNoPrevious, all[steps].archive())
-	}
-	return rollbackTarget{sources: sources, digest: of}, nil
-}
-
-// keptLoad returns a script of the state directory with its source files.
-func (s Store) keptLoad(script, archive string) (rollbackTarget, error) {
-	text, err := s.read(script)
-	if err != nil {
-		return rollbackTarget{}, err
-	}
-	target := rollbackTarget{script: text, digest: digestOf(text)}
-	if sources, of := s.sources(archive); of == target.digest {
-		target.sources = sources
+	target := e.Store.archived(all[steps])
+	if target.Sources == nil {
+		return KeptLoad{}, fmt.Errorf("%w: %s cannot be read", ErrNoPrevious, all[steps].archive())
 	}
 	return target, nil
-}
-
-// previous returns the digest of the script before the last one, or "".
-func (s Store) previous() (string, error) {
-	previous, err := s.keptLoad(previousFile, previousZip)
-	if errors.Is(err, os.ErrNotExist) {
-		return "", nil
-	}
-	return previous.digest, err
 }
 
 // rollBackTo loads the farms of the script with digest base, which were loaded before a trial. An empty base stands for
@@ -103,12 +72,10 @@ func (e *Engine) rollBackTo(ctx context.Context, base string, t *Trial, why stri
 	now := e.compile().sources
 	if base == "" {
 		none := &source.Files{Roots: []source.Dir{{Path: "no farms"}}, ByPath: map[string]source.File{}}
-		return e.rollBack(ctx, rollbackTarget{sources: none}, now, t, why)
+		return e.rollBack(ctx, KeptLoad{Sources: none}, now, t, why)
 	}
-	for _, kept := range [][2]string{{loadedFile, sourcesFile}, {previousFile, previousZip}} {
-		if target, err := e.Store.keptLoad(kept[0], kept[1]); err == nil && target.digest == base {
-			return e.rollBack(ctx, target, now, t, why)
-		}
+	if target, ok := e.Store.keptLoadOf(base); ok {
+		return e.rollBack(ctx, target, now, t, why)
 	}
 	return Plan{}, fmt.Errorf("%w: the script %.12s is not in %s", ErrNoPrevious, base, e.Store.Dir)
 }
@@ -116,9 +83,9 @@ func (e *Engine) rollBackTo(ctx context.Context, base string, t *Trial, why stri
 // rollBack loads a target, and holds the farms that it replaces, with a reason. Each step can be repeated, so a farmc
 // that is killed here does no harm.
 func (e *Engine) rollBack(
-	ctx context.Context, target rollbackTarget, now *source.Files, t *Trial, why string,
+	ctx context.Context, target KeptLoad, now *source.Files, t *Trial, why string,
 ) (Plan, error) {
-	h := target.hold(now, t, why)
+	h := holdAgainst(target, now, t, why)
 	p, err := e.planRollback(ctx, target)
 	if err != nil {
 		return p, err
@@ -141,17 +108,15 @@ func (e *Engine) rollBack(
 	if err := e.Store.writeJSON(heldFile, held); err != nil {
 		return p, err
 	}
-	if err := e.Store.rewindHistory(target, p); err != nil {
+	if err := e.Store.rewindHistory(target.Digest, p.sources.EditsDigest()); err != nil {
 		e.Log("warning: cannot keep the history of loads: %v", err)
 	}
-	for _, name := range []string{previousFile, previousZip} { // a second rollback would load the held files
-		os.Remove(filepath.Join(e.Store.Dir, name))
-	}
+	e.Store.removePrevious() // a second rollback would load the held files
 	return p, e.Store.writeJSON(trialFile, nil)
 }
 
-// hold returns the hold of the farms and lists that differ between the files of the trial, or of now, and the target.
-func (target rollbackTarget) hold(now *source.Files, t *Trial, why string) hold {
+// holdAgainst returns the hold of the farms and lists that differ between the files of the trial, or of now, and the target.
+func holdAgainst(target KeptLoad, now *source.Files, t *Trial, why string) hold {
 	h := hold{Why: why, Items: map[string]string{}}
 	from := now.Edits()
 	if t != nil && t.Items != nil {
@@ -160,8 +125,8 @@ func (target rollbackTarget) hold(now *source.Files, t *Trial, why string) hold 
 		h.Sources = []string{t.Sources}
 	}
 	to := map[string]string{}
-	if target.sources != nil {
-		to = target.sources.Edits()
+	if target.Sources != nil {
+		to = target.Sources.Edits()
 	}
 	for _, item := range farm.Changed(from, to) {
 		h.Items[item] = from[item]
@@ -171,21 +136,21 @@ func (target rollbackTarget) hold(now *source.Files, t *Trial, why string) hold 
 
 // planRollback plans the load of a target with the states of backends of now. A state of a backend that the target
 // lacks is left out.
-func (e *Engine) planRollback(ctx context.Context, target rollbackTarget) (Plan, error) {
-	if target.sources == nil { // nft still takes the script
-		script := &ruleset.Script{Text: target.script, Digest: target.digest}
+func (e *Engine) planRollback(ctx context.Context, target KeptLoad) (Plan, error) {
+	if target.Sources == nil { // nft still takes the script
+		script := &ruleset.Script{Text: target.Script, Digest: target.Digest}
 		return e.plan(ctx, &compilation{script: script, sources: &source.Files{}, scriptOnly: true}, "")
 	}
 	now, _ := e.setAside(e.compile())
-	items := farm.Changed(target.sources.Edits(), now.sources.Edits())
-	for _, sources := range []*source.Files{now.sources.WithEdits(target.sources, items), target.sources} {
+	items := farm.Changed(target.Sources.Edits(), now.sources.Edits())
+	for _, sources := range []*source.Files{now.sources.WithEdits(target.Sources, items), target.Sources} {
 		if c := compileLocal(&compiler.Compiler{}, sources, sources.Dirs()); c.script != nil {
 			return e.plan(ctx, c, "")
 		}
 	}
-	if target.script == nil {
+	if target.Script == nil {
 		return Plan{}, fmt.Errorf("%w: its farms have faults for this version of farmc", ErrNoPrevious)
 	}
-	target.sources = nil
+	target.Sources = nil
 	return e.planRollback(ctx, target)
 }

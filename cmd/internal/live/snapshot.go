@@ -79,7 +79,7 @@ func (e *Engine) loadedNow(p Plan, applied error, before *Snapshot) (LastLoad, *
 	case before != nil && before.loaded != nil && before.last.Digest == last.Digest:
 		return last, before.loaded
 	}
-	return last, e.compileKept(sourcesFile, last.Digest)
+	return last, e.compileKept(last.Digest)
 }
 
 // Reading returns the farm of a name in the files.

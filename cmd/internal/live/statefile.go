@@ -12,6 +12,9 @@ import (
 	"farmc/cmd/internal/source"
 )
 
+// ErrState reports that a file of the state directory cannot be parsed.
+var ErrState = errors.New("state directory")
+
 // sources returns the source files of an archive in the state directory, and the digest of their script; nil if it
 // cannot be read.
 func (s Store) sources(name string) (*source.Files, string) {
@@ -40,6 +43,32 @@ func (s Store) readJSON(name string, into any) error {
 		return fmt.Errorf("%w: %s: %w; rm %s, if another version of farmc wrote it", ErrState, name, err, path)
 	}
 	return nil
+}
+
+// sourcesOf returns the source files of the last load; nil if they are not those of the script with this digest.
+func (s Store) sourcesOf(digest string) *source.Files {
+	if sources, of := s.sources(sourcesFile); of == digest {
+		return sources
+	}
+	return nil
+}
+
+// recall decodes a file that note wrote, and reports whether that is possible.
+func (s Store) recall(name string, into any) bool {
+	text, err := s.read(name)
+	return err == nil && json.Unmarshal(text, into) == nil
+}
+
+// note replaces a file that may be lost: an error leaves the old one, and a crash of the machine any one.
+func (s Store) note(name string, value any) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	f, err := s.create(name, text)
+	if err == nil && f.Close() == nil {
+		os.Rename(f.Name(), filepath.Join(s.Dir, name))
+	}
 }
 
 // writeJSON replaces a file, or removes it if value is nil.

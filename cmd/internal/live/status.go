@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -106,7 +104,7 @@ func (e *Engine) statusOf(ctx context.Context, last LastLoad, c, now *compilatio
 	if s.Rules, err = e.rules(ctx, last); err != nil {
 		return newStatus(), err
 	}
-	s.Load = e.Store.loadFacts(last)
+	s.Load = loadFacts(e.Store, last)
 	s.setPending(last, now, name)
 	blocked, err := e.blocked(now)
 	if err != nil {
@@ -211,7 +209,7 @@ func (e *Engine) lastLoadedAs(now *compilation) (LastLoad, *compilation, error) 
 	if k := memory.kept; k != nil && k.script.Digest == last.Digest && k.sources.Digest() == last.Sources {
 		return last, memory.kept, nil
 	}
-	if memory.kept = e.compileKept(sourcesFile, last.Digest); memory.kept != nil {
+	if memory.kept = e.compileKept(last.Digest); memory.kept != nil {
 		return last, memory.kept, nil
 	}
 	return last, nil, errUnknown
@@ -233,9 +231,9 @@ func (e *Engine) rules(ctx context.Context, last LastLoad) (Rules, error) {
 }
 
 // loadFacts returns the time and the cause of the last load.
-func (s Store) loadFacts(last LastLoad) LoadFacts {
+func loadFacts(s Store, last LastLoad) LoadFacts {
 	out := LoadFacts{Digest: last.Digest}
-	if info, err := os.Stat(filepath.Join(s.Dir, loadedFile)); err == nil {
+	if info, err := s.statLoaded(); err == nil {
 		out.Time = info.ModTime().UTC().Format(time.RFC3339)
 	}
 	if all, err := s.History(); err == nil && len(all) > 0 && all[0].Script == last.Digest {

@@ -51,6 +51,14 @@ const (
 	pending      = ".tmp" // suffix of files that are not committed
 )
 
+// Files of package live, which reads and writes them with readJSON, writeJSON, recall and note.
+const (
+	trialFile    = "trial.json"    // the load that waits to be confirmed
+	heldFile     = "held.json"     // farms that were rolled back
+	countsFile   = "counts.json"   // the time from which the counts of backends are complete
+	findingsFile = "findings.json" // the findings that were reported, so that each is reported once until it changes
+)
+
 // stateFileNames are the files of a load in the order of their renames. loaded.nft is last, because it identifies
 // the last load.
 var stateFileNames = []string{previousZip, previousFile, factsFile, bootFile, sourcesFile, loadedFile}
@@ -158,6 +166,9 @@ func (s Store) stat() (script, facts fs.FileInfo) {
 	facts, _ = os.Stat(filepath.Join(s.Dir, factsFile))
 	return script, facts
 }
+
+// statLoaded returns the metadata of loaded.nft, which each load creates anew.
+func (s Store) statLoaded() (fs.FileInfo, error) { return os.Stat(filepath.Join(s.Dir, loadedFile)) }
 
 // unchanged reports whether two results of stat are the same file with the same content.
 func unchanged(a, b fs.FileInfo) bool {

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -87,7 +85,7 @@ func (g *Monitor) afterLoad(ctx context.Context, script *ruleset.Script, s *load
 // stored binds the recorded rules to the load in the state directory.
 func (g *Monitor) stored() {
 	if g != nil {
-		g.load = g.engine.Store.loadID()
+		g.load = g.engine.loadID()
 	}
 }
 
@@ -98,7 +96,7 @@ func (g *Monitor) Remember(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	if g.expected == nil || g.engine.Store.loadID() != g.load {
+	if g.expected == nil || g.engine.loadID() != g.load {
 		_, err = g.reset(ctx)
 	}
 	return err
@@ -112,7 +110,7 @@ func (g *Monitor) Tampering(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer release()
-	if g.expected == nil || g.engine.Store.loadID() != g.load {
+	if g.expected == nil || g.engine.loadID() != g.load {
 		return g.reset(ctx)
 	}
 	now, _, err := g.engine.Nft.Snapshot(ctx, g.elements)
@@ -149,7 +147,7 @@ func (g *Monitor) changedDuringLoad(ctx context.Context) bool {
 
 // reset records the kernel's rules, and describes their difference to the last load.
 func (g *Monitor) reset(ctx context.Context) (string, error) {
-	g.expected, g.load, g.window = nil, g.engine.Store.loadID(), nil
+	g.expected, g.load, g.window = nil, g.engine.loadID(), nil
 	last, err := g.engine.Store.Loaded()
 	if err != nil || last.Script == nil {
 		return "", err
@@ -182,8 +180,8 @@ func abbreviate(words []string) string {
 }
 
 // loadID returns the ID of the last load.
-func (s Store) loadID() loadID {
-	info, err := os.Stat(filepath.Join(s.Dir, loadedFile))
+func (e *Engine) loadID() loadID {
+	info, err := e.Store.statLoaded()
 	if err != nil {
 		return loadID{}
 	}
