@@ -72,14 +72,14 @@ func (l *linker) invalidChain(name string, c invalidChain) verdict {
 // element, which leads to a chain that compares the ports: a map of intervals takes the kernel quadratic time to load.
 func (l *linker) invalidOfBackends(maps *[]*dispatchMap, prefix string, frontends []frontend, of func(*service) bool) {
 	at := mapPlace{Inet, invalidSection, prefix, ""}
+	frontends = slices.DeleteFunc(slices.Clone(frontends), func(d frontend) bool {
+		return !d.farm.dropsInvalid() || !of(d.farm)
+	})
 	known := newSocketSet(frontends)
 	ranges := map[netip.Addr][]farm.Ports{}
 	var ranged []reply
 	for i := range frontends {
 		d := &frontends[i]
-		if !d.farm.dropsInvalid() || !of(d.farm) {
-			continue
-		}
 		l.invalidOfSockets(maps, at, *d, known)
 		for _, r := range d.replySources().ranged {
 			if ranges[r.Address] == nil {

@@ -29,7 +29,11 @@ func link(services []*service, machine Machine, faults *diag.Diagnostics) *Scrip
 
 // allFrontends gives the frontends of all services, most specific first.
 func allFrontends(services []*service) []frontend {
-	var all []frontend
+	number := 0
+	for _, s := range services {
+		number += len(s.frontends)
+	}
+	all := make([]frontend, 0, number)
 	for _, s := range services {
 		all = append(all, s.frontends...)
 	}
@@ -132,7 +136,7 @@ func (l *linker) translate(tracked []frontend) {
 // chosen. Connections through a frontend on every address are recognised by port and backend together: the port alone
 // could belong to the NAT of another program.
 func (l *linker) established(tracked []frontend) []frontend {
-	var out []frontend
+	out := make([]frontend, 0, len(tracked))
 	for _, d := range tracked {
 		backends := l.assignment(d).eligible
 		if len(backends) > 0 && d.Specificity < farm.AnyAddressPort {
