@@ -260,3 +260,37 @@ func TestCompilerKeepsTheScript(t *testing.T) {
 		t.Error("the script is lost with one for another machine")
 	}
 }
+
+// The routes to the backends of a farm are asked for once, until the version of the machine's routes changes.
+func TestCompilerKeepsRoutes(t *testing.T) {
+	snat := func(n, port int) *fstest.MapFile {
+		return &fstest.MapFile{Data: fmt.Appendf(nil, "listen = \"192.0.2.1:%d\"\n[backends]\n"+
+			"b1.address = \"10.9.%d.1\"\nb2.address = \"10.9.%[2]d.2\"\n", port, n)}
+	}
+	files := fstest.MapFS{"a.toml": snat(1, 81), "b.toml": snat(2, 82), "c.toml": snat(3, 83)}
+	asked, source := 0, netip.MustParseAddr("10.9.0.100")
+	machine := ruleset.Machine{RouteVersion: 1, Route: func(netip.Addr) ruleset.Route {
+		asked++
+		return ruleset.Route{Interface: "eth2", Source: source}
+	}}
+	var c compiler.Compiler
+	compile := func(step string, wantAsked int, wantSource string) {
+		t.Helper()
+		asked = 0
+		s, told := c.CompileFor([]farm.Dir{{FS: files}}, machine)
+		if s == nil {
+			t.Fatal(told)
+		}
+		if got := s.Sources[0].Source.String(); asked != wantAsked || len(s.Sources) != 1 || got != wantSource {
+			t.Errorf("%s: %d routes were asked for, the sources are %v; want %d and %s", step, asked, s.Sources,
+				wantAsked, wantSource)
+		}
+	}
+	compile("the first time", 6, "10.9.0.100")
+	files["c.toml"] = snat(3, 84)
+	compile("after a change of one farm", 2, "10.9.0.100")
+	source, machine.RouteVersion = netip.MustParseAddr("10.9.0.200"), 2
+	compile("with other routes", 6, "10.9.0.200")
+	machine.RouteVersion = 0
+	compile("with routes that may differ", 6, "10.9.0.200")
+}

@@ -50,7 +50,7 @@ func (l *linked) holds(farms []*farm.Farm, m Machine) bool {
 	if l.asked && !slices.Equal(m.Ports(), l.ports) {
 		return false
 	}
-	return m.Route == nil || slices.Equal(l.script.routes.find(m.Route), l.script.Sources)
+	return m.Route == nil || slices.Equal(l.script.routes.find(m), l.script.Sources)
 }
 
 // A machineKind is the questions that a machine has answers to, and the ports of its clients.

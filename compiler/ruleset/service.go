@@ -17,6 +17,8 @@ type service struct {
 	replies     []*replySources      // by the numbers of frontends
 	origins     []*diag.Origin       // by the numbers of frontends
 	prepared    bool
+
+	commonRoutes [len(addr.Families)]commonRoute
 }
 
 // newService wraps a farm.
