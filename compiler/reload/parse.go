@@ -27,7 +27,7 @@ type scriptObject struct {
 func inventoryOf(s *ruleset.Script) (inventory, error) {
 	written := s.Objects()
 	if written == nil {
-		return readInventory(string(s.Text))
+		return readInventory(ruleset.Shared(s.Text))
 	}
 	out := inventory{}
 	for family, objects := range written {

@@ -26,7 +26,7 @@ func New(loaded []byte, script *ruleset.Script) (*Reload, error) {
 // NewAfterLoss is New after the network interfaces renewed went and came back: objects that depend on them are made
 // anew, because rules have the numbers of interfaces; objects that are missing went with them.
 func NewAfterLoss(loaded []byte, script *ruleset.Script, renewed []string, held []HeldObject) (*Reload, error) {
-	before, err := readInventory(string(loaded))
+	before, err := readInventory(ruleset.Shared(loaded))
 	if err != nil {
 		return nil, fmt.Errorf("the script that was loaded: %w", err)
 	}
@@ -59,7 +59,7 @@ func NewComplete(loaded []byte, script *ruleset.Script) (*Reload, error) {
 
 // takeCounts has all counts of the loaded script taken over, where the reload makes every set anew.
 func (r *Reload) takeCounts(loaded []byte) error {
-	before, err := readInventory(string(loaded))
+	before, err := readInventory(ruleset.Shared(loaded))
 	if err != nil {
 		return fmt.Errorf("the script that was loaded: %w", err)
 	}
