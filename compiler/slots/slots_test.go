@@ -174,3 +174,36 @@ func TestMaglevSize(t *testing.T) {
 		}
 	}
 }
+
+// TestAssignIsSmoothRoundRobin compares with nginx's algorithm as it is written there: one credit for each backend.
+func TestAssignIsSmoothRoundRobin(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 0))
+	for range 200 {
+		weights := make([]int, 1+r.IntN(30))
+		for i := range weights {
+			weights[i] = 1 + r.IntN(pick(r, 3, 10, 100, 1000))
+		}
+		slots := Assign(weights)
+		if len(slots) != Number(weights) {
+			t.Errorf("%v: %d slots, and %d are announced", weights, len(slots), Number(weights))
+		}
+		if want := smoothRoundRobin(counted(slots, len(weights))); !slices.Equal(slots, want) {
+			t.Errorf("%v: got %v, want %v", weights, slots, want)
+		}
+	}
+}
+
+func smoothRoundRobin(counts []int) []int {
+	out, credits := make([]int, Sum(counts)), make([]int, len(counts))
+	for slot := range out {
+		best := 0
+		for i, n := range counts {
+			if credits[i] += n; credits[i] > credits[best] {
+				best = i
+			}
+		}
+		credits[best] -= len(out)
+		out[slot] = best
+	}
+	return out
+}
