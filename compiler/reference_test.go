@@ -1,6 +1,7 @@
 package compiler_test
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -23,7 +24,19 @@ var needs = map[string]string{
 }
 
 // beside are keys that have no effect without another one of their table.
-var beside = map[string]string{"allow": "deny", "clients": "new-per-client", "verdict": "new-per-client"}
+var beside = map[string]string{"allow": "deny", "clients": "new-per-client", "verdict": "new-per-client",
+	"dns-type": "dns-name", "dns-answer": "dns-name"}
+
+// checkTypes are types of checks that a key of [health] has an effect on; "" if it needs none.
+func checkTypes() map[string]string {
+	out := map[string]string{}
+	for _, k := range farm.Keys() {
+		if k.Table == "health" && k.Types != nil {
+			out[k.Name] = string(k.Types[0])
+		}
+	}
+	return out
+}
 
 // A referenceKey is a line of the reference that can be uncommented, or stands there as it is.
 type referenceKey struct {
@@ -90,6 +103,9 @@ func (k referenceKey) uncommented(lines []string, mode string) string {
 			func(line string) bool { return strings.HasPrefix(line, "#"+other+" = ") },
 		)
 		lines[i] = lines[i][1:]
+	}
+	if checked := checkTypes()[k.key]; k.table == "health" && checked != "" {
+		lines[k.header+1] = `type = "` + checked + `"`
 	}
 	need := needs[k.key]
 	if mode != "" {
@@ -179,6 +195,27 @@ func TestReferenceChoices(t *testing.T) {
 		}
 		if seen < 5 {
 			t.Errorf("of %s %d values are explained", k, seen)
+		}
+	}
+}
+
+// TestHealthChangesNoRule compiles a farm of each mode with all rules of judgement and a check, and without.
+func TestHealthChangesNoRule(t *testing.T) {
+	const text = "mode = %q\nlisten = '192.0.2.10:80'\n%s%s[backends.b1]\naddress = '10.0.0.11'\n%s" +
+		"[backends.b2]\naddress = '10.0.0.12'\n"
+	const ofFarm = "[health]\ntype = 'http'\nagree = 2\non-fail = 'drain'\nslow-start = '1m'\npanic = '30%'\n"
+	for _, mode := range []string{"snat", "dnat", "stateless", "dsr"} {
+		interfaces := map[string]string{"dsr": "interfaces = 'eth0'\n"}[mode]
+		script := func(ofFarm, ofBackend string) string {
+			text := fmt.Sprintf(text, mode, interfaces, ofFarm, ofBackend)
+			out, told := compiler.Compile([]farm.Dir{{FS: fstest.MapFS{"web.toml": {Data: []byte(text)}}}})
+			if told.Faulty() {
+				t.Fatal(compilertest.Printed(told))
+			}
+			return string(out.Text)
+		}
+		if with, without := script(ofFarm, "health.type = 'none'\n"), script("", ""); with != without {
+			t.Errorf("mode %s: the script with [health] is another one:\n%s", mode, with)
 		}
 	}
 }

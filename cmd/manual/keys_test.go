@@ -21,7 +21,11 @@ func referenceKeys(t *testing.T) map[string]Key {
 	}
 	out := map[string]Key{}
 	for _, table := range readReference(string(text)) {
-		name, _, _ := strings.Cut(table.Name, ".")
+		name, below, _ := strings.Cut(table.Name, ".")
+		if _, below, nested := strings.Cut(below, "."); nested { // of a backend: its keys are those of the farm's table
+			out[name+"."+below] = Key{Name: below, Value: "{}"}
+			continue
+		}
 		for _, k := range table.Keys {
 			k.About += "\n" + k.Short + "\n" + table.About
 			out[name+"."+k.Name] = k
@@ -73,7 +77,8 @@ func decoded(t *testing.T, value string) any {
 }
 
 var (
-	durationForm = regexp.MustCompile(`^([0-9]+[dhms])+$`)
+	durationForm = regexp.MustCompile(`^([0-9]+(ms|[dhms]))+$`)
+	percentForm  = regexp.MustCompile(`^[0-9]+%$`)
 	rateForm     = regexp.MustCompile(`^[0-9]+/(second|minute|hour|day)$`)
 )
 
@@ -100,6 +105,10 @@ func fits(k farm.Key, value any) bool {
 		})
 	case farm.DurationType:
 		return durationForm.MatchString(word)
+	case farm.PercentType:
+		return percentForm.MatchString(word)
+	case farm.StatusType:
+		return isText || isNumber || isList(value, func(any) bool { return true })
 	case farm.RateType:
 		return rateForm.MatchString(word)
 	case farm.MarkType, farm.QueueType:

@@ -70,6 +70,7 @@ func (f *Farm) describe() details {
 		b := &f.Backends[i]
 		out.Backends[b.Name] = map[string]string{}
 		describeKeys(out.Backends[b.Name], backendKeys, b)
+		describeBackendHealth(out.Backends[b.Name], b)
 	}
 	return out
 }
@@ -128,8 +129,8 @@ func (l Listen) String() string {
 
 // The words for a key at its default, by the names of descriptions.
 var (
-	farmDefaults    = defaultWords(farmKeys, persistenceKeys, accessKeys, limitKeys, logKeys)
-	backendDefaults = defaultWords(backendKeys)
+	farmDefaults    = defaultWords(farmKeys, persistenceKeys, accessKeys, limitKeys, logKeys, farmHealthKeys)
+	backendDefaults = withHealthDefaults(defaultWords(backendKeys))
 )
 
 // Changes describes the differences between two sets of farms, a line each, in the order of names.

@@ -32,6 +32,7 @@ type Farm struct {
 	Access       Access
 	Limits       Limits
 	Persistence  *Persistence // nil: each connection is on its own
+	Health       *Health      // nil: no check, but for those of backends; see HealthOf
 	Backends     []Backend    // in the order of their names
 	Place        diag.Place   // of the farm's file
 
@@ -73,6 +74,8 @@ type Backend struct {
 
 	Interface string // dsr, stateless: where the backend is; "": behind the farm's only one
 	MAC       string // dsr: where the kernel can't find it
+
+	Health *BackendHealth // nil: the farm's
 
 	cutOff bool // its interface is not there
 }

@@ -13,15 +13,16 @@ import (
 // A Key is a key of the farm format. The tables of keys.go have all of them: readers, the check of modes and
 // descriptions go through these tables, and a test compares farms.d/reference.toml with them.
 type Key struct {
-	Table       string   // the table that has the key: "limits", or "backends" for each backend; "": the farm itself
-	Name        string   // as files write it
-	Type        Type     // of its value
-	Options     []string // of a Choice: all values
-	Least, Most int      // of a Number, and of each item of Numbers
-	Default     string   // as a file would write it, without quotes; "" if the key has none
-	Absent      string   // the words that Changes has for the key at its default; "": Default, or "unset" without one
-	Modes       []Mode   // where the key has an effect; nil: in every mode
-	Example     string   // a value in TOML, other than the default
+	Table       string       // its table: "limits", or "backends" for each backend; "": the farm itself
+	Name        string       // as files write it
+	Type        Type         // of its value
+	Options     []string     // of a Choice: all values
+	Least, Most int          // of a Number, of a Percent, of each item of Numbers
+	Default     string       // as a file would write it, without quotes; "" if the key has none
+	Absent      string       // the words of Changes for the default; "": Default, or "unset" without one
+	Modes       []Mode       // where the key has an effect; nil: in every mode
+	Types       []HealthType // of a key of [health]: checks that it has an effect on; nil: all
+	Example     string       // a value in TOML, other than the default
 }
 
 // A Type is the type of a key's value.
@@ -42,7 +43,9 @@ const (
 	LimitType    Type = "limit"    // { rate = "10/second", burst = 20 }
 	SessionsType Type = "sessions" // { "198.51.100.7" = "b1" }
 	TableType    Type = "table"
-	TablesType   Type = "tables" // a table for each name
+	TablesType   Type = "tables"  // a table for each name
+	PercentType  Type = "percent" // "30%"
+	StatusType   Type = "status"  // "200-399", a number, or a list of these
 )
 
 // A key is a Key of tables that are read into a T.
@@ -116,12 +119,17 @@ func public[T any](table string, keys []key[T]) []Key {
 	return out
 }
 
-// flag is true or false; the default is false.
+// flag is true or false; without a default it is false.
 func flag[T any](at func(T) *bool) value[T] {
 	return value[T]{
-		kind:     FlagType,
-		read:     func(k *Key, t *toml.Table, into T) { *at(into) = t.Flag(k.Name, false) },
-		describe: func(_ *Key, of T) string { return map[bool]string{true: "true"}[*at(of)] },
+		kind: FlagType,
+		read: func(k *Key, t *toml.Table, into T) { *at(into) = t.Flag(k.Name, k.Default == "true") },
+		describe: func(k *Key, of T) string {
+			if is := *at(of); is != (k.Default == "true") {
+				return strconv.FormatBool(is)
+			}
+			return ""
+		},
 	}
 }
 

@@ -6,7 +6,8 @@ import (
 	"farmc/compiler/toml"
 )
 
-// Keys gives all keys of the farm format: first the keys of the farm itself, then the keys of each table.
+// Keys gives all keys of the farm format: first the keys of the farm itself, then the keys of each table. The table
+// health of a backend has the keys of the farm's table health, without panic.
 func Keys() []Key {
 	var out []Key
 	for _, table := range farmTables {
@@ -19,7 +20,8 @@ func Keys() []Key {
 var farmTables = []struct {
 	name string
 	keys []key[*Farm]
-}{{"", farmKeys}, {"persistence", persistenceKeys}, {"access", accessKeys}, {"limits", limitKeys}, {"log", logKeys}}
+}{{"", farmKeys}, {"persistence", persistenceKeys}, {"access", accessKeys}, {"limits", limitKeys}, {"log", logKeys},
+	{"health", farmHealthKeys}}
 
 var (
 	balancing = []Mode{SNAT, DNAT, DSR, Stateless}
@@ -67,6 +69,7 @@ var farmKeys = []key[*Farm]{
 	{Key{Name: "access"}, own(TableType, readAccess, nil)},
 	{Key{Name: "limits"}, own(TableType, readLimits, nil)},
 	{Key{Name: "log", Absent: "none"}, own(TableType, readLog, (*Farm).logs)},
+	{Key{Name: "health", Modes: balancing}, own(TableType, readHealth, nil)},
 	{Key{Name: "backends", Modes: balancing}, own(TablesType, readBackends, nil)},
 }
 
@@ -140,6 +143,8 @@ var backendKeys = []key[*Backend]{
 		own(TextType, readInterface, func(b *Backend) string { return b.Interface })},
 	{Key{Name: "mac", Absent: "as the kernel finds it", Modes: []Mode{DSR}, Example: `"02:00:00:00:00:01"`},
 		own(TextType, readMAC, func(b *Backend) string { return b.MAC })},
+	// readBackends reads it, over the farm's.
+	{Key{Name: "health", Modes: balancing}, own(TableType, func(*toml.Table, *Backend) {}, nil)},
 }
 
 // Tracked reports whether the farm's connections are tracked and translated.

@@ -50,16 +50,32 @@ var (
 		"access":      {"access": {"deny": `"192.0.2.77"`}},
 		"limits":      {"limits": {"new-per-client": `{ rate = "1/day" }`}},
 		"log":         {"log": {"on": `"limited"`}},
+		"health":      {"health": {"panic": `"10%"`}},
 	}
 	besideKeys = map[string]content{
-		"hash-on":    {"": {"scheduler": `"hash"`}},
-		"table-size": {"": {"scheduler": `"maglev"`}},
+		".hash-on":             {"": {"scheduler": `"hash"`}},
+		".table-size":          {"": {"scheduler": `"maglev"`}},
+		"health.dns-name":      {"health": {"type": `"dns"`, "dns-name": `"example.com"`}},
+		"health.dns-type":      {"health": {"type": `"dns"`, "dns-name": `"example.com"`}},
+		"health.dns-answer":    {"health": {"type": `"dns"`, "dns-name": `"example.com"`}},
+		"health.program":       {"health": {"type": `"exec"`, "program": `"other"`}},
+		"health.file":          {"health": {"type": `"file"`, "file": `"/run/other"`}},
+		"health.fast-interval": {"health": {"type": `"tcp"`, "interval": `"10s"`}},
 	}
 )
 
+// beside gives the keys that the key needs: a key of [health] needs the first type that it has an effect on.
+func (k Key) beside() content {
+	needed := content{}
+	if k.Types != nil {
+		needed = content{"health": {"type": `"` + string(k.Types[0]) + `"`}}
+	}
+	return needed.with(besideTables[k.Table]).with(besideKeys[k.Table+"."+k.Name])
+}
+
 // surroundings gives a farm in which the key may stand. With a default, the farm does not have the key.
 func (k Key) surroundings() content {
-	c := plainFarm.with(besideTables[k.Table]).with(besideKeys[k.Name])
+	c := plainFarm.with(k.beside())
 	if k.Modes != nil {
 		c[""]["mode"] = `"` + string(k.Modes[0]) + `"`
 	}
@@ -112,7 +128,7 @@ func TestKeyHasNoEffectInOtherModes(t *testing.T) {
 			continue
 		}
 		for _, mode := range []Mode{SNAT, DNAT, DSR, Stateless, Local} {
-			c := plainFarm.with(besideTables[k.Table]).with(besideKeys[k.Name]).with(k.withExample())
+			c := plainFarm.with(k.beside()).with(k.withExample())
 			c[""]["mode"] = `"` + string(mode) + `"`
 			_, told := oneFarm(t, c.String())
 			refused := strings.Contains(told, ": "+k.Name+" has no effect in mode "+string(mode))
@@ -160,7 +176,7 @@ func TestDefaultsAreTheAbsentKeys(t *testing.T) {
 		if k.Type == FlagType || k.Type == NumberType {
 			value = k.Default
 		}
-		c := plainFarm.with(besideTables[k.Table]).with(besideKeys[k.Name])
+		c := plainFarm.with(k.beside())
 		at := k.withExample()
 		for table := range at {
 			at[table][k.Name] = value

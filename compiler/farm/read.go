@@ -244,6 +244,7 @@ func readBackends(t *toml.Table, f *Farm) {
 	for i, b := range tables {
 		f.Backends[i] = Backend{Name: b.Name, Place: b.Place}
 		readBackend(b, &f.Backends[i])
+		readBackendHealth(b, &f.Backends[i], f.Health)
 	}
 	slices.SortFunc(f.Backends, func(a, b Backend) int { return strings.Compare(a.Name, b.Name) })
 }

@@ -45,6 +45,7 @@ func validate(t *toml.Table, f *Farm) {
 	validatePersistence(t, f)
 	validateSessions(t, f)
 	validateLimits(t, f)
+	validateHealth(t, f)
 }
 
 // validateTableSize finds a maglev table that is too small for its backends: one of them would get no slot, and no

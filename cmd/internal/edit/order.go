@@ -60,15 +60,22 @@ func tableName(at []string) string {
 		return backends
 	case len(at) == 2 && at[0] == "limits":
 		return limitTable
+	case len(at) == 3 && at[0] == backends && at[2] == health:
+		return health
 	}
 	return "-"
 }
 
-const backends = "backends"
+// Tables of the format: the health of a backend has the keys of the farm's.
+const (
+	backends = "backends"
+	health   = "health"
+)
 
 // heading reports whether the format writes the key at a path as a table with a heading.
 func (o order) heading(at []string) bool {
-	return len(at) == 1 && o.tables[at[0]] || len(at) == 2 && at[0] == backends
+	return len(at) == 1 && o.tables[at[0]] || len(at) == 2 && at[0] == backends ||
+		len(at) == 3 && tableName(at) == health
 }
 
 func below(at []string, name string) []string { return append(at[:len(at):len(at)], name) }
