@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/statedir"
 )
 
 var confirmVerb = verb{
@@ -115,7 +116,7 @@ const rollbackGrace = time.Minute
 
 // trialOutcome prints whether the trial of the script with this digest was confirmed. The command that ended the trial
 // writes its other files until it releases the lock.
-func (c *call) trialOutcome(ctx context.Context, store live.Store, digest string) int {
+func (c *call) trialOutcome(ctx context.Context, store statedir.Store, digest string) int {
 	if release, err := store.Lock(ctx, func() {}); err == nil {
 		defer release()
 	}

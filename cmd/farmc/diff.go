@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/statedir"
 	"farmc/cmd/internal/unifieddiff"
 )
 
@@ -30,7 +31,7 @@ Exit status: 0 no change, 1 changes, 2 an error.`,
 		case errors.Is(err, live.ErrFaulty):
 			c.log("%s", summary(diagnostics))
 			return trouble
-		case errors.As(err, new(*fs.PathError)), errors.Is(err, live.ErrState): // the state directory cannot be read
+		case errors.As(err, new(*fs.PathError)), errors.Is(err, statedir.ErrState): // the state directory cannot be read
 			c.printError(err)
 			return trouble
 		case err != nil:

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/statedir"
 )
 
 var historyVerb = verb{
@@ -20,7 +20,7 @@ loads the farms of number N. Loads that only changed states of backends are left
 	run: func(_ context.Context, c *call) int {
 		all, err := c.engine().Store.History()
 		if err == nil && c.json {
-			err = json.NewEncoder(c.stdout).Encode(append([]live.HistoryEntry{}, all...))
+			err = json.NewEncoder(c.stdout).Encode(append([]statedir.HistoryEntry{}, all...))
 		}
 		if err != nil {
 			c.printError(err)
@@ -33,7 +33,7 @@ loads the farms of number N. Loads that only changed states of backends are left
 	},
 }
 
-func (c *call) showHistory(all []live.HistoryEntry) {
+func (c *call) showHistory(all []statedir.HistoryEntry) {
 	if len(all) == 0 {
 		fmt.Fprintln(c.stdout, "no loads")
 		return

@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"farmc/cmd/internal/edit"
-	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/nft"
+	"farmc/cmd/internal/statedir"
 )
 
 // After a kill of watch during writes of the API, the next watch makes kernel, files and state directory agree. A write
@@ -179,7 +179,7 @@ func (k *killedWrites) check(when moment) {
 		k.Errorf("%v: diff says\n%s", when, words)
 	}
 	kernel, err := (nft.Nft{}).Loaded(k.Context())
-	last, lastErr := live.NewStore(k.state()).Loaded()
+	last, lastErr := statedir.NewStore(k.state()).Loaded()
 	if err != nil || lastErr != nil || kernel != last.Digest {
 		k.Errorf("%v: the kernel has %.12s, the state directory %.12s (%v, %v)",
 			when, kernel, last.Digest, err, lastErr)

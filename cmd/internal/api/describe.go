@@ -1,6 +1,9 @@
 package api
 
-import "farmc/cmd/internal/live"
+import (
+	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/statedir"
+)
 
 // descriptions returns what GET /v1/openapi.json tells of each route, by its method and path. A test fails for a route
 // without a description, and validates every reply of the tests against it.
@@ -78,7 +81,7 @@ func descriptions() map[string]description {
 		"GET /v1/script": {summary: "The script of the files for this machine", kind: "text/plain", etag: true},
 		"GET /v1/diff":   {summary: "The changes that apply would make", reply: live.Difference{}},
 		"GET /v1/history": {summary: "The last loads", reply: struct {
-			Loads []live.HistoryEntry `json:"loads"`
+			Loads []statedir.HistoryEntry `json:"loads"`
 		}{}},
 		"POST /v1/check": {summary: "Would these farms load? Changes nothing", reply: live.TrialCheck{}, body: struct {
 			Farms map[string]any `json:"farms"`

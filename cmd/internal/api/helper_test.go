@@ -18,6 +18,7 @@ import (
 
 	"farmc/cmd/internal/apikey"
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/statedir"
 )
 
 // A site is a server with farms that nothing was loaded from, and a key of each role.
@@ -94,7 +95,7 @@ func reader(t *testing.T, files map[string]string) *live.Reader {
 			t.Fatal(err)
 		}
 	}
-	e := &live.Engine{Log: t.Logf, Store: live.NewStore(t.TempDir()), Insecure: true}
+	e := &live.Engine{Log: t.Logf, Store: statedir.NewStore(t.TempDir()), Insecure: true}
 	e.Nft.Path = "/bin/true" // accepts every script
 	e.Dirs = append(e.Dirs, live.Dir(dir))
 	r := live.NewReader(e)

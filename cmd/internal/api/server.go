@@ -33,6 +33,7 @@ import (
 	"farmc/cmd/internal/event"
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/manage"
+	"farmc/cmd/internal/statedir"
 )
 
 // Farms are the operations that requests need.
@@ -42,7 +43,7 @@ type Farms interface {
 	FarmStatus(ctx context.Context, farm string) (live.FarmStatus, error)
 	Difference(ctx context.Context) (live.Difference, error)
 	Check(ctx context.Context, texts map[string][]byte) (live.TrialCheck, error)
-	History() ([]live.HistoryEntry, error)
+	History() ([]statedir.HistoryEntry, error)
 	Bans(ctx context.Context, farm string) ([]live.BanStatus, error)
 	BackendNow(ctx context.Context, farm, backend string) (live.BackendNow, error)
 	Cut(ctx context.Context, farm, backend string) (open int, err error)

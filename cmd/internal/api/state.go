@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/statedir"
 )
 
 // health answers that the process serves requests. It needs no key, so it tells nothing else.
@@ -67,6 +68,6 @@ func (s *Server) history(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"loads": append([]live.HistoryEntry{}, all...)})
+	writeJSON(w, http.StatusOK, map[string]any{"loads": append([]statedir.HistoryEntry{}, all...)})
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"farmc/cmd/internal/preflight"
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler/diag"
 )
 
@@ -29,10 +30,10 @@ func (e *Engine) Try(ctx context.Context, try TrialRequest) (Plan, diag.Diagnost
 
 // A request is a call of Apply, ApplyBecause or Try.
 type request struct {
-	reason  string        // to load even if the kernel's ruleset looks right; "": none
-	try     *TrialRequest // of Try; nil: the load needs no confirmation
-	pending *Trial        // earlier load that waits to be confirmed; nil: none
-	files   *fileWrites   // of Write; nil: no file changes
+	reason  string          // to load even if the kernel's ruleset looks right; "": none
+	try     *TrialRequest   // of Try; nil: the load needs no confirmation
+	pending *statedir.Trial // earlier load that waits to be confirmed; nil: none
+	files   *fileWrites     // of Write; nil: no file changes
 }
 
 // apply handles a request under the lock of the state directory.
@@ -42,7 +43,7 @@ func (e *Engine) apply(ctx context.Context, q request) (Plan, diag.Diagnostics, 
 		return Plan{}, nil, err
 	}
 	defer release()
-	e.Store.removePending()
+	e.Store.RemovePending()
 	return e.applyLocked(ctx, q)
 }
 

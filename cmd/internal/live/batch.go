@@ -49,7 +49,7 @@ func (e *Engine) writeNext(ctx context.Context, next func() []Write, done func([
 
 // readyToWrite returns why no write can begin.
 func (e *Engine) readyToWrite(ctx context.Context) error {
-	e.Store.removePending()
+	e.Store.RemovePending()
 	trial, err := e.revertOverdue(ctx)
 	if err == nil && trial != nil {
 		err = unconfirmed(trial)

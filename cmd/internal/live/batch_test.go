@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/source"
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler/farm"
 )
 
@@ -154,7 +155,7 @@ func TestQueueWithoutTurn(t *testing.T) {
 		t.Errorf("Apply gives %v", err)
 	}
 	release()
-	unlock, err := (Store{Dir: e.Store.Dir}).Lock(t.Context(), func() {}) // as another process does
+	unlock, err := (statedir.Store{Dir: e.Store.Dir}).Lock(t.Context(), func() {}) // as another process does
 	if err != nil {
 		t.Fatal(err)
 	}

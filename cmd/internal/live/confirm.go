@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"farmc/cmd/internal/machine"
+	"farmc/cmd/internal/statedir"
 )
 
 // Reasons not to load farms that have no fault.
@@ -22,7 +25,7 @@ var (
 )
 
 // unconfirmed returns ErrOnTrial with the time left.
-func unconfirmed(t *Trial) error {
+func unconfirmed(t *statedir.Trial) error {
 	if t.Left() < 0 {
 		return fmt.Errorf("%w, but its time is over; farmc apply restores the previous farms", ErrOnTrial)
 	}
@@ -38,14 +41,14 @@ type TrialRequest struct {
 // beginTrial records a trial before its load, and returns the function that undoes the record. A trial that replaces
 // another one rolls back to the same farms.
 func (e *Engine) beginTrial(p *Plan, q request) (undo func(), err error) {
-	t := Trial{Name: q.try.Name, Tried: p.Script.Digest, Sources: p.onDisk().Digest(), Items: p.onDisk().Edits(),
+	t := statedir.Trial{Name: q.try.Name, Tried: p.Script.Digest, Sources: p.onDisk().Digest(), Items: p.onDisk().Edits(),
 		Base:     p.Before.Digest,
-		Deadline: sinceBoot() + q.try.Timeout, Boot: bootID()}
+		Deadline: machine.SinceBoot() + q.try.Timeout, Boot: machine.BootID()}
 	before := any(nil)
 	if q.pending != nil {
 		t.Base, before = q.pending.Base, *q.pending
 	}
-	return func() { e.Store.writeJSON(trialFile, before) }, e.Store.writeJSON(trialFile, t)
+	return func() { e.Store.WriteJSON(statedir.TrialFile, before) }, e.Store.WriteJSON(statedir.TrialFile, t)
 }
 
 // maxUntried is the time after a load in which Try still takes it for the load that it was asked for.
@@ -57,7 +60,7 @@ func (e *Engine) tryLoaded(p *Plan, q request) error {
 	if q.try == nil || q.pending != nil {
 		return nil
 	}
-	previous, err := e.Store.previousDigest()
+	previous, err := e.Store.PreviousDigest()
 	if err != nil || previous == "" || previous == p.Script.Digest {
 		return err
 	}
@@ -101,17 +104,17 @@ func (e *Engine) Confirm(ctx context.Context) error {
 		return errors.Join(ErrTrialNotLoaded, err)
 	}
 	if c := e.compileKept(last.Digest); c != nil {
-		if err := e.Store.writeBoot(c.boot().Text); err != nil {
+		if err := e.Store.WriteBoot(c.boot().Text); err != nil {
 			return err
 		}
 	}
-	if err := e.Store.confirmHistory(); err != nil {
+	if err := e.Store.ConfirmHistory(); err != nil {
 		return err
 	}
-	if err := e.Store.writeJSON(heldFile, nil); err != nil { // the confirmed files must not stay on hold
+	if err := e.Store.WriteJSON(statedir.HeldFile, nil); err != nil { // the confirmed files must not stay on hold
 		return err
 	}
-	return e.Store.writeJSON(trialFile, nil)
+	return e.Store.WriteJSON(statedir.TrialFile, nil)
 }
 
 // notConfirmed is the reason of a hold after a deadline.
@@ -155,7 +158,7 @@ func (e *Engine) RevertOverdue(ctx context.Context) (bool, error) {
 }
 
 // revertOverdue returns the trial before its deadline. After the deadline it rolls back and returns nil.
-func (e *Engine) revertOverdue(ctx context.Context) (*Trial, error) {
+func (e *Engine) revertOverdue(ctx context.Context) (*statedir.Trial, error) {
 	t, err := e.Store.Trial()
 	if t == nil || err != nil || t.Left() >= 0 {
 		return t, err

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"farmc/cmd/internal/machine"
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler/farm"
 )
 
@@ -30,7 +32,7 @@ func (e *Engine) recordCounts(ctx context.Context, p *Plan) {
 	c := e.counting()
 	changed := c.adopt(table, p, time.Now().UTC().Truncate(time.Second))
 	if changed {
-		e.Store.note(countsFile, c)
+		e.Store.Note(statedir.CountsFile, c)
 	}
 }
 
@@ -38,15 +40,15 @@ func (e *Engine) recordCounts(ctx context.Context, p *Plan) {
 func (c *counting) adopt(table uint64, p *Plan, now time.Time) (changed bool) {
 	switch {
 	case p.table == 0: // there were no counters
-		*c = counting{Table: table, Boot: bootID(), Since: now}
+		*c = counting{Table: table, Boot: machine.BootID(), Since: now}
 		return true
-	case c.Boot != bootID() && !c.Since.IsZero(): // the counters began after the boot
-		*c = counting{Since: bootTime()}
+	case c.Boot != machine.BootID() && !c.Since.IsZero(): // the counters began after the boot
+		*c = counting{Since: machine.BootTime()}
 	case c.Table != p.table || p.Before.Farms == nil: // another program made the table
 		*c = counting{}
 	}
 	changed = c.Table != table
-	c.Table, c.Boot = table, bootID()
+	c.Table, c.Boot = table, machine.BootID()
 	for _, name := range farm.Changed(p.Before.Farms, farm.Describe(p.Script.Farms)) {
 		changed = c.update(name, p, now) || changed
 	}
@@ -143,8 +145,8 @@ func (c counting) of(table uint64) counting {
 	switch {
 	case c.Since.IsZero() && len(c.Later) == 0:
 		return counting{}
-	case c.Boot != bootID():
-		return counting{Since: bootTime()}
+	case c.Boot != machine.BootID():
+		return counting{Since: machine.BootTime()}
 	case c.Table != table:
 		return counting{}
 	}
@@ -153,7 +155,7 @@ func (c counting) of(table uint64) counting {
 
 // counting returns the record of the counts.
 func (e *Engine) counting() (c counting) {
-	if !e.Store.recall(countsFile, &c) {
+	if !e.Store.Recall(statedir.CountsFile, &c) {
 		return counting{}
 	}
 	return c

@@ -5,6 +5,8 @@ import (
 	"testing/fstest"
 	"time"
 
+	"farmc/cmd/internal/machine"
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler"
 	"farmc/compiler/farm"
 	"farmc/compiler/reload"
@@ -21,7 +23,7 @@ func TestCountingSince(t *testing.T) {
 
 	var c counting
 	c.adopt(7, &Plan{Script: one}, first)
-	more := &Plan{Script: two, table: 7, kernelDigest: "x", Before: LastLoad{Farms: farm.Describe(one.Farms)}}
+	more := &Plan{Script: two, table: 7, kernelDigest: "x", Before: statedir.LastLoad{Farms: farm.Describe(one.Farms)}}
 	c.adopt(8, more, second) // a full load
 	wantSince(t, c.of(8), first, second)
 	if other := c.of(9); !other.since("web", "b1").IsZero() {
@@ -29,11 +31,11 @@ func TestCountingSince(t *testing.T) {
 	}
 
 	c.Boot = "another boot"
-	if since := c.of(8).since("web", "b1"); since.Sub(bootTime()).Abs() > time.Second {
+	if since := c.of(8).since("web", "b1"); since.Sub(machine.BootTime()).Abs() > time.Second {
 		t.Errorf("after a boot b1 counts since %s", since)
 	}
 
-	c.Boot, more.table = bootID(), 9 // made by another program
+	c.Boot, more.table = machine.BootID(), 9 // made by another program
 	c.adopt(10, more, second)
 	if since := c.of(10).since("web", "b1"); !since.IsZero() {
 		t.Errorf("counts of another program begin at %s", since)
@@ -44,8 +46,8 @@ func TestCountingSince(t *testing.T) {
 func TestCountingEarlier(t *testing.T) {
 	const b1, b2 = "\n[backends.b1]\naddress = '10.0.0.11'\n", "[backends.b2]\naddress = '10.0.0.12'\n"
 	two, one := scriptOf(t, "listen = '192.0.2.1:80'"+b1+b2), scriptOf(t, "listen = '192.0.2.1:80'"+b1)
-	c := counting{Table: 7, Boot: bootID(), Since: time.Unix(1, 0)}
-	p := &Plan{Script: two, table: 7, kernelDigest: "x", Before: LastLoad{Farms: farm.Describe(two.Farms)}}
+	c := counting{Table: 7, Boot: machine.BootID(), Since: time.Unix(1, 0)}
+	p := &Plan{Script: two, table: 7, kernelDigest: "x", Before: statedir.LastLoad{Farms: farm.Describe(two.Farms)}}
 	p.uncounted = []reload.Uncounted{{Farm: "web", Address: "10.0.0.12", Packets: 3},
 		{Farm: "web", Name: "b2", Packets: 2}, {Farm: "web", Name: "gone", Packets: 1}}
 	c.adopt(7, p, time.Unix(2, 0))

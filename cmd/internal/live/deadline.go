@@ -32,7 +32,7 @@ const deadlinesFile = "deadlines.json"
 
 func (e *Engine) deadlines() (map[string]stateDeadline, error) {
 	all := map[string]stateDeadline{}
-	err := e.Store.readJSON(deadlinesFile, &all)
+	err := e.Store.ReadJSON(deadlinesFile, &all)
 	return all, err
 }
 
@@ -68,9 +68,9 @@ func (e *Engine) deadlineFile(name string, d *stateDeadline, files Files) ([]sou
 
 func (e *Engine) writeDeadlines(all map[string]stateDeadline) error {
 	if len(all) == 0 {
-		return e.Store.writeJSON(deadlinesFile, nil)
+		return e.Store.WriteJSON(deadlinesFile, nil)
 	}
-	return e.Store.writeJSON(deadlinesFile, all)
+	return e.Store.WriteJSON(deadlinesFile, all)
 }
 
 // NextDeadline returns the time until the next state of a backend ends, and false if none has an end.

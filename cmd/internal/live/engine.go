@@ -6,16 +6,18 @@
 // systemd: package farmc turns plans, diagnostics and errors into output. It writes no nft syntax of its own.
 //
 // Order of the files: engine.go (Engine), plan.go (Plan: description of a load) and apply.go (Apply) are the entry
-// points. compile.go compiles the source files (package source); lock.go locks the state directory. load.go,
-// counters.go, complaints.go and conntrack.go load the script; store.go, statefile.go and commit.go keep it in the
-// state directory. setaside.go leaves out faulty drop-ins. confirm.go, hold.go, rollback.go, restore.go, isolate.go
-// and unload.go are variants of a load; history.go records the loads that edits caused. write.go and filewrites.go
-// change files together with a load; backendstate.go, backendweight.go, dropin.go, deadline.go and idle.go set states
-// and weights of backends with them. tamper.go and loadwindow.go detect changes by other programs. status.go,
-// farmstatus.go, healthwords.go, kernelstatus.go and counting.go make the document of status. ban.go, newfarm.go and
-// checkfile.go serve the commands of these names. snapshot.go, reader.go, yield.go, request.go, fault.go,
-// backendnow.go and sessions.go answer questions of other programs while watch applies; observe.go and measures.go
-// tell them of loads and numbers.
+// points. compile.go compiles the source files; lock.go locks the state directory. load.go, counters.go, complaints.go
+// and conntrack.go load the script; record.go says what the state directory keeps of a load. setaside.go leaves out
+// faulty drop-ins. confirm.go, hold.go, rollback.go, restore.go, isolate.go and unload.go are variants of a load.
+// write.go, batch.go, queue.go, files.go and filewrites.go change files together with a load; backendstate.go,
+// backendweight.go, dropin.go, deadline.go and idle.go set states and weights of backends with them. tamper.go and
+// loadwindow.go detect changes by other programs. status.go, farmstatus.go, healthwords.go, kernelstatus.go and
+// counting.go make the document of status. ban.go, newfarm.go and checkfile.go serve the commands of these names.
+// snapshot.go, reader.go, yield.go, request.go, fault.go, backendnow.go and sessions.go answer questions of other
+// programs while watch applies; observe.go and measures.go tell them of loads and numbers.
+//
+// Below this package: source has the source files, permission checks who can change them, statedir keeps the state
+// directory.
 //
 // Every method of Engine that loads rules holds the lock of the state directory, and so excludes other farmc
 // processes. A process can be killed at any point: the order of the writes to the state directory keeps each
@@ -33,6 +35,7 @@ import (
 
 	"farmc/cmd/internal/nft"
 	"farmc/cmd/internal/source"
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
@@ -44,7 +47,7 @@ import (
 type Engine struct {
 	Dirs  []farm.Dir
 	Nft   nft.Nft
-	Store Store
+	Store statedir.Store
 	Log   func(format string, args ...any) // progress and events, one line a call
 
 	Cause    string // command that loads, such as "farmc apply", for the history

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/preflight"
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler/farm"
 )
 
@@ -78,7 +79,7 @@ func (e *Engine) look(ctx context.Context, farms []*farm.Farm) (l Look) {
 	sampled := record.sample(time.Now())
 	if sampled || !maps.Equal(now, record.Reported) {
 		record.Reported = now
-		e.Store.note(findingsFile, record)
+		e.Store.Note(statedir.FindingsFile, record)
 	}
 	return l
 }
@@ -102,7 +103,7 @@ func (r *reportedFindings) sample(now time.Time) bool {
 
 // reportedFindings returns the record of the last look.
 func (e *Engine) reportedFindings() (r reportedFindings) {
-	if !e.Store.recall(findingsFile, &r) {
+	if !e.Store.Recall(statedir.FindingsFile, &r) {
 		return reportedFindings{}
 	}
 	return r

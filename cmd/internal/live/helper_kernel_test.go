@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"farmc/cmd/internal/nft"
+	"farmc/cmd/internal/statedir"
 )
 
 // TestMain runs the tests in a network namespace of their own if this process may create one.
@@ -54,7 +55,7 @@ func engineFor(t *testing.T, files map[string]string) (*Engine, string) {
 	t.Cleanup(func() { os.RemoveAll(root) })
 	farms := filepath.Join(root, "farms.d")
 	writeFiles(t, farms, files)
-	e := &Engine{Dirs: nil, Nft: n, Store: NewStore(filepath.Join(root, "state")), Log: t.Logf, Cause: "test"}
+	e := &Engine{Dirs: nil, Nft: n, Store: statedir.NewStore(filepath.Join(root, "state")), Log: t.Logf, Cause: "test"}
 	e.Dirs = append(e.Dirs, Dir(farms))
 	return e, farms
 }

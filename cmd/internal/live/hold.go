@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"farmc/cmd/internal/source"
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler"
 	"farmc/compiler/farm"
 )
@@ -45,14 +46,14 @@ type heldBack struct {
 // heldBack returns the farms on hold. None blocks a compilation of the script that is loaded.
 func (e *Engine) heldBack(c *compilation) (heldBack, error) {
 	var h hold
-	if err := e.Store.readJSON(heldFile, &h); err != nil || h.empty() {
+	if err := e.Store.ReadJSON(statedir.HeldFile, &h); err != nil || h.empty() {
 		return heldBack{}, err
 	}
 	last, err := e.Store.Loaded()
 	if err != nil {
 		return heldBack{}, err
 	}
-	sources := e.Store.sourcesOf(last.Digest)
+	sources := e.Store.SourcesOf(last.Digest)
 	known := sources != nil
 	if !known {
 		sources = &source.Files{}
@@ -95,7 +96,7 @@ func (h heldBack) err() error {
 }
 
 // loads reports whether there is more to load than the farms on hold: the compilation differs from the last load.
-func (h heldBack) loads(s Store) bool {
+func (h heldBack) loads(s statedir.Store) bool {
 	last, err := s.Loaded()
 	return err == nil && h.mixed != nil && (h.mixed.script == nil || h.mixed.script.Digest != last.Digest)
 }
@@ -115,16 +116,16 @@ func (h heldBack) descriptions() (out []string) {
 // releaseHold ends the hold of farms and lists that changed.
 func (e *Engine) releaseHold(items []string) error {
 	var h hold
-	if err := e.Store.readJSON(heldFile, &h); err != nil || h.empty() {
+	if err := e.Store.ReadJSON(statedir.HeldFile, &h); err != nil || h.empty() {
 		return err
 	}
 	before := len(h.Items)
 	maps.DeleteFunc(h.Items, func(item, _ string) bool { return !slices.Contains(items, item) })
 	switch {
 	case len(items) == 0:
-		return e.Store.writeJSON(heldFile, nil)
+		return e.Store.WriteJSON(statedir.HeldFile, nil)
 	case len(h.Items) == before:
 		return nil
 	}
-	return e.Store.writeJSON(heldFile, h)
+	return e.Store.WriteJSON(statedir.HeldFile, h)
 }

@@ -33,7 +33,7 @@ func (e *Engine) lastSources() *source.Files {
 	if err != nil {
 		return &source.Files{}
 	}
-	return cmp.Or(e.Store.sourcesOf(last.Digest), &source.Files{})
+	return cmp.Or(e.Store.SourcesOf(last.Digest), &source.Files{})
 }
 
 // repair keeps the faulty farms and lists, then the ones that become faulty by that, until the farms compile. It

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"farmc/cmd/internal/nft"
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler/diag"
 	"farmc/compiler/flows"
 	"farmc/compiler/reload"
@@ -37,7 +38,7 @@ func (e *Engine) load(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 
 func (e *Engine) loadAndKeep(ctx context.Context, p *Plan) (diag.Diagnostics, error) {
 	saved := measure(&p.Stages.Save)
-	files, err := e.Store.prepare(p.record())
+	files, err := e.Store.Prepare(p.record())
 	saved()
 	full := err
 	if err != nil && (p.mustKeep || p.unconfirmed || !isFull(err)) {
@@ -45,7 +46,7 @@ func (e *Engine) loadAndKeep(ctx context.Context, p *Plan) (diag.Diagnostics, er
 	}
 	if err := p.files.prepare(p.Script.Digest); err != nil {
 		if files != nil {
-			e.Store.discard(files)
+			e.Store.Discard(files)
 		}
 		return nil, err
 	}
@@ -57,7 +58,7 @@ func (e *Engine) loadAndKeep(ctx context.Context, p *Plan) (diag.Diagnostics, er
 		if loaded(); err != nil {
 			e.monitor.loadFailed()
 			if files != nil {
-				e.Store.discard(files)
+				e.Store.Discard(files)
 			}
 			return diagnostics, err
 		}
@@ -78,13 +79,13 @@ func (e *Engine) loadAndKeep(ctx context.Context, p *Plan) (diag.Diagnostics, er
 		return diagnostics, fmt.Errorf("%w: %w; %s", ErrUnkept, full, old)
 	}
 	saved = measure(&p.Stages.Save)
-	err = e.Store.commit(files)
+	err = e.Store.Commit(files)
 	if saved(); err != nil {
 		return diagnostics, fmt.Errorf("%w: %w", ErrUnkept, err)
 	}
 	e.monitor.stored()
 	if !p.scriptOnly && !p.mustKeep {
-		if err := e.Store.recordHistory(e.historyEntry(p), p.Before); err != nil {
+		if err := e.Store.RecordHistory(e.historyEntry(p), p.Before); err != nil {
 			e.Log("warning: cannot keep the history of loads: %v", err)
 		}
 	}
@@ -227,14 +228,14 @@ func (e *Engine) warnUnresized(ctx context.Context, resized []reload.ResizedSet)
 
 // loaded returns the script in the kernel if the store has it, and the interfaces re-created since. Otherwise script is
 // nil.
-func (p *Plan) loaded(store Store) (script []byte, recreated []string) {
+func (p *Plan) loaded(store statedir.Store) (script []byte, recreated []string) {
 	switch {
 	case p.kernelDigest == "" || p.mistrust != "":
 		return nil, nil
 	case p.kernelDigest == p.Before.Digest:
 		return p.Before.Script, p.recreated()
 	case p.kernelDigest == p.Before.Boot:
-		return store.boot(p.kernelDigest), nil
+		return store.Boot(p.kernelDigest), nil
 	}
 	return nil, nil
 }

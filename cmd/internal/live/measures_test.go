@@ -4,11 +4,13 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"farmc/cmd/internal/statedir"
 )
 
 // Measures are read anew after a rest that grows with the time of a reading.
 func TestMeasuresRest(t *testing.T) {
-	r := NewReader(&Engine{Store: NewStore(t.TempDir())})
+	r := NewReader(&Engine{Store: statedir.NewStore(t.TempDir())})
 	r.now.Store(&Snapshot{files: &compilation{}})
 	if _, err := r.Measures(t.Context()); !errors.Is(err, ErrNothingLoaded) {
 		t.Fatalf("without a load: %v", err)

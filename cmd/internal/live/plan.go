@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 	"farmc/compiler/reload"
@@ -15,7 +16,7 @@ import (
 // A Plan describes a load: before it from Plan, after it from Apply, Try and Rollback.
 type Plan struct {
 	Script         *ruleset.Script
-	Before         LastLoad
+	Before         statedir.LastLoad
 	Changes        []string // differences between the loaded farms and these, one sentence each
 	UpToDate       bool     // the kernel has the script already
 	Reason         string   // why all rules are loaded even if the farms are the same, in the past tense; "": no reason
@@ -30,7 +31,7 @@ type Plan struct {
 	Restored bool // the last good script was loaded because the farms cannot be loaded
 	OnTrial  bool // the load waits to be confirmed
 
-	LoadedBefore *HistoryEntry // the load on trial, if another farmc had loaded it before Try; else nil
+	LoadedBefore *statedir.HistoryEntry // the load on trial, if another farmc had loaded it before Try; else nil
 
 	Held     []string // one sentence for each farm or list on hold, if the others were loaded; nil: no hold
 	Isolated []string // one sentence for each faulty farm or list that is kept or left out; nil: not isolated
@@ -69,7 +70,7 @@ func (e *Engine) plan(ctx context.Context, c *compilation, reason string) (Plan,
 }
 
 // planAfter is plan with the record of the last load.
-func (e *Engine) planAfter(ctx context.Context, before LastLoad, c *compilation, reason string) (Plan, error) {
+func (e *Engine) planAfter(ctx context.Context, before statedir.LastLoad, c *compilation, reason string) (Plan, error) {
 	script := c.script
 	p := Plan{Script: script, compilation: c, mistrust: reason, Before: before}
 	var err error
@@ -145,7 +146,7 @@ func (e *Engine) Plan(ctx context.Context) (Plan, diag.Diagnostics, error) {
 
 // blockedBy returns the trial or the hold that keeps Apply from loading, or nil. A hold does not block the script that
 // is loaded already.
-func (e *Engine) blockedBy(c *compilation, trial *Trial) error {
+func (e *Engine) blockedBy(c *compilation, trial *statedir.Trial) error {
 	if trial != nil {
 		return unconfirmed(trial)
 	}

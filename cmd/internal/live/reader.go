@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"farmc/cmd/internal/statedir"
 	"farmc/cmd/internal/unifieddiff"
 )
 
@@ -46,7 +47,7 @@ var (
 // NewReader returns a reader that asks the kernel and nft as e does. It shares none of e's caches, and logs nothing.
 func NewReader(e *Engine) *Reader {
 	quiet := func(string, ...any) {}
-	own := Engine{Nft: e.Nft, Store: Store{Dir: e.Store.Dir}, Log: quiet, Insecure: e.Insecure}
+	own := Engine{Nft: e.Nft, Store: statedir.Store{Dir: e.Store.Dir}, Log: quiet, Insecure: e.Insecure}
 	meter := own
 	meter.measures = true
 	return &Reader{engine: &own, meter: &meter, turns: make(chan struct{}, readerTurns), checks: make(chan struct{}, 1)}
@@ -211,7 +212,7 @@ func (r *Reader) Check(ctx context.Context, texts map[string][]byte) (TrialCheck
 }
 
 // History returns the last loads, the current one first.
-func (r *Reader) History() ([]HistoryEntry, error) { return r.engine.Store.History() }
+func (r *Reader) History() ([]statedir.HistoryEntry, error) { return r.engine.Store.History() }
 
 // Bans returns the banned clients of a farm.
 func (r *Reader) Bans(ctx context.Context, name string) ([]BanStatus, error) {

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"farmc/cmd/internal/statedir"
 )
 
 // look returns the snapshot of directories that nothing was loaded from.
@@ -12,7 +14,7 @@ func look(t *testing.T, files map[string]string) (*Engine, *Reader) {
 	t.Helper()
 	dir := t.TempDir()
 	writeFiles(t, dir, files)
-	e := &Engine{Log: t.Logf, Store: NewStore(t.TempDir()), Insecure: true}
+	e := &Engine{Log: t.Logf, Store: statedir.NewStore(t.TempDir()), Insecure: true}
 	e.Dirs = append(e.Dirs, Dir(dir))
 	r := NewReader(e)
 	p, diagnostics, err := e.Plan(t.Context())
@@ -95,7 +97,7 @@ func TestReaderChecks(t *testing.T) {
 }
 
 func TestReaderBeforeTheFirstLook(t *testing.T) {
-	r := NewReader(&Engine{Log: t.Logf, Store: NewStore(t.TempDir())})
+	r := NewReader(&Engine{Log: t.Logf, Store: statedir.NewStore(t.TempDir())})
 	r.Publish(nil)
 	if _, err := r.Status(t.Context()); !errors.Is(err, ErrNoSnapshot) {
 		t.Error(err)

@@ -5,25 +5,26 @@ import (
 	"strings"
 	"time"
 
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler/farm"
 )
 
 // lastLoad returns the record that Loaded returns after the plan is committed.
-func (p Plan) lastLoad() LastLoad {
-	return LastLoad{Script: p.Script.Text, Digest: p.Script.Digest, Farms: farm.Describe(p.Script.Farms),
+func (p Plan) lastLoad() statedir.LastLoad {
+	return statedir.LastLoad{Script: p.Script.Text, Digest: p.Script.Digest, Farms: farm.Describe(p.Script.Farms),
 		Interfaces: interfaceIndexes(p.Script.Interfaces), Boot: p.boot().Digest, Sources: p.sources.Digest(),
 		Edits: p.sources.EditsDigest(), Routes: p.Script.Sources, Ports: p.Script.ServedPorts}
 }
 
 // record returns the plan as the state directory records it.
-func (p Plan) record() Load {
-	return Load{Last: p.lastLoad(), Boot: p.boot().Text, Sources: p.sources, ScriptOnly: p.scriptOnly,
+func (p Plan) record() statedir.Load {
+	return statedir.Load{Last: p.lastLoad(), Boot: p.boot().Text, Sources: p.sources, ScriptOnly: p.scriptOnly,
 		Before: p.Before, KeepPrevious: p.keepPrevious, Unconfirmed: p.unconfirmed}
 }
 
 // historyEntry returns the plan as the history of loads records it.
-func (e *Engine) historyEntry(p *Plan) HistoryEntry {
-	return HistoryEntry{Time: time.Now().UTC().Truncate(time.Second), Farms: changedFarms(p.Changes), Cause: e.Cause,
+func (e *Engine) historyEntry(p *Plan) statedir.HistoryEntry {
+	return statedir.HistoryEntry{Time: time.Now().UTC().Truncate(time.Second), Farms: changedFarms(p.Changes), Cause: e.Cause,
 		Script: p.Script.Digest, Edits: p.sources.EditsDigest()}
 }
 

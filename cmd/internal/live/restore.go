@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler"
 	"farmc/compiler/diag"
 	"farmc/compiler/ruleset"
@@ -34,13 +35,13 @@ func (e *Engine) restore(ctx context.Context, reason string) (Plan, diag.Diagnos
 }
 
 // isOurs reports whether the kernel has no rules of farmc, or rules of this state directory.
-func isOurs(digest string, last LastLoad) bool {
+func isOurs(digest string, last statedir.LastLoad) bool {
 	return digest == "" || digest == last.Digest || digest == last.Boot
 }
 
 // restoreScript loads the recorded script as it is. It serves if the farms of the script are unknown, or are faulty to
 // this version of farmc.
-func (e *Engine) restoreScript(ctx context.Context, last LastLoad, reason string) (Plan, diag.Diagnostics, error) {
+func (e *Engine) restoreScript(ctx context.Context, last statedir.LastLoad, reason string) (Plan, diag.Diagnostics, error) {
 	script := &ruleset.Script{Text: last.Script, Digest: last.Digest}
 	p := Plan{Script: script, Before: last, Reason: reason}
 	digest, err := e.Nft.Loaded(ctx)
@@ -60,7 +61,7 @@ func (e *Engine) restoreScript(ctx context.Context, last LastLoad, reason string
 // compileKept compiles the recorded source files of the last load for the interfaces of this machine. It returns nil if
 // they are not those of the script with this digest, or have faults.
 func (e *Engine) compileKept(digest string) *compilation {
-	sources := e.Store.sourcesOf(digest)
+	sources := e.Store.SourcesOf(digest)
 	if sources == nil {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"farmc/cmd/internal/source"
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler"
 	"farmc/compiler/farm"
 	"farmc/compiler/ruleset"
@@ -20,7 +21,7 @@ func (e *Engine) Rollback(ctx context.Context, steps int) (Plan, error) {
 		return Plan{}, err
 	}
 	defer release()
-	e.Store.removePending()
+	e.Store.RemovePending()
 	const why = "by farmc rollback"
 	t, err := e.Store.Trial()
 	switch {
@@ -39,42 +40,42 @@ func (e *Engine) Rollback(ctx context.Context, steps int) (Plan, error) {
 }
 
 // rollbackTarget returns the load of a number of loads ago.
-func (e *Engine) rollbackTarget(steps int) (KeptLoad, error) {
+func (e *Engine) rollbackTarget(steps int) (statedir.KeptLoad, error) {
 	last, err := e.Store.Loaded()
 	if err != nil {
-		return KeptLoad{}, err
+		return statedir.KeptLoad{}, err
 	}
-	previous, err := e.Store.previous()
+	previous, err := e.Store.Previous()
 	if steps == 1 && err == nil && previous.Digest != "" && previous.Digest != last.Digest {
 		return previous, nil
 	}
 	all, err := e.Store.History()
 	if err != nil {
-		return KeptLoad{}, err
+		return statedir.KeptLoad{}, err
 	}
 	if steps >= len(all) && steps > 1 {
 		oldest := max(len(all)-1, 0)
-		return KeptLoad{}, fmt.Errorf("%w: farmc history has the numbers 0 to %d", ErrNoPrevious, oldest)
+		return statedir.KeptLoad{}, fmt.Errorf("%w: farmc history has the numbers 0 to %d", ErrNoPrevious, oldest)
 	}
 	if steps >= len(all) {
-		return KeptLoad{}, ErrNoPrevious
+		return statedir.KeptLoad{}, ErrNoPrevious
 	}
-	target := e.Store.archived(all[steps])
+	target := e.Store.Archived(all[steps])
 	if target.Sources == nil {
-		return KeptLoad{}, fmt.Errorf("%w: %s cannot be read", ErrNoPrevious, all[steps].archive())
+		return statedir.KeptLoad{}, fmt.Errorf("%w: %s cannot be read", ErrNoPrevious, all[steps].Archive())
 	}
 	return target, nil
 }
 
 // rollBackTo loads the farms of the script with digest base, which were loaded before a trial. An empty base stands for
 // no farms.
-func (e *Engine) rollBackTo(ctx context.Context, base string, t *Trial, why string) (Plan, error) {
+func (e *Engine) rollBackTo(ctx context.Context, base string, t *statedir.Trial, why string) (Plan, error) {
 	now := e.compile().sources
 	if base == "" {
 		none := &source.Files{Roots: []source.Dir{{Path: "no farms"}}, ByPath: map[string]source.File{}}
-		return e.rollBack(ctx, KeptLoad{Sources: none}, now, t, why)
+		return e.rollBack(ctx, statedir.KeptLoad{Sources: none}, now, t, why)
 	}
-	if target, ok := e.Store.keptLoadOf(base); ok {
+	if target, ok := e.Store.KeptLoadOf(base); ok {
 		return e.rollBack(ctx, target, now, t, why)
 	}
 	return Plan{}, fmt.Errorf("%w: the script %.12s is not in %s", ErrNoPrevious, base, e.Store.Dir)
@@ -83,7 +84,7 @@ func (e *Engine) rollBackTo(ctx context.Context, base string, t *Trial, why stri
 // rollBack loads a target, and holds the farms that it replaces, with a reason. Each step can be repeated, so a farmc
 // that is killed here does no harm.
 func (e *Engine) rollBack(
-	ctx context.Context, target KeptLoad, now *source.Files, t *Trial, why string,
+	ctx context.Context, target statedir.KeptLoad, now *source.Files, t *statedir.Trial, why string,
 ) (Plan, error) {
 	h := holdAgainst(target, now, t, why)
 	p, err := e.planRollback(ctx, target)
@@ -105,18 +106,18 @@ func (e *Engine) rollBack(
 	if h.empty() {
 		held = nil
 	}
-	if err := e.Store.writeJSON(heldFile, held); err != nil {
+	if err := e.Store.WriteJSON(statedir.HeldFile, held); err != nil {
 		return p, err
 	}
-	if err := e.Store.rewindHistory(target.Digest, p.sources.EditsDigest()); err != nil {
+	if err := e.Store.RewindHistory(target.Digest, p.sources.EditsDigest()); err != nil {
 		e.Log("warning: cannot keep the history of loads: %v", err)
 	}
-	e.Store.removePrevious() // a second rollback would load the held files
-	return p, e.Store.writeJSON(trialFile, nil)
+	e.Store.RemovePrevious() // a second rollback would load the held files
+	return p, e.Store.WriteJSON(statedir.TrialFile, nil)
 }
 
 // holdAgainst returns the hold of the farms and lists that differ between the files of the trial, or of now, and the target.
-func holdAgainst(target KeptLoad, now *source.Files, t *Trial, why string) hold {
+func holdAgainst(target statedir.KeptLoad, now *source.Files, t *statedir.Trial, why string) hold {
 	h := hold{Why: why, Items: map[string]string{}}
 	from := now.Edits()
 	if t != nil && t.Items != nil {
@@ -136,7 +137,7 @@ func holdAgainst(target KeptLoad, now *source.Files, t *Trial, why string) hold 
 
 // planRollback plans the load of a target with the states of backends of now. A state of a backend that the target
 // lacks is left out.
-func (e *Engine) planRollback(ctx context.Context, target KeptLoad) (Plan, error) {
+func (e *Engine) planRollback(ctx context.Context, target statedir.KeptLoad) (Plan, error) {
 	if target.Sources == nil { // nft still takes the script
 		script := &ruleset.Script{Text: target.Script, Digest: target.Digest}
 		return e.plan(ctx, &compilation{script: script, sources: &source.Files{}, scriptOnly: true}, "")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/source"
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 	"farmc/compiler/ruleset"
@@ -24,7 +25,7 @@ type Snapshot struct {
 
 	files  *compilation // of the files
 	loaded *compilation // of the farms that were loaded last; nil: none, or unknown
-	last   LastLoad
+	last   statedir.LastLoad
 
 	loadedFarms func() map[string]bool             // of Loaded
 	farmFaults  func() map[string]diag.Diagnostics // of Faults
@@ -67,13 +68,13 @@ func (e *Engine) snapshot(p Plan, diagnostics diag.Diagnostics, applied error, b
 }
 
 // loadedNow returns the record and the compilation of the last load after an apply.
-func (e *Engine) loadedNow(p Plan, applied error, before *Snapshot) (LastLoad, *compilation) {
+func (e *Engine) loadedNow(p Plan, applied error, before *Snapshot) (statedir.LastLoad, *compilation) {
 	last, err := e.Store.Loaded()
 	switch {
 	case errors.Is(applied, ErrUnkept) && p.compilation != nil && p.script != nil && !p.scriptOnly:
 		return p.lastLoad(), p.compilation
 	case err != nil || last.Script == nil:
-		return LastLoad{}, nil
+		return statedir.LastLoad{}, nil
 	case p.compilation != nil && p.script != nil && p.script.Digest == last.Digest && !p.scriptOnly:
 		return last, p.compilation
 	case before != nil && before.loaded != nil && before.last.Digest == last.Digest:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/preflight"
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 	"farmc/compiler/reload"
@@ -97,7 +98,7 @@ func (e *Engine) Status(ctx context.Context, name string) (Status, error) {
 }
 
 // statusOf is the status of the farms of the last load, whose compilation is c. The files are compiled to now.
-func (e *Engine) statusOf(ctx context.Context, last LastLoad, c, now *compilation, name string) (Status, error) {
+func (e *Engine) statusOf(ctx context.Context, last statedir.LastLoad, c, now *compilation, name string) (Status, error) {
 	s := newStatus()
 	s.setFaults(now)
 	var err error
@@ -128,7 +129,9 @@ func (e *Engine) statusOf(ctx context.Context, last LastLoad, c, now *compilatio
 }
 
 // farmStatus is the status of one farm of the last load, with the findings that the farm alone has.
-func (e *Engine) farmStatus(ctx context.Context, last LastLoad, c *compilation, f *farm.Farm) (FarmStatus, error) {
+func (e *Engine) farmStatus(
+	ctx context.Context, last statedir.LastLoad, c *compilation, f *farm.Farm,
+) (FarmStatus, error) {
 	s, farms := newStatus(), []*farm.Farm{f}
 	s.addFarms(farms, c.sources)
 	var err error
@@ -192,10 +195,10 @@ func (e *Engine) findingsOf(ctx context.Context, farms []*farm.Farm, name string
 }
 
 // lastLoaded returns the record of the last load and its farms.
-func (e *Engine) lastLoaded() (LastLoad, *compilation, error) { return e.lastLoadedAs(nil) }
+func (e *Engine) lastLoaded() (statedir.LastLoad, *compilation, error) { return e.lastLoadedAs(nil) }
 
 // lastLoadedAs is lastLoaded. If a compilation has the script and the files of the last load, it is the result.
-func (e *Engine) lastLoadedAs(now *compilation) (LastLoad, *compilation, error) {
+func (e *Engine) lastLoadedAs(now *compilation) (statedir.LastLoad, *compilation, error) {
 	last, err := e.Store.Loaded()
 	switch {
 	case err != nil:
@@ -215,7 +218,7 @@ func (e *Engine) lastLoadedAs(now *compilation) (LastLoad, *compilation, error) 
 	return last, nil, errUnknown
 }
 
-func (e *Engine) rules(ctx context.Context, last LastLoad) (Rules, error) {
+func (e *Engine) rules(ctx context.Context, last statedir.LastLoad) (Rules, error) {
 	holds, err := e.Nft.Loaded(ctx)
 	switch {
 	case err != nil:
@@ -231,9 +234,9 @@ func (e *Engine) rules(ctx context.Context, last LastLoad) (Rules, error) {
 }
 
 // loadFacts returns the time and the cause of the last load.
-func loadFacts(s Store, last LastLoad) LoadFacts {
+func loadFacts(s statedir.Store, last statedir.LastLoad) LoadFacts {
 	out := LoadFacts{Digest: last.Digest}
-	if info, err := s.statLoaded(); err == nil {
+	if info, err := s.StatLoaded(); err == nil {
 		out.Time = info.ModTime().UTC().Format(time.RFC3339)
 	}
 	if all, err := s.History(); err == nil && len(all) > 0 && all[0].Script == last.Digest {
@@ -251,7 +254,7 @@ func (s *Status) setFaults(now *compilation) {
 }
 
 // setPending sets the changes in the files of one farm, or of all.
-func (s *Status) setPending(last LastLoad, now *compilation, name string) {
+func (s *Status) setPending(last statedir.LastLoad, now *compilation, name string) {
 	if now.script == nil || len(s.Faults) > 0 || now.sources.Digest() == last.Sources {
 		return
 	}

@@ -181,7 +181,7 @@ func abbreviate(words []string) string {
 
 // loadID returns the ID of the last load.
 func (e *Engine) loadID() loadID {
-	info, err := e.Store.statLoaded()
+	info, err := e.Store.StatLoaded()
 	if err != nil {
 		return loadID{}
 	}

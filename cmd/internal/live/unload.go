@@ -17,7 +17,7 @@ func (e *Engine) Unload(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	defer release()
-	e.Store.removePending()
+	e.Store.RemovePending()
 	if e.Store.WatcherRuns() {
 		return false, ErrWatcher
 	}
@@ -29,5 +29,5 @@ func (e *Engine) Unload(ctx context.Context) (bool, error) {
 	if err != nil {
 		return had, err
 	}
-	return had, e.Store.unload(t != nil)
+	return had, e.Store.Unload(t != nil)
 }

@@ -14,6 +14,7 @@ import (
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/netlab"
+	"farmc/cmd/internal/statedir"
 )
 
 // needs skips the test if this machine lacks a program. The checks of a change have the programs that make test
@@ -175,7 +176,7 @@ func TestFindingsOfKeepalived(t *testing.T) {
 	`
 	first := newTestbed(t, netlab.Options{OneArmed: true, Pair: true})
 	second := &testbed{Lab: &netlab.Lab{Balancer: first.Second}, t: t, ctx: first.ctx}
-	second.engine = &live.Engine{Store: live.Store{Dir: t.TempDir()}, Log: t.Logf}
+	second.engine = &live.Engine{Store: statedir.Store{Dir: t.TempDir()}, Log: t.Logf}
 	master := first.runsKeepalived("MASTER", 150)
 	must(t, runs("until ip address show | grep -q 10.2.0.50; do sleep 0.1; done").do(first))
 	second.runsKeepalived("BACKUP", 100)

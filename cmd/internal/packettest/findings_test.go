@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/netlab"
 	"farmc/cmd/internal/preflight"
+	"farmc/cmd/internal/statedir"
 )
 
 // A finding puts the balancer into a state that keeps the farm from working. Its remedy ends that state.
@@ -200,7 +200,7 @@ func (c findingCase) play(t *testing.T) {
 		needs(t, c.needs)
 	}
 	s := newTestbed(t, c.lab)
-	s.engine.Store = live.NewStore(t.TempDir())
+	s.engine.Store = statedir.NewStore(t.TempDir())
 	must(t, c.setUp.do(s))
 	if c.before {
 		must(t, c.broken.do(s))
@@ -318,7 +318,7 @@ func TestNoFindings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newTestbed(t, netlab.Options{})
-			s.engine.Store = live.NewStore(t.TempDir())
+			s.engine.Store = statedir.NewStore(t.TempDir())
 			must(t, nftScript(c.rules).do(s))
 			must(t, farms{"web": c.farm}.do(s))
 			must(t, c.ask.do(s))
@@ -397,7 +397,7 @@ func testIptables(t *testing.T, script, hint, says string) {
 	}
 
 	s := newTestbed(t, netlab.Options{})
-	s.engine.Store = live.NewStore(t.TempDir())
+	s.engine.Store = statedir.NewStore(t.TempDir())
 	farm := oneBackend("snat", `"192.0.2.1:80"`, "b1", 0)
 	serves := request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:80": 1}, sees: "balancer", times: 1}
 	must(t, farms{"web": farm}.do(s))

@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/edit"
-	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/statedir"
 )
 
 // A managed is farmc watch with the API, on a balancer with traffic.
@@ -183,7 +183,7 @@ func (m *managed) difference() string {
 	}
 	must(m.t, m.Balancer.Do(func() error {
 		kernel, err := m.engine.Nft.Loaded(m.ctx)
-		last, lastErr := live.NewStore(m.at("state")).Loaded()
+		last, lastErr := statedir.NewStore(m.at("state")).Loaded()
 		if kernel != last.Digest {
 			fmt.Fprintf(&out, "the kernel has %.12s, the state directory %.12s", kernel, last.Digest)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/netlab"
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler/farm"
 )
 
@@ -87,7 +88,7 @@ func (a sameBackendByAllProtocols) do(s *testbed) error {
 // secondBalancer makes a machine a balancer that serves a farm.
 func secondBalancer(s *testbed, h *netlab.Host, text string) error {
 	dir := farm.Dir{Path: "farms.d", FS: fstest.MapFS{"web.toml": {Data: []byte(takingOver(text)), Mode: 0o644}}}
-	engine := live.Engine{Dirs: []farm.Dir{dir}, Store: live.Store{Dir: s.t.TempDir()}, Log: s.t.Logf}
+	engine := live.Engine{Dirs: []farm.Dir{dir}, Store: statedir.Store{Dir: s.t.TempDir()}, Log: s.t.Logf}
 	return errors.Join(
 		h.Sysctl("net.ipv4.ip_forward", "1"),
 		h.Sysctl("net.ipv6.conf.all.forwarding", "1"),

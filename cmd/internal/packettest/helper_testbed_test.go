@@ -13,10 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/netlab"
-
-	"github.com/vishvananda/netlink"
+	"farmc/cmd/internal/statedir"
 )
 
 // A testbed is a lab whose balancer serves farms, with the results of the steps so far.
@@ -54,7 +55,7 @@ func newTestbed(t *testing.T, options netlab.Options) *testbed {
 	// conntrack entries of UDP last as long as the test, instead of half a minute
 	must(t, s.Balancer.Sysctl("net.netfilter.nf_conntrack_udp_timeout", "1200"))
 	must(t, s.Balancer.Sysctl("net.netfilter.nf_conntrack_udp_timeout_stream", "1200"))
-	s.engine = &live.Engine{Store: live.Store{Dir: t.TempDir()}, Log: t.Logf}
+	s.engine = &live.Engine{Store: statedir.Store{Dir: t.TempDir()}, Log: t.Logf}
 	return s
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/netlab"
+	"farmc/cmd/internal/statedir"
 )
 
 // A farm does not take a port on which a program of the balancer listens, unless it says so.
@@ -37,7 +38,7 @@ func quietTestbed(t *testing.T) *testbed {
 	t.Helper()
 	s := &testbed{Lab: netlab.Test(t, netlab.Options{}), t: t, ctx: t.Context()}
 	must(t, s.Serve(22, 80, 8081))
-	s.engine = &live.Engine{Store: live.NewStore(t.TempDir()), Log: t.Logf}
+	s.engine = &live.Engine{Store: statedir.NewStore(t.TempDir()), Log: t.Logf}
 	return s
 }
 

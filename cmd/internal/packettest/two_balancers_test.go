@@ -6,6 +6,7 @@ import (
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/netlab"
+	"farmc/cmd/internal/statedir"
 )
 
 // TestTwoBalancersAgree: two balancers with the same farms pick the same backend for every client, without exchanging
@@ -41,7 +42,7 @@ func moveConnections(farm string, back ...string) steps {
 		farms{"web": farm},
 		stepFunc(func(s *testbed) error {
 			second := &testbed{Lab: &netlab.Lab{Balancer: s.Second}, t: s.t, ctx: s.ctx}
-			second.engine = &live.Engine{Store: live.Store{Dir: s.t.TempDir()}, Log: s.t.Logf}
+			second.engine = &live.Engine{Store: statedir.Store{Dir: s.t.TempDir()}, Log: s.t.Logf}
 			return farms{"web": farm}.do(second)
 		}),
 		converse{by: "tcp udp", to: service1},

@@ -1,4 +1,4 @@
-package live
+package statedir
 
 import (
 	"errors"
@@ -29,15 +29,15 @@ const (
 // History returns the last loads, the current one first.
 func (s Store) History() ([]HistoryEntry, error) {
 	var all []HistoryEntry
-	err := s.readJSON(historyFile, &all)
+	err := s.ReadJSON(historyFile, &all)
 	return all, err
 }
 
-// archive returns the path of the source files of an entry, relative to the state directory.
-func (h HistoryEntry) archive() string { return historyDir + "/" + h.Edits + ".zip" }
+// Archive returns the path of the source files of an entry, relative to the state directory.
+func (h HistoryEntry) Archive() string { return historyDir + "/" + h.Edits + ".zip" }
 
-// recordHistory adds a load that was committed, if edits caused it. Before is the load that it replaced.
-func (s Store) recordHistory(entry HistoryEntry, before LastLoad) error {
+// RecordHistory adds a load that was committed, if edits caused it. Before is the load that it replaced.
+func (s Store) RecordHistory(entry HistoryEntry, before LastLoad) error {
 	all, err := s.History()
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (s Store) linkHistory(name string, entry HistoryEntry) error {
 	if err := os.MkdirAll(filepath.Join(s.Dir, historyDir), 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	to := entry.archive()
+	to := entry.Archive()
 	os.Remove(filepath.Join(s.Dir, to+pending))
 	if err := s.link(to, name); err != nil {
 		return err
@@ -102,12 +102,12 @@ func (s Store) writeHistory(all []HistoryEntry) error {
 	if err := os.MkdirAll(filepath.Join(s.Dir, historyDir), 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	if err := s.writeJSON(historyFile, all); err != nil {
+	if err := s.WriteJSON(historyFile, all); err != nil {
 		return err
 	}
 	files, err := os.ReadDir(filepath.Join(s.Dir, historyDir))
 	for _, f := range files {
-		kept := slices.ContainsFunc(all, func(h HistoryEntry) bool { return h.archive() == historyDir+"/"+f.Name() })
+		kept := slices.ContainsFunc(all, func(h HistoryEntry) bool { return h.Archive() == historyDir+"/"+f.Name() })
 		if !kept && strings.HasSuffix(f.Name(), ".zip") {
 			os.Remove(filepath.Join(s.Dir, historyDir, f.Name()))
 		}
@@ -115,9 +115,9 @@ func (s Store) writeHistory(all []HistoryEntry) error {
 	return err
 }
 
-// rewindHistory removes the loads after the target of a rollback, which becomes the current one. It is known by the
+// RewindHistory removes the loads after the target of a rollback, which becomes the current one. It is known by the
 // digest of its script or of its edits.
-func (s Store) rewindHistory(digest, edits string) error {
+func (s Store) RewindHistory(digest, edits string) error {
 	if digest == "" {
 		return s.writeHistory(nil)
 	}
@@ -129,8 +129,8 @@ func (s Store) rewindHistory(digest, edits string) error {
 	return s.writeHistory(all[i:])
 }
 
-// confirmHistory marks the current load as confirmed.
-func (s Store) confirmHistory() error {
+// ConfirmHistory marks the current load as confirmed.
+func (s Store) ConfirmHistory() error {
 	all, err := s.History()
 	if err != nil || len(all) == 0 {
 		return err

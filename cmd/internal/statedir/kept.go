@@ -1,4 +1,4 @@
-package live
+package statedir
 
 import (
 	"errors"
@@ -28,20 +28,20 @@ func (s Store) keptLoad(script, archive string) (KeptLoad, error) {
 	return kept, nil
 }
 
-// previous returns the load before the last one.
-func (s Store) previous() (KeptLoad, error) { return s.keptLoad(previousFile, previousZip) }
+// Previous returns the load before the last one.
+func (s Store) Previous() (KeptLoad, error) { return s.keptLoad(previousFile, previousZip) }
 
-// previousDigest returns the digest of the script before the last one, or "".
-func (s Store) previousDigest() (string, error) {
-	previous, err := s.previous()
+// PreviousDigest returns the digest of the script before the last one, or "".
+func (s Store) PreviousDigest() (string, error) {
+	previous, err := s.Previous()
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
 	return previous.Digest, err
 }
 
-// keptLoadOf returns the last load or the one before it, if its script has the digest.
-func (s Store) keptLoadOf(digest string) (KeptLoad, bool) {
+// KeptLoadOf returns the last load or the one before it, if its script has the digest.
+func (s Store) KeptLoadOf(digest string) (KeptLoad, bool) {
 	for _, names := range [][2]string{{loadedFile, sourcesFile}, {previousFile, previousZip}} {
 		if kept, err := s.keptLoad(names[0], names[1]); err == nil && kept.Digest == digest {
 			return kept, true
@@ -50,14 +50,14 @@ func (s Store) keptLoadOf(digest string) (KeptLoad, bool) {
 	return KeptLoad{}, false
 }
 
-// archived returns the load of an entry of the history, without its script. Sources is nil if it cannot be read.
-func (s Store) archived(h HistoryEntry) KeptLoad {
-	sources, of := s.sources(h.archive())
+// Archived returns the load of an entry of the history, without its script. Sources is nil if it cannot be read.
+func (s Store) Archived(h HistoryEntry) KeptLoad {
+	sources, of := s.sources(h.Archive())
 	return KeptLoad{Sources: sources, Digest: of}
 }
 
-// removePrevious removes the load before the last one.
-func (s Store) removePrevious() {
+// RemovePrevious removes the load before the last one.
+func (s Store) RemovePrevious() {
 	for _, name := range []string{previousFile, previousZip} {
 		os.Remove(filepath.Join(s.Dir, name))
 	}

@@ -1,4 +1,14 @@
-package live
+// Package statedir keeps the state directory: the scripts that the kernel took last, with their source files and a
+// description of their farms, so that the next boot, a rollback or another farmc process can load them.
+//
+// The package knows files, locks and the order in which files are replaced: a process can be killed at any point, and
+// each intermediate state is usable. It does not know nft, the kernel, or why something is loaded.
+//
+// store.go (Store) has the lock and the record of the last load, commit.go replaces the record together with a load,
+// kept.go has the loads that a rollback can restore, history.go the last loads. trial.go has the load that waits to be
+// confirmed, watcher.go the mark of a running watch. statefile.go reads and writes single files, remove.go takes back
+// the last load.
+package statedir
 
 import (
 	"bytes"
@@ -23,7 +33,7 @@ import (
 // loaded.nft is the script that the kernel took last, previous.nft the script before it. loaded.json describes the
 // farms of loaded.nft. loaded.zip and previous.zip have the source files of the two scripts. boot.nft is the last
 // confirmed script without rules that need an interface. trial.json, held.json, deadlines.json and the directory
-// history are described at Trial, hold, stateDeadline and HistoryEntry. A name that ends in .tmp belongs to a file that
+// history are described at Trial, at HistoryEntry, and in package live. A name that ends in .tmp belongs to a file that
 // is not complete or not committed.
 type Store struct {
 	Dir string
@@ -51,12 +61,12 @@ const (
 	pending      = ".tmp" // suffix of files that are not committed
 )
 
-// Files of package live, which reads and writes them with readJSON, writeJSON, recall and note.
+// Files of package live, which reads and writes them with ReadJSON, WriteJSON, Recall and Note.
 const (
-	trialFile    = "trial.json"    // the load that waits to be confirmed
-	heldFile     = "held.json"     // farms that were rolled back
-	countsFile   = "counts.json"   // the time from which the counts of backends are complete
-	findingsFile = "findings.json" // the findings that were reported, so that each is reported once until it changes
+	TrialFile    = "trial.json"    // the load that waits to be confirmed
+	HeldFile     = "held.json"     // farms that were rolled back
+	CountsFile   = "counts.json"   // the time from which the counts of backends are complete
+	FindingsFile = "findings.json" // the findings that were reported, so that each is reported once until it changes
 )
 
 // stateFileNames are the files of a load in the order of their renames. loaded.nft is last, because it identifies
@@ -167,8 +177,8 @@ func (s Store) stat() (script, facts fs.FileInfo) {
 	return script, facts
 }
 
-// statLoaded returns the metadata of loaded.nft, which each load creates anew.
-func (s Store) statLoaded() (fs.FileInfo, error) { return os.Stat(filepath.Join(s.Dir, loadedFile)) }
+// StatLoaded returns the metadata of loaded.nft, which each load creates anew.
+func (s Store) StatLoaded() (fs.FileInfo, error) { return os.Stat(filepath.Join(s.Dir, loadedFile)) }
 
 // unchanged reports whether two results of stat are the same file with the same content.
 func unchanged(a, b fs.FileInfo) bool {
@@ -224,8 +234,8 @@ func digestOf(script []byte) string {
 	return ""
 }
 
-// boot returns boot.nft if it has the digest, and nil otherwise.
-func (s Store) boot(digest string) []byte {
+// Boot returns boot.nft if it has the digest, and nil otherwise.
+func (s Store) Boot(digest string) []byte {
 	text, err := s.read(bootFile)
 	if err != nil || digestOf(text) != digest {
 		return nil

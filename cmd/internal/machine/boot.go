@@ -1,4 +1,4 @@
-package live
+package machine
 
 import (
 	"os"
@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sinceBoot returns the time since the boot, sleep included.
-func sinceBoot() time.Duration {
+// SinceBoot returns the time since the boot, sleep included.
+func SinceBoot() time.Duration {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
 		panic(err) // Linux has it since 2.6.39
@@ -17,11 +17,11 @@ func sinceBoot() time.Duration {
 	return time.Duration(now.Nano())
 }
 
-// bootID returns the kernel's ID of this boot.
-func bootID() string {
+// BootID returns the kernel's ID of this boot.
+func BootID() string {
 	name, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(name))
 }
 
-// bootTime returns the time of the boot.
-func bootTime() time.Time { return time.Now().UTC().Add(-sinceBoot()).Truncate(time.Second) }
+// BootTime returns the time of the boot.
+func BootTime() time.Time { return time.Now().UTC().Add(-SinceBoot()).Truncate(time.Second) }

@@ -1,4 +1,4 @@
-package live
+package statedir
 
 import (
 	"encoding/json"
@@ -29,8 +29,8 @@ func (s Store) sources(name string) (*source.Files, string) {
 	return sources, of
 }
 
-// readJSON decodes a file. If the file does not exist, the value stays unchanged.
-func (s Store) readJSON(name string, into any) error {
+// ReadJSON decodes a file. If the file does not exist, the value stays unchanged.
+func (s Store) ReadJSON(name string, into any) error {
 	text, err := s.read(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -45,22 +45,22 @@ func (s Store) readJSON(name string, into any) error {
 	return nil
 }
 
-// sourcesOf returns the source files of the last load; nil if they are not those of the script with this digest.
-func (s Store) sourcesOf(digest string) *source.Files {
+// SourcesOf returns the source files of the last load; nil if they are not those of the script with this digest.
+func (s Store) SourcesOf(digest string) *source.Files {
 	if sources, of := s.sources(sourcesFile); of == digest {
 		return sources
 	}
 	return nil
 }
 
-// recall decodes a file that note wrote, and reports whether that is possible.
-func (s Store) recall(name string, into any) bool {
+// Recall decodes a file that Note wrote, and reports whether that is possible.
+func (s Store) Recall(name string, into any) bool {
 	text, err := s.read(name)
 	return err == nil && json.Unmarshal(text, into) == nil
 }
 
-// note replaces a file that may be lost: an error leaves the old one, and a crash of the machine any one.
-func (s Store) note(name string, value any) {
+// Note replaces a file that may be lost: an error leaves the old one, and a crash of the machine any one.
+func (s Store) Note(name string, value any) {
 	text, err := json.Marshal(value)
 	if err != nil {
 		panic(err)
@@ -71,8 +71,8 @@ func (s Store) note(name string, value any) {
 	}
 }
 
-// writeJSON replaces a file, or removes it if value is nil.
-func (s Store) writeJSON(name string, value any) error {
+// WriteJSON replaces a file, or removes it if value is nil.
+func (s Store) WriteJSON(name string, value any) error {
 	path := filepath.Join(s.Dir, name)
 	if value == nil {
 		err := os.Remove(path)

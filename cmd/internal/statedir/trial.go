@@ -1,6 +1,10 @@
-package live
+package statedir
 
-import "time"
+import (
+	"time"
+
+	"farmc/cmd/internal/machine"
+)
 
 // A Trial is a load that waits to be confirmed, the content of trial.json. After its deadline the next farmc rolls it
 // back.
@@ -17,7 +21,7 @@ type Trial struct {
 // Trial returns the load that waits to be confirmed, or nil.
 func (s Store) Trial() (*Trial, error) {
 	var t *Trial
-	if err := s.readJSON(trialFile, &t); err != nil {
+	if err := s.ReadJSON(TrialFile, &t); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -25,10 +29,10 @@ func (s Store) Trial() (*Trial, error) {
 
 // Left returns the time until the deadline. It is negative after the deadline and after a reboot.
 func (t *Trial) Left() time.Duration {
-	if t.Boot != bootID() {
+	if t.Boot != machine.BootID() {
 		return -time.Second
 	}
-	return t.Deadline - sinceBoot()
+	return t.Deadline - machine.SinceBoot()
 }
 
 // Confirmed reports whether a finished trial was confirmed: its script is the last load, or the previous one if watch
@@ -38,6 +42,6 @@ func (s Store) Confirmed(digest string) (bool, error) {
 	if err != nil || last.Digest == digest {
 		return err == nil, err
 	}
-	previous, err := s.previousDigest() // renamed before loaded.nft
+	previous, err := s.PreviousDigest() // renamed before loaded.nft
 	return previous == digest, err
 }

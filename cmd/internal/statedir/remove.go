@@ -1,4 +1,4 @@
-package live
+package statedir
 
 import (
 	"errors"
@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 )
 
-// unload makes the last load the previous one, unless it is on trial. The order matters if farmc is killed: without
+// Unload makes the last load the previous one, unless it is on trial. The order matters if farmc is killed: without
 // boot.nft no boot loads rules, and the next Unload completes the rest.
-func (s Store) unload(onTrial bool) error {
-	errs := []error{s.remove(bootFile), s.writeJSON(trialFile, nil), s.writeJSON(heldFile, nil), s.remove(factsFile),
-		s.remove(countsFile), s.remove(findingsFile)}
+func (s Store) Unload(onTrial bool) error {
+	errs := []error{s.remove(bootFile), s.WriteJSON(TrialFile, nil), s.WriteJSON(HeldFile, nil), s.remove(factsFile),
+		s.remove(CountsFile), s.remove(FindingsFile)}
 	if onTrial {
 		return errors.Join(append(errs, s.remove(sourcesFile), s.remove(loadedFile), s.sync())...)
 	}

@@ -1,4 +1,4 @@
-package live
+package statedir
 
 import (
 	"bytes"
@@ -35,9 +35,9 @@ type pendingLoad struct {
 	onDisk chan error // the result of writing all files to disk
 }
 
-// prepare writes the state files of a load before the kernel gets it, so that a full disk stops the load. The data goes
+// Prepare writes the state files of a load before the kernel gets it, so that a full disk stops the load. The data goes
 // to disk while the kernel loads; commit waits for it.
-func (s Store) prepare(l Load) (*pendingLoad, error) {
+func (s Store) Prepare(l Load) (*pendingLoad, error) {
 	files := l.stateFiles()
 	load := &pendingLoad{load: l, onDisk: make(chan error, 1)}
 	err := s.linkPrevious(l)
@@ -48,14 +48,14 @@ func (s Store) prepare(l Load) (*pendingLoad, error) {
 	}
 	go load.flush()
 	if err != nil {
-		s.discard(load)
+		s.Discard(load)
 		return nil, err
 	}
 	return load, nil
 }
 
-// linkPrevious makes the last load the pending previous one, unless the new one has the same script, or the same sources
-// apart from states of backends.
+// linkPrevious makes the last load the pending previous one, unless the new one has the same script, or the same
+// sources apart from states of backends.
 func (s Store) linkPrevious(l Load) error {
 	if l.Before.Script == nil || l.KeepPrevious ||
 		l.Before.Digest == l.Last.Digest || l.Before.Sources == l.Last.Sources ||
@@ -103,10 +103,10 @@ func (k *pendingLoad) flush() {
 	k.onDisk <- errors.Join(errs...)
 }
 
-// discard undoes prepare.
-func (s Store) discard(k *pendingLoad) {
+// Discard undoes Prepare.
+func (s Store) Discard(k *pendingLoad) {
 	<-k.onDisk
-	s.removePending()
+	s.RemovePending()
 }
 
 // stateFiles returns the content of each state file of the load. A load on trial has no boot.nft: a reboot rolls it
@@ -160,8 +160,8 @@ func (k loadedFacts) text() []byte {
 	return append(append(out, '}'), after...)
 }
 
-// writeBoot replaces boot.nft.
-func (s Store) writeBoot(script []byte) error {
+// WriteBoot replaces boot.nft.
+func (s Store) WriteBoot(script []byte) error {
 	if err := s.write(bootFile, script); err != nil {
 		return err
 	}
@@ -196,16 +196,16 @@ func (s Store) create(name string, text []byte) (*os.File, error) {
 	return f, nil
 }
 
-// removePending removes the pending files of this farmc, or of one that was killed.
-func (s Store) removePending() {
-	for _, name := range append(slices.Clone(stateFileNames), trialFile, heldFile, findingsFile, countsFile) {
+// RemovePending removes the pending files of this farmc, or of one that was killed.
+func (s Store) RemovePending() {
+	for _, name := range append(slices.Clone(stateFileNames), TrialFile, HeldFile, FindingsFile, CountsFile) {
 		os.Remove(filepath.Join(s.Dir, name+pending))
 	}
 }
 
-// commit renames the prepared files: the new load becomes the last one, and the last one the previous one. Each file is
+// Commit renames the prepared files: the new load becomes the last one, and the last one the previous one. Each file is
 // complete at every moment.
-func (s Store) commit(files *pendingLoad) error {
+func (s Store) Commit(files *pendingLoad) error {
 	if err := <-files.onDisk; err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
