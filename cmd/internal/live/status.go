@@ -98,7 +98,9 @@ func (e *Engine) Status(ctx context.Context, name string) (Status, error) {
 }
 
 // statusOf is the status of the farms of the last load, whose compilation is c. The files are compiled to now.
-func (e *Engine) statusOf(ctx context.Context, last statedir.LastLoad, c, now *compilation, name string) (Status, error) {
+func (e *Engine) statusOf(
+	ctx context.Context, last statedir.LastLoad, c, now *compilation, name string,
+) (Status, error) {
 	s := newStatus()
 	s.setFaults(now)
 	var err error
