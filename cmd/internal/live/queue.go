@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,7 +10,7 @@ import (
 )
 
 // A Queue takes writes of many programs at once, and does those that wait together. Writes of one farm come one after
-// another, in the order in which they were asked for.
+// another, in the order in which they were asked for: a round has one of them, and before it those that fail anyway.
 type Queue struct {
 	engine *Engine
 	done   func([]WriteResult) // is called at the end of a round, before the programs get their results
@@ -19,8 +20,9 @@ type Queue struct {
 	working bool // a goroutine does the waiting writes
 }
 
-// MaxQueued is the longest wait of a write for its turn.
-const MaxQueued = 2500 * time.Millisecond
+// MaxQueued is the longest wait of a write for its turn, unless Write.Patience is another one. A client that waits less
+// ends its connection, and so withdraws the write.
+const MaxQueued = 10 * time.Second
 
 // maxBatch is the number of writes in a round.
 const maxBatch = 100
@@ -40,14 +42,15 @@ func NewQueue(e *Engine, done func([]WriteResult)) *Queue { return &Queue{engine
 func (q *Queue) Write(ctx context.Context, w Write) WriteResult {
 	own := &queuedWrite{Write: w, result: make(chan WriteResult, 1)}
 	q.add(own)
-	late := time.NewTimer(MaxQueued)
+	patience := cmp.Or(w.Patience, MaxQueued)
+	late := time.NewTimer(patience)
 	defer late.Stop()
 	var err error
 	select {
 	case r := <-own.result:
 		return r
 	case <-late.C:
-		err = fmt.Errorf("%w: the write got no turn within %s", ErrBusy, MaxQueued)
+		err = fmt.Errorf("%w: the write got no turn within %s", ErrBusy, patience)
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
@@ -111,18 +114,30 @@ func (q *Queue) more() bool {
 	return q.working
 }
 
-// take returns the first waiting write of each farm or list.
+// take returns the first waiting write of each farm or list, and the ones before it that fail because of the files as
+// they are now: of many clients with the same ETag, all but one need no load. The engine's locks are held.
 func (q *Queue) take() (round []*queuedWrite) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	more := map[string]int{} // waiting writes by item
+	for _, w := range q.waiting {
+		more[w.Item]++
+	}
 	taken := map[string]bool{}
 	q.waiting = slices.DeleteFunc(q.waiting, func(w *queuedWrite) bool {
 		if taken[w.Item] || len(round) == maxBatch {
 			return false
 		}
-		taken[w.Item] = true
+		more[w.Item]--
+		taken[w.Item] = more[w.Item] == 0 || !w.fails(q.engine)
 		round = append(round, w)
 		return true
 	})
 	return round
+}
+
+// fails reports whether a write has an error before anything is compiled.
+func (w *queuedWrite) fails(e *Engine) bool {
+	_, err := w.Changes(Files{e})
+	return err != nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"farmc/cmd/internal/source"
 	"farmc/compiler/diag"
@@ -31,6 +32,8 @@ type Write struct {
 	By string // cause of the load, for the history; "": that of the engine
 
 	DryRun bool // compile only; Plan.Changes says what would change
+	Patience time.Duration // longest wait for the turn in a Queue; 0: MaxQueued
+
 	Urgent bool // go on if the state directory is full; a kill may then lose the change of the file
 }
 
