@@ -21,6 +21,17 @@ func (s *Server) backend(r *http.Request) (*farm.Farm, error) {
 	return now.FarmWith(r.PathValue("farm"), r.PathValue("backend"))
 }
 
+// backendDocument returns the farm of a path, which has the backend of the path, and the document of the request. The
+// returned function gives its memory back.
+func (s *Server) backendDocument(w http.ResponseWriter, r *http.Request) (*farm.Farm, *keyReader, func(), error) {
+	f, err := s.backend(r)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	document, release, err := s.readDocument(w, r)
+	return f, &keyReader{document: document}, release, err
+}
+
 // A stateAnswer is the reply to a change of a state. Cut is the number of open connections that were cut.
 type stateAnswer struct {
 	writeAnswer
@@ -29,11 +40,7 @@ type stateAnswer struct {
 
 // putState does as farmc drain, down and up do.
 func (s *Server) putState(w http.ResponseWriter, r *http.Request) error {
-	f, err := s.backend(r)
-	if err != nil {
-		return err
-	}
-	document, release, err := s.readDocument(w, r)
+	f, document, release, err := s.backendDocument(w, r)
 	if err != nil {
 		return err
 	}
@@ -47,10 +54,10 @@ func (s *Server) putState(w http.ResponseWriter, r *http.Request) error {
 	}
 	began := time.Now()
 	write := change.Write()
-	if write.DryRun, err = isDryRun(r); err != nil {
+	result, err := s.take(r, &write)
+	if err != nil {
 		return err
 	}
-	result := s.Writer.Write(r.Context(), keyOf(r.Context()).Name, write)
 	if result.Err = change.Explain(result); result.Err != nil {
 		return writeProblem(result, f.Name)
 	}
@@ -79,8 +86,7 @@ func newWriteAnswer(r live.WriteResult, farm string, dryRun bool) writeAnswer {
 var states = []farm.State{farm.Up, farm.Drain, farm.Down}
 
 // stateChange reads the document of putState.
-func stateChange(r *http.Request, document map[string]any) (change live.StateChange, cut bool, err error) {
-	f := keyReader{document: document}
+func stateChange(r *http.Request, f *keyReader) (change live.StateChange, cut bool, err error) {
 	change = live.StateChange{Farm: r.PathValue("farm"), Backend: r.PathValue("backend"),
 		State: farm.State(f.text("state", maxWord)), For: f.duration("for", time.Second), Keep: f.flag("keep")}
 	cut = f.flag("cut")
@@ -98,15 +104,11 @@ const maxWord = 64
 
 // putWeight sets the weight of a backend; null ends that.
 func (s *Server) putWeight(w http.ResponseWriter, r *http.Request) error {
-	if _, err := s.backend(r); err != nil {
-		return err
-	}
-	document, release, err := s.readDocument(w, r)
+	_, f, release, err := s.backendDocument(w, r)
 	if err != nil {
 		return err
 	}
 	defer release()
-	f := keyReader{document: document}
 	change := live.WeightChange{Farm: r.PathValue("farm"), Backend: r.PathValue("backend"),
 		For: f.duration("for", time.Second), Keep: f.flag("keep")}
 	change.Weight, _ = f.number("weight", 1, maxWeight)

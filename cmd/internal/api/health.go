@@ -40,15 +40,11 @@ func pathBackend(r *http.Request) manage.Backend {
 
 // putHealth takes a word about a backend.
 func (s *Server) putHealth(w http.ResponseWriter, r *http.Request) error {
-	if _, err := s.backend(r); err != nil {
-		return err
-	}
-	document, release, err := s.readDocument(w, r)
+	_, f, release, err := s.backendDocument(w, r)
 	if err != nil {
 		return err
 	}
 	defer release()
-	f := &keyReader{document: document}
 	word := saying(f, pathBackend(r), keyOf(r.Context()).Name)
 	if err := f.err(); err != nil {
 		return err

@@ -198,11 +198,10 @@ func lineFaults(text []byte) (out []live.FarmFault) {
 // writeList does the change, and answers with its effect.
 func (s *Server) writeList(w http.ResponseWriter, r *http.Request, change *manage.ListChange) error {
 	began, write := time.Now(), change.Write()
-	var err error
-	if write.DryRun, err = isDryRun(r); err != nil {
+	result, err := s.take(r, &write)
+	if err != nil {
 		return err
 	}
-	result := s.Writer.Write(r.Context(), keyOf(r.Context()).Name, write)
 	if result.Err != nil {
 		return writeProblem(result, "")
 	}

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"farmc/cmd/internal/live"
@@ -40,17 +42,42 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, farm 
 
 // do does a write to a farm, and returns the answer.
 func (s *Server) do(r *http.Request, farm string, change live.Write) (live.WriteResult, writeAnswer, error) {
-	var err error
-	if change.DryRun, err = isDryRun(r); err != nil {
-		return live.WriteResult{}, writeAnswer{}, err
-	}
 	began := time.Now()
-	result := s.Writer.Write(r.Context(), keyOf(r.Context()).Name, change)
+	result, err := s.take(r, &change)
+	if err != nil {
+		return result, writeAnswer{}, err
+	}
 	if result.Err != nil {
 		return result, writeAnswer{}, writeProblem(result, farm)
 	}
 	return result, writeAnswer{Changes: result.ChangesOf(farm), Warnings: result.Warnings,
 		Took: time.Since(began).Seconds(), DryRun: change.DryRun}, nil
+}
+
+// take does a write for the key of a request. The parameter dry-run changes nothing, and the header Prefer bounds the
+// wait for the turn.
+func (s *Server) take(r *http.Request, change *live.Write) (live.WriteResult, error) {
+	var err error
+	if change.DryRun, err = isDryRun(r); err != nil {
+		return live.WriteResult{}, err
+	}
+	change.Patience = patience(r.Header)
+	return s.Writer.Write(r.Context(), keyOf(r.Context()).Name, *change), nil
+}
+
+// maxPatience is the longest wait for a turn: the answer must be sent within answerTime.
+const maxPatience = 30 * time.Second
+
+// patience returns the wait that the header "Prefer: wait=SECONDS" asks for (RFC 7240); 0: the usual one. Preferences
+// that are not understood have no effect.
+func patience(h http.Header) time.Duration {
+	for preference := range strings.SplitSeq(strings.Join(h.Values("Prefer"), ","), ",") {
+		text, isWait := strings.CutPrefix(strings.TrimSpace(preference), "wait=")
+		if seconds, err := strconv.ParseUint(text, 10, 16); isWait && err == nil {
+			return min(time.Duration(seconds)*time.Second, maxPatience)
+		}
+	}
+	return 0
 }
 
 // isDryRun reports whether a request asks for its reply alone. A parameter with another name is an error, as a misspelt

@@ -78,6 +78,31 @@ func (f succeeding) Rollback(context.Context, string, int) live.WriteResult {
 	return live.WriteResult{Err: f.err, Warnings: []live.FarmFault{}}
 }
 
+// A patient writer refuses every write after the wait that its client prefers.
+type patient struct{ Writer }
+
+func (patient) Write(_ context.Context, _ string, w live.Write) live.WriteResult {
+	return live.WriteResult{Err: fmt.Errorf("waited %v", w.Patience)}
+}
+
+// The header Prefer bounds the wait of a write for its turn.
+func TestPreferredWait(t *testing.T) {
+	s := start(t, siteFiles)
+	s.Writer = patient{}
+	for prefer, want := range map[string]string{"": "0s", "wait=2": "2s", "respond-async, wait=10": "10s",
+		"wait=100": "30s", "wait=soon": "0s", "wait=-1": "0s"} {
+		for request, body := range map[string]string{"PATCH /v1/farms/web": "{}",
+			"PUT /v1/farms/web/backends/b1/state": `{"state": "up"}`, "PUT /v1/lists/bad": `{"entries": []}`} {
+			method, path, _ := strings.Cut(request, " ")
+			x := s.do(t, exchange{key: "writer", method: method, path: path, body: body,
+				header: map[string]string{"Prefer": prefer}})
+			if !strings.Contains(x.answer, "waited "+want+`"`) {
+				t.Errorf("%s, Prefer: %s: %s, want %s", request, prefer, x.answer, want)
+			}
+		}
+	}
+}
+
 // The replies of writes and loads are those that the description of the API has.
 func TestRepliesOfWrites(t *testing.T) {
 	s := start(t, siteFiles)
