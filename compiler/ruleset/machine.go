@@ -13,7 +13,7 @@ type Machine struct {
 	Route  func(backend netip.Addr) Route // nil: routes are not known; it is asked several times for a backend
 	Ports  func() []uint16                // that programs of the machine serve on, in order; nil: not known
 
-	// Machines of one version give the same answers of Route, so that these are not asked for again. 0: they may differ.
+	// Machines of one version have the same routes, so that these are not asked for again. 0: they may differ.
 	RouteVersion uint64
 
 	ClientPorts farm.Ports // that the kernel gives to clients of the machine; zero: not known

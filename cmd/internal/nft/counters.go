@@ -21,37 +21,87 @@ type Element struct {
 	Key    []byte // as the kernel stores it: each field is padded to a multiple of four bytes
 }
 
+func (e Element) sameSet(o Element) bool { return e.Set == o.Set && e.Family == o.Family }
+
 // A Counter is the state of a counter of an element or of a counter object.
 type Counter struct{ Packets, Bytes uint64 }
 
 // Counters gives the counters of the elements, in the same order. A missing element, or one without a counter, has the
-// zero Counter. Each element costs 2 µs on Linux 6.18 for a set of any size; nft would read all elements of all sets.
+// zero Counter. Each element costs 2 to 4 µs on Linux 6.18; nft would read all elements of all sets.
 func (n Nft) Counters(ctx context.Context, elements []Element) ([]Counter, error) {
 	counters := make([]Counter, len(elements))
-	if len(elements) == 0 {
-		return counters, nil
+	for from := 0; from < len(elements); {
+		to := endOfSet(elements, from)
+		if err := readSetCounters(ctx, elements[from:to], counters[from:to]); err != nil {
+			return nil, err
+		}
+		from = to
 	}
+	return counters, nil
+}
+
+// endOfSet is the index after the elements of one set. Few elements of several sets count as those of one.
+func endOfSet(elements []Element, from int) int {
+	to := from
+	for to < len(elements) {
+		end := to
+		for end < len(elements) && elements[end].sameSet(elements[to]) {
+			end++
+		}
+		switch {
+		case end-to < minDump:
+		case to == from:
+			return end
+		default:
+			return to
+		}
+		to = end
+	}
+	return to
+}
+
+// readSetCounters reads the counters of elements by a dump of their set, or by queries.
+func readSetCounters(ctx context.Context, elements []Element, counters []Counter) error {
+	numbers := numbersOf(elements)
+	if numbers == nil || !dumpsWell(ctx, elements) {
+		return queryCounters(ctx, elements, counters)
+	}
+	socket, err := newQuerySocket()
+	if err != nil {
+		return fmt.Errorf("read counters: %w", err)
+	}
+	defer unix.Close(socket)
+	err = dumpCounters(socket, elements[0], numbers, counters)
+	if errors.Is(err, errChanging) {
+		clear(counters)
+		return queryCounters(ctx, elements, counters)
+	}
+	if err != nil {
+		return fmt.Errorf("read counters of %s: %w", elements[0].Set, err)
+	}
+	return nil
+}
+
+// queryCounters reads the counters of elements by a query for each, on several processors if there are many.
+func queryCounters(ctx context.Context, elements []Element, counters []Counter) error {
 	parts := min(runtime.GOMAXPROCS(0), 1+len(elements)/minPart)
 	var calls errgroup.Group
 	for i := range parts {
 		from, to := i*len(elements)/parts, (i+1)*len(elements)/parts
 		socket, err := newQuerySocket() // here: its network namespace is that of the thread
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("read counters: %w", err), calls.Wait())
+			return errors.Join(fmt.Errorf("read counters: %w", err), calls.Wait())
 		}
 		read := func() error {
 			defer unix.Close(socket)
 			return readPart(ctx, socket, elements[from:to], counters[from:to])
 		}
 		if parts == 1 {
-			return counters, read()
+			return read()
 		}
 		calls.Go(read)
 	}
-	if err := calls.Wait(); err != nil {
-		return nil, err
-	}
-	return counters, nil
+	return calls.Wait()
 }
 
 // minPart is the least number of elements for which a second processor is worth it.
@@ -203,8 +253,16 @@ func counterIn(expression []byte) Counter {
 
 // newCounter parses the attributes of a counter.
 func newCounter(data []byte) Counter {
-	attrs := nfnetlink.Parse(data)
-	return Counter{attrs.Number64(unix.NFTA_COUNTER_PACKETS), attrs.Number64(unix.NFTA_COUNTER_BYTES)}
+	return Counter{number64(attribute(data, unix.NFTA_COUNTER_PACKETS)),
+		number64(attribute(data, unix.NFTA_COUNTER_BYTES))}
+}
+
+// number64 gives the number of an attribute; 0 if it is missing.
+func number64(value []byte) uint64 {
+	if len(value) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(value)
 }
 
 // NamedCounters gives the counter objects of table inet farmc by their names.
