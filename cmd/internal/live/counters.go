@@ -6,7 +6,6 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -33,45 +32,64 @@ func (e *Engine) counters(ctx context.Context, counted []reload.CountedElement) 
 // keyBytes encodes a key as the kernel does: its fields in order, each padded to a multiple of 4 bytes if there are
 // several.
 func keyBytes(c reload.CountedElement) []byte {
-	var key []byte
-	words := strings.Split(c.Key, " . ")
-	if len(words) != len(c.Keys) {
+	const most = 64 // bytes of a key (NFT_DATA_VALUE_MAXLEN)
+	if strings.Count(c.Key, " . ") != len(c.Keys)-1 {
 		return nil
 	}
-	for i, field := range c.Keys {
-		bytes := fieldBytes(field, words[i])
-		if len(c.Keys) > 1 {
-			bytes = append(slices.Clip(bytes), make([]byte, (4-len(bytes)%4)%4)...)
+	key, rest := make([]byte, 0, most), c.Key
+	for _, field := range c.Keys {
+		var word string
+		word, rest, _ = strings.Cut(rest, " . ")
+		key = appendField(key, field, word)
+		for len(c.Keys) > 1 && len(key)%4 != 0 {
+			key = append(key, 0)
 		}
-		key = append(key, bytes...)
 	}
 	return key
 }
 
 var protocols = map[string]byte{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP, "sctp": unix.IPPROTO_SCTP}
 
-func fieldBytes(field reload.Field, word string) []byte {
-	number, _ := strconv.ParseUint(word, 0, 32)
+// appendField adds a field of a key. 100,000 keys are encoded at once, so it allocates nothing for usual fields.
+func appendField(key []byte, field reload.Field, word string) []byte {
 	if bits := field.Raw(); bits > 0 {
 		payload, ok := new(big.Int).SetString(word, 0)
 		if !ok || payload.BitLen() > bits {
-			return nil
+			return key
 		}
-		return payload.FillBytes(make([]byte, bits/8))
+		return append(key, payload.FillBytes(make([]byte, bits/8))...)
 	}
 	switch field {
 	case reload.ProtocolField:
-		return []byte{protocols[word]}
+		return append(key, protocols[word])
 	case reload.IP4Field, reload.IP6Field:
-		address, _ := netip.ParseAddr(word)
-		return address.AsSlice()
+		return appendAddress(key, word)
 	case reload.PortField:
-		return binary.BigEndian.AppendUint16(nil, uint16(number))
+		return binary.BigEndian.AppendUint16(key, uint16(numberOf(word)))
 	case reload.IntegerField, reload.MarkField:
-		return binary.NativeEndian.AppendUint32(nil, uint32(number))
+		return binary.NativeEndian.AppendUint32(key, uint32(numberOf(word)))
 	case reload.MACField:
 		address, _ := net.ParseMAC(word)
-		return address
+		return append(key, address...)
 	}
-	return nil
+	return key
+}
+
+func appendAddress(key []byte, word string) []byte {
+	address, _ := netip.ParseAddr(word)
+	switch {
+	case address.Is4():
+		four := address.As4()
+		return append(key, four[:]...)
+	case address.Is6():
+		sixteen := address.As16()
+		return append(key, sixteen[:]...)
+	}
+	return key
+}
+
+// numberOf gives a number that a script writes; 0 if it is none.
+func numberOf(word string) uint64 {
+	number, _ := strconv.ParseUint(word, 0, 32)
+	return number
 }
