@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -162,6 +163,29 @@ func TestEveryChangeOfAScriptIsDescribed(t *testing.T) {
 		changed := describe(t, map[string]string{"web": fmt.Sprintf(farm, keys[0], keys[1])})
 		if got := Changes(usual, changed); len(got) == 0 {
 			t.Errorf("no change for %q", keys)
+		}
+	}
+}
+
+// State directories have descriptions as json.Marshal writes them.
+func TestDescriptionIsJSON(t *testing.T) {
+	for name, text := range describe(t, map[string]string{
+		"down": "listen = '192.0.2.10:80'\nstate = 'down'\nbackends = {}\n",
+		"two": "listen = ['192.0.2.10:80', '*:1']\nscheduler = 'hash'\n[backends]\n" +
+			"b2 = { address = '10.0.0.2', weight = 5 }\nb1.address = ['10.0.0.1', 'fd00::1']\n",
+	}) {
+		var of details
+		if err := json.Unmarshal([]byte(text), &of); err != nil {
+			t.Errorf("%s: %v: %s", name, err, text)
+			continue
+		}
+		if want, _ := json.Marshal(of); string(want) != string(text) {
+			t.Errorf("%s: got\n%s, want\n%s", name, text, want)
+		}
+	}
+	for _, text := range []string{"", "a", "é", `"\`, "<&>", "\x00\x1f", "\u2028", "\xff", "~\x7f "} {
+		if want, _ := json.Marshal(text); string(appendText(nil, text)) != string(want) {
+			t.Errorf("%q: got %s, want %s", text, appendText(nil, text), want)
 		}
 	}
 }

@@ -70,8 +70,8 @@ func (v value[T]) named(fact string) value[T] {
 
 // always describes the value at its default, too.
 func (v value[T]) always() value[T] {
-	describe := v.describe
-	v.describe = func(_ *Key, of T) string { return describe(&Key{}, of) }
+	describe, none := v.describe, &Key{}
+	v.describe = func(_ *Key, of T) string { return describe(none, of) }
 	return v
 }
 
