@@ -111,7 +111,12 @@ func (d *checkedDir) ReadDir(name string) ([]fs.DirEntry, error) {
 }
 
 // Stat returns the metadata of a file, or of the target of a link.
-func (d *checkedDir) Stat(name string) (fs.FileInfo, error) { return d.status("stat", name, walk{}) }
+func (d *checkedDir) Stat(name string) (fs.FileInfo, error) {
+	if info := d.plainStat(name); info != nil {
+		return info, nil
+	}
+	return d.status("stat", name, walk{})
+}
 
 // Lstat returns the metadata of a file or link.
 func (d *checkedDir) Lstat(name string) (fs.FileInfo, error) {

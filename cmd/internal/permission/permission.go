@@ -4,7 +4,8 @@
 // The package knows paths, owners, modes and access control lists. It does not know the content of files.
 //
 // permission.go (Check) collects the findings. dir.go wraps a directory so that each file is checked on the descriptor
-// that it is read from. walk.go resolves a path name by name, and follows links itself.
+// that it is read from; info.go asks for the metadata of plain files without opening them. walk.go resolves a path name
+// by name, and follows links itself.
 package permission
 
 import (
@@ -226,7 +227,11 @@ func (f *finding) add(n node, name, message, hint string) {
 
 // writers returns the users other than root who can write to a file, and the command that ends that.
 func writers(name string, n node) (who, hint string) {
-	mode, path := n.stat.Mode, shell.Path(name)
+	mode := n.stat.Mode
+	if mode&0o022 == 0 && trusted(n.stat.Uid) { // nearly all files: the quoted path is needed for the others alone
+		return "", ""
+	}
+	path := shell.Path(name)
 	switch {
 	case !trusted(n.stat.Uid):
 		return "the user " + userName(n.stat.Uid), "chown root " + path

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -108,4 +109,54 @@ func TestOpenTrusted(t *testing.T) {
 	opens("not a regular file")
 	do(t, os.Remove(name))
 	opens("no such file")
+}
+
+// The metadata of a plain file, without opening it, is the same as that of its descriptor. A file that others can
+// write to, a link and a file of a directory that others can write to are opened, and reported.
+func TestPlainStat(t *testing.T) {
+	for _, test := range []struct {
+		rule  string
+		make  func(t *testing.T, root string)
+		plain bool
+		want  int // findings
+	}{
+		{"plain", func(*testing.T, string) {}, true, 0},
+		{"world-writable", func(t *testing.T, root string) { do(t, os.Chmod(root+"/web.toml", 0o646)) }, false, 1},
+		{"of-another-user", func(t *testing.T, root string) {
+			if err := os.Chown(root+"/web.toml", 1234, 0); err != nil {
+				t.Skip(err)
+			}
+		}, false, 1},
+		{"directory-of-others", func(t *testing.T, root string) { do(t, os.Chmod(root, 0o757)) }, false, 1},
+		{"link", func(t *testing.T, root string) {
+			do(t, os.Rename(root+"/web.toml", root+"/file"), os.Symlink("file", root+"/web.toml"))
+		}, false, 0},
+		{"fifo", func(t *testing.T, root string) {
+			do(t, os.Remove(root+"/web.toml"), unix.Mkfifo(root+"/web.toml", 0o600))
+		}, false, 0},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			root := t.TempDir()
+			writeFiles(t, root, map[string]string{"web.toml": plain})
+			test.make(t, root)
+			p := New(false)
+			p.off = false
+			defer p.Close()
+			p.Dirs([]farm.Dir{dirAt(root)})
+			dir := p.dirs[0]
+			if got := dir.plainStat("web.toml") != nil; got != test.plain {
+				t.Errorf("plain: %t, want %t", got, test.plain)
+			}
+			got, err := dir.Stat("web.toml")
+			want, err2 := os.Stat(root + "/web.toml")
+			do(t, err, err2)
+			if got.Mode() != want.Mode() || got.Size() != want.Size() || !got.ModTime().Equal(want.ModTime()) ||
+				*got.Sys().(*syscall.Stat_t) != *want.Sys().(*syscall.Stat_t) {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+			if d := p.Diagnostics(); len(d) != test.want {
+				t.Errorf("%d findings, want %d: %v", len(d), test.want, d)
+			}
+		})
+	}
 }
