@@ -38,7 +38,7 @@ func (s *Files) Cached(dirs []farm.Dir, before *Files, began time.Time) []farm.D
 	if before == nil {
 		before = &Files{}
 	}
-	s.ByPath = make(map[string]File, len(before.ByPath))
+	s.ByPath, s.before = make(map[string]File, len(before.ByPath)), before.sorted
 	cache := &fileCache{sources: s, previous: before, began: began}
 	cache.states, cache.localClock = map[fileName]fileState{}, map[uint64]bool{}
 	cached := slices.Clone(dirs)

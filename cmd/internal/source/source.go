@@ -36,6 +36,7 @@ type Files struct {
 	digest string   // result of Digest; "": not computed
 	edited string   // result of EditsDigest; "": not computed
 	sorted []string // result of Paths
+	before []string // result of Paths of the files read before: mostly they have the same paths
 }
 
 // A Dir is the path of a directory as given by the administrator. In a lenient directory, list lines that are not
@@ -67,10 +68,22 @@ func (s *Files) Add(f File) {
 
 // Paths returns the full paths of the files, sorted.
 func (s *Files) Paths() []string {
-	if len(s.sorted) != len(s.ByPath) { // files are added, but never removed
+	switch {
+	case len(s.sorted) == len(s.ByPath): // files are added, but never removed
+	case s.hasPaths(s.before):
+		s.sorted = s.before
+	default:
 		s.sorted = slices.Sorted(maps.Keys(s.ByPath))
 	}
 	return s.sorted
+}
+
+// hasPaths reports whether the paths are those of the files.
+func (s *Files) hasPaths(paths []string) bool {
+	return len(paths) == len(s.ByPath) && !slices.ContainsFunc(paths, func(p string) bool {
+		_, exists := s.ByPath[p]
+		return !exists
+	})
 }
 
 // Of returns the files of a farm or list.
