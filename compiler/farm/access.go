@@ -21,6 +21,7 @@ type ClientList struct {
 	words    []string       // as the farm says it
 	Lists    []*AddressList // in the order of their names
 	networks []familyRange  // that the farm itself names
+	count    int            // of these networks, as prefixes
 }
 
 // String writes the clients as a farm does.
@@ -79,7 +80,6 @@ const maxOwnNetworks = 20_000
 
 func readClients(t *toml.Table, key string, lists map[string]*AddressList) ClientList {
 	var p ClientList
-	count := 0
 	for _, w := range t.Words(key) {
 		p.words = append(p.words, w.Text)
 		name, isList := strings.CutPrefix(w.Text, "@")
@@ -98,7 +98,7 @@ func readClients(t *toml.Table, key string, lists map[string]*AddressList) Clien
 				t.Fault(w.Place, addr.NetworkSyntax+`, or "@list"`, "%s: %v", key, err)
 				continue
 			}
-			if count += n.Range().CountPrefixes(addr.FamilyOf(n.First)); count > maxOwnNetworks {
+			if p.count += n.Range().CountPrefixes(addr.FamilyOf(n.First)); p.count > maxOwnNetworks {
 				t.Fault(w.Place, "a list is a file beside the farms, and holds more: @list",
 					"%s: the items up to here are more than %d networks", key, maxOwnNetworks)
 				return p

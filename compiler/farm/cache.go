@@ -60,7 +60,9 @@ func (c *Cache) readFarms(files []farmFiles, lists map[string]*AddressList, list
 		r, known := c.farms[files[i].name]
 		if !known || !r.files.same(files[i]) || listsChanged && files[i].mayNameList() {
 			r = &Reading{files: files[i]}
-			r.farm = parseFarm(files[i], lists, &r.faults)
+			if r.farm = parseFarm(files[i], lists, &r.faults); r.farm != nil {
+				r.size = r.farm.size()
+			}
 		}
 		readings[i] = r
 	})
@@ -69,6 +71,8 @@ func (c *Cache) readFarms(files []farmFiles, lists map[string]*AddressList, list
 	for _, r := range readings {
 		c.farms[r.files.name] = r
 		*faults = append(*faults, r.faults...)
+	}
+	for _, r := range fitting(readings, faults) {
 		if r.farm != nil {
 			farms = append(farms, r.farm)
 		}

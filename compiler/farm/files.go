@@ -44,7 +44,7 @@ type file struct {
 
 // The sizes of the largest files that are read, in bytes. A list of 1,000,000 networks, and a farm of MaxBackends, are
 // half as large, so a larger file is here by mistake. All farms and drop-ins together have at most maxFarmsSize bytes:
-// 30,000 farms have half of them.
+// 30,000 farms have half of them. All lists together have at most maxListSize bytes.
 const (
 	maxListSize  = 64 << 20
 	MaxFarmSize  = 1 << 20
@@ -328,10 +328,20 @@ func assemble(top layers, dropIns map[string]*layers, faults *diag.Diagnostics) 
 			"all farms and drop-ins together have %d bytes, at most %d", n, maxFarmsSize)})
 		s.farms = nil
 	}
+	if n := len(s.farms); n > maxFarms {
+		*faults = append(*faults, diag.Diagnostic{Message: fmt.Sprintf("%d farms, at most %d", n, maxFarms),
+			Hint: "a farm can listen on several addresses and ports"})
+		s.farms = nil
+	}
 	for _, list := range top.load(top.named(".list")) {
 		if wellNamed(list.file, "list", faults) && list.err == nil {
 			s.lists = append(s.lists, list.file)
 		}
+	}
+	if n := sizeOf(s.lists); n > maxListSize {
+		*faults = append(*faults, diag.Diagnostic{Message: fmt.Sprintf(
+			"all lists together have %d bytes, at most %d", n, maxListSize)})
+		s.farms, s.lists = nil, nil
 	}
 	for _, farm := range slices.Sorted(maps.Keys(dropIns)) {
 		if _, ok := top.files[farm+".toml"]; !ok {
@@ -345,10 +355,15 @@ func assemble(top layers, dropIns map[string]*layers, faults *diag.Diagnostics) 
 // size is the number of bytes of all farms and drop-ins.
 func (s source) size() (n int) {
 	for _, f := range s.farms {
-		n += len(f.main.text)
-		for _, d := range f.dropIns {
-			n += len(d.text)
-		}
+		n += len(f.main.text) + sizeOf(f.dropIns)
+	}
+	return n
+}
+
+// sizeOf is the number of bytes of files.
+func sizeOf(files []file) (n int) {
+	for _, f := range files {
+		n += len(f.text)
 	}
 	return n
 }

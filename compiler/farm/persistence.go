@@ -223,10 +223,14 @@ func validateSessions(t *toml.Table, f *Farm) {
 	if f.Persistence == nil {
 		return
 	}
+	numbers := make(map[string]int, len(f.Backends))
+	for i, b := range f.Backends {
+		numbers[b.Name] = i
+	}
 	for _, s := range f.Persistence.Static {
-		i := slices.IndexFunc(f.Backends, func(b Backend) bool { return b.Name == s.Backend })
+		i, known := numbers[s.Backend]
 		switch notListened := f.notListened(s); {
-		case i < 0:
+		case !known:
 			t.Fault(s.value, diag.Suggest(s.Backend, f.backendNames()), "static: there is no backend %s", s.Backend)
 		case notListened != "" && len(f.Listen) > 0:
 			t.Fault(s.Place, "", "static: the farm does not listen on %s", notListened)

@@ -13,6 +13,7 @@ type Reading struct {
 	files  farmFiles
 	farm   *Farm // nil if the main file could not be parsed
 	faults diag.Diagnostics
+	size   size
 
 	once     sync.Once
 	document json.RawMessage // of Document

@@ -19,6 +19,7 @@ type slotAssignment struct {
 	slots    []int                 // the index of a backend for each slot
 	eligible []farm.Backend        // all backends that a connection can be sent to
 	ids      map[string]netip.Addr // by the names of backends, where the pick takes two steps
+	names    map[string]bool       // of the eligible backends, once isEligible was asked
 }
 
 // maxKeptSlots is the number of slots up to which a farm keeps its assignment for the next compile: a maglev table
@@ -55,18 +56,37 @@ func (s *service) newAssignment(family addr.Family) *slotAssignment {
 	return a
 }
 
+// slotNumber is the number of slots of the farm's assignment, which is not made for that.
+func (s *service) slotNumber(family addr.Family) int {
+	known := s.slotNumbers[family]
+	if known == 0 && s.Scheduler != farm.Maglev {
+		if serving := s.Serving(family); len(serving) > 0 {
+			known = slots.Number(farm.ShareWeights(serving))
+		}
+		s.slotNumbers[family] = known
+	}
+	return known
+}
+
 // next gives the backend that serves after a backend, in the order of names; if no other backend serves, the same one.
 func (a *slotAssignment) next(b farm.Backend) farm.Backend {
 	if len(a.serving) == 0 {
 		return b
 	}
-	i := slices.IndexFunc(a.serving, func(o farm.Backend) bool { return o.Name > b.Name })
-	return a.serving[max(i, 0)]
+	i, _ := slices.BinarySearchFunc(a.serving, b.Name+"\x00", // greater than the name, and less than each longer one
+		func(o farm.Backend, name string) int { return strings.Compare(o.Name, name) })
+	return a.serving[i%len(a.serving)]
 }
 
 // isEligible reports whether a connection can be sent to the backend of that name.
 func (a *slotAssignment) isEligible(backend string) bool {
-	return slices.ContainsFunc(a.eligible, func(b farm.Backend) bool { return b.Name == backend })
+	if a.names == nil {
+		a.names = make(map[string]bool, len(a.eligible))
+		for _, b := range a.eligible {
+			a.names[b.Name] = true
+		}
+	}
+	return a.names[backend]
 }
 
 // maglevName names a maglev table by its content, so that farms with the same backends share it.
@@ -86,11 +106,19 @@ type farmFamily struct {
 	family addr.Family
 }
 
-// assignment gives the assignment of a frontend's farm. Large ones are kept for this compile alone.
+// assignment gives the assignment of a frontend's farm. Large ones are kept for this compile alone. It is empty once
+// there are too many slots: the compile has a fault, and the slots of thousands of farms would take minutes.
 func (l *linker) assignment(d frontend) *slotAssignment {
 	of := farmFamily{d.farm, d.Family}
+	if l.slots > slots.Max {
+		return &slotAssignment{}
+	}
 	if known := l.assignments[of]; known != nil {
 		return known
+	}
+	if n := d.farm.slotNumber(d.Family); n > slots.Max {
+		l.addSlots(d.farm, n)
+		return &slotAssignment{}
 	}
 	a := d.farm.assign(d.Family)
 	if d.farm.assignments[d.Family] == nil {

@@ -13,9 +13,11 @@ type service struct {
 	*farm.Farm
 	frontends   []frontend
 	assignments [len(addr.Families)]*slotAssignment
-	pieces      [pieceKinds][]*piece // by the numbers of frontends
-	replies     []*replySources      // by the numbers of frontends
-	origins     []*diag.Origin       // by the numbers of frontends
+	slotNumbers [len(addr.Families)]int // 0: not known yet, or none
+	ofBackends  map[string]*diag.Origin // origins, by the names of backends
+	pieces      [pieceKinds][]*piece    // by the numbers of frontends
+	replies     []*replySources         // by the numbers of frontends
+	origins     []*diag.Origin          // by the numbers of frontends
 	prepared    bool
 
 	commonRoutes [len(addr.Families)]commonRoute
@@ -52,13 +54,32 @@ func (s *service) prepare() {
 		s.frontends[0].piece(invalidPiece, s.frontends[0].invalidElements)
 	}
 	for _, d := range s.frontends {
-		if !d.sharesPick() || s.twoStep(d.Family) {
-			continue
-		}
-		if a := s.assign(d.Family); len(a.slots) > 0 && len(a.slots) <= maxSharedSlots {
-			d.piece(slotPiece, func() []element { return d.slotElements(a) })
+		if d.sharedSlots() > 0 {
+			d.piece(slotPiece, func() []element { return d.slotElements(s.assign(d.Family)) })
 		}
 	}
+}
+
+// sharedSlots is the number of slots in pieces that prepare renders.
+func (s *service) sharedSlots() (sum int) {
+	if s.Down || !s.Tracked() {
+		return 0
+	}
+	for _, d := range s.frontends {
+		sum += d.sharedSlots()
+	}
+	return sum
+}
+
+// sharedSlots is the number of the frontend's slots in a map that farms share; 0 if there are too many to share it.
+func (d frontend) sharedSlots() int {
+	if !d.sharesPick() || d.farm.twoStep(d.Family) {
+		return 0
+	}
+	if n := d.farm.slotNumber(d.Family); n <= maxSharedSlots {
+		return n
+	}
+	return 0
 }
 
 // A frontend is a farm's frontend on its way to keys of sets and maps.
@@ -120,7 +141,15 @@ func (d frontend) origin() *diag.Origin { return d.farm.origins[d.number] }
 
 // backendOrigin is the origin of elements that stand for a backend.
 func (s *service) backendOrigin(b farm.Backend) *diag.Origin {
-	return &diag.Origin{Farm: s.Name, Key: "backends." + b.Name, Place: b.Place}
+	known := s.ofBackends[b.Name]
+	if known == nil {
+		if s.ofBackends == nil {
+			s.ofBackends = make(map[string]*diag.Origin, len(s.Backends))
+		}
+		known = &diag.Origin{Farm: s.Name, Key: "backends." + b.Name, Place: b.Place}
+		s.ofBackends[b.Name] = known
+	}
+	return known
 }
 
 // backendElement is an element that stands for a backend.

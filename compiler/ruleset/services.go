@@ -8,6 +8,7 @@ import (
 
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
+	"farmc/compiler/slots"
 )
 
 // Services keeps the rendered elements of each farm from one script to the next, and the last scripts. The zero
@@ -74,13 +75,18 @@ func (s *Services) of(farms []*farm.Farm) []*service {
 	return out
 }
 
-// prepare renders the elements that nearly every script needs, on all processors.
+// prepare renders the elements that nearly every script needs, on all processors. It ends where there are too many
+// slots, which is a fault of the script.
 func prepare(services []*service) {
 	var calls errgroup.Group
 	calls.SetLimit(runtime.GOMAXPROCS(0))
+	sum := 0
 	for _, s := range services {
 		if s.prepared {
 			continue
+		}
+		if sum += s.sharedSlots(); sum > slots.Max {
+			break
 		}
 		calls.Go(func() error {
 			s.prepare()

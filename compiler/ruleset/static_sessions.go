@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -76,6 +77,8 @@ func (s *service) sessionOrigin(of farm.Session) *diag.Origin {
 type sessionRange struct {
 	addr.Network
 	session farm.Session
+	bits    int // of the network
+	order   int // among the networks by their bits, then as the farm has them
 }
 
 func (r sessionRange) key() string {
@@ -83,34 +86,60 @@ func (r sessionRange) key() string {
 }
 
 // disjoint makes ranges of networks that have no address in common: where two networks overlap, the smaller one counts.
+// The parts of a network stand in the order of their addresses, in the place of the network.
 func disjoint(sessions []farm.Session) []sessionRange {
-	sorted := slices.Clone(sessions)
-	size := func(s farm.Session) int { return netip.MustParsePrefix(s.Client[0]).Bits() }
-	slices.SortStableFunc(sorted, func(a, b farm.Session) int { return size(a) - size(b) })
-	var out []sessionRange
-	for _, s := range sorted {
-		p := netip.MustParsePrefix(s.Client[0])
-		inner := sessionRange{addr.Network{First: p.Addr(), Last: addr.Last(p)}, s}
-		i := slices.IndexFunc(out, func(outer sessionRange) bool { return outer.holds(inner) })
-		if i < 0 {
-			out = append(out, inner)
-			continue
+	networks := sessionRanges(sessions)
+	slices.SortFunc(networks, compareAddresses)
+	var groups [][]sessionRange
+	for len(networks) > 0 {
+		n := 1
+		for n < len(networks) && networks[0].holds(networks[n]) {
+			n++
 		}
-		out = slices.Replace(out, i, i+1, out[i].around(inner)...)
+		parts, _ := split(networks[:n])
+		parts[0].order = networks[0].order
+		groups, networks = append(groups, parts), networks[n:]
+	}
+	slices.SortFunc(groups, func(a, b []sessionRange) int { return a[0].order - b[0].order })
+	return slices.Concat(groups...)
+}
+
+func sessionRanges(sessions []farm.Session) []sessionRange {
+	out := make([]sessionRange, len(sessions))
+	for i, s := range sessions {
+		p := netip.MustParsePrefix(s.Client[0])
+		out[i] = sessionRange{Network: addr.Network{First: p.Addr(), Last: addr.Last(p)}, session: s, bits: p.Bits()}
+	}
+	slices.SortStableFunc(out, func(a, b sessionRange) int { return a.bits - b.bits })
+	for i := range out {
+		out[i].order = i
 	}
 	return out
 }
 
-// around gives the inner range, and the parts of the outer one before and after it.
-func (r sessionRange) around(inner sessionRange) []sessionRange {
-	parts := []sessionRange{inner}
-	if r.First != inner.First {
-		parts = append([]sessionRange{{addr.Network{First: r.First, Last: inner.First.Prev()}, r.session}}, parts...)
+// compareAddresses orders by the other fields, then by address, a network before the ones within it.
+func compareAddresses(a, b sessionRange) int {
+	return cmp.Or(slices.Compare(a.session.Client[1:], b.session.Client[1:]), a.First.Compare(b.First), a.bits-b.bits)
+}
+
+// split gives the parts of the first network, which holds the others, and how many of the networks it holds.
+func split(networks []sessionRange) (parts []sessionRange, held int) {
+	outer := networks[0]
+	rest, at := outer, 1
+	for at < len(networks) && outer.holds(networks[at]) {
+		inner := networks[at]
+		if rest.First != inner.First {
+			rest.Last = inner.First.Prev()
+			parts = append(parts, rest)
+		}
+		within, n := split(networks[at:])
+		parts, at = append(parts, within...), at+n
+		rest.First, rest.Last = inner.Last.Next(), outer.Last
+		if inner.Last == outer.Last {
+			return parts, at
+		}
 	}
-	if r.Last != inner.Last {
-		parts = append(parts, sessionRange{addr.Network{First: inner.Last.Next(), Last: r.Last}, r.session})
-	}
-	return parts
+	return append(parts, rest), at
 }
 
 // holds reports whether all of the other range is in this one, and both have the same other fields.

@@ -46,14 +46,13 @@ func (s *service) keyPrefix(family addr.Family, backends int) keyPrefix {
 		if d.Family != family {
 			continue
 		}
-		if frontends++; frontends > 1 && d.Specificity != specificity {
+		frontends++
+		if frontends > 1 && d.Specificity != specificity || frontends*backends > maxSharedSlots {
 			return noPrefix
 		}
 		specificity = d.Specificity
 	}
 	switch {
-	case frontends*backends > maxSharedSlots:
-		return noPrefix
 	case specificity == farm.ExactPort:
 		return frontendPrefix
 	case specificity == farm.WholeAddress:

@@ -1,0 +1,90 @@
+package farm
+
+import (
+	"fmt"
+
+	"farmc/compiler/addr"
+	"farmc/compiler/diag"
+)
+
+// A size is the amount of work that a farm is.
+type size struct {
+	backends  int
+	frontends int // single ports, ranges of ports and whole addresses, for each protocol
+	pairs     int // of a frontend and a backend of its family
+	networks  int // that the farm itself names
+}
+
+// totals are the bounds on the sum over all farms. They hold the time of a compile below 10 s, and its memory below
+// 1 GB, for any farms in maxFarmsSize bytes.
+var totals = []struct {
+	of   func(size) int
+	most int
+	unit string
+	hint string
+}{
+	{func(s size) int { return s.backends }, maxAllBackends, "backends", ""},
+	{func(s size) int { return s.frontends }, maxAllFrontends, "frontends: ports, ranges and addresses in listen",
+		"a range of ports is one frontend"},
+	{func(s size) int { return s.pairs }, maxAllPairs, "pairs of a frontend and a backend",
+		"a range of ports, or a whole address, is one frontend"},
+	{func(s size) int { return s.networks }, maxAllNetworks, "networks in allow and deny",
+		"a list is a file beside the farms, and farms that name the same list share its networks"},
+}
+
+// The bounds on all farms together. 30,000 farms of four backends and two ports come below each of them.
+const (
+	maxFarms        = 32_768
+	maxAllBackends  = 131_072
+	maxAllFrontends = 65_536
+	maxAllPairs     = 524_288
+	maxAllNetworks  = 1_000_000
+)
+
+// size adds up the parts of the farm.
+func (f *Farm) size() size {
+	s := size{backends: len(f.Backends)}
+	var backends [len(addr.Families)]int
+	for _, family := range addr.Families {
+		backends[family] = len(f.WithFamily(family))
+	}
+	for _, d := range f.Frontends() {
+		s.frontends++
+		s.pairs += backends[d.Family]
+	}
+	for _, list := range []ClientList{f.Access.Allow, f.Access.Deny} {
+		s.networks += list.count
+	}
+	return s
+}
+
+func (s size) plus(o size) size {
+	return size{s.backends + o.backends, s.frontends + o.frontends, s.pairs + o.pairs, s.networks + o.networks}
+}
+
+// fitting gives the readings up to the bounds on all farms, in the order of their names. Each other one gets a fault,
+// so that the others can be loaded without it.
+func fitting(readings []*Reading, faults *diag.Diagnostics) []*Reading {
+	var out []*Reading
+	var sum size
+	for _, r := range readings {
+		if with := sum.plus(r.size); r.farm != nil && with.beyond(r.farm, faults) {
+			continue
+		}
+		sum = sum.plus(r.size)
+		out = append(out, r)
+	}
+	return out
+}
+
+// beyond reports whether a sum is beyond a bound, with a fault for the farm.
+func (s size) beyond(f *Farm, faults *diag.Diagnostics) bool {
+	for _, t := range totals {
+		if n := t.of(s); n > t.most {
+			*faults = append(*faults, diag.Diagnostic{Farm: f.Name, Place: f.Place, Hint: t.hint,
+				Message: fmt.Sprintf("with this farm all farms together have %d %s, at most %d", n, t.unit, t.most)})
+			return true
+		}
+	}
+	return false
+}
