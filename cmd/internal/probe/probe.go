@@ -92,6 +92,8 @@ func (c *check) run() Result {
 		return c.tls()
 	case farm.HealthUDP:
 		return c.udp()
+	case farm.HealthDNS:
+		return c.dns()
 	case farm.HealthExec:
 		return c.exec()
 	case farm.HealthFile:
