@@ -94,6 +94,8 @@ func (c *check) run() Result {
 		return c.udp()
 	case farm.HealthDNS:
 		return c.dns()
+	case farm.HealthICMP:
+		return c.icmp()
 	case farm.HealthExec:
 		return c.exec()
 	case farm.HealthFile:

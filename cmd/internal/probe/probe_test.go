@@ -115,11 +115,11 @@ func TestEndedCheck(t *testing.T) {
 	t.Parallel()
 	l := netlab.Test(t, netlab.Options{Backends: 1})
 	serve(t, l.Backends[0], 80, silent)
-	load(t, l.Backends[0], "table inet t { chain c { type filter hook input priority 0; tcp dport 81 drop; }; }")
+	load(t, l.Backends[0], "table inet t { chain c { type filter hook input priority 0; tcp dport 81 drop; icmp type echo-request drop; }; }")
 	for _, tt := range []struct {
 		port  uint16
 		check farm.Health
-	}{{80, a(farm.HealthHTTP)}, {81, a(farm.HealthTCP)}, {80, a(farm.HealthTLS)}} {
+	}{{80, a(farm.HealthHTTP)}, {81, a(farm.HealthTCP)}, {80, a(farm.HealthTLS)}, {81, a(farm.HealthICMP)}} {
 		ctx, end := context.WithCancel(t.Context())
 		begun := target(l.Backends[0].IP4[0], tt.port, tt.check)
 		begun.Check.Timeout = 10 * patience
