@@ -1,0 +1,249 @@
+// Package checker checks backends, and says to farmc watch whether they are healthy.
+//
+// A Checker has a check for each backend. One goroutine, the loop, decides when each check starts, and judges the
+// results: a backend changes its verdict after several equal results. A Speaker says changes of verdicts to farmc
+// watch, many in one request. Each word is repeated before it lapses. Package probe has the checks themselves.
+//
+// Order of the files: checker.go (Checker, its loop), target.go (a backend and its verdict), queue.go (the order of
+// starts), pace.go and slots.go (bounds on starts and on running checks), judge.go (rise and fall), damping.go
+// (backends that flap), speaker.go (words on their way), follow.go (farms that change), farms.go (checks of farms),
+// client.go (the API over HTTP), delay.go (how late checks start).
+//
+// Be aware:
+//   - All times are monotonic. A jump of the clock of the machine changes nothing.
+//   - If this process stands still, because it was stopped or the machine is overloaded, checks fail although their
+//     backends are healthy. A failure of a check that ran at such a time does not count.
+//   - Without farmc watch, checks go on, and words wait.
+package checker
+
+import (
+	"context"
+	"time"
+)
+
+// A Checker checks the backends of farms. All fields are set before Run.
+type Checker struct {
+	Farms  Source
+	Listen Listener
+	Log    func(format string, args ...any)
+	Turned func(Turn)    // is called at each change of a verdict, and at the first one; nil: none is
+	Poll   time.Duration // between two looks at the farms
+
+	started Delays
+
+	targets map[Name]*target
+	queue   queue
+	pace    pace
+	slots   map[Kind]*slots
+	speaker *Speaker
+	results chan result
+	turn    time.Time // the loop was awake
+	round   int       // increases when the process stood still
+}
+
+// A Turn is the first verdict about a backend, or a change.
+type Turn struct {
+	Name
+	Result
+	First bool
+	Held  time.Duration // the backend flaps: it stays out for this time at least; 0: it does not
+}
+
+// A result is the end of a check.
+type result struct {
+	*target
+	Result
+	round int // of the start of the check
+}
+
+// An update has the checks of all farms.
+type update struct {
+	checks  []Check
+	present map[Name]Verdict // about backends that are new
+}
+
+// maxSleep is the longest sleep of the loop, and maxStill the time by which it can wake too late while the process
+// works.
+const (
+	maxSleep = 100 * time.Millisecond
+	maxStill = 250 * time.Millisecond
+)
+
+// Run checks backends until ctx is done.
+func (c *Checker) Run(ctx context.Context) {
+	c.prepare()
+	updates := make(chan update)
+	done := make(chan struct{}, 2)
+	go func() { c.speaker.run(ctx); done <- struct{}{} }()
+	go func() { c.follow(ctx, updates); done <- struct{}{} }()
+	c.loop(ctx, updates)
+	<-done
+	<-done
+}
+
+func (c *Checker) prepare() {
+	c.targets, c.results = map[Name]*target{}, make(chan result, 1024)
+	c.speaker = newSpeaker(c.Listen, c.Log)
+	c.slots = map[Kind]*slots{Network: newSlots(networkSlots()), Program: newSlots(programSlots)}
+	c.turn = time.Now()
+}
+
+// loop starts checks and judges their results until ctx is done.
+func (c *Checker) loop(ctx context.Context, updates <-chan update) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case u := <-updates:
+			c.noticeStandstill()
+			c.update(u)
+		case r := <-c.results:
+			c.noticeStandstill()
+			c.finish(ctx, r)
+		case <-timer.C:
+			c.noticeStandstill()
+		}
+		timer.Reset(c.startDue(ctx))
+	}
+}
+
+// noticeStandstill begins a new round if the process stood still.
+func (c *Checker) noticeStandstill() {
+	now := time.Now()
+	if now.Sub(c.turn) > maxSleep+maxStill {
+		c.round++
+	}
+	c.turn = now
+}
+
+// startDue starts the checks that are due, and returns the time to sleep. Each call starts few, so that the loop also
+// takes results.
+func (c *Checker) startDue(ctx context.Context) time.Duration {
+	now := time.Now()
+	for range maxStarts {
+		t := c.queue.first()
+		if t == nil || t.due.After(now) {
+			break
+		}
+		if wait := c.pace.take(now); wait > 0 {
+			return min(wait, maxSleep)
+		}
+		c.queue.pop()
+		if !t.gone && c.slots[t.Kind].enter(t) {
+			c.start(ctx, t)
+		}
+	}
+	if t := c.queue.first(); t != nil {
+		return min(max(time.Until(t.due), 0), maxSleep)
+	}
+	return maxSleep
+}
+
+// maxStarts is the number of checks that the loop starts before it looks at results.
+const maxStarts = 64
+
+// start runs a check in a goroutine.
+func (c *Checker) start(ctx context.Context, t *target) {
+	round, due := c.round, t.due
+	t.began = time.Now()
+	run, limit := t.Run, t.limit()
+	go func() {
+		c.started.add(time.Since(due))
+		within, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		r := result{t, run(within), round}
+		select {
+		case c.results <- r:
+		case <-ctx.Done():
+		}
+	}()
+}
+
+// finish judges the result of a check, and schedules the next one.
+func (c *Checker) finish(ctx context.Context, r result) {
+	t, now := r.target, time.Now()
+	t.isSlow = r.Took >= t.Timeout
+	for _, next := range c.slots[t.Kind].leave(t) {
+		c.start(ctx, next)
+	}
+	if t.gone {
+		return
+	}
+	if !r.Healthy && r.round != c.round && !t.excused {
+		t.excused = true
+	} else {
+		t.excused = false
+		c.judge(t, r.Result, now)
+	}
+	t.due = t.next(now)
+	c.queue.push(t)
+}
+
+// judge counts a result, and says the verdict if farmc watch does not know it.
+func (c *Checker) judge(t *target, r Result, now time.Time) {
+	turned, held := t.judge.take(r.Healthy, t.Timing, now)
+	t.last, t.lastAt = r, now
+	if held > 0 {
+		c.Log("%s flaps: %d failures within %s; it stays out for %s at least", t.Name, len(t.judge.falls), flapWindow,
+			held)
+	}
+	if c.Turned != nil && (turned || !t.reported && t.judge.settled()) {
+		c.Turned(Turn{Name: t.Name, Result: r, First: !t.reported, Held: t.judge.held(now)})
+	}
+	t.reported = t.reported || turned || t.judge.settled()
+	if w := t.word(now); t.mustSay(w, turned, now) {
+		t.said, t.saidAt = w, now
+		c.speaker.say(w)
+	}
+}
+
+// update takes the checks of all farms. A check that did not change goes on.
+func (c *Checker) update(u update) {
+	now, wanted := time.Now(), map[Name]bool{}
+	var fresh []*target
+	for _, check := range u.checks {
+		wanted[check.Name] = true
+		t := c.targets[check.Name]
+		switch {
+		case t == nil:
+			t = newTarget(check, u.present[check.Name])
+		case t.same(check):
+			continue
+		default:
+			t = t.replace(check)
+		}
+		c.targets[check.Name] = t
+		fresh = append(fresh, t)
+	}
+	for name, t := range c.targets {
+		if !wanted[name] {
+			t.gone = true
+			delete(c.targets, name)
+			c.speaker.withdraw(name)
+		}
+	}
+	c.pace.set(c.rate())
+	c.enqueue(fresh, now)
+}
+
+// enqueue spreads the first checks of backends over a time, and says the verdicts that they begin with.
+func (c *Checker) enqueue(fresh []*target, now time.Time) {
+	for _, t := range fresh {
+		t.due = now.Add(t.firstWait(len(fresh)))
+		c.queue.push(t)
+		if t.judge.sure {
+			t.said, t.saidAt = t.word(now), now
+			c.speaker.say(t.said)
+		}
+	}
+}
+
+// rate is the number of checks in a second if all backends are about to change.
+func (c *Checker) rate() (perSecond float64) {
+	for _, t := range c.targets {
+		perSecond += 1 / t.fastest().Seconds()
+	}
+	return perSecond
+}
