@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/manage"
@@ -149,6 +150,9 @@ func (s *Server) listFarms(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if notModified(w, r, append(s.lists.digest(now), strings.Join(selected, ",")...)) {
+		return nil
+	}
 	w.Header().Set("Content-Type", "application/json")
 	out := bufio.NewWriterSize(w, 64<<10)
 	_, _ = out.WriteString(`{"farms":[`)
@@ -163,6 +167,27 @@ func (s *Server) listFarms(w http.ResponseWriter, r *http.Request) error {
 	_, _ = out.WriteString("]}\n")
 	_ = out.Flush()
 	return nil
+}
+
+// A listDigest has the digest of all farms of a snapshot. Health checkers ask each second whether the list changed.
+type listDigest struct {
+	mu  sync.Mutex
+	of  *live.Snapshot
+	sum []byte
+}
+
+// digest returns the digest of a snapshot. It is computed once.
+func (l *listDigest) digest(s *live.Snapshot) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of != s {
+		sum := sha256.New()
+		for _, f := range s.Readings {
+			sum.Write(mustMarshal(newFarmDocument(s, f)))
+		}
+		l.of, l.sum = s, sum.Sum(nil)
+	}
+	return slices.Clone(l.sum)
 }
 
 // A columns is a selection of fields of the list of farms; nil: all.

@@ -44,6 +44,25 @@ func TestFarmETag(t *testing.T) {
 	}
 }
 
+func TestFarmsETag(t *testing.T) {
+	s := start(t, siteFiles)
+	tags := map[string]string{}
+	for _, path := range []string{"/v1/farms", "/v1/farms?select=name"} {
+		_, x := s.get(t, path)
+		tags[path] = x.got.Get("ETag")
+		for header, want := range map[string]int{tags[path]: 304, `"other"`: 200} {
+			x := s.do(t, exchange{key: "reader", path: path, header: map[string]string{"If-None-Match": header}})
+			if x.status != want || x.got.Get("ETag") != tags[path] {
+				t.Errorf("%s with If-None-Match: %s: %d, ETag %s", path, header, x.status, x.got.Get("ETag"))
+			}
+		}
+	}
+	_, changed := start(t, map[string]string{"web.toml": strings.Replace(webFarm, "3", "4", 1)}).get(t, "/v1/farms")
+	if tags["/v1/farms"] == tags["/v1/farms?select=name"] || tags["/v1/farms"] == changed.got.Get("ETag") {
+		t.Errorf("the ETags are %s, and %s after a change", tags, changed.got.Get("ETag"))
+	}
+}
+
 func TestBackend(t *testing.T) {
 	s := start(t, siteFiles)
 	b, x := s.get(t, "/v1/farms/web/backends/b1")

@@ -55,7 +55,7 @@ func TestFrontAnswersTheSame(t *testing.T) {
 		"roles": TestRoles, "every route needs a key": TestEveryRouteNeedsAKey, "keys": TestKeysOfRequests,
 		"unauthorized": TestUnauthorizedTellsNothing, "revoked key": TestRevokedKey,
 		"guesses": TestGuessesAreSlowedAndLogged, "root": TestRootNeedsNoKey,
-		"farm": TestFarm, "farm ETag": TestFarmETag, "backend": TestBackend, "faults": TestFarmsWithFaults,
+		"farm": TestFarm, "farm ETag": TestFarmETag, "farms ETag": TestFarmsETag, "backend": TestBackend, "faults": TestFarmsWithFaults,
 		"farms": TestListFarms, "script": TestScript, "lists": TestLists, "check": TestCheckFindsAllFaults,
 		"check refuses": TestCheckRefusesDocuments, "check accepts": TestCheckAcceptsFarms,
 		"injections": TestCheckInjections, "paths": TestPaths, "methods": TestMethods,

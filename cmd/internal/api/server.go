@@ -91,6 +91,7 @@ type Server struct {
 	routes   []Route
 	mux      *http.ServeMux
 	document func() []byte // of GET /v1/openapi.json
+	lists    listDigest
 	failed   attempts
 	bodies   bodyBudget
 	conns    *admission
