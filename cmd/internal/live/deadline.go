@@ -38,6 +38,25 @@ func (e *Engine) deadlines() (map[string]stateDeadline, error) {
 
 // deadlineFile returns the change that records the deadline of a drop-in, or removes the record if there is none.
 func (e *Engine) deadlineFile(name string, d *stateDeadline, files Files) ([]source.Change, error) {
+	return e.editDeadlines(files, func(all map[string]stateDeadline) {
+		delete(all, name)
+		if d != nil {
+			all[name] = *d
+		}
+	})
+}
+
+// ForgetEnds returns the change that forgets when drop-ins of farmc end, by their names in a directory of farms.
+func (f Files) ForgetEnds(names []string) ([]source.Change, error) {
+	return f.engine.editDeadlines(f, func(all map[string]stateDeadline) {
+		for _, name := range names {
+			delete(all, name)
+		}
+	})
+}
+
+// editDeadlines returns the change of the record of all deadlines.
+func (e *Engine) editDeadlines(files Files, edit func(map[string]stateDeadline)) ([]source.Change, error) {
 	path := filepath.Join(e.Store.Dir, deadlinesFile)
 	before, err := files.Read(path)
 	if err != nil {
@@ -49,14 +68,11 @@ func (e *Engine) deadlineFile(name string, d *stateDeadline, files Files) ([]sou
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	if _, exists := all[name]; !exists && d == nil {
+	was := maps.Clone(all)
+	switch edit(all); {
+	case maps.Equal(all, was):
 		return nil, nil
-	}
-	delete(all, name)
-	if d != nil {
-		all[name] = *d
-	}
-	if len(all) == 0 {
+	case len(all) == 0:
 		return []source.Change{{Path: path, Before: before}}, nil
 	}
 	text, err := json.Marshal(all)

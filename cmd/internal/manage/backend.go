@@ -44,7 +44,8 @@ func PatchBackend(name, backend string, patch edit.Document, when Condition) liv
 	})
 }
 
-// DeleteBackend removes a backend from the farm's file, and the drop-in that farmc wrote for its state.
+// DeleteBackend removes a backend from the farm's file, and the drop-ins that farmc wrote about it: state, weight and
+// health words.
 func DeleteBackend(name, backend string, when Condition) live.Write {
 	document := inBackend(backend, nil)
 	w := write(name, document, func(t *target) ([]source.Change, error) {
@@ -59,7 +60,7 @@ func DeleteBackend(name, backend string, when Condition) live.Write {
 		if err != nil {
 			return nil, err
 		}
-		return t.removeStates(changes, backend)
+		return t.removeOwn(changes, backend)
 	})
 	w.InForce = func(r *farm.Reading) error { return gone(backend, r) }
 	return w

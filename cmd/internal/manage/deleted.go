@@ -52,7 +52,10 @@ func (t *target) remove() (changes []source.Change, err error) {
 		}
 	}
 	changes = append(changes, t.outdated()...)
-	return t.unrecorded(changes)
+	if changes, err = t.unrecorded(changes); err != nil {
+		return nil, err
+	}
+	return t.forgetEnds(changes)
 }
 
 // removeDropIn adds the removal of a drop-in that a program wrote: one in the last of several directories, which a
@@ -77,15 +80,29 @@ func (t *target) removeDropIn(changes []source.Change, file string) ([]source.Ch
 // isOwnDropIn reports whether farmc wrote a drop-in, as farmc drain does.
 func isOwnDropIn(text []byte) bool { return bytes.HasPrefix(text, []byte("# Written by farmc ")) }
 
-// removeStates adds the removal of farmc's own drop-ins for a backend.
-func (t *target) removeStates(changes []source.Change, backend string) ([]source.Change, error) {
-	for _, file := range t.All(t.name + ".toml.d/zz-farmc-" + backend + ".toml") {
-		text, err := t.Read(file)
-		if err == nil && isOwnDropIn(text) && !t.IsReadOnly(path.Dir(path.Dir(file))) {
-			changes = append(changes, source.Change{Path: file, Before: text})
+// removeOwn adds the removal of farmc's own drop-ins about a backend: its state, its weight and its health words.
+func (t *target) removeOwn(changes []source.Change, backend string) ([]source.Change, error) {
+	for _, name := range source.OwnDropIns(t.name, backend) {
+		for _, file := range t.All(name) {
+			text, err := t.Read(file)
+			if err == nil && isOwnDropIn(text) && !t.IsReadOnly(path.Dir(path.Dir(file))) {
+				changes = append(changes, source.Change{Path: file, Before: text})
+			}
 		}
 	}
-	return changes, nil
+	return t.forgetEnds(changes)
+}
+
+// forgetEnds adds the change that forgets the ends of the drop-ins that the changes remove.
+func (t *target) forgetEnds(changes []source.Change) ([]source.Change, error) {
+	var names []string
+	for _, c := range changes {
+		if c.Text == nil && source.IsDropIn(c.Path) {
+			names = append(names, path.Join(path.Base(path.Dir(c.Path)), path.Base(c.Path)))
+		}
+	}
+	more, err := t.ForgetEnds(names)
+	return append(changes, more...), err
 }
 
 // outdated returns the removals of the oldest copies if there are too many.

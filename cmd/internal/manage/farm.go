@@ -51,7 +51,7 @@ func PatchFarm(name string, patch edit.Document, when Condition) live.Write {
 }
 
 // DeleteFarm removes the files of a farm in all directories, and keeps copies in the state directory. The drop-ins that
-// programs wrote for this boot go as well; others stay, and the diagnostics name them.
+// farmc wrote, and those of other programs for this boot, go as well; others stay, and the diagnostics name them.
 func DeleteFarm(name string, when Condition) live.Write {
 	w := write(name, nil, func(t *target) ([]source.Change, error) {
 		if !t.exists() {

@@ -30,6 +30,11 @@ func ownDropIn(beginning, farm, backend string) string {
 	return farm + ".toml.d/" + name + ".toml"
 }
 
+// OwnDropIns returns the names of all drop-ins that farmc writes about a backend.
+func OwnDropIns(farm, backend string) []string {
+	return []string{StateDropIn(farm, backend), HealthDropIn(farm, backend), WeightDropIn(farm, backend)}
+}
+
 // StateDropIn returns the name of the drop-in for the state of a backend.
 func StateDropIn(farm, backend string) string { return ownDropIn(stateDropIns, farm, backend) }
 
