@@ -6,9 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -96,31 +94,19 @@ func (k *commandKillings) prepare() {
 // end runs the command and kills it at the moment. It returns false if the command ended before. An apply on trial has
 // done its work once it waits.
 func (k *commandKillings) end(when moment) bool {
-	ctx, now := context.WithCancel(k.Context())
-	defer now()
-	seen := k.listen(when.event, now)
-	cmd := exec.CommandContext(ctx, "farmc", append(k.command.args(k), "--state-dir", k.state())...)
-	said := k.stderr(cmd)
-	if k.command.name == "apply-confirm" {
-		go said.untilWaits(ctx, now)
+	var said stderrFile
+	killed, err := k.killAt(when, func(ctx context.Context, now func()) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, "farmc", append(k.command.args(k), "--state-dir", k.state())...)
+		said = k.stderr(cmd)
+		if k.command.name == "apply-confirm" {
+			go said.untilWaits(ctx, now)
+		}
+		return cmd
+	})
+	if err != nil && k.command.name != "isolate" {
+		k.Fatalf("%v: %s: %v\n%s", when, k.command.name, err, said.text())
 	}
-	if err := cmd.Start(); err != nil {
-		k.Fatal(err)
-	}
-	if when.event == 0 {
-		defer time.AfterFunc(when.clock, now).Stop()
-	}
-	err := cmd.Wait()
-	if events := seen(); when.clock == time.Hour {
-		k.events = events
-	}
-	if cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
-		return true
-	}
-	if cmd.ProcessState.ExitCode() != 0 && k.command.name != "isolate" { // err can be the late cancellation alone
-		k.Fatalf("%v: %v: %v\n%s", when, cmd, err, said.text())
-	}
-	return false
+	return killed
 }
 
 // A stderrFile is the standard error of a command. The confirm timer outlives its command, and would keep a pipe open.
@@ -155,18 +141,11 @@ func (f stderrFile) untilWaits(ctx context.Context, now func()) {
 // no script before the last one.
 func (k *commandKillings) complete(when moment) {
 	k.Helper()
-	rules := k.listing("flock", filepath.Join(k.state(), "lock"), "nft", "list", "ruleset")
-	if !slices.ContainsFunc(k.rules[:], equals(rules)) {
-		k.Fatalf("%v: the kernel holds\n%s", when, rules)
-	}
-	for _, name := range []string{"loaded.nft", "boot.nft", "previous.nft"} {
-		text, err := os.ReadFile(filepath.Join(k.state(), name))
-		if name == "previous.nft" && os.IsNotExist(err) {
-			continue
-		}
-		if err != nil || !slices.ContainsFunc(k.scripts[:], equals(text)) {
-			k.Fatalf("%v: %s is %v\n%s", when, name, err, text)
-		}
+	k.completeKernel(when)
+	k.completeFile(when, "loaded.nft")
+	k.completeFile(when, "boot.nft")
+	if _, err := os.Stat(filepath.Join(k.state(), "previous.nft")); !os.IsNotExist(err) {
+		k.completeFile(when, "previous.nft")
 	}
 }
 
