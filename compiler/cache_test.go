@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -293,4 +294,51 @@ func TestCompilerKeepsRoutes(t *testing.T) {
 	compile("with other routes", 6, "10.9.0.200")
 	machine.RouteVersion = 0
 	compile("with routes that may differ", 6, "10.9.0.200")
+}
+
+// The script for the boot of farms without interfaces is made from the rules of the script for the machine. It is the
+// same one as if it were compiled by itself.
+func TestCompilerLinksAgainForTheBoot(t *testing.T) {
+	const backends = "[backends]\nb1.address = \"10.9.0.1\"\nb2.address = \"10.9.0.2\"\n"
+	files := fstest.MapFS{}
+	for name, text := range map[string]string{
+		"dnat": "mode = 'dnat'\nlisten = '192.0.2.1:81'\n", "snat": "listen = '192.0.2.1:82'\n",
+		"address": "listen = '192.0.2.1:83'\nsource-address = '10.9.0.200'\n",
+		"maglev":  "listen = ['192.0.2.1:84', '*:85/tcp,udp']\nscheduler = 'maglev'\n",
+		"marked":  "listen = '192.0.2.1:86/udp'\nmark = 7\n[limits]\nconnections-per-client = 5\n",
+		"always":  "listen = '192.0.2.2/all'\nsource-address = 'masquerade'\n",
+	} {
+		files[name+".toml"] = &fstest.MapFile{Data: []byte(text + backends)}
+	}
+	machine := ruleset.Machine{
+		Absent: func(string) bool { return false },
+		Ports:  func() []uint16 { return []uint16{53, 5060} },
+		Route: func(netip.Addr) ruleset.Route {
+			return ruleset.Route{Interface: "eth2", Source: netip.MustParseAddr("10.9.0.100")}
+		},
+	}
+	dirs, bare := []farm.Dir{{FS: files}}, ruleset.Machine{Absent: func(string) bool { return true }}
+	var c compiler.Compiler
+	script, told := c.CompileFor(dirs, machine)
+	if script == nil || len(script.Sources) == 0 || len(script.ServedPorts) == 0 {
+		t.Fatal(told)
+	}
+	before := string(script.Text)
+	boot := c.LinkAgain(script, bare)
+	alone, _ := new(compiler.Compiler).CompileFor(dirs, bare)
+	if string(boot.Text) != string(alone.Text) || boot.Digest == script.Digest || len(boot.Farms) != len(files) {
+		t.Errorf("the script for the boot is\n%s, want\n%s", boot.Text, alone.Text)
+	}
+	for line := range strings.Count(string(boot.Text), "\n") {
+		if was, is := alone.LineOrigin(line), boot.LineOrigin(line); (was == nil) != (is == nil) ||
+			was != nil && *was != *is {
+			t.Fatalf("line %d comes from %v, want %v", line, is, was)
+		}
+	}
+	if again := c.LinkAgain(script, bare); again != boot {
+		t.Error("the script for the boot is linked once more")
+	}
+	if same, _ := c.CompileFor(dirs, machine); same != script || string(same.Text) != before {
+		t.Error("the script for the machine is lost with the one for the boot")
+	}
 }

@@ -9,8 +9,8 @@
 //   - object.go and element.go have the objects and their elements; script.go renders them section by section and
 //     returns a Script; writer.go runs the templates and keeps the origin of each line.
 //   - services.go is the entry: it keeps a service for each farm. service.go has the service and its frontends. link.go
-//     calls the features in the order in which a packet meets them. dispatch.go fills the maps from address, protocol
-//     and port to a verdict.
+//     calls the features in the order in which a packet meets them. portable.go keeps the rules for the script of the
+//     boot. dispatch.go fills the maps from address, protocol and port to a verdict.
 //   - assignment.go assigns slots to backends, backend_id.go numbers backends inside the rules, hash.go has the fields
 //     of hashes. pick.go and two_step.go have the two ways to pick a backend: at once, or first a backend ID, which can
 //     be remembered, counted or replaced, and then its target.

@@ -2,26 +2,35 @@ package ruleset
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
 
-// link joins services into one ruleset, and reports faults between farms. There is no script if there are faults.
-func link(services []*service, machine Machine, faults *diag.Diagnostics) *Script {
+// link joins services into one ruleset, and reports faults between farms. There is no script if there are faults. With
+// the script it gives the rules that do not depend on the machine.
+func link(services []*service, machine Machine, faults *diag.Diagnostics) (*Script, *portableRules) {
 	all := allFrontends(services)
 	checkFrontends(all, faults)
 	if faults.Faulty() {
-		return nil
+		return nil, nil
 	}
 	l := newLinker(machine, faults)
-	l.add(all)
+	portable := l.add(all)
+	l.sourceNAT(portable.established)
 	if faults.Faulty() {
-		return nil
+		return nil, nil
 	}
-	script := l.rules.render()
+	script := l.script()
 	script.Ingress, script.Interfaces = l.ingressDevices(), l.interfaces()
+	return script, portable
+}
+
+// script renders the rules.
+func (l *linker) script() *Script {
+	script := l.rules.render()
 	script.Sources, script.ServedPorts = l.routes.sources, l.servedPorts
 	script.routes = l.routes.farms
 	return script
@@ -95,8 +104,8 @@ var (
 // keepConntrack is the chain that keeps connection tracking on, and carries the digest of the script.
 const keepConntrack = "keep-conntrack"
 
-// add adds the objects of all features, in the order in which a packet meets them.
-func (l *linker) add(all []frontend) {
+// add adds the objects of all features but source NAT, in the order in which a packet meets them.
+func (l *linker) add(all []frontend) *portableRules {
 	l.staticChain(keepConntrack, dispatchSection)
 	l.hook(preroutingHook)
 	l.access(all)
@@ -106,7 +115,6 @@ func (l *linker) add(all []frontend) {
 	l.recheckFull(tracked)
 	l.setHelpers(tracked)
 	established := l.established(tracked)
-	l.sourceNAT(established)
 	l.setMarks(established)
 	l.offload(established)
 	l.dropInvalid(tracked)
@@ -119,6 +127,7 @@ func (l *linker) add(all []frontend) {
 	l.logRequests(served)
 	l.addIngressChains()
 	l.sortLimitSets()
+	return &portableRules{maps.Clone(l.rules.objects), established, l.assignments}
 }
 
 // translate dispatches new connections to the chains that pick their backend: connections from outside, and for

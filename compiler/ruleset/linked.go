@@ -14,8 +14,12 @@ type linked struct {
 	ports  []uint16        // that the machine serves on
 	asked  bool            // ports were asked for
 
+	clients farm.Ports // that the kernel gives to clients of the machine
+
 	script *Script // nil: there were faults
 	told   diag.Diagnostics
+
+	portable *portableRules // of the script; nil: none, or another script was made of them
 }
 
 // recording gives a machine with the same answers, which are recorded. The result of routes is in the script.

@@ -27,8 +27,8 @@ func (s *Services) Link(farms []*farm.Farm, machine Machine, faults *diag.Diagno
 		*faults = append(*faults, l.told...)
 		return l.script
 	}
-	l, before := &linked{farms: farms, absent: map[string]bool{}}, len(*faults)
-	l.script = s.link(farms, l.recording(machine), faults)
+	l, before := &linked{farms: farms, absent: map[string]bool{}, clients: machine.clientPorts()}, len(*faults)
+	l.script, l.portable = s.link(farms, l.recording(machine), faults)
 	l.told = slices.Clone((*faults)[before:])
 	if s.last == nil {
 		s.last = map[machineKind]*linked{}
@@ -37,7 +37,7 @@ func (s *Services) Link(farms []*farm.Farm, machine Machine, faults *diag.Diagno
 	return l.script
 }
 
-func (s *Services) link(farms []*farm.Farm, machine Machine, faults *diag.Diagnostics) *Script {
+func (s *Services) link(farms []*farm.Farm, machine Machine, faults *diag.Diagnostics) (*Script, *portableRules) {
 	services := s.of(farms)
 	for i, svc := range services {
 		services[i] = svc.without(machine.absent, faults)
@@ -45,19 +45,22 @@ func (s *Services) link(farms []*farm.Farm, machine Machine, faults *diag.Diagno
 	if !faults.Faulty() {
 		prepare(services)
 	}
-	script := link(services, machine, faults)
+	script, portable := link(services, machine, faults)
 	if script == nil {
-		return nil
+		return nil, nil
 	}
 	script.complete = farms
 	for _, svc := range services {
 		script.Farms = append(script.Farms, svc.Farm)
 	}
-	return script
+	return script, portable
 }
 
 // LinkAgain makes the script of the same farms for another machine.
 func (s *Services) LinkAgain(script *Script, machine Machine, faults *diag.Diagnostics) *Script {
+	if again := s.relink(script, machine); again != nil {
+		return again
+	}
 	return s.Link(script.complete, machine, faults)
 }
 
