@@ -69,7 +69,7 @@ func (e *Engine) compileOnce(changes []source.Change) *compilation {
 	sources := &source.Files{}
 	memory := e.memory()
 	dirs := sources.Cached(source.WithChanges(permissions.Dirs(e.Dirs), changes), memory.cached, time.Now())
-	c := compileKnowing(memory.routes, &memory.incremental, sources, dirs)
+	c := compileKnowing(e.knownRoutes(), &memory.incremental, sources, dirs)
 	memory.cached, memory.farms = sources, nil
 	c.readings = memory.incremental.Readings()
 	if len(changes) == 0 {
@@ -112,15 +112,15 @@ func (e *Engine) stamps() []stamp {
 
 // compileLocal compiles directories for this machine. Sources must be the files that dirs read.
 func compileLocal(incremental *compiler.Compiler, sources *source.Files, dirs []farm.Dir) *compilation {
-	return compileKnowing(nil, incremental, sources, dirs)
+	return compileKnowing(knownRoutes{}, incremental, sources, dirs)
 }
 
 // compileKnowing is compileLocal with routes that are known already: the kernel needs a second for 100,000 backends.
 func compileKnowing(
-	known map[netip.Addr]ruleset.Route, incremental *compiler.Compiler, sources *source.Files, dirs []farm.Dir,
+	known knownRoutes, incremental *compiler.Compiler, sources *source.Files, dirs []farm.Dir,
 ) *compilation {
 	c := &compilation{sources: sources, incremental: incremental, interfaces: map[string]int{}}
-	routes := routeCache{known: known}
+	routes := routeCache{known: known.to}
 	defer routes.kernel.Close()
 	first, last := machine.ClientPorts()
 	c.script, c.diagnostics = incremental.CompileFor(dirs, ruleset.Machine{
@@ -133,10 +133,29 @@ func compileKnowing(
 			c.asksPorts = true
 			return machine.ServedPorts()
 		},
-		ClientPorts: farm.Ports{First: first, Last: last},
+		ClientPorts:  farm.Ports{First: first, Last: last},
+		RouteVersion: known.version,
 	})
 	c.routes = routes.known
 	return c
+}
+
+// knownRoutes are routes that earlier compilations have asked for.
+type knownRoutes struct {
+	to      map[netip.Addr]ruleset.Route
+	version uint64 // of ruleset.Machine; 0: the next compilation may have other routes
+}
+
+// knownRoutes returns the routes for the next compilation of the files.
+func (e *Engine) knownRoutes() knownRoutes {
+	memory := e.memory()
+	switch {
+	case !e.FollowsNetwork:
+		return knownRoutes{}
+	case memory.routes == nil:
+		memory.routeVersion++
+	}
+	return knownRoutes{memory.routes, memory.routeVersion}
 }
 
 // A routeCache remembers the routes to backends.

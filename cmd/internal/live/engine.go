@@ -81,6 +81,8 @@ type warm struct {
 	compiled    *compilation      // of the files as they are, the last one; nil: none
 
 	routes map[netip.Addr]ruleset.Route // of the last compilation, if FollowsNetwork; nil: they are asked anew
+
+	routeVersion uint64 // of routes, see ruleset.Machine
 }
 
 // memory returns the memory of the engine. The first call is made before the engine has several users.

@@ -38,7 +38,7 @@ func (e *Engine) setAside(c *compilation) (*compilation, faultyDropIns) {
 		return c, faultyDropIns{}
 	}
 	sources := without(c.sources, s.aside)
-	mixed := compileKnowing(c.routes, &e.memory().incremental, sources, sources.Dirs())
+	mixed := compileKnowing(knownRoutes{to: c.routes}, &e.memory().incremental, sources, sources.Dirs())
 	if e.memory().farms = nil; mixed.script != nil {
 		e.memory().farms = mixed.script.Farms
 	}
@@ -251,7 +251,7 @@ func (s *setting) compiles(item string, dropIns []aside) bool {
 		return name == item || lists && strings.HasSuffix(name, ".list")
 	})
 	own = without(own, dropIns)
-	return compileKnowing(s.c.routes, &s.compiler, own, own.Dirs()).script != nil
+	return compileKnowing(knownRoutes{to: s.c.routes}, &s.compiler, own, own.Dirs()).script != nil
 }
 
 // without returns the files without drop-ins, or with their version of the last load.
