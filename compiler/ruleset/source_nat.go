@@ -71,16 +71,25 @@ func (l *linker) sourceChain(d frontend) string {
 
 // backendSources are the source addresses of backends that have their own.
 func (s *service) backendSources(family addr.Family) (out []element) {
-	hasSource := func(b farm.Backend) bool { return b.Source.Has(family) }
-	if !slices.ContainsFunc(s.Backends, hasSource) {
+	if !s.hasBackendSource(family) {
 		return nil
 	}
 	for _, b := range s.Eligible(family) {
-		if hasSource(b) {
+		if b.Source.Has(family) {
 			out = append(out, s.backendElement(b, b.Address[family].String(), b.Source[family].String()))
 		}
 	}
 	return out
+}
+
+// hasBackendSource reports whether a backend has a source of its own. It copies no backend: there are 100,000.
+func (s *service) hasBackendSource(family addr.Family) bool {
+	for i := range s.Backends {
+		if s.Backends[i].Source.Has(family) {
+			return true
+		}
+	}
+	return false
 }
 
 // A backendMap is a map from the addresses of a farm's backends.
