@@ -3,14 +3,20 @@ package live
 import (
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"farmc/cmd/internal/statedir"
 	"farmc/compiler/farm"
 )
 
-// lastLoad returns the record that Loaded returns after the plan is committed.
+// lastLoad returns the record that Loaded returns after the plan is committed. The digests of 10,000 files are made
+// beside the script for the boot.
 func (p Plan) lastLoad() statedir.LastLoad {
+	var digests sync.WaitGroup
+	digests.Go(func() { _, _ = p.sources.Digest(), p.sources.EditsDigest() })
+	p.boot()
+	digests.Wait()
 	return statedir.LastLoad{Script: p.Script.Text, Digest: p.Script.Digest, Farms: farm.Describe(p.Script.Farms),
 		Interfaces: interfaceIndexes(p.Script.Interfaces), Boot: p.boot().Digest, Sources: p.sources.Digest(),
 		Edits: p.sources.EditsDigest(), Routes: p.Script.Sources, Ports: p.Script.ServedPorts}

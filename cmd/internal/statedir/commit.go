@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
 )
@@ -38,13 +40,10 @@ type pendingLoad struct {
 // Prepare writes the state files of a load before the kernel gets it, so that a full disk stops the load. The data goes
 // to disk while the kernel loads; commit waits for it.
 func (s Store) Prepare(l Load) (*pendingLoad, error) {
-	files := l.stateFiles()
 	load := &pendingLoad{load: l, onDisk: make(chan error, 1)}
 	err := s.linkPrevious(l)
-	for _, name := range stateFileNames {
-		if text, ok := files[name]; ok && err == nil {
-			err = load.add(s.create(name, text))
-		}
+	if err == nil {
+		load.files, err = s.createAll(l.stateFiles())
 	}
 	go load.flush()
 	if err != nil {
@@ -85,11 +84,23 @@ func (s Store) link(second, name string) error {
 	return s.write(second, text)
 }
 
-func (k *pendingLoad) add(f *os.File, err error) error {
-	if err == nil {
-		k.files = append(k.files, f)
+// createAll makes and writes pending files at once, as create does, and returns the ones that it created.
+func (s Store) createAll(texts map[string]func() []byte) (files []*os.File, err error) {
+	var mu sync.Mutex
+	var creating errgroup.Group
+	for name, text := range texts {
+		creating.Go(func() error {
+			f, err := s.create(name, text())
+			if err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				files = append(files, f)
+			}
+			return err
+		})
 	}
-	return err
+	err = creating.Wait()
+	return files, err
 }
 
 // flush writes all files to disk concurrently.
@@ -111,22 +122,19 @@ func (s Store) Discard(k *pendingLoad) {
 
 // stateFiles returns the content of each state file of the load. A load on trial has no boot.nft: a reboot rolls it
 // back.
-func (l Load) stateFiles() map[string][]byte {
+func (l Load) stateFiles() map[string]func() []byte {
+	script := func() []byte { return l.Last.Script }
 	if l.ScriptOnly {
-		return map[string][]byte{bootFile: l.Last.Script, loadedFile: l.Last.Script}
+		return map[string]func() []byte{bootFile: script, loadedFile: script}
 	}
 	facts := loadedFacts{l.Last.Digest, l.Last.Farms, l.Last.Interfaces, l.Last.Boot, l.Last.Sources, l.Last.Edits,
 		l.Last.Routes, l.Last.Ports}
-	files := map[string][]byte{
-		bootFile:   l.Boot,
-		loadedFile: l.Last.Script,
+	files := map[string]func() []byte{
+		loadedFile:  script,
+		bootFile:    func() []byte { return l.Boot },
+		factsFile:   facts.text,
+		sourcesFile: func() []byte { return l.Sources.Pack(l.Last.Digest) },
 	}
-	var packed []byte
-	var packing sync.WaitGroup
-	packing.Go(func() { packed = l.Sources.Pack(l.Last.Digest) })
-	files[factsFile] = facts.text()
-	packing.Wait()
-	files[sourcesFile] = packed
 	if l.Unconfirmed {
 		delete(files, bootFile)
 	}
