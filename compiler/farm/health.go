@@ -35,7 +35,7 @@ type Health struct {
 	Interval     time.Duration // from the start of a check to the start of the next one
 	FastInterval time.Duration // the same while the state is about to change
 	Timeout      time.Duration // of one check
-	Jitter       int           // percent of the interval by which a check starts earlier or later, at random
+	Jitter       int           // percent of the interval by which a check starts earlier at most, at random
 	Rise, Fall   int           // so many checks in a row change the state
 	Source       Addresses     // that checks come from
 	Start        State         // Up or Down: before the first checks have a result

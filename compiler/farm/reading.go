@@ -22,6 +22,14 @@ type Reading struct {
 // Readings gives the readings of the last Read, by the names of the farms.
 func (c *Cache) Readings() []*Reading { return c.order }
 
+// ReadText reads a farm from one text, without drop-ins and lists. Its Farm is as good as that of Read if no key names
+// a list.
+func ReadText(name string, text []byte) *Reading {
+	r := &Reading{files: farmFiles{name: name, main: file{name: name, path: name + ".toml", text: text}}}
+	r.farm = parseFarm(r.files, nil, &r.faults)
+	return r
+}
+
 // Name is the name of the farm.
 func (r *Reading) Name() string { return r.files.name }
 
