@@ -18,6 +18,7 @@ package checker
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,16 +30,29 @@ type Checker struct {
 	Turned func(Turn)    // is called at each change of a verdict, and at the first one; nil: none is
 	Poll   time.Duration // between two looks at the farms
 
-	started Delays
+	Started Delays // of checks
 
 	targets map[Name]*target
 	queue   queue
 	pace    pace
 	slots   map[Kind]*slots
 	speaker *Speaker
+	counts  atomic.Pointer[Counts]
 	results chan result
 	turn    time.Time // the loop was awake
-	round   int       // increases when the process stood still
+	counted time.Time
+	round   int // increases when the process stood still
+}
+
+// Counts are numbers of backends.
+type Counts struct{ Checked, Unhealthy int }
+
+// Count returns the numbers of backends about a second ago.
+func (c *Checker) Count() Counts {
+	if n := c.counts.Load(); n != nil {
+		return *n
+	}
+	return Counts{}
 }
 
 // A Turn is the first verdict about a backend, or a change.
@@ -105,8 +119,24 @@ func (c *Checker) loop(ctx context.Context, updates <-chan update) {
 		case <-timer.C:
 			c.noticeStandstill()
 		}
+		c.countTargets()
 		timer.Reset(c.startDue(ctx))
 	}
+}
+
+// countTargets counts the backends, once in a second.
+func (c *Checker) countTargets() {
+	if c.turn.Sub(c.counted) < time.Second {
+		return
+	}
+	n := Counts{Checked: len(c.targets)}
+	for _, t := range c.targets {
+		if !t.judge.healthy {
+			n.Unhealthy++
+		}
+	}
+	c.counted = c.turn
+	c.counts.Store(&n)
 }
 
 // noticeStandstill begins a new round if the process stood still.
@@ -150,7 +180,7 @@ func (c *Checker) start(ctx context.Context, t *target) {
 	t.began = time.Now()
 	run, limit := t.Run, t.limit()
 	go func() {
-		c.started.add(time.Since(due))
+		c.Started.add(time.Since(due))
 		within, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		r := result{t, run(within), round}
@@ -183,6 +213,11 @@ func (c *Checker) finish(ctx context.Context, r result) {
 
 // judge counts a result, and says the verdict if farmc watch does not know it.
 func (c *Checker) judge(t *target, r Result, now time.Time) {
+	if r.Unknown {
+		c.noteUnknown(t, r)
+		return
+	}
+	t.unknown = ""
 	turned, held := t.judge.take(r.Healthy, t.Timing, now)
 	t.last, t.lastAt = r, now
 	if held > 0 {
@@ -197,6 +232,15 @@ func (c *Checker) judge(t *target, r Result, now time.Time) {
 		t.said, t.saidAt = w, now
 		c.speaker.say(w)
 	}
+}
+
+// noteUnknown logs that a check could not be made, which says nothing about the backend. No word is said, so the last
+// one lapses if that goes on.
+func (c *Checker) noteUnknown(t *target, r Result) {
+	if t.unknown != r.Reason {
+		c.Log("%s is not checked: %s", t.Name, r.Reason)
+	}
+	t.unknown = r.Reason
 }
 
 // update takes the checks of all farms. A check that did not change goes on.

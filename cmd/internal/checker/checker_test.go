@@ -228,6 +228,24 @@ func TestWatchStartsAnew(t *testing.T) {
 	})
 }
 
+// A check that cannot be made says nothing about the backend: the verdict stays, and the word lapses.
+func TestUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFake(), &server{result: passed}
+		f.set(s.check())
+		f.run(t)
+		wait(2 * time.Second)
+		f.said()
+		s.set(Result{Unknown: true, Reason: "too many open files"})
+		wait(time.Minute)
+		want(t, "words", f.said(), "")
+		want(t, "the log", f.logged(), "web: backend b1 is not checked: too many open files\n")
+		s.set(refused)
+		wait(1100 * time.Millisecond)
+		want(t, "the first failure", f.said(), "b1 up: refused (1 of 3 failures)")
+	})
+}
+
 func TestRefusedWord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s := newFake(), &server{result: passed}
@@ -305,7 +323,8 @@ func TestFlapping(t *testing.T) {
 			}
 		}
 		want(t, "outages", fmt.Sprint(outages), "[0s 0s 0s 10s 20s 40s 1m20s]")
-		want(t, "the log", f.logged(), "web: backend b1 flaps: 4 failures within 10m0s; it stays out for 10s at least\n"+
+		want(t, "the log", f.logged(), ""+
+			"web: backend b1 flaps: 4 failures within 10m0s; it stays out for 10s at least\n"+
 			"web: backend b1 flaps: 5 failures within 10m0s; it stays out for 20s at least\n"+
 			"web: backend b1 flaps: 6 failures within 10m0s; it stays out for 40s at least\n"+
 			"web: backend b1 flaps: 7 failures within 10m0s; it stays out for 1m20s at least\n")

@@ -48,9 +48,10 @@ type target struct {
 	excused    bool      // the last failure did not count
 	gone       bool      // the backend or its check does not exist any more
 
-	last     Result
+	last     Result // that says something about the backend
 	lastAt   time.Time
 	reported bool
+	unknown  string // why the last check could not be made; "": it was
 
 	said   Word // the last word
 	saidAt time.Time
