@@ -84,7 +84,7 @@ func (c *call) newAPI(e *live.Engine) (*apiServer, error) {
 		return nil, err
 	}
 	s := &apiServer{apiListeners: listeners, reader: live.NewReader(e)}
-	if !s.any() && c.relay == "" {
+	if !s.any() && c.relay == "" && !c.checks {
 		return nil, c.api.unused()
 	}
 	s.server = api.NewServer(s.reader, s, c.apiKeys(e), c.log)
@@ -183,6 +183,9 @@ func (s *apiServer) start(ctx context.Context) {
 	s.serving.Go(func() { s.server.Health.Run(ctx) })
 	s.queue = live.NewQueue(s.watcher.engine.For(s.log, "API", true), s.written)
 	s.answer(ctx)
+	if s.checks {
+		s.serving.Go(func() { s.checkHealth(ctx) })
+	}
 	if s.relay != "" {
 		s.serving.Go(func() {
 			if l := s.listenTo(ctx, api.Address{Path: s.relay}); l != nil {

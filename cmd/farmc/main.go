@@ -3,8 +3,8 @@
 // The package parses command lines, prints results and sets exit statuses. Package live does the work; nothing here
 // knows nft or the state directory's files. Each command is a verb in the file of its name (apply.go, status.go, ...);
 // confirm.go has confirm and rollback, confirmtimer.go the hidden await, backend.go drain, down and up, ban.go has ban
-// and unban. api.go has the API of watch, apifront.go the command api. run.go selects the verb, options.go has the
-// common options, completion.go and help.go are generated from the verbs.
+// and unban. api.go has the API of watch, apifront.go the command api, healthwatch.go the checks within watch. run.go
+// selects the verb, options.go has the common options, completion.go and help.go are generated from the verbs.
 //
 // Standard output is for results (scripts, status, diffs), standard error for diagnostics and logs. Text in help,
 // manual pages and completion comes from the verbs and their flags.

@@ -41,8 +41,8 @@ type verb struct {
 // verbs returns the commands in the order of the usage.
 func verbs() []verb {
 	return []verb{newVerb, compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, historyVerb,
-		unloadVerb, watchVerb, statusVerb, drainVerb, downVerb, upVerb, banVerb, unbanVerb, apiVerb, apiKeyVerb,
-		versionVerb, completionVerb(), helpVerb()}
+		unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, drainVerb, downVerb, upVerb, banVerb, unbanVerb,
+		apiVerb, apiKeyVerb, versionVerb, completionVerb(), helpVerb()}
 }
 
 // A call is one run of a verb: its options, arguments and streams.
@@ -74,8 +74,11 @@ type call struct {
 
 	api   apiOptions // watch, api; api-key --api-keys
 	relay string     // watch --relay, api --relay
-	role  string     // api-key --role
-	farms []string   // api-key --farm
+
+	checks bool          // watch --health
+	health healthOptions // health
+	role   string        // api-key --role
+	farms  []string      // api-key --farm
 }
 
 // run selects the verb of a command line and runs it.

@@ -33,13 +33,16 @@ so is its end. SIGTERM and SIGINT end watch; the rules stay. Reports its state t
 
 With --api, watch answers requests of programs, in JSON over HTTP; see farmc-api(7). Also
 answers on sockets that systemd opens for the service. With --relay, farmc api is the process
-that clients connect to, without network privileges.`,
+that clients connect to, without network privileges.
+
+With --health, also checks the backends of farms with [health], as farmc health does.`,
 	flags: func(c *call) {
 		c.isolateFlag()
 		c.apiFlags()
 		c.relayFlag("", "`socket` where farmc api hands requests over (default: none)")
 		c.set.StringArrayVar(&c.api.readOnly, "read-only-dir", nil,
 			"`directory` of farms that the API must not change; repeatable")
+		c.set.BoolVar(&c.checks, "health", false, "check backends in this process, too")
 	},
 	run: func(ctx context.Context, c *call) int {
 		w := watcher{call: c, engine: c.engine(), reported: nothingReported, served: make(chan struct{}, 1)}

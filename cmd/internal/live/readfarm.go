@@ -1,0 +1,30 @@
+package live
+
+import (
+	"slices"
+	"strings"
+
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+)
+
+// ReadFarm reads one farm in the files, with the lists that it names. The diagnostics are about this farm alone. The
+// farm is nil if there is none of that name, or if it has faults.
+func (e *Engine) ReadFarm(name string) (*farm.Farm, diag.Diagnostics) {
+	permissions := e.newPermissions()
+	defer permissions.Close()
+	var ignored diag.Diagnostics
+	var cache farm.Cache
+	cache.Read(permissions.Dirs(e.Dirs), &ignored)
+	i, found := slices.BinarySearchFunc(cache.Readings(), name, func(r *farm.Reading, name string) int {
+		return strings.Compare(r.Name(), name)
+	})
+	if !found {
+		return nil, nil
+	}
+	diagnostics := append(cache.Readings()[i].Faults(), permissions.Diagnostics()...)
+	if diagnostics.Faulty() {
+		return nil, diagnostics
+	}
+	return cache.Readings()[i].Farm(), diagnostics
+}
