@@ -273,6 +273,7 @@ func (f Description) Recall(name string) *Farm {
 	}
 	facts := f.details()
 	out := &Farm{Name: name, Mode: Mode(facts.Farm["mode"]), Down: facts.Farm["state"] == "down"}
+	out.Ports = recallPortMap(facts.Farm["ports"])
 	for _, word := range strings.Fields(facts.Farm["listen"]) {
 		l, err := parseListen(word)
 		if err != nil {
@@ -283,6 +284,7 @@ func (f Description) Recall(name string) *Farm {
 	for backend, about := range facts.Backends {
 		out.Backends = append(out.Backends, recallBackend(backend, about))
 	}
+	out.inheritPorts()
 	return out
 }
 
@@ -294,7 +296,7 @@ func recallBackend(name string, about map[string]string) Backend {
 		}
 	}
 	port, _ := strconv.ParseUint(about["port"], 10, 16)
-	b.Port = uint16(port)
+	b.Port, b.Ports = uint16(port), recallPortMap(about["ports"])
 	b.Percent, _ = strconv.Atoi(about["weight-percent"])
 	return b
 }

@@ -17,6 +17,7 @@ type Farm struct {
 	Down         bool // validated like any other farm, but not served
 	Scheduler    Scheduler
 	HashOn       []HashKey // for the schedulers that hash, in the order of HashKeys
+	Ports        PortMap   // moved ports of the backends that have neither a port nor moves of their own
 	TableSize    int       // maglev's, a prime; 0: by the number of backends
 	Interfaces   []string  // only packets that arrive here belong to the farm; none: all interfaces
 	Source       Addresses // snat: the source that backends see instead of this machine's own
@@ -60,10 +61,11 @@ func (f *Farm) at(key string) diag.Place {
 type Backend struct {
 	Name     string
 	Address  Addresses
-	Port     uint16 // 0: the port that was asked for
-	Weight   int    // 1 to 1000
-	Percent  int    // of the weight that counts, 1 to 100; 0: all of it
-	Priority int    // 1, the best, to 1000: a rank, see Serving
+	Port     uint16  // 0: the port that was asked for
+	Ports    PortMap // moved ports, its own or the farm's; none if it has a port
+	Weight   int     // 1 to 1000
+	Percent  int     // of the weight that counts, 1 to 100; 0: all of it
+	Priority int     // 1, the best, to 1000: a rank, see Serving
 	State    State
 	Source   Addresses // snat: the source that this backend sees
 	Mark     Mark
@@ -77,7 +79,8 @@ type Backend struct {
 
 	Health *BackendHealth // nil: the farm's
 
-	cutOff bool // its interface is not there
+	inheritsPorts bool // Ports are the farm's
+	cutOff        bool // its interface is not there
 }
 
 // Addresses hold at most one address of each family.
@@ -201,9 +204,9 @@ func (f *Farm) reaches(family addr.Family) bool {
 		func(b Backend) bool { return b.Address.Has(family) })
 }
 
-// SameServer reports whether two backends have the same addresses and port. Their names may differ.
+// SameServer reports whether two backends have the same addresses and ports. Their names may differ.
 func (b Backend) SameServer(other Backend) bool {
-	return b.Address == other.Address && b.Port == other.Port
+	return b.Address == other.Address && b.Port == other.Port && b.Ports.Equal(other.Ports)
 }
 
 // All gives the valid addresses.

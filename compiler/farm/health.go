@@ -140,13 +140,13 @@ func (f *Farm) HealthOf(b *Backend) Health {
 	return h
 }
 
-// checkedPort is the port of a backend without a port for checks: its own, or the only one that clients ask for. It is
-// 0 if there are several.
+// checkedPort is the port of a backend without a port for checks: its own, or its port for the only one that clients
+// ask for. It is 0 if there are several.
 func (f *Farm) checkedPort(b *Backend) uint16 {
-	if b.Port != 0 {
-		return b.Port
+	if port := f.onlyPort(); port != 0 {
+		return b.PortFor(port)
 	}
-	return f.onlyPort()
+	return b.Port
 }
 
 // Checked reports whether farmc health checks a backend of the farm.

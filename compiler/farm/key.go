@@ -42,6 +42,7 @@ const (
 	QueueType    Type = "queue"    // "0-3", or a number
 	LimitType    Type = "limit"    // { rate = "10/second", burst = 20 }
 	SessionsType Type = "sessions" // { "198.51.100.7" = "b1" }
+	PortsType    Type = "ports"    // { 80 = 8080, "50000-50099" = "60000-60099" }
 	TableType    Type = "table"
 	TablesType   Type = "tables"  // a table for each name
 	PercentType  Type = "percent" // "30%"

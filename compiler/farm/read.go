@@ -52,6 +52,7 @@ func readFarm(t *toml.Table, name string, lists map[string]*AddressList) *Farm {
 		f.Log.On = append(f.Log.On, OnLimited) // the last of Occasions
 	}
 	f.lists = nil
+	f.inheritPorts()
 	checkAllowed(t, f)
 	validate(t, f)
 	return f

@@ -28,13 +28,18 @@ func (d *Frontend) Replies() []Reply {
 			continue
 		}
 		r := Reply{Frontend: d, Address: b.Address[d.Family], Ports: d.Ports, Backend: b}
-		switch {
-		case d.Specificity == WholeAddress:
+		if d.Specificity == WholeAddress {
 			r.Ports = Ports{0, 65535}
-		case b.Port != 0 && d.Ports != (Ports{b.Port, b.Port}):
-			r.Ports, r.Port = Ports{b.Port, b.Port}, d.Ports.First
+			out = append(out, r)
+			continue
 		}
-		out = append(out, r)
+		for _, move := range b.Moves(d.Ports) {
+			r.Ports, r.Port = move.To, 0
+			if move.From != move.To {
+				r.Port = move.From.First
+			}
+			out = append(out, r)
+		}
 	}
 	return out
 }

@@ -35,9 +35,12 @@ func validate(t *toml.Table, f *Farm) {
 	localClientsHaveNoMAC(t, f)
 	namesDiffer(t, f)
 	backendsDiffer(t, f)
+	movedBackendsDiffer(t, f)
 	sourcesDiffer(t, f)
 	sctpKeepsPorts(t, f)
 	rangesKeepPorts(t, f)
+	validateMoves(t, f)
+	statelessMoves(t, f)
 	validateHelper(t, f)
 	validateInvalid(t, f)
 	validateIngress(t, f)
@@ -148,6 +151,7 @@ func validateWholeAddress(t *toml.Table, f *Farm) {
 	if whole < 0 {
 		return
 	}
+	wholeAddressMoves(t, f, f.Listen[whole])
 	for _, b := range f.Backends {
 		if b.Port != 0 {
 			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"),
@@ -257,7 +261,7 @@ func backendsDiffer(t *toml.Table, f *Farm) {
 	for i := range f.Backends {
 		b := &f.Backends[i]
 		for _, family := range addr.Families {
-			if !b.Address.Has(family) {
+			if !b.Address.Has(family) || len(b.Ports) > 0 {
 				continue
 			}
 			at := netip.AddrPortFrom(b.Address[family], cmp.Or(b.Port, port))

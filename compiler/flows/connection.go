@@ -24,11 +24,8 @@ func (of Connection) ends() bool {
 
 // answeredBy reports whether the backend is the connection's server.
 func (of Connection) answeredBy(b farm.Backend) bool {
-	port := b.Port
-	if port == 0 {
-		port = of.To.Port()
-	}
-	return b.Address[addr.FamilyOf(of.Server.Addr())] == of.Server.Addr() && of.Server.Port() == port
+	return b.Address[addr.FamilyOf(of.Server.Addr())] == of.Server.Addr() &&
+		of.Server.Port() == b.PortFor(of.To.Port())
 }
 
 // openedTo reports whether the connection came in by the frontend. Its original destination is the frontend's address.

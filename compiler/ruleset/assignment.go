@@ -96,6 +96,9 @@ func (a *slotAssignment) maglevName(s *service, family addr.Family) string {
 	weights := farm.ShareWeights(a.serving)
 	for i, b := range a.serving {
 		fmt.Fprintf(&content, " %s %d %d %q %s", b.Address[family], b.Port, weights[i], b.Interface, b.MAC)
+		if len(b.Ports) > 0 {
+			fmt.Fprintf(&content, " %s", b.Ports)
+		}
 	}
 	return fmt.Sprintf("maglev-%d-%016x", len(a.slots), slots.Hash64(content.String()))
 }

@@ -1,7 +1,6 @@
 package ruleset
 
 import (
-	"cmp"
 	"strconv"
 
 	"farmc/compiler/diag"
@@ -95,7 +94,7 @@ func (d frontend) slotElements(a *slotAssignment) []element {
 		b := &a.serving[i]
 		value := b.Address[d.Family].String()
 		if d.Specificity == farm.ExactPort {
-			value += " . " + strconv.Itoa(int(cmp.Or(b.Port, d.Ports.First)))
+			value += " . " + strconv.Itoa(int(b.PortFor(d.Ports.First)))
 		}
 		out[slot] = d.farm.backendElement(*b, key+" . "+strconv.Itoa(slot), value)
 	}

@@ -1,7 +1,6 @@
 package ruleset
 
 import (
-	"cmp"
 	"strconv"
 
 	"farmc/compiler/farm"
@@ -96,7 +95,7 @@ func (l *linker) ownTargets(d frontend, a *slotAssignment) (out []*slotMap) {
 		m := l.targetMap(d, d.farm.ownName(name+d.Family.Suffix()), noPrefix, ported)
 		m.Origin = d.farm.Origin("scheduler")
 		for _, b := range a.eligible {
-			if (b.Port != 0) != ported {
+			if (b.Port != 0) != ported || len(b.Ports) > 0 {
 				continue
 			}
 			value := b.Address[d.Family].String()
@@ -111,7 +110,7 @@ func (l *linker) ownTargets(d frontend, a *slotAssignment) (out []*slotMap) {
 		}
 		out = append(out, m)
 	}
-	return out
+	return append(out, l.movedTargets(d, a)...)
 }
 
 // add adds the frontend's backends.
@@ -130,7 +129,7 @@ func (d frontend) targetElements(a *slotAssignment) []element {
 	for i, b := range a.eligible {
 		value := b.Address[d.Family].String()
 		if d.Specificity == farm.ExactPort {
-			value += " . " + strconv.Itoa(int(cmp.Or(b.Port, d.Ports.First)))
+			value += " . " + strconv.Itoa(int(b.PortFor(d.Ports.First)))
 		}
 		out[i] = d.farm.backendElement(b, key+" . "+a.ids[b.Name].String(), value)
 	}

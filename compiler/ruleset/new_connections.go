@@ -97,7 +97,9 @@ func (l *linker) countStateless(p *statelessPick, d frontend, slots, before stri
 			p.newSet.Keys = p.Destination()
 		}
 	}
-	p.newSet.elements.add(d.farm.newSlots(a, before)...)
+	if p.Shared || p.newSet.elements.size() == 0 { // else the chain of another port has the set, too
+		p.newSet.elements.add(d.farm.newSlots(a, before)...)
+	}
 }
 
 // New is the rule that asks the set of new connections; nil if the chain has none.

@@ -66,6 +66,7 @@ type slotMap struct {
 	Prefix keyPrefix    // of the keys
 	Keys   string       // the template of the fields before the slot, where Prefix does not say them
 	Ported bool         // the values name a port
+	Moved  *movedPorts  // connections to these ports go to other ports; nil: to none
 	Counts bool         // its elements count lookups: each is a new connection
 	Marked bool         // the values are packet marks
 	Origin *diag.Origin // of rules that ask the map
@@ -128,6 +129,7 @@ func (m *slotMap) IDField() string {
 type portRule struct {
 	*slotMap
 	Protocol farm.Protocol // "": of every protocol, as the values name no port
+	Moved    *movedPorts   // the connections to these ports go to other ports; nil: the values say the ports
 }
 
 // A protocolList is the protocols of a chain's packets.
@@ -142,12 +144,16 @@ func (l *protocolList) add(p farm.Protocol) {
 
 // portRules gives the rules that ask a map.
 func (m *slotMap) portRules(protocols []farm.Protocol) []portRule {
-	if !m.Ported {
-		return []portRule{{m, ""}}
+	var out []portRule
+	for _, p := range protocols {
+		if m.Moved != nil {
+			out = append(out, portRule{m, p, m.Moved})
+		} else if m.Ported {
+			out = append(out, portRule{m, p, nil})
+		}
 	}
-	out := make([]portRule, len(protocols))
-	for i, p := range protocols {
-		out[i] = portRule{m, p}
+	if !m.Ported && (m.Moved == nil || m.Moved.Some) {
+		out = append(out, portRule{m, "", nil})
 	}
 	return out
 }

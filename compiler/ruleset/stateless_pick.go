@@ -26,6 +26,7 @@ type statelessPick struct {
 type statelessStep struct {
 	Map      *slotMap
 	Port     uint16        // 0: the port that the client asked for
+	Moves    string        // names the moved ports of its backends; "": they have none
 	Protocol farm.Protocol // of a step that rewrites the port, as each protocol has its own checksum
 	Device   string        // ingress forwards the request to there; "": the request is routed
 }
@@ -68,13 +69,18 @@ func (l *linker) statelessPick(d frontend) verdict {
 // ownStatelessPick gives the farm's own chain, or that of a maglev table.
 func (l *linker) ownStatelessPick(d frontend, a *slotAssignment) string {
 	name, slots := d.pickNames(a, "stateless-")
+	if d.farm.MovesPorts() { // the chains of several ports ask the same maps
+		name += "/" + d.Ports.String()
+	}
 	p := l.statelessChain(name, d)
 	if len(p.Steps) == 0 {
 		p.Origin = d.farm.Origin("scheduler")
 		l.addSlots(d.farm, len(a.slots))
 	}
 	for _, step := range l.addSteps(p, d, a, slots) {
-		step.fill(d, a, "")
+		if step.Map.elements.size() == 0 {
+			step.fill(d, a, "")
+		}
 	}
 	l.countStateless(p, d, newName(slots)+"-"+d.Family.Suffix(), "")
 	return name
@@ -91,7 +97,7 @@ func (l *linker) statelessChain(name string, d frontend) *statelessPick {
 // addSteps adds the steps that the frontend's protocol needs, and gives the steps with a new map.
 func (l *linker) addSteps(p *statelessPick, d frontend, a *slotAssignment, slots string) (fresh []statelessStep) {
 	for _, b := range a.serving {
-		step := d.farm.statelessStep(b)
+		step := d.statelessStep(b)
 		if step.Port != 0 {
 			step.Protocol = d.Protocol
 		}
@@ -126,30 +132,40 @@ func (l *linker) statelessMap(p *statelessPick, d frontend, name string, number 
 // fill assigns slots to the backends of the step; before stands before them in the keys.
 func (s statelessStep) fill(d frontend, a *slotAssignment, before string) {
 	for slot, i := range a.slots {
-		if b := a.serving[i]; s.sameBackends(d.farm.statelessStep(b)) {
+		if b := a.serving[i]; s.sameBackends(d.statelessStep(b)) {
 			s.Map.elements.add(d.farm.backendElement(b, before+strconv.Itoa(slot), b.Address[d.Family].String()))
 		}
 	}
 }
 
-// statelessStep is the step that the backend needs, without a map.
-func (s *service) statelessStep(b farm.Backend) statelessStep {
+// statelessStep is the step that the backend needs for requests to the frontend, without a map.
+func (d frontend) statelessStep(b farm.Backend) statelessStep {
 	step := statelessStep{Port: b.Port}
-	if len(s.Interfaces) > 0 {
+	if len(b.Ports) > 0 {
+		step.Moves = movesName(b.Ports)
+		if to := b.PortFor(d.Ports.First); to != d.Ports.First {
+			step.Port = to
+		}
+	}
+	if s := d.farm; len(s.Interfaces) > 0 {
 		step.Device = s.InterfaceOf(b)
 	}
 	return step
 }
 
-// sameBackends reports whether two steps are for the same backends.
+// sameBackends reports whether two steps are for the same backends. Backends with moved ports get the requests to each
+// frontend on another port.
 func (s statelessStep) sameBackends(other statelessStep) bool {
-	return s.Port == other.Port && s.Device == other.Device
+	return s.Moves == other.Moves && s.Device == other.Device && (s.Moves != "" || s.Port == other.Port)
 }
 
 // String is the step as part of a name.
 func (s statelessStep) String() (out string) {
 	if s.Device != "" {
 		out = "/" + s.Device
+	}
+	if s.Moves != "" {
+		return out + "/" + s.Moves
 	}
 	if s.Port != 0 {
 		out += "/" + strconv.Itoa(int(s.Port))
@@ -158,10 +174,10 @@ func (s statelessStep) String() (out string) {
 }
 
 // stepsName names the steps that the backends need; "" if all of them keep the port and are routed.
-func (s *service) stepsName(backends []farm.Backend) string {
+func (d frontend) stepsName(backends []farm.Backend) string {
 	var words []string
 	for _, b := range backends {
-		switch step := s.statelessStep(b); {
+		switch step := d.statelessStep(b); {
 		case step.Device != "":
 			words = append(words, step.Device+"/"+strconv.Itoa(int(step.Port)))
 		case step.Port != 0:
@@ -194,7 +210,7 @@ func (l *linker) sharedStatelessPick(d frontend, a *slotAssignment) string {
 		kind = "stateless-all"
 	}
 	name := d.sharedName(kind, a)
-	if steps := s.stepsName(a.serving); len(s.Interfaces) > 0 {
+	if steps := d.stepsName(a.serving); len(s.Interfaces) > 0 {
 		name += "/" + shortened(s.PresentInterfaces(), maxPartName) + "//" + steps
 	} else if steps != "" {
 		name += "/" + steps
@@ -217,9 +233,9 @@ func (l *linker) sharedStatelessPick(d frontend, a *slotAssignment) string {
 // addSharedSteps adds the steps that the frontend's protocol needs. The map of a chain's only step has the chain's
 // name.
 func (l *linker) addSharedSteps(p *statelessPick, d frontend, a *slotAssignment) {
-	only := d.farm.statelessStep(a.serving[0])
+	only := d.statelessStep(a.serving[0])
 	if slices.ContainsFunc(a.serving, func(b farm.Backend) bool {
-		return !only.sameBackends(d.farm.statelessStep(b))
+		return !only.sameBackends(d.statelessStep(b))
 	}) {
 		l.addSteps(p, d, a, "slots-"+p.Name)
 		return

@@ -51,7 +51,8 @@ type statelessTarget struct {
 // backends there that have another ID.
 type targetStep struct {
 	statelessStep
-	IsAddress bool // the request has the backend's address already, so the map is a set
+	IsAddress bool   // the request has the backend's address already, so the map is a set
+	Asked     uint16 // the port of requests that backends get on another one; 0: the step takes all ports
 }
 
 // A targetRule is the rule of a step.
@@ -62,12 +63,13 @@ type targetRule struct {
 	Origin *diag.Origin
 }
 
-// Rules are the rules of the steps.
+// Rules are the rules of the steps. Rules for one port stand before rules for the ports that stay.
 func (t *statelessTarget) Rules() []targetRule {
 	out := make([]targetRule, len(t.Steps))
 	for i, s := range t.Steps {
 		out[i] = targetRule{s, t.Family, t.Prefix, t.Origin}
 	}
+	slices.SortStableFunc(out, func(a, b targetRule) int { return int(min(b.Asked, 1)) - int(min(a.Asked, 1)) })
 	return out
 }
 
@@ -75,9 +77,9 @@ func (t *statelessTarget) Rules() []targetRule {
 // step: two of them cannot have a backend with one address, asked for on one port, as its replies would be ambiguous.
 func (l *linker) statelessTarget(d frontend, a *slotAssignment) *statelessTarget {
 	s, prefix := d.farm, d.farm.keyPrefix(d.Family, len(a.eligible))
-	first := s.statelessStep(a.eligible[0])
+	first := d.statelessStep(a.eligible[0])
 	if slices.ContainsFunc(a.eligible, func(b farm.Backend) bool {
-		return !s.statelessStep(b).sameBackends(first) || a.ids[b.Name] != b.Address[d.Family]
+		return !d.statelessStep(b).sameBackends(first) || first.Moves != "" || a.ids[b.Name] != b.Address[d.Family]
 	}) {
 		prefix = noPrefix
 	}
@@ -98,9 +100,12 @@ func (l *linker) statelessTarget(d frontend, a *slotAssignment) *statelessTarget
 
 // addTarget has requests to the frontend led to a backend.
 func (l *linker) addTarget(t *statelessTarget, d frontend, b farm.Backend, id netip.Addr) {
-	step := targetStep{d.farm.statelessStep(b), id == b.Address[d.Family]}
+	step := targetStep{statelessStep: d.statelessStep(b), IsAddress: id == b.Address[d.Family]}
 	if step.Port != 0 {
 		step.Protocol = d.Protocol
+	}
+	if step.Port != 0 && step.Moves != "" {
+		step.Asked = d.Ports.First
 	}
 	if i := slices.IndexFunc(t.Steps, func(o targetStep) bool {
 		return o.sameBackends(step.statelessStep) && o.IsAddress == step.IsAddress

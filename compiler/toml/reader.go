@@ -194,7 +194,12 @@ func (t *Table) Subs(key string) []*Table {
 }
 
 // Entries reads a table of strings, in the order of the files.
-func (t *Table) Entries(key string) []Entry {
+func (t *Table) Entries(key string) []Entry { return t.entries(key, false) }
+
+// Scalars reads a table of strings and whole numbers, in the order of the files. Numbers are given as text.
+func (t *Table) Scalars(key string) []Entry { return t.entries(key, true) }
+
+func (t *Table) entries(key string, numbers bool) []Entry {
 	holder := t.subTable(key, func() string { return key + ` = { "..." = "..." }` })
 	if holder == nil {
 		return nil
@@ -203,6 +208,9 @@ func (t *Table) Entries(key string) []Entry {
 	for _, name := range holder.values.keys {
 		v, _ := holder.Raw(name)
 		text, ok := v.Data.(string)
+		if n, isNumber := v.Data.(int64); isNumber && numbers {
+			text, ok = strconv.FormatInt(n, 10), true
+		}
 		if ok {
 			all = append(all, Entry{Word{name, v.key}, Word{text, v.Place}})
 			continue
@@ -211,7 +219,7 @@ func (t *Table) Entries(key string) []Entry {
 		if _, dots := v.Data.(*Table); dots {
 			hint = `a key with dots stands in quotes, as in "192.0.2.1" = "..."`
 		}
-		holder.typeFault(v, name, "a string", hint)
+		holder.typeFault(v, name, map[bool]string{false: "a string", true: "a number or a string"}[numbers], hint)
 	}
 	return all
 }
@@ -322,6 +330,12 @@ func (t *Table) FaultWithNote(at diag.Place, also diag.Note, format string, args
 // Warn records a warning: a likely mistake that stops nothing.
 func (t *Table) Warn(at diag.Place, format string, args ...any) {
 	t.record(diag.Diagnostic{Severity: diag.Warning, Place: at, Message: shorten(fmt.Sprintf(format, args...))})
+}
+
+// WarnWithHint is Warn with a remedy.
+func (t *Table) WarnWithHint(at diag.Place, hint, format string, args ...any) {
+	t.record(diag.Diagnostic{Severity: diag.Warning, Place: at, Hint: hint,
+		Message: shorten(fmt.Sprintf(format, args...))})
 }
 
 // Top is the table of the whole file.

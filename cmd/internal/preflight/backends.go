@@ -103,14 +103,13 @@ func (s *search) loop(frontends []farm.Frontend, b farm.Backend, family addr.Fam
 	}
 	for _, own := range frontends {
 		f := own.Farm
-		ports := own.Ports
-		if b.Port != 0 {
-			ports = farm.Ports{First: b.Port, Last: b.Port}
-		}
+		moves := b.Moves(own.Ports)
 		i := slices.IndexFunc(services[a], func(d farm.Frontend) bool {
 			return d.Farm.Mode != farm.Local &&
 				(d.Protocol == "" || own.Protocol == "" || d.Protocol == own.Protocol) &&
-				(d.Protocol == "" || d.Ports.First <= ports.Last && ports.First <= d.Ports.Last)
+				(d.Protocol == "" || slices.ContainsFunc(moves, func(m farm.PortMove) bool {
+					return d.Ports.First <= m.To.Last && m.To.First <= d.Ports.Last
+				}))
 		})
 		if i < 0 || own.Family != family {
 			continue

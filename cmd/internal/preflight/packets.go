@@ -87,9 +87,7 @@ func (s *search) by(p flow, d farm.Frontend) flow {
 	if p.protocol == "" {
 		p.protocol = farm.TCP
 	}
-	if p.backendPort = p.backend.Port; p.backendPort == 0 {
-		p.backendPort = p.servicePort
-	}
+	p.backendPort = p.backend.PortFor(p.servicePort)
 	if p.clientLinks == nil {
 		p.clientLinks = s.machine.clientLinks(p.farm, p.service)
 	}
@@ -99,9 +97,7 @@ func (s *search) by(p flow, d farm.Frontend) flow {
 // to sets the backend of a flow.
 func (s *search) to(p flow, b farm.Backend) flow {
 	p.backend = b
-	if p.backendPort = b.Port; p.backendPort == 0 {
-		p.backendPort = p.servicePort
-	}
+	p.backendPort = b.PortFor(p.servicePort)
 	route := s.machine.routes.lookUp(b.Address[p.family])
 	p.local, p.backendLink = route.kind == local, s.machine.names[route.link]
 	return p

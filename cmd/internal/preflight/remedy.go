@@ -247,12 +247,7 @@ func ufwRoutes(p flow) (commands []string) {
 }
 
 // portOf is the port of a backend for the frontend of the flow.
-func (p flow) portOf(b farm.Backend) uint16 {
-	if b.Port != 0 {
-		return b.Port
-	}
-	return p.servicePort
-}
+func (p flow) portOf(b farm.Backend) uint16 { return b.PortFor(p.servicePort) }
 
 // firewalldRules let packets from and to all backends pass.
 func firewalldRules(p flow) []string {

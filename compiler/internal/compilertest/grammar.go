@@ -99,6 +99,7 @@ var (
 		`		typeof (?:FRONTEND \. |HANDED)?(?:numgen random mod [0-9]+|meta mark)`,
 		`		type mark(?: : (?:IPV_addr|ether_addr))?`,
 		`		typeof @nh,128,32`,
+		`		type inet_service : inet_service`,
 		`		ct count (?:over )?1`,
 		`		flags dynamic,timeout`,
 		`		timeout (?:[0-9]+(?:d|h|m|s|ms))+`,
@@ -119,7 +120,8 @@ var (
 		`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|MAC|"DEVICE"|FLAGS)(?: \. (?:IP4|IP6|PORTS|HEX|MAC))` +
 			`*)` +
 			`(?: ` +
-			`ct count (?:over )?[0-9]+)?(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC|HEX))?,`,
+			`ct count (?:over )?[0-9]+)?(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC|HEX|` +
+			`PORTS))?,`,
 	)
 
 	inChain = lineForms(
@@ -211,6 +213,8 @@ var (
 		`		type filter hook (?:prerouting|output) priority raw \+ 10?`,
 		`		IP daddr set FRONTEND \. NUMBER map @NAME`,
 		`		(?:meta l4proto PROTO )?dnat IP to (?:ASKED \. )?IP daddr map @NAME`,
+		`		meta l4proto PROTO (?:th dport { PORTS(?:, PORTS)* } )?dnat IP to IP daddr map @NAME : `+
+			`th dport map @NAME`,
 		`		snat IP to IP daddr map @NAME`,
 		`		snat IP to (?:IP4|IP6)`,
 		`		masquerade`,
@@ -253,7 +257,7 @@ var (
 		`		IP daddr set (?:IP4|IP6)`,
 		`		IP daddr set numgen inc mod 1 map @NAME update @NAME { numgen inc mod 1 : IP daddr } jump NAME`,
 		`		(?:update|delete) @NAME { numgen inc mod 1 : IP daddr }`,
-		`		(?:meta l4proto PROTO )?(?:IP daddr (?:set IP daddr map )?|FRONTEND )@NAME`+
+		`		(?:meta l4proto PROTO )?(?:th dport PORTS )?(?:IP daddr (?:set IP daddr map )?|FRONTEND )@NAME`+
 			`(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
 		`		meta l4proto udp ct state untracked goto NAME`,
 		`		udp sport < 32768 iif != "lo" fib saddr type local goto NAME`,
