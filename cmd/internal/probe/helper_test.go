@@ -69,7 +69,7 @@ func want(t *testing.T, name string, got Result, healthy bool, reason string) {
 
 // serve accepts connections on a port of a host, in both families, and gives them to the handler, which has until the
 // end of the test.
-func serve(t *testing.T, h *netlab.Host, port uint16, handle func(net.Conn)) {
+func serve(t testing.TB, h *netlab.Host, port uint16, handle func(net.Conn)) {
 	t.Helper()
 	var l net.Listener
 	if err := h.Do(func() (err error) {

@@ -61,7 +61,7 @@ func TestFewConntrackEntries(t *testing.T) {
 		port  uint16
 		check farm.Health
 	}{
-		"tcp":          {80, a(farm.HealthTCP)},
+		"tcp":          {22, a(farm.HealthTCP)},
 		"tcp, dropped": {dropped, a(farm.HealthTCP, timeout(time.Millisecond))},
 		"tcp, refused": {90, a(farm.HealthTCP)},
 		"http":         {80, a(farm.HealthHTTP)},
@@ -74,6 +74,7 @@ func TestFewConntrackEntries(t *testing.T) {
 			l := netlab.Test(t, netlab.Options{Backends: 1})
 			load(t, l.Balancer, tracked)
 			load(t, l.Backends[0], closedPorts)
+			serve(t, l.Backends[0], 22, silent)
 			serve(t, l.Backends[0], 80, answers(ok))
 			serveUDP(t, l.Backends[0], 80, "pong")
 			checked := target(addresses(l.Backends[0])[family], tt.port, tt.check)
