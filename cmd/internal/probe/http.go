@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -44,13 +45,29 @@ func (c *check) exchange(conn net.Conn) Result {
 	if err := request.Write(conn); err != nil {
 		return c.failed(err, noAnswer)
 	}
-	in := &io.LimitedReader{R: conn, N: maxAnswer}
+	from := &failingReader{Reader: conn}
+	in := &io.LimitedReader{R: from, N: maxAnswer}
 	response, err := readResponse(bufio.NewReader(in), request)
 	if err != nil {
-		return c.noResponse(err, in.N)
+		return c.noResponse(cmp.Or(from.failure, err), in.N)
 	}
 	in.N = maxAnswer
 	return c.judge(response)
+}
+
+// A failingReader keeps the error of the connection. ReadResponse reads the part of a line before an error as a whole
+// line, and reports that the line is malformed.
+type failingReader struct {
+	io.Reader
+	failure error
+}
+
+func (r *failingReader) Read(to []byte) (int, error) {
+	n, err := r.Reader.Read(to)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.failure = err
+	}
+	return n, err
 }
 
 func (c *check) request() (*http.Request, error) {

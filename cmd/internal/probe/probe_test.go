@@ -57,6 +57,8 @@ func TestReasonsOfServers(t *testing.T) {
 		{"http, byte by byte", dribbles(ok), a(farm.HealthHTTP), true, "200"},
 		{"http, byte by byte, too slow", dribbles("HTTP/1.1 200 " + strings.Repeat("x", 100)),
 			a(farm.HealthHTTP, timeout(soon)), false, "no complete answer in 200ms"},
+		{"http, part of a line", dribbles("HTTP" + strings.Repeat("x", 100)), a(farm.HealthHTTP, timeout(soon)), false,
+			"no complete answer in 200ms"},
 		{"http, reset", resets, a(farm.HealthHTTP), false, "connection reset"},
 		{"http, closed", closes, a(farm.HealthHTTP), false, "connection closed without an answer"},
 		{"http, cut", answers("HTTP/1.1 200 OK\r\nA: b"), a(farm.HealthHTTP), false,
