@@ -24,10 +24,7 @@ func (s *Server) readDocument(w http.ResponseWriter, r *http.Request) (map[strin
 	if !isJSON(r.Header) {
 		return nil, nil, problem{status: http.StatusUnsupportedMediaType, message: "send JSON"}
 	}
-	if r.ContentLength > maxBody {
-		return nil, nil, problem{status: http.StatusRequestEntityTooLarge}
-	}
-	text, release, err := s.bodies.read(http.MaxBytesReader(w, r.Body, maxBody))
+	text, release, err := s.readBody(w, r)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -37,6 +34,18 @@ func (s *Server) readDocument(w http.ResponseWriter, r *http.Request) (map[strin
 		return nil, nil, problem{status: http.StatusBadRequest, message: "faults", faults: documentFaults(faults)}
 	}
 	return document, release, nil
+}
+
+// readBody reads the body of a request. The returned function gives its memory back.
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, func(), error) {
+	most := int64(maxBody)
+	if strings.HasPrefix(r.URL.Path, "/v1/lists/") {
+		most = maxList
+	}
+	if r.ContentLength > most {
+		return nil, nil, problem{status: http.StatusRequestEntityTooLarge}
+	}
+	return s.bodies.read(http.MaxBytesReader(w, r.Body, most))
 }
 
 // documentFaults returns the faults of a client's document. Their places are in the text that the client sent.

@@ -40,10 +40,7 @@ const keyPause = 5 * time.Second
 
 // answer reads the body of a request, so that a slow client occupies nothing of farmc watch, and copies the reply.
 func (f *forwarder) answer(s *Server, w http.ResponseWriter, r *http.Request) error {
-	if r.ContentLength > maxBody {
-		return problem{status: http.StatusRequestEntityTooLarge}
-	}
-	body, release, err := s.bodies.read(http.MaxBytesReader(w, r.Body, maxBody))
+	body, release, err := s.readBody(w, r)
 	if err != nil {
 		return err
 	}

@@ -58,17 +58,31 @@ func (s *Server) unused(list string) error {
 	if err != nil {
 		return err
 	}
-	named := func(l *farm.AddressList) bool { return l.Name == list }
 	for _, r := range now.Readings {
-		f := r.Farm()
-		if f == nil {
-			continue
-		}
-		if slices.ContainsFunc(slices.Concat(f.Access.Allow.Lists, f.Access.Deny.Lists), named) {
+		if f := r.Farm(); f != nil && uses(f, list) {
 			return problem{status: http.StatusConflict, message: "farm " + r.Name() + " uses the list"}
 		}
 	}
 	return nil
+}
+
+func uses(f *farm.Farm, list string) bool {
+	named := func(l *farm.AddressList) bool { return l.Name == list }
+	return slices.ContainsFunc(f.Access.Allow.Lists, named) || slices.ContainsFunc(f.Access.Deny.Lists, named)
+}
+
+// changesBy returns the changes of farms that can come from a list. Those of other farms come from other clients, whose
+// writes were in the same load.
+func (s *Server) changesBy(list string, changes []string) []string {
+	now, err := s.current()
+	if err != nil {
+		return changes
+	}
+	return slices.DeleteFunc(slices.Clone(changes), func(change string) bool {
+		name, _, _ := strings.Cut(change, ": ")
+		r, known := now.Reading(name)
+		return known && r.Farm() != nil && !uses(r.Farm(), list)
+	})
 }
 
 // listChange returns the change of the list in the path, with the conditions of the request.
@@ -123,10 +137,7 @@ func (s *Server) changeList(w http.ResponseWriter, r *http.Request,
 	if err != nil {
 		return err
 	}
-	if r.ContentLength > maxBody {
-		return problem{status: http.StatusRequestEntityTooLarge}
-	}
-	text, release, err := s.bodies.read(http.MaxBytesReader(w, r.Body, maxBody))
+	text, release, err := s.readBody(w, r)
 	if err != nil {
 		return err
 	}
@@ -205,7 +216,7 @@ func (s *Server) writeList(w http.ResponseWriter, r *http.Request, change *manag
 	if result.Err != nil {
 		return writeProblem(result, "")
 	}
-	writeJSON(w, http.StatusOK, writeAnswer{Changes: append(change.Words(), result.Changes...),
+	writeJSON(w, http.StatusOK, writeAnswer{Changes: append(change.Words(), s.changesBy(change.Name, result.Changes)...),
 		Warnings: result.Warnings, Took: time.Since(began).Seconds(), DryRun: write.DryRun})
 	return nil
 }

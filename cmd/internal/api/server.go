@@ -66,6 +66,7 @@ type Meter interface {
 const (
 	maxHeader  = 16 << 10 // bytes of the request line and the headers
 	maxBody    = 16 << 20 // bytes
+	maxList    = 32 << 20 // bytes of a body with a list: half a million IPv6 networks in full
 	sendTime   = 10 * time.Second
 	answerTime = time.Minute // until the client has read the answer
 	idleTime   = time.Minute

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +78,40 @@ func (f succeeding) Confirm(context.Context, string) error { return f.err }
 
 func (f succeeding) Rollback(context.Context, string, int) live.WriteResult {
 	return live.WriteResult{Err: f.err, Warnings: []live.FarmFault{}}
+}
+
+// A batching writer does a write together with those of other clients.
+type batching struct{ Writer }
+
+func (batching) Write(context.Context, string, live.Write) live.WriteResult {
+	changes := []string{"web: @bad 2 networks → 1 networks", "mail: listen", "gone: gone"}
+	return live.WriteResult{Plan: live.Plan{Changes: changes}, Warnings: []live.FarmFault{}}
+}
+
+// The reply to a change of a list names no changes of farms that do not use it: other clients made them.
+func TestListReplyHasNoOtherChanges(t *testing.T) {
+	files := maps.Clone(siteFiles)
+	files["web.toml"] = webFarm + "[access]\ndeny = [\"@bad\"]\n"
+	s := start(t, files)
+	s.Writer = batching{}
+	x := s.do(t, exchange{key: "writer", method: "PUT", path: "/v1/lists/bad", body: `{"entries": ["192.0.2.1"]}`})
+	if want := `"changes":["web: @bad 2 networks → 1 networks","gone: gone"]`; !strings.Contains(x.answer, want) {
+		t.Errorf("%d %s, want %s", x.status, x.answer, want)
+	}
+}
+
+// A body with a list may be twice as long as others.
+func TestLongLists(t *testing.T) {
+	long := strings.Repeat("x", maxBody+1)
+	for path, most := range map[string]int{"/v1/lists/bad": 2, "/v1/lists/bad/entries": 2, "/v1/farms/lists": 1} {
+		for times := 1; times <= 2; times++ {
+			r := httptest.NewRequest("PUT", path, strings.NewReader(strings.Repeat(long, times)))
+			_, _, err := new(Server).readBody(httptest.NewRecorder(), r)
+			if tooLarge := err != nil && problemOf(err).status == 413; tooLarge != (times >= most) {
+				t.Errorf("%d bytes to %s: %v", r.ContentLength, path, err)
+			}
+		}
+	}
 }
 
 // A patient writer refuses every write after the wait that its client prefers.

@@ -41,7 +41,7 @@ var Headers = []string{"Accept", "Content-Type", "If-Match", "If-None-Match", "L
 
 // Limits of a request.
 const (
-	MaxBody   = 16 << 20 // bytes
+	MaxBody   = 32 << 20 // bytes
 	maxHead   = 64 << 10 // bytes of a frame with the head of a request or a reply
 	maxMethod = 32       // bytes
 )

@@ -32,7 +32,7 @@ type Server struct {
 // Limits of a server, which hold even if the front is not the program that it should be.
 const (
 	maxRequests = 256 // at the same time; the front has 200 connections
-	maxBodies   = 4 * MaxBody
+	maxBodies   = 2 * MaxBody
 )
 
 // Serve answers requests until ctx ends, and then ends all requests within a second. It closes the listener.
