@@ -1,0 +1,96 @@
+package manage
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A change of a list keeps comments and the lines of other entries.
+func TestListEdit(t *testing.T) {
+	const before = "# of last week\n198.51.100.0/24 ; a network\n203.0.113.9\n\n2001:db8::/32"
+	for _, c := range []struct {
+		add, remove, want string // words separated by spaces
+		words             string
+	}{
+		{"203.0.113.9", "", before + "\n", ""}, // it is there already
+		{"192.0.2.1 192.0.2.1/32", "", before + "\n192.0.2.1\n", "entries added: 1"},
+		{"", "203.0.113.9/32 192.0.2.7", strings.Replace(before, "203.0.113.9\n", "", 1), "entries removed: 1"},
+		{"", "2001:DB8:0::/32", strings.TrimSuffix(before, "2001:db8::/32"), "entries removed: 1"},
+	} {
+		change := &ListChange{Name: "bad", Add: strings.Fields(c.add), Remove: strings.Fields(c.remove)}
+		if got := string(change.edit([]byte(before))); got != c.want {
+			t.Errorf("add %q, remove %q: %q, want %q", c.add, c.remove, got, c.want)
+		}
+		if words := strings.Join(change.Words(), "; "); words != c.words {
+			t.Errorf("add %q, remove %q: %q, want %q", c.add, c.remove, words, c.words)
+		}
+	}
+	last := &ListChange{Remove: []string{"192.0.2.1"}}
+	if got := string(last.edit([]byte("192.0.2.1\n"))); got != "# no entries\n" {
+		t.Errorf("without its last entry a list is %q", got)
+	}
+}
+
+// A list is created, replaced and deleted by its file; a condition can refuse each of these.
+func TestWritesOfLists(t *testing.T) {
+	s := newSite(t, map[string]string{"etc/web.toml": web})
+	s.do((&ListChange{Name: "bad", Whole: []byte("198.51.100.0/24\n")}).Write())
+	s.has("etc/bad.list", "etc/web.toml")
+	refused := errors.New("another version")
+	for _, change := range []*ListChange{{Whole: []byte("# none\n")}, {Add: []string{"192.0.2.1"}}, {Delete: true}} {
+		change.Name, change.Admit = "bad", func(before []byte) error {
+			if string(before) != "198.51.100.0/24\n" {
+				t.Errorf("the text before is %q", before)
+			}
+			return refused
+		}
+		if r := s.engine.Write(t.Context(), change.Write()); !errors.Is(r.Err, refused) {
+			t.Error(r.Err)
+		}
+	}
+	s.write("run/bad.list", "203.0.113.0/24\n") // of higher precedence: changes go there
+	s.do((&ListChange{Name: "bad", Add: []string{"192.0.2.1"}}).Write())
+	if got := s.text("run/bad.list"); got != "203.0.113.0/24\n192.0.2.1\n" {
+		t.Errorf("the list is %q", got)
+	}
+	s.do((&ListChange{Name: "bad", Delete: true}).Write())
+	s.has("etc/bad.list", "etc/web.toml")
+}
+
+// The merge patch that makes a table the new one removes keys that are gone, at each depth.
+func TestReplacement(t *testing.T) {
+	old := map[string]any{"a": int64(1), "gone": int64(2), "t": map[string]any{"x": int64(1), "y": int64(2)}}
+	now := map[string]any{"a": int64(3), "t": map[string]any{"y": int64(2)}, "new": "n"}
+	patch := replacement(old, now)
+	table := patch["t"].(map[string]any)
+	if _, has := patch["gone"]; !has || patch["gone"] != nil || patch["a"] != int64(3) || patch["new"] != "n" ||
+		table["x"] != nil || table["y"] != int64(2) || len(table) != 2 || len(patch) != 4 {
+		t.Errorf("%v", patch)
+	}
+}
+
+// The paths of values in a document are those of its leaves, and empty tables.
+func TestLeaves(t *testing.T) {
+	document := map[string]any{"b": map[string]any{"x": int64(1), "e": map[string]any{}}, "a": []any{int64(1)}}
+	var got []string
+	for _, path := range leaves(nil, document) {
+		got = append(got, strings.Join(path, "."))
+	}
+	if !slices.Equal(got, []string{"a", "b.e", "b.x"}) {
+		t.Error(got)
+	}
+	for path, want := range map[string]bool{"b.x": true, "b.y": false, "a.z": true, "c": false} {
+		if touches(document, strings.Split(path, ".")) != want {
+			t.Errorf("touches %s is %v", path, !want)
+		}
+	}
+	out := copyOf(document).(map[string]any)
+	restore(out, []string{"b", "x"}, nil)
+	restore(out, []string{"b", "e"}, nil)
+	restore(out, []string{"a"}, "old")
+	if out["b"] != nil || out["a"] != "old" || document["a"] == "old" || len(document) != 2 {
+		t.Errorf("%v, of %v", out, document)
+	}
+}
