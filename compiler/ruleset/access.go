@@ -111,19 +111,25 @@ func (l *linker) accessChain(d frontend) string {
 	return o.Name
 }
 
-// deny gives the rule that drops and counts a group of clients.
+// deny gives the rule that drops and counts a group of clients. Those of each list have a counter of their own.
 func (l *linker) deny(s *service, group clients) accessRule {
 	r := accessRule{clients: group, Counter: s.ownName("denied"), Origin: s.Origin("access")}
+	list, isList := strings.CutPrefix(group.List, "@")
+	if isList {
+		r.Counter = DeniedCounter(s.Name, list)
+	}
 	l.counter(r.Counter, accessSection, r.Origin)
-	list := strings.TrimPrefix(group.List, "@")
 	log := l.logRule(s, farm.LogEvent{On: farm.OnDenied, Reason: string(farm.OnDenied), List: list})
 	if log == nil {
 		return r
 	}
-	r.Next = r.Counter + "/" + strings.Replace(group.List, "@", "list/", 1)
+	r.Next = s.ownName("denied/" + strings.Replace(group.List, "@", "list/", 1))
 	l.rules.add(newChain(r.Next, accessSection, "deny").with(denyChain{r.Counter, log}))
 	return r
 }
+
+// DeniedCounter is the name of the counter of packets that a farm denies because of a list.
+func DeniedCounter(farm, list string) string { return ownName(farm, "denied/list/"+list) }
 
 // allowed gives the clients that the farm neither denies nor limits.
 func (l *linker) allowed(s *service, family addr.Family) []clients {

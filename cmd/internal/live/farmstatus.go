@@ -28,6 +28,7 @@ type FarmStatus struct {
 
 	Backends []BackendStatus   `json:"backends"` // in natural order
 	HeldBack map[string]uint64 `json:"heldBack"` // packets denied or over a limit, by reason; empty: none is counted
+	DeniedBy map[string]uint64 `json:"deniedBy"` // the denied packets among them, by list
 	Banned   []BanStatus       `json:"banned"`   // sorted by the time left
 }
 
@@ -106,7 +107,7 @@ func depth(path string) int {
 func newFarmStatus(f *farm.Farm) FarmStatus {
 	s := FarmStatus{Name: f.Name, Files: []string{}, Mode: string(f.Mode), Scheduler: string(f.Scheduler),
 		State: "up", Listen: f.Listening(), Backends: make([]BackendStatus, 0, len(f.Backends)),
-		HeldBack: map[string]uint64{}, Banned: []BanStatus{}}
+		HeldBack: map[string]uint64{}, DeniedBy: map[string]uint64{}, Banned: []BanStatus{}}
 	if f.Mode == farm.Local {
 		s.Scheduler = ""
 	}

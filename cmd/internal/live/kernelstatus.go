@@ -170,16 +170,19 @@ func (e *Engine) readHeldBack(ctx context.Context, s *Status, farms []*farm.Farm
 	if err != nil {
 		return err
 	}
-	byFarm := map[string]map[string]uint64{}
+	byFarm, byList := map[string]map[string]uint64{}, map[string]map[string]uint64{}
 	for name, counter := range counters {
 		words := strings.Split(name, "/")
-		if len(words) != 3 || words[0] != "farm" {
+		if len(words) < 3 || words[0] != "farm" {
 			continue
 		}
-		if byFarm[words[1]] == nil {
-			byFarm[words[1]] = map[string]uint64{}
+		switch f, reason := words[1], words[2]; {
+		case len(words) == 3:
+			put(&byFarm, f, reason, byFarm[f][reason]+counter.Packets)
+		case len(words) == 5 && name == ruleset.DeniedCounter(f, words[4]):
+			put(&byFarm, f, reason, byFarm[f][reason]+counter.Packets)
+			put(&byList, f, words[4], counter.Packets)
 		}
-		byFarm[words[1]][words[2]] = counter.Packets
 	}
 	loaded := map[string]*farm.Farm{}
 	for _, f := range farms {
@@ -189,6 +192,9 @@ func (e *Engine) readHeldBack(ctx context.Context, s *Status, farms []*farm.Farm
 		f := &s.Farms[i]
 		if held := byFarm[f.Name]; held != nil {
 			f.HeldBack = held
+		}
+		if denied := byList[f.Name]; denied != nil {
+			f.DeniedBy = denied
 		}
 		if f.Banned, err = e.bans(ctx, loaded[f.Name]); err != nil {
 			return err

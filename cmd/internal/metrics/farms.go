@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"iter"
+	"maps"
 	"slices"
 
 	dto "github.com/prometheus/client_model/go"
@@ -138,12 +139,25 @@ func (s *scrape) farmUp() *dto.MetricFamily {
 		})
 }
 
+// denied has the label list for packets that a list denies; without it are those of addresses in the farm itself.
 func (s *scrape) denied() *dto.MetricFamily {
-	return s.perFarm(counter, "farmc_denied_packets_total", "Packets of clients that the farm denies.",
-		func(f *live.FarmStatus) (float64, bool) {
-			n, ok := f.HeldBack[deniedReason]
-			return float64(n), ok
-		})
+	n := 0
+	for i := range s.Farms {
+		n += 1 + len(s.Farms[i].DeniedBy)
+	}
+	f := newFamily(counter, "farmc_denied_packets_total", "Packets of clients that the farm denies, by the list.", n)
+	for i := range s.Farms {
+		own, counted := s.Farms[i].HeldBack[deniedReason]
+		byList := s.Farms[i].DeniedBy
+		for _, list := range slices.Sorted(maps.Keys(byList)) {
+			own -= byList[list]
+			f.add(labels{s.farms[i][0], label("list", list)}, float64(byList[list]))
+		}
+		if counted {
+			f.add(s.farms[i], float64(own))
+		}
+	}
+	return f.done()
 }
 
 // limited has a label more than the other metrics of farms.

@@ -26,6 +26,7 @@ func site() live.Measures {
 		{Name: "mail", Condition: live.NoBackend, Backends: []live.BackendStatus{{Name: "b1", State: "down"}}},
 		{Name: "old", Condition: live.Disabled},
 		{Name: "web", Condition: live.Degraded, HeldBack: map[string]uint64{"denied": 5, "new": 6, "banned": 1},
+			DeniedBy: map[string]uint64{"spamhaus": 2},
 			Backends: []live.BackendStatus{
 				{Name: "b1", State: "up", Share: 1, Open: pointer(3), New: pointer(uint64(1 << 53))},
 				{Name: "b2", State: "drain", Open: pointer(0), New: pointer(uint64(0))}}},
@@ -62,7 +63,8 @@ func TestFarms(t *testing.T) {
 		`farmc_backend_connections_total{backend="b1",farm="web"} 9.007199254740992e+15`,
 		`farmc_farm_up{farm="mail"} 0`,
 		`farmc_farm_up{farm="web"} 1`,
-		`farmc_denied_packets_total{farm="web"} 5`,
+		`farmc_denied_packets_total{farm="web"} 3`,
+		`farmc_denied_packets_total{farm="web",list="spamhaus"} 2`,
 		`farmc_limited_packets_total{farm="web",reason="banned"} 1`,
 		`farmc_limited_packets_total{farm="web",reason="new"} 6`,
 		`farmc_banned_clients{farm="web"} 2`,

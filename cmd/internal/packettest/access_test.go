@@ -130,6 +130,15 @@ var moreAccessCases = []testCase{
 		logged{directRequest{as: unlistedClient, by: "tcp udp", to: service1, shares: shares{"b1": 1}, clients: 2},
 			nil},
 	}},
+	// status has the packets that each list denies; UDP does not retransmit
+	{name: "lists-have-counts", steps: steps{
+		farms{"web": oneBackend("snat", listen1, "b1", 0) +
+			"\n[access]\ndeny = [\"@outcasts\", \"@none\", \"198.51.100.9\", \"2001:db8:c::9\"]",
+			"outcasts.list": deniedList, "none.list": "203.0.113.0/24\n"},
+		denied{as: deniedClient, by: "udp", to: service1}, denied{as: deniedClient, by: "udp", to: service1},
+		denied{as: unlistedClient, by: "udp", to: service1},
+		deniedBy{all: 6, lists: map[string]uint64{"outcasts": 4, "none": 0}},
+	}},
 	// a changed list takes effect at once, and the counter keeps its value
 	{name: "changed-list-takes-effect", steps: steps{
 		farms{"web": oneBackend("snat", listen1, "b1", 0) + fileLists, "friends.list": allowedList,

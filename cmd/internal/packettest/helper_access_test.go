@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -169,9 +170,22 @@ func (q target) askUntil(ctx context.Context, as netip.AddrPort, size int) error
 	return err
 }
 
-// count is the number of packets that the farm has denied.
+// count is the number of packets that the farm has denied, by its own addresses and by lists.
 func (d denied) count(s *testbed) (n int, err error) {
-	return nftCounter(s, "farmc", "farm/"+cmp.Or(d.farm, "web")+"/denied")
+	out, err := s.Balancer.Run(s.ctx, "", "nft", "list", "counters", "table", "inet", "farmc")
+	own := "farm/" + cmp.Or(d.farm, "web") + "/denied"
+	counting := false
+	for line := range strings.Lines(out) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) > 1 && words[0] == "counter":
+			counting = words[1] == own || strings.HasPrefix(words[1], own+"/list/")
+		case len(words) > 1 && words[0] == "packets" && counting:
+			packets, _ := strconv.Atoi(words[1])
+			n += packets
+		}
+	}
+	return n, err
 }
 
 // nftCounter reads a named counter on the balancer.

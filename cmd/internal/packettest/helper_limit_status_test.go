@@ -130,3 +130,20 @@ func (b unban) do(s *testbed) error {
 		return err
 	})
 }
+
+// deniedBy: the status of farm web has these numbers of denied packets, and those of each list.
+type deniedBy struct {
+	all   uint64
+	lists map[string]uint64
+}
+
+func (d deniedBy) do(s *testbed) error {
+	f, err := s.status("web")
+	for end := deadline(); err == nil && f.HeldBack["denied"] < d.all && !end.over(); { // packets may be on their way
+		f, err = s.status("web")
+	}
+	if err != nil || f.HeldBack["denied"] != d.all || !maps.Equal(f.DeniedBy, d.lists) {
+		return fmt.Errorf("denied are %v, by lists %v, want %+v (%w)", f.HeldBack, f.DeniedBy, d, err)
+	}
+	return nil
+}

@@ -11,7 +11,7 @@ import (
 
 const measuredFarm = `listen = ["192.0.2.1:80", "[2001:db8::1]:80"]
 persistence.timeout = "1h"
-access.deny = ["198.51.100.109", "2001:db8:c:109::/64"]
+access.deny = "@bad"
 limits.connections-per-client = 3
 limits.ban = "1h"
 [backends.b1]
@@ -30,6 +30,7 @@ func TestMetrics(t *testing.T) {
 	s := newTestbed(t, netlab.Options{})
 	dir, socket := t.TempDir(), filepath.Join(t.TempDir(), "api.sock")
 	must(t, writeFile(filepath.Join(dir, "web.toml"), measuredFarm))
+	must(t, writeFile(filepath.Join(dir, "bad.list"), "198.51.100.109\n2001:db8:c:109::/64\n"))
 	w := startFarmc(t, s, farmc(t), "watch", "--dir", dir, "--state-dir", t.TempDir(), "--api", "unix:"+socket)
 	must(t, eventually{w.says("1 farm loaded")}.do(s))
 	m := measured{socket: socket, want: metrics{
@@ -62,7 +63,8 @@ func TestMetrics(t *testing.T) {
 	must(t, attempt{as: 0x109 - 0x100, by: "tcp", to: service1, times: 2}.do(s))
 	maps.DeleteFunc(m.want, func(name string, _ float64) bool { return name != `farmc_persistent_clients{farm="web"}` })
 	m.want[`farmc_limited_packets_total{farm="web",reason="connections-per-client"}`] = 2
-	m.want[`farmc_denied_packets_total{farm="web"}`] = float64(2*2 + s.retransmitted)
+	m.want[`farmc_denied_packets_total{farm="web"}`] = 0
+	m.want[`farmc_denied_packets_total{farm="web",list="bad"}`] = float64(2*2 + s.retransmitted)
 	m.want[`farmc_banned_clients{farm="web"}`] = 2
 	must(t, eventually{m}.do(s))
 	must(t, w.stop())

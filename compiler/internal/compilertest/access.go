@@ -200,7 +200,8 @@ func (r *reading) deniedIn(t testing.TB, chain string, p Packet, client netip.Ad
 		case verdict == "return":
 			return ""
 		case drops:
-			return strings.TrimSuffix(counter, `/denied" drop`)
+			by, _, _ := strings.Cut(counter, "/denied")
+			return by
 		case goes:
 			return r.deniedIn(t, further, p, client)
 		case jumps:
