@@ -178,8 +178,9 @@ func TestUnsafePrograms(t *testing.T) {
 			"directory of programs can be written by other users than root"},
 		{"directory of another user", func(dir, _ string) error { return os.Chown(dir, 1, 0) }, "check",
 			"directory of programs does not belong to root"},
-		{"directory", func(_, path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) }, "check",
-			"not a regular file"},
+		{"directory", func(_, path string) error {
+			return errors.Join(os.Remove(path), os.Mkdir(path, 0o755))
+		}, "check", "not a regular file"},
 		{"pipe", func(_, path string) error {
 			return errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o755))
 		}, "check", "not a regular file"},

@@ -117,7 +117,10 @@ func TestEndedCheck(t *testing.T) {
 	t.Parallel()
 	l := netlab.Test(t, netlab.Options{Backends: 1})
 	serve(t, l.Backends[0], 80, silent)
-	load(t, l.Backends[0], "table inet t { chain c { type filter hook input priority 0; tcp dport 81 drop; icmp type echo-request drop; }; }")
+	load(t, l.Backends[0], `table inet t { chain c { type filter hook input priority 0
+		tcp dport 81 drop
+		icmp type echo-request drop
+	}; }`)
 	for _, tt := range []struct {
 		port  uint16
 		check farm.Health
