@@ -101,14 +101,17 @@ func TestReasonsOfServers(t *testing.T) {
 	}
 	l := netlab.Test(t, netlab.Options{Backends: 1})
 	for i, tt := range tests {
-		port := uint16(1000 + i)
-		if tt.server != nil {
-			serve(t, l.Backends[0], port, tt.server)
-		}
-		for _, address := range addresses(l.Backends[0]) {
-			got := checkFrom(l.Balancer, target(address, port, tt.check))
-			want(t, tt.name+" at "+address.String(), got, tt.healthy, tt.reason)
-		}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			port := uint16(1000 + i)
+			if tt.server != nil {
+				serve(t, l.Backends[0], port, tt.server)
+			}
+			for _, address := range addresses(l.Backends[0]) {
+				got := checkFrom(l.Balancer, target(address, port, tt.check))
+				want(t, address.String(), got, tt.healthy, tt.reason)
+			}
+		})
 	}
 }
 

@@ -57,6 +57,9 @@ func entries(t *testing.T, h *netlab.Host) (n int) {
 // Any number of checks of a backend leaves few conntrack entries, and no socket in TIME_WAIT, however they end.
 func TestFewConntrackEntries(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	checks := map[string]struct {
 		port  uint16
 		check farm.Health
