@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -155,4 +156,31 @@ func TestNotToItself(t *testing.T) {
 	want(t, "no server", checkFrom(l.Balancer, checked), false, "connection refused")
 	checked.Check.Type = farm.HealthUDP
 	want(t, "no server of UDP", checkFrom(l.Balancer, checked), false, "connection refused")
+}
+
+// The program of a backend does not see the connections of type tcp: the handshake is never complete.
+func TestHandshakeIsNotSeen(t *testing.T) {
+	t.Parallel()
+	l := netlab.Test(t, netlab.Options{Backends: 1})
+	peers := make(chan uint16, 10)
+	serve(t, l.Backends[0], 80, func(conn net.Conn) {
+		peers <- conn.RemoteAddr().(*net.TCPAddr).AddrPort().Port()
+		answers(ok)(conn)
+	})
+	for _, address := range addresses(l.Backends[0]) {
+		for _, kind := range []farm.HealthType{farm.HealthTCP, farm.HealthHTTP} {
+			checked := target(address, 80, a(kind))
+			checked.Backend = string(kind) // for a port of its own
+			checked.Check.Interval = 100 * 24 * time.Hour
+			if got := checkFrom(l.Balancer, checked); !got.Healthy {
+				t.Fatalf("%+v", got)
+			}
+			if kind == farm.HealthTCP {
+				continue
+			}
+			if got, want := <-peers, sourcePort(checked, time.Now()); got != want {
+				t.Errorf("the server saw port %d first, want %d of type http", got, want)
+			}
+		}
+	}
 }
