@@ -10,9 +10,9 @@ import (
 // maxFile is the number of bytes of a file of type file.
 const maxFile = 4096
 
-// file judges a backend by a file: without the file it is unhealthy. An empty file and "up" are healthy, "down" is not,
-// and a number from 0 to 100 is a share of the weight. Other content is unhealthy, and never shown: a farm can name any
-// file.
+// file judges a backend by the first word of a file: "up" is healthy, "down" is not, and a number from 0 to 100 is a
+// share of the weight. An empty file is healthy, and a missing one is not. Other words are unhealthy, and never shown:
+// a farm can name any file.
 func (c *check) file() Result {
 	content, err := readRegular(c.Check.File, maxFile)
 	switch {
@@ -21,17 +21,21 @@ func (c *check) file() Result {
 	case err != nil:
 		return unknown("file: %s", err)
 	}
-	return fileSays(strings.TrimSpace(string(content)))
+	words := strings.Fields(string(content))
+	if len(words) == 0 {
+		return healthy("file is there")
+	}
+	return fileSays(words[0])
 }
 
-func fileSays(text string) Result {
-	switch text {
-	case "", "up":
-		return healthy("file is there")
+func fileSays(word string) Result {
+	switch word {
+	case "up":
+		return healthy("file says up")
 	case "down":
 		return unhealthy("file says down")
 	}
-	percent, err := strconv.Atoi(strings.TrimSuffix(text, "%"))
+	percent, err := strconv.Atoi(strings.TrimSuffix(word, "%"))
 	if err != nil || percent < 0 || percent > 100 {
 		return unhealthy(`file says neither "up" nor "down" nor 0 to 100`)
 	}

@@ -18,12 +18,14 @@ func TestReasonsOfFiles(t *testing.T) {
 		want    Result
 	}{
 		{"", Result{Healthy: true, Percent: 100, Reason: "file is there"}},
-		{"up\n", Result{Healthy: true, Percent: 100, Reason: "file is there"}},
-		{"down\n", Result{Reason: "file says down"}},
+		{" \n", Result{Healthy: true, Percent: 100, Reason: "file is there"}},
+		{"up\n", Result{Healthy: true, Percent: 100, Reason: "file says up"}},
+		{"down for maintenance\n", Result{Reason: "file says down"}},
 		{"40", Result{Healthy: true, Percent: 40, Reason: "file says 40 percent"}},
 		{" 0%\n", Result{Healthy: true, Percent: 0, Reason: "file says 0 percent"}},
 		{"100", Result{Healthy: true, Percent: 100, Reason: "file says 100 percent"}},
 		{"101", Result{Reason: wrong}},
+		{"upper", Result{Reason: wrong}},
 		{"-1", Result{Reason: wrong}},
 		{"root:secret", Result{Reason: wrong}},
 		{strings.Repeat(" ", maxFile) + "x", Result{Unknown: true, Reason: "file: more than 4096 bytes"}},

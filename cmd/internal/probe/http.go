@@ -36,6 +36,9 @@ func (c *check) https() Result {
 	return c.exchange(conn)
 }
 
+// maxAnswer is the number of bytes of a head, and of a body, that a check reads.
+const maxAnswer = 64 << 10
+
 // exchange sends the request and reads the response.
 func (c *check) exchange(conn net.Conn) Result {
 	request, err := c.request()

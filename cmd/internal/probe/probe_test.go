@@ -46,7 +46,7 @@ func TestReasonsOfServers(t *testing.T) {
 		{"tcp, other answer, open", says("-ERR\r\n"), a(farm.HealthTCP, expect("+PONG"), timeout(soon)), false,
 			"6 bytes without the expected text in 200ms"},
 		{"tcp, flood", floods("", "no end "), a(farm.HealthTCP, expect("+PONG")), false,
-			"expected text is not in the first 65536 bytes"},
+			"expected text is not in the first 4096 bytes"},
 		{"tcp, reset", resets, a(farm.HealthTCP, send("PING\r\n"), expect("+PONG")), false, "connection reset"},
 		{"tcp, closed", closes, a(farm.HealthTCP, send("PING\r\n"), expect("+PONG")), false,
 			"connection closed without an answer"},

@@ -43,13 +43,13 @@ func (c *check) talk(conn net.Conn, connected string) Result {
 	return c.await(conn)
 }
 
-// maxAnswer is the number of bytes of an answer that a check reads.
-const maxAnswer = 64 << 10
+// maxReply is the number of bytes in which the expected ones are looked for.
+const maxReply = 4 << 10
 
 // await reads until the expected bytes have come.
 func (c *check) await(conn net.Conn) Result {
 	received := make([]byte, 0, 512)
-	for len(received) < maxAnswer {
+	for len(received) < maxReply {
 		if len(received) == cap(received) {
 			received = append(received, 0)[:len(received)]
 		}
@@ -64,7 +64,7 @@ func (c *check) await(conn net.Conn) Result {
 			return c.unexpected(err, len(received))
 		}
 	}
-	return unhealthy("expected text is not in the first %d bytes", maxAnswer)
+	return unhealthy("expected text is not in the first %d bytes", maxReply)
 }
 
 // unexpected returns the result for an answer without the expected bytes that an error has ended.

@@ -24,7 +24,7 @@ func (c *check) udp() Result {
 
 // datagram judges the first reply.
 func (c *check) datagram(conn net.Conn) Result {
-	reply := make([]byte, maxAnswer)
+	reply := make([]byte, maxReply)
 	n, err := conn.Read(reply)
 	switch {
 	case isTimeout(err) && c.Check.Expect == "":
