@@ -118,3 +118,20 @@ func TestSourceAddress(t *testing.T) {
 		}
 	}
 }
+
+// Datagrams that this machine drops itself say nothing about the backend.
+func TestOwnRules(t *testing.T) {
+	t.Parallel()
+	l := netlab.Test(t, netlab.Options{Backends: 1})
+	load(t, l.Balancer, `table inet t { chain c { type filter hook output priority 0
+		meta l4proto udp drop
+	}; }`)
+	for _, address := range addresses(l.Backends[0]) {
+		for _, kind := range []farm.HealthType{farm.HealthUDP, farm.HealthDNS} {
+			got := checkFrom(l.Balancer, target(address, 53, a(kind, send("x"))))
+			if !got.Unknown || got.Reason != "prohibited by the rules of this machine" {
+				t.Errorf("%s at %s: %+v", kind, address, got)
+			}
+		}
+	}
+}

@@ -26,12 +26,12 @@ var faults = [...]fault{
 	{syscall.ENETUNREACH, "network unreachable", false},
 	{syscall.EINVAL, "network unreachable", false}, // a route of type blackhole
 	{syscall.EACCES, "prohibited by a route or firewall", false},
-	{syscall.EPERM, "prohibited by the rules of this machine", false},
 	{syscall.EPROTO, "protocol unreachable", false},
 	{syscall.ENOPROTOOPT, "protocol unreachable", false},
 	{syscall.EMSGSIZE, "datagram too long for the path", false},
 	{io.EOF, "connection closed without an answer", false},
 	{io.ErrUnexpectedEOF, "connection closed within the answer", false},
+	{syscall.EPERM, "prohibited by the rules of this machine", true}, // a datagram that the hook output drops
 	{syscall.EADDRNOTAVAIL, "source address is not on this machine", true},
 	{syscall.EMFILE, "too many open files", true},
 	{syscall.ENFILE, "too many open files", true},
