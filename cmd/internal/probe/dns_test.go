@@ -107,7 +107,7 @@ func TestReasonsOfDNS(t *testing.T) {
 		{"no answer", func(dns.ResponseWriter, *dns.Msg) {}, func(h *farm.Health) {
 			question("www.example", "A", "")(h)
 			h.Timeout = soon
-		}, false, "no answer in 200ms"},
+		}, false, "no answer in 500ms"},
 	}
 	l := netlab.Test(t, netlab.Options{Backends: 1})
 	for i, tt := range tests {

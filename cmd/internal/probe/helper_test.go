@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { os.Exit(netlab.Main(m)) }
 
 const (
 	patience = 20 * time.Second       // timeout of checks that get an answer
-	soon     = 200 * time.Millisecond // timeout of checks that get none
+	soon     = 500 * time.Millisecond // timeout of checks that get none: a busy machine connects within it
 )
 
 // a health is the check of a type, with the defaults of farms.
@@ -132,7 +132,7 @@ func dribbles(text string) func(net.Conn) {
 			if _, err := io.WriteString(conn, text[i%len(text):i%len(text)+1]); err != nil {
 				return
 			}
-			time.Sleep(soon / 20)
+			time.Sleep(soon / 50)
 		}
 	}
 }

@@ -26,7 +26,7 @@ func TestReasonsOfICMP(t *testing.T) {
 			got := checkFrom(l.Balancer, target(addresses(l.Backends[0])[i], 0, a(farm.HealthICMP)))
 			want(t, name, got, true, "echo reply")
 			got = checkFrom(l.Balancer, target(addresses(l.Backends[1])[i], 0, a(farm.HealthICMP, timeout(soon))))
-			want(t, name+", dropped", got, false, "no answer in 200ms")
+			want(t, name+", dropped", got, false, "no answer in 500ms")
 		}
 	}
 }

@@ -72,13 +72,13 @@ func TestReasonsOfNetworks(t *testing.T) {
 		}
 	}
 	for _, address := range backend {
-		for kind, reason := range map[farm.HealthType]string{farm.HealthTCP: "no connection in 200ms",
-			farm.HealthHTTP: "no connection in 200ms", farm.HealthTLS: "no connection in 200ms"} {
+		for kind, reason := range map[farm.HealthType]string{farm.HealthTCP: "no connection in 500ms",
+			farm.HealthHTTP: "no connection in 500ms", farm.HealthTLS: "no connection in 500ms"} {
 			got := checkFrom(l.Balancer, target(address, dropped, a(kind, timeout(soon))))
 			want(t, "dropped, "+string(kind)+" at "+address.String(), got, false, reason)
 		}
 		got := checkFrom(l.Balancer, target(address, dropped, a(farm.HealthUDP, expect("x"), timeout(soon))))
-		want(t, "dropped, udp at "+address.String(), got, false, "no answer in 200ms")
+		want(t, "dropped, udp at "+address.String(), got, false, "no answer in 500ms")
 	}
 }
 

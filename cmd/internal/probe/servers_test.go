@@ -131,8 +131,8 @@ func TestNginx(t *testing.T) {
 	syscall.Kill(-server.Process.Pid, syscall.SIGSTOP)
 	try(t, l, []serverCase{
 		{80, a(farm.HealthTCP), true, "connected"}, // by its kernel
-		{80, a(farm.HealthHTTP, timeout(soon)), false, "no answer in 200ms"},
-		{443, a(farm.HealthHTTPS, timeout(soon)), false, "no TLS handshake in 200ms"},
+		{80, a(farm.HealthHTTP, timeout(soon)), false, "no answer in 500ms"},
+		{443, a(farm.HealthHTTPS, timeout(soon)), false, "no TLS handshake in 500ms"},
 	})
 	kill(server)
 	for _, kind := range []farm.HealthType{farm.HealthTCP, farm.HealthHTTP, farm.HealthTLS} {
