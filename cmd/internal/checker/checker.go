@@ -41,7 +41,8 @@ type Checker struct {
 	results chan result
 	turn    time.Time // the loop was awake
 	counted time.Time
-	round   int // increases when the process stood still
+	unknown map[string]time.Time // causes of checks that could not be made
+	round   int                  // increases when the process stood still
 }
 
 // Counts are numbers of backends.
@@ -99,7 +100,7 @@ func (c *Checker) prepare() {
 	c.targets, c.results = map[Name]*target{}, make(chan result, 1024)
 	c.speaker = newSpeaker(c.Listen, c.Log)
 	c.slots = map[Kind]*slots{Network: newSlots(networkSlots()), Program: newSlots(programSlots)}
-	c.turn = time.Now()
+	c.turn, c.unknown = time.Now(), map[string]time.Time{}
 }
 
 // loop starts checks and judges their results until ctx is done.
@@ -198,7 +199,7 @@ func (c *Checker) finish(ctx context.Context, r result) {
 	for _, next := range c.slots[t.Kind].leave(t) {
 		c.start(ctx, next)
 	}
-	if t.gone {
+	if t.gone || ctx.Err() != nil {
 		return
 	}
 	if !r.Healthy && r.round != c.round && !t.excused {
@@ -214,10 +215,9 @@ func (c *Checker) finish(ctx context.Context, r result) {
 // judge counts a result, and says the verdict if farmc watch does not know it.
 func (c *Checker) judge(t *target, r Result, now time.Time) {
 	if r.Unknown {
-		c.noteUnknown(t, r)
+		c.noteUnknown(t, r, now)
 		return
 	}
-	t.unknown = ""
 	turned, held := t.judge.take(r.Healthy, t.Timing, now)
 	t.last, t.lastAt = r, now
 	if held > 0 {
@@ -235,13 +235,21 @@ func (c *Checker) judge(t *target, r Result, now time.Time) {
 }
 
 // noteUnknown logs that a check could not be made, which says nothing about the backend. No word is said, so the last
-// one lapses if that goes on.
-func (c *Checker) noteUnknown(t *target, r Result) {
-	if t.unknown != r.Reason {
+// one lapses if that goes on. Many backends can have one cause, which is logged once in a while.
+func (c *Checker) noteUnknown(t *target, r Result, now time.Time) {
+	if last, logged := c.unknown[r.Reason]; !logged || now.Sub(last) >= unknownPause {
 		c.Log("%s is not checked: %s", t.Name, r.Reason)
 	}
-	t.unknown = r.Reason
+	c.unknown[r.Reason] = now
+	if len(c.unknown) > maxCauses {
+		clear(c.unknown)
+	}
 }
+
+const (
+	unknownPause = time.Minute // without the cause, before it is logged again
+	maxCauses    = 1000
+)
 
 // update takes the checks of all farms. A check that did not change goes on.
 func (c *Checker) update(u update) {

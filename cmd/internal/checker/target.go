@@ -51,7 +51,6 @@ type target struct {
 	last     Result // that says something about the backend
 	lastAt   time.Time
 	reported bool
-	unknown  string // why the last check could not be made; "": it was
 
 	said   Word // the last word
 	saidAt time.Time
