@@ -202,7 +202,7 @@ func (c *Checker) finish(ctx context.Context, r result) {
 	if t.gone || ctx.Err() != nil {
 		return
 	}
-	if !r.Healthy && r.round != c.round && !t.excused {
+	if !r.Healthy && c.stoodStill(r) && !t.excused {
 		t.excused = true
 	} else {
 		t.excused = false
@@ -210,6 +210,11 @@ func (c *Checker) finish(ctx context.Context, r result) {
 	}
 	t.due = t.next(now)
 	c.queue.push(t)
+}
+
+// stoodStill reports whether the process stood still during a check, or got its processor late.
+func (c *Checker) stoodStill(r result) bool {
+	return r.round != c.round || r.Took > r.Timeout+maxStill
 }
 
 // judge counts a result, and says the verdict if farmc watch does not know it.

@@ -335,6 +335,25 @@ func TestFlapping(t *testing.T) {
 	})
 }
 
+// A check that ended long after its timeout is one of a process that had no processor.
+func TestLateTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFake(), &server{result: passed}
+		f.set(s.check(func(c *Check) { c.Fall = 1 }))
+		f.run(t)
+		wait(2500 * time.Millisecond)
+		late := refused
+		late.Took = time.Second
+		s.set(late)
+		wait(600 * time.Millisecond)
+		s.set(passed)
+		wait(2 * time.Second)
+		if said := f.said(); strings.Contains(said, "down") {
+			t.Errorf("a late timeout says %s", said)
+		}
+	})
+}
+
 // 10,000 backends that never answer use up the slots of slow checks. The other backends are checked in time.
 func TestSilentBackendsDelayNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -150,7 +150,7 @@ func (s *server) probe(ctx context.Context) Result {
 	case <-time.After(takes):
 	case <-ctx.Done():
 	}
-	r.Took = takes
+	r.Took = max(takes, r.Took)
 	return r
 }
 
