@@ -38,6 +38,8 @@ func TestPackage(t *testing.T) {
 		{"api-comes-back", apiComesBack},
 		{"watcher-changes-farms-in-its-sandbox", watcherChangesFarms},
 		{"api-writes-farms", apiWritesFarms},
+		{"health-waits-for-a-key", healthWaitsForKey},
+		{"health-takes-backends-out-without-privileges", healthTakesOut},
 		{"options-of-the-services", optionsOfServices},
 		{"refuses-farms-that-others-may-write", refusesForeignFiles},
 		{"more-drop-in-directories-than-inotify-instances", manyDropInDirs},
@@ -90,8 +92,8 @@ func installs(m *Machine) {
 		m.t.Error("rules are loaded without a farm")
 	}
 	m.Do("systemd-analyze verify --man=no farmc.path farmc-apply.service farmc-look.service farmc-boot.service " +
-		"farmc-watch.service farmc-api.socket farmc-api.service")
-	for _, unit := range []string{"farmc-apply", "farmc-look", "farmc-boot", "farmc-watch", "farmc-api"} {
+		"farmc-watch.service farmc-api.socket farmc-api.service farmc-health.service")
+	for _, unit := range []string{"farmc-apply", "farmc-look", "farmc-boot", "farmc-watch", "farmc-api", "farmc-health"} {
 		m.Do("systemd-analyze security --no-pager --threshold=20 %s.service", unit)
 		m.t.Log(strings.TrimSpace(m.Do("systemd-analyze security --no-pager %s.service | tail -1", unit)))
 	}
