@@ -15,13 +15,9 @@ import (
 	"farmc/compiler/reload"
 )
 
-// counters reads the counters of elements. The result is zero for an element with a key that keyBytes cannot encode.
+// counters reads the counters of elements. The result is zero for an element with a key that appendKey cannot encode.
 func (e *Engine) counters(ctx context.Context, counted []reload.CountedElement) ([]reload.Counter, error) {
-	elements := make([]nft.Element, len(counted))
-	for i, c := range counted {
-		elements[i] = nft.Element{Family: c.Table, Set: c.Map, Key: keyBytes(c)}
-	}
-	read, err := e.Nft.Counters(ctx, elements)
+	read, err := e.Nft.Counters(ctx, kernelElements(counted))
 	counters := make([]reload.Counter, len(read))
 	for i, c := range read {
 		counters[i] = reload.Counter(c)
@@ -29,23 +25,34 @@ func (e *Engine) counters(ctx context.Context, counted []reload.CountedElement) 
 	return counters, err
 }
 
-// keyBytes encodes a key as the kernel does: its fields in order, each padded to a multiple of 4 bytes if there are
-// several.
-func keyBytes(c reload.CountedElement) []byte {
-	const most = 64 // bytes of a key (NFT_DATA_VALUE_MAXLEN)
-	if strings.Count(c.Key, " . ") != len(c.Keys)-1 {
-		return nil
+// kernelElements encodes the keys of elements. The keys stand one after another in few pieces of memory.
+func kernelElements(counted []reload.CountedElement) []nft.Element {
+	const usual = 16 // bytes of a key
+	elements, keys := make([]nft.Element, len(counted)), make([]byte, 0, usual*len(counted))
+	for i, c := range counted {
+		from := len(keys)
+		keys = appendKey(keys, c)
+		elements[i] = nft.Element{Family: c.Table, Set: c.Map, Key: keys[from:len(keys):len(keys)]}
 	}
-	key, rest := make([]byte, 0, most), c.Key
+	return elements
+}
+
+// appendKey encodes a key as the kernel does: its fields in order, each padded to a multiple of 4 bytes if there are
+// several.
+func appendKey(keys []byte, c reload.CountedElement) []byte {
+	if strings.Count(c.Key, " . ") != len(c.Keys)-1 {
+		return keys
+	}
+	begin, rest := len(keys), c.Key
 	for _, field := range c.Keys {
 		var word string
 		word, rest, _ = strings.Cut(rest, " . ")
-		key = appendField(key, field, word)
-		for len(c.Keys) > 1 && len(key)%4 != 0 {
-			key = append(key, 0)
+		keys = appendField(keys, field, word)
+		for len(c.Keys) > 1 && (len(keys)-begin)%4 != 0 {
+			keys = append(keys, 0)
 		}
 	}
-	return key
+	return keys
 }
 
 var protocols = map[string]byte{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP, "sctp": unix.IPPROTO_SCTP}

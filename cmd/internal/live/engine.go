@@ -74,7 +74,7 @@ type warm struct {
 	mu          sync.Mutex        // held during an operation
 	incremental compiler.Compiler // reuses farms of the last compilation that did not change
 	sample      sample            // of the last status of all farms; zero: none
-	counted     countedScript     // of the last measures; zero: none
+	counted     *countedScript    // of the last measures; nil: none
 	kept        *compilation      // of the last load, in the result of lastLoaded; nil: none
 	cached      *source.Files     // source files of the last compilation; nil: none
 	farms       []*farm.Farm      // farms of the last compilation; nil: none, or it had faults

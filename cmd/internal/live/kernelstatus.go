@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/conntrack"
+	"farmc/cmd/internal/nft"
 	"farmc/compiler/addr"
 	"farmc/compiler/farm"
 	"farmc/compiler/flows"
@@ -29,7 +30,7 @@ type backendName struct{ farm, backend string }
 // readCounts reads the counters of backends. Farms that share a maglev table share its counters, and the first farm
 // reports them.
 func (e *Engine) readCounts(ctx context.Context, s *Status, script *ruleset.Script, name string) error {
-	elements, err := e.backendCounters(script, name)
+	counted, err := e.backendCounters(script, name)
 	if err != nil {
 		return err
 	}
@@ -37,8 +38,8 @@ func (e *Engine) readCounts(ctx context.Context, s *Status, script *ruleset.Scri
 	if err != nil {
 		return err
 	}
-	s.elements = elements
-	if s.sample, err = e.readSample(ctx, elements); err != nil {
+	s.counted = counted
+	if s.sample, err = e.readSample(ctx, counted); err != nil {
 		return err
 	}
 	memory := e.memory()
@@ -50,48 +51,63 @@ func (e *Engine) readCounts(ctx context.Context, s *Status, script *ruleset.Scri
 	}
 	c := e.counting().of(table)
 	s.eachBackend(func(name string, b *BackendStatus) {
-		n, counted := s.sample.counts[backendName{name, b.Name}]
+		n, exists := s.sample.counts[backendName{name, b.Name}]
 		earlier, kept := c.Earlier[name][b.Name]
-		if n += earlier; counted || kept {
+		if n += earlier; exists || kept {
 			b.New, b.NewSince = &n, formatTime(c.since(name, b.Name))
 		}
 	})
 	return nil
 }
 
-// A countedScript is a script and its elements that count for backends.
+// A countedScript is a script and its elements that count for backends, as the kernel knows them.
 type countedScript struct {
 	script   *ruleset.Script
-	elements []reload.BackendCounter
+	elements []nft.Element
+	backends []backendName // of the elements
+	runs     int           // of elements in a row for one backend
+}
+
+func newCountedScript(script *ruleset.Script, all []reload.BackendCounter) *countedScript {
+	c := &countedScript{script: script, backends: make([]backendName, len(all))}
+	counted := make([]reload.CountedElement, len(all))
+	for i, t := range all {
+		counted[i], c.backends[i] = t.CountedElement, backendName{t.Farm, t.Backend}
+		if i == 0 || c.backends[i] != c.backends[i-1] {
+			c.runs++
+		}
+	}
+	c.elements = kernelElements(counted)
+	return c
 }
 
 // backendCounters returns the elements of a script that count for backends. An engine that measures all farms again and
 // again keeps them: to find a million elements takes a second, and 100 MB to keep.
-func (e *Engine) backendCounters(script *ruleset.Script, name string) ([]reload.BackendCounter, error) {
+func (e *Engine) backendCounters(script *ruleset.Script, name string) (*countedScript, error) {
 	memory := e.memory()
-	if memory.counted.script == script && name == "" {
-		return memory.counted.elements, nil
+	if known := memory.counted; known != nil && known.script == script && name == "" {
+		return known, nil
 	}
 	elements, err := reload.BackendCounters(script, name)
-	if e.measures && name == "" && err == nil {
-		memory.counted = countedScript{script, elements}
+	if err != nil {
+		return nil, err
 	}
-	return elements, err
+	c := newCountedScript(script, elements)
+	if e.measures && name == "" {
+		memory.counted = c
+	}
+	return c, nil
 }
 
 // readSample reads the counters of elements.
-func (e *Engine) readSample(ctx context.Context, elements []reload.BackendCounter) (sample, error) {
-	counted := make([]reload.CountedElement, len(elements))
-	for i, t := range elements {
-		counted[i] = t.CountedElement
-	}
-	out := sample{at: time.Now(), counts: map[backendName]uint64{}}
-	counters, err := e.counters(ctx, counted)
+func (e *Engine) readSample(ctx context.Context, c *countedScript) (sample, error) {
+	out := sample{at: time.Now(), counts: make(map[backendName]uint64, c.runs)}
+	counters, err := e.Nft.Counters(ctx, c.elements)
 	if err != nil {
 		return sample{}, err
 	}
-	for i, t := range elements {
-		out.counts[backendName{t.Farm, t.Backend}] += counters[i].Packets
+	for i, b := range c.backends {
+		out.counts[b] += counters[i].Packets
 	}
 	return out, nil
 }
@@ -102,14 +118,14 @@ func (e *Engine) SetRates(ctx context.Context, s *Status, after time.Duration) e
 	first, second := s.sample, s.sample
 	if !s.earlier.at.IsZero() && s.sample.at.Sub(s.earlier.at) >= after {
 		first = s.earlier
-	} else if s.elements != nil {
+	} else if s.counted != nil && len(s.counted.elements) > 0 {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(after - time.Since(first.at)):
 		}
 		var err error
-		if second, err = e.readSample(ctx, s.elements); err != nil {
+		if second, err = e.readSample(ctx, s.counted); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"farmc/cmd/internal/statedir"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
-	"farmc/compiler/reload"
 )
 
 // StatusVersion is the version of the document Status. It rises when a key changes its meaning or goes, and stays when
@@ -36,9 +35,9 @@ type Status struct {
 
 	Findings preflight.Findings `json:"findings"` // what keeps the farms from working now
 
-	elements []reload.BackendCounter // of Farms, for SetRates
-	sample   sample
-	earlier  sample // of the last status before, if this process made it within a minute
+	counted *countedScript // of Farms, for SetRates; nil: none
+	sample  sample
+	earlier sample // of the last status before, if this process made it within a minute
 }
 
 // LoadFacts tell which load the kernel should have.
