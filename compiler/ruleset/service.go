@@ -1,7 +1,9 @@
 package ruleset
 
 import (
+	"cmp"
 	"net/netip"
+	"sort"
 
 	"farmc/compiler/addr"
 	"farmc/compiler/diag"
@@ -14,7 +16,7 @@ type service struct {
 	frontends   []frontend
 	assignments [len(addr.Families)]*slotAssignment
 	slotNumbers [len(addr.Families)]int // 0: not known yet, or none
-	ofBackends  map[string]*diag.Origin // origins, by the names of backends
+	ofBackends  []diag.Origin           // of the farm's backends, which are in the order of their names; nil: not made
 	pieces      [pieceKinds][]*piece    // by the numbers of frontends
 	replies     []*replySources         // by the numbers of frontends
 	origins     []*diag.Origin          // by the numbers of frontends
@@ -139,17 +141,18 @@ func newReplySources(all []farm.Reply) *replySources {
 // origin is the origin of the frontend's elements.
 func (d frontend) origin() *diag.Origin { return d.farm.origins[d.number] }
 
-// backendOrigin is the origin of elements that stand for a backend.
+// backendOrigin is the origin of elements that stand for a backend. All elements of a backend share it: 100,000 backends
+// have 300,000 elements.
 func (s *service) backendOrigin(b farm.Backend) *diag.Origin {
-	known := s.ofBackends[b.Name]
-	if known == nil {
-		if s.ofBackends == nil {
-			s.ofBackends = make(map[string]*diag.Origin, len(s.Backends))
+	if s.ofBackends == nil {
+		s.ofBackends = make([]diag.Origin, len(s.Backends))
+		for i := range s.Backends {
+			of := &s.Backends[i]
+			s.ofBackends[i] = diag.Origin{Farm: s.Name, Key: "backends." + of.Name, Place: of.Place}
 		}
-		known = &diag.Origin{Farm: s.Name, Key: "backends." + b.Name, Place: b.Place}
-		s.ofBackends[b.Name] = known
 	}
-	return known
+	i, _ := sort.Find(len(s.Backends), func(i int) int { return cmp.Compare(b.Name, s.Backends[i].Name) })
+	return &s.ofBackends[i]
 }
 
 // backendElement is an element that stands for a backend.
