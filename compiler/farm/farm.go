@@ -180,10 +180,14 @@ func (f *Farm) servesAlike(family addr.Family) bool {
 // WithFamily gives the backends that have an address of the family.
 func (f *Farm) WithFamily(family addr.Family) []Backend {
 	var all []Backend
-	for _, b := range f.Backends {
-		if b.Address.Has(family) {
-			all = append(all, b)
+	for i := range f.Backends {
+		if !f.Backends[i].Address.Has(family) {
+			continue
 		}
+		if all == nil {
+			all = make([]Backend, 0, len(f.Backends)-i)
+		}
+		all = append(all, f.Backends[i])
 	}
 	return all
 }
