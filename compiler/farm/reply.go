@@ -21,7 +21,7 @@ type Reply struct {
 
 // Replies gives the replies of the frontend's backends. With a whole address the ports are 0 to 65535.
 func (d *Frontend) Replies() []Reply {
-	var out []Reply
+	out := make([]Reply, 0, len(d.Farm.Backends))
 	for i := range d.Farm.Backends {
 		b := &d.Farm.Backends[i]
 		if !b.Address.Has(d.Family) {

@@ -155,8 +155,10 @@ func (s socketSet) add(sockets []netip.AddrPort) []int {
 }
 
 // invalidElements are the backends that answer from single ports.
-func (d frontend) invalidElements() (out []element) {
-	for _, r := range d.Replies() {
+func (d frontend) invalidElements() []element {
+	all := d.Replies()
+	out := make([]element, 0, len(all))
+	for _, r := range all {
 		if r.Ports.Single() {
 			out = append(out, reply{r, &d}.invalidElement(farm.ExactPort, drop))
 		}
