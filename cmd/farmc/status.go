@@ -111,6 +111,7 @@ func (c *call) showStatus(s live.Status) {
 		showFarms(c.stdout, s.Farms, paint)
 	}
 	showPending(c.stdout, s, paint)
+	showIncomplete(c.stdout, s.Incomplete)
 	if s.Blocked != "" {
 		fmt.Fprintf(c.stdout, "\n%s%s%s\n", paint.Warning, s.Blocked, paint.Reset)
 	}
@@ -133,6 +134,20 @@ func showPending(w io.Writer, s live.Status, paint diag.Palette) {
 		if more := len(s.Pending) - maxListed; more > 0 {
 			fmt.Fprintf(w, "  and %d more changes\n", more)
 		}
+	}
+}
+
+// showIncomplete prints the files of farms that are not ready.
+func showIncomplete(w io.Writer, files []string) {
+	if len(files) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nincomplete farms, which are not read:")
+	for _, file := range files[:min(len(files), maxListed)] {
+		fmt.Fprintln(w, "  "+file)
+	}
+	if more := len(files) - maxListed; more > 0 {
+		fmt.Fprintf(w, "  and %d more\n", more)
 	}
 }
 

@@ -141,6 +141,24 @@ func Names(dirs []Dir) []string {
 	return names
 }
 
+// incompleteEnding is the ending of the name of a farm that is not ready. Such a file is never read.
+const incompleteEnding = ".toml.incomplete"
+
+// Incomplete gives the paths of the farms in directories that are not ready, in order.
+func Incomplete(dirs []Dir) []string {
+	var out []string
+	for _, d := range dirs {
+		entries, _ := fs.ReadDir(d.FS, ".")
+		for _, e := range entries {
+			if name, ok := strings.CutSuffix(e.Name(), incompleteEnding); ok && NamesFarm(name) {
+				out = append(out, path.Join(d.Path, e.Name()))
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // ReadOne reads the files of one farm alone; nil if there is no such farm. Its Document and its Sources are those of
 // Read. It is not parsed as a farm, so Farm and Faults are nil.
 func ReadOne(dirs []Dir, name string) *Reading {

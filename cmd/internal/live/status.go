@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +31,8 @@ type Status struct {
 	Pending []string  `json:"pending"` // changes in the files that are not applied, one sentence each
 	Faults  []Fault   `json:"faults"`  // in the files
 	Blocked string    `json:"blocked"` // why apply would not load the files: a hold or a pending trial; "": it would
+
+	Incomplete []string `json:"incomplete"` // files of farms that are not ready, NAME.toml.incomplete
 
 	Farms []FarmStatus `json:"farms"` // in natural order: web2 before web10
 
@@ -79,7 +82,8 @@ var errUnknown = errors.New("the state directory lacks the files of the last loa
 
 func newStatus() Status {
 	return Status{Version: StatusVersion, Time: time.Now().UTC().Truncate(time.Second), Rules: RulesNone,
-		Pending: []string{}, Faults: []Fault{}, Farms: []FarmStatus{}, Findings: preflight.Findings{}}
+		Pending: []string{}, Faults: []Fault{}, Incomplete: []string{}, Farms: []FarmStatus{},
+		Findings: preflight.Findings{}}
 }
 
 // Status returns the state of one farm, or of all if name is "". With an error the status holds the farms as far as
@@ -91,6 +95,7 @@ func (e *Engine) Status(ctx context.Context, name string) (Status, error) {
 	if err != nil {
 		s := newStatus()
 		s.setFaults(now)
+		s.setIncomplete(e.Dirs, name)
 		return s, err
 	}
 	return e.statusOf(ctx, last, c, now, name)
@@ -102,6 +107,7 @@ func (e *Engine) statusOf(
 ) (Status, error) {
 	s := newStatus()
 	s.setFaults(now)
+	s.setIncomplete(e.Dirs, name)
 	var err error
 	if s.Rules, err = e.rules(ctx, last); err != nil {
 		return newStatus(), err
@@ -250,6 +256,15 @@ func (s *Status) setFaults(now *compilation) {
 	for _, d := range now.diagnostics {
 		if d.Severity == diag.Fault {
 			s.Faults = append(s.Faults, Fault{d.Farm, d.Place.File, d.Place.Line, d.Place.Column, d.Message, d.Hint})
+		}
+	}
+}
+
+// setIncomplete sets the files of farms that are not ready: of one farm, or of all.
+func (s *Status) setIncomplete(dirs []farm.Dir, name string) {
+	for _, file := range farm.Incomplete(dirs) {
+		if name == "" || strings.HasPrefix(path.Base(file), name+".toml.") {
+			s.Incomplete = append(s.Incomplete, file)
 		}
 	}
 }

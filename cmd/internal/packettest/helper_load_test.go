@@ -21,7 +21,7 @@ func (f farms) do(s *testbed) error { return s.apply(f.files()) }
 func (f farms) files() fs.FS {
 	files := fstest.MapFS{}
 	for name, text := range f {
-		if !strings.HasSuffix(name, ".list") {
+		if !strings.HasSuffix(name, ".list") && !strings.HasSuffix(name, ".incomplete") {
 			name += ".toml"
 		}
 		files[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}

@@ -34,6 +34,19 @@ var reloadCases = []testCase{
 		echo{},
 		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1, "b2:8082": 3}},
 	}},
+	// strings of other programs, and a farm that is not ready, change nothing under connections
+	{name: "annotations-keep-connections", steps: steps{
+		farms{"web": weightedFarm("random", 3, 1)},
+		hold{by: "tcp", to: service1},
+		farms{"web": weightedFarm("random", 3, 1) + "\n[annotations]\nteam = 'web'",
+			"shop.toml.incomplete": "listen ="},
+		echo{},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 3, "b2:8082": 1}, sees: "balancer"},
+		farms{"web": "listen = ['192.0.2.1:80/tcp,udp', '[2001:db8::1]:80/tcp,udp']\n" +
+			"[annotations]\nteam = 'web'\n[backends]"},
+		echo{},
+		refused{by: "tcp udp", to: service1},
+	}},
 	{name: "complete-script-keeps-connections", steps: steps{
 		farms{"web": weightedFarm("random", 3, 1)},
 		hold{by: "tcp", to: service1},

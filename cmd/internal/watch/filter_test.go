@@ -16,6 +16,8 @@ func TestNames(t *testing.T) {
 		"#web.toml#":        false,
 		".#web.toml":        false,
 		"web.toml.dpkg-old": false,
+
+		"web.toml.incomplete": false,
 	} {
 		if got := relevant(name); got != want {
 			t.Errorf("%s relevant: %v", name, got)
