@@ -180,8 +180,8 @@ func (s *apiListeners) take(l net.Listener) {
 
 // start answers requests until ctx is done, also those of farmc api.
 func (s *apiServer) start(ctx context.Context) {
-	s.serving.Go(func() { s.server.Health.Run(ctx) })
 	s.queue = live.NewQueue(s.watcher.engine.For(s.log, "API", true), s.written)
+	s.serving.Go(func() { s.server.Health.Run(ctx) })
 	s.answer(ctx)
 	if s.checks {
 		s.serving.Go(func() { s.checkHealth(ctx) })
@@ -256,26 +256,6 @@ func (s *apiListeners) retry(ctx context.Context, do func() error) {
 		case <-time.After(listenPause):
 		}
 	}
-}
-
-// WriteAll does several writes in one load.
-func (s *apiServer) WriteAll(ctx context.Context, by string, writes []live.Write) []live.WriteResult {
-	if len(writes) == 0 {
-		return nil
-	}
-	w := s.watcher
-	results := w.engine.For(s.log, "API: "+by, true).WriteAll(ctx, writes)
-	if !writes[0].DryRun {
-		last := results[0]
-		for _, r := range results {
-			if r.Err == nil {
-				last = r
-			}
-		}
-		s.reader.Publish(w.engine.Snapshot(last.Plan, last.Diagnostics, last.Err, s.reader.Current()))
-		w.wake()
-	}
-	return results
 }
 
 // Ban bans a client from a farm.

@@ -67,3 +67,11 @@ func (s *apiServer) outcome(r live.WriteResult) live.WriteResult {
 	s.watcher.wake()
 	return r
 }
+
+// WriteAll does several writes in one load, together with those that wait.
+func (s *apiServer) WriteAll(ctx context.Context, by string, writes []live.Write) []live.WriteResult {
+	for i := range writes {
+		writes[i].By = "API: " + by
+	}
+	return s.queue.WriteAll(ctx, writes)
+}

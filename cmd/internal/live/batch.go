@@ -202,7 +202,7 @@ func (e *Engine) commitWrites(ctx context.Context, writes []*pendingWrite) (fail
 
 // loadWrites loads and saves the changes of compiled writes. It reports whether one of them failed.
 func (e *Engine) loadWrites(ctx context.Context, c *compilation, faulty faultyDropIns, writes []*pendingWrite) bool {
-	files := &fileWrites{changes: changesOf(writes), dir: e.Store.Dir, urgent: writes[0].Urgent && len(writes) == 1}
+	files := &fileWrites{changes: changesOf(writes), dir: e.Store.Dir, urgent: areUrgent(writes)}
 	engine := e.For(e.Log, causeOf(writes, e.Cause), true)
 	p, diagnostics, err := engine.applyCompiled(ctx, c, request{files: files})
 	p, all, err := faulty.report(p, diagnostics, err)
@@ -226,6 +226,11 @@ func (e *Engine) loadWrites(ctx context.Context, c *compilation, faulty faultyDr
 		e.undoWrites(ctx, files)
 	}
 	return failed
+}
+
+// areUrgent reports whether each of the writes goes on if the state directory is full.
+func areUrgent(writes []*pendingWrite) bool {
+	return !slices.ContainsFunc(writes, func(w *pendingWrite) bool { return !w.Urgent })
 }
 
 func changesOf(writes []*pendingWrite) (changes []source.Change) {

@@ -210,3 +210,24 @@ func TestQueueWithoutTurn(t *testing.T) {
 	contains(t, farms+"/web.toml", "10.0.0.9", true)
 	agree(t, e)
 }
+
+// Writes that come together are one load, however many they are.
+func TestQueueOfManyTogether(t *testing.T) {
+	e, farms := engineFor(t, map[string]string{"web.toml": webFarm})
+	rounds := 0
+	q := NewQueue(e, func([]WriteResult) { rounds++ })
+	var writes []Write
+	for n := range maxBatch + 50 {
+		text := strings.Replace(webFarm, ".1:80", fmt.Sprintf(".9:%d", n+100), 1)
+		writes = append(writes, creating(farms, fmt.Sprintf("f%d.toml", n), text))
+	}
+	for i, r := range q.WriteAll(t.Context(), writes) {
+		if r.Err != nil || r.Reading.Name() != fmt.Sprintf("f%d", i) {
+			t.Errorf("write %d: %v", i, r.Err)
+		}
+	}
+	if rounds != 1 {
+		t.Errorf("%d rounds", rounds)
+	}
+	agree(t, e)
+}

@@ -31,7 +31,11 @@ const maxBatch = 100
 type queuedWrite struct {
 	Write
 	result chan WriteResult
+	group  *group // that it is done with; nil: none
 }
+
+// A group is several writes that come in one load, however many they are.
+type group struct{ _ byte } // not empty: pointers to it differ
 
 // NewQueue returns an empty queue for writes of the engine. Done is called at the end of each round of writes. The
 // engine is occupied meanwhile: only SnapshotAfter can be used.
@@ -43,28 +47,46 @@ func (q *Queue) Write(ctx context.Context, w Write) WriteResult {
 	own := &queuedWrite{Write: w, result: make(chan WriteResult, 1)}
 	q.add(own)
 	patience := cmp.Or(w.Patience, MaxQueued)
-	late := time.NewTimer(patience)
-	defer late.Stop()
-	var err error
+	patient, end := context.WithTimeoutCause(ctx, patience,
+		fmt.Errorf("%w: the write got no turn within %s", ErrBusy, patience))
+	defer end()
+	return q.await(patient, own)
+}
+
+// WriteAll does several writes in one load when their turn comes, apart from the ones of farms that other programs
+// write at the same time. It waits until ctx is done. The items must differ. The results are in the order of the
+// writes.
+func (q *Queue) WriteAll(ctx context.Context, writes []Write) []WriteResult {
+	of, own := new(group), make([]*queuedWrite, len(writes))
+	for i, w := range writes {
+		own[i] = &queuedWrite{Write: w, result: make(chan WriteResult, 1), group: of}
+	}
+	q.add(own...)
+	results := make([]WriteResult, len(writes))
+	for i := range own {
+		results[i] = q.await(ctx, own[i])
+	}
+	return results
+}
+
+// await returns the result of a write, or the cause of the end of ctx if its turn has not come until then.
+func (q *Queue) await(ctx context.Context, own *queuedWrite) WriteResult {
 	select {
 	case r := <-own.result:
 		return r
-	case <-late.C:
-		err = fmt.Errorf("%w: the write got no turn within %s", ErrBusy, patience)
 	case <-ctx.Done():
-		err = context.Cause(ctx)
 	}
 	if q.withdraw(own) {
-		return WriteResult{Err: err}
+		return WriteResult{Err: context.Cause(ctx)}
 	}
 	return <-own.result
 }
 
-// add puts a write at the end of the queue.
-func (q *Queue) add(w *queuedWrite) {
+// add puts writes at the end of the queue.
+func (q *Queue) add(writes ...*queuedWrite) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, w)
+	q.waiting = append(q.waiting, writes...)
 	if !q.working {
 		q.working = true
 		go q.work()
@@ -123,13 +145,14 @@ func (q *Queue) take() (round []*queuedWrite) {
 	for _, w := range q.waiting {
 		more[w.Item]++
 	}
-	taken := map[string]bool{}
+	taken, groups := map[string]bool{}, map[*group]bool{}
 	q.waiting = slices.DeleteFunc(q.waiting, func(w *queuedWrite) bool {
-		if taken[w.Item] || len(round) == maxBatch {
+		if taken[w.Item] || len(round) >= maxBatch && !groups[w.group] {
 			return false
 		}
 		more[w.Item]--
 		taken[w.Item] = more[w.Item] == 0 || !w.fails(q.engine)
+		groups[w.group] = w.group != nil
 		round = append(round, w)
 		return true
 	})
