@@ -40,10 +40,11 @@ func (e *Engine) lastSources() *source.Files {
 // returns nil if keeping files does not help.
 func (i *isolation) repair(diagnostics diag.Diagnostics) *compilation {
 	for i.keepFaulty(diagnostics) {
-		mixed := i.mixed()
-		c := compileLocal(&compiler.Compiler{}, mixed, mixed.Dirs())
-		if c.script != nil {
-			return c
+		var c *compilation
+		for _, mixed := range []*source.Files{i.now.WithEdits(i.last, i.kept), i.mixed()} {
+			if c = compileLocal(&compiler.Compiler{}, mixed, mixed.Dirs()); c.script != nil {
+				return c
+			}
 		}
 		diagnostics = c.diagnostics
 	}

@@ -34,6 +34,7 @@ type Write struct {
 	DryRun bool // compile only; Plan.Changes says what would change
 	Patience time.Duration // longest wait for the turn in a Queue; 0: MaxQueued
 
+	OfKept bool // also of a farm with faults in other files: the version of its last load gets the change
 	Urgent bool // go on if the state directory is full; a kill may then lose the change of the file
 }
 
@@ -68,7 +69,7 @@ func (w *pendingWrite) judge(c *compilation) (failed bool) {
 	switch {
 	case c.untrustedDir:
 		w.result.Diagnostics, w.result.Err = c.diagnostics, ErrUntrusted
-	case own.Faulty():
+	case own.Faulty() && (!w.OfKept || w.causes(own)):
 		w.result.Diagnostics, w.result.Err = own, ErrFaulty
 	case c.script != nil && w.Check != nil:
 		w.result.Err = w.Check(c.script.Farms)
@@ -77,6 +78,14 @@ func (w *pendingWrite) judge(c *compilation) (failed bool) {
 		w.result.Err = w.InForce(w.result.Reading)
 	}
 	return w.result.Err != nil
+}
+
+// causes reports whether a fault is in a file that the write changes.
+func (w *pendingWrite) causes(faults diag.Diagnostics) bool {
+	return slices.ContainsFunc(faults, func(d diag.Diagnostic) bool {
+		return d.Severity == diag.Fault &&
+			slices.ContainsFunc(w.changes, func(c source.Change) bool { return c.Path == d.Place.File })
+	})
 }
 
 // describe sets Faults and Warnings. The compilation names the keys.
@@ -136,7 +145,7 @@ func (w *pendingWrite) loadError(p Plan, diagnostics diag.Diagnostics, err error
 		return ErrRefused
 	case !loaded:
 		return err
-	case p.isIsolated(w.kindAndName() + " "):
+	case p.isIsolated(w.kindAndName()+" ") && !w.OfKept:
 		return ErrRefused
 	case w.InForce != nil && p.isHeld(w.kindAndName()+" "): // states of backends change also on hold
 		return ErrHeld
