@@ -159,6 +159,7 @@ var stringKeys = map[string]string{
 	"invalid":               "invalid = %s\n" + fittingFarm,
 	"flow-offload":          "flow-offload = %s\n" + fittingFarm,
 	"helper":                "helper = %s\n" + fittingFarm,
+	"timeouts":              "timeouts = { half-closed = %s }\n" + fittingFarm,
 	"mark":                  "mark = %s\n" + fittingFarm,
 	"queue":                 "queue = %s\n" + fittingFarm,
 	"persistence.on":        fittingFarm + "[persistence]\non = %s\n",

@@ -117,7 +117,11 @@ func (k referenceKey) uncommented(lines []string, mode string) string {
 	if local := mode == "local" || lines[k.line] == `mode = "local"`; local && !strings.HasPrefix(k.table, "backends") {
 		lines = lines[:slices.Index(lines, "[backends.b1]")]
 	}
-	return need + "\n" + strings.Join(lines, "\n")
+	text := need + "\n" + strings.Join(lines, "\n")
+	if k.key == "udp" {
+		text = strings.Replace(text, `"192.0.2.99:80"`, `"192.0.2.99:80/udp"`, 1)
+	}
+	return text
 }
 
 func compileReference(text string) diag.Diagnostics {

@@ -135,6 +135,8 @@ func ownMachine() error {
 	return errors.Join(
 		os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0),
 		os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0),
+		// the script for this machine is the one that compile prints
+		os.WriteFile("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close_wait", []byte("3600"), 0),
 		loopback("192.0.2.0/24"), loopback("2001:db8::/64"), backendLink("10.0.0.0/8", "fd00::/8"))
 }
 

@@ -175,7 +175,8 @@ func (l Listen) String() string {
 
 // The words for a key at its default, by the names of descriptions.
 var (
-	farmDefaults    = defaultWords(farmKeys, persistenceKeys, accessKeys, limitKeys, logKeys, farmHealthKeys)
+	farmDefaults = defaultWords(farmKeys, timeoutKeys, persistenceKeys, accessKeys, limitKeys, logKeys,
+		farmHealthKeys)
 	backendDefaults = withHealthDefaults(defaultWords(backendKeys))
 )
 

@@ -28,6 +28,7 @@ type Farm struct {
 	PassInvalid  bool      // TCP segments outside of their connection are not dropped
 	Helper       string    // the kernel's connection tracking helper; "": none
 	Mark         Mark
+	Timeouts     Timeouts
 	Log          Log
 	Queue        Queue
 	Access       Access

@@ -2,6 +2,7 @@ package farm
 
 import (
 	"slices"
+	"time"
 
 	"farmc/compiler/toml"
 )
@@ -20,8 +21,8 @@ func Keys() []Key {
 var farmTables = []struct {
 	name string
 	keys []key[*Farm]
-}{{"", farmKeys}, {"persistence", persistenceKeys}, {"access", accessKeys}, {"limits", limitKeys}, {"log", logKeys},
-	{"health", farmHealthKeys}}
+}{{"", farmKeys}, {"timeouts", timeoutKeys}, {"persistence", persistenceKeys}, {"access", accessKeys},
+	{"limits", limitKeys}, {"log", logKeys}, {"health", farmHealthKeys}}
 
 var (
 	balancing = []Mode{SNAT, DNAT, DSR, Stateless}
@@ -70,12 +71,22 @@ var farmKeys = []key[*Farm]{
 		text(MarkType, readMark, func(f *Farm) *Mark { return &f.Mark })},
 	{Key{Name: "queue", Absent: "none", Modes: counting, Example: `"0-3"`},
 		text(QueueType, readQueue, func(f *Farm) *Queue { return &f.Queue })},
+	{Key{Name: "timeouts", Modes: tracked}, own(TableType, readTimeouts, nil)},
 	{Key{Name: "persistence", Modes: balancing}, own(TableType, readPersistence, nil)},
 	{Key{Name: "access"}, own(TableType, readAccess, nil)},
 	{Key{Name: "limits"}, own(TableType, readLimits, nil)},
 	{Key{Name: "log", Absent: "none"}, own(TableType, readLog, (*Farm).logs)},
 	{Key{Name: "health", Modes: balancing}, own(TableType, readHealth, nil)},
 	{Key{Name: "backends", Modes: balancing}, own(TablesType, readBackends, nil)},
+}
+
+var timeoutKeys = []key[*Farm]{
+	{Key{Name: "established", Absent: "as the machine says", Example: `"12h"`},
+		idle(func(f *Farm) *time.Duration { return &f.Timeouts.Established }).named("timeouts.established")},
+	{Key{Name: "half-closed", Default: "1h", Example: `"2h"`},
+		idle(func(f *Farm) *time.Duration { return &f.Timeouts.HalfClosed }).named("timeouts.half-closed")},
+	{Key{Name: "udp", Absent: "as the machine says", Example: `"30s"`},
+		idle(func(f *Farm) *time.Duration { return &f.Timeouts.UDP }).named("timeouts.udp")},
 }
 
 var persistenceKeys = []key[*Farm]{

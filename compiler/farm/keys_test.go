@@ -61,6 +61,7 @@ var (
 		"health.program":       {"health": {"type": `"exec"`, "program": `"other"`}},
 		"health.file":          {"health": {"type": `"file"`, "file": `"/run/other"`}},
 		"health.fast-interval": {"health": {"type": `"tcp"`, "interval": `"10s"`}},
+		"timeouts.udp":         {"": {"listen": `"192.0.2.10:80/tcp,udp"`}},
 	}
 )
 

@@ -43,6 +43,7 @@ func validate(t *toml.Table, f *Farm) {
 	statelessMoves(t, f)
 	validateHelper(t, f)
 	validateInvalid(t, f)
+	validateTimeouts(t, f)
 	validateIngress(t, f)
 	validatePrefix(t, f)
 	validatePersistence(t, f)

@@ -21,7 +21,7 @@
 //   - new_connections.go counts the connections of dsr and stateless; maps of the other modes count by themselves.
 //   - machine.go has the state of a machine that rules depend on. source_nat.go chooses the source address of
 //     connections, route_sources.go by the routes of the machine, and source_ports.go replaces source ports.
-//   - mark.go, helpers.go, flowtable.go, invalid.go, queue.go and log.go have a feature each.
+//   - mark.go, helpers.go, flowtable.go, timeouts.go, invalid.go, queue.go and log.go have a feature each.
 //   - gate.go has the base chains that clients pass first, access.go and limits.go their rules, client_sets.go the sets
 //     of networks.
 //   - ingress.go, fragments.go, ask_first.go and interface_match.go handle frames at the ingress of an interface.

@@ -81,6 +81,9 @@ type linker struct {
 	routes      routeTable
 	servedPorts []uint16 // of the machine, if farms keep them from backends
 	asksPorts   bool     // servedPorts is known
+
+	timeoutProfiles map[farm.Timeouts]*timeoutProfile
+	askedTimeouts   map[string]int // of the machine; nil: not asked yet, or not known
 }
 
 func newLinker(machine Machine, faults *diag.Diagnostics) *linker {

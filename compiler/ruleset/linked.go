@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"maps"
 	"slices"
 
 	"farmc/compiler/diag"
@@ -13,6 +14,7 @@ type linked struct {
 	absent map[string]bool // by interface, of the ones that were asked for
 	ports  []uint16        // that the machine serves on
 	asked  bool            // ports were asked for
+	idle   map[string]int  // the machine's timeouts; nil: they were not asked for
 
 	clients farm.Ports // that the kernel gives to clients of the machine
 
@@ -37,6 +39,12 @@ func (l *linked) recording(m Machine) Machine {
 			return l.ports
 		}
 	}
+	if m.Timeouts != nil {
+		out.Timeouts = func() map[string]int {
+			l.idle = m.Timeouts()
+			return l.idle
+		}
+	}
 	return out
 }
 
@@ -54,16 +62,24 @@ func (l *linked) holds(farms []*farm.Farm, m Machine) bool {
 	if l.asked && !slices.Equal(m.Ports(), l.ports) {
 		return false
 	}
+	if l.idle != nil && !l.sameTimeouts(m) {
+		return false
+	}
 	return m.Route == nil || slices.Equal(l.script.routes.find(m), l.script.Sources)
+}
+
+// sameTimeouts reports whether a machine has the timeouts that the script was made with.
+func (l *linked) sameTimeouts(m Machine) bool {
+	return (l.idle == nil) == (m.Timeouts == nil) && (l.idle == nil || maps.Equal(m.Timeouts(), l.idle))
 }
 
 // A machineKind is the questions that a machine has answers to, and the ports of its clients.
 type machineKind struct {
-	absent, routes, ports bool
+	absent, routes, ports, timeouts bool
 
 	clients farm.Ports
 }
 
 func kindOf(m Machine) machineKind {
-	return machineKind{m.Absent != nil, m.Route != nil, m.Ports != nil, m.clientPorts()}
+	return machineKind{m.Absent != nil, m.Route != nil, m.Ports != nil, m.Timeouts != nil, m.clientPorts()}
 }

@@ -13,6 +13,10 @@ type Machine struct {
 	Route  func(backend netip.Addr) Route // nil: routes are not known; it is asked several times for a backend
 	Ports  func() []uint16                // that programs of the machine serve on, in order; nil: not known
 
+	// Timeouts gives the seconds after which the machine forgets idle TCP connections, by nft's names of their states;
+	// nil: not known
+	Timeouts func() map[string]int
+
 	// Machines of one version have the same routes, so that these are not asked for again. 0: they may differ.
 	RouteVersion uint64
 

@@ -13,7 +13,8 @@ type natPick struct {
 	Name      string
 	Only      []string  // the interfaces that the farm's packets come in by; none: all
 	Mark      farm.Mark // of the farm
-	Next      string    // the chain that picks, after this one has set the mark; "": this one picks
+	Timeouts  timeoutList
+	Next      string // the chain that picks, after this one has set the mark; "": this one picks
 	Maps      []*slotMap
 	Protocols protocolList // of its packets
 	Origin    *diag.Origin // of a farm's own
@@ -67,7 +68,7 @@ func (l *linker) sharedNATPick(d frontend, a *slotAssignment) string {
 	if d.Specificity == farm.WholeAddress {
 		kind, slots, prefix = "dnat-all", "slots-all", addressPrefix
 	}
-	o := natPickChain(d.sharedName(kind, a))
+	o := natPickChain(d.sharedName(kind, a) + l.timeoutsOf(d.farm).part)
 	c := obtain(&l.rules, o, func() *natPick {
 		m := l.slotMap(d, d.sharedName(slots, a), len(a.slots))
 		m.Prefix, m.Ported, m.Counts = prefix, prefix == frontendPrefix, true
@@ -76,6 +77,7 @@ func (l *linker) sharedNATPick(d frontend, a *slotAssignment) string {
 	if prefix == frontendPrefix {
 		c.Protocols.add(d.Protocol)
 	}
+	l.addTimeouts(&c.Timeouts, d)
 	l.addSlots(d.farm, len(a.slots))
 	m := &c.Maps[0].elements
 	m.pieces = append(m.pieces, d.piece(slotPiece, func() []element { return d.slotElements(a) }))
@@ -105,6 +107,10 @@ func (d frontend) slotElements(a *slotAssignment) []element {
 func (l *linker) ownNATPick(d frontend, a *slotAssignment) string {
 	s := d.farm
 	name, slots := d.pickNames(a, "")
+	if s.Scheduler == farm.Maglev && len(a.slots) > 0 { // farms with the same backends share it
+		part := l.timeoutsOf(s).part
+		name, slots = name+part, slots+part
+	}
 	o := natPickChain(name)
 	c := obtain(&l.rules, o, func() *natPick {
 		c := &natPick{Name: name, Only: l.only(s.Interfaces), Origin: s.Origin("scheduler")}
@@ -116,6 +122,9 @@ func (l *linker) ownNATPick(d frontend, a *slotAssignment) string {
 		return c
 	})
 	c.Protocols.add(d.Protocol)
+	if len(a.slots) > 0 {
+		l.addTimeouts(&c.Timeouts, d)
+	}
 	return l.markFirst(d, c)
 }
 

@@ -22,6 +22,7 @@ func (l *linker) natTwoStep(d frontend, a *slotAssignment) string {
 		l.pickID(t, d, target.Prefix != noPrefix)
 		return t
 	})
+	l.addTimeouts(&t.Timeouts, d)
 	target.add(d, a)
 	if t.Limits != nil {
 		t.Limits.Next.add(d, a)

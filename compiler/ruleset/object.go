@@ -31,6 +31,7 @@ const (
 	KindLimit     Kind = "limit"
 	KindFlowtable Kind = "flowtable"
 	KindHelper    Kind = "ct helper"
+	KindTimeout   Kind = "ct timeout"
 )
 
 // A section is a feature's part of a table. The script has the objects of a table section by section, by name: first
@@ -46,6 +47,7 @@ const (
 	sourceNATSection
 	markSection
 	helperSection
+	timeoutSection
 	flowtableSection
 	dsrSection
 	statelessSection
@@ -59,8 +61,8 @@ const (
 	clientSetSection
 )
 
-// An object is a set, map, chain, flow table, counter, limit or helper. Its template writes the lines of its
-// declaration or its rules; render writes the rest.
+// An object is a set, map, chain, flow table, counter, limit, helper or ct timeout. Its template writes the lines of
+// its declaration or its rules; render writes the rest.
 type object struct {
 	table    TableFamily
 	kind     Kind

@@ -27,13 +27,14 @@ func (p *portableRules) script(machine Machine) *Script {
 // nil if the farms depend on interfaces, or another difference of the machines concerns more than source NAT.
 func (s *Services) relink(script *Script, machine Machine) *Script {
 	of, kind := s.linkedTo(script), kindOf(machine)
-	if of == nil || of.portable == nil || len(of.absent) > 0 || of.clients != machine.clientPorts() {
+	if of == nil || of.portable == nil || len(of.absent) > 0 || of.clients != machine.clientPorts() ||
+		!of.sameTimeouts(machine) {
 		return nil
 	}
 	if last := s.last[kind]; last != nil && last.holds(script.complete, machine) {
 		return last.script
 	}
-	l := &linked{farms: script.complete, absent: map[string]bool{}, clients: of.clients}
+	l := &linked{farms: script.complete, absent: map[string]bool{}, clients: of.clients, idle: of.idle}
 	l.script = of.portable.script(l.recording(machine))
 	l.script.complete, l.script.Farms = script.complete, script.Farms
 	of.portable = nil

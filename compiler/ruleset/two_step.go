@@ -19,6 +19,8 @@ type twoStep struct {
 	Only   []string  // the interfaces that the farm's packets come in by; none: all
 	Mark   farm.Mark // of the farm
 
+	Timeouts timeoutList
+
 	Sticky *stickyLookup  // nil: without persistence
 	Pick   string         // the chain that picks an ID; "": the slots hold IDs
 	Slots  *slotMap       // nil: a chain picks, or no backend serves

@@ -133,6 +133,7 @@ func compileKnowing(
 			c.asksPorts = true
 			return machine.ServedPorts()
 		},
+		Timeouts:     machine.Timeouts,
 		ClientPorts:  farm.Ports{First: first, Last: last},
 		RouteVersion: known.version,
 	})
@@ -243,7 +244,10 @@ func (c *compilation) boot() *ruleset.Script {
 		return c.script
 	}
 	if c.bootScript == nil {
-		c.bootScript = c.incremental.LinkAgain(c.script, ruleset.Machine{Absent: func(string) bool { return true }})
+		c.bootScript = c.incremental.LinkAgain(c.script, ruleset.Machine{
+			Absent:   func(string) bool { return true },
+			Timeouts: machine.Timeouts,
+		})
 	}
 	if c.bootScript == nil {
 		return c.script

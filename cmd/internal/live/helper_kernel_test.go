@@ -18,6 +18,9 @@ import (
 func TestMain(m *testing.M) {
 	const inside = "FARMC_TEST_NAMESPACE"
 	if os.Getenv(inside) != "" || os.Geteuid() != 0 {
+		if os.Getenv(inside) != "" { // the script for this machine is the one that compile prints
+			os.WriteFile("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close_wait", []byte("3600"), 0)
+		}
 		os.Exit(m.Run())
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)

@@ -72,11 +72,13 @@ var (
 		`	# access lists: the first addresses of networks, a set for each length`)
 	opensMap    = lineForm(`	(?:map|set) (NAME) {`)
 	opensChain  = lineForm(`	chain (NAME) {`)
-	opensObject = lineForm(`	(?:ct helper (NAME)|flowtable farms|limit (NAME)|counter NAME) {`)
+	opensObject = lineForm(`	(?:ct (?:helper|timeout) (NAME)|flowtable farms|limit (NAME)|counter NAME) {`)
 	closes      = "\t}"
 
 	inObject = lineForms(
 		`		type "(?:ftp|sip|tftp|pptp|snmp)" protocol (?:tcp|udp)`,
+		`		protocol (?:tcp|udp)`,
+		`		policy = { [a-z_]+ : [0-9]+(?:, [a-z_]+ : [0-9]+)* }`,
 		`		hook ingress priority filter`,
 		`		devices = { DEVICES }`,
 		`		counter`,
@@ -220,7 +222,7 @@ var (
 		`		masquerade`,
 		`		ct mark set HEX`,
 		`		ct mark set ct mark & HEX \| HEX`,
-		`		ct helper set "NAME"`,
+		`		ct (?:helper|timeout) set "NAME"`,
 		`		flow add @farms`,
 
 		`		IP saddr (?:& (?:IP4|IP6) )?@NAME DENIED`,
