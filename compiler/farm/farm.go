@@ -20,7 +20,7 @@ type Farm struct {
 	Ports        PortMap   // moved ports of the backends that have neither a port nor moves of their own
 	TableSize    int       // maglev's, a prime; 0: by the number of backends
 	Interfaces   []string  // only packets that arrive here belong to the farm; none: all interfaces
-	Source       Addresses // snat: the source that backends see instead of this machine's own
+	Source       Sources   // snat: the sources that backends see instead of this machine's own
 	Masquerade   bool      // snat: the kernel finds the source when a packet leaves, where Source has none
 	LocalClients bool      // also serves connections that this machine itself opens
 	TakeOver     bool      // may take ports on which programs of this machine listen
@@ -68,7 +68,7 @@ type Backend struct {
 	Percent  int     // of the weight that counts, 1 to 100; 0: all of it
 	Priority int     // 1, the best, to 1000: a rank, see Serving
 	State    State
-	Source   Addresses // snat: the source that this backend sees
+	Source   Sources // snat: the sources that this backend sees
 	Mark     Mark
 	Place    diag.Place
 	StateAt  diag.Place // of the key state, in the file that sets it last; zero: no file sets it

@@ -32,8 +32,8 @@ func TestFarmDefaults(t *testing.T) {
 	}
 	b := f.Backends[0]
 	if f.Name != "web" || f.Mode != SNAT || f.Down || f.Scheduler != Random || !f.LocalClients ||
-		f.Source != (Addresses{}) || len(f.Listen) != 1 ||
-		b.Name != "b1" || b.Port != 0 || b.Weight != 1 || b.State != Up || b.Source != (Addresses{}) {
+		f.Source != (Sources{}) || len(f.Listen) != 1 ||
+		b.Name != "b1" || b.Port != 0 || b.Weight != 1 || b.State != Up || b.Source != (Sources{}) {
 		t.Errorf("got %+v", f)
 	}
 }

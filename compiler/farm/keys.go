@@ -153,7 +153,7 @@ var backendKeys = []key[*Backend]{
 	{Key{Name: "weight-percent", Least: 0, Most: 100, Default: "100", Modes: balancing, Example: "50"},
 		value[*Backend]{kind: NumberType, read: readPercent, describe: describePercent}},
 	{Key{Name: "source-address", Absent: "this machine's own", Modes: []Mode{SNAT}, Example: `"10.2.0.1"`},
-		text(ListType, readAddresses, func(b *Backend) *Addresses { return &b.Source })},
+		text(ListType, readBackendSource, func(b *Backend) *Sources { return &b.Source })},
 	{Key{Name: "connections", Least: 1, Most: 1<<31 - 1, Absent: "no limit", Modes: tracked, Example: "100"},
 		number(func(b *Backend) *int { return &b.Connections })},
 	{Key{Name: "mark", Absent: "none", Modes: tracked, Example: `"0x11/0xff"`},

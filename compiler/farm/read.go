@@ -178,30 +178,6 @@ func suggestKey(word string) string {
 	return "one of " + strings.Join(names, ", ")
 }
 
-// masquerade stands for the source address that the kernel finds when a packet leaves.
-const masquerade = "masquerade"
-
-// readSource reads source-address. The word masquerade stands for each family without an address.
-func readSource(t *toml.Table, f *Farm) {
-	words := t.Words("source-address")
-	isMasquerade := func(w toml.Word) bool { return w.Text == masquerade }
-	f.Source = parseAddresses(t, "source-address", slices.DeleteFunc(slices.Clone(words), isMasquerade))
-	if first := slices.IndexFunc(words, isMasquerade); first >= 0 {
-		f.Masquerade = true
-		if again := slices.IndexFunc(words[first+1:], isMasquerade); again >= 0 {
-			t.Fault(words[first+1+again].Place, "", "source-address: masquerade stands here twice")
-		}
-	}
-}
-
-// sources describes source-address.
-func (f *Farm) sources() string {
-	if f.Masquerade {
-		return strings.TrimPrefix(f.Source.String()+", "+masquerade, ", ")
-	}
-	return f.Source.String()
-}
-
 // readAddresses reads one address, or one of each family.
 func readAddresses(t *toml.Table, key string) Addresses { return parseAddresses(t, key, t.Words(key)) }
 

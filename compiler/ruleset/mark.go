@@ -58,7 +58,8 @@ func (l *linker) backendMarks(d frontend) string {
 				elements = append(elements, s.backendElement(b, b.Address[d.Family].String(), string(set)))
 			}
 		}
-		return &backendMap{l.backendMap(d, "marks-", "marks-by-backend", markSection, elements), d.Family}
+		m := l.backendMap(d, "marks-", "marks-by-backend", markSection, elements)
+		return &backendMap{object: m, Family: d.Family}
 	})
 	return name
 }

@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,8 +18,10 @@ var postroutingHook = baseChain{name: "postrouting", section: dispatchSection, p
 // one that the route to the backend names, else the one that the kernel finds when the packet leaves.
 type sourceNAT struct {
 	Family    addr.Family
-	Address   netip.Addr   // not valid: this machine's own
+	Address   netip.Addr   // not valid: this machine's own, or one of Pool
+	Pool      *sourcePool  // nil: one address
 	Addresses *object      // the map from backends to their source addresses; nil: there is none
+	Slots     int          // of each backend in Addresses, one for each address of its range; 0: each has one address
 	Routes    *routeTable  // sources by routes; nil: the chain asks none
 	OtherPort *portReplace // of clients whose source port backends must not see; nil: they see every port
 	Origin    *diag.Origin
@@ -39,28 +42,35 @@ func (l *linker) sourceNAT(established []frontend) {
 // each address that farms name, and a farm's own if its backends have sources of their own.
 func (l *linker) sourceChain(d frontend) string {
 	s, name := d.farm, "masquerade-all"
-	address := s.Source[d.Family]
-	routed := l.machine.Route != nil && !address.IsValid() && !s.Masquerade
+	source := s.Source[d.Family]
+	named := s.Source.Has(d.Family)
+	routed := l.machine.Route != nil && !named && !s.Masquerade
 	switch {
-	case address.IsValid():
-		name = "source-" + strings.ReplaceAll(address.String(), ":", ".") // a colon would end the name
+	case named:
+		name = "source-" + strings.ReplaceAll(source.String(), ":", ".") // a colon would end the name
 	case s.Masquerade:
 		name = "masquerade-always"
 	case routed:
 		l.routes.add(d, l.assignment(d).eligible)
 	}
-	own := s.backendSources(d.Family)
+	own, slots := s.backendSources(d.Family)
 	if len(own) > 0 {
 		name = s.ownName("source-" + d.Family.Suffix())
 	}
 	o := newChain(name, sourceNATSection, "source-nat")
 	obtain(&l.rules, o, func() *sourceNAT {
-		c := &sourceNAT{Family: d.Family, Address: address}
+		c := &sourceNAT{Family: d.Family}
+		switch {
+		case named && source.Single():
+			c.Address = source.First
+		case named:
+			c.Pool = l.sourcePool(d.Family, source)
+		}
 		if routed {
 			c.Routes = &l.routes
 		}
 		if len(own) > 0 {
-			c.Addresses = l.backendMap(d, "sources-", "source-addresses-by-backend", sourceNATSection, own)
+			c.Addresses, c.Slots = l.sourcesByBackend(d, own, slots), slots
 			c.Origin = s.Origin("source-address")
 		}
 		c.OtherPort = l.replacePorts(name, c)
@@ -69,17 +79,27 @@ func (l *linker) sourceChain(d frontend) string {
 	return name
 }
 
-// backendSources are the source addresses of backends that have their own.
-func (s *service) backendSources(family addr.Family) (out []element) {
+// backendSources are the source addresses of backends that have their own, and the slots of each backend.
+func (s *service) backendSources(family addr.Family) (out []element, slots int) {
 	if !s.hasBackendSource(family) {
-		return nil
+		return nil, 0
 	}
-	for _, b := range s.Eligible(family) {
-		if b.Source.Has(family) {
+	hasNone := func(b farm.Backend) bool { return !b.Source.Has(family) }
+	eligible := slices.DeleteFunc(slices.Clone(s.Eligible(family)), hasNone)
+	if slots = sourceSlots(eligible, family); slots == 1 {
+		for _, b := range eligible {
 			out = append(out, s.backendElement(b, b.Address[family].String(), b.Source[family].String()))
 		}
+		return out, 0
 	}
-	return out
+	for _, b := range eligible {
+		all := b.Source[family].All()
+		for slot := range slots {
+			key := fmt.Sprintf("%s . %d", b.Address[family], slot)
+			out = append(out, s.backendElement(b, key, all[slot%len(all)].String()))
+		}
+	}
+	return out, slots
 }
 
 // hasBackendSource reports whether a backend has a source of its own. It copies no backend: there are 100,000.
@@ -96,6 +116,7 @@ func (s *service) hasBackendSource(family addr.Family) bool {
 type backendMap struct {
 	*object
 	Family addr.Family
+	Slots  int // of a backend, which stand in the key; 0: none
 }
 
 // backendMap gives a map of the farm's own. Backends with one address, on different ports, have the same element.
@@ -107,7 +128,7 @@ func (l *linker) backendMap(d frontend, name, template string, of section, eleme
 				o.elements.add(e)
 			}
 		}
-		return &backendMap{o, d.Family}
+		return &backendMap{object: o, Family: d.Family}
 	})
 	return o
 }

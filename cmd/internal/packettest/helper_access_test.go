@@ -189,8 +189,13 @@ func (d denied) count(s *testbed) (n int, err error) {
 }
 
 // nftCounter reads a named counter on the balancer.
-func nftCounter(s *testbed, table, counter string) (n int, err error) {
-	out, err := s.Balancer.Run(s.ctx, "", "nft", "list", "counter", "inet", table, counter)
+func nftCounter(s *testbed, table, counter string) (int, error) {
+	return nftCounterOf(s, s.Balancer, table, counter)
+}
+
+// nftCounterOf reads a named counter on a machine.
+func nftCounterOf(s *testbed, h *netlab.Host, table, counter string) (n int, err error) {
+	out, err := h.Run(s.ctx, "", "nft", "list", "counter", "inet", table, counter)
 	if err == nil {
 		_, after, _ := strings.Cut(out, "packets ")
 		_, err = fmt.Sscan(after, &n)

@@ -22,7 +22,7 @@ import (
 func TestLossesAreFound(t *testing.T) {
 	t.Parallel()
 	s := newTestbed(t, netlab.Options{})
-	must(t, farms{"web": oneBackend("snat", listen1, "b1", 0)}.do(s))
+	must(t, farms{"web": oneBackend("snat", listen1, "b1", 0), "idle": oneBackend("snat", listen2At443, "b1", 0)}.do(s))
 	losses := func(since preflight.Losses) (found preflight.Findings) {
 		must(t, s.Balancer.Do(func() error {
 			all, err := s.engine.LoadedFarms()

@@ -116,19 +116,19 @@ func (s *search) sourceAddresses() {
 		if f.Mode != farm.SNAT {
 			continue
 		}
-		all := []farm.Addresses{f.Source}
+		all := f.Source[:]
 		for _, b := range f.Backends {
-			all = append(all, b.Source)
+			all = append(all, b.Source[:]...)
 		}
-		for _, a := range all {
-			s.sourceAddress(f, a)
+		for _, r := range all {
+			s.sourceAddress(f, r)
 		}
 	}
 }
 
-func (s *search) sourceAddress(f *farm.Farm, all farm.Addresses) {
-	for _, a := range all {
-		if !a.IsValid() || s.machine.routes.to(a) == local {
+func (s *search) sourceAddress(f *farm.Farm, r farm.SourceRange) {
+	for _, a := range r.All() {
+		if s.machine.routes.to(a) == local {
 			continue
 		}
 		found := Finding{Kind: "source-address", Object: a.String(), Effect: Harms, Place: f.Place,

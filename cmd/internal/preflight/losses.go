@@ -64,15 +64,22 @@ func (s *search) losses(since Losses) {
 	failed := now.Failed - since.Failed
 	// nf_conntrack_confirm of Linux 6.18 counts a failed packet as dropped, too
 	full := now.Dropped - since.Dropped - min(failed, now.Dropped-since.Dropped)
-	tracked := func(f *farm.Farm) bool { return f.Mode == farm.SNAT || f.Mode == farm.DNAT }
+	var tracked []*farm.Farm
 	for _, f := range s.farms {
-		if tracked(f) && failed >= minLosses {
+		if f.Tracked() {
+			tracked = append(tracked, f)
+		}
+	}
+	if failed >= minLosses {
+		for _, f := range s.crowded(tracked) {
 			s.found.add(Finding{Kind: "losses", Object: "ports", Effect: Harms,
 				Message: "new connections were lost, because their addresses and ports were in use (insert_failed)",
-				Advice: "one source address has 64,000 ports towards a backend: add backends, " +
-					"or give backends a source-address each; conntrack -S counts the losses"}, f)
+				Advice: "one source address has 64,000 ports towards a backend: add backends, or give the farm " +
+					"several addresses (source-address = \"10.2.0.2-10.2.0.9\"); conntrack -S counts the losses"}, f)
 		}
-		if tracked(f) && full >= minLosses {
+	}
+	for _, f := range tracked {
+		if full >= minLosses {
 			path := "net/netfilter/nf_conntrack_max"
 			s.found.add(Finding{Kind: "losses", Object: "table", Effect: Harms,
 				Message:  "new connections were lost, because connection tracking had no room for them",

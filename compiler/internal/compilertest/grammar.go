@@ -91,9 +91,8 @@ var (
 			`full`,
 		`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : `+
 			`(?:verdict|IPV_addr|ether_addr))?`,
-		`		typeof (?:FRONTEND \. |HANDED)?(?:numgen random mod [0-9]+|meta mark) : (?:IP daddr(?: \. th dport)?|`+
-			`ether `+
-			`daddr|meta mark)`,
+		`		typeof (?:FRONTEND \. |HANDED|IP daddr \. )?(?:numgen random mod [0-9]+|meta mark) : `+
+			`(?:IP daddr(?: \. th dport)?|ether daddr|meta mark)`,
 		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : `+
 			`IPV_addr(?: \. inet_service)?`,
 		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : `+
@@ -217,7 +216,7 @@ var (
 		`		(?:meta l4proto PROTO )?dnat IP to (?:ASKED \. )?IP daddr map @NAME`,
 		`		meta l4proto PROTO (?:th dport { PORTS(?:, PORTS)* } )?dnat IP to IP daddr map @NAME : `+
 			`th dport map @NAME`,
-		`		snat IP to IP daddr map @NAME`,
+		`		snat IP to (?:IP daddr|(?:IP daddr \. )?numgen random mod [0-9]+) map @NAME`,
 		`		snat IP to (?:IP4|IP6)`,
 		`		masquerade`,
 		`		ct mark set HEX`,
