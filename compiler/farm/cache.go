@@ -98,7 +98,8 @@ func (f farmFiles) same(other farmFiles) bool {
 }
 
 func (f file) same(other file) bool {
-	return f.path == other.path && f.lenient == other.lenient && bytes.Equal(f.text, other.text)
+	return f.path == other.path && f.lenient == other.lenient && f.earlier == other.earlier &&
+		bytes.Equal(f.text, other.text)
 }
 
 // mayNameList reports whether a list can be named in the files: its name begins with '@', however that is written.

@@ -38,9 +38,10 @@ type Farm struct {
 	Backends     []Backend    // in the order of their names
 	Place        diag.Place   // of the farm's file
 
-	lists  map[string]*AddressList // while the farm is read
-	absent []string                // the interfaces of the farm that do not exist
-	places map[string]diag.Place   // of the keys in the files, also of "limits.new" and so on
+	lists   map[string]*AddressList // while the farm is read
+	earlier bool                    // its files were loaded, maybe by an earlier version
+	absent  []string                // the interfaces of the farm that do not exist
+	places  map[string]diag.Place   // of the keys in the files, also of "limits.new" and so on
 
 	description Description // nil until Description is called
 }

@@ -13,12 +13,14 @@ import (
 )
 
 // A Dir is a directory of farms and lists. Path is its name in diagnostics, as the administrator wrote it. An Optional
-// directory need not exist. In a Lenient one, lines of lists that are not networks are left out with a warning.
+// directory need not exist. In a Lenient one, lines of lists that are not networks are left out with a warning. An
+// Earlier one has farms that were loaded, maybe by an earlier version: rules that are stricter now do not refuse them.
 type Dir struct {
 	Path     string
 	FS       fs.FS
 	Optional bool
 	Lenient  bool
+	Earlier  bool
 }
 
 // A source has the files of all directories, after masks, precedence and drop-ins.
@@ -40,6 +42,7 @@ type file struct {
 	text []byte
 
 	lenient bool // a line that is wrong is left out
+	earlier bool // rules that are stricter than in an earlier version do not refuse it
 }
 
 // The sizes of the largest files that are read, in bytes. A list of 1,000,000 networks, and a farm of MaxBackends, are
@@ -302,7 +305,7 @@ type loaded struct {
 func (f layer) load() loaded {
 	base := path.Base(f.name)
 	out := loaded{file: file{name: strings.TrimSuffix(base, path.Ext(base)), path: path.Join(f.dir.Path, f.name),
-		lenient: f.dir.Lenient}}
+		lenient: f.dir.Lenient, earlier: f.dir.Earlier}}
 	info, err := fs.Stat(f.dir.FS, f.name)
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("not a regular file")

@@ -20,7 +20,13 @@ func parseFarm(files farmFiles, lists map[string]*AddressList, faults *diag.Diag
 	t := files.merged(&own)
 	var f *Farm
 	if t != nil {
-		f = readFarm(t, files.name, lists)
+		f = readFarm(t, files, lists)
+		before := len(own)
+		checkAllowed(t, f)
+		validate(t, f)
+		if f.earlier {
+			warnAlone(own[before:])
+		}
 		t.FaultUnknown()
 		t.FaultOmitted()
 	}
@@ -38,9 +44,17 @@ func (files farmFiles) merged(faults *diag.Diagnostics) *toml.Table {
 	return t
 }
 
-// readFarm reads the keys of a farm, then checks them against its mode and against each other.
-func readFarm(t *toml.Table, name string, lists map[string]*AddressList) *Farm {
-	f := &Farm{Name: name, Place: t.Place, places: map[string]diag.Place{}, lists: lists, Log: Log{Rate: logRate}}
+// warnAlone makes warnings of faults. An earlier version loaded the farm, so it had none of the faults of that version.
+func warnAlone(faults diag.Diagnostics) {
+	for i := range faults {
+		faults[i].Severity = diag.Warning
+	}
+}
+
+// readFarm reads the keys of a farm.
+func readFarm(t *toml.Table, files farmFiles, lists map[string]*AddressList) *Farm {
+	f := &Farm{Name: files.name, Place: t.Place, places: map[string]diag.Place{}, lists: lists,
+		earlier: files.main.earlier, Log: Log{Rate: logRate}}
 	for _, key := range t.Keys() {
 		f.places[key] = t.At(key)
 	}
@@ -53,8 +67,6 @@ func readFarm(t *toml.Table, name string, lists map[string]*AddressList) *Farm {
 	}
 	f.lists = nil
 	f.inheritPorts()
-	checkAllowed(t, f)
-	validate(t, f)
 	return f
 }
 
@@ -111,6 +123,9 @@ func readListen(t *toml.Table, f *Farm) {
 			break
 		}
 		l, err := parseListen(w.Text)
+		if bare := (noPortsError{}); f.earlier && errors.As(err, &bare) { // once a whole address was written like that
+			l, err = parseListen(w.Text + "/" + string(AnyProtocol))
+		}
 		if err != nil {
 			t.Fault(w.Place, listenHint(err), "listen: %v", err)
 			continue

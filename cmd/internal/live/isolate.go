@@ -1,6 +1,7 @@
 package live
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"path"
@@ -60,7 +61,10 @@ func (i *isolation) keepFaulty(diagnostics diag.Diagnostics) bool {
 		}
 		blamed := slices.DeleteFunc(farmsAndLists(d), i.unchanged)
 		if len(blamed) == 0 { // a kept farm can need the old version of a list
-			blamed = i.lists()
+			blamed = i.lists(farmsAndLists(d))
+		}
+		if len(blamed) == 0 { // an earlier version of farmc took as right what is a fault now
+			blamed = i.notKept(farmsAndLists(d))
 		}
 		if len(blamed) == 0 {
 			return false
@@ -102,17 +106,33 @@ func (i *isolation) unchanged(name string) bool {
 	})
 }
 
-// lists returns the lists that changed since the last load.
-func (i *isolation) lists() []string {
+// notKept returns the names without the kept ones.
+func (i *isolation) notKept(names []string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(i.kept, name) })
+}
+
+// lists returns the lists that changed since the last load, and that the farms may name.
+func (i *isolation) lists(farms []string) []string {
 	var out []string
 	for _, s := range []*source.Files{i.now, i.last} {
 		for _, p := range s.Paths() {
-			if name := source.Item(p); strings.HasSuffix(name, ".list") && !i.unchanged(name) {
+			if name := source.Item(p); strings.HasSuffix(name, ".list") && !i.unchanged(name) &&
+				i.mayBeNamed(name, farms) {
 				out = append(out, name)
 			}
 		}
 	}
 	return out
+}
+
+// mayBeNamed reports whether files of farms have the list's name, however it is written.
+func (i *isolation) mayBeNamed(list string, farms []string) bool {
+	name := []byte("@" + strings.TrimSuffix(list, ".list"))
+	return slices.ContainsFunc(farms, func(farm string) bool {
+		return slices.ContainsFunc(append(i.now.Of(farm), i.last.Of(farm)...), func(f source.File) bool {
+			return bytes.Contains(f.Text, name) || bytes.ContainsRune(f.Text, '\\')
+		})
+	})
 }
 
 // mixed returns the current files, with the kept farms and lists in their version of the last load.

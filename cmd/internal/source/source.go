@@ -40,10 +40,12 @@ type Files struct {
 }
 
 // A Dir is the path of a directory as given by the administrator. In a lenient directory, list lines that are not
-// networks are skipped.
+// networks are skipped. An earlier directory comes from the archive of a load, maybe by an earlier version of farmc:
+// rules that are stricter now do not refuse its farms.
 type Dir struct {
 	Path    string
 	lenient bool
+	earlier bool
 }
 
 // A File is a file, or the error from reading it.
@@ -146,7 +148,7 @@ func (s *Files) Dirs() []farm.Dir {
 		if err != nil {
 			panic(err)
 		}
-		dirs = append(dirs, farm.Dir{Path: d.Path, FS: sub, Lenient: d.lenient})
+		dirs = append(dirs, farm.Dir{Path: d.Path, FS: sub, Lenient: d.lenient, Earlier: d.earlier})
 	}
 	return dirs
 }
@@ -202,7 +204,7 @@ func Unpack(packed []byte) (*Files, string, error) {
 	s := &Files{ByPath: map[string]File{}}
 	for _, line := range about[1:] {
 		word, name, _ := strings.Cut(line, " ")
-		s.Roots = append(s.Roots, Dir{name, word+" " == lenient})
+		s.Roots = append(s.Roots, Dir{name, word+" " == lenient, true})
 	}
 	for _, f := range reader.File {
 		var dir int
