@@ -1,10 +1,12 @@
 package preflight
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 
 	"farmc/cmd/internal/sockets"
 	"farmc/compiler/addr"
@@ -176,12 +178,74 @@ func (s *search) ports() {
 	}
 	taken = slices.DeleteFunc(taken, func(t TakenPort) bool { return !t.Refused() || t.Ephemeral() && !t.Exact })
 	NamePrograms(taken)
-	for _, t := range taken {
-		s.found.add(Finding{Kind: "port", Object: t.Name(), Effect: Harms, Place: t.Listen.Place,
-			Message: fmt.Sprintf("%s listens on %s, and the farm takes its connections", t.Program, t.Name()),
-			Advice:  "take-over = true if that is meant; farmc apply does not load a new farm like this without it",
-		}, t.Farm)
+	for _, ofFarm := range byFarm(taken) {
+		s.found.add(takenPortFinding(ofFarm), ofFarm[0].Farm)
 	}
+}
+
+// byFarm parts the ports by their farms, in the order of the farms.
+func byFarm(taken []TakenPort) (out [][]TakenPort) {
+	numbers := map[*farm.Farm]int{}
+	for _, t := range taken {
+		n, known := numbers[t.Farm]
+		if !known {
+			n = len(out)
+			numbers[t.Farm], out = n, append(out, nil)
+		}
+		out[n] = append(out[n], t)
+	}
+	slices.SortStableFunc(out, func(a, b []TakenPort) int {
+		return cmp.Compare(a[0].Farm.Name, b[0].Farm.Name)
+	})
+	return out
+}
+
+// takenPortFinding is the finding about the ports that one farm takes.
+func takenPortFinding(taken []TakenPort) Finding {
+	ports := portsOfPrograms(taken)
+	f := Finding{Kind: "port", Object: taken[0].Farm.Name + " " + strings.Join(ports, ", "), Effect: Harms,
+		Place:  taken[0].Listen.Place,
+		Advice: "take-over = true if that is meant; farmc apply does not load a new farm like this without it"}
+	if t := taken[0]; len(ports) == 1 && ports[0] == t.program() {
+		f.Message = fmt.Sprintf("%s listens on %s, and the farm takes its connections", t.Program, t.Name())
+	} else {
+		f.Message = strings.Join(ports, ", ") + " listen here, and the farm takes their connections"
+	}
+	return f
+}
+
+// program is the program with the port.
+func (t TakenPort) program() string { return fmt.Sprintf("%s (%s)", t.Program, t.Name()) }
+
+// maxPorts is the number of ports of a program that a finding names.
+const maxPorts = 8
+
+// portsOfPrograms gives each program with its ports, by number: "named (53/tcp, 53/udp)".
+func portsOfPrograms(taken []TakenPort) (out []string) {
+	var programs []string
+	ports := map[string][]string{}
+	sorted := slices.Clone(taken)
+	slices.SortStableFunc(sorted, func(a, b TakenPort) int {
+		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
+	})
+	for _, t := range sorted {
+		name := fmt.Sprint(t.Program)
+		if ports[name] == nil {
+			programs = append(programs, name)
+		}
+		if !slices.Contains(ports[name], t.Name()) {
+			ports[name] = append(ports[name], t.Name())
+		}
+	}
+	for _, name := range programs {
+		all := ports[name]
+		text := strings.Join(all[:min(len(all), maxPorts)], ", ")
+		if more := len(all) - maxPorts; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		out = append(out, name+" ("+text+")")
+	}
+	return out
 }
 
 // NamePrograms finds the programs of taken ports.
