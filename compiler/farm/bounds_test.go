@@ -2,6 +2,7 @@ package farm
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -54,6 +55,92 @@ func TestBounds(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTotals: the farms that fit have no fault. Each other one has its own, also if a later one fits.
+func TestTotals(t *testing.T) {
+	const backend = "backends.b.address = '10.0.0.1'\n"
+	numbered := func(n int, item string) string {
+		var out strings.Builder
+		for i := range n {
+			fmt.Fprintf(&out, item, i/250, i%250)
+		}
+		return out.String()
+	}
+	ports := make([]string, 1000)
+	for i := range ports {
+		ports[i] = fmt.Sprint(1 + 2*i)
+	}
+	thousandPorts := "listen = '192.0.2.1:" + strings.Join(ports, ",") + "'\n"
+	for _, test := range []struct {
+		rule, text string // of each farm
+		fit        int
+		want       string
+	}{
+		{"backends", "listen = '192.0.2.1:80'\n" + numbered(4000, "backends.b%d-%d.address = '10.0.0.1'\n"), 32,
+			"with this farm all farms together have 132000 backends, at most 131072"},
+		{"frontends", thousandPorts + backend, 65,
+			"with this farm all farms together have 66000 frontends: ports, ranges and addresses in listen, at most 65536"},
+		{"pairs", thousandPorts + numbered(100, "backends.b%d-%d.address = '10.0.0.1'\n"), 5,
+			"with this farm all farms together have 600000 pairs of a frontend and a backend, at most 524288"},
+		{"networks", "listen = '192.0.2.1:80'\naccess.deny = [" + numbered(20000, "'10.1.%d.%d',\n") + "]\n" + backend,
+			50, "with this farm all farms together have 1020000 networks in allow and deny, at most 1000000"},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			files := fstest.MapFS{"z.toml": {Data: []byte("listen = '192.0.2.1:80'\n" + backend)}}
+			for i := range test.fit + 2 {
+				files[fmt.Sprintf("f%03d.toml", i)] = &fstest.MapFile{Data: []byte(test.text)}
+			}
+			var faults diag.Diagnostics
+			farms := new(Cache).Read([]Dir{{Path: ".", FS: files}}, &faults)
+			var at []string
+			for _, d := range faults {
+				if strings.HasPrefix(d.Message, "with this farm") {
+					at = append(at, d.Farm+": "+d.Message)
+				}
+			}
+			var want []string
+			for i := range 2 {
+				want = append(want, fmt.Sprintf("f%03d: %s", test.fit+i, test.want))
+			}
+			if !slices.Equal(at, want) || farms[len(farms)-1].Name != "z" {
+				t.Errorf("got %q, want %q, and the last farm is %s", at, want, farms[len(farms)-1].Name)
+			}
+		})
+	}
+}
+
+// TestTotalOfInterfaces: an interface that several farms name counts once.
+func TestTotalOfInterfaces(t *testing.T) {
+	files := fstest.MapFS{}
+	for i := range maxAllInterfaces + 2 {
+		files[fmt.Sprintf("f%04d.toml", i)] = &fstest.MapFile{Data: fmt.Appendf(nil,
+			"listen = '192.0.2.1:80'\ninterfaces = ['e%d']\nbackends.b.address = '10.0.0.1'\n", min(i, maxAllInterfaces))}
+	}
+	var faults diag.Diagnostics
+	farms := new(Cache).Read([]Dir{{Path: ".", FS: files}}, &faults)
+	want := "f1024: with this farm all farms together have 1025 interfaces, at most 1024; " +
+		"f1025: with this farm all farms together have 1025 interfaces, at most 1024"
+	var got []string
+	for _, d := range faults {
+		got = append(got, d.Farm+": "+d.Message)
+	}
+	if strings.Join(got, "; ") != want || len(farms) != maxAllInterfaces {
+		t.Errorf("%d farms, %s", len(farms), strings.Join(got, "; "))
+	}
+}
+
+// TestNumberOfFarms: too many farms are one fault.
+func TestNumberOfFarms(t *testing.T) {
+	files := fstest.MapFS{}
+	for i := range maxFarms + 1 {
+		files[fmt.Sprintf("f%d.toml", i)] = &fstest.MapFile{Data: []byte("\n")}
+	}
+	var faults diag.Diagnostics
+	new(Cache).Read([]Dir{{Path: ".", FS: files}}, &faults)
+	if got := list(faults); !strings.Contains(got, "32769 farms, at most 32768") || len(faults) != 1 {
+		t.Errorf("%d faults: %.200s", len(faults), got)
 	}
 }
 

@@ -73,9 +73,7 @@ func (c *Cache) readFarms(files []farmFiles, lists map[string]*AddressList, list
 		*faults = append(*faults, r.faults...)
 	}
 	for _, r := range fitting(readings, faults) {
-		if r.farm != nil {
-			farms = append(farms, r.farm)
-		}
+		farms = append(farms, r.farm)
 	}
 	return farms
 }

@@ -121,5 +121,8 @@ func (f *Farm) InterfaceOf(b Backend) string {
 
 // PresentInterfaces gives the interfaces of the farm that exist.
 func (f *Farm) PresentInterfaces() []string {
+	if len(f.absent) == 0 {
+		return slices.Clip(f.Interfaces)
+	}
 	return slices.DeleteFunc(slices.Clone(f.Interfaces), func(d string) bool { return slices.Contains(f.absent, d) })
 }

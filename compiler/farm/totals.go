@@ -2,6 +2,7 @@ package farm
 
 import (
 	"fmt"
+	"maps"
 
 	"farmc/compiler/addr"
 	"farmc/compiler/diag"
@@ -13,6 +14,8 @@ type size struct {
 	frontends int // single ports, ranges of ports and whole addresses, for each protocol
 	pairs     int // of a frontend and a backend of its family
 	networks  int // that the farm itself names
+
+	interfaces int // that no farm before names
 }
 
 // totals are the bounds on the sum over all farms. They hold the time of a compile below 10 s, and its memory below
@@ -28,6 +31,8 @@ var totals = []struct {
 		"a range of ports is one frontend"},
 	{func(s size) int { return s.pairs }, maxAllPairs, "pairs of a frontend and a backend",
 		"a range of ports, or a whole address, is one frontend"},
+	{func(s size) int { return s.interfaces }, maxAllInterfaces, "interfaces",
+		"farms without interfaces take packets from all"},
 	{func(s size) int { return s.networks }, maxAllNetworks, "networks in allow and deny",
 		"a list is a file beside the farms, and farms that name the same list share its networks"},
 }
@@ -39,6 +44,8 @@ const (
 	maxAllFrontends = 65_536
 	maxAllPairs     = 524_288
 	maxAllNetworks  = 1_000_000
+
+	maxAllInterfaces = 1_024
 )
 
 // size adds up the parts of the farm.
@@ -63,7 +70,8 @@ func (f *Farm) size() size {
 }
 
 func (s size) plus(o size) size {
-	return size{s.backends + o.backends, s.frontends + o.frontends, s.pairs + o.pairs, s.networks + o.networks}
+	return size{s.backends + o.backends, s.frontends + o.frontends, s.pairs + o.pairs, s.networks + o.networks,
+		s.interfaces + o.interfaces}
 }
 
 // fitting gives the readings up to the bounds on all farms, in the order of their names. Each other one gets a fault,
@@ -71,13 +79,36 @@ func (s size) plus(o size) size {
 func fitting(readings []*Reading, faults *diag.Diagnostics) []*Reading {
 	var out []*Reading
 	var sum size
+	interfaces := map[string]bool{}
 	for _, r := range readings {
-		if with := sum.plus(r.size); r.farm != nil && with.beyond(r.farm, faults) {
+		if r.farm == nil {
 			continue
 		}
-		sum = sum.plus(r.size)
-		out = append(out, r)
+		fresh := r.farm.interfacesBut(interfaces)
+		with := sum.plus(r.size)
+		if with.interfaces += len(fresh); with.beyond(r.farm, faults) {
+			continue
+		}
+		sum, out = with, append(out, r)
+		for name := range fresh {
+			interfaces[name] = true
+		}
 	}
+	return out
+}
+
+// interfacesBut gives the interfaces that the farm and its backends name, without the known ones.
+func (f *Farm) interfacesBut(known map[string]bool) map[string]bool {
+	out := map[string]bool{}
+	for _, name := range f.Interfaces {
+		out[name] = true
+	}
+	for i := range f.Backends {
+		if name := f.Backends[i].Interface; name != "" {
+			out[name] = true
+		}
+	}
+	maps.DeleteFunc(out, func(name string, _ bool) bool { return known[name] })
 	return out
 }
 

@@ -83,12 +83,23 @@ func (l *linker) dispatchUntracked(served []frontend) {
 	l.ingresses = ingresses(served)
 	l.findDatagrams(served)
 	for _, in := range l.ingresses {
-		l.dispatchRequests(in, served)
+		met := in.meets(served)
+		l.dispatchRequests(in, met)
 		l.dispatchFragments(in)
-		l.dispatchErrors(in, served)
-		l.markAnswers(in, served)
-		l.forgedAt(in, served)
+		l.dispatchErrors(in, met)
+		l.markAnswers(in, met)
+		l.forgedAt(in, met)
 	}
+}
+
+// meets gives the frontends with packets that come in here. With a thousand interfaces these are few of all.
+func (in *ingress) meets(served []frontend) (out []frontend) {
+	for _, d := range served {
+		if in.takes(d.farm) || in.passes(d.farm) {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // addIngressChains adds the base chains, once all is known that they do.
@@ -280,7 +291,11 @@ func (l *linker) fragmentFrontends(in *ingress, served []frontend) (out []fronte
 		}
 		agreeOnFragments(picks, d, pick, "")
 	}
+	maps.DeleteFunc(picks, func(_ datagram, pick string) bool { return pick == "" })
 	for _, d := range served {
+		if len(picks) == 0 {
+			break
+		}
 		at := datagram{d.Protocol, d.Address}
 		if picks[at] != "" {
 			delete(picks, at)
