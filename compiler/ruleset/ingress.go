@@ -27,6 +27,8 @@ type ingress struct {
 
 	OfTCP, OfDatagrams bool // farms take such packets here
 	AsksOwn            bool // answers to questions of this machine come with a priority of their own
+
+	met []frontend // with packets that come in here
 }
 
 // AsksFirst reports whether another chain asks maps before this one.
@@ -81,14 +83,16 @@ func (in *ingress) place(prefix string) mapPlace {
 // rewrite requests.
 func (l *linker) dispatchUntracked(served []frontend) {
 	l.ingresses = ingresses(served)
+	for _, in := range l.ingresses {
+		in.met = in.meets(served)
+	}
 	l.findDatagrams(served)
 	for _, in := range l.ingresses {
-		met := in.meets(served)
-		l.dispatchRequests(in, met)
+		l.dispatchRequests(in, in.met)
 		l.dispatchFragments(in)
-		l.dispatchErrors(in, met)
-		l.markAnswers(in, met)
-		l.forgedAt(in, met)
+		l.dispatchErrors(in, in.met)
+		l.markAnswers(in, in.met)
+		l.forgedAt(in, in.met)
 	}
 }
 
@@ -173,11 +177,13 @@ func shortened(names []string, longest int) string {
 }
 
 // devices are the interfaces that the farm takes its packets from, as far as they exist.
-func (s *service) devices() []string {
-	if !s.Mode.Untracked() {
+func (s *service) devices() []string { return s.ingressDevices }
+
+func devicesOf(f *farm.Farm) []string {
+	if !f.Mode.Untracked() {
 		return nil
 	}
-	return s.PresentInterfaces()
+	return f.PresentInterfaces()
 }
 
 // takes reports whether the farm takes its packets here.
@@ -281,8 +287,8 @@ func (l *linker) findDatagrams(served []frontend) {
 // on the whole address takes the fragments.
 func (l *linker) fragmentFrontends(in *ingress, served []frontend) (out []frontend) {
 	picks := map[datagram]string{} // "" where they differ
-	for _, d := range served {
-		if !in.takes(d.farm) && !in.passes(d.farm) || d.Specificity > farm.WholeAddress {
+	for _, d := range in.met {
+		if d.Specificity > farm.WholeAddress {
 			continue
 		}
 		pick := ""

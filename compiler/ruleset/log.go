@@ -76,7 +76,7 @@ func (l *linker) log(tracked, established []frontend) {
 // ingress, and as they are forwarded to a backend, which belongs to one service alone.
 func (l *linker) logRequests(served []frontend) {
 	for _, in := range l.ingresses {
-		l.logAtIngress(in, served)
+		l.logAtIngress(in, in.met)
 	}
 	for _, d := range served {
 		if d.farm.Mode != farm.Stateless || !d.farm.Logs(farm.OnForward) {

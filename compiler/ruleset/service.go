@@ -23,11 +23,13 @@ type service struct {
 	prepared    bool
 
 	commonRoutes [len(addr.Families)]commonRoute
+
+	ingressDevices []string // of devices
 }
 
 // newService wraps a farm.
 func newService(f *farm.Farm) *service {
-	s := &service{Farm: f}
+	s := &service{Farm: f, ingressDevices: devicesOf(f)}
 	all := f.Frontends()
 	s.frontends = make([]frontend, len(all))
 	s.origins = make([]*diag.Origin, len(all))
