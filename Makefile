@@ -73,6 +73,7 @@ test: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch man=man-db groff=groff-base curl=curl jq=jq python3=python3 \
 		iptables=iptables ufw=ufw keepalived=keepalived dbus-daemon=dbus \
 		nginx=nginx-light redis-server=redis-server dnsmasq=dnsmasq-base
+	@.ci/need --asleep firewalld=firewalld
 	$(GO) test -timeout 20m $$($(GO) list ./... | grep -v '/compiler\(/\|$$\)')
 	$(MAKE) test-slow
 
