@@ -150,6 +150,7 @@ _farmc() {
 	--farm) some=$("${COMP_WORDS[0]/#\~/$HOME}" names 2>/dev/null)
 		mapfile -t COMPREPLY < <(compgen -W "$some" -- "$cur"); return ;;
 	--color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$cur"); return ;;
+	--nft-limit) mapfile -t COMPREPLY < <(compgen -W "1m 10m 30m" -- "$cur"); return ;;
 	--for) mapfile -t COMPREPLY < <(compgen -W "` + banTimes + `" -- "$cur"); return ;;
 	--confirm) mapfile -t COMPREPLY < <(compgen -W "30s 60s 5m" -- "$cur"); return ;;
 	esac
@@ -245,7 +246,7 @@ func zshFlag(f *pflag.Flag) string {
 		"nft": ":file:_files", "output": ":file:_files",
 		"api-keys": ":file:_files", "relay": ":file:_files", "tls-cert": ":file:_files", "tls-key": ":file:_files",
 		"role": ":role:(" + roles + ")", "farm": ":farm:_farmc_farms",
-		"color": ":when:(auto always never)", "confirm": ":time:(30s 60s 5m)",
+		"color": ":when:(auto always never)", "confirm": ":time:(30s 60s 5m)", "nft-limit": ":time:(1m 10m 30m)",
 		"for": ":time:(" + banTimes + ")",
 	}[f.Name]
 	repeat := map[bool]string{true: "*"}[f.Name == "dir" || f.Name == "api" || f.Name == "farm"]
@@ -315,7 +316,7 @@ func fishFlag(f *pflag.Flag) string {
 	value := map[string]string{"dir": directories, "state-dir": directories, "nft": " -r -F", "output": " -r -F",
 		"api-keys": " -r -F", "relay": " -r -F", "tls-cert": " -r -F", "tls-key": " -r -F",
 		"role": " -x -a '" + roles + "'", "farm": " -x -a '(__farmc_farms)'",
-		"color": " -x -a 'auto always never'", "confirm": " -x -a '30s 60s 5m'",
+		"color": " -x -a 'auto always never'", "confirm": " -x -a '30s 60s 5m'", "nft-limit": " -x -a '1m 10m 30m'",
 		"for": " -x -a '" + banTimes + "'"}[f.Name]
 	_, text := pflag.UnquoteUsage(f)
 	return fmt.Sprintf("-l %s%s -d '%s'", f.Name, value, strings.NewReplacer("'", "", "\n", " ").Replace(text))

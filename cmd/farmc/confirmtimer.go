@@ -106,6 +106,7 @@ func (c *call) awaitArguments() ([]string, error) {
 	if c.insecure {
 		args = append(args, "--insecure-permissions")
 	}
+	args = append(args, "--nft-limit", c.nftLimit.String())
 	if c.nft == "" {
 		return args, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
@@ -20,6 +21,7 @@ type options struct {
 	dirs           []string
 	stateDir       string
 	nft            string
+	nftLimit       time.Duration
 	quiet, verbose bool
 	lenientLists   bool
 	insecure       bool
@@ -38,6 +40,7 @@ func (o *options) declare(set *pflag.FlagSet, bare bool) {
 		"(default /etc/farmc/farms.d, then /run/farmc/farms.d)")
 	set.StringVar(&o.stateDir, "state-dir", defaultStateDir(), "`directory` where the last good script is kept")
 	set.StringVar(&o.nft, "nft", "", "`path` of the nft program (default: the one on PATH)")
+	set.DurationVar(&o.nftLimit, "nft-limit", 10*time.Minute, "`time` after which an nft that does not end is stopped")
 	set.BoolVarP(&o.quiet, "quiet", "q", false, "print only faults")
 	set.BoolVarP(&o.verbose, "verbose", "v", false, "show the script that nft refuses, with line numbers")
 	set.BoolVar(&o.insecure, "insecure-permissions", false,
@@ -62,6 +65,9 @@ func (o *options) validate() error {
 	}
 	if o.stateDir == os.Getenv("STATE_DIRECTORY") && strings.Contains(o.stateDir, ":") {
 		return fmt.Errorf("STATE_DIRECTORY is %q, several directories: choose one with --state-dir", o.stateDir)
+	}
+	if o.nftLimit <= 0 {
+		return fmt.Errorf("--nft-limit is %s, not a time above 0", o.nftLimit)
 	}
 	switch o.color {
 	case "auto", "always", "never":

@@ -16,7 +16,7 @@ var versionVerb = verb{
 	summary: "print the versions of farmc and nft",
 	run: func(ctx context.Context, c *call) int {
 		fmt.Fprintf(c.stdout, "farmc %s (%s)\n", version, runtime.Version())
-		v, err := nft.Nft{Path: c.nft}.Version(ctx)
+		v, err := nft.Nft{Path: c.nft, Limit: c.nftLimit}.Version(ctx)
 		if err != nil {
 			c.log("%v", err)
 			return exitOK

@@ -19,11 +19,21 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"time"
 )
 
 // Nft is the nft program.
 type Nft struct {
-	Path string // its path or name; "" means nft from PATH, else /usr/sbin/nft or /sbin/nft
+	Path  string        // its path or name; "" means nft from PATH, else /usr/sbin/nft or /sbin/nft
+	Limit time.Duration // after which nft is killed; 0: never
+}
+
+// A LimitError is an nft that was killed because it did not end in time.
+type LimitError struct{ Limit time.Duration }
+
+func (e LimitError) Error() string {
+	return fmt.Sprintf("nft was stopped, because it did not end within %s; try again, or give it more time with "+
+		"--nft-limit: a load of the largest farms takes a minute", e.Limit)
 }
 
 // Errors that do not come from the script, for errors.Is. A script that nft or the kernel refuses is a *Refusal, an nft

@@ -19,6 +19,11 @@ func (n Nft) run(ctx context.Context, where namespaces, script []byte, args ...s
 	if err != nil {
 		return nil, err
 	}
+	if n.Limit > 0 {
+		limited, end := context.WithTimeoutCause(ctx, n.Limit, LimitError{n.Limit})
+		defer end()
+		ctx = limited
+	}
 	var stdout, stderr cappedBuffer
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(script), &stdout, &stderr
@@ -71,6 +76,8 @@ func startError(ctx context.Context, where namespaces, err error) error {
 func exitError(ctx context.Context, err error, stderr string) error {
 	var exit *exec.ExitError
 	switch {
+	case errors.As(context.Cause(ctx), &LimitError{}):
+		return context.Cause(ctx)
 	case ctx.Err() != nil:
 		return fmt.Errorf("nft was stopped: %w", context.Cause(ctx))
 	case !errors.As(err, &exit):
