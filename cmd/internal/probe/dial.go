@@ -77,20 +77,24 @@ func (c *check) options(network, _ string, socket syscall.RawConn) (err error) {
 }
 
 func (c *check) setOptions(fd int, network string) error {
-	errs := []error{
-		// The port is free even while sockets to other addresses use it.
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
-		reportICMP(fd, strings.HasSuffix(network, "6")),
-	}
+	err := reportICMP(fd, strings.HasSuffix(network, "6"))
 	if strings.HasPrefix(network, "tcp") {
-		errs = append(errs, unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
+		return errors.Join(err, c.setTCPOptions(fd))
 	}
-	if strings.HasPrefix(network, "tcp") && !c.serverSpeaksFirst() {
-		// The last packet of the handshake waits for the first data (tcp_rcv_synsent_state_process of the kernel), or
-		// for the close, which sends a reset in its place.
-		errs = append(errs, unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0))
+	return err
+}
+
+// setTCPOptions lets sockets to different addresses share a port. Sockets of UDP do not share ports, because the kernel
+// would give them the same address, too, and all replies to one of them.
+func (c *check) setTCPOptions(fd int) error {
+	err := errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
+		unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
+	if c.serverSpeaksFirst() {
+		return err
 	}
-	return errors.Join(errs...)
+	// The last packet of the handshake waits for the first data (tcp_rcv_synsent_state_process of the kernel), or for
+	// the close, which sends a reset in its place.
+	return errors.Join(err, unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0))
 }
 
 // serverSpeaksFirst reports whether the check waits for bytes before it sends any.

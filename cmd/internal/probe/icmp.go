@@ -98,8 +98,12 @@ func (c *check) connectEcho(fd int, raw bool) error {
 }
 
 // bindIdentifier binds a ping socket. The identifier depends on the backend alone, so the checks of a backend share a
-// conntrack entry. The kernel chooses another one if it is taken.
+// conntrack entry. The kernel chooses another one if it is taken. It takes no identifier for taken unless the socket
+// says so: ping sockets have SO_REUSEADDR from the start (inetsw_array of Linux), and one of two gets all replies.
 func (c *check) bindIdentifier(fd int, family addr.Family, source netip.Addr) error {
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 0); err != nil {
+		return err
+	}
 	err := unix.Bind(fd, socketAddress(family, source, c.identifier()))
 	if errors.Is(err, unix.EADDRINUSE) {
 		return unix.Bind(fd, socketAddress(family, source, 0))

@@ -31,20 +31,6 @@ func TestReasonsOfICMP(t *testing.T) {
 	}
 }
 
-// Checks of the same backend at the same time have identifiers of their own, and each finds its reply.
-func TestManyEchoes(t *testing.T) {
-	t.Parallel()
-	l := netlab.Test(t, netlab.Options{Backends: 1})
-	const many = 50
-	results := make(chan Result, many)
-	for range many {
-		go func() { results <- checkFrom(l.Balancer, target(l.Backends[0].IP4[0], 0, a(farm.HealthICMP))) }()
-	}
-	for range many {
-		want(t, "one of many", <-results, true, "echo reply")
-	}
-}
-
 // A process without permission says so, and the backend is not unhealthy.
 func TestNoPermissionForICMP(t *testing.T) {
 	t.Parallel()

@@ -184,3 +184,30 @@ func TestHandshakeIsNotSeen(t *testing.T) {
 		}
 	}
 }
+
+// Checks of the same backend at the same time have ports of their own, and each finds its reply.
+func TestSameCheckAtOnce(t *testing.T) {
+	t.Parallel()
+	l := netlab.Test(t, netlab.Options{Backends: 1})
+	serve(t, l.Backends[0], 80, answers(ok))
+	serveUDP(t, l.Backends[0], 80, "pong")
+	for _, kind := range []farm.HealthType{farm.HealthTCP, farm.HealthHTTP, farm.HealthUDP, farm.HealthICMP} {
+		for _, address := range addresses(l.Backends[0]) {
+			checked := target(address, 80, a(kind))
+			checked.Check.Interval = 100 * 24 * time.Hour
+			if kind == farm.HealthUDP {
+				checked.Check.Expect = "pong"
+			}
+			const many = 100
+			results := make(chan Result, many)
+			for range many {
+				go func() { results <- checkFrom(l.Balancer, checked) }()
+			}
+			for range many {
+				if got := <-results; !got.Healthy {
+					t.Errorf("one of %d, %s at %s: %+v", many, kind, address, got)
+				}
+			}
+		}
+	}
+}
