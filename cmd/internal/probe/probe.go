@@ -23,13 +23,19 @@
 //	closed normally, any port       9,985, for 120 s
 //	reset, any port                 3,730, for 10 s
 //	reset, four ports               4, for 10 s
-//	never answered, any port        10,000, for 120 s
+//	never answered, any port        7,726, for 120 s
 //	never answered, four ports      4, for 120 s
+//
+// (The kernel chooses some ports again.) Refused checks leave no entry: the kernel deletes it with the reset of the
+// backend. The identifier of type icmp is the same for all checks of a backend.
 //
 // A notrack rule would leave none. But most firewalls of hosts accept the packets of established connections and drop
 // others. They would drop the answers to untracked checks, and all backends would fail at once.
 //
 // # Be aware
+//
+// If a port or identifier is taken, the kernel chooses another one: two checks of a backend at the same time are no
+// fault. Sockets of UDP share no port, so of 10,000 checks of type udp that wait at the same time some get other ports.
 //
 // Run needs no privilege, except for ICMP where net.ipv4.ping_group_range excludes the group of the process.
 //
