@@ -68,8 +68,8 @@ func (c *call) steps() (int, error) {
 	return n, nil
 }
 
-// applyOnTrial loads on trial, and waits for the outcome. A running farmc watch loads; the confirm timer belongs to this
-// process, because it must not end with watch.
+// applyOnTrial loads on trial, and waits for the outcome. A running farmc watch loads; the confirm timer belongs to
+// this process, because it must not end with watch.
 func (c *call) applyOnTrial(ctx context.Context) int {
 	w, err := c.startConfirmTimer(ctx)
 	if err != nil {

@@ -31,7 +31,7 @@ Exit status: 0 no change, 1 changes, 2 an error.`,
 		case errors.Is(err, live.ErrFaulty):
 			c.log("%s", summary(diagnostics))
 			return trouble
-		case errors.As(err, new(*fs.PathError)), errors.Is(err, statedir.ErrState): // the state directory cannot be read
+		case errors.As(err, new(*fs.PathError)), errors.Is(err, statedir.ErrState): // of the state directory
 			c.printError(err)
 			return trouble
 		case err != nil:

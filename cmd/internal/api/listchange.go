@@ -216,7 +216,8 @@ func (s *Server) writeList(w http.ResponseWriter, r *http.Request, change *manag
 	if result.Err != nil {
 		return writeProblem(result, "")
 	}
-	writeJSON(w, http.StatusOK, writeAnswer{Changes: append(change.Words(), s.changesBy(change.Name, result.Changes)...),
+	changes := append(change.Words(), s.changesBy(change.Name, result.Changes)...)
+	writeJSON(w, http.StatusOK, writeAnswer{Changes: changes,
 		Warnings: result.Warnings, Took: time.Since(began).Seconds(), DryRun: write.DryRun})
 	return nil
 }

@@ -42,7 +42,7 @@ func (e *Engine) SetState(ctx context.Context, change StateChange) (Plan, diag.D
 
 // Write returns the write that adds or removes the drop-in for the state. Explain tells whether it succeeded.
 func (change StateChange) Write() Write {
-	w := Write{Item: change.Farm + ".toml", Urgent: true,
+	w := Write{Item: change.Farm + ".toml", Part: change.Backend, Urgent: true,
 		Changes: func(files Files) ([]source.Change, error) {
 			if err := change.admit(files); err != nil {
 				return nil, err

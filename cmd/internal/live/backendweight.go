@@ -19,7 +19,7 @@ type WeightChange struct {
 
 // Write returns the write that adds or removes the drop-in for the weight.
 func (change WeightChange) Write() Write {
-	return Write{Item: change.Farm + ".toml", Urgent: true, Check: change.check,
+	return Write{Item: change.Farm + ".toml", Part: change.Backend, Urgent: true, Check: change.check,
 		Changes: func(files Files) ([]source.Change, error) {
 			if _, err := files.farmWith(change.Farm, change.Backend); err != nil {
 				return nil, err

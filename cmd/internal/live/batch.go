@@ -17,9 +17,9 @@ func (e *Engine) Write(ctx context.Context, w Write) WriteResult {
 	return e.WriteAll(ctx, []Write{w})[0]
 }
 
-// WriteAll does several writes, in one load if none of them fails. The items must differ. The results are in the order
-// of the writes. A write that changes the same file as an earlier one, such as a record in the state directory, comes
-// in a load after it.
+// WriteAll does several writes, in one load if none of them fails. Their items or parts must differ. The results are in
+// the order of the writes. A write that changes the same file as an earlier one, such as a record in the state
+// directory, comes in a load after it.
 func (e *Engine) WriteAll(ctx context.Context, writes []Write) (results []WriteResult) {
 	e.writeNext(ctx, func() []Write { return writes }, func(done []WriteResult) { results = done })
 	return results
@@ -108,8 +108,12 @@ func (e *Engine) afterFailure(ctx context.Context, batch, later []*pendingWrite)
 	return append(again, later...)
 }
 
-// concernsOther reports whether a fault of the write names the farm or list of another one.
+// concernsOther reports whether a fault of the write names the farm or list of another one, or can be the fault of
+// another write of the same item.
 func (w *pendingWrite) concernsOther(batch []*pendingWrite) bool {
+	if slices.ContainsFunc(batch, func(o *pendingWrite) bool { return o != w && o.Item == w.Item }) {
+		return true
+	}
 	for _, d := range w.result.Diagnostics {
 		for _, item := range farmsAndLists(d) {
 			if item != w.Item && slices.ContainsFunc(batch, func(o *pendingWrite) bool { return o.Item == item }) {
@@ -212,6 +216,9 @@ func (e *Engine) loadWrites(ctx context.Context, c *compilation, faulty faultyDr
 	failed := false
 	for _, w := range writes {
 		w.result.Plan, w.result.Diagnostics, w.result.load = p, w.own(diagnostics), &applied{all, err}
+		if len(writes) > 1 {
+			w.onlyPart()
+		}
 		w.result.Err = w.loadError(p, diagnostics, err)
 		failed = failed || w.result.Err != nil
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -133,6 +134,69 @@ func TestQueue(t *testing.T) {
 		t.Errorf("%d rounds", rounds)
 	}
 	contains(t, farms+"/web.toml", "10.0.0.9", true)
+	agree(t, e)
+}
+
+// States and weights of different backends of a farm come in one load, in the order of the writes around them, and
+// each result has its own changes.
+func TestQueueOfBackends(t *testing.T) {
+	text := webFarm
+	for n := range 20 {
+		text += fmt.Sprintf("[backends.n%d]\naddress = \"10.0.2.%d\"\n", n, n+1)
+	}
+	e, farms := engineFor(t, map[string]string{"web.toml": text})
+	if _, _, err := e.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	rounds := 0
+	q := NewQueue(e, func([]WriteResult) { rounds++ })
+	release := e.exclusive()
+	var all sync.WaitGroup
+	write := func(w Write, want ...string) {
+		all.Go(func() {
+			r := q.Write(t.Context(), w)
+			if r.Err != nil || want != nil && !slices.Equal(r.ChangesOf("web"), want) {
+				t.Errorf("%v, changes %v, want %v", r.Err, r.Changes, want)
+			}
+		})
+		time.Sleep(5 * time.Millisecond) // so that they come in this order
+	}
+	backend := func(n int) string { return fmt.Sprint("n", n) }
+	for n := range 10 {
+		write(StateChange{Farm: "web", Backend: backend(n), State: farm.Drain}.Write(),
+			"backend "+backend(n)+" state up → drain")
+		write(WeightChange{Farm: "web", Backend: backend(n + 10), Weight: 5}.Write(),
+			"backend "+backend(n+10)+" weight 1 → 5")
+	}
+	write(replacing("web.toml", "10.0.2.1", "10.0.3.1"))
+	write(StateChange{Farm: "web", Backend: "n1", State: farm.Up}.Write(), "backend n1 state drain → up")
+	release()
+	all.Wait()
+	if rounds != 3 {
+		t.Errorf("%d rounds", rounds)
+	}
+	contains(t, farms+"/web.toml", "10.0.3.1", true)
+	agree(t, e)
+}
+
+// If one of the writes of a farm fails, the others succeed, also if its fault is one of the farm as a whole.
+func TestQueueOfBackendsWithAFailure(t *testing.T) {
+	e, farms := engineFor(t, map[string]string{
+		"web.toml":            "scheduler = 'maglev'\ntable-size = 251\n" + webFarm + "b3.address = '10.0.0.4'\n",
+		"web.toml.d/zzz.toml": "backends.b1.weight = 9\n"})
+	results := e.WriteAll(t.Context(), []Write{
+		WeightChange{Farm: "web", Backend: "b2", Weight: 1000}.Write(), // too much for the table
+		StateChange{Farm: "web", Backend: "b1", State: farm.Drain}.Write(),
+		WeightChange{Farm: "web", Backend: "b7", Weight: 5}.Write()})
+	if !errors.Is(results[0].Err, ErrFaulty) || results[1].Err != nil || results[2].Err == nil {
+		t.Errorf("%v, %v, %v", results[0].Err, results[1].Err, results[2].Err)
+	}
+	results = e.WriteAll(t.Context(), []Write{WeightChange{Farm: "web", Backend: "b1", Weight: 5}.Write(),
+		WeightChange{Farm: "web", Backend: "b2", Weight: 2}.Write()})
+	if !errors.Is(results[0].Err, ErrOtherState) || results[1].Err != nil {
+		t.Errorf("%v, %v", results[0].Err, results[1].Err)
+	}
+	contains(t, farms+"/web.toml.d/zz-farmc.weight-b2.toml", "weight = 2", true)
 	agree(t, e)
 }
 

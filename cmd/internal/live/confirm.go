@@ -41,7 +41,8 @@ type TrialRequest struct {
 // beginTrial records a trial before its load, and returns the function that undoes the record. A trial that replaces
 // another one rolls back to the same farms.
 func (e *Engine) beginTrial(p *Plan, q request) (undo func(), err error) {
-	t := statedir.Trial{Name: q.try.Name, Tried: p.Script.Digest, Sources: p.onDisk().Digest(), Items: p.onDisk().Edits(),
+	sources := p.onDisk()
+	t := statedir.Trial{Name: q.try.Name, Tried: p.Script.Digest, Sources: sources.Digest(), Items: sources.Edits(),
 		Base:     p.Before.Digest,
 		Deadline: machine.SinceBoot() + q.try.Timeout, Boot: machine.BootID()}
 	before := any(nil)

@@ -11,6 +11,7 @@ import (
 
 // A Queue takes writes of many programs at once, and does those that wait together. Writes of one farm come one after
 // another, in the order in which they were asked for: a round has one of them, and before it those that fail anyway.
+// States and weights of different backends come in one round.
 type Queue struct {
 	engine *Engine
 	done   func([]WriteResult) // is called at the end of a round, before the programs get their results
@@ -136,8 +137,9 @@ func (q *Queue) more() bool {
 	return q.working
 }
 
-// take returns the first waiting write of each farm or list, and the ones before it that fail because of the files as
-// they are now: of many clients with the same ETag, all but one need no load. The engine's locks are held.
+// take returns the waiting writes that can come in one load: the first one of each farm or list, or the first one of
+// each of its parts; and the ones before it that fail because of the files as they are now: of many clients with the
+// same ETag, all but one need no load. The engine's locks are held.
 func (q *Queue) take() (round []*queuedWrite) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -145,19 +147,37 @@ func (q *Queue) take() (round []*queuedWrite) {
 	for _, w := range q.waiting {
 		more[w.Item]++
 	}
-	taken, groups := map[string]bool{}, map[*group]bool{}
+	var t taken
+	groups := map[*group]bool{}
 	q.waiting = slices.DeleteFunc(q.waiting, func(w *queuedWrite) bool {
-		if taken[w.Item] || len(round) >= maxBatch && !groups[w.group] {
+		more[w.Item]--
+		if len(round) >= maxBatch && !groups[w.group] || !t.admits(w.Write) {
+			t.block(w.Write)
 			return false
 		}
-		more[w.Item]--
-		taken[w.Item] = more[w.Item] == 0 || !w.fails(q.engine)
+		if more[w.Item] == 0 || !w.fails(q.engine) {
+			t.add(w.Write)
+		}
 		groups[w.group] = w.group != nil
 		round = append(round, w)
 		return true
 	})
 	return round
 }
+
+// A taken has the writes of a round by item and part. The part "" stands for the whole item.
+type taken map[string]map[string]bool
+
+// admits reports whether a write can come in the same load as the others: none is of its part, or of the whole item.
+func (t taken) admits(w Write) bool {
+	parts := t[w.Item]
+	return len(parts) == 0 || w.Part != "" && !parts[""] && !parts[w.Part]
+}
+
+func (t *taken) add(w Write) { put((*map[string]map[string]bool)(t), w.Item, w.Part, true) }
+
+// block keeps later writes behind one that has to wait.
+func (t *taken) block(w Write) { t.add(w) }
 
 // fails reports whether a write has an error before anything is compiled.
 func (w *queuedWrite) fails(e *Engine) bool {

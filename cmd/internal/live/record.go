@@ -30,8 +30,8 @@ func (p Plan) record() statedir.Load {
 
 // historyEntry returns the plan as the history of loads records it.
 func (e *Engine) historyEntry(p *Plan) statedir.HistoryEntry {
-	return statedir.HistoryEntry{Time: time.Now().UTC().Truncate(time.Second), Farms: changedFarms(p.Changes), Cause: e.Cause,
-		Script: p.Script.Digest, Edits: p.sources.EditsDigest()}
+	return statedir.HistoryEntry{Time: time.Now().UTC().Truncate(time.Second), Farms: changedFarms(p.Changes),
+		Cause: e.Cause, Script: p.Script.Digest, Edits: p.sources.EditsDigest()}
 }
 
 // changedFarms returns the names of the farms in the sentences of Plan.Changes.

@@ -41,7 +41,9 @@ func isOurs(digest string, last statedir.LastLoad) bool {
 
 // restoreScript loads the recorded script as it is. It serves if the farms of the script are unknown, or are faulty to
 // this version of farmc.
-func (e *Engine) restoreScript(ctx context.Context, last statedir.LastLoad, reason string) (Plan, diag.Diagnostics, error) {
+func (e *Engine) restoreScript(
+	ctx context.Context, last statedir.LastLoad, reason string,
+) (Plan, diag.Diagnostics, error) {
 	script := &ruleset.Script{Text: last.Script, Digest: last.Digest}
 	p := Plan{Script: script, Before: last, Reason: reason}
 	digest, err := e.Nft.Loaded(ctx)

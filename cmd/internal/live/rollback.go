@@ -116,7 +116,8 @@ func (e *Engine) rollBack(
 	return p, e.Store.WriteJSON(statedir.TrialFile, nil)
 }
 
-// holdAgainst returns the hold of the farms and lists that differ between the files of the trial, or of now, and the target.
+// holdAgainst returns the hold of the farms and lists that differ between the files of the trial, or of now, and the
+// target.
 func holdAgainst(target statedir.KeptLoad, now *source.Files, t *statedir.Trial, why string) hold {
 	h := hold{Why: why, Items: map[string]string{}}
 	from := now.Edits()

@@ -17,6 +17,10 @@ import (
 type Write struct {
 	Item string // file name of the farm or list, such as "web.toml"
 
+	// Part is the backend whose own drop-ins are all that the write changes, and all that it looks at; "": the whole
+	// item. Writes of different parts can come in one load.
+	Part string
+
 	// Changes returns the new texts; none means that the files are as they should be. It is called again if another
 	// program changes one of the files meanwhile.
 	Changes func(Files) ([]source.Change, error)
@@ -31,7 +35,7 @@ type Write struct {
 
 	By string // cause of the load, for the history; "": that of the engine
 
-	DryRun bool // compile only; Plan.Changes says what would change
+	DryRun   bool          // compile only; Plan.Changes says what would change
 	Patience time.Duration // longest wait for the turn in a Queue; 0: MaxQueued
 
 	OfKept bool // also of a farm with faults in other files: the version of its last load gets the change
@@ -115,6 +119,17 @@ func (p Plan) ChangesOf(farm string) []string {
 		}
 	}
 	return out
+}
+
+// onlyPart removes the changes of other backends from the result, as these can come from other writes of the same load.
+func (w *pendingWrite) onlyPart() {
+	if w.Part == "" {
+		return
+	}
+	backends := strings.TrimSuffix(w.Item, ".toml") + ": backend "
+	w.result.Changes = slices.DeleteFunc(slices.Clone(w.result.Changes), func(change string) bool {
+		return strings.HasPrefix(change, backends) && !strings.HasPrefix(change, backends+w.Part+" ")
+	})
 }
 
 // own returns the diagnostics that name the farm or list.

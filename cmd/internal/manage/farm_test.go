@@ -34,7 +34,8 @@ func TestWritesOfFarms(t *testing.T) {
 	if !strings.HasPrefix(created, edit.WrittenBy) {
 		t.Errorf("the file is\n%s", created)
 	}
-	if r := s.do(PutFarm("web", document(t, webDocument), Always)); len(r.Changes) > 0 || s.text("etc/web.toml") != created {
+	r := s.do(PutFarm("web", document(t, webDocument), Always))
+	if len(r.Changes) > 0 || s.text("etc/web.toml") != created {
 		t.Errorf("the same again changes %v", r.Changes)
 	}
 	s.write("etc/web.toml", web) // by a person, who adds a comment
@@ -61,8 +62,9 @@ func TestConditions(t *testing.T) {
 		asked = append(asked, string(now))
 		return refused
 	}
-	for _, w := range []live.Write{PutFarm("web", nil, refuse), PatchFarm("web", nil, refuse), DeleteFarm("web", refuse),
-		PutBackend("web", "b1", nil, refuse), PatchBackend("web", "b1", nil, refuse), DeleteBackend("web", "b1", refuse),
+	for _, w := range []live.Write{PutFarm("web", nil, refuse), PatchFarm("web", nil, refuse),
+		DeleteFarm("web", refuse), PutBackend("web", "b1", nil, refuse), PatchBackend("web", "b1", nil, refuse),
+		DeleteBackend("web", "b1", refuse),
 		PutFarm("new", nil, refuse), PutBackend("web", "b3", nil, refuse)} {
 		if r := s.engine.Write(t.Context(), w); !errors.Is(r.Err, refused) {
 			t.Errorf("%s: %v", w.Item, r.Err)
@@ -81,8 +83,9 @@ func TestConditions(t *testing.T) {
 // Writes that no file can take are errors, and change nothing.
 func TestRefusedWrites(t *testing.T) {
 	s := newSite(t, map[string]string{"etc/web.toml": web, "etc/torn.toml": "listen = [\n",
-		"etc/mail.toml":         strings.ReplaceAll(web, "192.0.2.1", "192.0.2.2"),
-		"run/web.toml.d/x.toml": "backends.b1.weight = 5\n", "run/mail.toml.d/x.toml": "backends.b1.address = \"10.0.0.3\"\n"})
+		"etc/mail.toml":          strings.ReplaceAll(web, "192.0.2.1", "192.0.2.2"),
+		"run/web.toml.d/x.toml":  "backends.b1.weight = 5\n",
+		"run/mail.toml.d/x.toml": "backends.b1.address = \"10.0.0.3\"\n"})
 	if err := os.Symlink("/dev/null", s.at("run/masked.toml")); err != nil {
 		t.Fatal(err)
 	}

@@ -111,7 +111,8 @@ func (s *site) do(w live.Write) live.WriteResult {
 // files returns the files below etc and run, and the records of farmc about them.
 func (s *site) files() []string {
 	all := map[string]bool{}
-	for _, pattern := range []string{"etc/*.*", "etc/*.d/*", "run/*.*", "run/*.d/*", "state/deadlines.json", "state/written/*"} {
+	for _, pattern := range []string{"etc/*.*", "etc/*.d/*", "run/*.*", "run/*.d/*", "state/deadlines.json",
+		"state/written/*"} {
 		found, _ := filepath.Glob(s.at(pattern))
 		for _, path := range found {
 			if info, err := os.Stat(path); err == nil && !info.IsDir() {
