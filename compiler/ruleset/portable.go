@@ -6,9 +6,9 @@ import (
 	"farmc/compiler/diag"
 )
 
-// portableRules are the rules that follow from the farms and their interfaces alone, whatever the routes and services of
-// the machine are: all but source NAT. The script for the boot has the same ones as the script for the machine, so they
-// are made once.
+// portableRules are the rules that follow from the farms and their interfaces alone, and not from the routes and
+// services of the machine: all but source NAT. The script for the boot has the same ones as the script for the machine,
+// so they are made once.
 type portableRules struct {
 	objects     map[objectID]*object
 	established []frontend // that sources are chosen for

@@ -143,8 +143,8 @@ func newReplySources(all []farm.Reply) *replySources {
 // origin is the origin of the frontend's elements.
 func (d frontend) origin() *diag.Origin { return d.farm.origins[d.number] }
 
-// backendOrigin is the origin of elements that stand for a backend. All elements of a backend share it: 100,000 backends
-// have 300,000 elements.
+// backendOrigin is the origin of elements that stand for a backend. All elements of a backend share it: 100,000
+// backends have 300,000 elements.
 func (s *service) backendOrigin(b farm.Backend) *diag.Origin {
 	if s.ofBackends == nil {
 		s.ofBackends = make([]diag.Origin, len(s.Backends))
