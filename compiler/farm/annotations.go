@@ -12,8 +12,8 @@ func readAnnotations(t *toml.Table, _ *Farm) {
 	for _, e := range t.Entries("annotations") {
 		size += len(e.Key.Text) + len(e.Value.Text)
 		if size > maxAnnotations {
-			t.Fault(e.Key.Place, "keep them in a file of their own", "annotations: the keys and values up to here have "+
-				"%d bytes, at most %d", size, maxAnnotations)
+			t.Fault(e.Key.Place, "keep them in a file of their own",
+				"annotations: the keys and values up to here have %d bytes, at most %d", size, maxAnnotations)
 			return
 		}
 	}

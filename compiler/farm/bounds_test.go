@@ -81,7 +81,8 @@ func TestTotals(t *testing.T) {
 		{"backends", "listen = '192.0.2.1:80'\n" + numbered(4000, "backends.b%d-%d.address = '10.0.0.1'\n"), 32,
 			"with this farm all farms together have 132000 backends, at most 131072"},
 		{"frontends", thousandPorts + backend, 65,
-			"with this farm all farms together have 66000 frontends: ports, ranges and addresses in listen, at most 65536"},
+			"with this farm all farms together have 66000 frontends: ports, ranges and addresses in listen, " +
+				"at most 65536"},
 		{"pairs", thousandPorts + numbered(100, "backends.b%d-%d.address = '10.0.0.1'\n"), 5,
 			"with this farm all farms together have 600000 pairs of a frontend and a backend, at most 524288"},
 		{"networks", "listen = '192.0.2.1:80'\naccess.deny = [" + numbered(20000, "'10.1.%d.%d',\n") + "]\n" + backend,
@@ -116,7 +117,8 @@ func TestTotalOfInterfaces(t *testing.T) {
 	files := fstest.MapFS{}
 	for i := range maxAllInterfaces + 2 {
 		files[fmt.Sprintf("f%04d.toml", i)] = &fstest.MapFile{Data: fmt.Appendf(nil,
-			"listen = '192.0.2.1:80'\ninterfaces = ['e%d']\nbackends.b.address = '10.0.0.1'\n", min(i, maxAllInterfaces))}
+			"listen = '192.0.2.1:80'\ninterfaces = ['e%d']\nbackends.b.address = '10.0.0.1'\n",
+			min(i, maxAllInterfaces))}
 	}
 	var faults diag.Diagnostics
 	farms := new(Cache).Read([]Dir{{Path: ".", FS: files}}, &faults)

@@ -48,11 +48,12 @@ const benchmarkTime = 10 * time.Second
 func benchmarkChecks(b *testing.B, checks []Check) {
 	ctx, end := context.WithCancel(b.Context())
 	failed := 0 // of the loop
-	c := &Checker{Farms: &still{checks}, Listen: &still{}, Log: func(string, ...any) {}, Poll: time.Minute, Turned: func(t Turn) {
+	c := &Checker{Farms: &still{checks}, Listen: &still{}, Log: func(string, ...any) {}, Poll: time.Minute}
+	c.Turned = func(t Turn) {
 		if !t.Healthy && t.Backend[0] == 'a' {
 			failed++
 		}
-	}}
+	}
 	done := make(chan struct{})
 	go func() { c.Run(ctx); close(done) }()
 	time.Sleep(2 * benchmarkTime)

@@ -12,8 +12,8 @@ func healthWaitsForKey(m *Machine) {
 func healthTakesOut(m *Machine) {
 	m.Do("umask 077; farmc api-key health --role health >/etc/farmc/health.key; systemctl start farmc-health")
 	process := "/proc/$(systemctl show -P MainPID farmc-health)"
-	m.Do("grep -q '^CapBnd:[[:space:]]*0*$' %[1]s/status && ! grep -qE '^Uid:[[:space:]]*(0|'$(id -u farmc)')[[:space:]]' "+
-		"%[1]s/status", process)
+	m.Do("grep -q '^CapBnd:[[:space:]]*0*$' %[1]s/status && "+
+		"! grep -qE '^Uid:[[:space:]]*(0|'$(id -u farmc)')[[:space:]]' %[1]s/status", process)
 	m.Do("mkdir -p /etc/farmc/checks.d /run/check; chmod 755 /run/check /etc/farmc/checks.d")
 	m.Write("/etc/farmc/checks.d/user", "#!/bin/sh\nid -u\n[ ! -e /run/check/down ] || exit 1\n")
 	m.Do("chmod 755 /etc/farmc/checks.d/user")

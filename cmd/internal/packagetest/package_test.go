@@ -93,7 +93,7 @@ func installs(m *Machine) {
 	}
 	m.Do("systemd-analyze verify --man=no farmc.path farmc-apply.service farmc-look.service farmc-boot.service " +
 		"farmc-watch.service farmc-api.socket farmc-api.service farmc-health.service")
-	for _, unit := range []string{"farmc-apply", "farmc-look", "farmc-boot", "farmc-watch", "farmc-api", "farmc-health"} {
+	for unit := range strings.FieldsSeq("farmc-apply farmc-look farmc-boot farmc-watch farmc-api farmc-health") {
 		m.Do("systemd-analyze security --no-pager --threshold=20 %s.service", unit)
 		m.t.Log(strings.TrimSpace(m.Do("systemd-analyze security --no-pager %s.service | tail -1", unit)))
 	}

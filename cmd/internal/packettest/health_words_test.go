@@ -1,6 +1,7 @@
 package packettest
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -73,9 +74,10 @@ func TestCutOfDrainingBackend(t *testing.T) {
 
 // put sends a request to the API on a unix socket, and wants the status 200.
 func put(socket, path, body string) error {
-	client := http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) {
-		return net.Dial("unix", socket)
-	}}}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}
+	client := http.Client{Transport: &http.Transport{DialContext: dial}}
 	defer client.CloseIdleConnections()
 	r, err := http.NewRequest("PUT", "http://farmc"+path, strings.NewReader(body))
 	if err != nil {

@@ -10,8 +10,8 @@ func isDropInDir(name string) bool {
 	return strings.HasSuffix(name, ".toml.d") && !strings.HasPrefix(name, ".")
 }
 
-// ignored are the patterns of file names that editors and package managers use, and of farms that are not ready. No file
-// of a farm has such a name.
+// ignored are the patterns of file names that editors and package managers use, and of farms that are not ready. No
+// file of a farm has such a name.
 var ignored = []string{"*~", "#*#", "*.swp", "*.swx", "*.dpkg-*", ".*", "*.incomplete"}
 
 // relevant tells whether a file, directory or symlink of this name can be part of a farm. Kubernetes replaces a symlink
