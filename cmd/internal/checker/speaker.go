@@ -45,8 +45,8 @@ const (
 	batchTime  = 50 * time.Millisecond // to collect words after the first one
 	firstPause = 100 * time.Millisecond
 	maxPause   = 5 * time.Second
-	retryTime  = time.Second // to the next attempt with a word that was refused
-	sayTime    = 30 * time.Second
+	retryTime  = time.Second      // to the next attempt with a word that was refused
+	sayTime    = 70 * time.Second // the API ends a request after a minute; a load of 9,000 words can take half of it
 )
 
 // maxWords is the number of words in a request.
