@@ -158,6 +158,7 @@ var stringKeys = map[string]string{
 	"local-clients":         "local-clients = %s\n" + fittingFarm,
 	"invalid":               "invalid = %s\n" + fittingFarm,
 	"flow-offload":          "flow-offload = %s\n" + fittingFarm,
+	"hairpin":               "mode = \"dnat\"\nhairpin = %s\n" + fittingFarm,
 	"helper":                "helper = %s\n" + fittingFarm,
 	"timeouts":              "timeouts = { half-closed = %s }\n" + fittingFarm,
 	"mark":                  "mark = %s\n" + fittingFarm,

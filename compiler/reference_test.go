@@ -21,6 +21,7 @@ var needs = map[string]string{
 	"table-size": `scheduler = "maglev"`,
 	"interface":  `mode = "dsr"`,
 	"mac":        `mode = "dsr"`,
+	"hairpin":    `mode = "dnat"`,
 }
 
 // beside are keys that have no effect without another one of their table.
@@ -109,7 +110,7 @@ func (k referenceKey) uncommented(lines []string, mode string) string {
 	}
 	need := needs[k.key]
 	if mode != "" {
-		need = strings.TrimPrefix(need, `mode = "dsr"`) + "\nmode = \"" + mode + "\""
+		need = strings.TrimPrefix(strings.TrimPrefix(need, `mode = "dsr"`), `mode = "dnat"`) + "\nmode = \"" + mode + "\""
 	}
 	if (strings.Contains(need, "dsr") || strings.Contains(lines[k.line], `"dsr"`)) && k.key != "interfaces" {
 		need += "\ninterfaces = \"eth0\""

@@ -16,17 +16,18 @@ type Farm struct {
 	Listen       []Listen
 	Down         bool // validated like any other farm, but not served
 	Scheduler    Scheduler
-	HashOn       []HashKey // for the schedulers that hash, in the order of HashKeys
-	Ports        PortMap   // moved ports of the backends that have neither a port nor moves of their own
-	TableSize    int       // maglev's, a prime; 0: by the number of backends
-	Interfaces   []string  // only packets that arrive here belong to the farm; none: all interfaces
-	Source       Sources   // snat: the sources that backends see instead of this machine's own
-	Masquerade   bool      // snat: the kernel finds the source when a packet leaves, where Source has none
-	LocalClients bool      // also serves connections that this machine itself opens
-	TakeOver     bool      // may take ports on which programs of this machine listen
-	FlowOffload  []string  // interfaces between which established flows take a short cut
-	PassInvalid  bool      // TCP segments outside of their connection are not dropped
-	Helper       string    // the kernel's connection tracking helper; "": none
+	HashOn       []HashKey      // for the schedulers that hash, in the order of HashKeys
+	Ports        PortMap        // moved ports of the backends that have neither a port nor moves of their own
+	TableSize    int            // maglev's, a prime; 0: by the number of backends
+	Interfaces   []string       // only packets that arrive here belong to the farm; none: all interfaces
+	Source       Sources        // snat: the sources that backends see instead of this machine's own
+	Masquerade   bool           // snat: the kernel finds the source when a packet leaves, where Source has none
+	Hairpin      []netip.Prefix // dnat: networks whose clients reach backends from an address of this machine
+	LocalClients bool           // also serves connections that this machine itself opens
+	TakeOver     bool           // may take ports on which programs of this machine listen
+	FlowOffload  []string       // interfaces between which established flows take a short cut
+	PassInvalid  bool           // TCP segments outside of their connection are not dropped
+	Helper       string         // the kernel's connection tracking helper; "": none
 	Mark         Mark
 	Timeouts     Timeouts
 	Log          Log

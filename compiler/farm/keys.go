@@ -57,6 +57,8 @@ var farmKeys = []key[*Farm]{
 		interfaces(func(f *Farm) *[]string { return &f.Interfaces })},
 	{Key{Name: "source-address", Absent: "this machine's own", Modes: []Mode{SNAT}, Example: `"10.2.0.1"`},
 		own(ListType, readSource, (*Farm).sources)},
+	{Key{Name: "hairpin", Absent: "none", Modes: []Mode{DNAT}, Example: `"10.0.0.0/24"`},
+		own(ListType, readHairpin, (*Farm).hairpins)},
 	{Key{Name: "local-clients", Default: "true", Modes: tracked, Example: "false"},
 		value[*Farm]{kind: FlagType, read: readLocalClients, describe: describeLocalClients}},
 	{Key{Name: "take-over", Default: "false", Modes: balancing, Example: "true"},

@@ -44,6 +44,7 @@ func validate(t *toml.Table, f *Farm) {
 	validateHelper(t, f)
 	validateInvalid(t, f)
 	validateTimeouts(t, f)
+	validateHairpin(t, f)
 	validateIngress(t, f)
 	validatePrefix(t, f)
 	validatePersistence(t, f)

@@ -36,7 +36,7 @@ func (l *linker) dropInvalid(tracked []frontend) {
 	forward := &hook{Name: "invalid-forward", Maps: input.Maps}
 	local := false
 	l.invalidOfBackends(&forward.Sources, "invalid-forward-", tcp, func(s *service) bool {
-		local = local || s.Mode == farm.DNAT && s.LocalClients
+		local = local || s.Mode == farm.DNAT && (s.LocalClients || len(s.Hairpin) > 0)
 		return s.Mode == farm.DNAT
 	})
 	if local { // backends in mode dnat answer this machine, too

@@ -27,13 +27,17 @@ type sourceNAT struct {
 	Origin    *diag.Origin
 }
 
-// sourceNAT dispatches the connections of farms in mode snat to the chain that chooses their source.
+// sourceNAT dispatches the connections of farms in mode snat to the chain that chooses their source, and connections of
+// farms with hairpin to the chain that chooses it for some clients.
 func (l *linker) sourceNAT(established []frontend) {
 	l.dispatch(postroutingHook, established, func(d frontend) verdict {
-		if d.farm.Mode != farm.SNAT {
-			return noVerdict
+		switch d.farm.Mode {
+		case farm.SNAT:
+			return goTo(l.sourceChain(d))
+		case farm.DNAT:
+			return goTo(l.hairpinChain(d))
 		}
-		return goTo(l.sourceChain(d))
+		return noVerdict
 	})
 	l.addRouteMaps()
 }

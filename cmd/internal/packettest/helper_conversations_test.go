@@ -51,8 +51,16 @@ type conversation struct {
 // converse opens 24 connections for each protocol and address, and notes the answering backends.
 type converse struct{ by, to string }
 
-func (t converse) do(s *testbed) error {
-	for _, q := range s.targets("", t.by, t.to) {
+func (t converse) do(s *testbed) error { return converseFrom{"client", t}.do(s) }
+
+// converseFrom is converse from another machine.
+type converseFrom struct {
+	from string
+	converse
+}
+
+func (t converseFrom) do(s *testbed) error {
+	for _, q := range s.targets(t.from, t.by, t.to) {
 		for range 24 {
 			c, err := q.dial(s.newClient(q.from, q.to.Addr()))
 			if err != nil {

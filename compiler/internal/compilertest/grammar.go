@@ -219,6 +219,7 @@ var (
 		`		snat IP to (?:IP daddr|(?:IP daddr \. )?numgen random mod [0-9]+) map @NAME`,
 		`		snat IP to (?:IP4|IP6)`,
 		`		masquerade`,
+		`		IP saddr (?:IP4|IP6)/[0-9]+ goto NAME`,
 		`		ct mark set HEX`,
 		`		ct mark set ct mark & HEX \| HEX`,
 		`		ct (?:helper|timeout) set "NAME"`,
