@@ -159,6 +159,7 @@ var stringKeys = map[string]string{
 	"invalid":               "invalid = %s\n" + fittingFarm,
 	"flow-offload":          "flow-offload = %s\n" + fittingFarm,
 	"hairpin":               "mode = \"dnat\"\nhairpin = %s\n" + fittingFarm,
+	"outgoing":              "outgoing = %s\n" + fittingFarm,
 	"helper":                "helper = %s\n" + fittingFarm,
 	"timeouts":              "timeouts = { half-closed = %s }\n" + fittingFarm,
 	"mark":                  "mark = %s\n" + fittingFarm,

@@ -23,6 +23,7 @@ type Farm struct {
 	Source       Sources        // snat: the sources that backends see instead of this machine's own
 	Masquerade   bool           // snat: the kernel finds the source when a packet leaves, where Source has none
 	Hairpin      []netip.Prefix // dnat: networks whose clients reach backends from an address of this machine
+	Outgoing     []Outgoing     // connections that backends open, which leave with the service's address
 	LocalClients bool           // also serves connections that this machine itself opens
 	TakeOver     bool           // may take ports on which programs of this machine listen
 	FlowOffload  []string       // interfaces between which established flows take a short cut

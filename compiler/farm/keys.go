@@ -59,6 +59,8 @@ var farmKeys = []key[*Farm]{
 		own(ListType, readSource, (*Farm).sources)},
 	{Key{Name: "hairpin", Absent: "none", Modes: []Mode{DNAT}, Example: `"10.0.0.0/24"`},
 		own(ListType, readHairpin, (*Farm).hairpins)},
+	{Key{Name: "outgoing", Absent: "none", Modes: tracked, Example: `"all"`},
+		own(ListType, readOutgoing, (*Farm).outgoings)},
 	{Key{Name: "local-clients", Default: "true", Modes: tracked, Example: "false"},
 		value[*Farm]{kind: FlagType, read: readLocalClients, describe: describeLocalClients}},
 	{Key{Name: "take-over", Default: "false", Modes: balancing, Example: "true"},

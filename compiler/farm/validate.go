@@ -45,6 +45,7 @@ func validate(t *toml.Table, f *Farm) {
 	validateInvalid(t, f)
 	validateTimeouts(t, f)
 	validateHairpin(t, f)
+	validateOutgoing(t, f)
 	validateIngress(t, f)
 	validatePrefix(t, f)
 	validatePersistence(t, f)

@@ -200,6 +200,7 @@ type hook struct {
 	Any  *anyChain // nil: no frontend is on every address of this machine
 
 	Sources     []*dispatchMap // maps that the chain asks for a packet's source
+	Outgoing    string         // the chain for connections that no farm has translated; "": none
 	EveryPacket bool           // not only the first packet of a connection
 }
 

@@ -20,6 +20,7 @@ func link(services []*service, machine Machine, faults *diag.Diagnostics) (*Scri
 	l := newLinker(machine, faults)
 	portable := l.add(all)
 	l.sourceNAT(portable.established)
+	l.outgoing(portable.tracked)
 	if faults.Faulty() {
 		return nil, nil
 	}
@@ -58,6 +59,20 @@ func checkFrontends(all []frontend, faults *diag.Diagnostics) {
 	}
 	farm.Conflicts(frontends, faults)
 	farm.AmbiguousReplies(frontends, faults)
+	farm.OutgoingConflicts(outgoingFarms(all), faults)
+}
+
+// outgoingFarms gives the farms with outgoing, by name.
+func outgoingFarms(all []frontend) (out []*farm.Farm) {
+	known := map[*farm.Farm]bool{}
+	for _, d := range all {
+		if f := d.farm.Farm; len(f.Outgoing) > 0 && !known[f] {
+			known[f] = true
+			out = append(out, f)
+		}
+	}
+	slices.SortFunc(out, func(a, b *farm.Farm) int { return cmp.Compare(a.Name, b.Name) })
+	return out
 }
 
 // A linker adds the objects of all farms to a ruleset, and keeps the decisions that farms take together.
@@ -130,7 +145,7 @@ func (l *linker) add(all []frontend) *portableRules {
 	l.logRequests(served)
 	l.addIngressChains()
 	l.sortLimitSets()
-	return &portableRules{maps.Clone(l.rules.objects), established, l.assignments}
+	return &portableRules{maps.Clone(l.rules.objects), established, tracked, l.assignments}
 }
 
 // translate dispatches new connections to the chains that pick their backend: connections from outside, and for

@@ -12,6 +12,7 @@ import (
 type portableRules struct {
 	objects     map[objectID]*object
 	established []frontend // that sources are chosen for
+	tracked     []frontend // with all backends, whose own connections may get a source
 	assignments map[farmFamily]*slotAssignment
 }
 
@@ -20,6 +21,7 @@ func (p *portableRules) script(machine Machine) *Script {
 	l := newLinker(machine, &diag.Diagnostics{})
 	l.rules.objects, l.assignments = maps.Clone(p.objects), p.assignments
 	l.sourceNAT(p.established)
+	l.outgoing(p.tracked)
 	return l.script()
 }
 
