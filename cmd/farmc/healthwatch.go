@@ -56,16 +56,17 @@ func (l *localFarms) Checks(context.Context) ([]checker.Check, error) {
 func (l *localFarms) Present(_ context.Context, names []checker.Name) (map[checker.Name]checker.Verdict, error) {
 	out, now := map[checker.Name]checker.Verdict{}, time.Now()
 	for _, n := range names {
-		words, verdict, err := l.words.Words(manage.Backend{Farm: n.Farm, Name: n.Backend}, now)
+		record, err := l.words.Words(manage.Backend{Farm: n.Farm, Name: n.Backend}, now)
 		if errors.Is(err, live.ErrNoSnapshot) {
 			return nil, err
 		}
-		for _, w := range words {
+		for _, w := range record.Words {
 			if w.By == healthName {
 				out[n] = checker.Verdict{Known: true, Healthy: w.Healthy, Percent: w.Percent, Reason: w.Reason}
 			}
 			if w.By == healthName && w.Lapsed(now) {
-				out[n] = checker.Verdict{Known: true, Healthy: !verdict.Down, Percent: w.Percent, Reason: w.Reason}
+				out[n] = checker.Verdict{Known: true, Healthy: record.Verdict.Healthy, Percent: w.Percent,
+					Reason: w.Reason}
 			}
 		}
 	}
@@ -78,7 +79,7 @@ func (l *localFarms) Say(ctx context.Context, words []checker.Word) (refused map
 	for i, w := range words {
 		sayings[i] = manage.Saying{Backend: manage.Backend{Farm: w.Farm, Name: w.Backend}, Withdrawn: w.Withdrawn,
 			Word: health.Word{By: healthName, Healthy: w.Healthy, Percent: w.Percent, Reason: w.Reason, For: w.For,
-				Said: now}}
+				Said: now, Took: w.Took, Next: w.Next}}
 	}
 	refused = map[int]error{}
 	for i, o := range l.words.Say(ctx, healthName, sayings) {

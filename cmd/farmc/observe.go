@@ -159,5 +159,6 @@ func (s *apiServer) observe(e *live.Engine) {
 		metrics: metrics.New(version, s.reader.Measures)}
 	e.Observer = s.observer
 	s.server.Health.Heard = func(w manage.Saying) { s.observer.metrics.HealthChecked(w.Farm, w.Name, w.Healthy) }
+	s.server.Health.Judged = s.judged
 	s.server.Events, s.server.Meter = s.observer.stream, s.observer.metrics
 }

@@ -102,6 +102,7 @@ func (c *call) showStatus(s live.Status) {
 	if words := rulesWarnings[s.Rules]; words != "" {
 		fmt.Fprintf(c.stdout, "%s%s%s\n", paint.Fault, words, paint.Reset)
 	}
+	showPanics(c.stdout, s.Farms, paint)
 	switch {
 	case len(s.Farms) == 0:
 		fmt.Fprintln(c.stdout, "no farms")
@@ -118,6 +119,22 @@ func (c *call) showStatus(s live.Status) {
 	if len(s.Findings) > 0 {
 		fmt.Fprintln(c.stdout)
 		s.Findings.Diagnostics().Print(c.stdout, paint)
+	}
+}
+
+// showPanics prints a line for each farm whose unhealthy backends serve.
+func showPanics(w io.Writer, farms []live.FarmStatus, paint diag.Palette) {
+	shown := 0
+	for _, f := range farms {
+		if f.Panic == "" {
+			continue
+		}
+		if shown++; shown <= maxListed {
+			fmt.Fprintf(w, "%s%s: panic: %s%s\n", paint.Fault, f.Name, f.Panic, paint.Reset)
+		}
+	}
+	if shown > maxListed {
+		fmt.Fprintf(w, "%sand %d more farms panic%s\n", paint.Fault, shown-maxListed, paint.Reset)
 	}
 }
 
@@ -156,8 +173,8 @@ var conditions = []struct {
 	is   live.Condition
 	word string
 }{
-	{live.Stopped, "stopped"}, {live.NoBackend, "no backend"}, {live.Degraded, "degraded"}, {live.Working, "up"},
-	{live.Disabled, "down"},
+	{live.Stopped, "stopped"}, {live.NoBackend, "no backend"}, {live.Panicking, "panic"},
+	{live.Degraded, "degraded"}, {live.Working, "up"}, {live.Disabled, "down"},
 }
 
 func rank(f live.FarmStatus) int {
@@ -260,7 +277,7 @@ func tableRow(cells []string, widths []int, state int, paint diag.Palette) strin
 func stateColour(state string, paint diag.Palette) string {
 	return map[string]string{
 		"up": paint.Added, "drain": paint.Warning, "standby": paint.Hint, "down": paint.Fault,
-		"degraded": paint.Warning, "no backend": paint.Fault, "stopped": paint.Fault,
+		"degraded": paint.Warning, "panic": paint.Fault, "no backend": paint.Fault, "stopped": paint.Fault,
 	}[state]
 }
 

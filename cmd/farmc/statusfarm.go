@@ -93,10 +93,21 @@ func settings(all []live.BackendStatus) (out []string) {
 func healthWords(all []live.BackendStatus) (out []string) {
 	for _, b := range all {
 		for _, word := range b.Health {
-			out = append(out, b.Name+": "+word.String())
+			out = append(out, b.Name+": "+word.String()+sinceWhen(b))
+		}
+		if b.SlowStart {
+			out = append(out, b.Name+": recovered, its weight rises"+sinceWhen(b))
 		}
 	}
 	return out
+}
+
+// sinceWhen tells since when a backend is healthy or not, if that is known.
+func sinceWhen(b live.BackendStatus) string {
+	if b.HealthSince == "" {
+		return ""
+	}
+	return ", since " + timeOf(b.HealthSince)
 }
 
 // times are the times at which the backends' counts of new connections began, with the names of the backends.

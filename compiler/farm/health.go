@@ -151,10 +151,23 @@ func (f *Farm) checkedPort(b *Backend) uint16 {
 
 // Checked reports whether farmc health checks a backend of the farm.
 func (f *Farm) Checked() bool {
-	return slices.ContainsFunc(f.Backends, func(b Backend) bool {
-		return b.Health == nil && f.Health != nil && f.Health.Type != HealthNone ||
-			b.Health != nil && b.Health.Type != HealthNone
-	})
+	return f.hasHealth() && slices.ContainsFunc(f.Backends, func(b Backend) bool { return f.checks(&b) })
+}
+
+// Checks reports whether farmc health checks a backend.
+func (f *Farm) Checks(backend string) bool {
+	if !f.hasHealth() {
+		return false
+	}
+	b := backendNamed(f, backend)
+	return b != nil && f.checks(b)
+}
+
+func (f *Farm) checks(b *Backend) bool {
+	if b.Health != nil {
+		return b.Health.Type != HealthNone
+	}
+	return f.Health != nil && f.Health.Type != HealthNone
 }
 
 // A BackendHealth is the [health] of a backend: the farm's keys, with its own over them.

@@ -2,6 +2,7 @@ package farm
 
 import (
 	"encoding/json"
+	"slices"
 	"sync"
 
 	"farmc/compiler/diag"
@@ -57,6 +58,14 @@ func (r *Reading) Document() json.RawMessage {
 		}
 	})
 	return r.document
+}
+
+// Without reads the farm without some of its drop-ins; nil if the main file is not TOML. Lists are not read, and faults
+// are of no interest: it is for the states and weights of backends.
+func (r *Reading) Without(dropIn func(path string) bool) *Farm {
+	files := r.files
+	files.dropIns = slices.DeleteFunc(slices.Clone(files.dropIns), func(f file) bool { return dropIn(f.path) })
+	return parseFarm(files, nil, &diag.Diagnostics{})
 }
 
 // KeyAt gives the dotted path of the key at a place in one of the farm's files, or "".

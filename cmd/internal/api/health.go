@@ -20,7 +20,8 @@ const (
 // saying reads a word of a document. The checker has the name of the key if the document names none.
 func saying(f *keyReader, b manage.Backend, key string) manage.Saying {
 	s := manage.Saying{Backend: b, Word: health.Word{By: f.text("by", maxWord), Healthy: f.flag("healthy"),
-		Percent: 100, Reason: f.text("reason", maxReason), For: f.duration("for", minLapse), Said: time.Now()}}
+		Percent: 100, Reason: f.text("reason", maxReason), For: f.duration("for", minLapse), Said: time.Now(),
+		Took: f.duration("took", time.Millisecond), Next: f.duration("next", time.Millisecond)}}
 	if percent, given := f.number("weight", 0, 100); given {
 		s.Percent = percent
 	}
@@ -183,31 +184,65 @@ type wordDocument struct {
 	Said    time.Time `json:"said"`
 	For     string    `json:"for"` // "": the word does not lapse
 	Lapsed  bool      `json:"lapsed"`
+	Took    string    `json:"took"` // of the check; "": unknown
+	Next    string    `json:"next"` // RFC 3339, time of the next check; "": unknown
 }
 
 // A wordsAnswer has the words about a backend, and their meaning.
 type wordsAnswer struct {
-	Healthy bool           `json:"healthy"`
-	Weight  int            `json:"weight"` // percent of the weight that counts
-	Words   []wordDocument `json:"words"`
+	Healthy   bool           `json:"healthy"`
+	Since     string         `json:"since"`  // RFC 3339, when it became so; "": unknown
+	Reason    string         `json:"reason"` // of the word that decides; "": unknown
+	Weight    int            `json:"weight"` // percent of the weight that counts
+	Panic     bool           `json:"panic"`  // it is unhealthy and serves: too few backends of the farm are healthy
+	SlowStart bool           `json:"slowStart"`
+	Words     []wordDocument `json:"words"`
 }
 
 // getHealth answers with the words about a backend, and their meaning.
 func (s *Server) getHealth(w http.ResponseWriter, r *http.Request) error {
 	now := time.Now()
-	words, verdict, err := s.Health.Words(pathBackend(r), now)
+	record, err := s.Health.Words(pathBackend(r), now)
 	if err != nil {
 		return err
 	}
-	documents := []wordDocument{}
-	for _, word := range words {
-		d := wordDocument{By: word.By, Healthy: word.Healthy, Weight: word.Percent, Reason: word.Reason,
-			Said: word.Said.UTC().Truncate(time.Millisecond), Lapsed: word.Lapsed(now)}
-		if word.For > 0 {
-			d.For = toml.FormatDuration(word.For)
-		}
-		documents = append(documents, d)
+	v := record.Verdict
+	answer := wordsAnswer{Healthy: v.Healthy, Since: timestamp(record.Since), Weight: v.Percent, Panic: v.Panic,
+		SlowStart: !record.Rising.IsZero(), Words: []wordDocument{}}
+	if v.Down {
+		answer.Weight = 0
 	}
-	writeJSON(w, http.StatusOK, wordsAnswer{!verdict.Down, verdict.Percent, documents})
+	if word := record.Deciding(); word != nil {
+		answer.Reason = word.Reason
+	}
+	for _, word := range record.Words {
+		answer.Words = append(answer.Words, newWordDocument(word, now))
+	}
+	writeJSON(w, http.StatusOK, answer)
 	return nil
+}
+
+func newWordDocument(w health.Word, now time.Time) wordDocument {
+	d := wordDocument{By: w.By, Healthy: w.Healthy, Weight: w.Percent, Reason: w.Reason,
+		Said: w.Said.UTC().Truncate(time.Millisecond), For: period(w.For), Lapsed: w.Lapsed(now), Took: period(w.Took)}
+	if w.Next > 0 {
+		d.Next = timestamp(w.Said.Add(w.Next))
+	}
+	return d
+}
+
+// period writes a time as farms do; "" for none.
+func period(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return toml.FormatDuration(d)
+}
+
+// timestamp writes a point in time; "" for an unknown one.
+func timestamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano)
 }

@@ -297,6 +297,16 @@ type wordDocument struct {
 	Weight  int    `json:"weight"`
 	Reason  string `json:"reason"`
 	For     string `json:"for"`
+	Took    string `json:"took,omitempty"`
+	Next    string `json:"next,omitempty"`
+}
+
+// period writes a time that is a millisecond at least; "" for an unknown one.
+func period(d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
+	return toml.FormatDuration(max(d.Round(time.Millisecond), time.Millisecond))
 }
 
 // Say says words in one request, and takes back words in a request each.
@@ -312,7 +322,7 @@ func (c *Client) Say(ctx context.Context, words []Word) (refused map[int]error, 
 		}
 		indexes[w.Name] = i
 		documents = append(documents, wordDocument{w.Farm, w.Backend, c.by, w.Healthy, w.Percent,
-			shortened(w.Reason), toml.FormatDuration(w.For.Round(time.Second))})
+			shortened(w.Reason), toml.FormatDuration(w.For.Round(time.Second)), period(w.Took), period(w.Next)})
 	}
 	if len(documents) == 0 {
 		return refused, nil

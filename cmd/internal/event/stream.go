@@ -21,6 +21,8 @@ type Kind string
 const (
 	Load         Kind = "load"          // a load, also one that failed
 	Backend      Kind = "backend"       // states or weights of backends changed by a load
+	Health       Kind = "health"        // backends became healthy or unhealthy
+	Panic        Kind = "panic"         // unhealthy backends of a farm serve, or no longer do
 	Faults       Kind = "faults"        // the faults in the files are others now
 	Tampering    Kind = "tampering"     // another program changed the rules
 	Ban          Kind = "ban"           // a client was banned by a command or a request
@@ -31,7 +33,7 @@ const (
 )
 
 // Kinds are all kinds.
-var Kinds = []Kind{Load, Backend, Faults, Tampering, Ban, Unban, Finding, FindingEnded, Lost}
+var Kinds = []Kind{Load, Backend, Health, Panic, Faults, Tampering, Ban, Unban, Finding, FindingEnded, Lost}
 
 // An Event is a line of JSON with an ID.
 type Event struct {

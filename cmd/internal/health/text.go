@@ -1,20 +1,29 @@
 package health
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"farmc/compiler/toml"
 )
 
-// head is the first line of a drop-in, and wordLine the beginning of the lines of its words.
+// head is the first line of a drop-in. The lines of its record and of its words begin with recordLine and wordLine.
 const (
-	head     = "# Written by farmc from the words of health checkers. The next word replaces it.\n"
-	wordLine = "# word "
+	head       = "# Written by farmc from the words of health checkers. The next word replaces it.\n"
+	recordLine = "# health "
+	wordLine   = "# word "
 )
+
+// A storedRecord is a record in a drop-in, without its words.
+type storedRecord struct {
+	Healthy bool      `json:"healthy"`
+	Panic   bool      `json:"panic,omitzero"`
+	Since   time.Time `json:"since,omitzero"`
+	Rising  time.Time `json:"rising,omitzero"` // begin of the slow start
+}
 
 // A storedWord is a word in a drop-in.
 type storedWord struct {
@@ -24,44 +33,101 @@ type storedWord struct {
 	Reason  string    `json:"reason"`
 	For     string    `json:"for"`
 	Said    time.Time `json:"said"`
+	Took    string    `json:"took,omitzero"`
+	Next    string    `json:"next,omitzero"`
 }
 
-// Text returns the drop-in of a verdict, with the words in comments. The name is that of a backend that exists, so it
-// needs no quotes. JSON has no line breaks, and words have only printable characters.
-func (v Verdict) Text(backend string, words []Word) []byte {
+// Text returns the drop-in of a record, with the record and its words in comments. Base is how much of the weight
+// counts by the other files, in percent. The name is that of a backend that exists, so it needs no quotes. JSON has no
+// line breaks, and words have only printable characters.
+func (r Record) Text(backend string, base int) []byte {
 	var out strings.Builder
 	out.WriteString(head)
-	for _, w := range words {
-		stored := storedWord{w.By, w.Healthy, w.Percent, w.Reason, "", w.Said.UTC().Truncate(time.Second)}
-		if w.For > 0 {
-			stored.For = toml.FormatDuration(w.For)
-		}
-		line, err := json.Marshal(stored)
-		if err != nil {
-			panic(err) // texts, numbers and times of this century have a form in JSON
-		}
-		fmt.Fprintf(&out, "%s%s\n", wordLine, line)
+	v := r.Verdict
+	line(&out, recordLine, storedRecord{v.Healthy, v.Panic, stored(r.Since), stored(r.Rising)})
+	for _, w := range r.Words {
+		line(&out, wordLine, storedWord{w.By, w.Healthy, w.Percent, w.Reason, period(w.For), stored(w.Said),
+			period(w.Took), period(w.Next)})
 	}
 	fmt.Fprintf(&out, "[backends.%s]\n", backend)
 	if v.Down {
 		out.WriteString("state = \"down\"\n")
 	} else {
-		fmt.Fprintf(&out, "weight-percent = %d\n", v.Percent)
+		fmt.Fprintf(&out, "weight-percent = %d\n", v.PercentOf(base))
 	}
 	return []byte(out.String())
 }
 
-// Parse returns the words in the text of a drop-in. Lines that are no words are skipped: a person can edit the file.
-func Parse(text []byte) (words []Word) {
-	for line := range bytes.Lines(text) {
-		rest, isWord := bytes.CutPrefix(line, []byte(wordLine))
-		var stored storedWord
-		if !isWord || json.Unmarshal(rest, &stored) != nil || stored.By == "" {
-			continue
-		}
-		lasting, _ := toml.ParseDuration(stored.For)
-		words = append(words, Word{stored.By, stored.Healthy, min(max(stored.Percent, 0), 100), stored.Reason, lasting,
-			stored.Said})
+// PercentOf is how much of the weight counts after the verdict, if so much counts by other files. Only nothing becomes
+// nothing, because nothing drains.
+func (v Verdict) PercentOf(base int) int {
+	if v.Percent == 0 || base == 0 {
+		return 0
 	}
-	return words
+	return max(v.Percent*base/100, 1)
+}
+
+func line(out *strings.Builder, beginning string, value any) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // texts, numbers and times of this century have a form in JSON
+	}
+	fmt.Fprintf(out, "%s%s\n", beginning, text)
+}
+
+func stored(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}
+
+func period(d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
+	return toml.FormatDuration(max(d.Truncate(time.Millisecond), time.Millisecond))
+}
+
+// Parse returns the record in the text of a drop-in, as it was stored. Lines that are neither of the record nor of a
+// word or the state are skipped: a person can edit the file. A text without words has the record of a backend without
+// any.
+func Parse(text []byte) Record {
+	r := NewRecord()
+	var s *storedRecord
+	for l := range strings.Lines(string(text)) {
+		l = strings.TrimSpace(l)
+		if rest, isRecord := strings.CutPrefix(l, recordLine); isRecord && json.Unmarshal([]byte(rest), &s) != nil {
+			s = nil
+		}
+		if rest, isWord := strings.CutPrefix(l, wordLine); isWord {
+			r.addWord(rest)
+		}
+		if percent, isWeight := strings.CutPrefix(l, "weight-percent = "); isWeight {
+			r.Verdict.Percent, _ = strconv.Atoi(percent)
+		}
+		if l == `state = "down"` {
+			r.Verdict.Down, r.Verdict.Percent = true, 0
+		}
+	}
+	r.Verdict.Healthy = !r.Verdict.Down
+	if s != nil {
+		r.Since, r.Rising, r.Verdict.Healthy, r.Verdict.Panic = s.Since, s.Rising, s.Healthy, s.Panic
+	}
+	return r
+}
+
+func (r *Record) addWord(text string) {
+	var word storedWord
+	if json.Unmarshal([]byte(text), &word) == nil && word.By != "" {
+		r.Words = append(r.Words, word.word())
+	}
+}
+
+func (s storedWord) word() Word {
+	w := Word{By: s.By, Healthy: s.Healthy, Percent: min(max(s.Percent, 0), 100), Reason: s.Reason, Said: s.Said}
+	w.For, _ = toml.ParseDuration(s.For)
+	w.Took, _ = toml.ParseDuration(s.Took)
+	w.Next, _ = toml.ParseDuration(s.Next)
+	return w
 }

@@ -1,11 +1,15 @@
 // Package health judges backends by the words of their checkers. A word says that a backend is healthy or not, or how
 // much of its weight counts. Package live has the drop-in that a judgement becomes, and package manage takes words.
 //
-// Order of the files: word.go (Word, and whether it has lapsed), verdict.go (Judge), text.go (the drop-in: its table
-// and the words as comments). The package knows no files and no farms.
+// Order of the files: word.go (Word, and whether it has lapsed), record.go (Record: the words about a backend and their
+// verdict), judge.go (Judge: all backends of a farm), slowstart.go (steps of the weight), text.go (the drop-in: its
+// table, and the record as comments). The package knows no files and no farms.
 //
-// Be aware: a word never raises a backend. The drop-in of a verdict has state "down" or less weight, so a backend that
-// files or farmc drain take out stays out.
+// Be aware:
+//   - A word never raises a backend. The drop-in of a verdict has state "down" or less weight, so a backend that files
+//     or farmc drain take out stays out. State "drain" is written as a weight of nothing, because it must not replace a
+//     state "down" of another file.
+//   - Times of words have the monotonic clock, so a jump of the wall clock lets no word lapse.
 package health
 
 import "time"
@@ -18,6 +22,9 @@ type Word struct {
 	Reason  string
 	For     time.Duration // the word lapses after this time; 0: never
 	Said    time.Time
+
+	Took time.Duration // of the check; 0: unknown
+	Next time.Duration // from the word to the next check; 0: unknown
 }
 
 // Lapsed reports whether the checker has been silent for too long.

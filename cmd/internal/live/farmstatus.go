@@ -26,6 +26,9 @@ type FarmStatus struct {
 	New          *uint64  `json:"new"`          // new connections
 	NewPerSecond *float64 `json:"newPerSecond"` // new connections
 
+	Panic      string `json:"panic"`      // why unhealthy backends serve; "": they do not
+	PanicBelow int    `json:"panicBelow"` // percent of healthy backends, from the file; 0: never
+
 	Backends []BackendStatus   `json:"backends"` // in natural order
 	HeldBack map[string]uint64 `json:"heldBack"` // packets denied or over a limit, by reason; empty: none is counted
 	DeniedBy map[string]uint64 `json:"deniedBy"` // the denied packets among them, by list
@@ -39,6 +42,7 @@ type Condition string
 const (
 	Stopped   Condition = "stopped"    // the kernel lacks its rules, or a finding stops its packets
 	NoBackend Condition = "no-backend" // no backend takes new connections
+	Panicking Condition = "panic"      // unhealthy backends serve, because too few are healthy
 	Degraded  Condition = "degraded"   // some backends are not up
 	Working   Condition = "up"
 	Disabled  Condition = "down" // the file says so
@@ -61,6 +65,10 @@ type BackendStatus struct {
 	NewPerSecond *float64 `json:"newPerSecond"` // new connections
 	Clients      *int     `json:"clients"`      // persistent clients; null in the status of all farms
 
+	Healthy     *bool  `json:"healthy"`     // null: no checker speaks about the backend
+	HealthSince string `json:"healthSince"` // RFC 3339, when Healthy became so; "": unknown
+	SlowStart   bool   `json:"slowStart"`   // the weight rises
+
 	Health []HealthWord `json:"health"` // words of checkers that take the backend out, or part of its weight
 }
 
@@ -72,10 +80,10 @@ type BanStatus struct {
 
 // addFarms adds the farms in natural order.
 func (s *Status) addFarms(farms []*farm.Farm, sources *source.Files) {
-	files, words := filesByFarm(sources), healthWordsIn(sources)
+	files, records := filesByFarm(sources), healthIn(sources)
 	for _, f := range farms {
 		of := newFarmStatus(f)
-		of.addHealth(words)
+		of.addHealth(f, records)
 		of.Files = append(of.Files, files[f.Name]...)
 		s.Farms = append(s.Farms, of)
 	}
@@ -141,6 +149,8 @@ func (f *FarmStatus) setCondition(rules Rules, stopped map[string]bool) {
 		f.Condition = Stopped
 	case f.BackendsUp == 0 && !local:
 		f.Condition = NoBackend
+	case f.Panic != "":
+		f.Condition = Panicking
 	case f.BackendsUp < len(f.Backends):
 		f.Condition = Degraded
 	default:

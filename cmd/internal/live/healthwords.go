@@ -32,22 +32,21 @@ func (w HealthWord) String() string {
 	return out
 }
 
-// healthWordsIn returns the words in the drop-ins of farmc that have an effect, by the names of the drop-ins.
-func healthWordsIn(sources *source.Files) map[string][]HealthWord {
-	out := map[string][]HealthWord{}
+// healthIn returns the records in the drop-ins of farmc, by the names of the drop-ins.
+func healthIn(sources *source.Files) map[string]health.Record {
+	out := map[string]health.Record{}
 	for file, f := range sources.ByPath {
 		if f.Err == nil && source.IsHealthDropIn(file) {
-			name := path.Join(path.Base(path.Dir(file)), path.Base(file))
-			out[name] = wordsIn(f.Text)
+			out[path.Join(path.Base(path.Dir(file)), path.Base(file))] = health.Parse(f.Text)
 		}
 	}
 	return out
 }
 
-// wordsIn returns the words with an effect in the text of a drop-in.
-func wordsIn(text []byte) []HealthWord {
+// wordsWithEffect returns the words of a record that take the backend out, or part of its weight.
+func wordsWithEffect(r health.Record) []HealthWord {
 	out := []HealthWord{}
-	for _, w := range health.Parse(text) {
+	for _, w := range r.Words {
 		if !w.Healthy || w.Percent < 100 {
 			out = append(out, HealthWord{w.By, w.Healthy, w.Percent, w.Reason, w.Said.UTC().Format(time.RFC3339)})
 		}
@@ -55,13 +54,28 @@ func wordsIn(text []byte) []HealthWord {
 	return out
 }
 
-// addHealth adds the words about the backends of a farm.
-func (f *FarmStatus) addHealth(words map[string][]HealthWord) {
-	for i := range f.Backends {
-		b := &f.Backends[i]
-		if b.Health = []HealthWord{}; len(words) > 0 {
-			b.Health = append(b.Health, words[source.HealthDropIn(f.Name, b.Name)]...)
+// addHealth adds the health of the backends of a farm.
+func (s *FarmStatus) addHealth(f *farm.Farm, records map[string]health.Record) {
+	unhealthy, panics := 0, false
+	for i := range s.Backends {
+		b := &s.Backends[i]
+		r, known := records[source.HealthDropIn(s.Name, b.Name)]
+		if b.Health = wordsWithEffect(r); !known {
+			r = health.NewRecord()
 		}
+		if known || f.Checks(b.Name) {
+			b.Healthy, b.HealthSince = &r.Verdict.Healthy, formatTime(r.Since)
+		}
+		b.SlowStart = !r.Rising.IsZero()
+		unhealthy += map[bool]int{false: 1}[r.Verdict.Healthy]
+		panics = panics || r.Verdict.Panic
+	}
+	if f.Health != nil {
+		s.PanicBelow = f.Health.Panic
+	}
+	if panics {
+		s.Panic = fmt.Sprintf("%d of %d backends are unhealthy, and all serve: fewer than %d%% are healthy", unhealthy,
+			len(s.Backends), s.PanicBelow)
 	}
 }
 
@@ -71,7 +85,7 @@ func (p Plan) StaysOut(change StateChange) string {
 		return ""
 	}
 	var words []string
-	for _, w := range healthWordsIn(p.sources)[source.HealthDropIn(change.Farm, change.Backend)] {
+	for _, w := range wordsWithEffect(healthIn(p.sources)[source.HealthDropIn(change.Farm, change.Backend)]) {
 		words = append(words, w.String())
 	}
 	for _, f := range p.Script.Farms {

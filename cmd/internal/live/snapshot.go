@@ -179,6 +179,21 @@ func (s *Snapshot) List(name string) (text []byte, file string, ok bool) {
 	return nil, "", false
 }
 
+// Farm returns a farm of the files, or if its files have faults, of the last load; nil if there is none.
+func (s *Snapshot) Farm(name string) *farm.Farm {
+	if reading, exists := s.Reading(name); exists && reading.Farm() != nil && !reading.Faults().Faulty() {
+		return reading.Farm()
+	}
+	f, err := s.loadedFarm(name)
+	if err != nil {
+		return nil
+	}
+	return f
+}
+
+// HealthFarms returns the farms with drop-ins for health words, sorted.
+func (s *Snapshot) HealthFarms() []string { return s.files.sources.HealthFarms() }
+
 // HealthDropIn returns the text of the drop-in for the health words about a backend; nil if there is none.
 func (s *Snapshot) HealthDropIn(farm, backend string) []byte {
 	name := source.HealthDropIn(farm, backend)

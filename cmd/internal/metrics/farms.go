@@ -24,8 +24,8 @@ func farmFamilies(m live.Measures) iter.Seq[*dto.MetricFamily] {
 	return func(yield func(*dto.MetricFamily) bool) {
 		for _, make := range []func() *dto.MetricFamily{
 			s.inSync, s.faults, s.findings, s.lastLoad,
-			s.farmUp, s.denied, s.limited, s.banned, s.persistent,
-			s.backendUp, s.weight, s.connections, s.connectionsTotal,
+			s.farmUp, s.panics, s.denied, s.limited, s.banned, s.persistent,
+			s.backendUp, s.healthy, s.weight, s.connections, s.connectionsTotal,
 		} {
 			if f := make(); f != nil && !yield(f) {
 				return
@@ -134,9 +134,15 @@ func (s *scrape) farmUp() *dto.MetricFamily {
 	return s.perFarm(gauge, "farmc_farm_up",
 		"1 if the farm takes new clients, 0 if it cannot; no value if its file says that it is down.",
 		func(f *live.FarmStatus) (float64, bool) {
-			works := f.Condition == live.Working || f.Condition == live.Degraded
+			works := f.Condition == live.Working || f.Condition == live.Degraded || f.Condition == live.Panicking
 			return truth(works), f.Condition != live.Disabled
 		})
+}
+
+func (s *scrape) panics() *dto.MetricFamily {
+	return s.perFarm(gauge, "farmc_farm_panic",
+		"1 if unhealthy backends serve because too few are healthy, else 0; no value of farms without this rule.",
+		func(f *live.FarmStatus) (float64, bool) { return truth(f.Panic != ""), f.PanicBelow > 0 })
 }
 
 // denied has the label list for packets that a list denies; without it are those of addresses in the farm itself.
@@ -203,6 +209,19 @@ func (s *scrape) backendUp() *dto.MetricFamily {
 	return s.perBackend(gauge, "farmc_backend_up", "1 if the state of the backend is up, 0 if it is drain or down.",
 		func(b *live.BackendStatus) (float64, bool) {
 			return truth(b.State != "down" && b.State != "drain"), true
+		})
+}
+
+func (s *scrape) healthy() *dto.MetricFamily {
+	isChecked := func(b live.BackendStatus) bool { return b.Healthy != nil }
+	hasChecked := func(f live.FarmStatus) bool { return slices.ContainsFunc(f.Backends, isChecked) }
+	if !slices.ContainsFunc(s.Farms, hasChecked) {
+		return nil
+	}
+	return s.perBackend(gauge, "farmc_backend_healthy",
+		"1 if checkers say that the backend is healthy, else 0; no value of backends without a check.",
+		func(b *live.BackendStatus) (float64, bool) {
+			return truth(b.Healthy != nil && *b.Healthy), b.Healthy != nil
 		})
 }
 

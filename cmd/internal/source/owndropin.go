@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -43,6 +44,18 @@ func HealthDropIn(farm, backend string) string { return ownDropIn(healthDropIns,
 
 // IsHealthDropIn reports whether a path is that of a drop-in for health words.
 func IsHealthDropIn(file string) bool { return strings.HasPrefix(path.Base(file), healthDropIns) }
+
+// HealthFarms returns the farms with drop-ins for health words, sorted.
+func (s *Files) HealthFarms() (farms []string) {
+	for _, p := range s.Paths() {
+		farm := strings.TrimSuffix(Item(p), ".toml")
+		if IsHealthDropIn(p) && (len(farms) == 0 || farms[len(farms)-1] != farm) {
+			farms = append(farms, farm)
+		}
+	}
+	slices.Sort(farms)
+	return slices.Compact(farms)
+}
 
 // WeightDropIn returns the name of the drop-in for the weight of a backend.
 func WeightDropIn(farm, backend string) string { return ownDropIn(weightDropIns, farm, backend) }

@@ -1,0 +1,200 @@
+package manage
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"farmc/cmd/internal/health"
+	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/source"
+	"farmc/compiler/farm"
+)
+
+// A farmHealth is the health of the backends of one farm.
+type farmHealth struct {
+	name string
+	rules
+	records map[string]health.Record // in force, by backend; a backend without one has no words
+	writing int                      // writes on their way
+	next    time.Time                // of the next judgement; zero: only a word or a file brings one
+}
+
+// rules are the keys of [health] of a farm, and the states of its backends in its files.
+type rules struct {
+	farm *farm.Farm            // that they are of
+	base map[string]baseWeight // nil: the farm has no rule that asks for it
+}
+
+// A baseWeight is how much of a backend's weight counts by files other than the drop-in of its health.
+type baseWeight struct {
+	percent int
+	off     bool // another file takes the backend out
+}
+
+// newFarmHealth returns the health of a farm with the words in its drop-ins.
+func newFarmHealth(farms *live.Snapshot, name string, now time.Time) *farmHealth {
+	f := &farmHealth{name: name, records: map[string]health.Record{}}
+	if known, _ := f.refresh(farms); !known {
+		return f
+	}
+	for _, b := range f.farm.Backends {
+		if text := farms.HealthDropIn(name, b.Name); text != nil {
+			f.records[b.Name] = health.Parse(text).Resumed(now)
+		}
+	}
+	f.next = now
+	return f
+}
+
+// refresh reads the rules of the farm anew if its files have changed. It returns false for a farm that does not exist.
+func (f *farmHealth) refresh(farms *live.Snapshot) (known, changed bool) {
+	now := farms.Farm(f.name)
+	if now == nil || now == f.farm {
+		return now != nil, false
+	}
+	f.rules = newRules(now, func() *farm.Reading {
+		reading, _ := farms.Reading(f.name)
+		return reading
+	})
+	return true, true
+}
+
+// record returns the record of a backend.
+func (f *farmHealth) record(backend string) health.Record {
+	if r, known := f.records[backend]; known {
+		return r
+	}
+	return health.NewRecord()
+}
+
+// newRules returns the rules of a farm. Files gives the reading of its files, or nil.
+func newRules(f *farm.Farm, files func() *farm.Reading) rules {
+	r := rules{farm: f}
+	if r.panic() == 0 && !slices.ContainsFunc(f.Backends, startsSlowly(f)) {
+		return r
+	}
+	reading := files()
+	if reading == nil {
+		return r
+	}
+	plain := reading.Without(source.IsHealthDropIn)
+	if plain == nil {
+		return r
+	}
+	r.base = map[string]baseWeight{}
+	for _, b := range plain.Backends {
+		percent := b.Percent
+		if percent == 0 {
+			percent = 100
+		}
+		r.base[b.Name] = baseWeight{percent, b.State != farm.Up}
+	}
+	return r
+}
+
+// startsSlowly returns a function that reports whether the weight of a recovered backend of the farm rises slowly.
+func startsSlowly(f *farm.Farm) func(farm.Backend) bool {
+	return func(b farm.Backend) bool {
+		return b.Health == nil && f.Health != nil && f.Health.SlowStart > 0 ||
+			b.Health != nil && b.Health.SlowStart > 0
+	}
+}
+
+// of returns how much of the weight of a backend counts by other files.
+func (r rules) of(backend string) baseWeight {
+	if b, known := r.base[backend]; known {
+		return b
+	}
+	return baseWeight{percent: 100}
+}
+
+// members returns the backends that have words, or all of a farm with a share for panic.
+func (r rules) members(records map[string]health.Record) map[string]health.Member {
+	out := map[string]health.Member{}
+	for i := range r.farm.Backends {
+		b := &r.farm.Backends[i]
+		record, known := records[b.Name]
+		if !known && r.panic() == 0 {
+			continue
+		}
+		if !known {
+			record = health.NewRecord()
+		}
+		of := r.farm.HealthOf(b)
+		out[b.Name] = health.Member{Record: record, Off: r.of(b.Name).off, Rules: health.Rules{Agree: of.Agree,
+			Drain: of.OnFail == farm.Drain, Forget: of.OnSilence == farm.SilenceUp, SlowStart: of.SlowStart}}
+	}
+	return out
+}
+
+func (r rules) panic() int {
+	if r.farm.Health == nil {
+		return 0
+	}
+	return r.farm.Health.Panic
+}
+
+// judge returns the records after a judgement.
+func (r rules) judge(records map[string]health.Record, now time.Time) map[string]health.Record {
+	return health.Judge(r.members(records), r.panic(), now)
+}
+
+// changesAt reports whether a judgement now has another verdict than the one in force. If not, it sets the time of the
+// next one.
+func (f *farmHealth) changesAt(now time.Time) bool {
+	for name, r := range f.judge(f.records, now) {
+		if r.Verdict != f.record(name).Verdict {
+			return true
+		}
+	}
+	f.next = health.Next(f.members(f.records), now)
+	return false
+}
+
+// isSame reports whether a new record of one backend leaves all drop-ins of the farm as they are, but for reasons and
+// times.
+func (f *farmHealth) isSame(backend string, after health.Record, now time.Time) bool {
+	records := maps.Clone(f.records)
+	records[backend] = after
+	for name, r := range f.judge(records, now) {
+		if !r.SameEffect(f.record(name)) {
+			return false
+		}
+	}
+	return true
+}
+
+// keep sets the words about a backend, which are in force and leave its verdict.
+func (f *farmHealth) keep(backend string, after health.Record, now time.Time) {
+	f.records[backend] = after
+	f.keepAll(f.judge(f.records, now), now)
+}
+
+// keepAll sets the records after a judgement that is in force.
+func (f *farmHealth) keepAll(judged map[string]health.Record, now time.Time) {
+	for name, r := range judged {
+		if _, known := f.records[name]; known || !r.Verdict.IsNeutral() {
+			f.records[name] = r
+		}
+	}
+	f.next = health.Next(f.members(f.records), now)
+}
+
+// applyTo returns the record with the new word. Words are sorted by checker.
+func (s Saying) applyTo(r health.Record) (health.Record, error) {
+	out := slices.DeleteFunc(slices.Clone(r.Words), func(w health.Word) bool {
+		return w.By == s.By || s.Withdrawn && s.By == ""
+	})
+	r.Words = out
+	if s.Withdrawn {
+		return r, nil
+	}
+	if len(out) == maxCheckers {
+		return r, ErrCheckers
+	}
+	r.Words = append(out, s.Word)
+	slices.SortFunc(r.Words, func(a, b health.Word) int { return strings.Compare(a.By, b.By) })
+	return r, nil
+}

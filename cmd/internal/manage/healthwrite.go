@@ -1,0 +1,161 @@
+package manage
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"farmc/cmd/internal/health"
+	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/source"
+	"farmc/compiler/farm"
+)
+
+// farmWords are the new words about backends of one farm on their way.
+type farmWords struct {
+	*memory
+	farm    string
+	now     time.Time
+	sayings []Saying // none: the farm is judged again
+	indexes []int    // of the sayings
+
+	rules
+	before, after map[string]health.Record // results of changes
+}
+
+// write returns the write of the drop-ins.
+func (f *farmWords) write(dryRun bool) live.Write {
+	return live.Write{Item: f.farm + ".toml", Changes: f.changes, Check: f.check, Urgent: true, OfKept: true,
+		DryRun: dryRun}
+}
+
+// changes returns the changes of the drop-ins of all backends.
+func (f *farmWords) changes(files live.Files) (changes []source.Change, err error) {
+	if err := f.read(files); err != nil {
+		return nil, err
+	}
+	records := maps.Clone(f.before)
+	said := map[string]bool{}
+	for _, s := range f.sayings {
+		record, known := records[s.Name]
+		if !known {
+			record = health.NewRecord()
+		}
+		if records[s.Name], err = s.applyTo(record); err != nil {
+			return nil, err
+		}
+		said[s.Name] = true
+	}
+	f.after = f.judge(records, f.now)
+	for _, name := range slices.Sorted(maps.Keys(f.after)) {
+		if !said[name] && f.after[name].Verdict == f.was(name) {
+			continue
+		}
+		more, err := f.dropIn(files, name)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, more...)
+	}
+	return changes, nil
+}
+
+// read reads the rules of the farm, and the words in memory.
+func (f *farmWords) read(files live.Files) error {
+	f.mu.Lock()
+	of := f.farms[f.farm]
+	if of == nil || of.farm == nil {
+		f.mu.Unlock()
+		return live.ErrNoFarm
+	}
+	f.before = maps.Clone(of.records)
+	f.mu.Unlock()
+	known, err := files.Farm(f.farm, of.farm.Backends[0].Name)
+	if err == nil {
+		f.rules = newRules(known, func() *farm.Reading { return files.Reading(f.farm) })
+	}
+	return err
+}
+
+// was returns the verdict in force about a backend.
+func (f *farmWords) was(backend string) health.Verdict {
+	if r, known := f.before[backend]; known {
+		return r.Verdict
+	}
+	return health.NewRecord().Verdict
+}
+
+// dropIn returns the changes for the drop-in of a backend's record.
+func (f *farmWords) dropIn(files live.Files, backend string) ([]source.Change, error) {
+	name, record := source.HealthDropIn(f.farm, backend), f.after[backend]
+	if record.Verdict.IsNeutral() {
+		return files.Remove(name)
+	}
+	dirs := files.Dirs()
+	return files.Replace(dirs[len(dirs)-1]+"/"+name, record.Text(backend, f.of(backend).percent))
+}
+
+// check returns why a backend takes clients in spite of the words, or nil.
+func (f *farmWords) check(farms []*farm.Farm) error {
+	i := slices.IndexFunc(farms, func(of *farm.Farm) bool { return of.Name == f.farm })
+	if i < 0 {
+		return fmt.Errorf("farm %s is not loaded: run farmc check", f.farm)
+	}
+	for _, b := range farms[i].Backends {
+		record, judged := f.after[b.Name]
+		if judged && !obeys(b, record.Verdict, f.of(b.Name)) {
+			return fmt.Errorf("backend %s: %w", b.Name, live.ErrOtherState)
+		}
+	}
+	return nil
+}
+
+// obeys reports whether a backend serves no more than the verdict says.
+func obeys(b farm.Backend, v health.Verdict, base baseWeight) bool {
+	switch {
+	case v.Down:
+		return b.State == farm.Down
+	case v.Percent == 0:
+		return b.State != farm.Up
+	case v.IsNeutral(), base.off:
+		return true
+	}
+	return b.Percent == v.PercentOf(base.percent)%100
+}
+
+// end keeps the words, if they are in force, and returns the new verdicts.
+func (f *farmWords) end(inForce bool) (out Judgements) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	of := f.farms[f.farm]
+	if of == nil {
+		return out
+	}
+	of.writing = max(of.writing-max(len(f.sayings), 1), 0)
+	if !inForce {
+		return out
+	}
+	for _, s := range f.sayings {
+		if r, judged := f.after[s.Name]; judged {
+			of.records[s.Name] = r
+		}
+	}
+	of.rules = f.rules
+	of.keepAll(f.after, f.now)
+	return f.judgements()
+}
+
+// judgements compares the verdicts before and after.
+func (f *farmWords) judgements() Judgements {
+	out := Judgements{Farm: f.farm}
+	for _, name := range slices.Sorted(maps.Keys(f.after)) {
+		r, was := f.after[name], f.was(name)
+		out.Panic, out.WasPanic = out.Panic || r.Verdict.Panic, out.WasPanic || was.Panic
+		out.Unhealthy += map[bool]int{false: 1}[r.Verdict.Healthy]
+		if r.Verdict != was {
+			out.Backends = append(out.Backends, Judged{name, r, was})
+		}
+	}
+	return out
+}
