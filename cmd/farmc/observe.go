@@ -160,5 +160,7 @@ func (s *apiServer) observe(e *live.Engine) {
 	e.Observer = s.observer
 	s.server.Health.Heard = func(w manage.Saying) { s.observer.metrics.HealthChecked(w.Farm, w.Name, w.Healthy) }
 	s.server.Health.Judged = s.judged
+	e.Records = s.server.Health.Records
+	s.reader.Remember(e.Records)
 	s.server.Events, s.server.Meter = s.observer.stream, s.observer.metrics
 }

@@ -59,6 +59,8 @@ type Engine struct {
 
 	Observer Observer // is told of loads, findings and bans; nil: none is
 
+	Records Records // what this process remembers of the health of backends; nil: the drop-ins alone
+
 	ReadOnly []string // paths of directories of farms that programs must not write to
 
 	FollowsNetwork bool // the caller calls ForgetRoutes when routes may have changed; no compilation asks before

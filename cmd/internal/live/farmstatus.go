@@ -79,11 +79,11 @@ type BanStatus struct {
 }
 
 // addFarms adds the farms in natural order.
-func (s *Status) addFarms(farms []*farm.Farm, sources *source.Files) {
+func (s *Status) addFarms(farms []*farm.Farm, sources *source.Files, remembered Records) {
 	files, records := filesByFarm(sources), healthIn(sources)
 	for _, f := range farms {
 		of := newFarmStatus(f)
-		of.addHealth(f, records)
+		of.addHealth(f, records, remembered.of(f.Name))
 		of.Files = append(of.Files, files[f.Name]...)
 		s.Farms = append(s.Farms, of)
 	}

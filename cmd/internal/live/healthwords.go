@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"time"
 
 	"farmc/cmd/internal/health"
 	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
+	"farmc/compiler/toml"
 )
 
 // A HealthWord is a word of a checker that takes a backend out, or part of its weight.
@@ -18,6 +18,18 @@ type HealthWord struct {
 	Weight  int    `json:"weight"` // percent of the weight that counts
 	Reason  string `json:"reason"`
 	Said    string `json:"said"` // RFC 3339
+	Took    string `json:"took"` // of the check, such as "12ms"; "": unknown
+	Next    string `json:"next"` // RFC 3339, time of the next check; "": unknown
+}
+
+// Records give the records of the backends of a farm that checkers speak about, by name.
+type Records func(farm string) map[string]health.Record
+
+func (r Records) of(farm string) map[string]health.Record {
+	if r == nil {
+		return nil
+	}
+	return r(farm)
 }
 
 // String is the word in a sentence, such as "unhealthy by probe-1: connection refused".
@@ -28,6 +40,9 @@ func (w HealthWord) String() string {
 	}
 	if w.Reason != "" {
 		out += ": " + w.Reason
+	}
+	if w.Took != "" {
+		out += " (" + w.Took + ")"
 	}
 	return out
 }
@@ -48,18 +63,33 @@ func wordsWithEffect(r health.Record) []HealthWord {
 	out := []HealthWord{}
 	for _, w := range r.Words {
 		if !w.Healthy || w.Percent < 100 {
-			out = append(out, HealthWord{w.By, w.Healthy, w.Percent, w.Reason, w.Said.UTC().Format(time.RFC3339)})
+			out = append(out, newHealthWord(w))
 		}
 	}
 	return out
 }
 
-// addHealth adds the health of the backends of a farm.
-func (s *FarmStatus) addHealth(f *farm.Farm, records map[string]health.Record) {
+func newHealthWord(w health.Word) HealthWord {
+	out := HealthWord{By: w.By, Healthy: w.Healthy, Weight: w.Percent, Reason: w.Reason, Said: formatTime(w.Said)}
+	if w.Took > 0 {
+		out.Took = toml.FormatDuration(w.Took)
+	}
+	if w.Next > 0 {
+		out.Next = formatTime(w.Said.Add(w.Next))
+	}
+	return out
+}
+
+// addHealth adds the health of the backends of a farm, from drop-ins, and from the memory of this process, which has
+// the last words.
+func (s *FarmStatus) addHealth(f *farm.Farm, stored, remembered map[string]health.Record) {
 	unhealthy, panics := 0, false
 	for i := range s.Backends {
 		b := &s.Backends[i]
-		r, known := records[source.HealthDropIn(s.Name, b.Name)]
+		r, known := remembered[b.Name]
+		if !known {
+			r, known = stored[source.HealthDropIn(s.Name, b.Name)]
+		}
 		if b.Health = wordsWithEffect(r); !known {
 			r = health.NewRecord()
 		}

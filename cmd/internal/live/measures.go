@@ -72,7 +72,7 @@ func (e *Engine) measure(ctx context.Context, s *Snapshot) (Measures, error) {
 	m.setPending(s.last, s.files, "")
 	m.Agree = m.Rules == RulesLoaded && len(m.Pending)+len(m.Faults) == 0
 	farms := s.loaded.script.Farms
-	m.addFarms(farms, s.loaded.sources)
+	m.addFarms(farms, s.loaded.sources, e.Records)
 	if m.Rules.countersValid() {
 		err = errors.Join(e.readCounts(ctx, &m.Status, s.loaded.script, ""), e.readHeldBack(ctx, &m.Status, farms),
 			countConnections(ctx, &m.Status, farms), e.countPersistent(ctx, &m, farms))

@@ -53,6 +53,9 @@ func NewReader(e *Engine) *Reader {
 	return &Reader{engine: &own, meter: &meter, turns: make(chan struct{}, readerTurns), checks: make(chan struct{}, 1)}
 }
 
+// Remember has the reader tell what this process remembers of the health of backends. It comes before the first use.
+func (r *Reader) Remember(records Records) { r.engine.Records, r.meter.Records = records, records }
+
 // Publish makes a snapshot the current one. A nil snapshot changes nothing.
 func (r *Reader) Publish(s *Snapshot) {
 	if s != nil {

@@ -130,7 +130,7 @@ func (e *Engine) statusOf(
 		}
 		farms = []*farm.Farm{f}
 	}
-	s.addFarms(farms, c.sources)
+	s.addFarms(farms, c.sources, e.Records)
 	s.addSources(farms, last.Routes)
 	return s, e.readKernel(ctx, &s, c, farms, name)
 }
@@ -140,7 +140,7 @@ func (e *Engine) farmStatus(
 	ctx context.Context, last statedir.LastLoad, c *compilation, f *farm.Farm,
 ) (FarmStatus, error) {
 	s, farms := newStatus(), []*farm.Farm{f}
-	s.addFarms(farms, c.sources)
+	s.addFarms(farms, c.sources, e.Records)
 	var err error
 	if s.Rules, err = e.rules(ctx, last); err != nil {
 		return s.Farms[0], err

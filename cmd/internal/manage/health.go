@@ -154,6 +154,16 @@ func (h *Health) Words(b Backend, now time.Time) (health.Record, error) {
 	return h.farm(farms, b.Farm, now).record(b.Name), nil
 }
 
+// Records returns the records of the backends of a farm that checkers speak about, by name.
+func (h *Health) Records(farm string) map[string]health.Record {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f := h.farms[farm]; f != nil {
+		return maps.Clone(f.records)
+	}
+	return nil
+}
+
 // A batch is words about farms on their way to one load.
 type batch struct {
 	*Health

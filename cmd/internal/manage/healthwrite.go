@@ -124,6 +124,9 @@ func obeys(b farm.Backend, v health.Verdict, base baseWeight) bool {
 	return b.Percent == v.PercentOf(base.percent)%100
 }
 
+// retryPause is the time to the next judgement of a farm whose verdicts could not be loaded.
+const retryPause = 5 * time.Second
+
 // end keeps the words, if they are in force, and returns the new verdicts.
 func (f *farmWords) end(inForce bool) (out Judgements) {
 	f.mu.Lock()
@@ -133,6 +136,9 @@ func (f *farmWords) end(inForce bool) (out Judgements) {
 		return out
 	}
 	of.writing = max(of.writing-max(len(f.sayings), 1), 0)
+	if !inForce && len(f.sayings) == 0 {
+		of.next = f.now.Add(retryPause)
+	}
 	if !inForce {
 		return out
 	}
