@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"sync"
@@ -66,6 +67,13 @@ func (r *Reading) Without(dropIn func(path string) bool) *Farm {
 	files := r.files
 	files.dropIns = slices.DeleteFunc(slices.Clone(files.dropIns), func(f file) bool { return dropIn(f.path) })
 	return parseFarm(files, nil, &diag.Diagnostics{})
+}
+
+// Mentions reports whether the farm's file or one of its drop-ins has a word, apart from some drop-ins.
+func (r *Reading) Mentions(word string, except func(path string) bool) bool {
+	return bytes.Contains(r.files.main.text, []byte(word)) || slices.ContainsFunc(r.files.dropIns, func(f file) bool {
+		return !except(f.path) && bytes.Contains(f.text, []byte(word))
+	})
 }
 
 // KeyAt gives the dotted path of the key at a place in one of the farm's files, or "".

@@ -9,12 +9,13 @@ import (
 type Member struct {
 	Record
 	Rules
-	Off bool // the farm's files take it out
+	Off  bool // the farm's files take it out
+	Base int  // how much of the weight counts by the files, in percent
 }
 
 // Judge judges all backends of a farm, and returns their records by name. If fewer backends than the share in percent
-// are healthy, all serve that the files let serve: the checker is more likely wrong than so many backends. The share 0
-// has no such rule.
+// are healthy, no word takes a backend out: the checker is more likely wrong than so many backends. Backends that the
+// files take out do not count. The share 0 has no such rule.
 func Judge(members map[string]Member, share int, now time.Time) map[string]Record {
 	out := make(map[string]Record, len(members))
 	total, healthy := 0, 0
@@ -27,9 +28,13 @@ func Judge(members map[string]Member, share int, now time.Time) map[string]Recor
 	}
 	if healthy*100 < share*total {
 		for name, r := range out {
-			if !members[name].Off {
-				out[name] = r.panicking(members[name].Rules, now)
-			}
+			out[name] = r.panicking(members[name].Rules, now)
+		}
+	}
+	for name, r := range out {
+		if !r.Verdict.Down && !r.Verdict.IsNeutral() {
+			r.Verdict.Base = members[name].Base
+			out[name] = r
 		}
 	}
 	return out

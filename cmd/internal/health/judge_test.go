@@ -64,7 +64,7 @@ func farm(unhealthy, healthy int) map[string]Member {
 	for i := range unhealthy + healthy {
 		r := NewRecord()
 		r.Words = []Word{word("a", i >= unhealthy, 100, 0, 0)}
-		out[fmt.Sprintf("b%d", i)] = Member{Record: r}
+		out[fmt.Sprintf("b%d", i)] = Member{Record: r, Base: 100}
 	}
 	return out
 }
@@ -92,8 +92,9 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// TestPanicLeavesTheFilesAlone: backends that files take out do not count, and stay out.
-func TestPanicLeavesTheFilesAlone(t *testing.T) {
+// TestPanicCountsNoBackendThatIsOut: backends that files take out do not count. No word takes them out as well, so a
+// drain keeps its connections.
+func TestPanicCountsNoBackendThatIsOut(t *testing.T) {
 	members := farm(3, 1)
 	for _, name := range []string{"b0", "b1"} {
 		m := members[name]
@@ -103,7 +104,7 @@ func TestPanicLeavesTheFilesAlone(t *testing.T) {
 	if got := Judge(members, 50, now); got["b2"].Verdict.Panic || !got["b2"].Verdict.Down {
 		t.Errorf("one of two is half of them: %+v", got["b2"].Verdict)
 	}
-	if got := Judge(members, 51, now); !got["b2"].Verdict.Panic || !got["b0"].Verdict.Down || got["b0"].Verdict.Panic {
+	if got := Judge(members, 51, now); !got["b2"].Verdict.Panic || got["b0"].Verdict.IsOut() {
 		t.Errorf("%+v and %+v", got["b2"].Verdict, got["b0"].Verdict)
 	}
 }
@@ -127,6 +128,20 @@ func TestNoSlowStartAfterPanic(t *testing.T) {
 	judge(now.Add(time.Second))
 	if b := members["b0"]; !b.Verdict.IsNeutral() || !b.Rising.IsZero() || !b.Since.Equal(now.Add(time.Second)) {
 		t.Errorf("%+v", b.Record)
+	}
+}
+
+// TestPanicEndsASlowStart: a healthy backend takes no less than the unhealthy ones beside it.
+func TestPanicEndsASlowStart(t *testing.T) {
+	members := farm(2, 1)
+	b := members["b2"]
+	b.Rising, b.Rules = now.Add(-time.Second), Rules{SlowStart: time.Minute}
+	members["b2"] = b
+	if got := Judge(members, 30, now)["b2"].Verdict.Percent; got != 10 {
+		t.Fatalf("without a panic it has %d %%", got)
+	}
+	if got := Judge(members, 50, now)["b2"]; !got.Verdict.IsNeutral() || !got.Rising.IsZero() {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -215,14 +230,17 @@ func TestTextKeepsTheRecord(t *testing.T) {
 	words := []Word{word("probe-1", false, 100, 0, 30), word("probe-2", true, 55, 0, 0)}
 	words[0].Took, words[0].Next = 12*time.Millisecond, 2*time.Second
 	words[0].Reason = "\"]\n[backends.b2]\nstate = 'down'\n# word {\"by\":\"x\"}\x7f\u2028"
-	for _, v := range []Verdict{{Down: true}, {}, {Healthy: true, Percent: 55}, {Percent: 100, Panic: true}, neutral} {
+	for _, v := range []Verdict{
+		{Down: true}, {Base: 100}, {Healthy: true, Percent: 55, Base: 100}, {Percent: 100, Panic: true, Base: 100},
+		{Percent: 100, Panic: true}, {Percent: 100, Panic: true, Base: 50}, {Healthy: true, Percent: 10, Base: 50},
+	} {
 		r := Record{Words: words, Verdict: v, Since: now, Rising: now.Add(-time.Second)}
-		if got := Parse(r.Text("b1", 100)); !reflect.DeepEqual(got, r) {
+		if got := Parse(r.Text("b1")); !reflect.DeepEqual(got, r) {
 			t.Errorf("got %+v, want %+v", got, r)
 		}
 	}
 	words[0].Reason = "503, expected \"200\" # or \\ 'ok'"
-	if text := (Record{Words: words}).Text("b1", 100); !toml.OnlyStates(text) {
+	if text := (Record{Words: words}).Text("b1"); !toml.OnlyStates(text) {
 		t.Errorf("%q sets more than a state", text)
 	}
 }
@@ -230,10 +248,17 @@ func TestTextKeepsTheRecord(t *testing.T) {
 // TestTextKeepsTheWeightOfOtherFiles: the drop-in replaces the weight of other files, so it has both.
 func TestTextKeepsTheWeightOfOtherFiles(t *testing.T) {
 	for _, test := range []struct{ verdict, base, want int }{
-		{100, 50, 50}, {10, 50, 5}, {1, 1, 1}, {0, 50, 0}, {50, 0, 0},
+		{100, 50, 100}, {60, 50, 30}, {10, 50, 5}, {1, 1, 1}, {0, 50, 0}, {50, 0, 0},
 	} {
-		r := Record{Verdict: Verdict{Healthy: true, Percent: test.verdict}}
-		if got := Parse(r.Text("b1", test.base)).Verdict.Percent; got != test.want {
+		r := NewRecord()
+		r.Verdict.Percent = test.verdict
+		r.Words = []Word{word("a", true, test.verdict, 0, 0)}
+		judged := Judge(map[string]Member{"b1": {Record: r, Base: test.base}}, 0, now)["b1"]
+		got := judged.Verdict.Weight()
+		if test.verdict == 100 {
+			got = 100 // the drop-in goes
+		}
+		if got != test.want {
 			t.Errorf("%d %% of %d %%: got %d", test.verdict, test.base, got)
 		}
 	}

@@ -23,6 +23,8 @@ type Verdict struct {
 	Down    bool
 	Percent int  // of the weight that counts, 0 to 100; 0: the backend drains
 	Panic   bool // it is unhealthy and serves, because too few backends of its farm are healthy
+
+	Base int // percent of the weight that the other files let count; 0 if nothing depends on it
 }
 
 // neutral changes nothing about a backend.

@@ -23,6 +23,7 @@ type storedRecord struct {
 	Panic   bool      `json:"panic,omitzero"`
 	Since   time.Time `json:"since,omitzero"`
 	Rising  time.Time `json:"rising,omitzero"` // begin of the slow start
+	Base    int       `json:"base,omitzero"`
 }
 
 // A storedWord is a word in a drop-in.
@@ -37,14 +38,13 @@ type storedWord struct {
 	Next    string    `json:"next,omitzero"`
 }
 
-// Text returns the drop-in of a record, with the record and its words in comments. Base is how much of the weight
-// counts by the other files, in percent. The name is that of a backend that exists, so it needs no quotes. JSON has no
-// line breaks, and words have only printable characters.
-func (r Record) Text(backend string, base int) []byte {
+// Text returns the drop-in of a record, with the record and its words in comments. The name is that of a backend that
+// exists, so it needs no quotes. JSON has no line breaks, and words have only printable characters.
+func (r Record) Text(backend string) []byte {
 	var out strings.Builder
 	out.WriteString(head)
 	v := r.Verdict
-	line(&out, recordLine, storedRecord{v.Healthy, v.Panic, stored(r.Since), stored(r.Rising)})
+	line(&out, recordLine, storedRecord{v.Healthy, v.Panic, stored(r.Since), stored(r.Rising), v.Base})
 	for _, w := range r.Words {
 		line(&out, wordLine, storedWord{w.By, w.Healthy, w.Percent, w.Reason, period(w.For), stored(w.Said),
 			period(w.Took), period(w.Next)})
@@ -53,18 +53,18 @@ func (r Record) Text(backend string, base int) []byte {
 	if v.Down {
 		out.WriteString("state = \"down\"\n")
 	} else {
-		fmt.Fprintf(&out, "weight-percent = %d\n", v.PercentOf(base))
+		fmt.Fprintf(&out, "weight-percent = %d\n", v.Weight())
 	}
 	return []byte(out.String())
 }
 
-// PercentOf is how much of the weight counts after the verdict, if so much counts by other files. Only nothing becomes
-// nothing, because nothing drains.
-func (v Verdict) PercentOf(base int) int {
-	if v.Percent == 0 || base == 0 {
+// Weight is how much of the weight counts by the verdict and the files, in percent. Only nothing becomes nothing,
+// because nothing drains.
+func (v Verdict) Weight() int {
+	if v.Percent == 0 || v.Base == 0 {
 		return 0
 	}
-	return max(v.Percent*base/100, 1)
+	return max(v.Percent*v.Base/100, 1)
 }
 
 func line(out *strings.Builder, beginning string, value any) {
@@ -95,6 +95,7 @@ func period(d time.Duration) string {
 func Parse(text []byte) Record {
 	r := NewRecord()
 	var s *storedRecord
+	weight := 100
 	for l := range strings.Lines(string(text)) {
 		l = strings.TrimSpace(l)
 		if rest, isRecord := strings.CutPrefix(l, recordLine); isRecord && json.Unmarshal([]byte(rest), &s) != nil {
@@ -104,17 +105,32 @@ func Parse(text []byte) Record {
 			r.addWord(rest)
 		}
 		if percent, isWeight := strings.CutPrefix(l, "weight-percent = "); isWeight {
-			r.Verdict.Percent, _ = strconv.Atoi(percent)
+			weight, _ = strconv.Atoi(percent)
 		}
 		if l == `state = "down"` {
-			r.Verdict.Down, r.Verdict.Percent = true, 0
+			r.Verdict.Down = true
 		}
 	}
-	r.Verdict.Healthy = !r.Verdict.Down
-	if s != nil {
-		r.Since, r.Rising, r.Verdict.Healthy, r.Verdict.Panic = s.Since, s.Rising, s.Healthy, s.Panic
+	if s == nil {
+		s = &storedRecord{Healthy: !r.Verdict.Down, Base: 100}
+	}
+	r.Since, r.Rising, r.Verdict.Healthy, r.Verdict.Panic = s.Since, s.Rising, s.Healthy, s.Panic
+	if r.Verdict.Percent = weight; r.Verdict.Down {
+		r.Verdict.Percent = 0
+	}
+	if !r.Verdict.IsNeutral() && !r.Verdict.Down {
+		r.Verdict.Base = s.Base
+		r.Verdict.Percent = percentOf(weight, s.Base)
 	}
 	return r
+}
+
+// percentOf is how much of the base a weight is, to which Weight rounded down.
+func percentOf(weight, base int) int {
+	if base == 0 {
+		return 100
+	}
+	return min((weight*100+base-1)/base, 100)
 }
 
 func (r *Record) addWord(text string) {

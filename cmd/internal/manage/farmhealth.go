@@ -24,7 +24,7 @@ type farmHealth struct {
 // rules are the keys of [health] of a farm, and the states of its backends in its files.
 type rules struct {
 	farm *farm.Farm            // that they are of
-	base map[string]baseWeight // nil: the farm has no rule that asks for it
+	base map[string]baseWeight // nil: no file sets a weight in percent, and no rule asks for states in files
 }
 
 // A baseWeight is how much of a backend's weight counts by files other than the drop-in of its health.
@@ -72,11 +72,9 @@ func (f *farmHealth) record(backend string) health.Record {
 // newRules returns the rules of a farm. Files gives the reading of its files, or nil.
 func newRules(f *farm.Farm, files func() *farm.Reading) rules {
 	r := rules{farm: f}
-	if r.panic() == 0 && !slices.ContainsFunc(f.Backends, startsSlowly(f)) {
-		return r
-	}
 	reading := files()
-	if reading == nil {
+	if reading == nil || r.panic() == 0 && !slices.ContainsFunc(f.Backends, startsSlowly(f)) &&
+		!reading.Mentions("weight-percent", source.IsHealthDropIn) {
 		return r
 	}
 	plain := reading.Without(source.IsHealthDropIn)
@@ -85,13 +83,21 @@ func newRules(f *farm.Farm, files func() *farm.Reading) rules {
 	}
 	r.base = map[string]baseWeight{}
 	for _, b := range plain.Backends {
-		percent := b.Percent
-		if percent == 0 {
-			percent = 100
-		}
-		r.base[b.Name] = baseWeight{percent, b.State != farm.Up}
+		r.base[b.Name] = newBaseWeight(b)
 	}
 	return r
+}
+
+// newBaseWeight returns the weight of a backend by its files. A drain can be a weight of nothing, which a drop-in of a
+// verdict must not replace.
+func newBaseWeight(b farm.Backend) baseWeight {
+	switch {
+	case b.State == farm.Drain:
+		return baseWeight{off: true}
+	case b.Percent == 0:
+		return baseWeight{100, b.State != farm.Up}
+	}
+	return baseWeight{b.Percent, b.State != farm.Up}
 }
 
 // startsSlowly returns a function that reports whether the weight of a recovered backend of the farm rises slowly.
@@ -123,8 +129,8 @@ func (r rules) members(records map[string]health.Record) map[string]health.Membe
 			record = health.NewRecord()
 		}
 		of := r.farm.HealthOf(b)
-		out[b.Name] = health.Member{Record: record, Off: r.of(b.Name).off, Rules: health.Rules{Agree: of.Agree,
-			Drain: of.OnFail == farm.Drain, Forget: of.OnSilence == farm.SilenceUp, SlowStart: of.SlowStart}}
+		out[b.Name] = health.Member{Record: record, Off: r.of(b.Name).off,
+			Base: r.of(b.Name).percent, Rules: health.Rules{Agree: of.Agree, Drain: of.OnFail == farm.Drain, Forget: of.OnSilence == farm.SilenceUp, SlowStart: of.SlowStart}}
 	}
 	return out
 }

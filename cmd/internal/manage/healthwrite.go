@@ -93,7 +93,7 @@ func (f *farmWords) dropIn(files live.Files, backend string) ([]source.Change, e
 		return files.Remove(name)
 	}
 	dirs := files.Dirs()
-	return files.Replace(dirs[len(dirs)-1]+"/"+name, record.Text(backend, f.of(backend).percent))
+	return files.Replace(dirs[len(dirs)-1]+"/"+name, record.Text(backend))
 }
 
 // check returns why a backend takes clients in spite of the words, or nil.
@@ -104,7 +104,7 @@ func (f *farmWords) check(farms []*farm.Farm) error {
 	}
 	for _, b := range farms[i].Backends {
 		record, judged := f.after[b.Name]
-		if judged && !obeys(b, record.Verdict, f.of(b.Name)) {
+		if judged && !obeys(b, record.Verdict, f.of(b.Name).off) {
 			return fmt.Errorf("backend %s: %w", b.Name, live.ErrOtherState)
 		}
 	}
@@ -112,16 +112,16 @@ func (f *farmWords) check(farms []*farm.Farm) error {
 }
 
 // obeys reports whether a backend serves no more than the verdict says.
-func obeys(b farm.Backend, v health.Verdict, base baseWeight) bool {
+func obeys(b farm.Backend, v health.Verdict, off bool) bool {
 	switch {
 	case v.Down:
 		return b.State == farm.Down
 	case v.Percent == 0:
 		return b.State != farm.Up
-	case v.IsNeutral(), base.off:
+	case v.IsNeutral(), off:
 		return true
 	}
-	return b.Percent == v.PercentOf(base.percent)%100
+	return b.Percent == v.Weight()%100
 }
 
 // retryPause is the time to the next judgement of a farm whose verdicts could not be loaded.
