@@ -130,9 +130,14 @@ func (r rules) members(records map[string]health.Record) map[string]health.Membe
 		}
 		of := r.farm.HealthOf(b)
 		out[b.Name] = health.Member{Record: record, Off: r.of(b.Name).off,
-			Base: r.of(b.Name).percent, Rules: health.Rules{Agree: of.Agree, Drain: of.OnFail == farm.Drain, Forget: of.OnSilence == farm.SilenceUp, SlowStart: of.SlowStart}}
+			Base: r.of(b.Name).percent, Rules: newRulesOf(of)}
 	}
 	return out
+}
+
+func newRulesOf(h farm.Health) health.Rules {
+	return health.Rules{Agree: h.Agree, Drain: h.OnFail == farm.Drain, Forget: h.OnSilence == farm.SilenceUp,
+		SlowStart: h.SlowStart}
 }
 
 func (r rules) panic() int {
