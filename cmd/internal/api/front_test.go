@@ -57,7 +57,7 @@ func TestFrontAnswersTheSame(t *testing.T) {
 		"guesses": TestGuessesAreSlowedAndLogged, "root": TestRootNeedsNoKey,
 		"farm": TestFarm, "farm ETag": TestFarmETag, "farms ETag": TestFarmsETag, "backend": TestBackend,
 		"faults": TestFarmsWithFaults,
-		"farms": TestListFarms, "script": TestScript, "lists": TestLists, "check": TestCheckFindsAllFaults,
+		"farms":  TestListFarms, "script": TestScript, "lists": TestLists, "check": TestCheckFindsAllFaults,
 		"check refuses": TestCheckRefusesDocuments, "check accepts": TestCheckAcceptsFarms,
 		"injections": TestCheckInjections, "paths": TestPaths, "methods": TestMethods,
 		"content types": TestContentTypes, "bodies": TestBodies, "large bodies": TestLargeBodies,
