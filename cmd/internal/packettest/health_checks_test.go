@@ -82,6 +82,37 @@ func TestCheckerStandsStill(t *testing.T) {
 	b.end()
 }
 
+// TestCheckerWithoutNetwork: the network of the checker alone is gone, so all backends fail at once. The farms panic:
+// all backends serve, no connection fails, and the status says so first.
+func TestCheckerWithoutNetwork(t *testing.T) {
+	t.Parallel()
+	b := newChecked(t)
+	arrivals := startArrivals(b, "192.0.2.1:80")
+	began := time.Now()
+	must(t, runOn{"balancer", `nft add table inet block
+		nft add chain inet block out { type filter hook output priority 0 ; }
+		nft add rule inet block out ip daddr 10.2.0.0/24 tcp dport 8085 drop`}.do(b.testbed))
+	b.awaitWords(false)
+	time.Sleep(500 * time.Millisecond)
+	if first, _, _ := strings.Cut(b.status(), "\n"); !strings.Contains(first, "panic") {
+		t.Errorf("the status begins with %q", first)
+	}
+	must(t, request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:8085": 1, "b2:8085": 1, "b3:8085": 1}, times: 60,
+		sees: "balancer"}.do(b.testbed))
+	must(t, runOn{"balancer", "nft delete table inet block"}.do(b.testbed))
+	b.awaitWords(true)
+	arrivals.stop("farmc", began)
+	for _, one := range arrivals.had {
+		if one.err != nil {
+			t.Fatalf("a connection failed %s after the network of the checker: %v", one.began.Sub(began), one.err)
+		}
+	}
+	if text := b.status(); strings.Contains(text, "panic") {
+		t.Errorf("the status is at the end\n%s", text)
+	}
+	b.end()
+}
+
 // sameWord watches the word about b1 for a second. The word of a time stays, without a load.
 func (b *checked) sameWord(after string, word time.Time) {
 	b.t.Helper()

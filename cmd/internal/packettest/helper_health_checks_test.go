@@ -29,7 +29,7 @@ type checked struct {
 }
 
 const checkedBackends = `
-	health = { type = "tcp", interval = "200ms", rise = 2, fall = 2 }
+	health = { type = "tcp", interval = "200ms", rise = 2, fall = 2, panic = "50%" }
 	backends.b1 = { address = "10.2.0.11", port = 8085 }
 	backends.b2 = { address = "10.2.0.12", port = 8085 }
 	backends.b3 = { address = "10.2.0.13", port = 8085 }
@@ -265,19 +265,47 @@ func (b *checked) startHAProxy() *arrivals {
 
 // hasWord returns an error if farmc watch has no word about a backend.
 func hasWord(socket, farm, backend string) error {
+	healthy, err := wordOf(socket, farm, backend)
+	if err == nil && healthy == nil {
+		err = fmt.Errorf("no word about backend %s of farm %s", backend, farm)
+	}
+	return err
+}
+
+// wordOf returns whether a backend is healthy by the first word about it; nil: there is no word.
+func wordOf(socket, farm, backend string) (healthy *bool, err error) {
 	c := unixClient(socket)
 	defer c.CloseIdleConnections()
 	answer, err := c.Get("http://farmc/v1/farms/" + farm + "/backends/" + backend + "/health")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer answer.Body.Close()
-	var document struct{ Words []struct{ By string } }
-	if err := json.NewDecoder(answer.Body).Decode(&document); err != nil {
-		return err
+	var document struct{ Words []struct{ Healthy bool } }
+	err = json.NewDecoder(answer.Body).Decode(&document)
+	if err != nil || len(document.Words) == 0 {
+		return nil, err
 	}
-	if len(document.Words) == 0 {
-		return fmt.Errorf("no word about backend %s of farm %s", backend, farm)
-	}
-	return nil
+	return &document.Words[0].Healthy, nil
+}
+
+// awaitWords waits until the words about all backends say the same.
+func (b *checked) awaitWords(healthy bool) {
+	b.t.Helper()
+	must(b.t, eventually{stepFunc(func(*testbed) error {
+		for _, backend := range []string{"b1", "b2", "b3"} {
+			if word, err := wordOf(b.socket, "web", backend); err != nil || word == nil || *word != healthy {
+				return fmt.Errorf("the word about %s is not yet %t: %w", backend, healthy, err)
+			}
+		}
+		return nil
+	})}.do(b.testbed))
+}
+
+// status is the output of farmc status.
+func (b *checked) status() string {
+	b.t.Helper()
+	out, err := b.Balancer.Run(b.ctx, "", b.program, "status", "--dir", b.dir, "--dir", b.run, "--state-dir", b.state)
+	must(b.t, err)
+	return out
 }
