@@ -110,7 +110,8 @@ func (k referenceKey) uncommented(lines []string, mode string) string {
 	}
 	need := needs[k.key]
 	if mode != "" {
-		need = strings.NewReplacer(`mode = "dsr"`, "", `mode = "dnat"`, "").Replace(need) + "\nmode = \"" + mode + "\""
+		need = strings.NewReplacer(`mode = "dsr"`, "", `mode = "dnat"`, "").Replace(need) +
+			"\nmode = \"" + mode + "\""
 	}
 	if (strings.Contains(need, "dsr") || strings.Contains(lines[k.line], `"dsr"`)) && k.key != "interfaces" {
 		need += "\ninterfaces = \"eth0\""
