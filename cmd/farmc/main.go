@@ -27,7 +27,8 @@ func start(stderr io.Writer) int {
 		// Nearly all allocations of a compilation live until its end: a quarter less time for a quarter more memory.
 		debug.SetGCPercent(200)
 		if os.Getenv("GOMEMLIMIT") == "" {
-			debug.SetMemoryLimit(700 << 20) // beyond, memory is collected at once: the largest farms take less than 1 GB
+			// Beyond, memory is collected at once: the largest farms take less than 1 GB.
+			debug.SetMemoryLimit(700 << 20)
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

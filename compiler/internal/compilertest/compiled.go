@@ -20,7 +20,7 @@ import (
 func Compiled(t testing.TB, dirs ...farm.Dir) *ruleset.Script {
 	t.Helper()
 	script, told := compiler.Compile(dirs)
-	if script == nil || len(told) > 0 {
+	if script == nil || told.Faulty() {
 		var files strings.Builder
 		for _, d := range dirs {
 			if m, ok := d.FS.(fstest.MapFS); ok {
