@@ -121,7 +121,7 @@ var hostile = []string{
 	"10/second; drop", "1m; drop", "0x10/0xff drop", "0-3; drop", "ftp\"", "eth0\" }", "02:00:00:00:00:01; drop",
 	`wub;drop`, `wub{`, `wub}`, `wub#`, `wub"`, `wub\`, "wub\t",
 	`wub/ip4`, `wub:80`, `wub@x`, `wub$`, `wub,`, `wub|`, `wub=`,
-	strings.Repeat("a", 49),
+	strings.Repeat("a", 97),
 	strings.Repeat("web", 1000),
 	strings.Repeat("(", 100000),
 	"include \"/etc/shadow\"",

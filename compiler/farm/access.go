@@ -84,7 +84,7 @@ func readClients(t *toml.Table, key string, lists map[string]*AddressList) Clien
 		p.words = append(p.words, w.Text)
 		name, isList := strings.CutPrefix(w.Text, "@")
 		switch {
-		case isList && !NamesFarm(name):
+		case isList && !IsName(name):
 			t.Fault(w.Place, NamingRule, "%s: %q can't be the name of a list", key, name)
 		case isList && lists[name] == nil:
 			t.Fault(w.Place, "a list is a file beside the farms: "+name+".list", "%s: there is no list %s", key, name)

@@ -54,36 +54,18 @@ const (
 	maxFarmsSize = 16 << 20
 )
 
-// NamingRule is the rule for names of farms and lists. nft cannot quote names, so they have to be plain.
-const NamingRule = "a name is a letter, then letters, digits, '-', '_' and '.', 48 at most"
+// NamingRule is the rule for names of farms, lists, backends and drop-ins. nft cannot quote names, so they have to be
+// plain. Drop-ins are merged in the order of their names, so names such as "50-drain" are common.
+const NamingRule = "a name is a letter or a digit, then letters, digits, '-', '_' and '.', 96 at most"
 
-// The rules for names of backends and drop-ins.
-const (
-	backendNamingRule = "a name is a letter, then letters, digits, '-' and '_', 48 at most"
-	dropInNamingRule  = "a name is a letter or a digit, then letters, digits, '-', '_' and '.', 48 at most"
-)
+// longestName is how many characters a name has at most. A comment of nft holds 128, the name of an object 255.
+const longestName = 96
 
-// NamesFarm reports whether a farm, or a list, can have the name.
-func NamesFarm(name string) bool { return isName(name, "_.-") }
-
-// namesDropIn reports whether a drop-in can have the name: that of a farm, or one that begins with a digit, as in
-// "50-drain", because drop-ins are merged in the order of their names.
-func namesDropIn(name string) bool {
-	digits := len(name) - len(strings.TrimLeft(name, "0123456789"))
-	return digits > 0 && len(name) <= longestName && (digits == len(name) || isName("x"+name[digits:], "_.-"))
-}
-
-// namesBackend reports whether a backend can have the name.
-func namesBackend(name string) bool { return isName(name, "_-") }
-
-// longestName is how many characters a name has at most.
-const longestName = 48
-
-// isName reports whether a name is a letter and then letters, digits and these marks.
-func isName(name, marks string) bool {
+// IsName reports whether a farm, a list, a backend or a drop-in can have the name.
+func IsName(name string) bool {
 	for i, c := range []byte(name) {
 		switch letter := 'a' <= c|0x20 && c|0x20 <= 'z'; {
-		case letter, i > 0 && '0' <= c && c <= '9', i > 0 && strings.IndexByte(marks, c) >= 0:
+		case letter, '0' <= c && c <= '9', i > 0 && strings.IndexByte("_.-", c) >= 0:
 		default:
 			return false
 		}
@@ -137,7 +119,7 @@ func Names(dirs []Dir) []string {
 	}
 	var names []string
 	for _, f := range top.named(".toml") {
-		if name := strings.TrimSuffix(f.name, ".toml"); NamesFarm(name) {
+		if name := strings.TrimSuffix(f.name, ".toml"); IsName(name) {
 			names = append(names, name)
 		}
 	}
@@ -153,7 +135,7 @@ func Incomplete(dirs []Dir) []string {
 	for _, d := range dirs {
 		entries, _ := fs.ReadDir(d.FS, ".")
 		for _, e := range entries {
-			if name, ok := strings.CutSuffix(e.Name(), incompleteEnding); ok && NamesFarm(name) {
+			if name, ok := strings.CutSuffix(e.Name(), incompleteEnding); ok && IsName(name) {
 				out = append(out, path.Join(d.Path, e.Name()))
 			}
 		}
@@ -390,17 +372,13 @@ func sizeOf(files []file) (n int) {
 }
 
 func wellNamed(f file, kind string, faults *diag.Diagnostics) bool {
-	hint := NamingRule
-	if kind == "drop-in" {
-		hint = dropInNamingRule
-	}
-	if NamesFarm(f.name) || kind == "drop-in" && namesDropIn(f.name) {
+	if IsName(f.name) {
 		return true
 	}
 	*faults = append(*faults, diag.Diagnostic{
 		Place:   diag.Place{File: f.path},
 		Message: fmt.Sprintf("%q can't be the name of a %s", f.name, kind),
-		Hint:    hint,
+		Hint:    NamingRule,
 	})
 	return false
 }

@@ -81,7 +81,7 @@ func TestRead(t *testing.T) {
 		{"mask-of-a-drop-in", []tree{{"web.toml": "a", "web.toml.d/x.toml": "b", "web.toml.d/y.toml": "c"},
 			{"web.toml.d/x.toml": "-> /dev/null"}},
 			"web: 1/web.toml=a 1/web.toml.d/y.toml=c"},
-		{"mask-of-a-faulty-name", []tree{{"1.toml": "-> /dev/null"}}, ""},
+		{"mask-of-a-faulty-name", []tree{{"-1.toml": "-> /dev/null"}}, ""},
 		{"link-to-a-link-to-null-is-no-mask", []tree{{"web.toml": "-> null", "null": "-> /dev/null"}},
 			"1/web.toml: can't be read: not a regular file"},
 
@@ -115,10 +115,10 @@ func TestRead(t *testing.T) {
 		{"farm-that-cannot-be-read-has-no-orphans", []tree{{"web.toml/x": "a", "web.toml.d/x.toml": "b"}},
 			"1/web.toml: can't be read: not a regular file"},
 
-		{"name", []tree{{"1.toml": "a", "a b.list": "b"}},
-			"1/1.toml: \"1\" can't be the name of a farm\n1/a b.list: \"a b\" can't be the name of a list"},
-		{"longest-name", []tree{{strings.Repeat("a", 48) + ".toml": "a"}},
-			strings.Repeat("a", 48) + ": 1/" + strings.Repeat("a", 48) + ".toml=a"},
+		{"name", []tree{{"-1.toml": "a", "a b.list": "b"}},
+			"1/-1.toml: \"-1\" can't be the name of a farm\n1/a b.list: \"a b\" can't be the name of a list"},
+		{"longest-name", []tree{{strings.Repeat("a", 96) + ".toml": "a"}},
+			strings.Repeat("a", 96) + ": 1/" + strings.Repeat("a", 96) + ".toml=a"},
 		{"name-with-dots", []tree{{"www.example.org.toml": "a", "a.toml.toml": "b"}},
 			"a.toml: 1/a.toml.toml=b\nwww.example.org: 1/www.example.org.toml=a"},
 		{"names-differ-by-case", []tree{{"web.toml": "a"}, {"WEB.toml": "b"}},
@@ -254,7 +254,7 @@ func TestReadTooBig(t *testing.T) {
 // TestFarmsOfFaultyNameHaveNoOrphans: one fault is enough.
 func TestFarmsOfFaultyNameHaveNoOrphans(t *testing.T) {
 	var told diag.Diagnostics
-	new(Cache).Read([]Dir{{FS: fstest.MapFS{"1.toml": {Data: []byte("a")}, "1.toml.d/x.toml": {Data: []byte("b")}}}},
+	new(Cache).Read([]Dir{{FS: fstest.MapFS{"-1.toml": {Data: []byte("a")}, "-1.toml.d/x.toml": {Data: []byte("b")}}}},
 		&told)
 	if len(told) != 1 {
 		t.Error(list(told))

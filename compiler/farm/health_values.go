@@ -214,7 +214,7 @@ func readFilePath(text string) (fault, hint string) {
 
 // readProgram takes the name of a file in ChecksDir. A path or arguments would let the author of a farm run commands.
 func readProgram(text string) (fault, hint string) {
-	if !namesDropIn(text) && !isName(text, "_.-") {
+	if !IsName(text) {
 		return "is not the name of a program", "the name of a file in " + ChecksDir + ", without a path and arguments"
 	}
 	return "", ""

@@ -56,14 +56,15 @@ type LogEvent struct {
 // InlineList stands for the networks that a farm denies without a list.
 const InlineList = "inline"
 
-// LogPrefix gives the text that a line of the farm begins with.
+// LogPrefix gives the text that a line of the farm begins with. Long names are short in it.
 func (f *Farm) LogPrefix(e LogEvent) string {
-	text := f.Log.Prefix
+	text, name := f.Log.Prefix, ShortName(f.Name)
+	e.List, e.Backend = ShortName(e.List), ShortName(e.Backend)
 	if text == "" {
-		text = strings.Join(slices.DeleteFunc([]string{f.Name, string(e.On), e.detail(), e.List, e.Backend},
+		text = strings.Join(slices.DeleteFunc([]string{name, string(e.On), e.detail(), e.List, e.Backend},
 			func(w string) bool { return w == "" }), " ")
 	}
-	text = strings.NewReplacer("{farm}", f.Name, "{reason}", e.Reason, "{list}", e.List, "{backend}",
+	text = strings.NewReplacer("{farm}", name, "{reason}", e.Reason, "{list}", e.List, "{backend}",
 		e.Backend).Replace(text)
 	return strings.TrimSuffix(text, " ") + " " // the packet comes next
 }
@@ -198,19 +199,30 @@ func validatePrefix(t *toml.Table, f *Farm) {
 		return
 	}
 	for _, on := range f.Log.On {
-		longest := LogEvent{On: on, Reason: "connections-per-client"}
-		for _, b := range f.Backends {
-			longest.Backend = longer(longest.Backend, b.Name)
-		}
-		for _, name := range listNames(t.Sub("access")) {
-			longest.List = longer(longest.List, name)
-		}
-		if n := len(f.LogPrefix(longest)); n > longestPrefix {
+		if n := len(f.LogPrefix(f.longestEvent(on, t.Sub("access")))); n > longestPrefix {
 			log.Fault(log.At("prefix"), "",
 				"prefix: with the names that it stands for it has up to %d characters, at most %d", n, longestPrefix)
 			return
 		}
 	}
+}
+
+// longestEvent is the event with the longest names that the farm can have on an occasion.
+func (f *Farm) longestEvent(on Occasion, access *toml.Table) LogEvent {
+	out := LogEvent{On: on, Reason: string(on)}
+	switch on {
+	case OnLimited:
+		out.Reason = "connections-per-client"
+	case OnForward, OnOutput:
+		for _, b := range f.Backends {
+			out.Backend = longer(out.Backend, b.Name)
+		}
+	case OnDenied:
+		for _, name := range listNames(access) {
+			out.List = longer(out.List, name)
+		}
+	}
+	return out
 }
 
 func longer(a, b string) string {

@@ -1,6 +1,9 @@
 package farm
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestPrefix(t *testing.T) {
 	t.Parallel()
@@ -22,5 +25,25 @@ func TestPrefix(t *testing.T) {
 		if got := f.LogPrefix(c.of); got != c.want {
 			t.Errorf("prefix %q of %+v: got %q, want %q", c.prefix, c.of, got, c.want)
 		}
+	}
+}
+
+// TestShortNames: names of more than 48 characters are cut in lines of the log, and stay different.
+func TestShortNames(t *testing.T) {
+	t.Parallel()
+	fits, long := strings.Repeat("a", 48), strings.Repeat("a", 96)
+	if ShortName(fits) != fits {
+		t.Errorf("%q is cut to %q", fits, ShortName(fits))
+	}
+	if a, b := ShortName(long), ShortName(long[1:]); a == b || len(a) != 48 || IsName(a) {
+		t.Errorf("got %q and %q", a, b)
+	}
+	f := &Farm{Name: long}
+	got := f.LogPrefix(LogEvent{On: OnDenied, Reason: "denied", List: strings.Repeat("b", 96)})
+	if want := ShortName(long) + " denied " + ShortName(strings.Repeat("b", 96)) + " "; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if len(got) > longestPrefix {
+		t.Errorf("%q has %d characters", got, len(got))
 	}
 }

@@ -142,9 +142,9 @@ func readSession(t *toml.Table, e toml.Entry, asked []HashKey) (Session, bool) {
 	s := Session{Client: make([]string, len(asked)), Families: addr.Families[:], Backend: e.Value.Text,
 		Place: e.Key.Place, value: e.Value.Place}
 	words := strings.Split(e.Key.Text, " . ")
-	ok := namesBackend(s.Backend)
+	ok := IsName(s.Backend)
 	if !ok {
-		t.Fault(e.Value.Place, backendNamingRule, "static: %q can't be the name of a backend", s.Backend)
+		t.Fault(e.Value.Place, NamingRule, "static: %q can't be the name of a backend", s.Backend)
 	}
 	if len(words) != len(asked) {
 		t.Fault(e.Key.Place, `parts are separated by " . ", as in "198.51.100.7 . 5060"`, "static: %q needs %s: %s",

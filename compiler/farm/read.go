@@ -247,8 +247,8 @@ func readBackends(t *toml.Table, f *Farm) {
 }
 
 func readBackend(t *toml.Table, b *Backend) {
-	if !namesBackend(b.Name) {
-		t.Fault(t.Place, backendNamingRule, "%q can't be the name of a backend", b.Name)
+	if !IsName(b.Name) {
+		t.Fault(t.Place, NamingRule, "%q can't be the name of a backend", b.Name)
 	}
 	if !t.Has("address") && !t.Misspelt("address") {
 		t.Fault(t.Place, `address = "10.0.0.11"`, "backend %s has no address", b.Name)

@@ -46,7 +46,7 @@ func farmTexts(document map[string]any) (map[string][]byte, error) {
 	out := map[string][]byte{}
 	var faults []live.FarmFault
 	for name, keys := range farms {
-		if !farm.NamesFarm(name) {
+		if !farm.IsName(name) {
 			return nil, malformed(fmt.Sprintf("%q is not the name of a farm", name))
 		}
 		text, more, err := farmText(name, keys)

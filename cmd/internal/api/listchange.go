@@ -88,9 +88,9 @@ func (s *Server) changesBy(list string, changes []string) []string {
 // listChange returns the change of the list in the path, with the conditions of the request.
 func (s *Server) listChange(r *http.Request) (*manage.ListChange, error) {
 	name, creates := r.PathValue("list"), r.Method == http.MethodPut
-	if !farm.NamesFarm(name) {
+	if !farm.IsName(name) {
 		return nil, problem{status: http.StatusBadRequest,
-			message: "a name is a letter, then letters, digits, '-', '_' and '.', 48 at most"}
+			message: farm.NamingRule}
 	}
 	return &manage.ListChange{Name: name, Admit: func(before []byte) error {
 		if before == nil && !creates {

@@ -14,7 +14,7 @@ import (
 // putFarm creates or replaces a farm.
 func (s *Server) putFarm(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("farm")
-	if !farm.NamesFarm(name) {
+	if !farm.IsName(name) {
 		return malformed(fmt.Sprintf("%q is not the name of a farm: %s", name, farm.NamingRule))
 	}
 	return s.writeDocument(w, r, func(keys edit.Document, when manage.Condition) live.Write {

@@ -193,7 +193,7 @@ func TestHostileWrites(t *testing.T) {
 	s := start(t, siteFiles)
 	s.Writer = failing{nil, errors.New("the write was called")}
 	for _, path := range []string{"/v1/farms/..", "/v1/farms/..%2fweb", "/v1/farms/web%00", "/v1/farms/.hidden",
-		"/v1/farms/_defaults", "/v1/farms/a%20b", "/v1/farms/" + strings.Repeat("a", 49), "/v1/farms/%ff"} {
+		"/v1/farms/_defaults", "/v1/farms/a%20b", "/v1/farms/" + strings.Repeat("a", 97), "/v1/farms/%ff"} {
 		x := s.do(t, exchange{key: "writer", method: "PUT", path: path, body: "{}"})
 		if x.status != 400 && x.status != 404 {
 			t.Errorf("PUT %s: %d %s", path, x.status, x.answer)

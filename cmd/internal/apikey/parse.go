@@ -13,8 +13,11 @@ import (
 // digestPrefix names the hash function of the digests.
 const digestPrefix = "sha256:"
 
-// nameRule is the form of names of keys, and of farms in lines of keys.
-var nameRule = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,47}$`)
+// The forms of names of keys, and of farms in lines of keys.
+var (
+	nameRule = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,47}$`)
+	farmRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$`)
+)
 
 // Parse reads the lines of a file. Empty lines and lines that begin with '#' are left out. A line with a fault is left
 // out with an error: the keys of the other lines hold.
@@ -76,9 +79,9 @@ func (k Key) Validate() error {
 		return fmt.Errorf("key %s: only keys of the roles state and health can be limited to farms", k.Name)
 	}
 	for _, farm := range k.Farms {
-		if !nameRule.MatchString(farm) {
-			return fmt.Errorf("key %s: a farm's name is a letter, then letters, digits, '-', '_' and '.', 48 at most",
-				k.Name)
+		if !farmRule.MatchString(farm) {
+			return fmt.Errorf("key %s: a farm's name is a letter or a digit, then letters, digits, '-', '_' and '.', "+
+				"96 at most", k.Name)
 		}
 	}
 	return nil

@@ -38,8 +38,8 @@ type storedWord struct {
 	Next    string    `json:"next,omitzero"`
 }
 
-// Text returns the drop-in of a record, with the record and its words in comments. The name is that of a backend that
-// exists, so it needs no quotes. JSON has no line breaks, and words have only printable characters.
+// Text returns the drop-in of a record, with the record and its words in comments. JSON has no line breaks, and words
+// have only printable characters.
 func (r Record) Text(backend string) []byte {
 	var out strings.Builder
 	out.WriteString(head)
@@ -49,7 +49,7 @@ func (r Record) Text(backend string) []byte {
 		line(&out, wordLine, storedWord{w.By, w.Healthy, w.Percent, w.Reason, period(w.For), stored(w.Said),
 			period(w.Took), period(w.Next)})
 	}
-	fmt.Fprintf(&out, "[backends.%s]\n", backend)
+	fmt.Fprintln(&out, toml.TableHeading("backends", backend))
 	if v.Down {
 		out.WriteString("state = \"down\"\n")
 	} else {

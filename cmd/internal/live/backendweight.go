@@ -6,6 +6,7 @@ import (
 
 	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
+	"farmc/compiler/toml"
 )
 
 // A WeightChange asks for a weight of a backend, by a drop-in of farmc's own. It is no edit: history and rollback leave
@@ -34,7 +35,8 @@ func (change WeightChange) dropIn() ownSetting {
 		ends: stateDeadline{Farm: change.Farm, Backend: change.Backend, Weight: change.Weight}}
 	if change.Weight != 0 {
 		s.text = fmt.Sprintf("# Written by farmc for PUT /v1/farms/%s/backends/%s/weight.%s\n"+
-			"[backends.%[2]s]\nweight = %[4]d\n", change.Farm, change.Backend, until(change.For), change.Weight)
+			"%s\nweight = %d\n", change.Farm, change.Backend, until(change.For),
+			toml.TableHeading("backends", change.Backend), change.Weight)
 	}
 	return s
 }

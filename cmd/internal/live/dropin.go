@@ -7,6 +7,7 @@ import (
 
 	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
+	"farmc/compiler/toml"
 )
 
 // A ownSetting is a drop-in of farmc about one backend that lasts until it is removed, or until a time.
@@ -89,10 +90,10 @@ func (f Files) removals(name, except string) (changes []source.Change, err error
 	return changes, nil
 }
 
-// text returns the text of the drop-in. The names are those of a farm and a backend that exist, so they need no quotes.
+// text returns the text of the drop-in. The names are those of a farm and a backend that exist.
 func (change StateChange) text() string {
-	return fmt.Sprintf("# Written by farmc %s. farmc up %s %s removes it.%s\n[backends.%[3]s]\nstate = %[5]q\n",
-		change.State, change.Farm, change.Backend, until(change.For), change.State)
+	return fmt.Sprintf("# Written by farmc %s. farmc up %s %s removes it.%s\n%s\nstate = %[1]q\n",
+		change.State, change.Farm, change.Backend, until(change.For), toml.TableHeading("backends", change.Backend))
 }
 
 // until returns the sentence about the end of a drop-in.

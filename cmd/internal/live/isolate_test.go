@@ -56,7 +56,7 @@ func TestIsolation(t *testing.T) {
 		{"list-renamed-and-typo", map[string]string{
 			"bad.list": "", "worse.list": "198.51.100.0/24", "shop.toml": lists("worse") + "wieght = 1"},
 			"bad.list shop.toml worse.list", "mail shop web"},
-		{"name", map[string]string{"9.toml": three}, "9.toml", "mail shop web"},
+		{"name", map[string]string{"-9.toml": three}, "-9.toml", "mail shop web"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			last := sourcesOf(t, was)

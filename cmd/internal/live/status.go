@@ -281,10 +281,10 @@ func (s *Status) setPending(last statedir.LastLoad, now *compilation, name strin
 	}
 }
 
-// findFarm returns a farm of the last load.
+// findFarm returns a farm of the last load, by its name or by the short name in lines of the log.
 func findFarm(c *compilation, name string) (*farm.Farm, error) {
 	for _, f := range c.script.Farms {
-		if f.Name == name {
+		if f.Name == name || farm.ShortName(f.Name) == name {
 			return f, nil
 		}
 	}

@@ -12,7 +12,7 @@
 // Be aware:
 //   - The functions that a live.Write holds run under the lock of the engine, perhaps several times. They read the
 //     files anew each time, so a condition never holds for an older version of the farm.
-//   - A name from outside becomes part of a path only if farm.NamesFarm admits it.
+//   - A name from outside becomes part of a path only if farm.IsName admits it.
 //   - Success means in force: a change that a drop-in overrides is refused, with the name of the drop-in.
 package manage
 

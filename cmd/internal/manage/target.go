@@ -20,7 +20,7 @@ type target struct {
 
 // find returns the farm of a name, which need not exist. A name that no farm can have belongs to no farm.
 func find(files live.Files, name string) (*target, error) {
-	if !farm.NamesFarm(name) {
+	if !farm.IsName(name) {
 		return nil, Missing{"farm"}
 	}
 	t := &target{Files: files, name: name, reading: files.Reading(name)}

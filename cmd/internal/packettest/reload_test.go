@@ -47,6 +47,14 @@ var reloadCases = []testCase{
 		echo{},
 		refused{by: "tcp udp", to: service1},
 	}},
+	{name: "longest-names-keep-connections", steps: steps{
+		farms{longestName: longestNames(3)},
+		hold{by: "tcp udp", to: service1},
+		farms{longestName: longestNames(1), "7": oneBackend("dnat", `"192.0.2.2:80", "[2001:db8::2]:80"`, "b3", 8083)},
+		echo{},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:80": 1, "b2:80": 1}, sees: "balancer"},
+		request{by: "tcp", to: "192.0.2.2:80 [2001:db8::2]:80", shares: shares{"b3:8083": 1}},
+	}},
 	{name: "complete-script-keeps-connections", steps: steps{
 		farms{"web": weightedFarm("random", 3, 1)},
 		hold{by: "tcp", to: service1},
@@ -126,4 +134,24 @@ func twentyFarms(line string) farms {
 	}
 	all["farm-7"] = oneBackend("snat", `"192.0.2.7:80/tcp,udp", "[2001:db8::7]:80/tcp,udp"`, "b2", 8082) + line
 	return all
+}
+
+// longestName is a farm's name of 96 characters.
+var longestName = "2026-" + strings.Repeat("y", 91)
+
+// longestNames is a farm with names of backends that have dots, one of them as long as can be.
+func longestNames(weight int) string {
+	return fmt.Sprintf(`
+		listen = ["192.0.2.1:80/tcp,udp", "[2001:db8::1]:80/tcp,udp"]
+		[limits]
+		connections = 50000
+		[log]
+		on = ["input", "forward", "denied", "limited"]
+		[backends."b1.example.com-%s"]
+		address = ["10.2.0.11", "fd00:2::11"]
+		weight  = %d
+		connections = 5000
+		[backends."10.2.0.12"]
+		address = ["10.2.0.12", "fd00:2::12"]
+	`, strings.Repeat("z", 81), weight)
 }

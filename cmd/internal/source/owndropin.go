@@ -4,13 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
 
 // The beginnings of the names of farmc's own drop-ins, one for each backend. Drop-ins are merged in the order of their
-// names, so farmc's override those of other programs, and health words override states. No name of a backend has a dot,
-// so no two of the names are alike.
+// names, so farmc's override those of other programs, and health words override states.
 const (
 	stateDropIns  = "zz-farmc-"
 	healthDropIns = "zz-farmc.health-"
@@ -20,10 +20,14 @@ const (
 // maxDropInName is the longest name that a drop-in may have.
 const maxDropInName = 48
 
-// ownDropIn returns the name of a drop-in of farmc. A long name of a backend ends with a digest.
+// digestEnd is the end of a name that ends with a digest.
+var digestEnd = regexp.MustCompile(`\.[0-9a-f]{12}$`)
+
+// ownDropIn returns the name of a drop-in of farmc. A long name of a backend ends with a digest, and so does one that
+// looks like that, so no two of the names are alike.
 func ownDropIn(beginning, farm, backend string) string {
 	name := beginning + backend
-	if len(name) > maxDropInName {
+	if len(name) > maxDropInName || len(name) == maxDropInName && digestEnd.MatchString(name) {
 		sum := sha256.Sum256([]byte(backend))
 		digest := "." + hex.EncodeToString(sum[:6])
 		name = name[:maxDropInName-len(digest)] + digest

@@ -11,11 +11,13 @@ import (
 // The names of farmc's own drop-ins differ for all backends, are valid, and have the order state, health, weight.
 func TestOwnDropInsDoNotCollide(t *testing.T) {
 	long := strings.Repeat("b", 40)
-	backends := []string{"b", "health-b", "health-health-b", "weight-b", "farmc-b", "zz-farmc-b", "B", "b_", "b-", "b1",
+	longest := strings.Repeat("c", 96)
+	likeShort := strings.TrimSuffix(strings.TrimPrefix(path.Base(StateDropIn("web", longest)), "zz-farmc-"), ".toml")
+	backends := []string{longest, likeShort, "b.example.com", ".health-b"[1:] + ".x", "b", "health-b", "health-health-b", "weight-b", "farmc-b", "zz-farmc-b", "B", "b_", "b-", "b1",
 		long, long + "12345678", long + "12345679", "health-" + long + "1", "weight-" + long + "1"}
 	seen := map[string]string{}
 	for _, b := range backends {
-		if len(b) > maxDropInName {
+		if !farm.IsName(b) {
 			t.Fatalf("%s is no name of a backend", b)
 		}
 		state := path.Base(StateDropIn("web", b))
@@ -25,7 +27,7 @@ func TestOwnDropInsDoNotCollide(t *testing.T) {
 				t.Errorf("%s is a drop-in for %s and for %s", name, other, b)
 			}
 			seen[name] = b
-			if stem := strings.TrimSuffix(name, ".toml"); !farm.NamesFarm(stem) {
+			if stem := strings.TrimSuffix(name, ".toml"); !farm.IsName(stem) {
 				t.Errorf("%s cannot be the name of a drop-in", name)
 			}
 		}

@@ -35,7 +35,7 @@ func lineForm(text string) *regexp.Regexp {
 		{"EXCESS", `counter name "NAME"(?: drop| goto NAME| jump NAME)?`},
 		{"CLIENT", `(?:ip saddr|ip6 saddr & ffff:ffff:ffff:ffff::)`},
 		{"NAME", `[A-Za-z][A-Za-z0-9./_-]*`},
-		{"FARM", `[A-Za-z][A-Za-z0-9_.-]*`},
+		{"FARM", `[A-Za-z0-9][A-Za-z0-9_.-]*`},
 		{"IP4", `[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+`},
 		{"IP6", `[0-9a-f]*:[0-9a-f:]+`},
 		{"IPV", `ipv[46]`},
