@@ -17,6 +17,7 @@ import (
 
 // needs are the keys that another key requires.
 var needs = map[string]string{
+	"log-only":   `log = { on = "denied" }`,
 	"hash-on":    `scheduler = "hash"`,
 	"table-size": `scheduler = "maglev"`,
 	"interface":  `mode = "dsr"`,
@@ -25,8 +26,8 @@ var needs = map[string]string{
 }
 
 // beside are keys that have no effect without another one of their table.
-var beside = map[string]string{"allow": "deny", "clients": "new-per-client", "verdict": "new-per-client",
-	"dns-type": "dns-name", "dns-answer": "dns-name"}
+var beside = map[string]string{"allow": "deny", "exempt": "deny", "order": "deny", "clients": "new-per-client",
+	"verdict": "new-per-client", "dns-type": "dns-name", "dns-answer": "dns-name"}
 
 // checkTypes are types of checks that a key of [health] has an effect on; "" if it needs none.
 func checkTypes() map[string]string {

@@ -9,9 +9,38 @@ import (
 	"farmc/compiler/toml"
 )
 
-// An Access says which clients a farm takes. Who is allowed is neither denied nor limited.
+// An Access says which clients a farm takes. Allowed clients are not denied, and exempt clients are neither denied nor
+// limited. Without exempt clients no limit holds for allowed ones either. A client in Deny is denied nevertheless if
+// DenyFirst says so; any other client stands last in both orders.
 type Access struct {
-	Allow, Deny ClientList
+	Allow, Deny, Exempt ClientList
+	LogOnly             ClientList // their packets are logged where denied ones would be dropped
+	DenyFirst           bool
+}
+
+// Free gives the clients that no limit holds for.
+func (a Access) Free() ClientList {
+	if a.Exempt.Empty() {
+		return a.Allow
+	}
+	return a.Exempt
+}
+
+// All gives all lists of clients.
+func (a Access) All() []ClientList { return []ClientList{a.Allow, a.Deny, a.Exempt, a.LogOnly} }
+
+// Lists gives the address lists that the farm names.
+func (a Access) Lists() (out []*AddressList) {
+	for _, p := range a.All() {
+		out = append(out, p.Lists...)
+	}
+	return out
+}
+
+// Named gives the clients without the word any.
+func (p ClientList) Named() ClientList {
+	p.Any = false
+	return p
 }
 
 // A ClientList is a group of clients, by their addresses.
@@ -52,12 +81,29 @@ func readAccess(t *toml.Table, f *Farm) {
 		return
 	}
 	readKeys(in, accessKeys, f)
-	switch {
-	case !in.Has("allow") && !in.Has("deny"):
+	hasAllow, hasDeny, hasExempt := in.Has("allow"), in.Has("deny"), in.Has("exempt")
+	if !hasAllow && !hasDeny && !hasExempt && !in.Has("log-only") {
 		in.Fault(in.Place, `deny = ["198.51.100.0/24"]`, "[access] needs allow or deny")
-	case !in.Has("deny") && !t.Has("limits"):
-		in.Fault(in.At("allow"), `deny = "any" denies all other clients`,
-			"allow has no effect without deny or [limits]")
+	}
+	if hasAllow && !hasDeny && (hasExempt || !t.Has("limits")) {
+		in.Fault(in.At("allow"), `deny = "any" denies all other clients`, "%s", map[bool]string{
+			false: "allow has no effect without deny or [limits]",
+			true:  "allow has no effect without deny: with exempt it only admits"}[hasExempt])
+	}
+	if hasExempt && !hasDeny && !t.Has("limits") {
+		in.Fault(in.At("exempt"), `deny = "any" denies all other clients`,
+			"exempt has no effect without deny or [limits]")
+	}
+	if f.Access.DenyFirst && (f.Access.Deny.Named().Empty() || !hasAllow && !hasExempt) {
+		in.Fault(in.At("order"), `deny = "@bad" and allow = "@office"`,
+			"order has no effect without clients in deny, and others in allow or exempt")
+	}
+}
+
+// validateAccess refuses a list that only logs without a log.
+func validateAccess(t *toml.Table, f *Farm) {
+	if in := t.Sub("access"); in != nil && in.Has("log-only") && !f.Logs(OnDenied) {
+		in.Fault(in.At("log-only"), `on = ["denied"] in [log]`, "log-only has no effect: [log] lacks denied")
 	}
 }
 

@@ -29,7 +29,7 @@ func ParseClient(text string) (netip.Prefix, bool) {
 func (f *Farm) Allows(client netip.Prefix) bool {
 	family := addr.FamilyOf(client.Addr())
 	at := addr.NumberOf(client.Addr())
-	allow := f.Access.Allow
+	allow := f.Access.Free()
 	return slices.ContainsFunc(allow.Ranges(family), func(s addr.Range) bool { return s.Holds(at) }) ||
 		slices.ContainsFunc(allow.Lists, func(l *AddressList) bool { return l.holds(at, family) })
 }

@@ -60,7 +60,7 @@ func (f *Farm) describe() []byte {
 	for _, table := range farmTables {
 		describeKeys(about, table.keys, f)
 	}
-	for _, l := range slices.Concat(f.Access.Allow.Lists, f.Access.Deny.Lists) {
+	for _, l := range f.Access.Lists() {
 		about["@"+l.Name] = fmt.Sprintf("%d networks (%08x)", l.lines, l.digest>>32)
 	}
 	out := appendWords([]byte(`{"farm":`), about)

@@ -109,6 +109,12 @@ var accessKeys = []key[*Farm]{
 		clients(func(f *Farm) *ClientList { return &f.Access.Allow })},
 	{Key{Name: "deny", Absent: "none", Example: `["198.51.100.0/24"]`},
 		clients(func(f *Farm) *ClientList { return &f.Access.Deny })},
+	{Key{Name: "exempt", Absent: "none", Example: `["203.0.113.8"]`},
+		clients(func(f *Farm) *ClientList { return &f.Access.Exempt })},
+	{Key{Name: "log-only", Absent: "none", Example: `["198.51.100.0/24"]`},
+		clients(func(f *Farm) *ClientList { return &f.Access.LogOnly })},
+	{Key{Name: "order", Default: "allow-first", Options: []string{"allow-first", "deny-first"},
+		Example: `"deny-first"`}, option("deny-first", func(f *Farm) *bool { return &f.Access.DenyFirst })},
 }
 
 var limitKeys = []key[*Farm]{

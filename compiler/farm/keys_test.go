@@ -61,6 +61,8 @@ var (
 		"health.program":       {"health": {"type": `"exec"`, "program": `"other"`}},
 		"health.file":          {"health": {"type": `"file"`, "file": `"/run/other"`}},
 		"health.fast-interval": {"health": {"type": `"tcp"`, "interval": `"10s"`}},
+		"access.log-only":      {"log": {"on": `"denied"`}},
+		"access.order":         {"access": {"allow": `"192.0.2.78"`}},
 		"timeouts.udp":         {"": {"listen": `"192.0.2.10:80/tcp,udp"`}},
 	}
 )

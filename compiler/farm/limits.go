@@ -126,7 +126,7 @@ func validateLimits(t *toml.Table, f *Farm) {
 		in.Fault(in.At("clients"), "it is how many the limits per client remember",
 			"clients has no effect without a limit per client")
 	}
-	if f.Access.Deny.Any && !f.Access.Allow.Empty() {
+	if f.Access.Deny.Any && !f.Access.Allow.Empty() && f.Access.Exempt.Empty() {
 		in.Fault(in.Place, `no deny = "any"; a [limits] of a second farm; or no [limits]`,
 			"[limits] has no effect: allowed clients are free of limits, and all others are denied")
 	}

@@ -53,6 +53,9 @@ type LogEvent struct {
 	Backend string // on forward and output
 }
 
+// LogOnly is the reason of packets that are logged where denied ones would be dropped.
+const LogOnly = "log-only"
+
 // InlineList stands for the networks that a farm denies without a list.
 const InlineList = "inline"
 
@@ -218,6 +221,9 @@ func (f *Farm) longestEvent(on Occasion, access *toml.Table) LogEvent {
 			out.Backend = longer(out.Backend, b.Name)
 		}
 	case OnDenied:
+		if !f.Access.LogOnly.Empty() {
+			out.Reason = LogOnly
+		}
 		for _, name := range listNames(access) {
 			out.List = longer(out.List, name)
 		}
@@ -232,15 +238,19 @@ func longer(a, b string) string {
 	return a
 }
 
-// listNames are the lists that a farm denies by.
+// listNames are the lists that a farm denies or logs by.
 func listNames(access *toml.Table) (names []string) {
 	if access == nil {
 		return nil
 	}
-	deny, _ := access.Raw("deny")
-	items, isList := deny.Data.([]toml.Value)
-	if !isList {
-		items = []toml.Value{deny}
+	var items []toml.Value
+	for _, key := range []string{"deny", "log-only"} {
+		value, _ := access.Raw(key)
+		list, isList := value.Data.([]toml.Value)
+		if !isList {
+			list = []toml.Value{value}
+		}
+		items = append(items, list...)
 	}
 	for _, item := range items {
 		if text, ok := item.Data.(string); ok && strings.HasPrefix(text, "@") {

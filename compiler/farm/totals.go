@@ -63,7 +63,7 @@ func (f *Farm) size() size {
 		s.frontends++
 		s.pairs += backends[d.Family]
 	}
-	for _, list := range []ClientList{f.Access.Allow, f.Access.Deny} {
+	for _, list := range f.Access.All() {
 		s.networks += list.count
 	}
 	return s

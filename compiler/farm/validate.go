@@ -50,6 +50,7 @@ func validate(t *toml.Table, f *Farm) {
 	validatePrefix(t, f)
 	validatePersistence(t, f)
 	validateSessions(t, f)
+	validateAccess(t, f)
 	validateLimits(t, f)
 	validateHealth(t, f)
 }

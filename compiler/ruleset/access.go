@@ -23,6 +23,7 @@ type accessRule struct {
 	clients
 	Counter string // they are dropped, and counted here; "": they pass, or
 	Next    string // go to this chain
+	Log     string // this chain logs them, and evaluation continues
 	Origin  *diag.Origin
 }
 
@@ -54,7 +55,8 @@ func accessGates(all []frontend) (out []*gate) {
 		&gate{Name: "local-access", Section: accessSection, Local: true, Before: 10})
 }
 
-func (s *service) deniesClients() bool { return !s.Access.Deny.Empty() }
+// deniesClients reports whether packets of some clients are dropped, or logged instead.
+func (s *service) deniesClients() bool { return !s.Access.Deny.Empty() || !s.Access.LogOnly.Empty() }
 
 // accessAt gives the chain that the frontend's packets meet at a gate; "" if there is none.
 func (l *linker) accessAt(g *gate, d frontend) string {
@@ -90,25 +92,66 @@ func (l *linker) insideAccessChain(d frontend) string {
 	return name
 }
 
-// accessChain gives the farm's chain; "" if the farm denies no client of the family.
+// accessChain gives the farm's chain; "" if the farm neither denies nor logs a client of the family.
 func (l *linker) accessChain(d frontend) string {
 	s := d.farm
-	denied := l.clients(s, "deny", s.Access.Deny, d.Family)
-	if len(denied) == 0 {
+	denied := l.denied(s, d.Family)
+	logged := l.clients(s, farm.LogOnly, s.Access.LogOnly, d.Family)
+	if len(denied)+len(logged) == 0 {
 		return ""
 	}
 	o := newChain(s.ownName("access-"+d.Family.Suffix()), accessSection, "access")
 	obtain(&l.rules, o, func() *accessChain {
 		c := &accessChain{Family: d.Family, Origin: s.Origin("access")}
-		for _, group := range l.allowed(s, d.Family) {
-			c.Rules = append(c.Rules, accessRule{clients: group, Origin: c.Origin})
+		pass, drop := l.admissions(s, d.Family), []accessRule(nil)
+		for _, group := range logged {
+			drop = append(drop, l.logOnly(s, group))
 		}
 		for _, group := range denied {
-			c.Rules = append(c.Rules, l.deny(s, group))
+			drop = append(drop, l.deny(s, group))
+		}
+		if n := len(drop); s.Access.DenyFirst {
+			if s.Access.Deny.Any { // any other client stands last
+				c.Rules = append(append(drop[:n-1:n-1], pass...), drop[n-1])
+			} else {
+				c.Rules = append(drop, pass...)
+			}
+		} else {
+			c.Rules = append(pass, drop...)
 		}
 		return c
 	})
 	return o.Name
+}
+
+// denied gives the denied clients. Named clients stand before any other one only where they are asked before allowed
+// clients: else any other one has them, too.
+func (l *linker) denied(s *service, family addr.Family) []clients {
+	deny := s.Access.Deny
+	if !s.Access.DenyFirst || !deny.Any {
+		return l.clients(s, "deny", deny, family)
+	}
+	named := l.clients(s, "deny", deny.Named(), family)
+	return append(slices.Clip(named), clients{Family: family, List: anyList})
+}
+
+// admissions are the rules that let clients pass.
+func (l *linker) admissions(s *service, family addr.Family) (out []accessRule) {
+	groups := l.clients(s, "allow", s.Access.Allow, family)
+	for _, group := range append(slices.Clip(l.clients(s, "exempt", s.Access.Exempt, family)), groups...) {
+		out = append(out, accessRule{clients: group, Origin: s.Origin("access")})
+	}
+	return out
+}
+
+// logOnly gives the rule that logs a group of clients.
+func (l *linker) logOnly(s *service, group clients) accessRule {
+	list := strings.TrimPrefix(group.List, "@")
+	r := accessRule{clients: group, Origin: s.Origin("access")}
+	r.Log = s.ownName("log-only/" + strings.Replace(group.List, "@", "list/", 1))
+	event := farm.LogEvent{On: farm.OnDenied, Reason: farm.LogOnly, List: list}
+	l.rules.add(newChain(r.Log, accessSection, "log-only").with(l.logRule(s, event)))
+	return r
 }
 
 // deny gives the rule that drops and counts a group of clients. Those of each list have a counter of their own.
@@ -133,7 +176,11 @@ func DeniedCounter(farm, list string) string { return ownName(farm, "denied/list
 
 // allowed gives the clients that the farm neither denies nor limits.
 func (l *linker) allowed(s *service, family addr.Family) []clients {
-	return l.clients(s, "allow", s.Access.Allow, family)
+	key := "exempt"
+	if s.Access.Exempt.Empty() {
+		key = "allow"
+	}
+	return l.clients(s, key, s.Access.Free(), family)
 }
 
 // counter adds a counter. It is an object of its own, so that it keeps its count when rules change.

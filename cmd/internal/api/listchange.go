@@ -68,7 +68,7 @@ func (s *Server) unused(list string) error {
 
 func uses(f *farm.Farm, list string) bool {
 	named := func(l *farm.AddressList) bool { return l.Name == list }
-	return slices.ContainsFunc(f.Access.Allow.Lists, named) || slices.ContainsFunc(f.Access.Deny.Lists, named)
+	return slices.ContainsFunc(f.Access.Lists(), named)
 }
 
 // changesBy returns the changes of farms that can come from a list. Those of other farms come from other clients, whose

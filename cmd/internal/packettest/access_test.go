@@ -3,6 +3,7 @@ package packettest
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"farmc/cmd/internal/netlab"
@@ -21,6 +22,24 @@ const (
 	deniedClient   = "198.51.100.65 2001:db8:c::65"
 	allowedClient  = "198.51.100.66 2001:db8:c::66"
 )
+
+// denyFirstLists deny a client that is in both lists, too, and all clients in no list.
+const (
+	admittedClient = "198.51.100.10 2001:db8:c::a"
+	denyFirstLists = `
+		[access]
+		order = "deny-first"
+		allow = ["@friends", "198.51.100.10", "2001:db8:c::a"]
+		deny  = ["@outcasts", "any"]
+	`
+)
+
+// othersDenied denies networks without clients of the lab.
+const othersDenied = `
+	[access]
+	allow = ["198.51.100.0/24", "2001:db8:c::/48"]
+	deny  = ["203.0.113.0/24", "2001:db8:f::/64"]
+`
 
 // inlineLists and fileLists are the same lists.
 const (
@@ -88,6 +107,13 @@ func accessCases() (all []testCase) {
 				m.farm(listen.listen, "[access]\nallow = \"@friends\"\ndeny = \"any\""),
 				denied{as: unlistedClient, by: "tcp udp", to: listen.to}, turnedAway,
 				m.serves(listen.to, allowedClient),
+				// the deny list wins, and any other client stands last
+				m.farm(listen.listen, denyFirstLists), turnedAway,
+				denied{as: unlistedClient, by: "tcp udp", to: listen.to},
+				denied{as: allowedClient, by: "tcp udp", to: listen.to},
+				m.serves(listen.to, admittedClient),
+				m.farm(listen.listen, strings.Replace(denyFirstLists, "deny-first", "allow-first", 1)),
+				m.serves(listen.to, allowedClient), turnedAway, m.serves(listen.to, admittedClient),
 			}})
 		}
 	}
@@ -129,6 +155,36 @@ var moreAccessCases = []testCase{
 			udpLogLines(1, "web denied outcasts", "client", service1)},
 		logged{directRequest{as: unlistedClient, by: "tcp udp", to: service1, shares: shares{"b1": 1}, clients: 2},
 			nil},
+	}},
+	// a list that only logs names itself, for connections and datagrams, and drops nothing
+	{name: "log-only", steps: steps{
+		farms{"web": oneBackend("snat", listen1, "b1", 0, unlimitedLog(`"denied"`)) + "\n[access]\n" +
+			`log-only = "@outcasts"`, "outcasts.list": deniedList},
+		logToGroup,
+		logged{request{as: deniedClient, by: "udp", to: service1, shares: shares{"b1:80": 1}, sees: "balancer",
+			times: 1},
+			udpLogLines(1, "web denied log-only outcasts", "client", service1)},
+		logged{request{as: unlistedClient, by: "tcp udp", to: service1, shares: shares{"b1:80": 1}, sees: "balancer"},
+			nil},
+	}},
+	{name: "log-only-at-ingress", lab: directReturn, steps: steps{
+		farms{"web": oneBackend("dsr", listen1, "b1", 0, inside, unlimitedLog(`"denied"`)) + behind +
+			"\n[access]\nlog-only = \"@outcasts\"", "outcasts.list": deniedList},
+		logToGroup,
+		logged{directRequest{as: unlistedClient, by: "tcp udp", to: service1, shares: shares{"b1": 1}, clients: 2},
+			nil},
+		logged{directRequest{as: deniedClient, by: "udp", to: service1, shares: shares{"b1": 1}, clients: 1},
+			udpLogLines(1, "web denied log-only outcasts", "client", service1)},
+	}},
+	// open connections outlive the change of what allow means, and of the order
+	{name: "changed-order-keeps-connections", steps: steps{
+		farms{"web": oneBackend("snat", listen1, "b1", 8081) + othersDenied},
+		hold{by: "tcp udp", to: service1},
+		farms{"web": oneBackend("snat", listen1, "b1", 8081) + othersDenied + "order = 'deny-first'\n"},
+		echo{},
+		farms{"web": oneBackend("snat", listen1, "b1", 8081) + othersDenied + "exempt = '203.0.113.129'\n"},
+		echo{},
+		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}, sees: "balancer"},
 	}},
 	// status has the packets that each list denies; UDP does not retransmit
 	{name: "lists-have-counts", steps: steps{

@@ -299,6 +299,16 @@ func limitCases() []testCase {
 		attempt{as: 0, by: "tcp udp", to: service1, times: 1, pass: 0},
 		limitCounter{farm: "web", reason: "banned", packets: 4, orMore: true},
 		attempt{as: 1, by: "tcp udp", to: service1, times: 1, pass: 1},
+	}}, testCase{name: "exempt-clients-have-no-limits", steps: steps{ // and allowed ones have: they are only admitted
+		farms{"web": farmWithLimits("snat", `new-per-client = { rate = "1/day", burst = 6 }`,
+			"[access]", `deny = "any"`,
+			"exempt = ['198.51.100.101', '2001:db8:c:101::/64']",
+			"allow = ['198.51.100.102', '2001:db8:c:102::/64']")},
+		attempt{as: 1, by: "tcp udp", to: service1, times: 8, pass: 8},
+		attempt{as: 2, by: "tcp", to: service1, times: 6, pass: 6},
+		attempt{as: 2, by: "tcp udp", to: service1, times: 1, pass: 0},
+		attempt{as: 3, by: "tcp udp", to: service1, times: 1, pass: 0},
+		limitCounter{farm: "web", reason: "new-per-client", packets: 4},
 	}}, testCase{name: "allowed-clients-have-no-limits", steps: steps{
 		farms{"web": farmWithLimits("dnat", "new-per-client = { rate = '1/day', burst = 1 }",
 			"resets-per-client = { rate = '1/day', burst = 1 }",

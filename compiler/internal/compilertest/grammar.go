@@ -31,7 +31,7 @@ func lineForm(text string) *regexp.Regexp {
 		{"RATE", `[0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`},
 		{"LOG", `log prefix "[ !#%-\[\]-_a-~]{1,126} "`},
 		{"VERDICT", `(?:goto NAME|jump NAME|accept|drop|return)`},
-		{"DENIED", `(?:return|goto NAME|counter name "NAME" drop)`},
+		{"DENIED", `(?:return|jump NAME|goto NAME|counter name "NAME" drop)`},
 		{"EXCESS", `counter name "NAME"(?: drop| goto NAME| jump NAME)?`},
 		{"CLIENT", `(?:ip saddr|ip6 saddr & ffff:ffff:ffff:ffff::)`},
 		{"NAME", `[A-Za-z][A-Za-z0-9./_-]*`},
