@@ -115,7 +115,7 @@ func fits(k farm.Key, value any) bool {
 		return isText || isNumber
 	case farm.LimitType:
 		rate, ok := table["rate"].(string)
-		return ok && rateForm.MatchString(rate)
+		return ok && rateForm.MatchString(rate) || rateForm.MatchString(word)
 	}
 	return isTable
 }

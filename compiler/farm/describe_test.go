@@ -189,3 +189,17 @@ func TestDescriptionIsJSON(t *testing.T) {
 		}
 	}
 }
+
+// TestShortLimits: a rate alone is described like the table with the burst that it has.
+func TestShortLimits(t *testing.T) {
+	short := plainFarm.with(content{"limits": {"new-per-client": `"10/second"`, "resets-per-client": `"10/m"`,
+		"new": `"10/d"`}})
+	long := plainFarm.with(content{"limits": {"new-per-client": `{ rate = "10/second", burst = 5 }`,
+		"resets-per-client": `{ rate = "10/minute" }`, "new": `{ rate = "10/day" }`}})
+	if changes := Changes(described(t, short), described(t, long)); len(changes) > 0 {
+		t.Errorf("they differ: %q", changes)
+	}
+	if changes := Changes(described(t, plainFarm), described(t, short)); len(changes) == 0 {
+		t.Error("limits are not described")
+	}
+}

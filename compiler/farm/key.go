@@ -40,7 +40,7 @@ const (
 	RateType        Type = "rate"        // "10/second"
 	MarkType        Type = "mark"        // "0x10/0xff", or a number
 	QueueType       Type = "queue"       // "0-3", or a number
-	LimitType       Type = "limit"       // { rate = "10/second", burst = 20 }
+	LimitType       Type = "limit"       // { rate = "10/second", burst = 20 }, or "10/second"
 	SessionsType    Type = "sessions"    // { "198.51.100.7" = "b1" }
 	PortsType       Type = "ports"       // { 80 = 8080, "50000-50099" = "60000-60099" }
 	AnnotationsType Type = "annotations" // { team = "web" }

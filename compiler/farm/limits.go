@@ -96,15 +96,25 @@ func (f *Farm) ban() string {
 	return f.Limits.Ban.String()
 }
 
+// defaultBurst is the burst of a limit without one, as in nft.
+const defaultBurst = 5
+
+// readLimit reads { rate = "10/second", burst = 20 }, or "10/second" alone.
 func readLimit(in *toml.Table, key string) Limit {
-	t := in.Sub(key)
-	if t == nil {
-		return Limit{}
+	if in.HasTable(key) {
+		return readRateAndBurst(in.Sub(key))
 	}
+	if rate := in.Rate(key); rate.Count > 0 {
+		return Limit{rate, defaultBurst}
+	}
+	return Limit{}
+}
+
+func readRateAndBurst(t *toml.Table) Limit {
 	if !t.Has("rate") {
 		t.Fault(t.Place, `{ rate = "10/second", burst = 20 }`, "%s has no rate", t.Name)
 	}
-	l := Limit{t.Rate("rate"), t.Number("burst", 5, 1, 1<<31-1)}
+	l := Limit{t.Rate("rate"), t.Number("burst", defaultBurst, 1, 1<<31-1)}
 	if l.Count > 0 && float64(l.Burst)/float64(l.Count) > float64(toml.MaxDuration)/float64(periods[l.Per]) {
 		t.Fault(t.At("burst"), "", "%s: at %s a burst of %d would be made up for in more than a year", t.Name, l.Rate,
 			l.Burst)

@@ -218,6 +218,7 @@ func TestReaders(t *testing.T) {
 	number := func(t *Table) any { return t.Number("a", 7, 1, 1000) }
 	numbers := func(t *Table) any { return fmt.Sprint(t.Numbers("a", 1, 128)) }
 	duration := func(t *Table) any { return t.Duration("a") }
+	rate := func(t *Table) any { return t.Rate("a") }
 	words := func(t *Table) any { return wordsOf(t.Words("a")) }
 	sub := func(t *Table) any { return named(t.Sub("a")) }
 	subs := func(t *Table) any { return named(t.Subs("a")...) }
@@ -282,6 +283,17 @@ func TestReaders(t *testing.T) {
 		{"numbers-list-in-list", "a = [[24, 64]]", numbers, "[]",
 			"1:6 an item of a is a list, not a whole number (a = [1])"},
 
+		{"rate-second", "a = '10/second'", rate, Rate{10, "second"}, ""},
+		{"rate-short-second", "a = '10/s'", rate, Rate{10, "second"}, ""},
+		{"rate-short-minute", "a = '10/m'", rate, Rate{10, "minute"}, ""},
+		{"rate-short-hour", "a = '10/h'", rate, Rate{10, "hour"}, ""},
+		{"rate-short-day", "a = '10/d'", rate, Rate{10, "day"}, ""},
+		{"rate-absent", "b = '10/d'", rate, Rate{}, ""},
+		{"rate-number", "a = 10", rate, Rate{}, `1:5 a is a whole number, not a rate (a = "10/second")`},
+		{"rate-other-unit", "a = '10/w'", rate, Rate{},
+			`1:5 a: "10/w" is not a rate ("10/second", "10/minute", "10/hour" or "10/day")`},
+		{"rate-zero", "a = '0/s'", rate, Rate{},
+			`1:5 a: "0/s" is not a rate ("10/second", "10/minute", "10/hour" or "10/day")`},
 		{"duration-seconds", "a = '90s'", duration, 90 * time.Second, ""},
 		{"duration-absent", "b = 1", duration, time.Duration(0), ""},
 		{"duration-mixed", "a = '1h30m'", duration, 90 * time.Minute, ""},
