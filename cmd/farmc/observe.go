@@ -93,11 +93,11 @@ func (o *observer) Looked(l live.Look) {
 			Advice   string   `json:"advice"`
 		}{now(), f.Kind, f.Object, f.Farms, string(f.Effect), f.Message, append([]string{}, f.Commands...), f.Advice})
 	}
-	for _, text := range l.Ended[:min(len(l.Ended), maxEventItems)] {
+	for _, ended := range l.Ended[:min(len(l.Ended), maxEventItems)] {
 		o.stream.Publish(event.FindingEnded, struct {
 			eventTime
 			Message string `json:"message"`
-		}{now(), text})
+		}{now(), ended.Text})
 	}
 }
 

@@ -65,7 +65,7 @@ func TestLargeLoadEvent(t *testing.T) {
 func TestFindingEvents(t *testing.T) {
 	l := live.Look{Appeared: preflight.Findings{{Kind: "forwarding", Object: "ip4", Effect: preflight.Stops,
 		Message: "IPv4 is not forwarded", Commands: []string{"sysctl -w net.ipv4.ip_forward=1"}}},
-		Ended: []string{"an old one"}}
+		Ended: []preflight.Ended{{Kind: "drop", Text: "an old one"}}}
 	kinds, data := published(t, func(o *observer) { o.Looked(l) })
 	if fmt.Sprint(kinds) != "[finding finding-ended]" || data[0]["effect"] != "stops" ||
 		fmt.Sprint(data[0]["farms"]) != "[]" || data[1]["message"] != "an old one" {

@@ -15,6 +15,7 @@ import (
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/nft"
+	"farmc/cmd/internal/preflight"
 	"farmc/cmd/internal/statedir"
 	"farmc/compiler/diag"
 	"farmc/compiler/ruleset"
@@ -207,7 +208,7 @@ func (c *call) reportApply(p live.Plan, diagnostics diag.Diagnostics, err error)
 // printLook prints findings about this machine that appeared, and those that ended.
 func (c *call) printLook(l live.Look) {
 	c.printDiagnostics(l.Appeared.Diagnostics())
-	for _, text := range l.Ended {
+	for _, text := range preflight.Lines(l.Ended) {
 		c.log("no longer: %s", text)
 	}
 }

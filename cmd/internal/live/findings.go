@@ -26,7 +26,7 @@ type reportedFinding struct {
 // Look is the change of the findings since the last look of any farmc.
 type Look struct {
 	Appeared preflight.Findings // new, or with another text or remedy
-	Ended    []string           // texts
+	Ended    []preflight.Ended
 }
 
 // Findings returns what keeps the farms from working on this machine now.
@@ -70,7 +70,7 @@ func (e *Engine) look(ctx context.Context, farms []*farm.Farm) (l Look) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(record.Reported)) {
 		if _, holds := now[id]; !holds {
-			l.Ended = append(l.Ended, record.Reported[id].Text)
+			l.Ended = append(l.Ended, preflight.Ended{Kind: preflight.KindOf(id), Text: record.Reported[id].Text})
 		}
 	}
 	if len(l.Appeared)+len(l.Ended) > 0 {

@@ -32,8 +32,14 @@ type Finding struct {
 	Place    diag.Place `json:"-"`
 }
 
-// ID is the identity of the finding.
+// ID is the identity of the finding. KindOf reads the kind from it.
 func (f Finding) ID() string { return f.Kind + " " + f.Object }
+
+// KindOf is the kind of the finding with this identity.
+func KindOf(id string) string {
+	kind, _, _ := strings.Cut(id, " ")
+	return kind
+}
 
 // Text is the message with the names of the farms, in one line.
 func (f Finding) Text() string {
