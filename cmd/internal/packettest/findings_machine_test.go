@@ -18,7 +18,13 @@ func (c on) do(s *testbed) error {
 	return err
 }
 
-const listen4 = `"192.0.2.1:80"`
+const (
+	listen4 = `"192.0.2.1:80"`
+	listen6 = `"[2001:db8::1]:80"`
+)
+
+// asksSNAT6 asks the service over IPv6 only.
+var asksSNAT6 = request{by: "tcp", to: "[2001:db8::1]:80", shares: shares{"b1:80": 1}, sees: "balancer", times: 1}
 
 // connected is a service in the network between client and balancer, asked from an address there.
 var connected = request{by: "tcp", to: "203.0.113.50:80", as: "203.0.113.2", shares: shares{"b1:80": 1},
@@ -152,27 +158,49 @@ var secondUplink = stepFunc(func(s *testbed) error {
 	}.do(s)
 })
 
-// Rules of iptables-legacy are named, because nf_tables does not show them. The finding stays as long as the table.
+// Rules and policies of iptables-legacy are named, because nf_tables does not show them.
 func TestFindingsOfLegacy(t *testing.T) {
 	t.Parallel()
-	needs(t, "iptables-legacy")
-	s := newTestbed(t, netlab.Options{})
-	must(t, farms{"web": oneBackend("snat", listen4, "b1", 0)}.do(s))
-	if found, err := s.found(); len(found) > 0 || err != nil {
-		t.Fatalf("found %v before, %v", found, err)
-	}
-	must(t, runs("iptables-legacy -A FORWARD -p tcp --dport 80 -j DROP").do(s))
-	if (findingCase{served: asksSNAT4}).connects(s) {
-		t.Error("packets pass in spite of the rule")
-	}
-	found, err := s.found()
-	if err != nil || len(found) != 1 || !strings.Contains(found[0].Text(), "iptables-legacy has table filter") ||
-		!strings.Contains(found[0].Hint(), "iptables-legacy-save") {
-		t.Errorf("found %+v, %v", found, err)
-	}
-	saved, err := s.Balancer.Run(s.ctx, "", "iptables-legacy-save")
-	if err != nil || !strings.Contains(saved, "-A FORWARD -p tcp -m tcp --dport 80 -j DROP") {
-		t.Errorf("iptables-legacy-save shows %s, %v", saved, err)
+	for name, c := range map[string]struct {
+		farm                   string
+		program, breaks, mends string
+		served                 request
+	}{
+		"rule": {oneBackend("snat", listen4, "b1", 0), "iptables-legacy", "-A FORWARD -p tcp --dport 80 -j DROP",
+			"-D FORWARD -p tcp --dport 80 -j DROP", asksSNAT4},
+		"policy": {oneBackend("snat", listen4, "b1", 0), "iptables-legacy", "-P FORWARD DROP", "-P FORWARD ACCEPT",
+			asksSNAT4},
+		"rule-of-IPv6": {oneBackend("snat", listen6, "b1", 0), "ip6tables-legacy",
+			"-A FORWARD -p tcp --dport 80 -j DROP", "-F FORWARD", asksSNAT6},
+		"policy-of-IPv6": {oneBackend("snat", listen6, "b1", 0), "ip6tables-legacy", "-P FORWARD DROP",
+			"-P FORWARD ACCEPT", asksSNAT6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			needs(t, c.program)
+			s := newTestbed(t, netlab.Options{})
+			must(t, farms{"web": c.farm}.do(s))
+			must(t, runs(c.program+" -nL; "+c.program+" -t nat -nL; "+c.program+" -t mangle -nL").do(s)) // makes tables
+			must(t, c.served.do(s))
+			if found, err := s.found(); len(found) > 0 || err != nil {
+				t.Fatalf("found %v before, %v", found, err)
+			}
+			must(t, runs(c.program+" "+c.breaks).do(s))
+			if (findingCase{served: c.served}).connects(s) {
+				t.Error("packets pass in spite of the rule")
+			}
+			found, err := s.found()
+			if err != nil || len(found) != 1 ||
+				!strings.HasPrefix(found[0].Text(), c.program+" has rules in table filter,") ||
+				!strings.Contains(found[0].Hint(), c.program+"-save") {
+				t.Errorf("found %+v, %v", found, err)
+			}
+			must(t, runs(c.program+" "+c.mends).do(s))
+			must(t, c.served.do(s))
+			if found, err := s.found(); len(found) > 0 || err != nil {
+				t.Errorf("found %v after the remedy, %v", found, err)
+			}
+		})
 	}
 }
 
