@@ -13,7 +13,8 @@ func TestOwnDropInsDoNotCollide(t *testing.T) {
 	long := strings.Repeat("b", 40)
 	longest := strings.Repeat("c", 96)
 	likeShort := strings.TrimSuffix(strings.TrimPrefix(path.Base(StateDropIn("web", longest)), "zz-farmc-"), ".toml")
-	backends := []string{longest, likeShort, "b.example.com", ".health-b"[1:] + ".x", "b", "health-b", "health-health-b", "weight-b", "farmc-b", "zz-farmc-b", "B", "b_", "b-", "b1",
+	backends := []string{longest, likeShort, "b.example.com", "health-b.x",
+		"b", "health-b", "health-health-b", "weight-b", "farmc-b", "zz-farmc-b", "B", "b_", "b-", "b1",
 		long, long + "12345678", long + "12345679", "health-" + long + "1", "weight-" + long + "1"}
 	seen := map[string]string{}
 	for _, b := range backends {
