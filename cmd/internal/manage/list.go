@@ -3,6 +3,7 @@ package manage
 import (
 	"bytes"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"farmc/cmd/internal/live"
@@ -46,13 +47,15 @@ func (c *ListChange) changes(files live.Files) ([]source.Change, error) {
 	if err == nil && c.Admit != nil {
 		err = c.Admit(before)
 	}
+	if path == "" {
+		path = files.Dirs()[0] + "/" + c.Name + ".list"
+	}
+	if dir := filepath.Dir(path); err == nil && files.IsReadOnly(dir) {
+		err = Blocked{fmt.Sprintf("list %s is in %s, which is read-only for programs", c.Name, dir)}
+	}
 	switch {
 	case err != nil:
 		return nil, err
-	case path == "":
-		path = files.Dirs()[0] + "/" + c.Name + ".list"
-	}
-	switch {
 	case c.Delete:
 		return []source.Change{{Path: path, Before: before}}, nil
 	case c.Whole != nil:

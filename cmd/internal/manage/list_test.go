@@ -59,6 +59,22 @@ func TestWritesOfLists(t *testing.T) {
 	s.has("etc/bad.list", "etc/web.toml")
 }
 
+// A list in a directory that programs must not write to stays, and none comes into it.
+func TestWritesOfReadOnlyLists(t *testing.T) {
+	s := newSite(t, map[string]string{"run/web.toml": web, "etc/bad.list": "198.51.100.0/24\n"})
+	s.engine.ReadOnly = []string{s.at("etc") + "/"}
+	for _, change := range []*ListChange{{Name: "bad", Whole: []byte("# none\n")}, {Name: "bad", Delete: true},
+		{Name: "bad", Add: []string{"192.0.2.1"}}, {Name: "new", Whole: []byte("# none\n")}} {
+		if r := s.engine.Write(t.Context(), change.Write()); !errors.As(r.Err, new(Blocked)) {
+			t.Errorf("list %s: %v", change.Name, r.Err)
+		}
+	}
+	s.has("etc/bad.list", "run/web.toml")
+	if got := s.text("etc/bad.list"); got != "198.51.100.0/24\n" {
+		t.Errorf("the list is %q", got)
+	}
+}
+
 // The merge patch that makes a table the new one removes keys that are gone, at each depth.
 func TestReplacement(t *testing.T) {
 	old := map[string]any{"a": int64(1), "gone": int64(2), "t": map[string]any{"x": int64(1), "y": int64(2)}}
