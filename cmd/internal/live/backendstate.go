@@ -31,6 +31,7 @@ var (
 		"systemctl enable --now farmc-watch")
 	ErrUntracked  = errors.New("its connections are not tracked, so their end cannot be seen")
 	ErrOtherState = errors.New("another file sets it")
+	ErrReadOnly   = errors.New("no directory can take the drop-in: read-only, or emptied by a reboot")
 )
 
 // SetState does the write of a state change. If another file keeps a backend from state up, its drop-in is removed, and

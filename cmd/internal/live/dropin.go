@@ -35,10 +35,13 @@ func (s ownSetting) changes(files Files) (changes []source.Change, err error) {
 	if s.lasting > 0 && !files.engine.Store.WatcherRuns() {
 		return nil, ErrNoWatcher
 	}
-	dirs := files.Dirs()
-	path := dirs[len(dirs)-1] + "/" + s.name
-	if s.keep {
-		path = dirs[0] + "/" + s.name
+	path := "" // of the drop-in; "": it is removed
+	if s.text != "" {
+		dir, err := files.DropInDir(s.keep)
+		if err != nil {
+			return nil, err
+		}
+		path = dir + "/" + s.name
 	}
 	var d *stateDeadline
 	switch {

@@ -46,3 +46,48 @@ func TestWeightThatAnotherFileSets(t *testing.T) {
 		t.Error("the drop-in was written")
 	}
 }
+
+// A drop-in goes to no directory that programs must not write to, and one that is kept to none that a reboot empties.
+func TestDropInsBesideReadOnlyDirectories(t *testing.T) {
+	for _, tt := range []struct {
+		dirs, readOnly []string
+		keep           bool
+		want           string // "": an error
+	}{
+		{[]string{"etc", "run"}, nil, false, "run"},
+		{[]string{"etc", "run"}, nil, true, "etc"},
+		{[]string{"etc"}, nil, true, "etc"},
+		{[]string{"etc", "run"}, []string{"etc"}, false, "run"},
+		{[]string{"etc", "run"}, []string{"etc"}, true, ""},
+		{[]string{"mirror", "etc", "run"}, []string{"mirror/"}, true, "etc"},
+		{[]string{"etc", "run", "mirror"}, []string{"mirror"}, false, "run"},
+		{[]string{"etc"}, []string{"etc"}, false, ""},
+	} {
+		e := &Engine{ReadOnly: tt.readOnly}
+		for _, dir := range tt.dirs {
+			e.Dirs = append(e.Dirs, Dir(dir))
+		}
+		if got, err := (Files{e}).DropInDir(tt.keep); got != tt.want || (err == nil) != (tt.want != "") {
+			t.Errorf("%+v: %q, %v", tt, got, err)
+		}
+	}
+}
+
+// A state that is to outlast a reboot is refused if only a directory can take it that a reboot empties, and other
+// states of that farm are in force.
+func TestStateOfAFarmInAReadOnlyDirectory(t *testing.T) {
+	e, farms := engineFor(t, map[string]string{"web.toml": webFarm, "run/x.list": "# none\n"})
+	e.Dirs, e.ReadOnly = append(e.Dirs, Dir(farms+"/run")), []string{farms}
+	down := StateChange{Farm: "web", Backend: "b1", State: farm.Down, Keep: true}
+	if r := e.Write(t.Context(), down.Write()); !errors.Is(r.Err, ErrReadOnly) {
+		t.Errorf("Write gives %v", r.Err)
+	}
+	down.Keep = false
+	if r := e.Write(t.Context(), down.Write()); r.Err != nil {
+		t.Error(r.Err)
+	}
+	contains(t, farms+"/run/web.toml.d/zz-farmc-b1.toml", `state = "down"`, true)
+	if _, err := os.Stat(farms + "/web.toml.d"); err == nil {
+		t.Error("the read-only directory has a drop-in")
+	}
+}

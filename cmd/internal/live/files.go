@@ -23,6 +23,20 @@ func (f Files) Dirs() (paths []string) {
 	return paths
 }
 
+// DropInDir returns the directory for a drop-in of farmc: the last one that programs may write to, or with keep the
+// first one. A directory that a reboot empties keeps nothing.
+func (f Files) DropInDir(keep bool) (string, error) {
+	all := f.Dirs()
+	dirs := slices.DeleteFunc(slices.Clone(all), f.IsReadOnly)
+	switch {
+	case len(dirs) == 0, keep && len(all) > 1 && dirs[0] == all[len(all)-1]:
+		return "", fmt.Errorf("%w: %s", ErrReadOnly, strings.Join(all, ", "))
+	case keep:
+		return dirs[0], nil
+	}
+	return dirs[len(dirs)-1], nil
+}
+
 // Read returns the text of a file, and nil if it does not exist.
 func (f Files) Read(path string) ([]byte, error) { return readText(path) }
 

@@ -92,8 +92,11 @@ func (f *farmWords) dropIn(files live.Files, backend string) ([]source.Change, e
 	if record.Verdict.IsNeutral() {
 		return files.Remove(name)
 	}
-	dirs := files.Dirs()
-	return files.Replace(dirs[len(dirs)-1]+"/"+name, record.Text(backend))
+	dir, err := files.DropInDir(false)
+	if err != nil {
+		return nil, err
+	}
+	return files.Replace(dir+"/"+name, record.Text(backend))
 }
 
 // check returns why a backend takes clients in spite of the words, or nil.
