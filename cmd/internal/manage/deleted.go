@@ -4,34 +4,34 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
+	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/source"
 )
 
 // Directories below the state directory.
 const (
 	deletedDir = "deleted" // copies of files that programs deleted or replaced: NAME.TIME
-	writtenDir = "written" // for each farm that a program wrote, the digest of its file
+	writtenDir = "written" // for each farm NAME, and list @NAME, that a program wrote, the digest of its file
 )
 
 // maxDeleted is the number of copies that are kept.
 const maxDeleted = 1000
 
 // keep returns the change that makes a copy of a file that goes.
-func (t *target) keep(file string, text []byte) source.Change {
+func keep(files live.Files, file string, text []byte) source.Change {
 	name := path.Base(file)
 	if dir := path.Base(path.Dir(file)); strings.HasSuffix(dir, ".toml.d") {
 		name = dir + "-" + name
 	}
 	at := time.Now().UTC().Format("20060102T150405.000000000Z")
-	return source.Change{Path: t.State(path.Join(deletedDir, name+"."+at)), Text: text}
+	return source.Change{Path: files.State(path.Join(deletedDir, name+"."+at)), Text: text}
 }
 
 // remove returns the changes that remove all files of the farm.
@@ -44,14 +44,14 @@ func (t *target) remove() (changes []source.Change, err error) {
 		if err != nil {
 			return nil, Blocked{err.Error()}
 		}
-		changes = append(changes, source.Change{Path: file, Before: text}, t.keep(file, text))
+		changes = append(changes, source.Change{Path: file, Before: text}, keep(t.Files, file, text))
 	}
 	for _, file := range t.DropIns(t.name) {
 		if changes, err = t.removeDropIn(changes, file); err != nil {
 			return nil, err
 		}
 	}
-	changes = append(changes, t.outdated()...)
+	changes = limitCopies(t.Files, changes)
 	if changes, err = t.unrecorded(changes); err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (t *target) removeDropIn(changes []source.Change, file string) ([]source.Ch
 		return changes, nil
 	}
 	if !own {
-		changes = append(changes, t.keep(file, text))
+		changes = append(changes, keep(t.Files, file, text))
 	}
 	return append(changes, source.Change{Path: file, Before: text}), nil
 }
@@ -105,58 +105,71 @@ func (t *target) forgetEnds(changes []source.Change) ([]source.Change, error) {
 	return append(changes, more...), err
 }
 
-// outdated returns the removals of the oldest copies if there are too many.
-func (t *target) outdated() (changes []source.Change) {
-	entries, _ := os.ReadDir(t.State(deletedDir)) // without a directory there are none
-	type copied struct{ name, time string }
-	oldest := copied{}
-	for _, e := range entries {
-		if at := strings.LastIndexByte(strings.TrimSuffix(e.Name(), "Z"), 'T'); at > 8 {
-			c := copied{e.Name(), e.Name()[at-8:]}
-			if oldest.name == "" || c.time < oldest.time {
-				oldest = c
-			}
+// limitCopies adds the removals of the oldest copies to changes that make new ones, if there would be too many.
+func limitCopies(files live.Files, changes []source.Change) []source.Change {
+	dir := files.State(deletedDir)
+	entries, _ := os.ReadDir(dir) // without a directory there are none
+	more := len(entries) - maxDeleted
+	for _, c := range changes {
+		if path.Dir(c.Path) == dir {
+			more++
 		}
 	}
-	if len(entries) < maxDeleted || oldest.name == "" {
-		return nil
+	var names []string
+	for _, e := range entries {
+		if timeOfCopy(e.Name()) != "" {
+			names = append(names, e.Name())
+		}
 	}
-	file := t.State(path.Join(deletedDir, oldest.name))
-	text, err := t.Read(file)
-	if err != nil || text == nil {
-		return nil
+	slices.SortFunc(names, func(a, b string) int { return strings.Compare(timeOfCopy(a), timeOfCopy(b)) })
+	for _, name := range names[:min(max(more, 0), len(names))] {
+		if text, err := files.Read(path.Join(dir, name)); err == nil && text != nil {
+			changes = append(changes, source.Change{Path: path.Join(dir, name), Before: text})
+		}
 	}
-	return []source.Change{{Path: file, Before: text}}
+	return changes
+}
+
+// timeOfCopy returns the time in the name of a copy; "" for another file.
+func timeOfCopy(name string) string {
+	if at := strings.LastIndexByte(strings.TrimSuffix(name, "Z"), 'T'); at > 8 {
+		return name[at-8:]
+	}
+	return ""
 }
 
 // record returns the path of the record of the farm's file.
 func (t *target) record() string { return t.State(path.Join(writtenDir, t.name)) }
 
 // writtenHere reports whether the file is as a program wrote it last, through this package.
-func (t *target) writtenHere() bool {
-	known, err := os.ReadFile(t.record())
-	return err == nil && t.exists() && string(known) == recordOf(t.text)
+func (t *target) writtenHere() bool { return t.exists() && isRecorded(t.Files, t.record(), t.text) }
+
+// isRecorded reports whether a record is that of a text.
+func isRecorded(files live.Files, record string, text []byte) bool {
+	known, err := files.Read(record)
+	return err == nil && string(known) == recordOf(text)
 }
 
 // recorded adds the record of the new text of the farm's file.
 func (t *target) recorded(changes []source.Change, text []byte) ([]source.Change, error) {
-	before, err := t.Read(t.record())
-	if err != nil {
-		return nil, fmt.Errorf("state directory: %w", err)
-	}
-	return append(changes, source.Change{Path: t.record(), Text: []byte(recordOf(text)), Before: before}), nil
+	return setRecord(t.Files, changes, t.record(), []byte(recordOf(text)))
 }
 
 // unrecorded adds the removal of the record.
 func (t *target) unrecorded(changes []source.Change) ([]source.Change, error) {
-	before, err := t.Read(t.record())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	return setRecord(t.Files, changes, t.record(), nil)
+}
+
+// setRecord adds the change of a record; nil removes it.
+func setRecord(files live.Files, changes []source.Change, record string, text []byte) ([]source.Change, error) {
+	before, err := files.Read(record)
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("state directory: %w", err)
-	}
-	if before == nil {
+	case before == nil && text == nil:
 		return changes, nil
 	}
-	return append(changes, source.Change{Path: t.record(), Before: before}), nil
+	return append(changes, source.Change{Path: record, Text: text, Before: before}), nil
 }
 
 func recordOf(text []byte) string {

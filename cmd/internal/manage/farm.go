@@ -31,7 +31,7 @@ func PutFarm(name string, document edit.Document, when Condition) live.Write {
 		}
 		changes := []source.Change{{Path: t.path, Text: text, Before: t.text}}
 		if t.exists() && !t.writtenHere() {
-			changes = append(changes, t.keep(t.path, t.text))
+			changes = limitCopies(t.Files, append(changes, keep(t.Files, t.path, t.text)))
 		}
 		return t.recorded(changes, text)
 	})

@@ -57,11 +57,32 @@ func (c *ListChange) changes(files live.Files) ([]source.Change, error) {
 	case err != nil:
 		return nil, err
 	case c.Delete:
-		return []source.Change{{Path: path, Before: before}}, nil
+		return c.replace(files, path, before, nil)
 	case c.Whole != nil:
-		return files.Replace(path, c.Whole)
+		return c.replace(files, path, before, c.Whole)
 	}
-	return files.Replace(path, c.edit(before))
+	return c.replace(files, path, before, c.edit(before))
+}
+
+// replace returns the changes that give the file the text; nil removes it. A text that goes as a whole is kept, unless
+// a program wrote it and sends another one.
+func (c *ListChange) replace(files live.Files, path string, before, text []byte) ([]source.Change, error) {
+	if text != nil && before != nil && bytes.Equal(before, text) {
+		return nil, nil
+	}
+	record := files.State(filepath.Join(writtenDir, "@"+c.Name)) // no farm has this name
+	own := isRecorded(files, record, before)
+	changes := []source.Change{{Path: path, Text: text, Before: before}}
+	if before != nil && (c.Delete || c.Whole != nil && !own) {
+		changes = limitCopies(files, append(changes, keep(files, path, before)))
+	}
+	switch {
+	case c.Delete:
+		return setRecord(files, changes, record, nil)
+	case c.Whole != nil, own:
+		return setRecord(files, changes, record, []byte(recordOf(text)))
+	}
+	return changes, nil
 }
 
 // edit returns the text with added and without removed entries. The other lines keep every byte.

@@ -2,6 +2,9 @@ package manage
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -37,7 +40,7 @@ func TestListEdit(t *testing.T) {
 func TestWritesOfLists(t *testing.T) {
 	s := newSite(t, map[string]string{"etc/web.toml": web})
 	s.do((&ListChange{Name: "bad", Whole: []byte("198.51.100.0/24\n")}).Write())
-	s.has("etc/bad.list", "etc/web.toml")
+	s.has("etc/bad.list", "etc/web.toml", "state/written/@bad")
 	refused := errors.New("another version")
 	for _, change := range []*ListChange{{Whole: []byte("# none\n")}, {Add: []string{"192.0.2.1"}}, {Delete: true}} {
 		change.Name, change.Admit = "bad", func(before []byte) error {
@@ -57,6 +60,51 @@ func TestWritesOfLists(t *testing.T) {
 	}
 	s.do((&ListChange{Name: "bad", Delete: true}).Write())
 	s.has("etc/bad.list", "etc/web.toml")
+}
+
+// A list that goes is kept, and so is one of a person that another text replaces. Texts that a program sends again and
+// again are not.
+func TestCopiesOfLists(t *testing.T) {
+	s := newSite(t, map[string]string{"etc/web.toml": web, "etc/bad.list": "# of a person\n"})
+	copies := func(want int) {
+		t.Helper()
+		if found, _ := filepath.Glob(s.at("state/deleted/bad.list.*")); len(found) != want {
+			t.Errorf("%d copies, want %d: %v", len(found), want, found)
+		}
+	}
+	change := func(c ListChange) {
+		c.Name = "bad"
+		s.do(c.Write())
+	}
+	change(ListChange{Add: []string{"192.0.2.1"}})
+	copies(0)
+	change(ListChange{Whole: []byte("192.0.2.2\n")})
+	copies(1)
+	change(ListChange{Whole: []byte("192.0.2.3\n")})
+	change(ListChange{Add: []string{"192.0.2.4"}})
+	change(ListChange{Whole: []byte("192.0.2.5\n")})
+	copies(1)
+	change(ListChange{Delete: true})
+	copies(2)
+	s.has("etc/web.toml")
+	first, _ := filepath.Glob(s.at("state/deleted/bad.list.*"))
+	if text, _ := os.ReadFile(first[0]); string(text) != "# of a person\n192.0.2.1\n" {
+		t.Errorf("the copy is %q", text)
+	}
+}
+
+// Of the copies the oldest ones go, also if a replaced text is the one too many.
+func TestCopiesAreLimited(t *testing.T) {
+	s := newSite(t, map[string]string{"etc/web.toml": web, "etc/bad.list": "# of a person\n"})
+	for n := range maxDeleted {
+		s.write(fmt.Sprintf("state/deleted/old.toml.20200101T%06d.000000000Z", n), "x")
+	}
+	s.do((&ListChange{Name: "bad", Whole: []byte("192.0.2.2\n")}).Write())
+	s.do(PutFarm("web", document(t, strings.Replace(webDocument, "0.1\"", "0.7\"", 1)), Always))
+	left, _ := filepath.Glob(s.at("state/deleted/*"))
+	if _, err := os.Stat(s.at("state/deleted/old.toml.20200101T000001.000000000Z")); len(left) != maxDeleted || err == nil {
+		t.Errorf("%d copies are left; the second one: %v", len(left), err)
+	}
 }
 
 // A list in a directory that programs must not write to stays, and none comes into it.
