@@ -14,7 +14,7 @@ func descriptions() map[string]description {
 	}{}
 	return map[string]description{
 		"GET " + healthPath: {summary: "Does the process answer requests?", reply: healthReply{}},
-		"GET /v1/farms": {summary: "All farms", query: []parameter{selectParameter}, reply: struct {
+		"GET /v1/farms": {summary: "All farms", query: []parameter{selectParameter}, etag: true, reply: struct {
 			Farms []map[string]any `json:"farms"`
 		}{}},
 		"GET /v1/farms/{farm}":                    {summary: "A farm", reply: farmAnswer{}, etag: true},
@@ -104,7 +104,7 @@ func descriptions() map[string]description {
 		}{}, optional: true, reply: applyAnswer{}},
 		"GET " + eventsPath: {summary: "Server-sent events: loads, backends, faults, tampering, bans, findings",
 			kind: "text/event-stream"},
-		"GET /metrics":         {summary: "Numbers of farms and loads for Prometheus", kind: "text/plain"},
+		"GET " + metricsPath:   {summary: "Numbers of farms and loads for Prometheus", kind: "text/plain"},
 		"GET /v1/openapi.json": {summary: "This document", reply: map[string]any{}, etag: true},
 	}
 }
@@ -130,6 +130,8 @@ type wordBody struct {
 	By      string `json:"by,omitempty"`
 	Reason  string `json:"reason,omitempty"`
 	For     string `json:"for,omitempty"`
+	Took    string `json:"took,omitempty"` // by the check
+	Next    string `json:"next,omitempty"` // time to the next check
 }
 
 // A listBody is the document of the entries of a list.

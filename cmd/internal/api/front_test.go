@@ -59,7 +59,7 @@ func TestFrontAnswersTheSame(t *testing.T) {
 		"faults": TestFarmsWithFaults,
 		"farms":  TestListFarms, "script": TestScript, "lists": TestLists, "check": TestCheckFindsAllFaults,
 		"check refuses": TestCheckRefusesDocuments, "check accepts": TestCheckAcceptsFarms,
-		"injections": TestCheckInjections, "paths": TestPaths, "methods": TestMethods,
+		"injections": TestCheckInjections, "paths": TestPaths, "parameters": TestParametersOfReads, "methods": TestMethods,
 		"content types": TestContentTypes, "bodies": TestBodies, "large bodies": TestLargeBodies,
 		"chunks": TestChunkedBody, "smuggling": TestSmuggling, "chunks end": TestChunksEndTheConnection,
 		"lengths": TestLengthOfTheRequestBefore, "slow connections": TestManySlowConnections,

@@ -70,6 +70,22 @@ func TestMethods(t *testing.T) {
 	}
 }
 
+// A misspelt parameter of a request to read is an error, as its answer would be another one than the client wants.
+func TestParametersOfReads(t *testing.T) {
+	s := start(t, siteFiles)
+	for request, want := range map[string]int{
+		"GET /v1/farms?select=name": 200, "GET /v1/farms?selekt=name": 400, "GET /v1/farms?select=name&x": 400,
+		"GET /v1/farms/web?select=name": 400, "GET /v1/farms/web/backends/b1?x": 400, "GET /v1/lists?%zz": 400,
+		"GET /v1/farms/web/backends/b1/state?wiat=drained": 400, "GET /v1/script?x=1": 400, "HEAD /v1/lists?x": 400,
+		"POST /v1/check?dry-run": 400, "GET /healthz?x": 200, "GET /v1/none?x": 404, "PUT /v1/lists?x": 405,
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		if x := s.do(t, exchange{key: "reader", method: method, path: path}); x.status != want {
+			t.Errorf("%s: %d %s", request, x.status, x.answer)
+		}
+	}
+}
+
 func TestContentTypes(t *testing.T) {
 	s := start(t, siteFiles)
 	for kind, want := range map[string]int{"": 200, "application/json": 200, "application/json; charset=utf-8": 200,

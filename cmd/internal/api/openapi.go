@@ -24,6 +24,18 @@ type description struct {
 // A parameter is one of the query.
 type parameter struct{ name, about string }
 
+// parameters names the parameters of a request.
+func (d description) parameters() string {
+	if len(d.query) == 0 {
+		return "no parameters"
+	}
+	var names []string
+	for _, p := range d.query {
+		names = append(names, "?"+p.name)
+	}
+	return "only the parameters " + strings.Join(names, " and ")
+}
+
 // openAPI returns the document of the routes that have a description.
 func openAPI(routes []Route) []byte {
 	s := schemas{}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -18,6 +19,9 @@ type Route struct {
 
 // healthPath is the only path that needs no key.
 const healthPath = "/healthz"
+
+// metricsPath is the path of the numbers for Prometheus.
+const metricsPath = "/metrics"
 
 // eventsPath is the path of events, whose answer has no end. The key is asked again for eventsNeed meanwhile.
 const (
@@ -66,7 +70,7 @@ func Routes() []Route {
 		{"GET", "/v1/script", apikey.ReadAll, (*Server).script},
 		{"GET", "/v1/diff", apikey.ReadAll, (*Server).diff},
 		{"GET", "/v1/history", apikey.ReadAll, (*Server).history},
-		{"GET", "/metrics", apikey.ReadAll, (*Server).metrics},
+		{"GET", metricsPath, apikey.ReadAll, (*Server).metrics},
 		{"GET", eventsPath, eventsNeed, (*Server).events},
 		{"GET", "/v1/openapi.json", apikey.ReadFarms, (*Server).openAPI},
 		{"POST", "/v1/check", apikey.ReadAll, (*Server).check},
@@ -100,13 +104,38 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, routes []Route) 
 		s.refuse(w, r, problem{status: http.StatusMethodNotAllowed})
 		return
 	}
-	if err := routes[i].admit(r); err != nil {
+	err := routes[i].admit(r)
+	if err == nil {
+		err = s.knowsParameters(routes[i], r)
+	}
+	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
 	if err := routes[i].Answer(s, w, r); err != nil {
 		s.refuse(w, r, err)
 	}
+}
+
+// knowsParameters returns an error for a parameter that a request to read does not have: a misspelt one would give
+// another answer than the client wants. Requests that change something look at theirs themselves, and monitoring systems
+// add some of their own to the two paths for them.
+func (s *Server) knowsParameters(route Route, r *http.Request) error {
+	reads := route.Method == "GET" || route.Path == "/v1/check"
+	d, described := s.described[route.Method+" "+route.Path]
+	if r.URL.RawQuery == "" || !reads || !described || route.Path == healthPath || route.Path == metricsPath {
+		return nil
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return malformed("the parameters are malformed")
+	}
+	for name := range query {
+		if !slices.ContainsFunc(d.query, func(p parameter) bool { return p.name == name }) {
+			return malformed("this request takes " + d.parameters())
+		}
+	}
+	return nil
 }
 
 // admit returns an error if the key of the request lacks the permission.

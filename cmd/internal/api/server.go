@@ -92,11 +92,13 @@ type Server struct {
 	routes   []Route
 	mux      *http.ServeMux
 	document func() []byte // of GET /v1/openapi.json
-	lists    listDigest
-	failed   attempts
-	bodies   bodyBudget
-	conns    *admission
-	serving  *http.Server
+
+	described map[string]description // descriptions
+	lists     listDigest
+	failed    attempts
+	bodies    bodyBudget
+	conns     *admission
+	serving   *http.Server
 }
 
 // NewServer returns a server with all routes.
@@ -113,6 +115,7 @@ func newServer(farms Farms, keys Keys, logf func(format string, args ...any), ro
 		func(ctx context.Context, by string, writes []live.Write) []live.WriteResult {
 			return s.Writer.WriteAll(ctx, by, writes)
 		})
+	s.described = descriptions()
 	s.mux = s.newMux()
 	s.document = sync.OnceValue(func() []byte { return openAPI(routes) })
 	s.heartbeat, s.streamWrite = heartbeatTime, streamWriteTime
