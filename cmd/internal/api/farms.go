@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/manage"
@@ -25,7 +27,7 @@ type farmDocument struct {
 	Faults  []live.FarmFault `json:"faults"`
 }
 
-// A farmAnswer is a farmDocument with its status; null if the farm was not loaded.
+// A farmAnswer is a farmDocument with its status; null if the farm was not loaded, or if the kernel is busy.
 type farmAnswer struct {
 	farmDocument
 	Status *live.FarmStatus `json:"status"`
@@ -73,10 +75,17 @@ func (s *Server) getFarm(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// statusOf returns the status of a farm; nil if the farm was not loaded.
+// kernelPatience is the longest wait for the numbers of the kernel, which a load of a long list occupies for seconds.
+// The keys of a farm need none of them.
+const kernelPatience = time.Second
+
+// statusOf returns the status of a farm; nil if the farm was not loaded, or if the kernel is busy.
 func (s *Server) statusOf(r *http.Request, name string) (*live.FarmStatus, error) {
-	status, err := s.Farms.FarmStatus(r.Context(), name)
-	if errors.Is(err, live.ErrNothingLoaded) || errors.Is(err, live.ErrNoFarm) {
+	ctx, cancel := context.WithTimeout(r.Context(), kernelPatience)
+	defer cancel()
+	status, err := s.Farms.FarmStatus(ctx, name)
+	isLate := ctx.Err() != nil && r.Context().Err() == nil
+	if err != nil && isLate || errors.Is(err, live.ErrNothingLoaded) || errors.Is(err, live.ErrNoFarm) {
 		return nil, nil
 	}
 	return &status, err

@@ -1,11 +1,16 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"farmc/cmd/internal/live"
 )
 
 func TestFarm(t *testing.T) {
@@ -72,6 +77,29 @@ func TestBackend(t *testing.T) {
 	for _, path := range []string{"/v1/farms/web/backends/b9", "/v1/farms/none/backends/b1", "/v1/farms/none"} {
 		if x := s.do(t, exchange{key: "reader", path: path}); x.status != 404 {
 			t.Errorf("%s: %d", path, x.status)
+		}
+	}
+}
+
+// busyKernel has farms whose numbers the kernel does not tell as long as a load occupies it.
+type busyKernel struct{ Farms }
+
+func (busyKernel) FarmStatus(ctx context.Context, _ string) (live.FarmStatus, error) {
+	select {
+	case <-ctx.Done():
+		return live.FarmStatus{}, context.Cause(ctx)
+	case <-time.After(10 * time.Second):
+		return live.FarmStatus{}, errors.New("the request waited for the kernel")
+	}
+}
+
+// The keys of a farm and of a backend do not wait for the end of a load.
+func TestFarmDuringALoad(t *testing.T) {
+	s := start(t, siteFiles)
+	s.Farms = busyKernel{s.Farms}
+	for _, path := range []string{"/v1/farms/web", "/v1/farms/web/backends/b1"} {
+		if f, x := s.get(t, path); f["status"] != nil || f["farm"] == nil && f["backend"] == nil {
+			t.Errorf("%s: %s", path, x.answer)
 		}
 	}
 }
