@@ -118,8 +118,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, routes []Route) 
 }
 
 // knowsParameters returns an error for a parameter that a request to read does not have: a misspelt one would give
-// another answer than the client wants. Requests that change something look at theirs themselves, and monitoring systems
-// add some of their own to the two paths for them.
+// another answer than the client wants. Requests that change something look at theirs themselves, and monitoring
+// systems add some of their own to the two paths for them.
 func (s *Server) knowsParameters(route Route, r *http.Request) error {
 	reads := route.Method == "GET" || route.Path == "/v1/check"
 	d, described := s.described[route.Method+" "+route.Path]

@@ -102,7 +102,8 @@ func TestCopiesAreLimited(t *testing.T) {
 	s.do((&ListChange{Name: "bad", Whole: []byte("192.0.2.2\n")}).Write())
 	s.do(PutFarm("web", document(t, strings.Replace(webDocument, "0.1\"", "0.7\"", 1)), Always))
 	left, _ := filepath.Glob(s.at("state/deleted/*"))
-	if _, err := os.Stat(s.at("state/deleted/old.toml.20200101T000001.000000000Z")); len(left) != maxDeleted || err == nil {
+	_, err := os.Stat(s.at("state/deleted/old.toml.20200101T000001.000000000Z"))
+	if len(left) != maxDeleted || err == nil {
 		t.Errorf("%d copies are left; the second one: %v", len(left), err)
 	}
 }
