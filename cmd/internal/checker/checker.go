@@ -35,7 +35,7 @@ type Checker struct {
 	targets map[Name]*target
 	queue   queue
 	pace    pace
-	slots   map[Kind]*slots
+	slots   map[Kind]*slots // nil: as many as this process can have
 	speaker *Speaker
 	counts  atomic.Pointer[Counts]
 	results chan result
@@ -99,7 +99,9 @@ func (c *Checker) Run(ctx context.Context) {
 func (c *Checker) prepare() {
 	c.targets, c.results = map[Name]*target{}, make(chan result, 1024)
 	c.speaker = newSpeaker(c.Listen, c.Log)
-	c.slots = map[Kind]*slots{Network: newSlots(networkSlots()), Program: newSlots(programSlots)}
+	if c.slots == nil {
+		c.slots = map[Kind]*slots{Network: newSlots(networkSlots()), Program: newSlots(programSlots)}
+	}
 	c.turn, c.unknown = time.Now(), map[string]time.Time{}
 }
 

@@ -146,7 +146,7 @@ func TestWordsAreRepeated(t *testing.T) {
 			if f.said() != "" {
 				last, said = time.Now(), said+1
 			}
-			if w := f.words[Name{"web", "b1"}]; time.Since(last) > w.For/2 {
+			if w := f.word("b1"); time.Since(last) > w.For/2 {
 				t.Fatalf("a word that lapses after %s is not repeated for %s", w.For, time.Since(last))
 			}
 		}
@@ -173,8 +173,8 @@ func TestWatchAway(t *testing.T) {
 		}
 		f.with(func() { f.away = false; clear(f.words) })
 		wait(10 * time.Second)
-		want(t, "the word after the absence", brief(f.words[Name{"web", "b1"}]), "b1 down: refused")
-		want(t, "the word that was said before", brief(f.words[Name{"web", "b2"}]), "b2 up: ok")
+		want(t, "the word after the absence", brief(f.word("b1")), "b1 down: refused")
+		want(t, "the word that was said before", brief(f.word("b2")), "b2 up: ok")
 		lines := strings.Split(strings.TrimSpace(f.logged()), "\n")
 		slices.Sort(lines)
 		want(t, "the log", strings.Join(lines, "\n"), "farmc watch takes no words; checks go on: connection refused\n"+
@@ -224,7 +224,7 @@ func TestWatchStartsAnew(t *testing.T) {
 		wait(4 * time.Second)
 		f.with(func() { f.away = false })
 		wait(4 * time.Second)
-		want(t, "the other word", brief(f.words[Name{"web", "b2"}]), "b2 up: ok")
+		want(t, "the other word", brief(f.word("b2")), "b2 up: ok")
 	})
 }
 
@@ -256,7 +256,7 @@ func TestRefusedWord(t *testing.T) {
 		want(t, "the log", f.logged(), "web: backend b1: the word is not in force: refused\n")
 		f.with(func() { f.refuses = nil })
 		wait(2 * time.Second)
-		want(t, "the word", brief(f.words[Name{"web", "b1"}]), "b1 up: ok")
+		want(t, "the word", brief(f.word("b1")), "b1 up: ok")
 	})
 }
 
@@ -314,7 +314,7 @@ func TestFlapping(t *testing.T) {
 			for _, r := range []Result{refused, passed} {
 				s.set(r)
 				began := time.Now()
-				for wait(time.Second); f.words[Name{"web", "b1"}].Healthy != r.Healthy; {
+				for wait(time.Second); f.word("b1").Healthy != r.Healthy; {
 					wait(time.Second)
 				}
 				if r.Healthy {
@@ -370,9 +370,7 @@ func TestSilentBackendsDelayNone(t *testing.T) {
 			checks = append(checks, quick.check(func(c *Check) { c.Backend = fmt.Sprint("q", i) }))
 		}
 		f.set(checks...)
-		c := f.run(t)
-		wait(time.Millisecond)
-		c.slots[Network] = newSlots(1000)
+		c := f.runWith(t, newSlots(1000))
 		wait(30 * time.Second)
 		quick.mu.Lock()
 		quick.starts = nil

@@ -93,6 +93,13 @@ func brief(w Word) string {
 	return w.Backend + " " + state + ": " + w.Reason
 }
 
+// word returns the last word about a backend of farm web.
+func (f *fake) word(backend string) Word {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.words[Name{"web", backend}]
+}
+
 // said returns the requests since the last call, and forgets them.
 func (f *fake) said() string {
 	f.mu.Lock()
@@ -113,9 +120,15 @@ func (f *fake) logged() string {
 // run runs a checker within a bubble of synctest, until the test ends.
 func (f *fake) run(t *testing.T) *Checker {
 	t.Helper()
+	return f.runWith(t, newSlots(networkSlots()))
+}
+
+// runWith is run with other slots for checks.
+func (f *fake) runWith(t *testing.T, network *slots) *Checker {
+	t.Helper()
 	c := &Checker{Farms: f, Listen: f, Poll: time.Second, Log: func(format string, args ...any) {
 		f.with(func() { fmt.Fprintf(&f.log, format+"\n", args...) })
-	}}
+	}, slots: map[Kind]*slots{Network: network}}
 	ctx, end := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { c.Run(ctx); close(done) }()
