@@ -3,6 +3,7 @@ package health
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -242,6 +243,32 @@ func TestTextKeepsTheRecord(t *testing.T) {
 	words[0].Reason = "503, expected \"200\" # or \\ 'ok'"
 	if text := (Record{Words: words}).Text("b1"); !toml.OnlyStates(text) {
 		t.Errorf("%q sets more than a state", text)
+	}
+}
+
+// TestStoredWords: healthy words are in a drop-in, which sets nothing, if the rules ask for that.
+func TestStoredWords(t *testing.T) {
+	for _, store := range []bool{true, false} {
+		r := NewRecord()
+		r.Words = []Word{word("a", true, 100, 0, 30)}
+		judged := Judge(map[string]Member{"b1": {Record: r, Rules: Rules{Store: store}}}, 0, now)["b1"]
+		if judged.HasDropIn() != store || judged.SameVerdict(r) == store || judged.SameEffect(r) == store {
+			t.Errorf("store = %t: %+v", store, judged)
+		}
+		if again := judged; !again.SameEffect(judged) {
+			t.Error("a word that is repeated has a new drop-in")
+		}
+	}
+	r := Record{Words: []Word{word("a", true, 100, 0, 30)}, Verdict: neutral, Stored: true, Since: now}
+	if got := Parse(r.Text("b1")); !reflect.DeepEqual(got, r) {
+		t.Errorf("got %+v, want %+v", got, r)
+	}
+	if text := string(r.Text("b1")); strings.Contains(text, "\n[") || !toml.OnlyStates([]byte(text)) {
+		t.Errorf("%q sets something", text)
+	}
+	r.Words = nil
+	if judged := Judge(map[string]Member{"b1": {Record: r, Rules: Rules{Store: true}}}, 0, now)["b1"]; judged.HasDropIn() {
+		t.Error("a backend without words has a drop-in")
 	}
 }
 

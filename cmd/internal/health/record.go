@@ -12,6 +12,7 @@ type Record struct {
 	Verdict Verdict   // of the last judgement
 	Since   time.Time // when Verdict.Healthy became so; zero: unknown
 	Rising  time.Time // when a slow start began; zero: the backend has none
+	Stored  bool      // the drop-in of the record exists, or must, also if its verdict changes nothing
 }
 
 // NewRecord returns the record of a backend without words: it serves as its files say.
@@ -42,12 +43,14 @@ type Rules struct {
 	Drain     bool          // an unhealthy backend keeps its connections
 	Forget    bool          // a word that has lapsed never counts
 	SlowStart time.Duration // in which the weight of a recovered backend rises
+	Store     bool          // healthy words are in a drop-in as well: without them the backend would go out
 }
 
 // judge returns the record after a judgement of its words, without regard to other backends.
 func (r Record) judge(rules Rules, now time.Time) Record {
 	wasHealthy, wasOut := r.Verdict.Healthy, r.Verdict.IsOut()
 	r.Verdict = rules.verdict(r.Words, now)
+	r.Stored = rules.Store && len(r.Words) > 0
 	if r.Verdict.Healthy != wasHealthy || r.Since.IsZero() && len(r.Words) > 0 {
 		r.Since = now
 	}
@@ -135,10 +138,18 @@ func (r Record) Deciding() *Word {
 	return out
 }
 
+// SameVerdict reports whether two records have the same verdict, and both have a drop-in or neither has one.
+func (r Record) SameVerdict(other Record) bool {
+	return r.Verdict == other.Verdict && r.HasDropIn() == other.HasDropIn()
+}
+
+// HasDropIn reports whether the record is in a drop-in.
+func (r Record) HasDropIn() bool { return r.Stored || !r.Verdict.IsNeutral() }
+
 // SameEffect reports whether the drop-ins of two records are the same but for reasons and times.
 func (r Record) SameEffect(other Record) bool {
-	if r.Verdict != other.Verdict || r.Verdict.IsNeutral() {
-		return r.Verdict == other.Verdict
+	if !r.SameVerdict(other) || !r.HasDropIn() {
+		return r.SameVerdict(other)
 	}
 	return slices.EqualFunc(r.Words, other.Words, func(a, b Word) bool { return a.By == b.By && a.Same(b) })
 }

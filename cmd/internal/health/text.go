@@ -38,8 +38,8 @@ type storedWord struct {
 	Next    string    `json:"next,omitzero"`
 }
 
-// Text returns the drop-in of a record, with the record and its words in comments. JSON has no line breaks, and words
-// have only printable characters.
+// Text returns the drop-in of a record, with the record and its words in comments. It has no table if the verdict
+// changes nothing. JSON has no line breaks, and words have only printable characters.
 func (r Record) Text(backend string) []byte {
 	var out strings.Builder
 	out.WriteString(head)
@@ -49,11 +49,13 @@ func (r Record) Text(backend string) []byte {
 		line(&out, wordLine, storedWord{w.By, w.Healthy, w.Percent, w.Reason, period(w.For), stored(w.Said),
 			period(w.Took), period(w.Next)})
 	}
-	fmt.Fprintln(&out, toml.TableHeading("backends", backend))
-	if v.Down {
-		out.WriteString("state = \"down\"\n")
-	} else {
-		fmt.Fprintf(&out, "weight-percent = %d\n", v.Weight())
+	heading := toml.TableHeading("backends", backend)
+	switch {
+	case v.IsNeutral():
+	case v.Down:
+		fmt.Fprintf(&out, "%s\nstate = \"down\"\n", heading)
+	default:
+		fmt.Fprintf(&out, "%s\nweight-percent = %d\n", heading, v.Weight())
 	}
 	return []byte(out.String())
 }
@@ -118,6 +120,7 @@ func Parse(text []byte) Record {
 	if r.Verdict.Percent = weight; r.Verdict.Down {
 		r.Verdict.Percent = 0
 	}
+	r.Stored = r.Verdict.IsNeutral()
 	if !r.Verdict.IsNeutral() && !r.Verdict.Down {
 		r.Verdict.Base = s.Base
 		r.Verdict.Percent = percentOf(weight, s.Base)

@@ -137,7 +137,7 @@ func (r rules) members(records map[string]health.Record) map[string]health.Membe
 
 func newRulesOf(h farm.Health) health.Rules {
 	return health.Rules{Agree: h.Agree, Drain: h.OnFail == farm.Drain, Forget: h.OnSilence == farm.SilenceUp,
-		SlowStart: h.SlowStart}
+		SlowStart: h.SlowStart, Store: h.Start == farm.Down}
 }
 
 func (r rules) panic() int {
@@ -156,7 +156,7 @@ func (r rules) judge(records map[string]health.Record, now time.Time) map[string
 // next one.
 func (f *farmHealth) changesAt(now time.Time) bool {
 	for name, r := range f.judge(f.records, now) {
-		if r.Verdict != f.record(name).Verdict {
+		if !r.SameVerdict(f.record(name)) {
 			return true
 		}
 	}

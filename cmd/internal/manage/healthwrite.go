@@ -49,7 +49,7 @@ func (f *farmWords) changes(files live.Files) (changes []source.Change, err erro
 	}
 	f.after = f.judge(records, f.now)
 	for _, name := range slices.Sorted(maps.Keys(f.after)) {
-		if !said[name] && f.after[name].Verdict == f.was(name) {
+		if !said[name] && f.after[name].SameVerdict(f.was(name)) {
 			continue
 		}
 		more, err := f.dropIn(files, name)
@@ -78,18 +78,18 @@ func (f *farmWords) read(files live.Files) error {
 	return err
 }
 
-// was returns the verdict in force about a backend.
-func (f *farmWords) was(backend string) health.Verdict {
+// was returns the record in force about a backend.
+func (f *farmWords) was(backend string) health.Record {
 	if r, known := f.before[backend]; known {
-		return r.Verdict
+		return r
 	}
-	return health.NewRecord().Verdict
+	return health.NewRecord()
 }
 
 // dropIn returns the changes for the drop-in of a backend's record.
 func (f *farmWords) dropIn(files live.Files, backend string) ([]source.Change, error) {
 	name, record := source.HealthDropIn(f.farm, backend), f.after[backend]
-	if record.Verdict.IsNeutral() {
+	if !record.HasDropIn() {
 		return files.Remove(name)
 	}
 	dir, err := files.DropInDir(false)
@@ -159,7 +159,7 @@ func (f *farmWords) end(inForce bool) (out Judgements) {
 func (f *farmWords) judgements() Judgements {
 	out := Judgements{Farm: f.farm}
 	for _, name := range slices.Sorted(maps.Keys(f.after)) {
-		r, was := f.after[name], f.was(name)
+		r, was := f.after[name], f.was(name).Verdict
 		out.Panic, out.WasPanic = out.Panic || r.Verdict.Panic, out.WasPanic || was.Panic
 		out.Unhealthy += map[bool]int{false: 1}[r.Verdict.Healthy]
 		if r.Verdict != was {
