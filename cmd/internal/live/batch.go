@@ -214,6 +214,7 @@ func (e *Engine) loadWrites(ctx context.Context, c *compilation, faulty faultyDr
 		e.Log("warning: %v", err)
 	}
 	failed := false
+	p.byFarm = changesByFarm(p.Changes)
 	for _, w := range writes {
 		w.result.Plan, w.result.Diagnostics, w.result.load = p, w.own(diagnostics), &applied{all, err}
 		if len(writes) > 1 {

@@ -38,6 +38,8 @@ type Plan struct {
 
 	Look // findings about this machine since the last load
 
+	byFarm map[string][]string // Changes of each farm; nil: not sorted out
+
 	kernelDigest   string   // digest in the kernel's ruleset; "": no rules of farmc
 	mistrust       string   // why the kernel's ruleset is wrong even if kernelDigest is right; "": no doubt
 	ingressDevices []string // interfaces that have ingress chains of farmc

@@ -112,10 +112,18 @@ func (r WriteResult) InConflict(farm string) bool {
 
 // ChangesOf returns the changes of one farm, a sentence each.
 func (p Plan) ChangesOf(farm string) []string {
-	out := []string{}
-	for _, change := range p.Changes {
-		if words, ok := strings.CutPrefix(change, farm+": "); ok {
-			out = append(out, words)
+	if p.byFarm == nil {
+		p.byFarm = changesByFarm(p.Changes)
+	}
+	return append([]string{}, p.byFarm[farm]...)
+}
+
+// changesByFarm returns the changes of each farm, a sentence each.
+func changesByFarm(changes []string) map[string][]string {
+	out := map[string][]string{}
+	for _, change := range changes {
+		if farm, words, ok := strings.Cut(change, ": "); ok {
+			out[farm] = append(out[farm], words)
 		}
 	}
 	return out
@@ -130,6 +138,7 @@ func (w *pendingWrite) onlyPart() {
 	w.result.Changes = slices.DeleteFunc(slices.Clone(w.result.Changes), func(change string) bool {
 		return strings.HasPrefix(change, backends) && !strings.HasPrefix(change, backends+w.Part+" ")
 	})
+	w.result.byFarm = nil
 }
 
 // own returns the diagnostics that name the farm or list.

@@ -24,8 +24,22 @@ type Change struct {
 // An overlay is a directory of farms as it will be after some changes. The compiler reads the farms through it before
 // any file is changed.
 type overlay struct {
-	fs.FS                   // the directory as it is
-	texts map[string][]byte // new texts by name; nil: removed
+	fs.FS                     // the directory as it is
+	texts map[string][]byte   // new texts by name; nil: removed
+	below map[string][]string // the names in texts, by each directory above
+}
+
+func newOverlay(of fs.FS, texts map[string][]byte) overlay {
+	o := overlay{of, texts, map[string][]string{}}
+	for name := range texts {
+		for dir := path.Dir(name); ; dir = path.Dir(dir) {
+			o.below[dir] = append(o.below[dir], name)
+			if dir == "." {
+				break
+			}
+		}
+	}
+	return o
 }
 
 // WithChanges returns the directories as they will be after the changes.
@@ -39,7 +53,7 @@ func WithChanges(dirs []farm.Dir, changes []Change) []farm.Dir {
 			}
 		}
 		if len(texts) > 0 {
-			out[i].FS = overlay{d.FS, texts}
+			out[i].FS = newOverlay(d.FS, texts)
 		}
 	}
 	return out
@@ -88,20 +102,21 @@ func (o overlay) ReadDir(name string) ([]fs.DirEntry, error) {
 	if err != nil && !(errors.Is(err, fs.ErrNotExist) && o.hasBelow(name)) {
 		return entries, err
 	}
-	added := map[string]memoryInfo{}
-	for changed, text := range o.texts {
-		first, rest, isBelow := strings.Cut(o.relative(name, changed), "/")
+	added, replaced := map[string]memoryInfo{}, map[string]bool{}
+	for _, changed := range o.below[name] {
+		text := o.texts[changed]
+		first, _, isBelow := strings.Cut(relative(name, changed), "/")
 		switch {
-		case first == "":
 		case isBelow && text != nil:
 			added[first] = memoryInfo{name: first, dir: true}
-		case rest == "":
-			entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == first })
+		case !isBelow:
+			replaced[first] = true
 			if text != nil {
 				added[first] = memoryInfo{name: first, size: int64(len(text))}
 			}
 		}
 	}
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return replaced[e.Name()] })
 	for _, e := range entries {
 		delete(added, e.Name()) // a directory that exists
 	}
@@ -114,24 +129,15 @@ func (o overlay) ReadDir(name string) ([]fs.DirEntry, error) {
 
 // hasBelow reports whether a new file is in the directory of this name.
 func (o overlay) hasBelow(dir string) bool {
-	for name, text := range o.texts {
-		if text != nil && o.relative(dir, name) != "" {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(o.below[dir], func(name string) bool { return o.texts[name] != nil })
 }
 
-// relative returns the path below a directory, or "" if the file is not below it.
-func (o overlay) relative(dir, name string) string {
+// relative returns the path of a file below a directory.
+func relative(dir, name string) string {
 	if dir == "." {
 		return name
 	}
-	below, ok := strings.CutPrefix(name, dir+"/")
-	if !ok {
-		return ""
-	}
-	return below
+	return strings.TrimPrefix(name, dir+"/")
 }
 
 func (o overlay) open(op, name string, text []byte) (memoryFile, error) {
