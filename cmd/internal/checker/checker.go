@@ -6,7 +6,7 @@
 //
 // Order of the files: checker.go (Checker, its loop), target.go (a backend and its verdict), queue.go (the order of
 // starts), pace.go and slots.go (bounds on starts and on running checks), judge.go (rise and fall), damping.go
-// (backends that flap), speaker.go (words on their way), follow.go (farms that change), farms.go (checks of farms),
+// (backends that flap), speaker.go (words on their way), wave.go (many words at the same time), follow.go (farms that change), farms.go (checks of farms),
 // client.go (the API over HTTP), delay.go (how late checks start).
 //
 // Be aware:
@@ -227,6 +227,7 @@ func (c *Checker) judge(t *target, r Result, now time.Time) {
 	}
 	turned, held := t.judge.take(r.Healthy, t.Timing, now)
 	t.last, t.lastAt = r, now
+	c.speaker.wave.count(t, t.judge.streak > 0 && t.judge.held(now) == 0)
 	if held > 0 {
 		c.Log("%s flaps: %d failures within %s; it stays out for %s at least", t.Name, len(t.judge.falls), flapWindow,
 			held)
@@ -237,6 +238,7 @@ func (c *Checker) judge(t *target, r Result, now time.Time) {
 	t.reported = t.reported || turned || t.judge.settled()
 	if w := t.word(now); t.mustSay(w, turned, now) {
 		t.said, t.saidAt = w, now
+		w.patience = t.patience(turned)
 		c.speaker.say(w)
 	}
 }
@@ -279,6 +281,7 @@ func (c *Checker) update(u update) {
 	for name, t := range c.targets {
 		if !wanted[name] {
 			t.gone = true
+			c.speaker.wave.count(t, false)
 			delete(c.targets, name)
 			c.speaker.withdraw(name)
 		}

@@ -135,6 +135,51 @@ func TestManyFailuresAreOneRequest(t *testing.T) {
 	})
 }
 
+// 1,000 backends whose checks are spread over an interval fail at once, and come back: each is one request.
+func TestWave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFake(), &server{result: passed}
+		var checks []Check
+		for i := range 1000 {
+			checks = append(checks, s.check(func(c *Check) { c.Backend, c.Jitter = fmt.Sprint("b", i), 0.1 }))
+		}
+		f.set(checks...)
+		f.run(t)
+		wait(30 * time.Second)
+		for _, step := range []struct {
+			to     Result
+			said   string
+			within time.Duration
+		}{
+			{refused, " down: refused", 3 * time.Second}, {passed, " up: ok", 2 * time.Second},
+		} {
+			f.said()
+			s.set(step.to)
+			wait(step.within + s.takes + 500*time.Millisecond)
+			turns := slices.DeleteFunc(f.allSaid(), func(r string) bool { return !strings.Contains(r, step.said) })
+			if len(turns) != 1 || strings.Count(turns[0], step.said) != 1000 {
+				t.Errorf("%s: %d requests", step.said, len(turns))
+			}
+			wait(10 * time.Second)
+		}
+	})
+}
+
+// One backend that fails does not wait.
+func TestNoWave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFake(), &server{result: passed}
+		f.set(s.check())
+		f.run(t)
+		wait(5100 * time.Millisecond)
+		s.set(refused)
+		wait(3 * time.Second)
+		if w := f.word("b1"); w.Healthy {
+			t.Errorf("the word is late: %s", brief(w))
+		}
+	})
+}
+
 func TestWordsAreRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s := newFake(), &server{result: passed}

@@ -109,6 +109,15 @@ func (f *fake) said() string {
 	return out
 }
 
+// allSaid is said, in parts.
+func (f *fake) allSaid() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := f.requests
+	f.requests = nil
+	return out
+}
+
 func (f *fake) logged() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -17,6 +17,8 @@ type Word struct {
 	Next      time.Duration // to the next one
 	For       time.Duration // the word lapses after this time
 	Withdrawn bool          // the backend has no check any more
+
+	patience time.Duration // in which backends that failed at the same moment turn as well; 0: the word goes at once
 }
 
 // A Listener is farmc watch, as a Speaker sees it.
@@ -30,11 +32,13 @@ type Listener interface {
 type Speaker struct {
 	listen Listener
 	log    func(format string, args ...any)
+	wave   *wave
 
 	mu      sync.Mutex
 	known   map[Name]Word // the last words
 	pending map[Name]Word // of the known ones, the words to say
 	news    chan struct{} // has an item if there are pending words
+	held    time.Time     // pending words can wait until then for those of a wave
 
 	away    bool          // the last request failed
 	failing map[Name]bool // the last words about these backends were refused
@@ -53,7 +57,7 @@ const (
 const maxWords = 10_000
 
 func newSpeaker(l Listener, log func(format string, args ...any)) *Speaker {
-	return &Speaker{listen: l, log: log, known: map[Name]Word{}, pending: map[Name]Word{},
+	return &Speaker{listen: l, log: log, wave: &wave{}, known: map[Name]Word{}, pending: map[Name]Word{},
 		news: make(chan struct{}, 1), failing: map[Name]bool{}}
 }
 
@@ -62,6 +66,9 @@ func (s *Speaker) say(w Word) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.known[w.Name], s.pending[w.Name] = w, w
+	if w.patience > 0 && s.held.IsZero() {
+		s.held = time.Now().Add(w.patience)
+	}
 	s.wake()
 }
 
@@ -86,7 +93,7 @@ func (s *Speaker) wake() {
 // run says words until ctx is done.
 func (s *Speaker) run(ctx context.Context) {
 	pause := time.Duration(0)
-	for sleep(ctx, s.news, batchTime) {
+	for sleep(ctx, s.news, batchTime) && s.gather(ctx) {
 		words := s.take()
 		if len(words) == 0 {
 			continue
@@ -120,10 +127,27 @@ func sleep(ctx context.Context, news <-chan struct{}, long time.Duration) bool {
 	}
 }
 
+// gather waits for the other words of a wave. It returns false when ctx is done.
+func (s *Speaker) gather(ctx context.Context) bool {
+	s.mu.Lock()
+	until := s.held
+	s.mu.Unlock()
+	if !s.wave.isHigh() {
+		return true
+	}
+	for !s.wave.isOver() && time.Now().Before(until) {
+		if !sleep(ctx, nil, batchTime) {
+			return false
+		}
+	}
+	return true
+}
+
 // take takes pending words.
 func (s *Speaker) take() (words []Word) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.held = time.Time{}
 	for name, w := range s.pending {
 		if len(words) == maxWords {
 			s.wake()

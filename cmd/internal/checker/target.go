@@ -47,6 +47,7 @@ type target struct {
 	isSlow     bool      // the last check took all of its time
 	excused    bool      // the last failure did not count
 	gone       bool      // the backend or its check does not exist any more
+	counted    bool      // in the wave
 
 	last     Result // that says something about the backend
 	lastAt   time.Time
@@ -70,7 +71,7 @@ func newTarget(check Check, present Verdict) *target {
 func (t *target) replace(check Check) *target {
 	t.gone = true
 	return &target{Check: check, isSlow: t.isSlow, judge: t.judge, last: t.last, lastAt: t.lastAt, reported: t.reported,
-		said: t.said}
+		said: t.said, counted: t.counted}
 }
 
 func (t *target) same(other Check) bool {
