@@ -22,7 +22,7 @@ func steady() Time {
 `
 
 // inTime matches the scenarios that wait for a time or print one.
-const inTime = "^TestScript$/^(" +
+const inTime = "^TestScript$/^(health|health-in-watch|health-rules|api-health|" +
 	"apply-(confirmed|unconfirmed|first|isolated|two-at-once)|rollback|ban|status|clock-jumps|" +
 	"watch-(applies-at-every-change|during-trial|backoff|errors|leaves-bans|restores-rules|change-during-load|" +
 	"starts-with-a-fault|tells-systemd|waits-for-writers))$"
