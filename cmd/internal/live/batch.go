@@ -18,8 +18,7 @@ func (e *Engine) Write(ctx context.Context, w Write) WriteResult {
 }
 
 // WriteAll does several writes, in one load if none of them fails. Their items or parts must differ. The results are in
-// the order of the writes. A write that changes the same file as an earlier one, such as a record in the state
-// directory, comes in a load after it.
+// the order of the writes. A write that changes the same file as an earlier one is made on top of it.
 func (e *Engine) WriteAll(ctx context.Context, writes []Write) (results []WriteResult) {
 	e.writeNext(ctx, func() []Write { return writes }, func(done []WriteResult) { results = done })
 	return results
@@ -127,7 +126,8 @@ func (w *pendingWrite) concernsOther(batch []*pendingWrite) bool {
 // writeAlone does a write in a load of its own. It begins again if another program changes the files meanwhile.
 func (e *Engine) writeAlone(ctx context.Context, w *pendingWrite) {
 	for attempt := 1; ; attempt++ {
-		if !e.collect(w) || !e.commitWrites(ctx, []*pendingWrite{w}) || !errors.Is(w.result.Err, journal.ErrChanged) {
+		failed := e.collect(w, nil) && e.commitWrites(ctx, []*pendingWrite{w})
+		if !failed || !errors.Is(w.result.Err, journal.ErrChanged) {
 			return
 		}
 		if attempt == maxWriteAttempts {
@@ -137,20 +137,19 @@ func (e *Engine) writeAlone(ctx context.Context, w *pendingWrite) {
 	}
 }
 
-// batch asks the writes for their changes. Those that fit into one load are first; those that change a file of another
-// one, and dry runs, come later. Writes with an error are in neither.
+// batch asks the writes for their changes, each on top of the ones before it. Those that fit into one load are first;
+// dry runs, and writes with an error that can come from the ones before them, come later. Other writes with an error
+// are in neither.
 func (e *Engine) batch(writes []*pendingWrite) (batch, later []*pendingWrite) {
-	changed := map[string]bool{}
+	var changes []source.Change
 	for _, w := range writes {
+		ok := e.collect(w, changes)
 		switch {
-		case !e.collect(w):
-		case w.DryRun, slices.ContainsFunc(w.changes, func(c source.Change) bool { return changed[c.Path] }):
-			later = append(later, w)
-		default:
+		case ok && !w.DryRun:
 			batch = append(batch, w)
-			for _, c := range w.changes {
-				changed[c.Path] = true
-			}
+			changes = changesOf(batch)
+		case ok, len(changes) > 0:
+			later = append(later, w)
 		}
 	}
 	if len(batch) == 0 && len(later) > 0 {
@@ -159,10 +158,10 @@ func (e *Engine) batch(writes []*pendingWrite) (batch, later []*pendingWrite) {
 	return batch, later
 }
 
-// collect asks a write for its changes, and reports whether it has any, or needs none.
-func (e *Engine) collect(w *pendingWrite) bool {
+// collect asks a write for its changes on top of the ones before it, and reports whether it has any, or needs none.
+func (e *Engine) collect(w *pendingWrite, before []source.Change) bool {
 	*w.result = WriteResult{}
-	w.changes, w.result.Err = w.Changes(Files{e})
+	w.changes, w.result.Err = w.Changes(Files{e, before})
 	return w.result.Err == nil
 }
 
@@ -241,11 +240,12 @@ func areUrgent(writes []*pendingWrite) bool {
 	return !slices.ContainsFunc(writes, func(w *pendingWrite) bool { return !w.Urgent })
 }
 
+// changesOf returns the changes of all writes, one for each file.
 func changesOf(writes []*pendingWrite) (changes []source.Change) {
 	for _, w := range writes {
 		changes = append(changes, w.changes...)
 	}
-	return changes
+	return source.Joined(changes)
 }
 
 // causeOf returns the cause of a load for several programs.

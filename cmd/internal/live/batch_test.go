@@ -41,9 +41,10 @@ func TestBatchWithConflict(t *testing.T) {
 	agree(t, e)
 }
 
-// Writes that change one file come one after another, and none loses the change of another one.
+// Writes that change one file come in one load, and none loses the change of another one.
 func TestBatchWithSharedFile(t *testing.T) {
 	e, farms := engineFor(t, nil)
+	loads := loadsOf(e)
 	record := e.Store.Dir + "/record"
 	var writes []Write
 	for n := range 5 {
@@ -65,6 +66,9 @@ func TestBatchWithSharedFile(t *testing.T) {
 	}
 	if text, _ := os.ReadFile(record); strings.Count(string(text), "\n") != 5 {
 		t.Errorf("the record is %q", text)
+	}
+	if loads() != 1 {
+		t.Errorf("%d loads", loads())
 	}
 	agree(t, e)
 }
@@ -294,4 +298,13 @@ func TestQueueOfManyTogether(t *testing.T) {
 		t.Errorf("%d rounds", rounds)
 	}
 	agree(t, e)
+}
+
+// loadsOf returns a function that counts the loads of an engine from now on.
+func loadsOf(e *Engine) func() int {
+	before, _ := e.Store.History() // there is none before the first load
+	return func() int {
+		now, _ := e.Store.History()
+		return len(now) - len(before)
+	}
 }

@@ -67,7 +67,7 @@ func TestDropInsBesideReadOnlyDirectories(t *testing.T) {
 		for _, dir := range tt.dirs {
 			e.Dirs = append(e.Dirs, Dir(dir))
 		}
-		if got, err := (Files{e}).DropInDir(tt.keep); got != tt.want || (err == nil) != (tt.want != "") {
+		if got, err := (Files{engine: e}).DropInDir(tt.keep); got != tt.want || (err == nil) != (tt.want != "") {
 			t.Errorf("%+v: %q, %v", tt, got, err)
 		}
 	}

@@ -9,11 +9,16 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
 )
 
-// Files gives a write the files that it changes, and the farms that were compiled last.
-type Files struct{ engine *Engine }
+// Files gives a write the files that it changes, as they are after the writes before it in the same load, and the farms
+// that were compiled last.
+type Files struct {
+	engine *Engine
+	before []source.Change // of the writes before it, one for each file
+}
 
 // Dirs returns the directories of farms, from low to high precedence.
 func (f Files) Dirs() (paths []string) {
@@ -38,14 +43,28 @@ func (f Files) DropInDir(keep bool) (string, error) {
 }
 
 // Read returns the text of a file, and nil if it does not exist.
-func (f Files) Read(path string) ([]byte, error) { return readText(path) }
+func (f Files) Read(path string) ([]byte, error) {
+	if c := f.changed(path); c != nil {
+		return c.Text, nil
+	}
+	return readText(path)
+}
+
+// changed returns the change of a file by the writes before this one; nil if there is none.
+func (f Files) changed(path string) *source.Change {
+	i := slices.IndexFunc(f.before, func(c source.Change) bool { return c.Path == path })
+	if i < 0 {
+		return nil
+	}
+	return &f.before[i]
+}
 
 // Find returns the path and the text of a file in the directory of the highest precedence that has it. The path is
 // empty if none has it.
 func (f Files) Find(name string) (path string, text []byte, err error) {
 	for _, dir := range slices.Backward(f.Dirs()) {
 		path := dir + "/" + name
-		if text, err := readText(path); text != nil || err != nil {
+		if text, err := f.Read(path); text != nil || err != nil {
 			return path, text, err
 		}
 	}
@@ -80,14 +99,15 @@ func (f Files) Farm(name, backend string) (*farm.Farm, error) {
 func (f Files) Reading(name string) *farm.Reading {
 	permissions := f.engine.newPermissions()
 	defer permissions.Close()
-	return farm.ReadOne(permissions.Dirs(f.engine.Dirs), name)
+	return farm.ReadOne(source.WithChanges(permissions.Dirs(f.engine.Dirs), f.before), name)
 }
 
 // All returns the paths of the files of this name in all directories, from low to high precedence. A name can be in the
 // directory of a farm's drop-ins.
 func (f Files) All(name string) (paths []string) {
 	for _, dir := range f.Dirs() {
-		if _, err := os.Lstat(dir + "/" + name); err == nil {
+		_, err := os.Lstat(dir + "/" + name)
+		if c := f.changed(dir + "/" + name); c == nil && err == nil || c != nil && c.Text != nil {
 			paths = append(paths, dir+"/"+name)
 		}
 	}

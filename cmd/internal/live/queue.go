@@ -11,7 +11,7 @@ import (
 
 // A Queue takes writes of many programs at once, and does those that wait together. Writes of one farm come one after
 // another, in the order in which they were asked for: a round has one of them, and before it those that fail anyway.
-// States and weights of different backends come in one round.
+// Writes of different backends come in one round.
 type Queue struct {
 	engine *Engine
 	done   func([]WriteResult) // is called at the end of a round, before the programs get their results
@@ -181,6 +181,6 @@ func (t *taken) block(w Write) { t.add(w) }
 
 // fails reports whether a write has an error before anything is compiled.
 func (w *queuedWrite) fails(e *Engine) bool {
-	_, err := w.Changes(Files{e})
+	_, err := w.Changes(Files{engine: e})
 	return err != nil
 }

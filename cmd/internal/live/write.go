@@ -17,8 +17,8 @@ import (
 type Write struct {
 	Item string // file name of the farm or list, such as "web.toml"
 
-	// Part is the backend whose own drop-ins are all that the write changes, and all that it looks at; "": the whole
-	// item. Writes of different parts can come in one load.
+	// Part is the backend whose keys and own drop-ins are all that the write changes, and all that it looks at; "": the
+	// whole item. Writes of different parts can come in one load.
 	Part string
 
 	// Changes returns the new texts; none means that the files are as they should be. It is called again if another

@@ -11,15 +11,15 @@ import (
 
 // PutBackend creates a backend of a farm, or replaces its keys. The rest of the farm's file stays as it is.
 func PutBackend(name, backend string, document edit.Document, when Condition) live.Write {
-	return write(name, inBackend(backend, map[string]any(document)), func(t *target) ([]source.Change, error) {
+	whole := inBackend(backend, map[string]any(document))
+	return writeBackend(name, backend, whole, func(t *target) ([]source.Change, error) {
 		now, err := t.admitBackend(backend, when)
 		if err != nil {
 			return nil, err
 		}
 		own := map[string]any(document)
 		if now != nil {
-			whole := t.withoutDropIns(inBackend(backend, own))
-			own, _ = lookup(whole, []string{"backends", backend}).(map[string]any)
+			own, _ = lookup(t.withoutDropIns(whole), []string{"backends", backend}).(map[string]any)
 		}
 		old, _ := lookup(t.own(), []string{"backends", backend}).(map[string]any)
 		if now != nil && len(old)+len(own) == 0 {
@@ -32,7 +32,7 @@ func PutBackend(name, backend string, document edit.Document, when Condition) li
 // PatchBackend edits a backend in place by a JSON merge patch.
 func PatchBackend(name, backend string, patch edit.Document, when Condition) live.Write {
 	document := inBackend(backend, map[string]any(patch))
-	return write(name, document, func(t *target) ([]source.Change, error) {
+	return writeBackend(name, backend, document, func(t *target) ([]source.Change, error) {
 		now, err := t.admitBackend(backend, when)
 		switch {
 		case err != nil:
@@ -48,7 +48,7 @@ func PatchBackend(name, backend string, patch edit.Document, when Condition) liv
 // health words.
 func DeleteBackend(name, backend string, when Condition) live.Write {
 	document := inBackend(backend, nil)
-	w := write(name, document, func(t *target) ([]source.Change, error) {
+	w := writeBackend(name, backend, document, func(t *target) ([]source.Change, error) {
 		now, err := t.admitBackend(backend, when)
 		switch {
 		case err != nil:
@@ -63,6 +63,15 @@ func DeleteBackend(name, backend string, when Condition) live.Write {
 		return t.removeOwn(changes, backend)
 	})
 	w.InForce = func(r *farm.Reading) error { return gone(backend, r) }
+	return w
+}
+
+// writeBackend returns a write to one backend in the files of a farm.
+func writeBackend(name, backend string, document edit.Document,
+	changes func(*target) ([]source.Change, error),
+) live.Write {
+	w := write(name, document, changes)
+	w.Part = backend
 	return w
 }
 

@@ -21,6 +21,22 @@ type Change struct {
 	Before []byte // text that the change was made from; nil: there was no file
 }
 
+// Joined returns one change of each file for changes that were made one on top of the other.
+func Joined(changes []Change) (out []Change) {
+	at := map[string]int{}
+	for _, c := range changes {
+		if i, again := at[c.Path]; again {
+			out[i].Text = c.Text
+			continue
+		}
+		at[c.Path] = len(out)
+		out = append(out, c)
+	}
+	return slices.DeleteFunc(out, func(c Change) bool {
+		return (c.Text == nil) == (c.Before == nil) && bytes.Equal(c.Text, c.Before)
+	})
+}
+
 // An overlay is a directory of farms as it will be after some changes. The compiler reads the farms through it before
 // any file is changed.
 type overlay struct {
