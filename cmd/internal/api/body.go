@@ -31,7 +31,7 @@ func (s *Server) readDocument(w http.ResponseWriter, r *http.Request) (map[strin
 	document, faults := edit.Decode(bytes.NewReader(text))
 	if len(faults) > 0 {
 		release()
-		return nil, nil, problem{status: http.StatusBadRequest, message: "faults", faults: documentFaults(faults)}
+		return nil, nil, problem{status: http.StatusBadRequest, message: justFaults, faults: documentFaults(faults)}
 	}
 	return document, release, nil
 }

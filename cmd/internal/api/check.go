@@ -31,7 +31,7 @@ func (s *Server) check(w http.ResponseWriter, r *http.Request) error {
 	case result.Refused:
 		return problem{status: http.StatusUnprocessableEntity, message: "nft refuses the script", faults: result.Faults}
 	case len(result.Faults) > 0:
-		return problem{status: http.StatusBadRequest, message: "faults", faults: result.Faults}
+		return problem{status: http.StatusBadRequest, message: justFaults, faults: result.Faults}
 	}
 	writeJSON(w, http.StatusOK, result)
 	return nil
@@ -56,7 +56,7 @@ func farmTexts(document map[string]any) (map[string][]byte, error) {
 		out[name], faults = text, append(faults, more...)
 	}
 	if len(faults) > 0 {
-		return nil, problem{status: http.StatusBadRequest, message: "faults", faults: faults}
+		return nil, problem{status: http.StatusBadRequest, message: justFaults, faults: faults}
 	}
 	return out, nil
 }

@@ -119,5 +119,5 @@ func faultsProblem(faults []live.FarmFault) error {
 	if len(faults) == 0 {
 		return nil
 	}
-	return problem{status: http.StatusBadRequest, message: "faults", faults: faults}
+	return problem{status: http.StatusBadRequest, message: justFaults, faults: faults}
 }

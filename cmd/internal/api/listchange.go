@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -176,8 +177,12 @@ func jsonEntries(h http.Header, text []byte) ([]string, error) {
 	}
 	words := make([]string, 0, len(list))
 	for i, item := range list {
-		word, _ := item.(string)
-		if _, err := addr.ParseNetwork(word); err != nil && len(f.faults) < maxFaults {
+		word, isText := item.(string)
+		_, err := addr.ParseNetwork(word)
+		if !isText {
+			err = errors.New("an entry is a string")
+		}
+		if err != nil && len(f.faults) < maxFaults {
 			f.fault(fmt.Sprintf("entries.%d", i), "%v", err)
 		}
 		words = append(words, word)

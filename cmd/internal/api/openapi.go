@@ -69,12 +69,6 @@ func openAPI(routes []Route) []byte {
 
 type object = map[string]any
 
-// A problemDocument is the document of an error: its text, the faults of farms, or both.
-type problemDocument struct {
-	Error  string `json:"error,omitempty"`
-	Faults []any  `json:"faults,omitempty"`
-}
-
 // schemas are the schemas of named types.
 type schemas map[string]object
 

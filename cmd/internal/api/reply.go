@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/manage"
@@ -25,6 +27,38 @@ func (p problem) Error() string {
 		return http.StatusText(p.status)
 	}
 	return p.message
+}
+
+// document is the answer: each error has a sentence, and one about farms has all faults.
+func (p problem) document() problemDocument {
+	out := problemDocument{Error: p.Error(), Faults: p.faults}
+	if len(p.faults) == 0 {
+		return out
+	}
+	first := p.faults[0]
+	words := first.Message
+	if first.Key != "" {
+		words = first.Key + ": " + words
+	}
+	if more := len(p.faults) - 1; more > 0 {
+		words += fmt.Sprintf(" (%d more)", more)
+	}
+	switch {
+	case p.message == justFaults:
+		out.Error = words
+	case !strings.Contains(out.Error, first.Message):
+		out.Error += ": " + words
+	}
+	return out
+}
+
+// justFaults is the message of a problem that has nothing to say but its faults.
+const justFaults = "faults"
+
+// A problemDocument is the document of an error: a sentence, and the faults of farms.
+type problemDocument struct {
+	Error  string           `json:"error"`
+	Faults []live.FarmFault `json:"faults,omitempty"`
 }
 
 var errNoRoute = problem{status: http.StatusNotFound, message: "there is no such resource"}
@@ -71,11 +105,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusInternalServerError:
 		s.Log("API: %s %s: %v", r.Method, r.URL.Path, err)
 	}
-	document := map[string]any{"error": p.Error()}
-	if p.faults != nil {
-		document = map[string]any{"faults": p.faults}
-	}
-	writeJSON(w, p.status, document)
+	writeJSON(w, p.status, p.document())
 }
 
 // writeJSON writes a document. Go's numbers, texts and tables all have a form in JSON, so it has no error but that the

@@ -88,6 +88,30 @@ func (batching) Write(context.Context, string, live.Write) live.WriteResult {
 	return live.WriteResult{Plan: live.Plan{Changes: changes}, Warnings: []live.FarmFault{}}
 }
 
+// Each error has a sentence, and one about farms tells its first fault in it.
+func TestSentencesOfErrors(t *testing.T) {
+	faults := []live.FarmFault{{Key: "backends.b1.weight", Message: "weight is 2000, at most 1000"}, {Message: "x"}}
+	for _, tt := range []struct {
+		problem problem
+		want    string
+	}{
+		{problem{status: 404}, "Not Found"},
+		{problem{message: "there is no such farm"}, "there is no such farm"},
+		{problem{message: justFaults, faults: faults}, "backends.b1.weight: weight is 2000, at most 1000 (1 more)"},
+		{problem{message: "nft refuses", faults: faults[1:]}, "nft refuses: x"},
+		{problem{message: "a.toml is not TOML: x", faults: faults[1:]}, "a.toml is not TOML: x"},
+	} {
+		got := tt.problem.document()
+		if got.Error != tt.want || len(got.Faults) != len(tt.problem.faults) {
+			t.Errorf("%+v: %+v", tt.problem, got)
+		}
+	}
+	x := start(t, siteFiles).do(t, exchange{key: "writer", method: "PUT", path: "/v1/farms/web", body: "{"})
+	if x.status != 400 || !strings.HasPrefix(x.answer, `{"error":"the document `) {
+		t.Errorf("%d %s", x.status, x.answer)
+	}
+}
+
 // The reply to a change of a list names no changes of farms that do not use it: other clients made them.
 func TestListReplyHasNoOtherChanges(t *testing.T) {
 	files := maps.Clone(siteFiles)
