@@ -58,8 +58,8 @@ const (
 // plain. Drop-ins are merged in the order of their names, so names such as "50-drain" are common.
 const NamingRule = "a name is a letter or a digit, then letters, digits, '-', '_' and '.', 96 at most"
 
-// longestName is how many characters a name has at most. A comment of nft holds 128, the name of an object 255.
-const longestName = 96
+// LongestName is how many characters a name has at most. A comment of nft holds 128, the name of an object 255.
+const LongestName = 96
 
 // IsName reports whether a farm, a list, a backend or a drop-in can have the name.
 func IsName(name string) bool {
@@ -70,7 +70,7 @@ func IsName(name string) bool {
 			return false
 		}
 	}
-	return 0 < len(name) && len(name) <= longestName
+	return 0 < len(name) && len(name) <= LongestName
 }
 
 // read collects the files of all directories, in their order of precedence from low to high.

@@ -8,6 +8,7 @@ import (
 	"farmc/cmd/internal/health"
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/manage"
+	"farmc/compiler/farm"
 	"farmc/compiler/toml"
 )
 
@@ -125,18 +126,18 @@ func (s *Server) putAllHealth(w http.ResponseWriter, r *http.Request) error {
 	answer.Changes, answer.Warnings = []string{}, []live.FarmFault{}
 	seen := map[string]bool{}
 	for i, o := range s.Health.Say(r.Context(), keyOf(r.Context()).Name, words) {
-		farm := words[i].Farm
+		name := words[i].Farm
 		if o.Err != nil {
-			answer.Faults = append(answer.Faults, live.FarmFault{Farm: farm, Key: "backends." + words[i].Name,
-				Message: problemOf(writeProblem(live.WriteResult{Err: o.Err}, farm)).Error()})
+			answer.Faults = append(answer.Faults, live.FarmFault{Farm: name, Key: "backends." + words[i].Name,
+				Message: problemOf(writeProblem(live.WriteResult{Err: o.Err}, name)).Error()})
 			continue
 		}
-		if seen[farm] {
+		if seen[name] {
 			continue
 		}
-		seen[farm] = true
+		seen[name] = true
 		for _, change := range o.Changes {
-			answer.Changes = append(answer.Changes, farm+": "+change)
+			answer.Changes = append(answer.Changes, name+": "+change)
 		}
 		answer.Warnings = append(answer.Warnings, o.Warnings...)
 	}
@@ -163,7 +164,7 @@ func sayings(document map[string]any, key string) ([]manage.Saying, error) {
 			f.fault("", "a word is an object with farm, backend and healthy")
 			f.document = map[string]any{}
 		} else {
-			b := manage.Backend{Farm: f.text("farm", maxWord), Name: f.text("backend", maxWord)}
+			b := manage.Backend{Farm: f.text("farm", farm.LongestName), Name: f.text("backend", farm.LongestName)}
 			out = append(out, saying(f, b, key))
 			f.unknown()
 		}
