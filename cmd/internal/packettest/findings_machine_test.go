@@ -73,6 +73,18 @@ var findingMachineCases = []findingCase{
 		passes: true, // the balancer is the backends' gateway
 		says:   "source-address 192.0.2.77 is on no interface of this machine",
 		broken: steps{runs("ip address delete 192.0.2.77/32 dev lo")}},
+	{name: "blackhole-of-IPv6", farm: oneBackend("snat", listen6, "b1", 0), kind: "backend", served: asksSNAT6,
+		says:   "backend b1: this machine has no route to fd00:2::11",
+		broken: steps{runs("ip route add blackhole fd00:2::11/128")},
+		cure:   steps{runs("ip route delete blackhole fd00:2::11/128")}},
+	{name: "silent-backend-of-IPv6", farm: oneBackend("snat", listen6, "b1", 0), kind: "backend", served: asksSNAT6,
+		says: "backend b1: fd00:2::11 does not answer on the link of eth1",
+		broken: steps{on{"b1", "ip link set eth0 down"}, runs("ip -6 neigh flush dev eth1"),
+			runs("echo > /dev/udp/fd00:2::11/9; until ip neigh show | grep -q 'fd00:2::11.*FAILED'; do sleep 0.1; done")},
+		cure: steps{on{"b1", "ip link set eth0 up; ip address replace fd00:2::11/64 dev eth0 nodad; " +
+			"ip route replace default via fd00:2::1"},
+			runs("echo > /dev/udp/fd00:2::11/9; " +
+				"until ip neigh show | grep -q 'fd00:2::11.*lladdr'; do sleep 0.1; done")}},
 	{name: "interface-absent", farm: oneBackend("snat", listen4, "b1", 0, `interfaces = ["eth0"]`), kind: "interface",
 		served: asksSNAT4, says: "interfaces: this machine has no interface eth0",
 		broken: steps{runs("ip link set eth0 down; ip link set eth0 name wan0; ip link set wan0 up; " +
@@ -113,6 +125,16 @@ var findingMachineCases = []findingCase{
 	{name: "rp-filter-of-backends", farm: oneBackend("snat", listen4, "b1", 0), kind: "rp-filter", served: asksSNAT4,
 		passes: true, says: "eth9 drops packets of backends",
 		setUp: steps{secondUplink},
+		broken: steps{runs("ip route delete default dev eth9; ip address add 10.2.0.9/24 dev eth9"),
+			sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}},
+	{name: "rp-filter-beside-own-rules", farm: oneBackend("snat", listen4, "b1", 0), kind: "rp-filter",
+		served: asksSNAT4, setUp: steps{secondUplink, runs("ip rule add from 192.0.2.1 lookup 100; " +
+			"ip rule add fwmark 7 lookup 100; ip route add default via 203.0.114.2 table 100")},
+		says:   "eth9 drops packets of clients to which the route leads out of another interface (rp_filter)",
+		broken: steps{sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}},
+	{name: "rp-filter-of-backends-beside-own-rules", farm: oneBackend("snat", listen4, "b1", 0), kind: "rp-filter",
+		served: asksSNAT4, passes: true, says: "eth9 drops packets of backends",
+		setUp: steps{secondUplink, runs("ip rule add from 10.9.0.1 lookup 100")},
 		broken: steps{runs("ip route delete default dev eth9; ip address add 10.2.0.9/24 dev eth9"),
 			sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}},
 	{name: "redirects", farm: statelessInBothDirections, kind: "redirects", lab: netlab.Options{OneArmed: true},
@@ -241,6 +263,11 @@ func TestNoFindingsOfTheMachine(t *testing.T) {
 			sysctls{"net.ipv4.conf.eth0.arp_ignore", "1"}}, connected},
 		"loose-rp-filter": {oneBackend("snat", listen4, "b1", 0), steps{secondUplink,
 			sysctls{"net.ipv4.conf.all.rp_filter", "2"}, sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}, asksSNAT4},
+		"strict-rp-filter-with-own-rules": {oneBackend("snat", listen4, "b1", 0), steps{secondUplink,
+			runs("ip rule add to 10.2.0.0/24 lookup main pref 31000; " +
+				"ip rule add from 10.2.0.0/24 lookup 100 pref 32000; ip route add default via 203.0.114.2 table 100"),
+			on{"client", "sysctl -qw net.ipv4.conf.eth9.arp_announce=2"}, // as a router asks
+			sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}, asksSNAT4},
 		"strict-rp-filter-of-the-best-uplink": {oneBackend("snat", listen4, "b1", 0), steps{addDefaultRoutes,
 			sysctls{"net.ipv4.conf.eth0.rp_filter", "1"}, sysctls{"net.ipv4.conf.eth1.rp_filter", "1"}}, asksSNAT4},
 		"redirects-between-two-links": {statelessInBothDirections, steps{

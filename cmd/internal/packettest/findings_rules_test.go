@@ -97,6 +97,11 @@ var findingRuleCases = []findingCase{
 		broken: steps{nftScript(`table inet filter2 { chain in {
 			type filter hook input priority 0; iifname "eth1" icmpv6 type nd-neighbor-advert drop
 		}; }`), runs("ip -6 neigh flush dev eth1")}},
+	{name: "no-solicitations-at-the-link", farm: oneBackend("snat", listen6, "b1", 0), kind: "drop", served: asksSNAT6,
+		says: "drops neighbour solicitations of clients and routers",
+		broken: steps{nftScript(`table inet filter2 { chain in {
+			type filter hook input priority 0; iifname "eth0" icmpv6 type nd-neighbor-solicit drop
+		}; }`), on{"client", "ip -6 neigh flush dev eth0"}}},
 	{name: "interface-by-index", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "drop",
 		says: "drops the forwarded packets",
 		broken: steps{nftScript(`table inet filter2 { chain forward {
@@ -169,6 +174,10 @@ var findingFrameCases = []findingCase{
 	{name: "ebtables", needs: "ebtables", farm: oneBackend("snat", listen4, "b1", 0), setUp: steps{clientsByABridge},
 		served: asksSNAT4, kind: "drop", says: "ebtables -t filter -I INPUT -p IPv4 --ip-dst 10.2.0.11 -j ACCEPT",
 		broken: steps{runs("ebtables -P INPUT DROP; ebtables -A INPUT -p ARP -j ACCEPT")}},
+	{name: "ebtables-and-solicitations", needs: "ebtables", farm: oneBackend("snat", listen6, "b1", 0),
+		setUp: steps{clientsByABridge}, served: asksSNAT6, kind: "drop",
+		says:   "ebtables -t filter -I INPUT -p IPv6 --ip6-proto ipv6-icmp -j ACCEPT",
+		broken: steps{runs("ebtables -P INPUT DROP"), on{"client", "ip -6 neigh flush dev eth0"}}},
 	{name: "arp-input", farm: oneBackend("snat", listen4, "b1", 0), served: asksSNAT4, kind: "drop",
 		says: "drops ARP requests for 203.0.113.1",
 		broken: steps{nftScript(`table arp filter2 { chain in { type filter hook input priority 0
@@ -181,6 +190,26 @@ var findingFrameCases = []findingCase{
 		says: "drops ARP replies of 10.2.0.11",
 		broken: steps{nftScript(`table arp filter2 { chain in { type filter hook input priority 0
 			iifname "eth1" arp operation reply drop; }; }`), runs("ip neigh flush dev eth1")}},
+	{name: "advertisements-of-routers", farm: oneBackend("snat", listen6, "b1", 0), served: asksSNAT6, kind: "drop",
+		says: "drops neighbour advertisements of clients and routers",
+		broken: steps{nftScript(`table inet filter2 { chain in { type filter hook input priority 0
+			iifname "eth0" icmpv6 type nd-neighbor-advert drop; }; }`), runs("ip -6 neigh flush dev eth0")}},
+	{name: "advertisements-to-clients", farm: oneBackend("snat", listen6, "b1", 0), served: asksSNAT6, kind: "drop",
+		says: "drops neighbour advertisements to clients and routers",
+		broken: steps{nftScript(`table inet filter2 { chain out { type filter hook output priority 0
+			oifname "eth0" icmpv6 type nd-neighbor-advert drop; }; }`), on{"client", "ip -6 neigh flush dev eth0"}}},
+	{name: "solicitations-for-backends", farm: oneBackend("snat", listen6, "b1", 0), served: asksSNAT6, kind: "drop",
+		says: "drops neighbour solicitations for fd00:2::11",
+		broken: steps{nftScript(`table inet filter2 { chain out { type filter hook output priority 0
+			oifname "eth1" icmpv6 type nd-neighbor-solicit drop; }; }`), runs("ip -6 neigh flush dev eth1")}},
+	{name: "arp-requests-for-backends", farm: oneBackend("snat", listen4, "b1", 0), served: asksSNAT4, kind: "drop",
+		says: "drops ARP requests for 10.2.0.11",
+		broken: steps{nftScript(`table arp filter2 { chain out { type filter hook output priority 0
+			oifname "eth1" arp operation request drop; }; }`), runs("ip neigh flush dev eth1")}},
+	{name: "solicitations-at-a-bridge", farm: oneBackend("snat", listen6, "b1", 0), setUp: steps{clientsByABridge},
+		served: asksSNAT6, kind: "drop", says: "drops neighbour solicitations",
+		broken: steps{nftScript(`table bridge filter2 { chain in { type filter hook input priority 0
+			icmpv6 type nd-neighbor-solicit drop; }; }`), on{"client", "ip -6 neigh flush dev eth0"}}},
 	{name: "arptables", needs: "arptables", farm: oneBackend("snat", listen4, "b1", 0), served: asksSNAT4, kind: "drop",
 		says:   "arptables -t filter -I INPUT -d 203.0.113.1 -j ACCEPT",
 		broken: steps{runs("arptables -A INPUT -i eth0 -j DROP"), forgetNeighbours}},

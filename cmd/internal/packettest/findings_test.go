@@ -304,6 +304,13 @@ func TestNoFindings(t *testing.T) {
 				meta l4proto { icmp, ipv6-icmp } accept; }
 			chain post { type filter hook postrouting priority 0; policy accept; tcp dport 25 drop; }
 		}`, asksSNAT},
+		"neighbour-discovery-of-others": {oneBackend("snat", listen6, "b1", 0), `table inet filter2 {
+			chain in { type filter hook input priority 0; iifname "eth7" meta l4proto ipv6-icmp drop
+				icmpv6 type nd-redirect drop; }
+			chain out { type filter hook output priority 0; policy drop; ct state established accept
+				oifname "eth7" meta l4proto ipv6-icmp drop
+				icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept; }
+		}`, asksSNAT6},
 		"requests-at-ingress": {statelessAtIngress, `table inet filter { chain forward {
 			type filter hook forward priority 0; policy accept
 			iifname "eth0" drop

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"farmc/cmd/internal/foreign"
-	"farmc/compiler/addr"
 	"farmc/compiler/farm"
 
 	"golang.org/x/sys/unix"
@@ -43,6 +42,7 @@ func (s *search) follow(p flow) {
 			s.discovery(c, p)
 		case c.Hook == unix.NF_INET_LOCAL_OUT:
 			s.output(c, p)
+			s.discoveryOut(c, p)
 		}
 	}
 	s.zones(p)
@@ -155,32 +155,6 @@ func (s *search) output(c *foreign.Chain, p flow) {
 		if q.local && q.farm.Mode != farm.DSR {
 			r := s.agree(c, q, q.ownAnswer)
 			s.add(c, q, lossOf(r, "the answers of a backend on this machine", answered(q)), Stops)
-		}
-	}
-}
-
-// discovery follows neighbour discovery through an input chain: questions of clients or routers, and answers of
-// backends to questions of this machine. Connection tracking leaves these packets alone.
-func (s *search) discovery(c *foreign.Chain, p flow) {
-	const solicitation, advertisement = 135, 136
-	if p.family != addr.IP6 || p.atIngress() && !p.answersPass() {
-		return
-	}
-	message := func(kind uint8, in string) foreign.Packet {
-		return foreign.Packet{Family: unix.NFPROTO_IPV6, In: in, Protocol: unix.IPPROTO_ICMPV6, Type: kind,
-			State: foreign.Untracked}
-	}
-	r := s.agree(c, p, func(in string) foreign.Packet { return message(solicitation, in) })
-	s.add(c, p, lossOf(r, "neighbour solicitations of clients and routers", match{discovery: true}), Stops)
-	for _, q := range s.eachBackend(p) {
-		if q.local || q.backend.MAC != "" {
-			continue
-		}
-		packet := message(advertisement, q.backendLink)
-		packet.Source = s.machine.routes.lookUp(q.backend.Address[q.family]).next
-		if r := s.machine.rules.Evaluate(s.ctx, c, packet); !r.Undecided {
-			s.add(c, q, lossOf(r, "neighbour advertisements of "+packet.Source.String(), match{discovery: true}),
-				q.effect())
 		}
 	}
 }

@@ -29,6 +29,7 @@ func (s *search) bridged(c *foreign.Chain, p flow) {
 	goesOut := c.Hook == bridgeOutput || c.Hook == bridgePostrouting
 	if comesIn && slices.ContainsFunc(p.clientLinks, s.machine.isBridge) {
 		s.fromClients(c, p)
+		s.discoveryAtBridge(c, p)
 	}
 	if p.local {
 		return

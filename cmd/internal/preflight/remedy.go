@@ -110,6 +110,9 @@ func (m match) iptables() string {
 
 // ebtables writes the match for ebtables.
 func (m match) ebtables() string {
+	if m.discovery {
+		return "-p IPv6 --ip6-proto ipv6-icmp"
+	}
 	protocol, option := "IPv4", "--ip-"
 	if m.family == addr.IP6 {
 		protocol, option = "IPv6", "--ip6-"

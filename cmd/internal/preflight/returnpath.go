@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"farmc/compiler/addr"
@@ -11,29 +12,66 @@ import (
 )
 
 // strictLinks finds interfaces at which the kernel drops packets of clients or backends, because its route to the
-// sender leads out of another interface (rp_filter). It takes the routes of the main table, so a machine with rules of
-// its own for routes has no finding.
+// sender leads out of another interface (rp_filter). They follow from the routes of the main table. On a machine with
+// own rules for routes (ip rule) the kernel is asked about each of them, too.
 func (s *search) strictLinks() {
 	strict := s.otherUplinks()
 	rules, err := netlink.RuleList(netlink.FAMILY_V4)
-	if err != nil || len(rules) > 3 { // local, main and default
+	if err != nil {
 		return
 	}
+	ownRules := len(rules) > 3 // local, main and default
 	for _, f := range s.farms {
 		if f.Mode == farm.DSR || f.Mode == farm.Stateless && len(f.Interfaces) > 0 || !f.Listens(addr.IP4) {
 			continue
 		}
 		for _, name := range strict {
-			if len(f.Interfaces) == 0 || slices.Contains(f.Interfaces, name) {
+			if (len(f.Interfaces) == 0 || slices.Contains(f.Interfaces, name)) &&
+				(!ownRules || s.refusesClients(name, f)) {
 				s.found.add(s.strict(name, "clients"), f)
 			}
 		}
 		for _, b := range f.Backends {
-			if name := s.otherLink(b); name != "" && b.State == farm.Up {
+			if name := s.otherLink(b); name != "" && b.State == farm.Up &&
+				(!ownRules || s.refuses(name, b.Address[addr.IP4], farAway)) {
 				s.found.add(s.strict(name, "backends"), f)
 			}
 		}
 	}
+}
+
+// farAway is an address of clients to which only default routes lead.
+var farAway = netip.MustParseAddr("192.88.99.2") // of a network that is in use nowhere (RFC 7526)
+
+// refusesClients asks the kernel whether it drops packets of clients that come in at an interface. When it looks for
+// the route to the sender, farmc's rules have translated the destination.
+func (s *search) refusesClients(name string, f *farm.Farm) bool {
+	if f.Mode == farm.Local {
+		i := slices.IndexFunc(f.Listen, func(l farm.Listen) bool { return l.Address.Is4() })
+		return i >= 0 && s.refuses(name, farAway, f.Listen[i].Address)
+	}
+	serving := f.Serving(addr.IP4)
+	return len(serving) > 0 && s.refuses(name, farAway, serving[0].Address[addr.IP4])
+}
+
+// refuses asks the kernel whether it drops packets that come in at an interface, and takes them at another one.
+func (s *search) refuses(name string, from, to netip.Addr) bool {
+	if takes(name, from, to) {
+		return false
+	}
+	for other := range s.machine.links {
+		if other != name && other != "lo" && takes(other, from, to) {
+			return true
+		}
+	}
+	return false
+}
+
+// takes reports whether the kernel has a route for packets that come in at an interface.
+func takes(name string, from, to netip.Addr) bool {
+	_, err := netlink.RouteGetWithOptions(to.AsSlice(),
+		&netlink.RouteGetOptions{Iif: name, SrcAddr: from.AsSlice()})
+	return err == nil
 }
 
 // strict is the finding about an interface that drops packets of senders.
