@@ -80,7 +80,8 @@ var findingMachineCases = []findingCase{
 	{name: "silent-backend-of-IPv6", farm: oneBackend("snat", listen6, "b1", 0), kind: "backend", served: asksSNAT6,
 		says: "backend b1: fd00:2::11 does not answer on the link of eth1",
 		broken: steps{on{"b1", "ip link set eth0 down"}, runs("ip -6 neigh flush dev eth1"),
-			runs("echo > /dev/udp/fd00:2::11/9; until ip neigh show | grep -q 'fd00:2::11.*FAILED'; do sleep 0.1; done")},
+			runs("echo > /dev/udp/fd00:2::11/9; " +
+				"until ip neigh show | grep -q 'fd00:2::11.*FAILED'; do sleep 0.1; done")},
 		cure: steps{on{"b1", "ip link set eth0 up; ip address replace fd00:2::11/64 dev eth0 nodad; " +
 			"ip route replace default via fd00:2::1"},
 			runs("echo > /dev/udp/fd00:2::11/9; " +

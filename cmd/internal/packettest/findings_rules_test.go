@@ -57,8 +57,8 @@ var findingRuleCases = []findingCase{
 	{name: "second-backend", farm: twoBackendsOnePort, kind: "drop",
 		served: request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:80": 1, "b2:80": 1}, sees: "balancer"},
 		says:   "drops the forwarded packets, backend b2 (farm web)",
-		broken: steps{nftScript(`table ip filter2 { chain forward { type filter hook forward priority 0; policy drop
-			ct state established accept; ip daddr 10.2.0.11 accept; }; }`)}},
+		broken: steps{nftScript(`table ip filter2 { chain forward { type filter hook forward priority 0
+			ct state established accept; ip daddr 10.2.0.11 accept; reject with icmp admin-prohibited; }; }`)}},
 	{name: "frontend-of-all-addresses", farm: oneBackend("snat", `"*:80"`, "b1", 0), kind: "drop",
 		served: request{by: "tcp", to: "203.0.113.1:80", shares: shares{"b1:80": 1}, sees: "balancer", times: 1},
 		says:   "drops the packets of clients",

@@ -17,8 +17,9 @@ func (s *search) legacyTables() {
 			continue
 		}
 		s.found.add(Finding{Kind: "legacy", Object: p.name, Effect: Harms,
-			Message: fmt.Sprintf("%s has rules in table %s, "+
-				"and farmc cannot check whether they drop or translate packets", p.name, strings.Join(names, ", ")),
+			Message: fmt.Sprintf(
+				"%s has rules in table %s, and farmc cannot check whether they drop or translate packets",
+				p.name, strings.Join(names, ", ")),
 			Advice: p.name + "-save shows the rules; the finding ends once the table has no rule, and policies ACCEPT"},
 			nil)
 	}
