@@ -267,7 +267,8 @@ func TestStoredWords(t *testing.T) {
 		t.Errorf("%q sets something", text)
 	}
 	r.Words = nil
-	if judged := Judge(map[string]Member{"b1": {Record: r, Rules: Rules{Store: true}}}, 0, now)["b1"]; judged.HasDropIn() {
+	member := Member{Record: r, Rules: Rules{Store: true}}
+	if judged := Judge(map[string]Member{"b1": member}, 0, now)["b1"]; judged.HasDropIn() {
 		t.Error("a backend without words has a drop-in")
 	}
 }

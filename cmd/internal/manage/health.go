@@ -30,8 +30,8 @@ const maxCheckers = 16
 
 // Health keeps the last words of checkers, and judges backends by them. Words that take a backend out, or part of its
 // weight, are in a drop-in, which outlasts this process. The others are in memory: without them a backend serves as its
-// files say. Healthy words about a backend with start = "down" are in a drop-in as well, because its checker begins with
-// an unhealthy word if there is none.
+// files say. Healthy words about a backend with start = "down" are in a drop-in as well, because its checker begins
+// with an unhealthy word if there is none.
 type Health struct {
 	Farms  func() *live.Snapshot // of the last look; nil before the first one
 	Write  func(ctx context.Context, by string, writes []live.Write) []live.WriteResult
