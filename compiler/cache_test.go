@@ -70,6 +70,13 @@ func TestCompilerForgetsWhatChanged(t *testing.T) {
 					"'gone'\n",
 			},
 		},
+		{"defaults come", map[string]string{"_defaults.toml": "limits.clients = 10\nlog.on = 'denied'\n"}},
+		{"defaults name a list that isn't there", map[string]string{"_defaults.toml": "access.deny = '@bad'\n"}},
+		{"their list comes", map[string]string{"bad.list": "198.51.100.0/24\n"}},
+		{"their list grows", map[string]string{"bad.list": "198.51.100.0/24\n203.0.113.9\n"}},
+		{"defaults are faulty", map[string]string{"_defaults.toml": "log = 5\n"}},
+		{"defaults are empty", map[string]string{"_defaults.toml": " "}},
+		{"defaults go", map[string]string{"_defaults.toml": ""}},
 		{
 			"something else",
 			map[string]string{

@@ -16,6 +16,8 @@ type Cache struct {
 	farms map[string]*Reading
 	order []*Reading // the same, by name
 	lists map[string]listReading
+
+	defaults map[string]*defaults // by the path of their file
 }
 
 // A listReading is the result of reading a list's file.
@@ -30,6 +32,7 @@ type listReading struct {
 func (c *Cache) Read(dirs []Dir, faults *diag.Diagnostics) []*Farm {
 	files := read(dirs, faults)
 	lists, changed := c.readLists(files.lists, faults)
+	c.readDefaults(files, lists, changed, faults)
 	return c.readFarms(files.farms, lists, changed, faults)
 }
 
@@ -51,6 +54,29 @@ func (c *Cache) readLists(files []file, faults *diag.Diagnostics) (lists map[str
 	return lists, changed
 }
 
+// readDefaults reads the files of defaults, and gives each farm those of its directory. Defaults are the same pointer
+// as the last time if their file, and the lists that they may name, have not changed.
+func (c *Cache) readDefaults(files source, lists map[string]*AddressList, listsChanged bool, faults *diag.Diagnostics) {
+	now := make(map[string]*defaults, len(files.defaults))
+	for _, f := range files.defaults {
+		d := c.defaults[f.path]
+		if d == nil || !d.file.same(f) || listsChanged && mayNameList(f) {
+			d = readDefaults(f, lists)
+		}
+		now[f.path] = d
+		*faults = append(*faults, d.faults...)
+	}
+	c.defaults = now
+	if len(now) == 0 {
+		return
+	}
+	for i := range files.farms {
+		if of := files.farms[i].defaultsIn(files.defaults); of != nil {
+			files.farms[i].defaults = now[of.path]
+		}
+	}
+}
+
 // readFarms reads the farms, in parallel.
 func (c *Cache) readFarms(files []farmFiles, lists map[string]*AddressList, listsChanged bool,
 	faults *diag.Diagnostics) []*Farm {
@@ -60,7 +86,7 @@ func (c *Cache) readFarms(files []farmFiles, lists map[string]*AddressList, list
 		r, known := c.farms[files[i].name]
 		if !known || !r.files.same(files[i]) || listsChanged && files[i].mayNameList() {
 			r = &Reading{files: files[i]}
-			if r.farm = parseFarm(files[i], lists, &r.faults); r.farm != nil {
+			if r.parse(lists); r.farm != nil {
 				r.size = r.farm.size()
 			}
 		}
@@ -92,17 +118,19 @@ func inParallel(n int, do func(i int)) {
 }
 
 func (f farmFiles) same(other farmFiles) bool {
-	return f.main.same(other.main) && slices.EqualFunc(f.dropIns, other.dropIns, file.same)
+	return f.defaults == other.defaults && f.main.same(other.main) &&
+		slices.EqualFunc(f.dropIns, other.dropIns, file.same)
 }
 
 func (f file) same(other file) bool {
 	return f.path == other.path && f.lenient == other.lenient && f.earlier == other.earlier &&
-		bytes.Equal(f.text, other.text)
+		f.broken == other.broken && bytes.Equal(f.text, other.text)
 }
 
-// mayNameList reports whether a list can be named in the files: its name begins with '@', however that is written.
+// mayNameList reports whether a list can be named in the files. Defaults that name a changed list are new.
 func (f farmFiles) mayNameList() bool {
-	return slices.ContainsFunc(append(f.dropIns[:len(f.dropIns):len(f.dropIns)], f.main), func(f file) bool {
-		return bytes.ContainsAny(f.text, `@\`)
-	})
+	return mayNameList(f.main) || slices.ContainsFunc(f.dropIns, mayNameList)
 }
+
+// mayNameList reports whether a list can be named in a file: its name begins with '@', however that is written.
+func mayNameList(f file) bool { return bytes.ContainsAny(f.text, `@\`) }

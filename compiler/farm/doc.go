@@ -16,8 +16,9 @@
 //     sorts out masks, precedence and drop-ins. reading.go has the result of reading one farm, for programs that show
 //     its files and their keys.
 //   - keys.go is the table of all keys: reading, the check of modes and describing go through it. key.go has the types
-//     of values. read.go reads one farm, dropin.go merges its drop-ins. allowed.go refuses keys without effect in the
-//     farm's mode. validate.go checks the keys of one farm against each other.
+//     of values. read.go reads one farm, dropin.go merges its drop-ins, defaults.go adds the keys that it inherits from
+//     the defaults of its directory. allowed.go refuses keys without effect in the farm's mode. validate.go checks the
+//     keys of one farm against each other.
 //   - frontend.go gives the frontends of a farm, from the most specific to the most general; conflict.go and reply.go
 //     find frontends and replies of two farms that collide.
 //   - describe.go describes a farm in words, compares two descriptions, and recalls a farm from one. share.go,

@@ -25,15 +25,18 @@ type Dir struct {
 
 // A source has the files of all directories, after masks, precedence and drop-ins.
 type source struct {
-	farms []farmFiles // by name
-	lists []file      // by name
+	farms    []farmFiles // by name
+	lists    []file      // by name
+	defaults []file      // of each directory that has them
 }
 
-// farmFiles are the file of one farm and the drop-ins that amend it, in the order in which they are merged.
+// farmFiles are the file of one farm and the drop-ins that amend it, in the order in which they are merged. The
+// defaults are those of the directory of its file.
 type farmFiles struct {
-	name    string
-	main    file
-	dropIns []file
+	name     string
+	main     file
+	dropIns  []file
+	defaults *defaults // nil: there are none
 }
 
 type file struct {
@@ -41,6 +44,7 @@ type file struct {
 	path string // as diagnostics print it
 	text []byte
 
+	broken  bool // a file of defaults that cannot be read
 	lenient bool // a line that is wrong is left out
 	earlier bool // rules that are stricter than in an earlier version do not refuse it
 }
@@ -51,6 +55,7 @@ type file struct {
 const (
 	maxListSize  = 64 << 20
 	MaxFarmSize  = 1 << 20
+	maxDefaults  = 64 << 10 // each farm has a copy; long lists of networks have files of their own
 	maxFarmsSize = 16 << 20
 )
 
@@ -76,6 +81,7 @@ func IsName(name string) bool {
 // read collects the files of all directories, in their order of precedence from low to high.
 func read(dirs []Dir, faults *diag.Diagnostics) source {
 	top, dropIns := layers{faults: faults}, map[string]*layers{}
+	var defaults []file
 	found := false
 	for _, d := range dirs {
 		entries, err := fs.ReadDir(d.FS, ".")
@@ -92,6 +98,8 @@ func read(dirs []Dir, faults *diag.Diagnostics) source {
 			case hidden(e.Name()):
 			case isDropIns:
 				readDropIns(d, farm, e, dropIns, faults)
+			case e.Name() == DefaultsFile:
+				defaults = append(defaults, loadDefaults(d, e, faults)...)
 			default:
 				top.add(d, e.Name(), e)
 			}
@@ -102,7 +110,21 @@ func read(dirs []Dir, faults *diag.Diagnostics) source {
 			top.unreadableDir(d.Path, fs.ErrNotExist)
 		}
 	}
-	return assemble(top, dropIns, faults)
+	s := assemble(top, dropIns, faults)
+	s.defaults = defaults
+	return s
+}
+
+// loadDefaults reads the file of defaults of a directory. There is none if it is masked.
+func loadDefaults(d Dir, e fs.DirEntry, faults *diag.Diagnostics) []file {
+	own := layers{faults: faults}
+	own.add(d, DefaultsFile, e)
+	var out []file
+	for _, f := range own.load(own.named(".toml")) {
+		f.broken = f.err != nil
+		out = append(out, f.file)
+	}
+	return out
 }
 
 // Names gives the names of the farms in directories, in order, from the names of files alone. Unreadable directories
@@ -155,7 +177,21 @@ func ReadOne(dirs []Dir, name string) *Reading {
 	if len(s.farms) == 0 {
 		return nil
 	}
-	return &Reading{files: s.farms[0]}
+	files := s.farms[0]
+	if of := files.defaultsIn(s.defaults); of != nil {
+		files.defaults = readDefaults(*of, nil)
+	}
+	return &Reading{files: files, inherits: inheritance{from: files.defaults}}
+}
+
+// defaultsIn finds the file of defaults in the directory of the farm's file; nil if there is none.
+func (f farmFiles) defaultsIn(all []file) *file {
+	for i := range all {
+		if path.Dir(all[i].path) == path.Dir(f.main.path) {
+			return &all[i]
+		}
+	}
+	return nil
 }
 
 // singleFarm is a directory of farms with the files of one farm alone.
@@ -170,7 +206,7 @@ func (o singleFarm) ReadDir(name string) ([]fs.DirEntry, error) {
 		return fs.ReadDir(o.FS, name)
 	}
 	var out []fs.DirEntry
-	for _, own := range []string{o.name + ".toml", o.name + ".toml.d"} {
+	for _, own := range []string{DefaultsFile, o.name + ".toml", o.name + ".toml.d"} {
 		if info, err := fs.Lstat(o.FS, own); err == nil {
 			out = append(out, fs.FileInfoToDirEntry(info))
 		}
@@ -303,6 +339,9 @@ func (f layer) load() loaded {
 }
 
 func (f layer) maxSize() int64 {
+	if f.name == DefaultsFile {
+		return maxDefaults
+	}
 	if strings.HasSuffix(f.name, ".list") {
 		return maxListSize
 	}

@@ -90,9 +90,14 @@ var neededKeys = []struct {
 func validateCheck(in *toml.Table, h *Health) {
 	for _, needed := range neededKeys {
 		if h.Type == needed.of && !needed.given(h) && !in.Has(needed.name) && !in.Misspelt(needed.name) {
-			in.Fault(in.At("type"), needed.example, "type %s needs %s", h.Type, needed.name)
+			in.Fault(ownPlace(in, in.At("type")), needed.example, "type %s needs %s", h.Type, needed.name)
 		}
 	}
+	validateAgreement(in, h)
+}
+
+// validateAgreement refuses keys of a check that contradict each other.
+func validateAgreement(in *toml.Table, h *Health) {
 	if h.FastInterval > h.Interval && h.Interval > 0 {
 		at := in.At("fast-interval")
 		if !in.Has("fast-interval") {
@@ -130,7 +135,7 @@ func validatePorts(t *toml.Table, f *Farm) {
 		if in := t.Sub("health"); in != nil && f.Health.Type == h.Type {
 			at = in.Place
 		}
-		t.Fault(at, "port = 80 in [health]", "[health] needs a port for backend %s: the farm does not listen on one "+
+		t.Fault(ownPlace(t, at), "port = 80 in [health]", "[health] needs a port for backend %s: the farm does not listen on one "+
 			"port alone", b.Name)
 		return
 	}

@@ -41,3 +41,11 @@ func farmsOf(t *testing.T, texts map[string]string) []*Farm {
 	}
 	return farms
 }
+
+// parseFarm parses a farm's files, and adds its faults.
+func parseFarm(files farmFiles, lists map[string]*AddressList, told *diag.Diagnostics) *Farm {
+	r := &Reading{files: files}
+	r.parse(lists)
+	*told = append(*told, r.faults...)
+	return r.farm
+}

@@ -35,6 +35,8 @@ var farmKeys = []key[*Farm]{
 	{Key{Name: "description", Example: `"public web site"`},
 		own(TextType, func(t *toml.Table, f *Farm) { t.Text("description") }, nil)},
 	{Key{Name: "annotations", Example: `{ team = "web" }`}, own(AnnotationsType, readAnnotations, nil)},
+	{Key{Name: inheritKey, Default: "true", Example: "false"},
+		own(FlagType, func(t *toml.Table, _ *Farm) { t.Flag(inheritKey, true) }, nil)},
 	{Key{Name: "mode", Default: "snat", Options: []string{"snat", "dnat", "dsr", "stateless", "local"},
 		Example: `"dnat"`},
 		choice(func(f *Farm) *Mode { return &f.Mode }).always()},

@@ -203,7 +203,7 @@ func validatePrefix(t *toml.Table, f *Farm) {
 	}
 	for _, on := range f.Log.On {
 		if n := len(f.LogPrefix(f.longestEvent(on, t.Sub("access")))); n > longestPrefix {
-			log.Fault(log.At("prefix"), "",
+			log.Fault(ownPlace(t, log.At("prefix")), "",
 				"prefix: with the names that it stands for it has up to %d characters, at most %d", n, longestPrefix)
 			return
 		}

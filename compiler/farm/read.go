@@ -13,34 +13,48 @@ import (
 	"farmc/compiler/toml"
 )
 
-// parseFarm reads a farm's file and its drop-ins. A farm with faults is returned as far as it could be read, so that
-// faults between farms are found, too. The result is nil if the main file is not TOML.
-func parseFarm(files farmFiles, lists map[string]*AddressList, faults *diag.Diagnostics) *Farm {
-	var own diag.Diagnostics
-	t := files.merged(&own)
-	var f *Farm
-	if t != nil {
-		f = readFarm(t, files, lists)
-		before := len(own)
-		checkAllowed(t, f)
-		validate(t, f)
-		if f.earlier {
-			warnAlone(own[before:])
-		}
-		t.FaultUnknown()
-		t.FaultOmitted()
+// parse reads a farm's file and its drop-ins. A farm with faults is kept as far as it could be read, so that faults
+// between farms are found, too. There is no farm if the main file is not TOML. Keys of the defaults that do not fit the
+// farm are refused, and the farm is read again without them. With faulty defaults the farm is not read: its own faults
+// could come from keys that it did not inherit.
+func (r *Reading) parse(lists map[string]*AddressList) {
+	if r.inherits = (inheritance{from: r.files.defaults}); r.files.defaults.faulty() {
+		return
 	}
-	for i := range own {
-		own[i].Farm = files.name
+	for again := true; again; again = r.inherits.refuse(r.faults) {
+		r.faults = nil
+		r.parseOnce(lists)
 	}
-	*faults = append(*faults, own...)
-	return f
+	for i := range r.faults {
+		r.faults[i].Farm = r.files.name
+	}
 }
 
-// merged gives the table of the main file with the drop-ins laid over it. It is nil if the main file is not TOML.
-func (files farmFiles) merged(faults *diag.Diagnostics) *toml.Table {
+// parseOnce reads the farm with the keys that it has not refused yet.
+func (r *Reading) parseOnce(lists map[string]*AddressList) {
+	t := r.files.merged(&r.inherits, &r.faults)
+	if r.farm = nil; t == nil {
+		return
+	}
+	r.farm = readFarm(t, r.files, lists)
+	before := len(r.faults)
+	checkAllowed(t, r.farm)
+	validate(t, r.farm)
+	if r.farm.earlier {
+		warnAlone(r.faults[before:])
+	}
+	t.FaultUnknown()
+	t.FaultOmitted()
+}
+
+// merged gives the table of the main file with the drop-ins laid over it, over the keys that it inherits. It is nil if
+// the main file is not TOML.
+func (files farmFiles) merged(inherits *inheritance, faults *diag.Diagnostics) *toml.Table {
 	t := toml.Parse(files.main.path, files.main.text, faults)
 	mergeDropIns(t, files, faults)
+	if t != nil {
+		inherits.inherit(t)
+	}
 	return t
 }
 

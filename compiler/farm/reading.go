@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strings"
 	"sync"
 
 	"farmc/compiler/diag"
@@ -17,8 +18,18 @@ type Reading struct {
 	faults diag.Diagnostics
 	size   size
 
-	once     sync.Once
-	document json.RawMessage // of Document
+	inherits inheritance
+
+	once      sync.Once
+	document  json.RawMessage // of Document
+	inherited []Inherited     // of Inherited
+}
+
+// An Inherited is a value of a farm that comes from the defaults of its directory.
+type Inherited struct {
+	Key  string `json:"key"` // dotted path, such as "limits.clients"
+	File string `json:"file"`
+	Line int    `json:"line"`
 }
 
 // Readings gives the readings of the last Read, by the names of the farms.
@@ -28,7 +39,7 @@ func (c *Cache) Readings() []*Reading { return c.order }
 // a list.
 func ReadText(name string, text []byte) *Reading {
 	r := &Reading{files: farmFiles{name: name, main: file{name: name, path: name + ".toml", text: text}}}
-	r.farm = parseFarm(r.files, nil, &r.faults)
+	r.parse(nil)
 	return r
 }
 
@@ -50,14 +61,11 @@ func (r *Reading) Sources() []string {
 	return out
 }
 
-// Document is the farm as one JSON object: the keys of its file and of the drop-ins, without defaults. It is nil if the
-// main file is not TOML. The document is made at the first call, so readings that no program shows cost nothing.
+// Document is the farm as one JSON object: the keys of its file, of the drop-ins, and of the defaults that it inherits,
+// without built-in defaults. It is nil if the main file is not TOML. The document is made at the first call, so readings
+// that no program shows cost nothing.
 func (r *Reading) Document() json.RawMessage {
-	r.once.Do(func() {
-		if t := r.files.merged(&diag.Diagnostics{}); t != nil {
-			r.document, _ = json.Marshal(t.Document()) // has no error: JSON can hold a document
-		}
-	})
+	r.once.Do(r.describe)
 	return r.document
 }
 
@@ -66,7 +74,9 @@ func (r *Reading) Document() json.RawMessage {
 func (r *Reading) Without(dropIn func(path string) bool) *Farm {
 	files := r.files
 	files.dropIns = slices.DeleteFunc(slices.Clone(files.dropIns), func(f file) bool { return dropIn(f.path) })
-	return parseFarm(files, nil, &diag.Diagnostics{})
+	without := &Reading{files: files}
+	without.parse(nil)
+	return without.farm
 }
 
 // Mentions reports whether the farm's file or one of its drop-ins has a word, apart from some drop-ins.
@@ -76,12 +86,54 @@ func (r *Reading) Mentions(word string, except func(path string) bool) bool {
 	})
 }
 
+// Inherited gives the values that the farm has from the defaults of its directory, in their order.
+func (r *Reading) Inherited() []Inherited {
+	r.once.Do(r.describe)
+	return r.inherited
+}
+
+func (r *Reading) describe() {
+	t := r.table()
+	if t == nil {
+		return
+	}
+	r.document, _ = json.Marshal(t.Document()) // has no error: JSON can hold a document
+	for _, leaf := range t.Leaves() {
+		if isDefaults(leaf.Place) {
+			r.inherited = append(r.inherited,
+				Inherited{strings.Join(leaf.Path, "."), leaf.Place.File, leaf.Place.Line})
+		}
+	}
+}
+
+// table gives the farm's table, merged once more; nil if the main file is not TOML.
+func (r *Reading) table() *toml.Table {
+	inherits := r.inherits
+	return r.files.merged(&inherits, &diag.Diagnostics{})
+}
+
+// Defaults gives the path of the file of defaults in the directory of the farm; "" if there is none, or the farm
+// inherits nothing.
+func (r *Reading) Defaults() string {
+	if r.inherits.from == nil {
+		return ""
+	}
+	return r.inherits.from.file.path
+}
+
+// Refused gives the keys of the defaults that the farm does not inherit: each has no effect in it.
+func (r *Reading) Refused() diag.Diagnostics { return r.inherits.refused }
+
 // KeyAt gives the dotted path of the key at a place in one of the farm's files, or "".
 func (r *Reading) KeyAt(at diag.Place) string {
 	if at.Line == 0 {
 		return ""
 	}
-	for _, f := range append([]file{r.files.main}, r.files.dropIns...) {
+	files := append([]file{r.files.main}, r.files.dropIns...)
+	if r.files.defaults != nil {
+		files = append(files, r.files.defaults.file)
+	}
+	for _, f := range files {
 		if f.path == at.File {
 			return toml.KeyAt(f.text, at.Line, at.Column)
 		}

@@ -8,8 +8,8 @@
 //
 // Files, in the order to read them: parse.go turns a text into a Table; scan.go finds where keys and values
 // begin; position.go turns offsets into places; errors.go words the errors of the library; table.go lays places
-// beside values and merges drop-ins; reader.go, duration.go and rate.go are the readers of a Table; ordered.go
-// is the map below it. document.go turns a Table into a plain value; keyat.go names the key at a place. Programs
+// beside values and merges drop-ins; inherit.go adds defaults; reader.go, duration.go and rate.go are the readers of a
+// Table; ordered.go is the map below it. document.go turns a Table into a plain value; keyat.go names the key at a place. Programs
 // that edit a text ask Statements for the offsets of its keys and values.
 //
 // Be aware:

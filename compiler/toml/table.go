@@ -183,6 +183,15 @@ func (t *Table) Merge(over *Table) {
 	}
 }
 
+// Table gives the table below a key, and does not count as reading it; nil if there is none.
+func (t *Table) Table(key string) *Table {
+	below, _ := t.values.get(key).Data.(*Table)
+	return below
+}
+
+// Gives reports whether the files give the key, and does not count as reading it.
+func (t *Table) Gives(key string) bool { return t.values.has(key) }
+
 // Tables gives the tables below a key by name, and does not count as reading them. Values of other types are left out.
 func (t *Table) Tables(key string) map[string]*Table {
 	holder, _ := t.values.get(key).Data.(*Table)

@@ -17,7 +17,7 @@ import (
 	"farmc/compiler/ruleset"
 )
 
-// CompileFile compiles one farm file alone, with the lists beside it that it names. Drop-ins are left out. It does not
+// CompileFile compiles one farm file alone, with the defaults and lists beside it. Drop-ins are left out. It does not
 // check permissions, because nothing is loaded. The script is nil if there are faults.
 func (e *Engine) CompileFile(name string) (*ruleset.Script, diag.Diagnostics, error) {
 	c, err := compileFile(name)
@@ -48,25 +48,28 @@ func compileFile(name string) (*compilation, error) {
 	dir := Dir(filepath.Dir(name))
 	alone := &singleFarm{StatFS: dir.FS.(fs.StatFS), name: filepath.Base(name)}
 	alone.text, _ = alone.ReadFile(alone.name) // the compiler reports an error
+	if defaults, err := alone.ReadFile(farm.DefaultsFile); err == nil {
+		alone.text = append(alone.text, defaults...)
+	}
 	dir.FS = alone
 	sources := &source.Files{}
 	return compileLocal(&compiler.Compiler{}, sources, sources.Cached([]farm.Dir{dir}, nil, time.Now())), nil
 }
 
-// A singleFarm is a directory without the other farms, and without lists that the farm does not name.
+// A singleFarm is a directory without the other farms, and without lists that the farm and the defaults do not name.
 type singleFarm struct {
 	fs.StatFS
 	name string
-	text []byte
+	text []byte // of the farm and of the defaults
 }
 
-// ReadDir returns the farm file and its lists.
+// ReadDir returns the farm file, the defaults and their lists.
 func (d *singleFarm) ReadDir(name string) ([]fs.DirEntry, error) {
 	entries, err := fs.ReadDir(d.StatFS, name)
 	return slices.DeleteFunc(entries, func(entry fs.DirEntry) bool {
 		list, isList := strings.CutSuffix(entry.Name(), ".list")
 		named := isList && strings.Contains(string(d.text), "@"+list)
-		return entry.Name() != d.name && !named
+		return entry.Name() != d.name && entry.Name() != farm.DefaultsFile && !named
 	}), err
 }
 

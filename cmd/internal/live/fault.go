@@ -2,7 +2,6 @@ package live
 
 import (
 	"path"
-	"strings"
 
 	"farmc/cmd/internal/source"
 	"farmc/compiler/diag"
@@ -26,7 +25,7 @@ func describeFaults(all diag.Diagnostics, severity diag.Severity,
 	reading func(name string) (*farm.Reading, bool)) []FarmFault {
 	out := []FarmFault{} // JSON has [] for none
 	for _, d := range all {
-		if d.Severity != severity {
+		if d.Severity != severity || inRequest(d.Place.File) && path.Base(d.Place.File) == farm.DefaultsFile {
 			continue
 		}
 		f := FarmFault{Farm: farmOf(d), File: d.Place.File, Line: d.Place.Line, Column: d.Place.Column,
@@ -34,7 +33,7 @@ func describeFaults(all diag.Diagnostics, severity diag.Severity,
 		if r, ok := reading(f.Farm); ok {
 			f.Key = r.KeyAt(d.Place)
 		}
-		if path.Dir(f.File) == requestDir {
+		if inRequest(f.File) {
 			f.File, f.Line, f.Column = "", 0, 0
 		}
 		out = append(out, f)
@@ -47,9 +46,5 @@ func farmOf(d diag.Diagnostic) string {
 	if d.Farm != "" {
 		return d.Farm
 	}
-	name, isFarm := strings.CutSuffix(source.Item(d.Place.File), ".toml")
-	if !isFarm {
-		return ""
-	}
-	return name
+	return source.FarmOf(source.Item(d.Place.File))
 }

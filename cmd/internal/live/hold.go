@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"farmc/cmd/internal/source"
 	"farmc/cmd/internal/statedir"
@@ -104,11 +103,7 @@ func (h heldBack) loads(s statedir.Store) bool {
 // descriptions returns a sentence for each farm and list on hold.
 func (h heldBack) descriptions() (out []string) {
 	for _, item := range h.items {
-		kind, name := "farm", strings.TrimSuffix(item, ".toml")
-		if strings.HasSuffix(item, ".list") {
-			kind, name = "list", strings.TrimSuffix(item, ".list")
-		}
-		out = append(out, fmt.Sprintf("%s %s is on hold until it changes (%s)", kind, name, h.why))
+		out = append(out, fmt.Sprintf("%s is on hold until it changes (%s)", source.ItemWords(item), h.why))
 	}
 	return out
 }

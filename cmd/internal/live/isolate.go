@@ -3,7 +3,6 @@ package live
 import (
 	"bytes"
 	"cmp"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
 )
 
 // An isolation replaces faulty farms and lists by their version of the last load, or leaves them out if there is none.
@@ -18,6 +18,10 @@ import (
 // In a conflict between two farms the fault is with the farm that changed since the last load, because the other one is
 // in service; if both changed, it is with both. So a new farm that conflicts with a kept one has to wait until the kept
 // one is corrected.
+//
+// Faulty defaults stay as they were loaded last, too, and so do defaults that cause a fault in a farm that did not
+// change. Without an earlier version of the defaults the farms of their directory are kept, because a farm must not be
+// loaded without the limits that its defaults were to give it.
 type isolation struct {
 	now, last *source.Files
 	kept      []string // file names of farms and lists in their version of the last load, such as "web.toml"
@@ -60,8 +64,8 @@ func (i *isolation) keepFaulty(diagnostics diag.Diagnostics) bool {
 			continue
 		}
 		blamed := slices.DeleteFunc(farmsAndLists(d), i.unchanged)
-		if len(blamed) == 0 { // a kept farm can need the old version of a list
-			blamed = i.lists(farmsAndLists(d))
+		if len(blamed) == 0 { // a kept farm can need the old version of a list, or of the defaults
+			blamed = append(i.lists(farmsAndLists(d)), i.defaults()...)
 		}
 		if len(blamed) == 0 { // an earlier version of farmc took as right what is a fault now
 			blamed = i.notKept(farmsAndLists(d))
@@ -70,6 +74,9 @@ func (i *isolation) keepFaulty(diagnostics diag.Diagnostics) bool {
 			return false
 		}
 		add = append(add, blamed...)
+		if slices.Contains(blamed, farm.DefaultsFile) && len(i.last.Of(farm.DefaultsFile)) == 0 {
+			add = append(add, i.notKept(i.farmsWithDefaults())...)
+		}
 	}
 	i.kept = append(i.kept, add...)
 	slices.Sort(i.kept)
@@ -111,6 +118,27 @@ func (i *isolation) notKept(names []string) []string {
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(i.kept, name) })
 }
 
+// defaults returns the item of the defaults if they changed since the last load.
+func (i *isolation) defaults() []string {
+	changed := len(i.now.Of(farm.DefaultsFile))+len(i.last.Of(farm.DefaultsFile)) > 0
+	if !changed || i.unchanged(farm.DefaultsFile) {
+		return nil
+	}
+	return []string{farm.DefaultsFile}
+}
+
+// farmsWithDefaults returns the farms in directories that have defaults.
+func (i *isolation) farmsWithDefaults() (items []string) {
+	for _, p := range i.now.Paths() {
+		item := source.Item(p)
+		_, has := i.now.ByPath[path.Join(path.Dir(p), farm.DefaultsFile)]
+		if has && source.FarmOf(item) != "" && !source.IsDropIn(p) {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
 // lists returns the lists that changed since the last load, and that the farms may name.
 func (i *isolation) lists(farms []string) []string {
 	var out []string
@@ -128,8 +156,8 @@ func (i *isolation) lists(farms []string) []string {
 // mayBeNamed reports whether files of farms have the list's name, however it is written.
 func (i *isolation) mayBeNamed(list string, farms []string) bool {
 	name := []byte("@" + strings.TrimSuffix(list, ".list"))
-	return slices.ContainsFunc(farms, func(farm string) bool {
-		return slices.ContainsFunc(append(i.now.Of(farm), i.last.Of(farm)...), func(f source.File) bool {
+	return slices.ContainsFunc(append(slices.Clip(farms), farm.DefaultsFile), func(item string) bool {
+		return slices.ContainsFunc(append(i.now.Of(item), i.last.Of(item)...), func(f source.File) bool {
 			return bytes.Contains(f.Text, name) || bytes.ContainsRune(f.Text, '\\')
 		})
 	})
@@ -147,15 +175,10 @@ func (i *isolation) mixed() *source.Files {
 func (i *isolation) descriptions() []string {
 	var out []string
 	for _, name := range i.kept {
-		kind := "farm "
-		if strings.HasSuffix(name, ".list") {
-			kind = "list "
-		}
-		plain := strings.TrimSuffix(name, path.Ext(name))
 		if len(i.last.Of(name)) == 0 {
-			out = append(out, fmt.Sprintf("%s%s is left out, because it was never loaded", kind, plain))
+			out = append(out, source.ItemWords(name)+" is left out, because it was never loaded")
 		} else {
-			out = append(out, fmt.Sprintf("%s%s stays as it was loaded last", kind, plain))
+			out = append(out, source.ItemWords(name)+" stays as it was loaded last")
 		}
 	}
 	return out

@@ -77,6 +77,20 @@ func TestRequestIsLaidOverTheFiles(t *testing.T) {
 	}
 }
 
+// A farm of a request inherits from the defaults of the directory that it lies in, or would lie in.
+func TestRequestInheritsDefaults(t *testing.T) {
+	_, r := look(t, map[string]string{"web.toml": plain, "_defaults.toml": "limits.clients = 'x'\n"})
+	text := []byte("mode = \"dsr\"\nlisten = \"192.0.2.99:25\"\nbackends.b1.address = \"10.0.0.1\"\n")
+	got, err := r.Check(t.Context(), map[string][]byte{"mail": text})
+	if err != nil || len(got.Faults) != 1 || got.Faults[0].Key != "" || got.Faults[0].File == "" {
+		t.Errorf("with a fault in the defaults: %+v, %v", got.Faults, err)
+	}
+	_, r = look(t, map[string]string{"web.toml": plain, "_defaults.toml": "interfaces = ['lo']\n"})
+	if got, err = r.Check(t.Context(), map[string][]byte{"mail": text}); err != nil || len(got.Faults) > 0 {
+		t.Errorf("without interfaces of its own: %+v, %v", got.Faults, err)
+	}
+}
+
 func TestReaderChecks(t *testing.T) {
 	_, r := look(t, map[string]string{"web.toml": plain})
 	got, err := r.Check(t.Context(), map[string][]byte{

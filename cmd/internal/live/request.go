@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"farmc/cmd/internal/source"
@@ -13,8 +15,12 @@ import (
 	"farmc/compiler/farm"
 )
 
-// requestDir is the directory of farms that are in no file. A path that an administrator gives has no line end.
-const requestDir = "\nrequest"
+// requestDir is the beginning of the path of a directory of farms that are in no file. A path that an administrator
+// gives has no line end.
+const requestDir = "\nrequest/"
+
+// inRequest reports whether a file is in a directory of a request.
+func inRequest(file string) bool { return strings.HasPrefix(file, requestDir) }
 
 // A TrialCheck is the result of a check of farms that are in no file.
 type TrialCheck struct {
@@ -43,22 +49,29 @@ func (e *Engine) checkRequest(ctx context.Context, s *Snapshot, texts map[string
 	return out, nil
 }
 
-// withRequest returns the source files with the farms of a request in a directory of the highest precedence.
+// withRequest returns the source files with the farms of a request in directories of the highest precedence: one for
+// each directory of farms, with its defaults.
 func (s *Snapshot) withRequest(texts map[string][]byte) *source.Files {
 	base := s.files.sources
 	if s.files.script == nil && s.loaded != nil {
 		base = s.loaded.sources
 	}
-	out := &source.Files{Roots: append(slices.Clone(base.Roots), source.Dir{Path: requestDir})}
-	out.ByPath = maps.Clone(base.ByPath)
+	out := &source.Files{Roots: slices.Clone(base.Roots), ByPath: maps.Clone(base.ByPath)}
+	for i, root := range base.Roots {
+		out.Roots = append(out.Roots, source.Dir{Path: requestDir + strconv.Itoa(i)})
+		if defaults, has := base.ByPath[path.Join(root.Path, farm.DefaultsFile)]; has {
+			defaults.Dir += len(base.Roots)
+			out.Add(defaults)
+		}
+	}
 	maps.DeleteFunc(out.ByPath, func(file string, _ source.File) bool {
-		name, _ := strings.CutSuffix(source.Item(file), ".toml")
-		text, asked := texts[name]
+		text, asked := texts[source.FarmOf(source.Item(file))]
 		return asked && text == nil
 	})
 	for name, text := range texts {
 		if text != nil {
-			out.Add(source.File{Dir: len(base.Roots), Name: name + ".toml", Text: text})
+			dir := len(base.Roots) + base.DirOf(name+".toml")
+			out.Add(source.File{Dir: dir, Name: name + ".toml", Text: text})
 		}
 	}
 	return out

@@ -13,6 +13,7 @@ import (
 	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
 	"farmc/compiler/toml"
 )
 
@@ -243,12 +244,11 @@ func (s *setting) changed(item string) (paths []string) {
 
 // compiles reports whether the farm's own files have no fault without the drop-ins.
 func (s *setting) compiles(item string, dropIns []aside) bool {
-	lists := slices.ContainsFunc(s.c.sources.Of(item), func(f source.File) bool {
-		return bytes.ContainsAny(f.Text, `@\`)
-	})
+	files := append(s.c.sources.Of(item), s.c.sources.Of(farm.DefaultsFile)...)
+	lists := slices.ContainsFunc(files, func(f source.File) bool { return bytes.ContainsAny(f.Text, `@\`) })
 	own := &source.Files{ByPath: map[string]source.File{}}
 	own.AddFrom(s.c.sources, func(name string, _ source.File) bool {
-		return name == item || lists && strings.HasSuffix(name, ".list")
+		return name == item || name == farm.DefaultsFile || lists && strings.HasSuffix(name, ".list")
 	})
 	own = without(own, dropIns)
 	return compileKnowing(knownRoutes{to: s.c.routes}, &s.compiler, own, own.Dirs()).script != nil

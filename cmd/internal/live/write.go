@@ -169,22 +169,14 @@ func (w *pendingWrite) loadError(p Plan, diagnostics diag.Diagnostics, err error
 		return ErrRefused
 	case !loaded:
 		return err
-	case p.isIsolated(w.kindAndName()+" ") && !w.OfKept:
+	case p.isIsolated(source.ItemWords(w.Item)+" ") && !w.OfKept:
 		return ErrRefused
-	case w.InForce != nil && p.isHeld(w.kindAndName()+" "): // states of backends change also on hold
+	case w.InForce != nil && p.isHeld(source.ItemWords(w.Item)+" "): // states of backends change also on hold
 		return ErrHeld
 	case w.Check != nil:
 		return w.Check(p.Script.Farms)
 	}
 	return nil
-}
-
-// kindAndName returns "farm web" for the item "web.toml".
-func (w *pendingWrite) kindAndName() string {
-	if name, isList := strings.CutSuffix(w.Item, ".list"); isList {
-		return "list " + name
-	}
-	return "farm " + strings.TrimSuffix(w.Item, ".toml")
 }
 
 // undoWrites removes the new files, and loads the rules of the files as they are.

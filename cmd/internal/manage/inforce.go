@@ -80,11 +80,12 @@ func touches(document any, key []string) bool {
 	return true
 }
 
-// withoutDropIns returns a document without the values that drop-ins give the farm and that its file does not have. A
-// client that reads a farm, changes a key and writes all of it back must not make the state of today permanent.
+// withoutDropIns returns a document without the values that drop-ins and the defaults of the directory give the farm,
+// and that its file does not have. A client that reads a farm, changes a key and writes all of it back must not make
+// the state of today permanent.
 func (t *target) withoutDropIns(document edit.Document) edit.Document {
 	out := edit.Document(copyOf(map[string]any(document)).(map[string]any))
-	if t.reading == nil || len(t.reading.Sources()) < 2 {
+	if t.reading == nil || len(t.reading.Sources()) < 2 && t.reading.Defaults() == "" {
 		return out
 	}
 	merged, own := t.merged(), t.own()

@@ -99,6 +99,16 @@ func (s *Files) Of(name string) []File {
 	return out
 }
 
+// DirOf returns the index of the directory that a farm is read from. A farm without a file would be in the first one.
+func (s *Files) DirOf(item string) int {
+	for i, root := range slices.Backward(s.Roots) {
+		if _, has := s.ByPath[path.Join(root.Path, item)]; has {
+			return i
+		}
+	}
+	return 0
+}
+
 // AddFrom adds the wanted files of other sources under their own directories.
 func (s *Files) AddFrom(from *Files, wanted func(item string, f File) bool) {
 	index := make([]int, len(from.Roots))
