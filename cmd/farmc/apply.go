@@ -8,6 +8,7 @@ import (
 
 	"farmc/cmd/internal/live"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
 )
 
 var applyVerb = verb{
@@ -73,10 +74,11 @@ func (c *call) isolateFlag() {
 
 // printChanges prints up to maxListed changes.
 func (c *call) printChanges(p live.Plan) {
-	for _, change := range p.Changes[:min(len(p.Changes), maxListed)] {
+	changes := farm.Together(p.Changes)
+	for _, change := range changes[:min(len(changes), maxListed)] {
 		c.log("%s", change)
 	}
-	if more := len(p.Changes) - maxListed; more > 0 {
+	if more := len(changes) - maxListed; more > 0 {
 		c.log("and %d more changes; farmc diff lists all of them before apply", more)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/statedir"
 	"farmc/cmd/internal/unifieddiff"
+	"farmc/compiler/farm"
 )
 
 // Exit statuses of diff, the same as in diff(1).
@@ -45,7 +46,7 @@ Exit status: 0 no change, 1 changes, 2 an error.`,
 }
 
 func (c *call) showPlan(p live.Plan) int {
-	for _, change := range p.Changes {
+	for _, change := range farm.Together(p.Changes) {
 		fmt.Fprintln(c.stdout, change)
 	}
 	if p.Network != "" {

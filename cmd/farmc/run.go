@@ -41,7 +41,7 @@ type verb struct {
 
 // verbs returns the commands in the order of the usage.
 func verbs() []verb {
-	return []verb{newVerb, compileVerb, checkVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, historyVerb,
+	return []verb{newVerb, compileVerb, checkVerb, showVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, historyVerb,
 		unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, drainVerb, downVerb, upVerb, banVerb, unbanVerb,
 		apiVerb, apiKeyVerb, versionVerb, completionVerb(), helpVerb()}
 }
@@ -62,6 +62,7 @@ type call struct {
 	noNft   bool   // check --no-nft
 	machine bool   // check --machine
 	json    bool   // status --json
+	origin  bool   // show --origin
 	watch   bool   // status --watch
 
 	listen, backends []string // new --listen, --backend

@@ -384,7 +384,7 @@ func (w *watcher) logOutcome(o outcome) {
 		w.log("the rules that run stay as they are")
 	case !o.loaded() || o.UpToDate && !changed && (len(o.Changes) == 0 || errors.Is(o.err, live.ErrUnkept)):
 	case len(o.Changes) > 0:
-		w.log("%s; %s", abbreviate(o.Changes), result(o.Plan, time.Since(o.began)))
+		w.log("%s; %s", abbreviate(farm.Together(o.Changes)), result(o.Plan, time.Since(o.began)))
 	default:
 		w.log("%s", result(o.Plan, time.Since(o.began)))
 	}

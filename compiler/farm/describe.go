@@ -301,3 +301,40 @@ func recallBackend(name string, about map[string]string) Backend {
 	b.Percent, _ = strconv.Atoi(about["weight-percent"])
 	return b
 }
+
+// Together joins the sentences of Changes about one key of several farms if they are the same: a change of the defaults
+// is a change of all farms that inherit from them. The joined sentence stands in the place of its first one.
+func Together(changes []string) (out []string) {
+	farms := map[string][]string{} // by the words after the name
+	for _, change := range changes {
+		if name, words, isKey := keyChange(change); isKey {
+			farms[words] = append(farms[words], name)
+		}
+	}
+	for _, change := range changes {
+		_, words, isKey := keyChange(change)
+		if !isKey {
+			out = append(out, change)
+		} else if of := farms[words]; of != nil {
+			out = append(out, someOf(of)+": "+words)
+			farms[words] = nil
+		}
+	}
+	return out
+}
+
+// keyChange takes a sentence about a key of a farm apart.
+func keyChange(change string) (name, words string, isKey bool) {
+	name, words, _ = strings.Cut(change, ": ")
+	return name, words, strings.Contains(words, " → ") && !strings.HasPrefix(words, "backend ")
+}
+
+// maxNamed is the number of farms that a joined sentence names.
+const maxNamed = 5
+
+func someOf(names []string) string {
+	if more := len(names) - maxNamed; more > 0 {
+		return fmt.Sprintf("%s and %d more farms", strings.Join(names[:maxNamed], ", "), more)
+	}
+	return strings.Join(names, ", ")
+}

@@ -203,3 +203,23 @@ func TestShortLimits(t *testing.T) {
 		t.Error("limits are not described")
 	}
 }
+
+// Changes of one key that are the same are told once, those of backends and of whole farms each.
+func TestTogether(t *testing.T) {
+	var changes []string
+	for i := range 8 {
+		changes = append(changes, fmt.Sprintf("f%d: log none → input", i))
+	}
+	changes = append(changes, "f8: log none → denied", "g: new", "h: new", "i: backend b1 weight 1 → 2",
+		"j: backend b1 weight 1 → 2", "k: log none → denied")
+	got := strings.Join(Together(changes), "\n")
+	const want = `f0, f1, f2, f3, f4 and 3 more farms: log none → input
+f8, k: log none → denied
+g: new
+h: new
+i: backend b1 weight 1 → 2
+j: backend b1 weight 1 → 2`
+	if got != want {
+		t.Errorf("got\n%s", got)
+	}
+}

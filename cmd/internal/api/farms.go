@@ -20,11 +20,12 @@ import (
 
 // A farmDocument is a farm as GET /v1/farms/F gives it.
 type farmDocument struct {
-	Name    string           `json:"name"`
-	Farm    json.RawMessage  `json:"farm"`    // the keys of the files; null: the file is not TOML
-	Sources []string         `json:"sources"` // the file, then the drop-ins
-	Loaded  bool             `json:"loaded"`  // the farm was loaded as the files describe it
-	Faults  []live.FarmFault `json:"faults"`
+	Name      string           `json:"name"`
+	Farm      json.RawMessage  `json:"farm"`      // the keys of the files; null: the file is not TOML
+	Sources   []string         `json:"sources"`   // the file, then the drop-ins
+	Inherited []farm.Inherited `json:"inherited"` // the keys of Farm that come from _defaults.toml
+	Loaded    bool             `json:"loaded"`    // the farm was loaded as the files describe it
+	Faults    []live.FarmFault `json:"faults"`
 }
 
 // A farmAnswer is a farmDocument with its status; null if the farm was not loaded, or if the kernel is busy.
@@ -34,9 +35,12 @@ type farmAnswer struct {
 }
 
 func newFarmDocument(s *live.Snapshot, r *farm.Reading) farmDocument {
-	return farmDocument{Name: r.Name(), Farm: r.Document(), Sources: r.Sources(), Loaded: s.Loaded(r.Name()),
-		Faults: s.Faults(r.Name())}
+	return farmDocument{Name: r.Name(), Farm: r.Document(), Sources: r.Sources(), Inherited: inherited(r),
+		Loaded: s.Loaded(r.Name()), Faults: s.Faults(r.Name())}
 }
+
+// inherited returns the keys that a farm has from the defaults of its directory.
+func inherited(r *farm.Reading) []farm.Inherited { return append([]farm.Inherited{}, r.Inherited()...) }
 
 // current returns the current snapshot.
 func (s *Server) current() (*live.Snapshot, error) {
@@ -203,7 +207,7 @@ func (l *listDigest) digest(s *live.Snapshot) []byte {
 type columns []string
 
 // fields are the columns that are no keys of farms.
-var fields = []string{"name", "farm", "sources", "loaded", "faults"}
+var fields = []string{"name", "farm", "sources", "inherited", "loaded", "faults"}
 
 // selection returns the columns of a request: fields, and keys of farms.
 func selection(r *http.Request) (columns, error) {
@@ -263,6 +267,8 @@ func (c columns) value(s *live.Snapshot, f *farm.Reading, column string, keys ma
 		return mustMarshal(f.Document())
 	case "sources":
 		return mustMarshal(f.Sources())
+	case "inherited":
+		return mustMarshal(inherited(f))
 	case "loaded":
 		return mustMarshal(s.Loaded(f.Name()))
 	case "faults":

@@ -11,6 +11,15 @@ import (
 // ReadFarm reads one farm in the files, with the lists that it names. The diagnostics are about this farm alone. The
 // farm is nil if there is none of that name, or if it has faults.
 func (e *Engine) ReadFarm(name string) (*farm.Farm, diag.Diagnostics) {
+	r, diagnostics := e.ReadingOf(name)
+	if r == nil || diagnostics.Faulty() {
+		return nil, diagnostics
+	}
+	return r.Farm(), diagnostics
+}
+
+// ReadingOf is ReadFarm for a farm that may have faults: it is nil if there is none of that name.
+func (e *Engine) ReadingOf(name string) (*farm.Reading, diag.Diagnostics) {
 	permissions := e.newPermissions()
 	defer permissions.Close()
 	var ignored diag.Diagnostics
@@ -22,9 +31,6 @@ func (e *Engine) ReadFarm(name string) (*farm.Farm, diag.Diagnostics) {
 	if !found {
 		return nil, nil
 	}
-	diagnostics := append(cache.Readings()[i].Faults(), permissions.Diagnostics()...)
-	if diagnostics.Faulty() {
-		return nil, diagnostics
-	}
-	return cache.Readings()[i].Farm(), diagnostics
+	r := cache.Readings()[i]
+	return r, slices.Concat(r.DefaultsFaults(), r.Faults(), permissions.Diagnostics())
 }
