@@ -11,7 +11,7 @@ import (
 // synonyms are commands of other programs (ipvsadm, haproxy, systemctl, nginx -t), with the farmc commands of the same
 // purpose.
 var synonyms = map[string]string{
-	"list": "status", "ls": "status", "show": "status FARM", "stats": "status", "info": "status", "get": "status",
+	"list": "status", "ls": "status", "stats": "status", "info": "status", "get": "show FARM", "cat": "show FARM",
 	"reload": "apply", "load": "apply", "start": "apply", "restart": "apply", "run": "apply", "deploy": "apply",
 	"test": "check", "validate": "check", "verify": "check", "lint": "check", "configtest": "check",
 	"build": "compile", "generate": "compile", "dump": "compile", "plan": "diff", "preview": "diff",

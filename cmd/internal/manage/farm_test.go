@@ -145,6 +145,41 @@ func TestPutWhatWasRead(t *testing.T) {
 	}
 }
 
+// Inherited values are never written to the file of a farm, unless a client gives a key another value, or names it in a
+// patch.
+func TestInheritedKeysAreNotWritten(t *testing.T) {
+	const defaults = "[limits]\nclients = 9\nnew-per-client = { rate = \"5/second\" }\nstrict-tcp = true\n"
+	s := newSite(t, map[string]string{"etc/web.toml": web, "etc/_defaults.toml": defaults})
+	var now json.RawMessage
+	s.engine.Write(t.Context(), PatchFarm("web", nil, func(document json.RawMessage) error {
+		now = document
+		return errors.New("only a look")
+	}))
+	whole := document(t, string(now))
+	if lookup(whole, []string{"limits", "clients"}) != int64(9) {
+		t.Fatalf("the farm is %v", whole)
+	}
+	whole["limits"].(map[string]any)["clients"] = int64(7)
+	s.do(PutFarm("web", whole, Always))
+	text := s.text("etc/web.toml")
+	if strings.Contains(text, "new-per-client") || strings.Contains(text, "strict-tcp") ||
+		!strings.Contains(text, "clients = 7") {
+		t.Errorf("the file is\n%s", text)
+	}
+	s.do(PatchFarm("web", document(t, `{"limits": {"clients": null}}`), Always))
+	s.do(PatchFarm("web", document(t, `{"state": "down"}`), Always))
+	if text = s.text("etc/web.toml"); strings.Contains(text, "clients") || strings.Contains(text, "strict") {
+		t.Errorf("after a patch the file is\n%s", text)
+	}
+	s.do(PatchFarm("web", document(t, `{"limits": {"strict-tcp": true}}`), Always))
+	if text = s.text("etc/web.toml"); !strings.Contains(text, "strict-tcp = true") {
+		t.Errorf("after a patch of an inherited key the file is\n%s", text)
+	}
+	if s.text("etc/_defaults.toml") != defaults {
+		t.Error("the defaults are written")
+	}
+}
+
 // A backend that is put has the keys of the document alone; the rest of the file keeps its bytes.
 func TestPutBackend(t *testing.T) {
 	s := newSite(t, map[string]string{"etc/web.toml": web})
