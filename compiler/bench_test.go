@@ -54,9 +54,20 @@ func BenchmarkCompile(b *testing.B) {
 }
 
 func BenchmarkCompileAfterAChange(b *testing.B) {
-	for _, farms := range []int{100, 10_000} {
-		b.Run(fmt.Sprintf("of one of %d farms of 10", farms), func(b *testing.B) {
-			files := tenEach(farms)
+	inherited := []byte("[limits]\nnew-per-client = { rate = \"20/second\" }\n[log]\non = [\"denied\", \"limited\"]\n")
+	for _, c := range []struct {
+		farms    int
+		defaults []byte // nil: none
+	}{{100, nil}, {10_000, nil}, {10_000, inherited}} {
+		name := fmt.Sprintf("of one of %d farms of 10", c.farms)
+		if c.defaults != nil {
+			name += " with defaults"
+		}
+		b.Run(name, func(b *testing.B) {
+			files := tenEach(c.farms)
+			if c.defaults != nil {
+				files[farm.DefaultsFile] = &fstest.MapFile{Data: c.defaults, Mode: 0o644}
+			}
 			dirs, none := []farm.Dir{{Path: "farms.d", FS: files}}, func(string) bool { return false }
 			var m compiler.Compiler
 			m.Compile(dirs, none)

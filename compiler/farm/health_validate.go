@@ -135,8 +135,8 @@ func validatePorts(t *toml.Table, f *Farm) {
 		if in := t.Sub("health"); in != nil && f.Health.Type == h.Type {
 			at = in.Place
 		}
-		t.Fault(ownPlace(t, at), "port = 80 in [health]", "[health] needs a port for backend %s: the farm does not listen on one "+
-			"port alone", b.Name)
+		t.Fault(ownPlace(t, at), "port = 80 in [health]",
+			"[health] needs a port for backend %s: the farm does not listen on one port alone", b.Name)
 		return
 	}
 }

@@ -26,8 +26,8 @@ func (r *Reading) DefaultsFaults() diag.Diagnostics {
 	return r.files.defaults.faults
 }
 
-// BuiltIn gives the values that the farm has because its files do not say otherwise, by the names of their tables ("" for
-// the farm itself) and keys. Tables that the farm does not have are left out, and so are backends.
+// BuiltIn gives the values that the farm has because its files do not say otherwise, by the names of their tables and
+// keys. The farm itself has the name "". Tables that the farm does not have are left out, and so are backends.
 func (r *Reading) BuiltIn() map[string]map[string]any {
 	t, out := r.table(), map[string]map[string]any{}
 	if t == nil || r.farm == nil {

@@ -62,8 +62,8 @@ func (r *Reading) Sources() []string {
 }
 
 // Document is the farm as one JSON object: the keys of its file, of the drop-ins, and of the defaults that it inherits,
-// without built-in defaults. It is nil if the main file is not TOML. The document is made at the first call, so readings
-// that no program shows cost nothing.
+// without built-in defaults. It is nil if the main file is not TOML. The document is made at the first call: a reading
+// that no program shows costs nothing.
 func (r *Reading) Document() json.RawMessage {
 	r.once.Do(r.describe)
 	return r.document

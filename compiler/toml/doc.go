@@ -6,11 +6,11 @@
 // packages. github.com/BurntSushi/toml does the parsing and is imported as burntsushi; the scanner of this
 // package finds the places, which that library does not tell.
 //
-// Files, in the order to read them: parse.go turns a text into a Table; scan.go finds where keys and values
-// begin; position.go turns offsets into places; errors.go words the errors of the library; table.go lays places
-// beside values and merges drop-ins; inherit.go adds defaults; reader.go, duration.go and rate.go are the readers of a
-// Table; ordered.go is the map below it. document.go turns a Table into a plain value; keyat.go names the key at a place. Programs
-// that edit a text ask Statements for the offsets of its keys and values.
+// Files, in the order to read them: parse.go turns a text into a Table; scan.go finds where keys and values begin;
+// position.go turns offsets into places; errors.go words the errors of the library; table.go lays places beside
+// values and merges drop-ins; inherit.go adds defaults; reader.go, duration.go and rate.go are the readers of a
+// Table; ordered.go is the map below it. document.go turns a Table into a plain value; keyat.go names the key at a
+// place. Programs that edit a text ask Statements for the offsets of its keys and values.
 //
 // Be aware:
 //   - Readers never fail. A wrong type or a value out of bounds becomes a fault, the reader returns the zero
