@@ -54,7 +54,7 @@ func BenchmarkCompile(b *testing.B) {
 }
 
 func BenchmarkCompileAfterAChange(b *testing.B) {
-	inherited := []byte("[limits]\nnew-per-client = { rate = \"20/second\" }\n[log]\non = [\"denied\", \"limited\"]\n")
+	inherited := []byte("[health]\ntype = \"tcp\"\n") // makes no rules
 	for _, c := range []struct {
 		farms    int
 		defaults []byte // nil: none

@@ -7,8 +7,8 @@ import (
 	"farmc/compiler/farm"
 )
 
-// Item returns the file name of the farm or list that a file is part of, or "". The files of defaults of all directories
-// are one item.
+// Item returns the file name of the farm or list that a file is part of, or "". The files of defaults of all
+// directories are one item.
 func Item(file string) string {
 	if name, ok := strings.CutSuffix(path.Base(path.Dir(file)), ".toml.d"); ok {
 		return name + ".toml"
