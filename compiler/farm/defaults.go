@@ -52,6 +52,15 @@ func readDefaults(f file, lists map[string]*AddressList) *defaults {
 // faulty reports whether farms cannot inherit from the file.
 func (d *defaults) faulty() bool { return d != nil && (d.file.broken || d.faults.Faulty()) }
 
+// unjudged gives the defaults without their faults; nil if they are not TOML.
+func (d *defaults) unjudged() *defaults {
+	if d.table == nil {
+		return nil
+	}
+	d.faults = nil
+	return d
+}
+
 // check reads all keys as a farm would, and refuses those that farms do not inherit.
 func (d *defaults) check(lists map[string]*AddressList) {
 	t, health := d.table, defaultHealth()

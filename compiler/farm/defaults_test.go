@@ -118,3 +118,15 @@ func TestDocumentHasInheritedKeys(t *testing.T) {
 		t.Errorf("inherited %s", got)
 	}
 }
+
+// ReadOne reads no lists, and defaults with a fault do not keep it from giving states and weights of backends.
+func TestReadOneWithDefaults(t *testing.T) {
+	for _, defaults := range []string{"access.deny = '@office'", "nonsense = 1", "not TOML", "", "limits.clients = 9"} {
+		dir := fstest.MapFS{DefaultsFile: {Data: []byte(defaults)}, "web.toml": {Data: []byte(plainWeb)}}
+		r := ReadOne([]Dir{{Path: "d", FS: dir}}, "web")
+		f := r.Without(func(string) bool { return false })
+		if f == nil || len(f.Backends) != 1 || r.Document() == nil {
+			t.Errorf("%q: the farm is %v", defaults, f)
+		}
+	}
+}
