@@ -167,8 +167,8 @@ func Incomplete(dirs []Dir) []string {
 }
 
 // ReadOne reads the files of one farm alone; nil if there is no such farm. Its Document and its Sources are those of
-// Read. It is not parsed as a farm, so Farm and Faults are nil. Lists are not read, so the defaults of its directory are
-// not judged.
+// Read. It is not parsed as a farm, so Farm and Faults are nil. Lists are not read, so the defaults of its directory
+// are not judged.
 func ReadOne(dirs []Dir, name string) *Reading {
 	own := slices.Clone(dirs)
 	for i := range own {
