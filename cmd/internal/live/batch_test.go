@@ -241,6 +241,28 @@ func TestQueueOfOneFarm(t *testing.T) {
 	agree(t, e)
 }
 
+// A write is asked for its changes before its turn only if another one has to wait for it.
+func TestQueueAsksOnce(t *testing.T) {
+	e, _ := engineFor(t, map[string]string{"web.toml": webFarm})
+	asked := map[string]int{}
+	write := func(item, part string) Write {
+		return Write{Item: item, Part: part, Changes: func(Files) ([]source.Change, error) {
+			asked[item+part]++
+			return nil, nil
+		}}
+	}
+	q := NewQueue(e, func([]WriteResult) {})
+	q.WriteAll(t.Context(), []Write{write("web.toml", "b1"), write("web.toml", "b2"), write("mail.toml", "")})
+	if asked["web.tomlb1"] != 1 || asked["web.tomlb2"] != 1 || asked["mail.toml"] != 1 {
+		t.Errorf("asked %v", asked)
+	}
+	clear(asked)
+	q.WriteAll(t.Context(), []Write{write("web.toml", "b1"), write("web.toml", "b1"), write("web.toml", "")})
+	if asked["web.tomlb1"] != 4 || asked["web.toml"] != 1 {
+		t.Errorf("asked %v", asked)
+	}
+}
+
 // A write that gets no turn, or whose client goes, changes nothing.
 func TestQueueWithoutTurn(t *testing.T) {
 	e, farms := engineFor(t, map[string]string{"web.toml": webFarm})

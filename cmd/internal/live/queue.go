@@ -143,19 +143,19 @@ func (q *Queue) more() bool {
 func (q *Queue) take() (round []*queuedWrite) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	more := map[string]int{} // waiting writes by item
+	more := waitingParts{}
 	for _, w := range q.waiting {
-		more[w.Item]++
+		more.add(w.Write, 1)
 	}
 	var t taken
 	groups := map[*group]bool{}
 	q.waiting = slices.DeleteFunc(q.waiting, func(w *queuedWrite) bool {
-		more[w.Item]--
+		more.add(w.Write, -1)
 		if len(round) >= maxBatch && !groups[w.group] || !t.admits(w.Write) {
 			t.block(w.Write)
 			return false
 		}
-		if more[w.Item] == 0 || !w.fails(q.engine) {
+		if more.behind(w.Write) == 0 || !w.fails(q.engine) {
 			t.add(w.Write)
 		}
 		groups[w.group] = w.group != nil
@@ -163,6 +163,26 @@ func (q *Queue) take() (round []*queuedWrite) {
 		return true
 	})
 	return round
+}
+
+// A waitingParts counts the waiting writes by item and part.
+type waitingParts map[[2]string]int
+
+// add adds n to the writes of a part, and to those of its item.
+func (p waitingParts) add(w Write, n int) {
+	p[[2]string{w.Item, w.Part}] += n
+	if w.Part != "" {
+		p[[2]string{w.Item, "\nall parts"}] += n
+	}
+}
+
+// behind is the number of waiting writes that cannot come in one load with this one.
+func (p waitingParts) behind(w Write) int {
+	n := p[[2]string{w.Item, ""}]
+	if w.Part == "" {
+		return n + p[[2]string{w.Item, "\nall parts"}]
+	}
+	return n + p[[2]string{w.Item, w.Part}]
 }
 
 // A taken has the writes of a round by item and part. The part "" stands for the whole item.
