@@ -3,6 +3,7 @@ package live
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"farmc/cmd/internal/source"
@@ -75,12 +76,13 @@ func (f Files) Replace(path string, text []byte) ([]source.Change, error) {
 	return []source.Change{{Path: path, Text: text, Before: before}}, nil
 }
 
-// Remove returns the changes that remove a file from all directories.
+// Remove returns the changes that remove a file from all directories that programs may write to.
 func (f Files) Remove(name string) (changes []source.Change, err error) { return f.removals(name, "") }
 
-// removals returns the changes that remove a file from all directories, apart from the one at the path.
+// removals returns the changes that remove a file from all directories that programs may write to, apart from the one
+// at the path.
 func (f Files) removals(name, except string) (changes []source.Change, err error) {
-	for _, dir := range f.Dirs() {
+	for _, dir := range slices.DeleteFunc(f.Dirs(), f.IsReadOnly) {
 		path := dir + "/" + name
 		before, err := f.Read(path)
 		if err != nil {

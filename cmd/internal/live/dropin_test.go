@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,4 +91,13 @@ func TestStateOfAFarmInAReadOnlyDirectory(t *testing.T) {
 	if _, err := os.Stat(farms + "/web.toml.d"); err == nil {
 		t.Error("the read-only directory has a drop-in")
 	}
+	mirrored := "web.toml.d/zz-farmc-b2.toml"
+	writeFiles(t, farms, map[string]string{mirrored: "[backends.b2]\nstate = \"down\"\n"})
+	up := StateChange{Farm: "web", Backend: "b2", State: farm.Up}
+	r := e.Write(t.Context(), up.Write())
+	err := up.Explain(r)
+	if !errors.Is(err, ErrOtherState) || !strings.HasSuffix(err.Error(), mirrored+" sets its state") {
+		t.Errorf("Write gives %v", err)
+	}
+	contains(t, farms+"/"+mirrored, "down", true)
 }
