@@ -355,6 +355,7 @@ func TestFlapping(t *testing.T) {
 		f.set(s.check(func(c *Check) { c.Rise, c.Fall = 1, 1 }))
 		f.run(t)
 		var outages []time.Duration
+		var reasons []string
 		for range 7 {
 			for _, r := range []Result{refused, passed} {
 				s.set(r)
@@ -362,12 +363,17 @@ func TestFlapping(t *testing.T) {
 				for wait(time.Second); f.word("b1").Healthy != r.Healthy; {
 					wait(time.Second)
 				}
+				if !r.Healthy {
+					reasons = append(reasons, f.word("b1").Reason)
+				}
 				if r.Healthy {
 					outages = append(outages, time.Since(began).Round(10*time.Second))
 				}
 			}
 		}
 		want(t, "outages", fmt.Sprint(outages), "[0s 0s 0s 10s 20s 40s 1m20s]")
+		want(t, "the reason of the third failure", reasons[2], "refused")
+		want(t, "the reason of the fourth failure", reasons[3], "flaps, 4 failures within 10m0s; refused")
 		want(t, "the log", f.logged(), ""+
 			"web: backend b1 flaps: 4 failures within 10m0s; it stays out for 10s at least\n"+
 			"web: backend b1 flaps: 5 failures within 10m0s; it stays out for 20s at least\n"+

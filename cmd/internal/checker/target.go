@@ -126,13 +126,17 @@ func (t *target) word(now time.Time) Word {
 
 // reason is the reason of the last result, and the way to another verdict.
 func (t *target) reason(now time.Time) string {
-	switch held := t.judge.held(now); {
+	held := t.judge.held(now)
+	flaps := fmt.Sprintf("flaps, %d failures within %s", len(t.judge.falls), flapWindow)
+	switch {
+	case held > 0 && !t.last.Healthy:
+		return shortened(flaps + "; " + t.last.Reason)
 	case t.judge.healthy == t.last.Healthy:
 		return t.last.Reason
 	case t.judge.healthy:
 		return fmt.Sprintf("%s (%d of %d failures)", t.last.Reason, t.judge.streak, t.Fall)
 	case held > 0:
-		return fmt.Sprintf("flaps, %d failures within %s; passes now", len(t.judge.falls), flapWindow)
+		return flaps + "; passes now"
 	}
 	return fmt.Sprintf("passed %d of %d checks", t.judge.streak, t.Rise)
 }
