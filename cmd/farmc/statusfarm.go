@@ -93,7 +93,7 @@ func settings(all []live.BackendStatus) (out []string) {
 func healthWords(all []live.BackendStatus) (out []string) {
 	for _, b := range all {
 		for _, word := range b.Health {
-			out = append(out, b.Name+": "+word.String()+sinceWhen(b))
+			out = append(out, b.Name+": "+word.String()+sinceWhen(b)+nextCheck(word))
 		}
 		if b.SlowStart {
 			out = append(out, b.Name+": recovered, its weight rises"+sinceWhen(b))
@@ -108,6 +108,16 @@ func sinceWhen(b live.BackendStatus) string {
 		return ""
 	}
 	return ", since " + timeOf(b.HealthSince)
+}
+
+// nextCheck tells when the backend is checked again. The time is over if the word is from a file, or if its checker was
+// silent since.
+func nextCheck(w live.HealthWord) string {
+	next, err := time.Parse(time.RFC3339, w.Next)
+	if err != nil || !next.After(time.Now()) {
+		return ""
+	}
+	return ", next check " + localTime(next)
 }
 
 // times are the times at which the backends' counts of new connections began, with the names of the backends.
