@@ -110,14 +110,12 @@ func sinceWhen(b live.BackendStatus) string {
 	return ", since " + timeOf(b.HealthSince)
 }
 
-// nextCheck tells when the backend is checked again. The time is over if the word is from a file, or if its checker was
-// silent since.
+// nextCheck tells when the backend is checked again, if that is known.
 func nextCheck(w live.HealthWord) string {
-	next, err := time.Parse(time.RFC3339, w.Next)
-	if err != nil || !next.After(time.Now()) {
+	if w.Next == "" {
 		return ""
 	}
-	return ", next check " + localTime(next)
+	return ", next check " + timeOf(w.Next)
 }
 
 // times are the times at which the backends' counts of new connections began, with the names of the backends.

@@ -224,12 +224,9 @@ func (s *Server) getHealth(w http.ResponseWriter, r *http.Request) error {
 }
 
 func newWordDocument(w health.Word, now time.Time) wordDocument {
-	d := wordDocument{By: w.By, Healthy: w.Healthy, Weight: w.Percent, Reason: w.Reason,
-		Said: w.Said.UTC().Truncate(time.Millisecond), For: period(w.For), Lapsed: w.Lapsed(now), Took: period(w.Took)}
-	if w.Next > 0 {
-		d.Next = timestamp(w.Said.Add(w.Next))
-	}
-	return d
+	return wordDocument{By: w.By, Healthy: w.Healthy, Weight: w.Percent, Reason: w.Reason,
+		Said: w.Said.UTC().Truncate(time.Millisecond), For: period(w.For), Lapsed: w.Lapsed(now), Took: period(w.Took),
+		Next: timestamp(w.NextCheck(now))}
 }
 
 // period writes a time as farms do; "" for none.

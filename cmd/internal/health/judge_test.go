@@ -246,6 +246,21 @@ func TestTextKeepsTheRecord(t *testing.T) {
 	}
 }
 
+// TestNextCheck: a word is repeated less often than the backend is checked.
+func TestNextCheck(t *testing.T) {
+	w := word("a", true, 100, 0, 30)
+	for _, test := range []struct{ next, passed, want time.Duration }{
+		{0, 0, 0}, {2 * time.Second, 0, 2 * time.Second}, {2 * time.Second, 7 * time.Second, 8 * time.Second},
+		{2 * time.Second, 30 * time.Second, 0}, {2 * time.Second, -time.Second, 2 * time.Second},
+	} {
+		w.Next = test.next
+		got := w.NextCheck(w.Said.Add(test.passed))
+		if test.want == 0 != got.IsZero() || test.want > 0 && !got.Equal(w.Said.Add(test.want)) {
+			t.Errorf("%s after a word, each %s: %s", test.passed, test.next, got)
+		}
+	}
+}
+
 // TestStoredWords: healthy words are in a drop-in, which sets nothing, if the rules ask for that.
 func TestStoredWords(t *testing.T) {
 	for _, store := range []bool{true, false} {

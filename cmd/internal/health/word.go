@@ -30,6 +30,16 @@ type Word struct {
 // Lapsed reports whether the checker has been silent for too long.
 func (w Word) Lapsed(now time.Time) bool { return w.For > 0 && now.Sub(w.Said) >= w.For }
 
+// NextCheck is about when the checker checks the backend again; zero if it does not say, or has been silent for too
+// long. Checks go on between two words.
+func (w Word) NextCheck(now time.Time) time.Time {
+	if w.Next <= 0 || w.Lapsed(now) {
+		return time.Time{}
+	}
+	over := max(now.Sub(w.Said), 0) / w.Next
+	return w.Said.Add((over + 1) * w.Next)
+}
+
 // Same reports whether two words have the same effect.
 func (w Word) Same(other Word) bool {
 	return w.Healthy == other.Healthy && (w.Percent == other.Percent || !w.Healthy)

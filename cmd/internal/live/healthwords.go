@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 
 	"farmc/cmd/internal/health"
 	"farmc/cmd/internal/source"
@@ -74,9 +75,7 @@ func newHealthWord(w health.Word) HealthWord {
 	if w.Took > 0 {
 		out.Took = toml.FormatDuration(w.Took)
 	}
-	if w.Next > 0 {
-		out.Next = formatTime(w.Said.Add(w.Next))
-	}
+	out.Next = formatTime(w.NextCheck(time.Now()))
 	return out
 }
 
