@@ -6,8 +6,8 @@
 //
 // Order of the files: checker.go (Checker, its loop), target.go (a backend and its verdict), queue.go (the order of
 // starts), pace.go and slots.go (bounds on starts and on running checks), judge.go (rise and fall), damping.go
-// (backends that flap), speaker.go (words on their way), wave.go (many words at the same time), follow.go (farms that change), farms.go (checks of farms),
-// client.go (the API over HTTP), delay.go (how late checks start).
+// (backends that flap), speaker.go (words on their way), wave.go (many words at the same time), follow.go (farms
+// that change), farms.go (checks of farms), client.go (the API over HTTP), delay.go (how late checks start).
 //
 // Be aware:
 //   - All times are monotonic. A jump of the clock of the machine changes nothing.

@@ -24,9 +24,9 @@ func (w *wave) count(t *target, is bool) {
 	t.counted = is
 }
 
-// patience is the time for which the word about a turn can wait. All backends that turn by the same cause had their first
-// check after it within an interval, and an answer within the timeout; their other checks are as frequent as this one's,
-// but for the jitter.
+// patience is the time for which the word about a turn can wait. All backends that turn by the same cause had their
+// first check after it within an interval, and an answer within the timeout; their other checks are as frequent as
+// this one's, but for the jitter.
 func (t *target) patience(turned bool) time.Duration {
 	if !turned {
 		return 0
