@@ -160,6 +160,8 @@ var stringKeys = map[string]string{
 	"flow-offload":          "flow-offload = %s\n" + fittingFarm,
 	"hairpin":               "mode = \"dnat\"\nhairpin = %s\n" + fittingFarm,
 	"outgoing":              "outgoing = %s\n" + fittingFarm,
+	"sources":               "mode = \"local\"\nlisten = \"192.0.2.10:80\"\nsources = { \"1\" = %s }\n",
+	"sources-of":            "mode = \"local\"\nlisten = \"192.0.2.10:80\"\nsources = { %s = \"10.0.0.1\" }\n",
 	"helper":                "helper = %s\n" + fittingFarm,
 	"timeouts":              "timeouts = { half-closed = %s }\n" + fittingFarm,
 	"mark":                  "mark = %s\n" + fittingFarm,

@@ -23,6 +23,7 @@ var needs = map[string]string{
 	"interface":  `mode = "dsr"`,
 	"mac":        `mode = "dsr"`,
 	"hairpin":    `mode = "dnat"`,
+	"sources":    `mode = "local"`,
 }
 
 // beside are keys that have no effect without another one of their table.
@@ -111,13 +112,14 @@ func (k referenceKey) uncommented(lines []string, mode string) string {
 	}
 	need := needs[k.key]
 	if mode != "" {
-		need = strings.NewReplacer(`mode = "dsr"`, "", `mode = "dnat"`, "").Replace(need) +
+		need = strings.NewReplacer(`mode = "dsr"`, "", `mode = "dnat"`, "", `mode = "local"`, "").Replace(need) +
 			"\nmode = \"" + mode + "\""
 	}
 	if (strings.Contains(need, "dsr") || strings.Contains(lines[k.line], `"dsr"`)) && k.key != "interfaces" {
 		need += "\ninterfaces = \"eth0\""
 	}
-	if local := mode == "local" || lines[k.line] == `mode = "local"`; local && !strings.HasPrefix(k.table, "backends") {
+	isLocal := strings.Contains(need+lines[k.line], `mode = "local"`)
+	if isLocal && !strings.HasPrefix(k.table, "backends") {
 		lines = lines[:slices.Index(lines, "[backends.b1]")]
 	}
 	text := need + "\n" + strings.Join(lines, "\n")

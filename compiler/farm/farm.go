@@ -11,34 +11,35 @@ import (
 
 // A Farm is a load-balanced service, validated without regard to other farms.
 type Farm struct {
-	Name         string
-	Mode         Mode
-	Listen       []Listen
-	Down         bool // validated like any other farm, but not served
-	Scheduler    Scheduler
-	HashOn       []HashKey      // for the schedulers that hash, in the order of HashKeys
-	Ports        PortMap        // moved ports of the backends that have neither a port nor moves of their own
-	TableSize    int            // maglev's, a prime; 0: by the number of backends
-	Interfaces   []string       // only packets that arrive here belong to the farm; none: all interfaces
-	Source       Sources        // snat: the sources that backends see instead of this machine's own
-	Masquerade   bool           // snat: the kernel finds the source when a packet leaves, where Source has none
-	Hairpin      []netip.Prefix // dnat: networks whose clients reach backends from an address of this machine
-	Outgoing     []Outgoing     // connections that backends open, which leave with the service's address
-	LocalClients bool           // also serves connections that this machine itself opens
-	TakeOver     bool           // may take ports on which programs of this machine listen
-	FlowOffload  []string       // interfaces between which established flows take a short cut
-	PassInvalid  bool           // TCP segments outside of their connection are not dropped
-	Helper       string         // the kernel's connection tracking helper; "": none
-	Mark         Mark
-	Timeouts     Timeouts
-	Log          Log
-	Queue        Queue
-	Access       Access
-	Limits       Limits
-	Persistence  *Persistence // nil: each connection is on its own
-	Health       *Health      // nil: no check, but for those of backends; see HealthOf
-	Backends     []Backend    // in the order of their names
-	Place        diag.Place   // of the farm's file
+	Name          string
+	Mode          Mode
+	Listen        []Listen
+	Down          bool // validated like any other farm, but not served
+	Scheduler     Scheduler
+	HashOn        []HashKey      // for the schedulers that hash, in the order of HashKeys
+	Ports         PortMap        // moved ports of the backends that have neither a port nor moves of their own
+	TableSize     int            // maglev's, a prime; 0: by the number of backends
+	Interfaces    []string       // only packets that arrive here belong to the farm; none: all interfaces
+	Source        Sources        // snat: the sources that backends see instead of this machine's own
+	Masquerade    bool           // snat: the kernel finds the source when a packet leaves, where Source has none
+	Hairpin       []netip.Prefix // dnat: networks whose clients reach backends from an address of this machine
+	Outgoing      []Outgoing     // connections that backends open, which leave with the service's address
+	MarkedSources []MarkedSource // local: sources of connections that programs open with a mark, in the order of marks
+	LocalClients  bool           // also serves connections that this machine itself opens
+	TakeOver      bool           // may take ports on which programs of this machine listen
+	FlowOffload   []string       // interfaces between which established flows take a short cut
+	PassInvalid   bool           // TCP segments outside of their connection are not dropped
+	Helper        string         // the kernel's connection tracking helper; "": none
+	Mark          Mark
+	Timeouts      Timeouts
+	Log           Log
+	Queue         Queue
+	Access        Access
+	Limits        Limits
+	Persistence   *Persistence // nil: each connection is on its own
+	Health        *Health      // nil: no check, but for those of backends; see HealthOf
+	Backends      []Backend    // in the order of their names
+	Place         diag.Place   // of the farm's file
 
 	lists   map[string]*AddressList // while the farm is read
 	earlier bool                    // its files were loaded, maybe by an earlier version

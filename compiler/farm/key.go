@@ -30,24 +30,25 @@ type Type string
 
 // The types. A list of one item may be written as the item alone.
 const (
-	TextType        Type = "text"
-	ChoiceType      Type = "choice"      // text, one of Options
-	ListType        Type = "list"        // of texts
-	FlagType        Type = "flag"        // true or false
-	NumberType      Type = "number"      // from Least to Most
-	NumbersType     Type = "numbers"     // a list, each from Least to Most
-	DurationType    Type = "duration"    // "1m30s"
-	RateType        Type = "rate"        // "10/second"
-	MarkType        Type = "mark"        // "0x10/0xff", or a number
-	QueueType       Type = "queue"       // "0-3", or a number
-	LimitType       Type = "limit"       // { rate = "10/second", burst = 20 }, or "10/second"
-	SessionsType    Type = "sessions"    // { "198.51.100.7" = "b1" }
-	PortsType       Type = "ports"       // { 80 = 8080, "50000-50099" = "60000-60099" }
-	AnnotationsType Type = "annotations" // { team = "web" }
-	TableType       Type = "table"
-	TablesType      Type = "tables"  // a table for each name
-	PercentType     Type = "percent" // "30%"
-	StatusType      Type = "status"  // "200-399", a number, or a list of these
+	TextType          Type = "text"
+	ChoiceType        Type = "choice"      // text, one of Options
+	ListType          Type = "list"        // of texts
+	FlagType          Type = "flag"        // true or false
+	NumberType        Type = "number"      // from Least to Most
+	NumbersType       Type = "numbers"     // a list, each from Least to Most
+	DurationType      Type = "duration"    // "1m30s"
+	RateType          Type = "rate"        // "10/second"
+	MarkType          Type = "mark"        // "0x10/0xff", or a number
+	QueueType         Type = "queue"       // "0-3", or a number
+	LimitType         Type = "limit"       // { rate = "10/second", burst = 20 }, or "10/second"
+	SessionsType      Type = "sessions"    // { "198.51.100.7" = "b1" }
+	PortsType         Type = "ports"       // { 80 = 8080, "50000-50099" = "60000-60099" }
+	MarkedSourcesType Type = "sources"     // { "0x200" = "192.168.0.101" }
+	AnnotationsType   Type = "annotations" // { team = "web" }
+	TableType         Type = "table"
+	TablesType        Type = "tables"  // a table for each name
+	PercentType       Type = "percent" // "30%"
+	StatusType        Type = "status"  // "200-399", a number, or a list of these
 )
 
 // A key is a Key of tables that are read into a T.

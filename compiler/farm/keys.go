@@ -63,6 +63,8 @@ var farmKeys = []key[*Farm]{
 		own(ListType, readHairpin, (*Farm).hairpins)},
 	{Key{Name: "outgoing", Absent: "none", Modes: tracked, Example: `"all"`},
 		own(ListType, readOutgoing, (*Farm).outgoings)},
+	{Key{Name: "sources", Absent: "none", Modes: []Mode{Local}, Example: `{ "0x200" = "192.168.0.101" }`},
+		own(MarkedSourcesType, readMarkedSources, (*Farm).markedSources)},
 	{Key{Name: "local-clients", Default: "true", Modes: tracked, Example: "false"},
 		value[*Farm]{kind: FlagType, read: readLocalClients, describe: describeLocalClients}},
 	{Key{Name: "take-over", Default: "false", Modes: balancing, Example: "true"},

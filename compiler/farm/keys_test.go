@@ -82,6 +82,9 @@ func (k Key) surroundings() content {
 	if k.Modes != nil {
 		c[""]["mode"] = `"` + string(k.Modes[0]) + `"`
 	}
+	if k.Modes != nil && k.Modes[0] == Local {
+		delete(c, "backends.b1")
+	}
 	if k.Modes != nil && k.Modes[0].Untracked() {
 		c[""]["interfaces"] = `["eth0"]`
 	}

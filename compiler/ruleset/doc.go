@@ -21,7 +21,8 @@
 //   - new_connections.go counts the connections of dsr and stateless; maps of the other modes count by themselves.
 //   - machine.go has the state of a machine that rules depend on. source_nat.go chooses the source address of
 //     connections, source_pool.go from a range, hairpin.go for clients beside the backends, outgoing.go for connections
-//     of backends, route_sources.go by the routes of the machine, and source_ports.go replaces source ports.
+//     of backends, marked_sources.go for connections of this machine, route_sources.go by the routes of the machine,
+//     and source_ports.go replaces source ports.
 //   - mark.go, helpers.go, flowtable.go, timeouts.go, invalid.go, queue.go and log.go have a feature each.
 //   - gate.go has the base chains that clients pass first, access.go and limits.go their rules, client_sets.go the sets
 //     of networks.

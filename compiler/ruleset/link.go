@@ -13,20 +13,29 @@ import (
 // the script it gives the rules that do not depend on the machine.
 func link(services []*service, machine Machine, faults *diag.Diagnostics) (*Script, *portableRules) {
 	all := allFrontends(services)
+	marked := markedFarms(services)
 	checkFrontends(all, faults)
+	farm.MarkedSourceConflicts(marked, faults)
 	if faults.Faulty() {
 		return nil, nil
 	}
 	l := newLinker(machine, faults)
 	portable := l.add(all)
-	l.sourceNAT(portable.established)
-	l.outgoing(portable.tracked)
+	portable.marked = marked
+	l.translateSources(portable)
 	if faults.Faulty() {
 		return nil, nil
 	}
 	script := l.script()
 	script.Ingress, script.Interfaces = l.ingressDevices(), l.interfaces()
 	return script, portable
+}
+
+// translateSources adds the rules that translate sources, once the others are there.
+func (l *linker) translateSources(after *portableRules) {
+	l.sourceNAT(after.established)
+	l.outgoing(after.tracked)
+	l.markedSources(after.marked)
 }
 
 // script renders the rules.
@@ -145,7 +154,8 @@ func (l *linker) add(all []frontend) *portableRules {
 	l.logRequests(served)
 	l.addIngressChains()
 	l.sortLimitSets()
-	return &portableRules{maps.Clone(l.rules.objects), established, tracked, l.assignments}
+	return &portableRules{objects: maps.Clone(l.rules.objects), established: established, tracked: tracked,
+		assignments: l.assignments}
 }
 
 // translate dispatches new connections to the chains that pick their backend: connections from outside, and for

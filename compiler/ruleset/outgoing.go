@@ -15,6 +15,7 @@ const outgoingChain = "outgoing"
 
 // An outgoingRules is that chain.
 type outgoingRules struct {
+	Marks      []*outgoingMap // asked for connections of this machine alone
 	Ports, All []*outgoingMap
 }
 
@@ -34,16 +35,20 @@ func (l *linker) outgoing(tracked []frontend) {
 			continue
 		}
 		done[of] = true
-		l.hook(postroutingHook).Outgoing = outgoingChain
-		rules := obtain(&l.rules, newChain(outgoingChain, sourceNATSection, outgoingChain), func() *outgoingRules {
-			return &outgoingRules{}
-		})
+		rules := l.outgoingRules()
 		for _, b := range d.farm.WithFamily(d.Family) {
 			for _, o := range d.farm.Outgoing {
 				l.addOutgoing(rules, d, b, o)
 			}
 		}
 	}
+}
+
+// outgoingRules gives the chain, which the postrouting chain leads to from then on.
+func (l *linker) outgoingRules() *outgoingRules {
+	l.hook(postroutingHook).Outgoing = outgoingChain
+	o := newChain(outgoingChain, sourceNATSection, outgoingChain)
+	return obtain(&l.rules, o, func() *outgoingRules { return &outgoingRules{} })
 }
 
 // addOutgoing adds connections of a backend.

@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
 )
 
 // portableRules are the rules that follow from the farms and their interfaces alone, and not from the routes and
@@ -11,8 +12,9 @@ import (
 // so they are made once.
 type portableRules struct {
 	objects     map[objectID]*object
-	established []frontend // that sources are chosen for
-	tracked     []frontend // with all backends, whose own connections may get a source
+	established []frontend   // that sources are chosen for
+	tracked     []frontend   // with all backends, whose own connections may get a source
+	marked      []*farm.Farm // with sources of marked connections
 	assignments map[farmFamily]*slotAssignment
 }
 
@@ -20,8 +22,7 @@ type portableRules struct {
 func (p *portableRules) script(machine Machine) *Script {
 	l := newLinker(machine, &diag.Diagnostics{})
 	l.rules.objects, l.assignments = maps.Clone(p.objects), p.assignments
-	l.sourceNAT(p.established)
-	l.outgoing(p.tracked)
+	l.translateSources(p)
 	return l.script()
 }
 

@@ -7,7 +7,10 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Dial opens a connection from the host. The network is "tcp4", "tcp6", "udp4" or "udp6". The kernel chooses a zero
@@ -26,7 +29,7 @@ func (h *Host) Dial(network string, local, to netip.AddrPort, timeout time.Durat
 }
 
 func (h *Host) dial(network string, local, to netip.AddrPort, timeout time.Duration) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: timeout}
+	dialer := net.Dialer{Timeout: timeout, Control: h.markSocket}
 	if strings.HasPrefix(network, "udp") {
 		dialer.LocalAddr = net.UDPAddrFromAddrPort(local)
 	} else {
@@ -38,6 +41,14 @@ func (h *Host) dial(network string, local, to netip.AddrPort, timeout time.Durat
 		return err
 	})
 	return c, err
+}
+
+func (h *Host) markSocket(_, _ string, c syscall.RawConn) (err error) {
+	if h.mark == 0 {
+		return nil
+	}
+	failed := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, h.mark) })
+	return errors.Join(failed, err)
 }
 
 // Ask finds the backend that answers at an address, by a TCP connection or one UDP datagram. The local address is any

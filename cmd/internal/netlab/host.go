@@ -23,6 +23,15 @@ type Host struct {
 	lab *Lab
 	ns  namespace
 	net *netlink.Handle
+
+	mark int // of the sockets that dial opens; 0: none
+}
+
+// Marked gives the host as a program whose sockets carry a mark (SO_MARK).
+func (h *Host) Marked(mark int) *Host {
+	marked := *h
+	marked.mark = mark
+	return &marked
 }
 
 // Do calls f on a thread that is in the host's namespace. Sockets and programs that f creates stay in it; goroutines

@@ -34,7 +34,7 @@ var hairpinCases = []testCase{
 		converse{"tcp udp", service1},
 		farms{"web": oneBackend("dnat", listen1, "b1", 8081, hairpinKey)},
 		continued{by: "tcp udp", with: "b1"},
-		converseFrom{"b3", converse{"tcp udp", service1}},
+		converseFrom{"b3", 0, converse{"tcp udp", service1}},
 		farms{"web": oneBackend("dnat", listen1, "b1", 8081)},
 		continued{by: "tcp udp", with: "b1"},
 	}},

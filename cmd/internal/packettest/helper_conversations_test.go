@@ -51,18 +51,23 @@ type conversation struct {
 // converse opens 24 connections for each protocol and address, and notes the answering backends.
 type converse struct{ by, to string }
 
-func (t converse) do(s *testbed) error { return converseFrom{"client", t}.do(s) }
+func (t converse) do(s *testbed) error { return converseFrom{"client", 0, t}.do(s) }
 
 // converseFrom is converse from another machine.
 type converseFrom struct {
 	from string
+	mark int // of its sockets; 0: none
 	converse
 }
 
 func (t converseFrom) do(s *testbed) error {
 	for _, q := range s.targets(t.from, t.by, t.to) {
 		for range 24 {
-			c, err := q.dial(s.newClient(q.from, q.to.Addr()))
+			as := s.newClient(q.from, q.to.Addr())
+			if t.mark != 0 {
+				q.from = q.from.Marked(t.mark)
+			}
+			c, err := q.dial(as)
 			if err != nil {
 				return q.wrap(err)
 			}

@@ -14,6 +14,7 @@ import (
 // A request is sent to each address over each protocol. It says which backends have to answer.
 type request struct {
 	from        string // the machine that sends it; the client if empty
+	mark        int    // of the sender's sockets; 0: none
 	as          string // source addresses, one of each family; any of the client's if empty
 	by, to      string // "tcp udp", "192.0.2.1:80 [2001:db8::1]:80"
 	shares      shares
@@ -117,6 +118,9 @@ func tally(answers []string) shares {
 // reached at its own address, or at the service's on the balancer, and has to see the expected source.
 func (a request) once(s *testbed, q target) (string, error) {
 	as := s.newClientAs(q.from, q.to.Addr(), a.as)
+	if a.mark != 0 {
+		q.from = q.from.Marked(a.mark)
+	}
 	answer, err := q.request(as)
 	if err != nil {
 		return "", fmt.Errorf("as %s: %w", as, err)

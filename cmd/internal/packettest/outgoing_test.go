@@ -24,11 +24,11 @@ var outgoingCases = []testCase{
 	}},
 	{name: "outgoing-comes-and-goes-under-connections", steps: steps{
 		farms{"web": oneBackend("dnat", listen1, "b1", 8081)},
-		converseFrom{"b1", converse{"tcp udp", clientAt80}},
+		converseFrom{"b1", 0, converse{"tcp udp", clientAt80}},
 		farms{"web": oneBackend("dnat", listen1, "b1", 8081, `outgoing = "all"`)},
 		continued{by: "tcp udp", with: "client"},
 		request{from: "b1", by: "tcp udp", to: clientAt80, shares: shares{"client:80": 1}, sees: service1Addresses},
-		converseFrom{"b1", converse{"tcp udp", clientAt80}},
+		converseFrom{"b1", 0, converse{"tcp udp", clientAt80}},
 		farms{"web": oneBackend("dnat", listen1, "b1", 8081)},
 		continued{by: "tcp udp", with: "client"},
 		request{from: "b1", by: "tcp udp", to: clientAt80, shares: shares{"client:80": 1}},

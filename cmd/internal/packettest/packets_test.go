@@ -9,6 +9,6 @@ import (
 func TestPackets(t *testing.T) {
 	t.Parallel()
 	runCases(t, slices.Concat(weightCases(), portCases, addressCases, sourceNATCases, sourceRouteCases,
-		sourcePortCases, hairpinCases, outgoingCases, localCases, backendStateCases,
+		sourcePortCases, hairpinCases, outgoingCases, markedSourceCases, localCases, backendStateCases,
 		refusalCases(), reloadCases, keptStateCases(), cutCases(), hashCases, hashKeyCases, kernelCases))
 }

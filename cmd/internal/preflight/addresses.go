@@ -109,37 +109,41 @@ func (s *search) answersForOthers(link string, a netip.Addr) bool {
 	return s.linkSysctl("net/ipv6/conf/"+link+"/proxy_ndp") == "1"
 }
 
-// sourceAddresses finds source addresses of mode snat that no interface has. Answers of backends go to a machine that
-// has it, or nowhere.
+// sourceAddresses finds source addresses that no interface has: of backends' connections in mode snat, and of marked
+// connections in mode local. Answers go to a machine that has it, or nowhere.
 func (s *search) sourceAddresses() {
 	for _, f := range s.farms {
-		if f.Mode != farm.SNAT {
-			continue
-		}
 		all := f.Source[:]
 		for _, b := range f.Backends {
 			all = append(all, b.Source[:]...)
 		}
 		for _, r := range all {
-			s.sourceAddress(f, r)
+			for _, a := range r.All() {
+				s.sourceAddress(f, a, "the backends need a route to it; until the next boot",
+					"source-address %s is on no interface of this machine, so answers of backends go elsewhere")
+			}
+		}
+		for _, m := range f.MarkedSources {
+			for _, a := range m.Address.All() {
+				s.sourceAddress(f, a, "other machines need a route to it; until the next boot",
+					"sources: %s is on no interface of this machine, so answers of other machines go elsewhere")
+			}
 		}
 	}
 }
 
-func (s *search) sourceAddress(f *farm.Farm, r farm.SourceRange) {
-	for _, a := range r.All() {
-		if s.machine.routes.to(a) == local {
-			continue
-		}
-		found := Finding{Kind: "source-address", Object: a.String(), Effect: Harms, Place: f.Place,
-			Message: fmt.Sprintf(
-				"source-address %s is on no interface of this machine, so answers of backends go elsewhere", a)}
-		if link := s.machine.connected(a); link != "" {
-			found.Advice = fmt.Sprintf(vrrpAdvice, link)
-		} else {
-			found.Commands = []string{fmt.Sprintf("ip address add %s/%d dev lo", a, a.BitLen())}
-			found.Advice = "the backends need a route to it; until the next boot"
-		}
-		s.found.add(found, f)
+// sourceAddress looks for an address, and says what is wrong if it is absent.
+func (s *search) sourceAddress(f *farm.Farm, a netip.Addr, advice, format string) {
+	if s.machine.routes.to(a) == local {
+		return
 	}
+	found := Finding{Kind: "source-address", Object: a.String(), Effect: Harms, Place: f.Place,
+		Message: fmt.Sprintf(format, a)}
+	if link := s.machine.connected(a); link != "" {
+		found.Advice = fmt.Sprintf(vrrpAdvice, link)
+	} else {
+		found.Commands = []string{fmt.Sprintf("ip address add %s/%d dev lo", a, a.BitLen())}
+		found.Advice = advice
+	}
+	s.found.add(found, f)
 }

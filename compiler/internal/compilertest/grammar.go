@@ -220,6 +220,7 @@ var (
 		`		snat IP to (?:IP4|IP6)`,
 		`		masquerade`,
 		`		snat IP to (?:meta l4proto \. )?IP saddr(?: \. th dport)? map @NAME`,
+		`		meta nfproto ipv[46] iif 0 oif != "lo" snat IP to meta mark map @NAME`,
 		`		IP saddr (?:IP4|IP6)/[0-9]+ goto NAME`,
 		`		ct mark set HEX`,
 		`		ct mark set ct mark & HEX \| HEX`,
