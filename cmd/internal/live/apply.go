@@ -130,6 +130,10 @@ func (e *Engine) applyIsolated(ctx context.Context, c *compilation, q request) (
 			p := Plan{compilation: c}
 			return p, append(diagnostics, e.fallBack(ctx, &p, q.reason)...), ErrFaulty
 		}
+		if lost := e.faultsOfLoss(ctx, i); len(lost) > 0 {
+			p := Plan{compilation: c}
+			return p, append(append(diagnostics, lost...), e.fallBack(ctx, &p, q.reason)...), ErrFaulty
+		}
 		mixed.addNetwork(c)
 		mixed.actual = c.onDisk()
 		mixed.diagnostics = nil
