@@ -41,9 +41,9 @@ type verb struct {
 
 // verbs returns the commands in the order of the usage.
 func verbs() []verb {
-	return []verb{newVerb, compileVerb, checkVerb, showVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb, historyVerb,
-		unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, drainVerb, downVerb, upVerb, banVerb, unbanVerb,
-		apiVerb, apiKeyVerb, versionVerb, completionVerb(), helpVerb()}
+	return []verb{newVerb, compileVerb, checkVerb, showVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb,
+		historyVerb, unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, drainVerb, downVerb, upVerb,
+		banVerb, unbanVerb, apiVerb, apiKeyVerb, versionVerb, completionVerb(), helpVerb()}
 }
 
 // A call is one run of a verb: its options, arguments and streams.

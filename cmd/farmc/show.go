@@ -103,8 +103,8 @@ func originsOf(r *farm.Reading) map[string]string {
 // originColumn is where comments begin, if the line is not longer.
 const originColumn = 40
 
-// withOrigins returns the lines of a TOML text with a comment behind each value: the place that it comes from. An inline
-// table can have several.
+// withOrigins returns the lines of a TOML text with a comment behind each value: the place that it comes from. An
+// inline table can have several.
 func withOrigins(lines []string, origins map[string]string) []string {
 	comments := make([][]string, len(lines))
 	table := toml.Parse("", []byte(strings.Join(lines, "\n")), &diag.Diagnostics{})

@@ -93,7 +93,10 @@ func settings(all []live.BackendStatus) (out []string) {
 func healthWords(all []live.BackendStatus) (out []string) {
 	for _, b := range all {
 		for _, word := range b.Health {
-			out = append(out, b.Name+": "+word.String()+sinceWhen(b)+nextCheck(word))
+			out = append(out, b.Name+": "+word.String()+sinceWhen(b))
+			if word.Next != "" {
+				out = append(out, b.Name+": next check "+timeOf(word.Next))
+			}
 		}
 		if b.SlowStart {
 			out = append(out, b.Name+": recovered, its weight rises"+sinceWhen(b))
@@ -108,14 +111,6 @@ func sinceWhen(b live.BackendStatus) string {
 		return ""
 	}
 	return ", since " + timeOf(b.HealthSince)
-}
-
-// nextCheck tells when the backend is checked again, if that is known.
-func nextCheck(w live.HealthWord) string {
-	if w.Next == "" {
-		return ""
-	}
-	return ", next check " + timeOf(w.Next)
 }
 
 // times are the times at which the backends' counts of new connections began, with the names of the backends.
