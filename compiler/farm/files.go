@@ -429,9 +429,16 @@ func warnOrphans(farm string, dropIns *layers, faults *diag.Diagnostics) {
 		*faults = append(*faults, diag.Diagnostic{
 			Severity: diag.Warning,
 			Place:    diag.Place{File: path.Join(d.dir.Path, d.name)},
-			Message:  fmt.Sprintf("a drop-in without its farm: there is no %s.toml", farm),
+			Message:  orphanWords(farm),
 		})
 	}
+}
+
+func orphanWords(farm string) string {
+	if farm+".toml" == DefaultsFile {
+		return DefaultsFile + " has no drop-ins, so the file is ignored"
+	}
+	return fmt.Sprintf("a drop-in without its farm: there is no %s.toml", farm)
 }
 
 // checkCase finds names that differ by case alone: people and some file systems confuse them.
