@@ -169,6 +169,7 @@ var stringKeys = map[string]string{
 	"persistence.on":        fittingFarm + "[persistence]\non = %s\n",
 	"persistence.timeout":   fittingFarm + "[persistence]\ntimeout = %s\n",
 	"persistence.prefix":    fittingFarm + "[persistence]\nprefix = %s\n",
+	"persistence.group":     fittingFarm + "[persistence]\ngroup = %s\n",
 	"persistence.static":    fittingFarm + "[persistence]\nstatic = { \"198.51.100.7\" = %s }\n",
 	"persistence.static-of": fittingFarm + "[persistence]\nstatic = { %s = \"b1\" }\n",
 	"access.allow":          fittingFarm + "[access]\nallow = %s\n",

@@ -19,6 +19,7 @@ type Persistence struct {
 	Timeout time.Duration           // since the client's last new connection
 	Prefix  [len(addr.Families)]int // length of the prefix of a client's address that identifies it
 	Static  []Session               // in the order of their clients
+	Group   string                  // farms of one group send a client to the same backend; "": the farm alone
 
 	asked []HashKey // On in the order of the file, for the parts of a session; nil if the file has a fault there
 }
@@ -42,7 +43,29 @@ func readPersistence(t *toml.Table, f *Farm) {
 	if in := t.Sub("persistence"); in != nil {
 		f.Persistence = &Persistence{Timeout: defaultTimeout, Prefix: fullPrefix}
 		readKeys(in, persistenceKeys, f)
+		for _, key := range in.Keys() {
+			f.places["persistence."+key] = in.At(key)
+		}
 	}
+}
+
+// readGroup reads the name of the farm's group, which is part of the name of a map.
+func readGroup(t *toml.Table, f *Farm) {
+	if !t.Has("group") {
+		return
+	}
+	if name := t.Text("group"); IsName(name) {
+		f.Persistence.Group = name
+	} else {
+		t.Fault(t.At("group"), NamingRule, "group: %q can't be the name of a group", name)
+	}
+}
+
+func (f *Farm) persistenceGroup() string {
+	if f.Persistence == nil {
+		return ""
+	}
+	return f.Persistence.Group
 }
 
 func readPersistenceOn(t *toml.Table, f *Farm) {

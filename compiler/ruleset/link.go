@@ -15,6 +15,7 @@ func link(services []*service, machine Machine, faults *diag.Diagnostics) (*Scri
 	all := allFrontends(services)
 	marked := markedFarms(services)
 	checkFrontends(all, faults)
+	checkGroups(services, faults)
 	farm.MarkedSourceConflicts(marked, faults)
 	if faults.Faulty() {
 		return nil, nil

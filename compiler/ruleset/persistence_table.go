@@ -52,6 +52,9 @@ func (l *linker) sticky(d frontend, a *slotAssignment, target string) *stickyLoo
 
 // clientTable is the name of the table of the frontend's clients.
 func (s *service) clientTable(d frontend) string {
+	if group := s.group(); group != "" {
+		return "group/" + group + "/clients-" + d.Family.Suffix()
+	}
 	if s.Mode == farm.Stateless && slices.Contains(s.Persistence.On, farm.DestinationAddress) {
 		return s.ownName("clients/" + addressName(d.Address) + "-" + d.Family.Suffix())
 	}
