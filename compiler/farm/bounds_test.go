@@ -133,6 +133,71 @@ func TestTotalOfInterfaces(t *testing.T) {
 	}
 }
 
+// TestTotalOfExtras: limits, occasions of logs and tables count together.
+func TestTotalOfExtras(t *testing.T) {
+	const text = "listen = '192.0.2.1:80'\naccess.deny = '192.0.2.9'\npersistence = {}\n" +
+		"log.on = ['input', 'forward', 'output', 'denied', 'limited']\nbackends.b.address = '10.0.0.1'\n" +
+		"limits = { new = '5/s', new-per-client = '5/s', resets-per-client = '5/s', connections-per-client = 5, " +
+		"connections = 5, ban = '1m', strict-tcp = true }\n" // 14
+	const fit = maxAllExtras / 14
+	files := fstest.MapFS{"z.toml": {Data: []byte("listen = '192.0.2.1:80'\nbackends.b.address = '10.0.0.1'\n")}}
+	for i := range fit + 1 {
+		files[fmt.Sprintf("f%04d.toml", i)] = &fstest.MapFile{Data: []byte(text)}
+	}
+	var faults diag.Diagnostics
+	farms := new(Cache).Read([]Dir{{Path: ".", FS: files}}, &faults)
+	var got []string
+	for _, d := range faults {
+		if strings.HasPrefix(d.Message, "with this farm") {
+			got = append(got, d.Farm+": "+d.Message)
+		}
+	}
+	want := fmt.Sprintf("f%04d: with this farm all farms together have 65548 limits, occasions of logs, and tables "+
+		"[access] and [persistence], at most 65536", fit)
+	if strings.Join(got, "; ") != want || len(farms) != fit+1 {
+		t.Errorf("%d farms, %s", len(farms), strings.Join(got, "; "))
+	}
+}
+
+// TestSizeOfFiles: a farm, a drop-in and a list have a bound on their bytes.
+func TestSizeOfFiles(t *testing.T) {
+	const web = "listen = '192.0.2.1:80'\naccess.deny = '@bad'\nbackends.b.address = '10.0.0.1'\n"
+	for _, c := range []struct {
+		name string
+		most int
+	}{{"web.toml", MaxFarmSize}, {"web.toml.d/x.toml", MaxFarmSize}, {"bad.list", maxListSize}} {
+		for more, want := range []string{"", fmt.Sprintf("can't be read: %d bytes, at most %d", c.most+1, c.most)} {
+			files := fstest.MapFS{"web.toml": {Data: []byte(web)}, "bad.list": {Data: []byte("192.0.2.9\n")}}
+			text := ""
+			if f := files[c.name]; f != nil {
+				text = string(f.Data)
+			}
+			text += "#" + strings.Repeat("\n", c.most+more-len(text)-1)
+			files[c.name] = &fstest.MapFile{Data: []byte(text)}
+			var faults diag.Diagnostics
+			new(Cache).Read([]Dir{{Path: ".", FS: files}}, &faults)
+			if got := list(faults); (want == "") != (got == "") || !strings.Contains(got, want) {
+				t.Errorf("%s with %d more bytes: got %.300q, want %q", c.name, more, got, want)
+			}
+		}
+	}
+}
+
+// TestSizeOfAllLists: all lists together have a bound.
+func TestSizeOfAllLists(t *testing.T) {
+	text := []byte("192.0.2.9\n#" + strings.Repeat("\n", maxListSize/2-len("192.0.2.9\n#")))
+	files := fstest.MapFS{"a.list": {Data: text}, "b.list": {Data: text},
+		"web.toml": {Data: []byte("listen = '192.0.2.1:80'\nbackends.b1.address = '10.0.0.1'\n")}}
+	for _, want := range []string{"", "all lists together have 67108866 bytes, at most 67108864"} {
+		var faults diag.Diagnostics
+		new(Cache).Read([]Dir{{Path: ".", FS: files}}, &faults)
+		if got := list(faults); (want == "") != !faults.Faulty() || !strings.Contains(got, want) {
+			t.Errorf("got %.300q, want %q", got, want)
+		}
+		files["c.list"] = &fstest.MapFile{Data: []byte("#\n")}
+	}
+}
+
 // TestNumberOfFarms: too many farms are one fault.
 func TestNumberOfFarms(t *testing.T) {
 	files := fstest.MapFS{}

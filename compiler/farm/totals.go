@@ -14,6 +14,7 @@ type size struct {
 	frontends int // single ports, ranges of ports and whole addresses, for each protocol
 	pairs     int // of a frontend and a backend of its family
 	networks  int // that the farm itself names
+	extras    int // limits, occasions of its log, and tables [access] and [persistence]: each has objects of its own
 
 	interfaces int // that no farm before names
 }
@@ -31,6 +32,8 @@ var totals = []struct {
 		"a range of ports is one frontend"},
 	{func(s size) int { return s.pairs }, maxAllPairs, "pairs of a frontend and a backend",
 		"a range of ports, or a whole address, is one frontend"},
+	{func(s size) int { return s.extras }, maxAllExtras,
+		"limits, occasions of logs, and tables [access] and [persistence]", ""},
 	{func(s size) int { return s.interfaces }, maxAllInterfaces, "interfaces",
 		"farms without interfaces take packets from all"},
 	{func(s size) int { return s.networks }, maxAllNetworks, "networks in allow and deny",
@@ -44,6 +47,7 @@ const (
 	maxAllFrontends = 65_536
 	maxAllPairs     = 524_288
 	maxAllNetworks  = 1_000_000
+	maxAllExtras    = 65_536
 
 	maxAllInterfaces = 1_024
 )
@@ -66,12 +70,27 @@ func (f *Farm) size() size {
 	for _, list := range f.Access.All() {
 		s.networks += list.count
 	}
+	s.extras = f.extras()
 	return s
+}
+
+// extras counts what has counters, sets or chains of the farm alone.
+func (f *Farm) extras() int {
+	n := len(f.Log.On)
+	l := f.Limits
+	for _, has := range []bool{l.NewPerClient.Count > 0, l.ResetsPerClient.Count > 0, l.ConnectionsPerClient > 0,
+		l.New.Count > 0, l.Connections > 0, l.Ban > 0, l.StrictTCP, !f.Access.Allow.Empty(),
+		!f.Access.Deny.Empty(), f.Persistence != nil} {
+		if has {
+			n++
+		}
+	}
+	return n
 }
 
 func (s size) plus(o size) size {
 	return size{s.backends + o.backends, s.frontends + o.frontends, s.pairs + o.pairs, s.networks + o.networks,
-		s.interfaces + o.interfaces}
+		s.extras + o.extras, s.interfaces + o.interfaces}
 }
 
 // fitting gives the readings up to the bounds on all farms, in the order of their names. Each other one gets a fault,
