@@ -54,7 +54,7 @@ func noFarms(dirs []farm.Dir) diag.Diagnostic {
 		Message: "there are no farms: nothing is balanced"}
 	var paths []string
 	for _, dir := range dirs {
-		if dir.Path != "" {
+		if dir.Path != "" && !dir.Answers {
 			paths = append(paths, dir.Path)
 		}
 	}

@@ -18,6 +18,7 @@ type Cache struct {
 	lists map[string]listReading
 
 	defaults map[string]*defaults // by the path of their file
+	answers  Answers
 }
 
 // A listReading is the result of reading a list's file.
@@ -33,7 +34,9 @@ func (c *Cache) Read(dirs []Dir, faults *diag.Diagnostics) []*Farm {
 	files := read(dirs, faults)
 	lists, changed := c.readLists(files.lists, faults)
 	c.readDefaults(files, lists, changed, faults)
-	return c.readFarms(files.farms, lists, changed, faults)
+	farms := c.readFarms(files, lists, changed, faults)
+	c.answers = files.answers
+	return farms
 }
 
 // readLists reads the lists, and reports whether a list has changed, or is new or gone.
@@ -78,14 +81,15 @@ func (c *Cache) readDefaults(files source, lists map[string]*AddressList, listsC
 }
 
 // readFarms reads the farms, in parallel.
-func (c *Cache) readFarms(files []farmFiles, lists map[string]*AddressList, listsChanged bool,
-	faults *diag.Diagnostics) []*Farm {
+func (c *Cache) readFarms(s source, lists map[string]*AddressList, listsChanged bool, faults *diag.Diagnostics) []*Farm {
+	files, asked := s.farms, changedHosts(c.answers, s.answers)
 	readings := make([]*Reading, len(files))
 	c.order = readings
 	inParallel(len(files), func(i int) {
 		r, known := c.farms[files[i].name]
-		if !known || !r.files.same(files[i]) || listsChanged && files[i].mayNameList() {
-			r = &Reading{files: files[i]}
+		if !known || !r.files.same(files[i]) || listsChanged && files[i].mayNameList() ||
+			r.farm.names(asked) {
+			r = &Reading{files: files[i], answers: s.answers}
 			if r.parse(lists); r.farm != nil {
 				r.size = r.farm.size()
 			}

@@ -39,9 +39,11 @@ type Farm struct {
 	Persistence   *Persistence // nil: each connection is on its own
 	Health        *Health      // nil: no check, but for those of backends; see HealthOf
 	Backends      []Backend    // in the order of their names
+	Hosts         []Host       // the backends of the files that have a hostname, in the order of their names
 	Place         diag.Place   // of the farm's file
 
 	lists   map[string]*AddressList // while the farm is read
+	answers Answers                 // while the farm is read
 	earlier bool                    // its files were loaded, maybe by an earlier version
 	absent  []string                // the interfaces of the farm that do not exist
 	places  map[string]diag.Place   // of the keys in the files, also of "limits.new" and so on
@@ -65,6 +67,8 @@ func (f *Farm) at(key string) diag.Place {
 // A Backend is a server that a farm's connections are sent to.
 type Backend struct {
 	Name     string
+	Host     string // the hostname that has the address; "": the files have the address
+	Key      string // the backend's name in the files if it has a hostname, else ""
 	Address  Addresses
 	Port     uint16  // 0: the port that was asked for
 	Ports    PortMap // moved ports, its own or the farm's; none if it has a port

@@ -15,12 +15,14 @@ import (
 // A Dir is a directory of farms and lists. Path is its name in diagnostics, as the administrator wrote it. An Optional
 // directory need not exist. In a Lenient one, lines of lists that are not networks are left out with a warning. An
 // Earlier one has farms that were loaded, maybe by an earlier version: rules that are stricter now do not refuse them.
+// One with Answers has only the addresses of hostnames, in AnswersFile.
 type Dir struct {
 	Path     string
 	FS       fs.FS
 	Optional bool
 	Lenient  bool
 	Earlier  bool
+	Answers  bool
 }
 
 // A source has the files of all directories, after masks, precedence and drop-ins.
@@ -28,6 +30,7 @@ type source struct {
 	farms    []farmFiles // by name
 	lists    []file      // by name
 	defaults []file      // of each directory that has them
+	answers  Answers     // of the last directory that has some
 }
 
 // farmFiles are the file of one farm and the drop-ins that amend it, in the order in which they are merged. The
@@ -82,8 +85,14 @@ func IsName(name string) bool {
 func read(dirs []Dir, faults *diag.Diagnostics) source {
 	top, dropIns := layers{faults: faults}, map[string]*layers{}
 	var defaults []file
-	found := false
+	found, answers := false, Answers(nil)
 	for _, d := range dirs {
+		if d.Answers {
+			if a := readAnswers(d, faults); a != nil {
+				answers = a
+			}
+			continue
+		}
 		entries, err := fs.ReadDir(d.FS, ".")
 		if errors.Is(err, fs.ErrNotExist) && d.Optional {
 			continue
@@ -107,11 +116,13 @@ func read(dirs []Dir, faults *diag.Diagnostics) source {
 	}
 	if !found {
 		for _, d := range dirs {
-			top.unreadableDir(d.Path, fs.ErrNotExist)
+			if !d.Answers {
+				top.unreadableDir(d.Path, fs.ErrNotExist)
+			}
 		}
 	}
 	s := assemble(top, dropIns, faults)
-	s.defaults = defaults
+	s.defaults, s.answers = defaults, answers
 	return s
 }
 

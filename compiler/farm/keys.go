@@ -153,7 +153,8 @@ var logKeys = []key[*Farm]{
 
 var backendKeys = []key[*Backend]{
 	{Key{Name: "address", Example: `"10.2.0.99"`},
-		text(ListType, readAddresses, func(b *Backend) *Addresses { return &b.Address })},
+		value[*Backend]{kind: ListType, read: readBackendAddress,
+			describe: func(_ *Key, b *Backend) string { return b.Address.String() }}},
 	{Key{Name: "port", Least: 1, Most: 65535, Absent: "as asked for", Modes: []Mode{SNAT, DNAT, Stateless},
 		Example: "8080"},
 		number(func(b *Backend) *uint16 { return &b.Port })},

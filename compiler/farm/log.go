@@ -218,7 +218,7 @@ func (f *Farm) longestEvent(on Occasion, access *toml.Table) LogEvent {
 		out.Reason = "connections-per-client"
 	case OnForward, OnOutput:
 		for _, b := range f.Backends {
-			out.Backend = longer(out.Backend, b.Name)
+			out.Backend = longer(out.Backend, b.FileName())
 		}
 	case OnDenied:
 		if !f.Access.LogOnly.Empty() {

@@ -253,6 +253,9 @@ func validateSessions(t *toml.Table, f *Farm) {
 	for _, s := range f.Persistence.Static {
 		i, known := numbers[s.Backend]
 		switch notListened := f.notListened(s); {
+		case f.HostOf(s.Backend) != nil:
+			t.Fault(s.value, "a backend with an address",
+				"static: backend %s has a hostname, whose addresses come and go", s.Backend)
 		case !known:
 			t.Fault(s.value, diag.Suggest(s.Backend, f.backendNames()), "static: there is no backend %s", s.Backend)
 		case notListened != "" && len(f.Listen) > 0:

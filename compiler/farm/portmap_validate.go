@@ -23,7 +23,7 @@ func validateMoves(t *toml.Table, f *Farm) {
 	}
 	for i := range f.Backends {
 		b := &f.Backends[i]
-		in := t.Sub("backends").Sub(b.Name)
+		in := t.Sub("backends").Sub(b.FileName())
 		if !b.inheritsPorts {
 			checkMoves(in, b.Ports, listened)
 		}
@@ -84,7 +84,7 @@ func warnOfJoinedPorts(t *toml.Table, f *Farm, listened []Ports) {
 		if b.Port != 0 {
 			key = "port"
 		}
-		in := t.Sub("backends").Sub(b.Name)
+		in := t.Sub("backends").Sub(b.FileName())
 		if b.inheritsPorts {
 			in = t
 		}

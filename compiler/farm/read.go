@@ -36,7 +36,7 @@ func (r *Reading) parseOnce(lists map[string]*AddressList) {
 	if r.farm = nil; t == nil {
 		return
 	}
-	r.farm = readFarm(t, r.files, lists)
+	r.farm = readFarm(t, r.files, lists, r.answers)
 	before := len(r.faults)
 	checkAllowed(t, r.farm)
 	validate(t, r.farm)
@@ -66,9 +66,9 @@ func warnAlone(faults diag.Diagnostics) {
 }
 
 // readFarm reads the keys of a farm.
-func readFarm(t *toml.Table, files farmFiles, lists map[string]*AddressList) *Farm {
+func readFarm(t *toml.Table, files farmFiles, lists map[string]*AddressList, answers Answers) *Farm {
 	f := &Farm{Name: files.name, Place: t.Place, places: map[string]diag.Place{}, lists: lists,
-		earlier: files.main.earlier, Log: Log{Rate: logRate}}
+		answers: answers, earlier: files.main.earlier, Log: Log{Rate: logRate}}
 	for _, key := range t.Keys() {
 		f.places[key] = t.At(key)
 	}
@@ -79,7 +79,7 @@ func readFarm(t *toml.Table, files farmFiles, lists map[string]*AddressList) *Fa
 	if f.Limits.Verdict == VerdictLog && !f.Logs(OnLimited) {
 		f.Log.On = append(f.Log.On, OnLimited) // the last of Occasions
 	}
-	f.lists = nil
+	f.lists, f.answers = nil, nil
 	f.inheritPorts()
 	return f
 }
@@ -251,11 +251,21 @@ func readBackends(t *toml.Table, f *Farm) {
 		return
 	}
 	tables := t.Subs("backends")
-	f.Backends = make([]Backend, len(tables))
-	for i, b := range tables {
-		f.Backends[i] = Backend{Name: b.Name, Place: b.Place}
-		readBackend(b, &f.Backends[i])
-		readBackendHealth(b, &f.Backends[i], f.Health)
+	f.Backends = make([]Backend, 0, len(tables))
+	var hosts []Backend
+	byName := map[string]*toml.Table{}
+	for _, t := range tables {
+		b := Backend{Name: t.Name, Place: t.Place}
+		readBackend(t, &b)
+		readBackendHealth(t, &b, f.Health)
+		if b.Host == "" {
+			f.Backends = append(f.Backends, b)
+		} else {
+			hosts, byName[b.Name] = append(hosts, b), t
+		}
+	}
+	if len(hosts) > 0 {
+		(&expansion{Farm: f, answers: f.answers}).addHosts(byName, hosts)
 	}
 	slices.SortFunc(f.Backends, func(a, b Backend) int { return strings.Compare(a.Name, b.Name) })
 }

@@ -19,6 +19,7 @@ type Reading struct {
 	size   size
 
 	inherits inheritance
+	answers  Answers // that it was read with
 
 	once      sync.Once
 	document  json.RawMessage // of Document
@@ -74,7 +75,7 @@ func (r *Reading) Document() json.RawMessage {
 func (r *Reading) Without(dropIn func(path string) bool) *Farm {
 	files := r.files
 	files.dropIns = slices.DeleteFunc(slices.Clone(files.dropIns), func(f file) bool { return dropIn(f.path) })
-	without := &Reading{files: files}
+	without := &Reading{files: files, answers: r.answers}
 	without.parse(nil)
 	return without.farm
 }

@@ -64,7 +64,7 @@ func validateTableSize(t *toml.Table, f *Farm) {
 	for _, family := range addr.Families {
 		weights := f.weights(family)
 		if sum := slots.Sum(weights); sum > 0 && f.TableSize*slices.Min(weights) < sum {
-			t.Fault(t.At("table-size"), fmt.Sprintf("table-size = %d", slots.MaglevSize(weights)),
+			faultOrWarn(f)(t, t.At("table-size"), fmt.Sprintf("table-size = %d", slots.MaglevSize(weights)),
 				"table-size: %d slots are too few for %s: one of the backends, by its weight, would get none",
 				f.TableSize, family)
 			return
@@ -79,9 +79,10 @@ func addressesKnown(t *toml.Table, f *Farm) bool {
 	for _, b := range t.Subs("backends") {
 		said += max(countValues(b, "address"), 1) // one is missing
 	}
+	known += len(f.Hosts)
 	for _, b := range f.Backends {
 		for _, family := range addr.Families {
-			if b.Address.Has(family) {
+			if b.Host == "" && b.Address.Has(family) {
 				known++
 			}
 		}
@@ -102,16 +103,26 @@ func countValues(t *toml.Table, key string) int {
 	return 1
 }
 
+// faultOrWarn reports a fault of a farm. A farm with hostnames gets a warning: an answer of DNS, which can change, must
+// not keep other farms from being loaded.
+func faultOrWarn(f *Farm) func(t *toml.Table, at diag.Place, hint, format string, args ...any) {
+	if len(f.Hosts) > 0 {
+		return (*toml.Table).WarnWithHint
+	}
+	return (*toml.Table).Fault
+}
+
 func validateFamilies(t *toml.Table, f *Farm) {
+	report := faultOrWarn(f)
 	for _, l := range f.Listen {
 		for _, family := range l.Families {
 			if l.Address.IsValid() && len(f.Backends) > 0 && !f.reaches(family) {
-				t.Fault(l.Place, "NAT between the families does not exist", "listen: no backend has an %s address",
+				report(t, l.Place, "NAT between the families does not exist", "listen: no backend has an %s address",
 					family)
 			}
 		}
 		if !l.Address.IsValid() && len(l.Families) == 1 && len(f.Backends) > 0 && !f.reaches(l.Families[0]) {
-			t.Fault(l.Place, "NAT between the families does not exist", "listen: no backend has an %s address",
+			report(t, l.Place, "NAT between the families does not exist", "listen: no backend has an %s address",
 				l.Families[0])
 		}
 	}
@@ -137,8 +148,8 @@ func validateBackends(t *toml.Table, f *Farm) {
 		used := false
 		for _, family := range addr.Families {
 			used = used || b.Address.Has(family) && f.Listens(family)
-			if b.Source.Has(family) && !(b.Address.Has(family) && f.Listens(family)) {
-				t.Fault(t.Sub("backends").Sub(b.Name).At("source-address"), "",
+			if b.Host == "" && b.Source.Has(family) && !(b.Address.Has(family) && f.Listens(family)) {
+				t.Fault(t.Sub("backends").Sub(b.FileName()).At("source-address"), "",
 					"backend %s: source-address: it is sent no %s, so %s has no effect", b.Name, family,
 					b.Source[family])
 			}
@@ -158,7 +169,7 @@ func validateWholeAddress(t *toml.Table, f *Farm) {
 	wholeAddressMoves(t, f, f.Listen[whole])
 	for _, b := range f.Backends {
 		if b.Port != 0 {
-			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"),
+			t.FaultWithNote(t.Sub("backends").Sub(b.FileName()).At("port"),
 				diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
 				`backend %s: port has no effect: listen "%s" matches protocols without ports`, b.Name, f.Listen[whole])
 		}
@@ -188,7 +199,7 @@ func rangesKeepPorts(t *toml.Table, f *Farm) {
 func refusePorts(t *toml.Table, f *Farm, note diag.Note, reason string) {
 	for _, b := range f.Backends {
 		if b.Port != 0 {
-			t.FaultWithNote(t.Sub("backends").Sub(b.Name).At("port"), note,
+			t.FaultWithNote(t.Sub("backends").Sub(b.FileName()).At("port"), note,
 				"backend %s: mode stateless %s", b.Name, reason)
 		}
 	}
@@ -348,7 +359,7 @@ func validateIngress(t *toml.Table, f *Farm) {
 				"backend %s: the farm has several interfaces, so interface has to say where the backend is", b.Name)
 		}
 		if b.State == Drain && f.Persistence == nil {
-			t.Warn(t.Sub("backends").Sub(b.Name).At("state"),
+			t.Warn(t.Sub("backends").Sub(b.FileName()).At("state"),
 				`backend %s: state "drain" acts like "down" in mode %s: there are no tracked connections to keep`,
 				b.Name, f.Mode)
 		}

@@ -137,7 +137,7 @@ func (s *service) logLines(on farm.Occasion) []logLine {
 	var out []logLine
 	for _, family := range addr.Families {
 		for _, b := range s.Eligible(family) {
-			text := s.LogPrefix(farm.LogEvent{On: on, Reason: string(on), Backend: b.Name})
+			text := s.LogPrefix(farm.LogEvent{On: on, Reason: string(on), Backend: b.FileName()})
 			out = append(out, logLine{text, family, b.Address[family].String(), b.Port})
 		}
 	}

@@ -45,13 +45,11 @@ func Printed(told diag.Diagnostics) string {
 func ReloadCase(t testing.TB, name string) (before, after *ruleset.Script) {
 	t.Helper()
 	root := GoldenFile(t, name)
-	return Compiled(
-			t,
-			farm.Dir{FS: os.DirFS(filepath.Join(root, "before"))},
-		), Compiled(
-			t,
-			farm.Dir{FS: os.DirFS(filepath.Join(root, "after"))},
-		)
+	state := func(name string) *ruleset.Script {
+		dir := filepath.Join(root, name)
+		return Compiled(t, append(answersIn(dir), farm.Dir{FS: os.DirFS(dir)})...)
+	}
+	return state("before"), state("after")
 }
 
 // PlainFarms are n farms of three backends each.

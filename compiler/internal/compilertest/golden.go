@@ -83,7 +83,15 @@ func CaseDirs(t testing.TB, name string) []farm.Dir {
 	if len(dirs) == 0 {
 		dirs = []farm.Dir{{FS: os.DirFS(root)}}
 	}
-	return dirs
+	return append(dirs, answersIn(root)...)
+}
+
+// answersIn gives the directory with the answers of a case, if it has some.
+func answersIn(root string) []farm.Dir {
+	if _, err := os.Stat(filepath.Join(root, farm.AnswersFile)); err != nil {
+		return nil
+	}
+	return []farm.Dir{{FS: os.DirFS(root), Answers: true}}
 }
 
 // Golden compares a result with the golden file; a missing file stands for an empty result.
