@@ -26,20 +26,27 @@ changes.`,
 		c.set.DurationVar(&c.confirm, "confirm", 0,
 			"restore the previous farms after this `time`, unless farmc confirm runs")
 		c.isolateFlag()
+		c.resolveFlag()
 		c.set.StringVar(&c.trial, "trial", "", "`name` of the trial, from the process with its confirm timer")
 		c.set.Lookup("trial").Hidden = true
 	},
 	run: func(ctx context.Context, c *call) int {
-		switch {
-		case c.set.Changed("confirm") && c.confirm < time.Second:
+		if c.set.Changed("confirm") && c.confirm < time.Second {
 			return c.usageError("--confirm needs a time of at least 1s, such as 60s")
+		}
+		e := c.engine()
+		if err := c.resolveHosts(ctx, e, true); err != nil {
+			c.printError(err)
+			return exitFailure
+		}
+		switch {
 		case c.trial != "":
 			return c.tryFor(ctx)
 		case c.confirm > 0:
 			return c.applyOnTrial(ctx)
 		}
 		began := time.Now()
-		p, diagnostics, err := c.engine().Apply(ctx)
+		p, diagnostics, err := e.Apply(ctx)
 		return c.finishApply(p, diagnostics, err, began)
 	},
 }

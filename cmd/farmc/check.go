@@ -25,6 +25,7 @@ it names. Drop-ins and other farms are left out, so conflicts with other farms a
 With --machine, check then prints what keeps the farms from working on this machine, and what
 suits few farms. The exit status is 1 if the machine stops packets of a farm.`,
 	flags: func(c *call) {
+		c.resolveFlag()
 		c.set.BoolVar(&c.noNft, "no-nft", false, "check the farms only")
 		c.set.BoolVar(&c.machine, "machine", false,
 			"check this machine, too: settings, rules of other programs, addresses")
@@ -33,10 +34,15 @@ suits few farms. The exit status is 1 if the machine stops packets of a farm.`,
 		if len(c.args) > 1 {
 			return c.usageError("check takes at most one farm file; without a file it checks all farms")
 		}
-		if c.noNft {
-			return c.checkFarms(ctx)
+		e := c.engine()
+		if err := c.resolveHosts(ctx, e, false); err != nil {
+			c.printError(err)
+			return exitFailure
 		}
-		script, diagnostics, err := c.checkScript(ctx)
+		if c.noNft {
+			return c.checkFarms(ctx, e)
+		}
+		script, diagnostics, err := c.checkScript(ctx, e)
 		if errors.Is(err, nft.ErrMissing) && c.nft == "" {
 			err = fmt.Errorf("%w: %w", nft.ErrCannotAsk, err)
 		}
@@ -54,8 +60,8 @@ suits few farms. The exit status is 1 if the machine stops packets of a farm.`,
 }
 
 // checkFarms checks the farms, or the farm file, without nft.
-func (c *call) checkFarms(ctx context.Context) int {
-	script, diagnostics, err := c.compileArgument(c.engine())
+func (c *call) checkFarms(ctx context.Context, e *live.Engine) int {
+	script, diagnostics, err := c.compileArgument(e)
 	if err == nil && script == nil {
 		err = live.ErrFaulty
 	}
@@ -75,11 +81,11 @@ func (c *call) compileArgument(e *live.Engine) (*ruleset.Script, diag.Diagnostic
 }
 
 // checkScript checks the farms, or the farm file, and has nft check the script.
-func (c *call) checkScript(ctx context.Context) (*ruleset.Script, diag.Diagnostics, error) {
+func (c *call) checkScript(ctx context.Context, e *live.Engine) (*ruleset.Script, diag.Diagnostics, error) {
 	if len(c.args) == 1 {
-		return c.engine().CheckFile(ctx, c.args[0])
+		return e.CheckFile(ctx, c.args[0])
 	}
-	return c.engine().Check(ctx)
+	return e.Check(ctx)
 }
 
 // checkMachine prints the findings about this machine if they are asked for, and returns the exit status.

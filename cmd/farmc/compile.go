@@ -16,13 +16,19 @@ var compileVerb = verb{
 
     farmc compile | nft -f -`,
 	flags: func(c *call) {
+		c.resolveFlag()
 		c.set.BoolVar(&c.boot, "boot", false, "leave out rules that need a network interface, for use at boot")
 		c.set.StringVarP(&c.output, "output", "o", "", "write to this `file`, atomically, instead of standard output")
 	},
-	run: func(_ context.Context, c *call) int {
-		compile := c.engine().Compile
+	run: func(ctx context.Context, c *call) int {
+		e := c.engine()
+		if err := c.resolveHosts(ctx, e, false); err != nil {
+			c.printError(err)
+			return exitFailure
+		}
+		compile := e.Compile
 		if c.boot {
-			compile = c.engine().CompileForBoot
+			compile = e.CompileForBoot
 		}
 		script, diagnostics := compile()
 		c.printDiagnostics(diagnostics)

@@ -29,7 +29,7 @@ import (
 func TestMain(m *testing.M) {
 	programs := map[string]func(){
 		"farmc": calmly, "until": until, "plainly": plainly, "manager": manager, "terminal": terminal,
-		"answer": answer, "converse": converse}
+		"answer": answer, "converse": converse, "dnsserver": dnsServer}
 	if programs[filepath.Base(os.Args[0])] == nil {
 		if err := netlab.Enter(); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -31,6 +31,7 @@ func showFarm(w io.Writer, s live.Status, paint diag.Palette) {
 	fmt.Fprintln(w)
 	showBackends(w, f.Backends, paint)
 	showFact(w, "state of", settings(f.Backends))
+	showFact(w, "hostnames", hostFacts(s.Hosts))
 	showFact(w, "health", healthWords(f.Backends))
 	showFact(w, "new since", times(f.Backends))
 	showFact(w, "held back", heldBack(f))

@@ -15,6 +15,7 @@ import (
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/preflight"
+	"farmc/cmd/internal/resolve"
 	"farmc/cmd/internal/systemd"
 	"farmc/cmd/internal/watch"
 	"farmc/compiler/farm"
@@ -53,12 +54,13 @@ With --health, also checks the backends of farms with [health], as farmc health 
 		if w.manager, err = systemd.Dial(); err != nil {
 			c.printError(err)
 		}
-		w.engine.Idle, w.engine.FollowsNetwork = true, true
+		w.engine.Idle, w.engine.FollowsNetwork, w.engine.ResolvesHosts = true, true, true
 		w.monitor = w.engine.Monitor()
 		if err := w.engine.Store.MarkWatcher(); err != nil {
 			c.printError(err)
 		}
 		w.subscribe(ctx)
+		w.askHosts(ctx)
 		w.keepAlive(ctx)
 		w.serve(ctx)
 		if w.api != nil {
@@ -92,7 +94,9 @@ type watcher struct {
 
 	monitor *live.Monitor
 	backoff backoff
-	api     *apiServer // nil: none
+	hosts   *resolve.Resolver
+	failing map[string]bool // hostnames whose failure was logged
+	api     *apiServer      // nil: none
 
 	files, network <-chan struct{}
 	machine        <-chan struct{}  // the machine may have changed
@@ -155,6 +159,10 @@ func (w *watcher) run(ctx context.Context) {
 		case <-w.network:
 			if w.plan.NetworkChanged() {
 				w.engine.ForgetRoutes()
+				w.apply(ctx)
+			}
+		case <-w.hosts.Changed():
+			if w.keepAnswers() {
 				w.apply(ctx)
 			}
 		case <-w.machine:
@@ -323,6 +331,7 @@ func (w *watcher) applyBecause(ctx context.Context, reason string) {
 	if o.loaded() {
 		w.farms = o.Script.Farms
 	}
+	w.wantHosts()
 	w.awaitsConfirm = w.awaitsConfirm || errors.Is(o.err, live.ErrOnTrial) // the trial can end before the next look
 	w.retry.schedule(o.err, o.WaitsForPorts())
 	w.status = oneLine(o.statusLine())

@@ -20,6 +20,7 @@ import (
 type Host struct {
 	Backend  string // its name in the files
 	Name     string // the hostname, in lower case, without a dot at its end
+	Weight   int
 	State    State
 	StateAt  diag.Place
 	Families []addr.Family // that the farm listens on
@@ -96,7 +97,7 @@ type expansion struct {
 	taken   []Backend
 }
 
-// addHosts adds the backends that stand for the addresses of hostnames. Adjust changes the one of a name and address.
+// addHosts adds the backends that stand for the addresses of hostnames. Tables are those of the backends, by name.
 func (e *expansion) addHosts(tables map[string]*toml.Table, hosts []Backend) {
 	slices.SortFunc(hosts, func(a, b Backend) int { return strings.Compare(a.Name, b.Name) })
 	for _, b := range hosts {
@@ -106,7 +107,7 @@ func (e *expansion) addHosts(tables map[string]*toml.Table, hosts []Backend) {
 
 func (e *expansion) addHost(t *toml.Table, b Backend) {
 	families := e.families()
-	e.Hosts = append(e.Hosts, Host{Backend: b.Name, Name: b.Host, State: b.State, StateAt: b.StateAt, Families: families})
+	e.Hosts = append(e.Hosts, Host{Backend: b.Name, Name: b.Host, Weight: b.Weight, State: b.State, StateAt: b.StateAt, Families: families})
 	if b.MAC != "" {
 		t.Fault(t.At("mac"), "a backend for each address", "backend %s: a mac needs an address, not a hostname", b.Name)
 	}

@@ -123,10 +123,10 @@ func (r *Reader) Cut(ctx context.Context, name, backend string) (open int, err e
 		return 0, ErrUntracked
 	}
 	var entries []conntrack.Entry
-	owners := flows.NewOwners(s.loaded.script.Farms)
+	owners, own := flows.NewOwners(s.loaded.script.Farms), backendSet(s.loaded.script.Farms, name, backend)
 	for _, filter := range backendFilters(s.loaded.script.Farms, name, backend) {
 		err = errors.Join(err, conntrack.Dump(ctx, filter, func(entry conntrack.Entry) bool {
-			if f, b, ok := owners.Backend(connectionOf(entry)); ok && f == name && b == backend {
+			if f, b, ok := owners.Backend(connectionOf(entry)); ok && f == name && own[b] {
 				entries = append(entries, entry)
 			}
 			return true

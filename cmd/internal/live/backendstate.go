@@ -150,19 +150,22 @@ func suggestion(word string, known []string) string {
 	return ", but " + strings.Join(known, ", ")
 }
 
+// backendOf returns a backend by its name, or the first of several that a hostname stands for.
 func backendOf(f *farm.Farm, name string) *farm.Backend {
-	i := slices.IndexFunc(f.Backends, func(b farm.Backend) bool { return b.Name == name })
-	if i < 0 {
-		return nil
+	if all := f.Named(name); len(all) > 0 {
+		return all[0]
 	}
-	return &f.Backends[i]
+	if h := f.HostOf(name); h != nil {
+		return &farm.Backend{Name: h.Backend, Host: h.Name, Weight: h.Weight, State: h.State, StateAt: h.StateAt}
+	}
+	return nil
 }
 
 func backendNames(f *farm.Farm) (names []string) {
 	for _, b := range f.Backends {
-		names = append(names, b.Name)
+		names = append(names, b.FileName())
 	}
-	return names
+	return slices.Compact(names)
 }
 
 // An otherState is the error of a backend that has another state than the wanted one.
@@ -231,7 +234,9 @@ func (p Plan) stateFile(change StateChange, loaded *farm.Farm) string {
 	for _, f := range slices.Backward(files) {
 		without := &source.Files{Roots: p.sources.Roots, ByPath: map[string]source.File{}}
 		for path, other := range p.sources.ByPath {
-			if of := source.Item(path); (of == item || strings.HasSuffix(of, ".list")) && other.Name != f.Name {
+			of := source.Item(path)
+			isPart := of == item || strings.HasSuffix(of, ".list") || other.IsAnswers()
+			if isPart && other.Name != f.Name {
 				without.ByPath[path] = other
 			}
 		}

@@ -20,7 +20,7 @@ import (
 // CompileFile compiles one farm file alone, with the defaults and lists beside it. Drop-ins are left out. It does not
 // check permissions, because nothing is loaded. The script is nil if there are faults.
 func (e *Engine) CompileFile(name string) (*ruleset.Script, diag.Diagnostics, error) {
-	c, err := compileFile(name)
+	c, err := e.compileFile(name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -29,14 +29,14 @@ func (e *Engine) CompileFile(name string) (*ruleset.Script, diag.Diagnostics, er
 
 // CheckFile is Check for one farm file alone.
 func (e *Engine) CheckFile(ctx context.Context, name string) (*ruleset.Script, diag.Diagnostics, error) {
-	c, err := compileFile(name)
+	c, err := e.compileFile(name)
 	if err != nil {
 		return nil, nil, err
 	}
 	return e.checkCompiled(ctx, c)
 }
 
-func compileFile(name string) (*compilation, error) {
+func (e *Engine) compileFile(name string) (*compilation, error) {
 	switch info, err := os.Stat(name); {
 	case err != nil:
 		return nil, err
@@ -53,7 +53,7 @@ func compileFile(name string) (*compilation, error) {
 	}
 	dir.FS = alone
 	sources := &source.Files{}
-	return compileLocal(&compiler.Compiler{}, sources, sources.Cached([]farm.Dir{dir}, nil, time.Now())), nil
+	return compileLocal(&compiler.Compiler{}, sources, sources.Cached(append([]farm.Dir{dir}, e.answersDirs()...), nil, time.Now())), nil
 }
 
 // A singleFarm is a directory without the other farms, and without lists that the farm and the defaults do not name.

@@ -62,13 +62,22 @@ func (e *Engine) compileWith(changes []source.Change) *compilation {
 	}
 }
 
-// compileOnce compiles the farms, and checks the permissions of each file that it reads.
+// compileOnce compiles the farms, once more if they name new hostnames.
 func (e *Engine) compileOnce(changes []source.Change) *compilation {
+	c := e.compileFiles(changes)
+	if e.awaitHosts(c) {
+		c = e.compileFiles(changes)
+	}
+	return c
+}
+
+// compileFiles compiles the farms, and checks the permissions of each file that it reads.
+func (e *Engine) compileFiles(changes []source.Change) *compilation {
 	permissions := e.newPermissions()
 	defer permissions.Close()
 	sources := &source.Files{}
 	memory := e.memory()
-	dirs := sources.Cached(source.WithChanges(permissions.Dirs(e.Dirs), changes), memory.cached, time.Now())
+	dirs := sources.Cached(e.sourceDirs(permissions, changes), memory.cached, time.Now())
 	c := compileKnowing(e.knownRoutes(), &memory.incremental, sources, dirs)
 	memory.cached, memory.farms = sources, nil
 	c.readings = memory.incremental.Readings()

@@ -65,6 +65,8 @@ type Engine struct {
 
 	FollowsNetwork bool // the caller calls ForgetRoutes when routes may have changed; no compilation asks before
 
+	ResolvesHosts bool // the caller asks DNS for hostnames, and calls KeepAnswers: no farm waits for an answer
+
 	measures bool // all farms are measured again and again
 
 	monitor *Monitor // nil: changes by other programs are not detected
@@ -83,6 +85,8 @@ type warm struct {
 	compiled    *compilation      // of the files as they are, the last one; nil: none
 
 	routes map[netip.Addr]ruleset.Route // of the last compilation, if FollowsNetwork; nil: they are asked anew
+
+	answers farm.Answers // of this process, with those of the state directory; nil: those of the state directory
 
 	routeVersion uint64 // of routes, see ruleset.Machine
 }
@@ -144,7 +148,7 @@ func (e *Engine) compilePortable() (*ruleset.Script, *source.Files, diag.Diagnos
 	permissions := e.newPermissions()
 	defer permissions.Close()
 	sources := &source.Files{}
-	script, diagnostics := compiler.Compile(sources.Cached(permissions.Dirs(e.Dirs), nil, time.Now()))
+	script, diagnostics := compiler.Compile(sources.Cached(e.sourceDirs(permissions, nil), nil, time.Now()))
 	diagnostics = append(diagnostics, permissions.Diagnostics()...)
 	if diagnostics.Faulty() {
 		script = nil

@@ -70,6 +70,8 @@ type BackendStatus struct {
 	SlowStart   bool   `json:"slowStart"`   // the weight rises
 
 	Health []HealthWord `json:"health"` // words of checkers that take the backend out, or part of its weight
+
+	Host string `json:"host"` // the hostname that has the address; "": the files have the address
 }
 
 // A BanStatus is a banned client.
@@ -131,7 +133,7 @@ func newFarmStatus(f *farm.Farm) FarmStatus {
 		if b.State == farm.Up {
 			s.BackendsUp++
 		}
-		s.Backends = append(s.Backends, BackendStatus{Name: b.Name, Address: strings.Split(b.Address.String(), ", "),
+		s.Backends = append(s.Backends, BackendStatus{Name: b.Name, Host: b.Host, Address: strings.Split(b.Address.String(), ", "),
 			Port: b.Port, Source: []string{}, State: state,
 			StateFile: b.StateAt.File, StateLine: b.StateAt.Line, Share: shares[b.Name]})
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"farmc/cmd/internal/conntrack"
@@ -50,11 +51,11 @@ func (e *Engine) hasDropIn(name string) bool {
 
 // countOpen counts the open connections to a backend.
 func countOpen(ctx context.Context, farms []*farm.Farm, farm, backend string) (open int, err error) {
-	census := flows.NewOwners(farms)
+	census, own := flows.NewOwners(farms), backendSet(farms, farm, backend)
 	for _, filter := range backendFilters(farms, farm, backend) {
 		err = errors.Join(err, conntrack.Dump(ctx, filter, func(entry conntrack.Entry) bool {
 			f, b, ok := census.Backend(connectionOf(entry))
-			if ok && f == farm && b == backend && !entry.Closed {
+			if ok && f == farm && own[b] && !entry.Closed {
 				open++
 			}
 			return true
@@ -66,16 +67,31 @@ func countOpen(ctx context.Context, farms []*farm.Farm, farm, backend string) (o
 // backendFilters returns a filter for each address of the backend. For IPv6 see filters.
 func backendFilters(farms []*farm.Farm, farm, backend string) (out []conntrack.Filter) {
 	for _, f := range farms {
-		b := backendOf(f, backend)
-		if f.Name != farm || b == nil {
+		if f.Name != farm {
 			continue
 		}
-		for _, address := range b.Address {
-			switch {
-			case address.Is4():
-				out = append(out, conntrack.Filter{Family: conntrack.IP4, ReplySource: address})
-			case address != netip.Addr{}:
-				out = append(out, conntrack.Filter{Family: conntrack.IP6})
+		for _, b := range f.Named(backend) {
+			for _, address := range b.Address {
+				switch {
+				case address.Is4():
+					out = append(out, conntrack.Filter{Family: conntrack.IP4, ReplySource: address})
+				case address != netip.Addr{}:
+					out = append(out, conntrack.Filter{Family: conntrack.IP6})
+				}
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b conntrack.Filter) int { return a.ReplySource.Compare(b.ReplySource) })
+	return slices.Compact(out) // several addresses of IPv6 are one filter
+}
+
+// backendSet returns the names of the backends that a name stands for: of a hostname there is one for each address.
+func backendSet(farms []*farm.Farm, farm, backend string) map[string]bool {
+	out := map[string]bool{}
+	for _, f := range farms {
+		if f.Name == farm {
+			for _, b := range f.Named(backend) {
+				out[b.Name] = true
 			}
 		}
 	}

@@ -58,9 +58,9 @@ func TestRequestIsLaidOverTheFiles(t *testing.T) {
 		dirs     int
 		hasFiles string
 	}{
-		{"another farm", map[string][]byte{"mail": []byte("x")}, 2, "mail.toml web.toml a.toml"},
-		{"the farm itself keeps its drop-ins", map[string][]byte{"web": []byte("x")}, 2, "web.toml web.toml a.toml"},
-		{"a removal takes the drop-ins", map[string][]byte{"web": nil}, 2, ""},
+		{"another farm", map[string][]byte{"mail": []byte("x")}, 3, "mail.toml web.toml a.toml"},
+		{"the farm itself keeps its drop-ins", map[string][]byte{"web": []byte("x")}, 3, "web.toml web.toml a.toml"},
+		{"a removal takes the drop-ins", map[string][]byte{"web": nil}, 3, ""},
 	}
 	for _, tt := range tests {
 		var names []string

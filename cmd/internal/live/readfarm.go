@@ -24,7 +24,7 @@ func (e *Engine) ReadingOf(name string) (*farm.Reading, diag.Diagnostics) {
 	defer permissions.Close()
 	var ignored diag.Diagnostics
 	var cache farm.Cache
-	cache.Read(permissions.Dirs(e.Dirs), &ignored)
+	cache.Read(e.sourceDirs(permissions, nil), &ignored)
 	i, found := slices.BinarySearchFunc(cache.Readings(), name, func(r *farm.Reading, name string) int {
 		return strings.Compare(r.Name(), name)
 	})

@@ -35,6 +35,9 @@ type TrialCheck struct {
 func (e *Engine) checkRequest(ctx context.Context, s *Snapshot, texts map[string][]byte) (TrialCheck, error) {
 	sources := s.withRequest(texts)
 	c := compileLocal(&compiler.Compiler{}, sources, sources.Dirs())
+	if e.ResolvesHosts && addUnasked(sources, c.incremental.Readings()) {
+		c = compileLocal(&compiler.Compiler{}, sources, sources.Dirs())
+	}
 	script, diagnostics, err := e.checkCompiled(ctx, c)
 	if err != nil && !errors.Is(err, ErrFaulty) {
 		return TrialCheck{}, err

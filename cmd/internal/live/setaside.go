@@ -247,8 +247,8 @@ func (s *setting) compiles(item string, dropIns []aside) bool {
 	files := append(s.c.sources.Of(item), s.c.sources.Of(farm.DefaultsFile)...)
 	lists := slices.ContainsFunc(files, func(f source.File) bool { return bytes.ContainsAny(f.Text, `@\`) })
 	own := &source.Files{ByPath: map[string]source.File{}}
-	own.AddFrom(s.c.sources, func(name string, _ source.File) bool {
-		return name == item || name == farm.DefaultsFile || lists && strings.HasSuffix(name, ".list")
+	own.AddFrom(s.c.sources, func(name string, f source.File) bool {
+		return name == item || name == farm.DefaultsFile || lists && strings.HasSuffix(name, ".list") || f.IsAnswers()
 	})
 	own = without(own, dropIns)
 	return compileKnowing(knownRoutes{to: s.c.routes}, &s.compiler, own, own.Dirs()).script != nil

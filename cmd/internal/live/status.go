@@ -38,6 +38,8 @@ type Status struct {
 
 	Findings preflight.Findings `json:"findings"` // what keeps the farms from working now
 
+	Hosts []HostStatus `json:"hosts"` // hostnames of backends, by name
+
 	counted *countedScript // of Farms, for SetRates; nil: none
 	sample  sample
 	earlier sample // of the last status before, if this process made it within a minute
@@ -82,7 +84,7 @@ var errUnknown = errors.New("the state directory lacks the files of the last loa
 
 func newStatus() Status {
 	return Status{Version: StatusVersion, Time: time.Now().UTC().Truncate(time.Second), Rules: RulesNone,
-		Pending: []string{}, Faults: []Fault{}, Incomplete: []string{}, Farms: []FarmStatus{},
+		Pending: []string{}, Faults: []Fault{}, Incomplete: []string{}, Hosts: []HostStatus{}, Farms: []FarmStatus{},
 		Findings: preflight.Findings{}}
 }
 
@@ -131,6 +133,7 @@ func (e *Engine) statusOf(
 		farms = []*farm.Farm{f}
 	}
 	s.addFarms(farms, c.sources, e.Records)
+	s.addHosts(e, farms)
 	s.addSources(farms, last.Routes)
 	return s, e.readKernel(ctx, &s, c, farms, name)
 }

@@ -43,7 +43,7 @@ func (s *Files) Cached(dirs []farm.Dir, before *Files, began time.Time) []farm.D
 	cache.states, cache.localClock = map[fileName]fileState{}, map[uint64]bool{}
 	cached := slices.Clone(dirs)
 	for i, d := range dirs {
-		s.Roots = append(s.Roots, Dir{Path: d.Path, lenient: d.Lenient})
+		s.Roots = append(s.Roots, Dir{Path: d.Path, lenient: d.Lenient, answers: d.Answers})
 		cached[i].FS = cachedDir{d.FS.(fs.StatFS), cache, i}
 	}
 	return cached

@@ -48,3 +48,7 @@ func FarmOf(item string) string {
 func IsDropIn(file string) bool {
 	return strings.HasSuffix(path.Dir(file), ".toml.d") && strings.HasSuffix(file, ".toml")
 }
+
+// IsAnswers reports whether the file has the answers of DNS about hostnames. It is part of no farm: a change of answers
+// is no edit.
+func (f File) IsAnswers() bool { return f.Name == farm.AnswersFile }

@@ -46,6 +46,7 @@ type Dir struct {
 	Path    string
 	lenient bool
 	earlier bool
+	answers bool // it has the answers of DNS alone
 }
 
 // A File is a file, or the error from reading it.
@@ -158,14 +159,14 @@ func (s *Files) Dirs() []farm.Dir {
 		if err != nil {
 			panic(err)
 		}
-		dirs = append(dirs, farm.Dir{Path: d.Path, FS: sub, Lenient: d.lenient, Earlier: d.earlier})
+		dirs = append(dirs, farm.Dir{Path: d.Path, FS: sub, Lenient: d.lenient, Earlier: d.earlier, Answers: d.answers})
 	}
 	return dirs
 }
 
 // Pack returns a zip archive of the files, for the script with this digest. The directories have numbers as names in
-// the archive. The archive's comment is the digest, followed by a line for each directory: strict or lenient, and the
-// path.
+// the archive. The archive's comment is the digest, followed by a line for each directory: strict, lenient or
+// answers, and the path.
 func (s *Files) Pack(digest string) []byte {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
@@ -174,7 +175,7 @@ func (s *Files) Pack(digest string) []byte {
 	})
 	about := digest
 	for _, d := range s.Roots {
-		about += "\n" + map[bool]string{false: strict, true: lenient}[d.lenient] + d.Path
+		about += "\n" + d.word() + d.Path
 	}
 	must(w.SetComment(about))
 	for i := range s.Roots {
@@ -196,7 +197,20 @@ func (s *Files) Pack(digest string) []byte {
 }
 
 // Words in the archive's comment.
-const strict, lenient = "strict ", "lenient "
+const strict, lenient, answers = "strict ", "lenient ", "answers "
+
+// IsAnswers reports whether the directory has the answers of DNS alone.
+func (d Dir) IsAnswers() bool { return d.answers }
+
+func (d Dir) word() string {
+	switch {
+	case d.answers:
+		return answers
+	case d.lenient:
+		return lenient
+	}
+	return strict
+}
 
 func must(err error) {
 	if err != nil {
@@ -214,7 +228,7 @@ func Unpack(packed []byte) (*Files, string, error) {
 	s := &Files{ByPath: map[string]File{}}
 	for _, line := range about[1:] {
 		word, name, _ := strings.Cut(line, " ")
-		s.Roots = append(s.Roots, Dir{name, word+" " == lenient, true})
+		s.Roots = append(s.Roots, Dir{name, word+" " == lenient, true, word+" " == answers})
 	}
 	for _, f := range reader.File {
 		var dir int

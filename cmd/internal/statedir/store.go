@@ -66,6 +66,7 @@ const (
 	TrialFile    = "trial.json"    // the load that waits to be confirmed
 	HeldFile     = "held.json"     // farms that were rolled back
 	CountsFile   = "counts.json"   // the time from which the counts of backends are complete
+	HostsFile    = "hosts.json"    // the record of each hostname, for status
 	FindingsFile = "findings.json" // the findings that were reported, so that each is reported once until it changes
 )
 
