@@ -25,10 +25,10 @@ it names. Drop-ins and other farms are left out, so conflicts with other farms a
 With --machine, check then prints what keeps the farms from working on this machine, and what
 suits few farms. The exit status is 1 if the machine stops packets of a farm.`,
 	flags: func(c *call) {
-		c.resolveFlag()
 		c.set.BoolVar(&c.noNft, "no-nft", false, "check the farms only")
 		c.set.BoolVar(&c.machine, "machine", false,
 			"check this machine, too: settings, rules of other programs, addresses")
+		c.resolveFlag()
 	},
 	run: func(ctx context.Context, c *call) int {
 		if len(c.args) > 1 {

@@ -16,9 +16,9 @@ var compileVerb = verb{
 
     farmc compile | nft -f -`,
 	flags: func(c *call) {
-		c.resolveFlag()
 		c.set.BoolVar(&c.boot, "boot", false, "leave out rules that need a network interface, for use at boot")
 		c.set.StringVarP(&c.output, "output", "o", "", "write to this `file`, atomically, instead of standard output")
+		c.resolveFlag()
 	},
 	run: func(ctx context.Context, c *call) int {
 		e := c.engine()
