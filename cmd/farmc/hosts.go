@@ -9,7 +9,7 @@ import (
 	"farmc/compiler/farm"
 )
 
-// resolveFlag declares the flag --resolve of compile, check, diff and apply.
+// resolveFlag declares the flag --resolve of compile, check and apply.
 func (c *call) resolveFlag() {
 	c.set.BoolVar(&c.resolve, "resolve", false, "ask DNS now for the hostnames of backends")
 }
@@ -20,7 +20,7 @@ func (c *call) resolveHosts(ctx context.Context, e *live.Engine, keep bool) erro
 	if !c.resolve {
 		return nil
 	}
-	wanted := map[string]resolve.Wanted{}
+	var wanted map[string]resolve.Wanted
 	if len(c.args) == 1 {
 		wanted = e.HostsIn(c.args[0])
 	} else {

@@ -47,7 +47,8 @@ const hostRule = "a hostname is labels of letters, digits and '-', joined by dot
 func ParseHost(word string) (string, bool) {
 	name := strings.ToLower(strings.TrimSuffix(word, "."))
 	labels := strings.Split(name, ".")
-	if len(name) > 253 || slices.ContainsFunc(labels, isNoLabel) || !strings.ContainsFunc(labels[len(labels)-1], isLetter) {
+	if len(name) > 253 || slices.ContainsFunc(labels, isNoLabel) ||
+		!strings.ContainsFunc(labels[len(labels)-1], isLetter) {
 		return "", false
 	}
 	numbers := slices.DeleteFunc(slices.Clone(labels), func(l string) bool { return strings.ContainsFunc(l, isLetter) })
@@ -69,7 +70,8 @@ func readBackendAddress(k *Key, t *toml.Table, b *Backend) {
 		switch _, err := netip.ParseAddr(w.Text); {
 		case err == nil || !isHost:
 		case len(words) > 1:
-			t.Fault(w.Place, "a backend for each of them", "%s: the hostname %s stands beside other addresses", k.Name, w.Text)
+			t.Fault(w.Place, "a backend for each of them", "%s: the hostname %s stands beside other addresses",
+				k.Name, w.Text)
 			return
 		default:
 			b.Host = host
@@ -94,7 +96,6 @@ func meansHost(word string) bool {
 type expansion struct {
 	*Farm
 	answers Answers
-	taken   []Backend
 }
 
 // addHosts adds the backends that stand for the addresses of hostnames. Tables are those of the backends, by name.
@@ -107,7 +108,8 @@ func (e *expansion) addHosts(tables map[string]*toml.Table, hosts []Backend) {
 
 func (e *expansion) addHost(t *toml.Table, b Backend) {
 	families := e.families()
-	e.Hosts = append(e.Hosts, Host{Backend: b.Name, Name: b.Host, Weight: b.Weight, State: b.State, StateAt: b.StateAt, Families: families})
+	e.Hosts = append(e.Hosts, Host{Backend: b.Name, Name: b.Host, Weight: b.Weight, State: b.State,
+		StateAt: b.StateAt, Families: families})
 	if b.MAC != "" {
 		t.Fault(t.At("mac"), "a backend for each address", "backend %s: a mac needs an address, not a hostname", b.Name)
 	}
@@ -116,7 +118,7 @@ func (e *expansion) addHost(t *toml.Table, b Backend) {
 	case !known && e.earlier:
 		t.Warn(at, "backend %s: the addresses of %s are not known", b.Name, b.Host)
 	case !known:
-		t.Fault(at, "farmc watch asks DNS for them; other commands do with --resolve",
+		t.Fault(at, "farmc watch asks DNS for them; compile, check and apply do with --resolve",
 			"backend %s: the addresses of %s are not known", b.Name, b.Host)
 	case len(addresses) == 0:
 		t.Warn(at, "backend %s: %s has no address yet, so it takes no clients", b.Name, b.Host)
@@ -131,8 +133,8 @@ func (e *expansion) addHost(t *toml.Table, b Backend) {
 			continue
 		}
 		if added++; added > MaxAnswers {
-			t.Warn(t.At("address"), "backend %s: %s has more than %d addresses, the others are left out", b.Name, b.Host,
-				MaxAnswers)
+			t.Warn(t.At("address"), "backend %s: %s has more than %d addresses, the others are left out",
+				b.Name, b.Host, MaxAnswers)
 			break
 		}
 		e.Backends = append(e.Backends, b.at(a))
@@ -192,7 +194,8 @@ func Unfit(a netip.Addr) string {
 // families gives the families that the farm listens on.
 func (f *Farm) families() (out []addr.Family) {
 	for _, family := range addr.Families {
-		if len(f.Listen) == 0 || slices.ContainsFunc(f.Listen, func(l Listen) bool { return slices.Contains(l.Families, family) }) {
+		listens := func(l Listen) bool { return slices.Contains(l.Families, family) }
+		if len(f.Listen) == 0 || slices.ContainsFunc(f.Listen, listens) {
 			out = append(out, family)
 		}
 	}

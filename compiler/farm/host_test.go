@@ -14,8 +14,9 @@ func TestParseHost(t *testing.T) {
 	for word, want := range map[string]string{
 		"app.internal": "app.internal", "App.Internal.": "app.internal", "db": "db", "3com.example": "3com.example",
 		"xn--bcher-kva.example": "xn--bcher-kva.example",
-		"":                      "", ".": "", "a..b": "", "-a.b": "", "a-.b": "", "a_b.c": "", "10.0.0.300": "", "10.0.0.l1": "",
-		"10.0.0": "", "a b": "", "a;b": "", "a\nb": "", "a\"b": "", "é.example": "",
+		"":                      "", ".": "", "a..b": "", "-a.b": "", "a-.b": "", "a_b.c": "", "10.0.0.300": "",
+		"10.0.0.l1": "",
+		"10.0.0":    "", "a b": "", "a;b": "", "a\nb": "", "a\"b": "", "é.example": "",
 		strings.Repeat("a", 64) + ".b": "", strings.Repeat("ab.", 84) + "de": "",
 	} {
 		if got, ok := ParseHost(word); ok && got != want || ok != (want != "") {
@@ -71,7 +72,8 @@ func TestAnswersAreBounded(t *testing.T) {
 // A damaged file of answers is a warning, and the hostnames are as if nobody had asked.
 func TestDamagedAnswers(t *testing.T) {
 	f, faults := readWithAnswers(new(Cache), `{"app.internal": `)
-	if len(f.Backends) != 0 || len(faults) != 2 || !strings.Contains(faults[0].Message+faults[1].Message, "can't be read") {
+	if len(f.Backends) != 0 || len(faults) != 2 ||
+		!strings.Contains(faults[0].Message+faults[1].Message, "can't be read") {
 		t.Errorf("%v, %v", f.backendNames(), faults)
 	}
 }

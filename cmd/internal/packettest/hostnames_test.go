@@ -43,14 +43,17 @@ func (n *nameServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	_ = w.WriteMsg(reply)
 }
 
-// start has the server answer on the balancer.
+// start has the server answer on the balancer, where every machine of the lab serves on port 53 already.
 func (n *nameServer) start(t *testing.T, s *testbed) {
 	t.Helper()
 	var conn net.PacketConn
 	must(t, s.Balancer.Do(func() (err error) {
-		conn, err = net.ListenPacket("udp", "127.0.0.1:53")
+		conn, err = net.ListenPacket("udp", "127.0.0.1:5353")
 		return err
 	}))
+	must(t, s.shell("nft add table ip names\n"+
+		"nft add chain ip names output '{ type nat hook output priority 0; }'\n"+
+		"nft add rule ip names output ip daddr 127.0.0.1 udp dport 53 redirect to :5353")())
 	server := &dns.Server{PacketConn: conn, Handler: n}
 	go server.ActivateAndServe()
 	t.Cleanup(func() { server.Shutdown() })
