@@ -267,8 +267,8 @@ func (c *call) engine() *live.Engine {
 		return c.watcher.engineFor(c)
 	}
 	return &live.Engine{Dirs: c.farmDirs(), Nft: nft.Nft{Path: c.nft, Limit: c.nftLimit},
-		Store: statedir.NewStore(c.stateDir), Log: c.log,
-		Isolate: c.isolate, Insecure: c.insecure, Cause: c.cause(), ReadOnly: c.api.readOnly}
+		Store: statedir.NewStore(c.stateDir), Log: c.log, Isolate: c.isolate,
+		Insecure: c.insecure, Cause: c.cause(), ReadOnly: c.api.readOnly}
 }
 
 // needsRoot explains an error of a user without rights. Other errors are returned unchanged.

@@ -127,8 +127,15 @@ func (w *watcher) wake() {
 	}
 }
 
-// engineFor returns the engine of the watcher for a command.
-func (w *watcher) engineFor(c *call) *live.Engine { return w.engine.For(c.log, c.cause(), c.isolate) }
+// engineFor returns the engine of the watcher for a command. The time for nft is that of the watcher, unless the
+// command has its own.
+func (w *watcher) engineFor(c *call) *live.Engine {
+	e := w.engine.For(c.log, c.cause(), c.isolate)
+	if c.set.Changed("nft-limit") {
+		e.Nft.Limit = c.nftLimit
+	}
+	return e
+}
 
 // A lineLogger writes the lines of a command to the log of the watcher.
 type lineLogger struct {

@@ -32,8 +32,9 @@ type Nft struct {
 type LimitError struct{ Limit time.Duration }
 
 func (e LimitError) Error() string {
-	return fmt.Sprintf("nft was stopped, because it did not end within %s; try again, or give it more time with "+
-		"--nft-limit: a load of the largest farms takes a minute", e.Limit)
+	return fmt.Sprintf(
+		"nft was stopped, because it did not end within %s; try again, or give it more time with --nft-limit: %s",
+		e.Limit, "a load of the largest farms takes a minute")
 }
 
 // Errors that do not come from the script, for errors.Is. A script that nft or the kernel refuses is a *Refusal, an nft
