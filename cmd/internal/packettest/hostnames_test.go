@@ -52,7 +52,7 @@ func (n *nameServer) start(t *testing.T, s *testbed) {
 		return err
 	}))
 	must(t, s.shell("nft add table ip names\n"+
-		"nft add chain ip names output '{ type nat hook output priority 0; }'\n"+
+		"nft add chain ip names output { type nat hook output priority 0; }\n"+
 		"nft add rule ip names output ip daddr 127.0.0.1 udp dport 53 redirect to :5353")())
 	server := &dns.Server{PacketConn: conn, Handler: n}
 	go server.ActivateAndServe()
