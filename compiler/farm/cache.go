@@ -81,7 +81,8 @@ func (c *Cache) readDefaults(files source, lists map[string]*AddressList, listsC
 }
 
 // readFarms reads the farms, in parallel.
-func (c *Cache) readFarms(s source, lists map[string]*AddressList, listsChanged bool, faults *diag.Diagnostics) []*Farm {
+func (c *Cache) readFarms(s source, lists map[string]*AddressList, listsChanged bool,
+	faults *diag.Diagnostics) []*Farm {
 	files, asked := s.farms, changedHosts(c.answers, s.answers)
 	readings := make([]*Reading, len(files))
 	c.order = readings

@@ -90,9 +90,11 @@ func TestHostnames(t *testing.T) {
 	}{
 		{"the first answer", steps{eventually{w.says("backend app@fd00:2::11 new")}, eventually{web(b1)}, known,
 			hold{by: "tcp", to: service2}}},
-		{"an address that joins", steps{two, eventually{w.says("backend app@fd00:2::12 new")}, web(both), known, echo{}}},
+		{"an address that joins", steps{two,
+			eventually{w.says("backend app@fd00:2::12 new")}, web(both), known, echo{}}},
 		{"an address that leaves", steps{one, eventually{w.says("backend app@fd00:2::12 gone")}, web(b1), known, echo{}}},
-		{"a failure", steps{names.set(), eventually{w.says("SERVFAIL; its last addresses stay")}, web(b1), known, echo{}}},
+		{"a failure", steps{names.set(), eventually{w.says("SERVFAIL; its last addresses stay")},
+			web(b1), known, echo{}}},
 	} {
 		if err := moment.steps.do(s); err != nil {
 			t.Fatalf("after %s: %v\nfarmc said\n%s", moment.name, err, w.said.String())

@@ -141,10 +141,11 @@ func TestLastGoodAnswerStays(t *testing.T) {
 		spoil func(*server)
 		want  string
 	}{
-		"NXDOMAIN":       {func(s *server) { s.set(dns.RcodeNameError) }, "NXDOMAIN"},
-		"SERVFAIL":       {func(s *server) { s.set(dns.RcodeServerFailure) }, "SERVFAIL"},
-		"no address":     {func(s *server) { s.set(dns.RcodeSuccess) }, "has no address"},
-		"refused answer": {func(s *server) { s.set(dns.RcodeSuccess, "app.test. 30 A 127.0.0.1") }, "127.0.0.1 is a loopback"},
+		"NXDOMAIN":   {func(s *server) { s.set(dns.RcodeNameError) }, "NXDOMAIN"},
+		"SERVFAIL":   {func(s *server) { s.set(dns.RcodeServerFailure) }, "SERVFAIL"},
+		"no address": {func(s *server) { s.set(dns.RcodeSuccess) }, "has no address"},
+		"refused answer": {func(s *server) { s.set(dns.RcodeSuccess, "app.test. 30 A 127.0.0.1") },
+			"127.0.0.1 is a loopback"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, s := start(t, "")
@@ -183,7 +184,8 @@ func TestRefusedAddressIsLeftOut(t *testing.T) {
 	r, s := start(t, "")
 	s.set(dns.RcodeSuccess, "app.test. 30 A 127.0.0.1", "app.test. 30 A 10.0.0.1")
 	got := r.AskOnce(t.Context(), both)["app.test"]
-	if words(got) != "10.0.0.1" || len(got.Refused) != 1 || got.Refused[0].Reason != "a loopback address" || got.Reason != "" {
+	if words(got) != "10.0.0.1" || len(got.Refused) != 1 || got.Refused[0].Reason != "a loopback address" ||
+		got.Reason != "" {
 		t.Errorf("the record is %+v", got)
 	}
 }

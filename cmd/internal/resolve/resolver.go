@@ -4,8 +4,7 @@
 // Names are fully qualified: the search list of resolv.conf is not used, so a name means the same on every machine and
 // at boot. /etc/hosts comes first. The package knows no farms, no files but these two, and no rules.
 //
-// resolver.go (Resolver) has the schedule. record.go has the answer of a hostname, and what becomes of it with the next
-// reply. lookup.go asks for a hostname once; query.go speaks to the servers of resolv.conf; hosts.go reads /etc/hosts.
+// resolver.go (Resolver) has the schedule. record.go has the answer of a hostname, and joins it with the next reply. lookup.go asks for a hostname once; query.go speaks to the servers of resolv.conf; hosts.go reads /etc/hosts.
 package resolve
 
 import (
@@ -32,7 +31,7 @@ type Resolver struct {
 	wanted  chan struct{} // has an item if names changed
 }
 
-// A Wanted says what is asked about a hostname.
+// A Wanted is a question about a hostname.
 type Wanted struct {
 	IP4, IP6 bool
 	Last     []netip.Addr // its last good answer, for the time until the first one
@@ -69,7 +68,10 @@ func (r *Resolver) Changed() <-chan struct{} { return r.changed }
 func (r *Resolver) Want(wanted map[string]Wanted) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	maps.DeleteFunc(r.names, func(host string, _ *name) bool { _, still := wanted[host]; return !still })
+	maps.DeleteFunc(r.names, func(host string, _ *name) bool {
+		_, still := wanted[host]
+		return !still
+	})
 	for _, host := range slices.Sorted(maps.Keys(wanted)) {
 		w, known := wanted[host], r.names[host]
 		if known == nil {
