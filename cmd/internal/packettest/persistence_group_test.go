@@ -66,7 +66,7 @@ var persistenceGroupCases = []testCase{
 	}},
 	{name: "group-with-backend-limits", steps: steps{
 		farms{"http": groupedFarm("snat", shopHTTP, "b1 connections = 9000", "b2 connections = 9000"),
-			"api": groupedFarm("dnat", shopAPI, "b1", "b2")},
+			"api": groupedFarm("dnat", shopAPI, "b1 connections = 8000", "b2 connections = 7000")},
 		keepBackend{name: "group", to: bothOfGroup, sees: "any"},
 	}},
 	{name: "timeout-of-30-days", steps: steps{
