@@ -53,7 +53,8 @@ func (e *Engine) compileFile(name string) (*compilation, error) {
 	}
 	dir.FS = alone
 	sources := &source.Files{}
-	return compileLocal(&compiler.Compiler{}, sources, sources.Cached(append([]farm.Dir{dir}, e.answersDirs()...), nil, time.Now())), nil
+	dirs := append([]farm.Dir{dir}, e.answersDirs()...)
+	return compileLocal(&compiler.Compiler{}, sources, sources.Cached(dirs, nil, time.Now())), nil
 }
 
 // A singleFarm is a directory without the other farms, and without lists that the farm and the defaults do not name.

@@ -133,8 +133,8 @@ func newFarmStatus(f *farm.Farm) FarmStatus {
 		if b.State == farm.Up {
 			s.BackendsUp++
 		}
-		s.Backends = append(s.Backends, BackendStatus{Name: b.Name, Host: b.Host, Address: strings.Split(b.Address.String(), ", "),
-			Port: b.Port, Source: []string{}, State: state,
+		s.Backends = append(s.Backends, BackendStatus{Name: b.Name, Host: b.Host,
+			Address: strings.Split(b.Address.String(), ", "), Port: b.Port, Source: []string{}, State: state,
 			StateFile: b.StateAt.File, StateLine: b.StateAt.Line, Share: shares[b.Name]})
 	}
 	slices.SortFunc(s.Backends, func(a, b BackendStatus) int { return CompareNatural(a.Name, b.Name) })

@@ -240,7 +240,9 @@ func (s *Status) addHosts(e *Engine, farms []*farm.Farm) {
 	}
 }
 
-func newHostStatus(host string, backends []string, addresses []netip.Addr, records map[string]resolve.Record) HostStatus {
+func newHostStatus(
+	host string, backends []string, addresses []netip.Addr, records map[string]resolve.Record,
+) HostStatus {
 	out := HostStatus{Name: host, Backends: backends, Addresses: []string{}, Refused: []RefusedHost{}}
 	for _, a := range addresses {
 		out.Addresses = append(out.Addresses, a.String())

@@ -92,7 +92,8 @@ func TestHostnames(t *testing.T) {
 			hold{by: "tcp", to: service2}}},
 		{"an address that joins", steps{two,
 			eventually{w.says("backend app@fd00:2::12 new")}, web(both), known, echo{}}},
-		{"an address that leaves", steps{one, eventually{w.says("backend app@fd00:2::12 gone")}, web(b1), known, echo{}}},
+		{"an address that leaves", steps{one,
+			eventually{w.says("backend app@fd00:2::12 gone")}, web(b1), known, echo{}}},
 		{"a failure", steps{names.set(), eventually{w.says("SERVFAIL; its last addresses stay")},
 			web(b1), known, echo{}}},
 	} {

@@ -100,7 +100,7 @@ func words(r Record) string {
 	return strings.Join(out, " ")
 }
 
-// again asks once more, whatever the TTL.
+// again asks once more before the TTL ends.
 func again(t *testing.T, r *Resolver) Record {
 	t.Helper()
 	r.mu.Lock()
@@ -210,7 +210,8 @@ func TestHostsFileAndSearch(t *testing.T) {
 		t.Errorf("%d questions give %+v", s.asked, got)
 	}
 	s.set(dns.RcodeNameError, "db.example.org. 30 A 10.0.0.1")
-	if got := r.AskOnce(t.Context(), map[string]Wanted{"db": {IP4: true}})["db"]; len(got.Addresses) > 0 || s.asked != 1 {
+	got := r.AskOnce(t.Context(), map[string]Wanted{"db": {IP4: true}})["db"]
+	if len(got.Addresses) > 0 || s.asked != 1 {
 		t.Errorf("%d questions give %+v", s.asked, got)
 	}
 }

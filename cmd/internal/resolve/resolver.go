@@ -4,7 +4,8 @@
 // Names are fully qualified: the search list of resolv.conf is not used, so a name means the same on every machine and
 // at boot. /etc/hosts comes first. The package knows no farms, no files but these two, and no rules.
 //
-// resolver.go (Resolver) has the schedule. record.go has the answer of a hostname, and joins it with the next reply. lookup.go asks for a hostname once; query.go speaks to the servers of resolv.conf; hosts.go reads /etc/hosts.
+// resolver.go (Resolver) has the schedule. record.go has the answer of a hostname, and joins it with the next reply.
+// lookup.go asks for a hostname once; query.go speaks to the servers of resolv.conf; hosts.go reads /etc/hosts.
 package resolve
 
 import (
@@ -22,7 +23,7 @@ type Resolver struct {
 	Hosts  string                        // path of the file of hosts
 	Port   string                        // of the servers
 	Refuse func(netip.Addr) (why string) // addresses that no answer may have; "": this one may
-	Least  time.Duration                 // an answer is used at least so long, whatever its TTL
+	Least  time.Duration                 // an answer is used at least so long, even if its TTL is shorter
 	Most   time.Duration                 // and at most so long
 
 	mu      sync.Mutex
@@ -57,8 +58,8 @@ const (
 
 // New returns a resolver with the files of this machine.
 func New(refuse func(netip.Addr) string) *Resolver {
-	return &Resolver{Config: "/etc/resolv.conf", Hosts: "/etc/hosts", Port: "53", Refuse: refuse, Least: leastTTL, Most: mostTTL,
-		names: map[string]*name{}, changed: make(chan struct{}, 1), wanted: make(chan struct{}, 1)}
+	return &Resolver{Config: "/etc/resolv.conf", Hosts: "/etc/hosts", Port: "53", Refuse: refuse, Least: leastTTL,
+		Most: mostTTL, names: map[string]*name{}, changed: make(chan struct{}, 1), wanted: make(chan struct{}, 1)}
 }
 
 // Changed returns a channel that has an item after records changed.
