@@ -112,7 +112,7 @@ func servesNewFarm(m *Machine) {
 func followsDropIns(m *Machine) {
 	m.Write("/etc/farmc/farms.d/web.toml", web("11", "12"))
 	m.awaitNoDiff()
-	m.Do("mkdir /run/farmc/farms.d/web.toml.d")
+	m.Do("mkdir -p /run/farmc/farms.d/web.toml.d")
 	m.Write("/run/farmc/farms.d/web.toml.d/health.toml", "[backends.b11]\nstate = \"down\"\n")
 	m.serves("12")
 	m.awaitNoDiff()

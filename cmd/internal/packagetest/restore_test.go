@@ -76,7 +76,7 @@ func upgradeOlderMovesToWatch(m *Machine) {
 		m.t.Skip("make test-systemd OLDER=farmc.deb has one")
 	}
 	for _, state := range []string{
-		"mkdir /run/farmc/farms.d/web.toml.d; systemctl start farmc.service farmc-look.service",
+		"mkdir -p /run/farmc/farms.d/web.toml.d; systemctl start farmc.service farmc-look.service",
 		"echo x >> /etc/farmc/farms.d/web.toml; until systemctl is-failed farmc.service; do sleep 0.1; done",
 	} {
 		m.Do("dpkg --purge farmc; dpkg -i /root/farmc-0.0.2.deb")

@@ -108,7 +108,7 @@ func pathReplacesWatchService(m *Machine) {
 		m.t.Errorf("farmc-watch is %s", out)
 	}
 	servesNewFarm(m)
-	m.Do("mkdir /run/farmc/farms.d/web.toml.d")
+	m.Do("mkdir -p /run/farmc/farms.d/web.toml.d")
 	m.Write("/etc/farmc/farms.d/web.toml", web("11", "12"))
 	m.awaitNoDiff()
 	for _, b := range [][2]string{{"12", "11"}, {"11", "12"}} {
