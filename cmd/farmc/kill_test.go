@@ -24,10 +24,7 @@ func TestKilledApply(t *testing.T) {
 	defer sweep()
 	k := newKillings(t)
 	random := rand.New(rand.NewPCG(1, 2))
-	killed, kills := 0, 50
-	if os.Getenv("STRESS") != "" {
-		kills = 500
-	}
+	killed, kills := 0, rounds(50, 500)
 	for i := range kills {
 		after := moment{clock: time.Duration(random.Float64() * float64(k.usual))}
 		if i%2 == 1 {

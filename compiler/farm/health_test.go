@@ -128,7 +128,8 @@ func TestHealthChangesInWords(t *testing.T) {
 		want                []string
 	}{
 		{"new", head + backend, head + "health = { type = 'http', body = 'O\"K', panic = '30%' }\n" + backend,
-			[]string{`web: health.body any → "O\"K"`, "web: health.panic never → 30%", "web: health.type none → http"}},
+			[]string{`web: health.body any → "O\"K"`, "web: health.panic never → 30%",
+				"web: health.type none → http"}},
 		{"interval", head + "health = { type = 'tcp', interval = '1s' }\n" + backend,
 			head + "health = { type = 'tcp' }\n" + backend, []string{"web: health.interval 1s → 2s"}},
 		{"of-a-backend", head + "health.type = 'tcp'\n" + backend,

@@ -137,7 +137,7 @@ func (e *Engine) writeAlone(ctx context.Context, w *pendingWrite) {
 	}
 }
 
-// batch asks the writes for their changes, each on top of the ones before it. Those that fit into one load are first;
+// batch asks the writes for their changes, each on top of the ones before it. Writes that fit into one load are first;
 // dry runs, and writes with an error that can come from the ones before them, come later. Other writes with an error
 // are in neither.
 func (e *Engine) batch(writes []*pendingWrite) (batch, later []*pendingWrite) {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"farmc/cmd/internal/testmachine"
 	"farmc/compiler/farm"
 )
 
@@ -18,7 +19,7 @@ func TestDirectoryReplacedWhileRead(t *testing.T) {
 	for _, n := range []string{"1", "2"} {
 		a := strings.ReplaceAll(plain, "10.0.0.1", "10.0.0."+n)
 		b := strings.ReplaceAll(a, "192.0.2.1", "192.0.2.2")
-		writeFiles(t, root, map[string]string{n + "/a.toml": a, n + "/b.toml": b})
+		testmachine.Write(t, root, map[string]string{n + "/a.toml": a, n + "/b.toml": b})
 	}
 	link := filepath.Join(root, "farms.d")
 	turn := func(to string) {

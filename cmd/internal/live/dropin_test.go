@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"farmc/cmd/internal/testmachine"
 	"farmc/compiler/farm"
 )
 
@@ -92,7 +93,7 @@ func TestStateOfAFarmInAReadOnlyDirectory(t *testing.T) {
 		t.Error("the read-only directory has a drop-in")
 	}
 	mirrored := "web.toml.d/zz-farmc-b2.toml"
-	writeFiles(t, farms, map[string]string{mirrored: "[backends.b2]\nstate = \"down\"\n"})
+	testmachine.Write(t, farms, map[string]string{mirrored: "[backends.b2]\nstate = \"down\"\n"})
 	up := StateChange{Farm: "web", Backend: "b2", State: farm.Up}
 	r := e.Write(t.Context(), up.Write())
 	err := up.Explain(r)

@@ -201,7 +201,7 @@ func (e *Engine) forgetHosts(asked map[string]resolve.Record) {
 	})
 }
 
-// A HostStatus is what is known of a hostname.
+// A HostStatus is the last answer for a hostname, and its state.
 type HostStatus struct {
 	Name      string        `json:"name"`
 	Backends  []string      `json:"backends"`  // with this hostname in the files, as FARM/BACKEND

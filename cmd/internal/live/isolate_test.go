@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/source"
+	"farmc/cmd/internal/testmachine"
 	"farmc/compiler"
 	"farmc/compiler/farm"
 )
@@ -16,7 +17,7 @@ import (
 func sourcesOf(t *testing.T, files map[string]string) *compilation {
 	t.Helper()
 	root := t.TempDir()
-	writeFiles(t, root, files)
+	testmachine.Write(t, root, files)
 	t.Chdir(root)
 	sources := &source.Files{}
 	return compileLocal(&compiler.Compiler{}, sources, sources.Cached([]farm.Dir{Dir(".")}, nil, time.Now()))

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"farmc/cmd/internal/source"
+	"farmc/cmd/internal/testmachine"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
@@ -31,24 +32,12 @@ func needRoot(t *testing.T) {
 	}
 }
 
-func do(t *testing.T, steps ...error) {
-	t.Helper()
-	if err := errors.Join(steps...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// replace changes the target of a link with rename, so the name is never missing.
-func replace(link, to string) error {
-	return errors.Join(os.Symlink(to, link+".new"), os.Rename(link+".new", link))
-}
-
 // inMounts runs the test again in a mount namespace, and reports whether this is that run.
 func inMounts(t *testing.T) bool {
 	t.Helper()
 	const variable = "FARMC_TEST_MOUNTS"
 	if os.Getenv(variable) != "" {
-		do(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+		testmachine.Must(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
 		return true
 	}
 	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.run=^"+t.Name()+"$")
@@ -76,8 +65,8 @@ func TestReadOnlyMountIsChecked(t *testing.T) {
 		"the user nobody": func(farms string) error { return os.Chown(farms, 65534, 0) },
 	} {
 		farms := t.TempDir()
-		writeFiles(t, farms, map[string]string{"web.toml": plain})
-		do(t, spoil(farms),
+		testmachine.Write(t, farms, map[string]string{"web.toml": plain})
+		testmachine.Must(t, spoil(farms),
 			unix.Mount(farms, farms, "", unix.MS_BIND, ""),
 			unix.Mount("", farms, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
 		if err := os.WriteFile(farms+"/x", nil, 0o644); !errors.Is(err, unix.EROFS) {
@@ -87,7 +76,7 @@ func TestReadOnlyMountIsChecked(t *testing.T) {
 		if c := e.compile(); !c.diagnostics.Faulty() || !strings.HasPrefix(c.diagnostics[0].Message, name) {
 			t.Errorf("%s may write to it: %v", name, c.diagnostics)
 		}
-		do(t, unix.Unmount(farms, unix.MNT_DETACH))
+		testmachine.Must(t, unix.Unmount(farms, unix.MNT_DETACH))
 	}
 }
 
@@ -99,7 +88,7 @@ func TestAccessControlList(t *testing.T) {
 		"\x04\x00\x05\x00\xff\xff\xff\xff" + "\x10\x00\x07\x00\xff\xff\xff\xff" + "\x20\x00\x05\x00\xff\xff\xff\xff"
 	for _, name := range []string{"", "farms.d", "farms.d/web.toml"} {
 		root := t.TempDir()
-		writeFiles(t, root, map[string]string{"farms.d/web.toml": plain})
+		testmachine.Write(t, root, map[string]string{"farms.d/web.toml": plain})
 		at := filepath.Join(root, name)
 		if err := unix.Setxattr(at, "system.posix_acl_access", []byte(list), 0); errors.Is(err, unix.EOPNOTSUPP) {
 			t.Skip("no access control lists on the file system of the temporary directory")
@@ -141,18 +130,19 @@ func TestEachDirectoryOnTheWayIsChecked(t *testing.T) {
 			"root/bad.list": "../user/cur", "user/cur": "../drop-ins/a.list"}, "root"},
 	} {
 		root := t.TempDir()
-		writeFiles(t, root, map[string]string{"root/web.toml": plain,
+		testmachine.Write(t, root, map[string]string{"root/web.toml": plain,
 			"drop-ins/x.toml": "[backends.b1]\nweight = 2", "drop-ins/a.list": "198.51.100.0/24"})
 		for link, to := range c.links {
 			at := filepath.Join(root, link)
-			do(t, os.MkdirAll(filepath.Dir(at), 0o755), os.Symlink(strings.ReplaceAll(to, "ROOT", root), at))
+			testmachine.Must(t, os.MkdirAll(filepath.Dir(at), 0o755),
+				os.Symlink(strings.ReplaceAll(to, "ROOT", root), at))
 		}
 		e := &Engine{Dirs: []farm.Dir{Dir(filepath.Join(root, c.dir))}}
 		if got := e.compile(); got.diagnostics.Faulty() {
 			t.Errorf("%s: is refused: %v", c.name, got.diagnostics)
 		}
 		user := filepath.Join(root, "user")
-		do(t, os.Chmod(user, 0o777))
+		testmachine.Must(t, os.Chmod(user, 0o777))
 		diagnostics, hint := e.compile().diagnostics, "chmod o-w "+user+"; or --insecure-permissions"
 		if len(diagnostics) != 1 || diagnostics[0].Place.File != user || diagnostics[0].Hint != hint {
 			t.Errorf("%s: user is writable: %v", c.name, diagnostics)
@@ -164,16 +154,18 @@ func TestEachDirectoryOnTheWayIsChecked(t *testing.T) {
 func TestSwappedLinkIsNeverLoaded(t *testing.T) {
 	needRoot(t)
 	root := t.TempDir()
-	writeFiles(t, root, map[string]string{"root/web.toml": plain, "user/evil.toml": untrustedFarm, "farms.d/x": ""})
+	testmachine.Write(t, root, map[string]string{
+		"root/web.toml": plain, "user/evil.toml": untrustedFarm, "farms.d/x": ""})
 	cur := filepath.Join(root, "user/cur")
-	do(t, os.Chmod(filepath.Join(root, "user"), 0o777),
+	testmachine.Must(t, os.Chmod(filepath.Join(root, "user"), 0o777),
 		os.Symlink("../user/cur", filepath.Join(root, "farms.d/web.toml")),
 		os.Symlink("../root/web.toml", cur))
 	var stop atomic.Bool
 	var swaps sync.WaitGroup
 	swaps.Go(func() {
 		for !stop.Load() {
-			if err := errors.Join(replace(cur, "evil.toml"), replace(cur, "../root/web.toml")); err != nil {
+			err := errors.Join(testmachine.Replace(cur, "evil.toml"), testmachine.Replace(cur, "../root/web.toml"))
+			if err != nil {
 				t.Error(err)
 				return
 			}
@@ -202,9 +194,9 @@ func TestSwappedLinkIsNeverLoaded(t *testing.T) {
 func TestFileIsCheckedAsItIsRead(t *testing.T) {
 	needRoot(t)
 	root := t.TempDir()
-	writeFiles(t, root, map[string]string{"web.toml": plain, "evil": untrustedFarm, "good": plain})
+	testmachine.Write(t, root, map[string]string{"web.toml": plain, "evil": untrustedFarm, "good": plain})
 	at := func(name string) string { return filepath.Join(root, name) }
-	do(t, os.Chmod(at("evil"), 0o666), replace(at("web.toml"), "good"))
+	testmachine.Must(t, os.Chmod(at("evil"), 0o666), testmachine.Replace(at("web.toml"), "good"))
 	e := &Engine{Dirs: []farm.Dir{Dir(root)}}
 	later := time.Now().Add(time.Hour) // by then all files have rested
 	read := func(before *source.Files, between func()) (*source.Files, diag.Diagnostics) {
@@ -212,17 +204,17 @@ func TestFileIsCheckedAsItIsRead(t *testing.T) {
 		defer p.Close()
 		d := s.Cached(p.Dirs(e.Dirs), before, later)[0]
 		_, err := fs.Stat(d.FS, "web.toml")
-		do(t, err)
+		testmachine.Must(t, err)
 		between()
 		_, err = fs.ReadFile(d.FS, "web.toml")
-		do(t, err)
+		testmachine.Must(t, err)
 		return s, p.Diagnostics()
 	}
-	first, diagnostics := read(nil, func() { do(t, replace(at("web.toml"), "evil")) })
+	first, diagnostics := read(nil, func() { testmachine.Must(t, testmachine.Replace(at("web.toml"), "evil")) })
 	if text := first.ByPath[at("web.toml")].Text; string(text) != untrustedFarm || !diagnostics.Faulty() {
 		t.Errorf("reads %q, tells %v", text, diagnostics)
 	}
-	do(t, replace(at("web.toml"), "good"))
+	testmachine.Must(t, testmachine.Replace(at("web.toml"), "good"))
 	again, diagnostics := read(first, func() {})
 	if text := again.ByPath[at("web.toml")].Text; string(text) != plain || diagnostics.Faulty() {
 		t.Errorf("then reads %q, tells %v", text, diagnostics)

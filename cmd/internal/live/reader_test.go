@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"farmc/cmd/internal/statedir"
+	"farmc/cmd/internal/testmachine"
 )
 
 // look returns the snapshot of directories that nothing was loaded from.
 func look(t *testing.T, files map[string]string) (*Engine, *Reader) {
 	t.Helper()
 	dir := t.TempDir()
-	writeFiles(t, dir, files)
+	testmachine.Write(t, dir, files)
 	e := &Engine{Log: t.Logf, Store: statedir.NewStore(t.TempDir()), Insecure: true}
 	e.Dirs = append(e.Dirs, Dir(dir))
 	r := NewReader(e)

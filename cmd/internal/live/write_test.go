@@ -10,6 +10,7 @@ import (
 	"farmc/cmd/internal/journal"
 	"farmc/cmd/internal/nft"
 	"farmc/cmd/internal/source"
+	"farmc/cmd/internal/testmachine"
 )
 
 const (
@@ -108,11 +109,11 @@ func TestWriteDespiteFaultOfAnotherFarm(t *testing.T) {
 	if _, _, err := e.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	writeFiles(t, farms, map[string]string{"mail.toml": "lisen = 1"})
+	testmachine.Write(t, farms, map[string]string{"mail.toml": "lisen = 1"})
 	if r := e.Write(t.Context(), replacing("web.toml", "10.0.0.2", "10.0.0.9")); r.Err != nil {
 		t.Fatal(r.Err, r.Diagnostics)
 	}
-	writeFiles(t, farms, map[string]string{"mail.toml": mailFarm})
+	testmachine.Write(t, farms, map[string]string{"mail.toml": mailFarm})
 	contains(t, farms+"/web.toml", "10.0.0.9", true)
 	agree(t, e)
 }
@@ -153,7 +154,8 @@ func TestWriteMeetsAnEdit(t *testing.T) {
 		w.Changes = func(files Files) ([]source.Change, error) {
 			changes, err := change(files)
 			if calls++; calls <= edits {
-				writeFiles(t, farms, map[string]string{"web.toml": webFarm + strings.Repeat("# edited\n", calls)})
+				text := webFarm + strings.Repeat("# edited\n", calls)
+				testmachine.Write(t, farms, map[string]string{"web.toml": text})
 			}
 			return changes, err
 		}

@@ -1,40 +1,20 @@
 package manage
 
 import (
-	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"farmc/cmd/internal/live"
-	"farmc/cmd/internal/nft"
 	"farmc/cmd/internal/statedir"
+	"farmc/cmd/internal/testmachine"
 	"farmc/compiler/farm"
 )
 
-// TestMain runs the tests in a network namespace of their own if this process may create one.
-func TestMain(m *testing.M) {
-	const inside = "FARMC_TEST_NAMESPACE"
-	if os.Getenv(inside) != "" || os.Geteuid() != 0 {
-		os.Exit(m.Run())
-	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inside+"=1")
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
-	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(cmd.ProcessState.ExitCode())
-}
+func TestMain(m *testing.M) { os.Exit(testmachine.Main(m)) }
 
 const web = `# of the web team
 listen = "192.0.2.1:80"
@@ -54,24 +34,7 @@ type site struct {
 // newSite returns a site with these files below its root.
 func newSite(t *testing.T, files map[string]string) *site {
 	t.Helper()
-	var n nft.Nft
-	if os.Getenv("FARMC_TEST_NAMESPACE") == "" {
-		t.Skip("needs root, for a network namespace")
-	}
-	if _, err := n.Version(t.Context()); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("no nft here:", err)
-	}
-	if err := n.Load(t.Context(), []byte("flush ruleset\n")); err != nil {
-		t.Fatal(err)
-	}
-	root, err := os.MkdirTemp("/var/lib", "farmc-test-") // only root can write on the way to it
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(root) })
+	n, root := testmachine.Nft(t), testmachine.Root(t)
 	s := &site{T: t, root: root}
 	for _, dir := range []string{"etc", "run"} {
 		if err := os.Mkdir(s.at(dir), 0o755); err != nil {

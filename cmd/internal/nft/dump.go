@@ -12,8 +12,8 @@ import (
 	"farmc/cmd/internal/nfnetlink"
 )
 
-// minDump is the least number of elements of a set for which its whole content is read, which costs 2 µs an element, in
-// place of 3.5 µs for a query.
+// minDump is the least number of elements of a set for which its whole content is read. That costs 2 µs an element, a
+// query 3.5 µs.
 const minDump = 2000
 
 // numbersOf gives the indexes of elements by their keys; nil if they are few, or one is there twice.

@@ -12,20 +12,21 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"farmc/cmd/internal/testmachine"
 	"farmc/compiler/farm"
 )
 
 // A directory that is replaced during a compilation is read from the old one to the end.
 func TestCompilationKeepsItsDirectory(t *testing.T) {
 	root := t.TempDir()
-	writeFiles(t, root, map[string]string{"1/web.toml": plain, "2/web.toml": untrustedFarm})
+	testmachine.Write(t, root, map[string]string{"1/web.toml": plain, "2/web.toml": untrustedFarm})
 	link := filepath.Join(root, "farms.d")
-	do(t, os.Symlink("1", link))
+	testmachine.Must(t, os.Symlink("1", link))
 	p := New(false)
 	defer p.Close()
 	dir := p.Dirs([]farm.Dir{dirAt(link)})[0].FS
 	_, err := fs.ReadDir(dir, ".")
-	do(t, err, replace(link, "2"))
+	testmachine.Must(t, err, testmachine.Replace(link, "2"))
 	if text, err := fs.ReadFile(dir, "web.toml"); string(text) != plain || err != nil {
 		t.Errorf("%q, %v", text, err)
 	}
@@ -34,9 +35,9 @@ func TestCompilationKeepsItsDirectory(t *testing.T) {
 // Links in a circle end as in the kernel. FIFOs and directories are never opened for reading.
 func TestCircularLinksAndFIFOs(t *testing.T) {
 	root := t.TempDir()
-	writeFiles(t, root, map[string]string{"d/x": ""})
+	testmachine.Write(t, root, map[string]string{"d/x": ""})
 	at := func(name string) string { return filepath.Join(root, name) }
-	do(t, unix.Mkfifo(at("fifo"), 0o600), os.Symlink("b", at("a")), os.Symlink("a", at("b")),
+	testmachine.Must(t, unix.Mkfifo(at("fifo"), 0o600), os.Symlink("b", at("a")), os.Symlink("a", at("b")),
 		os.Symlink("d/", at("slash")), os.Symlink("d/../d/x", at("up")), os.Symlink("nowhere", at("dangling")))
 	p := New(false)
 	defer p.Close()
@@ -62,10 +63,10 @@ func TestCircularLinksAndFIFOs(t *testing.T) {
 func TestLinkLimit(t *testing.T) {
 	root := t.TempDir()
 	names := []string{"end"}
-	writeFiles(t, root, map[string]string{"end": plain})
+	testmachine.Write(t, root, map[string]string{"end": plain})
 	for i := range 41 {
 		name := strings.Repeat("l", i+1)
-		do(t, os.Symlink(names[i], filepath.Join(root, name)))
+		testmachine.Must(t, os.Symlink(names[i], filepath.Join(root, name)))
 		names = append(names, name)
 	}
 	p := New(false)
@@ -85,7 +86,7 @@ func TestOpenTrusted(t *testing.T) {
 	}
 	dir := t.TempDir()
 	name := filepath.Join(dir, "api.keys")
-	writeFiles(t, dir, map[string]string{"api.keys": "x"})
+	testmachine.Write(t, dir, map[string]string{"api.keys": "x"})
 	insecure := false
 	opens := func(want string) {
 		t.Helper()
@@ -98,16 +99,16 @@ func TestOpenTrusted(t *testing.T) {
 		}
 	}
 	opens("")
-	do(t, os.Chmod(name, 0o666))
+	testmachine.Must(t, os.Chmod(name, 0o666))
 	opens("every user may write to it")
 	insecure = true
 	opens("")
 	insecure = false
-	do(t, os.Chmod(name, 0o600), os.Chmod(dir, 0o777))
+	testmachine.Must(t, os.Chmod(name, 0o600), os.Chmod(dir, 0o777))
 	opens("every user may write to it")
-	do(t, os.Chmod(dir, 0o755), os.Rename(name, name+".old"), os.Symlink("/dev/zero", name))
+	testmachine.Must(t, os.Chmod(dir, 0o755), os.Rename(name, name+".old"), os.Symlink("/dev/zero", name))
 	opens("not a regular file")
-	do(t, os.Remove(name))
+	testmachine.Must(t, os.Remove(name))
 	opens("no such file")
 }
 
@@ -121,23 +122,27 @@ func TestPlainStat(t *testing.T) {
 		want  int // findings
 	}{
 		{"plain", func(*testing.T, string) {}, true, 0},
-		{"world-writable", func(t *testing.T, root string) { do(t, os.Chmod(root+"/web.toml", 0o646)) }, false, 1},
+		{"world-writable", func(t *testing.T, root string) {
+			testmachine.Must(t, os.Chmod(root+"/web.toml", 0o646))
+		}, false, 1},
 		{"of-another-user", func(t *testing.T, root string) {
 			if err := os.Chown(root+"/web.toml", 1234, 0); err != nil {
 				t.Skip(err)
 			}
 		}, false, 1},
-		{"directory-of-others", func(t *testing.T, root string) { do(t, os.Chmod(root, 0o757)) }, false, 1},
+		{"directory-of-others", func(t *testing.T, root string) {
+			testmachine.Must(t, os.Chmod(root, 0o757))
+		}, false, 1},
 		{"link", func(t *testing.T, root string) {
-			do(t, os.Rename(root+"/web.toml", root+"/file"), os.Symlink("file", root+"/web.toml"))
+			testmachine.Must(t, os.Rename(root+"/web.toml", root+"/file"), os.Symlink("file", root+"/web.toml"))
 		}, false, 0},
 		{"fifo", func(t *testing.T, root string) {
-			do(t, os.Remove(root+"/web.toml"), unix.Mkfifo(root+"/web.toml", 0o600))
+			testmachine.Must(t, os.Remove(root+"/web.toml"), unix.Mkfifo(root+"/web.toml", 0o600))
 		}, false, 0},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			root := t.TempDir()
-			writeFiles(t, root, map[string]string{"web.toml": plain})
+			testmachine.Write(t, root, map[string]string{"web.toml": plain})
 			test.make(t, root)
 			p := New(false)
 			p.off = false
@@ -149,7 +154,7 @@ func TestPlainStat(t *testing.T) {
 			}
 			got, err := dir.Stat("web.toml")
 			want, err2 := os.Stat(root + "/web.toml")
-			do(t, err, err2)
+			testmachine.Must(t, err, err2)
 			if got.Mode() != want.Mode() || got.Size() != want.Size() || !got.ModTime().Equal(want.ModTime()) ||
 				*got.Sys().(*syscall.Stat_t) != *want.Sys().(*syscall.Stat_t) {
 				t.Errorf("got %+v, want %+v", got, want)

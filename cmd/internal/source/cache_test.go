@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"farmc/cmd/internal/testmachine"
 	"farmc/compiler/farm"
 )
 
@@ -23,7 +24,7 @@ type reader struct {
 
 func newReader(t *testing.T) *reader {
 	r := &reader{T: t, root: t.TempDir()}
-	writeFiles(t, r.root, map[string]string{
+	testmachine.Write(t, r.root, map[string]string{
 		"web.toml": plain, "mail.toml": plain, "web.toml.d/drain.toml": "backends.b1.state = 'drain'"})
 	return r
 }
@@ -99,7 +100,7 @@ func TestChangedFilesAreReadAgain(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(edits)) {
 		t.Run(name, func(t *testing.T) {
 			r := newReader(t)
-			writeFiles(t, r.root, map[string]string{"old": other})
+			testmachine.Write(t, r.root, map[string]string{"old": other})
 			if !hasLocalClock(r.root) {
 				t.Skip("the temporary directory is on a file system whose times farmc doesn't go by")
 			}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"farmc/cmd/internal/testmachine"
 	"farmc/compiler"
 	"farmc/compiler/farm"
 )
@@ -13,7 +14,7 @@ import (
 // Source files compile to the same script after they were packed and unpacked.
 func TestSources(t *testing.T) {
 	root := t.TempDir()
-	writeFiles(t, root, map[string]string{
+	testmachine.Write(t, root, map[string]string{
 		"etc/web.toml":              plain,
 		"etc/mail.toml":             "listen = '192.0.2.2:25'\nbackends.b1.address = '10.0.0.1'\n",
 		"etc/gone.toml":             "not TOML",
@@ -42,7 +43,7 @@ func TestSources(t *testing.T) {
 	if once == nil || once.Digest != script.Digest {
 		t.Fatalf("compiles to something else; %v", diagnostics)
 	}
-	writeFiles(t, root, map[string]string{"etc/web.toml": "# edited\n" + plain})
+	testmachine.Write(t, root, map[string]string{"etc/web.toml": "# edited\n" + plain})
 	var edited Files
 	compiler.Compile(edited.Cached(dirs, nil, time.Now()))
 	if edited.Digest() == s.Digest() {
