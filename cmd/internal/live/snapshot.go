@@ -2,7 +2,6 @@ package live
 
 import (
 	"errors"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -160,7 +159,7 @@ func (s *Snapshot) Script() *ruleset.Script {
 // Lists returns the names of the lists.
 func (s *Snapshot) Lists() []string {
 	names := []string{}
-	for _, file := range slices.Sorted(maps.Keys(s.files.sources.ByPath)) {
+	for _, file := range s.files.sources.Paths() {
 		if name, isList := strings.CutSuffix(path.Base(file), ".list"); isList {
 			names = append(names, name)
 		}
