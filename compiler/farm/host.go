@@ -265,20 +265,13 @@ func parseAnswer(words []string) []netip.Addr {
 	return slices.Compact(out)
 }
 
-// Text gives the answers as a file has them.
+// Text gives the answers as the file of the state directory has them.
 func (a Answers) Text() []byte {
-	texts := make(map[string][]string, len(a))
-	for host, addresses := range a {
-		texts[host] = []string{}
-		for _, one := range addresses {
-			texts[host] = append(texts[host], one.String())
-		}
-	}
-	text, err := json.MarshalIndent(texts, "", "  ")
+	text, err := json.Marshal(a)
 	if err != nil {
-		panic(err) // JSON can hold words
+		panic(err) // JSON can hold addresses
 	}
-	return append(text, '\n')
+	return text
 }
 
 // changedHosts gives the hostnames whose answers differ.
