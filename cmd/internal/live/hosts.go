@@ -49,18 +49,13 @@ func (e *Engine) awaitHosts(c *compilation) bool {
 	if !e.ResolvesHosts {
 		return false
 	}
-	memory, found := e.memory(), false
-	for _, r := range c.readings {
-		for _, h := range hostsOf(r.Farm()) {
-			if memory.answers == nil {
-				memory.answers = e.storedAnswers()
-			}
-			if _, known := memory.answers[h.Name]; !known {
-				memory.answers[h.Name], found = []netip.Addr{}, true
-			}
-		}
+	hosts := hostsIn(c.readings)
+	if len(hosts) == 0 {
+		return false
 	}
-	return found
+	memory := e.memory()
+	memory.answers = e.answers()
+	return addUnknown(memory.answers, hosts)
 }
 
 // addUnasked adds the hostnames of farms that are in no file to the answers in sources, without addresses.
@@ -69,33 +64,46 @@ func addUnasked(sources *source.Files, readings []*farm.Reading) (found bool) {
 	if at < 0 {
 		return false
 	}
-	answers := farm.Answers{}
-	_ = json.Unmarshal(sources.ByPath[filepath.Join(sources.Roots[at].Path, farm.AnswersFile)].Text, &answers)
-	for _, r := range readings {
-		for _, h := range hostsOf(r.Farm()) {
-			if _, known := answers[h.Name]; !known {
-				answers[h.Name], found = []netip.Addr{}, true
-			}
-		}
-	}
+	var words, answers = farm.Answers{}, farm.Answers{}
+	_ = json.Unmarshal(sources.ByPath[filepath.Join(sources.Roots[at].Path, farm.AnswersFile)].Text, &words)
+	maps.Copy(answers, words) // words is nil if the text is null
+	found = addUnknown(answers, hostsIn(readings))
 	sources.Add(source.File{Dir: at, Name: farm.AnswersFile, Text: answers.Text()})
 	return found
 }
 
-func hostsOf(f *farm.Farm) []farm.Host {
-	if f == nil {
-		return nil
+// addUnknown adds hostnames without an answer to the answers, and returns true if there were some.
+func addUnknown(answers farm.Answers, hosts []farm.Host) (found bool) {
+	for _, h := range hosts {
+		if _, known := answers[h.Name]; !known {
+			answers[h.Name], found = []netip.Addr{}, true
+		}
 	}
-	return f.Hosts
+	return found
+}
+
+// hostsIn returns the hostnames that farms name.
+func hostsIn(readings []*farm.Reading) (hosts []farm.Host) {
+	for _, r := range readings {
+		if f := r.Farm(); f != nil {
+			hosts = append(hosts, f.Hosts...)
+		}
+	}
+	return hosts
+}
+
+// answers returns the answers that this process knows, or else the stored ones.
+func (e *Engine) answers() farm.Answers {
+	if known := e.memory().answers; known != nil {
+		return known
+	}
+	return e.storedAnswers()
 }
 
 // storedAnswers returns the answers in the state directory; none if they cannot be read.
 func (e *Engine) storedAnswers() farm.Answers {
-	var words map[string][]netip.Addr
-	if text, err := os.ReadFile(e.answersPath()); err == nil {
-		_ = json.Unmarshal(text, &words) // the compiler reports damage
-	}
-	out := farm.Answers{}
+	var words, out = farm.Answers{}, farm.Answers{}
+	e.Store.Recall(farm.AnswersFile, &words) // the compiler reports damage
 	maps.Copy(out, words)
 	return out
 }
@@ -121,32 +129,22 @@ func (e *Engine) HostsIn(file string) map[string]resolve.Wanted {
 }
 
 func (e *Engine) hostsOf(readings []*farm.Reading, farms []*farm.Farm) map[string]resolve.Wanted {
-	out := map[string]resolve.Wanted{}
-	add := func(f *farm.Farm) {
-		for _, h := range hostsOf(f) {
-			w := out[h.Name]
-			for _, family := range h.Families {
-				w.IP4, w.IP6 = w.IP4 || family == addr.IP4, w.IP6 || family == addr.IP6
-			}
-			out[h.Name] = w
-		}
-	}
-	for _, r := range readings {
-		add(r.Farm())
-	}
+	hosts := hostsIn(readings)
 	for _, f := range farms {
-		add(f)
+		hosts = append(hosts, f.Hosts...)
 	}
-	if len(out) == 0 {
+	out := map[string]resolve.Wanted{}
+	if len(hosts) == 0 {
 		return out
 	}
-	last := e.memory().answers
-	if last == nil {
-		last = e.storedAnswers()
-	}
-	for host, w := range out {
-		w.Last = last[host]
-		out[host] = w
+	last := e.answers()
+	for _, h := range hosts {
+		w := out[h.Name]
+		for _, family := range h.Families {
+			w.IP4, w.IP6 = w.IP4 || family == addr.IP4, w.IP6 || family == addr.IP6
+		}
+		w.Last = last[h.Name]
+		out[h.Name] = w
 	}
 	return out
 }
@@ -160,9 +158,7 @@ func (e *Engine) UseAnswers(records map[string]resolve.Record) (changed bool) {
 
 func (e *Engine) useAnswers(records map[string]resolve.Record) (changed bool) {
 	memory := e.memory()
-	if memory.answers == nil {
-		memory.answers = e.storedAnswers()
-	}
+	memory.answers = e.answers()
 	for host, r := range records {
 		before, known := memory.answers[host]
 		after := r.Addresses
@@ -231,10 +227,7 @@ func (s *Status) addHosts(e *Engine, farms []*farm.Farm) {
 	}
 	records := map[string]resolve.Record{}
 	e.Store.Recall(statedir.HostsFile, &records)
-	answers := e.memory().answers
-	if answers == nil {
-		answers = e.storedAnswers()
-	}
+	answers := e.answers()
 	for _, host := range slices.Sorted(maps.Keys(backends)) {
 		s.Hosts = append(s.Hosts, newHostStatus(host, backends[host], answers[host], records))
 	}
