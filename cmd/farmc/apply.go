@@ -33,7 +33,7 @@ changes.`,
 			return c.usageError("--confirm needs a time of at least 1s, such as 60s")
 		}
 		e := c.engine()
-		if err := c.resolveHosts(ctx, e, true); err != nil {
+		if err := c.keepHosts(ctx, e); err != nil {
 			c.printError(err)
 			return exitFailure
 		}

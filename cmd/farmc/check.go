@@ -35,10 +35,7 @@ suits few farms. The exit status is 1 if the machine stops packets of a farm.`,
 			return c.usageError("check takes at most one farm file; without a file it checks all farms")
 		}
 		e := c.engine()
-		if err := c.resolveHosts(ctx, e, false); err != nil {
-			c.printError(err)
-			return exitFailure
-		}
+		c.resolveHosts(ctx, e)
 		if c.noNft {
 			return c.checkFarms(ctx, e)
 		}

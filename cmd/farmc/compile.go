@@ -22,10 +22,7 @@ var compileVerb = verb{
 	},
 	run: func(ctx context.Context, c *call) int {
 		e := c.engine()
-		if err := c.resolveHosts(ctx, e, false); err != nil {
-			c.printError(err)
-			return exitFailure
-		}
+		c.resolveHosts(ctx, e)
 		compile := e.Compile
 		if c.boot {
 			compile = e.CompileForBoot

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"farmc/cmd/internal/checker"
-
 	"farmc/cmd/internal/systemd"
 )
 

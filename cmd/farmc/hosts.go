@@ -15,8 +15,23 @@ func (c *call) resolveFlag() {
 }
 
 // resolveHosts asks for the hostnames of the farms, or of the farm file that is the argument, if --resolve is given.
-// Keep writes the answers to the state directory.
-func (c *call) resolveHosts(ctx context.Context, e *live.Engine, keep bool) error {
+// The engine uses the answers.
+func (c *call) resolveHosts(ctx context.Context, e *live.Engine) {
+	if records := c.hostRecords(ctx, e); len(records) > 0 {
+		e.UseAnswers(records)
+	}
+}
+
+// keepHosts is resolveHosts, and writes the answers to the state directory.
+func (c *call) keepHosts(ctx context.Context, e *live.Engine) (err error) {
+	if records := c.hostRecords(ctx, e); len(records) > 0 {
+		_, err = e.KeepAnswers(records)
+	}
+	return err
+}
+
+// hostRecords asks for the hostnames if --resolve is given.
+func (c *call) hostRecords(ctx context.Context, e *live.Engine) map[string]resolve.Record {
 	if !c.resolve {
 		return nil
 	}
@@ -31,12 +46,7 @@ func (c *call) resolveHosts(ctx context.Context, e *live.Engine, keep bool) erro
 	}
 	records := resolve.New(farm.Unfit).AskOnce(ctx, wanted)
 	c.printDiagnostics(live.HostWarnings(records))
-	if !keep {
-		e.UseAnswers(records)
-		return nil
-	}
-	_, err := e.KeepAnswers(records)
-	return err
+	return records
 }
 
 // askHosts starts to ask for the hostnames of farms, until ctx is done.

@@ -60,7 +60,7 @@ type call struct {
 	boot    bool   // compile --boot
 	noNft   bool   // check --no-nft
 	machine bool   // check --machine
-	resolve bool   // compile, check, diff, apply --resolve
+	resolve bool   // compile, check, apply --resolve
 	json    bool   // status --json
 	origin  bool   // show --origin
 	watch   bool   // status --watch
