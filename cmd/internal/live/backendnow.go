@@ -51,13 +51,10 @@ func (r *Reader) BackendNow(ctx context.Context, name, backend string) (BackendN
 
 // percentOf returns how much of the weight counts.
 func percentOf(b *farm.Backend) int {
-	switch {
-	case b.State != farm.Up:
+	if b.State != farm.Up {
 		return 0
-	case b.Percent == 0:
-		return 100
 	}
-	return b.Percent
+	return percent(*b)
 }
 
 // endOf returns the end of a drop-in, as RFC 3339.
