@@ -8,6 +8,7 @@ import (
 	"farmc/cmd/internal/machine"
 	"farmc/cmd/internal/statedir"
 	"farmc/compiler/farm"
+	"farmc/compiler/reload"
 )
 
 // A counting is the content of counts.json. The counts of a backend are those of its elements in the kernel, and the
@@ -49,27 +50,29 @@ func (c *counting) adopt(table uint64, p *Plan, now time.Time) (changed bool) {
 	}
 	changed = c.Table != table
 	c.Table, c.Boot = table, machine.BootID()
+	farms := make(map[string]*farm.Farm, len(p.Script.Farms))
+	for _, f := range p.Script.Farms {
+		farms[f.Name] = f
+	}
 	for _, name := range farm.Changed(p.Before.Farms, farm.Describe(p.Script.Farms)) {
-		changed = c.update(name, p, now) || changed
+		changed = c.update(p.Before.Farms[name].Recall(name), farms[name], name, now) || changed
 	}
 	for _, u := range p.uncounted {
-		changed = c.keep(u.Farm, u.Name, u.Address, u.Packets, p.Script.Farms) || changed
+		changed = c.keep(u, farms[u.Farm]) || changed
 	}
 	return changed
 }
 
-// update notes the new backends of a farm, and forgets the ones that are gone.
-func (c *counting) update(name string, p *Plan, now time.Time) bool {
-	i := slices.IndexFunc(p.Script.Farms, func(f *farm.Farm) bool { return f.Name == name })
-	was := p.Before.Farms[name].Recall(name)
+// update notes the new backends of a farm, and forgets the ones that are gone. The farm is nil if it is gone itself.
+func (c *counting) update(was, is *farm.Farm, name string, now time.Time) bool {
 	earlier, later := c.Earlier[name], c.Later[name]
 	changed := len(earlier)+len(later) > 0
 	delete(c.Earlier, name)
 	delete(c.Later, name)
-	if i < 0 {
+	if is == nil {
 		return changed
 	}
-	for _, b := range p.Script.Farms[i].Backends {
+	for _, b := range is.Backends {
 		before := predecessor(was, b)
 		if before == nil {
 			changed = true
@@ -104,16 +107,16 @@ func predecessor(was *farm.Farm, b farm.Backend) *farm.Backend {
 	return &was.Backends[i]
 }
 
-// keep adds the count of a backend without an element. The backend is known by its name or an address.
-func (c *counting) keep(name, backend, address string, packets uint64, farms []*farm.Farm) bool {
-	i := slices.IndexFunc(farms, func(f *farm.Farm) bool { return f.Name == name })
-	if i < 0 {
+// keep adds the count of a backend without an element. The backend is known by its name or an address. The farm is nil
+// if it is gone.
+func (c *counting) keep(u reload.Uncounted, f *farm.Farm) bool {
+	if f == nil {
 		return false
 	}
-	for _, b := range farms[i].Backends {
+	for _, b := range f.Backends {
 		for _, a := range b.Address.All() {
-			if b.Name == backend || backend == "" && a.String() == address {
-				put(&c.Earlier, name, b.Name, c.Earlier[name][b.Name]+packets)
+			if b.Name == u.Name || u.Name == "" && a.String() == u.Address {
+				put(&c.Earlier, f.Name, b.Name, c.Earlier[f.Name][b.Name]+u.Packets)
 				return true
 			}
 		}

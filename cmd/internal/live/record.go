@@ -1,7 +1,6 @@
 package live
 
 import (
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,9 +35,10 @@ func (e *Engine) historyEntry(p *Plan) statedir.HistoryEntry {
 
 // changedFarms returns the names of the farms in the sentences of Plan.Changes.
 func changedFarms(changes []string) []string {
-	farms := []string{}
+	farms, known := []string{}, map[string]bool{}
 	for _, change := range changes {
-		if name, _, ok := strings.Cut(change, ": "); ok && !slices.Contains(farms, name) {
+		if name, _, ok := strings.Cut(change, ": "); ok && !known[name] {
+			known[name] = true
 			farms = append(farms, name)
 		}
 	}
