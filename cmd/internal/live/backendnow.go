@@ -9,7 +9,6 @@ import (
 	"farmc/cmd/internal/conntrack"
 	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
-	"farmc/compiler/flows"
 )
 
 // ErrNoBackend is the error for a backend that its farm does not have.
@@ -120,15 +119,9 @@ func (r *Reader) Cut(ctx context.Context, name, backend string) (open int, err e
 		return 0, ErrUntracked
 	}
 	var entries []conntrack.Entry
-	owners, own := flows.NewOwners(s.loaded.script.Farms), backendSet(s.loaded.script.Farms, name, backend)
-	for _, filter := range backendFilters(s.loaded.script.Farms, name, backend) {
-		err = errors.Join(err, conntrack.Dump(ctx, filter, func(entry conntrack.Entry) bool {
-			if f, b, ok := owners.Backend(connectionOf(entry)); ok && f == name && own[b] {
-				entries = append(entries, entry)
-			}
-			return true
-		}))
-	}
+	err = eachConnection(ctx, s.loaded.script.Farms, name, backend, func(entry conntrack.Entry) {
+		entries = append(entries, entry)
+	})
 	for _, entry := range entries {
 		failed := conntrack.Delete(entry)
 		if err = errors.Join(err, failed); failed == nil && !entry.Closed {

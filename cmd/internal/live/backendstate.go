@@ -84,12 +84,28 @@ func (f Files) farmWith(name, backend string) (*farm.Farm, error) {
 
 // rememberedFarm returns a farm of the last compilation if it has the backend, or nil.
 func (e *Engine) rememberedFarm(name, backend string) *farm.Farm {
-	for _, f := range e.memory().farms {
-		if f.Name == name && backendOf(f, backend) != nil {
-			return f
-		}
+	if f := farmNamed(e.memory().farms, name); f != nil && backendOf(f, backend) != nil {
+		return f
 	}
 	return nil
+}
+
+// farmNamed returns the farm of a name, or nil.
+func farmNamed(farms []*farm.Farm, name string) *farm.Farm {
+	i := slices.IndexFunc(farms, func(f *farm.Farm) bool { return f.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return farms[i]
+}
+
+// farmsByName returns the farms by their names.
+func farmsByName(farms []*farm.Farm) map[string]*farm.Farm {
+	out := make(map[string]*farm.Farm, len(farms))
+	for _, f := range farms {
+		out[f.Name] = f
+	}
+	return out
 }
 
 // knownFarm returns a farm of the files, or of the last load if the files have faults. If the last compilation has the
@@ -183,18 +199,24 @@ func (o otherState) Is(target error) bool { return target == ErrOtherState }
 
 // check returns why the backend does not have the state, or nil.
 func (change StateChange) check(farms []*farm.Farm) error {
-	i := slices.IndexFunc(farms, func(f *farm.Farm) bool { return f.Name == change.Farm })
-	if i < 0 {
-		return fmt.Errorf("farm %s is not loaded: run farmc check", change.Farm)
-	}
-	b := backendOf(farms[i], change.Backend)
-	switch {
-	case b == nil:
-		return fmt.Errorf("farm %s stays as it was loaded last: run farmc check", change.Farm)
-	case b.State != change.State && !source.IsHealthDropIn(b.StateAt.File):
+	b, err := writtenBackend(farms, change.Farm, change.Backend)
+	if err == nil && b.State != change.State && !source.IsHealthDropIn(b.StateAt.File) {
 		return otherState{change, b.State}
 	}
-	return nil
+	return err
+}
+
+// writtenBackend returns the backend that a write is about, or why the farms do not have it.
+func writtenBackend(farms []*farm.Farm, name, backend string) (*farm.Backend, error) {
+	f := farmNamed(farms, name)
+	if f == nil {
+		return nil, fmt.Errorf("farm %s is not loaded: run farmc check", name)
+	}
+	b := backendOf(f, backend)
+	if b == nil {
+		return nil, fmt.Errorf("farm %s stays as it was loaded last: run farmc check", name)
+	}
+	return b, nil
 }
 
 // Explain returns the error of the result of the write; nil if the backend has the state, or will have it when its
@@ -208,10 +230,8 @@ func (change StateChange) Explain(r WriteResult) error {
 	if !errors.As(err, &other) || r.compilation == nil || r.compilation.script == nil {
 		return err
 	}
-	for _, f := range r.compilation.script.Farms {
-		if f.Name == change.Farm {
-			return fmt.Errorf("%w: %s sets its state", err, r.stateFile(change, f))
-		}
+	if f := farmNamed(r.compilation.script.Farms, change.Farm); f != nil {
+		return fmt.Errorf("%w: %s sets its state", err, r.stateFile(change, f))
 	}
 	return err
 }

@@ -43,18 +43,9 @@ func (change WeightChange) dropIn() ownSetting {
 
 // check returns why the backend does not have the weight, or nil.
 func (change WeightChange) check(farms []*farm.Farm) error {
-	for _, f := range farms {
-		if f.Name != change.Farm {
-			continue
-		}
-		b := backendOf(f, change.Backend)
-		switch {
-		case b == nil:
-			return fmt.Errorf("farm %s stays as it was loaded last: run farmc check", change.Farm)
-		case change.Weight != 0 && b.Weight != change.Weight:
-			return fmt.Errorf("backend %s has the weight %d: %w", change.Backend, b.Weight, ErrOtherState)
-		}
-		return nil
+	b, err := writtenBackend(farms, change.Farm, change.Backend)
+	if err == nil && change.Weight != 0 && b.Weight != change.Weight {
+		return fmt.Errorf("backend %s has the weight %d: %w", change.Backend, b.Weight, ErrOtherState)
 	}
-	return fmt.Errorf("farm %s is not loaded: run farmc check", change.Farm)
+	return err
 }

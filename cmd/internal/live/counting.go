@@ -50,10 +50,7 @@ func (c *counting) adopt(table uint64, p *Plan, now time.Time) (changed bool) {
 	}
 	changed = c.Table != table
 	c.Table, c.Boot = table, machine.BootID()
-	farms := make(map[string]*farm.Farm, len(p.Script.Farms))
-	for _, f := range p.Script.Farms {
-		farms[f.Name] = f
-	}
+	farms := farmsByName(p.Script.Farms)
 	for _, name := range farm.Changed(p.Before.Farms, farm.Describe(p.Script.Farms)) {
 		changed = c.update(p.Before.Farms[name].Recall(name), farms[name], name, now) || changed
 	}

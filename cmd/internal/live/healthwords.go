@@ -117,10 +117,9 @@ func (p Plan) StaysOut(change StateChange) string {
 	for _, w := range wordsWithEffect(healthIn(p.sources)[source.HealthDropIn(change.Farm, change.Backend)]) {
 		words = append(words, w.String())
 	}
-	for _, f := range p.Script.Farms {
-		if b := backendOf(f, change.Backend); f.Name == change.Farm && b != nil && b.State != farm.Up && words != nil {
-			return fmt.Sprintf("backend %s stays in state %s: %s", b.Name, b.State, strings.Join(words, "; "))
-		}
+	b, err := writtenBackend(p.Script.Farms, change.Farm, change.Backend)
+	if err != nil || b.State == farm.Up || words == nil {
+		return ""
 	}
-	return ""
+	return fmt.Sprintf("backend %s stays in state %s: %s", b.Name, b.State, strings.Join(words, "; "))
 }

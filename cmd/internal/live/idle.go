@@ -51,49 +51,50 @@ func (e *Engine) hasDropIn(name string) bool {
 
 // countOpen counts the open connections to a backend.
 func countOpen(ctx context.Context, farms []*farm.Farm, farm, backend string) (open int, err error) {
-	census, own := flows.NewOwners(farms), backendSet(farms, farm, backend)
-	for _, filter := range backendFilters(farms, farm, backend) {
+	err = eachConnection(ctx, farms, farm, backend, func(entry conntrack.Entry) {
+		if !entry.Closed {
+			open++
+		}
+	})
+	return open, err
+}
+
+// eachConnection calls do with the conntrack entries of a backend. Of a hostname there is a backend for each address.
+func eachConnection(
+	ctx context.Context, farms []*farm.Farm, farm, backend string, do func(conntrack.Entry),
+) (err error) {
+	f := farmNamed(farms, farm)
+	if f == nil {
+		return nil
+	}
+	own := map[string]bool{}
+	for _, b := range f.Named(backend) {
+		own[b.Name] = true
+	}
+	owners := flows.NewOwners(farms)
+	for _, filter := range backendFilters(f.Named(backend)) {
 		err = errors.Join(err, conntrack.Dump(ctx, filter, func(entry conntrack.Entry) bool {
-			f, b, ok := census.Backend(connectionOf(entry))
-			if ok && f == farm && own[b] && !entry.Closed {
-				open++
+			if name, b, ok := owners.Backend(connectionOf(entry)); ok && name == farm && own[b] {
+				do(entry)
 			}
 			return true
 		}))
 	}
-	return open, err
+	return err
 }
 
-// backendFilters returns a filter for each address of the backend. For IPv6 see filters.
-func backendFilters(farms []*farm.Farm, farm, backend string) (out []conntrack.Filter) {
-	for _, f := range farms {
-		if f.Name != farm {
-			continue
-		}
-		for _, b := range f.Named(backend) {
-			for _, address := range b.Address {
-				switch {
-				case address.Is4():
-					out = append(out, conntrack.Filter{Family: conntrack.IP4, ReplySource: address})
-				case address != netip.Addr{}:
-					out = append(out, conntrack.Filter{Family: conntrack.IP6})
-				}
+// backendFilters returns a filter for each address of the backends. For IPv6 see filters.
+func backendFilters(backends []*farm.Backend) (out []conntrack.Filter) {
+	for _, b := range backends {
+		for _, address := range b.Address {
+			switch {
+			case address.Is4():
+				out = append(out, conntrack.Filter{Family: conntrack.IP4, ReplySource: address})
+			case address != netip.Addr{}:
+				out = append(out, conntrack.Filter{Family: conntrack.IP6})
 			}
 		}
 	}
 	slices.SortFunc(out, func(a, b conntrack.Filter) int { return a.ReplySource.Compare(b.ReplySource) })
 	return slices.Compact(out) // several addresses of IPv6 are one filter
-}
-
-// backendSet returns the names of the backends that a name stands for: of a hostname there is one for each address.
-func backendSet(farms []*farm.Farm, farm, backend string) map[string]bool {
-	out := map[string]bool{}
-	for _, f := range farms {
-		if f.Name == farm {
-			for _, b := range f.Named(backend) {
-				out[b.Name] = true
-			}
-		}
-	}
-	return out
 }

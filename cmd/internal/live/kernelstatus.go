@@ -200,10 +200,7 @@ func (e *Engine) readHeldBack(ctx context.Context, s *Status, farms []*farm.Farm
 			put(&byList, f, words[4], counter.Packets)
 		}
 	}
-	loaded := map[string]*farm.Farm{}
-	for _, f := range farms {
-		loaded[f.Name] = f
-	}
+	loaded := farmsByName(farms)
 	for i := range s.Farms {
 		f := &s.Farms[i]
 		if held := byFarm[f.Name]; held != nil {

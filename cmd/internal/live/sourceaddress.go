@@ -82,10 +82,7 @@ func (s *Status) addSources(farms []*farm.Farm, routes []ruleset.RouteSource) {
 	}
 	in := sourcesInUse{loaded: sourcesByPlace(routes)}
 	defer in.routes.Close()
-	byName := map[string]*farm.Farm{}
-	for _, f := range farms {
-		byName[f.Name] = f
-	}
+	byName := farmsByName(farms)
 	for i := range s.Farms {
 		if f := byName[s.Farms[i].Name]; f.Mode == farm.SNAT {
 			sources := map[string][]string{}
