@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 
+	network "farmc/cmd/internal/machine"
 	"farmc/cmd/internal/sockets"
 	"farmc/compiler/addr"
 	"farmc/compiler/farm"
@@ -70,10 +70,8 @@ func Untaken(taken []TakenPort, farms []*farm.Farm) ([]TakenPort, error) {
 // Ephemeral reports whether the socket may belong to a short question of a program, such as one to a name server: it is
 // not connected, and its port is one that the kernel hands out.
 func (t TakenPort) Ephemeral() bool {
-	first, last := 32768, 60999
-	text, _ := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
-	fmt.Sscan(string(text), &first, &last)
-	return t.Protocol == sockets.UDP && int(t.Port) >= first && int(t.Port) <= last
+	first, last := network.ClientPorts()
+	return t.Protocol == sockets.UDP && first <= t.Port && t.Port <= last
 }
 
 // A frontendIndex finds the farm that takes a packet.
