@@ -90,11 +90,23 @@ func (e *Engine) compileFiles(changes []source.Change) *compilation {
 	if c.script != nil {
 		memory.farms = c.script.Farms
 	}
-	c.permissions, c.refusals = permissions.Diagnostics(), permissions.Refusals()
-	c.faults = append(slices.Clone(c.diagnostics), c.refusals...)
-	c.diagnostics = append(c.diagnostics, c.permissions...)
+	c.addPermissions(permissions.Diagnostics(), permissions.Refusals())
 	c.untrustedDir = permissions.UntrustedDir
 	return c
+}
+
+// addPermissions adds the diagnostics about permissions, which stand at the farm or list as refusals.
+func (c *compilation) addPermissions(permissions, refusals diag.Diagnostics) {
+	c.permissions, c.refusals = permissions, refusals
+	c.faults = append(slices.Clone(c.diagnostics), refusals...)
+	c.diagnostics = append(c.diagnostics, permissions...)
+}
+
+// standFor has a compilation of changed files take the place of the one of the files on disk.
+func (c *compilation) standFor(disk *compilation) {
+	c.addNetwork(disk)
+	c.actual, c.untrustedDir = disk.onDisk(), disk.untrustedDir
+	c.addPermissions(disk.permissions, disk.refusals)
 }
 
 // A stamp identifies a directory and the state of its list of names.

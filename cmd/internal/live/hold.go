@@ -81,11 +81,7 @@ func (c *compilation) keeping(last *source.Files, items []string) *compilation {
 		sources = sources.WithoutStates(items)
 		mixed = compileLocal(&compiler.Compiler{}, sources, sources.Dirs())
 	}
-	mixed.addNetwork(c)
-	mixed.actual = c.onDisk()
-	mixed.untrustedDir, mixed.permissions = c.untrustedDir, c.permissions
-	mixed.faults = append(slices.Clone(mixed.diagnostics), c.refusals...)
-	mixed.diagnostics = append(mixed.diagnostics, c.permissions...)
+	mixed.standFor(c)
 	return mixed
 }
 

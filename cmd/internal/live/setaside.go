@@ -43,12 +43,8 @@ func (e *Engine) setAside(c *compilation) (*compilation, faultyDropIns) {
 	if e.memory().farms = nil; mixed.script != nil {
 		e.memory().farms = mixed.script.Farms
 	}
-	mixed.addNetwork(c)
-	mixed.actual = c.onDisk()
-	mixed.untrustedDir, mixed.permissions, mixed.refusals = c.untrustedDir, c.permissions, c.refusals
 	mixed.diagnostics = append(mixed.diagnostics, s.unread()...)
-	mixed.faults = append(slices.Clone(mixed.diagnostics), c.refusals...)
-	mixed.diagnostics = append(mixed.diagnostics, c.permissions...)
+	mixed.standFor(c)
 	return mixed, faultyDropIns{s.repaired, s.aside}
 }
 
