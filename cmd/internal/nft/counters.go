@@ -280,19 +280,3 @@ func (n Nft) NamedCounters(ctx context.Context) (map[string]Counter, error) {
 	}
 	return counters, nil
 }
-
-// MapValues calls do with the value of each element of a map that has not expired. A missing map has none.
-func (n Nft) MapValues(ctx context.Context, family, name string, do func(value []byte)) error {
-	answers, err := listObjects(ctx, unix.NFT_MSG_GETSETELEM, familyNumber(family),
-		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(name)))
-	if err != nil {
-		return fmt.Errorf("read the elements of %s: %w", name, err)
-	}
-	for _, a := range answers {
-		elements, _ := nl.ParseRouteAttr(a.Attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS])
-		for _, e := range elements {
-			do(nfnetlink.Parse(nfnetlink.Parse(e.Value)[unix.NFTA_SET_ELEM_DATA])[unix.NFTA_DATA_VALUE])
-		}
-	}
-	return nil
-}

@@ -20,6 +20,18 @@ type MapElement struct {
 
 // MapElements calls do with each element of a map that has not expired. A missing map has none.
 func (n Nft) MapElements(ctx context.Context, family, name string, do func(MapElement)) error {
+	return eachMapElement(ctx, family, name, func(e nfnetlink.Attributes) {
+		do(MapElement{e.Value(unix.NFTA_SET_ELEM_KEY), e.Value(unix.NFTA_SET_ELEM_DATA),
+			time.Duration(e.Number64(unix.NFTA_SET_ELEM_EXPIRATION)) * time.Millisecond})
+	})
+}
+
+// MapValues is MapElements with the value alone.
+func (n Nft) MapValues(ctx context.Context, family, name string, do func(value []byte)) error {
+	return eachMapElement(ctx, family, name, func(e nfnetlink.Attributes) { do(e.Value(unix.NFTA_SET_ELEM_DATA)) })
+}
+
+func eachMapElement(ctx context.Context, family, name string, do func(nfnetlink.Attributes)) error {
 	answers, err := listObjects(ctx, unix.NFT_MSG_GETSETELEM, familyNumber(family),
 		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(name)))
 	if err != nil {
@@ -27,9 +39,7 @@ func (n Nft) MapElements(ctx context.Context, family, name string, do func(MapEl
 	}
 	for _, a := range answers {
 		for _, element := range nfnetlink.List(a.Attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS]) {
-			e := nfnetlink.Parse(element)
-			do(MapElement{e.Value(unix.NFTA_SET_ELEM_KEY), e.Value(unix.NFTA_SET_ELEM_DATA),
-				time.Duration(e.Number64(unix.NFTA_SET_ELEM_EXPIRATION)) * time.Millisecond})
+			do(nfnetlink.Parse(element))
 		}
 	}
 	return nil
