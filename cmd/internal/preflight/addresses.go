@@ -113,21 +113,24 @@ func (s *search) answersForOthers(link string, a netip.Addr) bool {
 // connections in mode local. Answers go to a machine that has it, or nowhere.
 func (s *search) sourceAddresses() {
 	for _, f := range s.farms {
-		all := f.Source[:]
-		for _, b := range f.Backends {
-			all = append(all, b.Source[:]...)
-		}
-		for _, r := range all {
-			for _, a := range r.All() {
-				s.sourceAddress(f, a, "the backends need a route to it; until the next boot",
-					"source-address %s is on no interface of this machine, so answers of backends go elsewhere")
-			}
+		s.backendSources(f, f.Source)
+		for i := range f.Backends {
+			s.backendSources(f, f.Backends[i].Source)
 		}
 		for _, m := range f.MarkedSources {
 			for _, a := range m.Address.All() {
 				s.sourceAddress(f, a, "other machines need a route to it; until the next boot",
 					"sources: %s is on no interface of this machine, so answers of other machines go elsewhere")
 			}
+		}
+	}
+}
+
+func (s *search) backendSources(f *farm.Farm, sources farm.Sources) {
+	for _, r := range sources {
+		for _, a := range r.All() {
+			s.sourceAddress(f, a, "the backends need a route to it; until the next boot",
+				"source-address %s is on no interface of this machine, so answers of backends go elsewhere")
 		}
 	}
 }

@@ -17,27 +17,24 @@ func (s *search) backends() {
 	silent := silentNeighbours()
 	services := s.services()
 	for _, f := range s.farms {
-		frontends := f.Frontends()
-		for _, b := range f.Backends {
+		for i := range f.Backends {
+			b := &f.Backends[i]
 			if b.State != farm.Up {
 				continue
 			}
 			for _, family := range addr.Families {
 				if f.Listens(family) && b.Address.Has(family) {
 					s.backend(f, b, b.Address[family], silent)
-					s.loop(frontends, b, family, services)
+					s.loop(f, b, family, services)
 				}
 			}
 		}
 	}
 }
 
-func (s *search) backend(f *farm.Farm, b farm.Backend, a netip.Addr, silent map[netip.Addr]bool) {
+func (s *search) backend(f *farm.Farm, b *farm.Backend, a netip.Addr, silent map[netip.Addr]bool) {
 	r := s.machine.routes.lookUp(a)
-	found := Finding{Kind: "backend", Object: a.String(), Effect: Harms, Place: b.Place}
-	if f.Mode != farm.Local && alone(f) {
-		found.Effect = Stops
-	}
+	found := Finding{Kind: "backend", Effect: Harms, Place: b.Place}
 	switch {
 	case r.kind == local && len(f.Interfaces) > 0 && (f.Mode == farm.DSR || f.Mode == farm.Stateless):
 		found.Message = fmt.Sprintf(
@@ -53,6 +50,10 @@ func (s *search) backend(f *farm.Farm, b farm.Backend, a netip.Addr, silent map[
 		found.Advice = "check that the machine runs and has the address"
 	default:
 		return
+	}
+	found.Object = a.String()
+	if f.Mode != farm.Local && alone(f) {
+		found.Effect = Stops
 	}
 	s.found.add(found, f)
 }
@@ -95,14 +96,12 @@ func (s *search) services() map[netip.Addr][]farm.Frontend {
 
 // loop finds a backend that is a service of a farm. A packet is translated once, so it does not reach the backends of
 // that farm.
-func (s *search) loop(frontends []farm.Frontend, b farm.Backend, family addr.Family,
-	services map[netip.Addr][]farm.Frontend) {
+func (s *search) loop(f *farm.Farm, b *farm.Backend, family addr.Family, services map[netip.Addr][]farm.Frontend) {
 	a := b.Address[family]
 	if len(services[a]) == 0 {
 		return
 	}
-	for _, own := range frontends {
-		f := own.Farm
+	for _, own := range f.Frontends() {
 		moves := b.Moves(own.Ports)
 		i := slices.IndexFunc(services[a], func(d farm.Frontend) bool {
 			return d.Farm.Mode != farm.Local &&

@@ -72,9 +72,13 @@ func (s *search) linkForwarding(f *farm.Farm) {
 	if len(f.Interfaces) > 0 {
 		names = slices.Clone(f.Interfaces)
 	}
-	for _, b := range f.Backends {
-		if b.State == farm.Up && b.Address.Has(addr.IP4) {
-			names = append(names, s.machine.names[s.machine.routes.lookUp(b.Address[addr.IP4]).link])
+	for i := range f.Backends {
+		b := &f.Backends[i]
+		if b.State != farm.Up || !b.Address.Has(addr.IP4) {
+			continue
+		}
+		if name := s.machine.names[s.machine.routes.lookUp(b.Address[addr.IP4]).link]; !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	for _, name := range names {

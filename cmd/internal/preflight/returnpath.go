@@ -31,8 +31,12 @@ func (s *search) strictLinks() {
 				s.found.add(s.strict(name, "clients"), f)
 			}
 		}
-		for _, b := range f.Backends {
-			if name := s.otherLink(b); name != "" && b.State == farm.Up &&
+		for i := range f.Backends {
+			b := &f.Backends[i]
+			if b.State != farm.Up {
+				continue
+			}
+			if name := s.otherLink(b); name != "" &&
 				(!ownRules || s.refuses(name, b.Address[addr.IP4], farAway)) {
 				s.found.add(s.strict(name, "backends"), f)
 			}
@@ -105,7 +109,7 @@ func (s *search) otherUplinks() (names []string) {
 
 // otherLink is a strict interface in the network of a backend that is not the one of the route to it; "" if there is
 // none. The backend may send its answers there, because this machine answers ARP requests at both.
-func (s *search) otherLink(b farm.Backend) string {
+func (s *search) otherLink(b *farm.Backend) string {
 	a := b.Address[addr.IP4]
 	if !a.IsValid() {
 		return ""
