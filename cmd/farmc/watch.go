@@ -47,6 +47,7 @@ With --health, also checks the backends of farms with [health], as farmc health 
 	},
 	run: func(ctx context.Context, c *call) int {
 		w := watcher{call: c, engine: c.engine(), reported: nothingReported, served: make(chan struct{}, 1)}
+		w.engine.Idle, w.engine.FollowsNetwork, w.engine.ResolvesHosts = true, true, true
 		var err error
 		if w.api, err = c.newAPI(w.engine); err != nil {
 			return c.usageError("%v", err)
@@ -54,7 +55,6 @@ With --health, also checks the backends of farms with [health], as farmc health 
 		if w.manager, err = systemd.Dial(); err != nil {
 			c.printError(err)
 		}
-		w.engine.Idle, w.engine.FollowsNetwork, w.engine.ResolvesHosts = true, true, true
 		w.monitor = w.engine.Monitor()
 		if err := w.engine.Store.MarkWatcher(); err != nil {
 			c.printError(err)

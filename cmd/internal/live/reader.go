@@ -47,7 +47,8 @@ var (
 // NewReader returns a reader that asks the kernel and nft as e does. It shares none of e's caches, and logs nothing.
 func NewReader(e *Engine) *Reader {
 	quiet := func(string, ...any) {}
-	own := Engine{Nft: e.Nft, Store: statedir.Store{Dir: e.Store.Dir}, Log: quiet, Insecure: e.Insecure}
+	own := Engine{Nft: e.Nft, Store: statedir.Store{Dir: e.Store.Dir}, Log: quiet, Insecure: e.Insecure,
+		ResolvesHosts: e.ResolvesHosts}
 	meter := own
 	meter.measures = true
 	return &Reader{engine: &own, meter: &meter, turns: make(chan struct{}, readerTurns), checks: make(chan struct{}, 1)}
