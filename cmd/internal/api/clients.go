@@ -134,8 +134,12 @@ func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	stream(w, `{"sessions":`, len(sessions), func(i int) any { return sessions[i] })
+	streamSessions(w, sessions)
 	return nil
+}
+
+func streamSessions(w http.ResponseWriter, sessions []live.Session) {
+	stream(w, `{"sessions":`, len(sessions), func(i int) []byte { return mustMarshal(sessions[i]) })
 }
 
 // getSessions answers with the sessions of one client: it can have several, on several ports or addresses.
@@ -144,7 +148,7 @@ func (s *Server) getSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	stream(w, `{"sessions":`, len(sessions), func(i int) any { return sessions[i] })
+	streamSessions(w, sessions)
 	return nil
 }
 

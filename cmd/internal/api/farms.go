@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -166,19 +165,7 @@ func (s *Server) listFarms(w http.ResponseWriter, r *http.Request) error {
 	if notModified(w, r, append(s.lists.digest(now), strings.Join(selected, ",")...)) {
 		return nil
 	}
-	w.Header().Set("Content-Type", "application/json")
-	out := bufio.NewWriterSize(w, 64<<10)
-	_, _ = out.WriteString(`{"farms":[`)
-	for i, f := range now.Readings {
-		if i > 0 {
-			_ = out.WriteByte(',')
-		}
-		if _, err := out.Write(selected.item(now, f)); err != nil {
-			return nil // the client is gone
-		}
-	}
-	_, _ = out.WriteString("]}\n")
-	_ = out.Flush()
+	stream(w, `{"farms":`, len(now.Readings), func(i int) []byte { return selected.item(now, now.Readings[i]) })
 	return nil
 }
 
@@ -280,7 +267,7 @@ func (c columns) value(s *live.Snapshot, f *farm.Reading, column string, keys ma
 func mustMarshal(value any) []byte {
 	text, err := json.Marshal(value)
 	if err != nil {
-		panic(err) // documents, texts and booleans have no error
+		panic(err) // documents, texts, numbers and booleans have no error
 	}
 	return text
 }

@@ -37,7 +37,7 @@ func (s *Server) getList(w http.ResponseWriter, r *http.Request) error {
 	}
 	words := entries(text)
 	head := fmt.Sprintf(`{"name":%s,"source":%s,"entries":`, mustMarshal(name), mustMarshal(file))
-	stream(w, head, len(words), func(i int) any { return words[i] })
+	stream(w, head, len(words), func(i int) []byte { return mustMarshal(words[i]) })
 	return nil
 }
 
