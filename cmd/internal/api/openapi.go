@@ -1,10 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -39,9 +41,9 @@ func (d description) parameters() string {
 // openAPI returns the document of the routes that have a description.
 func openAPI(routes []Route) []byte {
 	s := schemas{}
-	paths := map[string]object{}
+	paths, described := map[string]object{}, descriptions()
 	for _, route := range routes {
-		d, ok := descriptions()[route.Method+" "+route.Path]
+		d, ok := described[route.Method+" "+route.Path]
 		if !ok {
 			continue
 		}
@@ -95,9 +97,6 @@ func (s schemas) operation(route Route, d description) object {
 	return out
 }
 
-// statusText are the statuses of an operation, as keys of responses.
-var statusText = map[int]string{0: "200", 200: "200", 201: "201", 204: "204"}
-
 func (s schemas) responses(d description) object {
 	ok := object{"description": "success"}
 	switch {
@@ -107,7 +106,7 @@ func (s schemas) responses(d description) object {
 		ok["content"] = content("", s.of(reflect.TypeOf(d.reply)))
 	}
 	failed := object{"description": "an error", "content": content("", s.of(reflect.TypeFor[problemDocument]()))}
-	out := object{statusText[d.status]: ok, "default": failed}
+	out := object{strconv.Itoa(cmp.Or(d.status, http.StatusOK)): ok, "default": failed}
 	if d.status == http.StatusCreated { // the same request answers 200 if the resource exists
 		out["200"] = ok
 	}
