@@ -60,12 +60,12 @@ func (s *Server) deleteHealth(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.say(w, r, manage.Saying{Backend: pathBackend(r), Word: health.Word{By: r.URL.Query().Get("by")},
-		Withdrawn: true})
+		Withdrawn: true}, "by")
 }
 
-// say takes one word, and answers with its changes.
-func (s *Server) say(w http.ResponseWriter, r *http.Request, word manage.Saying) error {
-	dry, err := isDryRun(withoutBy(r))
+// say takes one word, and answers with its changes. The request may have the parameters, beside dry-run.
+func (s *Server) say(w http.ResponseWriter, r *http.Request, word manage.Saying, parameters ...string) error {
+	dry, err := isDryRun(r, parameters...)
 	if err != nil {
 		return err
 	}
@@ -81,18 +81,6 @@ func (s *Server) say(w http.ResponseWriter, r *http.Request, word manage.Saying)
 		Warnings: append([]live.FarmFault{}, outcome.Warnings...), Took: time.Since(began).Seconds(),
 		DryRun: dry})
 	return nil
-}
-
-// withoutBy returns the request without the parameter by of DELETE.
-func withoutBy(r *http.Request) *http.Request {
-	if r.Method != http.MethodDelete {
-		return r
-	}
-	out := r.Clone(r.Context())
-	query := out.URL.Query()
-	query.Del("by")
-	out.URL.RawQuery = query.Encode()
-	return out
 }
 
 // A healthAnswer is the reply to many words.

@@ -80,11 +80,14 @@ func patience(h http.Header) time.Duration {
 	return 0
 }
 
-// isDryRun reports whether a request asks for its reply alone. A parameter with another name is an error, as a misspelt
-// dry run would change something.
-func isDryRun(r *http.Request) (bool, error) {
+// isDryRun reports whether a request asks for its reply alone. A parameter that is not one of others is an error, as a
+// misspelt dry run would change something.
+func isDryRun(r *http.Request, others ...string) (bool, error) {
 	dry := false
 	for name, values := range r.URL.Query() {
+		if slices.Contains(others, name) {
+			continue
+		}
 		if name != "dry-run" || len(values) != 1 || values[0] != "" {
 			return false, malformed("a request that changes something has no parameter but ?dry-run")
 		}
