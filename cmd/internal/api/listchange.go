@@ -103,30 +103,15 @@ func (s *Server) listChange(r *http.Request) (*manage.ListChange, error) {
 
 // preconditions returns 412 if the headers If-Match and If-None-Match do not permit a change of the text.
 func preconditions(r *http.Request, before []byte) error {
-	tag := ""
-	if before != nil {
-		tag = etag(before)
-	}
 	for _, c := range []struct {
 		header string
 		wants  bool
 	}{{"If-Match", true}, {"If-None-Match", false}} {
-		values := r.Header.Values(c.header)
-		if len(values) > 0 && matchesTag(values, tag) != c.wants {
+		if known, given := tags(r.Header, c.header); given && matches(known, before) != c.wants {
 			return problem{status: http.StatusPreconditionFailed, message: c.header + " does not permit the change"}
 		}
 	}
 	return nil
-}
-
-// matchesTag reports whether the values of a header have the tag, which is "" for a resource that does not exist.
-func matchesTag(values []string, tag string) bool {
-	for known := range strings.SplitSeq(strings.Join(values, ","), ",") {
-		if known = strings.TrimSpace(known); tag != "" && (known == tag || known == "*") {
-			return true
-		}
-	}
-	return false
 }
 
 // changeList reads entries, as text/plain or as {"entries": [...]}, and writes the list. Set sets the change: text is

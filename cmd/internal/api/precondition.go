@@ -42,6 +42,6 @@ func tags(h http.Header, name string) (out []string, given bool) {
 }
 
 // matches reports whether one of the tags, or *, stands for the document. Nil is a document that does not exist.
-func matches(tags []string, now json.RawMessage) bool {
+func matches(tags []string, now []byte) bool {
 	return now != nil && (slices.Contains(tags, "*") || slices.Contains(tags, etag(now)))
 }
