@@ -59,10 +59,8 @@ func (s *Server) apply(w http.ResponseWriter, r *http.Request) error {
 // dryApply answers with the changes that an apply would make.
 func (s *Server) dryApply(w http.ResponseWriter, r *http.Request) error {
 	began := time.Now()
-	d, err := s.Farms.Difference(r.Context())
+	d, err := s.difference(r)
 	switch {
-	case errors.Is(err, live.ErrFaulty):
-		return faultyFiles(s.Farms.Current())
 	case err != nil:
 		return err
 	case d.Blocked != "":
@@ -156,10 +154,7 @@ func applyProblem(result live.WriteResult) error {
 
 // readOptions reads the document of a request, which may be missing. It may have the known keys.
 func (s *Server) readOptions(w http.ResponseWriter, r *http.Request, known ...string) (map[string]any, error) {
-	if r.ContentLength == 0 {
-		return nil, nil
-	}
-	document, release, err := s.readDocument(w, r)
+	document, release, err := s.readOptional(w, r)
 	if err != nil {
 		return nil, err
 	}

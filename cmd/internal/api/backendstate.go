@@ -61,7 +61,7 @@ func (s *Server) putState(w http.ResponseWriter, r *http.Request) error {
 	if result.Err = change.Explain(result); result.Err != nil {
 		return writeProblem(result, f.Name)
 	}
-	answer := stateAnswer{writeAnswer: newWriteAnswer(result, f.Name, write.DryRun)}
+	answer := stateAnswer{writeAnswer: newWriteAnswer(result, f.Name, write.DryRun, began)}
 	if words := result.StaysOut(change); words != "" {
 		answer.Warnings = append(answer.Warnings, live.FarmFault{Farm: f.Name, Message: words,
 			Key: "backends." + change.Backend + ".state"})
@@ -76,10 +76,6 @@ func (s *Server) putState(w http.ResponseWriter, r *http.Request) error {
 	answer.Took = time.Since(began).Seconds()
 	writeJSON(w, http.StatusOK, answer)
 	return nil
-}
-
-func newWriteAnswer(r live.WriteResult, farm string, dryRun bool) writeAnswer {
-	return writeAnswer{Changes: r.ChangesOf(farm), Warnings: r.Warnings, DryRun: dryRun}
 }
 
 // states are the values of state.

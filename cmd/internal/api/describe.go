@@ -103,7 +103,7 @@ func descriptions() map[string]description {
 			Steps int `json:"steps,omitempty"`
 		}{}, optional: true, reply: applyAnswer{}},
 		"GET " + eventsPath: {summary: "Server-sent events: loads, backends, faults, tampering, bans, findings",
-			kind: "text/event-stream"},
+			kind: eventStream},
 		"GET " + metricsPath:   {summary: "Numbers of farms and loads for Prometheus", kind: "text/plain"},
 		"GET /v1/openapi.json": {summary: "This document", reply: map[string]any{}, etag: true},
 	}

@@ -63,7 +63,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 	if s.Events == nil {
 		return errNoRoute
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Content-Type", eventStream)
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
 		s.follow(r, eventWriter{w, http.NewResponseController(w), s.streamWrite})

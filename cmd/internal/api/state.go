@@ -52,15 +52,21 @@ func writeText(w http.ResponseWriter, text []byte) {
 }
 
 func (s *Server) diff(w http.ResponseWriter, r *http.Request) error {
-	d, err := s.Farms.Difference(r.Context())
-	if errors.Is(err, live.ErrFaulty) {
-		return faultyFiles(s.Farms.Current())
-	}
+	d, err := s.difference(r)
 	if err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, d)
 	return nil
+}
+
+// difference returns the changes that an apply would make.
+func (s *Server) difference(r *http.Request) (live.Difference, error) {
+	d, err := s.Farms.Difference(r.Context())
+	if errors.Is(err, live.ErrFaulty) {
+		err = faultyFiles(s.Farms.Current())
+	}
+	return d, err
 }
 
 func (s *Server) history(w http.ResponseWriter, _ *http.Request) error {

@@ -40,6 +40,11 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, farm 
 	return err
 }
 
+func newWriteAnswer(r live.WriteResult, farm string, dryRun bool, began time.Time) writeAnswer {
+	return writeAnswer{Changes: r.ChangesOf(farm), Warnings: r.Warnings, Took: time.Since(began).Seconds(),
+		DryRun: dryRun}
+}
+
 // do does a write to a farm, and returns the answer.
 func (s *Server) do(r *http.Request, farm string, change live.Write) (live.WriteResult, writeAnswer, error) {
 	began := time.Now()
@@ -50,8 +55,7 @@ func (s *Server) do(r *http.Request, farm string, change live.Write) (live.Write
 	if result.Err != nil {
 		return result, writeAnswer{}, writeProblem(result, farm)
 	}
-	return result, writeAnswer{Changes: result.ChangesOf(farm), Warnings: result.Warnings,
-		Took: time.Since(began).Seconds(), DryRun: change.DryRun}, nil
+	return result, newWriteAnswer(result, farm, change.DryRun, began), nil
 }
 
 // take does a write for the key of a request. The parameter dry-run changes nothing, and the header Prefer bounds the
