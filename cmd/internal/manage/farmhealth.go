@@ -16,9 +16,20 @@ import (
 type farmHealth struct {
 	name string
 	rules
-	records map[string]health.Record // in force, by backend; a backend without one has no words
-	writing int                      // writes on their way
-	next    time.Time                // of the next judgement; zero: only a word or a file brings one
+	records records   // in force
+	writing int       // writes on their way
+	next    time.Time // of the next judgement; zero: only a word or a file brings one
+}
+
+// records are what is known about the backends of a farm, by name. A backend without a record has no words.
+type records map[string]health.Record
+
+// of returns the record of a backend.
+func (r records) of(backend string) health.Record {
+	if record, known := r[backend]; known {
+		return record
+	}
+	return health.NewRecord()
 }
 
 // rules are the keys of [health] of a farm, and the states of its backends in its files.
@@ -35,7 +46,7 @@ type baseWeight struct {
 
 // newFarmHealth returns the health of a farm with the words in its drop-ins.
 func newFarmHealth(farms *live.Snapshot, name string, now time.Time) *farmHealth {
-	f := &farmHealth{name: name, records: map[string]health.Record{}}
+	f := &farmHealth{name: name, records: records{}}
 	if known, _ := f.refresh(farms); !known {
 		return f
 	}
@@ -54,25 +65,14 @@ func (f *farmHealth) refresh(farms *live.Snapshot) (known, changed bool) {
 	if now == nil || now == f.farm {
 		return now != nil, false
 	}
-	f.rules = newRules(now, func() *farm.Reading {
-		reading, _ := farms.Reading(f.name)
-		return reading
-	})
+	reading, _ := farms.Reading(f.name)
+	f.rules = newRules(now, reading)
 	return true, true
 }
 
-// record returns the record of a backend.
-func (f *farmHealth) record(backend string) health.Record {
-	if r, known := f.records[backend]; known {
-		return r
-	}
-	return health.NewRecord()
-}
-
-// newRules returns the rules of a farm. Files gives the reading of its files, or nil.
-func newRules(f *farm.Farm, files func() *farm.Reading) rules {
+// newRules returns the rules of a farm. The reading is that of its files, or nil.
+func newRules(f *farm.Farm, reading *farm.Reading) rules {
 	r := rules{farm: f}
-	reading := files()
 	if reading == nil || r.panic() == 0 && !slices.ContainsFunc(f.Backends, startsSlowly(f)) &&
 		!reading.Mentions("weight-percent", source.IsHealthDropIn) {
 		return r
@@ -117,20 +117,16 @@ func (r rules) of(backend string) baseWeight {
 }
 
 // members returns the backends that have words, or all of a farm with a share for panic.
-func (r rules) members(records map[string]health.Record) map[string]health.Member {
+func (r rules) members(known records) map[string]health.Member {
 	out := map[string]health.Member{}
 	for i := range r.farm.Backends {
 		b := &r.farm.Backends[i]
-		record, known := records[b.Name]
-		if !known && r.panic() == 0 {
+		if _, has := known[b.Name]; !has && r.panic() == 0 {
 			continue
 		}
-		if !known {
-			record = health.NewRecord()
-		}
-		of := r.farm.HealthOf(b)
-		out[b.Name] = health.Member{Record: record, Off: r.of(b.Name).off,
-			Base: r.of(b.Name).percent, Rules: newRulesOf(of)}
+		base := r.of(b.Name)
+		out[b.Name] = health.Member{Record: known.of(b.Name), Rules: newRulesOf(r.farm.HealthOf(b)), Off: base.off,
+			Base: base.percent}
 	}
 	return out
 }
@@ -148,15 +144,15 @@ func (r rules) panic() int {
 }
 
 // judge returns the records after a judgement.
-func (r rules) judge(records map[string]health.Record, now time.Time) map[string]health.Record {
-	return health.Judge(r.members(records), r.panic(), now)
+func (r rules) judge(known records, now time.Time) records {
+	return health.Judge(r.members(known), r.panic(), now)
 }
 
 // changesAt reports whether a judgement now has another verdict than the one in force. If not, it sets the time of the
 // next one.
 func (f *farmHealth) changesAt(now time.Time) bool {
 	for name, r := range f.judge(f.records, now) {
-		if !r.SameVerdict(f.record(name)) {
+		if !r.SameVerdict(f.records.of(name)) {
 			return true
 		}
 	}
@@ -167,10 +163,10 @@ func (f *farmHealth) changesAt(now time.Time) bool {
 // isSame reports whether a new record of one backend leaves all drop-ins of the farm as they are, but for reasons and
 // times.
 func (f *farmHealth) isSame(backend string, after health.Record, now time.Time) bool {
-	records := maps.Clone(f.records)
-	records[backend] = after
-	for name, r := range f.judge(records, now) {
-		if !r.SameEffect(f.record(name)) {
+	said := maps.Clone(f.records)
+	said[backend] = after
+	for name, r := range f.judge(said, now) {
+		if !r.SameEffect(f.records.of(name)) {
 			return false
 		}
 	}
@@ -184,7 +180,7 @@ func (f *farmHealth) keep(backend string, after health.Record, now time.Time) {
 }
 
 // keepAll sets the records after a judgement that is in force.
-func (f *farmHealth) keepAll(judged map[string]health.Record, now time.Time) {
+func (f *farmHealth) keepAll(judged records, now time.Time) {
 	for name, r := range judged {
 		if _, known := f.records[name]; known || !r.Verdict.IsNeutral() {
 			f.records[name] = r

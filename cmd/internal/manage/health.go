@@ -152,7 +152,7 @@ func (h *Health) Words(b Backend, now time.Time) (health.Record, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.farm(farms, b.Farm, now).record(b.Name), nil
+	return h.farm(farms, b.Farm, now).records.of(b.Name), nil
 }
 
 // Records returns the records of the backends of a farm that checkers speak about, by name.
@@ -277,7 +277,7 @@ func (h *Health) takeAtOnce(farms *live.Snapshot, s Saying, now time.Time) bool 
 	defer h.mu.Unlock()
 	f := h.farm(farms, s.Farm, now)
 	if known, _ := f.refresh(farms); known && f.writing == 0 {
-		before := f.record(s.Name)
+		before := f.records.of(s.Name)
 		after, err := s.applyTo(before)
 		if err == nil && f.isSame(s.Name, after, now) {
 			if !h.DryRun {

@@ -21,7 +21,7 @@ type farmWords struct {
 	indexes []int    // of the sayings
 
 	rules
-	before, after map[string]health.Record // results of changes
+	before, after records // results of changes
 }
 
 // write returns the write of the drop-ins.
@@ -35,21 +35,16 @@ func (f *farmWords) changes(files live.Files) (changes []source.Change, err erro
 	if err := f.read(files); err != nil {
 		return nil, err
 	}
-	records := maps.Clone(f.before)
-	said := map[string]bool{}
+	heard, said := maps.Clone(f.before), map[string]bool{}
 	for _, s := range f.sayings {
-		record, known := records[s.Name]
-		if !known {
-			record = health.NewRecord()
-		}
-		if records[s.Name], err = s.applyTo(record); err != nil {
+		if heard[s.Name], err = s.applyTo(heard.of(s.Name)); err != nil {
 			return nil, err
 		}
 		said[s.Name] = true
 	}
-	f.after = f.judge(records, f.now)
+	f.after = f.judge(heard, f.now)
 	for _, name := range slices.Sorted(maps.Keys(f.after)) {
-		if !said[name] && f.after[name].SameVerdict(f.was(name)) {
+		if !said[name] && f.after[name].SameVerdict(f.before.of(name)) {
 			continue
 		}
 		more, err := f.dropIn(files, name)
@@ -73,17 +68,9 @@ func (f *farmWords) read(files live.Files) error {
 	f.mu.Unlock()
 	known, err := files.Farm(f.farm, of.farm.Backends[0].Name)
 	if err == nil {
-		f.rules = newRules(known, func() *farm.Reading { return files.Reading(f.farm) })
+		f.rules = newRules(known, files.Reading(f.farm))
 	}
 	return err
-}
-
-// was returns the record in force about a backend.
-func (f *farmWords) was(backend string) health.Record {
-	if r, known := f.before[backend]; known {
-		return r
-	}
-	return health.NewRecord()
 }
 
 // dropIn returns the changes for the drop-in of a backend's record.
@@ -159,7 +146,7 @@ func (f *farmWords) end(inForce bool) (out Judgements) {
 func (f *farmWords) judgements() Judgements {
 	out := Judgements{Farm: f.farm}
 	for _, name := range slices.Sorted(maps.Keys(f.after)) {
-		r, was := f.after[name], f.was(name).Verdict
+		r, was := f.after[name], f.before.of(name).Verdict
 		out.Panic, out.WasPanic = out.Panic || r.Verdict.Panic, out.WasPanic || was.Panic
 		out.Unhealthy += map[bool]int{false: 1}[r.Verdict.Healthy]
 		if r.Verdict != was {
