@@ -34,8 +34,9 @@ func (r records) of(backend string) health.Record {
 
 // rules are the keys of [health] of a farm, and the states of its backends in its files.
 type rules struct {
-	farm *farm.Farm            // that they are of
-	base map[string]baseWeight // nil: no file sets a weight in percent, and no rule asks for states in files
+	farm    *farm.Farm            // that they are of
+	judging []health.Rules        // of each backend, in the order of the farm
+	base    map[string]baseWeight // nil: no file sets a weight in percent, and no rule asks for states in files
 }
 
 // A baseWeight is how much of a backend's weight counts by files other than the drop-in of its health.
@@ -72,8 +73,11 @@ func (f *farmHealth) refresh(farms *live.Snapshot) (known, changed bool) {
 
 // newRules returns the rules of a farm. The reading is that of its files, or nil.
 func newRules(f *farm.Farm, reading *farm.Reading) rules {
-	r := rules{farm: f}
-	if reading == nil || r.panic() == 0 && !slices.ContainsFunc(f.Backends, startsSlowly(f)) &&
+	r := rules{farm: f, judging: make([]health.Rules, len(f.Backends))}
+	for i := range f.Backends {
+		r.judging[i] = newRulesOf(f.HealthOf(&f.Backends[i]))
+	}
+	if reading == nil || r.panic() == 0 && !slices.ContainsFunc(r.judging, startsSlowly) &&
 		!reading.Mentions("weight-percent", source.IsHealthDropIn) {
 		return r
 	}
@@ -100,13 +104,8 @@ func newBaseWeight(b farm.Backend) baseWeight {
 	return baseWeight{b.Percent, b.State != farm.Up}
 }
 
-// startsSlowly returns a function that reports whether the weight of a recovered backend of the farm rises slowly.
-func startsSlowly(f *farm.Farm) func(farm.Backend) bool {
-	return func(b farm.Backend) bool {
-		return b.Health == nil && f.Health != nil && f.Health.SlowStart > 0 ||
-			b.Health != nil && b.Health.SlowStart > 0
-	}
-}
+// startsSlowly reports whether the weight of a recovered backend rises slowly.
+func startsSlowly(r health.Rules) bool { return r.SlowStart > 0 }
 
 // of returns how much of the weight of a backend counts by other files.
 func (r rules) of(backend string) baseWeight {
@@ -118,15 +117,14 @@ func (r rules) of(backend string) baseWeight {
 
 // members returns the backends that have words, or all of a farm with a share for panic.
 func (r rules) members(known records) map[string]health.Member {
-	out := map[string]health.Member{}
+	out := make(map[string]health.Member, len(known))
 	for i := range r.farm.Backends {
 		b := &r.farm.Backends[i]
 		if _, has := known[b.Name]; !has && r.panic() == 0 {
 			continue
 		}
 		base := r.of(b.Name)
-		out[b.Name] = health.Member{Record: known.of(b.Name), Rules: newRulesOf(r.farm.HealthOf(b)), Off: base.off,
-			Base: base.percent}
+		out[b.Name] = health.Member{Record: known.of(b.Name), Rules: r.judging[i], Off: base.off, Base: base.percent}
 	}
 	return out
 }
@@ -160,23 +158,26 @@ func (f *farmHealth) changesAt(now time.Time) bool {
 	return false
 }
 
-// isSame reports whether a new record of one backend leaves all drop-ins of the farm as they are, but for reasons and
-// times.
-func (f *farmHealth) isSame(backend string, after health.Record, now time.Time) bool {
+// take takes a word that leaves all drop-ins of the farm as they are, but for reasons and times. It returns false for
+// another one. In a dry run nothing is kept.
+func (f *farmHealth) take(s Saying, now time.Time, dryRun bool) bool {
+	after, err := s.applyTo(f.records.of(s.Name))
+	if err != nil {
+		return false
+	}
 	said := maps.Clone(f.records)
-	said[backend] = after
-	for name, r := range f.judge(said, now) {
+	said[s.Name] = after
+	judged := f.judge(said, now)
+	for name, r := range judged {
 		if !r.SameEffect(f.records.of(name)) {
 			return false
 		}
 	}
+	if !dryRun {
+		f.records = said
+		f.keepAll(judged, now)
+	}
 	return true
-}
-
-// keep sets the words about a backend, which are in force and leave its verdict.
-func (f *farmHealth) keep(backend string, after health.Record, now time.Time) {
-	f.records[backend] = after
-	f.keepAll(f.judge(f.records, now), now)
 }
 
 // keepAll sets the records after a judgement that is in force.

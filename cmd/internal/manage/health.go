@@ -276,15 +276,8 @@ func (h *Health) takeAtOnce(farms *live.Snapshot, s Saying, now time.Time) bool 
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f := h.farm(farms, s.Farm, now)
-	if known, _ := f.refresh(farms); known && f.writing == 0 {
-		before := f.records.of(s.Name)
-		after, err := s.applyTo(before)
-		if err == nil && f.isSame(s.Name, after, now) {
-			if !h.DryRun {
-				f.keep(s.Name, after, now)
-			}
-			return true
-		}
+	if known, _ := f.refresh(farms); known && f.writing == 0 && f.take(s, now, h.DryRun) {
+		return true
 	}
 	f.writing++ // until end
 	return false
