@@ -46,6 +46,55 @@ func TestPace(t *testing.T) {
 	})
 }
 
+// The jitter makes an interval shorter, by its part at most.
+func TestJitter(t *testing.T) {
+	now := time.Now()
+	least, most := time.Hour, time.Duration(0)
+	for range 1000 {
+		x := &target{Check: Check{Timing: Timing{Interval: time.Second, Jitter: 0.25}}, judge: judge{sure: true},
+			began: now}
+		pause := x.next(now).Sub(now)
+		least, most = min(least, pause), max(most, pause)
+	}
+	if least < 750*time.Millisecond || least > 800*time.Millisecond ||
+		most < 950*time.Millisecond || most > time.Second {
+		t.Errorf("the pauses have %s to %s", least, most)
+	}
+}
+
+// A word that could not be said does not replace a newer one, nor does one that was refused.
+func TestNewerWordsStay(t *testing.T) {
+	s := newSpeaker(nil, t.Logf)
+	n := Name{"web", "b1"}
+	older, newer := Word{Name: n, Reason: "older"}, Word{Name: n, Reason: "newer"}
+	s.say(older)
+	said := s.take()
+	s.say(newer)
+	s.note(said, nil, errAway, 0)
+	if s.pending[n] != newer {
+		t.Errorf("after a failure the word is %+v", s.pending[n])
+	}
+	s.take()
+	if s.sayAgain(said); len(s.pending) > 0 {
+		t.Errorf("a word that was refused is said again: %+v", s.pending[n])
+	}
+}
+
+// A backend that is gone while it waits for a slot is not checked.
+func TestSlotsOfGoneBackends(t *testing.T) {
+	s := newSlots(1)
+	first, gone, last := &target{}, &target{}, &target{}
+	for i, x := range []*target{first, gone, last} {
+		if entered := s.enter(x); entered != (i == 0) {
+			t.Fatalf("target %d has a slot: %t", i, entered)
+		}
+	}
+	gone.gone = true
+	if next := s.leave(first); len(next) != 1 || next[0] != last || s.running != 1 {
+		t.Errorf("%d targets follow, %d run", len(next), s.running)
+	}
+}
+
 func TestHold(t *testing.T) {
 	var d damping
 	now := time.Now()

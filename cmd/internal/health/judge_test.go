@@ -288,6 +288,45 @@ func TestStoredWords(t *testing.T) {
 	}
 }
 
+// TestSameEffect: a word with another verdict or checker changes a drop-in, and another reason or time does not.
+func TestSameEffect(t *testing.T) {
+	of := func(words ...Word) Record { return Record{Words: words, Verdict: Verdict{Down: true}} }
+	bad, good := word("a", false, 100, 0, 30), word("b", true, 100, 0, 30)
+	repeated := bad
+	repeated.Reason, repeated.Said, repeated.Percent = "refused", now.Add(time.Second), 0
+	for name, tt := range map[string]struct {
+		a, b Record
+		want bool
+	}{
+		"repeated":                {of(bad, good), of(repeated, good), true},
+		"other weight":            {of(bad, good), of(bad, word("b", true, 50, 0, 30)), false},
+		"other verdict":           {of(bad, good), of(bad, word("b", false, 100, 0, 30)), false},
+		"other checker":           {of(bad), of(word("c", false, 100, 0, 30)), false},
+		"one word more":           {of(bad), of(bad, good), false},
+		"no drop-in has the word": {NewRecord(), Record{Verdict: neutral, Words: []Word{good}}, true},
+	} {
+		if got := tt.a.SameEffect(tt.b); got != tt.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+// TestResumed: after a start of the process no word has lapsed, however long ago it was said.
+func TestResumed(t *testing.T) {
+	r := Record{Words: []Word{word("a", false, 100, 3600, 30), word("b", true, 100, 1, 0)}}
+	for _, w := range r.Resumed(now).Words {
+		if w.Lapsed(now) || !w.Said.Equal(now) {
+			t.Errorf("the word of %s was said %s", w.By, w.Said)
+		}
+	}
+	for rising, want := range map[time.Duration]time.Duration{-time.Minute: -time.Minute, time.Hour: 0} {
+		r.Rising = now.Add(rising)
+		if got := r.Resumed(now).Rising.Sub(now); got != want {
+			t.Errorf("a slow start that began at %s began at %s after it", rising, got)
+		}
+	}
+}
+
 // TestTextKeepsTheWeightOfOtherFiles: the drop-in replaces the weight of other files, so it has both.
 func TestTextKeepsTheWeightOfOtherFiles(t *testing.T) {
 	for _, test := range []struct{ verdict, base, want int }{

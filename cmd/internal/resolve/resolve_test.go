@@ -22,6 +22,7 @@ type server struct {
 	records []string
 	rcode   int
 	silent  bool
+	replyTo string // the name in the question of replies; "": that of the question
 	asked   int
 	tcp     int
 }
@@ -48,6 +49,9 @@ func (s *server) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 		if t := record.Header().Rrtype; t == q.Question[0].Qtype || t == dns.TypeCNAME {
 			reply.Answer = append(reply.Answer, record)
 		}
+	}
+	if s.replyTo != "" {
+		reply.Question[0].Name = s.replyTo
 	}
 	if _, byUDP := w.RemoteAddr().(*net.UDPAddr); byUDP {
 		reply.Truncate(512)
@@ -156,7 +160,8 @@ func TestLastGoodAnswerStays(t *testing.T) {
 			if words(got) != "10.0.0.1" || !strings.Contains(got.Reason, fail.want) || got.Since.IsZero() {
 				t.Fatalf("the record is %+v", got)
 			}
-			since := got.Since
+			since := got.Since.Add(-time.Hour) // the time of a record has no parts of a second
+			r.names["app.test"].record.Since = since
 			if got = again(t, r); got.Since != since {
 				t.Errorf("a second failure moves the time of the first from %s to %s", since, got.Since)
 			}
@@ -200,6 +205,49 @@ func TestLongAnswer(t *testing.T) {
 	s.set(dns.RcodeSuccess, records...)
 	if got := r.AskOnce(t.Context(), both)["app.test"]; len(got.Addresses) != 100 || s.tcp == 0 {
 		t.Errorf("%d addresses, %d questions by TCP", len(got.Addresses), s.tcp)
+	}
+}
+
+// An answer is cut to its lowest addresses.
+func TestTooManyAddresses(t *testing.T) {
+	r, s := start(t, "")
+	var records []string
+	for i := range maxReplied + 50 {
+		records = append(records, fmt.Sprintf("app.test. 30 A 10.0.%d.%d", 10-i/200, i%200+1))
+	}
+	s.set(dns.RcodeSuccess, records...)
+	got := r.AskOnce(t.Context(), both)["app.test"].Addresses
+	if len(got) != maxReplied || got[0] != netip.MustParseAddr("10.0.9.1") {
+		t.Errorf("%d addresses, the first one %s", len(got), got[0])
+	}
+}
+
+// A reply to another question is none, even with the ID of the question.
+func TestReplyToAnotherQuestion(t *testing.T) {
+	r, s := start(t, "")
+	s.set(dns.RcodeSuccess, "other.test. 30 A 10.0.0.1", "other.test. 30 AAAA 2001:db8::1")
+	s.replyTo = "other.test."
+	got := r.AskOnce(t.Context(), both)["app.test"]
+	if len(got.Addresses) > 0 || !strings.Contains(got.Reason, "the reply is to another question") {
+		t.Errorf("the record is %+v", got)
+	}
+}
+
+// The pauses between questions without an answer grow up to a bound, and an answer ends that.
+func TestPausesAfterFailures(t *testing.T) {
+	r, s := start(t, "")
+	s.set(dns.RcodeServerFailure)
+	r.AskOnce(t.Context(), both)
+	n := r.names["app.test"]
+	for want := time.Second; want <= 2*longestPause; want *= 2 {
+		if n.pause != min(want, longestPause) {
+			t.Errorf("the pause is %s, want %s", n.pause, min(want, longestPause))
+		}
+		again(t, r)
+	}
+	s.set(dns.RcodeSuccess, "app.test. 30 A 10.0.0.1")
+	if again(t, r); n.pause != 0 {
+		t.Errorf("after an answer the pause is %s", n.pause)
 	}
 }
 
