@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,8 +24,8 @@ type server struct {
 	rcode   int
 	silent  bool
 	replyTo string // the name in the question of replies; "": that of the question
-	asked   int
-	tcp     int
+	asked   atomic.Int32
+	tcp     atomic.Int32
 }
 
 func (s *server) set(rcode int, records ...string) {
@@ -36,7 +37,7 @@ func (s *server) set(rcode int, records ...string) {
 func (s *server) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked++
+	s.asked.Add(1)
 	if s.silent {
 		return
 	}
@@ -56,7 +57,7 @@ func (s *server) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	if _, byUDP := w.RemoteAddr().(*net.UDPAddr); byUDP {
 		reply.Truncate(512)
 	} else {
-		s.tcp++
+		s.tcp.Add(1)
 	}
 	_ = w.WriteMsg(reply)
 }
@@ -134,8 +135,8 @@ func TestOnlyWantedFamily(t *testing.T) {
 	r, s := start(t, "")
 	s.set(dns.RcodeSuccess, "app.test. 30 A 10.0.0.1", "app.test. 30 AAAA 2001:db8::1")
 	got := r.AskOnce(t.Context(), map[string]Wanted{"app.test": {IP6: true}})["app.test"]
-	if words(got) != "2001:db8::1" || s.asked != 1 {
-		t.Errorf("%d questions give %s", s.asked, words(got))
+	if words(got) != "2001:db8::1" || s.asked.Load() != 1 {
+		t.Errorf("%d questions give %s", s.asked.Load(), words(got))
 	}
 }
 
@@ -203,8 +204,8 @@ func TestLongAnswer(t *testing.T) {
 		records = append(records, fmt.Sprintf("app.test. 30 A 10.0.0.%d", i+1))
 	}
 	s.set(dns.RcodeSuccess, records...)
-	if got := r.AskOnce(t.Context(), both)["app.test"]; len(got.Addresses) != 100 || s.tcp == 0 {
-		t.Errorf("%d addresses, %d questions by TCP", len(got.Addresses), s.tcp)
+	if got := r.AskOnce(t.Context(), both)["app.test"]; len(got.Addresses) != 100 || s.tcp.Load() == 0 {
+		t.Errorf("%d addresses, %d questions by TCP", len(got.Addresses), s.tcp.Load())
 	}
 }
 
@@ -226,7 +227,9 @@ func TestTooManyAddresses(t *testing.T) {
 func TestReplyToAnotherQuestion(t *testing.T) {
 	r, s := start(t, "")
 	s.set(dns.RcodeSuccess, "other.test. 30 A 10.0.0.1", "other.test. 30 AAAA 2001:db8::1")
+	s.mu.Lock()
 	s.replyTo = "other.test."
+	s.mu.Unlock()
 	got := r.AskOnce(t.Context(), both)["app.test"]
 	if len(got.Addresses) > 0 || !strings.Contains(got.Reason, "the reply is to another question") {
 		t.Errorf("the record is %+v", got)
@@ -254,13 +257,13 @@ func TestPausesAfterFailures(t *testing.T) {
 // The file of hosts comes before DNS, and the search list of resolv.conf is not used.
 func TestHostsFileAndSearch(t *testing.T) {
 	r, s := start(t, "# a comment\n10.0.0.9 other App.Test # app.test\n2001:db8::9 app.test\n10.0.0.8 xapp.test\n")
-	if got := r.AskOnce(t.Context(), both)["app.test"]; words(got) != "10.0.0.9 2001:db8::9" || s.asked != 0 {
-		t.Errorf("%d questions give %+v", s.asked, got)
+	if got := r.AskOnce(t.Context(), both)["app.test"]; words(got) != "10.0.0.9 2001:db8::9" || s.asked.Load() != 0 {
+		t.Errorf("%d questions give %+v", s.asked.Load(), got)
 	}
 	s.set(dns.RcodeNameError, "db.example.org. 30 A 10.0.0.1")
 	got := r.AskOnce(t.Context(), map[string]Wanted{"db": {IP4: true}})["db"]
-	if len(got.Addresses) > 0 || s.asked != 1 {
-		t.Errorf("%d questions give %+v", s.asked, got)
+	if len(got.Addresses) > 0 || s.asked.Load() != 1 {
+		t.Errorf("%d questions give %+v", s.asked.Load(), got)
 	}
 }
 
@@ -327,7 +330,7 @@ func TestTooManyNames(t *testing.T) {
 			}
 		}
 	})
-	if len(refused) != 3 || s.asked != maxNames {
-		t.Errorf("%d names are refused, %d questions", len(refused), s.asked)
+	if len(refused) != 3 || s.asked.Load() != maxNames {
+		t.Errorf("%d names are refused, %d questions", len(refused), s.asked.Load())
 	}
 }
