@@ -197,10 +197,10 @@ func (c *Checker) start(ctx context.Context, t *target) {
 // finish judges the result of a check, and schedules the next one.
 func (c *Checker) finish(ctx context.Context, r result) {
 	t, now := r.target, time.Now()
-	t.isSlow = r.Took >= t.Timeout
 	for _, next := range c.slots[t.Kind].leave(t) {
 		c.start(ctx, next)
 	}
+	t.isSlow = r.Took >= t.Timeout
 	if t.gone || ctx.Err() != nil {
 		return
 	}

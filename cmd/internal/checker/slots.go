@@ -7,12 +7,11 @@ import "syscall"
 type slots struct {
 	most, mostSlow int
 	running, slow  int
-	isSlow         map[*target]bool // of running ones
-	waiting        [2][]*target     // for a slot: quick ones, slow ones
+	waiting        [2][]*target // for a slot: quick ones, slow ones
 }
 
 func newSlots(most int) *slots {
-	return &slots{most: most, mostSlow: max(most*3/4, 1), isSlow: map[*target]bool{}}
+	return &slots{most: most, mostSlow: max(most*3/4, 1)}
 }
 
 // The numbers of slots. A running check of the network takes a descriptor and about 10 KB.
@@ -47,18 +46,18 @@ func (s *slots) free(slow bool) bool {
 
 func (s *slots) take(t *target) {
 	s.running++
-	if s.isSlow[t] = t.isSlow; t.isSlow {
+	if t.isSlow {
 		s.slow++
 	}
 }
 
-// leave gives back the slot of a target, and returns the targets that have one now.
+// leave gives back the slot of a target, and returns the targets that have one now. The target is as slow or quick as
+// it was when it took the slot.
 func (s *slots) leave(t *target) (next []*target) {
 	s.running--
-	if s.isSlow[t] {
+	if t.isSlow {
 		s.slow--
 	}
-	delete(s.isSlow, t)
 	for _, slow := range []bool{false, true} {
 		for at := lane(slow); len(s.waiting[at]) > 0 && s.free(slow); {
 			first := s.waiting[at][0]
