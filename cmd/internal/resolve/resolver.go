@@ -112,21 +112,26 @@ func (r *Resolver) Run(ctx context.Context) {
 	defer asking.Wait()
 	places := make(chan struct{}, maxAtOnce)
 	for ctx.Err() == nil {
-		for _, host := range r.take(time.Now()) {
-			asking.Go(func() {
-				select {
-				case places <- struct{}{}:
-					defer func() { <-places }()
-					r.ask(ctx, host)
-				case <-ctx.Done():
-				}
-			})
-		}
+		r.askDue(ctx, &asking, places)
 		select {
 		case <-ctx.Done():
 		case <-r.wanted:
 		case <-time.After(r.pause(time.Now())):
 		}
+	}
+}
+
+// askDue asks for the hostnames that are due, as many at the same time as there are places.
+func (r *Resolver) askDue(ctx context.Context, asking *sync.WaitGroup, places chan struct{}) {
+	for _, host := range r.take(time.Now()) {
+		asking.Go(func() {
+			select {
+			case places <- struct{}{}:
+				defer func() { <-places }()
+				r.ask(ctx, host)
+			case <-ctx.Done():
+			}
+		})
 	}
 }
 
@@ -204,15 +209,8 @@ func (r *Resolver) AskOnce(ctx context.Context, wanted map[string]Wanted) map[st
 	ctx, cancel := context.WithTimeout(ctx, onceLimit)
 	defer cancel()
 	r.Want(wanted)
-	places := make(chan struct{}, maxAtOnce)
 	var asking sync.WaitGroup
-	for _, host := range r.take(time.Now()) {
-		asking.Go(func() {
-			places <- struct{}{}
-			defer func() { <-places }()
-			r.ask(ctx, host)
-		})
-	}
+	r.askDue(ctx, &asking, make(chan struct{}, maxAtOnce))
 	asking.Wait()
 	return r.Records()
 }
