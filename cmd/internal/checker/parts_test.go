@@ -95,6 +95,22 @@ func TestSlotsOfGoneBackends(t *testing.T) {
 	}
 }
 
+// A check gives back the slot that it took, also if it turned out slower or quicker than the one before.
+func TestSlotsAfterAnotherPace(t *testing.T) {
+	c := &Checker{Log: t.Logf}
+	c.prepare()
+	timing := Timing{Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1}
+	x, s := newTarget(Check{Timing: timing}, Verdict{}), c.slots[Network]
+	for _, took := range []time.Duration{0, time.Second, time.Second, 0} {
+		s.enter(x)
+		c.finish(t.Context(), result{x, Result{Healthy: true, Took: took}, 0})
+		if s.running != 0 || s.slow != 0 || x.isSlow != (took > 0) {
+			t.Errorf("after a check of %s: %d run, %d of them slow; the next one is slow: %t", took, s.running, s.slow,
+				x.isSlow)
+		}
+	}
+}
+
 func TestHold(t *testing.T) {
 	var d damping
 	now := time.Now()
