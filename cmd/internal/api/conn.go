@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"farmc/cmd/internal/peer"
 )
 
 // A conn is a connection of a client.
@@ -39,8 +39,8 @@ func newConn(stacked, raw net.Conn, left func(*conn)) *conn {
 // identifyPeer names a peer so that connections from all ports of a client have one peer.
 func identifyPeer(c net.Conn) (name string, isRoot bool) {
 	if local, isUnix := c.(*net.UnixConn); isUnix {
-		uid, ok := peerUser(local)
-		if !ok {
+		uid, err := peer.User(local)
+		if err != nil {
 			return "an unknown user", false
 		}
 		return fmt.Sprintf("user %d", uid), uid == 0
@@ -55,20 +55,6 @@ func identifyPeer(c net.Conn) (name string, isRoot bool) {
 		return network.String(), false
 	}
 	return ip.String(), false
-}
-
-// peerUser returns the user of a process that connected to a unix socket, as the kernel knows it.
-func peerUser(c *net.UnixConn) (uid uint32, ok bool) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0, false
-	}
-	err = raw.Control(func(fd uintptr) {
-		if about, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			uid, ok = about.Uid, true
-		}
-	})
-	return uid, ok && err == nil
 }
 
 func (c *conn) setBusy(busy bool) { c.busy.Store(busy) }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"farmc/cmd/internal/peer"
 )
 
 // withSocket calls f with a path of the socket that fits into a socket address, which holds 107 bytes only: a longer
@@ -53,14 +55,6 @@ func Listen(dir string) (listener *net.UnixListener, err error) {
 
 // isSameUser reports whether the other side runs as this user or as root.
 func isSameUser(conn *net.UnixConn) bool {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return false
-	}
-	var peer *unix.Ucred
-	var peerErr error
-	err = raw.Control(func(fd uintptr) {
-		peer, peerErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	return err == nil && peerErr == nil && (peer.Uid == 0 || int(peer.Uid) == os.Geteuid())
+	user, err := peer.User(conn)
+	return err == nil && peer.IsOwn(user)
 }

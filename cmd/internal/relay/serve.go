@@ -7,14 +7,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"farmc/cmd/internal/peer"
 )
 
 // A Handler answers a request. The context ends when the client leaves.
@@ -135,20 +134,12 @@ func (s *Server) read(from io.Reader) (r Request, err error) {
 
 // admit returns an error unless the other side runs as root, as this user, or as one of users.
 func admit(conn *net.UnixConn, users []uint32) error {
-	raw, err := conn.SyscallConn()
+	user, err := peer.User(conn)
 	if err != nil {
 		return err
 	}
-	var peer *unix.Ucred
-	var peerErr error
-	err = raw.Control(func(fd uintptr) {
-		peer, peerErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err = errors.Join(err, peerErr); err != nil {
-		return err
-	}
-	if peer.Uid == 0 || int(peer.Uid) == os.Geteuid() || slices.Contains(users, peer.Uid) {
+	if peer.IsOwn(user) || slices.Contains(users, user) {
 		return nil
 	}
-	return fmt.Errorf("the user %d is not that of farmc api", peer.Uid)
+	return fmt.Errorf("the user %d is not that of farmc api", user)
 }
