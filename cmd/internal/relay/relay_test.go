@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -214,6 +215,48 @@ func TestServerRefusesUsers(t *testing.T) {
 			t.Errorf("the log is %q, want %q", s.logs(), c.want)
 		}
 	}
+}
+
+// A front sends no request, which has the rights of a key, to a server of another user.
+func TestFrontRefusesServersOfOtherUsers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	dir, err := os.MkdirTemp("", "relay")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	l := listenAs(t, 65534, filepath.Join(dir, "s"))
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // the server never answers
+	defer cancel()
+	err = Do(ctx, l.Addr().String(), Request{Method: "GET", Path: "/", Key: someKey}, httptest.NewRecorder())
+	if !errors.Is(err, ErrNoServer) || !strings.Contains(err.Error(), "the user 65534") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// listenAs listens as another user, which the kernel notes for those who connect.
+func listenAs(t *testing.T, user uintptr, path string) net.Listener {
+	t.Helper()
+	runtime.LockOSThread() // the system call concerns one thread
+	defer runtime.UnlockOSThread()
+	const keep = ^uintptr(0)
+	if _, _, err := syscall.RawSyscall(syscall.SYS_SETRESUID, keep, user, keep); err != 0 {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", path)
+	if _, _, backErr := syscall.RawSyscall(syscall.SYS_SETRESUID, keep, 0, keep); backErr != 0 {
+		panic(backErr)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 func TestPanicEndsOneRequest(t *testing.T) {
