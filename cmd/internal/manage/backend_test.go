@@ -30,11 +30,11 @@ func TestChangesOfBackendsTogether(t *testing.T) {
 		name, address := fmt.Sprint("n", n), fmt.Sprintf("address = \"10.0.2.%d\"\n", n+1)
 		switch n % 4 {
 		case 0:
-			writes = append(writes, PatchBackend("web", name, document(t, `{"weight": 3}`), Always))
+			writes = append(writes, PatchBackend("web", name, document(t, `{"weight": 3}`), always))
 			words = append(words, "backend "+name+" weight 1 → 3")
 			want = strings.Replace(want, address, address+"weight = 3\n", 1)
 		case 1:
-			writes = append(writes, DeleteBackend("web", name, Always))
+			writes = append(writes, DeleteBackend("web", name, always))
 			words = append(words, "backend "+name+" gone")
 			want = strings.Replace(want, fmt.Sprintf("[backends.%s] # %d\n%s", name, n, address), "", 1)
 		case 2:
@@ -65,10 +65,10 @@ func TestChangesOfBackendsTogether(t *testing.T) {
 // A file that a program wrote stays one after several changes in one load.
 func TestChangesOfBackendsKeepTheRecord(t *testing.T) {
 	s := newSite(t, nil)
-	s.do(PutFarm("web", document(t, webDocument), Always))
+	s.do(PutFarm("web", document(t, webDocument), always))
 	for _, r := range s.engine.WriteAll(t.Context(), []live.Write{
-		PatchBackend("web", "b1", document(t, `{"weight": 2}`), Always),
-		PatchBackend("web", "b2", document(t, `{"weight": 3}`), Always)}) {
+		PatchBackend("web", "b1", document(t, `{"weight": 2}`), always),
+		PatchBackend("web", "b2", document(t, `{"weight": 3}`), always)}) {
 		if r.Err != nil {
 			t.Fatal(r.Err)
 		}
@@ -84,11 +84,11 @@ func TestChangesOfBackendsWithAFailure(t *testing.T) {
 	outdated := errors.New("another version")
 	old := func(json.RawMessage) error { return outdated }
 	results := s.engine.WriteAll(t.Context(), []live.Write{
-		PatchBackend("web", "b1", document(t, `{"weight": 2000}`), Always),
-		PatchBackend("web", "b2", document(t, `{"weight": 7}`), Always),
-		PatchBackend("web", "b3", document(t, `{"weight": 8}`), Always),
+		PatchBackend("web", "b1", document(t, `{"weight": 2000}`), always),
+		PatchBackend("web", "b2", document(t, `{"weight": 7}`), always),
+		PatchBackend("web", "b3", document(t, `{"weight": 8}`), always),
 		PutBackend("web", "b4", document(t, `{"address": "10.0.0.4"}`), old),
-		PutBackend("web", "b5", document(t, `{"address": "10.0.0.5"}`), Always)})
+		PutBackend("web", "b5", document(t, `{"address": "10.0.0.5"}`), always)})
 	for i, want := range []error{live.ErrFaulty, nil, Missing{"backend"}, outdated, nil} {
 		if got := results[i].Err; !errors.Is(got, want) {
 			t.Errorf("write %d: %v, want %v", i, got, want)

@@ -35,7 +35,7 @@ func prepareDropIns(t *testing.T) *site {
 func TestDeleteBackendWithItsDropIns(t *testing.T) {
 	s := prepareDropIns(t)
 	s.write("etc/web.toml.d/people.toml", "backends.b2.weight = 2\n") // else the backend would still be defined
-	r := s.do(DeleteBackend("web", "b1", Always))
+	r := s.do(DeleteBackend("web", "b1", always))
 	if len(r.Warnings) > 0 {
 		t.Errorf("warnings: %v", r.Warnings)
 	}
@@ -56,14 +56,14 @@ func TestDeleteBackendWithALongName(t *testing.T) {
 	if len(s.files()) != 2 {
 		t.Fatalf("the files are %v", s.files())
 	}
-	s.do(DeleteBackend("web", long, Always))
+	s.do(DeleteBackend("web", long, always))
 	s.has("etc/web.toml")
 }
 
 // A farm that goes takes farmc's own drop-ins along, and those of this boot. Those of people stay.
 func TestDeleteFarmWithItsDropIns(t *testing.T) {
 	s := prepareDropIns(t)
-	s.do(DeleteFarm("web", Always))
+	s.do(DeleteFarm("web", always))
 	s.has("etc/mail.toml", "etc/web.toml.d/people.toml", "run/mail.toml.d/zz-farmc-b1.toml", "state/deadlines.json")
 	if ends := s.text("state/deadlines.json"); strings.Contains(ends, "web.toml.d") {
 		t.Errorf("the deadlines are %s", ends)
@@ -79,7 +79,7 @@ func TestDeleteBackendWithReadOnlyDropIns(t *testing.T) {
 	s := newSite(t, map[string]string{"etc/web.toml": web})
 	s.do(live.StateChange{Farm: "web", Backend: "b1", State: farm.Drain}.Write())
 	s.engine.ReadOnly = []string{s.at("run")}
-	r := s.engine.Write(t.Context(), DeleteBackend("web", "b1", Always))
+	r := s.engine.Write(t.Context(), DeleteBackend("web", "b1", always))
 	s.has("etc/web.toml", "run/web.toml.d/zz-farmc-b1.toml")
 	if r.Err != nil || len(r.Warnings) == 0 {
 		t.Errorf("%v, warnings %v", r.Err, r.Warnings)

@@ -28,26 +28,26 @@ const webDocument = `{"listen": "192.0.2.1:80",
 // a person wrote, and edits that keep all other bytes.
 func TestWritesOfFarms(t *testing.T) {
 	s := newSite(t, nil)
-	s.do(PutFarm("web", document(t, webDocument), Always))
+	s.do(PutFarm("web", document(t, webDocument), always))
 	s.has("etc/web.toml", "state/written/web")
 	created := s.text("etc/web.toml")
 	if !strings.HasPrefix(created, edit.WrittenBy) {
 		t.Errorf("the file is\n%s", created)
 	}
-	r := s.do(PutFarm("web", document(t, webDocument), Always))
+	r := s.do(PutFarm("web", document(t, webDocument), always))
 	if len(r.Changes) > 0 || s.text("etc/web.toml") != created {
 		t.Errorf("the same again changes %v", r.Changes)
 	}
 	s.write("etc/web.toml", web) // by a person, who adds a comment
-	if s.do(PutFarm("web", document(t, webDocument), Always)); s.text("etc/web.toml") != web {
+	if s.do(PutFarm("web", document(t, webDocument), always)); s.text("etc/web.toml") != web {
 		t.Errorf("equal keys replace the text by\n%s", s.text("etc/web.toml"))
 	}
-	s.do(PatchFarm("web", document(t, `{"backends": {"b1": {"weight": 3}}}`), Always))
+	s.do(PatchFarm("web", document(t, `{"backends": {"b1": {"weight": 3}}}`), always))
 	want := strings.Replace(web, "\"10.0.0.1\" # first\n", "\"10.0.0.1\" # first\nweight = 3\n", 1)
 	if s.text("etc/web.toml") != want {
 		t.Errorf("the patched text is\n%s", s.text("etc/web.toml"))
 	}
-	s.do(PutFarm("web", document(t, webDocument), Always))
+	s.do(PutFarm("web", document(t, webDocument), always))
 	if copies, _ := filepath.Glob(s.at("state/deleted/web.toml.*")); len(copies) != 1 {
 		t.Errorf("copies: %v", copies)
 	}
@@ -95,16 +95,16 @@ func TestRefusedWrites(t *testing.T) {
 		write live.Write
 		want  string
 	}{
-		{PatchFarm("none", nil, Always), "there is no such farm"},
-		{DeleteFarm("none", Always), "there is no such farm"},
-		{DeleteFarm("../etc/web", Always), "there is no such farm"},
-		{PutBackend("none", "b1", weight, Always), "there is no such farm"},
-		{PatchBackend("web", "b3", weight, Always), "there is no such backend"},
-		{DeleteBackend("web", "b3", Always), "there is no such backend"},
-		{PutFarm("masked", document(t, webDocument), Always), "is a link to /dev/null"},
-		{PatchFarm("torn", document(t, `{"mode": "dsr"}`), Always), "torn.toml is not TOML: "},
-		{PatchBackend("web", "b1", weight, Always), "x.toml overrides this key"},
-		{DeleteBackend("mail", "b1", Always), "x.toml has it as well"},
+		{PatchFarm("none", nil, always), "there is no such farm"},
+		{DeleteFarm("none", always), "there is no such farm"},
+		{DeleteFarm("../etc/web", always), "there is no such farm"},
+		{PutBackend("none", "b1", weight, always), "there is no such farm"},
+		{PatchBackend("web", "b3", weight, always), "there is no such backend"},
+		{DeleteBackend("web", "b3", always), "there is no such backend"},
+		{PutFarm("masked", document(t, webDocument), always), "is a link to /dev/null"},
+		{PatchFarm("torn", document(t, `{"mode": "dsr"}`), always), "torn.toml is not TOML: "},
+		{PatchBackend("web", "b1", weight, always), "x.toml overrides this key"},
+		{DeleteBackend("mail", "b1", always), "x.toml has it as well"},
 	} {
 		r := s.engine.Write(t.Context(), c.write)
 		if r.Err == nil || !strings.Contains(r.Err.Error(), c.want) {
@@ -112,7 +112,7 @@ func TestRefusedWrites(t *testing.T) {
 		}
 	}
 	s.engine.ReadOnly = []string{s.at("etc")}
-	if r := s.engine.Write(t.Context(), PatchFarm("web", nil, Always)); !errors.As(r.Err, new(Blocked)) {
+	if r := s.engine.Write(t.Context(), PatchFarm("web", nil, always)); !errors.As(r.Err, new(Blocked)) {
 		t.Errorf("in a read-only directory: %v", r.Err)
 	}
 	s.has(before...)
@@ -134,12 +134,12 @@ func TestPutWhatWasRead(t *testing.T) {
 		t.Fatalf("the farm is %v", whole)
 	}
 	whole["backends"].(map[string]any)["b2"].(map[string]any)["weight"] = int64(7)
-	s.do(PutFarm("web", whole, Always))
+	s.do(PutFarm("web", whole, always))
 	if text := s.text("etc/web.toml"); strings.Contains(text, "drain") || !strings.Contains(text, "weight = 7") {
 		t.Errorf("the file is\n%s", text)
 	}
 	b1, _ := lookup(read(), []string{"backends", "b1"}).(map[string]any)
-	s.do(PutBackend("web", "b1", edit.Document(b1), Always))
+	s.do(PutBackend("web", "b1", edit.Document(b1), always))
 	if text := s.text("etc/web.toml"); strings.Contains(text, "drain") {
 		t.Errorf("the file is\n%s", text)
 	}
@@ -160,18 +160,18 @@ func TestInheritedKeysAreNotWritten(t *testing.T) {
 		t.Fatalf("the farm is %v", whole)
 	}
 	whole["limits"].(map[string]any)["clients"] = int64(7)
-	s.do(PutFarm("web", whole, Always))
+	s.do(PutFarm("web", whole, always))
 	text := s.text("etc/web.toml")
 	if strings.Contains(text, "new-per-client") || strings.Contains(text, "strict-tcp") ||
 		!strings.Contains(text, "clients = 7") {
 		t.Errorf("the file is\n%s", text)
 	}
-	s.do(PatchFarm("web", document(t, `{"limits": {"clients": null}}`), Always))
-	s.do(PatchFarm("web", document(t, `{"state": "down"}`), Always))
+	s.do(PatchFarm("web", document(t, `{"limits": {"clients": null}}`), always))
+	s.do(PatchFarm("web", document(t, `{"state": "down"}`), always))
 	if text = s.text("etc/web.toml"); strings.Contains(text, "clients") || strings.Contains(text, "strict") {
 		t.Errorf("after a patch the file is\n%s", text)
 	}
-	s.do(PatchFarm("web", document(t, `{"limits": {"strict-tcp": true}}`), Always))
+	s.do(PatchFarm("web", document(t, `{"limits": {"strict-tcp": true}}`), always))
 	if text = s.text("etc/web.toml"); !strings.Contains(text, "strict-tcp = true") {
 		t.Errorf("after a patch of an inherited key the file is\n%s", text)
 	}
@@ -183,14 +183,14 @@ func TestInheritedKeysAreNotWritten(t *testing.T) {
 // A backend that is put has the keys of the document alone; the rest of the file keeps its bytes.
 func TestPutBackend(t *testing.T) {
 	s := newSite(t, map[string]string{"etc/web.toml": web})
-	s.do(PutBackend("web", "b2", document(t, `{"address": "10.0.0.9", "weight": 4}`), Always))
+	s.do(PutBackend("web", "b2", document(t, `{"address": "10.0.0.9", "weight": 4}`), always))
 	want := strings.Replace(web, `"10.0.0.2"`, "\"10.0.0.9\"\nweight = 4", 1)
 	if s.text("etc/web.toml") != want {
 		t.Errorf("the file is\n%s", s.text("etc/web.toml"))
 	}
-	s.do(PutBackend("web", "b2", document(t, `{"address": "10.0.0.2"}`), Always))
-	s.do(PutBackend("web", "b3", document(t, `{"address": "10.0.0.3"}`), Always))
-	if s.do(DeleteBackend("web", "b3", Always)); s.text("etc/web.toml") != web {
+	s.do(PutBackend("web", "b2", document(t, `{"address": "10.0.0.2"}`), always))
+	s.do(PutBackend("web", "b3", document(t, `{"address": "10.0.0.3"}`), always))
+	if s.do(DeleteBackend("web", "b3", always)); s.text("etc/web.toml") != web {
 		t.Errorf("back again, the file is\n%s", s.text("etc/web.toml"))
 	}
 }

@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
@@ -99,3 +100,6 @@ func (s *site) text(name string) string {
 	text, _ := os.ReadFile(s.at(name))
 	return string(text)
 }
+
+// always is the condition that every document fulfils.
+func always(json.RawMessage) error { return nil }

@@ -100,7 +100,7 @@ func TestCopiesAreLimited(t *testing.T) {
 		s.write(fmt.Sprintf("state/deleted/old.toml.20200101T%06d.000000000Z", n), "x")
 	}
 	s.do((&ListChange{Name: "bad", Whole: []byte("192.0.2.2\n")}).Write())
-	s.do(PutFarm("web", document(t, strings.Replace(webDocument, "0.1\"", "0.7\"", 1)), Always))
+	s.do(PutFarm("web", document(t, strings.Replace(webDocument, "0.1\"", "0.7\"", 1)), always))
 	left, _ := filepath.Glob(s.at("state/deleted/*"))
 	_, err := os.Stat(s.at("state/deleted/old.toml.20200101T000001.000000000Z"))
 	if len(left) != maxDeleted || err == nil {

@@ -26,9 +26,6 @@ import (
 // file and the drop-ins. The document is nil if the farm or backend does not exist, and "null" if the file is not TOML.
 type Condition func(now json.RawMessage) error
 
-// Always is the condition that every document fulfils.
-func Always(json.RawMessage) error { return nil }
-
 // A Blocked error says why files outside of the request stand in the way of a change.
 type Blocked struct{ Reason string }
 
