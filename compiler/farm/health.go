@@ -151,14 +151,11 @@ func (f *Farm) checkedPort(b *Backend) uint16 {
 
 // Checked reports whether farmc health checks a backend of the farm.
 func (f *Farm) Checked() bool {
-	return f.hasHealth() && slices.ContainsFunc(f.Backends, func(b Backend) bool { return f.checks(&b) })
+	return f.anyBackend(f.checks)
 }
 
 // Checks reports whether farmc health checks a backend.
 func (f *Farm) Checks(backend string) bool {
-	if !f.hasHealth() {
-		return false
-	}
 	b := backendNamed(f, backend)
 	return b != nil && f.checks(b)
 }

@@ -34,7 +34,7 @@ func validateHealth(t *toml.Table, f *Farm) {
 }
 
 func (f *Farm) hasHealth() bool {
-	return f.Health != nil || slices.ContainsFunc(f.Backends, func(b Backend) bool { return b.Health != nil })
+	return f.Health != nil || f.anyBackend(func(b *Backend) bool { return b.Health != nil })
 }
 
 // healthTypes are the types of all checks of a farm, with the farm's own.

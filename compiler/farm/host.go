@@ -66,18 +66,19 @@ func isNoLabel(label string) bool {
 func readBackendAddress(k *Key, t *toml.Table, b *Backend) {
 	words := t.Words(k.Name)
 	for _, w := range words {
+		if _, err := netip.ParseAddr(w.Text); err == nil {
+			continue
+		}
 		host, isHost := ParseHost(w.Text)
-		switch _, err := netip.ParseAddr(w.Text); {
-		case err == nil || !isHost:
-		case len(words) > 1:
+		switch {
+		case isHost && len(words) > 1:
 			t.Fault(w.Place, "a backend for each of them", "%s: the hostname %s stands beside other addresses",
 				k.Name, w.Text)
 			return
-		default:
+		case isHost:
 			b.Host = host
 			return
-		}
-		if !isHost && meansHost(w.Text) {
+		case meansHost(w.Text):
 			t.Fault(w.Place, hostRule, "%s: %q is neither an address nor a hostname", k.Name, w.Text)
 			return
 		}

@@ -185,5 +185,5 @@ func describeOwnPorts(b *Backend) string {
 
 // MovesPorts reports whether a backend gets connections on other ports by the key ports.
 func (f *Farm) MovesPorts() bool {
-	return slices.ContainsFunc(f.Backends, func(b Backend) bool { return len(b.Ports) > 0 })
+	return f.anyBackend(func(b *Backend) bool { return len(b.Ports) > 0 })
 }

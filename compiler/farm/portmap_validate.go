@@ -17,17 +17,17 @@ func validateMoves(t *toml.Table, f *Farm) {
 	}
 	listened := f.listenedPorts()
 	checkMoves(t, f.Ports, listened)
-	if len(f.Ports) > 0 && len(f.Backends) > 0 && !slices.ContainsFunc(f.Backends,
-		func(b Backend) bool { return b.inheritsPorts }) {
+	if len(f.Ports) > 0 && len(f.Backends) > 0 && !f.anyBackend(func(b *Backend) bool { return b.inheritsPorts }) {
 		t.Fault(t.At("ports"), "", "ports has no effect: each backend has a port, or ports of its own")
 	}
 	for i := range f.Backends {
 		b := &f.Backends[i]
-		in := t.Sub("backends").Sub(b.FileName())
-		if !b.inheritsPorts {
-			checkMoves(in, b.Ports, listened)
+		if len(b.Ports) == 0 || b.inheritsPorts {
+			continue
 		}
-		if b.Port != 0 && len(b.Ports) > 0 {
+		in := t.Sub("backends").Sub(b.FileName())
+		checkMoves(in, b.Ports, listened)
+		if b.Port != 0 {
 			in.FaultWithNote(in.At("ports"), diag.Note{Place: in.At("port"), Message: "the port"},
 				"backend %s: port and ports exclude each other", b.Name)
 		}
@@ -74,10 +74,14 @@ func portWords(p Ports) string {
 // warnOfJoinedPorts warns of a backend that gets the connections to several ports on one: it cannot tell the services
 // apart.
 func warnOfJoinedPorts(t *toml.Table, f *Farm, listened []Ports) {
+	onePort := len(listened) == 1 && listened[0].Single()
+	if onePort || f.Mode == Stateless { // there its replies are ambiguous
+		return
+	}
 	for i := range f.Backends {
 		b := &f.Backends[i]
 		from, to, joined := b.joinedPorts(listened)
-		if !joined || f.Mode == Stateless { // there its replies are ambiguous
+		if !joined {
 			continue
 		}
 		key := "ports"
