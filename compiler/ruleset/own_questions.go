@@ -46,7 +46,12 @@ func (l *linker) asksFrom(d frontend) bool {
 func (l *linker) ownQuestions(served []frontend) {
 	asks := map[netip.Addr]bool{}
 	for _, d := range served {
-		asks[d.Address] = asks[d.Address] || l.asksFrom(d)
+		if l.asksFrom(d) {
+			asks[d.Address] = true
+		}
+	}
+	if len(asks) == 0 {
+		return
 	}
 	served = slices.DeleteFunc(slices.Clone(served), func(d frontend) bool { return !asks[d.Address] })
 	questions := baseChain{name: "own-questions", section: ownSection, prefix: "own-"}
