@@ -28,7 +28,7 @@ func (s *service) movesInTwoSteps(family addr.Family) bool {
 	if !s.Tracked() || !s.MovesPorts() {
 		return false
 	}
-	return len(slots.Assign(farm.ShareWeights(s.Serving(family)))) > maxSharedSlots ||
+	return s.slotNumber(family) > maxSharedSlots ||
 		slices.ContainsFunc(s.frontends, func(d frontend) bool { return d.Family == family && !d.sharesPick() })
 }
 
