@@ -6,6 +6,7 @@ import (
 
 	"farmc/compiler/addr"
 	"farmc/compiler/farm"
+	"farmc/compiler/slots"
 )
 
 // A backend takes about 64,000 connections from each source address. From a range of addresses each connection gets
@@ -37,23 +38,16 @@ const maxBackendSlots = 4 * farm.MaxSources
 
 // sourceSlots gives the number of slots of each backend: a multiple of the sizes of all ranges, if it is not too large.
 func sourceSlots(backends []farm.Backend, family addr.Family) int {
-	slots := 1
+	number := 1
 	for _, b := range backends {
-		if n := len(b.Source[family].All()); slots%n != 0 {
-			slots = slots / greatestDivisor(slots, n) * n
+		if n := len(b.Source[family].All()); number%n != 0 {
+			number = number / slots.GreatestDivisor(number, n) * n
 		}
-		if slots > maxBackendSlots {
+		if number > maxBackendSlots {
 			return maxBackendSlots
 		}
 	}
-	return slots
-}
-
-func greatestDivisor(a, b int) int {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
+	return number
 }
 
 // sourcesByBackend gives the map of a farm from backends, or from slots of backends, to source addresses.

@@ -68,7 +68,7 @@ func slotCounts(weights []int) []int {
 func reduce(weights []int) []int {
 	divisor := 0
 	for _, w := range weights {
-		divisor = gcd(divisor, w)
+		divisor = GreatestDivisor(divisor, w)
 	}
 	reduced := make([]int, len(weights))
 	for i, w := range weights {
@@ -193,7 +193,8 @@ func (g *group) turn(sum int) {
 	g.index = g.members[g.next]
 }
 
-func gcd(a, b int) int {
+// GreatestDivisor gives the greatest common divisor of two numbers, one of which may be 0.
+func GreatestDivisor(a, b int) int {
 	for b != 0 {
 		a, b = b, a%b
 	}
