@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +44,19 @@ func (p Ports) Holds(port uint16) bool { return p.First <= port && port <= p.Las
 
 // overlaps reports whether two runs have a port in common.
 func (p Ports) overlaps(o Ports) bool { return p.First <= o.Last && o.First <= p.Last }
+
+// JoinedPorts gives the same ports in the fewest ranges, in order.
+func JoinedPorts(all []Ports) (out []Ports) {
+	slices.SortFunc(all, func(a, b Ports) int { return cmp.Compare(a.First, b.First) })
+	for _, p := range all {
+		if n := len(out); n > 0 && int(p.First) <= int(out[n-1].Last)+1 {
+			out[n-1].Last = max(out[n-1].Last, p.Last)
+		} else {
+			out = append(out, p)
+		}
+	}
+	return out
+}
 
 // of gives the port that a port of the farm is moved to; 0 if it is not moved.
 func (m PortMove) of(port uint16) uint16 {

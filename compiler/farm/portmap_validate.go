@@ -36,20 +36,12 @@ func validateMoves(t *toml.Table, f *Farm) {
 }
 
 // listenedPorts gives the ports of all entries of listen, in order and without overlaps.
-func (f *Farm) listenedPorts() (out []Ports) {
+func (f *Farm) listenedPorts() []Ports {
 	var all []Ports
 	for _, l := range f.Listen {
 		all = append(all, l.Ports...)
 	}
-	slices.SortFunc(all, func(a, b Ports) int { return int(a.First) - int(b.First) })
-	for _, p := range all {
-		if n := len(out); n > 0 && int(p.First) <= int(out[n-1].Last)+1 {
-			out[n-1].Last = max(out[n-1].Last, p.Last)
-			continue
-		}
-		out = append(out, p)
-	}
-	return out
+	return JoinedPorts(all)
 }
 
 // checkMoves finds moved ports on which the farm does not listen.

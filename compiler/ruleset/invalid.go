@@ -1,7 +1,6 @@
 package ruleset
 
 import (
-	"cmp"
 	"encoding/binary"
 	"net/netip"
 	"slices"
@@ -89,7 +88,7 @@ func (l *linker) invalidOfBackends(maps *[]*dispatchMap, prefix string, frontend
 		}
 	}
 	for _, r := range ranged {
-		v := l.invalidPorts(joinedPorts(ranges[r.Address]))
+		v := l.invalidPorts(farm.JoinedPorts(ranges[r.Address]))
 		l.addElement(maps, at, r.fromTCP(farm.WholeAddress), r.invalidElement(farm.WholeAddress, v))
 	}
 }
@@ -188,17 +187,4 @@ func (l *linker) invalidPorts(ports []farm.Ports) verdict {
 		words[i] = p.String()
 	}
 	return l.invalidChain("invalid-ports/"+shortened(words, maxPartName), invalidChain{Ports: ports})
-}
-
-// joinedPorts gives the same ports in the fewest ranges, in order.
-func joinedPorts(all []farm.Ports) (out []farm.Ports) {
-	slices.SortFunc(all, func(a, b farm.Ports) int { return cmp.Compare(a.First, b.First) })
-	for _, p := range all {
-		if n := len(out); n > 0 && int(p.First) <= int(out[n-1].Last)+1 {
-			out[n-1].Last = max(out[n-1].Last, p.Last)
-		} else {
-			out = append(out, p)
-		}
-	}
-	return out
 }
