@@ -105,7 +105,7 @@ var persistenceKeys = []key[*Farm]{
 	{Key{Name: "prefix", Least: 1, Most: 128, Absent: "whole addresses", Example: "[24, 64]"},
 		value[*Farm]{kind: NumbersType, read: readPrefixes, describe: describePrefixes}.named("persistence.prefix")},
 	{Key{Name: "group", Absent: "none", Modes: tracked, Example: `"shop"`},
-		own(TextType, readGroup, (*Farm).persistenceGroup).named("persistence.group")},
+		own(TextType, readGroup, (*Farm).PersistenceGroup).named("persistence.group")},
 	{Key{Name: "static", Absent: "none", Example: `{ "198.51.100.7" = "b1" }`},
 		own(SessionsType, readSessions, (*Farm).sessions).named("persistence.static")},
 }

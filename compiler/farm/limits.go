@@ -77,13 +77,8 @@ var Reasons = []Reason{Banned, StrictTCP, ResetsPerClient, NewPerClient, New, Co
 const DefaultClients = 65535
 
 func readLimits(t *toml.Table, f *Farm) {
-	in := t.Sub("limits")
-	if in == nil {
-		return
-	}
-	readKeys(in, limitKeys, f)
-	for _, key := range in.Keys() {
-		f.places["limits."+key] = in.At(key)
+	if in := t.Sub("limits"); in != nil {
+		f.readTable(in, limitKeys)
 	}
 }
 

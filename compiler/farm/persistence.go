@@ -42,10 +42,7 @@ var fullPrefix = [...]int{addr.IP4: 32, addr.IP6: 128}
 func readPersistence(t *toml.Table, f *Farm) {
 	if in := t.Sub("persistence"); in != nil {
 		f.Persistence = &Persistence{Timeout: defaultTimeout, Prefix: fullPrefix}
-		readKeys(in, persistenceKeys, f)
-		for _, key := range in.Keys() {
-			f.places["persistence."+key] = in.At(key)
-		}
+		f.readTable(in, persistenceKeys)
 	}
 }
 
@@ -61,7 +58,8 @@ func readGroup(t *toml.Table, f *Farm) {
 	}
 }
 
-func (f *Farm) persistenceGroup() string {
+// PersistenceGroup is the name of the farm's persistence group; "" if it has none.
+func (f *Farm) PersistenceGroup() string {
 	if f.Persistence == nil {
 		return ""
 	}

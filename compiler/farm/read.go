@@ -84,6 +84,14 @@ func readFarm(t *toml.Table, files farmFiles, lists map[string]*AddressList, ans
 	return f
 }
 
+// readTable reads a table of the farm, and keeps the places of its keys.
+func (f *Farm) readTable(in *toml.Table, keys []key[*Farm]) {
+	readKeys(in, keys, f)
+	for _, key := range in.Keys() {
+		f.places[in.Name+"."+key] = in.At(key)
+	}
+}
+
 func readLocalClients(k *Key, t *toml.Table, f *Farm) {
 	f.LocalClients = t.Flag(k.Name, true) && f.Tracked()
 }

@@ -23,13 +23,8 @@ const DefaultHalfClosed = time.Hour
 const maxIdle = 24 * 24 * time.Hour
 
 func readTimeouts(t *toml.Table, f *Farm) {
-	in := t.Sub("timeouts")
-	if in == nil {
-		return
-	}
-	readKeys(in, timeoutKeys, f)
-	for _, key := range in.Keys() {
-		f.places["timeouts."+key] = in.At(key)
+	if in := t.Sub("timeouts"); in != nil {
+		f.readTable(in, timeoutKeys)
 	}
 }
 

@@ -51,7 +51,7 @@ func (s *service) addressIDs(family addr.Family) map[string]netip.Addr {
 // has (RFC 1122). The ID of IPv6 is the same within 100::/64 (RFC 6666), or the backend's own address if it has none of
 // IPv4.
 func (s *service) countableIDs(family addr.Family) map[string]netip.Addr {
-	if s.group() != "" {
+	if s.PersistenceGroup() != "" {
 		return s.nameIDs(family)
 	}
 	owners := map[netip.Addr]int{}

@@ -14,14 +14,6 @@ import (
 // Farms of a persistence group share the table of their clients. The IDs in it follow from the names of backends alone,
 // so one name is one ID in all farms of the group.
 
-// group is the name of the farm's persistence group; "" if it has none.
-func (s *service) group() string {
-	if s.Persistence == nil {
-		return ""
-	}
-	return s.Persistence.Group
-}
-
 // nameNumber is the last three bytes of the ID of a name.
 func nameNumber(backend string) uint32 { return uint32(slots.Hash64(backend)) % (1 << 24) }
 
@@ -42,7 +34,7 @@ func (s *service) nameIDs(family addr.Family) map[string]netip.Addr {
 func checkGroups(services []*service, faults *diag.Diagnostics) {
 	groups := map[string]*persistenceGroup{}
 	for _, s := range services {
-		name := s.group()
+		name := s.PersistenceGroup()
 		if name == "" || s.Down {
 			continue
 		}

@@ -52,7 +52,7 @@ func (l *linker) sticky(d frontend, a *slotAssignment, target string) *stickyLoo
 
 // clientTable is the name of the table of the frontend's clients.
 func (s *service) clientTable(d frontend) string {
-	if group := s.group(); group != "" {
+	if group := s.PersistenceGroup(); group != "" {
 		return "group/" + group + "/clients-" + d.Family.Suffix()
 	}
 	if s.Mode == farm.Stateless && slices.Contains(s.Persistence.On, farm.DestinationAddress) {
