@@ -48,9 +48,5 @@ func whyNot(m Mode, modes []Mode) string {
 		slices.Contains(modes, DNAT) {
 		return fmt.Sprintf("it needs connection tracking, and %s has none", m)
 	}
-	var names []string
-	for _, m := range modes {
-		names = append(names, string(m))
-	}
-	return "it works in mode " + strings.Join(names, ", ")
+	return "it works in mode " + strings.Join(texts(modes), ", ")
 }

@@ -121,10 +121,20 @@ func appendText(out []byte, text string) []byte {
 	return append(append(append(out, '"'), text...), '"')
 }
 
-func hashWords(on []HashKey) []string {
-	out := make([]string, len(on))
-	for i, k := range on {
-		out[i] = string(k)
+// listed writes the items of a list as a description has them.
+func listed[T fmt.Stringer](items []T) string {
+	words := make([]string, len(items))
+	for i, item := range items {
+		words[i] = item.String()
+	}
+	return strings.Join(words, ", ")
+}
+
+// texts gives words of a type as they are.
+func texts[S ~string](of []S) []string {
+	out := make([]string, len(of))
+	for i, word := range of {
+		out[i] = string(word)
 	}
 	return out
 }

@@ -3,7 +3,6 @@ package farm
 import (
 	"net/netip"
 	"slices"
-	"strings"
 
 	"farmc/compiler/addr"
 	"farmc/compiler/diag"
@@ -39,13 +38,7 @@ func readHairpin(t *toml.Table, f *Farm) {
 	}
 }
 
-func (f *Farm) hairpins() string {
-	words := make([]string, len(f.Hairpin))
-	for i, p := range f.Hairpin {
-		words[i] = p.String()
-	}
-	return strings.Join(words, ", ")
-}
+func (f *Farm) hairpins() string { return listed(f.Hairpin) }
 
 // HairpinOf gives the networks of a family.
 func (f *Farm) HairpinOf(family addr.Family) []netip.Prefix {

@@ -103,13 +103,7 @@ const (
 // maxAgree is the number of checkers that can have a word about a backend.
 const maxAgree = 16
 
-func healthTypes() []string {
-	out := make([]string, len(checking))
-	for i, t := range checking {
-		out[i] = string(t)
-	}
-	return append(out, string(HealthNone))
-}
+func healthTypes() []string { return append(texts(checking), string(HealthNone)) }
 
 // ofFarm gives keys of the [health] of a farm. They are described as "health.type" and so on.
 func ofFarm(keys []key[*Health]) []key[*Farm] {

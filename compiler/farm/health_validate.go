@@ -63,15 +63,8 @@ func refuseType(in *toml.Table, k *Key, named HealthType, types []HealthType) {
 	if k.Types == nil || !in.Has(k.Name) || slices.ContainsFunc(types, fits) {
 		return
 	}
-	in.Fault(in.At(k.Name), "it works with type "+typeWords(k.Types), "%s has no effect with type %s", k.Name, named)
-}
-
-func typeWords(types []HealthType) string {
-	words := make([]string, len(types))
-	for i, t := range types {
-		words[i] = string(t)
-	}
-	return strings.Join(words, ", ")
+	in.Fault(in.At(k.Name), "it works with type "+strings.Join(texts(k.Types), ", "),
+		"%s has no effect with type %s", k.Name, named)
 }
 
 // neededKeys are the keys that a type needs.

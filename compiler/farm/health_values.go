@@ -303,11 +303,7 @@ func parseStatus(text string) (s Status, ok bool) {
 }
 
 func describeStatus(k *Key, h *Health) string {
-	words := make([]string, len(h.Status))
-	for i, s := range h.Status {
-		words[i] = s.String()
-	}
-	if text := strings.Join(words, ", "); text != k.Default {
+	if text := listed(h.Status); text != k.Default {
 		return text
 	}
 	return ""

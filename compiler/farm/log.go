@@ -82,7 +82,7 @@ func (e LogEvent) detail() string {
 
 // String gives occasions, rate and prefix in words.
 func (l Log) String() string {
-	text := strings.Join(occasionWords(l.On), ", ") + " at " + l.Rate.String()
+	text := strings.Join(texts(l.On), ", ") + " at " + l.Rate.String()
 	if l.Prefix != "" {
 		text += fmt.Sprintf(" as %q", l.Prefix)
 	}
@@ -116,7 +116,7 @@ func readOccasions(t *toml.Table, f *Farm) {
 	for _, w := range t.Words("on") {
 		switch on := Occasion(w.Text); {
 		case !slices.Contains(Occasions, on):
-			t.Fault(w.Place, diag.Suggest(w.Text, occasionWords(Occasions)), "on: %q is nothing that can be logged",
+			t.Fault(w.Place, diag.Suggest(w.Text, texts(Occasions)), "on: %q is nothing that can be logged",
 				w.Text)
 		case slices.Contains(l.On, on):
 			t.Fault(w.Place, "", "on: %s stands here twice", on)
@@ -134,14 +134,6 @@ func readLogRate(t *toml.Table, f *Farm) {
 	if t.Has("rate") {
 		f.Log.Rate = t.Rate("rate")
 	}
-}
-
-func occasionWords(all []Occasion) []string {
-	out := make([]string, len(all))
-	for i, on := range all {
-		out[i] = string(on)
-	}
-	return out
 }
 
 // unseen gives the reason why an occasion can't be logged in the farm; "" if it can.
@@ -185,7 +177,7 @@ func readPrefix(t *toml.Table, f *Farm) {
 		case unknown >= 0:
 			t.Fault(t.At("prefix"), "without a prefix each line tells all that is known",
 				"prefix: %s is known on %s, and not on %s",
-				p, strings.Join(occasionWords(known), " and "), on[unknown])
+				p, strings.Join(texts(known), " and "), on[unknown])
 		}
 	}
 	refused := func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune("\"\\`$", r) }

@@ -83,13 +83,7 @@ func readMarkedAddresses(t *toml.Table, key string) (out Addresses) {
 	return out
 }
 
-func (f *Farm) markedSources() string {
-	words := make([]string, len(f.MarkedSources))
-	for i, s := range f.MarkedSources {
-		words[i] = s.String()
-	}
-	return strings.Join(words, ", ")
-}
+func (f *Farm) markedSources() string { return listed(f.MarkedSources) }
 
 // MarkedSourceConflicts reports marks that two farms give different addresses. Connections carry no sign of the farm
 // that a program belongs to.

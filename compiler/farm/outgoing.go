@@ -72,13 +72,7 @@ func parseOutgoing(text string) (Outgoing, error) {
 	return Outgoing{Protocol(protocol), port}, err
 }
 
-func (f *Farm) outgoings() string {
-	words := make([]string, len(f.Outgoing))
-	for i, o := range f.Outgoing {
-		words[i] = o.String()
-	}
-	return strings.Join(words, ", ")
-}
+func (f *Farm) outgoings() string { return listed(f.Outgoing) }
 
 // ServiceAddress gives the address of the family that the farm listens on; ok is false if there are several, or none.
 func (f *Farm) ServiceAddress(family addr.Family) (a netip.Addr, ok bool) {

@@ -82,7 +82,7 @@ func (f *Farm) persistsOn() string {
 	if f.Persistence == nil {
 		return ""
 	}
-	return "on " + strings.Join(hashWords(f.Persistence.On), ", ")
+	return "on " + strings.Join(texts(f.Persistence.On), ", ")
 }
 
 func readPersistenceTimeout(t *toml.Table, f *Farm) {
@@ -169,7 +169,7 @@ func readSession(t *toml.Table, e toml.Entry, asked []HashKey) (Session, bool) {
 	}
 	if len(words) != len(asked) {
 		t.Fault(e.Key.Place, `parts are separated by " . ", as in "198.51.100.7 . 5060"`, "static: %q needs %s: %s",
-			e.Key.Text, partCount(asked), strings.Join(hashWords(asked), " . "))
+			e.Key.Text, partCount(asked), strings.Join(texts(asked), " . "))
 		return s, false
 	}
 	on := inOrder(asked)

@@ -23,13 +23,10 @@ type PortMove struct {
 type PortMap []PortMove
 
 // String writes the moves as "80=8080, 443=8443".
-func (m PortMap) String() string {
-	words := make([]string, len(m))
-	for i, move := range m {
-		words[i] = move.From.String() + "=" + move.To.String()
-	}
-	return strings.Join(words, ", ")
-}
+func (m PortMap) String() string { return listed(m) }
+
+// String writes the move as a word of PortMap.
+func (m PortMove) String() string { return m.From.String() + "=" + m.To.String() }
 
 // Equal reports whether both maps move the same ports to the same ports.
 func (m PortMap) Equal(o PortMap) bool {

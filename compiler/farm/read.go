@@ -181,7 +181,7 @@ func (f *Farm) hashesOn() string {
 	if f.Scheduler != Hash && f.Scheduler != Maglev {
 		return ""
 	}
-	return strings.Join(hashWords(f.HashOn), ", ")
+	return strings.Join(texts(f.HashOn), ", ")
 }
 
 // inOrder gives keys in the order of HashKeys.
@@ -210,10 +210,7 @@ func readHashKeys(t *toml.Table, key string) []HashKey {
 }
 
 func suggestKey(word string) string {
-	var names []string
-	for _, k := range HashKeys {
-		names = append(names, string(k))
-	}
+	names := texts(HashKeys)
 	if n := diag.Nearest(word, names); n != "" {
 		return fmt.Sprintf("did you mean %q?", n)
 	}

@@ -223,7 +223,7 @@ func validateHelper(t *toml.Table, f *Farm) {
 			func(p Protocol) bool { return slices.Contains(l.Protocols, p) }) {
 			t.FaultWithNote(t.At("helper"), diag.Note{Place: l.Place, Message: "here"},
 				"helper: %s reads %s, which the farm does not listen on everywhere", f.Helper,
-				protocolWords(helperProtocols[f.Helper]))
+				strings.Join(texts(helperProtocols[f.Helper]), " and "))
 		}
 	}
 	for _, l := range f.Listen {
@@ -236,14 +236,6 @@ func validateHelper(t *toml.Table, f *Farm) {
 	if f.Helper != "" && f.LocalClients {
 		t.Fault(t.At("helper"), "", "helper: can't be had with local-clients")
 	}
-}
-
-func protocolWords(protocols []Protocol) string {
-	words := make([]string, len(protocols))
-	for i, p := range protocols {
-		words[i] = string(p)
-	}
-	return strings.Join(words, " and ")
 }
 
 func localClientsHaveNoMAC(t *toml.Table, f *Farm) {
