@@ -83,7 +83,7 @@ func readBackendAddress(k *Key, t *toml.Table, b *Backend) {
 			return
 		}
 	}
-	b.Address = parseAddresses(t, k.Name, words)
+	b.Address = parseAddresses(t, words, k.Name, addressHint)
 }
 
 // meansHost reports whether a word that is neither has letters that no address has.

@@ -50,7 +50,7 @@ func readMarkedSources(t *toml.Table, f *Farm) {
 }
 
 func (f *Farm) addMarkedSource(t *toml.Table, key string) {
-	s := MarkedSource{Address: readMarkedAddresses(t, key), place: t.At(key)}
+	s := MarkedSource{Address: parseAddresses(t, t.Words(key), "sources", markedSourcesHint), place: t.At(key)}
 	n, err := strconv.ParseUint(key, 0, 32)
 	s.Mark = uint32(n)
 	other := slices.IndexFunc(f.MarkedSources, func(o MarkedSource) bool { return o.Mark == s.Mark })
@@ -63,24 +63,6 @@ func (f *Farm) addMarkedSource(t *toml.Table, key string) {
 	default:
 		f.MarkedSources = append(f.MarkedSources, s)
 	}
-}
-
-// readMarkedAddresses reads the addresses of a mark, at most one of each family.
-func readMarkedAddresses(t *toml.Table, key string) (out Addresses) {
-	for _, w := range t.Words(key) {
-		a, err := addr.ParseAddress(w.Text)
-		switch {
-		case err != nil:
-			t.Fault(w.Place, markedSourcesHint, "sources: %v", err)
-		case !reachable(a):
-			t.Fault(w.Place, "", "sources: %s is not an address that packets can be sent to from here", a)
-		case out.Has(addr.FamilyOf(a)):
-			t.Fault(w.Place, "at most one of each family", "sources: a second %s address", addr.FamilyOf(a))
-		default:
-			out[addr.FamilyOf(a)] = a
-		}
-	}
-	return out
 }
 
 func (f *Farm) markedSources() string { return listed(f.MarkedSources) }

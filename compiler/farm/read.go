@@ -218,15 +218,18 @@ func suggestKey(word string) string {
 }
 
 // readAddresses reads one address, or one of each family.
-func readAddresses(t *toml.Table, key string) Addresses { return parseAddresses(t, key, t.Words(key)) }
+func readAddresses(t *toml.Table, key string) Addresses {
+	return parseAddresses(t, t.Words(key), key, addressHint)
+}
 
-func parseAddresses(t *toml.Table, key string, words []toml.Word) Addresses {
-	var out Addresses
+const addressHint = `an address without a port: "192.0.2.1" or "2001:db8::1"`
+
+func parseAddresses(t *toml.Table, words []toml.Word, key, hint string) (out Addresses) {
 	for _, w := range words {
 		a, err := addr.ParseAddress(w.Text)
 		switch {
 		case err != nil:
-			t.Fault(w.Place, `an address without a port: "192.0.2.1" or "2001:db8::1"`, "%s: %v", key, err)
+			t.Fault(w.Place, hint, "%s: %v", key, err)
 		case !reachable(a):
 			t.Fault(w.Place, "", "%s: %s is not an address that packets can be sent to from here", key, a)
 		case out.Has(addr.FamilyOf(a)):

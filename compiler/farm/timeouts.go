@@ -41,12 +41,7 @@ func idle(at func(*Farm) *time.Duration) value[*Farm] {
 			}
 			*at(f) = d
 		},
-		describe: func(k *Key, f *Farm) string {
-			if text := toml.FormatDuration(*at(f)); text != k.Default {
-				return text
-			}
-			return ""
-		},
+		describe: duration(0, maxIdle, at).describe,
 	}
 }
 
