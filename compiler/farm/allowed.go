@@ -37,7 +37,7 @@ func checkAllowed(t *toml.Table, f *Farm) {
 func checkModes[T any](t *toml.Table, mode Mode, keys []key[T]) {
 	for i := range keys {
 		k := &keys[i].Key
-		if t != nil && k.Modes != nil && t.Has(k.Name) && !slices.Contains(k.Modes, mode) {
+		if t != nil && k.Modes != nil && t.Has(k.Name) && !k.worksIn(mode) {
 			t.Fault(t.At(k.Name), whyNot(mode, k.Modes), "%s has no effect in mode %s", k.Name, mode)
 		}
 	}

@@ -117,7 +117,7 @@ func (d *defaults) withoutEffect(mode Mode) (out diag.Diagnostics) {
 		}
 		for i := range table.keys {
 			k := &table.keys[i].Key
-			if in != nil && in.Has(k.Name) && k.Modes != nil && !slices.Contains(k.Modes, mode) {
+			if in != nil && in.Has(k.Name) && !k.worksIn(mode) {
 				out = append(out, diag.Diagnostic{Place: in.At(k.Name),
 					Message: k.Name + " has no effect in mode " + string(mode)})
 			}

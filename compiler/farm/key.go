@@ -25,6 +25,9 @@ type Key struct {
 	Example     string       // a value in TOML, other than the default
 }
 
+// worksIn reports whether the key has an effect in the mode.
+func (k *Key) worksIn(mode Mode) bool { return k.Modes == nil || slices.Contains(k.Modes, mode) }
+
 // A Type is the type of a key's value.
 type Type string
 

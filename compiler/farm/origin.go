@@ -57,7 +57,7 @@ func (r *Reading) BuiltIn() map[string]map[string]any {
 func (f *Farm) uses(k *Key) bool {
 	limits := f.Limits
 	switch {
-	case k.Modes != nil && !slices.Contains(k.Modes, f.Mode):
+	case !k.worksIn(f.Mode):
 		return false
 	case k.Table == "health" && k.Types != nil:
 		return f.Health != nil && slices.Contains(k.Types, f.Health.Type)
