@@ -174,7 +174,7 @@ func readURLPath(text string) (fault, hint string) {
 var namePattern = regexp.MustCompile(`^(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*` +
 	`[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?$`)
 
-// longestName is the length of a name in the DNS.
+// longestDNSName is the length of a name in the DNS.
 const longestDNSName = 253
 
 func isDNSName(text string) bool { return len(text) <= longestDNSName && namePattern.MatchString(text) }

@@ -42,12 +42,12 @@ const (
 // hostRule is the rule for hostnames.
 const hostRule = "a hostname is labels of letters, digits and '-', joined by dots, 253 characters at most"
 
-// ParseHost reads a hostname as RFC 1123 has it, and gives it in lower case, without a dot at its end. A word that
+// parseHost reads a hostname as RFC 1123 has it, and gives it in lower case, without a dot at its end. A word that
 // looks like a misspelt IPv4 address is none.
-func ParseHost(word string) (string, bool) {
+func parseHost(word string) (string, bool) {
 	name := strings.ToLower(strings.TrimSuffix(word, "."))
 	labels := strings.Split(name, ".")
-	if len(name) > 253 || slices.ContainsFunc(labels, isNoLabel) ||
+	if len(name) > longestDNSName || slices.ContainsFunc(labels, isNoLabel) ||
 		!strings.ContainsFunc(labels[len(labels)-1], isLetter) {
 		return "", false
 	}
@@ -69,7 +69,7 @@ func readBackendAddress(k *Key, t *toml.Table, b *Backend) {
 		if _, err := netip.ParseAddr(w.Text); err == nil {
 			continue
 		}
-		host, isHost := ParseHost(w.Text)
+		host, isHost := parseHost(w.Text)
 		switch {
 		case isHost && len(words) > 1:
 			t.Fault(w.Place, "a backend for each of them", "%s: the hostname %s stands beside other addresses",
@@ -144,14 +144,14 @@ func (e *expansion) addHost(t *toml.Table, b Backend) {
 
 // at gives the backend for one address of its hostname. Its name can not be that of a backend in a file.
 func (b Backend) at(a netip.Addr) Backend {
-	b.Key, b.Name = b.Name, AddressName(b.Name, a)
+	b.Key, b.Name = b.Name, addressName(b.Name, a)
 	b.Address = Addresses{}
 	b.Address[addr.FamilyOf(a)] = a
 	return b
 }
 
-// AddressName gives the name of the backend for one address of a backend that has a hostname, such as app@10.0.0.11.
-func AddressName(backend string, a netip.Addr) string { return backend + "@" + a.String() }
+// addressName gives the name of the backend for one address of a backend that has a hostname, such as app@10.0.0.11.
+func addressName(backend string, a netip.Addr) string { return backend + "@" + a.String() }
 
 // unfit gives the reason why an address of an answer can't be a backend, or "".
 func (e *expansion) unfit(b Backend, a netip.Addr) string {
@@ -216,11 +216,6 @@ func (f *Farm) Named(name string) (out []*Backend) {
 	return out
 }
 
-// HasBackend reports whether the files have a backend of the name, or its hostname has that address.
-func (f *Farm) HasBackend(name string) bool {
-	return len(f.Named(name)) > 0 || f.HostOf(name) != nil
-}
-
 // HostOf gives the hostname of a backend of the files, or nil.
 func (f *Farm) HostOf(name string) *Host {
 	i := slices.IndexFunc(f.Hosts, func(h Host) bool { return h.Backend == name })
@@ -247,7 +242,7 @@ func readAnswers(d Dir, faults *diag.Diagnostics) Answers {
 	}
 	out := Answers{}
 	for host, words := range texts {
-		if name, ok := ParseHost(host); ok && name == host {
+		if name, ok := parseHost(host); ok && name == host {
 			out[host] = parseAnswer(words)
 		}
 	}

@@ -96,7 +96,7 @@ const defaultBurst = 5
 
 // readLimit reads { rate = "10/second", burst = 20 }, or "10/second" alone.
 func readLimit(in *toml.Table, key string) Limit {
-	if in.HasTable(key) {
+	if in.Table(key) != nil {
 		return readRateAndBurst(in.Sub(key))
 	}
 	if rate := in.Rate(key); rate.Count > 0 {

@@ -107,8 +107,8 @@ const portMapRule = `ports = { 80 = 8080, "50000-50099" = "60000-60099" }`
 // readPortMap reads a table from ports that clients connect to, to ports of backends.
 func readPortMap(t *toml.Table, key string) PortMap {
 	entries := t.Scalars(key)
-	if v, _ := t.Raw(key); isEmptyTable(v.Data) {
-		t.Fault(v.Place, portMapRule, "%s needs at least one port", key)
+	if in := t.Table(key); in != nil && len(in.Keys()) == 0 {
+		t.Fault(t.At(key), portMapRule, "%s needs at least one port", key)
 	}
 	var out PortMap
 	for _, e := range entries {
@@ -124,11 +124,6 @@ func readPortMap(t *toml.Table, key string) PortMap {
 		}
 	}
 	return out
-}
-
-func isEmptyTable(data any) bool {
-	t, ok := data.(*toml.Table)
-	return ok && len(t.Keys()) == 0
 }
 
 func readPortMove(t *toml.Table, key string, e toml.Entry) (PortMove, bool) {

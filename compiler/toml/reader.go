@@ -173,12 +173,6 @@ func (t *Table) list(key string) []item {
 	return items
 }
 
-// HasTable reports whether the key has a table.
-func (t *Table) HasTable(key string) bool {
-	_, ok := t.values.get(key).Data.(*Table)
-	return ok
-}
-
 // Sub reads a table, nil if there is none.
 func (t *Table) Sub(key string) *Table {
 	return t.subTable(key, func() string { return "[" + t.path(key) + "]" })

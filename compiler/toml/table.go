@@ -194,7 +194,7 @@ func (t *Table) Gives(key string) bool { return t.values.has(key) }
 
 // Tables gives the tables below a key by name, and does not count as reading them. Values of other types are left out.
 func (t *Table) Tables(key string) map[string]*Table {
-	holder, _ := t.values.get(key).Data.(*Table)
+	holder := t.Table(key)
 	if holder == nil {
 		return nil
 	}
