@@ -1,11 +1,13 @@
 package compiler_test
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"farmc/compiler"
 	"farmc/compiler/farm"
@@ -171,5 +173,19 @@ func TestServedPorts(t *testing.T) {
 	other := sourceMachine{ports: []uint16{53}}.compile(t, map[string]string{"web": "mode = 'dnat'\n" + sourceFarm})
 	if text := string(other.Text); strings.Contains(text, "sport <") || other.ServedPorts != nil {
 		t.Errorf("mode dnat replaces source ports:\n%s", text)
+	}
+}
+
+// TestManySourceRanges: the time of a compile grows with the number of source addresses, and not with its square.
+func TestManySourceRanges(t *testing.T) {
+	text := []byte("listen = '192.0.2.1:80'\n")
+	for b := range 800 {
+		text = fmt.Appendf(text, "[backends.b%d]\naddress = '10.0.%d.%d'\n", b, b>>8, b&255)
+		text = fmt.Appendf(text, "source-address = '10.1.%[1]d.0-10.1.%[1]d.255'\n", b&255)
+	}
+	begin := time.Now()
+	compilertest.Compiled(t, farm.Dir{FS: fstest.MapFS{"web.toml": {Data: text}}})
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("800 backends with 256 source addresses took %v", took)
 	}
 }

@@ -49,6 +49,7 @@ type elementList struct {
 	pieces   []*piece
 	single   []element
 	networks addressLines
+	once     map[string]bool // the keys that addOnce has added
 }
 
 // addressLines are the first addresses of networks. A list has hundreds of thousands of them, so they are kept as
@@ -59,6 +60,17 @@ type addressLines struct {
 }
 
 func (l *elementList) add(e ...element) { l.single = append(l.single, e...) }
+
+// addOnce adds an element unless it has added one with the same key.
+func (l *elementList) addOnce(e element) {
+	if l.once == nil {
+		l.once = map[string]bool{}
+	}
+	if !l.once[e.key] {
+		l.once[e.key] = true
+		l.add(e)
+	}
+}
 
 // size is the number of elements.
 func (l *elementList) size() int {

@@ -26,7 +26,6 @@ type forgedChain struct {
 type datagramLoops struct {
 	*object
 	Family addr.Family
-	known  map[string]bool
 }
 
 // A forgedFirst stands before a chain that picks a backend.
@@ -69,10 +68,7 @@ func (l *linker) addLoops(c *forgedChain, d frontend) {
 	set := l.datagramLoops(c, d)
 	for _, r := range d.Replies() {
 		key := fmt.Sprintf("%s . %d . %s . %d", d.Address, d.Ports.First, r.Address, r.Ports.First)
-		if !set.known[key] {
-			set.known[key] = true
-			set.elements.add(d.farm.backendElement(*r.Backend, key, ""))
-		}
+		set.elements.addOnce(d.farm.backendElement(*r.Backend, key, ""))
 	}
 }
 
@@ -80,7 +76,7 @@ func (l *linker) addLoops(c *forgedChain, d frontend) {
 func (l *linker) datagramLoops(c *forgedChain, d frontend) *datagramLoops {
 	o := newSet(c.place.prefix+"loops-"+d.Family.Suffix(), c.place.section, "datagram-loops").at(c.place.table)
 	return obtain(&l.rules, o, func() *datagramLoops {
-		set := &datagramLoops{o, d.Family, map[string]bool{}}
+		set := &datagramLoops{o, d.Family}
 		c.Loops = append(c.Loops, set)
 		return set
 	})

@@ -27,10 +27,7 @@ func (l *linker) markedSources(farms []*farm.Farm) {
 		for _, s := range f.MarkedSources {
 			for _, a := range s.Address.All() {
 				to, key := l.markedSourceMap(addr.FamilyOf(a)), fmt.Sprintf("%#x", s.Mark)
-				if !to.known[key] {
-					to.known[key] = true
-					to.elements.add(element{key: key, value: a.String(), origin: f.Origin("sources")})
-				}
+				to.elements.addOnce(element{key: key, value: a.String(), origin: f.Origin("sources")})
 			}
 		}
 	}
@@ -40,7 +37,7 @@ func (l *linker) markedSourceMap(family addr.Family) *outgoingMap {
 	rules := l.outgoingRules()
 	m := newMap("marked-sources-"+family.Suffix(), sourceNATSection, "marked-sources")
 	return obtain(&l.rules, m, func() *outgoingMap {
-		rules.Marks = append(rules.Marks, &outgoingMap{m, family, map[string]bool{}})
+		rules.Marks = append(rules.Marks, &outgoingMap{m, family})
 		return rules.Marks[len(rules.Marks)-1]
 	})
 }

@@ -23,7 +23,6 @@ type outgoingRules struct {
 type outgoingMap struct {
 	*object
 	Family addr.Family
-	known  map[string]bool
 }
 
 // outgoing adds the backends of farms to the maps, whatever their state: a backend that drains still sends mail.
@@ -62,11 +61,10 @@ func (l *linker) addOutgoing(rules *outgoingRules, d frontend, b farm.Backend, o
 		m.template = "outgoing-sources-by-port"
 	}
 	to := obtain(&l.rules, m, func() *outgoingMap {
-		*maps = append(*maps, &outgoingMap{m, d.Family, map[string]bool{}})
+		*maps = append(*maps, &outgoingMap{m, d.Family})
 		return (*maps)[len(*maps)-1]
 	})
-	if service, ok := d.farm.ServiceAddress(d.Family); ok && !to.known[key] {
-		to.known[key] = true
-		to.elements.add(d.farm.backendElement(b, key, service.String()))
+	if service, ok := d.farm.ServiceAddress(d.Family); ok {
+		to.elements.addOnce(d.farm.backendElement(b, key, service.String()))
 	}
 }

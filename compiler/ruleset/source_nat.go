@@ -128,9 +128,7 @@ func (l *linker) backendMap(d frontend, name, template string, of section, eleme
 	o := newMap(d.farm.ownName(name+d.Family.Suffix()), of, template)
 	obtain(&l.rules, o, func() *backendMap {
 		for _, e := range elements {
-			if !slices.ContainsFunc(o.elements.single, func(other element) bool { return other.key == e.key }) {
-				o.elements.add(e)
-			}
+			o.elements.addOnce(e)
 		}
 		return &backendMap{object: o, Family: d.Family}
 	})
