@@ -37,16 +37,20 @@ func newOrder() order {
 
 // names gives the names of a table at a path in their order.
 func (o order) names(at []string, table map[string]any) []string {
-	ranks := o.ranks[tableName(at)]
-	rank := func(name string) int { return cmp.Or(ranks[name], len(ranks)<<16) }
 	names := make([]string, 0, len(table))
 	for name := range table {
 		names = append(names, name)
 	}
 	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a, b))
+		return cmp.Or(cmp.Compare(o.rank(at, a), o.rank(at, b)), strings.Compare(a, b))
 	})
 	return names
+}
+
+// rank is the place of a name of the table at a path; names that the format does not have come last.
+func (o order) rank(at []string, name string) int {
+	ranks := o.ranks[tableName(at)]
+	return cmp.Or(ranks[name], len(ranks)<<16)
 }
 
 // tableName is the name of the table at a path, as ranks has it; "-" if the format has no such table.
