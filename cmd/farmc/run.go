@@ -41,7 +41,7 @@ type verb struct {
 
 // verbs returns the commands in the order of the usage.
 func verbs() []verb {
-	return []verb{newVerb, compileVerb, checkVerb, showVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb,
+	return []verb{newVerb, compileVerb, checkVerb, fmtVerb, showVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb,
 		historyVerb, unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, drainVerb, downVerb, upVerb,
 		banVerb, unbanVerb, apiVerb, apiKeyVerb, versionVerb, completionVerb(), helpVerb()}
 }
@@ -63,6 +63,7 @@ type call struct {
 	resolve bool   // compile, check, apply --resolve
 	json    bool   // status --json
 	origin  bool   // show --origin
+	check   bool   // fmt --check
 	watch   bool   // status --watch
 
 	listen, backends []string // new --listen, --backend

@@ -25,6 +25,18 @@ type replacement struct {
 
 const absent = ""
 
+// Replace makes one change. A kill leaves the old file or the new one; a hidden file may stay beside it.
+func Replace(c Change) error {
+	if err := c.verify(); err != nil {
+		return err
+	}
+	r := newReplacement(c)
+	if err := r.create(c.Text); err != nil {
+		return err
+	}
+	return errors.Join(r.commit(), syncDir(filepath.Dir(c.Path)))
+}
+
 func newReplacement(c Change) replacement {
 	dir, base := filepath.Split(c.Path)
 	_, err := os.Stat(dir)
