@@ -27,7 +27,7 @@ go-found:
 
 # The manual pages, from the Markdown in cmd/manual, and the examples of farmc-examples(7): man -l man/farmc-modes.7
 manual: go-found
-	$(GO) run ./cmd/manual farms.d/reference.toml man
+	$(GO) run ./cmd/manual man
 
 # With the Go that is here, as Debian 12's is older than farmc needs (-d: build dependencies aren't looked for among
 # Debian's packages). A copy is built, as dpkg-buildpackage leaves its files around and beside what it builds.

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"farmc/cmd/internal/reference"
 )
 
 // keysInMarkdown gives the sections of farms.d(5) that explain the keys, one for each table.
-func keysInMarkdown(tables []Table) string {
+func keysInMarkdown(tables []reference.Table) string {
 	var out strings.Builder
 	for _, t := range tables {
 		heading := "KEYS OF A FARM"
@@ -20,14 +22,14 @@ func keysInMarkdown(tables []Table) string {
 		}
 		out.WriteString("<!-- The keys are a list of their own. -->\n\n")
 		for _, k := range t.Keys {
-			out.WriteString(k.markdown())
+			out.WriteString(keyInMarkdown(k))
 		}
 	}
 	return out.String()
 }
 
-// markdown is the key as an entry of a definition list.
-func (k Key) markdown() string {
+// keyInMarkdown is the key as an entry of a definition list.
+func keyInMarkdown(k reference.Key) string {
 	about := k.Short
 	if k.Short != "" && k.About != "" {
 		about += "\n\n"

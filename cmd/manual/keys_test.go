@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,21 +8,17 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"farmc/cmd/internal/reference"
 	"farmc/compiler/farm"
 )
 
 // referenceKeys gives the keys of the reference by "table.key". About has the comments of the key and of its table.
-func referenceKeys(t *testing.T) map[string]Key {
-	t.Helper()
-	text, err := os.ReadFile(reference)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]Key{}
-	for _, table := range readReference(string(text)) {
+func referenceKeys() map[string]reference.Key {
+	out := map[string]reference.Key{}
+	for _, table := range reference.Tables() {
 		name, below, _ := strings.Cut(table.Name, ".")
 		if _, below, nested := strings.Cut(below, "."); nested { // of a backend: its keys are those of the farm's table
-			out[name+"."+below] = Key{Name: below, Value: "{}"}
+			out[name+"."+below] = reference.Key{Name: below, Value: "{}"}
 			continue
 		}
 		for _, k := range table.Keys {
@@ -31,7 +26,7 @@ func referenceKeys(t *testing.T) map[string]Key {
 			out[name+"."+k.Name] = k
 		}
 		if name != "" {
-			out["."+name] = Key{Name: name, Value: "{}"}
+			out["."+name] = reference.Key{Name: name, Value: "{}"}
 		}
 	}
 	return out
@@ -39,7 +34,7 @@ func referenceKeys(t *testing.T) map[string]Key {
 
 // The reference has every key of the compiler, and no other.
 func TestReferenceHasEveryKey(t *testing.T) {
-	shown := referenceKeys(t)
+	shown := referenceKeys()
 	for _, k := range farm.Keys() {
 		if _, ok := shown[k.Table+"."+k.Name]; !ok {
 			t.Errorf("the reference lacks the key %s.%s", k.Table, k.Name)
@@ -53,7 +48,7 @@ func TestReferenceHasEveryKey(t *testing.T) {
 
 // The value of each key in the reference has the type of the key, within its bounds.
 func TestReferenceTypes(t *testing.T) {
-	shown := referenceKeys(t)
+	shown := referenceKeys()
 	for _, k := range farm.Keys() {
 		value := shown[k.Table+"."+k.Name].Value
 		for _, text := range []string{value, k.Example} {
@@ -127,7 +122,7 @@ func isList(value any, item func(any) bool) bool {
 
 // The reference names the default of each key, as its value or in its comment, and each value of a choice.
 func TestReferenceDefaults(t *testing.T) {
-	shown := referenceKeys(t)
+	shown := referenceKeys()
 	tried := 0
 	for _, k := range farm.Keys() {
 		at := shown[k.Table+"."+k.Name]
@@ -149,7 +144,7 @@ func TestReferenceDefaults(t *testing.T) {
 }
 
 // namesDefault looks for the default as the value of the key, or for "the default" behind it in the comment.
-func namesDefault(at Key, k farm.Key) bool {
+func namesDefault(at reference.Key, k farm.Key) bool {
 	return strings.Trim(at.Value, `["]`) == k.Default ||
 		regexp.MustCompile(`\b`+regexp.QuoteMeta(k.Default)+` \(the default\)`).MatchString(at.About)
 }

@@ -1,15 +1,14 @@
 // Manual renders the manual pages, and writes the example farms of farmc-examples(7) to files:
 //
-//	manual REFERENCE DIRECTORY
+//	manual DIRECTORY
 //
 // A page is the Markdown file of the same name in this directory, farmc.1.md for farmc(1). People read and edit the
 // Markdown; go-md2man makes roff of it. Two things are added on the way:
 //
 //   - the title line of roff, from the heading "# farmc(1)",
-//   - the keys of farms.d(5), from REFERENCE, which is farms.d/reference.toml (reference.go reads it, keys.go writes it
-//     as Markdown).
+//   - the keys of farms.d(5), from farms.d/reference.toml (package reference reads it, keys.go writes it as Markdown).
 //
-// The package knows nothing of farmc's other packages. Its tests hold the pages to the program: every command and
+// Of farmc's other packages it knows the reference alone. Its tests hold the pages to the program: every command and
 // option, every key, every farm that a page shows.
 //
 // Definition lists ("term", and below it ": text") become .TP. Tables become tbl's, which does not fold cells that
@@ -24,14 +23,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"farmc/cmd/internal/reference"
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: manual REFERENCE DIRECTORY")
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: manual DIRECTORY")
 		os.Exit(2)
 	}
-	if err := manual(os.Args[1], os.Args[2]); err != nil {
+	if err := manual(os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, "manual:", err)
 		os.Exit(1)
 	}
@@ -41,12 +42,8 @@ func main() {
 var pages embed.FS
 
 // manual writes DIRECTORY/farmc.1 and the other pages, and DIRECTORY/examples with the example farms.
-func manual(reference, dir string) error {
-	text, err := os.ReadFile(reference)
-	if err != nil {
-		return err
-	}
-	keys := keysInMarkdown(readReference(string(text)))
+func manual(dir string) error {
+	keys := keysInMarkdown(reference.Tables())
 	names, err := fs.Glob(pages, "*.md")
 	if err != nil {
 		return err

@@ -14,15 +14,14 @@ import (
 	"farmc/compiler"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
+	farmsd "farmc/farms.d"
 )
-
-const reference = "../../farms.d/reference.toml"
 
 // rendered writes the pages and examples to a directory.
 func rendered(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	if err := manual(reference, dir); err != nil {
+	if err := manual(dir); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -213,12 +212,9 @@ func TestDiagnostics(t *testing.T) {
 // farms.d(5) has every table and every key of the reference, with every word of the comments.
 func TestKeys(t *testing.T) {
 	shown := strings.Join(strings.Fields(man(t, filepath.Join(rendered(t), "farms.d.5"))), " ")
-	text, err := os.ReadFile(reference)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := farmsd.Reference
 	keys := 0
-	for _, at := range regexp.MustCompile(`(?m)^#?([a-z-]+ = \S+)`).FindAllStringSubmatch(string(text), -1) {
+	for _, at := range regexp.MustCompile(`(?m)^#?([a-z-]+ = \S+)`).FindAllStringSubmatch(text, -1) {
 		if !strings.Contains(shown, " "+at[1]) {
 			t.Errorf("farms.d(5) lacks %s", at[1])
 		}
@@ -227,12 +223,12 @@ func TestKeys(t *testing.T) {
 	if keys < 40 {
 		t.Errorf("the reference has %d keys", keys)
 	}
-	for _, table := range regexp.MustCompile(`(?m)^#?(\[[a-z0-9.]+\])`).FindAllStringSubmatch(string(text), -1) {
+	for _, table := range regexp.MustCompile(`(?m)^#?(\[[a-z0-9.]+\])`).FindAllStringSubmatch(text, -1) {
 		if !strings.Contains(shown, "KEYS OF "+table[1]) {
 			t.Errorf("farms.d(5) lacks the table %s", table[1])
 		}
 	}
-	comments := string(text[strings.Index(string(text), "\n#description"):])
+	comments := text[strings.Index(text, "\n#description"):]
 	for _, at := range regexp.MustCompile(`(?m)(?:^|\s)# +(.*)$`).FindAllStringSubmatch(comments, -1) {
 		for _, word := range strings.Fields(at[1]) {
 			if !strings.Contains(shown, word) {

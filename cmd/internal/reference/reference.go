@@ -1,8 +1,14 @@
-package main
+// Package reference reads farms.d/reference.toml, the file that explains every key of farms.
+//
+// The package knows the form of that file: lines of keys, their comments beside and above, tables. It does not know
+// types, bounds or modes, which package farm has.
+package reference
 
 import (
 	"regexp"
 	"strings"
+
+	farmsd "farmc/farms.d"
 )
 
 // A Table is a table of a farm with its keys; the first one is the farm itself and has no name.
@@ -24,8 +30,11 @@ var (
 	commentLine      = regexp.MustCompile(`^# ?(.*)$`)
 )
 
-// readReference reads the reference of farms. A comment speaks of the line below it; the first one, of all farms.
-func readReference(text string) []Table {
+// Tables gives the tables of the reference with their keys.
+func Tables() []Table { return read(farmsd.Reference) }
+
+// read reads the text of the reference. A comment speaks of the line below it; the first one, of all farms.
+func read(text string) []Table {
 	tables := []Table{{}}
 	var comment []string
 	takeComment := func() string {
