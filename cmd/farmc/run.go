@@ -43,7 +43,7 @@ type verb struct {
 func verbs() []verb {
 	return []verb{newVerb, compileVerb, checkVerb, fmtVerb, showVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb,
 		historyVerb, unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, drainVerb, downVerb, upVerb,
-		banVerb, unbanVerb, apiVerb, apiKeyVerb, versionVerb, completionVerb(), helpVerb()}
+		banVerb, unbanVerb, apiVerb, apiKeyVerb, schemaVerb, versionVerb, completionVerb(), helpVerb()}
 }
 
 // A call is one run of a verb: its options, arguments and streams.
