@@ -14,6 +14,11 @@ type Network struct {
 // Range gives the network as numbers.
 func (n Network) Range() Range { return Range{NumberOf(n.First), NumberOf(n.Last)} }
 
+// Holds reports whether the network has an address.
+func (n Network) Holds(a netip.Addr) bool {
+	return FamilyOf(n.First) == FamilyOf(a) && n.Range().Holds(NumberOf(a))
+}
+
 // NetworkSyntax is a hint for messages: the forms that ParseNetwork reads.
 const NetworkSyntax = "an address, a network or a range: 192.0.2.7, 192.0.2.0/24, 192.0.2.5-192.0.2.9"
 

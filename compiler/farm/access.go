@@ -80,7 +80,7 @@ func readAccess(t *toml.Table, f *Farm) {
 	if in == nil {
 		return
 	}
-	readKeys(in, accessKeys, f)
+	f.readTable(in, accessKeys)
 	hasAllow, hasDeny, hasExempt := in.Has("allow"), in.Has("deny"), in.Has("exempt")
 	if !hasAllow && !hasDeny && !hasExempt && !in.Has("log-only") {
 		in.Fault(in.Place, `deny = ["198.51.100.0/24"]`, "[access] needs allow or deny")

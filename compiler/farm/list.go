@@ -3,6 +3,7 @@ package farm
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -88,6 +89,18 @@ func parseList(f file, faults *diag.Diagnostics) *AddressList {
 		})
 	}
 	return l
+}
+
+// LineOf gives the first line of a list that has the address, from 1; 0 if none has.
+func LineOf(list []byte, a netip.Addr) int {
+	line := 0
+	for text := range bytes.Lines(list) {
+		line++
+		if n, err := addr.ParseNetwork(withoutComment(text)); err == nil && n.Holds(a) {
+			return line
+		}
+	}
+	return 0
 }
 
 // maxListNetworks is the largest number of networks of a list. farmc needs 4 s and 0.6 GB for as many, nft 1.0.6 more.

@@ -213,6 +213,9 @@ type ClientTable struct {
 	Family addr.Family
 	On     []farm.HashKey // the fields of a key in their order; none: the keys are hashes
 	Prefix int            // number of leading bits of a client's address that count
+
+	on      []farm.HashKey // the fields that clients are remembered by
+	service netip.Addr     // zero: clients of all addresses of the farm
 }
 
 // ClientTables gives the tables of a farm's remembered clients. There are none without persistence.
@@ -229,7 +232,10 @@ func ClientTables(f *farm.Farm) (out []ClientTable) {
 		}
 		named[name] = true
 		t := ClientTable{Table: s.table(), Map: name, Backends: map[string]string{}, Family: d.Family,
-			On: s.rememberedBy(), Prefix: s.Persistence.Prefix[d.Family]}
+			On: s.rememberedBy(), Prefix: s.Persistence.Prefix[d.Family], on: s.rememberedBy()}
+		if len(t.on) < len(s.Persistence.On) {
+			t.service = d.Address
+		}
 		if (&stickyTable{Family: t.Family, On: t.On}).Hashed() {
 			t.On = nil
 		}

@@ -6,7 +6,7 @@
 //
 // Files, in the order to read them: slots.go assigns slots by weight, spread evenly; maglev.go fills the lookup
 // table of Maglev (Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI 2016,
-// 3.4); hash.go has the hash of Maglev's keys.
+// 3.4); hash.go has the hash of Maglev's keys; jhash.go has the hash that the kernel computes of packets.
 //
 // Be aware:
 //   - Results depend on nothing but the arguments. Another result for the same arguments moves the clients of

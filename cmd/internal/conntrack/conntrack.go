@@ -21,6 +21,7 @@ import (
 // An Entry is a tracked connection. Ports are 0 if its protocol has none.
 type Entry struct {
 	Protocol            int            // IANA number
+	OriginalSource      netip.AddrPort // the client
 	OriginalDestination netip.AddrPort // the frontend, for a connection through a farm
 	ReplySource         netip.AddrPort // the backend, for a connection through a farm
 	DestinationNAT      bool           // a rule has set its destination (IPS_DST_NAT)
@@ -132,7 +133,8 @@ func parseEntry(message []byte) (e Entry, ok bool) {
 	attrs := parseAttributes(message[nl.SizeofNfgenmsg:])
 	e.origin, e.zone, e.id = attrs[nl.CTA_TUPLE_ORIG], attrs[nl.CTA_ZONE], attrs[nl.CTA_ID]
 	origin, reply := parseTuple(e.origin), parseTuple(attrs[nl.CTA_TUPLE_REPLY])
-	e.Protocol, e.OriginalDestination, e.ReplySource = origin.protocol, origin.destination, reply.source
+	e.Protocol, e.OriginalSource = origin.protocol, origin.source
+	e.OriginalDestination, e.ReplySource = origin.destination, reply.source
 	if status := attrs[nl.CTA_STATUS]; len(status) == 4 {
 		e.DestinationNAT = binary.BigEndian.Uint32(status)&dstNAT != 0
 		e.Answered = binary.BigEndian.Uint32(status)&seenReply != 0

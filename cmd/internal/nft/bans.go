@@ -119,6 +119,15 @@ func (n Nft) Unban(ctx context.Context, set string, address netip.Addr) (bool, e
 	return true, changeError(err, set)
 }
 
+// BanOf gives the time that is left of the ban of an address; 0 if it is not banned, or if there is no such set.
+func (n Nft) BanOf(ctx context.Context, set string, address netip.Addr) (time.Duration, error) {
+	b, _, err := n.findBan(ctx, set, address)
+	if errors.Is(err, ErrNoSet) {
+		return 0, nil
+	}
+	return b.Left, err
+}
+
 // findBan gives the element of the address, and tells whether there is one. A missing set is ErrNoSet.
 func (n Nft) findBan(ctx context.Context, set string, address netip.Addr) (Ban, bool, error) {
 	sets, err := query(ctx, unix.NFT_MSG_GETSET, 0, unix.NFPROTO_INET,

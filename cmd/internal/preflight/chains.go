@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"farmc/cmd/internal/foreign"
@@ -210,7 +211,9 @@ func (s *search) passOf(c *foreign.Chain, p flow) match {
 // cameBack is the answer of a backend in a prerouting chain.
 func (s *search) cameBack(c *foreign.Chain, p flow) foreign.Packet {
 	packet := p.answer("")
-	packet.DestinationLocal = p.farm.Mode == farm.SNAT && c.Priority <= s.ownPriority(p)
+	if p.farm.Mode == farm.SNAT && c.Priority <= s.ownPriority(p) { // to this machine
+		packet.DestinationLocal, packet.Destination, packet.DestinationPort = true, netip.Addr{}, 0
+	}
 	packet.Source, packet.SourcePort = p.backend.Address[p.family], p.backendPort
 	if c.Priority <= conntrackPriority {
 		packet.State, packet.Translated = foreign.Invalid, false

@@ -24,14 +24,15 @@ type flow struct {
 	backends    []farm.Backend  // all of the farm and family that are up
 	clientLinks []string
 	backendLink string
-	local       bool // the backend is on this machine
+	local       bool           // the backend is on this machine
+	client      netip.AddrPort // zero: any
 }
 
 // packetsOf returns a flow for each family of a farm: by its first frontend to its first backend that is up.
 func (s *search) packetsOf(f *farm.Farm) (flows []flow) {
 	for _, family := range addr.Families {
 		p := flow{farm: f, family: family, local: f.Mode == farm.Local}
-		for _, d := range f.Frontends() {
+		for _, d := range s.only.limit(&p, f.Frontends()) {
 			if d.Family == family {
 				p.frontends = append(p.frontends, d)
 			}
@@ -52,6 +53,18 @@ func (s *search) packetsOf(f *farm.Farm) (flows []flow) {
 		}
 	}
 	return flows
+}
+
+// limit gives the frontends that the search is about, and sets the client and the interface of the flow.
+func (o *onlyPackets) limit(p *flow, all []farm.Frontend) []farm.Frontend {
+	if o == nil {
+		return all
+	}
+	p.client = o.client
+	if o.link != "" {
+		p.clientLinks = []string{o.link}
+	}
+	return []farm.Frontend{o.frontend}
 }
 
 // maxFrontends is the maximum number of frontends of a farm of which packets are followed.
@@ -134,7 +147,7 @@ func (p flow) request(in string) foreign.Packet {
 		family = unix.NFPROTO_IPV6
 	}
 	return foreign.Packet{Family: family, In: in, Destination: p.service, Protocol: protocolNumbers[p.protocol],
-		DestinationPort: p.servicePort, State: foreign.New}
+		DestinationPort: p.servicePort, State: foreign.New, Source: p.client.Addr(), SourcePort: p.client.Port()}
 }
 
 // handedOn is the first packet as farmc hands it on to the backend.
@@ -156,7 +169,9 @@ func (p flow) handedOn(in string) foreign.Packet {
 // translated before or behind the hook.
 func (p flow) answer(out string) foreign.Packet {
 	packet := p.handedOn(p.backendLink)
-	packet.Out, packet.Destination, packet.DestinationPort, packet.Reply = out, netip.Addr{}, 0, true
+	packet.Out, packet.Reply = out, true
+	packet.Destination, packet.DestinationPort = p.client.Addr(), p.client.Port()
+	packet.Source, packet.SourcePort = netip.Addr{}, 0
 	if p.tracked() {
 		packet.State = foreign.Established
 		packet.Source, packet.SourcePort = p.backend.Address[p.family], p.backendPort

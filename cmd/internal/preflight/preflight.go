@@ -17,6 +17,7 @@ package preflight
 import (
 	"context"
 	"fmt"
+	"net/netip"
 
 	"farmc/compiler/addr"
 	"farmc/compiler/farm"
@@ -35,9 +36,22 @@ func Find(ctx context.Context, farms []*farm.Farm, since Losses) Findings {
 	if len(up) == 0 {
 		return nil
 	}
+	return find(&search{ctx: ctx, farms: up}, since)
+}
+
+// FindFor is Find for packets to one frontend: of a client, unless its address is zero, that come in by an interface,
+// unless its name is empty.
+func FindFor(ctx context.Context, d farm.Frontend, client netip.AddrPort, link string) Findings {
+	if d.Farm.Down {
+		return nil
+	}
+	return find(&search{ctx: ctx, farms: []*farm.Farm{d.Farm}, only: &onlyPackets{d, client, link}}, Losses{})
+}
+
+func find(s *search, since Losses) Findings {
 	m := readMachine()
 	defer m.routes.close()
-	s := &search{ctx: ctx, machine: m, farms: up}
+	s.machine = m
 	for _, family := range addr.Families {
 		s.forwarding(family)
 	}
@@ -62,7 +76,15 @@ type search struct {
 	ctx     context.Context
 	machine *machine
 	farms   []*farm.Farm // that are up
+	only    *onlyPackets // nil: packets of all clients to all frontends
 	found   collection
+}
+
+// onlyPackets are the packets that FindFor is about.
+type onlyPackets struct {
+	frontend farm.Frontend
+	client   netip.AddrPort
+	link     string
 }
 
 // foreignRules follows packets of the farms through the rules of other programs.
