@@ -42,7 +42,7 @@ type verb struct {
 // verbs returns the commands in the order of the usage.
 func verbs() []verb {
 	return []verb{newVerb, compileVerb, checkVerb, fmtVerb, showVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb,
-		historyVerb, unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, drainVerb, downVerb, upVerb,
+		historyVerb, unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, explainVerb, drainVerb, downVerb, upVerb,
 		banVerb, unbanVerb, apiVerb, apiKeyVerb, schemaVerb, versionVerb, completionVerb(), helpVerb()}
 }
 
@@ -61,10 +61,12 @@ type call struct {
 	noNft   bool   // check --no-nft
 	machine bool   // check --machine
 	resolve bool   // compile, check, apply --resolve
-	json    bool   // status --json
+	json    bool   // status --json, explain --json
 	origin  bool   // show --origin
 	check   bool   // fmt --check
 	watch   bool   // status --watch
+
+	from, in string // explain --from, --in
 
 	listen, backends []string // new --listen, --backend
 

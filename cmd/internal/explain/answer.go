@@ -1,0 +1,117 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+
+	"farmc/compiler/farm"
+)
+
+// An Answer is the way of a packet.
+type Answer struct {
+	Packet    string   `json:"packet"`
+	Farm      string   `json:"farm"`
+	Mode      string   `json:"mode"`
+	Listen    string   `json:"listen"`          // the entry that takes the packet
+	Place     string   `json:"place"`           // file and line of the entry
+	Precedes  string   `json:"precedence"`      // its place in the order of entries
+	Others    []string `json:"others"`          // farms that are less specific, with their entries
+	Elsewhere []string `json:"otherInterfaces"` // farms that take such packets on other interfaces
+
+	Admission string    `json:"admission"` // how the lists of access judge the client
+	Word      string    `json:"word"`      // of access that decides: a network, any, or a list: @bad; "": none
+	List      string    `json:"list"`      // file and line of the list that has the client; "": none
+	Limits    []string  `json:"limits"`    // rates that hold for the client
+	Stops     []Stop    `json:"stops"`     // empty: a backend gets the packet
+	Chosen    string    `json:"chosen"`    // how the backend is chosen
+	Backends  []Backend `json:"backends"`  // the one that gets the packet, or all that can
+	Idle      []string  `json:"idle"`      // backends without new clients, with the reason
+	Reply     string    `json:"reply"`
+
+	Findings []Finding `json:"findings"` // about this machine, for such packets
+}
+
+// A Finding is a state of this machine that concerns such packets.
+type Finding struct {
+	Text    string `json:"text"`
+	Remedy  string `json:"remedy"`
+	Stopped bool   `json:"stops"` // it stops the packets
+}
+
+// Answer gives the way of the packet.
+func (m Match) Answer(memory Memory) Answer {
+	d := m.Frontend
+	a := Answer{
+		Packet: m.question.String(), Farm: m.Farm.Name, Mode: string(m.Farm.Mode), Listen: d.Listen.String(),
+		Place: placeOf(d.Listen.Place), Precedes: precedence[d.Specificity], Idle: m.idle(), Reply: m.reply(),
+		Others: []string{}, Elsewhere: []string{}, Limits: []string{}, Stops: []Stop{}, Backends: []Backend{},
+		Findings: []Finding{},
+	}
+	for _, o := range m.Others {
+		a.Others = append(a.Others, fmt.Sprintf("%s, %s", o.Farm.Name, o.Listen))
+	}
+	for _, f := range m.Elsewhere {
+		a.Elsewhere = append(a.Elsewhere, f.Name)
+	}
+	var admission farm.Admission
+	if client := m.question.Client.Addr(); client.IsValid() {
+		admission = m.Farm.Admit(client)
+		a.Admission, a.Word = admissionWords(admission), admission.Word
+	}
+	a.Stops = append(a.Stops, m.stops(memory, admission)...)
+	a.Limits = append(a.Limits, m.limits(admission)...)
+	if !m.Farm.Down {
+		chosen := m.choose(memory)
+		a.Chosen, a.Backends = chosen.by, append(a.Backends, chosen.backends...)
+	}
+	return a
+}
+
+// Stopped reports whether something stops the packet.
+func (a Answer) Stopped() bool {
+	return len(a.Stops) > 0 || slices.ContainsFunc(a.Findings, func(f Finding) bool { return f.Stopped })
+}
+
+// admissionWords describes the judgement of the lists.
+func admissionWords(a farm.Admission) string {
+	switch {
+	case a.Key == "":
+		return "no list of access has the client"
+	case a.Denied:
+		return "denied: deny has " + a.Word
+	case a.Free:
+		return fmt.Sprintf("admitted without limits: %s has %s", a.Key, a.Word)
+	}
+	return fmt.Sprintf("admitted: %s has %s", a.Key, a.Word)
+}
+
+// replies are the ways of replies, by mode.
+var replies = map[farm.Mode]string{
+	farm.SNAT:      "the backend answers this machine, which translates the answer back",
+	farm.DNAT:      "the backend answers the client by this machine, which translates the answer back",
+	farm.DSR:       "the backend answers the client itself, from the service's address",
+	farm.Stateless: "the backend answers the client by this machine, which puts the service's address into the answer",
+	farm.Local:     "this machine answers",
+}
+
+func (m Match) reply() string { return replies[m.Farm.Mode] }
+
+// String describes the packet.
+func (q Question) String() string {
+	from := "any client"
+	switch {
+	case q.Client.Port() != 0:
+		from = q.Client.String()
+	case q.Client.Addr().IsValid():
+		from = q.Client.Addr().String()
+	}
+	to := q.Service.String()
+	if q.Service.Port() == 0 {
+		to = q.Service.Addr().String()
+	}
+	in := ""
+	if q.Interface != "" {
+		in = " in by " + q.Interface
+	}
+	return fmt.Sprintf("%s -> %s/%s%s", from, to, q.Protocol, in)
+}

@@ -1,0 +1,198 @@
+package explain
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"farmc/compiler/farm"
+	"farmc/compiler/ruleset"
+	"farmc/compiler/toml"
+)
+
+// A Backend is a backend that can get the client.
+type Backend struct {
+	Name    string  `json:"name"`
+	Address string  `json:"address"` // with its port
+	Share   float64 `json:"share"`   // of clients, 0 to 1; 1: it gets this one
+	Place   string  `json:"place"`   // file and line of its table
+}
+
+// A choice is the backends that can get the client, and how one of them is chosen.
+type choice struct {
+	by       string
+	backends []Backend
+}
+
+// choose gives the backend of the packet as the rules choose it: an open connection, a fixed client, a remembered
+// client, the scheduler.
+func (m Match) choose(memory Memory) choice {
+	if m.Farm.Mode == farm.Local {
+		return choice{by: "this machine serves it"}
+	}
+	if b, ok := m.named(memory.Connected); ok {
+		return choice{"its open connection", []Backend{m.certain(b)}}
+	}
+	if b, ok := m.fixed(); ok {
+		return choice{"its static session", []Backend{m.certain(b)}}
+	}
+	if b, ok := m.eligible(memory.Backend); ok {
+		return choice{fmt.Sprintf("persistence: it is remembered for %s more",
+			toml.FormatDuration(memory.Left.Round(time.Second))), []Backend{m.certain(b)}}
+	}
+	if b, ok := ruleset.HashedBackend(m.Farm, m.question.Packet()); ok && b.Connections == 0 {
+		return choice{m.scheduler(), []Backend{m.certain(b)}}
+	}
+	return choice{m.scheduler(), m.shares()}
+}
+
+// scheduler describes the choice by the scheduler.
+func (m Match) scheduler() string {
+	words := "scheduler " + string(m.Farm.Scheduler)
+	if m.Farm.Scheduler == farm.Hash || m.Farm.Scheduler == farm.Maglev {
+		var on []string
+		for _, k := range m.Farm.HashOn {
+			on = append(on, string(k))
+		}
+		words += " on " + strings.Join(on, ", ")
+	}
+	if m.Farm.Persistence != nil {
+		words += "; then the client is remembered for " + toml.FormatDuration(m.Farm.Persistence.Timeout)
+	}
+	return words
+}
+
+// shares gives the backends that serve, with their shares of new clients.
+func (m Match) shares() (out []Backend) {
+	serving := m.Farm.Serving(m.Family())
+	weights, sum := farm.ShareWeights(serving), 0
+	for _, w := range weights {
+		sum += w
+	}
+	for i, b := range serving {
+		shown := m.certain(b)
+		shown.Share = float64(weights[i]) / float64(sum)
+		out = append(out, shown)
+	}
+	return out
+}
+
+// idle describes the backends of the family that get no new clients: a state, with its place, or a priority.
+func (m Match) idle() []string {
+	serving, out := m.Farm.Serving(m.Family()), []string{}
+	for _, b := range m.Farm.WithFamily(m.Family()) {
+		if _, serves := pick(serving, b.Name); serves {
+			continue
+		}
+		switch {
+		case b.State != farm.Up:
+			out = append(out, fmt.Sprintf("%s: state %s, %s", b.Name, b.State, placeOf(b.StateAt)))
+		case b.Priority > 1:
+			out = append(out, fmt.Sprintf("%s: priority %d, %s", b.Name, b.Priority, placeOf(b.Place)))
+		default:
+			out = append(out, fmt.Sprintf("%s: its interface %s is not there", b.Name, b.Interface))
+		}
+	}
+	return out
+}
+
+// certain shows a backend that gets the client.
+func (m Match) certain(b farm.Backend) Backend {
+	address := b.Address[m.Family()].String()
+	if port := b.PortFor(m.question.Service.Port()); port != 0 {
+		address = netip.AddrPortFrom(b.Address[m.Family()], port).String()
+	}
+	return Backend{b.Name, address, 1, placeOf(b.Place)}
+}
+
+// named gives the backend of a name, in any state.
+func (m Match) named(name string) (farm.Backend, bool) {
+	return pick(m.Farm.WithFamily(m.Family()), name)
+}
+
+// eligible gives the backend of a name, if a new connection can be sent to it.
+func (m Match) eligible(name string) (farm.Backend, bool) {
+	return pick(m.Farm.Eligible(m.Family()), name)
+}
+
+func pick(from []farm.Backend, name string) (farm.Backend, bool) {
+	i := slices.IndexFunc(from, func(b farm.Backend) bool { return b.Name == name })
+	if i < 0 {
+		return farm.Backend{}, false
+	}
+	return from[i], true
+}
+
+// fixed gives the backend of the client's static session.
+func (m Match) fixed() (farm.Backend, bool) {
+	if m.Farm.Persistence == nil {
+		return farm.Backend{}, false
+	}
+	var wider *farm.Session
+	for i := range m.Farm.Persistence.Static {
+		s := &m.Farm.Persistence.Static[i]
+		if !slices.Contains(s.Families, m.Family()) || !m.isClientOf(s) {
+			continue
+		}
+		if !s.Network {
+			return m.eligible(s.Backend)
+		}
+		if wider == nil || longer(s, wider) {
+			wider = s
+		}
+	}
+	if wider == nil {
+		return farm.Backend{}, false
+	}
+	return m.eligible(wider.Backend)
+}
+
+// isClientOf reports whether the packet has all parts of a static session. Parts that are not known do not match.
+func (m Match) isClientOf(s *farm.Session) bool {
+	p := m.question.Packet()
+	for i, k := range m.Farm.Persistence.On {
+		if i >= len(s.Client) {
+			return false
+		}
+		same := false
+		switch part := s.Client[i]; k {
+		case farm.SourceAddress:
+			same = holds(part, p.Source)
+		case farm.DestinationAddress:
+			same = holds(part, p.Destination)
+		case farm.SourcePort:
+			same = part == strconv.Itoa(int(p.SourcePort))
+		case farm.DestinationPort:
+			same = part == strconv.Itoa(int(p.DestinationPort))
+		}
+		if !same {
+			return false
+		}
+	}
+	return true
+}
+
+// holds reports whether an address or a network, as nft writes it, has the address.
+func holds(network string, a netip.Addr) bool {
+	if p, err := netip.ParsePrefix(network); err == nil {
+		return p.Contains(a)
+	}
+	b, err := netip.ParseAddr(network)
+	return err == nil && a == b
+}
+
+// longer reports whether the network of a session is smaller than another one.
+func longer(a, b *farm.Session) bool {
+	bits := func(s *farm.Session) int {
+		for _, part := range s.Client {
+			if p, err := netip.ParsePrefix(part); err == nil {
+				return p.Bits()
+			}
+		}
+		return 0
+	}
+	return bits(a) > bits(b)
+}

@@ -1,0 +1,100 @@
+package explain
+
+import (
+	"fmt"
+	"time"
+
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
+	"farmc/compiler/toml"
+)
+
+// A Memory is the kernel's knowledge of the client and the farm.
+type Memory struct {
+	BanLeft    time.Duration // of a ban; 0: the client is not banned
+	Backend    string        // of a remembered client; "": none
+	Left       time.Duration // until the kernel forgets the client
+	Connected  string        // the backend of the open connection from the client's port; "": none
+	OpenClient int           // open connections of the client to the farm
+	Open       int           // open connections of the farm
+}
+
+// A Stop is a reason why the packet does not reach a backend.
+type Stop struct {
+	Reason string `json:"reason"`
+	Place  string `json:"place,omitempty"` // file and line; "": the kernel's memory alone
+}
+
+// stops gives the reasons that stop the packet, in the order of the rules.
+func (m Match) stops(memory Memory, admission farm.Admission) (stops []Stop) {
+	f := m.Farm
+	stop := func(place diag.Place, format string, args ...any) {
+		stops = append(stops, Stop{fmt.Sprintf(format, args...), placeOf(place)})
+	}
+	if f.Down {
+		stop(f.Origin("state").Place,
+			"the farm is down: connections reach the service behind its address, if there is one")
+	}
+	if admission.Denied {
+		stop(f.Origin("access."+admission.Key).Place, "access denies the client: %s", admission.Word)
+	}
+	if !admission.Free && memory.BanLeft > 0 {
+		stop(diag.Place{}, "the client is banned, for %s more", toml.FormatDuration(memory.BanLeft.Round(time.Second)))
+	}
+	if !admission.Free && f.Limits.Verdict != farm.VerdictLog {
+		stops = append(stops, m.overLimit(memory)...)
+	}
+	if !f.Down && m.hasNoBackend(memory) {
+		stop(f.Place, "no backend serves %s", m.Family())
+	}
+	return stops
+}
+
+// hasNoBackend reports whether no backend serves the client.
+func (m Match) hasNoBackend(memory Memory) bool {
+	_, remembered := m.eligible(memory.Backend)
+	return m.Farm.Mode != farm.Local && len(m.Farm.Serving(m.Family())) == 0 && memory.Connected == "" && !remembered
+}
+
+// overLimit gives the limits on open connections that are reached. Rates are not known here: the kernel does not tell
+// how full their buckets are.
+func (m Match) overLimit(memory Memory) (stops []Stop) {
+	type bound struct {
+		key        string
+		open, most int
+	}
+	l := m.Farm.Limits
+	for _, limit := range []bound{{"connections-per-client", memory.OpenClient, l.ConnectionsPerClient},
+		{"connections", memory.Open, l.Connections}} {
+		if limit.most > 0 && limit.open >= limit.most && memory.Connected == "" {
+			stops = append(stops, Stop{fmt.Sprintf("limit %s: %d open, at most %d", limit.key, limit.open, limit.most),
+				placeOf(m.Farm.Origin("limits." + limit.key).Place)})
+		}
+	}
+	return stops
+}
+
+// limits describes the rates that hold for the client.
+func (m Match) limits(admission farm.Admission) (out []string) {
+	l := m.Farm.Limits
+	for _, limit := range []struct {
+		key   string
+		limit farm.Limit
+	}{{"new-per-client", l.NewPerClient}, {"resets-per-client", l.ResetsPerClient}, {"new", l.New}} {
+		if limit.limit != (farm.Limit{}) && !admission.Free {
+			out = append(out, limit.key+" "+limit.limit.String())
+		}
+	}
+	if l.StrictTCP && !admission.Free {
+		out = append(out, "strict-tcp")
+	}
+	return out
+}
+
+// placeOf writes a place as FILE:LINE.
+func placeOf(p diag.Place) string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}

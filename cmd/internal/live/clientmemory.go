@@ -1,0 +1,93 @@
+package live
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/netip"
+
+	"farmc/cmd/internal/conntrack"
+	"farmc/cmd/internal/explain"
+	"farmc/cmd/internal/nft"
+	"farmc/compiler/addr"
+	"farmc/compiler/farm"
+	"farmc/compiler/ruleset"
+)
+
+// MemoryOf returns what the kernel remembers about the client of a packet to a farm. After an error the rest of it is
+// still there.
+func (e *Engine) MemoryOf(ctx context.Context, f *farm.Farm, q explain.Question) (m explain.Memory, err error) {
+	family := addr.FamilyOf(q.Service.Addr())
+	if client := q.Client.Addr(); client.IsValid() && f.Limits.Ban > 0 {
+		m.BanLeft, err = e.Nft.BanOf(ctx, ruleset.BanSet(f.Name, family), farm.Client(client).Addr())
+	}
+	for _, t := range ruleset.ClientTables(f) {
+		key, known := t.KeyOf(q.Packet())
+		if t.Family != family || !known {
+			continue
+		}
+		err = errors.Join(err, e.Nft.MapElements(ctx, string(t.Table), t.Map, func(found nft.MapElement) {
+			if bytes.Equal(found.Key, key) {
+				m.Backend, m.Left = t.Backends[string(found.Value)], found.Left
+			}
+		}))
+	}
+	if !f.Mode.Untracked() {
+		err = errors.Join(err, countOpenOf(ctx, f, q, &m))
+	}
+	return m, err
+}
+
+// countOpenOf counts the open connections of the farm and of the client, and finds the one of the client's port.
+func countOpenOf(ctx context.Context, f *farm.Farm, q explain.Question, m *explain.Memory) error {
+	filter := conntrack.Filter{Family: conntrack.IP4}
+	if q.Service.Addr().Is6() {
+		filter.Family = conntrack.IP6
+	}
+	frontends := f.Frontends()
+	client := farm.Client(q.Client.Addr())
+	return conntrack.Dump(ctx, filter, func(e conntrack.Entry) bool {
+		if !isOf(e, frontends) || e.Closed {
+			return true
+		}
+		m.Open++
+		if !q.Client.Addr().IsValid() || !client.Contains(e.OriginalSource.Addr()) {
+			return true
+		}
+		m.OpenClient++
+		if e.OriginalSource == q.Client && e.OriginalDestination == q.Service && protocolOf(e) == q.Protocol {
+			m.Connected = backendAt(f, e.ReplySource)
+		}
+		return true
+	})
+}
+
+// isOf reports whether a connection came by one of the frontends.
+func isOf(e conntrack.Entry, frontends []farm.Frontend) bool {
+	to := e.OriginalDestination
+	for _, d := range frontends {
+		if d.Takes(to.Addr(), !to.Addr().IsLoopback(), protocolOf(e), to.Port()) {
+			return true
+		}
+	}
+	return false
+}
+
+func protocolOf(e conntrack.Entry) farm.Protocol {
+	for _, p := range []farm.Protocol{farm.TCP, farm.UDP, farm.SCTP} {
+		if p.Number() == e.Protocol {
+			return p
+		}
+	}
+	return farm.AnyProtocol
+}
+
+// backendAt returns the name of the backend that answers from an address.
+func backendAt(f *farm.Farm, from netip.AddrPort) string {
+	for _, b := range f.Backends {
+		if b.Address[addr.FamilyOf(from.Addr())] == from.Addr() && (b.Port == 0 || b.Port == from.Port()) {
+			return b.Name
+		}
+	}
+	return ""
+}
