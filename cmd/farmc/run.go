@@ -42,7 +42,7 @@ type verb struct {
 // verbs returns the commands in the order of the usage.
 func verbs() []verb {
 	return []verb{newVerb, compileVerb, checkVerb, fmtVerb, showVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb,
-		historyVerb, unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, explainVerb, drainVerb, downVerb, upVerb,
+		historyVerb, unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, explainVerb, doctorVerb, drainVerb, downVerb, upVerb,
 		banVerb, unbanVerb, apiVerb, apiKeyVerb, schemaVerb, versionVerb, completionVerb(), helpVerb()}
 }
 
@@ -67,6 +67,7 @@ type call struct {
 	watch   bool   // status --watch
 
 	from, in string // explain --from, --in
+	backend  string // doctor --backend
 
 	listen, backends []string // new --listen, --backend
 

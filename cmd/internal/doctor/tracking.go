@@ -1,0 +1,48 @@
+package doctor
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"farmc/cmd/internal/preflight"
+	"farmc/compiler/farm"
+)
+
+// A tracking is the table of connection tracking of this network namespace.
+type tracking struct{ entries, most int } // most is 0 without the table
+
+func readTracking() tracking {
+	return tracking{number("nf_conntrack_count"), number("nf_conntrack_max")}
+}
+
+func number(name string) int {
+	text, _ := os.ReadFile("/proc/sys/net/netfilter/" + name)
+	n, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	return n
+}
+
+// fullShare is the share of entries, in percent, from which the table is nearly full.
+const fullShare = 80
+
+// findings finds a table that is nearly full. The kernel drops packets of new connections once it is full.
+func (t tracking) findings(farms []*farm.Farm) (found preflight.Findings) {
+	if t.most == 0 || t.entries*100 < t.most*fullShare {
+		return nil
+	}
+	var tracked []*farm.Farm
+	for _, f := range farms {
+		if f.Tracked() || f.Mode == farm.Local {
+			tracked = append(tracked, f)
+		}
+	}
+	if len(tracked) == 0 {
+		return nil
+	}
+	return preflight.Findings{{Kind: "tracking", Object: "table", Farms: names(tracked), Effect: preflight.Harms,
+		Message: fmt.Sprintf("connection tracking has %d of at most %d entries: new connections fail when it is full",
+			t.entries, t.most),
+		Commands: []string{fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d", 2*t.most)},
+		Advice:   "an entry takes 300 bytes of memory; a file in /etc/sysctl.d keeps the number"}}
+}
