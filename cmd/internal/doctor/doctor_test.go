@@ -76,7 +76,8 @@ func TestUnits(t *testing.T) {
 		{"not installed", block(watchUnit, "not-found", "inactive", ""), nil},
 		{"failed", block(watchUnit, "loaded", "failed", "enabled") + block(bootUnit, "loaded", "active", "enabled"),
 			[]string{watchUnit + " failed | journalctl -n 20 -u " + watchUnit, "no unit follows the files"}},
-		{"nothing enabled", block(watchUnit, "loaded", "active", "disabled") + block(bootUnit, "loaded", "inactive", "disabled"),
+		{"nothing enabled",
+			block(watchUnit, "loaded", "active", "disabled") + block(bootUnit, "loaded", "inactive", "disabled"),
 			[]string{"no unit loads the farms at the next boot | systemctl enable farmc-boot.service farmc-watch.service"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
