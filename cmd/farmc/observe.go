@@ -81,7 +81,7 @@ func bounded[T any](items []T) (first []T, more int) {
 // Looked publishes findings that appeared or ended.
 func (o *observer) Looked(l live.Look) {
 	for _, f := range l.Appeared[:min(len(l.Appeared), maxEventItems)] {
-		f.Farms, _ = bounded(f.Farms)
+		farms, _ := bounded(f.Farms)
 		o.stream.Publish(event.Finding, struct {
 			eventTime
 			Kind     string   `json:"kind"`
@@ -91,7 +91,7 @@ func (o *observer) Looked(l live.Look) {
 			Message  string   `json:"message"`
 			Commands []string `json:"commands"`
 			Advice   string   `json:"advice"`
-		}{now(), f.Kind, f.Object, f.Farms, string(f.Effect), f.Message, append([]string{}, f.Commands...), f.Advice})
+		}{now(), f.Kind, f.Object, farms, string(f.Effect), f.Message, append([]string{}, f.Commands...), f.Advice})
 	}
 	for _, ended := range l.Ended[:min(len(l.Ended), maxEventItems)] {
 		o.stream.Publish(event.FindingEnded, struct {

@@ -7,21 +7,8 @@ import (
 	"time"
 
 	"farmc/cmd/internal/preflight"
-	"farmc/cmd/internal/statedir"
 	"farmc/compiler/farm"
 )
-
-// reportedFindings is the content of findings.json.
-type reportedFindings struct {
-	Reported map[string]reportedFinding `json:"reported"` // by identity
-	Losses   [2]preflight.Losses        `json:"losses"`   // the last sample, and one at least a minute older
-}
-
-// A reportedFinding is a finding as it was printed.
-type reportedFinding struct {
-	Text string `json:"text"`
-	Hint string `json:"hint"`
-}
 
 // Look is the change of the findings since the last look of any farmc.
 type Look struct {
@@ -31,7 +18,7 @@ type Look struct {
 
 // Findings returns what keeps the farms from working on this machine now.
 func (e *Engine) Findings(ctx context.Context, farms []*farm.Farm) preflight.Findings {
-	return preflight.Find(ctx, farms, e.reportedFindings().since())
+	return preflight.Find(ctx, farms, e.lastLook().since())
 }
 
 // LoadedFarms returns the farms that were loaded last.
@@ -56,55 +43,42 @@ func (e *Engine) Look(ctx context.Context, farms []*farm.Farm) (Look, error) {
 
 // look is Look under the lock. If the record cannot be written, the next look reports the same findings again.
 func (e *Engine) look(ctx context.Context, farms []*farm.Farm) (l Look) {
-	record := e.reportedFindings()
+	record := e.lastLook()
 	found := preflight.Find(ctx, farms, record.since()).Without(preflight.Notes)
 	if ctx.Err() != nil {
 		return l
 	}
-	now := map[string]reportedFinding{}
-	for _, f := range found {
-		now[f.ID()] = reportedFinding{f.Text(), f.Hint()}
-		if record.Reported[f.ID()] != now[f.ID()] {
-			l.Appeared = append(l.Appeared, f)
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(record.Reported)) {
-		if _, holds := now[id]; !holds {
-			l.Ended = append(l.Ended, preflight.Ended{Kind: preflight.KindOf(id), Text: record.Reported[id].Text})
-		}
-	}
-	if len(l.Appeared)+len(l.Ended) > 0 {
+	if l = e.reportChanges(record, found, time.Now()); len(l.Appeared)+len(l.Ended) > 0 {
 		e.observer().Looked(l)
-	}
-	sampled := record.sample(time.Now())
-	if sampled || !maps.Equal(now, record.Reported) {
-		record.Reported = now
-		e.Store.Note(statedir.FindingsFile, record)
 	}
 	return l
 }
 
-// since is the sample from which losses count.
-func (r reportedFindings) since() preflight.Losses { return r.Losses[1] }
-
-// sample takes a new sample of losses if the last one is a minute old. The older one becomes the start of the count.
-func (r *reportedFindings) sample(now time.Time) bool {
-	last := r.Losses[0]
-	if !last.At.IsZero() && now.Sub(last.At) < time.Minute && now.After(last.At) {
-		return false
+// reportChanges compares findings with the ones that were reported, and records them as reported.
+func (e *Engine) reportChanges(record lookRecord, found preflight.Findings, now time.Time) (l Look) {
+	digest := digestOf(found)
+	same := digest == record.Digest
+	if !same {
+		l = changesSince(e.reportedFindings(), found)
 	}
-	next := preflight.SampleLosses(now)
-	if last.At.IsZero() {
-		last = next
+	if sampled := record.sample(now); sampled || !same {
+		record.Digest, record.Count = digest, len(found)
+		e.keepLook(record, found)
 	}
-	r.Losses = [2]preflight.Losses{next, last}
-	return !next.At.IsZero()
+	return l
 }
 
-// reportedFindings returns the record of the last look.
-func (e *Engine) reportedFindings() (r reportedFindings) {
-	if !e.Store.Recall(statedir.FindingsFile, &r) {
-		return reportedFindings{}
+// changesSince compares findings with the ones that were reported, by identity.
+func changesSince(reported map[string]reportedFinding, found preflight.Findings) (l Look) {
+	for _, f := range found {
+		now := reportedAs(f)
+		if reported[now.ID] != now {
+			l.Appeared = append(l.Appeared, f)
+		}
+		delete(reported, now.ID)
 	}
-	return r
+	for _, id := range slices.Sorted(maps.Keys(reported)) {
+		l.Ended = append(l.Ended, preflight.Ended{Kind: preflight.KindOf(id), Text: reported[id].Text})
+	}
+	return l
 }

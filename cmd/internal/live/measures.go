@@ -59,7 +59,7 @@ func (r *Reader) measuresNow(ctx context.Context) (Measures, error) {
 // measure reads the numbers of the farms that were loaded last.
 func (e *Engine) measure(ctx context.Context, s *Snapshot) (Measures, error) {
 	m := Measures{Status: newStatus(), Persistent: map[string]int{}, Bans: map[string]int{},
-		FindingsOn: len(e.reportedFindings().Reported)}
+		FindingsOn: e.lastLook().Count}
 	m.setFaults(s.files)
 	if err := s.known(); err != nil {
 		return m, err

@@ -194,14 +194,21 @@ func stoppedFarms(findings preflight.Findings) map[string]bool {
 
 // findingsOf returns the findings about one farm, or about all if name is "".
 func (e *Engine) findingsOf(ctx context.Context, farms []*farm.Farm, name string) preflight.Findings {
-	found := slices.DeleteFunc(e.Findings(ctx, farms).Without(preflight.Notes), func(f preflight.Finding) bool {
+	found := slices.DeleteFunc(e.Findings(ctx, farms).Without(preflight.Notes), func(f *preflight.Finding) bool {
 		return name != "" && len(f.Farms) > 0 && !slices.Contains(f.Farms, name)
 	})
-	out := append(preflight.Findings{}, found...) // JSON has [] for no findings
-	for i, f := range out {
-		out[i].Farms, out[i].Commands = append([]string{}, f.Farms...), append([]string{}, f.Commands...)
+	for _, f := range found { // JSON has [] for no farms and no commands
+		f.Farms, f.Commands = orEmpty(f.Farms), orEmpty(f.Commands)
 	}
-	return out
+	return orEmpty(found)
+}
+
+// orEmpty returns a list that JSON writes as [] if it is empty.
+func orEmpty[T any, List ~[]T](list List) List {
+	if list == nil {
+		return List{}
+	}
+	return list
 }
 
 // lastLoaded returns the record of the last load and its farms.

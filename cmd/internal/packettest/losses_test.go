@@ -26,7 +26,7 @@ func TestLossesAreFound(t *testing.T) {
 	losses := func(since preflight.Losses) (found preflight.Findings) {
 		must(t, s.Balancer.Do(func() error {
 			all, err := s.engine.LoadedFarms()
-			found = slices.DeleteFunc(preflight.Find(s.ctx, all, since), func(f preflight.Finding) bool {
+			found = slices.DeleteFunc(preflight.Find(s.ctx, all, since), func(f *preflight.Finding) bool {
 				return f.Kind != "losses"
 			})
 			return err

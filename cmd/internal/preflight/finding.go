@@ -33,7 +33,7 @@ type Finding struct {
 }
 
 // ID is the identity of the finding. KindOf reads the kind from it.
-func (f Finding) ID() string { return f.Kind + " " + f.Object }
+func (f *Finding) ID() string { return f.Kind + " " + f.Object }
 
 // KindOf is the kind of the finding with this identity.
 func KindOf(id string) string {
@@ -42,7 +42,7 @@ func KindOf(id string) string {
 }
 
 // Text is the message with the names of the farms, in one line.
-func (f Finding) Text() string {
+func (f *Finding) Text() string {
 	if len(f.Farms) == 0 {
 		return f.Message
 	}
@@ -63,7 +63,7 @@ func nameFarms(names []string) string {
 }
 
 // Hint is the remedy: the commands, and the advice as a comment of the shell, so that the line can be pasted.
-func (f Finding) Hint() string {
+func (f *Finding) Hint() string {
 	commands := strings.Join(f.Commands, "; ")
 	switch {
 	case commands == "":
@@ -75,7 +75,7 @@ func (f Finding) Hint() string {
 }
 
 // Diagnostic is the finding as a warning.
-func (f Finding) Diagnostic() diag.Diagnostic {
+func (f *Finding) Diagnostic() diag.Diagnostic {
 	d := diag.Diagnostic{Severity: diag.Warning, Place: f.Place, Message: f.Text(), Hint: f.Hint()}
 	if len(f.Farms) == 1 {
 		d.Farm = f.Farms[0]
@@ -83,30 +83,35 @@ func (f Finding) Diagnostic() diag.Diagnostic {
 	return d
 }
 
-// Findings are findings with different identities.
-type Findings []Finding
+// Findings are findings with different identities. There can be one for each of 100,000 backends, so that a list is
+// small, and none of its findings is copied.
+type Findings []*Finding
 
-// A collection collects findings. There can be one for each of thousands of addresses.
+// A collection collects findings.
 type collection struct {
-	all   Findings
-	index map[string]int // by identity
+	all  Findings
+	byID map[identity]*Finding
 }
+
+// identity is Kind and Object of a finding, without the text of ID.
+type identity struct{ kind, object string }
 
 // add adds a finding about a farm; nil: about all. A finding with the same identity gets the farm and the new commands.
 func (c *collection) add(f Finding, farm *farm.Farm) {
-	if c.index == nil {
-		c.index = map[string]int{}
+	if c.byID == nil {
+		c.byID = map[identity]*Finding{}
 	}
 	if farm != nil {
 		f.Farms = []string{farm.Name}
 	}
-	i, ok := c.index[f.ID()]
-	if !ok {
-		c.index[f.ID()] = len(c.all)
-		c.all = append(c.all, f)
+	id := identity{f.Kind, f.Object}
+	if known, ok := c.byID[id]; ok {
+		known.join(f)
 		return
 	}
-	c.all[i].join(f)
+	added := f
+	c.byID[id] = &added
+	c.all = append(c.all, &added)
 }
 
 // join adds the farm and the commands of a finding with the same identity. Farms come one after the other.
@@ -137,12 +142,12 @@ func (f *Finding) addCommand(command string) {
 
 // Stop reports whether one of the findings stops traffic.
 func (all Findings) Stop() bool {
-	return slices.ContainsFunc(all, func(f Finding) bool { return f.Effect == Stops })
+	return slices.ContainsFunc(all, func(f *Finding) bool { return f.Effect == Stops })
 }
 
 // Without returns the findings that do not have the effect.
 func (all Findings) Without(effect Effect) Findings {
-	return slices.DeleteFunc(slices.Clone(all), func(f Finding) bool { return f.Effect == effect })
+	return slices.DeleteFunc(slices.Clone(all), func(f *Finding) bool { return f.Effect == effect })
 }
 
 // maxPrinted is the maximum number of warnings about findings of one kind.
@@ -168,5 +173,5 @@ func (all Findings) Diagnostics() (warnings diag.Diagnostics) {
 // sort puts findings that stop traffic first.
 func (all Findings) sort() {
 	order := map[Effect]int{Stops: 0, Harms: 1, Notes: 2}
-	slices.SortStableFunc(all, func(a, b Finding) int { return order[a.Effect] - order[b.Effect] })
+	slices.SortStableFunc(all, func(a, b *Finding) int { return order[a.Effect] - order[b.Effect] })
 }

@@ -1,12 +1,16 @@
 package statedir
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"farmc/cmd/internal/shell"
 	"farmc/cmd/internal/source"
@@ -59,16 +63,48 @@ func (s Store) Recall(name string, into any) bool {
 	return err == nil && json.Unmarshal(text, into) == nil
 }
 
+// Open opens a file to read it in parts. A FIFO or a device is an error, because a read of it can wait forever.
+func (s Store) Open(name string) (*os.File, error) {
+	path := filepath.Join(s.Dir, name)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
 // Note replaces a file that may be lost: an error leaves the old one, and a crash of the machine any one.
 func (s Store) Note(name string, value any) {
 	text, err := json.Marshal(value)
 	if err != nil {
 		panic(err)
 	}
-	f, err := s.create(name, text)
-	if err == nil && f.Close() == nil {
-		os.Rename(f.Name(), filepath.Join(s.Dir, name))
+	s.NoteLines(name, func(file io.Writer) error {
+		_, err := file.Write(text)
+		return err
+	})
+}
+
+// NoteLines is Note for a file that is written in parts.
+func (s Store) NoteLines(name string, write func(file io.Writer) error) {
+	f, err := s.create(name, nil)
+	if err != nil {
+		return
 	}
+	buffered := bufio.NewWriter(f)
+	if errors.Join(write(buffered), buffered.Flush(), f.Close()) != nil {
+		os.Remove(f.Name())
+		return
+	}
+	os.Rename(f.Name(), filepath.Join(s.Dir, name))
 }
 
 // WriteJSON replaces a file, or removes it if value is nil.

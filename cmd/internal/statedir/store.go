@@ -61,7 +61,7 @@ const (
 	pending      = ".tmp" // suffix of files that are not committed
 )
 
-// Files of package live, which reads and writes them with ReadJSON, WriteJSON, Recall and Note.
+// Files of package live, which reads and writes them with ReadJSON, WriteJSON, Recall, Note, Open and NoteLines.
 const (
 	TrialFile    = "trial.json"    // the load that waits to be confirmed
 	HeldFile     = "held.json"     // farms that were rolled back
@@ -202,18 +202,14 @@ func (s Store) load() (LastLoad, error) {
 	return k, nil
 }
 
-// read returns the content of a file. A FIFO or a device is an error, because a read of it can wait forever.
+// read returns the content of a file.
 func (s Store) read(name string) ([]byte, error) {
-	path := filepath.Join(s.Dir, name)
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := s.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,62 @@
+package live
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"farmc/cmd/internal/preflight"
+	"farmc/cmd/internal/statedir"
+)
+
+// A finding is reported once, again if its remedy changes, and its end once. The record tells the number of findings.
+func TestFindingsAreReportedOnce(t *testing.T) {
+	e := &Engine{Store: statedir.NewStore(t.TempDir())}
+	finding := func(object, advice string) *preflight.Finding {
+		return &preflight.Finding{Kind: "backend", Object: object, Message: "no route to " + object, Advice: advice}
+	}
+	a, b := finding("a", "add one"), finding("b", "add one")
+	for i, step := range []struct {
+		found preflight.Findings
+		want  string
+	}{
+		{nil, "[] []"},
+		{preflight.Findings{a, b}, "[backend a backend b] []"},
+		{preflight.Findings{a, b}, "[] []"},
+		{preflight.Findings{b, a}, "[] []"},
+		{preflight.Findings{a, finding("b", "none")}, "[backend b] []"},
+		{preflight.Findings{finding("b", "none")}, "[] [{backend no route to a}]"},
+		{nil, "[] [{backend no route to b}]"},
+		{nil, "[] []"},
+	} {
+		l := e.reportChanges(e.lastLook(), step.found, time.Now())
+		ids := []string{}
+		for _, f := range l.Appeared {
+			ids = append(ids, f.ID())
+		}
+		if got := fmt.Sprint(ids, " ", l.Ended); got != step.want {
+			t.Errorf("step %d: %s, want %s", i, got, step.want)
+		}
+		if n := e.lastLook().Count; n != len(step.found) {
+			t.Errorf("step %d: the record has %d findings, not %d", i, n, len(step.found))
+		}
+	}
+}
+
+// A record of another version, or a damaged one, has the findings reported again.
+func TestDamagedRecordOfFindings(t *testing.T) {
+	e := &Engine{Store: statedir.NewStore(t.TempDir())}
+	found := preflight.Findings{{Kind: "backend", Object: "a", Message: "no route"}}
+	for _, text := range []string{`{"reported":{"backend a":{"text":"no route","hint":""}}}`, "rubbish", ""} {
+		if err := os.WriteFile(e.Store.Dir+"/"+statedir.FindingsFile, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if l := e.reportChanges(e.lastLook(), found, time.Now()); len(l.Appeared) != 1 {
+			t.Errorf("%q: %d findings appeared", text, len(l.Appeared))
+		}
+		if l := e.reportChanges(e.lastLook(), found, time.Now()); len(l.Appeared) != 0 {
+			t.Errorf("%q: they appeared again", text)
+		}
+	}
+}
