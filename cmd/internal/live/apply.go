@@ -36,8 +36,17 @@ type request struct {
 	files   *fileWrites     // of Write; nil: no file changes
 }
 
-// apply handles a request under the lock of the state directory.
+// apply handles a request, and looks at the machine afterwards.
 func (e *Engine) apply(ctx context.Context, q request) (Plan, diag.Diagnostics, error) {
+	p, diagnostics, err := e.applyAlone(ctx, q)
+	if p.inForce {
+		p.Look = e.lookAfter(ctx, p)
+	}
+	return p, diagnostics, err
+}
+
+// applyAlone handles a request under the lock of the state directory.
+func (e *Engine) applyAlone(ctx context.Context, q request) (Plan, diag.Diagnostics, error) {
 	release, err := e.lock(ctx, func() { e.Log("waiting for another farmc to finish") })
 	if err != nil {
 		return Plan{}, nil, err
@@ -156,8 +165,7 @@ func (e *Engine) applyIsolated(ctx context.Context, c *compilation, q request) (
 	}
 }
 
-// loadCompiled loads the compilation, unless the kernel and the state directory have it already. The plan has
-// the findings about this machine.
+// loadCompiled loads the compilation, unless the kernel and the state directory have it already.
 func (e *Engine) loadCompiled(ctx context.Context, c *compilation, q request) (Plan, diag.Diagnostics, error) {
 	p, err := e.plan(ctx, c, q.reason)
 	if err != nil {
@@ -176,11 +184,8 @@ func (e *Engine) loadCompiled(ctx context.Context, c *compilation, q request) (P
 		if err != nil {
 			return p, diagnostics, err
 		}
-		ctx = context.WithoutCancel(ctx)
 	}
-	if q.files == nil { // the caller of a write looks at its own farm
-		p.Look = e.look(ctx, c.script.Farms)
-	}
+	p.inForce = true
 	return p, diagnostics, err
 }
 

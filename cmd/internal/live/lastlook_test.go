@@ -44,6 +44,28 @@ func TestFindingsAreReportedOnce(t *testing.T) {
 	}
 }
 
+// A look that is older than the record begins again, and one at farms that are no longer in force reports nothing.
+func TestOlderLookIsNotRecorded(t *testing.T) {
+	e := &Engine{Store: statedir.NewStore(t.TempDir()), Insecure: true}
+	a, b := &preflight.Finding{Kind: "backend", Object: "a"}, &preflight.Finding{Kind: "backend", Object: "b"}
+	older := e.lastLook()
+	e.reportChanges(older, preflight.Findings{a}, time.Now())
+	for _, c := range []struct {
+		before            lookRecord
+		inForce, recorded bool
+		appeared          int
+	}{
+		{older, true, false, 0},
+		{e.lastLook(), false, true, 0},
+		{e.lastLook(), true, true, 1},
+	} {
+		l, recorded, err := e.record(t.Context(), c.before, preflight.Findings{a, b}, func() bool { return c.inForce })
+		if err != nil || recorded != c.recorded || len(l.Appeared) != c.appeared || e.lastLook().Count != 1+c.appeared {
+			t.Errorf("%+v: recorded %v, %d appeared; %v", c, recorded, len(l.Appeared), err)
+		}
+	}
+}
+
 // A record of another version, or a damaged one, has the findings reported again.
 func TestDamagedRecordOfFindings(t *testing.T) {
 	e := &Engine{Store: statedir.NewStore(t.TempDir())}

@@ -38,6 +38,8 @@ type Plan struct {
 
 	Look // findings about this machine since the last load
 
+	inForce bool // the kernel and the state directory have the script
+
 	byFarm map[string][]string // Changes of each farm; nil: not sorted out
 
 	kernelDigest   string   // digest in the kernel's ruleset; "": no rules of farmc
