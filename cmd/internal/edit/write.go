@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 
+	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
 
@@ -17,12 +18,20 @@ const WrittenBy = "# written by farmc"
 // that none becomes a statement. Faults are null, bytes that are not UTF-8, empty
 // names, more than 16 levels, strings above 64 KiB, and a text above farm.MaxFarmSize. Write knows no other rule of
 // farms, and takes any name.
-func Write(document Document) ([]byte, []Fault) {
+func Write(document Document) ([]byte, []Fault) { return WriteNoted(document, nil) }
+
+// Notes are comments of a document: one line each, by the path of the key that it stands above, with dots between the
+// names. The note of "" stands at the top of the file.
+type Notes map[string]string
+
+// WriteNoted is Write with comments. Characters of a note that are not printable are replaced.
+func WriteNoted(document Document, notes Notes) ([]byte, []Fault) {
 	if faults := check(document, false); len(faults) > 0 {
 		return nil, faults
 	}
-	w := writer{order: newOrder(), style: plain()}
+	w := writer{order: newOrder(), style: plain(), notes: notes}
 	w.out.WriteString(WrittenBy + "\n")
+	w.note(nil)
 	w.table(nil, document)
 	return verified([]byte(w.out.String()), document)
 }
@@ -59,7 +68,15 @@ func plain() style { return style{equals: " = ", endOfLine: "\n"} }
 type writer struct {
 	order
 	style
-	out strings.Builder
+	notes Notes
+	out   strings.Builder
+}
+
+// note writes the comment of the key at a path, if it has one.
+func (w *writer) note(at []string) {
+	if text := w.notes[strings.Join(at, ".")]; text != "" {
+		w.out.WriteString(w.indent + "# " + diag.Printable(text) + w.endOfLine)
+	}
 }
 
 // table writes the table at a path: its own heading, where it needs one, its values, then the tables in it.
@@ -94,6 +111,7 @@ func (w *writer) heading(at []string) {
 	if !w.tight {
 		w.out.WriteString(w.endOfLine)
 	}
+	w.note(at)
 	names := make([]string, len(at))
 	for i, name := range at {
 		names[i] = keyLiteral(name)
@@ -102,5 +120,6 @@ func (w *writer) heading(at []string) {
 }
 
 func (w *writer) assignment(key string, at []string, value any) {
+	w.note(at)
 	w.out.WriteString(w.indent + key + w.equals + w.wrapped(at, value, w.endOfLine) + w.endOfLine)
 }

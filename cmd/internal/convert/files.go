@@ -1,0 +1,108 @@
+package convert
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"farmc/cmd/internal/source"
+	"farmc/compiler"
+	"farmc/compiler/diag"
+)
+
+// A File is a file that an import writes.
+type File struct {
+	Name string
+	Text []byte
+}
+
+// incomplete is the ending of farms that the compiler refuses.
+const incomplete = ".incomplete"
+
+// Finish makes the files of the result. It compiles them together: a farm with a fault becomes NAME.toml.incomplete,
+// and the fault becomes a loss that matters. The files without that ending compile. The losses are in order then.
+func (r *Result) Finish() []File {
+	var lists []File
+	for _, l := range r.Lists {
+		lists = append(lists, File{l.Name + ".list", l.Text})
+	}
+	good, refused := r.texts()
+	for len(good) > 0 {
+		faulty := faultsByFile(slices.Concat(good, lists))
+		if len(faulty) == 0 {
+			break
+		}
+		good, refused = r.divide(good, refused, faulty)
+	}
+	r.sort()
+	return slices.Concat(good, lists, refused)
+}
+
+// texts writes the farms. Package edit refuses farms that are too large.
+func (r *Result) texts() (good, refused []File) {
+	for _, f := range r.Farms {
+		text, faults := f.text()
+		if len(faults) > 0 {
+			r.Lose(f.Place, "farm "+f.Name+" cannot be written: "+faults[0].Message, "divide it into several farms")
+			continue
+		}
+		good = append(good, File{f.Name + ".toml", text})
+	}
+	return good, nil
+}
+
+// divide moves the farms with faults to the refused ones. If no fault has the place of a farm, all are moved.
+func (r *Result) divide(good, refused []File, faulty map[string]diag.Diagnostic) (still, all []File) {
+	for _, f := range good {
+		fault, bad := faulty[f.Name]
+		if !bad && !noneOf(good, faulty) {
+			still = append(still, f)
+			continue
+		}
+		r.refuse(strings.TrimSuffix(f.Name, ".toml"), cmp.Or(fault.Message, anyOf(faulty).Message), fault.Hint)
+		refused = append(refused, File{f.Name + incomplete, f.Text})
+	}
+	return still, refused
+}
+
+func noneOf(files []File, faulty map[string]diag.Diagnostic) bool {
+	return !slices.ContainsFunc(files, func(f File) bool { _, bad := faulty[f.Name]; return bad })
+}
+
+func anyOf(faulty map[string]diag.Diagnostic) (d diag.Diagnostic) {
+	for _, d = range faulty {
+		break
+	}
+	return d
+}
+
+// refuse records that the compiler refuses a farm.
+func (r *Result) refuse(name, message, hint string) {
+	at := Place{}
+	for _, f := range r.Farms {
+		if f.Name == name {
+			at = f.Place
+		}
+	}
+	instead := "mend " + name + ".toml" + incomplete + ", and remove the ending"
+	if hint != "" {
+		instead += " (" + hint + ")"
+	}
+	r.Lose(at, "farmc refuses farm "+name+", "+message, instead)
+}
+
+// faultsByFile compiles files, and gives the first fault of each.
+func faultsByFile(files []File) map[string]diag.Diagnostic {
+	of := &source.Files{Roots: []source.Dir{{Path: ""}}, ByPath: map[string]source.File{}}
+	for _, f := range files {
+		of.Add(source.File{Name: f.Name, Text: f.Text})
+	}
+	_, told := compiler.Compile(of.Dirs())
+	faults := map[string]diag.Diagnostic{}
+	for _, d := range told {
+		if _, there := faults[d.Place.File]; d.Severity == diag.Fault && !there {
+			faults[d.Place.File] = d
+		}
+	}
+	return faults
+}
