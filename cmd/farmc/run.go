@@ -41,9 +41,10 @@ type verb struct {
 
 // verbs returns the commands in the order of the usage.
 func verbs() []verb {
-	return []verb{newVerb, compileVerb, checkVerb, fmtVerb, showVerb, diffVerb, applyVerb, confirmVerb, rollbackVerb,
-		historyVerb, unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, explainVerb, doctorVerb, drainVerb, downVerb, upVerb,
-		banVerb, unbanVerb, apiVerb, apiKeyVerb, schemaVerb, versionVerb, completionVerb(), helpVerb()}
+	return []verb{newVerb, compileVerb, checkVerb, fmtVerb, showVerb, diffVerb, applyVerb, confirmVerb,
+		rollbackVerb, historyVerb, unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, explainVerb,
+		doctorVerb, drainVerb, downVerb, upVerb, banVerb, unbanVerb, apiVerb, apiKeyVerb, schemaVerb,
+		versionVerb, completionVerb(), helpVerb()}
 }
 
 // A call is one run of a verb: its options, arguments and streams.

@@ -86,7 +86,9 @@ func (r *Result) add(l Loss) {
 }
 
 // Matters reports whether a loss matters.
-func (r *Result) Matters() bool { return slices.ContainsFunc(r.Losses, func(l Loss) bool { return l.Matters }) }
+func (r *Result) Matters() bool {
+	return slices.ContainsFunc(r.Losses, func(l Loss) bool { return l.Matters })
+}
 
 // sort orders the losses by place.
 func (r *Result) sort() {

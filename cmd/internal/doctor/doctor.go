@@ -4,8 +4,8 @@
 // The package knows farms, the network of this machine and the units of the package farmc. It changes nothing, and does
 // not know rules or the state directory.
 //
-// doctor.go (Examine) is the entry. answers.go finds machines that answer for the address of a dsr service.
-// mtu.go compares the sizes of packets, tracking.go has the fill of connection tracking, versions.go nft and the kernel,
+// doctor.go (Examine) is the entry. answers.go finds machines that answer for the address of a dsr service. mtu.go
+// compares the sizes of packets, tracking.go has the fill of connection tracking, versions.go nft and the kernel,
 // units.go the units, clock.go the time. backend.go writes the commands for backends.
 package doctor
 
@@ -25,7 +25,8 @@ type Patient struct {
 	Loaded time.Time // of the last load; zero: none
 }
 
-// Examine returns the findings of all kinds that preflight does not have. It waits a second for answers, if there are dsr farms.
+// Examine returns the findings of all kinds that preflight does not have. It waits a second for answers, if there are
+// dsr farms.
 func Examine(ctx context.Context, p Patient) (found preflight.Findings) {
 	var up []*farm.Farm
 	for _, f := range p.Farms {

@@ -25,7 +25,8 @@ func want(t *testing.T, found preflight.Findings, words ...string) {
 }
 
 func TestTracking(t *testing.T) {
-	tracked := []*farm.Farm{{Name: "web", Mode: farm.SNAT}, {Name: "own", Mode: farm.Local}, {Name: "dns", Mode: farm.DSR}}
+	tracked := []*farm.Farm{{Name: "web", Mode: farm.SNAT}, {Name: "own", Mode: farm.Local},
+		{Name: "dns", Mode: farm.DSR}}
 	want(t, tracking{79_999, 100_000}.findings(tracked))
 	want(t, tracking{80_000, 100_000}.findings(tracked),
 		"has 80000 of at most 100000 entries: new connections fail when it is full (farms web, own) | "+
@@ -47,7 +48,8 @@ func TestClock(t *testing.T) {
 	now := time.Date(2026, 11, 29, 3, 0, 0, 0, time.UTC)
 	want(t, clock(now.Add(30*time.Second), now))
 	want(t, clock(time.Time{}, now))
-	want(t, clock(now.Add(time.Hour), now), "the clock says 2026-11-29 03:00:00, and the last load was at 2026-11-29 04:00:00")
+	want(t, clock(now.Add(time.Hour), now),
+		"the clock says 2026-11-29 03:00:00, and the last load was at 2026-11-29 04:00:00")
 }
 
 // systemctl is a program that prints units as systemctl show does.
@@ -70,9 +72,11 @@ func TestUnits(t *testing.T) {
 		name, blocks string
 		words        []string
 	}{
-		{"as installed", block(watchUnit, "loaded", "active", "enabled") + block(bootUnit, "loaded", "active", "enabled"), nil},
-		{"by path", block(watchUnit, "loaded", "inactive", "disabled") + block(bootUnit, "loaded", "active", "enabled") +
-			block(pathUnit, "loaded", "active", "enabled"), nil},
+		{"as installed",
+			block(watchUnit, "loaded", "active", "enabled") + block(bootUnit, "loaded", "active", "enabled"), nil},
+		{"by path",
+			block(watchUnit, "loaded", "inactive", "disabled") + block(bootUnit, "loaded", "active", "enabled") +
+				block(pathUnit, "loaded", "active", "enabled"), nil},
 		{"not installed", block(watchUnit, "not-found", "inactive", ""), nil},
 		{"failed", block(watchUnit, "loaded", "failed", "enabled") + block(bootUnit, "loaded", "active", "enabled"),
 			[]string{watchUnit + " failed | journalctl -n 20 -u " + watchUnit, "no unit follows the files"}},

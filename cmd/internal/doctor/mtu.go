@@ -29,8 +29,8 @@ func packetSizes(farms []*farm.Farm) (found preflight.Findings) {
 	return found
 }
 
-func sizeFinding(name, in, out string) preflight.Finding {
-	return preflight.Finding{Kind: "mtu", Object: out, Farms: []string{name}, Effect: preflight.Harms,
+func sizeFinding(name, in, out string) *preflight.Finding {
+	return &preflight.Finding{Kind: "mtu", Object: out, Farms: []string{name}, Effect: preflight.Harms,
 		Message: fmt.Sprintf("packets of up to %d bytes come in by %s, and %s takes at most %d: larger ones are lost",
 			mtu(in), in, out, mtu(out)),
 		Commands: []string{fmt.Sprintf("ip link set dev %s mtu %d", out, mtu(in))},
@@ -38,8 +38,8 @@ func sizeFinding(name, in, out string) preflight.Finding {
 }
 
 // join adds a finding, or its farm to the one of the same identity.
-func join(found preflight.Findings, f preflight.Finding) preflight.Findings {
-	i := slices.IndexFunc(found, func(o preflight.Finding) bool { return o.ID() == f.ID() })
+func join(found preflight.Findings, f *preflight.Finding) preflight.Findings {
+	i := slices.IndexFunc(found, func(o *preflight.Finding) bool { return o.ID() == f.ID() })
 	if i < 0 {
 		return append(found, f)
 	}

@@ -27,19 +27,19 @@ func units(ctx context.Context) (found preflight.Findings) {
 	for _, name := range []string{bootUnit, watchUnit, pathUnit, "farmc-apply.service", "farmc-api.socket",
 		"farmc-api.service", "farmc-health.service"} {
 		if all[name].active == "failed" {
-			found = append(found, preflight.Finding{Kind: "unit", Object: name, Effect: preflight.Harms,
+			found = append(found, &preflight.Finding{Kind: "unit", Object: name, Effect: preflight.Harms,
 				Message: name + " failed", Commands: []string{"journalctl -n 20 -u " + name,
 					"systemctl restart " + name}})
 		}
 	}
 	installed := all[watchUnit].load == "loaded"
 	if installed && all[bootUnit].enabled != "enabled" && all[watchUnit].enabled != "enabled" {
-		found = append(found, preflight.Finding{Kind: "unit", Object: "boot", Effect: preflight.Harms,
+		found = append(found, &preflight.Finding{Kind: "unit", Object: "boot", Effect: preflight.Harms,
 			Message:  "no unit loads the farms at the next boot",
 			Commands: []string{fmt.Sprintf("systemctl enable %s %s", bootUnit, watchUnit)}})
 	}
 	if installed && all[watchUnit].active != "active" && all[pathUnit].active != "active" {
-		found = append(found, preflight.Finding{Kind: "unit", Object: "watch", Effect: preflight.Notes,
+		found = append(found, &preflight.Finding{Kind: "unit", Object: "watch", Effect: preflight.Notes,
 			Message: "no unit follows the files: an edit needs farmc apply, and rules that another program removes " +
 				"stay away",
 			Commands: []string{"systemctl enable --now " + watchUnit}})

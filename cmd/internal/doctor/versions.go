@@ -24,7 +24,7 @@ func versions(nft, kernel string) (found preflight.Findings) {
 		{"Linux", kernel, oldestKernel, "older kernels lack expressions of the script, or compute them in another way"},
 	} {
 		if v.is != "" && older(v.is, v.oldest) {
-			found = append(found, preflight.Finding{Kind: "version", Object: v.name, Effect: preflight.Harms,
+			found = append(found, &preflight.Finding{Kind: "version", Object: v.name, Effect: preflight.Harms,
 				Message: fmt.Sprintf("%s is %s, and farmc needs %s at least: %s", v.name, v.is, v.oldest, v.lacks),
 				Advice:  "Debian 12 and later have newer ones"})
 		}

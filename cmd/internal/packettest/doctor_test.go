@@ -16,7 +16,7 @@ type doctorCase struct {
 	name, kind, says string
 	farm             string
 	broken           steps
-	cure             func(s *testbed, found preflight.Finding) error
+	cure             func(s *testbed, found *preflight.Finding) error
 	served           step // holds before and after
 	large            bool // large packets are lost in the state, and pass before and after
 }
@@ -33,14 +33,14 @@ func doctorCases() []doctorCase {
 		{name: "backend-answers-neighbour-discovery", kind: "dsr-answer", farm: directFarm, served: asks,
 			says:   "answers for the service's address 2001:db8::1",
 			broken: steps{on{"b1", "ip address add 2001:db8::1/128 dev eth0 nodad"}},
-			cure: func(s *testbed, _ preflight.Finding) error {
+			cure: func(s *testbed, _ *preflight.Finding) error {
 				return on{"b1", "ip address delete 2001:db8::1/128 dev eth0"}.do(s)
 			}},
 		{name: "smaller-link-of-backends", kind: "mtu", farm: directFarm, served: asks,
 			large:  true,
 			says:   "packets of up to 1500 bytes come in by eth0, and eth1 takes at most 1400: larger ones are lost",
 			broken: steps{setMTU{"balancer eth1 b1 eth0 b2 eth0", 1400}},
-			cure: func(s *testbed, found preflight.Finding) error {
+			cure: func(s *testbed, found *preflight.Finding) error {
 				return steps{runs(strings.Join(found.Commands, "; ")), setMTU{"b1 eth0 b2 eth0", 1500}}.do(s)
 			}},
 	}
@@ -65,8 +65,8 @@ func (s *testbed) largePasses(within time.Duration) bool {
 }
 
 // onBackend runs the commands of farmc doctor --backend on a backend.
-func onBackend(name string) func(*testbed, preflight.Finding) error {
-	return func(s *testbed, found preflight.Finding) error {
+func onBackend(name string) func(*testbed, *preflight.Finding) error {
+	return func(s *testbed, found *preflight.Finding) error {
 		farms, err := s.engine.LoadedFarms()
 		if err != nil {
 			return err
@@ -105,7 +105,7 @@ func TestDoctor(t *testing.T) {
 }
 
 // wantExamined wants exactly one finding of the kind; "": none.
-func (s *testbed) wantExamined(t *testing.T, kind, says string) preflight.Finding {
+func (s *testbed) wantExamined(t *testing.T, kind, says string) *preflight.Finding {
 	t.Helper()
 	var found preflight.Findings
 	must(t, s.Balancer.Do(func() error {
@@ -115,7 +115,7 @@ func (s *testbed) wantExamined(t *testing.T, kind, says string) preflight.Findin
 	}))
 	switch {
 	case kind == "" && len(found) == 0:
-		return preflight.Finding{}
+		return &preflight.Finding{}
 	case kind == "" || len(found) != 1 || found[0].Kind != kind || !strings.Contains(found[0].Message, says):
 		t.Fatalf("found %+v", found)
 	}
