@@ -49,7 +49,7 @@ test-systemd: deb
 
 demo: build
 	@.ci/need nft=nftables
-	@$(GO) run ./cmd/demo ./farmc farms.d
+	@./farmc demo
 
 # The reference rulesets are loaded in the same run: what counts are the ratios, as machines differ.
 FARMS ?= 10,1000,10000

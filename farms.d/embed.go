@@ -1,8 +1,12 @@
-// Package farmsd holds the text of reference.toml. It is a package of its own because go:embed cannot reach up the
-// tree.
+// Package farmsd holds the example farms. It is a package of its own because go:embed cannot reach up the tree.
 package farmsd
 
-import _ "embed"
+import "embed"
+
+// Farms are the farms of the demo.
+//
+//go:embed *.toml
+var Farms embed.FS
 
 // Reference explains every key of farms.
 //

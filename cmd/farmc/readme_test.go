@@ -52,14 +52,14 @@ func consoleSteps(block string) (steps []step) {
 func TestReadmeDemo(t *testing.T) {
 	skipShort(t)
 	netlab.Test(t, netlab.Options{}).Close()
-	transcript, err := os.ReadFile("../demo/demo.txt")
+	transcript, err := os.ReadFile("../internal/demo/demo.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
 	farmc := filepath.Join(t.TempDir(), "farmc")
 	for _, cmd := range []*exec.Cmd{
 		exec.Command("go", "build", "-o", farmc, "."),
-		exec.Command("go", "run", "../demo", farmc, "../../farms.d"),
+		exec.Command(farmc, "demo"),
 	} {
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -67,7 +67,7 @@ func TestReadmeDemo(t *testing.T) {
 		}
 		got, want := strings.TrimSpace(string(out)), strings.TrimSpace(string(transcript))
 		if got != "" && numberless(got) != numberless(want) {
-			t.Errorf("the demo prints\n%s\ncmd/demo/demo.txt says\n%s", got, transcript)
+			t.Errorf("the demo prints\n%s\ncmd/internal/demo/demo.txt says\n%s", got, transcript)
 		}
 	}
 }

@@ -1,11 +1,9 @@
-// Command demo shows farmc in network namespaces of its own. It loads the farms of a directory, opens real connections
+// Package demo shows farmc in network namespaces of its own. It loads the farms of farms.d, opens real connections
 // through them, prints the backends that answer, changes a farm while farmc watch runs, and cleans up.
 //
 // It knows the farms of farms.d and the messages of farmc watch. All of it is in this file: the stage is built by open,
 // and play runs the acts.
-//
-//	demo FARMC DIRECTORY
-package main
+package demo
 
 import (
 	"bufio"
@@ -23,22 +21,8 @@ import (
 	"time"
 
 	"farmc/cmd/internal/netlab"
+	farmsd "farmc/farms.d"
 )
-
-func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: demo FARMC DIRECTORY")
-		os.Exit(2)
-	}
-	if err := netlab.Enter(); err != nil {
-		fmt.Fprintln(os.Stderr, "demo:", err)
-		os.Exit(1)
-	}
-	if err := demo(os.Args[1], os.Args[2]); err != nil {
-		fmt.Fprintln(os.Stderr, "demo:", err)
-		os.Exit(1)
-	}
-}
 
 // patience is the time limit for each step of the demo.
 const patience = time.Minute
@@ -46,12 +30,18 @@ const patience = time.Minute
 // A stage is the lab, the farms and the running farmc watch.
 type stage struct {
 	*netlab.Lab
+	out   io.Writer
 	farmc string
 	farms string        // a copy that can be changed
 	log   <-chan string // lines of farmc watch
 }
 
-func demo(farmc, farms string) error {
+// Run shows the demo on out, with the farmc of that path. A user without root gets a user namespace, in which the
+// program runs again from its beginning.
+func Run(out io.Writer, farmc string) error {
+	if err := netlab.Enter(); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "farmc-demo-")
 	if err != nil {
 		return err
@@ -62,11 +52,8 @@ func demo(farmc, farms string) error {
 		return err
 	}
 	defer lab.Close()
-	if farmc, err = filepath.Abs(farmc); err != nil {
-		return err
-	}
-	s := &stage{Lab: lab, farmc: farmc, farms: filepath.Join(dir, "farms.d")}
-	if err := os.CopyFS(s.farms, os.DirFS(farms)); err != nil {
+	s := &stage{Lab: lab, out: out, farmc: farmc, farms: filepath.Join(dir, "farms.d")}
+	if err := os.CopyFS(s.farms, farmsd.Farms); err != nil {
 		return err
 	}
 	stop, err := s.open(filepath.Join(dir, "state"))
@@ -82,7 +69,7 @@ var services = []string{"192.0.2.10/32", "192.0.2.11/32", "192.0.2.12/32", "192.
 
 // open adds the services' addresses, starts the servers of the backends, and starts farmc watch on the balancer.
 func (s *stage) open(state string) (stop func(), err error) {
-	say("A client, a balancer and three backends, in network namespaces of their own.")
+	s.say("A client, a balancer and three backends, in network namespaces of their own.")
 	for _, a := range services {
 		if err := s.Balancer.AddAddress("lo", netip.MustParsePrefix(a)); err != nil {
 			return nil, err
@@ -91,7 +78,7 @@ func (s *stage) open(state string) (stop func(), err error) {
 	if err := s.Serve(8080, 53, 25, 143, 80); err != nil {
 		return nil, err
 	}
-	say("The balancer checks its farms, then farmc watches them:")
+	s.say("The balancer checks its farms, then farmc watches them:")
 	if err := s.command("check", "--dir", s.farms); err != nil {
 		return nil, err
 	}
@@ -100,7 +87,7 @@ func (s *stage) open(state string) (stop func(), err error) {
 	r, w := io.Pipe()
 	watching.Stdout, watching.Stderr = w, w
 	s.log = lines(r)
-	prompt("farmc watch --dir farms.d &")
+	s.prompt("farmc watch --dir farms.d &")
 	if err := s.Balancer.Do(watching.Start); err != nil {
 		return nil, err
 	}
@@ -121,7 +108,7 @@ func (s *stage) play() error {
 		{"dns: each client always gets the same backend, which sees the client's address.", s.hashed},
 		{"mail: round-robin.", func() error { return s.roundRobin("192.0.2.12:25", 6) }},
 		{"An administrator drains backend b1 of web:", func() error {
-			if err := s.edit("web.toml", "weight  = 3", "state   = \"drain\"", "loaded"); err != nil {
+			if err := s.edit("web.toml", "weight = 3", "state = \"drain\"", "loaded"); err != nil {
 				return err
 			}
 			return s.spread("tcp4", "192.0.2.10:80", 100)
@@ -133,37 +120,37 @@ func (s *stage) play() error {
 			return s.spread("tcp4", "192.0.2.10:80", 100)
 		}},
 		{"... corrects it, and sets the last backend down, too: connections are refused at once,", func() error {
-			if err := s.edit("web.toml", "[backend.b2]", "[backends.b2]\nstate   = \"down\"", "loaded"); err != nil {
+			if err := s.edit("web.toml", "[backend.b2]", "[backends.b2]\nstate = \"down\"", "loaded"); err != nil {
 				return err
 			}
 			return s.refused("tcp4", "192.0.2.10:80")
 		}},
 		{"... and sets both backends up again.", func() error {
-			if err := s.edit("web.toml", "state   = \"drain\"", "weight  = 3", "loaded"); err != nil {
+			if err := s.edit("web.toml", "state = \"drain\"", "weight = 3", "loaded"); err != nil {
 				return err
 			}
-			if err := s.edit("web.toml", "state   = \"down\"\n", "", "loaded"); err != nil {
+			if err := s.edit("web.toml", "state = \"down\"\n", "", "loaded"); err != nil {
 				return err
 			}
 			return s.spread("tcp4", "192.0.2.10:80", 400)
 		}},
 	}
 	for _, a := range acts {
-		say(a.words)
+		s.say(a.words)
 		if err := a.act(); err != nil {
 			return err
 		}
 	}
-	say("Done. farmc ends, and the namespaces are deleted.")
+	s.say("Done. farmc ends, and the namespaces are deleted.")
 	return nil
 }
 
-func say(words string)      { fmt.Printf("\n%s\n", words) }
-func prompt(command string) { fmt.Printf("    $ %s\n", command) }
-func show(text string)      { fmt.Printf("    %s\n", text) }
+func (s *stage) say(words string)      { fmt.Fprintf(s.out, "\n%s\n", words) }
+func (s *stage) prompt(command string) { fmt.Fprintf(s.out, "    $ %s\n", command) }
+func (s *stage) show(text string)      { fmt.Fprintf(s.out, "    %s\n", text) }
 
 func (s *stage) command(args ...string) error {
-	prompt("farmc " + strings.ReplaceAll(strings.Join(args, " "), s.farms, "farms.d"))
+	s.prompt("farmc " + strings.ReplaceAll(strings.Join(args, " "), s.farms, "farms.d"))
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.farmc, args...)
@@ -171,7 +158,7 @@ func (s *stage) command(args ...string) error {
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := s.Balancer.Do(cmd.Run)
 	for line := range strings.Lines(out.String()) {
-		show(strings.TrimRight(strings.ReplaceAll(line, s.farms, "farms.d"), "\n"))
+		s.show(strings.TrimRight(strings.ReplaceAll(line, s.farms, "farms.d"), "\n"))
 	}
 	return err
 }
@@ -189,7 +176,7 @@ func (s *stage) spread(network, to string, n int) error {
 	for _, b := range s.Backends {
 		words = append(words, fmt.Sprintf("%s %3d", b.Name, counts[b.Name]))
 	}
-	show(fmt.Sprintf("%d connections to %s: %s", n, to, strings.Join(words, "  ")))
+	s.show(fmt.Sprintf("%d connections to %s: %s", n, to, strings.Join(words, "  ")))
 	return nil
 }
 
@@ -205,7 +192,7 @@ func (s *stage) hashed() error {
 			}
 			got, peer = append(got, a.Backend), a.Peer.Addr()
 		}
-		show(fmt.Sprintf("client %s: %s, which saw %s", client, strings.Join(got, " "), peer))
+		s.show(fmt.Sprintf("client %s: %s, which saw %s", client, strings.Join(got, " "), peer))
 		if len(slices.Compact(slices.Clone(got))) > 1 || peer != client {
 			return fmt.Errorf("client %s: backends %s, which saw %s; want one backend that sees the client's address",
 				client, strings.Join(got, " "), peer)
@@ -223,7 +210,7 @@ func (s *stage) roundRobin(to string, n int) error {
 		}
 		got = append(got, a.Backend)
 	}
-	show(fmt.Sprintf("%d connections to %s: %s", n, to, strings.Join(got, " ")))
+	s.show(fmt.Sprintf("%d connections to %s: %s", n, to, strings.Join(got, " ")))
 	return nil
 }
 
@@ -233,7 +220,7 @@ func (s *stage) refused(network, to string) error {
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("connection to %s: got %v, want a refusal", to, err)
 	}
-	show(fmt.Sprintf("a connection to %s: refused after %s", to, time.Since(began).Round(10*time.Microsecond)))
+	s.show(fmt.Sprintf("a connection to %s: refused after %s", to, time.Since(began).Round(10*time.Microsecond)))
 	return nil
 }
 
@@ -248,12 +235,12 @@ func (s *stage) edit(file, from, to, word string) error {
 	if changed == string(text) {
 		return fmt.Errorf("%s: %q not found", file, from)
 	}
-	show("farms.d/" + file + ":")
+	s.show("farms.d/" + file + ":")
 	for line := range strings.Lines(from) {
-		show("  - " + strings.TrimRight(line, "\n"))
+		s.show("  - " + strings.TrimRight(line, "\n"))
 	}
 	for line := range strings.Lines(to) {
-		show("  + " + strings.TrimRight(line, "\n"))
+		s.show("  + " + strings.TrimRight(line, "\n"))
 	}
 	if err := os.WriteFile(path+".new", []byte(changed), 0o644); err != nil {
 		return err
@@ -273,7 +260,7 @@ func (s *stage) await(word string) error {
 			if !ok {
 				return errors.New("farmc watch has ended")
 			}
-			show("farmc: " + strings.ReplaceAll(line, s.farms, "farms.d"))
+			s.show("farmc: " + strings.ReplaceAll(line, s.farms, "farms.d"))
 			if strings.Contains(line, word) {
 				return nil
 			}
