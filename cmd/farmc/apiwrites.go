@@ -20,7 +20,7 @@ func (s *apiServer) Write(ctx context.Context, by string, change live.Write) liv
 
 // written gives the outcome of a round of writes to the readers.
 func (s *apiServer) written(results []live.WriteResult) {
-	s.reader.Publish(s.watcher.engine.SnapshotAfter(results, s.reader.Current()))
+	s.watcher.engine.PublishAfter(s.reader, results)
 	s.watcher.wake()
 }
 
@@ -63,7 +63,7 @@ func (s *apiServer) engineOf(by string) *live.Engine {
 
 // outcome gives the outcome of a load to the readers.
 func (s *apiServer) outcome(r live.WriteResult) live.WriteResult {
-	s.reader.Publish(s.watcher.engine.Snapshot(r.Plan, r.Diagnostics, r.Err, s.reader.Current()))
+	s.watcher.engine.Publish(s.reader, r.Plan, r.Diagnostics, r.Err)
 	s.watcher.wake()
 	return r
 }

@@ -350,16 +350,14 @@ func (w *watcher) yield() (resume func()) {
 // publish gives the outcome to the API.
 func (w *watcher) publish(o outcome) {
 	if w.api != nil {
-		s := w.engine.Snapshot(o.Plan, o.diagnostics, o.err, w.api.reader.Current())
-		w.api.reader.Publish(s)
-		w.api.observer.looked(s)
+		w.api.observer.looked(w.engine.Publish(w.api.reader, o.Plan, o.diagnostics, o.err))
 	}
 }
 
 // publishNow shows the API what a command of another process has done, before that command ends.
 func (w *watcher) publishNow() {
 	if w.api != nil {
-		w.api.reader.Publish(w.engine.SnapshotNow(w.api.reader.Current()))
+		w.engine.PublishNow(w.api.reader)
 	}
 }
 

@@ -100,7 +100,7 @@ func reader(t *testing.T, files map[string]string) *live.Reader {
 	e.Dirs = append(e.Dirs, live.Dir(dir))
 	r := live.NewReader(e)
 	p, diagnostics, err := e.Plan(t.Context())
-	r.Publish(e.Snapshot(p, diagnostics, err, nil))
+	e.Publish(r, p, diagnostics, err)
 	return r
 }
 

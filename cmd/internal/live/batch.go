@@ -266,12 +266,12 @@ func causeOf(writes []*pendingWrite, otherwise string) string {
 	return strings.Join(all, ", ")
 }
 
-// SnapshotAfter returns the snapshot at the end of a round of a queue; nil if no write has loaded anything.
-func (e *Engine) SnapshotAfter(results []WriteResult, before *Snapshot) *Snapshot {
-	for _, r := range slices.Backward(results) {
-		if r.Err == nil && r.load != nil {
-			return e.snapshot(r.Plan, r.load.diagnostics, r.load.err, before)
+// PublishAfter gives a reader the farms at the end of a round of a queue, if a write has loaded anything.
+func (e *Engine) PublishAfter(r *Reader, results []WriteResult) {
+	for _, w := range slices.Backward(results) {
+		if w.Err == nil && w.load != nil {
+			e.publish(r, w.Plan, w.load.diagnostics, w.load.err)
+			return
 		}
 	}
-	return nil
 }

@@ -111,7 +111,8 @@ func TestQueue(t *testing.T) {
 	e, farms := engineFor(t, map[string]string{"web.toml": webFarm})
 	rounds := 0
 	q := NewQueue(e, func(results []WriteResult) {
-		if e.SnapshotAfter(results, nil) == nil {
+		r := NewReader(e)
+		if e.PublishAfter(r, results); r.Current() == nil {
 			t.Error("there is no snapshot")
 		}
 		rounds++

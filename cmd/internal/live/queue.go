@@ -39,7 +39,7 @@ type queuedWrite struct {
 type group struct{ _ byte } // not empty: pointers to it differ
 
 // NewQueue returns an empty queue for writes of the engine. Done is called at the end of each round of writes. The
-// engine is occupied meanwhile: only SnapshotAfter can be used.
+// engine is occupied meanwhile: only PublishAfter can be used.
 func NewQueue(e *Engine, done func([]WriteResult)) *Queue { return &Queue{engine: e, done: done} }
 
 // Write does a write when its turn comes. The error is ErrBusy if that takes too long; then nothing has changed. A

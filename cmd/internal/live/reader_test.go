@@ -19,7 +19,7 @@ func look(t *testing.T, files map[string]string) (*Engine, *Reader) {
 	e.Dirs = append(e.Dirs, Dir(dir))
 	r := NewReader(e)
 	p, diagnostics, err := e.Plan(t.Context())
-	r.Publish(e.Snapshot(p, diagnostics, err, nil))
+	e.Publish(r, p, diagnostics, err)
 	return e, r
 }
 

@@ -30,25 +30,30 @@ type Snapshot struct {
 	farmFaults  func() map[string]diag.Diagnostics // of Faults
 }
 
-// Snapshot describes the outcome of an apply: the plan, the diagnostics and the error that Apply returned. The snapshot
-// before is nil at the first apply. It is nil if the apply ended before it read the files.
-func (e *Engine) Snapshot(p Plan, diagnostics diag.Diagnostics, applied error, before *Snapshot) *Snapshot {
+// Publish gives a reader the outcome of an apply: the plan, the diagnostics and the error that Apply returned. The
+// snapshot is nil if the apply ended before it read the files. No other operation of the engine comes between: its
+// snapshot would be replaced by an older one, or its load be compiled again.
+func (e *Engine) Publish(r *Reader, p Plan, diagnostics diag.Diagnostics, applied error) *Snapshot {
 	defer e.exclusive()()
-	return e.snapshot(p, diagnostics, applied, before)
+	return e.publish(r, p, diagnostics, applied)
 }
 
-// SnapshotNow describes the farms after an operation of another user of the engine. It is nil before the first reading
-// of the files.
-func (e *Engine) SnapshotNow(before *Snapshot) *Snapshot {
+// PublishNow gives a reader the farms after an operation of another user of the engine, once files were read.
+func (e *Engine) PublishNow(r *Reader) {
 	defer e.exclusive()()
-	files := e.memory().compiled
-	if files == nil {
-		return nil
+	if files := e.memory().compiled; files != nil {
+		e.publish(r, Plan{compilation: files}, files.diagnostics, nil)
 	}
-	return e.snapshot(Plan{compilation: files}, files.diagnostics, nil, before)
 }
 
-// snapshot is Snapshot within an operation.
+// publish is Publish within an operation.
+func (e *Engine) publish(r *Reader, p Plan, diagnostics diag.Diagnostics, applied error) *Snapshot {
+	s := e.snapshot(p, diagnostics, applied, r.Current())
+	r.Publish(s)
+	return s
+}
+
+// snapshot describes the outcome of an apply. The snapshot before is nil at the first apply.
 func (e *Engine) snapshot(p Plan, diagnostics diag.Diagnostics, applied error, before *Snapshot) *Snapshot {
 	files := e.memory().compiled
 	if files == nil {
