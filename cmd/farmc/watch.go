@@ -89,7 +89,7 @@ type watcher struct {
 	retry         retry
 	stateRetry    time.Duration // pause after a state could not be ended
 	status        string        // state for systemd, one line
-	plan          live.Plan     // of the last apply
+	plan          live.Plan     // of the last apply, without its load
 	farms         []*farm.Farm  // that were loaded last; nil: not known
 
 	monitor *live.Monitor
@@ -327,7 +327,7 @@ func (w *watcher) applyBecause(ctx context.Context, reason string) {
 		return
 	}
 	w.remember(ctx, o.err)
-	w.plan = o.Plan
+	w.plan = o.Plan.Needs()
 	if o.loaded() {
 		w.farms = o.Script.Farms
 	}

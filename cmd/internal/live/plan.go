@@ -56,6 +56,10 @@ type Plan struct {
 	*compilation
 }
 
+// Needs returns the plan with the compilation alone, for NetworkChanged and ServesMore. A whole plan keeps the script
+// before it and all findings, too.
+func (p Plan) Needs() Plan { return Plan{compilation: p.compilation} }
+
 const (
 	noRules    = "the rules were missing in the kernel"
 	otherRules = "the kernel had a different ruleset than the last one loaded"
