@@ -97,20 +97,10 @@ func TestPropertyWellFormed(t *testing.T) {
 				}
 			}
 		}
-		for name := range script.Chains {
-			hook := slices.Contains(
-				[]string{
-					"prerouting",
-					"output",
-					"postrouting",
-					"keep-conntrack",
-					"relief",
-					"relief-output",
-					"invalid-input",
-					"invalid-forward",
-				},
-				name,
-			)
+		for name, rules := range script.Chains {
+			hook := name == "keep-conntrack" || slices.ContainsFunc(rules, func(rule string) bool {
+				return strings.HasPrefix(rule, "\t\ttype ") && strings.Contains(rule, " hook ")
+			})
 			if !hook && !strings.Contains(text, "goto "+name+",\n") && !strings.Contains(text, "goto "+name+"\n") &&
 				!strings.Contains(text, "jump "+name+"\n") {
 				t.Errorf("nothing leads to the chain %s", name)

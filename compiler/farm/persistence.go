@@ -16,7 +16,8 @@ import (
 // A Persistence keeps a client with its first backend, on all frontends of the farm in a family.
 type Persistence struct {
 	On      []HashKey               // the fields that identify a client, in the order of HashKeys
-	Timeout time.Duration           // since the client's last new connection
+	Timeout time.Duration           // since the client's last new connection, or packet
+	Renew   Renewal                 // which of them; packets in modes without connection tracking
 	Prefix  [len(addr.Families)]int // length of the prefix of a client's address that identifies it
 	Static  []Session               // in the order of their clients
 	Group   string                  // farms of one group send a client to the same backend; "": the farm alone
@@ -34,6 +35,15 @@ type Session struct {
 	Place, value diag.Place
 }
 
+// A Renewal says when the time of a remembered client begins again, in modes with connection tracking.
+type Renewal string
+
+// The renewals.
+const (
+	RenewByConnection Renewal = "connection" // with each new connection
+	RenewByPacket     Renewal = "packet"     // with each packet
+)
+
 const defaultTimeout = time.Minute
 
 // fullPrefix is the length of a prefix that covers a whole address.
@@ -41,7 +51,7 @@ var fullPrefix = [...]int{addr.IP4: 32, addr.IP6: 128}
 
 func readPersistence(t *toml.Table, f *Farm) {
 	if in := t.Sub("persistence"); in != nil {
-		f.Persistence = &Persistence{Timeout: defaultTimeout, Prefix: fullPrefix}
+		f.Persistence = &Persistence{Timeout: defaultTimeout, Prefix: fullPrefix, Renew: RenewByConnection}
 		f.readTable(in, persistenceKeys)
 	}
 }
@@ -96,6 +106,17 @@ func (f *Farm) persistsFor() string {
 		return ""
 	}
 	return toml.FormatDuration(f.Persistence.Timeout)
+}
+
+func readRenewal(k *Key, t *toml.Table, f *Farm) {
+	f.Persistence.Renew = Renewal(t.Choice(k.Name, k.Default, k.Options...))
+}
+
+func describeRenewal(_ *Key, f *Farm) string {
+	if f.Persistence == nil || f.Persistence.Renew != RenewByPacket {
+		return ""
+	}
+	return string(RenewByPacket)
 }
 
 func readPrefixes(k *Key, t *toml.Table, f *Farm) {
@@ -302,6 +323,10 @@ func (f *Farm) backendNames() []string {
 func validatePersistence(t *toml.Table, f *Farm) {
 	if f.Persistence == nil {
 		return
+	}
+	if f.Persistence.Renew == RenewByPacket && len(f.FlowOffload) > 0 {
+		t.Fault(t.Sub("persistence").At("renew"), `renew = "connection", or no flow-offload`,
+			`renew: with flow-offload no rule sees the packets of established connections`)
 	}
 	at := t.Sub("persistence").At("on")
 	whole := slices.IndexFunc(f.Listen, Listen.Whole)

@@ -140,6 +140,7 @@ func (l *linker) add(all []frontend) *portableRules {
 	served := slices.DeleteFunc(slices.Clone(all), func(d frontend) bool { return d.farm.Down })
 	tracked := slices.DeleteFunc(slices.Clone(served), func(d frontend) bool { return d.farm.Mode.Untracked() })
 	l.translate(tracked)
+	l.renewClients(tracked)
 	l.recheckFull(tracked)
 	l.setHelpers(tracked)
 	established := l.established(tracked)

@@ -43,6 +43,7 @@ const (
 	sharedSection           // sets that rules of many farms name: the kernel looks for a name from the first set on
 	natPickSection
 	natTargetSection
+	renewalSection
 	backendLimitSection
 	sourceNATSection
 	markSection

@@ -43,7 +43,7 @@ func persistenceCases() (all []testCase) {
 				racingInsert{w.table(), [2]string{"ip daddr set 10.2.0.12", "ip6 daddr set fd00:2::12"}},
 				firstInsertWins))
 	}
-	return slices.Concat(all, morePersistenceCases, persistenceGroupCases)
+	return slices.Concat(all, morePersistenceCases, persistenceGroupCases, persistenceRenewalCases())
 }
 
 // persistenceCase: a client keeps its backend over all ports, protocols and addresses of the farm. Without persistence,

@@ -143,6 +143,7 @@ var (
 		`		# replies; requests are untracked already`,
 		`		# farms of few kinds: their maps are asked without a lookup of the kind`,
 		`		# before connection tracking, so that these lookups belong to no connection`,
+		`		# each packet of a client renews its time; NAT of open connections is at dstnat`,
 		`		# access lists, before everything else`,
 		`		# bans and strict-tcp, before connection tracking`,
 		`		# right after connection tracking`,
@@ -150,11 +151,11 @@ var (
 			`srcnat `+
 			`- `+
 			`2)`,
-		`		type filter hook (?:prerouting priority (?:raw|raw - 10?|raw - 5|mangle|mangle - 5|dstnat \+ 5)|`+
-			`output `+
-			`priority (?:-95|raw|raw - 10)|forward priority filter(?: \+ 5| \+ 10)?|(?:input|output) priority `+
-			`filter \+ 5|postrouting priority srcnat(?: \+ 5)?|ingress devices = { DEVICES } priority filter(?: `+
-			`- 10?| - 5)?)`,
+		`		type filter hook (?:prerouting priority `+
+			`(?:raw|raw - 10?|raw - 5|mangle(?: - 5)?|dstnat - 1|dstnat \+ 5)|`+
+			`output priority (?:-95|-101|raw|raw - 10)|forward priority filter(?: \+ 5| \+ 10)?|`+
+			`(?:input|output) priority filter \+ 5|postrouting priority srcnat(?: \+ 5)?|`+
+			`ingress devices = { DEVICES } priority filter(?: - 10?| - 5)?)`,
 		`		type filter hook (?:input|forward) priority filter - 5`,
 		`		ct state != invalid return`,
 		`		meta l4proto != tcp return`,
@@ -203,6 +204,8 @@ var (
 		`		IP daddr set ct original IP daddr`,
 		`		(?:update|delete) @NAME { CLIENT : IP daddr }`,
 		`		IP daddr set CLIENT map @NAME (?:update @NAME { CLIENT : IP daddr } )?jump NAME`,
+		`		IP daddr set CLIENT map @NAME update @NAME { CLIENT : IP daddr }`,
+		`		ct direction != original return`,
 		`		jump NAME`,
 		`		BACKENDID (?:!= )?@full-backends (?:jump NAME|return)`,
 		`		BACKENDID @backend-brims update @full-backends { BACKENDID }`,
@@ -229,7 +232,7 @@ var (
 
 		`		IP saddr (?:& (?:IP4|IP6) )?@NAME DENIED`,
 		`		IP saddr (?:IP4|IP6)(?:/[0-9]+)? DENIED`,
-		`		counter name "NAME" drop`,
+		`		counter name "NAME"(?: drop)?`,
 		`		(?:icmp|icmpv6) type { (?:destination-unreachable|packet-too-big|time-exceeded|parameter-problem)`+
 			`(?:, `+
 			`(?:time-exceeded|packet-too-big|parameter-problem))* } accept`,

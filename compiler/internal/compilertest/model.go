@@ -30,6 +30,7 @@ type ModelFarm struct {
 
 	persistOn []string          // none: no persistence
 	prefix    string            // of persistence
+	renew     string            // of persistence; "": the default
 	static    map[string]string // clients and networks, and the backends that they always meet
 }
 
@@ -112,6 +113,7 @@ func (f *ModelFarm) randomPersistence(r *rand.Rand, families []int) {
 		}
 	}
 	f.prefix = Pick(r, "", "", "[24, 64]", "[32, 56]")
+	f.renew = Pick(r, "", "", "connection", "packet")
 	if len(f.persistOn) > 1 {
 		return
 	}
@@ -650,6 +652,9 @@ func (f ModelFarm) Settings(r *rand.Rand) []Setting {
 		say("persistence", "on", listed(r, f.persistOn), `"source-address"`)
 		if f.prefix != "" {
 			say("persistence", "prefix", f.prefix, "")
+		}
+		if f.renew != "" {
+			say("persistence", "renew", strconv.Quote(f.renew), "")
 		}
 		var sessions []string
 		for client, backend := range f.static {
