@@ -197,3 +197,36 @@ func (s *testbed) requestAtOnce(q target, client netip.Addr) error {
 	asking.Wait()
 	return all
 }
+
+// keepPerNetwork sends requests from 120 clients to services. Clients of one network have to reach one machine, the one
+// that an earlier step recorded under the name. Not all networks have the same one.
+type keepPerNetwork struct {
+	name     string
+	by, to   string
+	hostBits int    // of a client's address that do not count
+	among    string // the machines that may answer; any if empty
+}
+
+func (k keepPerNetwork) do(s *testbed) error {
+	backends := map[string]bool{}
+	for _, q := range s.targets("", k.by, k.to) {
+		for _, client := range s.clients(q.to.Addr())[:120] {
+			answer, err := q.request(netip.AddrPortFrom(client, s.newClient(s.Client, client).Port()))
+			if err == nil {
+				network, _ := client.Prefix(client.BitLen() - k.hostBits)
+				err = s.checkSameBackend(k.name, network.Addr(), answer.Backend)
+			}
+			if err == nil && k.among != "" && !slices.Contains(strings.Fields(k.among), answer.Backend) {
+				err = fmt.Errorf("%s answers, want one of %s", answer.Backend, k.among)
+			}
+			if err != nil {
+				return q.wrap(fmt.Errorf("as %s: %w", client, err))
+			}
+			backends[answer.Backend] = true
+		}
+	}
+	if len(backends) < 2 && len(strings.Fields(k.among)) != 1 {
+		return fmt.Errorf("all networks have %v", backends)
+	}
+	return nil
+}

@@ -113,28 +113,7 @@ var morePersistenceCases = []testCase{
 	}},
 	{name: "prefix-shares-a-backend", steps: steps{
 		persistentFarm(`mode = "dnat"`, "prefix = [28, 124]", ""),
-		stepFunc(func(s *testbed) error {
-			for _, q := range s.targets("", "tcp udp", service1) {
-				for i, client := range s.clients(q.to.Addr())[:120] {
-					answer, err := q.request(netip.AddrPortFrom(client, uint16(20000+i)))
-					if err == nil {
-						network, _ := client.Prefix(client.BitLen() - 4)
-						err = s.checkSameBackend("prefix", network.Addr(), answer.Backend)
-					}
-					if err != nil {
-						return q.wrap(fmt.Errorf("as %s: %w", client, err))
-					}
-				}
-			}
-			backends := map[string]bool{}
-			for _, b := range s.backendOf["prefix"] {
-				backends[b] = true
-			}
-			if len(backends) < 2 {
-				return fmt.Errorf("all networks have %v", backends)
-			}
-			return nil
-		}),
+		keepPerNetwork{name: "prefix", by: "tcp udp", to: service1, hostBits: 4},
 	}},
 	{name: "local-clients-and-backend", steps: steps{
 		persistentFarm("local-clients = true", "", "[backends.balancer]\naddress = ['10.2.0.1', 'fd00:2::1']\n"),
