@@ -25,8 +25,11 @@ var diffVerb = verb{
 	about: `Prints the changes of the farms as sentences, then a unified diff from the script loaded last
 to the new one. Also prints whether the files are on hold, or a load waits to be confirmed.
 Exit status: 0 no change, 1 changes, 2 an error.`,
+	flags: func(c *call) { c.resolveFlag() },
 	run: func(ctx context.Context, c *call) int {
-		p, diagnostics, err := c.engine().Plan(ctx)
+		e := c.engine()
+		c.resolveHosts(ctx, e)
+		p, diagnostics, err := e.Plan(ctx)
 		c.printDiagnostics(diagnostics)
 		switch {
 		case errors.Is(err, live.ErrFaulty):

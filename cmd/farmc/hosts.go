@@ -9,7 +9,7 @@ import (
 	"farmc/compiler/farm"
 )
 
-// resolveFlag declares the flag --resolve of compile, check and apply.
+// resolveFlag declares the flag --resolve of compile, check, diff and apply.
 func (c *call) resolveFlag() {
 	c.set.BoolVar(&c.resolve, "resolve", false, "ask DNS now for the hostnames of backends")
 }

@@ -61,7 +61,7 @@ type call struct {
 	boot    bool   // compile --boot
 	noNft   bool   // check --no-nft
 	machine bool   // check --machine
-	resolve bool   // compile, check, apply --resolve
+	resolve bool   // compile, check, diff, apply --resolve
 	json    bool   // status --json, explain --json
 	origin  bool   // show --origin
 	check   bool   // fmt --check

@@ -266,6 +266,10 @@ func printed(told diag.Diagnostics) string {
 	return out.String()
 }
 
+// answers are the addresses of the hostname in the examples.
+var answers = farm.Dir{Answers: true, FS: fstest.MapFS{
+	farm.AnswersFile: {Data: []byte(`{"app.example.org": ["10.2.0.11", "10.2.0.12"]}`)}}}
+
 // The examples compile, each farm with its drop-ins and the lists alone, and all together.
 func TestExamples(t *testing.T) {
 	all := fstest.MapFS{}
@@ -280,7 +284,7 @@ func TestExamples(t *testing.T) {
 	if farms := len(all) - len(lists); farms != blocks || farms < 15 {
 		t.Errorf("farmc-examples(7) has %d toml blocks, and installs %d files", blocks, farms)
 	}
-	script, told := compiler.Compile([]farm.Dir{{FS: all}})
+	script, told := compiler.Compile([]farm.Dir{{FS: all}, answers})
 	if script == nil || len(told) > 0 {
 		t.Errorf("all together: %s", printed(told))
 	}
@@ -294,7 +298,7 @@ func TestExamples(t *testing.T) {
 				one[other] = file
 			}
 		}
-		if _, told := compiler.Compile([]farm.Dir{{FS: one}}); len(told) > 0 {
+		if _, told := compiler.Compile([]farm.Dir{{FS: one}, answers}); len(told) > 0 {
 			t.Errorf("%s: %s", name, printed(told))
 		}
 	}

@@ -119,7 +119,7 @@ func (e *expansion) addHost(t *toml.Table, b Backend) {
 	case !known && e.earlier:
 		t.Warn(at, "backend %s: the addresses of %s are not known", b.Name, b.Host)
 	case !known:
-		t.Fault(at, "farmc watch asks DNS for them; compile, check and apply do with --resolve",
+		t.Fault(at, "farmc watch asks DNS for them; compile, check, diff and apply do with --resolve",
 			"backend %s: the addresses of %s are not known", b.Name, b.Host)
 	case len(addresses) == 0:
 		t.Warn(at, "backend %s: %s has no address yet, so it takes no clients", b.Name, b.Host)
