@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,11 +31,13 @@ func showFarm(w io.Writer, s live.Status, paint diag.Palette) {
 	showFact(w, "agreement", []string{agreement(s)})
 	fmt.Fprintln(w)
 	showBackends(w, f.Backends, paint)
+	showFact(w, "ports", movedPorts(f.Backends))
 	showFact(w, "state of", settings(f.Backends))
 	showFact(w, "hostnames", hostFacts(s.Hosts))
 	showFact(w, "health", healthWords(f.Backends))
 	showFact(w, "new since", times(f.Backends))
 	showFact(w, "held back", heldBack(f))
+	showFact(w, "log-only", logOnly(f))
 	showFact(w, "banned", banned(f))
 }
 
@@ -114,6 +117,29 @@ func sinceWhen(b live.BackendStatus) string {
 	return ", since " + timeOf(b.HealthSince)
 }
 
+// movedPorts are the moved ports of the backends, with the names of the backends if these differ.
+func movedPorts(all []live.BackendStatus) (out []string) {
+	names := map[string][]string{}
+	var order []string
+	for _, b := range all {
+		words := strings.Join(b.Ports, ", ")
+		if names[words] == nil {
+			order = append(order, words)
+		}
+		names[words] = append(names[words], b.Name)
+	}
+	for _, words := range order {
+		switch {
+		case words == "":
+			continue
+		case len(order) > 1:
+			words = strings.Join(names[words], ", ") + ": " + words
+		}
+		out = append(out, wrap(strings.Fields(words), screenWidth-factIndent)...)
+	}
+	return out
+}
+
 // times are the times at which the backends' counts of new connections began, with the names of the backends.
 func times(all []live.BackendStatus) (out []string) {
 	names := map[string][]string{}
@@ -142,6 +168,16 @@ func heldBack(f live.FarmStatus) []string {
 	for _, reason := range append([]string{"denied"}, reasonWords()...) {
 		if n := f.HeldBack[reason]; n > 0 {
 			out = append(out, fmt.Sprintf("%s %d", reason, n))
+		}
+	}
+	return listed(out)
+}
+
+// logOnly lists the packets that were logged in place of being denied, by list.
+func logOnly(f live.FarmStatus) (out []string) {
+	for _, list := range slices.Sorted(maps.Keys(f.LogOnly)) {
+		if n := f.LogOnly[list]; n > 0 {
+			out = append(out, strings.TrimSpace(fmt.Sprintf("%s %d", list, n)))
 		}
 	}
 	return listed(out)

@@ -28,6 +28,15 @@ func (m PortMap) String() string { return listed(m) }
 // String writes the move as a word of PortMap.
 func (m PortMove) String() string { return m.From.String() + "=" + m.To.String() }
 
+// Words gives the moves as String does, one by one.
+func (m PortMap) Words() []string {
+	out := make([]string, len(m))
+	for i, move := range m {
+		out[i] = move.String()
+	}
+	return out
+}
+
 // Equal reports whether both maps move the same ports to the same ports.
 func (m PortMap) Equal(o PortMap) bool {
 	return slices.EqualFunc(m, o, func(a, b PortMove) bool { return a.From == b.From && a.To == b.To })

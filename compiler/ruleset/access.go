@@ -33,6 +33,12 @@ type denyChain struct {
 	Log     *logRule
 }
 
+// A logOnlyChain is the chain of clients that the farm logs in place of denying them.
+type logOnlyChain struct {
+	Counter string
+	Log     *logRule
+}
+
 // access fills the gates with the farms that deny clients, also while a farm is down.
 func (l *linker) access(all []frontend) {
 	for _, g := range accessGates(all) {
@@ -144,13 +150,18 @@ func (l *linker) admissions(s *service, family addr.Family) (out []accessRule) {
 	return out
 }
 
-// logOnly gives the rule that logs a group of clients.
+// logOnly gives the rule that counts and logs a group of clients. Those of each list have a counter of their own.
 func (l *linker) logOnly(s *service, group clients) accessRule {
-	list := strings.TrimPrefix(group.List, "@")
 	r := accessRule{clients: group, Origin: s.Origin("access")}
+	list, isList := strings.CutPrefix(group.List, "@")
+	counter := LogOnlyCounter(s.Name, "")
+	if isList {
+		counter = LogOnlyCounter(s.Name, list)
+	}
+	l.counter(counter, accessSection, r.Origin)
 	r.Log = s.ownName("log-only/" + strings.Replace(group.List, "@", "list/", 1))
 	event := farm.LogEvent{On: farm.OnDenied, Reason: farm.LogOnly, List: list}
-	l.rules.add(newChain(r.Log, accessSection, "log-only").with(l.logRule(s, event)))
+	l.rules.add(newChain(r.Log, accessSection, "log-only").with(logOnlyChain{counter, l.logRule(s, event)}))
 	return r
 }
 
@@ -173,6 +184,15 @@ func (l *linker) deny(s *service, group clients) accessRule {
 
 // DeniedCounter is the name of the counter of packets that a farm denies because of a list.
 func DeniedCounter(farm, list string) string { return ownName(farm, "denied/list/"+list) }
+
+// LogOnlyCounter is the name of the counter of packets that a farm logs in place of denying them, because of a list.
+// The list "" stands for the addresses in the farm itself.
+func LogOnlyCounter(of, list string) string {
+	if list == "" {
+		return ownName(of, farm.LogOnly)
+	}
+	return ownName(of, farm.LogOnly+"/list/"+list)
+}
 
 // allowed gives the clients that the farm neither denies nor limits.
 func (l *linker) allowed(s *service, family addr.Family) []clients {

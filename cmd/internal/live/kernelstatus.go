@@ -186,13 +186,17 @@ func (e *Engine) readHeldBack(ctx context.Context, s *Status, farms []*farm.Farm
 	if err != nil {
 		return err
 	}
-	byFarm, byList := map[string]map[string]uint64{}, map[string]map[string]uint64{}
+	var byFarm, byList, logOnly map[string]map[string]uint64
 	for name, counter := range counters {
 		words := strings.Split(name, "/")
 		if len(words) < 3 || words[0] != "farm" {
 			continue
 		}
 		switch f, reason := words[1], words[2]; {
+		case name == ruleset.LogOnlyCounter(f, ""):
+			put(&logOnly, f, "", counter.Packets)
+		case len(words) == 5 && name == ruleset.LogOnlyCounter(f, words[4]):
+			put(&logOnly, f, words[4], counter.Packets)
 		case len(words) == 3:
 			put(&byFarm, f, reason, byFarm[f][reason]+counter.Packets)
 		case len(words) == 5 && name == ruleset.DeniedCounter(f, words[4]):
@@ -208,6 +212,9 @@ func (e *Engine) readHeldBack(ctx context.Context, s *Status, farms []*farm.Farm
 		}
 		if denied := byList[f.Name]; denied != nil {
 			f.DeniedBy = denied
+		}
+		if logged := logOnly[f.Name]; logged != nil {
+			f.LogOnly = logged
 		}
 		if f.Banned, err = e.bans(ctx, loaded[f.Name]); err != nil {
 			return err

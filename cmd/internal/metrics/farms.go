@@ -24,7 +24,7 @@ func farmFamilies(m live.Measures) iter.Seq[*dto.MetricFamily] {
 	return func(yield func(*dto.MetricFamily) bool) {
 		for _, make := range []func() *dto.MetricFamily{
 			s.inSync, s.faults, s.findings, s.lastLoad,
-			s.farmUp, s.panics, s.denied, s.limited, s.banned, s.persistent,
+			s.farmUp, s.panics, s.denied, s.logOnly, s.limited, s.banned, s.persistent,
 			s.backendUp, s.healthy, s.weight, s.connections, s.connectionsTotal,
 		} {
 			if f := make(); f != nil && !yield(f) {
@@ -161,6 +161,27 @@ func (s *scrape) denied() *dto.MetricFamily {
 		}
 		if counted {
 			f.add(s.farms[i], float64(own))
+		}
+	}
+	return f.done()
+}
+
+// logOnly has the label list as denied has it.
+func (s *scrape) logOnly() *dto.MetricFamily {
+	n := 0
+	for i := range s.Farms {
+		n += len(s.Farms[i].LogOnly)
+	}
+	f := newFamily(counter, "farmc_log_only_packets_total",
+		"Packets of clients that the farm logs and does not deny, by the list.", n)
+	for i := range s.Farms {
+		byList := s.Farms[i].LogOnly
+		for _, list := range slices.Sorted(maps.Keys(byList)) {
+			of := s.farms[i]
+			if list != "" {
+				of = labels{of[0], label("list", list)}
+			}
+			f.add(of, float64(byList[list]))
 		}
 	}
 	return f.done()

@@ -26,7 +26,7 @@ func site() live.Measures {
 		{Name: "mail", Condition: live.NoBackend, Backends: []live.BackendStatus{{Name: "b1", State: "down"}}},
 		{Name: "old", Condition: live.Disabled},
 		{Name: "web", Condition: live.Degraded, HeldBack: map[string]uint64{"denied": 5, "new": 6, "banned": 1},
-			DeniedBy: map[string]uint64{"spamhaus": 2},
+			DeniedBy: map[string]uint64{"spamhaus": 2}, LogOnly: map[string]uint64{"": 8, "suspects": 9},
 			Backends: []live.BackendStatus{
 				{Name: "b1", State: "up", Share: 1, Open: pointer(3), New: pointer(uint64(1 << 53))},
 				{Name: "b2", State: "drain", Open: pointer(0), New: pointer(uint64(0))}}},
@@ -58,6 +58,8 @@ func TestFarms(t *testing.T) {
 		`farmc_backend_up{backend="b1",farm="web"} 1`,
 		`farmc_backend_up{backend="b2",farm="web"} 0`,
 		`farmc_backend_weight_ratio{backend="b1",farm="web"} 1`,
+		`farmc_log_only_packets_total{farm="web"} 8`,
+		`farmc_log_only_packets_total{farm="web",list="suspects"} 9`,
 		`farmc_backend_connections{backend="b1",farm="web"} 3`,
 		`farmc_backend_connections{backend="b2",farm="web"} 0`,
 		`farmc_backend_connections_total{backend="b1",farm="web"} 9.007199254740992e+15`,
@@ -140,7 +142,7 @@ func TestLint(t *testing.T) {
 			families[name] = true
 		}
 	}
-	if len(families) != 17 {
+	if len(families) != 18 {
 		t.Errorf("%d families: %v", len(families), families)
 	}
 }

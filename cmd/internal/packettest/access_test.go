@@ -175,6 +175,18 @@ var moreAccessCases = []testCase{
 			nil},
 		logged{directRequest{as: deniedClient, by: "udp", to: service1, shares: shares{"b1": 1}, clients: 1},
 			udpLogLines(1, "web denied log-only outcasts", "client", service1)},
+		loggedOnly{"outcasts": 2}, // a datagram of each family
+	}},
+	// status has the packets that each list only logs, and those of addresses in the farm
+	{name: "log-only-has-counts", steps: steps{
+		farms{"web": oneBackend("dnat", listen1, "b1", 0, unlimitedLog(`"denied"`)) + "\n[access]\n" +
+			`log-only = ["@outcasts", "198.51.100.99", "2001:db8:c::99"]`, "outcasts.list": deniedList},
+		loggedOnly{"outcasts": 0, "": 0},
+		request{as: deniedClient, by: "udp", to: service1, shares: shares{"b1:80": 1}, times: 2},
+		request{as: "198.51.100.99 2001:db8:c::99", by: "udp", to: service1, shares: shares{"b1:80": 1}, times: 1},
+		request{as: unlistedClient, by: "tcp udp", to: service1, shares: shares{"b1:80": 1}},
+		loggedOnly{"outcasts": 4, "": 2},
+		deniedBy{},
 	}},
 	// open connections outlive the change of what allow means, and of the order
 	{name: "changed-order-keeps-connections", steps: steps{

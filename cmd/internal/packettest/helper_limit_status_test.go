@@ -147,3 +147,17 @@ func (d deniedBy) do(s *testbed) error {
 	}
 	return nil
 }
+
+// loggedOnly: the status of farm web has these numbers of packets that a list logs in place of denying them.
+type loggedOnly map[string]uint64
+
+func (l loggedOnly) do(s *testbed) error {
+	f, err := s.status("web")
+	for end := deadline(); err == nil && !maps.Equal(f.LogOnly, l) && !end.over(); { // packets may be on their way
+		f, err = s.status("web")
+	}
+	if err != nil || !maps.Equal(f.LogOnly, l) {
+		return fmt.Errorf("logged are %v, want %v (%w)", f.LogOnly, l, err)
+	}
+	return nil
+}
