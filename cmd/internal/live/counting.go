@@ -43,7 +43,7 @@ func (c *counting) adopt(table uint64, p *Plan, now time.Time) (changed bool) {
 	case p.table == 0: // there were no counters
 		*c = counting{Table: table, Boot: machine.BootID(), Since: now}
 		return true
-	case c.Boot != machine.BootID() && !c.Since.IsZero(): // the counters began after the boot
+	case !machine.IsThisBoot(c.Boot) && !c.Since.IsZero(): // the counters began after the boot
 		*c = counting{Since: machine.BootTime()}
 	case c.Table != p.table || p.Before.Farms == nil: // another program made the table
 		*c = counting{}
@@ -145,7 +145,7 @@ func (c counting) of(table uint64) counting {
 	switch {
 	case c.Since.IsZero() && len(c.Later) == 0:
 		return counting{}
-	case c.Boot != machine.BootID():
+	case !machine.IsThisBoot(c.Boot):
 		return counting{Since: machine.BootTime()}
 	case c.Table != table:
 		return counting{}

@@ -29,7 +29,7 @@ func (s Store) Trial() (*Trial, error) {
 
 // Left returns the time until the deadline. It is negative after the deadline and after a reboot.
 func (t *Trial) Left() time.Duration {
-	if t.Boot != machine.BootID() {
+	if !machine.IsThisBoot(t.Boot) {
 		return -time.Second
 	}
 	return t.Deadline - machine.SinceBoot()
