@@ -27,6 +27,8 @@ changes.`,
 			"restore the previous farms after this `time`, unless farmc confirm runs")
 		c.isolateFlag()
 		c.resolveFlag()
+		c.set.StringVar(&c.trial, "trial", "", "`name` of the trial, from the process with its confirm timer")
+		c.set.Lookup("trial").Hidden = true
 	},
 	run: func(ctx context.Context, c *call) int {
 		if c.set.Changed("confirm") && c.confirm < time.Second {
@@ -37,8 +39,11 @@ changes.`,
 			c.printError(err)
 			return exitFailure
 		}
-		if c.confirm > 0 {
-			return c.applyOnTrial(ctx, e)
+		switch {
+		case c.trial != "":
+			return c.tryFor(ctx)
+		case c.confirm > 0:
+			return c.applyOnTrial(ctx)
 		}
 		began := time.Now()
 		p, diagnostics, err := e.Apply(ctx)

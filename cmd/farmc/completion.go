@@ -56,7 +56,14 @@ func (v verb) longFlags() []string {
 	return out
 }
 
-func (v verb) eachFlag(do func(*pflag.Flag)) { v.flagSet(&call{}).VisitAll(do) }
+// eachFlag calls do for each flag that people use.
+func (v verb) eachFlag(do func(*pflag.Flag)) {
+	v.flagSet(&call{}).VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			do(f)
+		}
+	})
+}
 
 // words returns the fixed arguments of the verb, space-separated.
 func (v verb) words() string {

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -65,22 +68,71 @@ func (c *call) steps() (int, error) {
 	return n, nil
 }
 
-// applyOnTrial loads on trial, and waits for the outcome.
-func (c *call) applyOnTrial(ctx context.Context, e *live.Engine) int {
-	began := time.Now()
+// applyOnTrial loads on trial, and waits for the outcome. A running farmc watch loads; the confirm timer belongs to
+// this process, because it must not end with watch.
+func (c *call) applyOnTrial(ctx context.Context) int {
 	w, err := c.startConfirmTimer(ctx)
 	if err != nil {
 		c.printError(err)
 		return exitFailure
 	}
-	p, diagnostics, err := e.Try(ctx, live.TrialRequest{Name: w.trial, Timeout: c.confirm})
+	loaded, ran := c.askToTry(ctx, w.trial)
+	if !ran {
+		loaded = c.try(ctx, w.trial)
+	}
 	w.begin()
-	status := c.finishApply(p, diagnostics, err, began)
-	if !p.OnTrial || err != nil && p.Isolated == nil {
-		return status
+	if loaded.Digest == "" {
+		return loaded.Status
 	}
 	w.log(c, c.confirm)
-	return max(status, c.awaitTrial(ctx, w.trial, p.Script.Digest))
+	return max(loaded.Status, c.awaitTrial(ctx, w.trial, loaded.Digest))
+}
+
+// A tried is the outcome of a load on trial.
+type tried struct {
+	Status int    `json:"status"` // exit status
+	Digest string `json:"digest"` // of the script on trial; "": nothing is on trial
+}
+
+// try loads on trial, and prints the result of the load.
+func (c *call) try(ctx context.Context, trial string) tried {
+	began := time.Now()
+	p, diagnostics, err := c.engine().Try(ctx, live.TrialRequest{Name: trial, Timeout: c.confirm})
+	out := tried{Status: c.finishApply(p, diagnostics, err, began)}
+	if p.OnTrial && (err == nil || p.Isolated != nil) {
+		out.Digest = p.Script.Digest
+	}
+	return out
+}
+
+// tryFor loads on trial for another process, which has the confirm timer and waits for the outcome.
+func (c *call) tryFor(ctx context.Context) int {
+	if c.watcher == nil {
+		return c.usageError("--trial is for farmc watch alone")
+	}
+	out := c.try(ctx, c.trial)
+	if err := json.NewEncoder(c.stdout).Encode(out); err != nil {
+		c.printError(err)
+	}
+	return out.Status
+}
+
+// askToTry has farmc watch load on trial, and returns false if this process must load. If watch breaks off, the trial
+// may be recorded nevertheless.
+func (c *call) askToTry(ctx context.Context, trial string) (out tried, ran bool) {
+	var answer bytes.Buffer
+	status, ran := c.askWatcher(ctx, append(slices.Clone(c.line), "--trial", trial), &answer)
+	if !ran {
+		return tried{}, false
+	}
+	if json.Unmarshal(answer.Bytes(), &out) == nil {
+		return out, true
+	}
+	out.Status = status
+	if t, err := c.engine().Store.Trial(); err == nil && t != nil && t.Name == trial {
+		out.Digest = t.Tried
+	}
+	return out, true
 }
 
 // awaitTrial waits for the end of a trial, and returns the exit status.

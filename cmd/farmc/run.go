@@ -52,7 +52,8 @@ type call struct {
 	options
 	verb           verb
 	set            *pflag.FlagSet
-	args           []string
+	line           []string // the command line after the verb
+	args           []string // its arguments without options
 	stdout, stderr io.Writer
 
 	watcher *watcher // runs the call for another process; nil: this process runs it
@@ -76,6 +77,7 @@ type call struct {
 	wait  bool          // drain --wait, down --wait
 
 	confirm time.Duration // apply --confirm
+	trial   string        // apply --trial
 	isolate bool          // apply --isolate, watch --isolate
 
 	api   apiOptions // watch, api; api-key --api-keys
@@ -128,7 +130,7 @@ func (c *call) failure() int {
 }
 
 func (c *call) run(ctx context.Context, args []string) int {
-	c.set = c.verb.flagSet(c)
+	c.set, c.line = c.verb.flagSet(c), args
 	switch err := c.set.Parse(args); {
 	case errors.Is(err, pflag.ErrHelp):
 		fmt.Fprint(c.stdout, c.verb.help())
@@ -144,7 +146,7 @@ func (c *call) run(ctx context.Context, args []string) int {
 		return c.usageError("%s", superfluous(c.verb.name, c.args[0]))
 	}
 	if c.isServed() {
-		if status, ran := c.askWatcher(ctx, args); ran {
+		if status, ran := c.askWatcher(ctx, args, c.stdout); ran {
 			return status
 		}
 	}

@@ -31,18 +31,18 @@ func servedVerb(name string) (verb, bool) {
 	return servedVerbs()[i], true
 }
 
-// isServed reports whether farmc watch runs the call. The confirm timer of apply --confirm must not end with watch, and
-// status --watch needs the terminal.
+// isServed reports whether farmc watch runs the whole call. Of apply --confirm it runs the load alone, and status
+// --watch needs the terminal.
 func (c *call) isServed() bool {
 	_, served := servedVerb(c.verb.name)
 	return served && c.watcher == nil && c.confirm == 0 && !c.watch
 }
 
 // askWatcher has farmc watch run the call, and returns false if this process must run it.
-func (c *call) askWatcher(ctx context.Context, args []string) (status int, ran bool) {
+func (c *call) askWatcher(ctx context.Context, args []string, stdout io.Writer) (status int, ran bool) {
 	r := delegate.Request{Build: version, Options: c.options.common(), Command: c.verb.name,
 		Args: append([]string{"--color", c.when()}, args...)}
-	status, err := delegate.Ask(ctx, c.stateDir, r, c.stdout, c.stderr)
+	status, err := delegate.Ask(ctx, c.stateDir, r, stdout, c.stderr)
 	switch {
 	case errors.Is(err, delegate.ErrDeclined):
 		return 0, false
