@@ -72,6 +72,7 @@ func TestTotals(t *testing.T) {
 	for i := range ports {
 		ports[i] = fmt.Sprint(1 + 2*i)
 	}
+	mostOutgoing := "'" + strings.Join(ports[:maxOutgoing], "', '") + "'"
 	thousandPorts := "listen = '192.0.2.1:" + strings.Join(ports, ",") + "'\n"
 	for _, test := range []struct {
 		rule, text string // of each farm
@@ -87,6 +88,14 @@ func TestTotals(t *testing.T) {
 			"with this farm all farms together have 600000 pairs of a frontend and a backend, at most 524288"},
 		{"networks", "listen = '192.0.2.1:80'\naccess.deny = [" + numbered(20000, "'10.1.%d.%d',\n") + "]\n" + backend,
 			50, "with this farm all farms together have 1020000 networks in allow and deny, at most 1000000"},
+		{"ranges of backends", "listen = '192.0.2.1:80'\n" + numbered(250, "[backends.b%d-%d]\n"+
+			"address = '10.0.0.1'\nsource-address = '10.9.0.1-10.9.1.0'\n"), 8, "with this farm all farms together have " +
+			"576000 source addresses: of backends with source-address, of sources, and ports of outgoing for each " +
+			"backend, at most 524288"},
+		{"ports of outgoing", "listen = '192.0.2.1:80'\noutgoing = [" + mostOutgoing + "]\n" +
+			numbered(1000, "backends.b%d-%d.address = '10.0.0.1'\n"), 8, "with this farm all farms together have " +
+			"576000 source addresses: of backends with source-address, of sources, and ports of outgoing for each " +
+			"backend, at most 524288"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			files := fstest.MapFS{"z.toml": {Data: []byte("listen = '192.0.2.1:80'\n" + backend)}}
@@ -153,7 +162,7 @@ func TestTotalOfExtras(t *testing.T) {
 		}
 	}
 	want := fmt.Sprintf("f%04d: with this farm all farms together have 65548 limits, occasions of logs, and tables "+
-		"[access] and [persistence], at most 65536", fit)
+		"[access], [timeouts] and [persistence], at most 65536", fit)
 	if strings.Join(got, "; ") != want || len(farms) != fit+1 {
 		t.Errorf("%d farms, %s", len(farms), strings.Join(got, "; "))
 	}

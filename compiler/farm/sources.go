@@ -1,11 +1,13 @@
 package farm
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"farmc/compiler/addr"
+	"farmc/compiler/slots"
 	"farmc/compiler/toml"
 )
 
@@ -22,6 +24,25 @@ func (s Sources) Has(f addr.Family) bool { return s[f].First.IsValid() }
 // MaxSources is the largest number of addresses of a range. Each has 64,000 ports towards a backend.
 const MaxSources = 256
 
+// maxSourceSlots is the number of slots of a backend with a range of its own. With ranges of different sizes the shares
+// of the addresses are exact if a common multiple of the sizes is not larger, else to one part in four.
+const maxSourceSlots = 4 * MaxSources
+
+// SourceSlots gives the number of slots that each backend has for the addresses of its range: a multiple of the sizes of
+// all ranges, if it is not too large.
+func SourceSlots(backends []Backend, family addr.Family) int {
+	number := 1
+	for i := range backends {
+		if n := backends[i].Source[family].size(); number%n != 0 {
+			number = number / slots.GreatestDivisor(number, n) * n
+		}
+		if number > maxSourceSlots {
+			return maxSourceSlots
+		}
+	}
+	return number
+}
+
 // Single reports whether there is one address.
 func (r SourceRange) Single() bool { return r.First == r.Last }
 
@@ -31,6 +52,12 @@ func (r SourceRange) All() (out []netip.Addr) {
 		out = append(out, a)
 	}
 	return out
+}
+
+// size is the number of addresses, up to MaxSources. The two last bytes tell it.
+func (r SourceRange) size() int {
+	end := func(a netip.Addr) uint16 { return binary.BigEndian.Uint16(a.AsSlice()[a.BitLen()/8-2:]) }
+	return int(end(r.Last)-end(r.First)) + 1
 }
 
 // String writes the range as a farm does.

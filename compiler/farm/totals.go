@@ -14,7 +14,8 @@ type size struct {
 	frontends int // single ports, ranges of ports and whole addresses, for each protocol
 	pairs     int // of a frontend and a backend of its family
 	networks  int // that the farm itself names
-	extras    int // limits, occasions of its log, and tables [access] and [persistence]: each has objects of its own
+	sources   int // of source addresses: slots of backends with a range, marks, and ports of outgoing for each backend
+	extras    int // limits, occasions of its log, lists of [access], [timeouts] and [persistence]: each has objects of its own
 
 	interfaces int // that no farm before names
 }
@@ -32,8 +33,11 @@ var totals = []struct {
 		"a range of ports is one frontend"},
 	{func(s size) int { return s.pairs }, maxAllPairs, "pairs of a frontend and a backend",
 		"a range of ports, or a whole address, is one frontend"},
+	{func(s size) int { return s.sources }, maxAllSources,
+		"source addresses: of backends with source-address, of sources, and ports of outgoing for each backend",
+		"a range of the farm itself counts nothing; a range of a backend counts with each of its addresses"},
 	{func(s size) int { return s.extras }, maxAllExtras,
-		"limits, occasions of logs, and tables [access] and [persistence]", ""},
+		"limits, occasions of logs, and tables [access], [timeouts] and [persistence]", ""},
 	{func(s size) int { return s.interfaces }, maxAllInterfaces, "interfaces",
 		"farms without interfaces take packets from all"},
 	{func(s size) int { return s.networks }, maxAllNetworks, "networks in allow and deny",
@@ -46,6 +50,7 @@ const (
 	maxAllBackends  = 131_072
 	maxAllFrontends = 65_536
 	maxAllPairs     = 524_288
+	maxAllSources   = 524_288
 	maxAllNetworks  = 1_000_000
 	maxAllExtras    = 65_536
 
@@ -70,8 +75,25 @@ func (f *Farm) size() size {
 	for _, list := range f.Access.All() {
 		s.networks += list.count
 	}
-	s.extras = f.extras()
+	s.sources, s.extras = f.sourceElements(), f.extras()
 	return s
+}
+
+// sourceElements counts the elements of maps to source addresses that belong to the farm alone.
+func (f *Farm) sourceElements() int {
+	n := len(f.MarkedSources) + len(f.Outgoing)*len(f.Backends)
+	for _, family := range addr.Families {
+		var own []Backend
+		for i := range f.Backends {
+			if f.Backends[i].Source.Has(family) {
+				own = append(own, f.Backends[i])
+			}
+		}
+		if len(own) > 0 {
+			n += len(own) * SourceSlots(own, family)
+		}
+	}
+	return n
 }
 
 // extras counts what has counters, sets or chains of the farm alone.
@@ -80,7 +102,8 @@ func (f *Farm) extras() int {
 	l := f.Limits
 	for _, has := range []bool{l.NewPerClient.Count > 0, l.ResetsPerClient.Count > 0, l.ConnectionsPerClient > 0,
 		l.New.Count > 0, l.Connections > 0, l.Ban > 0, l.StrictTCP, !f.Access.Allow.Empty(),
-		!f.Access.Deny.Empty(), f.Persistence != nil} {
+		!f.Access.Deny.Empty(), !f.Access.Exempt.Empty(), !f.Access.LogOnly.Empty(), f.Persistence != nil,
+		f.Timeouts != Timeouts{}} {
 		if has {
 			n++
 		}
@@ -90,7 +113,7 @@ func (f *Farm) extras() int {
 
 func (s size) plus(o size) size {
 	return size{s.backends + o.backends, s.frontends + o.frontends, s.pairs + o.pairs, s.networks + o.networks,
-		s.extras + o.extras, s.interfaces + o.interfaces}
+		s.sources + o.sources, s.extras + o.extras, s.interfaces + o.interfaces}
 }
 
 // fitting gives the readings up to the bounds on all farms, in the order of their names. Each other one gets a fault,

@@ -90,7 +90,7 @@ func (s *service) backendSources(family addr.Family) (out []element, slots int) 
 	}
 	hasNone := func(b farm.Backend) bool { return !b.Source.Has(family) }
 	eligible := slices.DeleteFunc(slices.Clone(s.Eligible(family)), hasNone)
-	if slots = sourceSlots(eligible, family); slots == 1 {
+	if slots = farm.SourceSlots(eligible, family); slots == 1 {
 		for _, b := range eligible {
 			out = append(out, s.backendElement(b, b.Address[family].String(), b.Source[family].String()))
 		}

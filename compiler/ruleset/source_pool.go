@@ -6,7 +6,6 @@ import (
 
 	"farmc/compiler/addr"
 	"farmc/compiler/farm"
-	"farmc/compiler/slots"
 )
 
 // A backend takes about 64,000 connections from each source address. From a range of addresses each connection gets
@@ -30,24 +29,6 @@ func (l *linker) sourcePool(family addr.Family, of farm.SourceRange) *sourcePool
 		}
 		return &sourcePool{o, family, o.elements.size()}
 	})
-}
-
-// maxBackendSlots is the number of slots of a backend with a range of its own. With ranges of different sizes the
-// shares of the addresses are exact if a common multiple of the sizes is not larger, else to one part in four.
-const maxBackendSlots = 4 * farm.MaxSources
-
-// sourceSlots gives the number of slots of each backend: a multiple of the sizes of all ranges, if it is not too large.
-func sourceSlots(backends []farm.Backend, family addr.Family) int {
-	number := 1
-	for _, b := range backends {
-		if n := len(b.Source[family].All()); number%n != 0 {
-			number = number / slots.GreatestDivisor(number, n) * n
-		}
-		if number > maxBackendSlots {
-			return maxBackendSlots
-		}
-	}
-	return number
 }
 
 // sourcesByBackend gives the map of a farm from backends, or from slots of backends, to source addresses.
