@@ -195,7 +195,8 @@ func answerFor(message ndp.Message, a netip.Addr) net.HardwareAddr {
 }
 
 func (q question) finding(who string, farms []*farm.Farm) *preflight.Finding {
-	f := &preflight.Finding{Kind: "dsr-answer", Object: q.service.String(), Farms: names(farms), Effect: preflight.Harms,
+	f := &preflight.Finding{Kind: "dsr-answer", Object: q.service.String(), Farms: names(farms),
+		Effect: preflight.Harms,
 		Message: fmt.Sprintf("on the link of %s the machine %s answers for the service's address %s, "+
 			"so clients and routers there can reach it past this machine", q.link, nameOf(who, q, farms), q.service)}
 	f.Advice = "farmc doctor --backend " + farms[0].Name + " prints the commands for backends"

@@ -82,7 +82,8 @@ func TestUnits(t *testing.T) {
 			[]string{watchUnit + " failed | journalctl -n 20 -u " + watchUnit, "no unit follows the files"}},
 		{"nothing enabled",
 			block(watchUnit, "loaded", "active", "disabled") + block(bootUnit, "loaded", "inactive", "disabled"),
-			[]string{"no unit loads the farms at the next boot | systemctl enable farmc-boot.service farmc-watch.service"}},
+			[]string{"no unit loads the farms at the next boot | " +
+				"systemctl enable farmc-boot.service farmc-watch.service"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			systemctl(t, c.blocks)
