@@ -32,7 +32,7 @@ type FarmStatus struct {
 	Backends []BackendStatus   `json:"backends"` // in natural order
 	HeldBack map[string]uint64 `json:"heldBack"` // packets denied or over a limit, by reason; empty: none is counted
 	DeniedBy map[string]uint64 `json:"deniedBy"` // the denied packets among them, by list
-	LogOnly  map[string]uint64 `json:"logOnly"`  // the packets that log-only logs, by list; "": of addresses in the farm
+	LogOnly  map[string]uint64 `json:"logOnly"`  // packets that log-only logs, by list; "": by addresses in the farm
 	Banned   []BanStatus       `json:"banned"`   // sorted by the time left
 }
 
@@ -119,7 +119,8 @@ func depth(path string) int {
 func newFarmStatus(f *farm.Farm) FarmStatus {
 	s := FarmStatus{Name: f.Name, Files: []string{}, Mode: string(f.Mode), Scheduler: string(f.Scheduler),
 		State: "up", Listen: f.Listening(), Backends: make([]BackendStatus, 0, len(f.Backends)),
-		HeldBack: map[string]uint64{}, DeniedBy: map[string]uint64{}, LogOnly: map[string]uint64{}, Banned: []BanStatus{}}
+		HeldBack: map[string]uint64{}, DeniedBy: map[string]uint64{}, LogOnly: map[string]uint64{},
+		Banned: []BanStatus{}}
 	if f.Mode == farm.Local {
 		s.Scheduler = ""
 	}
@@ -136,8 +137,9 @@ func newFarmStatus(f *farm.Farm) FarmStatus {
 			s.BackendsUp++
 		}
 		s.Backends = append(s.Backends, BackendStatus{Name: b.Name, Host: b.Host,
-			Address: strings.Split(b.Address.String(), ", "), Port: b.Port, Ports: b.Ports.Words(), Source: []string{}, State: state,
-			StateFile: b.StateAt.File, StateLine: b.StateAt.Line, Share: shares[b.Name]})
+			Address: strings.Split(b.Address.String(), ", "), Port: b.Port, Ports: b.Ports.Words(),
+			Source: []string{}, State: state, StateFile: b.StateAt.File, StateLine: b.StateAt.Line,
+			Share: shares[b.Name]})
 	}
 	slices.SortFunc(s.Backends, func(a, b BackendStatus) int { return CompareNatural(a.Name, b.Name) })
 	return s
