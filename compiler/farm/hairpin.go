@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -12,30 +13,24 @@ import (
 // maxHairpins is the largest number of networks in hairpin: each is a rule.
 const maxHairpins = 16
 
-const hairpinHint = `the networks of the backends: hairpin = ["10.2.0.0/24", "fd00:2::/64"]`
+// hairpinKey is the networks of backends, whose machines may be clients, too. They do not follow from an interface, as
+// they would differ between machines.
+var hairpinKey = wordsKey[netip.Prefix]{
+	name: "hairpin", things: "networks", most: maxHairpins,
+	hint:  `the networks of the backends: hairpin = ["10.2.0.0/24", "fd00:2::/64"]`,
+	parse: parseHairpin,
+	same:  netip.Prefix.Overlaps, twice: "overlaps another network",
+	order: func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) }, // they do not overlap
+}
 
-// readHairpin reads the networks of backends, whose machines may be clients, too.
-func readHairpin(t *toml.Table, f *Farm) {
-	if v, ok := t.Raw("hairpin"); ok {
-		if _, flag := v.Data.(bool); flag { // a network that follows from an interface would differ between machines
-			t.Fault(v.Place, hairpinHint, "hairpin is true or false, not a list of networks")
-			return
-		}
+func readHairpin(t *toml.Table, f *Farm) { f.Hairpin = hairpinKey.read(t) }
+
+func parseHairpin(word string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(word)
+	if err != nil || p.Addr().Is4In6() {
+		return p, fmt.Errorf("%q is not a network", word)
 	}
-	for _, w := range t.Words("hairpin") {
-		p, err := netip.ParsePrefix(w.Text)
-		p = p.Masked()
-		switch same := func(o netip.Prefix) bool { return o.Overlaps(p) }; {
-		case err != nil || p.Addr().Is4In6():
-			t.Fault(w.Place, hairpinHint, "hairpin: %q is not a network", w.Text)
-		case slices.ContainsFunc(f.Hairpin, same):
-			t.Fault(w.Place, "", "hairpin: %s overlaps another network", p)
-		case len(f.Hairpin) == maxHairpins:
-			t.Fault(w.Place, "", "hairpin: more than %d networks", maxHairpins)
-		default:
-			f.Hairpin = append(f.Hairpin, p)
-		}
-	}
+	return p.Masked(), nil
 }
 
 func (f *Farm) hairpins() string { return listed(f.Hairpin) }

@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -29,28 +30,18 @@ func (o Outgoing) String() string {
 // maxOutgoing is the largest number of ports in outgoing: each backend has an element for each of them.
 const maxOutgoing = 64
 
-const outgoingHint = `outgoing = "all", or ports that backends connect to: ["25", "5060/udp"]`
+var outgoingKey = wordsKey[Outgoing]{
+	name: "outgoing", things: "ports", most: maxOutgoing,
+	hint:  `outgoing = "all", or ports that backends connect to: ["25", "5060/udp"]`,
+	parse: parseOutgoing,
+	same:  func(a, b Outgoing) bool { return a == b }, twice: "stands here twice",
+	order: func(a, b Outgoing) int {
+		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
+	},
+}
 
 func readOutgoing(t *toml.Table, f *Farm) {
-	if v, ok := t.Raw("outgoing"); ok {
-		if _, flag := v.Data.(bool); flag {
-			t.Fault(v.Place, outgoingHint, "outgoing is true or false, not a list of ports")
-			return
-		}
-	}
-	for _, w := range t.Words("outgoing") {
-		o, err := parseOutgoing(w.Text)
-		switch {
-		case err != nil:
-			t.Fault(w.Place, outgoingHint, "outgoing: %v", err)
-		case slices.Contains(f.Outgoing, o):
-			t.Fault(w.Place, "", "outgoing: %s stands here twice", o)
-		case len(f.Outgoing) == maxOutgoing:
-			t.Fault(w.Place, "", "outgoing: more than %d ports", maxOutgoing)
-		default:
-			f.Outgoing = append(f.Outgoing, o)
-		}
-	}
+	f.Outgoing = outgoingKey.read(t)
 	if len(f.Outgoing) > 1 && slices.Contains(f.Outgoing, Outgoing{}) {
 		t.Fault(t.At("outgoing"), "", "outgoing: all holds every port, so the ports have no effect")
 	}
