@@ -137,7 +137,8 @@ func TestPropertyOrigins(t *testing.T) {
 				want[e.Line] = e.Farm
 			}
 		}
-		chain, ofTable := "", map[int]bool{} // the chain of a maglev table names one of the farms that share it
+		// the chain of a maglev table, and idle times, name one of the farms that share them
+		chain, ofTable, shared := "", map[int]bool{}, map[int]bool{}
 		for i, line := range lines {
 			if name, ok := strings.CutPrefix(line, "\tchain farm/"); ok {
 				chain, _, _ = strings.Cut(name, "/")
@@ -147,9 +148,11 @@ func TestPropertyOrigins(t *testing.T) {
 			if line == "\t}" {
 				chain, ofTable[i+1] = "", false
 			}
-			if rule := strings.HasPrefix(line, "\t\t"); chain != "" && rule {
+			idle := strings.HasPrefix(line, "\tct timeout ") || strings.HasPrefix(line, "\t\tct timeout set ")
+			if rule := strings.HasPrefix(line, "\t\t"); chain != "" && rule && !idle {
 				want[i+1] = chain
 			}
+			shared[i+1] = ofTable[i+1] || idle
 			if name, ok := strings.CutPrefix(line, "\t\t\t# "); ok {
 				want[i+1] = name
 			}
@@ -157,14 +160,15 @@ func TestPropertyOrigins(t *testing.T) {
 		for i, line := range lines {
 			origin, ok := script.Origin(i + 1)
 			switch farm := want[i+1]; {
-			case farm == "" && ok && !ofTable[i+1]:
+			case farm == "" && ok && !shared[i+1]:
 				t.Errorf("line %d is of no farm, but has the origin %+v: %s", i+1, origin, line)
 			case farm != "" && !ok:
 				t.Errorf("line %d is of %s, but has no origin: %s", i+1, farm, line)
-			case farm != "" && (origin.Farm != farm || origin.Place.File != "farms.d/"+farm+".toml"):
+			case farm != "" && (origin.Farm != farm || origin.Place.File != "farms.d/"+farm+".toml" &&
+				(origin.Place.File != "farms.d/_defaults.toml" || origin.Key != "scheduler")):
 				t.Errorf("line %d is of %s, not of %+v: %s", i+1, farm, origin, line)
-			case farm != "" && origin.Place.Line > 0 &&
-				!strings.Contains(string(files[farm+".toml"].Data), origin.Place.Text):
+			case farm != "" && origin.Place.Line > 0 && !strings.Contains(
+				string(files[strings.TrimPrefix(origin.Place.File, "farms.d/")].Data), origin.Place.Text):
 				t.Errorf("line %d comes from a line that isn't there: %+v", i+1, origin)
 			}
 		}
@@ -226,6 +230,9 @@ func commented(r *rand.Rand, files fstest.MapFS) fstest.MapFS {
 func split(r *rand.Rand, farms []compilertest.ModelFarm) []farm.Dir {
 	names := []string{".toml", ".toml.d/10.toml", ".toml.d/20.toml", ".toml.d/30.toml"}
 	dirs := []farm.Dir{{Path: "etc", FS: fstest.MapFS{}}, {Path: "run", FS: fstest.MapFS{}}}
+	for _, d := range dirs {
+		compilertest.AddNeighbours(d.FS.(fstest.MapFS), farms)
+	}
 	for _, f := range farms {
 		parts := make([][]compilertest.Setting, len(names))
 		for _, s := range f.Settings(r) {

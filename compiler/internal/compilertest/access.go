@@ -12,7 +12,8 @@ import (
 
 // A ModelAccess is the access lists of a farm, in the words of the farm.
 type ModelAccess struct {
-	allow, deny []string
+	allow, deny, exempt, logOnly []string
+	denyFirst                    bool
 }
 
 // AccessClients are the sources of packets.
@@ -51,6 +52,13 @@ func RandomAccess(r *rand.Rand) ModelAccess {
 	if r.IntN(2) == 0 {
 		a.allow = randomWords()
 	}
+	if r.IntN(4) == 0 {
+		a.exempt = randomWords()
+	}
+	if r.IntN(4) == 0 {
+		a.logOnly = randomWords()
+	}
+	a.denyFirst = a.deny[0] != "any" && a.allow != nil && r.IntN(3) == 0
 	return a
 }
 
@@ -60,11 +68,20 @@ func (a ModelAccess) Settings(r *rand.Rand) []Setting {
 	if a.allow != nil {
 		out = append(out, Setting{"access", "allow", listed(r, a.allow)})
 	}
+	if a.exempt != nil {
+		out = append(out, Setting{"access", "exempt", listed(r, a.exempt)})
+	}
+	if a.logOnly != nil {
+		out = append(out, Setting{"access", "log-only", listed(r, a.logOnly)}, Setting{"log", "on", `["denied"]`})
+	}
+	if a.denyFirst {
+		out = append(out, Setting{"access", "order", `"deny-first"`})
+	}
 	return out
 }
 
 func (a ModelAccess) denies(client netip.Addr) bool {
-	return matchesAny(a.deny, client) && !matchesAny(a.allow, client)
+	return matchesAny(a.deny, client) && (a.denyFirst || !matchesAny(a.allow, client) && !matchesAny(a.exempt, client))
 }
 
 // matchesAny reports whether one of the words of an access list contains the client.

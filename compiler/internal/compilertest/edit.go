@@ -41,7 +41,22 @@ func FarmFilesOf(r *rand.Rand, farms []ModelFarm) fstest.MapFS {
 	for _, f := range farms {
 		files[f.Name+".toml"] = &fstest.MapFile{Data: []byte(TomlText(r, f.Settings(r)))}
 	}
+	AddNeighbours(files, farms)
 	return files
+}
+
+// AddNeighbours adds the files beside those of the farms: the defaults of the directory, and a service of this machine
+// with sources, if the set of farms has them.
+func AddNeighbours(files fstest.MapFS, farms []ModelFarm) {
+	for _, f := range farms {
+		if f.inherited != "" {
+			files[farm.DefaultsFile] = &fstest.MapFile{Data: []byte("scheduler = \"" + f.inherited + "\"\n")}
+		}
+		if f.sources != "" {
+			files["0proxy.toml"] = &fstest.MapFile{
+				Data: []byte("mode = \"local\"\nlisten = \"192.0.2.77:7777\"\nsources = " + f.sources + "\n")}
+		}
+	}
 }
 
 // RandomEdit makes an edit, and says which; there is no script where the farms that come out have a fault.
@@ -49,6 +64,9 @@ func RandomEdit(r *rand.Rand, farms []ModelFarm) (edited []ModelFarm, what strin
 	edited = slices.Clone(farms)
 	if len(edited) == 0 || r.IntN(8) == 0 {
 		f := RandomFarm(r)
+		if len(edited) > 0 {
+			f.inherited, f.sources = edited[0].inherited, edited[0].sources
+		}
 		if len(f.listens) == 0 || slices.ContainsFunc(edited, f.Meets) {
 			return nil, "", nil
 		}
@@ -77,7 +95,7 @@ func RandomEdit(r *rand.Rand, farms []ModelFarm) (edited []ModelFarm, what strin
 		case 7:
 			b.port, what = Pick(r, 0, 8080, 9090), "port of a backend"
 		case 8:
-			f.persistOn, f.static, f.prefix, what = nil, nil, "", "no persistence"
+			f.persistOn, f.static, f.prefix, f.group, what = nil, nil, "", "", "no persistence"
 			if r.IntN(2) == 0 {
 				f.persistOn, what = []string{"source-address"}, "persistence"
 			}

@@ -24,13 +24,20 @@ type ModelFarm struct {
 	local     bool
 	inside    []string // interfaces; none: all
 	mark      string
-	source    map[int]netip.Addr // by family, 4 or 6
+	source    map[int]string // by family, 4 or 6: an address, or a range
+	moves     []modelMove    // of backends without a port
+	hairpin   []string       // networks
+	outgoing  []string
+	timeouts  map[string]string
+	inherited string // the scheduler in the defaults of the directory; "": there are no defaults
+	sources   string // of a service of this machine beside the farms; "": there is none
 	listens   []modelListen
 	backends  []modelBackend
 
-	persistOn []string          // none: no persistence
-	prefix    string            // of persistence
-	renew     string            // of persistence; "": the default
+	persistOn []string // none: no persistence
+	prefix    string   // of persistence
+	renew     string   // of persistence; "": the default
+	group     string
 	static    map[string]string // clients and networks, and the backends that they always meet
 }
 
@@ -49,16 +56,23 @@ type modelBackend struct {
 	weight  int
 	rank    int // priority
 	state   string
-	source  map[int]netip.Addr
+	source  map[int]string
 	most    int // connections; 0: no limit
 }
+
+// A modelMove is the ports that backends get connections on, beginning with to, in place of first to last.
+type modelMove struct{ first, last, to int }
 
 // randomFarms makes farms without a fault, alone and among each other.
 func randomFarms(r *rand.Rand) []ModelFarm {
 	var all []ModelFarm
+	inherited := Pick(r, "", "", "random", "round-robin", "symmetric-hash")
+	sources := Pick(r, "", "", `{ "0x200" = "192.0.2.77" }`,
+		`{ "0x200" = ["192.0.2.77", "2001:db8::77"], "513" = "2001:db8::78" }`)
 	names := map[string]bool{}
 	for range 1 + r.IntN(12) {
 		f := RandomFarm(r)
+		f.inherited, f.sources = inherited, sources
 		if folded := strings.ToLower(f.Name); len(f.listens) > 0 && !names[folded] &&
 			!slices.ContainsFunc(all, f.Meets) {
 			names[folded] = true
@@ -94,7 +108,85 @@ func RandomFarm(r *rand.Rand) ModelFarm {
 	if r.IntN(3) == 0 {
 		f.randomPersistence(r, families)
 	}
+	if r.IntN(3) == 0 {
+		f.randomMoves(r)
+	}
+	f.randomAddresses(r)
+	if r.IntN(4) == 0 {
+		f.randomTimeouts(r)
+	}
 	return f
+}
+
+// randomMoves moves the ports of one entry of listen, if the backends have no ports.
+func (f *ModelFarm) randomMoves(r *rand.Rand) {
+	whole := slices.ContainsFunc(f.listens, func(l modelListen) bool { return l.ports == nil })
+	if whole || slices.ContainsFunc(f.backends, func(b modelBackend) bool { return b.port != 0 }) {
+		return
+	}
+	run := Pick(r, Pick(r, f.listens...).ports...)
+	m := modelMove{first: run[0], last: min(run[1], run[0]+Pick(r, 0, 3, 400))}
+	m.to = firstMoved + r.IntN(65535-firstMoved-(m.last-m.first))
+	f.moves = append(f.moves, m)
+}
+
+// firstMoved is the lowest port that ports are moved to. It is above the ports that backends name.
+const firstMoved = 10000
+
+// moved gives the port on which a backend without a port gets connections to a port.
+func (f *ModelFarm) moved(port int) int {
+	for _, m := range f.moves {
+		if m.first <= port && port <= m.last {
+			return m.to + port - m.first
+		}
+	}
+	return port
+}
+
+// randomAddresses chooses the networks of hairpin, and the ports of outgoing.
+func (f *ModelFarm) randomAddresses(r *rand.Rand) {
+	if f.mode == "dnat" && r.IntN(3) == 0 {
+		for family, a := range Pick(r, f.backends...).address {
+			f.hairpin = append(f.hairpin, map[int]string{4: "10.0.0.0/8", 6: "fd00::/16"}[family])
+			if r.IntN(2) == 0 {
+				f.hairpin[len(f.hairpin)-1] = a.String() + map[int]string{4: "/32", 6: "/128"}[family]
+			}
+		}
+		slices.Sort(f.hairpin) // as the order of a map is not the seed's
+	}
+	if r.IntN(3) == 0 && f.oneAddress() {
+		f.outgoing = Pick(r, []string{"all"}, []string{"25"}, []string{"25", "5060/udp"})
+	}
+}
+
+// oneAddress reports whether the farm listens on one address of each family at most.
+func (f *ModelFarm) oneAddress() bool {
+	at := map[int]netip.Addr{}
+	for _, l := range f.listens {
+		family := l.families[0]
+		if !l.address.IsValid() || at[family].IsValid() && at[family] != l.address {
+			return false
+		}
+		at[family] = l.address
+	}
+	return true
+}
+
+// randomTimeouts chooses idle times of the protocols that the farm listens for.
+func (f *ModelFarm) randomTimeouts(r *rand.Rand) {
+	f.timeouts = map[string]string{}
+	for key, protocol := range map[string]string{"established": "tcp", "half-closed": "tcp", "udp": "udp"} {
+		if slices.ContainsFunc(f.listens, func(l modelListen) bool {
+			return l.ports == nil || slices.Contains(l.protocols, protocol)
+		}) {
+			f.timeouts[key] = ""
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(f.timeouts)) {
+		if f.timeouts[key] = Pick(r, "30s", "2h", "12h"); len(f.timeouts) > 1 && r.IntN(2) == 0 {
+			delete(f.timeouts, key)
+		}
+	}
 }
 
 // modelClients are clients, alone and as networks; the smaller ones first.
@@ -116,6 +208,9 @@ func (f *ModelFarm) randomPersistence(r *rand.Rand, families []int) {
 	f.renew = Pick(r, "", "", "connection", "packet")
 	if len(f.persistOn) > 1 {
 		return
+	}
+	if f.prefix == "" {
+		f.group = Pick(r, "", "shop")
 	}
 	f.static = map[string]string{}
 	for _, family := range families {
@@ -220,7 +315,7 @@ func randomListen(r *rand.Rand, families []int, whole bool) modelListen {
 }
 
 func (l modelListen) randomPorts(r *rand.Rand) modelListen {
-	var ports []string
+	var words []string
 	for range 1 + r.IntN(3) {
 		first := 1 + r.IntN(30) + Pick(r, 0, 79, 65500)
 		last := first
@@ -228,11 +323,7 @@ func (l modelListen) randomPorts(r *rand.Rand) modelListen {
 			last = min(65535, first+1+r.IntN(Pick(r, 12, 12, 200)))
 		}
 		l.ports = append(l.ports, [2]int{first, last})
-		if first == last {
-			ports = append(ports, strconv.Itoa(first))
-		} else {
-			ports = append(ports, fmt.Sprintf("%d-%d", first, last))
-		}
+		words = append(words, ports(first, last))
 	}
 	l.protocols = Pick(
 		r,
@@ -243,7 +334,7 @@ func (l modelListen) randomPorts(r *rand.Rand) modelListen {
 		[]string{"sctp"},
 		[]string{"tcp", "udp", "sctp"},
 	)
-	l.text += ":" + strings.Join(ports, ",")
+	l.text += ":" + strings.Join(words, ",")
 	if l.protocols[0] != "tcp" || len(l.protocols) > 1 || r.IntN(2) == 0 {
 		l.text += "/" + strings.Join(l.protocols, ",")
 	}
@@ -347,8 +438,8 @@ func (f *ModelFarm) randomSources(r *rand.Rand, families []int) {
 	if f.mode != "snat" {
 		return
 	}
-	f.source = map[int]netip.Addr{}
-	own := map[netip.Addr]netip.Addr{} // backends with one address have one source
+	f.source = map[int]string{}
+	own := map[netip.Addr]string{} // backends with one address have one source
 	for _, family := range families {
 		if r.IntN(3) == 0 {
 			f.source[family] = randomSource(r, family)
@@ -360,14 +451,14 @@ func (f *ModelFarm) randomSources(r *rand.Rand, families []int) {
 				continue
 			}
 			if _, ok := own[a]; !ok {
-				own[a] = netip.Addr{}
+				own[a] = ""
 				if r.IntN(4) == 0 {
 					own[a] = randomSource(r, family)
 				}
 			}
-			if own[a].IsValid() {
+			if own[a] != "" {
 				if b.source == nil {
-					b.source = map[int]netip.Addr{}
+					b.source = map[int]string{}
 				}
 				b.source[family] = own[a]
 			}
@@ -375,11 +466,25 @@ func (f *ModelFarm) randomSources(r *rand.Rand, families []int) {
 	}
 }
 
-func randomSource(r *rand.Rand, family int) netip.Addr {
-	if family == 4 {
-		return netip.AddrFrom4([4]byte{10, 1, 0, byte(1 + r.IntN(3))})
+// randomSource is an address, or a range of up to three.
+func randomSource(r *rand.Rand, family int) string {
+	first, more := 1+r.IntN(3), Pick(r, 0, 0, 1, 2)
+	text := func(n int) string { return fmt.Sprintf(map[int]string{4: "10.1.0.%d", 6: "fd01::%x"}[family], n) }
+	if more == 0 {
+		return text(first)
 	}
-	return netip.MustParseAddr(fmt.Sprintf("fd01::%x", 1+r.IntN(3)))
+	return text(first) + "-" + text(first+more)
+}
+
+// pooled is a source as an Outcome has it: all addresses of the range.
+func pooled(source string) string {
+	first, last, _ := strings.Cut(source, "-")
+	all := []string{first}
+	for a := netip.MustParseAddr(first); last != "" && a.String() != last; {
+		a = a.Next()
+		all = append(all, a.String())
+	}
+	return strings.Join(all, ",")
 }
 
 // A claim is a run of ports of one protocol and address that a farm serves.
@@ -426,9 +531,10 @@ func (c modelClaim) meets(d modelClaim) bool {
 		d.first <= c.last
 }
 
-// Meets compares everything with everything.
+// Meets compares everything with everything. Two farms with outgoing could have a backend in common.
 func (f ModelFarm) Meets(g ModelFarm) bool {
-	return slices.ContainsFunc(f.claims(), func(c modelClaim) bool { return slices.ContainsFunc(g.claims(), c.meets) })
+	return f.outgoing != nil && g.outgoing != nil ||
+		slices.ContainsFunc(f.claims(), func(c modelClaim) bool { return slices.ContainsFunc(g.claims(), c.meets) })
 }
 
 // serves gives the rank of the farm's most particular claim on the packet, 0 if it has none.
@@ -494,9 +600,9 @@ func (f *ModelFarm) promises(p Packet) Outcome {
 		return Outcome{Refused: true}
 	}
 	for _, b := range serving {
-		to := netip.AddrPortFrom(b.address[version], uint16(cmp.Or(b.port, p.port)))
+		to := netip.AddrPortFrom(b.address[version], uint16(cmp.Or(b.port, f.moved(p.port))))
 		out.Shares[to] += float64(b.weight) / float64(sum)
-		out.Sources[to] = f.seenBy(b, version)
+		out.Sources[to] = f.seenBy(b, p)
 	}
 	return out
 }
@@ -530,17 +636,24 @@ func (f *ModelFarm) serving(version int) []modelBackend {
 	}
 }
 
-// seenBy is the source that a backend sees.
-func (f *ModelFarm) seenBy(b modelBackend, version int) string {
+// seenBy is the source that a backend sees of the packet's connection.
+func (f *ModelFarm) seenBy(b modelBackend, p Packet) string {
+	version := versionOf(p.Address)
 	switch {
-	case f.mode == "dnat":
+	case f.mode == "dnat" && !matchesAny(f.hairpin, p.client):
 		return ""
-	case b.source[version].IsValid():
-		return b.source[version].String()
-	case f.source[version].IsValid():
-		return f.source[version].String()
+	case b.source[version] != "":
+		return pooled(b.source[version])
+	case f.source[version] != "":
+		return pooled(f.source[version])
 	}
 	return "masquerade"
+}
+
+// packetClients are the clients of packets: some have static sessions, and one is in the networks of hairpin.
+var packetClients = map[int][]string{
+	4: {"198.51.100.7", "198.51.100.70", "198.51.100.200", "203.0.113.9", "10.0.0.7"},
+	6: {"fd00::7", "2001:db8:c::7", "2001:db8:c::8", "2001:db8:c:1::1", "2001:db8:d::1"},
 }
 
 // Packets go to both ends of each range of ports and to the ports beside them, in all protocols, on the addresses of
@@ -583,10 +696,7 @@ func Packets(r *rand.Rand, farms []ModelFarm, most int) []Packet {
 			if !p.fromHere {
 				p.Inside = Pick(r, "eth0", "eth1", "eth2")
 			}
-			p.client = netip.MustParseAddr(
-				Pick(r, map[int][]string{4: {"198.51.100.7", "198.51.100.70", "198.51.100.200", "203.0.113.9"},
-					6: {"2001:db8:c::7", "2001:db8:c::8", "2001:db8:c:1::1", "2001:db8:d::1"}}[versionOf(a)]...),
-			)
+			p.client = netip.MustParseAddr(Pick(r, packetClients[versionOf(a)]...))
 			p.known = Pick(r, known[versionOf(a)]...)
 			out = append(out, p)
 			for _, p.port = range slices.Sorted(maps.Keys(ports)) {
@@ -627,7 +737,7 @@ func (f ModelFarm) Settings(r *rand.Rand) []Setting {
 	say("", "listen", listed(r, inAnyOrder(r, listens)), "")
 	say("", "mode", strconv.Quote(f.mode), `"snat"`)
 	say("", "state", map[bool]string{false: `"up"`, true: `"down"`}[f.down], `"up"`)
-	say("", "scheduler", strconv.Quote(f.scheduler), `"random"`)
+	say("", "scheduler", strconv.Quote(f.scheduler), strconv.Quote(cmp.Or(f.inherited, "random")))
 	say("", "local-clients", strconv.FormatBool(f.local), strconv.FormatBool(f.localByDefault()))
 	if f.hashOn != nil {
 		say("", "hash-on", listed(r, inAnyOrder(r, f.hashOn)), "")
@@ -642,7 +752,23 @@ func (f ModelFarm) Settings(r *rand.Rand) []Setting {
 		say("", "mark", f.mark, "")
 	}
 	if len(f.source) > 0 {
-		say("", "source-address", addressed(r, f.source), "")
+		say("", "source-address", listed(r, inAnyOrder(r, sorted(f.source))), "")
+	}
+	if f.moves != nil {
+		var moves []string
+		for _, m := range f.moves {
+			moves = append(moves, fmt.Sprintf("%q = %q", ports(m.first, m.last), ports(m.to, m.to+m.last-m.first)))
+		}
+		say("", "ports", "{ "+strings.Join(moves, ", ")+" }", "")
+	}
+	if f.hairpin != nil {
+		say("", "hairpin", listed(r, inAnyOrder(r, f.hairpin)), "")
+	}
+	if f.outgoing != nil {
+		say("", "outgoing", listed(r, inAnyOrder(r, f.outgoing)), "")
+	}
+	for _, key := range slices.Sorted(maps.Keys(f.timeouts)) {
+		say("timeouts", key, strconv.Quote(f.timeouts[key]), "")
 	}
 	if r.IntN(3) == 0 {
 		say("", "description", strconv.Quote(Pick(r, "a farm", "ein Hof; { drop }", "tcp dport 80 accept")), "")
@@ -652,6 +778,9 @@ func (f ModelFarm) Settings(r *rand.Rand) []Setting {
 		say("persistence", "on", listed(r, f.persistOn), `"source-address"`)
 		if f.prefix != "" {
 			say("persistence", "prefix", f.prefix, "")
+		}
+		if f.group != "" {
+			say("persistence", "group", strconv.Quote(f.group), "")
 		}
 		if f.renew != "" {
 			say("persistence", "renew", strconv.Quote(f.renew), "")
@@ -678,7 +807,7 @@ func (f ModelFarm) Settings(r *rand.Rand) []Setting {
 			say(table, "connections", strconv.Itoa(b.most), "")
 		}
 		if len(b.source) > 0 {
-			say(table, "source-address", addressed(r, b.source), "")
+			say(table, "source-address", listed(r, inAnyOrder(r, sorted(b.source))), "")
 		}
 	}
 	return out
@@ -691,12 +820,27 @@ func inAnyOrder(r *rand.Rand, words []string) []string {
 }
 
 func addressed(r *rand.Rand, by map[int]netip.Addr) string {
-	var words []string
-	for _, a := range by {
-		words = append(words, a.String())
+	words := map[int]string{}
+	for family, a := range by {
+		words[family] = a.String()
 	}
-	slices.Sort(words) // as the order of a map is not the seed's
-	return listed(r, inAnyOrder(r, words))
+	return listed(r, inAnyOrder(r, sorted(words)))
+}
+
+// sorted gives the words in the order of families, as the order of a map is not the seed's.
+func sorted(by map[int]string) (out []string) {
+	for _, family := range slices.Sorted(maps.Keys(by)) {
+		out = append(out, by[family])
+	}
+	return out
+}
+
+// ports writes a port, or a range.
+func ports(first, last int) string {
+	if first == last {
+		return strconv.Itoa(first)
+	}
+	return fmt.Sprintf("%d-%d", first, last)
 }
 
 // listed writes a list of strings; one alone needs no brackets.

@@ -18,7 +18,7 @@ var (
 	ignoredRules = lineForms(
 		`		ct state new`,
 		`		type nat hook .*`,
-		`		ct status & dnat != dnat return`,
+		`		ct status & dnat != dnat (?:return|goto NAME)`,
 	)
 	loopback = lineForms(`		ip daddr 127\.0\.0\.0/8 return`, `		ip6 daddr ::1 return`)
 	isLocal  = lineForm(`		fib daddr type local goto (NAME)`)
@@ -48,10 +48,11 @@ var (
 	)
 	jumpRule   = lineForm(`		jump (?P<chain>NAME)`)
 	targetRule = lineForm(
-		`		(?:meta l4proto (?P<protocol>PROTO) )?dnat IP to (?P<frontend>(?:ASKED \. )?)IP daddr ` +
-			`map @(?P<map>NAME)`,
+		`		(?:meta l4proto (?P<protocol>PROTO) )?(?:th dport { (?P<only>PORTS(?:, PORTS)*) } )?` +
+			`dnat IP to (?P<frontend>(?:ASKED \. )?)IP daddr map @(?P<map>NAME)(?: : th dport map @(?P<ports>NAME))?`,
 	)
-	limitRules = lineForms(
+	timeoutRule = lineForm(`		ct timeout set "NAME"`)
+	limitRules  = lineForms(
 		`		BACKENDID @full-backends jump NAME`,
 		`		BACKENDID @backend-brims update @full-backends { BACKENDID }`,
 		`		BACKENDID @backend-counts`,
@@ -61,8 +62,10 @@ var (
 		`		IP daddr set ct original IP daddr`,
 		`		IP daddr set CLIENT map @NAME`,
 	)
-	ownSources = lineForm(`		snat IP to IP daddr map @(NAME)`)
-	oneSource  = lineForm(`		(?:snat IP to (IP4|IP6)|masquerade)`)
+	ownSources  = lineForm(`		snat IP to IP daddr (?:\. numgen random mod ([0-9]+) )?map @(NAME)`)
+	poolRule    = lineForm(`		snat IP to numgen random mod ([0-9]+) map @(NAME)`)
+	hairpinRule = lineForm(`		IP saddr ((?:IP4|IP6)/[0-9]+) goto (NAME)`)
+	oneSource   = lineForm(`		(?:snat IP to (IP4|IP6)|masquerade)`)
 )
 
 // A Packet opens a connection.
@@ -118,7 +121,7 @@ func (r *reading) Outcome(t testing.TB, p Packet) Outcome {
 	r.pick(t, chain, p, &out)
 	for to := range out.Shares {
 		p.backend = to.Addr()
-		out.Sources[to] = r.source(t, r.walk(t, "postrouting", p), to)
+		out.Sources[to] = r.source(t, r.walk(t, "postrouting", p), to, p.client)
 	}
 	return out
 }
@@ -270,7 +273,8 @@ func (w *pickWalk) step(t testing.TB, rule string) (ends bool) {
 		w.out.Mark += at[1] // a second mark would be wrong
 		return false
 	}
-	if stickyInsert.MatchString(rule) || limitRules.MatchString(rule) { // no backend is full
+	if timeoutRule.MatchString(rule) || stickyInsert.MatchString(rule) ||
+		limitRules.MatchString(rule) { // no backend is full
 		return false
 	}
 	if strings.Contains(rule, " jump forged-ip") { // no packet of the model has a forged source
@@ -400,10 +404,10 @@ func (r *reading) knownBackend(t testing.TB, rule map[string]string, p Packet) s
 			begin := frontendKey(at["frontend"], p)
 			for _, e := range r.frontendElements(at["map"], begin) {
 				keeps := begin == "" && p.known.Port() == 0 && e.Value == p.known.Addr().String()
-				if keeps ||
-					destination(t, e.Value, p) == netip.AddrPortFrom(p.known.Addr(),
-						cmp.Or(p.known.Port(), uint16(p.port))) &&
-						(begin != "" || p.known.Port() != 0) {
+				to := destination(t, e.Value, p)
+				moved := p.known.Port() == 0 && to.Addr() == p.known.Addr() && to.Port() >= firstMoved
+				same := to == netip.AddrPortFrom(p.known.Addr(), cmp.Or(p.known.Port(), uint16(p.port)))
+				if keeps || (moved || same) && (begin != "" || p.known.Port() != 0) {
 					return strings.TrimPrefix(e.Key, begin)
 				}
 			}
@@ -436,9 +440,23 @@ func (r *reading) target(t testing.TB, chain, id string, p Packet) (netip.AddrPo
 		if at["protocol"] != "" && at["protocol"] != p.protocol {
 			continue
 		}
-		if e, ok := r.find(t, at["map"], frontendKey(at["frontend"], p)+id); ok {
-			return destination(t, e.Value, p), true
+		if at["only"] != "" && !slices.ContainsFunc(strings.Split(at["only"], ", "), func(ports string) bool {
+			return within(strconv.Itoa(p.port), ports)
+		}) {
+			continue
 		}
+		e, ok := r.find(t, at["map"], frontendKey(at["frontend"], p)+id)
+		if !ok {
+			continue
+		}
+		if at["ports"] != "" {
+			moved, has := r.find(t, at["ports"], strconv.Itoa(p.port))
+			if !has {
+				t.Errorf("map %s lacks port %d", at["ports"], p.port)
+			}
+			e.Value += " . " + moved.Value
+		}
+		return destination(t, e.Value, p), true
 	}
 	return netip.AddrPort{}, false
 }
@@ -466,17 +484,31 @@ func destination(t testing.TB, value string, p Packet) netip.AddrPort {
 }
 
 // source is the source that a backend sees of connections that are sent to the chain.
-func (r *reading) source(t testing.TB, chain string, backend netip.AddrPort) string {
+func (r *reading) source(t testing.TB, chain string, backend netip.AddrPort, client netip.Addr) string {
 	t.Helper()
 	if chain == "" || chain == "accept" {
 		return ""
 	}
+	hairpin := false
 	for _, rule := range r.Chains[chain] {
-		if at := ownSources.FindStringSubmatch(rule); at != nil {
-			if e, ok := r.find(t, at[1], backend.Addr().String()); ok {
-				return e.Value
+		if at := hairpinRule.FindStringSubmatch(rule); at != nil {
+			if hairpin = true; matchesAny([]string{at[1]}, client) {
+				return r.source(t, at[2], backend, client)
 			}
 			continue
+		}
+		if at := ownSources.FindStringSubmatch(rule); at != nil {
+			if source := r.sourcesOf(backend.Addr(), at[2], at[1] != ""); source != "" {
+				return source
+			}
+			continue
+		}
+		if at := poolRule.FindStringSubmatch(rule); at != nil {
+			slots := r.Maps[at[2]].Elements
+			if at[1] != strconv.Itoa(len(slots)) {
+				t.Errorf("%d slots: %s", len(slots), rule)
+			}
+			return joinedSources(slots)
 		}
 		at := oneSource.FindStringSubmatch(rule)
 		if at == nil {
@@ -487,6 +519,26 @@ func (r *reading) source(t testing.TB, chain string, backend netip.AddrPort) str
 		}
 		return "masquerade"
 	}
-	t.Errorf("%s falls through %s", backend, chain)
+	if !hairpin {
+		t.Errorf("%s falls through %s", backend, chain)
+	}
 	return ""
+}
+
+// sourcesOf gives the sources of a backend in a map from backends, or from backends and slots; "" if there are none.
+func (r *reading) sourcesOf(backend netip.Addr, name string, slots bool) string {
+	if slots {
+		return joinedSources(r.frontendElements(name, backend.String()+" . "))
+	}
+	return r.Maps[name].ByKey[backend.String()].Value
+}
+
+// joinedSources gives the addresses that slots stand for, in their order.
+func joinedSources(slots []readElement) string {
+	var all []string
+	for _, e := range slots {
+		all = append(all, e.Value)
+	}
+	slices.SortFunc(all, func(a, b string) int { return netip.MustParseAddr(a).Compare(netip.MustParseAddr(b)) })
+	return strings.Join(slices.Compact(all), ",")
 }
