@@ -117,17 +117,18 @@ func (m PortMove) askedFor(to uint16) uint16 {
 	return m.From.First + (to - m.To.First)
 }
 
-// statelessMoves refuses moved ports that mode stateless cannot lead back: the replies to a range, and SCTP.
+// statelessMoves refuses moved ports that mode stateless cannot lead back, those of SCTP, and parts of ranges: each
+// range of listen has rules of its own.
 func statelessMoves(t *toml.Table, f *Farm) {
 	if f.Mode != Stateless {
 		return
 	}
 	for _, table := range portTables(t, f) {
 		for _, move := range table.moves {
-			switch {
-			case !move.From.Single() || f.listensOnRangeOf(move.From):
-				t.Fault(move.place, "mode dnat moves ranges",
-					"ports: mode stateless moves single ports, and %s is in a range", move.From)
+			switch run, part := f.rangeInPart(move.From); {
+			case part:
+				t.Fault(move.place, "a range for each of them in listen, or mode dnat",
+					"ports: mode stateless moves whole ranges, and %s is not all of %s in listen", move.From, run)
 			case f.takesSCTP(move.From):
 				t.Fault(move.place, "", "ports: mode stateless can't rewrite the port of sctp, as no rule can mend "+
 					"its checksum")
@@ -153,10 +154,16 @@ func portTables(t *toml.Table, f *Farm) []portTable {
 	return out
 }
 
-func (f *Farm) listensOnRangeOf(p Ports) bool {
-	return slices.ContainsFunc(f.Listen, func(l Listen) bool {
-		return slices.ContainsFunc(l.Ports, func(o Ports) bool { return !o.Single() && o.overlaps(p) })
-	})
+// rangeInPart gives a range in listen of which some ports, and not all, are among the ports.
+func (f *Farm) rangeInPart(ports Ports) (Ports, bool) {
+	for _, l := range f.Listen {
+		for _, run := range l.Ports {
+			if run.overlaps(ports) && (run.First < ports.First || run.Last > ports.Last) {
+				return run, true
+			}
+		}
+	}
+	return Ports{}, false
 }
 
 func (f *Farm) takesSCTP(on Ports) bool {

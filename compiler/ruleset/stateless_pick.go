@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -25,7 +26,9 @@ type statelessPick struct {
 // is not for them goes on to the next step, unchanged: the same request has the same slot in each.
 type statelessStep struct {
 	Map      *slotMap
-	Port     uint16        // 0: the port that the client asked for
+	Port     uint16        // 0: the port that the client asked for, or one of Run
+	Run      farm.PortMove // the range that its backends get on other ports; zero: none
+	PortMap  string        // the map of Run
 	Moves    string        // names the moved ports of its backends; "": they have none
 	Protocol farm.Protocol // of a step that rewrites the port, as each protocol has its own checksum
 	Device   string        // ingress forwards the request to there; "": the request is routed
@@ -98,9 +101,7 @@ func (l *linker) statelessChain(name string, d frontend) *statelessPick {
 func (l *linker) addSteps(p *statelessPick, d frontend, a *slotAssignment, slots string) (fresh []statelessStep) {
 	for _, b := range a.serving {
 		step := d.statelessStep(b)
-		if step.Port != 0 {
-			step.Protocol = d.Protocol
-		}
+		l.rewritePort(&step, d)
 		if slices.ContainsFunc(p.Steps, func(s statelessStep) bool {
 			return s.sameBackends(step) && s.Protocol == step.Protocol
 		}) {
@@ -143,14 +144,45 @@ func (d frontend) statelessStep(b farm.Backend) statelessStep {
 	step := statelessStep{Port: b.Port}
 	if len(b.Ports) > 0 {
 		step.Moves = movesName(b.Ports)
-		if to := b.PortFor(d.Ports.First); to != d.Ports.First {
+		switch to := b.PortFor(d.Ports.First); {
+		case to == d.Ports.First:
+		case d.Ports.Single():
 			step.Port = to
+		default:
+			step.Run = b.Moves(d.Ports)[0] // all of it: validation refuses parts
 		}
 	}
 	if s := d.farm; len(s.Interfaces) > 0 {
 		step.Device = s.InterfaceOf(b)
 	}
 	return step
+}
+
+// rewritesPort reports whether requests get another port.
+func (s statelessStep) rewritesPort() bool { return s.Port != 0 || s.Run.To.First != 0 }
+
+// rewritePort completes a step that rewrites the port of requests to the frontend.
+func (l *linker) rewritePort(s *statelessStep, d frontend) {
+	if !s.rewritesPort() {
+		return
+	}
+	s.Protocol = d.Protocol
+	if s.Port == 0 {
+		s.PortMap = l.portRun(d, d.farm.table(), s.Run.From, s.Run.To)
+	}
+}
+
+// portRun gives the map that moves a range of ports, for all farms that move it alike.
+func (l *linker) portRun(d frontend, table TableFamily, from, to farm.Ports) string {
+	o := newMap(fmt.Sprintf("ports/%s/%d", from, to.First), statelessSection, "moved-ports").at(table)
+	obtain(&l.rules, o, func() *object {
+		for i := range from.Count() {
+			o.elements.add(element{key: strconv.Itoa(int(from.First) + i), value: strconv.Itoa(int(to.First) + i)})
+		}
+		l.addSlots(d.farm, from.Count())
+		return o
+	})
+	return o.Name
 }
 
 // sameBackends reports whether two steps are for the same backends. Backends with moved ports get the requests to each
@@ -241,9 +273,7 @@ func (l *linker) addSharedSteps(p *statelessPick, d frontend, a *slotAssignment)
 		return
 	}
 	only.Map = l.statelessMap(p, d, "slots-"+p.Name, len(a.slots))
-	if only.Port != 0 {
-		only.Protocol = d.Protocol
-	}
+	l.rewritePort(&only, d)
 	if !slices.ContainsFunc(p.Steps, func(s statelessStep) bool { return s.Protocol == only.Protocol }) {
 		p.Steps = append(p.Steps, only)
 	}

@@ -49,7 +49,7 @@ func (l *linker) replyMaps(all []reply) *replyMaps {
 	m, compared := &replyMaps{}, comparedRanges(all)
 	for _, r := range all {
 		from := r.from()
-		from.compared = from.Specificity == farm.PortRange && slices.Contains(compared, r.Ports)
+		from.compared = from.Specificity == farm.PortRange && r.Port == 0 && slices.Contains(compared, r.Ports)
 		l.rewriteReply(m, r, from)
 	}
 	slices.SortFunc(m.Originals, func(a, b *dispatchMap) int {
@@ -96,7 +96,7 @@ const maxComparedRanges = 8
 func comparedRanges(all []reply) []farm.Ports {
 	replies := map[farm.Ports]int{}
 	for _, r := range all {
-		if r.to.Specificity == farm.PortRange {
+		if r.to.Specificity == farm.PortRange && r.Port == 0 { // moved ranges are intervals
 			replies[r.Ports]++
 		}
 	}
@@ -113,16 +113,23 @@ func (l *linker) rewriteReply(m *replyMaps, r reply, from frontend) {
 		originals.Final = true
 		return
 	}
-	c := replyPort{r.to.Family, r.Port}
+	c := replyPort{Family: r.to.Family, Originals: originals.Name, Port: r.Port}
 	name := fmt.Sprintf("reply-%d-%s", r.Port, r.to.Family.Suffix())
+	if !r.Ports.Single() {
+		last := r.Port + uint16(r.Ports.Count()-1)
+		c.PortMap = l.portRun(*r.to, Inet, r.Ports, farm.Ports{First: r.Port, Last: last})
+		name = fmt.Sprintf("reply-%s/%d-%s", r.Ports, r.Port, r.to.Family.Suffix())
+	}
 	l.rules.add(newChain(name, statelessReplySection, "reply-port").with(c))
 	l.addTo(&m.Ports, mapPlace{Inet, statelessReplySection, "reply-", ""}, from, string(goTo(name)))
 }
 
-// A replyPort is the chain of the replies that are to come from one port.
+// A replyPort is the chain of the replies that are to come from one port, or from one range.
 type replyPort struct {
-	Family addr.Family
-	Port   uint16
+	Family    addr.Family
+	Originals string // the map of the addresses of their services
+	Port      uint16
+	PortMap   string // from the ports of the backends to those of the service; "": there is one port
 }
 
 // backendSet adds the set of the keys of a map: kernel 6.1 takes no map for a set.

@@ -52,7 +52,7 @@ type statelessTarget struct {
 type targetStep struct {
 	statelessStep
 	IsAddress bool   // the request has the backend's address already, so the map is a set
-	Asked     uint16 // the port of requests that backends get on another one; 0: the step takes all ports
+	Asked     string // the ports of requests that backends get on other ones; "": the step takes all ports
 }
 
 // A targetRule is the rule of a step.
@@ -63,13 +63,15 @@ type targetRule struct {
 	Origin *diag.Origin
 }
 
-// Rules are the rules of the steps. Rules for one port stand before rules for the ports that stay.
+// Rules are the rules of the steps. Rules for some ports stand before rules for the ports that stay.
 func (t *statelessTarget) Rules() []targetRule {
 	out := make([]targetRule, len(t.Steps))
 	for i, s := range t.Steps {
 		out[i] = targetRule{s, t.Family, t.Prefix, t.Origin}
 	}
-	slices.SortStableFunc(out, func(a, b targetRule) int { return int(min(b.Asked, 1)) - int(min(a.Asked, 1)) })
+	slices.SortStableFunc(out, func(a, b targetRule) int {
+		return min(len(b.Asked), 1) - min(len(a.Asked), 1)
+	})
 	return out
 }
 
@@ -101,11 +103,9 @@ func (l *linker) statelessTarget(d frontend, a *slotAssignment) *statelessTarget
 // addTarget has requests to the frontend led to a backend.
 func (l *linker) addTarget(t *statelessTarget, d frontend, b farm.Backend, id netip.Addr) {
 	step := targetStep{statelessStep: d.statelessStep(b), IsAddress: id == b.Address[d.Family]}
-	if step.Port != 0 {
-		step.Protocol = d.Protocol
-	}
-	if step.Port != 0 && step.Moves != "" {
-		step.Asked = d.Ports.First
+	l.rewritePort(&step.statelessStep, d)
+	if step.rewritesPort() && step.Moves != "" {
+		step.Asked = d.Ports.String()
 	}
 	if i := slices.IndexFunc(t.Steps, func(o targetStep) bool {
 		return o.sameBackends(step.statelessStep) && o.IsAddress == step.IsAddress

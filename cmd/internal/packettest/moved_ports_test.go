@@ -60,7 +60,16 @@ func movedPortsCases() (all []testCase) {
 					"ports = { 80 = 8081, 443 = 8082 }\n"+keys, "b1", "b2")},
 				sameBackendAt{to: service1AtBoth, ports: map[uint16]uint16{80: 8081, 443: 8082}},
 				transfer{"tcp", service1 + " " + service1At443, 300_000},
-				nothingTracked))
+				nothingTracked),
+				w.testCase("stateless-range-"+strings.Fields(keys + " maglev")[0],
+					farms{"web": w.stateless(`"192.0.2.1:8050,50001-50003/tcp,udp", `+
+						`"[2001:db8::1]:8050,50001-50003/tcp,udp"`,
+						"ports = { \"50001-50003\" = \"8081-8083\" }\n"+keys, "b1", "b2")},
+					sameBackendAt{to: "192.0.2.1:8050 192.0.2.1:50001 192.0.2.1:50003 " +
+						"[2001:db8::1]:8050 [2001:db8::1]:50001 [2001:db8::1]:50003",
+						ports: map[uint16]uint16{8050: 8050, 50001: 8081, 50003: 8083}},
+					transfer{"tcp", service1At50002, 300_000},
+					nothingTracked))
 		}
 	}
 	return append(all, movedPortsReload)

@@ -16,6 +16,7 @@ func lineForm(text string) *regexp.Regexp {
 		{"CLIENT", `(?:jhash PARTS mod 4294967295 seed 0x6661726d|PARTS)`},
 		{"OWNFROM", `meta l4proto \. IP saddr \. th sport \. IP daddr \. th dport`},
 		{"OWNTO", `meta l4proto \. IP daddr \. th dport \. IP saddr \. th sport`},
+		{"MOVED", `(?: PROTO dport set (?:PORTS|PROTO dport map @NAME))?`},
 		{"PARTS", `PART(?: \. PART)*`},
 		{"PART", `(?:ct original IP daddr|FIELD(?: & (?:IP4|IP6))?)`},
 		{"SLOT", `(?:(?:symhash|jhash FIELD(?: \. FIELD)*) mod [0-9]+(?: seed 0x6661726d)?|meta mark)`},
@@ -259,13 +260,13 @@ var (
 		`		meta mark set SLOT`,
 		`		fwd IP to (?:FRONTEND \. |HANDED)?SLOT map @NAME device "DEVICE"`,
 		`		ether saddr set ether daddr ether daddr set (?:FRONTEND \. |HANDED)?SLOT map @NAME fwd to "DEVICE"`,
-		`		(?:meta l4proto PROTO )?IP daddr set (?:FRONTEND \. )?SLOT map @NAME(?: PROTO dport set PORTS)? `+
+		`		(?:meta l4proto PROTO )?IP daddr set (?:FRONTEND \. )?SLOT map @NAMEMOVED `+
 			`(?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
 		`		IP daddr set (?:IP4|IP6)`,
 		`		IP daddr set numgen inc mod 1 map @NAME update @NAME { numgen inc mod 1 : IP daddr } jump NAME`,
 		`		(?:update|delete) @NAME { numgen inc mod 1 : IP daddr }`,
 		`		(?:meta l4proto PROTO )?(?:th dport PORTS )?(?:IP daddr (?:set IP daddr map )?|FRONTEND )@NAME`+
-			`(?: PROTO dport set PORTS)? (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
+			`MOVED (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
 		`		meta l4proto udp ct state untracked goto NAME`,
 		`		udp sport < 32768 iif != "lo" fib saddr type local goto NAME`,
 		`		(?:udp sport < 32768|tcp flags & \(fin \| syn \| rst \| ack\) == syn)`+
@@ -276,7 +277,7 @@ var (
 		`		(?:FRONTEND|RANGED) @NAME tcp option maxseg size set rt mtu`,
 		`		IP saddr set FRONTEND map @NAME(?: accept)?`,
 		`		th sport PORTS IP saddr set meta l4proto \. IP saddr map @NAME accept`,
-		`		PROTO sport set PORTS`,
+		`		PROTO sport set (?:PORTS|PROTO sport map @NAME)`,
 
 		`		# the answers to questions that this machine asks from ports of farms`,
 		`		# before the chains that hand frames on`,
