@@ -43,7 +43,7 @@ type verb struct {
 func verbs() []verb {
 	return []verb{newVerb, compileVerb, checkVerb, fmtVerb, showVerb, diffVerb, applyVerb, confirmVerb,
 		rollbackVerb, historyVerb, unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, explainVerb,
-		doctorVerb, drainVerb, downVerb, upVerb, banVerb, unbanVerb, apiVerb, apiKeyVerb, schemaVerb, demoVerb,
+		doctorVerb, bugReportVerb, drainVerb, downVerb, upVerb, banVerb, unbanVerb, apiVerb, apiKeyVerb, schemaVerb, demoVerb,
 		versionVerb, completionVerb(), helpVerb()}
 }
 
