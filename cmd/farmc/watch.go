@@ -102,6 +102,7 @@ type watcher struct {
 	machine        <-chan struct{}  // the machine may have changed
 	served         chan struct{}    // a command of another process has run
 	lookAfter      <-chan time.Time // the look at the files and the rules after such a command; nil: none is due
+	lookDue        <-chan time.Time // the look at the machine after loads of others; nil: none is due
 	collect        <-chan time.Time // the next garbage collection; nil: none is due
 	rules          <-chan string    // program that changed farmc's tables; can be farmc
 	hangups        chan os.Signal
@@ -153,6 +154,8 @@ func (w *watcher) run(ctx context.Context) {
 			}
 		case <-w.lookAfter:
 			w.apply(ctx)
+		case <-w.lookDue:
+			w.look(ctx)
 		case <-w.collect:
 			w.collect = nil
 			runtime.GC() // now, instead of during the next load
@@ -169,7 +172,9 @@ func (w *watcher) run(ctx context.Context) {
 			if w.plan.ServesMore() {
 				w.apply(ctx)
 			}
-			w.look(ctx)
+			if len(w.farms) > 0 {
+				w.look(ctx)
+			}
 		case by := <-w.rules:
 			w.checkRules(ctx, by)
 		case <-w.backoff.ended:
@@ -183,15 +188,16 @@ func (w *watcher) run(ctx context.Context) {
 const (
 	afterCommand = 300 * time.Millisecond // the look at changed files comes before, and is enough
 	afterApply   = time.Second            // to the garbage collection: the next command may follow at once
+	afterWrites  = 2 * time.Second        // to the search for findings, if another process or the API has loaded
 )
 
 // look reports findings about this machine that appeared or ended since the last look.
 func (w *watcher) look(ctx context.Context) {
-	farms := w.farms
-	if ctx.Err() != nil || len(farms) == 0 {
+	w.lookDue = nil
+	if ctx.Err() != nil {
 		return
 	}
-	l, err := w.engine.Look(ctx, farms)
+	l, err := w.engine.Look(ctx, w.farms)
 	if err != nil {
 		if ctx.Err() == nil {
 			w.printError(err)
@@ -199,6 +205,18 @@ func (w *watcher) look(ctx context.Context) {
 		return
 	}
 	w.printLook(l)
+}
+
+// lookAtOnceOrSoon looks for findings after an apply that has loaded. If the rules were in force already, another
+// process or the API may have loaded them, and will load more: one look follows soon, however many they are.
+func (w *watcher) lookAtOnceOrSoon(ctx context.Context, p live.Plan) live.Look {
+	switch {
+	case !p.UpToDate:
+		return w.engine.LookAfter(ctx, p)
+	case p.InForce && w.lookDue == nil:
+		w.lookDue = time.After(afterWrites)
+	}
+	return live.Look{}
 }
 
 // trialTick returns a timer while a load waits to be confirmed, and nil otherwise.
@@ -321,6 +339,7 @@ func (w *watcher) applyBecause(ctx context.Context, reason string) {
 	o := outcome{began: began}
 	resume := w.yield()
 	o.Plan, o.diagnostics, o.err = w.engine.ApplyBecause(ctx, reason)
+	o.Look = w.lookAtOnceOrSoon(ctx, o.Plan)
 	resume()
 	w.publish(o)
 	if ctx.Err() != nil && !o.loaded() && !o.Restored {

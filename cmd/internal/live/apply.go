@@ -17,9 +17,10 @@ func (e *Engine) Apply(ctx context.Context) (Plan, diag.Diagnostics, error) {
 	return e.apply(ctx, request{})
 }
 
-// ApplyBecause is Apply with a reason to load even if the kernel's ruleset looks right. An empty reason means none.
+// ApplyBecause is Apply with a reason to load even if the kernel's ruleset looks right. An empty reason means none. It
+// does not look at the machine: the caller calls LookAfter, or Look later.
 func (e *Engine) ApplyBecause(ctx context.Context, reason string) (Plan, diag.Diagnostics, error) {
-	return e.apply(ctx, request{reason: reason})
+	return e.applyAlone(ctx, request{reason: reason})
 }
 
 // Try is Apply for a load that is rolled back unless it is confirmed within try.Timeout. Await rolls it back, or else
@@ -39,9 +40,7 @@ type request struct {
 // apply handles a request, and looks at the machine afterwards.
 func (e *Engine) apply(ctx context.Context, q request) (Plan, diag.Diagnostics, error) {
 	p, diagnostics, err := e.applyAlone(ctx, q)
-	if p.inForce {
-		p.Look = e.lookAfter(ctx, p)
-	}
+	p.Look = e.LookAfter(ctx, p)
 	return p, diagnostics, err
 }
 
@@ -185,7 +184,7 @@ func (e *Engine) loadCompiled(ctx context.Context, c *compilation, q request) (P
 			return p, diagnostics, err
 		}
 	}
-	p.inForce = true
+	p.InForce = true
 	return p, diagnostics, err
 }
 

@@ -36,9 +36,12 @@ func (e *Engine) Look(ctx context.Context, farms []*farm.Farm) (Look, error) {
 	return e.look(ctx, farms, func() bool { return true })
 }
 
-// lookAfter is Look after a load. A look that fails, or is late, is no error of the load: the next look reports the
-// same findings.
-func (e *Engine) lookAfter(ctx context.Context, p Plan) Look {
+// LookAfter is Look after an apply, if its script is in force. A look that fails, or is late, is no error of the apply:
+// the next look reports the same findings.
+func (e *Engine) LookAfter(ctx context.Context, p Plan) Look {
+	if !p.InForce {
+		return Look{}
+	}
 	l, err := e.look(ctx, p.Script.Farms, func() bool {
 		last, err := e.Store.Loaded()
 		return err == nil && last.Digest == p.Script.Digest

@@ -28,6 +28,7 @@ type Plan struct {
 
 	Blocked error // why Apply would refuse to load now: ErrHeld or ErrOnTrial; set by Plan alone
 
+	InForce  bool // the kernel and the state directory have the script
 	Restored bool // the last good script was loaded because the farms cannot be loaded
 	OnTrial  bool // the load waits to be confirmed
 
@@ -37,8 +38,6 @@ type Plan struct {
 	Isolated []string // one sentence for each faulty farm or list that is kept or left out; nil: not isolated
 
 	Look // findings about this machine since the last load
-
-	inForce bool // the kernel and the state directory have the script
 
 	byFarm map[string][]string // Changes of each farm; nil: not sorted out
 
