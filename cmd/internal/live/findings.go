@@ -52,9 +52,9 @@ func (e *Engine) LookAfter(ctx context.Context, p Plan) Look {
 	return l
 }
 
-// look is Look. Loads do not wait for the search, which takes 0.2 s for 100,000 backends: only the record of the
-// findings is made under the locks, if the farms are the ones in force then. If another look has changed the record
-// meanwhile, this one may be older, and begins again.
+// look is Look. Loads do not wait for the search and the comparison, which take 0.4 s for 100,000 backends: only the
+// record of the findings is made under the locks, if the farms are the ones in force then. If another look has changed
+// the record meanwhile, this one may be older, and begins again.
 func (e *Engine) look(ctx context.Context, farms []*farm.Farm, inForce func() bool) (l Look, err error) {
 	for recorded := false; !recorded && err == nil; {
 		before := e.lastLook()
@@ -62,45 +62,51 @@ func (e *Engine) look(ctx context.Context, farms []*farm.Farm, inForce func() bo
 		if ctx.Err() != nil {
 			return Look{}, nil
 		}
-		l, recorded, err = e.record(ctx, before, found, inForce)
+		l, recorded, err = e.record(ctx, e.compare(before, found), inForce)
 	}
 	return l, err
 }
 
+// A comparison is the findings of a look, and their changes since the look before.
+type comparison struct {
+	before lookRecord
+	found  preflight.Findings
+	digest string // of found
+	Look
+}
+
+// compare compares findings with the ones that were reported.
+func (e *Engine) compare(before lookRecord, found preflight.Findings) comparison {
+	c := comparison{before: before, found: found, digest: digestOf(found)}
+	if c.digest != before.Digest {
+		c.Look = changesSince(e.reportedFindings(), found)
+	}
+	return c
+}
+
 // record records findings as reported, and tells the observer. It reports false if another look has changed the record
 // since the look before.
-func (e *Engine) record(ctx context.Context, before lookRecord, found preflight.Findings, inForce func() bool) (l Look,
-	recorded bool, err error) {
+func (e *Engine) record(ctx context.Context, c comparison, inForce func() bool) (l Look, recorded bool, err error) {
 	release, err := e.lock(ctx, func() {})
 	if err != nil {
 		return Look{}, false, err
 	}
 	defer release()
 	now := e.lastLook()
-	if now.Digest != before.Digest {
+	switch {
+	case now.Digest != c.before.Digest:
 		return Look{}, false, nil
-	}
-	if !inForce() {
+	case !inForce():
 		return Look{}, true, nil
 	}
-	if l = e.reportChanges(now, found, time.Now()); len(l.Appeared)+len(l.Ended) > 0 {
-		e.observer().Looked(l)
+	if sampled := now.sample(time.Now()); sampled || c.digest != now.Digest {
+		now.Digest, now.Count = c.digest, len(c.found)
+		e.keepLook(now, c.found)
 	}
-	return l, true, nil
-}
-
-// reportChanges compares findings with the ones that were reported, and records them as reported.
-func (e *Engine) reportChanges(record lookRecord, found preflight.Findings, now time.Time) (l Look) {
-	digest := digestOf(found)
-	same := digest == record.Digest
-	if !same {
-		l = changesSince(e.reportedFindings(), found)
+	if len(c.Appeared)+len(c.Ended) > 0 {
+		e.observer().Looked(c.Look)
 	}
-	if sampled := record.sample(now); sampled || !same {
-		record.Digest, record.Count = digest, len(found)
-		e.keepLook(record, found)
-	}
-	return l
+	return c.Look, true, nil
 }
 
 // changesSince compares findings with the ones that were reported, by identity.

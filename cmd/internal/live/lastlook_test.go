@@ -4,15 +4,23 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
 	"farmc/cmd/internal/preflight"
 	"farmc/cmd/internal/statedir"
 )
 
+// report records findings, and returns their changes.
+func report(t *testing.T, e *Engine, found preflight.Findings) Look {
+	l, recorded, err := e.record(t.Context(), e.compare(e.lastLook(), found), func() bool { return true })
+	if err != nil || !recorded {
+		t.Fatalf("recorded %v; %v", recorded, err)
+	}
+	return l
+}
+
 // A finding is reported once, again if its remedy changes, and its end once. The record tells the number of findings.
 func TestFindingsAreReportedOnce(t *testing.T) {
-	e := &Engine{Store: statedir.NewStore(t.TempDir())}
+	e := &Engine{Store: statedir.NewStore(t.TempDir()), Insecure: true}
 	finding := func(object, advice string) *preflight.Finding {
 		return &preflight.Finding{Kind: "backend", Object: object, Message: "no route to " + object, Advice: advice}
 	}
@@ -30,7 +38,7 @@ func TestFindingsAreReportedOnce(t *testing.T) {
 		{nil, "[] [{backend no route to b}]"},
 		{nil, "[] []"},
 	} {
-		l := e.reportChanges(e.lastLook(), step.found, time.Now())
+		l := report(t, e, step.found)
 		ids := []string{}
 		for _, f := range l.Appeared {
 			ids = append(ids, f.ID())
@@ -49,7 +57,7 @@ func TestOlderLookIsNotRecorded(t *testing.T) {
 	e := &Engine{Store: statedir.NewStore(t.TempDir()), Insecure: true}
 	a, b := &preflight.Finding{Kind: "backend", Object: "a"}, &preflight.Finding{Kind: "backend", Object: "b"}
 	older := e.lastLook()
-	e.reportChanges(older, preflight.Findings{a}, time.Now())
+	report(t, e, preflight.Findings{a})
 	for _, c := range []struct {
 		before            lookRecord
 		inForce, recorded bool
@@ -59,7 +67,8 @@ func TestOlderLookIsNotRecorded(t *testing.T) {
 		{e.lastLook(), false, true, 0},
 		{e.lastLook(), true, true, 1},
 	} {
-		l, recorded, err := e.record(t.Context(), c.before, preflight.Findings{a, b}, func() bool { return c.inForce })
+		found := e.compare(c.before, preflight.Findings{a, b})
+		l, recorded, err := e.record(t.Context(), found, func() bool { return c.inForce })
 		if err != nil || recorded != c.recorded || len(l.Appeared) != c.appeared || e.lastLook().Count != 1+c.appeared {
 			t.Errorf("%+v: recorded %v, %d appeared; %v", c, recorded, len(l.Appeared), err)
 		}
@@ -68,16 +77,16 @@ func TestOlderLookIsNotRecorded(t *testing.T) {
 
 // A record of another version, or a damaged one, has the findings reported again.
 func TestDamagedRecordOfFindings(t *testing.T) {
-	e := &Engine{Store: statedir.NewStore(t.TempDir())}
+	e := &Engine{Store: statedir.NewStore(t.TempDir()), Insecure: true}
 	found := preflight.Findings{{Kind: "backend", Object: "a", Message: "no route"}}
 	for _, text := range []string{`{"reported":{"backend a":{"text":"no route","hint":""}}}`, "rubbish", ""} {
 		if err := os.WriteFile(e.Store.Dir+"/"+statedir.FindingsFile, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if l := e.reportChanges(e.lastLook(), found, time.Now()); len(l.Appeared) != 1 {
+		if l := report(t, e, found); len(l.Appeared) != 1 {
 			t.Errorf("%q: %d findings appeared", text, len(l.Appeared))
 		}
-		if l := e.reportChanges(e.lastLook(), found, time.Now()); len(l.Appeared) != 0 {
+		if l := report(t, e, found); len(l.Appeared) != 0 {
 			t.Errorf("%q: they appeared again", text)
 		}
 	}
