@@ -7,6 +7,7 @@
 # make stress   reloads with many connections, edits in all ways, kills at many moments: minutes, and the figures
 # make bench    what farms cost, in the compiler, and from their files to the kernel; FARMS=1000 KINDS= for a quick look
 # make packets  what a packet costs on its way through farms
+# make worst    time and memory of the inputs that cost most; fails above 1 GB and on a missing fault
 # make manual   the manual pages, into man/
 # make deb      build the Debian package into dist/
 # make test-systemd   install it in a container, as root
@@ -17,7 +18,7 @@ GO ?= go
 # A clone that belongs to somebody else (make demo as root) is none of git's business.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build manual deb lint-deb test-systemd demo bench packets quick stress test test-slow golden check-golden test-flood fuzz format vet lint wording tidy ci clean go-found
+.PHONY: build manual deb lint-deb test-systemd demo bench packets worst quick stress test test-slow golden check-golden test-flood fuzz format vet lint wording tidy ci clean go-found
 
 build: go-found
 	$(GO) build -o farmc ./cmd/farmc
@@ -62,6 +63,10 @@ bench: build
 packets: build
 	@.ci/need nft=nftables
 	@$(GO) run ./cmd/bench -packets 1,10000 ./farmc
+
+# The inputs of farmc-operations(7), WORST INPUTS: fails on memory above 1 GB and on a missing fault
+worst: build
+	@$(GO) run ./cmd/bench -worst ./farmc
 
 # Tests of a package that run at once. They mostly wait, for packets that must not come and for times to pass: on two
 # cores a third of cmd/internal/packettest takes 422 s with 2 at once, half of that with 4 or 8, and no less with 16.

@@ -4,9 +4,10 @@
 //
 // Files: main.go (flags), run.go (runs programs and measures them), endtoend.go (farms from file to kernel), compare.go
 // (kinds of farms), packets.go (time for a packet), farms.go and reference.go (input), generation.go (waits for the
-// kernel).
+// kernel), worst.go and worst_inputs.go (the inputs that cost most).
 //
 //	bench [-farms 10,1000,10000] [-kinds 1000] [-only NAME] [-packets 1,10000] [-rounds 3] FARMC
+//	bench -worst [-only NAME] FARMC
 package main
 
 import (
@@ -27,13 +28,14 @@ func main() {
 	var o options
 	flag.Var(&o.farms, "farms", "numbers of plain farms to measure from file to kernel, with commas")
 	flag.Var(&o.kinds, "kinds", "numbers of farms of each kind to load, with commas")
-	flag.StringVar(&o.only, "only", "", "parts of the names of kinds to load, with commas; all kinds by default")
+	flag.StringVar(&o.only, "only", "", "parts of the names of kinds to load, with commas, or of worst inputs; all by default")
 	flag.Var(&o.packets, "packets", "numbers of farms to load before packets are measured, with commas")
+	flag.BoolVar(&o.worst, "worst", false, "only compile the inputs that cost most; fails above 1 GB of memory")
 	flag.IntVar(&o.rounds, "rounds", 3, "number of measurements of each; the shortest counts")
 	flag.Parse()
 	if flag.NArg() != 1 || o.rounds < 1 {
 		fmt.Fprintln(os.Stderr,
-			"usage: bench [-farms 10,1000,10000] [-kinds 1000] [-only NAME] [-packets 1,10000] [-rounds 3] FARMC")
+			"usage: bench [-farms 10,1000,10000] [-kinds 1000] [-only NAME] [-packets 1,10000] [-rounds 3] [-worst] FARMC")
 		os.Exit(2)
 	}
 	if err := run(o, flag.Arg(0)); err != nil {
@@ -46,6 +48,7 @@ type options struct {
 	farms, kinds, packets numbers
 	only                  string
 	rounds                int
+	worst                 bool
 }
 
 // numbers are the value of a flag: numbers with commas between them.
@@ -68,6 +71,9 @@ func (c *numbers) Set(text string) error {
 }
 
 func run(o options, farmc string) error {
+	if o.worst {
+		return worst(farmc, o.only)
+	}
 	if err := netlab.Enter(); err != nil {
 		return err
 	}
