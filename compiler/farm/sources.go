@@ -28,8 +28,8 @@ const MaxSources = 256
 // of the addresses are exact if a common multiple of the sizes is not larger, else to one part in four.
 const maxSourceSlots = 4 * MaxSources
 
-// SourceSlots gives the number of slots that each backend has for the addresses of its range: a multiple of the sizes of
-// all ranges, if it is not too large.
+// SourceSlots gives the number of slots that each backend has for the addresses of its range: a multiple of the sizes
+// of all ranges, if it is not too large.
 func SourceSlots(backends []Backend, family addr.Family) int {
 	number := 1
 	for i := range backends {

@@ -15,7 +15,7 @@ type size struct {
 	pairs     int // of a frontend and a backend of its family
 	networks  int // that the farm itself names
 	sources   int // of source addresses: slots of backends with a range, marks, and ports of outgoing for each backend
-	extras    int // limits, occasions of its log, lists of [access], [timeouts] and [persistence]: each has objects of its own
+	extras    int // limits, occasions of its log, [timeouts], [persistence] and lists of [access]: each has own objects
 
 	interfaces int // that no farm before names
 }
