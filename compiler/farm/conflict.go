@@ -34,11 +34,12 @@ func conflict(a, b Frontend) diag.Diagnostic {
 
 // common gives the packets that two frontends have in common, as a farm writes them in listen.
 func common(a, b Frontend) Listen {
-	l := Listen{Address: a.Address, Families: a.Listen.Families, Protocols: []Protocol{AnyProtocol}}
+	l := Listen{Address: a.Address, Bits: a.Specificity.Bits(), Families: a.Listen.Families,
+		Protocols: []Protocol{AnyProtocol}}
 	if len(b.Listen.Families) < len(l.Families) {
 		l.Families = b.Listen.Families
 	}
-	if a.Specificity != WholeAddress {
+	if !a.Whole() {
 		l.Protocols = []Protocol{a.Protocol}
 		l.Ports = []Ports{{max(a.Ports.First, b.Ports.First), min(a.Ports.Last, b.Ports.Last)}}
 	}

@@ -161,14 +161,14 @@ func (f *Farm) listens() string {
 
 // String writes the entry as a farm does.
 func (l Listen) String() string {
-	address := l.Address.String()
+	address := networkText(l.Network())
 	switch {
 	case !l.Address.IsValid() && len(l.Families) == len(addr.Families):
 		address = "*"
 	case !l.Address.IsValid():
 		address = [...]string{addr.IP4: "0.0.0.0", addr.IP6: "[::]"}[l.Families[0]]
-	case l.Address.Is6() && !l.Whole():
-		address = "[" + address + "]"
+	case !l.Whole():
+		address = bracketed(l.Network())
 	}
 	if l.Whole() {
 		return address + "/all"

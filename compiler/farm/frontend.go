@@ -8,24 +8,11 @@ import (
 	"farmc/compiler/addr"
 )
 
-// Specificity orders frontends: the rules ask for exact ports before ranges, for ranges before whole addresses, and for
-// all of these before every address of this machine.
-type Specificity int
-
-// The specificities, the most specific first.
-const (
-	ExactPort       Specificity = iota // one port of an address
-	PortRange                          // a range of ports of an address
-	WholeAddress                       // an address with all protocols
-	AnyAddressPort                     // one port of every address of this machine
-	AnyAddressRange                    // a range of ports of every address of this machine
-)
-
-// A Frontend is an address, a protocol and ports that clients of a farm connect to, in one family.
+// A Frontend is an address or a network, a protocol and ports that clients of a farm connect to, in one family.
 type Frontend struct {
 	Specificity Specificity
 	Family      addr.Family
-	Address     netip.Addr // not valid: every address of this machine
+	Address     netip.Addr // the first one of a network; not valid: every address of this machine
 	Protocol    Protocol   // "": every protocol, of a whole address
 	Ports       Ports      // zero: of a whole address
 	Farm        *Farm
@@ -54,7 +41,7 @@ func (f *Farm) Frontends() []Frontend {
 func (l *Listen) frontends(f *Farm, family addr.Family, protocol Protocol) []Frontend {
 	d := Frontend{Family: family, Address: l.Address, Protocol: protocol, Farm: f, Listen: l}
 	if l.Whole() {
-		d.Specificity, d.Protocol = WholeAddress, ""
+		d.Specificity, d.Protocol = WholeAddress.OfNetwork(l.Bits), ""
 		return []Frontend{d}
 	}
 	out := make([]Frontend, len(l.Ports))
@@ -63,12 +50,26 @@ func (l *Listen) frontends(f *Farm, family addr.Family, protocol Protocol) []Fro
 		if ports.Single() {
 			d.Specificity = ExactPort
 		}
-		if !l.Address.IsValid() {
+		if l.Address.IsValid() {
+			d.Specificity = d.Specificity.OfNetwork(l.Bits)
+		} else {
 			d.Specificity += AnyAddressPort - ExactPort
 		}
 		out[i] = d
 	}
 	return out
+}
+
+// Whole reports whether the frontend takes all protocols of its address or network.
+func (d Frontend) Whole() bool { return d.Specificity.Kind() == WholeAddress }
+
+// Network is the network, or the address as a network of one; not valid: every address of this machine.
+func (d Frontend) Network() netip.Prefix { return newNetwork(d.Address, d.Specificity.Bits()) }
+
+// Has reports whether clients that ask for the address can mean the frontend. Every address of this machine has all
+// addresses of the family.
+func (d Frontend) Has(a netip.Addr) bool {
+	return d.Family == addr.FamilyOf(a) && (!d.Address.IsValid() || d.Network().Contains(a))
 }
 
 // Compare orders frontends: most specific first, then by family, address, protocol and first port.

@@ -158,7 +158,7 @@ func (e *expansion) unfit(b Backend, a netip.Addr) string {
 	if why := Unfit(a); why != "" {
 		return why
 	}
-	if slices.ContainsFunc(e.Listen, func(l Listen) bool { return l.Address == a }) {
+	if slices.ContainsFunc(e.Listen, func(l Listen) bool { return l.Address.IsValid() && l.Has(a) }) {
 		return "the farm listens on it"
 	}
 	port := e.onlyPort()

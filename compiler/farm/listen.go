@@ -45,7 +45,8 @@ func (p Ports) String() string {
 // A Listen is one entry of a farm's listen: the frontends that clients connect to. An Address that is not valid stands
 // for every address of this machine but loopback, in the Families given. With AnyProtocol there are no Ports.
 type Listen struct {
-	Address   netip.Addr
+	Address   netip.Addr // the first one of a network
+	Bits      int        // of the network's prefix, 1 to 127; 0: a single address, or every address
 	Families  []addr.Family
 	Ports     []Ports
 	Protocols []Protocol
@@ -55,24 +56,38 @@ type Listen struct {
 // Whole reports whether the entry takes a whole address with all protocols (layer 3).
 func (l Listen) Whole() bool { return l.Protocols[0] == AnyProtocol }
 
-const listenRule = "ADDRESS:PORTS[/PROTOCOLS] or ADDRESS/all: 192.0.2.10:80,443,8000-8100/tcp, " +
-	"[2001:db8::10]:443/tcp,udp, 192.0.2.10/all, *:80"
+// Network is the network, or the address as a network of one; not valid: every address of this machine.
+func (l Listen) Network() netip.Prefix { return newNetwork(l.Address, l.Bits) }
 
-// parseListen reads ADDRESS:PORTS[/PROTOCOLS] or ADDRESS/all.
+// Has reports whether clients that ask for the address can mean the entry.
+func (l Listen) Has(a netip.Addr) bool {
+	return slices.Contains(l.Families, addr.FamilyOf(a)) && (!l.Address.IsValid() || l.Network().Contains(a))
+}
+
+const listenRule = "ADDRESS[/LENGTH]:PORTS[/PROTOCOLS] or ADDRESS[/LENGTH]/all: 192.0.2.10:80,443,8000-8100/tcp, " +
+	"[2001:db8::10]:443/tcp,udp, 198.51.100.0/28:443, 192.0.2.10/all, *:80"
+
+// parseListen reads ADDRESS[/LENGTH]:PORTS[/PROTOCOLS] or ADDRESS[/LENGTH]/all.
 func parseListen(text string) (Listen, error) {
 	var l Listen
-	rest, protocols, hasProtocols := strings.Cut(text, "/")
-	if _, err := strconv.Atoi(protocols); err == nil {
-		return l, fmt.Errorf("%q is a network, and a farm listens on addresses, one by one", text)
+	without, length, err := cutLength(text)
+	if err != nil {
+		return l, err
 	}
+	rest, protocols, hasProtocols := strings.Cut(without, "/")
 	address, ports, hasPorts, err := splitAddress(rest)
 	if err != nil {
 		return l, err
 	}
 	var errs [3]error
-	l.Address, l.Families, errs[0] = parseListenAddress(address)
+	if length == "" {
+		l.Address, l.Families, errs[0] = parseListenAddress(address)
+	} else {
+		l.Address, l.Bits, errs[0] = parseListenNetwork(address, length)
+		l.Families = []addr.Family{addr.FamilyOf(l.Address)}
+	}
 	if l.Address.IsValid() && errs[0] == nil && !hasPorts && !hasProtocols {
-		return l, noPortsError{l.Address}
+		return l, noPortsError{l.Network()}
 	}
 	if hasPorts {
 		l.Ports, errs[1] = parsePorts(ports)
@@ -89,15 +104,15 @@ func parseListen(text string) (Listen, error) {
 
 // A noPortsError is an address alone. The whole address has to be written as such, because it takes every service of
 // the address from this machine.
-type noPortsError struct{ address netip.Addr }
+type noPortsError struct{ network netip.Prefix }
 
 func (e noPortsError) Error() string {
-	return fmt.Sprintf("%s lacks ports, or /all for every port and protocol", e.address)
+	return fmt.Sprintf("%s lacks ports, or /all for every port and protocol", networkText(e.network))
 }
 
 // hint is the entry as it would be right.
 func (e noPortsError) hint() string {
-	return fmt.Sprintf("\"%s/all\", or with ports \"%s\"", e.address, netip.AddrPortFrom(e.address, 80))
+	return fmt.Sprintf("\"%s/all\", or with ports \"%s:80\"", networkText(e.network), bracketed(e.network))
 }
 
 // A loopbackError is a loopback address. A farm in mode local may list one beside others, as its proxy listens there,

@@ -65,9 +65,13 @@ func parseOutgoing(text string) (Outgoing, error) {
 
 func (f *Farm) outgoings() string { return listed(f.Outgoing) }
 
-// ServiceAddress gives the address of the family that the farm listens on; ok is false if there are several, or none.
+// ServiceAddress gives the address of the family that the farm listens on; ok is false if there are several, as in a
+// network, or none.
 func (f *Farm) ServiceAddress(family addr.Family) (a netip.Addr, ok bool) {
 	for _, l := range f.Listen {
+		if l.Bits > 0 && addr.FamilyOf(l.Address) == family {
+			return netip.Addr{}, false
+		}
 		if !l.Address.IsValid() || addr.FamilyOf(l.Address) != family || l.Address == a {
 			continue
 		}

@@ -304,8 +304,7 @@ func (f *Farm) notListened(s Session) string {
 // accepts reports whether the entry has the address, or the port.
 func (l Listen) accepts(key HashKey, asked string) bool {
 	if key == DestinationAddress {
-		a := netip.MustParseAddr(asked)
-		return l.Address == a || !l.Address.IsValid() && slices.Contains(l.Families, addr.FamilyOf(a))
+		return l.Has(netip.MustParseAddr(asked))
 	}
 	port, _ := parsePort(asked)
 	return slices.ContainsFunc(l.Ports, func(p Ports) bool { return p.First <= port && port <= p.Last })

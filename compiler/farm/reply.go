@@ -28,7 +28,7 @@ func (d *Frontend) Replies() []Reply {
 			continue
 		}
 		r := Reply{Frontend: d, Address: b.Address[d.Family], Ports: d.Ports, Backend: b}
-		if d.Specificity == WholeAddress {
+		if d.Whole() {
 			r.Ports = Ports{0, 65535}
 			out = append(out, r)
 			continue
@@ -47,7 +47,7 @@ func (d *Frontend) Replies() []Reply {
 // Source gives the address and ports that the reply comes from, as a frontend.
 func (r Reply) Source() Frontend {
 	d := *r.Frontend
-	d.Address, d.Ports = r.Address, r.Ports
+	d.Address, d.Ports, d.Specificity = r.Address, r.Ports, d.Specificity.Kind()
 	return d
 }
 
@@ -64,7 +64,7 @@ func AmbiguousReplies(frontends []Frontend, faults *diag.Diagnostics) {
 		var before furthest
 		for i := range all {
 			r := &all[i]
-			if r.Frontend.Specificity != WholeAddress && r.Frontend.Protocol != protocol {
+			if !r.Frontend.Whole() && r.Frontend.Protocol != protocol {
 				continue
 			}
 			if r.Address != address {
@@ -168,9 +168,9 @@ func ambiguity(a, b *Reply) diag.Diagnostic {
 func (d Frontend) where() string {
 	where := "every address of this machine"
 	if d.Address.IsValid() {
-		where = d.Address.String()
+		where = networkText(d.Network())
 	}
-	if d.Specificity == WholeAddress {
+	if d.Whole() {
 		return where
 	}
 	return where + ", " + string(d.Protocol) + " " + d.Ports.String()

@@ -344,6 +344,10 @@ func validateIngress(t *toml.Table, f *Farm) {
 				DSR:       "backends have to own the address that clients ask for",
 				Stateless: "a reply could not be led back to one address"}[f.Mode])
 		}
+		if f.Mode == Stateless && l.Bits > 0 {
+			t.Fault(l.Place, `name the addresses, or mode = "dnat"`, "listen: the network %s can't be had in mode "+
+				"stateless: a reply does not tell which address of the network it belongs to", l.Network())
+		}
 	}
 	for _, b := range f.Backends {
 		if b.Interface == "" && len(f.Interfaces) > 1 {

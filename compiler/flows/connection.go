@@ -28,21 +28,29 @@ func (of Connection) answeredBy(b farm.Backend) bool {
 		of.Server.Port() == b.PortFor(of.To.Port())
 }
 
-// openedTo reports whether the connection came in by the frontend. Its original destination is the frontend's address.
+// openedTo reports whether the connection came in by the frontend. Its original destination is an address of the
+// frontend.
 func (of Connection) openedTo(d farm.Frontend) bool {
-	return d.Family == addr.FamilyOf(of.To.Addr()) && (d.Specificity == farm.WholeAddress ||
+	return d.Family == addr.FamilyOf(of.To.Addr()) && (d.Whole() ||
 		d.Protocol.Number() == of.Protocol && d.Ports.First <= of.To.Port() && of.To.Port() <= d.Ports.Last)
 }
 
-// A frontendIndex has frontends by their address. The zero address has the frontends on every address of this machine.
-type frontendIndex map[netip.Addr][]farm.Frontend
+// A frontendIndex has frontends by their address or network.
+type frontendIndex struct {
+	networks     addr.NetworkTable[[]farm.Frontend]
+	everyAddress []farm.Frontend // of this machine
+}
+
+// empty reports whether there is no frontend.
+func (p *frontendIndex) empty() bool { return len(p.everyAddress) == 0 && p.networks.Empty() }
 
 func (p *frontendIndex) add(f *farm.Farm) {
-	if *p == nil {
-		*p = frontendIndex{}
-	}
 	for _, d := range trackedFrontends(f) {
-		(*p)[d.Address] = append((*p)[d.Address], d)
+		at := &p.everyAddress
+		if d.Address.IsValid() {
+			at = p.networks.At(d.Network())
+		}
+		*at = append(*at, d)
 	}
 }
 
@@ -64,19 +72,23 @@ func trackedBackends(f *farm.Farm) []farm.Backend {
 }
 
 // frontend gives the most specific frontend that the connection was opened to; nil if there is none.
-func (p frontendIndex) frontend(of Connection) *farm.Frontend {
-	for _, at := range []netip.Addr{of.To.Addr(), {}} {
-		var found *farm.Frontend
-		for i, d := range p[at] {
-			if of.openedTo(d) && (found == nil || d.Specificity < found.Specificity) {
-				found = &p[at][i]
-			}
-		}
-		if found != nil {
+func (p *frontendIndex) frontend(of Connection) *farm.Frontend {
+	for all := range p.networks.Holding(of.To.Addr()) {
+		if found := of.mostSpecific(*all); found != nil {
 			return found
 		}
 	}
-	return nil
+	return of.mostSpecific(p.everyAddress)
+}
+
+// mostSpecific gives the most specific of the frontends that the connection was opened to; nil if there is none.
+func (of Connection) mostSpecific(all []farm.Frontend) (found *farm.Frontend) {
+	for i := range all {
+		if of.openedTo(all[i]) && (found == nil || all[i].Specificity < found.Specificity) {
+			found = &all[i]
+		}
+	}
+	return found
 }
 
 // backendOf gives the backend that answers a connection to the frontend; nil if none of the farm's backends does.

@@ -15,7 +15,7 @@ func NewOwners(farms []*farm.Farm) *Owners {
 }
 
 // None reports whether no farm has connections that are tracked and translated.
-func (c *Owners) None() bool { return len(c.frontends) == 0 }
+func (c *Owners) None() bool { return c.frontends.empty() }
 
 // Backend gives the farm and backend that a connection belongs to; ok is false if it belongs to none.
 func (c *Owners) Backend(of Connection) (farm, backend string, ok bool) {

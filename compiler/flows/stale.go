@@ -18,11 +18,11 @@ import (
 type Stale struct {
 	Servers  []netip.Addr // entries with replies from these addresses have to be looked at,
 	Services []netip.Addr // entries with these original destinations,
-	Anywhere bool         // and all others, because a farm serves every address of this machine now
+	Anywhere bool         // and all others, because a farm serves every address of this machine, or a network, now
 
 	before frontendIndex
-	farms  []*farm.Farm  // that are loaded now
-	after  frontendIndex // of these, once a connection was looked at
+	farms  []*farm.Farm   // that are loaded now
+	after  *frontendIndex // of these; nil until a connection is looked at
 	added  []farm.Frontend
 }
 
@@ -77,7 +77,7 @@ func drained(was *farm.Farm, b farm.Backend) bool {
 // add notes a frontend that was not there before.
 func (s *Stale) add(d farm.Frontend) {
 	s.added = append(s.added, d)
-	if d.Address.IsValid() {
+	if d.Network().IsSingleIP() {
 		s.Services = append(s.Services, d.Address)
 	} else {
 		s.Anywhere = true
@@ -90,7 +90,7 @@ func (s *Stale) None() bool { return len(s.Servers) == 0 && len(s.Services) == 0
 // Contains reports whether the connection has to go.
 func (s *Stale) Contains(of Connection) bool {
 	if s.after == nil {
-		s.after = frontendIndex{}
+		s.after = &frontendIndex{}
 		for _, f := range s.farms {
 			s.after.add(f)
 		}

@@ -26,6 +26,8 @@ const (
 	cutB1   = "[backends.b1]\naddress = '10.0.0.1'\n"
 	cutB2   = "[backends.b2]\naddress = '10.0.0.2'\nport = 8080\n"
 	cutMail = "listen = '192.0.2.1/all'\n"
+	cutNet  = "listen = '192.0.2.0/28:80/tcp,udp'\n"
+	cutPart = "listen = '192.0.2.0/30:80/tcp,udp'\n"
 )
 
 // Each case has a UDP and a TCP connection to 10.0.0.1:80, opened to 192.0.2.1:80, and tells which of them are cut.
@@ -65,6 +67,18 @@ func TestStale(t *testing.T) {
 			map[string]string{"mail": cutMail + cutB1, "web": cutWeb + cutB1 + "state = 'down'\n"}, "", true, true},
 		{"the more general farm has it down", map[string]string{"mail": cutMail + cutB1, "web": cutWeb + cutB1},
 			map[string]string{"mail": cutMail + cutB1 + "state = 'down'\n", "web": cutWeb + cutB1}, "", false, false},
+		{"a farm takes the address out of the network", map[string]string{"net": cutNet + cutB1},
+			map[string]string{"net": cutNet + cutB1, "web": cutWeb + cutB2}, "", true, false},
+		{"a farm takes a part out of the network", map[string]string{"net": cutNet + cutB1},
+			map[string]string{"net": cutNet + cutB1, "part": cutPart + cutB2}, "", true, false},
+		{"a backend of the part goes down", map[string]string{"net": cutNet + cutB1, "part": cutPart + cutB1},
+			map[string]string{"net": cutNet + cutB1, "part": cutPart + cutB1 + "state = 'down'\n"}, "", true, true},
+		{"the network is down beside the part", map[string]string{"net": cutNet + cutB1, "part": cutPart + cutB1},
+			map[string]string{"net": cutNet + cutB1 + "state = 'down'\n", "part": cutPart + cutB1}, "", false, false},
+		{"another network", map[string]string{"net": cutNet + cutB1},
+			map[string]string{"net": "listen = '192.0.2.16/28:80/tcp,udp'\n" + cutB1}, "", true, false},
+		{"somebody else's, before the network", nil, map[string]string{"net": cutNet + cutB1}, "10.9.9.9:80", true,
+			false},
 		{"somebody else's, sent there", nil,
 			map[string]string{"web": "listen = '192.0.2.2:80/tcp,udp'\n" + cutB1 + "state = 'down'\n"}, "", false,
 			false},

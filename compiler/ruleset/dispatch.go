@@ -3,6 +3,7 @@ package ruleset
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"farmc/compiler/addr"
@@ -44,8 +45,8 @@ func (v verdict) chain() string {
 // A dispatchMap is a map from frontends of one kind to verdicts, or to addresses.
 type dispatchMap struct {
 	*object
+	addressMask
 	Specificity farm.Specificity
-	Family      addr.Family
 	Established bool         // the keys are of established connections: the backend is part of them
 	Fragments   bool         // the keys are of later fragments
 	Compared    farm.Ports   // rules compare these ports, and the keys lack them; zero: they have them
@@ -88,7 +89,7 @@ func (l *linker) dispatchMap(maps *[]*dispatchMap, at mapPlace, d frontend) *dis
 
 // newDispatchMap makes the map of the frontend's kind.
 func (d frontend) newDispatchMap(at mapPlace, name string) *dispatchMap {
-	m := &dispatchMap{Specificity: d.Specificity, Family: d.Family}
+	m := &dispatchMap{Specificity: d.Specificity, addressMask: d.addressMask()}
 	m.Established, m.Fragments = d.backend.IsValid(), d.fragment
 	if d.compared {
 		m.Compared = d.Ports
@@ -97,24 +98,31 @@ func (d frontend) newDispatchMap(at mapPlace, name string) *dispatchMap {
 	return m
 }
 
-// kindNames are the names of specificities in the names of maps and of templates.
-var kindNames = [...]string{
-	farm.ExactPort:       "services",
-	farm.PortRange:       "ranges",
-	farm.WholeAddress:    "addresses",
-	farm.AnyAddressPort:  "any-services",
-	farm.AnyAddressRange: "any-ranges",
+// kindName is the name of a kind of specificity in the names of maps and of templates.
+func kindName(s farm.Specificity) string {
+	switch s.Kind() {
+	case farm.ExactPort:
+		return "services"
+	case farm.PortRange:
+		return "ranges"
+	case farm.WholeAddress:
+		return "addresses"
+	case farm.AnyAddressPort:
+		return "any-services"
+	}
+	return "any-ranges"
 }
 
 // mapKind is the kind of frontends that one map holds, as part of the map's name.
 func (d frontend) mapKind() string {
+	name := kindName(d.Specificity)
 	switch {
 	case d.fragment:
-		return "fragments"
+		name = "fragments"
 	case d.compared:
-		return kindNames[d.Specificity] + "/" + d.Ports.String()
+		name += "/" + d.Ports.String()
 	}
-	return kindNames[d.Specificity]
+	return networkPart(d.Specificity) + name
 }
 
 // key is the frontend as a key of its map.
@@ -124,7 +132,7 @@ func (d frontend) key() string {
 		return d.quotedKey()
 	case d.compared, d.fragment:
 		return string(d.Protocol) + " . " + d.Address.String()
-	case d.Specificity == farm.WholeAddress:
+	case d.Whole():
 		return d.Address.String()
 	case d.Specificity >= farm.AnyAddressPort && d.backend.IsValid():
 		return string(d.Protocol) + " . " + d.Ports.String() + " . " + d.backend.String()
@@ -136,7 +144,7 @@ func (d frontend) key() string {
 
 // quotedKey is the frontend in the packet that an ICMP error quotes, as raw payload.
 func (d frontend) quotedKey() string {
-	if d.Specificity == farm.WholeAddress {
+	if d.Whole() {
 		return rawAddress(d.Address)
 	}
 	return fmt.Sprintf("%d . %s . %s", d.Protocol.Number(), rawAddress(d.Address), d.Ports)
@@ -151,11 +159,11 @@ func (m *dispatchMap) Form() string {
 	case m.Fragments:
 		return "fragments"
 	case m.Established:
-		return "established-" + kindNames[m.Specificity]
+		return "established-" + kindName(m.Specificity)
 	case m.Compares():
-		return "compared-" + kindNames[m.Specificity]
+		return "compared-" + kindName(m.Specificity)
 	}
-	return kindNames[m.Specificity]
+	return kindName(m.Specificity)
 }
 
 // Compares reports whether rules compare the ports before they look up the other fields.
@@ -279,14 +287,14 @@ func (l *linker) addToHook(h *hook, b baseChain, d frontend, v verdict) {
 	l.addTo(maps, mapPlace{Inet, b.section, b.prefix, ""}, d, string(v))
 }
 
-// byPorts parts maps with ports in their keys, which are asked first, from maps of whole addresses.
+// byPorts parts the maps that are asked before packets without ports are taken out from the others: maps of whole
+// addresses, and, of networks, maps that come after them.
 func byPorts(maps []*dispatchMap) (ports, addresses []*dispatchMap) {
-	for _, m := range maps {
-		if m.Specificity == farm.WholeAddress {
-			addresses = append(addresses, m)
-		} else {
-			ports = append(ports, m)
-		}
+	first := slices.IndexFunc(maps, (*dispatchMap).whole)
+	if first < 0 {
+		return maps, nil
 	}
-	return ports, addresses
+	return maps[:first], maps[first:]
 }
+
+func (m *dispatchMap) whole() bool { return m.Specificity.Kind() == farm.WholeAddress }

@@ -62,7 +62,7 @@ func (l *linker) dsrKeyPrefix(d frontend, backends int) keyPrefix {
 	s, alone, frontends := d.farm, true, 0
 	for _, o := range s.frontends {
 		if o.Family == d.Family {
-			alone = alone && o.Specificity <= farm.PortRange && l.datagrams[datagram{o.Protocol, o.Address}] == s
+			alone = alone && o.Specificity <= farm.PortRange && l.datagrams[o.datagram()] == s
 			frontends++
 		}
 	}

@@ -25,7 +25,7 @@ type forgedChain struct {
 // A datagramLoops is the set of frontends with the sources that their backends answer from.
 type datagramLoops struct {
 	*object
-	Family addr.Family
+	addressMask
 }
 
 // A forgedFirst stands before a chain that picks a backend.
@@ -33,7 +33,7 @@ type forgedFirst struct{ Forged, Next string }
 
 // forgedFirst gives the chain that drops forged datagrams before another chain, and adds the frontend's backends.
 func (l *linker) forgedFirst(d frontend, next string) string {
-	if d.Protocol != farm.UDP || d.Specificity != farm.ExactPort || next == noBackend {
+	if d.Protocol != farm.UDP || d.Specificity.Kind() != farm.ExactPort || next == noBackend {
 		return next
 	}
 	o := newChain("forged-"+d.Family.Suffix(), natPickSection, "forged")
@@ -53,7 +53,7 @@ func (l *linker) forgedAt(in *ingress, served []frontend) {
 	}
 	c := &forgedChain{Local: true, place: in.place("")}
 	for _, d := range served {
-		if in.takes(d.farm) && d.Protocol == farm.UDP && d.Specificity == farm.ExactPort {
+		if in.takes(d.farm) && d.Protocol == farm.UDP && d.Specificity.Kind() == farm.ExactPort {
 			l.addLoops(c, d)
 		}
 	}
@@ -72,11 +72,12 @@ func (l *linker) addLoops(c *forgedChain, d frontend) {
 	}
 }
 
-// datagramLoops gives the set of the frontend's family.
+// datagramLoops gives the set of the frontend's family, and of the length of its network.
 func (l *linker) datagramLoops(c *forgedChain, d frontend) *datagramLoops {
-	o := newSet(c.place.prefix+"loops-"+d.Family.Suffix(), c.place.section, "datagram-loops").at(c.place.table)
+	name := c.place.prefix + networkPart(d.Specificity) + "loops-" + d.Family.Suffix()
+	o := newSet(name, c.place.section, "datagram-loops").at(c.place.table)
 	return obtain(&l.rules, o, func() *datagramLoops {
-		set := &datagramLoops{o, d.Family}
+		set := &datagramLoops{o, d.addressMask()}
 		c.Loops = append(c.Loops, set)
 		return set
 	})

@@ -1,7 +1,7 @@
 package ruleset
 
 import (
-	"net/netip"
+	"slices"
 
 	"farmc/compiler/addr"
 	"farmc/compiler/farm"
@@ -36,6 +36,16 @@ func (g *gate) Addresses() []*dispatchMap {
 	return addresses
 }
 
+// AddressFamilies are the families with maps of whole addresses, in the order of the maps.
+func (g *gate) AddressFamilies() (out []addr.Family) {
+	for _, m := range g.Addresses() {
+		if m.whole() && !slices.Contains(out, m.Family) {
+			out = append(out, m.Family)
+		}
+	}
+	return out
+}
+
 // place says where the gate's maps stand.
 func (g *gate) place() mapPlace {
 	if len(g.Devices) > 0 {
@@ -53,39 +63,12 @@ func (g *gate) meets(s *service) bool {
 	return in.takes(s) || in.passes(s)
 }
 
-// A coverage is the most general specificity of the frontends that have a chain.
-type coverage struct {
-	everyAddress [len(addr.Families)]farm.Specificity // of the frontends on every address of this machine
-	byAddress    map[addressFamily]farm.Specificity
-}
-
-func (c *coverage) add(d frontend) {
-	if d.Specificity >= farm.AnyAddressPort {
-		c.everyAddress[d.Family] = max(c.everyAddress[d.Family], d.Specificity)
-	}
-	at := d.addressFamily()
-	c.byAddress[at] = max(c.byAddress[at], d.Specificity)
-}
-
-// at gives the most general specificity that catches packets to the frontend's address.
-func (c *coverage) at(d frontend) farm.Specificity {
-	return max(c.byAddress[d.addressFamily()], c.everyAddress[d.Family])
-}
-
-// An addressFamily is an address of frontends; not valid: every address of this machine.
-type addressFamily struct {
-	family  addr.Family
-	address netip.Addr
-}
-
-func (d frontend) addressFamily() addressFamily { return addressFamily{d.Family, d.Address} }
-
 // fillGate leads the packets of frontends with a chain to the chain. Packets of other frontends return where a more
 // general frontend would catch them. Of a farm that is down no packets return, and its chain is entered by a jump:
 // afterwards the packets meet the chain of a more general farm, which serves in its place.
 func (l *linker) fillGate(g *gate, frontends []frontend, chain func(*gate, frontend) string) {
 	chains := make([]string, len(frontends))
-	general := coverage{byAddress: map[addressFamily]farm.Specificity{}}
+	var general coverage
 	for i, d := range frontends {
 		if chains[i] = chain(g, d); chains[i] != "" {
 			general.add(d)
@@ -125,21 +108,26 @@ func (l *linker) addToGate(g *gate, d frontend, v verdict) {
 // address by that protocol have the same chain. Else later fragments return; without the first one they are of no use.
 func (l *linker) fillGateFragments(g *gate, frontends []frontend, chains []string) {
 	verdicts := map[datagram]verdict{}
-	whole := map[netip.Addr]bool{} // addresses with a chain that would catch packets without ports
+	var whole coverage // of frontends with a chain that would catch packets without ports
 	for i, d := range frontends {
-		if chains[i] == "" && (d.farm.Down || !g.meets(d.farm)) || d.Specificity > farm.WholeAddress {
+		if chains[i] == "" && (d.farm.Down || !g.meets(d.farm)) || !d.Address.IsValid() {
 			continue
 		}
 		v := goBack
 		if chains[i] != "" {
 			v = goTo(chains[i])
-			whole[d.Address] = whole[d.Address] || d.Specificity == farm.WholeAddress
+			if d.Whole() {
+				whole.add(d)
+			}
+		}
+		if d.holdsOthers(frontends) {
+			v = goBack
 		}
 		agreeOnFragments(verdicts, d, v, goBack)
 	}
 	for _, d := range frontends {
-		at := datagram{d.Protocol, d.Address}
-		if v := verdicts[at]; v != noVerdict && (v != goBack || whole[d.Address]) {
+		at := d.datagram()
+		if v := verdicts[at]; v != noVerdict && (v != goBack || whole.at(d) > 0) {
 			d.fragment = true
 			l.addTo(&g.Fragments, g.place(), d, string(v))
 			delete(verdicts, at)

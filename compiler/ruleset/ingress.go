@@ -3,7 +3,6 @@ package ruleset
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -60,7 +59,7 @@ func (in *ingress) LogAddresses() []*dispatchMap {
 
 // Neighbours reports whether neighbour discovery has to pass.
 func (in *ingress) Neighbours() bool {
-	return slices.ContainsFunc(in.Addresses(), func(m *dispatchMap) bool { return m.Family == addr.IP6 })
+	return slices.ContainsFunc(in.Addresses(), func(m *dispatchMap) bool { return m.whole() && m.Family == addr.IP6 })
 }
 
 func (in *ingress) table() TableFamily {
@@ -205,13 +204,13 @@ func (in *ingress) passes(s *service) bool {
 	return slices.ContainsFunc(s.Interfaces, func(d string) bool { return slices.Contains(in.Devices, d) })
 }
 
-// mostGeneral gives by address the most general specificity of the frontends that take their packets here. Of packets
-// that ICMP errors quote, a stateless farm takes only packets to a whole address.
-func (in *ingress) mostGeneral(served []frontend, quoted bool) map[netip.Addr]farm.Specificity {
-	out := map[netip.Addr]farm.Specificity{}
+// mostGeneral gives the coverage of the frontends that take their packets here. Of packets that ICMP errors quote, a
+// stateless farm takes only packets to a whole address.
+func (in *ingress) mostGeneral(served []frontend, quoted bool) *coverage {
+	out := &coverage{}
 	for _, d := range served {
-		if in.takes(d.farm) && (!quoted || d.farm.Mode == farm.DSR || d.Specificity == farm.WholeAddress) {
-			out[d.Address] = max(out[d.Address], d.Specificity)
+		if in.takes(d.farm) && (!quoted || d.farm.Mode == farm.DSR || d.Whole()) {
+			out.add(d)
 		}
 	}
 	return out
@@ -228,7 +227,7 @@ func (l *linker) dispatchRequests(in *ingress, served []frontend) {
 			l.addTo(&in.Maps, in.place(""), d, string(l.requestVerdict(in, d)))
 		case in.takes(d.farm):
 			l.addTo(&in.Maps, in.place(""), d, string(l.dsrPick(d)))
-		case in.passes(d.farm) && d.Specificity < general[d.Address]:
+		case in.passes(d.farm) && d.Specificity < general.at(d):
 			l.addTo(&in.Maps, in.place(""), d, string(accept))
 		}
 	}
@@ -245,7 +244,7 @@ func (l *linker) requestVerdict(in *ingress, d frontend) verdict {
 
 // note records the protocols that a frontend takes here.
 func (in *ingress) note(d frontend) {
-	whole := d.Specificity == farm.WholeAddress
+	whole := d.Whole()
 	if in.takes(d.farm) {
 		in.OfTCP = in.OfTCP || whole || d.Protocol == farm.TCP
 		in.OfDatagrams = in.OfDatagrams || whole || d.Protocol == farm.UDP
@@ -264,10 +263,10 @@ func (l *linker) dispatchFragments(in *ingress) {
 func (l *linker) findDatagrams(served []frontend) {
 	l.datagrams, l.fragments, l.fragmented = map[datagram]*service{}, map[*ingress][]frontend{}, map[farmFamily]bool{}
 	for _, d := range served {
-		if d.farm.Mode != farm.DSR || d.Specificity > farm.PortRange {
+		if d.farm.Mode != farm.DSR || d.Whole() {
 			continue
 		}
-		at := datagram{d.Protocol, d.Address}
+		at := d.datagram()
 		if of, known := l.datagrams[at]; !known || of == d.farm {
 			l.datagrams[at] = d.farm
 		} else {
@@ -288,12 +287,15 @@ func (l *linker) findDatagrams(served []frontend) {
 func (l *linker) fragmentFrontends(in *ingress, served []frontend) (out []frontend) {
 	picks := map[datagram]string{} // "" where they differ
 	for _, d := range in.met {
-		if d.Specificity > farm.WholeAddress {
+		if !d.Address.IsValid() {
 			continue
 		}
 		pick := ""
 		if in.takes(d.farm) && d.farm.Mode == farm.DSR && picksByAddresses(d.farm) {
 			pick = d.farm.pickIdentity(l.assignment(d), d.Family)
+		}
+		if d.holdsOthers(in.met) {
+			pick = ""
 		}
 		agreeOnFragments(picks, d, pick, "")
 	}
@@ -302,7 +304,7 @@ func (l *linker) fragmentFrontends(in *ingress, served []frontend) (out []fronte
 		if len(picks) == 0 {
 			break
 		}
-		at := datagram{d.Protocol, d.Address}
+		at := d.datagram()
 		if picks[at] != "" {
 			delete(picks, at)
 			d.fragment = true
@@ -346,7 +348,7 @@ func (l *linker) dispatchErrors(in *ingress, served []frontend) {
 		switch {
 		case in.takes(d.farm) && d.farm.Mode == farm.DSR && picksByQuote(d.farm) && len(l.assignment(d).serving) > 0:
 			l.addTo(&in.Errors, at, d, string(l.dsrPick(d)))
-		case (in.takes(d.farm) || in.passes(d.farm)) && d.Specificity < general[d.Address]:
+		case (in.takes(d.farm) || in.passes(d.farm)) && d.Specificity < general.at(d):
 			l.addTo(&in.Errors, at, d, string(accept))
 		}
 	}

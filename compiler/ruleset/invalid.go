@@ -25,7 +25,7 @@ type invalidChain struct {
 // dropInvalid has invalid segments of the frontends' farms dropped.
 func (l *linker) dropInvalid(tracked []frontend) {
 	tcp := slices.DeleteFunc(slices.Clone(tracked), func(d frontend) bool {
-		return d.Protocol != farm.TCP && d.Specificity != farm.WholeAddress
+		return d.Protocol != farm.TCP && !d.Whole()
 	})
 	input := l.dispatch(invalidHook, tcp, l.invalidOfClients)
 	if input == nil {

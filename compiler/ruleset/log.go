@@ -99,7 +99,7 @@ func (l *linker) logAtIngress(in *ingress, served []frontend) {
 		switch {
 		case in.takes(d.farm) && d.farm.Logs(farm.OnInput):
 			l.addTo(&in.Logs, in.place("log-"), d, string(goTo(l.logChain(d.farm, farm.OnInput))))
-		case (in.takes(d.farm) || in.passes(d.farm)) && d.Specificity < general[d.Address]:
+		case (in.takes(d.farm) || in.passes(d.farm)) && d.Specificity < general.at(d):
 			l.addTo(&in.Logs, in.place("log-"), d, string(goBack))
 		}
 	}

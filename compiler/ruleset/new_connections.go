@@ -15,7 +15,7 @@ import (
 
 // countsNew reports whether packets to the frontend can open TCP connections. Later fragments and ICMP errors cannot.
 func (d frontend) countsNew() bool {
-	return !d.quoted && !d.fragment && (d.Protocol == farm.TCP || d.Specificity == farm.WholeAddress)
+	return !d.quoted && !d.fragment && (d.Protocol == farm.TCP || d.Whole())
 }
 
 // countsNew reports whether a frontend of the farm counts new connections.

@@ -1,7 +1,6 @@
 package ruleset
 
 import (
-	"net/netip"
 	"slices"
 
 	"farmc/compiler/addr"
@@ -38,22 +37,24 @@ type ownIngress struct {
 // asksFrom reports whether this machine can ask questions from ports of the frontend, and the farm takes the answers.
 func (l *linker) asksFrom(d frontend) bool {
 	client := l.machine.clientPorts()
-	return d.farm.Mode.Untracked() && !d.farm.Down && (d.Specificity == farm.WholeAddress ||
-		d.Specificity == farm.PortRange && d.Ports.First <= client.Last && d.Ports.Last >= client.First)
+	return d.farm.Mode.Untracked() && !d.farm.Down && (d.Whole() ||
+		d.Specificity.Kind() == farm.PortRange && d.Ports.First <= client.Last && d.Ports.Last >= client.First)
 }
 
 // ownQuestions remembers the questions of this machine. More specific frontends of the same address are of servers.
 func (l *linker) ownQuestions(served []frontend) {
-	asks := map[netip.Addr]bool{}
+	var asks coverage
+	asked := false
 	for _, d := range served {
 		if l.asksFrom(d) {
-			asks[d.Address] = true
+			asks.add(d)
+			asked = true
 		}
 	}
-	if len(asks) == 0 {
+	if !asked {
 		return
 	}
-	served = slices.DeleteFunc(slices.Clone(served), func(d frontend) bool { return !asks[d.Address] })
+	served = slices.DeleteFunc(slices.Clone(served), func(d frontend) bool { return asks.at(d) == 0 })
 	questions := baseChain{name: "own-questions", section: ownSection, prefix: "own-"}
 	l.dispatch(questions, served, func(d frontend) verdict {
 		if !l.asksFrom(d) {

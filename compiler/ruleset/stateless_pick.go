@@ -53,7 +53,7 @@ func (p *statelessPick) Rules() []statelessRule {
 }
 
 // Destination is the template of a packet's destination in the fields of shared maps.
-func (p *statelessPick) Destination() string { return "destination-" + kindNames[p.Of.Specificity] }
+func (p *statelessPick) Destination() string { return "destination-" + kindName(p.Of.Specificity) }
 
 // statelessPick gives the verdict that leads to the chain that rewrites the frontend's requests.
 func (l *linker) statelessPick(d frontend) verdict {

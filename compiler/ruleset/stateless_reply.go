@@ -148,12 +148,12 @@ func (l *linker) backendSet(of *dispatchMap) {
 
 // OfDatagrams reports whether frontends of the map take UDP.
 func (m *dispatchMap) OfDatagrams() bool {
-	return m.Specificity == farm.WholeAddress || slices.Contains(m.Protocols, farm.UDP)
+	return m.whole() || slices.Contains(m.Protocols, farm.UDP)
 }
 
 // OfTCP reports whether frontends of the map take TCP.
 func (m *dispatchMap) OfTCP() bool {
-	return m.Specificity == farm.WholeAddress || slices.Contains(m.Protocols, farm.TCP)
+	return m.whole() || slices.Contains(m.Protocols, farm.TCP)
 }
 
 // BackendSet is the name of the set of the map's keys.

@@ -135,6 +135,24 @@ var findingCases = []findingCase{
 		served: request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:80": 1}, sees: "balancer", times: 1},
 		says:   "not an address of this machine: 192.0.2.1",
 		broken: steps{runs("ip address del 192.0.2.1/32 dev lo")}},
+	{name: "network-nowhere", farm: oneBackend("snat", `"192.0.2.32/28:80"`, "b1", 0), kind: "address", passes: true,
+		served: request{by: "tcp", to: "192.0.2.33:80 192.0.2.47:80", shares: shares{"b1:80": 1}, sees: "balancer",
+			times: 1},
+		setUp:  steps{runs("ip route add local 192.0.2.32/28 dev lo")},
+		says:   "this machine does not have all addresses of 192.0.2.32/28; packets arrive only if a router sends them",
+		broken: steps{runs("ip route del local 192.0.2.32/28 dev lo; ip route add local 192.0.2.32/29 dev lo")}},
+	{name: "input-of-a-network", kind: "drop", farm: `
+		mode   = "local"
+		listen = ["192.0.2.0/29:80"]`,
+		served: request{by: "tcp", to: "192.0.2.1:80 192.0.2.7:80", shares: shares{"balancer:80": 1}, times: 1},
+		setUp:  steps{runs("ip route add local 192.0.2.0/29 dev lo")},
+		says:   "drops the packets to a backend on this machine",
+		broken: steps{nftScript(`table inet filter { chain input {
+			type filter hook input priority filter; policy drop
+			ct state established,related accept
+			meta l4proto { icmp, ipv6-icmp } accept
+			tcp dport { 22, 443 } accept
+		}; }`)}},
 	{name: "tentative-address", farm: oneBackend("snat", `"[fd00:2::77]:80"`, "b1", 0), kind: "duplicate", passes: true,
 		served: nothingAsked,
 		says:   "fd00:2::77 on eth1 is tentative",

@@ -42,7 +42,10 @@ func ownQuestionCases() (all []testCase) {
 				directRequest{by: "tcp udp", to: to, shares: three, clients: 30}}}
 		}
 		all = append(all, of("range", "192.0.2.1 2001:db8::1", listenManyPorts, service1At40100),
-			of("whole", "192.0.2.2 2001:db8::2", listenWhole2, service2At40100))
+			of("whole", "192.0.2.2 2001:db8::2", listenWhole2, service2At40100),
+			of("range-of-network", "192.0.2.1 2001:db8::1",
+				`"192.0.2.0/28:30000-60999/tcp,udp", "[2001:db8::/64]:30000-60999/tcp,udp"`, service1At40100),
+			of("whole-network", "192.0.2.2 2001:db8::2", listenWholeNet, service2At40100))
 	}
 	one := netlab.Options{Backends: 1}
 	return append(all, testCase{name: "stateless-own-address", lab: one, steps: steps{serves[:1],

@@ -164,6 +164,16 @@ var takeOverCases = []struct {
 	{"whole-address", serves{22}, steps{
 		refuses{plain{"web": sshFarm(`"10.2.0.1/all"`)}, "(22/udp)"},
 		sshOfBalancer}},
+	{"network", serves{22}, steps{
+		refuses{plain{"web": sshFarm(`"192.0.2.0/28:22"`)}, "(22/tcp)"},
+		refuses{plain{"web": sshFarm(`"2001:db8::/64/all"`)}, "(22/tcp)"},
+		plain{"web": sshFarm(`"192.0.2.32/28:22", "[2001:db8:1::/64]:22"`)}, sshOfBalancer}},
+	{"network-that-is-routed-here", listens{"tcp4", "0.0.0.0:22"}, steps{
+		runOn{"balancer", "ip route add local 192.0.2.32/28 dev lo"},
+		refuses{plain{"web": sshFarm(`"192.0.2.32/28:22"`)}, "(22/tcp)"}}},
+	{"local-farm-inside-a-network", listens{"tcp4", "192.0.2.1:22"}, steps{
+		plain{"all": sshFarm(`"192.0.2.0/28/all"`), "ssh": localFarm(`"192.0.2.1:22"`)},
+		refuses{plain{"all": sshFarm(`"192.0.2.0/28/all"`)}, "farm ssh left it to the program"}}},
 	{"udp", listens{"udp4", "0.0.0.0:123"}, steps{
 		refuses{plain{"ntp": sshFarm(`"192.0.2.1:123/udp"`)}, "(123/udp)"},
 		plain{"ntp": sshFarm(`"192.0.2.1:123/tcp"`)}}},

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"farmc/cmd/internal/shell"
+	"farmc/compiler/addr"
 	"farmc/compiler/farm"
 
 	"golang.org/x/sys/unix"
@@ -13,17 +14,19 @@ import (
 
 // addresses finds services at an address that this machine does not have, or cannot use.
 func (s *search) addresses() {
-	seen := map[netip.Addr]*Finding{}
+	seen := map[netip.Prefix]*Finding{}
 	for _, f := range s.farms {
 		for _, l := range f.Listen {
 			if !l.Address.IsValid() {
 				continue
 			}
-			found, ok := seen[l.Address]
-			if !ok {
+			found, ok := seen[l.Network()]
+			if !ok && l.Bits > 0 {
+				found = s.network(l)
+			} else if !ok {
 				found = s.address(l)
-				seen[l.Address] = found
 			}
+			seen[l.Network()] = found
 			if found != nil {
 				s.found.add(*found, f)
 			}
@@ -58,6 +61,48 @@ func (s *search) address(l farm.Listen) *Finding {
 	f.Commands = []string{fmt.Sprintf("ip address add %s/%d dev lo", a, a.BitLen())}
 	f.Advice = "not needed if a router sends the packets here; until the next boot"
 	return f
+}
+
+// network returns the finding about a network of services; nil if this machine has all of its addresses.
+func (s *search) network(l farm.Listen) *Finding {
+	p := l.Network()
+	if s.machine.hasAll(p) {
+		return nil
+	}
+	f := &Finding{Kind: "address", Object: p.String(), Effect: Harms, Place: l.Place,
+		Commands: []string{fmt.Sprintf("ip route add local %s dev lo", p)},
+		Message: fmt.Sprintf("this machine does not have all addresses of %s; packets arrive only if a router sends "+
+			"them here", p),
+		Advice: "not needed if a router sends the packets here; until the next boot"}
+	if link := s.machine.connected(p.Addr()); link != "" {
+		f.Message = fmt.Sprintf("this machine does not have all addresses of %s, so no host on the link of %s sends "+
+			"packets for the others here", p, link)
+		f.Advice = "with this route the machine answers ARP for each of them, also for addresses of other machines; " +
+			"until the next boot"
+		if p.Addr().Is6() {
+			f.Commands = nil
+			f.Advice = fmt.Sprintf("give the addresses to %s one by one, or have a router send the network here", link)
+		}
+	}
+	return f
+}
+
+// maxLookUps is the number of addresses of a network that are looked up.
+const maxLookUps = 64
+
+// hasAll reports whether this machine has the addresses of a network: the first ones, and the last one.
+func (m *machine) hasAll(p netip.Prefix) bool {
+	a := p.Addr()
+	for range maxLookUps {
+		if !p.Contains(a) {
+			return true
+		}
+		if m.routes.to(a) != local {
+			return false
+		}
+		a = a.Next()
+	}
+	return m.routes.to(addr.Last(p)) == local
 }
 
 // unusable returns the finding about an address that duplicate address detection holds back.

@@ -81,13 +81,14 @@ func silentNeighbours() map[netip.Addr]bool {
 	return silent
 }
 
-// services are the frontends with a single port, by address.
-func (s *search) services() map[netip.Addr][]farm.Frontend {
-	all := map[netip.Addr][]farm.Frontend{}
+// services are the frontends with an address or a network.
+func (s *search) services() *addr.NetworkTable[[]farm.Frontend] {
+	all := &addr.NetworkTable[[]farm.Frontend]{}
 	for _, f := range s.farms {
 		for _, d := range f.Frontends() {
 			if d.Address.IsValid() {
-				all[d.Address] = append(all[d.Address], d)
+				at := all.At(d.Network())
+				*at = append(*at, d)
 			}
 		}
 	}
@@ -96,14 +97,18 @@ func (s *search) services() map[netip.Addr][]farm.Frontend {
 
 // loop finds a backend that is a service of a farm. A packet is translated once, so it does not reach the backends of
 // that farm.
-func (s *search) loop(f *farm.Farm, b *farm.Backend, family addr.Family, services map[netip.Addr][]farm.Frontend) {
+func (s *search) loop(f *farm.Farm, b *farm.Backend, family addr.Family, services *addr.NetworkTable[[]farm.Frontend]) {
 	a := b.Address[family]
-	if len(services[a]) == 0 {
+	var here []farm.Frontend
+	for all := range services.Holding(a) {
+		here = append(here, *all...)
+	}
+	if len(here) == 0 {
 		return
 	}
 	for _, own := range f.Frontends() {
 		moves := b.Moves(own.Ports)
-		i := slices.IndexFunc(services[a], func(d farm.Frontend) bool {
+		i := slices.IndexFunc(here, func(d farm.Frontend) bool {
 			return d.Farm.Mode != farm.Local &&
 				(d.Protocol == "" || own.Protocol == "" || d.Protocol == own.Protocol) &&
 				(d.Protocol == "" || slices.ContainsFunc(moves, func(m farm.PortMove) bool {
@@ -119,7 +124,7 @@ func (s *search) loop(f *farm.Farm, b *farm.Backend, family addr.Family, service
 		}
 		s.found.add(Finding{Kind: "loop", Object: f.Name + " " + b.Name, Effect: effect, Place: b.Place,
 			Message: fmt.Sprintf("backend %s: %s is the service of farm %s, and a packet is handed on only once",
-				b.Name, a, services[a][i].Farm.Name),
+				b.Name, a, here[i].Farm.Name),
 			Advice: "name the backends of that farm"}, f)
 		return
 	}

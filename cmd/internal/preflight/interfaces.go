@@ -90,13 +90,27 @@ func (s *search) macvlan(f *farm.Farm, below netlink.Link) string {
 		return ""
 	}
 	for _, l := range f.Listen {
-		for _, name := range s.machine.holders[l.Address] {
+		for _, name := range s.machine.holdersOf(l) {
 			if s.machine.isOnTop(name, below.Attrs().Name) && !slices.Contains(f.Interfaces, name) {
 				return name
 			}
 		}
 	}
 	return ""
+}
+
+// holdersOf returns the interfaces that have an address of the entry.
+func (m *machine) holdersOf(l farm.Listen) (names []string) {
+	if l.Bits == 0 {
+		return m.holders[l.Address]
+	}
+	for a, of := range m.holders {
+		if l.Has(a) {
+			names = append(names, of...)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // isOnTop reports whether an interface is a macvlan of another one. It answers for its addresses by itself.

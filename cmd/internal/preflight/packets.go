@@ -16,8 +16,9 @@ type flow struct {
 	family      addr.Family
 	protocol    farm.Protocol
 	service     netip.Addr
-	wildcard    bool   // the service is one of all addresses of this machine
-	servicePort uint16 // 0: every port
+	network     netip.Prefix // of the service, or the service alone
+	wildcard    bool         // the service is one of all addresses of this machine
+	servicePort uint16       // 0: every port
 	backend     farm.Backend
 	backendPort uint16
 	frontends   []farm.Frontend // all of the farm and family
@@ -94,6 +95,7 @@ func (s *search) eachBackend(p flow) (flows []flow) {
 // by sets the frontend of a flow. For a frontend of all addresses of this machine, clients ask for the first one.
 func (s *search) by(p flow, d farm.Frontend) flow {
 	p.protocol, p.service, p.servicePort = d.Protocol, d.Address, d.Ports.First
+	p.network = d.Network()
 	if p.wildcard = !p.service.IsValid(); p.wildcard {
 		p.service = s.machine.anyAddress(p.family)
 	}

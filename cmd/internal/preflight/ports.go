@@ -76,43 +76,50 @@ func (t TakenPort) Ephemeral() bool {
 
 // A frontendIndex finds the farm that takes a packet.
 type frontendIndex struct {
-	byAddress map[netip.Addr][]farm.Frontend
+	networks  addr.NetworkTable[[]farm.Frontend]
 	any       []farm.Frontend
+	addresses map[netip.Addr]bool // of farms; of networks the first ones
 }
 
-func newFrontendIndex(farms []*farm.Farm) frontendIndex {
-	x := frontendIndex{byAddress: map[netip.Addr][]farm.Frontend{}}
+func newFrontendIndex(farms []*farm.Farm) *frontendIndex {
+	x := &frontendIndex{addresses: map[netip.Addr]bool{}}
 	for _, f := range farms {
 		if f.Down {
 			continue
 		}
 		for _, d := range f.Frontends() {
+			at := &x.any
 			if d.Address.IsValid() {
-				x.byAddress[d.Address] = append(x.byAddress[d.Address], d)
-			} else {
-				x.any = append(x.any, d)
+				x.addresses[d.Address] = true
+				at = x.networks.At(d.Network())
 			}
+			*at = append(*at, d)
 		}
 	}
-	for _, all := range x.byAddress {
-		slices.SortStableFunc(all, farm.Frontend.Compare)
-	}
-	slices.SortStableFunc(x.any, farm.Frontend.Compare)
 	return x
 }
 
 // find returns the most specific frontend for packets to an address and the port of a socket; nil if there is none.
-func (x frontendIndex) find(a netip.Addr, s sockets.Socket) *farm.Frontend {
-	for _, all := range [][]farm.Frontend{x.byAddress[a], x.any} {
-		for i := range all {
-			d := &all[i]
-			if d.Family == addr.FamilyOf(a) && (d.Specificity == farm.WholeAddress ||
-				string(d.Protocol) == string(s.Protocol) && d.Ports.First <= s.Port && s.Port <= d.Ports.Last) {
-				return d
-			}
+func (x *frontendIndex) find(a netip.Addr, s sockets.Socket) *farm.Frontend {
+	for all := range x.networks.Holding(a) {
+		if d := taker(*all, a, s); d != nil {
+			return d
 		}
 	}
-	return nil
+	return taker(x.any, a, s)
+}
+
+// taker returns the most specific of the frontends that takes the packets.
+func taker(all []farm.Frontend, a netip.Addr, s sockets.Socket) (found *farm.Frontend) {
+	for i := range all {
+		d := &all[i]
+		if d.Family == addr.FamilyOf(a) && (d.Whole() ||
+			string(d.Protocol) == string(s.Protocol) && d.Ports.First <= s.Port && s.Port <= d.Ports.Last) &&
+			(found == nil || d.Compare(*found) < 0) {
+			found = d
+		}
+	}
+	return found
 }
 
 // takenPorts finds the sockets that lose packets to the farms.
@@ -129,7 +136,7 @@ func (m *machine) takenPorts(farms []*farm.Farm, listening []sockets.Socket) (ou
 			}
 			if d := x.find(a, s); d != nil && m.isOwn(a) && m.comesIn(d.Farm, s) {
 				out = append(out, TakenPort{Socket: s, At: a, Farm: d.Farm, Listen: d.Listen,
-					Exact: d.Specificity != farm.WholeAddress && d.Ports.Single(), Serves: m.serves(d.Farm)})
+					Exact: !d.Whole() && d.Ports.Single(), Serves: m.serves(d.Farm)})
 			}
 		}
 	}
@@ -137,13 +144,13 @@ func (m *machine) takenPorts(farms []*farm.Farm, listening []sockets.Socket) (ou
 }
 
 // candidates returns the addresses of this machine, and the ones that farms name.
-func (m *machine) candidates(x frontendIndex) (out []netip.Addr) {
+func (m *machine) candidates(x *frontendIndex) (out []netip.Addr) {
 	for a := range m.addresses {
 		if !a.IsLoopback() {
 			out = append(out, a)
 		}
 	}
-	for a := range x.byAddress {
+	for a := range x.addresses {
 		if m.own(a) == nil {
 			out = append(out, a)
 		}

@@ -21,7 +21,8 @@ type match struct {
 	discovery bool   // neighbour discovery of IPv6
 	source    bool   // address and port belong to the source
 	family    addr.Family
-	address   netip.Addr // destination; not valid: any
+	address   netip.Addr   // destination; not valid: any
+	network   netip.Prefix // with the address; not valid: the address alone
 	protocol  farm.Protocol
 	port      uint16 // 0: any
 }
@@ -42,6 +43,8 @@ func addressed(p flow) match {
 	m := match{family: p.family, address: p.service, protocol: p.protocol, port: p.servicePort}
 	if p.wildcard {
 		m.address = netip.Addr{}
+	} else if !p.network.IsSingleIP() {
+		m.network = p.network
 	}
 	return m
 }
@@ -56,6 +59,14 @@ func answered(p flow) match {
 	m := sentTo(p)
 	m.source = true
 	return m
+}
+
+// where is the address or network in the words of all tools.
+func (m match) where() string {
+	if m.network.IsValid() {
+		return m.network.String()
+	}
+	return m.address.String()
 }
 
 // nft writes the match for nft.
@@ -78,7 +89,7 @@ func (m match) nft() string {
 	words := ""
 	if m.address.IsValid() {
 		words = fmt.Sprintf("%s %saddr %s", map[addr.Family]string{addr.IP4: "ip", addr.IP6: "ip6"}[m.family], end,
-			m.address)
+			m.where())
 	}
 	if m.port != 0 {
 		words += fmt.Sprintf(" %s %sport %d", m.protocol, end, m.port)
@@ -100,7 +111,7 @@ func (m match) iptables() string {
 	}
 	words := ""
 	if m.address.IsValid() {
-		words = fmt.Sprintf("-%s %s", end, m.address)
+		words = fmt.Sprintf("-%s %s", end, m.where())
 	}
 	if m.port != 0 {
 		words += fmt.Sprintf(" -p %s --%sport %d", m.protocol, end, m.port)
@@ -124,7 +135,7 @@ func (m match) ebtables() string {
 	if !m.address.IsValid() {
 		return "-p " + protocol
 	}
-	return fmt.Sprintf("-p %s %s%s %s", protocol, option, end, m.address)
+	return fmt.Sprintf("-p %s %s%s %s", protocol, option, end, m.where())
 }
 
 // let sets the remedy that lets packets pass a chain. It uses the tool that owns the rules.
@@ -221,8 +232,11 @@ func ufwAllow(p flow) string {
 		a, port = p.backend.Address[p.family], p.backendPort
 	}
 	to := a.String()
-	if p.farm.Mode == farm.Local && p.wildcard {
+	switch {
+	case p.farm.Mode == farm.Local && p.wildcard:
 		to = "any"
+	case p.farm.Mode == farm.Local && !p.network.IsSingleIP():
+		to = p.network.String()
 	}
 	if port != 0 {
 		to += fmt.Sprintf(" port %d", port)

@@ -37,6 +37,7 @@ func lineForm(text string) *regexp.Regexp {
 		{"CLIENT", `(?:ip saddr|ip6 saddr & ffff:ffff:ffff:ffff::)`},
 		{"NAME", `[A-Za-z][A-Za-z0-9./_-]*`},
 		{"FARM", `[A-Za-z0-9][A-Za-z0-9_.-]*`},
+		{"PREFIX", `(?: & (?:IP4|IP6))?`},
 		{"IP4", `[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+`},
 		{"IP6", `[0-9a-f]*:[0-9a-f:]+`},
 		{"IPV", `ipv[46]`},
@@ -187,18 +188,19 @@ var (
 		`		ip6 daddr ::1 return`,
 		`		fib daddr type local goto (?P<local>NAME)`,
 
-		`		(?:meta nfproto IPV )?(?:meta l4proto \. )?(?:IP [sd]addr)?(?: \. )?(?:th [sd]port)? vmap @NAME`,
-		`		(?:meta nfproto IPV )?(?:meta l4proto PROTOS meta l4proto \. )?(?:ct original IP daddr)?(?: \. )`+
-			`?(?:ct `+
-			`original proto-dst)?(?: \. IP daddr)? vmap @NAME`,
+		`		(?:meta nfproto IPV )?(?:meta l4proto \. )?(?:IP [sd]addrPREFIX)?(?: \. )?`+
+			`(?:th [sd]port)? vmap @NAME`,
+		`		(?:meta nfproto IPV )?(?:meta l4proto PROTOS meta l4proto \. )?(?:ct original IP daddrPREFIX)?`+
+			`(?: \. )?(?:ct original proto-dst)?(?: \. IP daddr)? vmap @NAME`,
 		`		(?:icmp|icmpv6) type { (?:destination-unreachable|packet-too-big|time-exceeded|parameter-problem)`+
 			`(?:, `+
-			`(?:time-exceeded|packet-too-big|parameter-problem))* } @th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)* `+
-			`vmap @NAME`,
+			`(?:time-exceeded|packet-too-big|parameter-problem))* } `+
+			`@th,[0-9]+,[0-9]+(?: & HEX)?(?: \. @th,[0-9]+,[0-9]+`+
+			`(?: & HEX)?)* vmap @NAME`,
 		`		icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, `+
 			`nd-redirect `+
 			`} (?:accept|return)`,
-		`		(?:ip frag-off & 0x1fff|frag frag-off) != 0 meta l4proto \. IP daddr vmap @NAME`,
+		`		(?:ip frag-off & 0x1fff|frag frag-off) != 0 meta l4proto \. IP daddrPREFIX vmap @NAME`,
 
 		`		(?:meta l4proto PROTO )?dnat IP to (?:FRONTEND \. )?NUMBER map @NAME`,
 		`		IP daddr set (?:NUMBER|CLIENT) map @NAME`,
@@ -291,7 +293,7 @@ var (
 		`		udp sport < 32768 iif != 0 iif != "lo" jump NAME`,
 		`		fib saddr type local drop`,
 		`		udp sport < 32768 jump NAME`,
-		`		IP daddr \.(?: udp dport \.)? IP saddr(?: \. udp sport)? @NAME drop`,
+		`		IP daddrPREFIX \.(?: udp dport \.)? IP saddr(?: \. udp sport)? @NAME drop`,
 		`		accept`,
 		`		tcp flags & \(syn \| ack\) == syn (?:(?:FRONTEND \. |HANDED)?SLOT|FRONTEND) @NAME`,
 	)
