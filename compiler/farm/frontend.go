@@ -86,10 +86,7 @@ func (d Frontend) Compare(o Frontend) int {
 // Takes reports whether a packet to an address, a protocol and a port belongs to the frontend. The port is 0 for a
 // protocol without ports. An address of this machine is one but loopback.
 func (d Frontend) Takes(to netip.Addr, ofThisMachine bool, protocol Protocol, port uint16) bool {
-	switch {
-	case addr.FamilyOf(to) != d.Family:
-		return false
-	case d.Address.IsValid() && d.Address != to, !d.Address.IsValid() && !ofThisMachine:
+	if !d.Has(to) || !d.Address.IsValid() && !ofThisMachine {
 		return false
 	}
 	return d.Protocol == "" || d.Protocol == protocol && d.Ports.First <= port && port <= d.Ports.Last

@@ -43,7 +43,7 @@ func (m Match) Answer(memory Memory) Answer {
 	d := m.Frontend
 	a := Answer{
 		Packet: m.question.String(), Farm: m.Farm.Name, Mode: string(m.Farm.Mode), Listen: d.Listen.String(),
-		Place: placeOf(d.Listen.Place), Precedes: precedence[d.Specificity], Idle: m.idle(), Reply: m.reply(),
+		Place: placeOf(d.Listen.Place), Precedes: precedence(d.Specificity), Idle: m.idle(), Reply: m.reply(),
 		Others: []string{}, Elsewhere: []string{}, Limits: []string{}, Stops: []Stop{}, Backends: []Backend{},
 		Findings: []Finding{},
 	}

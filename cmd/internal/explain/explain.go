@@ -9,6 +9,7 @@
 package explain
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -75,6 +76,7 @@ func Find(farms []*farm.Farm, q Question, addresses []netip.Addr) (Match, bool) 
 // Asked is the part of the frontend that the packet asks for: one address and one port.
 func (m Match) Asked() farm.Frontend {
 	d := m.Frontend
+	d.Specificity = d.Specificity.Kind()
 	d.Address, d.Ports = m.question.Service.Addr(), farm.Ports{First: m.question.Service.Port(),
 		Last: m.question.Service.Port()}
 	return d
@@ -83,8 +85,21 @@ func (m Match) Asked() farm.Frontend {
 // Family is the family of the packet.
 func (m Match) Family() addr.Family { return m.Frontend.Family }
 
-// precedence are the words for a frontend's place in the order.
-var precedence = map[farm.Specificity]string{
+// precedence gives the words for a frontend's place in the order.
+func precedence(s farm.Specificity) string {
+	if bits := s.Bits(); bits > 0 {
+		return fmt.Sprintf("%s of a network (/%d)", precedenceInNetwork[s.Kind()], bits)
+	}
+	return precedences[s]
+}
+
+var precedenceInNetwork = map[farm.Specificity]string{
+	farm.ExactPort:    "one port",
+	farm.PortRange:    "a range of ports",
+	farm.WholeAddress: "every protocol",
+}
+
+var precedences = map[farm.Specificity]string{
 	farm.ExactPort:       "one port of an address",
 	farm.PortRange:       "a range of ports of an address",
 	farm.WholeAddress:    "a whole address",

@@ -40,6 +40,13 @@ func explainCases() (all []testCase) {
 				farms{"web": explainedFarm(mode, c.keys)}, explained{clients: 60, certain: c.certain}}})
 		}
 	}
+	all = append(all, testCase{name: "network", steps: steps{
+		farms{
+			"web": explainedFarmAt(`"192.0.2.0/29:80/udp", "192.0.2.0/28:8000-8100/udp", "[2001:db8::/64]:80/udp", `+
+				`"[2001:db8::/126]:8000-8100/udp"`, "snat", "scheduler = 'hash'"),
+			"other": oneBackend("snat", `"192.0.2.0/28/all", "2001:db8::/125/all"`, "b2", 0),
+		},
+		explained{clients: 60, certain: 100}}})
 	for _, scheduler := range []string{"random", "round-robin", "symmetric-hash"} {
 		all = append(all, testCase{name: scheduler, steps: steps{
 			farms{"web": explainedFarm("dnat", "scheduler = '"+scheduler+"'")}, explained{clients: 40}}})
@@ -63,9 +70,13 @@ func explainCases() (all []testCase) {
 }
 
 func explainedFarm(mode, keys string) string {
+	return explainedFarmAt(`"192.0.2.1:80,8000-8100/udp", "[2001:db8::1]:80,8000-8100/udp"`, mode, keys)
+}
+
+func explainedFarmAt(listen, mode, keys string) string {
 	return fmt.Sprintf(`
 		mode = %q
-		listen = ["192.0.2.1:80,8000-8100/udp", "[2001:db8::1]:80,8000-8100/udp"]
+		listen = [%s]
 		%s
 		[backends.b1]
 		address = ["10.2.0.11", "fd00:2::11"]
@@ -75,7 +86,7 @@ func explainedFarm(mode, keys string) string {
 		[backends.b3]
 		address = ["10.2.0.13", "fd00:2::13"]
 		port = 8081
-	`, mode, keys)
+	`, mode, listen, keys)
 }
 
 // explained sends datagrams of random clients of both families. Of at least the certain share in percent the first
