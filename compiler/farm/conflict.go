@@ -41,6 +41,8 @@ func common(a, b Frontend) Listen {
 	}
 	if !a.Whole() {
 		l.Protocols = []Protocol{a.Protocol}
+	}
+	if !a.Portless() {
 		l.Ports = []Ports{{max(a.Ports.First, b.Ports.First), min(a.Ports.Last, b.Ports.Last)}}
 	}
 	return l

@@ -167,11 +167,8 @@ func (l Listen) String() string {
 		address = "*"
 	case !l.Address.IsValid():
 		address = [...]string{addr.IP4: "0.0.0.0", addr.IP6: "[::]"}[l.Families[0]]
-	case !l.Whole():
+	case !l.Portless():
 		address = bracketed(l.Network())
-	}
-	if l.Whole() {
-		return address + "/all"
 	}
 	var ports, protocols []string
 	for _, p := range l.Ports {
@@ -180,7 +177,10 @@ func (l Listen) String() string {
 	for _, p := range l.Protocols {
 		protocols = append(protocols, string(p))
 	}
-	return address + ":" + strings.Join(ports, ",") + "/" + strings.Join(protocols, ",")
+	if len(ports) > 0 {
+		address += ":" + strings.Join(ports, ",")
+	}
+	return address + "/" + strings.Join(protocols, ",")
 }
 
 // The words for a key at its default, by the names of descriptions.

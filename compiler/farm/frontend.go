@@ -14,7 +14,7 @@ type Frontend struct {
 	Family      addr.Family
 	Address     netip.Addr // the first one of a network; not valid: every address of this machine
 	Protocol    Protocol   // "": every protocol, of a whole address
-	Ports       Ports      // zero: of a whole address
+	Ports       Ports      // zero: of a whole address, and of a protocol without ports
 	Farm        *Farm
 	Listen      *Listen // the entry of the farm's listen that it comes from
 }
@@ -40,8 +40,12 @@ func (f *Farm) Frontends() []Frontend {
 
 func (l *Listen) frontends(f *Farm, family addr.Family, protocol Protocol) []Frontend {
 	d := Frontend{Family: family, Address: l.Address, Protocol: protocol, Farm: f, Listen: l}
-	if l.Whole() {
+	switch {
+	case l.Whole():
 		d.Specificity, d.Protocol = WholeAddress.OfNetwork(l.Bits), ""
+		return []Frontend{d}
+	case l.Portless():
+		d.Specificity = OneProtocol.OfNetwork(l.Bits)
 		return []Frontend{d}
 	}
 	out := make([]Frontend, len(l.Ports))
@@ -62,6 +66,9 @@ func (l *Listen) frontends(f *Farm, family addr.Family, protocol Protocol) []Fro
 
 // Whole reports whether the frontend takes all protocols of its address or network.
 func (d Frontend) Whole() bool { return d.Specificity.Kind() == WholeAddress }
+
+// Portless reports whether the frontend takes a protocol without ports, or all protocols.
+func (d Frontend) Portless() bool { return d.Specificity.Kind() == OneProtocol || d.Whole() }
 
 // Network is the network, or the address as a network of one; not valid: every address of this machine.
 func (d Frontend) Network() netip.Prefix { return newNetwork(d.Address, d.Specificity.Bits()) }
@@ -89,7 +96,8 @@ func (d Frontend) Takes(to netip.Addr, ofThisMachine bool, protocol Protocol, po
 	if !d.Has(to) || !d.Address.IsValid() && !ofThisMachine {
 		return false
 	}
-	return d.Protocol == "" || d.Protocol == protocol && d.Ports.First <= port && port <= d.Ports.Last
+	return d.Whole() ||
+		d.Protocol == protocol && (d.Portless() || d.Ports.First <= port && port <= d.Ports.Last)
 }
 
 // SamePackets reports whether two frontends match the same packets.

@@ -12,20 +12,6 @@ import (
 	"farmc/compiler/diag"
 )
 
-// A Protocol is a transport protocol, or AnyProtocol.
-type Protocol string
-
-// The protocols that a listen can name.
-const (
-	TCP         Protocol = "tcp"
-	UDP         Protocol = "udp"
-	SCTP        Protocol = "sctp"
-	AnyProtocol Protocol = "all"
-)
-
-// Number is the protocol's number in the IP header (IANA, assigned internet protocol numbers).
-func (p Protocol) Number() int { return map[Protocol]int{TCP: 6, UDP: 17, SCTP: 132}[p] }
-
 // Ports are a run of port numbers, 1 to 65535, first and last included.
 type Ports struct {
 	First, Last uint16
@@ -43,7 +29,7 @@ func (p Ports) String() string {
 }
 
 // A Listen is one entry of a farm's listen: the frontends that clients connect to. An Address that is not valid stands
-// for every address of this machine but loopback, in the Families given. With AnyProtocol there are no Ports.
+// for every address of this machine but loopback, in the Families given. Protocols without ports have no Ports.
 type Listen struct {
 	Address   netip.Addr // the first one of a network
 	Bits      int        // of the network's prefix, 1 to 127; 0: a single address, or every address
@@ -56,6 +42,9 @@ type Listen struct {
 // Whole reports whether the entry takes a whole address with all protocols (layer 3).
 func (l Listen) Whole() bool { return l.Protocols[0] == AnyProtocol }
 
+// Portless reports whether the entry takes protocols without ports, or all of them.
+func (l Listen) Portless() bool { return len(l.Ports) == 0 }
+
 // Network is the network, or the address as a network of one; not valid: every address of this machine.
 func (l Listen) Network() netip.Prefix { return newNetwork(l.Address, l.Bits) }
 
@@ -64,10 +53,19 @@ func (l Listen) Has(a netip.Addr) bool {
 	return slices.Contains(l.Families, addr.FamilyOf(a)) && (!l.Address.IsValid() || l.Network().Contains(a))
 }
 
-const listenRule = "ADDRESS[/LENGTH]:PORTS[/PROTOCOLS] or ADDRESS[/LENGTH]/all: 192.0.2.10:80,443,8000-8100/tcp, " +
-	"[2001:db8::10]:443/tcp,udp, 198.51.100.0/28:443, 192.0.2.10/all, *:80"
+// portlessNote says why keys about ports have no effect.
+func (l Listen) portlessNote() diag.Note {
+	if l.Whole() {
+		return diag.Note{Place: l.Place, Message: "takes every protocol"}
+	}
+	return diag.Note{Place: l.Place, Message: "takes protocols without ports"}
+}
 
-// parseListen reads ADDRESS[/LENGTH]:PORTS[/PROTOCOLS] or ADDRESS[/LENGTH]/all.
+const listenRule = "ADDRESS[/LENGTH]:PORTS[/PROTOCOLS] or ADDRESS[/LENGTH]/PROTOCOLS: " +
+	"192.0.2.10:80,443,8000-8100/tcp, [2001:db8::10]:443/tcp,udp, 198.51.100.0/28:443, 192.0.2.10/all, " +
+	"192.0.2.10/esp, *:80"
+
+// parseListen reads ADDRESS[/LENGTH]:PORTS[/PROTOCOLS] or ADDRESS[/LENGTH]/PROTOCOLS.
 func parseListen(text string) (Listen, error) {
 	var l Listen
 	without, length, err := cutLength(text)
@@ -92,12 +90,18 @@ func parseListen(text string) (Listen, error) {
 	if hasPorts {
 		l.Ports, errs[1] = parsePorts(ports)
 	}
-	l.Protocols, errs[2] = parseProtocols(protocols, hasProtocols, hasPorts)
+	if errs[0] == nil {
+		l.Protocols, errs[2] = parseProtocols(protocols, l.Families[0], hasProtocols, hasPorts)
+	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return l, firstOf(errs[:])
 	}
-	if l.Whole() && !l.Address.IsValid() {
+	switch {
+	case l.Address.IsValid():
+	case l.Whole():
 		return l, fmt.Errorf("%q would take every protocol of every address of this machine", text)
+	case l.Portless():
+		return l, fmt.Errorf("%q: a protocol without ports needs an address or a network", text)
 	}
 	return l, nil
 }
@@ -196,32 +200,4 @@ func parsePort(text string) (uint16, error) {
 		return 0, fmt.Errorf("%q is not a port", text)
 	}
 	return uint16(n), nil
-}
-
-func parseProtocols(text string, hasProtocols, hasPorts bool) ([]Protocol, error) {
-	if !hasProtocols && hasPorts {
-		return []Protocol{TCP}, nil
-	}
-	if !hasProtocols { // every address of this machine, which is a fault
-		return []Protocol{AnyProtocol}, nil
-	}
-	var out []Protocol
-	for _, word := range strings.Split(text, ",") {
-		p := Protocol(word)
-		if !slices.Contains([]Protocol{TCP, UDP, SCTP, AnyProtocol}, p) {
-			return nil, fmt.Errorf("%q is not a protocol: tcp, udp, sctp or all", word)
-		}
-		if !slices.Contains(out, p) {
-			out = append(out, p)
-		}
-	}
-	switch all := slices.Contains(out, AnyProtocol); {
-	case all && len(out) > 1:
-		return nil, errors.New("all stands alone: it holds every protocol")
-	case all && hasPorts:
-		return nil, errors.New("all takes no ports: it is the whole address, whatever the protocol")
-	case !all && !hasPorts:
-		return nil, fmt.Errorf("%s needs ports: ADDRESS:PORTS/%s", text, text)
-	}
-	return out, nil
 }

@@ -328,11 +328,11 @@ func validatePersistence(t *toml.Table, f *Farm) {
 			`renew: with flow-offload no rule sees the packets of established connections`)
 	}
 	at := t.Sub("persistence").At("on")
-	whole := slices.IndexFunc(f.Listen, Listen.Whole)
+	whole := slices.IndexFunc(f.Listen, Listen.Portless)
 	for _, k := range f.Persistence.On {
 		switch {
 		case whole >= 0 && (k == SourcePort || k == DestinationPort):
-			t.FaultWithNote(at, diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
+			t.FaultWithNote(at, f.Listen[whole].portlessNote(),
 				`on: %s needs ports, but listen "%s" matches protocols without ports`, k, f.Listen[whole])
 		case f.Mode == DSR && k == SourceMAC && slices.ContainsFunc(f.Backends,
 			func(b Backend) bool { return b.MAC != "" }):

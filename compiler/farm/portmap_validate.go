@@ -176,7 +176,7 @@ func (f *Farm) takesSCTP(on Ports) bool {
 func wholeAddressMoves(t *toml.Table, f *Farm, whole Listen) {
 	for _, table := range portTables(t, f) {
 		if len(table.moves) > 0 {
-			t.FaultWithNote(table.moves[0].place, diag.Note{Place: whole.Place, Message: "takes every protocol"},
+			t.FaultWithNote(table.moves[0].place, whole.portlessNote(),
 				`%sports has no effect: listen "%s" matches protocols without ports`, table.name, whole)
 		}
 	}

@@ -19,7 +19,7 @@ type Reply struct {
 	Backend  *Backend
 }
 
-// Replies gives the replies of the frontend's backends. With a whole address the ports are 0 to 65535.
+// Replies gives the replies of the frontend's backends. Without ports of the frontend they are 0 to 65535.
 func (d *Frontend) Replies() []Reply {
 	out := make([]Reply, 0, len(d.Farm.Backends))
 	for i := range d.Farm.Backends {
@@ -28,7 +28,7 @@ func (d *Frontend) Replies() []Reply {
 			continue
 		}
 		r := Reply{Frontend: d, Address: b.Address[d.Family], Ports: d.Ports, Backend: b}
-		if d.Whole() {
+		if d.Portless() {
 			r.Ports = Ports{0, 65535}
 			out = append(out, r)
 			continue
@@ -59,7 +59,7 @@ func AmbiguousReplies(frontends []Frontend, faults *diag.Diagnostics) {
 	}
 	all := repliesByPort(frontends)
 	told := map[[2]*Listen]bool{}
-	for _, protocol := range []Protocol{TCP, UDP, SCTP} {
+	for _, protocol := range protocolsOf(all) {
 		var address netip.Addr
 		var before furthest
 		for i := range all {
@@ -79,6 +79,17 @@ func AmbiguousReplies(frontends []Frontend, faults *diag.Diagnostics) {
 			before.add(r)
 		}
 	}
+}
+
+// protocolsOf gives the protocols of the replies; all protocols count as the ones with ports.
+func protocolsOf(all []Reply) []Protocol {
+	out := []Protocol{TCP, UDP, SCTP}
+	for _, r := range all {
+		if p := r.Frontend.Protocol; p != "" && !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // repliesByPort gives the replies of farms that translate addresses, by address and first port.
@@ -170,8 +181,11 @@ func (d Frontend) where() string {
 	if d.Address.IsValid() {
 		where = networkText(d.Network())
 	}
-	if d.Whole() {
+	switch {
+	case d.Whole():
 		return where
+	case d.Portless():
+		return where + ", " + string(d.Protocol)
 	}
 	return where + ", " + string(d.Protocol) + " " + d.Ports.String()
 }

@@ -2,13 +2,14 @@ package farm
 
 // Specificity orders frontends. The rules ask for single addresses before networks, for long prefixes before short
 // ones, and for all of these before every address of this machine. For one address or network they ask for exact ports
-// before ranges, and for ranges before all protocols.
+// before ranges, for ranges before single protocols without ports, and for these before all protocols.
 type Specificity int
 
 // The specificities of single addresses, and of every address of this machine, the most specific first.
 const (
 	ExactPort    Specificity = iota // one port of an address
 	PortRange                       // a range of ports of an address
+	OneProtocol                     // a protocol without ports of an address
 	WholeAddress                    // an address with all protocols
 
 	kinds // how many there are for an address, and for each length of prefixes

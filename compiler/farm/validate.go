@@ -162,7 +162,7 @@ func validateBackends(t *toml.Table, f *Farm) {
 }
 
 func validateWholeAddress(t *toml.Table, f *Farm) {
-	whole := slices.IndexFunc(f.Listen, Listen.Whole)
+	whole := slices.IndexFunc(f.Listen, Listen.Portless)
 	if whole < 0 {
 		return
 	}
@@ -170,13 +170,13 @@ func validateWholeAddress(t *toml.Table, f *Farm) {
 	for _, b := range f.Backends {
 		if b.Port != 0 {
 			t.FaultWithNote(t.Sub("backends").Sub(b.FileName()).At("port"),
-				diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
+				f.Listen[whole].portlessNote(),
 				`backend %s: port has no effect: listen "%s" matches protocols without ports`, b.Name, f.Listen[whole])
 		}
 	}
 	for _, k := range f.HashOn {
 		if k == SourcePort || k == DestinationPort {
-			t.FaultWithNote(t.At("hash-on"), diag.Note{Place: f.Listen[whole].Place, Message: "takes every protocol"},
+			t.FaultWithNote(t.At("hash-on"), f.Listen[whole].portlessNote(),
 				`hash-on: %s needs ports, but listen "%s" matches protocols without ports`, k, f.Listen[whole])
 		}
 	}
@@ -286,7 +286,7 @@ func (f *Farm) onlyPort() uint16 {
 	var all []Ports
 	for _, l := range f.Listen {
 		all = append(all, l.Ports...)
-		if l.Whole() {
+		if l.Portless() {
 			return 0
 		}
 	}
@@ -343,6 +343,10 @@ func validateIngress(t *toml.Table, f *Farm) {
 			t.Fault(l.Place, "name the address", `listen: "*" can't be had in mode %s: %s`, f.Mode, map[Mode]string{
 				DSR:       "backends have to own the address that clients ask for",
 				Stateless: "a reply could not be led back to one address"}[f.Mode])
+		}
+		if l.Portless() && (slices.Contains(l.Protocols, ICMP) || slices.Contains(l.Protocols, ICMPv6)) {
+			t.Fault(l.Place, `"`+networkText(l.Network())+`/all", or mode = "dnat"`, "listen: icmp can't be had in "+
+				"mode %s: ICMP errors about other services of the address could not be told from its packets", f.Mode)
 		}
 		if f.Mode == Stateless && l.Bits > 0 {
 			t.Fault(l.Place, `name the addresses, or mode = "dnat"`, "listen: the network %s can't be had in mode "+

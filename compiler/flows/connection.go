@@ -31,8 +31,7 @@ func (of Connection) answeredBy(b farm.Backend) bool {
 // openedTo reports whether the connection came in by the frontend. Its original destination is an address of the
 // frontend.
 func (of Connection) openedTo(d farm.Frontend) bool {
-	return d.Family == addr.FamilyOf(of.To.Addr()) && (d.Whole() ||
-		d.Protocol.Number() == of.Protocol && d.Ports.First <= of.To.Port() && of.To.Port() <= d.Ports.Last)
+	return d.Takes(of.To.Addr(), true, farm.ProtocolOf(of.Protocol), of.To.Port())
 }
 
 // A frontendIndex has frontends by their address or network.

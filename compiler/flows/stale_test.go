@@ -77,6 +77,8 @@ func TestStale(t *testing.T) {
 			map[string]string{"net": cutNet + cutB1 + "state = 'down'\n", "part": cutPart + cutB1}, "", false, false},
 		{"another network", map[string]string{"net": cutNet + cutB1},
 			map[string]string{"net": "listen = '192.0.2.16/28:80/tcp,udp'\n" + cutB1}, "", true, false},
+		{"another protocol is added", map[string]string{"net": cutNet + cutB1},
+			map[string]string{"net": cutNet + cutB1, "vpn": "listen = '192.0.2.1/esp'\n" + cutB1}, "", false, false},
 		{"somebody else's, before the network", nil, map[string]string{"net": cutNet + cutB1}, "10.9.9.9:80", true,
 			false},
 		{"somebody else's, sent there", nil,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"farmc/compiler/addr"
@@ -105,6 +106,8 @@ func kindName(s farm.Specificity) string {
 		return "services"
 	case farm.PortRange:
 		return "ranges"
+	case farm.OneProtocol:
+		return "protocols"
 	case farm.WholeAddress:
 		return "addresses"
 	case farm.AnyAddressPort:
@@ -132,6 +135,8 @@ func (d frontend) key() string {
 		return d.quotedKey()
 	case d.compared, d.fragment:
 		return string(d.Protocol) + " . " + d.Address.String()
+	case d.Specificity.Kind() == farm.OneProtocol:
+		return strconv.Itoa(d.Protocol.Number()) + " . " + d.Address.String()
 	case d.Whole():
 		return d.Address.String()
 	case d.Specificity >= farm.AnyAddressPort && d.backend.IsValid():
@@ -144,8 +149,11 @@ func (d frontend) key() string {
 
 // quotedKey is the frontend in the packet that an ICMP error quotes, as raw payload.
 func (d frontend) quotedKey() string {
-	if d.Whole() {
+	switch {
+	case d.Whole():
 		return rawAddress(d.Address)
+	case d.Portless():
+		return fmt.Sprintf("%d . %s", d.Protocol.Number(), rawAddress(d.Address))
 	}
 	return fmt.Sprintf("%d . %s . %s", d.Protocol.Number(), rawAddress(d.Address), d.Ports)
 }
@@ -287,10 +295,10 @@ func (l *linker) addToHook(h *hook, b baseChain, d frontend, v verdict) {
 	l.addTo(maps, mapPlace{Inet, b.section, b.prefix, ""}, d, string(v))
 }
 
-// byPorts parts the maps that are asked before packets without ports are taken out from the others: maps of whole
-// addresses, and, of networks, maps that come after them.
+// byPorts parts the maps that are asked before packets without ports are taken out from the others: maps without ports
+// in their keys, and, of networks, maps that come after them.
 func byPorts(maps []*dispatchMap) (ports, addresses []*dispatchMap) {
-	first := slices.IndexFunc(maps, (*dispatchMap).whole)
+	first := slices.IndexFunc(maps, (*dispatchMap).portless)
 	if first < 0 {
 		return maps, nil
 	}
@@ -298,3 +306,6 @@ func byPorts(maps []*dispatchMap) (ports, addresses []*dispatchMap) {
 }
 
 func (m *dispatchMap) whole() bool { return m.Specificity.Kind() == farm.WholeAddress }
+
+// portless reports whether the keys have no ports, as a whole address or a single protocol has none.
+func (m *dispatchMap) portless() bool { return m.whole() || m.Specificity.Kind() == farm.OneProtocol }

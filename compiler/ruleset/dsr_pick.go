@@ -189,7 +189,7 @@ func (p *dsrPick) rewritesMAC() bool {
 func (d frontend) sharesDSRPick(a *slotAssignment) bool {
 	s := d.farm
 	return (s.Scheduler == farm.Hash || s.Scheduler == farm.SymmetricHash) && len(a.slots) <= maxSharedSlots &&
-		d.Specificity.Bits() == 0 && (d.fragment || d.Specificity != farm.PortRange)
+		(d.fragment && d.Specificity.Bits() == 0 || d.sharesKeys())
 }
 
 // sharedDSRPick adds the frontend to the maps of its kind, and gives the chain that asks them: of farms that take their

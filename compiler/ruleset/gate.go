@@ -39,7 +39,7 @@ func (g *gate) Addresses() []*dispatchMap {
 // AddressFamilies are the families with maps of whole addresses, in the order of the maps.
 func (g *gate) AddressFamilies() (out []addr.Family) {
 	for _, m := range g.Addresses() {
-		if m.whole() && !slices.Contains(out, m.Family) {
+		if m.portless() && !slices.Contains(out, m.Family) {
 			out = append(out, m.Family)
 		}
 	}

@@ -59,7 +59,9 @@ func (in *ingress) LogAddresses() []*dispatchMap {
 
 // Neighbours reports whether neighbour discovery has to pass.
 func (in *ingress) Neighbours() bool {
-	return slices.ContainsFunc(in.Addresses(), func(m *dispatchMap) bool { return m.whole() && m.Family == addr.IP6 })
+	return slices.ContainsFunc(in.Addresses(), func(m *dispatchMap) bool {
+		return m.portless() && m.Family == addr.IP6
+	})
 }
 
 func (in *ingress) table() TableFamily {
@@ -263,7 +265,7 @@ func (l *linker) dispatchFragments(in *ingress) {
 func (l *linker) findDatagrams(served []frontend) {
 	l.datagrams, l.fragments, l.fragmented = map[datagram]*service{}, map[*ingress][]frontend{}, map[farmFamily]bool{}
 	for _, d := range served {
-		if d.farm.Mode != farm.DSR || d.Whole() {
+		if d.farm.Mode != farm.DSR || d.Portless() {
 			continue
 		}
 		at := d.datagram()

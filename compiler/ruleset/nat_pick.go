@@ -53,10 +53,15 @@ func (l *linker) refuse() {
 	l.rules.add(newChain(noBackend, natPickSection, noBackend))
 }
 
-// sharesPick reports whether the frontend can stand in the key of a map that many farms share. A range cannot. A
-// frontend on every address is rare enough not to have a kind of map of its own.
+// sharesKeys reports whether the frontend can stand in the key of a map that many farms share. A range cannot.
+// Networks, single protocols and every address are rare enough not to have a kind of map of their own.
+func (d frontend) sharesKeys() bool {
+	return d.Specificity == farm.ExactPort || d.Specificity == farm.WholeAddress
+}
+
+// sharesPick reports whether the frontend can share the chain that picks its backend.
 func (d frontend) sharesPick() bool {
-	if d.Specificity != farm.ExactPort && d.Specificity != farm.WholeAddress || len(d.farm.Interfaces) > 0 {
+	if !d.sharesKeys() || len(d.farm.Interfaces) > 0 {
 		return false
 	}
 	return d.farm.sharesNumber(d.Family)

@@ -230,7 +230,7 @@ func (d frontend) stepsName(backends []farm.Backend) string {
 func (d frontend) sharesStatelessPick(a *slotAssignment) bool {
 	s := d.farm
 	return s.Scheduler != farm.RoundRobin && s.Scheduler != farm.Random && s.sharesNumber(d.Family) &&
-		len(a.slots) <= maxSharedSlots && (d.Specificity == farm.ExactPort || d.Specificity == farm.WholeAddress)
+		len(a.slots) <= maxSharedSlots && d.sharesKeys()
 }
 
 // sharedStatelessPick adds the frontend to the maps of its kind, and gives the chain that asks them: of farms that take

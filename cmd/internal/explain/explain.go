@@ -96,12 +96,14 @@ func precedence(s farm.Specificity) string {
 var precedenceInNetwork = map[farm.Specificity]string{
 	farm.ExactPort:    "one port",
 	farm.PortRange:    "a range of ports",
+	farm.OneProtocol:  "one protocol",
 	farm.WholeAddress: "every protocol",
 }
 
 var precedences = map[farm.Specificity]string{
 	farm.ExactPort:       "one port of an address",
 	farm.PortRange:       "a range of ports of an address",
+	farm.OneProtocol:     "one protocol of an address",
 	farm.WholeAddress:    "a whole address",
 	farm.AnyAddressPort:  "one port of every address of this machine",
 	farm.AnyAddressRange: "a range of ports of every address of this machine",

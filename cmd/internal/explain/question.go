@@ -14,7 +14,7 @@ import (
 func ParseService(text string) (netip.AddrPort, farm.Protocol, error) {
 	where, protocol, named := strings.Cut(text, "/")
 	service, hasPort, err := parseEnd(where)
-	ported := protocol == "tcp" || protocol == "udp" || protocol == "sctp"
+	ported := farm.Protocol(protocol).HasPorts()
 	switch {
 	case err != nil:
 		return service, "", fmt.Errorf("%q is not ADDRESS:PORT, such as 192.0.2.10:80 or [2001:db8::10]:53/udp", text)
@@ -28,6 +28,9 @@ func ParseService(text string) (netip.AddrPort, farm.Protocol, error) {
 		return service, "", fmt.Errorf("%q: %q is not tcp, udp or sctp", text, protocol)
 	case protocol == "" || strings.Trim(protocol, "abcdefghijklmnopqrstuvwxyz0123456789-") != "":
 		return service, "", fmt.Errorf("%q: %q is no protocol", text, protocol)
+	}
+	if p, err := farm.ParseProtocol(protocol, addr.FamilyOf(service.Addr())); err == nil {
+		return service, p, nil
 	}
 	return service, farm.Protocol(protocol), nil
 }

@@ -55,7 +55,8 @@ func countOpenOf(ctx context.Context, f *farm.Farm, q explain.Question, m *expla
 			return true
 		}
 		m.OpenClient++
-		if e.OriginalSource == q.Client && e.OriginalDestination == q.Service && protocolOf(e) == q.Protocol {
+		if e.OriginalSource == q.Client && e.OriginalDestination == q.Service &&
+			farm.ProtocolOf(e.Protocol) == q.Protocol {
 			m.Connected = backendAt(f, e.ReplySource)
 		}
 		return true
@@ -66,20 +67,11 @@ func countOpenOf(ctx context.Context, f *farm.Farm, q explain.Question, m *expla
 func isOf(e conntrack.Entry, frontends []farm.Frontend) bool {
 	to := e.OriginalDestination
 	for _, d := range frontends {
-		if d.Takes(to.Addr(), !to.Addr().IsLoopback(), protocolOf(e), to.Port()) {
+		if d.Takes(to.Addr(), !to.Addr().IsLoopback(), farm.ProtocolOf(e.Protocol), to.Port()) {
 			return true
 		}
 	}
 	return false
-}
-
-func protocolOf(e conntrack.Entry) farm.Protocol {
-	for _, p := range []farm.Protocol{farm.TCP, farm.UDP, farm.SCTP} {
-		if p.Number() == e.Protocol {
-			return p
-		}
-	}
-	return farm.AnyProtocol
 }
 
 // backendAt returns the name of the backend that answers from an address.

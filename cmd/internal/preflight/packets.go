@@ -126,10 +126,6 @@ func (p flow) effect() Effect {
 	return Stops
 }
 
-var protocolNumbers = map[farm.Protocol]uint8{
-	farm.TCP: unix.IPPROTO_TCP, farm.UDP: unix.IPPROTO_UDP, farm.SCTP: unix.IPPROTO_SCTP,
-}
-
 func (p flow) tracked() bool { return p.farm.Mode != farm.Stateless && p.farm.Mode != farm.DSR }
 
 // translated reports whether connection tracking translates the packets of the flow.
@@ -148,7 +144,7 @@ func (p flow) request(in string) foreign.Packet {
 	if p.family == addr.IP6 {
 		family = unix.NFPROTO_IPV6
 	}
-	return foreign.Packet{Family: family, In: in, Destination: p.service, Protocol: protocolNumbers[p.protocol],
+	return foreign.Packet{Family: family, In: in, Destination: p.service, Protocol: uint8(p.protocol.Number()),
 		DestinationPort: p.servicePort, State: foreign.New, Source: p.client.Addr(), SourcePort: p.client.Port()}
 }
 

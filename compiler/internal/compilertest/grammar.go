@@ -21,7 +21,7 @@ func lineForm(text string) *regexp.Regexp {
 		{"PART", `(?:ct original IP daddr|FIELD(?: & (?:IP4|IP6))?)`},
 		{"SLOT", `(?:(?:symhash|jhash FIELD(?: \. FIELD)*) mod [0-9]+(?: seed 0x6661726d)?|meta mark)`},
 		{"FIELD", `(?:IP [sd]addr|ether [sd]addr|th [sd]port|@th,[0-9]+,[0-9]+|@ll,0,96)`},
-		{"FRONTEND", `(?:meta l4proto \. IP [sd]addr \. th [sd]port|IP [sd]addr)`},
+		{"FRONTEND", `(?:meta l4proto \. IP [sd]addr(?: \. th [sd]port)?|IP [sd]addr)`},
 		{"RANGED", `th [sd]port PORTS meta l4proto \. IP [sd]addr`},
 		{"ASKED", `(?:meta l4proto \. ct original IP daddr \. th dport|ct original IP daddr)`},
 		{"HANDED", `(?:meta l4proto \. IP daddr|@th,[0-9]+,[0-9]+(?: \. @th,[0-9]+,[0-9]+)*) \. `},
@@ -190,8 +190,8 @@ var (
 
 		`		(?:meta nfproto IPV )?(?:meta l4proto \. )?(?:IP [sd]addrPREFIX)?(?: \. )?`+
 			`(?:th [sd]port)? vmap @NAME`,
-		`		(?:meta nfproto IPV )?(?:meta l4proto PROTOS meta l4proto \. )?(?:ct original IP daddrPREFIX)?`+
-			`(?: \. )?(?:ct original proto-dst)?(?: \. IP daddr)? vmap @NAME`,
+		`		(?:meta nfproto IPV )?(?:meta l4proto (?:PROTOS meta l4proto )?\. )?`+
+			`(?:ct original IP daddrPREFIX)?(?: \. )?(?:ct original proto-dst)?(?: \. IP daddr)? vmap @NAME`,
 		`		(?:icmp|icmpv6) type { (?:destination-unreachable|packet-too-big|time-exceeded|parameter-problem)`+
 			`(?:, `+
 			`(?:time-exceeded|packet-too-big|parameter-problem))* } `+
