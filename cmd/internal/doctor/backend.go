@@ -33,8 +33,11 @@ func directReturn(f *farm.Farm) []string {
 		if !d.Address.IsValid() {
 			continue
 		}
-		command := fmt.Sprintf("ip address replace %s/%d dev lo", d.Address, d.Address.BitLen())
-		if d.Address.Is6() {
+		command := fmt.Sprintf("ip address replace %s dev lo", d.Network())
+		switch {
+		case !d.Network().IsSingleIP():
+			command = fmt.Sprintf("ip route replace local %s dev lo", d.Network())
+		case d.Address.Is6():
 			command += " nodad"
 		}
 		if !slices.Contains(addresses, command) {

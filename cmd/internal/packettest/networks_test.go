@@ -45,6 +45,15 @@ func networkCases() (all []testCase) {
 	for _, topology := range dsrTopologies {
 		all = append(all, topology.networkCases()...)
 	}
+	const routed = `"203.0.113.32/28:80/tcp,udp", "[2001:db8:32::/64]:80/tcp,udp"`
+	prepared := func(name string) step {
+		return stepFunc(func(s *testbed) error { return onBackend(name)(s, nil) })
+	}
+	all = append(all, testCase{name: "dsr-backends-prepared-by-doctor", lab: dsrTopologies[1].lab, steps: steps{
+		farms{"web": dsrTopologies[1].farm(routed)}, prepared("b1"), prepared("b2"),
+		directRequest{by: "tcp udp", to: "203.0.113.33:80 203.0.113.47:80 [2001:db8:32::7]:80",
+			shares: shares{"b1": 3, "b2": 1}, clients: 40},
+	}})
 	return append(all, moreNetworkCases...)
 }
 
