@@ -43,6 +43,7 @@ type ModelFarm struct {
 
 type modelListen struct {
 	address   netip.Addr // not valid: every address
+	bits      int        // of a network's prefix; 0: none
 	families  []int
 	ports     [][2]int // none: the whole address
 	protocols []string
@@ -297,6 +298,9 @@ func randomListen(r *rand.Rand, families []int, whole bool) modelListen {
 		6: netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", 10+r.IntN(4))),
 	}[family]
 	l.text = l.address.String()
+	if r.IntN(5) == 0 {
+		l.randomNetwork(r, family)
+	}
 	if whole && r.IntN(4) > 0 {
 		l.text += "/all"
 		return l
@@ -305,13 +309,22 @@ func randomListen(r *rand.Rand, families []int, whole bool) modelListen {
 		l.text = "[" + l.text + "]"
 	}
 	if r.IntN(6) == 0 {
-		l.address = netip.Addr{}
+		l.address, l.bits = netip.Addr{}, 0
 		l.text = map[int]string{4: "0.0.0.0", 6: "[::]"}[family]
 		if r.IntN(2) == 0 {
 			l.text, l.families = "*", families
 		}
 	}
 	return l.randomPorts(r)
+}
+
+// randomNetwork makes the entry one of a network that holds some of the addresses.
+func (l *modelListen) randomNetwork(r *rand.Rand, family int) {
+	p := map[int]netip.Prefix{
+		4: netip.MustParsePrefix(Pick(r, "192.0.2.8/29", "192.0.2.8/30", "192.0.2.12/30", "192.0.2.10/31")),
+		6: netip.MustParsePrefix(Pick(r, "2001:db8::8/125", "2001:db8::8/126", "2001:db8::c/126", "2001:db8::/64")),
+	}[family]
+	l.address, l.bits, l.text = p.Addr(), p.Bits(), p.String()
 }
 
 func (l modelListen) randomPorts(r *rand.Rand) modelListen {
@@ -492,6 +505,8 @@ type modelClaim struct {
 	rank        int // the more particular first
 	family      int
 	address     netip.Addr
+	bits        int  // of a network's prefix; 0: none
+	whole       bool // takes every protocol
 	protocol    string
 	first, last int
 }
@@ -501,9 +516,9 @@ func (f ModelFarm) claims() []modelClaim {
 	var out []modelClaim
 	for _, l := range f.listens {
 		for _, family := range l.families {
-			c := modelClaim{family: family, address: l.address}
+			c := modelClaim{family: family, address: l.address, bits: l.bits}
 			if l.ports == nil {
-				c.rank = 3
+				c.rank, c.whole = 3+l.networkRank(), true
 				out = append(out, c)
 				continue
 			}
@@ -513,8 +528,9 @@ func (f ModelFarm) claims() []modelClaim {
 					if c.first < c.last {
 						c.rank = 2
 					}
+					c.rank += l.networkRank()
 					if !l.address.IsValid() {
-						c.rank += 3
+						c.rank += 1000
 					}
 					out = append(out, c)
 				}
@@ -522,6 +538,14 @@ func (f ModelFarm) claims() []modelClaim {
 		}
 	}
 	return out
+}
+
+// networkRank is the distance of a network's ranks from those of an address: longer prefixes come first.
+func (l modelListen) networkRank() int {
+	if l.bits == 0 {
+		return 0
+	}
+	return 3 * (128 - l.bits)
 }
 
 // meets says whether two claims of one rank have a packet in common.
@@ -555,11 +579,15 @@ func (f ModelFarm) serves(p Packet) int {
 }
 
 func (c modelClaim) takes(p Packet) bool {
-	if c.family != versionOf(p.Address) || c.address.IsValid() && c.address != p.Address ||
+	if c.family != versionOf(p.Address) || c.address.IsValid() && !c.holds(p.Address) ||
 		!c.address.IsValid() && (!p.ours || p.Address.IsLoopback()) {
 		return false
 	}
-	return c.rank == 3 || c.protocol == p.protocol && c.first <= p.port && p.port <= c.last
+	return c.whole || c.protocol == p.protocol && c.first <= p.port && p.port <= c.last
+}
+
+func (c modelClaim) holds(a netip.Addr) bool {
+	return c.address == a || c.bits > 0 && netip.PrefixFrom(c.address, c.bits).Contains(a)
 }
 
 func versionOf(a netip.Addr) int {

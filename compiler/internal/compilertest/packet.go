@@ -23,15 +23,15 @@ var (
 	loopback = lineForms(`		ip daddr 127\.0\.0\.0/8 return`, `		ip6 daddr ::1 return`)
 	isLocal  = lineForm(`		fib daddr type local goto (NAME)`)
 
-	dispatchPort       = lineForm(`		meta l4proto \. (?P<version>IP) daddr \. th dport vmap @(?P<map>NAME)`)
-	dispatchAddress    = lineForm(`		(?P<version>IP) daddr vmap @(?P<map>NAME)`)
+	dispatchPort       = lineForm(`		meta l4proto \. (?P<version>IP) daddrPREFIX \. th dport vmap @(?P<map>NAME)`)
+	dispatchAddress    = lineForm(`		(?P<version>IP) daddrPREFIX vmap @(?P<map>NAME)`)
 	dispatchAnyAddress = lineForm(`		meta nfproto (?P<version>IPV) meta l4proto \. th dport vmap @(?P<map>NAME)`)
 
 	sourceNATPort = lineForm(
-		`		meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original (?P<version>IP) daddr \. ct original ` +
-			`proto-dst vmap @(?P<map>NAME)`,
+		`		meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original (?P<version>IP) daddrPREFIX \. ct ` +
+			`original proto-dst vmap @(?P<map>NAME)`,
 	)
-	sourceNATAddress    = lineForm(`		ct original (?P<version>IP) daddr vmap @(?P<map>NAME)`)
+	sourceNATAddress    = lineForm(`		ct original (?P<version>IP) daddrPREFIX vmap @(?P<map>NAME)`)
 	sourceNATAnyAddress = lineForm(
 		`		meta l4proto (?P<protocols>PROTOS) meta l4proto \. ct original proto-dst \. (?P<version>IP) daddr ` +
 			`vmap @(?P<map>NAME)`,
@@ -157,13 +157,14 @@ func (r *reading) dispatched(t testing.TB, chain, rule string, p Packet) string 
 	if chain == "postrouting" {
 		port, whole, every = sourceNATPort, sourceNATAddress, sourceNATAnyAddress
 	}
-	as, key, ported := port, fmt.Sprintf("%s . %s . %d", p.protocol, p.Address, p.port), true
+	asked := maskedBy(rule, p.Address)
+	as, key, ported := port, fmt.Sprintf("%s . %s . %d", p.protocol, asked, p.port), true
 	switch {
 	case ignoredRules.MatchString(rule):
 		return ""
 	case port.MatchString(rule):
 	case whole.MatchString(rule):
-		as, key, ported = whole, p.Address.String(), false
+		as, key, ported = whole, asked.String(), false
 	case every.MatchString(rule):
 		as, key = every, fmt.Sprintf("%s . %d", p.protocol, p.port)
 		if p.backend.IsValid() {
@@ -181,6 +182,26 @@ func (r *reading) dispatched(t testing.TB, chain, rule string, p Packet) string 
 	}
 	e, _ := r.find(t, part[as.SubexpIndex("map")], key)
 	return e.Value
+}
+
+// mask is a mask behind the address that a rule looks up.
+var mask = regexp.MustCompile(` daddr & ([0-9a-f.:]+)`)
+
+// maskedBy gives the part of an address that a rule looks up.
+func maskedBy(rule string, a netip.Addr) netip.Addr {
+	found := mask.FindStringSubmatch(rule)
+	if found == nil {
+		return a
+	}
+	of, out := netip.MustParseAddr(found[1]).AsSlice(), a.AsSlice()
+	if len(of) != len(out) { // a rule of the other family
+		return a
+	}
+	for i := range out {
+		out[i] &= of[i]
+	}
+	masked, _ := netip.AddrFromSlice(out)
+	return masked
 }
 
 func isBracket(r rune) bool { return strings.ContainsRune("{}, ", r) }
