@@ -165,7 +165,7 @@ func (f *ModelFarm) oneAddress() bool {
 	at := map[int]netip.Addr{}
 	for _, l := range f.listens {
 		family := l.families[0]
-		if !l.address.IsValid() || at[family].IsValid() && at[family] != l.address {
+		if !l.address.IsValid() || l.bits > 0 || at[family].IsValid() && at[family] != l.address {
 			return false
 		}
 		at[family] = l.address
