@@ -72,6 +72,8 @@ func (v verb) words() string {
 		return verbNames()
 	case "completion":
 		return "bash zsh fish"
+	case "import":
+		return strings.Join(importNames(), " ")
 	}
 	return ""
 }
@@ -79,8 +81,11 @@ func (v verb) words() string {
 // takesFarm reports whether the first argument is a farm.
 func (v verb) takesFarm() bool { return strings.Contains(v.args, "FARM") }
 
-// takesFile reports whether the first argument is a file.
-func (v verb) takesFile() bool { return strings.Contains(v.args, "FILE") }
+// takesFile reports whether the first argument is a file of a farm.
+func (v verb) takesFile() bool { return strings.Contains(v.args, "[FILE") }
+
+// takesAnyFile reports whether the second argument is a file of another program.
+func (v verb) takesAnyFile() bool { return strings.HasSuffix(v.args, " FILE|-") }
 
 // takesTime reports whether the third argument is a time.
 func (v verb) takesTime() bool { return strings.HasSuffix(v.args, "[TIME]") }
@@ -143,7 +148,7 @@ _farmc() {
 		prev=${COMP_WORDS[COMP_CWORD-2]}
 	fi
 	case $prev in
-	--dir|-d|--state-dir) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+	--dir|-d|--state-dir|--out) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
 	--nft|--output|-o|--api-keys|--relay|--tls-cert|--tls-key)
 		compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--role) mapfile -t COMPREPLY < <(compgen -W "` + roles + `" -- "$cur"); return ;;
@@ -175,6 +180,7 @@ _farmc() {
 	` + verbNamesIf(verb.takesFarm, "0|") + `0) some=$("${COMP_WORDS[0]/#\~/$HOME}" names "${dirs[@]}" 2>/dev/null) ;;
 	` + verbNamesIf(verb.takesFile, "0|") + `0) compopt -o filenames
 		some=$(compgen -f -X '!*.toml' -- "$cur"; compgen -d -- "$cur") ;;
+	` + verbNamesIf(verb.takesAnyFile, "1|") + `1) compopt -o filenames; some=$(compgen -f -- "$cur") ;;
 	` + verbNamesIf(verb.takesTime, "2|") + `2) some="` + banTimes + `" ;;
 	esac
 	case $cur in
@@ -193,8 +199,11 @@ func zsh() string {
 		fmt.Fprintf(&verbList, "\t\t'%s:%s'\n", v.name, strings.ReplaceAll(v.summary, "'", `'\''`))
 		fmt.Fprintf(&cases, "\t%s) _arguments", v.name)
 		v.eachFlag(func(f *pflag.Flag) { fmt.Fprintf(&cases, " '%s'", zshFlag(f)) })
-		if words := v.words(); words != "" {
+		if words := v.words(); words != "" && !v.takesAnyFile() {
 			fmt.Fprintf(&cases, " '*: :(%s)'", words)
+		}
+		if v.takesAnyFile() {
+			fmt.Fprintf(&cases, " '1:program:(%s)' '2:file:_files'", v.words())
 		}
 		if v.takesFarm() {
 			cases.WriteString(" '1:farm:_farmc_farms'")
@@ -242,7 +251,7 @@ func zshFlag(f *pflag.Flag) string {
 	_, text := pflag.UnquoteUsage(f)
 	text = strings.NewReplacer("'", "", "[", "(", "]", ")", "\n", " ", ":", ",").Replace(text)
 	value := map[string]string{
-		"dir": ":directory:_directories", "state-dir": ":directory:_directories",
+		"dir": ":directory:_directories", "out": ":directory:_directories", "state-dir": ":directory:_directories",
 		"nft": ":file:_files", "output": ":file:_files",
 		"api-keys": ":file:_files", "relay": ":file:_files", "tls-cert": ":file:_files", "tls-key": ":file:_files",
 		"role": ":role:(" + roles + ")", "farm": ":farm:_farmc_farms",
@@ -291,8 +300,12 @@ complete -c farmc -f
 		summary := strings.ReplaceAll(v.summary, "'", `\'`)
 		fmt.Fprintf(&out, "complete -c farmc -n __fish_use_subcommand -a %s -d '%s'\n", v.name, summary)
 		on := fmt.Sprintf("complete -c farmc -n '__fish_seen_subcommand_from %s'", v.name)
-		if words := v.words(); words != "" {
+		if words := v.words(); words != "" && !v.takesAnyFile() {
 			fmt.Fprintf(&out, "%s -a '%s'\n", on, words)
+		}
+		if v.takesAnyFile() {
+			fmt.Fprintf(&out, fishArgument, v.name, 0, v.words())
+			fmt.Fprintf(&out, fishArgument, v.name, 1, "(__fish_complete_path)")
 		}
 		if v.takesFarm() {
 			fmt.Fprintf(&out, fishArgument, v.name, 0, "(__farmc_farms)")
@@ -313,7 +326,7 @@ const fishArgument = "complete -c farmc -n '__fish_seen_subcommand_from %s; and 
 
 func fishFlag(f *pflag.Flag) string {
 	const directories = " -x -a '(__fish_complete_directories)'"
-	value := map[string]string{"dir": directories, "state-dir": directories, "nft": " -r -F", "output": " -r -F",
+	value := map[string]string{"dir": directories, "out": directories, "state-dir": directories, "nft": " -r -F", "output": " -r -F",
 		"api-keys": " -r -F", "relay": " -r -F", "tls-cert": " -r -F", "tls-key": " -r -F",
 		"role": " -x -a '" + roles + "'", "farm": " -x -a '(__farmc_farms)'",
 		"color": " -x -a 'auto always never'", "confirm": " -x -a '30s 60s 5m'", "nft-limit": " -x -a '1m 10m 30m'",

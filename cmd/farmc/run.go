@@ -43,8 +43,8 @@ type verb struct {
 func verbs() []verb {
 	return []verb{newVerb, compileVerb, checkVerb, fmtVerb, showVerb, diffVerb, applyVerb, confirmVerb,
 		rollbackVerb, historyVerb, unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, explainVerb,
-		doctorVerb, bugReportVerb, drainVerb, downVerb, upVerb, banVerb, unbanVerb, apiVerb, apiKeyVerb, schemaVerb, demoVerb,
-		versionVerb, completionVerb(), helpVerb()}
+		doctorVerb, bugReportVerb, drainVerb, downVerb, upVerb, banVerb,
+		unbanVerb, importVerb, apiVerb, apiKeyVerb, schemaVerb, demoVerb, versionVerb, completionVerb(), helpVerb()}
 }
 
 // A call is one run of a verb: its options, arguments and streams.
@@ -87,6 +87,8 @@ type call struct {
 	health healthOptions // health
 	role   string        // api-key --role
 	farms  []string      // api-key --farm
+
+	imports importOptions // import
 }
 
 // run selects the verb of a command line and runs it.

@@ -23,8 +23,9 @@ func TestFarmsHaveTheLinesOfTheSourceInComments(t *testing.T) {
 	r := &Result{}
 	f := web(r, "192.0.2.10:80")
 	f.Set(Place{"old.conf", 8, "lb_algo rr"}, "round-robin", "scheduler")
-	want := "# written by farmc\n# from old.conf:7: virtual_server 192.0.2.10 80 {�[31m\nlisten = [\"192.0.2.10:80\"]\n" +
-		"# old.conf:8: lb_algo rr\nscheduler = \"round-robin\"\n\n# old.conf:9: real_server 10.0.0.1 80\n" +
+	want := "# written by farmc\n# from old.conf:7: virtual_server 192.0.2.10 80 {�[31m\n" +
+		"listen = [\"192.0.2.10:80\"]\n# old.conf:8: lb_algo rr\n" +
+		"scheduler = \"round-robin\"\n\n# old.conf:9: real_server 10.0.0.1 80\n" +
 		"[backends.\"10.0.0.1\"]\naddress = \"10.0.0.1\"\n"
 	files := r.Finish()
 	if len(files) != 1 || files[0].Name != "web.toml" || string(files[0].Text) != want {
@@ -43,7 +44,8 @@ func TestFarmsWithFaultsAreIncompleteAndTheOthersCompile(t *testing.T) {
 	if len(files) != 2 || files[0].Name != "web.toml" || files[1].Name != "web-2.toml.incomplete" {
 		t.Errorf("got %s", files)
 	}
-	if len(r.Losses) != 1 || !r.Matters() || !strings.Contains(r.Losses[0].String(), "old.conf:7: farmc refuses farm web-2") {
+	refusal := "old.conf:7: farmc refuses farm web-2"
+	if len(r.Losses) != 1 || !r.Matters() || !strings.Contains(r.Losses[0].String(), refusal) {
 		t.Errorf("losses: %v", r.Losses)
 	}
 }

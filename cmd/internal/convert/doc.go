@@ -2,8 +2,8 @@
 // configuration, the losses on the way, and the files of these farms.
 //
 // An importer is a package below this one with the name of its source (ipvsadm, keepalived, haproxy). It reads an Input
-// and fills a Result. Each directive of the source becomes keys of a Farm, or a Loss. A directive that the importer does
-// not know is a Loss, too: nothing is dropped in silence. An exporter is the way back, from farm.Farm to a text.
+// and fills a Result. Each directive of the source becomes keys of a Farm, or a Loss. An unknown directive is a Loss,
+// too: nothing is dropped in silence. An exporter is the way back, from farm.Farm to a text.
 //
 // The package knows documents of farms and the compiler. It must not know the formats of other programs, nor loading.
 // It never runs a program, and reads only files that Input opens.

@@ -38,7 +38,7 @@ func (r *Result) Finish() []File {
 	return slices.Concat(good, lists, refused)
 }
 
-// texts writes the farms. Package edit refuses farms that are too large.
+// texts writes the farms. Package edit refuses farms that are too large. Farms that lack a key are refused already.
 func (r *Result) texts() (good, refused []File) {
 	for _, f := range r.Farms {
 		text, faults := f.text()
@@ -46,9 +46,13 @@ func (r *Result) texts() (good, refused []File) {
 			r.Lose(f.Place, "farm "+f.Name+" cannot be written: "+faults[0].Message, "divide it into several farms")
 			continue
 		}
+		if f.Incomplete {
+			refused = append(refused, File{f.Name + ".toml" + incomplete, text})
+			continue
+		}
 		good = append(good, File{f.Name + ".toml", text})
 	}
-	return good, nil
+	return good, refused
 }
 
 // divide moves the farms with faults to the refused ones. If no fault has the place of a farm, all are moved.

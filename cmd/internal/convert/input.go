@@ -19,9 +19,11 @@ const (
 
 // Input is the configuration to import.
 type Input struct {
-	Name  string // the file as the user wrote it; "-" for standard input
+	Name  string // the file as the user wrote it, or "standard input"
 	Text  []byte
 	Files Files // for configurations that include others
+
+	Interface string // that clients arrive at, for farms in mode dsr; "": not known
 }
 
 // Files finds and reads the files that a configuration includes.
@@ -36,9 +38,10 @@ func Open(name string, stdin io.Reader) (Input, error) {
 	disk := &Disk{}
 	in := Input{Name: name, Files: disk}
 	if name == "-" {
+		in.Name = "standard input"
 		text, err := disk.limited(stdin)
 		in.Text = text
-		return in, withName("standard input", err)
+		return in, withName(in.Name, err)
 	}
 	text, err := disk.Read(name)
 	in.Text = text
@@ -85,6 +88,15 @@ func (d *Disk) limited(r io.Reader) ([]byte, error) {
 		return nil, fmt.Errorf("more than %d lines", MaxLines)
 	}
 	return text, nil
+}
+
+// Lines gives the lines of the input with their places.
+func (in Input) Lines() []Place {
+	var lines []Place
+	for text := range strings.Lines(string(in.Text)) {
+		lines = append(lines, Place{File: in.Name, Line: len(lines) + 1, Text: strings.TrimRight(text, "\r\n")})
+	}
+	return lines
 }
 
 func withName(name string, err error) error {

@@ -104,6 +104,8 @@ type Farm struct {
 	Place    Place  // the line that the farm begins with
 	Document edit.Document
 
+	Incomplete bool // a loss says what the farm lacks: it is written as NAME.toml.incomplete
+
 	notes    edit.Notes
 	backends names
 }

@@ -21,7 +21,7 @@ const WrittenBy = "# written by farmc"
 func Write(document Document) ([]byte, []Fault) { return WriteNoted(document, nil) }
 
 // Notes are comments of a document: one line each, by the path of the key that it stands above, with dots between the
-// names. The note of "" stands at the top of the file.
+// names. The note of "" stands at the top of the file. Of keys in a row with the same note the first one has it.
 type Notes map[string]string
 
 // WriteNoted is Write with comments. Characters of a note that are not printable are replaced.
@@ -69,12 +69,14 @@ type writer struct {
 	order
 	style
 	notes Notes
+	noted string // the note written last
 	out   strings.Builder
 }
 
-// note writes the comment of the key at a path, if it has one.
+// note writes the comment of the key at a path, if it has one, and if it is not the one of the keys before.
 func (w *writer) note(at []string) {
-	if text := w.notes[strings.Join(at, ".")]; text != "" {
+	if text := w.notes[strings.Join(at, ".")]; text != "" && text != w.noted {
+		w.noted = text
 		w.out.WriteString(w.indent + "# " + diag.Printable(text) + w.endOfLine)
 	}
 }

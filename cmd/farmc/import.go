@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"farmc/cmd/internal/convert"
+	"farmc/cmd/internal/convert/ipvsadm"
+)
+
+// An importer reads the configuration of another program.
+type importer struct {
+	from string
+	read func(convert.Input) *convert.Result
+}
+
+// importers are the programs whose configurations farmc import reads.
+func importers() []importer {
+	return []importer{{"ipvsadm", ipvsadm.Import}}
+}
+
+// importOptions are the options of import.
+type importOptions struct {
+	out   string
+	lossy bool
+	iface string
+}
+
+var importVerb = verb{
+	name:    "import",
+	args:    "PROGRAM FILE|-",
+	summary: "make farms of another program's configuration",
+	about: `Reads the configuration of another load balancer, and writes a farm file for each of its services
+into the directory --out, which must be new or empty. Comments name the lines that keys come from.
+The farms compile; a farm that lacks something gets the name NAME.toml.incomplete. Nothing is loaded.
+
+Each directive that farmc cannot keep is printed with its line and a remedy. If one of them changes
+how connections are served, nothing is written, and the exit status is 1; --lossy accepts them.
+Without --out, import writes nothing and prints the losses alone.
+
+Programs, with the text that is read (see farmc-migration(7)):
+
+    ipvsadm     what ipvsadm -S -n prints`,
+	bare: true,
+	flags: func(c *call) {
+		c.set.StringVar(&c.imports.out, "out", "", "new `directory` for the farms")
+		c.set.BoolVar(&c.imports.lossy, "lossy", false, "accept losses that change how connections are served")
+		c.set.StringVar(&c.imports.iface, "interface", "", "`interface` that clients arrive at, for farms in mode dsr")
+	},
+	run: runImport,
+}
+
+func runImport(_ context.Context, c *call) int {
+	if len(c.args) != 2 {
+		return c.usageError("import needs a program (%s) and a file, or - for standard input",
+			strings.Join(importNames(), ", "))
+	}
+	i := slices.IndexFunc(importers(), func(i importer) bool { return i.from == c.args[0] })
+	if i < 0 {
+		return c.usageError("import knows no program %q; it knows %s", c.args[0], strings.Join(importNames(), ", "))
+	}
+	in, err := convert.Open(c.args[1], os.Stdin)
+	if err != nil {
+		c.printError(err)
+		return exitFailure
+	}
+	in.Interface = c.imports.iface
+	result := importers()[i].read(in)
+	return c.writeImport(in.Name, result)
+}
+
+func importNames() []string {
+	var names []string
+	for _, i := range importers() {
+		names = append(names, i.from)
+	}
+	return names
+}
+
+// writeImport prints the losses, and writes the files if the losses allow it.
+func (c *call) writeImport(from string, result *convert.Result) int {
+	files, matter := result.Finish(), 0
+	for _, loss := range result.Losses {
+		severity := "note"
+		if loss.Matters {
+			severity = "loss"
+			matter++
+		}
+		fmt.Fprintf(c.stderr, "%s: %s\n", severity, loss)
+	}
+	refused := matter > 0 && !c.imports.lossy
+	switch {
+	case refused:
+		c.log("%d of %d losses matter; --lossy accepts them", matter, len(result.Losses))
+		return exitFailure
+	case len(files) == 0:
+		c.log("%s has no service to import", from)
+		return exitFailure
+	case c.imports.out == "":
+		c.log("%s; --out DIRECTORY writes them", writtenFarms(files))
+		return exitOK
+	}
+	if err := convert.Write(c.imports.out, files); err != nil {
+		c.printError(err)
+		return exitFailure
+	}
+	return c.reportImport(files)
+}
+
+// reportImport prints the names of the files.
+func (c *call) reportImport(files []convert.File) int {
+	for _, f := range files {
+		fmt.Fprintln(c.stdout, oneLine(filepath.Join(c.imports.out, f.Name)))
+	}
+	c.log("%s written; next: farmc check --dir %s", writtenFarms(files), c.imports.out)
+	return exitOK
+}
+
+// writtenFarms says how many farms files have.
+func writtenFarms(files []convert.File) string {
+	whole, incomplete := 0, 0
+	for _, f := range files {
+		switch filepath.Ext(f.Name) {
+		case ".toml":
+			whole++
+		case ".incomplete":
+			incomplete++
+		}
+	}
+	if incomplete > 0 {
+		return fmt.Sprintf("%s and %d incomplete", farms(whole), incomplete)
+	}
+	return farms(whole)
+}
