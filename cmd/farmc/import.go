@@ -10,6 +10,7 @@ import (
 
 	"farmc/cmd/internal/convert"
 	"farmc/cmd/internal/convert/ipvsadm"
+	"farmc/cmd/internal/convert/keepalived"
 )
 
 // An importer reads the configuration of another program.
@@ -20,7 +21,7 @@ type importer struct {
 
 // importers are the programs whose configurations farmc import reads.
 func importers() []importer {
-	return []importer{{"ipvsadm", ipvsadm.Import}}
+	return []importer{{"ipvsadm", ipvsadm.Import}, {"keepalived", keepalived.Import}}
 }
 
 // importOptions are the options of import.
@@ -44,7 +45,8 @@ Without --out, import writes nothing and prints the losses alone.
 
 Programs, with the text that is read (see farmc-migration(7)):
 
-    ipvsadm     what ipvsadm -S -n prints`,
+    ipvsadm     what ipvsadm -S -n prints
+    keepalived  keepalived.conf, with the files that it includes`,
 	bare: true,
 	flags: func(c *call) {
 		c.set.StringVar(&c.imports.out, "out", "", "new `directory` for the farms")

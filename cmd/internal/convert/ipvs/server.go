@@ -10,8 +10,8 @@ import (
 // A Server is a real server.
 type Server struct {
 	At     convert.Place
-	IP     netip.Addr
-	Port   uint16 // 0: the one that the client connects to
+	IP     netip.Addr // zero: not known, which is a loss already
+	Port   uint16     // 0: the one that the client connects to
 	Method string
 	Weight int // 0: no new clients
 	Upper  int // open connections above which it gets no new ones; 0: no bound
@@ -42,6 +42,9 @@ func (i *importer) servers() {
 
 // server writes one backend.
 func (i *importer) server(s *Server) {
+	if !s.IP.IsValid() {
+		return
+	}
 	if s.IP.IsLoopback() {
 		i.Lose(s.At, fmt.Sprintf("%s is a loopback address, which no backend can have; it is left out", s.IP),
 			"give the service an address of this machine's network")

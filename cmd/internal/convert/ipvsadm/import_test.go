@@ -106,8 +106,8 @@ func TestOptions(t *testing.T) {
 		{"set-wrong", "--set 900\n" + web + web1, "", "the timeouts are not three numbers"},
 		{"daemon", "--start-daemon master --mcast-interface eth0 --syncid 1 --sync-maxlen 1 --mcast-group 224.0.0.81 " +
 			"--mcast-port 1 --mcast-ttl 1", "", "no connection synchronization daemon"},
-		{"list", "-L -n --stats --rate --thresholds --persistent-conn --tun-info --sort --nosort --exact -c --timeout " +
-			"--daemon",
+		{"list", "-L -n --stats --rate --thresholds --persistent-conn --tun-info --sort --nosort --exact -c " +
+			"--timeout --daemon",
 			"", "command -L configures nothing"},
 		{"zero", "-Z", "", "command -Z configures nothing"},
 		{"unknown-option", web + "-a -t 192.0.2.10:80 -r 10.0.0.1:80 -m --frob 5", "", `unknown option "--frob"`},

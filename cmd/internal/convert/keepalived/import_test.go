@@ -1,0 +1,222 @@
+package keepalived
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"farmc/cmd/internal/convert"
+)
+
+// files are the files that a test includes.
+type files struct{ fstest.MapFS }
+
+func (f files) Glob(pattern string) ([]string, error) { return fs.Glob(f.MapFS, pattern) }
+func (f files) Read(path string) ([]byte, error)      { return fs.ReadFile(f.MapFS, path) }
+func text(s string) *fstest.MapFile                   { return &fstest.MapFile{Data: []byte(s)} }
+func imported(conf string) (written, losses string)   { return importedWith(conf, nil) }
+func server(body string) string                       { return virtual("", "real_server 10.0.0.1 80 {\n"+body+"\n}") }
+func checked(name, body string) string                { return server(name + " {\n" + body + "\n}") }
+func virtual(body string, servers string) (conf string) {
+	return virtualAt("192.0.2.10 80", body, servers)
+}
+func virtualAt(at, body, servers string) (conf string) {
+	return "virtual_server " + at + " {\nlb_algo wrr\n" + body + "\n" + servers + "\n}\n"
+}
+
+func importedWith(conf string, included fstest.MapFS) (written, losses string) {
+	r := Import(convert.Input{Name: "keepalived.conf", Text: []byte(conf), Files: files{included}})
+	var out, lost strings.Builder
+	for _, f := range r.Finish() {
+		out.WriteString("== " + f.Name + "\n" + string(f.Text))
+	}
+	for _, l := range r.Losses {
+		lost.WriteString(l.String() + "\n")
+	}
+	return out.String(), lost.String()
+}
+
+const real1 = "real_server 10.0.0.1 80 {\n}"
+
+// TestDirectives has the directives of keepalived.conf(5): the keys that each becomes, or its loss.
+func TestDirectives(t *testing.T) {
+	for _, test := range []struct{ rule, conf, key, loss string }{
+		{"virtual-server", virtual("", real1), `listen = ["192.0.2.10:80"]`, ""},
+		{"brace-below", "virtual_server 192.0.2.10 80\n{\nlb_algo rr\n}", `scheduler = "round-robin"`, ""},
+		{"one-line", "virtual_server 192.0.2.10 80 { lb_algo rr }", `scheduler = "round-robin"`, ""},
+		{"comments", "! a\n# b { \nvirtual_server 192.0.2.10 80 { # {\nlb_algo rr ! x\n}",
+			`scheduler = "round-robin"`, ""},
+		{"ipv6", virtualAt("2001:db8::1 80", "", ""), `listen = ["[2001:db8::1]:80"]`, ""},
+		{"every-port", virtualAt("192.0.2.10", "persistence_timeout 50", ""), `listen = ["192.0.2.10:1-65535"]`, ""},
+		{"mark", virtualAt("fwmark 5", "", ""), "fwmark-5.toml.incomplete",
+			"keepalived.conf:1: farmc has no services by firewall"},
+		{"group",
+			"virtual_server_group G {\n192.0.2.1 80\n192.0.2.8-9 81\n192.0.3.254-192.0.4.0 82\n192.0.5.0/31 83\n}\n" +
+				virtualAt("group G", "", ""), `listen = [
+    "192.0.2.1:80",
+    "192.0.2.8:81",
+    "192.0.2.9:81",
+    "192.0.3.254:82",
+    "192.0.3.255:82",
+    "192.0.4.0:82",
+    "192.0.5.0:83",
+    "192.0.5.1:83",
+]`, ""},
+		{"group-6", "virtual_server_group G {\n2001:db8::1-3 80\n}\n" + virtualAt("group G", "", ""),
+			`"[2001:db8::3]:80"`, ""},
+		{"group-mark", "virtual_server_group G {\n192.0.2.1 80\nfwmark 3\n}\n" + virtualAt("group G", "", ""), "G.toml",
+			"keepalived.conf:3: farmc has no services by firewall mark"},
+		{"group-too-large", "virtual_server_group G {\n10.0.0.0/8 80\n}\n" + virtualAt("group G", "", ""),
+			"G.toml.incomplete",
+			"no IP address or range"},
+		{"group-absent", virtualAt("group G", "", ""), "", "no virtual_server_group of this name"},
+		{"kind", virtual("lb_kind DR", real1), `mode = "dsr"`, "mode dsr needs it"},
+		{"kind-with-vrrp", "vrrp_instance V {\ninterface eth0\nvirtual_ipaddress {\n192.0.2.10/24 dev eth7\n}\n}\n" +
+			virtual("lvs_method DR", real1), `interfaces = ["eth7"]`, "farmc has no VRRP"},
+		{"tunnel", virtual("lb_kind TUN", real1), `mode = "dsr"`, "farmc has no tunnels"},
+		{"kind-unknown", virtual("lb_kind X", real1), "", "not NAT, DR or TUN"},
+		{"flags", virtualAt("192.0.2.10 80", "lb_algo sh\nsh-port\nsh-fallback", ""),
+			`hash-on = ["source-address", "source-port"]`, ""},
+		{"mh", virtual("lb_algo mh\nmh-port\nmh-fallback", ""), `scheduler = "maglev"`, ""},
+		{"ops", virtual("ops\nprotocol UDP", ""), "/udp", "one-packet scheduling"},
+		{"persistence", virtual("persistence_timeout 50\npersistence_granularity 255.255.255.0", ""),
+			"timeout = \"50s\"\n# keepalived.conf:4: persistence_granularity 255.255.255.0\nprefix = [24, 128]", ""},
+		{"persistence-default", virtual("persistence_timeout", ""), `timeout = "360s"`, ""},
+		{"engine", virtual("persistence_engine sip", ""), "", "no persistence engines"},
+		{"protocol", virtual("protocol SCTP", ""), "/sctp", ""},
+		{"sorry-of-one", virtual("sorry_server 10.0.0.9 80", real1), "priority = 2", ""},
+		{"sorry-of-two", virtual("sorry_server 10.0.0.9 80", real1+"\nreal_server 10.0.0.2 80 {\n}"), `state = "down"`,
+			"a backend of last resort for several"},
+		{"quorum", virtual("quorum 2\nhysteresis 1", ""), "", "farmc has no quorum"},
+		{"scripts", virtual("quorum_up /x\nquorum_down /y", server("notify_up /z")), "",
+			"farmc runs no program by quorum_up"},
+		{"weight", server("weight 7"), "weight = 7", ""},
+		{"weight-0", server("weight 0"), `state = "drain"`, ""},
+		{"thresholds", server("uthreshold 9\nlthreshold 3"), "connections = 9", "no lower threshold"},
+		{"hostname", virtual("", "real_server www 80 {\n}"), "", "no numeric address"},
+		{"unknown", virtual("frob 5", ""), "", "keepalived.conf:3: unknown directive frob in a virtual server"},
+		{"unknown-of-a-server", server("frob 5"), "", "unknown directive frob"},
+		{"unknown-section", "frob {\na\n}", "", "unknown directive frob at the top level"},
+		{"tcp", virtual("delay_loop 6", "real_server 10.0.0.1 80 {\nTCP_CHECK {\nconnect_port 81\nconnect_timeout 3\n"+
+			"retry 2\ndelay_before_retry 1\nbindto 10.0.0.9\n}\n}"),
+			"[health]\ntype = \"tcp\"\nport = 81\ninterval = \"6s\"\nfast-interval = \"1s\"\ntimeout = \"3s\"\nrise = 1\n" +
+				"fall = 3\nsource-address = \"10.0.0.9\"\n", ""},
+		{"decimals", checked("TCP_CHECK", "delay_loop 0.5"), `interval = "500ms"`, ""},
+		{"defaults", checked("TCP_CHECK", ""),
+			"interval = \"60s\"\nfast-interval = \"1s\"\ntimeout = \"5s\"\nrise = 1\nfall = 2\n", ""},
+		{"alpha", virtual("alpha", "real_server 10.0.0.1 80 {\nTCP_CHECK {\n}\n}"), `start = "down"`, ""},
+		{"inhibit", server("inhibit_on_failure\nTCP_CHECK {\n}"), `on-fail = "drain"`, ""},
+		{"connect-ip", checked("TCP_CHECK", "connect_ip 10.9.9.9"), "", "checks the address of the backend alone"},
+		{"check-mark", checked("TCP_CHECK", "fwmark 3"), "", "checks of farmc have no fwmark"},
+		{"http", checked("HTTP_GET", "url {\npath /a?b\nstatus_code 200 300-310\nvirtualhost www.example.org\n}"),
+			"type = \"http\"\npath = \"/a?b\"\nhost = \"www.example.org\"\nstatus = [\"200\", \"300-310\"]\n", ""},
+		{"http-status", checked("HTTP_GET", "url {\npath /\n}"), `status = ["200-299"]`, ""},
+		{"https", checked("SSL_GET", "enable_sni\nvirtualhost www.example.org\nurl {\npath /\n}"),
+			"tls-name = \"www.example.org\"\ntls-verify = false\n", ""},
+		{"digest", checked("HTTP_GET", "url {\npath /\ndigest abc\n}"), "",
+			"keepalived.conf:8: checks of farmc compare no digest"},
+		{"regex", checked("HTTP_GET", "url {\npath /\nregex \"^ready [0-9]\"\n}"), `body-regexp = "^ready [0-9]"`, ""},
+		{"regex-of-pcre", checked("HTTP_GET", "url {\npath /\nregex (?=x)\n}"), "", "not one of RE2"},
+		{"two-urls", checked("HTTP_GET", "url {\npath /\n}\nurl {\npath /b\n}"), "", "asks for one URL"},
+		{"smtp", checked("SMTP_CHECK", "helo_name x"), `expect = "220"`, "say no HELO"},
+		{"dns", checked("DNS_CHECK", "type A\nname example.org."), "dns-name = \"example.org\"\ndns-type = \"A\"\n",
+			""},
+		{"dns-root", checked("DNS_CHECK", ""), "", "farmc needs a name"},
+		{"udp", checked("UDP_CHECK", "payload 0a 1\nrequire_reply ff"), "send = \"hex:0a01\"\nexpect = \"hex:ff\"\n",
+			""},
+		{"udp-any-reply", checked("UDP_CHECK", "require_reply"), `type = "udp"`, "needs a text to wait for"},
+		{"ping", checked("PING_CHECK", "retry 0"), "type = \"icmp\"\n", ""},
+		{"misc", checked("MISC_CHECK", "misc_path \"/usr/bin/check-it a b\"\nmisc_timeout 7"), `program = "check-it"`,
+			"programs of checks get no arguments"},
+		{"file", "track_file F {\nfile /run/f\n}\n" + checked("FILE_CHECK", "track_file F"), `file = "/run/f"`,
+			"keepalived reads a number"},
+		{"bfd", checked("BFD_CHECK", "name x"), "", "farmc has no check BFD_CHECK"},
+		{"two-checks", server("TCP_CHECK {\n}\nPING_CHECK {\n}"), `type = "tcp"`, "PING_CHECK is left out"},
+		{"different-checks", virtual("",
+			"real_server 10.0.0.1 80 {\nTCP_CHECK {\n}\n}\nreal_server 10.0.0.2 80 {\nPING_CHECK {\n}\n}"),
+			"[backends.\"10.0.0.2-80\".health]\ntype = \"icmp\"\n", ""},
+		{"unknown-in-a-check", checked("TCP_CHECK", "frob"), "", "unknown directive frob in TCP_CHECK"},
+		{"timeouts", "global_defs {\nlvs_timeouts tcp 900 udp 60\n}\n" + virtual("", real1), `established = "900s"`,
+			""},
+		{"syncd", "global_defs {\nlvs_sync_daemon eth0 V\n}\n", "", "no connection synchronization daemon"},
+		{"parameter", "$IP=192.0.2.77\n" + virtualAt("${IP} 80", "", ""), `listen = ["192.0.2.77:80"]`, ""},
+		{"parameter-of-lines", "$V=virtual_server 192.0.2.77 80 { \\\nlb_algo rr \\\n}\n$V\n",
+			`listen = ["192.0.2.77:80"]`, ""},
+		{"parameter-unknown", virtualAt("$IP 80", "", ""), "", "parameter $IP is not defined"},
+		{"condition", "@main virtual_server 192.0.2.10 80 { }\n", "", `the condition "@main"`},
+		{"include-absent", "include nosuch*.conf\n", "", "no file matches the pattern"},
+		{"unclosed", "virtual_server 192.0.2.10 80 {\n", "", "the block has no end"},
+		{"stray-brace", "}\n", "", "a closing brace without its block"},
+		{"deep", strings.Repeat("a {\n", 100), "", "blocks nest too deeply"},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			written, losses := imported(test.conf)
+			if !strings.Contains(written, test.key) {
+				t.Errorf("no %q in\n%s", test.key, written)
+			}
+			if !strings.Contains(losses, test.loss) || test.loss == "" && strings.Contains(losses, "farmc refuses") {
+				t.Errorf("losses:\n%s\nwant %q", losses, test.loss)
+			}
+		})
+	}
+}
+
+// TestIncludedFiles: a pattern is relative to the file that has it; lines of included files have their own places.
+func TestIncludedFiles(t *testing.T) {
+	written, losses := importedWith("include d/*.conf\n", fstest.MapFS{
+		"d/a.conf": text(virtual("", "include ../e.conf")), "e.conf": text(real1 + "\nfrob\n"),
+		"d/loop.conf": text("include loop.conf\n")})
+	if !strings.Contains(written, "# e.conf:1: real_server 10.0.0.1 80 {\n") {
+		t.Errorf("got\n%s", written)
+	}
+	if !strings.Contains(losses, "e.conf:3: unknown directive frob") || !strings.Contains(losses, "one another too deeply") {
+		t.Errorf("losses:\n%s", losses)
+	}
+}
+
+// TestSamples: each sample of Debian's package becomes farms, or each of its parts a loss or a note.
+func TestSamples(t *testing.T) {
+	paths, _ := filepath.Glob("/usr/share/doc/keepalived/samples/keepalived.conf.*")
+	if len(paths) == 0 {
+		t.Skip("the package keepalived is not installed")
+	}
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			in, err := convert.Open(path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in.Interface = "eth0"
+			r := Import(in)
+			files := r.Finish()
+			if len(files) == 0 && len(r.Losses) == 0 {
+				t.Error("nothing is imported, and nothing is lost")
+			}
+			for _, l := range r.Losses {
+				if strings.Contains(l.What, "unknown directive") || strings.Contains(l.What, "farmc refuses") {
+					t.Errorf("%s", l)
+				}
+			}
+			text, _ := os.ReadFile(path)
+			if n := strings.Count(string(text), "\nvirtual_server "); n != len(files) {
+				t.Errorf("%d files of %d virtual servers", len(files), n)
+			}
+		})
+	}
+}
+
+func FuzzImport(f *testing.F) {
+	f.Add("$A=1\n" + virtual("sorry_server 10.0.0.9 80\nlb_kind DR\npersistence_timeout 50", real1))
+	f.Add(checked("HTTP_GET", "url {\npath /\nregex x\nstatus_code 200\n}"))
+	f.Fuzz(func(t *testing.T, conf string) {
+		r := Import(convert.Input{Name: "k", Text: []byte(conf), Files: files{}})
+		for _, file := range r.Finish() {
+			if strings.Contains(file.Name, "/") {
+				t.Errorf("a file %q", file.Name)
+			}
+		}
+	})
+}

@@ -1,0 +1,132 @@
+package keepalived
+
+import (
+	"strings"
+
+	"farmc/cmd/internal/convert"
+)
+
+// A statement is a line of the configuration, with the block that it opens.
+type statement struct {
+	at     convert.Place
+	words  []string // at least one
+	block  bool
+	within []*statement
+}
+
+// name is the first word.
+func (s *statement) name() string { return s.words[0] }
+
+// word gives the nth word; "" if there are fewer.
+func (s *statement) word(n int) string {
+	if n < len(s.words) {
+		return s.words[n]
+	}
+	return ""
+}
+
+// rest gives the words after the first.
+func (s *statement) rest() string { return strings.Join(s.words[1:], " ") }
+
+// maxDepth is how deep blocks nest at most. keepalived nests five levels.
+const maxDepth = 32
+
+// A tree is built from lines. The open blocks are a stack, with the root at the bottom.
+type tree struct {
+	*convert.Result
+	open []*statement
+}
+
+// parse reads the whole configuration.
+func parse(r *convert.Result, in convert.Input) []*statement {
+	t := &tree{Result: r, open: []*statement{{words: []string{""}}}}
+	l := &lines{Result: r, files: in.Files, known: map[string]string{}, each: t.line}
+	l.file(in.Name, in.Text, 0)
+	if last := t.open[len(t.open)-1]; len(t.open) > 1 {
+		t.Lose(last.at, "the block has no end", "add a closing brace")
+	}
+	return t.open[0].within
+}
+
+// line adds the statements of a line.
+func (t *tree) line(at convert.Place, text string) {
+	var words []string
+	for _, token := range tokens(text) {
+		switch token {
+		case "{":
+			t.begin(at, words)
+			words = nil
+		case "}":
+			t.add(at, words)
+			words = nil
+			t.end(at)
+		default:
+			words = append(words, strings.TrimPrefix(token, quoted))
+		}
+	}
+	t.add(at, words)
+}
+
+// add adds a statement to the innermost block.
+func (t *tree) add(at convert.Place, words []string) *statement {
+	if len(words) == 0 {
+		return nil
+	}
+	s := &statement{at: at, words: words}
+	in := t.open[len(t.open)-1]
+	in.within = append(in.within, s)
+	return s
+}
+
+// begin opens the block of a statement, or of the last one if the brace stands on a line of its own.
+func (t *tree) begin(at convert.Place, words []string) {
+	s := t.add(at, words)
+	in := t.open[len(t.open)-1]
+	switch {
+	case s != nil:
+	case len(in.within) > 0 && !in.within[len(in.within)-1].block:
+		s = in.within[len(in.within)-1]
+	default:
+		t.Lose(at, "a block without a name", "remove the braces")
+		s = &statement{at: at, words: []string{""}}
+	}
+	if s.block = true; len(t.open) == maxDepth {
+		t.Lose(at, "blocks nest too deeply", "remove braces")
+		return
+	}
+	t.open = append(t.open, s)
+}
+
+func (t *tree) end(at convert.Place) {
+	if len(t.open) == 1 {
+		t.Lose(at, "a closing brace without its block", "remove it")
+		return
+	}
+	t.open = t.open[:len(t.open)-1]
+}
+
+// quoted begins a token that stood in quotes, which is no brace then.
+const quoted = "\x00"
+
+// tokens divides a line into words, texts in quotes and braces. A comment begins with # or !, anywhere.
+func tokens(line string) []string {
+	var out []string
+	for line = strings.TrimLeft(line, " \t\r\v\f"); line != ""; line = strings.TrimLeft(line, " \t\r\v\f") {
+		switch line[0] {
+		case '#', '!':
+			return out
+		case '{', '}':
+			out, line = append(out, line[:1]), line[1:]
+		case '"', '\'':
+			text, rest, _ := strings.Cut(line[1:], line[:1])
+			out, line = append(out, quoted+text), rest
+		default:
+			end := strings.IndexAny(line, " \t\r\v\f{}#!\"")
+			if end < 0 {
+				end = len(line)
+			}
+			out, line = append(out, line[:end]), line[end:]
+		}
+	}
+	return out
+}
