@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"farmc/cmd/internal/convert"
+	"farmc/cmd/internal/convert/haproxy"
 	"farmc/cmd/internal/convert/ipvsadm"
 	"farmc/cmd/internal/convert/keepalived"
 )
@@ -21,7 +22,8 @@ type importer struct {
 
 // importers are the programs whose configurations farmc import reads.
 func importers() []importer {
-	return []importer{{"ipvsadm", ipvsadm.Import}, {"keepalived", keepalived.Import}}
+	return []importer{{"ipvsadm", ipvsadm.Import}, {"keepalived", keepalived.Import},
+		{"haproxy", haproxy.Import}}
 }
 
 // importOptions are the options of import.
@@ -46,7 +48,8 @@ Without --out, import writes nothing and prints the losses alone.
 Programs, with the text that is read (see farmc-migration(7)):
 
     ipvsadm     what ipvsadm -S -n prints
-    keepalived  keepalived.conf, with the files that it includes`,
+    keepalived  keepalived.conf, with the files that it includes
+    haproxy     haproxy.cfg: the proxies with mode tcp`,
 	bare: true,
 	flags: func(c *call) {
 		c.set.StringVar(&c.imports.out, "out", "", "new `directory` for the farms")

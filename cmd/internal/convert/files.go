@@ -2,12 +2,14 @@ package convert
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
 )
 
 // A File is a file that an import writes.
@@ -28,7 +30,7 @@ func (r *Result) Finish() []File {
 	}
 	good, refused := r.texts()
 	for len(good) > 0 {
-		faulty := faultsByFile(slices.Concat(good, lists))
+		faulty := faultsByFile(slices.Concat(good, lists), r.answers())
 		if len(faulty) == 0 {
 			break
 		}
@@ -96,12 +98,10 @@ func (r *Result) refuse(name, message, hint string) {
 }
 
 // faultsByFile compiles files, and gives the first fault of each.
-func faultsByFile(files []File) map[string]diag.Diagnostic {
-	of := &source.Files{Roots: []source.Dir{{Path: ""}}, ByPath: map[string]source.File{}}
-	for _, f := range files {
-		of.Add(source.File{Name: f.Name, Text: f.Text})
-	}
-	_, told := compiler.Compile(of.Dirs())
+func faultsByFile(files []File, answers farm.Answers) map[string]diag.Diagnostic {
+	dns := dirOf([]File{{farm.AnswersFile, answers.Text()}})
+	dns.Answers = true
+	_, told := compiler.Compile([]farm.Dir{dirOf(files), dns})
 	faults := map[string]diag.Diagnostic{}
 	for _, d := range told {
 		if _, there := faults[d.Place.File]; d.Severity == diag.Fault && !there {
@@ -109,4 +109,29 @@ func faultsByFile(files []File) map[string]diag.Diagnostic {
 		}
 	}
 	return faults
+}
+
+// dirOf is a directory with some files.
+func dirOf(files []File) farm.Dir {
+	of := &source.Files{Roots: []source.Dir{{Path: ""}}, ByPath: map[string]source.File{}}
+	for _, f := range files {
+		of.Add(source.File{Name: f.Name, Text: f.Text})
+	}
+	return of.Dirs()[0]
+}
+
+// answers gives each hostname of a backend an address, since an import asks no DNS.
+func (r *Result) answers() farm.Answers {
+	answers, next := farm.Answers{}, netip.MustParseAddr("198.18.0.1")
+	for _, f := range r.Farms {
+		backends, _ := f.Document["backends"].(map[string]any)
+		for name := range backends {
+			host, _ := f.Get("backends", name, "address").(string)
+			if _, err := netip.ParseAddr(host); err != nil && host != "" && answers[host] == nil {
+				answers[host] = []netip.Addr{next}
+				next = next.Next()
+			}
+		}
+	}
+	return answers
 }

@@ -157,6 +157,18 @@ func (f *Farm) NewBackend(at Place, wanted, address string) string {
 	return name
 }
 
+// LastResort gives a backend a worse priority than the one other that it stands in for. With several others it would
+// serve as soon as one of them fails, so it is down, which is a loss.
+func (r *Result) LastResort(f *Farm, at Place, backend string, priority, others int) {
+	if others == 1 {
+		f.Set(at, priority, "backends", backend, "priority")
+		return
+	}
+	f.Set(at, "down", "backends", backend, "state")
+	r.Lose(at, "a backend of last resort for several others does not exist in farmc, so it is down",
+		"set priority = 2 in the place of its state if it may serve as soon as one of the others fails")
+}
+
 // text is the text of the farm's file.
 func (f *Farm) text() ([]byte, []edit.Fault) { return edit.WriteNoted(f.Document, f.notes) }
 

@@ -31,13 +31,7 @@ func (i *importer) servers() {
 	if i.Sorry == nil || i.Sorry.Backend == "" {
 		return
 	}
-	if len(i.Servers) == 1 {
-		i.farm.Set(i.Sorry.At, 2, "backends", i.Sorry.Backend, "priority")
-		return
-	}
-	i.farm.Set(i.Sorry.At, "down", "backends", i.Sorry.Backend, "state")
-	i.Lose(i.Sorry.At, "a backend of last resort for several others does not exist in farmc, so it is down",
-		"set priority = 2 in the place of its state if it may serve as soon as one of the others fails")
+	i.LastResort(i.farm, i.Sorry.At, i.Sorry.Backend, 2, len(i.Servers))
 }
 
 // server writes one backend.

@@ -102,8 +102,8 @@ func TestDirectives(t *testing.T) {
 		{"unknown-section", "frob {\na\n}", "", "unknown directive frob at the top level"},
 		{"tcp", virtual("delay_loop 6", "real_server 10.0.0.1 80 {\nTCP_CHECK {\nconnect_port 81\nconnect_timeout 3\n"+
 			"retry 2\ndelay_before_retry 1\nbindto 10.0.0.9\n}\n}"),
-			"[health]\ntype = \"tcp\"\nport = 81\ninterval = \"6s\"\nfast-interval = \"1s\"\ntimeout = \"3s\"\nrise = 1\n" +
-				"fall = 3\nsource-address = \"10.0.0.9\"\n", ""},
+			"[health]\ntype = \"tcp\"\nport = 81\ninterval = \"6s\"\nfast-interval = \"1s\"\ntimeout = \"3s\"\n" +
+				"rise = 1\nfall = 3\nsource-address = \"10.0.0.9\"\n", ""},
 		{"decimals", checked("TCP_CHECK", "delay_loop 0.5"), `interval = "500ms"`, ""},
 		{"defaults", checked("TCP_CHECK", ""),
 			"interval = \"60s\"\nfast-interval = \"1s\"\ntimeout = \"5s\"\nrise = 1\nfall = 2\n", ""},
@@ -172,7 +172,7 @@ func TestIncludedFiles(t *testing.T) {
 	if !strings.Contains(written, "# e.conf:1: real_server 10.0.0.1 80 {\n") {
 		t.Errorf("got\n%s", written)
 	}
-	if !strings.Contains(losses, "e.conf:3: unknown directive frob") || !strings.Contains(losses, "one another too deeply") {
+	if !strings.Contains(losses, "e.conf:3: unknown directive frob") || !strings.Contains(losses, "too deeply") {
 		t.Errorf("losses:\n%s", losses)
 	}
 }

@@ -1,0 +1,91 @@
+package haproxy
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// An address is the address of a bind or of a server.
+type address struct {
+	ip    netip.Addr // zero: a hostname, or every address of IPv4
+	host  string     // the hostname
+	ports string     // "80", "80-89"; "": none
+}
+
+// readAddress reads an address with ports; not known are sockets, descriptors and offsets of ports.
+func readAddress(text string) (a address, known bool) {
+	for _, family := range []string{"ipv4@", "ipv6@", "tcp@", "tcp4@", "tcp6@"} {
+		text = strings.TrimPrefix(text, family)
+	}
+	if strings.ContainsAny(text, "@/$") {
+		return a, false
+	}
+	host := text
+	if i := strings.LastIndexByte(text, ':'); i >= 0 && !strings.HasSuffix(text, "]") {
+		host, a.ports = text[:i], text[i+1:]
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if host != "" && host != "*" {
+		ip, err := netip.ParseAddr(host)
+		if a.ip = ip; err != nil {
+			a.host = host
+		}
+		if ip.Zone() != "" {
+			return a, false
+		}
+	}
+	return a, a.ports == "" || isPorts(a.ports)
+}
+
+// isPorts reports whether a text is a port, or a range of them.
+func isPorts(text string) bool {
+	first, last, isRange := strings.Cut(text, "-")
+	if !isRange {
+		last = first
+	}
+	a, err := strconv.ParseUint(first, 10, 16)
+	b, err2 := strconv.ParseUint(last, 10, 16)
+	return err == nil && err2 == nil && 0 < a && a <= b
+}
+
+// bind adds addresses, and reads the options of their sockets.
+func (f *front) bind(d directive) {
+	options := d.words[min(2, len(d.words)):]
+	both := false
+	for i, o := range options {
+		both = both || o == "v4v6"
+		f.bindOption(d, o, append(options, "")[i+1])
+	}
+	for _, text := range strings.Split(d.word(1), ",") {
+		a, known := readAddress(text)
+		switch {
+		case !known || a.host != "" || a.ports == "":
+			f.Lose(d.at, "bind has an address that is not numeric with a port", "write one, or leave it out")
+		case !a.ip.IsValid():
+			f.farm.Add(d.at, "0.0.0.0:"+a.ports, "listen")
+		case a.ip.Is6() && a.ip.IsUnspecified() && both:
+			f.farm.Add(d.at, "*:"+a.ports, "listen")
+		case a.ip.Is6():
+			f.farm.Add(d.at, "["+a.ip.String()+"]:"+a.ports, "listen")
+		default:
+			f.farm.Add(d.at, a.ip.String()+":"+a.ports, "listen")
+		}
+	}
+}
+
+// bindOption reads an option of a socket. Values of options pass as options without a meaning.
+func (f *front) bindOption(d directive, option, value string) {
+	switch option {
+	case "ssl":
+		f.Lose(d.at, "farmc ends no TLS", "let the backends have the certificates, or keep HAProxy for it")
+	case "interface":
+		f.farm.Set(d.at, []string{value}, "interfaces")
+	case "accept-proxy", "accept-netscaler-cip", "expect-proxy":
+		f.Lose(d.at, "farmc reads no PROXY header", "let the load balancer before it forward connections as they are")
+	case "maxconn":
+		f.Lose(d.at, "a bind has no bound of its own", "set limits.connections")
+	case "process", "thread", "id", "name", "tfo", "mss", "backlog", "defer-accept", "nice", "transparent":
+		f.Note(d.at, "option "+option+" of bind has no meaning in farmc", "leave it out")
+	}
+}

@@ -1,0 +1,220 @@
+package haproxy
+
+import (
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"farmc/cmd/internal/convert"
+)
+
+// A check is the check of a backend section: its option, and lines that begin with http-check or tcp-check.
+type check struct {
+	kind     string            // the option, without "option"; "": a connection
+	keys     map[string]any    // of [health], without the times
+	timeout  time.Duration     // timeout check; 0: not set
+	defaults map[string]string // default-server
+}
+
+func (c *check) set(key string, value any) {
+	if c.keys == nil {
+		c.keys = map[string]any{}
+	}
+	c.keys[key] = value
+}
+
+// option reads an option of a proxy.
+func (f *front) option(d directive) {
+	switch name := d.word(1); {
+	case name == "httpchk":
+		f.check.httpchk(d)
+	case name == "tcp-check":
+		f.check.kind = name
+	case name == "ssl-hello-chk":
+		f.check.kind = name
+		f.check.set("tls-verify", false)
+	case name == "smtpchk":
+		f.check.kind = name
+		f.check.set("expect", "220")
+	case name == "redis-check":
+		f.check.kind = name
+		f.check.set("send", "*1\r\n$4\r\nPING\r\n")
+		f.check.set("expect", "+PONG")
+	case name == "mysql-check" || name == "pgsql-check" || name == "ldap-check" || name == "external-check" ||
+		name == "spop-check":
+		f.Lose(d.at, "farmc has no "+name, "write a program with type exec; the farm checks by a connection")
+	case optionsOfNoMeaning[name] || strings.HasPrefix(name, "http"):
+	default:
+		f.Lose(d.at, "unknown option "+name, "look whether farmc has a key for it in farms.d(5)")
+	}
+}
+
+// optionsOfNoMeaning are options without an effect on the way of connections.
+var optionsOfNoMeaning = words(`tcplog dontlognull dontlog-normal logasap log-separate-errors log-health-checks
+	socket-stats redispatch clitcpka srvtcpka tcpka tcp-smart-accept tcp-smart-connect splice-auto splice-request
+	splice-response nolinger independent-streams contstats allbackups abortonclose persist prefer-last-server checkcache
+	forwardfor originalto forceclose idle-close-on-response accept-invalid-http-request accept-invalid-http-response
+	disable-h2-upgrade h1-case-adjust-bogus-client h1-case-adjust-bogus-server transparent`)
+
+// httpchk reads option httpchk [METHOD] [URI] [VERSION].
+func (c *check) httpchk(d directive) {
+	c.kind = "httpchk"
+	c.set("method", "OPTIONS")
+	switch len(d.words) {
+	case 2:
+		c.set("path", "/")
+	case 3:
+		c.set("path", d.word(2))
+	default:
+		c.set("method", d.word(2))
+		c.set("path", d.word(3))
+	}
+}
+
+// directive reads lines of http-check and tcp-check, and reports whether a line is one.
+func (c *check) directive(r *convert.Result, d directive) bool {
+	switch d.word(0) {
+	case "http-check":
+		c.httpCheck(r, d)
+	case "tcp-check":
+		c.tcpCheck(r, d)
+	case "external-check":
+	default:
+		return false
+	}
+	return true
+}
+
+var statusText = regexp.MustCompile(`^[1-5][0-9]{2}(-[1-5][0-9]{2})?(,[1-5][0-9]{2}(-[1-5][0-9]{2})?)*$`)
+
+// httpCheck reads http-check send and http-check expect.
+func (c *check) httpCheck(r *convert.Result, d directive) {
+	switch {
+	case d.word(1) == "send":
+		c.httpSend(r, d)
+	case d.word(1) == "expect" && d.word(2) == "status" && statusText.MatchString(d.word(3)):
+		var codes []string
+		codes = append(codes, strings.Split(d.word(3), ",")...)
+		c.set("status", codes)
+	case d.word(1) == "expect" && d.word(2) == "string":
+		c.set("body", d.word(3))
+	case d.word(1) == "expect" && d.word(2) == "rstring" && isRegexp(d.word(3)):
+		c.set("body-regexp", d.word(3))
+	case d.word(1) == "disable-on-404":
+		r.Lose(d.at, "farmc drains no backend by a status", "let a program with type exec end with 2 for it")
+	default:
+		r.Lose(d.at, "farmc has no such http-check", "see [health] in farms.d(5)")
+	}
+}
+
+func isRegexp(text string) bool {
+	_, err := regexp.Compile(text)
+	return err == nil
+}
+
+// httpSend reads http-check send meth METHOD uri URI hdr Host NAME.
+func (c *check) httpSend(r *convert.Result, d directive) {
+	for i := 2; i < len(d.words); i += 2 {
+		switch value := d.word(i + 1); d.words[i] {
+		case "meth":
+			c.set("method", value)
+		case "uri":
+			c.set("path", value)
+		case "ver":
+		case "hdr":
+			if strings.EqualFold(value, "host") {
+				c.set("host", d.word(i+2))
+			} else {
+				r.Lose(d.at, "checks of farmc send no header but Host", "leave it out")
+			}
+			i++
+		default:
+			r.Lose(d.at, "farmc has no such http-check send", "see [health] in farms.d(5)")
+		}
+	}
+}
+
+// tcpCheck reads one tcp-check send and one tcp-check expect.
+func (c *check) tcpCheck(r *convert.Result, d directive) {
+	key, value := "", d.word(len(d.words)-1)
+	switch strings.Join(d.words[1:len(d.words)-1], " ") {
+	case "send":
+		key = "send"
+	case "send-binary":
+		key, value = "send", "hex:"+strings.ToLower(value)
+	case "expect string":
+		key = "expect"
+	case "expect binary":
+		key, value = "expect", "hex:"+strings.ToLower(value)
+	}
+	if _, twice := c.keys[key]; twice || key == "" {
+		if d.word(1) != "connect" || len(d.words) > 2 {
+			r.Lose(d.at, "a check of farmc sends one text, and waits for one", "write a program with type exec")
+		}
+		return
+	}
+	c.set(key, value)
+}
+
+// types are the types of [health].
+var types = map[string]string{"": "tcp", "tcp-check": "tcp", "httpchk": "http", "ssl-hello-chk": "tls",
+	"smtpchk": "tcp", "redis-check": "tcp"}
+
+// writeChecks writes the checks: as the farm's if all servers have the same, or else for each backend.
+func (f *front) writeChecks(checked []*server, names map[*server]string) {
+	if len(checked) == 0 {
+		return
+	}
+	first, same := f.health(checked[0]), len(checked) == len(f.servers)
+	for _, s := range checked {
+		same = same && reflect.DeepEqual(f.health(s), first)
+	}
+	for key, value := range first {
+		if same {
+			f.farm.Set(convert.Place{}, value, "health", key)
+		}
+	}
+	for _, s := range checked {
+		for key, value := range f.health(s) {
+			if !same {
+				f.farm.Set(convert.Place{}, value, "backends", names[s], "health", key)
+			}
+		}
+	}
+}
+
+// health gives the keys of [health] of a server. HAProxy's defaults are farmc's: 2s, rise 2, fall 3.
+func (f *front) health(s *server) map[string]any {
+	keys := map[string]any{"type": types[f.check.kind]}
+	for key, value := range f.check.keys {
+		keys[key] = value
+	}
+	if s.has("check-ssl") || s.has("ssl") && f.check.kind == "httpchk" {
+		keys["type"] = map[string]string{"http": "https", "tcp": "tls"}[keys["type"].(string)]
+		if s.options["verify"] == "none" {
+			keys["tls-verify"] = false
+		}
+		if name := s.options["check-sni"]; name != "" {
+			keys["tls-name"] = name
+		}
+	}
+	for option, key := range map[string]string{"inter": "interval", "fastinter": "fast-interval"} {
+		if t, err := readTime(s.options[option]); err == nil && t > 0 {
+			keys[key] = within(t, 100*time.Millisecond, time.Hour)
+		}
+	}
+	for _, key := range []string{"rise", "fall", "port"} {
+		if n, err := strconv.Atoi(s.options[key]); err == nil && n > 0 {
+			keys[key] = int64(n)
+		}
+	}
+	if f.check.timeout > 0 {
+		keys["timeout"] = within(f.check.timeout, 10*time.Millisecond, time.Minute)
+	}
+	if t, has := s.slowStart(); has {
+		keys["slow-start"] = within(t, time.Second, time.Hour)
+	}
+	return keys
+}

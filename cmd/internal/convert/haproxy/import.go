@@ -1,0 +1,141 @@
+package haproxy
+
+import (
+	"strings"
+
+	"farmc/cmd/internal/convert"
+)
+
+// Import makes a farm of each frontend and listen section with mode tcp.
+func Import(in convert.Input) *convert.Result {
+	c := &configuration{Result: &convert.Result{}, defaults: map[string]*section{}, backends: map[string]*proxy{}}
+	var fronts []*proxy
+	for _, s := range parse(c.Result, in) {
+		if p := c.section(s); p != nil && p.kind != "backend" {
+			fronts = append(fronts, p)
+		}
+	}
+	for _, p := range fronts {
+		c.farm(p)
+	}
+	for _, s := range c.unused() {
+		c.Note(s.at, "no frontend in mode tcp has this backend as its default_backend", "leave it out")
+	}
+	return c.Result
+}
+
+// A configuration has the sections so far.
+type configuration struct {
+	*convert.Result
+	last     *section            // the defaults without a name
+	defaults map[string]*section // the defaults by name
+	backends map[string]*proxy
+	order    []*proxy // the backends in their order
+}
+
+// A proxy is a frontend, backend or listen section with its defaults.
+type proxy struct {
+	section
+	kind, name string
+	from       []directive // of its defaults
+	used       bool
+}
+
+// all gives the directives with the defaults first, which later ones override.
+func (p *proxy) all() []directive { return append(p.from[:len(p.from):len(p.from)], p.within...) }
+
+// find gives the last directive with some first words.
+func (p *proxy) find(words ...string) (found directive, is bool) {
+	for _, d := range p.all() {
+		if strings.HasPrefix(strings.Join(d.words, " ")+" ", strings.Join(words, " ")+" ") {
+			found, is = d, true
+		}
+	}
+	return found, is
+}
+
+// section reads the beginning of a section, and gives the proxy that it is; nil for others.
+func (c *configuration) section(s *section) *proxy {
+	switch kind := s.word(0); kind {
+	case "defaults":
+		c.last = s
+		if name := s.word(1); name != "" && name != "from" {
+			c.defaults[name] = s
+		}
+		return nil
+	case "frontend", "backend", "listen":
+		p := &proxy{section: *s, kind: kind, name: s.word(1), from: c.defaultsOf(s)}
+		if kind != "frontend" {
+			c.backends[p.name] = p
+			if kind == "backend" {
+				c.order = append(c.order, p)
+			}
+		}
+		return p
+	default:
+		c.Note(s.at, "section "+kind+" does not concern proxies in mode tcp", "leave it out")
+		return nil
+	}
+}
+
+// defaultsOf gives the directives of the defaults that a section names, or else of the last ones.
+func (c *configuration) defaultsOf(s *section) []directive {
+	of := c.last
+	if s.word(2) == "from" {
+		if of = c.defaults[s.word(3)]; of == nil {
+			c.Lose(s.at, "there are no defaults of this name above", "write the directives into the section")
+		}
+	}
+	if of == nil {
+		return nil
+	}
+	return of.within
+}
+
+// unused gives the backends that no farm has.
+func (c *configuration) unused() (all []*proxy) {
+	for _, p := range c.order {
+		if !p.used {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// mode is the mode of a proxy, tcp by default.
+func (p *proxy) mode() string {
+	if d, is := p.find("mode"); is {
+		return d.word(1)
+	}
+	return "tcp"
+}
+
+// farm adds the farm of a frontend or listen section.
+func (c *configuration) farm(p *proxy) {
+	if mode := p.mode(); mode != "tcp" {
+		if b := c.backends[c.defaultBackend(p)]; b != nil {
+			b.used = true
+		}
+		c.Lose(p.at, "mode "+mode+" is layer 7, and farmc balances connections",
+			"keep HAProxy for it, with a farm in mode snat or local before it")
+		return
+	}
+	back := p
+	if p.kind == "frontend" {
+		back = c.backends[c.defaultBackend(p)]
+	}
+	f := &front{Result: c.Result, proxy: p, back: back, farm: c.NewFarm(p.at, p.name)}
+	f.farm.Set(p.at, "snat", "mode")
+	if back == nil {
+		c.Lose(p.at, "the frontend has no default_backend", "add backends to the farm")
+		f.back = &proxy{}
+	}
+	f.back.used = true
+	f.read()
+}
+
+// defaultBackend names the backend of a frontend.
+func (c *configuration) defaultBackend(p *proxy) string {
+	d, _ := p.find("default_backend")
+	return d.word(1)
+}

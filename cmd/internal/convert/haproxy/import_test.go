@@ -1,0 +1,127 @@
+package haproxy
+
+import (
+	"strings"
+	"testing"
+
+	"farmc/cmd/internal/convert"
+)
+
+func imported(conf string) (written, losses string) {
+	r := Import(convert.Input{Name: "haproxy.cfg", Text: []byte(conf)})
+	var out, lost strings.Builder
+	for _, f := range r.Finish() {
+		out.WriteString("== " + f.Name + "\n" + string(f.Text))
+	}
+	for _, l := range r.Losses {
+		lost.WriteString(l.String() + "\n")
+	}
+	return out.String(), lost.String()
+}
+
+// listen is a section that listens, with a server.
+func listen(body string) string {
+	return "listen web\n mode tcp\n bind 192.0.2.10:80\n " + strings.ReplaceAll(body, "\n", "\n ") +
+		"\n server b1 10.0.0.1:80\n"
+}
+
+func served(options string) string { return listen("server b2 10.0.0.2:80 " + options) }
+
+// TestDirectives has the directives of proxies in mode tcp: the keys that each becomes, or its loss.
+func TestDirectives(t *testing.T) {
+	for _, test := range []struct{ rule, conf, key, loss string }{
+		{"listen", listen(""), "== web.toml\n# written by farmc\n# from haproxy.cfg:1: listen web\nmode = \"snat\"\n" +
+			"# haproxy.cfg:3: bind 192.0.2.10:80\nlisten = [\"192.0.2.10:80\"]\n", ""},
+		{"frontend", "frontend f\n bind :80\n default_backend b\nbackend b\n server s 10.0.0.1:8080\n",
+			"[backends.s]\naddress = \"10.0.0.1\"\nport = 8080\n", ""},
+		{"defaults", "defaults\n mode tcp\n balance source\nlisten a\n bind :80\n", `scheduler = "hash"`, ""},
+		{"named-defaults", "defaults a\n balance source\ndefaults b\n balance roundrobin\nlisten a from a\n bind :80\n",
+			`scheduler = "hash"`, ""},
+		{"http", "defaults\n mode http\nfrontend f\n bind :80\n", "", "haproxy.cfg:3: mode http is layer 7"},
+		{"binds", "listen a\n bind *:80,192.0.2.1:81-89\n bind [2001:db8::1]:443\n bind :::90 v4v6\n",
+			`listen = ["0.0.0.0:80", "192.0.2.1:81-89", "[2001:db8::1]:443", "*:90"]`, ""},
+		{"socket", "listen a\n bind /run/x.sock\n", "a.toml.incomplete", "not numeric with a port"},
+		{"no-bind", "listen a\n server s 10.0.0.1:80\n", "a.toml.incomplete", "no bind"},
+		{"tls", "listen a\n bind :443 ssl crt /x\n", "", "farmc ends no TLS"},
+		{"proxy-header", "listen a\n bind :443 accept-proxy\n", "", "reads no PROXY header"},
+		{"interface", "listen a\n bind :443 interface eth0\n", `interfaces = ["eth0"]`, ""},
+		{"round-robin", listen("balance roundrobin"), `scheduler = "round-robin"`, ""},
+		{"leastconn", listen("balance leastconn"), `scheduler = "round-robin"`,
+			"haproxy.cfg:4: balance leastconn counts"},
+		{"first", listen("balance first"), "", "balance first counts"},
+		{"uri", listen("balance uri"), "", "balance uri is layer 7"},
+		{"consistent", listen("balance source\nhash-type consistent"), `scheduler = "maglev"`, ""},
+		{"weight", served("weight 7"), "weight = 7", ""},
+		{"weight-0", served("weight 0"), `state = "drain"`, ""},
+		{"disabled", served("disabled"), `state = "down"`, ""},
+		{"backup-of-one", served("backup"), "priority = 2", ""},
+		{"backup-of-two", served("weight 1\nserver b3 10.0.0.3:80 backup"), `state = "down"`,
+			"a backend of last resort"},
+		{"maxconn-of-a-server", served("maxconn 9"), "connections = 9", "wait in HAProxy"},
+		{"source-of-a-server", served("source 10.0.0.9"), `source-address = "10.0.0.9"`, ""},
+		{"source", listen("source 10.0.0.9"), `source-address = "10.0.0.9"`, ""},
+		{"usesrc", listen("source 0.0.0.0 usesrc clientip"), `mode = "dnat"`, "usesrc shows"},
+		{"send-proxy", served("send-proxy-v2"), "", "it has no send-proxy-v2"},
+		{"tls-to-servers", served("ssl verify none"), "", "it has no ssl"},
+		{"unknown-option", served("frob"), "", "unknown option frob"},
+		{"loopback", listen("server x 127.0.0.1:80"), "", "a loopback address cannot be a backend"},
+		{"hostname", listen("server x app.example.org:80"), `address = "app.example.org"`, ""},
+		{"check", listen("server x 10.0.0.2:80 check inter 5s fastinter 1s rise 4 fall 5 port 81 slowstart 60s"),
+			"[backends.x.health]\ntype = \"tcp\"\nport = 81\ninterval = \"5s\"\nfast-interval = \"1s\"\nrise = 4\n" +
+				"fall = 5\nslow-start = \"60s\"\n", ""},
+		{"checks-of-all", "listen a\n bind :80\n timeout check 500\n default-server check\n server x 10.0.0.2:80\n",
+			"[health]\ntype = \"tcp\"\ntimeout = \"500ms\"\n", ""},
+		{"httpchk", listen("option httpchk GET /ok\nhttp-check expect status 200-204\nserver x 10.0.0.2:80 check"),
+			"type = \"http\"\npath = \"/ok\"\nmethod = \"GET\"\nstatus = [\"200-204\"]\n", ""},
+		{"httpchk-send", listen("option httpchk\nhttp-check send meth HEAD uri /x hdr Host www.example.org\n" +
+			"server x 10.0.0.2:80 check"), "path = \"/x\"\nhost = \"www.example.org\"\nmethod = \"HEAD\"\n", ""},
+		{"tcp-check", listen("option tcp-check\ntcp-check send PING\\r\\n\ntcp-check expect string +PONG\n" +
+			"server x 10.0.0.2:80 check"), "send = \"PING\\u000d\\n\"\nexpect = \"+PONG\"\n", ""},
+		{"two-tcp-checks", listen("option tcp-check\ntcp-check send a\ntcp-check send b\nserver x 10.0.0.2:80 check"),
+			"",
+			"sends one text"},
+		{"redis", listen("option redis-check\nserver x 10.0.0.2:80 check"), `expect = "+PONG"`, ""},
+		{"mysql", listen("option mysql-check\nserver x 10.0.0.2:80 check"), `type = "tcp"`, "farmc has no mysql-check"},
+		{"timeouts", listen("timeout client 1m\ntimeout server 50000\ntimeout connect 5s"), `established = "50s"`, ""},
+		{"tunnel", listen("timeout client 1m\ntimeout server 2m\ntimeout tunnel 1h"), `established = "3600s"`, ""},
+		{"timeout-wrong", listen("timeout client x"), "", "the timeout is not a time"},
+		{"maxconn", listen("maxconn 2000"), "[limits]\n# haproxy.cfg:4: maxconn 2000\nconnections = 2000",
+			"wait in HAProxy"},
+		{"stick", listen("stick-table type ip size 200k expire 30m\nstick on src"),
+			"# haproxy.cfg:4: stick-table type ip size 200k expire 30m\ntimeout = \"1800s\"", ""},
+		{"stick-on-more", listen("stick on ssl_fc_session_id"), "", "by their address alone"},
+		{"table-alone", listen("stick-table type ip size 1k expire 30s"), "\n\n# haproxy.cfg:5: server b1", ""},
+		{"acl", listen("acl a src 10.0.0.0/8\nuse_backend x if a"), "", "haproxy.cfg:4: acl chooses by conditions"},
+		{"tcp-request", listen("tcp-request connection reject if { src 10.0.0.0/8 }"), "", "tcp-request inspects"},
+		{"unknown", listen("frob"), "", "haproxy.cfg:4: unknown directive frob"},
+		{"condition", ".if defined(X)\n" + listen(""), "", "haproxy.cfg:1: the condition .if is not evaluated"},
+		{"quotes", listen("server 'b 2' \"10.0.0.2:80\" # x"), "[backends.b-2]\naddress = \"10.0.0.2\"\n", ""},
+		{"global", "global\n maxconn 5\n" + listen(""), "", "section global does not concern"},
+		{"unused", "backend x\n" + listen(""), "", "haproxy.cfg:1: no frontend in mode tcp has this backend"},
+		{"no-backend", "frontend f\n bind :80\n", "[backends]\n", "no default_backend"},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			written, losses := imported(test.conf)
+			if !strings.Contains(written, test.key) {
+				t.Errorf("no %q in\n%s", test.key, written)
+			}
+			if !strings.Contains(losses, test.loss) || test.loss == "" && losses != "" {
+				t.Errorf("losses:\n%s\nwant %q", losses, test.loss)
+			}
+			if strings.Contains(losses, "farmc refuses") {
+				t.Errorf("losses:\n%s", losses)
+			}
+		})
+	}
+}
+
+func FuzzImport(f *testing.F) {
+	f.Add(served("weight 5 check inter 1s backup maxconn 5") + "defaults\n timeout client 5\n stick on src\n")
+	f.Fuzz(func(t *testing.T, conf string) {
+		for _, file := range Import(convert.Input{Name: "h", Text: []byte(conf)}).Finish() {
+			if strings.Contains(file.Name, "/") {
+				t.Errorf("a file %q", file.Name)
+			}
+		}
+	})
+}

@@ -1,0 +1,258 @@
+package haproxy
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"farmc/cmd/internal/convert"
+)
+
+// A front is a farm while it is read from a frontend and a backend, or from a listen section, which is both.
+type front struct {
+	*convert.Result
+	proxy *proxy
+	back  *proxy
+	farm  *convert.Farm
+
+	check   check
+	servers []*server
+	idle    [3]time.Duration // timeouts client, server and tunnel; 0: not set
+	sticks  directive        // stick on src
+}
+
+// read reads all directives.
+func (f *front) read() {
+	seen := map[string]bool{}
+	for _, d := range f.proxy.all() {
+		f.directive(d, f.proxy)
+		seen[d.at.String()] = true
+	}
+	for _, d := range f.back.all() {
+		if !seen[d.at.String()] {
+			f.directive(d, f.back)
+		}
+	}
+	if f.farm.Get("listen") == nil {
+		f.farm.Incomplete = true
+		f.Lose(f.proxy.at, "the section has no bind that farmc can have", "write listen into the farm")
+	}
+	f.persistence()
+	f.timeouts()
+	f.writeServers()
+}
+
+// directive reads a directive of the frontend or of the backend.
+func (f *front) directive(d directive, of *proxy) {
+	switch name := d.word(0); {
+	case name == "bind":
+		f.bind(d)
+	case name == "balance":
+		f.balance(d)
+	case name == "server" || name == "server-template" || name == "default-server":
+		f.server(d)
+	case name == "timeout":
+		f.timeout(d)
+	case name == "maxconn":
+		f.maxconn(d)
+	case name == "source":
+		f.source(d)
+	case name == "stick-table" || name == "stick":
+		f.stick(d)
+	case name == "option":
+		f.option(d)
+	case name == "disabled":
+		f.farm.Set(d.at, "down", "state")
+	case name == "hash-type":
+		f.hashType(d)
+	case f.check.directive(f.Result, d):
+	case ofNoMeaning[name]:
+		// farmc does this anyway, or it has no effect on connections.
+	default:
+		f.lost(d)
+	}
+}
+
+// ofNoMeaning are directives without an effect on the way of connections.
+var ofNoMeaning = words(`mode default_backend enabled description id log log-format log-tag log-steps error-log-format
+	errorfile errorloc errorloc302 errorloc303 errorfiles stats unique-id-format unique-id-header guid backlog
+	bind-process fullconn retries retry-on compression clitcpka-cnt clitcpka-idle clitcpka-intvl srvtcpka-cnt
+	srvtcpka-idle srvtcpka-intvl grace hash-balance-factor load-server-state-from-file`)
+
+// lost reads the directives that farmc has no key for.
+func (f *front) lost(d directive) {
+	switch name := d.word(0); name {
+	case "use_backend", "use-server", "acl", "monitor", "monitor-net", "monitor-uri", "force-persist", "ignore-persist":
+		f.Lose(d.at, name+" chooses by conditions, and farmc by address and port alone",
+			"make a farm for each address or port; see access in farms.d(5) for clients")
+	case "tcp-request", "tcp-response":
+		f.Lose(d.at, name+" inspects connections", "see [access] and [limits] in farms.d(5)")
+	case "rate-limit":
+		f.Lose(d.at, "rate-limit sessions queues connections", "set limits.new, which drops the excess")
+	case "dispatch", "transparent", "http_proxy":
+		f.Lose(d.at, "farmc has no "+name, "write backends")
+	case "cookie", "http-request", "http-response", "http-after-response", "redirect", "capture", "reqadd",
+		"dynamic-cookie-key", "http-reuse", "http-send-name-header", "filter", "email-alert", "declare", "persist":
+		f.Lose(d.at, name+" is layer 7", "keep HAProxy for it")
+	default:
+		f.Lose(d.at, "unknown directive "+name, "look whether farmc has a key for it in farms.d(5)")
+	}
+}
+
+// balance sets the scheduler.
+func (f *front) balance(d directive) {
+	set := func(scheduler string) { f.farm.Set(d.at, scheduler, "scheduler") }
+	switch algorithm, _, _ := strings.Cut(d.word(1), "("); algorithm {
+	case "roundrobin", "static-rr":
+		set("round-robin")
+	case "random":
+		set("random")
+	case "source":
+		set("hash")
+		f.farm.Set(d.at, []string{"source-address"}, "hash-on")
+	case "leastconn", "first":
+		set("round-robin")
+		f.Lose(d.at, "balance "+algorithm+" counts open connections, which no scheduler of farmc does",
+			"the farm has round-robin; give a backend the key connections to bound it")
+	default:
+		set("random")
+		f.Lose(d.at, "balance "+algorithm+" is layer 7", "the farm has random; hash needs an address or a port")
+	}
+}
+
+// hashType turns the hash into a consistent one.
+func (f *front) hashType(d directive) {
+	if d.word(1) == "consistent" && f.farm.Get("scheduler") == "hash" {
+		f.farm.Set(d.at, "maglev", "scheduler")
+	}
+}
+
+// timeout notes the times of idle connections.
+func (f *front) timeout(d directive) {
+	t, err := readTime(d.word(2))
+	if err != nil {
+		f.Lose(d.at, "the timeout is not a time", "write a number with a unit, as in 30s; the farm has the default")
+		return
+	}
+	switch d.word(1) {
+	case "client", "clitimeout":
+		f.idle[0] = t
+	case "server", "srvtimeout":
+		f.idle[1] = t
+	case "tunnel":
+		f.idle[2] = t
+	case "client-fin", "server-fin":
+		f.farm.Set(d.at, within(t, time.Second, 24*24*time.Hour), "timeouts", "half-closed")
+	case "check":
+		f.check.timeout = t
+	case "connect", "queue", "http-request", "http-keep-alive", "tarpit", "client-hs":
+		// The client's own connection reaches the backend, so no connection waits here.
+	default:
+		f.Lose(d.at, "unknown timeout", "see [timeouts] in farms.d(5)")
+	}
+}
+
+// timeouts writes the time after which an idle connection is forgotten: the tunnel's, or the shorter one of a side.
+func (f *front) timeouts() {
+	t := f.idle[2]
+	if t == 0 {
+		t = f.idle[0]
+		if s := f.idle[1]; t == 0 || s > 0 && s < t {
+			t = s
+		}
+	}
+	if t > 0 {
+		f.farm.Set(convert.Place{}, within(t, time.Second, 24*24*time.Hour), "timeouts", "established")
+	}
+}
+
+// within writes a time in bounds, as farms have it.
+func within(t, least, most time.Duration) string {
+	t = max(least, min(t, most)).Round(time.Millisecond)
+	if t%time.Second == 0 {
+		return fmt.Sprintf("%ds", t/time.Second)
+	}
+	return fmt.Sprintf("%dms", t/time.Millisecond)
+}
+
+// units of times. Without a unit, times are milliseconds.
+var units = map[string]time.Duration{"us": time.Microsecond, "": time.Millisecond, "ms": time.Millisecond,
+	"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
+
+func readTime(text string) (time.Duration, error) {
+	digits := strings.TrimRight(text, "usmhd")
+	n, err := strconv.ParseUint(digits, 10, 31)
+	unit, known := units[text[len(digits):]]
+	if err != nil || !known {
+		return 0, fmt.Errorf("%q is not a time", text)
+	}
+	return time.Duration(n) * unit, nil
+}
+
+func (f *front) maxconn(d directive) {
+	n, err := strconv.ParseUint(d.word(1), 10, 31)
+	if err != nil || n == 0 {
+		return // 0: no bound
+	}
+	f.farm.Set(d.at, int(n), "limits", "connections")
+	f.Note(d.at, "connections above maxconn wait in HAProxy", "farmc drops them, and clients try again")
+}
+
+// source sets the address that backends see. With usesrc they see the client's.
+func (f *front) source(d directive) {
+	if d.word(2) == "usesrc" {
+		f.farm.Set(d.at, "dnat", "mode")
+		f.Note(d.at, "usesrc shows the client's address to backends", "mode dnat does; replies must pass this machine")
+		return
+	}
+	a, known := readAddress(d.word(1))
+	if !known || !a.ip.IsValid() || a.ip.IsUnspecified() {
+		f.Lose(d.at, "source has no numeric address", "set source-address")
+		return
+	}
+	f.farm.Set(d.at, a.ip.String(), "source-address")
+	if len(d.words) > 2 {
+		f.Lose(d.at, "source has options that farmc has no key for", "leave them out")
+	}
+}
+
+// stick reads stick-table and stick.
+func (f *front) stick(d directive) {
+	switch {
+	case d.word(0) == "stick-table":
+		f.table(d)
+	case d.word(1) == "on" && d.word(2) == "src":
+		f.sticks = d
+	default:
+		f.Lose(d.at, "farmc remembers clients by their address alone", "use stick on src")
+	}
+}
+
+// table reads the time of a table of addresses.
+func (f *front) table(d directive) {
+	for i, word := range d.words {
+		if t, err := readTime(d.word(i + 1)); word == "expire" && err == nil {
+			f.farm.Set(d.at, within(t, time.Second, 365*24*time.Hour), "persistence", "timeout")
+		}
+		if word == "type" && d.word(i+1) != "ip" && d.word(i+1) != "ipv6" {
+			f.Lose(d.at, "the table has other keys than addresses", "use type ip")
+		}
+		if word == "store" || word == "peers" {
+			f.Lose(d.at, "farmc has no "+word+" of a table", "see [limits] in farms.d(5); leave it out")
+		}
+	}
+}
+
+// persistence writes the persistence of stick on src. A table without it serves conditions alone.
+func (f *front) persistence() {
+	if f.sticks.words == nil {
+		delete(f.farm.Document, "persistence")
+		return
+	}
+	f.farm.Set(f.sticks.at, []string{"source-address"}, "persistence", "on")
+	if f.farm.Get("persistence", "timeout") == nil {
+		f.farm.Set(f.sticks.at, "24h", "persistence", "timeout")
+		f.Note(f.sticks.at, "a table without expire remembers clients until it is full", "the farm has 24h")
+	}
+}

@@ -1,0 +1,202 @@
+package haproxy
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A server is a server with its options.
+type server struct {
+	directive
+	address address
+	options map[string]string // values by name; "" for options without one
+}
+
+// The options with a value, and the options without one.
+var (
+	optionsWithValue = words(`weight maxconn minconn maxqueue port addr inter fastinter downinter rise fall
+		source cookie id observe error-limit on-error on-marked-down on-marked-up slowstart track init-addr resolvers resolve-prefer
+		resolve-net resolve-opts sni check-sni check-alpn alpn verify verifyhost ca-file crt crl-file ciphers
+		ciphersuites ssl-min-ver ssl-max-ver proto check-proto agent-addr agent-port agent-inter agent-send namespace
+		redir tcp-ut usesrc interface proxy-v2-options socks4 pool-max-conn pool-purge-delay pool-low-conn max-reuse
+		log-bufsize log-proto init-state hash-key shard ws`)
+	optionsAlone = words(`check no-check backup disabled enabled ssl no-ssl send-proxy send-proxy-v2
+		send-proxy-v2-ssl send-proxy-v2-ssl-cn check-ssl check-send-proxy check-via-socks4 agent-check non-stick
+		no-backup no-send-proxy tfo force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 no-sslv3 no-tlsv10 no-tlsv11
+		no-tlsv12 no-tlsv13 allow-0rtt ssl-reuse no-ssl-reuse tls-tickets no-tls-tickets no-verifyhost`)
+)
+
+// server reads a line with a server, or the options that all have.
+func (f *front) server(d directive) {
+	s := &server{directive: d, options: map[string]string{}}
+	from := 3
+	switch d.word(0) {
+	case "default-server":
+		from = 1
+	case "server-template":
+		from = 4
+		f.Note(d.at, "a hostname stands for a backend for each of its addresses", "the farm has one entry")
+	}
+	f.options(s, from)
+	if d.word(0) == "default-server" {
+		f.check.defaults = merged(f.check.defaults, s.options)
+		return
+	}
+	s.options = merged(f.check.defaults, s.options)
+	a, known := readAddress(d.word(from - 1))
+	if !known || strings.Contains(a.ports, "-") || !a.ip.IsValid() && a.host == "" {
+		f.Lose(d.at, "the server has no address that farmc can have", "write an address with a port, or leave it out")
+		return
+	}
+	if a.ip.IsLoopback() {
+		f.Lose(d.at, "a loopback address cannot be a backend, so the server is left out",
+			"give the service an address of this machine's network")
+		return
+	}
+	s.address = a
+	f.servers = append(f.servers, s)
+}
+
+// options reads the options of a server from a word on.
+func (f *front) options(s *server, from int) {
+	for i := from; i < len(s.words); i++ {
+		switch o := s.words[i]; {
+		case optionsWithValue[o]:
+			s.options[o] = s.word(i + 1)
+			i++
+		case optionsAlone[o]:
+			s.options[o] = ""
+		default:
+			f.Lose(s.at, "unknown option "+o+" of a server", "leave it out")
+		}
+	}
+}
+
+func merged(a, b map[string]string) map[string]string {
+	out := map[string]string{}
+	for k, v := range a {
+		out[k] = v
+	}
+	for k, v := range b {
+		if base, no := strings.CutPrefix(k, "no-"); no {
+			delete(out, base)
+		}
+		out[k] = v
+	}
+	return out
+}
+
+func (s *server) has(option string) bool { _, has := s.options[option]; return has }
+
+// writeServers writes the backends, and their checks.
+func (f *front) writeServers() {
+	primaries, backups := 0, 0
+	for _, s := range f.servers {
+		if !s.has("backup") {
+			primaries++
+		}
+	}
+	all := false
+	if d, is := f.back.find("option", "allbackups"); is && d.words != nil {
+		all = true
+	}
+	var checked []*server
+	names := map[*server]string{}
+	for _, s := range f.servers {
+		name := f.backend(s)
+		names[s] = name
+		if s.has("backup") {
+			if priority := 2 + backups; all {
+				f.LastResort(f.farm, s.at, name, 2, primaries)
+			} else {
+				f.LastResort(f.farm, s.at, name, priority, primaries)
+			}
+			backups++
+		}
+		if s.has("check") {
+			checked = append(checked, s)
+		}
+	}
+	if len(f.servers) == 0 {
+		f.farm.Document["backends"] = map[string]any{}
+	}
+	f.writeChecks(checked, names)
+}
+
+// backend writes one backend, and gives its name.
+func (f *front) backend(s *server) string {
+	address := s.address.host
+	if address == "" {
+		address = s.address.ip.String()
+	}
+	name := f.farm.NewBackend(s.at, s.word(1), address)
+	set := func(value any, key string) { f.farm.Set(s.at, value, "backends", name, key) }
+	if s.address.ports != "" && !f.samePort(s.address.ports) {
+		port, _ := strconv.Atoi(s.address.ports)
+		set(port, "port")
+	}
+	f.numbers(s, set)
+	if s.has("disabled") {
+		set("down", "state")
+	}
+	if text := s.options["source"]; text != "" {
+		if a, known := readAddress(text); known && a.ip.IsValid() && !a.ip.IsUnspecified() {
+			set(a.ip.String(), "source-address")
+		} else {
+			f.Lose(s.at, "source has no numeric address", "set source-address")
+		}
+	}
+	f.lostOptions(s)
+	return name
+}
+
+// samePort reports whether the farm listens on one port, the same one.
+func (f *front) samePort(port string) bool {
+	list, _ := f.farm.Document["listen"].([]any)
+	for _, l := range list {
+		if !strings.HasSuffix(l.(string), ":"+port) {
+			return false
+		}
+	}
+	return len(list) > 0
+}
+
+// numbers writes weight and maxconn.
+func (f *front) numbers(s *server, set func(any, string)) {
+	switch n, err := strconv.ParseUint(s.options["weight"], 10, 16); {
+	case !s.has("weight") || n == 1:
+	case err != nil || n > 256:
+		f.Lose(s.at, "weight is not a number from 0 to 256", "write one; the farm has 1")
+	case n == 0:
+		set("drain", "state")
+	default:
+		set(int(n), "weight")
+	}
+	if n, err := strconv.ParseUint(s.options["maxconn"], 10, 31); err == nil && n > 0 {
+		set(int(n), "connections")
+		f.Note(s.at, "connections above the server's maxconn wait in HAProxy", "farmc sends them to another backend")
+	}
+}
+
+// lostOptions reads the options that farmc has no key for.
+func (f *front) lostOptions(s *server) {
+	for _, o := range []string{"ssl", "send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn",
+		"socks4", "usesrc", "redir", "cookie", "namespace", "interface"} {
+		if s.has(o) {
+			f.Lose(s.at, "farmc changes no bytes of a connection, so it has no "+o,
+				"keep HAProxy for it, or use mode dnat")
+		}
+	}
+	for _, o := range []string{"track", "agent-check", "observe", "addr", "minconn", "maxqueue", "check-send-proxy"} {
+		if s.has(o) {
+			f.Lose(s.at, "option "+o+" has no key in farmc", "see farmc-health(7)")
+		}
+	}
+}
+
+// slowStart gives the time of slowstart.
+func (s *server) slowStart() (time.Duration, bool) {
+	t, err := readTime(s.options["slowstart"])
+	return t, s.has("slowstart") && err == nil && t > 0
+}
