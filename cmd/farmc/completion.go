@@ -74,12 +74,14 @@ func (v verb) words() string {
 		return "bash zsh fish"
 	case "import":
 		return strings.Join(importNames(), " ")
+	case "export":
+		return strings.Join(exportNames(), " ")
 	}
 	return ""
 }
 
 // takesFarm reports whether the first argument is a farm.
-func (v verb) takesFarm() bool { return strings.Contains(v.args, "FARM") }
+func (v verb) takesFarm() bool { return strings.Contains(v.args, "FARM") && v.words() == "" }
 
 // takesFile reports whether the first argument is a file of a farm.
 func (v verb) takesFile() bool { return strings.Contains(v.args, "[FILE") }

@@ -20,7 +20,7 @@ type importer struct {
 	read func(convert.Input) *convert.Result
 }
 
-// importers are the programs whose configurations farmc import reads.
+// importers are the programs that farmc import reads configurations of.
 func importers() []importer {
 	return []importer{{"ipvsadm", ipvsadm.Import}, {"keepalived", keepalived.Import},
 		{"haproxy", haproxy.Import}}
@@ -88,15 +88,8 @@ func importNames() []string {
 
 // writeImport prints the losses, and writes the files if the losses allow it.
 func (c *call) writeImport(from string, result *convert.Result) int {
-	files, matter := result.Finish(), 0
-	for _, loss := range result.Losses {
-		severity := "note"
-		if loss.Matters {
-			severity = "loss"
-			matter++
-		}
-		fmt.Fprintf(c.stderr, "%s: %s\n", severity, loss)
-	}
+	files := result.Finish()
+	matter := c.printLosses(result)
 	refused := matter > 0 && !c.imports.lossy
 	switch {
 	case refused:

@@ -44,7 +44,8 @@ func verbs() []verb {
 	return []verb{newVerb, compileVerb, checkVerb, fmtVerb, showVerb, diffVerb, applyVerb, confirmVerb,
 		rollbackVerb, historyVerb, unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, explainVerb,
 		doctorVerb, bugReportVerb, drainVerb, downVerb, upVerb, banVerb,
-		unbanVerb, importVerb, apiVerb, apiKeyVerb, schemaVerb, demoVerb, versionVerb, completionVerb(), helpVerb()}
+		unbanVerb, importVerb, exportVerb, apiVerb, apiKeyVerb, schemaVerb, demoVerb, versionVerb,
+		completionVerb(), helpVerb()}
 }
 
 // A call is one run of a verb: its options, arguments and streams.
@@ -88,7 +89,7 @@ type call struct {
 	role   string        // api-key --role
 	farms  []string      // api-key --farm
 
-	imports importOptions // import
+	imports importOptions // import, export
 }
 
 // run selects the verb of a command line and runs it.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"farmc/cmd/internal/convert"
+	"farmc/compiler/farm"
 )
 
 // A Server is a real server.
@@ -17,7 +18,8 @@ type Server struct {
 	Upper  int // open connections above which it gets no new ones; 0: no bound
 	Lower  int // open connections below which it gets new ones again; 0: not set
 
-	Backend string // the name of the backend, which Import sets
+	Backend string       // the name of the backend
+	Health  *farm.Health // of an exported backend; nil: none
 
 	priority int // 0: the best
 }
