@@ -71,13 +71,13 @@ var importCases = []testCase{
 		request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b2:80": 1}, times: 4},
 		request{by: "tcp", to: "192.0.2.1:8050", shares: shares{"b2:8050": 1}, times: 4},
 	}},
-	{name: "ipvsadm-direct-routing", lab: netlab.Options{OneArmed: true, BackendVIPs: true, DirectReturn: true}, steps: steps{
+	{name: "ipvsadm-direct-routing", steps: steps{
 		imported{ipvsadm.Import, `-A -t 192.0.2.1:80 -s wrr
 -a -t 192.0.2.1:80 -r 10.2.0.11:80 -g -w 3
 -a -t 192.0.2.1:80 -r 10.2.0.12:80 -g -w 1
 `},
 		directRequest{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1": 3, "b2": 1}},
-	}},
+	}, lab: netlab.Options{OneArmed: true, BackendVIPs: true, DirectReturn: true}},
 	{name: "keepalived-group-and-range", steps: steps{
 		imported{keepalived.Import, `virtual_server_group G {
 	192.0.2.1-3 80
