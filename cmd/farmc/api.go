@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -259,20 +258,19 @@ func (s *apiListeners) retry(ctx context.Context, do func() error) {
 }
 
 // Ban bans a client from a farm.
-func (s *apiServer) Ban(ctx context.Context, by, farm string, client netip.Prefix, long time.Duration) (live.BanResult,
-	error) {
-	b, err := s.watcher.engine.Ban(ctx, farm, client, long)
-	if err == nil {
-		s.log("API: %s: %s is banned from %s for %s", by, b.Client, farm, timeLeft(b.Duration))
+func (s *apiServer) Ban(ctx context.Context, by string, q live.BanRequest) (live.BanResult, error) {
+	b, err := s.watcher.engine.Ban(ctx, q)
+	if err == nil && !q.DryRun {
+		s.log("API: %s: %s is banned from %s for %s", by, b.Client, q.Farm, timeLeft(b.Duration))
 	}
 	return b, err
 }
 
 // Unban ends a ban.
-func (s *apiServer) Unban(ctx context.Context, by, farm string, client netip.Prefix) (was bool, err error) {
-	was, err = s.watcher.engine.Unban(ctx, farm, client)
-	if was {
-		s.log("API: %s: %s is no longer banned from %s", by, client, farm)
+func (s *apiServer) Unban(ctx context.Context, by string, q live.BanRequest) (was bool, err error) {
+	was, err = s.watcher.engine.Unban(ctx, q)
+	if was && !q.DryRun {
+		s.log("API: %s: %s is no longer banned from %s", by, q.Client, q.Farm)
 	}
 	return was, err
 }

@@ -48,6 +48,15 @@ func (s *apiServer) Confirm(ctx context.Context, by string) error {
 	return err
 }
 
+// DryConfirm returns the error that Confirm would return.
+func (s *apiServer) DryConfirm(ctx context.Context) error { return s.engineOf("").DryConfirm(ctx) }
+
+// DryRollback returns the outcome that Rollback would have.
+func (s *apiServer) DryRollback(ctx context.Context, steps int) live.WriteResult {
+	p, err := s.engineOf("").DryRollback(ctx, steps)
+	return live.NewResult(p, nil, err)
+}
+
 // Rollback loads farms of an earlier load.
 func (s *apiServer) Rollback(ctx context.Context, by string, steps int) live.WriteResult {
 	p, err := s.engineOf(by).Rollback(ctx, steps)

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"time"
 
+	"farmc/cmd/internal/live"
 	"farmc/compiler/farm"
 	"farmc/compiler/toml"
 )
@@ -32,12 +32,12 @@ time of the first.`,
 				return c.usageError("%q is not a time like 90s, 1h30m or 2d, a year at most", c.args[2])
 			}
 		}
-		return c.ban(ctx, c.args[0], client, long)
+		return c.ban(ctx, live.BanRequest{Farm: c.args[0], Client: client, Duration: long})
 	},
 }
 
-func (c *call) ban(ctx context.Context, name string, client netip.Prefix, long time.Duration) int {
-	b, err := c.engine().Ban(ctx, name, client, long)
+func (c *call) ban(ctx context.Context, q live.BanRequest) int {
+	b, err := c.engine().Ban(ctx, q)
 	if err != nil {
 		c.printError(err)
 		return exitFailure
@@ -46,7 +46,7 @@ func (c *call) ban(ctx context.Context, name string, client netip.Prefix, long t
 	if b.Before > 0 {
 		before = fmt.Sprintf(" (before: %s left)", timeLeft(b.Before))
 	}
-	c.log("%s is banned from %s for %s%s", b.Client, name, timeLeft(b.Duration), before)
+	c.log("%s is banned from %s for %s%s", b.Client, q.Farm, timeLeft(b.Duration), before)
 	if b.Allowed {
 		c.log("but [access] allow of the farm admits it in spite of the ban")
 	}
@@ -65,7 +65,7 @@ var unbanVerb = verb{
 		if !ok {
 			return c.notClient()
 		}
-		was, err := c.engine().Unban(ctx, c.args[0], client)
+		was, err := c.engine().Unban(ctx, live.BanRequest{Farm: c.args[0], Client: client})
 		switch {
 		case err != nil:
 			c.printError(err)

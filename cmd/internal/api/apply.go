@@ -15,6 +15,10 @@ type Applier interface {
 	Apply(ctx context.Context, by string, confirm time.Duration) live.WriteResult // confirm 0: nothing to confirm
 	Confirm(ctx context.Context, by string) error
 	Rollback(ctx context.Context, by string, steps int) live.WriteResult
+
+	// The outcomes that these requests would have. Nothing changes.
+	DryConfirm(ctx context.Context) error
+	DryRollback(ctx context.Context, steps int) live.WriteResult
 }
 
 // Bounds of the time to confirm, as an answer must reach the client within it.
@@ -53,7 +57,11 @@ func (s *Server) apply(w http.ResponseWriter, r *http.Request) error {
 	}
 	began := time.Now()
 	result := s.Applier.Apply(r.Context(), keyOf(r.Context()).Name, confirm)
-	return answerApply(w, result, began, confirm)
+	answer := applyAnswer{Took: time.Since(began).Seconds()}
+	if result.OnTrial {
+		answer.Left = (confirm - time.Since(began)).Seconds()
+	}
+	return answerApply(w, result, answer)
 }
 
 // dryApply answers with the changes that an apply would make.
@@ -71,23 +79,20 @@ func (s *Server) dryApply(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// wet returns an error for a request that has no dry run.
-func wet(r *http.Request) error {
-	if r.URL.RawQuery != "" {
-		return malformed("this request has no parameter, and no dry run")
-	}
-	return nil
-}
-
 // confirm keeps the farms of a load on trial.
 func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
-	if err := wet(r); err != nil {
+	dry, err := isDryRun(r)
+	if err != nil {
 		return err
 	}
 	if _, err := s.readOptions(w, r); err != nil {
 		return err
 	}
-	err := s.Applier.Confirm(r.Context(), keyOf(r.Context()).Name)
+	if dry {
+		err = s.Applier.DryConfirm(r.Context())
+	} else {
+		err = s.Applier.Confirm(r.Context(), keyOf(r.Context()).Name)
+	}
 	if errors.Is(err, live.ErrNoTrial) || errors.Is(err, live.ErrTooLate) || errors.Is(err, live.ErrTrialNotLoaded) {
 		return problem{status: http.StatusConflict, message: err.Error()}
 	}
@@ -99,7 +104,8 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
 
 // rollback loads the farms as they were {"steps": N} loads ago; 1 without a document.
 func (s *Server) rollback(w http.ResponseWriter, r *http.Request) error {
-	if err := wet(r); err != nil {
+	dry, err := isDryRun(r)
+	if err != nil {
 		return err
 	}
 	document, err := s.readOptions(w, r, "steps")
@@ -114,23 +120,24 @@ func (s *Server) rollback(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	began := time.Now()
-	result := s.Applier.Rollback(r.Context(), keyOf(r.Context()).Name, int(steps))
+	result := live.WriteResult{}
+	if dry {
+		result = s.Applier.DryRollback(r.Context(), int(steps))
+	} else {
+		result = s.Applier.Rollback(r.Context(), keyOf(r.Context()).Name, int(steps))
+	}
 	if errors.Is(result.Err, live.ErrNoPrevious) {
 		return problem{status: http.StatusConflict, message: result.Err.Error()}
 	}
-	return answerApply(w, result, began, 0)
+	return answerApply(w, result, applyAnswer{Took: time.Since(began).Seconds(), DryRun: dry})
 }
 
 // answerApply answers with the outcome of a load of all farms.
-func answerApply(w http.ResponseWriter, result live.WriteResult, began time.Time, confirm time.Duration) error {
+func answerApply(w http.ResponseWriter, result live.WriteResult, answer applyAnswer) error {
 	if result.Err != nil {
 		return applyProblem(result)
 	}
-	answer := applyAnswer{Changes: append([]string{}, result.Changes...), Warnings: result.Warnings,
-		Took: time.Since(began).Seconds()}
-	if result.OnTrial {
-		answer.Left = (confirm - time.Since(began)).Seconds()
-	}
+	answer.Changes, answer.Warnings = append([]string{}, result.Changes...), result.Warnings
 	writeJSON(w, http.StatusOK, answer)
 	return nil
 }

@@ -3,7 +3,6 @@ package api
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -48,7 +47,7 @@ type banAnswer struct {
 
 // putBan bans a client, for the time in the document, or for that of the farm.
 func (s *Server) putBan(w http.ResponseWriter, r *http.Request) error {
-	client, err := s.bannedClient(r)
+	q, err := s.banRequest(r)
 	if err != nil {
 		return err
 	}
@@ -58,19 +57,19 @@ func (s *Server) putBan(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer release()
 	f := &keyReader{document: document}
-	long := f.duration("for", 0)
+	q.Duration = f.duration("for", 0)
 	if err := f.err(); err != nil {
 		return err
 	}
 	began := time.Now()
-	b, err := s.Writer.Ban(r.Context(), keyOf(r.Context()).Name, r.PathValue("farm"), client, long)
+	b, err := s.Writer.Ban(r.Context(), keyOf(r.Context()).Name, q)
 	if err != nil {
 		return err
 	}
-	answer := banAnswer{b.Client, writeAnswer{Warnings: []live.FarmFault{}, Took: time.Since(began).Seconds(),
-		Changes: []string{fmt.Sprintf("%s is banned for %s", b.Client, toml.FormatDuration(b.Duration))}}}
+	answer := banAnswer{b.Client, changed(began, q.DryRun,
+		fmt.Sprintf("%s is banned for %s", b.Client, toml.FormatDuration(b.Duration)))}
 	if b.Allowed {
-		answer.Warnings = append(answer.Warnings, live.FarmFault{Farm: r.PathValue("farm"), Key: "access.allow",
+		answer.Warnings = append(answer.Warnings, live.FarmFault{Farm: q.Farm, Key: "access.allow",
 			Message: "allow admits the client in spite of the ban"})
 	}
 	writeJSON(w, http.StatusOK, answer)
@@ -78,46 +77,39 @@ func (s *Server) putBan(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) deleteBan(w http.ResponseWriter, r *http.Request) error {
-	client, err := s.bannedClient(r)
+	q, err := s.banRequest(r)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	was, err := s.Writer.Unban(r.Context(), keyOf(r.Context()).Name, r.PathValue("farm"), client)
+	was, err := s.Writer.Unban(r.Context(), keyOf(r.Context()).Name, q)
 	switch {
 	case err != nil:
 		return err
 	case !was:
 		return notFound("ban")
 	}
-	writeJSON(w, http.StatusOK, changed(began, "the ban has ended"))
+	writeJSON(w, http.StatusOK, changed(began, q.DryRun, "the ban has ended"))
 	return nil
 }
 
-// bannedClient returns the client in the path of a change of a ban.
-func (s *Server) bannedClient(r *http.Request) (netip.Prefix, error) {
+// banRequest reads the path and the parameters of a change of a ban.
+func (s *Server) banRequest(r *http.Request) (q live.BanRequest, err error) {
 	if _, _, err := s.reading(r); err != nil {
-		return netip.Prefix{}, err
+		return q, err
 	}
 	client, ok := farm.ParseClient(r.PathValue("address"))
 	if !ok {
-		return client, notFound("client")
+		return q, notFound("client")
 	}
-	return client, refuseDryRun(r)
-}
-
-// refuseDryRun returns the error for a dry run of a change that concerns the kernel alone.
-func refuseDryRun(r *http.Request) error {
 	dry, err := isDryRun(r)
-	if err == nil && dry {
-		err = problem{status: http.StatusBadRequest, message: "dry-run is for changes of files"}
-	}
-	return err
+	return live.BanRequest{Farm: r.PathValue("farm"), Client: client, DryRun: dry}, err
 }
 
-// changed is the answer to a change that files do not show.
-func changed(began time.Time, words string) writeAnswer {
-	return writeAnswer{Changes: []string{words}, Warnings: []live.FarmFault{}, Took: time.Since(began).Seconds()}
+// changed is the answer to a change that files do not show, or to its dry run.
+func changed(began time.Time, dryRun bool, words string) writeAnswer {
+	return writeAnswer{Changes: []string{words}, Warnings: []live.FarmFault{}, Took: time.Since(began).Seconds(),
+		DryRun: dryRun}
 }
 
 // readOptional reads a document that may be absent.
@@ -167,31 +159,44 @@ func (s *Server) sessionsOf(r *http.Request) ([]live.Session, error) {
 
 func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
 	began := time.Now()
-	sessions, err := s.sessionsOf(r)
+	dry, err := isDryRun(r)
 	if err != nil {
 		return err
 	}
-	if err := refuseDryRun(r); err != nil {
+	sessions, err := s.sessionsOf(r)
+	switch {
+	case err != nil:
 		return err
+	case dry:
+		writeJSON(w, http.StatusOK, sessionsEnded(began, dry, len(sessions)))
+		return nil
 	}
 	ended, err := s.Farms.EndSessions(r.Context(), sessions)
 	if err != nil {
 		return err
 	}
 	s.Log("API: %s: %d sessions of farm %s ended", keyOf(r.Context()).Name, ended, r.PathValue("farm"))
-	writeJSON(w, http.StatusOK, changed(began, fmt.Sprintf("sessions ended: %d", ended)))
+	writeJSON(w, http.StatusOK, sessionsEnded(began, dry, ended))
 	return nil
+}
+
+func sessionsEnded(began time.Time, dryRun bool, sessions int) writeAnswer {
+	return changed(began, dryRun, fmt.Sprintf("sessions ended: %d", sessions))
 }
 
 func (s *Server) deleteSessions(w http.ResponseWriter, r *http.Request) error {
 	began, name := time.Now(), r.PathValue("farm")
-	if err := refuseDryRun(r); err != nil {
+	dry, err := isDryRun(r)
+	if err != nil {
 		return err
 	}
-	if err := s.Farms.EndAllSessions(r.Context(), name); err != nil {
-		return err
+	if dry {
+		_, err = s.Farms.Sessions(r.Context(), name)
+	} else if err = s.Farms.EndAllSessions(r.Context(), name); err == nil {
+		s.Log("API: %s: all sessions of farm %s ended", keyOf(r.Context()).Name, name)
 	}
-	s.Log("API: %s: all sessions of farm %s ended", keyOf(r.Context()).Name, name)
-	writeJSON(w, http.StatusOK, changed(began, "all sessions ended"))
-	return nil
+	if err == nil {
+		writeJSON(w, http.StatusOK, changed(began, dry, "all sessions ended"))
+	}
+	return err
 }

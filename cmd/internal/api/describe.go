@@ -42,7 +42,7 @@ func descriptions() map[string]description {
 		"DELETE /v1/farms/{farm}/backends/{backend}/health": {summary: "Takes back words of health checkers",
 			query: append([]parameter{{"by", "the checker; without it all"}}, dryRun...), reply: writeAnswer{}},
 		"PUT /v1/health": {summary: "Words of health checkers about many backends, in one load", reply: healthAnswer{},
-			body: struct {
+			query: dryRun, body: struct {
 				Words []struct {
 					Farm    string `json:"farm"`
 					Backend string `json:"backend"`
@@ -53,14 +53,18 @@ func descriptions() map[string]description {
 			Bans []live.BanStatus `json:"bans"`
 		}{}},
 		"GET /v1/farms/{farm}/bans/{address}": {summary: "A banned client", reply: live.BanStatus{}},
-		"PUT /v1/farms/{farm}/bans/{address}": {summary: "Bans a client", reply: banAnswer{}, body: struct {
-			For string `json:"for,omitempty"`
-		}{}},
-		"DELETE /v1/farms/{farm}/bans/{address}":    {summary: "Ends the ban of a client", reply: writeAnswer{}},
-		"GET /v1/farms/{farm}/sessions":             {summary: "The persistent clients", reply: sessionsAnswer},
-		"DELETE /v1/farms/{farm}/sessions":          {summary: "Forgets all persistent clients", reply: writeAnswer{}},
-		"GET /v1/farms/{farm}/sessions/{client}":    {summary: "The sessions of a client", reply: sessionsAnswer},
-		"DELETE /v1/farms/{farm}/sessions/{client}": {summary: "Forgets a persistent client", reply: writeAnswer{}},
+		"PUT /v1/farms/{farm}/bans/{address}": {summary: "Bans a client", query: dryRun, reply: banAnswer{},
+			body: struct {
+				For string `json:"for,omitempty"`
+			}{}},
+		"DELETE /v1/farms/{farm}/bans/{address}": {summary: "Ends the ban of a client", query: dryRun,
+			reply: writeAnswer{}},
+		"GET /v1/farms/{farm}/sessions": {summary: "The persistent clients", reply: sessionsAnswer},
+		"DELETE /v1/farms/{farm}/sessions": {summary: "Forgets all persistent clients", query: dryRun,
+			reply: writeAnswer{}},
+		"GET /v1/farms/{farm}/sessions/{client}": {summary: "The sessions of a client", reply: sessionsAnswer},
+		"DELETE /v1/farms/{farm}/sessions/{client}": {summary: "Forgets a persistent client", query: dryRun,
+			reply: writeAnswer{}},
 		"PUT /v1/lists/{list}": {summary: "Creates or replaces a list, by JSON or text/plain", query: dryRun,
 			reply: writeAnswer{}, body: listBody{}},
 		"DELETE /v1/lists/{list}": {summary: "Deletes a list that no farm uses", query: dryRun, reply: writeAnswer{}},
@@ -98,10 +102,12 @@ func descriptions() map[string]description {
 			body: struct {
 				Confirm string `json:"confirm,omitempty"`
 			}{}, optional: true, reply: applyAnswer{}},
-		"POST /v1/confirm": {summary: "Keep the farms of a load on trial", status: 204},
-		"POST /v1/rollback": {summary: "Load the farms of an earlier load, and hold the changed ones", body: struct {
-			Steps int `json:"steps,omitempty"`
-		}{}, optional: true, reply: applyAnswer{}},
+		"POST /v1/confirm": {summary: "Keep the farms of a load on trial", query: []parameter{dryRunParameter},
+			status: 204},
+		"POST /v1/rollback": {summary: "Load the farms of an earlier load, and hold the changed ones",
+			query: []parameter{dryRunParameter}, body: struct {
+				Steps int `json:"steps,omitempty"`
+			}{}, optional: true, reply: applyAnswer{}},
 		"GET " + eventsPath: {summary: "Server-sent events: loads, backends, faults, tampering, bans, findings",
 			kind: eventStream},
 		"GET " + metricsPath:   {summary: "Numbers of farms and loads for Prometheus", kind: "text/plain"},

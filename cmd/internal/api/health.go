@@ -69,11 +69,8 @@ func (s *Server) say(w http.ResponseWriter, r *http.Request, word manage.Saying,
 	if err != nil {
 		return err
 	}
-	began, words := time.Now(), s.Health
-	if dry {
-		words = words.WithoutEffect()
-	}
-	outcome := words.Say(r.Context(), keyOf(r.Context()).Name, []manage.Saying{word})[0]
+	began := time.Now()
+	outcome := s.words(dry).Say(r.Context(), keyOf(r.Context()).Name, []manage.Saying{word})[0]
 	if outcome.Err != nil {
 		return writeProblem(live.WriteResult{Err: outcome.Err}, word.Farm)
 	}
@@ -81,6 +78,14 @@ func (s *Server) say(w http.ResponseWriter, r *http.Request, word manage.Saying,
 		Warnings: append([]live.FarmFault{}, outcome.Warnings...), Took: time.Since(began).Seconds(),
 		DryRun: dry})
 	return nil
+}
+
+// words returns the words of checkers, for a dry run the ones that take none.
+func (s *Server) words(dryRun bool) *manage.Health {
+	if dryRun {
+		return s.Health.WithoutEffect()
+	}
+	return s.Health
 }
 
 // A healthAnswer is the reply to many words.
@@ -103,17 +108,14 @@ func (s *Server) putAllHealth(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	words, err := sayings(document, keyOf(r.Context()).Name)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case dry:
-		return problem{status: http.StatusBadRequest, message: "dry-run takes one word, to the path of its backend"}
 	}
 	began := time.Now()
 	answer, status := healthAnswer{Faults: []live.FarmFault{}}, http.StatusOK
-	answer.Changes, answer.Warnings = []string{}, []live.FarmFault{}
+	answer.Changes, answer.Warnings, answer.DryRun = []string{}, []live.FarmFault{}, dry
 	seen := map[string]bool{}
-	for i, o := range s.Health.Say(r.Context(), keyOf(r.Context()).Name, words) {
+	for i, o := range s.words(dry).Say(r.Context(), keyOf(r.Context()).Name, words) {
 		name := words[i].Farm
 		if o.Err != nil {
 			answer.Faults = append(answer.Faults, live.FarmFault{Farm: name, Key: "backends." + words[i].Name,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -18,8 +17,8 @@ import (
 // A Writer changes files of farms and loads them. The change is in force, or the result has an error.
 type Writer interface {
 	Write(ctx context.Context, by string, w live.Write) live.WriteResult
-	Ban(ctx context.Context, by, farm string, client netip.Prefix, long time.Duration) (live.BanResult, error)
-	Unban(ctx context.Context, by, farm string, client netip.Prefix) (was bool, err error)
+	Ban(ctx context.Context, by string, q live.BanRequest) (live.BanResult, error)
+	Unban(ctx context.Context, by string, q live.BanRequest) (was bool, err error)
 	WriteAll(ctx context.Context, by string, writes []live.Write) []live.WriteResult // in one load
 }
 

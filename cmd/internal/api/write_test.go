@@ -76,6 +76,12 @@ func (succeeding) Apply(_ context.Context, _ string, confirm time.Duration) live
 
 func (f succeeding) Confirm(context.Context, string) error { return f.err }
 
+func (f succeeding) DryConfirm(context.Context) error { return f.err }
+
+func (f succeeding) DryRollback(context.Context, int) live.WriteResult {
+	return live.WriteResult{Err: f.err, Warnings: []live.FarmFault{}}
+}
+
 func (f succeeding) Rollback(context.Context, string, int) live.WriteResult {
 	return live.WriteResult{Err: f.err, Warnings: []live.FarmFault{}}
 }
@@ -181,6 +187,8 @@ func TestRepliesOfWrites(t *testing.T) {
 		{"POST /v1/apply", `{"confirms": "60s"}`, 400, `has no key`},
 		{"POST /v1/confirm", "", 204, ""},
 		{"POST /v1/rollback", `{"steps": 2}`, 200, `"changes":[]`},
+		{"POST /v1/confirm?dry-run", "", 204, ""},
+		{"POST /v1/rollback?dry-run", "", 200, `"dryRun":true}`},
 		{"POST /v1/rollback", `{"steps": "2"}`, 400, "steps is a number"},
 	} {
 		method, path, _ := strings.Cut(tt.request, " ")
@@ -198,13 +206,13 @@ func TestRepliesOfWrites(t *testing.T) {
 	}
 }
 
-// No request changes anything whose dry run is misspelt, or that has none.
+// No request changes anything whose dry run is misspelt.
 func TestMisspeltDryRuns(t *testing.T) {
 	s := start(t, siteFiles)
 	s.Writer = failing{nil, errors.New("the write was called")}
 	for _, request := range []string{"PUT /v1/farms/web?dryrun", "PATCH /v1/farms/web?dry-run=0",
-		"DELETE /v1/farms/web?dry-run&force", "POST /v1/apply?dry_run", "POST /v1/confirm?dry-run",
-		"POST /v1/rollback?dry-run"} {
+		"DELETE /v1/farms/web?dry-run&force", "POST /v1/apply?dry_run", "POST /v1/confirm?dry-run=1",
+		"POST /v1/rollback?dry_run"} {
 		method, path, _ := strings.Cut(request, " ")
 		if x := s.do(t, exchange{key: "writer", method: method, path: path, body: "{}"}); x.status != 400 {
 			t.Errorf("%s: %d %s", request, x.status, x.answer)

@@ -30,36 +30,52 @@ type BanResult struct {
 	Allowed  bool          // the farm's [access] allow admits the client in spite of the ban
 }
 
-// Ban bans a client from a farm for the time long; 0 stands for the ban time of the farm's [limits].
-func (e *Engine) Ban(ctx context.Context, name string, client netip.Prefix, long time.Duration) (BanResult, error) {
+// A BanRequest asks for the ban of a client from a farm, or for its end.
+type BanRequest struct {
+	Farm     string
+	Client   netip.Prefix
+	Duration time.Duration // of the ban; 0: the ban time of the farm's [limits]
+	DryRun   bool          // the result only: nothing changes
+}
+
+// Ban bans a client from a farm.
+func (e *Engine) Ban(ctx context.Context, q BanRequest) (BanResult, error) {
 	defer e.exclusive()()
-	b := BanResult{Client: formatClient(client), Duration: long}
-	f, set, err := e.banSet(ctx, name, client)
+	b := BanResult{Client: formatClient(q.Client), Duration: q.Duration}
+	f, set, err := e.banSet(ctx, q.Farm, q.Client)
 	if err != nil {
 		return b, err
 	}
-	if long == 0 {
+	if q.Duration == 0 {
 		b.Duration = f.Limits.Ban
 	}
-	b.Allowed = f.Allows(client)
-	if b.Before, err = e.Nft.Ban(ctx, set, client.Addr(), b.Duration); err == nil {
-		e.observer().Banned(BanReport{b, e.Cause, name})
+	b.Allowed = f.Allows(q.Client)
+	if q.DryRun {
+		b.Before, err = e.Nft.BanOf(ctx, set, q.Client.Addr())
+		return b, err
 	}
-	return b, explainMissingSet(err, name)
+	if b.Before, err = e.Nft.Ban(ctx, set, q.Client.Addr(), b.Duration); err == nil {
+		e.observer().Banned(BanReport{b, e.Cause, q.Farm})
+	}
+	return b, explainMissingSet(err, q.Farm)
 }
 
 // Unban ends a client's ban from a farm, and reports whether the client was banned.
-func (e *Engine) Unban(ctx context.Context, name string, client netip.Prefix) (bool, error) {
+func (e *Engine) Unban(ctx context.Context, q BanRequest) (bool, error) {
 	defer e.exclusive()()
-	_, set, err := e.banSet(ctx, name, client)
+	_, set, err := e.banSet(ctx, q.Farm, q.Client)
 	if err != nil {
 		return false, err
 	}
-	was, err := e.Nft.Unban(ctx, set, client.Addr())
-	if was && err == nil {
-		e.observer().Unbanned(BanReport{BanResult{Client: formatClient(client)}, e.Cause, name})
+	if q.DryRun {
+		left, err := e.Nft.BanOf(ctx, set, q.Client.Addr())
+		return left > 0, err
 	}
-	return was, explainMissingSet(err, name)
+	was, err := e.Nft.Unban(ctx, set, q.Client.Addr())
+	if was && err == nil {
+		e.observer().Unbanned(BanReport{BanResult{Client: formatClient(q.Client)}, e.Cause, q.Farm})
+	}
+	return was, explainMissingSet(err, q.Farm)
 }
 
 // banSet returns the farm and its set of banned clients of the client's family.

@@ -86,25 +86,15 @@ func (e *Engine) Confirm(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	t, err := e.Store.Trial()
-	switch {
-	case err != nil:
-		return err
-	case t == nil:
-		return ErrNoTrial
-	case t.Left() < 0:
-		_, err := e.rollBackTo(ctx, t.Base, t, notConfirmed)
-		return errors.Join(ErrTooLate, err)
+	t, err := e.trialToConfirm()
+	if errors.Is(err, ErrTooLate) || errors.Is(err, ErrTrialNotLoaded) {
+		_, failed := e.rollBackTo(ctx, t.Base, t, notConfirmed)
+		return errors.Join(err, failed)
 	}
-	last, err := e.Store.Loaded()
 	if err != nil {
 		return err
 	}
-	if last.Digest != t.Tried {
-		_, err := e.rollBackTo(ctx, t.Base, t, notConfirmed)
-		return errors.Join(ErrTrialNotLoaded, err)
-	}
-	if c := e.compileKept(last.Digest); c != nil {
+	if c := e.compileKept(t.Tried); c != nil {
 		if err := e.Store.WriteBoot(c.boot().Text); err != nil {
 			return err
 		}
@@ -116,6 +106,35 @@ func (e *Engine) Confirm(ctx context.Context) error {
 		return err
 	}
 	return e.Store.WriteJSON(statedir.TrialFile, nil)
+}
+
+// trialToConfirm returns the load on trial, and why it cannot be confirmed: ErrNoTrial, ErrTooLate or ErrTrialNotLoaded.
+func (e *Engine) trialToConfirm() (*statedir.Trial, error) {
+	t, err := e.Store.Trial()
+	switch {
+	case err != nil:
+		return nil, err
+	case t == nil:
+		return nil, ErrNoTrial
+	case t.Left() < 0:
+		return t, ErrTooLate
+	}
+	last, err := e.Store.Loaded()
+	if err == nil && last.Digest != t.Tried {
+		err = ErrTrialNotLoaded
+	}
+	return t, err
+}
+
+// DryConfirm returns the error that Confirm would return. Nothing changes.
+func (e *Engine) DryConfirm(ctx context.Context) error {
+	release, err := e.lock(ctx, func() {})
+	if err != nil {
+		return err
+	}
+	defer release()
+	_, err = e.trialToConfirm()
+	return err
 }
 
 // notConfirmed is the reason of a hold after a deadline.

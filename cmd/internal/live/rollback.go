@@ -22,25 +22,45 @@ func (e *Engine) Rollback(ctx context.Context, steps int) (Plan, error) {
 	}
 	defer release()
 	e.Store.RemovePending()
-	const why = "by farmc rollback"
-	t, err := e.Store.Trial()
-	switch {
-	case err != nil:
-		return Plan{}, err
-	case t != nil && steps > 1:
-		return Plan{}, fmt.Errorf("%w: run farmc rollback without a number first", ErrOnTrial)
-	case t != nil:
-		return e.rollBackTo(ctx, t.Base, t, why)
-	}
-	target, err := e.rollbackTarget(steps)
+	target, trial, err := e.rollbackTarget(steps)
 	if err != nil {
 		return Plan{}, err
 	}
-	return e.rollBack(ctx, target, e.compile().sources, nil, why)
+	return e.rollBack(ctx, target, e.compile().sources, trial, "by farmc rollback")
 }
 
-// rollbackTarget returns the load of a number of loads ago.
-func (e *Engine) rollbackTarget(steps int) (statedir.KeptLoad, error) {
+// DryRollback returns the plan of the load that Rollback would do. Nothing changes.
+func (e *Engine) DryRollback(ctx context.Context, steps int) (Plan, error) {
+	release, err := e.lock(ctx, func() {})
+	if err != nil {
+		return Plan{}, err
+	}
+	defer release()
+	target, _, err := e.rollbackTarget(steps)
+	if err != nil {
+		return Plan{}, err
+	}
+	return e.planRollback(ctx, target)
+}
+
+// rollbackTarget returns the load that a rollback restores, and the load on trial that it ends: nil if there is none.
+func (e *Engine) rollbackTarget(steps int) (statedir.KeptLoad, *statedir.Trial, error) {
+	t, err := e.Store.Trial()
+	switch {
+	case err != nil:
+		return statedir.KeptLoad{}, nil, err
+	case t != nil && steps > 1:
+		return statedir.KeptLoad{}, t, fmt.Errorf("%w: run farmc rollback without a number first", ErrOnTrial)
+	case t != nil:
+		target, err := e.loadBefore(t.Base)
+		return target, t, err
+	}
+	target, err := e.earlierLoad(steps)
+	return target, nil, err
+}
+
+// earlierLoad returns the load of a number of loads ago.
+func (e *Engine) earlierLoad(steps int) (statedir.KeptLoad, error) {
 	last, err := e.Store.Loaded()
 	if err != nil {
 		return statedir.KeptLoad{}, err
@@ -67,18 +87,26 @@ func (e *Engine) rollbackTarget(steps int) (statedir.KeptLoad, error) {
 	return target, nil
 }
 
-// rollBackTo loads the farms of the script with digest base, which were loaded before a trial. An empty base stands for
-// no farms.
+// rollBackTo loads the farms of the script with digest base, which were loaded before a trial.
 func (e *Engine) rollBackTo(ctx context.Context, base string, t *statedir.Trial, why string) (Plan, error) {
-	now := e.compile().sources
+	target, err := e.loadBefore(base)
+	if err != nil {
+		return Plan{}, err
+	}
+	return e.rollBack(ctx, target, e.compile().sources, t, why)
+}
+
+// loadBefore returns the load of the script with digest base, which was loaded before a trial. An empty base stands for
+// no farms.
+func (e *Engine) loadBefore(base string) (statedir.KeptLoad, error) {
 	if base == "" {
 		none := &source.Files{Roots: []source.Dir{{Path: "no farms"}}, ByPath: map[string]source.File{}}
-		return e.rollBack(ctx, statedir.KeptLoad{Sources: none}, now, t, why)
+		return statedir.KeptLoad{Sources: none}, nil
 	}
 	if target, ok := e.Store.KeptLoadOf(base); ok {
-		return e.rollBack(ctx, target, now, t, why)
+		return target, nil
 	}
-	return Plan{}, fmt.Errorf("%w: the script %.12s is not in %s", ErrNoPrevious, base, e.Store.Dir)
+	return statedir.KeptLoad{}, fmt.Errorf("%w: the script %.12s is not in %s", ErrNoPrevious, base, e.Store.Dir)
 }
 
 // rollBack loads a target, and holds the farms that it replaces, with a reason. Each step can be repeated, so a farmc

@@ -80,9 +80,43 @@ type Outcome struct {
 // Say takes words, and loads their changes in one load. The outcomes are in the order of the words.
 func (h *Health) Say(ctx context.Context, by string, sayings []Saying) []Outcome {
 	outcomes := make([]Outcome, len(sayings))
+	for _, together := range h.together(sayings) {
+		h.say(ctx, by, together, outcomes)
+	}
+	return outcomes
+}
+
+// A numbered saying has the index of its outcome.
+type numbered struct {
+	Saying
+	index int
+}
+
+// together returns the words that come in one load. Those of a dry run come farm by farm, as each farm is compiled by
+// itself: loads of others, and judgements of the other farms, come between.
+func (h *Health) together(sayings []Saying) (loads [][]numbered) {
+	loadOf := map[string]int{}
+	for i, s := range sayings {
+		key := ""
+		if h.DryRun {
+			key = s.Farm
+		}
+		at, has := loadOf[key]
+		if !has {
+			at = len(loads)
+			loadOf[key], loads = at, append(loads, nil)
+		}
+		loads[at] = append(loads[at], numbered{s, i})
+	}
+	return loads
+}
+
+// say takes words, loads their changes in one load, and sets their outcomes.
+func (h *Health) say(ctx context.Context, by string, sayings []numbered, outcomes []Outcome) {
 	farms, now := h.Farms(), time.Now()
 	batch := newBatch(h, now)
-	for i, s := range sayings {
+	for _, n := range sayings {
+		i, s := n.index, n.Saying
 		if farms == nil {
 			outcomes[i].Err = live.ErrNoSnapshot
 			continue
@@ -98,7 +132,6 @@ func (h *Health) Say(ctx context.Context, by string, sayings []Saying) []Outcome
 		}
 	}
 	batch.load(ctx, by, outcomes)
-	return outcomes
 }
 
 // Pauses of Run. A pause that is longer by the tolerance was one of the whole process, which has heard no checker

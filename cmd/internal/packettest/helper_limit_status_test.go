@@ -112,7 +112,7 @@ type ban struct{ farm, client string }
 func (b ban) do(s *testbed) error {
 	client, _ := farm.ParseClient(b.client)
 	return s.Balancer.Do(func() error {
-		_, err := s.engine.Ban(s.ctx, b.farm, client, 0)
+		_, err := s.engine.Ban(s.ctx, live.BanRequest{Farm: b.farm, Client: client})
 		return err
 	})
 }
@@ -123,7 +123,7 @@ type unban struct{ farm, client string }
 func (b unban) do(s *testbed) error {
 	client, _ := farm.ParseClient(b.client)
 	return s.Balancer.Do(func() error {
-		was, err := s.engine.Unban(s.ctx, b.farm, client)
+		was, err := s.engine.Unban(s.ctx, live.BanRequest{Farm: b.farm, Client: client})
 		if err == nil && !was {
 			err = errors.New("the client was not banned")
 		}
