@@ -12,14 +12,16 @@ import (
 
 	"farmc/cmd/internal/statedir"
 	"farmc/cmd/internal/unifieddiff"
+	"farmc/compiler/farm"
 )
 
 // A Reader answers questions of other programs about the farms while an Engine applies them. It reads the snapshots
 // that watch publishes, and takes no lock, so no question delays a load. Questions that ask the kernel or nft wait for
 // one of a few turns, so many of them leave the processors to the loads. All methods can be called at once.
 type Reader struct {
-	engine *Engine // without the directories: it reads no file of a farm
-	meter  *Engine // the same, of Measures
+	engine *Engine    // without the directories: it reads no file of a farm
+	dirs   []farm.Dir // of farms that are not ready: watch does not look for them, so no snapshot has them
+	meter  *Engine    // the same, of Measures
 	now    atomic.Pointer[Snapshot]
 	turns  chan struct{} // of questions about the kernel
 	checks chan struct{} // of checks by nft, which take longest
@@ -51,7 +53,8 @@ func NewReader(e *Engine) *Reader {
 		ResolvesHosts: e.ResolvesHosts}
 	meter := own
 	meter.measures = true
-	return &Reader{engine: &own, meter: &meter, turns: make(chan struct{}, readerTurns), checks: make(chan struct{}, 1)}
+	return &Reader{engine: &own, meter: &meter, dirs: e.Dirs, turns: make(chan struct{}, readerTurns),
+		checks: make(chan struct{}, 1)}
 }
 
 // Remember has the reader tell what this process remembers of the health of backends. It comes before the first use.
@@ -97,8 +100,8 @@ func (r *Reader) turn(ctx context.Context, turns chan struct{}) (s *Snapshot, en
 	return s, func() { <-turns }, nil
 }
 
-// Status is Engine.Status of all farms without reading files: the last look of watch found the changes that are not
-// applied.
+// Status is Engine.Status of all farms without reading their files: the last look of watch found the changes that are
+// not applied.
 func (r *Reader) Status(ctx context.Context) (Status, error) {
 	return shared(ctx, &r.status, "", func() (Status, error) { return r.statusNow(context.WithoutCancel(ctx)) })
 }
@@ -123,7 +126,9 @@ func (r *Reader) statusNow(ctx context.Context) (Status, error) {
 	if err := s.known(); err != nil {
 		return newStatus(), err
 	}
-	return r.engine.statusOf(ctx, s.last, s.loaded, s.files, "")
+	status, err := r.engine.statusOf(ctx, s.last, s.loaded, s.files, "")
+	status.setIncomplete(r.dirs, "")
+	return status, err
 }
 
 // known returns an error if the farms loaded last are not known.
