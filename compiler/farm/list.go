@@ -56,7 +56,7 @@ func parseList(f file, faults *diag.Diagnostics) *AddressList {
 	line, wrong := 0, 0
 	for text := range bytes.Lines(f.text) {
 		line++
-		word := withoutComment(text)
+		word := ListEntry(text)
 		if word == "" {
 			continue
 		}
@@ -96,7 +96,7 @@ func LineOf(list []byte, a netip.Addr) int {
 	line := 0
 	for text := range bytes.Lines(list) {
 		line++
-		if n, err := addr.ParseNetwork(withoutComment(text)); err == nil && n.Holds(a) {
+		if n, err := addr.ParseNetwork(ListEntry(text)); err == nil && n.Holds(a) {
 			return line
 		}
 	}
@@ -125,8 +125,8 @@ func (f file) tooMany(line int, text []byte) diag.Diagnostic {
 // maxWrongLines is the number of wrong lines after which the rest of a list is not read, in lenient directories, too.
 const maxWrongLines = 100_000
 
-// withoutComment gives a line without its comment and surrounding blanks.
-func withoutComment(line []byte) string {
+// ListEntry gives a line of a list without its comment, surrounding blanks and a byte order mark: an entry, or "".
+func ListEntry(line []byte) string {
 	if i := bytes.IndexAny(line, "#;"); i >= 0 {
 		line = line[:i]
 	}

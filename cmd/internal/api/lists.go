@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"farmc/compiler/farm"
 )
 
 func (s *Server) listLists(w http.ResponseWriter, _ *http.Request) error {
@@ -45,11 +47,8 @@ func (s *Server) getList(w http.ResponseWriter, r *http.Request) error {
 func entries(text []byte) []string {
 	out := []string{}
 	for line := range bytes.Lines(text) {
-		if i := bytes.IndexAny(line, "#;"); i >= 0 {
-			line = line[:i]
-		}
-		if line = bytes.TrimSpace(line); len(line) > 0 {
-			out = append(out, string(line))
+		if word := farm.ListEntry(line); word != "" {
+			out = append(out, word)
 		}
 	}
 	return out

@@ -130,6 +130,26 @@ func TestListReplyHasNoOtherChanges(t *testing.T) {
 	}
 }
 
+// A byte order mark at the beginning of a list counts for nothing, in a body as in a file.
+func TestByteOrderMarkOfLists(t *testing.T) {
+	const text = "\ufeff192.0.2.1\n192.0.2.2\n"
+	files := maps.Clone(siteFiles)
+	files["marked.list"] = text
+	s := start(t, files)
+	if x := s.do(t, exchange{key: "writer", path: "/v1/lists/marked"}); !strings.Contains(x.answer,
+		`"entries":["192.0.2.1","192.0.2.2"]`) {
+		t.Errorf("%d %q", x.status, x.answer)
+	}
+	s.Writer = succeeding{}
+	for method, path := range map[string]string{"PUT": "/v1/lists/bad", "POST": "/v1/lists/bad/entries"} {
+		x := s.do(t, exchange{key: "writer", method: method, path: path, body: text,
+			header: map[string]string{"Content-Type": "text/plain"}})
+		if x.status != 200 {
+			t.Errorf("%s %s: %d %s", method, path, x.status, x.answer)
+		}
+	}
+}
+
 // A body with a list may be twice as long as others.
 func TestLongLists(t *testing.T) {
 	long := strings.Repeat("x", maxBody+1)

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/source"
 	"farmc/compiler/addr"
+	"farmc/compiler/farm"
 )
 
 // A ListChange changes the file of a list. It exists until one load, and then tells its effect.
@@ -128,13 +128,6 @@ func networks(words []string) map[addr.Network]bool {
 
 // entryOf returns the network of a line.
 func entryOf(line []byte) (addr.Network, bool) {
-	if i := bytes.IndexAny(line, "#;"); i >= 0 {
-		line = line[:i]
-	}
-	word := strings.TrimSpace(strings.TrimPrefix(string(line), "\ufeff"))
-	if word == "" {
-		return addr.Network{}, false
-	}
-	n, err := addr.ParseNetwork(word)
+	n, err := addr.ParseNetwork(farm.ListEntry(line))
 	return n, err == nil
 }
