@@ -147,3 +147,32 @@ func TestStoreLink(t *testing.T) {
 		t.Errorf("loaded %q, previous %q, boot %q", read(loadedFile), read(previousFile), read(bootFile))
 	}
 }
+
+// What a killed farmc left of a load and of its history is removed; files of the history, and those that watch writes
+// without the lock, stay.
+func TestRemovePending(t *testing.T) {
+	s := NewStore(filepath.Join(t.TempDir(), "[a]*")) // no pattern
+	entry := HistoryEntry{Edits: "e1"}
+	gone := []string{loadedFile, TrialFile, historyFile, entry.Archive()}
+	for _, name := range append(gone, HostsFile) {
+		path := filepath.Join(s.Dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, ending := range []string{"", pending} {
+			if err := os.WriteFile(path+ending, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s.RemovePending()
+	for _, name := range append(gone, HostsFile) {
+		if _, err := os.Stat(filepath.Join(s.Dir, name)); err != nil {
+			t.Errorf("a file of the store is gone: %v", err)
+		}
+		_, err := os.Stat(filepath.Join(s.Dir, name+pending))
+		if left, stays := err == nil, name == HostsFile; left != stays {
+			t.Errorf("the pending file of %s is there: %t, want %t", name, left, stays)
+		}
+	}
+}
