@@ -97,12 +97,9 @@ func rank(r Result) int {
 	return r.Percent
 }
 
-// maxReason is the number of bytes of a reason that the API takes.
-const maxReason = 200
-
 func shortened(reason string) string {
-	if len(reason) <= maxReason {
+	if len(reason) <= probe.LongestReason {
 		return reason
 	}
-	return strings.ToValidUTF8(reason[:maxReason], "")
+	return strings.ToValidUTF8(reason[:probe.LongestReason], "")
 }

@@ -156,5 +156,5 @@ func (h *head) Write(p []byte) (int, error) {
 // line is the first line, made printable.
 func (h *head) line() string {
 	first, _, _ := strings.Cut(strings.TrimSpace(string(h.kept)), "\n")
-	return printable(strings.TrimSpace(first), longestReason)
+	return printable(strings.TrimSpace(first), LongestReason)
 }

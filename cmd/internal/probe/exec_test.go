@@ -80,7 +80,7 @@ func TestEnvironmentOfPrograms(t *testing.T) {
 	} {
 		got := run(t.Context(), target(netip.MustParseAddr(tt.address), tt.port, check), dir)
 		want := tt.want + "LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-		if got.Reason != printable(want, longestReason) {
+		if got.Reason != printable(want, LongestReason) {
 			t.Errorf("the environment is\n%s\nwant\n%s", got.Reason, want)
 		}
 	}

@@ -54,7 +54,7 @@ func (c *check) failed(err error, missing string) Result {
 			return unhealthy("%s", f.words)
 		}
 	}
-	return unhealthy("%s", printable(err.Error(), longestReason))
+	return unhealthy("%s", printable(err.Error(), LongestReason))
 }
 
 // The things that miss a timeout.

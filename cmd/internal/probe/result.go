@@ -29,14 +29,14 @@ func unknown(format string, args ...any) Result {
 	return Result{Unknown: true, Reason: reason(format, args...)}
 }
 
-// longestReason is the number of bytes that the API takes.
-const longestReason = 200
+// LongestReason is the number of bytes of a reason that the API takes.
+const LongestReason = 200
 
 func reason(format string, args ...any) string {
 	if len(args) == 0 {
 		return format
 	}
-	return printable(fmt.Sprintf(format, args...), longestReason)
+	return printable(fmt.Sprintf(format, args...), LongestReason)
 }
 
 // printable replaces characters that change a terminal or break a line, and shortens the text to a number of bytes.
