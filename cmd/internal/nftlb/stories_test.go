@@ -1,0 +1,87 @@
+package nftlb
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// A step is a request of a story, and what nftlb answered.
+type step struct {
+	name, verb, uri, body string
+	reply, listing        string
+}
+
+var assignment = regexp.MustCompile(`(?m)^(\w+)="?([^"\n]*)"?`)
+
+// storiesOf reads the steps of stories below a directory: STORY/STEP/*.api, the body, req.out and obj.out.
+func storiesOf(t *testing.T, root string) map[string][]step {
+	t.Helper()
+	stories, env := map[string][]step{}, map[string]string{}
+	dirs, _ := filepath.Glob(filepath.Join(root, "*", "*"))
+	for _, dir := range dirs {
+		calls, _ := filepath.Glob(filepath.Join(dir, "*.api"))
+		if len(calls) == 0 {
+			continue
+		}
+		for _, m := range assignment.FindAllStringSubmatch(read(filepath.Join(calls[0])), -1) {
+			env[m[1]] = m[2]
+		}
+		s := step{name: filepath.Base(dir), verb: env["VERB"], uri: env["URI"],
+			reply: read(filepath.Join(dir, "req.out")), listing: read(filepath.Join(dir, "obj.out"))}
+		if s.verb != "GET" && env["FILE"] != "" {
+			s.body = strings.NewReplacer("\r", "", "\n", "").Replace(read(filepath.Join(dir, env["FILE"])))
+		}
+		story := filepath.Base(filepath.Dir(dir))
+		stories[story] = append(stories[story], s)
+	}
+	return stories
+}
+
+func read(path string) string {
+	text, _ := os.ReadFile(path)
+	return string(text)
+}
+
+func (s step) path() []string { return strings.Split(strings.Trim(s.uri, "/"), "/") }
+
+func TestStories(t *testing.T) {
+	root := os.Getenv("NFTLB_CASES")
+	if root == "" {
+		t.Skip("NFTLB_CASES is not set")
+	}
+	steps, replies, listings := 0, 0, 0
+	for story, all := range storiesOf(t, filepath.Join(root, "api")) {
+		state := &State{}
+		for _, s := range all {
+			a := state.Do(Request{Verb: s.verb, Path: s.path(), Body: []byte(s.body), Lenient: true})
+			state = a.State
+			steps++
+			if got := fmt.Sprintf(`{"response": "%s"}`, a.Text); a.Listing == nil && got != strings.TrimSpace(s.reply) {
+				t.Logf("%s/%s: reply\n%s\n%s", story, s.name, got, s.reply)
+			} else {
+				replies++
+			}
+			if got := string(state.Listing(s.path()[0], "")); got != strings.TrimSpace(s.listing) {
+				t.Logf("%s/%s: listing\n%s", story, s.name, difference(got, s.listing))
+			} else {
+				listings++
+			}
+		}
+	}
+	t.Logf("%d steps, %d replies and %d listings equal", steps, replies, listings)
+}
+
+// difference returns the first lines that differ.
+func difference(got, want string) string {
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	for i := range min(len(g), len(w)) {
+		if g[i] != w[i] {
+			return fmt.Sprintf("line %d: %s\n   nftlb: %s", i+1, g[i], w[i])
+		}
+	}
+	return fmt.Sprintf("%d lines, nftlb has %d", len(g), len(w))
+}
