@@ -1,0 +1,166 @@
+package nftlb
+
+import (
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+
+	"farmc/cmd/internal/convert"
+)
+
+// Import makes farms and lists of a configuration of nftlb, or of a saved listing.
+func Import(in convert.Input, marks Marks) (*convert.Result, error) {
+	a := (&State{}).Do(Request{Verb: "POST", Path: []string{"farms"}, Body: in.Text, Lenient: true, Twice: true})
+	if !a.OK() {
+		return nil, errors.New(in.Name + ": " + a.Text)
+	}
+	i := &importer{in: in, state: a.State, marks: marks, lines: strings.Split(string(in.Text), "\n")}
+	for note := range strings.SplitSeq(strings.TrimPrefix(a.Text, "success"), ". ") {
+		if note != "" {
+			i.result.Note(i.line(0, quotedWord(note)), note, "")
+		}
+	}
+	i.policies()
+	for _, f := range a.State.Farms {
+		i.farm(f)
+	}
+	i.unattached()
+	return &i.result, nil
+}
+
+// KeepsMarks reports whether a client asked for the marks of a listing, as far as that shows: a farm has one, or a
+// backend has one above those that nftlb numbers.
+func KeepsMarks(s *State) bool {
+	const firstAsked = 0x200
+	return slices.ContainsFunc(s.Farms, func(f *Farm) bool {
+		return f.Values.mark() != 0 || slices.ContainsFunc(f.Backends, func(b *Backend) bool {
+			return b.Values.mark() >= firstAsked
+		})
+	})
+}
+
+// An importer turns a state into a result.
+type importer struct {
+	in     convert.Input
+	state  *State
+	marks  Marks
+	lines  []string
+	result convert.Result
+}
+
+// policies makes lists, and gives policies the names of the lists.
+func (i *importer) policies() {
+	for _, p := range i.state.Policies {
+		old := p.Name
+		p.Name = i.result.NewList(old, p.text())
+		for _, f := range i.state.Farms {
+			renamed(f.Policies, old, p.Name)
+		}
+		for _, a := range i.state.Addresses {
+			renamed(a.Policies, old, p.Name)
+		}
+		if p.Values["timeout"] != "0" {
+			i.result.Note(i.line(i.start(old), "timeout"), "timeout of policy "+old+" has no effect in nftlb, either", "")
+		}
+	}
+}
+
+func renamed(names []string, old, now string) {
+	if at := slices.Index(names, old); at >= 0 {
+		names[at] = now
+	}
+}
+
+// text is the text of the list of a policy.
+func (p *Policy) text() []byte {
+	return []byte("# written by farmc: policy of nftlb\n" + strings.Join(append(slices.Clone(p.Elements), ""), "\n"))
+}
+
+// farm makes a farm.
+func (i *importer) farm(f *Farm) {
+	start := i.start(f.Name)
+	document, losses := i.state.Document(f, i.marks)
+	out := i.result.NewFarm(i.place(start), f.Name)
+	for key, value := range document {
+		if key != "backends" {
+			out.Document[key] = value
+		}
+	}
+	if _, has := document["backends"]; has {
+		out.Document["backends"] = map[string]any{}
+		i.backends(f, out, document["backends"].(map[string]any), start)
+	}
+	for _, l := range losses {
+		at := i.line(start, l.Key)
+		if l.Matters {
+			i.result.Lose(at, "farm "+f.Name+": "+l.Key+": "+l.What, l.Instead)
+		} else {
+			i.result.Note(at, "farm "+f.Name+": "+l.Key+": "+l.What, l.Instead)
+		}
+	}
+}
+
+// backends sets the backends of a farm, in their order.
+func (i *importer) backends(f *Farm, out *convert.Farm, all map[string]any, start int) {
+	static, _ := out.Get("persistence", "static").(map[string]any)
+	for _, b := range f.Backends {
+		keys, has := all[b.Name].(map[string]any)
+		if !has {
+			continue
+		}
+		at := i.line(start, b.Name)
+		name := out.NewBackend(at, b.Name, keys["address"].(string))
+		for key, value := range keys {
+			out.Set(i.place(start), value, "backends", name, key)
+		}
+		for client, backend := range static {
+			if backend == b.Name {
+				static[client] = name
+			}
+		}
+	}
+}
+
+// unattached reports the addresses that no farm has.
+func (i *importer) unattached() {
+	for _, a := range i.state.Addresses {
+		if i.state.users(a.Name) == 0 && len(a.Policies) > 0 {
+			i.result.Lose(i.place(i.start(a.Name)), "address "+a.Name+" has policies and no farm",
+				"a farm in mode local that listens on the address")
+		}
+	}
+}
+
+// start returns the line that names an object; 0 if there is none.
+func (i *importer) start(name string) int {
+	form := regexp.MustCompile(`"name"\s*:\s*"` + regexp.QuoteMeta(name) + `"`)
+	return 1 + slices.IndexFunc(i.lines, form.MatchString)
+}
+
+// line returns the place of the first line from start on that has the last part of a key in quotes, or that of start.
+func (i *importer) line(start int, key string) convert.Place {
+	word := `"` + key[strings.LastIndexByte(key, '.')+1:] + `"`
+	for n := max(start, 1); n <= len(i.lines); n++ {
+		if strings.Contains(i.lines[n-1], word) {
+			return i.place(n)
+		}
+	}
+	return i.place(start)
+}
+
+func (i *importer) place(line int) convert.Place {
+	if line == 0 {
+		return convert.Place{File: i.in.Name}
+	}
+	return convert.Place{File: i.in.Name, Line: line, Text: i.lines[line-1]}
+}
+
+// quotedWord returns the first word in single quotes of a note.
+func quotedWord(note string) string {
+	parts := strings.Split(note, "'")
+	if len(parts) < 2 {
+		return ""
+	}
+	return parts[1]
+}
