@@ -182,7 +182,7 @@ func (q *request) selectFarm(name string) {
 		return
 	}
 	if q.farm = q.Farm(name); q.farm == nil {
-		q.farm = &Farm{Name: name, Values: farmKind.presets()}
+		q.farm = &Farm{Name: name, Values: farmKind.presets(), order: q.next(), own: true}
 		q.Farms = append(q.Farms, q.farm)
 	}
 	q.backend, q.client = nil, ""
@@ -231,7 +231,7 @@ func (q *request) firstOrNew(f *Farm) *Address {
 func (q *request) makeAddress(name string) *Address {
 	a := q.Address(name)
 	if a == nil {
-		a = &Address{Name: name, Values: addressKind.presets()}
+		a = &Address{Name: name, Values: addressKind.presets(), order: q.next()}
 		q.Addresses = append(q.Addresses, a)
 	}
 	return a
@@ -405,7 +405,7 @@ func (q *request) loadPolicy(o object) {
 		switch {
 		case key == "name" && q.name(text):
 			if q.policy = q.Policy(text); q.policy == nil {
-				q.policy = &Policy{Name: text, Values: policyKind.presets()}
+				q.policy = &Policy{Name: text, Values: policyKind.presets(), order: q.next(), own: true}
 				q.Policies = append(q.Policies, q.policy)
 			}
 		case key != "name" && !q.unnamed(q.policy == nil):

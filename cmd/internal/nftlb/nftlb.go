@@ -39,6 +39,8 @@ type Farm struct {
 	Backends  []*Backend
 	Policies  []string
 	Sessions  []Session // fixed ones
+	order     int       // of making; 0: a person made it
+	own       bool      // a client of the API made it
 }
 
 // A Backend is a server of a farm.
@@ -53,6 +55,7 @@ type Address struct {
 	Name     string
 	Values   Values
 	Policies []string
+	order    int
 }
 
 // A Policy is a list of networks that is denied or allowed.
@@ -60,10 +63,15 @@ type Policy struct {
 	Name     string
 	Values   Values
 	Elements []string
+	order    int
+	own      bool
 }
 
 // A Session binds a client to a backend.
-type Session struct{ Client, Backend string }
+type Session struct {
+	Client  string `json:"c"`
+	Backend string `json:"b"`
+}
 
 // Farm returns the farm of a name; nil if there is none.
 func (s *State) Farm(name string) *Farm {
@@ -100,6 +108,21 @@ func (s *State) first(f *Farm) *Address {
 	return s.Address(f.Addresses[0])
 }
 
+// next returns the order of a new object.
+func (s *State) next() int {
+	most := 0
+	for _, f := range s.Farms {
+		most = max(most, f.order)
+	}
+	for _, p := range s.Policies {
+		most = max(most, p.order)
+	}
+	for _, a := range s.Addresses {
+		most = max(most, a.order)
+	}
+	return most + 1
+}
+
 // users returns the number of farms with an address.
 func (s *State) users(address string) (n int) {
 	for _, f := range s.Farms {
@@ -117,10 +140,11 @@ func (s *State) Clone() *State {
 		out.Farms = append(out.Farms, f.clone())
 	}
 	for _, p := range s.Policies {
-		out.Policies = append(out.Policies, &Policy{p.Name, maps.Clone(p.Values), slices.Clone(p.Elements)})
+		out.Policies = append(out.Policies, &Policy{p.Name, maps.Clone(p.Values), slices.Clone(p.Elements), p.order,
+			p.own})
 	}
 	for _, a := range s.Addresses {
-		out.Addresses = append(out.Addresses, &Address{a.Name, maps.Clone(a.Values), slices.Clone(a.Policies)})
+		out.Addresses = append(out.Addresses, &Address{a.Name, maps.Clone(a.Values), slices.Clone(a.Policies), a.order})
 	}
 	return out
 }

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"farmc/cmd/internal/edit"
 )
 
 // A step is a request of a story, and what nftlb answered.
@@ -59,6 +61,7 @@ func TestStories(t *testing.T) {
 		for _, s := range all {
 			a := state.Do(Request{Verb: s.verb, Path: s.path(), Body: []byte(s.body), Lenient: true})
 			state = a.State
+			checkFiles(t, state, story+"/"+s.name)
 			steps++
 			if got := fmt.Sprintf(`{"response": "%s"}`, a.Text); a.Listing == nil && got != strings.TrimSpace(s.reply) {
 				t.Logf("%s/%s: reply\n%s\n%s", story, s.name, got, s.reply)
@@ -73,6 +76,28 @@ func TestStories(t *testing.T) {
 		}
 	}
 	t.Logf("%d steps, %d replies and %d listings equal", steps, replies, listings)
+}
+
+// checkFiles holds a state against the one of its files.
+func checkFiles(t *testing.T, s *State, step string) {
+	t.Helper()
+	in := Files{Farms: map[string]edit.Document{}, Lists: map[string][]byte{}, Loose: s.Loose()}
+	for _, f := range s.Farms {
+		text, faults := edit.Write(s.Saved(f, MarksAsked))
+		if len(faults) > 0 {
+			t.Errorf("%s: %v", step, faults)
+		}
+		in.Farms[f.Name], _ = edit.Read(text)
+	}
+	for _, p := range s.Policies {
+		in.Lists[p.Name] = p.Text()
+	}
+	again := in.State()
+	for _, what := range []string{"farms", "policies", "addresses"} {
+		if got, want := string(again.Listing(what, "")), string(s.Listing(what, "")); got != want {
+			t.Errorf("%s: %s of the files\n%s", step, what, difference(got, want))
+		}
+	}
 }
 
 // difference returns the first lines that differ.
