@@ -25,6 +25,7 @@ type apiOptions struct {
 	certFile, keyFile string
 	insecure          bool
 	readOnly          []string // directories of farms
+	nftlb             []string // words of --api-nftlb
 }
 
 // defaultKeys is the file of keys without --api-keys and without a credential.
@@ -88,6 +89,9 @@ func (c *call) newAPI(e *live.Engine) (*apiServer, error) {
 	}
 	s.server = api.NewServer(s.reader, s, c.apiKeys(e), c.log)
 	s.server.Applier = s
+	if err := s.serveNFTLB(); err != nil {
+		return nil, err
+	}
 	s.observe(e)
 	return s, nil
 }
@@ -157,7 +161,7 @@ func (o apiOptions) admit(a api.Address) error {
 
 // unused returns an error if options have no effect because the API has no address.
 func (o apiOptions) unused() error {
-	if o.certFile == "" && o.keys == "" && !o.insecure && o.readOnly == nil {
+	if o.certFile == "" && o.keys == "" && !o.insecure && o.readOnly == nil && o.nftlb == nil {
 		return nil
 	}
 	return errors.New("options of the API need --api")

@@ -40,6 +40,7 @@ With --health, also checks the backends of farms with [health], as farmc health 
 	flags: func(c *call) {
 		c.isolateFlag()
 		c.apiFlags()
+		c.nftlbFlag()
 		c.relayFlag("", "`socket` where farmc api hands requests over (default: none)")
 		c.set.StringArrayVar(&c.api.readOnly, "read-only-dir", nil,
 			"`directory` of farms that the API must not change; repeatable")

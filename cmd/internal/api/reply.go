@@ -105,7 +105,19 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusInternalServerError:
 		s.Log("API: %s %s: %v", r.Method, r.URL.Path, err)
 	}
+	if isNFTLB(r.URL.Path) {
+		writeResponse(w, p.status, response{Response: p.response(), Faults: p.faults})
+		return
+	}
 	writeJSON(w, p.status, p.document())
+}
+
+// response is the sentence of an error for a client of nftlb.
+func (p problem) response() string {
+	if p.status == http.StatusUnauthorized {
+		return "unauthorized"
+	}
+	return p.document().Error
 }
 
 // writeJSON writes a document. Go's numbers, texts and tables all have a form in JSON, so it has no error but that the

@@ -95,6 +95,7 @@ type Server struct {
 
 	described map[string]description // descriptions
 	lists     listDigest
+	nftlb     *nftlbWriter // nil: there is no API of nftlb
 	failed    attempts
 	bodies    bodyBudget
 	conns     *admission
@@ -204,6 +205,9 @@ func (s *Server) malformed(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	p := r.URL.Path
+	if isNFTLB(p) && len(p) > 1 {
+		p = strings.TrimSuffix(p, "/")
+	}
 	switch {
 	case !strings.HasPrefix(p, "/"):
 		return problem{status: http.StatusBadRequest, message: "the request names no path"}

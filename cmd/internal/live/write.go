@@ -17,6 +17,9 @@ import (
 type Write struct {
 	Item string // file name of the farm or list, such as "web.toml"
 
+	// Also are further farms and lists that the write changes. A fault of one of them fails the write as a whole.
+	Also []string
+
 	// Part is the backend whose keys and own drop-ins are all that the write changes, and all that it looks at; "": the
 	// whole item. Writes of different parts can come in one load.
 	Part string
@@ -141,10 +144,20 @@ func (w *pendingWrite) onlyPart() {
 	w.result.byFarm = nil
 }
 
+// items are the farms and lists that the write changes.
+func (w *pendingWrite) items() []string { return append([]string{w.Item}, w.Also...) }
+
+func (w *pendingWrite) changesItem(item string) bool { return slices.Contains(w.items(), item) }
+
+// is reports whether a sentence about one of the items is among those that a check finds by their beginning.
+func (w *pendingWrite) is(among func(beginning string) bool) bool {
+	return slices.ContainsFunc(w.items(), func(item string) bool { return among(source.ItemWords(item) + " ") })
+}
+
 // own returns the diagnostics that name the farm or list.
 func (w *pendingWrite) own(all diag.Diagnostics) diag.Diagnostics {
 	return slices.DeleteFunc(slices.Clone(all), func(d diag.Diagnostic) bool {
-		return !slices.Contains(farmsAndLists(d), w.Item)
+		return !slices.ContainsFunc(farmsAndLists(d), w.changesItem)
 	})
 }
 
@@ -169,9 +182,9 @@ func (w *pendingWrite) loadError(p Plan, diagnostics diag.Diagnostics, err error
 		return ErrRefused
 	case !loaded:
 		return err
-	case p.isIsolated(source.ItemWords(w.Item)+" ") && !w.OfKept:
+	case w.is(p.isIsolated) && !w.OfKept:
 		return ErrRefused
-	case w.InForce != nil && p.isHeld(source.ItemWords(w.Item)+" "): // states of backends change also on hold
+	case w.InForce != nil && w.is(p.isHeld): // states of backends change also on hold
 		return ErrHeld
 	case w.Check != nil:
 		return w.Check(p.Script.Farms)

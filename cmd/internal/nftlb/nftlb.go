@@ -41,6 +41,8 @@ type Farm struct {
 	Sessions  []Session // fixed ones
 	order     int       // of making; 0: a person made it
 	own       bool      // a client of the API made it
+	aside     bool      // it is in a file that farmc does not read, as it is incomplete
+	refused   bool      // farmc refuses it, so it has to go aside
 }
 
 // A Backend is a server of a farm.

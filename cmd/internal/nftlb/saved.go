@@ -40,6 +40,7 @@ type savedAddress struct {
 // Files are the documents that a state comes from.
 type Files struct {
 	Farms map[string]edit.Document // also those that are incomplete
+	Aside map[string]bool          // those that are incomplete
 	Lists map[string][]byte
 	Loose []byte // what Loose returned; nil: nothing
 }
@@ -53,6 +54,9 @@ func (in Files) State() *State {
 	sortByOrder(s.Policies, func(p *Policy) (int, string) { return p.order, p.Name })
 	for _, name := range slices.Sorted(maps.Keys(in.Farms)) {
 		s.restore(name, in.Farms[name])
+	}
+	for _, f := range s.Farms {
+		f.aside = in.Aside[f.Name]
 	}
 	sortByOrder(s.Farms, func(f *Farm) (int, string) { return f.order, f.Name })
 	var loose []savedAddress

@@ -1,0 +1,358 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"farmc/cmd/internal/edit"
+	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/manage"
+	"farmc/cmd/internal/nftlb"
+	"farmc/compiler/farm"
+)
+
+// An nftlbWriter does the changes of nftlb's API. Requests that wait are done together: each sees the outcome of those
+// before it, and all of them come in one load.
+type nftlbWriter struct {
+	server  *Server
+	choices NFTLB
+
+	mu      sync.Mutex
+	waiting []*nftlbCall
+	working bool
+
+	documents documentCache
+}
+
+func newNFTLBWriter(s *Server, choices NFTLB) *nftlbWriter {
+	return &nftlbWriter{server: s, choices: choices}
+}
+
+// An nftlbCall is a request that waits for its turn.
+type nftlbCall struct {
+	nftlb.Request
+	by   string
+	done chan nftlbReply
+}
+
+// An nftlbReply is the outcome of a request.
+type nftlbReply struct {
+	text     string
+	warnings []live.FarmFault
+	err      error
+}
+
+// nftlbPatience is the longest wait for a load: clients give up after 3 seconds.
+const nftlbPatience = 2500 * time.Millisecond
+
+// write does a request when its turn comes.
+func (n *nftlbWriter) write(r *http.Request, request nftlb.Request) nftlbReply {
+	call := &nftlbCall{request, keyOf(r.Context()).Name, make(chan nftlbReply, 1)}
+	n.mu.Lock()
+	n.waiting = append(n.waiting, call)
+	if !n.working {
+		n.working = true
+		go n.work()
+	}
+	n.mu.Unlock()
+	patience := time.NewTimer(nftlbPatience)
+	defer patience.Stop()
+	select {
+	case reply := <-call.done:
+		return reply
+	case <-patience.C:
+	case <-r.Context().Done():
+	}
+	if n.withdraw(call) {
+		return nftlbReply{err: live.ErrBusy}
+	}
+	return <-call.done
+}
+
+// withdraw takes a call back, and reports whether it still waited.
+func (n *nftlbWriter) withdraw(call *nftlbCall) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	i := slices.Index(n.waiting, call)
+	if i >= 0 {
+		n.waiting = slices.Delete(n.waiting, i, i+1)
+	}
+	return i >= 0
+}
+
+// work does rounds until no request waits.
+func (n *nftlbWriter) work() {
+	for {
+		n.mu.Lock()
+		round := n.waiting
+		n.waiting = nil
+		n.working = len(round) > 0
+		n.mu.Unlock()
+		if len(round) == 0 {
+			return
+		}
+		n.round(round)
+	}
+}
+
+// round does requests in one load. If the load fails, each is done alone.
+func (n *nftlbWriter) round(calls []*nftlbCall) {
+	before, err := n.state()
+	if err != nil {
+		answer(calls, nftlbReply{err: err})
+		return
+	}
+	after, good, texts := before, []*nftlbCall{}, map[*nftlbCall]string{}
+	for _, c := range calls {
+		a := after.Do(c.Request)
+		if !a.OK() {
+			c.done <- nftlbReply{err: problem{status: a.Status, message: a.Text}}
+			continue
+		}
+		after, texts[c] = a.State, a.Text
+		good = append(good, c)
+	}
+	if len(good) == 0 {
+		return
+	}
+	notes, warnings, err := n.save(before, after, good[0].by)
+	if err != nil && len(good) > 1 {
+		for _, c := range good {
+			n.round([]*nftlbCall{c})
+		}
+		return
+	}
+	for _, c := range good {
+		c.done <- nftlbReply{texts[c] + notes, warnings, err}
+	}
+}
+
+func answer(calls []*nftlbCall, r nftlbReply) {
+	for _, c := range calls {
+		c.done <- r
+	}
+}
+
+// save writes the changes from one state to another, and loads them. Lenient choices set farms aside that farmc
+// refuses, with a note.
+func (n *nftlbWriter) save(before, after *nftlb.State, by string) (notes string, warnings []live.FarmFault, err error) {
+	after = after.Clone()
+	for {
+		changes := before.Changes(after, n.choices.Marks)
+		if !changes.Any() {
+			return notes, nil, nil
+		}
+		writes, err := n.writes(changes, after)
+		if err != nil {
+			return "", nil, err
+		}
+		w := manage.Together(writes)
+		w.Patience = nftlbPatience
+		result := n.server.Writer.Write(context.Background(), by, w)
+		if result.Err == nil {
+			if n.choices.Lenient {
+				return notes, nil, nil
+			}
+			return notes, result.Warnings, nil
+		}
+		more := n.setAside(after, changes, result)
+		if more == "" {
+			return "", nil, n.problem(result)
+		}
+		notes += more
+	}
+}
+
+// setAside sets the farms aside that have the faults of a write, and returns a note; "" if that is no way.
+func (n *nftlbWriter) setAside(after *nftlb.State, changes nftlb.Changes, r live.WriteResult) (note string) {
+	if !n.choices.Lenient || len(r.Faults) == 0 {
+		return ""
+	}
+	for _, f := range r.Faults {
+		changed := slices.ContainsFunc(changes.Farms, func(c nftlb.FarmChange) bool { return c.Name == f.Farm })
+		if changed && after.SetAside(f.Farm) {
+			note += fmt.Sprintf(". Farm '%s' is not loaded: %s", f.Farm, f.Message)
+		}
+	}
+	return note
+}
+
+// problem returns the problem of a write. Its faults are about documents that the client has not seen.
+func (n *nftlbWriter) problem(r live.WriteResult) error {
+	err := writeProblem(r, "")
+	var p problem
+	if errors.As(err, &p) && p.status == http.StatusBadRequest && len(p.faults) > 0 {
+		p.message = "error parsing buffer. " + p.document().Error
+		if len(r.Diagnostics) > 0 && len(r.Diagnostics[0].Also) > 0 {
+			p.status = http.StatusConflict // with another farm
+		}
+	}
+	if errors.As(err, &p) {
+		return p
+	}
+	return err
+}
+
+// writes returns the writes of changes.
+func (n *nftlbWriter) writes(changes nftlb.Changes, after *nftlb.State) (out []live.Write, err error) {
+	now, err := n.server.current()
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range changes.Lists {
+		if !farm.IsName(c.Name) {
+			return nil, badName(c.Name)
+		}
+		change := manage.ListChange{Name: c.Name, Whole: c.Text, Delete: c.Text == nil}
+		out = append(out, change.Write())
+	}
+	for _, c := range changes.Farms {
+		if !farm.IsName(c.Name) {
+			return nil, badName(c.Name)
+		}
+		if c.After == nil && c.ByPerson {
+			r, _ := now.Reading(c.Name)
+			return nil, problem{status: http.StatusConflict, message: "a person wrote " + r.Sources()[0]}
+		}
+		more, err := n.farmWrites(c)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, more...)
+	}
+	if changes.Loose {
+		out = append(out, manage.PutFile(n.file(looseFile), looseFile, after.Loose()))
+	}
+	return out, nil
+}
+
+func badName(name string) error {
+	return problem{status: http.StatusBadRequest, message: fmt.Sprintf("error parsing buffer. '%s' is no name: %s", name,
+		farm.NamingRule)}
+}
+
+// looseFile has the addresses that no farm has. farmc does not read it.
+const looseFile = "nftlb-addresses.incomplete"
+
+// asideEnding is the ending of farms that farmc does not read.
+const asideEnding = ".toml.incomplete"
+
+func (n *nftlbWriter) file(name string) string { return filepath.Join(n.choices.Dir, name) }
+
+// farmWrites returns the writes of one farm: of its file, and of the one that farmc does not read.
+func (n *nftlbWriter) farmWrites(c nftlb.FarmChange) (out []live.Write, err error) {
+	read := func(d edit.Document, aside bool) bool { return d != nil && !aside }
+	always := func(json.RawMessage) error { return nil }
+	var w live.Write
+	switch was, is := read(c.Before, c.WasAside), read(c.After, c.Aside); {
+	case was && is:
+		w = manage.PatchFarm(c.Name, nftlb.Patch(c.Before, c.After), always)
+	case is:
+		w = manage.PutFarm(c.Name, c.After, always)
+	case was:
+		w = manage.DeleteFarm(c.Name, always)
+	}
+	if w.Changes != nil {
+		out = append(out, w)
+	}
+	if name := c.Name + asideEnding; c.WasAside || c.Aside {
+		var text []byte
+		if c.Aside && c.After != nil {
+			var faults []edit.Fault
+			if text, faults = edit.Write(c.After); len(faults) > 0 {
+				return nil, manage.Faulty{Faults: faults}
+			}
+		}
+		out = append(out, manage.PutFile(n.file(name), name, text))
+	}
+	return out, nil
+}
+
+// state returns the objects of the files.
+func (n *nftlbWriter) state() (*nftlb.State, error) {
+	now, err := n.server.current()
+	if err != nil {
+		return nil, err
+	}
+	in := nftlb.Files{Farms: n.documents.of(now), Lists: map[string][]byte{}, Aside: map[string]bool{}}
+	for _, name := range now.Lists() {
+		in.Lists[name], _, _ = now.List(name)
+	}
+	if err := n.readAside(&in); err != nil {
+		return nil, err
+	}
+	return in.State(), nil
+}
+
+// readAside reads the files that farmc does not read.
+func (n *nftlbWriter) readAside(in *nftlb.Files) error {
+	entries, err := os.ReadDir(n.choices.Dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		name, isFarm := strings.CutSuffix(e.Name(), asideEnding)
+		if !e.Type().IsRegular() || !(isFarm && farm.IsName(name)) && e.Name() != looseFile {
+			continue
+		}
+		text, err := readFile(n.file(e.Name()))
+		if err != nil {
+			return err
+		}
+		if !isFarm {
+			in.Loose = text
+		} else if d, faults := edit.Read(text); len(faults) == 0 && in.Farms[name] == nil {
+			in.Farms[name], in.Aside[name] = d, true
+		}
+	}
+	return nil
+}
+
+// readFile reads a file of a farm.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, farm.MaxFarmSize))
+}
+
+// loaded reports whether the kernel can have a farm.
+func (n *nftlbWriter) loaded(name string) bool {
+	now, err := n.server.current()
+	return err == nil && now.Loaded(name)
+}
+
+// A documentCache has the documents of farms.
+type documentCache struct {
+	mu  sync.Mutex
+	all map[*farm.Reading]edit.Document
+}
+
+// of returns the documents of all farms of a snapshot, by name.
+func (c *documentCache) of(now *live.Snapshot) map[string]edit.Document {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known, out := map[*farm.Reading]edit.Document{}, map[string]edit.Document{}
+	for _, r := range now.Readings {
+		d, has := c.all[r]
+		if !has {
+			d, _ = edit.Decode(strings.NewReader(string(r.Document())))
+		}
+		known[r], out[r.Name()] = d, d
+	}
+	c.all = known
+	return maps.Clone(out)
+}

@@ -1,0 +1,95 @@
+package nftlb
+
+import (
+	"bytes"
+	"reflect"
+
+	"farmc/cmd/internal/edit"
+)
+
+// A FarmChange is the change of the files of a farm.
+type FarmChange struct {
+	Name            string
+	Before, After   edit.Document // nil: there is no such farm
+	WasAside, Aside bool          // it is in a file that farmc does not read
+	ByPerson        bool          // a person made the farm
+}
+
+// A ListChange is the change of a list; nil removes it.
+type ListChange struct {
+	Name string
+	Text []byte
+}
+
+// Changes are what has to be written to get from one state to another.
+type Changes struct {
+	Farms []FarmChange
+	Lists []ListChange
+	Loose bool // what Loose returns is another text
+}
+
+// Changes returns the changes to a later state.
+func (s *State) Changes(later *State, marks Marks) Changes {
+	out := Changes{Loose: !bytes.Equal(s.Loose(), later.Loose())}
+	for _, f := range later.Farms {
+		c := FarmChange{Name: f.Name, After: later.Saved(f, marks), Aside: len(f.Addresses) == 0 || f.refused}
+		if old := s.Farm(f.Name); old != nil {
+			c.Before, c.WasAside, c.ByPerson = s.Saved(old, marks), old.aside, !old.own
+		}
+		if !reflect.DeepEqual(c.Before, c.After) || c.Before != nil && f.refused && !c.WasAside {
+			out.Farms = append(out.Farms, c)
+		}
+	}
+	for _, f := range s.Farms {
+		if later.Farm(f.Name) == nil {
+			out.Farms = append(out.Farms, FarmChange{Name: f.Name, Before: s.Saved(f, marks), WasAside: f.aside,
+				ByPerson: !f.own})
+		}
+	}
+	for _, p := range later.Policies {
+		if old := s.Policy(p.Name); old == nil || !bytes.Equal(old.Text(), p.Text()) {
+			out.Lists = append(out.Lists, ListChange{p.Name, p.Text()})
+		}
+	}
+	for _, p := range s.Policies {
+		if later.Policy(p.Name) == nil {
+			out.Lists = append(out.Lists, ListChange{p.Name, nil})
+		}
+	}
+	return out
+}
+
+// Any reports whether there is a change.
+func (c Changes) Any() bool { return len(c.Farms)+len(c.Lists) > 0 || c.Loose }
+
+// Patch returns the merge patch from one document to another.
+func Patch(before, after map[string]any) edit.Document {
+	patch := edit.Document{}
+	for key := range before {
+		if _, stays := after[key]; !stays {
+			patch[key] = nil
+		}
+	}
+	for key, value := range after {
+		old, was := before[key].(map[string]any)
+		now, is := value.(map[string]any)
+		switch {
+		case reflect.DeepEqual(before[key], value):
+		case was && is:
+			patch[key] = map[string]any(Patch(old, now))
+		default:
+			patch[key] = value
+		}
+	}
+	return patch
+}
+
+// SetAside marks a farm that farmc refuses.
+func (s *State) SetAside(name string) bool {
+	f := s.Farm(name)
+	if f == nil || f.refused {
+		return false
+	}
+	f.refused = true
+	return true
+}
