@@ -17,6 +17,7 @@ import (
 
 	"farmc/cmd/internal/edit"
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/machine"
 	"farmc/cmd/internal/manage"
 	"farmc/cmd/internal/nftlb"
 	"farmc/compiler/farm"
@@ -148,6 +149,7 @@ func answer(calls []*nftlbCall, r nftlbReply) {
 // refuses, with a note.
 func (n *nftlbWriter) save(before, after *nftlb.State, by string) (notes string, warnings []live.FarmFault, err error) {
 	after = after.Clone()
+	after.FindDevices(machine.InterfaceTo)
 	for {
 		changes := before.Changes(after, n.choices.Marks)
 		if !changes.Any() {
@@ -164,11 +166,11 @@ func (n *nftlbWriter) save(before, after *nftlb.State, by string) (notes string,
 			if n.choices.Lenient {
 				return notes, nil, nil
 			}
-			return notes, result.Warnings, nil
+			return notes, append(n.lost(changes, after), result.Warnings...), nil
 		}
 		more := n.setAside(after, changes, result)
 		if more == "" {
-			return "", nil, n.problem(result)
+			return "", nil, n.problem(changes, result)
 		}
 		notes += more
 	}
@@ -180,28 +182,53 @@ func (n *nftlbWriter) setAside(after *nftlb.State, changes nftlb.Changes, r live
 		return ""
 	}
 	for _, f := range r.Faults {
-		changed := slices.ContainsFunc(changes.Farms, func(c nftlb.FarmChange) bool { return c.Name == f.Farm })
-		if changed && after.SetAside(f.Farm) {
+		if changes.Farm(f.Farm) && after.SetAside(f.Farm) {
 			note += fmt.Sprintf(". Farm '%s' is not loaded: %s", f.Farm, f.Message)
 		}
 	}
 	return note
 }
 
-// problem returns the problem of a write. Its faults are about documents that the client has not seen.
-func (n *nftlbWriter) problem(r live.WriteResult) error {
-	err := writeProblem(r, "")
-	var p problem
-	if errors.As(err, &p) && p.status == http.StatusBadRequest && len(p.faults) > 0 {
-		p.message = "error parsing buffer. " + p.document().Error
-		if len(r.Diagnostics) > 0 && len(r.Diagnostics[0].Also) > 0 {
-			p.status = http.StatusConflict // with another farm
-		}
+// problem returns the problem of a write. Faults of farms that the client did not name are a conflict with them.
+func (n *nftlbWriter) problem(changes nftlb.Changes, r live.WriteResult) error {
+	p := problem{status: writeStatus(r.Err), message: r.Err.Error(), faults: slices.Clone(r.Faults)}
+	if p.status == 0 {
+		return r.Err
 	}
-	if errors.As(err, &p) {
+	if len(p.faults) == 0 {
 		return p
 	}
-	return err
+	conflict := false
+	for i, f := range p.faults {
+		if changes.Farm(f.Farm) {
+			p.faults[i].File, p.faults[i].Line, p.faults[i].Column = "", 0, 0 // a text that the client has not seen
+			conflict = conflict || r.InConflict(f.Farm)
+		}
+	}
+	if p.status == http.StatusBadRequest {
+		p.message = "error parsing buffer. " + p.faults[0].Message
+		if conflict {
+			p.status = http.StatusConflict
+		}
+	}
+	return p
+}
+
+// lost returns a warning for each attribute of changed farms that connections would notice, and that has no effect.
+func (n *nftlbWriter) lost(changes nftlb.Changes, after *nftlb.State) (out []live.FarmFault) {
+	for _, c := range changes.Farms {
+		f := after.Farm(c.Name)
+		if f == nil {
+			continue
+		}
+		_, losses := after.Document(f, n.choices.Marks)
+		for _, l := range losses {
+			if l.Matters {
+				out = append(out, live.FarmFault{Farm: c.Name, Key: l.Key, Message: l.What, Hint: l.Instead})
+			}
+		}
+	}
+	return out
 }
 
 // writes returns the writes of changes.

@@ -84,6 +84,21 @@ func (r *Routes) Get(a netip.Addr) (netlink.Route, error) {
 	return remembered(r, r.byRange, r.ranges.of(a), a)
 }
 
+// InterfaceTo gives the interface that leads to an address; "" if none does, or if the text is no address.
+func InterfaceTo(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return ""
+	}
+	var r Routes
+	defer r.Close()
+	found, err := r.Get(a)
+	if err != nil {
+		return ""
+	}
+	return r.names[found.LinkIndex]
+}
+
 // remembered gives the answer with a key. The kernel is asked for the address if there is none.
 func remembered[K comparable](r *Routes, answers map[K]answer, key K, a netip.Addr) (netlink.Route, error) {
 	known, ok := answers[key]

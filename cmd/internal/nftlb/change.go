@@ -3,6 +3,7 @@ package nftlb
 import (
 	"bytes"
 	"reflect"
+	"slices"
 
 	"farmc/cmd/internal/edit"
 )
@@ -61,6 +62,22 @@ func (s *State) Changes(later *State, marks Marks) Changes {
 
 // Any reports whether there is a change.
 func (c Changes) Any() bool { return len(c.Farms)+len(c.Lists) > 0 || c.Loose }
+
+// Farm reports whether a farm changes.
+func (c Changes) Farm(name string) bool {
+	return slices.ContainsFunc(c.Farms, func(f FarmChange) bool { return f.Name == name })
+}
+
+// FindDevices gives farms in mode dsr that name no interface the one that leads to a backend, as nftlb does.
+func (s *State) FindDevices(leading func(address string) string) {
+	for _, f := range s.Farms {
+		for _, b := range f.Backends {
+			if f.Values["mode"] == "dsr" && f.Values["iface"] == "" && b.Values["ip-addr"] != "" {
+				f.Values["iface"] = leading(b.Values["ip-addr"])
+			}
+		}
+	}
+}
 
 // Patch returns the merge patch from one document to another.
 func Patch(before, after map[string]any) edit.Document {
