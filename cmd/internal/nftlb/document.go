@@ -261,6 +261,9 @@ func (t *translation) setPersistence() {
 	p := t.table("persistence")
 	p["on"] = on
 	p["timeout"] = t.lifetime()
+	if t.tracked() && t.out["flow-offload"] == nil {
+		p["renew"] = "packet" // as nftlb does
+	}
 	t.setSessions(p)
 }
 

@@ -1,7 +1,6 @@
 package nftlb
 
 import (
-	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,12 +9,18 @@ import (
 )
 
 // Import makes farms and lists of a configuration of nftlb, or of a saved listing.
-func Import(in convert.Input, marks Marks) (*convert.Result, error) {
+func Import(in convert.Input) *convert.Result {
+	i := &importer{in: in, lines: strings.Split(string(in.Text), "\n")}
 	a := (&State{}).Do(Request{Verb: "POST", Path: []string{"farms"}, Body: in.Text, Lenient: true, Twice: true})
 	if !a.OK() {
-		return nil, errors.New(in.Name + ": " + a.Text)
+		i.result.Lose(i.line(0, quotedWord(a.Text)), a.Text, "a configuration that nftlb loads")
+		return &i.result
 	}
-	i := &importer{in: in, state: a.State, marks: marks, lines: strings.Split(string(in.Text), "\n")}
+	i.state = a.State
+	i.state.FindDevices(func(string) string { return in.Interface })
+	if !KeepsMarks(i.state) {
+		i.marks = MarksNone
+	}
 	for note := range strings.SplitSeq(strings.TrimPrefix(a.Text, "success"), ". ") {
 		if note != "" {
 			i.result.Note(i.line(0, quotedWord(note)), note, "")
@@ -26,7 +31,7 @@ func Import(in convert.Input, marks Marks) (*convert.Result, error) {
 		i.farm(f)
 	}
 	i.unattached()
-	return &i.result, nil
+	return &i.result
 }
 
 // KeepsMarks reports whether a client asked for the marks of a listing, as far as that shows: a farm has one, or a

@@ -25,10 +25,7 @@ func TestConfigurations(t *testing.T) {
 				t.Fatal(err)
 			}
 			in.Name = filepath.Base(file)
-			r, err := Import(in, MarksAsked)
-			if err != nil {
-				t.Fatal(err)
-			}
+			r := Import(in)
 			out := r.Finish()
 			for _, l := range r.Losses {
 				t.Log(l, l.Matters)
