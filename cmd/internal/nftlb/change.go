@@ -33,7 +33,7 @@ type Changes struct {
 func (s *State) Changes(later *State, marks Marks) Changes {
 	out := Changes{Loose: !bytes.Equal(s.Loose(), later.Loose())}
 	for _, f := range later.Farms {
-		c := FarmChange{Name: f.Name, After: later.Saved(f, marks), Aside: len(f.Addresses) == 0 || f.refused}
+		c := FarmChange{Name: f.Name, After: later.Saved(f, marks), Aside: !later.listens(f) || f.refused}
 		if old := s.Farm(f.Name); old != nil {
 			c.Before, c.WasAside, c.ByPerson = s.Saved(old, marks), old.aside, !old.own
 		}

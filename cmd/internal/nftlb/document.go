@@ -79,6 +79,9 @@ func (t *translation) setListen() {
 	var all []any
 	for _, name := range t.farm.Addresses {
 		a := t.Address(name).Values
+		if !a.listens() {
+			continue
+		}
 		if a["family"] == "inet" {
 			t.note("family", "inet has no rule in nftlb; the address decides", "")
 		}
@@ -91,6 +94,15 @@ func (t *translation) setListen() {
 	default:
 		t.out["listen"] = all
 	}
+}
+
+// listens reports whether an address is complete. One without address and ports is on its way, or a key such as family
+// has made it; each port of each address of a machine has to be asked for.
+func (v Values) listens() bool { return v["ip-addr"] != "" || v["ports"] != "" }
+
+// listens reports whether a farm is complete.
+func (s *State) listens(f *Farm) bool {
+	return slices.ContainsFunc(f.Addresses, func(name string) bool { return s.Address(name).Values.listens() })
 }
 
 // host is the address, in brackets if it is IPv6. Without one it is each address of the family.

@@ -3,10 +3,16 @@ package nftlb
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"farmc/cmd/internal/convert"
+	"farmc/cmd/internal/edit"
 )
+
+// refused are the configurations with a farm that farmc refuses: clients reach no loopback address through mode snat or
+// dnat.
+var refused = map[string]bool{"037_policies.json": true, "043_farm_backend_fwd_log.json": true}
 
 // TestConfigurations imports each configuration of a directory. All of it must compile.
 func TestConfigurations(t *testing.T) {
@@ -31,15 +37,56 @@ func TestConfigurations(t *testing.T) {
 				t.Log(l, l.Matters)
 			}
 			for _, f := range out {
-				if filepath.Ext(f.Name) == ".incomplete" {
+				if isIncomplete := filepath.Ext(f.Name) == ".incomplete"; isIncomplete && !(refused[in.Name] && r.Matters()) {
 					t.Errorf("%s\n%s", f.Name, f.Text)
 				}
 			}
-			if dir := os.Getenv("NFTLB_OUT"); dir != "" {
-				if err := convert.Write(filepath.Join(dir, in.Name), out); err != nil {
-					t.Error(err)
-				}
-			}
 		})
+	}
+}
+
+// Each loss has its line, and an unknown key is an error with its name.
+func TestLosses(t *testing.T) {
+	in := convert.Input{Name: "web.json", Text: []byte(`{"farms": [{
+"name": "web", "virtual-addr": "192.0.2.1", "virtual-ports": "80",
+"flow-offload": "on",
+"persistence": "srcip", "persist-ttl": "0",
+"backends": [{"name": "b1", "ip-addr": "10.0.0.1", "weight": "3000", "port": "80"},
+{"name": "b2", "ip-addr": "10.0.0.2", "weight": "1500"}]}]}`)}
+	r := Import(in)
+	files := r.Finish()
+	var losses []string
+	for _, l := range r.Losses {
+		losses = append(losses, l.String())
+	}
+	got := strings.Join(losses, "\n")
+	for _, want := range []string{"web.json:3: farm web: flow-offload:", "web.json:4: farm web: persist-ttl:"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no loss %s in\n%s", want, got)
+		}
+	}
+	text := string(files[0].Text)
+	if !strings.Contains(text, "weight = 2\n") || strings.Contains(text, "port =") || !r.Matters() {
+		t.Errorf("%v\n%s", r.Matters(), text)
+	}
+	in.Text = []byte(`{"farms": [{"name": "web", "colour": "red"}]}`)
+	if r := Import(in); !r.Matters() || !strings.Contains(r.Losses[0].String(), "colour") {
+		t.Errorf("%v", r.Losses)
+	}
+}
+
+// A hand edit counts more than the annotation; what has another meaning then is dropped.
+func TestHandEdits(t *testing.T) {
+	s := (&State{}).Do(Request{Verb: "POST", Path: []string{"farms"}, Lenient: true, Body: []byte(`{"farms": [{"name":
+		"web", "virtual-addr": "192.0.2.1", "virtual-ports": "80", "log-prefix": "FNAME ", "mode": "dsr", "iface": "eth0",
+		"scheduler": "rr"}]}`)}).State
+	d := s.Saved(s.Farms[0], MarksAsked)
+	again := func() *Farm { return Files{Farms: map[string]edit.Document{"web": d}}.State().Farm("web") }
+	if f := again(); f.Values["scheduler"] != "rr" || f.Values["log-prefix"] != "FNAME " {
+		t.Errorf("%v", f.Values)
+	}
+	d["scheduler"] = "hash"
+	if f := again(); f.Values["scheduler"] != "hash" || f.Values["mode"] != "dsr" {
+		t.Errorf("after an edit: %v", f.Values)
 	}
 }

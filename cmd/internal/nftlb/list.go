@@ -72,7 +72,7 @@ func (s *State) farm(f *Farm) object {
 			has = f.Values["mode"] == "stlsdnat"
 		case a.key == "priority":
 			value = strconv.Itoa(f.level())
-		case a.key == "state" && (f.aside && len(f.Addresses) > 0 || (&request{State: s}).misfit(f)):
+		case a.key == "state" && (f.aside && s.listens(f) || (&request{State: s}).misfit(f)):
 			value = "config_error"
 		}
 		if has && a.shows(value) {

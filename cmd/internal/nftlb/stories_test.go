@@ -2,6 +2,7 @@ package nftlb
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -50,32 +51,44 @@ func read(path string) string {
 
 func (s step) path() []string { return strings.Split(strings.Trim(s.uri, "/"), "/") }
 
+// departures are the steps whose reply or listing is another one than nftlb's, on purpose.
+var departures = map[string]string{
+	"025_api_start_stop_farms/286_deleting_farms":                            "helper and protocol are compared at the end of a request",
+	"035_api_whitelists/365_create_farm_with_whitelist_no_configured_ipaddr": "a backend without a state is up",
+	"backends/03-put":    "a rate of resets has its own unit",
+	"backends/04-put":    "a rate of resets has its own unit",
+	"backends/05-delete": "a rate of resets has its own unit",
+	"backends/06-delete": "a rate of resets has its own unit",
+}
+
+// TestStories replays requests to nftlb on objects alone. After each request the objects of the files are the same.
 func TestStories(t *testing.T) {
-	root := os.Getenv("NFTLB_CASES")
-	if root == "" {
-		t.Skip("NFTLB_CASES is not set")
+	stories := storiesOf(t, filepath.Join("..", "packettest", "testdata", "nftlb"))
+	if len(stories) == 0 {
+		t.Fatal("no stories")
 	}
-	steps, replies, listings := 0, 0, 0
-	for story, all := range storiesOf(t, filepath.Join(root, "api")) {
+	if root := os.Getenv("NFTLB_CASES"); root != "" {
+		maps.Copy(stories, storiesOf(t, filepath.Join(root, "api")))
+	}
+	steps, equal := 0, 0
+	for story, all := range stories {
 		state := &State{}
 		for _, s := range all {
 			a := state.Do(Request{Verb: s.verb, Path: s.path(), Body: []byte(s.body), Lenient: true})
 			state = a.State
 			checkFiles(t, state, story+"/"+s.name)
 			steps++
-			if got := fmt.Sprintf(`{"response": "%s"}`, a.Text); a.Listing == nil && got != strings.TrimSpace(s.reply) {
-				t.Logf("%s/%s: reply\n%s\n%s", story, s.name, got, s.reply)
-			} else {
-				replies++
+			reply, listing := fmt.Sprintf(`{"response": "%s"}`, a.Text), string(state.Listing(s.path()[0], ""))
+			same := reply == strings.TrimSpace(s.reply) && listing == strings.TrimSpace(s.listing)
+			if same {
+				equal++
 			}
-			if got := string(state.Listing(s.path()[0], "")); got != strings.TrimSpace(s.listing) {
-				t.Logf("%s/%s: listing\n%s", story, s.name, difference(got, s.listing))
-			} else {
-				listings++
+			if why := departures[story+"/"+s.name]; same != (why == "") {
+				t.Errorf("%s/%s (%s): %s, nftlb %s\n%s", story, s.name, why, reply, s.reply, difference(listing, s.listing))
 			}
 		}
 	}
-	t.Logf("%d steps, %d replies and %d listings equal", steps, replies, listings)
+	t.Logf("%d steps, %d equal", steps, equal)
 }
 
 // checkFiles holds a state against the one of its files.

@@ -41,10 +41,14 @@ type nftlbClient struct {
 	dir string
 }
 
-// startNFTLB runs farmc watch without farms.
-func startNFTLB(t *testing.T, s *testbed, words string) (*nftlbClient, *watcher) {
+// startNFTLB runs farmc watch without farms. Those of the names may take the ports of the testbed's servers.
+func startNFTLB(t *testing.T, s *testbed, words string, names ...string) (*nftlbClient, *watcher) {
 	t.Helper()
 	dir, socket := t.TempDir(), filepath.Join(t.TempDir(), "api.sock")
+	for _, name := range names {
+		must(t, os.Mkdir(filepath.Join(dir, name+".toml.d"), 0o755))
+		must(t, os.WriteFile(filepath.Join(dir, name+".toml.d", "take-over.toml"), []byte("take-over = true\n"), 0o644))
+	}
 	w := startFarmc(t, s, farmc(t), "watch", "--isolate", "--dir", dir, "--state-dir", t.TempDir(), "--api",
 		"unix:"+socket, "--api-nftlb="+words)
 	c := &nftlbClient{unixClient(socket), dir}
@@ -88,7 +92,7 @@ func (c *nftlbClient) tell(t *testing.T, all ...nftlbStep) {
 		status, reply, err := c.ask(s.method, s.path, s.body)
 		must(t, err)
 		if s.status == 0 {
-			s.status, s.reply = http.StatusOK, `{"response": "success"}`
+			s.status, s.reply = http.StatusOK, `{"response": "success"`
 		}
 		if status != s.status || !strings.HasPrefix(reply, s.reply) {
 			t.Errorf("%s %s %s: %d %s, want %d %s", s.method, s.path, s.body, status, reply, s.status, s.reply)
@@ -112,7 +116,7 @@ func (c *nftlbClient) returned(t *testing.T, step string) {
 	t.Helper()
 	for _, what := range []string{"policies", "addresses", "farms"} {
 		before, files := c.list(t, what), c.files(t)
-		c.tell(t, nftlbStep{method: "POST", path: what, body: before})
+		c.tell(t, nftlbStep{"POST", what, before, http.StatusOK, `{"response": "success`})
 		if c.list(t, what) != before || c.files(t) != files {
 			t.Errorf("%s: GET, then POST of %s has changed something\n%s\n%s", step, what, before, c.list(t, what))
 		}
@@ -126,6 +130,9 @@ func (c *nftlbClient) files(t *testing.T) string {
 	entries, err := os.ReadDir(c.dir)
 	must(t, err)
 	for _, e := range entries {
+		if e.IsDir() {
+			continue
+		}
 		info, err := e.Info()
 		must(t, err)
 		text, err := os.ReadFile(filepath.Join(c.dir, e.Name()))

@@ -83,7 +83,7 @@ func nftlbCases() []testCase {
 func TestNFTLBController(t *testing.T) {
 	t.Parallel()
 	s := newTestbed(t, netlab.Options{})
-	c, w := startNFTLB(t, s, "on")
+	c, w := startNFTLB(t, s, "on", "shop--http")
 	service := nftlbStep{method: "POST", path: "farms", body: `{"farms" : [{"name" : "shop--http", "family" : "ipv4",
 		"mode" : "snat", "protocol" : "tcp", "scheduler" : "rr", "persistence" : "none", "persist-ttl" : "ahg",
 		"helper" : "none", "log" : "none", "mark" : "0x0", "state" : "up", "new-rtlimit" : "0", "rst-rtlimit" : "0",
@@ -115,7 +115,7 @@ func TestNFTLBController(t *testing.T) {
 func TestNFTLBPanel(t *testing.T) {
 	t.Parallel()
 	s := newTestbed(t, netlab.Options{})
-	c, w := startNFTLB(t, s, "lenient,marks")
+	c, w := startNFTLB(t, s, "lenient,marks", "web")
 	for _, attribute := range []string{`"virtual-addr": "192.0.2.1"`, `"virtual-ports": "80"`, `"mode": "snat"`,
 		`"protocol": "tcp"`, `"scheduler": "weight"`, `"persistence": "none"`, `"helper": "none"`, `"state": "up"`,
 		`"backends": [{"name": "bck0", "ip-addr": "10.2.0.11"}]`, `"backends": [{"name": "bck0", "port": "8081"}]`,
@@ -164,7 +164,7 @@ func (c *nftlbClient) atOnce(t *testing.T) {
 func TestNFTLBRefusals(t *testing.T) {
 	t.Parallel()
 	s := newTestbed(t, netlab.Options{})
-	c, w := startNFTLB(t, s, "on")
+	c, w := startNFTLB(t, s, "on", "web", "a", "b")
 	must(t, writeFile(c.dir+"/mail.toml", "listen = \"192.0.2.2:25\"\n[backends.b1]\naddress = \"10.2.0.11\"\n"))
 	must(t, eventually{w.says("mail: new")}.do(s))
 	before := c.files(t)
