@@ -75,7 +75,7 @@ func (v verb) words() string {
 	case "import":
 		return strings.Join(importNames(), " ")
 	case "export":
-		return strings.Join(exportNames(), " ")
+		return strings.Join((&call{}).exportNames(), " ")
 	}
 	return ""
 }

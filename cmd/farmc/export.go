@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"farmc/cmd/internal/convert/ipvsadm"
 	"farmc/cmd/internal/convert/keepalived"
 	"farmc/cmd/internal/edit"
+	"farmc/cmd/internal/nftlb"
 	"farmc/compiler/farm"
 )
 
@@ -28,7 +30,7 @@ type exportedFarm struct {
 }
 
 // exporters are the programs that farmc export writes for.
-func exporters() []exporter {
+func (c *call) exporters() []exporter {
 	return []exporter{
 		{"ipvsadm", func(r *convert.Result, farms []exportedFarm) string {
 			return ipvsadm.Export(services(r, farms))
@@ -36,6 +38,7 @@ func exporters() []exporter {
 		{"keepalived", func(r *convert.Result, farms []exportedFarm) string {
 			return keepalived.Export(r, services(r, farms))
 		}},
+		{"nftlb", c.exportNFTLB},
 	}
 }
 
@@ -45,6 +48,31 @@ func services(r *convert.Result, farms []exportedFarm) (all []ipvs.Service) {
 		all = append(all, ipvs.Export(r, f.Farm, f.document)...)
 	}
 	return all
+}
+
+// exportNFTLB writes farms and their lists as objects of nftlb.
+func (c *call) exportNFTLB(r *convert.Result, farms []exportedFarm) string {
+	files := nftlb.Files{Farms: map[string]edit.Document{}, Lists: map[string][]byte{}}
+	for _, f := range farms {
+		files.Farms[f.Name] = f.document
+		c.readLists(f.Farm, files.Lists)
+	}
+	text, lost := files.Export()
+	for _, l := range lost {
+		r.Lose(convert.Place{File: l.Farm}, "nftlb has no "+l.Key+" as here", "")
+	}
+	return string(text)
+}
+
+// readLists reads the lists that a farm names. The last directory counts.
+func (c *call) readLists(f *farm.Farm, into map[string][]byte) {
+	for _, l := range f.Access.Lists() {
+		for _, dir := range c.farmDirs() {
+			if text, err := fs.ReadFile(dir.FS, l.Name+".list"); err == nil {
+				into[l.Name] = text
+			}
+		}
+	}
 }
 
 var exportVerb = verb{
@@ -58,16 +86,17 @@ nothing is written, and the exit status is 1; --lossy accepts them.
 Programs (see farmc-migration(7)):
 
     ipvsadm     rules for ipvsadm -R
-    keepalived  virtual servers with their checks`,
+    keepalived  virtual servers with their checks
+    nftlb       farms, and lists as policies`,
 	flags: func(c *call) {
 		c.set.BoolVar(&c.imports.lossy, "lossy", false, "accept losses that change how connections are served")
 	},
 	run: runExport,
 }
 
-func exportNames() []string {
+func (c *call) exportNames() []string {
 	var names []string
-	for _, e := range exporters() {
+	for _, e := range c.exporters() {
 		names = append(names, e.to)
 	}
 	return names
@@ -75,11 +104,11 @@ func exportNames() []string {
 
 func runExport(_ context.Context, c *call) int {
 	if len(c.args) < 1 || len(c.args) > 2 {
-		return c.usageError("export needs a program (%s), and takes a farm", strings.Join(exportNames(), ", "))
+		return c.usageError("export needs a program (%s), and takes a farm", strings.Join(c.exportNames(), ", "))
 	}
-	i := slices.IndexFunc(exporters(), func(e exporter) bool { return e.to == c.args[0] })
+	i := slices.IndexFunc(c.exporters(), func(e exporter) bool { return e.to == c.args[0] })
 	if i < 0 {
-		return c.usageError("export knows no program %q; it knows %s", c.args[0], strings.Join(exportNames(), ", "))
+		return c.usageError("export knows no program %q; it knows %s", c.args[0], strings.Join(c.exportNames(), ", "))
 	}
 	script, diagnostics := c.engine().Compile()
 	if script == nil {
@@ -93,7 +122,7 @@ func runExport(_ context.Context, c *call) int {
 		return exitFailure
 	}
 	result := &convert.Result{}
-	text := exporters()[i].write(result, wanted)
+	text := c.exporters()[i].write(result, wanted)
 	if matter := c.printLosses(result); matter > 0 && !c.imports.lossy {
 		c.log("%d of %d losses matter; --lossy accepts them", matter, len(result.Losses))
 		return exitFailure

@@ -12,6 +12,7 @@ import (
 	"farmc/cmd/internal/convert/haproxy"
 	"farmc/cmd/internal/convert/ipvsadm"
 	"farmc/cmd/internal/convert/keepalived"
+	"farmc/cmd/internal/nftlb"
 )
 
 // An importer reads the configuration of another program.
@@ -23,7 +24,7 @@ type importer struct {
 // importers are the programs that farmc import reads configurations of.
 func importers() []importer {
 	return []importer{{"ipvsadm", ipvsadm.Import}, {"keepalived", keepalived.Import},
-		{"haproxy", haproxy.Import}}
+		{"haproxy", haproxy.Import}, {"nftlb", nftlb.Import}}
 }
 
 // importOptions are the options of import.
@@ -31,6 +32,7 @@ type importOptions struct {
 	out   string
 	lossy bool
 	iface string
+	marks string
 }
 
 var importVerb = verb{
@@ -49,12 +51,15 @@ Programs, with the text that is read (see farmc-migration(7)):
 
     ipvsadm     what ipvsadm -S -n prints
     keepalived  keepalived.conf, with the files that it includes
-    haproxy     haproxy.cfg: the proxies with mode tcp`,
+    haproxy     haproxy.cfg: the proxies with mode tcp
+    nftlb       a configuration, or what GET /farms and GET /policies of its API print`,
 	bare: true,
 	flags: func(c *call) {
 		c.set.StringVar(&c.imports.out, "out", "", "new `directory` for the farms")
 		c.set.BoolVar(&c.imports.lossy, "lossy", false, "accept losses that change how connections are served")
 		c.set.StringVar(&c.imports.iface, "interface", "", "`interface` that clients arrive at, for farms in mode dsr")
+		c.set.StringVar(&c.imports.marks, "marks", "", "`keep|drop` the marks of nftlb (default: keep, unless all of them\n"+
+			"are those that nftlb numbers itself)")
 	},
 	run: runImport,
 }
@@ -63,6 +68,9 @@ func runImport(_ context.Context, c *call) int {
 	if len(c.args) != 2 {
 		return c.usageError("import needs a program (%s) and a file, or - for standard input",
 			strings.Join(importNames(), ", "))
+	}
+	if m := c.imports.marks; m != "" && m != "keep" && m != "drop" {
+		return c.usageError("--marks takes keep or drop, not %q", m)
 	}
 	i := slices.IndexFunc(importers(), func(i importer) bool { return i.from == c.args[0] })
 	if i < 0 {
@@ -73,7 +81,7 @@ func runImport(_ context.Context, c *call) int {
 		c.printError(err)
 		return exitFailure
 	}
-	in.Interface = c.imports.iface
+	in.Interface, in.Marks = c.imports.iface, c.imports.marks
 	result := importers()[i].read(in)
 	return c.writeImport(in.Name, result)
 }

@@ -24,6 +24,7 @@ type Input struct {
 	Files Files // for configurations that include others
 
 	Interface string // that clients arrive at, for farms in mode dsr; "": not known
+	Marks     string // "keep" or "drop" the marks of backends; "": as the importer thinks
 }
 
 // Files finds and reads the files that a configuration includes.

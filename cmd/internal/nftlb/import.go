@@ -18,9 +18,7 @@ func Import(in convert.Input) *convert.Result {
 	}
 	i.state = a.State
 	i.state.FindDevices(func(string) string { return in.Interface })
-	if !KeepsMarks(i.state) {
-		i.marks = MarksNone
-	}
+	i.marks = marksOf(in.Marks, i.state)
 	for note := range strings.SplitSeq(strings.TrimPrefix(a.Text, "success"), ". ") {
 		if note != "" {
 			i.result.Note(i.line(0, quotedWord(note)), note, "")
@@ -34,15 +32,22 @@ func Import(in convert.Input) *convert.Result {
 	return &i.result
 }
 
-// KeepsMarks reports whether a client asked for the marks of a listing, as far as that shows: a farm has one, or a
-// backend has one above those that nftlb numbers.
-func KeepsMarks(s *State) bool {
+// marksOf chooses the marks of an import. By default those of a listing count if a client asked for them, as far as that
+// shows: a farm has one, or a backend has one above those that nftlb numbers.
+func marksOf(word string, s *State) Marks {
 	const firstAsked = 0x200
-	return slices.ContainsFunc(s.Farms, func(f *Farm) bool {
+	asked := slices.ContainsFunc(s.Farms, func(f *Farm) bool {
 		return f.Values.mark() != 0 || slices.ContainsFunc(f.Backends, func(b *Backend) bool {
 			return b.Values.mark() >= firstAsked
 		})
 	})
+	switch {
+	case word == "keep":
+		return MarksAll
+	case word == "drop" || !asked:
+		return MarksNone
+	}
+	return MarksAsked
 }
 
 // An importer turns a state into a result.

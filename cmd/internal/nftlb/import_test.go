@@ -3,6 +3,8 @@ package nftlb
 import (
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,5 +90,25 @@ func TestHandEdits(t *testing.T) {
 	d["scheduler"] = "hash"
 	if f := again(); f.Values["scheduler"] != "hash" || f.Values["mode"] != "dsr" {
 		t.Errorf("after an edit: %v", f.Values)
+	}
+}
+
+// A configuration that was imported is exported with the same meaning. Keys that nftlb does not have are named.
+func TestExport(t *testing.T) {
+	before := edit.Document{"mode": "dsr", "listen": "192.0.2.1:80", "interfaces": []any{"eth0"}, "state": "down",
+		"access": map[string]any{"deny": []any{"@bad"}}, "backends": map[string]any{"b1": map[string]any{
+			"address": "10.0.0.1", "mac": "02:00:00:00:00:01", "weight": int64(3)}}}
+	in := Files{Farms: map[string]edit.Document{"web": before}, Lists: map[string][]byte{"bad": []byte("192.0.2.9\n")}}
+	text, lost := in.Export()
+	if len(lost) > 0 {
+		t.Errorf("%v", lost)
+	}
+	r := Import(convert.Input{Name: "nftlb.json", Text: text})
+	if now, _ := edit.Read(r.Finish()[0].Text); !reflect.DeepEqual(now, before) {
+		t.Errorf("%v, want %v\n%s", now, before, text)
+	}
+	before["scheduler"], before["table-size"] = "maglev", int64(13)
+	if _, lost := in.Export(); !slices.Equal(lost, []Lost{{"web", "scheduler"}, {"web", "table-size"}}) {
+		t.Errorf("%v", lost)
 	}
 }
