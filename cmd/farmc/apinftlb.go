@@ -11,8 +11,8 @@ import (
 const nftlbOn = "on"
 
 func (c *call) nftlbFlag() {
-	c.set.StringSliceVar(&c.api.nftlb, "api-nftlb", nil, "speak the API of nftlb, too; =lenient: success for values that\n"+
-		"have no effect; =marks: a mark for each backend (`words` with commas)")
+	c.set.StringSliceVar(&c.api.nftlb, "api-nftlb", nil, "speak the API of nftlb, too. =lenient: success for values\n"+
+		"that have no effect; =marks: a mark for each backend (`words` with commas)")
 	c.set.Lookup("api-nftlb").NoOptDefVal = nftlbOn
 }
 

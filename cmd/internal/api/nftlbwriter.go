@@ -265,8 +265,8 @@ func (n *nftlbWriter) writes(changes nftlb.Changes, after *nftlb.State) (out []l
 }
 
 func badName(name string) error {
-	return problem{status: http.StatusBadRequest, message: fmt.Sprintf("error parsing buffer. '%s' is no name: %s", name,
-		farm.NamingRule)}
+	return problem{status: http.StatusBadRequest, message: fmt.Sprintf("error parsing buffer. '%s' is no name: %s",
+		name, farm.NamingRule)}
 }
 
 // looseFile has the addresses that no farm has. farmc does not read it.

@@ -64,7 +64,7 @@ func (q *request) collection(key string, value any, kinds map[string]func(object
 	}
 }
 
-// each applies the members of an object whose name comes first. Lists are collections; set has all other keys.
+// each applies the members of an object, with its name first. Lists are collections; set has all other keys.
 func (q *request) each(o object, name string, kinds map[string]func(object), set func(key, text string)) {
 	for _, m := range o.nameFirst(name) {
 		text, isText := m.value.(string)

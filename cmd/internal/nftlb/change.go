@@ -22,11 +22,11 @@ type ListChange struct {
 	Text []byte
 }
 
-// Changes are what has to be written to get from one state to another.
+// Changes are the files that differ between two states.
 type Changes struct {
 	Farms []FarmChange
 	Lists []ListChange
-	Loose bool // what Loose returns is another text
+	Loose bool // the text of Loose is another one
 }
 
 // Changes returns the changes to a later state.

@@ -20,9 +20,9 @@ type Loss struct {
 // Marks says which marks reach the kernel.
 type Marks int
 
-// The choices of marks. A listing has a mark for each backend, whoever asked for it.
+// The choices of marks. A listing has a mark for each backend.
 const (
-	MarksAsked Marks = iota // those that a request asked for
+	MarksAsked Marks = iota // marks that a request asked for
 	MarksAll
 	MarksNone
 )
@@ -37,7 +37,7 @@ type translation struct {
 	losses []Loss
 }
 
-// Document returns the document of a farm, and what it loses. The compiler refuses the document of a farm without an
+// Document returns the document of a farm, and its losses. The compiler refuses the document of a farm without an
 // address.
 func (s *State) Document(f *Farm, marks Marks) (edit.Document, []Loss) {
 	t := &translation{State: s, farm: f, marks: marks, mode: f.Values["mode"], out: edit.Document{}}
@@ -136,7 +136,7 @@ func (v Values) protocols() string {
 	return "/" + v["protocol"]
 }
 
-// setMode sets what the farm does with packets.
+// setMode sets the mode, and the keys of single modes.
 func (t *translation) setMode() {
 	if t.mode != "snat" {
 		t.out["mode"] = strings.Replace(t.mode, "stlsdnat", "stateless", 1)

@@ -42,7 +42,7 @@ func unlisted(v Values) (out object) {
 	return out
 }
 
-// harmless are keys that are no loss: nftlb does without them, or always does what they say.
+// harmless are keys that are no loss: nftlb does without them, or always obeys them.
 var harmless = []string{"annotations", "description", "inherit", "persistence.renew"}
 
 // missing returns the keys of a document that another one lacks, or has with another value.

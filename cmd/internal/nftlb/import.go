@@ -32,8 +32,8 @@ func Import(in convert.Input) *convert.Result {
 	return &i.result
 }
 
-// marksOf chooses the marks of an import. By default those of a listing count if a client asked for them, as far as that
-// shows: a farm has one, or a backend has one above those that nftlb numbers.
+// marksOf chooses the marks of an import. By default the marks of a listing count if a client asked for them, as far as
+// that shows: a farm has one, or a backend has one above the numbers of nftlb.
 func marksOf(word string, s *State) Marks {
 	const firstAsked = 0x200
 	asked := slices.ContainsFunc(s.Farms, func(f *Farm) bool {

@@ -77,7 +77,7 @@ func TestLosses(t *testing.T) {
 	}
 }
 
-// A hand edit counts more than the annotation; what has another meaning then is dropped.
+// A hand edit counts more than the annotation, which has no effect against it.
 func TestHandEdits(t *testing.T) {
 	s := (&State{}).Do(Request{Verb: "POST", Path: []string{"farms"}, Lenient: true, Body: []byte(`{"farms": [{"name":
 		"web", "virtual-addr": "192.0.2.1", "virtual-ports": "80", "log-prefix": "FNAME ", "mode": "dsr", "iface": "eth0",

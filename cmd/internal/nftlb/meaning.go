@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// setLimits sets the limits per client. dsr and stateless have those that need no tracked connections.
+// setLimits sets the limits per client. dsr and stateless have the limits that need no tracked connections.
 func (t *translation) setLimits() {
 	direct := t.mode == "dsr" || t.mode == "stlsdnat"
 	if !direct {
@@ -99,7 +99,7 @@ func (t *translation) setAccess() {
 	}
 }
 
-// policies are those of the farm, then those of its addresses.
+// policies are the lists of the farm, then the lists of its addresses.
 func (t *translation) policies() []string {
 	out := append([]string{}, t.farm.Policies...)
 	for _, name := range t.farm.Addresses {
@@ -110,7 +110,7 @@ func (t *translation) policies() []string {
 	return out
 }
 
-// setLog sets what is logged. One prefix is for all occasions.
+// setLog sets the occasions to log. One prefix is for all occasions.
 func (t *translation) setLog() {
 	on := found(logWords, t.farm.Values["log"])
 	if t.mode == "dsr" || t.mode == "stlsdnat" || t.mode == "local" {
@@ -136,7 +136,7 @@ func (t *translation) setLog() {
 	}
 }
 
-// placeholders are farmc's words for those of nftlb in a prefix.
+// placeholders are farmc's words in a prefix, for the words of nftlb.
 var placeholders = strings.NewReplacer("TYPE", "{reason}", "KNAME", "{reason}", "FNAME", "{farm}", "BNAME", "{backend}",
 	"PNAME", "{list}", "ANAME", "")
 

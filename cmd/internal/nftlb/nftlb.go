@@ -5,9 +5,10 @@
 //
 // Files, in the order to read them: nftlb.go has State and the objects; attributes.go is the table of all attributes,
 // which reading, listing and saving use; values.go reads values. request.go does a request: body.go is POST, PUT and
-// PATCH, remove.go is DELETE, list.go is GET. tokens.go reads JSON in its order. document.go makes farmc's documents
-// of farms, meaning.go has the keys that need more than a table, and saved.go reads the documents back, with what
-// farmc has no key for in annotations. import.go and export.go are the ways from and to files.
+// PATCH, remove.go is DELETE, list.go and sessions.go are GET. tokens.go reads JSON in its order, elements.go joins
+// networks. document.go makes farmc's documents of farms, meaning.go has the keys that need more than a table.
+// derive.go and saved.go read the documents back, with an annotation for attributes without a key. change.go compares
+// two states. import.go and export.go are the ways from and to files.
 //
 // Be aware:
 //   - nftlb applies a body key by key, and some keys change others. So the order of a document counts.

@@ -13,10 +13,10 @@ import (
 	"farmc/cmd/internal/edit"
 )
 
-// annotation is the name of the annotation with what a document of farmc does not say.
+// annotation is the name of the annotation with attributes that a document of farmc lacks.
 const annotation = "nftlb"
 
-// A saved is what the document of a farm does not say. It is in an annotation of the farm.
+// A saved has the attributes that the document of a farm lacks. It is in an annotation of the farm.
 type saved struct {
 	Own       bool              `json:"own,omitempty"` // a client of nftlb's API made the farm
 	Order     int               `json:"n,omitempty"`
@@ -39,10 +39,10 @@ type savedAddress struct {
 
 // Files are the documents that a state comes from.
 type Files struct {
-	Farms map[string]edit.Document // also those that are incomplete
-	Aside map[string]bool          // those that are incomplete
+	Farms map[string]edit.Document // with the incomplete ones
+	Aside map[string]bool          // the incomplete ones
 	Lists map[string][]byte
-	Loose []byte // what Loose returned; nil: nothing
+	Loose []byte // the text of Loose; nil: nothing
 }
 
 // State returns the objects of the files.
@@ -118,7 +118,7 @@ func (s *State) restore(name string, d edit.Document) {
 	}
 }
 
-// applied returns a farm with what is saved.
+// applied returns a farm with the saved attributes.
 func (k saved) applied(f *Farm, addresses []*Address) (*Farm, []*Address) {
 	f = f.clone()
 	maps.Copy(f.Values, k.Values)
@@ -147,8 +147,8 @@ func (k saved) applied(f *Farm, addresses []*Address) (*Farm, []*Address) {
 	return f, addresses
 }
 
-// means reports whether a farm has the meaning of a document: a hand edit of the document counts more than what is
-// saved.
+// means reports whether a farm has the meaning of a document: a hand edit of the document counts more than the
+// annotation.
 func (s *State) means(f *Farm, addresses []*Address, d edit.Document) bool {
 	alone := &State{Farms: []*Farm{f}, Policies: s.Policies, Addresses: addresses}
 	now, _ := alone.Document(f, MarksNone)
@@ -292,10 +292,10 @@ func (s *State) typePolicies(farms map[string]edit.Document) {
 	}
 }
 
-// policyComment begins the comment with what the entries of a list do not say.
+// policyComment begins the comment with the attributes that the entries of a list lack.
 const policyComment = "# nftlb "
 
-// A savedList is what the entries of a list do not say.
+// A savedList has the attributes that the entries of a list lack.
 type savedList struct {
 	Order  int    `json:"n"`
 	Values Values `json:"v"`

@@ -12,7 +12,7 @@ import (
 	"farmc/cmd/internal/edit"
 )
 
-// A step is a request of a story, and what nftlb answered.
+// A step is a request of a story, with the answer of nftlb.
 type step struct {
 	name, verb, uri, body string
 	reply, listing        string
@@ -51,7 +51,7 @@ func read(path string) string {
 
 func (s step) path() []string { return strings.Split(strings.Trim(s.uri, "/"), "/") }
 
-// departures are the steps whose reply or listing is another one than nftlb's, on purpose.
+// departures are the steps with another reply or listing than nftlb's, on purpose.
 var departures = map[string]string{
 	"025_api_start_stop_farms/286_deleting_farms":                            "helper and protocol are compared at the end of a request",
 	"035_api_whitelists/365_create_farm_with_whitelist_no_configured_ipaddr": "a backend without a state is up",

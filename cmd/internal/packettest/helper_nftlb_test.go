@@ -78,7 +78,7 @@ func (c *nftlbClient) ask(method, path, body string) (int, string, error) {
 	return a.StatusCode, string(text), err
 }
 
-// an nftlbStep is a request, and the status and the reply that it gets.
+// An nftlbStep is a request, and the status and the reply that it gets.
 type nftlbStep struct {
 	method, path, body string
 	status             int

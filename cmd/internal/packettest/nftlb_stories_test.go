@@ -66,7 +66,7 @@ func TestNFTLBStories(t *testing.T) {
 	must(t, w.stop())
 }
 
-// An nftlbScore counts what is equal.
+// An nftlbScore counts equal steps.
 type nftlbScore struct {
 	steps, replies, listings, unexplained int
 	departed                              map[string]int
@@ -120,7 +120,7 @@ func (n *nftlbScore) explain(is func(nftlbDeparture) bool) bool {
 	return false
 }
 
-// An nftlbRecord is a request, and what nftlb answered and listed.
+// An nftlbRecord is a request, with the reply and the listing of nftlb.
 type nftlbRecord struct {
 	name, method, path, body, reply, listing string
 }

@@ -3,12 +3,17 @@ package packettest
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"farmc/cmd/internal/convert"
 	"farmc/cmd/internal/netlab"
+	"farmc/cmd/internal/nftlb"
 )
 
 // TestNFTLBFarms: imported farms of each kind serve packets as nftlb does.
@@ -191,4 +196,38 @@ func TestNFTLBRefusals(t *testing.T) {
 	c.tell(t, put(`{"farms": [{"name": "mail", "backends": [{"name": "b1", "state": "off"}]}]}`, 200, "success"))
 	c.has(t, "mail.toml", `state = "drain"`)
 	must(t, w.stop())
+}
+
+// TestNFTLBConfigurations imports the configurations of a directory. farmc and nft accept the farms.
+func TestNFTLBConfigurations(t *testing.T) {
+	root := os.Getenv("NFTLB_CASES")
+	if root == "" {
+		t.Skip("NFTLB_CASES is not set")
+	}
+	s := newTestbed(t, netlab.Options{})
+	files, _ := filepath.Glob(filepath.Join(root, "farms", "*.json"))
+	program, accepted := farmc(t), 0
+	for _, file := range files {
+		in, err := convert.Open(file, nil)
+		must(t, err)
+		r := nftlb.Import(in)
+		all := r.Finish()
+		if len(all) == 0 || !strings.HasSuffix(all[0].Name, ".toml") {
+			t.Logf("no farm: %s: %v", filepath.Base(file), r.Losses)
+			continue
+		}
+		dir := filepath.Join(t.TempDir(), "farms")
+		must(t, convert.Write(dir, all))
+		must(t, s.Balancer.Do(func() error {
+			out, err := exec.CommandContext(t.Context(), program, "check", "--dir", dir).CombinedOutput()
+			if err != nil {
+				t.Errorf("%s: %v\n%s", filepath.Base(file), err, out)
+			}
+			return nil
+		}))
+		accepted++
+	}
+	if t.Logf("%d of %d are accepted", accepted, len(files)); accepted == 0 {
+		t.Error("none")
+	}
 }
