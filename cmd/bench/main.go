@@ -28,14 +28,15 @@ func main() {
 	var o options
 	flag.Var(&o.farms, "farms", "numbers of plain farms to measure from file to kernel, with commas")
 	flag.Var(&o.kinds, "kinds", "numbers of farms of each kind to load, with commas")
-	flag.StringVar(&o.only, "only", "", "parts of the names of kinds to load, with commas, or of worst inputs; all by default")
+	flag.StringVar(&o.only, "only", "", "parts of names of kinds to load or worst inputs, with commas; all by default")
 	flag.Var(&o.packets, "packets", "numbers of farms to load before packets are measured, with commas")
 	flag.BoolVar(&o.worst, "worst", false, "only compile the inputs that cost most; fails above 1 GB of memory")
 	flag.IntVar(&o.rounds, "rounds", 3, "number of measurements of each; the shortest counts")
 	flag.Parse()
 	if flag.NArg() != 1 || o.rounds < 1 {
 		fmt.Fprintln(os.Stderr,
-			"usage: bench [-farms 10,1000,10000] [-kinds 1000] [-only NAME] [-packets 1,10000] [-rounds 3] [-worst] FARMC")
+			"usage: bench [-farms 10,1000,10000] [-kinds 1000] [-only NAME] [-packets 1,10000] [-rounds 3] "+
+				"[-worst] FARMC")
 		os.Exit(2)
 	}
 	if err := run(o, flag.Arg(0)); err != nil {

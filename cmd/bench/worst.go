@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A worstInput is an input among those that cost farmc compile the most time and memory: keys repeated up to the bounds
-// of farms.d(5), or beyond one.
+// A worstInput costs farmc compile the most time and memory: keys are repeated up to the bounds of farms.d(5), or
+// beyond one.
 type worstInput struct {
 	name  string
 	fault string // a part of the fault that names the bound; "" if the input fits
@@ -22,8 +22,9 @@ type worstInput struct {
 // mostMemory is the bound for any input.
 const mostMemory = 1 << 30
 
-// worst compiles each of the worst inputs whose names have a text once, and prints its time and memory. An error is memory above the bound, a
-// fault that is missing, or a fault of an input that fits. Time is no error, as it depends on the machine.
+// worst compiles each of the worst inputs with a text in its name once, and prints its time and memory. An error is
+// memory above the bound, a fault that is missing, or a fault of an input that fits. Time is no error, as it depends on
+// the machine.
 func worst(farmc, only string) error {
 	dir, err := os.MkdirTemp("", "farmc-worst-")
 	if err != nil {

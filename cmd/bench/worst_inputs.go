@@ -125,7 +125,7 @@ func nestedStatic() string {
 	return b.String()
 }
 
-// sourceRanges has ranges whose sizes have no common divisor, so that each backend gets 251 times 256 slots.
+// sourceRanges has ranges of sizes without a common divisor, so that each backend gets 251 times 256 slots.
 func sourceRanges(i int) string {
 	var b strings.Builder
 	b.WriteString(listenOf(i))

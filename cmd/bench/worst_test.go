@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestWorstInputJudged holds what makes a measurement of a worst input fail: a missing fault, another one, a fault of an
-// input that fits, and too much memory.
+// TestWorstInputJudged: a measurement of a worst input fails for a missing fault, another one, a fault of an input that
+// fits, and too much memory.
 func TestWorstInputJudged(t *testing.T) {
 	failed := errors.New("exit status 1")
 	for _, test := range []struct {

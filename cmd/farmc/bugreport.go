@@ -53,7 +53,8 @@ func (c *call) writeReport(ctx context.Context, path string) error {
 	packed := gzip.NewWriter(f)
 	archive := tar.NewWriter(packed)
 	for _, p := range c.reportParts(ctx) {
-		header := &tar.Header{Name: "farmc-bugreport/" + p.name, Mode: 0o600, Size: int64(len(p.text)), ModTime: time.Now()}
+		header := &tar.Header{Name: "farmc-bugreport/" + p.name, Mode: 0o600, Size: int64(len(p.text)),
+			ModTime: time.Now()}
 		err = errors.Join(err, archive.WriteHeader(header))
 		_, writing := archive.Write(p.text)
 		err = errors.Join(err, writing)

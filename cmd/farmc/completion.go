@@ -328,8 +328,8 @@ const fishArgument = "complete -c farmc -n '__fish_seen_subcommand_from %s; and 
 
 func fishFlag(f *pflag.Flag) string {
 	const directories = " -x -a '(__fish_complete_directories)'"
-	value := map[string]string{"dir": directories, "out": directories, "state-dir": directories, "nft": " -r -F", "output": " -r -F",
-		"api-keys": " -r -F", "relay": " -r -F", "tls-cert": " -r -F", "tls-key": " -r -F",
+	value := map[string]string{"dir": directories, "out": directories, "state-dir": directories, "nft": " -r -F",
+		"output": " -r -F", "api-keys": " -r -F", "relay": " -r -F", "tls-cert": " -r -F", "tls-key": " -r -F",
 		"role": " -x -a '" + roles + "'", "farm": " -x -a '(__farmc_farms)'",
 		"color": " -x -a 'auto always never'", "confirm": " -x -a '30s 60s 5m'", "nft-limit": " -x -a '1m 10m 30m'",
 		"for": " -x -a '" + banTimes + "'"}[f.Name]

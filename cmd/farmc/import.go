@@ -58,8 +58,9 @@ Programs, with the text that is read (see farmc-migration(7)):
 		c.set.StringVar(&c.imports.out, "out", "", "new `directory` for the farms")
 		c.set.BoolVar(&c.imports.lossy, "lossy", false, "accept losses that change how connections are served")
 		c.set.StringVar(&c.imports.iface, "interface", "", "`interface` that clients arrive at, for farms in mode dsr")
-		c.set.StringVar(&c.imports.marks, "marks", "", "`keep|drop` the marks of nftlb (default: keep, unless all of them\n"+
-			"are those that nftlb numbers itself)")
+		c.set.StringVar(&c.imports.marks, "marks", "",
+			"`keep|drop` the marks of nftlb (default: keep, unless all of them\n"+
+				"are those that nftlb numbers itself)")
 	},
 	run: runImport,
 }

@@ -89,9 +89,9 @@ func TestTotals(t *testing.T) {
 		{"networks", "listen = '192.0.2.1:80'\naccess.deny = [" + numbered(20000, "'10.1.%d.%d',\n") + "]\n" + backend,
 			50, "with this farm all farms together have 1020000 networks in allow and deny, at most 1000000"},
 		{"ranges of backends", "listen = '192.0.2.1:80'\n" + numbered(250, "[backends.b%d-%d]\n"+
-			"address = '10.0.0.1'\nsource-address = '10.9.0.1-10.9.1.0'\n"), 8, "with this farm all farms together have " +
-			"576000 source addresses: of backends with source-address, of sources, and ports of outgoing for each " +
-			"backend, at most 524288"},
+			"address = '10.0.0.1'\nsource-address = '10.9.0.1-10.9.1.0'\n"), 8, "with this farm all farms together " +
+			"have 576000 source addresses: of backends with source-address, of sources, and ports of outgoing for " +
+			"each backend, at most 524288"},
 		{"ports of outgoing", "listen = '192.0.2.1:80'\noutgoing = [" + mostOutgoing + "]\n" +
 			numbered(1000, "backends.b%d-%d.address = '10.0.0.1'\n"), 8, "with this farm all farms together have " +
 			"576000 source addresses: of backends with source-address, of sources, and ports of outgoing for each " +

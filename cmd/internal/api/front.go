@@ -13,7 +13,8 @@ import (
 // sockets of clients, TLS, the limits, the keys, and the first check of the route; ServeRelay is the other side. It
 // answers healthPath itself, so that a client without a key costs farmc watch nothing.
 func NewFront(socket string, keys Keys, logf func(format string, args ...any)) *Server {
-	return newFront(&forwarder{socket: socket, unreachable: steadyLog{log: logf}, validate: keyPause}, keys, append(Routes(), nftlbRoutes()...))
+	f := &forwarder{socket: socket, unreachable: steadyLog{log: logf}, validate: keyPause}
+	return newFront(f, keys, append(Routes(), nftlbRoutes()...))
 }
 
 func newFront(f *forwarder, keys Keys, routes []Route) *Server {

@@ -108,7 +108,8 @@ func (e *Engine) Confirm(ctx context.Context) error {
 	return e.Store.WriteJSON(statedir.TrialFile, nil)
 }
 
-// trialToConfirm returns the load on trial, and why it cannot be confirmed: ErrNoTrial, ErrTooLate or ErrTrialNotLoaded.
+// trialToConfirm returns the load on trial. If it cannot be confirmed, the error is ErrNoTrial, ErrTooLate or
+// ErrTrialNotLoaded.
 func (e *Engine) trialToConfirm() (*statedir.Trial, error) {
 	t, err := e.Store.Trial()
 	switch {

@@ -18,8 +18,8 @@ func SinceBoot() time.Duration {
 	return time.Duration(now.Nano())
 }
 
-// BootID returns an ID of this boot, of a container as of a machine. It is the ID of the file system of /run, which each
-// boot makes anew: the kernel gives each tmpfs a random one (shmem_statfs of mm/shmem.c, since Linux 5.13), and a unit
+// BootID returns an ID of this boot, of a container as of a machine. It is the ID of the file system of /run: each boot
+// makes a new one, the kernel gives each tmpfs a random ID (shmem_statfs of mm/shmem.c, since Linux 5.13), and a unit
 // with a sandbox sees the same one as a command. The kernel's own boot ID is not the same in a container and in a unit
 // with a /proc of its own; it is the result where /run is no tmpfs.
 func BootID() string {

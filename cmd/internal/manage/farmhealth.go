@@ -21,7 +21,7 @@ type farmHealth struct {
 	next    time.Time // of the next judgement; zero: only a word or a file brings one
 }
 
-// records are what is known about the backends of a farm, by name. A backend without a record has no words.
+// records are the records of the backends of a farm, by name. A backend without a record has no words.
 type records map[string]health.Record
 
 // of returns the record of a backend.

@@ -92,7 +92,7 @@ type numbered struct {
 	index int
 }
 
-// together returns the words that come in one load. Those of a dry run come farm by farm, as each farm is compiled by
+// together returns the words that come in one load. Words of a dry run come farm by farm, as each farm is compiled by
 // itself: loads of others, and judgements of the other farms, come between.
 func (h *Health) together(sayings []Saying) (loads [][]numbered) {
 	loadOf := map[string]int{}

@@ -180,7 +180,8 @@ func (f *Farm) deriveBackends(all map[string]any) {
 		t, _ := all[name].(map[string]any)
 		b := &Backend{Name: name, Values: backendKind.presets()}
 		for from, to := range map[string]string{"address": "ip-addr", "port": "port", "weight": "weight",
-			"priority": "priority", "source-address": "source-addr", "connections": "est-connlimit", "mac": "ether-addr"} {
+			"priority": "priority", "source-address": "source-addr", "connections": "est-connlimit",
+			"mac": "ether-addr"} {
 			if value, has := t[from]; has {
 				b.Values[to] = strings.Join(append(words(value), number0(value)...), ",")
 			}

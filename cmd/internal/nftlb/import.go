@@ -71,7 +71,8 @@ func (i *importer) policies() {
 			renamed(a.Policies, old, p.Name)
 		}
 		if p.Values["timeout"] != "0" {
-			i.result.Note(i.line(i.start(old), "timeout"), "timeout of policy "+old+" has no effect in nftlb, either", "")
+			i.result.Note(i.line(i.start(old), "timeout"),
+				"timeout of policy "+old+" has no effect in nftlb, either", "")
 		}
 	}
 }

@@ -39,7 +39,8 @@ func TestConfigurations(t *testing.T) {
 				t.Log(l, l.Matters)
 			}
 			for _, f := range out {
-				if isIncomplete := filepath.Ext(f.Name) == ".incomplete"; isIncomplete && !(refused[in.Name] && r.Matters()) {
+				isIncomplete := filepath.Ext(f.Name) == ".incomplete"
+				if isIncomplete && !(refused[in.Name] && r.Matters()) {
 					t.Errorf("%s\n%s", f.Name, f.Text)
 				}
 			}
@@ -80,8 +81,8 @@ func TestLosses(t *testing.T) {
 // A hand edit counts more than the annotation, which has no effect against it.
 func TestHandEdits(t *testing.T) {
 	s := (&State{}).Do(Request{Verb: "POST", Path: []string{"farms"}, Lenient: true, Body: []byte(`{"farms": [{"name":
-		"web", "virtual-addr": "192.0.2.1", "virtual-ports": "80", "log-prefix": "FNAME ", "mode": "dsr", "iface": "eth0",
-		"scheduler": "rr"}]}`)}).State
+		"web", "virtual-addr": "192.0.2.1", "virtual-ports": "80", "log-prefix": "FNAME ", "mode": "dsr",
+		"iface": "eth0", "scheduler": "rr"}]}`)}).State
 	d := s.Saved(s.Farms[0], MarksAsked)
 	again := func() *Farm { return Files{Farms: map[string]edit.Document{"web": d}}.State().Farm("web") }
 	if f := again(); f.Values["scheduler"] != "rr" || f.Values["log-prefix"] != "FNAME " {

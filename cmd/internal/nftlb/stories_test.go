@@ -53,7 +53,7 @@ func (s step) path() []string { return strings.Split(strings.Trim(s.uri, "/"), "
 
 // departures are the steps with another reply or listing than nftlb's, on purpose.
 var departures = map[string]string{
-	"025_api_start_stop_farms/286_deleting_farms":                            "helper and protocol are compared at the end of a request",
+	"025_api_start_stop_farms/286_deleting_farms":                            "helper, protocol: compared at its end",
 	"035_api_whitelists/365_create_farm_with_whitelist_no_configured_ipaddr": "a backend without a state is up",
 	"backends/03-put":    "a rate of resets has its own unit",
 	"backends/04-put":    "a rate of resets has its own unit",
@@ -84,7 +84,8 @@ func TestStories(t *testing.T) {
 				equal++
 			}
 			if why := departures[story+"/"+s.name]; same != (why == "") {
-				t.Errorf("%s/%s (%s): %s, nftlb %s\n%s", story, s.name, why, reply, s.reply, difference(listing, s.listing))
+				t.Errorf("%s/%s (%s): %s, nftlb %s\n%s", story, s.name, why, reply, s.reply,
+					difference(listing, s.listing))
 			}
 		}
 	}

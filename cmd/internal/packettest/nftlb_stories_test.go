@@ -20,9 +20,10 @@ type nftlbDeparture struct {
 
 // nftlbDepartures are all of them.
 var nftlbDepartures = []nftlbDeparture{
-	{"a loopback address is a fault where packets are translated or forwarded; the reply says so, and the farm has the " +
-		"state config_error until then",
-		regexp.MustCompile(`^\{"response": "success(\. Farm '[^']*' is not loaded: [^']*is a loopback address[^']*)+"\}$`),
+	{"a loopback address is a fault where packets are translated or forwarded; the reply says so, and the farm has " +
+		"the state config_error until then",
+		regexp.MustCompile(`^\{"response": "success(\. Farm '[^']*' is not loaded: ` +
+			`[^']*is a loopback address[^']*)+"\}$`),
 		regexp.MustCompile(`^ *"state": "config_error",\n *"state": "(up|down)",$`)},
 	{"helper and protocol are compared at the end of a request, not on the way",
 		regexp.MustCompile(`^\{"response": "success"\}$`), nil},

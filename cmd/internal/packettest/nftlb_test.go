@@ -48,7 +48,8 @@ func nftlbCases() []testCase {
 			request{by: "tcp", to: "192.0.2.1:8050", shares: shares{"b1:8050": 3, "b2:8050": 1}, sees: "balancer"}}},
 		{name: "all-protocols-ignore-ports-of-backends", steps: steps{
 			nftlbFarm(`"virtual-ports": "", "protocol": "all"`, `"scheduler": "weight"`, ported),
-			request{by: "tcp udp", to: "192.0.2.1:8050", shares: shares{"b1:8050": 3, "b2:8050": 1}, sees: "balancer"}}},
+			request{by: "tcp udp", to: "192.0.2.1:8050", shares: shares{"b1:8050": 3, "b2:8050": 1},
+				sees: "balancer"}}},
 		{name: "one-port-is-none", steps: steps{
 			nftlbFarm(first, `"scheduler": "weight"`, nftlbBackends(`"port": "8081",`, "")),
 			request{by: "tcp", to: web, shares: shares{"b1:80": 3, "b2:80": 1}, sees: "balancer"}}},
@@ -56,7 +57,8 @@ func nftlbCases() []testCase {
 			nftlbFarm(first, nftlbBackends("", `"priority": "2",`)),
 			request{by: "tcp", to: web, shares: shares{"b1:80": 1}, sees: "balancer"}}},
 		{name: "priority-steps-in", steps: steps{
-			nftlbFarm(first, strings.Replace(nftlbBackends("", `"priority": "2",`), `"state": "up"`, `"state": "off"`, 1)),
+			nftlbFarm(first,
+				strings.Replace(nftlbBackends("", `"priority": "2",`), `"state": "up"`, `"state": "off"`, 1)),
 			request{by: "tcp", to: web, shares: shares{"b2:80": 1}, sees: "balancer"}}},
 		{name: "persistent-session", steps: steps{
 			nftlbFarm(first, `"persistence": "srcip", "persist-ttl": "60"`,
@@ -71,7 +73,8 @@ func nftlbCases() []testCase {
 			nftlbFarm(first, `"mode": "dsr", "iface": "eth0", "scheduler": "weight"`, plain),
 			directRequest{by: "tcp", to: web, shares: shares{"b1": 3, "b2": 1}}}},
 		{name: "policies", steps: steps{
-			nftlbFarms(strings.Replace(string(nftlbFarm(first, `"policies": [{"name": "white"}, {"name": "black"}]`, plain)),
+			nftlbFarms(strings.Replace(
+				string(nftlbFarm(first, `"policies": [{"name": "white"}, {"name": "black"}]`, plain)),
 				`{"farms"`, `{"policies": [{"name": "black", "elements": [{"data": "198.51.100.64/26"}]},
 					{"name": "white", "type": "whitelist", "elements": [{"data": "198.51.100.66"}]}], "farms"`, 1)),
 			attempt{as: 9, by: "tcp", to: web, times: 2, pass: 2},
@@ -93,7 +96,8 @@ func TestNFTLBController(t *testing.T) {
 		"mode" : "snat", "protocol" : "tcp", "scheduler" : "rr", "persistence" : "none", "persist-ttl" : "ahg",
 		"helper" : "none", "log" : "none", "mark" : "0x0", "state" : "up", "new-rtlimit" : "0", "rst-rtlimit" : "0",
 		"est-connlimit" : "0", "tcp-strict" : "off", "queue" : "-1", "intra-connect" : "on",
-		"addresses" : [{"name" : "shop--http--address", "ip-addr" : "192.0.2.1", "ports" : "80", "protocol" : "tcp"}]}]}`}
+		"addresses" : [{"name" : "shop--http--address", "ip-addr" : "192.0.2.1", "ports" : "80",
+		"protocol" : "tcp"}]}]}`}
 	endpoints := nftlbStep{method: "POST", path: "farms", body: `{"farms" : [{"name" : "shop--http", "backends" : [
 		{"name" : "shop-5d9c.b1", "ip-addr" : "10.2.0.11", "state" : "up", "port" : "8081"},
 		{"name" : "shop-5d9c.b2", "ip-addr" : "10.2.0.12", "state" : "up", "port" : "8082"}]}]}`}
@@ -101,7 +105,8 @@ func TestNFTLBController(t *testing.T) {
 		c.tell(t, service)
 		must(t, refused{by: "tcp", to: "192.0.2.1:80"}.do(s))
 		c.tell(t, endpoints)
-		must(t, request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:8081": 1, "b2:8082": 1}, sees: "balancer"}.do(s))
+		must(t, request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:8081": 1, "b2:8082": 1},
+			sees: "balancer"}.do(s))
 		c.returned(t, "endpoints")
 		c.tell(t, nftlbStep{method: "DELETE", path: "farms/shop--http/backends/shop-5d9c.b1"})
 		must(t, request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b2:8082": 1}, sees: "balancer"}.do(s))
@@ -184,8 +189,10 @@ func TestNFTLBRefusals(t *testing.T) {
 		put(`{"farms": [{"name": "../web"}]}`, 400, "error parsing buffer. '../web' is no name"),
 		put(`{"farms": [{"name": "web", "policies": [{"name": "p"}]}]}`, 404, "the object to modify is unknown"),
 		put(`{"farms": [{"name": "a", "virtual-addr": "192.0.2.3", "virtual-ports": "80"},
-			{"name": "b", "virtual-addr": "127.0.0.1", "virtual-ports": "80"}]}`, 400, "error parsing buffer. listen: 127"),
-		put(`{"farms": [{"name": "web", "virtual-addr": "192.0.2.2", "virtual-ports": "25"}]}`, 409, "error parsing buffer"),
+			{"name": "b", "virtual-addr": "127.0.0.1", "virtual-ports": "80"}]}`, 400,
+			"error parsing buffer. listen: 127"),
+		put(`{"farms": [{"name": "web", "virtual-addr": "192.0.2.2", "virtual-ports": "25"}]}`, 409,
+			"error parsing buffer"),
 		nftlbStep{"DELETE", "farms/mail", "", 409, `{"response": "a person wrote `},
 		nftlbStep{"DELETE", "farms", "", 409, `{"response": "a person wrote `},
 		nftlbStep{"GET", "farms/none", "", 404, `{"response": "invalid request"}`},
