@@ -555,10 +555,14 @@ func (c modelClaim) meets(d modelClaim) bool {
 		d.first <= c.last
 }
 
-// Meets compares everything with everything. Two farms with outgoing could have a backend in common.
+// Meets reports whether two farms may be in conflict. Two farms with outgoing could have a backend in common.
 func (f ModelFarm) Meets(g ModelFarm) bool {
-	return f.outgoing != nil && g.outgoing != nil ||
-		slices.ContainsFunc(f.claims(), func(c modelClaim) bool { return slices.ContainsFunc(g.claims(), c.meets) })
+	return f.outgoing != nil && g.outgoing != nil || f.ListensWith(g)
+}
+
+// ListensWith compares every claim on packets with every other: two farms listen on the same.
+func (f ModelFarm) ListensWith(g ModelFarm) bool {
+	return slices.ContainsFunc(f.claims(), func(c modelClaim) bool { return slices.ContainsFunc(g.claims(), c.meets) })
 }
 
 // serves gives the rank of the farm's most particular claim on the packet, 0 if it has none.
