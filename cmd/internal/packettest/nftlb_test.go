@@ -61,10 +61,10 @@ func nftlbCases() []testCase {
 				strings.Replace(nftlbBackends("", `"priority": "2",`), `"state": "up"`, `"state": "off"`, 1)),
 			request{by: "tcp", to: web, shares: shares{"b2:80": 1}, sees: "balancer"}}},
 		{name: "persistent-session", steps: steps{
-			nftlbFarm(first, `"persistence": "srcip", "persist-ttl": "60"`,
-				`"sessions": [{"client": "198.51.100.9", "backend": "b2"}]`,
-				strings.Replace(plain, "", "", 1)+", "+`"log": "none"`),
-		}},
+			nftlbFarm(first, `"scheduler": "weight", "persistence": "srcip", "persist-ttl": "60"`, plain,
+				`"sessions": [{"client": "198.51.100.9", "backend": "b2"}]`),
+			request{as: "198.51.100.9 2001:db8:c::9", by: "tcp", to: web, shares: shares{"b2:80": 1}, times: 20,
+				sees: "balancer"}}},
 		{name: "stateless-by-hash", lab: netlab.Options{}, steps: steps{
 			nftlbFarm(first, `"mode": "stlsdnat", "scheduler": "hash", "sched-param": "srcip srcport"`,
 				strings.Replace(ported, "8082", "8081", 1)),
@@ -77,9 +77,9 @@ func nftlbCases() []testCase {
 				string(nftlbFarm(first, `"policies": [{"name": "white"}, {"name": "black"}]`, plain)),
 				`{"farms"`, `{"policies": [{"name": "black", "elements": [{"data": "198.51.100.64/26"}]},
 					{"name": "white", "type": "whitelist", "elements": [{"data": "198.51.100.66"}]}], "farms"`, 1)),
-			attempt{as: 9, by: "tcp", to: web, times: 2, pass: 2},
-			attempt{as: 65, by: "tcp", to: web, times: 2},
-			attempt{as: 66, by: "tcp", to: web, times: 2, pass: 2}}},
+			request{as: unlistedClient, by: "tcp", to: web, shares: shares{"b1:80": 3, "b2:80": 1}, sees: "balancer"},
+			denied{as: deniedClient, by: "tcp", to: web},
+			request{as: allowedClient, by: "tcp", to: web, shares: shares{"b1:80": 3, "b2:80": 1}, sees: "balancer"}}},
 		{name: "connections-per-client", steps: steps{
 			nftlbFarm(first, `"est-connlimit": "2"`, plain),
 			attempt{as: 9, by: "tcp", to: web, times: 4, pass: 2, keep: true}}},
