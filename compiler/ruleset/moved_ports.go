@@ -84,3 +84,16 @@ func (s *service) keepsPorts(b farm.Backend) bool {
 		return moved < d.Ports.Count()
 	})
 }
+
+// portRun gives the map that moves a range of ports, for all farms that move it alike.
+func (l *linker) portRun(d frontend, table TableFamily, from, to farm.Ports) string {
+	o := newMap(fmt.Sprintf("ports/%s/%d", from, to.First), statelessSection, "moved-ports").at(table)
+	obtain(&l.rules, o, func() *object {
+		for i := range from.Count() {
+			o.elements.add(element{key: strconv.Itoa(int(from.First) + i), value: strconv.Itoa(int(to.First) + i)})
+		}
+		l.addSlots(d.farm, from.Count())
+		return o
+	})
+	return o.Name
+}

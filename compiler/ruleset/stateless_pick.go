@@ -1,7 +1,6 @@
 package ruleset
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -170,19 +169,6 @@ func (l *linker) rewritePort(s *statelessStep, d frontend) {
 	if s.Port == 0 {
 		s.PortMap = l.portRun(d, d.farm.table(), s.Run.From, s.Run.To)
 	}
-}
-
-// portRun gives the map that moves a range of ports, for all farms that move it alike.
-func (l *linker) portRun(d frontend, table TableFamily, from, to farm.Ports) string {
-	o := newMap(fmt.Sprintf("ports/%s/%d", from, to.First), statelessSection, "moved-ports").at(table)
-	obtain(&l.rules, o, func() *object {
-		for i := range from.Count() {
-			o.elements.add(element{key: strconv.Itoa(int(from.First) + i), value: strconv.Itoa(int(to.First) + i)})
-		}
-		l.addSlots(d.farm, from.Count())
-		return o
-	})
-	return o.Name
 }
 
 // sameBackends reports whether two steps are for the same backends. Backends with moved ports get the requests to each
