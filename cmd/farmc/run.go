@@ -42,7 +42,7 @@ type verb struct {
 // verbs returns the commands in the order of the usage.
 func verbs() []verb {
 	return []verb{newVerb, compileVerb, checkVerb, fmtVerb, showVerb, diffVerb, applyVerb, confirmVerb,
-		rollbackVerb, historyVerb, unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, explainVerb,
+		rollbackVerb, historyVerb, unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, explainVerb, graphVerb,
 		doctorVerb, bugReportVerb, drainVerb, downVerb, upVerb, banVerb,
 		unbanVerb, importVerb, exportVerb, apiVerb, apiKeyVerb, schemaVerb, demoVerb, versionVerb,
 		completionVerb(), helpVerb()}

@@ -76,6 +76,7 @@ type Backend struct {
 	Percent  int     // of the weight that counts, 1 to 100; 0: all of it
 	Priority int     // 1, the best, to 1000: a rank, see Serving
 	State    State
+	NoWeight bool    // weight-percent is 0, and nothing else makes it Drain
 	Source   Sources // snat: the sources that this backend sees
 	Mark     Mark
 	Place    diag.Place
