@@ -9,7 +9,8 @@
 // It never runs a program, and reads only files that Input opens.
 //
 // Files, in the order to read them: input.go opens files within bounds; result.go has Result, Farm and Loss; names.go
-// makes names legal; files.go turns a Result into files that compile; write.go puts them into a directory.
+// makes names legal; words.go has sets of words for importers; files.go turns a Result into files that compile;
+// write.go puts them into a directory.
 //
 // Be aware:
 //   - A farm that the compiler refuses becomes NAME.toml.incomplete, which farmc never reads, and a Loss that matters.

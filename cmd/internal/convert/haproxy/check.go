@@ -52,7 +52,7 @@ func (f *front) option(d directive) {
 }
 
 // optionsOfNoMeaning are options without an effect on the way of connections.
-var optionsOfNoMeaning = words(`tcplog dontlognull dontlog-normal logasap log-separate-errors log-health-checks
+var optionsOfNoMeaning = convert.Words(`tcplog dontlognull dontlog-normal logasap log-separate-errors log-health-checks
 	socket-stats redispatch clitcpka srvtcpka tcpka tcp-smart-accept tcp-smart-connect splice-auto splice-request
 	splice-response nolinger independent-streams contstats allbackups abortonclose persist prefer-last-server checkcache
 	forwardfor originalto forceclose idle-close-on-response accept-invalid-http-request accept-invalid-http-response

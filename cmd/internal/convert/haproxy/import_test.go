@@ -63,6 +63,7 @@ func TestDirectives(t *testing.T) {
 		{"usesrc", listen("source 0.0.0.0 usesrc clientip"), `mode = "dnat"`, "usesrc shows"},
 		{"send-proxy", served("send-proxy-v2"), "", "it has no send-proxy-v2"},
 		{"tls-to-servers", served("ssl verify none"), "", "it has no ssl"},
+		{"agent", served("agent-inter 5s agent-port 9 pool-purge-delay 1s"), "[backends.b2]", ""},
 		{"unknown-option", served("frob"), "", "unknown option frob"},
 		{"loopback", listen("server x 127.0.0.1:80"), "", "a loopback address cannot be a backend"},
 		{"hostname", listen("server x app.example.org:80"), `address = "app.example.org"`, ""},

@@ -33,16 +33,8 @@ type section struct {
 }
 
 // isSection are the words that begin a section.
-var isSection = words(`global defaults frontend backend listen userlist peers resolvers mailers cache program ring
-	http-errors log-forward fcgi-app crt-store traces acme`)
-
-func words(text string) map[string]bool {
-	set := map[string]bool{}
-	for _, word := range strings.Fields(text) {
-		set[word] = true
-	}
-	return set
-}
+var isSection = convert.Words(`global defaults frontend backend listen userlist peers resolvers mailers cache program
+	ring http-errors log-forward fcgi-app crt-store traces acme`)
 
 // parse reads the sections.
 func parse(r *convert.Result, in convert.Input) []*section {

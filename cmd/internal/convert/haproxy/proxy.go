@@ -75,9 +75,9 @@ func (f *front) directive(d directive, of *proxy) {
 }
 
 // ofNoMeaning are directives without an effect on the way of connections.
-var ofNoMeaning = words(`mode default_backend enabled description id log log-format log-tag log-steps error-log-format
-	errorfile errorloc errorloc302 errorloc303 errorfiles stats unique-id-format unique-id-header guid backlog
-	bind-process fullconn retries retry-on compression clitcpka-cnt clitcpka-idle clitcpka-intvl srvtcpka-cnt
+var ofNoMeaning = convert.Words(`mode default_backend enabled description id log log-format log-tag log-steps
+	error-log-format errorfile errorloc errorloc302 errorloc303 errorfiles stats unique-id-format unique-id-header guid
+	backlog bind-process fullconn retries retry-on compression clitcpka-cnt clitcpka-idle clitcpka-intvl srvtcpka-cnt
 	srvtcpka-idle srvtcpka-intvl grace hash-balance-factor load-server-state-from-file`)
 
 // lost reads the directives that farmc has no key for.

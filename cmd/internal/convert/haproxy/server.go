@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"farmc/cmd/internal/convert"
 )
 
 // A server is a server with its options.
@@ -15,14 +17,13 @@ type server struct {
 
 // The options with a value, and the options without one.
 var (
-	optionsWithValue = words(`weight maxconn minconn maxqueue port addr inter fastinter downinter rise fall source
-		cookie id
-		observe error-limit on-error on-marked-down on-marked-up slowstart track init-addr resolvers
-		resolve-prefer resolve-net resolve-opts sni check-sni check-alpn alpn verify verifyhost ca-file crt
-		crl-file ciphers ciphersuites ssl-min-ver ssl-max-ver proto check-proto agent-addr agent-port agent-
-		inter agent-send namespace redir tcp-ut usesrc interface proxy-v2-options socks4 pool-max-conn pool-
-		purge-delay pool-low-conn max-reuse log-bufsize log-proto init-state hash-key shard ws`)
-	optionsAlone = words(`check no-check backup disabled enabled ssl no-ssl send-proxy send-proxy-v2
+	optionsWithValue = convert.Words(`weight maxconn minconn maxqueue port addr inter fastinter downinter rise fall
+		source cookie id observe error-limit on-error on-marked-down on-marked-up slowstart track init-addr resolvers
+		resolve-prefer resolve-net resolve-opts sni check-sni check-alpn alpn verify verifyhost ca-file crt crl-file
+		ciphers ciphersuites ssl-min-ver ssl-max-ver proto check-proto agent-addr agent-port agent-inter agent-send
+		namespace redir tcp-ut usesrc interface proxy-v2-options socks4 pool-max-conn pool-purge-delay pool-low-conn
+		max-reuse log-bufsize log-proto init-state hash-key shard ws`)
+	optionsAlone = convert.Words(`check no-check backup disabled enabled ssl no-ssl send-proxy send-proxy-v2
 		send-proxy-v2-ssl send-proxy-v2-ssl-cn check-ssl check-send-proxy check-via-socks4 agent-check non-stick
 		no-backup no-send-proxy tfo force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 no-sslv3 no-tlsv10 no-tlsv11
 		no-tlsv12 no-tlsv13 allow-0rtt ssl-reuse no-ssl-reuse tls-tickets no-tls-tickets no-verifyhost`)

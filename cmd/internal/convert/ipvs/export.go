@@ -39,18 +39,10 @@ type exporter struct {
 }
 
 // exported are the keys that an export writes, or that have no meaning to connections.
-var exported = keySet(`description annotations inherit mode listen state scheduler hash-on table-size interfaces
+var exported = convert.Words(`description annotations inherit mode listen state scheduler hash-on table-size interfaces
 	local-clients take-over persistence.on persistence.timeout persistence.prefix backends.address backends.port
 	backends.weight backends.priority backends.state backends.weight-percent backends.connections backends.mac
 	backends.interface health backends.health`)
-
-func keySet(text string) map[string]bool {
-	set := map[string]bool{}
-	for _, word := range strings.Fields(text) {
-		set[word] = true
-	}
-	return set
-}
 
 // keys reports the keys of a table that have no counterpart.
 func (e *exporter) keys(table string, keys map[string]any) {

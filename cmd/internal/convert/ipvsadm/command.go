@@ -29,20 +29,12 @@ var short = map[string]string{
 
 // The commands, the options with a value, the options without one.
 var (
-	isCommand = words("-A -E -D -C -R -S -a -e -d -L -Z -h --set --start-daemon --stop-daemon")
-	hasValue  = words("-t -u -f -s -M -b -r -w -x -y --pe --sctp-service --tun-type --tun-port --mcast-interface " +
-		"--syncid --sync-maxlen --mcast-group --mcast-port --mcast-ttl")
-	isFlag = words("-p -g -i -m -o -6 -n -c --tun-nocsum --tun-csum --tun-remcsum --timeout --daemon --stats --rate " +
-		"--thresholds --persistent-conn --tun-info --sort --nosort --exact")
+	isCommand = convert.Words("-A -E -D -C -R -S -a -e -d -L -Z -h --set --start-daemon --stop-daemon")
+	hasValue  = convert.Words("-t -u -f -s -M -b -r -w -x -y --pe --sctp-service --tun-type --tun-port " +
+		"--mcast-interface --syncid --sync-maxlen --mcast-group --mcast-port --mcast-ttl")
+	isFlag = convert.Words("-p -g -i -m -o -6 -n -c --tun-nocsum --tun-csum --tun-remcsum --timeout --daemon " +
+		"--stats --rate --thresholds --persistent-conn --tun-info --sort --nosort --exact")
 )
-
-func words(text string) map[string]bool {
-	set := map[string]bool{}
-	for _, word := range strings.Fields(text) {
-		set[word] = true
-	}
-	return set
-}
 
 // parse reads the words of a line.
 func parse(at convert.Place, line []string) command {

@@ -57,18 +57,10 @@ func (c *configuration) section(s *statement) {
 }
 
 // ofVRRP are the sections and statements of keepalived's other parts.
-var ofVRRP = words(`vrrp_sync_group vrrp_script vrrp_track_process track_process track_group static_ipaddress
+var ofVRRP = convert.Words(`vrrp_sync_group vrrp_script vrrp_track_process track_process track_group static_ipaddress
 	static_routes static_rules static_track_group garp_group linkbeat_interfaces interface_up_down_delays
 	bfd_instance net_namespace net_namespace_ipvs namespace_with_ipsets instance use_pid_dir linkbeat_use_polling
 	child_wait_time`)
-
-func words(text string) map[string]bool {
-	set := map[string]bool{}
-	for _, word := range strings.Fields(text) {
-		set[word] = true
-	}
-	return set
-}
 
 // unknown records a directive that the importer does not know.
 func (c *configuration) unknown(s *statement, where string) {
