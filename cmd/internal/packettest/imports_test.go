@@ -95,6 +95,19 @@ virtual_server group G {
 		request{by: "tcp", to: "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80 192.0.2.1:443", shares: shares{"b1:80": 1},
 			times: 4},
 	}},
+	{name: "keepalived-network", steps: steps{
+		imported{keepalived.Import, `virtual_server_group G {
+	192.0.2.0/29 80
+}
+virtual_server group G {
+	lb_algo rr
+	persistence_timeout 50
+	real_server 10.2.0.11 8081 {
+	}
+}
+`},
+		request{by: "tcp", to: "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80", shares: shares{"b1:8081": 1}, times: 4},
+	}},
 	{name: "keepalived-sorry-server", steps: steps{
 		imported{keepalived.Import, `virtual_server 192.0.2.1 80 {
 	lb_algo rr

@@ -2,6 +2,7 @@ package ipvs
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +41,7 @@ type exporter struct {
 
 // exported are the keys that an export writes, or that have no meaning to connections.
 var exported = convert.Words(`description annotations inherit mode listen state scheduler hash-on table-size interfaces
-	local-clients take-over persistence.on persistence.timeout persistence.prefix backends.address backends.port
+	local-clients take-over persistence.on persistence.timeout persistence.renew persistence.prefix backends.address backends.port
 	backends.weight backends.priority backends.state backends.weight-percent backends.connections backends.mac
 	backends.interface health backends.health`)
 
@@ -67,25 +68,51 @@ func (e *exporter) keys(table string, keys map[string]any) {
 
 // services gives the services of one entry of listen.
 func (e *exporter) services(l farm.Listen) (all []Service) {
-	if !l.Address.IsValid() || l.Whole() {
-		e.Lose(e.at, "farm "+e.farm.Name+" listens on every address or protocol, and IPVS on one address and port",
-			"write an entry of listen for each")
+	if !l.Address.IsValid() || l.Portless() {
+		e.Lose(e.at, "farm "+e.farm.Name+" listens on every address, or on a protocol without ports, and IPVS on one "+
+			"address and port", "write an entry of listen for each")
 		return nil
 	}
+	addresses := e.addresses(l.Network())
 	for _, protocol := range l.Protocols {
 		for _, ports := range l.Ports {
-			if ports.First == 1 && ports.Last == 65535 && e.farm.Persistence != nil {
-				ports = farm.Ports{}
-			}
-			if int(ports.Last)-int(ports.First) >= maxAddresses {
-				e.Lose(e.at, "farm "+e.farm.Name+" has a long range of ports",
-					"IPVS takes every port with persistence alone")
-				continue
-			}
-			for port := int(ports.First); port <= int(ports.Last); port++ {
-				all = append(all, e.service(Address{e.at, l.Address, uint16(port), string(protocol)}))
+			for _, port := range e.ports(ports) {
+				for _, ip := range addresses {
+					all = append(all, e.service(Address{At: e.at, IP: ip, Port: port, Protocol: string(protocol)}))
+				}
 			}
 		}
+	}
+	return all
+}
+
+// maxServices is how many addresses of a network, or ports of a range, become services.
+const maxServices = 256
+
+// addresses gives the addresses of a network.
+func (e *exporter) addresses(n netip.Prefix) (all []netip.Addr) {
+	for ip := n.Addr(); n.Contains(ip); ip = ip.Next() {
+		if all = append(all, ip); len(all) > maxServices {
+			e.Lose(e.at, fmt.Sprintf("farm %s listens on the large network %s", e.farm.Name, n),
+				"mark its packets with a rule, and write a service by fwmark")
+			return nil
+		}
+	}
+	return all
+}
+
+// ports gives the ports of a range. Port 0 is every port, which IPVS takes with persistence alone.
+func (e *exporter) ports(of farm.Ports) (all []uint16) {
+	if of.First == 1 && of.Last == 65535 && e.farm.Persistence != nil {
+		return []uint16{0}
+	}
+	if of.Last-of.First >= maxServices {
+		e.Lose(e.at, fmt.Sprintf("farm %s listens on the long range of ports %s", e.farm.Name, of),
+			"mark its packets with a rule, and write a service by fwmark")
+		return nil
+	}
+	for port := int(of.First); port <= int(of.Last); port++ {
+		all = append(all, uint16(port))
 	}
 	return all
 }

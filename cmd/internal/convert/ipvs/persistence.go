@@ -33,9 +33,7 @@ func (i *importer) persistence() {
 	}
 	i.farm.Set(p.At, Seconds(seconds), "persistence", "timeout")
 	if i.kind == Masquerade {
-		i.Note(p.At, "IPVS remembers a client while one of its connections is open",
-			"farmc counts the time from the client's last new connection; choose a longer persistence.timeout if "+
-				"connections last longer")
+		i.farm.Set(p.At, "packet", "persistence", "renew")
 	}
 	if p.Mask.Value != "" {
 		i.mask(p.Mask)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"farmc/cmd/internal/convert"
 )
@@ -27,10 +28,11 @@ type Service struct {
 	Interface Option // that clients arrive at, for direct routing; "": not known
 }
 
-// An Address is an address that clients connect to. Port 0 is every port.
+// An Address is an address that clients connect to, or a network of them. Port 0 is every port.
 type Address struct {
 	At       convert.Place
-	IP       netip.Addr
+	IP       netip.Addr // the first one of a network
+	Bits     int        // of the network's prefix; 0: one address
 	Port     uint16
 	Protocol string // tcp, udp or sctp
 }
@@ -38,6 +40,9 @@ type Address struct {
 // listen is the address as the key listen has it.
 func (a Address) listen() string {
 	ip := a.IP.String()
+	if a.Bits > 0 {
+		ip += "/" + strconv.Itoa(a.Bits)
+	}
 	if a.IP.Is6() {
 		ip = "[" + ip + "]"
 	}
@@ -141,6 +146,7 @@ func (i *importer) listen() {
 		}
 		i.farm.Add(a.At, a.listen(), "listen")
 	}
+	i.ftp()
 	for _, mark := range i.Marks {
 		i.Lose(mark.At, "farmc has no services by firewall mark",
 			"write the addresses and ports that rules give the mark "+mark.Value+
@@ -148,6 +154,14 @@ func (i *importer) listen() {
 	}
 	if len(i.Addresses) == 0 {
 		i.farm.Incomplete = true
+	}
+}
+
+// ftp notes that IPVS has a module of its own for FTP.
+func (i *importer) ftp() {
+	n := slices.IndexFunc(i.Addresses, func(a Address) bool { return a.Port == 21 && a.Protocol == "tcp" })
+	if n >= 0 && !i.untracked() {
+		i.Note(i.Addresses[n].At, "IPVS translates FTP if the module ip_vs_ftp is loaded", `set helper = "ftp" for it`)
 	}
 }
 

@@ -6,10 +6,11 @@ import (
 	"strings"
 
 	"farmc/cmd/internal/convert/ipvs"
+	"farmc/compiler/addr"
 )
 
-// maxRange is how many addresses a range has at most.
-const maxRange = 4096
+// longestRange is how many addresses a range has that becomes one address after the other.
+const longestRange = 256
 
 // address reads "IP PORT", a range of addresses, or "fwmark N", and adds it to a service.
 func (c *configuration) address(s *statement, from int, to *ipvs.Service, protocol string) {
@@ -25,13 +26,16 @@ func (c *configuration) address(s *statement, from int, to *ipvs.Service, protoc
 			return
 		}
 	}
-	ips := addressesOf(s.word(from))
-	if len(ips) == 0 {
-		c.Lose(s.at, "the address is no IP address or range of addresses, so it is left out",
-			"write an address, or a range of up to 4096 addresses")
+	networks := networksOf(s.word(from))
+	if len(networks) == 0 {
+		c.Lose(s.at, "the address is no IP address, range or network, so it is left out", "write one of these")
 	}
-	for _, ip := range ips {
-		to.Addresses = append(to.Addresses, ipvs.Address{At: s.at, IP: ip, Port: uint16(port), Protocol: protocol})
+	for _, n := range networks {
+		a := ipvs.Address{At: s.at, IP: n.Addr(), Port: uint16(port), Protocol: protocol}
+		if !n.IsSingleIP() {
+			a.Bits = n.Bits()
+		}
+		to.Addresses = append(to.Addresses, a)
 	}
 }
 
@@ -47,31 +51,33 @@ func (c *configuration) group(use *statement, name string, to *ipvs.Service, pro
 	}
 }
 
-// addressesOf gives the addresses of 192.0.2.1, 192.0.2.1-10, 192.0.2.250-192.0.3.9 or 192.0.2.8/29; nil for another
-// text, and for more than maxRange addresses.
-func addressesOf(text string) []netip.Addr {
-	if prefix, err := netip.ParsePrefix(text); err == nil {
-		return addressesFrom(prefix.Masked().Addr(), prefix.Contains)
-	}
+// networksOf gives the networks of 192.0.2.1, 192.0.2.1-10, 192.0.2.250-192.0.3.9 or 192.0.2.8/29; nil for another
+// text. A short range becomes its addresses, a long one as few networks as it takes.
+func networksOf(text string) (all []netip.Prefix) {
 	begin, end, isRange := strings.Cut(text, "-")
-	first, err := netip.ParseAddr(begin)
-	if err != nil || first.Zone() != "" {
+	n, err := addr.ParseNetwork(begin)
+	if err == nil && isRange {
+		n.Last = lastOf(n.First, end)
+	}
+	if err != nil || addr.FamilyOf(n.First) != addr.FamilyOf(n.Last) || n.Last.Less(n.First) {
 		return nil
 	}
-	if !isRange {
-		return []netip.Addr{first}
+	if isRange {
+		if all = addressesOf(n); all != nil {
+			return all
+		}
 	}
-	last := lastOf(first, end)
-	if !last.IsValid() || last.Is4() != first.Is4() || last.Less(first) {
-		return nil
-	}
-	return addressesFrom(first, func(ip netip.Addr) bool { return !last.Less(ip) })
+	family := addr.FamilyOf(n.First)
+	n.Range().EachPrefix(family, func(first addr.Number, length int) {
+		all = append(all, netip.PrefixFrom(first.Address(family), length))
+	})
+	return all
 }
 
-// addressesFrom gives the addresses from one on, as long as they are in a set.
-func addressesFrom(ip netip.Addr, in func(netip.Addr) bool) (all []netip.Addr) {
-	for ; ip.IsValid() && in(ip); ip = ip.Next() {
-		if all = append(all, ip); len(all) > maxRange {
+// addressesOf gives the addresses of a short range; nil for a long one.
+func addressesOf(n addr.Network) (all []netip.Prefix) {
+	for ip := n.First; ip.IsValid() && !n.Last.Less(ip); ip = ip.Next() {
+		if all = append(all, netip.PrefixFrom(ip, ip.BitLen())); len(all) > longestRange {
 			return nil
 		}
 	}
