@@ -16,7 +16,7 @@ func (n *names) pick(wanted, other string) string {
 	if n.taken == nil {
 		n.taken = map[string]bool{}
 	}
-	base := legal(wanted, other)
+	base := LegalName(wanted, other)
 	name := base
 	for i := 2; n.taken[strings.ToLower(name)]; i++ {
 		suffix := fmt.Sprintf("-%d", i)
@@ -26,8 +26,9 @@ func (n *names) pick(wanted, other string) string {
 	return name
 }
 
-// legal replaces each run of characters that a name cannot have by a hyphen.
-func legal(wanted, other string) string {
+// LegalName replaces each run of characters that a name cannot have by a hyphen. The other name stands for one without
+// a letter or digit.
+func LegalName(wanted, other string) string {
 	var out strings.Builder
 	for _, r := range wanted {
 		switch {

@@ -151,6 +151,36 @@ backend app
 		request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:80": 1}, times: 4},
 		request{by: "tcp", to: "192.0.2.1:8050", shares: shares{"b1:8050": 1}, times: 4},
 	}},
+	{name: "haproxy-clients-and-offset", steps: steps{
+		imported{haproxy.Import, `listen web
+	bind 192.0.2.1:80
+	maxconn 5000
+	acl friends src 198.51.100.64/26 198.51.100.1
+	acl friends src 2001:db8::/32
+	tcp-request connection reject if { src 198.51.100.65 }
+	tcp-request connection reject unless friends
+	server b1 10.2.0.11:+8001
+`},
+		request{as: allowedClient, by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:8081": 1}, times: 4,
+			sees: "balancer"},
+		denied{as: deniedClient, by: "tcp", to: "192.0.2.1:80"},
+		denied{as: unlistedClient, by: "tcp", to: "192.0.2.1:80"},
+	}},
+	{name: "haproxy-shared-table", steps: steps{
+		imported{haproxy.Import, `backend web
+	stick-table type ip size 10k expire 30m
+	stick on src
+	server b1 10.2.0.11:80
+	server b2 10.2.0.12:80
+frontend a
+	bind 192.0.2.1:80
+	default_backend web
+frontend b
+	bind 192.0.2.1:8050
+	default_backend web
+`},
+		sameBackends{"imported", "tcp", "192.0.2.1:80"}, sameBackends{"imported", "tcp", "192.0.2.1:8050"},
+	}},
 	{name: "haproxy-stick-table", steps: steps{
 		imported{haproxy.Import, `listen web
 	bind *:80

@@ -11,9 +11,10 @@ type address struct {
 	ip    netip.Addr // zero: a hostname, or every address of IPv4
 	host  string     // the hostname
 	ports string     // "80", "80-89"; "": none
+	shift int        // of ports that are written +N or -N, from those that clients connect to
 }
 
-// readAddress reads an address with ports; not known are sockets, descriptors and offsets of ports.
+// readAddress reads an address with ports; not known are sockets and descriptors.
 func readAddress(text string) (a address, known bool) {
 	for _, family := range []string{"ipv4@", "ipv6@", "tcp@", "tcp4@", "tcp6@"} {
 		text = strings.TrimPrefix(text, family)
@@ -35,18 +36,32 @@ func readAddress(text string) (a address, known bool) {
 			return a, false
 		}
 	}
+	if strings.HasPrefix(a.ports, "+") || strings.HasPrefix(a.ports, "-") {
+		n, err := strconv.ParseInt(a.ports, 10, 17)
+		a.ports, a.shift = "", int(n)
+		return a, err == nil
+	}
 	return a, a.ports == "" || isPorts(a.ports)
 }
 
 // isPorts reports whether a text is a port, or a range of them.
 func isPorts(text string) bool {
-	first, last, isRange := strings.Cut(text, "-")
+	first, last := portsOf(text)
+	return 0 < first && first <= last
+}
+
+// portsOf reads a port, or a range of them; 0 for another text.
+func portsOf(text string) (first, last int) {
+	begin, end, isRange := strings.Cut(text, "-")
 	if !isRange {
-		last = first
+		end = begin
 	}
-	a, err := strconv.ParseUint(first, 10, 16)
-	b, err2 := strconv.ParseUint(last, 10, 16)
-	return err == nil && err2 == nil && 0 < a && a <= b
+	a, errA := strconv.ParseUint(begin, 10, 16)
+	b, errB := strconv.ParseUint(end, 10, 16)
+	if errA != nil || errB != nil {
+		return 0, 0
+	}
+	return int(a), int(b)
 }
 
 // bind adds addresses, and reads the options of their sockets.

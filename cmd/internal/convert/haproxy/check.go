@@ -16,6 +16,9 @@ type check struct {
 	keys     map[string]any    // of [health], without the times
 	timeout  time.Duration     // timeout check; 0: not set
 	defaults map[string]string // default-server
+
+	connected bool // tcp-check connect was read
+	cut       bool // the lines of tcp-check that are left do not count
 }
 
 func (c *check) set(key string, value any) {
@@ -29,7 +32,7 @@ func (c *check) set(key string, value any) {
 func (f *front) option(d directive) {
 	switch name := d.word(1); {
 	case name == "httpchk":
-		f.check.httpchk(d)
+		f.check.httpchk(f.Result, d)
 	case name == "tcp-check":
 		f.check.kind = name
 	case name == "ssl-hello-chk":
@@ -59,18 +62,36 @@ var optionsOfNoMeaning = convert.Words(`tcplog dontlognull dontlog-normal logasa
 	disable-h2-upgrade h1-case-adjust-bogus-client h1-case-adjust-bogus-server transparent`)
 
 // httpchk reads option httpchk [METHOD] [URI] [VERSION].
-func (c *check) httpchk(d directive) {
+func (c *check) httpchk(r *convert.Result, d directive) {
 	c.kind = "httpchk"
 	c.set("method", "OPTIONS")
 	switch len(d.words) {
 	case 2:
 		c.set("path", "/")
 	case 3:
-		c.set("path", d.word(2))
+		c.path(r, d, d.word(2))
 	default:
-		c.set("method", d.word(2))
-		c.set("path", d.word(3))
+		c.method(r, d, d.word(2))
+		c.path(r, d, d.word(3))
 	}
+}
+
+// path sets the path of a request. OPTIONS has a path without a slash, too.
+func (c *check) path(r *convert.Result, d directive, text string) {
+	if !strings.HasPrefix(text, "/") {
+		r.Note(d.at, "checks of farmc ask for a path that begins with a slash", "the farm has /")
+		text = "/"
+	}
+	c.set("path", text)
+}
+
+// method sets the method of a request.
+func (c *check) method(r *convert.Result, d directive, text string) {
+	if text != "GET" && text != "HEAD" && text != "OPTIONS" {
+		r.Lose(d.at, "checks of farmc have the methods GET, HEAD and OPTIONS", "the farm has GET")
+		text = "GET"
+	}
+	c.set("method", text)
 }
 
 // directive reads lines of http-check and tcp-check, and reports whether a line is one.
@@ -119,9 +140,9 @@ func (c *check) httpSend(r *convert.Result, d directive) {
 	for i := 2; i < len(d.words); i += 2 {
 		switch value := d.word(i + 1); d.words[i] {
 		case "meth":
-			c.set("method", value)
+			c.method(r, d, value)
 		case "uri":
-			c.set("path", value)
+			c.path(r, d, value)
 		case "ver":
 		case "hdr":
 			if strings.EqualFold(value, "host") {
@@ -136,31 +157,25 @@ func (c *check) httpSend(r *convert.Result, d directive) {
 	}
 }
 
-// tcpCheck reads one tcp-check send and one tcp-check expect.
-func (c *check) tcpCheck(r *convert.Result, d directive) {
-	key, value := "", d.word(len(d.words)-1)
-	switch strings.Join(d.words[1:len(d.words)-1], " ") {
-	case "send":
-		key = "send"
-	case "send-binary":
-		key, value = "send", "hex:"+strings.ToLower(value)
-	case "expect string":
-		key = "expect"
-	case "expect binary":
-		key, value = "expect", "hex:"+strings.ToLower(value)
-	}
-	if _, twice := c.keys[key]; twice || key == "" {
-		if d.word(1) != "connect" || len(d.words) > 2 {
-			r.Lose(d.at, "a check of farmc sends one text, and waits for one", "write a program with type exec")
-		}
-		return
-	}
-	c.set(key, value)
-}
-
 // types are the types of [health].
 var types = map[string]string{"": "tcp", "tcp-check": "tcp", "httpchk": "http", "ssl-hello-chk": "tls",
-	"smtpchk": "tcp", "redis-check": "tcp"}
+	"smtpchk": "tcp", "redis-check": "tcp", "tls-check": "tls"}
+
+// checkTLS makes a check one over TLS.
+func (s *server) checkTLS(keys map[string]any) {
+	if over := map[string]string{"http": "https", "tcp": "tls"}[keys["type"].(string)]; over != "" {
+		keys["type"] = over
+	}
+	if s.options["verify"] == "none" {
+		keys["tls-verify"] = false
+	}
+	if name := s.options["check-sni"]; name != "" {
+		keys["tls-name"] = name
+	}
+	if path := s.options["ca-file"]; strings.HasPrefix(path, "/") {
+		keys["tls-ca"] = path
+	}
+}
 
 // writeChecks writes the checks: as the farm's if all servers have the same, or else for each backend.
 func (f *front) writeChecks(checked []*server, names map[*server]string) {
@@ -191,14 +206,14 @@ func (f *front) health(s *server) map[string]any {
 	for key, value := range f.check.keys {
 		keys[key] = value
 	}
-	if s.has("check-ssl") || s.has("ssl") && f.check.kind == "httpchk" {
-		keys["type"] = map[string]string{"http": "https", "tcp": "tls"}[keys["type"].(string)]
-		if s.options["verify"] == "none" {
-			keys["tls-verify"] = false
-		}
-		if name := s.options["check-sni"]; name != "" {
-			keys["tls-name"] = name
-		}
+	if s.has("check-ssl") || s.has("ssl") && s.options["port"] == "" && !s.has("no-check-ssl") {
+		s.checkTLS(keys)
+	}
+	if s.options["init-state"] == "down" || s.options["init-state"] == "fully-down" {
+		keys["start"] = "down"
+	}
+	if f.sticks.first.words == nil && s.options["on-marked-down"] != "shutdown-sessions" {
+		keys["on-fail"] = "drain"
 	}
 	for option, key := range map[string]string{"inter": "interval", "fastinter": "fast-interval"} {
 		if t, err := readTime(s.options[option]); err == nil && t > 0 {

@@ -8,15 +8,24 @@ import (
 
 // Import makes a farm of each frontend and listen section with mode tcp.
 func Import(in convert.Input) *convert.Result {
-	c := &configuration{Result: &convert.Result{}, defaults: map[string]*section{}, backends: map[string]*proxy{}}
+	c := &configuration{Result: &convert.Result{}, files: in.Files, defaults: map[string]*section{},
+		backends: map[string]*proxy{}, tables: map[string]directive{}, users: map[string]int{},
+		lists: map[string]string{}}
 	var fronts []*proxy
 	for _, s := range parse(c.Result, in) {
 		if p := c.section(s); p != nil && p.kind != "backend" {
 			fronts = append(fronts, p)
 		}
 	}
+	var farms []*front
 	for _, p := range fronts {
-		c.farm(p)
+		if f := c.farm(p); f != nil {
+			farms = append(farms, f)
+			c.users[f.sticks.table]++
+		}
+	}
+	for _, f := range farms {
+		f.write()
 	}
 	for _, s := range c.unused() {
 		c.Note(s.at, "no frontend in mode tcp has this backend as its default_backend", "leave it out")
@@ -27,10 +36,14 @@ func Import(in convert.Input) *convert.Result {
 // A configuration has the sections so far.
 type configuration struct {
 	*convert.Result
+	files    convert.Files
 	last     *section            // the defaults without a name
 	defaults map[string]*section // the defaults by name
 	backends map[string]*proxy
-	order    []*proxy // the backends in their order
+	order    []*proxy             // the backends in their order
+	tables   map[string]directive // the lines that declare tables, by section, and "peers/table"
+	users    map[string]int       // of tables
+	lists    map[string]string    // lists of clients with "@", by file; "": it cannot be had
 }
 
 // A proxy is a frontend, backend or listen section with its defaults.
@@ -56,6 +69,7 @@ func (p *proxy) find(words ...string) (found directive, is bool) {
 
 // section reads the beginning of a section, and gives the proxy that it is; nil for others.
 func (c *configuration) section(s *section) *proxy {
+	c.declare(s)
 	switch kind := s.word(0); kind {
 	case "defaults":
 		c.last = s
@@ -75,6 +89,18 @@ func (c *configuration) section(s *section) *proxy {
 	default:
 		c.Note(s.at, "section "+kind+" does not concern proxies in mode tcp", "leave it out")
 		return nil
+	}
+}
+
+// declare notes the tables of a section. A section of peers can have several.
+func (c *configuration) declare(s *section) {
+	for _, d := range s.within {
+		switch {
+		case d.word(0) == "stick-table":
+			c.tables[s.word(1)] = d
+		case d.word(0) == "table" && s.word(0) == "peers":
+			c.tables[s.word(1)+"/"+d.word(1)] = d
+		}
 	}
 }
 
@@ -110,21 +136,21 @@ func (p *proxy) mode() string {
 	return "tcp"
 }
 
-// farm adds the farm of a frontend or listen section.
-func (c *configuration) farm(p *proxy) {
+// farm reads the farm of a frontend or listen section; nil for one of layer 7.
+func (c *configuration) farm(p *proxy) *front {
 	if mode := p.mode(); mode != "tcp" {
 		if b := c.backends[c.defaultBackend(p)]; b != nil {
 			b.used = true
 		}
 		c.Lose(p.at, "mode "+mode+" is layer 7, and farmc balances connections",
 			"keep HAProxy for it, with a farm in mode snat or local before it")
-		return
+		return nil
 	}
 	back := p
 	if p.kind == "frontend" {
 		back = c.backends[c.defaultBackend(p)]
 	}
-	f := &front{Result: c.Result, proxy: p, back: back, farm: c.NewFarm(p.at, p.name)}
+	f := &front{configuration: c, proxy: p, back: back, farm: c.NewFarm(p.at, p.name)}
 	f.farm.Set(p.at, "snat", "mode")
 	if back == nil {
 		c.Lose(p.at, "the frontend has no default_backend", "add backends to the farm")
@@ -132,6 +158,7 @@ func (c *configuration) farm(p *proxy) {
 	}
 	f.back.used = true
 	f.read()
+	return f
 }
 
 // defaultBackend names the backend of a frontend.

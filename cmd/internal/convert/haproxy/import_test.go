@@ -69,7 +69,14 @@ func TestDirectives(t *testing.T) {
 		{"hostname", listen("server x app.example.org:80"), `address = "app.example.org"`, ""},
 		{"check", listen("server x 10.0.0.2:80 check inter 5s fastinter 1s rise 4 fall 5 port 81 slowstart 60s"),
 			"[backends.x.health]\ntype = \"tcp\"\nport = 81\ninterval = \"5s\"\nfast-interval = \"1s\"\nrise = 4\n" +
-				"fall = 5\nslow-start = \"60s\"\n", ""},
+				"fall = 5\non-fail = \"drain\"\nslow-start = \"60s\"\n", ""},
+		{"cuts-connections", listen("server x 10.0.0.2:80 check on-marked-down shutdown-sessions init-state down"),
+			"type = \"tcp\"\nstart = \"down\"\n", ""},
+		{"sticky-check", listen("stick on src\nstick-table type ip size 1k expire 9s\nserver x 10.0.0.2:80 check"),
+			"[backends.x.health]\ntype = \"tcp\"\n", ""},
+		{"check-over-tls", listen("server x 10.0.0.2:80 check check-ssl ca-file /etc/ca.pem check-sni a.example"),
+			"type = \"tls\"\ntls-name = \"a.example\"\ntls-ca = \"/etc/ca.pem\"\n", ""},
+		{"downinter", listen("server x 10.0.0.2:80 check downinter 9s"), "", "have one interval"},
 		{"checks-of-all", "listen a\n bind :80\n timeout check 500\n default-server check\n server x 10.0.0.2:80\n",
 			"[health]\ntype = \"tcp\"\ntimeout = \"500ms\"\n", ""},
 		{"httpchk", listen("option httpchk GET /ok\nhttp-check expect status 200-204\nserver x 10.0.0.2:80 check"),
@@ -78,7 +85,8 @@ func TestDirectives(t *testing.T) {
 			"server x 10.0.0.2:80 check"), "path = \"/x\"\nhost = \"www.example.org\"\nmethod = \"HEAD\"\n", ""},
 		{"tcp-check", listen("option tcp-check\ntcp-check send PING\\r\\n\ntcp-check expect string +PONG\n" +
 			"server x 10.0.0.2:80 check"), "send = \"PING\\u000d\\n\"\nexpect = \"+PONG\"\n", ""},
-		{"two-tcp-checks", listen("option tcp-check\ntcp-check send a\ntcp-check send b\nserver x 10.0.0.2:80 check"),
+		{"two-tcp-checks", listen("option tcp-check\ntcp-check expect string a\ntcp-check send b\n" +
+			"server x 10.0.0.2:80 check"),
 			"",
 			"sends one text"},
 		{"redis", listen("option redis-check\nserver x 10.0.0.2:80 check"), `expect = "+PONG"`, ""},
@@ -92,8 +100,72 @@ func TestDirectives(t *testing.T) {
 			"# haproxy.cfg:4: stick-table type ip size 200k expire 30m\ntimeout = \"1800s\"", ""},
 		{"stick-on-more", listen("stick on ssl_fc_session_id"), "", "by their address alone"},
 		{"table-alone", listen("stick-table type ip size 1k expire 30s"), "\n\n# haproxy.cfg:5: server b1", ""},
-		{"acl", listen("acl a src 10.0.0.0/8\nuse_backend x if a"), "", "haproxy.cfg:4: acl chooses by conditions"},
-		{"tcp-request", listen("tcp-request connection reject if { src 10.0.0.0/8 }"), "", "tcp-request inspects"},
+		{"acl", listen("acl a src 10.0.0.0/8\nuse_backend x if a"), "",
+			"haproxy.cfg:5: use_backend chooses by conditions"},
+		{"deny", listen("tcp-request connection reject if { src 10.0.0.0/8 } or LOCALHOST"),
+			"[access]\n# haproxy.cfg:4: tcp-request connection reject if { src 10.0.0.0/8 } or LOCALHOST\n" +
+				"deny = [\"10.0.0.0/8\", \"127.0.0.0/8\", \"::1\"]\n", ""},
+		{"allow", listen("acl a src 10.0.0.0/8\nacl a src -n 192.0.2.1\ntcp-request content reject if !a"),
+			"allow = [\"10.0.0.0/8\", \"192.0.2.1\"]\ndeny = [\"any\"]\n", ""},
+		{"unless", listen("tcp-request connection reject unless { src 10.0.0.1 }"),
+			"allow = [\"10.0.0.1\"]\ndeny = [\"any\"]\n", ""},
+		{"accept-then-all", listen("tcp-request connection accept if { src 10.0.0.1 }\n" +
+			"tcp-request connection reject\ntcp-request connection reject if { src_x y }"),
+			"allow = [\"10.0.0.1\"]\ndeny = [\"any\"]\n", ""},
+		{"deny-first", listen("tcp-request connection reject if { src 10.0.0.1 }\n" +
+			"tcp-request connection accept if { src 10.0.0.0/8 }\ntcp-request connection reject"),
+			"allow = [\"10.0.0.0/8\"]\ndeny = [\"10.0.0.1\", \"any\"]\norder = \"deny-first\"\n", ""},
+		{"reject-and-spare", listen("tcp-request connection reject if !{ src 10.0.0.0/8 }\n" +
+			"tcp-request connection reject if { src 10.0.0.1 }"),
+			"allow = [\"10.0.0.0/8\"]\ndeny = [\"10.0.0.1\", \"any\"]\norder = \"deny-first\"\n", ""},
+		{"allow-reject-allow", listen("tcp-request connection accept if { src 10.0.0.1 }\n" +
+			"tcp-request connection reject if { src 10.0.0.0/24 }\n" +
+			"tcp-request connection accept if { src 10.0.0.0/8 }\ntcp-request connection reject"),
+			`order = "deny-first"`, "haproxy.cfg:4: farmc has one order"},
+		{"allow-first", listen("tcp-request connection accept if { src 10.0.0.1 }\n" +
+			"tcp-request connection reject if { src 10.0.0.0/24 }"),
+			"allow = [\"10.0.0.1\"]\ndeny = [\"10.0.0.0/24\"]\n\n", ""},
+		{"accept-alone", listen("tcp-request connection accept if { src 10.0.0.1 }"),
+			"listen = [\"192.0.2.10:80\"]\n\n#", ""},
+		{"open-at-once", listen("tcp-request connection reject if { src_conn_cur ge 10 }"),
+			"connections-per-client = 9\n", ""},
+		{"rate", listen("stick-table type ip size 1k expire 1m store conn_cur,conn_rate(3s)\n" +
+			"tcp-request connection track-sc0 src\ntcp-request connection reject if { sc0_conn_rate gt 10 }"),
+			"new-per-client = { rate = \"200/minute\", burst = 10 }\n", ""},
+		{"rate-without-table", listen("tcp-request connection reject if { src_conn_rate gt 10 }"), "",
+			"not about addresses of clients"},
+		{"limits-of-spared", listen("tcp-request connection reject if !{ src 10.0.0.0/8 }\n" +
+			"tcp-request connection reject if { src_conn_cur gt 9 }"),
+			"allow = [\"10.0.0.0/8\"]\ndeny = [\"any\"]\nexempt = [\"127.0.0.1\"]\n", ""},
+		{"bound-of-accepted", listen("maxconn 9\ntcp-request connection accept if { src 10.0.0.1 }\n" +
+			"tcp-request connection reject"), "allow = [\"10.0.0.1\"]\ndeny = [\"any\"]\nexempt = [\"127.0.0.1\"]\n",
+			"wait in HAProxy"},
+		{"limits-of-some", listen("tcp-request connection accept if { src 10.0.0.1 }\n" +
+			"tcp-request connection reject if !{ src 10.0.0.0/8 }\n" +
+			"tcp-request connection reject if { src_conn_cur gt 9 }"),
+			"allow = [\"10.0.0.0/8\"]\ndeny = [\"any\"]\nexempt = [\"10.0.0.1\"]\n", ""},
+		{"both-must-hold", listen("tcp-request connection reject if { src 10.0.0.1 } { dst_port 80 }"), "",
+			"not about addresses"},
+		{"unknown-acl", listen("tcp-request connection reject if x"), "", "not about addresses"},
+		{"layer-7", listen("tcp-request content reject if HTTP"), "", "not about addresses"},
+		{"inspect-delay", listen("tcp-request inspect-delay 5s"), "", "tcp-request inspect-delay inspects"},
+		{"rate-limit", listen("rate-limit sessions 10"), "new = \"10/second\"\n", "above rate-limit wait"},
+		{"balance-hash", listen("balance hash src"), "scheduler = \"hash\"\nhash-on = [\"source-address\"]\n", ""},
+		{"balance-hash-7", listen("balance hash req.cookie(a)"), "", "layer 7"},
+		{"port-offset", "listen a\n bind :80,:90-99\n server s 10.0.0.1:+1000\n",
+			"ports = { 80 = 1080, 90-99 = \"1090-1099\" }", ""},
+		{"port-offset-out", "listen a\n bind :80\n server s 10.0.0.1:-80\n", "[backends.s]\naddress = \"10.0.0.1\"\n",
+			"out of 1 to 65535"},
+		{"shared-table", "frontend a\n bind :80\n default_backend c\nfrontend b\n bind :90\n default_backend c\n" +
+			"backend c\n stick-table type ip size 1k expire 9s\n stick on src\n server s 10.0.0.1:80\n",
+			"on = [\"source-address\"]\n# haproxy.cfg:8: stick-table type ip size 1k expire 9s\ntimeout = \"9s\"\n" +
+				"# haproxy.cfg:9: stick on src\ngroup = \"c\"\n", ""},
+		{"table-of-peers", "peers p\n table t type ip size 1k expire 9s\n" + listen("stick on src table p/t"),
+			"timeout = \"9s\"", "section peers"},
+		{"method", listen("option httpchk POST /\nserver x 10.0.0.2:80 check"), `method = "GET"`,
+			"GET, HEAD and OPTIONS"},
+		{"tcp-check-over-tls", listen("option tcp-check\ntcp-check connect port 443 ssl sni a.example\n" +
+			"server x 10.0.0.2:80 check"), "type = \"tls\"\nport = 443\n", ""},
 		{"unknown", listen("frob"), "", "haproxy.cfg:4: unknown directive frob"},
 		{"condition", ".if defined(X)\n" + listen(""), "", "haproxy.cfg:1: the condition .if is not evaluated"},
 		{"quotes", listen("server 'b 2' \"10.0.0.2:80\" # x"), "[backends.b-2]\naddress = \"10.0.0.2\"\n", ""},

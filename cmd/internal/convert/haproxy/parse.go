@@ -3,7 +3,8 @@
 // It knows the format and its defaults. A proxy in mode http is a loss: farmc balances connections, not requests.
 //
 // parse.go makes sections of the text. import.go finds the frontends and their backends; proxy.go reads the directives
-// of a proxy, bind.go addresses, server.go servers with their options, check.go health checks.
+// of a proxy, bind.go addresses, server.go servers with their options; access.go has the rules about clients, with
+// their conditions in condition.go; stick.go tables of clients; check.go health checks, with tcpcheck.go for tcp-check.
 package haproxy
 
 import (

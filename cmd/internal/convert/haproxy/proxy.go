@@ -11,40 +11,46 @@ import (
 
 // A front is a farm while it is read from a frontend and a backend, or from a listen section, which is both.
 type front struct {
-	*convert.Result
+	*configuration
 	proxy *proxy
 	back  *proxy
 	farm  *convert.Farm
+	of    *proxy // the one that is read
 
 	check   check
 	servers []*server
 	idle    [3]time.Duration // timeouts client, server and tunnel; 0: not set
-	sticks  directive        // stick on src
+	sticks  sticking
+	access  access
 }
 
 // read reads all directives.
 func (f *front) read() {
 	seen := map[string]bool{}
-	for _, d := range f.proxy.all() {
-		f.directive(d, f.proxy)
-		seen[d.at.String()] = true
-	}
-	for _, d := range f.back.all() {
-		if !seen[d.at.String()] {
-			f.directive(d, f.back)
+	for _, f.of = range []*proxy{f.proxy, f.back} {
+		for _, d := range f.of.all() {
+			if !seen[d.at.String()] {
+				f.directive(d)
+				seen[d.at.String()] = true
+			}
 		}
 	}
+}
+
+// write writes the keys that need more than one directive.
+func (f *front) write() {
 	if f.farm.Get("listen") == nil {
 		f.farm.Incomplete = true
 		f.Lose(f.proxy.at, "the section has no bind that farmc can have", "write listen into the farm")
 	}
-	f.persistence()
+	f.writePersistence()
+	f.writeAccess()
 	f.timeouts()
 	f.writeServers()
 }
 
 // directive reads a directive of the frontend or of the backend.
-func (f *front) directive(d directive, of *proxy) {
+func (f *front) directive(d directive) {
 	switch name := d.word(0); {
 	case name == "bind":
 		f.bind(d)
@@ -58,8 +64,12 @@ func (f *front) directive(d directive, of *proxy) {
 		f.maxconn(d)
 	case name == "source":
 		f.source(d)
-	case name == "stick-table" || name == "stick":
+	case name == "stick":
 		f.stick(d)
+	case name == "tcp-request":
+		f.request(d)
+	case name == "rate-limit":
+		f.rateLimit(d)
 	case name == "option":
 		f.option(d)
 	case name == "disabled":
@@ -78,18 +88,16 @@ func (f *front) directive(d directive, of *proxy) {
 var ofNoMeaning = convert.Words(`mode default_backend enabled description id log log-format log-tag log-steps
 	error-log-format errorfile errorloc errorloc302 errorloc303 errorfiles stats unique-id-format unique-id-header guid
 	backlog bind-process fullconn retries retry-on compression clitcpka-cnt clitcpka-idle clitcpka-intvl srvtcpka-cnt
-	srvtcpka-idle srvtcpka-intvl grace hash-balance-factor load-server-state-from-file`)
+	srvtcpka-idle srvtcpka-intvl grace hash-balance-factor load-server-state-from-file acl stick-table`)
 
 // lost reads the directives that farmc has no key for.
 func (f *front) lost(d directive) {
 	switch name := d.word(0); name {
-	case "use_backend", "use-server", "acl", "monitor", "monitor-net", "monitor-uri", "force-persist", "ignore-persist":
+	case "use_backend", "use-server", "monitor", "monitor-net", "monitor-uri", "force-persist", "ignore-persist":
 		f.Lose(d.at, name+" chooses by conditions, and farmc by address and port alone",
 			"make a farm for each address or port; see access in farms.d(5) for clients")
-	case "tcp-request", "tcp-response":
-		f.Lose(d.at, name+" inspects connections", "see [access] and [limits] in farms.d(5)")
-	case "rate-limit":
-		f.Lose(d.at, "rate-limit sessions queues connections", "set limits.new, which drops the excess")
+	case "tcp-response":
+		f.Lose(d.at, name+" inspects connections", "leave it out")
 	case "dispatch", "transparent", "http_proxy":
 		f.Lose(d.at, "farmc has no "+name, "write backends")
 	case "cookie", "http-request", "http-response", "http-after-response", "redirect", "capture", "reqadd",
@@ -108,6 +116,8 @@ func (f *front) balance(d directive) {
 		set("round-robin")
 	case "random":
 		set("random")
+	case "hash":
+		f.balanceHash(d)
 	case "source":
 		set("hash")
 		f.farm.Set(d.at, []string{"source-address"}, "hash-on")
@@ -119,6 +129,19 @@ func (f *front) balance(d directive) {
 		set("random")
 		f.Lose(d.at, "balance "+algorithm+" is layer 7", "the farm has random; hash needs an address or a port")
 	}
+}
+
+// balanceHash reads balance hash: of addresses and the client's port.
+func (f *front) balanceHash(d directive) {
+	key, known := map[string]string{"src": "source-address", "dst": "destination-address",
+		"src_port": "source-port"}[d.word(2)]
+	if !known {
+		f.farm.Set(d.at, "random", "scheduler")
+		f.Lose(d.at, "balance hash of this is layer 7", "the farm has random; hash needs an address or a port")
+		return
+	}
+	f.farm.Set(d.at, "hash", "scheduler")
+	f.farm.Set(d.at, []string{key}, "hash-on")
 }
 
 // hashType turns the hash into a consistent one.
@@ -199,6 +222,17 @@ func (f *front) maxconn(d directive) {
 	f.Note(d.at, "connections above maxconn wait in HAProxy", "farmc drops them, and clients try again")
 }
 
+// rateLimit reads rate-limit sessions.
+func (f *front) rateLimit(d directive) {
+	n, err := strconv.ParseUint(d.word(2), 10, 31)
+	if d.word(1) != "sessions" || err != nil || n == 0 {
+		f.Lose(d.at, "rate-limit has no number of sessions", "write one; the farm has no limit")
+		return
+	}
+	f.farm.Set(d.at, fmt.Sprintf("%d/second", n), "limits", "new")
+	f.Note(d.at, "connections above rate-limit wait in HAProxy", "farmc drops them, and clients try again")
+}
+
 // source sets the address that backends see. With usesrc they see the client's.
 func (f *front) source(d directive) {
 	if d.word(2) == "usesrc" {
@@ -214,45 +248,5 @@ func (f *front) source(d directive) {
 	f.farm.Set(d.at, a.ip.String(), "source-address")
 	if len(d.words) > 2 {
 		f.Lose(d.at, "source has options that farmc has no key for", "leave them out")
-	}
-}
-
-// stick reads stick-table and stick.
-func (f *front) stick(d directive) {
-	switch {
-	case d.word(0) == "stick-table":
-		f.table(d)
-	case d.word(1) == "on" && d.word(2) == "src":
-		f.sticks = d
-	default:
-		f.Lose(d.at, "farmc remembers clients by their address alone", "use stick on src")
-	}
-}
-
-// table reads the time of a table of addresses.
-func (f *front) table(d directive) {
-	for i, word := range d.words {
-		if t, err := readTime(d.word(i + 1)); word == "expire" && err == nil {
-			f.farm.Set(d.at, within(t, time.Second, 365*24*time.Hour), "persistence", "timeout")
-		}
-		if word == "type" && d.word(i+1) != "ip" && d.word(i+1) != "ipv6" {
-			f.Lose(d.at, "the table has other keys than addresses", "use type ip")
-		}
-		if word == "store" || word == "peers" {
-			f.Lose(d.at, "farmc has no "+word+" of a table", "see [limits] in farms.d(5); leave it out")
-		}
-	}
-}
-
-// persistence writes the persistence of stick on src. A table without it serves conditions alone.
-func (f *front) persistence() {
-	if f.sticks.words == nil {
-		delete(f.farm.Document, "persistence")
-		return
-	}
-	f.farm.Set(f.sticks.at, []string{"source-address"}, "persistence", "on")
-	if f.farm.Get("persistence", "timeout") == nil {
-		f.farm.Set(f.sticks.at, "24h", "persistence", "timeout")
-		f.Note(f.sticks.at, "a table without expire remembers clients until it is full", "the farm has 24h")
 	}
 }

@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -24,9 +25,9 @@ var (
 		namespace redir tcp-ut usesrc interface proxy-v2-options socks4 pool-max-conn pool-purge-delay pool-low-conn
 		max-reuse log-bufsize log-proto init-state hash-key shard ws`)
 	optionsAlone = convert.Words(`check no-check backup disabled enabled ssl no-ssl send-proxy send-proxy-v2
-		send-proxy-v2-ssl send-proxy-v2-ssl-cn check-ssl check-send-proxy check-via-socks4 agent-check non-stick
-		no-backup no-send-proxy tfo force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 no-sslv3 no-tlsv10 no-tlsv11
-		no-tlsv12 no-tlsv13 allow-0rtt ssl-reuse no-ssl-reuse tls-tickets no-tls-tickets no-verifyhost`)
+		send-proxy-v2-ssl send-proxy-v2-ssl-cn check-ssl no-check-ssl check-send-proxy check-via-socks4 agent-check
+		non-stick no-backup no-send-proxy tfo force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 no-sslv3 no-tlsv10
+		no-tlsv11 no-tlsv12 no-tlsv13 allow-0rtt ssl-reuse no-ssl-reuse tls-tickets no-tls-tickets no-verifyhost`)
 )
 
 // server reads a line with a server, or the options that all have.
@@ -138,6 +139,9 @@ func (f *front) backend(s *server) string {
 		port, _ := strconv.Atoi(s.address.ports)
 		set(port, "port")
 	}
+	if s.address.shift != 0 {
+		f.shiftPorts(s, set)
+	}
 	f.numbers(s, set)
 	if s.has("disabled") {
 		set("down", "state")
@@ -162,6 +166,24 @@ func (f *front) samePort(port string) bool {
 		}
 	}
 	return len(list) > 0
+}
+
+// shiftPorts moves each port of the farm by an offset.
+func (f *front) shiftPorts(s *server, set func(any, string)) {
+	list, _ := f.farm.Document["listen"].([]any)
+	moved := map[string]any{}
+	for _, l := range list {
+		ports := l.(string)[strings.LastIndexByte(l.(string), ':')+1:]
+		first, last := portsOf(ports)
+		if first += s.address.shift; first < 1 || last+s.address.shift > 65535 {
+			f.Lose(s.at, "the port of the server is out of 1 to 65535", "write another offset; the port stays as it is")
+			return
+		}
+		if moved[ports] = int64(first); strings.Contains(ports, "-") {
+			moved[ports] = fmt.Sprintf("%d-%d", first, last+s.address.shift)
+		}
+	}
+	set(moved, "ports")
 }
 
 // numbers writes weight and maxconn.
@@ -189,6 +211,9 @@ func (f *front) lostOptions(s *server) {
 			f.Lose(s.at, "farmc changes no bytes of a connection, so it has no "+o,
 				"keep HAProxy for it, or use mode dnat")
 		}
+	}
+	if s.has("downinter") {
+		f.Note(s.at, "checks of farmc have one interval for all states", "the farm has that of inter")
 	}
 	for _, o := range []string{"track", "agent-check", "observe", "addr", "minconn", "maxqueue", "check-send-proxy"} {
 		if s.has(o) {

@@ -41,9 +41,9 @@ type exporter struct {
 
 // exported are the keys that an export writes, or that have no meaning to connections.
 var exported = convert.Words(`description annotations inherit mode listen state scheduler hash-on table-size interfaces
-	local-clients take-over persistence.on persistence.timeout persistence.renew persistence.prefix backends.address backends.port
-	backends.weight backends.priority backends.state backends.weight-percent backends.connections backends.mac
-	backends.interface health backends.health`)
+	local-clients take-over persistence.on persistence.timeout persistence.renew persistence.prefix
+	backends.address backends.port backends.weight backends.priority backends.state backends.weight-percent
+	backends.connections backends.mac backends.interface health backends.health`)
 
 // keys reports the keys of a table that have no counterpart.
 func (e *exporter) keys(table string, keys map[string]any) {

@@ -88,7 +88,8 @@ func TestDirectives(t *testing.T) {
 		{"mh", virtual("lb_algo mh\nmh-port\nmh-fallback", ""), `scheduler = "maglev"`, ""},
 		{"ops", virtual("ops\nprotocol UDP", ""), "/udp", "one-packet scheduling"},
 		{"persistence", virtual("persistence_timeout 50\npersistence_granularity 255.255.255.0", ""),
-			"timeout = \"50s\"\nrenew = \"packet\"\n# keepalived.conf:4: persistence_granularity 255.255.255.0\nprefix = [24, 128]", ""},
+			"timeout = \"50s\"\nrenew = \"packet\"\n" +
+				"# keepalived.conf:4: persistence_granularity 255.255.255.0\nprefix = [24, 128]", ""},
 		{"persistence-default", virtual("persistence_timeout", ""), `timeout = "360s"`, ""},
 		{"engine", virtual("persistence_engine sip", ""), "", "no persistence engines"},
 		{"protocol", virtual("protocol SCTP", ""), "/sctp", ""},
