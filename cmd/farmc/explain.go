@@ -156,13 +156,17 @@ func (c *call) showAnswer(a explain.Answer) int {
 }
 
 func (c *call) printAnswer(a explain.Answer) {
-	w, paint := c.stdout, c.palette(c.stdout)
+	w := c.stdout
 	fmt.Fprintln(w, diag.Printable(a.Packet))
 	for _, s := range a.Stops {
-		showFact(w, "stopped", []string{paint.Fault + s.Reason + paint.Reset, s.Place}[:1+min(len(s.Place), 1)])
+		c.showFault("stopped", append([]string{s.Reason}, nonEmpty(s.Place)...))
 	}
 	for _, f := range a.Findings {
-		showFact(w, map[bool]string{true: "stopped", false: "machine"}[f.Stopped], []string{f.Text, f.Remedy})
+		if lines := []string{f.Text, f.Remedy}; f.Stopped {
+			c.showFault("stopped", lines)
+		} else {
+			showFact(w, "machine", lines)
+		}
 	}
 	showFact(w, "farm", []string{a.Farm + ", mode " + a.Mode, a.Place + ": listen " + a.Listen + ", " + a.Precedes})
 	showFact(w, "precedes", a.Others)

@@ -52,6 +52,13 @@ func showFact(w io.Writer, name string, lines []string) {
 	}
 }
 
+// showFault is showFact for something that stops packets: the first line is in colour.
+func (c *call) showFault(name string, lines []string) {
+	paint := c.palette(c.stdout)
+	fmt.Fprintf(c.stdout, "  %-*s%s%s%s\n", factIndent-2, name, paint.Fault, diag.Printable(lines[0]), paint.Reset)
+	showFact(c.stdout, "", lines[1:])
+}
+
 // loaded tells when the farms were loaded, and by which command.
 func loaded(s live.Status) string {
 	if s.Load.Cause == "" {
