@@ -16,4 +16,5 @@ const (
 	FibDestinationRegister = 1  // NFTA_FIB_DREG
 	FibResult              = 2  // NFTA_FIB_RESULT
 	FibFlags               = 3  // NFTA_FIB_FLAGS
+	NetdevEgress           = 1  // NF_NETDEV_EGRESS
 )

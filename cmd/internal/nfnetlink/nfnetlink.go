@@ -1,7 +1,7 @@
 // Package nfnetlink asks the kernel for objects of nf_tables by netlink, and parses the attributes of its messages.
 //
-// The package knows the form of the messages. It knows no tables, and it changes nothing. The numbers of messages and
-// attributes are those of golang.org/x/sys/unix; constants.go has the ones that are missing there.
+// The package knows the form of the messages. It knows no tables. The numbers of messages and attributes are those of
+// golang.org/x/sys/unix; constants.go has the ones that are missing there. batch.go sends changes of the ruleset.
 package nfnetlink
 
 import (
