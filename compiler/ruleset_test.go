@@ -11,6 +11,7 @@ import (
 	"farmc/compiler"
 	"farmc/compiler/farm"
 	"farmc/compiler/internal/compilertest"
+	"farmc/compiler/ruleset"
 )
 
 // TestChainsDontGrowWithPlainFarms: the kernel's time to load is quadratic in chains and maps.
@@ -23,6 +24,30 @@ func TestChainsDontGrowWithPlainFarms(t *testing.T) {
 				t.Errorf("2 farms have %s, 200 have %s", few, many)
 			}
 		})
+	}
+}
+
+// TestChainsHaveSteps: each chain of the goldens belongs to a step of the packet's way, and its rules are those of the
+// script.
+func TestChainsHaveSteps(t *testing.T) {
+	for _, name := range compilertest.Cases(t) {
+		script, _ := compiler.Compile(compilertest.CaseDirs(t, name))
+		if script == nil {
+			continue
+		}
+		lines := strings.Split(string(script.Text), "\n")
+		for _, table := range ruleset.TableFamilies {
+			for _, c := range script.Chains(table) {
+				if c.Step == "" {
+					t.Errorf("%s: chain %s of table %s has no step", name, c.Name, table)
+				}
+				for _, rule := range c.Rules {
+					if got := strings.TrimSpace(lines[rule.Number-1]); got != rule.Text {
+						t.Errorf("%s: chain %s: line %d is %q, not %q", name, c.Name, rule.Number, got, rule.Text)
+					}
+				}
+			}
+		}
 	}
 }
 

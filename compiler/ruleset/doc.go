@@ -27,6 +27,7 @@
 //   - gate.go has the base chains that clients pass first, access.go and limits.go their rules, client_sets.go the sets
 //     of networks.
 //   - ingress.go, fragments.go, ask_first.go and interface_match.go handle frames at the ingress of an interface.
+//   - step.go tells which part of a packet's way a chain is; prediction.go computes hashes as the kernel does.
 //
 // templates/X.nft is filled by X.go, always.
 //

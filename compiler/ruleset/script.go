@@ -105,6 +105,7 @@ type scriptWriter struct {
 // A writtenObject knows where its block is in the text, which is not complete yet.
 type writtenObject struct {
 	ObjectText
+	section  section
 	from, to int
 }
 
@@ -148,7 +149,7 @@ func (s *scriptWriter) table(family TableFamily, objects []*object) {
 // object writes one object: its first line, the lines of its template, its elements and its last line.
 func (s *scriptWriter) object(o *object) *writtenObject {
 	s.line("\t"+string(o.kind)+" "+o.Name+" {\n", o.origin)
-	out := &writtenObject{ObjectText: ObjectText{Kind: o.kind, Name: o.Name, Line: len(s.origins)}}
+	out := &writtenObject{ObjectText: ObjectText{Kind: o.kind, Name: o.Name, Line: len(s.origins)}, section: o.section}
 	begin, first := len(s.text), len(s.origins)+1
 	s.write(o.template, o.data)
 	out.read(string(s.text[begin:]), first)
