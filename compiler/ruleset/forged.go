@@ -10,10 +10,11 @@ import (
 // A datagram to a service with a forged source makes two services answer each other, for ever if they answer
 // everything: a backend of the farm and another one, or a backend and a service of this machine. So the first datagram
 // of a flow in modes snat and dnat, and each datagram at the ingress of interfaces, is dropped if it comes from
-// outside with an address of this machine, or with the address and port of a backend of the same farm. Source ports
-// from 32768 on are of clients. Only frontends of UDP with an exact port lead here: of a range or a whole address it is
-// not known on which ports the backends serve, and they may be clients from any port. Backends may also be clients of
-// other farms from the ports that they serve on, as servers of SIP and NTP are.
+// outside with the address and port of a backend of the same farm, or, at the ingress, with an address of this machine.
+// Source ports from 32768 on are of clients. Only frontends of UDP with an exact port lead here: of a range or a whole
+// address it is not known on which ports the backends serve, and they may be clients from any port. Backends may also
+// be clients of other farms from the ports that they serve on, as servers of SIP and NTP are. The picks of modes snat
+// and dnat themselves drop connections from addresses of this machine, by any protocol.
 
 // A forgedChain drops forged datagrams: of one family, or at the ingress of interfaces.
 type forgedChain struct {
@@ -38,13 +39,17 @@ func (l *linker) forgedFirst(d frontend, next string) string {
 	}
 	o := newChain("forged-"+d.Family.Suffix(), natPickSection, "forged")
 	c := obtain(&l.rules, o, func() *forgedChain {
-		return &forgedChain{Local: d.Family == addr.IP6, place: mapPlace{table: Inet, section: natPickSection}}
+		return &forgedChain{place: mapPlace{table: Inet, section: natPickSection}}
 	})
 	l.addLoops(c, d)
 	name := "forged-first/" + next
 	l.rules.add(newChain(name, natPickSection, "forged-first").with(forgedFirst{o.Name, next}))
 	return name
 }
+
+// takesForged reports whether the kernel lets connections through that come from outside with an address of this
+// machine. It drops them in IPv4.
+func (d frontend) takesForged() bool { return d.Family == addr.IP6 }
 
 // forgedAt adds the chain of an ingress that takes datagrams.
 func (l *linker) forgedAt(in *ingress, served []frontend) {

@@ -17,6 +17,7 @@ type natPick struct {
 	Next      string // the chain that picks, after this one has set the mark; "": this one picks
 	Maps      []*slotMap
 	Protocols protocolList // of its packets
+	Forged    bool         // connections from addresses of this machine are dropped
 	Origin    *diag.Origin // of a farm's own
 }
 
@@ -77,7 +78,7 @@ func (l *linker) sharedNATPick(d frontend, a *slotAssignment) string {
 	c := obtain(&l.rules, o, func() *natPick {
 		m := l.slotMap(d, d.sharedName(slots, a), len(a.slots))
 		m.Prefix, m.Ported, m.Counts = prefix, prefix == frontendPrefix, true
-		return &natPick{Name: o.Name, Maps: []*slotMap{m}}
+		return &natPick{Name: o.Name, Maps: []*slotMap{m}, Forged: d.takesForged()}
 	})
 	if prefix == frontendPrefix {
 		c.Protocols.add(d.Protocol)
@@ -118,7 +119,7 @@ func (l *linker) ownNATPick(d frontend, a *slotAssignment) string {
 	}
 	o := natPickChain(name)
 	c := obtain(&l.rules, o, func() *natPick {
-		c := &natPick{Name: name, Only: l.only(s.Interfaces), Origin: s.Origin("scheduler")}
+		c := &natPick{Name: name, Only: l.only(s.Interfaces), Forged: d.takesForged(), Origin: s.Origin("scheduler")}
 		c.Maps = l.ownSlots(d, a, slots)
 		if s.Scheduler != farm.Maglev {
 			c.Mark = s.Mark

@@ -14,7 +14,7 @@ func (l *linker) natTwoStep(d frontend, a *slotAssignment) string {
 	o := newChain(name, natPickSection, "two-step")
 	t := obtain(&l.rules, o, func() *twoStep {
 		t := &twoStep{Family: d.Family, Target: target.Name, Tracked: true, Origin: s.Origin("scheduler")}
-		t.Only, t.Mark = l.only(s.Interfaces), s.Mark
+		t.Only, t.Mark, t.Forged = l.only(s.Interfaces), s.Mark, d.takesForged()
 		if s.limitsBackends(d.Family) {
 			t.Limits = l.backendLimits(d, a, target)
 		}

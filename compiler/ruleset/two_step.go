@@ -17,6 +17,7 @@ import (
 type twoStep struct {
 	Family addr.Family
 	Only   []string  // the interfaces that the farm's packets come in by; none: all
+	Forged bool      // connections from addresses of this machine are dropped
 	Mark   farm.Mark // of the farm
 
 	Timeouts timeoutList

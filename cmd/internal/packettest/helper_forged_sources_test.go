@@ -1,24 +1,23 @@
 package packettest
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"farmc/cmd/internal/netlab"
 )
 
-// forgeSources sends packets of each kind with each of the sources to service1, and counts the packets that all
-// machines make in answer. A SYN may have another packet in answer if its source is a backend, or if the mode tracks
-// connections: the RST to the SYN-ACK.
-type forgeSources struct {
-	sources []string
-	tracked bool
-}
+// forgeSources sends packets of each kind to service1, from the sources and from other ports of their addresses. Each
+// packet has a number, which all packets in answer carry, so that they are counted for each packet alone.
+type forgeSources []string
 
 // forgedSources are sources that no packet from outside has.
 var forgedSources = []string{
@@ -26,113 +25,233 @@ var forgedSources = []string{
 	backend1At8081, backend2At8082,
 }
 
-// forgedRepeats is how often each packet is sent. With STRESS=1 (make stress), 8 cases of 7 sources, 2 families and 6
-// kinds, and one in mode local, make more than 15,000 packets.
+// forgedRepeats is how often each packet is sent. With STRESS=1 (make stress), 10 cases of 7 sources, 2 families and 6
+// kinds, and one in mode local, make more than 18,000 packets.
 var forgedRepeats = map[bool]int{false: 3, true: 22}[os.Getenv("STRESS") != ""]
 
-// answerSpy counts the packets that a machine makes, and those that it receives. Neighbour discovery does not count.
-const answerSpy = `table inet answers
-delete table inet answers
-table inet answers {
-	counter made { }
-	counter received { }
-	chain count-made {
-		meta l4proto { tcp, udp } counter name made
-		icmp type { destination-unreachable, redirect, time-exceeded, parameter-problem } counter name made
-		icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem } counter name made
+// A forgedPacket is a packet with a forged source.
+type forgedPacket struct {
+	number   uint32
+	kind     string
+	from, to netip.AddrPort
+}
+
+// A forgedAnswers counts the packets that one packet caused, by the kind of the packet in answer.
+type forgedAnswers struct {
+	direct   int // of the machine that got the forged packet
+	rst      int // an RST of the owner of the source, to the SYN-ACK that it did not ask for
+	icmp     int // an ICMP error of the owner of the source, to the datagram that it did not ask for
+	received int // all packets that came in anywhere
+}
+
+// mostHops is how often a packet is received: at the balancer, and at a backend or the owner of the source.
+const mostHops = 2
+
+// answerSpy logs the packets that a machine makes, and those that it receives. Neighbour discovery does not count.
+const answerSpy = `table inet answers {
+	chain output {
+		type filter hook output priority 500
+		meta l4proto { tcp, udp } log prefix "made" group 7
+		icmp type { destination-unreachable, redirect, time-exceeded, parameter-problem } log prefix "made" group 7
+		icmpv6 type { destination-unreachable, packet-too-big, time-exceeded } log prefix "made" group 7
 	}
-	chain output { type filter hook output priority 500; jump count-made; }
-	chain prerouting { type filter hook prerouting priority -500; meta l4proto { tcp, udp } counter name received; }
+	chain prerouting {
+		type filter hook prerouting priority -500
+		meta l4proto { tcp, udp, icmp, icmpv6 } log prefix "received" group 7
+	}
 }
 `
 
-// mostHops is how often a forged packet and its answer are received together: at the balancer and at a backend, and on
-// the way back at the balancer and at the owner of the source.
-const mostHops = 4
-
-func (f forgeSources) do(s *testbed) error {
+// openAnswerSpies starts to log on all machines.
+func (s *testbed) openAnswerSpies() (logs []nflogReader, err error) {
 	for _, h := range s.machines() {
+		j, err := openNFLog(h)
+		if err != nil {
+			return nil, err
+		}
+		s.t.Cleanup(j.Close)
+		logs = append(logs, j)
 		if _, err := h.Run(s.ctx, answerSpy, "nft", "-f", "-"); err != nil {
-			return err
+			return nil, err
 		}
 		if err := h.Sysctl("net.ipv4.tcp_synack_retries", "0"); err != nil {
-			return err
+			return nil, err
 		}
 	}
+	return logs, nil
+}
+
+func (f forgeSources) do(s *testbed) error {
+	logs, err := s.openAnswerSpies()
+	if err != nil {
+		return err
+	}
+	sent := 0
 	var errs []error
 	for _, to := range strings.Fields(service1) {
-		to := netip.MustParseAddrPort(to)
-		errs = append(errs, f.all(s, f.of(to.Addr()), to))
+		for _, kind := range []string{"datagram", "syn", "ack", "fin", "rst", "syn-ack"} {
+			packets := f.packets(kind, netip.MustParseAddrPort(to), sent)
+			sent += len(packets)
+			errs = append(errs, f.send(s, logs, packets))
+		}
 	}
 	return errors.Join(errs...)
 }
 
-// of gives the sources of the family of an address.
-func (f forgeSources) of(to netip.Addr) (out []netip.AddrPort) {
-	for _, source := range strings.Fields(strings.Join(f.sources, " ")) {
-		if from := netip.MustParseAddrPort(source); from.Addr().Is6() == to.Is6() {
-			out = append(out, from)
+// packets are the packets of one kind, in the order in which they are sent.
+func (f forgeSources) packets(kind string, to netip.AddrPort, sent int) (out []forgedPacket) {
+	for _, source := range strings.Fields(strings.Join(f, " ")) {
+		from := netip.MustParseAddrPort(source)
+		if from.Addr().Is6() != to.Addr().Is6() {
+			continue
+		}
+		for i := range forgedRepeats {
+			n := sent + len(out)
+			p := forgedPacket{uint32(n), kind, from, to}
+			switch i % 3 { // the port of the service, a port of no service, a port of a client
+			case 1:
+				p.from = netip.AddrPortFrom(from.Addr(), uint16(10000+n%20000))
+			case 2:
+				p.from = netip.AddrPortFrom(from.Addr(), uint16(35000+n%20000))
+			}
+			out = append(out, p)
 		}
 	}
 	return out
 }
 
-// all sends packets of each kind with the sources.
-func (f forgeSources) all(s *testbed, sources []netip.AddrPort, to netip.AddrPort) error {
-	errs := []error{f.one(s, "a datagram", sources, to, func(from netip.AddrPort) []byte {
-		return rawDatagram(from, to, "who?")
-	})}
-	for _, g := range []segment{{"syn", flagSYN, 0}, {"ack", flagACK, 0}, {"fin", flagFIN | flagACK, 0},
-		{"rst", flagRST, 0}, {"syn-ack", flagSYN | flagACK, 0}} {
-		errs = append(errs, f.one(s, "a segment "+g.name, sources, to, func(from netip.AddrPort) []byte {
-			return g.bytes(from, to)
-		}))
-	}
-	return errors.Join(errs...)
-}
-
-// one sends a packet of one kind with each source. The answers are counted together: a wait for each source alone
-// takes minutes.
-func (f forgeSources) one(s *testbed, kind string, sources []netip.AddrPort, to netip.AddrPort,
-	packet func(from netip.AddrPort) []byte) error {
-	if err := resetAnswers(s); err != nil {
-		return err
-	}
-	most := 0
-	for _, from := range sources {
-		most += f.most(s, kind, from.Addr())
-		for range forgedRepeats {
-			if err := s.sendToBalancer(packet(from)); err != nil {
-				return err
-			}
+// send sends packets, and compares the answers to each.
+func (f forgeSources) send(s *testbed, logs []nflogReader, packets []forgedPacket) error {
+	for _, p := range packets {
+		if err := s.sendToBalancer(p.bytes()); err != nil {
+			return err
 		}
 	}
 	time.Sleep(noAnswerTimeout)
-	made, received, by := 0, 0, ""
-	for _, h := range s.machines() {
-		m, r, err := answersOf(s, h)
-		if err != nil {
-			return err
-		}
-		made, received, by = made+m, received+r, by+fmt.Sprintf(" %s %d/%d", h.Name, m, r)
-	}
-	if err := stopLoops(s); err != nil {
+	got, err := answersByNumber(logs)
+	if err != nil {
 		return err
 	}
-	if made > most || received > mostHops*most {
-		return fmt.Errorf("%d times %s from each of %v to %s: %d packets in answer, want at most %d, %d received "+
-			"(made/received:%s)", forgedRepeats, kind, sources, to, made, most, received, by)
+	var errs []error
+	for _, p := range packets {
+		errs = append(errs, got[p.number].check(s, p))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return errors.Join(err, stopLoops(s))
 	}
 	return nil
 }
 
-// most is how many answers packets of a kind may have.
-func (f forgeSources) most(s *testbed, kind string, from netip.Addr) int {
-	backend := slices.ContainsFunc(s.Backends, func(h *netlab.Host) bool { return address(h, from) == from })
-	if kind == "a segment syn" && (f.tracked || backend) {
-		return 2 * forgedRepeats
+// check reports more than one packet in answer, and another one of the owner of the source that is not allowed.
+func (a forgedAnswers) check(s *testbed, p forgedPacket) error {
+	most, made := 1, a.direct+a.rst+a.icmp
+	if a.direct == 1 && (a.rst == 1 && p.resets(s) || a.icmp == 1 && p.isOfClient(s)) {
+		most = 2
 	}
-	return forgedRepeats
+	if made <= most && a.received <= mostHops*(1+made) {
+		return nil
+	}
+	return fmt.Errorf("a %s from %s to %s has in answer %+v, want at most %d", p.kind, p.from, p.to, a, most)
+}
+
+// resets reports whether the owner of the source may answer a SYN-ACK with an RST: a backend may be a client.
+func (p forgedPacket) resets(s *testbed) bool { return p.kind == "syn" && p.asBackend(s) }
+
+// isOfClient reports whether a datagram comes from a port of a client, so that its owner may answer with an ICMP error.
+func (p forgedPacket) isOfClient(s *testbed) bool {
+	return p.kind == "datagram" && (p.from.Port() >= 32768 || p.asBackend(s) && p.from.Port() >= 10000)
+}
+
+func (p forgedPacket) asBackend(s *testbed) bool {
+	return slices.ContainsFunc(s.Backends, func(h *netlab.Host) bool {
+		return address(h, p.from.Addr()) == p.from.Addr()
+	})
+}
+
+// bytes is the packet. A segment has the number in its sequence number and in its acknowledgement.
+func (p forgedPacket) bytes() []byte {
+	if p.kind == "datagram" {
+		return rawDatagram(p.from, p.to, fmt.Sprintf("number%08d", p.number))
+	}
+	g := map[string]segment{"syn": {"", flagSYN, 0}, "ack": {"", flagACK, 0}, "fin": {"", flagFIN | flagACK, 0},
+		"rst": {"", flagRST, 0}, "syn-ack": {"", flagSYN | flagACK, 0}}[p.kind]
+	return g.numbered(p.from, p.to, p.sequence(), p.sequence())
+}
+
+// sequence leaves room for the numbers of segments in answer, which are one higher.
+func (p forgedPacket) sequence() uint32 { return firstSequence + p.number*4 }
+
+const firstSequence = 0x4a000000
+
+// answersByNumber gives the packets in answer since the last call, by the number of the packet that they answer.
+func answersByNumber(logs []nflogReader) (map[uint32]forgedAnswers, error) {
+	got := map[uint32]forgedAnswers{}
+	for _, j := range logs {
+		if err := j.each(func(where string, packet []byte) error {
+			n, ok := numberOf(packet)
+			if !ok {
+				return nil
+			}
+			a := got[n]
+			a.add(where, packet)
+			got[n] = a
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return got, nil
+}
+
+func (a *forgedAnswers) add(where string, packet []byte) {
+	protocol, payload := protocolOf(packet), payloadOf(packet)
+	switch {
+	case where == "received":
+		a.received++
+	case protocol == protocolICMP || protocol == protocolICMP6:
+		a.icmp++
+	case protocol == protocolTCP && payload[13]&flagRST != 0:
+		a.rst++
+	default:
+		a.direct++
+	}
+}
+
+var datagramNumber = regexp.MustCompile(`number(\d{8})`)
+
+// numberOf finds the number of the forged packet in an answer, or in the packet that an ICMP error quotes.
+func numberOf(packet []byte) (uint32, bool) {
+	if m := datagramNumber.FindSubmatch(packet); m != nil {
+		n, err := strconv.ParseUint(string(m[1]), 10, 32)
+		return uint32(n), err == nil
+	}
+	switch protocol := protocolOf(packet); {
+	case protocol == protocolTCP:
+		return numberOfSegment(payloadOf(packet))
+	case (protocol == protocolICMP || protocol == protocolICMP6) && len(payloadOf(packet)) > 8+40:
+		if quoted := payloadOf(packet)[8:]; protocolOf(quoted) == protocolTCP {
+			return numberOfSegment(payloadOf(quoted))
+		}
+	}
+	return 0, false
+}
+
+func numberOfSegment(segment []byte) (uint32, bool) {
+	for _, at := range []int{4, 8} { // the sequence number and the acknowledgement
+		n := binary.BigEndian.Uint32(segment[at:]) - firstSequence
+		if n < 1<<20 {
+			return n / 4, true
+		}
+	}
+	return 0, false
+}
+
+// payloadOf is a packet without its IP header, which has no options.
+func payloadOf(packet []byte) []byte {
+	if packet[0]>>4 == 6 {
+		return packet[40:]
+	}
+	return packet[20:]
 }
 
 // stopLoops drops all packets for a moment, so that an answer that is answered without end is not counted again.
@@ -148,28 +267,4 @@ func stopLoops(s *testbed) error {
 		}
 	}
 	return nil
-}
-
-func resetAnswers(s *testbed) error {
-	for _, h := range s.machines() {
-		if _, err := h.Run(s.ctx, "", "nft", "reset counters table inet answers"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// answersOf gives how many packets a machine made and received.
-func answersOf(s *testbed, h *netlab.Host) (made, received int, err error) {
-	text, err := h.Run(s.ctx, "", "nft", "list counters table inet answers")
-	if err != nil {
-		return 0, 0, err
-	}
-	for name, n := range map[string]*int{"made": &made, "received": &received} {
-		counter := text[strings.Index(text, "counter "+name):]
-		if _, err := fmt.Sscanf(between(counter, "packets ", "}"), "%d", n); err != nil {
-			return 0, 0, err
-		}
-	}
-	return made, received, nil
 }

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An nflogReader reads log lines of the balancer. The kernel's own log is shared by all namespaces and accepts lines of
+// An nflogReader reads log lines of a machine. The kernel's own log is shared by all namespaces and accepts lines of
 // the first namespace only. So rules are loaded with a group, and the kernel sends the same lines to a netlink socket.
 type nflogReader struct{ *nl.NetlinkSocket }
 
@@ -31,16 +31,19 @@ const (
 
 const nflogGroup = 7
 
-// openNFLog reads all lines of the group from now on.
-func (s *testbed) openNFLog() (j nflogReader, err error) {
-	err = s.Balancer.Do(func() error {
+// nflogBytes is how much of a packet a line has: the answer of a server, quoted in an ICMP error, fits.
+const nflogBytes = 512
+
+// openNFLog reads all lines of the group on a machine from now on.
+func openNFLog(h *netlab.Host) (j nflogReader, err error) {
+	err = h.Do(func() error {
 		if j.NetlinkSocket, err = nl.Subscribe(unix.NETLINK_NETFILTER); err != nil {
 			return err
 		}
 		return errors.Join(
 			j.SetReceiveBufferSize(16<<20, true),
 			j.configure(nl.NewRtAttr(nfulCfgCmd, []byte{nfulBind})),
-			j.configure(nl.NewRtAttr(nfulCfgMode, []byte{0, 0, 0, 128, nfulCopyPacket, 0})),
+			j.configure(nl.NewRtAttr(nfulCfgMode, []byte{0, 0, nflogBytes >> 8, nflogBytes & 255, nfulCopyPacket, 0})),
 			j.configure(nl.NewRtAttr(nfulCfgQueueThresh, []byte{0, 0, 0, 1})))
 	})
 	return j, err
@@ -89,18 +92,30 @@ func netlinkRequest(socket *nl.NetlinkSocket, part, message int, resource uint16
 
 // read returns the lines since the last call, each as "PREFIX: PROTOCOL SOURCE > DESTINATION".
 func (j nflogReader) read(s *testbed) (all []string, err error) {
+	err = j.each(func(prefix string, packet []byte) error {
+		if !strings.HasSuffix(prefix, " ") {
+			return fmt.Errorf("no space between the prefix %q and the packet", prefix)
+		}
+		all = append(all, strings.TrimSuffix(prefix, " ")+": "+s.describe(packet))
+		return nil
+	})
+	return all, err
+}
+
+// each calls a function with the prefix and the packet of each line since the last call.
+func (j nflogReader) each(f func(prefix string, packet []byte) error) error {
 	buffer := make([]byte, 1<<18)
 	for {
 		n, _, err := unix.Recvfrom(j.GetFd(), buffer, unix.MSG_DONTWAIT)
 		if errors.Is(err, unix.EAGAIN) {
-			return all, nil
+			return nil
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		messages, err := syscall.ParseNetlinkMessage(buffer[:n])
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, m := range messages {
 			if m.Header.Type != unix.NFNL_SUBSYS_ULOG<<8|nfulPacket {
@@ -108,13 +123,12 @@ func (j nflogReader) read(s *testbed) (all []string, err error) {
 			}
 			attributes, err := nl.ParseRouteAttrAsMap(m.Data[nl.SizeofNfgenmsg:])
 			if err != nil {
-				return nil, err
+				return err
 			}
 			prefix := unix.ByteSliceToString(attributes[nfulPrefix].Value)
-			if !strings.HasSuffix(prefix, " ") {
-				return nil, fmt.Errorf("no space between the prefix %q and the packet", prefix)
+			if err := f(prefix, attributes[nfulPayload].Value); err != nil {
+				return err
 			}
-			all = append(all, strings.TrimSuffix(prefix, " ")+": "+s.describe(attributes[nfulPayload].Value))
 		}
 	}
 }
@@ -159,7 +173,7 @@ type logged struct {
 func (w logged) do(s *testbed) error {
 	if s.nflog.NetlinkSocket == nil {
 		var err error
-		if s.nflog, err = s.openNFLog(); err != nil {
+		if s.nflog, err = openNFLog(s.Balancer); err != nil {
 			return fmt.Errorf("read the log: %w", err)
 		}
 		s.t.Cleanup(s.nflog.Close)

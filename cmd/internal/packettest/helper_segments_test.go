@@ -34,9 +34,13 @@ var (
 )
 
 // bytes is the segment in a packet.
-func (g segment) bytes(from, to netip.AddrPort) []byte {
+func (g segment) bytes(from, to netip.AddrPort) []byte { return g.numbered(from, to, 4711, 0) }
+
+// numbered is the segment in a packet, with a sequence number and an acknowledgement.
+func (g segment) numbered(from, to netip.AddrPort, sequence, acknowledged uint32) []byte {
 	message := header(from.Port(), to.Port())
-	binary.BigEndian.PutUint32(message[4:], 4711)
+	binary.BigEndian.PutUint32(message[4:], sequence)
+	binary.BigEndian.PutUint32(message[8:], acknowledged)
 	message[12], message[13] = 5<<4, g.flags
 	binary.BigEndian.PutUint16(message[14:], 1<<13)
 	if g.mss != 0 {

@@ -291,6 +291,7 @@ var (
 		`		meta priority fa12:1 accept`,
 
 		`		udp sport < 32768 iif != 0 iif != "lo" jump NAME`,
+		`		iif != 0 iif != "lo" fib saddr type local meta iifkind != "vrf" drop`,
 		`		fib saddr type local drop`,
 		`		udp sport < 32768 jump NAME`,
 		`		IP daddrPREFIX \.(?: udp dport \.)? IP saddr(?: \. udp sport)? @NAME drop`,

@@ -280,6 +280,8 @@ type pickWalk struct {
 	picked map[string]float64 // share of the connections by the backend ID in the packet
 }
 
+var forgedRules = regexp.MustCompile(` jump forged-ip| fib saddr type local `)
+
 // step applies a rule, and reports whether no connection goes on to the next one.
 func (w *pickWalk) step(t testing.TB, rule string) (ends bool) {
 	t.Helper()
@@ -298,7 +300,7 @@ func (w *pickWalk) step(t testing.TB, rule string) (ends bool) {
 		limitRules.MatchString(rule) { // no backend is full
 		return false
 	}
-	if strings.Contains(rule, " jump forged-ip") { // no packet of the model has a forged source
+	if forgedRules.MatchString(rule) { // no packet of the model has a forged source
 		return false
 	}
 	if at := parts(stickyLookup, rule); at != nil {
