@@ -6,6 +6,7 @@
 # make golden   write the expected outputs anew; then read the difference as code
 # make stress   reloads with many connections, edits in all ways, kills at many moments: minutes, and the figures
 # make bench    what farms cost, in the compiler, and from their files to the kernel; FARMS=1000 KINDS= for a quick look
+# make bench-api  what changes by a running farmc watch cost: commands, requests, metrics; OLD=farmc to compare with
 # make packets  what a packet costs on its way through farms
 # make worst    time and memory of the inputs that cost most; fails above 1 GB and on a missing fault
 # make manual   the manual pages, into man/
@@ -18,7 +19,7 @@ GO ?= go
 # A clone that belongs to somebody else (make demo as root) is none of git's business.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build manual deb lint-deb test-systemd demo bench packets worst quick stress test test-slow golden check-golden test-flood fuzz format vet lint wording tidy ci clean go-found
+.PHONY: build manual deb lint-deb test-systemd demo bench bench-api packets worst quick stress test test-slow golden check-golden test-flood fuzz format vet lint wording tidy ci clean go-found
 
 build: go-found
 	$(GO) build -o farmc ./cmd/farmc
@@ -59,6 +60,12 @@ bench: build
 	@.ci/need nft=nftables
 	@$(GO) test ./compiler ./compiler/toml ./cmd/internal/unifieddiff -run '^$$' -bench '^Benchmark(Compile|CompileAfterAChange|ScanKeys|Reload|Unified)$$'
 	@$(GO) run ./cmd/bench -farms '$(FARMS)' -kinds '$(KINDS)' ./farmc
+
+# With OLD=./farmc-before each change is made by that program in turn.
+CHANGES ?= 200
+bench-api: build
+	@.ci/need nft=nftables
+	@$(GO) run ./cmd/bench -manage '$(FARMS)' -changes '$(CHANGES)' $(if $(OLD),-old '$(OLD)') ./farmc
 
 packets: build
 	@.ci/need nft=nftables

@@ -1,15 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -118,59 +114,47 @@ func rewrite(path, text string, change int) error {
 
 // watch measures the time from the close of a file to the transaction with its change.
 func (b *bench) watch(farmsDir, state string, change func() error) error {
-	cmd := exec.Command(b.farmc, "watch", "--dir", farmsDir, "--state-dir", state, "--nft", b.nft)
-	os.Remove(b.path("costs"))
-	cmd.Env = append(os.Environ(), costFile+"="+b.path("costs"))
-	r, w := io.Pipe()
-	cmd.Stdout, cmd.Stderr = w, w
-	output := make(chan string, 100)
-	go func() {
-		defer close(output)
-		for scan := bufio.NewScanner(r); scan.Scan(); {
-			output <- scan.Text()
-		}
-	}()
-	if err := b.lab.Balancer.Do(cmd.Start); err != nil {
-		return err
-	}
-	began := time.Now()
-	defer func() {
-		w.Close()
-	}()
-	defer cmd.Wait()
-	defer cmd.Process.Signal(syscall.SIGTERM)
-	if err := await(output); err != nil {
-		return err
-	}
-	var latencies []cost
-	for range b.rounds {
-		os.Remove(b.path("costs"))
-		took, err := b.timeToCommit(change)
-		if err != nil {
-			return err
-		}
-		if err := await(output); err != nil {
-			return err
-		}
-		c := cost{Time: took}
-		if c.nfts, err = readCosts(b.path("costs")); err != nil {
-			return err
-		}
-		latencies = append(latencies, c)
-	}
-	served, err := b.measureServed(cmd.Process.Pid, farmsDir, state)
+	w, err := b.startWatch("--dir", farmsDir, "--state-dir", state, "--nft", b.nft)
 	if err != nil {
 		return err
 	}
-	cmd.Process.Signal(syscall.SIGTERM)
-	cmd.Wait()
+	defer w.stop()
+	latencies, err := b.measureChanges(w, change)
+	if err != nil {
+		return err
+	}
+	served, err := b.measureServed(w.cmd.Process.Pid, farmsDir, state)
+	if err != nil {
+		return err
+	}
+	w.stop()
 	best := shortest(latencies)
-	best.Memory = costOf(cmd, time.Since(began)).Memory
+	best.Memory = costOf(w.cmd, 0).Memory
 	b.printRow("farmc watch, file closed to commit", best, 0)
 	for i, c := range servedCommands {
 		b.printRow(c.name, served[i], 0)
 	}
 	return nil
+}
+
+// measureChanges measures changes of a file.
+func (b *bench) measureChanges(w *watchProcess, change func() error) (all []cost, err error) {
+	for range b.rounds {
+		os.Remove(b.path("costs"))
+		took, err := b.timeToCommit(change)
+		if err == nil {
+			err = w.await()
+		}
+		if err != nil {
+			return nil, err
+		}
+		c := cost{Time: took}
+		if c.nfts, err = readCosts(b.path("costs")); err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, nil
 }
 
 // servedCommands are commands that a running watch runs. Drain and up take turns, so that each round changes a state.
@@ -218,26 +202,6 @@ func processorTime(pid int) time.Duration {
 	userTime, _ := strconv.Atoi(fields[user])
 	systemTime, _ := strconv.Atoi(fields[system])
 	return time.Duration(userTime+systemTime) * 10 * time.Millisecond
-}
-
-// await waits until farmc reports a load, or that there is nothing to do.
-func await(output <-chan string) error {
-	limit := time.After(timeLimit)
-	for {
-		select {
-		case line, ok := <-output:
-			switch {
-			case !ok:
-				return fmt.Errorf("farmc watch has ended")
-			case strings.Contains(line, "loaded") || strings.Contains(line, "nothing to do"):
-				return nil
-			case strings.Contains(line, "error"):
-				return fmt.Errorf("farmc watch: %s", line)
-			}
-		case <-limit:
-			return fmt.Errorf("farmc watch reports no load within %s", timeLimit)
-		}
-	}
 }
 
 // printRow prints a line of the table: the cost, the part of nft, the ratio to the time of the reference, and the ratio

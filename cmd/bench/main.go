@@ -4,9 +4,11 @@
 //
 // Files: main.go (flags), run.go (runs programs and measures them), endtoend.go (farms from file to kernel), compare.go
 // (kinds of farms), packets.go (time for a packet), farms.go and reference.go (input), generation.go (waits for the
-// kernel), worst.go and worst_inputs.go (the inputs that cost most).
+// kernel), watchprocess.go (a running farmc watch), manage.go (changes by a running farmc watch), worst.go and
+// worst_inputs.go (the inputs that cost most).
 //
 //	bench [-farms 10,1000,10000] [-kinds 1000] [-only NAME] [-packets 1,10000] [-rounds 3] FARMC
+//	bench -manage 10,1000,10000 [-changes 200] [-old FARMC] FARMC
 //	bench -worst [-only NAME] FARMC
 package main
 
@@ -30,13 +32,16 @@ func main() {
 	flag.Var(&o.kinds, "kinds", "numbers of farms of each kind to load, with commas")
 	flag.StringVar(&o.only, "only", "", "parts of names of kinds to load or worst inputs, with commas; all by default")
 	flag.Var(&o.packets, "packets", "numbers of farms to load before packets are measured, with commas")
+	flag.Var(&o.manage, "manage", "numbers of farms that a farmc watch has while programs change them, with commas")
+	flag.IntVar(&o.changes, "changes", 200, "number of changes with -manage")
+	flag.StringVar(&o.old, "old", "", "an older farmc, to be measured in turn with -manage")
 	flag.BoolVar(&o.worst, "worst", false, "only compile the inputs that cost most; fails above 1 GB of memory")
 	flag.IntVar(&o.rounds, "rounds", 3, "number of measurements of each; the shortest counts")
 	flag.Parse()
-	if flag.NArg() != 1 || o.rounds < 1 {
+	if flag.NArg() != 1 || o.rounds < 1 || o.changes < 1 {
 		fmt.Fprintln(os.Stderr,
 			"usage: bench [-farms 10,1000,10000] [-kinds 1000] [-only NAME] [-packets 1,10000] [-rounds 3] "+
-				"[-worst] FARMC")
+				"[-manage 10,1000,10000] [-changes 200] [-old FARMC] [-worst] FARMC")
 		os.Exit(2)
 	}
 	if err := run(o, flag.Arg(0)); err != nil {
@@ -46,10 +51,11 @@ func main() {
 }
 
 type options struct {
-	farms, kinds, packets numbers
-	only                  string
-	rounds                int
-	worst                 bool
+	farms, kinds, packets, manage numbers
+
+	only, old       string
+	rounds, changes int
+	worst           bool
 }
 
 // numbers are the value of a flag: numbers with commas between them.
@@ -77,6 +83,9 @@ func run(o options, farmc string) error {
 	}
 	if err := netlab.Enter(); err != nil {
 		return err
+	}
+	if len(o.manage) > 0 {
+		return manage(o, farmc)
 	}
 	if len(o.packets) > 0 {
 		return packets(farmc, o.packets, o.rounds)

@@ -203,6 +203,13 @@ func (b *bench) flush() error {
 
 // printHeader prints the versions, the number of processors and the meaning of the columns.
 func (b *bench) printHeader() error {
+	meaning := fmt.Sprintf("the shortest of %d runs of each.\n"+
+		"shared: a ruleset by hand, with one map for all farms; each: one with a chain and a map for each farm.", b.rounds)
+	return printMachine(meaning)
+}
+
+// printMachine prints the versions and the number of processors, and then the meaning of the figures.
+func printMachine(meaning string) error {
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {
 		return err
@@ -212,10 +219,9 @@ func (b *bench) printHeader() error {
 		return err
 	}
 	words := strings.Fields(string(version))
-	fmt.Printf("Linux %s, nft %s, %d processors; farms of %d backends; the shortest of %d runs of each.\n"+
-		"shared: a ruleset by hand, with one map for all farms; each: one with a chain and a map for each farm.\n",
+	fmt.Printf("Linux %s, nft %s, %d processors; farms of %d backends; %s\n",
 		unix.ByteSliceToString(name.Release[:]), strings.TrimPrefix(words[min(1, len(words)-1)], "v"), processors(),
-		backendsPerFarm, b.rounds)
+		backendsPerFarm, meaning)
 	return nil
 }
 
