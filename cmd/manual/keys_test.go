@@ -89,6 +89,8 @@ func fits(k farm.Key, value any) bool {
 		return slices.Contains(k.Options, word)
 	case farm.ListType:
 		return isText || isList(value, func(v any) bool { _, ok := v.(string); return ok })
+	case farm.AnnounceType:
+		return value == true || value == false || slices.Contains(k.Options, word)
 	case farm.FlagType:
 		return value == true || value == false
 	case farm.NumberType:

@@ -26,6 +26,7 @@ type Farm struct {
 	Outgoing      []Outgoing     // connections that backends open, which leave with the service's address
 	MarkedSources []MarkedSource // local: sources of connections that programs open with a mark, in the order of marks
 	LocalClients  bool           // also serves connections that this machine itself opens
+	Announce      Announce       // to routers, by a routing daemon
 	TakeOver      bool           // may take ports on which programs of this machine listen
 	FlowOffload   []string       // interfaces between which established flows take a short cut
 	PassInvalid   bool           // TCP segments outside of their connection are not dropped

@@ -47,6 +47,7 @@ const (
 	SessionsType      Type = "sessions"    // { "198.51.100.7" = "b1" }
 	PortsType         Type = "ports"       // { 80 = 8080, "50000-50099" = "60000-60099" }
 	MarkedSourcesType Type = "sources"     // { "0x200" = "192.168.0.101" }
+	AnnounceType      Type = "announce"    // true, false, or one of Options
 	AnnotationsType   Type = "annotations" // { team = "web" }
 	TableType         Type = "table"
 	TablesType        Type = "tables"  // a table for each name

@@ -69,6 +69,8 @@ var farmKeys = []key[*Farm]{
 		value[*Farm]{kind: FlagType, read: readLocalClients, describe: describeLocalClients}},
 	{Key{Name: "take-over", Default: "false", Modes: balancing, Example: "true"},
 		flag(func(f *Farm) *bool { return &f.TakeOver })},
+	{Key{Name: "announce", Default: "false", Options: []string{"always"}, Example: "true"},
+		own(AnnounceType, readAnnounce, func(f *Farm) string { return string(f.Announce) })},
 	{Key{Name: "flow-offload", Absent: "none", Modes: tracked, Example: `["eth0", "eth1"]`},
 		interfaces(func(f *Farm) *[]string { return &f.FlowOffload })},
 	{Key{Name: "invalid", Default: "drop", Options: []string{"drop", "pass"}, Modes: tracked, Example: `"pass"`},

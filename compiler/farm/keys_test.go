@@ -53,6 +53,7 @@ var (
 		"health":      {"health": {"panic": `"10%"`}},
 	}
 	besideKeys = map[string]content{
+		".announce":            {"": {"mode": `"dsr"`, "interfaces": `["eth0"]`}},
 		".hash-on":             {"": {"scheduler": `"hash"`}},
 		".table-size":          {"": {"scheduler": `"maglev"`}},
 		"health.dns-name":      {"health": {"type": `"dns"`, "dns-name": `"example.com"`}},
@@ -180,7 +181,7 @@ func TestDefaultsAreTheAbsentKeys(t *testing.T) {
 			continue
 		}
 		value := `"` + k.Default + `"`
-		if k.Type == FlagType || k.Type == NumberType {
+		if k.Type == FlagType || k.Type == AnnounceType || k.Type == NumberType {
 			value = k.Default
 		}
 		c := plainFarm.with(k.beside())

@@ -47,6 +47,7 @@ func validate(t *toml.Table, f *Farm) {
 	validateHairpin(t, f)
 	validateOutgoing(t, f)
 	validateIngress(t, f)
+	validateAnnounce(t, f)
 	validatePrefix(t, f)
 	validatePersistence(t, f)
 	validateSessions(t, f)
@@ -359,7 +360,8 @@ func validateIngress(t *toml.Table, f *Farm) {
 				"backend %s: the farm has several interfaces, so interface has to say where the backend is", b.Name)
 		}
 		if b.State == Drain && f.Persistence == nil {
-			t.Warn(t.Sub("backends").Sub(b.FileName()).At("state"),
+			t.WarnWithHint(t.Sub("backends").Sub(b.FileName()).At("state"),
+				`persistence = { on = ["source-address", "source-port"] }, for a while before the drain`,
 				`backend %s: state "drain" acts like "down" in mode %s: there are no tracked connections to keep`,
 				b.Name, f.Mode)
 		}

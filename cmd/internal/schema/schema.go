@@ -79,6 +79,8 @@ func valueSchema(k *farm.Key) object {
 	switch k.Type {
 	case farm.ChoiceType:
 		return object{"enum": k.Options}
+	case farm.AnnounceType:
+		return object{"enum": []any{true, false, k.Options[0]}}
 	case farm.FlagType:
 		return object{"type": "boolean"}
 	case farm.NumberType:
