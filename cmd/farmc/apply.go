@@ -26,6 +26,7 @@ changes.`,
 		c.set.DurationVar(&c.confirm, "confirm", 0,
 			"restore the previous farms after this `time`, unless farmc confirm runs")
 		c.isolateFlag()
+		c.withdrawDelayFlag()
 		c.resolveFlag()
 		c.set.StringVar(&c.trial, "trial", "", "`name` of the trial, from the process with its confirm timer")
 		c.set.Lookup("trial").Hidden = true

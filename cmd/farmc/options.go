@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
+	"farmc/cmd/internal/announce"
 	"farmc/cmd/internal/live"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
@@ -24,6 +25,7 @@ type options struct {
 	nftLimit       time.Duration
 	quiet, verbose bool
 	lenientLists   bool
+	table          uint32
 	insecure       bool
 	color          string
 }
@@ -41,6 +43,8 @@ func (o *options) declare(set *pflag.FlagSet, bare bool) {
 	set.StringVar(&o.stateDir, "state-dir", defaultStateDir(), "`directory` where the last good script is kept")
 	set.StringVar(&o.nft, "nft", "", "`path` of the nft program (default: the one on PATH)")
 	set.DurationVar(&o.nftLimit, "nft-limit", 10*time.Minute, "`time` after which an nft that does not end is stopped")
+	set.Uint32Var(&o.table, "table", uint32(announce.DefaultTable),
+		"`number` of the routing table for addresses of farms with announce")
 	set.BoolVarP(&o.quiet, "quiet", "q", false, "print only faults")
 	set.BoolVarP(&o.verbose, "verbose", "v", false, "show the script that nft refuses, with line numbers")
 	set.BoolVar(&o.insecure, "insecure-permissions", false,
@@ -68,6 +72,9 @@ func (o *options) validate() error {
 	}
 	if o.nftLimit <= 0 {
 		return fmt.Errorf("--nft-limit is %s, not a time above 0", o.nftLimit)
+	}
+	if o.table < 1 || o.table > 252 {
+		return fmt.Errorf("--table is %d, not a number from 1 to 252", o.table)
 	}
 	switch o.color {
 	case "auto", "always", "never":

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"farmc/cmd/internal/announce"
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/nft"
 	"farmc/cmd/internal/preflight"
@@ -42,7 +43,8 @@ type verb struct {
 // verbs returns the commands in the order of the usage.
 func verbs() []verb {
 	return []verb{newVerb, compileVerb, checkVerb, fmtVerb, showVerb, diffVerb, applyVerb, confirmVerb,
-		rollbackVerb, historyVerb, unloadVerb, watchVerb, healthVerb, probeVerb, statusVerb, explainVerb, graphVerb,
+		rollbackVerb, historyVerb, withdrawVerb, announceVerb, unloadVerb,
+		watchVerb, healthVerb, probeVerb, statusVerb, explainVerb, graphVerb,
 		doctorVerb, bugReportVerb, drainVerb, downVerb, upVerb, banVerb,
 		unbanVerb, importVerb, exportVerb, apiVerb, apiKeyVerb, schemaVerb, demoVerb, versionVerb,
 		completionVerb(), helpVerb()}
@@ -83,6 +85,9 @@ type call struct {
 
 	api   apiOptions // watch, api; api-key --api-keys
 	relay string     // watch --relay, api --relay
+
+	keep          bool          // withdraw --keep
+	withdrawDelay time.Duration // apply, watch --withdraw-delay
 
 	checks bool          // watch --health
 	health healthOptions // health
@@ -276,7 +281,8 @@ func (c *call) engine() *live.Engine {
 	}
 	return &live.Engine{Dirs: c.farmDirs(), Nft: nft.Nft{Path: c.nft, Limit: c.nftLimit},
 		Store: statedir.NewStore(c.stateDir), Log: c.log, Isolate: c.isolate,
-		Insecure: c.insecure, Cause: c.cause(), ReadOnly: c.api.readOnly}
+		Insecure: c.insecure, Cause: c.cause(), ReadOnly: c.api.readOnly,
+		Routes: announce.Table(c.table), WithdrawDelay: c.delay()}
 }
 
 // needsRoot explains an error of a user without rights. Other errors are returned unchanged.

@@ -79,7 +79,8 @@ func (o *options) common() string {
 		Dirs              []string
 		Nft               string
 		Lenient, Insecure bool
-	}{dirs, o.nft, o.lenientLists, o.insecure})
+		Table             uint32
+	}{dirs, o.nft, o.lenientLists, o.insecure, o.table})
 	if err != nil {
 		panic(err)
 	}
@@ -127,12 +128,15 @@ func (w *watcher) wake() {
 	}
 }
 
-// engineFor returns the engine of the watcher for a command. The time for nft is that of the watcher, unless the
-// command has its own.
+// engineFor returns the engine of the watcher for a command. The time for nft and the one of withdrawals are those of
+// the watcher, unless the command has its own.
 func (w *watcher) engineFor(c *call) *live.Engine {
 	e := w.engine.For(c.log, c.cause(), c.isolate)
 	if c.set.Changed("nft-limit") {
 		e.Nft.Limit = c.nftLimit
+	}
+	if c.set.Changed("withdraw-delay") {
+		e.WithdrawDelay = c.withdrawDelay
 	}
 	return e
 }

@@ -26,6 +26,7 @@ func showFarm(w io.Writer, s live.Status, paint diag.Palette) {
 	showFact(w, "mode", []string{mode})
 	showFact(w, "source", listed(sources(f.Backends)))
 	showFact(w, "frontends", wrap(f.Listen, screenWidth-factIndent))
+	showFact(w, "announced", announced(f))
 	showFact(w, "files", f.Files)
 	showFact(w, "loaded", []string{loaded(s)})
 	showFact(w, "agreement", []string{agreement(s)})
@@ -39,6 +40,15 @@ func showFarm(w io.Writer, s live.Status, paint diag.Palette) {
 	showFact(w, "held back", heldBack(f))
 	showFact(w, "log-only", logOnly(f))
 	showFact(w, "banned", banned(f))
+}
+
+// announced lists the addresses that are announced, and says why others are not; nothing for a farm without announce.
+func announced(f live.FarmStatus) []string {
+	lines := wrap(f.Announced, screenWidth-factIndent)
+	if f.Unannounced != "" {
+		lines = append(lines, "not announced: "+f.Unannounced)
+	}
+	return lines
 }
 
 // factIndent is the number of columns before the value of a fact.

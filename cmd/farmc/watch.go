@@ -39,6 +39,7 @@ that clients connect to, without network privileges.
 With --health, also checks the backends of farms with [health], as farmc health does.`,
 	flags: func(c *call) {
 		c.isolateFlag()
+		c.withdrawDelayFlag()
 		c.apiFlags()
 		c.nftlbFlag()
 		c.relayFlag("", "`socket` where farmc api hands requests over (default: none)")

@@ -43,8 +43,7 @@ func validateAnnounce(t *toml.Table, f *Farm) {
 	}
 	if f.Tracked() {
 		t.WarnWithHint(t.At("announce"), `mode = "dsr" or "stateless", or one machine for each address`,
-			"announce: connections of mode %s end when a router sends them to another machine, which does not track them",
-			f.Mode)
+			"announce: connections of mode %s end when a router sends them to another machine", f.Mode)
 	}
 }
 
@@ -88,13 +87,16 @@ func (l Listen) announced() bool { return l.Address.IsValid() && (l.Whole() || !
 func (f *Farm) Announced() []netip.Prefix {
 	var out []netip.Prefix
 	for _, l := range f.Listen {
-		if f.Announce != NotAnnounced && !f.Down && l.announced() && f.announces(l.Families[0]) {
+		if f.Announce != NotAnnounced && !f.Down && !f.CutOff() && l.announced() && f.announces(l.Families[0]) {
 			out = append(out, l.Network())
 		}
 	}
 	slices.SortFunc(out, comparePrefixes)
 	return slices.Compact(out)
 }
+
+// CutOff reports whether none of the farm's interfaces exists, so that it takes no packets.
+func (f *Farm) CutOff() bool { return len(f.Interfaces) > 0 && len(f.absent) == len(f.Interfaces) }
 
 // announces reports whether the farm announces its addresses of a family.
 func (f *Farm) announces(family addr.Family) bool {

@@ -11,6 +11,7 @@ func TestAnnounced(t *testing.T) {
 	const dual = "mode = \"dsr\"\ninterfaces = \"eth0\"\nlisten = [\"192.0.2.10:80\", \"[2001:db8::10]:80\"]\n"
 	const b1 = "[backends.b1]\naddress = [\"10.0.0.11\", \"fd00::11\"]\n"
 	const b2 = "[backends.b2]\naddress = \"10.0.0.12\""
+	const local = "mode = \"local\"\nannounce = true\n"
 	const always = "announce = \"always\"\n"
 	const mixed = "mode = \"dsr\"\ninterfaces = \"eth0\"\nlisten = [\"198.51.100.0/28:80\", \"192.0.2.10/esp\"]\n"
 	for name, c := range map[string]struct{ farm, want string }{
@@ -25,8 +26,8 @@ func TestAnnounced(t *testing.T) {
 		"farm down, always":     {dual + always + "state = \"down\"\n" + b1, ""},
 		"one family is served":  {dual + "announce = true\n" + b1 + "state = \"down\"\n" + b2, "192.0.2.10/32"},
 		"network and protocol":  {mixed + "announce = true\n" + b1, "198.51.100.0/28"},
-		"two ports, an address": {"mode = \"local\"\nannounce = true\nlisten = [\"192.0.2.10:80\", \"192.0.2.10:443\"]\n", "192.0.2.10/32"},
-		"whole address":         {"mode = \"local\"\nannounce = true\nlisten = \"192.0.2.10/all\"\n", "192.0.2.10/32"},
+		"two ports, an address": {local + "listen = [\"192.0.2.10:80\", \"192.0.2.10:443\"]\n", "192.0.2.10/32"},
+		"whole address":         {local + "listen = \"192.0.2.10/all\"\n", "192.0.2.10/32"},
 	} {
 		f, told := oneFarm(t, c.farm)
 		if f == nil {

@@ -52,7 +52,11 @@ func (e *Engine) applyAlone(ctx context.Context, q request) (Plan, diag.Diagnost
 	}
 	defer release()
 	e.Store.RemovePending()
-	return e.applyLocked(ctx, q)
+	p, diagnostics, err := e.applyLocked(ctx, q)
+	if err != nil {
+		e.withdrawUnserved(ctx)
+	}
+	return p, diagnostics, err
 }
 
 // applyLocked handles a request. The caller holds the lock of the state directory.
@@ -177,6 +181,7 @@ func (e *Engine) loadCompiled(ctx context.Context, c *compilation, q request) (P
 	preflight.LoadTranslators(ctx, c.script.Farms)
 	var diagnostics diag.Diagnostics
 	if p.UpToDate && p.Before.Digest == c.script.Digest && p.Before.Farms != nil && len(p.Changes) == 0 {
+		e.announce(c.script.Farms)
 		err = cmp.Or(e.extendTrial(&p, q), e.tryLoaded(&p, q))
 	} else {
 		diagnostics, err = e.loadRequested(ctx, &p, q)

@@ -14,7 +14,7 @@
 // loadwindow.go detect changes by other programs. status.go, farmstatus.go, healthwords.go, kernelstatus.go and
 // counting.go make the document of status. ban.go, newfarm.go and checkfile.go serve the commands of these names.
 // findings.go reports findings about the machine once, lastlook.go keeps the ones that were reported.
-// snapshot.go, reader.go, yield.go, request.go, fault.go, backendnow.go and sessions.go answer questions of other
+// announce.go keeps the routes to announced addresses. snapshot.go, reader.go, yield.go, request.go, fault.go, backendnow.go and sessions.go answer questions of other
 // programs while watch applies; observe.go and measures.go tell them of loads and numbers.
 //
 // Below this package: source has the source files, permission checks who can change them, statedir keeps the state
@@ -34,6 +34,7 @@ import (
 	"sync"
 	"time"
 
+	"farmc/cmd/internal/announce"
 	"farmc/cmd/internal/nft"
 	"farmc/cmd/internal/source"
 	"farmc/cmd/internal/statedir"
@@ -67,6 +68,9 @@ type Engine struct {
 	FollowsNetwork bool // the caller calls ForgetRoutes when routes may have changed; no compilation asks before
 
 	ResolvesHosts bool // the caller asks DNS for hostnames, and calls KeepAnswers: no farm waits for an answer
+
+	Routes        announce.Table // keeps the routes to announced addresses; 0: none are kept
+	WithdrawDelay time.Duration  // from the removal of routes to the load that ends what they lead to
 
 	measures bool // all farms are measured again and again
 

@@ -26,6 +26,9 @@ type FarmStatus struct {
 	New          *uint64  `json:"new"`          // new connections
 	NewPerSecond *float64 `json:"newPerSecond"` // new connections
 
+	Announced   []string `json:"announced"`   // addresses and networks with a route for routing daemons
+	Unannounced string   `json:"unannounced"` // why the farm's addresses are not announced; "": they are, or need not be
+
 	Panic      string `json:"panic"`      // why unhealthy backends serve; "": they do not
 	PanicBelow int    `json:"panicBelow"` // percent of healthy backends, from the file; 0: never
 
@@ -120,7 +123,7 @@ func newFarmStatus(f *farm.Farm) FarmStatus {
 	s := FarmStatus{Name: f.Name, Files: []string{}, Mode: string(f.Mode), Scheduler: string(f.Scheduler),
 		State: "up", Listen: f.Listening(), Backends: make([]BackendStatus, 0, len(f.Backends)),
 		HeldBack: map[string]uint64{}, DeniedBy: map[string]uint64{}, LogOnly: map[string]uint64{},
-		Banned: []BanStatus{}}
+		Banned: []BanStatus{}, Announced: []string{}}
 	if f.Mode == farm.Local {
 		s.Scheduler = ""
 	}

@@ -52,11 +52,13 @@ func (e *Engine) loadAndKeep(ctx context.Context, p *Plan) (diag.Diagnostics, er
 	}
 	var diagnostics diag.Diagnostics
 	if !p.UpToDate {
+		gone := e.withdrawGone(ctx, p)
 		window := e.monitor.beforeLoad(ctx)
 		loaded := measure(&p.Stages.Kernel)
 		diagnostics, err = e.loadByStrategy(ctx, p)
 		if loaded(); err != nil {
 			e.monitor.loadFailed()
+			e.announceAgain(gone)
 			if files != nil {
 				e.Store.Discard(files)
 			}
@@ -65,6 +67,10 @@ func (e *Engine) loadAndKeep(ctx context.Context, p *Plan) (diag.Diagnostics, er
 		ctx = context.WithoutCancel(ctx) // after the transaction the rest must complete
 		e.recordCounts(ctx, p)
 		e.monitor.afterLoad(ctx, p.Script, window)
+	}
+	if !p.scriptOnly {
+		e.announce(p.Script.Farms)
+		diagnostics = append(diagnostics, e.warnUnwatched(p.Script.Farms)...)
 	}
 	// Before the commit, so that the load after an interruption here repeats it.
 	if !p.scriptOnly {

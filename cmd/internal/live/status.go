@@ -135,7 +135,7 @@ func (e *Engine) statusOf(
 	s.addFarms(farms, c.sources, e.Records)
 	s.addHosts(e, farms)
 	s.addSources(farms, last.Routes)
-	return s, e.readKernel(ctx, &s, c, farms, name)
+	return s, errors.Join(s.addAnnounced(e, farms), e.readKernel(ctx, &s, c, farms, name))
 }
 
 // farmStatus is the status of one farm of the last load, with the findings that the farm alone has.
@@ -149,8 +149,9 @@ func (e *Engine) farmStatus(
 		return s.Farms[0], err
 	}
 	s.addSources(farms, last.Routes)
+	err = s.addAnnounced(e, farms)
 	if s.Rules.countersValid() {
-		err = errors.Join(e.readCounts(ctx, &s, c.script, f.Name), e.readHeldBack(ctx, &s, farms),
+		err = errors.Join(err, e.readCounts(ctx, &s, c.script, f.Name), e.readHeldBack(ctx, &s, farms),
 			countConnections(ctx, &s, c.script.Farms), e.countClients(ctx, &s, f))
 	}
 	s.Farms[0].setCondition(s.Rules, stoppedFarms(e.findingsOf(ctx, farms, f.Name)))

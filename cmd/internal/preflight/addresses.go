@@ -12,12 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// addresses finds services at an address that this machine does not have, or cannot use.
+// addresses finds services at an address that this machine does not have, or cannot use. Routers know a way to the
+// addresses of farms with announce.
 func (s *search) addresses() {
 	seen := map[netip.Prefix]*Finding{}
 	for _, f := range s.farms {
 		for _, l := range f.Listen {
-			if !l.Address.IsValid() {
+			if !l.Address.IsValid() || f.Announce != farm.NotAnnounced {
 				continue
 			}
 			found, ok := seen[l.Network()]

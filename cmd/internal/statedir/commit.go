@@ -207,7 +207,8 @@ func (s Store) create(name string, text []byte) (*os.File, error) {
 // RemovePending removes the pending files of this farmc, or of one that was killed. The files of hostnames stay: watch
 // writes them without the lock, and so in the midst of another farmc's load; its next write replaces a half file.
 func (s Store) RemovePending() {
-	for _, name := range append(slices.Clone(stateFileNames), TrialFile, HeldFile, FindingsFile, CountsFile) {
+	for _, name := range append(slices.Clone(stateFileNames), TrialFile, HeldFile, FindingsFile, CountsFile,
+		withdrawalFile) {
 		os.Remove(filepath.Join(s.Dir, name+pending))
 	}
 	history, _ := fs.Glob(os.DirFS(s.Dir), historyDir+"/*"+pending)

@@ -58,7 +58,9 @@ const (
 	sourcesFile  = "loaded.zip"
 	previousZip  = "previous.zip"
 	lockFile     = "lock"
-	pending      = ".tmp" // suffix of files that are not committed
+
+	withdrawalFile = "withdrawn.json"
+	pending        = ".tmp" // suffix of files that are not committed
 )
 
 // Files of package live, which reads and writes them with ReadJSON, WriteJSON, Recall, Note, Open and NoteLines.
