@@ -14,8 +14,9 @@
 // loadwindow.go detect changes by other programs. status.go, farmstatus.go, healthwords.go, kernelstatus.go and
 // counting.go make the document of status. ban.go, newfarm.go and checkfile.go serve the commands of these names.
 // findings.go reports findings about the machine once, lastlook.go keeps the ones that were reported.
-// announce.go keeps the routes to announced addresses. snapshot.go, reader.go, yield.go, request.go, fault.go, backendnow.go and sessions.go answer questions of other
-// programs while watch applies; observe.go and measures.go tell them of loads and numbers.
+// announce.go keeps the routes to announced addresses. snapshot.go, reader.go, yield.go, request.go, fault.go,
+// backendnow.go and sessions.go answer questions of other programs while watch applies; observe.go and measures.go
+// tell them of loads and numbers.
 //
 // Below this package: source has the source files, permission checks who can change them, statedir keeps the state
 // directory.

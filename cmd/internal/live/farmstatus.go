@@ -27,7 +27,7 @@ type FarmStatus struct {
 	NewPerSecond *float64 `json:"newPerSecond"` // new connections
 
 	Announced   []string `json:"announced"`   // addresses and networks with a route for routing daemons
-	Unannounced string   `json:"unannounced"` // why the farm's addresses are not announced; "": they are, or need not be
+	Unannounced string   `json:"unannounced"` // why the farm's addresses are not announced; "": no reason
 
 	Panic      string `json:"panic"`      // why unhealthy backends serve; "": they do not
 	PanicBelow int    `json:"panicBelow"` // percent of healthy backends, from the file; 0: never
