@@ -11,7 +11,8 @@
 //     limits.go, log.go, queue.go, mark.go, helper.go, timeouts.go, sources.go, hairpin.go, outgoing.go,
 //     marked_sources.go, interfaces.go, portmap.go and persistence.go have the parts of a farm, each with its reader.
 //     health.go has the checks of backends and the judgement of words about them; health_keys.go is their part of the
-//     table of keys, health_values.go has their readers, health_validate.go their rules.
+//     table of keys, health_values.go has their readers, health_validate.go their rules. host.go makes backends of the
+//     addresses of hostnames, hostaddress.go has the keys of single addresses.
 //   - cache.go is the entry: it reads directories, and parses the files that changed. files.go collects the files and
 //     sorts out masks, precedence and drop-ins. reading.go has the result of reading one farm, for programs that show
 //     its files and their keys.

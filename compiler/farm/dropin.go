@@ -70,6 +70,9 @@ func removeStale(t *toml.Table, stale []staleBackend, farm string) {
 	removed := map[string]bool{}
 	merged := t.Tables("backends")
 	for _, s := range stale {
+		if host, _, ok := SplitAddressName(s.name); ok && merged[host] != nil {
+			continue // setAddresses reads it
+		}
 		if b := merged[s.name]; b != nil && !b.Has("address") && !b.Misspelt("address") {
 			removed[s.name] = true
 			t.Warn(s.place, "farm %s has no backend %q, so the table is ignored", farm, s.name)

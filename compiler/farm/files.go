@@ -193,7 +193,7 @@ func ReadOne(dirs []Dir, name string) *Reading {
 	if of := files.defaultsIn(s.defaults); of != nil {
 		files.defaults = readDefaults(*of, nil).unjudged()
 	}
-	return &Reading{files: files, inherits: inheritance{from: files.defaults}}
+	return &Reading{files: files, inherits: inheritance{from: files.defaults}, answers: s.answers}
 }
 
 // defaultsIn finds the file of defaults in the directory of the farm's file; nil if there is none.

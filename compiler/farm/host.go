@@ -144,14 +144,11 @@ func (e *expansion) addHost(t *toml.Table, b Backend) {
 
 // at gives the backend for one address of its hostname. Its name can not be that of a backend in a file.
 func (b Backend) at(a netip.Addr) Backend {
-	b.Key, b.Name = b.Name, addressName(b.Name, a)
+	b.Key, b.Name = b.Name, AddressName(b.Name, a)
 	b.Address = Addresses{}
 	b.Address[addr.FamilyOf(a)] = a
 	return b
 }
-
-// addressName gives the name of the backend for one address of a backend that has a hostname, such as app@10.0.0.11.
-func addressName(backend string, a netip.Addr) string { return backend + "@" + a.String() }
 
 // unfit gives the reason why an address of an answer can't be a backend, or "".
 func (e *expansion) unfit(b Backend, a netip.Addr) string {

@@ -253,6 +253,7 @@ func reachable(a netip.Addr) bool {
 const MaxBackends = 4096
 
 func readBackends(t *toml.Table, f *Farm) {
+	addresses := takeAddressTables(t)
 	if n := len(t.Tables("backends")); n > MaxBackends {
 		t.Raw("backends")
 		t.Fault(t.At("backends"), "several farms", "%d backends, at most %d", n, MaxBackends)
@@ -276,6 +277,7 @@ func readBackends(t *toml.Table, f *Farm) {
 		(&expansion{Farm: f, answers: f.answers}).addHosts(byName, hosts)
 	}
 	slices.SortFunc(f.Backends, func(a, b Backend) int { return strings.Compare(a.Name, b.Name) })
+	f.setAddresses(addresses)
 }
 
 func readBackend(t *toml.Table, b *Backend) {

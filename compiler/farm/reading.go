@@ -3,6 +3,7 @@ package farm
 import (
 	"bytes"
 	"encoding/json"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -37,9 +38,10 @@ type Inherited struct {
 func (c *Cache) Readings() []*Reading { return c.order }
 
 // ReadText reads a farm from one text, without drop-ins and lists. Its Farm is as good as that of Read if no key names
-// a list.
-func ReadText(name string, text []byte) *Reading {
-	r := &Reading{files: farmFiles{name: name, main: file{name: name, path: name + ".toml", text: text}}}
+// a list, and if the answers have its hostnames.
+func ReadText(name string, text []byte, answers Answers) *Reading {
+	main := file{name: name, path: name + ".toml", text: text}
+	r := &Reading{files: farmFiles{name: name, main: main}, answers: answers}
 	r.parse(nil)
 	return r
 }
@@ -49,6 +51,17 @@ func (r *Reading) Name() string { return r.files.name }
 
 // Farm is the farm, as far as it could be read; nil if the main file is not TOML.
 func (r *Reading) Farm() *Farm { return r.farm }
+
+// Answers are the answers of DNS about the hostnames of the farm.
+func (r *Reading) Answers() Answers {
+	out := Answers{}
+	if r.farm != nil {
+		for _, h := range r.farm.Hosts {
+			out[h.Name] = append([]netip.Addr{}, r.answers[h.Name]...)
+		}
+	}
+	return out
+}
 
 // Faults are the faults and warnings about the farm's own files. Conflicts with other farms are not among them.
 func (r *Reading) Faults() diag.Diagnostics { return r.faults }
@@ -63,7 +76,8 @@ func (r *Reading) Sources() []string {
 }
 
 // Document is the farm as one JSON object: the keys of its file, of the drop-ins, and of the defaults that it inherits,
-// without built-in defaults. It is nil if the main file is not TOML. The document is made at the first call: a reading
+// without built-in defaults. Tables about single addresses of hostnames are left out. It is nil if the main file is not
+// TOML. The document is made at the first call: a reading
 // that no program shows costs nothing.
 func (r *Reading) Document() json.RawMessage {
 	r.once.Do(r.describe)
@@ -98,6 +112,7 @@ func (r *Reading) describe() {
 	if t == nil {
 		return
 	}
+	takeAddressTables(t)
 	r.document, _ = json.Marshal(t.Document()) // has no error: JSON can hold a document
 	for _, leaf := range t.Leaves() {
 		if isDefaults(leaf.Place) {

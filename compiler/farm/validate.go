@@ -360,7 +360,7 @@ func validateIngress(t *toml.Table, f *Farm) {
 				"backend %s: the farm has several interfaces, so interface has to say where the backend is", b.Name)
 		}
 		if b.State == Drain && f.Persistence == nil {
-			t.WarnWithHint(t.Sub("backends").Sub(b.FileName()).At("state"),
+			t.WarnWithHint(cmp.Or(b.StateAt, t.Sub("backends").Sub(b.FileName()).Place),
 				`persistence = { on = ["source-address", "source-port"] }, for a while before the drain`,
 				`backend %s: state "drain" acts like "down" in mode %s: there are no tracked connections to keep`,
 				b.Name, f.Mode)

@@ -127,7 +127,8 @@ type healthReply struct {
 
 var dryRunParameter = parameter{"dry-run", "the reply alone: nothing changes"}
 
-var selectParameter = parameter{"select", "name, farm, sources, loaded, faults or keys of farms, with commas between"}
+var selectParameter = parameter{"select",
+	"name, farm, hosts, sources, loaded, faults or keys of farms, with commas between"}
 
 // A wordBody is the document of a health word.
 type wordBody struct {

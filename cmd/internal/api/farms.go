@@ -21,6 +21,7 @@ import (
 type farmDocument struct {
 	Name      string           `json:"name"`
 	Farm      json.RawMessage  `json:"farm"`      // the keys of the files; null: the file is not TOML
+	Hosts     farm.Answers     `json:"hosts"`     // the addresses of hostnames, by the last good answers
 	Sources   []string         `json:"sources"`   // the file, then the drop-ins
 	Inherited []farm.Inherited `json:"inherited"` // the keys of Farm that come from _defaults.toml
 	Loaded    bool             `json:"loaded"`    // the farm was loaded as the files describe it
@@ -34,8 +35,8 @@ type farmAnswer struct {
 }
 
 func newFarmDocument(s *live.Snapshot, r *farm.Reading) farmDocument {
-	return farmDocument{Name: r.Name(), Farm: r.Document(), Sources: r.Sources(), Inherited: inherited(r),
-		Loaded: s.Loaded(r.Name()), Faults: s.Faults(r.Name())}
+	return farmDocument{Name: r.Name(), Farm: r.Document(), Hosts: r.Answers(), Sources: r.Sources(),
+		Inherited: inherited(r), Loaded: s.Loaded(r.Name()), Faults: s.Faults(r.Name())}
 }
 
 // inherited returns the keys that a farm has from the defaults of its directory.
@@ -107,7 +108,7 @@ func (s *Server) getBackend(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	name := r.PathValue("backend")
-	keys := manage.BackendOf(f.Document(), name)
+	keys := manage.BackendOf(f.Document(), fileName(f, name))
 	if keys == nil {
 		return notFound("backend")
 	}
@@ -120,6 +121,14 @@ func (s *Server) getBackend(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, http.StatusOK, backendAnswer{name, keys, backendStatus(status, name)})
 	return nil
+}
+
+// fileName returns the name that a backend has in the files: an address of a hostname has the keys of its backend.
+func fileName(f *farm.Reading, backend string) string {
+	if f.Farm() == nil || len(f.Farm().Named(backend)) == 0 {
+		return backend
+	}
+	return f.Farm().Named(backend)[0].FileName()
 }
 
 func backendStatus(f *live.FarmStatus, name string) *live.BackendStatus {
@@ -194,7 +203,7 @@ func (l *listDigest) digest(s *live.Snapshot) []byte {
 type columns []string
 
 // fields are the columns that are no keys of farms.
-var fields = []string{"name", "farm", "sources", "inherited", "loaded", "faults"}
+var fields = []string{"name", "farm", "hosts", "sources", "inherited", "loaded", "faults"}
 
 // selection returns the columns of a request: fields, and keys of farms.
 func selection(r *http.Request) (columns, error) {
@@ -252,6 +261,8 @@ func (c columns) value(s *live.Snapshot, f *farm.Reading, column string, keys ma
 		return mustMarshal(f.Name())
 	case "farm":
 		return mustMarshal(f.Document())
+	case "hosts":
+		return mustMarshal(f.Answers())
 	case "sources":
 		return mustMarshal(f.Sources())
 	case "inherited":

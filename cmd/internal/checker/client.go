@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"farmc/cmd/internal/edit"
+	"farmc/cmd/internal/source"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 	"farmc/compiler/toml"
@@ -36,6 +40,7 @@ type Client struct {
 // A knownFarm is a farm of a list, and its checks.
 type knownFarm struct {
 	document []byte
+	hosts    farm.Answers
 	checks   []Check
 }
 
@@ -163,6 +168,7 @@ func (c *Client) Checks(ctx context.Context) (checks []Check, err error) {
 type farmItem struct {
 	Name    string
 	Farm    json.RawMessage
+	Hosts   farm.Answers
 	Sources []string
 	Faults  []json.RawMessage
 }
@@ -189,7 +195,7 @@ func (c *Client) readFarms(body io.Reader) error {
 
 // read returns the checks of a farm, which may be those of the list before.
 func (item farmItem) read(before knownFarm) (knownFarm, error) {
-	if len(item.Faults) > 0 || bytes.Equal(item.Farm, before.document) {
+	if len(item.Faults) > 0 || item.is(before) {
 		return before, nil
 	}
 	document, faults := edit.Decode(bytes.NewReader(item.Farm))
@@ -200,11 +206,16 @@ func (item farmItem) read(before knownFarm) (knownFarm, error) {
 	if len(faults) > 0 {
 		return before, fmt.Errorf("farm %s: %s", diag.Printable(item.Name), faults[0])
 	}
-	f := farm.ReadText(item.Name, text).Farm()
+	f := farm.ReadText(item.Name, text, item.Hosts).Farm()
 	if f == nil {
 		return before, fmt.Errorf("farm %s: no table", diag.Printable(item.Name))
 	}
-	return knownFarm{item.Farm, Of([]*farm.Farm{f})}, nil
+	return knownFarm{item.Farm, item.Hosts, Of([]*farm.Farm{f})}, nil
+}
+
+// is reports whether the farm and the addresses of its hostnames are those of a list before.
+func (item farmItem) is(before knownFarm) bool {
+	return bytes.Equal(item.Farm, before.document) && maps.EqualFunc(item.Hosts, before.hosts, slices.Equal)
 }
 
 // checkKeys returns the part of a farm that concerns checks. The other keys can name lists, which are not here.
@@ -220,12 +231,8 @@ func checkKeys(document edit.Document) edit.Document {
 
 // hasWord reports whether the farm has a drop-in with words about a backend.
 func (item farmItem) hasWord(backend string) bool {
-	for _, source := range item.Sources {
-		if strings.HasSuffix(source, ".health-"+backend+".toml") {
-			return true
-		}
-	}
-	return false
+	name := path.Base(source.HealthDropIn(item.Name, backend))
+	return slices.ContainsFunc(item.Sources, func(file string) bool { return path.Base(file) == name })
 }
 
 // presentAtOnce is the number of requests for words at once.
