@@ -48,21 +48,21 @@ func (c *call) probeTargets() (out []probe.Target, err error) {
 	case f == nil:
 		return nil, fmt.Errorf("there is no farm %s", name)
 	}
-	backends := f.Backends
-	if len(c.args) == 2 {
-		i := slices.IndexFunc(f.Backends, func(b farm.Backend) bool { return b.Name == c.args[1] })
-		if i < 0 {
-			return nil, fmt.Errorf("farm %s has no backend %s", name, c.args[1])
+	for i := range f.Backends {
+		if b := &f.Backends[i]; len(c.args) == 1 || slices.Contains(f.Named(c.args[1]), b) {
+			out = append(out, checker.Targets(f, b)...)
 		}
-		backends = f.Backends[i : i+1]
 	}
-	for i := range backends {
-		out = append(out, checker.Targets(f, &backends[i])...)
-	}
-	if len(out) == 0 {
+	switch {
+	case len(out) > 0:
+		return out, nil
+	case len(c.args) == 2 && f.HostOf(c.args[1]) == nil && len(f.Named(c.args[1])) == 0:
+		return nil, fmt.Errorf("farm %s has no backend %s", name, c.args[1])
+	case len(f.Hosts) > 0 && len(f.Backends) == 0:
+		return nil, fmt.Errorf("farm %s: no hostname has an address yet", name)
+	default:
 		return nil, fmt.Errorf("farm %s: no check; add one to %s: health.type = \"tcp\"", name, f.Place.File)
 	}
-	return out, nil
 }
 
 // probesAtOnce is the number of checks at once.

@@ -99,7 +99,7 @@ func (f Files) Farm(name, backend string) (*farm.Farm, error) {
 func (f Files) Reading(name string) *farm.Reading {
 	permissions := f.engine.newPermissions()
 	defer permissions.Close()
-	return farm.ReadOne(source.WithChanges(permissions.Dirs(f.engine.Dirs), f.before), name)
+	return farm.ReadOne(f.engine.sourceDirs(permissions, f.before), name)
 }
 
 // All returns the paths of the files of this name in all directories, from low to high precedence. A name can be in the

@@ -113,13 +113,20 @@ func (p Plan) StaysOut(change StateChange) string {
 	if change.State != farm.Up || p.Script == nil || p.compilation == nil {
 		return ""
 	}
-	var words []string
-	for _, w := range wordsWithEffect(healthIn(p.sources)[source.HealthDropIn(change.Farm, change.Backend)]) {
-		words = append(words, w.String())
-	}
-	b, err := writtenBackend(p.Script.Farms, change.Farm, change.Backend)
-	if err != nil || b.State == farm.Up || words == nil {
+	f := farmNamed(p.Script.Farms, change.Farm)
+	if f == nil {
 		return ""
 	}
-	return fmt.Sprintf("backend %s stays in state %s: %s", b.Name, b.State, strings.Join(words, "; "))
+	var out []string
+	for _, b := range f.Named(change.Backend) {
+		var words []string
+		for _, w := range wordsWithEffect(healthIn(p.sources)[source.HealthDropIn(f.Name, b.Name)]) {
+			words = append(words, w.String())
+		}
+		if b.State != farm.Up && words != nil {
+			out = append(out, fmt.Sprintf("backend %s stays in state %s: %s", b.Name, b.State,
+				strings.Join(words, "; ")))
+		}
+	}
+	return strings.Join(out, "; ")
 }

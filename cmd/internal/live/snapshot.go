@@ -198,6 +198,11 @@ func (s *Snapshot) Farm(name string) *farm.Farm {
 // HealthFarms returns the farms with drop-ins for health words, sorted.
 func (s *Snapshot) HealthFarms() []string { return s.files.sources.HealthFarms() }
 
+// HealthDropInsOfAddresses returns the names of the drop-ins for health words about addresses of a farm's hostnames.
+func (s *Snapshot) HealthDropInsOfAddresses(farm string) []string {
+	return s.files.sources.HealthDropInsOfAddresses(farm)
+}
+
 // HealthDropIn returns the text of the drop-in for the health words about a backend; nil if there is none.
 func (s *Snapshot) HealthDropIn(farm, backend string) []byte {
 	name := source.HealthDropIn(farm, backend)

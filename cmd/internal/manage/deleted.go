@@ -82,7 +82,11 @@ func isOwnDropIn(text []byte) bool { return bytes.HasPrefix(text, []byte("# Writ
 
 // removeOwn adds the removal of farmc's own drop-ins about a backend: its state, its weight and its health words.
 func (t *target) removeOwn(changes []source.Change, backend string) ([]source.Change, error) {
-	for _, name := range source.OwnDropIns(t.name, backend) {
+	names := source.OwnDropIns(t.name, backend)
+	for _, address := range t.addressNames(backend) {
+		names = append(names, source.OwnDropIns(t.name, address)...)
+	}
+	for _, name := range names {
 		for _, file := range t.All(name) {
 			text, err := t.Read(file)
 			if err == nil && isOwnDropIn(text) && !t.IsReadOnly(path.Dir(path.Dir(file))) {
@@ -91,6 +95,18 @@ func (t *target) removeOwn(changes []source.Change, backend string) ([]source.Ch
 		}
 	}
 	return t.forgetEnds(changes)
+}
+
+// addressNames returns the names of the addresses of a backend with a hostname.
+func (t *target) addressNames(backend string) (names []string) {
+	f, err := t.Farm(t.name, backend)
+	if err != nil || f.HostOf(backend) == nil {
+		return nil
+	}
+	for _, b := range f.Named(backend) {
+		names = append(names, b.Name)
+	}
+	return names
 }
 
 // forgetEnds adds the change that forgets the ends of the drop-ins that the changes remove.

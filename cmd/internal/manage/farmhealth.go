@@ -16,9 +16,11 @@ import (
 type farmHealth struct {
 	name string
 	rules
-	records records   // in force
-	writing int       // writes on their way
-	next    time.Time // of the next judgement; zero: only a word or a file brings one
+	records records         // in force
+	gone    map[string]bool // names of drop-ins about addresses that left the answers of DNS
+	writing int             // writes on their way
+	missed  bool            // the files changed during a write
+	next    time.Time       // of the next judgement; zero: only a word or a file brings one
 }
 
 // records are the records of the backends of a farm, by name. A backend without a record has no words.
@@ -47,11 +49,15 @@ type baseWeight struct {
 
 // newFarmHealth returns the health of a farm with the words in its drop-ins.
 func newFarmHealth(farms *live.Snapshot, name string, now time.Time) *farmHealth {
-	f := &farmHealth{name: name, records: records{}}
+	f := &farmHealth{name: name, records: records{}, gone: map[string]bool{}}
+	for _, dropIn := range farms.HealthDropInsOfAddresses(name) {
+		f.gone[dropIn] = true
+	}
 	if known, _ := f.refresh(farms); !known {
 		return f
 	}
 	for _, b := range f.farm.Backends {
+		delete(f.gone, source.HealthDropIn(name, b.Name))
 		if text := farms.HealthDropIn(name, b.Name); text != nil {
 			f.records[b.Name] = health.Parse(text).Resumed(now)
 		}
@@ -68,7 +74,18 @@ func (f *farmHealth) refresh(farms *live.Snapshot) (known, changed bool) {
 	}
 	reading, _ := farms.Reading(f.name)
 	f.rules = newRules(now, reading)
+	f.forgetAddresses()
 	return true, true
+}
+
+// forgetAddresses forgets the words about addresses that DNS no longer gives. An address that comes back begins anew.
+func (f *farmHealth) forgetAddresses() {
+	for name := range f.records {
+		if _, _, isAddress := farm.SplitAddressName(name); isAddress && len(f.farm.Named(name)) == 0 {
+			delete(f.records, name)
+			f.gone[source.HealthDropIn(f.name, name)] = true
+		}
+	}
 }
 
 // newRules returns the rules of a farm. The reading is that of its files, or nil.
@@ -146,8 +163,8 @@ func (r rules) judge(known records, now time.Time) records {
 	return health.Judge(r.members(known), r.panic(), now)
 }
 
-// changesAt reports whether a judgement now has another verdict than the one in force. If not, it sets the time of the
-// next one.
+// changesAt reports whether a judgement now has another verdict than the one in force, or drop-ins have to go. If not,
+// it sets the time of the next one.
 func (f *farmHealth) changesAt(now time.Time) bool {
 	for name, r := range f.judge(f.records, now) {
 		if !r.SameVerdict(f.records.of(name)) {
@@ -155,7 +172,7 @@ func (f *farmHealth) changesAt(now time.Time) bool {
 		}
 	}
 	f.next = health.Next(f.members(f.records), now)
-	return false
+	return len(f.gone) > 0
 }
 
 // take takes a word that leaves all drop-ins of the farm as they are, but for reasons and times. It returns false for

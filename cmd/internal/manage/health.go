@@ -121,7 +121,7 @@ func (h *Health) say(ctx context.Context, by string, sayings []numbered, outcome
 			outcomes[i].Err = live.ErrNoSnapshot
 			continue
 		}
-		if _, outcomes[i].Err = farms.FarmWith(s.Farm, s.Name); outcomes[i].Err != nil {
+		if outcomes[i].Err = s.admit(farms); outcomes[i].Err != nil {
 			continue
 		}
 		if h.Heard != nil && !h.DryRun && !s.Withdrawn {
@@ -132,6 +132,16 @@ func (h *Health) say(ctx context.Context, by string, sayings []numbered, outcome
 		}
 	}
 	batch.load(ctx, by, outcomes)
+}
+
+// admit returns why no word about the backend can be taken.
+func (s Saying) admit(farms *live.Snapshot) error {
+	f, err := farms.FarmWith(s.Farm, s.Name)
+	if err == nil && f.HostOf(s.Name) != nil && !s.Withdrawn {
+		return Blocked{fmt.Sprintf("backend %s has a hostname: a word is about one of its addresses, such as %[1]s@%s",
+			s.Name, "10.0.0.11")}
+	}
+	return err
 }
 
 // Pauses of Run. A pause that is longer by the tolerance was one of the whole process, which has heard no checker
@@ -278,9 +288,14 @@ func (m *memory) due(farms *live.Snapshot, now time.Time) (names []string) {
 	m.snapshot = farms
 	for name, f := range m.farms {
 		isDue := !f.next.IsZero() && !now.Before(f.next)
-		if f.writing > 0 || !changed && !isDue {
+		if f.writing > 0 {
+			f.missed = f.missed || changed
 			continue
 		}
+		if !changed && !isDue && !f.missed {
+			continue
+		}
+		f.missed = false
 		switch known, hasChanged := f.refresh(farms); {
 		case !known:
 			delete(m.farms, name)
@@ -309,7 +324,11 @@ func (h *Health) takeAtOnce(farms *live.Snapshot, s Saying, now time.Time) bool 
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f := h.farm(farms, s.Farm, now)
-	if known, _ := f.refresh(farms); known && f.writing == 0 && f.take(s, now, h.DryRun) {
+	known, changed := f.refresh(farms)
+	if changed {
+		f.next = now
+	}
+	if known && f.writing == 0 && f.take(s, now, h.DryRun) {
 		return true
 	}
 	f.writing++ // until end

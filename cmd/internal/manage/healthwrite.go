@@ -22,6 +22,7 @@ type farmWords struct {
 
 	rules
 	before, after records // results of changes
+	gone          []string
 }
 
 // write returns the write of the drop-ins.
@@ -43,11 +44,29 @@ func (f *farmWords) changes(files live.Files) (changes []source.Change, err erro
 		said[s.Name] = true
 	}
 	f.after = f.judge(heard, f.now)
+	written := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(f.after)) {
 		if !said[name] && f.after[name].SameVerdict(f.before.of(name)) {
 			continue
 		}
 		more, err := f.dropIn(files, name)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, more...)
+		written[source.HealthDropIn(f.farm, name)] = true
+	}
+	return f.removeGone(files, changes, written)
+}
+
+// removeGone adds the removals of drop-ins about addresses that left, apart from the ones that are written.
+func (f *farmWords) removeGone(files live.Files, changes []source.Change, written map[string]bool,
+) ([]source.Change, error) {
+	for _, name := range f.gone {
+		if written[name] {
+			continue
+		}
+		more, err := files.Remove(name)
 		if err != nil {
 			return nil, err
 		}
@@ -64,13 +83,22 @@ func (f *farmWords) read(files live.Files) error {
 		f.mu.Unlock()
 		return live.ErrNoFarm
 	}
-	f.before = maps.Clone(of.records)
+	f.before, f.gone = maps.Clone(of.records), slices.Sorted(maps.Keys(of.gone))
+	backend := anyBackend(of.farm)
 	f.mu.Unlock()
-	known, err := files.Farm(f.farm, of.farm.Backends[0].Name)
+	known, err := files.Farm(f.farm, backend)
 	if err == nil {
 		f.rules = newRules(known, files.Reading(f.farm))
 	}
 	return err
+}
+
+// anyBackend returns the name of a backend that the files of a farm have.
+func anyBackend(f *farm.Farm) string {
+	if len(f.Hosts) > 0 {
+		return f.Hosts[0].Backend
+	}
+	return f.Backends[0].Name
 }
 
 // dropIn returns the changes for the drop-in of a backend's record.
@@ -136,6 +164,9 @@ func (f *farmWords) end(inForce bool) (out Judgements) {
 		if r, judged := f.after[s.Name]; judged {
 			of.records[s.Name] = r
 		}
+	}
+	for _, name := range f.gone {
+		delete(of.gone, name)
 	}
 	of.rules = f.rules
 	of.keepAll(f.after, f.now)
