@@ -30,7 +30,6 @@ func validateHealth(t *toml.Table, f *Farm) {
 	}
 	validatePorts(t, f)
 	validateOnFail(t, f)
-	validateSlowStart(t, f)
 }
 
 func (f *Farm) hasHealth() bool {
@@ -141,23 +140,5 @@ func validateOnFail(t *toml.Table, f *Farm) {
 	if in != nil && f.Health != nil && f.Health.OnFail == Drain && f.Mode.Untracked() && f.Persistence == nil {
 		in.Warn(in.At("on-fail"),
 			`on-fail: "drain" acts like "down" in mode %s: there are no tracked connections to keep`, f.Mode)
-	}
-}
-
-// validateSlowStart warns of steps that move most clients: by hash, the backend of each client depends on all weights.
-func validateSlowStart(t *toml.Table, f *Farm) {
-	if f.Scheduler != Hash && f.Scheduler != SymmetricHash {
-		return
-	}
-	tables := []*toml.Table{t.Sub("health")}
-	for _, b := range t.Subs("backends") {
-		tables = append(tables, b.Sub("health"))
-	}
-	for _, in := range tables {
-		if in != nil && in.Has("slow-start") {
-			in.Warn(in.At("slow-start"), "slow-start: each step moves most clients with scheduler %q; maglev moves few",
-				f.Scheduler)
-			return
-		}
 	}
 }

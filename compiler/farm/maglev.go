@@ -6,6 +6,18 @@ import (
 	"farmc/compiler/toml"
 )
 
+// HasMaglevTable reports whether the slots of the farm are a table of maglev: another weight moves few of them. A slow
+// start changes weights in steps, and by a hash the number of slots, which then are small, depends on all weights.
+func (f *Farm) HasMaglevTable() bool {
+	return f.Scheduler == Maglev || f.Scheduler.Deterministic() && f.startsSlowly()
+}
+
+// startsSlowly reports whether the weight of a backend of the farm can rise in steps.
+func (f *Farm) startsSlowly() bool {
+	return f.Health != nil && f.Health.SlowStart > 0 ||
+		f.anyBackend(func(b *Backend) bool { return b.Health != nil && b.Health.SlowStart > 0 })
+}
+
 // MaglevSize is the size of the farm's table. All its backends count, also backends that are down: otherwise one that
 // goes down could change the size, and move the clients of all others.
 func (f *Farm) MaglevSize(family addr.Family) int {

@@ -48,7 +48,7 @@ func (s *service) newAssignment(family addr.Family) *slotAssignment {
 	for i, b := range a.serving {
 		keys[i] = b.Socket(family)
 	}
-	if s.Scheduler == farm.Maglev {
+	if s.HasMaglevTable() {
 		a.slots = slots.Maglev(keys, weights, s.MaglevSize(family))
 	} else {
 		a.slots = slots.Assign(weights)
@@ -59,7 +59,7 @@ func (s *service) newAssignment(family addr.Family) *slotAssignment {
 // slotNumber is the number of slots of the farm's assignment, which is not made for that.
 func (s *service) slotNumber(family addr.Family) int {
 	known := s.slotNumbers[family]
-	if known == 0 && s.Scheduler != farm.Maglev {
+	if known == 0 && !s.HasMaglevTable() {
 		if serving := s.Serving(family); len(serving) > 0 {
 			known = slots.Number(farm.ShareWeights(serving))
 		}
@@ -138,8 +138,11 @@ func (l *linker) addSlots(s *service, more int) {
 		return
 	}
 	hint := "weights with a common divisor need fewer"
-	if s.Scheduler == farm.Maglev {
+	switch {
+	case s.Scheduler == farm.Maglev:
 		hint = "farms with the same backends share a table of maglev; table-size makes one smaller"
+	case s.HasMaglevTable():
+		hint = "farms with slow-start and scheduler maglev share a table if they have the same backends"
 	}
 	*l.faults = append(*l.faults, diag.Diagnostic{Farm: s.Name, Place: s.Origin("scheduler").Place,
 		Message: fmt.Sprintf("with this farm all farms together have more than %d slots", slots.Max), Hint: hint})
