@@ -33,7 +33,7 @@ type exportedFarm struct {
 func (c *call) exporters() []exporter {
 	return []exporter{
 		{"ipvsadm", func(r *convert.Result, farms []exportedFarm) string {
-			return ipvsadm.Export(services(r, farms))
+			return ipvsadm.Export(r, services(r, farms))
 		}},
 		{"keepalived", func(r *convert.Result, farms []exportedFarm) string {
 			return keepalived.Export(r, services(r, farms))

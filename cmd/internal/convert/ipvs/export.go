@@ -126,21 +126,28 @@ func (e *exporter) service(a Address) Service {
 	if a.IP.Is6() {
 		family = addr.IP6
 	}
-	best := 1000
-	for _, b := range e.farm.WithFamily(family) {
-		best = min(best, b.Priority)
-	}
 	if e.farm.Down {
 		e.Note(e.at, "farm "+e.farm.Name+" is down", "its service has no server")
 		return s
 	}
-	for _, b := range e.farm.WithFamily(family) {
-		e.addServer(&s, b, family, best)
+	backends := e.farm.WithFamily(family)
+	for _, b := range backends {
+		e.addServer(&s, b, family, bestOf(backends))
 	}
 	return s
 }
 
-// addServer adds a backend. One of a worse priority is the last resort, if the farm has one better backend alone.
+// bestOf gives the best priority of the backends that are not down.
+func bestOf(backends []farm.Backend) (best int) {
+	for _, b := range backends {
+		if b.State != farm.Down && (best == 0 || b.Priority < best) {
+			best = b.Priority
+		}
+	}
+	return best
+}
+
+// addServer adds a backend. The first one of a worse priority is the sorry server.
 func (e *exporter) addServer(s *Service, b farm.Backend, family addr.Family, best int) {
 	if b.State == farm.Down {
 		e.Note(e.at, "backend "+b.Name+" is down", "it is left out")
@@ -166,8 +173,6 @@ func (e *exporter) addServer(s *Service, b farm.Backend, family addr.Family, bes
 		s.Servers = append(s.Servers, server)
 	case s.Sorry == nil:
 		s.Sorry = server
-		e.Lose(e.at, "backend "+b.Name+" has a worse priority",
-			"it is keepalived's sorry_server; ipvsadm leaves it out")
 	default:
 		e.Lose(e.at, "backend "+b.Name+" has a worse priority, and a service has one sorry server", "it is left out")
 	}

@@ -5,21 +5,23 @@ import (
 	"net/netip"
 	"strings"
 
+	"farmc/cmd/internal/convert"
 	"farmc/cmd/internal/convert/ipvs"
 )
 
 // Export writes services as rules for ipvsadm -R.
-func Export(services []ipvs.Service) string {
+func Export(r *convert.Result, services []ipvs.Service) string {
 	var out strings.Builder
 	for _, s := range services {
+		if s.Sorry != nil {
+			r.Lose(s.Sorry.At, "backend "+s.Sorry.Backend+" has a worse priority, and IPVS has no sorry server",
+				"it is left out; let keepalived add it")
+		}
 		of := serviceOption(s.Addresses[0])
 		fmt.Fprintf(&out, "-A %s -s %s%s%s\n", of, s.Scheduler.Value, persistenceOf(s), flagsOf(s))
-		for _, r := range s.Servers {
-			fmt.Fprintf(&out, "-a %s -r %s %s -w %d", of, netip.AddrPortFrom(r.IP, r.Port), methods[r.Method], r.Weight)
-			if r.Upper > 0 {
-				fmt.Fprintf(&out, " -x %d", min(r.Upper, maxThreshold))
-			}
-			out.WriteByte('\n')
+		for _, server := range s.Servers {
+			fmt.Fprintf(&out, "-a %s -r %s %s -w %d%s\n", of, netip.AddrPortFrom(server.IP, server.Port),
+				methods[server.Method], server.Weight, thresholdOf(server))
 		}
 	}
 	return out.String()
@@ -29,6 +31,13 @@ func Export(services []ipvs.Service) string {
 const maxThreshold = 65535
 
 var methods = map[string]string{ipvs.Masquerade: "-m", ipvs.Direct: "-g", ipvs.Tunnel: "-i"}
+
+func thresholdOf(s *ipvs.Server) string {
+	if s.Upper == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" -x %d", min(s.Upper, maxThreshold))
+}
 
 // serviceOption names a service.
 func serviceOption(a ipvs.Address) string {

@@ -15,6 +15,11 @@ import (
 func Export(r *convert.Result, services []ipvs.Service) string {
 	w := &writer{Result: r}
 	for _, s := range services {
+		if len(s.Servers) == 0 {
+			r.Note(s.At, fmt.Sprintf("keepalived takes no virtual server without a real server, as on %s port %d",
+				s.Addresses[0].IP, s.Addresses[0].Port), "it is left out")
+			continue
+		}
 		w.service(s)
 	}
 	return w.out.String()
@@ -55,12 +60,7 @@ func (w *writer) service(s ipvs.Service) {
 	for _, f := range s.Flags {
 		w.line("%s", f.Value)
 	}
-	for _, r := range append(s.Servers[:len(s.Servers):len(s.Servers)], s.Sorry) {
-		if r != nil {
-			w.line("lvs_method %s", kinds[r.Method])
-			break
-		}
-	}
+	w.line("lvs_method %s", kinds[s.Servers[0].Method])
 	w.line("protocol %s", strings.ToUpper(a.Protocol))
 	if p := s.Persistence; p != nil {
 		w.line("persistence_timeout %d", p.Seconds)
@@ -69,6 +69,10 @@ func (w *writer) service(s ipvs.Service) {
 		}
 	}
 	if s.Sorry != nil {
+		if len(s.Servers) > 1 {
+			w.Lose(s.Sorry.At, "backend "+s.Sorry.Backend+" has a worse priority: it is the sorry_server",
+				"keepalived lets it serve once all others fail, and farmc for each that fails")
+		}
 		w.line("sorry_server %s %d", s.Sorry.IP, s.Sorry.Port)
 	}
 	for _, r := range s.Servers {
