@@ -33,6 +33,7 @@ type importOptions struct {
 	lossy bool
 	iface string
 	marks string
+	id    string
 }
 
 var importVerb = verb{
@@ -61,6 +62,8 @@ Programs, with the text that is read (see farmc-migration(7)):
 		c.set.StringVar(&c.imports.marks, "marks", "",
 			"`keep|drop` the marks of nftlb (default: keep, unless all of them\n"+
 				"are those that nftlb numbers itself)")
+		c.set.StringVar(&c.imports.id, "config-id", "",
+			"the config-`id` of keepalived, for lines that begin with @ID (default: the name of this\nmachine)")
 	},
 	run: runImport,
 }
@@ -82,9 +85,19 @@ func runImport(_ context.Context, c *call) int {
 		c.printError(err)
 		return exitFailure
 	}
-	in.Interface, in.Marks = c.imports.iface, c.imports.marks
+	in.Interface, in.Marks, in.ConfigID = c.imports.iface, c.imports.marks, c.imports.configID()
 	result := importers()[i].read(in)
 	return c.writeImport(in.Name, result)
+}
+
+// configID gives the config-id of keepalived: by default the name of the machine without its domain.
+func (o importOptions) configID() string {
+	if o.id != "" {
+		return o.id
+	}
+	host, _ := os.Hostname() // without a name no condition holds
+	name, _, _ := strings.Cut(host, ".")
+	return name
 }
 
 func importNames() []string {

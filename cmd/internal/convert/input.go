@@ -23,6 +23,7 @@ type Input struct {
 	Text  []byte
 	Files Files // for configurations that include others
 
+	ConfigID  string // of keepalived: lines with the condition @ID count
 	Interface string // that clients arrive at, for farms in mode dsr; "": not known
 	Marks     string // "keep" or "drop" the marks of backends; "": as the importer thinks
 }

@@ -28,7 +28,7 @@ func virtualAt(at, body, servers string) (conf string) {
 }
 
 func importedWith(conf string, included fstest.MapFS) (written, losses string) {
-	r := Import(convert.Input{Name: "keepalived.conf", Text: []byte(conf), Files: files{included}})
+	r := Import(convert.Input{Name: "keepalived.conf", Text: []byte(conf), ConfigID: "main", Files: files{included}})
 	var out, lost strings.Builder
 	for _, f := range r.Finish() {
 		out.WriteString("== " + f.Name + "\n" + string(f.Text))
@@ -152,7 +152,28 @@ func TestDirectives(t *testing.T) {
 		{"parameter-of-lines", "$V=virtual_server 192.0.2.77 80 { \\\nlb_algo rr \\\n}\n$V\n",
 			`listen = ["192.0.2.77:80"]`, ""},
 		{"parameter-unknown", virtualAt("$IP 80", "", ""), "", "parameter $IP is not defined"},
-		{"condition", "@main virtual_server 192.0.2.10 80 { }\n", "", `the condition "@main"`},
+		{"condition", "@main virtual_server 192.0.2.10 80 {\n@^main virtual_server 192.0.2.11 80 {\nlb_algo rr\n}\n",
+			`listen = ["192.0.2.10:80"]`, `keepalived.conf:1: conditions hold for the config-id "main"`},
+		{"condition-of-another", "@other frob\n@^main frob\n" + virtual("", real1), "192.0.2.10", "config-id"},
+		{"conditional-parameter", "@main $IP=192.0.2.77\n@other $IP=192.0.2.78\n" + virtualAt("$IP 80", "", ""),
+			`listen = ["192.0.2.77:80"]`, "config-id"},
+		{"parameter-with-condition", "$M=@main\n$N=@other\n$N frob\n$M " + virtual("", real1),
+			"192.0.2.10", "config-id"},
+		{"nested-parameter", "$IP=192.0.2.${LAST}\n$LAST=5\n" + virtualAt("$IP 80", "", "") + "$LAST=6\n" +
+			virtualAt("$IP 80", "", ""), `listen = ["192.0.2.6:80"]`, ""},
+		{"endless-parameter", "$A=${A}x\n$A\n", "", "keepalived.conf:2: the values of parameters name one another"},
+		{"growing-parameter", "$A=${A}${A}${A}${A}${A}${A}${A}${A}\n$A\n", "", "too long with its parameters"},
+		{"directory-parameter", "include ${_PWD}/nosuch\n", "", "no file matches"},
+		{"sequence", "virtual_server_group G {\n~SEQ(A, 8, 9) ~SEQx(B,14,2,16) 2001:db8::${A}:${B} 80\n}\n" +
+			virtualAt("group G", "", ""),
+			`listen = ["[2001:db8::8:e]:80", "[2001:db8::8:10]:80", "[2001:db8::9:e]:80", "[2001:db8::9:10]:80"]`, ""},
+		{"sequence-downwards", "virtual_server_group G {\n~SEQ(A, 9, 8) 192.0.2.$A 80\n~SEQ(A, 2) 192.0.3.$A 80\n}\n" +
+			virtualAt("group G", "", ""),
+			`listen = ["192.0.2.9:80", "192.0.2.8:80", "192.0.3.1:80", "192.0.3.2:80"]`, ""},
+		{"sequence-without-end", "~SEQ(A, 1, -1, 9) frob\n~SEQ(A, 1, 0, 9) frob\n~SEQ(A, x) frob\n", "",
+			"keepalived.conf:3: the numbers of a sequence"},
+		{"sequence-too-long", "~SEQ(A, 1, 2000000000) x$A\n", "", "the configuration has too many lines"},
+		{"list", "~LST(A, 1, 2) frob\n", "", "a list that generates lines"},
 		{"include-absent", "include nosuch*.conf\n", "", "no file matches the pattern"},
 		{"unclosed", "virtual_server 192.0.2.10 80 {\n", "", "the block has no end"},
 		{"stray-brace", "}\n", "", "a closing brace without its block"},

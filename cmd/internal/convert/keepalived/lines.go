@@ -2,26 +2,25 @@ package keepalived
 
 import (
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"farmc/cmd/internal/convert"
 )
 
-// The bounds of lines.
-const (
-	maxIncludeDepth = 16
-	maxExpanded     = 64 << 10 // bytes of a line with its parameters replaced
-)
+// maxIncludeDepth is how deep files include one another.
+const maxIncludeDepth = 16
 
 // lines gives each line of the files to each, without conditions, and with parameters replaced.
 type lines struct {
 	*convert.Result
-	files convert.Files
-	known map[string]string // the values of parameters
-	each  func(at convert.Place, text string)
-	count int
+	files     convert.Files
+	id        string            // the config-id, which conditions compare
+	known     map[string]string // the values of parameters
+	each      func(at convert.Place, text string)
+	count     int
+	allocated int  // bytes of lines with their parameters replaced
+	asked     bool // a line has a condition
 }
 
 // file reads the lines of a file.
@@ -37,9 +36,7 @@ func (l *lines) file(name string, text []byte, depth int) {
 	}
 }
 
-var definition = regexp.MustCompile(`(?s)^\s*\$([A-Za-z_0-9]+)\s*=[ \t]*(.*)$`)
-
-// line handles the words that concern lines: definitions, conditions, included files.
+// line handles the words that concern lines: conditions, definitions, sequences, included files.
 func (l *lines) line(at convert.Place, line string, depth int) {
 	if l.count++; l.count > convert.MaxLines {
 		if l.count == convert.MaxLines+1 {
@@ -47,22 +44,44 @@ func (l *lines) line(at convert.Place, line string, depth int) {
 		}
 		return
 	}
-	if m := definition.FindStringSubmatch(line); m != nil {
-		l.known[m[1]] = l.expanded(at, m[2])
+	line, holds := l.condition(at, line)
+	switch {
+	case !holds || l.define(line):
+		return
+	case strings.HasPrefix(strings.TrimSpace(line), "~"):
+		l.repeat(at, line, depth)
 		return
 	}
 	for text := range strings.SplitSeq(l.expanded(at, line), "\n") {
-		switch word, rest := firstWord(text); {
-		case strings.HasPrefix(word, "@"):
-			l.Lose(at, "the condition "+strconv.Quote(word)+" depends on the config-id, so the line is left out",
-				"write a configuration without conditions, with the lines of this machine")
-		case strings.HasPrefix(word, "~"):
-			l.Lose(at, "a sequence that generates lines is left out", "write the lines that it generates")
-		case isInclude[word]:
+		if text, holds = l.condition(at, text); !holds {
+			continue
+		}
+		if word, rest := firstWord(text); isInclude[word] {
 			l.include(at, rest, depth+1)
-		default:
+		} else {
 			l.each(at, text)
 		}
+	}
+}
+
+// condition takes the conditions off a line, such as @main or @^main, and reports whether the line counts.
+func (l *lines) condition(at convert.Place, line string) (rest string, holds bool) {
+	for {
+		word, after := firstWord(line)
+		id, conditional := strings.CutPrefix(word, "@")
+		if !conditional {
+			return line, true
+		}
+		if !l.asked {
+			l.asked = true
+			l.Note(at, "conditions hold for the config-id "+strconv.Quote(l.id),
+				"import with --config-id for another one")
+		}
+		id, not := strings.CutPrefix(id, "^")
+		if (id == l.id) == not {
+			return "", false
+		}
+		line = after
 	}
 }
 
@@ -74,26 +93,6 @@ func firstWord(line string) (word, rest string) {
 		return line, ""
 	}
 	return line[:end], strings.TrimSpace(line[end:])
-}
-
-var parameter = regexp.MustCompile(`\$\{?[A-Za-z_][A-Za-z_0-9]*\}?`)
-
-// expanded replaces the parameters of a line.
-func (l *lines) expanded(at convert.Place, line string) string {
-	size := len(line)
-	return parameter.ReplaceAllStringFunc(line, func(use string) string {
-		value, known := l.known[strings.Trim(use, "${}")]
-		size += len(value)
-		switch {
-		case size > maxExpanded:
-			l.Lose(at, "the line is too long with its parameters", "write it without parameters")
-			return ""
-		case !known:
-			l.Lose(at, "parameter "+use+" is not defined", "define it above, or write its value")
-			return use
-		}
-		return value
-	})
 }
 
 // The words that include files. They differ in faults that keepalived tolerates.

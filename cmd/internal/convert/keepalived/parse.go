@@ -40,7 +40,7 @@ type tree struct {
 // parse reads the whole configuration.
 func parse(r *convert.Result, in convert.Input) []*statement {
 	t := &tree{Result: r, open: []*statement{{words: []string{""}}}}
-	l := &lines{Result: r, files: in.Files, known: map[string]string{}, each: t.line}
+	l := &lines{Result: r, files: in.Files, id: in.ConfigID, known: map[string]string{}, each: t.line}
 	l.file(in.Name, in.Text, 0)
 	if last := t.open[len(t.open)-1]; len(t.open) > 1 {
 		t.Lose(last.at, "the block has no end", "add a closing brace")
