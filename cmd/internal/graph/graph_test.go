@@ -51,7 +51,7 @@ func TestGolden(t *testing.T) {
 
 func read(t *testing.T, name, text string) *farm.Reading {
 	t.Helper()
-	r := farm.ReadText(name, []byte(text))
+	r := farm.ReadText(name, []byte(text), nil)
 	for _, d := range r.Faults() {
 		if d.Severity == diag.Fault {
 			t.Errorf("%s: %s", d.Place, d.Message)
