@@ -58,21 +58,11 @@ func (r *Reader) measuresNow(ctx context.Context) (Measures, error) {
 
 // measure reads the numbers of the farms that were loaded last.
 func (e *Engine) measure(ctx context.Context, s *Snapshot) (Measures, error) {
-	m := Measures{Status: newStatus(), Persistent: map[string]int{}, Bans: map[string]int{},
-		FindingsOn: e.lastLook().Count}
-	m.setFaults(s.files)
-	if err := s.known(); err != nil {
+	m, err := e.outline(ctx, s)
+	if err != nil {
 		return m, err
 	}
-	var err error
-	if m.Rules, err = e.rules(ctx, s.last); err != nil {
-		return m, err
-	}
-	m.Load = loadFacts(e.Store, s.last)
-	m.setPending(s.last, s.files, "")
-	m.Agree = m.Rules == RulesLoaded && len(m.Pending)+len(m.Faults) == 0
 	farms := s.loaded.script.Farms
-	m.addFarms(farms, s.loaded.sources, e.Records)
 	if m.Rules.countersValid() {
 		err = errors.Join(e.readCounts(ctx, &m.Status, s.loaded.script, ""), e.readHeldBack(ctx, &m.Status, farms),
 			countConnections(ctx, &m.Status, farms), e.countPersistent(ctx, &m, farms))

@@ -28,7 +28,8 @@ type Reader struct {
 
 	yielding // checks to loads
 
-	status, farm, difference, measuring singleflight.Group // equal questions at the same time have one answer
+	// Equal questions at the same time have one answer.
+	status, farm, difference, measuring, outlining singleflight.Group
 
 	last lastMeasures
 }

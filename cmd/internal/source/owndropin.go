@@ -59,6 +59,13 @@ func OwnDropIns(farm, backend string) []string {
 	return []string{StateDropIn(farm, backend), HealthDropIn(farm, backend), WeightDropIn(farm, backend)}
 }
 
+// IsOwnDropIn reports whether a path is that of a drop-in that a command, a request or a checker wrote.
+func IsOwnDropIn(file string) bool {
+	base := path.Base(file)
+	return strings.HasPrefix(base, stateDropIns) || strings.HasPrefix(base, healthDropIns) ||
+		strings.HasPrefix(base, weightDropIns)
+}
+
 // StateDropIn returns the name of the drop-in for the state of a backend.
 func StateDropIn(farm, backend string) string { return ownDropIn(stateDropIns, farm, backend) }
 
