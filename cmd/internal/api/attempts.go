@@ -21,6 +21,11 @@ func (a *attempts) slow(r *http.Request) {
 		a.missing.printf("API: a request without a key from %s", peerOf(r))
 		return
 	}
+	a.guessed(r)
+}
+
+// guessed logs a request with a wrong key, and waits.
+func (a *attempts) guessed(r *http.Request) {
 	a.wrong.printf("API: a request with a wrong key from %s", peerOf(r))
 	wait := time.NewTimer(a.pause)
 	defer wait.Stop()

@@ -2,6 +2,7 @@ package api
 
 import (
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/overview"
 	"farmc/cmd/internal/statedir"
 )
 
@@ -83,7 +84,22 @@ func descriptions() map[string]description {
 			}{}},
 		"GET /v1/status": {summary: "The state of all farms, as farmc status --json", reply: live.Status{}},
 		"GET /v1/script": {summary: "The script of the files for this machine", kind: "text/plain", etag: true},
-		"GET /v1/diff":   {summary: "The changes that apply would make", reply: live.Difference{}},
+		"GET /v1/script/lines": {summary: "Lines of the script, with the files that they come from",
+			reply: scriptAnswer{}, query: []parameter{{"from", "number of the first line; without it the farm's first"},
+				{"count", "number of lines, at most 500"}, {"farm", "whose lines are told"}}},
+		"GET /v1/overview": {summary: "All farms in the order of their problems, page by page", reply: overview.Page{},
+			query: []parameter{{"search", "words that a farm has all"}, {"show", "problem, planned, up or down"},
+				{"page", "from 1"}, {"size", "farms on a page, at most 500"}}},
+		"GET /v1/overview/{farm}": {summary: "The details of a farm, with the course of its numbers",
+			reply: overview.Farm{}},
+		"GET /v1/changes": {summary: "The last changes of backends and farms since the start",
+			reply: overview.Changes{}, query: []parameter{{"farm", "changes of this farm alone"}}},
+		"GET /v1/explain": {summary: "What the rules do with a packet, as farmc explain", reply: live.Explanation{},
+			query: []parameter{{"service", "ADDRESS:PORT[/PROTOCOL]"}, {"from", "the client: ADDRESS[:PORT]"},
+				{"in", "interface by which the packet comes in"}}},
+		"GET /v1/doctor": {summary: "Everything that keeps farms from working, as farmc doctor",
+			reply: findingsAnswer{}},
+		"GET /v1/diff": {summary: "The changes that apply would make", reply: live.Difference{}},
 		"GET /v1/history": {summary: "The last loads", reply: struct {
 			Loads []statedir.HistoryEntry `json:"loads"`
 		}{}},

@@ -37,12 +37,15 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(s.ending, cancel)()
-	go s.watchKey(ctx, cancel, r)
+	go s.watch(ctx, cancel, func() bool {
+		key, ok := s.identify(r)
+		return ok && key.May(eventsNeed, "")
+	})
 	s.mux.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// watchKey calls lost when the key of a request no longer permits events.
-func (s *Server) watchKey(ctx context.Context, lost func(), r *http.Request) {
+// watch calls lost when the key of a request no longer permits events.
+func (s *Server) watch(ctx context.Context, lost func(), permits func() bool) {
 	beat := time.NewTicker(s.heartbeat)
 	defer beat.Stop()
 	for {
@@ -50,7 +53,7 @@ func (s *Server) watchKey(ctx context.Context, lost func(), r *http.Request) {
 		case <-ctx.Done():
 			return
 		case <-beat.C:
-			if key, ok := s.identify(r); !ok || !key.May(eventsNeed, "") {
+			if !permits() {
 				lost()
 				return
 			}

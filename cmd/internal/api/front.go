@@ -23,7 +23,9 @@ func newFront(f *forwarder, keys Keys, routes []Route) *Server {
 			routes[i].Answer = f.answer
 		}
 	}
-	return newServer(noFarms{}, keys, f.unreachable.log, routes)
+	s := newServer(noFarms{}, keys, f.unreachable.log, routes)
+	s.ask = f.ask
+	return s
 }
 
 // noFarms stands for the farms of a front, which no handler asks.

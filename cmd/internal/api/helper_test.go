@@ -18,6 +18,7 @@ import (
 
 	"farmc/cmd/internal/apikey"
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/overview"
 	"farmc/cmd/internal/statedir"
 )
 
@@ -73,7 +74,9 @@ func newSite(t *testing.T, files map[string]string, more ...Route) *site {
 	}
 	keys := apikey.NewFile(func() (io.ReadCloser, error) { return os.Open(s.keys) }, s.log)
 	routes := append(Routes(), more...)
-	s.Server = newServer(reader(t, files), keys, s.log, routes)
+	farms := reader(t, files)
+	s.Server = newServer(farms, keys, s.log, routes)
+	s.Overview = overview.New(farms)
 	s.behind = s.Server
 	if os.Getenv(relayed) != "" {
 		s.Server = newFront(s.forwarder(s.serveRelay(t)), keys, slices.Clone(routes))

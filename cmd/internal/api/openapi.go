@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/http"
+	"path"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -144,7 +145,7 @@ func (s schemas) of(t reflect.Type) object {
 		return object{"type": "string"}
 	case reflect.Bool:
 		return object{"type": "boolean"}
-	case reflect.Float64:
+	case reflect.Float32, reflect.Float64:
 		return object{"type": "number"}
 	case reflect.Interface:
 		return object{}
@@ -169,12 +170,22 @@ func (s schemas) named(t reflect.Type) object {
 	if t.Name() == "" {
 		return s.structure(t)
 	}
-	name := strings.ToUpper(t.Name()[:1]) + t.Name()[1:]
+	name := schemaName(t)
 	if s[name] == nil {
 		s[name] = object{} // the struct can refer to itself
 		s[name] = s.structure(t)
 	}
 	return object{"$ref": "#/components/schemas/" + name}
+}
+
+// schemaName returns the name of the schema of a struct. Packages have types of the same names; the ones of these two
+// get the name of their package.
+func schemaName(t reflect.Type) string {
+	name, of := t.Name(), path.Base(t.PkgPath())
+	if of == "explain" || of == "overview" {
+		name = of + strings.ToUpper(name[:1]) + name[1:]
+	}
+	return strings.ToUpper(name[:1]) + name[1:]
 }
 
 func (s schemas) structure(t reflect.Type) object {

@@ -4,7 +4,8 @@
 // Order of the files: server.go (Server: from a connection to a route), routes.go (the table of all routes), auth.go
 // and attempts.go (keys), body.go and keyreader.go (documents of clients), reply.go (documents and errors for clients),
 // write.go (replies to writes), precondition.go (If-Match). farms.go, backendstate.go, health.go, clients.go, lists.go,
-// listchange.go, check.go, state.go, manage.go, apply.go, events.go and metrics.go have the handlers; openapi.go and
+// listchange.go, check.go, state.go, scriptlines.go, manage.go, apply.go, events.go, metrics.go, overview.go and
+// explain.go have the handlers; pages.go has requests of the pages for browsers; openapi.go and
 // describe.go tell clients of them. nftlb.go and nftlbwriter.go have the API of nftlb. listen.go,
 // certificate.go, admission.go and conn.go have the sockets: addresses, TLS, and the limits on connections. front.go
 // and relayed.go have the two sides of a server with its sockets in a process of their own.
@@ -31,8 +32,10 @@ import (
 
 	"farmc/cmd/internal/apikey"
 	"farmc/cmd/internal/event"
+	"farmc/cmd/internal/explain"
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/manage"
+	"farmc/cmd/internal/relay"
 	"farmc/cmd/internal/statedir"
 )
 
@@ -50,6 +53,7 @@ type Farms interface {
 	Sessions(ctx context.Context, farm string) ([]live.Session, error)
 	EndSessions(ctx context.Context, sessions []live.Session) (ended int, err error)
 	EndAllSessions(ctx context.Context, farm string) error
+	Explain(ctx context.Context, q explain.Question) (live.Explanation, error)
 }
 
 // Keys finds the key with a secret.
@@ -84,7 +88,13 @@ type Server struct {
 	Keys    Keys
 	Events  *event.Stream // nil: there are none
 	Meter   Meter         // of GET /metrics; nil: there is none
-	Log     func(format string, args ...any)
+
+	Overview Overview // of GET /v1/overview and /v1/changes; nil: there is none
+	Examiner Examiner // of GET /v1/doctor; nil: there is none
+
+	Pages http.Handler // of pagesPath; it checks keys itself; nil: there are none
+
+	Log func(format string, args ...any)
 
 	heartbeat, streamWrite time.Duration   // heartbeatTime, streamWriteTime
 	ending                 context.Context // ends with the server
@@ -92,6 +102,8 @@ type Server struct {
 	routes   []Route
 	mux      *http.ServeMux
 	document func() []byte // of GET /v1/openapi.json
+
+	ask func(context.Context, http.ResponseWriter, relay.Request) error // of Ask: here, or behind a socket
 
 	described map[string]description // descriptions
 	lists     listDigest
@@ -112,6 +124,7 @@ func NewServer(farms Farms, writer Writer, keys Keys, logf func(format string, a
 func newServer(farms Farms, keys Keys, logf func(format string, args ...any), routes []Route) *Server {
 	s := &Server{Farms: farms, Keys: keys, Log: logf, routes: routes}
 	s.failed = attempts{missing: steadyLog{log: logf}, wrong: steadyLog{log: logf}, pause: time.Second}
+	s.ask = s.askHere
 	s.Health = manage.NewHealth(farms.Current,
 		func(ctx context.Context, by string, writes []live.Write) []live.WriteResult {
 			return s.Writer.WriteAll(ctx, by, writes)
@@ -168,6 +181,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
+	if s.Pages != nil && isPage(r.URL.Path) {
+		s.Pages.ServeHTTP(w, withTLS(r))
+		return
+	}
 	_, pattern := s.mux.Handler(r)
 	if pattern == healthPath {
 		s.mux.ServeHTTP(w, r)
@@ -205,7 +222,7 @@ func (s *Server) malformed(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	p := r.URL.Path
-	if isNFTLB(p) && len(p) > 1 {
+	if p == pagesPath || isNFTLB(p) && len(p) > 1 {
 		p = strings.TrimSuffix(p, "/")
 	}
 	switch {

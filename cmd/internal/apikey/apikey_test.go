@@ -197,6 +197,14 @@ func TestFileIsReadAgain(t *testing.T) {
 	write(line("a", "read", "s3") + line("b", "read", "s2")) // of the same size
 	has("s1", false)
 	has("s3", true)
+	b, _ := f.Find("s2")
+	if other, _ := f.Find("s3"); !f.Has(b) || f.Has(Key{}) || f.Has(Key{Name: "b", Role: "read"}) || other.Equal(b) {
+		t.Error("the file does not know its own keys")
+	}
+	write(line("a", "read", "s3") + line("b", "write", "s2"))
+	if f.Has(b) {
+		t.Error("a key with another role is still known")
+	}
 	write("broken\n" + line("b", "read", "s2"))
 	has("s2", true)
 	has("s2", true)

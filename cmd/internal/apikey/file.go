@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,16 @@ func NewFile(open func() (io.ReadCloser, error), log func(format string, args ..
 
 // Find returns the key with a secret, if the file has it now.
 func (f *File) Find(secret string) (Key, bool) { return f.current().Find(secret) }
+
+// Has reports whether the file has a key now, with the same secret and the same permissions.
+func (f *File) Has(k Key) bool {
+	for _, known := range f.current() {
+		if subtle.ConstantTimeCompare(known.digest[:], k.digest[:]) == 1 && known.Equal(k) {
+			return true
+		}
+	}
+	return false
+}
 
 // current returns the keys of the file. A file that cannot be read has none.
 func (f *File) current() Keys {

@@ -27,7 +27,7 @@ type Page struct {
 	Serving  int           `json:"serving"`  // backends that take new connections
 	Sums     Numbers       `json:"sums"`     // of all farms
 
-	Found int   `json:"found"` // farms that the search and the group leave
+	Found int   `json:"found"` // farms of the search and the group
 	Page  int   `json:"page"`  // from 1
 	Pages int   `json:"pages"`
 	Farms []Row `json:"farms"` // of the page
@@ -67,8 +67,8 @@ type Numbers struct {
 	Trend  Trend    `json:"trend"`
 }
 
-// A Trend is the course of numbers, the oldest first, 60 at most. A list ends with the last sample, and begins after the
-// last sample that lacked the number.
+// A Trend is the course of numbers, the oldest first, 60 at most. A list ends with the last sample, and begins after a
+// sample that lacked the number.
 type Trend struct {
 	Seconds float64   `json:"seconds"` // from the first sample of the longest list to the last one
 	Open    []float32 `json:"open"`
