@@ -15,6 +15,7 @@ import (
 	"farmc/cmd/internal/api"
 	"farmc/cmd/internal/apikey"
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/overview"
 	"farmc/cmd/internal/systemd"
 )
 
@@ -64,6 +65,7 @@ type apiServer struct {
 	*apiListeners
 	watcher  *watcher
 	reader   *live.Reader
+	view     *overview.View
 	queue    *live.Queue
 	observer *observer
 }
@@ -87,8 +89,11 @@ func (c *call) newAPI(e *live.Engine) (*apiServer, error) {
 	if !s.any() && c.relay == "" && !c.checks {
 		return nil, c.api.unused()
 	}
-	s.server = api.NewServer(s.reader, s, c.apiKeys(e), c.log)
+	keys := c.apiKeys(e)
+	s.server = api.NewServer(s.reader, s, keys, c.log)
 	s.server.Applier = s
+	c.servePages(s.server, keys)
+	s.overlook()
 	if err := s.serveNFTLB(); err != nil {
 		return nil, err
 	}
@@ -185,6 +190,7 @@ func (s *apiListeners) take(l net.Listener) {
 func (s *apiServer) start(ctx context.Context) {
 	s.queue = live.NewQueue(s.watcher.engine.For(s.log, "API", true), s.written)
 	s.serving.Go(func() { s.server.Health.Run(ctx) })
+	s.follow(ctx)
 	s.answer(ctx)
 	if s.checks {
 		s.serving.Go(func() { s.checkHealth(ctx) })

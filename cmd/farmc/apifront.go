@@ -38,7 +38,9 @@ changes rules. Both must be of the same version of farmc. farmc-api.service runs
 		if err != nil {
 			c.printError(err)
 		}
-		s.server = api.NewFront(c.relay, c.apiKeys(&live.Engine{Insecure: c.insecure}), c.log)
+		keys := c.apiKeys(&live.Engine{Insecure: c.insecure})
+		s.server = api.NewFront(c.relay, keys, c.log)
+		c.servePages(s.server, keys)
 		s.answer(ctx)
 		manager.Ready("")
 		<-ctx.Done()

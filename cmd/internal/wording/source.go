@@ -3,6 +3,7 @@ package main
 import (
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -41,7 +42,7 @@ func skip(path, name, root string) error {
 	if path == root {
 		return nil
 	}
-	if strings.HasPrefix(name, ".") || name == "testdata" || name == "dist" || name == "golden" {
+	if strings.HasPrefix(name, ".") || slices.Contains([]string{"testdata", "dist", "golden", "node_modules"}, name) {
 		return fs.SkipDir
 	}
 	return nil

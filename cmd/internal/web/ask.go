@@ -1,0 +1,132 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"farmc/cmd/internal/relay"
+)
+
+// A failure is an error that a page shows.
+type failure struct {
+	status  int
+	message string
+}
+
+func (f failure) Error() string { return f.message }
+
+// statusOf returns the status of an error.
+func statusOf(err error) int {
+	var f failure
+	if errors.As(err, &f) {
+		return f.status
+	}
+	return http.StatusServiceUnavailable
+}
+
+// maxAnswer is the size of the largest answer of the API that a page takes, in bytes.
+const maxAnswer = 8 << 20
+
+var errTooLong = errors.New("the answer is too long for a page")
+
+// An answer takes an answer of the API.
+type answer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answer) Header() http.Header { return a.header }
+
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status = status
+	}
+}
+
+func (a *answer) Write(text []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	if a.body.Len()+len(text) > maxAnswer {
+		return 0, errTooLong
+	}
+	return a.body.Write(text)
+}
+
+// An apiPath is a path of the API, with names as they are, and parameters.
+type apiPath struct {
+	path  string
+	query url.Values
+}
+
+// to joins the parts of a path of the API. A part that would be more than one part of a path names nothing.
+func to(parts ...string) apiPath {
+	path := "/v1"
+	for _, part := range parts {
+		path += "/" + part
+	}
+	return apiPath{path: path}
+}
+
+func (p apiPath) with(name, value string) apiPath {
+	if p.query == nil {
+		p.query = url.Values{}
+	}
+	if value != "" {
+		p.query.Set(name, value)
+	}
+	return p
+}
+
+// flag adds a parameter without a value.
+func (p apiPath) flag(name string) apiPath {
+	p.query = url.Values{name: {""}}
+	return p
+}
+
+// get reads a document of the API.
+func (s *Site) get(v *visit, from apiPath, into any) error {
+	return s.ask(v, "GET", from, nil, into)
+}
+
+// ask sends a request to the API with the key of the session, and decodes the answer. An error of the API is a failure.
+func (s *Site) ask(v *visit, method string, to apiPath, body, into any) error {
+	in := relay.Request{Method: method, Path: to.path, Query: to.query.Encode(), Key: v.session.key,
+		Header: http.Header{}}
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		in.Header.Set("Content-Type", "application/json")
+		in.Body, in.Size = text, len(text)
+	}
+	a := &answer{header: http.Header{}}
+	if err := s.api.Ask(v.Context(), a, in); err != nil {
+		return failure{http.StatusServiceUnavailable, err.Error()}
+	}
+	if a.status >= 300 {
+		return failureIn(a)
+	}
+	if into == nil || a.body.Len() == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(a.body.Bytes(), into); err != nil {
+		return fmt.Errorf("%s: %w", to.path, err)
+	}
+	return nil
+}
+
+// failureIn returns the error in an answer.
+func failureIn(a *answer) error {
+	var document struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(a.body.Bytes(), &document) != nil || document.Error == "" {
+		document.Error = http.StatusText(a.status)
+	}
+	return failure{a.status, document.Error}
+}

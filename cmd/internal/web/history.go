@@ -1,0 +1,60 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"farmc/cmd/internal/overview"
+	"farmc/cmd/internal/statedir"
+)
+
+// A historyPage shows the last loads, and the changes since the start.
+type historyPage struct {
+	Loads   []statedir.HistoryEntry
+	Changes overview.Changes
+}
+
+// history shows the last loads.
+func (s *Site) history(w http.ResponseWriter, v *visit) error {
+	var p historyPage
+	if err := s.get(v, to("history"), &p); err != nil {
+		return err
+	}
+	if err := s.get(v, to("changes"), &p.Changes); err != nil {
+		return err
+	}
+	s.render(w, v, http.StatusOK, "history", view{Title: "History", Nav: "history", Live: true, Body: p})
+	return nil
+}
+
+// A rollbackPage shows the changes of a rollback.
+type rollbackPage struct {
+	Steps   int
+	Load    statedir.HistoryEntry
+	Changes []string
+	Error   string
+}
+
+// rollbackPreview shows the changes of a rollback before it happens.
+func (s *Site) rollbackPreview(w http.ResponseWriter, v *visit) error {
+	steps, err := strconv.Atoi(v.PathValue("steps"))
+	var all historyPage
+	if err == nil {
+		err = s.get(v, to("history"), &all)
+	}
+	if err != nil || steps < 1 || steps >= len(all.Loads) {
+		return failure{http.StatusNotFound, "there is no such load in the history"}
+	}
+	p := rollbackPage{Steps: steps, Load: all.Loads[steps]}
+	err = s.ask(v, "POST", to("rollback").flag("dry-run"), map[string]int{"steps": steps}, &p)
+	var f failure
+	switch {
+	case errors.As(err, &f) && f.status == http.StatusForbidden, err != nil && !errors.As(err, &f):
+		return err
+	case err != nil:
+		p.Error = f.message
+	}
+	s.render(w, v, http.StatusOK, "rollback", view{Title: "Roll back", Nav: "history", Body: p})
+	return nil
+}
