@@ -86,7 +86,7 @@ quick: go-found
 # All tests. The suites of the compiler run by make test-slow, after the tests of all other packages.
 test: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch man=man-db groff=groff-base curl=curl jq=jq python3=python3 \
-		iptables=iptables ufw=ufw keepalived=keepalived dbus-daemon=dbus
+		iptables=iptables ufw=ufw keepalived=keepalived dbus-daemon=dbus nvim=neovim
 	@.ci/need --asleep firewalld=firewalld nginx=nginx-light redis-server=redis-server haproxy=haproxy \
 		dnsmasq=dnsmasq-base
 	$(GO) test -timeout 20m -parallel $(PARALLEL) $$($(GO) list ./... | grep -v '/compiler\(/\|$$\)')

@@ -46,7 +46,7 @@ func verbs() []verb {
 		rollbackVerb, historyVerb, withdrawVerb, announceVerb, unloadVerb,
 		watchVerb, healthVerb, probeVerb, statusVerb, explainVerb, graphVerb,
 		doctorVerb, bugReportVerb, drainVerb, downVerb, upVerb, banVerb,
-		unbanVerb, importVerb, exportVerb, apiVerb, apiKeyVerb, schemaVerb, demoVerb, versionVerb,
+		unbanVerb, importVerb, exportVerb, apiVerb, apiKeyVerb, schemaVerb, lspVerb, demoVerb, versionVerb,
 		completionVerb(), helpVerb()}
 }
 

@@ -277,5 +277,5 @@ func TestFit(t *testing.T) {
 
 // TestNotTOML: a reading without a farm has a picture.
 func TestNotTOML(t *testing.T) {
-	wellFormed(t, drawn(t, Of(farm.ReadText("web", []byte("=\n"))), Options{Document: true}))
+	wellFormed(t, drawn(t, Of(farm.ReadText("web", []byte("=\n"), nil)), Options{Document: true}))
 }
