@@ -79,7 +79,7 @@ func (l *localFarms) Say(ctx context.Context, words []checker.Word) (refused map
 	for i, w := range words {
 		sayings[i] = manage.Saying{Backend: manage.Backend{Farm: w.Farm, Name: w.Backend}, Withdrawn: w.Withdrawn,
 			Word: health.Word{By: healthName, Healthy: w.Healthy, Percent: w.Percent, Reason: w.Reason, For: w.For,
-				Said: now, Took: w.Took, Next: w.Next}}
+				Said: now, Took: w.Took, Next: w.Next, Late: w.Late, Flaps: w.Flaps}}
 	}
 	refused = map[int]error{}
 	for i, o := range l.words.Say(ctx, healthName, sayings) {

@@ -158,7 +158,7 @@ func (s *apiServer) observe(e *live.Engine) {
 	s.observer = &observer{stream: event.NewStream(event.DefaultLength),
 		metrics: metrics.New(version, s.reader.Measures)}
 	e.Observer = s.observer
-	s.server.Health.Heard = func(w manage.Saying) { s.observer.metrics.HealthChecked(w.Farm, w.Name, w.Healthy) }
+	s.server.Health.Heard = func(w manage.Saying) { s.observer.metrics.HealthChecked(w.Farm, w.Name, w.Word) }
 	s.server.Health.Judged = s.judged
 	e.Records = s.server.Health.Records
 	s.reader.Remember(e.Records)

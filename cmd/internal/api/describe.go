@@ -155,6 +155,8 @@ type wordBody struct {
 	For     string `json:"for,omitempty"`
 	Took    string `json:"took,omitempty"` // by the check
 	Next    string `json:"next,omitempty"` // time to the next check
+	Late    string `json:"late,omitempty"` // by which checks started at most, since the word before
+	Flaps   bool   `json:"flaps,omitempty"`
 }
 
 // A listBody is the document of the entries of a list.

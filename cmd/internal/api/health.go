@@ -22,7 +22,8 @@ const (
 func saying(f *keyReader, b manage.Backend, key string) manage.Saying {
 	s := manage.Saying{Backend: b, Word: health.Word{By: f.text("by", maxWord), Healthy: f.flag("healthy"),
 		Percent: 100, Reason: f.text("reason", maxReason), For: f.duration("for", minLapse), Said: time.Now(),
-		Took: f.duration("took", time.Millisecond), Next: f.duration("next", time.Millisecond)}}
+		Took: f.duration("took", time.Millisecond), Next: f.duration("next", time.Millisecond),
+		Late: f.duration("late", time.Millisecond), Flaps: f.flag("flaps")}}
 	if percent, given := f.number("weight", 0, 100); given {
 		s.Percent = percent
 	}
@@ -177,6 +178,7 @@ type wordDocument struct {
 	Lapsed  bool      `json:"lapsed"`
 	Took    string    `json:"took"` // of the check; "": unknown
 	Next    string    `json:"next"` // RFC 3339, time of the next check; "": unknown
+	Flaps   bool      `json:"flaps"`
 }
 
 // A wordsAnswer has the words about a backend, and their meaning.
@@ -216,7 +218,7 @@ func (s *Server) getHealth(w http.ResponseWriter, r *http.Request) error {
 func newWordDocument(w health.Word, now time.Time) wordDocument {
 	return wordDocument{By: w.By, Healthy: w.Healthy, Weight: w.Percent, Reason: w.Reason,
 		Said: w.Said.UTC().Truncate(time.Millisecond), For: period(w.For), Lapsed: w.Lapsed(now), Took: period(w.Took),
-		Next: timestamp(w.NextCheck(now))}
+		Next: timestamp(w.NextCheck(now)), Flaps: w.Flaps}
 }
 
 // period writes a time as farms do; "" for none.

@@ -68,7 +68,8 @@ type Turn struct {
 type result struct {
 	*target
 	Result
-	round int // of the start of the check
+	round int           // of the start of the check
+	late  time.Duration // by which it started
 }
 
 // An update has the checks of all farms.
@@ -183,10 +184,11 @@ func (c *Checker) start(ctx context.Context, t *target) {
 	t.began = time.Now()
 	run, limit := t.Run, t.limit()
 	go func() {
-		c.Started.add(time.Since(due))
+		late := time.Since(due)
+		c.Started.add(late)
 		within, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
-		r := result{t, run(within), round}
+		r := result{t, run(within), round, late}
 		select {
 		case c.results <- r:
 		case <-ctx.Done():
@@ -201,6 +203,7 @@ func (c *Checker) finish(ctx context.Context, r result) {
 		c.start(ctx, next)
 	}
 	t.isSlow = r.Took >= t.Timeout
+	t.late = max(t.late, r.late)
 	if t.gone || ctx.Err() != nil {
 		return
 	}
@@ -237,7 +240,7 @@ func (c *Checker) judge(t *target, r Result, now time.Time) {
 	}
 	t.reported = t.reported || turned || t.judge.settled()
 	if w := t.word(now); t.mustSay(w, turned, now) {
-		t.said, t.saidAt = w, now
+		t.said, t.saidAt, t.late = w, now, 0
 		w.patience = t.patience(turned)
 		c.speaker.say(w)
 	}

@@ -240,7 +240,7 @@ func TestStandstill(t *testing.T) {
 			round := c.round
 			time.Sleep(maxSleep + maxStill + time.Millisecond)
 			c.noticeStandstill()
-			c.finish(t.Context(), result{b, refused, round})
+			c.finish(t.Context(), result{b, refused, round, 0})
 		}
 		for i, want := range []int{0, 1, 1, 0} {
 			fail()
@@ -356,6 +356,7 @@ func TestFlapping(t *testing.T) {
 		f.run(t)
 		var outages []time.Duration
 		var reasons []string
+		var flaps []bool
 		for range 7 {
 			for _, r := range []Result{refused, passed} {
 				s.set(r)
@@ -364,13 +365,14 @@ func TestFlapping(t *testing.T) {
 					wait(time.Second)
 				}
 				if !r.Healthy {
-					reasons = append(reasons, f.word("b1").Reason)
+					reasons, flaps = append(reasons, f.word("b1").Reason), append(flaps, f.word("b1").Flaps)
 				}
 				if r.Healthy {
 					outages = append(outages, time.Since(began).Round(10*time.Second))
 				}
 			}
 		}
+		want(t, "words that say so", fmt.Sprint(flaps), "[false false false true true true true]")
 		want(t, "outages", fmt.Sprint(outages), "[0s 0s 0s 10s 20s 40s 1m20s]")
 		want(t, "the reason of the third failure", reasons[2], "refused")
 		want(t, "the reason of the fourth failure", reasons[3], "flaps, 4 failures within 10m0s; refused")

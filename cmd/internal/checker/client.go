@@ -306,6 +306,8 @@ type wordDocument struct {
 	For     string `json:"for"`
 	Took    string `json:"took,omitempty"`
 	Next    string `json:"next,omitempty"`
+	Late    string `json:"late,omitempty"`
+	Flaps   bool   `json:"flaps,omitempty"`
 }
 
 // period writes a time that is a millisecond at least; "" for an unknown one.
@@ -329,7 +331,8 @@ func (c *Client) Say(ctx context.Context, words []Word) (refused map[int]error, 
 		}
 		indexes[w.Name] = i
 		documents = append(documents, wordDocument{w.Farm, w.Backend, c.by, w.Healthy, w.Percent,
-			shortened(w.Reason), toml.FormatDuration(w.For.Round(time.Second)), period(w.Took), period(w.Next)})
+			shortened(w.Reason), toml.FormatDuration(w.For.Round(time.Second)), period(w.Took), period(w.Next),
+			period(w.Late), w.Flaps})
 	}
 	if len(documents) == 0 {
 		return refused, nil

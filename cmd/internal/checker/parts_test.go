@@ -95,6 +95,29 @@ func TestSlotsOfGoneBackends(t *testing.T) {
 	}
 }
 
+// A word has the longest delay of the checks since the word before.
+func TestDelayOfWords(t *testing.T) {
+	c := &Checker{Log: t.Logf}
+	c.prepare()
+	x := newTarget(Check{Timing: Timing{Interval: time.Second, Rise: 1, Fall: 1}}, Verdict{})
+	end := func(late time.Duration, healthy bool) {
+		x.gone = false
+		c.slots[Network].enter(x)
+		c.finish(t.Context(), result{x, Result{Healthy: healthy, Percent: 100}, 0, late})
+	}
+	end(time.Millisecond, true)
+	first := c.speaker.known[x.Name].Late
+	end(30*time.Millisecond, true)
+	end(2*time.Millisecond, true)
+	end(3*time.Millisecond, false)
+	second := c.speaker.known[x.Name].Late
+	end(4*time.Millisecond, true)
+	if third := c.speaker.known[x.Name].Late; first != time.Millisecond || second != 30*time.Millisecond ||
+		third != 4*time.Millisecond {
+		t.Errorf("the words have the delays %s, %s and %s", first, second, third)
+	}
+}
+
 // A check gives back the slot that it took, also if it turned out slower or quicker than the one before.
 func TestSlotsAfterAnotherPace(t *testing.T) {
 	c := &Checker{Log: t.Logf}
@@ -103,7 +126,7 @@ func TestSlotsAfterAnotherPace(t *testing.T) {
 	x, s := newTarget(Check{Timing: timing}, Verdict{}), c.slots[Network]
 	for _, took := range []time.Duration{0, time.Second, time.Second, 0} {
 		s.enter(x)
-		c.finish(t.Context(), result{x, Result{Healthy: true, Took: took}, 0})
+		c.finish(t.Context(), result{x, Result{Healthy: true, Took: took}, 0, 0})
 		if s.running != 0 || s.slow != 0 || x.isSlow != (took > 0) {
 			t.Errorf("after a check of %s: %d run, %d of them slow; the next one is slow: %t", took, s.running, s.slow,
 				x.isSlow)

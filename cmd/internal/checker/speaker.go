@@ -15,6 +15,8 @@ type Word struct {
 	Reason    string
 	Took      time.Duration // of the last check
 	Next      time.Duration // to the next one
+	Late      time.Duration // by which checks started at most, since the word before
+	Flaps     bool          // the backend stays out for some time because it failed several times
 	For       time.Duration // the word lapses after this time
 	Withdrawn bool          // the backend has no check any more
 

@@ -43,11 +43,12 @@ type target struct {
 	Check
 	judge judge
 
-	due, began time.Time // of the next and the last check
-	isSlow     bool      // the last check took all of its time
-	excused    bool      // the last failure did not count
-	gone       bool      // the backend or its check does not exist any more
-	counted    bool      // in the wave
+	due, began time.Time     // of the next and the last check
+	isSlow     bool          // the last check took all of its time
+	late       time.Duration // by which checks started at most, since the last word
+	excused    bool          // the last failure did not count
+	gone       bool          // the backend or its check does not exist any more
+	counted    bool          // in the wave
 
 	last     Result // that says something about the backend
 	lastAt   time.Time
@@ -113,7 +114,7 @@ func (t *target) limit() time.Duration { return 2*t.Timeout + time.Second }
 // word is the word about the backend now.
 func (t *target) word(now time.Time) Word {
 	w := Word{Name: t.Name, Healthy: t.judge.healthy, Percent: 100, Reason: t.reason(now), Took: t.last.Took,
-		Next: t.Interval, For: t.lapse()}
+		Next: t.Interval, For: t.lapse(), Late: t.late, Flaps: t.judge.held(now) > 0}
 	switch {
 	case !w.Healthy:
 	case t.last.Healthy:

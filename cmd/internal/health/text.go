@@ -36,6 +36,7 @@ type storedWord struct {
 	Said    time.Time `json:"said"`
 	Took    string    `json:"took,omitzero"`
 	Next    string    `json:"next,omitzero"`
+	Flaps   bool      `json:"flaps,omitzero"`
 }
 
 // Text returns the drop-in of a record, with the record and its words in comments. It has no table if the verdict
@@ -47,7 +48,7 @@ func (r Record) Text(backend string) []byte {
 	line(&out, recordLine, storedRecord{v.Healthy, v.Panic, stored(r.Since), stored(r.Rising), v.Base})
 	for _, w := range r.Words {
 		line(&out, wordLine, storedWord{w.By, w.Healthy, w.Percent, w.Reason, period(w.For), stored(w.Said),
-			period(w.Took), period(w.Next)})
+			period(w.Took), period(w.Next), w.Flaps})
 	}
 	heading := toml.TableHeading("backends", backend)
 	switch {
@@ -144,7 +145,8 @@ func (r *Record) addWord(text string) {
 }
 
 func (s storedWord) word() Word {
-	w := Word{By: s.By, Healthy: s.Healthy, Percent: min(max(s.Percent, 0), 100), Reason: s.Reason, Said: s.Said}
+	w := Word{By: s.By, Healthy: s.Healthy, Percent: min(max(s.Percent, 0), 100), Reason: s.Reason, Said: s.Said,
+		Flaps: s.Flaps}
 	w.For, _ = toml.ParseDuration(s.For)
 	w.Took, _ = toml.ParseDuration(s.Took)
 	w.Next, _ = toml.ParseDuration(s.Next)

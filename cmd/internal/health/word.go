@@ -25,6 +25,9 @@ type Word struct {
 
 	Took time.Duration // of the check; 0: unknown
 	Next time.Duration // from the word to the next check; 0: unknown
+	Late time.Duration // by which checks started at most since the word before; 0: unknown
+
+	Flaps bool // the checker keeps the backend out for some time, because it failed several times
 }
 
 // Lapsed reports whether the checker has been silent for too long.

@@ -21,6 +21,7 @@ type HealthWord struct {
 	Said    string `json:"said"` // RFC 3339
 	Took    string `json:"took"` // of the check, such as "12ms"; "": unknown
 	Next    string `json:"next"` // RFC 3339, time of the next check; "": unknown
+	Flaps   bool   `json:"flaps"`
 }
 
 // Records give the records of the backends of a farm that checkers speak about, by name.
@@ -71,7 +72,8 @@ func wordsWithEffect(r health.Record) []HealthWord {
 }
 
 func newHealthWord(w health.Word) HealthWord {
-	out := HealthWord{By: w.By, Healthy: w.Healthy, Weight: w.Percent, Reason: w.Reason, Said: formatTime(w.Said)}
+	out := HealthWord{By: w.By, Healthy: w.Healthy, Weight: w.Percent, Reason: w.Reason, Said: formatTime(w.Said),
+		Flaps: w.Flaps}
 	if w.Took > 0 {
 		out.Took = toml.FormatDuration(w.Took)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"farmc/cmd/internal/health"
 	"farmc/cmd/internal/live"
 )
 
@@ -36,6 +37,7 @@ var (
 func TestExamplesNameMetrics(t *testing.T) {
 	m := metricsOf(site(), nil)
 	m.Loaded(live.LoadReport{})
+	m.HealthChecked("web", "b1", health.Word{})
 	has := map[string]bool{}
 	for _, at := range help.FindAllStringSubmatch(text(t, m), -1) {
 		has[at[1]] = true

@@ -25,7 +25,7 @@ func farmFamilies(m live.Measures) iter.Seq[*dto.MetricFamily] {
 		for _, make := range []func() *dto.MetricFamily{
 			s.inSync, s.faults, s.findings, s.lastLoad,
 			s.farmUp, s.panics, s.denied, s.logOnly, s.limited, s.banned, s.persistent,
-			s.backendUp, s.healthy, s.weight, s.connections, s.connectionsTotal,
+			s.backendUp, s.healthy, s.flapping, s.weight, s.connections, s.connectionsTotal,
 		} {
 			if f := make(); f != nil && !yield(f) {
 				return
@@ -234,16 +234,28 @@ func (s *scrape) backendUp() *dto.MetricFamily {
 }
 
 func (s *scrape) healthy() *dto.MetricFamily {
+	return s.perChecked("farmc_backend_healthy",
+		"1 if checkers say that the backend is healthy, else 0; no value of backends without a check.",
+		func(b *live.BackendStatus) bool { return *b.Healthy })
+}
+
+func (s *scrape) flapping() *dto.MetricFamily {
+	flaps := func(w live.HealthWord) bool { return w.Flaps }
+	return s.perChecked("farmc_backend_flapping",
+		"1 if a checker keeps the backend out because it fails again and again, else 0; no value without a check.",
+		func(b *live.BackendStatus) bool { return slices.ContainsFunc(b.Health, flaps) })
+}
+
+// perChecked makes a family with a value of each backend that has a check; nil if none has.
+func (s *scrape) perChecked(name, help string, is func(b *live.BackendStatus) bool) *dto.MetricFamily {
 	isChecked := func(b live.BackendStatus) bool { return b.Healthy != nil }
 	hasChecked := func(f live.FarmStatus) bool { return slices.ContainsFunc(f.Backends, isChecked) }
 	if !slices.ContainsFunc(s.Farms, hasChecked) {
 		return nil
 	}
-	return s.perBackend(gauge, "farmc_backend_healthy",
-		"1 if checkers say that the backend is healthy, else 0; no value of backends without a check.",
-		func(b *live.BackendStatus) (float64, bool) {
-			return truth(b.Healthy != nil && *b.Healthy), b.Healthy != nil
-		})
+	return s.perBackend(gauge, name, help, func(b *live.BackendStatus) (float64, bool) {
+		return truth(b.Healthy != nil && is(b)), b.Healthy != nil
+	})
 }
 
 func (s *scrape) weight() *dto.MetricFamily {

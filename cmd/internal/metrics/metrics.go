@@ -20,7 +20,9 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
+	"farmc/cmd/internal/health"
 	"farmc/cmd/internal/live"
+	"farmc/compiler/farm"
 )
 
 // Metrics are the numbers of a process. Its methods can be called at once.
@@ -31,11 +33,15 @@ type Metrics struct {
 	duration *prometheus.HistogramVec
 	tampered prometheus.Counter
 	checks   *prometheus.CounterVec
+	delays   prometheus.Histogram
 }
 
 // stageBuckets are the bounds of the durations of stages: a change of one of 10 farms takes 10 ms, a load of 10,000
 // farms seconds, and lists of a million networks half a minute.
 var stageBuckets = []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}
+
+// delayBuckets are the bounds of the delays of checks. A checker with time for its checks has some below 10 ms.
+var delayBuckets = []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}
 
 // New returns the metrics of a process of the version. The numbers of the farms come from measure.
 func New(version string, measure func(context.Context) (live.Measures, error)) *Metrics {
@@ -53,7 +59,9 @@ func New(version string, measure func(context.Context) (live.Measures, error)) *
 	build.Set(1)
 	m.checks = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "farmc_health_checks_total",
 		Help: "Words of health checkers, by result (healthy, unhealthy)."}, []string{"farm", "backend", "result"})
-	m.registry.MustRegister(m.loads, m.duration, m.tampered, m.checks, build)
+	m.delays = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "farmc_health_check_delay_seconds",
+		Help: "Delay by which checks of a backend started at most between two words.", Buckets: delayBuckets})
+	m.registry.MustRegister(m.loads, m.duration, m.tampered, m.checks, m.delays, build)
 	for _, way := range []string{"incremental", "keep-sets", "complete", "none"} {
 		m.loads.WithLabelValues("ok", way) // so that an increase from 0 is seen
 		m.loads.WithLabelValues("failed", way)
@@ -76,13 +84,20 @@ func (m *Metrics) Loaded(r live.LoadReport) {
 	m.duration.WithLabelValues("total").Observe(r.Stages.Total().Seconds())
 }
 
-// HealthChecked counts a word of a health checker.
-func (m *Metrics) HealthChecked(farm, backend string, healthy bool) {
+// HealthChecked counts a word of a health checker. The addresses of a hostname count for their backend: in time DNS can
+// have any number of them.
+func (m *Metrics) HealthChecked(of, backend string, w health.Word) {
 	result := "unhealthy"
-	if healthy {
+	if w.Healthy {
 		result = "healthy"
 	}
-	m.checks.WithLabelValues(farm, backend, result).Inc()
+	if host, _, isAddress := farm.SplitAddressName(backend); isAddress {
+		backend = host
+	}
+	m.checks.WithLabelValues(of, backend, result).Inc()
+	if w.Late > 0 {
+		m.delays.Observe(w.Late.Seconds())
+	}
 }
 
 // Tampered counts a change of the rules by another program.

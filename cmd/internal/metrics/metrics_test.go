@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/prometheus/common/expfmt"
 
+	"farmc/cmd/internal/health"
 	"farmc/cmd/internal/live"
 )
 
@@ -25,11 +26,14 @@ func site() live.Measures {
 	m.Farms = []live.FarmStatus{
 		{Name: "mail", Condition: live.NoBackend, Backends: []live.BackendStatus{{Name: "b1", State: "down"}}},
 		{Name: "old", Condition: live.Disabled},
-		{Name: "web", Condition: live.Degraded, HeldBack: map[string]uint64{"denied": 5, "new": 6, "banned": 1},
+		{Name: "web", Condition: live.Degraded, PanicBelow: 30,
+			HeldBack: map[string]uint64{"denied": 5, "new": 6, "banned": 1},
 			DeniedBy: map[string]uint64{"spamhaus": 2}, LogOnly: map[string]uint64{"": 8, "suspects": 9},
 			Backends: []live.BackendStatus{
 				{Name: "b1", State: "up", Share: 1, Open: pointer(3), New: pointer(uint64(1 << 53))},
-				{Name: "b2", State: "drain", Open: pointer(0), New: pointer(uint64(0))}}},
+				{Name: "b2", State: "drain", Open: pointer(0), New: pointer(uint64(0)), Healthy: pointer(false),
+					Health: []live.HealthWord{{By: "c1"}, {By: "c2", Flaps: true}}},
+				{Name: "b3", State: "down", Healthy: pointer(false), Health: []live.HealthWord{{By: "c1"}}}}},
 	}
 	return m
 }
@@ -57,6 +61,9 @@ func TestFarms(t *testing.T) {
 		`farmc_backend_up{backend="b1",farm="mail"} 0`,
 		`farmc_backend_up{backend="b1",farm="web"} 1`,
 		`farmc_backend_up{backend="b2",farm="web"} 0`,
+		`farmc_backend_healthy{backend="b2",farm="web"} 0`,
+		`farmc_backend_flapping{backend="b2",farm="web"} 1`,
+		`farmc_backend_flapping{backend="b3",farm="web"} 0`,
 		`farmc_backend_weight_ratio{backend="b1",farm="web"} 1`,
 		`farmc_log_only_packets_total{farm="web"} 8`,
 		`farmc_log_only_packets_total{farm="web",list="suspects"} 9`,
@@ -82,7 +89,8 @@ func TestFarms(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, got)
 		}
 	}
-	for _, not := range []string{`connections{backend="b1",farm="mail"}`, `up{farm="old"}`, `clients{farm="mail"}`} {
+	for _, not := range []string{`flapping{backend="b1",farm="web"}`,
+		`connections{backend="b1",farm="mail"}`, `up{farm="old"}`, `clients{farm="mail"}`} {
 		if strings.Contains(got, not) {
 			t.Errorf("the metrics have %s", not)
 		}
@@ -99,8 +107,10 @@ func TestLoads(t *testing.T) {
 	r.Err = live.ErrFaulty
 	m.Loaded(r)
 	m.Tampered()
-	m.HealthChecked("web", "b1", false)
-	m.HealthChecked("web", "b1", false)
+	m.HealthChecked("web", "b1", health.Word{Late: 3 * time.Millisecond})
+	m.HealthChecked("web", "b1", health.Word{})
+	m.HealthChecked("web", "app@10.0.0.11", health.Word{Healthy: true, Late: 2 * time.Second})
+	m.HealthChecked("web", "app@fd00::11", health.Word{Healthy: true})
 	got := text(t, m)
 	for _, want := range []string{
 		`farmc_loads_total{result="ok",way="incremental"} 2`,
@@ -110,6 +120,10 @@ func TestLoads(t *testing.T) {
 		`farmc_load_duration_seconds_bucket{stage="total",le="0.1"} 3`,
 		`farmc_tampered_total 1`,
 		`farmc_health_checks_total{backend="b1",farm="web",result="unhealthy"} 2`,
+		`farmc_health_checks_total{backend="app",farm="web",result="healthy"} 2`,
+		`farmc_health_check_delay_seconds_count 2`,
+		`farmc_health_check_delay_seconds_bucket{le="0.0025"} 0`,
+		`farmc_health_check_delay_seconds_bucket{le="0.005"} 1`,
 		`farmc_rules_in_sync 0`,
 	} {
 		if !strings.Contains(got, "\n"+want+"\n") {
@@ -125,6 +139,7 @@ func TestLoads(t *testing.T) {
 func TestLint(t *testing.T) {
 	m := metricsOf(site(), nil)
 	m.Loaded(live.LoadReport{})
+	m.HealthChecked("web", "b1", health.Word{})
 	got := text(t, m)
 	problems, err := promlint.New(strings.NewReader(got)).Lint()
 	if err != nil {
@@ -142,7 +157,7 @@ func TestLint(t *testing.T) {
 			families[name] = true
 		}
 	}
-	if len(families) != 18 {
+	if len(families) != 23 {
 		t.Errorf("%d families: %v", len(families), families)
 	}
 }
