@@ -17,6 +17,7 @@ import (
 
 // needs are the keys that another key requires.
 var needs = map[string]string{
+	"gateway":    "mode = \"stateless\"\ninterfaces = \"eth0\"",
 	"log-only":   `log = { on = "denied" }`,
 	"hash-on":    `scheduler = "hash"`,
 	"table-size": `scheduler = "maglev"`,
@@ -112,7 +113,8 @@ func (k referenceKey) uncommented(lines []string, mode string) string {
 	}
 	need := needs[k.key]
 	if mode != "" {
-		need = strings.NewReplacer(`mode = "dsr"`, "", `mode = "dnat"`, "", `mode = "local"`, "").Replace(need) +
+		need = strings.NewReplacer(`mode = "dsr"`, "", `mode = "stateless"`, "", `mode = "dnat"`, "", `mode = "local"`,
+			"").Replace(need) +
 			"\nmode = \"" + mode + "\""
 	}
 	if (strings.Contains(need, "dsr") || strings.Contains(lines[k.line], `"dsr"`)) && k.key != "interfaces" {

@@ -91,6 +91,8 @@ func fits(k farm.Key, value any) bool {
 		return isText || isList(value, func(v any) bool { _, ok := v.(string); return ok })
 	case farm.AnnounceType:
 		return value == true || value == false || slices.Contains(k.Options, word)
+	case farm.GatewayType:
+		return isText || isTable || isList(value, func(v any) bool { _, ok := v.(string); return ok })
 	case farm.FlagType:
 		return value == true || value == false
 	case farm.NumberType:

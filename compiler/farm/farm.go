@@ -20,6 +20,7 @@ type Farm struct {
 	Ports         PortMap        // moved ports of the backends that have neither a port nor moves of their own
 	TableSize     int            // maglev's, a prime; 0: by the number of backends
 	Interfaces    []string       // only packets that arrive here belong to the farm; none: all interfaces
+	Gateways      []Gateway      // stateless: next hops of replies, by family and network; none: replies are routed
 	Source        Sources        // snat: the sources that backends see instead of this machine's own
 	Masquerade    bool           // snat: the kernel finds the source when a packet leaves, where Source has none
 	Hairpin       []netip.Prefix // dnat: networks whose clients reach backends from an address of this machine
@@ -202,6 +203,9 @@ func (f *Farm) WithFamily(family addr.Family) []Backend {
 	}
 	return all
 }
+
+// CutOff reports whether the interface that leads to the backend does not exist.
+func (b Backend) CutOff() bool { return b.cutOff }
 
 func (b Backend) serves() bool { return b.State == Up && !b.cutOff }
 

@@ -111,6 +111,17 @@ func (f *Farm) absence(at diag.Place, what string) diag.Diagnostic {
 		Message: what + " does not exist: rules and backends that need it are left out"}
 }
 
+// Routed gives the farm as it takes packets in prerouting, on any interface.
+func (f *Farm) Routed() *Farm {
+	routed := *f
+	routed.Interfaces, routed.absent, routed.Gateways, routed.description = nil, nil, nil, ""
+	routed.Backends = slices.Clone(f.Backends)
+	for i := range routed.Backends {
+		routed.Backends[i].Interface = ""
+	}
+	return &routed
+}
+
 // InterfaceOf gives the interface that leads to the backend.
 func (f *Farm) InterfaceOf(b Backend) string {
 	if b.Interface == "" && len(f.Interfaces) > 0 {

@@ -48,6 +48,7 @@ const (
 	PortsType         Type = "ports"       // { 80 = 8080, "50000-50099" = "60000-60099" }
 	MarkedSourcesType Type = "sources"     // { "0x200" = "192.168.0.101" }
 	AnnounceType      Type = "announce"    // true, false, or one of Options
+	GatewayType       Type = "gateway"     // "10.1.0.2", a list of these, or { "10.0.0.0/8" = "10.1.0.3" }
 	AnnotationsType   Type = "annotations" // { team = "web" }
 	TableType         Type = "table"
 	TablesType        Type = "tables"  // a table for each name

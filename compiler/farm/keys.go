@@ -57,6 +57,8 @@ var farmKeys = []key[*Farm]{
 			func(f *Farm) string { return f.Ports.String() })},
 	{Key{Name: "interfaces", Absent: "all", Example: `["eth0"]`},
 		interfaces(func(f *Farm) *[]string { return &f.Interfaces })},
+	{Key{Name: "gateway", Absent: "none", Modes: []Mode{Stateless}, Example: `"10.1.0.2"`},
+		own(GatewayType, readGateway, (*Farm).gateways)},
 	{Key{Name: "source-address", Absent: "this machine's own", Modes: []Mode{SNAT}, Example: `"10.2.0.1"`},
 		own(ListType, readSource, (*Farm).sources)},
 	{Key{Name: "hairpin", Absent: "none", Modes: []Mode{DNAT}, Example: `"10.0.0.0/24"`},

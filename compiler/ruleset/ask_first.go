@@ -20,11 +20,16 @@ func (in *ingress) firstChain() string { return in.Name + "/first" }
 // askFirst has the ingress ask the maps of its picks, and takes their frontends out of the maps that lead to chains.
 // Logs come before the pick, and a request that is rewritten in prerouting must not meet a second pick.
 func (l *linker) askFirst(in *ingress) {
-	if len(in.Logs) > 0 || len(in.Devices) == 0 && l.needsDispatch(in) {
+	if len(in.Logs) > 0 || in.Slow || len(in.Devices) == 0 && l.needsDispatch(in) {
 		return
 	}
+	general := slices.ContainsFunc(in.Maps, func(m *dispatchMap) bool { return m.Specificity != farm.ExactPort })
 	for _, m := range in.Maps {
-		if names := l.firstPicks(m); len(names) <= maxAskedFirst {
+		names := l.firstPicks(m)
+		if general { // it would take the packets that a pick leaves to the stack
+			names = slices.DeleteFunc(names, func(v verdict) bool { return l.leavesPackets(v) })
+		}
+		if len(names) <= maxAskedFirst {
 			m.elements.single = slices.DeleteFunc(m.elements.single, func(e element) bool {
 				return slices.Contains(names, verdict(e.value))
 			})
@@ -80,6 +85,19 @@ func (l *linker) canAskFirst(v verdict) bool {
 		return forward.Shared && !forward.Target && !forward.Marked() && !forward.rewritesMAC()
 	}
 	return false
+}
+
+// AllFast reports whether all picks that are asked first look up the packet type with the frontend.
+func (in *ingress) AllFast() bool {
+	return len(in.Forwards) == 0 && !slices.ContainsFunc(in.Translations, func(p *statelessPick) bool {
+		return p.Destination() != "destination-fast"
+	})
+}
+
+// leavesPackets reports whether the verdict leads to a pick that leaves packets of its frontends to the stack.
+func (l *linker) leavesPackets(v verdict) bool {
+	_, translation := l.sharedPicks(v.chain())
+	return translation != nil && translation.HasSlowPath
 }
 
 // sharedPicks gives the pick of a chain; both are nil if the chain is none of these.

@@ -15,8 +15,10 @@
 //     of hashes. pick.go and two_step.go have the two ways to pick a backend: at once, or first a backend ID, which can
 //     be remembered, counted or replaced, and then its target.
 //   - nat_pick.go, nat_two_step.go, dsr_pick.go, dsr_two_step.go, stateless_pick.go, stateless_two_step.go and
-//     stateless_reply.go do so for each mode. persistence_table.go, static_sessions.go and backend_limits.go have the
-//     tables that the second way asks; persistence_group.go has the rules for farms that share a table of clients.
+//     stateless_reply.go do so for each mode. stateless_gateway.go hands on replies at ingress, slow_path.go has the
+//     packets that it leaves to the stack, own_addresses.go the addresses of the machine. persistence_table.go,
+//     static_sessions.go and backend_limits.go have the tables that the second way asks; persistence_group.go has the
+//     rules for farms that share a table of clients.
 //   - moved_ports.go has the ports of backends that get connections on other ports than clients ask for.
 //   - new_connections.go counts the connections of dsr and stateless; maps of the other modes count by themselves.
 //   - machine.go has the state of a machine that rules depend on. source_nat.go chooses the source address of

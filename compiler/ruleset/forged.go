@@ -53,7 +53,7 @@ func (d frontend) takesForged() bool { return d.Family == addr.IP6 }
 
 // forgedAt adds the chain of an ingress that takes datagrams.
 func (l *linker) forgedAt(in *ingress, served []frontend) {
-	if !in.OfDatagrams || len(in.Devices) == 0 {
+	if !in.OfDatagrams || in.prerouting() {
 		return
 	}
 	c := &forgedChain{Local: true, place: in.place("")}

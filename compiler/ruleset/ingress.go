@@ -16,6 +16,7 @@ import (
 type ingress struct {
 	Name      string
 	Devices   []string // none: prerouting
+	Slow      bool     // prerouting, for packets of Devices that the chain at their ingress leaves to the stack
 	Maps      []*dispatchMap
 	Fragments []*dispatchMap // later fragments, which have no ports
 	Errors    []*dispatchMap // ICMP errors of routers and clients about the replies of backends
@@ -65,16 +66,19 @@ func (in *ingress) Neighbours() bool {
 }
 
 func (in *ingress) table() TableFamily {
-	if len(in.Devices) > 0 {
-		return Netdev
+	if in.prerouting() {
+		return Inet
 	}
-	return Inet
+	return Netdev
 }
+
+// prerouting reports whether the chain is in prerouting, before connection tracking.
+func (in *ingress) prerouting() bool { return len(in.Devices) == 0 || in.Slow }
 
 // place says where the maps stand.
 func (in *ingress) place(prefix string) mapPlace {
 	of := dsrSection
-	if len(in.Devices) == 0 {
+	if in.prerouting() {
 		of = statelessSection
 	}
 	return mapPlace{in.table(), of, in.Name + "/" + prefix, ""}
@@ -100,7 +104,9 @@ func (l *linker) dispatchUntracked(served []frontend) {
 // meets gives the frontends with packets that come in here. With a thousand interfaces these are few of all.
 func (in *ingress) meets(served []frontend) (out []frontend) {
 	for _, d := range served {
-		if in.takes(d.farm) || in.passes(d.farm) {
+		if slow, ok := in.slowPathAt(d); ok {
+			out = append(out, slow)
+		} else if in.takes(d.farm) || in.passes(d.farm) {
 			out = append(out, d)
 		}
 	}
@@ -114,8 +120,12 @@ func (l *linker) addIngressChains() {
 		if len(in.Maps)+len(in.Fragments)+len(in.Errors)+len(in.Logs) == 0 {
 			continue
 		}
+		if in.Slow {
+			l.addSlowPath(in)
+			continue
+		}
 		template := "ingress"
-		if len(in.Devices) == 0 {
+		if in.prerouting() {
 			template = "stateless"
 		}
 		l.rules.add(newChain(in.Name, in.place("").section, template).at(in.table()).with(in))
@@ -133,7 +143,8 @@ func ingresses(served []frontend) []*ingress {
 	}) {
 		out = append(out, &ingress{Name: "stateless"})
 	}
-	return append(out, ingressesOf(served, (*service).devices)...)
+	out = append(out, ingressesOf(served, (*service).devices)...)
+	return append(out, slowIngresses(out, served)...)
 }
 
 // ingressesOf groups the interfaces at which the same farms want to meet their packets.
@@ -189,7 +200,10 @@ func devicesOf(f *farm.Farm) []string {
 
 // takes reports whether the farm takes its packets here.
 func (in *ingress) takes(s *service) bool {
-	if len(in.Devices) == 0 {
+	switch {
+	case in.Slow:
+		return slices.Contains(s.slowAt, in.Devices[0])
+	case len(in.Devices) == 0:
 		return s.Mode == farm.Stateless && len(s.Interfaces) == 0
 	}
 	return slices.Contains(s.devices(), in.Devices[0])
@@ -238,7 +252,7 @@ func (l *linker) dispatchRequests(in *ingress, served []frontend) {
 // requestVerdict gives the verdict on requests to a frontend of a stateless farm. At the ingress of interfaces the base
 // chain takes out the answers to questions of this machine.
 func (l *linker) requestVerdict(in *ingress, d frontend) verdict {
-	if len(in.Devices) > 0 {
+	if !in.prerouting() {
 		return l.statelessPick(d)
 	}
 	return l.ownFirst(d, false, l.statelessPick(d))
@@ -248,7 +262,7 @@ func (l *linker) requestVerdict(in *ingress, d frontend) verdict {
 func (in *ingress) note(d frontend) {
 	whole := d.Whole()
 	if in.takes(d.farm) {
-		in.OfTCP = in.OfTCP || whole || d.Protocol == farm.TCP
+		in.OfTCP = in.OfTCP || d.farm.slow == nil && (whole || d.Protocol == farm.TCP)
 		in.OfDatagrams = in.OfDatagrams || whole || d.Protocol == farm.UDP
 	}
 }
@@ -371,6 +385,9 @@ func (l *linker) ingressDevices() []string {
 	for _, g := range dataOf[*gate](&l.rules) {
 		out = append(out, g.Devices...)
 	}
+	for _, r := range dataOf[*gatewayReplies](&l.rules) {
+		out = append(out, r.Devices...)
+	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
@@ -392,6 +409,9 @@ func (l *linker) interfaces() []string {
 		for _, s := range t.Steps {
 			out = append(out, s.Device)
 		}
+	}
+	for _, r := range dataOf[*gatewayReplies](&l.rules) {
+		out = append(out, r.forwards...)
 	}
 	for _, f := range dataOf[*flowtable](&l.rules) {
 		out = append(out, f.Devices...)

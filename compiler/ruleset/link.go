@@ -152,6 +152,7 @@ func (l *linker) add(all []frontend) *portableRules {
 	l.ownQuestions(served)
 	l.limits(served, tracked)
 	l.rewriteReplies(served)
+	l.gatewayReplies(served)
 	l.log(tracked, established)
 	l.logRequests(served)
 	l.addIngressChains()

@@ -2,6 +2,7 @@ package ruleset
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 
 	"farmc/compiler/diag"
@@ -15,6 +16,9 @@ type linked struct {
 	ports  []uint16        // that the machine serves on
 	asked  bool            // ports were asked for
 	idle   map[string]int  // the machine's timeouts; nil: they were not asked for
+
+	addresses []netip.Addr // of the machine
+	located   bool         // addresses were asked for
 
 	clients farm.Ports // that the kernel gives to clients of the machine
 
@@ -37,6 +41,12 @@ func (l *linked) recording(m Machine) Machine {
 		out.Ports = func() []uint16 {
 			l.ports, l.asked = m.Ports(), true
 			return l.ports
+		}
+	}
+	if m.Addresses != nil {
+		out.Addresses = func() []netip.Addr {
+			l.addresses, l.located = m.Addresses(), true
+			return l.addresses
 		}
 	}
 	if m.Timeouts != nil {
@@ -62,6 +72,9 @@ func (l *linked) holds(farms []*farm.Farm, m Machine) bool {
 	if l.asked && !slices.Equal(m.Ports(), l.ports) {
 		return false
 	}
+	if l.located && !slices.Equal(m.Addresses(), l.addresses) {
+		return false
+	}
 	if l.idle != nil && !l.sameTimeouts(m) {
 		return false
 	}
@@ -75,11 +88,12 @@ func (l *linked) sameTimeouts(m Machine) bool {
 
 // A machineKind is the questions that a machine has answers to, and the ports of its clients.
 type machineKind struct {
-	absent, routes, ports, timeouts bool
+	absent, routes, ports, timeouts, addresses bool
 
 	clients farm.Ports
 }
 
 func kindOf(m Machine) machineKind {
-	return machineKind{m.Absent != nil, m.Route != nil, m.Ports != nil, m.Timeouts != nil, m.clientPorts()}
+	return machineKind{m.Absent != nil, m.Route != nil, m.Ports != nil, m.Timeouts != nil, m.Addresses != nil,
+		m.clientPorts()}
 }

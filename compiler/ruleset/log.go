@@ -76,7 +76,9 @@ func (l *linker) log(tracked, established []frontend) {
 // ingress, and as they are forwarded to a backend, which belongs to one service alone.
 func (l *linker) logRequests(served []frontend) {
 	for _, in := range l.ingresses {
-		l.logAtIngress(in, in.met)
+		if !in.Slow { // its packets were logged at their ingress
+			l.logAtIngress(in, in.met)
+		}
 	}
 	for _, d := range served {
 		if d.farm.Mode != farm.Stateless || !d.farm.Logs(farm.OnForward) {

@@ -20,6 +20,9 @@ type Machine struct {
 	// Machines of one version have the same routes, so that these are not asked for again. 0: they may differ.
 	RouteVersion uint64
 
+	// Addresses gives the addresses that the machine has, but for loopback, in order; nil, or none: they are not known
+	Addresses func() []netip.Addr
+
 	ClientPorts farm.Ports // that the kernel gives to clients of the machine; zero: not known
 }
 

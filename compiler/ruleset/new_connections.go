@@ -84,7 +84,7 @@ func (p *statelessPick) New() *statelessRule {
 
 // countStateless counts the connections to the frontend; before stands before the slots in the keys.
 func (l *linker) countStateless(p *statelessPick, d frontend, slots, before string) {
-	if !d.countsNew() || p.newSet != nil && !p.Shared {
+	if !d.countsNew() || p.HasSlowPath || p.newSet != nil && !p.Shared {
 		return
 	}
 	a := l.assignment(d)

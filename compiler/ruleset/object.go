@@ -53,6 +53,7 @@ const (
 	dsrSection
 	statelessSection
 	statelessReplySection
+	gatewaySection
 	ownSection
 	invalidSection
 	queueSection

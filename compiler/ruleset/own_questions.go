@@ -91,7 +91,7 @@ func (l *linker) markAnswers(in *ingress, served []frontend) {
 			at.Lookups = append(at.Lookups, a)
 		}
 	}
-	in.AsksOwn = len(in.Devices) > 0 && len(at.Lookups) > 0
+	in.AsksOwn = !in.prerouting() && len(at.Lookups) > 0
 	if in.AsksOwn {
 		l.rules.add(newChain("own-"+in.Name, ownSection, "own-ingress").with(at))
 	}

@@ -25,11 +25,15 @@ type service struct {
 	commonRoutes [len(addr.Families)]commonRoute
 
 	ingressDevices []string // of devices
+
+	slow   *service // takes the requests that the ingress leaves to the stack, see slow_path.go; nil: it takes all
+	slowAt []string // of a service that is the slow path of another one: the interfaces of that one
 }
 
 // newService wraps a farm.
 func newService(f *farm.Farm) *service {
 	s := &service{Farm: f, ingressDevices: devicesOf(f)}
+	s.slow = s.slowPath()
 	all := f.Frontends()
 	s.frontends = make([]frontend, len(all))
 	s.origins = make([]*diag.Origin, len(all))

@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -13,10 +14,11 @@ import (
 type statelessPick struct {
 	Name string
 	numbering
-	Shared bool     // by farms of one kind, with the frontends in the keys; else of one farm or maglev table
-	Of     frontend // one of the frontends
-	Steps  []statelessStep
-	Origin *diag.Origin
+	Shared      bool     // by farms of one kind, with the frontends in the keys; else of one farm or maglev table
+	HasSlowPath bool     // it leaves the packets of the slow path to the stack
+	Of          frontend // one of the frontends
+	Steps       []statelessStep
+	Origin      *diag.Origin
 
 	newSet *slotMap // counts new connections; nil: there are none to count
 }
@@ -29,7 +31,8 @@ type statelessStep struct {
 	Run      farm.PortMove // the range that its backends get on other ports; zero: none
 	PortMap  string        // the map of Run
 	Moves    string        // names the moved ports of its backends; "": they have none
-	Protocol farm.Protocol // of a step that rewrites the port, as each protocol has its own checksum
+	Protocol farm.Protocol // of a step that rewrites the port, as each protocol has its own checksum, or is fast
+	Fast     bool          // it leaves the packets of the slow path to the stack
 	Device   string        // ingress forwards the request to there; "": the request is routed
 }
 
@@ -52,7 +55,25 @@ func (p *statelessPick) Rules() []statelessRule {
 }
 
 // Destination is the template of a packet's destination in the fields of shared maps.
-func (p *statelessPick) Destination() string { return "destination-" + kindName(p.Of.Specificity) }
+func (p *statelessPick) Destination() string {
+	if p.HasSlowPath && p.Of.Specificity == farm.ExactPort {
+		return "destination-fast"
+	}
+	return "destination-" + kindName(p.Of.Specificity)
+}
+
+// frontendKey is the frontend in the keys of shared maps.
+func (p *statelessPick) frontendKey(d frontend) string {
+	if p.Destination() == "destination-fast" {
+		return fmt.Sprintf("host . %s . %s . ", d.Address, d.Ports)
+	}
+	return d.key() + " . "
+}
+
+// Leaves reports whether a step does not tell the packets of the slow path itself.
+func (p *statelessPick) Leaves() bool {
+	return p.HasSlowPath && slices.ContainsFunc(p.Steps, func(s statelessStep) bool { return s.Protocol == "" })
+}
 
 // statelessPick gives the verdict that leads to the chain that rewrites the frontend's requests.
 func (l *linker) statelessPick(d frontend) verdict {
@@ -92,7 +113,7 @@ func (l *linker) ownStatelessPick(d frontend, a *slotAssignment) string {
 func (l *linker) statelessChain(name string, d frontend) *statelessPick {
 	o := newChain(name, statelessSection, "stateless-pick").at(d.farm.table())
 	return obtain(&l.rules, o, func() *statelessPick {
-		return &statelessPick{Name: name, numbering: d.farm.numbering(d.Family), Of: d}
+		return &statelessPick{Name: name, numbering: d.farm.numbering(d.Family), Of: d, HasSlowPath: d.farm.slow != nil}
 	})
 }
 
@@ -109,7 +130,11 @@ func (l *linker) addSteps(p *statelessPick, d frontend, a *slotAssignment, slots
 		if i := slices.IndexFunc(p.Steps, step.sameBackends); i >= 0 {
 			step.Map = p.Steps[i].Map // of another protocol
 		} else {
-			step.Map = l.statelessMap(p, d, slots+step.String()+"-"+d.Family.Suffix(), len(a.slots))
+			name := slots + step.String() + "-" + d.Family.Suffix()
+			if p.Shared {
+				name += step.protocolPart()
+			}
+			step.Map = l.statelessMap(p, d, name, len(a.slots))
 			fresh = append(fresh, step)
 		}
 		p.Steps = append(p.Steps, step)
@@ -140,7 +165,10 @@ func (s statelessStep) fill(d frontend, a *slotAssignment, before string) {
 
 // statelessStep is the step that the backend needs for requests to the frontend, without a map.
 func (d frontend) statelessStep(b farm.Backend) statelessStep {
-	step := statelessStep{Port: b.Port}
+	step := statelessStep{Port: b.Port, Fast: d.farm.slow != nil}
+	if step.Fast && !d.Portless() {
+		step.Protocol = d.Protocol
+	}
 	if len(b.Ports) > 0 {
 		step.Moves = movesName(b.Ports)
 		switch to := b.PortFor(d.Ports.First); {
@@ -157,12 +185,12 @@ func (d frontend) statelessStep(b farm.Backend) statelessStep {
 	return step
 }
 
-// rewritesPort reports whether requests get another port.
-func (s statelessStep) rewritesPort() bool { return s.Port != 0 || s.Run.To.First != 0 }
+// RewritesPort reports whether requests get another port.
+func (s statelessStep) RewritesPort() bool { return s.Port != 0 || s.Run.To.First != 0 }
 
 // rewritePort completes a step that rewrites the port of requests to the frontend.
 func (l *linker) rewritePort(s *statelessStep, d frontend) {
-	if !s.rewritesPort() {
+	if !s.RewritesPort() {
 		return
 	}
 	s.Protocol = d.Protocol
@@ -172,9 +200,18 @@ func (l *linker) rewritePort(s *statelessStep, d frontend) {
 }
 
 // sameBackends reports whether two steps are for the same backends. Backends with moved ports get the requests to each
-// frontend on another port.
+// frontend on another port. A fast step is of one protocol.
 func (s statelessStep) sameBackends(other statelessStep) bool {
-	return s.Moves == other.Moves && s.Device == other.Device && (s.Moves != "" || s.Port == other.Port)
+	return s.Moves == other.Moves && s.Device == other.Device && (s.Moves != "" || s.Port == other.Port) &&
+		(!s.Fast || s.Protocol == other.Protocol)
+}
+
+// protocolPart names the protocol of a fast step, which the keys lack.
+func (s statelessStep) protocolPart() string {
+	if !s.Fast || s.Protocol == "" {
+		return ""
+	}
+	return "-" + string(s.Protocol)
 }
 
 // String is the step as part of a name.
@@ -223,9 +260,9 @@ func (d frontend) sharesStatelessPick(a *slotAssignment) bool {
 // their requests from the same interfaces, pick alike, and have backends with the same ports behind the same
 // interfaces.
 func (l *linker) sharedStatelessPick(d frontend, a *slotAssignment) string {
-	s, kind := d.farm, "stateless"
+	s, kind := d.farm, d.farm.statelessKind()
 	if d.Specificity == farm.WholeAddress {
-		kind = "stateless-all"
+		kind += "-all"
 	}
 	name := d.sharedName(kind, a)
 	if steps := d.stepsName(a.serving); len(s.Interfaces) > 0 {
@@ -240,12 +277,24 @@ func (l *linker) sharedStatelessPick(d frontend, a *slotAssignment) string {
 		l.addSlots(s, len(a.slots))
 		for i, step := range p.Steps {
 			if slices.IndexFunc(p.Steps, step.sameBackends) == i { // steps of several protocols share a map
-				step.fill(d, a, d.key()+" . ")
+				step.fill(d, a, p.frontendKey(d))
 			}
 		}
-		l.countStateless(p, d, newName("slots-"+name), d.key()+" . ")
+		l.countStateless(p, d, newName("slots-"+name), p.frontendKey(d))
 	}
 	return name
+}
+
+// statelessKind begins the names of chains that the farm shares. Chains of slow paths are asked only for packets of
+// their interfaces.
+func (s *service) statelessKind() string {
+	switch {
+	case s.slow != nil:
+		return "stateless-fast"
+	case len(s.slowAt) > 0:
+		return "stateless-slow"
+	}
+	return "stateless"
 }
 
 // addSharedSteps adds the steps that the frontend's protocol needs. The map of a chain's only step has the chain's
@@ -258,7 +307,7 @@ func (l *linker) addSharedSteps(p *statelessPick, d frontend, a *slotAssignment)
 		l.addSteps(p, d, a, "slots-"+p.Name)
 		return
 	}
-	only.Map = l.statelessMap(p, d, "slots-"+p.Name, len(a.slots))
+	only.Map = l.statelessMap(p, d, "slots-"+p.Name+only.protocolPart(), len(a.slots))
 	l.rewritePort(&only, d)
 	if !slices.ContainsFunc(p.Steps, func(s statelessStep) bool { return s.Protocol == only.Protocol }) {
 		p.Steps = append(p.Steps, only)

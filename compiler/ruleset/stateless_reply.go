@@ -64,7 +64,7 @@ func (l *linker) replyMaps(all []reply) *replyMaps {
 
 // takesInPrerouting reports whether a farm without connection tracking takes its packets in prerouting.
 func (l *linker) takesInPrerouting() bool {
-	return slices.ContainsFunc(l.ingresses, func(in *ingress) bool { return len(in.Devices) == 0 })
+	return slices.ContainsFunc(l.ingresses, (*ingress).prerouting)
 }
 
 // addReplyChains adds chains that are named like their templates.

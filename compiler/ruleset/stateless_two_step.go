@@ -104,7 +104,7 @@ func (l *linker) statelessTarget(d frontend, a *slotAssignment) *statelessTarget
 func (l *linker) addTarget(t *statelessTarget, d frontend, b farm.Backend, id netip.Addr) {
 	step := targetStep{statelessStep: d.statelessStep(b), IsAddress: id == b.Address[d.Family]}
 	l.rewritePort(&step.statelessStep, d)
-	if step.rewritesPort() && step.Moves != "" {
+	if step.RewritesPort() && step.Moves != "" {
 		step.Asked = d.Ports.String()
 	}
 	if i := slices.IndexFunc(t.Steps, func(o targetStep) bool {

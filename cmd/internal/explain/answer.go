@@ -94,7 +94,33 @@ var replies = map[farm.Mode]string{
 	farm.Local:     "this machine answers",
 }
 
-func (m Match) reply() string { return replies[m.Farm.Mode] }
+func (m Match) reply() string {
+	if gateways := m.Farm.GatewaysOf(m.Family()); len(gateways) > 0 {
+		return "the backend answers the client by this machine, which puts the service's address into the answer and " +
+			m.nextHop()
+	}
+	return replies[m.Farm.Mode]
+}
+
+// nextHop says to which machine the answer is handed on.
+func (m Match) nextHop() string {
+	client, on := m.question.Client.Addr(), " on "+m.Farm.Interfaces[0]
+	gateways := m.Farm.GatewaysOf(m.Family())
+	if !client.IsValid() && len(gateways) > 1 {
+		return "hands it on to the next hop of the client's network" + on
+	}
+	g, ok := gateways[0], true
+	if client.IsValid() {
+		g, ok = m.Farm.GatewayTo(client)
+	}
+	switch {
+	case !ok:
+		return "routes it: gateway has no network of the client"
+	case !g.Address.IsValid():
+		return "hands it on to the client" + on
+	}
+	return "hands it on to " + g.NextHop() + on
+}
 
 // String describes the packet.
 func (q Question) String() string {

@@ -39,9 +39,11 @@ type compilation struct {
 	portsChecked  bool // refuseTakenPorts has run
 	waitsForPorts bool // a farm is refused, because a program listens on its port
 
-	interfaces map[string]int               // index of each interface that farms name; 0: it does not exist
-	routes     map[netip.Addr]ruleset.Route // to backends that see a source address of this machine
-	asksPorts  bool                         // the script depends on the ports that programs of this machine serve on
+	interfaces    map[string]int               // index of each interface that farms name; 0: it does not exist
+	routes        map[netip.Addr]ruleset.Route // to backends that see a source address of this machine
+	addresses     []netip.Addr                 // of this machine, if the script depends on them
+	asksAddresses bool
+	asksPorts     bool // the script depends on the ports that programs of this machine serve on
 }
 
 // compile compiles the farms for this machine. If a directory changes meanwhile, compile
@@ -154,7 +156,11 @@ func compileKnowing(
 			c.asksPorts = true
 			return machine.ServedPorts()
 		},
-		Timeouts:     machine.Timeouts,
+		Timeouts: machine.Timeouts,
+		Addresses: func() []netip.Addr {
+			c.addresses, c.asksAddresses = machine.Addresses(), true
+			return c.addresses
+		},
 		ClientPorts:  farm.Ports{First: first, Last: last},
 		RouteVersion: known.version,
 	})
@@ -213,7 +219,8 @@ func (c *compilation) onDisk() *source.Files {
 }
 
 // NetworkChanged reports whether an interface that farms name appeared, vanished or was re-created since the
-// compilation, or the route to a backend or its source address is another one.
+// compilation, the route to a backend or its source address is another one, or rules need the addresses of this machine
+// and there are others.
 func (c *compilation) NetworkChanged() bool {
 	if c == nil {
 		return false
@@ -222,6 +229,9 @@ func (c *compilation) NetworkChanged() bool {
 		if interfaceIndex(name) != number {
 			return true
 		}
+	}
+	if c.asksAddresses && !slices.Equal(machine.Addresses(), c.addresses) {
+		return true
 	}
 	var routes machine.Routes
 	defer routes.Close()
@@ -253,6 +263,9 @@ func (c *compilation) addNetwork(other *compilation) {
 		maps.Copy(routes, c.routes)
 		maps.Copy(routes, other.routes)
 		c.routes = routes
+		if other.asksAddresses {
+			c.addresses, c.asksAddresses = other.addresses, true
+		}
 	}
 }
 

@@ -1,7 +1,9 @@
 package machine
 
 import (
+	"errors"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -31,6 +33,26 @@ func readAddresses(kernel *netlink.Handle) addresses {
 		}
 	}
 	return out
+}
+
+// Addresses gives the addresses of this machine in order, but for loopback and link-local ones; none if the kernel does
+// not tell.
+func Addresses() (out []netip.Addr) {
+	all, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	for tries := 0; errors.Is(err, netlink.ErrDumpInterrupted) && tries < 10; tries++ {
+		all, err = netlink.AddrList(nil, netlink.FAMILY_ALL)
+	}
+	if err != nil {
+		return nil
+	}
+	for _, a := range all {
+		ip, ok := netip.AddrFromSlice(a.IP)
+		if ip = ip.Unmap(); ok && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
+			out = append(out, ip)
+		}
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return slices.Compact(out)
 }
 
 // keeps reports whether the flags of an address say that the machine keeps it until an administrator removes it: it has

@@ -18,13 +18,18 @@ type noAnswer struct{ by, to string }
 
 func (c noAnswer) do(s *testbed) (err error) {
 	for _, q := range s.targets("", c.by, c.to) {
-		as := s.newClient(q.from, q.to.Addr())
-		answer, asked := q.from.Ask(q.network, as.Addr(), q.to, noAnswerTimeout)
-		if asked == nil || !netlab.TimedOut(asked) {
-			err = errors.Join(err, q.wrap(fmt.Errorf("as %s: %v, %w", as, answer, asked)))
-		}
+		err = errors.Join(err, q.unanswered(s.newClient(q.from, q.to.Addr())))
 	}
 	return err
+}
+
+// unanswered sends a request that must get no answer.
+func (q target) unanswered(as netip.AddrPort) error {
+	answer, err := q.from.Ask(q.network, as.Addr(), q.to, noAnswerTimeout)
+	if err == nil || !netlab.TimedOut(err) {
+		return q.wrap(fmt.Errorf("as %s: %v, %w", as, answer, err))
+	}
+	return nil
 }
 
 func noPingAnswer(to string) step {

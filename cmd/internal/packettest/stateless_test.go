@@ -9,7 +9,7 @@ import (
 
 func TestStateless(t *testing.T) {
 	t.Parallel()
-	runCases(t, slices.Concat(statelessCases(), moreStatelessCases(), statelessPairCases()))
+	runCases(t, slices.Concat(statelessCases(statelessPaths), moreStatelessCases(), statelessPairCases()))
 }
 
 var statelessSchedulers = []struct {
@@ -29,8 +29,8 @@ var statelessSchedulers = []struct {
 
 // statelessCases: all backends get their shares, by each path and scheduler. The backend sees the client, and its
 // answer comes from the service (else the client's socket would not accept it). Nothing is tracked.
-func statelessCases() (all []testCase) {
-	for _, w := range statelessPaths {
+func statelessCases(paths []statelessPath) (all []testCase) {
+	for _, w := range paths {
 		for _, by := range statelessSchedulers {
 			clients := 249
 			if w.oneArmed && by.ofClient {

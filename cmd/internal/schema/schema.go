@@ -105,6 +105,8 @@ func valueSchema(k *farm.Key) object {
 		return mapOf(object{"type": "string"})
 	case farm.MarkedSourcesType:
 		return mapOf(oneOrMore(object{"type": "string"}))
+	case farm.GatewayType:
+		return object{"anyOf": []object{oneOrMore(object{"type": "string"}), mapOf(object{"type": "string"})}}
 	case farm.PortsType:
 		return mapOf(object{"type": []string{"string", "integer"}})
 	case farm.TableType:

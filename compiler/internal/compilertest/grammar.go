@@ -12,6 +12,9 @@ import (
 // lineForm turns the form of a line into an expression.
 func lineForm(text string) *regexp.Regexp {
 	for _, part := range [][2]string{
+		{"FAST", `(?:ip protocol PROTO (?:ip frag-off 0x4000|@nh,32,32 & 0x3fff == 0x0) |ip6 nexthdr PROTO )` +
+			`(?:@th,96,32 & 0x20000 == 0x0 )?`},
+		{"WHOLE", `meta pkttype \. IP [sd]addr \. th [sd]port`},
 		{"NUMBER", `(numgen random|numgen inc|symhash|jhash FIELD(?: \. FIELD)*) mod ([0-9]+)(?: seed 0x6661726d)?`},
 		{"CLIENT", `(?:jhash PARTS mod 4294967295 seed 0x6661726d|PARTS)`},
 		{"OWNFROM", `meta l4proto \. IP saddr \. th sport \. IP daddr \. th dport`},
@@ -93,7 +96,7 @@ var (
 			`full`,
 		`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : `+
 			`(?:verdict|IPV_addr|ether_addr))?`,
-		`		typeof (?:FRONTEND \. |HANDED|IP daddr \. )?(?:numgen random mod [0-9]+|meta mark) : `+
+		`		typeof (?:FRONTEND \. |WHOLE \. |HANDED|IP daddr \. )?(?:numgen random mod [0-9]+|meta mark) : `+
 			`(?:IP daddr(?: \. th dport)?|ether daddr|meta mark)`,
 		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : `+
 			`IPV_addr(?: \. inet_service)?`,
@@ -101,6 +104,7 @@ var (
 			`mark`,
 		`		typeof (?:FRONTEND \. |HANDED)?(?:numgen random mod [0-9]+|meta mark)`,
 		`		type mark(?: : (?:IPV_addr|ether_addr))?`,
+		`		typeof WHOLE : IP saddr`,
 		`		typeof @nh,128,32`,
 		`		type inet_service : inet_service`,
 		`		ct count (?:over )?1`,
@@ -120,8 +124,8 @@ var (
 		`		}`,
 	)
 	ofMap = lineForm(
-		`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|MAC|"DEVICE"|FLAGS)(?: \. (?:IP4|IP6|PORTS|HEX|MAC))` +
-			`*)` +
+		`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|host|MAC|"DEVICE"|FLAGS)` +
+			`(?: \. (?:IP4|IP6|PORTS|HEX|MAC))*)` +
 			`(?: ` +
 			`ct count (?:over )?[0-9]+)?(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC|HEX|` +
 			`PORTS))?,`,
@@ -143,6 +147,8 @@ var (
 		`		# as it leaves, from the source that the backend sees`,
 		`		# of a backend on this machine`,
 		`		# replies; requests are untracked already`,
+		`		# the packets that the chains at ingress leave to the stack: fragments, and SYNs`,
+		`		# replies of farms with a gateway; the stack takes the other ones`,
 		`		# farms of few kinds: their maps are asked without a lookup of the kind`,
 		`		# before connection tracking, so that these lookups belong to no connection`,
 		`		# each packet of a client renews its time; NAT of open connections is at dstnat`,
@@ -157,7 +163,7 @@ var (
 			`(?:raw|raw - 10?|raw - 5|mangle(?: - 5)?|dstnat - 1|dstnat \+ 5)|`+
 			`output priority (?:-95|-101|raw|raw - 10)|forward priority filter(?: \+ 5| \+ 10)?|`+
 			`(?:input|output) priority filter \+ 5|postrouting priority srcnat(?: \+ 5)?|`+
-			`ingress devices = { DEVICES } priority filter(?: - 10?| - 5)?)`,
+			`ingress devices = { DEVICES } priority filter(?: - 10?| - [25])?)`,
 		`		type filter hook (?:input|forward) priority filter - 5`,
 		`		ct state != invalid return`,
 		`		meta l4proto != tcp return`,
@@ -181,6 +187,8 @@ var (
 		`		oif "lo" return`,
 		`		iif != 0 iifname != INSIDE return`,
 		`		goto NAME`,
+		`		iifname != INSIDE accept`,
+		`		(?:ip frag-off & 0x3fff != 0|exthdr frag exists|tcp flags & syn == syn) accept`,
 		`		meta pkttype other accept`,
 		`		meta l4proto tcp reject with tcp reset`,
 		`		reject`,
@@ -262,7 +270,9 @@ var (
 		`		meta mark set SLOT`,
 		`		fwd IP to (?:FRONTEND \. |HANDED)?SLOT map @NAME device "DEVICE"`,
 		`		ether saddr set ether daddr ether daddr set (?:FRONTEND \. |HANDED)?SLOT map @NAME fwd to "DEVICE"`,
-		`		(?:meta l4proto PROTO )?IP daddr set (?:FRONTEND \. )?SLOT map @NAMEMOVED `+
+		`		FAST(?:fib daddr type != local |(?:IP daddr != (?:IP4|IP6|@NAME) )*)IP saddr set WHOLE map @NAME`+
+			`(?: PROTO sport set PORTS)? fwd IP to (?:IP4|IP6|IP daddr) device "DEVICE"`,
+		`		(?:meta l4proto PROTO |FAST)?IP daddr set (?:FRONTEND \. |WHOLE \. )?SLOT map @NAMEMOVED `+
 			`(?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
 		`		IP daddr set (?:IP4|IP6)`,
 		`		IP daddr set numgen inc mod 1 map @NAME update @NAME { numgen inc mod 1 : IP daddr } jump NAME`,

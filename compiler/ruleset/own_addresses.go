@@ -1,0 +1,53 @@
+package ruleset
+
+import (
+	"net/netip"
+	"slices"
+
+	"farmc/compiler/addr"
+)
+
+// Packets to this machine are left alone at ingress: a health checker of this machine gets the replies of backends.
+// The kernel's answer (fib) costs a packet 420 instructions. So rules compare the addresses of the machine: one costs
+// 50, a set of any number 120.
+
+// maxComparedAddresses is the number of addresses up to which each of them is compared.
+const maxComparedAddresses = 2
+
+// An ownAddresses tells packets to this machine. The zero ownAddresses asks the kernel.
+type ownAddresses struct {
+	Known    bool         // the addresses of the machine are known
+	Compared []netip.Addr // all of them, if they are few
+	Set      string       // of all of them; "": they are compared
+}
+
+// ownAddresses gives the addresses of the machine of one family.
+func (l *linker) ownAddresses(family addr.Family) ownAddresses {
+	var all []netip.Addr
+	if l.machine.Addresses != nil {
+		all = l.machine.Addresses()
+	}
+	if len(all) == 0 {
+		return ownAddresses{}
+	}
+	all = slices.DeleteFunc(slices.Clone(all), func(a netip.Addr) bool {
+		return addr.FamilyOf(a) != family
+	})
+	if len(all) <= maxComparedAddresses {
+		return ownAddresses{Known: true, Compared: all}
+	}
+	o := newSet("own-addresses-"+family.Suffix(), gatewaySection, "own-addresses").at(Netdev)
+	obtain(&l.rules, o, func() *ownSet {
+		for _, a := range all {
+			o.elements.add(element{key: a.String()})
+		}
+		return &ownSet{o, family}
+	})
+	return ownAddresses{Known: true, Set: o.Name}
+}
+
+// An ownSet is the set of the machine's addresses of one family.
+type ownSet struct {
+	*object
+	Family addr.Family
+}
