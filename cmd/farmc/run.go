@@ -44,7 +44,7 @@ type verb struct {
 func verbs() []verb {
 	return []verb{newVerb, compileVerb, checkVerb, fmtVerb, showVerb, diffVerb, applyVerb, confirmVerb,
 		rollbackVerb, historyVerb, withdrawVerb, announceVerb, unloadVerb,
-		watchVerb, healthVerb, probeVerb, statusVerb, explainVerb, graphVerb,
+		watchVerb, healthVerb, probeVerb, statusVerb, explainVerb, graphVerb, traceVerb,
 		doctorVerb, bugReportVerb, drainVerb, downVerb, upVerb, banVerb,
 		unbanVerb, importVerb, exportVerb, apiVerb, apiKeyVerb, schemaVerb, lspVerb, demoVerb, versionVerb,
 		completionVerb(), helpVerb()}
@@ -66,17 +66,20 @@ type call struct {
 	noNft   bool   // check --no-nft
 	machine bool   // check --machine
 	resolve bool   // compile, check, diff, apply --resolve
-	json    bool   // status --json, explain --json
+	json    bool   // status --json, explain --json, trace --json
 	origin  bool   // show --origin
 	check   bool   // fmt --check
 	watch   bool   // status --watch
 
-	from, in string // explain --from, --in
+	from, in string // explain --from, --in; trace --from
+	protocol string // trace --protocol
+	all      bool   // trace --all
+	count    int    // trace --count
 	backend  string // doctor --backend
 
 	listen, backends []string // new --listen, --backend
 
-	limit time.Duration // drain --for, down --for
+	limit time.Duration // drain --for, down --for, trace --for
 	wait  bool          // drain --wait, down --wait
 
 	confirm time.Duration // apply --confirm

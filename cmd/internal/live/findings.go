@@ -8,6 +8,7 @@ import (
 
 	"farmc/cmd/internal/preflight"
 	"farmc/compiler/farm"
+	"farmc/compiler/ruleset"
 )
 
 // Look is the change of the findings since the last look of any farmc.
@@ -23,12 +24,21 @@ func (e *Engine) Findings(ctx context.Context, farms []*farm.Farm) preflight.Fin
 
 // LoadedFarms returns the farms that were loaded last.
 func (e *Engine) LoadedFarms() ([]*farm.Farm, error) {
+	script, err := e.LoadedScript()
+	if err != nil {
+		return nil, err
+	}
+	return script.Farms, nil
+}
+
+// LoadedScript returns the script that was loaded last, with its farms.
+func (e *Engine) LoadedScript() (*ruleset.Script, error) {
 	defer e.exclusive()()
 	_, c, err := e.lastLoaded()
 	if err != nil {
 		return nil, err
 	}
-	return c.script.Farms, nil
+	return c.script, nil
 }
 
 // Look looks for findings about the farms, and records them as reported.
