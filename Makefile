@@ -116,6 +116,7 @@ fuzz: go-found
 	$(GO) test ./cmd/internal/edit -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FOR) -fuzzminimizetime 2s
 	$(GO) test ./cmd/internal/edit -run '^$$' -fuzz '^FuzzWrite$$' -fuzztime $(FOR) -fuzzminimizetime 2s
 	$(GO) test ./cmd/internal/edit -run '^$$' -fuzz '^FuzzPatch$$' -fuzztime $(FOR) -fuzzminimizetime 2s
+	$(GO) test ./cmd/internal/lsp -run '^$$' -fuzz '^FuzzScan$$' -fuzztime $(FOR) -fuzzminimizetime 2s
 
 format:
 	@wrong=$$(gofmt -l .); if [ -n "$$wrong" ]; then echo "gofmt these:" $$wrong >&2; exit 1; fi

@@ -178,19 +178,24 @@ func (c *completion) hasTable(name string) bool {
 
 // freeBackend gives a name that no backend of the document has: b1, b2 and so on.
 func (c *completion) freeBackend() string {
-	names := c.backends()
-	for n := 1; ; n++ {
-		if name := fmt.Sprintf("b%d", n); !slices.Contains(names, name) {
-			return name
-		}
+	taken := map[string]bool{}
+	for _, name := range c.backends() {
+		taken[name] = true
 	}
+	n := 1
+	for taken[fmt.Sprintf("b%d", n)] {
+		n++
+	}
+	return fmt.Sprintf("b%d", n)
 }
 
 // backends gives the names of the backends in the document, in their order, except at the position.
 func (c *completion) backends() (names []string) {
+	known := map[string]bool{}
 	for _, s := range c.spans {
 		isName := len(s.path) == 2 && s.path[0] == backendsTable && s.kind != valuePart
-		if isName && !c.isAt(s) && !slices.Contains(names, s.path[1]) {
+		if isName && !c.isAt(s) && !known[s.path[1]] {
+			known[s.path[1]] = true
 			names = append(names, s.path[1])
 		}
 	}

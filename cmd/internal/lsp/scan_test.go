@@ -2,10 +2,12 @@ package lsp
 
 import (
 	"fmt"
+	"math/rand"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"farmc/compiler/diag"
 	"farmc/compiler/toml"
@@ -131,23 +133,41 @@ func TestScanLikeTOML(t *testing.T) {
 func FuzzScan(f *testing.F) {
 	f.Add(web)
 	f.Add("a = [[[[{{{[\n\"\"\"[x]\ny.z='{")
-	f.Fuzz(func(t *testing.T, text string) {
-		spans, open := scan(text)
-		for _, s := range spans {
-			if s.start < 0 || s.end < s.start || s.end > len(text) {
-				t.Fatalf("%+v of %d bytes", s, len(text))
-			}
+	f.Fuzz(checkOutline)
+}
+
+// TestRandomTexts: the same for texts of the characters that TOML is made of.
+func TestRandomTexts(t *testing.T) {
+	alphabet := []rune("a=[]{}\"'.,# \n\r\t\\1é😀")
+	random := rand.New(rand.NewSource(1))
+	for range 20_000 {
+		text := make([]rune, random.Intn(60))
+		for i := range text {
+			text[i] = alphabet[random.Intn(len(alphabet))]
 		}
-		if open.start > len(text) {
-			t.Fatalf("%+v of %d bytes", open, len(text))
+		checkOutline(t, string(text))
+	}
+}
+
+func checkOutline(t *testing.T, text string) {
+	spans, open := scan(text)
+	for _, s := range spans {
+		if s.start < 0 || s.end < s.start || s.end > len(text) {
+			t.Fatalf("%+v of %d bytes: %q", s, len(text), text)
 		}
-		c := newCompletion(&document{text: text}, len(text))
-		c.keys()
-		c.values()
-		for offset := range min(len(text), 40) {
-			if at := offsetOf(text, positionOf(text, offset)); at > offset {
-				t.Fatalf("the offset %d became %d in %q", offset, at, text)
-			}
+	}
+	if open.start > len(text) {
+		t.Fatalf("%+v of %d bytes: %q", open, len(text), text)
+	}
+	if at := newCompletion(&document{text: text}, len(text)); at.at.kind == valuePart {
+		at.values()
+	}
+	for offset := range text { // of characters
+		if !utf8.ValidString(text) || offset > 40 {
+			break // JSON has no such text
 		}
-	})
+		if at := offsetOf(text, positionOf(text, offset)); at > offset {
+			t.Fatalf("the offset %d became %d in %q", offset, at, text)
+		}
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 
 	"farmc/cmd/internal/reference"
 	"farmc/compiler/farm"
@@ -58,9 +59,12 @@ func keySchema(k *farm.Key) object {
 	return s
 }
 
+// tables are the tables of the reference, which are read once: an editor asks for 40 keys at each completion.
+var tables = sync.OnceValue(reference.Tables)
+
 // About gives the meaning of a key as the reference words it. A key without words of its own has those of its table.
 func About(table, key string) string {
-	for _, t := range reference.Tables() {
+	for _, t := range tables() {
 		path := strings.Split(t.Name, ".") // backends.b1, backends.b1.health
 		if len(path) < 3 && table == "" && path[0] == key || len(path) == 3 && path[0] == table && path[2] == key {
 			return t.About
