@@ -3,15 +3,10 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -33,7 +28,7 @@ type nftlbWriter struct {
 	waiting []*nftlbCall
 	working bool
 
-	documents documentCache
+	objects nftlbObjects
 }
 
 func newNFTLBWriter(s *Server, choices NFTLB) *nftlbWriter {
@@ -269,12 +264,6 @@ func badName(name string) error {
 		name, farm.NamingRule)}
 }
 
-// looseFile has the addresses that no farm has. farmc does not read it.
-const looseFile = "nftlb-addresses.incomplete"
-
-// asideEnding is the ending of farms that farmc does not read.
-const asideEnding = ".toml.incomplete"
-
 func (n *nftlbWriter) file(name string) string { return filepath.Join(n.choices.Dir, name) }
 
 // farmWrites returns the writes of one farm: of its file, and of the one that farmc does not read.
@@ -306,80 +295,8 @@ func (n *nftlbWriter) farmWrites(c nftlb.FarmChange) (out []live.Write, err erro
 	return out, nil
 }
 
-// state returns the objects of the files.
-func (n *nftlbWriter) state() (*nftlb.State, error) {
-	now, err := n.server.current()
-	if err != nil {
-		return nil, err
-	}
-	in := nftlb.Files{Farms: n.documents.of(now), Lists: map[string][]byte{}, Aside: map[string]bool{}}
-	for _, name := range now.Lists() {
-		in.Lists[name], _, _ = now.List(name)
-	}
-	if err := n.readAside(&in); err != nil {
-		return nil, err
-	}
-	return in.State(), nil
-}
-
-// readAside reads the files that farmc does not read.
-func (n *nftlbWriter) readAside(in *nftlb.Files) error {
-	entries, err := os.ReadDir(n.choices.Dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	for _, e := range entries {
-		name, isFarm := strings.CutSuffix(e.Name(), asideEnding)
-		if !e.Type().IsRegular() || !(isFarm && farm.IsName(name)) && e.Name() != looseFile {
-			continue
-		}
-		text, err := readFile(n.file(e.Name()))
-		if err != nil {
-			return err
-		}
-		if !isFarm {
-			in.Loose = text
-		} else if d, faults := edit.Read(text); len(faults) == 0 && in.Farms[name] == nil {
-			in.Farms[name], in.Aside[name] = d, true
-		}
-	}
-	return nil
-}
-
-// readFile reads a file of a farm.
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, farm.MaxFarmSize))
-}
-
 // loaded reports whether the kernel can have a farm.
 func (n *nftlbWriter) loaded(name string) bool {
 	now, err := n.server.current()
 	return err == nil && now.Loaded(name)
-}
-
-// A documentCache has the documents of farms.
-type documentCache struct {
-	mu  sync.Mutex
-	all map[*farm.Reading]edit.Document
-}
-
-// of returns the documents of all farms of a snapshot, by name.
-func (c *documentCache) of(now *live.Snapshot) map[string]edit.Document {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	known, out := map[*farm.Reading]edit.Document{}, map[string]edit.Document{}
-	for _, r := range now.Readings {
-		d, has := c.all[r]
-		if !has {
-			d, _ = edit.Decode(strings.NewReader(string(r.Document())))
-		}
-		known[r], out[r.Name()] = d, d
-	}
-	c.all = known
-	return maps.Clone(out)
 }

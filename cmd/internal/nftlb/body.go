@@ -184,6 +184,7 @@ func (q *request) selectFarm(name string) {
 	if q.farm = q.Farm(name); q.farm == nil {
 		q.farm = &Farm{Name: name, Values: farmKind.presets(), order: q.next(), own: true}
 		q.Farms = append(q.Farms, q.farm)
+		q.keep(q.farm)
 	}
 	q.backend, q.client = nil, ""
 }
@@ -196,18 +197,20 @@ func (q *request) renameFarm(f *Farm, name string) {
 		return
 	}
 	if a := q.first(f); a != nil && strings.Contains(a.Name, "-addr") {
-		q.renameAddress(a, q.freeAddress(name))
+		q.renameAddress(q.Address(a.Name), q.freeAddress(name))
 	}
 	f.Name = name
+	q.dropPlaces()
 }
 
 func (q *request) renameAddress(a *Address, name string) {
 	for _, f := range q.Farms {
 		if i := slices.Index(f.Addresses, a.Name); i >= 0 {
-			f.Addresses[i] = name
+			q.Farm(f.Name).Addresses[i] = name
 		}
 	}
 	a.Name = name
+	q.dropPlaces()
 }
 
 // freeAddress returns the name of a new address of a farm.
@@ -224,7 +227,7 @@ func (q *request) firstOrNew(f *Farm) *Address {
 	if len(f.Addresses) == 0 {
 		f.Addresses = []string{q.makeAddress(q.freeAddress(f.Name)).Name}
 	}
-	return q.first(f)
+	return q.Address(f.Addresses[0])
 }
 
 // makeAddress returns the address of a name, which can be new.
@@ -233,6 +236,7 @@ func (q *request) makeAddress(name string) *Address {
 	if a == nil {
 		a = &Address{Name: name, Values: addressKind.presets(), order: q.next()}
 		q.Addresses = append(q.Addresses, a)
+		q.keep(a)
 	}
 	return a
 }
@@ -342,7 +346,7 @@ func (q *request) selectBackend(name string) {
 	}
 	if q.backend = q.farm.Backend(name); q.backend == nil {
 		q.backend = &Backend{Name: name, Values: backendKind.presets()}
-		q.backend.Values["mark"] = hex(freeMark(q.numbered()))
+		q.backend.Values["mark"] = hex(q.freeMark())
 		q.farm.Backends = append(q.farm.Backends, q.backend)
 	}
 }
@@ -354,6 +358,7 @@ func (q *request) markBackend(b *Backend, value string) {
 		return
 	}
 	b.Values["mark"], b.Marked = value, true
+	q.marked, q.free = nil, 0
 }
 
 func (q *request) renameBackend(b *Backend, name string) {
@@ -407,6 +412,7 @@ func (q *request) loadPolicy(o object) {
 			if q.policy = q.Policy(text); q.policy == nil {
 				q.policy = &Policy{Name: text, Values: policyKind.presets(), order: q.next(), own: true}
 				q.Policies = append(q.Policies, q.policy)
+				q.keep(q.policy)
 			}
 		case key != "name" && !q.unnamed(q.policy == nil):
 			q.set(policyKind, q.policy.Values, key, text)

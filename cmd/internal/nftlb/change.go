@@ -32,7 +32,11 @@ type Changes struct {
 // Changes returns the changes to a later state.
 func (s *State) Changes(later *State, marks Marks) Changes {
 	out := Changes{Loose: !bytes.Equal(s.Loose(), later.Loose())}
+	same := s.sameTypes(later)
 	for _, f := range later.Farms {
+		if s.sameFarm(f, later, same) {
+			continue
+		}
 		c := FarmChange{Name: f.Name, After: later.Saved(f, marks), Aside: !later.listens(f) || f.refused}
 		if old := s.Farm(f.Name); old != nil {
 			c.Before, c.WasAside, c.ByPerson = s.Saved(old, marks), old.aside, !old.own
@@ -48,7 +52,7 @@ func (s *State) Changes(later *State, marks Marks) Changes {
 		}
 	}
 	for _, p := range later.Policies {
-		if old := s.Policy(p.Name); old == nil || !bytes.Equal(old.Text(), p.Text()) {
+		if old := s.Policy(p.Name); old == nil || old != p && !bytes.Equal(old.Text(), p.Text()) {
 			out.Lists = append(out.Lists, ListChange{p.Name, p.Text()})
 		}
 	}
@@ -58,6 +62,23 @@ func (s *State) Changes(later *State, marks Marks) Changes {
 		}
 	}
 	return out
+}
+
+// sameTypes reports whether both states have the same policies, with the same types.
+func (s *State) sameTypes(later *State) bool {
+	return slices.EqualFunc(s.Policies, later.Policies, func(p, q *Policy) bool {
+		return p == q || p.Name == q.Name && p.Values["type"] == q.Values["type"]
+	})
+}
+
+// sameFarm reports whether a farm of a later state, its addresses, and the types of policies have not changed, so that
+// its document is the same.
+func (s *State) sameFarm(f *Farm, later *State, sameTypes bool) bool {
+	same := sameTypes && s.Farm(f.Name) == f
+	for _, name := range f.Addresses {
+		same = same && s.Address(name) == later.Address(name)
+	}
+	return same
 }
 
 // Any reports whether there is a change.
@@ -71,8 +92,12 @@ func (c Changes) Farm(name string) bool {
 // FindDevices gives farms in mode dsr that name no interface the one that leads to a backend, as nftlb does.
 func (s *State) FindDevices(leading func(address string) string) {
 	for _, f := range s.Farms {
+		if f.Values["mode"] != "dsr" {
+			continue
+		}
 		for _, b := range f.Backends {
-			if f.Values["mode"] == "dsr" && f.Values["iface"] == "" && b.Values["ip-addr"] != "" {
+			if f.Values["iface"] == "" && b.Values["ip-addr"] != "" {
+				f = s.ownFarm(f.Name)
 				f.Values["iface"] = leading(b.Values["ip-addr"])
 			}
 		}
@@ -103,10 +128,9 @@ func Patch(before, after map[string]any) edit.Document {
 
 // SetAside marks a farm that farmc refuses.
 func (s *State) SetAside(name string) bool {
-	f := s.Farm(name)
-	if f == nil || f.refused {
+	if f := s.Farm(name); f == nil || f.refused {
 		return false
 	}
-	f.refused = true
+	s.ownFarm(name).refused = true
 	return true
 }

@@ -171,7 +171,7 @@ func (t *translation) setHelper(helper string) {
 	switch {
 	case !t.tracked():
 		t.note("helper", "has no effect in mode "+t.mode, "")
-	case (&request{State: t.State}).misfit(t.farm):
+	case t.misfit(t.farm):
 		t.lose("helper", helper+" does not read the protocol of the farm", "another protocol, or no helper")
 	case slices.ContainsFunc(t.farm.Addresses, func(a string) bool { return t.Address(a).Values["protocol"] == "all" }):
 		t.lose("helper", helper+" reads one protocol, and the farm has all", "a farm with this protocol alone")

@@ -70,6 +70,7 @@ func (i *importer) policies() {
 		for _, a := range i.state.Addresses {
 			renamed(a.Policies, old, p.Name)
 		}
+		i.state.dropPlaces()
 		if p.Values["timeout"] != "0" {
 			i.result.Note(i.line(i.start(old), "timeout"),
 				"timeout of policy "+old+" has no effect in nftlb, either", "")
@@ -135,8 +136,9 @@ func (i *importer) backends(f *Farm, out *convert.Farm, all map[string]any, star
 
 // unattached reports the addresses that no farm has.
 func (i *importer) unattached() {
+	users := i.state.users()
 	for _, a := range i.state.Addresses {
-		if i.state.users(a.Name) == 0 && len(a.Policies) > 0 {
+		if users[a.Name] == 0 && len(a.Policies) > 0 {
 			i.result.Lose(i.place(i.start(a.Name)), "address "+a.Name+" has policies and no farm",
 				"a farm in mode local that listens on the address")
 		}

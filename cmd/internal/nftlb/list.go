@@ -34,8 +34,15 @@ func (s *State) listed(o object) Answer {
 // Listing returns the listing of a collection, or of the object of a name in it.
 func (s *State) Listing(what, name string) []byte { return Indent(s.list(what, name)) }
 
+// A lister lists the objects of a state.
+type lister struct {
+	*State
+	users       map[string]int // farms with each address
+	policyUsers map[string]int // farms and addresses with each policy
+}
+
 func (s *State) list(what, name string) object {
-	all := list{}
+	l, all := lister{s, s.users(), s.policyUsers()}, list{}
 	add := func(n string, o func() object) {
 		if name == "" || n == name {
 			all = append(all, o())
@@ -44,24 +51,24 @@ func (s *State) list(what, name string) object {
 	switch what {
 	case "farms":
 		for _, f := range s.Farms {
-			add(f.Name, func() object { return s.farm(f) })
+			add(f.Name, func() object { return l.farm(f) })
 		}
 	case "policies":
 		for _, p := range s.Policies {
-			add(p.Name, func() object { return s.policy(p) })
+			add(p.Name, func() object { return l.policy(p) })
 		}
 	case "addresses":
 		for _, a := range s.Addresses {
-			add(a.Name, func() object { return s.address(a, true) })
+			add(a.Name, func() object { return l.address(a, true) })
 		}
 	}
 	return object{{what, all}}
 }
 
 // farm lists a farm.
-func (s *State) farm(f *Farm) object {
+func (l lister) farm(f *Farm) object {
 	out := object{{"name", f.Name}}
-	first := s.first(f)
+	first := l.first(f)
 	for _, a := range farmKind.attributes {
 		value, has := f.Values[a.key]
 		switch {
@@ -72,7 +79,7 @@ func (s *State) farm(f *Farm) object {
 			has = f.Values["mode"] == "stlsdnat"
 		case a.key == "priority":
 			value = strconv.Itoa(f.level())
-		case a.key == "state" && (f.aside && s.listens(f) || (&request{State: s}).misfit(f)):
+		case a.key == "state" && (f.aside && l.listens(f) || l.misfit(f)):
 			value = "config_error"
 		}
 		if has && a.shows(value) {
@@ -81,7 +88,7 @@ func (s *State) farm(f *Farm) object {
 	}
 	addresses := list{}
 	for _, name := range f.Addresses {
-		addresses = append(addresses, s.address(s.Address(name), false))
+		addresses = append(addresses, l.address(l.Address(name), false))
 	}
 	out = append(out, member{"addresses", addresses}, member{"backends", backends(f)},
 		member{"policies", names(f.Policies)})
@@ -164,7 +171,7 @@ func sessions(f *Farm) list {
 }
 
 // address lists an address: alone, or within a farm.
-func (s *State) address(a *Address, alone bool) object {
+func (l lister) address(a *Address, alone bool) object {
 	out := object{{"name", a.Name}}
 	for _, attribute := range addressKind.attributes {
 		value, has := a.Values[attribute.key]
@@ -172,7 +179,7 @@ func (s *State) address(a *Address, alone bool) object {
 			out = append(out, member{attribute.key, value})
 		}
 	}
-	out = append(out, member{"used", strconv.Itoa(s.users(a.Name))})
+	out = append(out, member{"used", strconv.Itoa(l.users[a.Name])})
 	if alone {
 		out = append(out, member{"policies", names(a.Policies)})
 	}
@@ -183,7 +190,7 @@ func (s *State) address(a *Address, alone bool) object {
 const withinFarm = "family ip-addr ports protocol"
 
 // policy lists a policy.
-func (s *State) policy(p *Policy) object {
+func (l lister) policy(p *Policy) object {
 	out := object{{"name", p.Name}}
 	for _, a := range policyKind.attributes {
 		if value, has := p.Values[a.key]; has && a.shows(value) {
@@ -194,19 +201,20 @@ func (s *State) policy(p *Policy) object {
 	for _, e := range p.Elements {
 		elements = append(elements, object{{"data", e}, {"counter-packets", "0"}, {"counter-bytes", "0"}})
 	}
-	return append(out, member{"used", strconv.Itoa(s.policyUsers(p.Name))}, member{"elements", elements})
+	return append(out, member{"used", strconv.Itoa(l.policyUsers[p.Name])}, member{"elements", elements})
 }
 
-// policyUsers returns the number of farms and addresses with a policy.
-func (s *State) policyUsers(name string) (n int) {
+// policyUsers returns the number of farms and addresses with each policy.
+func (s *State) policyUsers() map[string]int {
+	n := map[string]int{}
 	for _, f := range s.Farms {
-		if slices.Contains(f.Policies, name) {
-			n++
+		for _, p := range f.Policies {
+			n[p]++
 		}
 	}
 	for _, a := range s.Addresses {
-		if slices.Contains(a.Policies, name) {
-			n++
+		for _, p := range a.Policies {
+			n[p]++
 		}
 	}
 	return n
@@ -225,7 +233,7 @@ func indent(out *bytes.Buffer, value any, newline string) {
 	case object:
 		for i, m := range value {
 			out.WriteString(opening("{", i) + deeper)
-			out.Write(quoted(m.key))
+			quote(out, m.key)
 			out.WriteString(": ")
 			indent(out, m.value, deeper)
 		}
@@ -241,7 +249,7 @@ func indent(out *bytes.Buffer, value any, newline string) {
 		}
 		out.WriteString(newline + "]")
 	case string:
-		out.Write(quoted(value))
+		quote(out, value)
 	}
 }
 
@@ -253,11 +261,15 @@ func opening(bracket string, i int) string {
 	return ","
 }
 
-// quoted writes a string as JSON.
-func quoted(text string) []byte {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
+// quote writes a string as JSON.
+func quote(out *bytes.Buffer, text string) {
+	plain := func(c rune) bool { return ' ' <= c && c <= '~' && c != '"' && c != '\\' }
+	if !strings.ContainsFunc(text, func(c rune) bool { return !plain(c) }) {
+		out.WriteString(`"` + text + `"`)
+		return
+	}
+	e := json.NewEncoder(out)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(text)
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	_ = e.Encode(text)          // a string has no error
+	out.Truncate(out.Len() - 1) // without the end of the line
 }

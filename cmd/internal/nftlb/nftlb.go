@@ -3,12 +3,13 @@
 //
 // The package knows documents of farms (package edit). It must not know HTTP, directories of farms, nft or loading.
 //
-// Files, in the order to read them: nftlb.go has State and the objects; attributes.go is the table of all attributes,
-// which reading, listing and saving use; values.go reads values. request.go does a request: body.go is POST, PUT and
-// PATCH, remove.go is DELETE, list.go and sessions.go are GET. tokens.go reads JSON in its order, elements.go joins
-// networks. document.go makes farmc's documents of farms, meaning.go has the keys that need more than a table.
-// derive.go and saved.go read the documents back, with an annotation for attributes without a key. change.go compares
-// two states. import.go and export.go are the ways from and to files.
+// Files, in the order to read them: nftlb.go has State and the objects; sharing.go lets states share objects, and finds
+// these by name; attributes.go is the table of all attributes, which reading, listing and saving use; values.go reads
+// values. request.go does a request: body.go is POST, PUT and PATCH, remove.go is DELETE, list.go and sessions.go are
+// GET. tokens.go reads JSON in its order, elements.go joins networks. document.go makes farmc's documents of farms,
+// meaning.go has the keys that need more than a table, and saved.go an annotation for attributes without a key.
+// restore.go and derive.go read the documents back. change.go compares two states. import.go and export.go are the ways
+// from and to files.
 //
 // Be aware:
 //   - nftlb applies a body key by key, and some keys change others. So the order of a document counts.
@@ -17,7 +18,6 @@
 package nftlb
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 )
@@ -27,6 +27,12 @@ type State struct {
 	Farms     []*Farm
 	Policies  []*Policy
 	Addresses []*Address
+
+	places places
+	mine   map[any]bool    // the objects that no other state has
+	last   int             // the largest order; 0: not known
+	marked map[uint64]bool // the marks of backends; nil: not known
+	free   uint64          // no lower mark is free
 }
 
 // Values are the attributes of an object that have a value, by their names.
@@ -78,29 +84,22 @@ type Session struct {
 
 // Farm returns the farm of a name; nil if there is none.
 func (s *State) Farm(name string) *Farm {
-	return find(s.Farms, func(f *Farm) bool { return f.Name == name })
+	return at(s.Farms, s.farmAt(name))
 }
 
 // Policy returns the policy of a name; nil if there is none.
 func (s *State) Policy(name string) *Policy {
-	return find(s.Policies, func(p *Policy) bool { return p.Name == name })
+	return at(s.Policies, s.policyAt(name))
 }
 
 // Address returns the address of a name; nil if there is none.
 func (s *State) Address(name string) *Address {
-	return find(s.Addresses, func(a *Address) bool { return a.Name == name })
+	return at(s.Addresses, s.addressAt(name))
 }
 
 // Backend returns the backend of a name; nil if there is none.
 func (f *Farm) Backend(name string) *Backend {
-	return find(f.Backends, func(b *Backend) bool { return b.Name == name })
-}
-
-func find[T any](all []*T, is func(*T) bool) *T {
-	if i := slices.IndexFunc(all, is); i >= 0 {
-		return all[i]
-	}
-	return nil
+	return at(f.Backends, slices.IndexFunc(f.Backends, func(b *Backend) bool { return b.Name == name }))
 }
 
 // first returns the address that a farm lists as its own; nil if it has none.
@@ -113,54 +112,30 @@ func (s *State) first(f *Farm) *Address {
 
 // next returns the order of a new object.
 func (s *State) next() int {
-	most := 0
-	for _, f := range s.Farms {
-		most = max(most, f.order)
+	if s.last == 0 {
+		for _, f := range s.Farms {
+			s.last = max(s.last, f.order)
+		}
+		for _, p := range s.Policies {
+			s.last = max(s.last, p.order)
+		}
+		for _, a := range s.Addresses {
+			s.last = max(s.last, a.order)
+		}
 	}
-	for _, p := range s.Policies {
-		most = max(most, p.order)
-	}
-	for _, a := range s.Addresses {
-		most = max(most, a.order)
-	}
-	return most + 1
+	s.last++
+	return s.last
 }
 
-// users returns the number of farms with an address.
-func (s *State) users(address string) (n int) {
+// users returns the number of farms with each address.
+func (s *State) users() map[string]int {
+	n := make(map[string]int, len(s.Addresses))
 	for _, f := range s.Farms {
-		if slices.Contains(f.Addresses, address) {
-			n++
+		for _, a := range f.Addresses {
+			n[a]++
 		}
 	}
 	return n
-}
-
-// Clone returns a state that shares nothing with s.
-func (s *State) Clone() *State {
-	out := &State{}
-	for _, f := range s.Farms {
-		out.Farms = append(out.Farms, f.clone())
-	}
-	for _, p := range s.Policies {
-		out.Policies = append(out.Policies, &Policy{p.Name, maps.Clone(p.Values), slices.Clone(p.Elements), p.order,
-			p.own})
-	}
-	for _, a := range s.Addresses {
-		out.Addresses = append(out.Addresses, &Address{a.Name, maps.Clone(a.Values), slices.Clone(a.Policies), a.order})
-	}
-	return out
-}
-
-func (f *Farm) clone() *Farm {
-	out := *f
-	out.Values, out.Addresses = maps.Clone(f.Values), slices.Clone(f.Addresses)
-	out.Policies, out.Sessions = slices.Clone(f.Policies), slices.Clone(f.Sessions)
-	out.Backends = nil
-	for _, b := range f.Backends {
-		out.Backends = append(out.Backends, &Backend{b.Name, maps.Clone(b.Values), b.Marked})
-	}
-	return &out
 }
 
 // Number returns a value as a number; 0 if it is none.
@@ -175,28 +150,23 @@ func (v Values) mark() uint64 {
 	return n
 }
 
-// numbered returns the marks that backends have.
-func (s *State) numbered() map[uint64]bool {
-	used := map[uint64]bool{}
-	for _, f := range s.Farms {
-		for _, b := range f.Backends {
-			used[b.Values.mark()] = true
+// freeMark returns the lowest mark that no backend has, and takes it.
+func (s *State) freeMark() uint64 {
+	if s.marked == nil {
+		s.marked = map[uint64]bool{}
+		for _, f := range s.Farms {
+			for _, b := range f.Backends {
+				s.marked[b.Values.mark()] = true
+			}
 		}
 	}
-	return used
+	for s.free++; s.marked[s.free]; s.free++ {
+	}
+	s.marked[s.free] = true
+	return s.free
 }
 
-// largestMark is the largest mark of a backend.
+// largestMark is the largest mark of a backend that a request can ask for.
 const largestMark = 0xfff
-
-// freeMark returns the lowest mark that no backend has; 0 if all are used.
-func freeMark(used map[uint64]bool) uint64 {
-	for mark := uint64(1); mark <= largestMark; mark++ {
-		if !used[mark] {
-			return mark
-		}
-	}
-	return 0
-}
 
 func hex(n uint64) string { return "0x" + strconv.FormatUint(n, 16) }

@@ -35,22 +35,30 @@ func (q *request) removeFarms(name string) {
 		q.missing("error deleting farm", "farm", name, "")
 		return
 	}
-	for _, f := range slices.Clone(q.Farms) {
-		if name == "" || f.Name == name {
-			for _, a := range slices.Clone(f.Addresses) {
-				q.detach(f, a)
-			}
-			q.Farms = slices.DeleteFunc(q.Farms, func(o *Farm) bool { return o == f })
+	attached := map[string]bool{}
+	q.Farms = slices.DeleteFunc(q.Farms, func(f *Farm) bool {
+		gone := name == "" || f.Name == name
+		for _, a := range f.Addresses {
+			attached[a] = attached[a] || gone
 		}
-	}
+		return gone
+	})
+	q.dropUnused(attached)
+}
+
+// dropUnused removes addresses of a set that no farm has, unless they have policies.
+func (q *request) dropUnused(some map[string]bool) {
+	users := q.users()
+	q.Addresses = slices.DeleteFunc(q.Addresses, func(a *Address) bool {
+		return some[a.Name] && users[a.Name] == 0 && len(a.Policies) == 0
+	})
+	q.dropPlaces()
 }
 
 // detach takes an address from a farm. An address that no farm has is gone, unless it has policies.
 func (q *request) detach(f *Farm, name string) {
 	f.Addresses = without(f.Addresses, name)
-	if a := q.Address(name); a != nil && q.users(name) == 0 && len(a.Policies) == 0 {
-		q.Addresses = slices.DeleteFunc(q.Addresses, func(o *Address) bool { return o == a })
-	}
+	q.dropUnused(map[string]bool{name: true})
 }
 
 func without(names []string, name string) []string {
@@ -64,9 +72,13 @@ func (q *request) removeAddresses(name string) {
 	}
 	gone := func(n string) bool { return name == "" || n == name }
 	for _, f := range q.Farms {
-		f.Addresses = slices.DeleteFunc(f.Addresses, gone)
+		if slices.ContainsFunc(f.Addresses, gone) {
+			f = q.Farm(f.Name)
+			f.Addresses = slices.DeleteFunc(f.Addresses, gone)
+		}
 	}
 	q.Addresses = slices.DeleteFunc(q.Addresses, func(a *Address) bool { return gone(a.Name) })
+	q.dropPlaces()
 }
 
 func (q *request) removePolicies(name string) {
@@ -76,12 +88,19 @@ func (q *request) removePolicies(name string) {
 	}
 	gone := func(n string) bool { return name == "" || n == name }
 	for _, f := range q.Farms {
-		f.Policies = slices.DeleteFunc(f.Policies, gone)
+		if slices.ContainsFunc(f.Policies, gone) {
+			f = q.Farm(f.Name)
+			f.Policies = slices.DeleteFunc(f.Policies, gone)
+		}
 	}
 	for _, a := range q.Addresses {
-		a.Policies = slices.DeleteFunc(a.Policies, gone)
+		if slices.ContainsFunc(a.Policies, gone) {
+			a = q.Address(a.Name)
+			a.Policies = slices.DeleteFunc(a.Policies, gone)
+		}
 	}
 	q.Policies = slices.DeleteFunc(q.Policies, func(p *Policy) bool { return gone(p.Name) })
+	q.dropPlaces()
 }
 
 // removeElements removes the elements of a policy, or one of them. A network has its length in a level of its own.

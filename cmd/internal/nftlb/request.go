@@ -56,7 +56,7 @@ func (s *State) Do(r Request) Answer {
 		return Answer{Status: q.status, Text: q.reply(), State: s}
 	}
 	for _, f := range q.Farms {
-		if q.misfit(f) && (s.Farm(f.Name) == nil || !(&request{State: s}).misfit(s.Farm(f.Name))) {
+		if q.State.misfit(f) && (s.Farm(f.Name) == nil || !s.misfit(s.Farm(f.Name))) {
 			q.doubt(". Farm '%s' doesn't validate helper protocol", f.Name)
 		}
 	}
@@ -116,9 +116,9 @@ func (q *request) refuse(status int, message string) {
 func (q *request) reply() string { return q.message + q.notes.String() }
 
 // misfit reports whether the helper of a farm does not fit the protocol of an address.
-func (q *request) misfit(f *Farm) bool {
+func (s *State) misfit(f *Farm) bool {
 	for _, name := range f.Addresses {
-		a := q.Address(name)
+		a := s.Address(name)
 		if a != nil && !fits(f.Values["helper"], a.Values["protocol"]) {
 			return true
 		}

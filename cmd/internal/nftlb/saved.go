@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,144 +34,6 @@ type savedAddress struct {
 	Order    int      `json:"n,omitempty"`
 	Values   Values   `json:"v,omitempty"`
 	Policies []string `json:"p,omitempty"`
-}
-
-// Files are the documents that a state comes from.
-type Files struct {
-	Farms map[string]edit.Document // with the incomplete ones
-	Aside map[string]bool          // the incomplete ones
-	Lists map[string][]byte
-	Loose []byte // the text of Loose; nil: nothing
-}
-
-// State returns the objects of the files.
-func (in Files) State() *State {
-	s := &State{}
-	for name, text := range in.Lists {
-		s.Policies = append(s.Policies, savedPolicy(name, text))
-	}
-	sortByOrder(s.Policies, func(p *Policy) (int, string) { return p.order, p.Name })
-	for _, name := range slices.Sorted(maps.Keys(in.Farms)) {
-		s.restore(name, in.Farms[name])
-	}
-	for _, f := range s.Farms {
-		f.aside = in.Aside[f.Name]
-	}
-	sortByOrder(s.Farms, func(f *Farm) (int, string) { return f.order, f.Name })
-	var loose []savedAddress
-	_ = json.Unmarshal(in.Loose, &loose) // without a file there are none
-	for _, a := range loose {
-		if s.Address(a.Name) == nil {
-			s.Addresses = append(s.Addresses, a.address())
-		}
-	}
-	sortByOrder(s.Addresses, func(a *Address) (int, string) { return a.order, a.Name })
-	s.typePolicies(in.Farms)
-	s.number()
-	return s
-}
-
-func sortByOrder[T any](all []T, by func(T) (int, string)) {
-	slices.SortStableFunc(all, func(a, b T) int {
-		m, left := by(a)
-		n, right := by(b)
-		return cmp.Or(cmp.Compare(m, n), strings.Compare(left, right))
-	})
-}
-
-// number gives a mark to backends that have none.
-func (s *State) number() {
-	used := s.numbered()
-	for _, f := range s.Farms {
-		for _, b := range f.Backends {
-			if b.Values["mark"] == "" {
-				b.Values["mark"] = hex(freeMark(used))
-				used[b.Values.mark()] = true
-			}
-		}
-	}
-}
-
-// restore adds the farm of a document.
-func (s *State) restore(name string, d edit.Document) {
-	var kept saved
-	if text, has := table(d, "annotations")[annotation].(string); has {
-		_ = json.Unmarshal([]byte(text), &kept) // another program's text has no effect
-	}
-	f, addresses := derived(name, d)
-	if g, more := kept.applied(f, addresses); s.means(g, more, d) {
-		f, addresses = g, more
-	}
-	f.order, f.own = kept.Order, kept.Own
-	f.setMarks(kept.Marks)
-	if kept.Names == nil {
-		slices.SortStableFunc(f.Backends, func(a, b *Backend) int {
-			return cmp.Compare(a.Values.mark(), b.Values.mark())
-		})
-	}
-	s.Farms = append(s.Farms, f)
-	for _, a := range addresses {
-		if s.Address(a.Name) == nil {
-			s.Addresses = append(s.Addresses, a)
-		}
-	}
-}
-
-// applied returns a farm with the saved attributes.
-func (k saved) applied(f *Farm, addresses []*Address) (*Farm, []*Address) {
-	f = f.clone()
-	maps.Copy(f.Values, k.Values)
-	if k.Policies != nil {
-		f.Policies = k.Policies
-	}
-	if k.Sessions != nil {
-		f.Sessions = *k.Sessions
-	}
-	if k.Addresses != nil {
-		addresses, f.Addresses = nil, nil
-		for _, a := range k.Addresses {
-			addresses = append(addresses, a.address())
-			f.Addresses = append(f.Addresses, a.Name)
-		}
-	}
-	for name, values := range k.Backends {
-		b := f.Backend(name)
-		if b == nil {
-			b = &Backend{Name: name, Values: backendKind.presets()}
-			f.Backends = append(f.Backends, b)
-		}
-		maps.Copy(b.Values, values)
-	}
-	sortByOrder(f.Backends, func(b *Backend) (int, string) { return slices.Index(k.Names, b.Name), b.Name })
-	return f, addresses
-}
-
-// means reports whether a farm has the meaning of a document: a hand edit of the document counts more than the
-// annotation.
-func (s *State) means(f *Farm, addresses []*Address, d edit.Document) bool {
-	alone := &State{Farms: []*Farm{f}, Policies: s.Policies, Addresses: addresses}
-	now, _ := alone.Document(f, MarksNone)
-	return reflect.DeepEqual(comparable(now), comparable(d))
-}
-
-// comparable returns the keys of a document that stand for attributes of nftlb, without marks.
-func comparable(d edit.Document) map[string]any {
-	out := map[string]any{}
-	for _, key := range []string{"listen", "mode", "state", "source-address", "helper", "queue", "flow-offload",
-		"local-clients", "interfaces", "scheduler", "hash-on", "limits", "access", "log", "sources"} {
-		if value, has := d[key]; has {
-			out[key] = value
-		}
-	}
-	if p := table(d, "persistence"); p != nil {
-		out["persistence"] = []any{p["on"], p["timeout"], p["static"]}
-	}
-	for name, b := range table(d, "backends") {
-		t, _ := b.(map[string]any)
-		out["backends."+name] = []any{t["address"], t["port"], t["weight"], t["priority"], t["state"],
-			t["source-address"], t["connections"], t["mac"]}
-	}
-	return out
 }
 
 // setMarks gives the backends their marks, in their order by name.
@@ -278,20 +139,6 @@ func (k *saved) saveBackends(f, plain *Farm) {
 	}
 }
 
-// typePolicies gives policies without a type of their own the one that farms use them as.
-func (s *State) typePolicies(farms map[string]edit.Document) {
-	for _, p := range s.Policies {
-		if p.own {
-			continue
-		}
-		for _, d := range farms {
-			if slices.Contains(words(table(d, "access")["allow"]), "@"+p.Name) {
-				p.Values["type"] = "whitelist"
-			}
-		}
-	}
-}
-
 // policyComment begins the comment with the attributes that the entries of a list lack.
 const policyComment = "# nftlb "
 
@@ -311,33 +158,12 @@ func (p *Policy) Text() []byte {
 		strings.Join(append(slices.Clone(p.Elements), ""), "\n"))
 }
 
-// savedPolicy returns the policy of a list.
-func savedPolicy(name string, text []byte) *Policy {
-	p := &Policy{Name: name, Values: policyKind.presets()}
-	var elements []string
-	for line := range strings.Lines(string(text)) {
-		var kept savedList
-		if head, is := strings.CutPrefix(line, policyComment); is && json.Unmarshal([]byte(head), &kept) == nil {
-			p.order, p.own = kept.Order, true
-			maps.Copy(p.Values, kept.Values)
-		}
-		entry, _, _ := strings.Cut(strings.ReplaceAll(line, ";", "#"), "#")
-		if entry = strings.TrimSpace(entry); entry != "" {
-			elements = append(elements, entry)
-		}
-	}
-	p.Elements = merged(elements)
-	if !p.own && len(p.Elements) > 0 && strings.Contains(p.Elements[0], ":") {
-		p.Values["family"] = "ipv6"
-	}
-	return p
-}
-
 // Loose returns the text of a file with the addresses that no farm has; nil if there are none.
 func (s *State) Loose() []byte {
 	var loose []savedAddress
+	users := s.users()
 	for _, a := range s.Addresses {
-		if s.users(a.Name) == 0 {
+		if users[a.Name] == 0 {
 			loose = append(loose, a.saved())
 		}
 	}

@@ -74,7 +74,9 @@ func TestStories(t *testing.T) {
 	for story, all := range stories {
 		state := &State{}
 		for _, s := range all {
+			before := deep(state)
 			a := state.Do(Request{Verb: s.verb, Path: s.path(), Body: []byte(s.body), Lenient: true})
+			checkSharing(t, before, state, a.State, story+"/"+s.name)
 			state = a.State
 			checkFiles(t, state, story+"/"+s.name)
 			steps++
