@@ -223,6 +223,18 @@ func (n *nftlbWriter) lost(changes nftlb.Changes, after *nftlb.State) (out []liv
 			}
 		}
 	}
+	if changes.Loose {
+		out = append(out, idleFilters(after)...)
+	}
+	return out
+}
+
+// idleFilters returns a warning for each address with policies that no farm has.
+func idleFilters(s *nftlb.State) (out []live.FarmFault) {
+	for _, a := range s.Filters() {
+		out = append(out, live.FarmFault{Key: "policies", Message: "address " + a.Name +
+			" has policies and no farm, so they have no effect", Hint: "attach it to a farm in mode local"})
+	}
 	return out
 }
 

@@ -134,15 +134,36 @@ func (i *importer) backends(f *Farm, out *convert.Farm, all map[string]any, star
 	}
 }
 
-// unattached reports the addresses that no farm has.
+// unattached makes farms in mode local of the addresses that have policies and no farm: nftlb filters packets to them,
+// whichever program serves there.
 func (i *importer) unattached() {
-	users := i.state.users()
-	for _, a := range i.state.Addresses {
+	for _, a := range i.state.Filters() {
+		f := &Farm{Name: a.Name, Values: filterValues(a), Addresses: []string{a.Name}}
+		if d, _ := i.state.Document(f, MarksNone); d["access"] == nil {
+			i.result.Note(i.place(i.start(a.Name)),
+				"whitelists of address "+a.Name+" have no effect without a blacklist", "")
+			continue
+		}
+		i.farm(f)
+	}
+}
+
+// Filters are the addresses that have policies and no farm.
+func (s *State) Filters() (out []*Address) {
+	users := s.users()
+	for _, a := range s.Addresses {
 		if users[a.Name] == 0 && len(a.Policies) > 0 {
-			i.result.Lose(i.place(i.start(a.Name)), "address "+a.Name+" has policies and no farm",
-				"a farm in mode local that listens on the address")
+			out = append(out, a)
 		}
 	}
+	return out
+}
+
+// filterValues are the values of a farm that filters for one address.
+func filterValues(a *Address) Values {
+	v := farmKind.presets()
+	v["mode"], v["verdict"] = "local", a.Values["verdict"]
+	return v
 }
 
 // start returns the line that names an object; 0 if there is none.

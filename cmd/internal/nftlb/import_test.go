@@ -78,6 +78,27 @@ func TestLosses(t *testing.T) {
 	}
 }
 
+// An address with policies and without a farm becomes a farm in mode local, which filters.
+func TestFiltersOfAddresses(t *testing.T) {
+	r := Import(convert.Input{Name: "nftlb.json", Text: []byte(`{
+"policies": [{"name": "bad", "elements": [{"data": "198.51.100.0/24"}]}, {"name": "good", "type": "whitelist"}],
+"addresses": [{"name": "ssh", "ip-addr": "192.0.2.1", "ports": "22", "policies": [{"name": "good"}, {"name": "bad"}]},
+{"name": "http", "ip-addr": "192.0.2.1", "ports": "80", "policies": [{"name": "good"}]},
+{"name": "none", "ip-addr": "192.0.2.1", "ports": "81"}]}`)})
+	files := r.Finish()
+	if len(files) != 3 || files[0].Name != "ssh.toml" || r.Matters() {
+		t.Fatalf("%s %v", files, r.Losses)
+	}
+	want := edit.Document{"mode": "local", "listen": "192.0.2.1:22",
+		"access": map[string]any{"allow": []any{"@good"}, "deny": []any{"@bad"}}}
+	if now, _ := edit.Read(files[0].Text); !reflect.DeepEqual(now, want) {
+		t.Errorf("%v, want %v", now, want)
+	}
+	if len(r.Losses) != 1 || !strings.HasPrefix(r.Losses[0].String(), "nftlb.json:4: whitelists of address http") {
+		t.Errorf("%v", r.Losses)
+	}
+}
+
 // A hand edit counts more than the annotation, which has no effect against it.
 func TestHandEdits(t *testing.T) {
 	s := (&State{}).Do(Request{Verb: "POST", Path: []string{"farms"}, Lenient: true, Body: []byte(`{"farms": [{"name":

@@ -170,6 +170,18 @@ func (c *nftlbClient) atOnce(t *testing.T) {
 	}
 }
 
+// TestNFTLBFilters: the API warns of policies of an address without a farm.
+func TestNFTLBFilters(t *testing.T) {
+	t.Parallel()
+	s := newTestbed(t, netlab.Options{})
+	c, w := startNFTLB(t, s, "on")
+	c.tell(t, nftlbStep{"PUT", "policies", `{"policies": [{"name": "bad", "elements": [{"data": "198.51.100.0/24"}]}],
+		"addresses": [{"name": "ssh", "ip-addr": "192.0.2.1", "ports": "22", "policies": [{"name": "bad"}]}]}`, 200,
+		`{"response": "success", "warnings": [{"farm":"","key":"policies","file":"","line":0,"column":0,` +
+			`"message":"address ssh has policies and no farm`})
+	must(t, w.stop())
+}
+
 // TestNFTLBRefusals: without leniency nothing changes by a request that has no effect.
 func TestNFTLBRefusals(t *testing.T) {
 	t.Parallel()

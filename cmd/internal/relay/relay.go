@@ -37,7 +37,8 @@ type Request struct {
 }
 
 // Headers are the headers that pass. All others concern the connection to the client, or nothing.
-var Headers = []string{"Accept", "Content-Encoding", "Content-Type", "If-Match", "If-None-Match", "Last-Event-Id", "Prefer"}
+var Headers = []string{"Accept", "Content-Encoding", "Content-Type", "If-Match", "If-None-Match", "Last-Event-Id",
+	"Prefer"}
 
 // Limits of a request.
 const (
