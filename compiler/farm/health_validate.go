@@ -19,9 +19,8 @@ func validateHealth(t *toml.Table, f *Farm) {
 		}
 		validateCheck(in, f.Health)
 	}
-	for _, table := range t.Subs("backends") {
-		b := backendNamed(f, table.Name)
-		if in := table.Sub("health"); in != nil && b != nil && b.Health != nil {
+	for _, b := range f.inFiles() {
+		if in := b.healthTable(t); in != nil {
 			for i := range backendHealthKeys {
 				refuseType(in, &backendHealthKeys[i].Key, b.Health.Type, []HealthType{b.Health.Type})
 			}
@@ -32,14 +31,22 @@ func validateHealth(t *toml.Table, f *Farm) {
 	validateOnFail(t, f)
 }
 
+// healthTable gives the table [health] of a backend, or nil.
+func (b *Backend) healthTable(t *toml.Table) *toml.Table {
+	if b.Health == nil {
+		return nil
+	}
+	return t.Sub("backends").Sub(b.Name).Sub("health")
+}
+
 func (f *Farm) hasHealth() bool {
-	return f.Health != nil || f.anyBackend(func(b *Backend) bool { return b.Health != nil })
+	return f.Health != nil || slices.ContainsFunc(f.inFiles(), func(b *Backend) bool { return b.Health != nil })
 }
 
 // healthTypes are the types of all checks of a farm, with the farm's own.
 func (f *Farm) healthTypes() []HealthType {
 	out := []HealthType{f.Health.Type}
-	for _, b := range f.Backends {
+	for _, b := range f.inFiles() {
 		if b.Health != nil {
 			out = append(out, b.Health.Type)
 		}
@@ -118,8 +125,7 @@ func validatePorts(t *toml.Table, f *Farm) {
 	if len(f.Listen) == 0 {
 		return
 	}
-	for i := range f.Backends {
-		b := &f.Backends[i]
+	for _, b := range f.inFiles() {
 		h := f.HealthOf(b)
 		if h.Port != 0 || !slices.Contains(withPort, h.Type) || slices.Contains(portlessTypes, h.Type) {
 			continue
@@ -134,11 +140,21 @@ func validatePorts(t *toml.Table, f *Farm) {
 	}
 }
 
-// validateOnFail warns of a state that acts as another one.
+// validateOnFail warns of a state that acts as another one, at each place that sets it.
 func validateOnFail(t *toml.Table, f *Farm) {
-	in := t.Sub("health")
-	if in != nil && f.Health != nil && f.Health.OnFail == Drain && f.Mode.Untracked() && f.Persistence == nil {
-		in.Warn(in.At("on-fail"),
-			`on-fail: "drain" acts like "down" in mode %s: there are no tracked connections to keep`, f.Mode)
+	if !f.Mode.Untracked() || f.Persistence != nil {
+		return
+	}
+	warn := func(in *toml.Table, h *Health) {
+		if in != nil && in.Has("on-fail") && h.OnFail == Drain {
+			in.Warn(in.At("on-fail"),
+				`on-fail: "drain" acts like "down" in mode %s: there are no tracked connections to keep`, f.Mode)
+		}
+	}
+	warn(t.Sub("health"), f.Health)
+	for _, b := range f.inFiles() {
+		if in := b.healthTable(t); in != nil {
+			warn(in, &b.Health.Health)
+		}
 	}
 }

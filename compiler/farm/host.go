@@ -24,6 +24,8 @@ type Host struct {
 	State    State
 	StateAt  diag.Place
 	Families []addr.Family // that the farm listens on
+
+	inFiles Backend // without addresses
 }
 
 // Answers are the addresses of hostnames, an input of the compiler. A hostname without an entry was never asked for; an
@@ -110,7 +112,7 @@ func (e *expansion) addHosts(tables map[string]*toml.Table, hosts []Backend) {
 func (e *expansion) addHost(t *toml.Table, b Backend) {
 	families := e.families()
 	e.Hosts = append(e.Hosts, Host{Backend: b.Name, Name: b.Host, Weight: b.Weight, State: b.State,
-		StateAt: b.StateAt, Families: families})
+		StateAt: b.StateAt, Families: families, inFiles: b})
 	if b.MAC != "" {
 		t.Fault(t.At("mac"), "a backend for each address", "backend %s: a mac needs an address, not a hostname", b.Name)
 	}
@@ -202,6 +204,19 @@ func (f *Farm) families() (out []addr.Family) {
 
 // FileName gives the name of the backend in the files: with a hostname it is that of several backends.
 func (b *Backend) FileName() string { return cmp.Or(b.Key, b.Name) }
+
+// inFiles gives the backends as the files have them: one for each hostname, with or without an answer.
+func (f *Farm) inFiles() (out []*Backend) {
+	for i := range f.Backends {
+		if f.Backends[i].Key == "" {
+			out = append(out, &f.Backends[i])
+		}
+	}
+	for i := range f.Hosts {
+		out = append(out, &f.Hosts[i].inFiles)
+	}
+	return out
+}
 
 // Named gives the backends of a name: one, or those for all addresses of a hostname.
 func (f *Farm) Named(name string) (out []*Backend) {

@@ -1,6 +1,8 @@
 package farm
 
 import (
+	"slices"
+
 	"farmc/compiler/addr"
 	"farmc/compiler/slots"
 	"farmc/compiler/toml"
@@ -14,8 +16,9 @@ func (f *Farm) HasMaglevTable() bool {
 
 // startsSlowly reports whether the weight of a backend of the farm can rise in steps.
 func (f *Farm) startsSlowly() bool {
-	return f.Health != nil && f.Health.SlowStart > 0 ||
-		f.anyBackend(func(b *Backend) bool { return b.Health != nil && b.Health.SlowStart > 0 })
+	own := func(b *Backend) bool { return b.Health != nil && b.Health.SlowStart > 0 }
+	return f.Health != nil && f.Health.SlowStart > 0 || f.anyBackend(own) ||
+		slices.ContainsFunc(f.Hosts, func(h Host) bool { return own(&h.inFiles) })
 }
 
 // MaglevSize is the size of the farm's table. All its backends count, also backends that are down: otherwise one that
