@@ -127,7 +127,8 @@ var (
 		`			((?:IP4|IP6|IP4-IP4|IP6-IP6|PORTS|HEX|PROTO|host|MAC|"DEVICE"|FLAGS)` +
 			`(?: \. (?:IP4|IP6|PORTS|HEX|MAC))*)` +
 			`(?: ` +
-			`ct count (?:over )?[0-9]+)?(?: comment "(FARM)")?(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC|HEX|` +
+			`ct count (?:over )?[0-9]+)?(?: comment "(FARM(?:@(?:IP4|IP6))?)")?` +
+			`(?: : (VERDICT|(?:IP4|IP6)(?: \. PORTS)?|MAC|HEX|` +
 			`PORTS))?,`,
 	)
 
