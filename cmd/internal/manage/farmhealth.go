@@ -175,26 +175,42 @@ func (f *farmHealth) changesAt(now time.Time) bool {
 	return len(f.gone) > 0
 }
 
-// take takes a word that leaves all drop-ins of the farm as they are, but for reasons and times. It returns false for
-// another one. In a dry run nothing is kept.
-func (f *farmHealth) take(s Saying, now time.Time, dryRun bool) bool {
-	after, err := s.applyTo(f.records.of(s.Name))
-	if err != nil {
-		return false
+// take takes the words about backends whose drop-ins stay as they are, but for reasons and times. It returns the other
+// ones. The farm is judged once for all words. In a dry run nothing is kept.
+func (f *farmHealth) take(words []numbered, now time.Time, dryRun bool) (rest []numbered) {
+	said, changes := maps.Clone(f.records), map[string]bool{}
+	for _, n := range words {
+		after, err := n.applyTo(said.of(n.Name))
+		said[n.Name], changes[n.Name] = after, changes[n.Name] || err != nil
 	}
-	said := maps.Clone(f.records)
-	said[s.Name] = after
 	judged := f.judge(said, now)
 	for name, r := range judged {
-		if !r.SameEffect(f.records.of(name)) {
-			return false
+		changes[name] = changes[name] || !r.SameEffect(f.records.of(name))
+	}
+	for _, n := range words {
+		if changes[n.Name] {
+			rest = append(rest, n)
+			delete(said, n.Name)
 		}
 	}
 	if !dryRun {
-		f.records = said
+		f.keepTaken(said, judged, changes, now)
+	}
+	return rest
+}
+
+// keepTaken sets the records of the words that are taken at once. If no drop-in changes, the judgement is in force.
+func (f *farmHealth) keepTaken(said, judged records, changes map[string]bool, now time.Time) {
+	inForce := true
+	for name := range judged {
+		inForce = inForce && !changes[name]
+	}
+	for name, r := range said {
+		f.records[name] = r
+	}
+	if inForce {
 		f.keepAll(judged, now)
 	}
-	return true
 }
 
 // keepAll sets the records after a judgement that is in force.

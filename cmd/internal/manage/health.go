@@ -114,7 +114,7 @@ func (h *Health) together(sayings []Saying) (loads [][]numbered) {
 // say takes words, loads their changes in one load, and sets their outcomes.
 func (h *Health) say(ctx context.Context, by string, sayings []numbered, outcomes []Outcome) {
 	farms, now := h.Farms(), time.Now()
-	batch := newBatch(h, now)
+	batch, byFarm := newBatch(h, now), map[string][]numbered{}
 	for _, n := range sayings {
 		i, s := n.index, n.Saying
 		if farms == nil {
@@ -127,8 +127,11 @@ func (h *Health) say(ctx context.Context, by string, sayings []numbered, outcome
 		if h.Heard != nil && !h.DryRun && !s.Withdrawn {
 			h.Heard(s)
 		}
-		if !h.takeAtOnce(farms, s, now) {
-			batch.add(i, s)
+		byFarm[s.Farm] = append(byFarm[s.Farm], n)
+	}
+	for name, words := range byFarm {
+		for _, n := range h.takeAtOnce(farms, name, words, now) {
+			batch.add(n.index, n.Saying)
 		}
 	}
 	batch.load(ctx, by, outcomes)
@@ -319,18 +322,18 @@ func (m *memory) excuse(pause time.Duration) {
 	}
 }
 
-// takeAtOnce takes a word that changes no drop-in, and returns false for another one.
-func (h *Health) takeAtOnce(farms *live.Snapshot, s Saying, now time.Time) bool {
+// takeAtOnce takes the words about a farm that change no drop-in, and returns the other ones.
+func (h *Health) takeAtOnce(farms *live.Snapshot, name string, words []numbered, now time.Time) (rest []numbered) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	f := h.farm(farms, s.Farm, now)
+	f := h.farm(farms, name, now)
 	known, changed := f.refresh(farms)
 	if changed {
 		f.next = now
 	}
-	if known && f.writing == 0 && f.take(s, now, h.DryRun) {
-		return true
+	if rest = words; known && f.writing == 0 {
+		rest = f.take(words, now, h.DryRun)
 	}
-	f.writing++ // until end
-	return false
+	f.writing += len(rest) // until end
+	return rest
 }

@@ -1,6 +1,8 @@
 package manage
 
 import (
+	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -74,6 +76,63 @@ func TestJudgementIsTriedAgain(t *testing.T) {
 			sayings: tt.sayings}
 		if words.end(false); !f.next.Equal(tt.want) || f.writing != 1 {
 			t.Errorf("%s: the next judgement is in %s, %d writes are on their way", name, f.next.Sub(now), f.writing)
+		}
+	}
+}
+
+// wordsAbout returns the health of a farm of so many backends, and a word about each of them.
+func wordsAbout(backends int) (*farmHealth, []numbered) {
+	text := "listen = \"192.0.2.10:80\"\nhealth = { type = \"tcp\", panic = \"30%\" }\n"
+	var words []numbered
+	for i := range backends {
+		text += fmt.Sprintf("backends.b%d.address = \"10.0.%d.%d\"\n", i, i>>8, i&255)
+		words = append(words, numbered{Saying{Backend: Backend{"web", fmt.Sprint("b", i)},
+			Word: health.Word{By: "c", Healthy: true, Percent: 100}}, i})
+	}
+	f := farm.ReadText("web", []byte(text), nil).Farm()
+	return &farmHealth{name: "web", records: records{}, gone: map[string]bool{}, rules: newRules(f, nil)}, words
+}
+
+// The words of a request about the backends of a farm are judged together: eight times the words take about eight times
+// the memory, also if all are repeated.
+func TestManyWordsTakeLinearTime(t *testing.T) {
+	bytes := func(backends int) float64 {
+		f, words := wordsAbout(backends)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range 2 {
+			if rest := f.take(words, time.Now(), false); len(rest) > 0 || len(f.records) != backends {
+				t.Fatalf("%d words are left, and %d backends have one", len(rest), len(f.records))
+			}
+		}
+		runtime.ReadMemStats(&after)
+		return float64(after.TotalAlloc - before.TotalAlloc)
+	}
+	few, many := bytes(256), bytes(2048)
+	t.Logf("256 words take %.0f bytes, 2048 words %.0f", few, many)
+	if many > 16*few {
+		t.Errorf("2048 words take %.0f times the memory of 256", many/few)
+	}
+}
+
+// Words that change drop-ins are left for a load. The others in the same request count at once.
+func TestWordsThatChangeNothing(t *testing.T) {
+	f, words := wordsAbout(5)
+	words[1].Healthy, words[3].Percent = false, 50
+	var left []string
+	for _, n := range f.take(words, time.Now(), false) {
+		left = append(left, n.Name)
+	}
+	if got := fmt.Sprint(left, len(f.records["b0"].Words), len(f.records["b1"].Words)); got != "[b1 b3] 1 0" {
+		t.Errorf("the words that are left, and the words of b0 and of b1: %s", got)
+	}
+	if f.take(words[:1], time.Now(), true); len(f.records) != 3 {
+		t.Errorf("a dry run keeps words: %v", f.records)
+	}
+	for by := range maxCheckers + 1 {
+		words[2].By = fmt.Sprint(by)
+		if rest := f.take(words[2:3], time.Now(), false); (len(rest) > 0) != (by >= maxCheckers-1) {
+			t.Errorf("checker %d: %d words are left", by, len(rest))
 		}
 	}
 }
