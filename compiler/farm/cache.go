@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"runtime"
 	"slices"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
+	"sync/atomic"
 
 	"farmc/compiler/diag"
 )
@@ -109,17 +109,19 @@ func (c *Cache) readFarms(s source, lists map[string]*AddressList, listsChanged 
 	return farms
 }
 
-// inParallel calls do for each number below n, on all processors.
+// inParallel calls do for each number below n, on all processors. A goroutine for each number would take longer than a
+// look at a file that has not changed.
 func inParallel(n int, do func(i int)) {
-	var calls errgroup.Group
-	calls.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range n {
-		calls.Go(func() error {
-			do(i)
-			return nil
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				do(int(i))
+			}
 		})
 	}
-	_ = calls.Wait() // no call returns an error
+	workers.Wait()
 }
 
 func (f farmFiles) same(other farmFiles) bool {

@@ -2,7 +2,6 @@ package farm
 
 import (
 	"fmt"
-	"maps"
 
 	"farmc/compiler/addr"
 	"farmc/compiler/diag"
@@ -139,18 +138,24 @@ func fitting(readings []*Reading, faults *diag.Diagnostics) []*Reading {
 	return out
 }
 
-// interfacesBut gives the interfaces that the farm and its backends name, without the known ones.
-func (f *Farm) interfacesBut(known map[string]bool) map[string]bool {
-	out := map[string]bool{}
-	for _, name := range f.Interfaces {
+// interfacesBut gives the interfaces that the farm and its backends name, without the known ones; nil if there are
+// none, as of most farms.
+func (f *Farm) interfacesBut(known map[string]bool) (out map[string]bool) {
+	add := func(name string) {
+		if name == "" || known[name] {
+			return
+		}
+		if out == nil {
+			out = map[string]bool{}
+		}
 		out[name] = true
 	}
-	for i := range f.Backends {
-		if name := f.Backends[i].Interface; name != "" {
-			out[name] = true
-		}
+	for _, name := range f.Interfaces {
+		add(name)
 	}
-	maps.DeleteFunc(out, func(name string, _ bool) bool { return known[name] })
+	for i := range f.Backends {
+		add(f.Backends[i].Interface)
+	}
 	return out
 }
 
