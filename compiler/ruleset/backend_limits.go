@@ -52,7 +52,9 @@ type limitedBackend struct {
 }
 
 // limitsBackends reports whether a backend of the family has a limit.
-func (s *service) limitsBackends(family addr.Family) bool {
+func (s *service) limitsBackends(family addr.Family) bool { return s.traitsOf(family).limitsBackends }
+
+func (s *service) findsLimits(family addr.Family) bool {
 	for i := range s.Backends {
 		if b := &s.Backends[i]; b.Connections > 0 && b.State != farm.Down && b.Address.Has(family) {
 			return true

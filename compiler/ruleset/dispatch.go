@@ -53,6 +53,8 @@ type dispatchMap struct {
 	Compared    farm.Ports   // rules compare these ports, and the keys lack them; zero: they have them
 	Protocols   protocolList // of the frontends
 	Final       bool         // of the addresses of replies: some replies need nothing but the address
+
+	place mapPlace
 }
 
 // A mapPlace says where a dispatchMap stands, and how its name and the name of its template begin.
@@ -78,6 +80,11 @@ func (l *linker) addElement(maps *[]*dispatchMap, at mapPlace, d frontend, e ele
 // dispatchMap gives the map of the frontend's kind. It runs for each of 10,000 farms, so it makes no object where the
 // map exists.
 func (l *linker) dispatchMap(maps *[]*dispatchMap, at mapPlace, d frontend) *dispatchMap {
+	for _, m := range *maps { // their names are longer to make than to find
+		if m.isFor(at, d) {
+			return m
+		}
+	}
 	name := at.prefix + d.mapKind() + "-" + d.Family.Suffix()
 	if there := l.rules.objects[objectID{at.table, nameSpace(KindMap), name}]; there != nil {
 		return there.data.(*dispatchMap)
@@ -88,9 +95,15 @@ func (l *linker) dispatchMap(maps *[]*dispatchMap, at mapPlace, d frontend) *dis
 	return m
 }
 
+// isFor reports whether the map is that of a frontend, of the kinds that thousands of farms have.
+func (m *dispatchMap) isFor(at mapPlace, d frontend) bool {
+	return m.place == at && m.Specificity == d.Specificity && m.Family == d.Family &&
+		!m.Compares() && !d.compared && !m.Fragments && !d.fragment
+}
+
 // newDispatchMap makes the map of the frontend's kind.
 func (d frontend) newDispatchMap(at mapPlace, name string) *dispatchMap {
-	m := &dispatchMap{Specificity: d.Specificity, addressMask: d.addressMask()}
+	m := &dispatchMap{Specificity: d.Specificity, addressMask: d.addressMask(), place: at}
 	m.Established, m.Fragments = d.backend.IsValid(), d.fragment
 	if d.compared {
 		m.Compared = d.Ports
@@ -128,8 +141,22 @@ func (d frontend) mapKind() string {
 	return networkPart(d.Specificity) + name
 }
 
-// key is the frontend as a key of its map.
+// key is the frontend as a key of its map. The keys of a farm's frontends are made once.
 func (d frontend) key() string {
+	s := d.farm
+	if d.number >= len(s.frontends) || d != s.frontends[d.number] {
+		return d.newKey()
+	}
+	if s.keys == nil {
+		s.keys = make([]string, len(s.frontends))
+	}
+	if s.keys[d.number] == "" {
+		s.keys[d.number] = d.newKey()
+	}
+	return s.keys[d.number]
+}
+
+func (d frontend) newKey() string {
 	switch {
 	case d.quoted:
 		return d.quotedKey()
@@ -244,12 +271,12 @@ func (l *linker) dispatch(b baseChain, frontends []frontend, of func(frontend) v
 	return l.dispatchVerdicts(b, frontends, verdictsOf(frontends, of))
 }
 
-// verdictsOf gives the verdict of each frontend; nil if no frontend has one.
-func verdictsOf(frontends []frontend, of func(frontend) verdict) (verdicts []verdict) {
-	for i, d := range frontends {
-		if v := of(d); v != noVerdict {
+// verdictsOf gives the verdict or the chain of each frontend; nil if no frontend has one.
+func verdictsOf[V ~string](frontends []frontend, of func(frontend) V) (verdicts []V) {
+	for i := range frontends {
+		if v := of(frontends[i]); v != "" {
 			if verdicts == nil { // most features are used by no farm
-				verdicts = make([]verdict, len(frontends))
+				verdicts = make([]V, len(frontends))
 			}
 			verdicts[i] = v
 		}
@@ -263,12 +290,13 @@ func (l *linker) dispatchVerdicts(b baseChain, frontends []frontend, verdicts []
 		return nil
 	}
 	h, general := l.hook(b), mostGeneral(frontends, verdicts)
-	for i, d := range frontends {
+	for i := range frontends {
+		d := &frontends[i]
 		switch {
 		case verdicts[i] != noVerdict:
-			l.addToHook(h, b, d, verdicts[i])
+			l.addToHook(h, b, *d, verdicts[i])
 		case d.Specificity < general[d.Family]:
-			l.addToHook(h, b, d, accept)
+			l.addToHook(h, b, *d, accept)
 		}
 	}
 	return h
@@ -276,8 +304,8 @@ func (l *linker) dispatchVerdicts(b baseChain, frontends []frontend, verdicts []
 
 // mostGeneral gives by family the most general specificity of a frontend that has a verdict.
 func mostGeneral(frontends []frontend, verdicts []verdict) (out [len(addr.Families)]farm.Specificity) {
-	for i, d := range frontends {
-		if verdicts[i] != noVerdict {
+	for i := range frontends {
+		if d := &frontends[i]; verdicts[i] != noVerdict {
 			out[d.Family] = max(out[d.Family], d.Specificity)
 		}
 	}

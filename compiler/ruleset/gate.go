@@ -67,10 +67,13 @@ func (g *gate) meets(s *service) bool {
 // general frontend would catch them. Of a farm that is down no packets return, and its chain is entered by a jump:
 // afterwards the packets meet the chain of a more general farm, which serves in its place.
 func (l *linker) fillGate(g *gate, frontends []frontend, chain func(*gate, frontend) string) {
-	chains := make([]string, len(frontends))
+	chains := verdictsOf(frontends, func(d frontend) string { return chain(g, d) })
+	if chains == nil {
+		return
+	}
 	var general coverage
 	for i, d := range frontends {
-		if chains[i] = chain(g, d); chains[i] != "" {
+		if chains[i] != "" {
 			general.add(d)
 		}
 	}

@@ -24,9 +24,7 @@ type invalidChain struct {
 
 // dropInvalid has invalid segments of the frontends' farms dropped.
 func (l *linker) dropInvalid(tracked []frontend) {
-	tcp := slices.DeleteFunc(slices.Clone(tracked), func(d frontend) bool {
-		return d.Protocol != farm.TCP && !d.Whole()
-	})
+	tcp := selected(tracked, func(d *frontend) bool { return d.Protocol == farm.TCP || d.Whole() })
 	input := l.dispatch(invalidHook, tcp, l.invalidOfClients)
 	if input == nil {
 		return
@@ -47,7 +45,7 @@ func (l *linker) dropInvalid(tracked []frontend) {
 }
 
 func (s *service) dropsInvalid() bool {
-	return slices.Contains([]farm.Mode{farm.SNAT, farm.DNAT}, s.Mode) && !s.PassInvalid
+	return (s.Mode == farm.SNAT || s.Mode == farm.DNAT) && !s.PassInvalid
 }
 
 // invalidOfClients gives the verdict on segments of clients.
@@ -71,15 +69,13 @@ func (l *linker) invalidChain(name string, c invalidChain) verdict {
 // element, which leads to a chain that compares the ports: a map of intervals takes the kernel quadratic time to load.
 func (l *linker) invalidOfBackends(maps *[]*dispatchMap, prefix string, frontends []frontend, of func(*service) bool) {
 	at := mapPlace{Inet, invalidSection, prefix, ""}
-	frontends = slices.DeleteFunc(slices.Clone(frontends), func(d frontend) bool {
-		return !d.farm.dropsInvalid() || !of(d.farm)
-	})
+	frontends = selected(frontends, func(d *frontend) bool { return d.farm.dropsInvalid() && of(d.farm) })
 	known := newSocketSet(frontends)
 	ranges := map[netip.Addr][]farm.Ports{}
 	var ranged []reply
 	for i := range frontends {
 		d := &frontends[i]
-		l.invalidOfSockets(maps, at, *d, known)
+		l.invalidOfSockets(maps, at, *d, &known)
 		for _, r := range d.replySources().ranged {
 			if ranges[r.Address] == nil {
 				ranged = append(ranged, reply{r, d})
@@ -95,7 +91,7 @@ func (l *linker) invalidOfBackends(maps *[]*dispatchMap, prefix string, frontend
 
 // invalidOfSockets adds the backends that answer from single ports, except for known ones. Mostly none is known, and
 // the frontend's piece has them all.
-func (l *linker) invalidOfSockets(maps *[]*dispatchMap, at mapPlace, d frontend, known socketSet) {
+func (l *linker) invalidOfSockets(maps *[]*dispatchMap, at mapPlace, d frontend, known *socketSet) {
 	sockets := d.replySources().sockets
 	added := known.add(sockets)
 	if len(added) == 0 {
@@ -122,22 +118,24 @@ func (l *linker) invalidOfSockets(maps *[]*dispatchMap, at mapPlace, d frontend,
 type socketSet struct {
 	numbers map[uint64]struct{}         // of IPv4: address and port
 	sockets map[netip.AddrPort]struct{} // of IPv6
+
+	added []int // the last result of add
 }
 
 // newSocketSet makes an empty set with room for the backends of the frontends.
 func newSocketSet(frontends []frontend) socketSet {
 	size := [len(addr.Families)]int{}
-	for _, d := range frontends {
-		size[d.Family] += len(d.replySources().sockets)
+	for i := range frontends {
+		size[frontends[i].Family] += len(frontends[i].replySources().sockets)
 	}
-	return socketSet{make(map[uint64]struct{}, size[addr.IP4]), make(map[netip.AddrPort]struct{}, size[addr.IP6])}
+	return socketSet{make(map[uint64]struct{}, size[addr.IP4]), make(map[netip.AddrPort]struct{}, size[addr.IP6]), nil}
 }
 
-func (s socketSet) len() int { return len(s.numbers) + len(s.sockets) }
+func (s *socketSet) len() int { return len(s.numbers) + len(s.sockets) }
 
-// add adds sockets. It gives the indexes of the ones that were not in the set.
-func (s socketSet) add(sockets []netip.AddrPort) []int {
-	added := make([]int, 0, len(sockets))
+// add adds sockets. It gives the indexes of the ones that were not in the set, until the next call.
+func (s *socketSet) add(sockets []netip.AddrPort) []int {
+	s.added = s.added[:0]
 	for i, at := range sockets {
 		before := s.len()
 		if at.Addr().Is4() {
@@ -147,10 +145,10 @@ func (s socketSet) add(sockets []netip.AddrPort) []int {
 			s.sockets[at] = struct{}{}
 		}
 		if s.len() > before {
-			added = append(added, i)
+			s.added = append(s.added, i)
 		}
 	}
-	return added
+	return s.added
 }
 
 // invalidElements are the backends that answer from single ports.

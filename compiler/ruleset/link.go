@@ -47,18 +47,45 @@ func (l *linker) script() *Script {
 	return script
 }
 
-// allFrontends gives the frontends of all services, most specific first.
+// allFrontends gives the frontends of all services, most specific first. Pointers are sorted, as frontends are large.
 func allFrontends(services []*service) []frontend {
-	number := 0
+	var sorted []*frontend
 	for _, s := range services {
-		number += len(s.frontends)
+		for i := range s.frontends {
+			sorted = append(sorted, &s.frontends[i])
+		}
 	}
-	all := make([]frontend, 0, number)
-	for _, s := range services {
-		all = append(all, s.frontends...)
+	slices.SortStableFunc(sorted, func(a, b *frontend) int { return a.Compare(b.Frontend) })
+	all := make([]frontend, len(sorted))
+	for i, d := range sorted {
+		all[i] = *d
 	}
-	slices.SortStableFunc(all, func(a, b frontend) int { return a.Compare(b.Frontend) })
 	return all
+}
+
+// selected gives the frontends for which keep holds: the same slice if it holds for all of them, as it mostly does.
+func selected(all []frontend, keep func(*frontend) bool) []frontend {
+	n := first(all, keep)
+	if n == len(all) {
+		return slices.Clip(all)
+	}
+	out := slices.Clone(all[:n])
+	for i := n + 1; i < len(all); i++ {
+		if keep(&all[i]) {
+			out = append(out, all[i])
+		}
+	}
+	return out
+}
+
+// first is the number of frontends before the first one for which keep does not hold.
+func first(all []frontend, keep func(*frontend) bool) int {
+	for i := range all {
+		if !keep(&all[i]) {
+			return i
+		}
+	}
+	return len(all)
 }
 
 // checkFrontends reports frontends that farms cannot share, and replies that could belong to two of them.
@@ -137,8 +164,8 @@ func (l *linker) add(all []frontend) *portableRules {
 	l.staticChain(keepConntrack, dispatchSection)
 	l.hook(preroutingHook)
 	l.access(all)
-	served := slices.DeleteFunc(slices.Clone(all), func(d frontend) bool { return d.farm.Down })
-	tracked := slices.DeleteFunc(slices.Clone(served), func(d frontend) bool { return d.farm.Mode.Untracked() })
+	served := selected(all, func(d *frontend) bool { return !d.farm.Down })
+	tracked := selected(served, func(d *frontend) bool { return !d.farm.Mode.Untracked() })
 	l.translate(tracked)
 	l.renewClients(tracked)
 	l.recheckFull(tracked)
@@ -176,6 +203,12 @@ func (l *linker) translate(tracked []frontend) {
 // chosen. Connections through a frontend on every address are recognised by port and backend together: the port alone
 // could belong to the NAT of another program.
 func (l *linker) established(tracked []frontend) []frontend {
+	isSame := func(d *frontend) bool {
+		return d.Specificity < farm.AnyAddressPort && len(l.assignment(*d).eligible) > 0
+	}
+	if first(tracked, isSame) == len(tracked) {
+		return tracked
+	}
 	out := make([]frontend, 0, len(tracked))
 	for _, d := range tracked {
 		backends := l.assignment(d).eligible

@@ -20,9 +20,10 @@ func (l *linker) dispatchBoth(in, out baseChain, frontends []frontend, of func(f
 		return
 	}
 	d := localDispatch{linker: l, base: out, general: mostGeneralLocal(frontends, verdicts)}
-	for i, f := range frontends {
+	for i := range frontends {
+		f := &frontends[i]
 		if verdicts[i] != noVerdict && !f.farm.LocalClients && d.asks(f.Specificity, f.Family) {
-			l.addTo(&d.exceptions, mapPlace{Inet, out.section, out.prefix, ""}, f, string(accept))
+			l.addTo(&d.exceptions, mapPlace{Inet, out.section, out.prefix, ""}, *f, string(accept))
 		}
 	}
 	d.addTo(h)
@@ -41,8 +42,8 @@ func mostGeneralLocal(frontends []frontend, verdicts []verdict) (out [len(addr.F
 	for i := range out {
 		out[i] = -1
 	}
-	for i, d := range frontends {
-		if verdicts[i] != noVerdict && d.farm.LocalClients {
+	for i := range frontends {
+		if d := &frontends[i]; verdicts[i] != noVerdict && d.farm.LocalClients {
 			out[d.Family] = max(out[d.Family], d.Specificity)
 		}
 	}

@@ -36,7 +36,9 @@ func (l *linker) staticChain(name string, of section) {
 }
 
 // marksBackends reports whether an eligible backend of the family has a mark.
-func (s *service) marksBackends(family addr.Family) bool {
+func (s *service) marksBackends(family addr.Family) bool { return s.traitsOf(family).marksBackends }
+
+func (s *service) findsMarks(family addr.Family) bool {
 	for i := range s.Backends { // most farms have no marks
 		if s.Backends[i].Mark != (farm.Mark{}) {
 			return slices.ContainsFunc(s.Eligible(family), func(b farm.Backend) bool { return b.Mark != farm.Mark{} })

@@ -74,12 +74,14 @@ func (l *linker) sharedNATPick(d frontend, a *slotAssignment) string {
 	if d.Specificity == farm.WholeAddress {
 		kind, slots, prefix = "dnat-all", "slots-all", addressPrefix
 	}
-	o := natPickChain(d.sharedName(kind, a) + l.timeoutsOf(d.farm).part)
-	c := obtain(&l.rules, o, func() *natPick {
+	name := d.sharedName(kind, a) + l.timeoutsOf(d.farm).part
+	c, exists := chainData[*natPick](&l.rules, name)
+	if !exists {
 		m := l.slotMap(d, d.sharedName(slots, a), len(a.slots))
 		m.Prefix, m.Ported, m.Counts = prefix, prefix == frontendPrefix, true
-		return &natPick{Name: o.Name, Maps: []*slotMap{m}, Forged: d.takesForged()}
-	})
+		c = &natPick{Name: name, Maps: []*slotMap{m}, Forged: d.takesForged()}
+		l.rules.add(natPickChain(name).with(c))
+	}
 	if prefix == frontendPrefix {
 		c.Protocols.add(d.Protocol)
 	}

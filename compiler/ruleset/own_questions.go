@@ -54,7 +54,7 @@ func (l *linker) ownQuestions(served []frontend) {
 	if !asked {
 		return
 	}
-	served = slices.DeleteFunc(slices.Clone(served), func(d frontend) bool { return asks.at(d) == 0 })
+	served = selected(served, func(d *frontend) bool { return asks.at(*d) != 0 })
 	questions := baseChain{name: "own-questions", section: ownSection, prefix: "own-"}
 	l.dispatch(questions, served, func(d frontend) verdict {
 		if !l.asksFrom(d) {

@@ -1,8 +1,8 @@
 package ruleset
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"farmc/compiler/addr"
@@ -106,7 +106,7 @@ func (d frontend) pickNames(a *slotAssignment, kind string) (chain, slots string
 
 // sharedName names the chain that farms of one kind share.
 func (d frontend) sharedName(kind string, a *slotAssignment) string {
-	return fmt.Sprintf("%s-%s-%d-%s", kind, d.farm.schedulerName(), len(a.slots), d.Family.Suffix())
+	return kind + "-" + d.farm.schedulerName() + "-" + strconv.Itoa(len(a.slots)) + "-" + d.Family.Suffix()
 }
 
 // slotMap gives the map of that name from so many slots.

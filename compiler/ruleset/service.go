@@ -20,6 +20,8 @@ type service struct {
 	pieces      [pieceKinds][]*piece    // by the numbers of frontends
 	replies     []*replySources         // by the numbers of frontends
 	origins     []*diag.Origin          // by the numbers of frontends
+	keys        []string                // by the numbers of frontends
+	traits      [len(addr.Families)]traits
 	prepared    bool
 
 	commonRoutes [len(addr.Families)]commonRoute
@@ -50,6 +52,27 @@ func (s *service) without(absent func(device string) bool, told *diag.Diagnostic
 		return newService(f)
 	}
 	return s
+}
+
+// traits are what features ask of all farms, of the backends of one family. To look at 100,000 backends again for each
+// feature takes most of its time.
+type traits struct {
+	known          bool
+	limitsBackends bool // some have a limit of connections
+	marksBackends  bool // some have a mark
+	ownSources     bool // some have a source address of their own
+	twoStep        bool // see twoStep
+}
+
+// traitsOf gives the traits of a family, which are found once.
+func (s *service) traitsOf(family addr.Family) *traits {
+	t := &s.traits[family]
+	if !t.known {
+		*t = traits{known: true, limitsBackends: s.findsLimits(family), marksBackends: s.findsMarks(family),
+			ownSources: s.findsSources(family)}
+		t.twoStep = s.Persistence != nil || t.limitsBackends || s.movesInTwoSteps(family)
+	}
+	return t
 }
 
 // prepare renders the elements that nearly every compile needs. It runs for many farms at once.
@@ -121,7 +144,7 @@ type replySources struct {
 }
 
 // replySources gives the sources of the replies to the frontend, which are made once.
-func (d frontend) replySources() *replySources {
+func (d *frontend) replySources() *replySources {
 	s := d.farm
 	if s.replies == nil {
 		s.replies = make([]*replySources, len(s.frontends))

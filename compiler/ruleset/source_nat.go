@@ -85,7 +85,7 @@ func (l *linker) sourceChain(d frontend) string {
 
 // backendSources are the source addresses of backends that have their own, and the slots of each backend.
 func (s *service) backendSources(family addr.Family) (out []element, slots int) {
-	if !s.hasBackendSource(family) {
+	if !s.traitsOf(family).ownSources {
 		return nil, 0
 	}
 	hasNone := func(b farm.Backend) bool { return !b.Source.Has(family) }
@@ -106,8 +106,8 @@ func (s *service) backendSources(family addr.Family) (out []element, slots int) 
 	return out, slots
 }
 
-// hasBackendSource reports whether a backend has a source of its own. It copies no backend: there are 100,000.
-func (s *service) hasBackendSource(family addr.Family) bool {
+// findsSources reports whether a backend has a source of its own. It copies no backend: there are 100,000.
+func (s *service) findsSources(family addr.Family) bool {
 	for i := range s.Backends {
 		if s.Backends[i].Source.Has(family) {
 			return true

@@ -38,7 +38,7 @@ func (t *twoStep) Serves() bool { return t.Pick != "" || t.Slots != nil }
 
 // twoStep reports whether the farm's picks take two steps.
 func (s *service) twoStep(family addr.Family) bool {
-	return s.Persistence != nil || s.limitsBackends(family) || s.movesInTwoSteps(family)
+	return s.traitsOf(family).twoStep
 }
 
 // keyPrefix is the fields before an ID in the keys of the farm's target map: fields that all of the farm's frontends
