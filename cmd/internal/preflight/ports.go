@@ -74,29 +74,52 @@ func (t TakenPort) Ephemeral() bool {
 	return t.Protocol == sockets.UDP && first <= t.Port && t.Port <= last
 }
 
-// A frontendIndex finds the farm that takes a packet.
+// A frontendIndex finds the farm that takes a packet to one of some sockets.
 type frontendIndex struct {
 	networks  addr.NetworkTable[[]farm.Frontend]
 	any       []farm.Frontend
 	addresses map[netip.Addr]bool // of farms; of networks the first ones
 }
 
-func newFrontendIndex(farms []*farm.Farm) *frontendIndex {
+// newFrontendIndex makes the index of farms that can take packets to the sockets. Of 10,000 farms these are few.
+func newFrontendIndex(farms []*farm.Farm, listening []sockets.Socket) *frontendIndex {
 	x := &frontendIndex{addresses: map[netip.Addr]bool{}}
 	for _, f := range farms {
 		if f.Down {
 			continue
 		}
-		for _, d := range f.Frontends() {
-			at := &x.any
-			if d.Address.IsValid() {
-				x.addresses[d.Address] = true
-				at = x.networks.At(d.Network())
+		takes := false
+		for i := range f.Listen {
+			l := &f.Listen[i]
+			if l.Address.IsValid() {
+				x.addresses[l.Address] = true
 			}
-			*at = append(*at, d)
+			takes = takes || slices.ContainsFunc(listening, func(s sockets.Socket) bool { return listensOn(l, s) })
+		}
+		if takes {
+			x.add(f)
 		}
 	}
 	return x
+}
+
+// listensOn reports whether an entry of listen has the protocol and the port of a socket.
+func listensOn(l *farm.Listen, s sockets.Socket) bool {
+	if l.Whole() {
+		return true
+	}
+	return slices.Contains(l.Protocols, farm.Protocol(s.Protocol)) &&
+		slices.ContainsFunc(l.Ports, func(p farm.Ports) bool { return p.First <= s.Port && s.Port <= p.Last })
+}
+
+func (x *frontendIndex) add(f *farm.Farm) {
+	for _, d := range f.Frontends() {
+		at := &x.any
+		if d.Address.IsValid() {
+			at = x.networks.At(d.Network())
+		}
+		*at = append(*at, d)
+	}
 }
 
 // find returns the most specific frontend for packets to an address and the port of a socket; nil if there is none.
@@ -124,7 +147,7 @@ func taker(all []farm.Frontend, a netip.Addr, s sockets.Socket) (found *farm.Fro
 
 // takenPorts finds the sockets that lose packets to the farms.
 func (m *machine) takenPorts(farms []*farm.Farm, listening []sockets.Socket) (out []TakenPort) {
-	x := newFrontendIndex(farms)
+	x := newFrontendIndex(farms, listening)
 	here := m.candidates(x)
 	for _, s := range listening {
 		if s.Address.IsLoopback() || m.names[s.Link] == "lo" {
