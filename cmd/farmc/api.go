@@ -89,6 +89,7 @@ func (c *call) newAPI(e *live.Engine) (*apiServer, error) {
 	if !s.any() && c.relay == "" && !c.checks {
 		return nil, c.api.unused()
 	}
+	s.reader.KeepWarm()
 	keys := c.apiKeys(e)
 	s.server = api.NewServer(s.reader, s, keys, c.log)
 	s.server.Applier = s

@@ -106,6 +106,9 @@ func (w *watcher) runFor(ctx context.Context, r delegate.Request, stdout, stderr
 	if !served || r.Build != version || r.Options != w.options.common() {
 		return 0, false
 	}
+	if v.name == statusVerb.name && w.reader.Current() == nil { // the first load can take a minute
+		return 0, false
+	}
 	c := &call{verb: v, stdout: &output{Writer: stdout}, stderr: stderr, watcher: w}
 	if v.name != statusVerb.name {
 		journal := &lineLogger{log: w.log, command: v.name}

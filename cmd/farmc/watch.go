@@ -54,6 +54,7 @@ With --health, also checks the backends of farms with [health], as farmc health 
 		if w.api, err = c.newAPI(w.engine); err != nil {
 			return c.usageError("%v", err)
 		}
+		w.reader = w.readerOf(w.api)
 		if w.manager, err = systemd.Dial(); err != nil {
 			c.printError(err)
 		}
@@ -99,6 +100,7 @@ type watcher struct {
 	hosts   *resolve.Resolver
 	failing map[string]bool // hostnames whose failure was logged
 	api     *apiServer      // nil: none
+	reader  *live.Reader    // of the API, or of the commands of other processes alone
 
 	files, network <-chan struct{}
 	machine        <-chan struct{}  // the machine may have changed
@@ -368,19 +370,24 @@ func (w *watcher) yield() (resume func()) {
 	return w.api.reader.Yield()
 }
 
-// publish gives the outcome to the API.
+// readerOf returns the reader of the API, or one without an API.
+func (w *watcher) readerOf(api *apiServer) *live.Reader {
+	if api != nil {
+		return api.reader
+	}
+	return live.NewReader(w.engine)
+}
+
+// publish gives the outcome to the API, and to commands of other processes that read.
 func (w *watcher) publish(o outcome) {
+	s := w.engine.Publish(w.reader, o.Plan, o.diagnostics, o.err)
 	if w.api != nil {
-		w.api.observer.looked(w.engine.Publish(w.api.reader, o.Plan, o.diagnostics, o.err))
+		w.api.observer.looked(s)
 	}
 }
 
-// publishNow shows the API what a command of another process has done, before that command ends.
-func (w *watcher) publishNow() {
-	if w.api != nil {
-		w.engine.PublishNow(w.api.reader)
-	}
-}
+// publishNow shows readers what a command of another process has done, before that command ends.
+func (w *watcher) publishNow() { w.engine.PublishNow(w.reader) }
 
 // remember has the monitor record the rules. An error is logged once, and only if the apply itself succeeded.
 func (w *watcher) remember(ctx context.Context, applied error) {

@@ -28,6 +28,8 @@ type Reader struct {
 
 	yielding // checks to loads
 
+	warms bool // the documents of farms are made before a request asks for them
+
 	// Equal questions at the same time have one answer.
 	status, farm, difference, measuring, outlining singleflight.Group
 
@@ -61,10 +63,16 @@ func NewReader(e *Engine) *Reader {
 // Remember has the reader tell what this process remembers of the health of backends. It comes before the first use.
 func (r *Reader) Remember(records Records) { r.engine.Records, r.meter.Records = records, records }
 
+// KeepWarm has the documents of farms made before a request asks for them. It comes before the first use.
+func (r *Reader) KeepWarm() { r.warms = true }
+
 // Publish makes a snapshot the current one. A nil snapshot changes nothing.
 func (r *Reader) Publish(s *Snapshot) {
-	if s != nil {
-		r.now.Store(s)
+	if s == nil {
+		return
+	}
+	r.now.Store(s)
+	if r.warms {
 		go r.prepare(s)
 	}
 }
@@ -104,7 +112,17 @@ func (r *Reader) turn(ctx context.Context, turns chan struct{}) (s *Snapshot, en
 // Status is Engine.Status of all farms without reading their files: the last look of watch found the changes that are
 // not applied.
 func (r *Reader) Status(ctx context.Context) (Status, error) {
-	return shared(ctx, &r.status, "", func() (Status, error) { return r.statusNow(context.WithoutCancel(ctx)) })
+	return shared(ctx, &r.status, "", func() (Status, error) { return r.statusNow(context.WithoutCancel(ctx), "") })
+}
+
+// StatusOf is the status of one farm, or of all if name is "", with rates since the last one or within a time. No other
+// request shares the answer. It waits for no load, and keeps none waiting.
+func (r *Reader) StatusOf(ctx context.Context, name string, rates time.Duration) (Status, error) {
+	s, err := r.statusNow(ctx, name)
+	if err == nil {
+		err = r.engine.SetRates(ctx, &s, rates)
+	}
+	return s, err
 }
 
 // shared asks a question, unless the same one is being answered: then it waits for that answer.
@@ -118,17 +136,20 @@ func shared[A any](ctx context.Context, group *singleflight.Group, question stri
 	}
 }
 
-func (r *Reader) statusNow(ctx context.Context) (Status, error) {
+func (r *Reader) statusNow(ctx context.Context, name string) (Status, error) {
 	s, end, err := r.turn(ctx, r.turns)
 	if err != nil {
 		return Status{}, err
 	}
 	defer end()
 	if err := s.known(); err != nil {
-		return newStatus(), err
+		status := newStatus()
+		status.setFaults(s.files)
+		status.setIncomplete(r.dirs, name)
+		return status, err
 	}
-	status, err := r.engine.statusOf(ctx, s.last, s.loaded, s.files, "")
-	status.setIncomplete(r.dirs, "")
+	status, err := r.engine.statusOf(ctx, s.last, s.loaded, s.files, name)
+	status.setIncomplete(r.dirs, name)
 	return status, err
 }
 
