@@ -22,8 +22,8 @@ type watchProcess struct {
 func (b *bench) startWatch(args ...string) (*watchProcess, error) {
 	os.Remove(b.path("costs"))
 	r, w := io.Pipe()
-	p := &watchProcess{cmd: exec.Command(b.farmc, append([]string{"watch"}, args...)...), output: make(chan string, 100),
-		pipe: w}
+	p := &watchProcess{output: make(chan string, 100), pipe: w}
+	p.cmd = exec.Command(b.farmc, append([]string{"watch"}, args...)...)
 	p.cmd.Env = append(os.Environ(), costFile+"="+b.path("costs"))
 	p.cmd.Stdout, p.cmd.Stderr = w, w
 	go p.read(r)
