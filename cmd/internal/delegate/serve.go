@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"farmc/cmd/internal/peer"
 )
 
 // A Handler runs a command with this output, and returns its exit status. It returns false, without output, for a
@@ -22,36 +24,11 @@ const (
 
 // Serve runs commands until ctx ends, and then waits for those in progress. It closes the listener.
 func Serve(ctx context.Context, listener *net.UnixListener, run Handler) {
-	stop := context.AfterFunc(ctx, func() { listener.Close() })
-	defer stop()
-	var commands sync.WaitGroup
-	defer commands.Wait()
-	slots := make(chan struct{}, maxCommands)
-	for {
-		conn, err := listener.AcceptUnix()
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil { // too many open files, for example
-			time.Sleep(100 * time.Millisecond)
-			continue
-		}
-		select {
-		case slots <- struct{}{}:
-			commands.Go(func() {
-				defer func() { <-slots }()
-				serve(ctx, conn, run)
-			})
-		default:
-			decline(conn)
-			conn.Close()
-		}
-	}
+	peer.Serve(ctx, listener, maxCommands, func(c *net.UnixConn) { serve(ctx, c, run) }, decline)
 }
 
 // serve runs the command of one connection.
 func serve(ctx context.Context, conn *net.UnixConn, run Handler) {
-	defer conn.Close()
 	conn.SetReadDeadline(time.Now().Add(requestTimeout))
 	var r Request
 	requests := json.NewDecoder(io.LimitReader(conn, maxRequest))

@@ -1,4 +1,4 @@
-// Package peer tells the user of the process at the other end of a unix socket. It knows no protocol.
+// Package peer serves processes at the other end of unix sockets, and tells their users. It knows no protocol.
 package peer
 
 import (

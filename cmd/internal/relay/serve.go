@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,40 +35,14 @@ const (
 
 // Serve answers requests until ctx ends, and then ends all requests within a second. It closes the listener.
 func (s *Server) Serve(ctx context.Context, l net.Listener) {
-	defer context.AfterFunc(ctx, func() { l.Close() })()
-	var requests sync.WaitGroup
-	defer requests.Wait()
-	slots := make(chan struct{}, maxRequests)
-	for ctx.Err() == nil {
-		c, err := l.Accept()
-		if err != nil { // the end, or too many open files, for example
-			pause(ctx, 100*time.Millisecond)
-			continue
-		}
-		select {
-		case slots <- struct{}{}:
-			requests.Go(func() {
-				defer func() { <-slots }()
-				s.serve(ctx, c.(*net.UnixConn))
-			})
-		default:
-			_ = c.SetWriteDeadline(time.Now().Add(endTime))
-			_ = writeFrame(c, kindBusy, nil)
-			c.Close()
-		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
+	peer.Serve(ctx, l, maxRequests, func(c *net.UnixConn) { s.serve(ctx, c) }, func(c *net.UnixConn) {
+		_ = c.SetWriteDeadline(time.Now().Add(endTime))
+		_ = writeFrame(c, kindBusy, nil)
+	})
 }
 
 // serve answers the request of one connection.
 func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
-	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(endTime, func() { conn.Close() }) })()
 	if err := admit(conn, s.Users); err != nil {
 		s.Log("API: %v", err)
