@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,7 +58,8 @@ func TestTimeOfDayJumps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-v", "-overlay", overlay,
+	parallel := flag.Lookup("test.parallel").Value.String()
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-v", "-parallel", parallel, "-overlay", overlay,
 		"-run", "^TestInThatTime$|"+inTime, ".")
 	cmd.Env = append(os.Environ(), inThatTime+"=1")
 	out, err := cmd.CombinedOutput()

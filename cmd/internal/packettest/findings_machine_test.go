@@ -230,11 +230,7 @@ func TestFindingsOfLegacy(t *testing.T) {
 // States of a machine with other programs that do no harm to the farm are no finding.
 func TestNoFindingsOfTheMachine(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		farm  string
-		state steps
-		ask   step
-	}{
+	for name, c := range map[string]quietCase{
 		"one-zone": {oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet early { chain pre {
 			type filter hook prerouting priority raw; iifname { "eth0", "eth1" } ct zone set 5; }; }`)}, asksSNAT4},
 		"zone-of-others": {oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet early { chain pre {
@@ -279,13 +275,24 @@ func TestNoFindingsOfTheMachine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newTestbed(t, netlab.Options{})
-			must(t, c.state.do(s))
-			must(t, farms{"web": c.farm}.do(s))
-			must(t, c.ask.do(s))
-			if found, err := s.found(); len(found) > 0 || err != nil {
-				t.Errorf("found %+v, %v", found, err)
-			}
+			c.play(t)
 		})
+	}
+}
+
+// A quietCase is a state of the machine in which the farm serves clients.
+type quietCase struct {
+	farm  string
+	state steps
+	ask   step
+}
+
+func (c quietCase) play(t *testing.T) {
+	s := newTestbed(t, netlab.Options{})
+	must(t, c.state.do(s))
+	must(t, farms{"web": c.farm}.do(s))
+	must(t, c.ask.do(s))
+	if found, err := s.found(); len(found) > 0 || err != nil {
+		t.Errorf("found %+v, %v", found, err)
 	}
 }

@@ -205,7 +205,8 @@ func (s *testbed) found() (found preflight.Findings, err error) {
 // A state of the machine is a finding, and stops packets. The printed remedy lets them pass, and ends the finding.
 func TestFindings(t *testing.T) {
 	t.Parallel()
-	for _, c := range slices.Concat(findingCases, findingRuleCases, findingFrameCases, findingMachineCases) {
+	for _, c := range slices.Concat(findingCases, findingRuleCases, findingFrameCases, findingMachineCases,
+		findingKernelCases) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.play(t)
@@ -214,7 +215,10 @@ func TestFindings(t *testing.T) {
 }
 
 func (c findingCase) play(t *testing.T) {
-	if c.needs != "" {
+	switch {
+	case c.kind == "tc":
+		needsFilters(t)
+	case c.needs != "":
 		needs(t, c.needs)
 	}
 	s := newTestbed(t, c.lab)
@@ -234,7 +238,7 @@ func (c findingCase) play(t *testing.T) {
 	found, err := s.found()
 	if err != nil || len(found) != 1 || found[0].Kind != c.kind ||
 		!strings.Contains(found[0].Text()+found[0].Hint(), c.says) {
-		t.Fatalf("found %+v, %v", found, err)
+		t.Fatalf("found %v, %v", found.Diagnostics(), err)
 	}
 	if !c.passes && c.connects(s) && c.served.do(s) == nil {
 		t.Error("packets pass in spite of the state")

@@ -16,11 +16,13 @@ const (
 	quietTime = time.Second      // after a notification, as changes come in groups
 )
 
-// Changes reports that findings may have changed: at changes of interfaces, addresses, forwarding and rules of other
-// programs, and every 30 seconds. It reports at most once a second. The channel is closed when ctx is done.
+// Changes reports that findings may have changed: at changes of interfaces, addresses, forwarding, rules for routes,
+// filters of tc and rules of other programs, and every 30 seconds. It reports at most once a second. The channel is
+// closed when ctx is done.
 func Changes(ctx context.Context) (<-chan struct{}, error) {
 	network, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR,
-		unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF)
+		unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF,
+		unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE, unix.RTNLGRP_TC)
 	if err != nil {
 		return nil, err
 	}

@@ -114,3 +114,27 @@ func (s *search) linkSysctl(path string) string {
 	}
 	return value
 }
+
+// linksWithoutIPv6 finds farms with IPv6 whose clients come by interfaces on which IPv6 is turned off alone.
+func (s *search) linksWithoutIPv6() {
+	for _, f := range s.farms {
+		i := slices.IndexFunc(f.Frontends(), func(d farm.Frontend) bool { return d.Family == addr.IP6 })
+		if i < 0 {
+			continue
+		}
+		links := s.machine.clientLinks(f, f.Frontends()[i].Address)
+		if slices.ContainsFunc(links, func(name string) bool { return s.linkSysctl(ipv6Switch(name)) != "1" }) {
+			continue
+		}
+		for _, name := range links {
+			s.found.add(Finding{Kind: "link-ipv6", Object: name, Effect: Stops,
+				Message:  fmt.Sprintf("interface %s takes no packets of IPv6, from clients either", name),
+				Commands: []string{setSysctl(ipv6Switch(name), "0")},
+				Advice: "from then on this machine has IPv6 addresses on this interface; " +
+					"a file in /etc/sysctl.d keeps it"}, f)
+		}
+	}
+}
+
+// ipv6Switch is the kernel parameter that turns IPv6 off on an interface.
+func ipv6Switch(link string) string { return "net/ipv6/conf/" + link + "/disable_ipv6" }

@@ -1,0 +1,132 @@
+package packettest
+
+import (
+	"strings"
+	"testing"
+
+	"farmc/cmd/internal/netlab"
+)
+
+// Filters of tc, policies of IPsec and rules for routes are beside the rules of nf_tables.
+var findingKernelCases = []findingCase{
+	{name: "tc-drops-requests", farm: oneBackend("snat", listen4, "b1", 0), kind: "tc", served: asksSNAT4,
+		says: "filter of tc (flower, preference 10) at the ingress of eth0 takes the packets of clients (farm web)",
+		broken: steps{runs("tc qdisc add dev eth0 clsact; tc filter add dev eth0 ingress pref 10 protocol ip " +
+			"flower ip_proto tcp dst_port 80 action drop")}},
+	{name: "tc-drops-all", farm: oneBackend("snat", listen4, "b1", 0), kind: "tc", served: asksSNAT4,
+		says: "protocol arp matchall action pass",
+		broken: steps{runs("tc qdisc add dev eth0 clsact; tc filter add dev eth0 ingress matchall action drop"),
+			forgetNeighbours}},
+	{name: "tc-drops-all-of-IPv6", farm: oneBackend("snat", listen6, "b1", 0), kind: "tc", served: asksSNAT6,
+		says: "ip_proto icmpv6 action pass",
+		broken: steps{runs("tc qdisc add dev eth0 clsact; tc filter add dev eth0 ingress matchall action drop"),
+			on{"client", "ip -6 neigh flush dev eth0"}}},
+	{name: "tc-redirects-answers", farm: oneBackend("dnat", listen4, "b1", 0), kind: "tc", served: asksDNAT4,
+		says: "at the ingress of eth1 takes the answers",
+		broken: steps{runs("ip link add other type veth peer name other0; ip link set other up; " +
+			"tc qdisc add dev eth1 clsact; tc filter add dev eth1 ingress pref 9 protocol ip flower ip_proto tcp " +
+			"src_ip 10.2.0.0/24 action mirred egress redirect dev other")}},
+	{name: "tc-drops-packets-to-backends", farm: oneBackend("snat", listen4, "b1", 0), kind: "tc", served: asksSNAT4,
+		says: "at the egress of eth1 takes the packets to backends",
+		broken: steps{runs("tc qdisc add dev eth1 clsact; tc filter add dev eth1 egress pref 9 protocol ip flower " +
+			"ip_proto tcp dst_ip 10.2.0.11 action drop")}},
+	{name: "tc-before-a-farm-at-ingress", farm: statelessAtIngress, kind: "tc", served: asksDNAT4,
+		says: "at the ingress of eth0 takes the packets of clients",
+		broken: steps{runs("tc qdisc add dev eth0 clsact; tc filter add dev eth0 ingress pref 10 protocol ip " +
+			"flower ip_proto tcp dst_ip 192.0.2.1 action drop")}},
+	{name: "tc-of-the-first-preference", farm: oneBackend("snat", listen4, "b1", 0), kind: "tc", served: asksSNAT4,
+		says: "its preference leaves no room before it",
+		broken: steps{runs("tc qdisc add dev eth0 clsact; tc filter add dev eth0 ingress pref 1 protocol ip " +
+			"flower dst_ip 192.0.2.1 action drop")},
+		cure: steps{runs("tc filter del dev eth0 ingress pref 1")}},
+	{name: "ipsec-blocks-requests", farm: oneBackend("snat", listen4, "b1", 0), kind: "ipsec", served: asksSNAT4,
+		says:   "a policy of IPsec (ip xfrm policy, dir fwd, priority 100) blocks the packets to 192.0.2.1:80",
+		broken: steps{runs("ip xfrm policy add src 0.0.0.0/0 dst 192.0.2.0/24 dir fwd priority 100 action block")}},
+	{name: "ipsec-blocks-answers-to-this-machine", farm: oneBackend("snat", listen4, "b1", 0), kind: "ipsec",
+		served: asksSNAT4, says: "src 10.2.0.11/32 dst 10.2.0.1/32 proto tcp sport 80 dir fwd priority 8",
+		broken: steps{runs("ip xfrm policy add src 0.0.0.0/0 dst 10.2.0.0/24 dir fwd priority 9 action block")}},
+	{name: "ipsec-blocks-stateless", farm: statelessInBothDirections, kind: "ipsec", served: asksDNAT4,
+		says:   "blocks the packets to 10.2.0.11:80",
+		broken: steps{runs("ip xfrm policy add src 0.0.0.0/0 dst 10.2.0.11/32 dir fwd priority 9 action block")}},
+	{name: "ipsec-blocks-answers-of-IPv6", farm: oneBackend("dnat", listen6, "b1", 0), kind: "ipsec",
+		served: request{by: "tcp", to: "[2001:db8::1]:80", shares: shares{"b1:80": 1}, times: 1},
+		says:   "blocks the answers from [fd00:2::11]:80",
+		broken: steps{runs("ip xfrm policy add src fd00:2::/64 dst ::/0 dir fwd priority 5 action block")}},
+	{name: "ipsec-blocks-packets-on-their-way-out", farm: oneBackend("dnat", listen4, "b1", 0), kind: "ipsec",
+		served: asksDNAT4, says: "dir out, priority 7",
+		broken: steps{runs("ip xfrm policy add src 0.0.0.0/0 dst 10.2.0.11/32 dir out priority 7 action block")}},
+	{name: "ipsec-blocks-local-farms", farm: localAt8081, kind: "ipsec", served: asksLocal,
+		says:   "dir in, priority 0",
+		broken: steps{runs("ip xfrm policy add src 0.0.0.0/0 dst 192.0.2.1/32 dir in action block")},
+		cure:   steps{runs("ip xfrm policy flush")}},
+	{name: "no-IPv6-on-a-link", farm: oneBackend("snat", `"[2001:db8::1]:80"`, "b1", 0), kind: "link-ipv6",
+		served: request{by: "tcp", to: "[2001:db8::1]:80", shares: shares{"b1:80": 1}, sees: "balancer", times: 1},
+		says:   "interface eth0 takes no packets of IPv6",
+		broken: steps{sysctls{"net.ipv6.conf.eth0.disable_ipv6", "1"}},
+		after: steps{runs("ip address add 2001:db8:f::1/64 dev eth0 nodad; " +
+			"ip -6 route replace 2001:db8:c::/48 via 2001:db8:f::2")}},
+	{name: "rule-prohibits-requests", farm: oneBackend("snat", listen4, "b1", 0), kind: "routing-rule",
+		served: asksSNAT4, says: "ip rule add pref 1 iif eth0 to 10.2.0.11 lookup main",
+		broken: steps{runs("ip rule add pref 500 iif eth0 to 10.2.0.0/24 prohibit")}},
+	{name: "rule-blackholes-answers", farm: oneBackend("dnat", listen4, "b1", 0), kind: "routing-rule",
+		served: asksDNAT4, says: "a rule for routes (ip rule) refuses the answers that come in at eth1 (farm web)",
+		broken: steps{runs("ip rule add pref 500 from 10.2.0.0/24 blackhole")}},
+	{name: "rule-to-a-table-that-refuses", farm: oneBackend("snat", listen4, "b1", 0), kind: "routing-rule",
+		served: asksSNAT4, says: "refuses the answers",
+		broken: steps{runs("ip route add unreachable default table 77; ip rule add pref 900 iif eth1 lookup 77")}},
+	{name: "rule-prohibits-answers-of-IPv6", farm: oneBackend("snat", listen6, "b1", 0), kind: "routing-rule",
+		served: asksSNAT6, says: "ip -6 rule add pref 1 iif eth1 from fd00:2::11 lookup main",
+		broken: steps{runs("ip -6 rule add pref 500 from fd00:2::/64 prohibit")}},
+	{name: "rule-prohibits-answers-of-this-machine", farm: localAt8081, kind: "routing-rule", served: asksLocal,
+		says:   "refuses the answers (farm web)",
+		broken: steps{runs("ip rule add pref 500 from 192.0.2.1 prohibit")}},
+}
+
+// Filters, policies and rules for other packets are no finding.
+func TestNoFindingsOfTheKernel(t *testing.T) {
+	t.Parallel()
+	for name, state := range map[string]string{
+		"tc-of-others": "tc qdisc add dev eth0 clsact; tc filter add dev eth0 ingress pref 9 protocol ip flower " +
+			"ip_proto tcp dst_port 81 action drop; tc filter add dev eth0 ingress pref 8 protocol ip flower " +
+			"src_ip 198.51.99.0/24 action drop; " +
+			"tc filter add dev eth0 egress pref 7 protocol ipv6 matchall action drop",
+		"tc-passes-first": "tc qdisc add dev eth0 clsact; tc filter add dev eth0 ingress pref 9 protocol ip flower " +
+			"ip_proto tcp dst_port 80 action pass; " +
+			"tc filter add dev eth0 ingress pref 10 protocol ip matchall action drop",
+		"tc-shapes": "tc qdisc add dev eth1 clsact; tc filter add dev eth1 egress pref 9 matchall action pass; " +
+			"tc qdisc add dev eth0 root pfifo limit 1000",
+		"ipsec-of-others": "ip xfrm policy add src 10.9.0.0/24 dst 192.0.2.0/24 dir fwd priority 9 action block; " +
+			"ip xfrm policy add src 0.0.0.0/0 dst 192.0.2.0/24 proto udp dir fwd priority 9 action block; " +
+			"ip xfrm policy add src 10.2.0.0/24 dst 10.9.0.0/24 dir fwd priority 9 action block",
+		"ipsec-passes-first": "ip xfrm policy add src 0.0.0.0/0 dst 192.0.2.1/32 dir fwd priority 8; " +
+			"ip xfrm policy add src 0.0.0.0/0 dst 192.0.2.0/24 dir fwd priority 9 action block",
+		"rules-of-others": "ip rule add pref 500 from 10.9.0.0/24 prohibit; " +
+			"ip rule add pref 501 fwmark 0xca6c blackhole; " +
+			"ip rule add pref 502 iif eth1 lookup main",
+		"rules-of-wg-quick": "ip rule add pref 32764 not fwmark 51820 table 51820; " +
+			"ip rule add pref 32763 table main suppress_prefixlength 0",
+		"rules-behind-main": "ip rule add pref 32800 from 10.2.0.0/24 prohibit",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if strings.HasPrefix(name, "tc-") {
+				needsFilters(t)
+			}
+			c := quietCase{farm: oneBackend("snat", listen4, "b1", 0), state: steps{runs(state)}, ask: asksSNAT4}
+			c.play(t)
+		})
+	}
+}
+
+// needsFilters skips a test if the kernel has no filters of tc of the kinds matchall and flower, or no action for them.
+func needsFilters(t *testing.T) {
+	t.Helper()
+	needs(t, "tc")
+	s := netlab.Test(t, netlab.Options{Backends: 1})
+	const probe = "tc qdisc add dev eth0 clsact && " +
+		"tc filter add dev eth0 ingress pref 9 protocol ip flower action drop && " +
+		"tc filter add dev eth0 ingress pref 8 protocol ip matchall action drop"
+	if _, err := s.Balancer.Run(t.Context(), "", "bash", "-c", probe); err != nil {
+		t.Skip("no filters of tc here:", err)
+	}
+}
