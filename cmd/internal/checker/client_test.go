@@ -35,7 +35,8 @@ func newAPI(t *testing.T, answer func(w http.ResponseWriter, r *http.Request)) *
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
-	a.bodies, a.keys = append(a.bodies, r.Method+" "+r.URL.String()+" "+string(body)), append(a.keys, r.Header.Get("Key"))
+	a.bodies = append(a.bodies, r.Method+" "+r.URL.String()+" "+string(body))
+	a.keys = append(a.keys, r.Header.Get("Key"))
 	a.answer(w, r)
 }
 
@@ -77,7 +78,7 @@ func TestFailuresOfTheAPI(t *testing.T) {
 		answer func(w http.ResponseWriter, r *http.Request)
 		want   string
 	}{
-		"401":      {replies(401, `{"error":"a key is missing"}`), "401: a key is missing: the checker needs a key of role"},
+		"401":      {replies(401, `{"error":"no key"}`), "401: no key: the checker needs a key of role health"},
 		"403":      {replies(403, `{}`), "403: Forbidden: the checker needs a key of role health"},
 		"503":      {replies(503, `{"error":"busy"}`), "the API answers 503: busy"},
 		"controls": {replies(500, `{"error":"a\u001b[2Jb"}`), `the API answers 500: a`},

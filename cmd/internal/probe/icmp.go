@@ -22,7 +22,7 @@ func (c *check) icmp() Result {
 	conn, err := c.dialEcho()
 	switch {
 	case errors.Is(err, errNoEcho):
-		return unknown("icmp needs net.ipv4.ping_group_range or CAP_NET_RAW")
+		return unknown("icmp: net.ipv4.ping_group_range excludes the groups of this user; see farmc-health(7)")
 	case err != nil:
 		return c.failed(err, noAnswer)
 	}
