@@ -140,6 +140,25 @@ func (b *checked) udpSocketTo(backend string) net.Conn {
 	return nil
 }
 
+// checkedInterval is the interval of the checks of checkedBackends.
+const checkedInterval = 200 * time.Millisecond
+
+// servedAgain asks until another backend answers, and then gives the time; no time if none does for long.
+func (b *checked) servedAgain(socket net.Conn, but string) <-chan time.Time {
+	out := make(chan time.Time, 1)
+	go func() {
+		defer close(out)
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			if name, err := ask(socket); err == nil && name != but {
+				out <- time.Now()
+				return
+			}
+		}
+		b.t.Error("a client of UDP is not served again")
+	}()
+	return out
+}
+
 // ask sends a datagram, and returns the name of the backend that answers.
 func ask(c net.Conn) (string, error) {
 	if err := c.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
