@@ -137,6 +137,14 @@ func (e *editor) diagnostics(name string, version int) []diagnostic {
 	}
 }
 
+// clean waits until a version of a document has no diagnostics: some can be on their way that are older than a change of
+// another document.
+func (e *editor) clean(name string, version int) {
+	e.t.Helper()
+	for len(e.diagnostics(name, version)) > 0 {
+	}
+}
+
 // span2 makes a range.
 func span2(line, from, toLine, to int) textRange {
 	return textRange{position{line, from}, position{toLine, to}}
