@@ -19,6 +19,7 @@ func descriptions() map[string]description {
 			Farms []map[string]any `json:"farms"`
 		}{}},
 		"GET /v1/farms/{farm}":                    {summary: "A farm", reply: farmAnswer{}, etag: true},
+		"GET /v1/farms/{farm}/graph":              {summary: "The picture of a farm", kind: svgType},
 		"GET /v1/farms/{farm}/backends/{backend}": {summary: "A backend", reply: backendAnswer{}, etag: true},
 		"GET /v1/farms/{farm}/backends/{backend}/state": {summary: "The state of a backend", reply: live.BackendNow{},
 			query: []parameter{{"wait", "drained: the answer comes when no connection is open"},

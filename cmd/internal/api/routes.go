@@ -38,6 +38,7 @@ func Routes() []Route {
 		{"GET", healthPath, apikey.ReadFarms, (*Server).health},
 		{"GET", "/v1/farms", apikey.ReadFarms, (*Server).listFarms},
 		{"GET", "/v1/farms/{farm}", apikey.ReadFarms, (*Server).getFarm},
+		{"GET", "/v1/farms/{farm}/graph", apikey.ReadFarms, (*Server).graph},
 		{"PUT", "/v1/farms/{farm}", apikey.WriteAll, (*Server).putFarm},
 		{"PATCH", "/v1/farms/{farm}", apikey.WriteAll, (*Server).patchFarm},
 		{"DELETE", "/v1/farms/{farm}", apikey.WriteAll, (*Server).deleteFarm},

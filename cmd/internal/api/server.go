@@ -4,8 +4,8 @@
 // Order of the files: server.go (Server: from a connection to a route), routes.go (the table of all routes), auth.go
 // and attempts.go (keys), body.go and keyreader.go (documents of clients), reply.go (documents and errors for clients),
 // write.go (replies to writes), precondition.go (If-Match). farms.go, backendstate.go, health.go, clients.go, lists.go,
-// listchange.go, check.go, state.go, scriptlines.go, manage.go, apply.go, events.go, metrics.go, overview.go and
-// explain.go have the handlers; pages.go has requests of the pages for browsers; openapi.go and
+// listchange.go, check.go, state.go, scriptlines.go, manage.go, apply.go, events.go, metrics.go, overview.go,
+// explain.go and graph.go have the handlers; pages.go has requests of the pages for browsers; openapi.go and
 // describe.go tell clients of them. nftlb.go and nftlbwriter.go have the API of nftlb. listen.go,
 // certificate.go, admission.go and conn.go have the sockets: addresses, TLS, and the limits on connections. front.go
 // and relayed.go have the two sides of a server with its sockets in a process of their own.

@@ -65,7 +65,7 @@ func TestProblemsComeFirst(t *testing.T) {
 	if p.Groups[Problem] != 4 || p.Groups[Planned] != 1 || p.Groups[Up] != 2 || p.Groups[Down] != 1 {
 		t.Errorf("the groups are %v", p.Groups)
 	}
-	if got := fmt.Sprint(p.Farms[3].Problems); got != "[b2: unhealthy by probe: connection refused]" {
+	if got := fmt.Sprint(p.Farms[3].Problems); got != "[b2 unhealthy: connection refused]" {
 		t.Errorf("the problem of ill is %s", got)
 	}
 	if got := fmt.Sprint(p.Farms[4].Problems); got != "[b3: drain by a command or a request]" {

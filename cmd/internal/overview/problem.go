@@ -1,6 +1,7 @@
 package overview
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 
@@ -115,10 +116,10 @@ func problems(f *live.FarmStatus, faults []live.FarmFault) (out []string) {
 func unhealthyWords(b *live.BackendStatus) string {
 	for _, w := range b.Health {
 		if !w.Healthy {
-			return b.Name + ": " + w.String()
+			return b.Name + " unhealthy: " + cmp.Or(w.Reason, "says "+w.By)
 		}
 	}
-	return b.Name + ": unhealthy"
+	return b.Name + " unhealthy"
 }
 
 func faultWords(f live.FarmFault) string {

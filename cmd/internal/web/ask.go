@@ -104,12 +104,9 @@ func (s *Site) ask(v *visit, method string, to apiPath, body, into any) error {
 		in.Header.Set("Content-Type", "application/json")
 		in.Body, in.Size = text, len(text)
 	}
-	a := &answer{header: http.Header{}}
-	if err := s.api.Ask(v.Context(), a, in); err != nil {
-		return failure{http.StatusServiceUnavailable, err.Error()}
-	}
-	if a.status >= 300 {
-		return failureIn(a)
+	a, err := s.answer(v, in)
+	if err != nil {
+		return err
 	}
 	if into == nil || a.body.Len() == 0 {
 		return nil
@@ -118,6 +115,28 @@ func (s *Site) ask(v *visit, method string, to apiPath, body, into any) error {
 		return fmt.Errorf("%s: %w", to.path, err)
 	}
 	return nil
+}
+
+// text reads an answer that is no document.
+func (s *Site) text(v *visit, from apiPath) ([]byte, error) {
+	a, err := s.answer(v, relay.Request{Method: "GET", Path: from.path, Query: from.query.Encode(), Key: v.session.key,
+		Header: http.Header{}})
+	if err != nil {
+		return nil, err
+	}
+	return a.body.Bytes(), nil
+}
+
+// answer sends a request to the API. A refusal is a failure.
+func (s *Site) answer(v *visit, in relay.Request) (*answer, error) {
+	a := &answer{header: http.Header{}}
+	if err := s.api.Ask(v.Context(), a, in); err != nil {
+		return nil, failure{http.StatusServiceUnavailable, err.Error()}
+	}
+	if a.status >= 300 {
+		return nil, failureIn(a)
+	}
+	return a, nil
 }
 
 // failureIn returns the error in an answer.

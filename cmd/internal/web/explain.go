@@ -12,6 +12,7 @@ type explainPage struct {
 	Service, From, In string // as asked
 	Asked             bool
 	Error             string
+	Picture           *picture // of the farm that takes the packet; nil: none
 	live.Explanation
 }
 
@@ -28,6 +29,8 @@ func (s *Site) explain(w http.ResponseWriter, v *visit) error {
 			p.Error, status = f.message, f.status
 		case err != nil:
 			return err
+		case p.Found:
+			p.Picture = s.pictureOf(v, p.Answer.Farm)
 		}
 	}
 	s.render(w, v, status, "explain", view{Title: "Explain", Nav: "explain", Body: p})

@@ -17,6 +17,7 @@ type farmPage struct {
 	Document string // the keys, as JSON
 	Reasons  []reason
 	Hours    []choice
+	Picture  *picture // nil: there is none
 }
 
 // A reason is a reason why packets were held back, with their number.
@@ -46,6 +47,7 @@ func (s *Site) farm(w http.ResponseWriter, v *visit) error {
 	if json.Indent(&text, p.Keys, "", "  ") == nil {
 		p.Document = text.String()
 	}
+	p.Picture = s.pictureOf(v, name)
 	for _, name := range slices.Sorted(maps.Keys(p.HeldBack)) {
 		p.Reasons = append(p.Reasons, reason{name, p.HeldBack[name]})
 	}

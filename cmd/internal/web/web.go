@@ -5,7 +5,7 @@
 //
 // Order of the files: web.go (Site: from a request to a page), session.go and login.go (keys and cookies), guard.go
 // (headers, tokens of forms), ask.go (requests to the API), render.go and words.go (templates, numbers in words),
-// sparkline.go (small graphs). farms.go, farm.go, problems.go, script.go, explain.go, doctor.go and history.go have the
+// sparkline.go (small graphs). farms.go, farm.go, problems.go, script.go, explain.go, graph.go, doctor.go and history.go have the
 // pages; action.go and undo.go have the forms that change something; live.go has events. templates has the HTML, static
 // the style sheet and the script.
 //
@@ -66,19 +66,20 @@ func New(api API, keys Keys, version string, log func(format string, args ...any
 	s.mux.HandleFunc("GET /ui/login", s.loginForm)
 	s.mux.HandleFunc("POST /ui/login", s.login)
 	for pattern, page := range map[string]page{
-		"GET /ui/{$}":             s.farms,
-		"GET /ui/farms/{farm}":    s.farm,
-		"GET /ui/problems":        s.problems,
-		"GET /ui/script":          s.script,
-		"GET /ui/explain":         s.explain,
-		"GET /ui/doctor":          s.doctor,
-		"GET /ui/history":         s.history,
-		"GET /ui/history/{steps}": s.rollbackPreview,
-		"GET /ui/events":          s.events,
-		"POST /ui/logout":         s.logout,
-		"POST /ui/undo":           s.undo,
-		"POST /ui/confirm":        s.confirm,
-		"POST /ui/rollback":       s.rollback,
+		"GET /ui/{$}":                    s.farms,
+		"GET /ui/farms/{farm}":           s.farm,
+		"GET /ui/farms/{farm}/graph.svg": s.graph,
+		"GET /ui/problems":               s.problems,
+		"GET /ui/script":                 s.script,
+		"GET /ui/explain":                s.explain,
+		"GET /ui/doctor":                 s.doctor,
+		"GET /ui/history":                s.history,
+		"GET /ui/history/{steps}":        s.rollbackPreview,
+		"GET /ui/events":                 s.events,
+		"POST /ui/logout":                s.logout,
+		"POST /ui/undo":                  s.undo,
+		"POST /ui/confirm":               s.confirm,
+		"POST /ui/rollback":              s.rollback,
 		"POST /ui/farms/{farm}/backends/{backend}/state":  s.setState,
 		"POST /ui/farms/{farm}/backends/{backend}/weight": s.setWeight,
 		"POST /ui/farms/{farm}/bans":                      s.ban,

@@ -37,11 +37,12 @@ func (s *Site) functions() template.FuncMap {
 		"changesOf": func(all overview.Changes, farm string) changesPart {
 			return changesPart{all.Changes, all.Since, farm}
 		},
-		"plural": plural,
-		"number": func(n int) string { return thousands(int64(n)) },
-		"dur":    func(seconds float64) string { return durationWords(time.Duration(seconds * float64(time.Second))) },
-		"list":   func(items ...any) []any { return items },
-		"both":   func(o *outcome, token string) any { return outcomePart{o, token} },
+		"healthOf": healthOf,
+		"plural":   plural,
+		"number":   func(n int) string { return thousands(int64(n)) },
+		"dur":      func(seconds float64) string { return durationWords(time.Duration(seconds * float64(time.Second))) },
+		"list":     func(items ...any) []any { return items },
+		"both":     func(o *outcome, token string) any { return outcomePart{o, token} },
 	}
 }
 
@@ -190,4 +191,35 @@ func groupState(g overview.Group) state {
 		return state{"down", "off"}
 	}
 	return state{"up", "good"}
+}
+
+// A healthPart tells why a backend does not take clients, or what checkers say.
+type healthPart struct {
+	Words string
+	Bad   bool
+	Since time.Time // zero: unknown
+}
+
+// healthOf returns the words about the health of a backend.
+func healthOf(b overview.Backend) healthPart {
+	since := parseTime(b.HealthSince)
+	switch {
+	case len(b.Health) > 0:
+		return healthPart{wordsOf(b.Health), b.Healthy == nil || !*b.Healthy, since}
+	case b.StateFile != "" && (b.State == "drain" || b.State == "down"):
+		return healthPart{Words: fmt.Sprintf("%s by %s:%d", b.State, b.StateFile, b.StateLine)}
+	case b.Healthy == nil:
+		return healthPart{Words: "no health check"}
+	case *b.Healthy:
+		return healthPart{Words: "healthy", Since: since}
+	}
+	return healthPart{"unhealthy", true, since}
+}
+
+func wordsOf(all []live.HealthWord) string {
+	out := make([]string, len(all))
+	for i, w := range all {
+		out[i] = w.String()
+	}
+	return strings.Join(out, "; ")
 }

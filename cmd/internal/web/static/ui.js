@@ -104,6 +104,12 @@
 
 	const key = n => n.nodeType === Node.ELEMENT_NODE ? n.id : "";
 
+	// reaches tells whether only nodes without an ID stand between two siblings.
+	function reaches(at, own) {
+		while (at && at !== own && !key(at)) at = at.nextSibling;
+		return at === own;
+	}
+
 	// children changes the children of an element. A child with an ID stays the same element, with its focus.
 	function children(from, to) {
 		const known = new Map([...from.children].filter(n => n.id).map(n => [n.id, n]));
@@ -115,6 +121,8 @@
 				from.insertBefore(document.importNode(wanted, true), at);
 				continue;
 			}
+			// Nodes without an ID before it go: an element that moves would lose the focus.
+			if (own !== at && reaches(at, own)) while (at !== own) { const next = at.nextSibling; at.remove(); at = next; }
 			if (own === at) at = at.nextSibling; else from.insertBefore(own, at);
 			node(own, wanted);
 		}
@@ -126,7 +134,7 @@
 	function follow() {
 		if (ended || document.hidden || stream || !body.hasAttribute("data-session")) return;
 		stream = new EventSource("/ui/events");
-		stream.onopen = () => { tell("live", "live"); };
+		stream.onopen = () => { connection.dataset.events = "open"; tell("live", "live"); };
 		stream.onerror = () => { tell("lost", "reconnecting"); soon(); };
 		for (const kind of ["load", "backend", "health", "panic", "faults", "tampering", "ban", "unban", "finding", "finding-ended"]) {
 			stream.addEventListener(kind, e => { speak(kind, e.data); soon(); });

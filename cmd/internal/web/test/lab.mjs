@@ -9,13 +9,10 @@ import { chromium } from "playwright-core";
 const farmc = process.env.FARMC;
 if (!farmc) throw new Error("FARMC names the program to test");
 
-let devices = false;
-
-// network gives the namespace the addresses of services and backends.
+// network gives the namespace the addresses of services and backends, once for all files of tests.
 function network() {
-	if (devices) return;
-	devices = true;
 	const ip = (...words) => execFileSync("ip", words, { stdio: "pipe" });
+	if (ip("-o", "link").toString().includes("services")) return;
 	ip("link", "set", "lo", "up");
 	ip("link", "add", "services", "type", "veth", "peer", "name", "beyond");
 	ip("link", "set", "services", "up");
@@ -79,6 +76,7 @@ export function manyFarms(n, k = 4) {
 export class Lab {
 	constructor(files, { front = false, port = 5555 } = {}) {
 		network();
+		execFileSync("nft", ["flush", "ruleset"]);
 		this.dir = mkdtempSync("/var/lib/farmc-ui-test-");
 		this.farms = path.join(this.dir, "farms.d");
 		this.run = path.join(this.dir, "run.d");
@@ -258,7 +256,7 @@ export async function visit(options = {}) {
 		window.shifts = [];
 		new PerformanceObserver(list => {
 			for (const e of list.getEntries()) {
-				if (!e.hadRecentInput) window.shifts.push({ value: e.value, nodes: e.sources.map(s => s.node && (s.node.id || s.node.className || s.node.nodeName)) });
+				if (!e.hadRecentInput) window.shifts.push({ value: e.value, nodes: e.sources.map(s => s.node ? s.node.nodeName + " in " + s.node.parentElement?.outerHTML.slice(0, 90) : "") });
 			}
 		}).observe({ type: "layout-shift", buffered: true });
 	});
