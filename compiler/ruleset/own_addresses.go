@@ -7,7 +7,7 @@ import (
 	"farmc/compiler/addr"
 )
 
-// Packets to this machine are left alone at ingress: a health checker of this machine gets the replies of backends.
+// Replies to this machine are left alone: a health checker of this machine gets the replies of backends.
 // The kernel's answer (fib) costs a packet 420 instructions. So rules compare the addresses of the machine: one costs
 // 50, a set of any number 120.
 
@@ -21,8 +21,8 @@ type ownAddresses struct {
 	Set      string       // of all of them; "": they are compared
 }
 
-// ownAddresses gives the addresses of the machine of one family.
-func (l *linker) ownAddresses(family addr.Family) ownAddresses {
+// ownAddresses gives the addresses of the machine of one family, for rules in a table.
+func (l *linker) ownAddresses(table TableFamily, family addr.Family) ownAddresses {
 	var all []netip.Addr
 	if l.machine.Addresses != nil {
 		all = l.machine.Addresses()
@@ -36,7 +36,7 @@ func (l *linker) ownAddresses(family addr.Family) ownAddresses {
 	if len(all) <= maxComparedAddresses {
 		return ownAddresses{Known: true, Compared: all}
 	}
-	o := newSet("own-addresses-"+family.Suffix(), gatewaySection, "own-addresses").at(Netdev)
+	o := newSet("this-machine-"+family.Suffix(), gatewaySection, "own-addresses").at(table)
 	obtain(&l.rules, o, func() *ownSet {
 		for _, a := range all {
 			o.elements.add(element{key: a.String()})

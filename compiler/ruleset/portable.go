@@ -30,7 +30,7 @@ func (p *portableRules) script(machine Machine) *Script {
 // nil if the farms depend on interfaces, or another difference of the machines concerns more than source NAT.
 func (s *Services) relink(script *Script, machine Machine) *Script {
 	of, kind := s.linkedTo(script), kindOf(machine)
-	if of == nil || of.portable == nil || len(of.absent) > 0 || of.clients != machine.clientPorts() ||
+	if of == nil || of.portable == nil || len(of.absent) > 0 || of.located || of.clients != machine.clientPorts() ||
 		!of.sameTimeouts(machine) {
 		return nil
 	}

@@ -203,7 +203,7 @@ func (l *linker) replyChain(k *replyKind) string {
 func (l *linker) replyRules(k *replyKind, hop farm.Gateway) (out []replyRule) {
 	for _, s := range k.Steps {
 		out = append(out, replyRule{k.Family, s.Protocol, s.Name, k.Port, k.Device, hop.Address,
-			l.ownAddresses(k.Family)})
+			l.ownAddresses(Netdev, k.Family)})
 	}
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"farmc/compiler/addr"
 	"farmc/compiler/farm"
@@ -15,6 +16,9 @@ import (
 
 // A replyMaps is the maps of the base chains that replies pass.
 type replyMaps struct {
+	Direct    []directReply    // the rules for replies of few kinds; none: the replies are looked up in the other maps
+	Untracked []untrackedReply // the sets of the sources of replies, in the order of Originals
+
 	Originals []*dispatchMap // from backends to the addresses of services
 	Ports     []*dispatchMap // from backends to the chains that rewrite the port, too
 	Loops     bool           // datagrams that two services would answer for ever are dropped
@@ -35,7 +39,16 @@ func (l *linker) rewriteReplies(served []frontend) {
 		return
 	}
 	m := l.replyMaps(all)
-	l.addReplyChains(m, "stateless-untracked", "stateless-untracked-output", "stateless-opened", "stateless-replies")
+	l.addReplyChains(m, "stateless-untracked", "stateless-untracked-output")
+	switch {
+	case len(m.Direct) == 0:
+		l.addReplyChains(m, "stateless-opened", "stateless-replies")
+	case m.OpensTCP():
+		l.addReplyChains(m, "stateless-opening")
+		fallthrough
+	default:
+		l.rules.add(newChain("stateless-replies", statelessReplySection, "stateless-replies-direct").with(m))
+	}
 	m.Loops = l.takesInPrerouting() && slices.ContainsFunc(m.Originals, (*dispatchMap).OfDatagrams)
 	m.Forged = l.takesInPrerouting() && slices.ContainsFunc(m.Originals, (*dispatchMap).OfTCP)
 	if m.Loops {
@@ -47,6 +60,9 @@ func (l *linker) rewriteReplies(served []frontend) {
 // is asked first.
 func (l *linker) replyMaps(all []reply) *replyMaps {
 	m, compared := &replyMaps{}, comparedRanges(all)
+	if fewReplyKinds(all) {
+		l.addDirect(m, all)
+	}
 	for _, r := range all {
 		from := r.from()
 		from.compared = from.Specificity == farm.PortRange && r.Port == 0 && slices.Contains(compared, r.Ports)
@@ -58,8 +74,65 @@ func (l *linker) replyMaps(all []reply) *replyMaps {
 	})
 	for _, o := range m.Originals {
 		l.backendSet(o)
+		m.Untracked = append(m.Untracked, untrackedReply{o, l.ownAddresses(Inet, o.Family)})
+		if len(m.Direct) > 0 {
+			l.rules.remove(o.object)
+		}
 	}
 	return m
+}
+
+// An untrackedReply is a set of sources of replies, which are not tracked.
+type untrackedReply struct {
+	*dispatchMap
+	Own ownAddresses // replies to these are tracked
+}
+
+// A directReply is a rule for the replies of one protocol that leave from one port.
+type directReply struct {
+	*object
+	Family   addr.Family
+	Protocol farm.Protocol
+	Port     uint16 // 0: the one that the reply comes from
+}
+
+// fewReplyKinds reports whether all replies come from single ports, and leave from few. Then postrouting asks a map for
+// each kind at once, which costs a reply a third of the way by a map of kinds and a chain.
+func fewReplyKinds(all []reply) bool {
+	ports := [len(addr.Families)]map[uint16]bool{{}, {}}
+	for _, r := range all {
+		if !r.Ports.Single() || r.to.Portless() {
+			return false
+		}
+		ports[r.to.Family][r.Port] = true
+	}
+	return len(ports[addr.IP4]) <= maxAskedFirst && len(ports[addr.IP6]) <= maxAskedFirst
+}
+
+// addDirect adds the maps of replies of few kinds.
+func (l *linker) addDirect(m *replyMaps, all []reply) {
+	for _, r := range all {
+		port := "same"
+		if r.Port != 0 {
+			port = strconv.Itoa(int(r.Port))
+		}
+		name := fmt.Sprintf("original-%s-%s-%s", port, r.to.Protocol, r.to.Family.Suffix())
+		o := newMap(name, statelessReplySection, "original-direct")
+		direct := obtain(&l.rules, o, func() directReply {
+			m.Direct = append(m.Direct, directReply{o, r.to.Family, r.to.Protocol, r.Port})
+			return m.Direct[len(m.Direct)-1]
+		})
+		key := fmt.Sprintf("%s . %s", r.Address, r.Ports)
+		direct.elements.add(element{key: key, value: r.to.Address.String(), origin: r.to.origin(), commented: true})
+	}
+	slices.SortFunc(m.Direct, func(a, b directReply) int {
+		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+// OpensTCP reports whether replies of few kinds open connections.
+func (m *replyMaps) OpensTCP() bool {
+	return slices.ContainsFunc(m.Direct, func(d directReply) bool { return d.Protocol == farm.TCP })
 }
 
 // takesInPrerouting reports whether a farm without connection tracking takes its packets in prerouting.
@@ -109,7 +182,7 @@ func comparedRanges(all []reply) []farm.Ports {
 func (l *linker) rewriteReply(m *replyMaps, r reply, from frontend) {
 	at := mapPlace{Inet, statelessReplySection, "original-", "original-"}
 	originals := l.addTo(&m.Originals, at, from, r.to.Address.String())
-	if r.Port == 0 {
+	if r.Port == 0 || len(m.Direct) > 0 {
 		originals.Final = true
 		return
 	}

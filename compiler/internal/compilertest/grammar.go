@@ -104,7 +104,8 @@ var (
 			`mark`,
 		`		typeof (?:FRONTEND \. |HANDED)?(?:numgen random mod [0-9]+|meta mark)`,
 		`		type mark(?: : (?:IPV_addr|ether_addr))?`,
-		`		typeof WHOLE : IP saddr`,
+		`		type pkt_type \. IPV_addr \. inet_service : IPV_addr`,
+		`		type IPV_addr \. inet_service : IPV_addr`,
 		`		typeof @nh,128,32`,
 		`		type inet_service : inet_service`,
 		`		ct count (?:over )?1`,
@@ -285,10 +286,13 @@ var (
 		`		(?:udp sport < 32768|tcp flags & \(fin \| syn \| rst \| ack\) == syn)`+
 			`(?: ct state untracked iif != "lo")? fib saddr type local drop`,
 		`		(?:udp [sd]port < 32768 )?(?:FRONTEND|RANGED) @NAME (?:jump NAME|drop)`,
-		`		(?:FRONTEND|RANGED) @NAME(?: fib daddr type != local)? notrack`,
+		`		(?:FRONTEND|RANGED) @NAME(?: fib daddr type != local)?(?: IP daddr != (?:IP4|IP6|@NAME))* notrack`,
 		`		tcp flags & \(syn \| rst\) == syn jump NAME`,
 		`		(?:FRONTEND|RANGED) @NAME tcp option maxseg size set rt mtu`,
 		`		IP saddr set FRONTEND map @NAME(?: accept)?`,
+		`		(?:ip protocol|meta l4proto) PROTO (?:@th,96,32 & 0x20000 == 0x0 )?(?:oif != "lo" )?`+
+			`IP saddr set IP saddr \. th sport map @NAME(?: PROTO sport set PORTS)? accept`,
+		`		meta l4proto tcp @th,96,32 & 0x20000 == 0x20000 oif != "lo" goto NAME`,
 		`		th sport PORTS IP saddr set meta l4proto \. IP saddr map @NAME accept`,
 		`		PROTO sport set (?:PORTS|PROTO sport map @NAME)`,
 
