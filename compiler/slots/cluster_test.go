@@ -14,6 +14,9 @@ const (
 	remembered = 65_535  // flows in the persistence table of a balancer, see farms.d(5)
 )
 
+// bounds are the least and the most of a share.
+type bounds [2]float64
+
 // TestCluster simulates changes of balancers and backends, and prints the share of flows that reach another balancer
 // and another backend: go test ./compiler/slots -run Cluster -v.
 //
@@ -34,23 +37,23 @@ func TestCluster(t *testing.T) {
 		{"hash-threshold", 0.51, ranges(balancers), ranges(balancers - 1), ranges(balancers + 1)},
 		{"resilient", 1.1 / balancers, ranges(balancers), bucketsWithout(ranges(balancers)), bucketsWith(ranges(balancers))},
 	} {
+		none, moves := bounds{}, bounds{0.009, router.most}
 		for _, c := range []struct {
 			name          string
 			after         *[buckets]int
 			tables        [2][]int // of backends, before and after
 			memory        bool
-			moved, broken [2]float64 // least and most
+			moved, broken bounds
 		}{
-			{"a balancer dies", &router.gone, [2][]int{all, all}, false, [2]float64{0.009, router.most}, [2]float64{}},
-			{"a balancer is added", &router.added, [2][]int{all, all}, false, [2]float64{0.009, router.most}, [2]float64{}},
-			{"a backend is removed", &router.before, [2][]int{all, fewer}, false, [2]float64{}, [2]float64{0.001, 0.02}},
-			{"the same, remembered", &router.before, [2][]int{all, fewer}, true, [2]float64{}, [2]float64{0, 0.01}},
-			{"and a balancer is added", &router.added, [2][]int{all, fewer}, true, [2]float64{0.009, router.most},
-				[2]float64{0.0001, 0.02}},
+			{"a balancer dies", &router.gone, [2][]int{all, all}, false, moves, none},
+			{"a balancer is added", &router.added, [2][]int{all, all}, false, moves, none},
+			{"a backend is removed", &router.before, [2][]int{all, fewer}, false, none, bounds{0.001, 0.02}},
+			{"the same, remembered", &router.before, [2][]int{all, fewer}, true, none, bounds{0, 0.01}},
+			{"and a balancer is added", &router.added, [2][]int{all, fewer}, true, moves, bounds{0.0001, 0.02}},
 		} {
 			moved, broken := disruption(&router.before, c.after, c.tables, c.memory)
-			t.Logf("%-14s  %-23s  %8.4f %% reach another balancer, %7.4f %% another backend", router.name, c.name,
-				100*moved, 100*broken)
+			t.Logf("%-14s  %-23s  %8.4f %% reach another balancer, %7.4f %% another backend", router.name,
+				c.name, 100*moved, 100*broken)
 			if moved < c.moved[0] || moved > c.moved[1] || broken < c.broken[0] || broken > c.broken[1] {
 				t.Errorf("%s, %s: want %v, %v", router.name, c.name, c.moved, c.broken)
 			}

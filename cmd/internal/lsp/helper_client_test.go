@@ -137,8 +137,8 @@ func (e *editor) diagnostics(name string, version int) []diagnostic {
 	}
 }
 
-// clean waits until a version of a document has no diagnostics: some can be on their way that are older than a change of
-// another document.
+// clean waits until a version of a document has no diagnostics. Ones that are older than a change of another document
+// can be on their way.
 func (e *editor) clean(name string, version int) {
 	e.t.Helper()
 	for len(e.diagnostics(name, version)) > 0 {
