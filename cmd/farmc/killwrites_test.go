@@ -77,6 +77,12 @@ func newKilledWrites(t *testing.T) *killedWrites {
 			t.Fatal(err)
 		}
 	}
+	k.farms["first"] = map[string]any{"listen": "192.0.2.250:80",
+		"backends": map[string]any{"b1": map[string]any{"address": "10.0.0.250"}}}
+	const first = "listen = '192.0.2.250:80'\nbackends.b1.address = '10.0.0.250'\n" // else an early kill leaves no farm
+	if err := os.WriteFile(k.in("first.toml"), []byte(first), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	k.begin()
 	return k
 }
