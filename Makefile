@@ -3,6 +3,7 @@
 # make quick    go test -short ./...: unit tests and goldens, below 30 s
 # make test-slow  the tests of the compiler with random farms and kernel loads, which make quick leaves out
 # make test     all tests, make test-slow included; one case: go test ./package -run 'Name/case'
+# make test-ui  the pages of the API in Chromium, as root: flows, attacks, axe-core, pictures in dist/ui; minutes
 # make golden   write the expected outputs anew; then read the difference as code
 # make stress   reloads with many connections, edits in all ways, kills at many moments: minutes, and the figures
 # make bench    what farms cost, in the compiler, and from their files to the kernel; FARMS=1000 KINDS= for a quick look
@@ -19,7 +20,7 @@ GO ?= go
 # A clone that belongs to somebody else (make demo as root) is none of git's business.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build manual deb lint-deb test-systemd demo bench bench-api packets worst quick stress test test-slow golden check-golden test-flood fuzz format vet lint wording tidy ci clean go-found
+.PHONY: build manual deb lint-deb test-systemd demo bench bench-api packets worst quick stress test test-slow golden check-golden test-flood test-ui fuzz format vet lint wording tidy ci clean go-found
 
 build: go-found
 	$(GO) build -o farmc ./cmd/farmc
@@ -108,6 +109,13 @@ golden: go-found
 test-flood: go-found
 	FARMC_FLOOD=all $(GO) test ./cmd/internal/packettest -run '^TestFlood$$' -v -count 1 -timeout 15m
 
+# The pages of the API in a browser, in a network namespace: PICTURES=dir has the pictures, TESTS=scale.test.mjs shows
+# 10,000 farms. npm fetches playwright-core and axe-core, of the versions in package-lock.json, once.
+TESTS ?= access.test.mjs flows.test.mjs hostile.test.mjs sessions.test.mjs pictures.test.mjs
+test-ui: go-found
+	@.ci/need nft=nftables ip=iproute2 chromium=chromium node=nodejs npm=npm
+	cmd/internal/web/test/run $(TESTS)
+
 # A while of random input beyond what make test holds: make fuzz FOR=10m
 FOR ?= 1m
 fuzz: go-found
@@ -146,6 +154,7 @@ lint-deb: deb
 
 ci: go-found format vet lint wording tidy
 	CI=true $(MAKE) test
+	$(MAKE) test-ui
 	$(MAKE) check-golden
 	$(MAKE) demo
 	$(MAKE) lint-deb test-systemd

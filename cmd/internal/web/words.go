@@ -32,7 +32,7 @@ func (s *Site) functions() template.FuncMap {
 		"add":     func(a, b int) int { return a + b },
 		"sub":     func(a, b int) int { return a - b },
 		"word":    func(word, shape string) state { return state{word, shape} },
-		"bar":     func(share float64, width int) int { return int(math.Round(share * float64(width))) },
+		"bar":     barWidth,
 		"listen":  func(text string) string { return strings.TrimSuffix(text, "/tcp") },
 		"changesOf": func(all overview.Changes, farm string) changesPart {
 			return changesPart{all.Changes, all.Since, farm}
@@ -97,6 +97,9 @@ func plural(n int, one, more string) string {
 	}
 	return thousands(int64(n)) + " " + more
 }
+
+// barWidth is the width of a bar for a share, in pixels.
+func barWidth(share float64, whole int) int { return int(math.Round(share * float64(whole))) }
 
 func shareWords(share float64) string { return strconv.FormatFloat(100*share, 'f', 1, 64) + " %" }
 
