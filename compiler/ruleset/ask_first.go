@@ -87,6 +87,62 @@ func (l *linker) canAskFirst(v verdict) bool {
 	return false
 }
 
+// joinReplies has the chain that asks first in prerouting let replies pass untracked, too, if no other chain in
+// prerouting rewrites requests: so each packet passes one base chain less. Most packets are no SYN, so SYNs come last:
+// they are counted, and dropped if they are forged.
+func (l *linker) joinReplies() {
+	in := l.onlyPrerouting()
+	replies := dataOf[*replyMaps](&l.rules)
+	if in == nil || len(in.Maps) > 0 || len(in.Translations) == 0 || len(replies) == 0 || len(replies[0].Direct) == 0 {
+		return
+	}
+	in.Replies = replies[0]
+	delete(l.rules.objects, objectID{Inet, KindChain, "stateless-untracked"})
+	if in.Replies.Forged {
+		l.rules.add(newChain("stateless-forged", statelessReplySection, "stateless-forged"))
+	}
+}
+
+// onlyPrerouting gives the only chain in prerouting that rewrites requests; nil if there is none, or several.
+func (l *linker) onlyPrerouting() *ingress {
+	all := slices.DeleteFunc(slices.Clone(l.ingresses), func(in *ingress) bool { return !in.prerouting() })
+	if len(all) != 1 || all[0].Slow {
+		return nil
+	}
+	return all[0]
+}
+
+// Requests are the rules for all requests but SYNs, in a chain that lets replies pass.
+func (in *ingress) Requests() []statelessRule {
+	return in.rules(func(r *statelessRule) bool {
+		r.NoSYN = r.Protocol == farm.TCP
+		if r.Protocol == farm.UDP {
+			r.Then = "stateless-loops"
+		}
+		return true
+	})
+}
+
+// Opening are the rules for SYNs, in a chain that lets replies pass.
+func (in *ingress) Opening() []statelessRule {
+	return in.rules(func(r *statelessRule) bool {
+		r.Then = "stateless-forged"
+		return r.Protocol == farm.TCP
+	})
+}
+
+// rules gives the rules of the translations that are wanted, changed.
+func (in *ingress) rules(wanted func(*statelessRule) bool) (out []statelessRule) {
+	for _, p := range in.Translations {
+		for _, r := range p.Rules() {
+			if wanted(&r) {
+				out = append(out, r)
+			}
+		}
+	}
+	return out
+}
+
 // AllFast reports whether all picks that are asked first look up the packet type with the frontend.
 func (in *ingress) AllFast() bool {
 	return len(in.Forwards) == 0 && !slices.ContainsFunc(in.Translations, func(p *statelessPick) bool {

@@ -24,6 +24,7 @@ type ingress struct {
 
 	Forwards     []*dsrPick       // picks that are asked first, see askFirst
 	Translations []*statelessPick // picks of stateless farms that are asked first
+	Replies      *replyMaps       // that the chain that asks first lets pass untracked; nil: another chain does
 
 	OfTCP, OfDatagrams bool // farms take such packets here
 	AsksOwn            bool // answers to questions of this machine come with a priority of their own
@@ -130,6 +131,7 @@ func (l *linker) addIngressChains() {
 		}
 		l.rules.add(newChain(in.Name, in.place("").section, template).at(in.table()).with(in))
 	}
+	l.joinReplies()
 	l.removeUnusedPicks()
 }
 

@@ -123,6 +123,7 @@ type frontend struct {
 	quoted   bool       // the key is looked up in the packet that an ICMP error quotes
 	compared bool       // rules compare the ports, so the key lacks them
 	fragment bool       // the key is one of later fragments, which have no ports
+	lean     bool       // its slots stand in maps of one protocol, whose keys lack the protocol
 }
 
 // piece gives the frontend's rendered elements, which are made once.

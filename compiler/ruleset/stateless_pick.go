@@ -33,6 +33,9 @@ type statelessStep struct {
 	Moves    string        // names the moved ports of its backends; "": they have none
 	Protocol farm.Protocol // of a step that rewrites the port, as each protocol has its own checksum, or is fast
 	Fast     bool          // it leaves the packets of the slow path to the stack
+	Lean     bool          // the keys lack the protocol; a fast step is lean
+	NoSYN    bool          // the rule leaves SYNs to a later one
+	Then     string        // the chain that a routed request goes to; "": none
 	Device   string        // ingress forwards the request to there; "": the request is routed
 }
 
@@ -56,16 +59,22 @@ func (p *statelessPick) Rules() []statelessRule {
 
 // Destination is the template of a packet's destination in the fields of shared maps.
 func (p *statelessPick) Destination() string {
-	if p.HasSlowPath && p.Of.Specificity == farm.ExactPort {
+	switch {
+	case p.HasSlowPath && p.Of.Specificity == farm.ExactPort:
 		return "destination-fast"
+	case p.Of.lean:
+		return "destination-lean"
 	}
 	return "destination-" + kindName(p.Of.Specificity)
 }
 
 // frontendKey is the frontend in the keys of shared maps.
 func (p *statelessPick) frontendKey(d frontend) string {
-	if p.Destination() == "destination-fast" {
+	switch p.Destination() {
+	case "destination-fast":
 		return fmt.Sprintf("host . %s . %s . ", d.Address, d.Ports)
+	case "destination-lean":
+		return fmt.Sprintf("%s . %s . ", d.Address, d.Ports)
 	}
 	return d.key() + " . "
 }
@@ -165,8 +174,8 @@ func (s statelessStep) fill(d frontend, a *slotAssignment, before string) {
 
 // statelessStep is the step that the backend needs for requests to the frontend, without a map.
 func (d frontend) statelessStep(b farm.Backend) statelessStep {
-	step := statelessStep{Port: b.Port, Fast: d.farm.slow != nil}
-	if step.Fast && !d.Portless() {
+	step := statelessStep{Port: b.Port, Fast: d.farm.slow != nil, Lean: d.farm.slow != nil || d.lean}
+	if step.Lean && !d.Portless() {
 		step.Protocol = d.Protocol
 	}
 	if len(b.Ports) > 0 {
@@ -200,15 +209,15 @@ func (l *linker) rewritePort(s *statelessStep, d frontend) {
 }
 
 // sameBackends reports whether two steps are for the same backends. Backends with moved ports get the requests to each
-// frontend on another port. A fast step is of one protocol.
+// frontend on another port. A lean step is of one protocol.
 func (s statelessStep) sameBackends(other statelessStep) bool {
 	return s.Moves == other.Moves && s.Device == other.Device && (s.Moves != "" || s.Port == other.Port) &&
-		(!s.Fast || s.Protocol == other.Protocol)
+		(!s.Lean || s.Protocol == other.Protocol)
 }
 
-// protocolPart names the protocol of a fast step, which the keys lack.
+// protocolPart names the protocol of a lean step, which the keys lack.
 func (s statelessStep) protocolPart() string {
-	if !s.Fast || s.Protocol == "" {
+	if !s.Lean || s.Protocol == "" {
 		return ""
 	}
 	return "-" + string(s.Protocol)
@@ -264,6 +273,7 @@ func (l *linker) sharedStatelessPick(d frontend, a *slotAssignment) string {
 	if d.Specificity == farm.WholeAddress {
 		kind += "-all"
 	}
+	d.lean = len(s.Interfaces) == 0 && d.Specificity == farm.ExactPort
 	name := d.sharedName(kind, a)
 	if steps := d.stepsName(a.serving); len(s.Interfaces) > 0 {
 		name += "/" + shortened(s.PresentInterfaces(), maxPartName) + "//" + steps

@@ -96,13 +96,13 @@ var (
 			`full`,
 		`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : `+
 			`(?:verdict|IPV_addr|ether_addr))?`,
-		`		typeof (?:FRONTEND \. |WHOLE \. |HANDED|IP daddr \. )?(?:numgen random mod [0-9]+|meta mark) : `+
+		`		typeof (?:FRONTEND \. |WHOLE \. |HANDED|IP daddr \. (?:th dport \. )?)?(?:numgen random mod [0-9]+|meta mark) : `+
 			`(?:IP daddr(?: \. th dport)?|ether daddr|meta mark)`,
 		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : `+
 			`IPV_addr(?: \. inet_service)?`,
 		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : `+
 			`mark`,
-		`		typeof (?:FRONTEND \. |HANDED)?(?:numgen random mod [0-9]+|meta mark)`,
+		`		typeof (?:FRONTEND \. |HANDED|IP daddr \. th dport \. )?(?:numgen random mod [0-9]+|meta mark)`,
 		`		type mark(?: : (?:IPV_addr|ether_addr))?`,
 		`		type pkt_type \. IPV_addr \. inet_service : IPV_addr`,
 		`		type IPV_addr \. inet_service : IPV_addr`,
@@ -151,6 +151,7 @@ var (
 		`		# replies; requests are untracked already`,
 		`		# the packets that the chains at ingress leave to the stack: fragments, and SYNs`,
 		`		# replies of farms with a gateway; the stack takes the other ones`,
+		`		# SYNs from addresses of this machine`,
 		`		# farms of few kinds: their maps are asked without a lookup of the kind`,
 		`		# before connection tracking, so that these lookups belong to no connection`,
 		`		# each packet of a client renews its time; NAT of open connections is at dstnat`,
@@ -274,8 +275,9 @@ var (
 		`		ether saddr set ether daddr ether daddr set (?:FRONTEND \. |HANDED)?SLOT map @NAME fwd to "DEVICE"`,
 		`		FAST(?:fib daddr type != local |(?:IP daddr != (?:IP4|IP6|@NAME) )*)IP saddr set WHOLE map @NAME`+
 			`(?: PROTO sport set PORTS)? fwd IP to (?:IP4|IP6|IP daddr) device "DEVICE"`,
-		`		(?:meta l4proto PROTO |FAST)?IP daddr set (?:FRONTEND \. |WHOLE \. )?SLOT map @NAMEMOVED `+
-			`(?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,
+		`		(?:meta l4proto PROTO |FAST|(?:ip protocol|meta l4proto) PROTO (?:@th,96,32 & 0x20000 == 0x0 )?)?`+
+			`IP daddr set (?:FRONTEND \. |WHOLE \. |IP daddr \. th dport \. )?SLOT map @NAMEMOVED `+
+			`(?:fwd IP to IP daddr device "DEVICE"|notrack (?:accept|goto NAME))`,
 		`		IP daddr set (?:IP4|IP6)`,
 		`		IP daddr set numgen inc mod 1 map @NAME update @NAME { numgen inc mod 1 : IP daddr } jump NAME`,
 		`		(?:update|delete) @NAME { numgen inc mod 1 : IP daddr }`,
@@ -286,7 +288,7 @@ var (
 		`		(?:udp sport < 32768|tcp flags & \(fin \| syn \| rst \| ack\) == syn)`+
 			`(?: ct state untracked iif != "lo")? fib saddr type local drop`,
 		`		(?:udp [sd]port < 32768 )?(?:FRONTEND|RANGED) @NAME (?:jump NAME|drop)`,
-		`		(?:FRONTEND|RANGED) @NAME(?: fib daddr type != local)?(?: IP daddr != (?:IP4|IP6|@NAME))* notrack`,
+		`		(?:FRONTEND|RANGED) @NAME(?: fib daddr type != local)?(?: IP daddr != (?:IP4|IP6|@NAME))* notrack(?: accept)?`,
 		`		tcp flags & \(syn \| rst\) == syn jump NAME`,
 		`		(?:FRONTEND|RANGED) @NAME tcp option maxseg size set rt mtu`,
 		`		IP saddr set FRONTEND map @NAME(?: accept)?`,
@@ -307,11 +309,11 @@ var (
 
 		`		udp sport < 32768 iif != 0 iif != "lo" jump NAME`,
 		`		iif != 0 iif != "lo" fib saddr type local meta iifkind != "vrf" drop`,
-		`		fib saddr type local drop`,
+		`		(?:iif != "lo" )?fib saddr type local drop`,
 		`		udp sport < 32768 jump NAME`,
 		`		IP daddrPREFIX \.(?: udp dport \.)? IP saddr(?: \. udp sport)? @NAME drop`,
 		`		accept`,
-		`		tcp flags & \(syn \| ack\) == syn (?:(?:FRONTEND \. |HANDED)?SLOT|FRONTEND) @NAME`,
+		`		tcp flags & \(syn \| ack\) == syn (?:(?:FRONTEND \. |HANDED|IP daddr \. th dport \. )?SLOT|FRONTEND) @NAME`,
 	)
 )
 
