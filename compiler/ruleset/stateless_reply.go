@@ -17,12 +17,14 @@ import (
 // A replyMaps is the maps of the base chains that replies pass.
 type replyMaps struct {
 	Direct    []directReply    // the rules for replies of few kinds; none: the replies are looked up in the other maps
+	Sources   []directSource   // of replies of few kinds
 	Untracked []untrackedReply // the sets of the sources of replies, in the order of Originals
 
 	Originals []*dispatchMap // from backends to the addresses of services
 	Ports     []*dispatchMap // from backends to the chains that rewrite the port, too
 	Loops     bool           // datagrams that two services would answer for ever are dropped
 	Forged    bool           // segments that open a connection from an address of this machine are dropped
+	Requests  bool           // requests come untracked from another chain
 }
 
 // rewriteReplies has the replies of stateless farms come from the service again.
@@ -49,6 +51,7 @@ func (l *linker) rewriteReplies(served []frontend) {
 	default:
 		l.rules.add(newChain("stateless-replies", statelessReplySection, "stateless-replies-direct").with(m))
 	}
+	m.Requests = l.takesInPrerouting()
 	m.Loops = l.takesInPrerouting() && slices.ContainsFunc(m.Originals, (*dispatchMap).OfDatagrams)
 	m.Forged = l.takesInPrerouting() && slices.ContainsFunc(m.Originals, (*dispatchMap).OfTCP)
 	if m.Loops {
@@ -96,6 +99,14 @@ type directReply struct {
 	Port     uint16 // 0: the one that the reply comes from
 }
 
+// A directSource is the set of the sources of replies of one protocol, where the replies are of few kinds.
+type directSource struct {
+	*object
+	Family   addr.Family
+	Protocol farm.Protocol
+	Own      ownAddresses // replies to these are tracked
+}
+
 // fewReplyKinds reports whether all replies come from single ports, and leave from few. Then postrouting asks a map for
 // each kind at once, which costs a reply a third of the way by a map of kinds and a chain.
 func fewReplyKinds(all []reply) bool {
@@ -124,9 +135,24 @@ func (l *linker) addDirect(m *replyMaps, all []reply) {
 		})
 		key := fmt.Sprintf("%s . %s", r.Address, r.Ports)
 		direct.elements.add(element{key: key, value: r.to.Address.String(), origin: r.to.origin(), commented: true})
+		l.directSource(m, r).elements.addOnce(element{key: key, origin: r.to.origin(), commented: true})
 	}
+	slices.SortFunc(m.Sources, func(a, b directSource) int {
+		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Name, b.Name))
+	})
 	slices.SortFunc(m.Direct, func(a, b directReply) int {
 		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+// directSource gives the set of the sources of replies by the protocol of one.
+func (l *linker) directSource(m *replyMaps, r reply) directSource {
+	o := newSet(fmt.Sprintf("backend-%s-%s", r.to.Protocol, r.to.Family.Suffix()), statelessReplySection,
+		"backend-direct")
+	return obtain(&l.rules, o, func() directSource {
+		m.Sources = append(m.Sources, directSource{o, r.to.Family, r.to.Protocol,
+			l.ownAddresses(Inet, r.to.Family)})
+		return m.Sources[len(m.Sources)-1]
 	})
 }
 

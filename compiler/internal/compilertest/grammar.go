@@ -96,7 +96,8 @@ var (
 			`full`,
 		`		type (?:inet_proto|IPV_addr|inet_service|mark)(?: \. (?:inet_proto|IPV_addr|inet_service))*(?: : `+
 			`(?:verdict|IPV_addr|ether_addr))?`,
-		`		typeof (?:FRONTEND \. |WHOLE \. |HANDED|IP daddr \. (?:th dport \. )?)?(?:numgen random mod [0-9]+|meta mark) : `+
+		`		typeof (?:FRONTEND \. |WHOLE \. |HANDED|IP daddr \. (?:th dport \. )?)?`+
+			`(?:numgen random mod [0-9]+|meta mark) : `+
 			`(?:IP daddr(?: \. th dport)?|ether daddr|meta mark)`,
 		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : `+
 			`IPV_addr(?: \. inet_service)?`,
@@ -288,7 +289,8 @@ var (
 		`		(?:udp sport < 32768|tcp flags & \(fin \| syn \| rst \| ack\) == syn)`+
 			`(?: ct state untracked iif != "lo")? fib saddr type local drop`,
 		`		(?:udp [sd]port < 32768 )?(?:FRONTEND|RANGED) @NAME (?:jump NAME|drop)`,
-		`		(?:FRONTEND|RANGED) @NAME(?: fib daddr type != local)?(?: IP daddr != (?:IP4|IP6|@NAME))* notrack(?: accept)?`,
+		`		(?:FRONTEND|RANGED|(?:ip protocol|meta l4proto) PROTO IP saddr \. th sport) @NAME`+
+			`(?: fib daddr type != local)?(?: IP daddr != (?:IP4|IP6|@NAME))* notrack(?: accept)?`,
 		`		tcp flags & \(syn \| rst\) == syn jump NAME`,
 		`		(?:FRONTEND|RANGED) @NAME tcp option maxseg size set rt mtu`,
 		`		IP saddr set FRONTEND map @NAME(?: accept)?`,
@@ -313,7 +315,8 @@ var (
 		`		udp sport < 32768 jump NAME`,
 		`		IP daddrPREFIX \.(?: udp dport \.)? IP saddr(?: \. udp sport)? @NAME drop`,
 		`		accept`,
-		`		tcp flags & \(syn \| ack\) == syn (?:(?:FRONTEND \. |HANDED|IP daddr \. th dport \. )?SLOT|FRONTEND) @NAME`,
+		`		tcp flags & \(syn \| ack\) == syn `+
+			`(?:(?:FRONTEND \. |HANDED|IP daddr \. th dport \. )?SLOT|FRONTEND) @NAME`,
 	)
 )
 
