@@ -12,7 +12,7 @@ func TestNewComplete(t *testing.T) {
 	for _, test := range []struct{ name, keys, element, uncounted string }{
 		{"map", "", "tcp . 192.0.2.10 . 80 . 0 counter packets 8 bytes 16 : 10.0.0.11 . 80,", "10.0.0.12"},
 		{"set", "mode = 'stateless'\nscheduler = 'hash'\n",
-			`tcp . 192.0.2.10 . 80 . 0 counter packets 8 bytes 16 comment "b1",`, "b2"},
+			`192.0.2.10 . 80 . 0 counter packets 8 bytes 16 comment "b1",`, "b2"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			keys := "listen = '192.0.2.10:80'\n" + test.keys

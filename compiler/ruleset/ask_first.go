@@ -97,10 +97,7 @@ func (l *linker) joinReplies() {
 		return
 	}
 	in.Replies = replies[0]
-	delete(l.rules.objects, objectID{Inet, KindChain, "stateless-untracked"})
-	if in.Replies.Forged {
-		l.rules.add(newChain("stateless-forged", statelessReplySection, "stateless-forged"))
-	}
+	l.joinUntracked(in.Replies)
 }
 
 // onlyPrerouting gives the only chain in prerouting that rewrites requests; nil if there is none, or several.

@@ -161,6 +161,15 @@ func (m *replyMaps) OpensTCP() bool {
 	return slices.ContainsFunc(m.Direct, func(d directReply) bool { return d.Protocol == farm.TCP })
 }
 
+// joinUntracked removes the chain that lets replies pass untracked, as the chain of requests does so, and adds the one
+// of its parts that requests go to.
+func (l *linker) joinUntracked(m *replyMaps) {
+	delete(l.rules.objects, objectID{Inet, KindChain, "stateless-untracked"})
+	if m.Forged {
+		l.addReplyChains(m, "stateless-forged")
+	}
+}
+
 // takesInPrerouting reports whether a farm without connection tracking takes its packets in prerouting.
 func (l *linker) takesInPrerouting() bool {
 	return slices.ContainsFunc(l.ingresses, (*ingress).prerouting)
