@@ -47,6 +47,9 @@ func readMAC(t *toml.Table, b *Backend) {
 	if err != nil || len(mac) != 6 {
 		t.Fault(t.At("mac"), `mac = "02:00:00:00:00:01"`, "mac: %q is not an Ethernet address", text)
 	}
+	if err == nil && len(mac) == 6 && mac[0]&1 != 0 {
+		t.Fault(t.At("mac"), "", "mac: %s is the address of a group, not of one machine", text)
+	}
 	b.MAC = mac.String()
 }
 

@@ -124,6 +124,9 @@ func readPrefixes(k *Key, t *toml.Table, f *Farm) {
 		return
 	}
 	lengths := t.Numbers(k.Name, k.Least, k.Most)
+	if len(lengths) == 1 && lengths[0] <= 32 && f.Listens(addr.IP4) && !f.Listens(addr.IP6) {
+		lengths = append(lengths, fullPrefix[addr.IP6])
+	}
 	switch {
 	case len(lengths) == 1 || len(lengths) > 2 || len(lengths) == 2 && lengths[0] > 32:
 		t.Fault(t.At("prefix"), "prefix = [24, 64]",

@@ -51,6 +51,9 @@ func (r *Reading) parseOnce(lists map[string]*AddressList) {
 // the main file is not TOML.
 func (files farmFiles) merged(inherits *inheritance, faults *diag.Diagnostics) *toml.Table {
 	t := toml.Parse(files.main.path, files.main.text, faults)
+	if t != nil {
+		t.SetHint(otherWords)
+	}
 	mergeDropIns(t, files, faults)
 	if t != nil {
 		inherits.inherit(t)
@@ -231,7 +234,8 @@ func parseAddresses(t *toml.Table, words []toml.Word, key, hint string) (out Add
 		case err != nil:
 			t.Fault(w.Place, hint, "%s: %v", key, err)
 		case !reachable(a):
-			t.Fault(w.Place, "", "%s: %s is not an address that packets can be sent to from here", key, a)
+			t.Fault(w.Place, sendableInstead(a),
+				"%s: %s is not an address that packets can be sent to from here", key, a)
 		case out.Has(addr.FamilyOf(a)):
 			t.Fault(w.Place, "at most one of each family", "%s: a second %s address", key, addr.FamilyOf(a))
 		default:
@@ -239,6 +243,14 @@ func parseAddresses(t *toml.Table, words []toml.Word, key, hint string) (out Add
 		}
 	}
 	return out
+}
+
+// sendableInstead is the remedy for a backend on this machine.
+func sendableInstead(a netip.Addr) string {
+	if a.IsLoopback() {
+		return `an address of this machine on another interface, or mode = "local"`
+	}
+	return ""
 }
 
 // reachable reports whether NAT can send a packet to the address. Unspecified, loopback, multicast, link-local and

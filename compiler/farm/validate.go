@@ -331,13 +331,25 @@ func validateInvalid(t *toml.Table, f *Farm) {
 	}
 }
 
+// validateLinkLocal checks that no packet has to be forwarded to or from a link-local address, which belongs to one
+// link.
+func validateLinkLocal(t *toml.Table, f *Farm) {
+	for _, l := range f.Listen {
+		if l.Address.Is6() && l.Address.IsLinkLocalUnicast() && f.Mode != Local && f.Mode != DSR {
+			t.Fault(l.Place, "another address of this machine",
+				"listen: %s is link-local, and mode %s forwards packets", l.Address, f.Mode)
+		}
+	}
+}
+
 // validateIngress checks the keys that modes at the ingress hook need.
 func validateIngress(t *toml.Table, f *Farm) {
+	validateLinkLocal(t, f)
 	if f.Mode != DSR && f.Mode != Stateless {
 		return
 	}
 	if f.Mode == DSR && len(f.Interfaces) == 0 && !t.Has("interfaces") {
-		t.Fault(t.At("mode"), `interfaces = ["eth0"]`,
+		t.Fault(t.At("mode"), `interfaces = ["eth0"], if requests arrive there`,
 			"mode dsr needs interfaces: it takes packets from there, before the stack sees them")
 	}
 	for _, l := range f.Listen {

@@ -60,7 +60,7 @@ func (t *Table) Choice(key, otherwise string, options ...string) string {
 		return ""
 	}
 	if !slices.Contains(options, text) {
-		t.Fault(v.Place, diag.Suggest(text, options), "%s can't be %q", key, text)
+		t.Fault(v.Place, t.hintFor(key, text, diag.Suggest(text, options)), "%s can't be %q", key, text)
 		return ""
 	}
 	return text
@@ -107,7 +107,7 @@ func (t *Table) intBetween(v Value, name, example string, least, most int) (int,
 	case !ok:
 		t.typeFault(v, name, "a whole number", fmt.Sprintf(example, nearestInt(v.Data, least, most)))
 	case n < int64(least):
-		t.Fault(v.Place, "", "%s is %d, at least %d", name, n, least)
+		t.Fault(v.Place, t.hintFor(name, n, ""), "%s is %d, at least %d", name, n, least)
 	case n > int64(most):
 		t.Fault(v.Place, "", "%s is %d, at most %d", name, n, most)
 	default:
@@ -248,7 +248,7 @@ func (t *Table) path(key ...string) string {
 
 // typeFault is the fault of a value that has another type than wanted.
 func (t *Table) typeFault(v Value, name, wanted, example string) {
-	t.Fault(v.Place, example, "%s is %s, not %s", name, typeName(v.Data), wanted)
+	t.Fault(v.Place, t.hintFor(name, v.Data, example), "%s is %s, not %s", name, typeName(v.Data), wanted)
 }
 
 // typeName names the type of a value.
@@ -383,7 +383,10 @@ func (t *Table) inTable() string {
 // suggestPlace suggests a likely meaning of a key that is unknown here.
 func (t *Table) suggestPlace(key string) string {
 	home := t.Top().tableKnowing(key)
+	words := t.hintFor(key, nil, "")
 	switch {
+	case words != "":
+		return words
 	case home == nil:
 		return diag.Suggest(key, slices.Sorted(slices.Values(t.known.keys)))
 	case home.parent == nil:

@@ -15,8 +15,26 @@ type Table struct {
 	known   dictionary[struct{}] // the keys that were asked for, whether the file has them or not
 	inline  bool                 // it is written in braces, where nothing can be added
 	omitted int                  // of the top: faults beyond MaxFaults
+	hint    Hint                 // of the top
 	open    bool                 // it was handed out, and FaultUnknown has not seen it yet
 	data    map[string]any       // toml's values, until all places are known
+}
+
+// A Hint gives the remedy for a faulty value of a key in words of its own; "" if it has none. The value of an unknown
+// key is nil. The table is the one with the key.
+type Hint func(t *Table, key string, value any) string
+
+// SetHint sets the hint of all tables of the file.
+func (t *Table) SetHint(hint Hint) { t.Top().hint = hint }
+
+// hintFor is the caller's hint about a value, or else another one.
+func (t *Table) hintFor(key string, value any, otherwise string) string {
+	if hint := t.Top().hint; hint != nil {
+		if words := hint(t, key, value); words != "" {
+			return words
+		}
+	}
+	return otherwise
 }
 
 // A Value is the value of a key, with its place.
