@@ -84,6 +84,7 @@ func newKilledWrites(t *testing.T) *killedWrites {
 		t.Fatal(err)
 	}
 	k.begin()
+	k.write() // before any farm watch loads nothing, and a kill before the first answer leaves it so
 	return k
 }
 
