@@ -50,7 +50,8 @@ func tracedFarm(mode, keys string) string {
 // atIngress are the keys of a farm that takes its packets from the ingress of eth0, with backends behind eth1.
 func atIngress(farm string) string {
 	return strings.NewReplacer("[backends.b1]", "interfaces = ['eth0']\n[backends.b1]\ninterface = 'eth1'",
-		"[backends.b2]", "[backends.b2]\ninterface = 'eth1'").Replace(farm)
+		"[backends.b2]", "[backends.b2]\ninterface = 'eth1'",
+		"[backends.b3]", "[backends.b3]\ninterface = 'eth1'").Replace(farm)
 }
 
 func traceCases() (all []traceCase) {
