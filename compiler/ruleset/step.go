@@ -35,6 +35,7 @@ var stepOfSection = map[section]Step{
 	helperSection:         StepHelper,
 	flowtableSection:      StepOffload,
 	statelessReplySection: StepReply,
+	gatewaySection:        StepReply,
 	ownSection:            StepOwn,
 	invalidSection:        StepInvalid,
 	queueSection:          StepQueue,
