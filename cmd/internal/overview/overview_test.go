@@ -230,3 +230,30 @@ func TestChangesAreBounded(t *testing.T) {
 		t.Errorf("%d changes, %d in an answer", len(c.all), len(c.of("")))
 	}
 }
+
+// An index that is no longer new answers at once, and its successor comes.
+func TestIndexIsRenewed(t *testing.T) {
+	s := &stub{mixed()}
+	v := New(s)
+	if _, err := v.Page(t.Context(), Query{Page: 1, Size: 10}); err != nil {
+		t.Fatal(err)
+	}
+	s.farms = nil
+	first := v.known()
+	for end := time.Now().Add(5 * time.Second); v.known() == first; time.Sleep(10 * time.Millisecond) {
+		p, err := v.Page(t.Context(), Query{Page: 1, Size: 10})
+		if err != nil || len(p.Farms) == 0 && v.known() == first {
+			t.Fatalf("%d farms, %v", len(p.Farms), err)
+		}
+		v.mu.Lock()
+		aged := *first
+		aged.made = time.Now().Add(-2 * indexAge)
+		if v.index == first {
+			v.index, first = &aged, &aged
+		}
+		v.mu.Unlock()
+		if time.Now().After(end) {
+			t.Fatal("the index is not renewed")
+		}
+	}
+}

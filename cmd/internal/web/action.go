@@ -171,10 +171,11 @@ func (s *Site) act(w http.ResponseWriter, v *visit, a action) error {
 	if err != nil {
 		o.Title, o.Error = "Refused: "+a.title, err.Error()
 	} else {
-		o.Changes, o.undo = done.Changes, a.undo
+		o.Changes, o.undo = bounded(done.Changes), a.undo
 		for _, warning := range done.Warnings {
 			o.Warnings = append(o.Warnings, warning.Message)
 		}
+		o.Warnings = bounded(o.Warnings)
 		if done.Cut != nil {
 			o.Changes = append(o.Changes, plural(*done.Cut, "open connection was cut", "open connections were cut"))
 		}
@@ -184,6 +185,17 @@ func (s *Site) act(w http.ResponseWriter, v *visit, a action) error {
 	}
 	s.show(w, v, o)
 	return nil
+}
+
+// maxItems is the number of changes in an outcome.
+const maxItems = 50
+
+// bounded returns the first items, and the number of the others.
+func bounded(items []string) []string {
+	if more := len(items) - maxItems; more > 0 {
+		return append(slices.Clone(items[:maxItems]), plural(more, "more", "more"))
+	}
+	return items
 }
 
 // isWrite reports whether the reply has the changes of the action.

@@ -31,13 +31,14 @@ func statusOf(err error) int {
 // maxAnswer is the size of the largest answer of the API that a page takes, in bytes.
 const maxAnswer = 8 << 20
 
-var errTooLong = errors.New("the answer is too long for a page")
+var errTooLong = failure{http.StatusInsufficientStorage, "the answer is too long for a page"}
 
 // An answer takes an answer of the API.
 type answer struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
+	isLong bool // a part is missing
 }
 
 func (a *answer) Header() http.Header { return a.header }
@@ -51,6 +52,7 @@ func (a *answer) WriteHeader(status int) {
 func (a *answer) Write(text []byte) (int, error) {
 	a.WriteHeader(http.StatusOK)
 	if a.body.Len()+len(text) > maxAnswer {
+		a.isLong = true
 		return 0, errTooLong
 	}
 	return a.body.Write(text)
@@ -130,10 +132,13 @@ func (s *Site) text(v *visit, from apiPath) ([]byte, error) {
 // answer sends a request to the API. A refusal is a failure.
 func (s *Site) answer(v *visit, in relay.Request) (*answer, error) {
 	a := &answer{header: http.Header{}}
-	if err := s.api.Ask(v.Context(), a, in); err != nil {
+	err := s.api.Ask(v.Context(), a, in)
+	switch {
+	case a.isLong:
+		return nil, errTooLong
+	case err != nil:
 		return nil, failure{http.StatusServiceUnavailable, err.Error()}
-	}
-	if a.status >= 300 {
+	case a.status >= 300:
 		return nil, failureIn(a)
 	}
 	return a, nil

@@ -40,7 +40,7 @@ func (s *Site) functions() template.FuncMap {
 		"healthOf": healthOf,
 		"plural":   plural,
 		"number":   func(n int) string { return thousands(int64(n)) },
-		"dur":      func(seconds float64) string { return durationWords(time.Duration(seconds * float64(time.Second))) },
+		"dur":      secondsWords,
 		"list":     func(items ...any) []any { return items },
 		"both":     func(o *outcome, token string) any { return outcomePart{o, token} },
 	}
@@ -124,6 +124,10 @@ func durationWords(d time.Duration) string {
 		return fmt.Sprintf("%d min %d s", minutes, seconds)
 	}
 	return fmt.Sprintf("%d s", seconds)
+}
+
+func secondsWords(seconds float64) string {
+	return durationWords(time.Duration(seconds * float64(time.Second)))
 }
 
 // parseTime reads a time of the API; zero for "".
