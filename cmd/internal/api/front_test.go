@@ -67,7 +67,8 @@ func TestFrontAnswersTheSame(t *testing.T) {
 		"busy connections": TestBusyConnections, "TLS": TestTLS,
 		"events": TestEvents, "lasting events": TestEventsOutlastTheRequest, "keys of events": TestEventsNeedTheirKey,
 		"end of events": TestEventsEndWithTheServer, "slots of events": TestEventSlots,
-		"slow follower": TestSlowFollower,
+		"slow follower": TestSlowFollower, "overview": TestOverview, "script lines": TestScriptLines,
+		"questions": TestExplainRefusesQuestions, "parameters of overviews": TestOverviewRefusesParameters,
 	} {
 		t.Run(name, test)
 	}
