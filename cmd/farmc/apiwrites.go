@@ -43,6 +43,7 @@ func (s *apiServer) Confirm(ctx context.Context, by string) error {
 	err := s.engineOf(by).Confirm(ctx)
 	if err == nil {
 		s.log("API: %s confirmed the farms", by)
+		s.view.Forget()
 	}
 	s.watcher.wake()
 	return err

@@ -88,6 +88,13 @@ func (v *View) renewed(ctx context.Context) (*index, error) {
 	return made, nil
 }
 
+// Forget has the next question answered by a new index. A change that no snapshot has, as of a trial, needs it.
+func (v *View) Forget() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.index = nil
+}
+
 func (v *View) known() *index {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -238,8 +238,13 @@ func TestIndexIsRenewed(t *testing.T) {
 	if _, err := v.Page(t.Context(), Query{Page: 1, Size: 10}); err != nil {
 		t.Fatal(err)
 	}
-	s.farms = nil
 	first := v.known()
+	v.Forget()
+	if _, err := v.Page(t.Context(), Query{Page: 1, Size: 10}); err != nil || v.known() == first {
+		t.Errorf("an index that was forgotten answers, %v", err)
+	}
+	s.farms = nil
+	first = v.known()
 	for end := time.Now().Add(5 * time.Second); v.known() == first; time.Sleep(10 * time.Millisecond) {
 		p, err := v.Page(t.Context(), Query{Page: 1, Size: 10})
 		if err != nil || len(p.Farms) == 0 && v.known() == first {

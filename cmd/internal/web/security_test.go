@@ -50,7 +50,7 @@ func TestHeaders(t *testing.T) {
 			}
 		}
 		if strings.Contains(policy, "unsafe") || h.Get("X-Content-Type-Options") != "nosniff" ||
-			h.Get("Referrer-Policy") != "no-referrer" || h.Get("X-Frame-Options") != "DENY" ||
+			h.Get("Referrer-Policy") != "same-origin" || h.Get("X-Frame-Options") != "DENY" ||
 			h.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %v", path, h)
 		}

@@ -96,7 +96,7 @@ test("the session cookie is out of reach for scripts, and answers are not stored
 	const h = answer.headers();
 	assert.equal(h["cache-control"], "no-store");
 	assert.equal(h["x-content-type-options"], "nosniff");
-	assert.equal(h["referrer-policy"], "no-referrer");
+	assert.equal(h["referrer-policy"], "same-origin");
 	assert.match(h["content-security-policy"], /frame-ancestors 'none'/);
 	assert.equal((await page.request.get(lab.url + "/v1/status")).status(), 401, "a session is no key of the API");
 });

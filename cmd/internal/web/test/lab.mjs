@@ -74,7 +74,7 @@ export function manyFarms(n, k = 4) {
 }
 
 export class Lab {
-	constructor(files, { front = false, port = 5555 } = {}) {
+	constructor(files, { front = false, port = 5555, host = "127.0.0.1" } = {}) {
 		network();
 		execFileSync("nft", ["flush", "ruleset"]);
 		this.dir = mkdtempSync("/var/lib/farmc-ui-test-");
@@ -84,6 +84,7 @@ export class Lab {
 		this.keyFile = path.join(this.dir, "api.keys");
 		this.front = front;
 		this.port = port;
+		this.host = host;
 		this.log = "";
 		this.processes = [];
 		mkdirSync(this.farms);
@@ -114,7 +115,7 @@ export class Lab {
 
 	remove(name) { rmSync(path.join(this.farms, name), { recursive: true }); }
 
-	get url() { return `http://127.0.0.1:${this.port}`; }
+	get url() { return `http://${this.host}:${this.port}`; }
 
 	async start() {
 		await this.startWatch();
@@ -123,7 +124,7 @@ export class Lab {
 	}
 
 	async startWatch() {
-		const where = this.front ? ["--relay", this.dir + "/relay.sock"] : ["--api", `127.0.0.1:${this.port}`];
+		const where = this.front ? ["--relay", this.dir + "/relay.sock"] : ["--api", `${this.host}:${this.port}`, "--api-insecure"];
 		this.watch = this.spawn("watch", "-d", this.farms, "-d", this.run, "--state-dir", this.state, "--isolate",
 			"--api-keys", this.keyFile, ...where);
 		if (this.front) await until(() => existsSync(this.dir + "/relay.sock"), "the socket of watch");
@@ -131,7 +132,7 @@ export class Lab {
 	}
 
 	async startFront() {
-		this.frontProcess = this.spawn("api", "--api", `127.0.0.1:${this.port}`, "--relay", this.dir + "/relay.sock",
+		this.frontProcess = this.spawn("api", "--api", `${this.host}:${this.port}`, "--api-insecure", "--relay", this.dir + "/relay.sock",
 			"--api-keys", this.keyFile);
 		await this.answers();
 	}

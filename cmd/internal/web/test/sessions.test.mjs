@@ -70,3 +70,17 @@ test("with farmc api, the session outlives a restart of watch", async () => {
 		await becomes(page, "ended");
 	} finally { await lab.close(); }
 });
+
+// A browser sends no Sec-Fetch-Site there, so the origin of a form is all that tells it from one of another site.
+test("forms work over an address of the network without TLS", async () => {
+	const lab = await new Lab(threeFarms, { host: "192.0.2.1" }).start();
+	try {
+		const page = await visit();
+		await login(page, lab, "state", "/ui/farms/mail");
+		await page.getByRole("button", { name: "Drain mx1" }).click();
+		await page.waitForURL(/done=1/);
+		assert.match(await page.locator("#outcome").innerText(), /Drained mail mx1/);
+		await page.getByRole("button", { name: "Undo" }).click();
+		await page.waitForURL(/done=2/);
+	} finally { await lab.close(); }
+});
