@@ -9,7 +9,8 @@ after(async () => { await closeBrowser(); await lab.close(); });
 
 const clean = async page => {
 	assert.deepEqual(page.errors, [], "errors of the console");
-	assert.deepEqual(await page.evaluate(() => window.shifts), [], "shifts of the layout");
+	const shifts = await page.evaluate(() => window.shifts); // a new line in the list of changes moves the others
+	assert.ok(shifts.reduce((sum, s) => sum + s.value, 0) < 0.01, "shifts of the layout: " + JSON.stringify(shifts));
 };
 
 // focused is the accessible name, or the text, of the element that has the focus.
