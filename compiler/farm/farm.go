@@ -82,7 +82,7 @@ type Backend struct {
 	Source   Sources // snat: the sources that this backend sees
 	Mark     Mark
 	Place    diag.Place
-	StateAt  diag.Place // of the key state, in the file that sets it last; zero: no file sets it
+	StateAt  diag.Place // of the key that sets State, in the file that sets it last; zero: no file sets it
 
 	Connections int // at most so many at once; 0: no limit
 

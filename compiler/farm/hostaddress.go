@@ -69,7 +69,7 @@ func (b *Backend) setOwn(t *toml.Table) {
 			}
 		}
 	}
-	if t.Has("state") {
+	if t.Has("state") && !b.NoWeight {
 		b.StateAt = t.At("state")
 	}
 }

@@ -300,7 +300,7 @@ func readBackend(t *toml.Table, b *Backend) {
 		t.Fault(t.Place, `address = "10.0.0.11"`, "backend %s has no address", b.Name)
 	}
 	readKeys(t, backendKeys, b)
-	if t.Has("state") {
+	if t.Has("state") && !b.NoWeight {
 		b.StateAt = t.At("state")
 	}
 }

@@ -49,7 +49,7 @@ func ShareWeights(backends []Backend) []int {
 func readPercent(k *Key, t *toml.Table, b *Backend) {
 	b.Percent = t.Number(k.Name, 100, k.Least, k.Most)
 	if b.Percent == 0 && b.State == Up {
-		b.State, b.NoWeight = Drain, true
+		b.State, b.NoWeight, b.StateAt = Drain, true, t.At(k.Name)
 	}
 	b.Percent %= 100
 }

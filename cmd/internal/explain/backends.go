@@ -89,7 +89,7 @@ func (m Match) idle() []string {
 		}
 		switch {
 		case b.State != farm.Up:
-			out = append(out, fmt.Sprintf("%s: state %s, %s", b.Name, b.State, placeOf(b.StateAt)))
+			out = append(out, fmt.Sprintf("%s: %s, %s", b.Name, stateOf(b), placeOf(b.StateAt)))
 		case b.Priority > 1:
 			out = append(out, fmt.Sprintf("%s: priority %d, %s", b.Name, b.Priority, placeOf(b.Place)))
 		default:
@@ -97,6 +97,14 @@ func (m Match) idle() []string {
 		}
 	}
 	return out
+}
+
+// stateOf describes the state of a backend that gets no new clients.
+func stateOf(b farm.Backend) string {
+	if b.NoWeight {
+		return "weight-percent 0"
+	}
+	return "state " + string(b.State)
 }
 
 // certain shows a backend that gets the client.
