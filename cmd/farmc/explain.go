@@ -159,7 +159,7 @@ func (c *call) printAnswer(a explain.Answer) {
 	w := c.stdout
 	fmt.Fprintln(w, diag.Printable(a.Packet))
 	for _, s := range a.Stops {
-		c.showFault("stopped", append([]string{s.Reason}, nonEmpty(s.Place)...))
+		c.showFault("stopped", slices.Concat([]string{s.Reason}, nonEmpty(s.Place), nonEmpty(s.Remedy)))
 	}
 	for _, f := range a.Findings {
 		if lines := []string{f.Text, f.Remedy}; f.Stopped {
@@ -179,6 +179,9 @@ func (c *call) printAnswer(a explain.Answer) {
 	var backends []string
 	for _, b := range a.Backends {
 		backends = append(backends, fmt.Sprintf("%s  %s  %.3g %%  %s", b.Name, b.Address, 100*b.Share, b.Place))
+		if b.State != "" {
+			backends = append(backends, b.Name+": "+b.State)
+		}
 	}
 	showFact(w, "backends", backends)
 	showFact(w, "idle", a.Idle)

@@ -63,6 +63,9 @@ func (m Match) Answer(memory Memory) Answer {
 	if !m.Farm.Down {
 		chosen := m.choose(memory)
 		a.Chosen, a.Backends = chosen.by, append(a.Backends, chosen.backends...)
+		if words := m.unusedSession(); words != "" {
+			a.Chosen += "; " + words
+		}
 	}
 	return a
 }

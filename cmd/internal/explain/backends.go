@@ -18,6 +18,7 @@ type Backend struct {
 	Name    string  `json:"name"`
 	Address string  `json:"address"` // with its port
 	Share   float64 `json:"share"`   // of clients, 0 to 1; 1: it gets this one
+	State   string  `json:"state"`   // of a backend without new clients, with its place; "": it takes new clients
 	Place   string  `json:"place"`   // file and line of its table
 }
 
@@ -34,14 +35,14 @@ func (m Match) choose(memory Memory) choice {
 		return choice{by: "this machine serves it"}
 	}
 	if b, ok := m.named(memory.Connected); ok {
-		return choice{"its open connection", []Backend{m.certain(b)}}
+		return choice{"its open connection", []Backend{m.keeping(b)}}
 	}
 	if b, ok := m.fixed(); ok {
-		return choice{"its static session", []Backend{m.certain(b)}}
+		return choice{"its static session", []Backend{m.keeping(b)}}
 	}
 	if b, ok := m.eligible(memory.Backend); ok {
 		return choice{fmt.Sprintf("persistence: it is remembered for %s more",
-			toml.FormatDuration(memory.Left.Round(time.Second))), []Backend{m.certain(b)}}
+			toml.FormatDuration(memory.Left.Round(time.Second))), []Backend{m.keeping(b)}}
 	}
 	if b, ok := ruleset.HashedBackend(m.Farm, m.question.Packet()); ok && b.Connections == 0 {
 		return choice{m.scheduler(), []Backend{m.certain(b)}}
@@ -113,7 +114,16 @@ func (m Match) certain(b farm.Backend) Backend {
 	if port := b.PortFor(m.question.Service.Port()); port != 0 {
 		address = netip.AddrPortFrom(b.Address[m.Family()], port).String()
 	}
-	return Backend{b.Name, address, 1, placeOf(b.Place)}
+	return Backend{Name: b.Name, Address: address, Share: 1, Place: placeOf(b.Place)}
+}
+
+// keeping shows a backend that gets the client although it may get no new ones.
+func (m Match) keeping(b farm.Backend) Backend {
+	shown := m.certain(b)
+	if b.State != farm.Up {
+		shown.State = fmt.Sprintf("%s, %s", stateOf(b), placeOf(b.StateAt))
+	}
+	return shown
 }
 
 // named gives the backend of a name, in any state.
@@ -134,28 +144,45 @@ func pick(from []farm.Backend, name string) (farm.Backend, bool) {
 	return from[i], true
 }
 
-// fixed gives the backend of the client's static session.
+// fixed gives the backend of the client's static session, if a new connection can be sent to it.
 func (m Match) fixed() (farm.Backend, bool) {
-	if m.Farm.Persistence == nil {
-		return farm.Backend{}, false
+	if s := m.session(); s != nil {
+		return m.eligible(s.Backend)
 	}
-	var wider *farm.Session
+	return farm.Backend{}, false
+}
+
+// unusedSession describes the client's static session if its backend takes no clients; "" in any other case.
+func (m Match) unusedSession() string {
+	s := m.session()
+	if s == nil {
+		return ""
+	}
+	if _, eligible := m.eligible(s.Backend); eligible {
+		return ""
+	}
+	return fmt.Sprintf("its static session is with %s, which takes no clients", s.Backend)
+}
+
+// session gives the client's static session; nil: none. A single client comes before a network, and a small network
+// before a large one.
+func (m Match) session() (wider *farm.Session) {
+	if m.Farm.Persistence == nil {
+		return nil
+	}
 	for i := range m.Farm.Persistence.Static {
 		s := &m.Farm.Persistence.Static[i]
 		if !slices.Contains(s.Families, m.Family()) || !m.isClientOf(s) {
 			continue
 		}
 		if !s.Network {
-			return m.eligible(s.Backend)
+			return s
 		}
 		if wider == nil || longer(s, wider) {
 			wider = s
 		}
 	}
-	if wider == nil {
-		return farm.Backend{}, false
-	}
-	return m.eligible(wider.Backend)
+	return wider
 }
 
 // isClientOf reports whether the packet has all parts of a static session. Parts that are not known do not match.

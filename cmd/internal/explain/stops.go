@@ -22,14 +22,15 @@ type Memory struct {
 // A Stop is a reason why the packet does not reach a backend.
 type Stop struct {
 	Reason string `json:"reason"`
-	Place  string `json:"place,omitempty"` // file and line; "": the kernel's memory alone
+	Place  string `json:"place,omitempty"`  // file and line; "": the kernel's memory alone
+	Remedy string `json:"remedy,omitempty"` // a command that ends it; "": the place is to be changed, or nothing
 }
 
 // stops gives the reasons that stop the packet, in the order of the rules.
 func (m Match) stops(memory Memory, admission farm.Admission) (stops []Stop) {
 	f := m.Farm
 	stop := func(place diag.Place, format string, args ...any) {
-		stops = append(stops, Stop{fmt.Sprintf(format, args...), placeOf(place)})
+		stops = append(stops, Stop{Reason: fmt.Sprintf(format, args...), Place: placeOf(place)})
 	}
 	if f.Down {
 		stop(f.Origin("state").Place,
@@ -39,7 +40,7 @@ func (m Match) stops(memory Memory, admission farm.Admission) (stops []Stop) {
 		stop(f.Origin("access."+admission.Key).Place, "access denies the client: %s", admission.Word)
 	}
 	if !admission.Free && memory.BanLeft > 0 {
-		stop(diag.Place{}, "the client is banned, for %s more", toml.FormatDuration(memory.BanLeft.Round(time.Second)))
+		stops = append(stops, m.banned(memory))
 	}
 	if !admission.Free && f.Limits.Verdict != farm.VerdictLog {
 		stops = append(stops, m.overLimit(memory)...)
@@ -48,6 +49,13 @@ func (m Match) stops(memory Memory, admission farm.Admission) (stops []Stop) {
 		stop(f.Place, "no backend serves %s", m.Family())
 	}
 	return stops
+}
+
+// banned is the ban of the client, which the command ends.
+func (m Match) banned(memory Memory) Stop {
+	left := toml.FormatDuration(memory.BanLeft.Round(time.Second))
+	return Stop{Reason: fmt.Sprintf("the client is banned, for %s more", left),
+		Remedy: fmt.Sprintf("farmc unban %s %s", m.Farm.Name, m.question.Client.Addr())}
 }
 
 // hasNoBackend reports whether no backend serves the client.
@@ -67,8 +75,9 @@ func (m Match) overLimit(memory Memory) (stops []Stop) {
 	for _, limit := range []bound{{"connections-per-client", memory.OpenClient, l.ConnectionsPerClient},
 		{"connections", memory.Open, l.Connections}} {
 		if limit.most > 0 && limit.open >= limit.most && memory.Connected == "" {
-			stops = append(stops, Stop{fmt.Sprintf("limit %s: %d open, at most %d", limit.key, limit.open, limit.most),
-				placeOf(m.Farm.Origin("limits." + limit.key).Place)})
+			stops = append(stops, Stop{
+				Reason: fmt.Sprintf("limit %s: %d open, at most %d", limit.key, limit.open, limit.most),
+				Place:  placeOf(m.Farm.Origin("limits." + limit.key).Place)})
 		}
 	}
 	return stops
