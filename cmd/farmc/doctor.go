@@ -19,8 +19,9 @@ var doctorVerb = verb{
 	about: `Prints all findings about this machine: those of check --machine, and machines that answer for the
 address of a dsr service, packets that are too large for the backends, a nearly full table of
 connection tracking, versions that are too old, units that failed or are not enabled, files that
-other users can write to, and a clock that was set back. It asks other machines on the links of
-dsr farms, and changes nothing.
+other users can write to, a clock that was set back, rules in the kernel that another program
+flushed or changed, and changes in the files that are not applied. It asks other machines on the
+links of dsr farms, and changes nothing.
 
 doctor speaks of the farms that are loaded, or of the files if none are.
 
@@ -66,7 +67,7 @@ func (c *call) examine(ctx context.Context, e *live.Engine, farms []*farm.Farm) 
 		c.printError(err)
 	}
 	p.Nft = version
-	return slices.Concat(e.Findings(ctx, farms), doctor.Examine(ctx, p))
+	return slices.Concat(e.Disagreement(ctx), e.Findings(ctx, farms), doctor.Examine(ctx, p))
 }
 
 func (c *call) showBackendCommands(farms []*farm.Farm) int {
