@@ -3,9 +3,10 @@
 // live as long as the Lab, so any number of labs can run at once, a crash leaves nothing behind, and the machine's
 // own network and ruleset are never touched. It knows Linux networking, and nothing of farmc.
 //
-// Files: lab.go and topology.go build a Lab; setup.go makes sure that the process may have namespaces, namespace.go
-// enters them; host.go, link.go, address.go, returnpath.go and await.go configure hosts; server.go, client.go, ping.go
-// and raw.go send and answer packets; distribution.go and chisquare.go judge which backends have answered.
+// Files: lab.go, topology.go and cluster.go build a Lab; setup.go makes sure that the process may have namespaces,
+// namespace.go enters them; host.go, link.go, address.go, returnpath.go and await.go configure hosts; server.go,
+// client.go, ping.go and raw.go send and answer packets; distribution.go and chisquare.go judge which backends have
+// answered.
 //
 // Two arms, as New builds them by default:
 //
@@ -22,8 +23,17 @@
 // balancer sends or receives passes its eth0. The backends answer such a client directly, as on any network. The second
 // balancer of a pair is there as 10.2.0.2 and fd00:2::2.
 //
-// Every host has the balancer as its default gateway. Transmit checksum offload is off everywhere, as veth would
-// pass wrong checksums unseen; so are rp_filter, redirects, duplicate address detection and the limits on ICMP
+// A cluster: a router spreads packets over several balancers. Their routes to services are for the test to make.
+//
+//	client eth0 ── eth0 router eth1 ── front ──┬── eth0 balancer1 eth1 ──┐
+//	                      eth2                 └── eth0 balancer2 eth1 ──┤
+//	                       └──────────────── switch ─────────────────────┴── eth0 b1, b2, b3
+//
+// The router has .1 and ::1 of each network, the balancers 10.1.0.11 and fd00:1::11 and on at the front, and 10.2.0.2
+// and fd00:2::2 and on at the switch. The backends own the addresses of services, too. Gateway of all is the router.
+//
+// Elsewhere every host has the balancer as its default gateway. Transmit checksum offload is off everywhere, as veth
+// would pass wrong checksums unseen; so are rp_filter, redirects, duplicate address detection and the limits on ICMP
 // errors. Programs in all namespaces see the machine's own /sys.
 package netlab
 
@@ -43,6 +53,7 @@ type Options struct {
 	BackendVIPs  bool // the backends own the addresses of services, too
 	DirectReturn bool // the backends answer clients past the balancer
 	Pair         bool // a second balancer like the first, with one arm only
+	Balancers    int  // a cluster of so many balancers behind a router; all other options but Backends have no effect
 }
 
 // MaxBackends is the maximum of a Lab, because each backend needs a TTL of its own.
@@ -54,6 +65,9 @@ type Lab struct {
 	Balancer *Host
 	Second   *Host   // second balancer of a pair; no host uses it as its gateway
 	Backends []*Host // b1, b2 ...
+
+	Router    *Host   // of a cluster, which has no Balancer
+	Balancers []*Host // of a cluster: balancer1, balancer2 ...
 
 	switchHost *Host // its bridge is the switch
 	hosts      []*Host

@@ -1,6 +1,7 @@
 package netlab
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -328,4 +329,46 @@ func BenchmarkAsk(b *testing.B) {
 			}
 		})
 	}
+}
+
+// TestCluster: clients reach backends by the router, and by a balancer only while it is plugged in.
+func TestCluster(t *testing.T) {
+	l := Test(t, Options{Balancers: 2, Backends: 1})
+	if err := errors.Join(l.Serve(80), l.Router.AddRoute(netip.MustParsePrefix("192.0.2.1/32"),
+		netip.MustParseAddr("10.1.0.12")), l.Balancers[1].AddRoute(netip.MustParsePrefix("192.0.2.1/32"),
+		netip.MustParseAddr("10.2.0.11"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{"10.2.0.11:80", "[fd00:2::11]:80", "192.0.2.1:80"} {
+		if got := ask(t, l, to); got != "b1" {
+			t.Errorf("%s answers at %s", got, to)
+		}
+	}
+	if err := l.Unplug(l.Balancers[1]); err != nil {
+		t.Fatal(err)
+	}
+	_, err := l.Client.Ask("tcp4", l.Client.IP4[0], netip.MustParseAddrPort("192.0.2.1:80"), time.Second)
+	if !TimedOut(err) {
+		t.Errorf("without the balancer: %v", err)
+	}
+	if err := l.PlugAgain(l.Balancers[1]); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, l, "192.0.2.1:80"); got != "b1" {
+		t.Errorf("%s answers after all", got)
+	}
+}
+
+func ask(t *testing.T, l *Lab, to string) string {
+	t.Helper()
+	at := netip.MustParseAddrPort(to)
+	network, client := "tcp4", l.Client.IP4[0]
+	if at.Addr().Is6() {
+		network, client = "tcp6", l.Client.IP6[0]
+	}
+	answer, err := l.Client.Ask(network, client, at, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.Backend
 }

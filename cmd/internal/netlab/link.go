@@ -10,19 +10,24 @@ import (
 )
 
 // addSwitch creates the bridge to which plug connects hosts.
-func (l *Lab) addSwitch() error {
+func (l *Lab) addSwitch() error { return l.addBridge("switch") }
+
+func (l *Lab) addBridge(name string) error {
 	attributes := netlink.NewLinkAttrs()
-	attributes.Name = "switch"
+	attributes.Name = name
 	snooping := false // neighbour discovery needs multicast to all ports from the beginning
 	if err := l.switchHost.net.LinkAdd(&netlink.Bridge{LinkAttrs: attributes,
 		MulticastSnooping: &snooping}); err != nil {
-		return fmt.Errorf("make the switch: %w", err)
+		return fmt.Errorf("make the bridge %s: %w", name, err)
 	}
-	return l.switchHost.up("switch")
+	return l.switchHost.up(name)
 }
 
 // plug connects a link of the host to the switch.
-func (l *Lab) plug(h *Host, link string) error {
+func (l *Lab) plug(h *Host, link string) error { return l.plugInto("switch", h, link) }
+
+// plugInto connects a link of the host to a bridge.
+func (l *Lab) plugInto(bridgeName string, h *Host, link string) error {
 	name := h.Name + "-" + link
 	if err := l.connect(h, link, l.switchHost, name); err != nil {
 		return err
@@ -31,7 +36,7 @@ func (l *Lab) plug(h *Host, link string) error {
 	if err != nil {
 		return err
 	}
-	bridge, err := l.switchHost.net.LinkByName("switch")
+	bridge, err := l.switchHost.net.LinkByName(bridgeName)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,9 @@ const (
 
 // build creates the hosts, connects them, and waits until the links carry packets.
 func (l *Lab) build(options Options) error {
+	if options.Balancers > 0 {
+		return l.buildCluster(options)
+	}
 	if err := l.addHosts(options); err != nil {
 		return err
 	}
