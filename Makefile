@@ -13,6 +13,7 @@
 # make manual   the manual pages, into man/
 # make deb      build the Debian package into dist/
 # make test-systemd   install it in a container, as root
+# make test-cluster   several balancers with routing daemons that die, come and are withdrawn under traffic: minutes
 # make wording  the share of sentences that point in place of naming, and lines of Go that are too long
 # make ci       what a change has to pass
 
@@ -20,7 +21,7 @@ GO ?= go
 # A clone that belongs to somebody else (make demo as root) is none of git's business.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build manual deb lint-deb test-systemd demo bench bench-api packets worst quick stress test test-slow golden check-golden test-flood test-ui fuzz format vet lint wording tidy ci clean go-found
+.PHONY: build manual deb lint-deb test-systemd demo bench bench-api packets worst quick stress test test-slow golden check-golden test-flood test-ui test-cluster fuzz format vet lint wording tidy ci clean go-found
 
 build: go-found
 	$(GO) build -o farmc ./cmd/farmc
@@ -89,7 +90,7 @@ test: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch man=man-db groff=groff-base curl=curl jq=jq python3=python3 \
 		iptables=iptables ufw=ufw keepalived=keepalived dbus-daemon=dbus nvim=neovim
 	@.ci/need --asleep firewalld=firewalld nginx=nginx-light redis-server=redis-server haproxy=haproxy \
-		dnsmasq=dnsmasq-base
+		dnsmasq=dnsmasq-base bird=bird2
 	$(GO) test -timeout 20m -parallel $(PARALLEL) $$($(GO) list ./... | grep -v '/compiler\(/\|$$\)')
 	$(MAKE) test-slow
 
@@ -115,6 +116,12 @@ TESTS ?= access.test.mjs flows.test.mjs hostile.test.mjs sessions.test.mjs pictu
 test-ui: go-found
 	@.ci/need nft=nftables ip=iproute2 chromium=chromium node=nodejs npm=npm
 	cmd/internal/web/test/run $(TESTS)
+
+# Three balancers behind a router, with the daemons of the examples, in network namespaces: some minutes
+test-cluster: go-found
+	@.ci/need nft=nftables ip=iproute2 conntrack=conntrack
+	@.ci/need --asleep bird=bird2 keepalived=keepalived conntrackd=conntrackd
+	CLUSTER=1 $(GO) test ./cmd/internal/clustertest -v -count 1 -timeout 30m
 
 # A while of random input beyond what make test holds: make fuzz FOR=10m
 FOR ?= 1m

@@ -1,0 +1,13 @@
+// Package clustertest tests several balancers behind a router, with the routing daemons and the configuration files
+// that the package ships in debian/examples/cluster. Connections of a client go on while balancers die, come and are
+// withdrawn; the tests count the ones that are lost. It holds tests only.
+//
+// A case is a change of the site, and the number of connections that each mode may lose. In mode snat a connection is
+// known to one balancer. So snat is the control: if it loses none, the change has moved none. One short case runs
+// always, all of them with CLUSTER=1:
+//
+//	make test-cluster
+//	CLUSTER=1 go test ./cmd/internal/clustertest -run 'Cluster/withdrawn'
+//
+// helper_site has the machines and their programs, helper_flow the connections of the client, helper_case the cases.
+package clustertest

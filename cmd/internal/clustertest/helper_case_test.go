@@ -1,0 +1,73 @@
+package clustertest
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"farmc/cmd/internal/netlab"
+)
+
+func TestMain(m *testing.M) { os.Exit(netlab.Main(m)) }
+
+// A clusterCase is a change of a site under traffic, and the bounds of the connections that are lost.
+type clusterCase struct {
+	name      string
+	scheduler string // maglev if empty
+	balancers int    // with power at the beginning; 3 if zero
+	change    func(s *site)
+	dsr       int // at most so many lost
+	stateless int
+	control   int // at least so many of 200 lost in mode snat
+}
+
+// before and after are the times of traffic before and after a change.
+const (
+	before = 1500 * time.Millisecond
+	after  = 4 * time.Second
+)
+
+// run makes the change while n connections of each mode go on.
+func (c clusterCase) run(t *testing.T, farmc string, n int) {
+	s := newSite(t, farmc, c.scheduler)
+	for _, b := range s.balancers[:c.balancers] {
+		s.powerOn(b)
+	}
+	s.awaitBalancers(c.balancers)
+	fs, err := s.openFlows(n)
+	must(t, err)
+	time.Sleep(before)
+	c.change(s)
+	time.Sleep(after)
+	fs.stop()
+	c.check(t, fs, n)
+}
+
+// check compares the lost connections with the bounds.
+func (c clusterCase) check(t *testing.T, fs *flows, n int) {
+	for _, transport := range []string{"tcp", "udp"} {
+		for m, most := range map[mode]int{dsr: c.dsr, stateless: c.stateless} {
+			got := fs.count(m, transport)
+			t.Logf("%s %s: %s", m, transport, got)
+			if got.lost > most {
+				t.Errorf("%s %s: %d lost, want at most %d", m, transport, got.lost, most)
+			}
+		}
+	}
+	control := fs.count(snat, "tcp")
+	t.Logf("snat tcp: %s", control)
+	if control.lost*200 < c.control*n {
+		t.Errorf("the control lost %d of %d, want at least %d of 200: nothing was moved", control.lost, n, c.control)
+	}
+}
+
+// withDefaults fills in the scheduler and the number of balancers.
+func (c clusterCase) withDefaults() clusterCase {
+	if c.scheduler == "" {
+		c.scheduler = "maglev"
+	}
+	if c.balancers == 0 {
+		c.balancers = 3
+	}
+	return c
+}

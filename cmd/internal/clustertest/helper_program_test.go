@@ -1,0 +1,57 @@
+package clustertest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"farmc/cmd/internal/netlab"
+)
+
+// A program runs in the foreground on a host.
+type program struct {
+	*exec.Cmd
+	log string // the file with its output
+}
+
+// start starts a program with a high priority, as BFD counts 0.3 s on a machine that is busy with other tests. The
+// program ends with the test.
+func (s *site) start(h *netlab.Host, name string, args ...string) *program {
+	s.t.Helper()
+	p := &program{Cmd: exec.Command("nice", append([]string{"-n", "-15", name}, args...)...)}
+	log, err := os.CreateTemp(s.dir, h.Name+"-"+filepath.Base(name)+"-*.log")
+	must(s.t, err)
+	defer log.Close()
+	p.Stdout, p.Stderr, p.log = log, log, log.Name()
+	must(s.t, h.Do(p.Start))
+	s.t.Cleanup(func() {
+		p.kill()
+		if s.t.Failed() {
+			text, _ := os.ReadFile(p.log)
+			s.t.Logf("%s on %s printed:\n%s", name, h.Name, text)
+		}
+	})
+	return p
+}
+
+// kill ends the program as kill -9 does, and waits for its end. A second kill does nothing.
+func (p *program) kill() {
+	if p.ProcessState == nil {
+		p.Process.Kill()
+		p.Wait()
+	}
+}
+
+// await waits until the program has printed a text.
+func (s *site) await(p *program, text string) {
+	s.t.Helper()
+	var printed []byte
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if printed, _ = os.ReadFile(p.log); strings.Contains(string(printed), text) {
+			return
+		}
+	}
+	s.t.Fatalf("%s does not print %q:\n%s", p.Path, text, printed)
+}
