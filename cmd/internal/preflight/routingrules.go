@@ -32,7 +32,7 @@ func (s *search) routingRules() {
 // maxRoutedFarms is the maximum number of farms that the kernel is asked about: four questions for each take 0.2 s.
 const maxRoutedFarms = 1000
 
-// hasOwnRules reports whether there are rules beside those for the tables local, main and default.
+// hasOwnRules reports whether there are rules beside the ones for the tables local, main and default.
 func hasOwnRules(family addr.Family) bool {
 	kernel, own := netlink.FAMILY_V4, 3
 	if family == addr.IP6 {

@@ -222,7 +222,7 @@ type passFilter struct {
 	match  string
 }
 
-// passing are filters for the packets of a flow, and for those of ARP or neighbour discovery if the filter has them.
+// passing are filters for the packets of a flow, and for ARP or neighbour discovery if the filter has such packets.
 func passing(o linkFilter, p flow, q linkPacket) (out []passFilter) {
 	neighbours := o.Type() == "matchall" && o.Attrs().Protocol == unix.ETH_P_ALL
 	e, from := q.to, "dst"
