@@ -47,7 +47,7 @@ func (e *Engine) announceAgain(routes []announce.Route) {
 	e.Log("announced again: %s", announce.Words(routes))
 }
 
-// announce makes the routes those of farms, whose rules the kernel has.
+// announce keeps the routes of farms that the kernel has rules of.
 func (e *Engine) announce(farms []*farm.Farm) {
 	if e.Routes == 0 {
 		return

@@ -205,7 +205,7 @@ func TestQueueOfBackendsWithAFailure(t *testing.T) {
 	agree(t, e)
 }
 
-// Of writes of one farm, those that fail anyway take no round of their own.
+// Of writes of one farm, the ones that fail anyway take no round of their own.
 func TestQueueOfOneFarm(t *testing.T) {
 	e, farms := engineFor(t, map[string]string{"web.toml": webFarm})
 	rounds, outdated := 0, errors.New("another ETag")

@@ -95,7 +95,7 @@ func (f Files) removals(name, except string) (changes []source.Change, err error
 	return changes, nil
 }
 
-// text returns the text of the drop-in. The names are those of a farm and a backend that exist.
+// text returns the text of the drop-in. The names are of a farm and a backend that exist.
 func (change StateChange) text() string {
 	return fmt.Sprintf("# Written by farmc %s. farmc up %s %s removes it.%s\n%s\nstate = %[1]q\n",
 		change.State, change.Farm, change.Backend, until(change.For), toml.TableHeading("backends", change.Backend))

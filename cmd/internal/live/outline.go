@@ -9,7 +9,7 @@ import (
 	"farmc/compiler/ruleset"
 )
 
-// An Outline is what is known of the farms without their numbers, which only the kernel has. It costs little even while
+// An Outline is the state of the farms without their numbers, which only the kernel has. It costs little even while
 // the table of connections is large.
 type Outline struct {
 	Measures

@@ -195,7 +195,7 @@ type Difference struct {
 	Diff    string   `json:"diff"`    // unified, from the script loaded last to that of the files
 }
 
-// Difference returns what an apply would change. ErrFaulty says that the files have faults.
+// Difference returns the changes that an apply would make. ErrFaulty says that the files have faults.
 func (r *Reader) Difference(ctx context.Context) (Difference, error) {
 	return shared(ctx, &r.difference, "", func() (Difference, error) {
 		return r.differenceNow(context.WithoutCancel(ctx))
