@@ -53,7 +53,7 @@ func manage(o options, farmc string) error {
 	if o.old != "" {
 		programs = append(programs, o.old)
 	}
-	if err := printMachine("processor: time of farmc watch for one task, and for the work that it causes."); err != nil {
+	if err := printMachine("processor: time of farmc watch for one task, and for its later work."); err != nil {
 		return err
 	}
 	for _, n := range o.manage {

@@ -204,7 +204,7 @@ func (b *bench) flush() error {
 // printHeader prints the versions, the number of processors and the meaning of the columns.
 func (b *bench) printHeader() error {
 	meaning := fmt.Sprintf("the shortest of %d runs of each.\n"+
-		"shared: a ruleset by hand, with one map for all farms; each: one with a chain and a map for each farm.", b.rounds)
+		"shared: a ruleset by hand, with one map for all farms; each: a chain and a map for each farm.", b.rounds)
 	return printMachine(meaning)
 }
 

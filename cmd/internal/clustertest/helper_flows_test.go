@@ -72,7 +72,8 @@ type count struct {
 }
 
 func (c count) String() string {
-	return fmt.Sprintf("%d of %d lost, longest wait %s %s", c.lost, c.opened, c.longest.Round(10*time.Millisecond), c.why)
+	longest := c.longest.Round(10 * time.Millisecond)
+	return fmt.Sprintf("%d of %d lost, longest wait %s %s", c.lost, c.opened, longest, c.why)
 }
 
 // count counts the flows of a mode by TCP or UDP.
