@@ -70,6 +70,7 @@ func (x *examiner) Examine(ctx context.Context) (preflight.Findings, error) {
 		return nil, err
 	}
 	p.Nft = version
+	doctor.Prompt(p.Farms)
 	x.found = slices.Concat(e.Findings(ctx, p.Farms), doctor.Examine(ctx, p))
 	x.ended = time.Now()
 	return x.found, nil

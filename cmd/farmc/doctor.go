@@ -67,6 +67,7 @@ func (c *call) examine(ctx context.Context, e *live.Engine, farms []*farm.Farm) 
 		c.printError(err)
 	}
 	p.Nft = version
+	doctor.Prompt(farms)
 	return slices.Concat(e.Disagreement(ctx), e.Findings(ctx, farms), doctor.Examine(ctx, p))
 }
 

@@ -1,12 +1,13 @@
 // Package doctor examines this machine more thoroughly than a load may: it asks other machines, the service manager and
 // the kernel. It adds kinds of findings to package preflight's.
 //
-// The package knows farms, the network of this machine and the units of the package farmc. It changes nothing, and does
-// not know rules or the state directory.
+// The package knows farms, the network of this machine and the units of the package farmc. It changes nothing but the
+// kernel's table of neighbours, and does not know rules or the state directory.
 //
-// doctor.go (Examine) is the entry. answers.go finds machines that answer for the address of a dsr service. mtu.go
-// compares the sizes of packets, tracking.go has the fill of connection tracking, versions.go nft and the kernel,
-// units.go the units, clock.go the time. backend.go writes the commands for backends.
+// doctor.go (Examine) is the entry. Prompt (prompt.go) has the kernel ask for backends before preflight looks at them.
+// answers.go finds machines that answer for the address of a dsr service. mtu.go compares the sizes of packets,
+// tracking.go has the fill of connection tracking, versions.go nft and the kernel, units.go the units, clock.go the
+// time. backend.go writes the commands for backends.
 package doctor
 
 import (

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/doctor"
+	"farmc/cmd/internal/netlab"
 	"farmc/cmd/internal/preflight"
 	"farmc/cmd/internal/statedir"
 )
@@ -121,4 +122,36 @@ func (s *testbed) wantExamined(t *testing.T, kind, says string) *preflight.Findi
 	}
 	t.Log(found[0].Text(), "|", found[0].Hint())
 	return found[0]
+}
+
+// TestDoctorAsksForBackends: a backend that does not answer on its link is found at once, without packets of clients,
+// and while their packets wait for it. A backend that answers is no finding.
+func TestDoctorAsksForBackends(t *testing.T) {
+	t.Parallel()
+	s := newTestbed(t, netlab.Options{})
+	must(t, farms{"web": oneBackend("snat", listen1, "b1", 0)}.do(s))
+	look := func() preflight.Findings {
+		must(t, s.Balancer.Do(func() error {
+			loaded, err := s.engine.LoadedFarms()
+			doctor.Prompt(loaded)
+			return err
+		}))
+		found, err := s.found()
+		must(t, err)
+		return found
+	}
+	const forget = runs("ip neigh flush dev eth1; ip -6 neigh flush dev eth1")
+	must(t, forget.do(s))
+	if found := look(); len(found) > 0 {
+		t.Errorf("found %+v about a backend that answers", found)
+	}
+	must(t, on{"b1", "ip link set eth0 down"}.do(s))
+	must(t, forget.do(s))
+	for range 2 { // asked first, then between the repetitions
+		if found := look(); len(found) != 2 ||
+			!strings.Contains(found[0].Text(), "backend b1: 10.2.0.11 does not answer on the link of eth1") ||
+			!strings.Contains(found[1].Text(), "backend b1: fd00:2::11 does not answer on the link of eth1") {
+			t.Errorf("found %+v about a backend that is down", found.Diagnostics())
+		}
+	}
 }

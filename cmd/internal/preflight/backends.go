@@ -7,14 +7,12 @@ import (
 
 	"farmc/compiler/addr"
 	"farmc/compiler/farm"
-
-	"github.com/vishvananda/netlink"
 )
 
 // backends finds backends that packets cannot reach: without a route, without an answer to ARP or neighbour discovery,
 // on this machine behind an ingress hook, or at the service of another farm.
 func (s *search) backends() {
-	silent := silentNeighbours()
+	known := readNeighbours()
 	services := s.services()
 	for _, f := range s.farms {
 		for i := range f.Backends {
@@ -24,7 +22,7 @@ func (s *search) backends() {
 			}
 			for _, family := range addr.Families {
 				if f.Listens(family) && b.Address.Has(family) {
-					s.backend(f, b, b.Address[family], silent)
+					s.backend(f, b, b.Address[family], known)
 					s.loop(f, b, family, services)
 				}
 			}
@@ -32,7 +30,7 @@ func (s *search) backends() {
 	}
 }
 
-func (s *search) backend(f *farm.Farm, b *farm.Backend, a netip.Addr, silent map[netip.Addr]bool) {
+func (s *search) backend(f *farm.Farm, b *farm.Backend, a netip.Addr, known *neighbours) {
 	r := s.machine.routes.lookUp(a)
 	found := Finding{Kind: "backend", Effect: Harms, Place: b.Place}
 	switch {
@@ -44,7 +42,7 @@ func (s *search) backend(f *farm.Farm, b *farm.Backend, a netip.Addr, silent map
 	case r.kind == nowhere && b.MAC == "" && f.Mode != farm.Local:
 		found.Message = fmt.Sprintf("backend %s: this machine has no route to %s", b.Name, a)
 		found.Advice = "add a route to the network configuration, or correct the address"
-	case silent[r.next] && r.kind != local && b.MAC == "":
+	case r.kind != local && b.MAC == "" && known.silent(r.next):
 		found.Message = fmt.Sprintf("backend %s: %s does not answer on the link of %s", b.Name, r.next,
 			s.machine.names[r.link])
 		found.Advice = "check that the machine runs and has the address"
@@ -67,18 +65,6 @@ func alone(f *farm.Farm) bool {
 		}
 	}
 	return up == 1
-}
-
-// silentNeighbours are the addresses that did not answer the last question on the link.
-func silentNeighbours() map[netip.Addr]bool {
-	silent := map[netip.Addr]bool{}
-	all, _ := netlink.NeighList(0, 0)
-	for _, n := range all {
-		if a, ok := netip.AddrFromSlice(n.IP); ok && n.State == netlink.NUD_FAILED {
-			silent[a.Unmap()] = true
-		}
-	}
-	return silent
 }
 
 // services are the frontends with an address or a network.
