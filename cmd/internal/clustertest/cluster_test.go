@@ -23,11 +23,3 @@ func TestCluster(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) { c.withDefaults().run(t, farmc, 200) })
 	}
 }
-
-// powerLoss: the router's daemon misses the BFD packets of a balancer.
-var powerLoss = clusterCase{name: "power-loss", control: 40, change: func(s *site) {
-	s.powerOff(s.balancers[0])
-	s.awaitBalancers(2)
-}}
-
-var clusterCases = []clusterCase{powerLoss}

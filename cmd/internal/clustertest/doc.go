@@ -9,5 +9,6 @@
 //	make test-cluster
 //	CLUSTER=1 go test ./cmd/internal/clustertest -run 'Cluster/withdrawn'
 //
-// helper_site has the machines and their programs, helper_flow the connections of the client, helper_case the cases.
+// balancers_test has the cases, pair_test the cases of a pair with keepalived and conntrackd. helper_site has the
+// machines and their programs, helper_flow the connections of the client, helper_case the parts of a case.
 package clustertest

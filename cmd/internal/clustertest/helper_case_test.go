@@ -13,12 +13,21 @@ func TestMain(m *testing.M) { os.Exit(netlab.Main(m)) }
 // A clusterCase is a change of a site under traffic, and the bounds of the connections that are lost.
 type clusterCase struct {
 	name      string
-	scheduler string // maglev if empty
-	balancers int    // with power at the beginning; 3 if zero
+	scheduler string   // maglev if empty
+	balancers int      // with power at the beginning; 3 if zero
+	backends  []string // of dsr and stateless at the beginning; three if nil
 	change    func(s *site)
 	dsr       int // at most so many lost
 	stateless int
-	control   int // at least so many of 200 lost in mode snat
+	control   int  // at least so many of 200 lost in mode snat
+	patient   bool // no balancer dies, so BFD waits for 3 s, as a busy machine can be late
+	unmoved   bool // no connection moves to another balancer, so mode snat loses none
+}
+
+// with gives the case with another scheduler.
+func (c clusterCase) with(scheduler string) clusterCase {
+	c.name, c.scheduler = c.name+"-"+scheduler, scheduler
+	return c
 }
 
 // before and after are the times of traffic before and after a change.
@@ -29,7 +38,7 @@ const (
 
 // run makes the change while n connections of each mode go on.
 func (c clusterCase) run(t *testing.T, farmc string, n int) {
-	s := newSite(t, farmc, c.scheduler)
+	s := newSite(t, farmc, c)
 	for _, b := range s.balancers[:c.balancers] {
 		s.powerOn(b)
 	}
@@ -56,6 +65,9 @@ func (c clusterCase) check(t *testing.T, fs *flows, n int) {
 	}
 	control := fs.count(snat, "tcp")
 	t.Logf("snat tcp: %s", control)
+	if c.unmoved && control.lost > 0 {
+		t.Errorf("mode snat lost %d: the change moved connections between balancers", control.lost)
+	}
 	if control.lost*200 < c.control*n {
 		t.Errorf("the control lost %d of %d, want at least %d of 200: nothing was moved", control.lost, n, c.control)
 	}

@@ -21,8 +21,10 @@ func (m mode) port() int {
 // farm is a farm of the mode with these backends, written as "b1" or "b1 drain" for one with a state.
 func (m mode) farm(scheduler string, backends ...string) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "mode = %q\nscheduler = %q\nhash-on = [\"source-address\", \"source-port\"]\nannounce = true\n",
-		m.name, scheduler)
+	fmt.Fprintf(&text, "mode = %q\nscheduler = %q\n", m.name, scheduler)
+	if m != dnat {
+		text.WriteString("hash-on = [\"source-address\", \"source-port\"]\nannounce = true\n")
+	}
 	fmt.Fprintf(&text, "listen = [\"%[1]s:80/tcp\", \"%[1]s:80/udp\", \"[%[2]s]:80/tcp\", \"[%[2]s]:80/udp\"]\n",
 		m.address("tcp4"), m.address("tcp6"))
 	if m == dsr {

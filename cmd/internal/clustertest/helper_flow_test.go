@@ -15,7 +15,7 @@ import (
 
 const (
 	exchangeInterval = 500 * time.Millisecond
-	patience         = 20 * time.Second       // by TCP: the kernel retransmits after 0.2, 0.6, 1.4 s and on
+	patience         = 20 * time.Second       // for an answer by TCP; retransmissions come after 0.2, 0.6, 1.4 s and on
 	datagramPatience = 500 * time.Millisecond // for an answer to a datagram
 	datagramAttempts = 40                     // as many as make patience
 )

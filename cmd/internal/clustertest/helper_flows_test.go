@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -18,32 +19,37 @@ type flows struct {
 // openFlows opens n connections by TCP for each mode, half of them in each family, and n/4 conversations by UDP.
 func (s *site) openFlows(n int) (*flows, error) {
 	fs := &flows{stopped: make(chan struct{})}
+	failed := errors.Join(
+		fs.open(s, n/2, "tcp4", modes[:]...), fs.open(s, n/2, "tcp6", modes[:]...),
+		fs.open(s, n/8, "udp4", modes[:]...), fs.open(s, n/8, "udp6", modes[:]...))
+	fs.start()
+	return fs, failed
+}
+
+// open opens n flows of each mode at once.
+func (fs *flows) open(s *site, n int, network string, modes ...mode) (failed error) {
 	var mu sync.Mutex
 	var opening sync.WaitGroup
-	var failed error
-	for _, network := range []string{"tcp4", "tcp6", "udp4", "udp6"} {
-		count := n / 2
-		if strings.HasPrefix(network, "udp") {
-			count = n / 8
-		}
-		for i := range count * len(modes) {
-			opening.Go(func() {
-				f, err := s.openFlow(modes[i%len(modes)], network, s.client(network, i))
-				mu.Lock()
-				defer mu.Unlock()
-				if err != nil {
-					failed = fmt.Errorf("%s by %s: %w", modes[i%len(modes)], network, err)
-					return
-				}
-				fs.all = append(fs.all, f)
-			})
-		}
+	for i := range n * len(modes) {
+		opening.Go(func() {
+			f, err := s.openFlow(modes[i%len(modes)], network, s.client(network, i))
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed = errors.Join(failed, fmt.Errorf("%s by %s: %w", modes[i%len(modes)], network, err))
+				return
+			}
+			fs.all = append(fs.all, f)
+		})
 	}
 	opening.Wait()
+	return failed
+}
+
+func (fs *flows) start() {
 	for _, f := range fs.all {
 		fs.running.Go(func() { f.run(fs.stopped) })
 	}
-	return fs, failed
 }
 
 // client is the address and port of a flow. No two flows of a case have the same port.
@@ -72,8 +78,8 @@ type count struct {
 }
 
 func (c count) String() string {
-	longest := c.longest.Round(10 * time.Millisecond)
-	return fmt.Sprintf("%d of %d lost, longest wait %s %s", c.lost, c.opened, longest, c.why)
+	return fmt.Sprintf("%d of %d lost, longest wait %s %s", c.lost, c.opened, c.longest.Round(10*time.Millisecond),
+		c.why)
 }
 
 // count counts the flows of a mode by TCP or UDP.

@@ -13,13 +13,15 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// A site is a cluster with a router, a client and backends, whose programs run until the end of the test.
+// A site is a cluster with a router, a client and backends. Its programs run until the end of the test.
 type site struct {
 	*netlab.Lab
 	t         *testing.T
 	dir       string // of files of this test
 	farmc     string // the program
 	scheduler string
+	backends  []string // of dsr and stateless at the beginning; three if nil
+	patient   bool     // BFD waits 3 s instead of 0.3 s
 	routing   *program // the router's routing daemon
 	balancers []*balancer
 }
@@ -33,11 +35,11 @@ type balancer struct {
 }
 
 // newSite makes a site of three balancers, with the router's daemon, and no program on the balancers.
-func newSite(t *testing.T, farmc, scheduler string) *site {
+func newSite(t *testing.T, farmc string, c clusterCase) *site {
 	t.Helper()
 	bird := needProgram(t, "bird")
 	s := &site{Lab: netlab.Test(t, netlab.Options{Balancers: 3}), t: t, dir: t.TempDir(),
-		farmc: farmc, scheduler: scheduler}
+		farmc: farmc, scheduler: c.scheduler, backends: c.backends, patient: c.patient}
 	must(t, s.Serve(80, 8080, 8081))
 	for i, h := range s.Balancers {
 		s.balancers = append(s.balancers, &balancer{Host: h, number: i + 1})
@@ -56,6 +58,9 @@ func (s *site) replyRules() {
 // birdArguments writes a configuration file, and gives the command line for BIRD in the foreground.
 func (s *site) birdArguments(name, text string) []string {
 	file := filepath.Join(s.dir, name+".conf")
+	if s.patient {
+		text = strings.ReplaceAll(text, "interval 100 ms", "interval 1000 ms")
+	}
 	must(s.t, os.WriteFile(file, []byte(text), 0o644))
 	return []string{"-f", "-c", file, "-s", filepath.Join(s.dir, name+".ctl"), "-P", filepath.Join(s.dir, name+".pid")}
 }
@@ -64,7 +69,11 @@ func (s *site) birdArguments(name, text string) []string {
 func (s *site) powerOn(b *balancer) {
 	s.t.Helper()
 	for _, m := range modes {
-		s.writeFarm(b, m)
+		if m == snat {
+			s.writeFarm(b, m)
+			continue
+		}
+		s.writeFarm(b, m, s.backends...)
 	}
 	s.startWatch(b)
 	s.startBird(b)
@@ -85,6 +94,12 @@ func (s *site) startBird(b *balancer) {
 
 func (s *site) farms(b *balancer) string { return filepath.Join(s.dir, b.Name, "farms.d") }
 func (s *site) state(b *balancer) string { return filepath.Join(s.dir, b.Name, "state") }
+
+// awaitLoad waits until a balancer has loaded its files, which an apply of the same files ensures.
+func (s *site) awaitLoad(b *balancer) {
+	s.t.Helper()
+	s.run(b.Host, s.farmc, "apply", "--dir", s.farms(b), "--state-dir", s.state(b))
+}
 
 // powerOff takes the carrier of a balancer, and then ends its programs.
 func (s *site) powerOff(b *balancer) {
@@ -142,6 +157,7 @@ var (
 	dsr       = mode{"dsr", 1}
 	stateless = mode{"stateless", 2}
 	snat      = mode{"snat", 3}
+	dnat      = mode{"dnat", 4} // of pairs
 	modes     = [...]mode{dsr, stateless, snat}
 )
 

@@ -1,0 +1,86 @@
+package clustertest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"farmc/cmd/internal/netlab"
+)
+
+// newPair makes a site of two balancers with keepalived, of which the first is active. The router and the backends send
+// packets to floating addresses. Only conntrackd lets the second balancer know connections of the first.
+func newPair(t *testing.T, farmc, scheduler string, reported bool) *site {
+	t.Helper()
+	needProgram(t, "keepalived")
+	needProgram(t, "conntrackd")
+	s := &site{Lab: netlab.Test(t, netlab.Options{Balancers: 2}), t: t, dir: t.TempDir(), farmc: farmc,
+		scheduler: scheduler}
+	must(t, s.Serve(80))
+	s.run(s.Router, "ip", "route", "add", "192.0.2.4", "via", "10.1.0.100")
+	for _, b := range s.Backends {
+		s.run(b, "ip", "route", "replace", "default", "via", "10.2.0.100")
+	}
+	for i, h := range s.Balancers {
+		b := &balancer{Host: h, number: i + 1}
+		s.balancers = append(s.balancers, b)
+		must(t, h.Sysctl("net.netfilter.nf_conntrack_tcp_be_liberal", "1"))
+		s.writeFarm(b, dnat)
+		s.startWatch(b)
+		s.await(b.watch, "loaded in")
+		if reported {
+			s.startConntrackd(b)
+		}
+		s.startKeepalived(b)
+		s.awaitActive(s.balancers[0])
+	}
+	time.Sleep(2 * time.Second) // until the second balancer knows the first
+	return s
+}
+
+// startConntrackd starts conntrackd with the example. The second balancer has the addresses exchanged.
+func (s *site) startConntrackd(b *balancer) {
+	text := readExample(s.t, "conntrackd.conf")
+	if b.number == 2 {
+		text = strings.NewReplacer("IPv4_address 10.2.0.2\n\t\tIPv4_Destination_Address 10.2.0.3",
+			"IPv4_address 10.2.0.3\n\t\tIPv4_Destination_Address 10.2.0.2").Replace(text)
+	}
+	s.start(b.Host, "conntrackd", "-C", s.writePairFile(b, "conntrackd.conf", text))
+}
+
+// startKeepalived starts keepalived with the example and its script.
+func (s *site) startKeepalived(b *balancer) {
+	script := s.writePairFile(b, "take-over.sh", readExample(s.t, "take-over.sh"))
+	must(s.t, os.Chmod(script, 0o755))
+	own := strings.NewReplacer("router_id balancer1", "router_id "+b.Name,
+		"priority 150", fmt.Sprintf("priority %d", 200-50*b.number), "/etc/keepalived/take-over.sh", script)
+	file := s.writePairFile(b, "keepalived.conf", own.Replace(readExample(s.t, "keepalived.conf")))
+	s.start(b.Host, "keepalived", "-n", "-l", "-P", "-f", file, "-p", file+".pid", "-r", file+".vrrp.pid")
+}
+
+// writePairFile writes a file of a balancer, with paths of its own in place of paths of the machine.
+func (s *site) writePairFile(b *balancer, name, text string) string {
+	s.t.Helper()
+	directory := filepath.Join(s.dir, b.Name)
+	must(s.t, os.MkdirAll(directory, 0o755))
+	own := strings.NewReplacer("/etc/conntrackd/", directory+"/", "/var/lock/", directory+"/", "/var/run/",
+		directory+"/")
+	file := filepath.Join(directory, name)
+	must(s.t, os.WriteFile(file, []byte(own.Replace(text)), 0o644))
+	return file
+}
+
+// awaitActive waits until a balancer has the floating addresses.
+func (s *site) awaitActive(b *balancer) {
+	s.t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		has := s.run(b.Host, "ip", "-4", "address")
+		if strings.Contains(has, "10.1.0.100/") && strings.Contains(has, "10.2.0.100/") {
+			return
+		}
+	}
+	s.t.Fatalf("%s does not become active", b.Name)
+}
