@@ -7,8 +7,8 @@ import (
 	"farmc/cmd/internal/preflight"
 )
 
-// Disagreement finds a kernel that has other rules than those loaded last, and changes in the files that are not
-// applied. Without a load, or if the kernel cannot be read, there is no finding.
+// Disagreement finds a kernel that has other rules than the last load, and changes in the files that are not applied.
+// Without a load, or if the kernel cannot be read, there is no finding.
 func (e *Engine) Disagreement(ctx context.Context) (found preflight.Findings) {
 	defer e.exclusive()()
 	now := e.compile()

@@ -149,7 +149,7 @@ func (w *pendingWrite) items() []string { return append([]string{w.Item}, w.Also
 
 func (w *pendingWrite) changesItem(item string) bool { return slices.Contains(w.items(), item) }
 
-// is reports whether a sentence about one of the items is among those that a check finds by their beginning.
+// is reports whether a sentence about one of the items is among the sentences that a check finds by their beginning.
 func (w *pendingWrite) is(among func(beginning string) bool) bool {
 	return slices.ContainsFunc(w.items(), func(item string) bool { return among(source.ItemWords(item) + " ") })
 }
