@@ -46,7 +46,7 @@ func (m Match) stops(memory Memory, admission farm.Admission) (stops []Stop) {
 		stops = append(stops, m.overLimit(memory)...)
 	}
 	if !f.Down && m.hasNoBackend(memory) {
-		stop(f.Place, "no backend serves %s", m.Family())
+		stop(f.Place, "%s", m.noBackend())
 	}
 	return stops
 }
@@ -62,6 +62,14 @@ func (m Match) banned(memory Memory) Stop {
 func (m Match) hasNoBackend(memory Memory) bool {
 	_, remembered := m.eligible(memory.Backend)
 	return m.Farm.Mode != farm.Local && len(m.Farm.Serving(m.Family())) == 0 && memory.Connected == "" && !remembered
+}
+
+// noBackend says why no backend serves the client. The backends without new clients are named beside it.
+func (m Match) noBackend() string {
+	if len(m.Farm.WithFamily(m.Family())) == 0 {
+		return "the farm has no backends"
+	}
+	return fmt.Sprintf("no backend takes new clients of %s: see idle", m.Family())
 }
 
 // overLimit gives the limits on open connections that are reached. Rates are not known here: the kernel does not tell

@@ -152,7 +152,7 @@ var farmProblems = []problem{
 		finds: []string{"limit connections: 2 open, at most 2"}},
 	{name: "all-backends-down", looks: looksForClient, works: answered, files: one4,
 		cause: steps{edits(takesOut("state", "'down'"))},
-		finds: []string{"no backend serves IPv4", "b1: state down", "farms.d/web.toml.d/night.toml:2"}},
+		finds: []string{"no backend takes new clients of IPv4: see idle", "b1: state down", "farms.d/web.toml.d/night.toml:2"}},
 	{name: "unhealthy-backend", looks: looks{"status web", "doctor"}, files: files{"web.toml": twoBackends("")},
 		works: request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:80": 1, "b2:80": 1}, sees: "balancer",
 			times: 40},
