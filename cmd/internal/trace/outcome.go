@@ -108,7 +108,9 @@ func (t *Translator) conclude(w *way, table string) {
 	case own(last, receivedChain):
 		w.Outcome, w.Reason = Received, receivedWords(w)
 	case w.has(stolen):
-		w.Outcome, w.Reason = Stopped, "farmc sent the packet on, and no frame left: a neighbour does not answer"
+		w.Outcome = Stopped
+		w.Reason = "farmc sent the packet on, and no frame left: the backend does not answer on its link (ARP, " +
+			"neighbour discovery); farmc doctor tells"
 	case last.verdict.code == queue:
 		w.Outcome, w.Reason = Queued, "a program has not decided about the packet"
 	default:
@@ -160,7 +162,8 @@ func stopWords(w *way, table string) string {
 	}
 	switch stage {
 	case enteredChain:
-		return "the kernel does not route it: no route, forwarding is off, or the reverse path filter (rp_filter)"
+		return "the kernel does not route it: no route, forwarding is off, or the reverse path filter (rp_filter); " +
+			"farmc doctor tells"
 	case enterChain, markChain:
 		return "it is lost before routing: by iptables-legacy, IPVS, or a full connection tracking table"
 	case forwardChain, inputChain, forwardedChain:
