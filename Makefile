@@ -120,7 +120,7 @@ test-ui: go-found
 # Three balancers behind a router, with the daemons of the examples, in network namespaces: some minutes
 test-cluster: go-found
 	@.ci/need nft=nftables ip=iproute2 conntrack=conntrack
-	@.ci/need --asleep bird=bird2 keepalived=keepalived conntrackd=conntrackd
+	@.ci/need --asleep bird=bird2 keepalived=keepalived conntrackd=conntrackd vtysh=frr
 	CLUSTER=1 $(GO) test ./cmd/internal/clustertest -v -count 1 -timeout 30m
 
 # A while of random input beyond what make test holds: make fuzz FOR=10m

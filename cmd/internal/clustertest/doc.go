@@ -9,6 +9,7 @@
 //	make test-cluster
 //	CLUSTER=1 go test ./cmd/internal/clustertest -run 'Cluster/withdrawn'
 //
-// balancers_test has the cases, pair_test the cases of a pair with keepalived and conntrackd. helper_site has the
-// machines and their programs, helper_flow the connections of the client, helper_case the parts of a case.
+// balancers_test has the cases, frr_test the cases with FRR, pair_test the cases of a pair with keepalived and
+// conntrackd. helper_site has the machines and their programs, helper_flow the connections of the client, helper_case
+// the parts of a case.
 package clustertest

@@ -55,3 +55,14 @@ func (s *site) await(p *program, text string) {
 	}
 	s.t.Fatalf("%s does not print %q:\n%s", p.Path, text, printed)
 }
+
+// awaitFile waits until a program has made a file.
+func (s *site) awaitFile(name string) {
+	s.t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(name); err == nil {
+			return
+		}
+	}
+	s.t.Fatalf("no program makes %s", name)
+}

@@ -116,25 +116,26 @@ func (s *site) run(h *netlab.Host, name string, args ...string) string {
 	return out
 }
 
-// awaitBalancers waits until the router has a route by each of n balancers to the service of each mode, and to clients
-// for replies of backends.
+// awaitBalancers waits until the router has a route by each of n balancers in both families.
 func (s *site) awaitBalancers(n int) {
 	s.t.Helper()
+	s.awaitFamily("-4", n)
+	s.awaitFamily("-6", n)
+}
+
+// awaitFamily waits until the router has a route by each of n balancers to the service of each mode, and to clients for
+// replies of backends. The family is an option of ip(8).
+func (s *site) awaitFamily(family string, n int) {
+	s.t.Helper()
 	for _, m := range modes {
-		s.awaitNextHops(n, m.address("tcp4").String())
-		s.awaitNextHops(n, m.address("tcp6").String())
+		s.awaitNextHops(n, family, m.address("tcp"+family[1:]).String())
 	}
-	s.awaitNextHops(n, "default", "table", "100")
-	s.awaitNextHops(n, "::/0", "table", "100")
+	s.awaitNextHops(n, family, "default", "table", "100")
 }
 
 // awaitNextHops waits until the router has a route with n next hops.
-func (s *site) awaitNextHops(n int, destination ...string) {
+func (s *site) awaitNextHops(n int, family string, destination ...string) {
 	s.t.Helper()
-	family := "-4"
-	if strings.Contains(destination[0], ":") {
-		family = "-6"
-	}
 	command := append([]string{family, "route", "show"}, destination...)
 	var shown string
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
