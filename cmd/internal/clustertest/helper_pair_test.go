@@ -20,10 +20,7 @@ func newPair(t *testing.T, farmc, scheduler string, reported bool) *site {
 	s := &site{Lab: netlab.Test(t, netlab.Options{Balancers: 2}), t: t, dir: t.TempDir(), farmc: farmc,
 		scheduler: scheduler}
 	must(t, s.Serve(80))
-	s.run(s.Router, "ip", "route", "add", "192.0.2.4", "via", "10.1.0.100")
-	for _, b := range s.Backends {
-		s.run(b, "ip", "route", "replace", "default", "via", "10.2.0.100")
-	}
+	s.floatingRoutes()
 	for i, h := range s.Balancers {
 		b := &balancer{Host: h, number: i + 1}
 		s.balancers = append(s.balancers, b)
@@ -39,6 +36,19 @@ func newPair(t *testing.T, farmc, scheduler string, reported bool) *site {
 	}
 	time.Sleep(2 * time.Second) // until the second balancer knows the first
 	return s
+}
+
+// floatingRoutes makes floating addresses the next hop to services, and the gateway of backends.
+func (s *site) floatingRoutes() {
+	s.t.Helper()
+	s.run(s.Router, "ip", "route", "add", "192.0.2.4", "via", "10.1.0.100")
+	s.run(s.Router, "ip", "-6", "route", "add", "2001:db8::4", "via", "fd00:1::100")
+	for _, b := range s.Backends {
+		s.run(b, "ip", "route", "replace", "default", "via", "10.2.0.100")
+		// Each IPv6 route has a metric: replace would add a second one.
+		s.run(b, "ip", "-6", "route", "delete", "default")
+		s.run(b, "ip", "-6", "route", "add", "default", "via", "fd00:2::100")
+	}
 }
 
 // startConntrackd starts conntrackd with the example. The second balancer has the addresses exchanged.
@@ -77,8 +87,9 @@ func (s *site) writePairFile(b *balancer, name, text string) string {
 func (s *site) awaitActive(b *balancer) {
 	s.t.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		has := s.run(b.Host, "ip", "-4", "address")
-		if strings.Contains(has, "10.1.0.100/") && strings.Contains(has, "10.2.0.100/") {
+		has := s.run(b.Host, "ip", "address")
+		if strings.Contains(has, " 10.1.0.100/") && strings.Contains(has, " 10.2.0.100/") &&
+			strings.Contains(has, " fd00:1::100/") && strings.Contains(has, " fd00:2::100/") {
 			return
 		}
 	}

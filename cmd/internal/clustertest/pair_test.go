@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestPair(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := newPair(t, farmc, c.scheduler, c.reported)
 			fs := &flows{stopped: make(chan struct{})}
-			must(t, fs.open(s, 200, "tcp4", dnat))
+			must(t, errors.Join(fs.open(s, 100, "tcp4", dnat), fs.open(s, 100, "tcp6", dnat)))
 			fs.start()
 			time.Sleep(before)
 			must(t, s.Unplug(s.Balancers[0]))
