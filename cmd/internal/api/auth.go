@@ -8,8 +8,9 @@ import (
 	"farmc/cmd/internal/apikey"
 )
 
-// identify returns the key of a request. Root on the unix socket needs none. A front has identified its requests, and
-// cancels them when their key is deleted.
+// identify returns the key of a request. Root on the unix socket needs none, except in a browser: root may forward a
+// port to the socket, and then a form of any site in the browser would act as root. A front has identified its
+// requests, and cancels them when their key is deleted.
 func (s *Server) identify(r *http.Request) (apikey.Key, bool) {
 	if key, ok := r.Context().Value(relayContext).(apikey.Key); ok {
 		return key, true
@@ -18,10 +19,17 @@ func (s *Server) identify(r *http.Request) (apikey.Key, bool) {
 	if given {
 		return s.Keys.Find(secret)
 	}
-	if c := connOf(r.Context()); c != nil && c.isRoot {
+	if c := connOf(r.Context()); c != nil && c.isRoot && !isFromBrowser(r.Header) {
 		return apikey.Root(), true
 	}
 	return apikey.Key{}, false
+}
+
+// isFromBrowser reports whether a browser sent a request. Browsers name the origin of each form. A request to read may
+// have nothing but the name of the browser.
+func isFromBrowser(h http.Header) bool {
+	return len(h.Values("Origin")) > 0 || len(h.Values("Sec-Fetch-Site")) > 0 ||
+		strings.HasPrefix(h.Get("User-Agent"), "Mozilla/")
 }
 
 // secretOf returns the secret of the header Key, or of Authorization: Bearer. Two secrets in one request are no secret,

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -228,6 +229,28 @@ func TestGuessesAreSlowedAndLogged(t *testing.T) {
 	if got := s.logs(); got != "API: a request with a wrong key from 127.0.0.1\n"+
 		"API: a request without a key from 127.0.0.1" {
 		t.Errorf("the log is %q", got)
+	}
+}
+
+// A browser that reaches the socket through a port that root forwards needs a key: another site could send its forms.
+func TestRootInABrowserNeedsAKey(t *testing.T) {
+	s := start(t, siteFiles)
+	for _, c := range []struct {
+		name, value string
+		known       bool
+	}{
+		{"User-Agent", "curl/7.88.1", true},
+		{"User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0)", false},
+		{"Origin", "http://evil.test", false},
+		{"Origin", "null", false},
+		{"Sec-Fetch-Site", "cross-site", false},
+	} {
+		r := httptest.NewRequest("POST", "/v1/rollback", nil)
+		r.Header.Set(c.name, c.value)
+		r = r.WithContext(withConn(t.Context(), &conn{isRoot: true}))
+		if key, ok := s.identify(r); ok != c.known || ok && key.Role != apikey.Root().Role {
+			t.Errorf("%s %q: %t %+v", c.name, c.value, ok, key)
+		}
 	}
 }
 
