@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -41,7 +40,7 @@ func (s *Site) setState(w http.ResponseWriter, v *visit) error {
 	}
 	return s.act(w, v, action{change: change{"PUT", at, wanted}, back: farmPath(farm),
 		title: stateTitles[v.PostForm.Get("state")] + farm + " " + backend,
-		undo:  &change{"PUT", at, stateBefore(before, s.now())}})
+		undo:  &change{"PUT", at, stateBefore(before, s.now())}, read: s.stateAt(at)})
 }
 
 // stateTitles are the words for changes of a state.
@@ -81,26 +80,8 @@ func (s *Site) setWeight(w http.ResponseWriter, v *visit) error {
 	}
 	at := to("farms", farm, "backends", backend, "weight")
 	return s.act(w, v, action{change: change{"PUT", at, wanted}, title: "Set the weight of " + farm + " " + backend,
-		back: farmPath(farm), undo: &change{"PUT", at, map[string]any{"weight": before}}})
-}
-
-// weightBefore returns the weight that an earlier request or command has set; nil if none has.
-func (s *Site) weightBefore(v *visit, farm, backend string) (*int, error) {
-	var of struct{ Sources []string }
-	var now live.BackendNow
-	if err := s.get(v, to("overview", farm), &of); err != nil {
-		return nil, err
-	}
-	if err := s.get(v, to("farms", farm, "backends", backend, "state"), &now); err != nil {
-		return nil, err
-	}
-	isSet := slices.ContainsFunc(of.Sources, func(file string) bool {
-		return strings.HasSuffix(file, "/"+source.WeightDropIn(farm, backend))
-	})
-	if !isSet {
-		return nil, nil
-	}
-	return &now.Weight, nil
+		back: farmPath(farm), undo: &change{"PUT", at, map[string]any{"weight": before}},
+		read: s.weightOf(farm, backend)})
 }
 
 // ban bans a client.
@@ -114,8 +95,12 @@ func (s *Site) ban(w http.ResponseWriter, v *visit) error {
 		wanted["for"] = text
 	}
 	at := to("farms", farm, "bans", client)
+	undo, err := s.undoBan(v, at)
+	if err != nil {
+		return err
+	}
 	return s.act(w, v, action{change: change{"PUT", at, wanted}, title: "Banned " + client + " from " + farm,
-		back: farmPath(farm), undo: &change{"DELETE", at, nil}})
+		back: farmPath(farm), undo: undo, read: s.banAt(at)})
 }
 
 // unban ends the ban of a client.
@@ -125,13 +110,13 @@ func (s *Site) unban(w http.ResponseWriter, v *visit) error {
 	if address == "" {
 		return failure{http.StatusBadRequest, "the form has no client"}
 	}
-	again := map[string]any{}
-	if left, err := strconv.ParseFloat(v.PostForm.Get("left"), 64); err == nil && left >= 1 {
-		again["for"] = fmt.Sprintf("%.0fs", left)
-	}
 	at := to("farms", farm, "bans", address)
+	undo, err := s.undoBan(v, at)
+	if err != nil {
+		return err
+	}
 	return s.act(w, v, action{change: change{"DELETE", at, nil}, title: "Ended the ban of " + client + " from " + farm,
-		back: farmPath(farm), undo: &change{"PUT", at, again}})
+		back: farmPath(farm), undo: undo, read: s.banAt(at)})
 }
 
 // confirm keeps the load on trial.
@@ -158,6 +143,7 @@ type action struct {
 	title string
 	back  string  // path of the page to show then
 	undo  *change // nil: it cannot be undone
+	read  reader  // of the setting that it changes
 }
 
 // act does an action, and shows the page with its outcome. A request that the key does not permit has no outcome.
@@ -171,7 +157,8 @@ func (s *Site) act(w http.ResponseWriter, v *visit, a action) error {
 	if err != nil {
 		o.Title, o.Error = "Refused: "+a.title, err.Error()
 	} else {
-		o.Changes, o.undo = bounded(done.Changes), a.undo
+		o.Changes = bounded(done.Changes)
+		o.undo, o.left = a.undoNow(v)
 		for _, warning := range done.Warnings {
 			o.Warnings = append(o.Warnings, warning.Message)
 		}

@@ -140,8 +140,11 @@ func documents() map[string]any {
 		"GET /v1/farms/web/backends/b1/state":    map[string]any{"state": "up", "weight": 3},
 		"PUT /v1/farms/web/backends/b1/state":    map[string]any{"changes": []string{nasty}, "warnings": []any{}},
 		"PUT /v1/farms/web/backends/b1/weight":   map[string]any{"changes": []string{"weight 5"}, "warnings": []any{}},
+		"GET /v1/farms/web/bans/198.51.100.8":    map[string]any{"client": "198.51.100.8", "left": 20.4},
 		"PUT /v1/farms/web/bans/198.51.100.7":    map[string]any{"changes": []string{"banned"}, "warnings": []any{}},
 		"DELETE /v1/farms/web/bans/198.51.100.7": map[string]any{"changes": []string{"ended"}, "warnings": []any{}},
+		"PUT /v1/farms/web/bans/198.51.100.8":    map[string]any{"changes": []string{"banned"}, "warnings": []any{}},
+		"DELETE /v1/farms/web/bans/198.51.100.8": map[string]any{"changes": []string{"ended"}, "warnings": []any{}},
 	}
 }
 
@@ -221,7 +224,7 @@ var actions = map[string][]string{
 	"/ui/farms/web/backends/b1/state":  {"state", "drain"},
 	"/ui/farms/web/backends/b1/weight": {"weight", "5"},
 	"/ui/farms/web/bans":               {"client", "198.51.100.7"},
-	"/ui/farms/web/unban":              {"client", "198.51.100.7", "left", "20"},
+	"/ui/farms/web/unban":              {"client", "198.51.100.8"},
 	"/ui/confirm":                      {},
 	"/ui/rollback":                     {"steps", "1"},
 }

@@ -36,7 +36,7 @@ func TestActions(t *testing.T) {
 			undo: `PUT {"weight":null}`},
 		{path: "/ui/farms/web/bans", form: []string{"client", " 198.51.100.7 ", "for", "1h"}, body: `PUT {"for":"1h"}`,
 			undo: `DELETE `},
-		{path: "/ui/farms/web/unban", form: []string{"client", "198.51.100.7/32", "left", "20.4"}, body: `DELETE `,
+		{path: "/ui/farms/web/unban", form: []string{"client", "198.51.100.8/32"}, body: `DELETE `,
 			undo: `PUT {"for":"20s"}`},
 		{path: "/ui/confirm", body: `POST `},
 		{path: "/ui/rollback", form: []string{"steps", "1"}, body: `POST {"steps":1}`},

@@ -3,10 +3,6 @@ package web
 import (
 	"net/http"
 	"strconv"
-	"strings"
-	"time"
-
-	"farmc/cmd/internal/live"
 )
 
 // An outcome has the changes of an action in words, and how to undo it.
@@ -18,6 +14,7 @@ type outcome struct {
 	Error    string // "": the action succeeded
 	Back     string // path of the page to show
 	undo     *change
+	left     setting // by the action; an undo needs it as it was
 }
 
 // CanUndo reports whether the outcome offers an undo.
@@ -79,20 +76,28 @@ func (s *Site) undo(w http.ResponseWriter, v *visit) error {
 	if o == nil {
 		return failure{http.StatusConflict, "the action was undone already, or is too old"}
 	}
-	return s.act(w, v, action{change: *o.undo, title: "Undone: " + o.Title, back: o.Back})
+	title := "Undone: " + o.Title
+	now, err := o.left.again(v)
+	switch {
+	case err != nil:
+		return err
+	case !now.equals(o.left):
+		s.show(w, v, outcome{Title: "Refused: " + title, Back: o.Back,
+			Error: "it was changed since then: it is now " + now.words})
+		return nil
+	}
+	return s.act(w, v, action{change: *o.undo, title: title, back: o.Back})
 }
 
-// stateBefore is the document that restores the state of a backend.
-func stateBefore(b live.BackendNow, now time.Time) map[string]any {
-	out := map[string]any{"state": string(b.State)}
-	if b.State == "up" {
-		return out
+// undoNow returns the undo of an action that was done, and the setting that it left; nil if that cannot be read.
+func (a action) undoNow(v *visit) (*change, setting) {
+	if a.undo == nil {
+		return nil, setting{}
 	}
-	if !strings.HasPrefix(b.File, "/run/") {
-		out["keep"] = true
+	left, err := a.read(v)
+	if err != nil {
+		return nil, setting{}
 	}
-	if end := parseTime(b.Until); end.After(now.Add(time.Second)) {
-		out["for"] = end.Sub(now).Round(time.Second).String()
-	}
-	return out
+	left.again = a.read
+	return a.undo, left
 }

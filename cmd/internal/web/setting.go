@@ -1,0 +1,121 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/source"
+)
+
+// A setting is a state, a weight or a ban as a page found it. Another session may change it at any time.
+type setting struct {
+	words string
+	end   time.Time                       // zero: none
+	again func(v *visit) (setting, error) // reads it anew
+}
+
+// endSlack is the difference of two readings of one end: the kernel tells the time that is left of a ban.
+const endSlack = 3 * time.Second
+
+// equals reports whether two readings have one setting.
+func (s setting) equals(other setting) bool {
+	return s.words == other.words && s.end.IsZero() == other.end.IsZero() &&
+		s.end.Sub(other.end).Abs() <= endSlack
+}
+
+// A reader reads the setting that an action changes.
+type reader func(v *visit) (setting, error)
+
+// stateAt returns the reader of a state.
+func (s *Site) stateAt(at apiPath) reader {
+	return func(v *visit) (setting, error) {
+		var now live.BackendNow
+		err := s.get(v, at, &now)
+		words := string(now.State)
+		if now.File != "" {
+			words += " by " + now.File
+		}
+		return setting{words: words, end: parseTime(now.Until)}, err
+	}
+}
+
+// stateBefore is the document that restores the state of a backend.
+func stateBefore(b live.BackendNow, now time.Time) map[string]any {
+	out := map[string]any{"state": string(b.State)}
+	if b.State == "up" {
+		return out
+	}
+	if !strings.HasPrefix(b.File, "/run/") {
+		out["keep"] = true
+	}
+	if end := parseTime(b.Until); end.After(now.Add(time.Second)) {
+		out["for"] = end.Sub(now).Round(time.Second).String()
+	}
+	return out
+}
+
+// weightOf returns the reader of a weight.
+func (s *Site) weightOf(farm, backend string) reader {
+	return func(v *visit) (setting, error) {
+		weight, err := s.weightBefore(v, farm, backend)
+		if weight == nil {
+			return setting{words: "the weight of the files"}, err
+		}
+		return setting{words: strconv.Itoa(*weight)}, err
+	}
+}
+
+// weightBefore returns the weight that an earlier request or command has set; nil if none has.
+func (s *Site) weightBefore(v *visit, farm, backend string) (*int, error) {
+	var of struct{ Sources []string }
+	var now live.BackendNow
+	if err := s.get(v, to("overview", farm), &of); err != nil {
+		return nil, err
+	}
+	if err := s.get(v, to("farms", farm, "backends", backend, "state"), &now); err != nil {
+		return nil, err
+	}
+	isSet := slices.ContainsFunc(of.Sources, func(file string) bool {
+		return strings.HasSuffix(file, "/"+source.WeightDropIn(farm, backend))
+	})
+	if !isSet {
+		return nil, nil
+	}
+	return &now.Weight, nil
+}
+
+// banAt returns the reader of a ban.
+func (s *Site) banAt(at apiPath) reader {
+	return func(v *visit) (setting, error) {
+		var now live.BanStatus
+		switch err := s.get(v, at, &now); {
+		case err != nil && statusOf(err) == http.StatusNotFound:
+			return setting{words: "no ban"}, nil
+		case err != nil, now.Left == 0:
+			return setting{words: "a ban without an end"}, err
+		}
+		end := s.now().Add(time.Duration(now.Left * float64(time.Second)))
+		return setting{words: "a ban until " + end.UTC().Format(time.TimeOnly) + " UTC", end: end}, nil
+	}
+}
+
+// undoBan returns the change that restores the ban of a client as it is now, or its absence.
+func (s *Site) undoBan(v *visit, at apiPath) (*change, error) {
+	var now live.BanStatus
+	switch err := s.get(v, at, &now); {
+	case err != nil && statusOf(err) == http.StatusNotFound:
+		return &change{"DELETE", at, nil}, nil
+	case err != nil:
+		return nil, err
+	}
+	again := map[string]any{}
+	if now.Left >= 1 {
+		again["for"] = fmt.Sprintf("%.0fs", now.Left)
+	}
+	return &change{"PUT", at, again}, nil
+}

@@ -1,0 +1,61 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"farmc/cmd/internal/source"
+)
+
+// An undo leaves a setting as it is that changed after the action.
+func TestUndoAfterAnotherChange(t *testing.T) {
+	const state, ban = "GET /v1/farms/web/backends/b1/state", "GET /v1/farms/web/bans/198.51.100.7"
+	for _, c := range []struct {
+		path, document string
+		form           []string
+		other          map[string]any // the document that another session causes; nil: none
+		words          string
+	}{
+		{"/ui/farms/web/backends/b1/state", state, []string{"state", "drain"},
+			map[string]any{"state": "down", "file": "/run/farmc/farms.d/x"}, "down by /run/farmc/farms.d/x"},
+		{"/ui/farms/web/backends/b1/state", state, []string{"state", "drain"},
+			map[string]any{"state": "up", "until": "2050-01-02T03:04:05Z"}, "up"},
+		{"/ui/farms/web/backends/b1/weight", "GET /v1/overview/web", []string{"weight", "5"},
+			map[string]any{"sources": []string{"/run/farmc/farms.d/" + source.WeightDropIn("web", "b1")}}, "3"},
+		{"/ui/farms/web/bans", ban, []string{"client", "198.51.100.7"},
+			map[string]any{"client": "198.51.100.7", "left": 900.0}, "a ban until "},
+		{"/ui/farms/web/unban", "GET /v1/farms/web/bans/198.51.100.8", []string{"client", "198.51.100.8"}, nil,
+			"no ban"},
+	} {
+		b := newBench(t)
+		browser := b.enter(t, "state")
+		browser.post(c.path, c.form...)
+		if c.other == nil {
+			delete(b.api.documents, c.document)
+		} else {
+			b.api.documents[c.document] = c.other
+		}
+		before := len(b.api.changes())
+		a := browser.post("/ui/undo", "outcome", "1")
+		if len(b.api.changes()) != before || a.Code != http.StatusSeeOther {
+			t.Errorf("undo of %s %v: %d, asked %s", c.path, c.form, a.Code, b.lastChange())
+			continue
+		}
+		page := browser.get(strings.TrimSuffix(a.Header().Get("Location"), "#outcome"))
+		if !strings.Contains(page, "Refused: Undone") || !strings.Contains(page, "it is now "+c.words) {
+			t.Errorf("undo of %s %v does not tell %q", c.path, c.form, c.words)
+		}
+	}
+}
+
+// A ban of a client that is banned already has that ban for its undo.
+func TestUndoOfALongerBan(t *testing.T) {
+	b := newBench(t)
+	browser := b.enter(t, "state")
+	browser.post("/ui/farms/web/bans", "client", "198.51.100.8", "for", "1h")
+	browser.post("/ui/undo", "outcome", "1")
+	if got := b.lastChange(); got != `PUT {"for":"20s"}` {
+		t.Errorf("asked %s", got)
+	}
+}
