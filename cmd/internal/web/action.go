@@ -121,6 +121,9 @@ func (s *Site) unban(w http.ResponseWriter, v *visit) error {
 
 // confirm keeps the load on trial.
 func (s *Site) confirm(w http.ResponseWriter, v *visit) error {
+	if err := s.checkLoad(v); err != nil {
+		return err
+	}
 	return s.act(w, v, action{change: change{"POST", to("confirm"), nil}, title: "Confirmed the load",
 		back: "/ui/history"})
 }
@@ -130,6 +133,9 @@ func (s *Site) rollback(w http.ResponseWriter, v *visit) error {
 	steps, err := strconv.Atoi(v.PostForm.Get("steps"))
 	if err != nil {
 		return failure{http.StatusBadRequest, "the form has no number of loads"}
+	}
+	if err := s.checkLoad(v); err != nil {
+		return err
 	}
 	return s.act(w, v, action{change: change{"POST", to("rollback"), map[string]int{"steps": steps}},
 		title: "Rolled back", back: "/ui/history"})

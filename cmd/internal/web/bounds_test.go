@@ -27,7 +27,7 @@ func TestOutcomesAreBounded(t *testing.T) {
 	b.api.documents["POST /v1/rollback"] = map[string]any{"changes": many, "warnings": []any{}}
 	c := b.enter(t, "write")
 	for range 2 * maxOutcomes {
-		c.post("/ui/rollback", "steps", "1")
+		c.post("/ui/rollback", "steps", "1", "load", theLoad)
 	}
 	for _, s := range b.sessions.all {
 		if len(s.outcomes) != maxOutcomes || len(s.outcomes[0].Changes) != maxItems+1 {

@@ -112,8 +112,7 @@ func documents() map[string]any {
 	now := time.Now()
 	return map[string]any{
 		"GET /v1/overview": map[string]any{"rules": "loaded",
-			"load": map[string]string{"time": now.Format(time.RFC3339),
-				"cause": nasty}, "groups": map[string]int{"problem": 1}, "found": 1, "page": 1, "pages": 3,
+			"load": map[string]string{"time": loadTime, "digest": "d1", "cause": nasty}, "groups": map[string]int{"problem": 1}, "found": 1, "page": 1, "pages": 3,
 			"farms": []any{row}, "faults": []any{fault}, "pending": []string{nasty}, "trial": 42.0},
 		"GET /v1/overview/web": map[string]any{"name": "web", "farm": map[string]string{"description": nasty},
 			"sources": []string{nasty}, "faults": []any{fault}, "row": row, "mayBan": true, "bans": 1,
@@ -133,7 +132,8 @@ func documents() map[string]any {
 		"GET /v1/doctor": map[string]any{"findings": []any{map[string]any{"kind": nasty, "object": nasty,
 			"effect":  "stops",
 			"message": nasty, "commands": []string{nasty}, "advice": nasty, "farms": []string{"web"}}}},
-		"GET /v1/history": map[string]any{"loads": []any{map[string]any{"time": now, "cause": nasty},
+		"GET /v1/history": map[string]any{"loads": []any{map[string]any{"time": loadTime, "script": "d1",
+			"cause": nasty},
 			map[string]any{"time": now, "cause": nasty, "farms": []string{"web"}}}},
 		"POST /v1/rollback":                      map[string]any{"changes": []string{nasty}, "warnings": []any{}},
 		"POST /v1/confirm":                       map[string]any{},
@@ -225,9 +225,15 @@ var actions = map[string][]string{
 	"/ui/farms/web/backends/b1/weight": {"weight", "5"},
 	"/ui/farms/web/bans":               {"client", "198.51.100.7"},
 	"/ui/farms/web/unban":              {"client", "198.51.100.8"},
-	"/ui/confirm":                      {},
-	"/ui/rollback":                     {"steps", "1"},
+	"/ui/confirm":                      {"load", theLoad},
+	"/ui/rollback":                     {"steps", "1", "load", theLoad},
 }
+
+// The load in force, and how forms tell it.
+const (
+	loadTime = "2026-01-02T03:04:05Z"
+	theLoad  = loadTime + " d1"
+)
 
 func sortedActions() []string {
 	var out []string

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
+	"farmc/cmd/internal/apikey"
 	"farmc/cmd/internal/overview"
 	"farmc/cmd/internal/statedir"
 )
@@ -31,6 +33,7 @@ func (s *Site) history(w http.ResponseWriter, v *visit) error {
 // A rollbackPage shows the changes of a rollback.
 type rollbackPage struct {
 	Steps   int
+	InForce string // markOf the load in force
 	Load    statedir.HistoryEntry
 	Changes []string
 	Error   string
@@ -46,7 +49,7 @@ func (s *Site) rollbackPreview(w http.ResponseWriter, v *visit) error {
 	if err != nil || steps < 1 || steps >= len(all.Loads) {
 		return failure{http.StatusNotFound, "there is no such load in the history"}
 	}
-	p := rollbackPage{Steps: steps, Load: all.Loads[steps]}
+	p := rollbackPage{Steps: steps, InForce: markOf(all.Loads[0]), Load: all.Loads[steps]}
 	err = s.ask(v, "POST", to("rollback").flag("dry-run"), map[string]int{"steps": steps}, &p)
 	var f failure
 	switch {
@@ -56,5 +59,26 @@ func (s *Site) rollbackPreview(w http.ResponseWriter, v *visit) error {
 		p.Error = f.message
 	}
 	s.render(w, v, http.StatusOK, "rollback", view{Title: "Roll back", Nav: "history", Body: p})
+	return nil
+}
+
+// markOf tells loads apart in forms, as the templates do.
+func markOf(l statedir.HistoryEntry) string {
+	return l.Time.UTC().Format(time.RFC3339) + " " + l.Script
+}
+
+// checkLoad returns an error if the load in force is not the one that the page of the form showed. Steps would lead to
+// another load, and a confirm would keep farms that the reader has not seen.
+func (s *Site) checkLoad(v *visit) error {
+	if !v.session.key.May(apikey.WriteAll, "") {
+		return nil // the API refuses the request
+	}
+	var now historyPage
+	if err := s.get(v, to("history"), &now); err != nil {
+		return err
+	}
+	if len(now.Loads) == 0 || markOf(now.Loads[0]) != v.PostForm.Get("load") {
+		return failure{http.StatusConflict, "farms were loaded since the page was shown: look at the history again"}
+	}
 	return nil
 }

@@ -38,8 +38,8 @@ func TestActions(t *testing.T) {
 			undo: `DELETE `},
 		{path: "/ui/farms/web/unban", form: []string{"client", "198.51.100.8/32"}, body: `DELETE `,
 			undo: `PUT {"for":"20s"}`},
-		{path: "/ui/confirm", body: `POST `},
-		{path: "/ui/rollback", form: []string{"steps", "1"}, body: `POST {"steps":1}`},
+		{path: "/ui/confirm", form: []string{"load", theLoad}, body: `POST `},
+		{path: "/ui/rollback", form: []string{"steps", "1", "load", theLoad}, body: `POST {"steps":1}`},
 	} {
 		b := newBench(t)
 		browser := b.enter(t, "write")

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"html"
 	"net/http"
 	"strings"
 	"testing"
@@ -57,5 +58,27 @@ func TestUndoOfALongerBan(t *testing.T) {
 	browser.post("/ui/undo", "outcome", "1")
 	if got := b.lastChange(); got != `PUT {"for":"20s"}` {
 		t.Errorf("asked %s", got)
+	}
+}
+
+// A confirm and a rollback concern the load that their page showed, and no later one.
+func TestFormsOfAnEarlierLoad(t *testing.T) {
+	b := newBench(t)
+	browser := b.enter(t, "write")
+	for _, page := range []string{"/ui/", "/ui/problems", "/ui/history/1"} {
+		if text := html.UnescapeString(browser.get(page)); !strings.Contains(text, `name="load" value="`+theLoad+`"`) {
+			t.Errorf("the forms of %s do not tell their load", page)
+		}
+	}
+	b.api.mu.Lock()
+	b.api.asked = nil
+	b.api.mu.Unlock()
+	for _, load := range []string{"", loadTime + " d0", "2026-01-02T03:04:04Z d1"} {
+		for _, path := range []string{"/ui/confirm", "/ui/rollback"} {
+			a := browser.post(path, "steps", "1", "load", load)
+			if a.Code != http.StatusConflict || len(b.api.changes()) > 0 {
+				t.Errorf("%s for load %q: %d, asked %s", path, load, a.Code, b.lastChange())
+			}
+		}
 	}
 }
