@@ -65,7 +65,7 @@ func (s *Server) Follow(w http.ResponseWriter, r *http.Request, key apikey.Key, 
 	defer cancel()
 	defer context.AfterFunc(s.ending, cancel)()
 	go s.watch(ctx, cancel, valid)
-	err := s.ask(ctx, w, relay.Request{Method: "GET", Path: eventsPath, Header: relay.Chosen(r.Header), Key: key})
+	err := s.ask(ctx, w, relay.Request{Method: r.Method, Path: eventsPath, Header: relay.Chosen(r.Header), Key: key})
 	if err != nil && w.Header().Get("Content-Type") != eventStream {
 		s.refuse(w, r, problemIn(err))
 	}

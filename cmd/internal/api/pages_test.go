@@ -7,8 +7,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"farmc/cmd/internal/apikey"
+	"farmc/cmd/internal/event"
 	"farmc/cmd/internal/relay"
 )
 
@@ -73,6 +75,20 @@ func TestFollowEndsWithTheSession(t *testing.T) {
 	s.Follow(w, r, apikey.Key{Name: "a", Role: apikey.Read}, func() bool { asked++; return asked < 3 })
 	if asked < 3 && s.Events != nil {
 		t.Errorf("the session was asked for %d times", asked)
+	}
+}
+
+// An answer to HEAD has no events, and ends.
+func TestFollowByHead(t *testing.T) {
+	s := newSite(t, siteFiles)
+	s.Events = event.NewStream(3)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	r := httptest.NewRequestWithContext(ctx, "HEAD", "/ui/events", nil)
+	w := httptest.NewRecorder()
+	s.Follow(w, r, apikey.Key{Name: "a", Role: apikey.Read}, func() bool { return true })
+	if ctx.Err() != nil || w.Code != 200 || w.Body.Len() > 0 {
+		t.Errorf("%d %q, %v", w.Code, w.Body, ctx.Err())
 	}
 }
 
