@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 
 	"farmc/cmd/internal/apikey"
@@ -51,7 +52,8 @@ func (s *Site) login(w http.ResponseWriter, r *http.Request) {
 // nextPath returns a path of a page; that of all farms for another text.
 func nextPath(text string) string {
 	u, err := url.Parse(text)
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/ui/") || strings.Contains(text, "\\") {
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/ui/") || strings.Contains(text, "\\") ||
+		path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") {
 		return "/ui/"
 	}
 	return u.RequestURI()
@@ -74,9 +76,9 @@ func (s *Site) sendToLogin(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the session has ended", http.StatusUnauthorized)
 		return
 	}
-	path := "/ui/login"
+	form := "/ui/login"
 	if next := r.URL.RequestURI(); r.Method == http.MethodGet && next != "/ui/" {
-		path += "?next=" + url.QueryEscape(next)
+		form += "?next=" + url.QueryEscape(next)
 	}
-	http.Redirect(w, r, path, http.StatusSeeOther)
+	http.Redirect(w, r, form, http.StatusSeeOther)
 }

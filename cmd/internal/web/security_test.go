@@ -112,6 +112,10 @@ func TestLoginLeadsToPagesAlone(t *testing.T) {
 		"/ui/\\evil.test":       "/ui/",
 		"javascript:alert(1)":   "/ui/",
 		"/\\evil.test/ui/":      "/ui/",
+		"/ui/../v1/status":      "/ui/",
+		"/ui/..//evil.test":     "/ui/",
+		"/ui/%2e%2e/healthz":    "/ui/",
+		"/ui/?search=a/../b":    "/ui/?search=a/../b",
 	} {
 		if got := nextPath(text); got != want {
 			t.Errorf("%q leads to %q", text, got)
