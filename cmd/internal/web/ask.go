@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"unicode/utf8"
 
 	"farmc/cmd/internal/relay"
 )
@@ -131,6 +132,9 @@ func (s *Site) text(v *visit, from apiPath) ([]byte, error) {
 
 // answer sends a request to the API. A refusal is a failure.
 func (s *Site) answer(v *visit, in relay.Request) (*answer, error) {
+	if !utf8.ValidString(in.Path) { // a front cannot hand it over
+		return nil, failure{http.StatusNotFound, "the name is not UTF-8"}
+	}
 	a := &answer{header: http.Header{}}
 	err := s.api.Ask(v.Context(), a, in)
 	switch {

@@ -115,6 +115,16 @@ func TestNamesStayNames(t *testing.T) {
 	}
 }
 
+// A name that is not UTF-8 names nothing, and is no failure of the server.
+func TestNamesAreUTF8(t *testing.T) {
+	b := newBench(t)
+	c := b.enter(t, "write")
+	b.api.asked = nil
+	if a := c.send("GET", "/ui/farms/%ff", nil, nil); a.Code != http.StatusNotFound || len(b.api.asked) > 0 {
+		t.Errorf("%d, the API was asked %v", a.Code, b.api.asked)
+	}
+}
+
 // An undo restores a state of a command with the time that is left, and no state of other files.
 func TestStateBefore(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
