@@ -43,6 +43,9 @@ func (s *Site) login(w http.ResponseWriter, r *http.Request) {
 			Error: "The role " + string(key.Role) + " is for programs: a page needs the role read, state or write."}})
 		return
 	}
+	if before := s.sessionOf(r); before != nil {
+		s.sessions.end(before)
+	}
 	http.SetCookie(w, &http.Cookie{Name: cookieName(r), Value: s.sessions.begin(key, s.now()), Path: "/",
 		MaxAge: int(wholeTime.Seconds()), HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode})
 	s.log("API: %s logged in to the pages", key.Name)

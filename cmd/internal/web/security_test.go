@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
@@ -73,6 +74,37 @@ func TestCookie(t *testing.T) {
 	w := overTLS(b, r)
 	if cookie := w.Result().Cookies()[0]; !cookie.Secure || cookie.Name != "__Host-farmc" {
 		t.Errorf("over TLS the cookie is %v", cookie)
+	}
+}
+
+// Cookies of a browser hold for all ports of a host, so each port has its own name.
+func TestCookieOfAPort(t *testing.T) {
+	b := newBench(t)
+	for host, want := range map[string]string{"localhost:5555": "farmc-5555", "[::1]:5556": "farmc-5556",
+		"localhost": "farmc", "localhost:a; b": "farmc"} {
+		r := httptest.NewRequest("POST", "/ui/login", strings.NewReader("key="+b.secret["read"]))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Host = host
+		w := httptest.NewRecorder()
+		b.ServeHTTP(w, r)
+		cookie := w.Result().Cookies()[0]
+		next := httptest.NewRequest("GET", "/ui/", nil)
+		next.Host = host
+		next.AddCookie(cookie)
+		if cookie.Name != want || b.sessionOf(next) == nil {
+			t.Errorf("at %s the cookie is %v", host, cookie)
+		}
+	}
+}
+
+// A login with the cookie of a session ends that session.
+func TestSecondLogin(t *testing.T) {
+	b := newBench(t)
+	c := b.enter(t, "write")
+	first := *c
+	c.send("POST", "/ui/login", url.Values{"key": {b.secret["read"]}}, nil)
+	if first.send("GET", "/ui/", nil, nil).Code == http.StatusOK || c.send("GET", "/ui/", nil, nil).Code != http.StatusOK {
+		t.Errorf("%d sessions", len(b.sessions.all))
 	}
 }
 

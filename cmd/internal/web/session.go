@@ -3,7 +3,9 @@ package web
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -123,12 +125,18 @@ func (s *session) use(now time.Time) {
 	s.used = now
 }
 
-// cookieName is the name of the cookie. Over TLS a browser takes the one with the prefix from this host alone.
+// cookieName is the name of the cookie. Over TLS a browser takes the one with the prefix from this host alone. Cookies
+// do not know ports, so the name does: two forwarded ports of a machine would share one session otherwise.
 func cookieName(r *http.Request) string {
+	name := "farmc"
 	if r.TLS != nil {
-		return "__Host-farmc"
+		name = "__Host-farmc"
 	}
-	return "farmc"
+	_, port, _ := net.SplitHostPort(r.Host)
+	if n, err := strconv.ParseUint(port, 10, 16); err == nil {
+		name += "-" + strconv.FormatUint(n, 10)
+	}
+	return name
 }
 
 // sessionOf returns the session of a request if its key is still valid; nil if there is none.
