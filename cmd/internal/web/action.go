@@ -74,13 +74,13 @@ func (s *Site) setWeight(w http.ResponseWriter, v *visit) error {
 			wanted["for"] = text
 		}
 	}
-	before, err := s.weightBefore(v, farm, backend)
+	before, err := s.weightNow(v, farm, backend)
 	if err != nil {
 		return err
 	}
 	at := to("farms", farm, "backends", backend, "weight")
 	return s.act(w, v, action{change: change{"PUT", at, wanted}, title: "Set the weight of " + farm + " " + backend,
-		back: farmPath(farm), undo: &change{"PUT", at, map[string]any{"weight": before}},
+		back: farmPath(farm), undo: &change{"PUT", at, before.document()},
 		read: s.weightOf(farm, backend)})
 }
 

@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,31 +61,47 @@ func stateBefore(b live.BackendNow, now time.Time) map[string]any {
 // weightOf returns the reader of a weight.
 func (s *Site) weightOf(farm, backend string) reader {
 	return func(v *visit) (setting, error) {
-		weight, err := s.weightBefore(v, farm, backend)
-		if weight == nil {
+		now, err := s.weightNow(v, farm, backend)
+		if now.file == "" {
 			return setting{words: "the weight of the files"}, err
 		}
-		return setting{words: strconv.Itoa(*weight)}, err
+		return setting{words: strconv.Itoa(now.weight) + " by " + now.file}, err
 	}
 }
 
-// weightBefore returns the weight that an earlier request or command has set; nil if none has.
-func (s *Site) weightBefore(v *visit, farm, backend string) (*int, error) {
+// A weight is a weight that an earlier request or command has set.
+type weight struct {
+	weight int
+	file   string // "": none has
+}
+
+// document is the document that restores the weight. The time that was left of it is not known.
+func (w weight) document() map[string]any {
+	switch {
+	case w.file == "":
+		return map[string]any{"weight": nil}
+	case strings.HasPrefix(w.file, "/run/"):
+		return map[string]any{"weight": w.weight}
+	}
+	return map[string]any{"weight": w.weight, "keep": true}
+}
+
+// weightNow returns the weight of a backend that a request or a command has set.
+func (s *Site) weightNow(v *visit, farm, backend string) (weight, error) {
 	var of struct{ Sources []string }
 	var now live.BackendNow
 	if err := s.get(v, to("overview", farm), &of); err != nil {
-		return nil, err
+		return weight{}, err
 	}
 	if err := s.get(v, to("farms", farm, "backends", backend, "state"), &now); err != nil {
-		return nil, err
+		return weight{}, err
 	}
-	isSet := slices.ContainsFunc(of.Sources, func(file string) bool {
-		return strings.HasSuffix(file, "/"+source.WeightDropIn(farm, backend))
-	})
-	if !isSet {
-		return nil, nil
+	for _, file := range of.Sources {
+		if strings.HasSuffix(file, "/"+source.WeightDropIn(farm, backend)) {
+			return weight{now.Weight, file}, nil
+		}
 	}
-	return &now.Weight, nil
+	return weight{}, nil
 }
 
 // banAt returns the reader of a ban.

@@ -23,7 +23,8 @@ func TestUndoAfterAnotherChange(t *testing.T) {
 		{"/ui/farms/web/backends/b1/state", state, []string{"state", "drain"},
 			map[string]any{"state": "up", "until": "2050-01-02T03:04:05Z"}, "up"},
 		{"/ui/farms/web/backends/b1/weight", "GET /v1/overview/web", []string{"weight", "5"},
-			map[string]any{"sources": []string{"/run/farmc/farms.d/" + source.WeightDropIn("web", "b1")}}, "3"},
+			map[string]any{"sources": []string{"/run/farmc/farms.d/" + source.WeightDropIn("web", "b1")}},
+			"3 by /run/"},
 		{"/ui/farms/web/bans", ban, []string{"client", "198.51.100.7"},
 			map[string]any{"client": "198.51.100.7", "left": 900.0}, "a ban until "},
 		{"/ui/farms/web/unban", "GET /v1/farms/web/bans/198.51.100.8", []string{"client", "198.51.100.8"}, nil,
@@ -79,6 +80,22 @@ func TestFormsOfAnEarlierLoad(t *testing.T) {
 			if a.Code != http.StatusConflict || len(b.api.changes()) > 0 {
 				t.Errorf("%s for load %q: %d, asked %s", path, load, a.Code, b.lastChange())
 			}
+		}
+	}
+}
+
+// The undo of a weight restores a weight that outlasts a reboot as one.
+func TestUndoKeepsAWeight(t *testing.T) {
+	for dir, want := range map[string]string{"/etc/farmc/farms.d/": `PUT {"keep":true,"weight":3}`,
+		"/run/farmc/farms.d/": `PUT {"weight":3}`} {
+		b := newBench(t)
+		browser := b.enter(t, "state")
+		b.api.documents["GET /v1/overview/web"] = map[string]any{
+			"sources": []string{dir + "web.toml", dir + source.WeightDropIn("web", "b1")}}
+		browser.post("/ui/farms/web/backends/b1/weight", "weight", "5")
+		browser.post("/ui/undo", "outcome", "1")
+		if got := b.lastChange(); got != want {
+			t.Errorf("in %s: asked %s, want %s", dir, got, want)
 		}
 	}
 }

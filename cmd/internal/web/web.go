@@ -6,8 +6,8 @@
 // Order of the files: web.go (Site: from a request to a page), session.go and login.go (keys and cookies), guard.go
 // (headers, tokens of forms), ask.go (requests to the API), render.go and words.go (templates, numbers in words),
 // sparkline.go (small graphs). farms.go, farm.go, problems.go, script.go, explain.go, graph.go, doctor.go and
-// history.go have the pages; action.go, setting.go and undo.go have the forms that change something; live.go has events.
-// templates has the HTML, static the style sheet and the script, test the tests in a browser.
+// history.go have the pages; action.go, setting.go and undo.go have the forms that change something; live.go has
+// events. templates has the HTML, static the style sheet and the script, test the tests in a browser.
 //
 // Be aware:
 //   - Names, descriptions, file names and lines of files are text of users. Only html/template writes them into a page.
