@@ -17,6 +17,7 @@ import (
 
 // needs are the keys that another key requires.
 var needs = map[string]string{
+	"per-packet": "mode = \"dsr\"",
 	"gateway":    "mode = \"stateless\"\ninterfaces = \"eth0\"",
 	"log-only":   `log = { on = "denied" }`,
 	"hash-on":    `scheduler = "hash"`,

@@ -14,7 +14,7 @@ func checkAllowed(t *toml.Table, f *Farm) {
 	if f.Mode == "" { // a fault of its own
 		return
 	}
-	if f.Mode.Untracked() && (f.Scheduler == Random || f.Scheduler == RoundRobin) {
+	if f.Mode.Untracked() && !f.PerPacket && (f.Scheduler == Random || f.Scheduler == RoundRobin) {
 		t.Fault(t.At("scheduler"), `scheduler = "maglev"`,
 			"the scheduler %s needs connection tracking, and %s has none", f.Scheduler, f.Mode)
 	}

@@ -16,6 +16,7 @@ type Farm struct {
 	Listen        []Listen
 	Down          bool // validated like any other farm, but not served
 	Scheduler     Scheduler
+	PerPacket     bool           // dsr, stateless: each datagram gets a backend of its own
 	HashOn        []HashKey      // for the schedulers that hash, in the order of HashKeys
 	Ports         PortMap        // moved ports of the backends that have neither a port nor moves of their own
 	TableSize     int            // maglev's, a prime; 0: by the number of backends

@@ -43,6 +43,8 @@ var farmKeys = []key[*Farm]{
 	{Key{Name: "listen", Example: `"192.0.2.99:80"`}, own(ListType, readListen, (*Farm).listens)},
 	{Key{Name: "state", Default: "up", Options: []string{"up", "down"}, Example: `"down"`},
 		option("down", func(f *Farm) *bool { return &f.Down })},
+	{Key{Name: "per-packet", Default: "false", Modes: untracked, Example: "true"},
+		flag(func(f *Farm) *bool { return &f.PerPacket })},
 	{Key{Name: "scheduler", Default: "random", Absent: "none", Modes: balancing, Example: `"maglev"`,
 		Options: []string{"random", "round-robin", "hash", "symmetric-hash", "maglev"}},
 		value[*Farm]{kind: ChoiceType, read: readScheduler, describe: describeScheduler}},

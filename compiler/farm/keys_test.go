@@ -54,6 +54,7 @@ var (
 	}
 	besideKeys = map[string]content{
 		".announce":            {"": {"mode": `"dsr"`, "interfaces": `["eth0"]`}},
+		".per-packet":          {"": {"mode": `"dsr"`, "interfaces": `["eth0"]`, "listen": `"192.0.2.10:80/udp"`}},
 		".hash-on":             {"": {"scheduler": `"hash"`}},
 		".table-size":          {"": {"scheduler": `"maglev"`}},
 		"health.dns-name":      {"health": {"type": `"dns"`, "dns-name": `"example.com"`}},

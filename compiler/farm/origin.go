@@ -73,7 +73,7 @@ func (f *Farm) uses(k *Key) bool {
 func (f *Farm) builtIn(k *Key) any {
 	switch {
 	case k.Table == "" && k.Name == "scheduler":
-		return defaultScheduler(f.Mode)
+		return defaultScheduler(f)
 	case k.Table == "" && k.Name == "local-clients":
 		return f.localClientsByDefault()
 	case k.Type == FlagType:

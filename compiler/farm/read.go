@@ -117,15 +117,16 @@ func (f *Farm) localClientsByDefault() bool {
 		!slices.Contains(keys, SourceMAC) && !slices.Contains(keys, DestinationMAC)
 }
 
-func defaultScheduler(m Mode) string {
-	if m == DSR || m == Stateless {
+// defaultScheduler is the scheduler of a farm that names none, after mode and per-packet are read.
+func defaultScheduler(f *Farm) string {
+	if f.Mode.Untracked() && !f.PerPacket {
 		return string(Maglev)
 	}
 	return string(Random)
 }
 
 func readScheduler(k *Key, t *toml.Table, f *Farm) {
-	f.Scheduler = Scheduler(t.Choice(k.Name, defaultScheduler(f.Mode), k.Options...))
+	f.Scheduler = Scheduler(t.Choice(k.Name, defaultScheduler(f), k.Options...))
 }
 
 func describeScheduler(_ *Key, f *Farm) string {

@@ -48,6 +48,7 @@ func validate(t *toml.Table, f *Farm) {
 	validateOutgoing(t, f)
 	validateIngress(t, f)
 	validateAnnounce(t, f)
+	validatePerPacket(t, f)
 	validateGateway(t, f)
 	validatePrefix(t, f)
 	validatePersistence(t, f)

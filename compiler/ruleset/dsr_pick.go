@@ -26,7 +26,7 @@ type dsrPick struct {
 }
 
 // A dsrStep forwards to the backends behind one interface. Its map lacks the others, so a frame that is not for them
-// goes on to the next step: the same frame has the same slot in each.
+// goes on to the next step: the same frame has the same slot in each, or each step draws one, see draws.
 type dsrStep struct {
 	Map    *dsrMap
 	Device string
@@ -95,14 +95,19 @@ func (l *linker) ownDSRPick(d frontend, a *slotAssignment) string {
 	}
 	p := obtain(&l.rules, dsrChain(name, "dsr-pick"), func() *dsrPick {
 		p := &dsrPick{Name: name, numbering: d.numbering(), Of: d, Origin: d.farm.Origin("scheduler")}
+		stepOf := make([]int, len(a.slots))
 		for slot, i := range a.slots {
-			b := a.serving[i]
-			step := p.step(d.farm, b)
+			stepOf[slot] = p.stepIndex(d.farm, a.serving[i])
+		}
+		draws := d.farm.draws(stepOf)
+		for slot, i := range a.slots {
+			step := &p.Steps[stepOf[slot]]
 			if step.Map == nil {
-				step.Map = l.dsrMap(p, slots+"/"+step.String()+"-"+d.Family.Suffix(), *step, len(a.slots))
+				name := slots + "/" + step.String() + "-" + d.Family.Suffix()
+				step.Map = l.dsrMap(p, name, *step, draws.numbers[stepOf[slot]])
 			}
 			if !d.quoted { // the other chain fills the maps
-				step.Map.elements.add(d.forwarded(b, strconv.Itoa(slot)))
+				step.Map.elements.add(d.forwarded(a.serving[i], strconv.Itoa(draws.slots[slot])))
 			}
 		}
 		l.addSlots(d.farm, len(a.slots))
@@ -130,14 +135,17 @@ func (l *linker) dsrMap(p *dsrPick, name string, s dsrStep, slots int) *dsrMap {
 }
 
 // step gives the chain's step for a backend, and adds it if it is new.
-func (p *dsrPick) step(s *service, b farm.Backend) *dsrStep {
+func (p *dsrPick) step(s *service, b farm.Backend) *dsrStep { return &p.Steps[p.stepIndex(s, b)] }
+
+// stepIndex is step, by its place among the steps.
+func (p *dsrPick) stepIndex(s *service, b farm.Backend) int {
 	want := dsrStep{nil, s.InterfaceOf(b), b.MAC != ""}
 	i := slices.IndexFunc(p.Steps, func(o dsrStep) bool { return o.Device == want.Device && o.ByMAC == want.ByMAC })
 	if i < 0 {
 		i = len(p.Steps)
 		p.Steps = append(p.Steps, want)
 	}
-	return &p.Steps[i]
+	return i
 }
 
 // String is the step as part of a name.

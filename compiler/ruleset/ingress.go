@@ -341,7 +341,7 @@ func picksByAddresses(s *service) bool {
 		on = slices.Concat(on, s.Persistence.On)
 	}
 	return s.Scheduler == farm.SymmetricHash && s.Persistence == nil ||
-		!slices.Contains(on, farm.SourcePort) && !slices.Contains(on, farm.DestinationPort)
+		!s.PerPacket && !slices.Contains(on, farm.SourcePort) && !slices.Contains(on, farm.DestinationPort)
 }
 
 // pickIdentity is the same for two farms that pick the same backends for the same packets.
@@ -374,7 +374,7 @@ func (l *linker) dispatchErrors(in *ingress, served []frontend) {
 
 // picksByQuote reports whether the fields that the farm hashes are in the packet that an ICMP error quotes.
 func picksByQuote(s *service) bool {
-	return s.Scheduler != farm.SymmetricHash && s.Persistence == nil &&
+	return s.Scheduler != farm.SymmetricHash && !s.PerPacket && s.Persistence == nil &&
 		!slices.Contains(s.HashOn, farm.SourceMAC) && !slices.Contains(s.HashOn, farm.DestinationMAC)
 }
 

@@ -24,7 +24,8 @@ type statelessPick struct {
 }
 
 // A statelessStep is for the backends with one port behind one interface. Its map lacks the others, so a request that
-// is not for them goes on to the next step, unchanged: the same request has the same slot in each.
+// is not for them goes on to the next step, unchanged: the same request has the same slot in each, or each step draws
+// one, see draws.
 type statelessStep struct {
 	Map      *slotMap
 	Port     uint16        // 0: the port that the client asked for, or one of Run
@@ -110,7 +111,11 @@ func (l *linker) ownStatelessPick(d frontend, a *slotAssignment) string {
 		l.addSlots(d.farm, len(a.slots))
 	}
 	for _, step := range l.addSteps(p, d, a, slots) {
-		if step.Map.elements.size() == 0 {
+		switch {
+		case step.Map.elements.size() > 0:
+		case d.farm.PerPacket:
+			step.fillDrawn(p, d, a)
+		default:
 			step.fill(d, a, "")
 		}
 	}
@@ -168,6 +173,21 @@ func (s statelessStep) fill(d frontend, a *slotAssignment, before string) {
 	for slot, i := range a.slots {
 		if b := a.serving[i]; s.sameBackends(d.statelessStep(b)) {
 			s.Map.elements.add(d.farm.backendElement(b, before+strconv.Itoa(slot), b.Address[d.Family].String()))
+		}
+	}
+}
+
+// fillDrawn assigns the numbers that the step of the chain draws to its backends.
+func (s statelessStep) fillDrawn(p *statelessPick, d frontend, a *slotAssignment) {
+	stepOf := make([]int, len(a.slots))
+	for slot, i := range a.slots {
+		stepOf[slot] = slices.IndexFunc(p.Steps, d.statelessStep(a.serving[i]).sameBackends)
+	}
+	draws := d.farm.draws(stepOf)
+	for slot, i := range a.slots {
+		if b := a.serving[i]; s.sameBackends(d.statelessStep(b)) {
+			s.Map.Number = draws.numbers[stepOf[slot]]
+			s.Map.elements.add(d.farm.backendElement(b, strconv.Itoa(draws.slots[slot]), b.Address[d.Family].String()))
 		}
 	}
 }

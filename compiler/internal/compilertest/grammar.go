@@ -22,7 +22,8 @@ func lineForm(text string) *regexp.Regexp {
 		{"MOVED", `(?: PROTO dport set (?:PORTS|PROTO dport map @NAME))?`},
 		{"PARTS", `PART(?: \. PART)*`},
 		{"PART", `(?:ct original IP daddr|FIELD(?: & (?:IP4|IP6))?)`},
-		{"SLOT", `(?:(?:symhash|jhash FIELD(?: \. FIELD)*) mod [0-9]+(?: seed 0x6661726d)?|meta mark)`},
+		{"SLOT", `(?:(?:numgen random|numgen inc|symhash|jhash FIELD(?: \. FIELD)*) mod [0-9]+` +
+			`(?: seed 0x6661726d)?|meta mark)`},
 		{"FIELD", `(?:IP [sd]addr|ether [sd]addr|th [sd]port|@th,[0-9]+,[0-9]+|@ll,0,96)`},
 		{"FRONTEND", `(?:meta l4proto \. IP [sd]addr(?: \. th [sd]port)?|IP [sd]addr)`},
 		{"RANGED", `th [sd]port PORTS meta l4proto \. IP [sd]addr`},
