@@ -60,6 +60,9 @@ func (m Match) scheduler() string {
 		}
 		words += " on " + strings.Join(on, ", ")
 	}
+	if m.Farm.PerPacket {
+		words += ", for each datagram"
+	}
 	if m.Farm.Persistence != nil {
 		words += "; then the client is remembered for " + toml.FormatDuration(m.Farm.Persistence.Timeout)
 	}

@@ -129,8 +129,11 @@ func withoutBackend(f *farm.Farm) (out []Item) {
 }
 
 func hashedFields(f *farm.Farm) []string {
-	if f.Scheduler == farm.Hash || f.Scheduler == farm.Maglev {
+	switch {
+	case f.Scheduler == farm.Hash || f.Scheduler == farm.Maglev:
 		return fields(f.HashOn)
+	case f.PerPacket:
+		return []string{"for each datagram"}
 	}
 	return nil
 }
