@@ -11,16 +11,16 @@ func validatePerPacket(t *toml.Table, f *Farm) {
 	if !f.PerPacket || !f.Mode.Untracked() {
 		return
 	}
-	at := t.At("per-packet")
 	if f.Scheduler.Deterministic() {
 		t.Fault(t.At("scheduler"), `scheduler = "random" or "round-robin"`,
 			"per-packet: the scheduler %s gives all datagrams of a client the same backend", f.Scheduler)
 	}
 	if f.Persistence != nil {
-		t.Fault(at, "", "per-packet: can't be had with persistence, which keeps a client with its backend")
+		t.Fault(t.At("persistence"), "",
+			"per-packet: can't be had with persistence, which keeps a client with its backend")
 	}
 	if f.Announce != NotAnnounced {
-		t.Fault(at, "", "per-packet: can't be had with announce: replies must return to the same machine")
+		t.Fault(t.At("announce"), "", "per-packet: can't be had with announce: replies must return to the same machine")
 	}
 	for _, l := range f.Listen {
 		if !slices.Equal(l.Protocols, []Protocol{UDP}) {
