@@ -43,7 +43,7 @@ func (i *importer) scheduler() {
 	i.flags(name)
 	if i.OnePacket.File != "" {
 		i.Lose(i.OnePacket, "one-packet scheduling: farmc keeps the datagrams of a client's port with one backend",
-			"set timeouts.udp to the shortest time that suits (1s), or mode stateless")
+			"set timeouts.udp to the shortest time that suits (1s), or per-packet = true in mode stateless or dsr")
 	}
 }
 
