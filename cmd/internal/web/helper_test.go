@@ -112,7 +112,8 @@ func documents() map[string]any {
 	now := time.Now()
 	return map[string]any{
 		"GET /v1/overview": map[string]any{"rules": "loaded",
-			"load": map[string]string{"time": loadTime, "digest": "d1", "cause": nasty}, "groups": map[string]int{"problem": 1}, "found": 1, "page": 1, "pages": 3,
+			"load":   map[string]string{"time": loadTime, "digest": "d1", "cause": nasty},
+			"groups": map[string]int{"problem": 1}, "found": 1, "page": 1, "pages": 3,
 			"farms": []any{row}, "faults": []any{fault}, "pending": []string{nasty}, "trial": 42.0},
 		"GET /v1/overview/web": map[string]any{"name": "web", "farm": map[string]string{"description": nasty},
 			"sources": []string{nasty}, "faults": []any{fault}, "row": row, "mayBan": true, "bans": 1,

@@ -103,7 +103,8 @@ func TestSecondLogin(t *testing.T) {
 	c := b.enter(t, "write")
 	first := *c
 	c.send("POST", "/ui/login", url.Values{"key": {b.secret["read"]}}, nil)
-	if first.send("GET", "/ui/", nil, nil).Code == http.StatusOK || c.send("GET", "/ui/", nil, nil).Code != http.StatusOK {
+	if first.send("GET", "/ui/", nil, nil).Code == http.StatusOK ||
+		c.send("GET", "/ui/", nil, nil).Code != http.StatusOK {
 		t.Errorf("%d sessions", len(b.sessions.all))
 	}
 }
