@@ -32,6 +32,7 @@ type compilation struct {
 
 	readings []*farm.Reading // of the farms in the files, by name; nil for compilations of other files
 
+	read       time.Time     // when reading began
 	took       time.Duration // reading and compiling
 	actual     *source.Files // files in the directories, if some of the sources are older; else nil
 	scriptOnly bool          // the farms of the script are not known
@@ -55,8 +56,9 @@ func (e *Engine) compile() *compilation { return e.compileWith(nil) }
 func (e *Engine) compileWith(changes []source.Change) *compilation {
 	began := time.Now()
 	for attempt := 1; ; attempt++ {
-		before := e.stamps()
+		read, before := time.Now(), e.stamps()
 		c := e.compileOnce(changes)
+		c.read = read
 		c.took = time.Since(began)
 		if slices.Equal(before, e.stamps()) || attempt == 3 {
 			return c

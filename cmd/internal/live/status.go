@@ -28,6 +28,7 @@ type Status struct {
 	Rules   Rules     `json:"rules"`
 	Load    LoadFacts `json:"load"`
 	Agree   bool      `json:"agree"`   // the kernel, the files and the last good script are the same
+	ReadAt  time.Time `json:"readAt"`  // when the files were read
 	Pending []string  `json:"pending"` // changes in the files that are not applied, one sentence each
 	Faults  []Fault   `json:"faults"`  // in the files
 	Blocked string    `json:"blocked"` // why apply would not load the files: a hold or a pending trial; "": it would
@@ -264,6 +265,7 @@ func loadFacts(s statedir.Store, last statedir.LastLoad) LoadFacts {
 }
 
 func (s *Status) setFaults(now *compilation) {
+	s.ReadAt = now.read.UTC()
 	for _, d := range now.diagnostics {
 		if d.Severity == diag.Fault {
 			s.Faults = append(s.Faults, Fault{d.Farm, d.Place.File, d.Place.Line, d.Place.Column, d.Message, d.Hint})
