@@ -13,6 +13,7 @@
 # make manual   the manual pages, into man/
 # make deb      build the Debian package into dist/
 # make test-systemd   install it in a container, as root
+# make etcd     build ./farmc-etcd; make test-etcd tests it, with etcd
 # make test-cluster   several balancers with routing daemons that die, come and are withdrawn under traffic: minutes
 # make wording  the share of sentences that point in place of naming, and lines of Go that are too long
 # make ci       what a change has to pass
@@ -21,13 +22,21 @@ GO ?= go
 # A clone that belongs to somebody else (make demo as root) is none of git's business.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build manual deb lint-deb test-systemd demo bench bench-api packets worst quick stress test test-slow golden check-golden test-flood test-ui test-cluster fuzz format vet lint wording tidy ci clean go-found
+.PHONY: build manual deb lint-deb test-systemd demo bench bench-api packets worst quick stress test test-slow golden check-golden test-flood test-ui test-cluster etcd test-etcd fuzz format vet lint wording tidy ci clean go-found
 
 build: go-found
 	$(GO) build -o farmc ./cmd/farmc
 
 go-found:
 	@.ci/go
+
+# farmc-etcd is a module of its own, because the client of etcd brings many others
+etcd: go-found
+	cd cmd/farmc-etcd && $(GO) build -o ../../farmc-etcd .
+
+test-etcd: go-found
+	@.ci/need --asleep etcd=etcd-server
+	cd cmd/farmc-etcd && $(GO) test .
 
 # The manual pages, from the Markdown in cmd/manual, and the examples of farmc-examples(7): man -l man/farmc-modes.7
 manual: go-found
@@ -49,7 +58,7 @@ deb: go-found
 # Skipped with a word where that can't be had. RELEASE=trixie is Debian 13. OLDER=farmc.deb, built from an older tree, is upgraded from and gone back to.
 test-systemd: deb
 	@.ci/need systemd-nspawn=systemd-container debootstrap=debootstrap nsenter=util-linux
-	CGO_ENABLED=0 $(GO) test -count=1 -v ./cmd/internal/packagetest -deb "$$(ls $(CURDIR)/dist/*.deb)" -older "$(abspath $(OLDER))"
+	CGO_ENABLED=0 $(GO) test -count=1 -v ./cmd/internal/packagetest -deb "$$(ls $(CURDIR)/dist/farmc_*.deb)" -older "$(abspath $(OLDER))"
 
 demo: build
 	@.ci/need nft=nftables
@@ -92,6 +101,7 @@ test: go-found
 	@.ci/need --asleep firewalld=firewalld nginx=nginx-light redis-server=redis-server haproxy=haproxy \
 		dnsmasq=dnsmasq-base bird=bird2
 	$(GO) test -timeout 20m -parallel $(PARALLEL) $$($(GO) list ./... | grep -v '/compiler\(/\|$$\)')
+	$(MAKE) test-etcd
 	$(MAKE) test-slow
 
 # The tests of the compiler, complete: random farms, and loads of all goldens into the kernel, take most of the time.
@@ -138,9 +148,11 @@ format:
 
 vet:
 	$(GO) vet ./...
+	cd cmd/farmc-etcd && $(GO) vet ./...
 
 lint:
 	$(GO) tool staticcheck ./...
+	program=$$($(GO) tool -n staticcheck) && cd cmd/farmc-etcd && "$$program" ./...
 
 # The table of all packages, and each line that breaks a rule. It fails nothing until -report is deleted here.
 WORDING ?=
@@ -149,6 +161,7 @@ wording: go-found
 
 tidy:
 	$(GO) mod tidy -diff
+	cd cmd/farmc-etcd && $(GO) mod tidy -diff
 
 # The expected outputs are what make golden writes.
 check-golden: golden
@@ -167,4 +180,4 @@ ci: go-found format vet lint wording tidy
 	$(MAKE) lint-deb test-systemd
 
 clean:
-	rm -rf farmc man dist
+	rm -rf farmc farmc-etcd man dist
