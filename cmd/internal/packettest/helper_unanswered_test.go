@@ -64,16 +64,30 @@ func (u unanswered) check(answer netlab.Answer, err error) error {
 	return err
 }
 
-// openConnections: status counts so many open connections of farm web. Connections in TIME_WAIT are closed.
+// openConnections: status soon counts so many open connections of farm web: the last segments of an answer can be on
+// their way. Connections in TIME_WAIT are closed.
 func openConnections(want int) step {
 	return stepFunc(func(s *testbed) error {
-		f, err := s.status("web")
-		if err != nil {
-			return err
+		for end := deadline(); ; {
+			f, err := s.status("web")
+			if err != nil {
+				return err
+			}
+			got := f.Backends[0].Open
+			if got != nil && *got == want {
+				return nil
+			}
+			if end.over() {
+				return fmt.Errorf("open: got %s, want %d", numberWords(got), want)
+			}
 		}
-		if got := f.Backends[0].Open; got == nil || *got != want {
-			return fmt.Errorf("open: got %v, want %d", got, want)
-		}
-		return nil
 	})
+}
+
+// numberWords writes a number that may not be known.
+func numberWords(n *int) string {
+	if n == nil {
+		return "none"
+	}
+	return fmt.Sprint(*n)
 }
