@@ -61,7 +61,6 @@ type options struct {
 	from, to    string
 	wait        time.Duration
 	revision    int64
-	yes         bool
 }
 
 func main() {
