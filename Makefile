@@ -122,7 +122,8 @@ test-flood: go-found
 
 # The pages of the API in a browser, in a network namespace: PICTURES=dir has the pictures, TESTS=scale.test.mjs shows
 # 10,000 farms. npm fetches playwright-core and axe-core, of the versions in package-lock.json, once.
-TESTS ?= access.test.mjs flows.test.mjs hostile.test.mjs sessions.test.mjs pictures.test.mjs
+FLOWS = access.test.mjs flows.test.mjs hostile.test.mjs sessions.test.mjs
+TESTS ?= $(FLOWS) pictures.test.mjs
 test-ui: go-found
 	@.ci/need nft=nftables ip=iproute2 chromium=chromium node=nodejs npm=npm
 	cmd/internal/web/test/run $(TESTS)
@@ -174,7 +175,7 @@ lint-deb: deb
 
 ci: go-found format vet lint wording tidy
 	CI=true $(MAKE) test
-	$(MAKE) test-ui
+	$(MAKE) test-ui TESTS="$(FLOWS)"
 	$(MAKE) check-golden
 	$(MAKE) demo
 	$(MAKE) lint-deb test-systemd
