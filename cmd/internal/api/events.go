@@ -28,6 +28,16 @@ type eventWriter struct {
 // stream serves a request for events. It gives the connection one of the slots of streams, and ends the answer when the
 // server ends or the key is deleted. The process with the sockets does it, which need not be the one with the events.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
+	valid := func() bool {
+		key, ok := s.identify(r)
+		return ok && key.May(eventsNeed, "")
+	}
+	s.streamWhile(w, r, valid, func(ctx context.Context) { s.mux.ServeHTTP(w, r.WithContext(ctx)) })
+}
+
+// streamWhile gives an answer with events one of the slots of streams. Its context ends with the server, or once valid
+// is false.
+func (s *Server) streamWhile(w http.ResponseWriter, r *http.Request, valid func() bool, answer func(context.Context)) {
 	leave, ok := s.conns.beginStream(connOf(r.Context()))
 	if !ok {
 		s.refuse(w, r, problem{status: http.StatusServiceUnavailable, message: "too many clients follow the events"})
@@ -37,11 +47,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(s.ending, cancel)()
-	go s.watch(ctx, cancel, func() bool {
-		key, ok := s.identify(r)
-		return ok && key.May(eventsNeed, "")
-	})
-	s.mux.ServeHTTP(w, r.WithContext(ctx))
+	go s.watch(ctx, cancel, valid)
+	answer(ctx)
 }
 
 // watch calls lost when the key of a request no longer permits events.

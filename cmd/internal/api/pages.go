@@ -55,20 +55,13 @@ func (f *forwarder) ask(ctx context.Context, w http.ResponseWriter, in relay.Req
 
 // Follow answers the request of a page with events, until the client leaves, the server ends, or valid is false.
 func (s *Server) Follow(w http.ResponseWriter, r *http.Request, key apikey.Key, valid func() bool) {
-	leave, ok := s.conns.beginStream(connOf(r.Context()))
-	if !ok {
-		s.refuse(w, r, problem{status: http.StatusServiceUnavailable, message: "too many clients follow the events"})
-		return
-	}
-	defer leave()
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(s.ending, cancel)()
-	go s.watch(ctx, cancel, valid)
-	err := s.ask(ctx, w, relay.Request{Method: r.Method, Path: eventsPath, Header: relay.Chosen(r.Header), Key: key})
-	if err != nil && w.Header().Get("Content-Type") != eventStream {
-		s.refuse(w, r, problemIn(err))
-	}
+	q := relay.Request{Method: r.Method, Path: eventsPath, Header: relay.Chosen(r.Header), Key: key}
+	s.streamWhile(w, r, valid, func(ctx context.Context) {
+		err := s.ask(ctx, w, q)
+		if err != nil && w.Header().Get("Content-Type") != eventStream {
+			s.refuse(w, r, problemIn(err))
+		}
+	})
 }
 
 // problemIn is relayProblem for an answer that has not begun.
