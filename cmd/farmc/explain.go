@@ -14,7 +14,6 @@ import (
 
 	"farmc/cmd/internal/explain"
 	"farmc/cmd/internal/live"
-	"farmc/cmd/internal/preflight"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
@@ -50,7 +49,7 @@ func explainPacket(ctx context.Context, c *call) int {
 	if !ok {
 		return exitFailure
 	}
-	m, found := explain.Find(farms, q, ownAddresses())
+	m, found := explain.Find(farms, q, live.OwnAddresses())
 	if !found {
 		c.log("no farm takes %s", q)
 		for _, f := range m.Elsewhere {
@@ -64,10 +63,7 @@ func explainPacket(ctx context.Context, c *call) int {
 	}
 	answer := m.Answer(memory)
 	answer.List = c.listLine(answer.Word, q.Client.Addr())
-	for _, f := range preflight.FindFor(ctx, m.Asked(), q.Client, q.Interface).Without(preflight.Notes) {
-		answer.Findings = append(answer.Findings, explain.Finding{Text: f.Message, Remedy: f.Hint(),
-			Stopped: f.Effect == preflight.Stops})
-	}
+	answer.Findings = append(answer.Findings, live.FindingsFor(ctx, m, q)...)
 	return c.showAnswer(answer)
 }
 
@@ -124,17 +120,6 @@ func (c *call) listLine(word string, client netip.Addr) string {
 		}
 	}
 	return ""
-}
-
-// ownAddresses returns the addresses of this machine.
-func ownAddresses() (out []netip.Addr) {
-	addresses, _ := net.InterfaceAddrs()
-	for _, a := range addresses {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			out = append(out, p.Addr())
-		}
-	}
-	return out
 }
 
 // showAnswer prints the answer, and returns the exit status.

@@ -146,7 +146,7 @@ func (c *call) translator(ctx context.Context, e *live.Engine) (*trace.Translato
 	if err != nil {
 		return nil, err
 	}
-	t := &trace.Translator{Farms: script.Farms, Addresses: ownAddresses(), Rule: e.Nft.RuleText}
+	t := &trace.Translator{Farms: script.Farms, Addresses: live.OwnAddresses(), Rule: e.Nft.RuleText}
 	held, err := e.Nft.Loaded(ctx)
 	switch {
 	case err != nil:

@@ -30,7 +30,7 @@ func (r *Reader) Explain(ctx context.Context, q explain.Question) (Explanation, 
 	if err := s.known(); err != nil {
 		return Explanation{}, err
 	}
-	m, found := explain.Find(s.loaded.script.Farms, q, ownAddresses())
+	m, found := explain.Find(s.loaded.script.Farms, q, OwnAddresses())
 	if !found {
 		return nowhere(m, q), nil
 	}
@@ -40,11 +40,16 @@ func (r *Reader) Explain(ctx context.Context, q explain.Question) (Explanation, 
 		out.Unknown = failed.Error()
 	}
 	out.List = s.listLine(out.Word, q.Client.Addr())
-	for _, f := range preflight.FindFor(ctx, m.Asked(), q.Client, q.Interface).Without(preflight.Notes) {
-		out.Findings = append(out.Findings, explain.Finding{Text: f.Message, Remedy: f.Hint(),
-			Stopped: f.Effect == preflight.Stops})
-	}
+	out.Findings = append(out.Findings, FindingsFor(ctx, m, q)...)
 	return out, nil
+}
+
+// FindingsFor returns the findings about this machine that concern a packet to a farm.
+func FindingsFor(ctx context.Context, m explain.Match, q explain.Question) (out []explain.Finding) {
+	for _, f := range preflight.FindFor(ctx, m.Asked(), q.Client, q.Interface).Without(preflight.Notes) {
+		out = append(out, explain.Finding{Text: f.Message, Remedy: f.Hint(), Stopped: f.Effect == preflight.Stops})
+	}
+	return out
 }
 
 // nowhere is the explanation of a packet that no farm takes.
@@ -70,8 +75,8 @@ func (s *Snapshot) listLine(word string, client netip.Addr) string {
 	return ""
 }
 
-// ownAddresses returns the addresses of this machine.
-func ownAddresses() (out []netip.Addr) {
+// OwnAddresses returns the addresses of this machine.
+func OwnAddresses() (out []netip.Addr) {
 	addresses, _ := net.InterfaceAddrs()
 	for _, a := range addresses {
 		if p, err := netip.ParsePrefix(a.String()); err == nil {
