@@ -127,11 +127,6 @@ func (c command) start(ctx context.Context, args []string, stdout, stderr io.Wri
 // log writes a line to standard error.
 func (o *options) log(format string, args ...any) { fmt.Fprintf(o.stderr, format+"\n", args...) }
 
-// prefixFlag declares a flag for a prefix of keys.
-func prefixFlag(set *pflag.FlagSet, into *string, name, otherwise, about string) {
-	set.StringVar(into, name, otherwise, about)
-}
-
 // checkPrefix returns an error for a prefix that names no directory of keys.
 func checkPrefix(flag, prefix string) error {
 	if len(prefix) < 2 || prefix[len(prefix)-1] != '/' {

@@ -16,7 +16,7 @@ var mirrorCommand = command{
 	name:    "mirror",
 	summary: "keep a directory of farms as etcd has it",
 	flags: func(o *options, set *pflag.FlagSet) {
-		prefixFlag(set, &o.prefix, "prefix", farmsPrefix, "`prefix` of the keys that are files")
+		set.StringVar(&o.prefix, "prefix", farmsPrefix, "`prefix` of the keys that are files")
 		set.StringVar(&o.dir, "dir", "/var/lib/farmc-etcd/farms", "`link` to the directory that is written")
 		set.BoolVar(&o.mayBeEmpty, "may-be-empty", false, "take a prefix without keys, too")
 		set.StringVar(&o.host, "host", hostname(), "`name` of this machine in status; \"\" reports nothing")

@@ -15,8 +15,8 @@ var promoteCommand = command{
 	name:    "promote",
 	summary: "copy a prefix to another one, once the machines of the first have loaded it",
 	flags: func(o *options, set *pflag.FlagSet) {
-		prefixFlag(set, &o.from, "from", "/farmc/canary/", "`prefix` that is copied")
-		prefixFlag(set, &o.to, "to", farmsPrefix, "`prefix` that is changed")
+		set.StringVar(&o.from, "from", "/farmc/canary/", "`prefix` that is copied")
+		set.StringVar(&o.to, "to", farmsPrefix, "`prefix` that is changed")
 		set.DurationVar(&o.wait, "wait", 30*time.Second, "`time` for the machines of the first prefix to load it")
 	},
 	run: func(ctx context.Context, o *options) error {

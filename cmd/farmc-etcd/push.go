@@ -14,7 +14,7 @@ var pushCommand = command{
 	args:    "DIR",
 	summary: "make a prefix in etcd have the files of a directory",
 	flags: func(o *options, set *pflag.FlagSet) {
-		prefixFlag(set, &o.prefix, "prefix", farmsPrefix, "`prefix` of the keys that are files")
+		set.StringVar(&o.prefix, "prefix", farmsPrefix, "`prefix` of the keys that are files")
 		set.StringVar(&o.farmc, "farmc", "farmc", "`program` that checks the farms")
 	},
 	run: func(ctx context.Context, o *options) error {

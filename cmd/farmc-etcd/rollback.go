@@ -14,7 +14,7 @@ var rollbackCommand = command{
 	name:    "rollback",
 	summary: "make a prefix in etcd have the files of an earlier revision",
 	flags: func(o *options, set *pflag.FlagSet) {
-		prefixFlag(set, &o.prefix, "prefix", farmsPrefix, "`prefix` of the keys that are files")
+		set.StringVar(&o.prefix, "prefix", farmsPrefix, "`prefix` of the keys that are files")
 		set.Int64Var(&o.revision, "to", 0, "`revision` of etcd, as push, promote and status show it")
 	},
 	run: func(ctx context.Context, o *options) error {
