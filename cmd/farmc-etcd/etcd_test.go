@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -49,7 +50,7 @@ func TestMain(m *testing.M) {
 
 // A store is an etcd of one node.
 type store struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	port   int
 	args   []string // further ones of etcd
@@ -64,10 +65,10 @@ var (
 )
 
 // newStore starts etcd. It ends with the test.
-func newStore(t *testing.T) *store { return newStoreWith(t, config{}) }
+func newStore(t testing.TB) *store { return newStoreWith(t, config{}) }
 
 // newStoreWith starts etcd, whose clients have a configuration.
-func newStoreWith(t *testing.T, of config, args ...string) *store {
+func newStoreWith(t testing.TB, of config, args ...string) *store {
 	t.Helper()
 	if _, err := exec.LookPath("etcd"); err != nil {
 		if os.Getenv("CI") != "" {
@@ -394,7 +395,7 @@ func TestCommands(t *testing.T) {
 	write := func(files map[string]string) {
 		os.RemoveAll(dir)
 		for name, text := range files {
-			if err := writeFile(filepath.Join(dir, name), text); err != nil {
+			if err := new(tree).writeFile(filepath.Join(dir, name), text); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -517,5 +518,48 @@ func TestReportVanishes(t *testing.T) {
 	kv, err := s.client.Get(context.Background(), key)
 	if err != nil || json.Unmarshal(kv.Kvs[0].Value, &told) != nil || told.Loaded {
 		t.Errorf("told is %+v (%v)", told, err)
+	}
+}
+
+// TestReportsShared: farmc is asked for a third of the time at most, however fast changes come.
+func TestReportsShared(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	work := t.TempDir()
+	farmc, asked := filepath.Join(work, "farmc"), filepath.Join(work, "asked")
+	const script = "#!/bin/sh\ndate +%%s%%N >> %[1]s\nsleep 0.2\necho '%[2]s'\ndate +%%s%%N >> %[1]s\n"
+	write(t, farmc, fmt.Sprintf(script, asked, `{"readAt": "2999-01-01T00:00:00Z", "agree": true}`))
+	if err := os.Chmod(farmc, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.mirror(filepath.Join(work, "farms"), "--host", "lb1", "--farmc", farmc)
+	for i := range 40 {
+		s.put(farmsPrefix, map[string]string{"web.toml": fmt.Sprint(i)})
+		time.Sleep(50 * time.Millisecond)
+	}
+	s.await("the last change is reported", func() bool {
+		reports, err := readReports(context.Background(), s.client)
+		return err == nil && len(reports) == 1 && reports[0].Loaded && reports[0].Revision == s.revision(farmsPrefix)
+	})
+	text, err := os.ReadFile(asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var times []int // in pairs: begin and end of an answer
+	for line := range strings.Lines(string(text)) {
+		at, err := strconv.Atoi(strings.TrimSpace(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		times = append(times, at)
+	}
+	if len(times) < 4 {
+		t.Fatalf("asked once: %q", text)
+	}
+	for i := 2; i+1 < len(times); i += 2 {
+		took, pause := time.Duration(times[i-1]-times[i-2]), time.Duration(times[i]-times[i-1])
+		if pause < 2*took {
+			t.Errorf("an answer took %s, and the next question came after %s", took, pause)
+		}
 	}
 }

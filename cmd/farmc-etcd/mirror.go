@@ -83,10 +83,7 @@ func (m *mirror) run(ctx context.Context) {
 		if ctx.Err() == nil {
 			m.tell(err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
+		sleep(ctx, pause)
 	}
 }
 
@@ -162,7 +159,6 @@ func (m *mirror) take(now *contents) {
 	if len(now.files) == 0 && !m.mayBeEmpty {
 		err = fmt.Errorf("%s %w", m.prefix, errEmpty)
 	}
-	changed := m.written == nil || len(now.differences(m.written)) > 0
 	if err == nil {
 		if err = m.tree.write(m.written, now); err == nil {
 			m.written = now
@@ -172,7 +168,7 @@ func (m *mirror) take(now *contents) {
 		err = fmt.Errorf("revision %d is not taken: %w", now.revision, err)
 	}
 	if m.reporter != nil {
-		m.reporter.taken(now.revision, changed, err)
+		m.reporter.taken(now.revision, m.tree.changed, err)
 	}
 	m.tell(err)
 }

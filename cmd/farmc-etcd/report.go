@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,6 +37,7 @@ const (
 	askPeriod    = 100 * time.Millisecond
 	askFor       = 30 * time.Second // after a change, farmc is asked again and again for so long
 	askShare     = 20               // asking takes one part in so many of the time
+	askShareNew  = 3                // the same after a change
 )
 
 // A reporter tells etcd which revision this machine has loaded.
@@ -55,12 +58,10 @@ func newReporter(o *options, client *clientv3.Client) *reporter {
 	return &reporter{options: o, client: client, news: make(chan struct{}, 1)}
 }
 
-// taken notes that a revision was written, whether files changed, or why it was not written.
-func (r *reporter) taken(revision int64, changed bool, err error) {
+// taken notes that a revision was written, when files changed last, or why it was not written.
+func (r *reporter) taken(revision int64, changed time.Time, err error) {
 	r.mu.Lock()
-	if changed {
-		r.changed = time.Now()
-	}
+	r.changed = changed
 	if err == nil {
 		r.revision = revision
 	}
@@ -72,7 +73,8 @@ func (r *reporter) taken(revision int64, changed bool, err error) {
 	}
 }
 
-// run reports at each change, and each reportPeriod.
+// run reports soon after each change, and each reportPeriod. Changes that come faster than farmc answers share a
+// report: an answer costs as much CPU time as the load of a small change.
 func (r *reporter) run(ctx context.Context) {
 	told, asked := "", time.Now()
 	for ctx.Err() == nil {
@@ -85,14 +87,26 @@ func (r *reporter) run(ctx context.Context) {
 		}
 		wait := max(reportPeriod, askShare*took)
 		if !now.Loaded && now.Fault == "" && time.Since(asked) < askFor {
-			wait = askPeriod
+			wait = askAgain(took)
 		}
 		select {
 		case <-ctx.Done():
 		case <-r.news:
 			asked = time.Now()
+			sleep(ctx, askAgain(took)) // farmc loads meanwhile
 		case <-time.After(wait):
 		}
+	}
+}
+
+// askAgain is the pause to the next question after a change, when the last one took so long.
+func askAgain(took time.Duration) time.Duration { return max(askPeriod, (askShareNew-1)*took) }
+
+// sleep waits for a time, or for the end of ctx.
+func sleep(ctx context.Context, pause time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause):
 	}
 }
 
@@ -136,6 +150,9 @@ func (r *reporter) ask(ctx context.Context, changed time.Time) (loaded bool, fau
 		args = append(args, "--dir", dir)
 	}
 	cmd := exec.CommandContext(ctx, r.farmc, args...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "STATE_DIRECTORY=") // of farmc-etcd.service; farmc would take it for its own
+	})
 	cmd.Stderr = &complaint
 	text, err := cmd.Output() // the exit status is 1 also if the machine stops packets
 	var s status

@@ -79,7 +79,7 @@ func (s *store) allow(name string, permissions map[string]clientv3.PermissionTyp
 	}
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -14,8 +14,9 @@ import (
 // farms.rev-17 beside it. Several changes become a new directory, in which unchanged files are hard links, and the link
 // is switched: farmc watch sees all of them or none. A single change is a rename in the directory.
 type tree struct {
-	link string
-	old  []oldDir // directories that the link has led to
+	link    string
+	old     []oldDir  // directories that the link has led to
+	changed time.Time // of the last change that other programs see; before the disk has it, which can take a while
 }
 
 // An oldDir is removed when its time has come: farmc may still read it.
@@ -109,11 +110,21 @@ func (t *tree) change(name string, after *contents) error {
 	path := filepath.Join(t.current(), name)
 	text, exists := after.files[name]
 	if exists {
-		return writeFile(path, text)
+		return t.writeFile(path, text)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	t.changed = time.Now()
+	return syncDir(filepath.Dir(path))
+}
+
+// swap gives a new file or link the name of the one that it replaces.
+func (t *tree) swap(next, path string) error {
+	if err := os.Rename(next, path); err != nil {
+		return err
+	}
+	t.changed = time.Now()
 	return syncDir(filepath.Dir(path))
 }
 
@@ -129,7 +140,9 @@ func (t *tree) replace(before, after *contents) error {
 	}
 	next := t.link + ".new"
 	os.Remove(next)
-	err = errors.Join(os.Symlink(filepath.Base(dir), next), os.Rename(next, t.link), syncDir(filepath.Dir(t.link)))
+	if err = os.Symlink(filepath.Base(dir), next); err == nil {
+		err = t.swap(next, t.link)
+	}
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(dir))
 	}
@@ -174,13 +187,16 @@ func create(path, text string) error {
 }
 
 // writeFile replaces a file in one step.
-func writeFile(path, text string) error {
+func (t *tree) writeFile(path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
 	next := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 	os.Remove(next)
-	return errors.Join(create(next, text), os.Rename(next, path), syncDir(filepath.Dir(path)))
+	if err := create(next, text); err != nil {
+		return errors.Join(err, os.Remove(next)) // a full disk leaves a part of the file
+	}
+	return t.swap(next, path)
 }
 
 func syncDir(dir string) error {
