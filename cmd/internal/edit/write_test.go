@@ -10,9 +10,9 @@ import (
 func TestWrite(t *testing.T) {
 	for _, test := range []struct{ rule, document, want string }{
 		{"order", `{"backends": {"b2": {"weight": 5, "address": "10.0.0.2"}, "b1": {"state": "down", "port": 8080}},
-			"limits": {"ban": "2m", "new": {"burst": 5, "rate": "1/second"}}, "zone": 1, "listen": ["192.0.2.1:80"],
+			"limits": {"ban": "2m", "new": {"burst": 5, "rate": "1/second"}}, "zebra": 1, "listen": ["192.0.2.1:80"],
 			"mode": "dnat", "access": {"deny": ["any"]}, "another": {"x": 1}}`,
-			"mode = \"dnat\"\nlisten = [\"192.0.2.1:80\"]\nanother = { x = 1 }\nzone = 1\n\n[access]\n" +
+			"mode = \"dnat\"\nlisten = [\"192.0.2.1:80\"]\nanother = { x = 1 }\nzebra = 1\n\n[access]\n" +
 				"deny = [\"any\"]\n\n[limits]\n" +
 				"new = { rate = \"1/second\", burst = 5 }\nban = \"2m\"\n\n[backends.b1]\nport = 8080\n" +
 				"state = \"down\"\n\n[backends.b2]\naddress = \"10.0.0.2\"\nweight = 5\n"},

@@ -29,7 +29,7 @@ func (h *Host) Dial(network string, local, to netip.AddrPort, timeout time.Durat
 }
 
 func (h *Host) dial(network string, local, to netip.AddrPort, timeout time.Duration) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: timeout, Control: h.markSocket}
+	dialer := net.Dialer{Timeout: timeout, KeepAlive: noKeepAlive, Control: h.markSocket}
 	if strings.HasPrefix(network, "udp") {
 		dialer.LocalAddr = net.UDPAddrFromAddrPort(local)
 	} else {
@@ -42,6 +42,10 @@ func (h *Host) dial(network string, local, to netip.AddrPort, timeout time.Durat
 	})
 	return c, err
 }
+
+// noKeepAlive is for TCP sockets of both ends. By default Go sends a packet over a connection that is idle for 15 s,
+// and a connection has to be as still as the test is.
+const noKeepAlive = -1
 
 func (h *Host) markSocket(_, _ string, c syscall.RawConn) (err error) {
 	if h.mark == 0 {
@@ -72,11 +76,14 @@ func (h *Host) Ask(network string, local netip.Addr, to netip.AddrPort, timeout 
 	return ReadAnswer(c)
 }
 
+// longestAnswer is more than the longest line of an Answer, in bytes: a name, two addresses and ports.
+const longestAnswer = 512
+
 // ReadAnswer reads the Answer that a server sends first, on a new TCP connection or for a UDP datagram. It waits until
 // the connection's deadline.
 func ReadAnswer(c net.Conn) (Answer, error) {
 	var received []byte
-	buffer := make([]byte, 1<<16)
+	buffer := make([]byte, longestAnswer)
 	for {
 		n, err := c.Read(buffer)
 		received = append(received, buffer[:n]...)

@@ -32,6 +32,9 @@
 // The router has .1 and ::1 of each network, the balancers 10.1.0.11 and fd00:1::11 and on at the front, and 10.2.0.2
 // and fd00:2::2 and on at the switch. The backends own the addresses of services, too. Gateway of all is the router.
 //
+// A twin is a second client with the addresses of the first. It is at the balancer's eth9, which has the same addresses
+// as eth0. Routes from the balancer to the twin are for the test to make.
+//
 // Elsewhere every host has the balancer as its default gateway. Transmit checksum offload is off everywhere, as veth
 // would pass wrong checksums unseen; so are rp_filter, redirects, duplicate address detection and the limits on ICMP
 // errors. Programs in all namespaces see the machine's own /sys.
@@ -52,7 +55,9 @@ type Options struct {
 	NoForwarding bool // the balancer doesn't forward
 	BackendVIPs  bool // the backends own the addresses of services, too
 	DirectReturn bool // the backends answer clients past the balancer
+	NoSwitch     bool // one backend, and a link from the balancer's eth1 to its eth0 in place of the switch
 	Pair         bool // a second balancer like the first, with one arm only
+	Twin         bool // with two arms: a second client with the same addresses, at the balancer's eth9
 	Balancers    int  // a cluster of so many balancers behind a router; all other options but Backends have no effect
 }
 
@@ -63,6 +68,7 @@ const MaxBackends = 60
 type Lab struct {
 	Client   *Host
 	Balancer *Host
+	Twin     *Host   // second client with the addresses of the first
 	Second   *Host   // second balancer of a pair; no host uses it as its gateway
 	Backends []*Host // b1, b2 ...
 
@@ -70,6 +76,7 @@ type Lab struct {
 	Balancers []*Host // of a cluster: balancer1, balancer2 ...
 
 	switchHost *Host // its bridge is the switch
+	noSwitch   bool
 	hosts      []*Host
 	ctx        context.Context // done when the lab is closed
 	end        context.CancelFunc
@@ -84,7 +91,7 @@ func New(options Options) (*Lab, error) {
 	if options.Backends < 0 || options.Backends > MaxBackends {
 		return nil, fmt.Errorf("a lab has 1 to %d backends, not %d", MaxBackends, options.Backends)
 	}
-	l := new(Lab)
+	l := &Lab{noSwitch: options.NoSwitch}
 	l.ctx, l.end = context.WithCancel(context.Background())
 	if err := l.build(options); err != nil {
 		return nil, errors.Join(fmt.Errorf("build a lab: %w", err), l.Close())

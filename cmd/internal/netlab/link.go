@@ -23,8 +23,17 @@ func (l *Lab) addBridge(name string) error {
 	return l.switchHost.up(name)
 }
 
-// plug connects a link of the host to the switch.
-func (l *Lab) plug(h *Host, link string) error { return l.plugInto("switch", h, link) }
+// plug connects a link of the host to the switch. Without one the balancer's link leads to the backend, which needs no
+// other.
+func (l *Lab) plug(h *Host, link string) error {
+	switch {
+	case !l.noSwitch:
+		return l.plugInto("switch", h, link)
+	case h == l.Balancer:
+		return l.connect(h, link, l.Backends[0], "eth0")
+	}
+	return nil
+}
 
 // plugInto connects a link of the host to a bridge.
 func (l *Lab) plugInto(bridgeName string, h *Host, link string) error {
@@ -70,6 +79,12 @@ func (h *Host) up(link string) error {
 		return err
 	}
 	return h.net.LinkSetUp(on)
+}
+
+// Offload switches generic receive offload (GRO) on: the link merges segments, and has their checksums verified.
+func (h *Host) Offload(link string) error {
+	_, err := h.ethtool(link, unix.ETHTOOL_SGRO, 1)
+	return err
 }
 
 // ethtool reads or sets a value of a link, by struct ethtool_value of include/uapi/linux/ethtool.h.

@@ -43,18 +43,18 @@ const ownNamespace = "/proc/thread-self/ns/net"
 // return stays locked, so it ends with its goroutine.
 func within(enter, f func() error) (err error) {
 	runtime.LockOSThread()
-	before, err := os.Open(ownNamespace)
+	before, err := unix.Open(ownNamespace, unix.O_RDONLY|unix.O_CLOEXEC, 0) // os.Open would ask epoll for it, too
 	if err != nil {
 		runtime.UnlockOSThread()
-		return err
+		return fmt.Errorf("open %s: %w", ownNamespace, err)
 	}
-	defer before.Close()
+	defer unix.Close(before)
 	if err := enter(); err != nil {
 		runtime.UnlockOSThread()
 		return fmt.Errorf("enter a network namespace: %w", err)
 	}
 	defer func() {
-		if back := unix.Setns(int(before.Fd()), unix.CLONE_NEWNET); back != nil {
+		if back := unix.Setns(before, unix.CLONE_NEWNET); back != nil {
 			err = errors.Join(err, fmt.Errorf("leave a network namespace: %w", back))
 			return
 		}

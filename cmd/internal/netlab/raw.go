@@ -63,7 +63,10 @@ func (h *Host) Tap(link string) (*Tap, error) {
 		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
 			return err
 		}
-		err = errors.Join(
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, tapBuffer) != nil { // in a user namespace
+			err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, tapBuffer)
+		}
+		err = errors.Join(err,
 			unix.SetsockoptInt(fd, unix.SOL_PACKET, packetIgnoreOutgoing, 1),
 			unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: on.Index}))
 		if err != nil {
@@ -76,6 +79,10 @@ func (h *Host) Tap(link string) (*Tap, error) {
 	}
 	return &Tap{os.NewFile(uintptr(fd), "tap")}, nil
 }
+
+// tapBuffer is the room for frames that are not read yet, in bytes. By default there are 208 KiB, which some 200 frames
+// fill, as the kernel counts about 1 KiB for a small one.
+const tapBuffer = 4 << 20
 
 const packetIgnoreOutgoing = 23 // PACKET_IGNORE_OUTGOING of include/uapi/linux/if_packet.h
 
@@ -119,6 +126,17 @@ func Packet(from, to netip.Addr, protocol byte, payload []byte) []byte {
 	return append(packet, payload...)
 }
 
+// Whole forbids routers to fragment a packet of IPv4 (DF), as Linux does for TCP. It changes the packet.
+func Whole(packet []byte) []byte {
+	if packet[0]>>4 == 4 {
+		const dontFragment, header = 0x40, 20
+		packet[6] |= dontFragment
+		packet[10], packet[11] = 0, 0
+		binary.BigEndian.PutUint16(packet[10:], checksum(packet[:header]))
+	}
+	return packet
+}
+
 // Errors that routers send (RFC 792, RFC 4443).
 var (
 	TooBig      = ICMPError{[2]byte{3, 4}, [2]byte{2, 0}}
@@ -157,6 +175,24 @@ func SCTPInit(from, to uint16) []byte {
 	packet = append(packet, 5, 6, 7, 8)             // first TSN
 	binary.LittleEndian.PutUint32(packet[8:], crc32.Checksum(packet, crc32.MakeTable(crc32.Castagnoli)))
 	return packet
+}
+
+// Segment is a TCP segment without options and data, with its checksum (RFC 9293, 3.1). Sequence numbers begin at 1000
+// in a SYN, and go on from there.
+func Segment(from, to netip.AddrPort, flags byte) []byte {
+	const syn, first = 0x02, 1000
+	sequence := uint32(first)
+	if flags&syn == 0 {
+		sequence++
+	}
+	segment := binary.BigEndian.AppendUint16(nil, from.Port())
+	segment = binary.BigEndian.AppendUint16(segment, to.Port())
+	segment = binary.BigEndian.AppendUint32(segment, sequence)
+	segment = binary.BigEndian.AppendUint32(segment, first+1)
+	segment = append(segment, 5<<4, flags, 0xfd, 0xe8, 0, 0, 0, 0) // 20 bytes, window, checksum, urgent pointer
+	pseudo := append(append(from.Addr().AsSlice(), to.Addr().AsSlice()...), 0, unix.IPPROTO_TCP, 0, byte(len(segment)))
+	binary.BigEndian.PutUint16(segment[16:], checksum(append(pseudo, segment...)))
+	return segment
 }
 
 // checksum is the Internet checksum of RFC 1071.

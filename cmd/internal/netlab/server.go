@@ -45,7 +45,8 @@ type Server struct {
 
 // Serve answers on the given ports by TCP and UDP in both families, on all addresses of the host, until the server or
 // the lab is closed. On a TCP connection it sends the Answer first, and then echoes all data. To a UDP datagram it
-// replies with the Answer, followed by the datagram, from the address that the datagram was sent to.
+// replies with the Answer, followed by at most maxDatagram bytes of the datagram, from the address that the datagram
+// was sent to.
 func (h *Host) Serve(ports ...uint16) (*Server, error) {
 	s := new(Server)
 	s.ctx, s.end = context.WithCancel(h.lab.ctx)
@@ -74,7 +75,7 @@ func (s *Server) Close() {
 func (s *Server) open(h *Host, port uint16) error {
 	for _, family := range []string{"4", "6"} {
 		at := fmt.Sprintf(":%d", port)
-		tcp, err := net.Listen("tcp"+family, at)
+		tcp, err := (&net.ListenConfig{KeepAlive: noKeepAlive}).Listen(s.ctx, "tcp"+family, at)
 		if err != nil {
 			return err
 		}
@@ -118,9 +119,12 @@ func (s *Server) serveTCP(h *Host, l net.Listener) {
 	}
 }
 
+// maxDatagram is the size of the longest datagram that a server echoes whole, in bytes. A lab has about 100 buffers.
+const maxDatagram = 8 << 10
+
 // serveUDP answers each datagram from the address that it was sent to.
 func serveUDP(name string, c *net.UDPConn, port uint16) {
-	payload, control := make([]byte, 1<<16), make([]byte, 128)
+	payload, control := make([]byte, maxDatagram), make([]byte, 128)
 	for {
 		n, nc, _, peer, err := c.ReadMsgUDPAddrPort(payload, control)
 		if errors.Is(err, net.ErrClosed) {

@@ -23,8 +23,10 @@ func (l *Lab) build(options Options) error {
 	if err := l.addHosts(options); err != nil {
 		return err
 	}
-	if err := l.addSwitch(); err != nil {
-		return err
+	if !options.NoSwitch {
+		if err := l.addSwitch(); err != nil {
+			return err
+		}
 	}
 	arms, routes := l.twoArms, l.twoArmRoutes
 	if options.OneArmed {
@@ -85,6 +87,11 @@ func (l *Lab) addHosts(options Options) (err error) {
 	if l.Client, err = l.newHost("client", plainTTL); err != nil {
 		return err
 	}
+	if options.Twin {
+		if l.Twin, err = l.newHost("twin", plainTTL); err != nil {
+			return err
+		}
+	}
 	if options.Pair {
 		if l.Second, err = l.newHost("second", plainTTL); err != nil {
 			return err
@@ -127,7 +134,24 @@ func (l *Lab) twoArms() error {
 			return err
 		}
 	}
+	if l.Twin != nil {
+		if err := l.addTwin(); err != nil {
+			return err
+		}
+	}
 	return l.attach(l.Balancer, "eth1", 1, 1)
+}
+
+// addTwin connects the twin to the balancer, with the addresses of the client's link.
+func (l *Lab) addTwin() error {
+	if err := l.connect(l.Twin, "eth0", l.Balancer, "eth9"); err != nil {
+		return err
+	}
+	l.Twin.IP4, l.Twin.IP6 = l.Client.IP4, l.Client.IP6
+	return errors.Join(
+		l.Balancer.addBoth("eth9", clientGateway4+"/30", clientGateway6+"/64"),
+		l.Twin.addBoth("eth0", "203.0.113.2/30", "2001:db8:f::2/64"),
+		l.Twin.addBoth("lo", l.Client.IP4[0].String()+"/32", l.Client.IP6[0].String()+"/128"))
 }
 
 // twoArmRoutes gives the client the networks of clients, and the balancer routes to them.
@@ -142,6 +166,16 @@ func (l *Lab) twoArmRoutes() error {
 			return err
 		}
 		if err := l.Balancer.AddRoute(prefix, netip.MustParseAddr(n.via)); err != nil {
+			return err
+		}
+	}
+	if l.Twin != nil {
+		for _, n := range networks {
+			if err := l.Twin.ownNetwork(netip.MustParsePrefix(n.prefix)); err != nil {
+				return err
+			}
+		}
+		if err := l.Twin.gateway(clientGateway4, clientGateway6); err != nil {
 			return err
 		}
 	}
