@@ -18,6 +18,7 @@ import (
 // needs are the keys that another key requires.
 var needs = map[string]string{
 	"per-packet": "mode = \"dsr\"",
+	"zone":       "interfaces = \"eth0\"",
 	"gateway":    "mode = \"stateless\"\ninterfaces = \"eth0\"",
 	"log-only":   `log = { on = "denied" }`,
 	"hash-on":    `scheduler = "hash"`,
@@ -30,7 +31,8 @@ var needs = map[string]string{
 
 // beside are keys that have no effect without another one of their table.
 var beside = map[string]string{"allow": "deny", "exempt": "deny", "order": "deny", "clients": "new-per-client",
-	"verdict": "new-per-client", "dns-type": "dns-name", "dns-answer": "dns-name"}
+	"verdict": "new-per-client", "synproxy-mss": "synproxy", "synproxy-wscale": "synproxy",
+	"dns-type": "dns-name", "dns-answer": "dns-name"}
 
 // checkTypes are types of checks that a key of [health] has an effect on; "" if it needs none.
 func checkTypes() map[string]string {

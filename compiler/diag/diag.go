@@ -26,19 +26,23 @@ func (p Place) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
-// Severity separates faults, which stop a load, from warnings, which do not.
+// Severity separates faults, which stop a load, from warnings, which do not, and from remarks, which harm nothing.
 type Severity int
 
-// The two severities.
+// The severities.
 const (
 	Fault Severity = iota
 	Warning
+	Remark
 )
 
-// String gives the word before a message: error or warning.
+// String gives the word before a message: error, warning or note.
 func (s Severity) String() string {
-	if s == Warning {
+	switch s {
+	case Warning:
 		return "warning"
+	case Remark:
+		return "note"
 	}
 	return "error"
 }
@@ -107,7 +111,7 @@ func (ds Diagnostics) Print(w io.Writer, p Palette) {
 
 func (d Diagnostic) print(w io.Writer, p Palette) {
 	colour := p.Fault
-	if d.Severity == Warning {
+	if d.Severity != Fault {
 		colour = p.Warning
 	}
 	at := d.Place.String()

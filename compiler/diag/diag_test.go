@@ -19,6 +19,7 @@ func TestPrint(t *testing.T) {
 			"web.toml:3:5: error: port is 0, at least 1\n    3 | port = 0\n      |     ^\n  hint: port = 1\n"},
 		{"warning", Diagnostic{Severity: Warning, Place: Place{File: "web.toml"}, Message: "so"},
 			"web.toml: warning: so\n"},
+		{"remark", Diagnostic{Severity: Remark, Message: "so"}, "note: so\n"},
 		{"whole-file", Diagnostic{Place: Place{File: "web.toml"}, Message: "so"}, "web.toml: error: so\n"},
 		{"no-place", Diagnostic{Message: "so"}, "error: so\n"},
 		{"other-places",

@@ -14,8 +14,13 @@ func checkAllowed(t *toml.Table, f *Farm) {
 	if f.Mode == "" { // a fault of its own
 		return
 	}
-	if f.Mode.Untracked() && !f.PerPacket && (f.Scheduler == Random || f.Scheduler == RoundRobin) {
-		t.Fault(t.At("scheduler"), `scheduler = "maglev"`,
+	connects := f.Scheduler == LeastConnections || !f.PerPacket && (f.Scheduler == Random || f.Scheduler == RoundRobin)
+	if f.Mode.Untracked() && connects {
+		hint := `scheduler = "maglev"`
+		if f.PerPacket {
+			hint = `scheduler = "random"`
+		}
+		t.Fault(t.At("scheduler"), hint,
 			"the scheduler %s needs connection tracking, and %s has none", f.Scheduler, f.Mode)
 	}
 	for _, table := range farmTables {

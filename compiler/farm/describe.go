@@ -276,8 +276,9 @@ func union[A, B any](a map[string]A, b map[string]B) []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// Recall gives the described farm with the keys that its connections depend on: name, mode, state, listen, and the
-// names, addresses, ports and states of its backends. It gives nil for an empty description, or one of another version.
+// Recall gives the described farm with the keys that its connections depend on: name, mode, state, listen, zone, and
+// the names, addresses, ports and states of its backends. It gives nil for an empty description, or one of another
+// version.
 func (f Description) Recall(name string) *Farm {
 	if f == "" {
 		return nil
@@ -285,6 +286,7 @@ func (f Description) Recall(name string) *Farm {
 	facts := f.details()
 	out := &Farm{Name: name, Mode: Mode(facts.Farm["mode"]), Down: facts.Farm["state"] == "down"}
 	out.Ports = recallPortMap(facts.Farm["ports"])
+	out.Zone, _ = strconv.Atoi(facts.Farm["zone"])
 	for _, word := range strings.Fields(facts.Farm["listen"]) {
 		l, err := parseListen(word)
 		if err != nil {

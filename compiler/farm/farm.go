@@ -21,6 +21,7 @@ type Farm struct {
 	Ports         PortMap        // moved ports of the backends that have neither a port nor moves of their own
 	TableSize     int            // maglev's, a prime; 0: by the number of backends
 	Interfaces    []string       // only packets that arrive here belong to the farm; none: all interfaces
+	Zone          int            // snat, dnat: of conntrack, for requests; 0: the one of all other packets
 	Gateways      []Gateway      // stateless: next hops of replies, by family and network; none: replies are routed
 	Source        Sources        // snat: the sources that backends see instead of this machine's own
 	Masquerade    bool           // snat: the kernel finds the source when a packet leaves, where Source has none
@@ -31,9 +32,11 @@ type Farm struct {
 	Announce      Announce       // to routers, by a routing daemon
 	TakeOver      bool           // may take ports on which programs of this machine listen
 	FlowOffload   []string       // interfaces between which established flows take a short cut
+	OffloadAll    bool           // established flows of other farms and programs take it, too
 	PassInvalid   bool           // TCP segments outside of their connection are not dropped
 	Helper        string         // the kernel's connection tracking helper; "": none
 	Mark          Mark
+	MarkReplies   []Uplink // marks of replies by the interface of the request, in the order of the interfaces
 	Timeouts      Timeouts
 	Log           Log
 	Queue         Queue
@@ -119,11 +122,12 @@ type Scheduler string
 
 // The schedulers. All of them are weighted.
 const (
-	Random        Scheduler = "random"
-	RoundRobin    Scheduler = "round-robin"
-	Hash          Scheduler = "hash"
-	SymmetricHash Scheduler = "symmetric-hash"
-	Maglev        Scheduler = "maglev" // Eisenbud et al., "Maglev", NSDI 2016, 3.4
+	Random           Scheduler = "random"
+	RoundRobin       Scheduler = "round-robin"
+	LeastConnections Scheduler = "least-connections" // random, by slots that farmc watch moves between the backends
+	Hash             Scheduler = "hash"
+	SymmetricHash    Scheduler = "symmetric-hash"
+	Maglev           Scheduler = "maglev" // Eisenbud et al., "Maglev", NSDI 2016, 3.4
 )
 
 // Deterministic reports whether the scheduler gives the same packet the same number again.

@@ -113,6 +113,7 @@ func read(dirs []Dir, faults *diag.Diagnostics) source {
 				top.add(d, e.Name(), e)
 			}
 		}
+		warnMisnamed(d, entries, faults)
 	}
 	if !found {
 		for _, d := range dirs {
@@ -450,6 +451,33 @@ func orphanWords(farm string) string {
 		return DefaultsFile + " has no drop-ins, so the file is ignored"
 	}
 	return fmt.Sprintf("a drop-in without its farm: there is no %s.toml", farm)
+}
+
+// otherEndings are endings of files that are meant as farms or lists, with the right one. Case does not matter.
+var otherEndings = map[string]string{".conf": ".toml", ".cfg": ".toml", ".tml": ".toml", ".tom": ".toml",
+	".toml": ".toml", ".txt": ".list", ".lst": ".list", ".list": ".list"}
+
+// warnMisnamed warns of files that look like farms or lists, and are not read. One beside a file of the same name with
+// the right ending is a copy, or the target of a link.
+func warnMisnamed(d Dir, entries []fs.DirEntry, faults *diag.Diagnostics) {
+	for _, e := range entries {
+		ending := path.Ext(e.Name())
+		name, right := strings.TrimSuffix(e.Name(), ending), otherEndings[strings.ToLower(ending)]
+		if right == "" || right == ending || !IsName(name) || strings.EqualFold(name, "readme") ||
+			!e.Type().IsRegular() || hasFile(entries, name) {
+			continue
+		}
+		*faults = append(*faults, diag.Diagnostic{Severity: diag.Warning,
+			Place: diag.Place{File: path.Join(d.Path, e.Name())}, Hint: "name it " + name + right,
+			Message: "the file is not read: the names of farms end in .toml, and those of lists in .list"})
+	}
+}
+
+// hasFile reports whether a farm or a list of the name is among the entries.
+func hasFile(entries []fs.DirEntry, name string) bool {
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return e.Name() == name+".toml" || e.Name() == name+".list"
+	})
 }
 
 // checkCase finds names that differ by case alone: people and some file systems confuse them.

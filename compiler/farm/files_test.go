@@ -86,12 +86,15 @@ func TestRead(t *testing.T) {
 			"1/web.toml: can't be read: not a regular file"},
 
 		{"ignored", []tree{{".web.toml": "a", ".web.toml.swp": "a", "web.toml~": "a", "#web.toml#": "a",
-			"web.toml.dpkg-dist": "a", "web.conf": "a", "toml": "a", "list": "a", ".toml": "a", ".list": "a",
+			"web.toml.dpkg-dist": "a", "README.txt": "a", "toml": "a", "list": "a", ".toml": "a", ".list": "a",
 			".web.toml.d/x.toml": "a", "sub/web.toml": "a"}}, ""},
 		{"ignored-drop-ins", []tree{{"web.toml": "a", "web.toml.d/.x.toml": "b", "web.toml.d/x.toml~": "b",
 			"web.toml.d/x.list": "b", "web.toml.d/README": "b", "web.toml.d/sub/x.toml": "b"}},
 			"web: 1/web.toml=a"},
-		{"upper-case-ending", []tree{{"web.TOML": "a", "office.LIST": "a"}}, ""},
+		{"upper-case-ending", []tree{{"web.TOML": "a"}}, "1/web.TOML: " + notRead},
+		{"ending-of-other-programs", []tree{{"web.conf": "a", "a.toml": "a", "bl.txt": "b"}},
+			"a: 1/a.toml=a\n1/bl.txt: " + notRead + "\n1/web.conf: " + notRead},
+		{"copy-beside-the-farm", []tree{{"web.toml": "a", "web.conf": "b", "web.txt": "c"}}, "web: 1/web.toml=a"},
 		{"drop-ins-of-a-list", []tree{{"office.list": "a", "office.list.d/x.list": "b"}}, "@office: 1/office.list=a"},
 		{"no-drop-ins", []tree{{"web.toml": "a", "web.toml.d/": ""}}, "web: 1/web.toml=a"},
 
@@ -143,6 +146,8 @@ func TestRead(t *testing.T) {
 		})
 	}
 }
+
+const notRead = "the file is not read: the names of farms end in .toml, and those of lists in .list"
 
 // soon fails if the call blocks, as reading a FIFO does.
 func soon(t *testing.T, do func()) {

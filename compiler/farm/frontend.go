@@ -104,7 +104,7 @@ func (d Frontend) Takes(to netip.Addr, ofThisMachine bool, protocol Protocol, po
 func (d Frontend) SamePackets(o Frontend) bool {
 	return d.Specificity == o.Specificity && d.Family == o.Family && d.Address == o.Address &&
 		d.Protocol == o.Protocol &&
-		d.Ports == o.Ports
+		d.Ports == o.Ports && d.Farm.Zone == o.Farm.Zone
 }
 
 // overlaps reports whether two frontends of one specificity, in the order of Compare, have a packet in common.

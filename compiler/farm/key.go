@@ -47,6 +47,7 @@ const (
 	SessionsType      Type = "sessions"    // { "198.51.100.7" = "b1" }
 	PortsType         Type = "ports"       // { 80 = 8080, "50000-50099" = "60000-60099" }
 	MarkedSourcesType Type = "sources"     // { "0x200" = "192.168.0.101" }
+	UplinksType       Type = "uplinks"     // { wan1 = "0x100/0xf00" }
 	AnnounceType      Type = "announce"    // true, false, or one of Options
 	GatewayType       Type = "gateway"     // "10.1.0.2", a list of these, or { "10.0.0.0/8" = "10.1.0.3" }
 	AnnotationsType   Type = "annotations" // { team = "web" }

@@ -21,6 +21,7 @@ type Limits struct {
 	Ban                  time.Duration // how long a client over a limit is shut out; 0: only its excess is dropped
 	StrictTCP            bool
 	Verdict              Verdict
+	Synproxy             Synproxy
 }
 
 // A Limit is a rate, and how much may come at once. The zero Limit is none.
@@ -125,7 +126,8 @@ func validateLimits(t *toml.Table, f *Farm) {
 	}
 	counts := in.Has("new-per-client") || in.Has("resets-per-client") || in.Has("connections-per-client")
 	switch {
-	case !counts && !in.Has("new") && !in.Has("connections") && !in.Has("ban") && !in.Has("strict-tcp"):
+	case !counts && !in.Has("new") && !in.Has("connections") && !in.Has("ban") && !in.Has("strict-tcp") &&
+		!in.Has("synproxy"):
 		in.Fault(in.Place, `new-per-client = { rate = "10/second", burst = 20 }`, "[limits] limits nothing")
 	case in.Has("clients") && !counts:
 		in.Fault(in.At("clients"), "it is how many the limits per client remember",
@@ -135,7 +137,7 @@ func validateLimits(t *toml.Table, f *Farm) {
 		in.Fault(in.Place, `no deny = "any"; a [limits] of a second farm; or no [limits]`,
 			"[limits] has no effect: allowed clients are free of limits, and all others are denied")
 	}
-	for _, key := range []string{"resets-per-client", "strict-tcp"} {
+	for _, key := range []string{"resets-per-client", "strict-tcp", "synproxy"} {
 		if in.Has(key) && len(f.Listen) > 0 && !f.speaks(TCP) {
 			in.Fault(in.At(key), "", "%s has no effect, as nothing of the farm is TCP", key)
 		}

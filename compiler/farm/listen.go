@@ -119,14 +119,6 @@ func (e noPortsError) hint() string {
 	return fmt.Sprintf("\"%s/all\", or with ports \"%s:80\"", networkText(e.network), bracketed(e.network))
 }
 
-// A loopbackError is a loopback address. A farm in mode local may list one beside others, as its proxy listens there,
-// too.
-type loopbackError struct{ address netip.Addr }
-
-func (e loopbackError) Error() string {
-	return fmt.Sprintf("%s is a loopback address, which no packet of a client can have", e.address)
-}
-
 func firstOf(errs []error) error {
 	i := slices.IndexFunc(errs, func(err error) bool { return err != nil })
 	return errs[i]
@@ -166,8 +158,6 @@ func parseListenAddress(text string) (netip.Addr, []addr.Family, error) {
 		return a, nil, err
 	case a.IsUnspecified():
 		return netip.Addr{}, []addr.Family{addr.FamilyOf(a)}, nil
-	case a.IsLoopback():
-		return a, nil, loopbackError{a}
 	case a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return a, nil, fmt.Errorf("%s is not the address of one machine", a)
 	}

@@ -96,7 +96,6 @@ func TestParseListen(t *testing.T) {
 		{"64.0.0.0/2:80", `fault: 64.0.0.0/2 holds loopback addresses (127.0.0.0/8), on which no farm can listen`},
 		{"224.0.1.0/24:80", `fault: 224.0.1.0/24 holds multicast addresses (224.0.0.0/4), on which no farm can listen`},
 		{"[ff00::/8]:80", `fault: ff00::/8 holds multicast addresses (ff00::/8), on which no farm can listen`},
-		{"127.0.0.1/32:80", `fault: 127.0.0.1 is a loopback address, which no packet of a client can have`},
 		{"192.0.2.10:80/TCP", `fault: "TCP" is not a protocol: tcp, udp, sctp, icmp, ` +
 			`gre, esp, ah, proto-N or all`},
 		{"192.0.2.10:80/tcp/udp", `fault: "tcp/udp" is not a protocol: tcp, udp, sctp, icmp, ` +
@@ -128,8 +127,6 @@ func TestParseListen(t *testing.T) {
 		{"*/all", `fault: "*/all" would take every protocol of every address of this machine`},
 		{"0.0.0.0", `fault: "0.0.0.0" would take every protocol of every address of this machine`},
 		{"::", `fault: "::" would take every protocol of every address of this machine`},
-		{"127.0.0.1:80", `fault: 127.0.0.1 is a loopback address, which no packet of a client can have`},
-		{"[::1]:80", `fault: ::1 is a loopback address, which no packet of a client can have`},
 		{"224.0.0.251:5353/udp", `fault: 224.0.0.251 is not the address of one machine`},
 		{"255.255.255.255:67/udp", `fault: 255.255.255.255 is not the address of one machine`},
 		{"[ff02::fb]:5353/udp", `fault: ff02::fb is not the address of one machine`},

@@ -24,17 +24,14 @@ func (m Mark) String() string { return fmt.Sprintf("%#x/%#x", m.Value, m.Mask) }
 
 // readMark reads "0x10/0xff", or a plain number, which stands for all bits.
 func readMark(t *toml.Table, key string) Mark {
-	v, ok := t.Raw(key)
+	v, text, ok := t.NumberOrText(key, `"0x10/0xff"`)
 	if !ok {
 		return Mark{}
 	}
 	const rule = `mark = "0x10/0xff", or a plain number, 1 to 4294967295`
-	text := fmt.Sprint(v.Data)
-	if _, isText := v.Data.(string); !isText {
-		if n, isNumber := v.Data.(int64); !isNumber || n < 1 || n > 1<<32-1 {
-			t.Fault(v.Place, rule, "mark is %s, not a mark", text)
-			return Mark{}
-		}
+	if n, isNumber := v.Data.(int64); isNumber && (n < 1 || n > 1<<32-1) {
+		t.Fault(v.Place, rule, "mark is %s, not a mark", text)
+		return Mark{}
 	}
 	number, bits, masked := strings.Cut(text, "/")
 	if !masked {

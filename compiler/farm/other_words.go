@@ -16,9 +16,9 @@ var otherValues = map[string]map[string]string{
 		"roundrobin": `scheduler = "round-robin"`, "round_robin": `scheduler = "round-robin"`,
 		"sh": `scheduler = "hash"`, "source": `scheduler = "hash"`, "ip_hash": `scheduler = "hash"`,
 		"mh": `scheduler = "maglev"`, "static-rr": `scheduler = "round-robin"`,
-		"lc": noLeastConnections, "wlc": noLeastConnections, "sed": noLeastConnections, "nq": noLeastConnections,
-		"lblc": noLeastConnections, "lblcr": noLeastConnections, "leastconn": noLeastConnections,
-		"least_conn": noLeastConnections, "least-connections": noLeastConnections,
+		"lc": leastConnections, "wlc": leastConnections, "sed": leastConnections, "nq": leastConnections,
+		"lblc": leastConnections, "lblcr": leastConnections, "leastconn": leastConnections,
+		"least_conn": leastConnections,
 	},
 	"mode": {
 		"nat": `mode = "snat" or "dnat"`, "masq": `mode = "dnat"`, "fullnat": `mode = "snat"`, "dr": `mode = "dsr"`,
@@ -27,8 +27,7 @@ var otherValues = map[string]map[string]string{
 	},
 }
 
-const noLeastConnections = "the rules of the kernel cannot compare numbers of connections; " +
-	"connections in a backend bounds them, and random, round-robin, hash or maglev spread them"
+const leastConnections = `scheduler = "least-connections"`
 
 // otherKeys are keys of other programs.
 var otherKeys = map[string]string{

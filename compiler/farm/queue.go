@@ -28,11 +28,10 @@ const mostQueues = 65535
 
 // readQueue reads a number, or a range like "0-3".
 func readQueue(t *toml.Table, key string) Queue {
-	v, ok := t.Raw(key)
+	v, text, ok := t.NumberOrText(key, `"0-3"`)
 	if !ok {
 		return Queue{}
 	}
-	text := fmt.Sprint(v.Data)
 	from, to, isRange := strings.Cut(text, "-")
 	if !isRange {
 		to = from

@@ -152,13 +152,13 @@ func readListen(t *toml.Table, f *Farm) {
 		if bare := (noPortsError{}); f.earlier && errors.As(err, &bare) { // once a whole address was written like that
 			l, err = parseListen(w.Text + "/" + string(AnyProtocol))
 		}
-		if loopback := (loopbackError{}); f.Mode == Local && errors.As(err, &loopback) {
-			t.Warn(w.Place, "listen: packets to the loopback address %s pass no filter of a farm, so the entry is "+
-				"ignored", loopback.address)
-			continue
-		}
 		if err != nil {
 			t.Fault(w.Place, listenHint(err), "listen: %v", err)
+			continue
+		}
+		if f.Mode == Local && l.Address.IsLoopback() {
+			t.Warn(w.Place, "listen: packets to the loopback address %s pass no filter of a farm, so the entry is "+
+				"ignored", l.Address)
 			continue
 		}
 		l.Place = w.Place

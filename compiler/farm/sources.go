@@ -137,3 +137,13 @@ func (r SourceRange) count() (n int) {
 	}
 	return n
 }
+
+// TakesAnyPort reports whether connections to the frontend leave in mode snat from any source port, which saves the
+// kernel the search for the client's own one; serving is the number of backends that get new clients. A connection that
+// connection tracking has forgotten goes on only from the port that it had, and only if its backend is picked again. So
+// ports stay where a backend is picked again, and of UDP, where a port can name a client.
+func (d *Frontend) TakesAnyPort(serving int) bool {
+	f := d.Farm
+	return f.Mode == SNAT && d.Protocol == TCP && serving > 1 && f.Persistence == nil && f.Helper == "" &&
+		!f.Scheduler.Deterministic()
+}

@@ -100,9 +100,9 @@ func (f *Farm) extras() int {
 	n := len(f.Log.On)
 	l := f.Limits
 	for _, has := range []bool{l.NewPerClient.Count > 0, l.ResetsPerClient.Count > 0, l.ConnectionsPerClient > 0,
-		l.New.Count > 0, l.Connections > 0, l.Ban > 0, l.StrictTCP, !f.Access.Allow.Empty(),
+		l.New.Count > 0, l.Connections > 0, l.Ban > 0, l.StrictTCP, l.Synproxy.On, !f.Access.Allow.Empty(),
 		!f.Access.Deny.Empty(), !f.Access.Exempt.Empty(), !f.Access.LogOnly.Empty(), f.Persistence != nil,
-		f.Timeouts != Timeouts{}} {
+		f.Timeouts != Timeouts{}, len(f.MarkReplies) > 0} {
 		if has {
 			n++
 		}

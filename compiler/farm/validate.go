@@ -31,6 +31,7 @@ func validate(t *toml.Table, f *Farm) {
 		validateBackends(t, f)
 	}
 	validateTableSize(t, f)
+	validateLoopback(t, f)
 	validateWholeAddress(t, f)
 	localClientsHaveNoMAC(t, f)
 	namesDiffer(t, f)
@@ -49,12 +50,16 @@ func validate(t *toml.Table, f *Farm) {
 	validateIngress(t, f)
 	validateAnnounce(t, f)
 	validatePerPacket(t, f)
+	validateZone(t, f)
+	validateOffloadAll(t, f)
 	validateGateway(t, f)
 	validatePrefix(t, f)
 	validatePersistence(t, f)
 	validateSessions(t, f)
 	validateAccess(t, f)
 	validateLimits(t, f)
+	validateSynproxy(t, f)
+	validateMarkReplies(t, f)
 	validateHealth(t, f)
 }
 

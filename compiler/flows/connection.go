@@ -14,6 +14,7 @@ type Connection struct {
 	To         netip.AddrPort // the original destination; port 0 where the protocol has none
 	Server     netip.AddrPort // the source of replies
 	Translated bool           // its destination was translated
+	Zone       int            // of its requests
 	Answered   bool           // the server has sent a packet
 }
 
@@ -31,7 +32,8 @@ func (of Connection) answeredBy(b farm.Backend) bool {
 // openedTo reports whether the connection came in by the frontend. Its original destination is an address of the
 // frontend.
 func (of Connection) openedTo(d farm.Frontend) bool {
-	return d.Takes(of.To.Addr(), true, farm.ProtocolOf(of.Protocol), of.To.Port())
+	return (d.Farm.Zone == 0 || d.Farm.Zone == of.Zone) &&
+		d.Takes(of.To.Addr(), true, farm.ProtocolOf(of.Protocol), of.To.Port())
 }
 
 // A frontendIndex has frontends by their address or network.

@@ -205,6 +205,9 @@ func (c *change) compareElements() {
 		c.removed, c.added = c.before.elements(), c.after.elements()
 	default:
 		c.removed, c.added = compareBlocks(c.before, c.after)
+		if len(c.removed)+len(c.added) > 0 && c.after.hasMovingSlots() { // the kernel has others than the script
+			c.refillElements()
+		}
 	}
 }
 
@@ -288,11 +291,23 @@ func preferRefills(all []*difference) {
 	for _, d := range all {
 		for _, c := range d.changes {
 			if c.mayRefill() && (quicker || len(c.removed) == c.before.size()) {
-				c.refill = true
-				c.removed, c.added = c.before.elements(), c.after.elements()
+				c.refillElements()
 			}
 		}
 	}
+}
+
+// refillElements has all elements of a set flushed and written.
+func (c *change) refillElements() {
+	c.refill = true
+	c.removed, c.added = c.before.elements(), c.after.elements()
+}
+
+// hasMovingSlots reports whether another process changes elements of the map.
+func (o *scriptObject) hasMovingSlots() bool {
+	return slices.ContainsFunc(o.About, func(l ruleset.ScriptLine) bool {
+		return l.Text == `comment "`+ruleset.MovingSlots+`"`
+	})
 }
 
 // mayRefill reports whether elements are deleted from a set that stays, and that packets do not fill.

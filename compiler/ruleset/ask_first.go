@@ -37,6 +37,7 @@ func (l *linker) askFirst(in *ingress) {
 				l.addFirst(in, v.chain())
 			}
 		}
+		l.askTablesFirst(in, m, len(names))
 	}
 	in.Maps = slices.DeleteFunc(in.Maps, func(m *dispatchMap) bool {
 		if m.elements.size() == 0 {
@@ -82,7 +83,7 @@ func (l *linker) canAskFirst(v verdict) bool {
 	case translation != nil:
 		return translation.Shared
 	case forward != nil:
-		return forward.Shared && !forward.Target && !forward.Marked() && !forward.rewritesMAC()
+		return forward.leavesOthers()
 	}
 	return false
 }
@@ -147,6 +148,11 @@ func (in *ingress) AllFast() bool {
 	})
 }
 
+// PassesOpen reports whether TCP packets that open no connection are handed on first, past the rules for others.
+func (in *ingress) PassesOpen() bool {
+	return in.OfTCP && len(in.Translations) == 0 && len(in.Forwards) > 0
+}
+
 // leavesPackets reports whether the verdict leads to a pick that leaves packets of its frontends to the stack.
 func (l *linker) leavesPackets(v verdict) bool {
 	_, translation := l.sharedPicks(v.chain())
@@ -164,6 +170,15 @@ func (l *linker) sharedPicks(chain string) (forward *dsrPick, translation *state
 	return forward, translation
 }
 
+// addChains adds the chains that maps lead to.
+func addChains(chains map[string]bool, maps []*dispatchMap) {
+	for _, m := range maps {
+		for _, e := range m.elements.single {
+			chains[verdict(e.value).chain()] = true
+		}
+	}
+}
+
 func (l *linker) addFirst(in *ingress, chain string) {
 	forward, translation := l.sharedPicks(chain)
 	if forward != nil {
@@ -174,17 +189,15 @@ func (l *linker) addFirst(in *ingress, chain string) {
 	}
 }
 
-// removeUnusedPicks removes the chains of shared picks that no verdict leads to, because their maps are asked first
-// only.
+// removeUnusedPicks removes the chains of picks that no verdict leads to, because maps of their frontends are asked
+// first only.
 func (l *linker) removeUnusedPicks() {
-	used := map[string]bool{}
+	used, requested := map[string]bool{}, map[string]bool{}
 	for _, in := range l.ingresses {
-		for _, m := range slices.Concat(in.Maps, in.Fragments, in.Errors) {
-			for _, e := range m.elements.single {
-				used[verdict(e.value).chain()] = true
-			}
-		}
+		addChains(requested, in.Maps)
+		addChains(used, slices.Concat(in.Maps, in.Fragments, in.Errors))
 	}
+	l.removeUnusedTables(used, requested)
 	for _, first := range dataOf[*ownAnswers](&l.rules) {
 		used[first.Next.chain()] = true
 	}

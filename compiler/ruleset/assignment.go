@@ -48,9 +48,12 @@ func (s *service) newAssignment(family addr.Family) *slotAssignment {
 	for i, b := range a.serving {
 		keys[i] = b.Socket(family)
 	}
-	if s.HasMaglevTable() {
+	switch {
+	case s.HasMaglevTable():
 		a.slots = slots.Maglev(keys, weights, s.MaglevSize(family))
-	} else {
+	case s.movesSlots():
+		a.slots = slots.AssignFinely(weights)
+	default:
 		a.slots = slots.Assign(weights)
 	}
 	return a
@@ -61,11 +64,19 @@ func (s *service) slotNumber(family addr.Family) int {
 	known := s.slotNumbers[family]
 	if known == 0 && !s.HasMaglevTable() {
 		if serving := s.Serving(family); len(serving) > 0 {
-			known = slots.Number(farm.ShareWeights(serving))
+			known = s.numberOf(farm.ShareWeights(serving))
 		}
 		s.slotNumbers[family] = known
 	}
 	return known
+}
+
+// numberOf is the number of slots for weights.
+func (s *service) numberOf(weights []int) int {
+	if s.movesSlots() {
+		return slots.FineNumber(weights)
+	}
+	return slots.Number(weights)
 }
 
 // next gives the backend that serves after a backend, in the order of names; if no other backend serves, the same one.

@@ -52,6 +52,7 @@ type dispatchMap struct {
 	Fragments   bool         // the keys are of later fragments
 	Compared    farm.Ports   // rules compare these ports, and the keys lack them; zero: they have them
 	Protocols   protocolList // of the frontends
+	Zone        *zone        // of the frontends; nil: of none
 	Final       bool         // of the addresses of replies: some replies need nothing but the address
 
 	place mapPlace
@@ -66,7 +67,7 @@ type mapPlace struct {
 
 // addTo adds a frontend to the map of its kind, and the map to the maps that its chain asks.
 func (l *linker) addTo(maps *[]*dispatchMap, at mapPlace, d frontend, value string) *dispatchMap {
-	return l.addElement(maps, at, d, element{key: d.key(), value: value, origin: d.origin(), commented: true})
+	return l.addElement(maps, at, d, d.element(value))
 }
 
 // addElement adds a frontend with a given element.
@@ -76,6 +77,37 @@ func (l *linker) addElement(maps *[]*dispatchMap, at mapPlace, d frontend, e ele
 	m.Protocols.add(d.Protocol)
 	return m
 }
+
+// element is the frontend as a key, with a value. The line of a farm's frontend is rendered once for each value, and
+// kept from one script to the next.
+func (d frontend) element(value string) element {
+	if !d.isOfFarm() {
+		return d.newElement(value)
+	}
+	s := d.farm
+	if s.lines == nil {
+		s.lines = make([][]element, len(s.frontends))
+	}
+	kept := &s.lines[d.number]
+	for i := range *kept {
+		if (*kept)[i].value == value {
+			return (*kept)[i]
+		}
+	}
+	e := d.newElement(value)
+	if e.line = string(e.appendTo(nil)); len(*kept) < maxKeptLines {
+		*kept = append(*kept, e)
+	}
+	return e
+}
+
+func (d frontend) newElement(value string) element {
+	return element{key: d.key(), value: value, origin: d.origin(), commented: true, owner: owner{d.farm, d.number}}
+}
+
+// maxKeptLines is the number of values that lines of a frontend are kept for: it has one in each of a few maps, and
+// others as the kinds of the other farms change.
+const maxKeptLines = 8
 
 // dispatchMap gives the map of the frontend's kind. It runs for each of 10,000 farms, so it makes no object where the
 // map exists.
@@ -90,6 +122,7 @@ func (l *linker) dispatchMap(maps *[]*dispatchMap, at mapPlace, d frontend) *dis
 		return there.data.(*dispatchMap)
 	}
 	m := d.newDispatchMap(at, name)
+	m.Zone = l.zone(d.farm.Zone)
 	l.rules.add(m.object)
 	*maps = append(*maps, m)
 	return m
@@ -97,7 +130,7 @@ func (l *linker) dispatchMap(maps *[]*dispatchMap, at mapPlace, d frontend) *dis
 
 // isFor reports whether the map is that of a frontend, of the kinds that thousands of farms have.
 func (m *dispatchMap) isFor(at mapPlace, d frontend) bool {
-	return m.place == at && m.Specificity == d.Specificity && m.Family == d.Family &&
+	return m.place == at && m.Specificity == d.Specificity && m.Family == d.Family && m.isOfZone(d.farm.Zone) &&
 		!m.Compares() && !d.compared && !m.Fragments && !d.fragment
 }
 
@@ -138,13 +171,13 @@ func (d frontend) mapKind() string {
 	case d.compared:
 		name += "/" + d.Ports.String()
 	}
-	return networkPart(d.Specificity) + name
+	return zonePart(d.farm.Zone) + networkPart(d.Specificity) + name
 }
 
 // key is the frontend as a key of its map. The keys of a farm's frontends are made once.
 func (d frontend) key() string {
 	s := d.farm
-	if d.number >= len(s.frontends) || d != s.frontends[d.number] {
+	if !d.isOfFarm() {
 		return d.newKey()
 	}
 	if s.keys == nil {
@@ -154,6 +187,11 @@ func (d frontend) key() string {
 		s.keys[d.number] = d.newKey()
 	}
 	return s.keys[d.number]
+}
+
+// isOfFarm reports whether the frontend is one of its farm's, and not made from one.
+func (d frontend) isOfFarm() bool {
+	return d.number < len(d.farm.frontends) && d == d.farm.frontends[d.number]
 }
 
 func (d frontend) newKey() string {
@@ -234,6 +272,7 @@ type baseChain struct {
 	section section
 	prefix  string // of the names of its maps
 	any     string // the name of its anyChain; "": the chain asks all maps itself
+	opens   bool   // packets that open connections pass it, also of connections that the kernel opens for clients
 }
 
 // A hook is a base chain, or a chain that base chains share, with the maps that it asks.
@@ -242,6 +281,7 @@ type hook struct {
 	Maps []*dispatchMap
 	Any  *anyChain // nil: no frontend is on every address of this machine
 
+	First       *firstPick     // asked before the maps; nil: none
 	Sources     []*dispatchMap // maps that the chain asks for a packet's source
 	Outgoing    string         // the chain for connections that no farm has translated; "": none
 	EveryPacket bool           // not only the first packet of a connection

@@ -19,9 +19,11 @@ type dsrPick struct {
 	Shared bool     // by farms of one kind, with the frontends in the keys; else of one farm or maglev table
 	Of     frontend // one of the frontends
 	Target bool     // the mark is the ID of the backend
+	Here   bool     // this machine is a backend, see dsr_here.go
 	Steps  []dsrStep
 	Origin *diag.Origin
 
+	Kept   *dsrMap // a target's marks of this machine; nil: there are none
 	newSet *dsrMap // counts new connections; nil: there are none to count
 }
 
@@ -90,24 +92,24 @@ func (l *linker) dsrPick(d frontend) verdict {
 // ownDSRPick gives the farm's own chain, or that of a maglev table.
 func (l *linker) ownDSRPick(d frontend, a *slotAssignment) string {
 	name, slots := d.pickNames(a, "")
+	if d.farm.Scheduler == farm.Maglev { // farms with other backends that are down have the same table
+		name, slots = name+l.hereName(d), slots+l.hereName(d)
+	}
 	if d.quoted {
 		name += "-error"
 	}
 	p := obtain(&l.rules, dsrChain(name, "dsr-pick"), func() *dsrPick {
-		p := &dsrPick{Name: name, numbering: d.numbering(), Of: d, Origin: d.farm.Origin("scheduler")}
-		stepOf := make([]int, len(a.slots))
-		for slot, i := range a.slots {
-			stepOf[slot] = p.stepIndex(d.farm, a.serving[i])
-		}
+		p := &dsrPick{Name: name, numbering: d.numbering(), Here: l.isBackend(d), Of: d,
+			Origin: d.farm.Origin("scheduler")}
+		stepOf := l.stepsOfSlots(p, d, a)
 		draws := d.farm.draws(stepOf)
+		for i := range p.Steps {
+			step := &p.Steps[i]
+			step.Map = l.dsrMap(p, slots+"/"+step.String()+"-"+d.Family.Suffix(), *step, draws.numbers[i])
+		}
 		for slot, i := range a.slots {
-			step := &p.Steps[stepOf[slot]]
-			if step.Map == nil {
-				name := slots + "/" + step.String() + "-" + d.Family.Suffix()
-				step.Map = l.dsrMap(p, name, *step, draws.numbers[stepOf[slot]])
-			}
-			if !d.quoted { // the other chain fills the maps
-				step.Map.elements.add(d.forwarded(a.serving[i], strconv.Itoa(draws.slots[slot])))
+			if at := stepOf[slot]; at < len(p.Steps) && !d.quoted { // else the other chain fills the maps
+				p.Steps[at].Map.elements.add(d.forwarded(a.serving[i], strconv.Itoa(draws.slots[slot])))
 			}
 		}
 		l.addSlots(d.farm, len(a.slots))
@@ -195,37 +197,41 @@ func (p *dsrPick) rewritesMAC() bool {
 
 // sharesDSRPick reports whether the frontend can stand in the keys of maps that many farms share.
 func (d frontend) sharesDSRPick(a *slotAssignment) bool {
-	s := d.farm
-	return (s.Scheduler == farm.Hash || s.Scheduler == farm.SymmetricHash) && len(a.slots) <= maxSharedSlots &&
+	return d.farm.Scheduler != farm.Maglev && d.hashesAlone() && len(a.slots) <= maxSharedSlots &&
 		(d.fragment && d.Specificity.Bits() == 0 || d.sharesKeys())
+}
+
+// hashesAlone reports whether the number of a frame's slot follows from the frame alone.
+func (d frontend) hashesAlone() bool {
+	switch d.farm.Scheduler {
+	case farm.Hash, farm.SymmetricHash, farm.Maglev:
+		return true
+	}
+	return false
+}
+
+// leavesOthers reports whether rules of a base chain can ask the maps of the chain: they change no frame that its maps
+// lack, and keep none.
+func (p *dsrPick) leavesOthers() bool {
+	return p.Shared && !p.Here && !p.Target && !p.Marked() && !p.rewritesMAC()
 }
 
 // sharedDSRPick adds the frontend to the maps of its kind, and gives the chain that asks them: of farms that take their
 // frames from the same interfaces, pick alike, and forward to the same interfaces.
 func (l *linker) sharedDSRPick(d frontend, a *slotAssignment) string {
-	s, kind := d.farm, "dsr"
-	switch {
-	case d.fragment:
-		kind = "dsr-fragment"
-	case d.Specificity == farm.WholeAddress:
-		kind = "dsr-all"
-	}
-	if d.quoted {
-		kind += "-error"
-	}
-	steps := s.dsrSteps(a.serving)
-	interfaces := shortened(s.PresentInterfaces(), maxPartName)
-	name := fmt.Sprintf("%s/%s//%s", d.sharedName(kind, a), interfaces, stepNames(steps))
+	s, kind := d.farm, l.sharedDSR(d, a)
+	name := kind.Name
 	p := obtain(&l.rules, dsrChain(name, "dsr-pick"), func() *dsrPick {
-		p := &dsrPick{Name: name, numbering: d.numbering(), Shared: true, Of: d, Steps: steps}
-		l.addStepMaps(p, "slots-"+name, len(a.slots))
-		return p
+		l.addStepMaps(kind, "slots-"+name, len(a.slots))
+		return kind
 	})
 	if l.isNew(d) {
 		l.addSlots(s, len(a.slots))
 		key := d.key()
 		for slot, i := range a.slots {
-			p.add(d, a.serving[i], key+" . "+strconv.Itoa(slot))
+			if b := a.serving[i]; !l.isThisMachine(d, b) {
+				p.add(d, b, key+" . "+strconv.Itoa(slot))
+			}
 		}
 		if d.countsNew() {
 			set := l.dsrNewSet(p, newName("slots-"+name), len(a.slots))
@@ -233,6 +239,25 @@ func (l *linker) sharedDSRPick(d frontend, a *slotAssignment) string {
 		}
 	}
 	return name
+}
+
+// sharedDSR gives the chain of the frontend's kind, without maps.
+func (l *linker) sharedDSR(d frontend, a *slotAssignment) *dsrPick {
+	s, kind := d.farm, "dsr"
+	switch {
+	case d.fragment:
+		kind = "dsr-fragment"
+	case d.Specificity == farm.WholeAddress:
+		kind = "dsr-all"
+	}
+	kind += l.hereName(d)
+	if d.quoted {
+		kind += "-error"
+	}
+	steps := s.dsrSteps(l.elsewhere(d, a.serving))
+	interfaces := shortened(s.PresentInterfaces(), maxPartName)
+	name := fmt.Sprintf("%s/%s//%s", d.sharedName(kind, a), interfaces, stepNames(steps))
+	return &dsrPick{Name: name, numbering: d.numbering(), Shared: true, Here: l.isBackend(d), Of: d, Steps: steps}
 }
 
 // isNew reports whether the frontend was not added to shared maps yet: it comes again at each ingress.

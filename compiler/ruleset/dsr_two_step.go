@@ -15,7 +15,8 @@ func (l *linker) dsrTwoStep(d frontend, a *slotAssignment) string {
 	prefix := l.dsrKeyPrefix(d, len(a.eligible))
 	target := l.dsrTarget(prefix, d, a)
 	t := obtain(&l.rules, dsrChain(name, "two-step"), func() *twoStep {
-		t := &twoStep{Family: d.Family, Target: target.Name, Marked: true, Origin: s.Origin("scheduler")}
+		t := &twoStep{Family: d.Family, Target: target.Name, Marked: true, Here: l.isBackend(d),
+			Origin: s.Origin("scheduler")}
 		t.Sticky = l.sticky(d, a, target.Name)
 		l.pickID(t, d.withPrefix(prefix), prefix != noPrefix)
 		return t
@@ -26,7 +27,7 @@ func (l *linker) dsrTwoStep(d frontend, a *slotAssignment) string {
 	if prefix == noPrefix || !l.isNew(d) {
 		return name
 	}
-	target.addTargets(d, a)
+	l.addTargets(target, d, a)
 	l.countTargets(target, d, a)
 	if t.Pick != "" {
 		l.addToPick(d, a)
@@ -80,11 +81,12 @@ func (l *linker) dsrTarget(prefix keyPrefix, d frontend, a *slotAssignment) *dsr
 	if prefix == noPrefix {
 		return l.ownDSRTarget(d, a)
 	}
-	steps := d.farm.dsrSteps(a.eligible)
+	steps := d.farm.dsrSteps(l.elsewhere(d, a.eligible))
 	kind := map[keyPrefix]string{frontendPrefix: "", addressPrefix: "-all", datagramPrefix: "-datagram"}[prefix]
-	name := "-dsr" + kind + "-" + d.Family.Suffix() + "/" + stepNames(steps)
+	name := "-dsr" + kind + l.hereName(d) + "-" + d.Family.Suffix() + "/" + stepNames(steps)
 	return obtain(&l.rules, dsrChain("home"+name, "dsr-pick"), func() *dsrPick {
-		p := &dsrPick{Name: "home" + name, Target: true, Shared: true, Of: d.withPrefix(prefix), Steps: steps}
+		p := &dsrPick{Name: "home" + name, Target: true, Shared: true, Here: l.isBackend(d), Of: d.withPrefix(prefix),
+			Steps: steps}
 		p.Family = d.Family
 		l.addStepMaps(p, "homes"+name, 0)
 		return p
@@ -96,25 +98,31 @@ func (l *linker) ownDSRTarget(d frontend, a *slotAssignment) *dsrPick {
 	s := d.farm
 	name := s.ownName("home-" + d.Family.Suffix())
 	return obtain(&l.rules, dsrChain(name, "dsr-pick"), func() *dsrPick {
-		p := &dsrPick{Name: name, Target: true, Of: d, Steps: s.dsrSteps(a.eligible), Origin: s.Origin("scheduler")}
+		p := &dsrPick{Name: name, Target: true, Here: l.isBackend(d), Of: d,
+			Steps: s.dsrSteps(l.elsewhere(d, a.eligible)), Origin: s.Origin("scheduler")}
 		p.Family = d.Family
 		for i, step := range p.Steps {
 			p.Steps[i].Map = l.dsrMap(p, s.ownName("home/"+step.String()+"-"+d.Family.Suffix()), step, 0)
 		}
-		p.addTargets(d, a)
+		l.addTargets(p, d, a)
 		l.countTargets(p, d, a)
 		return p
 	})
 }
 
-// addTargets has the frontend's frames forwarded by their marks.
-func (p *dsrPick) addTargets(d frontend, a *slotAssignment) {
+// addTargets has the frontend's frames forwarded by their marks, or kept for this machine.
+func (l *linker) addTargets(p *dsrPick, d frontend, a *slotAssignment) {
 	begin := ""
 	if p.Shared {
 		begin = d.key() + " . "
 	}
 	for _, b := range a.eligible {
-		p.add(d, b, begin+d.farm.idText(a.ids[b.Name]))
+		key := begin + d.farm.idText(a.ids[b.Name])
+		if l.isThisMachine(d, b) {
+			l.keep(p, d, d.farm.backendElement(b, key, ""))
+		} else {
+			p.add(d, b, key)
+		}
 	}
 }
 

@@ -11,10 +11,22 @@ type element struct {
 	origin     *diag.Origin
 	commented  bool   // its comment, in the kernel, is the farm's name; else a line above names the farm
 	backend    string // the comment, in the kernel, of an element that counts for a backend and has no value
+	line       string // the element as a line, where it is kept from one script to the next; "": not kept
+
+	owner // the frontend that it stands for; zero: it is of no single one
+}
+
+// An owner is the frontend that elements follow from.
+type owner struct {
+	farm   *service
+	number int // of the frontend
 }
 
 // appendTo writes the element as a line.
 func (e element) appendTo(out []byte) []byte {
+	if e.line != "" {
+		return append(out, e.line...)
+	}
 	out = append(out, "\t\t\t"...)
 	out = append(out, e.key...)
 	if e.commented {
@@ -87,6 +99,7 @@ type piece struct {
 	farm     string
 	text     string
 	elements int
+	owner    owner          // zero: not known
 	head     int            // the length of the first line, which names the farm; 0: comments of elements name it
 	origins  []*diag.Origin // of the elements
 }

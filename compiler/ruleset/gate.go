@@ -110,10 +110,14 @@ func (l *linker) addToGate(g *gate, d frontend, v verdict) {
 // fillGateFragments leads the later fragments of a datagram to the chain of its first fragment, if all frontends on the
 // address by that protocol have the same chain. Else later fragments return; without the first one they are of no use.
 func (l *linker) fillGateFragments(g *gate, frontends []frontend, chains []string) {
+	comes := func(i int) bool { // a packet of the frontend to this gate
+		d := frontends[i]
+		return (chains[i] != "" || !d.farm.Down && g.meets(d.farm)) && d.Address.IsValid()
+	}
 	verdicts := map[datagram]verdict{}
 	var whole coverage // of frontends with a chain that would catch packets without ports
 	for i, d := range frontends {
-		if chains[i] == "" && (d.farm.Down || !g.meets(d.farm)) || !d.Address.IsValid() {
+		if !comes(i) {
 			continue
 		}
 		v := goBack
@@ -128,9 +132,9 @@ func (l *linker) fillGateFragments(g *gate, frontends []frontend, chains []strin
 		}
 		agreeOnFragments(verdicts, d, v, goBack)
 	}
-	for _, d := range frontends {
+	for i, d := range frontends {
 		at := d.datagram()
-		if v := verdicts[at]; v != noVerdict && (v != goBack || whole.at(d) > 0) {
+		if v := verdicts[at]; comes(i) && v != noVerdict && (v != goBack || whole.at(d) > 0) {
 			d.fragment = true
 			l.addTo(&g.Fragments, g.place(), d, string(v))
 			delete(verdicts, at)

@@ -29,6 +29,6 @@ func (l *linker) hairpinChain(d frontend) string {
 		words[i] = strings.ReplaceAll(p.String(), ":", ".") // a colon would end the name
 	}
 	name := "hairpin/" + shortened(words, maxPartName)
-	l.rules.add(newChain(name, sourceNATSection, "hairpin").with(hairpin{d.Family, networks, l.sourceChain(d)}))
+	l.rules.add(newChain(name, sourceNATSection, "hairpin").with(hairpin{d.Family, networks, l.sourceChain(d, false)}))
 	return name
 }

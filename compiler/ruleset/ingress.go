@@ -310,7 +310,7 @@ func (l *linker) fragmentFrontends(in *ingress, served []frontend) (out []fronte
 		}
 		pick := ""
 		if in.takes(d.farm) && d.farm.Mode == farm.DSR && picksByAddresses(d.farm) {
-			pick = d.farm.pickIdentity(l.assignment(d), d.Family)
+			pick = d.farm.pickIdentity(l.assignment(d), d.Family) + l.hereName(d)
 		}
 		if d.holdsOthers(in.met) {
 			pick = ""

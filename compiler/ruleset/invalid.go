@@ -1,11 +1,9 @@
 package ruleset
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"slices"
 
-	"farmc/compiler/addr"
 	"farmc/compiler/farm"
 )
 
@@ -24,7 +22,7 @@ type invalidChain struct {
 
 // dropInvalid has invalid segments of the frontends' farms dropped.
 func (l *linker) dropInvalid(tracked []frontend) {
-	tcp := selected(tracked, func(d *frontend) bool { return d.Protocol == farm.TCP || d.Whole() })
+	tcp := selected(tracked, (*frontend).takesTCP)
 	input := l.dispatch(invalidHook, tcp, l.invalidOfClients)
 	if input == nil {
 		return
@@ -43,6 +41,9 @@ func (l *linker) dropInvalid(tracked []frontend) {
 		l.rules.add(newChain(forward.Name, invalidSection, forward.Name).with(forward))
 	}
 }
+
+// takesTCP reports whether segments come to the frontend.
+func (d *frontend) takesTCP() bool { return d.Protocol == farm.TCP || d.Whole() }
 
 func (s *service) dropsInvalid() bool {
 	return (s.Mode == farm.SNAT || s.Mode == farm.DNAT) && !s.PassInvalid
@@ -70,12 +71,12 @@ func (l *linker) invalidChain(name string, c invalidChain) verdict {
 func (l *linker) invalidOfBackends(maps *[]*dispatchMap, prefix string, frontends []frontend, of func(*service) bool) {
 	at := mapPlace{Inet, invalidSection, prefix, ""}
 	frontends = selected(frontends, func(d *frontend) bool { return d.farm.dropsInvalid() && of(d.farm) })
-	known := newSocketSet(frontends)
+	known := socketSet{}
 	ranges := map[netip.Addr][]farm.Ports{}
 	var ranged []reply
 	for i := range frontends {
 		d := &frontends[i]
-		l.invalidOfSockets(maps, at, *d, &known)
+		l.invalidOfSockets(maps, at, *d, known)
 		for _, r := range d.replySources().ranged {
 			if ranges[r.Address] == nil {
 				ranged = append(ranged, reply{r, d})
@@ -89,24 +90,18 @@ func (l *linker) invalidOfBackends(maps *[]*dispatchMap, prefix string, frontend
 	}
 }
 
-// invalidOfSockets adds the backends that answer from single ports, except for known ones. Mostly none is known, and
-// the frontend's piece has them all.
-func (l *linker) invalidOfSockets(maps *[]*dispatchMap, at mapPlace, d frontend, known *socketSet) {
+// invalidOfSockets adds the backends that answer from single ports, except for known ones. Mostly no other frontend has
+// one of them, and the frontend's piece has them all.
+func (l *linker) invalidOfSockets(maps *[]*dispatchMap, at mapPlace, d frontend, known socketSet) {
 	sockets := d.replySources().sockets
-	added := known.add(sockets)
-	if len(added) == 0 {
+	if len(sockets) == 0 {
 		return
 	}
-	var p *piece
-	if len(added) == len(sockets) {
-		p = d.piece(invalidPiece, d.invalidElements)
-	} else {
-		all := d.invalidElements()
-		some := make([]element, len(added))
-		for i, n := range added {
-			some[i] = all[n]
+	p := d.piece(invalidPiece, d.invalidElements)
+	if l.services.sockets.shared(d.farm) {
+		if p = d.unknownSockets(p, known.add(sockets)); p == nil {
+			return
 		}
-		p = newPiece(some)
 	}
 	d.Specificity, d.Protocol = farm.ExactPort, farm.TCP
 	m := l.dispatchMap(maps, at, d)
@@ -114,41 +109,21 @@ func (l *linker) invalidOfSockets(maps *[]*dispatchMap, at mapPlace, d frontend,
 	m.Protocols.add(farm.TCP)
 }
 
-// A socketSet is a set of addresses and ports. Numbers are found in half the time, and most addresses are IPv4.
-type socketSet struct {
-	numbers map[uint64]struct{}         // of IPv4: address and port
-	sockets map[netip.AddrPort]struct{} // of IPv6
-
-	added []int // the last result of add
-}
-
-// newSocketSet makes an empty set with room for the backends of the frontends.
-func newSocketSet(frontends []frontend) socketSet {
-	size := [len(addr.Families)]int{}
-	for i := range frontends {
-		size[frontends[i].Family] += len(frontends[i].replySources().sockets)
+// unknownSockets gives the piece of some of the frontend's sockets: all of its sockets have the piece that is given. It
+// is nil if there are none.
+func (d frontend) unknownSockets(all *piece, some []int) *piece {
+	switch len(some) {
+	case 0:
+		return nil
+	case len(d.replySources().sockets):
+		return all
 	}
-	return socketSet{make(map[uint64]struct{}, size[addr.IP4]), make(map[netip.AddrPort]struct{}, size[addr.IP6]), nil}
-}
-
-func (s *socketSet) len() int { return len(s.numbers) + len(s.sockets) }
-
-// add adds sockets. It gives the indexes of the ones that were not in the set, until the next call.
-func (s *socketSet) add(sockets []netip.AddrPort) []int {
-	s.added = s.added[:0]
-	for i, at := range sockets {
-		before := s.len()
-		if at.Addr().Is4() {
-			b := at.Addr().As4()
-			s.numbers[uint64(binary.BigEndian.Uint32(b[:]))<<16|uint64(at.Port())] = struct{}{}
-		} else {
-			s.sockets[at] = struct{}{}
-		}
-		if s.len() > before {
-			s.added = append(s.added, i)
-		}
+	elements := d.invalidElements()
+	out := make([]element, len(some))
+	for i, n := range some {
+		out[i] = elements[n]
 	}
-	return s.added
+	return newPiece(out)
 }
 
 // invalidElements are the backends that answer from single ports.

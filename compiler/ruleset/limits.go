@@ -26,6 +26,7 @@ type limitChain struct {
 	Banned               *limit
 	Flags                *limit // strict-tcp, by the flags of a packet
 	Unknown              *limit // strict-tcp, by its connection
+	Synproxy             bool   // an ACK may be a cookie, which opens no connection yet
 	Resets               *limit
 	NewPerClient         *limit
 	New                  *limit
@@ -43,6 +44,7 @@ type limit struct {
 	Seed      string      // of their hash
 	Parts     int         // of the farm's connections: the number of counts that they are spread over
 	Counter   string
+	Synproxy  bool    // of the chain
 	Then      verdict // "": the packet passes
 	Others    verdict // the same for a client that shares its count with others
 	Origin    *diag.Origin
@@ -140,12 +142,12 @@ const maxCounted = 256
 // trackedLimits gives the chain right after connection tracking; "" and nil if the farm needs none there.
 func (l *linker) trackedLimits(d frontend) (string, *limitChain) {
 	s, limits := d.farm, d.farm.Limits
-	limits.Ban, limits.Clients, limits.Verdict = 0, 0, ""
+	limits.Ban, limits.Clients, limits.Verdict, limits.Synproxy = 0, 0, "", farm.Synproxy{}
 	if limits == (farm.Limits{}) {
 		return "", nil
 	}
 	return l.limitChain(d, "limits", func(c *limitChain) {
-		c.Only = l.only(s.Interfaces)
+		c.Only, c.Synproxy = l.only(s.Interfaces), s.Limits.Synproxy.On
 		if limits.StrictTCP {
 			c.Unknown = l.limit(d, farm.StrictTCP, "", dynamicSet{})
 		}
@@ -317,6 +319,7 @@ func (c *limitChain) Limits() (out []*limit) {
 	} {
 		if next.limit != nil {
 			next.limit.Template, next.limit.Seed = next.template, overflowSeed(c.Name)
+			next.limit.Synproxy = c.Synproxy
 			out = append(out, next.limit)
 		}
 	}

@@ -3,33 +3,70 @@ package ruleset
 import (
 	"cmp"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
 
-// link joins services into one ruleset, and reports faults between farms. There is no script if there are faults. With
-// the script it gives the rules that do not depend on the machine.
-func link(services []*service, machine Machine, faults *diag.Diagnostics) (*Script, *portableRules) {
-	all := allFrontends(services)
-	marked := markedFarms(services)
+// linkServices joins services into one ruleset, and reports faults between farms. There is no script if there are
+// faults. With the script, l gets the rules that do not depend on the machine, unless elements were taken over from
+// the last script.
+func (s *Services) linkServices(
+	l *linked, services []*service, from *linkState, machine Machine, faults *diag.Diagnostics,
+) {
+	all := sortedFrontends(services)
 	checkFrontends(all, faults)
 	checkGroups(services, faults)
+	marked := markedFarms(services)
 	farm.MarkedSourceConflicts(marked, faults)
 	if faults.Faulty() {
-		return nil, nil
+		return
 	}
-	l := newLinker(machine, faults)
-	portable := l.add(all)
+	before := len(*faults)
+	linker, taken := s.newLinker(machine, faults), s.takeOver(from, l.farms, services, all)
+	if taken {
+		linker.slots, linker.routes.farms = s.takenSlots(services), s.takenRoutes(from)
+	}
+	portable := linker.add(s.remaining(all))
 	portable.marked = marked
-	l.translateSources(portable)
-	if faults.Faulty() {
-		return nil, nil
+	linker.translateSources(portable)
+	switch {
+	case taken && (faults.Faulty() || !s.addTaken(from, services, &linker.rules)):
+		*faults = (*faults)[:before]
+		s.linkServices(l, services, nil, machine, faults)
+	case !faults.Faulty():
+		l.script, l.state = linker.script(), s.newLinkState(l.farms, services, linker)
+		l.script.Ingress, l.script.Interfaces = linker.ingressDevices(), linker.interfaces()
+		if !taken {
+			l.portable = portable
+		}
 	}
-	script := l.script()
-	script.Ingress, script.Interfaces = l.ingressDevices(), l.interfaces()
-	return script, portable
+}
+
+// newLinker makes the linker of services.
+func (s *Services) newLinker(machine Machine, faults *diag.Diagnostics) *linker {
+	l := newLinker(machine, faults)
+	l.services = s
+	return l
+}
+
+// remaining gives the frontends whose elements are not taken over.
+func (s *Services) remaining(all []*frontend) []frontend {
+	n := 0
+	for _, d := range all {
+		if !s.isTaken(d.farm) {
+			n++
+		}
+	}
+	out := make([]frontend, 0, n)
+	for _, d := range all {
+		if !s.isTaken(d.farm) {
+			out = append(out, *d)
+		}
+	}
+	return out
 }
 
 // translateSources adds the rules that translate sources, once the others are there.
@@ -47,18 +84,17 @@ func (l *linker) script() *Script {
 	return script
 }
 
-// allFrontends gives the frontends of all services, most specific first. Pointers are sorted, as frontends are large.
-func allFrontends(services []*service) []frontend {
-	var sorted []*frontend
+// sortedFrontends gives the frontends of all services, most specific first, and ranks them. They are pointers, as
+// frontends are large.
+func sortedFrontends(services []*service) (all []*frontend) {
 	for _, s := range services {
 		for i := range s.frontends {
-			sorted = append(sorted, &s.frontends[i])
+			all = append(all, &s.frontends[i])
 		}
 	}
-	slices.SortStableFunc(sorted, func(a, b *frontend) int { return a.Compare(b.Frontend) })
-	all := make([]frontend, len(sorted))
-	for i, d := range sorted {
-		all[i] = *d
+	slices.SortStableFunc(all, func(a, b *frontend) int { return a.Compare(b.Frontend) })
+	for i, d := range all {
+		d.farm.ranks[d.number] = i
 	}
 	return all
 }
@@ -89,21 +125,23 @@ func first(all []frontend, keep func(*frontend) bool) int {
 }
 
 // checkFrontends reports frontends that farms cannot share, and replies that could belong to two of them.
-func checkFrontends(all []frontend, faults *diag.Diagnostics) {
+func checkFrontends(all []*frontend, faults *diag.Diagnostics) {
 	frontends := make([]farm.Frontend, len(all))
 	for i, d := range all {
 		frontends[i] = d.Frontend
 	}
 	farm.Conflicts(frontends, faults)
+	farm.ZoneConflicts(farmsWith(all, func(f *farm.Farm) bool { return f.Zone != 0 }), faults)
+	farm.OffloadConflicts(farmsWith(all, (*farm.Farm).OffloadConcerns), faults)
 	farm.AmbiguousReplies(frontends, faults)
-	farm.OutgoingConflicts(outgoingFarms(all), faults)
+	farm.OutgoingConflicts(farmsWith(all, func(f *farm.Farm) bool { return len(f.Outgoing) > 0 }), faults)
 }
 
-// outgoingFarms gives the farms with outgoing, by name.
-func outgoingFarms(all []frontend) (out []*farm.Farm) {
+// farmsWith gives the farms that have something, by name.
+func farmsWith(all []*frontend, has func(*farm.Farm) bool) (out []*farm.Farm) {
 	known := map[*farm.Farm]bool{}
 	for _, d := range all {
-		if f := d.farm.Farm; len(f.Outgoing) > 0 && !known[f] {
+		if f := d.farm.Farm; has(f) && !known[f] {
 			known[f] = true
 			out = append(out, f)
 		}
@@ -118,7 +156,10 @@ type linker struct {
 	machine Machine
 	faults  *diag.Diagnostics
 
+	services *Services // with the facts that are kept of all farms
+
 	slots        int // of all farms together
+	tableSlots   int // of frontends with a table in maps of their kind
 	assignments  map[farmFamily]*slotAssignment
 	added        map[frontend]bool // to maps that farms without connection tracking share
 	keyMasks     map[*service]uint32
@@ -133,6 +174,11 @@ type linker struct {
 	routes      routeTable
 	servedPorts []uint16 // of the machine, if farms keep them from backends
 	asksPorts   bool     // servedPorts is known
+
+	zones map[int]*zone // by number; 0: nil
+
+	addresses []netip.Addr // of the machine
+	located   bool         // addresses were asked for
 
 	timeoutProfiles map[farm.Timeouts]*timeoutProfile
 	askedTimeouts   map[string]int // of the machine; nil: not asked yet, or not known
@@ -153,7 +199,8 @@ func newLinker(machine Machine, faults *diag.Diagnostics) *linker {
 // The base chains that translate new connections: from outside, and from this machine.
 var (
 	preroutingHook = baseChain{name: "prerouting", section: dispatchSection, any: "any"}
-	outputHook     = baseChain{name: "output", section: dispatchSection, prefix: "remote-", any: "local-any"}
+	outputHook     = baseChain{name: "output", section: dispatchSection, prefix: "remote-", any: "local-any",
+		opens: true}
 )
 
 // keepConntrack is the chain that keeps connection tracking on, and carries the digest of the script.
@@ -163,22 +210,28 @@ const keepConntrack = "keep-conntrack"
 func (l *linker) add(all []frontend) *portableRules {
 	l.staticChain(keepConntrack, dispatchSection)
 	l.hook(preroutingHook)
-	l.access(all)
 	served := selected(all, func(d *frontend) bool { return !d.farm.Down })
+	l.setZones(all)
+	l.access(all)
 	tracked := selected(served, func(d *frontend) bool { return !d.farm.Mode.Untracked() })
 	l.translate(tracked)
+	l.guardLoopback(tracked)
 	l.renewClients(tracked)
 	l.recheckFull(tracked)
 	l.setHelpers(tracked)
 	established := l.established(tracked)
 	l.setMarks(established)
-	l.offload(established)
+	l.markReplies(tracked)
+	l.offload(tracked, established)
 	l.dropInvalid(tracked)
 	l.queue(tracked, established)
 	l.dispatchUntracked(served)
 	l.ownQuestions(served)
 	l.limits(served, tracked)
+	l.keepSynproxy(all)
+	l.synproxy(tracked)
 	l.rewriteReplies(served)
+	l.markUntracked(served)
 	l.gatewayReplies(served)
 	l.log(tracked, established)
 	l.logRequests(served)
@@ -195,8 +248,9 @@ func (l *linker) translate(tracked []frontend) {
 		if d.farm.Mode == farm.Local {
 			return noVerdict
 		}
-		return goTo(l.forgedFirst(d, l.natPick(d)))
+		return goTo(l.synproxyFirst(d, l.forgedFirst(d, l.natPick(d))))
 	})
+	l.pickFirst()
 }
 
 // established gives the frontends of farms with eligible backends, as the connections show them once the backend is

@@ -25,6 +25,7 @@ type linked struct {
 	script *Script // nil: there were faults
 	told   diag.Diagnostics
 
+	state    *linkState     // of the script, or of the last one without faults; nil: not known
 	portable *portableRules // of the script; nil: none, or another script was made of them
 }
 

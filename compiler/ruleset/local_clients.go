@@ -19,11 +19,15 @@ func (l *linker) dispatchBoth(in, out baseChain, frontends []frontend, of func(f
 	if h == nil {
 		return
 	}
-	d := localDispatch{linker: l, base: out, general: mostGeneralLocal(frontends, verdicts)}
+	d := localDispatch{linker: l, base: out, general: l.mostGeneralLocal(out, frontends, verdicts)}
 	for i := range frontends {
 		f := &frontends[i]
 		if verdicts[i] != noVerdict && !f.farm.LocalClients && d.asks(f.Specificity, f.Family) {
-			l.addTo(&d.exceptions, mapPlace{Inet, out.section, out.prefix, ""}, *f, string(accept))
+			v := accept
+			if out.opens {
+				v = l.exceptLocal(*f, verdicts[i])
+			}
+			l.addTo(&d.exceptions, mapPlace{Inet, out.section, out.prefix, ""}, *f, string(v))
 		}
 	}
 	d.addTo(h)
@@ -37,13 +41,16 @@ type localDispatch struct {
 	general    [len(addr.Families)]farm.Specificity // the most general frontend with local clients; -1: there is none
 }
 
-// mostGeneralLocal gives by family the most general specificity of a frontend with a verdict for local clients.
-func mostGeneralLocal(frontends []frontend, verdicts []verdict) (out [len(addr.Families)]farm.Specificity) {
+// mostGeneralLocal gives by family the most general specificity of a frontend with a verdict for local clients, or for
+// connections that the kernel opens for clients.
+func (l *linker) mostGeneralLocal(base baseChain, frontends []frontend, verdicts []verdict) (
+	out [len(addr.Families)]farm.Specificity,
+) {
 	for i := range out {
 		out[i] = -1
 	}
 	for i := range frontends {
-		if d := &frontends[i]; verdicts[i] != noVerdict && d.farm.LocalClients {
+		if d := &frontends[i]; verdicts[i] != noVerdict && (d.farm.LocalClients || base.opens && l.synproxied(*d)) {
 			out[d.Family] = max(out[d.Family], d.Specificity)
 		}
 	}

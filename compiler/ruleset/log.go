@@ -13,8 +13,9 @@ import (
 // The hooks that log the first packet of a connection: as it comes in, as this machine opens it, as it is forwarded,
 // and as it leaves; and requests of stateless farms as they are forwarded.
 var (
-	logInputHook   = baseChain{name: "log-input", section: logSection, prefix: "log-input-", any: "log-any"}
-	logOpenedHook  = baseChain{name: "log-opened", section: logSection, prefix: "log-remote-", any: "log-local-any"}
+	logInputHook  = baseChain{name: "log-input", section: logSection, prefix: "log-input-", any: "log-any"}
+	logOpenedHook = baseChain{name: "log-opened", section: logSection, prefix: "log-remote-", any: "log-local-any",
+		opens: true}
 	logForwardHook = baseChain{name: "log-forward", section: logSection, prefix: "log-forward-"}
 	logOutputHook  = baseChain{name: "log-output", section: logSection, prefix: "log-output-"}
 	logRequestHook = baseChain{name: "log-requests", section: logSection, prefix: "log-request-"}
@@ -64,12 +65,27 @@ func (l *linker) logRule(s *service, e farm.LogEvent) *logRule {
 
 // log dispatches the first packets of connections to the chains that log them.
 func (l *linker) log(tracked, established []frontend) {
-	on := func(o farm.Occasion) func(frontend) verdict {
-		return func(d frontend) verdict { return goTo(l.logChain(d.farm, o)) }
+	l.dispatchBoth(logInputHook, logOpenedHook, tracked, func(d frontend) verdict {
+		return goTo(l.synproxyFirst(d, l.logChain(d.farm, farm.OnInput)))
+	})
+	l.logForwarded(established)
+	l.dispatch(logOutputHook, established, func(d frontend) verdict {
+		return goTo(l.logChain(d.farm, farm.OnOutput))
+	})
+}
+
+// logForwarded dispatches connections as they are forwarded to a backend. Those that the kernel opens for clients leave
+// from this machine.
+func (l *linker) logForwarded(established []frontend) {
+	opened := false
+	h := l.dispatch(logForwardHook, established, func(d frontend) verdict {
+		name := l.logChain(d.farm, farm.OnForward)
+		opened = opened || name != "" && l.synproxied(d)
+		return goTo(name)
+	})
+	if opened {
+		l.rules.add(newChain("log-forward-opened", logSection, "log-forward-opened").with(h))
 	}
-	l.dispatchBoth(logInputHook, logOpenedHook, tracked, on(farm.OnInput))
-	l.dispatch(logForwardHook, established, on(farm.OnForward))
-	l.dispatch(logOutputHook, established, on(farm.OnOutput))
 }
 
 // logRequests dispatches the packets of farms without connection tracking to the chains that log them: at their

@@ -18,7 +18,7 @@ func (l *linker) setMarks(established []frontend) {
 		if !d.farm.marksBackends(d.Family) {
 			return noVerdict
 		}
-		local = local || d.farm.LocalClients
+		local = local || d.farm.LocalClients || l.synproxied(d)
 		return goTo(l.backendMarks(d))
 	})
 	if h == nil {
@@ -60,8 +60,7 @@ func (l *linker) backendMarks(d frontend) string {
 				elements = append(elements, s.backendElement(b, b.Address[d.Family].String(), string(set)))
 			}
 		}
-		m := l.backendMap(d, "marks-", "marks-by-backend", markSection, elements)
-		return &backendMap{object: m, Family: d.Family}
+		return l.backendMap(d, "marks-", "marks-by-backend", markSection, elements)
 	})
 	return name
 }

@@ -23,10 +23,7 @@ type ownAddresses struct {
 
 // ownAddresses gives the addresses of the machine of one family, for rules in a table.
 func (l *linker) ownAddresses(table TableFamily, family addr.Family) ownAddresses {
-	var all []netip.Addr
-	if l.machine.Addresses != nil {
-		all = l.machine.Addresses()
-	}
+	all := l.machineAddresses()
 	if len(all) == 0 {
 		return ownAddresses{}
 	}
@@ -44,6 +41,21 @@ func (l *linker) ownAddresses(table TableFamily, family addr.Family) ownAddresse
 		return &ownSet{o, family}
 	})
 	return ownAddresses{Known: true, Set: o.Name}
+}
+
+// machineAddresses gives the addresses of the machine, in order; none: they are not known. They are asked for once.
+func (l *linker) machineAddresses() []netip.Addr {
+	if l.machine.Addresses != nil && !l.located {
+		l.addresses = l.machine.Addresses()
+	}
+	l.located = true
+	return l.addresses
+}
+
+// isHere reports whether the machine is known to have an address.
+func (l *linker) isHere(a netip.Addr) bool {
+	_, here := slices.BinarySearchFunc(l.machineAddresses(), a, netip.Addr.Compare)
+	return here
 }
 
 // An ownSet is the set of the machine's addresses of one family.

@@ -52,7 +52,7 @@ func (s *service) numbering(family addr.Family) numbering {
 
 // schedulerName is the scheduler as part of a name, with the fields that it hashes.
 func (s *service) schedulerName() string {
-	if s.Scheduler != farm.Hash {
+	if s.Scheduler != farm.Hash && s.Scheduler != farm.Maglev {
 		return string(s.Scheduler)
 	}
 	return strings.Join(append([]string{string(s.Scheduler)}, hashNames(s.HashOn)...), "-")
@@ -82,11 +82,11 @@ const maxSharedSlots = 1 << 10
 const maxSharedKeyWidth = 5
 
 // sharesNumber reports whether the number that the farm's scheduler computes can be part of a key that farms share.
-// Round robin has a counter for each farm. A maglev table is large, so it stands in a map once, for all frontends of
-// all farms with the same backends.
+// Round robin has a counter for each farm, and the slots of least-connections move. A maglev table is large, so it
+// stands in a map once, for all frontends of all farms with the same backends.
 func (s *service) sharesNumber(family addr.Family) bool {
 	switch s.Scheduler {
-	case farm.RoundRobin, farm.Maglev:
+	case farm.RoundRobin, farm.Maglev, farm.LeastConnections:
 		return false
 	case farm.Hash:
 		return family == addr.IP4 || width(s.HashOn) <= maxSharedKeyWidth

@@ -29,7 +29,7 @@ func (l *linker) queue(tracked, established []frontend) {
 	opened := false
 	var in queueInput
 	in.Backends = nil != l.dispatch(queueHook, established, func(d frontend) verdict {
-		opened = opened || d.farm.Queue.Count > 0 && d.farm.LocalClients
+		opened = opened || d.farm.Queue.Count > 0 && (d.farm.LocalClients || l.synproxied(d))
 		return goTo(l.queueChain(d.farm))
 	})
 	in.Services = nil != l.dispatch(queueLocalHook, tracked, func(d frontend) verdict {

@@ -32,6 +32,7 @@ type routedFarms []routedFarm
 
 // A routedFarm is a farm whose backends of a family are routed.
 type routedFarm struct {
+	farm     *service
 	family   addr.Family
 	backends []farm.Backend
 	common   *commonRoute // of the farm and the family
@@ -58,7 +59,7 @@ func (t *routeTable) add(d frontend, backends []farm.Backend) {
 	}
 	if of := (farmFamily{d.farm, d.Family}); !t.added[of] {
 		t.added[of] = true
-		t.farms = append(t.farms, routedFarm{d.Family, backends, &d.farm.commonRoutes[d.Family]})
+		t.farms = append(t.farms, routedFarm{d.farm, d.Family, backends, &d.farm.commonRoutes[d.Family]})
 	}
 }
 

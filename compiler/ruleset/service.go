@@ -21,8 +21,15 @@ type service struct {
 	replies     []*replySources         // by the numbers of frontends
 	origins     []*diag.Origin          // by the numbers of frontends
 	keys        []string                // by the numbers of frontends
+	lines       [][]element             // by the numbers of frontends, for each value
 	traits      [len(addr.Families)]traits
 	prepared    bool
+	sharing     socketSharing
+
+	kind      int // see plainKind
+	kindKnown bool
+	takenIn   int   // the round of Services in which the elements are taken over from the last script
+	ranks     []int // by the numbers of frontends: their places among all frontends of the script in progress
 
 	commonRoutes [len(addr.Families)]commonRoute
 
@@ -38,7 +45,7 @@ func newService(f *farm.Farm) *service {
 	s.slow = s.slowPath()
 	all := f.Frontends()
 	s.frontends = make([]frontend, len(all))
-	s.origins = make([]*diag.Origin, len(all))
+	s.origins, s.ranks = make([]*diag.Origin, len(all)), make([]int, len(all))
 	for i, d := range all {
 		s.frontends[i] = frontend{Frontend: d, farm: s, number: i}
 		s.origins[i] = &diag.Origin{Farm: f.Name, Key: "listen", Place: d.Listen.Place}
@@ -70,7 +77,7 @@ func (s *service) traitsOf(family addr.Family) *traits {
 	if !t.known {
 		*t = traits{known: true, limitsBackends: s.findsLimits(family), marksBackends: s.findsMarks(family),
 			ownSources: s.findsSources(family)}
-		t.twoStep = s.Persistence != nil || t.limitsBackends || s.movesInTwoSteps(family)
+		t.twoStep = s.Persistence != nil || t.limitsBackends || s.movesInTwoSteps(family) || s.movesSlots()
 	}
 	return t
 }
@@ -134,6 +141,7 @@ func (d frontend) piece(kind pieceKind, elements func() []element) *piece {
 	}
 	if (*of)[d.number] == nil {
 		(*of)[d.number] = newPiece(elements())
+		(*of)[d.number].owner = owner{d.farm, d.number}
 	}
 	return (*of)[d.number]
 }

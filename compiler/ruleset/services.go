@@ -14,8 +14,12 @@ import (
 // Services keeps the rendered elements of each farm from one script to the next, and the last scripts. The zero
 // Services is empty. It is not for use by several goroutines at once.
 type Services struct {
-	known map[*farm.Farm]*service
-	last  map[machineKind]*linked // the last script for the machine, and the last for its boot
+	known   map[*farm.Farm]*service
+	last    map[machineKind]*linked // the last script for the machine, and the last for its boot
+	sockets socketCounts            // of the known services
+
+	kinds map[string]int // of plain services, numbered from 1
+	round int            // of links
 }
 
 // Link makes the script of the farms, which are in the order of their names. Rules that depend on an absent interface
@@ -28,7 +32,9 @@ func (s *Services) Link(farms []*farm.Farm, machine Machine, faults *diag.Diagno
 		return l.script
 	}
 	l, before := &linked{farms: farms, absent: map[string]bool{}, clients: machine.clientPorts()}, len(*faults)
-	l.script, l.portable = s.link(farms, l.recording(machine), faults)
+	if s.link(l, l.recording(machine), faults); l.script == nil && s.last[kind] != nil {
+		l.state = s.last[kind].state
+	}
 	l.told = slices.Clone((*faults)[before:])
 	if s.last == nil {
 		s.last = map[machineKind]*linked{}
@@ -37,23 +43,26 @@ func (s *Services) Link(farms []*farm.Farm, machine Machine, faults *diag.Diagno
 	return l.script
 }
 
-func (s *Services) link(farms []*farm.Farm, machine Machine, faults *diag.Diagnostics) (*Script, *portableRules) {
-	services := s.of(farms)
+// link links the farms of l, which gets the result.
+func (s *Services) link(l *linked, machine Machine, faults *diag.Diagnostics) {
+	services := s.of(l.farms)
 	for i, svc := range services {
 		services[i] = svc.without(machine.absent, faults)
 	}
 	if !faults.Faulty() {
 		prepare(services)
 	}
-	script, portable := link(services, machine, faults)
-	if script == nil {
-		return nil, nil
+	var from *linkState
+	if last := s.last[kindOf(machine)]; last != nil {
+		from = last.state
 	}
-	script.complete = farms
+	if s.linkServices(l, services, from, machine, faults); l.script == nil {
+		return
+	}
+	l.script.complete = l.farms
 	for _, svc := range services {
-		script.Farms = append(script.Farms, svc.Farm)
+		l.script.Farms = append(l.script.Farms, svc.Farm)
 	}
-	return script, portable
 }
 
 // LinkAgain makes the script of the same farms for another machine.
@@ -68,13 +77,21 @@ func (s *Services) LinkAgain(script *Script, machine Machine, faults *diag.Diagn
 func (s *Services) of(farms []*farm.Farm) []*service {
 	now := make(map[*farm.Farm]*service, len(farms))
 	out := make([]*service, len(farms))
+	var come, gone []*service
 	for i, f := range farms {
 		if out[i] = s.known[f]; out[i] == nil {
 			out[i] = newService(f)
+			come = append(come, out[i])
 		}
 		now[f] = out[i]
 	}
+	for f, of := range s.known {
+		if now[f] == nil {
+			gone = append(gone, of)
+		}
+	}
 	s.known = now
+	s.sockets.update(gone, come)
 	return out
 }
 

@@ -20,9 +20,10 @@ type sourceNAT struct {
 	Family    addr.Family
 	Address   netip.Addr   // not valid: this machine's own, or one of Pool
 	Pool      *sourcePool  // nil: one address
-	Addresses *object      // the map from backends to their source addresses; nil: there is none
+	Addresses *backendMap  // the map from backends to their source addresses; nil: there is none
 	Slots     int          // of each backend in Addresses, one for each address of its range; 0: each has one address
 	Routes    *routeTable  // sources by routes; nil: the chain asks none
+	AnyPort   bool         // the kernel gives connections any source port, but for ports below 1024
 	OtherPort *portReplace // of clients whose source port backends must not see; nil: they see every port
 	Origin    *diag.Origin
 }
@@ -33,8 +34,11 @@ func (l *linker) sourceNAT(established []frontend) {
 	l.dispatch(postroutingHook, established, func(d frontend) verdict {
 		switch d.farm.Mode {
 		case farm.SNAT:
-			return goTo(l.sourceChain(d))
+			return goTo(l.sourceChain(d, d.TakesAnyPort(len(l.assignment(d).serving))))
 		case farm.DNAT:
+			if d.Address.IsLoopback() { // no backend could answer a client that has a loopback address
+				return goTo(l.sourceChain(d, false))
+			}
 			return goTo(l.hairpinChain(d))
 		}
 		return noVerdict
@@ -43,8 +47,9 @@ func (l *linker) sourceNAT(established []frontend) {
 }
 
 // sourceChain gives one chain for all farms that leave the source to the machine, one for all that masquerade, one for
-// each address that farms name, and a farm's own if its backends have sources of their own.
-func (l *linker) sourceChain(d frontend) string {
+// each address that farms name, and a farm's own if its backends have sources of their own; and the same chains again
+// for connections that take any source port.
+func (l *linker) sourceChain(d frontend, anyPort bool) string {
 	s, name := d.farm, "masquerade-all"
 	source := s.Source[d.Family]
 	named := s.Source.Has(d.Family)
@@ -61,9 +66,13 @@ func (l *linker) sourceChain(d frontend) string {
 	if len(own) > 0 {
 		name = s.ownName("source-" + d.Family.Suffix())
 	}
+	base := name
+	if anyPort {
+		name += "/any-port"
+	}
 	o := newChain(name, sourceNATSection, "source-nat")
 	obtain(&l.rules, o, func() *sourceNAT {
-		c := &sourceNAT{Family: d.Family}
+		c := &sourceNAT{Family: d.Family, AnyPort: anyPort}
 		switch {
 		case named && source.Single():
 			c.Address = source.First
@@ -77,7 +86,7 @@ func (l *linker) sourceChain(d frontend) string {
 			c.Addresses, c.Slots = l.sourcesByBackend(d, own, slots), slots
 			c.Origin = s.Origin("source-address")
 		}
-		c.OtherPort = l.replacePorts(name, c)
+		c.OtherPort = l.replacePorts(base, *c)
 		return c
 	})
 	return name
@@ -124,13 +133,12 @@ type backendMap struct {
 }
 
 // backendMap gives a map of the farm's own. Backends with one address, on different ports, have the same element.
-func (l *linker) backendMap(d frontend, name, template string, of section, elements []element) *object {
+func (l *linker) backendMap(d frontend, name, template string, of section, elements []element) *backendMap {
 	o := newMap(d.farm.ownName(name+d.Family.Suffix()), of, template)
-	obtain(&l.rules, o, func() *backendMap {
+	return obtain(&l.rules, o, func() *backendMap {
 		for _, e := range elements {
 			o.elements.addOnce(e)
 		}
 		return &backendMap{object: o, Family: d.Family}
 	})
-	return o
 }

@@ -32,11 +32,11 @@ func (l *linker) sourcePool(family addr.Family, of farm.SourceRange) *sourcePool
 }
 
 // sourcesByBackend gives the map of a farm from backends, or from slots of backends, to source addresses.
-func (l *linker) sourcesByBackend(d frontend, own []element, slots int) *object {
+func (l *linker) sourcesByBackend(d frontend, own []element, slots int) *backendMap {
 	if slots == 0 {
 		return l.backendMap(d, "sources-", "source-addresses-by-backend", sourceNATSection, own)
 	}
 	o := l.backendMap(d, "pools-", "source-pools-by-backend", sourceNATSection, own)
-	o.data.(*backendMap).Slots = slots
+	o.Slots = slots
 	return o
 }

@@ -51,7 +51,7 @@ func (p *portReplace) Replacing() (out []sourceRules) {
 }
 
 // replacePorts gives the chain beside a source chain that replaces ports; nil if the machine's ports are not known.
-func (l *linker) replacePorts(beside string, c *sourceNAT) *portReplace {
+func (l *linker) replacePorts(beside string, c sourceNAT) *portReplace {
 	if l.machine.Ports != nil && !l.asksPorts {
 		l.servedPorts, l.asksPorts = l.machine.Ports(), true
 	}
@@ -61,7 +61,8 @@ func (l *linker) replacePorts(beside string, c *sourceNAT) *portReplace {
 	}
 	name := beside + "/other-port"
 	return obtain(&l.rules, newChain(name, sourceNATSection, "other-source-port"), func() *portReplace {
-		return &portReplace{c, name, widestGap(ports, 1, firstHighPort-1), widestGap(ports, firstHighPort, 1<<16-1),
+		c.AnyPort = false
+		return &portReplace{&c, name, widestGap(ports, 1, firstHighPort-1), widestGap(ports, firstHighPort, 1<<16-1),
 			l.servedPortSet()}
 	})
 }

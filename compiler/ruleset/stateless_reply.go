@@ -248,7 +248,7 @@ func (l *linker) backendSet(of *dispatchMap) {
 		set.object = o
 		o.elements.single = slices.Clone(of.elements.single)
 		for i := range o.elements.single {
-			o.elements.single[i].value = ""
+			o.elements.single[i].value, o.elements.single[i].line = "", ""
 		}
 		return &set
 	})

@@ -29,6 +29,7 @@ type twoStep struct {
 	Target string         // the chain that maps an ID to its backend
 
 	Marked  bool // the ID is in the packet mark
+	Here    bool // this machine is a backend in mode dsr
 	Tracked bool // a packet that no backend serves is refused; else it is dropped
 	Origin  *diag.Origin
 }
@@ -44,6 +45,9 @@ func (s *service) twoStep(family addr.Family) bool {
 // keyPrefix is the fields before an ID in the keys of the farm's target map: fields that all of the farm's frontends
 // have, if these are of one kind and not too many.
 func (s *service) keyPrefix(family addr.Family, backends int) keyPrefix {
+	if s.Zone != 0 { // a frontend is not its farm's alone
+		return noPrefix
+	}
 	specificity, frontends := farm.Specificity(-1), 0
 	for _, d := range s.frontends {
 		if d.Family != family {
@@ -127,9 +131,12 @@ func (d frontend) idElements(a *slotAssignment) []element {
 	return out
 }
 
+// slotsName is the name of the map with the farm's own slots, which hold IDs.
+func (s *service) slotsName(family addr.Family) string { return s.ownName("slots-" + family.Suffix()) }
+
 // ownIDSlots gives slots of the farm's own.
 func (l *linker) ownIDSlots(d frontend, a *slotAssignment) *slotMap {
-	m := l.slotMap(d, d.farm.ownName("slots-"+d.Family.Suffix()), len(a.slots))
+	m := l.slotMap(d, d.farm.slotsName(d.Family), len(a.slots))
 	m.Prefix, m.Marked, m.Origin = noPrefix, d.farm.usesPacketMark(), d.farm.Origin("scheduler")
 	if m.elements.size() > 0 { // a chain of another address of the farm asks it, too
 		return m

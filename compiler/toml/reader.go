@@ -48,6 +48,23 @@ func (t *Table) Text(key string) string {
 	return text
 }
 
+// NumberOrText reads a whole number, or a string, as text. The example is a value of the key. It returns false if the
+// key is absent or has a fault.
+func (t *Table) NumberOrText(key, example string) (Value, string, bool) {
+	v, ok := t.Raw(key)
+	if !ok {
+		return Value{}, "", false
+	}
+	switch data := v.Data.(type) {
+	case string:
+		return v, data, true
+	case int64:
+		return v, strconv.FormatInt(data, 10), true
+	}
+	t.typeFault(v, key, "a whole number or a string", key+" = "+example)
+	return Value{}, "", false
+}
+
 // Choice reads a string that is one of the options. It is otherwise if the key is absent, and "" after a fault.
 func (t *Table) Choice(key, otherwise string, options ...string) string {
 	v, ok := t.Raw(key)

@@ -222,6 +222,7 @@ func TestReaders(t *testing.T) {
 	words := func(t *Table) any { return wordsOf(t.Words("a")) }
 	sub := func(t *Table) any { return named(t.Sub("a")) }
 	subs := func(t *Table) any { return named(t.Subs("a")...) }
+	numberOrText := func(t *Table) any { _, text, _ := t.NumberOrText("a", `"0-3"`); return text }
 	entries := func(t *Table) any { return entriesOf(t.Entries("a")) }
 	const unit = ` (a number and a unit, as in "90s", "5m", "1h30m" or "2d")`
 
@@ -242,6 +243,14 @@ func TestReaders(t *testing.T) {
 		{"text-list", "a = ['b', 'c']", text, "", `1:5 a is a list, not a string (a = "...")`},
 		{"text-list-of-one", "a = ['b']", text, "", `1:5 a is a list, not a string (a = "b")`},
 		{"text-table", "[a]\nb = 1", text, "", `1:2 a is a table, not a string (a = "...")`},
+
+		{"number-or-text", "a = 5", numberOrText, "5", ""},
+		{"number-or-text-text", "a = '0-3'", numberOrText, "0-3", ""},
+		{"number-or-text-absent", "b = 1", numberOrText, "", ""},
+		{"number-or-text-list", "a = [5]", numberOrText, "",
+			`1:5 a is a list, not a whole number or a string (a = "0-3")`},
+		{"number-or-text-table", "[a]\nb = 1", numberOrText, "",
+			`1:2 a is a table, not a whole number or a string (a = "0-3")`},
 
 		{"choice", "a = 'drain'", choice, "drain", ""},
 		{"choice-absent", "b = 1", choice, "up", ""},

@@ -3,7 +3,6 @@ package compilertest
 import (
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,7 +46,7 @@ func ReloadCase(t testing.TB, name string) (before, after *ruleset.Script) {
 	root := GoldenFile(t, name)
 	state := func(name string) *ruleset.Script {
 		dir := filepath.Join(root, name)
-		return Compiled(t, append(answersIn(dir), farm.Dir{FS: os.DirFS(dir)})...)
+		return Compiled(t, append(answersIn(dir), farm.Dir{FS: farmsIn(dir)})...)
 	}
 	return state("before"), state("after")
 }

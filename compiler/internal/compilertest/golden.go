@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 
 	"farmc/compiler/farm"
@@ -77,11 +78,11 @@ func CaseDirs(t testing.TB, name string) []farm.Dir {
 	var dirs []farm.Dir
 	for _, e := range entries {
 		if numbered.MatchString(e.Name()) {
-			dirs = append(dirs, farm.Dir{Path: e.Name(), FS: os.DirFS(filepath.Join(root, e.Name()))})
+			dirs = append(dirs, farm.Dir{Path: e.Name(), FS: farmsIn(filepath.Join(root, e.Name()))})
 		}
 	}
 	if len(dirs) == 0 {
-		dirs = []farm.Dir{{FS: os.DirFS(root)}}
+		dirs = []farm.Dir{{FS: farmsIn(root)}}
 	}
 	return append(dirs, answersIn(root)...)
 }
@@ -141,4 +142,20 @@ func GoldenScripts(t *testing.T) []GoldenScript {
 		t.Fatal("no scripts")
 	}
 	return all
+}
+
+// farmsIn is a directory without the diagnostics that its farms make: farmc warns of a file with that ending.
+func farmsIn(dir string) fs.FS { return farmFiles{os.DirFS(dir).(directory)} }
+
+type directory interface {
+	fs.ReadFileFS
+	fs.StatFS
+	fs.ReadLinkFS
+}
+
+type farmFiles struct{ directory }
+
+func (f farmFiles) ReadDir(name string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(f.directory, name)
+	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == "diagnostics.txt" }), err
 }

@@ -105,7 +105,8 @@ var (
 		`		type (?:inet_proto|IPV_addr|inet_service|ether_addr)(?: \. (?:IPV_addr|inet_service|ether_addr))* : `+
 			`mark`,
 		`		typeof (?:FRONTEND \. |HANDED|IP daddr \. th dport \. )?(?:numgen random mod [0-9]+|meta mark)`,
-		`		type mark(?: : (?:IPV_addr|ether_addr))?`,
+		`		type mark(?: : (?:IPV_addr|ether_addr|verdict))?`,
+		`		type ifname : verdict`,
 		`		type pkt_type \. IPV_addr \. inet_service : IPV_addr`,
 		`		type IPV_addr \. inet_service : IPV_addr`,
 		`		typeof @nh,128,32`,
@@ -122,6 +123,7 @@ var (
 		`		type (?:ifname|tcp_flag)`,
 		`		flags interval`,
 		`		counter`,
+		`		comment "farmc watch moves these slots"`,
 		`		elements = {`,
 		`			# FARM`,
 		`		}`,
@@ -146,6 +148,7 @@ var (
 		`		# datagrams from a service of a backend or of this machine: `+
 			`two services would answer each other for ever`,
 		`		# just before the backend is chosen`,
+		`		# connections of all programs: a lookup of the farm would cost each of them more`,
 		`		# as it is forwarded, after the filters`,
 		`		# of backends and services on this machine`,
 		`		# as it leaves, from the source that the backend sees`,
@@ -158,6 +161,9 @@ var (
 		`		# before connection tracking, so that these lookups belong to no connection`,
 		`		# each packet of a client renews its time; NAT of open connections is at dstnat`,
 		`		# access lists, before everything else`,
+		`		# with route_localnet the kernel itself would take these packets`,
+		`		iif "lo" return`,
+		`		ip [sd]addr 127\.0\.0\.0/8 drop`,
 		`		# bans and strict-tcp, before connection tracking`,
 		`		# right after connection tracking`,
 		`		type nat hook (?:prerouting priority dstnat - [25]|output priority -10[25]|postrouting priority `+
@@ -170,6 +176,23 @@ var (
 			`(?:input|output) priority filter \+ 5|postrouting priority srcnat(?: \+ 5)?|`+
 			`ingress devices = { DEVICES } priority filter(?: - 10?| - [25])?)`,
 		`		type filter hook (?:input|forward) priority filter - 5`,
+		`		# the interface of a request, for its replies`,
+		`		type (?:filter hook prerouting priority mangle - [34]|route hook output priority mangle - 3)`,
+		`		ct direction != reply return`,
+		`		(?:ct mark & HEX|iifname) vmap @NAME`,
+		`		meta mark set (?:meta mark & HEX \| )?HEX`,
+		`		# SYNs that the kernel answers with cookies`,
+		`		type filter hook (?:prerouting priority raw - 2|input priority filter - 10|`+
+			`output priority (?:mangle - 5|filter \+ 10))`,
+		`		fib saddr type local (?:return|accept)`,
+		`		fib daddr type local counter name "NAME" notrack`,
+		`		ct state established,related return`,
+		`		tcp flags & \(fin \| syn \| rst \| ack\) == syn ct state untracked goto NAME`,
+		`		tcp flags & \(fin \| syn \| rst \| ack\) == ack ct state invalid,new goto NAME`,
+		`		tcp flags & \(fin \| syn \| rst \| ack\) == ack (?:goto NAME|reset tcp option timestamp)`,
+		`		tcp flags & \(fin \| rst\) != 0x0 return`,
+		`		synproxy mss [0-9]+ wscale [0-9]+ timestamp sack-perm`,
+		`		iif != 0 tcp flags & \(fin \| syn \| rst \| ack\) != syn accept`,
 		`		ct state != invalid return`,
 		`		meta l4proto != tcp return`,
 		`		tcp flags & \(syn \| rst\) != 0x0 return`,
@@ -181,9 +204,9 @@ var (
 		`		ct state new ct status & dnat == dnat goto marks`,
 		`		queue flags bypass(?:,fanout)? to PORTS`,
 		`		ct status & \(dnat \| confirmed\) == (?:dnat|0) goto NAME`,
-		`		ct status & \(dnat \| confirmed\) != dnat return`,
+		`		ct status & \(dnat \| confirmed\) != (?:dnat|\(dnat \| confirmed\)) return`,
 		`		ct state (?:!= )?untracked return`,
-		`		jump NAME`,
+		`		(?:meta l4proto tcp )?jump NAME`,
 		`		tcp flags & \(fin \| syn \| rst \| ack\) != syn return`,
 		`		limit rate over RATE return`,
 		`		limit name "NAME" LOG`,
@@ -193,7 +216,8 @@ var (
 		`		iif != 0 iifname != INSIDE return`,
 		`		goto NAME`,
 		`		iifname != INSIDE accept`,
-		`		(?:ip frag-off & 0x3fff != 0|exthdr frag exists|tcp flags & syn == syn) accept`,
+		`		(?:ip frag-off & 0x3fff != 0|exthdr frag exists|tcp flags & syn == syn|`+
+			`meta l4proto tcp @th,96,32 & 0x20000 == 0x0) accept`,
 		`		meta pkttype other accept`,
 		`		meta l4proto tcp reject with tcp reset`,
 		`		reject`,
@@ -201,9 +225,14 @@ var (
 		`		ip6 daddr ::1 return`,
 		`		fib daddr type local goto (?P<local>NAME)`,
 
-		`		(?:meta nfproto IPV )?(?:meta l4proto \. )?(?:IP [sd]addrPREFIX)?(?: \. )?`+
+		`		# equal clients on these interfaces are apart`,
+		`		type filter hook prerouting priority raw \+ 10`,
+		`		ct state untracked accept`,
+		`		iifname { "DEVICE"(?:, "DEVICE")* } ct original zone set [0-9]+`,
+		`		(?:iifname { "DEVICE"(?:, "DEVICE")* } )?(?:meta nfproto IPV )?(?:meta l4proto \. )?`+
+			`(?:IP [sd]addrPREFIX)?(?: \. )?`+
 			`(?:th [sd]port)? vmap @NAME`,
-		`		(?:meta nfproto IPV )?(?:meta l4proto (?:PROTOS meta l4proto )?\. )?`+
+		`		(?:ct original zone [0-9]+ )?(?:meta nfproto IPV )?(?:meta l4proto (?:PROTOS meta l4proto )?\. )?`+
 			`(?:ct original IP daddrPREFIX)?(?: \. )?(?:ct original proto-dst)?(?: \. IP daddr)? vmap @NAME`,
 		`		(?:icmp|icmpv6) type { (?:destination-unreachable|packet-too-big|time-exceeded|parameter-problem)`+
 			`(?:, `+
@@ -235,16 +264,16 @@ var (
 		`		(?:meta l4proto PROTO )?dnat IP to (?:ASKED \. )?IP daddr map @NAME`,
 		`		meta l4proto PROTO (?:th dport { PORTS(?:, PORTS)* } )?dnat IP to IP daddr map @NAME : `+
 			`th dport map @NAME`,
-		`		snat IP to (?:IP daddr|(?:IP daddr \. )?numgen random mod [0-9]+) map @NAME`,
-		`		snat IP to (?:IP4|IP6)`,
-		`		masquerade`,
+		`		snat IP to (?:IP daddr|(?:IP daddr \. )?numgen random mod [0-9]+) map @NAME(?: fully-random)?`,
+		`		snat IP to (?:IP4|IP6)(?: fully-random)?`,
+		`		masquerade(?: fully-random)?`,
 		`		snat IP to (?:meta l4proto \. )?IP saddr(?: \. th dport)? map @NAME`,
 		`		meta nfproto ipv[46] iif 0 oif != "lo" snat IP to meta mark map @NAME`,
 		`		IP saddr (?:IP4|IP6)/[0-9]+ goto NAME`,
 		`		ct mark set HEX`,
 		`		ct mark set ct mark & HEX \| HEX`,
 		`		ct (?:helper|timeout) set "NAME"`,
-		`		flow add @farms`,
+		`		(?:ct state established )?flow add @farms`,
 
 		`		IP saddr (?:& (?:IP4|IP6) )?@NAME DENIED`,
 		`		IP saddr (?:IP4|IP6)(?:/[0-9]+)? DENIED`,
@@ -260,8 +289,9 @@ var (
 		`		CLIENT @NAME EXCESS`,
 		`		tcp flags & \(fin \| syn \| rst \| ack\) != @tcp-flags EXCESS`,
 		`		tcp flags & \(syn \| ack\) == syn tcp option maxseg size < 536 EXCESS`,
-		`		meta l4proto tcp ct state invalid EXCESS`,
-		`		ct state new tcp flags & \(fin \| syn \| rst \| ack\) != syn EXCESS`,
+		`		meta l4proto tcp ct state invalid (?:tcp flags & \(fin \| syn \| rst \| ack\) != ack )?EXCESS`,
+		`		ct state new tcp flags & \(fin \| syn \| rst \| ack\) != syn `+
+			`(?:tcp flags & \(fin \| syn \| rst \| ack\) != ack )?EXCESS`,
 		`		(?:tcp flags & rst == rst )?(?:update|add) @NAME { CLIENT } EXCESS`,
 		`		(?:tcp flags & rst == rst )?CLIENT != @NAME (?:update|add) @NAME { jhash CLIENT mod 65535 seed `+
 			`HEX(?: `+
@@ -273,7 +303,8 @@ var (
 		`		meta mark set (?:FRONTEND \. |HANDED)?SLOT map @NAME`,
 		`		drop`,
 		`		meta mark set SLOT`,
-		`		fwd IP to (?:FRONTEND \. |HANDED)?SLOT map @NAME device "DEVICE"`,
+		`		(?:meta l4proto tcp @th,96,32 & 0x20000 == 0x0 )?fwd IP to (?:FRONTEND \. |HANDED)?SLOT map @NAME `+
+			`device "DEVICE"`,
 		`		ether saddr set ether daddr ether daddr set (?:FRONTEND \. |HANDED)?SLOT map @NAME fwd to "DEVICE"`,
 		`		FAST(?:fib daddr type != local |(?:IP daddr != (?:IP4|IP6|@NAME) )*)IP saddr set WHOLE map @NAME`+
 			`(?: PROTO sport set PORTS)? fwd IP to (?:IP4|IP6|IP daddr) device "DEVICE"`,

@@ -366,7 +366,7 @@ func (f *ModelFarm) families(given []int) []int {
 }
 
 func (f *ModelFarm) randomSchedule(r *rand.Rand, whole bool) {
-	f.scheduler = Pick(r, "random", "round-robin", "hash", "symmetric-hash", "maglev")
+	f.scheduler = Pick(r, "random", "round-robin", "least-connections", "hash", "symmetric-hash", "maglev")
 	if f.scheduler == "maglev" && r.IntN(8) > 0 {
 		f.TableSize = Pick(r, 101, 251, 509)
 	}

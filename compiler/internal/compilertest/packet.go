@@ -22,6 +22,7 @@ var (
 	)
 	loopback = lineForms(`		ip daddr 127\.0\.0\.0/8 return`, `		ip6 daddr ::1 return`)
 	isLocal  = lineForm(`		fib daddr type local goto (NAME)`)
+	askFirst = lineForm(`		(meta l4proto tcp )?jump (NAME)`)
 
 	dispatchPort       = lineForm(`		meta l4proto \. (?P<version>IP) daddrPREFIX \. th dport vmap @(?P<map>NAME)`)
 	dispatchAddress    = lineForm(`		(?P<version>IP) daddrPREFIX vmap @(?P<map>NAME)`)
@@ -62,10 +63,11 @@ var (
 		`		IP daddr set ct original IP daddr`,
 		`		IP daddr set CLIENT map @NAME`,
 	)
-	ownSources  = lineForm(`		snat IP to IP daddr (?:\. numgen random mod ([0-9]+) )?map @(NAME)`)
-	poolRule    = lineForm(`		snat IP to numgen random mod ([0-9]+) map @(NAME)`)
+	ownSources = lineForm(`		snat IP to IP daddr (?:\. numgen random mod ([0-9]+) )?` +
+		`map @(NAME)(?: fully-random)?`)
+	poolRule    = lineForm(`		snat IP to numgen random mod ([0-9]+) map @(NAME)(?: fully-random)?`)
 	hairpinRule = lineForm(`		IP saddr ((?:IP4|IP6)/[0-9]+) goto (NAME)`)
-	oneSource   = lineForm(`		(?:snat IP to (IP4|IP6)|masquerade)`)
+	oneSource   = lineForm(`		(?:snat IP to (IP4|IP6)|masquerade)(?: fully-random)?`)
 )
 
 // A Packet opens a connection.
@@ -142,11 +144,28 @@ func (r *reading) walk(t testing.TB, chain string, p Packet) string {
 			}
 			continue
 		}
+		if at := askFirst.FindStringSubmatch(rule); at != nil {
+			if r.holds(at[2], p) && (at[1] == "" || p.protocol == "tcp") {
+				return at[2]
+			}
+			continue
+		}
 		if verdict := r.dispatched(t, chain, rule, p); verdict != "" {
 			return strings.TrimPrefix(verdict, "goto ")
 		}
 	}
 	return ""
+}
+
+// holds reports whether the map of a pick that is asked first has the packet's frontend.
+func (r *reading) holds(pick string, p Packet) bool {
+	for _, rule := range r.Chains[pick] {
+		at := dnatRule.FindStringSubmatch(rule)
+		if at != nil && len(r.frontendElements(at[6], frontendKey(at[3], p))) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // asked gives the verdict of a rule that asks a map: by the packet's destination before the backend is chosen, and by
