@@ -12,10 +12,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/netip"
+	"os"
+	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"farmc/compiler/flows"
 )
 
 // An Entry is a tracked connection. Ports are 0 if its protocol has none.
@@ -24,14 +29,38 @@ type Entry struct {
 	OriginalSource      netip.AddrPort // the client
 	OriginalDestination netip.AddrPort // the frontend, for a connection through a farm
 	ReplySource         netip.AddrPort // the backend, for a connection through a farm
+	ReplyDestination    netip.AddrPort // the client as the backend sees it: the balancer, with source NAT
 	DestinationNAT      bool           // a rule has set its destination (IPS_DST_NAT)
 	Answered            bool           // a packet has come in the reply direction (IPS_SEEN_REPLY)
+	Zone                int            // of requests (NF_CT_ZONE_DIR_ORIG), or of both directions
 	Closed              bool           // TCP in LAST_ACK, TIME_WAIT or CLOSE, SCTP in SHUTDOWN_ACK_SENT or CLOSED
+	Counted             bool           // the kernel counts its bytes: see CountsBytes
+	Bytes               uint64         // of IP packets in both directions, if Counted
 
 	family uint8
 	origin []byte // CTA_TUPLE_ORIG, CTA_ZONE and CTA_ID as the kernel sent them: they identify the entry
 	zone   []byte
 	id     []byte
+}
+
+// Connection gives the entry as the compiler sees it.
+func (e Entry) Connection() flows.Connection {
+	return flows.Connection{Protocol: e.Protocol, To: e.OriginalDestination, Server: e.ReplySource,
+		Translated: e.DestinationNAT, Answered: e.Answered, Zone: e.Zone}
+}
+
+// Hash identifies the connection by its original tuple and the identity that the kernel gave it.
+func (e Entry) Hash(seed maphash.Seed) uint64 {
+	return maphash.Bytes(seed, e.origin) ^ maphash.Bytes(seed, e.id)
+}
+
+// AccountingSwitch is the sysctl that has the kernel count the packets and bytes of connections that begin.
+const AccountingSwitch = "net.netfilter.nf_conntrack_acct"
+
+// CountsBytes reports whether AccountingSwitch is on.
+func CountsBytes() bool {
+	text, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(AccountingSwitch, ".", "/"))
+	return err == nil && strings.TrimSpace(string(text)) == "1"
 }
 
 // A Filter selects entries: all of a family, or the entries with these IPv4 addresses. Zero addresses match all.
@@ -65,6 +94,16 @@ func Dump(ctx context.Context, filter Filter, do func(Entry) bool) error {
 	}
 	if err := errors.Join(ctx.Err(), err); err != nil {
 		return fmt.Errorf("read the conntrack table: %w", err)
+	}
+	return nil
+}
+
+// DumpAll calls do for every entry of both families.
+func DumpAll(ctx context.Context, do func(Entry)) error {
+	for _, family := range []Family{IP4, IP6} {
+		if err := Dump(ctx, Filter{Family: family}, func(e Entry) bool { do(e); return true }); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -133,14 +172,28 @@ func parseEntry(message []byte) (e Entry, ok bool) {
 	attrs := parseAttributes(message[nl.SizeofNfgenmsg:])
 	e.origin, e.zone, e.id = attrs[nl.CTA_TUPLE_ORIG], attrs[nl.CTA_ZONE], attrs[nl.CTA_ID]
 	origin, reply := parseTuple(e.origin), parseTuple(attrs[nl.CTA_TUPLE_REPLY])
-	e.Protocol, e.OriginalSource = origin.protocol, origin.source
-	e.OriginalDestination, e.ReplySource = origin.destination, reply.source
+	e.Protocol, e.OriginalSource, e.Zone = origin.protocol, origin.source, max(origin.zone, zoneOf(e.zone))
+	e.OriginalDestination, e.ReplySource, e.ReplyDestination = origin.destination, reply.source, reply.destination
 	if status := attrs[nl.CTA_STATUS]; len(status) == 4 {
 		e.DestinationNAT = binary.BigEndian.Uint32(status)&dstNAT != 0
 		e.Answered = binary.BigEndian.Uint32(status)&seenReply != 0
 	}
+	e.Bytes, e.Counted = sumOfBytes(attrs[nl.CTA_COUNTERS_ORIG], attrs[nl.CTA_COUNTERS_REPLY])
 	e.Closed = isClosed(e.Protocol, parseAttributes(attrs[nl.CTA_PROTOINFO]))
 	return e, e.OriginalDestination.Addr().IsValid() && e.ReplySource.Addr().IsValid()
+}
+
+// sumOfBytes returns the bytes of both directions. They are not known if the kernel sends no counters.
+func sumOfBytes(original, reply []byte) (sum uint64, known bool) {
+	for _, counters := range [][]byte{original, reply} {
+		if counters == nil {
+			return 0, false
+		}
+		if n := parseAttributes(counters)[nl.CTA_COUNTERS_BYTES]; len(n) == 8 {
+			sum += binary.BigEndian.Uint64(n)
+		}
+	}
+	return sum, true
 }
 
 // The states of connections that have ended.
@@ -170,6 +223,17 @@ func isClosed(protocol int, info attributes) bool {
 type tuple struct {
 	protocol            int
 	source, destination netip.AddrPort
+	zone                int
+}
+
+// tupleZone is CTA_TUPLE_ZONE of linux/netfilter/nfnetlink_conntrack.h, which the libraries lack.
+const tupleZone = 3
+
+func zoneOf(data []byte) int {
+	if len(data) != 2 {
+		return 0
+	}
+	return int(binary.BigEndian.Uint16(data))
 }
 
 func parseTuple(data []byte) tuple {
@@ -179,6 +243,7 @@ func parseTuple(data []byte) tuple {
 	if number := proto[nl.CTA_PROTO_NUM]; len(number) == 1 {
 		t.protocol = int(number[0])
 	}
+	t.zone = zoneOf(attrs[tupleZone])
 	t.source = addrPort(ip[nl.CTA_IP_V4_SRC], ip[nl.CTA_IP_V6_SRC], proto[nl.CTA_PROTO_SRC_PORT])
 	t.destination = addrPort(ip[nl.CTA_IP_V4_DST], ip[nl.CTA_IP_V6_DST], proto[nl.CTA_PROTO_DST_PORT])
 	return t

@@ -33,12 +33,17 @@ func (b *Batch) Send(socket *nl.NetlinkSocket) error {
 	for _, m := range append(append([]*nl.NetlinkRequest{begin}, b.messages...), border(unix.NFNL_MSG_BATCH_END)) {
 		all.Write(m.Serialize())
 	}
+	// A longer batch than the buffer would be refused. Without the privilege it stays as it is.
+	unix.SetsockoptInt(socket.GetFd(), unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, max(all.Len(), minSendBuffer))
 	kernel := unix.SockaddrNetlink{Family: unix.AF_NETLINK}
 	if err := unix.Sendto(socket.GetFd(), all.Bytes(), 0, &kernel); err != nil {
 		return fmt.Errorf("send a batch to nf_tables: %w", err)
 	}
 	return answerTo(socket, last.Seq)
 }
+
+// minSendBuffer is the default of net.core.wmem_default, in bytes.
+const minSendBuffer = 212992
 
 // border is the first or the last message of a batch. Its resource ID is the subsystem, in network byte order.
 func border(message int) *nl.NetlinkRequest {

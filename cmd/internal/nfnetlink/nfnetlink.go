@@ -1,13 +1,15 @@
 // Package nfnetlink asks the kernel for objects of nf_tables by netlink, and parses the attributes of its messages.
 //
-// The package knows the form of the messages. It knows no tables. The numbers of messages and attributes are those of
-// golang.org/x/sys/unix; constants.go has the ones that are missing there. batch.go sends changes of the ruleset.
+// The package knows the form of the messages. It knows no farms. The numbers of messages and attributes are those of
+// golang.org/x/sys/unix; constants.go has the ones that are missing there. batch.go sends changes of the ruleset,
+// table.go and expression.go write the messages that make a table.
 package nfnetlink
 
 import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -23,16 +25,29 @@ type Answer struct {
 // the flag unix.NLM_F_DUMP it asks for all objects, without flags for one. A change of the ruleset during the answer is
 // no error: the answers are of either side. Without CAP_NET_ADMIN the error is unix.EPERM.
 func Query(ctx context.Context, message, flags int, family uint8, attrs ...nl.NetlinkRequestData) ([]Answer, error) {
+	return QueryUpTo(ctx, math.MaxInt, NewRequest(message, flags, family, attrs...))
+}
+
+// ErrTooMany says that there are more answers than asked for.
+var ErrTooMany = errors.New("nf_tables has more answers")
+
+// QueryUpTo is Query for a limited number of answers. It keeps none beyond the limit, and then returns ErrTooMany.
+func QueryUpTo(ctx context.Context, limit int, request *nl.NetlinkRequest) (answers []Answer, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	messages, err := NewRequest(message, flags, family, attrs...).Execute(unix.NETLINK_NETFILTER, 0)
-	if err != nil && !errors.Is(err, nl.ErrDumpInterrupted) {
+	full := false
+	err = request.ExecuteIter(unix.NETLINK_NETFILTER, 0, func(m []byte) bool {
+		if full = len(answers) == limit; !full {
+			answers = append(answers, Answer{m[0], ParseMessage(m)})
+		}
+		return !full
+	})
+	switch {
+	case err != nil && !errors.Is(err, nl.ErrDumpInterrupted):
 		return nil, err
-	}
-	answers := make([]Answer, len(messages))
-	for i, m := range messages {
-		answers[i] = Answer{m[0], ParseMessage(m)}
+	case full:
+		return nil, ErrTooMany
 	}
 	return answers, nil
 }

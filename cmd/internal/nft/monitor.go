@@ -22,6 +22,7 @@ type Transaction struct {
 	Program    string   // name of the program (comm), at most 15 bytes
 	Generation uint32   // of the ruleset after the transaction
 	Sets       []string // the sets with changed elements, if nothing else was changed; nil otherwise
+	Gone       bool     // table inet farmc was deleted, and not made anew
 }
 
 // Generation gives the generation ID of the ruleset, which grows by one with each transaction of any process.
@@ -67,12 +68,18 @@ type reader struct {
 	touched      bool     // the current transaction changes farmc's tables
 	otherChanges bool     // it changes more than elements of sets
 	sets         []string // sets with changed elements
+	gone         bool     // it has deleted table inet farmc, so far
 }
 
 // note adds a notification about a table of farmc to the current transaction.
 func (r *reader) note(m syscall.NetlinkMessage) {
 	r.touched = true
-	switch m.Header.Type & 0xff {
+	switch kind := m.Header.Type & 0xff; kind {
+	case unix.NFT_MSG_NEWTABLE, unix.NFT_MSG_DELTABLE:
+		if m.Data[0] == unix.NFPROTO_INET {
+			r.gone = kind == unix.NFT_MSG_DELTABLE
+		}
+		r.otherChanges, r.sets = true, nil
 	case unix.NFT_MSG_NEWSETELEM, unix.NFT_MSG_DELSETELEM:
 	default:
 		r.otherChanges, r.sets = true, nil
@@ -113,6 +120,7 @@ func (r *reader) end(generation nfnetlink.Attributes) Transaction {
 		Program:    program,
 		Generation: generation.Number(unix.NFTA_GEN_ID),
 		Sets:       r.sets,
+		Gone:       r.gone,
 	}
 	*r = reader{}
 	return done

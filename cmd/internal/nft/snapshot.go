@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,10 +13,13 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"farmc/compiler/ruleset"
 )
 
 // A Snapshot is the state of farmc's tables: a fingerprint for each part. It leaves out everything that packets and
-// time change: counters, elements of dynamic sets, and elements with a timeout.
+// time change: counters, elements of dynamic sets, and elements with a timeout. Nor does it have slots that farmc watch
+// moves.
 type Snapshot map[part]fingerprint
 
 // A fingerprint is the number of objects in a part and the sum of their hashes. The order of the objects has no
@@ -133,7 +137,8 @@ func (s Snapshot) addSets(ctx context.Context, family uint8, elements bool) erro
 			set.kind = "map"
 		}
 		s.add(set, a, nfnetlink.SetHandle, unix.NFTA_SET_TIMEOUT)
-		if flags&unix.NFT_SET_EVAL == 0 && elements { // no rule adds elements
+		moving := bytes.Contains(a.Attributes[unix.NFTA_SET_USERDATA], []byte(ruleset.MovingSlots))
+		if flags&unix.NFT_SET_EVAL == 0 && elements && !moving { // no rule adds elements, and no farmc changes them
 			err = errors.Join(err, s.addElements(ctx, set))
 		}
 	}
@@ -166,6 +171,13 @@ func (s Snapshot) addNamed(ctx context.Context, p part, message int, name, handl
 		s.add(p, a, handle)
 	}
 	return err
+}
+
+// WithoutInet gives the snapshot as if table inet farmc did not exist.
+func (s Snapshot) WithoutInet() Snapshot {
+	out := maps.Clone(s)
+	maps.DeleteFunc(out, func(p part, _ fingerprint) bool { return p.family == unix.NFPROTO_INET })
+	return out
 }
 
 // Diff describes the differences to a later snapshot, one a string, tables first, then by name. Without differences it

@@ -139,17 +139,19 @@ func TestMonitor(t *testing.T) {
 		script string
 		sent   bool
 		sets   []string
+		gone   bool
 	}{
-		{"add table inet farmc2", false, nil},
-		{"add table ip farmc", false, nil},
-		{many.String(), false, nil},
-		{"add element inet farmc services { 192.0.2.9 . 80 : drop }", true, []string{"services"}},
-		{many.String() + "add chain inet farmc one", true, nil},
+		{"add table inet farmc2", false, nil, false},
+		{"add table ip farmc", false, nil, false},
+		{many.String(), false, nil, false},
+		{"add element inet farmc services { 192.0.2.9 . 80 : drop }", true, []string{"services"}, false},
+		{many.String() + "add chain inet farmc one", true, nil, false},
 		// a chain that exists: the kernel notifies all the same
 		{many.String() + "add rule inet farmc one drop\n" + strings.ReplaceAll(many.String(), "{ 10.1", "{ 10.2"), true,
-			nil},
-		{"delete table netdev farmc", true, nil},
-		{"flush ruleset", true, nil},
+			nil, false},
+		{"delete table netdev farmc", true, nil, false},
+		{"delete table inet farmc\nadd table inet farmc", true, nil, false},
+		{"flush ruleset", true, nil, true},
 	} {
 		load(t, nft, []byte(c.script+"\n"))
 		if !c.sent {
@@ -161,7 +163,7 @@ func TestMonitor(t *testing.T) {
 		}
 		if got := <-transactions; got.Lost || got.Program != "nft" ||
 			!strings.HasPrefix(got.Process, "nft, process ") || got.Generation != now ||
-			!slices.Equal(got.Sets, c.sets) {
+			!slices.Equal(got.Sets, c.sets) || got.Gone != c.gone {
 			t.Errorf("got %+v of %.80s, and the generation is %d", got, c.script, now)
 		}
 	}
