@@ -3,7 +3,6 @@ package foreign
 import (
 	"bytes"
 	"context"
-	"strings"
 
 	"farmc/cmd/internal/nfnetlink"
 
@@ -16,11 +15,13 @@ type setID struct {
 	set string
 }
 
-// A set is an anonymous set or verdict map.
+// A set is an anonymous set, or a verdict map.
 type set struct {
 	elements []element
-	ranges   bool // the set holds ranges
-	size     int  // of a key
+	index    map[string]verdict // of the elements by their key, unless the set holds ranges
+	ranges   bool               // the set holds ranges
+	size     int                // of a key
+	others   *element           // for all other keys (*); nil: none
 }
 
 // An element is an element of a set. A set of ranges has two for each range: the start, and an end that is not part of
@@ -31,12 +32,9 @@ type element struct {
 	verdict verdict
 }
 
-// elements returns an anonymous set; nil for other sets, for sets with ranges of several fields, and for those that the
-// kernel does not tell.
+// elements returns an anonymous set or a verdict map; nil for other sets, for large maps, for those with ranges of
+// several fields, and for those that the kernel does not tell.
 func (r *Ruleset) elements(ctx context.Context, table chainID, name string) *set {
-	if !strings.HasPrefix(name, "__") {
-		return nil
-	}
 	id := setID{chainID{table.family, table.table, ""}, name}
 	if cached, ok := r.sets[id]; ok {
 		return cached
@@ -45,31 +43,51 @@ func (r *Ruleset) elements(ctx context.Context, table chainID, name string) *set
 	return r.sets[id]
 }
 
+// maxAnswers is the number of messages of a set's elements that are read at most. A message has about 100 elements.
+const maxAnswers = 100
+
 func readSet(ctx context.Context, id setID) *set {
 	sets, err := nfnetlink.Query(ctx, unix.NFT_MSG_GETSET, 0, id.family,
 		nl.NewRtAttr(unix.NFTA_SET_TABLE, nl.ZeroTerminated(id.table)),
 		nl.NewRtAttr(unix.NFTA_SET_NAME, nl.ZeroTerminated(id.set)))
-	if err != nil || len(sets) == 0 {
+	if err != nil || len(sets) == 0 || !isReadable(sets[0].Attributes) {
 		return nil
 	}
-	answers, err := nfnetlink.Query(ctx, unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, id.family,
+	answers, err := nfnetlink.QueryUpTo(ctx, maxAnswers, nfnetlink.NewRequest(unix.NFT_MSG_GETSETELEM,
+		unix.NLM_F_DUMP, id.family,
 		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_TABLE, nl.ZeroTerminated(id.table)),
-		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(id.set)))
+		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(id.set))))
 	if err != nil {
 		return nil
 	}
 	s := &set{ranges: sets[0].Number(unix.NFTA_SET_FLAGS)&unix.NFT_SET_INTERVAL != 0,
-		size: int(sets[0].Number(unix.NFTA_SET_KEY_LEN))}
+		size: int(sets[0].Number(unix.NFTA_SET_KEY_LEN)), index: map[string]verdict{}}
 	for _, a := range answers {
 		for _, e := range nfnetlink.List(a.Attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS]) {
 			a := nfnetlink.Parse(e)
 			if a[nfnetlink.SetElementKeyEnd] != nil {
 				return nil
 			}
-			s.elements = append(s.elements, readElement(a))
+			s.add(readElement(a))
 		}
 	}
 	return s
+}
+
+// add adds an element. One without a key is for all other keys.
+func (s *set) add(e element) {
+	if e.key == nil {
+		s.others = &e
+		return
+	}
+	s.elements = append(s.elements, e)
+	s.index[string(e.key)] = e.verdict
+}
+
+// isReadable reports whether a set is anonymous or a verdict map. Other sets have the addresses of clients.
+func isReadable(a nfnetlink.Attributes) bool {
+	return a.Number(unix.NFTA_SET_FLAGS)&unix.NFT_SET_ANONYMOUS != 0 ||
+		a.Number(unix.NFTA_SET_DATA_TYPE) == unix.NFT_DATA_VERDICT
 }
 
 func readElement(a nfnetlink.Attributes) element {
@@ -79,20 +97,34 @@ func readElement(a nfnetlink.Attributes) element {
 }
 
 // find looks up a key.
-func (s *set) find(key value) (truth, verdict) {
-	if s.ranges {
-		return s.findRange(key)
+func (s *set) find(key value) (result truth, found verdict) {
+	switch {
+	case s.ranges:
+		result, found = s.findRange(key)
+	case key.isKnown():
+		result, found = s.findKey(key.data)
+	default:
+		result, found = s.scan(key)
 	}
-	result := no
+	if result == no && s.others != nil {
+		return yes, s.others.verdict
+	}
+	return result, found
+}
+
+func (s *set) findKey(key []byte) (truth, verdict) {
+	v, ok := s.index[string(key)]
+	return truthOf(ok), v
+}
+
+// scan looks up a key of which not all is known.
+func (s *set) scan(key value) (truth, verdict) {
 	for _, e := range s.elements {
-		switch key.equals(e.key) {
-		case yes:
-			return yes, e.verdict
-		case maybe:
-			result = maybe
+		if key.equals(e.key) != no {
+			return maybe, verdict{}
 		}
 	}
-	return result, verdict{}
+	return no, verdict{}
 }
 
 // findRange finds the last start or end that is not beyond the key. One range can begin where another one ends.

@@ -61,13 +61,15 @@ func (r *Ruleset) compute(ctx context.Context, c *Chain, p Packet) Result {
 	return e.result
 }
 
-// follow computes the rules of a chain. Certain is maybe in a chain that the packet may not enter.
+// follow computes the rules of a chain. Certain is maybe in a chain that the packet may not enter, and behind a return
+// that the packet may take.
 func (e *evaluation) follow(c *Chain, certain truth) verdict {
 	if e.depth++; e.depth > maxDepth {
 		e.depth--
 		return verdict{}
 	}
 	defer func() { e.depth-- }()
+	left := false // the packet may be back in the chain with the jump
 	for _, r := range c.rules {
 		e.ruleset.Work++
 		matches, end := e.rule(c, r, certain)
@@ -78,8 +80,13 @@ func (e *evaluation) follow(c *Chain, certain truth) verdict {
 		if end = e.jump(c, end, reached); end.kind == Continue {
 			continue
 		}
-		if matches == yes {
+		switch {
+		case matches == yes && end.kind == Drop && left:
+			return verdict{}
+		case matches == yes:
 			return end
+		case end.kind == returned:
+			certain, left = maybe, true
 		}
 	}
 	return verdict{}

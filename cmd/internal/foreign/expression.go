@@ -272,7 +272,7 @@ func compileNAT(a nfnetlink.Attributes) expression {
 	return constant(yes, verdict{kind: DestinationNAT})
 }
 
-// compileLookup decides lookups in the anonymous sets of a rule.
+// compileLookup decides lookups in anonymous sets and in verdict maps.
 func compileLookup(a nfnetlink.Attributes) expression {
 	set, from, to := a.Text(unix.NFTA_LOOKUP_SET), a.Number(unix.NFTA_LOOKUP_SREG), a.Number(unix.NFTA_LOOKUP_DREG)
 	inverted := a.Number(unix.NFTA_LOOKUP_FLAGS)&unix.NFT_LOOKUP_F_INV != 0
@@ -286,6 +286,7 @@ func compileLookup(a nfnetlink.Attributes) expression {
 		if all == nil {
 			return maybe, verdict{}
 		}
+		s.ruleset.Work += len(all.elements) / elementsOfRule
 		hit, found := all.find(s.registers.get(from, all.size))
 		if isMap {
 			return hit, found
@@ -293,5 +294,8 @@ func compileLookup(a nfnetlink.Attributes) expression {
 		return hit.inverted(inverted), verdict{}
 	}}
 }
+
+// elementsOfRule is the number of elements of a set that cost as much as a rule at most.
+const elementsOfRule = 1000
 
 var hostOrder = binary.NativeEndian

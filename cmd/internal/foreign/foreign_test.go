@@ -87,11 +87,27 @@ func TestVerdicts(t *testing.T) {
 		{name: "may-jump-to-accept", policy: "drop", rules: may + " jump accepts", verdict: Drop, chain: "base",
 			undecided: true},
 		{name: "may-jump-to-drop", policy: "accept", rules: may + " jump drops", verdict: Accept, chain: "base"},
-		{name: "may-return-in-a-jump", policy: "accept", rules: "jump some", verdict: Drop, chain: "some"},
+		{name: "may-return-before-a-drop", policy: "accept", rules: "jump some", verdict: Accept, chain: "base"},
+		{name: "may-return-to-a-drop", policy: "accept", rules: "jump some; drop", verdict: Drop, chain: "base"},
+		{name: "may-return-before-accept", policy: "drop", rules: "jump most", verdict: Accept, undecided: true},
+		{name: "may-goto-before-a-drop", policy: "accept", rules: "jump away", verdict: Accept, chain: "base"},
+		{name: "may-return-of-the-base-chain", policy: "accept", rules: may + " return; drop", verdict: Accept,
+			chain: "base"},
 		{name: "vmap", policy: "accept", rules: "tcp dport vmap { 22 : accept, 8080 : jump drops }", verdict: Drop,
 			chain: "drops"},
 		{name: "vmap-without-the-key", policy: "drop", rules: "tcp dport vmap { 22 : accept }; accept", verdict: Accept,
 			chain: "base"},
+		{name: "vmap-with-a-rest", policy: "accept", rules: "tcp dport vmap { 22 : accept, * : drop }", verdict: Drop,
+			chain: "base"},
+		{name: "vmap-before-its-rest", policy: "accept", rules: "tcp dport vmap { 8080 : accept, * : drop }",
+			verdict: Accept, chain: "base"},
+		{name: "vmap-with-an-unknown-key", policy: "accept", rules: "tcp sport vmap { 22 : drop }", verdict: Accept,
+			chain: "base"},
+		{name: "named-vmap", policy: "accept", rules: "oifname vmap @bridges", verdict: Drop, chain: "drops"},
+		{name: "named-vmap-without-the-key", policy: "accept", rules: "iifname vmap @bridges", verdict: Accept,
+			chain: "base"},
+		{name: "named-vmap-of-fields", policy: "accept", rules: "ip daddr . meta l4proto . th dport vmap @services",
+			verdict: Drop, chain: "drops"},
 		{name: "state-vmap", policy: "accept", rules: "ct state vmap { established : accept, new : drop }",
 			verdict: Drop,
 			chain:   "base"},
@@ -99,6 +115,9 @@ func TestVerdicts(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := result(t, lab, `table inet t {
+				map bridges { type ifname : verdict; elements = { "br0" : accept, "eth1" : jump drops }; }
+				map services { type ipv4_addr . inet_proto . inet_service : verdict
+					elements = { 10.2.0.12 . tcp . 8080 : accept, 10.2.0.11 . tcp . 8080 : goto drops }; }
 				chain drops { drop; }
 				chain accepts { accept; }
 				chain returns { return; drop; }
@@ -106,6 +125,8 @@ func TestVerdicts(t *testing.T) {
 				chain leaves { goto empty; drop; }
 				chain outer { jump empty; jump drops; accept; }
 				chain some { `+may+` return; drop; }
+				chain most { `+may+` return; accept; }
+				chain away { `+may+` goto empty; drop; }
 				chain c3 { }
 				chain c2 { jump c3; }
 				chain c1 { jump c2; jump c2; }

@@ -66,6 +66,15 @@ func (t truth) inverted(invert bool) truth {
 	return yes - t
 }
 
+func (v value) isKnown() bool {
+	for _, mask := range v.known {
+		if mask != 0xff {
+			return false
+		}
+	}
+	return true
+}
+
 // compare compares a value with a constant of the same size: the sign of their difference, and whether it is known.
 func (v value) compare(constant []byte) (sign int, isKnown bool) {
 	for i := range min(len(v.data), len(constant)) {

@@ -221,7 +221,7 @@ func (f *finding) add(n node, name, message, hint string) {
 		Severity: f.severity,
 		Place:    diag.Place{File: name},
 		Message:  message + ", and so decide which rules root loads",
-		Hint:     hint + "; or --insecure-permissions",
+		Hint:     hint + " # or --insecure-permissions",
 	}})
 }
 

@@ -18,7 +18,14 @@ func (s *search) addresses() {
 	seen := map[netip.Prefix]*Finding{}
 	for _, f := range s.farms {
 		for _, l := range f.Listen {
-			if !l.Address.IsValid() || f.Announce != farm.NotAnnounced {
+			if !l.Address.IsValid() {
+				continue
+			}
+			if b := s.machine.ownBackend(f, l); b != nil {
+				s.ownShare(f, l, b)
+				continue
+			}
+			if f.Announce != farm.NotAnnounced {
 				continue
 			}
 			found, ok := seen[l.Network()]
@@ -28,7 +35,11 @@ func (s *search) addresses() {
 				found = s.address(l)
 			}
 			seen[l.Network()] = found
-			if found != nil {
+			switch {
+			case found == nil:
+			case found.Kind == "address" && f.Limits.Synproxy.On:
+				s.found.add(withoutCookies(l), f)
+			default:
 				s.found.add(*found, f)
 			}
 		}
@@ -64,6 +75,47 @@ func (s *search) address(l farm.Listen) *Finding {
 	return f
 }
 
+// ownBackend returns the backend of a dsr farm that is this machine; nil if there is none.
+func (m *machine) ownBackend(f *farm.Farm, l farm.Listen) *farm.Backend {
+	if f.Mode != farm.DSR {
+		return nil
+	}
+	for i := range f.Backends {
+		if m.has(f.Backends[i].Address[addr.FamilyOf(l.Address)]) {
+			return &f.Backends[i]
+		}
+	}
+	return nil
+}
+
+// ownShare finds that this machine lacks an address of a service that it serves as a backend. Whether it answers ARP
+// for the address is not known: another balancer may do so.
+func (s *search) ownShare(f *farm.Farm, l farm.Listen, b *farm.Backend) {
+	if o := s.machine.own(l.Address); o != nil && l.Bits == 0 {
+		if found := unusable(*o, l); found != nil {
+			s.found.add(*found, f)
+		}
+		return
+	}
+	if b.State != farm.Up || s.machine.hasAll(l.Network()) {
+		return
+	}
+	service, command := l.Address.String(), "ip address add %s dev lo"
+	if l.Bits > 0 {
+		service, command = l.Network().String(), "ip route add local %s dev lo"
+	}
+	found := Finding{Kind: "own-share", Object: service, Effect: Harms, Place: b.Place,
+		Message: fmt.Sprintf("backend %s is this machine, which does not have %s, so it does not answer its share of "+
+			"clients", b.Name, service),
+		Commands: []string{fmt.Sprintf(command, l.Network())},
+		Advice: "until the next boot; if another balancer has the address, set arp_ignore and arp_announce first: " +
+			"farmc doctor --backend " + f.Name}
+	if alone(f) {
+		found.Effect = Stops
+	}
+	s.found.add(found, f)
+}
+
 // network returns the finding about a network of services; nil if this machine has all of its addresses.
 func (s *search) network(l farm.Listen) *Finding {
 	p := l.Network()
@@ -86,6 +138,16 @@ func (s *search) network(l farm.Listen) *Finding {
 		}
 	}
 	return f
+}
+
+// withoutCookies is the finding about an address that this machine does not have, of a farm with synproxy. The kernel
+// answers SYNs to its own addresses alone.
+func withoutCookies(l farm.Listen) Finding {
+	p := l.Network()
+	return Finding{Kind: "synproxy", Object: p.String(), Effect: Harms, Place: l.Place,
+		Message:  fmt.Sprintf("%s is not of this machine, so no SYN to it is answered with a cookie", p),
+		Commands: []string{fmt.Sprintf("ip route add local %s dev lo", p)},
+		Advice:   "right on a VRRP backup; until the next boot"}
 }
 
 // maxLookUps is the number of addresses of a network that are looked up.

@@ -34,7 +34,8 @@ func (s *search) backend(f *farm.Farm, b *farm.Backend, a netip.Addr, known *nei
 	r := s.machine.routes.lookUp(a)
 	found := Finding{Kind: "backend", Effect: Harms, Place: b.Place}
 	switch {
-	case r.kind == local && len(f.Interfaces) > 0 && (f.Mode == farm.DSR || f.Mode == farm.Stateless):
+	case r.kind == local && len(f.Interfaces) > 0 &&
+		(f.Mode == farm.Stateless || f.Mode == farm.DSR && !s.machine.has(a)):
 		found.Message = fmt.Sprintf(
 			"backend %s: %s is an address of this machine, but mode %s at ingress reaches only other machines",
 			b.Name, a, f.Mode)

@@ -26,17 +26,12 @@ func (s *search) crowded(farms []*farm.Farm) (out []*farm.Farm) {
 func (s *search) mostOpen(farms []*farm.Farm) map[string]int {
 	owners := flows.NewOwners(farms)
 	open, most := map[[2]string]int{}, map[string]int{}
-	for _, family := range []conntrack.Family{conntrack.IP4, conntrack.IP6} {
-		// a dump that fails leaves the farms that were counted until then
-		_ = conntrack.Dump(s.ctx, conntrack.Filter{Family: family}, func(e conntrack.Entry) bool {
-			c := flows.Connection{Protocol: e.Protocol, To: e.OriginalDestination, Server: e.ReplySource,
-				Translated: e.DestinationNAT, Answered: e.Answered}
-			if name, backend, ok := owners.Backend(c); ok {
-				open[[2]string{name, backend}]++
-				most[name] = max(most[name], open[[2]string{name, backend}])
-			}
-			return true
-		})
-	}
+	// a dump that fails leaves the farms that were counted until then
+	_ = conntrack.DumpAll(s.ctx, func(e conntrack.Entry) {
+		if name, backend, ok := owners.Backend(e.Connection()); ok {
+			open[[2]string{name, backend}]++
+			most[name] = max(most[name], open[[2]string{name, backend}])
+		}
+	})
 	return most
 }

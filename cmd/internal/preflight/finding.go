@@ -74,9 +74,13 @@ func (f *Finding) Hint() string {
 	return commands + " # " + f.Advice
 }
 
-// Diagnostic is the finding as a warning.
+// Diagnostic is the finding as a warning. A finding that harms nothing is a remark.
 func (f *Finding) Diagnostic() diag.Diagnostic {
-	d := diag.Diagnostic{Severity: diag.Warning, Place: f.Place, Message: f.Text(), Hint: f.Hint()}
+	severity := diag.Warning
+	if f.Effect == Notes {
+		severity = diag.Remark
+	}
+	d := diag.Diagnostic{Severity: severity, Place: f.Place, Message: f.Text(), Hint: f.Hint()}
 	if len(f.Farms) == 1 {
 		d.Farm = f.Farms[0]
 	}
@@ -170,8 +174,8 @@ func (all Findings) Diagnostics() (warnings diag.Diagnostics) {
 	return warnings
 }
 
-// sort puts findings that stop traffic first.
-func (all Findings) sort() {
+// Sort puts findings that stop traffic first, and those that harm nothing last.
+func (all Findings) Sort() {
 	order := map[Effect]int{Stops: 0, Harms: 1, Notes: 2}
 	slices.SortStableFunc(all, func(a, b *Finding) int { return order[a.Effect] - order[b.Effect] })
 }

@@ -128,10 +128,10 @@ func (s *search) linksWithoutIPv6() {
 		}
 		for _, name := range links {
 			s.found.add(Finding{Kind: "link-ipv6", Object: name, Effect: Stops,
-				Message:  fmt.Sprintf("interface %s takes no packets of IPv6, from clients either", name),
+				Message:  fmt.Sprintf("IPv6 is disabled on %s (disable_ipv6=1): it takes no packets of clients", name),
 				Commands: []string{setSysctl(ipv6Switch(name), "0")},
-				Advice: "from then on this machine has IPv6 addresses on this interface; " +
-					"a file in /etc/sysctl.d keeps it"}, f)
+				Advice: "a file in /etc/sysctl.d keeps it; the kernel has removed the IPv6 addresses and routes of " +
+					"this interface, so have the network configuration set them anew"}, f)
 		}
 	}
 }

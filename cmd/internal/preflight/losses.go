@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"fmt"
+	"os"
 	"time"
 
 	"farmc/compiler/farm"
@@ -20,6 +21,10 @@ type Losses struct {
 // minLosses is the number of packets from which losses are a finding. Programs that send two packets at once from one
 // socket cause a few.
 const minLosses = 100
+
+// MorePorts is the remedy of a lack of source ports.
+const MorePorts = "one source address has 64,000 ports towards a backend: add backends, or give the farm several " +
+	"addresses (source-address = \"10.2.0.2-10.2.0.9\")"
 
 // SampleLosses reads the counters. The zero Losses means that the kernel did not answer.
 func SampleLosses(now time.Time) Losses {
@@ -74,19 +79,30 @@ func (s *search) losses(since Losses) {
 		for _, f := range s.crowded(tracked) {
 			s.found.add(Finding{Kind: "losses", Object: "ports", Effect: Harms,
 				Message: "new connections were lost, because their addresses and ports were in use (insert_failed)",
-				Advice: "one source address has 64,000 ports towards a backend: add backends, or give the farm " +
-					"several addresses (source-address = \"10.2.0.2-10.2.0.9\"); conntrack -S counts the losses"}, f)
+				Advice:  MorePorts + "; conntrack -S counts the losses"}, f)
 		}
 	}
 	for _, f := range tracked {
 		if full >= minLosses {
-			path := "net/netfilter/nf_conntrack_max"
-			s.found.add(Finding{Kind: "losses", Object: "table", Effect: Harms,
-				Message:  "new connections were lost, because connection tracking had no room for them",
-				Commands: []string{setSysctl(path, fmt.Sprint(2*atoi(sysctl(path))))},
-				Advice:   "a connection takes 300 bytes of memory; a file in /etc/sysctl.d keeps it"}, f)
+			found := LargerTable(atoi(sysctl(tableSize)))
+			found.Kind, found.Object, found.Effect = "losses", "table", Harms
+			found.Message = "new connections were lost, because connection tracking had no room for them"
+			s.found.add(found, f)
 		}
 	}
+}
+
+const tableSize = "net/netfilter/nf_conntrack_max"
+
+// LargerTable is the remedy of a finding about the table of connection tracking, which has room for size entries. The
+// kernel has one size for all network namespaces, and lets only the first one change it.
+func LargerTable(size int) Finding {
+	f := Finding{Commands: []string{setSysctl(tableSize, fmt.Sprint(2*size))},
+		Advice: "a connection takes 300 bytes of memory; a file in /etc/sysctl.d keeps it"}
+	if info, err := os.Stat("/proc/sys/" + tableSize); err == nil && info.Mode().Perm()&0o200 == 0 {
+		f.Advice += "; this is a container: set it on its host"
+	}
+	return f
 }
 
 func atoi(text string) (n int) {
@@ -105,7 +121,7 @@ func (s *search) timeouts() {
 			continue
 		}
 		s.found.add(Finding{Kind: "timeout", Object: "close_wait", Effect: Notes,
-			Message: "new connections cost 8 % more, because farmc sets an hour for half-closed ones one by one" +
+			Message: "new connections cost 8 to 15 % more, because farmc sets an hour for half-closed ones one by one" +
 				" (nf_conntrack_tcp_timeout_close_wait)",
 			Commands: []string{setSysctl(path, "3600")},
 			Advice: "for all connections that this machine tracks: those that no program closes are remembered " +

@@ -115,6 +115,11 @@ func (m *machine) own(a netip.Addr) *ownAddress {
 	return nil
 }
 
+// has reports whether an interface has an address by which other machines reach this one.
+func (m *machine) has(a netip.Addr) bool {
+	return m.own(a) != nil && !a.IsLoopback() && !a.IsLinkLocalUnicast()
+}
+
 // connected returns the interface of a connected network with the address; "" if there is none.
 func (m *machine) connected(a netip.Addr) string {
 	for _, o := range m.networks {

@@ -150,11 +150,8 @@ func (m *machine) takenPorts(farms []*farm.Farm, listening []sockets.Socket) (ou
 	x := newFrontendIndex(farms, listening)
 	here := m.candidates(x)
 	for _, s := range listening {
-		if s.Address.IsLoopback() || m.names[s.Link] == "lo" {
-			continue
-		}
 		for _, a := range here {
-			if !s.Serves(a) {
+			if !s.Serves(a) || !a.IsLoopback() && m.names[s.Link] == "lo" {
 				continue
 			}
 			if d := x.find(a, s); d != nil && m.isOwn(a) && m.comesIn(d.Farm, s) {
@@ -166,7 +163,7 @@ func (m *machine) takenPorts(farms []*farm.Farm, listening []sockets.Socket) (ou
 	return out
 }
 
-// candidates returns the addresses of this machine, and the ones that farms name.
+// candidates returns the addresses of this machine, and the ones that farms name. Loopback addresses count only there.
 func (m *machine) candidates(x *frontendIndex) (out []netip.Addr) {
 	for a := range m.addresses {
 		if !a.IsLoopback() {
@@ -174,7 +171,7 @@ func (m *machine) candidates(x *frontendIndex) (out []netip.Addr) {
 		}
 	}
 	for a := range x.addresses {
-		if m.own(a) == nil {
+		if m.own(a) == nil || a.IsLoopback() {
 			out = append(out, a)
 		}
 	}
@@ -232,8 +229,9 @@ func byFarm(taken []TakenPort) (out [][]TakenPort) {
 func takenPortFinding(taken []TakenPort) Finding {
 	ports := portsOfPrograms(taken)
 	f := Finding{Kind: "port", Object: taken[0].Farm.Name + " " + strings.Join(ports, ", "), Effect: Harms,
-		Place:  taken[0].Listen.Place,
-		Advice: "take-over = true if that is meant; farmc apply does not load a new farm like this without it"}
+		Place: taken[0].Listen.Place,
+		Advice: "listen on another address or port; or take-over = true, if the program is to get no more clients: " +
+			"farmc apply does not load a new farm like this without it"}
 	if t := taken[0]; len(ports) == 1 && ports[0] == t.program() {
 		f.Message = fmt.Sprintf("%s listens on %s, and the farm takes its connections", t.Program, t.Name())
 	} else {

@@ -3,16 +3,16 @@
 //
 // The package knows the farms, the kernel's routing table, its sysctls and modules, and the rules of other programs. It
 // knows neither farmc's own rules, except for the priorities of their chains, nor the state directory. It changes
-// nothing but the loaded kernel modules. Every finding is a warning, because an administrator may have arranged the
+// nothing but the loaded kernel modules. No finding is a fault, because an administrator may have arranged the
 // network in a way that farmc cannot see.
 //
 // Find (preflight.go) is the entry point. It returns values of Finding (finding.go). machine.go and routes.go read the
 // machine once. chains.go follows the packets of packets.go through the rules of other programs, frames.go through the
 // rules of bridges and ARP, and remedy.go writes the commands that let them pass. forwarding.go, addresses.go,
-// interfaces.go, clientlink.go, returnpath.go, routingrules.go, trafficcontrol.go, ipsec.go, neighbours.go,
-// backends.go, modules.go, legacy.go, and losses.go with crowded.go are about one cause each. LoadTranslators
-// (modules.go) is a second entry point, because modules must be loaded before the rules are. Changes (changes.go)
-// reports that the machine may have changed.
+// loopback.go, interfaces.go, clientlink.go, returnpath.go, routingrules.go, trafficcontrol.go, ipsec.go,
+// neighbours.go, backends.go, modules.go, legacy.go, and losses.go with crowded.go are about one cause each.
+// LoadTranslators (modules.go) is a second entry point, because modules must be loaded before the rules are. Changes
+// (changes.go) reports that the machine may have changed.
 package preflight
 
 import (
@@ -64,6 +64,7 @@ func find(s *search, since Losses) Findings {
 	s.linksWithoutIPv6()
 	s.addresses()
 	s.sourceAddresses()
+	s.loopback()
 	s.backends()
 	s.ports()
 	s.interfaces()
@@ -73,7 +74,7 @@ func find(s *search, since Losses) Findings {
 	s.translators()
 	s.timeouts()
 	s.losses(since)
-	s.found.all.sort()
+	s.found.all.Sort()
 	return s.found.all
 }
 

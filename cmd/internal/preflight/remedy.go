@@ -175,12 +175,24 @@ func (m *machine) let(f *Finding, c *foreign.Chain, p flow, pass match) {
 			rule = shell.Quote(rule)
 		}
 		f.Commands = []string{"nft insert rule " + rule}
-		f.Advice = "until the table is loaded again; the file that loads it keeps the rule"
+		f.Advice = keeps(c)
 	}
 	if pass.state == "dnat" && len(f.Commands) > 0 && (strings.Contains(f.Commands[0], pass.nft()) ||
 		strings.Contains(f.Commands[0], pass.iptables())) {
 		f.Advice = "lets all packets with a translated destination pass; " + f.Advice
 	}
+}
+
+// keeps tells how long a rule stays in the table of a program, and how to keep it.
+func keeps(c *foreign.Chain) string {
+	switch c.Table {
+	case "libvirt_network":
+		return "until libvirtd starts again; a script in /etc/libvirt/hooks/network keeps the rule"
+	case "docker-bridges":
+		return "until dockerd starts again; instead of the rule, Docker lets packets with a mark pass " +
+			"(dockerd --bridge-accept-fwmark), which a chain of your own sets before"
+	}
+	return "until the table is loaded again; the file that loads it keeps the rule"
 }
 
 // simpleName matches names that neither nft nor a shell has to quote.

@@ -167,6 +167,7 @@ func (s *Files) Dirs() []farm.Dir {
 // answers, and the path.
 func (s *Files) Pack(digest string) []byte {
 	var out bytes.Buffer
+	out.Grow(s.packedSize())
 	w := zip.NewWriter(&out)
 	about := digest
 	for _, d := range s.Roots {
@@ -189,6 +190,15 @@ func (s *Files) Pack(digest string) []byte {
 	}
 	must(w.Close())
 	return out.Bytes()
+}
+
+// packedSize is about the size of the archive: to grow step by step takes half the time of packing.
+func (s *Files) packedSize() (size int) {
+	const heads = 30 + 16 + 46 // of a file, of its data, and in the directory of the archive
+	for p, f := range s.ByPath {
+		size += len(f.Text) + heads + 2*len(p)
+	}
+	return size
 }
 
 // Words in the archive's comment.

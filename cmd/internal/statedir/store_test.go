@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
 	"farmc/compiler/ruleset"
 )
@@ -145,6 +146,44 @@ func TestStoreLink(t *testing.T) {
 	keep(loadedFile, "three")
 	if read(loadedFile) != "three" || read(previousFile) != "one" || read(bootFile) != "two" {
 		t.Errorf("loaded %q, previous %q, boot %q", read(loadedFile), read(previousFile), read(bootFile))
+	}
+}
+
+// The script of farms that depend on nothing of the machine is written once, and has two names. The script for the boot
+// stays when the next load is on trial, and when it differs.
+func TestBootOfTheSameScript(t *testing.T) {
+	s := NewStore(t.TempDir())
+	commit := func(script, boot string, unconfirmed bool) {
+		t.Helper()
+		load := Load{Last: LastLoad{Script: []byte(script), Digest: script}, Boot: []byte(boot),
+			Sources: &source.Files{}, Unconfirmed: unconfirmed}
+		files, err := s.Prepare(load)
+		if err == nil {
+			err = s.Commit(files)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		script, boot string
+		unconfirmed  bool
+		wantBoot     string
+		same         bool
+	}{
+		{"one", "one", false, "one", true},
+		{"two", "two", true, "one", false},
+		{"three", "boot", false, "boot", false},
+		{"four", "four", false, "four", true},
+	} {
+		commit(c.script, c.boot, c.unconfirmed)
+		script, _ := os.ReadFile(filepath.Join(s.Dir, loadedFile))
+		boot, _ := os.ReadFile(filepath.Join(s.Dir, bootFile))
+		a, _ := os.Stat(filepath.Join(s.Dir, loadedFile))
+		b, _ := os.Stat(filepath.Join(s.Dir, bootFile))
+		if string(script) != c.script || string(boot) != c.wantBoot || os.SameFile(a, b) != c.same {
+			t.Errorf("%v: %q and %q, the same file: %t", c, script, boot, os.SameFile(a, b))
+		}
 	}
 }
 
