@@ -2,6 +2,7 @@ package convert
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -36,8 +37,26 @@ func (r *Result) Finish() []File {
 		}
 		good, refused = r.divide(good, refused, faulty)
 	}
+	for _, f := range r.Farms {
+		r.noteLoopback(f)
+	}
 	r.sort()
 	return slices.Concat(good, lists, refused)
+}
+
+// noteLoopback names the kernel parameter that farms on a loopback address need.
+func (r *Result) noteLoopback(f *Farm) {
+	mode, _ := f.Document["mode"].(string)
+	listen, _ := plain(f.Document["listen"]).([]any)
+	if one, is := f.Document["listen"].(string); is {
+		listen = []any{one}
+	}
+	onLoopback := func(entry any) bool { return strings.HasPrefix(fmt.Sprint(entry), "127.") }
+	if mode != "local" && slices.ContainsFunc(listen, onLoopback) {
+		r.Note(f.Place,
+			"farm "+f.Name+" listens on a loopback address: the kernel keeps its connections on this machine",
+			"sysctl -w net.ipv4.conf.IF.route_localnet=1, for the interface to the backends; see farmc-modes(7)")
+	}
 }
 
 // texts writes the farms. Package edit refuses farms that are too large. Farms that lack a key are refused already.

@@ -57,6 +57,7 @@ func (l Loss) String() string {
 
 // A Result is the outcome of an import.
 type Result struct {
+	Empty  bool // the source itself says that it has no services
 	Farms  []*Farm
 	Lists  []List
 	Losses []Loss
@@ -73,6 +74,12 @@ func (r *Result) Lose(at Place, what, instead string) { r.add(Loss{at, what, ins
 
 // Note records a difference that does not matter to the service of connections.
 func (r *Result) Note(at Place, what, instead string) { r.add(Loss{at, what, instead, false}) }
+
+// NoteLeastConnections records how scheduler least-connections differs from one that compares servers.
+func (r *Result) NoteLeastConnections(at Place, scheduler string) {
+	r.Note(at, scheduler+" compares servers for each connection",
+		"farmc watch changes the shares of backends once a second")
+}
 
 func (r *Result) add(l Loss) {
 	l.Text = ""

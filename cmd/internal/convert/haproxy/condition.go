@@ -109,7 +109,7 @@ func (f *front) clientsOf(words []string) (clients []string, known bool) {
 	for i := 0; i < len(words); i++ {
 		switch word := words[i]; {
 		case word == "-i" || word == "-n" || word == "--":
-		case word == "-m" && i+1 < len(words) && words[i+1] == "ip":
+		case word == "-m" && i+1 < len(words) && words[i+1] == "ip", word == "-u":
 			i++
 		case word == "-f" && i+1 < len(words):
 			i++
@@ -129,8 +129,14 @@ func (f *front) clientsOf(words []string) (clients []string, known bool) {
 }
 
 // list makes a list of a file with an address or network on each line, and gives its name with "@"; "" if the file
-// cannot be read or has other lines.
+// cannot be read or has other lines. Lists that HAProxy fills at run time (virt@) have no file.
 func (c *configuration) list(path string) string {
+	if strings.HasPrefix(path, "virt@") {
+		return ""
+	}
+	for _, prefix := range []string{"file@", "opt@"} {
+		path = strings.TrimPrefix(path, prefix)
+	}
 	if name, done := c.lists[path]; done {
 		return name
 	}

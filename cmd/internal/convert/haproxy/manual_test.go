@@ -129,6 +129,10 @@ func TestExamplesOfTheManual(t *testing.T) {
 			"server s 10.0.0.1",
 			[]string{`exempt = ["@whitelist"]`, `new-per-client = { rate = "1/second", burst = 10 }`,
 				"== whitelist.list\n# friends\n198.51.100.0/24\n"}, nil},
+		{"optional files and files at run time", "listen a\nbind :80\n" +
+			"tcp-request connection reject if { src -u 7 -f opt@/etc/haproxy/whitelist.lst }\n" +
+			"tcp-request connection reject if { src -f virt@bad }\nserver s 10.0.0.1",
+			[]string{`deny = ["@whitelist"]`}, []string{"4: the rule is not about"}},
 		{"tcp-request connection, PROXY", "listen a\nbind :80\n" +
 			"tcp-request connection expect-proxy layer4 if { src -f proxies.lst }\nserver s 10.0.0.1",
 			[]string{"[backends.s]"}, []string{"3: the rule is not about"}},

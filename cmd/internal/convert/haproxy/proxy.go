@@ -121,9 +121,12 @@ func (f *front) balance(d directive) {
 	case "source":
 		set("hash")
 		f.farm.Set(d.at, []string{"source-address"}, "hash-on")
-	case "leastconn", "first":
+	case "leastconn":
+		set("least-connections")
+		f.NoteLeastConnections(d.at, "balance leastconn")
+	case "first":
 		set("round-robin")
-		f.Lose(d.at, "balance "+algorithm+" counts open connections, which no scheduler of farmc does",
+		f.Lose(d.at, "balance first counts connections to fill one server after the other; no scheduler of farmc does",
 			"the farm has round-robin; give a backend the key connections to bound it")
 	default:
 		set("random")

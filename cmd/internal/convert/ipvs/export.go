@@ -40,8 +40,9 @@ type exporter struct {
 }
 
 // exported are the keys that an export writes, or that have no meaning to connections.
-var exported = convert.Words(`description annotations inherit mode listen state scheduler hash-on table-size interfaces
-	local-clients take-over persistence.on persistence.timeout persistence.renew persistence.prefix
+var exported = convert.Words(`description annotations inherit mode listen state scheduler hash-on table-size
+	per-packet interfaces local-clients take-over
+	persistence.on persistence.timeout persistence.renew persistence.prefix
 	backends.address backends.port backends.weight backends.priority backends.state backends.weight-percent
 	backends.connections backends.mac backends.interface health backends.health`)
 
@@ -121,6 +122,9 @@ func (e *exporter) ports(of farm.Ports) (all []uint16) {
 func (e *exporter) service(a Address) Service {
 	s := Service{Name: e.farm.Name, At: e.at, Addresses: []Address{a}}
 	e.setScheduler(&s)
+	if e.farm.PerPacket {
+		s.OnePacket = e.at
+	}
 	e.setPersistence(&s, a)
 	family := addr.IP4
 	if a.IP.Is6() {
@@ -186,6 +190,9 @@ func (e *exporter) setScheduler(s *Service) {
 		s.Scheduler.Value = "sh"
 	case farm.Maglev:
 		s.Scheduler.Value = "mh"
+	case farm.LeastConnections:
+		s.Scheduler.Value = "wlc"
+		return
 	default:
 		s.Scheduler.Value = "wrr"
 		return

@@ -33,6 +33,8 @@ func TestExport(t *testing.T) {
 		{"one-backend-of-both-families", dnat(`["192.0.2.10:80", "[2001:db8::10]:80"]`,
 			"[backends.b2]\naddress = [\"10.0.0.2\", \"fd00::2\"]"),
 			"-a -t [2001:db8::10]:80 -r [fd00::2]:80 -m -w 1\n", "    real_server fd00::2 80 {\n", nil},
+		{"least-connections", strings.Replace(dnat(`"192.0.2.10:80"`, ""), "round-robin", "least-connections", 1),
+			"-A -t 192.0.2.10:80 -s wlc\n", "    lvs_sched wlc\n", nil},
 		{"range-of-ports", dnat(`"192.0.2.10:7000-7001/udp"`, ""),
 			"-A -u 192.0.2.10:7000 -s wrr\n-a -u 192.0.2.10:7000 -r 10.0.0.1:7000 -m -w 1\n" +
 				"-A -u 192.0.2.10:7001 -s wrr\n-a -u 192.0.2.10:7001 -r 10.0.0.1:7001 -m -w 1\n",
@@ -97,6 +99,10 @@ func TestExport(t *testing.T) {
 			"hash-on = [\"source-address\", \"source-port\"]\n[backends.b1]\naddress = \"10.0.0.1\"\n",
 			"-A -t 192.0.2.10:80 -s mh -b mh-fallback,mh-port\n-a -t 192.0.2.10:80 -r 10.0.0.1:80 -g -w 1\n",
 			"    lvs_sched mh\n    mh-fallback\n    mh-port\n    lvs_method DR\n", nil},
+		{"per-packet", "mode = \"dsr\"\nlisten = \"192.0.2.10:53/udp\"\ninterfaces = \"eth0\"\n" +
+			"scheduler = \"round-robin\"\nper-packet = true\n[backends.b1]\naddress = \"10.0.0.1\"\n",
+			"-A -u 192.0.2.10:53 -s wrr -o\n-a -u 192.0.2.10:53 -r 10.0.0.1:53 -g -w 1\n",
+			"    lvs_sched wrr\n    lvs_method DR\n    ops\n    protocol UDP\n", nil},
 		{"stateless", "mode = \"stateless\"\nlisten = \"192.0.2.10:80\"\n[backends.b1]\naddress = \"10.0.0.1\"\n",
 			"", "",
 			[]string{"farm web has mode stateless"}},

@@ -54,6 +54,15 @@ scheduler = "maglev"
 address = ["10.0.0.1", "fd00::1"]
 weight = 3
 `,
+	"g-one-packet": `mode = "dsr"
+listen = "192.0.2.24:53/udp"
+interfaces = "eth0"
+scheduler = "round-robin"
+per-packet = true
+[backends.b1]
+address = "10.0.0.1"
+weight = 2
+`,
 	"f-network": `mode = "dnat"
 listen = ["192.0.2.16/30:80", "192.0.2.20:7000-7003"]
 scheduler = "round-robin"

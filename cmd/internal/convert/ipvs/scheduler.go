@@ -5,58 +5,120 @@ import (
 	"slices"
 )
 
+// A choice is the scheduler of a farm in the place of one of IPVS.
+type choice struct {
+	scheduler     string
+	hashOn        []string
+	counts        bool // the scheduler of IPVS counts open connections
+	alike         bool // weights have no effect
+	perConnection bool // each connection has another backend, which needs connection tracking or per-packet
+}
+
+// leastConnections is the scheduler of farms by open connections.
+const leastConnections = "least-connections"
+
+var (
+	byDestination = []string{"destination-address"}
+	choices       = map[string]choice{
+		"rr":    {scheduler: "round-robin", perConnection: true, alike: true},
+		"wrr":   {scheduler: "round-robin", perConnection: true},
+		"lc":    {scheduler: leastConnections, perConnection: true, alike: true, counts: true},
+		"wlc":   {scheduler: leastConnections, perConnection: true, counts: true},
+		"sed":   {scheduler: leastConnections, perConnection: true, counts: true},
+		"nq":    {scheduler: leastConnections, perConnection: true, counts: true},
+		"twos":  {scheduler: leastConnections, perConnection: true, counts: true},
+		"dh":    {scheduler: "hash", hashOn: byDestination},
+		"lblc":  {scheduler: "hash", hashOn: byDestination, counts: true},
+		"lblcr": {scheduler: "hash", hashOn: byDestination, counts: true},
+	}
+)
+
 // scheduler sets the scheduler. IPVS has wlc if a service names none.
 func (i *importer) scheduler() {
 	if i.Scheduler.Value == "" {
 		i.Scheduler = Option{i.At, "wlc"}
 	}
 	name, at := i.Scheduler.Value, i.Scheduler.At
-	set := func(scheduler string, hashOn ...string) {
-		i.farm.Set(at, scheduler, "scheduler")
-		if len(hashOn) > 0 {
-			i.farm.Set(at, hashOn, "hash-on")
-		}
-	}
-	switch name {
-	case "rr", "wrr":
-		i.turns(name, set)
-	case "lc", "wlc", "sed", "nq":
-		i.turns(name, set)
-		i.Lose(at, "scheduler "+name+" counts open connections, which no scheduler of farmc does",
-			"the farm has "+i.farm.Get("scheduler").(string)+"; give a backend the key connections to bound it")
-	case "sh", "mh":
-		set(map[string]string{"sh": "hash", "mh": "maglev"}[name], i.hashed(name)...)
-	case "dh":
-		set("hash", "destination-address")
-	case "lblc", "lblcr":
-		set("hash", "destination-address")
-		i.Lose(at, "scheduler "+name+" counts open connections, which no scheduler of farmc does",
-			"the farm has a hash of the destination address")
-	case "fo", "ovf":
+	c, known := choices[name]
+	switch {
+	case known:
+		i.choose(name, c)
+	case name == "sh":
+		i.set("hash", i.hashed(name))
+	case name == "mh":
+		i.set("maglev", i.hashed(name))
+	case name == "fo" || name == "ovf":
 		i.ranks(name)
-	case "twos":
-		set("random")
-		i.Lose(at, "scheduler twos counts open connections, which no scheduler of farmc does", "the farm has random")
 	default:
 		i.Lose(at, "farmc does not know the scheduler "+name, "choose one of farms.d(5); the farm has the default")
 	}
 	i.flags(name)
-	if i.OnePacket.File != "" {
-		i.Lose(i.OnePacket, "one-packet scheduling: farmc keeps the datagrams of a client's port with one backend",
-			"set timeouts.udp to the shortest time that suits (1s), or per-packet = true in mode stateless or dsr")
+	i.onePacket(c)
+}
+
+// set sets the scheduler of the farm, and the parts of packets that it hashes.
+func (i *importer) set(scheduler string, hashOn []string) {
+	i.farm.Set(i.Scheduler.At, scheduler, "scheduler")
+	if len(hashOn) > 0 {
+		i.farm.Set(i.Scheduler.At, hashOn, "hash-on")
 	}
 }
 
-// turns sets round-robin, or in mode dsr maglev. The schedulers without weights have equal ones.
-func (i *importer) turns(name string, set func(string, ...string)) {
-	set("round-robin")
-	if i.untracked() {
-		set("maglev", "source-address", "source-port")
+// choose sets the scheduler of a choice, or one that needs no connection tracking in mode dsr.
+func (i *importer) choose(name string, c choice) {
+	instead, hashOn := c.scheduler, c.hashOn
+	if c.perConnection && i.untracked() {
+		instead, hashOn = i.withoutTracking(name, c)
+	}
+	i.set(instead, hashOn)
+	if c.alike {
+		i.equalWeights()
+	}
+	switch {
+	case !c.counts:
+	case instead == leastConnections:
+		i.NoteLeastConnections(i.Scheduler.At, "scheduler "+name)
+	case c.perConnection:
+		i.Lose(i.Scheduler.At, "scheduler "+name+" counts open connections, which mode dsr does not track",
+			"the farm has "+instead)
+	default:
+		i.Lose(i.Scheduler.At, "scheduler "+name+" sends a destination to another server by open connections",
+			"the farm has a hash of the destination address")
+	}
+}
+
+// withoutTracking is a scheduler with hashed fields in the place of one that chooses for each connection.
+func (i *importer) withoutTracking(name string, c choice) (instead string, hashOn []string) {
+	switch {
+	case i.perPacket() && c.counts:
+		return "round-robin", nil
+	case i.perPacket():
+		return c.scheduler, nil
+	case !c.counts:
 		i.Note(i.Scheduler.At, "scheduler "+name+" in mode dsr needs connection tracking",
 			"the farm has maglev by the address and port of the client, which shares alike")
 	}
-	if name == "rr" || name == "lc" {
-		i.equalWeights()
+	return "maglev", []string{"source-address", "source-port"}
+}
+
+// perPacket reports whether a backend for each datagram is possible: farms in mode dsr with datagrams of UDP alone have
+// it.
+func (i *importer) perPacket() bool {
+	notUDP := func(a Address) bool { return a.Protocol != "udp" }
+	return i.OnePacket.File != "" && i.untracked() && i.Persistence == nil && len(i.Addresses) > 0 &&
+		!slices.ContainsFunc(i.Addresses, notUDP)
+}
+
+// onePacket translates one-packet scheduling. A scheduler that hashes gives each datagram of a client the same server.
+func (i *importer) onePacket(c choice) {
+	hashes := len(c.hashOn) > 0 || i.Scheduler.Value == "sh" || i.Scheduler.Value == "mh"
+	switch {
+	case i.OnePacket.File == "" || hashes && i.untracked():
+	case i.perPacket():
+		i.farm.Set(i.OnePacket, true, "per-packet")
+	default:
+		i.Lose(i.OnePacket, "one-packet scheduling: farmc keeps the datagrams of a client's port with one backend",
+			"set timeouts.udp to the shortest time that suits (1s), or per-packet = true in mode stateless or dsr")
 	}
 }
 

@@ -18,7 +18,8 @@ func Export(r *convert.Result, services []ipvs.Service) string {
 				"it is left out; let keepalived add it")
 		}
 		of := serviceOption(s.Addresses[0])
-		fmt.Fprintf(&out, "-A %s -s %s%s%s\n", of, s.Scheduler.Value, persistenceOf(s), flagsOf(s))
+		fmt.Fprintf(&out, "-A %s -s %s%s%s%s\n", of, s.Scheduler.Value, persistenceOf(s), onePacketOf(s),
+			flagsOf(s))
 		for _, server := range s.Servers {
 			fmt.Fprintf(&out, "-a %s -r %s %s -w %d%s\n", of, netip.AddrPortFrom(server.IP, server.Port),
 				methods[server.Method], server.Weight, thresholdOf(server))
@@ -58,6 +59,13 @@ func persistenceOf(s ipvs.Service) string {
 		text += " -M " + mask
 	}
 	return text
+}
+
+func onePacketOf(s ipvs.Service) string {
+	if s.OnePacket.File == "" {
+		return ""
+	}
+	return " -o"
 }
 
 func flagsOf(s ipvs.Service) string {

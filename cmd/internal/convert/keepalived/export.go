@@ -61,6 +61,9 @@ func (w *writer) service(s ipvs.Service) {
 		w.line("%s", f.Value)
 	}
 	w.line("lvs_method %s", kinds[s.Servers[0].Method])
+	if s.OnePacket.File != "" {
+		w.line("ops")
+	}
 	w.line("protocol %s", strings.ToUpper(a.Protocol))
 	if p := s.Persistence; p != nil {
 		w.line("persistence_timeout %d", p.Seconds)

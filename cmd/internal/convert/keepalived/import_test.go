@@ -87,6 +87,7 @@ func TestDirectives(t *testing.T) {
 			`hash-on = ["source-address", "source-port"]`, ""},
 		{"mh", virtual("lb_algo mh\nmh-port\nmh-fallback", ""), `scheduler = "maglev"`, ""},
 		{"ops", virtual("ops\nprotocol UDP", ""), "/udp", "one-packet scheduling"},
+		{"ops-direct", virtual("ops\nprotocol UDP\nlvs_sched rr\nlvs_method DR", real1), "per-packet = true", ""},
 		{"persistence", virtual("persistence_timeout 50\npersistence_granularity 255.255.255.0", ""),
 			"timeout = \"50s\"\nrenew = \"packet\"\n" +
 				"# keepalived.conf:4: persistence_granularity 255.255.255.0\nprefix = [24, 128]", ""},
