@@ -94,7 +94,7 @@ func (c *call) checkMachine(ctx context.Context, script *ruleset.Script) int {
 	c.printDiagnostics(found.Diagnostics())
 	switch {
 	case found.Stop():
-		c.log("this machine stops packets of farms")
+		c.log("packets of farms are lost")
 		return exitFailure
 	case len(found) == 0:
 		c.log("this machine is ready for the farms")

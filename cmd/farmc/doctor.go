@@ -10,6 +10,7 @@ import (
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/nft"
 	"farmc/cmd/internal/preflight"
+	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
 
@@ -18,10 +19,11 @@ var doctorVerb = verb{
 	summary: "look for everything that keeps farms from working",
 	about: `Prints all findings about this machine: those of check --machine, and machines that answer for the
 address of a dsr service, packets that are too large for the backends, a nearly full table of
-connection tracking, versions that are too old, units that failed or are not enabled, files that
-other users can write to, a clock that was set back, rules in the kernel that another program
-flushed or changed, and changes in the files that are not applied. It asks other machines on the
-links of dsr farms, and changes nothing.
+connection tracking, source addresses that have few ports left, farms without a backend that takes
+new clients, versions that are too old, units that failed or are not enabled, files that other
+users can write to, a clock that was set back, rules in the kernel that another program flushed or
+changed, and changes in the files that are not applied, with the modules that the kernel lacks for
+them. It asks other machines on the links of dsr farms, and changes nothing.
 
 doctor speaks of the farms that are loaded, or of the files if none are.
 
@@ -40,13 +42,15 @@ Exit status: 0, or 1 if something stops packets of a farm, or the files have fau
 		case c.backend != "":
 			return c.showBackendCommands(all)
 		}
-		_, diagnostics := e.Compile()
-		found := c.examine(ctx, e, all)
+		differs := e.Disagreement(ctx).Findings()
+		diagnostics := c.faultsOf(ctx, e, len(differs) > 0)
+		found := append(differs, c.examine(ctx, e, all)...)
+		found.Sort()
 		c.printDiagnostics(append(diagnostics, found.Diagnostics()...))
 		c.log("%s, %s", farms(len(all)), findingsWord(len(found)))
 		switch {
 		case found.Stop():
-			c.log("this machine stops packets of farms")
+			c.log("packets of farms are lost")
 			return exitFailure
 		case diagnostics.Faulty():
 			c.log("the files have faults: they cannot be loaded")
@@ -68,7 +72,22 @@ func (c *call) examine(ctx context.Context, e *live.Engine, farms []*farm.Farm) 
 	}
 	p.Nft = version
 	doctor.Prompt(farms)
-	return slices.Concat(e.Disagreement(ctx), e.Findings(ctx, farms), doctor.Examine(ctx, p))
+	return append(e.Findings(ctx, farms), doctor.Examine(ctx, p)...)
+}
+
+// faultsOf returns the faults of the files. nft checks a script that is not in the kernel, and names the parts that the
+// kernel lacks.
+func (c *call) faultsOf(ctx context.Context, e *live.Engine, differs bool) diag.Diagnostics {
+	if _, err := e.Store.StatLoaded(); err == nil && !differs {
+		_, diagnostics := e.Compile()
+		return diagnostics
+	}
+	_, diagnostics, err := e.Check(ctx)
+	known := errors.Is(err, live.ErrFaulty) || errors.Is(err, nft.ErrCannotAsk) || errors.Is(err, nft.ErrMissing)
+	if err != nil && !known {
+		c.printError(err)
+	}
+	return diagnostics
 }
 
 func (c *call) showBackendCommands(farms []*farm.Farm) int {

@@ -45,26 +45,37 @@ func explainPacket(ctx context.Context, c *call) int {
 		return c.usageError("%v", err)
 	}
 	e := c.engine()
+	d := e.Disagreement(ctx)
 	farms, ok := c.farmsToExplain(e)
 	if !ok {
 		return exitFailure
 	}
-	m, found := explain.Find(farms, q, live.OwnAddresses())
-	if !found {
-		c.log("no farm takes %s", q)
-		for _, f := range m.Elsewhere {
-			c.log("farm %s takes it on %s", f.Name, strings.Join(f.Interfaces, ", "))
-		}
+	x := e.Explain(ctx, farms, d, q)
+	if !x.Found {
+		c.showNowhere(x, farms)
 		return exitFailure
 	}
-	memory, err := e.MemoryOf(ctx, m.Farm, q)
-	if err != nil {
-		c.log("the kernel does not tell bans, remembered clients or connections: %v", c.needsRoot(err))
+	if x.Unread != nil {
+		c.log("the kernel does not tell bans, remembered clients or connections: %v", c.needsRoot(x.Unread))
 	}
-	answer := m.Answer(memory)
-	answer.List = c.listLine(answer.Word, q.Client.Addr())
-	answer.Findings = append(answer.Findings, live.FindingsFor(ctx, m, q)...)
-	return c.showAnswer(answer)
+	x.List = c.listLine(x.Word, q.Client.Addr())
+	return c.showAnswer(x)
+}
+
+// showNowhere tells that no farm takes the packet.
+func (c *call) showNowhere(x live.Explanation, farms []*farm.Farm) {
+	c.log("no farm takes %s", x.Packet)
+	for _, f := range farms {
+		if slices.Contains(x.Elsewhere, f.Name) {
+			c.log("farm %s takes it on %s", f.Name, strings.Join(f.Interfaces, ", "))
+		}
+	}
+	for _, s := range x.Stops {
+		c.log("%s; run farmc apply", s.Reason)
+	}
+	if x.Files != "" {
+		c.log("%s", diag.Printable(x.Files))
+	}
 }
 
 // question reads the command line.
@@ -123,18 +134,19 @@ func (c *call) listLine(word string, client netip.Addr) string {
 }
 
 // showAnswer prints the answer, and returns the exit status.
-func (c *call) showAnswer(a explain.Answer) int {
+func (c *call) showAnswer(x live.Explanation) int {
 	if c.json {
-		text, err := json.MarshalIndent(a, "", "  ")
+		text, err := json.MarshalIndent(x, "", "  ")
 		if err != nil {
 			c.printError(err)
 			return exitFailure
 		}
 		fmt.Fprintf(c.stdout, "%s\n", text)
 	} else {
-		c.printAnswer(a)
+		c.printAnswer(x.Answer)
+		showFact(c.stdout, "files", nonEmpty(x.Files))
 	}
-	if a.Stopped() {
+	if x.Stopped() {
 		return exitFailure
 	}
 	return exitOK
@@ -164,6 +176,9 @@ func (c *call) printAnswer(a explain.Answer) {
 	var backends []string
 	for _, b := range a.Backends {
 		backends = append(backends, fmt.Sprintf("%s  %s  %.3g %%  %s", b.Name, b.Address, 100*b.Share, b.Place))
+		if b.Here {
+			backends = append(backends, b.Name+": this machine")
+		}
 		if b.State != "" {
 			backends = append(backends, b.Name+": "+b.State)
 		}

@@ -117,7 +117,7 @@ func (c *call) writeImport(from string, result *convert.Result) int {
 	case refused:
 		c.log("%d of %d losses matter; --lossy accepts them", matter, len(result.Losses))
 		return exitFailure
-	case len(files) == 0:
+	case len(files) == 0 && !result.Empty:
 		c.log("%s has no service to import", from)
 		return exitFailure
 	case c.imports.out == "":

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"farmc/cmd/internal/live"
@@ -52,8 +53,12 @@ func (o outcome) key() string {
 	var out strings.Builder
 	o.diagnostics.Print(&out, diag.Palette{})
 	err := o.err
-	if errors.Is(err, live.ErrOnTrial) {
+	var why syscall.Errno
+	switch {
+	case errors.Is(err, live.ErrOnTrial):
 		err = live.ErrOnTrial // without the time left
+	case errors.Is(err, live.ErrUnkept) && errors.As(err, &why):
+		err = fmt.Errorf("%w: %w", live.ErrUnkept, why) // without the file, as each attempt can fail at another one
 	}
 	if err != nil {
 		fmt.Fprintln(&out, err)

@@ -74,6 +74,7 @@ type call struct {
 	from, in string // explain --from, --in; trace --from
 	protocol string // trace --protocol
 	all      bool   // trace --all
+	replies  bool   // trace --replies
 	count    int    // trace --count
 	backend  string // doctor --backend
 
@@ -206,8 +207,8 @@ func (c *call) printError(err error) {
 // printDiagnostics prints diagnostics; with --quiet, only faults.
 func (c *call) printDiagnostics(diagnostics diag.Diagnostics) {
 	if c.quiet {
-		isWarning := func(d diag.Diagnostic) bool { return d.Severity == diag.Warning }
-		diagnostics = slices.DeleteFunc(slices.Clone(diagnostics), isWarning)
+		isNoFault := func(d diag.Diagnostic) bool { return d.Severity != diag.Fault }
+		diagnostics = slices.DeleteFunc(slices.Clone(diagnostics), isNoFault)
 	}
 	diagnostics.Print(c.stderr, c.palette(c.stderr))
 }

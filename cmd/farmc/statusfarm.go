@@ -32,12 +32,16 @@ func showFarm(w io.Writer, s live.Status, paint diag.Palette) {
 	showFact(w, "agreement", []string{agreement(s)})
 	fmt.Fprintln(w)
 	showBackends(w, f.Backends, paint)
+	showFact(w, "here", here(f.Backends))
 	showFact(w, "ports", movedPorts(f.Backends))
 	showFact(w, "state of", settings(f.Backends))
 	showFact(w, "hostnames", hostFacts(s.Hosts))
 	showFact(w, "health", healthWords(f.Backends))
 	showFact(w, "new since", times(f.Backends))
 	showFact(w, "held back", heldBack(f))
+	if f.Cookies != nil {
+		showFact(w, "synproxy", []string{fmt.Sprintf("%d SYNs answered with cookies", *f.Cookies)})
+	}
 	showFact(w, "log-only", logOnly(f))
 	showFact(w, "banned", banned(f))
 }
@@ -132,6 +136,17 @@ func sinceWhen(b live.BackendStatus) string {
 		return ""
 	}
 	return ", since " + timeOf(b.HealthSince)
+}
+
+// here are the backends that are this machine.
+func here(all []live.BackendStatus) []string {
+	var names []string
+	for _, b := range all {
+		if b.Here {
+			names = append(names, b.Name)
+		}
+	}
+	return wrap(names, screenWidth-factIndent)
 }
 
 // movedPorts are the moved ports of the backends, with the names of the backends if these differ.

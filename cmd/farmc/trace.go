@@ -27,16 +27,17 @@ tells of each which farm took it, what stopped it, which backend it went to, and
 address it left; a rule of another program that stops or translates it is shown, too.
 SERVICE is ADDRESS:PORT[/PROTOCOL], of tcp by default, ADDRESS/PROTOCOL, or ADDRESS.
 
-Of TCP the packets that open a connection are followed, with --all all of them. Only packets of
-clients are followed, not the answers. The kernel follows 50 packets a second at most, so a trace
-can run on a busy machine. Its rules are in tables of their own, which go with farmc trace, even if
-it is killed.
+Of TCP the packets that open a connection are followed, with --all all of them. With --replies the
+answers of backends are followed, too: of TCP those that open or refuse a connection. The kernel
+follows 50 packets a second at most, so a trace can run on a busy machine. Its rules are in tables
+of their own, which go with farmc trace, even if it is killed.
 
 Exit status: 0 if packets came, 1 if none did.`,
 	flags: func(c *call) {
 		c.set.StringVar(&c.from, "from", "", "only packets of this `client`: an address, a network, or address:port")
 		c.set.StringVar(&c.protocol, "protocol", "", "only packets of this `protocol`: tcp, udp, sctp, icmp, ...")
 		c.set.BoolVar(&c.all, "all", false, "all packets of TCP connections")
+		c.set.BoolVar(&c.replies, "replies", false, "the answers of backends, too")
 		c.set.IntVar(&c.count, "count", 10, "end after this `number` of packets, at most 10000")
 		c.set.DurationVar(&c.limit, "for", 30*time.Second, "end after this `time`, at most 1h")
 		c.set.BoolVar(&c.json, "json", false, "print a line of JSON for each packet")
@@ -122,7 +123,7 @@ func (c *call) traceBounds() (f trace.Filter, err error) {
 	case c.limit <= 0 || c.limit > maxTraceTime:
 		return f, fmt.Errorf("--for is %s, not a time above 0 of at most %s", c.limit, maxTraceTime)
 	}
-	f.All = c.all
+	f.All, f.Replies = c.all, c.replies
 	if c.from == "" {
 		return f, nil
 	}
@@ -165,15 +166,16 @@ func (c *call) translator(ctx context.Context, e *live.Engine) (*trace.Translato
 func (c *call) traceTargets(f *trace.Filter, farms []*farm.Farm) (target string, err error) {
 	if len(c.args) == 0 {
 		target = "every farm"
-		for _, of := range farms {
-			f.Targets = append(f.Targets, targetsOf(of)...)
-		}
+		addTargets(f, farms...)
 	} else if i := slices.IndexFunc(farms, func(of *farm.Farm) bool { return of.Name == c.args[0] }); i >= 0 {
-		target, f.Targets = "farm "+c.args[0], targetsOf(farms[i])
-	} else if f.Targets, err = serviceTarget(c.args[0]); err != nil {
-		return "", err
+		target = "farm " + c.args[0]
+		addTargets(f, farms[i])
 	} else {
 		target = c.args[0]
+		addTargets(f, farms...) // answers of any of them can be of the service
+		if f.Targets, err = serviceTarget(target); err != nil {
+			return "", err
+		}
 	}
 	if c.from != "" {
 		target += " from " + c.from
@@ -181,11 +183,14 @@ func (c *call) traceTargets(f *trace.Filter, farms []*farm.Farm) (target string,
 	return target, c.keepProtocol(f)
 }
 
-func targetsOf(f *farm.Farm) (out []trace.Target) {
-	for _, d := range f.Frontends() {
-		out = append(out, trace.TargetOf(d))
+func addTargets(f *trace.Filter, farms ...*farm.Farm) {
+	for _, of := range farms {
+		for _, d := range of.Frontends() {
+			f.Targets = append(f.Targets, trace.TargetOf(d))
+		}
+		f.Tracked = f.Tracked || !of.Mode.Untracked()
+		f.Senders = append(f.Senders, trace.SendersOf(of)...)
 	}
-	return out
 }
 
 // serviceTarget reads a service that is no farm.

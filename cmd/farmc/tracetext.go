@@ -39,7 +39,11 @@ func (c *call) printPacket(p trace.Packet) error {
 }
 
 func packetWords(p trace.Packet) string {
-	words := fmt.Sprintf("%s -> %s/%s", p.Client, p.Service, p.Protocol)
+	direction := "->"
+	if p.Answer {
+		direction = "<-"
+	}
+	words := fmt.Sprintf("%s %s %s/%s", p.Client, direction, p.Service, p.Protocol)
 	if p.Flags != "" {
 		words += " " + p.Flags
 	}

@@ -48,7 +48,8 @@ With --health, also checks the backends of farms with [health], as farmc health 
 		c.set.BoolVar(&c.checks, "health", false, "check backends in this process, too")
 	},
 	run: func(ctx context.Context, c *call) int {
-		w := watcher{call: c, engine: c.engine(), reported: nothingReported, served: make(chan struct{}, 1)}
+		w := watcher{call: c, engine: c.engine(), reported: nothingReported, served: make(chan struct{}, 1),
+			slots: make(chan struct{}, 1)}
 		w.engine.Idle, w.engine.FollowsNetwork, w.engine.ResolvesHosts = true, true, true
 		var err error
 		if w.api, err = c.newAPI(w.engine); err != nil {
@@ -63,6 +64,7 @@ With --health, also checks the backends of farms with [health], as farmc health 
 			c.printError(err)
 		}
 		w.subscribe(ctx)
+		w.moveSlots(ctx)
 		w.askHosts(ctx)
 		w.keepAlive(ctx)
 		w.serve(ctx)
@@ -112,6 +114,7 @@ type watcher struct {
 	hangups        chan os.Signal
 	busy           atomic.Pointer[time.Time] // start of the apply in progress; nil: none
 	services       sync.WaitGroup            // goroutines that serve other processes
+	slots          chan struct{}             // farms with slots that move were loaded, or the rules were changed
 }
 
 // nothingReported is no outcome's key.
@@ -304,15 +307,23 @@ func (w *watcher) reload(ctx context.Context) {
 
 // checkRules restores farmc's rules if another program changed them.
 func (w *watcher) checkRules(ctx context.Context, by string) {
-	if ctx.Err() != nil || w.backoff.active(by) {
+	if ctx.Err() != nil {
 		return
 	}
+	if w.backoff.active(by) {
+		w.withdrawUnserved(ctx)
+		return
+	}
+	w.wantSlots()
 	wrong, err := w.monitor.Tampering(ctx)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
 		w.printError(err)
 	case wrong != "":
+		if err := w.engine.GuardReplies(ctx); err != nil && ctx.Err() == nil {
+			w.printError(err)
+		}
 		select {
 		case newer, more := <-w.rules: // a change during the check
 			if more {
@@ -326,6 +337,13 @@ func (w *watcher) checkRules(ctx context.Context, by string) {
 			w.printError(fmt.Errorf("rules keep being changed; restoring at most every %s", pause))
 		}
 		w.applyBecause(ctx, "the rules were changed")
+	}
+}
+
+// withdrawUnserved ends announcements while the rules are missing and are not restored yet.
+func (w *watcher) withdrawUnserved(ctx context.Context) {
+	if err := w.engine.WithdrawUnserved(ctx); err != nil && ctx.Err() == nil {
+		w.printError(err)
 	}
 }
 
@@ -354,6 +372,7 @@ func (w *watcher) applyBecause(ctx context.Context, reason string) {
 	if o.loaded() {
 		w.farms = o.Script.Farms
 	}
+	w.wantSlots()
 	w.wantHosts()
 	w.awaitsConfirm = w.awaitsConfirm || errors.Is(o.err, live.ErrOnTrial) // the trial can end before the next look
 	w.retry.schedule(o.err, o.WaitsForPorts())

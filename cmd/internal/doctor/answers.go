@@ -13,6 +13,7 @@ import (
 	"github.com/mdlayher/arp"
 	"github.com/mdlayher/ndp"
 
+	"farmc/cmd/internal/machine"
 	"farmc/cmd/internal/preflight"
 	"farmc/compiler/addr"
 	"farmc/compiler/farm"
@@ -61,18 +62,37 @@ func questionsOf(f *farm.Farm) (out []question) {
 	if f.Mode != farm.DSR {
 		return nil
 	}
+	own := machine.Addresses()
 	for _, d := range f.Frontends() {
 		if !d.Address.IsValid() {
 			continue
 		}
-		for _, b := range f.WithFamily(d.Family) {
+		backends := f.WithFamily(d.Family)
+		isBackend := slices.ContainsFunc(backends, func(b farm.Backend) bool {
+			return slices.Contains(own, b.Address[d.Family])
+		})
+		for _, b := range backends {
 			q := question{f.InterfaceOf(b), d.Address}
-			if !slices.Contains(out, q) {
+			if !slices.Contains(out, q) && !(isBackend && q.isElsewhere()) {
 				out = append(out, q)
 			}
 		}
 	}
 	return out
+}
+
+// isElsewhere reports whether the link lacks the address of the service. On a machine that is a backend, a balancer
+// that has the address answers then, as the active one of a pair by VRRP.
+func (q question) isElsewhere() bool {
+	link, err := net.InterfaceByName(q.link)
+	if err != nil {
+		return false
+	}
+	there, err := link.Addrs()
+	return err == nil && !slices.ContainsFunc(there, func(o net.Addr) bool {
+		p, err := netip.ParsePrefix(o.String())
+		return err == nil && p.Addr() == q.service
+	})
 }
 
 // deadlineOf is the time until which answers count.

@@ -16,5 +16,6 @@ func clock(loaded, now time.Time) preflight.Findings {
 	return preflight.Findings{{Kind: "clock", Object: "time", Effect: preflight.Harms,
 		Message: fmt.Sprintf("the clock says %s, and the last load was at %s: the clock was set back",
 			now.Format(time.DateTime), loaded.Format(time.DateTime)),
-		Commands: []string{"timedatectl set-ntp true"}, Advice: "timedatectl shows the state of the clock"}}
+		Commands: []string{"timedatectl set-ntp true"}, Advice: "timedatectl shows the state of the clock; if it is " +
+			"right by now, the next change of a farm ends this"}}
 }

@@ -6,8 +6,9 @@
 //
 // doctor.go (Examine) is the entry. Prompt (prompt.go) has the kernel ask for backends before preflight looks at them.
 // answers.go finds machines that answer for the address of a dsr service. mtu.go compares the sizes of packets,
-// tracking.go has the fill of connection tracking, versions.go nft and the kernel, units.go the units, clock.go the
-// time. backend.go writes the commands for backends.
+// tracking.go has the fill of connection tracking, sourceports.go the ports that it has left, idle.go the farms without
+// a backend for new clients, versions.go nft and the kernel, units.go the units, clock.go the time. backend.go writes
+// the commands for backends.
 package doctor
 
 import (
@@ -35,8 +36,9 @@ func Examine(ctx context.Context, p Patient) (found preflight.Findings) {
 			up = append(up, f)
 		}
 	}
-	return slices.Concat(answers(ctx, up), packetSizes(up), readTracking().findings(up),
-		versions(p.Nft, kernelRelease()), units(ctx), clock(p.Loaded, time.Now()))
+	table := readTracking()
+	return slices.Concat(answers(ctx, up), packetSizes(up), table.findings(up), sourcePorts(ctx, table.entries, up),
+		idleFarms(up), versions(p.Nft, kernelRelease()), units(ctx), clock(p.Loaded, time.Now()))
 }
 
 // names returns the names of farms.

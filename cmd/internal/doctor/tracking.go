@@ -40,9 +40,9 @@ func (t tracking) findings(farms []*farm.Farm) (found preflight.Findings) {
 	if len(tracked) == 0 {
 		return nil
 	}
-	return preflight.Findings{{Kind: "tracking", Object: "table", Farms: names(tracked), Effect: preflight.Harms,
-		Message: fmt.Sprintf("connection tracking has %d of at most %d entries: new connections fail when it is full",
-			t.entries, t.most),
-		Commands: []string{fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d", 2*t.most)},
-		Advice:   "an entry takes 300 bytes of memory; a file in /etc/sysctl.d keeps the number"}}
+	f := preflight.LargerTable(t.most)
+	f.Kind, f.Object, f.Farms, f.Effect = "tracking", "table", names(tracked), preflight.Harms
+	f.Message = fmt.Sprintf("connection tracking has %d of at most %d entries: new connections fail when it is full",
+		t.entries, t.most)
+	return preflight.Findings{&f}
 }

@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"farmc/compiler/farm"
 )
@@ -43,7 +44,8 @@ func (m Match) Answer(memory Memory) Answer {
 	d := m.Frontend
 	a := Answer{
 		Packet: m.question.String(), Farm: m.Farm.Name, Mode: string(m.Farm.Mode), Listen: d.Listen.String(),
-		Place: placeOf(d.Listen.Place), Precedes: precedence(d.Specificity), Idle: m.idle(), Reply: m.reply(),
+		Place: placeOf(d.Listen.Place), Precedes: precedence(d.Specificity),
+		Idle: Idle(m.Farm, m.Family()), Reply: m.reply(),
 		Others: []string{}, Elsewhere: []string{}, Limits: []string{}, Stops: []Stop{}, Backends: []Backend{},
 		Findings: []Finding{},
 	}
@@ -97,12 +99,47 @@ var replies = map[farm.Mode]string{
 	farm.Local:     "this machine answers",
 }
 
+// reply gives the way of the reply, its mark, and the flow table that takes it once the connection is established.
 func (m Match) reply() string {
+	out := m.wayOfReply()
+	if marks := m.marksOfReply(); marks != "" {
+		out += "; with the mark " + marks + " (mark-replies)"
+	}
+	by, key := m.Farm, "flow-offload"
+	if m.offloads != nil && m.Farm.Tracked() {
+		by, key = m.offloads, "flow-offload-all of farm "+m.offloads.Name
+	}
+	if len(by.FlowOffload) > 0 {
+		out += fmt.Sprintf("; established packets between %s skip the rules (%s)", strings.Join(by.FlowOffload, ", "),
+			key)
+	}
+	return out
+}
+
+func (m Match) wayOfReply() string {
 	if gateways := m.Farm.GatewaysOf(m.Family()); len(gateways) > 0 {
 		return "the backend answers the client by this machine, which puts the service's address into the answer and " +
 			m.nextHop()
 	}
+	if m.Frontend.TakesAnyPort(len(m.Farm.Serving(m.Family()))) {
+		return "the backend sees any source port, and answers this machine, which translates the answer back"
+	}
 	return replies[m.Farm.Mode]
+}
+
+// marksOfReply gives the mark of the reply to a request that comes in by the interface that was asked for, or all marks
+// by their interfaces.
+func (m Match) marksOfReply() string {
+	var all []string
+	for _, u := range m.Farm.MarkReplies {
+		switch m.question.Interface {
+		case "":
+			all = append(all, fmt.Sprintf("%s if the request comes in by %s", u.Mark, u.Interface))
+		case u.Interface:
+			return u.Mark.String()
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // nextHop says to which machine the answer is handed on.

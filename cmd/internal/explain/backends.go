@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"farmc/compiler/addr"
 	"farmc/compiler/farm"
 	"farmc/compiler/ruleset"
 	"farmc/compiler/toml"
@@ -20,6 +21,7 @@ type Backend struct {
 	Share   float64 `json:"share"`   // of clients, 0 to 1; 1: it gets this one
 	State   string  `json:"state"`   // of a backend without new clients, with its place; "": it takes new clients
 	Place   string  `json:"place"`   // file and line of its table
+	Here    bool    `json:"here"`    // it is this machine
 }
 
 // A choice is the backends that can get the client, and how one of them is chosen.
@@ -60,6 +62,9 @@ func (m Match) scheduler() string {
 		}
 		words += " on " + strings.Join(on, ", ")
 	}
+	if m.Farm.Scheduler == farm.LeastConnections {
+		words += ": shares by weight, which farmc watch moves to backends with fewer open connections"
+	}
 	if m.Farm.PerPacket {
 		words += ", for each datagram"
 	}
@@ -84,10 +89,10 @@ func (m Match) shares() (out []Backend) {
 	return out
 }
 
-// idle describes the backends of the family that get no new clients: a state, with its place, or a priority.
-func (m Match) idle() []string {
-	serving, out := m.Farm.Serving(m.Family()), []string{}
-	for _, b := range m.Farm.WithFamily(m.Family()) {
+// Idle describes the backends of a farm's family that get no new clients: a state, with its place, or a priority.
+func Idle(f *farm.Farm, family addr.Family) []string {
+	serving, out := f.Serving(family), []string{}
+	for _, b := range f.WithFamily(family) {
 		if _, serves := pick(serving, b.Name); serves {
 			continue
 		}
@@ -117,7 +122,8 @@ func (m Match) certain(b farm.Backend) Backend {
 	if port := b.PortFor(m.question.Service.Port()); port != 0 {
 		address = netip.AddrPortFrom(b.Address[m.Family()], port).String()
 	}
-	return Backend{Name: b.Name, Address: address, Share: 1, Place: placeOf(b.Place)}
+	return Backend{Name: b.Name, Address: address, Share: 1, Place: placeOf(b.Place),
+		Here: slices.Contains(m.addresses, b.Address[m.Family()])}
 }
 
 // keeping shows a backend that gets the client although it may get no new ones.

@@ -39,16 +39,21 @@ type Match struct {
 	Others    []farm.Frontend // of other farms, which would take the packet if this farm did not
 	Elsewhere []*farm.Farm    // farms that would take the packet on other interfaces than the one asked for
 
-	question Question
+	question  Question
+	offloads  *farm.Farm   // its flow table takes the connections of all farms; nil: no farm's does
+	addresses []netip.Addr // of this machine
 }
 
 // Find finds the farm that a packet belongs to; false if none takes it. The most specific frontend wins. A farm that is
 // down takes no packet, unless no other farm does. The addresses are those of this machine.
 func Find(farms []*farm.Farm, q Question, addresses []netip.Addr) (Match, bool) {
-	m := Match{question: q}
+	m := Match{question: q, addresses: addresses}
 	var all []farm.Frontend
 	ours := slices.Contains(addresses, q.Service.Addr()) && !q.Service.Addr().IsLoopback()
 	for _, f := range farms {
+		if f.OffloadAll && !f.Down {
+			m.offloads = f
+		}
 		i := slices.IndexFunc(f.Frontends(), func(d farm.Frontend) bool {
 			return d.Takes(q.Service.Addr(), ours, q.Protocol, q.Service.Port())
 		})

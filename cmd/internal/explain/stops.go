@@ -105,6 +105,10 @@ func (m Match) limits(admission farm.Admission) (out []string) {
 	if l.StrictTCP && !admission.Free {
 		out = append(out, "strict-tcp")
 	}
+	if l.Synproxy.On && !admission.Free && m.Asked().Protocol == farm.TCP {
+		out = append(out, "synproxy: a SYN is answered with a cookie, and the backend picked once the client "+
+			"returns it")
+	}
 	return out
 }
 

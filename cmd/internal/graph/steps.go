@@ -90,6 +90,7 @@ func limits(l farm.Limits) (out []Item) {
 	}
 	add(l.ConnectionsPerClient > 0, string(farm.ConnectionsPerClient), fmt.Sprint(l.ConnectionsPerClient))
 	add(l.Connections > 0, string(farm.Connections), fmt.Sprint(l.Connections))
+	add(l.Synproxy.On, "synproxy", "answers SYNs with cookies")
 	if len(out) > 0 && l.Verdict != farm.VerdictDrop {
 		out = append(out, item("verdict", string(l.Verdict)))
 	}
@@ -132,6 +133,8 @@ func hashedFields(f *farm.Farm) []string {
 	switch {
 	case f.Scheduler == farm.Hash || f.Scheduler == farm.Maglev:
 		return fields(f.HashOn)
+	case f.Scheduler == farm.LeastConnections:
+		return []string{"by weight", "moved by farmc watch"}
 	case f.PerPacket:
 		return []string{"for each datagram"}
 	}

@@ -83,6 +83,20 @@ func (e *Engine) wantedRoutes(farms []*farm.Farm) []announce.Route {
 	return routes
 }
 
+// WithdrawUnserved removes the routes to all addresses if the kernel lacks the rules of farmc.
+func (e *Engine) WithdrawUnserved(ctx context.Context) error {
+	if e.Routes == 0 {
+		return nil
+	}
+	release, err := e.lock(ctx, func() {})
+	if err != nil {
+		return err
+	}
+	defer release()
+	e.withdrawUnserved(ctx)
+	return nil
+}
+
 // withdrawUnserved removes all routes if the kernel lacks the rules of farmc after an apply that failed.
 func (e *Engine) withdrawUnserved(ctx context.Context) {
 	if e.Routes == 0 {
@@ -101,13 +115,24 @@ func (e *Engine) withdrawUnserved(ctx context.Context) {
 	}
 }
 
-// warnUnwatched warns of announced addresses that no process withdraws when they are no longer served.
-func (e *Engine) warnUnwatched(farms []*farm.Farm) diag.Diagnostics {
-	if e.Routes == 0 || e.monitor != nil || len(announce.Routes(farms)) == 0 || e.Store.WatcherRuns() {
+// warnUnwatched warns of announced addresses that no process withdraws when they are no longer served, and of farms
+// whose open connections no process counts.
+func (e *Engine) warnUnwatched(farms []*farm.Farm) (out diag.Diagnostics) {
+	announces, moves := e.Routes != 0 && len(announce.Routes(farms)) > 0, MovesSlots(farms)
+	if e.monitor != nil || !announces && !moves || e.Store.WatcherRuns() {
 		return nil
 	}
-	return diag.Diagnostics{{Severity: diag.Warning, Hint: "systemctl start farmc-watch",
-		Message: "addresses stay announced if another program removes the rules: no farmc watch runs"}}
+	warn := func(message string) {
+		out = append(out, diag.Diagnostic{Severity: diag.Warning, Message: message,
+			Hint: "systemctl start farmc-watch"})
+	}
+	if announces {
+		warn("addresses stay announced if another program removes the rules: no farmc watch runs")
+	}
+	if moves {
+		warn("scheduler least-connections acts like random, by weight: no farmc watch runs to count connections")
+	}
+	return out
 }
 
 // Withdraw removes the routes to all addresses that this machine announces, until Announce. Unless kept, the withdrawal

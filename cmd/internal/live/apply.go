@@ -181,6 +181,7 @@ func (e *Engine) loadCompiled(ctx context.Context, c *compilation, q request) (P
 	preflight.LoadTranslators(ctx, c.script.Farms)
 	var diagnostics diag.Diagnostics
 	if p.UpToDate && p.Before.Digest == c.script.Digest && p.Before.Farms != nil && len(p.Changes) == 0 {
+		e.keepServed(c.script.Farms)
 		e.announce(c.script.Farms)
 		err = cmp.Or(e.extendTrial(&p, q), e.tryLoaded(&p, q))
 	} else {

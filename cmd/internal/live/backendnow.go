@@ -23,6 +23,7 @@ type BackendNow struct {
 	Weight  int        `json:"weight"`  // as the files say
 	Percent int        `json:"percent"` // of the weight that counts
 	Open    *int       `json:"open"`    // open tracked connections; null: they are not tracked
+	KeepDir string     `json:"keepDir"` // the directory with states and weights that outlast a reboot
 }
 
 // BackendNow returns the state of a backend, and counts its open connections.
@@ -38,6 +39,9 @@ func (r *Reader) BackendNow(ctx context.Context, name, backend string) (BackendN
 	}
 	now := BackendNow{State: b.State, File: b.StateAt.File, Line: b.StateAt.Line, Weight: b.Weight,
 		Percent: percentOf(b), Until: r.engine.endOf(source.StateDropIn(name, backend))}
+	if len(r.engine.Dirs) > 0 {
+		now.KeepDir = r.engine.Dirs[0].Path
+	}
 	if f.Tracked() {
 		open, err := countOpen(ctx, s.loaded.script.Farms, name, backend)
 		if err != nil {

@@ -17,7 +17,7 @@ import (
 func cutConnections(ctx context.Context, cuts *flows.Stale) (int, diag.Diagnostics) {
 	var stale []conntrack.Entry
 	err := dump(ctx, cuts, func(f conntrack.Entry) bool {
-		if cuts.Contains(connectionOf(f)) {
+		if cuts.Contains(f.Connection()) {
 			stale = append(stale, f)
 		}
 		return true
@@ -79,10 +79,4 @@ func filters(cuts *flows.Stale) []conntrack.Filter {
 
 func ofIP4(addresses []netip.Addr) []netip.Addr {
 	return slices.DeleteFunc(slices.Clone(addresses), netip.Addr.Is6)
-}
-
-// connectionOf converts a conntrack entry for the compiler.
-func connectionOf(e conntrack.Entry) flows.Connection {
-	return flows.Connection{Protocol: e.Protocol, To: e.OriginalDestination, Server: e.ReplySource,
-		Translated: e.DestinationNAT, Answered: e.Answered}
 }

@@ -5,29 +5,70 @@ import (
 	"fmt"
 
 	"farmc/cmd/internal/preflight"
+	"farmc/cmd/internal/statedir"
 )
 
-// Disagreement finds a kernel that has other rules than the last load, and changes in the files that are not applied.
-// Without a load, or if the kernel cannot be read, there is no finding.
-func (e *Engine) Disagreement(ctx context.Context) (found preflight.Findings) {
+// A Disagreement is the difference between the last load, the kernel and the files. The zero Disagreement is none.
+type Disagreement struct {
+	Rules   Rules    // "": unknown
+	Pending []string // changes in the files that are not applied, one sentence each
+	Faulty  bool     // the files have faults
+
+	unread error // why the kernel's rules are unknown
+}
+
+// Disagreement compares the last load with the kernel and the files. Without a load there is none.
+func (e *Engine) Disagreement(ctx context.Context) Disagreement {
 	defer e.exclusive()()
 	now := e.compile()
-	last, _, err := e.lastLoadedAs(now)
+	last, loaded, err := e.lastLoadedAs(now)
 	if err != nil {
-		return nil
+		return Disagreement{}
 	}
-	if rules, err := e.rules(ctx, last); err == nil && rulesFindings[rules].Kind != "" {
-		f := rulesFindings[rules]
-		f.Commands = []string{"farmc apply"}
-		found = append(found, &f)
-	}
+	e.memory().kept = loaded
+	return e.disagreement(ctx, last, now)
+}
+
+// disagreement compares a load with the kernel and the files, which are compiled to now.
+func (e *Engine) disagreement(ctx context.Context, last statedir.LastLoad, now *compilation) (d Disagreement) {
+	d.Rules, d.unread = e.rules(ctx, last)
 	s := newStatus()
 	s.setFaults(now)
 	s.setPending(last, now, "")
-	if len(s.Pending) > 0 {
-		found = append(found, pendingFinding(s.Pending))
+	d.Pending, d.Faulty = s.Pending, len(s.Faults) > 0
+	return d
+}
+
+// Findings are the findings about the disagreement. Faults of the files are diagnostics instead.
+func (d Disagreement) Findings() (found preflight.Findings) {
+	if f := d.rulesFinding(); f != nil {
+		found = append(found, f)
+	}
+	if len(d.Pending) > 0 {
+		found = append(found, pendingFinding(d.Pending))
 	}
 	return found
+}
+
+// rulesFinding is the finding about rules in the kernel that are not the ones loaded last; nil: they are.
+func (d Disagreement) rulesFinding() *preflight.Finding {
+	f, differ := rulesFindings[d.Rules]
+	if !differ {
+		return nil
+	}
+	f.Commands = []string{"farmc apply"}
+	return &f
+}
+
+// files describes the files in a sentence if they are not the ones loaded last.
+func (d Disagreement) files() string {
+	switch {
+	case d.Faulty:
+		return "the files have faults: run farmc check"
+	case len(d.Pending) > 0:
+		return pendingFinding(d.Pending).Message
+	}
+	return ""
 }
 
 // rulesFindings are the findings about rules in the kernel that are not the ones loaded last.

@@ -11,12 +11,13 @@
 // faulty drop-ins. confirm.go, hold.go, rollback.go, restore.go, isolate.go and unload.go are variants of a load.
 // write.go, batch.go, queue.go, files.go and filewrites.go change files together with a load; backendstate.go,
 // backendweight.go, dropin.go, deadline.go and idle.go set states and weights of backends with them. tamper.go and
-// loadwindow.go detect changes by other programs. status.go, farmstatus.go, healthwords.go, kernelstatus.go and
-// counting.go make the document of status. ban.go, newfarm.go and checkfile.go serve the commands of these names.
-// findings.go reports findings about the machine once, lastlook.go keeps the ones that were reported.
-// announce.go keeps the routes to announced addresses. snapshot.go, reader.go, yield.go, request.go, fault.go,
-// backendnow.go and sessions.go answer questions of other programs while watch applies; observe.go and measures.go
-// tell them of loads and numbers.
+// loadwindow.go detect changes by other programs, replyguard.go drops replies while they have removed the rules.
+// status.go, farmstatus.go, healthwords.go, kernelstatus.go and counting.go make the document of status. ban.go,
+// newfarm.go and checkfile.go serve the commands of these names.
+// findings.go reports findings about the machine once, lastlook.go keeps the ones that were reported. announce.go keeps
+// the routes to announced addresses. snapshot.go, reader.go, yield.go, request.go, fault.go, backendnow.go and
+// sessions.go answer questions of other programs while watch applies; observe.go and measures.go tell them of loads and
+// numbers, bytes.go adds up the bytes of connections. movingslots.go follows open connections between loads.
 //
 // Below this package: source has the source files, permission checks who can change them, statedir keeps the state
 // directory.
@@ -33,6 +34,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"farmc/cmd/internal/announce"
@@ -73,7 +75,7 @@ type Engine struct {
 	Routes        announce.Table // keeps the routes to announced addresses; 0: none are kept
 	WithdrawDelay time.Duration  // from the removal of routes to the load that ends what they lead to
 
-	measures bool // all farms are measured again and again
+	counted *counterCache // nil: the elements that count are looked for each time
 
 	monitor *Monitor // nil: changes by other programs are not detected
 	warm    *warm    // nil before the first use
@@ -83,8 +85,7 @@ type Engine struct {
 type warm struct {
 	mu          sync.Mutex        // held during an operation
 	incremental compiler.Compiler // reuses farms of the last compilation that did not change
-	sample      sample            // of the last status of all farms; zero: none
-	counted     *countedScript    // of the last measures; nil: none
+	bytes       *byteMeter        // of the last measures; nil: none
 	kept        *compilation      // of the last load, in the result of lastLoaded; nil: none
 	cached      *source.Files     // source files of the last compilation; nil: none
 	farms       []*farm.Farm      // farms of the last compilation; nil: none, or it had faults
@@ -95,6 +96,13 @@ type warm struct {
 	answers farm.Answers // of this process, with those of the state directory; nil: those of the state directory
 
 	routeVersion uint64 // of routes, see ruleset.Machine
+
+	inKernel atomic.Pointer[[]*farm.Farm] // farms whose rules this process has loaded or found; nil: none
+
+	guard uint64 // handle of the table of the last guard of replies; 0: there was none
+
+	sample atomic.Pointer[sample]          // of the last status of all farms; nil: none
+	moving atomic.Pointer[map[string]bool] // names of maps with slots that a SlotMover moves; nil: none
 }
 
 // memory returns the memory of the engine. The first call is made before the engine has several users.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"farmc/cmd/internal/explain"
@@ -18,6 +19,9 @@ type Explanation struct {
 	explain.Answer
 	Found   bool   `json:"found"`
 	Unknown string `json:"unknown"` // why bans, remembered clients and connections are not known; "": they are
+	Files   string `json:"files"`   // faults of the files, or changes that are not applied; "": the files are loaded
+
+	Unread error `json:"-"` // the cause of Unknown
 }
 
 // Explain tells what the rules do with a packet, as farmc explain does.
@@ -30,22 +34,48 @@ func (r *Reader) Explain(ctx context.Context, q explain.Question) (Explanation, 
 	if err := s.known(); err != nil {
 		return Explanation{}, err
 	}
-	m, found := explain.Find(s.loaded.script.Farms, q, OwnAddresses())
-	if !found {
-		return nowhere(m, q), nil
-	}
-	memory, failed := r.engine.MemoryOf(ctx, m.Farm, q)
-	out := Explanation{Answer: m.Answer(memory), Found: true}
-	if failed != nil {
-		out.Unknown = failed.Error()
-	}
+	out := r.engine.Explain(ctx, s.loaded.script.Farms, r.engine.disagreement(ctx, s.last, s.files), q)
 	out.List = s.listLine(out.Word, q.Client.Addr())
-	out.Findings = append(out.Findings, FindingsFor(ctx, m, q)...)
 	return out, nil
 }
 
-// FindingsFor returns the findings about this machine that concern a packet to a farm.
-func FindingsFor(ctx context.Context, m explain.Match, q explain.Question) (out []explain.Finding) {
+// Explain tells what the rules of farms do with a packet. List is not set. The kernel and the files may disagree with
+// the farms: rules that were not loaded last stop the packet, because the answer does not hold for them.
+func (e *Engine) Explain(ctx context.Context, farms []*farm.Farm, d Disagreement, q explain.Question) Explanation {
+	m, found := explain.Find(farms, q, OwnAddresses())
+	if !found {
+		out := nowhere(m, q)
+		out.disagree(d)
+		return out
+	}
+	memory, failed := e.MemoryOf(ctx, m.Farm, q)
+	out := Explanation{Answer: m.Answer(memory), Found: true, Unread: failed}
+	out.Findings = append(out.Findings, findingsFor(ctx, m, q)...)
+	out.disagree(d)
+	return out
+}
+
+// disagree adds the disagreement of the kernel and the files. Rules of the boot take the packet, so they are a finding.
+func (x *Explanation) disagree(d Disagreement) {
+	x.Files = d.files()
+	if x.Unread == nil {
+		x.Unread = d.unread
+	}
+	if x.Unread != nil {
+		x.Unknown = x.Unread.Error()
+	}
+	f := d.rulesFinding()
+	switch {
+	case f == nil:
+	case d.Rules.countersValid():
+		x.Findings = append(x.Findings, explain.Finding{Text: f.Text(), Remedy: f.Hint()})
+	default:
+		x.Stops = slices.Insert(x.Stops, 0, explain.Stop{Reason: f.Text(), Remedy: f.Hint()})
+	}
+}
+
+// findingsFor returns the findings about this machine that concern a packet to a farm.
+func findingsFor(ctx context.Context, m explain.Match, q explain.Question) (out []explain.Finding) {
 	for _, f := range preflight.FindFor(ctx, m.Asked(), q.Client, q.Interface).Without(preflight.Notes) {
 		out = append(out, explain.Finding{Text: f.Message, Remedy: f.Hint(), Stopped: f.Effect == preflight.Stops})
 	}

@@ -37,7 +37,14 @@ type FarmStatus struct {
 	DeniedBy map[string]uint64 `json:"deniedBy"` // the denied packets among them, by list
 	LogOnly  map[string]uint64 `json:"logOnly"`  // packets that log-only logs, by list; "": by addresses in the farm
 	Banned   []BanStatus       `json:"banned"`   // sorted by the time left
+
+	Bytes *uint64 `json:"-"` // of tracked connections, in Measures, see byteMeter
+
+	Cookies *uint64 `json:"cookies,omitempty"` // SYNs that the kernel answered with cookies; nil: without synproxy
 }
+
+// Tracked reports whether the connections of the farm are tracked: their bytes can be known.
+func (f *FarmStatus) Tracked() bool { return (&farm.Farm{Mode: farm.Mode(f.Mode)}).Tracked() }
 
 // A Condition is the state of a farm in one word.
 type Condition string
@@ -77,6 +84,9 @@ type BackendStatus struct {
 	Health []HealthWord `json:"health"` // words of checkers that take the backend out, or part of its weight
 
 	Host string `json:"host"` // the hostname that has the address; "": the files have the address
+	Here bool   `json:"here"` // an address is this machine's
+
+	Bytes *uint64 `json:"-"` // of tracked connections, in Measures, see byteMeter
 }
 
 // A BanStatus is a banned client.
@@ -95,6 +105,17 @@ func (s *Status) addFarms(farms []*farm.Farm, sources *source.Files, remembered 
 		s.Farms = append(s.Farms, of)
 	}
 	slices.SortFunc(s.Farms, func(a, b FarmStatus) int { return CompareNatural(a.Name, b.Name) })
+}
+
+// findHere marks the backends that have an address of this machine.
+func (s *Status) findHere() {
+	own := map[string]bool{}
+	for _, a := range OwnAddresses() {
+		own[a.String()] = true
+	}
+	s.eachBackend(func(_ string, b *BackendStatus) {
+		b.Here = slices.ContainsFunc(b.Address, func(a string) bool { return own[a] })
+	})
 }
 
 // filesByFarm returns the paths of the files of each farm: its own file first, then the drop-ins.
@@ -168,6 +189,7 @@ func (f *FarmStatus) setCondition(rules Rules, stopped map[string]bool) {
 	for _, b := range f.Backends {
 		addTo(&f.Open, b.Open)
 		addTo(&f.New, b.New)
+		addTo(&f.Bytes, b.Bytes)
 	}
 }
 

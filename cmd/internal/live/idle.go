@@ -74,7 +74,7 @@ func eachConnection(
 	owners := flows.NewOwners(farms)
 	for _, filter := range backendFilters(f.Named(backend)) {
 		err = errors.Join(err, conntrack.Dump(ctx, filter, func(entry conntrack.Entry) bool {
-			if name, b, ok := owners.Backend(connectionOf(entry)); ok && name == farm && own[b] {
+			if name, b, ok := owners.Backend(entry.Connection()); ok && name == farm && own[b] {
 				do(entry)
 			}
 			return true

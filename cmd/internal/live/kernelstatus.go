@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"farmc/cmd/internal/conntrack"
@@ -30,26 +31,44 @@ type backendName struct{ farm, backend string }
 // readCounts reads the counters of backends. Farms that share a maglev table share its counters, and the first farm
 // reports them.
 func (e *Engine) readCounts(ctx context.Context, s *Status, script *ruleset.Script, name string) error {
-	counted, err := e.backendCounters(script, name)
-	if err != nil {
-		return err
+	counts, err := e.countsInKernel(ctx, script, name)
+	if err == nil {
+		e.setCounts(s, counts, name)
 	}
-	table, err := e.Nft.TableHandle(ctx)
-	if err != nil {
-		return err
+	return err
+}
+
+// kernelCounts are the counters of backends in the kernel.
+type kernelCounts struct {
+	counted *countedScript
+	table   uint64 // handle of the table; the counters began with it
+	sample  sample
+}
+
+// countsInKernel reads the counters of the backends of one farm, or of all if name is "".
+func (e *Engine) countsInKernel(ctx context.Context, script *ruleset.Script, name string) (k kernelCounts, err error) {
+	if k.counted, err = e.backendCounters(script, name); err != nil {
+		return k, err
 	}
-	s.counted = counted
-	if s.sample, err = e.readSample(ctx, counted); err != nil {
-		return err
+	if k.table, err = e.Nft.TableHandle(ctx); err != nil {
+		return k, err
 	}
+	k.sample, err = e.readSample(ctx, k.counted)
+	return k, err
+}
+
+// setCounts sets the new connections of backends since farmc counts them.
+func (e *Engine) setCounts(s *Status, k kernelCounts, name string) {
+	s.counted, s.sample = k.counted, k.sample
 	memory := e.memory()
-	if s.sample.at.Sub(memory.sample.at) < time.Minute {
-		s.earlier = memory.sample
+	if earlier := memory.sample.Load(); earlier != nil && s.sample.at.Sub(earlier.at) < time.Minute {
+		s.earlier = *earlier
 	}
 	if name == "" {
-		memory.sample = s.sample
+		last := k.sample // a pointer into the status would keep all of it
+		memory.sample.Store(&last)
 	}
-	c := e.counting().of(table)
+	c := e.counting().of(k.table)
 	s.eachBackend(func(name string, b *BackendStatus) {
 		n, exists := s.sample.counts[backendName{name, b.Name}]
 		earlier, kept := c.Earlier[name][b.Name]
@@ -57,7 +76,6 @@ func (e *Engine) readCounts(ctx context.Context, s *Status, script *ruleset.Scri
 			b.New, b.NewSince = &n, formatTime(c.since(name, b.Name))
 		}
 	})
-	return nil
 }
 
 // A countedScript is a script and its elements that count for backends, as the kernel knows them.
@@ -81,22 +99,36 @@ func newCountedScript(script *ruleset.Script, all []reload.BackendCounter) *coun
 	return c
 }
 
-// backendCounters returns the elements of a script that count for backends. An engine that measures all farms again and
-// again keeps them: to find a million elements takes a second, and 100 MB to keep.
+// backendCounters returns the elements of a script that count for backends, of one farm or of all if name is "".
 func (e *Engine) backendCounters(script *ruleset.Script, name string) (*countedScript, error) {
-	memory := e.memory()
-	if known := memory.counted; known != nil && known.script == script && name == "" {
-		return known, nil
+	if e.counted != nil && name == "" {
+		return e.counted.of(script)
 	}
 	elements, err := reload.BackendCounters(script, name)
 	if err != nil {
 		return nil, err
 	}
-	c := newCountedScript(script, elements)
-	if e.measures && name == "" {
-		memory.counted = c
+	return newCountedScript(script, elements), nil
+}
+
+// counterCache keeps the elements that count in the last script: to find a million takes a second, and 100 MB to keep.
+type counterCache struct {
+	mu      sync.Mutex
+	counted *countedScript // nil: none
+}
+
+// of returns the elements of a script that count for the backends of all farms.
+func (c *counterCache) of(script *ruleset.Script) (*countedScript, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counted == nil || c.counted.script != script {
+		elements, err := reload.BackendCounters(script, "")
+		if err != nil {
+			return nil, err
+		}
+		c.counted = newCountedScript(script, elements)
 	}
-	return c, nil
+	return c.counted, nil
 }
 
 // readSample reads the counters of elements.
@@ -187,6 +219,7 @@ func (e *Engine) readHeldBack(ctx context.Context, s *Status, farms []*farm.Farm
 		return err
 	}
 	var byFarm, byList, logOnly map[string]map[string]uint64
+	cookies := map[string]uint64{}
 	for name, counter := range counters {
 		words := strings.Split(name, "/")
 		if len(words) < 3 || words[0] != "farm" {
@@ -197,6 +230,8 @@ func (e *Engine) readHeldBack(ctx context.Context, s *Status, farms []*farm.Farm
 			put(&logOnly, f, "", counter.Packets)
 		case len(words) == 5 && name == ruleset.LogOnlyCounter(f, words[4]):
 			put(&logOnly, f, words[4], counter.Packets)
+		case name == ruleset.CookieCounter(f):
+			cookies[f] = counter.Packets
 		case len(words) == 3:
 			put(&byFarm, f, reason, byFarm[f][reason]+counter.Packets)
 		case len(words) == 5 && name == ruleset.DeniedCounter(f, words[4]):
@@ -212,6 +247,9 @@ func (e *Engine) readHeldBack(ctx context.Context, s *Status, farms []*farm.Farm
 		}
 		if denied := byList[f.Name]; denied != nil {
 			f.DeniedBy = denied
+		}
+		if syns, answered := cookies[f.Name]; answered {
+			f.Cookies = &syns
 		}
 		if logged := logOnly[f.Name]; logged != nil {
 			f.LogOnly = logged
@@ -256,8 +294,9 @@ func formatClient(client netip.Prefix) string {
 	return client.String()
 }
 
-// countConnections counts the open connections of backends. Without conntrack entries they stay unknown.
-func countConnections(ctx context.Context, s *Status, farms []*farm.Farm) error {
+// countConnections counts the open connections of backends, and their bytes if there is a meter. Without conntrack
+// entries they stay unknown.
+func (s *Status) countConnections(ctx context.Context, farms []*farm.Farm, bytes *byteMeter) error {
 	c := flows.NewOwners(farms)
 	if c.None() {
 		return nil
@@ -273,17 +312,38 @@ func countConnections(ctx context.Context, s *Status, farms []*farm.Farm) error 
 			open[backendName{name, b.Name}] = b.Open
 		}
 	})
-	for _, family := range []conntrack.Family{conntrack.IP4, conntrack.IP6} {
-		err := conntrack.Dump(ctx, conntrack.Filter{Family: family}, func(f conntrack.Entry) bool {
-			name, backend, ok := c.Backend(connectionOf(f))
-			if n := open[backendName{name, backend}]; ok && n != nil && !f.Closed {
-				*n++
-			}
-			return true
-		})
-		if err != nil {
-			return err
+	err := eachOwned(ctx, c, func(of backendName, entry conntrack.Entry) {
+		n := open[of]
+		if n == nil {
+			return
 		}
+		if !entry.Closed {
+			*n++
+		}
+		if bytes != nil {
+			bytes.note(of, entry)
+		}
+	})
+	if err == nil && bytes != nil {
+		bytes.end(open)
 	}
-	return nil
+	return err
+}
+
+// eachOpen calls do for each open connection of a farm. It reads the connection table once.
+func eachOpen(ctx context.Context, owners *flows.Owners, do func(backendName)) error {
+	return eachOwned(ctx, owners, func(of backendName, e conntrack.Entry) {
+		if !e.Closed {
+			do(of)
+		}
+	})
+}
+
+// eachOwned calls do for each connection of a farm. It reads the connection table once.
+func eachOwned(ctx context.Context, owners *flows.Owners, do func(backendName, conntrack.Entry)) error {
+	return conntrack.DumpAll(ctx, func(e conntrack.Entry) {
+		if name, backend, ok := owners.Backend(e.Connection()); ok {
+			do(backendName{name, backend}, e)
+		}
+	})
 }

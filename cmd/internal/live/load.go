@@ -69,6 +69,7 @@ func (e *Engine) loadAndKeep(ctx context.Context, p *Plan) (diag.Diagnostics, er
 		e.monitor.afterLoad(ctx, p.Script, window)
 	}
 	if !p.scriptOnly {
+		e.keepServed(p.Script.Farms)
 		e.announce(p.Script.Farms)
 		diagnostics = append(diagnostics, e.warnUnwatched(p.Script.Farms)...)
 	}
@@ -170,7 +171,7 @@ func (e *Engine) reload(ctx context.Context, p *Plan) (*reload.Reload, error) {
 	}
 	held, err := e.heldObjects(ctx)
 	switch {
-	case err != nil || len(held) == 0:
+	case err != nil || len(held) == 0 || p.guarded && !slices.ContainsFunc(held, atIngress):
 		return nil, err
 	case p.Strategy == Incremental:
 		return p.incrementalReload(loaded, recreated, held), nil
@@ -181,6 +182,8 @@ func (e *Engine) reload(ctx context.Context, p *Plan) (*reload.Reload, error) {
 	}
 	return r, nil
 }
+
+func atIngress(o reload.HeldObject) bool { return o.Family == string(ruleset.Netdev) }
 
 // incrementalReload returns the difference between the loaded script and the plan's. It is nil if loaded is nil or its
 // text cannot be parsed; the latter becomes the plan's reason. The kernel's objects are needed only if interfaces were

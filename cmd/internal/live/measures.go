@@ -10,13 +10,13 @@ import (
 	"farmc/compiler/ruleset"
 )
 
-// Measures are the numbers of all farms for a program that stores them. The status has no
-// findings.
+// Measures are the numbers of all farms for a program that stores them. The status has no findings.
 type Measures struct {
 	Status
 	Persistent map[string]int // remembered clients, by farm; none of farms without persistence
 	Bans       map[string]int // banned clients, by farm; none of farms without bans
 	FindingsOn int            // findings about the machine that have not ended
+	NoBytes    string         // why the bytes of tracked connections are not known; "": they are
 }
 
 // restBetweenMeasures is the time between two readings of the kernel, in multiples of the time that a reading takes. To
@@ -64,9 +64,14 @@ func (e *Engine) measure(ctx context.Context, s *Snapshot) (Measures, error) {
 	}
 	farms := s.loaded.script.Farms
 	if m.Rules.countersValid() {
+		meter := e.byteMeter(m.NoBytes == "")
 		err = errors.Join(e.readCounts(ctx, &m.Status, s.loaded.script, ""), e.readHeldBack(ctx, &m.Status, farms),
-			countConnections(ctx, &m.Status, farms), e.countPersistent(ctx, &m, farms))
+			m.countConnections(ctx, farms, meter), e.readShares(ctx, &m.Status, farms),
+			e.countPersistent(ctx, &m, farms))
 		m.countBans(farms)
+		if meter != nil && err == nil {
+			m.setBytes(meter)
+		}
 	}
 	for i := range m.Farms {
 		m.Farms[i].setCondition(m.Rules, nil)

@@ -47,7 +47,7 @@ func (r *Reader) outlineNow(ctx context.Context) (Outline, error) {
 // outline is measure without the numbers of the kernel.
 func (e *Engine) outline(ctx context.Context, s *Snapshot) (Measures, error) {
 	m := Measures{Status: newStatus(), Persistent: map[string]int{}, Bans: map[string]int{},
-		FindingsOn: e.lastLook().Count}
+		FindingsOn: e.lastLook().Count, NoBytes: whyNoBytes()}
 	m.setFaults(s.files)
 	if err := s.known(); err != nil {
 		return m, err
@@ -60,6 +60,7 @@ func (e *Engine) outline(ctx context.Context, s *Snapshot) (Measures, error) {
 	m.setPending(s.last, s.files, "")
 	m.Agree = m.Rules == RulesLoaded && len(m.Pending)+len(m.Faults) == 0
 	m.addFarms(s.loaded.script.Farms, s.loaded.sources, e.Records)
+	m.findHere()
 	return m, nil
 }
 

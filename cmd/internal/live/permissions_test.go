@@ -96,7 +96,7 @@ func TestAccessControlList(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := &Engine{Dirs: []farm.Dir{Dir(filepath.Join(root, "farms.d"))}}
-		hint := "setfacl -b " + at + "; or --insecure-permissions"
+		hint := "setfacl -b " + at + " # or --insecure-permissions"
 		if c := e.compile(); len(c.diagnostics) != 1 || c.diagnostics[0].Hint != hint {
 			t.Errorf("user 65534 may write to %q: %v", name, c.diagnostics)
 		}
@@ -143,7 +143,7 @@ func TestEachDirectoryOnTheWayIsChecked(t *testing.T) {
 		}
 		user := filepath.Join(root, "user")
 		testmachine.Must(t, os.Chmod(user, 0o777))
-		diagnostics, hint := e.compile().diagnostics, "chmod o-w "+user+"; or --insecure-permissions"
+		diagnostics, hint := e.compile().diagnostics, "chmod o-w "+user+" # or --insecure-permissions"
 		if len(diagnostics) != 1 || diagnostics[0].Place.File != user || diagnostics[0].Hint != hint {
 			t.Errorf("%s: user is writable: %v", c.name, diagnostics)
 		}

@@ -45,7 +45,8 @@ type Plan struct {
 	mistrust       string   // why the kernel's ruleset is wrong even if kernelDigest is right; "": no doubt
 	ingressDevices []string // interfaces that have ingress chains of farmc
 
-	table     uint64             // handle of table inet farmc before the load; 0: there was none
+	table     uint64             // handle of table inet farmc before the load; 0: none, or a guard of replies
+	guarded   bool               // table inet farmc is a guard of replies
 	uncounted []reload.Uncounted // counts of backends for which no element counts after the load
 
 	keepPrevious bool        // previous.nft stays, because this load replaces a load on trial
@@ -89,6 +90,9 @@ func (e *Engine) planAfter(ctx context.Context, before statedir.LastLoad, c *com
 	}
 	if p.table, err = e.Nft.TableHandle(ctx); err != nil {
 		return p, err
+	}
+	if p.guarded = e.isGuard(p.table); p.guarded {
+		p.table = 0
 	}
 	if p.ingressDevices, err = e.Nft.IngressDevices(ctx); err != nil {
 		return p, err

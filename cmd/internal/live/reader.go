@@ -50,12 +50,14 @@ var (
 )
 
 // NewReader returns a reader that asks the kernel and nft as e does. It shares none of e's caches, and logs nothing.
+// Its status and its measures share the elements that count.
 func NewReader(e *Engine) *Reader {
 	quiet := func(string, ...any) {}
 	own := Engine{Nft: e.Nft, Store: statedir.Store{Dir: e.Store.Dir}, Log: quiet, Insecure: e.Insecure,
-		ResolvesHosts: e.ResolvesHosts}
+		ResolvesHosts: e.ResolvesHosts, counted: &counterCache{}}
 	meter := own
-	meter.measures = true
+	own.memory()
+	meter.memory()
 	return &Reader{engine: &own, meter: &meter, dirs: e.Dirs, turns: make(chan struct{}, readerTurns),
 		checks: make(chan struct{}, 1)}
 }

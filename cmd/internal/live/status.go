@@ -7,12 +7,14 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"farmc/cmd/internal/preflight"
 	"farmc/cmd/internal/statedir"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
+	"farmc/compiler/ruleset"
 )
 
 // StatusVersion is the version of the document Status. It rises when a key changes its meaning or goes, and stays when
@@ -133,10 +135,20 @@ func (e *Engine) statusOf(
 		}
 		farms = []*farm.Farm{f}
 	}
-	s.addFarms(farms, c.sources, e.Records)
-	s.addHosts(e, farms)
-	s.addSources(farms, last.Routes)
-	return s, errors.Join(s.addAnnounced(e, farms), e.readKernel(ctx, &s, c, farms, name))
+	found := make(chan preflight.Findings, 1)
+	go func() { found <- e.findingsOf(ctx, c.script.Farms, name) }() // which asks for thousands of routes
+	var listing sync.WaitGroup
+	listing.Go(func() {
+		s.addFarms(farms, c.sources, e.Records)
+		s.addHosts(e, farms)
+		s.addSources(farms, last.Routes)
+	})
+	counts, err := e.countsOf(ctx, s.Rules, c.script, name)
+	listing.Wait()
+	s.findHere()
+	err = errors.Join(err, s.addAnnounced(e, farms), e.addKernel(ctx, &s, c.script, counts, farms, name))
+	s.setFindings(<-found)
+	return s, err
 }
 
 // farmStatus is the status of one farm of the last load, with the findings that the farm alone has.
@@ -145,38 +157,58 @@ func (e *Engine) farmStatus(
 ) (FarmStatus, error) {
 	s, farms := newStatus(), []*farm.Farm{f}
 	s.addFarms(farms, c.sources, e.Records)
+	s.findHere()
 	var err error
 	if s.Rules, err = e.rules(ctx, last); err != nil {
 		return s.Farms[0], err
 	}
 	s.addSources(farms, last.Routes)
-	err = s.addAnnounced(e, farms)
-	if s.Rules.countersValid() {
-		err = errors.Join(err, e.readCounts(ctx, &s, c.script, f.Name), e.readHeldBack(ctx, &s, farms),
-			countConnections(ctx, &s, c.script.Farms), e.countClients(ctx, &s, f))
-	}
-	s.Farms[0].setCondition(s.Rules, stoppedFarms(e.findingsOf(ctx, farms, f.Name)))
+	counts, err := e.countsOf(ctx, s.Rules, c.script, f.Name)
+	err = errors.Join(err, s.addAnnounced(e, farms), e.addKernel(ctx, &s, c.script, counts, farms, f.Name))
+	s.setFindings(e.findingsOf(ctx, farms, f.Name))
 	return s.Farms[0], err
 }
 
-// readKernel reads the counts and the findings. Findings ask for thousands of routes, so both are read at once.
-func (e *Engine) readKernel(ctx context.Context, s *Status, c *compilation, farms []*farm.Farm, name string) error {
-	found := make(chan preflight.Findings, 1)
-	go func() { found <- e.findingsOf(ctx, c.script.Farms, name) }()
-	var err error
-	if s.Rules.countersValid() {
-		err = errors.Join(e.readCounts(ctx, s, c.script, name), e.readHeldBack(ctx, s, farms),
-			countConnections(ctx, s, c.script.Farms))
-		if name != "" {
-			err = errors.Join(err, e.countClients(ctx, s, farms[0]))
-		}
+// countsOf reads the counters of the backends of one farm, or of all if name is "". The result is nil if the kernel has
+// none of the script.
+func (e *Engine) countsOf(
+	ctx context.Context, rules Rules, script *ruleset.Script, name string,
+) (*kernelCounts, error) {
+	if !rules.countersValid() {
+		return nil, nil
 	}
-	s.Findings = <-found
-	stopped := stoppedFarms(s.Findings)
+	k, err := e.countsInKernel(ctx, script, name)
+	if err != nil {
+		return nil, err
+	}
+	return &k, nil
+}
+
+// addKernel adds the counts and the other numbers of the kernel to the status of the farms.
+func (e *Engine) addKernel(
+	ctx context.Context, s *Status, script *ruleset.Script, counts *kernelCounts, farms []*farm.Farm, name string,
+) error {
+	if !s.Rules.countersValid() {
+		return nil
+	}
+	if counts != nil {
+		e.setCounts(s, *counts, name)
+	}
+	err := errors.Join(e.readHeldBack(ctx, s, farms), s.countConnections(ctx, script.Farms, nil),
+		e.readShares(ctx, s, farms))
+	if name != "" {
+		err = errors.Join(err, e.countClients(ctx, s, farms[0]))
+	}
+	return err
+}
+
+// setFindings sets the findings, and the conditions of the farms, which follow from them.
+func (s *Status) setFindings(all preflight.Findings) {
+	s.Findings = all
+	stopped := stoppedFarms(all)
 	for i := range s.Farms {
 		s.Farms[i].setCondition(s.Rules, stopped)
 	}
-	return err
 }
 
 // stoppedFarms returns the farms that findings stop; "" stands for all.

@@ -117,6 +117,13 @@ func (g *Monitor) Tampering(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	table, err := g.engine.Nft.TableHandle(ctx)
+	if err != nil {
+		return "", err
+	}
+	if g.engine.isGuard(table) {
+		now = now.WithoutInet()
+	}
 	words := abbreviate(g.expected.Diff(now))
 	if words == "" && g.changedDuringLoad(ctx) {
 		words = "changed during the load"
@@ -195,13 +202,14 @@ func (g *Monitor) observe(c nft.Transaction) {
 }
 
 // Changes sends the program and process ID of each transaction on farmc's tables. Loads of farmc are included.
+// Before it sends that the rules are gone, it guards replies.
 // Transactions that precede the receive are merged into one message.
 func (e *Engine) Changes(ctx context.Context) (<-chan string, error) {
 	commits, err := e.Nft.Monitor(ctx)
 	if err != nil {
 		return nil, err
 	}
-	changes := make(chan string)
+	changes, guard := make(chan string), e.guardian()
 	go func() {
 		defer close(changes)
 		var by string
@@ -211,6 +219,10 @@ func (e *Engine) Changes(ctx context.Context) (<-chan string, error) {
 			case c, more := <-commits:
 				if !more {
 					return
+				}
+				guard.observe(ctx, c)
+				if e.movedSlots(c) || madeGuard(c) {
+					continue
 				}
 				e.monitor.observe(c)
 				by, to = c.Process, changes

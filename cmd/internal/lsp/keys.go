@@ -61,7 +61,7 @@ func keyAt(path []string) (farm.Key, bool) {
 // holdsItems reports whether values of a type are tables without keys of the format.
 func holdsItems(t farm.Type) bool {
 	return slices.Contains([]farm.Type{farm.LimitType, farm.SessionsType, farm.PortsType, farm.MarkedSourcesType,
-		farm.AnnotationsType, farm.TablesType}, t)
+		farm.UplinksType, farm.AnnotationsType, farm.TablesType}, t)
 }
 
 // wordsOf gives the words that a value of a key can be; nil if there are others.

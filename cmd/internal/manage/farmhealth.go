@@ -213,14 +213,19 @@ func (f *farmHealth) keepTaken(said, judged records, changes map[string]bool, no
 	}
 }
 
-// keepAll sets the records after a judgement that is in force.
+// keepAll sets the records after a judgement that is in force, and the time of the next one: now if drop-ins have to
+// go.
 func (f *farmHealth) keepAll(judged records, now time.Time) {
 	for name, r := range judged {
 		if _, known := f.records[name]; known || !r.Verdict.IsNeutral() {
 			f.records[name] = r
 		}
 	}
+	f.forgetAddresses() // a file can have changed during the write
 	f.next = health.Next(f.members(f.records), now)
+	if len(f.gone) > 0 {
+		f.next = now
+	}
 }
 
 // applyTo returns the record with the new word. Words are sorted by checker.

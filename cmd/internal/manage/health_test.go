@@ -136,3 +136,17 @@ func TestWordsThatChangeNothing(t *testing.T) {
 		}
 	}
 }
+
+// The drop-in of an address that left DNS goes soon, also if a word is the first to meet the new addresses.
+func TestWordBeforeDropInsGo(t *testing.T) {
+	f, words := wordsAbout(2)
+	f.gone["zz-farmc.health.toml"] = true
+	now := time.Now()
+	if rest := f.take(words, now, false); len(rest) > 0 || !f.next.Equal(now) {
+		t.Errorf("%d words are left, the next judgement is at %s, want %s", len(rest), f.next, now)
+	}
+	delete(f.gone, "zz-farmc.health.toml")
+	if f.take(words, now, false); !f.next.IsZero() {
+		t.Errorf("nothing has to go, but the next judgement is at %s", f.next)
+	}
+}

@@ -21,7 +21,8 @@ type farmWords struct {
 	indexes []int    // of the sayings
 
 	rules
-	before, after records // results of changes
+	was           *farm.Farm // whose rules the memory had
+	before, after records    // results of changes
 	gone          []string
 }
 
@@ -83,7 +84,7 @@ func (f *farmWords) read(files live.Files) error {
 		f.mu.Unlock()
 		return live.ErrNoFarm
 	}
-	f.before, f.gone = maps.Clone(of.records), slices.Sorted(maps.Keys(of.gone))
+	f.was, f.before, f.gone = of.farm, maps.Clone(of.records), slices.Sorted(maps.Keys(of.gone))
 	backend := anyBackend(of.farm)
 	f.mu.Unlock()
 	known, err := files.Farm(f.farm, backend)
@@ -168,7 +169,9 @@ func (f *farmWords) end(inForce bool) (out Judgements) {
 	for _, name := range f.gone {
 		delete(of.gone, name)
 	}
-	of.rules = f.rules
+	if of.farm == f.was { // else the memory has newer ones
+		of.rules = f.rules
+	}
 	of.keepAll(f.after, f.now)
 	return f.judgements()
 }

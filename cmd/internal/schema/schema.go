@@ -111,7 +111,7 @@ func valueSchema(k *farm.Key) object {
 		return mapOf(oneOrMore(object{"type": "string"}))
 	case farm.GatewayType:
 		return object{"anyOf": []object{oneOrMore(object{"type": "string"}), mapOf(object{"type": "string"})}}
-	case farm.PortsType:
+	case farm.PortsType, farm.UplinksType:
 		return mapOf(object{"type": []string{"string", "integer"}})
 	case farm.TableType:
 		return below(k)

@@ -47,14 +47,24 @@ func parseEvent(m syscall.NetlinkMessage) (e event, ok bool) {
 	e.chain = chainID{m.Data[0], a.Text(unix.NFTA_TRACE_TABLE), a.Text(unix.NFTA_TRACE_CHAIN)}
 	e.id, e.handle = a.Number(unix.NFTA_TRACE_ID), a.Number64(unix.NFTA_TRACE_RULE_HANDLE)
 	if a.Number(unix.NFTA_TRACE_TYPE) == unix.NFT_TRACETYPE_POLICY {
-		e.handle, e.verdict.code = 0, int32(a.Number(unix.NFTA_TRACE_POLICY))
+		e.handle, e.verdict.code = 0, codeOf(a.Number(unix.NFTA_TRACE_POLICY))
 	} else {
 		v := nfnetlink.Parse(a[unix.NFTA_TRACE_VERDICT])
-		e.verdict = verdict{int32(v.Number(unix.NFTA_VERDICT_CODE)), v.Text(unix.NFTA_VERDICT_CHAIN)}
+		e.verdict = verdict{codeOf(v.Number(unix.NFTA_VERDICT_CODE)), v.Text(unix.NFTA_VERDICT_CHAIN)}
 	}
 	if network := a[unix.NFTA_TRACE_NETWORK_HEADER]; network != nil {
 		e.header = parseHeader(network, a[unix.NFTA_TRACE_TRANSPORT_HEADER])
 	}
 	e.in, e.out = int(a.Number(unix.NFTA_TRACE_IIF)), int(a.Number(unix.NFTA_TRACE_OIF))
 	return e, e.chain.table != ""
+}
+
+// codeOf returns the code of a verdict. A verdict that leaves a base chain has more in its upper bits: the number of a
+// queue and the flag bypass, or the error of a drop (linux/netfilter.h).
+func codeOf(n uint32) int32 {
+	code := int32(n)
+	if code > queue || code < unix.NFT_RETURN {
+		code &= 0xff // NF_VERDICT_MASK
+	}
+	return code
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"farmc/compiler/addr"
 	"farmc/compiler/farm"
@@ -17,6 +18,10 @@ type Filter struct {
 	Clients    netip.Prefix // zero: all
 	ClientPort uint16       // 0: all
 	All        bool         // all packets; else of TCP only the ones that open a connection
+
+	Replies bool     // answers, too
+	Tracked bool     // connections to the targets are tracked
+	Senders []Target // backends without tracked answers: the addresses and ports of the source
 }
 
 // A Target is a destination of packets.
@@ -46,10 +51,13 @@ func (f *Filter) Validate() error {
 		}
 	}
 	f.Targets = kept
+	f.Senders = slices.DeleteFunc(f.Senders, func(t Target) bool {
+		return !f.Replies || f.Clients.IsValid() && f.Clients.Addr().Is6() != t.IP6
+	})
 	switch {
 	case len(kept) == 0:
 		return ErrNoTarget
-	case len(kept) > maxTargets:
+	case len(kept) > maxTargets, len(f.Senders) > maxTargets:
 		return ErrTooManyTargets
 	}
 	return nil
@@ -70,10 +78,7 @@ func TargetOf(d farm.Frontend) Target {
 
 // match gives the expressions that match the packets of one target, in a table of the family.
 func (f *Filter) match(t Target, table uint8) (out rule) {
-	size, source, destination := 4, 12, 16
-	if t.IP6 {
-		size, source, destination = 16, 8, 24
-	}
+	size, source, destination := headerOffsets(t.IP6)
 	out = append(out, isFamily(t.IP6, table)...)
 	if f.Clients.IsValid() {
 		out = append(out, inNetwork(source, size, f.Clients)...)
@@ -93,6 +98,14 @@ func (f *Filter) match(t Target, table uint8) (out rule) {
 		out = append(out, inPorts(2, t.Ports)...)
 	}
 	return out
+}
+
+// headerOffsets are the size of an address, and the places of source and destination in the header.
+func headerOffsets(ip6 bool) (size, source, destination int) {
+	if ip6 {
+		return 16, 8, 24
+	}
+	return 4, 12, 16
 }
 
 // tcp is the number of TCP.

@@ -15,6 +15,7 @@ type journey struct {
 	in, out     int     // indexes of interfaces; 0: none
 	events      []event
 	marked      bool // by the own table: else the packet belongs to another trace alone
+	answer      bool
 	lost        bool // events are missing
 }
 
@@ -61,8 +62,10 @@ func (c *collector) isBegin(e event) bool {
 	if e.chain.table != c.table || e.header == nil {
 		return false
 	}
-	return e.chain.name == markChain || e.verdict.code == unix.NFT_GOTO && e.verdict.chain == markChain
+	return marks(e.chain.name) || e.verdict.code == unix.NFT_GOTO && marks(e.verdict.chain)
 }
+
+func marks(chain string) bool { return chain == markChain || chain == answerChain }
 
 // continues reports whether a packet that the own table has met at the ingress comes to it again after the ingress.
 func (c *collector) continues(j *journey, e event) bool {
@@ -79,8 +82,8 @@ func (c *collector) continues(j *journey, e event) bool {
 
 func (c *collector) extend(j *journey, e event, now time.Time) {
 	j.last = now
-	if e.chain == (chainID{e.chain.family, c.table, markChain}) {
-		j.marked = true
+	if e.chain.table == c.table && marks(e.chain.name) {
+		j.marked, j.answer = true, e.chain.name == answerChain
 	}
 	if e.header != nil {
 		j.latest = e.header

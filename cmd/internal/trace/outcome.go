@@ -2,6 +2,7 @@ package trace
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,6 +30,12 @@ func (t *Translator) findBackend(w *way, table string) {
 			return
 		}
 	}
+	if w.farm.Mode == farm.DSR && w.isReceived(table) {
+		w.setBackend(func(b farm.Backend) bool {
+			return slices.Contains(t.Addresses, b.Address[w.family()])
+		}, endWords(w.service))
+		return
+	}
 	if w.farm.Mode != farm.DSR || !w.has(stolen) || w.farm.Persistence != nil {
 		return
 	}
@@ -37,6 +44,12 @@ func (t *Translator) findBackend(w *way, table string) {
 		DestinationPort: w.service.Port()}); ok {
 		w.setBackend(func(other farm.Backend) bool { return other.Name == b.Name }, w.addressOf(b))
 	}
+}
+
+// isReceived reports whether the packet came to a socket of this machine.
+func (w *way) isReceived(table string) bool {
+	last := w.events[len(w.events)-1]
+	return last.chain.table == table && strings.HasPrefix(last.chain.name, receivedChain)
 }
 
 // isPicked reports whether rules chose the backend for this packet. The kernel asks them for the first packet of a
@@ -105,7 +118,7 @@ func (t *Translator) conclude(w *way, table string) {
 		}
 	case own(last, leaveChain), w.has(stolen) && w.left(table):
 		w.leave(t)
-	case own(last, receivedChain):
+	case w.isReceived(table):
 		w.Outcome, w.Reason = Received, receivedWords(w)
 	case w.has(stolen):
 		w.Outcome = Stopped
@@ -164,7 +177,7 @@ func stopWords(w *way, table string) string {
 	case enteredChain:
 		return "the kernel does not route it: no route, forwarding is off, or the reverse path filter (rp_filter); " +
 			"farmc doctor tells"
-	case enterChain, markChain:
+	case enterChain, markChain, answerChain:
 		return "it is lost before routing: by iptables-legacy, IPVS, or a full connection tracking table"
 	case forwardChain, inputChain, forwardedChain:
 		return "it is lost after routing, and no rule of nftables stopped it: by iptables-legacy, IPVS or IPsec"

@@ -25,6 +25,7 @@ type Packet struct {
 	Service   string    `json:"service"` // address and port, as the client sent them
 	Protocol  string    `json:"protocol"`
 	Flags     string    `json:"flags"`     // of TCP
+	Answer    bool      `json:"answer"`    // it goes from the service to the client
 	Interface string    `json:"interface"` // by which the packet came in; "": this machine sends it
 
 	Farm  string `json:"farm"` // "": no farm takes it

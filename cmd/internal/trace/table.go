@@ -7,7 +7,6 @@ import (
 
 	"farmc/cmd/internal/nfnetlink"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -38,92 +37,41 @@ const (
 	lastPriority  = 1<<31 - 2
 )
 
-// A hook is the place of a base chain.
-type hook struct {
-	chain    string
-	number   int // unix.NF_INET_* or NF_NETDEV_*
-	priority int32
-	devices  []string
-}
-
 // watchers are the base chains at the hooks of the network layer.
-var watchers = []hook{
-	{enterChain, unix.NF_INET_PRE_ROUTING, firstPriority, nil},
-	{enteredChain, unix.NF_INET_PRE_ROUTING, lastPriority, nil},
-	{forwardChain, unix.NF_INET_FORWARD, -1 << 30, nil},
-	{forwardedChain, unix.NF_INET_FORWARD, lastPriority, nil},
-	{inputChain, unix.NF_INET_LOCAL_IN, -1 << 30, nil},
-	{receivedChain, unix.NF_INET_LOCAL_IN, lastPriority, nil},
-	{outputChain, unix.NF_INET_LOCAL_OUT, firstPriority, nil},
-	{leaveChain, unix.NF_INET_POST_ROUTING, lastPriority, nil},
+var watchers = []nfnetlink.BaseChain{
+	{Name: enterChain, Hook: unix.NF_INET_PRE_ROUTING, Priority: firstPriority},
+	{Name: enteredChain, Hook: unix.NF_INET_PRE_ROUTING, Priority: lastPriority},
+	{Name: forwardChain, Hook: unix.NF_INET_FORWARD, Priority: -1 << 30},
+	{Name: forwardedChain, Hook: unix.NF_INET_FORWARD, Priority: lastPriority},
+	{Name: inputChain, Hook: unix.NF_INET_LOCAL_IN, Priority: -1 << 30},
+	{Name: receivedChain, Hook: unix.NF_INET_LOCAL_IN, Priority: lastPriority},
+	{Name: outputChain, Hook: unix.NF_INET_LOCAL_OUT, Priority: firstPriority},
+	{Name: leaveChain, Hook: unix.NF_INET_POST_ROUTING, Priority: lastPriority},
 }
 
 // maxDevices is the kernel's limit for a base chain (NFT_NETDEVICE_MAX).
 const maxDevices = 256
 
-// A table writes the messages that make a table with its chains and rules.
-type table struct {
-	nfnetlink.Batch
-	family uint8
-	name   string
-}
+// A table writes the messages that make a table of a trace.
+type table struct{ nfnetlink.Table }
 
-// create makes the table, which goes with the socket that sends the message.
-func (t *table) create() {
-	t.Add(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, t.family,
-		nl.NewRtAttr(unix.NFTA_TABLE_NAME, nl.ZeroTerminated(t.name)),
-		number(unix.NFTA_TABLE_FLAGS, nfnetlink.TableOwned))
-}
-
-// chain makes a chain; one with a hook is a base chain, whose policy is accept.
-func (t *table) chain(name string, at *hook) {
-	attrs := []nl.NetlinkRequestData{
-		nl.NewRtAttr(unix.NFTA_CHAIN_TABLE, nl.ZeroTerminated(t.name)),
-		nl.NewRtAttr(unix.NFTA_CHAIN_NAME, nl.ZeroTerminated(name)),
-	}
-	if at != nil {
-		attrs = append(attrs, at.attribute(), nl.NewRtAttr(unix.NFTA_CHAIN_TYPE, nl.ZeroTerminated("filter")))
-	}
-	t.Add(unix.NFT_MSG_NEWCHAIN, unix.NLM_F_CREATE, t.family, attrs...)
-}
-
-// deviceName is NFTA_DEVICE_NAME, which golang.org/x/sys/unix lacks.
-const deviceName = 1
-
-func (h *hook) attribute() *nl.RtAttr {
-	a := nl.NewRtAttr(unix.NLA_F_NESTED|unix.NFTA_CHAIN_HOOK, nil)
-	a.AddChild(number(unix.NFTA_HOOK_HOOKNUM, h.number))
-	a.AddRtAttr(unix.NFTA_HOOK_PRIORITY, nl.BEUint32Attr(uint32(h.priority)))
-	if len(h.devices) > 0 {
-		all := a.AddRtAttr(unix.NLA_F_NESTED|nfnetlink.HookDevices, nil)
-		for _, name := range h.devices {
-			all.AddRtAttr(deviceName, nl.ZeroTerminated(name))
-		}
-	}
-	return a
-}
-
-// rule adds a rule to the end of a chain.
-func (t *table) rule(chain string, expressions ...*nl.RtAttr) {
-	list := nl.NewRtAttr(unix.NLA_F_NESTED|unix.NFTA_RULE_EXPRESSIONS, nil)
-	for _, e := range expressions {
-		list.AddChild(e)
-	}
-	t.Add(unix.NFT_MSG_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, t.family,
-		nl.NewRtAttr(unix.NFTA_RULE_TABLE, nl.ZeroTerminated(t.name)),
-		nl.NewRtAttr(unix.NFTA_RULE_CHAIN, nl.ZeroTerminated(chain)), list)
+// newTable begins a table, which goes with the socket that sends its messages.
+func newTable(family uint8, name string) *table {
+	t := &table{nfnetlink.Table{Family: family, Name: name}}
+	t.Create(nfnetlink.TableOwned)
+	return t
 }
 
 // markPackets adds the rules that select packets, to base chains.
 func (t *table) markPackets(f *Filter, most int, chains ...string) {
-	t.chain(markChain, nil)
+	t.Chain(markChain)
 	if !f.All {
-		t.rule(markChain, append(opensNone(), ends(unix.NFT_RETURN, ""))...)
+		t.Rule(markChain, append(opensNone(), nfnetlink.Verdict(unix.NFT_RETURN, ""))...)
 	}
-	t.rule(markChain, append(rule{atMost(packetRate, most)}, mark()...)...)
+	t.Rule(markChain, append(rule{atMost(packetRate, most)}, mark()...)...)
 	for _, chain := range chains {
 		for _, target := range f.Targets {
-			t.rule(chain, append(f.match(target, t.family), ends(unix.NFT_GOTO, markChain))...)
+			t.Rule(chain, append(f.match(target, t.Family), nfnetlink.Verdict(unix.NFT_GOTO, markChain))...)
 		}
 	}
 }
@@ -133,14 +81,17 @@ const packetRate = 50
 
 // networkTable writes the table at the hooks of the network layer.
 func networkTable(name string, f *Filter, most int) *table {
-	t := &table{family: unix.NFPROTO_INET, name: name}
-	t.create()
+	t := newTable(unix.NFPROTO_INET, name)
 	for i := range watchers {
-		t.chain(watchers[i].chain, &watchers[i])
+		t.BaseChain(&watchers[i])
 	}
 	// A packet of this machine to itself was traced on its way out.
-	t.rule(enterChain, load(unix.NFT_META_IIF), compare(unix.NFT_CMP_EQ, loopback), ends(unix.NFT_RETURN, ""))
+	t.Rule(enterChain, load(unix.NFT_META_IIF), compare(unix.NFT_CMP_EQ, loopback),
+		nfnetlink.Verdict(unix.NFT_RETURN, ""))
 	t.markPackets(f, most, enterChain, outputChain)
+	if f.Replies {
+		t.markAnswers(f, most)
+	}
 	return t
 }
 
@@ -151,8 +102,7 @@ var loopback = binary.NativeEndian.AppendUint32(nil, loopbackIndex)
 
 // frameTable writes the table at the ingress and egress of interfaces.
 func frameTable(name string, f *Filter, most int, places Places) *table {
-	t := &table{family: unix.NFPROTO_NETDEV, name: name}
-	t.create()
+	t := newTable(unix.NFPROTO_NETDEV, name)
 	ingress := t.atDevices(ingressChain, unix.NF_NETDEV_INGRESS, places.Ingress)
 	fixed := *f
 	fixed.Targets = slices.DeleteFunc(slices.Clone(f.Targets), func(t Target) bool { return !t.Destination.IsValid() })
@@ -160,9 +110,9 @@ func frameTable(name string, f *Filter, most int, places Places) *table {
 	egress := t.atDevices(egressChain, unix.NF_NETDEV_EGRESS, places.Egress)
 	for i, mac := range places.Backends {
 		name := fmt.Sprint(backendChain, i)
-		t.chain(name, nil)
+		t.Chain(name)
 		for _, chain := range egress {
-			t.rule(chain, append(isSentTo(mac), ends(unix.NFT_GOTO, name))...)
+			t.Rule(chain, append(isSentTo(mac), nfnetlink.Verdict(unix.NFT_GOTO, name))...)
 		}
 	}
 	return t
@@ -171,9 +121,10 @@ func frameTable(name string, f *Filter, most int, places Places) *table {
 // atDevices makes base chains at interfaces: one, or more if the interfaces are too many for one.
 func (t *table) atDevices(name string, number int, devices []string) (chains []string) {
 	for part := range slices.Chunk(devices, maxDevices) {
-		h := &hook{fmt.Sprintf("%s-%d", name, len(chains)), number, -1 << 30, part}
-		t.chain(h.chain, h)
-		chains = append(chains, h.chain)
+		c := &nfnetlink.BaseChain{Name: fmt.Sprintf("%s-%d", name, len(chains)), Hook: number, Priority: -1 << 30,
+			Devices: part}
+		t.BaseChain(c)
+		chains = append(chains, c.Name)
 	}
 	return chains
 }

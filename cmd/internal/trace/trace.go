@@ -6,7 +6,8 @@
 // number a second. The kernel then sends an event (event.go, header.go) for each rule that a marked packet matches.
 // journey.go collects the events of a packet. A Translator (translate.go, steps.go, outcome.go) makes a Packet of them
 // (packet.go), which is the document of farmc trace --json; rules.go asks the kernel for the rules behind the events.
-// places.go finds the interfaces where packets are met as frames, run.go is the loop.
+// answers.go selects the answers of backends, and tells their client and service. places.go finds the interfaces where
+// packets are met as frames, run.go is the loop.
 //
 // The package knows netlink, the farms, and the names in farmc's script. It loads nothing and changes no table but its
 // own. It writes no nft text: rules are made as the kernel knows them.

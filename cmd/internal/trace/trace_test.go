@@ -212,3 +212,12 @@ func TestDescribeCounter(t *testing.T) {
 		}
 	}
 }
+
+func TestCodeOf(t *testing.T) {
+	for n, want := range map[uint32]int32{0: drop, 1: accept, 3: queue, 5<<16 | 0x8000 | 3: queue,
+		0xffff<<16 | 3: queue, 0xffff << 16: drop, 0xffffffff: unix.NFT_CONTINUE, 0xfffffffb: unix.NFT_RETURN} {
+		if got := codeOf(n); got != want {
+			t.Errorf("%#x is %d, want %d", n, got, want)
+		}
+	}
+}

@@ -43,7 +43,6 @@ func Start(f *Filter, most int, places Places) (*Tracer, error) {
 	// A packet is up to 50 events, and the kernel takes 1 KB for each. If it grants a smaller buffer, events are lost,
 	// and the reader is told.
 	t.events.SetReceiveBufferSize(8<<20, true)
-	unix.SetsockoptInt(t.owner.GetFd(), unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 4<<20)
 	if err := t.load(f, most, places); err != nil {
 		t.Close()
 		return nil, err

@@ -59,8 +59,9 @@ type way struct {
 	farm    *farm.Farm
 	backend farm.Backend
 	service netip.AddrPort
-	touched bool // a rule of farmc led the packet on
-	refused bool // the last rule answered the client
+	sender  netip.AddrPort // of an answer
+	touched bool           // a rule of farmc led the packet on
+	refused bool           // the last rule answered the client
 
 	base chainID // the base chain of the current event
 }
@@ -71,6 +72,9 @@ func (t *Translator) translate(ctx context.Context, j *journey, table string) Pa
 	w.Packet = Packet{Time: j.began, Client: endWords(j.first.source), Service: endWords(j.first.destination),
 		Protocol: string(farm.ProtocolOf(int(j.first.protocol))), Flags: j.first.flagWords(), Interface: t.link(j.in),
 		Steps: []Step{}, Lost: j.lost}
+	if j.answer {
+		w.turn()
+	}
 	t.findFarm(w)
 	for _, e := range j.events {
 		if e.header != nil {
@@ -80,7 +84,11 @@ func (t *Translator) translate(ctx context.Context, j *journey, table string) Pa
 			w.Steps = append(w.Steps, t.step(ctx, w, e))
 		}
 	}
-	t.findBackend(w, table)
+	if j.answer {
+		t.findSender(w)
+	} else {
+		t.findBackend(w, table)
+	}
 	t.conclude(w, table)
 	return w.Packet
 }
@@ -100,9 +108,12 @@ func (t *Translator) findFarm(w *way) {
 		}
 	}
 	client := w.first.source
+	if w.Answer {
+		client = w.latest.destination
+	}
 	m, found := explain.Find(t.Farms, explain.Question{Service: w.service, Protocol: farm.Protocol(w.Protocol),
 		Client: client, Interface: w.Interface}, t.Addresses)
-	translated := w.latest.destination != w.first.destination
+	translated := w.latest.destination != w.first.destination || w.Answer && w.latest.source != w.first.source
 	switch {
 	case w.farm == nil && found && !m.Farm.Down && (w.touched || translated):
 		w.farm = m.Farm

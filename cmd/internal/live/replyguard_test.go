@@ -1,0 +1,61 @@
+package live
+
+import (
+	"os/exec"
+	"testing"
+)
+
+const statelessFarm = "mode = 'stateless'\nlisten = '192.0.2.1:80'\nbackends.b1.address = '10.0.0.1'\n"
+
+// TestGuardBeforeChanges: when the receiver of Changes learns that the rules are gone, a guard is there already, if a
+// farm is stateless. A second guard waits: another program could remove each at once.
+func TestGuardBeforeChanges(t *testing.T) {
+	for _, c := range []struct {
+		name, farm string
+		guards     bool
+	}{{"stateless", statelessFarm, true}, {"dnat", plain, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			e, _ := engineFor(t, map[string]string{"web.toml": c.farm})
+			monitor := e.Monitor()
+			changes, err := e.Changes(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := e.Apply(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			<-changes // the load
+			flush(t)
+			<-changes
+			checkGuard(t, e, c.guards)
+			words, err := monitor.Tampering(t.Context())
+			if want := "table inet farmc is gone"; words != want || err != nil {
+				t.Errorf("tampering %q, want %q; %v", words, want, err)
+			}
+			flush(t)
+			if c.guards {
+				<-changes
+			}
+			checkGuard(t, e, false)
+		})
+	}
+}
+
+func flush(t *testing.T) {
+	t.Helper()
+	if out, err := exec.Command("nft", "flush", "ruleset").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// checkGuard compares table inet farmc with the last guard.
+func checkGuard(t *testing.T, e *Engine, want bool) {
+	t.Helper()
+	table, err := e.Nft.TableHandle(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := e.isGuard(table); got != want || (table != 0) != want {
+		t.Fatalf("table %d is a guard: %v, want %v", table, got, want)
+	}
+}
