@@ -24,8 +24,8 @@ func farmFamilies(m live.Measures) iter.Seq[*dto.MetricFamily] {
 	return func(yield func(*dto.MetricFamily) bool) {
 		for _, make := range []func() *dto.MetricFamily{
 			s.inSync, s.faults, s.findings, s.lastLoad,
-			s.farmUp, s.panics, s.denied, s.logOnly, s.limited, s.banned, s.persistent,
-			s.backendUp, s.healthy, s.flapping, s.weight, s.connections, s.connectionsTotal,
+			s.farmUp, s.panics, s.denied, s.logOnly, s.limited, s.cookies, s.banned, s.persistent,
+			s.backendUp, s.healthy, s.flapping, s.weight, s.connections, s.connectionsTotal, s.bytesTotal,
 		} {
 			if f := make(); f != nil && !yield(f) {
 				return
@@ -187,6 +187,17 @@ func (s *scrape) logOnly() *dto.MetricFamily {
 	return f.done()
 }
 
+// cookies has no value of farms without synproxy.
+func (s *scrape) cookies() *dto.MetricFamily {
+	return s.perFarm(counter, "farmc_cookies_total", "SYNs that the kernel answered with cookies for the farm.",
+		func(f *live.FarmStatus) (float64, bool) {
+			if f.Cookies == nil {
+				return 0, false
+			}
+			return float64(*f.Cookies), true
+		})
+}
+
 // limited has a label more than the other metrics of farms.
 func (s *scrape) limited() *dto.MetricFamily {
 	n := 0
@@ -280,5 +291,17 @@ func (s *scrape) connectionsTotal() *dto.MetricFamily {
 				return 0, false
 			}
 			return float64(*b.New), true
+		})
+}
+
+// bytesTotal has no value if the kernel counts no bytes of connections.
+func (s *scrape) bytesTotal() *dto.MetricFamily {
+	return s.perBackend(counter, "farmc_backend_bytes_total",
+		"Bytes of the tracked connections of the backend, in both directions, since the start of this process.",
+		func(b *live.BackendStatus) (float64, bool) {
+			if b.Bytes == nil {
+				return 0, false
+			}
+			return float64(*b.Bytes), true
 		})
 }

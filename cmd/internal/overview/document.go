@@ -21,6 +21,7 @@ type Page struct {
 	Faults      []Fault  `json:"faults"`
 	MoreFaults  int      `json:"moreFaults"`
 	Findings    int      `json:"findings"` // about the machine, at the last look of farmc watch
+	NoBytes     string   `json:"noBytes"`  // why no bytes per second are known; "": they are
 
 	Groups   map[Group]int `json:"groups"`   // farms of each group
 	Backends int           `json:"backends"` // of all farms that were loaded
@@ -61,19 +62,25 @@ type Row struct {
 // Numbers are the numbers of a farm, a backend or all farms at the last sample, and their course before it. A number is
 // null if it is not known, or not counted.
 type Numbers struct {
-	Open   *int     `json:"open"`            // open tracked connections
-	New    *float64 `json:"newPerSecond"`    // new connections
-	Denied *float64 `json:"deniedPerSecond"` // packets denied or over a limit
-	Trend  Trend    `json:"trend"`
+	Open    *int     `json:"open"`            // open tracked connections
+	New     *float64 `json:"newPerSecond"`    // new connections
+	Denied  *float64 `json:"deniedPerSecond"` // packets denied or over a limit
+	Bytes   *float64 `json:"bytesPerSecond"`  // of tracked connections, in both directions
+	Trend   Trend    `json:"trend"`           // in the last hour
+	History Trend    `json:"history"`         // since the start of farmc watch
 }
 
-// A Trend is the course of numbers, the oldest first, 60 at most. A list ends with the last sample, and begins after a
-// sample that lacked the number.
+// A Trend is the course of numbers, the oldest first, 96 points at most, of the same length. A point is the mean of the
+// samples in it; null: the number was not known. A list ends with the last sample, and begins when its number was known
+// first.
 type Trend struct {
-	Seconds float64   `json:"seconds"` // from the first sample of the longest list to the last one
-	Open    []float32 `json:"open"`
-	New     []float32 `json:"newPerSecond"`
-	Denied  []float32 `json:"deniedPerSecond"`
+	Seconds float64    `json:"seconds"` // from the first point of the longest list to the last one
+	Step    float64    `json:"step"`    // seconds of a point
+	Open    []*float32 `json:"open"`
+	New     []*float32 `json:"newPerSecond"`
+	Denied  []*float32 `json:"deniedPerSecond"`
+	Bytes   []*float32 `json:"bytesPerSecond"`
+	Serving []*float32 `json:"serving"` // backends that take new connections
 }
 
 // A Farm has the details of a farm.
@@ -90,6 +97,7 @@ type Farm struct {
 	Banned   []live.BanStatus  `json:"banned"`   // the first hundred
 	Bans     int               `json:"bans"`     // number of banned clients
 	MayBan   bool              `json:"mayBan"`   // the farm takes bans
+	NoBytes  string            `json:"noBytes"`  // why no bytes per second are known; "": they are
 
 	Backends []Backend `json:"backends"`
 }
@@ -97,7 +105,9 @@ type Farm struct {
 // A Backend is a backend with the course of its numbers.
 type Backend struct {
 	live.BackendStatus
-	Trend Trend `json:"trend"`
+	BytesPerSecond *float64 `json:"bytesPerSecond"` // of tracked connections, in both directions
+	Trend          Trend    `json:"trend"`          // in the last hour
+	History        Trend    `json:"history"`        // since the start of farmc watch
 }
 
 // A Change is a change of the state, the weight or the health of a backend, or of a farm.

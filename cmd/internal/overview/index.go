@@ -150,7 +150,8 @@ func (x *index) head() Page {
 	o := x.outline
 	p := Page{Time: x.made.UTC().Truncate(time.Second), Rules: o.Rules, Load: o.Load, Agree: o.Agree,
 		Blocked: o.Blocked, Faults: x.faults, MoreFaults: x.count - len(x.faults), Findings: o.FindingsOn,
-		Groups: map[Group]int{}, Farms: []Row{}}
+		NoBytes: o.NoBytes,
+		Groups:  map[Group]int{}, Farms: []Row{}}
 	if x.faults == nil {
 		p.Faults = []Fault{}
 	}
@@ -185,13 +186,17 @@ func (e *entry) row(t known) Row {
 }
 
 // farm returns the details of the farm.
-func (e *entry) farm(s *live.Snapshot, t known) Farm {
+func (x *index) farm(e *entry, t known) Farm {
+	s := x.outline.Snapshot
 	f := Farm{Name: e.status.Name, Sources: append([]string{}, e.status.Files...), Row: e.row(t),
 		Panic: e.status.Panic, Faults: excerpts(s, e.faults), HeldBack: map[string]uint64{},
 		Banned: []live.BanStatus{}, Backends: []Backend{}}
 	if r, inFiles := s.Reading(e.status.Name); inFiles {
 		f.Keys, f.Sources, f.Loaded = r.Document(), r.Sources(), s.Loaded(e.status.Name)
 		f.MayBan = r.Farm() != nil && r.Farm().Limits.Ban > 0
+	}
+	if f.NoBytes = x.outline.NoBytes; e.status.Mode != "" && !e.status.Tracked() {
+		f.NoBytes = "mode " + e.status.Mode + " tracks no connections"
 	}
 	if t.status != nil {
 		f.HeldBack = t.status.HeldBack

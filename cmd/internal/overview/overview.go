@@ -3,12 +3,12 @@
 // live, and events. It does not know HTTP, the kernel and rules.
 //
 // Order of the files: overview.go (View and its questions), document.go (the answers), index.go (all farms in their
-// order, with the words to search), problem.go (the problems of a farm in words), trend.go and ring.go (samples of
-// numbers), change.go (changes of backends).
+// order, with the words to search), problem.go (the problems of a farm in words), trend.go (samples of numbers),
+// numbers.go (the numbers of a farm), course.go (the course of a number), change.go (changes of backends).
 //
-// Be aware: numbers of the kernel cost processor time, so they are sampled only while a question was asked lately, and
-// a rest between two samples bounds the share of a processor. Memory is bounded by the limits of trend.go and
-// change.go for any number of farms.
+// Be aware: numbers of the kernel cost processor time, so they are sampled often only while a question was asked
+// lately, and a rest between two samples bounds the share of a processor. Memory is bounded by the limits of trend.go,
+// course.go and change.go for any number of farms.
 package overview
 
 import (
@@ -31,7 +31,7 @@ type Reader interface {
 type View struct {
 	reader  Reader
 	began   time.Time
-	trends  trends
+	trends  *trends
 	changes changes
 	asked   chan struct{} // of one place: a question was asked
 
@@ -43,7 +43,7 @@ type View struct {
 
 // New returns a view of the farms of a reader.
 func New(r Reader) *View {
-	return &View{reader: r, began: time.Now(), asked: make(chan struct{}, 1)}
+	return &View{reader: r, began: time.Now(), trends: newTrends(), asked: make(chan struct{}, 1)}
 }
 
 // Ages of an index of the same files: up to the first it is new, and up to the second it answers a question while the
@@ -144,7 +144,7 @@ func (v *View) Farm(ctx context.Context, name string) (Farm, error) {
 		return Farm{}, ErrNoFarm
 	}
 	v.ask([]*entry{r})
-	return r.farm(all.outline.Snapshot, v.trends.of(name)), nil
+	return all.farm(r, v.trends.of(name)), nil
 }
 
 // ask has the numbers of farms sampled from now on.

@@ -3,6 +3,7 @@ package overview
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -100,7 +101,7 @@ func TestSearchAndPages(t *testing.T) {
 func counted(farms, backends int, n uint64) live.Measures {
 	m := live.Measures{}
 	for i := range farms {
-		f := live.FarmStatus{Name: fmt.Sprint("f", i), Open: ref(int(n)), New: ref(n * 10),
+		f := live.FarmStatus{Name: fmt.Sprint("f", i), Open: ref(int(n)), New: ref(n * 10), Bytes: ref(n * 1000),
 			HeldBack: map[string]uint64{"denied": n, "new": n}}
 		for j := range backends {
 			b := live.BackendStatus{Name: fmt.Sprint("b", j), Open: ref(int(n)), New: ref(n)}
@@ -112,18 +113,16 @@ func counted(farms, backends int, n uint64) live.Measures {
 }
 
 func TestTrend(t *testing.T) {
-	var trends trends
+	trends := newTrends()
 	for i := range 100 {
 		trends.add(counted(2, 1, uint64(i)), time.Unix(int64(5*i), 0))
 	}
 	n := trends.of("f1").numbers
-	if n.Open == nil || *n.Open != 99 || n.New == nil || *n.New != 2 || n.Denied == nil || *n.Denied < 0.39 {
+	if n.Open == nil || *n.Open != 99 || n.New == nil || *n.New != 2 || n.Denied == nil || *n.Denied < 0.39 ||
+		n.Bytes == nil || *n.Bytes != 200 {
 		t.Errorf("the numbers are %+v", n)
 	}
-	if len(n.Trend.New) != ringLength || n.Trend.Seconds != 5*(ringLength-1) || n.Trend.Open[0] != 40 {
-		t.Errorf("the trend is %+v", n.Trend)
-	}
-	if b := trends.of("f1").backend(live.BackendStatus{Name: "b0"}); len(b.Trend.Open) != ringLength || *b.Open != 99 {
+	if b := trends.of("f1").backend(live.BackendStatus{Name: "b0"}); len(b.Trend.Open) != 50 || *b.Open != 99 {
 		t.Errorf("the backend is %+v", b)
 	}
 	if all := trends.sums(); *all.New != 4 || *all.Open != 198 {
@@ -131,61 +130,175 @@ func TestTrend(t *testing.T) {
 	}
 }
 
-// A counter that begins anew is a gap, and no rate of billions.
-func TestTrendOfNewCounter(t *testing.T) {
-	var r ring
-	for i, n := range []uint64{10, 20, 5, 15} {
-		r.add(counts{at: time.Unix(int64(i), 0), created: &n})
+// The history covers all the time since the start in a bounded number of points; the trend covers the last hour.
+func TestHistory(t *testing.T) {
+	trends := newTrends()
+	start := time.Unix(0, 0)
+	for minute := range 3 * 24 * 60 {
+		m := counted(1, 0, uint64(minute))
+		m.Farms[0].Open = ref(minute)
+		trends.add(m, start.Add(time.Duration(minute)*time.Minute))
 	}
-	if got := fmt.Sprint(r.created); got != "[10]" {
-		t.Errorf("the rates are %s", got)
+	n := trends.of("f0").numbers
+	if got := n.History; len(got.Open) > maxPoints || len(got.Open) < maxPoints/2 || got.Seconds < 70*3600 ||
+		*got.Open[0] > 120 || *got.Open[len(got.Open)-1] < 4200 {
+		t.Errorf("%d points of %g s from %g to %g", len(got.Open), got.Step, *got.Open[0], *got.Open[len(got.Open)-1])
+	}
+	for i, v := range n.History.Open[1 : len(n.History.Open)-1] {
+		if more := float64(*v - *n.History.Open[i]); math.Abs(more-n.History.Step/60) > 1 {
+			t.Errorf("point %d is %g more than the one before", i+1, more)
+		}
+	}
+	if got := n.Trend; len(got.Open) != maxPoints || got.Step != longestStep.Seconds() || *got.Open[0] < 3*24*60-70 {
+		t.Errorf("the trend has %d points of %g s from %g", len(got.Open), got.Step, *got.Open[0])
+	}
+}
+
+// The courses of a number are the same whether it stayed the same at first or not.
+func TestSteadyPoints(t *testing.T) {
+	for begin := range 7 {
+		for steady := range 200 {
+			var c clock
+			var s series
+			var all []float32
+			for i := range 300 {
+				at := time.Unix(0, 0).Add(time.Duration(i) * firstStep)
+				now := c.take(at)
+				switch {
+				case i < begin:
+					s.take(unknown, now, false)
+				case i < begin+steady:
+					s.take(3, now, false)
+				default:
+					s.take(float32(i), now, false)
+				}
+				if s.len() > maxPoints || s.len() > c.points {
+					t.Fatalf("%d points of %d", s.len(), c.points)
+				}
+			}
+			for _, v := range s.list() {
+				all = append(all, *v)
+			}
+			if !slices.IsSorted(all) || steady > 8 && all[0] != 3 || all[len(all)-1] < 296 || len(all) < c.points-2 {
+				t.Fatalf("unknown for %d, steady for %d: %v", begin, steady, all)
+			}
+		}
+	}
+}
+
+// A number that stays the same takes no memory.
+func TestSteadyNumbersAreSmall(t *testing.T) {
+	trends := newTrends()
+	for i := range 500 {
+		trends.add(counted(1, 1, 5), time.Unix(int64(60*i), 0))
+	}
+	for k, s := range trends.farms["f0"].start {
+		if s.values != nil || s.len() < maxPoints/2 {
+			t.Errorf("kind %d: %d points, %d in memory", k, s.len(), len(s.values))
+		}
+	}
+}
+
+// A counter that begins anew is a gap, and no rate of billions. So is a time without samples.
+func TestGaps(t *testing.T) {
+	words := func(list []*float32) (out string) {
+		for _, v := range list {
+			if v == nil {
+				out += "- "
+			} else {
+				out += fmt.Sprint(*v, " ")
+			}
+		}
+		return out
+	}
+	trends := newTrends()
+	for i, n := range []uint64{10, 20, 5, 15} {
+		m := counted(1, 0, 0)
+		m.Farms[0].New = &n
+		trends.add(m, time.Unix(int64(5*i), 0))
+	}
+	if got := words(trends.of("f0").numbers.Trend.New); got != "2 - 2 " {
+		t.Errorf("after a new counter the rates are %s", got)
+	}
+	trends.miss(true)
+	if n := trends.of("f0"); n.numbers.Open != nil || n.numbers.New != nil || n.status != nil {
+		t.Errorf("without rules in the kernel the numbers are %+v", n.numbers)
+	}
+	trends.add(counted(1, 0, 5), time.Unix(25, 0))
+	if got := words(trends.of("f0").numbers.Trend.Open); got != "0 0 0 0 5 5 " {
+		t.Errorf("after a missed sample there are %s open connections", got)
+	}
+	trends.add(counted(1, 0, 7), time.Unix(40, 0))
+	if got := words(trends.of("f0").numbers.Trend.Open); got != "0 0 0 0 5 5 7 7 7 " {
+		t.Errorf("after a late sample there are %s open connections", got)
+	}
+	trends.miss(false)
+	trends.add(counted(1, 0, 9), time.Unix(170, 0))
+	want := "0 0 0 0 5 5 7 7 7 " + strings.Repeat("- ", 25) + "9 "
+	if got := words(trends.of("f0").numbers.Trend.Open); got != want {
+		t.Errorf("after a long time without samples there are %s open connections", got)
 	}
 }
 
 // The memory of trends has bounds, and the farms that are asked for have their place in it.
 func TestTrendsAreBounded(t *testing.T) {
-	var trends trends
-	trends.add(counted(1200, 20, 1), time.Unix(1, 0))
-	if len(trends.farms) > maxFarms || trends.backends > maxBackends {
-		t.Errorf("%d farms, %d backends", len(trends.farms), trends.backends)
+	trends := newTrends()
+	check := func(farms int) {
+		t.Helper()
+		courses := 0
+		for _, f := range trends.farms {
+			courses += len(f.backends)
+		}
+		if len(trends.farms) != farms || courses > maxBackends || courses != trends.backends ||
+			len(trends.wanted) > 0 {
+			t.Errorf("%d farms, %d backends of %d, wanted %v", len(trends.farms), courses, trends.backends,
+				trends.wanted)
+		}
 	}
+	trends.add(counted(1200, 20, 1), time.Unix(1, 0))
+	check(1200)
 	trends.want([]string{"f1199", "unknown"})
 	trends.add(counted(1200, 20, 2), time.Unix(2, 0))
+	check(1200)
 	trends.add(counted(1200, 20, 3), time.Unix(3, 0))
-	if trends.of("f1199").numbers.New == nil {
-		t.Error("the farm that was asked for has no numbers")
+	if of := trends.of("f1199"); of.numbers.New == nil || of.backends["b19"].New == nil {
+		t.Error("the backends of the farm that was asked for have no numbers")
 	}
-	if len(trends.farms) > maxFarms || trends.backends > maxBackends || len(trends.wanted) > 0 {
-		t.Errorf("%d farms, %d backends, wanted %v", len(trends.farms), trends.backends, trends.wanted)
-	}
-	trends.add(counted(1, 1, 4), time.Unix(4, 0))
-	if len(trends.farms) != 1 {
-		t.Errorf("%d farms are remembered after their end", len(trends.farms))
-	}
+	trends.add(counted(maxFarms+5, 1, 3), time.Unix(4, 0))
+	check(maxFarms)
+	trends.add(counted(1, 1, 4), time.Unix(5, 0))
+	check(1)
 }
 
-// Numbers are sampled after a question alone.
-func TestSamplingNeedsAQuestion(t *testing.T) {
-	s := &stub{mixed()}
+// Numbers are sampled from the start, and soon again after a question.
+func TestSampling(t *testing.T) {
+	s := &stub{farms: mixed()}
 	s.farms[0].Open = ref(7)
 	v := New(s)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { v.Run(ctx); close(ended) }()
-	time.Sleep(50 * time.Millisecond)
-	if v.trends.of("fine10").status != nil {
-		t.Error("numbers were sampled without a question")
-	}
-	if _, err := v.Page(ctx, Query{Page: 1, Size: 10}); err != nil {
-		t.Fatal(err)
-	}
 	for end := time.Now().Add(5 * time.Second); v.trends.of("fine10").status == nil; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("nothing is sampled after a question")
+			t.Fatal("nothing is sampled at the start")
 		}
 	}
 	cancel()
 	<-ended
+	const took = time.Second
+	if got := v.trends.pause(time.Millisecond, false); got != samplePause {
+		t.Errorf("at first the pause is %s", got)
+	}
+	v.trends.add(counted(1, 1, 1), time.Now().Add(24*time.Hour))
+	if got := v.trends.pause(time.Millisecond, false); got != backgroundPause {
+		t.Errorf("in the background the pause is %s after a day", got)
+	}
+	if got := v.trends.pause(time.Millisecond, true); got != samplePause {
+		t.Errorf("after a question the pause is %s", got)
+	}
+	if asked, not := v.trends.pause(took, true), v.trends.pause(took, false); asked != 20*took || not != 100*took {
+		t.Errorf("after samples of a second the pauses are %s and %s", asked, not)
+	}
 }
 
 func TestChangesFollowEvents(t *testing.T) {

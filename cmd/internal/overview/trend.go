@@ -8,164 +8,189 @@ import (
 	"farmc/cmd/internal/live"
 )
 
-// Limits of the memory of samples: 60 samples of 1,000 farms and 10,000 backends take about 10 MB.
+// Limits of the memory of courses. Numbers that stay the same take 0.6 kB a farm or backend, others 4 kB at most.
 const (
-	maxFarms    = 1000
+	maxFarms    = 10_000
 	maxBackends = 10_000
+	maxWanted   = 500 // farms that are asked for between two samples
 )
 
-// Times of samples. The share of a processor that sampling takes is at most 1/restShare.
+// Times of samples. In the background there is one for each point of the history while it is short. The kernel forgets
+// a connection two minutes after its end, so its bytes need a sample a minute.
 const (
-	samplePause = 5 * time.Second
-	restShare   = 20
-	askedFor    = 15 * time.Minute // sampling goes on so long after a question
+	samplePause     = 5 * time.Second
+	backgroundPause = time.Minute
+	askedFor        = time.Minute     // sampling is fast so long after a question
+	gapAfter        = 2 * time.Minute // failed samples leave a gap in courses if they lasted longer
+
+	// Shares of a processor: the rest after a sample is so many times as long as the sample took.
+	restShare       = 20
+	backgroundShare = 100
 )
 
-// trends have the last samples of farms: of all, if there are few; else of the farms that were asked for lately.
+// trends have the courses of farms and backends since the start. If there are more backends than the limit, they have
+// the ones of farms that were asked for lately.
 type trends struct {
 	mu       sync.Mutex
+	hour     clock
+	start    clock
 	farms    map[string]*farmTrend
 	backends int // of farms
-	all      ring
-	times    []time.Time                 // of the last samples
+	all      course
+	sampled  time.Time                   // the last sample; zero: there is none
+	missed   bool                        // the sample after it failed
+	gone     bool                        // it failed because the kernel has other rules: no number is known
 	last     map[string]*live.FarmStatus // at the last sample
-	wanted   []string                    // asked for, without a trend
+	wanted   []string                    // farms that were asked for, without courses of their backends
+}
+
+func newTrends() *trends {
+	return &trends{hour: clock{longest: longestStep}, farms: map[string]*farmTrend{}}
 }
 
 // A farmTrend is the trend of a farm and its backends.
 type farmTrend struct {
-	ring
-	backends map[string]*ring
+	course
+	backends map[string]*course // nil: they have none
 	asked    time.Time
 }
 
-// Run samples numbers until ctx is done, while questions are asked.
+// Run samples numbers until ctx is done: often while questions are asked, and now and then before.
 func (v *View) Run(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-v.asked:
-		}
-		for asked := time.Now(); time.Since(asked) < askedFor && ctx.Err() == nil; {
-			began := time.Now()
-			v.sample(ctx)
-			rest := time.NewTimer(max(samplePause, restShare*time.Since(began)))
+	var asked time.Time
+	for ctx.Err() == nil {
+		began := time.Now()
+		v.sample(ctx)
+		took := time.Since(began)
+		for {
+			rest := time.NewTimer(time.Until(began.Add(took + v.trends.pause(took, time.Since(asked) < askedFor))))
 			select {
 			case <-ctx.Done():
+			case <-v.asked:
+				asked = time.Now()
+				rest.Stop()
+				continue
 			case <-rest.C:
 			}
 			rest.Stop()
-			select {
-			case <-v.asked:
-				asked = time.Now()
-			default:
-			}
+			break
 		}
-		v.trends.rest()
 	}
 }
 
-// sample takes a sample of all farms. Numbers that cannot be read now are read the next time.
+// pause is the time to the next sample, after one that took a time.
+func (t *trends) pause(took time.Duration, asked bool) time.Duration {
+	if asked {
+		return max(samplePause, restShare*took)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return max(min(max(t.start.step, samplePause), backgroundPause), backgroundShare*took)
+}
+
+// sample takes a sample of all farms. Numbers that cannot be read now, as during a load, are read the next time.
 func (v *View) sample(ctx context.Context) {
 	m, err := v.reader.Measures(ctx)
-	if err != nil || len(m.Farms) == 0 {
+	gone := err == nil && (m.Rules == live.RulesOther || m.Rules == live.RulesNone)
+	if err != nil || gone || len(m.Farms) == 0 {
+		v.trends.miss(gone)
 		return
 	}
 	v.trends.add(m, time.Now())
+}
+
+func (t *trends) miss(gone bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.missed, t.gone = true, gone
+}
+
+// A moment has a sample's place in the two clocks.
+type moment struct {
+	at          time.Time
+	passed      time.Duration // since the last sample
+	hour, start tick
+	missed      bool // the points since the last sample are unknown
 }
 
 // add adds a sample.
 func (t *trends) add(m live.Measures, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	now := moment{at: at, passed: at.Sub(t.sampled), hour: t.hour.take(at), start: t.start.take(at)}
+	now.missed = t.missed && now.passed > gapAfter
+	t.sampled, t.missed, t.gone = at, false, false
 	t.last = make(map[string]*live.FarmStatus, len(m.Farms))
-	t.times = push(t.times, at, true)
-	sum := counts{at: at}
+	var sum counts
 	for i := range m.Farms {
 		f := &m.Farms[i]
 		t.last[f.Name] = f
-		c := countsOf(f, at)
-		addTo(&sum.open, c.open)
-		addTo(&sum.created, c.created)
-		addTo(&sum.denied, c.denied)
+		sum.addAll(countsOf(f))
 	}
-	t.all.add(sum)
-	t.choose(m.Farms, at)
+	t.all.add(sum, now)
+	t.choose(m.Farms)
+	t.backends = 0
 	for name, of := range t.farms {
-		of.add(t.last[name], at)
+		of.add(t.last[name], now)
+		t.backends += len(of.backends)
 	}
 }
 
-// addTo adds a number that may be unknown to a sum of known numbers.
-func addTo[N int | uint64](sum **N, n *N) {
-	if n == nil {
-		return
-	}
-	if *sum == nil {
-		*sum = new(N)
-	}
-	**sum += *n
-}
-
-// countsOf returns the numbers of a farm.
-func countsOf(f *live.FarmStatus, at time.Time) counts {
-	c := counts{at: at, open: f.Open, created: f.New}
-	for _, packets := range f.HeldBack {
-		addTo(&c.denied, &packets)
-	}
-	return c
-}
-
-// choose begins trends of farms that were asked for, and of others while there is room. Trends of farms that are gone
-// end, and so do the ones that were not asked for longest if there is no room.
-func (t *trends) choose(farms []live.FarmStatus, now time.Time) {
-	if t.farms == nil {
-		t.farms = map[string]*farmTrend{}
-	}
+// choose begins the trends of farms, and of the backends of farms that were asked for, and of others while there is
+// room. Trends of farms that are gone end, and so do the ones of backends whose farm was not asked for longest.
+func (t *trends) choose(farms []live.FarmStatus) {
 	for name := range t.farms {
 		if t.last[name] == nil {
-			t.drop(name)
+			t.dropBackends(name)
+			delete(t.farms, name)
+		}
+	}
+	for i := range farms {
+		if f := &farms[i]; t.farms[f.Name] == nil && len(t.farms) < maxFarms {
+			t.farms[f.Name] = &farmTrend{}
 		}
 	}
 	for _, name := range t.wanted {
-		t.begin(t.last[name], now, true)
+		if f := t.last[name]; f != nil {
+			t.begin(f, true)
+		}
 	}
 	t.wanted = nil
 	for i := range farms {
-		if !t.begin(&farms[i], time.Time{}, false) {
+		if !t.begin(&farms[i], false) {
 			break
 		}
 	}
 }
 
-// begin begins the trend of a farm, and reports whether there is room for it. By force another trend ends for it.
-func (t *trends) begin(f *live.FarmStatus, asked time.Time, force bool) bool {
-	if f == nil || t.farms[f.Name] != nil || len(f.Backends) > maxBackends {
+// begin begins the courses of a farm's backends, and reports whether there is room for them. By force the ones of
+// another farm end for them.
+func (t *trends) begin(f *live.FarmStatus, force bool) bool {
+	of := t.farms[f.Name]
+	if of == nil || of.backends != nil || len(f.Backends) > maxBackends {
 		return true
 	}
-	for len(t.farms) >= maxFarms || t.backends+len(f.Backends) > maxBackends {
+	for t.backends+len(f.Backends) > maxBackends {
 		if !force {
 			return false
 		}
-		t.drop(t.oldest())
+		t.dropBackends(t.oldest())
 	}
-	t.farms[f.Name] = &farmTrend{backends: map[string]*ring{}, asked: asked}
+	of.backends = map[string]*course{}
 	t.backends += len(f.Backends)
 	return true
 }
 
-func (t *trends) drop(name string) {
-	if of := t.farms[name]; of != nil {
-		t.backends -= len(of.backends)
-		delete(t.farms, name)
-	}
+func (t *trends) dropBackends(farm string) {
+	of := t.farms[farm]
+	t.backends -= len(of.backends)
+	of.backends = nil
 }
 
-// oldest returns the farm that was not asked for longest.
+// oldest returns the farm with courses of backends that was not asked for longest.
 func (t *trends) oldest() (name string) {
 	for other, of := range t.farms {
-		if name == "" || of.asked.Before(t.farms[name].asked) {
+		if of.backends != nil && (name == "" || of.asked.Before(t.farms[name].asked)) {
 			name = other
 		}
 	}
@@ -173,19 +198,22 @@ func (t *trends) oldest() (name string) {
 }
 
 // add adds a sample of the farm and its backends.
-func (f *farmTrend) add(s *live.FarmStatus, at time.Time) {
-	f.ring.add(countsOf(s, at))
-	rings := make(map[string]*ring, len(s.Backends))
+func (f *farmTrend) add(s *live.FarmStatus, now moment) {
+	f.course.add(countsOf(s), now)
+	if f.backends == nil {
+		return
+	}
+	courses := make(map[string]*course, len(s.Backends))
 	for i := range s.Backends {
 		b := &s.Backends[i]
-		r := f.backends[b.Name]
-		if r == nil {
-			r = &ring{}
+		c := f.backends[b.Name]
+		if c == nil {
+			c = &course{}
 		}
-		r.add(counts{at: at, open: b.Open, created: b.New})
-		rings[b.Name] = r
+		c.add(countsOfBackend(b), now)
+		courses[b.Name] = c
 	}
-	f.backends = rings
+	f.backends = courses
 }
 
 // want notes that farms were asked for.
@@ -194,25 +222,20 @@ func (t *trends) want(names []string) {
 	defer t.mu.Unlock()
 	now := time.Now()
 	for _, name := range names {
-		if of := t.farms[name]; of != nil {
+		of := t.farms[name]
+		if of != nil {
 			of.asked = now
-		} else if len(t.wanted) < maxFarms/2 {
+		}
+		if (of == nil || of.backends == nil) && len(t.wanted) < maxWanted {
 			t.wanted = append(t.wanted, name)
 		}
 	}
 }
 
-// rest forgets all samples: the next ones come after a gap.
-func (t *trends) rest() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.farms, t.backends, t.all, t.times, t.last, t.wanted = nil, 0, ring{}, nil, nil, nil
-}
-
 func (t *trends) sums() Numbers {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.all.numbers(t.times)
+	return t.all.numbers(t)
 }
 
 // A known has the samples of a farm.
@@ -226,15 +249,17 @@ type known struct {
 func (t *trends) of(name string) known {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	out := known{status: t.last[name], numbers: (&ring{}).numbers(nil), backends: map[string]Numbers{}}
-	if of := t.farms[name]; of != nil {
-		out.numbers = of.numbers(t.times)
-		for backend, r := range of.backends {
-			out.backends[backend] = r.numbers(t.times)
-		}
+	out := known{status: t.last[name], backends: map[string]Numbers{}}
+	of := t.farms[name]
+	if of == nil {
+		of = &farmTrend{}
 	}
-	if out.status != nil {
-		out.numbers.Open = out.status.Open
+	if t.gone {
+		out.status = nil
+	}
+	out.numbers = of.numbers(t)
+	for backend, c := range of.backends {
+		out.backends[backend] = c.numbers(t)
 	}
 	return out
 }
@@ -243,13 +268,13 @@ func (t *trends) of(name string) known {
 func (k known) backend(b live.BackendStatus) Backend {
 	of, has := k.backends[b.Name]
 	if !has {
-		of = (&ring{}).numbers(nil)
+		of = (&course{}).numbers(&trends{})
 	}
 	b.Open, b.NewPerSecond = of.Open, of.New
 	if of := k.count(b.Name); of != nil {
 		b.Open, b.New, b.NewSince = of.Open, of.New, of.NewSince
 	}
-	return Backend{b, of.Trend}
+	return Backend{b, of.Bytes, of.Trend, of.History}
 }
 
 // count returns the backend at the last sample.

@@ -22,7 +22,8 @@ type change struct {
 type reply struct {
 	Changes  []string
 	Warnings []live.FarmFault
-	Client   string // of a ban
+	Client   string  // of a ban
+	Left     float64 // seconds to confirm a load; 0: nothing to confirm
 	Cut      *int
 }
 
@@ -125,7 +126,7 @@ func (s *Site) confirm(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	return s.act(w, v, action{change: change{"POST", to("confirm"), nil}, title: "Confirmed the load",
-		back: "/ui/history"})
+		back: "/ui/history", note: "From now on a rollback brings the farms before back."})
 }
 
 // rollback loads the farms of an earlier load.
@@ -138,7 +139,7 @@ func (s *Site) rollback(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	return s.act(w, v, action{change: change{"POST", to("rollback"), map[string]int{"steps": steps}},
-		title: "Rolled back", back: "/ui/history"})
+		title: "Rolled back", back: "/ui/problems", undo: s.undoRollback(v), read: s.inForce})
 }
 
 func farmPath(farm string) string { return "/ui/farms/" + url.PathEscape(farm) }
@@ -150,6 +151,7 @@ type action struct {
 	back  string  // path of the page to show then
 	undo  *change // nil: it cannot be undone
 	read  reader  // of the setting that it changes
+	note  string  // about the outcome; "": none
 }
 
 // act does an action, and shows the page with its outcome. A request that the key does not permit has no outcome.
@@ -171,6 +173,12 @@ func (s *Site) act(w http.ResponseWriter, v *visit, a action) error {
 		o.Warnings = bounded(o.Warnings)
 		if done.Cut != nil {
 			o.Changes = append(o.Changes, plural(*done.Cut, "open connection was cut", "open connections were cut"))
+		}
+		if done.Left > 0 {
+			o.Changes = append(o.Changes, "the load waits to be confirmed, "+secondsWords(done.Left)+" left")
+		}
+		if a.note != "" {
+			o.Changes = append(o.Changes, a.note)
 		}
 		if a.isWrite() && len(done.Changes) == 0 {
 			o.Changes = []string{"the rules stay as they are"} // a checker's word, or another file, decides

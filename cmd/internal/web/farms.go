@@ -16,6 +16,8 @@ type farmsPage struct {
 	overview.Page
 	Search string
 	Show   string
+	Span   span
+	Spans  []spanChoice
 	Groups []groupLink
 	Total  int
 }
@@ -31,7 +33,7 @@ type groupLink struct {
 // farms shows all farms, the ones with problems first.
 func (s *Site) farms(w http.ResponseWriter, v *visit) error {
 	q := v.URL.Query()
-	p := farmsPage{Search: q.Get("search"), Show: q.Get("show")}
+	p := farmsPage{Search: q.Get("search"), Show: q.Get("show"), Span: spanOf(q)}
 	from := to("overview").with("search", p.Search).with("show", p.Show).with("page", q.Get("page")).
 		with("size", strconv.Itoa(rowsOfPage))
 	if err := s.get(v, from, &p.Page); err != nil {
@@ -46,6 +48,11 @@ func (s *Site) farms(w http.ResponseWriter, v *visit) error {
 		p.Groups = append(p.Groups, groupLink{state: groupState(g), Count: p.Page.Groups[g],
 			Link: p.link(string(g), 1), Current: p.Show == string(g)})
 	}
+	p.Spans = spanChoices(p.Span, p.Sums.History.Seconds, func(of span) string {
+		other := p
+		other.Span = of
+		return other.link(p.Show, p.Page.Page)
+	})
 	s.render(w, v, http.StatusOK, "farms", view{Title: "Farms", Nav: "farms", Live: true, Body: p})
 	return nil
 }
@@ -59,6 +66,9 @@ func (p farmsPage) link(show string, page int) string {
 	if show != "" {
 		q.Set("show", show)
 	}
+	if p.Span != lastHour {
+		q.Set("span", string(p.Span))
+	}
 	if page > 1 {
 		q.Set("page", strconv.Itoa(page))
 	}
@@ -66,6 +76,11 @@ func (p farmsPage) link(show string, page int) string {
 		return "/ui/"
 	}
 	return "/ui/?" + q.Encode()
+}
+
+// Figures are the numbers of a farm that the table has columns for.
+func (p farmsPage) Figures(n overview.Numbers) []figure {
+	return knownFigures(figuresOf(n, p.Span, p.NoBytes))
 }
 
 // Previous returns the address of the page before; "" for the first one.

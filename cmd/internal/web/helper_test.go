@@ -106,17 +106,19 @@ func documents() map[string]any {
 		"health": []map[string]any{{"by": nasty, "reason": nasty}}, "stateFile": nasty, "host": nasty}
 	row := map[string]any{"name": "web", "description": nasty, "condition": "degraded", "group": "problem",
 		"listen": []string{nasty}, "problems": []string{nasty}, "backends": 2, "serving": 1,
-		"trend": map[string]any{"open": []float32{1, 2, 3}}}
+		"trend":   map[string]any{"open": []any{1, nil, 3}},
+		"history": map[string]any{"open": []float32{4, 5, 6}}}
 	fault := map[string]any{"farm": "web", "file": nasty, "line": 3, "message": nasty, "hint": nasty,
 		"excerpt": []string{nasty, nasty}, "first": 2}
 	now := time.Now()
 	return map[string]any{
 		"GET /v1/overview": map[string]any{"rules": "loaded",
 			"load":   map[string]string{"time": loadTime, "digest": "d1", "cause": nasty},
-			"groups": map[string]int{"problem": 1}, "found": 1, "page": 1, "pages": 3,
+			"groups": map[string]int{"problem": 1}, "found": 1, "page": 1, "pages": 3, "noBytes": nasty + "acct=1",
 			"farms": []any{row}, "faults": []any{fault}, "pending": []string{nasty}, "trial": 42.0},
 		"GET /v1/overview/web": map[string]any{"name": "web", "farm": map[string]string{"description": nasty},
 			"sources": []string{nasty}, "faults": []any{fault}, "row": row, "mayBan": true, "bans": 1,
+			"noBytes":  nasty + "acct=1",
 			"banned":   []any{map[string]any{"client": "198.51.100.7", "left": 20.0}},
 			"heldBack": map[string]int{"denied": 3}, "backends": []any{backend}},
 		"GET /v1/changes": map[string]any{"since": now, "changes": []any{map[string]any{"time": now, "farm": "web",

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"farmc/cmd/internal/apikey"
@@ -67,6 +68,16 @@ func markOf(l statedir.HistoryEntry) string {
 	return l.Time.UTC().Format(time.RFC3339) + " " + l.Script
 }
 
+// markSlack is the difference of the two times of a load: those of its record and of its entry in the history.
+const markSlack = 10 * time.Second
+
+// isMarked reports whether a mark of a form is that of the load.
+func isMarked(l statedir.HistoryEntry, mark string) bool {
+	text, script, _ := strings.Cut(mark, " ")
+	at, err := time.Parse(time.RFC3339, text)
+	return err == nil && script == l.Script && l.Time.Sub(at).Abs() <= markSlack
+}
+
 // checkLoad returns an error if the load in force is not the one that the page of the form showed. Steps would lead to
 // another load, and a confirm would keep farms that the reader has not seen.
 func (s *Site) checkLoad(v *visit) error {
@@ -77,7 +88,7 @@ func (s *Site) checkLoad(v *visit) error {
 	if err := s.get(v, to("history"), &now); err != nil {
 		return err
 	}
-	if len(now.Loads) == 0 || markOf(now.Loads[0]) != v.PostForm.Get("load") {
+	if len(now.Loads) == 0 || !isMarked(now.Loads[0], v.PostForm.Get("load")) {
 		return failure{http.StatusConflict, "farms were loaded since the page was shown: look at the history again"}
 	}
 	return nil

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
+	"time"
 
 	"farmc/cmd/internal/apikey"
 )
@@ -48,8 +50,32 @@ func (s *Site) login(w http.ResponseWriter, r *http.Request) {
 	}
 	http.SetCookie(w, &http.Cookie{Name: cookieName(r), Value: s.sessions.begin(key, s.now()), Path: "/",
 		MaxAge: int(wholeTime.Seconds()), HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode})
-	s.log("API: %s logged in to the pages", key.Name)
+	if s.logins.has(key.Name, s.now()) {
+		s.log("API: %s logged in to the pages", key.Name)
+	}
 	http.Redirect(w, r, nextPath(next), http.StatusSeeOther)
+}
+
+// A loginLog keeps the logins of a key that are logged at least a minute apart.
+type loginLog struct {
+	mu   sync.Mutex
+	last map[string]time.Time // by the name of the key
+}
+
+const loginPause = time.Minute
+
+// has reports whether a login is to be logged.
+func (l *loginLog) has(name string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at, known := l.last[name]; known && now.Sub(at) < loginPause {
+		return false
+	}
+	if l.last == nil || len(l.last) > maxSessions {
+		l.last = map[string]time.Time{}
+	}
+	l.last[name] = now
+	return true
 }
 
 // nextPath returns a path of a page; that of all farms for another text.

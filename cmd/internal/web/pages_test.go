@@ -131,7 +131,7 @@ func TestStateBefore(t *testing.T) {
 	for want, before := range map[string]live.BackendNow{
 		`{"state":"up"}`:                 {State: "up"},
 		`{"for":"1m0s","state":"drain"}`: {State: "drain", File: "/run/farmc/farms.d/a", Until: "2026-01-02T03:05:05Z"},
-		`{"keep":true,"state":"down"}`:   {State: "down", File: "/etc/farmc/farms.d/a"},
+		`{"keep":true,"state":"down"}`:   {State: "down", File: "/etc/farmc/farms.d/a", KeepDir: "/etc/farmc/farms.d"},
 	} {
 		got, err := json.Marshal(stateBefore(before, now))
 		if err != nil || string(got) != want {
@@ -174,17 +174,86 @@ func TestStaticFiles(t *testing.T) {
 	}
 }
 
+// course returns values as a course; -1 stands for an unknown one.
+func course(values ...float32) (out []*float32) {
+	for _, v := range values {
+		if v < 0 {
+			out = append(out, nil)
+		} else {
+			out = append(out, &v)
+		}
+	}
+	return out
+}
+
 func TestSparkline(t *testing.T) {
-	s := newSparkline([]float32{0, 5, 10}, 64, 18, "new", "New")
+	draw := func(values ...float32) sparkline {
+		return newSparkline(figure{Kind: "new", Label: "New", Course: course(values...), Words: meanWords}, 64, 18)
+	}
+	s := draw(0, 5, 10)
 	if s.Label != "New from 0 to 10, now 10" ||
 		!strings.HasSuffix(s.Line, "L63.0 1.5") || strings.Count(s.Line, "L") != 2 {
 		t.Errorf("%+v", s)
 	}
-	if s := newSparkline([]float32{3}, 64, 18, "new", "New"); s.Line != "" {
-		t.Errorf("one sample: %+v", s)
+	if s := draw(3); s.Line != "" {
+		t.Errorf("one point: %+v", s)
 	}
-	if s := newSparkline([]float32{0, 0}, 64, 18, "new", "New"); strings.Contains(s.Line, "NaN") {
+	if s := draw(0, 0, 0, 0, 0); strings.Contains(s.Line, "NaN") || strings.Count(s.Line, "L") != 1 {
 		t.Errorf("zeros: %+v", s)
+	}
+	if s := draw(1, 2, -1, -1, 3, 4, -1); strings.Count(s.Line, "M") != 2 || strings.Count(s.Area, "Z") != 2 ||
+		s.Label != "New from 1 to 4, now 4" {
+		t.Errorf("with gaps: %+v", s)
+	}
+	many := make([]float32, 1000)
+	for i := range many {
+		many[i] = float32(i % 7)
+	}
+	many[500] = 99
+	if s := draw(many...); strings.Count(s.Line, "L") > 80 || s.Label != "New from 6 to 99, now 6" {
+		t.Errorf("%d lines, %s", strings.Count(s.Line, "L"), s.Label)
+	}
+	if s := draw(-1, -1); s.Line != "" {
+		t.Errorf("unknown: %+v", s)
+	}
+}
+
+// Without bytes of connections a table has no column for them, and the page says why.
+func TestUnknownBytes(t *testing.T) {
+	b := newBench(t)
+	c := b.enter(t, "read")
+	for _, path := range []string{"/ui/", "/ui/farms/web"} {
+		if page := c.get(path); strings.Contains(page, "c-bytes") || !strings.Contains(page, "acct=1") {
+			t.Errorf("%s: a column %t", path, strings.Contains(page, "c-bytes"))
+		}
+	}
+	for _, name := range []string{"GET /v1/overview", "GET /v1/overview/web"} {
+		delete(b.api.documents[name].(map[string]any), "noBytes")
+	}
+	for _, path := range []string{"/ui/", "/ui/farms/web"} {
+		if page := c.get(path); strings.Count(page, "c-bytes") != 2 || strings.Contains(page, "acct=1") {
+			t.Errorf("%s: %d cells of bytes", path, strings.Count(page, "c-bytes"))
+		}
+	}
+}
+
+// The graphs show the span that the address asks for, and links of a page keep it.
+func TestSpan(t *testing.T) {
+	c := newBench(t).enter(t, "read")
+	for path, want := range map[string]string{
+		"/ui/": "from 1 to 3, now 3", "/ui/?span=start": "from 4 to 6, now 6",
+		"/ui/?span=nonsense": "from 1 to 3, now 3",
+		"/ui/farms/web":      "from 1 to 3, now 3", "/ui/farms/web?span=start": "from 4 to 6, now 6"} {
+		if page := c.get(path); !strings.Contains(page, "Open connections "+want) {
+			t.Errorf("%s does not show %s", path, want)
+		}
+	}
+	page := c.get("/ui/?span=start&search=x")
+	for _, link := range []string{`"/ui/?page=2&amp;search=x&amp;span=start"`,
+		`"/ui/?search=x&amp;show=up&amp;span=start"`, `"/ui/?search=x"`} {
+		if !strings.Contains(page, link) {
+			t.Errorf("no link %s", link)
+		}
 	}
 }
 
@@ -193,6 +262,12 @@ func TestNumbersInWords(t *testing.T) {
 		2.5e6: "2.5M"} {
 		if got := rateWords(n); got != want {
 			t.Errorf("%v is %q", n, got)
+		}
+	}
+	for n, want := range map[float64]string{0: "0 B", 12.3: "12 B", 999.6: "1.0 kB", 1234: "1.2 kB", 34e6: "34 MB",
+		999.7e6: "1.0 GB", 5e12: "5.0 TB"} {
+		if got := strings.ReplaceAll(bytesWords(n), "\u202f", " "); got != want {
+			t.Errorf("%v bytes are %q", n, got)
 		}
 	}
 	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1\u202f000", 1234567: "1\u202f234\u202f567",

@@ -49,13 +49,18 @@ func stateBefore(b live.BackendNow, now time.Time) map[string]any {
 	if b.State == "up" {
 		return out
 	}
-	if !strings.HasPrefix(b.File, "/run/") {
+	if outlasts(b.File, b) {
 		out["keep"] = true
 	}
 	if end := parseTime(b.Until); end.After(now.Add(time.Second)) {
 		out["for"] = end.Sub(now).Round(time.Second).String()
 	}
 	return out
+}
+
+// outlasts reports whether a file of a state or a weight outlasts a reboot.
+func outlasts(file string, b live.BackendNow) bool {
+	return b.KeepDir != "" && strings.HasPrefix(file, strings.TrimSuffix(b.KeepDir, "/")+"/")
 }
 
 // weightOf returns the reader of a weight.
@@ -73,6 +78,7 @@ func (s *Site) weightOf(farm, backend string) reader {
 type weight struct {
 	weight int
 	file   string // "": none has
+	lasts  bool   // it outlasts a reboot
 }
 
 // document is the document that restores the weight. The time that was left of it is not known.
@@ -80,7 +86,7 @@ func (w weight) document() map[string]any {
 	switch {
 	case w.file == "":
 		return map[string]any{"weight": nil}
-	case strings.HasPrefix(w.file, "/run/"):
+	case !w.lasts:
 		return map[string]any{"weight": w.weight}
 	}
 	return map[string]any{"weight": w.weight, "keep": true}
@@ -98,10 +104,36 @@ func (s *Site) weightNow(v *visit, farm, backend string) (weight, error) {
 	}
 	for _, file := range of.Sources {
 		if strings.HasSuffix(file, "/"+source.WeightDropIn(farm, backend)) {
-			return weight{now.Weight, file}, nil
+			return weight{now.Weight, file, outlasts(file, now)}, nil
 		}
 	}
 	return weight{}, nil
+}
+
+// inForce reads the load in force.
+func (s *Site) inForce(v *visit) (setting, error) {
+	var now historyPage
+	if err := s.get(v, to("history"), &now); err != nil {
+		return setting{}, err
+	}
+	if len(now.Loads) == 0 {
+		return setting{words: "no load"}, nil
+	}
+	return setting{words: "the load of " + markOf(now.Loads[0])}, nil
+}
+
+// undoConfirm is the time to confirm the load that undoes a rollback.
+const undoConfirm = "5m"
+
+// undoRollback returns the change that undoes a rollback: it loads the files once more, on trial. It is nil if the
+// files are not loaded now.
+func (s *Site) undoRollback(v *visit) *change {
+	var now struct{ Changes []string }
+	err := s.ask(v, "POST", to("apply").flag("dry-run"), map[string]any{}, &now)
+	if err != nil || len(now.Changes) > 0 {
+		return nil
+	}
+	return &change{"POST", to("apply"), map[string]any{"confirm": undoConfirm}}
 }
 
 // banAt returns the reader of a ban.

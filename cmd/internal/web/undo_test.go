@@ -74,7 +74,7 @@ func TestFormsOfAnEarlierLoad(t *testing.T) {
 	b.api.mu.Lock()
 	b.api.asked = nil
 	b.api.mu.Unlock()
-	for _, load := range []string{"", loadTime + " d0", "2026-01-02T03:04:04Z d1"} {
+	for _, load := range []string{"", loadTime + " d0", "2026-01-02T03:03:04Z d1"} {
 		for _, path := range []string{"/ui/confirm", "/ui/rollback"} {
 			a := browser.post(path, "steps", "1", "load", load)
 			if a.Code != http.StatusConflict || len(b.api.changes()) > 0 {
@@ -86,10 +86,12 @@ func TestFormsOfAnEarlierLoad(t *testing.T) {
 
 // The undo of a weight restores a weight that outlasts a reboot as one.
 func TestUndoKeepsAWeight(t *testing.T) {
-	for dir, want := range map[string]string{"/etc/farmc/farms.d/": `PUT {"keep":true,"weight":3}`,
-		"/run/farmc/farms.d/": `PUT {"weight":3}`} {
+	for dir, want := range map[string]string{"farms/": `PUT {"keep":true,"weight":3}`,
+		"run/farms/": `PUT {"weight":3}`} {
 		b := newBench(t)
 		browser := b.enter(t, "state")
+		b.api.documents["GET /v1/farms/web/backends/b1/state"] = map[string]any{"state": "up", "weight": 3,
+			"keepDir": "farms"}
 		b.api.documents["GET /v1/overview/web"] = map[string]any{
 			"sources": []string{dir + "web.toml", dir + source.WeightDropIn("web", "b1")}}
 		browser.post("/ui/farms/web/backends/b1/weight", "weight", "5")
@@ -97,5 +99,39 @@ func TestUndoKeepsAWeight(t *testing.T) {
 		if got := b.lastChange(); got != want {
 			t.Errorf("in %s: asked %s, want %s", dir, got, want)
 		}
+	}
+}
+
+// A rollback is undone by another load of the files, on trial, if the kernel had the farms of the files before.
+func TestUndoOfARollback(t *testing.T) {
+	for pending, want := range map[string]string{"": `POST {"confirm":"5m"}`, "web: new": `POST {"steps":1}`} {
+		b := newBench(t)
+		browser := b.enter(t, "write")
+		changes := []string{}
+		if pending != "" {
+			changes = append(changes, pending)
+		}
+		b.api.documents["POST /v1/apply"] = map[string]any{"changes": changes, "left": 300}
+		a := browser.post("/ui/rollback", "steps", "1", "load", theLoad)
+		browser.post("/ui/undo", "outcome", "1")
+		if got := b.lastChange(); got != want {
+			t.Errorf("with %q pending: asked %s after %d, want %s", pending, got, a.Code, want)
+		}
+	}
+}
+
+// A key that logs in again and again has one line in the log each minute.
+func TestLoginsInTheLog(t *testing.T) {
+	b := newBench(t)
+	lines := 0
+	b.Site.log = func(string, ...any) { lines++ }
+	for range 5 {
+		b.enter(t, "read")
+	}
+	b.enter(t, "write")
+	b.time = b.time.Add(loginPause)
+	b.enter(t, "read")
+	if lines != 3 {
+		t.Errorf("%d lines, want 3", lines)
 	}
 }

@@ -5,9 +5,10 @@
 //
 // Order of the files: web.go (Site: from a request to a page), session.go and login.go (keys and cookies), guard.go
 // (headers, tokens of forms), ask.go (requests to the API), render.go and words.go (templates, numbers in words),
-// sparkline.go (small graphs). farms.go, farm.go, problems.go, script.go, explain.go, graph.go, doctor.go and
-// history.go have the pages; action.go, setting.go and undo.go have the forms that change something; live.go has
-// events. templates has the HTML, static the style sheet and the script, test the tests in a browser.
+// figure.go and sparkline.go (numbers with small graphs). farms.go, farm.go, problems.go, script.go, explain.go,
+// graph.go, doctor.go and history.go have the pages; action.go, setting.go and undo.go have the forms that change
+// something; live.go has events. templates has the HTML, static the style sheet and the script, test the tests in a
+// browser.
 //
 // Be aware:
 //   - Names, descriptions, file names and lines of files are text of users. Only html/template writes them into a page.
@@ -19,6 +20,7 @@ import (
 	"context"
 	"html/template"
 	"net/http"
+	"sync"
 	"time"
 
 	"farmc/cmd/internal/apikey"
@@ -53,6 +55,9 @@ type Site struct {
 	pages    map[string]*template.Template
 	files    map[string]file
 	now      func() time.Time
+
+	acting sync.Mutex // of forms: some look at a setting before they change it
+	logins loginLog
 }
 
 // New returns the pages of an API. The version of farmc stands below each page.
@@ -120,6 +125,8 @@ func (s *Site) guarded(answer page) http.HandlerFunc {
 				s.fail(w, v, err)
 				return
 			}
+			s.acting.Lock()
+			defer s.acting.Unlock()
 		}
 		if err := answer(w, v); err != nil {
 			s.fail(w, v, err)

@@ -20,8 +20,6 @@ func (s *Site) functions() template.FuncMap {
 		"time":    parseTime,
 		"clock":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" },
 		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"rate":    func(n *float64) string { return known(n, rateWords) },
-		"count":   func(n *int) string { return known(n, func(n int) string { return thousands(int64(n)) }) },
 		"packets": func(n uint64) string { return thousands(int64(n)) },
 		"share":   shareWords,
 		"state":   stateOf,
@@ -39,7 +37,7 @@ func (s *Site) functions() template.FuncMap {
 		},
 		"healthOf": healthOf,
 		"plural":   plural,
-		"number":   func(n int) string { return thousands(int64(n)) },
+		"number":   countWords,
 		"dur":      secondsWords,
 		"list":     func(items ...any) []any { return items },
 		"both":     func(o *outcome, token string) any { return outcomePart{o, token} },
@@ -80,6 +78,31 @@ func rateWords(n float64) string {
 		return strconv.FormatFloat(n/1e3, 'f', 1, 64) + "k"
 	}
 	return strconv.FormatFloat(n/1e6, 'f', 1, 64) + "M"
+}
+
+// meanWords writes the mean of numbers of things.
+func meanWords(n float64) string {
+	if n == math.Trunc(n) {
+		return countWords(int(n))
+	}
+	return rateWords(n)
+}
+
+func countWords(n int) string { return thousands(int64(n)) }
+
+// bytesWords writes a number of bytes with its unit: 940 B, 1.2 kB, 34 MB.
+func bytesWords(n float64) string {
+	for _, unit := range []string{"B", "kB", "MB", "GB"} {
+		if n < 999.5 {
+			digits := 0
+			if n < 9.95 && unit != "B" {
+				digits = 1
+			}
+			return strconv.FormatFloat(n, 'f', digits, 64) + "\u202f" + unit
+		}
+		n /= 1000
+	}
+	return strconv.FormatFloat(n, 'f', 1, 64) + "\u202fTB"
 }
 
 // thousands writes a number with narrow spaces between the thousands.

@@ -94,13 +94,19 @@
 	function node(from, to) {
 		if (from.isEqualNode(to)) return;
 		if (from.nodeType !== Node.ELEMENT_NODE) { from.nodeValue = to.nodeValue; return; }
-		if (from.matches("input, select, textarea")) return; // a reader may be writing
+		if (from.matches("input:not([type=hidden]), select, textarea")) return; // a reader may be writing
+		if (isWhole(from)) { from.replaceWith(document.importNode(to, true)); return; }
 		for (const { name } of [...from.attributes]) {
 			if (!to.hasAttribute(name) && !(name === "open" && from.matches("details"))) from.removeAttribute(name);
 		}
 		for (const { name, value } of to.attributes) if (from.getAttribute(name) !== value) from.setAttribute(name, value);
 		children(from, to);
 	}
+
+	// A cell or an item that changes is replaced as a whole, unless it has a control that a reader may be using: then no
+	// text in it moves.
+	const isWhole = e => e.matches("td, th, dd, li, p, button") && !e.contains(document.activeElement)
+		&& !e.querySelector("[id], details, form, td, li, p");
 
 	const key = n => n.nodeType === Node.ELEMENT_NODE ? n.id : "";
 

@@ -24,6 +24,11 @@ function network() {
 	}
 }
 
+// countBytes sets whether the kernel counts the bytes of connections that begin.
+export function countBytes(on) {
+	writeFileSync("/proc/sys/net/netfilter/nf_conntrack_acct", on ? "1" : "0");
+}
+
 // threeFarms are farms as a small site has them.
 export const threeFarms = {
 	"web.toml": `description = "public web site"
@@ -77,6 +82,7 @@ export class Lab {
 	constructor(files, { front = false, port = 5555, host = "127.0.0.1" } = {}) {
 		network();
 		execFileSync("nft", ["flush", "ruleset"]);
+		countBytes(true);
 		this.dir = mkdtempSync("/var/lib/farmc-ui-test-");
 		this.farms = path.join(this.dir, "farms.d");
 		this.run = path.join(this.dir, "run.d");
@@ -139,7 +145,7 @@ export class Lab {
 
 	// answers waits until the farms are loaded and the API answers.
 	async answers() {
-		await until(async () => (await this.api("GET", "/v1/overview?size=1")).status === 200, "the API", 120_000);
+		await until(async () => (await this.api("GET", "/v1/overview?size=1")).status === 200, "the API");
 	}
 
 	spawn(...words) {
@@ -185,6 +191,12 @@ export class Lab {
 		await this.api("PUT", `/v1/farms/${farm}/backends/${backend}/health`, { healthy: true, by: "probe-1" });
 	}
 
+	// processor is the processor time of watch so far, in seconds.
+	processor() {
+		const fields = readFileSync(`/proc/${this.watch.pid}/stat`, "utf8").replace(/.*\) /, "").split(" ");
+		return (Number(fields[11]) + Number(fields[12])) / 100; // USER_HZ
+	}
+
 	// memory is the memory of watch in MiB.
 	memory() {
 		const status = readFileSync(`/proc/${this.watch.pid}/status`, "utf8");
@@ -192,8 +204,11 @@ export class Lab {
 	}
 }
 
+// patience is the longest wait for a condition, in milliseconds: other programs of the machine delay some.
+const patience = 600_000;
+
 // until waits until a condition holds.
-export async function until(holds, what, patience = 20_000) {
+export async function until(holds, what) {
 	for (const end = Date.now() + patience; Date.now() < end;) {
 		if (await holds()) return;
 		await new Promise(done => setTimeout(done, 100));
@@ -203,15 +218,21 @@ export async function until(holds, what, patience = 20_000) {
 
 // traffic connects to the farms of threeFarms until it is stopped.
 export function traffic() {
-	const servers = [];
+	const servers = [], open = new Set();
 	for (const host of ["10.0.0.11", "10.0.0.12", "10.0.0.13", "10.0.0.14"]) {
 		for (const port of [80, 443, 25, 587]) {
-			const server = net.createServer(c => { c.on("error", () => {}); c.on("end", () => c.end()); });
+			const server = net.createServer(c => {
+				open.add(c);
+				c.on("error", () => {});
+				c.on("close", () => open.delete(c));
+				c.on("end", () => c.end());
+				c.resume();
+				c.write(Buffer.alloc(2000 + Math.round(60_000 * Math.random())));
+			});
 			server.listen(port, host);
 			servers.push(server);
 		}
 	}
-	const open = new Set();
 	let step = 0;
 	const timer = setInterval(() => {
 		step++;
@@ -220,6 +241,7 @@ export function traffic() {
 			const [host, port] = [["192.0.2.10", 80], ["192.0.2.10", 443], ["192.0.2.10", 443], ["192.0.2.11", 25]][i % 4];
 			const c = net.connect(port, host);
 			open.add(c);
+			c.resume();
 			c.on("error", () => {});
 			c.on("close", () => open.delete(c));
 			setTimeout(() => c.end(), 500 + 4000 * Math.random());
@@ -249,6 +271,7 @@ export async function closeBrowser() {
 // visit opens a page, which notes errors of the console and shifts of the layout.
 export async function visit(options = {}) {
 	const context = await (await launch()).newContext({ viewport: { width: 1360, height: 860 }, ...options });
+	context.setDefaultTimeout(patience);
 	const page = await context.newPage();
 	page.errors = [];
 	page.on("console", message => { if (message.type() === "error" || message.type() === "warning") page.errors.push(message.text()); });

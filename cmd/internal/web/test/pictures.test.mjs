@@ -27,7 +27,7 @@ test("three farms", async () => {
 	try {
 		const page = await visit();
 		await login(page, lab, "write");
-		await page.waitForTimeout(60_000); // for the graphs
+		await page.waitForTimeout(90_000); // for the graphs
 		await lab.fail("web", "web2", "connect to 10.0.0.12:80: connection refused");
 		await lab.api("PUT", "/v1/farms/mail/backends/mx2/state", { state: "drain", for: "1h" });
 		lab.write("ftp.toml", 'listen = "192.0.2.11:21"\n[backends.a]\naddress = "10.0.0.300"\nwieght = 3\n');

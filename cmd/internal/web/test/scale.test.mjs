@@ -1,4 +1,5 @@
-// Many farms: the time to the first paint, the size of a page, and the memory of watch while a page is open.
+// Many farms: the time to the first paint, the size of a page, and the memory and processor time of watch without a page
+// and with an open one.
 import test, { after } from "node:test";
 import assert from "node:assert/strict";
 import { Lab, manyFarms, visit, login, closeBrowser } from "./lab.mjs";
@@ -9,7 +10,15 @@ after(closeBrowser);
 test(`${farms} farms with ${backends} backends each`, async t => {
 	const lab = await new Lab(manyFarms(farms, backends)).start();
 	try {
+		await new Promise(done => setTimeout(done, 30_000)); // after the work of the start
+		const spent = lab.processor();
+		await new Promise(done => setTimeout(done, 120_000));
 		const before = lab.memory();
+		t.diagnostic(`processor time of watch without a page: ${(lab.processor() - spent).toFixed(1)} s of 120 s`);
+		const answer = await lab.api("GET", "/v1/overview?size=1");
+		const history = answer.document.sums.history;
+		t.diagnostic(`${history.open.length} points of ${history.step} s from the time without a page`);
+		assert.ok(history.open.length > 0, "there is a history from the time without a page");
 		const page = await visit();
 		await login(page, lab, "read");
 		const paints = [];
@@ -24,7 +33,9 @@ test(`${farms} farms with ${backends} backends each`, async t => {
 		await page.waitForTimeout(60_000); // samples and refreshes
 		const open = lab.memory();
 		t.diagnostic(`memory of watch: ${before} MiB before, ${open} MiB with the page open for a minute`);
+		const busy = lab.processor();
 		await page.waitForTimeout(60_000);
+		t.diagnostic(`processor time of watch with the page: ${(lab.processor() - busy).toFixed(1)} s of 60 s`);
 		const later = lab.memory();
 		t.diagnostic(`and ${later} MiB after another minute`);
 		assert.deepEqual(page.errors, []);

@@ -6,7 +6,7 @@ import { Lab, threeFarms, visit, login, closeBrowser, until } from "./lab.mjs";
 after(closeBrowser);
 
 const state = page => page.evaluate(() => document.getElementById("connection").dataset.state);
-const becomes = (page, wanted) => until(async () => await state(page) === wanted, `state ${wanted}`, 40_000);
+const becomes = (page, wanted) => until(async () => await state(page) === wanted, `state ${wanted}`);
 
 test("a deleted key ends the session of an open page", async () => {
 	const lab = await new Lab(threeFarms).start();
