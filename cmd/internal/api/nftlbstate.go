@@ -67,7 +67,7 @@ func (o *nftlbObjects) of(now *live.Snapshot, aside nftlb.Files) *nftlb.State {
 	return o.state
 }
 
-// documentsOf returns the documents of all farms of a snapshot, by name.
+// documentsOf returns the documents of all farms of a snapshot, by name, but for filters of addresses.
 func (o *nftlbObjects) documentsOf(now *live.Snapshot) map[string]edit.Document {
 	known, out := map[*farm.Reading]edit.Document{}, map[string]edit.Document{}
 	for _, r := range now.Readings {
@@ -75,7 +75,10 @@ func (o *nftlbObjects) documentsOf(now *live.Snapshot) map[string]edit.Document 
 		if !has {
 			d, _ = edit.Decode(strings.NewReader(string(r.Document())))
 		}
-		known[r], out[r.Name()] = d, d
+		known[r] = d
+		if !nftlb.IsFilter(d) {
+			out[r.Name()] = d
+		}
 	}
 	o.documents = known
 	return out

@@ -229,11 +229,12 @@ func (n *nftlbWriter) lost(changes nftlb.Changes, after *nftlb.State) (out []liv
 	return out
 }
 
-// idleFilters returns a warning for each address with policies that no farm has.
+// idleFilters returns a warning for each address with policies that no farm has, and for which none could be made.
 func idleFilters(s *nftlb.State) (out []live.FarmFault) {
-	for _, a := range s.Filters() {
-		out = append(out, live.FarmFault{Key: "policies", Message: "address " + a.Name +
-			" has policies and no farm, so they have no effect", Hint: "attach it to a farm in mode local"})
+	for _, a := range s.Idle() {
+		out = append(out, live.FarmFault{Key: "policies",
+			Message: "address " + a.Name + " has policies that have no effect",
+			Hint:    "an address with ports and a blacklist, or a farm in mode local"})
 	}
 	return out
 }
@@ -265,10 +266,27 @@ func (n *nftlbWriter) writes(changes nftlb.Changes, after *nftlb.State) (out []l
 		}
 		out = append(out, more...)
 	}
+	out = append(out, n.filterWrites(changes, now)...)
 	if changes.Loose {
 		out = append(out, manage.PutFile(n.file(looseFile), looseFile, after.Loose()))
 	}
 	return out, nil
+}
+
+// filterWrites returns the writes of the farms that filter for addresses. One that a person removed stays away until it
+// changes.
+func (n *nftlbWriter) filterWrites(changes nftlb.Changes, now *live.Snapshot) (out []live.Write) {
+	always := func(json.RawMessage) error { return nil }
+	for _, c := range changes.Filters {
+		_, exists := now.Reading(c.Name)
+		switch {
+		case c.After != nil:
+			out = append(out, manage.PutFarm(c.Name, c.After, always))
+		case exists:
+			out = append(out, manage.DeleteFarm(c.Name, always))
+		}
+	}
+	return out
 }
 
 func badName(name string) error {

@@ -24,9 +24,10 @@ type ListChange struct {
 
 // Changes are the files that differ between two states.
 type Changes struct {
-	Farms []FarmChange
-	Lists []ListChange
-	Loose bool // the text of Loose is another one
+	Farms   []FarmChange
+	Filters []FarmChange // of addresses without a farm
+	Lists   []ListChange
+	Loose   bool // the text of Loose is another one
 }
 
 // Changes returns the changes to a later state.
@@ -61,6 +62,7 @@ func (s *State) Changes(later *State, marks Marks) Changes {
 			out.Lists = append(out.Lists, ListChange{p.Name, nil})
 		}
 	}
+	out.Filters = filterChanges(s.filters(), later.filters())
 	return out
 }
 
@@ -82,11 +84,12 @@ func (s *State) sameFarm(f *Farm, later *State, sameTypes bool) bool {
 }
 
 // Any reports whether there is a change.
-func (c Changes) Any() bool { return len(c.Farms)+len(c.Lists) > 0 || c.Loose }
+func (c Changes) Any() bool { return len(c.Farms)+len(c.Filters)+len(c.Lists) > 0 || c.Loose }
 
 // Farm reports whether a farm changes.
 func (c Changes) Farm(name string) bool {
-	return slices.ContainsFunc(c.Farms, func(f FarmChange) bool { return f.Name == name })
+	is := func(f FarmChange) bool { return f.Name == name }
+	return slices.ContainsFunc(c.Farms, is) || slices.ContainsFunc(c.Filters, is)
 }
 
 // FindDevices gives farms in mode dsr that name no interface the one that leads to a backend, as nftlb does.
@@ -126,9 +129,13 @@ func Patch(before, after map[string]any) edit.Document {
 	return patch
 }
 
-// SetAside marks a farm that farmc refuses.
+// SetAside marks a farm that farmc refuses; false if there is none, or if it is marked already.
 func (s *State) SetAside(name string) bool {
-	if f := s.Farm(name); f == nil || f.refused {
+	f := s.Farm(name)
+	switch {
+	case f == nil:
+		return s.dropFilter(name)
+	case f.refused:
 		return false
 	}
 	s.ownFarm(name).refused = true

@@ -29,7 +29,7 @@ func derived(name string, d edit.Document) (*Farm, []*Address) {
 	text("queue", "queue", nil)
 	f.Values["scheduler"] = "weight"
 	text("scheduler", "scheduler", map[string]string{"random": "weight", "maglev": "weight", "round-robin": "rr",
-		"symmetric-hash": "symhash"})
+		"least-connections": "weight", "symmetric-hash": "symhash"})
 	if f.Values["scheduler"] == "hash" {
 		f.Values["sched-param"] = clientText(d["hash-on"], "srcip ")
 	}

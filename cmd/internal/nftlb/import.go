@@ -29,6 +29,7 @@ func Import(in convert.Input) *convert.Result {
 		i.farm(f)
 	}
 	i.unattached()
+	i.result.Empty = len(a.State.Farms)+len(a.State.Addresses)+len(a.State.Policies) == 0
 	return &i.result
 }
 
@@ -138,7 +139,7 @@ func (i *importer) backends(f *Farm, out *convert.Farm, all map[string]any, star
 // whichever program serves there.
 func (i *importer) unattached() {
 	for _, a := range i.state.Filters() {
-		f := &Farm{Name: a.Name, Values: filterValues(a), Addresses: []string{a.Name}}
+		f := filterFarm(a)
 		if d, _ := i.state.Document(f, MarksNone); d["access"] == nil {
 			i.result.Note(i.place(i.start(a.Name)),
 				"whitelists of address "+a.Name+" have no effect without a blacklist", "")
@@ -146,24 +147,6 @@ func (i *importer) unattached() {
 		}
 		i.farm(f)
 	}
-}
-
-// Filters are the addresses that have policies and no farm.
-func (s *State) Filters() (out []*Address) {
-	users := s.users()
-	for _, a := range s.Addresses {
-		if users[a.Name] == 0 && len(a.Policies) > 0 {
-			out = append(out, a)
-		}
-	}
-	return out
-}
-
-// filterValues are the values of a farm that filters for one address.
-func filterValues(a *Address) Values {
-	v := farmKind.presets()
-	v["mode"], v["verdict"] = "local", a.Values["verdict"]
-	return v
 }
 
 // start returns the line that names an object; 0 if there is none.

@@ -5,11 +5,12 @@
 //
 // Files, in the order to read them: nftlb.go has State and the objects; sharing.go lets states share objects, and finds
 // these by name; attributes.go is the table of all attributes, which reading, listing and saving use; values.go reads
-// values. request.go does a request: body.go is POST, PUT and PATCH, remove.go is DELETE, list.go and sessions.go are
-// GET. tokens.go reads JSON in its order, elements.go joins networks. document.go makes farmc's documents of farms,
-// meaning.go has the keys that need more than a table, and saved.go an annotation for attributes without a key.
-// restore.go and derive.go read the documents back. change.go compares two states. import.go and export.go are the ways
-// from and to files.
+// values. request.go does a request: body.go is POST, PUT and PATCH, with body_farm.go and others for the objects,
+// remove.go is DELETE, list.go and sessions.go are GET. tokens.go reads JSON in its order, elements.go joins networks.
+// document.go makes farmc's documents of farms, with document_listen.go and others for their keys, meaning.go has the
+// keys that need more than a table, and saved.go an annotation for attributes without a key. restore.go and derive.go
+// read the documents back. filter.go has the filters of addresses without a farm. change.go compares two states.
+// import.go and export.go are the ways from and to files.
 //
 // Be aware:
 //   - nftlb applies a body key by key, and some keys change others. So the order of a document counts.
@@ -33,6 +34,7 @@ type State struct {
 	last   int             // the largest order; 0: not known
 	marked map[uint64]bool // the marks of backends; nil: not known
 	free   uint64          // no lower mark is free
+	idle   map[string]bool // farms that filter for addresses, and that farmc refuses
 }
 
 // Values are the attributes of an object that have a value, by their names.

@@ -1,0 +1,126 @@
+package nftlb
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+)
+
+// setBackends writes the backends. One without an address is left out.
+func (t *translation) setBackends() {
+	if t.mode == "local" {
+		t.setMarkedSources()
+		return
+	}
+	all := t.table("backends")
+	weights := t.weights()
+	for i, b := range t.farm.Backends {
+		if b.Values["ip-addr"] == "" {
+			t.note("backends."+b.Name, "has no address, so it serves nobody", "")
+			continue
+		}
+		all[b.Name] = t.backend(b, weights[i])
+	}
+}
+
+func (t *translation) backend(b *Backend, weight int) map[string]any {
+	out := map[string]any{"address": b.Values["ip-addr"]}
+	if t.hasPorts() {
+		out["port"] = int64(b.Values.Number("port"))
+	}
+	if weight != 1 {
+		out["weight"] = int64(weight)
+	}
+	if n := b.Values.Number("priority"); n != 1 {
+		out["priority"] = int64(n)
+	}
+	switch b.Values["state"] {
+	case "off":
+		out["state"] = "drain"
+	case "down":
+		out["state"] = "down"
+	}
+	if source := b.Values["source-addr"]; source != "" && t.mode == "snat" {
+		out["source-address"] = source
+	}
+	if n := b.Values.Number("est-connlimit"); n != 0 && t.tracked() {
+		out["connections"] = int64(n)
+	}
+	if mark, has := t.markOf(b); has {
+		out["mark"] = mark
+	}
+	if mac := b.Values["ether-addr"]; mac != "" && t.mode == "dsr" {
+		t.setMAC(b.Name, out, mac)
+	}
+	return out
+}
+
+// setMAC sets the MAC address of a backend. Without one farmc asks for it by ARP.
+func (t *translation) setMAC(backend string, out map[string]any, mac string) {
+	hardware, err := net.ParseMAC(mac)
+	if err == nil && hardware[0]&1 != 0 {
+		t.lose("backends."+backend+".ether-addr", mac+" is the address of a group, not of one machine; it is left out",
+			"the address of the backend, or none, if it answers ARP")
+		return
+	}
+	out["mac"] = mac
+}
+
+// markOf returns the mark of a backend in the kernel. nftlb adds the bits of the farm's.
+func (t *translation) markOf(b *Backend) (string, bool) {
+	asked := b.Marked || t.marks == MarksAll
+	return hex(t.farm.Values.mark() | b.Values.mark()), asked && t.marks != MarksNone && t.tracked()
+}
+
+// hasPorts reports whether ports of backends count: nftlb ignores them unless all backends have one.
+func (t *translation) hasPorts() bool {
+	if t.mode == "dsr" || len(t.farm.Backends) == 0 {
+		return false
+	}
+	for _, name := range t.farm.Addresses {
+		if t.Address(name).Values["protocol"] == "all" {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(t.farm.Backends, func(b *Backend) bool { return b.Values.Number("port") == 0 })
+}
+
+// mostWeight is the largest weight of farmc.
+const mostWeight = 1000
+
+// weights are the weights of the backends. Larger ones become smaller with the same shares, as far as that goes.
+func (t *translation) weights() []int {
+	out, divisor, most := make([]int, len(t.farm.Backends)), 0, 0
+	for i, b := range t.farm.Backends {
+		out[i] = b.Values.Number("weight")
+		divisor, most = gcd(divisor, out[i]), max(most, out[i])
+	}
+	if most <= mostWeight {
+		return out
+	}
+	most /= divisor
+	for i := range out {
+		out[i] /= divisor
+		if most > mostWeight {
+			out[i] = max(1, int(int64(out[i])*mostWeight/int64(most)))
+		}
+	}
+	return out
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// setMarkedSources has the sources of a proxy of this machine, which marks its sockets for each backend.
+func (t *translation) setMarkedSources() {
+	for _, b := range t.farm.Backends {
+		source := b.Values["source-addr"]
+		if _, err := netip.ParseAddr(source); err == nil && b.Values.mark() != 0 {
+			t.table("sources")[hex(t.farm.Values.mark()|b.Values.mark())] = source
+		}
+	}
+}
