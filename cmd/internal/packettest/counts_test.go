@@ -1,6 +1,9 @@
 package packettest
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // New connections are counted once, each mode in its way, and go on over loads. Each number is of both families.
 func TestCounts(t *testing.T) {
@@ -28,7 +31,7 @@ func TestCounts(t *testing.T) {
 	for _, mode := range []string{"snat", "dnat", "dsr", "stateless"} {
 		cases = append(cases, persistentClientCounts(mode), countsOverLoads(mode))
 	}
-	runCases(t, cases)
+	runCases(t, append(cases, countsOfTables()))
 }
 
 // persistentClientCounts: each connection of a known client counts, and the client counts once.
@@ -70,5 +73,26 @@ func countsOverLoads(mode string) testCase {
 		countedFarm(mode, listen1),
 		newConnections{"b1": 0},
 		countedLater{"b1", "start"},
+	}}
+}
+
+// countsOfTables: a table of maglev serves and counts with keys of its own, alone and beside a second kind of farms;
+// beside a third kind without them; and with them again.
+func countsOfTables() testCase {
+	const form = "mode = 'dsr'\nlisten = '%s'\nscheduler = '%s'\ninterfaces = ['eth0']\n[backends.b1]\n" +
+		"address = '10.2.0.11'\ninterface = 'eth1'\n"
+	const first, second, third = "192.0.2.1:80", "192.0.2.2:80", "192.0.2.2:443"
+	one := farms{"web": fmt.Sprintf(form, first, "maglev")}
+	two := farms{"web": one["web"], "hashed": fmt.Sprintf(form, second, "hash")}
+	three := farms{"web": one["web"], "hashed": two["hashed"], "symmetric": fmt.Sprintf(form, third, "symmetric-hash")}
+	connects := func(to string) step { return attempt{as: 0, by: "tcp", to: to, times: 4, pass: 4} }
+	return testCase{name: "tables-of-maglev", lab: countsLab, steps: steps{
+		one, connects(first), newConnections{"b1": 4}, countedSince{"b1", "start"},
+		two, connects(first), connects(second), newConnections{"b1": 8},
+		three, connects(first), connects(second), connects(third), newConnections{"b1": 12},
+		fullLoad, newConnections{"b1": 12},
+		two, connects(first), connects(second), newConnections{"b1": 16},
+		one, connects(first), newConnections{"b1": 20},
+		countedSince{"b1", "start"},
 	}}
 }

@@ -24,17 +24,18 @@ func untrackedExplainCases() (all []testCase) {
 		name, keys string
 		explained
 	}{
-		{"maglev", "", explained{clients: 60, certain: 100}},
-		{"maglev-ports", "hash-on = ['source-address', 'source-port']", explained{clients: 60, certain: 100}},
+		{"maglev", "", explained{clients: hashedClients, certain: 100}},
+		{"maglev-ports", "hash-on = ['source-address', 'source-port']",
+			explained{clients: hashedClients, certain: 100}},
 		{"hash", "scheduler = 'hash'\nhash-on = ['destination-address', 'source-address']",
-			explained{clients: 60, certain: 100}},
+			explained{clients: hashedClients, certain: 100}},
 		{"hash-ports", "scheduler = 'hash'\nhash-on = ['source-port', 'destination-port']",
-			explained{clients: 60, certain: 100}},
+			explained{clients: hashedClients, certain: 100}},
 		{"symmetric-hash", "scheduler = 'symmetric-hash'", explained{clients: 60, unsure: true}},
 		{"persistence", "persistence.on = ['source-address']\nscheduler = 'symmetric-hash'",
 			explained{clients: 60, certain: 40}},
 		{"static", "persistence.static = { '198.51.100.0/29' = 'b1', '2001:db8:c::4' = 'b2' }",
-			explained{clients: 60, certain: 100}},
+			explained{clients: hashedClients, certain: 100}},
 	} {
 		for name, farm := range map[string]string{
 			"dsr":               atIngress(untrackedExplainedFarm("dsr", c.keys)),
@@ -67,11 +68,25 @@ func untrackedExplainedFarm(mode, keys string) string {
 	`, mode, keys)
 }
 
+// hashedClients are enough for backends that explain names beforehand: by chance it would name the right one of three
+// with weights 3, 1 and 1 for all of them once in 10^8 cases.
+const hashedClients = 24
+
+type explainCase struct {
+	name, keys string
+	certain    int // share in percent of clients whose backend is known beforehand
+}
+
+// clients is the number of clients, more where they have to come again.
+func (c explainCase) clients() int {
+	if c.certain == 100 {
+		return hashedClients
+	}
+	return 60
+}
+
 func explainCases() (all []testCase) {
-	for _, c := range []struct {
-		name, keys string
-		certain    int
-	}{
+	for _, c := range []explainCase{
 		{"hash-source", "scheduler = 'hash'", 100},
 		{"hash-ports", "scheduler = 'hash'\nhash-on = ['source-port', 'destination-port']", 100},
 		{"hash-addresses", "scheduler = 'hash'\nhash-on = ['source-address', 'destination-address']", 100},
@@ -86,7 +101,7 @@ func explainCases() (all []testCase) {
 	} {
 		for _, mode := range []string{"dnat", "snat"} {
 			all = append(all, testCase{name: mode + "-" + c.name, steps: steps{
-				farms{"web": explainedFarm(mode, c.keys)}, explained{clients: 60, certain: c.certain}}})
+				farms{"web": explainedFarm(mode, c.keys)}, explained{clients: c.clients(), certain: c.certain}}})
 		}
 	}
 	all = append(all, testCase{name: "network", steps: steps{
@@ -95,7 +110,7 @@ func explainCases() (all []testCase) {
 				`"[2001:db8::/126]:8000-8100/udp"`, "snat", "scheduler = 'hash'"),
 			"other": oneBackend("snat", `"192.0.2.0/28/all", "2001:db8::/125/all"`, "b2", 0),
 		},
-		explained{clients: 60, certain: 100}}})
+		explained{clients: hashedClients, certain: 100}}})
 	for _, scheduler := range []string{"random", "round-robin", "symmetric-hash"} {
 		all = append(all, testCase{name: scheduler, steps: steps{
 			farms{"web": explainedFarm("dnat", "scheduler = '"+scheduler+"'")}, explained{clients: 40}}})
@@ -236,7 +251,7 @@ type explainedStops struct{}
 func (explainedStops) do(s *testbed) error {
 	all, counts := udpClients{}, map[bool]int{}
 	defer all.close()
-	for i := range 48 {
+	for i := range 24 {
 		q := randomQuestion(rand.New(rand.NewPCG(1, 1)), i%2)
 		format := map[bool]string{true: "198.51.100.%d", false: "2001:db8:c::%d"}[q.Client.Addr().Is4()]
 		q.Client = netip.AddrPortFrom(netip.MustParseAddr(fmt.Sprintf(format, 2+i/2%16)), uint16(20000+i))
@@ -253,7 +268,7 @@ func (explainedStops) do(s *testbed) error {
 			q.Client = netip.AddrPortFrom(q.Client.Addr(), q.Client.Port()+100)
 		}
 	}
-	if counts[true] < 10 || counts[false] < 10 {
+	if counts[true] < 5 || counts[false] < 5 {
 		return fmt.Errorf("%d datagrams passed, and %d did not", counts[true], counts[false])
 	}
 	return nil

@@ -1,7 +1,6 @@
 package packettest
 
 import (
-	"strings"
 	"testing"
 
 	"farmc/cmd/internal/netlab"
@@ -61,7 +60,7 @@ var findingKernelCases = []findingCase{
 		cure:   steps{runs("ip xfrm policy flush")}},
 	{name: "no-IPv6-on-a-link", farm: oneBackend("snat", `"[2001:db8::1]:80"`, "b1", 0), kind: "link-ipv6",
 		served: request{by: "tcp", to: "[2001:db8::1]:80", shares: shares{"b1:80": 1}, sees: "balancer", times: 1},
-		says:   "interface eth0 takes no packets of IPv6",
+		says:   "IPv6 is disabled on eth0 (disable_ipv6=1): it takes no packets of clients",
 		broken: steps{sysctls{"net.ipv6.conf.eth0.disable_ipv6", "1"}},
 		after: steps{runs("ip address add 2001:db8:f::1/64 dev eth0 nodad; " +
 			"ip -6 route replace 2001:db8:c::/48 via 2001:db8:f::2")}},
@@ -82,37 +81,42 @@ var findingKernelCases = []findingCase{
 		broken: steps{runs("ip rule add pref 500 from 192.0.2.1 prohibit")}},
 }
 
+// quietFilters are filters, policies and rules for other packets: a kind of finding, and commands.
+var quietFilters = map[string]struct{ not, state string }{
+	"tc-of-others": {"tc", "tc qdisc add dev eth0 clsact; tc filter add dev eth0 ingress pref 9 protocol ip flower " +
+		"ip_proto tcp dst_port 81 action drop; tc filter add dev eth0 ingress pref 8 protocol ip flower " +
+		"src_ip 198.51.99.0/24 action drop; " +
+		"tc filter add dev eth0 egress pref 7 protocol ipv6 matchall action drop"},
+	"tc-passes-first": {"tc", "tc qdisc add dev eth0 clsact; " +
+		"tc filter add dev eth0 ingress pref 9 protocol ip flower " +
+		"ip_proto tcp dst_port 80 action pass; " +
+		"tc filter add dev eth0 ingress pref 10 protocol ip matchall action drop"},
+	"tc-shapes": {"tc", "tc qdisc add dev eth1 clsact; tc filter add dev eth1 egress pref 9 matchall action pass; " +
+		"tc qdisc add dev eth0 root pfifo limit 1000"},
+	"ipsec-of-others": {"ipsec", "ip xfrm policy add src 10.9.0.0/24 dst 192.0.2.0/24 dir fwd priority 9 " +
+		"action block; " +
+		"ip xfrm policy add src 0.0.0.0/0 dst 192.0.2.0/24 proto udp dir fwd priority 9 action block; " +
+		"ip xfrm policy add src 10.2.0.0/24 dst 10.9.0.0/24 dir fwd priority 9 action block"},
+	"ipsec-passes-first": {"ipsec", "ip xfrm policy add src 0.0.0.0/0 dst 192.0.2.1/32 dir fwd priority 8; " +
+		"ip xfrm policy add src 0.0.0.0/0 dst 192.0.2.0/24 dir fwd priority 9 action block"},
+	"rules-of-others": {"routing-rule", "ip rule add pref 500 from 10.9.0.0/24 prohibit; " +
+		"ip rule add pref 501 fwmark 0xca6c blackhole; " +
+		"ip rule add pref 502 iif eth1 lookup main"},
+	"rules-of-wg-quick": {"routing-rule", "ip rule add pref 32764 not fwmark 51820 table 51820; " +
+		"ip rule add pref 32763 table main suppress_prefixlength 0"},
+	"rules-behind-main": {"routing-rule", "ip rule add pref 32800 from 10.2.0.0/24 prohibit"},
+}
+
 // Filters, policies and rules for other packets are no finding.
 func TestNoFindingsOfTheKernel(t *testing.T) {
 	t.Parallel()
-	for name, state := range map[string]string{
-		"tc-of-others": "tc qdisc add dev eth0 clsact; tc filter add dev eth0 ingress pref 9 protocol ip flower " +
-			"ip_proto tcp dst_port 81 action drop; tc filter add dev eth0 ingress pref 8 protocol ip flower " +
-			"src_ip 198.51.99.0/24 action drop; " +
-			"tc filter add dev eth0 egress pref 7 protocol ipv6 matchall action drop",
-		"tc-passes-first": "tc qdisc add dev eth0 clsact; tc filter add dev eth0 ingress pref 9 protocol ip flower " +
-			"ip_proto tcp dst_port 80 action pass; " +
-			"tc filter add dev eth0 ingress pref 10 protocol ip matchall action drop",
-		"tc-shapes": "tc qdisc add dev eth1 clsact; tc filter add dev eth1 egress pref 9 matchall action pass; " +
-			"tc qdisc add dev eth0 root pfifo limit 1000",
-		"ipsec-of-others": "ip xfrm policy add src 10.9.0.0/24 dst 192.0.2.0/24 dir fwd priority 9 action block; " +
-			"ip xfrm policy add src 0.0.0.0/0 dst 192.0.2.0/24 proto udp dir fwd priority 9 action block; " +
-			"ip xfrm policy add src 10.2.0.0/24 dst 10.9.0.0/24 dir fwd priority 9 action block",
-		"ipsec-passes-first": "ip xfrm policy add src 0.0.0.0/0 dst 192.0.2.1/32 dir fwd priority 8; " +
-			"ip xfrm policy add src 0.0.0.0/0 dst 192.0.2.0/24 dir fwd priority 9 action block",
-		"rules-of-others": "ip rule add pref 500 from 10.9.0.0/24 prohibit; " +
-			"ip rule add pref 501 fwmark 0xca6c blackhole; " +
-			"ip rule add pref 502 iif eth1 lookup main",
-		"rules-of-wg-quick": "ip rule add pref 32764 not fwmark 51820 table 51820; " +
-			"ip rule add pref 32763 table main suppress_prefixlength 0",
-		"rules-behind-main": "ip rule add pref 32800 from 10.2.0.0/24 prohibit",
-	} {
+	for name, q := range quietFilters {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if strings.HasPrefix(name, "tc-") {
+			if q.not == "tc" {
 				needsFilters(t)
 			}
-			c := quietCase{farm: oneBackend("snat", listen4, "b1", 0), state: steps{runs(state)}, ask: asksSNAT4}
+			c := quietCase{farm: oneBackend("snat", listen4, "b1", 0), state: steps{runs(q.state)}, ask: asksSNAT4}
 			c.play(t)
 		})
 	}

@@ -227,52 +227,85 @@ func TestFindingsOfLegacy(t *testing.T) {
 	}
 }
 
+// otherLink is a link of the balancer that no packets of farms pass.
+var otherLink = runs("ip link add eth7 type veth peer name eth8; ip link set eth8 up; ip link set eth7 up")
+
+// quietStates are states of the machine that do no harm to the farm.
+var quietStates = map[string]quietCase{
+	"one-zone": {"zone", oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet early { chain pre {
+		type filter hook prerouting priority raw; iifname { "eth0", "eth1" } ct zone set 5; }; }`)}, asksSNAT4},
+	"zone-of-others": {"zone", oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet early { chain pre {
+		type filter hook prerouting priority raw; iifname "eth7" ct zone set 5; }; }`)}, asksSNAT4},
+	"notrack-of-others": {"notrack", oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet early {
+		chain pre { type filter hook prerouting priority raw; udp dport 53 notrack; ip daddr 192.0.2.9 notrack; }; }`)},
+		asksSNAT4},
+	"synproxy-of-others": {"proxy", oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet proxy {
+		chain in { type filter hook input priority 0
+			tcp dport 80 ct state invalid,untracked synproxy mss 1460 wscale 7 timestamp sack-perm; }
+	}`)}, asksSNAT4},
+	"tproxy-of-others": {"proxy", oneBackend("snat", listen4, "b1", 0), steps{transparentListener, nftScript(`
+		table inet proxy { chain pre { type filter hook prerouting priority mangle
+			iifname "eth7" meta nfproto ipv4 tcp dport 80 tproxy ip to :9999 accept; }; }`)}, asksSNAT4},
+	"arp-of-others": {"drop", oneBackend("snat", listen4, "b1", 0), steps{forgetNeighbours, nftScript(`
+		table arp filter2 { chain in { type filter hook input priority 0
+			arp daddr ip 192.0.2.9 drop; arp saddr ip 10.9.0.1 drop; }; }`)}, asksSNAT4},
+	"bridge-of-others": {"drop", oneBackend("snat", listen4, "b1", 0), steps{clientsByABridge, nftScript(`
+		table bridge filter2 {
+		chain in { type filter hook input priority 0; ip daddr 192.0.2.9 drop; ether type 0x88cc drop; }
+		chain forward { type filter hook forward priority 0; policy drop; }
+	}`)}, asksSNAT4},
+	"arp-ignore-with-a-routed-service": {"unanswered", oneBackend("snat", listen4, "b1", 0), steps{
+		sysctls{"net.ipv4.conf.all.arp_ignore", "1"}, forgetNeighbours}, asksSNAT4},
+	"address-on-two-interfaces": {"unanswered", oneBackend("snat", `"203.0.113.50:80"`, "b1", 0), steps{widerLink,
+		runs("ip address add 203.0.113.50/32 dev lo; ip address add 203.0.113.50/32 dev eth0"),
+		sysctls{"net.ipv4.conf.eth0.arp_ignore", "1"}}, connected},
+	"loopback-of-no-farm": {"loopback", oneBackend("snat", listen4, "b1", 0), steps{
+		sysctls{"net.ipv4.conf.all.route_localnet", "0"}}, asksSNAT4},
+	"loose-rp-filter": {"rp-filter", oneBackend("snat", listen4, "b1", 0), steps{secondUplink,
+		sysctls{"net.ipv4.conf.all.rp_filter", "2"}, sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}, asksSNAT4},
+	"strict-rp-filter-with-own-rules": {"rp-filter", oneBackend("snat", listen4, "b1", 0), steps{secondUplink,
+		runs("ip rule add to 10.2.0.0/24 lookup main pref 31000; " +
+			"ip rule add from 10.2.0.0/24 lookup 100 pref 32000; ip route add default via 203.0.114.2 table 100"),
+		on{"client", "sysctl -qw net.ipv4.conf.eth9.arp_announce=2"}, // as a router asks
+		sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}, asksSNAT4},
+	"strict-rp-filter-of-the-best-uplink": {"rp-filter", oneBackend("snat", listen4, "b1", 0), steps{addDefaultRoutes,
+		sysctls{"net.ipv4.conf.eth0.rp_filter", "1"}, sysctls{"net.ipv4.conf.eth1.rp_filter", "1"}}, asksSNAT4},
+	"redirects-between-two-links": {"redirects", statelessInBothDirections, steps{
+		sysctls{"net.ipv4.conf.all.send_redirects", "1"}}, asksDNAT4},
+	"macvlan-of-others": {"interface", oneBackend("snat", listen4, "b1", 0, `interfaces = ["eth0"]`), steps{
+		runs("ip link add link eth0 name m0 type macvlan; ip link set m0 up; " +
+			"ip address add 203.0.113.50/32 dev m0")}, asksSNAT4},
+	"no-forwarding-for-a-farm-on-this-machine": {"forwarding", localAt8081, steps{
+		sysctls{"net.ipv4.ip_forward", "0"}}, asksLocal},
+	"no-forwarding-of-another-link": {"link-forwarding", oneBackend("snat", listen4, "b1", 0), steps{otherLink,
+		sysctls{"net.ipv4.conf.eth7.forwarding", "0"}}, asksSNAT4},
+	"no-IPv6-for-a-farm-of-IPv4": {"link-ipv6", oneBackend("snat", listen4, "b1", 0), steps{
+		sysctls{"net.ipv6.conf.eth0.disable_ipv6", "1"}}, asksSNAT4},
+	"no-IPv6-on-another-link": {"link-ipv6", oneBackend("snat", listen6, "b1", 0), steps{otherLink,
+		sysctls{"net.ipv6.conf.eth7.disable_ipv6", "1"}}, asksSNAT6},
+	"routed-to-this-machine": {"address", oneBackend("snat", `"192.0.2.99:80"`, "b1", 0), steps{
+		runs("ip route add local 192.0.2.99/32 dev lo")}, request{by: "tcp", to: "192.0.2.99:80",
+		shares: shares{"b1:80": 1}, sees: "balancer", times: 1}},
+	"synproxy-with-a-local-route": {"synproxy", oneBackend("snat", `"192.0.2.99:80"`, "b1", 0) + withSynproxy, steps{
+		runs("ip route add local 192.0.2.99/32 dev lo")}, request{by: "tcp", to: "192.0.2.99:80",
+		shares: shares{"b1:80": 1}, sees: "balancer", times: 1}},
+	"address-after-its-detection": {"duplicate", oneBackend("snat", `"[fd00:2::77]:80"`, "b1", 0), steps{
+		sysctls{"net.ipv6.conf.eth1.accept_dad", "1"}, runs("ip address add fd00:2::77/64 dev eth1; " +
+			"while ip address show tentative | grep -q 77/64; do sleep 0.1; done")}, nothingAsked},
+	"source-address-on-lo": {"source-address", oneBackend("snat", listen4, "b1", 0,
+		`source-address = "192.0.2.77"`), steps{runs("ip address add 192.0.2.77/32 dev lo")},
+		request{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1:80": 1}, sees: "192.0.2.77", times: 1}},
+	"no-route-to-a-backend-that-is-down": {"backend", oneBackend("snat", listen4, "b1", 0) +
+		"[backends.gone]\naddress = '10.9.9.9'\nstate = 'down'", steps{
+		runs("ip route add blackhole 10.9.9.9/32")}, asksSNAT4},
+	"backend-on-another-port-than-the-service": {"loop", localBackend, nil,
+		request{by: "tcp", to: service1, shares: shares{"balancer:8081": 1}, times: 1}},
+}
+
 // States of a machine with other programs that do no harm to the farm are no finding.
 func TestNoFindingsOfTheMachine(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]quietCase{
-		"one-zone": {oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet early { chain pre {
-			type filter hook prerouting priority raw; iifname { "eth0", "eth1" } ct zone set 5; }; }`)}, asksSNAT4},
-		"zone-of-others": {oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet early { chain pre {
-			type filter hook prerouting priority raw; iifname "eth7" ct zone set 5; }; }`)}, asksSNAT4},
-		"notrack-of-others": {oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet early { chain pre {
-			type filter hook prerouting priority raw; udp dport 53 notrack; ip daddr 192.0.2.9 notrack; }; }`)},
-			asksSNAT4},
-		"synproxy-of-others": {oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet proxy {
-			chain in { type filter hook input priority 0
-				tcp dport 80 ct state invalid,untracked synproxy mss 1460 wscale 7 timestamp sack-perm; }
-		}`)}, asksSNAT4},
-		"tproxy-of-others": {oneBackend("snat", listen4, "b1", 0), steps{transparentListener, nftScript(`
-			table inet proxy { chain pre { type filter hook prerouting priority mangle
-				iifname "eth7" meta nfproto ipv4 tcp dport 80 tproxy ip to :9999 accept; }; }`)}, asksSNAT4},
-		"arp-of-others": {oneBackend("snat", listen4, "b1", 0), steps{forgetNeighbours, nftScript(`table arp filter2 {
-			chain in { type filter hook input priority 0; arp daddr ip 192.0.2.9 drop; arp saddr ip 10.9.0.1 drop; }
-		}`)}, asksSNAT4},
-		"bridge-of-others": {oneBackend("snat", listen4, "b1", 0), steps{clientsByABridge, nftScript(`
-			table bridge filter2 {
-			chain in { type filter hook input priority 0; ip daddr 192.0.2.9 drop; ether type 0x88cc drop; }
-			chain forward { type filter hook forward priority 0; policy drop; }
-		}`)}, asksSNAT4},
-		"arp-ignore-with-a-routed-service": {oneBackend("snat", listen4, "b1", 0), steps{
-			sysctls{"net.ipv4.conf.all.arp_ignore", "1"}, forgetNeighbours}, asksSNAT4},
-		"address-on-two-interfaces": {oneBackend("snat", `"203.0.113.50:80"`, "b1", 0), steps{widerLink,
-			runs("ip address add 203.0.113.50/32 dev lo; ip address add 203.0.113.50/32 dev eth0"),
-			sysctls{"net.ipv4.conf.eth0.arp_ignore", "1"}}, connected},
-		"loose-rp-filter": {oneBackend("snat", listen4, "b1", 0), steps{secondUplink,
-			sysctls{"net.ipv4.conf.all.rp_filter", "2"}, sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}, asksSNAT4},
-		"strict-rp-filter-with-own-rules": {oneBackend("snat", listen4, "b1", 0), steps{secondUplink,
-			runs("ip rule add to 10.2.0.0/24 lookup main pref 31000; " +
-				"ip rule add from 10.2.0.0/24 lookup 100 pref 32000; ip route add default via 203.0.114.2 table 100"),
-			on{"client", "sysctl -qw net.ipv4.conf.eth9.arp_announce=2"}, // as a router asks
-			sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}, asksSNAT4},
-		"strict-rp-filter-of-the-best-uplink": {oneBackend("snat", listen4, "b1", 0), steps{addDefaultRoutes,
-			sysctls{"net.ipv4.conf.eth0.rp_filter", "1"}, sysctls{"net.ipv4.conf.eth1.rp_filter", "1"}}, asksSNAT4},
-		"redirects-between-two-links": {statelessInBothDirections, steps{
-			sysctls{"net.ipv4.conf.all.send_redirects", "1"}}, asksDNAT4},
-		"macvlan-of-others": {oneBackend("snat", listen4, "b1", 0, `interfaces = ["eth0"]`), steps{
-			runs("ip link add link eth0 name m0 type macvlan; ip link set m0 up; " +
-				"ip address add 203.0.113.50/32 dev m0")}, asksSNAT4},
-	} {
+	for name, c := range quietStates {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.play(t)
@@ -282,6 +315,7 @@ func TestNoFindingsOfTheMachine(t *testing.T) {
 
 // A quietCase is a state of the machine in which the farm serves clients.
 type quietCase struct {
+	not   string // kind of the finding that is not there
 	farm  string
 	state steps
 	ask   step

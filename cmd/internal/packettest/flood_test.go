@@ -30,9 +30,11 @@ func TestFlood(t *testing.T) {
 		{"100,000 addresses, limits per client, no room", 100_000, perClient + "clients = 1000"},
 		{"100,000 addresses, 2,000 new a second", 100_000, "[limits]\nnew = { rate = '2000/second', burst = 500 }"},
 		{"100,000 addresses, 50,000 open", 100_000, "[limits]\nconnections = 50000"},
+		{"100,000 addresses, synproxy", 100_000, withSynproxy},
 		{"one address, no limits", 1, ""},
 		{"one address, limits per client", 1, perClient},
 		{"one address, limits per client and ban", 1, perClient + "ban = '1m'"},
+		{"one address, synproxy", 1, withSynproxy},
 	} {
 		if which != "all" && !strings.Contains(c.name, which) {
 			continue

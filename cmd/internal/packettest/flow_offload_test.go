@@ -17,6 +17,8 @@ func TestFlowOffload(t *testing.T) {
 		flowOffloadCase("snat", "snat", `["eth0", "eth1"]`, netlab.Options{}),
 		flowOffloadCase("snat-one-armed", "snat", `"eth0"`, netlab.Options{OneArmed: true}),
 		flowOffloadCase("dnat", "dnat", `["eth0", "eth1"]`, netlab.Options{}),
+		flowOffloadAllCase("all-of-snat", "snat"),
+		flowOffloadAllCase("all-of-dnat", "dnat"),
 	})
 }
 
@@ -64,5 +66,45 @@ func flowOffloadCase(name, mode, devices string, lab netlab.Options) testCase {
 		hold{by: "tcp udp", to: port},
 		echo{},
 		stepFunc(takesShortCut),
+	}}
+}
+
+// flowOffloadAllCase: with flow-offload-all in one farm, connections of another farm and of another program's NAT
+// bypass the forward chain, too.
+func flowOffloadAllCase(name, mode string) testCase {
+	const foreign = nftScript(`table inet foreign {
+	chain prerouting {
+		type nat hook prerouting priority dstnat
+		ip daddr 192.0.2.3 dnat ip to 10.2.0.13
+		ip6 daddr 2001:db8::3 dnat ip6 to fd00:2::13
+	}
+}`)
+	const (
+		web   = service1 + " "
+		other = "192.0.2.2:80 [2001:db8::2]:80 "
+		their = "192.0.2.3:8081 [2001:db8::3]:8081"
+	)
+	offload := `flow-offload = ["eth0", "eth1"]`
+	return testCase{name: name, steps: steps{
+		passed, foreign,
+		farms{
+			"web":   oneBackend(mode, listen1, "b1", 8081, offload, "flow-offload-all = true"),
+			"other": oneBackend(mode, `"192.0.2.2:80/tcp,udp", "[2001:db8::2]:80/tcp,udp"`, "b2", 8081),
+		},
+		hold{by: "tcp udp", to: web + other + their},
+		echo{}, echo{},
+		offloaded{web + other + their, true},
+		stepFunc(takesShortCut),
+		transfer{"tcp", web + other, 1_000_000},
+		transfer{"udp", web + other, 4000},
+		closeAll,
+		emptyTable, // of closed connections, which no flow table has
+		farms{
+			"web":   oneBackend(mode, listen1, "b1", 8081, offload),
+			"other": oneBackend(mode, `"192.0.2.2:80/tcp,udp", "[2001:db8::2]:80/tcp,udp"`, "b2", 8081),
+		},
+		hold{by: "tcp udp", to: web + other},
+		echo{}, echo{},
+		offloaded{web, true}, offloaded{other, false},
 	}}
 }

@@ -4,15 +4,19 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
 	"farmc/cmd/internal/netlab"
+	"farmc/cmd/internal/nfnetlink"
 )
 
 type accessMode struct {
@@ -172,19 +176,16 @@ func (q target) askUntil(ctx context.Context, as netip.AddrPort, size int) error
 
 // count is the number of packets that the farm has denied, by its own addresses and by lists.
 func (d denied) count(s *testbed) (n int, err error) {
-	out, err := s.Balancer.Run(s.ctx, "", "nft", "list", "counters", "table", "inet", "farmc")
 	own := "farm/" + cmp.Or(d.farm, "web") + "/denied"
-	counting := false
-	for line := range strings.Lines(out) {
-		words := strings.Fields(line)
-		switch {
-		case len(words) > 1 && words[0] == "counter":
-			counting = words[1] == own || strings.HasPrefix(words[1], own+"/list/")
-		case len(words) > 1 && words[0] == "packets" && counting:
-			packets, _ := strconv.Atoi(words[1])
-			n += packets
+	err = s.Balancer.Do(func() error {
+		counters, err := s.engine.Nft.NamedCounters(s.ctx)
+		for name, c := range counters {
+			if name == own || strings.HasPrefix(name, own+"/list/") {
+				n += int(c.Packets)
+			}
 		}
-	}
+		return err
+	})
 	return n, err
 }
 
@@ -195,10 +196,18 @@ func nftCounter(s *testbed, table, counter string) (int, error) {
 
 // nftCounterOf reads a named counter on a machine.
 func nftCounterOf(s *testbed, h *netlab.Host, table, counter string) (n int, err error) {
-	out, err := h.Run(s.ctx, "", "nft", "list", "counter", "inet", table, counter)
-	if err == nil {
-		_, after, _ := strings.Cut(out, "packets ")
-		_, err = fmt.Sscan(after, &n)
-	}
+	err = h.Do(func() error {
+		answers, err := nfnetlink.Query(s.ctx, unix.NFT_MSG_GETOBJ, 0, unix.NFPROTO_INET,
+			nl.NewRtAttr(unix.NFTA_OBJ_TABLE, nl.ZeroTerminated(table)),
+			nl.NewRtAttr(unix.NFTA_OBJ_NAME, nl.ZeroTerminated(counter)),
+			nl.NewRtAttr(unix.NFTA_OBJ_TYPE, binary.BigEndian.AppendUint32(nil, unix.NFT_OBJECT_COUNTER)))
+		if err != nil {
+			return fmt.Errorf("counter %s of table %s: %w", counter, table, err)
+		}
+		for _, a := range answers {
+			n += int(nfnetlink.Parse(a.Attributes[unix.NFTA_OBJ_DATA]).Number64(unix.NFTA_COUNTER_PACKETS))
+		}
+		return nil
+	})
 	return n, err
 }

@@ -1,6 +1,7 @@
 package packettest
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -8,7 +9,23 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-func TestMain(m *testing.M) { os.Exit(netlab.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(netlab.Main(allTests{m})) }
+
+// programs is the directory of programs that tests have built. It exists while the tests run.
+var programs string
+
+// allTests are the tests of the package, with a directory for programs.
+type allTests struct{ *testing.M }
+
+func (m allTests) Run() int {
+	var err error
+	if programs, err = os.MkdirTemp("", "packettest"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(programs)
+	return m.M.Run()
+}
 
 // A testCase is a lab and the steps that run in it. Its name says the rule it holds.
 type testCase struct {

@@ -44,7 +44,7 @@ func (a dsrTopology) farm(listen string, more ...string) string {
 type directRequest struct {
 	by, to  string
 	shares  shares // by the names of machines
-	clients int    // all clients of the testbed if zero
+	clients int    // sampleSize if zero
 	as      string // source addresses; any of the client's if empty
 }
 
@@ -58,7 +58,7 @@ func (r directRequest) do(s *testbed) (err error) {
 func (r directRequest) checkShares(s *testbed, q target) error {
 	n := r.clients
 	if n == 0 {
-		n = 249
+		n = sampleSize
 	}
 	counts, err := netlab.Spread(n, func(int) (netlab.Answer, error) { return s.requestDirect(q, r.as) })
 	if p := netlab.Fits(counts, r.shares); err == nil && p < significance {

@@ -37,27 +37,18 @@ var closeAll = stepFunc(func(s *testbed) (err error) {
 
 // takesShortCut: packets of held connections pass no forward chain.
 func takesShortCut(s *testbed) error {
-	before, err := s.traceCounter("passed")
+	before, err := nftCounter(s, "spy", "passed")
 	if err != nil {
 		return err
 	}
 	if err := (echo{}).do(s); err != nil {
 		return err
 	}
-	after, err := s.traceCounter("passed")
+	after, err := nftCounter(s, "spy", "passed")
 	if err == nil && after != before {
 		err = fmt.Errorf("of %d connections %d packets pass the forward chain", len(s.held), after-before)
 	}
 	return err
-}
-
-func (s *testbed) traceCounter(name string) (packets int, err error) {
-	text, err := s.Balancer.Run(s.ctx, "", "nft", "list counter inet spy "+name)
-	if err != nil {
-		return 0, err
-	}
-	_, err = fmt.Sscanf(between(text, "\tpackets ", "}"), "%d", &packets)
-	return packets, err
 }
 
 // offloaded says whether connections to services are in a flow table, as conntrack reports it.

@@ -14,10 +14,11 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// addLink gives the balancer another link at the switch, with addresses of its own.
+// addLink gives the balancer another link at the switch, with addresses of its own. The balancer's first link there
+// does not answer ARP requests for them, as it would by default.
 func addLink(link string) step {
 	return stepFunc(func(s *testbed) error {
-		return errors.Join(s.Plug(s.Balancer, link),
+		return errors.Join(s.Balancer.Sysctl("net.ipv4.conf.all.arp_ignore", "1"), s.Plug(s.Balancer, link),
 			runOn{"balancer", "ip address add 10.2.0.2/24 dev " + link +
 				" noprefixroute\nip address add fd00:2::2/64 dev " + link + " noprefixroute nodad"}.do(s))
 	})

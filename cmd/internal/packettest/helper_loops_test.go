@@ -77,7 +77,7 @@ func (l spoofed) do(s *testbed) error {
 }
 
 func (spoofed) once(s *testbed, from, to netip.AddrPort) error {
-	before, err := s.traceCounter("passed")
+	before, err := nftCounter(s, "spy", "passed")
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (spoofed) once(s *testbed, from, to netip.AddrPort) error {
 		return err
 	}
 	time.Sleep(noAnswerTimeout)
-	after, err := s.traceCounter("passed")
+	after, err := nftCounter(s, "spy", "passed")
 	switch {
 	case err != nil:
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-const maglevClients = 2000
+const maglevClients = 1000
 
 // clientBackends are clients with the backends that answer them.
 type clientBackends map[netip.AddrPort]string

@@ -67,8 +67,8 @@ func (a differentBackends) do(s *testbed) error {
 	return fmt.Errorf("all clients have the same backend under %s", strings.Join(a[:], " and "))
 }
 
-// keepBackend sends requests from 25 clients to services, over TCP and UDP, three times each. Each client has to reach
-// one backend in each family: the one that an earlier step recorded under the name. Not all clients have the same one.
+// keepBackend sends requests from 25 clients to services, over TCP and UDP, twice each. Each client has to reach one
+// backend in each family: the one that an earlier step recorded under the name. Not all clients have the same one.
 type keepBackend struct {
 	name  string
 	from  string
@@ -80,7 +80,7 @@ type keepBackend struct {
 
 func (m keepBackend) do(s *testbed) error {
 	met := map[string]map[string]bool{} // the clients' backends, by family
-	for range 3 {
+	for range 2 {
 		for _, q := range s.targets(m.from, "tcp udp", m.to) {
 			if m.by != "" && !strings.Contains(m.by, q.network[:3]) || q.udp() && q.to.Port() == 443 {
 				continue

@@ -25,6 +25,8 @@ type problem struct {
 	wrong  step  // holds with the problem; nil: the client gets no answer
 	looks  looks
 	finds  []string // words of the two commands, which they do not print without the problem
+
+	complaint string // of users; empty: the client gets no answer
 }
 
 // files are farms, drop-ins and lists by their path below the directory of farms.
@@ -43,6 +45,13 @@ var (
 const (
 	complainer4 = "198.51.100.100"
 	complainer6 = "2001:db8:c:100::1"
+)
+
+// Complaints about several problems.
+const (
+	ownPages = "192.0.2.1:80 shows the client " + complainer4 + " pages of the balancer itself, not those of b1"
+	allToB2  = "b1 gets no new connections of 192.0.2.1:80: all go to b2"
+	stillB1  = "we moved 192.0.2.1:80 to b2 in the farm file, and the client " + complainer4 + " still reaches b1"
 )
 
 // answered and answered6 are requests of the client that complains.
@@ -80,11 +89,15 @@ func (h *host) write(all files) (err error) {
 }
 
 // farmc runs a command line on the balancer, and returns all that it prints.
-func (h *host) farmc(line string) (string, error) {
-	words := strings.Fields(line)
+func (h *host) farmc(line string) (string, error) { return h.farmcBy("", line) }
+
+// farmcBy has a program run a command line.
+func (h *host) farmcBy(by, line string) (string, error) {
+	words := append(strings.Fields(by), h.program)
+	words = append(words, strings.Fields(line)...)
 	words = append(words, "--dir", filepath.Join(h.root, "farms.d"), "--dir", filepath.Join(h.root, "run"),
 		"--state-dir", filepath.Join(h.root, "state"))
-	return h.Balancer.Run(h.ctx, "", "sh", append([]string{"-c", `exec "$0" "$@" 2>&1`, h.program}, words...)...)
+	return h.Balancer.Run(h.ctx, "", "sh", append([]string{"-c", `exec "$0" "$@" 2>&1`}, words...)...)
 }
 
 // onHost is a step that needs the program or the files.
@@ -137,9 +150,7 @@ func (h *host) look(all looks) string {
 // play loads the farms, sees them work, puts the problem on the machine, hears the complaint, and looks for the cause.
 func (p problem) play(t *testing.T, program string) {
 	h := newHost(t, program, p.lab)
-	must(t, h.play(p.before))
-	must(t, edits(p.files)(h))
-	must(t, p.works.do(h.testbed))
+	p.prepare(t, h)
 	before := h.look(p.looks)
 	for _, words := range p.finds {
 		if strings.Contains(before, words) {
@@ -155,6 +166,14 @@ func (p problem) play(t *testing.T, program string) {
 			t.Errorf("the commands do not print %q:\n%s", words, after)
 		}
 	}
+}
+
+// prepare loads the farms, and sees them work.
+func (p problem) prepare(t *testing.T, h *host) {
+	t.Helper()
+	must(t, h.play(p.before))
+	must(t, edits(p.files)(h))
+	must(t, p.works.do(h.testbed))
 }
 
 // complain checks that users have the problem.

@@ -84,10 +84,14 @@ func (c *traffic) stop() {
 	c.running.Wait()
 }
 
+// betweenRequests is the pause of a client. Clients without one would take all processors from farmc and nft.
+const betweenRequests = 10 * time.Millisecond
+
 // openConnections opens one connection after the other.
 func (c *traffic) openConnections(to netip.AddrPort) {
 	clients := c.clients(to.Addr())
 	for n := 0; !c.stopped(); n++ {
+		time.Sleep(betweenRequests)
 		c.opened.Add(1)
 		if _, err := c.Client.Ask(network(to), clients[n%len(clients)], to, answerTimeout); err != nil {
 			c.failed.Add(1)
@@ -110,6 +114,7 @@ func (c *traffic) hold(q target) error {
 				c.once.Do(func() { c.first = fmt.Errorf("a connection that was held: %w", q.wrap(err)) })
 				return
 			}
+			time.Sleep(betweenRequests)
 		}
 	})
 	return nil

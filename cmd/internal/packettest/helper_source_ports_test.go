@@ -127,3 +127,32 @@ func (l lowPort) do(s *testbed) (err error) {
 	}
 	return err
 }
+
+// portsSeen: backends see the source ports of clients, or nearly none of them.
+type portsSeen struct {
+	by, to string
+	kept   bool
+}
+
+func (p portsSeen) do(s *testbed) error {
+	const clients = 8
+	for _, q := range s.targets("", p.by, p.to) {
+		kept := 0
+		for range clients {
+			as := s.newClient(q.from, q.to.Addr())
+			answer, err := q.request(as)
+			switch {
+			case err != nil:
+				return q.wrap(err)
+			case answer.Peer.Port() < 1024:
+				return q.wrap(fmt.Errorf("port %d of the client is %d at the backend", as.Port(), answer.Peer.Port()))
+			case answer.Peer.Port() == as.Port():
+				kept++
+			}
+		}
+		if p.kept && kept < clients || !p.kept && kept > 1 { // one of 64,512 ports is the client's own
+			return q.wrap(fmt.Errorf("%d of %d source ports are kept, want all: %t", kept, clients, p.kept))
+		}
+	}
+	return nil
+}

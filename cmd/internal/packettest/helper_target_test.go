@@ -74,13 +74,21 @@ func (q target) dial(as netip.AddrPort) (net.Conn, error) {
 	return c, c.SetDeadline(time.Now().Add(answerTimeout))
 }
 
-// A timeLimit ends repeated attempts.
-type timeLimit time.Time
+// A timeLimit ends repeated attempts. The pause between two attempts grows with their number, because an attempt can be
+// a process that costs more than the awaited change.
+type timeLimit struct {
+	end   time.Time
+	pause time.Duration
+}
 
-func deadline() timeLimit { return timeLimit(time.Now().Add(2 * answerTimeout)) } // long enough for a second attempt
+const firstPause, longestPause = time.Millisecond, 100 * time.Millisecond
+
+// deadline is long enough for a second attempt.
+func deadline() *timeLimit { return &timeLimit{time.Now().Add(2 * answerTimeout), firstPause} }
 
 // over waits a moment, and says whether the time is over.
-func (l timeLimit) over() bool {
-	time.Sleep(time.Millisecond)
-	return time.Now().After(time.Time(l))
+func (l *timeLimit) over() bool {
+	time.Sleep(l.pause)
+	l.pause = min(l.pause*3/2, longestPause)
+	return time.Now().After(l.end)
 }

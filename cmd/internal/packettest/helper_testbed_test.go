@@ -27,6 +27,8 @@ type testbed struct {
 	ctx    context.Context
 	engine *live.Engine
 
+	secondEngine *live.Engine // of the second balancer of a pair
+
 	sourcePorts   atomic.Int64 // the number of source ports in use
 	retransmitted int          // an upper bound of the unanswered packets that the kernel has retransmitted
 	held          []connection
@@ -60,7 +62,11 @@ func newTestbed(t *testing.T, options netlab.Options) *testbed {
 }
 
 func (s *testbed) machines() []*netlab.Host {
-	return append([]*netlab.Host{s.Client, s.Balancer}, s.Backends...)
+	all := append([]*netlab.Host{s.Client, s.Balancer}, s.Backends...)
+	if s.Twin != nil {
+		all = append(all, s.Twin)
+	}
+	return all
 }
 
 // machine is the machine with the name.

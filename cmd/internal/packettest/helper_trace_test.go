@@ -47,8 +47,7 @@ func establishedMeetNoRule(s *testbed) error {
 		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 3, "b2:8082": 1}, times: 40, sees: "balancer"},
 		"farmc dnat-random-4-ip4", "farmc dnat-random-4-ip6", "farmc forged-first/dnat-random-4-ip4",
 		"farmc forged-first/dnat-random-4-ip6", "farmc forged-ip4", "farmc forged-ip6", "farmc masquerade-all",
-		"farmc postrouting",
-		"farmc prerouting", "spy prerouting")
+		"farmc masquerade-all/any-port", "farmc postrouting", "farmc prerouting", "spy prerouting")
 }
 
 // establishedMeetOneChain: packets of open connections meet the chain that drops invalid segments, and no other.

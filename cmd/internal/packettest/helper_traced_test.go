@@ -10,6 +10,9 @@ import (
 	"os/exec"
 	"strings"
 
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
 	"farmc/cmd/internal/explain"
 	"farmc/cmd/internal/trace"
 )
@@ -195,4 +198,32 @@ func tells(farm string, outcome trace.Outcome, text string) func(trace.Packet) e
 		}
 		return nil
 	}
+}
+
+// needsQueues skips the test if the kernel has no queues of packets for programs.
+var needsQueues = stepFunc(func(s *testbed) error {
+	if queueProbe.do(s) != nil {
+		s.t.Skip("this kernel has no queues to programs; Debian's has")
+	}
+	return nil
+})
+
+const queueProbe = nftScript("table inet q { chain c { queue to 5; }; }; delete table inet q")
+
+// ignoresQueue is a program that binds to a queue, and decides about no packet.
+type ignoresQueue uint16
+
+func (number ignoresQueue) do(s *testbed) error {
+	return s.Balancer.Do(func() error {
+		socket, err := nl.Subscribe(unix.NETLINK_NETFILTER)
+		if err != nil {
+			return err
+		}
+		s.t.Cleanup(socket.Close)
+		return errors.Join(
+			netlinkRequest(socket, unix.NFNL_SUBSYS_QUEUE, nfqConfig, uint16(number),
+				nl.NewRtAttr(nfqCfgCmd, []byte{nfqBind, 0, 0, 0})),
+			netlinkRequest(socket, unix.NFNL_SUBSYS_QUEUE, nfqConfig, uint16(number),
+				nl.NewRtAttr(nfqCfgParams, []byte{0, 0, 255, 255, nfqCopyPacket})))
+	})
 }

@@ -66,17 +66,27 @@ func (w *watcher) stop() error {
 	return errors.Join(w.Process.Signal(syscall.SIGTERM), w.Wait())
 }
 
-// farmc builds the program.
+// farmc is the path of the program: of FARMC_PROGRAM, as where make test-matrix has no Go, or else built once for all
+// tests, because each link takes seconds.
 func farmc(t *testing.T) string {
 	t.Helper()
 	skipShort(t)
-	program := filepath.Join(t.TempDir(), "farmc")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program,
-		"farmc/cmd/farmc").CombinedOutput(); err != nil {
-		t.Fatalf("build farmc: %v\n%s", err, out)
-	}
+	program, err := builtFarmc()
+	must(t, err)
 	return program
 }
+
+var builtFarmc = sync.OnceValues(func() (string, error) {
+	if built := os.Getenv("FARMC_PROGRAM"); built != "" {
+		return built, nil
+	}
+	program := filepath.Join(programs, "farmc")
+	out, err := exec.Command("go", "build", "-o", program, "farmc/cmd/farmc").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build farmc: %w\n%s", err, out)
+	}
+	return program, nil
+})
 
 // A lockedBuffer collects the output of a program.
 type lockedBuffer struct {

@@ -60,7 +60,7 @@ func newCheckedHost(t *testing.T) *checkedHost {
 	b.serveAgain()
 	b.startDNS()
 	must(t, writeFile(filepath.Join(b.dir, "web.toml"), `listen = ["192.0.2.2:80", "[2001:db8::2]:80"]
-		health = { type = "tcp", interval = "200ms", rise = 2, fall = 2 }
+		health = { type = "tcp", interval = "200ms", timeout = "2s", rise = 2, fall = 2 }
 		backends.app = { address = "app.internal", port = 8085 }
 	`))
 	b.leaveDropIn("web.toml.d/zz-farmc.health.at-app_10.2.0.99.0123456789ab.toml")

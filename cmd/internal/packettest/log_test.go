@@ -82,7 +82,7 @@ var logInput = testCase{name: "input", steps: steps{
 	logged{requests(3, "", otherServices, "b2", ""), nil},
 	logged{requests(3, "balancer", service1, "balancer", "192.0.2.1 2001:db8::1"), nil},
 	logged{pings{to: "192.0.2.2 2001:db8::2", shares: shares{"b1": 1}},
-		map[string]int{"web input: 1 client > 192.0.2.2": 100, "web input: 58 client > 2001:db8::2": 100}},
+		map[string]int{"web input: 1 client > 192.0.2.2": 4, "web input: 58 client > 2001:db8::2": 4}},
 	logged{hold{by: "tcp udp", to: service1}, logLines(20, "web input", "client", service1)},
 	logged{steps{echo{}, logToGroup, echo{}}, nil},
 	farms{"web": oneBackend("dnat", listenAllKinds, "b1", 0), "any": oneBackend("dnat", `"*:53/tcp,udp"`, "b3", 0),

@@ -9,6 +9,7 @@ import (
 func TestPackets(t *testing.T) {
 	t.Parallel()
 	runCases(t, slices.Concat(weightCases(), portCases, addressCases, sourceNATCases, sourceRouteCases,
-		sourcePortCases, hairpinCases, outgoingCases, markedSourceCases, localCases, backendStateCases,
-		refusalCases(), reloadCases, keptStateCases(), cutCases(), hashCases, hashKeyCases, kernelCases))
+		sourcePortCases, hairpinCases, outgoingCases, markedSourceCases, localCases, loopbackCases, backendStateCases,
+		refusalCases(), reloadCases, keptStateCases(), cutCases(), hashCases, hashKeyCases, kernelCases,
+		pickFirstCases))
 }

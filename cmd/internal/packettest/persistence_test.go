@@ -15,7 +15,8 @@ func TestPersistence(t *testing.T) {
 
 func persistenceCases() (all []testCase) {
 	for _, mode := range []string{"snat", "dnat"} {
-		for _, scheduler := range []string{"random", "round-robin", "hash", "symmetric-hash", "maglev"} {
+		for _, scheduler := range []string{"random", "round-robin", "least-connections", "hash", "symmetric-hash",
+			"maglev"} {
 			all = append(all, persistenceCase(mode, scheduler))
 		}
 	}

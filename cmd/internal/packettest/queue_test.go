@@ -20,7 +20,7 @@ func queueOf(mode, sees string) testCase {
 	serving := "10.2.0.11:80 [fd00:2::11]:80"
 	return testCase{name: mode, steps: steps{
 		farms{
-			"web":   oneBackend(mode, listenAllKinds+`, "*:53/tcp,udp"`, "b1", 0, `queue = "0-3"`),
+			"web":   oneBackend(mode, listenAllKinds+`, "*:53/tcp,udp"`, "b1", 0, `queue = "0-3"`, remoteOnly),
 			"quiet": farmWithoutLog(mode),
 		},
 		requests(3, "", service1+" "+service1At8050, "b1", sees), // no program listens
@@ -62,7 +62,7 @@ var queueOfThisMachine = testCase{name: "local", steps: steps{
 	queued{hold{by: "tcp udp", to: service1}, queuedPackets(20, "client", service1)},
 	queued{steps{echo{}, pipeScript, echo{}}, nil},
 	queued{pings{to: "192.0.2.2 2001:db8::2", shares: shares{"balancer": 1}},
-		map[string]int{"1 client > 192.0.2.2": 100, "58 client > 2001:db8::2": 100}},
+		map[string]int{"1 client > 192.0.2.2": 4, "58 client > 2001:db8::2": 4}},
 	queued{dropping{noAnswer{"udp", service1}}, queuedDatagrams("client", service1)},
 	stopListening,
 	requests(3, "", service1, "balancer", ""),

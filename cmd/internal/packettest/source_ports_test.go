@@ -29,4 +29,21 @@ var sourcePortCases = []testCase{
 		lowPort{service1, 870}, lowPort{service1, 871}, lowPort{service1, 123},
 		lowPort{"192.0.2.2:80 [2001:db8::2]:80", 870}, lowPort{"192.0.2.2:80 [2001:db8::2]:80", 871},
 	}},
+	{name: "source-port-of-the-kernel", steps: steps{
+		farms{"web": twoBackendsIn("snat"), "own": oneBackend("snat", service2Listen, "b1", 0)},
+		portsSeen{"tcp", service1, false}, portsSeen{"udp", service1, true},
+		portsSeen{"tcp udp", "192.0.2.2:80 [2001:db8::2]:80", true},
+		lowPort{service1, 870}, lowPort{service1, 300},
+		farms{"web": twoBackendsIn("snat") + "[persistence]\n",
+			"own": oneBackend("snat", service2Listen, "b1", 0, `source-address = ["10.2.0.1", "fd00:2::1"]`)},
+		portsSeen{"tcp udp", service1, true}, lowPort{service1, 870},
+		farms{"web": `source-address = ["10.2.0.1", "fd00:2::1"]` + "\n" + twoBackendsIn("snat")},
+		portsSeen{"tcp", service1, false}, portsSeen{"udp", service1, true}, lowPort{service1, 870},
+	}},
+}
+
+const service2Listen = `"192.0.2.2:80/tcp,udp", "[2001:db8::2]:80/tcp,udp"`
+
+func twoBackendsIn(mode string) string {
+	return oneBackend(mode, listen1, "b1", 0) + "[backends.b2]\naddress = [\"10.2.0.12\", \"fd00:2::12\"]\n"
 }

@@ -174,6 +174,9 @@ var takeOverCases = []struct {
 	{"local-farm-inside-a-network", listens{"tcp4", "192.0.2.1:22"}, steps{
 		plain{"all": sshFarm(`"192.0.2.0/28/all"`), "ssh": localFarm(`"192.0.2.1:22"`)},
 		refuses{plain{"all": sshFarm(`"192.0.2.0/28/all"`)}, "farm ssh left it to the program"}}},
+	{"farm-on-loopback", listens{"tcp4", "127.0.0.1:22"}, steps{
+		refuses{plain{"web": sshFarm(`"127.0.0.1:22"`)}, "(22/tcp)"},
+		plain{"web": sshFarm(`"127.0.0.2:22", "192.0.2.1:22", "*:22"`)}}},
 	{"udp", listens{"udp4", "0.0.0.0:123"}, steps{
 		refuses{plain{"ntp": sshFarm(`"192.0.2.1:123/udp"`)}, "(123/udp)"},
 		plain{"ntp": sshFarm(`"192.0.2.1:123/tcp"`)}}},

@@ -24,7 +24,7 @@ func TestTrace(t *testing.T) {
 		c.traced.program = program
 		all = append(all, testCase{name: c.name, lab: c.lab, steps: append(c.before, c.traced)})
 	}
-	runCases(t, slices.Concat(all, connectionCases(program), traceRunCases(program)))
+	runCases(t, slices.Concat(all, connectionCases(program), replyCases(program), traceRunCases(program)))
 }
 
 type traceCase struct {
@@ -54,6 +54,15 @@ func atIngress(farm string) string {
 		"[backends.b3]", "[backends.b3]\ninterface = 'eth1'").Replace(farm)
 }
 
+// ownShareFarm has the balancer as its only backend.
+const ownShareFarm = `
+	mode = "dsr"
+	listen = ["192.0.2.1:80/udp", "[2001:db8::1]:80/udp"]
+	interfaces = "eth0"
+	[backends.balancer]
+	address = ["10.2.0.1", "fd00:2::1"]
+`
+
 func traceCases() (all []traceCase) {
 	sent := func(text string) traced { return traced{check: tells("web", trace.Sent, text)} }
 	dropped := func(clients, text string) traced {
@@ -77,6 +86,8 @@ func traceCases() (all []traceCase) {
 			sent("scheduler symmetric-hash picks")},
 		traceCase{"dsr-unknown-neighbours", dsrTopologies[1].lab, steps{farms{"web": atIngress(tracedFarm("dsr", ""))}},
 			sent("scheduler maglev picks")},
+		traceCase{"dsr-own-share", dsrTopologies[1].lab, steps{farms{"web": ownShareFarm}},
+			traced{check: tells("web", trace.Received, "")}},
 		traceCase{"stateless-ingress", none, steps{farms{"web": atIngress(tracedFarm("stateless", ""))}},
 			sent("scheduler maglev picks")},
 		traceCase{"local", none, steps{farms{"web": localFarm(`"192.0.2.1:80/udp", "[2001:db8::1]:80/udp"`,
@@ -115,6 +126,10 @@ func traceCases() (all []traceCase) {
 		traceCase{"foreign-iptables", none, append(web("dnat", ""), runOn{"balancer",
 			"iptables-nft -A FORWARD -p udp --dport 80 -j DROP\nip6tables-nft -A FORWARD -p udp --dport 80 -j DROP"}),
 			dropped("", "chain FORWARD: a rule drops it")},
+		traceCase{"queued", none, append(append(steps{needsQueues}, web("snat", "queue = 5")...), ignoresQueue(5)),
+			traced{silent: true, check: tells("web", trace.Queued, "a program has not decided")}},
+		traceCase{"queue-of-a-program", none, append(append(steps{needsQueues}, web("snat", "queue = 1")...),
+			listenOnQueues(2)), sent("")},
 		traceCase{"no-forwarding", netlab.Options{NoForwarding: true}, web("dnat", ""),
 			traced{silent: true, check: tells("web", trace.Stopped, "the kernel does not route it")}},
 		traceCase{"filters", none, web("dnat", ""), traced{filter: "web --from 198.51.100.0/30 --protocol udp",
@@ -239,6 +254,58 @@ func connectionCases(program string) (all []testCase) {
 		tracedConnection{program, "--count 1", "balancer", "udp", "[2001:db8::1]:80", ofThisMachine}}})
 }
 
+// replyCases trace the answers of backends, too.
+func replyCases(program string) (all []testCase) {
+	for _, mode := range []string{"snat", "dnat", "stateless"} {
+		web := farms{"web": strings.ReplaceAll(tracedFarm(mode, "scheduler = 'hash'"), "/udp", "/tcp")}
+		for name, to := range map[string]string{"ip4": "192.0.2.1:80", "ip6": "[2001:db8::1]:80"} {
+			all = append(all, testCase{name: mode + "-replies-" + name, steps: steps{web,
+				tracedConnection{program, "web --replies --count 2", "client", "tcp", to, synAndAnswer(to)},
+				tracedConnection{program, to + " --replies --count 2", "client", "tcp", to, synAndAnswer(to)}}})
+		}
+	}
+	web := farms{"web": strings.ReplaceAll(tracedFarm("snat", ""), "/udp", "/tcp")}
+	stopped := nftScript(`table inet other { chain forward { type filter hook forward priority 0;
+		iifname "eth1" tcp sport 80 drop; }; }`)
+	return append(all, testCase{name: "replies-dropped", steps: steps{web, stopped,
+		droppedAnswer{program, "192.0.2.1:80"}, droppedAnswer{program, "[2001:db8::1]:80"}}})
+}
+
+// synAndAnswer wants the first packet of a connection, and the answer of its backend.
+func synAndAnswer(service string) func([]trace.Packet) error {
+	return func(packets []trace.Packet) error {
+		if len(packets) != 2 {
+			return fmt.Errorf("the packets are %+v", packets)
+		}
+		request, answer := packets[0], packets[1]
+		if answer.Client != request.Client || answer.Service != service || !answer.Answer || request.Answer ||
+			answer.Flags != "syn ack" || answer.Backend != request.Backend || answer.Source != service ||
+			answer.Interface != "eth1" || answer.Out != "eth0" || answer.Place != request.Place {
+			return fmt.Errorf("the answer to %+v is %+v", request, answer)
+		}
+		return errors.Join(oneSYN(packets[:1]), tells("web", trace.Sent, "")(answer))
+	}
+}
+
+// droppedAnswer opens a connection whose answer another program drops.
+type droppedAnswer struct{ program, to string }
+
+func (c droppedAnswer) do(s *testbed) error {
+	run, err := s.startTrace(c.program, "--replies", "--count", "2")
+	if err != nil {
+		return err
+	}
+	to := netip.MustParseAddrPort(c.to)
+	if answer, err := s.Client.Ask("tcp", netip.Addr{}, to, 2*dropTimeout); err == nil {
+		return errors.Join(fmt.Errorf("%s answers", answer.Backend), run.Process.Kill())
+	}
+	packets, err := run.all()
+	if err != nil || len(packets) != 2 || !packets[1].Answer || packets[1].Backend != packets[0].Backend {
+		return fmt.Errorf("%w: the packets are %+v", err, packets)
+	}
+	return tells("web", trace.Dropped, "table inet other, chain forward: a rule drops it")(packets[1])
+}
+
 func oneSYN(packets []trace.Packet) error {
 	if len(packets) != 1 || packets[0].Flags != "syn" {
 		return fmt.Errorf("the packets are %+v", packets)
@@ -294,7 +361,10 @@ func TestTraceBesideWatch(t *testing.T) {
 	must(t, s.shell("nft flush chain inet farmc prerouting")())
 	must(t, eventually{w.says("the rules were changed: 1 farm loaded")}.do(s))
 	said := strings.TrimPrefix(w.said.String(), before)
-	if strings.Count(said, "rules changed by") != 1 || strings.Count(said, "\n") != 2 {
+	lines := slices.DeleteFunc(slices.Collect(strings.Lines(said)), func(line string) bool {
+		return strings.HasPrefix(line, "nft loads ") // for more than a second
+	})
+	if strings.Count(said, "rules changed by") != 1 || len(lines) != 2 {
 		t.Errorf("farmc watch says of the trace:\n%s", said)
 	}
 }

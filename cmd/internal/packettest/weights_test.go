@@ -14,6 +14,7 @@ func weightCases() []testCase {
 	for _, mode := range []struct{ name, sees string }{{"snat", "balancer"}, {"dnat", ""}} {
 		for _, scheduler := range []struct{ name, rule string }{
 			{"random", "weights"}, {"round-robin", "round-robin"}, {"hash", "hash"},
+			{"least-connections", "least-connections"},
 		} {
 			for _, protocol := range []string{"tcp", "udp"} {
 				for _, family := range []struct{ name, to string }{
@@ -25,7 +26,7 @@ func weightCases() []testCase {
 							farms{"web": strings.NewReplacer("MODE", mode.name, "SCHEDULER", scheduler.name).
 								Replace(weightedTemplate)},
 							request{by: protocol, to: family.to, sees: mode.sees,
-								inTurn: scheduler.name == "round-robin",
+								times: largeSample, inTurn: scheduler.name == "round-robin",
 								shares: shares{"b1:8081": 3, "b2:8082": 1}},
 						},
 					})

@@ -1,0 +1,161 @@
+package packettest
+
+import (
+	"context"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"farmc/cmd/internal/netlab"
+	"farmc/cmd/internal/preflight"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// findingsElsewhere are the tests of findings that no findingCase shows: a function or a scenario of the command line.
+// Each shows the state with the finding, and a state without it.
+var findingsElsewhere = map[string]struct{ file, test string }{
+	"legacy":       {"findings_machine_test.go", "TestFindingsOfLegacy"},
+	"losses":       {"losses_test.go", "TestLossesAreFound"},
+	"module":       {"../preflight/modules_test.go", "TestLoadTranslators"},
+	"timeout":      {"../../farmc/testdata/script/warnings-of-apply.txtar", "nf_conntrack_tcp_timeout_close_wait"},
+	"port":         {"../../farmc/testdata/script/take-over.txtar", "no longer: .* listens on 2222"},
+	"link-program": {"findings_kinds_test.go", "TestProgramsOnLinks"},
+	"own-share":    {"dsr_here_test.go", "ownShareFinding"},
+	"unreadable":   {"findings_kinds_test.go", "TestUnreadableRules"},
+}
+
+// Each kind of finding has a machine on which it appears, and one on which it must not.
+func TestKindsOfFindings(t *testing.T) {
+	found, quiet := map[string]bool{}, map[string]bool{}
+	for _, c := range slices.Concat(findingCases, findingRuleCases, findingFrameCases, findingMachineCases,
+		findingKernelCases, findingTableCases) {
+		found[c.kind] = true
+	}
+	for _, c := range quietRules {
+		quiet[c.not] = true
+	}
+	for _, c := range quietStates {
+		quiet[c.not] = true
+	}
+	for _, c := range quietFilters {
+		quiet[c.not] = true
+	}
+	for _, c := range quietTables {
+		quiet[c.not] = true
+	}
+	for kind, e := range findingsElsewhere {
+		text, err := os.ReadFile(e.file)
+		has := err == nil && regexp.MustCompile(e.test).Match(text)
+		found[kind], quiet[kind] = has, has
+	}
+	kinds := kindsOfFindings(t)
+	for _, kind := range kinds {
+		if !found[kind] || !quiet[kind] {
+			t.Errorf("finding %s: a test where it appears is %t, and one where it must not %t", kind, found[kind],
+				quiet[kind])
+		}
+	}
+	if len(kinds) < 20 {
+		t.Errorf("only %q are kinds of findings", kinds)
+	}
+}
+
+// kindsOfFindings are the kinds in the sources of preflight.
+func kindsOfFindings(t *testing.T) (kinds []string) {
+	files, err := filepath.Glob("../preflight/*.go")
+	must(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		must(t, err)
+		for _, m := range regexp.MustCompile(`(?:Kind: |loss\{)"([a-z0-9-]+)"`).FindAllSubmatch(text, -1) {
+			kinds = append(kinds, string(m[1]))
+		}
+	}
+	slices.Sort(kinds)
+	return slices.Compact(kinds)
+}
+
+// A program at a link of the farm that farmc cannot follow is noted, and one at another link is not.
+func TestProgramsOnLinks(t *testing.T) {
+	t.Parallel()
+	s := newTestbed(t, netlab.Options{})
+	must(t, farms{"web": oneBackend("snat", listen4, "b1", 0)}.do(s))
+	must(t, otherLink.do(s))
+	for link, want := range map[string]int{"eth7": 0, "eth0": 1} {
+		must(t, s.Balancer.Do(func() error { return attachProgram(t, link) }))
+		noted := s.notes("link-program")
+		if len(noted) != want || want == 1 && noted[0].Object != "xdp eth0 ingress" {
+			t.Errorf("with a program on %s: noted %+v", link, noted)
+		}
+		must(t, s.Balancer.Do(func() error { return detachProgram(link) }))
+	}
+	must(t, asksSNAT4.do(s))
+}
+
+// attachProgram attaches a program of XDP that lets all packets pass. The test is skipped where the kernel has none.
+func attachProgram(t *testing.T, name string) error {
+	pass := []uint64{0x2_0000_00b7, 0x95} // return XDP_PASS
+	license := []byte("GPL\x00")
+	attributes := make([]byte, 48)
+	binary.NativeEndian.PutUint32(attributes, unix.BPF_PROG_TYPE_XDP)
+	binary.NativeEndian.PutUint32(attributes[4:], uint32(len(pass)))
+	binary.NativeEndian.PutUint64(attributes[8:], uint64(uintptr(unsafe.Pointer(&pass[0]))))
+	binary.NativeEndian.PutUint64(attributes[16:], uint64(uintptr(unsafe.Pointer(&license[0]))))
+	fd, _, failed := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attributes[0])),
+		uintptr(len(attributes)))
+	if failed != 0 {
+		t.Skip("no programs of XDP here:", failed)
+	}
+	defer unix.Close(int(fd))
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetXdpFdWithFlags(link, int(fd), unix.XDP_FLAGS_SKB_MODE)
+}
+
+func detachProgram(name string) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetXdpFdWithFlags(link, -1, unix.XDP_FLAGS_SKB_MODE)
+}
+
+// notes returns the findings of a kind, with those that only check --machine prints.
+func (s *testbed) notes(kind string) (found preflight.Findings) {
+	must(s.t, s.Balancer.Do(func() error {
+		farms, err := s.engine.LoadedFarms()
+		found = slices.DeleteFunc(s.engine.Findings(s.ctx, farms), func(f *preflight.Finding) bool {
+			return f.Kind != kind
+		})
+		return err
+	}))
+	return found
+}
+
+// Rules of other programs that cannot be read are a finding.
+func TestUnreadableRules(t *testing.T) {
+	t.Parallel()
+	s := newTestbed(t, netlab.Options{})
+	must(t, farms{"web": oneBackend("snat", listen4, "b1", 0)}.do(s))
+	must(t, s.Balancer.Do(func() error {
+		farms, err := s.engine.LoadedFarms()
+		ended, end := context.WithCancel(s.ctx)
+		end()
+		for ctx, want := range map[context.Context]bool{s.ctx: false, ended: true} {
+			found := slices.ContainsFunc(preflight.Find(ctx, farms, preflight.Losses{}),
+				func(f *preflight.Finding) bool { return f.Kind == "unreadable" })
+			if found != want {
+				t.Errorf("unreadable rules were found: %t, want %t", found, want)
+			}
+		}
+		return err
+	}))
+}
