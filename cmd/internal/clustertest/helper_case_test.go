@@ -20,7 +20,8 @@ type clusterCase struct {
 	dsr       int // at most so many lost
 	stateless int
 	control   int  // at least so many of 200 lost in mode snat
-	patient   bool // no balancer dies, so BFD waits for 3 s, as a busy machine can be late
+	gap       int  // at most so many datagrams of a stream lost in a row, 20 ms apart; -1: not limited
+	patient   bool // BFD waits for 3 s, as a busy machine can be late; for cases in which no balancer dies
 	unmoved   bool // no connection moves to another balancer, so mode snat loses none
 }
 
@@ -36,6 +37,14 @@ const (
 	after  = 4 * time.Second
 )
 
+// onlyInTestCluster skips a test that takes minutes, except for make test-cluster.
+func onlyInTestCluster(t *testing.T) {
+	t.Helper()
+	if os.Getenv("CLUSTER") == "" {
+		t.Skip("takes minutes: make test-cluster")
+	}
+}
+
 // run makes the change while n connections of each mode go on.
 func (c clusterCase) run(t *testing.T, farmc string, n int) {
 	s := newSite(t, farmc, c)
@@ -43,13 +52,42 @@ func (c clusterCase) run(t *testing.T, farmc string, n int) {
 		s.powerOn(b)
 	}
 	s.awaitBalancers(c.balancers)
+	var all *streams
+	fs := s.flowsThrough(func(s *site) {
+		all = s.openStreams(4)
+		time.Sleep(before)
+		c.change(s)
+		time.Sleep(before)
+		all.stop()
+	}, n)
+	c.check(t, fs, n)
+	c.checkGaps(t, all)
+}
+
+// checkGaps compares the datagrams that streams have lost with the bound.
+func (c clusterCase) checkGaps(t *testing.T, all *streams) {
+	for _, m := range []mode{dsr, stateless} {
+		got := all.gaps(m)
+		t.Logf("%s: %s", m, got)
+		if got.longest > c.gap && c.gap >= 0 {
+			t.Errorf("%s: lost %d datagrams in a row, want at most %d", m, got.longest, c.gap)
+		}
+		if c.gap > 0 && got.lost == 0 {
+			t.Errorf("%s: no datagram is lost, so no stream went through the balancer", m)
+		}
+	}
+}
+
+// flowsThrough makes a change while n connections of each mode go on.
+func (s *site) flowsThrough(change func(*site), n int) *flows {
+	s.t.Helper()
 	fs, err := s.openFlows(n)
-	must(t, err)
+	must(s.t, err)
 	time.Sleep(before)
-	c.change(s)
+	change(s)
 	time.Sleep(after)
 	fs.stop()
-	c.check(t, fs, n)
+	return fs
 }
 
 // check compares the lost connections with the bounds.

@@ -18,6 +18,7 @@ type flows struct {
 
 // openFlows opens n connections by TCP for each mode, half of them in each family, and n/4 conversations by UDP.
 func (s *site) openFlows(n int) (*flows, error) {
+	s.openings++
 	fs := &flows{stopped: make(chan struct{})}
 	failed := errors.Join(
 		fs.open(s, n/2, "tcp4", modes[:]...), fs.open(s, n/2, "tcp6", modes[:]...),
@@ -52,13 +53,14 @@ func (fs *flows) start() {
 	}
 }
 
-// client is the address and port of a flow. No two flows of a case have the same port.
+// client is the address and port of a flow. No two TCP flows of a case and family have the same port, as a connection
+// that has ended keeps its port for a minute.
 func (s *site) client(network string, i int) netip.AddrPort {
 	addresses := s.Client.IP4
 	if strings.HasSuffix(network, "6") {
 		addresses = s.Client.IP6
 	}
-	return netip.AddrPortFrom(addresses[i%len(addresses)], uint16(20000+i))
+	return netip.AddrPortFrom(addresses[i%len(addresses)], uint16(20000+1000*s.openings+i))
 }
 
 // stop ends all flows, each after one more exchange.

@@ -26,6 +26,9 @@ func (s *site) powerOnFRR(b *balancer) {
 	example, err := filepath.Abs(filepath.Join(examples, "frr.conf"))
 	must(s.t, err)
 	s.run(b.Host, "vtysh", "--vty_socket", sockets, "-f", example)
+	ipv6, err := filepath.Abs(filepath.Join(examples, "frr-ipv6.sh"))
+	must(s.t, err)
+	s.start(b.Host, "bash", ipv6, "--vty_socket", sockets)
 }
 
 // frrDirectory makes a directory that FRR's user may write.

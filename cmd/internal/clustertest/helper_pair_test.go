@@ -19,13 +19,14 @@ func newPair(t *testing.T, farmc, scheduler string, reported bool) *site {
 	needProgram(t, "conntrackd")
 	s := &site{Lab: netlab.Test(t, netlab.Options{Balancers: 2}), t: t, dir: t.TempDir(), farmc: farmc,
 		scheduler: scheduler}
-	must(t, s.Serve(80))
+	must(t, s.Serve(80, 8081))
 	s.floatingRoutes()
 	for i, h := range s.Balancers {
 		b := &balancer{Host: h, number: i + 1}
 		s.balancers = append(s.balancers, b)
 		must(t, h.Sysctl("net.netfilter.nf_conntrack_tcp_be_liberal", "1"))
 		s.writeFarm(b, dnat)
+		s.writeFarm(b, snat)
 		s.startWatch(b)
 		s.await(b.watch, "loaded in")
 		if reported {
@@ -41,8 +42,10 @@ func newPair(t *testing.T, farmc, scheduler string, reported bool) *site {
 // floatingRoutes makes floating addresses the next hop to services, and the gateway of backends.
 func (s *site) floatingRoutes() {
 	s.t.Helper()
-	s.run(s.Router, "ip", "route", "add", "192.0.2.4", "via", "10.1.0.100")
-	s.run(s.Router, "ip", "-6", "route", "add", "2001:db8::4", "via", "fd00:1::100")
+	for _, m := range []mode{dnat, snat} {
+		s.run(s.Router, "ip", "route", "add", m.address("tcp4").String(), "via", "10.1.0.100")
+		s.run(s.Router, "ip", "-6", "route", "add", m.address("tcp6").String(), "via", "fd00:1::100")
+	}
 	for _, b := range s.Backends {
 		s.run(b, "ip", "route", "replace", "default", "via", "10.2.0.100")
 		// Each IPv6 route has a metric: replace would add a second one.
@@ -59,6 +62,19 @@ func (s *site) startConntrackd(b *balancer) {
 			"IPv4_address 10.2.0.3\n\t\tIPv4_Destination_Address 10.2.0.2").Replace(text)
 	}
 	s.start(b.Host, "conntrackd", "-C", s.writePairFile(b, "conntrackd.conf", text))
+}
+
+// awaitReported waits until the second balancer knows n connections of the first.
+func (s *site) awaitReported(n int) {
+	s.t.Helper()
+	file := filepath.Join(s.dir, s.balancers[1].Name, "conntrackd.conf")
+	s.retry("connections are reported", func() error {
+		known, err := s.balancers[1].Run(s.t.Context(), "", "conntrackd", "-C", file, "-e")
+		if got := strings.Count(known, "ESTABLISHED"); err == nil && got < n {
+			err = fmt.Errorf("%d of %d", got, n)
+		}
+		return err
+	})
 }
 
 // startKeepalived starts keepalived with the example and its script.

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"farmc/cmd/internal/netlab"
@@ -17,10 +18,11 @@ type program struct {
 }
 
 // start starts a program with a high priority, as BFD counts 0.3 s on a machine that is busy with other tests. The
-// program ends with the test.
+// program and its children end with the test.
 func (s *site) start(h *netlab.Host, name string, args ...string) *program {
 	s.t.Helper()
 	p := &program{Cmd: exec.Command("nice", append([]string{"-n", "-15", name}, args...)...)}
+	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	log, err := os.CreateTemp(s.dir, h.Name+"-"+filepath.Base(name)+"-*.log")
 	must(s.t, err)
 	defer log.Close()
@@ -36,10 +38,10 @@ func (s *site) start(h *netlab.Host, name string, args ...string) *program {
 	return p
 }
 
-// kill ends the program as kill -9 does, and waits for its end. A second kill does nothing.
+// kill ends the program and its children as kill -9 does, and waits for its end. A second kill does nothing.
 func (p *program) kill() {
 	if p.ProcessState == nil {
-		p.Process.Kill()
+		_ = syscall.Kill(-p.Process.Pid, syscall.SIGKILL)
 		p.Wait()
 	}
 }

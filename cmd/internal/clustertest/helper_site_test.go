@@ -24,6 +24,7 @@ type site struct {
 	patient   bool     // BFD waits 3 s instead of 0.3 s
 	routing   *program // the router's routing daemon
 	balancers []*balancer
+	openings  int // of flows
 }
 
 // A balancer is a machine with farmc watch and a routing daemon.
@@ -32,18 +33,26 @@ type balancer struct {
 	number  int // from 1
 	watch   *program
 	routing *program
+	mirror  *program // farmc-etcd; nil: the test writes the farms
+}
+
+// newMachines makes a site of three balancers without any program.
+func newMachines(t *testing.T, farmc string, c clusterCase) *site {
+	t.Helper()
+	s := &site{Lab: netlab.Test(t, netlab.Options{Balancers: 3}), t: t, dir: t.TempDir(),
+		farmc: farmc, scheduler: c.scheduler, backends: c.backends, patient: c.patient}
+	for i, h := range s.Balancers {
+		s.balancers = append(s.balancers, &balancer{Host: h, number: i + 1})
+	}
+	return s
 }
 
 // newSite makes a site of three balancers, with the router's daemon, and no program on the balancers.
 func newSite(t *testing.T, farmc string, c clusterCase) *site {
 	t.Helper()
 	bird := needProgram(t, "bird")
-	s := &site{Lab: netlab.Test(t, netlab.Options{Balancers: 3}), t: t, dir: t.TempDir(),
-		farmc: farmc, scheduler: c.scheduler, backends: c.backends, patient: c.patient}
+	s := newMachines(t, farmc, c)
 	must(t, s.Serve(80, 8080, 8081))
-	for i, h := range s.Balancers {
-		s.balancers = append(s.balancers, &balancer{Host: h, number: i + 1})
-	}
 	s.replyRules()
 	s.routing = s.start(s.Router, bird, s.birdArguments("router", readExample(t, "bird-router.conf"))...)
 	return s
@@ -79,8 +88,9 @@ func (s *site) powerOn(b *balancer) {
 	s.startBird(b)
 }
 
-func (s *site) startWatch(b *balancer) {
-	b.watch = s.start(b.Host, s.farmc, "watch", "--dir", s.farms(b), "--state-dir", s.state(b))
+func (s *site) startWatch(b *balancer, options ...string) {
+	b.watch = s.start(b.Host, s.farmc, append([]string{"watch", "--dir", s.farms(b), "--state-dir", s.state(b)},
+		options...)...)
 }
 
 // startBird starts BIRD with the example for a balancer, which has the addresses of the first one.
@@ -179,10 +189,16 @@ func (m mode) address(network string) netip.Addr {
 // buildFarmc builds the program.
 func buildFarmc(t *testing.T) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "farmc")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", file, "farmc/cmd/farmc")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build farmc: %v\n%s", err, out)
+	return build(t, "../../farmc")
+}
+
+// build builds the program in a directory.
+func build(t *testing.T, dir string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), filepath.Base(dir))
+	command := exec.CommandContext(t.Context(), "go", "build", "-C", dir, "-o", file, ".")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", dir, err, out)
 	}
 	return file
 }
