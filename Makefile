@@ -8,12 +8,14 @@
 # make stress   reloads with many connections, edits in all ways, kills at many moments: minutes, and the figures
 # make bench    what farms cost, in the compiler, and from their files to the kernel; FARMS=1000 KINDS= for a quick look
 # make bench-api  what changes by a running farmc watch cost: commands, requests, metrics; OLD=farmc to compare with
-# make packets  what a packet costs on its way through farms
+# make packets  instructions of packets through farms, in a virtual machine; fails if a packet got dearer by more than 1 %
+# make test-matrix  kernel loads and packet tests with the programs of Debian 12 and 13, on their kernels and this one
+# make compare  the same through farmc, IPVS, HAProxy, and rules in the layouts of kube-proxy and nftlb
 # make worst    time and memory of the inputs that cost most; fails above 1 GB and on a missing fault
 # make manual   the manual pages, into man/
 # make deb      build the Debian package into dist/
 # make test-systemd   install it in a container, as root
-# make etcd     build ./farmc-etcd; make test-etcd tests it, with etcd
+# make etcd     build ./farmc-etcd; make test-etcd tests it, with etcd; make bench-etcd times a push to 10,000 farms
 # make test-cluster   several balancers with routing daemons that die, come and are withdrawn under traffic: minutes
 # make wording  the share of sentences that point in place of naming, and lines of Go that are too long
 # make ci       what a change has to pass
@@ -22,7 +24,7 @@ GO ?= go
 # A clone that belongs to somebody else (make demo as root) is none of git's business.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build manual deb lint-deb test-systemd demo bench bench-api packets worst quick stress test test-slow golden check-golden test-flood test-ui test-cluster etcd test-etcd fuzz format vet lint wording tidy ci clean go-found
+.PHONY: build manual deb lint-deb test-systemd demo bench bench-api vm packets compare test-matrix worst quick stress test test-slow golden check-golden test-flood test-spread test-ui test-cluster etcd test-etcd bench-etcd fuzz format vet lint wording tidy ci clean go-found
 
 build: go-found
 	$(GO) build -o farmc ./cmd/farmc
@@ -33,6 +35,13 @@ go-found:
 # farmc-etcd is a module of its own, because the client of etcd brings many others
 etcd: go-found
 	cd cmd/farmc-etcd && $(GO) build -o ../../farmc-etcd .
+
+# From the start of farmc-etcd push to the record of the commit on a machine that mirrors: PUSHED=1000 for a quick look
+PUSHED ?= 10000
+bench-etcd: go-found
+	@.ci/need nft=nftables
+	@.ci/need --asleep etcd=etcd-server
+	cd cmd/farmc-etcd && FARMS='$(PUSHED)' $(GO) test -run '^$$' -bench . -benchtime 10x .
 
 test-etcd: go-found
 	@.ci/need --asleep etcd=etcd-server
@@ -55,10 +64,13 @@ deb: go-found
 
 # Installs the package in a container with systemd, as root: a Debian of its own (45 s the first time, kept in
 # $XDG_CACHE_HOME or /var/cache), in which farms are edited, and the package is upgraded, rebooted and purged: 2 minutes.
-# Skipped with a word where that can't be had. RELEASE=trixie is Debian 13. OLDER=farmc.deb, built from an older tree, is upgraded from and gone back to.
+# Skipped with a word where that can't be had. RELEASE=trixie is Debian 13. OLDER=farmc.deb, built from an older tree, is
+# upgraded from and gone back to. ETCD=1 tries the package farmc-etcd, too.
 test-systemd: deb
 	@.ci/need systemd-nspawn=systemd-container debootstrap=debootstrap nsenter=util-linux
-	CGO_ENABLED=0 $(GO) test -count=1 -v ./cmd/internal/packagetest -deb "$$(ls $(CURDIR)/dist/farmc_*.deb)" -older "$(abspath $(OLDER))"
+	$(if $(ETCD),@.ci/need --asleep etcd=etcd-server)
+	CGO_ENABLED=0 $(GO) test -timeout 30m -count=1 -v ./cmd/internal/packagetest -deb "$$(ls $(CURDIR)/dist/farmc_*.deb)" \
+		-older "$(abspath $(OLDER))" $(if $(ETCD),-etcd-deb "$$(ls $(CURDIR)/dist/farmc-etcd_*.deb)" -etcd "$$(command -v etcd)")
 
 demo: build
 	@.ci/need nft=nftables
@@ -78,9 +90,33 @@ bench-api: build
 	@.ci/need nft=nftables
 	@$(GO) run ./cmd/bench -manage '$(FARMS)' -changes '$(CHANGES)' $(if $(OLD),-old '$(OLD)') ./farmc
 
-packets: build
-	@.ci/need nft=nftables
-	@$(GO) run ./cmd/bench -packets 1,10000 ./farmc
+# Programs for Debians of their own (cmd/vm), which have no Go. The first use makes a Debian, in some minutes.
+vm: go-found
+	@.ci/need qemu-system-x86_64=qemu-system-x86 debootstrap=debootstrap xz=xz-utils || :
+	CGO_ENABLED=0 $(GO) build -o dist/vm/ ./cmd/vm ./cmd/bench ./cmd/farmc
+
+# Instructions of packets on Linux 6.1, as multiples of rules by hand in the same run: cmd/bench/ratios.txt has the
+# expected ones, and UPDATE=1 writes them. ONLY=dsr measures some kinds, AMONG=1,10000 among many farms, too;
+# KERNEL=trixie on Linux 6.12, without expectations. MADE=1 skips it where the Debian is not made yet.
+KERNEL ?= bookworm
+AMONG ?= 1
+packets: vm
+	@.ci/vm "make packets" -count $(if $(MADE),-made) -kernel $(KERNEL) -limit 60m dist/vm/bench -packets $(AMONG) -only '$(ONLY)' \
+		-expect cmd/bench/ratios.txt $(if $(UPDATE),-update) dist/vm/farmc
+
+# farmc, IPVS, HAProxy, and rules in the layouts of kube-proxy and nftlb in one run: ONLY=IPVS compares some.
+SERVICES ?= 1000
+compare: vm
+	@.ci/vm "make compare" -count -kernel $(KERNEL) -limit 10h dist/vm/bench -compare -services $(SERVICES) \
+		-only '$(ONLY)' dist/vm/farmc
+
+# Goldens, reloads and packets with the programs of Debian 12 and 13, on their kernels and this machine's: hours.
+# TESTS=Queue, KERNELS=bookworm and USERLANDS=trixie select some.
+test-matrix: vm
+	cd compiler && CGO_ENABLED=0 $(GO) test -c -o ../dist/vm/compiler.test .
+	cd compiler/reload && CGO_ENABLED=0 $(GO) test -c -o ../../dist/vm/reload.test .
+	cd cmd/internal/packettest && CGO_ENABLED=0 $(GO) test -c -o ../../../dist/vm/packettest.test .
+	@PARALLEL=$(PARALLEL) .ci/matrix
 
 # The inputs of farmc-operations(7), WORST INPUTS: fails on memory above 1 GB and on a missing fault
 worst: build
@@ -90,21 +126,21 @@ worst: build
 # cores a third of cmd/internal/packettest takes 422 s with 2 at once, half of that with 4 or 8, and no less with 16.
 PARALLEL ?= 8
 
-# The tests that take seconds skip themselves with -short. No other target uses -short.
+# The tests that take seconds skip themselves with -short.
 quick: go-found
 	$(GO) test -short -parallel $(PARALLEL) ./...
 
-# All tests. The suites of the compiler run by make test-slow, after the tests of all other packages.
+# All tests, but for the longer suites: test-slow, test-flood, test-ui, test-cluster, test-systemd, stress.
 test: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch man=man-db groff=groff-base curl=curl jq=jq python3=python3 \
 		iptables=iptables ufw=ufw keepalived=keepalived dbus-daemon=dbus nvim=neovim
 	@.ci/need --asleep firewalld=firewalld nginx=nginx-light redis-server=redis-server haproxy=haproxy \
 		dnsmasq=dnsmasq-base bird=bird2
 	$(GO) test -timeout 20m -parallel $(PARALLEL) $$($(GO) list ./... | grep -v '/compiler\(/\|$$\)')
+	$(GO) test -short ./compiler/...
 	$(MAKE) test-etcd
-	$(MAKE) test-slow
 
-# The tests of the compiler, complete: random farms, and loads of all goldens into the kernel, take most of the time.
+# The tests of the compiler, complete. Random farms and loads of all goldens into the kernel take two minutes.
 test-slow: go-found
 	@.ci/need nft=nftables ip=iproute2
 	$(GO) test -timeout 20m ./compiler/...
@@ -120,6 +156,10 @@ golden: go-found
 test-flood: go-found
 	FARMC_FLOOD=all $(GO) test ./cmd/internal/packettest -run '^TestFlood$$' -v -count 1 -timeout 15m
 
+# The open connections of backends, by scheduler; with those of IPVS where the kernel has it.
+test-spread: go-found
+	FARMC_SPREAD=all $(GO) test ./cmd/internal/packettest -run '^TestSpread$$' -v -count 1 -timeout 15m
+
 # The pages of the API in a browser, in a network namespace: PICTURES=dir has the pictures, TESTS=scale.test.mjs shows
 # 10,000 farms. npm fetches playwright-core and axe-core, of the versions in package-lock.json, once.
 FLOWS = access.test.mjs flows.test.mjs hostile.test.mjs sessions.test.mjs
@@ -128,11 +168,12 @@ test-ui: go-found
 	@.ci/need nft=nftables ip=iproute2 chromium=chromium node=nodejs npm=npm
 	cmd/internal/web/test/run $(TESTS)
 
-# Three balancers behind a router, with the daemons of the examples, in network namespaces: some minutes
+# Three balancers behind a router, with the daemons of the examples, in network namespaces: some minutes. CHANGES=100
+# makes fewer changes by etcd than 1,000.
 test-cluster: go-found
 	@.ci/need nft=nftables ip=iproute2 conntrack=conntrack
-	@.ci/need --asleep bird=bird2 keepalived=keepalived conntrackd=conntrackd vtysh=frr
-	CLUSTER=1 $(GO) test ./cmd/internal/clustertest -v -count 1 -timeout 30m
+	@.ci/need --asleep bird=bird2 keepalived=keepalived conntrackd=conntrackd vtysh=frr etcd=etcd-server
+	CLUSTER=1 $(GO) test ./cmd/internal/clustertest -v -count 1 -timeout 60m
 
 # A while of random input beyond what make test holds: make fuzz FOR=10m
 FOR ?= 1m
@@ -174,7 +215,7 @@ lint-deb: deb
 	lintian --fail-on error,warning dist/*.deb
 
 ci: go-found format vet lint wording tidy
-	CI=true $(MAKE) test
+	CI=true $(MAKE) test test-slow
 	$(MAKE) test-ui TESTS="$(FLOWS)"
 	$(MAKE) check-golden
 	$(MAKE) demo

@@ -21,6 +21,7 @@ type managedWatch struct {
 	*bench
 	*watchProcess
 	client *http.Client
+	key    string // of hostile clients
 	farms  int
 	dirs   []string // the options with directories
 	random *rand.Rand
@@ -34,17 +35,18 @@ type samples struct {
 
 // managedTasks are the changes and questions that are measured.
 var managedTasks = []struct {
-	name    string
-	share   int // of -changes: one of so many
-	writers int // other clients that change farms meanwhile
-	do      func(w *managedWatch, n int) (time.Duration, error)
+	name   string
+	share  int                                // of -changes: one of so many
+	others func(w *managedWatch) (end func()) // clients that ask meanwhile; nil: none
+	do     func(w *managedWatch, n int) (time.Duration, error)
 }{
-	{"farmc drain and up, start to commit", 4, 0, (*managedWatch).drain},
-	{"PATCH of a weight", 1, 0, (*managedWatch).patch},
-	{"the same beside 4 writers", 1, 4, (*managedWatch).patch},
-	{"GET /metrics", 20, 0, func(w *managedWatch, _ int) (time.Duration, error) { return w.get("/metrics") }},
-	{"GET /v1/status", 20, 0, func(w *managedWatch, _ int) (time.Duration, error) { return w.get("/v1/status") }},
-	{"farmc status", 20, 0, (*managedWatch).status},
+	{"farmc drain and up, start to commit", 4, nil, (*managedWatch).drain},
+	{"PATCH of a weight", 1, nil, (*managedWatch).patch},
+	{"the same beside 4 writers", 1, (*managedWatch).write, (*managedWatch).patch},
+	{"the same beside hostile clients", 1, (*managedWatch).attack, (*managedWatch).patch},
+	{"GET /metrics", 20, nil, func(w *managedWatch, _ int) (time.Duration, error) { return w.get("/metrics") }},
+	{"GET /v1/status", 20, nil, func(w *managedWatch, _ int) (time.Duration, error) { return w.get("/v1/status") }},
+	{"farmc status", 20, nil, (*managedWatch).status},
 }
 
 // manage measures changes of farms by a running farmc watch, in turn with the same changes by an older farmc.
@@ -83,7 +85,7 @@ func manageFarms(o options, programs []string, farms int) error {
 			continue
 		}
 		number := max(o.changes/t.share, 5)
-		all, err := measureManaged(watches, number, t.writers, t.do)
+		all, err := measureManaged(watches, number, t.others, t.do)
 		if err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
@@ -95,13 +97,16 @@ func manageFarms(o options, programs []string, farms int) error {
 // turn is the number of times that a task is done on one watch, before the other one gets its turn.
 const turn = 10
 
-// measureManaged does a task on each watch in turn, beside a number of writers.
-func measureManaged(watches []*managedWatch, number, writers int,
+// measureManaged does a task on each watch in turn, beside other clients.
+func measureManaged(watches []*managedWatch, number int, others func(*managedWatch) (end func()),
 	do func(*managedWatch, int) (time.Duration, error)) ([]samples, error) {
 	all := make([]samples, len(watches))
 	for first := 0; first < number; first += turn {
 		for i, w := range watches {
-			end := w.write(writers)
+			end := func() {}
+			if others != nil {
+				end = others(w)
+			}
 			err := all[i].add(w, first, min(first+turn, number), do)
 			end()
 			if err != nil {
@@ -163,7 +168,11 @@ func newManagedWatch(farmc string, farms int) (*managedWatch, error) {
 		err = os.Mkdir(b.path("run.d"), 0o755)
 	}
 	if err == nil {
-		w.watchProcess, err = b.startWatch(append(w.dirs, "--api", "unix:"+b.path("api"))...)
+		err = w.makeKey()
+	}
+	if err == nil {
+		w.watchProcess, err = b.startWatch(append(w.dirs, "--api", "unix:"+b.path("api"), "--api",
+			hostileTarget.String(), "--api-keys", b.path("keys"))...)
 	}
 	if err == nil {
 		_, err = w.get("/v1/farms?select=name")
@@ -245,12 +254,12 @@ func (w *managedWatch) status(int) (time.Duration, error) {
 	return c.Time, err
 }
 
-// write has a number of clients change farms until end is called. Their farms are not those of patch: with ten farms
-// they wait for the same ones now and then, as other programs do.
-func (w *managedWatch) write(writers int) (end func()) {
+// write has four clients change farms until end is called. Their farms are not those of patch: with ten farms they wait
+// for the same ones now and then, as other programs do.
+func (w *managedWatch) write() (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
-	for i := range writers {
+	for i := range 4 {
 		all.Go(func() {
 			for n := i; ctx.Err() == nil; n++ {
 				_, _ = w.patchOf((i*37+n*101)%w.farms, n) // an error shows in the measured requests, too
