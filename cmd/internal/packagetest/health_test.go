@@ -17,8 +17,8 @@ func healthTakesOut(m *Machine) {
 	m.Do("mkdir -p /etc/farmc/checks.d /run/check; chmod 755 /run/check /etc/farmc/checks.d")
 	m.Write("/etc/farmc/checks.d/user", "#!/bin/sh\nid -u\n[ ! -e /run/check/down ] || exit 1\n")
 	m.Do("chmod 755 /etc/farmc/checks.d/user")
-	m.Write("/etc/farmc/farms.d/web.toml", "health = { type = \"exec\", program = \"user\", interval = \"200ms\" }\n"+
-		web("11", "12"))
+	m.Write("/etc/farmc/farms.d/web.toml",
+		"health = { type = \"exec\", program = \"user\", interval = \"200ms\", timeout = \"20s\" }\n"+web("11", "12"))
 	m.Until(`%s/v1/farms/web/backends/b11/health |
 		grep -F '"healthy":true,"weight":100,"reason":"'$(awk '/^Uid:/{print $2}' %s/status)'"'`, onSocket, process)
 	m.Do("touch /run/check/down")

@@ -161,8 +161,11 @@ as() {
 }
 as "$2" 0.0.1 "$3" "$4"
 as "$2" 99 "$3" "$4"
-[ -z "$5" ] || as "$5" 0.0.2 "$3" "$4"`
-	out, err := exec.Command("sh", "-c", script, "files", self, *deb, dir, t.TempDir(), *older).CombinedOutput()
+[ -z "$5" ] || as "$5" 0.0.2 "$3" "$4"
+[ -z "$6" ] || cp "$6" "$3/farmc-etcd.deb"
+[ -z "$7" ] || cp "$7" "$3/etcd"`
+	out, err := exec.Command("sh", "-c", script, "files", self, *deb, dir, t.TempDir(), *older, *etcdDeb,
+		*etcd).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -28,8 +28,10 @@ func TestPackage(t *testing.T) {
 		{"confirm-takes-back-a-saved-edit", confirmTakesBackSavedEdit},
 		{"fault-keeps-rules", faultKeepsRules},
 		{"bad-farm-does-not-hold-back-good-ones", badFarmAlone},
+		{"helper-without-a-false-alarm", helperInSandbox},
 		{"stop-leaves-rules", stopLeavesRules},
 		{"enable-and-status-work-on-farmc", enableAndStatus},
+		{"doctor-finds-units", doctorFindsUnits},
 		{"reload-returns-when-farms-are-loaded", reloadLoads},
 		{"api-answers-without-privileges", apiAnswers},
 		{"api-needs-keys", apiNeedsKeys},
@@ -41,6 +43,7 @@ func TestPackage(t *testing.T) {
 		{"health-waits-for-a-key", healthWaitsForKey},
 		{"health-takes-backends-out-without-privileges", healthTakesOut},
 		{"options-of-the-services", optionsOfServices},
+		{"mirrors-farms-from-etcd", etcdMirrors},
 		{"refuses-farms-that-others-may-write", refusesForeignFiles},
 		{"more-drop-in-directories-than-inotify-instances", manyDropInDirs},
 		{"adds-rules-for-an-appearing-interface", addsAppearingInterface},
@@ -325,7 +328,7 @@ func upgradeOlderKeepsTraffic(m *Machine) {
 		m.Do("dpkg -i --force-downgrade /root/%s", file)
 		m.mustBeLoaded()
 		m.awaitNoDiff()
-		m.Do("farmc status web | grep 'banned  *198.51.100.77 for '")
+		m.Do("farmc status keep | grep 'banned  *198.51.100.77 for '")
 		m.Write("/etc/farmc/farms.d/web.toml", web("12"))
 		m.serves("12")
 		m.awaitNoDiff()

@@ -79,6 +79,19 @@ func badFarmAlone(m *Machine) {
 	m.awaitNoDiff()
 }
 
+// helperInSandbox: the sandbox hides the modules that are built in, which is no reason to miss those of a helper.
+func helperInSandbox(m *Machine) {
+	m.Write("/etc/farmc/farms.d/ftp.toml", "listen = \"192.0.2.1:21\"\nhelper = \"ftp\"\n[backends.b1]\n"+
+		"address = \"10.2.0.11\"\n")
+	m.awaitNoDiff()
+	m.Do("systemctl reload farmc; nft list table inet farmc | grep -q 'ct helper set'")
+	if out, status := m.Try("journalctl --no-pager --unit=farmc-watch | grep 'lacks module'"); status == 0 {
+		m.t.Errorf("a finding of the service:\n%s", out)
+	}
+	m.Do("rm /etc/farmc/farms.d/ftp.toml")
+	m.awaitNoDiff()
+}
+
 // manyDropInDirs: any number of directories of drop-ins takes one inotify instance. root has 128 of them.
 func manyDropInDirs(m *Machine) {
 	const farms = 150
