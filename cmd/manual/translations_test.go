@@ -52,7 +52,7 @@ func TestTranslatedConfiguration(t *testing.T) {
 		}
 		t.Skip(err)
 	}
-	file := filepath.Join(packaged, "from-keepalived/keepalived.conf")
+	file := filepath.Join(packaged, "from-keepalived/site.conf")
 	if text, err := exec.Command(program, "--config-test", "--use-file", file).CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, text)
 	}
