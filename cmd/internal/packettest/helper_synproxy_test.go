@@ -1,11 +1,13 @@
 package packettest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 	"unsafe"
@@ -149,9 +151,17 @@ func (h oneHandshake) do(s *testbed) error {
 		if answer, err := q.request(s.newClient(q.from, q.to.Addr())); err != nil || answer.Backend != "b1" {
 			return q.wrap(fmt.Errorf("%s answers (%w)", answer.Backend, err))
 		}
+		var port []byte // of the client as b1 sees it; segments of earlier connections may still arrive
 		for _, flags := range []byte{flagSYN, flagACK} {
 			packet, err := tap.Next(answerTimeout, func(packet []byte) bool {
-				return protocolOf(packet) == protocolTCP
+				if protocolOf(packet) != protocolTCP {
+					return false
+				}
+				message := tcpPart(packet)
+				if port == nil && message[13] == flagSYN {
+					port = slices.Clone(message[:2])
+				}
+				return port != nil && bytes.Equal(message[:2], port)
 			})
 			if err != nil {
 				return q.wrap(err)
