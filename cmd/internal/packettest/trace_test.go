@@ -264,6 +264,14 @@ func replyCases(program string) (all []testCase) {
 				tracedConnection{program, to + " --replies --count 2", "client", "tcp", to, synAndAnswer(to)}}})
 		}
 	}
+	beside := farms{}
+	for name, listen := range map[string]string{"early": `"192.0.2.1:443"`, "web": `"192.0.2.1:80"`} {
+		beside[name] = oneBackend("stateless", listen, "b1", 0, "interfaces = 'eth0'", "scheduler = 'hash'") +
+			"interface = 'eth1'"
+	}
+	all = append(all, testCase{name: "stateless-replies-by-another-interface", steps: steps{beside,
+		tracedConnection{program, "web --replies --count 2", "client", "tcp", "192.0.2.1:80",
+			synAndAnswer("192.0.2.1:80")}}})
 	web := farms{"web": strings.ReplaceAll(tracedFarm("snat", ""), "/udp", "/tcp")}
 	stopped := nftScript(`table inet other { chain forward { type filter hook forward priority 0;
 		iifname "eth1" tcp sport 80 drop; }; }`)

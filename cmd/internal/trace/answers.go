@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"iter"
 	"net/netip"
 
 	"farmc/cmd/internal/nfnetlink"
@@ -95,24 +96,32 @@ func (f *Filter) matchSender(t Target) (out rule) {
 
 // SendersOf returns the backends of a farm, if their answers pass this machine without connection tracking.
 func SendersOf(f *farm.Farm) (out []Target) {
-	if f.Mode != farm.Stateless {
-		return nil
-	}
-	for _, d := range f.Frontends() {
-		for _, b := range f.WithFamily(d.Family) {
-			a := b.Address[d.Family]
-			t := Target{IP6: a.Is6(), Destination: netip.PrefixFrom(a, a.BitLen()),
-				Protocol: uint8(d.Protocol.Number()), Ports: d.Ports}
-			if t.Ports.First != 0 && t.Ports.First == t.Ports.Last {
-				port := b.PortFor(t.Ports.First)
-				t.Ports = farm.Ports{First: port, Last: port}
-			} else {
-				t.Ports = farm.Ports{}
-			}
+	if f.Mode == farm.Stateless {
+		for _, t := range senders(f) {
 			out = append(out, t)
 		}
 	}
 	return out
+}
+
+// senders are the sources of answers to clients of a farm, with their backends.
+func senders(f *farm.Farm) iter.Seq2[farm.Backend, Target] {
+	return func(yield func(farm.Backend, Target) bool) {
+		for _, d := range f.Frontends() {
+			for _, b := range f.WithFamily(d.Family) {
+				a := b.Address[d.Family]
+				t := Target{IP6: a.Is6(), Destination: netip.PrefixFrom(a, a.BitLen()),
+					Protocol: uint8(d.Protocol.Number())}
+				if d.Ports.First != 0 && d.Ports.First == d.Ports.Last {
+					port := b.PortFor(d.Ports.First)
+					t.Ports = farm.Ports{First: port, Last: port}
+				}
+				if !yield(b, t) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // turn makes the client and the service of an answer: it came from the backend, and leaves from the service to the
@@ -129,8 +138,9 @@ func (t *Translator) findSender(w *way) {
 		if w.farm != nil && f != w.farm {
 			continue
 		}
-		for _, b := range f.Backends {
-			if b.Address[w.family()] != w.sender.Addr() {
+		for b, s := range senders(f) {
+			if s.Destination.Addr() != w.sender.Addr() || s.Protocol != 0 && s.Protocol != w.first.protocol ||
+				s.Ports.First != 0 && s.Ports.First != w.sender.Port() {
 				continue
 			}
 			w.farm, w.Farm, w.Mode = f, f.Name, string(f.Mode)

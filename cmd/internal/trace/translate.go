@@ -107,12 +107,12 @@ func (t *Translator) findFarm(w *way) {
 			}
 		}
 	}
-	client := w.first.source
-	if w.Answer {
-		client = w.latest.destination
+	q := explain.Question{Service: w.service, Protocol: farm.Protocol(w.Protocol), Client: w.first.source,
+		Interface: w.Interface}
+	if w.Answer { // it came in by the backend's interface, and the request by another one
+		q.Client, q.Interface = w.latest.destination, ""
 	}
-	m, found := explain.Find(t.Farms, explain.Question{Service: w.service, Protocol: farm.Protocol(w.Protocol),
-		Client: client, Interface: w.Interface}, t.Addresses)
+	m, found := explain.Find(t.Farms, q, t.Addresses)
 	translated := w.latest.destination != w.first.destination || w.Answer && w.latest.source != w.first.source
 	switch {
 	case w.farm == nil && found && !m.Farm.Down && (w.touched || translated):
