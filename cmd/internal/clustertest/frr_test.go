@@ -31,10 +31,12 @@ func TestFRR(t *testing.T) {
 	for _, c := range frrCases {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSite(t, farmc, c)
-			s.powerOnFRR(s.balancers[0])
+			sockets := s.powerOnFRR(s.balancers[0])
 			s.powerOn(s.balancers[1])
 			s.powerOn(s.balancers[2])
 			s.awaitBalancers(3)
+			s.run(s.balancers[0].Host, "sh", "-c",
+				`vtysh --vty_socket "$0" -c 'show running-config bgpd' | grep -x "  network $1"`, sockets, otherNetwork)
 			fs := s.flowsThrough(c.change, 200)
 			c.check(t, fs, 200)
 		})

@@ -8,8 +8,12 @@ import (
 // frrDaemons is the directory of FRR's daemons, which are in no PATH.
 const frrDaemons = "/usr/lib/frr/"
 
-// powerOnFRR starts farmc watch and FRR on the first balancer. The example has its addresses.
-func (s *site) powerOnFRR(b *balancer) {
+// otherNetwork is one that the administrator announces.
+const otherNetwork = "2001:db8:aa::/48"
+
+// powerOnFRR starts farmc watch and FRR on the first balancer, whose addresses the example has, and returns the directory
+// of its sockets.
+func (s *site) powerOnFRR(b *balancer) (sockets string) {
 	s.t.Helper()
 	if os.Getuid() != 0 {
 		s.t.Skip("FRR changes to a user of its own")
@@ -19,16 +23,19 @@ func (s *site) powerOnFRR(b *balancer) {
 		s.writeFarm(b, m)
 	}
 	s.startWatch(b)
-	sockets := s.frrDirectory(b)
+	sockets = s.frrDirectory(b)
 	s.startFRR(b, sockets, "zebra")
 	s.startFRR(b, sockets, "bfdd", "--bfdctl", filepath.Join(sockets, "bfdd.sock"))
 	b.routing = s.startFRR(b, sockets, "bgpd")
 	example, err := filepath.Abs(filepath.Join(examples, "frr.conf"))
 	must(s.t, err)
 	s.run(b.Host, "vtysh", "--vty_socket", sockets, "-f", example)
+	s.run(b.Host, "vtysh", "--vty_socket", sockets, "-c", "configure terminal", "-c", "router bgp 64512",
+		"-c", "address-family ipv6 unicast", "-c", "network "+otherNetwork)
 	ipv6, err := filepath.Abs(filepath.Join(examples, "frr-ipv6.sh"))
 	must(s.t, err)
 	s.start(b.Host, "bash", ipv6, "--vty_socket", sockets)
+	return sockets
 }
 
 // frrDirectory makes a directory that FRR's user may write.
