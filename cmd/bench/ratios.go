@@ -41,7 +41,7 @@ func (p *packetBench) ratios() (all []ratio) {
 	return all
 }
 
-// judge compares the ratios with the expected ones in a file. It writes the file if that is missing, or wanted.
+// judge compares the ratios with the expected ones in a file, or writes that file.
 func (p *packetBench) judge(o options) error {
 	got := p.ratios()
 	if o.expect == "" {
@@ -51,7 +51,9 @@ func (p *packetBench) judge(o options) error {
 	if err != nil {
 		return err
 	}
-	o.update = o.update || expected.ratios == nil
+	if expected.ratios == nil && !o.update {
+		return fmt.Errorf("%s has no ratios: make packets UPDATE=1", o.expect)
+	}
 	if release := kernelSeries(); release != expected.kernel && !o.update {
 		fmt.Printf("\nno ratios are expected of Linux %s: %s is for %s\n", release, o.expect, expected.kernel)
 		return nil
