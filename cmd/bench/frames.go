@@ -37,7 +37,7 @@ func (l *packetLab) measureFamily(f family, to netip.AddrPort, oneWay bool) (c c
 	if err != nil {
 		return c, err
 	}
-	requests := l.client.frames(f.client, to, open, ack)
+	requests := l.client.frames(f, to, open, ack)
 	if _, err := send(l.client.socket, requests, 2*connections); err != nil { // caches, offloaded flows
 		return c, err
 	}
@@ -54,7 +54,7 @@ func (l *packetLab) measureFamily(f family, to netip.AddrPort, oneWay bool) (c c
 		}
 	}
 	settle()
-	if c.opening, err = l.cost(&l.client, &l.backend, l.client.frames(f.client, to, l.ports(sent), syn)); err != nil {
+	if c.opening, err = l.cost(&l.client, &l.backend, l.client.frames(f, to, l.ports(sent), syn)); err != nil {
 		return c, fmt.Errorf("new connections: %w", err)
 	}
 	return c, nil
@@ -68,7 +68,7 @@ func (l *packetLab) open(f family, to netip.AddrPort, from []uint16, oneWay bool
 		return nil, err
 	}
 	defer tap.Close()
-	for i, frame := range l.client.frames(f.client, to, from, syn) {
+	for i, frame := range l.client.frames(f, to, from, syn) {
 		if _, err := send(l.client.socket, [][]byte{frame}, 1); err != nil {
 			return nil, err
 		}
@@ -104,10 +104,11 @@ func ends(packet []byte) (from, to netip.AddrPort) {
 		netip.AddrPortFrom(destination, uint16(segment[2])<<8|uint16(segment[3]))
 }
 
-// frames are frames from each source port to a service.
-func (p *port) frames(client netip.Addr, to netip.AddrPort, from []uint16, flags byte) (frames [][]byte) {
-	for _, source := range from {
-		frames = append(frames, p.frame(netip.AddrPortFrom(client, source), to, flags))
+// frames are frames from each source port to a service, from as many clients as there are open connections. A single
+// client would meet a single element of each map, whose cost differs by 1 % with the random seed of the kernel's hash.
+func (p *port) frames(f family, to netip.AddrPort, from []uint16, flags byte) (frames [][]byte) {
+	for i, source := range from {
+		frames = append(frames, p.frame(netip.AddrPortFrom(f.client(i%connections), source), to, flags))
 	}
 	return frames
 }

@@ -33,8 +33,16 @@ type packetLab struct {
 
 // A family is the addresses of one family.
 type family struct {
-	name            string
-	client, backend netip.Addr
+	name                 string
+	firstClient, backend netip.Addr
+}
+
+// client is the address of one of the clients, by its number.
+func (f family) client(n int) netip.Addr {
+	address := f.firstClient.AsSlice()
+	address[len(address)-1] += byte(n)
+	client, _ := netip.AddrFromSlice(address)
+	return client
 }
 
 var families = []family{
@@ -239,7 +247,7 @@ func (l *packetLab) measureLinks() error {
 	defer unix.Close(nowhere)
 	settle()
 	f := families[0]
-	frames := l.client.frames(f.client, viaFarm[f.name], l.ports(sent), ack)
+	frames := l.client.frames(f, viaFarm[f.name], l.ports(sent), ack)
 	senderAlone, err := send(nowhere, frames, sent)
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func TestPacketsArrive(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "connection 1 of 200 does not reach the backend") {
 		t.Errorf("all new connections are dropped: got the error %v", err)
 	}
-	frames := l.client.frames(families[0].client, viaRoute["IPv4"], l.ports(1), syn)
+	frames := l.client.frames(families[0], viaRoute["IPv4"], l.ports(1), syn)
 	if _, err = l.cost(&l.client, &l.backend, frames); err == nil || !strings.HasPrefix(err.Error(), "0 of 2000") {
 		t.Errorf("packets that are dropped: got the error %v", err)
 	}
