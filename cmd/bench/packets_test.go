@@ -46,7 +46,7 @@ func TestPacketsArrive(t *testing.T) {
 		t.Errorf("all new connections are dropped: got the error %v", err)
 	}
 	frames := l.client.frames(families[0], viaRoute["IPv4"], l.ports(1), syn)
-	if _, err = l.cost(&l.client, &l.backend, frames); err == nil || !strings.HasPrefix(err.Error(), "0 of 2000") {
+	if _, err = l.cost(&l.client, &l.backend, frames); err == nil || !strings.HasPrefix(err.Error(), "0 of 4000") {
 		t.Errorf("packets that are dropped: got the error %v", err)
 	}
 }

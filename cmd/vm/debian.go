@@ -48,14 +48,11 @@ depmod -b /kernel "$(cat release)"
 cp "boot/vmlinuz-$(cat release)" vmlinuz
 `
 
-// prepare returns the Debian of a release. The first call makes it, in a few minutes, unless it must be made already.
-func prepare(release string, made bool) (debian, error) {
+// prepare returns the Debian of a release. The first call makes it, in a few minutes.
+func prepare(release string) (debian, error) {
 	dir := filepath.Join(cacheDir(), release)
 	if _, err := os.Stat(dir); err == nil {
 		return debian(dir), nil
-	}
-	if made {
-		return "", fmt.Errorf("%w: %s is not made yet: run make packets", errUnavailable, dir)
 	}
 	if os.Geteuid() != 0 {
 		return "", fmt.Errorf("%w: only root can make %s: run make as root once", errUnavailable, dir)

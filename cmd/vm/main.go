@@ -10,7 +10,7 @@
 // Files: main.go (flags), debian.go (the Debian and its kernel), initramfs.go and guest.go (the first process of the
 // machine: this program again), qemu.go (the machine), here.go (the same on this machine's kernel).
 //
-//	vm [-kernel bookworm] [-userland bookworm] [-count] [-made] [-memory 3G] [-limit 10m] [-dir .] COMMAND...
+//	vm [-kernel bookworm] [-userland bookworm] [-count] [-memory 3G] [-limit 10m] [-dir .] COMMAND...
 //
 // The exit status is the command's, 77 if there can be no such machine here (a program or the network is missing), 124
 // if the command took too long, and 125 if the machine failed.
@@ -37,7 +37,6 @@ type request struct {
 	kernel   string // a release of Debian, or here
 	userland string // a release of Debian
 	count    bool   // the clock counts instructions
-	made     bool   // no Debian is made
 	memory   string
 	cpus     int
 	limit    time.Duration
@@ -56,7 +55,6 @@ func main() {
 	flag.StringVar(&r.kernel, "kernel", "bookworm", "release of Debian with the kernel, or here: no virtual machine")
 	flag.StringVar(&r.userland, "userland", "", "release of Debian with the programs (default: the kernel's)")
 	flag.BoolVar(&r.count, "count", false, "clocks count instructions: one nanosecond each, on one emulated processor")
-	flag.BoolVar(&r.made, "made", false, "make no Debian: exit with 77 if it is missing")
 	flag.StringVar(&r.memory, "memory", "3G", "memory of the machine")
 	flag.IntVar(&r.cpus, "cpus", 2, "number of processors; one with -count")
 	flag.DurationVar(&r.limit, "limit", 10*time.Minute, "time for the command")
@@ -123,9 +121,9 @@ func (r *request) prepare() (userland, kernel debian, err error) {
 	if err := r.needPrograms(); err != nil {
 		return "", "", err
 	}
-	if userland, err = prepare(r.userland, r.made); err != nil || r.kernel == here {
+	if userland, err = prepare(r.userland); err != nil || r.kernel == here {
 		return userland, "", err
 	}
-	kernel, err = prepare(r.kernel, r.made)
+	kernel, err = prepare(r.kernel)
 	return userland, kernel, err
 }

@@ -2,9 +2,7 @@ package main
 
 import (
 	"errors"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -82,21 +80,6 @@ func TestMissingProgramsAreNamed(t *testing.T) {
 	err := (&request{kernel: "bookworm"}).needPrograms()
 	if !errors.Is(err, errUnavailable) || !strings.Contains(err.Error(), "apt install qemu-system-x86") ||
 		!strings.Contains(err.Error(), "apt install debootstrap") {
-		t.Error(err)
-	}
-}
-
-// A Debian that is not made yet is unavailable, if it must be made already.
-func TestMadeDebians(t *testing.T) {
-	cache := t.TempDir()
-	t.Setenv("XDG_CACHE_HOME", cache)
-	if _, err := prepare("bookworm", true); !errors.Is(err, errUnavailable) {
-		t.Errorf("got the error %v", err)
-	}
-	if err := os.MkdirAll(filepath.Join(cache, "farmc-vm/bookworm"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := prepare("bookworm", true); err != nil {
 		t.Error(err)
 	}
 }
