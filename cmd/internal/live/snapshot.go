@@ -60,7 +60,7 @@ func (e *Engine) snapshot(p Plan, diagnostics diag.Diagnostics, applied error, b
 		return nil
 	}
 	s := &Snapshot{Time: time.Now(), Readings: files.readings, Diagnostics: diagnostics, files: files}
-	s.last, s.loaded = e.loadedNow(p, applied, before)
+	s.last, s.loaded = e.loadedNow(p, applied, before, files)
 	for _, c := range []*compilation{s.files, s.loaded} {
 		if c != nil {
 			c.sources.Paths() // are sorted at the first call, and only read later
@@ -71,8 +71,11 @@ func (e *Engine) snapshot(p Plan, diagnostics diag.Diagnostics, applied error, b
 	return s
 }
 
-// loadedNow returns the record and the compilation of the last load after an apply.
-func (e *Engine) loadedNow(p Plan, applied error, before *Snapshot) (statedir.LastLoad, *compilation) {
+// loadedNow returns the record and the compilation of the last load after an apply. Between the apply and this look
+// another user of the engine may have loaded the files as they are now.
+func (e *Engine) loadedNow(
+	p Plan, applied error, before *Snapshot, files *compilation,
+) (statedir.LastLoad, *compilation) {
 	last, err := e.Store.Loaded()
 	switch {
 	case errors.Is(applied, ErrUnkept) && p.compilation != nil && p.script != nil && !p.scriptOnly:
@@ -83,6 +86,8 @@ func (e *Engine) loadedNow(p Plan, applied error, before *Snapshot) (statedir.La
 		return last, p.compilation
 	case before != nil && before.loaded != nil && before.last.Digest == last.Digest:
 		return last, before.loaded
+	case files.script != nil && files.script.Digest == last.Digest && !files.scriptOnly:
+		return last, files
 	}
 	return last, e.compileKept(last.Digest)
 }

@@ -30,6 +30,17 @@ func TestPublishWaitsForAWrite(t *testing.T) {
 	}
 }
 
+// A look of watch publishes the farms that a command has loaded since its apply. It does not compile them again.
+func TestPublishAfterACommand(t *testing.T) {
+	e, farms := engineFor(t, map[string]string{"web.toml": webFarm})
+	r := NewReader(e)
+	p, diagnostics, err := e.Apply(t.Context())
+	w := NewQueue(e, func([]WriteResult) {}).Write(t.Context(), creating(farms, "mail.toml", mailFarm))
+	if s := e.Publish(r, p, diagnostics, err); w.Err != nil || s.loaded != w.compilation {
+		t.Errorf("after the write, with %v: compiled again %t", w.Err, s.loaded != w.compilation)
+	}
+}
+
 // A status waits for no operation of the engine, such as a load.
 func TestStatusDuringAnOperation(t *testing.T) {
 	e, _ := engineFor(t, map[string]string{"web.toml": webFarm})
