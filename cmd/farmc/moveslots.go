@@ -45,7 +45,7 @@ func (w *watcher) endSlots(ctx context.Context, mover *live.SlotMover) {
 	}
 }
 
-// awaitSlots waits until a farm with slots that move may be loaded, and reports whether one may be.
+// awaitSlots waits until a farm with slots that move may be loaded. It returns false if watch ends.
 func (w *watcher) awaitSlots(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
@@ -55,11 +55,9 @@ func (w *watcher) awaitSlots(ctx context.Context) bool {
 	}
 }
 
-// wantSlots wakes the goroutine of moveSlots, if a farm needs it.
+// wantSlots wakes the goroutine of moveSlots, which sleeps again if no farm needs it. w.farms cannot tell: after a
+// rollback they are not the ones in the kernel.
 func (w *watcher) wantSlots() {
-	if !live.MovesSlots(w.farms) {
-		return
-	}
 	select {
 	case w.slots <- struct{}{}:
 	default:

@@ -114,7 +114,7 @@ type watcher struct {
 	hangups        chan os.Signal
 	busy           atomic.Pointer[time.Time] // start of the apply in progress; nil: none
 	services       sync.WaitGroup            // goroutines that serve other processes
-	slots          chan struct{}             // farms with slots that move were loaded, or the rules were changed
+	slots          chan struct{}             // the rules may have changed, for the goroutine of moveSlots
 }
 
 // nothingReported is no outcome's key.

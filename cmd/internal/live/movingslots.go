@@ -116,11 +116,12 @@ func (m *SlotMover) read(digest string, c *compilation) error {
 			maps[t.Map] = true
 		}
 	}
-	m.digest, m.owners = digest, flows.NewOwners(c.script.Farms)
+	m.digest = digest
 	m.engine.memory().moving.Store(&maps)
 	if len(farms) == 0 {
 		return nil
 	}
+	m.owners = flows.NewOwners(c.script.Farms)
 	all, err := m.engine.backendCounters(c.script, "")
 	if err != nil {
 		return err

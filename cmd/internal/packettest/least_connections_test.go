@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"farmc/cmd/internal/netlab"
 )
@@ -78,6 +79,39 @@ func TestLeastConnections(t *testing.T) {
 	if n := strings.Count(out, "farmc watch"); err != nil || n != 5 {
 		t.Errorf("the history has %d loads, not 5: %v\n%s", n, err, out)
 	}
+}
+
+// TestLeastConnectionsRollback: after a rollback to scheduler least-connections slots move, though the files have
+// another scheduler.
+func TestLeastConnectionsRollback(t *testing.T) {
+	t.Parallel()
+	s := newTestbed(t, netlab.Options{})
+	dir, state, program := t.TempDir(), t.TempDir(), farmc(t)
+	web := filepath.Join(dir, "web.toml")
+	must(t, writeFile(web, leastConnections("up", "drain")))
+	must(t, s.shell("sysctl -qw net.ipv4.ip_forward=1\nsysctl -qw net.ipv6.conf.all.forwarding=1")())
+	w := startFarmc(t, s, program, "watch", "--dir", dir, "--state-dir", state)
+	defer func() { t.Log(w.said.String()) }()
+	write := func(text, says string) step {
+		return steps{stepFunc(func(*testbed) error { return writeFile(web, text) }), eventually{w.says(says)}}
+	}
+	skewed := eventually{slotsOf{"ip4", shares{"10.2.0.11": 1, "10.2.0.12": 31}}}
+	must(t, steps{
+		eventually{w.says("1 farm loaded")},
+		hold{by: "tcp", to: service1},
+		write(leastConnections("up", "up"), "backend b2 state drain → up"),
+		skewed,
+		write(strings.Replace(leastConnections("up", "up"), "least-connections", "random", 1), "scheduler"),
+		stepFunc(func(*testbed) error {
+			time.Sleep(3 * time.Second) // slots are looked at once a second, and then no more
+			_, err := s.Balancer.Run(s.ctx, "", program, "rollback", "--dir", dir, "--state-dir", state)
+			return err
+		}),
+		slotsOf{"ip4", shares{"10.2.0.11": 16, "10.2.0.12": 16}},
+		skewed,
+		echo{},
+	}.do(s))
+	must(t, w.stop())
 }
 
 // slotsOf checks the numbers of slots in the kernel, by the IDs of backends.
