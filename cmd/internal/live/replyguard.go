@@ -14,27 +14,35 @@ import (
 // Meanwhile backends answer requests that came by another balancer. A script of 40,000 lines takes half a second, the
 // guard of a hundred backends 0.5 ms.
 func (e *Engine) GuardReplies(ctx context.Context) error {
+	_, err := e.guardReplies(ctx)
+	return err
+}
+
+// guardReplies is GuardReplies, and reports whether it has loaded a guard.
+func (e *Engine) guardReplies(ctx context.Context) (loaded bool, err error) {
 	farms := e.memory().inKernel.Load()
 	if farms == nil {
-		return nil
+		return false, nil
 	}
 	sources := ruleset.ReplySources(*farms)
 	if len(sources) == 0 {
-		return nil
+		return false, nil
 	}
 	release, err := e.lock(ctx, func() {})
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer release()
 	table, err := e.Nft.TableHandle(ctx)
-	if err == nil && table == 0 {
+	missing := err == nil && table == 0
+	if missing {
 		err = e.loadGuard(ctx, sources)
 	}
 	if err != nil {
-		return fmt.Errorf("replies of stateless backends are forwarded as they are until the rules are back: %w", err)
+		const passes = "replies of stateless backends are forwarded as they are until the rules are back"
+		return false, fmt.Errorf("%s: %w", passes, err)
 	}
-	return nil
+	return missing, nil
 }
 
 // loadGuard loads a guard, and records its table, which has no counters and no clients that a load must keep.
@@ -53,10 +61,11 @@ func (e *Engine) isGuard(table uint64) bool { return table != 0 && table == e.me
 func (e *Engine) keepServed(farms []*farm.Farm) { e.memory().inKernel.Store(&farms) }
 
 // A guardian loads a guard as soon as the kernel tells that table inet farmc is gone. The next steps of watch compare
-// rules and compile, which takes so long that connections are lost.
+// rules and compile, which takes so long that connections are lost, or they wait for the end of a pause.
 type guardian struct {
 	engine *Engine
-	last   time.Time // of the last guard
+	last   time.Time        // of the last guard
+	due    <-chan time.Time // the next guard; nil: none is due
 }
 
 // guardPause is the shortest time between two guards: another program could remove each at once.
@@ -68,12 +77,25 @@ func (e *Engine) guardian() *guardian {
 	return &guardian{engine: own}
 }
 
-// observe loads a guard after a transaction that removed the rules. An error is left to the next call of GuardReplies,
-// which follows if the rules are still missing.
+// observe loads a guard after a transaction that removed the rules, or guardPause after the last one.
 func (g *guardian) observe(ctx context.Context, c nft.Transaction) {
-	if now := time.Now(); c.Gone && now.Sub(g.last) > guardPause {
-		g.last = now
-		_ = g.engine.GuardReplies(ctx)
+	switch pause := guardPause - time.Since(g.last); {
+	case !c.Gone:
+	case pause > 0:
+		g.due = time.After(pause)
+	default:
+		g.guard(ctx)
+	}
+}
+
+// guard loads a guard, unless the rules are back. After an error it is due again: a load that was in the way can fail.
+func (g *guardian) guard(ctx context.Context) {
+	g.due = nil
+	switch loaded, err := g.engine.guardReplies(ctx); {
+	case err != nil:
+		g.due = time.After(guardPause)
+	case loaded:
+		g.last = time.Now()
 	}
 }
 

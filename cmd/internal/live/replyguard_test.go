@@ -3,12 +3,14 @@ package live
 import (
 	"os/exec"
 	"testing"
+	"time"
 )
 
 const statelessFarm = "mode = 'stateless'\nlisten = '192.0.2.1:80'\nbackends.b1.address = '10.0.0.1'\n"
 
 // TestGuardBeforeChanges: when the receiver of Changes learns that the rules are gone, a guard is there already, if a
-// farm is stateless. A second guard waits: another program could remove each at once.
+// farm is stateless. A second guard waits, because another program could remove each at once. It comes without a word
+// of the receiver, who may wait for the end of a pause.
 func TestGuardBeforeChanges(t *testing.T) {
 	for _, c := range []struct {
 		name, farm string
@@ -37,6 +39,10 @@ func TestGuardBeforeChanges(t *testing.T) {
 				<-changes
 			}
 			checkGuard(t, e, false)
+			if c.guards {
+				time.Sleep(guardPause + 300*time.Millisecond)
+				checkGuard(t, e, true)
+			}
 		})
 	}
 }
@@ -51,6 +57,7 @@ func flush(t *testing.T) {
 // checkGuard compares table inet farmc with the last guard.
 func checkGuard(t *testing.T, e *Engine, want bool) {
 	t.Helper()
+	defer e.exclusive()()
 	table, err := e.Nft.TableHandle(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -226,6 +226,8 @@ func (e *Engine) Changes(ctx context.Context) (<-chan string, error) {
 				}
 				e.monitor.observe(c)
 				by, to = c.Process, changes
+			case <-guard.due:
+				guard.guard(ctx)
 			case to <- by:
 				to = nil
 			}
