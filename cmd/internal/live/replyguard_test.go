@@ -1,9 +1,12 @@
 package live
 
 import (
+	"errors"
 	"os/exec"
 	"testing"
 	"time"
+
+	"farmc/cmd/internal/testmachine"
 )
 
 const statelessFarm = "mode = 'stateless'\nlisten = '192.0.2.1:80'\nbackends.b1.address = '10.0.0.1'\n"
@@ -44,6 +47,49 @@ func TestGuardBeforeChanges(t *testing.T) {
 				checkGuard(t, e, true)
 			}
 		})
+	}
+}
+
+// TestGuardAfterRestart: a process that has loaded nothing, because the files cannot be loaded and the kernel has the
+// rules of the last load, guards replies.
+func TestGuardAfterRestart(t *testing.T) {
+	for _, c := range []struct{ name, files string }{
+		{"faulty", "mode = 'none'\n"},
+		{"held", statelessFarm + "backends.b2.address = '10.0.0.2'\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			earlier, farms := engineFor(t, map[string]string{"web.toml": statelessFarm})
+			if _, _, err := earlier.Apply(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			testmachine.Write(t, farms, map[string]string{"web.toml": c.files})
+			if c.name == "held" {
+				rollBack(t, earlier)
+			}
+			e := &Engine{Dirs: earlier.Dirs, Nft: earlier.Nft, Store: earlier.Store, Log: t.Logf, Cause: "test"}
+			e.Monitor()
+			changes, err := e.Changes(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := e.Apply(t.Context()); !errors.Is(err, ErrFaulty) && !errors.Is(err, ErrHeld) {
+				t.Fatal(err)
+			}
+			flush(t)
+			<-changes
+			checkGuard(t, e, true)
+		})
+	}
+}
+
+// rollBack loads the files, and rolls back.
+func rollBack(t *testing.T, e *Engine) {
+	t.Helper()
+	if _, _, err := e.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Rollback(t.Context(), 1); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -22,6 +22,9 @@ func (e *Engine) restore(ctx context.Context, reason string) (Plan, diag.Diagnos
 		return e.restoreScript(ctx, last, reason)
 	}
 	p, err := e.plan(ctx, c, reason)
+	if err == nil && p.UpToDate { // no load of this process has kept them yet, after a restart
+		e.keepServed(c.script.Farms)
+	}
 	if err != nil || p.UpToDate || !isOurs(p.kernelDigest, last) {
 		return p, nil, err
 	}
