@@ -394,8 +394,9 @@ func TestCommands(t *testing.T) {
 	dir := filepath.Join(work, "d")
 	write := func(files map[string]string) {
 		os.RemoveAll(dir)
+		written := newTree(dir)
 		for name, text := range files {
-			if err := new(tree).writeFile(filepath.Join(dir, name), text); err != nil {
+			if err := written.writeFile(filepath.Join(dir, name), text); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -36,7 +36,7 @@ var mirrorCommand = command{
 			return err
 		}
 		defer client.Close()
-		m := &mirror{options: o, client: client, tree: tree{link: link}}
+		m := &mirror{options: o, client: client, tree: newTree(link)}
 		if err := m.tree.open(); err != nil {
 			return err
 		}
@@ -160,9 +160,7 @@ func (m *mirror) take(now *contents) {
 		err = fmt.Errorf("%s %w", m.prefix, errEmpty)
 	}
 	if err == nil {
-		if err = m.tree.write(m.written, now); err == nil {
-			m.written = now
-		}
+		err = m.write(now)
 	}
 	if err != nil {
 		err = fmt.Errorf("revision %d is not taken: %w", now.revision, err)
@@ -171,4 +169,18 @@ func (m *mirror) take(now *contents) {
 		m.reporter.taken(now.revision, m.tree.changed, err)
 	}
 	m.tell(err)
+}
+
+// write writes files. After an error the directory tells which ones it has.
+func (m *mirror) write(now *contents) error {
+	err := m.tree.write(m.written, now)
+	if err == nil {
+		m.written = now
+		return nil
+	}
+	var unread error
+	if m.written, unread = m.tree.read(); unread != nil {
+		m.written = nil // the next write makes all files anew
+	}
+	return err
 }

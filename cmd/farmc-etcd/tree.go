@@ -15,8 +15,9 @@ import (
 // is switched: farmc watch sees all of them or none. A single change is a rename in the directory.
 type tree struct {
 	link    string
-	old     []oldDir  // directories that the link has led to
-	changed time.Time // of the last change that other programs see; before the disk has it, which can take a while
+	sync    func(dir string) error // brings the names in a directory to the disk
+	old     []oldDir               // directories that the link has led to
+	changed time.Time              // of the last change that other programs see; the disk has it later
 }
 
 // An oldDir is removed when its time has come: farmc may still read it.
@@ -27,6 +28,8 @@ type oldDir struct {
 
 // keepOld is the time for which a directory stays after the link has left it.
 const keepOld = time.Minute
+
+func newTree(link string) tree { return tree{link: link, sync: syncDir} }
 
 // open removes directories that a killed mirror left.
 func (t *tree) open() error {
@@ -90,7 +93,8 @@ func readDir(dir string) (*contents, error) {
 	return out, err
 }
 
-// write changes the files of the directory from before to after. Without a directory, before is nil.
+// write changes the files of the directory from before to after. Without a directory, before is nil. After an error the
+// directory has the files of before or of after.
 func (t *tree) write(before, after *contents) error {
 	t.removeOld(time.Now())
 	if before == nil {
@@ -116,7 +120,7 @@ func (t *tree) change(name string, after *contents) error {
 		return err
 	}
 	t.changed = time.Now()
-	return syncDir(filepath.Dir(path))
+	return t.sync(filepath.Dir(path))
 }
 
 // swap gives a new file or link the name of the one that it replaces.
@@ -125,7 +129,7 @@ func (t *tree) swap(next, path string) error {
 		return err
 	}
 	t.changed = time.Now()
-	return syncDir(filepath.Dir(path))
+	return t.sync(filepath.Dir(path))
 }
 
 // replace makes a new directory and switches the link to it.
@@ -143,13 +147,13 @@ func (t *tree) replace(before, after *contents) error {
 	if err = os.Symlink(filepath.Base(dir), next); err == nil {
 		err = t.swap(next, t.link)
 	}
-	if err != nil {
+	if err != nil && t.current() != dir { // else the link was switched, and only the disk may not have it
 		return errors.Join(err, os.RemoveAll(dir))
 	}
 	if from != "" {
 		t.old = append(t.old, oldDir{from, time.Now().Add(keepOld)})
 	}
-	return nil
+	return err
 }
 
 // fill writes the files of after into dir. Files that are the same in the directory from become hard links.

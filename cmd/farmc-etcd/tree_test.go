@@ -18,7 +18,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(disk, 0) })
 
-	tr := &tree{link: filepath.Join(disk, "farms")}
+	tr := newTree(filepath.Join(disk, "farms"))
 	before := &contents{revision: 1, files: map[string]string{"web.toml": "mode = 'dnat'"}}
 	if err := errors.Join(tr.open(), tr.write(nil, before)); err != nil {
 		t.Fatal(err)
@@ -38,5 +38,35 @@ func TestFullDisk(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(disk, "*", ".*")); len(left) > 0 {
 		t.Error("left on the disk:", left)
+	}
+}
+
+// TestSyncFails: an error after other programs see a change leaves the files of the change, and the next change starts
+// from them.
+func TestSyncFails(t *testing.T) {
+	t.Parallel()
+	old := map[string]string{"web.toml": "1", "mail.toml": "2"}
+	for name, changed := range map[string]map[string]string{
+		"one file":  {"web.toml": "3", "mail.toml": "2"},
+		"two files": {"web.toml": "3", "mail.toml": "4"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := &mirror{options: &options{stderr: t.Output()}, tree: newTree(filepath.Join(t.TempDir(), "farms"))}
+			if err := m.tree.open(); err != nil {
+				t.Fatal(err)
+			}
+			m.take(&contents{revision: 1, files: old})
+			m.tree.sync = func(string) error { return syscall.EIO }
+			m.take(&contents{revision: 2, files: changed})
+			if m.told == "" || !has(m.tree.link, changed) {
+				t.Errorf("%q is told, and the files are not those of the change", m.told)
+			}
+			m.tree.sync = syncDir
+			m.take(&contents{revision: 3, files: old})
+			if m.told != "" || !has(m.tree.link, old) {
+				t.Errorf("%q is told, and the files are not those of the next change", m.told)
+			}
+		})
 	}
 }
