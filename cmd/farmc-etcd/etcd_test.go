@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -305,6 +306,35 @@ func TestMirror(t *testing.T) {
 	p.Process.Signal(syscall.SIGCONT)
 	files["web.toml"], files["mail.toml"] = "c19", "c19"
 	s.awaitFiles(dir, files)
+}
+
+// TestWriteAgain: files that found no room are written when there is some, without a further change in etcd.
+func TestWriteAgain(t *testing.T) {
+	t.Parallel()
+	disk := smallDisk(t, "size=64k")
+	s := newStore(t)
+	log := new(lockedBuffer)
+	m := &mirror{options: &options{prefix: farmsPrefix, stderr: log}, client: s.client,
+		tree: newTree(filepath.Join(disk, "farms")), look: 100 * time.Millisecond}
+	ctx, end := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { m.run(ctx) })
+	t.Cleanup(func() { end(); running.Wait() })
+	files := map[string]string{"web.toml": "1"}
+	s.put(farmsPrefix, files)
+	s.awaitFiles(m.tree.link, files)
+
+	filler := filepath.Join(disk, "filler")
+	if err := os.WriteFile(filler, make([]byte, 1<<20), 0o644); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal("the disk is not full: ", err)
+	}
+	files["web.toml"], files["mail.toml"] = "2", "3"
+	s.put(farmsPrefix, files)
+	s.await("the full disk is told", func() bool { return strings.Contains(log.String(), "no space left") })
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitFiles(m.tree.link, files)
 }
 
 // awaitPut writes files as soon as etcd answers.

@@ -36,7 +36,7 @@ var mirrorCommand = command{
 			return err
 		}
 		defer client.Close()
-		m := &mirror{options: o, client: client, tree: newTree(link)}
+		m := &mirror{options: o, client: client, tree: newTree(link), look: look}
 		if err := m.tree.open(); err != nil {
 			return err
 		}
@@ -65,15 +65,16 @@ type mirror struct {
 	*options
 	client   *clientv3.Client
 	tree     tree
-	written  *contents // of the directory; nil: there is none
-	reporter *reporter // nil: none
-	told     string    // the trouble that was logged last
+	written  *contents     // of the directory; nil: there is none
+	reporter *reporter     // nil: none
+	told     string        // the trouble that was logged last
+	look     time.Duration // to a comparison with etcd, and to the next try after files could not be written
 }
 
 const (
 	requestTimeout = 10 * time.Second       // for one request to etcd
 	pause          = 500 * time.Millisecond // to the next try after an error
-	look           = time.Minute            // to a comparison with etcd, because watches are known to hang
+	look           = time.Minute            // see mirror: watches are known to hang, and a full disk gets room
 )
 
 // run follows the prefix until ctx ends.
@@ -112,7 +113,7 @@ func (m *mirror) follow(ctx context.Context) error {
 	}
 	changes := m.client.Watch(ctx, m.prefix, clientv3.WithPrefix(), clientv3.WithRev(now.revision+1))
 	m.take(now)
-	due := time.NewTicker(look)
+	due := time.NewTicker(m.look)
 	defer due.Stop()
 	for {
 		select {
@@ -128,6 +129,9 @@ func (m *mirror) follow(ctx context.Context) error {
 			m.take(now)
 		case <-due.C:
 			m.tree.removeOld(time.Now())
+			if m.written != now { // for example, the disk was full
+				m.take(now)
+			}
 			if err := m.compare(ctx, now); err != nil {
 				return err
 			}

@@ -12,12 +12,7 @@ import (
 // TestFullDisk: a change that finds no room leaves the files as they are.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	disk := t.TempDir()
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=32k"); err != nil {
-		t.Skip("cannot mount a small disk: ", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(disk, 0) })
-
+	disk := smallDisk(t, "size=32k")
 	tr := newTree(filepath.Join(disk, "farms"))
 	before := &contents{revision: 1, files: map[string]string{"web.toml": "mode = 'dnat'"}}
 	if err := errors.Join(tr.open(), tr.write(nil, before)); err != nil {
@@ -39,6 +34,17 @@ func TestFullDisk(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(disk, "*", ".*")); len(left) > 0 {
 		t.Error("left on the disk:", left)
 	}
+}
+
+// smallDisk mounts a file system until the end of the test.
+func smallDisk(t *testing.T, options string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
+		t.Skip("cannot mount a small disk: ", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, 0) })
+	return dir
 }
 
 // TestSyncFails: an error after other programs see a change leaves the files of the change, and the next change starts
