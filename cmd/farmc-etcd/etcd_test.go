@@ -552,6 +552,35 @@ func TestReportVanishes(t *testing.T) {
 	}
 }
 
+// TestSlowFarmc: the report of a machine stays while farmc takes longer to answer than a lease lasts.
+func TestSlowFarmc(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	work := t.TempDir()
+	farmc, slow := filepath.Join(work, "farmc"), filepath.Join(work, "slow")
+	write(t, farmc, fmt.Sprintf("#!/bin/sh\n[ ! -e %[1]s ] || exec sleep 60\ntouch %[1]s\n", slow))
+	if err := os.Chmod(farmc, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := newReporter(&options{prefix: farmsPrefix, host: "lb1", farmc: farmc, stderr: t.Output()}, s.client)
+	r.lifetime = 2 * time.Second // the shortest that etcd grants
+	ctx, end := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { r.run(ctx) })
+	t.Cleanup(func() { end(); running.Wait() })
+	reported := func() bool {
+		reports, err := readReports(context.Background(), s.client)
+		return err == nil && len(reports) == 1
+	}
+	s.await("a report", reported)
+	r.taken(1, time.Now(), nil)
+	for began := time.Now(); time.Since(began) < 4*r.lifetime; time.Sleep(100 * time.Millisecond) {
+		if !reported() {
+			t.Fatalf("the report is gone after %s", time.Since(began))
+		}
+	}
+}
+
 // TestReportsShared: farmc is asked for a third of the time at most, however fast changes come.
 func TestReportsShared(t *testing.T) {
 	t.Parallel()

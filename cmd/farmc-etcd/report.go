@@ -45,7 +45,11 @@ type reporter struct {
 	*options
 	client *clientv3.Client
 	news   chan struct{}
-	lease  clientv3.LeaseID // 0: none
+
+	writing  sync.Mutex
+	lifetime time.Duration    // of a lease
+	lease    clientv3.LeaseID // 0: none
+	last     report           // that was written; zero: none
 
 	mu       sync.Mutex
 	revision int64
@@ -55,7 +59,7 @@ type reporter struct {
 }
 
 func newReporter(o *options, client *clientv3.Client) *reporter {
-	return &reporter{options: o, client: client, news: make(chan struct{}, 1)}
+	return &reporter{options: o, client: client, news: make(chan struct{}, 1), lifetime: lease}
 }
 
 // taken notes that a revision was written, when files changed last, or why it was not written.
@@ -76,6 +80,7 @@ func (r *reporter) taken(revision int64, changed time.Time, err error) {
 // run reports soon after each change, and each reportPeriod. Changes that come faster than farmc answers share a
 // report: an answer costs as much CPU time as the load of a small change.
 func (r *reporter) run(ctx context.Context) {
+	go r.renew(ctx)
 	told, asked := "", time.Now()
 	for ctx.Err() == nil {
 		began := time.Now()
@@ -169,8 +174,28 @@ func (r *reporter) ask(ctx context.Context, changed time.Time) (loaded bool, fau
 	return s.Agree, ""
 }
 
+// renew writes the last report again, so that its lease does not end while farmc is asked, and while the next question
+// waits: both last minutes if farmc is slow. The report keeps its time. An error is left to run.
+func (r *reporter) renew(ctx context.Context) {
+	for ctx.Err() == nil {
+		sleep(ctx, r.lifetime/3)
+		r.writing.Lock()
+		if r.last.Host != "" && ctx.Err() == nil {
+			_ = r.writeLocked(ctx, r.last)
+		}
+		r.writing.Unlock()
+	}
+}
+
 // write writes the report under a lease.
 func (r *reporter) write(ctx context.Context, now report) error {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	r.last = now
+	return r.writeLocked(ctx, now)
+}
+
+func (r *reporter) writeLocked(ctx context.Context, now report) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	if r.lease != 0 {
@@ -179,7 +204,7 @@ func (r *reporter) write(ctx context.Context, now report) error {
 		}
 	}
 	if r.lease == 0 {
-		granted, err := r.client.Grant(ctx, int64(lease.Seconds()))
+		granted, err := r.client.Grant(ctx, int64(r.lifetime.Seconds()))
 		if err != nil {
 			return err
 		}
