@@ -186,12 +186,25 @@ func (m *SlotMover) move(ctx context.Context, seconds float64) error {
 	})
 }
 
-// End moves all slots back, so that farms serve by weight while no connections are counted.
+// endPatience is the time that End waits for a load to end.
+const endPatience = 10 * time.Second
+
+// End moves all slots back, so that farms serve by weight while no connections are counted. It reads the farms of
+// the last load, because there may have been no step since. The error is ErrBusy if a load goes on for too long. It
+// waits for none if the last step found no such farm.
 func (m *SlotMover) End(ctx context.Context) error {
 	if len(m.farms) == 0 {
 		return nil
 	}
-	return notBusy(m.set(ctx, func(_ *movingFarm, t ruleset.SlotTable, _ []int) []int { return t.Slots }))
+	m.engine.Patience = endPatience
+	err := m.follow(ctx)
+	if err == nil && len(m.farms) > 0 {
+		err = m.set(ctx, func(_ *movingFarm, t ruleset.SlotTable, _ []int) []int { return t.Slots })
+	}
+	if err != nil {
+		return fmt.Errorf("backends of farms with scheduler least-connections keep their shares: %w", err)
+	}
+	return nil
 }
 
 // set reads the slots of all farms from the kernel, and gives some of them other backends, as want says for the slots

@@ -1,0 +1,72 @@
+package live
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"farmc/cmd/internal/testmachine"
+)
+
+const leastConnections = "scheduler = 'least-connections'\nlisten = '192.0.2.1:80'\n" +
+	"backends.b1.address = '10.0.0.1'\nbackends.b2.address = '10.0.0.2'\n"
+
+const otherFarm = "listen = '192.0.2.2:80'\nbackends.b1.address = '10.0.0.1'\n"
+
+// moverFor returns an engine that has loaded a farm with slots that move, the path of the farms, and a mover after a
+// step.
+func moverFor(t *testing.T) (*Engine, string, *SlotMover) {
+	t.Helper()
+	e, farms := engineFor(t, map[string]string{"web.toml": leastConnections})
+	return e, farms, step(t, e)
+}
+
+// step loads the farms, and makes the first step of a mover.
+func step(t *testing.T, e *Engine) *SlotMover {
+	t.Helper()
+	apply(t, e)
+	m := e.SlotMover()
+	if more, err := m.Step(t.Context()); err != nil || !more {
+		t.Fatalf("more steps: %v; %v", more, err)
+	}
+	return m
+}
+
+func apply(t *testing.T, e *Engine) {
+	t.Helper()
+	if _, _, err := e.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSlotsMoveBack: at the end all slots are back, though another farm was loaded since the last step, or is loaded
+// now.
+func TestSlotsMoveBack(t *testing.T) {
+	e, farms, m := moverFor(t)
+	table := m.farms[0].tables[0]
+	moved := make([]int, len(table.Slots)) // all have the first backend
+	if err := e.Nft.SetValues(t.Context(), movesTo(table, table.Slots, moved)); err != nil {
+		t.Fatal(err)
+	}
+	checkOwners(t, m, moved)
+	testmachine.Write(t, farms, map[string]string{"other.toml": otherFarm})
+	apply(t, e)
+	checkOwners(t, m, moved)
+	release, err := e.lock(t.Context(), func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(time.Second, release)
+	if err := m.End(t.Context()); err != nil {
+		t.Error(err)
+	}
+	checkOwners(t, m, table.Slots)
+}
+
+func checkOwners(t *testing.T, m *SlotMover, want []int) {
+	t.Helper()
+	got, err := m.engine.slotOwners(t.Context(), m.farms[0].tables[0])
+	if err != nil || !slices.Equal(got, want) {
+		t.Fatalf("slots are of %v, want %v; %v", got, want, err)
+	}
+}
