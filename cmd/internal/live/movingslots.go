@@ -94,15 +94,17 @@ func (m *SlotMover) follow(ctx context.Context) error {
 	}
 	defer release()
 	last, c, err := m.engine.lastLoadedAs(m.engine.memory().compiled)
-	*m = SlotMover{engine: m.engine}
 	if err != nil || digest != last.Digest { // the rules of the boot, or of another program: watch loads anew
+		*m = SlotMover{engine: m.engine}
 		return nil
 	}
 	return m.read(digest, c)
 }
 
-// read keeps the farms of a compilation, and the elements that count their connections.
+// read keeps the farms of a compilation, and the elements that count their connections. Farms that stay keep their
+// lifetimes and counters: other farms can be loaded more often than slots move.
 func (m *SlotMover) read(digest string, c *compilation) error {
+	next := SlotMover{engine: m.engine, digest: digest}
 	var farms []*farm.Farm
 	maps := map[string]bool{}
 	for _, f := range c.script.Farms {
@@ -110,24 +112,32 @@ func (m *SlotMover) read(digest string, c *compilation) error {
 		if len(tables) == 0 {
 			continue
 		}
-		m.farms = append(m.farms, &movingFarm{name: f.Name, tables: tables})
+		next.farms = append(next.farms, &movingFarm{name: f.Name, tables: tables, lifetimes: m.lifetimes(f.Name)})
 		farms = append(farms, f)
 		for _, t := range tables {
 			maps[t.Map] = true
 		}
 	}
-	m.digest = digest
 	m.engine.memory().moving.Store(&maps)
-	if len(farms) == 0 {
-		return nil
+	if len(farms) > 0 {
+		all, err := m.engine.backendCounters(c.script, "")
+		if err != nil {
+			return err
+		}
+		next.counted, next.owners, next.sample = all.of(farms), flows.NewOwners(c.script.Farms), m.sample
 	}
-	m.owners = flows.NewOwners(c.script.Farms)
-	all, err := m.engine.backendCounters(c.script, "")
-	if err != nil {
-		return err
-	}
-	m.counted = all.of(farms)
+	*m = next
 	return nil
+}
+
+// lifetimes returns the estimates for the connections of a farm; none if the farm is new.
+func (m *SlotMover) lifetimes(name string) slots.Lifetimes {
+	for _, f := range m.farms {
+		if f.name == name {
+			return f.lifetimes
+		}
+	}
+	return slots.Lifetimes{}
 }
 
 // of returns the part of the elements that count for some farms.
@@ -161,7 +171,11 @@ func (f *movingFarm) note(before, now sample, seconds float64) {
 	f.lifetimes.Age(seconds)
 	for _, backend := range f.backends() {
 		name := backendName{f.name, backend}
-		arrived := now.counts[name] - min(before.counts[name], now.counts[name])
+		was, known := before.counts[name]
+		if !known { // the counter may be older than the backend's slots
+			continue
+		}
+		arrived := now.counts[name] - min(was, now.counts[name])
 		f.arrived += arrived
 		f.lifetimes.Note(backend, f.open[backend], arrived, seconds)
 	}

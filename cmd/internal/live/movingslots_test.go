@@ -70,3 +70,31 @@ func checkOwners(t *testing.T, m *SlotMover, want []int) {
 		t.Fatalf("slots are of %v, want %v; %v", got, want, err)
 	}
 }
+
+// TestLoadKeepsLifetimes: the estimates of a farm stay when another farm is loaded, so slots move however often that
+// happens.
+func TestLoadKeepsLifetimes(t *testing.T) {
+	e, farms, m := moverFor(t)
+	m.farms[0].lifetimes.Note("b1", 100, 1, 1)
+	lasts, read := m.farms[0].lifetimes.Of("b1"), m.sample.at
+	testmachine.Write(t, farms, map[string]string{"other.toml": otherFarm})
+	apply(t, e)
+	if err := m.follow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.farms[0].lifetimes.Of("b1"); got != lasts || m.sample.at != read {
+		t.Errorf("after the load a connection lasts %v s, not %v s; counters were read at %v, not %v", got, lasts,
+			m.sample.at, read)
+	}
+}
+
+// TestOldCounter: the first count of a backend is no number of arrivals, because its counter can be older.
+func TestOldCounter(t *testing.T) {
+	_, _, m := moverFor(t)
+	web := m.farms[0]
+	b1, b2 := backendName{"web", "b1"}, backendName{"web", "b2"}
+	web.note(sample{counts: map[backendName]uint64{b2: 5}}, sample{counts: map[backendName]uint64{b1: 1e6, b2: 7}}, 1)
+	if web.arrived != 2 {
+		t.Errorf("%d connections arrived, want 2", web.arrived)
+	}
+}
