@@ -93,12 +93,25 @@ func (m *SlotMover) follow(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	last, c, err := m.engine.lastLoadedAs(m.engine.memory().compiled)
-	if err != nil || digest != last.Digest { // the rules of the boot, or of another program: watch loads anew
+	c := m.engine.compilationOf(digest)
+	if c == nil { // the rules of the boot, or of another program: watch loads anew
 		*m = SlotMover{engine: m.engine}
 		return nil
 	}
 	return m.read(digest, c)
+}
+
+// compilationOf returns the compilation of the script with a digest, if it is the last one, or that of the last load.
+// The state directory is asked second: a full one lacks the last load.
+func (e *Engine) compilationOf(digest string) *compilation {
+	if c := e.memory().compiled; c != nil && c.script != nil && c.script.Digest == digest {
+		return c
+	}
+	last, c, err := e.lastLoaded()
+	if err != nil || last.Digest != digest {
+		return nil
+	}
+	return c
 }
 
 // read keeps the farms of a compilation, and the elements that count their connections. Farms that stay keep their

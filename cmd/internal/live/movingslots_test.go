@@ -1,9 +1,14 @@
 package live
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"farmc/cmd/internal/testmachine"
 )
@@ -96,5 +101,26 @@ func TestOldCounter(t *testing.T) {
 	web.note(sample{counts: map[backendName]uint64{b2: 5}}, sample{counts: map[backendName]uint64{b1: 1e6, b2: 7}}, 1)
 	if web.arrived != 2 {
 		t.Errorf("%d connections arrived, want 2", web.arrived)
+	}
+}
+
+// TestSlotsOfUnkeptLoad: slots move though the load could not be kept, because the state directory is full.
+func TestSlotsOfUnkeptLoad(t *testing.T) {
+	e, farms := engineFor(t, map[string]string{"web.toml": leastConnections})
+	state := e.Store.Dir
+	testmachine.Must(t, os.Mkdir(state, 0o700), unix.Mount("tmpfs", state, "tmpfs", 0, "size=256k,mode=700"))
+	t.Cleanup(func() { _ = unix.Unmount(state, 0) })
+	m := step(t, e)
+	if err := os.WriteFile(filepath.Join(state, "filler"), make([]byte, 1<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatal("the disk is not full: ", err)
+	}
+	testmachine.Write(t, farms, map[string]string{"other.toml": otherFarm})
+	if _, _, err := e.Apply(t.Context()); !errors.Is(err, ErrUnkept) {
+		t.Fatalf("%v, not ErrUnkept", err)
+	}
+	for name, m := range map[string]*SlotMover{"the same": m, "another": e.SlotMover()} {
+		if more, err := m.Step(t.Context()); err != nil || !more {
+			t.Errorf("%s mover makes more steps: %v; %v", name, more, err)
+		}
 	}
 }
