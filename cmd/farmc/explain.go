@@ -51,6 +51,9 @@ func explainPacket(ctx context.Context, c *call) int {
 		return exitFailure
 	}
 	x := e.Explain(ctx, farms, d, q)
+	if x.RulesUnread != nil {
+		c.log("it is not known whether the kernel has these rules: %v", c.needsRoot(x.RulesUnread))
+	}
 	if !x.Found {
 		c.showNowhere(x, farms)
 		return exitFailure

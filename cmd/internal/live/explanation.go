@@ -17,11 +17,13 @@ import (
 // packet; then Elsewhere has the farms that take such packets on other interfaces.
 type Explanation struct {
 	explain.Answer
-	Found   bool   `json:"found"`
-	Unknown string `json:"unknown"` // why bans, remembered clients and connections are not known; "": they are
-	Files   string `json:"files"`   // faults of the files, or changes that are not applied; "": the files are loaded
+	Found        bool   `json:"found"`
+	Unknown      string `json:"unknown"`      // why bans, clients and connections are not known; "": they are
+	RulesUnknown string `json:"rulesUnknown"` // why it is not known whether the kernel has these rules; "": it is
+	Files        string `json:"files"`        // faults of the files, or changes that are not applied; "": none
 
-	Unread error `json:"-"` // the cause of Unknown
+	Unread      error `json:"-"` // the cause of Unknown
+	RulesUnread error `json:"-"` // the cause of RulesUnknown
 }
 
 // Explain tells what the rules do with a packet, as farmc explain does.
@@ -49,7 +51,7 @@ func (e *Engine) Explain(ctx context.Context, farms []*farm.Farm, d Disagreement
 		return out
 	}
 	memory, failed := e.MemoryOf(ctx, m.Farm, q)
-	out := Explanation{Answer: m.Answer(memory), Found: true, Unread: failed}
+	out := Explanation{Answer: m.Answer(memory), Found: true, Unknown: errorText(failed), Unread: failed}
 	out.Findings = append(out.Findings, findingsFor(ctx, m, q)...)
 	out.disagree(d)
 	return out
@@ -57,13 +59,7 @@ func (e *Engine) Explain(ctx context.Context, farms []*farm.Farm, d Disagreement
 
 // disagree adds the disagreement of the kernel and the files. Rules of the boot take the packet, so they are a finding.
 func (x *Explanation) disagree(d Disagreement) {
-	x.Files = d.files()
-	if x.Unread == nil {
-		x.Unread = d.unread
-	}
-	if x.Unread != nil {
-		x.Unknown = x.Unread.Error()
-	}
+	x.Files, x.RulesUnread, x.RulesUnknown = d.files(), d.unread, errorText(d.unread)
 	f := d.rulesFinding()
 	switch {
 	case f == nil:
@@ -114,4 +110,11 @@ func OwnAddresses() (out []netip.Addr) {
 		}
 	}
 	return out
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
