@@ -191,66 +191,9 @@ type elementChange struct {
 
 // commit makes the changes in one transaction.
 func commit(ctx context.Context, changes []elementChange) error {
-	var requests []*nl.NetlinkRequest
+	var b nfnetlink.Batch
 	for _, c := range changes {
-		requests = append(requests, nfnetlink.NewRequest(c.message, c.flags, unix.NFPROTO_INET,
-			elementAttributes(c.set, c.address.AsSlice(), c.timeout)...))
+		b.Add(c.message, c.flags, unix.NFPROTO_INET, elementAttributes(c.set, c.address.AsSlice(), c.timeout)...)
 	}
-	return transact(ctx, requests)
-}
-
-// transact sends requests as one transaction.
-func transact(ctx context.Context, requests []*nl.NetlinkRequest) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	socket, err := nl.Subscribe(unix.NETLINK_NETFILTER)
-	if err != nil {
-		return err
-	}
-	defer socket.Close()
-	message := batchMessage(unix.NFNL_MSG_BATCH_BEGIN)
-	for i, req := range requests {
-		if i == len(requests)-1 {
-			req.Flags |= unix.NLM_F_ACK
-		}
-		message = append(message, req.Serialize()...)
-	}
-	message = append(message, batchMessage(unix.NFNL_MSG_BATCH_END)...)
-	if err := unix.Sendto(socket.GetFd(), message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
-	}
-	return awaitAck(socket)
-}
-
-// batchMessage begins or ends a transaction.
-func batchMessage(kind int) []byte {
-	req := nl.NewNetlinkRequest(kind, 0)
-	subsystem := binary.BigEndian.AppendUint16(nil, unix.NFNL_SUBSYS_NFTABLES)
-	req.AddData(&nl.Nfgenmsg{NfgenFamily: unix.AF_UNSPEC, ResId: binary.NativeEndian.Uint16(subsystem)})
-	return req.Serialize()
-}
-
-// awaitAck waits for the kernel's acknowledgement of a transaction. If the transaction fails, the first message is the
-// error of the first change that failed.
-func awaitAck(socket *nl.NetlinkSocket) error {
-	timeout := unix.NsecToTimeval(int64(10 * time.Second))
-	if err := socket.SetReceiveTimeout(&timeout); err != nil {
-		return err
-	}
-	for {
-		messages, _, err := socket.Receive()
-		if err != nil {
-			return err
-		}
-		for _, m := range messages {
-			if m.Header.Type != unix.NLMSG_ERROR || len(m.Data) < 4 {
-				continue
-			}
-			if number := int32(binary.NativeEndian.Uint32(m.Data)); number != 0 {
-				return unix.Errno(-number)
-			}
-			return nil
-		}
-	}
+	return transact(ctx, &b)
 }

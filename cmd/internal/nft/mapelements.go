@@ -60,9 +60,9 @@ func (n Nft) FlushMap(ctx context.Context, family, name string) error {
 }
 
 func (n Nft) deleteElements(ctx context.Context, family, name string, of []nl.NetlinkRequestData) (bool, error) {
-	err := transact(ctx, []*nl.NetlinkRequest{
-		nfnetlink.NewRequest(unix.NFT_MSG_DELSETELEM, 0, familyNumber(family), of...),
-	})
+	var b nfnetlink.Batch
+	b.Add(unix.NFT_MSG_DELSETELEM, 0, familyNumber(family), of...)
+	err := transact(ctx, &b)
 	if errors.Is(err, unix.ENOENT) {
 		return false, nil
 	}

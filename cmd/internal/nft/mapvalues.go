@@ -1,7 +1,9 @@
 package nft
 
 import (
+	"cmp"
 	"context"
+	"errors"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -15,26 +17,22 @@ type MapValue struct {
 	Key, Value []byte
 }
 
-// maxValues is the number of values that one transaction sets: a message with more does not fit into the buffer of a
-// socket (net.core.wmem_default, 208 kB).
-const maxValues = 500
-
-// SetValues sets values of elements that exist, without their counters. Up to 500 values are set in one transaction.
+// SetValues sets values of elements that exist, without their counters, in one transaction. In a user namespace one
+// transaction takes some 1,300 values, because the buffer of a socket cannot grow there; more of them are divided.
 func (n Nft) SetValues(ctx context.Context, values []MapValue) error {
-	for from := 0; from < len(values); from += maxValues {
-		part := values[from:min(from+maxValues, len(values))]
-		var requests []*nl.NetlinkRequest
-		for _, v := range part {
-			requests = append(requests,
-				nfnetlink.NewRequest(unix.NFT_MSG_DELSETELEM, 0, unix.NFPROTO_INET, valueAttributes(v, false)...),
-				nfnetlink.NewRequest(unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE, unix.NFPROTO_INET,
-					valueAttributes(v, true)...))
-		}
-		if err := transact(ctx, requests); err != nil {
-			return changeError(err, part[0].Map)
-		}
+	if len(values) == 0 {
+		return nil
 	}
-	return nil
+	var b nfnetlink.Batch
+	for _, v := range values {
+		b.Add(unix.NFT_MSG_DELSETELEM, 0, unix.NFPROTO_INET, valueAttributes(v, false)...)
+		b.Add(unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE, unix.NFPROTO_INET, valueAttributes(v, true)...)
+	}
+	err := transact(ctx, &b)
+	if half := len(values) / 2; errors.Is(err, unix.EMSGSIZE) && half > 0 {
+		return cmp.Or(n.SetValues(ctx, values[:half]), n.SetValues(ctx, values[half:]))
+	}
+	return changeError(err, values[0].Map)
 }
 
 // valueAttributes name an element of a map, with its value if it is a new one.

@@ -3,6 +3,8 @@ package nft
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"farmc/cmd/internal/nfnetlink"
 
@@ -18,6 +20,27 @@ func query(ctx context.Context, message, flags int, family uint8, attrs ...nl.Ne
 		return nil, ErrNotPermitted
 	}
 	return answers, err
+}
+
+// answerTimeout is the time in which the kernel answers a transaction.
+const answerTimeout = 10 * time.Second
+
+// transact sends a transaction. Its error is that of the first change which the kernel refuses. Without privilege it is
+// unix.EPERM, and without an answer unix.EAGAIN.
+func transact(ctx context.Context, b *nfnetlink.Batch) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	socket, err := nl.Subscribe(unix.NETLINK_NETFILTER)
+	if err != nil {
+		return fmt.Errorf("open a netlink socket: %w", err)
+	}
+	defer socket.Close()
+	timeout := unix.NsecToTimeval(int64(answerTimeout))
+	if err := socket.SetReceiveTimeout(&timeout); err != nil {
+		return err
+	}
+	return b.Send(socket)
 }
 
 // familyNumber gives the kernel's number of the family of a table.

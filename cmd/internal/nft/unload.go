@@ -13,7 +13,8 @@ import (
 
 // Unload deletes farmc's tables in one transaction, and reports whether there was one.
 func (n Nft) Unload(ctx context.Context) (bool, error) {
-	var requests []*nl.NetlinkRequest
+	var b nfnetlink.Batch
+	found := false
 	for _, family := range []uint8{unix.NFPROTO_INET, unix.NFPROTO_NETDEV} {
 		name := nl.NewRtAttr(unix.NFTA_TABLE_NAME, nl.ZeroTerminated("farmc"))
 		_, err := query(ctx, unix.NFT_MSG_GETTABLE, 0, family, name)
@@ -23,12 +24,13 @@ func (n Nft) Unload(ctx context.Context) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("find the tables of farmc: %w", err)
 		}
-		requests = append(requests, nfnetlink.NewRequest(unix.NFT_MSG_DELTABLE, 0, family, name))
+		b.Add(unix.NFT_MSG_DELTABLE, 0, family, name)
+		found = true
 	}
-	if len(requests) == 0 {
+	if !found {
 		return false, nil
 	}
-	err := transact(ctx, requests)
+	err := transact(ctx, &b)
 	if errors.Is(err, unix.EPERM) {
 		return true, ErrNotPermitted
 	}
