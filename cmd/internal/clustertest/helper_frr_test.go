@@ -11,8 +11,8 @@ const frrDaemons = "/usr/lib/frr/"
 // otherNetwork is one that the administrator announces.
 const otherNetwork = "2001:db8:aa::/48"
 
-// powerOnFRR starts farmc watch and FRR on the first balancer, whose addresses the example has, and returns the directory
-// of its sockets.
+// powerOnFRR starts farmc watch and FRR on the first balancer, whose addresses the example has. It returns the
+// directory of FRR's sockets.
 func (s *site) powerOnFRR(b *balancer) (sockets string) {
 	s.t.Helper()
 	if os.Getuid() != 0 {
