@@ -177,6 +177,9 @@ var takeOverCases = []struct {
 	{"farm-on-loopback", listens{"tcp4", "127.0.0.1:22"}, steps{
 		refuses{plain{"web": sshFarm(`"127.0.0.1:22"`)}, "(22/tcp)"},
 		plain{"web": sshFarm(`"127.0.0.2:22", "192.0.2.1:22", "*:22"`)}}},
+	{"any-address-beside-a-farm-on-loopback", listens{"tcp4", "127.0.0.1:22"}, steps{
+		plain{"admin": sshFarm(`"127.0.0.1:80"`), "web": sshFarm(`"*:22"`)}, findsPort(""),
+		refuses{plain{"admin": sshFarm(`"127.0.0.1:22"`), "web": sshFarm(`"*:22"`)}, "(22/tcp)"}}},
 	{"udp", listens{"udp4", "0.0.0.0:123"}, steps{
 		refuses{plain{"ntp": sshFarm(`"192.0.2.1:123/udp"`)}, "(123/udp)"},
 		plain{"ntp": sshFarm(`"192.0.2.1:123/tcp"`)}}},

@@ -122,12 +122,16 @@ func (x *frontendIndex) add(f *farm.Farm) {
 	}
 }
 
-// find returns the most specific frontend for packets to an address and the port of a socket; nil if there is none.
+// find returns the most specific frontend for packets to an address and the port of a socket; nil if there is none. A
+// frontend of all addresses takes no packets to loopback addresses.
 func (x *frontendIndex) find(a netip.Addr, s sockets.Socket) *farm.Frontend {
 	for all := range x.networks.Holding(a) {
 		if d := taker(*all, a, s); d != nil {
 			return d
 		}
+	}
+	if a.IsLoopback() {
+		return nil
 	}
 	return taker(x.any, a, s)
 }
