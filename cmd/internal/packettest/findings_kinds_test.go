@@ -34,13 +34,16 @@ var findingsElsewhere = map[string]struct{ file, test string }{
 func TestKindsOfFindings(t *testing.T) {
 	found, quiet := map[string]bool{}, map[string]bool{}
 	for _, c := range slices.Concat(findingCases, findingRuleCases, findingFrameCases, findingMachineCases,
-		findingKernelCases, findingTableCases) {
+		findingKernelCases, findingTableCases, findingLoopbackCases) {
 		found[c.kind] = true
 	}
 	for _, c := range quietRules {
 		quiet[c.not] = true
 	}
 	for _, c := range quietStates {
+		quiet[c.not] = true
+	}
+	for _, c := range quietLoopback {
 		quiet[c.not] = true
 	}
 	for _, c := range quietFilters {

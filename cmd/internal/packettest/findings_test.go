@@ -218,7 +218,7 @@ func (s *testbed) found() (found preflight.Findings, err error) {
 func TestFindings(t *testing.T) {
 	t.Parallel()
 	for _, c := range slices.Concat(findingCases, findingRuleCases, findingFrameCases, findingMachineCases,
-		findingKernelCases, findingTableCases) {
+		findingKernelCases, findingTableCases, findingLoopbackCases) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.play(t)
@@ -284,14 +284,17 @@ func (w whileUnreachable) do(s *testbed) error {
 
 // connects reports whether a client gets a connection within a time in which a healthy testbed gives hundreds.
 func (c findingCase) connects(s *testbed) bool {
-	network, to := "tcp4", netip.MustParseAddrPort("192.0.2.1:80")
+	network, to, from := "tcp4", netip.MustParseAddrPort("192.0.2.1:80"), s.Client
 	if r, ok := c.served.(request); ok {
 		to = netip.MustParseAddrPort(strings.Fields(r.to)[0])
+		if r.from != "" {
+			from = s.machine(r.from)
+		}
 	}
 	if to.Addr().Is6() {
 		network = "tcp6"
 	}
-	conn, err := s.Client.Dial(network, s.newClient(s.Client, to.Addr()), to, time.Second)
+	conn, err := from.Dial(network, s.newClient(from, to.Addr()), to, time.Second)
 	if err != nil {
 		return false
 	}

@@ -22,6 +22,9 @@ func (s *search) follow(p flow) {
 			s.bridged(c, p)
 		case c.Family == unix.NFPROTO_ARP:
 			s.arp(c, p)
+		case p.loopback && passes(c, p):
+			s.ofThisMachine(c, p)
+		case p.loopback:
 		case p.atIngress() && c.Hook == unix.NF_INET_FORWARD && passes(c, p):
 			if p.farm.Mode == farm.Stateless {
 				s.forwarded(c, p, answers)
@@ -169,6 +172,11 @@ func (s *search) prerouting(c *foreign.Chain, p flow) {
 			s.add(c, q, loss{"notrack", "takes " + ofClients + " from connection tracking", r, pass}, Stops)
 		}
 	}
+	s.preroutingAnswers(c, p)
+}
+
+// preroutingAnswers follows answers of a backend on another machine through a chain before and behind farmc's own one.
+func (s *search) preroutingAnswers(c *foreign.Chain, p flow) {
 	if p.local {
 		return
 	}
@@ -211,8 +219,11 @@ func (s *search) passOf(c *foreign.Chain, p flow) match {
 // cameBack is the answer of a backend in a prerouting chain.
 func (s *search) cameBack(c *foreign.Chain, p flow) foreign.Packet {
 	packet := p.answer("")
-	if p.farm.Mode == farm.SNAT && c.Priority <= s.ownPriority(p) { // to this machine
+	switch {
+	case (p.loopback || p.farm.Mode == farm.SNAT) && c.Priority <= s.ownPriority(p): // to this machine
 		packet.DestinationLocal, packet.Destination, packet.DestinationPort = true, netip.Addr{}, 0
+	case p.loopback:
+		packet.DestinationLocal, packet.Destination = true, p.program()
 	}
 	packet.Source, packet.SourcePort = p.backend.Address[p.family], p.backendPort
 	if c.Priority <= conntrackPriority {
@@ -224,7 +235,7 @@ func (s *search) cameBack(c *foreign.Chain, p flow) foreign.Packet {
 // zones finds connections whose two directions are in different zones of connection tracking. Then answers are not
 // translated back.
 func (s *search) zones(p flow) {
-	if !p.translated() || p.local {
+	if !p.translated() || p.local || p.loopback {
 		return
 	}
 	var ask, back foreign.Result

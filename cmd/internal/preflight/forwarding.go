@@ -59,7 +59,7 @@ func (m *machine) acceptAdvertisements() (commands []string) {
 // forwards reports whether a farm sends packets of the family on to another machine by way of the forward hook.
 func (s *search) forwards(f *farm.Farm, family addr.Family) bool {
 	atIngress := f.Mode == farm.DSR || f.Mode == farm.Stateless && len(f.Interfaces) > 0
-	return !atIngress && f.Mode != farm.Local && f.Listens(family) &&
+	return !atIngress && f.Mode != farm.Local && servesOthers(f, family) &&
 		slices.ContainsFunc(f.Backends, func(b farm.Backend) bool {
 			return b.State == farm.Up && b.Address.Has(family) && s.machine.routes.to(b.Address[family]) != local
 		})

@@ -114,8 +114,11 @@ func (p flow) requestTransfers() []transfer {
 	if p.translated() || p.farm.Mode == farm.Local {
 		came = p.requested()
 	}
-	if p.local {
+	switch {
+	case p.local:
 		return []transfer{{netlink.XFRM_DIR_IN, client, came}}
+	case p.loopback:
+		return []transfer{{netlink.XFRM_DIR_OUT, client, p.delivered()}}
 	}
 	return []transfer{{netlink.XFRM_DIR_FWD, client, came}, {netlink.XFRM_DIR_OUT, client, p.delivered()}}
 }
@@ -126,6 +129,9 @@ func (s *search) answerTransfers(p flow) []transfer {
 	leaves := transfer{netlink.XFRM_DIR_OUT, p.requested(), client}
 	if p.local {
 		return []transfer{leaves}
+	}
+	if p.loopback {
+		return []transfer{{netlink.XFRM_DIR_IN, p.delivered(), s.sourceFor(p)}}
 	}
 	receiver := client
 	if p.farm.Mode == farm.SNAT {

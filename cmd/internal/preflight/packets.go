@@ -26,15 +26,21 @@ type flow struct {
 	clientLinks []string
 	backendLink string
 	local       bool           // the backend is on this machine
+	loopback    bool           // the service is a loopback address: the clients are programs of this machine
 	client      netip.AddrPort // zero: any
 }
 
-// packetsOf returns a flow for each family of a farm: by its first frontend to its first backend that is up.
+// packetsOf returns a flow for each family of a farm: by its first frontend to its first backend that is up. Frontends
+// at loopback addresses have a flow of their own.
 func (s *search) packetsOf(f *farm.Farm) (flows []flow) {
 	for _, family := range addr.Families {
 		p := flow{farm: f, family: family, local: f.Mode == farm.Local}
+		var onLoopback []farm.Frontend
 		for _, d := range s.only.limit(&p, f.Frontends()) {
-			if d.Family == family {
+			switch {
+			case d.Family == family && d.Address.IsLoopback():
+				onLoopback = append(onLoopback, d)
+			case d.Family == family:
 				p.frontends = append(p.frontends, d)
 			}
 		}
@@ -43,17 +49,28 @@ func (s *search) packetsOf(f *farm.Farm) (flows []flow) {
 				p.backends = append(p.backends, b)
 			}
 		}
-		if len(p.frontends) == 0 || len(p.backends) == 0 && f.Mode != farm.Local {
+		if len(p.backends) == 0 && f.Mode != farm.Local {
 			continue
 		}
-		if p = s.by(p, p.frontends[0]); p.service.IsValid() {
-			if f.Mode != farm.Local {
-				p = s.to(p, p.backends[0])
-			}
-			flows = append(flows, p)
-		}
+		flows = s.addFlow(flows, p)
+		p.frontends, p.loopback, p.clientLinks = onLoopback, true, []string{"lo"}
+		flows = s.addFlow(flows, p)
 	}
 	return flows
+}
+
+// addFlow adds a flow by the first of its frontends, if there is any.
+func (s *search) addFlow(flows []flow, p flow) []flow {
+	if len(p.frontends) == 0 {
+		return flows
+	}
+	if p = s.by(p, p.frontends[0]); !p.service.IsValid() {
+		return flows
+	}
+	if p.farm.Mode != farm.Local {
+		p = s.to(p, p.backends[0])
+	}
+	return append(flows, p)
 }
 
 // limit gives the frontends that the search is about, and sets the client and the interface of the flow.

@@ -26,7 +26,7 @@ func (s *search) strictLinks() {
 			continue
 		}
 		for _, name := range strict {
-			if (len(f.Interfaces) == 0 || slices.Contains(f.Interfaces, name)) &&
+			if servesOthers(f, addr.IP4) && (len(f.Interfaces) == 0 || slices.Contains(f.Interfaces, name)) &&
 				(!ownRules || s.refusesClients(name, f)) {
 				s.found.add(s.strict(name, "clients"), f)
 			}

@@ -21,6 +21,9 @@ func (s *search) trafficControl() {
 	for _, f := range s.farms[:min(len(s.farms), maxRoutedFarms)] {
 		for _, p := range s.packetsOf(f) {
 			for _, link := range p.clientLinks {
+				if p.loopback { // packets to backends are not sent by lo
+					break
+				}
 				s.filtered(p, at, linkPacket{link: link, hook: "ingress", to: p.requested(), ofClient: true})
 				if p.answersPass() {
 					s.filtered(p, at, linkPacket{link: link, hook: "egress", from: p.requested(), ofClient: true})
