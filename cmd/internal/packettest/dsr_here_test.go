@@ -76,6 +76,13 @@ func balancerAmongBackendsCases() (all []testCase) {
 			moveFloating{to: first},
 			noFinding,
 			onSecond{noFinding},
+			dropsAtInput,
+			inputFinding,
+			onPair(farms{"web": onlyBackend("b1")}),
+			directRequest{by: "tcp udp", to: floating, shares: shares{"b1": 1}, clients: 10},
+			noFinding,
+			runs("nft delete table inet filter2"),
+			onPair(farms{"web": pairFarm(listenFloating)}),
 			runs("ip address del 10.2.0.50/32 dev eth0"),
 			onSecond{
 				runs("ip address del 10.2.0.50/32 dev lo"),

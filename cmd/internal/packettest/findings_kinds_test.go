@@ -34,7 +34,8 @@ var findingsElsewhere = map[string]struct{ file, test string }{
 func TestKindsOfFindings(t *testing.T) {
 	found, quiet := map[string]bool{}, map[string]bool{}
 	for _, c := range slices.Concat(findingCases, findingRuleCases, findingFrameCases, findingMachineCases,
-		findingKernelCases, findingTableCases, findingLoopbackCases) {
+		findingKernelCases, findingTableCases, findingLoopbackCases,
+		findingDSRHereCases) {
 		found[c.kind] = true
 	}
 	for _, c := range quietRules {
@@ -44,6 +45,9 @@ func TestKindsOfFindings(t *testing.T) {
 		quiet[c.not] = true
 	}
 	for _, c := range quietLoopback {
+		quiet[c.not] = true
+	}
+	for _, c := range quietDSRHere {
 		quiet[c.not] = true
 	}
 	for _, c := range quietFilters {

@@ -95,6 +95,8 @@ func TestFindingsOfUfw(t *testing.T) {
 			says: "chain FORWARD of table ip filter drops"},
 		{name: "local", farm: localAt8081, served: asksLocal, kind: "drop", tool: "ufw ",
 			says: "drops the packets to a backend on this machine"},
+		{name: "dsr", farm: dsrHere, served: asksHere, kind: "drop", tool: "ufw ",
+			says: "drops the packets to a backend on this machine"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, dir := newTestbed(t, netlab.Options{}), t.TempDir()

@@ -218,7 +218,8 @@ func (s *testbed) found() (found preflight.Findings, err error) {
 func TestFindings(t *testing.T) {
 	t.Parallel()
 	for _, c := range slices.Concat(findingCases, findingRuleCases, findingFrameCases, findingMachineCases,
-		findingKernelCases, findingTableCases, findingLoopbackCases) {
+		findingKernelCases, findingTableCases, findingLoopbackCases,
+		findingDSRHereCases) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.play(t)

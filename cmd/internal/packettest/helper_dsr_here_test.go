@@ -11,6 +11,7 @@ import (
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/netlab"
+	"farmc/cmd/internal/preflight"
 	"farmc/cmd/internal/statedir"
 )
 
@@ -206,6 +207,22 @@ func ownShareFinding(backend, address string) step {
 		return runs(found[0].Hint()).do(s)
 	})
 }
+
+// dropsAtInput drops the clients' packets to a balancer.
+var dropsAtInput = nftScript(`table inet filter2 { chain in {
+	type filter hook input priority 0; policy drop; ct state established,related accept; udp dport 53 accept
+	icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+}; }`)
+
+// inputFinding: rules drop the share of one of several backends.
+var inputFinding = stepFunc(func(s *testbed) error {
+	found, err := s.found()
+	if err == nil && (len(found) != 1 || found[0].Effect != preflight.Harms ||
+		!strings.Contains(found[0].Text(), "drops the packets to a backend on this machine (farm web)")) {
+		err = fmt.Errorf("found %v", found.Diagnostics())
+	}
+	return err
+})
 
 // applyAgain loads the same farms for the addresses that the machine has now.
 var applyAgain = stepFunc(func(s *testbed) error {

@@ -29,6 +29,8 @@ func (s *search) follow(p flow) {
 			if p.farm.Mode == farm.Stateless {
 				s.forwarded(c, p, answers)
 			}
+		case p.atIngress() && passes(c, p) && c.Hook != inetIngress:
+			s.ownShareOf(c, p)
 		case p.atIngress():
 			s.atIngress(c, p)
 		case !passes(c, p):
@@ -143,23 +145,51 @@ func (s *search) forwarded(c *foreign.Chain, p flow, directions ...func(*search,
 	s.add(c, p, first, Stops)
 }
 
+// ownShareOf follows the packets that mode dsr leaves to this machine, which is one of the backends. They go on to the
+// service's address, and other programs track and filter them like those of any client.
+func (s *search) ownShareOf(c *foreign.Chain, p flow) {
+	for _, q := range s.ownBackends(p) {
+		if q.farm.Mode != farm.DSR || s.machine.routes.to(q.service) != local {
+			continue
+		}
+		switch {
+		case c.Hook == unix.NF_INET_PRE_ROUTING:
+			r := s.agree(c, q, func(in string) foreign.Packet { return s.cameIn(c, q, in) })
+			s.add(c, q, lossOf(r, ofOwnShare, addressed(q)), q.effect())
+			if r.Verdict == foreign.DestinationNAT {
+				s.add(c, q, loss{"destination-nat", "sends " + ofOwnShare + " elsewhere", r, addressed(q)}, q.effect())
+			}
+		case c.Type == "nat":
+		case c.Hook == unix.NF_INET_LOCAL_IN:
+			s.add(c, q, lossOf(s.agree(c, q, q.handedOn), ofOwnShare, addressed(q)), q.effect())
+		default:
+			s.add(c, q, lossOf(s.agree(c, q, q.ownAnswer), ofOwnAnswers, answered(q)), q.effect())
+		}
+	}
+}
+
+// ownBackends returns the flows to backends on this machine.
+func (s *search) ownBackends(p flow) []flow {
+	return slices.DeleteFunc(s.eachBackend(p), func(q flow) bool { return !q.local })
+}
+
+// The packets of a backend on this machine.
+const (
+	ofOwnShare   = "the packets to a backend on this machine"
+	ofOwnAnswers = "the answers of a backend on this machine"
+)
+
 // input follows packets to a backend on this machine.
 func (s *search) input(c *foreign.Chain, p flow) {
-	for _, q := range s.eachBackend(p) {
-		if q.local {
-			r := s.agree(c, q, q.handedOn)
-			s.add(c, q, lossOf(r, "the packets to a backend on this machine", handedOn(q)), Stops)
-		}
+	for _, q := range s.ownBackends(p) {
+		s.add(c, q, lossOf(s.agree(c, q, q.handedOn), ofOwnShare, handedOn(q)), Stops)
 	}
 }
 
 // output follows answers of a backend on this machine.
 func (s *search) output(c *foreign.Chain, p flow) {
-	for _, q := range s.eachBackend(p) {
-		if q.local && q.farm.Mode != farm.DSR {
-			r := s.agree(c, q, q.ownAnswer)
-			s.add(c, q, lossOf(r, "the answers of a backend on this machine", answered(q)), Stops)
-		}
+	for _, q := range s.ownBackends(p) {
+		s.add(c, q, lossOf(s.agree(c, q, q.ownAnswer), ofOwnAnswers, answered(q)), Stops)
 	}
 }
 
@@ -301,9 +331,10 @@ func (p flow) fixedSource() bool {
 	return p.farm.Source.Has(p.family) || p.backend.Source.Has(p.family)
 }
 
+const netdevIngress, inetIngress = 0, 5 // NF_NETDEV_INGRESS, NF_INET_INGRESS
+
 // atIngress follows frames of modes dsr and stateless that farmc takes at ingress.
 func (s *search) atIngress(c *foreign.Chain, p flow) {
-	const netdevIngress, inetIngress = 0, 5 // NF_NETDEV_INGRESS, NF_INET_INGRESS
 	hooked := c.Family == unix.NFPROTO_NETDEV && c.Hook == netdevIngress ||
 		c.Family == unix.NFPROTO_INET && c.Hook == inetIngress
 	if !hooked || c.Priority >= 0 {

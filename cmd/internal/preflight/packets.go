@@ -151,6 +151,12 @@ func (p flow) translated() bool { return p.farm.Mode == farm.SNAT || p.farm.Mode
 // atIngress reports whether farmc takes requests at ingress.
 func (p flow) atIngress() bool { return !p.tracked() && len(p.farm.Interfaces) > 0 }
 
+// servedHere reports whether packets of clients reach a program of this machine as they came in: to the service, and
+// seen by connection tracking.
+func (p flow) servedHere() bool {
+	return p.farm.Mode == farm.Local || p.farm.Mode == farm.DSR && p.local
+}
+
 // answersPass reports whether answers of backends pass this machine.
 func (p flow) answersPass() bool { return p.farm.Mode != farm.DSR }
 
@@ -169,7 +175,7 @@ func (p flow) request(in string) foreign.Packet {
 func (p flow) handedOn(in string) foreign.Packet {
 	packet := p.request(in)
 	packet.DestinationLocal = p.local
-	if p.farm.Mode == farm.Local {
+	if p.servedHere() {
 		return packet
 	}
 	packet.Out, packet.Destination, packet.DestinationPort = p.backendLink, p.backend.Address[p.family], p.backendPort
@@ -198,7 +204,7 @@ func (p flow) answer(out string) foreign.Packet {
 func (p flow) ownAnswer(out string) foreign.Packet {
 	packet := p.answer(out)
 	packet.In, packet.DestinationLocal = "", false
-	if p.farm.Mode == farm.Local {
+	if p.servedHere() {
 		packet.Source, packet.SourcePort, packet.State = p.service, p.servicePort, foreign.Established
 	}
 	return packet

@@ -30,7 +30,7 @@ type match struct {
 // handedOn matches packets that farmc hands on, and their answers.
 func handedOn(p flow) match {
 	switch {
-	case p.farm.Mode == farm.Local:
+	case p.servedHere():
 		return addressed(p)
 	case p.tracked():
 		return match{state: "dnat"}
@@ -57,6 +57,9 @@ func sentTo(p flow) match {
 // answered matches answers of the backend of a flow.
 func answered(p flow) match {
 	m := sentTo(p)
+	if p.servedHere() {
+		m = addressed(p)
+	}
 	m.source = true
 	return m
 }
@@ -240,14 +243,14 @@ func ufwChain(c *foreign.Chain) string {
 // ufwAllow lets packets to the service pass, and to a backend on this machine.
 func ufwAllow(p flow) string {
 	a, port := p.service, p.servicePort
-	if p.farm.Mode != farm.Local {
+	if !p.servedHere() {
 		a, port = p.backend.Address[p.family], p.backendPort
 	}
 	to := a.String()
 	switch {
-	case p.farm.Mode == farm.Local && p.wildcard:
+	case p.servedHere() && p.wildcard:
 		to = "any"
-	case p.farm.Mode == farm.Local && !p.network.IsSingleIP():
+	case p.servedHere() && !p.network.IsSingleIP():
 		to = p.network.String()
 	}
 	if port != 0 {

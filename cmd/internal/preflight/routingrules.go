@@ -51,7 +51,7 @@ func (s *search) refused(p flow) {
 		}
 		backend := p.backend.Address[p.family]
 		switch {
-		case p.farm.Mode == farm.Local:
+		case p.servedHere():
 			s.refusedAnswer(p, "", p.service, client)
 		case p.local:
 			s.refusedAnswer(p, "", backend, client)
