@@ -13,6 +13,8 @@ const dsrHere = `
 
 var asksHere = request{by: "tcp", to: "192.0.2.1:80", shares: shares{"balancer:80": 1}, times: 1}
 
+var asksDirectly = directRequest{by: "tcp", to: "192.0.2.1:80", shares: shares{"b1": 3, "b2": 1}, clients: 40}
+
 // The share of a dsr farm that stays on the balancer passes the rules of other programs as any service does.
 var findingDSRHereCases = []findingCase{
 	{name: "input-of-dsr-here", farm: dsrHere, served: asksHere, kind: "drop",
@@ -36,6 +38,17 @@ var findingDSRHereCases = []findingCase{
 		broken: steps{nftScript(`table ip nat2 { chain pre {
 			type nat hook prerouting priority dstnat; fib daddr type local tcp dport 80 dnat to 10.2.0.13:8999
 		}; }`)}},
+	{name: "address-nowhere-and-dsr-here-is-down", farm: downHere("down"), served: asksDirectly, kind: "address",
+		lab: dsrTopologies[1].lab, passes: true, says: "not an address of this machine: 192.0.2.1",
+		broken: steps{runs("ip address del 192.0.2.1/32 dev lo")}},
+	{name: "address-nowhere-and-dsr-here-drains", farm: downHere("drain"), served: asksDirectly, kind: "address",
+		lab: dsrTopologies[1].lab, passes: true, says: "not an address of this machine: 192.0.2.1",
+		broken: steps{runs("ip address del 192.0.2.1/32 dev lo")}},
+}
+
+// downHere is a dsr farm with two backends, of which the one on the balancer has another state than up.
+func downHere(state string) string {
+	return dsrTopologies[1].farm(`"192.0.2.1:80"`) + "[backends.here]\naddress = '10.2.0.1'\nstate = '" + state + "'\n"
 }
 
 // quietDSRHere are rules that let the share of the balancer pass.

@@ -75,14 +75,15 @@ func (s *search) address(l farm.Listen) *Finding {
 	return f
 }
 
-// ownBackend returns the backend of a dsr farm that is this machine; nil if there is none.
+// ownBackend returns the backend of a dsr farm that is this machine; nil if there is none that is up.
 func (m *machine) ownBackend(f *farm.Farm, l farm.Listen) *farm.Backend {
 	if f.Mode != farm.DSR {
 		return nil
 	}
 	for i := range f.Backends {
-		if m.has(f.Backends[i].Address[addr.FamilyOf(l.Address)]) {
-			return &f.Backends[i]
+		b := &f.Backends[i]
+		if b.State == farm.Up && m.has(b.Address[addr.FamilyOf(l.Address)]) {
+			return b
 		}
 	}
 	return nil
@@ -97,7 +98,7 @@ func (s *search) ownShare(f *farm.Farm, l farm.Listen, b *farm.Backend) {
 		}
 		return
 	}
-	if b.State != farm.Up || s.machine.hasAll(l.Network()) {
+	if s.machine.hasAll(l.Network()) {
 		return
 	}
 	service, command := l.Address.String(), "ip address add %s dev lo"
