@@ -19,6 +19,7 @@ var xtMatches = map[string]struct {
 	"state":     {(*step).xtState, state},
 	"tcp":       {func(s *step, info []byte) truth { return s.xtPorts(info, 11) }, ports},
 	"udp":       {func(s *step, info []byte) truth { return s.xtPorts(info, 8) }, ports},
+	"multiport": {(*step).xtMultiport, ports},
 	"addrtype":  {(*step).xtAddressType, isLocal},
 }
 
@@ -80,22 +81,51 @@ func (s *step) xtPorts(info []byte, inverted int) truth {
 	if len(info) <= inverted {
 		return maybe
 	}
-	header := s.header(unix.NFT_PAYLOAD_TRANSPORT_HEADER)
 	result := yes
 	for i := range 2 {
-		from := binary.BigEndian.AppendUint16(nil, hostOrder.Uint16(info[4*i:]))
-		to := binary.BigEndian.AppendUint16(nil, hostOrder.Uint16(info[4*i+2:]))
-		whole := from[0] == 0 && from[1] == 0 && to[0] == 0xff && to[1] == 0xff
-		if whole {
+		from, to := hostOrder.Uint16(info[4*i:]), hostOrder.Uint16(info[4*i+2:])
+		if from == 0 && to == 0xffff {
 			continue
 		}
-		in := header.part(2*i, 2).between(from, to)
+		in := s.portBetween(i, from, to)
 		result = min(result, in.inverted(info[inverted]&(1<<i) != 0))
 	}
 	if inverted == 11 && (info[8] != 0 || info[9] != 0) {
 		result = min(result, maybe)
 	}
 	return result
+}
+
+// portBetween reports whether a port of the packet is in a range: the source port (0) or the destination port (1).
+func (s *step) portBetween(end int, from, to uint16) truth {
+	return s.header(unix.NFT_PAYLOAD_TRANSPORT_HEADER).part(2*end, 2).between(
+		binary.BigEndian.AppendUint16(nil, from), binary.BigEndian.AppendUint16(nil, to))
+}
+
+// xtMultiport computes --sports, --dports and --ports (struct xt_multiport_v1): up to 15 ports, of which some begin a
+// range that the next one ends. The older struct has neither ranges nor inversion, and is undecided.
+func (s *step) xtMultiport(info []byte) truth {
+	const maxPorts, ports, ranges, inverted = 15, 2, 32, 47
+	const ofSource, ofDestination = 0, 1
+	if len(info) <= inverted || info[1] > maxPorts {
+		return maybe
+	}
+	result := no
+	for i := 0; i < int(info[1]); i++ {
+		from := hostOrder.Uint16(info[ports+2*i:])
+		to := from
+		if info[ranges+i] != 0 && i+1 < maxPorts {
+			i++
+			to = hostOrder.Uint16(info[ports+2*i:])
+		}
+		if info[0] != ofDestination {
+			result = max(result, s.portBetween(ofSource, from, to))
+		}
+		if info[0] != ofSource {
+			result = max(result, s.portBetween(ofDestination, from, to))
+		}
+	}
+	return result.inverted(info[inverted] != 0)
 }
 
 // xtAddressType computes --dst-type of the match addrtype (struct xt_addrtype_info_v1).

@@ -107,7 +107,7 @@ func TestFindingsOfUfw(t *testing.T) {
 			must(t, os.MkdirAll(dir+"/bin", 0o755))
 			must(t, os.WriteFile(filepath.Join(dir, "bin", "ufw"), []byte(wrapper), 0o755))
 			prefix := "PATH=" + dir + "/bin:$PATH; "
-			must(t, runs(prefix+"ufw --force enable").do(s))
+			must(t, runs(prefix+"ufw allow 22,443/tcp; ufw --force enable").do(s))
 			c.playProgram(s, prefix)
 		})
 	}
