@@ -15,7 +15,7 @@ type setID struct {
 	set string
 }
 
-// A set is an anonymous set, or a verdict map.
+// A set is a set, or a verdict map.
 type set struct {
 	elements []element
 	index    map[string]verdict // of the elements by their key, unless the set holds ranges
@@ -32,8 +32,8 @@ type element struct {
 	verdict verdict
 }
 
-// elements returns an anonymous set or a verdict map; nil for other sets, for large maps, for those with ranges of
-// several fields, and for those that the kernel does not tell.
+// elements returns a set or a verdict map; nil for large ones, for those whose elements come and go by themselves, for
+// those with ranges of several fields, and for those that the kernel does not tell.
 func (r *Ruleset) elements(ctx context.Context, table chainID, name string) *set {
 	id := setID{chainID{table.family, table.table, ""}, name}
 	if cached, ok := r.sets[id]; ok {
@@ -43,8 +43,13 @@ func (r *Ruleset) elements(ctx context.Context, table chainID, name string) *set
 	return r.sets[id]
 }
 
-// maxAnswers is the number of messages of a set's elements that are read at most. A message has about 100 elements.
-const maxAnswers = 100
+// The number of messages of a set's elements that are read at most. A message has 100 elements and more. Rules look up
+// interfaces, ports and own addresses in small named sets; large ones have the addresses of clients.
+const (
+	maxAnswers       = 100
+	maxNamedAnswers  = 10
+	maxNamedElements = 1000
+)
 
 func readSet(ctx context.Context, id setID) *set {
 	sets, err := nfnetlink.Query(ctx, unix.NFT_MSG_GETSET, 0, id.family,
@@ -53,8 +58,8 @@ func readSet(ctx context.Context, id setID) *set {
 	if err != nil || len(sets) == 0 || !isReadable(sets[0].Attributes) {
 		return nil
 	}
-	answers, err := nfnetlink.QueryUpTo(ctx, maxAnswers, nfnetlink.NewRequest(unix.NFT_MSG_GETSETELEM,
-		unix.NLM_F_DUMP, id.family,
+	answers, err := nfnetlink.QueryUpTo(ctx, answersOf(sets[0].Attributes), nfnetlink.NewRequest(
+		unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, id.family,
 		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_TABLE, nl.ZeroTerminated(id.table)),
 		nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(id.set))))
 	if err != nil {
@@ -71,6 +76,9 @@ func readSet(ctx context.Context, id setID) *set {
 			s.add(readElement(a))
 		}
 	}
+	if len(s.elements) > maxNamedElements && !isPartOfRules(sets[0].Attributes) {
+		return nil
+	}
 	return s
 }
 
@@ -84,10 +92,24 @@ func (s *set) add(e element) {
 	s.index[string(e.key)] = e.verdict
 }
 
-// isReadable reports whether a set is anonymous or a verdict map. Other sets have the addresses of clients.
+// isReadable reports whether a set is anonymous, a verdict map, or a set whose elements stay. Elements with a timeout,
+// and those that rules add, are usually clients.
 func isReadable(a nfnetlink.Attributes) bool {
+	return isPartOfRules(a) ||
+		a.Number(unix.NFTA_SET_FLAGS)&(unix.NFT_SET_MAP|unix.NFT_SET_TIMEOUT|unix.NFT_SET_EVAL) == 0
+}
+
+// isPartOfRules reports whether a set is anonymous or a verdict map.
+func isPartOfRules(a nfnetlink.Attributes) bool {
 	return a.Number(unix.NFTA_SET_FLAGS)&unix.NFT_SET_ANONYMOUS != 0 ||
 		a.Number(unix.NFTA_SET_DATA_TYPE) == unix.NFT_DATA_VERDICT
+}
+
+func answersOf(a nfnetlink.Attributes) int {
+	if isPartOfRules(a) {
+		return maxAnswers
+	}
+	return maxNamedAnswers
 }
 
 func readElement(a nfnetlink.Attributes) element {

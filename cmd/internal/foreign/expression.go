@@ -272,7 +272,7 @@ func compileNAT(a nfnetlink.Attributes) expression {
 	return constant(yes, verdict{kind: DestinationNAT})
 }
 
-// compileLookup decides lookups in anonymous sets and in verdict maps.
+// compileLookup decides lookups in sets and in verdict maps.
 func compileLookup(a nfnetlink.Attributes) expression {
 	set, from, to := a.Text(unix.NFTA_LOOKUP_SET), a.Number(unix.NFTA_LOOKUP_SREG), a.Number(unix.NFTA_LOOKUP_DREG)
 	inverted := a.Number(unix.NFTA_LOOKUP_FLAGS)&unix.NFT_LOOKUP_F_INV != 0

@@ -1,6 +1,7 @@
 package foreign
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -167,7 +168,11 @@ func TestMatches(t *testing.T) {
 		{"ip daddr . tcp dport { 10.2.0.11 . 8080 }", yes}, {"ip daddr . tcp dport { 10.2.0.11 . 81 }", no},
 		{"ip saddr . tcp dport { 198.51.100.1 . 8080 }", maybe}, {"ip saddr . tcp dport { 198.51.100.1 . 81 }", no},
 		{"ip daddr . tcp dport { 10.2.0.0/24 . 8080 }", maybe}, // the kernel does not tell the sizes of the fields
-		{"ip daddr @named", maybe}, {"ip daddr != @named", maybe},
+		{"ip daddr @named", yes}, {"ip daddr != @named", no}, {"ip daddr @others", no}, {"ip daddr != @others", yes},
+		{"ip daddr @none", no}, {"ip daddr @networks", yes}, {"ip saddr @named", maybe}, {"ip saddr @none", no},
+		{"ip daddr @timed", maybe}, {"ip daddr @learnt", maybe},
+		{"tcp dport @open", no}, {"tcp dport != @open", yes}, {"iifname @links", yes},
+		{"ip daddr . tcp dport @pairs", yes}, {"ip saddr . tcp dport @others-pairs", no},
 		{"ct state new", yes}, {"ct state established,related", no}, {"ct state { new, untracked }", yes},
 		{"ct state invalid", no}, {"ct state != invalid", yes}, {"ct status dnat", yes}, {"ct status snat", maybe},
 		{"ct direction original", yes}, {"ct direction reply", no},
@@ -183,6 +188,15 @@ func TestMatches(t *testing.T) {
 		t.Run(c.match, func(t *testing.T) {
 			script := `table inet t {
 				set named { type ipv4_addr; elements = { 10.2.0.11 }; }
+				set others { type ipv4_addr; elements = { 10.2.0.12, 10.2.0.13 }; }
+				set none { type ipv4_addr; }
+				set networks { type ipv4_addr; flags interval; elements = { 10.2.0.0/24, 192.168.0.0/16 }; }
+				set timed { type ipv4_addr; flags timeout; elements = { 10.2.0.11 timeout 1h }; }
+				set learnt { type ipv4_addr; size 9; flags dynamic; elements = { 10.2.0.11 }; }
+				set open { type inet_service; elements = { 22, 443 }; }
+				set links { type ifname; elements = { "eth0", "lo" }; }
+				set pairs { type ipv4_addr . inet_service; elements = { 10.2.0.11 . 8080 }; }
+				set others-pairs { type ipv4_addr . inet_service; elements = { 10.2.0.11 . 22 }; }
 				chain base { type filter hook HOOK; policy drop; ` + c.match + ` accept; }
 			}`
 			hook := "forward priority 0"
@@ -204,6 +218,24 @@ func TestMatches(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
+	}
+}
+
+// A named set is read up to a size, because large ones have the addresses of clients.
+func TestSizesOfSets(t *testing.T) {
+	lab := netlab.Test(t, netlab.Options{Backends: 1})
+	for size, undecided := range map[int]bool{100: false, 4000: true} {
+		var ports strings.Builder
+		for port := range size {
+			fmt.Fprint(&ports, 10000+port, ", ")
+		}
+		got := result(t, lab, `table inet t {
+			set open { type inet_service; elements = { `+ports.String()+`22 }; }
+			chain base { type filter hook forward priority 0; policy drop; tcp dport @open accept; }
+		}`, request)
+		if want := (Result{Verdict: Drop, Chain: "base", Undecided: undecided}); got != want {
+			t.Errorf("%d elements: got %+v, want %+v", size, got, want)
+		}
 	}
 }
 

@@ -1,8 +1,8 @@
 // Package foreign reads the nft rules of other programs and computes the outcome of a chain for a packet.
 //
 // The package knows netlink, the expressions of nf_tables, and the matches and targets of iptables-nft. It knows no
-// farms, and it changes nothing. Of named sets it reads the elements of verdict maps alone, as others can be large: a
-// match on a named set is undecided.
+// farms, and it changes nothing. A match on a named set is undecided if the set is large, or if its elements have a
+// timeout or come from rules.
 //
 // Read (ruleset.go) reads all chains and rules once. Evaluate (evaluate.go) follows a Packet (packet.go) through a base
 // chain and through its jumps; expression.go, elements.go and xtables.go compute single expressions on the registers of

@@ -102,6 +102,14 @@ var findingRuleCases = []findingCase{
 		broken: steps{nftScript(`table inet filter2 { chain in {
 			type filter hook input priority 0; iifname "eth0" icmpv6 type nd-neighbor-solicit drop
 		}; }`), on{"client", "ip -6 neigh flush dev eth0"}}},
+	{name: "accept-by-a-named-set", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "drop",
+		says: "drops the forwarded packets",
+		broken: steps{nftScript(`table inet filter2 {
+			set open { type inet_service; elements = { 22, 443 }; }
+			set nets { type ipv4_addr; flags interval; elements = { 10.9.0.0/24 }; }
+			chain forward { type filter hook forward priority 0; policy drop; ct state established accept
+				tcp dport @open accept; ip daddr @nets accept; }
+		}`)}},
 	{name: "interface-by-index", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "drop",
 		says: "drops the forwarded packets",
 		broken: steps{nftScript(`table inet filter2 { chain forward {

@@ -329,6 +329,23 @@ var quietRules = map[string]struct {
 			ip6 saddr 2001:db8:c::/48 accept
 		}
 	}`, asksSNAT},
+	"backends-by-named-sets": {"drop", oneBackend("snat", listen4, "b1", 0), `table inet filter {
+		set known { type ipv4_addr; flags interval; elements = { 10.2.0.0/24 }; }
+		set ports { type inet_service; elements = { 22, 80 }; }
+		chain forward {
+			type filter hook forward priority 0; policy drop
+			ct state established,related accept
+			ip daddr @known tcp dport @ports accept
+		}
+	}`, asksSNAT4},
+	"clients-by-a-set-with-timeouts": {"drop", oneBackend("snat", listen4, "b1", 0), `table inet filter {
+		set known { type ipv4_addr; flags interval, timeout; elements = { 198.51.100.0/24 timeout 1h }; }
+		chain forward {
+			type filter hook forward priority 0; policy drop
+			ct state established,related accept
+			ip saddr @known accept
+		}
+	}`, asksSNAT4},
 	"banned-clients": {"drop", oneBackend("snat", listen1, "b1", 0), `table inet filter {
 		set banned { type ipv4_addr; elements = { 203.0.113.99 }; }
 		chain pre { type filter hook prerouting priority -310; ip saddr @banned drop; }
