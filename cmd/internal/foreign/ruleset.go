@@ -44,6 +44,7 @@ type Chain struct {
 	Table    string
 	Name     string
 	Owned    bool   // only the process that created the table may change it
+	Created  uint64 // order in which the tables were created: a later one has a larger number
 	Type     string // of a base chain: filter, nat or route
 	Hook     uint32 // of a base chain: unix.NF_INET_*
 	Priority int32  // of a base chain
@@ -64,19 +65,18 @@ func Read(ctx context.Context) (*Ruleset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the tables of other programs: %w", err)
 	}
-	owned := map[chainID]bool{}
+	byID := map[chainID]nfnetlink.Answer{}
 	for _, t := range tables {
-		id := chainID{t.Family, t.Text(unix.NFTA_TABLE_NAME), ""}
-		owned[id] = t.Number(unix.NFTA_TABLE_FLAGS)&nfnetlink.TableOwned != 0
+		byID[chainID{t.Family, t.Text(unix.NFTA_TABLE_NAME), ""}] = t
 	}
 	chains, err := nfnetlink.Query(ctx, unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, unix.NFPROTO_UNSPEC)
 	if err != nil {
 		return nil, fmt.Errorf("read the chains of other programs: %w", err)
 	}
 	for _, c := range chains {
-		r.addChain(c, owned)
+		r.addChain(c, byID)
 	}
-	for table := range owned {
+	for table := range byID {
 		if table.table != "farmc" {
 			err = errors.Join(err, r.addRules(ctx, table))
 		}
@@ -84,9 +84,11 @@ func Read(ctx context.Context) (*Ruleset, error) {
 	return r, err
 }
 
-func (r *Ruleset) addChain(a nfnetlink.Answer, owned map[chainID]bool) {
+func (r *Ruleset) addChain(a nfnetlink.Answer, tables map[chainID]nfnetlink.Answer) {
 	c := &Chain{Family: a.Family, Table: a.Text(unix.NFTA_CHAIN_TABLE), Name: a.Text(unix.NFTA_CHAIN_NAME)}
-	c.Owned = owned[chainID{a.Family, c.Table, ""}]
+	table := tables[chainID{a.Family, c.Table, ""}].Attributes
+	c.Owned = table.Number(unix.NFTA_TABLE_FLAGS)&nfnetlink.TableOwned != 0
+	c.Created = table.Number64(nfnetlink.TableHandle)
 	hook := nfnetlink.Parse(a.Attributes[unix.NFTA_CHAIN_HOOK])
 	if len(hook) > 0 {
 		c.Type, c.Hook = a.Text(unix.NFTA_CHAIN_TYPE), hook.Number(unix.NFTA_HOOK_HOOKNUM)

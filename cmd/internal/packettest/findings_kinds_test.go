@@ -35,7 +35,7 @@ func TestKindsOfFindings(t *testing.T) {
 	found, quiet := map[string]bool{}, map[string]bool{}
 	for _, c := range slices.Concat(findingCases, findingRuleCases, findingFrameCases, findingMachineCases,
 		findingKernelCases, findingTableCases, findingLoopbackCases,
-		findingDSRHereCases) {
+		findingDSRHereCases, findingIngressCases) {
 		found[c.kind] = true
 	}
 	for _, c := range quietRules {
@@ -48,6 +48,9 @@ func TestKindsOfFindings(t *testing.T) {
 		quiet[c.not] = true
 	}
 	for _, c := range quietDSRHere {
+		quiet[c.not] = true
+	}
+	for _, c := range quietIngress {
 		quiet[c.not] = true
 	}
 	for _, c := range quietFilters {

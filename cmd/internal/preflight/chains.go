@@ -21,7 +21,9 @@ func (s *search) follow(p flow) {
 		case c.Family == unix.NFPROTO_BRIDGE:
 			s.bridged(c, p)
 		case c.Family == unix.NFPROTO_ARP:
-			s.arp(c, p)
+			s.arp(c, p, c.Hook)
+		case isIngress(c):
+			s.ingress(c, p)
 		case p.loopback && passes(c, p):
 			s.ofThisMachine(c, p)
 		case p.loopback:
@@ -29,10 +31,9 @@ func (s *search) follow(p flow) {
 			if p.farm.Mode == farm.Stateless {
 				s.forwarded(c, p, answers)
 			}
-		case p.atIngress() && passes(c, p) && c.Hook != inetIngress:
+		case p.atIngress() && passes(c, p):
 			s.ownShareOf(c, p)
 		case p.atIngress():
-			s.atIngress(c, p)
 		case !passes(c, p):
 		case c.Type == "nat" && c.Hook == unix.NF_INET_PRE_ROUTING:
 			s.destinationNAT(c, p)
@@ -329,28 +330,6 @@ func (s *search) sourceNAT(c *foreign.Chain, p flow) {
 // fixedSource reports whether the farm or the backend has a source address.
 func (p flow) fixedSource() bool {
 	return p.farm.Source.Has(p.family) || p.backend.Source.Has(p.family)
-}
-
-const netdevIngress, inetIngress = 0, 5 // NF_NETDEV_INGRESS, NF_INET_INGRESS
-
-// atIngress follows frames of modes dsr and stateless that farmc takes at ingress.
-func (s *search) atIngress(c *foreign.Chain, p flow) {
-	hooked := c.Family == unix.NFPROTO_NETDEV && c.Hook == netdevIngress ||
-		c.Family == unix.NFPROTO_INET && c.Hook == inetIngress
-	if !hooked || c.Priority >= 0 {
-		return
-	}
-	p.clientLinks = slices.DeleteFunc(slices.Clone(p.clientLinks), func(name string) bool {
-		return !slices.Contains(c.Devices, name)
-	})
-	for _, q := range s.eachFrontend(p) {
-		r := s.agree(c, q, func(in string) foreign.Packet {
-			packet := q.request(in)
-			packet.State = foreign.Invalid
-			return packet
-		})
-		s.add(c, q, lossOf(r, ofClients, addressed(q)), Stops)
-	}
 }
 
 // ownPriority is the priority of farmc's chain in which the destination is translated.

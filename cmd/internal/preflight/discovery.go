@@ -36,7 +36,7 @@ func (s *search) discovery(c *foreign.Chain, p flow) {
 	r = s.agree(c, p, func(in string) foreign.Packet { return discoveryPacket(advertisement, in, "") })
 	s.add(c, p, lossOf(r, "neighbour advertisements of clients and routers", inDiscovery), Stops)
 	for _, q := range s.eachBackend(p) {
-		if q.local || q.backend.MAC != "" {
+		if q.local || q.backend.MAC != "" || !q.sees(q.backendLink) {
 			continue
 		}
 		packet := discoveryPacket(advertisement, q.backendLink, "")

@@ -88,7 +88,7 @@ func (s *search) frame(c *foreign.Chain, packet foreign.Packet) foreign.Result {
 
 // arp follows the questions of clients or routers for an address of this machine, and the answers of backends to
 // questions of this machine.
-func (s *search) arp(c *foreign.Chain, p flow) {
+func (s *search) arp(c *foreign.Chain, p flow, hook uint32) {
 	if p.family != addr.IP4 {
 		return
 	}
@@ -98,25 +98,26 @@ func (s *search) arp(c *foreign.Chain, p flow) {
 		if !asked.IsValid() {
 			continue
 		}
-		if c.Hook == arpInput {
+		if hook == arpInput {
 			r := s.frame(c, arpPacket(request, link, "", netip.Addr{}, asked))
 			s.add(c, p, lossOf(r, "ARP requests for "+asked.String(), match{arp: true, address: asked}), Stops)
 			asks := s.asksAs(link, p.service, asked)
 			r = s.frame(c, arpPacket(reply, link, "", netip.Addr{}, asks))
 			s.add(c, p, lossOf(r, "ARP replies to "+asks.String(), match{arp: true, address: asks}), Stops)
-		} else if c.Hook == arpOutput {
+		} else if hook == arpOutput {
 			r := s.frame(c, arpPacket(reply, "", link, asked, netip.Addr{}))
 			pass := match{arp: true, source: true, address: asked}
 			s.add(c, p, lossOf(r, "ARP replies with "+asked.String(), pass), Stops)
 		}
 	}
 	for _, q := range s.eachBackend(p) {
-		if next := s.machine.routes.lookUp(q.backend.Address[q.family]).next; !q.local && q.backend.MAC == "" {
-			if c.Hook == arpInput {
+		if next := s.machine.routes.lookUp(q.backend.Address[q.family]).next; !q.local && q.backend.MAC == "" &&
+			q.sees(q.backendLink) {
+			if hook == arpInput {
 				r := s.frame(c, arpPacket(reply, q.backendLink, "", next, netip.Addr{}))
 				s.add(c, q, lossOf(r, "ARP replies of "+next.String(), match{arp: true, source: true, address: next}),
 					q.effect())
-			} else if c.Hook == arpOutput {
+			} else if hook == arpOutput {
 				r := s.frame(c, arpPacket(request, "", q.backendLink, netip.Addr{}, next))
 				s.add(c, q, lossOf(r, "ARP requests for "+next.String(), match{arp: true, address: next}), q.effect())
 			}

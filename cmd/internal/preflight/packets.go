@@ -28,6 +28,7 @@ type flow struct {
 	local       bool           // the backend is on this machine
 	loopback    bool           // the service is a loopback address: the clients are programs of this machine
 	client      netip.AddrPort // zero: any
+	seen        []string       // the interfaces whose packets the chain has that is followed; nil: all
 }
 
 // packetsOf returns a flow for each family of a farm: by its first frontend to its first backend that is up. Frontends
