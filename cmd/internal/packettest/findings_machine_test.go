@@ -123,6 +123,22 @@ var findingMachineCases = []findingCase{
 		setUp:  steps{secondUplink},
 		says:   "eth9 drops packets of clients to which the route leads out of another interface (rp_filter)",
 		broken: steps{sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}},
+	{name: "rp-filter-beside-routes-to-both-halves", farm: oneBackend("snat", listen4, "b1", 0), kind: "rp-filter",
+		served: asksSNAT4, setUp: steps{secondUplink, runs("ip route delete default dev eth0; " +
+			"ip route add 0.0.0.0/1 via 203.0.113.2; ip route add 128.0.0.0/1 via 203.0.113.2")}, // as OpenVPN does
+		says:   "eth9 drops packets of clients to which the route leads out of another interface (rp_filter)",
+		broken: steps{sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}},
+	{name: "rp-filter-beside-the-table-of-wg-quick", farm: oneBackend("snat", listen4, "b1", 0), kind: "rp-filter",
+		served: asksSNAT4, setUp: steps{secondUplink, runs("ip route delete default dev eth0; " +
+			"ip route add default via 203.0.113.2 table 51820; ip rule add not fwmark 51820 table 51820; " +
+			"ip rule add table main suppress_prefixlength 0")},
+		says:   "eth9 drops packets of clients to which the route leads out of another interface (rp_filter)",
+		broken: steps{sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}},
+	{name: "rp-filter-of-a-local-farm-beside-a-half", farm: localAt8081, kind: "rp-filter",
+		served: asksLocal, setUp: steps{secondUplink, runs("ip route delete default dev eth0; " +
+			"ip route add 128.0.0.0/1 via 203.0.113.2")},
+		says:   "eth9 drops packets of clients to which the route leads out of another interface (rp_filter)",
+		broken: steps{sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}},
 	{name: "rp-filter-of-backends", farm: oneBackend("snat", listen4, "b1", 0), kind: "rp-filter", served: asksSNAT4,
 		passes: true, says: "eth9 drops packets of backends",
 		setUp: steps{secondUplink},
@@ -268,6 +284,13 @@ var quietStates = map[string]quietCase{
 			"ip rule add from 10.2.0.0/24 lookup 100 pref 32000; ip route add default via 203.0.114.2 table 100"),
 		on{"client", "sysctl -qw net.ipv4.conf.eth9.arp_announce=2"}, // as a router asks
 		sysctls{"net.ipv4.conf.eth9.rp_filter", "1"}}, asksSNAT4},
+	"loose-rp-filter-beside-routes-to-both-halves": {"rp-filter", oneBackend("snat", listen4, "b1", 0), steps{
+		secondUplink, runs("ip route delete default dev eth0; " +
+			"ip route add 0.0.0.0/1 via 203.0.113.2; ip route add 128.0.0.0/1 via 203.0.113.2"),
+		sysctls{"net.ipv4.conf.eth0.rp_filter", "1"}, sysctls{"net.ipv4.conf.eth9.rp_filter", "2"}}, asksSNAT4},
+	"strict-rp-filter-of-an-inner-link": {"rp-filter", oneBackend("snat", listen4, "b1", 0), steps{addDefaultRoutes,
+		runs("ip route add 10.9.0.0/16 via 10.2.0.11"),
+		sysctls{"net.ipv4.conf.all.rp_filter", "1"}}, asksSNAT4},
 	"strict-rp-filter-of-the-best-uplink": {"rp-filter", oneBackend("snat", listen4, "b1", 0), steps{addDefaultRoutes,
 		sysctls{"net.ipv4.conf.eth0.rp_filter", "1"}, sysctls{"net.ipv4.conf.eth1.rp_filter", "1"}}, asksSNAT4},
 	"redirects-between-two-links": {"redirects", statelessInBothDirections, steps{

@@ -12,22 +12,20 @@ import (
 )
 
 // strictLinks finds interfaces at which the kernel drops packets of clients or backends, because its route to the
-// sender leads out of another interface (rp_filter). They follow from the routes of the main table. On a machine with
-// own rules for routes (ip rule) the kernel is asked about each of them, too.
+// sender leads out of another interface (rp_filter). The kernel is asked about clients, because more than default
+// routes decides: a VPN adds routes to both halves of the internet, or a table of its own. On a machine with own rules
+// for routes (ip rule) it is asked about each farm, and about backends.
 func (s *search) strictLinks() {
-	strict := s.otherUplinks()
-	rules, err := netlink.RuleList(netlink.FAMILY_V4)
-	if err != nil {
-		return
-	}
-	ownRules := len(rules) > 3 // local, main and default
+	uplinks := s.strictUplinks()
+	ownRules := hasOwnRules(addr.IP4)
+	asked := map[uplinkQuestion]bool{}
 	for _, f := range s.farms {
 		if f.Mode == farm.DSR || f.Mode == farm.Stateless && len(f.Interfaces) > 0 || !f.Listens(addr.IP4) {
 			continue
 		}
-		for _, name := range strict {
+		for _, name := range uplinks {
 			if servesOthers(f, addr.IP4) && (len(f.Interfaces) == 0 || slices.Contains(f.Interfaces, name)) &&
-				(!ownRules || s.refusesClients(name, f)) {
+				s.refusesClients(name, f, ownRules, asked) {
 				s.found.add(s.strict(name, "clients"), f)
 			}
 		}
@@ -37,25 +35,57 @@ func (s *search) strictLinks() {
 				continue
 			}
 			if name := s.otherLink(b); name != "" &&
-				(!ownRules || s.refuses(name, b.Address[addr.IP4], farAway)) {
+				(!ownRules || s.refuses(name, b.Address[addr.IP4], farAway[0])) {
 				s.found.add(s.strict(name, "backends"), f)
 			}
 		}
 	}
 }
 
-// farAway is an address of clients to which only default routes lead.
-var farAway = netip.MustParseAddr("192.88.99.2") // of a network that is in use nowhere (RFC 7526)
+// farAway are addresses of clients to which only default routes lead, or routes to a half of the internet.
+var farAway = []netip.Addr{
+	netip.MustParseAddr("192.88.99.2"), // of a network that is in use nowhere (RFC 7526)
+	netip.MustParseAddr("23.88.99.2"),
+}
+
+// An uplinkQuestion is an interface, and a destination if the answer depends on it.
+type uplinkQuestion struct {
+	link string
+	to   netip.Addr
+}
 
 // refusesClients asks the kernel whether it drops packets of clients that come in at an interface. When it looks for
-// the route to the sender, farmc's rules have translated the destination.
-func (s *search) refusesClients(name string, f *farm.Farm) bool {
+// the route to the sender, farmc's rules have translated the destination. That matters for rules of routes alone.
+func (s *search) refusesClients(name string, f *farm.Farm, ownRules bool, asked map[uplinkQuestion]bool) bool {
+	to := servingAddress(f)
+	if !to.IsValid() || !s.forwardsFrom(name, addr.IP4) {
+		return false
+	}
+	q := uplinkQuestion{link: name}
+	if ownRules {
+		q.to = to
+	}
+	refused, known := asked[q]
+	if known || len(asked) >= maxRoutedFarms || s.machine.routes.to(to) == nowhere {
+		return refused
+	}
+	asked[q] = slices.ContainsFunc(farAway, func(from netip.Addr) bool { return s.refuses(name, from, to) })
+	return asked[q]
+}
+
+// servingAddress is the destination of packets of clients behind farmc's rules; not valid if there is none.
+func servingAddress(f *farm.Farm) netip.Addr {
 	if f.Mode == farm.Local {
 		i := slices.IndexFunc(f.Listen, func(l farm.Listen) bool { return l.Address.Is4() })
-		return i >= 0 && s.refuses(name, farAway, f.Listen[i].Address)
+		if i < 0 {
+			return netip.Addr{}
+		}
+		return f.Listen[i].Address
 	}
-	serving := f.Serving(addr.IP4)
-	return len(serving) > 0 && s.refuses(name, farAway, serving[0].Address[addr.IP4])
+	if serving := f.Serving(addr.IP4); len(serving) > 0 {
+		return serving[0].Address[addr.IP4]
+	}
+	return netip.Addr{}
 }
 
 // refuses asks the kernel whether it drops packets that come in at an interface, and takes them at another one.
@@ -91,16 +121,11 @@ func (s *search) strict(name, senders string) Finding {
 // isStrict reports whether an interface checks that the route to a sender leads out of it.
 func (s *search) isStrict(name string) bool { return s.linkSetting(name, "rp_filter") == 1 }
 
-// otherUplinks are the strict interfaces with a default route that is not the best one.
-func (s *search) otherUplinks() (names []string) {
-	if len(s.machine.defaults4) < 2 {
-		return nil
-	}
-	first := slices.MinFunc(s.machine.defaults4, func(a, b netlink.Route) int { return a.Priority - b.Priority })
-	best := s.machine.names[first.LinkIndex]
+// strictUplinks are the strict interfaces with a default route: clients that are far away come in there.
+func (s *search) strictUplinks() (names []string) {
 	for _, r := range s.machine.defaults4 {
 		name := s.machine.names[r.LinkIndex]
-		if name != "" && name != best && s.isStrict(name) && !slices.Contains(names, name) {
+		if name != "" && s.isStrict(name) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
