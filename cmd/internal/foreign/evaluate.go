@@ -4,7 +4,7 @@ import "context"
 
 // A Result is the outcome of a base chain for a packet.
 type Result struct {
-	Verdict   Kind   // Accept, Drop, Queue, DestinationNAT, SourceNAT or Proxy
+	Verdict   Kind   // Accept, Drop, Queue, Unread, DestinationNAT, SourceNAT or Proxy
 	Chain     string // chain with the rule that decided; the base chain if its policy did
 	Undecided bool   // an earlier rule may decide otherwise: it depends on packets of which not all is known
 	Untracked bool   // a rule took the packet from connection tracking
@@ -81,7 +81,7 @@ func (e *evaluation) follow(c *Chain, certain truth) verdict {
 			continue
 		}
 		switch {
-		case matches == yes && end.kind == Drop && left:
+		case matches == yes && end.kind.loses() && left:
 			return verdict{}
 		case matches == yes:
 			return end
@@ -144,7 +144,7 @@ func (e *evaluation) jump(c *Chain, end verdict, reached truth) verdict {
 		return verdict{}
 	case end.kind == returned:
 		return end
-	case reached == maybe && end.kind != Drop:
+	case reached == maybe && !end.kind.loses():
 		e.result.Undecided = true
 	case reached == yes:
 		e.result.Chain = c.Name

@@ -28,6 +28,7 @@ const (
 	Accept
 	Drop
 	Queue          // a program decides
+	Unread         // a queue that no program reads: the kernel drops the packet
 	DestinationNAT // includes redirection to this machine
 	SourceNAT      // includes masquerading
 	Proxy          // synproxy and tproxy: a proxy takes the packet
@@ -73,7 +74,7 @@ var compilers = map[string]func(nfnetlink.Attributes) expression{
 	"last":      ignored,
 	"objref":    ignored,
 	"reject":    ends(Drop),
-	"queue":     ends(Queue),
+	"queue":     compileQueue,
 	"masq":      ends(SourceNAT),
 	"redir":     ends(DestinationNAT),
 	"synproxy":  ends(Proxy),

@@ -5,8 +5,8 @@
 // timeout or come from rules.
 //
 // Read (ruleset.go) reads all chains and rules once. Evaluate (evaluate.go) follows a Packet (packet.go) through a base
-// chain and through its jumps; expression.go, elements.go and xtables.go compute single expressions on the registers of
-// register.go. A result is remembered for all packets that the table cannot tell apart.
+// chain and through its jumps; expression.go, elements.go, queue.go and xtables.go compute single expressions on the
+// registers of register.go. A result is remembered for all packets that the table cannot tell apart.
 package foreign
 
 import (
@@ -31,6 +31,7 @@ type Ruleset struct {
 	sets   map[setID]*set
 	reads  map[chainID]fields // by table
 	memory map[question]Result
+	queues *queues
 }
 
 type chainID struct {
@@ -60,7 +61,8 @@ type rule []expression
 // Read reads the rules of all other programs in the network namespace of the thread. It needs CAP_NET_ADMIN.
 func Read(ctx context.Context) (*Ruleset, error) {
 	r := &Ruleset{chains: map[chainID]*Chain{}, sets: map[setID]*set{},
-		reads: map[chainID]fields{}, Links: map[string]int{}, memory: map[question]Result{}}
+		reads: map[chainID]fields{}, Links: map[string]int{}, memory: map[question]Result{},
+		queues: readQueues()}
 	tables, err := nfnetlink.Query(ctx, unix.NFT_MSG_GETTABLE, unix.NLM_F_DUMP, unix.NFPROTO_UNSPEC)
 	if err != nil {
 		return nil, fmt.Errorf("read the tables of other programs: %w", err)

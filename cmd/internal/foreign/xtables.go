@@ -147,12 +147,14 @@ func (s *step) xtAddressType(info []byte) truth {
 
 var xtTargets = map[string]Kind{
 	"REJECT": Drop, "DNAT": DestinationNAT, "REDIRECT": DestinationNAT, "SNAT": SourceNAT, "MASQUERADE": SourceNAT,
-	"TPROXY": Proxy, "SYNPROXY": Proxy, "NFQUEUE": Queue, "NOTRACK": Untrack, "DROP": Drop, "ACCEPT": Accept,
+	"TPROXY": Proxy, "SYNPROXY": Proxy, "NOTRACK": Untrack, "DROP": Drop, "ACCEPT": Accept,
 }
 
 // compileTarget makes a target of iptables-nft. Targets that are not known change the packet and go on.
 func compileTarget(a nfnetlink.Attributes) expression {
 	switch name := a.Text(unix.NFTA_TARGET_NAME); name {
+	case "NFQUEUE":
+		return xtQueue(a[unix.NFTA_TARGET_INFO])
 	case "CT":
 		return constant(yes, xtTracking(a[unix.NFTA_TARGET_INFO]))
 	case "NETMAP":

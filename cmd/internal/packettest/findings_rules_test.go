@@ -102,6 +102,16 @@ var findingRuleCases = []findingCase{
 		broken: steps{nftScript(`table inet filter2 { chain in {
 			type filter hook input priority 0; iifname "eth0" icmpv6 type nd-neighbor-solicit drop
 		}; }`), on{"client", "ip -6 neigh flush dev eth0"}}},
+	{name: "queue-that-no-program-reads", farm: oneBackend("snat", listen4, "b1", 0), served: asksSNAT4, kind: "drop",
+		needs:  "iptables-nft",
+		says:   "puts the forwarded packets into a queue that no program reads, so the kernel drops them (farm web)",
+		broken: steps{runs("iptables-nft -I FORWARD -j NFQUEUE --queue-num 0")},
+		cure:   steps{listenOnQueues(1)}},
+	{name: "queue-of-iptables-without-bypass", farm: localAt8081, served: asksLocal, kind: "drop",
+		needs: "iptables-nft", says: "with the flag bypass",
+		broken: steps{runs("iptables-nft -I INPUT -p tcp -j NFQUEUE --queue-balance 3:5")},
+		cure: steps{runs("iptables-nft -D INPUT 1; " +
+			"iptables-nft -I INPUT -p tcp -j NFQUEUE --queue-balance 3:5 --queue-bypass")}},
 	{name: "accept-by-a-named-set", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "drop",
 		says: "drops the forwarded packets",
 		broken: steps{nftScript(`table inet filter2 {

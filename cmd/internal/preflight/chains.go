@@ -86,6 +86,9 @@ func lossOf(r foreign.Result, what string, pass match) loss {
 	switch r.Verdict {
 	case foreign.Drop:
 		return loss{"drop", "drops " + what, r, pass}
+	case foreign.Unread:
+		words := "puts " + what + " into a queue that no program reads, so the kernel drops them"
+		return loss{"drop", words, r, pass}
 	case foreign.Proxy:
 		return loss{"proxy", "hands " + what + " to a proxy", r, pass}
 	}
@@ -99,9 +102,16 @@ func (s *search) add(c *foreign.Chain, p flow, l loss, effect Effect) {
 	}
 	f := Finding{Kind: l.kind, Object: chainName(c), Effect: effect,
 		Message: fmt.Sprintf("%s %s", describe(c, l.by), l.words)}
-	s.machine.let(&f, c, p, l.pass)
+	if s.machine.let(&f, c, p, l.pass); l.by.Verdict == foreign.Unread {
+		f.Commands, f.Advice = nil, readQueue
+	}
 	s.found.add(f, p.farm)
 }
+
+// readQueue is the remedy for a queue that no program reads. A rule that accepts the packets would have them pass by
+// the program for ever.
+const readQueue = "start the program that reads the queue, such as suricata; with the flag bypass in its rule " +
+	"packets pass while no program reads the queue"
 
 // The packets of clients and of backends.
 const (
