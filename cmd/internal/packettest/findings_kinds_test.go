@@ -26,6 +26,7 @@ var findingsElsewhere = map[string]struct{ file, test string }{
 	"timeout":      {"../../farmc/testdata/script/warnings-of-apply.txtar", "nf_conntrack_tcp_timeout_close_wait"},
 	"port":         {"../../farmc/testdata/script/take-over.txtar", "no longer: .* listens on 2222"},
 	"link-program": {"findings_kinds_test.go", "TestProgramsOnLinks"},
+	"tunnel":       {"../preflight/tunnels_test.go", "TestTunnels"},
 	"own-share":    {"dsr_here_test.go", "ownShareFinding"},
 	"unreadable":   {"findings_kinds_test.go", "TestUnreadableRules"},
 }

@@ -7,10 +7,11 @@
 // network in a way that farmc cannot see.
 //
 // Find (preflight.go) is the entry point. It returns values of Finding (finding.go). machine.go and routes.go read the
-// machine once. chains.go follows the packets of packets.go through the rules of other programs, ingress.go and frames.go
-// through those at ingress, of bridges and ARP, and remedy.go writes the commands that let them pass. forwarding.go,
-// addresses.go, loopback.go, interfaces.go, clientlink.go, returnpath.go, routingrules.go, trafficcontrol.go, ipsec.go,
-// neighbours.go, backends.go, modules.go, legacy.go, and losses.go with crowded.go are about one cause each.
+// machine once. chains.go follows the packets of packets.go through the rules of other programs, ingress.go and
+// frames.go through those at ingress, of bridges and ARP, and remedy.go writes the commands that let them pass.
+// forwarding.go, addresses.go, loopback.go, interfaces.go, clientlink.go, returnpath.go, routingrules.go,
+// trafficcontrol.go, ipsec.go, neighbours.go, backends.go, ports.go, tunnels.go, modules.go, legacy.go, and losses.go
+// with crowded.go are about one cause each.
 // LoadTranslators (modules.go) is a second entry point, because modules must be loaded before the rules are. Changes
 // (changes.go) reports that the machine may have changed.
 package preflight
@@ -67,6 +68,7 @@ func find(s *search, since Losses) Findings {
 	s.loopback()
 	s.backends()
 	s.ports()
+	s.tunnels()
 	s.interfaces()
 	s.clientLink()
 	s.strictLinks()
