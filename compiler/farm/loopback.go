@@ -1,6 +1,9 @@
 package farm
 
-import "farmc/compiler/toml"
+import (
+	"farmc/compiler/diag"
+	"farmc/compiler/toml"
+)
 
 // Clients of a loopback address are programs of this machine. NAT can send their connections to another machine: the
 // kernel routes packets from 127.0.0.0/8 out of an interface with the parameter route_localnet (the preflight looks for
@@ -20,6 +23,9 @@ func validateLoopback(t *toml.Table, f *Farm) {
 				f.Mode, a)
 		case l.Portless():
 			t.Fault(l.Place, `"127.0.0.1:80"`, "listen: a loopback address needs ports")
+		case f.Zone != 0:
+			t.FaultWithNote(l.Place, diag.Note{Place: t.At("zone"), Message: "here"}, "listen: %s can't be had with "+
+				"zone: connections to a loopback address are of this machine, so they are in no zone", a)
 		case !f.LocalClients:
 			t.Fault(l.Place, "local-clients = true", "listen: connections to the loopback address %s are of this "+
 				"machine, which the farm does not serve", a)

@@ -16,14 +16,24 @@ func validateZone(t *toml.Table, f *Farm) {
 	if len(f.Interfaces) == 0 {
 		t.Fault(t.At("zone"), `interfaces = ["eth1"]`, "zone: needs interfaces: the zone is that of their packets")
 	}
+	refuse := func(in *toml.Table, key, why string) {
+		t.FaultWithNote(in.At(key), diag.Note{Place: t.At("zone"), Message: "here"}, "%s: can't be had with zone: %s",
+			key, why)
+	}
 	for _, other := range []struct{ key, why string }{
 		{"helper", "the connections that a helper expects come from backends, which are in no zone"},
 		{"outgoing", "connections of backends are in no zone"},
 		{"flow-offload", "a flow table does not know zones"},
 	} {
 		if t.Has(other.key) {
-			t.Fault(t.At(other.key), "", "%s: can't be had with zone: %s", other.key, other.why)
+			refuse(t, other.key, other.why)
 		}
+	}
+	if f.LocalClients && t.Has("local-clients") {
+		refuse(t, "local-clients", "connections of this machine come in by no interface, so they are in no zone")
+	}
+	if f.Limits.Synproxy.On {
+		refuse(t.Sub("limits"), "synproxy", "this machine opens the connections to backends, which are in no zone")
 	}
 }
 
