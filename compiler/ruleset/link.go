@@ -133,8 +133,16 @@ func checkFrontends(all []*frontend, faults *diag.Diagnostics) {
 	farm.Conflicts(frontends, faults)
 	farm.ZoneConflicts(farmsWith(all, func(f *farm.Farm) bool { return f.Zone != 0 }), faults)
 	farm.OffloadConflicts(farmsWith(all, (*farm.Farm).OffloadConcerns), faults)
+	checkMarks(all, faults)
 	farm.AmbiguousReplies(frontends, faults)
 	farm.OutgoingConflicts(farmsWith(all, func(f *farm.Farm) bool { return len(f.Outgoing) > 0 }), faults)
+}
+
+// checkMarks reports marks of connections that rules would take for those of uplinks.
+func checkMarks(all []*frontend, faults *diag.Diagnostics) {
+	if slices.ContainsFunc(all, func(d *frontend) bool { return len(d.farm.MarkReplies) > 0 }) {
+		farm.MarkConflicts(farmsWith(all, (*farm.Farm).MarksConnections), faults)
+	}
 }
 
 // farmsWith gives the farms that have something, by name.
