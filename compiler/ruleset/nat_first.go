@@ -12,7 +12,8 @@ import (
 // the farm: most connections then need one lookup instead of two. It jumps to the chain of the pick, so chain and map
 // stay as they are when a farm of another kind comes, and no other farm pays for a farm without backends. With two
 // kinds, a lookup of the farm first is as fast for both of them. IPv6 always looks up the farm: its picks drop forged
-// connections first, and must not see those of other services.
+// connections first, and must not see those of other services. So do other protocols than TCP, unless all frontends lead
+// to this pick: else another chain can stand before it, which drops forged datagrams or sets the mark of a farm.
 
 // A firstPick is the pick that prerouting asks first.
 type firstPick struct {
@@ -40,7 +41,7 @@ func (l *linker) pickFirst() {
 		return
 	}
 	h.First = &firstPick{Chain: name}
-	if slices.Contains(c.Protocols, farm.UDP) { // its datagrams may be forged, which another chain looks at first
+	if !alone && slices.ContainsFunc(c.Protocols, func(p farm.Protocol) bool { return p != farm.TCP }) {
 		h.First.Only = farm.TCP
 	}
 	if alone {

@@ -24,6 +24,28 @@ var pickFirstCases = []testCase{
 		request{by: "tcp", to: service1, shares: shares{"b1:8081": 1}},
 		request{by: "tcp", to: "192.0.2.2:80 [2001:db8::2]:80", shares: shares{"b3:8083": 1}},
 	}},
+	{name: "pick-first-beside-a-marked-farm-of-sctp", steps: steps{
+		muteKernels,
+		keepsHalfClosed,
+		farms{"web": webOfTCP, "phone": phoneOfSCTP("")},
+		asksFirst("jump dnat-random-1-ip4"),
+		associations("dnat", sctpWhole, shares{"b2:3868": 1}),
+		nftScript(`table inet foreign {
+			chain forward {
+				type filter hook forward priority 0
+				ct direction original meta l4proto sctp ct mark & 0xff != 0x10 drop
+			}
+		}`),
+		farms{"web": webOfTCP, "phone": phoneOfSCTP(`mark = "0x10/0xff"`)},
+		asksFirst("meta l4proto tcp jump dnat-random-1-ip4"),
+		associations("dnat", sctpWhole, shares{"b2:3868": 1}),
+	}},
+}
+
+var webOfTCP = oneBackend("dnat", `"192.0.2.1:80", "[2001:db8::1]:80"`, "b1", 8081)
+
+func phoneOfSCTP(keys string) string {
+	return oneBackend("dnat", `"192.0.2.2:3868/sctp", "[2001:db8::2]:3868/sctp"`, "b2", 0, keys)
 }
 
 // keepsHalfClosed is a machine whose times of connections are those of farms, so that no rule sets them.
