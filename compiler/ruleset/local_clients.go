@@ -9,7 +9,8 @@ import (
 
 // Connections that this machine itself opens do not pass prerouting. A base chain at the output hook asks the same maps
 // for them, so that they cost no second map. Farms with local-clients = false are exceptions: a map before each shared
-// map has the frontends that serve remote clients only.
+// map has the frontends that serve remote clients only. Packets of this machine are in no zone, so the chain asks no
+// map of a zone.
 
 // dispatchBoth is dispatch at two base chains: of packets from outside, and of packets that this machine sends. In the
 // second one only farms with local-clients get their verdict.
@@ -22,7 +23,7 @@ func (l *linker) dispatchBoth(in, out baseChain, frontends []frontend, of func(f
 	d := localDispatch{linker: l, base: out, general: l.mostGeneralLocal(out, frontends, verdicts)}
 	for i := range frontends {
 		f := &frontends[i]
-		if verdicts[i] != noVerdict && !f.farm.LocalClients && d.asks(f.Specificity, f.Family) {
+		if verdicts[i] != noVerdict && !f.farm.LocalClients && f.farm.Zone == 0 && d.asks(f.Specificity, f.Family) {
 			v := accept
 			if out.opens {
 				v = l.exceptLocal(*f, verdicts[i])
@@ -86,7 +87,7 @@ func (d *localDispatch) addTo(outside *hook) {
 // maps gives the maps that the chain asks, each after its exceptions.
 func (d *localDispatch) maps(shared []*dispatchMap) (out []*dispatchMap) {
 	for _, m := range shared {
-		if !d.asks(m.Specificity, m.Family) {
+		if m.Zone != nil || !d.asks(m.Specificity, m.Family) {
 			continue
 		}
 		for _, e := range d.exceptions {
