@@ -17,6 +17,13 @@ func TestZonesCostLocalClientsNothing(t *testing.T) {
 	}
 }
 
+// TestZonesHaveOneRule: each packet that comes in passes the chain zones, so it does not grow with the zones.
+func TestZonesHaveOneRule(t *testing.T) {
+	if few, many := rulesOf(t, zones(2), "zones"), rulesOf(t, zones(100), "zones"); few == 0 || few != many {
+		t.Errorf("chain zones has %d rules with 2 zones, %d with 100", few, many)
+	}
+}
+
 // zones gives a farm without a zone, and a number of farms with a zone each.
 func zones(n int) fstest.MapFS {
 	files := compilertest.PlainFarms(1, "")

@@ -40,6 +40,17 @@ var pickFirstCases = []testCase{
 		asksFirst("meta l4proto tcp jump dnat-random-1-ip4"),
 		associations("dnat", sctpWhole, shares{"b2:3868": 1}),
 	}},
+	{name: "pick-first-beside-a-zone", steps: steps{
+		keepsHalfClosed,
+		farms{
+			"tenant": oneBackend("dnat", `"192.0.2.1:80", "[2001:db8::1]:80"`, "b1", 8081, `interfaces = "eth0"`,
+				"zone = 1"),
+			"web": oneBackend("dnat", `"192.0.2.2:80", "[2001:db8::2]:80"`, "b2", 8082),
+		},
+		asksFirst("jump dnat-random-1-ip4"),
+		request{by: "tcp", to: service1, shares: shares{"b1:8081": 1}},
+		request{by: "tcp", to: "192.0.2.2:80 [2001:db8::2]:80", shares: shares{"b2:8082": 1}},
+	}},
 }
 
 var webOfTCP = oneBackend("dnat", `"192.0.2.1:80", "[2001:db8::1]:80"`, "b1", 8081)

@@ -228,7 +228,7 @@ var (
 		`		# equal clients on these interfaces are apart`,
 		`		type filter hook prerouting priority raw \+ 10`,
 		`		ct state untracked accept`,
-		`		iifname { "DEVICE"(?:, "DEVICE")* } ct original zone set [0-9]+`,
+		`		ct original zone set iifname map { "DEVICE" : [0-9]+(?:, "DEVICE" : [0-9]+)* }`,
 		`		(?:iifname { "DEVICE"(?:, "DEVICE")* } )?(?:meta nfproto IPV )?(?:meta l4proto \. )?`+
 			`(?:IP [sd]addrPREFIX)?(?: \. )?`+
 			`(?:th [sd]port)? vmap @NAME`,
