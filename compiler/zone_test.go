@@ -10,7 +10,7 @@ import (
 	"farmc/compiler/ruleset"
 )
 
-// TestZonesCostLocalClientsNothing: packets of this machine are in no zone, so the chain for them asks no map of a zone.
+// TestZonesCostLocalClientsNothing: packets of this machine are in no zone, so the chain for them asks no map of one.
 func TestZonesCostLocalClientsNothing(t *testing.T) {
 	if none, many := rulesOf(t, zones(0), "output"), rulesOf(t, zones(100), "output"); none == 0 || none != many {
 		t.Errorf("chain output has %d rules without zones, %d with 100 zones", none, many)

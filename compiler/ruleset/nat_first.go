@@ -12,9 +12,9 @@ import (
 // the farm: most connections then need one lookup instead of two. It jumps to the chain of the pick, so chain and map
 // stay as they are when a farm of another kind comes, and no other farm pays for a farm without backends. With two
 // kinds, a lookup of the farm first is as fast for both of them. IPv6 always looks up the farm: its picks drop forged
-// connections first, and must not see those of other services. So do other protocols than TCP, unless all frontends lead
-// to this pick: else another chain can stand before it, which drops forged datagrams or sets the mark of a farm. Maps of
-// zones do not count: farms with a zone share no pick, and no frontend with farms without one.
+// connections first, and must not see those of other services. So do other protocols than TCP, unless all frontends
+// lead to this pick: else another chain can stand before it, which drops forged datagrams or sets the mark of a farm.
+// Maps of zones do not count: farms with a zone share no pick, and no frontend with farms without one.
 
 // A firstPick is the pick that prerouting asks first.
 type firstPick struct {

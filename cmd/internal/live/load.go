@@ -65,6 +65,7 @@ func (e *Engine) loadAndKeep(ctx context.Context, p *Plan) (diag.Diagnostics, er
 			return diagnostics, err
 		}
 		ctx = context.WithoutCancel(ctx) // after the transaction the rest must complete
+		diagnostics = append(diagnostics, p.zoneChanges()...)
 		e.recordCounts(ctx, p)
 		e.monitor.afterLoad(ctx, p.Script, window)
 	}

@@ -152,7 +152,15 @@ func (e *Engine) Plan(ctx context.Context) (Plan, diag.Diagnostics, error) {
 	p, err := e.plan(ctx, c, "")
 	blocked, unknown := e.blocked(c)
 	p.Blocked = blocked
-	return p, c.diagnostics, errors.Join(unknown, err)
+	return p, slices.Concat(c.diagnostics, p.zoneChanges()), errors.Join(unknown, err)
+}
+
+// zoneChanges warns of interfaces in another zone than at the last load.
+func (p *Plan) zoneChanges() diag.Diagnostics {
+	if p.scriptOnly {
+		return nil
+	}
+	return farm.ZoneChanges(p.Before.Farms, p.Script.Farms)
 }
 
 // blockedBy returns the trial or the hold that keeps Apply from loading, or nil. A hold does not block the script that

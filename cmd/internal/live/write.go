@@ -171,7 +171,7 @@ func (e *Engine) dryRun(ctx context.Context, w *pendingWrite) {
 		}
 	}
 	w.result.Plan, w.result.Err = e.plan(ctx, c, "")
-	w.result.Diagnostics = w.own(c.diagnostics)
+	w.result.Diagnostics = slices.Concat(w.own(c.diagnostics), w.result.Plan.zoneChanges())
 }
 
 // loadError returns why the kernel does not have the write after a load, or nil.

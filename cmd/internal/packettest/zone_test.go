@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"farmc/cmd/internal/netlab"
+	"farmc/compiler/diag"
+	"farmc/compiler/farm"
 )
 
 // TestZones: two farms have the same service on interfaces of their own, each with a zone. Clients of the same address
@@ -176,4 +179,72 @@ func (n tenant) do(s *testbed) error {
 		}
 	}
 	return nil
+}
+
+// TestZoneChanges: a zone of an interface that comes, changes or goes ends the TCP connections that clients opened
+// through it, also those of farms without a zone and to the balancer, as diff and apply warn. UDP goes on, and new
+// connections are served.
+func TestZoneChanges(t *testing.T) {
+	t.Parallel()
+	var all []testCase
+	for _, mode := range []string{"dnat", "snat"} {
+		of := func(zone string) farms {
+			return farms{
+				"tenant": oneBackend(mode, listen1, "b1", 0, `interfaces = "eth0"`, zone),
+				"web":    oneBackend(mode, `"192.0.2.2:80/tcp,udp", "[2001:db8::2]:80/tcp,udp"`, "b2", 0),
+			}
+		}
+		all = append(all, testCase{name: mode, steps: steps{
+			of(""),
+			loses{of("zone = 1"), "no zone → zone 1"},
+			loses{of("zone = 2"), "zone 1 → zone 2"},
+			loses{of(""), "zone 2 → no zone"},
+		}})
+	}
+	runCases(t, all)
+}
+
+// loses loads farms under conversations with the farms before. The load ends those over TCP, with a warning.
+type loses struct {
+	to   farms
+	says string
+}
+
+func (l loses) do(s *testbed) error {
+	s.conversations = nil
+	const of = "b1 b2 balancer"
+	return steps{
+		converse{by: "tcp udp", to: service1 + " " + service2 + " " + service3},
+		diffWarns{l.to, "zone: interface eth0: " + l.says},
+		diffWarns{nil, ""},
+		continued{by: "tcp", with: of, answers: noBackend},
+		continued{by: "udp", with: of},
+		converse{by: "tcp udp", to: service1 + " " + service2 + " " + service3},
+		continued{by: "tcp udp", with: of},
+	}.do(s)
+}
+
+// diffWarns: diff warns, and so does the load of the same farms, if there is something to say. Farms of nil are those
+// that are loaded.
+type diffWarns struct {
+	farms farms
+	says  string
+}
+
+func (w diffWarns) do(s *testbed) error {
+	if w.farms != nil {
+		s.engine.Dirs = []farm.Dir{{Path: "farms.d", FS: w.farms.files()}}
+	}
+	return s.Balancer.Do(func() error {
+		_, planned, err := s.engine.Plan(s.ctx)
+		_, loaded, failed := s.engine.Apply(s.ctx)
+		for _, told := range []diag.Diagnostics{planned, loaded} {
+			var text strings.Builder
+			told.Print(&text, diag.Palette{})
+			if w.says == "" != (text.Len() == 0) || !strings.Contains(text.String(), w.says) {
+				err = errors.Join(err, fmt.Errorf("said %q, want %q", text.String(), w.says))
+			}
+		}
+		return errors.Join(err, failed)
+	})
 }
