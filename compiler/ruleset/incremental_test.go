@@ -255,14 +255,18 @@ func (e *editor) keys() string {
 	plain := []string{"", "mode = 'dnat'", "mode = 'snat'\nscheduler = 'hash'", "mode = 'dnat'\nlocal-clients = false",
 		"mode = 'snat'\nsource-address = 'masquerade'", "mode = 'dnat'\nstate = 'up'",
 		"mode = 'dnat'\ninvalid = 'pass'"}
-	if e.IntN(8) > 0 {
+	if e.IntN(5) > 0 {
 		return plain[e.IntN(len(plain))]
 	}
 	return e.oneOf("mode = 'dnat'\nscheduler = 'round-robin'", "scheduler = 'maglev'", "mark = '7'",
 		"scheduler = 'least-connections'",
 		"mode = 'stateless'\nscheduler = 'hash'", "mode = 'dsr'\ninterfaces = ['eth0']\nscheduler = 'hash'",
 		"interfaces = ['eth0', 'eth3']", "mode = 'dnat'\nhairpin = ['10.0.0.0/8']", "source-address = '172.16.0.1'",
-		"state = 'down'", "flow-offload = ['eth0', 'eth3']")
+		"state = 'down'", "flow-offload = ['eth0', 'eth3']",
+		"flow-offload = ['eth0', 'eth3']\nflow-offload-all = true", // a fault beside zones and mark-replies
+		"interfaces = ['eth4']\nzone = 1", "mode = 'dnat'\ninterfaces = ['eth3', 'eth5']\nzone = 2",
+		"mark-replies = { eth0 = '0x100/0xf00' }", "mode = 'dnat'\nmark-replies = { eth3 = '0x200/0xf00' }",
+		"mode = 'dnat'\nmark = '0x10/0xff'")
 }
 
 // listen gives frontends of the nth farm. Some conflict with others.
@@ -282,6 +286,10 @@ func (e *editor) listen(n int) []string {
 		return []string{fmt.Sprintf("0.0.0.0:%d", 1000+n)}
 	case 4:
 		return []string{fmt.Sprintf("127.0.0.%d:80", n%250)}
+	case 11:
+		return []string{address + ":3868/sctp"}
+	case 12:
+		return []string{address + ":80/tcp,udp,sctp"}
 	case 5, 6, 7, 8:
 		return []string{address + ":80", address + ":443"}
 	case 9, 10:
@@ -309,7 +317,8 @@ func (e *editor) backend() string {
 }
 
 func (e *editor) tables() string {
-	return e.oneOf("[persistence]\ntimeout = '1m'", "[limits]\nconnections = 100", "[log]\non = ['input', 'forward']",
+	return e.oneOf("[persistence]\ntimeout = '1m'", "[limits]\nconnections = 100", "[limits]\nsynproxy = true",
+		"[log]\non = ['input', 'forward']",
 		"[limits]\nban = '2m'\nnew-per-client = { rate = '10/second', burst = 20 }",
 		"[access]\ndeny = ['198.51.100.0/24']",
 		"[timeouts]\nestablished = '1h'", "[health]\ntype = 'tcp'", "queue = '3'")
