@@ -103,8 +103,9 @@ func listenUDP(h *netlab.Host, at netip.AddrPort) (c *net.UDPConn, err error) {
 // lowPort: clients with a source port below 1024 open connections, also several with the same port, and backends see
 // ports of the longest run below 1024 on which the balancer does not serve, which begins at 501.
 type lowPort struct {
-	to   string
-	port uint16
+	to     string
+	port   uint16
+	served uint16 // a port above 501 on which the balancer serves; 0: none
 }
 
 func (l lowPort) do(s *testbed) (err error) {
@@ -119,7 +120,7 @@ func (l lowPort) do(s *testbed) (err error) {
 				return err
 			}
 			answer, read := netlab.ReadAnswer(c)
-			if port := answer.Peer.Port(); read == nil && (port < 501 || port >= 1024 || port == 871) {
+			if port := answer.Peer.Port(); read == nil && (port < 501 || port >= 1024 || port == l.served) {
 				read = fmt.Errorf("port %d of the client is %d at the backend", l.port, port)
 			}
 			err = errors.Join(err, q.wrap(read))

@@ -26,19 +26,19 @@ var sourcePortCases = []testCase{
 				"[backends.b2]\nsource-address = [\"10.2.0.1\", \"fd00:2::1\"]\n"+
 					"address = [\"10.2.0.12\", \"fd00:2::12\"]"),
 		},
-		lowPort{service1, 870}, lowPort{service1, 871}, lowPort{service1, 123},
-		lowPort{"192.0.2.2:80 [2001:db8::2]:80", 870}, lowPort{"192.0.2.2:80 [2001:db8::2]:80", 871},
+		lowPort{service1, 870, 871}, lowPort{service1, 871, 871}, lowPort{service1, 123, 871},
+		lowPort{"192.0.2.2:80 [2001:db8::2]:80", 870, 871}, lowPort{"192.0.2.2:80 [2001:db8::2]:80", 871, 871},
 	}},
 	{name: "source-port-of-the-kernel", steps: steps{
 		farms{"web": twoBackendsIn("snat"), "own": oneBackend("snat", service2Listen, "b1", 0)},
 		portsSeen{"tcp", service1, false}, portsSeen{"udp", service1, true},
 		portsSeen{"tcp udp", "192.0.2.2:80 [2001:db8::2]:80", true},
-		lowPort{service1, 870}, lowPort{service1, 300},
+		lowPort{service1, 870, 0}, lowPort{service1, 300, 0},
 		farms{"web": twoBackendsIn("snat") + "[persistence]\n",
 			"own": oneBackend("snat", service2Listen, "b1", 0, `source-address = ["10.2.0.1", "fd00:2::1"]`)},
-		portsSeen{"tcp udp", service1, true}, lowPort{service1, 870},
+		portsSeen{"tcp udp", service1, true}, lowPort{service1, 870, 0},
 		farms{"web": `source-address = ["10.2.0.1", "fd00:2::1"]` + "\n" + twoBackendsIn("snat")},
-		portsSeen{"tcp", service1, false}, portsSeen{"udp", service1, true}, lowPort{service1, 870},
+		portsSeen{"tcp", service1, false}, portsSeen{"udp", service1, true}, lowPort{service1, 870, 0},
 	}},
 }
 
