@@ -95,9 +95,9 @@ vm: go-found
 	@.ci/need qemu-system-x86_64=qemu-system-x86 debootstrap=debootstrap xz=xz-utils || :
 	CGO_ENABLED=0 $(GO) build -o dist/vm/ ./cmd/vm ./cmd/bench ./cmd/farmc
 
-# Instructions of packets on Linux 6.1, as multiples of rules by hand in the same run: cmd/bench/ratios.txt has the
-# expected ones, and UPDATE=1 writes them: 3 minutes. ONLY=dsr measures some kinds, AMONG=1,10000 among many farms, too;
-# KERNEL=trixie on Linux 6.12, without expectations.
+# Instructions of packets on Linux 6.1, as multiples of a rule by hand in the same run: cmd/bench/ratios.txt has the
+# expected ones. 3 minutes; UPDATE=1 measures three times and writes them. ONLY=dsr measures some kinds, AMONG=1,10000
+# among many farms, too; KERNEL=trixie on Linux 6.12, without expectations.
 KERNEL ?= bookworm
 AMONG ?= 1
 packets: vm

@@ -20,6 +20,11 @@ func (c cost4) print(name string, farms int, family string) {
 	fmt.Printf("%-36s %6d %-4s %12.0f %8.0f %8.0f\n", name, farms, family, c.established, c.reply, c.opening)
 }
 
+// lower returns the lower ones of two costs.
+func (c cost4) lower(o cost4) cost4 {
+	return cost4{min(c.established, o.established), min(c.reply, o.reply), min(c.opening, o.opening)}
+}
+
 // Numbers of packets for a measurement.
 const (
 	connections = 200  // that are open

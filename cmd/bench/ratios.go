@@ -13,13 +13,15 @@ import (
 // tolerance is the share by which a ratio may differ from the expected one.
 const tolerance = 0.01
 
-// A ratio is the cost of a packet as a multiple of the same packet's cost with rules by hand.
+// A ratio is the cost of a packet as a multiple of the same packet's cost with a rule by hand that translates it.
 type ratio struct {
 	family, packet, kind string
 	value                float64
 }
 
 func (r ratio) name() string { return r.family + " " + r.packet + " " + r.kind }
+
+func (r ratio) isDearer(before float64) bool { return r.value > before*(1+tolerance) }
 
 func (r ratio) against(before float64) string {
 	return fmt.Sprintf("%.4f of the rules by hand, not %.4f", r.value, before)
@@ -28,7 +30,7 @@ func (r ratio) against(before float64) string {
 // ratios are the ratios of all measured packets.
 func (p *packetBench) ratios() (all []ratio) {
 	for _, c := range p.costs {
-		hand := p.byHand[c.kind.hand][c.family]
+		hand := p.byHand[c.family]
 		add := func(packet string, got, want float64) {
 			all = append(all, ratio{c.family, packet, c.kind.name, got / want})
 		}
@@ -61,7 +63,42 @@ func (p *packetBench) judge(o options) error {
 	if o.update {
 		return writeRatios(o.expect, kernelSeries(), merge(expected.ratios, got, o.only != ""))
 	}
-	return compare(expected.ratios, got, o.only)
+	for round := 1; round < mostRounds; round++ {
+		dear := dearer(expected.ratios, p.ratios())
+		if len(dear) == 0 {
+			break
+		}
+		fmt.Println("\nmeasured again, as packets seem dearer:")
+		if err := p.again(dear); err != nil {
+			return err
+		}
+	}
+	return compare(expected.ratios, p.ratios(), o.only)
+}
+
+// dearer returns the kinds of the ratios that are above the expected ones.
+func dearer(expected, got []ratio) (kinds []string) {
+	for _, r := range got {
+		for _, e := range expected {
+			if e.name() == r.name() && r.isDearer(e.value) && !slices.Contains(kinds, r.kind) {
+				kinds = append(kinds, r.kind)
+			}
+		}
+	}
+	return kinds
+}
+
+// again measures packets through farms of some kinds once more.
+func (p *packetBench) again(kinds []string) error {
+	for _, k := range packetKinds {
+		if !slices.Contains(kinds, k.name) {
+			continue
+		}
+		if err := p.measureKind(k, 1); err != nil {
+			return fmt.Errorf("%s: %w", k.name, err)
+		}
+	}
+	return nil
 }
 
 // compare prints each ratio that differs from the expected one. A dearer packet, and one without an expected ratio, is
@@ -82,7 +119,7 @@ func compare(expected, got []ratio, only string) error {
 		switch {
 		case !ok:
 			errs = append(errs, fmt.Errorf("%s has no expected ratio", r.name()))
-		case r.value > before*(1+tolerance):
+		case r.isDearer(before):
 			errs = append(errs, fmt.Errorf("%s costs %.1f %% more: %s", r.name(), change, r.against(before)))
 		case r.value < before*(1-tolerance):
 			cheaper++
@@ -109,7 +146,8 @@ type expectations struct {
 	ratios []ratio
 }
 
-const ratiosHead = "# Costs of packets, as multiples of rules by hand in the same run: make packets UPDATE=1.\n# Linux "
+const ratiosHead = "# Costs of packets, as multiples of a rule by hand in the same run: make packets UPDATE=1.\n" +
+	"# Linux "
 
 // readRatios reads a file of ratios: a value, a family, a packet and a kind in each line.
 func readRatios(path string) (e expectations, err error) {

@@ -34,6 +34,20 @@ func TestDearerPacketsAreErrors(t *testing.T) {
 	}
 }
 
+// Packets that seem dearer are measured again, and the lowest cost counts.
+func TestLowestCostCounts(t *testing.T) {
+	p := &packetBench{byHand: map[string]cost4{"IPv4": {100, 100, 100}}}
+	k, expected := packetKinds[0], []ratio{{"IPv4", "reply", packetKinds[0].name, 1.5}}
+	p.note(k, "IPv4", cost4{200, 152, 300})
+	if dear := dearer(expected, p.ratios()); !slices.Equal(dear, []string{k.name}) {
+		t.Errorf("152 instead of 150: %q seem dearer", dear)
+	}
+	p.note(k, "IPv4", cost4{210, 151, 290})
+	if dear := dearer(expected, p.ratios()); dear != nil || p.costs[0].cost4 != (cost4{200, 151, 290}) {
+		t.Errorf("then 151: %q seem dearer, and the costs are %v", dear, p.costs)
+	}
+}
+
 func TestRatiosAreReadAsWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ratios.txt")
 	want := []ratio{{"IPv4", "new", `dnat, invalid = "drop"`, 1.1}, {"IPv6", "established", "dsr, hash", 0.25}}
