@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -31,15 +30,7 @@ const guardTime = 2 * time.Minute
 
 // GuardReplies makes table inet farmc, which must not exist, as a guard that drops replies from the sources.
 func (n Nft) GuardReplies(ctx context.Context, sources []ruleset.ReplySource) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	socket, err := nl.Subscribe(unix.NETLINK_NETFILTER)
-	if err != nil {
-		return fmt.Errorf("open a netlink socket: %w", err)
-	}
-	defer socket.Close()
-	err = guardTable(sources).Send(socket)
+	err := transact(ctx, &guardTable(sources).Batch)
 	if errors.Is(err, unix.EPERM) {
 		return ErrNotPermitted
 	}
