@@ -26,8 +26,11 @@ func (s *search) tunnels() {
 	}
 	states, _ := netlink.XfrmStateList(netlink.FAMILY_ALL)
 	for _, t := range append(s.machine.tunnelLinks(), tunnelsOfIPsec(states)...) {
-		d := t.taker(frontends, s.machine.isOwn(t.at))
-		if d == nil || !s.machine.isOwn(t.at) || d.Farm.TakeOver || s.machine.serves(d.Farm) {
+		if !s.machine.isOwn(t.at) { // the kernel unpacks none
+			continue
+		}
+		d := t.taker(frontends)
+		if d == nil || d.Farm.TakeOver || s.machine.serves(d.Farm) {
 			continue
 		}
 		s.found.add(Finding{Kind: "tunnel", Object: fmt.Sprintf("%s %s %s", d.Farm.Name, t.name, t.at), Effect: Harms,
@@ -57,11 +60,12 @@ func (s *search) portlessFrontends() (out []farm.Frontend) {
 	return out
 }
 
-// taker returns the most specific of the frontends that takes packets of the tunnel; nil if there is none.
-func (t tunnel) taker(frontends []farm.Frontend, ofThisMachine bool) (found *farm.Frontend) {
+// taker returns the most specific of the frontends that takes packets of the tunnel, to an address of this machine; nil
+// if there is none.
+func (t tunnel) taker(frontends []farm.Frontend) (found *farm.Frontend) {
 	for i := range frontends {
 		d := &frontends[i]
-		if d.Takes(t.at, ofThisMachine, t.protocol, 0) && (found == nil || d.Compare(*found) < 0) {
+		if d.Takes(t.at, true, t.protocol, 0) && (found == nil || d.Compare(*found) < 0) {
 			found = d
 		}
 	}
