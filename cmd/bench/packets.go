@@ -193,8 +193,7 @@ var packetKinds = []packetKind{
 	{name: "snat, source-address, ports kept", keys: "mode = \"snat\"\nscheduler = \"hash\"\n" +
 		"source-address = [\"10.2.0.1\", \"fd00:2::1\"]", among: "snat"},
 	{name: "dsr, hash", keys: `mode = "dsr"` + hashed + atIngress, port: behindEth1, among: "dsr hash", oneWay: true},
-	{name: "dsr, maglev", keys: `mode = "dsr"` + atIngress, port: behindEth1, among: "dsr hash",
-		oneWay: true},
+	{name: "dsr, maglev", keys: `mode = "dsr"` + atIngress, port: behindEth1, among: "dsr hash", oneWay: true},
 	{name: "dsr, persistence", keys: `mode = "dsr"` + hashed + atIngress, tables: "[persistence]", port: behindEth1,
 		among: "dsr hash", oneWay: true},
 	{name: "stateless, gateway", keys: `mode = "stateless"` + hashed + atIngress + gateway,
