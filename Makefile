@@ -130,13 +130,15 @@ PARALLEL ?= 8
 quick: go-found
 	$(GO) test -short -parallel $(PARALLEL) ./...
 
-# All tests, but for the longer suites: test-slow, test-flood, test-ui, test-cluster, test-systemd, stress.
+# All tests, but for the longer suites: test-slow, test-flood, test-ui, test-cluster, test-systemd, stress. The packet
+# tests take longest, so they begin first.
 test: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps patch=patch man=man-db groff=groff-base curl=curl jq=jq python3=python3 \
 		iptables=iptables ufw=ufw keepalived=keepalived dbus-daemon=dbus nvim=neovim
 	@.ci/need --asleep firewalld=firewalld nginx=nginx-light redis-server=redis-server haproxy=haproxy \
 		dnsmasq=dnsmasq-base bird=bird2
-	$(GO) test -timeout 20m -parallel $(PARALLEL) $$($(GO) list ./... | grep -v '/compiler\(/\|$$\)')
+	$(GO) test -timeout 20m -parallel $(PARALLEL) ./cmd/internal/packettest \
+		$$($(GO) list ./... | grep -v '/compiler\(/\|$$\)')
 	$(GO) test -short ./compiler/...
 	$(MAKE) test-etcd
 
