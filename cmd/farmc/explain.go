@@ -170,6 +170,7 @@ func (c *call) printAnswer(a explain.Answer) {
 	}
 	showFact(w, "farm", []string{a.Farm + ", mode " + a.Mode, a.Place + ": listen " + a.Listen + ", " + a.Precedes})
 	showFact(w, "precedes", a.Others)
+	showFact(w, "down", a.Down)
 	showFact(w, "elsewhere", a.Elsewhere)
 	if a.Admission != "" {
 		showFact(w, "client", append([]string{a.Admission}, nonEmpty(a.List)...))

@@ -17,6 +17,7 @@ type Answer struct {
 	Place     string   `json:"place"`           // file and line of the entry
 	Precedes  string   `json:"precedence"`      // its place in the order of entries
 	Others    []string `json:"others"`          // farms that are less specific, with their entries
+	Down      []string `json:"down"`            // farms that are more specific, and down, with their entries
 	Elsewhere []string `json:"otherInterfaces"` // farms that take such packets on other interfaces
 
 	Admission string    `json:"admission"` // how the lists of access judge the client
@@ -45,12 +46,10 @@ func (m Match) Answer(memory Memory) Answer {
 	a := Answer{
 		Packet: m.question.String(), Farm: m.Farm.Name, Mode: string(m.Farm.Mode), Listen: d.Listen.String(),
 		Place: placeOf(d.Listen.Place), Precedes: precedence(d.Specificity),
-		Idle: Idle(m.Farm, m.Family()), Reply: m.reply(),
-		Others: []string{}, Elsewhere: []string{}, Limits: []string{}, Stops: []Stop{}, Backends: []Backend{},
+		Idle: append(Idle(m.Farm, m.Family()), m.full(memory)...), Reply: m.reply(),
+		Others: entries(m.Others), Down: entries(m.Down),
+		Elsewhere: []string{}, Limits: []string{}, Stops: []Stop{}, Backends: []Backend{},
 		Findings: []Finding{},
-	}
-	for _, o := range m.Others {
-		a.Others = append(a.Others, fmt.Sprintf("%s, %s", o.Farm.Name, o.Listen))
 	}
 	for _, f := range m.Elsewhere {
 		a.Elsewhere = append(a.Elsewhere, f.Name)
@@ -70,6 +69,15 @@ func (m Match) Answer(memory Memory) Answer {
 		}
 	}
 	return a
+}
+
+// entries names frontends by their farms and entries of listen.
+func entries(frontends []farm.Frontend) []string {
+	out := []string{}
+	for _, d := range frontends {
+		out = append(out, fmt.Sprintf("%s, %s", d.Farm.Name, d.Listen))
+	}
+	return out
 }
 
 // Stopped reports whether something stops the packet.

@@ -36,20 +36,28 @@ func (m Match) choose(memory Memory) choice {
 	if m.Farm.Mode == farm.Local {
 		return choice{by: "this machine serves it"}
 	}
-	if b, ok := m.named(memory.Connected); ok {
-		return choice{"its open connection", []Backend{m.keeping(b)}}
-	}
-	if b, ok := m.fixed(); ok {
-		return choice{"its static session", []Backend{m.keeping(b)}}
-	}
-	if b, ok := m.eligible(memory.Backend); ok {
-		return choice{fmt.Sprintf("persistence: it is remembered for %s more",
-			toml.FormatDuration(memory.Left.Round(time.Second))), []Backend{m.keeping(b)}}
+	if known, ok := m.known(memory); ok {
+		return known
 	}
 	if b, ok := ruleset.HashedBackend(m.Farm, m.question.Packet()); ok && b.Connections == 0 {
 		return choice{m.scheduler(), []Backend{m.certain(b)}}
 	}
-	return choice{m.scheduler(), m.shares()}
+	return choice{m.scheduler(), m.shares(memory)}
+}
+
+// known gives the backend of a client that has one already, unless it is full; false if the scheduler chooses.
+func (m Match) known(memory Memory) (choice, bool) {
+	if b, ok := m.named(memory.Connected); ok {
+		return choice{"its open connection", []Backend{m.keeping(b)}}, true
+	}
+	if b, ok := m.fixed(); ok && memory.hasRoom(b) {
+		return choice{"its static session", []Backend{m.keeping(b)}}, true
+	}
+	if b, ok := m.eligible(memory.Backend); ok && memory.hasRoom(b) {
+		return choice{fmt.Sprintf("persistence: it is remembered for %s more",
+			toml.FormatDuration(memory.Left.Round(time.Second))), []Backend{m.keeping(b)}}, true
+	}
+	return choice{}, false
 }
 
 // scheduler describes the choice by the scheduler.
@@ -74,17 +82,26 @@ func (m Match) scheduler() string {
 	return words
 }
 
-// shares gives the backends that serve, with their shares of new clients.
-func (m Match) shares() (out []Backend) {
+// shares gives the backends that serve and have room, with their shares of new clients. The share of a full backend is
+// that of the next one by name.
+func (m Match) shares(memory Memory) (out []Backend) {
 	serving := m.Farm.Serving(m.Family())
 	weights, sum := farm.ShareWeights(serving), 0
 	for _, w := range weights {
 		sum += w
 	}
+	passed := 0 // the weights since the last backend with room
 	for i, b := range serving {
+		passed += weights[i]
+		if !memory.hasRoom(b) {
+			continue
+		}
 		shown := m.certain(b)
-		shown.Share = float64(weights[i]) / float64(sum)
-		out = append(out, shown)
+		shown.Share = float64(passed) / float64(sum)
+		out, passed = append(out, shown), 0
+	}
+	if len(out) > 0 {
+		out[0].Share += float64(passed) / float64(sum)
 	}
 	return out
 }

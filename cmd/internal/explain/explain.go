@@ -37,6 +37,7 @@ type Match struct {
 	Farm      *farm.Farm
 	Frontend  farm.Frontend
 	Others    []farm.Frontend // of other farms, which would take the packet if this farm did not
+	Down      []farm.Frontend // of farms that are down and more specific: their lists of access judge the client, too
 	Elsewhere []*farm.Farm    // farms that would take the packet on other interfaces than the one asked for
 
 	question  Question
@@ -74,7 +75,14 @@ func Find(farms []*farm.Farm, q Question, addresses []netip.Addr) (Match, bool) 
 	if len(all) == 0 {
 		return m, false
 	}
-	m.Farm, m.Frontend, m.Others = all[0].Farm, all[0], all[1:]
+	m.Farm, m.Frontend = all[0].Farm, all[0]
+	for _, d := range all[1:] {
+		if d.Farm.Down && d.Specificity < m.Frontend.Specificity {
+			m.Down = append(m.Down, d)
+		} else {
+			m.Others = append(m.Others, d)
+		}
+	}
 	return m, true
 }
 

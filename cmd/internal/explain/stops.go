@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"farmc/compiler/diag"
@@ -16,7 +17,9 @@ type Memory struct {
 	Left       time.Duration // until the kernel forgets the client
 	Connected  string        // the backend of the open connection from the client's port; "": none
 	OpenClient int           // open connections of the client to the farm
-	Open       int           // open connections of the farm
+	Open       int           // open connections of the farm, in both families
+
+	OpenBackends map[string]int // open connections of the farm by the names of its backends, in both families
 }
 
 // A Stop is a reason why the packet does not reach a backend.
@@ -36,6 +39,14 @@ func (m Match) stops(memory Memory, admission farm.Admission) (stops []Stop) {
 		stop(f.Origin("state").Place,
 			"the farm is down: connections reach the service behind its address, if there is one")
 	}
+	for _, d := range m.Down {
+		if client := m.question.Client.Addr(); client.IsValid() {
+			if a := d.Farm.Admit(client); a.Denied {
+				stop(d.Farm.Origin("access."+a.Key).Place, "access of farm %s, which is down, denies the client: %s",
+					d.Farm.Name, a.Word)
+			}
+		}
+	}
 	if admission.Denied {
 		stop(f.Origin("access."+admission.Key).Place, "access denies the client: %s", admission.Word)
 	}
@@ -48,7 +59,36 @@ func (m Match) stops(memory Memory, admission farm.Admission) (stops []Stop) {
 	if !f.Down && m.hasNoBackend(memory) {
 		stop(f.Place, "%s", m.noBackend())
 	}
+	if m.hasNoRoom(memory) {
+		stop(f.Place, "each backend that takes new clients has as many connections as it may: see idle")
+	}
 	return stops
+}
+
+// hasRoom reports whether a new connection to a backend is within its limit.
+func (m Memory) hasRoom(b farm.Backend) bool {
+	return b.Connections == 0 || m.OpenBackends[b.Name] < b.Connections
+}
+
+// hasNoRoom reports whether every backend is full that a new connection of the client could reach.
+func (m Match) hasNoRoom(memory Memory) bool {
+	serving := m.Farm.Serving(m.Family())
+	if m.Farm.Down || len(serving) == 0 || slices.ContainsFunc(serving, memory.hasRoom) {
+		return false
+	}
+	_, chosen := m.known(memory)
+	return !chosen
+}
+
+// full describes the backends that take new clients and have as many connections as they may.
+func (m Match) full(memory Memory) (out []string) {
+	for _, b := range m.Farm.Serving(m.Family()) {
+		if !memory.hasRoom(b) {
+			out = append(out, fmt.Sprintf("%s: %d open connections, at most %d, %s", b.Name,
+				memory.OpenBackends[b.Name], b.Connections, placeOf(b.Place)))
+		}
+	}
+	return out
 }
 
 // banned is the ban of the client, which the command ends.

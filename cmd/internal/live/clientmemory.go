@@ -38,28 +38,27 @@ func (e *Engine) MemoryOf(ctx context.Context, f *farm.Farm, q explain.Question)
 	return m, err
 }
 
-// countOpenOf counts the open connections of the farm and of the client, and finds the one of the client's port.
+// countOpenOf counts the open connections of the farm, of its backends and of the client, and finds the one of the
+// client's port.
 func countOpenOf(ctx context.Context, f *farm.Farm, q explain.Question, m *explain.Memory) error {
-	filter := conntrack.Filter{Family: conntrack.IP4}
-	if q.Service.Addr().Is6() {
-		filter.Family = conntrack.IP6
-	}
 	frontends := f.Frontends()
 	client := farm.Client(q.Client.Addr())
-	return conntrack.Dump(ctx, filter, func(e conntrack.Entry) bool {
+	m.OpenBackends = map[string]int{}
+	return conntrack.DumpAll(ctx, func(e conntrack.Entry) {
 		if !isOf(e, frontends) || e.Closed {
-			return true
+			return
 		}
+		backend := backendAt(f, e.ReplySource)
 		m.Open++
+		m.OpenBackends[backend]++
 		if !q.Client.Addr().IsValid() || !client.Contains(e.OriginalSource.Addr()) {
-			return true
+			return
 		}
 		m.OpenClient++
 		if e.OriginalSource == q.Client && e.OriginalDestination == q.Service &&
 			farm.ProtocolOf(e.Protocol) == q.Protocol {
-			m.Connected = backendAt(f, e.ReplySource)
+			m.Connected = backend
 		}
-		return true
 	})
 }
 

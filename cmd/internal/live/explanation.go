@@ -80,8 +80,9 @@ func findingsFor(ctx context.Context, m explain.Match, q explain.Question) (out 
 
 // nowhere is the explanation of a packet that no farm takes.
 func nowhere(m explain.Match, q explain.Question) Explanation {
-	a := explain.Answer{Packet: q.String(), Others: []string{}, Elsewhere: []string{}, Limits: []string{},
-		Stops: []explain.Stop{}, Backends: []explain.Backend{}, Idle: []string{}, Findings: []explain.Finding{}}
+	a := explain.Answer{Packet: q.String(), Others: []string{}, Down: []string{}, Elsewhere: []string{},
+		Limits: []string{}, Stops: []explain.Stop{}, Backends: []explain.Backend{}, Idle: []string{},
+		Findings: []explain.Finding{}}
 	for _, f := range m.Elsewhere {
 		a.Elsewhere = append(a.Elsewhere, f.Name)
 	}
