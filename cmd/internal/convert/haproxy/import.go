@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"slices"
 	"strings"
 
 	"farmc/cmd/internal/convert"
@@ -50,12 +51,8 @@ type configuration struct {
 type proxy struct {
 	section
 	kind, name string
-	from       []directive // of its defaults
 	used       bool
 }
-
-// all gives the directives with the defaults first, which later ones override.
-func (p *proxy) all() []directive { return append(p.from[:len(p.from):len(p.from)], p.within...) }
 
 // find gives the last directive with some first words.
 func (p *proxy) find(words ...string) (found directive, is bool) {
@@ -72,13 +69,14 @@ func (c *configuration) section(s *section) *proxy {
 	c.declare(s)
 	switch kind := s.word(0); kind {
 	case "defaults":
-		c.last = s
+		s.from, c.last = c.parent(s, nil), s
 		if name := s.word(1); name != "" && name != "from" {
 			c.defaults[name] = s
 		}
 		return nil
 	case "frontend", "backend", "listen":
-		p := &proxy{section: *s, kind: kind, name: s.word(1), from: c.defaultsOf(s)}
+		s.from = c.parent(s, c.last)
+		p := &proxy{section: *s, kind: kind, name: s.word(1)}
 		if kind != "frontend" {
 			c.backends[p.name] = p
 			if kind == "backend" {
@@ -104,18 +102,17 @@ func (c *configuration) declare(s *section) {
 	}
 }
 
-// defaultsOf gives the directives of the defaults that a section names, or else of the last ones.
-func (c *configuration) defaultsOf(s *section) []directive {
-	of := c.last
-	if s.word(2) == "from" {
-		if of = c.defaults[s.word(3)]; of == nil {
-			c.Lose(s.at, "there are no defaults of this name above", "write the directives into the section")
-		}
+// parent gives the defaults that a section names behind "from", or else other ones.
+func (c *configuration) parent(s *section, other *section) *section {
+	at := slices.Index(s.words, "from")
+	if at != 1 && at != 2 {
+		return other
 	}
+	of := c.defaults[s.word(at+1)]
 	if of == nil {
-		return nil
+		c.Lose(s.at, "there are no defaults of this name above", "write the directives into the section")
 	}
-	return of.within
+	return of
 }
 
 // unused gives the backends that no farm has.

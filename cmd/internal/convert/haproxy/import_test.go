@@ -37,6 +37,12 @@ func TestDirectives(t *testing.T) {
 		{"defaults", "defaults\n mode tcp\n balance source\nlisten a\n bind :80\n", `scheduler = "hash"`, ""},
 		{"named-defaults", "defaults a\n balance source\ndefaults b\n balance roundrobin\nlisten a from a\n bind :80\n",
 			`scheduler = "hash"`, ""},
+		{"defaults-of-defaults", "defaults base\n mode http\ndefaults web from base\n timeout server 1h\n" +
+			"listen a from web\n bind :80\n", "", "haproxy.cfg:5: mode http is layer 7"},
+		{"defaults-override", "defaults base\n balance leastconn\n maxconn 5\ndefaults from base\n balance source\n" +
+			"listen a\n bind :80\n", "scheduler = \"hash\"", "haproxy.cfg:3: connections above maxconn"},
+		{"defaults-of-absent", "defaults from nosuch\nlisten a\n bind :80\n", "",
+			"haproxy.cfg:1: there are no defaults of this name"},
 		{"http", "defaults\n mode http\nfrontend f\n bind :80\n", "", "haproxy.cfg:3: mode http is layer 7"},
 		{"binds", "listen a\n bind *:80,192.0.2.1:81-89\n bind [2001:db8::1]:443\n bind :::90 v4v6\n",
 			`listen = ["0.0.0.0:80", "192.0.2.1:81-89", "[2001:db8::1]:443", "*:90"]`, ""},

@@ -8,6 +8,7 @@
 package haproxy
 
 import (
+	"slices"
 	"strings"
 
 	"farmc/cmd/internal/convert"
@@ -31,6 +32,20 @@ func (d directive) word(n int) string {
 type section struct {
 	directive
 	within []directive
+	from   *section // the defaults that it takes settings from; nil: none
+}
+
+// all gives the directives of a section after those of its defaults, and these after those of their own defaults. Later
+// directives override earlier ones.
+func (s *section) all() (all []directive) {
+	var chain []*section
+	for ; s != nil; s = s.from {
+		chain = append(chain, s)
+	}
+	for _, of := range slices.Backward(chain) {
+		all = append(all, of.within...)
+	}
+	return all
 }
 
 // isSection are the words that begin a section.
