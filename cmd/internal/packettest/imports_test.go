@@ -84,6 +84,7 @@ var importCases = []testCase{
 	192.0.2.1 443
 }
 virtual_server group G {
+	protocol TCP
 	lb_algo rr
 	lb_kind NAT
 	real_server 10.2.0.11 80 {
@@ -100,6 +101,7 @@ virtual_server group G {
 	192.0.2.0/29 80
 }
 virtual_server group G {
+	protocol TCP
 	lb_algo rr
 	persistence_timeout 50
 	real_server 10.2.0.11 8081 {
@@ -110,12 +112,14 @@ virtual_server group G {
 	}},
 	{name: "keepalived-sorry-server", steps: steps{
 		imported{keepalived.Import, `virtual_server 192.0.2.1 80 {
+	protocol TCP
 	lb_algo rr
 	sorry_server 10.2.0.12 8082
 	real_server 10.2.0.11 8081 {
 	}
 }
 virtual_server 192.0.2.2 80 {
+	protocol TCP
 	lb_algo rr
 	sorry_server 10.2.0.12 8082
 	real_server 10.2.0.11 8081 {

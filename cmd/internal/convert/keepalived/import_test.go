@@ -24,7 +24,7 @@ func virtual(body string, servers string) (conf string) {
 	return virtualAt("192.0.2.10 80", body, servers)
 }
 func virtualAt(at, body, servers string) (conf string) {
-	return "virtual_server " + at + " {\nlb_algo wrr\n" + body + "\n" + servers + "\n}\n"
+	return "virtual_server " + at + " { protocol TCP\nlb_algo wrr\n" + body + "\n" + servers + "\n}\n"
 }
 
 func importedWith(conf string, included fstest.MapFS) (written, losses string) {
@@ -94,6 +94,10 @@ func TestDirectives(t *testing.T) {
 		{"persistence-default", virtual("persistence_timeout", ""), `timeout = "360s"`, ""},
 		{"engine", virtual("persistence_engine sip", ""), "", "no persistence engines"},
 		{"protocol", virtual("protocol SCTP", ""), "/sctp", ""},
+		{"protocol-absent", "virtual_server 192.0.2.10 80 {\nlb_algo rr\n}\n", `listen = ["192.0.2.10:80/udp"]`,
+			"keepalived.conf:1: the virtual server has no protocol"},
+		{"protocol-unknown", "virtual_server 192.0.2.10 80 {\nprotocol X\nlb_algo rr\n}\n", "/udp",
+			"keepalived.conf:2: the protocol is not TCP, UDP or SCTP: write one of them; the farm has udp"},
 		{"sorry-of-one", virtual("sorry_server 10.0.0.9 80", real1), "priority = 2", ""},
 		{"sorry-of-two", virtual("sorry_server 10.0.0.9 80", real1+"\nreal_server 10.0.0.2 80 {\n}"), `state = "down"`,
 			"a backend of last resort for several"},
@@ -150,10 +154,10 @@ func TestDirectives(t *testing.T) {
 			""},
 		{"syncd", "global_defs {\nlvs_sync_daemon eth0 V\n}\n", "", "no connection synchronization daemon"},
 		{"parameter", "$IP=192.0.2.77\n" + virtualAt("${IP} 80", "", ""), `listen = ["192.0.2.77:80"]`, ""},
-		{"parameter-of-lines", "$V=virtual_server 192.0.2.77 80 { \\\nlb_algo rr \\\n}\n$V\n",
+		{"parameter-of-lines", "$V=virtual_server 192.0.2.77 80 { \\\nprotocol TCP \\\nlb_algo rr \\\n}\n$V\n",
 			`listen = ["192.0.2.77:80"]`, ""},
 		{"parameter-unknown", virtualAt("$IP 80", "", ""), "", "parameter $IP is not defined"},
-		{"condition", "@main virtual_server 192.0.2.10 80 {\n@^main virtual_server 192.0.2.11 80 {\nlb_algo rr\n}\n",
+		{"condition", "@main virtual_server 192.0.2.10 80 {\n@^main virtual_server 192.0.2.11 80 {\nprotocol TCP\n}\n",
 			`listen = ["192.0.2.10:80"]`, `keepalived.conf:1: conditions hold for the config-id "main"`},
 		{"condition-of-another", "@other frob\n@^main frob\n" + virtual("", real1), "192.0.2.10", "config-id"},
 		{"conditional-parameter", "@main $IP=192.0.2.77\n@other $IP=192.0.2.78\n" + virtualAt("$IP 80", "", ""),

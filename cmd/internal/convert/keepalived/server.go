@@ -1,6 +1,7 @@
 package keepalived
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -13,7 +14,7 @@ import (
 type virtualServer struct {
 	*configuration
 	ipvs.Service
-	protocol string
+	protocol string // "": no statement says it
 	method   string
 	sorry    *statement
 	checks   checkDefaults
@@ -30,7 +31,7 @@ type realServer struct {
 
 // virtualServer adds the farm of a virtual server.
 func (c *configuration) virtualServer(s *statement) {
-	v := &virtualServer{configuration: c, protocol: "tcp", method: ipvs.Masquerade, checks: newCheckDefaults()}
+	v := &virtualServer{configuration: c, method: ipvs.Masquerade, checks: newCheckDefaults()}
 	v.At = s.at
 	for _, d := range s.within {
 		v.statement(d)
@@ -51,12 +52,23 @@ func (c *configuration) virtualServer(s *statement) {
 
 // listen reads the addresses of the virtual server.
 func (v *virtualServer) listen(s *statement) {
+	v.readAddresses(s, cmp.Or(v.protocol, defaultProtocol))
+	if v.protocol == "" && len(v.Addresses) > 0 {
+		v.Note(v.At, "the virtual server has no protocol, which is UDP in keepalived", "write protocol TCP if it is TCP")
+	}
+}
+
+// defaultProtocol is the protocol of a virtual server that names none. keepalived 2.2.7 warns of it.
+const defaultProtocol = "udp"
+
+// readAddresses reads the address, or the addresses of the group.
+func (v *virtualServer) readAddresses(s *statement, protocol string) {
 	if s.word(1) == "group" {
 		v.Name = s.word(2)
-		v.group(s, s.word(2), &v.Service, v.protocol)
+		v.group(s, s.word(2), &v.Service, protocol)
 		return
 	}
-	v.address(s, 1, &v.Service, v.protocol)
+	v.address(s, 1, &v.Service, protocol)
 }
 
 // interfaceOf is the interface of the first address: as the option --interface says, or VRRP.
@@ -167,7 +179,8 @@ func (v *virtualServer) setProtocol(d *statement) {
 	case "tcp", "udp", "sctp":
 		v.protocol = p
 	default:
-		v.Lose(d.at, "the protocol is not TCP, UDP or SCTP", "write one of them; the farm has tcp")
+		v.Lose(d.at, "the protocol is not TCP, UDP or SCTP",
+			"write one of them; the farm has "+cmp.Or(v.protocol, defaultProtocol))
 	}
 }
 
