@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"farmc/cmd/internal/convert"
 )
 
 // An address is the address of a bind or of a server.
@@ -68,10 +70,11 @@ func portsOf(text string) (first, last int) {
 func (f *front) bind(d directive) {
 	options := d.words[min(2, len(d.words)):]
 	both := false
-	for i, o := range options {
+	for _, o := range options {
 		both = both || o == "v4v6"
-		f.bindOption(d, o, append(options, "")[i+1])
+		f.bindOption(d, o)
 	}
+	before := len(f.entries())
 	for _, text := range strings.Split(d.word(1), ",") {
 		a, known := readAddress(text)
 		switch {
@@ -87,20 +90,47 @@ func (f *front) bind(d directive) {
 			f.farm.Add(d.at, a.ip.String()+":"+a.ports, "listen")
 		}
 	}
+	if len(f.entries()) > before {
+		f.devices = append(f.devices, device{d.at, d.option("interface")})
+	}
+}
+
+// entries gives the entries of listen.
+func (f *front) entries() []any {
+	list, _ := f.farm.Get("listen").([]any)
+	return list
 }
 
 // bindOption reads an option of a socket. Values of options pass as options without a meaning.
-func (f *front) bindOption(d directive, option, value string) {
+func (f *front) bindOption(d directive, option string) {
 	switch option {
 	case "ssl":
 		f.Lose(d.at, "farmc ends no TLS", "let the backends have the certificates, or keep HAProxy for it")
-	case "interface":
-		f.farm.Set(d.at, []string{value}, "interfaces")
 	case "accept-proxy", "accept-netscaler-cip", "expect-proxy":
 		f.Lose(d.at, "farmc reads no PROXY header", "let the load balancer before it forward connections as they are")
 	case "maxconn":
 		f.Lose(d.at, "a bind has no bound of its own", "set limits.connections")
 	case "process", "thread", "id", "name", "tfo", "mss", "backlog", "defer-accept", "nice", "transparent":
 		f.Note(d.at, "option "+option+" of bind has no meaning in farmc", "leave it out")
+	}
+}
+
+// A device is the interface that a bind takes connections from.
+type device struct {
+	at   convert.Place // of the bind
+	name string        // "": every interface
+}
+
+// writeInterfaces writes the interface if all binds have the same one.
+func (f *front) writeInterfaces() {
+	for _, d := range f.devices {
+		if d.name != f.devices[0].name {
+			f.Lose(d.at, "binds have different interfaces, and a farm has the same ones for all its addresses",
+				"divide the farm, and set interfaces; it takes connections from all")
+			return
+		}
+	}
+	if len(f.devices) > 0 && f.devices[0].name != "" {
+		f.farm.Set(f.devices[0].at, []string{f.devices[0].name}, "interfaces")
 	}
 }

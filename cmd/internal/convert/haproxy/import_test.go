@@ -27,6 +27,13 @@ func listen(body string) string {
 
 func served(options string) string { return listen("server b2 10.0.0.2:80 " + options) }
 
+// sides is a frontend and a backend, with the settings of either in the defaults of both. Settings of the other side
+// have no effect.
+const sides = "defaults a\n timeout client 2h\n timeout server 1s\n maxconn 5000\n balance source\n" +
+	" timeout client-fin 9s\nfrontend f from a\n bind :80\n default_backend b\n" +
+	"defaults b\n timeout client 1s\n timeout server 3h\n maxconn 20\n balance roundrobin\n" +
+	" timeout server-fin 10s\nbackend b from b\n server s 10.0.0.1:80\n"
+
 // TestDirectives has the directives of proxies in mode tcp: the keys that each becomes, or its loss.
 func TestDirectives(t *testing.T) {
 	for _, test := range []struct{ rule, conf, key, loss string }{
@@ -43,6 +50,9 @@ func TestDirectives(t *testing.T) {
 			"listen a\n bind :80\n", "scheduler = \"hash\"", "haproxy.cfg:3: connections above maxconn"},
 		{"defaults-of-absent", "defaults from nosuch\nlisten a\n bind :80\n", "",
 			"haproxy.cfg:1: there are no defaults of this name"},
+		{"maxconn-of-the-frontend", sides, "connections = 5000\n", "haproxy.cfg:4: connections above maxconn"},
+		{"timeouts-of-the-sides", sides, "established = \"7200s\"\nhalf-closed = \"9s\"\n", "connections above maxconn"},
+		{"balance-of-the-backend", sides, `scheduler = "round-robin"`, "connections above maxconn"},
 		{"http", "defaults\n mode http\nfrontend f\n bind :80\n", "", "haproxy.cfg:3: mode http is layer 7"},
 		{"binds", "listen a\n bind *:80,192.0.2.1:81-89\n bind [2001:db8::1]:443\n bind :::90 v4v6\n",
 			`listen = ["0.0.0.0:80", "192.0.2.1:81-89", "[2001:db8::1]:443", "*:90"]`, ""},
@@ -51,6 +61,14 @@ func TestDirectives(t *testing.T) {
 		{"tls", "listen a\n bind :443 ssl crt /x\n", "", "farmc ends no TLS"},
 		{"proxy-header", "listen a\n bind :443 accept-proxy\n", "", "reads no PROXY header"},
 		{"interface", "listen a\n bind :443 interface eth0\n", `interfaces = ["eth0"]`, ""},
+		{"interface-of-all", "listen a\n bind :443 interface eth0\n bind :80 interface eth0\n",
+			`interfaces = ["eth0"]`, ""},
+		{"interface-beside-a-socket", "listen a\n bind /run/x.sock\n bind :80 interface eth0\n", `interfaces = ["eth0"]`,
+			"haproxy.cfg:2: bind has an address"},
+		{"interface-of-one", "listen a\n bind :443 interface eth0\n bind :80\n", "listen = [\"0.0.0.0:443\", " +
+			"\"0.0.0.0:80\"]\n\n[backends]", "haproxy.cfg:3: binds have different interfaces"},
+		{"interface-of-another", "listen a\n bind :443 interface eth0\n bind :80 interface eth1\n", "\n[backends]",
+			"haproxy.cfg:3: binds have different interfaces"},
 		{"round-robin", listen("balance roundrobin"), `scheduler = "round-robin"`, ""},
 		{"leastconn", listen("balance leastconn"), `scheduler = "least-connections"`,
 			"haproxy.cfg:4: balance leastconn compares"},

@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -20,16 +21,18 @@ type front struct {
 	check   check
 	servers []*server
 	idle    [3]time.Duration // timeouts client, server and tunnel; 0: not set
+	fin     [2]time.Duration // timeouts client-fin and server-fin; 0: not set
+	devices []device
 	sticks  sticking
 	access  access
 }
 
-// read reads all directives.
+// read reads the directives that have an effect: of the frontend about clients, of the backend about servers.
 func (f *front) read() {
 	seen := map[string]bool{}
 	for _, f.of = range []*proxy{f.proxy, f.back} {
 		for _, d := range f.of.all() {
-			if !seen[d.at.String()] {
+			if f.counts(d) && !seen[d.at.String()] {
 				f.directive(d)
 				seen[d.at.String()] = true
 			}
@@ -37,12 +40,39 @@ func (f *front) read() {
 	}
 }
 
+// counts reports whether HAProxy heeds a directive of the proxy that is read. It ignores directives of the other side,
+// which defaults can have.
+func (f *front) counts(d directive) bool {
+	first, both := d.word(0), d.word(0)+"/"+d.word(1)
+	switch {
+	case ofClients[first] || ofClients[both]:
+		return f.of == f.proxy
+	case ofServers[first] || ofServers[both]:
+		return f.of == f.back
+	}
+	return true
+}
+
+// The directives that have an effect in frontends alone, and in backends alone. A listen section is both.
+var (
+	ofClients = convert.Words(`bind maxconn rate-limit use_backend monitor monitor-net monitor-uri capture redirect
+		timeout/client timeout/clitimeout timeout/client-fin timeout/client-hs tcp-request/connection
+		tcp-request/session`)
+	ofServers = convert.Words(`server server-template default-server balance hash-type source stick dispatch transparent
+		cookie persist force-persist ignore-persist use-server tcp-response http-check tcp-check external-check
+		http-reuse http-send-name-header dynamic-cookie-key
+		timeout/server timeout/srvtimeout timeout/server-fin timeout/tunnel timeout/connect timeout/queue timeout/check
+		option/httpchk option/tcp-check option/ssl-hello-chk option/smtpchk option/redis-check option/mysql-check
+		option/pgsql-check option/ldap-check option/external-check option/spop-check`)
+)
+
 // write writes the keys that need more than one directive.
 func (f *front) write() {
 	if f.farm.Get("listen") == nil {
 		f.farm.Incomplete = true
 		f.Lose(f.proxy.at, "the section has no bind that farmc can have", "write listen into the farm")
 	}
+	f.writeInterfaces()
 	f.writePersistence()
 	f.writeAccess()
 	f.timeouts()
@@ -168,8 +198,10 @@ func (f *front) timeout(d directive) {
 		f.idle[1] = t
 	case "tunnel":
 		f.idle[2] = t
-	case "client-fin", "server-fin":
-		f.farm.Set(d.at, within(t, time.Second, 24*24*time.Hour), "timeouts", "half-closed")
+	case "client-fin":
+		f.fin[0] = t
+	case "server-fin":
+		f.fin[1] = t
 	case "check":
 		f.check.timeout = t
 	case "connect", "queue", "http-request", "http-keep-alive", "tarpit", "client-hs":
@@ -179,18 +211,23 @@ func (f *front) timeout(d directive) {
 	}
 }
 
-// timeouts writes the time after which an idle connection is forgotten: the tunnel's, or the shorter one of a side.
+// timeouts writes the times after which an idle connection is forgotten: the tunnel's, or the shorter one of a side.
 func (f *front) timeouts() {
-	t := f.idle[2]
-	if t == 0 {
-		t = f.idle[0]
-		if s := f.idle[1]; t == 0 || s > 0 && s < t {
-			t = s
+	set := func(t time.Duration, key string) {
+		if t > 0 {
+			f.farm.Set(convert.Place{}, within(t, time.Second, 24*24*time.Hour), "timeouts", key)
 		}
 	}
-	if t > 0 {
-		f.farm.Set(convert.Place{}, within(t, time.Second, 24*24*time.Hour), "timeouts", "established")
+	set(cmp.Or(f.idle[2], shorter(f.idle[0], f.idle[1])), "established")
+	set(shorter(f.fin[0], f.fin[1]), "half-closed")
+}
+
+// shorter gives the shorter one of two times; 0 is no time.
+func shorter(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
 	}
+	return min(a, b)
 }
 
 // within writes a time in bounds, as farms have it.

@@ -159,20 +159,18 @@ func (f *front) backend(s *server) string {
 
 // samePort reports whether the farm listens on one port, the same one.
 func (f *front) samePort(port string) bool {
-	list, _ := f.farm.Document["listen"].([]any)
-	for _, l := range list {
+	for _, l := range f.entries() {
 		if !strings.HasSuffix(l.(string), ":"+port) {
 			return false
 		}
 	}
-	return len(list) > 0
+	return len(f.entries()) > 0
 }
 
 // shiftPorts moves each port of the farm by an offset.
 func (f *front) shiftPorts(s *server, set func(any, string)) {
-	list, _ := f.farm.Document["listen"].([]any)
 	moved := map[string]any{}
-	for _, l := range list {
+	for _, l := range f.entries() {
 		ports := l.(string)[strings.LastIndexByte(l.(string), ':')+1:]
 		first, last := portsOf(ports)
 		if first += s.address.shift; first < 1 || last+s.address.shift > 65535 {
