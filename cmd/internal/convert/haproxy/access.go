@@ -18,6 +18,8 @@ type access struct {
 	before   bool // a rule accepts clients before one refuses some
 	after    bool // a rule accepts clients after that
 	ended    bool // a rule decides about all clients that are left
+
+	lost []convert.Place // rules that accept clients, and that farmc does not have
 }
 
 // request reads tcp-request.
@@ -36,7 +38,16 @@ func (f *front) request(d directive) {
 			return // a farm with limits counts its clients by itself
 		}
 	}
-	f.Lose(d.at, "the rule is not about addresses of clients, or about their connections",
+	if d.word(2) == "accept" {
+		f.access.lost = append(f.access.lost, d.at)
+		return
+	}
+	f.loseRule(d.at, "")
+}
+
+// loseRule records that farmc does not have a rule, with the consequence.
+func (f *front) loseRule(at convert.Place, so string) {
+	f.Lose(at, "the rule is not about addresses of clients, or about their connections"+so,
 		"see [access] and [limits] in farms.d(5)")
 }
 
@@ -122,8 +133,20 @@ func (f *front) writeAccess() {
 	f.setClients("allow", allow)
 	f.setClients("deny", deny)
 	f.setClients("exempt", exempt)
+	f.loseAccepting(len(deny) > 0)
 	if len(a.refused) > 0 && (a.after || len(a.spared) > 0) {
 		f.denyFirst()
+	}
+}
+
+// loseAccepting records the rules that accept clients, and that farmc does not have.
+func (f *front) loseAccepting(denies bool) {
+	so := ""
+	if denies {
+		so = ", so deny refuses its clients, too"
+	}
+	for _, at := range f.access.lost {
+		f.loseRule(at, so)
 	}
 }
 

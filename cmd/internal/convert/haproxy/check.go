@@ -48,7 +48,7 @@ func (f *front) option(d directive) {
 	case name == "mysql-check" || name == "pgsql-check" || name == "ldap-check" || name == "external-check" ||
 		name == "spop-check":
 		f.Lose(d.at, "farmc has no "+name, "write a program with type exec; the farm checks by a connection")
-	case optionsOfNoMeaning[name] || strings.HasPrefix(name, "http"):
+	case isOfNoMeaning(name):
 	default:
 		f.Lose(d.at, "unknown option "+name, "look whether farmc has a key for it in farms.d(5)")
 	}
@@ -60,6 +60,17 @@ var optionsOfNoMeaning = convert.Words(`tcplog dontlognull dontlog-normal logasa
 	splice-response nolinger independent-streams contstats allbackups abortonclose persist prefer-last-server checkcache
 	forwardfor originalto forceclose idle-close-on-response accept-invalid-http-request accept-invalid-http-response
 	disable-h2-upgrade h1-case-adjust-bogus-client h1-case-adjust-bogus-server transparent`)
+
+func isOfNoMeaning(option string) bool {
+	return optionsOfNoMeaning[option] || strings.HasPrefix(option, "http")
+}
+
+// negated reads "no" and "default" with log or an option. HAProxy has no other ones, and none with an option of checks.
+func (f *front) negated(d directive) {
+	if d.word(1) != "log" && !(d.word(1) == "option" && isOfNoMeaning(d.word(2))) {
+		f.Lose(d.at, "unknown directive "+strings.Join(d.words[:min(2, len(d.words))], " "), "leave it out")
+	}
+}
 
 // httpchk reads option httpchk [METHOD] [URI] [VERSION].
 func (c *check) httpchk(r *convert.Result, d directive) {
@@ -73,7 +84,26 @@ func (c *check) httpchk(r *convert.Result, d directive) {
 	default:
 		c.method(r, d, d.word(2))
 		c.path(r, d, d.word(3))
+		c.headers(r, d)
 	}
+}
+
+// headers reads the headers that stand behind the version, in one word with it or in several.
+func (c *check) headers(r *convert.Result, d directive) {
+	for i, line := range strings.Split(strings.Join(d.words[min(4, len(d.words)):], " "), "\r\n") {
+		if name, value, _ := strings.Cut(line, ":"); i > 0 && name != "" {
+			c.header(r, d, name, strings.TrimSpace(value))
+		}
+	}
+}
+
+// header sets the header Host.
+func (c *check) header(r *convert.Result, d directive, name, value string) {
+	if !strings.EqualFold(name, "host") {
+		r.Lose(d.at, "checks of farmc send no header but Host", "leave it out")
+		return
+	}
+	c.set("host", value)
 }
 
 // path sets the path of a request. OPTIONS has a path without a slash, too.
@@ -145,11 +175,7 @@ func (c *check) httpSend(r *convert.Result, d directive) {
 			c.path(r, d, value)
 		case "ver":
 		case "hdr":
-			if strings.EqualFold(value, "host") {
-				c.set("host", d.word(i+2))
-			} else {
-				r.Lose(d.at, "checks of farmc send no header but Host", "leave it out")
-			}
+			c.header(r, d, value, d.word(i+2))
 			i++
 		default:
 			r.Lose(d.at, "farmc has no such http-check send", "see [health] in farms.d(5)")

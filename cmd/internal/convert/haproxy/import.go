@@ -144,8 +144,12 @@ func (c *configuration) farm(p *proxy) *front {
 		return nil
 	}
 	back := p
-	if p.kind == "frontend" {
-		back = c.backends[c.defaultBackend(p)]
+	if name := c.defaultBackend(p); p.kind == "frontend" || name != "" {
+		back = c.backends[name]
+	}
+	if _, has := p.find("server"); has && back != p {
+		c.Note(p.at, "the section has a default_backend, so its own servers serve nothing in HAProxy, either",
+			"leave them out")
 	}
 	f := &front{configuration: c, proxy: p, back: back, farm: c.NewFarm(p.at, p.name)}
 	f.farm.Set(p.at, "snat", "mode")

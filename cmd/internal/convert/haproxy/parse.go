@@ -16,8 +16,9 @@ import (
 
 // A directive is a line of a section.
 type directive struct {
-	at    convert.Place
-	words []string // at least one
+	at       convert.Place
+	words    []string // at least one
+	variable bool     // a word in double quotes names a variable of the environment
 }
 
 // word gives the nth word; "" if there are fewer.
@@ -56,27 +57,27 @@ var isSection = convert.Words(`global defaults frontend backend listen userlist 
 func parse(r *convert.Result, in convert.Input) []*section {
 	var sections []*section
 	for _, at := range in.Lines() {
-		words := tokens(at.Text)
+		words, variable := tokens(at.Text)
 		switch {
 		case len(words) == 0:
 		case strings.HasPrefix(words[0], "."):
 			r.Lose(at, "the condition "+words[0]+" is not evaluated, so the lines that it guards are imported",
 				"write a configuration without conditions")
 		case isSection[words[0]]:
-			sections = append(sections, &section{directive: directive{at, words}})
+			sections = append(sections, &section{directive: directive{at, words, variable}})
 		case len(sections) == 0:
 			r.Lose(at, "a directive before the first section", "move it into a section")
 		default:
 			last := sections[len(sections)-1]
-			last.within = append(last.within, directive{at, words})
+			last.within = append(last.within, directive{at, words, variable})
 		}
 	}
 	return sections
 }
 
-// tokens divides a line into words. Quotes and backslashes protect characters, # begins a comment.
-func tokens(line string) []string {
-	var out []string
+// tokens divides a line into words. Quotes and backslashes protect characters, # begins a comment. HAProxy replaces
+// variables in double quotes alone.
+func tokens(line string) (out []string, variable bool) {
 	var word strings.Builder
 	within, quote := false, byte(0)
 	flush := func() {
@@ -95,12 +96,13 @@ func tokens(line string) []string {
 			word.WriteByte(unescaped(line[i]))
 			within = true
 		case quote != 0:
+			variable = variable || c == '$' && quote == '"'
 			word.WriteByte(c)
 		case c == '"' || c == '\'':
 			quote, within = c, true
 		case c == '#':
 			flush()
-			return out
+			return out, variable
 		case c == ' ' || c == '\t' || c == '\r':
 			flush()
 		default:
@@ -109,7 +111,7 @@ func tokens(line string) []string {
 		}
 	}
 	flush()
-	return out
+	return out, variable
 }
 
 // unescaped gives the character of an escape.

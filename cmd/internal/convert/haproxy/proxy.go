@@ -23,6 +23,8 @@ type front struct {
 	idle    [3]time.Duration // timeouts client, server and tunnel; 0: not set
 	fin     [2]time.Duration // timeouts client-fin and server-fin; 0: not set
 	devices []device
+	hashing directive // hash-type; zero: none
+	maxconn directive // zero: none
 	sticks  sticking
 	access  access
 }
@@ -72,7 +74,10 @@ func (f *front) write() {
 		f.farm.Incomplete = true
 		f.Lose(f.proxy.at, "the section has no bind that farmc can have", "write listen into the farm")
 	}
+	f.writeState()
 	f.writeInterfaces()
+	f.writeHashing()
+	f.writeMaxconn()
 	f.writePersistence()
 	f.writeAccess()
 	f.timeouts()
@@ -82,6 +87,8 @@ func (f *front) write() {
 // directive reads a directive of the frontend or of the backend.
 func (f *front) directive(d directive) {
 	switch name := d.word(0); {
+	case d.variable && (strings.HasSuffix(name, "-check") || name == "option"):
+		f.Lose(d.at, "the line has a variable of HAProxy's environment, so it is left out", "write its value")
 	case name == "bind":
 		f.bind(d)
 	case name == "balance":
@@ -91,7 +98,7 @@ func (f *front) directive(d directive) {
 	case name == "timeout":
 		f.timeout(d)
 	case name == "maxconn":
-		f.maxconn(d)
+		f.maxconn = d
 	case name == "source":
 		f.source(d)
 	case name == "stick":
@@ -102,10 +109,10 @@ func (f *front) directive(d directive) {
 		f.rateLimit(d)
 	case name == "option":
 		f.option(d)
-	case name == "disabled":
-		f.farm.Set(d.at, "down", "state")
 	case name == "hash-type":
-		f.hashType(d)
+		f.hashing = d
+	case name == "no" || name == "default":
+		f.negated(d)
 	case f.check.directive(f.Result, d):
 	case ofNoMeaning[name]:
 		// farmc does this anyway, or it has no effect on connections.
@@ -115,7 +122,7 @@ func (f *front) directive(d directive) {
 }
 
 // ofNoMeaning are directives without an effect on the way of connections.
-var ofNoMeaning = convert.Words(`mode default_backend enabled description id log log-format log-tag log-steps
+var ofNoMeaning = convert.Words(`mode default_backend enabled disabled description id log log-format log-tag log-steps
 	error-log-format errorfile errorloc errorloc302 errorloc303 errorfiles stats unique-id-format unique-id-header guid
 	backlog bind-process fullconn retries retry-on compression clitcpka-cnt clitcpka-idle clitcpka-intvl srvtcpka-cnt
 	srvtcpka-idle srvtcpka-intvl grace hash-balance-factor load-server-state-from-file acl stick-table`)
@@ -177,10 +184,25 @@ func (f *front) balanceHash(d directive) {
 	f.farm.Set(d.at, []string{key}, "hash-on")
 }
 
-// hashType turns the hash into a consistent one.
-func (f *front) hashType(d directive) {
-	if d.word(1) == "consistent" && f.farm.Get("scheduler") == "hash" {
-		f.farm.Set(d.at, "maglev", "scheduler")
+// writeState writes that the frontend or the backend is disabled.
+func (f *front) writeState() {
+	for _, p := range []*proxy{f.back, f.proxy} {
+		var last directive
+		for _, d := range p.all() {
+			if d.word(0) == "disabled" || d.word(0) == "enabled" {
+				last = d
+			}
+		}
+		if last.word(0) == "disabled" {
+			f.farm.Set(last.at, "down", "state")
+		}
+	}
+}
+
+// writeHashing turns the hash into a consistent one.
+func (f *front) writeHashing() {
+	if f.hashing.word(1) == "consistent" && f.farm.Get("scheduler") == "hash" {
+		f.farm.Set(f.hashing.at, "maglev", "scheduler")
 	}
 }
 
@@ -253,13 +275,18 @@ func readTime(text string) (time.Duration, error) {
 	return time.Duration(n) * unit, nil
 }
 
-func (f *front) maxconn(d directive) {
+// writeMaxconn writes the bound of connections. 0 is no bound.
+func (f *front) writeMaxconn() {
+	d := f.maxconn
 	n, err := strconv.ParseUint(d.word(1), 10, 31)
-	if err != nil || n == 0 {
-		return // 0: no bound
+	switch {
+	case d.words == nil:
+	case err != nil:
+		f.Lose(d.at, "maxconn is not a number", "write one; the farm has no bound")
+	case n > 0:
+		f.farm.Set(d.at, int(n), "limits", "connections")
+		f.Note(d.at, "connections above maxconn wait in HAProxy", "farmc drops them, and clients try again")
 	}
-	f.farm.Set(d.at, int(n), "limits", "connections")
-	f.Note(d.at, "connections above maxconn wait in HAProxy", "farmc drops them, and clients try again")
 }
 
 // rateLimit reads rate-limit sessions.

@@ -66,8 +66,13 @@ func (f *front) options(s *server, from int) {
 	for i := from; i < len(s.words); i++ {
 		switch o := s.words[i]; {
 		case optionsWithValue[o]:
-			s.options[o] = s.word(i + 1)
 			i++
+			if s.variable && strings.Contains(s.word(i), "$") {
+				f.Lose(s.at, "option "+o+" has a variable of HAProxy's environment, so it is left out",
+					"write its value")
+				continue
+			}
+			s.options[o] = s.word(i)
 		case optionsAlone[o]:
 			s.options[o] = ""
 		default:
@@ -82,12 +87,23 @@ func merged(a, b map[string]string) map[string]string {
 		out[k] = v
 	}
 	for k, v := range b {
-		if base, no := strings.CutPrefix(k, "no-"); no {
-			delete(out, base)
-		}
+		delete(out, opposite(k))
 		out[k] = v
 	}
 	return out
+}
+
+// opposite gives the option that another one takes back.
+func opposite(option string) string {
+	switch base, no := strings.CutPrefix(option, "no-"); {
+	case no:
+		return base
+	case option == "enabled":
+		return "disabled"
+	case option == "disabled":
+		return "enabled"
+	}
+	return "no-" + option
 }
 
 func (s *server) has(option string) bool { _, has := s.options[option]; return has }
@@ -100,10 +116,7 @@ func (f *front) writeServers() {
 			primaries++
 		}
 	}
-	all := false
-	if d, is := f.back.find("option", "allbackups"); is && d.words != nil {
-		all = true
-	}
+	all := f.back.allBackups()
 	var checked []*server
 	names := map[*server]string{}
 	for _, s := range f.servers {
@@ -125,6 +138,16 @@ func (f *front) writeServers() {
 		f.farm.Document["backends"] = map[string]any{}
 	}
 	f.writeChecks(checked, names)
+}
+
+// allBackups reports whether all backups serve at once.
+func (p *proxy) allBackups() (all bool) {
+	for _, d := range p.all() {
+		if d.option("option") == "allbackups" {
+			all = d.word(0) == "option"
+		}
+	}
+	return all
 }
 
 // backend writes one backend, and gives its name.
@@ -195,9 +218,27 @@ func (f *front) numbers(s *server, set func(any, string)) {
 	default:
 		set(int(n), "weight")
 	}
+	f.wrongNumbers(s)
 	if n, err := strconv.ParseUint(s.options["maxconn"], 10, 31); err == nil && n > 0 {
 		set(int(n), "connections")
 		f.Note(s.at, "connections above the server's maxconn wait in HAProxy", "farmc sends them to another backend")
+	}
+}
+
+// wrongNumbers reports the numbers and times of options that are none.
+func (f *front) wrongNumbers(s *server) {
+	for _, o := range []string{"maxconn", "port", "rise", "fall"} {
+		if _, err := strconv.ParseUint(s.options[o], 10, 31); s.has(o) && err != nil {
+			f.Lose(s.at, o+" is not a number", "write one; the farm has the default")
+		}
+	}
+	for _, o := range []string{"inter", "fastinter", "slowstart"} {
+		if _, err := readTime(s.options[o]); s.has(o) && err != nil {
+			f.Lose(s.at, o+" is not a time", "write a number with a unit, as in 30s; the farm has the default")
+		}
+	}
+	if path := s.options["ca-file"]; s.has("check-ssl") && path != "" && !strings.HasPrefix(path, "/") {
+		f.Lose(s.at, "ca-file has no absolute path", "set tls-ca in [health]")
 	}
 }
 

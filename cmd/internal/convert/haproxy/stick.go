@@ -81,6 +81,11 @@ func (f *front) writeTimeout(table directive) {
 		f.Lose(table.at, "farmc has no peers with a table in common", "use maglev or hash, which need none")
 	}
 	t, err := readTime(table.option("expire"))
+	if table.option("expire") != "" && err != nil {
+		f.Lose(table.at, "expire is not a time", "write a number with a unit, as in 30s; the farm has 24h")
+		f.farm.Set(table.at, "24h", "persistence", "timeout")
+		return
+	}
 	if err != nil || t == 0 {
 		f.farm.Set(f.sticks.first.at, "24h", "persistence", "timeout")
 		f.Note(f.sticks.first.at, "a table without expire remembers clients until it is full", "the farm has 24h")
