@@ -81,6 +81,17 @@ func TestLossesAreOneLineThatNoTerminalObeys(t *testing.T) {
 	}
 }
 
+func TestLossesOfALineStandOnce(t *testing.T) {
+	r := &Result{}
+	for range 2 {
+		r.Lose(Place{File: "f", Line: 1}, "a", "")
+		r.Lose(Place{File: "f", Line: 1}, "b", "")
+	}
+	if r.Finish(); len(r.Losses) != 2 {
+		t.Errorf("losses are %v", r.Losses)
+	}
+}
+
 func TestLossesAreBounded(t *testing.T) {
 	r := &Result{}
 	for range 3 * maxLosses {

@@ -97,12 +97,17 @@ func (r *Result) Matters() bool {
 	return slices.ContainsFunc(r.Losses, func(l Loss) bool { return l.Matters })
 }
 
-// sort orders the losses by place.
+// sort orders the losses by place. Lines that several farms share have each loss once.
 func (r *Result) sort() {
 	slices.SortStableFunc(r.Losses, func(a, b Loss) int {
 		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
-	r.Losses = slices.Compact(r.Losses)
+	seen := map[Loss]bool{}
+	r.Losses = slices.DeleteFunc(r.Losses, func(l Loss) bool {
+		again := seen[l]
+		seen[l] = true
+		return again
+	})
 }
 
 // A Farm is a farm to be written.
