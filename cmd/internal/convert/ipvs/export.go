@@ -44,7 +44,11 @@ var exported = convert.Words(`description annotations inherit mode listen state 
 	per-packet interfaces local-clients take-over
 	persistence.on persistence.timeout persistence.renew persistence.prefix
 	backends.address backends.port backends.weight backends.priority backends.state backends.weight-percent
-	backends.connections backends.mac backends.interface health backends.health`)
+	backends.connections backends.mac backends.interface
+	health.type health.port health.path health.host health.method health.status health.body health.body-regexp
+	health.tls-name health.tls-ca health.tls-verify health.dns-name health.dns-type health.dns-answer health.send
+	health.expect health.program health.file health.interval health.fast-interval health.timeout health.jitter
+	health.rise health.fall health.source-address health.start health.on-fail`)
 
 // keys reports the keys of a table that have no counterpart.
 func (e *exporter) keys(table string, keys map[string]any) {
@@ -59,8 +63,8 @@ func (e *exporter) keys(table string, keys map[string]any) {
 					e.keys("backends", own)
 				}
 			}
-		case path == "persistence" && isTable:
-			e.keys(path, within)
+		case isTable && (name == "persistence" || name == "health"):
+			e.keys(name, within)
 		default:
 			e.Lose(e.at, "key "+path+" of farm "+e.farm.Name+" has no counterpart", "see farmc-migration(7)")
 		}
@@ -209,6 +213,9 @@ func (e *exporter) setScheduler(s *Service) {
 	}
 }
 
+// mostSeconds is the longest persistence that ipvsadm 1.31 and keepalived 2.2.7 take.
+const mostSeconds = 31 * 24 * 3600
+
 func (e *exporter) setPersistence(s *Service, a Address) {
 	p := e.farm.Persistence
 	if p == nil {
@@ -218,6 +225,11 @@ func (e *exporter) setPersistence(s *Service, a Address) {
 		e.Lose(e.at, "persistence of IPVS knows clients by address alone", "the service does so")
 	}
 	s.Persistence = &Persistence{At: e.at, Seconds: max(1, int(p.Timeout/time.Second))}
+	if s.Persistence.Seconds > mostSeconds {
+		s.Persistence.Seconds = mostSeconds
+		e.Lose(e.at, "persistence.timeout of farm "+e.farm.Name+" is longer than 31 days, the most in IPVS",
+			"the service has 31 days")
+	}
 	length := p.Prefix[addr.IP4]
 	if a.IP.Is6() {
 		if length = p.Prefix[addr.IP6]; 0 < length && length < 128 {

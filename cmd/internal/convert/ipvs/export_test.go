@@ -16,7 +16,7 @@ func dnat(listen, keys string) string {
 
 // checkedBy is a farm with a check.
 func checkedBy(health string) string {
-	return dnat(`"192.0.2.10:53"`, "[health]\ninterval = \"6s\"\n"+health)
+	return dnat(`"192.0.2.10:53"`, "[health]\ninterval = \"6s\"\nrise = 1\n"+health)
 }
 
 // TestExport has the keys of farms: the rules and the statements of keepalived that they become, and their losses. A
@@ -84,7 +84,8 @@ func TestExport(t *testing.T) {
 			[]string{"the check of backend b1: keepalived has no dns-answer"}},
 		{"check-exec", checkedBy("type = \"exec\"\nprogram = \"check-mail\"\nfall = 1\ntimeout = \"3s\""), "",
 			"MISC_CHECK {\n            delay_loop 6\n            misc_path /etc/farmc/checks.d/check-mail\n" +
-				"            misc_timeout 3\n        }\n", nil},
+				"            misc_timeout 3\n        }\n",
+			[]string{"keepalived has no environment variables for programs"}},
 		{"check-icmp", checkedBy("type = \"icmp\""), "", "PING_CHECK {\n", nil},
 		{"check-file", checkedBy("type = \"file\"\nfile = \"/run/x\""), "", "real_server",
 			[]string{"keepalived reads a number"}},
@@ -95,6 +96,29 @@ func TestExport(t *testing.T) {
 			[]string{"keepalived has no method HEAD"}},
 		{"check-that-drains", checkedBy("type = \"icmp\"\non-fail = \"drain\""), "",
 			"        inhibit_on_failure\n        PING_CHECK {\n", nil},
+		{"check-that-starts-down", checkedBy("type = \"tcp\"\nstart = \"down\"\n" +
+			"source-address = [\"10.0.0.9\", \"fd00::9\"]"), "",
+			"            alpha\n            bindto 10.0.0.9\n        }\n", nil},
+		{"check-by-name", checkedBy("type = \"https\"\nhost = \"www.example.org\"\ntls-verify = false"), "",
+			"            enable_sni\n            url {\n", nil},
+		{"check-by-the-same-name", checkedBy("type = \"https\"\nhost = \"a.example\"\ntls-name = \"a.example\"\n" +
+			"tls-verify = false"), "", "            enable_sni\n            url {\n", nil},
+		{"check-by-another-name", checkedBy("type = \"https\"\nhost = \"a.example\"\ntls-name = \"b.example\"\n" +
+			"tls-verify = false"), "", "            url {\n",
+			[]string{"keepalived has no TLS name other than the host"}},
+		{"check-without-counterpart", dnat(`"192.0.2.10:80"`, "[health]\ntype = \"tcp\"\nrise = 4\n"+
+			"slow-start = \"10s\"\nagree = 2\non-silence = \"up\"\npanic = \"30%\""), "", "TCP_CHECK {\n", []string{
+			"key health.slow-start of farm web", "key health.agree of farm web", "key health.on-silence of farm web",
+			"key health.panic of farm web", "backends of farm web are healthy after 4 checks that pass"}},
+		{"check-with-defaults", dnat(`"192.0.2.10:80-81"`, "[backends.b2]\naddress = \"10.0.0.2\"\n"+
+			"[health]\ntype = \"tcp\"\nport = 80"), "", "TCP_CHECK {\n",
+			[]string{"backends of farm web are healthy after 2 checks that pass"}},
+		{"slow-start-of-a-backend", dnat(`"192.0.2.10:80"`, "[backends.b2]\naddress = \"10.0.0.2\"\n"+
+			"health.slow-start = \"10s\""), "", "real_server", []string{"key health.slow-start of farm web"}},
+		{"long-persistence", dnat(`"192.0.2.10:80"`, "[persistence]\ntimeout = \"960h\""), " -p 2678400\n",
+			"    persistence_timeout 2678400\n", []string{"persistence.timeout of farm web is longer than 31 days"}},
+		{"many-connections", dnat(`"192.0.2.10:80"`, "[backends.b2]\naddress = \"10.0.0.2\"\nconnections = 100000"),
+			" -x 65535\n", "        uthreshold 100000\n", []string{"backend b2 has more than 65535 connections"}},
 		{"direct", "mode = \"dsr\"\nlisten = \"192.0.2.10:80\"\ninterfaces = \"eth0\"\nscheduler = \"maglev\"\n" +
 			"hash-on = [\"source-address\", \"source-port\"]\n[backends.b1]\naddress = \"10.0.0.1\"\n",
 			"-A -t 192.0.2.10:80 -s mh -b mh-fallback,mh-port\n-a -t 192.0.2.10:80 -r 10.0.0.1:80 -g -w 1\n",
@@ -116,6 +140,9 @@ func TestExport(t *testing.T) {
 				t.Errorf("no %q in\n%s", test.statement, conf)
 			}
 			keepalivedReads(t, conf)
+			if strings.Contains(test.farm, "[health]") {
+				test.losses = append(test.losses, "IPVS has no checks, so backends of farm web")
+			}
 			if n := strings.Count(losses, "\n"); n != len(test.losses) {
 				t.Errorf("%d losses:\n%s", n, losses)
 			}

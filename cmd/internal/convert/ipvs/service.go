@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"farmc/cmd/internal/convert"
+	"farmc/compiler/farm"
 )
 
 // A Service is a virtual service, or several that share their servers.
@@ -35,6 +36,13 @@ type Address struct {
 	Bits     int        // of the network's prefix; 0: one address
 	Port     uint16
 	Protocol string // tcp, udp or sctp
+}
+
+// Checked reports whether a server has a check.
+func (s Service) Checked() bool {
+	return slices.ContainsFunc(s.Servers, func(r *Server) bool {
+		return r.Health != nil && r.Health.Type != farm.HealthNone
+	})
 }
 
 // listen is the address as the key listen has it.

@@ -12,7 +12,13 @@ import (
 // Export writes services as rules for ipvsadm -R.
 func Export(r *convert.Result, services []ipvs.Service) string {
 	var out strings.Builder
+	checked := map[string]bool{}
 	for _, s := range services {
+		if s.Checked() && !checked[s.Name] {
+			checked[s.Name] = true
+			r.Lose(s.At, "IPVS has no checks, so backends of farm "+s.Name+" that fail get connections",
+				"let keepalived check them: farmc export keepalived")
+		}
 		if s.Sorry != nil {
 			r.Lose(s.Sorry.At, "backend "+s.Sorry.Backend+" has a worse priority, and IPVS has no sorry server",
 				"it is left out; let keepalived add it")
@@ -22,7 +28,7 @@ func Export(r *convert.Result, services []ipvs.Service) string {
 			flagsOf(s))
 		for _, server := range s.Servers {
 			fmt.Fprintf(&out, "-a %s -r %s %s -w %d%s\n", of, netip.AddrPortFrom(server.IP, server.Port),
-				methods[server.Method], server.Weight, thresholdOf(server))
+				methods[server.Method], server.Weight, thresholdOf(r, server))
 		}
 	}
 	return out.String()
@@ -33,9 +39,13 @@ const maxThreshold = 65535
 
 var methods = map[string]string{ipvs.Masquerade: "-m", ipvs.Direct: "-g", ipvs.Tunnel: "-i"}
 
-func thresholdOf(s *ipvs.Server) string {
+func thresholdOf(r *convert.Result, s *ipvs.Server) string {
 	if s.Upper == 0 {
 		return ""
+	}
+	if s.Upper > maxThreshold {
+		r.Lose(s.At, fmt.Sprintf("backend %s has more than %d connections, the most of ipvsadm", s.Backend,
+			maxThreshold), fmt.Sprintf("it has %d", maxThreshold))
 	}
 	return fmt.Sprintf(" -x %d", min(s.Upper, maxThreshold))
 }

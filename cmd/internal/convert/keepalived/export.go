@@ -1,6 +1,7 @@
 package keepalived
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -8,12 +9,13 @@ import (
 
 	"farmc/cmd/internal/convert"
 	"farmc/cmd/internal/convert/ipvs"
+	"farmc/compiler/addr"
 	"farmc/compiler/farm"
 )
 
 // Export writes services as keepalived.conf, with the checks of their servers.
 func Export(r *convert.Result, services []ipvs.Service) string {
-	w := &writer{Result: r}
+	w := &writer{Result: r, rises: map[string]bool{}}
 	for _, s := range services {
 		if len(s.Servers) == 0 {
 			r.Note(s.At, fmt.Sprintf("keepalived takes no virtual server without a real server, as on %s port %d",
@@ -30,6 +32,7 @@ type writer struct {
 	*convert.Result
 	out   strings.Builder
 	depth int
+	rises map[string]bool // the farms that differ by rise, which is said once
 }
 
 func (w *writer) line(format string, args ...any) {
@@ -80,6 +83,7 @@ func (w *writer) service(s ipvs.Service) {
 	}
 	for _, r := range s.Servers {
 		w.server(r)
+		w.rise(s.Name, r)
 	}
 	w.end()
 }
@@ -101,6 +105,20 @@ func (w *writer) server(r *ipvs.Server) {
 		w.check(r, r.Health)
 	}
 	w.end()
+}
+
+// rise says that keepalived takes a server back after one check. farmc's own default of 2 is no loss.
+func (w *writer) rise(name string, r *ipvs.Server) {
+	if r.Health == nil || r.Health.Rise < 2 || names[r.Health.Type] == "" || w.rises[name] {
+		return
+	}
+	w.rises[name] = true
+	say := w.Note
+	if r.Health.Rise > 2 {
+		say = w.Lose
+	}
+	say(r.At, fmt.Sprintf("backends of farm %s are healthy after %d checks that pass", name, r.Health.Rise),
+		"keepalived has no rise: its servers are after 1")
 }
 
 // names are the checkers of the types of [health].
@@ -128,6 +146,12 @@ func (w *writer) check(r *ipvs.Server, h *farm.Health) {
 		w.line("misc_timeout %d", max(1, int(h.Timeout.Seconds())))
 	} else {
 		w.line("connect_timeout %g", h.Timeout.Seconds())
+	}
+	if h.Start == farm.Down {
+		w.line("alpha")
+	}
+	if from := h.Source[addr.FamilyOf(r.IP)]; from.IsValid() && h.Type != farm.HealthExec {
+		w.line("bindto %s", from)
 	}
 	if h.Port != 0 && h.Port != r.Port && h.Type != farm.HealthICMP && h.Type != farm.HealthExec {
 		w.line("connect_port %d", h.Port)
@@ -157,6 +181,8 @@ func (w *writer) question(r *ipvs.Server, h *farm.Health) {
 		if h.DNSAnswer != "" {
 			lose("dns-answer")
 		}
+	case farm.HealthExec:
+		lose("environment variables for programs, and other weights by their status")
 	case farm.HealthTCP, farm.HealthTLS:
 		if len(h.Send)+len(h.Expect) > 0 {
 			lose("send and expect")
@@ -174,6 +200,9 @@ func (w *writer) url(h *farm.Health, lose func(string)) {
 	if h.TLSVerify && h.Type == farm.HealthHTTPS {
 		lose("verification of certificates")
 	}
+	if h.Type == farm.HealthHTTPS {
+		w.serverName(h, lose)
+	}
 	w.begin("url")
 	w.line("path %s", w.text(h.Path, lose))
 	if h.Host != "" {
@@ -190,6 +219,16 @@ func (w *writer) url(h *farm.Health, lose func(string)) {
 		lose("body")
 	}
 	w.end()
+}
+
+// serverName lets keepalived ask for the name of the host, as farmc does.
+func (w *writer) serverName(h *farm.Health, lose func(string)) {
+	switch {
+	case h.Host != "" && cmp.Or(h.TLSName, h.Host) == h.Host:
+		w.line("enable_sni")
+	case h.TLSName != "":
+		lose("TLS name other than the host")
+	}
 }
 
 // text quotes a text that has characters with a meaning.

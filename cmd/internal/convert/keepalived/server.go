@@ -54,7 +54,8 @@ func (c *configuration) virtualServer(s *statement) {
 func (v *virtualServer) listen(s *statement) {
 	v.readAddresses(s, cmp.Or(v.protocol, defaultProtocol))
 	if v.protocol == "" && len(v.Addresses) > 0 {
-		v.Note(v.At, "the virtual server has no protocol, which is UDP in keepalived", "write protocol TCP if it is TCP")
+		v.Note(v.At, "the virtual server has no protocol, which is UDP in keepalived",
+			"write protocol TCP if it is TCP")
 	}
 }
 
