@@ -101,6 +101,10 @@ func TestDirectives(t *testing.T) {
 		{"sorry-of-one", virtual("sorry_server 10.0.0.9 80", real1), "priority = 2", ""},
 		{"sorry-of-two", virtual("sorry_server 10.0.0.9 80", real1+"\nreal_server 10.0.0.2 80 {\n}"), `state = "down"`,
 			"a backend of last resort for several"},
+		{"sorry-by-another-method", "vrrp_instance V {\ninterface eth0\nvirtual_ipaddress {\n192.0.2.10\n}\n}\n" +
+			virtual("lvs_method DR\nsorry_server 10.0.0.9 80\nsorry_server_lvs_method NAT", real1),
+			"[backends.\"10.0.0.9-80\"]\naddress = \"10.0.0.9\"\npriority = 2\nstate = \"down\"\n",
+			"keepalived.conf:10: the server has masquerading, and others of the service direct routing"},
 		{"quorum", virtual("quorum 2\nhysteresis 1", ""), "", "farmc has no quorum"},
 		{"scripts", virtual("quorum_up /x\nquorum_down /y", server("notify_up /z")), "",
 			"farmc runs no program by quorum_up"},
@@ -156,6 +160,21 @@ func TestDirectives(t *testing.T) {
 		{"parameter", "$IP=192.0.2.77\n" + virtualAt("${IP} 80", "", ""), `listen = ["192.0.2.77:80"]`, ""},
 		{"parameter-of-lines", "$V=virtual_server 192.0.2.77 80 { \\\nprotocol TCP \\\nlb_algo rr \\\n}\n$V\n",
 			`listen = ["192.0.2.77:80"]`, ""},
+		{"parameter-defined-in-lines", "$RS= \\\nreal_server 10.0.0.${N} 80 { \\\nweight $W \\\n}\n" +
+			"$VS= \\\nvirtual_server 192.0.2.7${V} 80 { \\\n    $N=1 \\\n    $RS\\\n    $N=2  \\\n    $RS \\\n" +
+			"~SEQ(N, 3, 4) $RS \\ \n}\n$W=7\n$V=7\n$VS\n$V=8\n$VS\n",
+			"[backends.\"10.0.0.4-80\"]\naddress = \"10.0.0.4\"\nweight = 7\n== 192.0.2.78-80-udp.toml\n",
+			"keepalived.conf:15: the virtual server has no protocol"},
+		{"parameter-of-itself-in-lines", "$A= \\\nx \\\n$A\n$A\n", "",
+			"keepalived.conf:4: the values of parameters name"},
+		{"parameter-without-a-blank", "$A=192.0.2.77\n" + virtualAt("$A.x 80", "", ""), "",
+			"keepalived.conf:2: parameter $A is not defined, or has no blank after it"},
+		{"parameter-of-a-comment", "# $B\n$A=192.0.2.77 # z\n" + virtualAt("${A} 80", "", "") + "! ${C}\n",
+			`listen = ["192.0.2.77:80"]`, ""},
+		{"parameter-of-the-shell", server("notify_up \"/x $FOO\"\nnotify_down \"/x ${FOO}\""), "",
+			"keepalived.conf:5: farmc runs no program by notify_up"},
+		{"parameters-known-before", virtual("", "real_server 10.0.0.1 80 {\nHTTP_GET {\nurl {\n"+
+			"path /\nregex \"${_INSTANCE}${_BANG}${_HASH}\"\n}\n}\n}"), `body-regexp = "main!#"`, ""},
 		{"parameter-unknown", virtualAt("$IP 80", "", ""), "", "parameter $IP is not defined"},
 		{"condition", "@main virtual_server 192.0.2.10 80 {\n@^main virtual_server 192.0.2.11 80 {\nprotocol TCP\n}\n",
 			`listen = ["192.0.2.10:80"]`, `keepalived.conf:1: conditions hold for the config-id "main"`},
@@ -188,6 +207,9 @@ func TestDirectives(t *testing.T) {
 			written, losses := imported(test.conf)
 			if !strings.Contains(written, test.key) {
 				t.Errorf("no %q in\n%s", test.key, written)
+			}
+			if strings.Contains(losses, "parameter") && !strings.Contains(test.loss, "parameter") {
+				t.Errorf("losses:\n%s", losses)
 			}
 			if !strings.Contains(losses, test.loss) || test.loss == "" && strings.Contains(losses, "farmc refuses") {
 				t.Errorf("losses:\n%s\nwant %q", losses, test.loss)
@@ -242,6 +264,7 @@ func TestSamples(t *testing.T) {
 
 func FuzzImport(f *testing.F) {
 	f.Add("$A=1\n" + virtual("sorry_server 10.0.0.9 80\nlb_kind DR\npersistence_timeout 50", real1))
+	f.Add("$A= \\\n$B=1 \\\n${A}$C ${_HASH}\n$C= \\\nx\n$A\n~SEQ(N, 1, 3) $C\n")
 	f.Add(checked("HTTP_GET", "url {\npath /\nregex x\nstatus_code 200\n}"))
 	f.Fuzz(func(t *testing.T, conf string) {
 		r := Import(convert.Input{Name: "k", Text: []byte(conf), Files: files{}})

@@ -19,6 +19,7 @@ type lines struct {
 	known     map[string]string // the values of parameters
 	each      func(at convert.Place, text string)
 	count     int
+	nested    int  // how deep lines of definitions use other ones
 	allocated int  // bytes of lines with their parameters replaced
 	asked     bool // a line has a condition
 }
@@ -27,16 +28,38 @@ type lines struct {
 func (l *lines) file(name string, text []byte, depth int) {
 	all := convert.Input{Name: name, Text: text}.Lines()
 	for i := 0; i < len(all); i++ {
-		at, line := all[i], all[i].Text
-		for strings.HasSuffix(line, `\`) && i+1 < len(all) && len(line) < maxExpanded {
+		at := all[i]
+		line, goesOn := bare(at.Text)
+		goesOn = goesOn && definitionBegins.MatchString(line)
+		for goesOn && i+1 < len(all) && len(line) < maxExpanded {
 			i++
-			line = strings.TrimSuffix(line, `\`) + "\n" + all[i].Text
+			var next string
+			next, goesOn = bare(all[i].Text)
+			line += "\n" + next
 		}
 		l.line(at, line, depth)
 	}
 }
 
-// line handles the words that concern lines: conditions, definitions, sequences, included files.
+// bare takes the comment and the backslash off the end of a line, and reports whether there was a backslash.
+func bare(line string) (text string, goesOn bool) {
+	line, goesOn = strings.CutSuffix(strings.TrimRight(line, blanks), `\`)
+	quoted := false
+	for i := range len(line) {
+		switch c := line[i]; {
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == '#' || c == '!'):
+			return strings.TrimRight(line[:i], blanks), goesOn
+		}
+	}
+	return strings.TrimRight(line, blanks), goesOn
+}
+
+const blanks = " \t\r\v\f"
+
+// line handles the words that concern lines: conditions, definitions, sequences, included files. The lines of a
+// definition are lines of their own where it is used, and can define parameters for later lines.
 func (l *lines) line(at convert.Place, line string, depth int) {
 	if l.count++; l.count > convert.MaxLines {
 		if l.count == convert.MaxLines+1 {
@@ -52,15 +75,31 @@ func (l *lines) line(at convert.Place, line string, depth int) {
 		l.repeat(at, line, depth)
 		return
 	}
-	for text := range strings.SplitSeq(l.expanded(at, line), "\n") {
-		if text, holds = l.condition(at, text); !holds {
-			continue
-		}
-		if word, rest := firstWord(text); isInclude[word] {
-			l.include(at, rest, depth+1)
-		} else {
-			l.each(at, text)
-		}
+	text := l.expanded(at, line)
+	if strings.Contains(text, "\n") {
+		l.parts(at, text, depth)
+		return
+	}
+	if text, holds = l.condition(at, text); !holds {
+		return
+	}
+	if word, rest := firstWord(text); isInclude[word] {
+		l.include(at, rest, depth+1)
+	} else {
+		l.each(at, text)
+	}
+}
+
+// parts handles the lines of a text.
+func (l *lines) parts(at convert.Place, text string, depth int) {
+	if l.nested == maxNested {
+		l.Lose(at, tooDeep, "write the line without parameters")
+		return
+	}
+	l.nested++
+	defer func() { l.nested-- }()
+	for part := range strings.SplitSeq(text, "\n") {
+		l.line(at, part, depth)
 	}
 }
 

@@ -18,6 +18,9 @@ const (
 
 var definition = regexp.MustCompile(`(?s)^\s*\$([A-Za-z_0-9]+)\s*=[ \t]*(.*)$`)
 
+// definitionBegins matches the first line of a definition, with its conditions.
+var definitionBegins = regexp.MustCompile(`^\s*(@\S*\s+)*\$[A-Za-z_0-9]+\s*=`)
+
 // define keeps the value of a parameter, and reports whether the line is a definition. Parameters in the value are
 // replaced where it is used.
 func (l *lines) define(line string) bool {
@@ -28,13 +31,18 @@ func (l *lines) define(line string) bool {
 	return m != nil
 }
 
-var parameter = regexp.MustCompile(`\$\{?[A-Za-z_][A-Za-z_0-9]*\}?`)
+// A parameter without braces has a blank after it. keepalived leaves others as they are.
+var parameter = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z_0-9]*)\}|\$([A-Za-z_][A-Za-z_0-9]*)(\s|$)`)
 
-// expanded replaces the parameters of a line, and those in their values.
+const tooDeep = "the values of parameters name one another too deeply"
+
+// expanded replaces the parameters of a line, also within values, up to the first value of several lines.
 func (l *lines) expanded(at convert.Place, line string) string {
-	unknown := map[string]bool{}
 	for range maxNested {
-		next := l.replaced(at, line, unknown)
+		if strings.Contains(line, "\n") {
+			return line
+		}
+		next := l.replaced(at, line)
 		if next == line {
 			return line
 		}
@@ -44,31 +52,44 @@ func (l *lines) expanded(at convert.Place, line string) string {
 		}
 		line = next
 	}
-	l.Lose(at, "the values of parameters name one another too deeply", "write the line without parameters")
+	l.Lose(at, tooDeep, "write the line without parameters")
 	return ""
 }
 
-// replaced replaces the parameters of a line once.
-func (l *lines) replaced(at convert.Place, line string, unknown map[string]bool) string {
-	size := len(line)
-	return parameter.ReplaceAllStringFunc(line, func(use string) string {
-		name := strings.Trim(use, "${}")
-		value, known := l.known[name]
-		switch {
-		case name == "_PWD":
-			value = filepath.Dir(at.File)
-		case !known:
-			if !unknown[use] {
-				unknown[use] = true
-				l.Lose(at, "parameter "+use+" is not defined", "define it above, or write its value")
-			}
-			return use
+// replaced replaces the parameters of a line once. Parameters after a value of several lines stay, as its lines come
+// first and can define them.
+func (l *lines) replaced(at convert.Place, line string) string {
+	var out strings.Builder
+	for out.Len() <= maxExpanded {
+		m := parameter.FindStringSubmatchIndex(line)
+		if m == nil {
+			break
 		}
-		if size += len(value); size > 2*maxExpanded {
-			return "" // the line is lost already
+		value, end := l.value(at, line, m)
+		out.WriteString(line[:m[0]] + value)
+		if line = line[end:]; strings.Contains(value, "\n") {
+			break
 		}
-		return value
-	})
+	}
+	return out.String() + line
+}
+
+// value gives the value of a use of a parameter, which is the use itself if it is not defined, and the end of the use.
+func (l *lines) value(at convert.Place, line string, m []int) (value string, end int) {
+	name, end := "", m[1]
+	if m[2] >= 0 {
+		name = line[m[2]:m[3]]
+	} else {
+		name, end = line[m[4]:m[5]], m[5]
+	}
+	if name == "_PWD" {
+		return filepath.Dir(at.File), end
+	}
+	value, known := l.known[name]
+	if !known {
+		value = line[m[0]:end]
+	}
+	return value, end
 }
 
 // sequence matches ~SEQ(var, start, step, end) and ~SEQx(...), which has hexadecimal numbers.

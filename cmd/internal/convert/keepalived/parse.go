@@ -1,6 +1,7 @@
 package keepalived
 
 import (
+	"regexp"
 	"strings"
 
 	"farmc/cmd/internal/convert"
@@ -40,7 +41,8 @@ type tree struct {
 // parse reads the whole configuration.
 func parse(r *convert.Result, in convert.Input) []*statement {
 	t := &tree{Result: r, open: []*statement{{words: []string{""}}}}
-	l := &lines{Result: r, files: in.Files, id: in.ConfigID, known: map[string]string{}, each: t.line}
+	l := &lines{Result: r, files: in.Files, id: in.ConfigID, each: t.line,
+		known: map[string]string{"_INSTANCE": in.ConfigID, "_HASH": "#", "_BANG": "!"}}
 	l.file(in.Name, in.Text, 0)
 	if last := t.open[len(t.open)-1]; len(t.open) > 1 {
 		t.Lose(last.at, "the block has no end", "add a closing brace")
@@ -72,11 +74,31 @@ func (t *tree) add(at convert.Place, words []string) *statement {
 	if len(words) == 0 {
 		return nil
 	}
+	t.unknown(at, words)
 	s := &statement{at: at, words: words}
 	in := t.open[len(t.open)-1]
 	in.within = append(in.within, s)
 	return s
 }
+
+// unknown loses the parameters that are not replaced. keepalived leaves them as they are, which suits the shell.
+func (t *tree) unknown(at convert.Place, words []string) {
+	name := words[0]
+	if strings.HasPrefix(name, "notify") || ofShell[name] {
+		return
+	}
+	for _, word := range words {
+		if use := leftover.FindString(word); use != "" {
+			t.Lose(at, "parameter "+use+" is not defined, or has no blank after it",
+				"define it above, and write it as ${NAME}; or write its value")
+		}
+	}
+}
+
+var (
+	ofShell  = convert.Words("quorum_up quorum_down misc_path script")
+	leftover = regexp.MustCompile(`\$\{?[A-Za-z_][A-Za-z_0-9]*\}?`)
+)
 
 // begin opens the block of a statement, or of the last one if the brace stands on a line of its own.
 func (t *tree) begin(at convert.Place, words []string) {
@@ -121,12 +143,23 @@ func tokens(line string) []string {
 			text, rest, _ := strings.Cut(line[1:], line[:1])
 			out, line = append(out, quoted+text), rest
 		default:
-			end := strings.IndexAny(line, " \t\r\v\f{}#!\"")
-			if end < 0 {
-				end = len(line)
-			}
+			end := wordEnd(line)
 			out, line = append(out, line[:end]), line[end:]
 		}
 	}
 	return out
+}
+
+// wordEnd gives the length of the word that a line begins with. The braces of ${NAME} are a part of it.
+func wordEnd(line string) int {
+	for i := 0; i < len(line); i++ {
+		if close := strings.IndexByte(line[i:], '}'); close > 0 && strings.HasPrefix(line[i:], "${") {
+			i += close
+			continue
+		}
+		if strings.IndexByte(" \t\r\v\f{}#!\"", line[i]) >= 0 {
+			return i
+		}
+	}
+	return len(line)
 }

@@ -17,6 +17,7 @@ type virtualServer struct {
 	protocol string // "": no statement says it
 	method   string
 	sorry    *statement
+	sorryBy  *statement // sorry_server_lvs_method; nil: the server has the method of the others
 	checks   checkDefaults
 	servers  []*realServer
 }
@@ -111,6 +112,8 @@ func (v *virtualServer) statement(d *statement) {
 		v.setProtocol(d)
 	case "sorry_server":
 		v.sorry = d
+	case "sorry_server_lvs_method":
+		v.sorryBy = d
 	case "real_server":
 		v.servers = append(v.servers, &realServer{block: d})
 	default:
@@ -129,7 +132,7 @@ func (v *virtualServer) lost(d *statement) {
 		v.Note(d.at, name+" has no meaning in farmc", "leave it out; farmc status and the API tell states")
 	case "quorum_up", "quorum_down", "notify_up", "notify_down":
 		v.Note(d.at, "farmc runs no program by "+name, "follow the events of the API: farmc-api(7)")
-	case "sorry_server_inhibit", "sorry_server_lvs_method", "nat_mask":
+	case "sorry_server_inhibit", "nat_mask":
 		v.Note(d.at, name+" has no meaning in farmc", "leave it out")
 	default:
 		v.unknown(d, "in a virtual server")
@@ -231,6 +234,9 @@ func (v *virtualServer) lastResort() {
 	}
 	ip, port := v.serverAddress(v.sorry)
 	v.Sorry = &ipvs.Server{At: v.sorry.at, IP: ip, Port: port, Method: v.method, Weight: 1}
+	if v.sorryBy != nil {
+		v.Sorry.Method = v.methodOf(v.sorryBy, v.method)
+	}
 }
 
 // writeHealth writes the checks: those that all servers have in common as the farm's.
