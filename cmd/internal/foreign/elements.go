@@ -15,10 +15,10 @@ type setID struct {
 	set string
 }
 
-// A set is a set, or a verdict map.
+// A set is a set, or a map.
 type set struct {
 	elements []element
-	index    map[string]verdict // of the elements by their key, unless the set holds ranges
+	index    map[string]element // by key, unless the set holds ranges
 	ranges   bool               // the set holds ranges
 	size     int                // of a key
 	others   *element           // for all other keys (*); nil: none
@@ -30,10 +30,11 @@ type element struct {
 	key     []byte
 	isEnd   bool
 	verdict verdict
+	data    []byte // of a map to data
 }
 
-// elements returns a set or a verdict map; nil for large ones, for those whose elements come and go by themselves, for
-// those with ranges of several fields, and for those that the kernel does not tell.
+// elements returns a set or a map; nil for large ones, for sets with elements that come and go by themselves, for sets
+// with ranges of several fields, and for sets that the kernel does not tell.
 func (r *Ruleset) elements(ctx context.Context, table chainID, name string) *set {
 	id := setID{chainID{table.family, table.table, ""}, name}
 	if cached, ok := r.sets[id]; ok {
@@ -66,7 +67,7 @@ func readSet(ctx context.Context, id setID) *set {
 		return nil
 	}
 	s := &set{ranges: sets[0].Number(unix.NFTA_SET_FLAGS)&unix.NFT_SET_INTERVAL != 0,
-		size: int(sets[0].Number(unix.NFTA_SET_KEY_LEN)), index: map[string]verdict{}}
+		size: int(sets[0].Number(unix.NFTA_SET_KEY_LEN)), index: map[string]element{}}
 	for _, a := range answers {
 		for _, e := range nfnetlink.List(a.Attributes[unix.NFTA_SET_ELEM_LIST_ELEMENTS]) {
 			a := nfnetlink.Parse(e)
@@ -89,7 +90,7 @@ func (s *set) add(e element) {
 		return
 	}
 	s.elements = append(s.elements, e)
-	s.index[string(e.key)] = e.verdict
+	s.index[string(e.key)] = e
 }
 
 // isReadable reports whether a set is anonymous, a verdict map, or a set whose elements stay. Elements with a timeout,
@@ -115,11 +116,11 @@ func answersOf(a nfnetlink.Attributes) int {
 func readElement(a nfnetlink.Attributes) element {
 	flags := a.Number(unix.NFTA_SET_ELEM_FLAGS)
 	return element{a.Value(unix.NFTA_SET_ELEM_KEY), flags&unix.NFT_SET_ELEM_INTERVAL_END != 0,
-		readVerdict(a[unix.NFTA_SET_ELEM_DATA])}
+		readVerdict(a[unix.NFTA_SET_ELEM_DATA]), a.Value(unix.NFTA_SET_ELEM_DATA)}
 }
 
 // find looks up a key.
-func (s *set) find(key value) (result truth, found verdict) {
+func (s *set) find(key value) (result truth, found element) {
 	switch {
 	case s.ranges:
 		result, found = s.findRange(key)
@@ -129,38 +130,38 @@ func (s *set) find(key value) (result truth, found verdict) {
 		result, found = s.scan(key)
 	}
 	if result == no && s.others != nil {
-		return yes, s.others.verdict
+		return yes, *s.others
 	}
 	return result, found
 }
 
-func (s *set) findKey(key []byte) (truth, verdict) {
-	v, ok := s.index[string(key)]
-	return truthOf(ok), v
+func (s *set) findKey(key []byte) (truth, element) {
+	e, ok := s.index[string(key)]
+	return truthOf(ok), e
 }
 
 // scan looks up a key of which not all is known.
-func (s *set) scan(key value) (truth, verdict) {
+func (s *set) scan(key value) (truth, element) {
 	for _, e := range s.elements {
 		if key.equals(e.key) != no {
-			return maybe, verdict{}
+			return maybe, element{}
 		}
 	}
-	return no, verdict{}
+	return no, element{}
 }
 
 // findRange finds the last start or end that is not beyond the key. One range can begin where another one ends.
-func (s *set) findRange(key value) (truth, verdict) {
+func (s *set) findRange(key value) (truth, element) {
 	var last element
 	for _, e := range s.elements {
 		sign, isKnown := key.compare(e.key)
 		if !isKnown {
-			return maybe, verdict{}
+			return maybe, element{}
 		}
 		larger := bytes.Compare(e.key, last.key)
 		if sign >= 0 && (last.key == nil || larger > 0 || larger == 0 && !e.isEnd) {
 			last = e
 		}
 	}
-	return truthOf(last.key != nil && !last.isEnd), last.verdict
+	return truthOf(last.key != nil && !last.isEnd), last
 }

@@ -9,6 +9,8 @@ type Result struct {
 	Undecided bool   // an earlier rule may decide otherwise: it depends on packets of which not all is known
 	Untracked bool   // a rule took the packet from connection tracking
 	Zone      int32  // the zone that a rule put the packet into; UnknownZone if it depends
+
+	Mark, ConnectionMark Mark // of the packet behind the chain, if it gets there
 }
 
 // UnknownZone is the zone of a packet that may be in several zones.
@@ -29,6 +31,9 @@ type evaluation struct {
 
 	network, transport value // headers of the packet, once a rule has read them
 
+	left bool  // the packet may have left the chain by an earlier rule
+	exit marks // with these marks
+
 	result Result
 	depth  int
 	step   step // of the current rule
@@ -41,11 +46,17 @@ const maxDepth = 16
 // tell apart.
 func (r *Ruleset) Evaluate(ctx context.Context, c *Chain, p Packet) Result {
 	r.Work++
-	q := question{c, p.only(r.readBy(c))}
+	q := question{c, p.only(r.usesOf(c).reads)}
 	result, ok := r.memory[q]
 	if !ok {
 		result = r.compute(ctx, c, q.packet)
 		r.memory[q] = result
+	}
+	if q.packet.Mark != p.Mark {
+		result.Mark = p.Mark
+	}
+	if q.packet.ConnectionMark != p.ConnectionMark {
+		result.ConnectionMark = p.ConnectionMark
 	}
 	return result
 }
@@ -57,7 +68,8 @@ func (r *Ruleset) compute(ctx context.Context, c *Chain, p Packet) Result {
 		end = c.policy
 		e.result.Chain = c.Name
 	}
-	e.result.Verdict = end.kind
+	e.leave(end.kind)
+	e.result.Verdict, e.result.Mark, e.result.ConnectionMark = end.kind, e.exit.packet, e.exit.connection
 	return e.result
 }
 
@@ -98,12 +110,13 @@ func (e *evaluation) rule(c *Chain, r rule, certain truth) (truth, verdict) {
 	*s = step{evaluation: e, table: chainID{c.Family, c.Table, ""}}
 	result := yes
 	for _, x := range r {
+		s.reached = min(result, certain)
 		matches, end := x.compute(s)
 		if result = min(result, matches); result == no {
 			return no, verdict{}
 		}
 		if end.kind == Untrack || end.kind == Zone {
-			e.track(end, min(result, certain))
+			e.track(end, s.reached)
 			continue
 		}
 		if end.kind != Continue {
@@ -146,6 +159,7 @@ func (e *evaluation) jump(c *Chain, end verdict, reached truth) verdict {
 		return end
 	case reached == maybe && !end.kind.loses():
 		e.result.Undecided = true
+		e.leave(end.kind)
 	case reached == yes:
 		e.result.Chain = c.Name
 	}

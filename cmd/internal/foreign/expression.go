@@ -45,6 +45,7 @@ var (
 type step struct {
 	*evaluation
 	registers registers
+	reached   truth // whether the packet gets to the current expression
 	table     chainID
 }
 
@@ -52,6 +53,7 @@ type step struct {
 type expression struct {
 	compute func(*step) (truth, verdict) // whether the rule goes on, and its verdict
 	reads   fields                       // fields of the packet on which the result depends
+	writes  fields                       // fields of the packet that it may change
 }
 
 // compilers make an expression of its attributes. They parse the attributes once, because a rule is computed for many
@@ -59,6 +61,7 @@ type expression struct {
 var compilers = map[string]func(nfnetlink.Attributes) expression{
 	"cmp":       compileCmp,
 	"range":     compileRange,
+	"byteorder": compileByteorder,
 	"lookup":    compileLookup,
 	"immediate": compileImmediate,
 	"bitwise":   compileBitwise,
@@ -178,8 +181,15 @@ func compileBitwise(a nfnetlink.Attributes) expression {
 	}}
 }
 
+// compileMeta makes a load of a property of the packet, or an assignment.
 func compileMeta(a nfnetlink.Attributes) expression {
 	to, key := a.Number(unix.NFTA_META_DREG), a.Number(unix.NFTA_META_KEY)
+	if from := a.Number(unix.NFTA_META_SREG); from != 0 {
+		if key != unix.NFT_META_MARK {
+			return constant(yes, verdict{})
+		}
+		return marksPacket(from)
+	}
 	return expression{compute: func(s *step) (truth, verdict) {
 		s.registers.put(to, s.meta(key))
 		return yes, verdict{}
@@ -190,10 +200,16 @@ func compileMeta(a nfnetlink.Attributes) expression {
 func compileCt(a nfnetlink.Attributes) expression {
 	to, key := a.Number(unix.NFTA_CT_DREG), a.Number(unix.NFTA_CT_KEY)
 	if from := a.Number(unix.NFTA_CT_SREG); from != 0 {
-		if key != unix.NFT_CT_ZONE {
-			return constant(yes, verdict{})
+		switch key {
+		case unix.NFT_CT_ZONE:
+			return setZone(from, len(a[unix.NFTA_CT_DIRECTION]) > 0)
+		case unix.NFT_CT_MARK:
+			return marksConnection(from)
 		}
-		return setZone(from, len(a[unix.NFTA_CT_DIRECTION]) > 0)
+		return constant(yes, verdict{})
+	}
+	if key == unix.NFT_CT_MARK {
+		return loadsConnectionMark(to)
 	}
 	return expression{compute: func(s *step) (truth, verdict) {
 		s.registers.put(to, s.packet.tracking(key))
@@ -279,20 +295,24 @@ func compileLookup(a nfnetlink.Attributes) expression {
 	inverted := a.Number(unix.NFTA_LOOKUP_FLAGS)&unix.NFT_LOOKUP_F_INV != 0
 	isMap := len(a[unix.NFTA_LOOKUP_DREG]) > 0
 	return expression{compute: func(s *step) (truth, verdict) {
-		if word(to) >= 0 {
-			s.registers.put(to, unknown(16))
-			return maybe, verdict{}
-		}
 		all := s.ruleset.elements(s.ctx, s.table, set)
 		if all == nil {
+			s.registers.put(to, unknown(16))
 			return maybe, verdict{}
 		}
 		s.ruleset.Work += len(all.elements) / elementsOfRule
 		hit, found := all.find(s.registers.get(from, all.size))
-		if isMap {
-			return hit, found
+		switch {
+		case !isMap:
+			return hit.inverted(inverted), verdict{}
+		case word(to) < 0:
+			return hit, found.verdict
+		case hit == yes:
+			s.registers.put(to, known(found.data))
+		default:
+			s.registers.put(to, unknown(16))
 		}
-		return hit.inverted(inverted), verdict{}
+		return hit, verdict{}
 	}}
 }
 

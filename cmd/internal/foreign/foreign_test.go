@@ -273,7 +273,7 @@ func TestKinds(t *testing.T) {
 		{"zone-of-one-direction", "type filter hook prerouting priority raw; ct original zone set 3",
 			Result{Verdict: Accept, Chain: "base", Zone: UnknownZone}},
 		{"mark-goes-on", "type filter hook prerouting priority mangle; meta mark set 5 ct mark set 6 drop",
-			Result{Verdict: Drop, Chain: "base"}},
+			Result{Verdict: Drop, Chain: "base", Mark: numbered(5), ConnectionMark: numbered(6)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := result(t, lab, "table inet t { chain base { "+c.script+"; }; }", request); got != c.want {

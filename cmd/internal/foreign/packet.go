@@ -21,6 +21,8 @@ type Packet struct {
 	Translated       bool // its destination was translated by connection tracking
 	Reply            bool
 	DestinationLocal bool // the destination is an address of this machine
+	Mark             Mark
+	ConnectionMark   Mark
 
 	Type      uint8  // of ICMPv6; 0: another protocol
 	Operation uint16 // of ARP: unix.NFPROTO_ARP is the family then, and Source and Destination are those of the request
@@ -38,6 +40,8 @@ const (
 	ports
 	state
 	isLocal
+	mark
+	connectionMark
 )
 
 // only returns the packet with the fields of a set; the others are unknown.
@@ -63,14 +67,27 @@ func (p Packet) only(of fields) Packet {
 	if of&isLocal == 0 {
 		p.DestinationLocal = false
 	}
+	if of&mark == 0 {
+		p.Mark = Mark{}
+	}
+	if of&connectionMark == 0 {
+		p.ConnectionMark = Mark{}
+	}
 	return p
 }
 
-// readBy returns the fields that the outcome of a chain depends on. Jumps can be in maps, so all chains of the table
-// count.
-func (r *Ruleset) readBy(c *Chain) (all fields) {
+// ReadsMarks and WritesMarks report whether the outcome of a chain depends on marks of packets or connections, and
+// whether it may change them.
+func (r *Ruleset) ReadsMarks(c *Chain) bool  { return r.usesOf(c).reads&(mark|connectionMark) != 0 }
+func (r *Ruleset) WritesMarks(c *Chain) bool { return r.usesOf(c).writes&(mark|connectionMark) != 0 }
+
+// A usage is the fields of packets that chains depend on, and the fields that they may change.
+type usage struct{ reads, writes fields }
+
+// usesOf returns the usage of a chain. Jumps can be in maps, so all chains of the table count.
+func (r *Ruleset) usesOf(c *Chain) (all usage) {
 	id := chainID{c.Family, c.Table, ""}
-	if known, ok := r.reads[id]; ok {
+	if known, ok := r.uses[id]; ok {
 		return known
 	}
 	for _, other := range r.chains {
@@ -78,10 +95,11 @@ func (r *Ruleset) readBy(c *Chain) (all fields) {
 			continue
 		}
 		for _, e := range slices.Concat(other.rules...) {
-			all |= e.reads
+			all.reads |= e.reads
+			all.writes |= e.writes
 		}
 	}
-	r.reads[id] = all
+	r.uses[id] = all
 	return all
 }
 
@@ -226,7 +244,7 @@ func interfaceName(name string) value {
 
 // metaFields are the fields that the value of a key of NFTA_META_KEY depends on.
 var metaFields = map[uint32]fields{unix.NFT_META_IIFNAME: in, unix.NFT_META_IIF: in, unix.NFT_META_OIFNAME: out,
-	unix.NFT_META_OIF: out}
+	unix.NFT_META_OIF: out, unix.NFT_META_MARK: mark}
 
 // meta returns a property of the packet for a key of NFTA_META_KEY.
 func (s *step) meta(key uint32) value {
@@ -249,6 +267,8 @@ func (s *step) meta(key uint32) value {
 		return known([]byte{p.Family})
 	case unix.NFT_META_L4PROTO:
 		return known([]byte{p.Protocol})
+	case unix.NFT_META_MARK:
+		return p.Mark.value()
 	}
 	return unknown(16)
 }

@@ -63,7 +63,7 @@ func TestQueues(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			base := &Chain{Family: unix.NFPROTO_INET, Table: "t", Name: "base", Hook: unix.NF_INET_FORWARD,
 				policy: accepted, rules: []rule{c.rule}}
-			r := &Ruleset{chains: map[chainID]*Chain{}, reads: map[chainID]fields{}, memory: map[question]Result{},
+			r := &Ruleset{chains: map[chainID]*Chain{}, uses: map[chainID]usage{}, memory: map[question]Result{},
 				queues: c.read}
 			if got := r.Evaluate(t.Context(), base, request); got != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)

@@ -6,7 +6,8 @@
 //
 // Read (ruleset.go) reads all chains and rules once. Evaluate (evaluate.go) follows a Packet (packet.go) through a base
 // chain and through its jumps; expression.go, elements.go, queue.go and xtables.go compute single expressions on the
-// registers of register.go. A result is remembered for all packets that the table cannot tell apart.
+// registers of register.go, and mark.go the marks that rules set on the way. A result is remembered for all packets
+// that the table cannot tell apart.
 package foreign
 
 import (
@@ -29,7 +30,7 @@ type Ruleset struct {
 
 	chains map[chainID]*Chain
 	sets   map[setID]*set
-	reads  map[chainID]fields // by table
+	uses   map[chainID]usage // by table
 	memory map[question]Result
 	queues *queues
 }
@@ -61,7 +62,7 @@ type rule []expression
 // Read reads the rules of all other programs in the network namespace of the thread. It needs CAP_NET_ADMIN.
 func Read(ctx context.Context) (*Ruleset, error) {
 	r := &Ruleset{chains: map[chainID]*Chain{}, sets: map[setID]*set{},
-		reads: map[chainID]fields{}, Links: map[string]int{}, memory: map[question]Result{},
+		uses: map[chainID]usage{}, Links: map[string]int{}, memory: map[question]Result{},
 		queues: readQueues()}
 	tables, err := nfnetlink.Query(ctx, unix.NFT_MSG_GETTABLE, unix.NLM_F_DUMP, unix.NFPROTO_UNSPEC)
 	if err != nil {

@@ -21,6 +21,8 @@ var xtMatches = map[string]struct {
 	"udp":       {func(s *step, info []byte) truth { return s.xtPorts(info, 8) }, ports},
 	"multiport": {(*step).xtMultiport, ports},
 	"addrtype":  {(*step).xtAddressType, isLocal},
+	"mark":      {(*step).xtMark, mark},
+	"connmark":  {(*step).xtConnectionMark, connectionMark | state},
 }
 
 // compileMatch makes a match of iptables-nft.
@@ -157,6 +159,12 @@ func compileTarget(a nfnetlink.Attributes) expression {
 		return xtQueue(a[unix.NFTA_TARGET_INFO])
 	case "CT":
 		return constant(yes, xtTracking(a[unix.NFTA_TARGET_INFO]))
+	case "MARK":
+		return xtSetMark(a[unix.NFTA_TARGET_INFO])
+	case "CONNMARK":
+		return xtSetConnectionMark(a[unix.NFTA_TARGET_INFO], a.Number(unix.NFTA_TARGET_REV))
+	case "HMARK", "mark": // mark is of ebtables
+		return forgetsMarks()
 	case "NETMAP":
 		return expression{compute: func(s *step) (truth, verdict) {
 			if s.hook == unix.NF_INET_PRE_ROUTING {

@@ -36,7 +36,7 @@ func TestKindsOfFindings(t *testing.T) {
 	found, quiet := map[string]bool{}, map[string]bool{}
 	for _, c := range slices.Concat(findingCases, findingRuleCases, findingFrameCases, findingMachineCases,
 		findingKernelCases, findingTableCases, findingLoopbackCases,
-		findingDSRHereCases, findingIngressCases) {
+		findingDSRHereCases, findingIngressCases, findingMarkCases) {
 		found[c.kind] = true
 	}
 	for _, c := range quietRules {
@@ -52,6 +52,9 @@ func TestKindsOfFindings(t *testing.T) {
 		quiet[c.not] = true
 	}
 	for _, c := range quietIngress {
+		quiet[c.not] = true
+	}
+	for _, c := range quietMarks {
 		quiet[c.not] = true
 	}
 	for _, c := range quietFilters {

@@ -219,7 +219,7 @@ func TestFindings(t *testing.T) {
 	t.Parallel()
 	for _, c := range slices.Concat(findingCases, findingRuleCases, findingFrameCases, findingMachineCases,
 		findingKernelCases, findingTableCases, findingLoopbackCases,
-		findingDSRHereCases, findingIngressCases) {
+		findingDSRHereCases, findingIngressCases, findingMarkCases) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.play(t)

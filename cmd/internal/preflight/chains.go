@@ -64,7 +64,7 @@ func passes(c *foreign.Chain, p flow) bool {
 // decided; else the zero Result.
 func (s *search) agree(c *foreign.Chain, p flow, packet func(link string) foreign.Packet) (last foreign.Result) {
 	for i, link := range p.clientLinks {
-		r := s.machine.rules.Evaluate(s.ctx, c, packet(link))
+		r := s.evaluate(c, p, packet(link), link)
 		if r.Undecided || i > 0 && (r.Verdict != last.Verdict || r.Untracked != last.Untracked || r.Zone != last.Zone) {
 			return foreign.Result{}
 		}
@@ -221,7 +221,7 @@ func (s *search) preroutingAnswers(c *foreign.Chain, p flow) {
 	if p.local {
 		return
 	}
-	r := s.machine.rules.Evaluate(s.ctx, c, s.cameBack(c, p))
+	r := s.evaluate(c, p, s.cameBack(c, p), "")
 	if r.Undecided {
 		return
 	}
@@ -287,7 +287,7 @@ func (s *search) zones(p flow) {
 			continue
 		}
 		there := s.agree(c, p, func(in string) foreign.Packet { return s.cameIn(c, p, in) })
-		here := s.machine.rules.Evaluate(s.ctx, c, s.cameBack(c, p))
+		here := s.evaluate(c, p, s.cameBack(c, p), "")
 		if there.Zone != 0 || here.Zone != 0 {
 			by = c
 		}

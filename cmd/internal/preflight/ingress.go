@@ -46,7 +46,7 @@ func (s *search) ingress(c *foreign.Chain, p flow) {
 		if q.local || !q.sees(q.backendLink) || q.atIngress() && slices.Contains(q.farm.Interfaces, q.backendLink) {
 			continue
 		}
-		if r := s.machine.rules.Evaluate(s.ctx, c, s.cameBack(&first, q)); !r.Undecided {
+		if r := s.evaluate(c, q, s.cameBack(&first, q), ""); !r.Undecided {
 			s.add(c, q, lossOf(r, ofBackends, answered(q)), q.effect())
 		}
 	}

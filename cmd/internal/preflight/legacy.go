@@ -11,8 +11,7 @@ import (
 // which nf_tables does not show. The programs create a table when they list it, and it stays until the next boot.
 func (s *search) legacyTables() {
 	for _, p := range legacyPrograms {
-		text, _ := os.ReadFile("/proc/thread-self/net/" + p.tables)
-		names := slices.DeleteFunc(strings.Fields(string(text)), p.isHarmless)
+		names := p.tablesInUse()
 		if len(names) == 0 {
 			continue
 		}
@@ -23,4 +22,10 @@ func (s *search) legacyTables() {
 			Advice: p.name + "-save shows the rules; the finding ends once the table has no rule, and policies ACCEPT"},
 			nil)
 	}
+}
+
+// tablesInUse are the tables of the program with rules, or with policies other than ACCEPT.
+func (p legacyProgram) tablesInUse() []string {
+	text, _ := os.ReadFile("/proc/thread-self/net/" + p.tables)
+	return slices.DeleteFunc(strings.Fields(string(text)), p.isHarmless)
 }

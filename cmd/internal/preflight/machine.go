@@ -30,6 +30,7 @@ type machine struct {
 	defaults6 []netlink.Route
 	rules     *foreign.Ruleset
 	sysctls   map[string]string // of the interfaces that were read, by path
+	unmarked  map[addr.Family]marks
 }
 
 // An ownAddress is an address of an interface, with its network.
@@ -42,7 +43,7 @@ type ownAddress struct {
 // readMachine reads interfaces, addresses and routes. Parts that the kernel does not tell stay empty.
 func readMachine() *machine {
 	m := &machine{routes: newRoutes(), links: map[string]netlink.Link{}, names: map[int]string{},
-		addresses: map[netip.Addr]ownAddress{}, holders: map[netip.Addr][]string{}}
+		addresses: map[netip.Addr]ownAddress{}, holders: map[netip.Addr][]string{}, unmarked: map[addr.Family]marks{}}
 	links, _ := netlink.LinkList()
 	for _, l := range links {
 		m.links[l.Attrs().Name], m.names[l.Attrs().Index] = l, l.Attrs().Name

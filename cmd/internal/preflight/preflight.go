@@ -8,7 +8,8 @@
 //
 // Find (preflight.go) is the entry point. It returns values of Finding (finding.go). machine.go and routes.go read the
 // machine once. chains.go follows the packets of packets.go through the rules of other programs, ingress.go and
-// frames.go through those at ingress, of bridges and ARP, and remedy.go writes the commands that let them pass.
+// frames.go through those at ingress, of bridges and ARP. marks.go has the marks that the packets get on their way, and
+// remedy.go writes the commands that let them pass.
 // forwarding.go, addresses.go, loopback.go, interfaces.go, clientlink.go, returnpath.go, routingrules.go,
 // trafficcontrol.go, ipsec.go, neighbours.go, backends.go, ports.go, tunnels.go, modules.go, legacy.go, and losses.go
 // with crowded.go are about one cause each.
