@@ -3,6 +3,7 @@ package foreign
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"farmc/cmd/internal/nfnetlink"
 
@@ -148,6 +149,19 @@ func (s *set) scan(key value) (truth, element) {
 		}
 	}
 	return no, element{}
+}
+
+// possible are the different verdicts of a map for a key of which not all is known.
+func (s *set) possible(key value) (all []verdict) {
+	for _, e := range s.elements {
+		if (s.ranges || key.equals(e.key) != no) && !slices.Contains(all, e.verdict) {
+			all = append(all, e.verdict)
+		}
+	}
+	if s.others != nil && !slices.Contains(all, s.others.verdict) {
+		all = append(all, s.others.verdict)
+	}
+	return all
 }
 
 // findRange finds the last start or end that is not beyond the key. One range can begin where another one ends.

@@ -85,6 +85,11 @@ func (e *evaluation) follow(c *Chain, certain truth) verdict {
 	for _, r := range c.rules {
 		e.ruleset.Work++
 		matches, end := e.rule(c, r, certain)
+		for _, may := range e.step.possible {
+			if e.jump(c, may, maybe).kind == returned {
+				certain, left = maybe, true
+			}
+		}
 		if matches == no || end.kind == Continue {
 			continue
 		}

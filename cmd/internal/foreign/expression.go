@@ -45,7 +45,8 @@ var (
 type step struct {
 	*evaluation
 	registers registers
-	reached   truth // whether the packet gets to the current expression
+	reached   truth     // whether the packet gets to the current expression
+	possible  []verdict // of a map, for a key of which not all is known
 	table     chainID
 }
 
@@ -305,6 +306,9 @@ func compileLookup(a nfnetlink.Attributes) expression {
 		switch {
 		case !isMap:
 			return hit.inverted(inverted), verdict{}
+		case word(to) < 0 && hit == maybe:
+			s.possible = append(s.possible, all.possible(s.registers.get(from, all.size))...)
+			return maybe, verdict{}
 		case word(to) < 0:
 			return hit, found.verdict
 		case hit == yes:

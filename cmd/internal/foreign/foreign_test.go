@@ -104,6 +104,16 @@ func TestVerdicts(t *testing.T) {
 			verdict: Accept, chain: "base"},
 		{name: "vmap-with-an-unknown-key", policy: "accept", rules: "tcp sport vmap { 22 : drop }", verdict: Accept,
 			chain: "base"},
+		{name: "vmap-that-may-accept", policy: "drop", rules: "tcp sport vmap { 22 : drop, 23 : accept }",
+			verdict: Drop, chain: "base", undecided: true},
+		{name: "vmap-of-ranges-that-may-accept", policy: "drop", rules: "tcp sport vmap { 1-22 : jump accepts }",
+			verdict: Drop, chain: "base", undecided: true},
+		{name: "vmap-with-a-rest-that-may-accept", policy: "drop", rules: "tcp sport vmap { 22 : drop, * : accept }",
+			verdict: Drop, chain: "base", undecided: true},
+		{name: "vmap-that-may-return", policy: "accept", rules: "jump ports; drop", verdict: Drop, chain: "base"},
+		{name: "vmap-that-cannot-accept", policy: "drop",
+			rules:   "ip saddr . tcp dport vmap { 198.51.100.1 . 22 : accept, 198.51.100.1 . 8080 : jump drops }",
+			verdict: Drop, chain: "base"},
 		{name: "named-vmap", policy: "accept", rules: "oifname vmap @bridges", verdict: Drop, chain: "drops"},
 		{name: "named-vmap-without-the-key", policy: "accept", rules: "iifname vmap @bridges", verdict: Accept,
 			chain: "base"},
@@ -127,6 +137,7 @@ func TestVerdicts(t *testing.T) {
 				chain outer { jump empty; jump drops; accept; }
 				chain some { `+may+` return; drop; }
 				chain most { `+may+` return; accept; }
+				chain ports { tcp sport vmap { 22 : return }; drop; }
 				chain away { `+may+` goto empty; drop; }
 				chain c3 { }
 				chain c2 { jump c3; }

@@ -346,6 +346,13 @@ var quietRules = map[string]struct {
 			ip saddr @known accept
 		}
 	}`, asksSNAT4},
+	"clients-by-a-map": {"drop", oneBackend("snat", listen4, "b1", 0), `table inet filter {
+		chain forward {
+			type filter hook forward priority 0; policy drop
+			ct state established,related accept
+			ip saddr vmap { 10.9.0.0/16 : drop, 198.51.100.0/24 : accept }
+		}
+	}`, asksSNAT4},
 	"banned-clients": {"drop", oneBackend("snat", listen1, "b1", 0), `table inet filter {
 		set banned { type ipv4_addr; elements = { 203.0.113.99 }; }
 		chain pre { type filter hook prerouting priority -310; ip saddr @banned drop; }
