@@ -70,7 +70,8 @@ func (c *call) showNowhere(x live.Explanation, farms []*farm.Farm) {
 	c.log("no farm takes %s", x.Packet)
 	for _, f := range farms {
 		if slices.Contains(x.Elsewhere, f.Name) {
-			c.log("farm %s takes it on %s", f.Name, strings.Join(f.Interfaces, ", "))
+			c.log("farm %s takes it on %s: interfaces, %s", f.Name, strings.Join(f.Interfaces, ", "),
+				x.BoundBy[slices.Index(x.Elsewhere, f.Name)])
 		}
 	}
 	for _, s := range x.Stops {
@@ -162,7 +163,7 @@ func (c *call) printAnswer(a explain.Answer) {
 		c.showFault("stopped", slices.Concat([]string{s.Reason}, nonEmpty(s.Place), nonEmpty(s.Remedy)))
 	}
 	for _, f := range a.Findings {
-		if lines := []string{f.Text, f.Remedy}; f.Stopped {
+		if lines := slices.Concat([]string{f.Text}, nonEmpty(f.Place), nonEmpty(f.Remedy)); f.Stopped {
 			c.showFault("stopped", lines)
 		} else {
 			showFact(w, "machine", lines)
@@ -171,7 +172,11 @@ func (c *call) printAnswer(a explain.Answer) {
 	showFact(w, "farm", []string{a.Farm + ", mode " + a.Mode, a.Place + ": listen " + a.Listen + ", " + a.Precedes})
 	showFact(w, "precedes", a.Others)
 	showFact(w, "down", a.Down)
-	showFact(w, "elsewhere", a.Elsewhere)
+	var elsewhere []string
+	for i, name := range a.Elsewhere {
+		elsewhere = append(elsewhere, fmt.Sprintf("%s, on other interfaces: %s", name, a.BoundBy[i]))
+	}
+	showFact(w, "elsewhere", elsewhere)
 	if a.Admission != "" {
 		showFact(w, "client", append([]string{a.Admission}, nonEmpty(a.List)...))
 	}

@@ -19,6 +19,7 @@ type Answer struct {
 	Others    []string `json:"others"`          // farms that are less specific, with their entries
 	Down      []string `json:"down"`            // farms that are more specific, and down, with their entries
 	Elsewhere []string `json:"otherInterfaces"` // farms that take such packets on other interfaces
+	BoundBy   []string `json:"boundBy"`         // file and line of interfaces of these farms
 
 	Admission string    `json:"admission"` // how the lists of access judge the client
 	Word      string    `json:"word"`      // of access that decides: a network, any, or a list: @bad; "": none
@@ -36,6 +37,7 @@ type Answer struct {
 // A Finding is a state of this machine that concerns such packets.
 type Finding struct {
 	Text    string `json:"text"`
+	Place   string `json:"place,omitempty"` // file and line of the key that it is about; "": none
 	Remedy  string `json:"remedy"`
 	Stopped bool   `json:"stops"` // it stops the packets
 }
@@ -45,15 +47,12 @@ func (m Match) Answer(memory Memory) Answer {
 	d := m.Frontend
 	a := Answer{
 		Packet: m.question.String(), Farm: m.Farm.Name, Mode: string(m.Farm.Mode), Listen: d.Listen.String(),
-		Place: placeOf(d.Listen.Place), Precedes: precedence(d.Specificity),
+		Place: PlaceOf(d.Listen.Place), Precedes: precedence(d.Specificity),
 		Idle: append(Idle(m.Farm, m.Family()), m.full(memory)...), Reply: m.reply(),
 		Others: entries(m.Others), Down: entries(m.Down),
-		Elsewhere: []string{}, Limits: []string{}, Stops: []Stop{}, Backends: []Backend{},
-		Findings: []Finding{},
+		Limits: []string{}, Stops: []Stop{}, Backends: []Backend{}, Findings: []Finding{},
 	}
-	for _, f := range m.Elsewhere {
-		a.Elsewhere = append(a.Elsewhere, f.Name)
-	}
+	a.Elsewhere, a.BoundBy = m.OtherInterfaces()
 	var admission farm.Admission
 	if client := m.question.Client.Addr(); client.IsValid() {
 		admission = m.Farm.Admit(client)
@@ -78,6 +77,15 @@ func entries(frontends []farm.Frontend) []string {
 		out = append(out, fmt.Sprintf("%s, %s", d.Farm.Name, d.Listen))
 	}
 	return out
+}
+
+// OtherInterfaces are the farms that take such packets on other interfaces, and the places of the key that says so.
+func (m Match) OtherInterfaces() (farms, places []string) {
+	farms, places = []string{}, []string{}
+	for _, f := range m.Elsewhere {
+		farms, places = append(farms, f.Name), append(places, PlaceOf(f.Origin("interfaces").Place))
+	}
+	return farms, places
 }
 
 // Stopped reports whether something stops the packet.

@@ -115,9 +115,9 @@ func Idle(f *farm.Farm, family addr.Family) []string {
 		}
 		switch {
 		case b.State != farm.Up:
-			out = append(out, fmt.Sprintf("%s: %s, %s", b.Name, stateOf(b), placeOf(b.StateAt)))
+			out = append(out, fmt.Sprintf("%s: %s, %s", b.Name, stateOf(b), PlaceOf(b.StateAt)))
 		case b.Priority > 1:
-			out = append(out, fmt.Sprintf("%s: priority %d, %s", b.Name, b.Priority, placeOf(b.Place)))
+			out = append(out, fmt.Sprintf("%s: priority %d, %s", b.Name, b.Priority, PlaceOf(b.Place)))
 		default:
 			out = append(out, fmt.Sprintf("%s: its interface %s is not there", b.Name, b.Interface))
 		}
@@ -139,7 +139,7 @@ func (m Match) certain(b farm.Backend) Backend {
 	if port := b.PortFor(m.question.Service.Port()); port != 0 {
 		address = netip.AddrPortFrom(b.Address[m.Family()], port).String()
 	}
-	return Backend{Name: b.Name, Address: address, Share: 1, Place: placeOf(b.Place),
+	return Backend{Name: b.Name, Address: address, Share: 1, Place: PlaceOf(b.Place),
 		Here: slices.Contains(m.addresses, b.Address[m.Family()])}
 }
 
@@ -147,7 +147,7 @@ func (m Match) certain(b farm.Backend) Backend {
 func (m Match) keeping(b farm.Backend) Backend {
 	shown := m.certain(b)
 	if b.State != farm.Up {
-		shown.State = fmt.Sprintf("%s, %s", stateOf(b), placeOf(b.StateAt))
+		shown.State = fmt.Sprintf("%s, %s", stateOf(b), PlaceOf(b.StateAt))
 	}
 	return shown
 }

@@ -33,7 +33,7 @@ type Stop struct {
 func (m Match) stops(memory Memory, admission farm.Admission) (stops []Stop) {
 	f := m.Farm
 	stop := func(place diag.Place, format string, args ...any) {
-		stops = append(stops, Stop{Reason: fmt.Sprintf(format, args...), Place: placeOf(place)})
+		stops = append(stops, Stop{Reason: fmt.Sprintf(format, args...), Place: PlaceOf(place)})
 	}
 	if f.Down {
 		stop(f.Origin("state").Place,
@@ -85,7 +85,7 @@ func (m Match) full(memory Memory) (out []string) {
 	for _, b := range m.Farm.Serving(m.Family()) {
 		if !memory.hasRoom(b) {
 			out = append(out, fmt.Sprintf("%s: %d open connections, at most %d, %s", b.Name,
-				memory.OpenBackends[b.Name], b.Connections, placeOf(b.Place)))
+				memory.OpenBackends[b.Name], b.Connections, PlaceOf(b.Place)))
 		}
 	}
 	return out
@@ -125,7 +125,7 @@ func (m Match) overLimit(memory Memory) (stops []Stop) {
 		if limit.most > 0 && limit.open >= limit.most && memory.Connected == "" {
 			stops = append(stops, Stop{
 				Reason: fmt.Sprintf("limit %s: %d open, at most %d", limit.key, limit.open, limit.most),
-				Place:  placeOf(m.Farm.Origin("limits." + limit.key).Place)})
+				Place:  PlaceOf(m.Farm.Origin("limits." + limit.key).Place)})
 		}
 	}
 	return stops
@@ -152,8 +152,8 @@ func (m Match) limits(admission farm.Admission) (out []string) {
 	return out
 }
 
-// placeOf writes a place as FILE:LINE.
-func placeOf(p diag.Place) string {
+// PlaceOf writes a place as FILE:LINE; "" if there is none.
+func PlaceOf(p diag.Place) string {
 	if p.Line == 0 {
 		return p.File
 	}

@@ -73,19 +73,17 @@ func (x *Explanation) disagree(d Disagreement) {
 // findingsFor returns the findings about this machine that concern a packet to a farm.
 func findingsFor(ctx context.Context, m explain.Match, q explain.Question) (out []explain.Finding) {
 	for _, f := range preflight.FindFor(ctx, m.Asked(), q.Client, q.Interface).Without(preflight.Notes) {
-		out = append(out, explain.Finding{Text: f.Message, Remedy: f.Hint(), Stopped: f.Effect == preflight.Stops})
+		out = append(out, explain.Finding{Text: f.Message, Place: explain.PlaceOf(f.Place), Remedy: f.Hint(),
+			Stopped: f.Effect == preflight.Stops})
 	}
 	return out
 }
 
 // nowhere is the explanation of a packet that no farm takes.
 func nowhere(m explain.Match, q explain.Question) Explanation {
-	a := explain.Answer{Packet: q.String(), Others: []string{}, Down: []string{}, Elsewhere: []string{},
-		Limits: []string{}, Stops: []explain.Stop{}, Backends: []explain.Backend{}, Idle: []string{},
-		Findings: []explain.Finding{}}
-	for _, f := range m.Elsewhere {
-		a.Elsewhere = append(a.Elsewhere, f.Name)
-	}
+	a := explain.Answer{Packet: q.String(), Others: []string{}, Down: []string{}, Limits: []string{},
+		Stops: []explain.Stop{}, Backends: []explain.Backend{}, Idle: []string{}, Findings: []explain.Finding{}}
+	a.Elsewhere, a.BoundBy = m.OtherInterfaces()
 	return Explanation{Answer: a}
 }
 
