@@ -71,7 +71,7 @@ func (x *examiner) Examine(ctx context.Context) (preflight.Findings, error) {
 	}
 	p.Nft = version
 	doctor.Prompt(p.Farms)
-	x.found = slices.Concat(e.Findings(ctx, p.Farms), doctor.Examine(ctx, p))
+	x.found = slices.Concat(e.Findings(ctx, p.Farms), doctor.Examine(ctx, p)).Causes(false)
 	x.found.Sort()
 	x.ended = time.Now()
 	return x.found, nil

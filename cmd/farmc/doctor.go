@@ -44,7 +44,7 @@ Exit status: 0, or 1 if something stops packets of a farm, or the files have fau
 		}
 		differs := e.Disagreement(ctx).Findings()
 		diagnostics := c.faultsOf(ctx, e, len(differs) > 0)
-		found := append(differs, c.examine(ctx, e, all)...)
+		found := append(differs, c.examine(ctx, e, all)...).Causes(diagnostics.Faulty())
 		found.Sort()
 		c.printDiagnostics(append(diagnostics, found.Diagnostics()...))
 		c.log("%s, %s", farms(len(all)), findingsWord(len(found)))

@@ -154,6 +154,15 @@ func (all Findings) Without(effect Effect) Findings {
 	return slices.DeleteFunc(slices.Clone(all), func(f *Finding) bool { return f.Effect == effect })
 }
 
+// Causes leaves out findings about the cost of packets, if another finding, or a fault of the files, may be the cause
+// of a failure.
+func (all Findings) Causes(faulty bool) Findings {
+	if causes := slices.DeleteFunc(slices.Clone(all), isCost); faulty || len(causes) > 0 {
+		return causes
+	}
+	return all
+}
+
 // maxPrinted is the maximum number of warnings about findings of one kind.
 const maxPrinted = 10
 

@@ -129,6 +129,9 @@ func (s *search) timeouts() {
 	}
 }
 
+// isCost reports whether a finding is about the cost of packets. It loses none.
+func isCost(f *Finding) bool { return f.Kind == "timeout" }
+
 func speaks(f *farm.Farm, protocol farm.Protocol) bool {
 	for _, l := range f.Listen {
 		for _, p := range l.Protocols {
