@@ -42,7 +42,7 @@ type heldBack struct {
 	mixed  *compilation // nil: the files of the last load are unknown, so nothing can be loaded
 }
 
-// heldBack returns the farms on hold. None blocks a compilation of the script that is loaded.
+// heldBack returns the farms on hold. None blocks a compilation of the farms that are loaded.
 func (e *Engine) heldBack(c *compilation) (heldBack, error) {
 	var h hold
 	if err := e.Store.ReadJSON(statedir.HeldFile, &h); err != nil || h.empty() {
@@ -63,11 +63,18 @@ func (e *Engine) heldBack(c *compilation) (heldBack, error) {
 		slices.Sort(b.items)
 		b.items = slices.Compact(b.items)
 	}
-	b.blocks = len(b.items) > 0 && (c.script == nil || last.Digest != c.script.Digest)
+	b.blocks = len(b.items) > 0 && c.differs(last)
 	if b.blocks && known {
 		b.mixed = c.keeping(sources, b.items)
 	}
 	return b, nil
+}
+
+// differs reports whether the farms differ from the farms of the last load. Their rules may be the same in spite of a
+// change, such as a weight beside a backend that is down.
+func (c *compilation) differs(last statedir.LastLoad) bool {
+	return c.script == nil || last.Digest != c.script.Digest ||
+		last.Farms != nil && len(farm.Changes(last.Farms, farm.Describe(c.script.Farms))) > 0
 }
 
 func (h hold) empty() bool { return len(h.Items) == 0 && len(h.Sources) == 0 }
@@ -93,7 +100,7 @@ func (h heldBack) err() error {
 // loads reports whether there is more to load than the farms on hold: the compilation differs from the last load.
 func (h heldBack) loads(s statedir.Store) bool {
 	last, err := s.Loaded()
-	return err == nil && h.mixed != nil && (h.mixed.script == nil || h.mixed.script.Digest != last.Digest)
+	return err == nil && h.mixed != nil && h.mixed.differs(last)
 }
 
 // descriptions returns a sentence for each farm and list on hold.

@@ -163,8 +163,8 @@ func (p *Plan) zoneChanges() diag.Diagnostics {
 	return farm.ZoneChanges(p.Before.Farms, p.Script.Farms)
 }
 
-// blockedBy returns the trial or the hold that keeps Apply from loading, or nil. A hold does not block the script that
-// is loaded already.
+// blockedBy returns the trial or the hold that keeps Apply from loading, or nil. A hold does not block the farms that
+// are loaded already.
 func (e *Engine) blockedBy(c *compilation, trial *statedir.Trial) error {
 	if trial != nil {
 		return unconfirmed(trial)

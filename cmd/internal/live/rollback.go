@@ -65,13 +65,14 @@ func (e *Engine) earlierLoad(steps int) (statedir.KeptLoad, error) {
 	if err != nil {
 		return statedir.KeptLoad{}, err
 	}
-	previous, err := e.Store.Previous()
-	if steps == 1 && err == nil && previous.Digest != "" && previous.Digest != last.Digest {
-		return previous, nil
-	}
 	all, err := e.Store.History()
 	if err != nil {
 		return statedir.KeptLoad{}, err
+	}
+	recorded := len(all) > 1 && all[0].Edits == last.Edits
+	previous, err := e.Store.Previous()
+	if steps == 1 && !recorded && err == nil && previous.Digest != "" && previous.Digest != last.Digest {
+		return previous, nil
 	}
 	if steps >= len(all) && steps > 1 {
 		oldest := max(len(all)-1, 0)

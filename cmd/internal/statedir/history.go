@@ -52,7 +52,9 @@ func (s Store) RecordHistory(entry HistoryEntry, before LastLoad) error {
 		return err
 	}
 	switch {
-	case len(all) > 0 && (all[0].Edits == entry.Edits || all[0].Script == entry.Script): // comments, or a repetition
+	case len(all) > 0 && all[0].Edits == entry.Edits: // a repetition
+		all[0].Script = entry.Script
+	case len(all) > 0 && all[0].Script == entry.Script && len(entry.Farms) == 0: // comments
 		all[0].Edits, all[0].Script = entry.Edits, entry.Script
 	default:
 		all = slices.Insert(all, 0, entry)
@@ -122,7 +124,10 @@ func (s Store) RewindHistory(digest, edits string) error {
 		return s.writeHistory(nil)
 	}
 	all, err := s.History()
-	i := slices.IndexFunc(all, func(h HistoryEntry) bool { return h.Edits == edits || h.Script == digest })
+	i := slices.IndexFunc(all, func(h HistoryEntry) bool { return h.Edits == edits })
+	if i < 0 {
+		i = slices.IndexFunc(all, func(h HistoryEntry) bool { return h.Script == digest })
+	}
 	if err != nil || i <= 0 {
 		return err
 	}
