@@ -16,16 +16,28 @@ var synonyms = map[string]string{
 	"test": "check", "validate": "check", "verify": "check", "lint": "check", "configtest": "check",
 	"build": "compile", "generate": "compile", "dump": "compile", "plan": "diff", "preview": "diff",
 	"undo": "rollback", "revert": "rollback", "restore": "rollback", "log": "history", "commit": "confirm",
-	"stop": "unload", "flush": "unload", "clear": "unload", "remove": "unload", "delete": "unload",
+	"stop": "unload", "flush": "unload", "clear": "unload",
 	"add": "new", "create": "new", "init": "new", "disable": "down FARM BACKEND", "enable": "up FARM BACKEND",
 	"quiesce": "drain FARM BACKEND", "block": "ban FARM ADDRESS", "unblock": "unban FARM ADDRESS", "monitor": "watch",
 }
+
+// withFiles are commands of other programs for which farmc has none, because farms are files.
+var withFiles = map[string]string{"remove": removeFile, "delete": removeFile, "rm": removeFile, "edit": editFile,
+	"set": editFile, "modify": editFile}
+
+const (
+	removeFile = "remove the farm's file, and run farmc apply"
+	editFile   = "edit the farm's file, and run farmc apply"
+)
 
 // unknownCommand describes a command that does not exist, with the one that is probably meant.
 func unknownCommand(name string) string {
 	meant := synonyms[strings.ToLower(name)]
 	if v, ok := findVerb(meant); ok {
 		return fmt.Sprintf("unknown command %q; farmc %s: %s", name, meant, v.summary)
+	}
+	if words := withFiles[strings.ToLower(name)]; words != "" {
+		return fmt.Sprintf("unknown command %q; %s", name, words)
 	}
 	if near := diag.Nearest(strings.ToLower(name), strings.Fields(verbNames())); near != "" {
 		return fmt.Sprintf("unknown command %q; did you mean farmc %s?", name, near)

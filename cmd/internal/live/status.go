@@ -131,7 +131,7 @@ func (e *Engine) statusOf(
 	if name != "" {
 		f, err := findFarm(c, name)
 		if err != nil {
-			return newStatus(), err
+			return newStatus(), fmt.Errorf("%w%s", err, suggestion(name, namesOf(c.script.Farms)))
 		}
 		farms = []*farm.Farm{f}
 	}
@@ -324,6 +324,13 @@ func (s *Status) setPending(last statedir.LastLoad, now *compilation, name strin
 			s.Pending = append(s.Pending, change)
 		}
 	}
+}
+
+func namesOf(farms []*farm.Farm) (names []string) {
+	for _, f := range farms {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 // findFarm returns a farm of the last load, by its name or by the short name in lines of the log.
