@@ -246,19 +246,20 @@ func (n *nftlbWriter) writes(changes nftlb.Changes, after *nftlb.State) (out []l
 		return nil, err
 	}
 	for _, c := range changes.Lists {
-		if !farm.IsName(c.Name) {
-			return nil, badName(c.Name)
+		w, err := listWrite(c, now)
+		if err != nil {
+			return nil, err
 		}
-		change := manage.ListChange{Name: c.Name, Whole: c.Text, Delete: c.Text == nil}
-		out = append(out, change.Write())
+		out = append(out, w)
 	}
 	for _, c := range changes.Farms {
 		if !farm.IsName(c.Name) {
 			return nil, badName(c.Name)
 		}
-		if c.After == nil && c.ByPerson {
-			r, _ := now.Reading(c.Name)
-			return nil, problem{status: http.StatusConflict, message: "a person wrote " + r.Sources()[0]}
+		if c.ByPerson {
+			if err := n.admit(c, now); err != nil {
+				return nil, err
+			}
 		}
 		more, err := n.farmWrites(c)
 		if err != nil {
@@ -271,6 +272,46 @@ func (n *nftlbWriter) writes(changes nftlb.Changes, after *nftlb.State) (out []l
 		out = append(out, manage.PutFile(n.file(looseFile), looseFile, after.Loose()))
 	}
 	return out, nil
+}
+
+// listWrite returns the write of a list. In the list of a person entries come and go, and the other lines stay.
+func listWrite(c nftlb.ListChange, now *live.Snapshot) (live.Write, error) {
+	if !farm.IsName(c.Name) {
+		return live.Write{}, badName(c.Name)
+	}
+	change := manage.ListChange{Name: c.Name, Whole: c.Text, Delete: c.Text == nil}
+	if c.ByPerson {
+		text, file, _ := now.List(c.Name)
+		switch {
+		case c.Text == nil:
+			return live.Write{}, byPerson(file)
+		case c.Attribute:
+			return live.Write{}, byPerson(file + ", which has no place for attributes")
+		}
+		change = manage.ListChange{Name: c.Name}
+		change.Remove, change.Add = nftlb.Edits(text, c.Elements)
+	}
+	return change.Write(), nil
+}
+
+// admit refuses changes of a farm of a person that its file would not survive.
+func (n *nftlbWriter) admit(c nftlb.FarmChange, now *live.Snapshot) error {
+	file := n.file(c.Name + asideEnding)
+	if r, is := now.Reading(c.Name); is {
+		file = r.Sources()[0]
+	}
+	switch {
+	case c.After == nil, c.WasAside:
+		return byPerson(file)
+	case c.Aside:
+		return byPerson(file + ", which would have no address left")
+	}
+	return nil
+}
+
+// byPerson is the problem of a request that would remove what a person wrote.
+func byPerson(what string) error {
+	return problem{status: http.StatusConflict, message: "a person wrote " + what}
 }
 
 // filterWrites returns the writes of the farms that filter for addresses. One that a person removed stays away until it

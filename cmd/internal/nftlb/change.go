@@ -2,6 +2,7 @@ package nftlb
 
 import (
 	"bytes"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -16,10 +17,13 @@ type FarmChange struct {
 	ByPerson        bool          // a person made the farm
 }
 
-// A ListChange is the change of a list; nil removes it.
+// A ListChange is the change of a list.
 type ListChange struct {
-	Name string
-	Text []byte
+	Name      string
+	Text      []byte   // nil: the list goes
+	Elements  []string // of the new text
+	ByPerson  bool     // a person made the list, so that its other lines count, too
+	Attribute bool     // an attribute changes, for which the list of a person has no place
 }
 
 // Changes are the files that differ between two states.
@@ -52,17 +56,28 @@ func (s *State) Changes(later *State, marks Marks) Changes {
 				ByPerson: !f.own})
 		}
 	}
+	out.Lists = s.listChanges(later)
+	out.Filters = filterChanges(s.filters(), later.filters())
+	return out
+}
+
+func (s *State) listChanges(later *State) (out []ListChange) {
 	for _, p := range later.Policies {
-		if old := s.Policy(p.Name); old == nil || old != p && !bytes.Equal(old.Text(), p.Text()) {
-			out.Lists = append(out.Lists, ListChange{p.Name, p.Text()})
+		old := s.Policy(p.Name)
+		if old != nil && (old == p || bytes.Equal(old.Text(), p.Text())) {
+			continue
 		}
+		c := ListChange{Name: p.Name, Text: p.Text(), Elements: p.Elements}
+		if old != nil {
+			c.ByPerson, c.Attribute = !old.own, !maps.Equal(old.Values, p.Values)
+		}
+		out = append(out, c)
 	}
 	for _, p := range s.Policies {
 		if later.Policy(p.Name) == nil {
-			out.Lists = append(out.Lists, ListChange{p.Name, nil})
+			out = append(out, ListChange{Name: p.Name, ByPerson: !p.own})
 		}
 	}
-	out.Filters = filterChanges(s.filters(), later.filters())
 	return out
 }
 
@@ -129,13 +144,13 @@ func Patch(before, after map[string]any) edit.Document {
 	return patch
 }
 
-// SetAside marks a farm that farmc refuses; false if there is none, or if it is marked already.
+// SetAside marks a farm that farmc refuses; false if there is none, if a person made it, or if it is marked already.
 func (s *State) SetAside(name string) bool {
 	f := s.Farm(name)
 	switch {
 	case f == nil:
 		return s.dropFilter(name)
-	case f.refused:
+	case f.refused, !f.own:
 		return false
 	}
 	s.ownFarm(name).refused = true

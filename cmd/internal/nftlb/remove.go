@@ -75,10 +75,18 @@ func (q *request) removeAddresses(name string) {
 		if slices.ContainsFunc(f.Addresses, gone) {
 			f = q.Farm(f.Name)
 			f.Addresses = slices.DeleteFunc(f.Addresses, gone)
+			q.needsAddress(f)
 		}
 	}
 	q.Addresses = slices.DeleteFunc(q.Addresses, func(a *Address) bool { return gone(a.Name) })
 	q.dropPlaces()
+}
+
+// needsAddress ends the request if it takes the last address of a farm.
+func (q *request) needsAddress(f *Farm) {
+	if len(f.Addresses) == 0 && !q.lenient {
+		q.refuse(http.StatusConflict, "error stopping address. Farm '"+f.Name+"' would have none left")
+	}
 }
 
 func (q *request) removePolicies(name string) {

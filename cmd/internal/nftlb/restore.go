@@ -228,19 +228,14 @@ func comparable(d edit.Document) map[string]any {
 // savedPolicy returns the policy of a list.
 func savedPolicy(name string, text []byte) *Policy {
 	p := &Policy{Name: name, Values: policyKind.presets()}
-	var elements []string
 	for line := range strings.Lines(string(text)) {
 		var kept savedList
 		if head, is := strings.CutPrefix(line, policyComment); is && json.Unmarshal([]byte(head), &kept) == nil {
 			p.order, p.own = kept.Order, true
 			maps.Copy(p.Values, kept.Values)
 		}
-		entry, _, _ := strings.Cut(strings.ReplaceAll(line, ";", "#"), "#")
-		if entry = strings.TrimSpace(entry); entry != "" {
-			elements = append(elements, entry)
-		}
 	}
-	p.Elements = merged(elements)
+	p.Elements = merged(entries(text))
 	if !p.own && len(p.Elements) > 0 && strings.Contains(p.Elements[0], ":") {
 		p.Values["family"] = "ipv6"
 	}
