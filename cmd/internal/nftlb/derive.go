@@ -144,20 +144,27 @@ func unit(text string) string {
 	return count + "/" + short
 }
 
-// deriveAccess takes the lists. Networks in the farm's own file are no policy.
+// deriveAccess takes the lists. Networks in the farm's own file are no policy, nor is a list that is only logged beside
+// others that are denied.
 func (f *Farm) deriveAccess(a map[string]any) {
 	order := []string{"allow", "deny", "log-only"}
 	if a["order"] == "deny-first" {
 		order = []string{"deny", "log-only", "allow"}
 	}
+	f.kept.access = map[string][]any{}
 	for _, key := range order {
 		for _, word := range words(a[key]) {
-			if name, isList := strings.CutPrefix(word, "@"); isList && !slices.Contains(f.Policies, name) {
+			name, isList := strings.CutPrefix(word, "@")
+			if !isList || key == "log-only" && a["deny"] != nil {
+				f.kept.access[key] = append(f.kept.access[key], word)
+			} else if !slices.Contains(f.Policies, name) {
 				f.Policies = append(f.Policies, name)
 			}
 		}
 	}
-	if a["log-only"] != nil {
+	f.kept.allow = a["allow"] != nil && a["deny"] == nil && a["log-only"] == nil
+	f.kept.denyFirst = a["order"] == "deny-first" && len(f.kept.access) > 0
+	if a["log-only"] != nil && a["deny"] == nil {
 		f.Values["verdict"] = "log "
 	}
 }
@@ -165,6 +172,11 @@ func (f *Farm) deriveAccess(a map[string]any) {
 func (f *Farm) deriveLog(l map[string]any) {
 	if on := found(logWords, strings.Join(words(l["on"]), " ")); len(on) > 0 {
 		f.Values["log"] = spaced(on, "output")
+	}
+	for _, word := range words(l["on"]) {
+		if !slices.Contains(logWords, word) {
+			f.kept.occasions = append(f.kept.occasions, word)
+		}
 	}
 	if text, has := l["rate"].(string); has {
 		f.Values["log-rtlimit"] = unit(text)
@@ -212,26 +224,32 @@ func number0(value any) []string {
 // deriveAddresses names an address for each entry of listen.
 func (f *Farm) deriveAddresses(listen any) (out []*Address) {
 	for i, entry := range words(listen) {
-		a := &Address{Name: f.Name + "-addr", Values: addressKind.presets()}
+		a := &Address{Name: f.Name + "-addr", Values: listener(entry), written: entry}
 		if i > 0 {
 			a.Name += "-" + strconv.Itoa(i-1)
 		}
-		entry, protocols, _ := strings.Cut(entry, "/")
-		host, ports := entry, ""
-		if end := strings.LastIndexByte(entry, ':'); end > strings.LastIndexByte(entry, ']') &&
-			(strings.Count(entry, ":") == 1 || strings.HasPrefix(entry, "[")) {
-			host, ports = entry[:end], entry[end+1:]
-		}
-		a.Values["ip-addr"] = strings.Trim(strings.TrimPrefix(host, "*"), "[]")
-		if strings.Contains(host, ":") {
-			a.Values["family"] = "ipv6"
-		}
-		a.Values["ports"] = strings.TrimSuffix(ports, "1-65535")
-		a.Values["protocol"] = protocol(protocols)
 		f.Addresses = append(f.Addresses, a.Name)
 		out = append(out, a)
 	}
 	return out
+}
+
+// listener returns the attributes of the address that an entry of listen describes.
+func listener(entry string) Values {
+	v := addressKind.presets()
+	entry, protocols, _ := strings.Cut(entry, "/")
+	host, ports := entry, ""
+	if end := strings.LastIndexByte(entry, ':'); end > strings.LastIndexByte(entry, ']') &&
+		(strings.Count(entry, ":") == 1 || strings.HasPrefix(entry, "[")) {
+		host, ports = entry[:end], entry[end+1:]
+	}
+	v["ip-addr"] = strings.Trim(strings.TrimPrefix(host, "*"), "[]")
+	if strings.Contains(host, ":") {
+		v["family"] = "ipv6"
+	}
+	v["ports"] = strings.TrimSuffix(ports, "1-65535")
+	v["protocol"] = protocol(protocols)
+	return v
 }
 
 // protocol returns nftlb's word for a list of protocols.

@@ -26,6 +26,7 @@ type translation struct {
 	farm   *Farm
 	marks  Marks
 	mode   string
+	bare   bool // without what nftlb has no place for
 	out    edit.Document
 	losses []Loss
 }
@@ -33,7 +34,12 @@ type translation struct {
 // Document returns the document of a farm, and its losses. The compiler refuses the document of a farm without an
 // address.
 func (s *State) Document(f *Farm, marks Marks) (edit.Document, []Loss) {
-	t := &translation{State: s, farm: f, marks: marks, mode: f.Values["mode"], out: edit.Document{}}
+	return (&translation{State: s, farm: f, marks: marks}).done()
+}
+
+// done makes the document.
+func (t *translation) done() (edit.Document, []Loss) {
+	t.mode, t.out = t.farm.Values["mode"], edit.Document{}
 	t.setListen()
 	t.setMode()
 	t.setScheduler()

@@ -23,7 +23,7 @@ func (in Files) Export() (text []byte, lost []Lost) {
 			all[j] = append(all[j].(object), unlisted(b.Values)...)
 		}
 		farms[i] = shown
-		now, _ := s.Document(f, MarksAsked)
+		now, _ := (&translation{State: s, farm: f, marks: MarksAsked, bare: true}).done()
 		for _, key := range missing("", in.Farms[f.Name], now) {
 			lost = append(lost, Lost{f.Name, key})
 		}

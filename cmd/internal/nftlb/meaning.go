@@ -1,6 +1,7 @@
 package nftlb
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -80,23 +81,35 @@ func (t *translation) setAccess() {
 			deny = append(deny, "@"+name)
 		}
 	}
-	switch {
-	case len(deny) == 0 && len(allow) > 0:
+	denied := "deny"
+	if t.logsOnly() {
+		denied = "log-only"
+	}
+	lists := map[string][]any{"allow": allow, denied: deny}
+	k := t.kept()
+	for key, entries := range k.access {
+		lists[key] = append(lists[key], entries...)
+	}
+	if len(allow) > 0 && !k.allow && len(lists["deny"])+len(lists["log-only"])+len(k.access["allow"]) == 0 {
 		t.note("policies", "whitelists have no effect without a blacklist", "")
 		return
-	case len(deny) == 0:
-		return
-	case t.logsOnly():
-		t.table("access")["log-only"] = deny
-	default:
-		t.table("access")["deny"] = deny
 	}
-	if len(allow) > 0 {
-		t.table("access")["allow"] = allow
-		if whiteLast && !t.logsOnly() {
-			t.table("access")["order"] = "deny-first"
+	for key, entries := range lists {
+		if len(entries) > 0 {
+			t.table("access")[key] = entries
 		}
 	}
+	if len(lists["allow"]) > 0 && len(lists["deny"]) > 0 && (whiteLast || k.denyFirst) {
+		t.table("access")["order"] = "deny-first"
+	}
+}
+
+// kept is what the farm has beside its attributes.
+func (t *translation) kept() kept {
+	if t.bare {
+		return kept{}
+	}
+	return t.farm.kept
 }
 
 // policies are the lists of the farm, then the lists of its addresses.
@@ -123,11 +136,17 @@ func (t *translation) setLog() {
 	if limited && t.out["limits"] != nil {
 		on = append(on, "limited")
 	}
-	if len(on) == 0 {
+	all := texts(on)
+	for _, word := range t.kept().occasions {
+		if !slices.Contains(all, word) {
+			all = append(all, word)
+		}
+	}
+	if len(all) == 0 {
 		return
 	}
 	l := t.table("log")
-	l["on"] = texts(on)
+	l["on"] = all
 	if limited {
 		l["rate"] = rate
 	}

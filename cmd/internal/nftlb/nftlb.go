@@ -48,10 +48,19 @@ type Farm struct {
 	Backends  []*Backend
 	Policies  []string
 	Sessions  []Session // fixed ones
+	kept      kept      // of the document, without a place in nftlb
 	order     int       // of making; 0: a person made it
 	own       bool      // a client of the API made it
 	aside     bool      // it is in a file that farmc does not read, as it is incomplete
 	refused   bool      // farmc refuses it, so it has to go aside
+}
+
+// A kept has entries of a document that nftlb has no place for. They stay as long as a person leaves them.
+type kept struct {
+	access    map[string][]any // entries of its keys that are no policies
+	allow     bool             // allow stands without deny
+	denyFirst bool
+	occasions []any // to log
 }
 
 // A Backend is a server of a farm.
@@ -66,6 +75,7 @@ type Address struct {
 	Name     string
 	Values   Values
 	Policies []string
+	written  string // entry of listen in a document; "": none
 	order    int
 }
 

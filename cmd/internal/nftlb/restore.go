@@ -55,7 +55,6 @@ func (c *Cache) State(in Files) *State {
 	sortByOrder(s.Farms, func(f *Farm) (int, string) { return f.order, f.Name })
 	sortByOrder(s.Addresses, func(a *Address) (int, string) { return a.order, a.Name })
 	s.dropPlaces()
-	s.typePolicies(in.Farms)
 	s.number()
 	s.findPlaces()
 	return s
@@ -70,8 +69,12 @@ func (c *Cache) restorePolicies(s *State, in Files) {
 		if !has || !bytes.Equal(r.text, text) {
 			r = restoredPolicy{text, savedPolicy(name, text)}
 		}
-		known[name], types[name] = r, r.policy.Values["type"]
+		known[name] = r
 		s.Policies = append(s.Policies, r.policy)
+	}
+	s.typePolicies(in.Farms)
+	for _, p := range s.Policies {
+		types[p.Name] = p.Values["type"]
 	}
 	if !maps.Equal(types, c.types) {
 		c.farms = nil
@@ -154,6 +157,9 @@ func (s *State) restore(name string, d edit.Document) (*Farm, []*Address) {
 		_ = json.Unmarshal([]byte(text), &kept) // another program's text has no effect
 	}
 	f, addresses := derived(name, d)
+	if kept.Own {
+		f.kept.occasions = nil
+	}
 	if g, more := kept.applied(f, addresses); s.means(g, more, d) {
 		f, addresses = g, more
 	}
@@ -168,8 +174,9 @@ func (s *State) restore(name string, d edit.Document) (*Farm, []*Address) {
 }
 
 // applied returns a farm with the saved attributes.
-func (k saved) applied(f *Farm, addresses []*Address) (*Farm, []*Address) {
+func (k saved) applied(f *Farm, plain []*Address) (*Farm, []*Address) {
 	f = f.clone()
+	addresses := plain
 	maps.Copy(f.Values, k.Values)
 	if k.Policies != nil {
 		f.Policies = k.Policies
@@ -180,7 +187,11 @@ func (k saved) applied(f *Farm, addresses []*Address) (*Farm, []*Address) {
 	if k.Addresses != nil {
 		addresses, f.Addresses = nil, nil
 		for _, a := range k.Addresses {
-			addresses = append(addresses, a.address())
+			now := a.address()
+			if i := slices.IndexFunc(plain, now.sameListener); i >= 0 {
+				now.written = plain[i].written
+			}
+			addresses = append(addresses, now)
 			f.Addresses = append(f.Addresses, a.Name)
 		}
 	}
@@ -208,12 +219,20 @@ func (s *State) means(f *Farm, addresses []*Address, d edit.Document) bool {
 // comparable returns the keys of a document that stand for attributes of nftlb, without marks.
 func comparable(d edit.Document) map[string]any {
 	out := map[string]any{}
-	for _, key := range []string{"listen", "mode", "state", "source-address", "helper", "queue", "flow-offload",
-		"local-clients", "interfaces", "scheduler", "hash-on", "limits", "access", "log", "sources"} {
+	for _, key := range []string{"mode", "state", "source-address", "helper", "queue", "flow-offload",
+		"local-clients", "interfaces", "scheduler", "hash-on", "limits", "log", "sources"} {
 		if value, has := d[key]; has {
 			out[key] = value
 		}
 	}
+	if a := table(d, "access"); a != nil {
+		sorted := map[string]any{}
+		for key, value := range a {
+			sorted[key] = slices.Sorted(slices.Values(words(value)))
+		}
+		out["access"] = sorted
+	}
+	out["listen"] = words(d["listen"])
 	if p := table(d, "persistence"); p != nil {
 		out["persistence"] = []any{p["on"], p["timeout"], p["static"]}
 	}

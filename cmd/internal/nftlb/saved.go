@@ -184,7 +184,7 @@ func (a *Address) saved() savedAddress {
 func (a savedAddress) address() *Address {
 	v := addressKind.presets()
 	maps.Copy(v, a.Values)
-	return &Address{a.Name, v, a.Policies, a.Order}
+	return &Address{Name: a.Name, Values: v, Policies: a.Policies, order: a.Order}
 }
 
 // Own reports whether a client of nftlb's API made the farm.

@@ -119,7 +119,7 @@ func (p *Policy) clone() *Policy {
 }
 
 func (a *Address) clone() *Address {
-	return &Address{a.Name, maps.Clone(a.Values), slices.Clone(a.Policies), a.order}
+	return &Address{a.Name, maps.Clone(a.Values), slices.Clone(a.Policies), a.written, a.order}
 }
 
 // The objects that a request finds are its own, as it is about to change them.
