@@ -160,11 +160,13 @@ func (s *State) restore(name string, d edit.Document) (*Farm, []*Address) {
 	if kept.Own {
 		f.kept.occasions = nil
 	}
-	if g, more := kept.applied(f, addresses); s.means(g, more, d) {
+	g, more := kept.applied(f, addresses)
+	f.setMarks(kept.Marks)
+	g.setMarks(kept.Marks) // sources of a proxy depend on them
+	if s.means(g, more, d) {
 		f, addresses = g, more
 	}
 	f.order, f.own = kept.Order, kept.Own
-	f.setMarks(kept.Marks)
 	if kept.Names == nil {
 		slices.SortStableFunc(f.Backends, func(a, b *Backend) int {
 			return cmp.Compare(a.Values.mark(), b.Values.mark())

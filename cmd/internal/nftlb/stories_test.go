@@ -126,3 +126,33 @@ func difference(got, want string) string {
 	}
 	return fmt.Sprintf("%d lines, nftlb has %d", len(g), len(w))
 }
+
+// TestListingsOfFiles: the files stand for all attributes and policies.
+func TestListingsOfFiles(t *testing.T) {
+	for _, test := range []struct{ name, body string }{
+		{"sources of a proxy by mark", `{"farms": [{"name": "w", "virtual-addr": "192.0.2.1", "virtual-ports": "80",
+			"mode": "local", "log-prefix": "foo", "scheduler": "rr", "backends": [{"name": "b", "ip-addr": "10.2.0.14",
+			"source-addr": "10.2.0.1", "mark": "0x200", "state": "down"}, {"name": "c", "ip-addr": "10.2.0.15",
+			"source-addr": "10.2.0.2"}]}]}`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a := (&State{}).Do(posted(test.body))
+			if !a.OK() {
+				t.Fatal(a.Text)
+			}
+			checkFiles(t, a.State, test.name)
+		})
+	}
+}
+
+// TestModeOfAProxy: a farm of a proxy loses its sources with its mode.
+func TestModeOfAProxy(t *testing.T) {
+	s := (&State{}).Do(posted(`{"farms": [{"name": "w", "virtual-addr": "192.0.2.1", "virtual-ports": "80",
+		"mode": "local", "backends": [{"name": "b", "ip-addr": "10.2.0.14", "source-addr": "10.2.0.1"}]}]}`)).State
+	s = Files{Farms: map[string]edit.Document{"w": s.Saved(s.Farms[0], MarksAsked)}}.State()
+	c := s.Changes(s.Do(posted(`{"farms": [{"name": "w", "mode": "snat"}]}`)).State, MarksAsked).Farms[0]
+	patch := Patch(c.Before, c.After)
+	if sources, has := patch["sources"]; !has || sources != nil {
+		t.Errorf("%v", patch)
+	}
+}
