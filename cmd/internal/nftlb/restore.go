@@ -181,7 +181,7 @@ func (k saved) applied(f *Farm, plain []*Address) (*Farm, []*Address) {
 	addresses := plain
 	maps.Copy(f.Values, k.Values)
 	if k.Policies != nil {
-		f.Policies = k.Policies
+		f.Policies = *k.Policies
 	}
 	if k.Sessions != nil {
 		f.Sessions = *k.Sessions

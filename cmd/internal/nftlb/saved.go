@@ -21,7 +21,7 @@ type saved struct {
 	Order     int               `json:"n,omitempty"`
 	Values    Values            `json:"v,omitempty"`
 	Addresses []savedAddress    `json:"a,omitempty"`
-	Policies  []string          `json:"p,omitempty"`
+	Policies  *[]string         `json:"p,omitempty"` // nil: those of the document
 	Backends  map[string]Values `json:"b,omitempty"`
 	Names     []string          `json:"names,omitempty"` // of the backends, if another order than that of their marks
 	Marks     string            `json:"m,omitempty"`     // of the backends, such as 1-3,7
@@ -81,7 +81,8 @@ func (s *State) Saved(f *Farm, marks Marks) edit.Document {
 	plain, _ := derived(f.Name, d)
 	k := saved{Own: f.own, Order: f.order, Values: differences(f.Values, plain.Values), Marks: f.marks()}
 	if !slices.Equal(f.Policies, plain.Policies) {
-		k.Policies = append([]string{}, f.Policies...)
+		all := append([]string{}, f.Policies...)
+		k.Policies = &all
 	}
 	if !slices.Equal(f.Sessions, plain.Sessions) {
 		all := append([]Session{}, f.Sessions...)

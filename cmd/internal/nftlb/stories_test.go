@@ -134,6 +134,9 @@ func TestListingsOfFiles(t *testing.T) {
 			"mode": "local", "log-prefix": "foo", "scheduler": "rr", "backends": [{"name": "b", "ip-addr": "10.2.0.14",
 			"source-addr": "10.2.0.1", "mark": "0x200", "state": "down"}, {"name": "c", "ip-addr": "10.2.0.15",
 			"source-addr": "10.2.0.2"}]}]}`},
+		{"policies of an attached address", `{"policies": [{"name": "p", "elements": [{"data": "10.9.0.0/24"}]}],
+			"farms": [{"name": "f", "addresses": [{"name": "a", "ip-addr": "192.0.2.1", "ports": "81",
+			"policies": [{"name": "p"}]}]}]}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			a := (&State{}).Do(posted(test.body))
