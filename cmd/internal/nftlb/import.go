@@ -62,26 +62,29 @@ type importer struct {
 
 // policies makes lists, and gives policies the names of the lists.
 func (i *importer) policies() {
+	names := map[string]string{}
 	for _, p := range i.state.Policies {
 		old := p.Name
 		p.Name = i.result.NewList(old, p.text())
-		for _, f := range i.state.Farms {
-			renamed(f.Policies, old, p.Name)
-		}
-		for _, a := range i.state.Addresses {
-			renamed(a.Policies, old, p.Name)
-		}
-		i.state.dropPlaces()
+		names[old] = p.Name
 		if p.Values["timeout"] != "0" {
 			i.result.Note(i.line(i.start(old), "timeout"),
 				"timeout of policy "+old+" has no effect in nftlb, either", "")
 		}
 	}
+	for _, f := range i.state.Farms {
+		rename(f.Policies, names)
+	}
+	for _, a := range i.state.Addresses {
+		rename(a.Policies, names)
+	}
+	i.state.dropPlaces()
 }
 
-func renamed(names []string, old, now string) {
-	if at := slices.Index(names, old); at >= 0 {
-		names[at] = now
+// rename replaces all names at once: a new name can be the old one of another object.
+func rename(all []string, names map[string]string) {
+	for n, old := range all {
+		all[n] = names[old]
 	}
 }
 
@@ -116,7 +119,7 @@ func (i *importer) farm(f *Farm) {
 
 // backends sets the backends of a farm, in their order.
 func (i *importer) backends(f *Farm, out *convert.Farm, all map[string]any, start int) {
-	static, _ := out.Get("persistence", "static").(map[string]any)
+	names := map[string]string{}
 	for _, b := range f.Backends {
 		keys, has := all[b.Name].(map[string]any)
 		if !has {
@@ -127,11 +130,11 @@ func (i *importer) backends(f *Farm, out *convert.Farm, all map[string]any, star
 		for key, value := range keys {
 			out.Set(i.place(start), value, "backends", name, key)
 		}
-		for client, backend := range static {
-			if backend == b.Name {
-				static[client] = name
-			}
-		}
+		names[b.Name] = name
+	}
+	static, _ := out.Get("persistence", "static").(map[string]any)
+	for client, backend := range static {
+		static[client] = names[backend.(string)]
 	}
 }
 

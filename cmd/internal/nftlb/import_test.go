@@ -129,3 +129,27 @@ func TestExport(t *testing.T) {
 		t.Errorf("%v", lost)
 	}
 }
+
+// Policies and backends whose names become legal stay apart from those that have these names already.
+func TestNamesThatMeet(t *testing.T) {
+	r := Import(convert.Input{Name: "nftlb.json", Text: []byte(`{"policies": [
+{"name": "a b", "elements": [{"data": "10.9.0.1"}]}, {"name": "a-b", "elements": [{"data": "10.9.0.2"}]}],
+"addresses": [{"name": "http", "ip-addr": "192.0.2.1", "ports": "80", "policies": [{"name": "a-b"}]}],
+"farms": [{"name": "web", "addresses": [{"name": "http"}], "persistence": "srcip",
+"policies": [{"name": "a b"}], "backends": [{"name": "a b", "ip-addr": "10.2.0.1"},
+{"name": "a-b", "ip-addr": "10.2.0.2"}], "sessions": [{"client": "10.1.0.1", "backend": "a b"},
+{"client": "10.1.0.2", "backend": "a-b"}]}]}`)})
+	files := r.Finish()
+	now, faults := edit.Read(files[0].Text)
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	want := edit.Document{"deny": []any{"@a-b", "@a-b-2"}}
+	if got := now["access"]; !reflect.DeepEqual(got, map[string]any(want)) {
+		t.Errorf("access: %v, want %v", got, want)
+	}
+	static := map[string]any{"10.1.0.1": "a-b", "10.1.0.2": "a-b-2"}
+	if got := now["persistence"].(map[string]any)["static"]; !reflect.DeepEqual(got, static) {
+		t.Errorf("static: %v, want %v", got, static)
+	}
+}
