@@ -36,6 +36,9 @@ type Write struct {
 	// nil if there is no such farm. It is called before the load. Nil: no check.
 	InForce func(*farm.Reading) error
 
+	// FarmsInForce is InForce for a write of several farms, whose readings it asks for by name. Nil: no check.
+	FarmsInForce func(reading func(farm string) *farm.Reading) error
+
 	By string // cause of the load, for the history; "": that of the engine
 
 	DryRun   bool          // compile only; Plan.Changes says what would change
@@ -83,6 +86,12 @@ func (w *pendingWrite) judge(c *compilation) (failed bool) {
 	}
 	if w.result.Err == nil && w.InForce != nil {
 		w.result.Err = w.InForce(w.result.Reading)
+	}
+	if w.result.Err == nil && w.FarmsInForce != nil {
+		w.result.Err = w.FarmsInForce(func(name string) *farm.Reading {
+			r, _ := readings(c.readings).find(name)
+			return r
+		})
 	}
 	return w.result.Err != nil
 }
@@ -184,7 +193,7 @@ func (w *pendingWrite) loadError(p Plan, diagnostics diag.Diagnostics, err error
 		return err
 	case w.is(p.isIsolated) && !w.OfKept:
 		return ErrRefused
-	case w.InForce != nil && w.is(p.isHeld): // states of backends change also on hold
+	case (w.InForce != nil || w.FarmsInForce != nil) && w.is(p.isHeld): // states of backends change also on hold
 		return ErrHeld
 	case w.Check != nil:
 		return w.Check(p.Script.Farms)

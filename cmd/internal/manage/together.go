@@ -2,6 +2,7 @@ package manage
 
 import (
 	"bytes"
+	"strings"
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/source"
@@ -24,7 +25,17 @@ func Together(writes []live.Write) live.Write {
 		}
 		return changes, nil
 	}
-	all.InForce = func(*farm.Reading) error { return nil } // farms on hold have no effect
+	all.FarmsInForce = func(reading func(string) *farm.Reading) error {
+		for _, w := range writes {
+			if w.InForce == nil {
+				continue
+			}
+			if err := w.InForce(reading(strings.TrimSuffix(w.Item, ".toml"))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	return all
 }
 
