@@ -81,18 +81,19 @@ func readAccess(t *toml.Table, f *Farm) {
 		return
 	}
 	f.readTable(in, accessKeys)
-	hasAllow, hasDeny, hasExempt := in.Has("allow"), in.Has("deny"), in.Has("exempt")
-	if !hasAllow && !hasDeny && !hasExempt && !in.Has("log-only") {
+	hasAllow, hasExempt := in.Has("allow"), in.Has("exempt")
+	hasDeny := in.Has("deny") || in.Has("log-only") // allowed clients are not logged, either
+	if !hasAllow && !hasDeny && !hasExempt {
 		in.Fault(in.Place, `deny = ["198.51.100.0/24"]`, "[access] needs allow or deny")
 	}
 	if hasAllow && !hasDeny && (hasExempt || !t.Has("limits")) {
 		in.Fault(in.At("allow"), `deny = "any" denies all other clients`, "%s", map[bool]string{
-			false: "allow has no effect without deny or [limits]",
-			true:  "allow has no effect without deny: with exempt it only admits"}[hasExempt])
+			false: "allow has no effect without deny, log-only or [limits]",
+			true:  "allow has no effect without deny or log-only: with exempt it only admits"}[hasExempt])
 	}
 	if hasExempt && !hasDeny && !t.Has("limits") {
 		in.Fault(in.At("exempt"), `deny = "any" denies all other clients`,
-			"exempt has no effect without deny or [limits]")
+			"exempt has no effect without deny, log-only or [limits]")
 	}
 	if f.Access.DenyFirst && (f.Access.Deny.Named().Empty() || !hasAllow && !hasExempt) {
 		in.Fault(in.At("order"), `deny = "@bad" and allow = "@office"`,

@@ -153,3 +153,14 @@ func TestNamesThatMeet(t *testing.T) {
 		t.Errorf("static: %v, want %v", got, static)
 	}
 }
+
+// A whitelist before a blacklist that only logs compiles.
+func TestWhitelistOfALog(t *testing.T) {
+	r := Import(convert.Input{Name: "nftlb.json", Text: []byte(`{"policies": [
+{"name": "good", "type": "whitelist", "elements": [{"data": "10.0.0.1"}]},
+{"name": "bad", "elements": [{"data": "10.0.0.0/8"}]}], "farms": [{"name": "web", "virtual-addr": "192.0.2.1",
+"virtual-ports": "80", "verdict": "log", "policies": [{"name": "good"}, {"name": "bad"}]}]}`)})
+	if files := r.Finish(); files[0].Name != "web.toml" {
+		t.Errorf("%s: %v", files[0].Name, r.Losses)
+	}
+}
