@@ -3,6 +3,8 @@ package nftlb
 import (
 	"net/http"
 	"slices"
+
+	"farmc/compiler/addr"
 )
 
 func (q *request) attachPolicy(o object) {
@@ -64,9 +66,22 @@ func (q *request) loadElement(o object) {
 		case q.removes:
 			q.policy.Elements = slices.DeleteFunc(q.policy.Elements, func(e string) bool { return e == text })
 		default:
-			if _, ok := someText(q, key, text); ok {
-				q.policy.Elements = append(q.policy.Elements, text)
-			}
+			q.addElement(text)
 		}
 	})
 }
+
+// addElement adds a network to the policy.
+func (q *request) addElement(text string) {
+	if _, ok := someText(q, "data", text); !ok {
+		return
+	}
+	if _, err := addr.ParseNetwork(text); err != nil {
+		q.doubt(". Parsing unknown value '%s'"+inElement, text)
+		return
+	}
+	q.policy.Elements = append(q.policy.Elements, text)
+}
+
+// inElement ends the note about an element that is no network.
+const inElement = " in 'data'"

@@ -3,6 +3,8 @@ package nftlb
 import (
 	"reflect"
 	"testing"
+
+	"farmc/cmd/internal/convert"
 )
 
 // A list of a person loses and gains the entries that its elements ask for, and no others.
@@ -25,5 +27,25 @@ func TestEdits(t *testing.T) {
 				t.Errorf("lose %v, gain %v", lose, gain)
 			}
 		})
+	}
+}
+
+// An element that is no network is an error, a note for lenient clients, and a loss of an import.
+func TestElementsThatAreNoNetworks(t *testing.T) {
+	const body = `{"policies": [{"name": "p", "elements": [{"data": "10.0.0.1"}, {"data": "foo"},
+{"data": "10.0.0.1/33"}]}]}`
+	const note = ". Parsing unknown value 'foo' in 'data'. Parsing unknown value '10.0.0.1/33' in 'data'"
+	r := posted(body)
+	if a := (&State{}).Do(r); a.Status != 400 || a.Text != "error parsing buffer"+note {
+		t.Errorf("%d %s", a.Status, a.Text)
+	}
+	r.Lenient = true
+	if a := (&State{}).Do(r); a.Text != "success"+note ||
+		!reflect.DeepEqual(a.State.Policies[0].Elements, []string{"10.0.0.1"}) {
+		t.Errorf("%s %v", a.Text, a.State.Policies[0].Elements)
+	}
+	in := Import(convert.Input{Name: "nftlb.json", Text: []byte(body)})
+	if len(in.Losses) != 2 || !in.Losses[1].Matters || in.Losses[1].Line != 2 {
+		t.Errorf("%v", in.Losses)
 	}
 }

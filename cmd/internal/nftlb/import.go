@@ -13,15 +13,19 @@ func Import(in convert.Input) *convert.Result {
 	i := &importer{in: in, lines: strings.Split(string(in.Text), "\n")}
 	a := (&State{}).Do(Request{Verb: "POST", Path: []string{"farms"}, Body: in.Text, Lenient: true, Twice: true})
 	if !a.OK() {
-		i.result.Lose(i.line(0, quotedWord(a.Text)), a.Text, "a configuration that nftlb loads")
+		i.result.Lose(i.find(0, quotedWord(a.Text)), a.Text, "a configuration that nftlb loads")
 		return &i.result
 	}
 	i.state = a.State
 	i.state.FindDevices(func(string) string { return in.Interface })
 	i.marks = marksOf(in.Marks, i.state)
 	for note := range strings.SplitSeq(strings.TrimPrefix(a.Text, "success"), ". ") {
-		if note != "" {
-			i.result.Note(i.line(0, quotedWord(note)), note, "")
+		switch {
+		case note == "":
+		case strings.HasSuffix(note, inElement):
+			i.result.Lose(i.find(0, quotedWord(note)), note, "an address, a network, or a range")
+		default:
+			i.result.Note(i.find(0, quotedWord(note)), note, "")
 		}
 	}
 	i.policies()
@@ -125,7 +129,7 @@ func (i *importer) backends(f *Farm, out *convert.Farm, all map[string]any, star
 		if !has {
 			continue
 		}
-		at := i.line(start, b.Name)
+		at := i.find(start, b.Name)
 		name := out.NewBackend(at, b.Name, keys["address"].(string))
 		for key, value := range keys {
 			out.Set(i.place(start), value, "backends", name, key)
@@ -160,7 +164,12 @@ func (i *importer) start(name string) int {
 
 // line returns the place of the first line from start on that has the last part of a key in quotes, or that of start.
 func (i *importer) line(start int, key string) convert.Place {
-	word := `"` + key[strings.LastIndexByte(key, '.')+1:] + `"`
+	return i.find(start, key[strings.LastIndexByte(key, '.')+1:])
+}
+
+// find returns the place of the first line from start on that has a word in quotes, or that of start.
+func (i *importer) find(start int, word string) convert.Place {
+	word = `"` + word + `"`
 	for n := max(start, 1); n <= len(i.lines); n++ {
 		if strings.Contains(i.lines[n-1], word) {
 			return i.place(n)
