@@ -180,8 +180,21 @@ func (n *nftlbWriter) setAside(after *nftlb.State, changes nftlb.Changes, r live
 		if changes.Farm(f.Farm) && after.SetAside(f.Farm) {
 			note += fmt.Sprintf(". Farm '%s' is not loaded: %s", f.Farm, f.Message)
 		}
+		for _, name := range inConflict(changes, r, f) {
+			if after.SetAside(name) {
+				note += fmt.Sprintf(". Farm '%s' is not loaded: farm %s: %s", name, f.Farm, f.Message)
+			}
+		}
 	}
 	return note
+}
+
+// inConflict returns the changed farms because of which another farm has a fault.
+func inConflict(changes nftlb.Changes, r live.WriteResult, f live.FarmFault) []string {
+	if f.Farm == "" || changes.Farm(f.Farm) {
+		return nil
+	}
+	return slices.DeleteFunc(r.Concerned(f), func(name string) bool { return !changes.Farm(name) })
 }
 
 // problem returns the problem of a write. Faults of farms that the client did not name are a conflict with them.
@@ -199,6 +212,7 @@ func (n *nftlbWriter) problem(changes nftlb.Changes, r live.WriteResult) error {
 			p.faults[i].File, p.faults[i].Line, p.faults[i].Column = "", 0, 0 // a text that the client has not seen
 			conflict = conflict || r.InConflict(f.Farm)
 		}
+		conflict = conflict || len(inConflict(changes, r, f)) > 0
 	}
 	if p.status == http.StatusBadRequest {
 		p.message = "error parsing buffer. " + p.faults[0].Message

@@ -122,6 +122,21 @@ func (r WriteResult) InConflict(farm string) bool {
 	return r.Diagnostics.Faulty()
 }
 
+// Concerned returns the farms that a fault concerns: the one that has it, and the others of a conflict.
+func (r WriteResult) Concerned(f FarmFault) (farms []string) {
+	for _, d := range r.Diagnostics {
+		if d.Severity != diag.Fault || d.Message != f.Message || farmOf(d) != f.Farm {
+			continue
+		}
+		for _, item := range farmsAndLists(d) {
+			if name := source.FarmOf(item); name != "" && !slices.Contains(farms, name) {
+				farms = append(farms, name)
+			}
+		}
+	}
+	return farms
+}
+
 // ChangesOf returns the changes of one farm, a sentence each.
 func (p Plan) ChangesOf(farm string) []string {
 	if p.byFarm == nil {
