@@ -26,7 +26,9 @@ type translation struct {
 	farm   *Farm
 	marks  Marks
 	mode   string
-	bare   bool // without what nftlb has no place for
+	bare   bool                // without what nftlb has no place for
+	same   map[string]string   // from backends that are left out to the ones that stand for them
+	first  map[string]*Backend // with each address and a mark
 	out    edit.Document
 	losses []Loss
 }
@@ -40,6 +42,7 @@ func (s *State) Document(f *Farm, marks Marks) (edit.Document, []Loss) {
 // done makes the document.
 func (t *translation) done() (edit.Document, []Loss) {
 	t.mode, t.out = t.farm.Values["mode"], edit.Document{}
+	t.same, t.first = t.sameServers(), map[string]*Backend{}
 	t.setListen()
 	t.setMode()
 	t.setScheduler()

@@ -19,8 +19,48 @@ func (t *translation) setBackends() {
 			t.note("backends."+b.Name, "has no address, so it serves nobody", "")
 			continue
 		}
+		if other, is := t.same[b.Name]; is {
+			t.lose("backends."+b.Name, "is the same server as backend "+other+", so it is left out",
+				"another address or port, or the weight of both at "+other)
+			continue
+		}
 		all[b.Name] = t.backend(b, weights[i])
 	}
+}
+
+// sameServers finds backends with the address and port of another one, which nftlb takes, and farmc does not. One that
+// is up stands for the others, else the first one. In the farm of a person they differ by keys that nftlb lacks.
+func (t *translation) sameServers() map[string]string {
+	if !t.farm.own {
+		return nil
+	}
+	type server struct{ address, port string }
+	standing, out, hasPorts := map[server]*Backend{}, map[string]string{}, t.hasPorts()
+	for _, up := range []bool{true, false} {
+		for _, b := range t.farm.Backends {
+			if b.Values["ip-addr"] == "" || up != (b.Values["state"] == "up") {
+				continue
+			}
+			at := server{address: b.address()}
+			if hasPorts {
+				at.port = b.Values["port"]
+			}
+			if other := standing[at]; other != nil {
+				out[b.Name] = other.Name
+			} else {
+				standing[at] = b
+			}
+		}
+	}
+	return out
+}
+
+// address is the address in its shortest form.
+func (b *Backend) address() string {
+	if a, err := netip.ParseAddr(b.Values["ip-addr"]); err == nil {
+		return a.String()
+	}
+	return b.Values["ip-addr"]
 }
 
 func (t *translation) backend(b *Backend, weight int) map[string]any {
@@ -69,7 +109,25 @@ func (t *translation) setMAC(backend string, out map[string]any, mac string) {
 // markOf returns the mark of a backend in the kernel. nftlb adds the bits of the farm's.
 func (t *translation) markOf(b *Backend) (string, bool) {
 	asked := b.Marked || t.marks == MarksAll
-	return hex(t.farm.Values.mark() | b.Values.mark()), asked && t.marks != MarksNone && t.tracked()
+	if !asked || t.marks == MarksNone || !t.tracked() {
+		return "", false
+	}
+	return hex(t.farm.Values.mark() | t.numberOf(b)), true
+}
+
+// numberOf returns the mark of a backend within the farm. Connections to one address have one mark in farmc, so a
+// number that no request asked for gives way to that of the first backend there.
+func (t *translation) numberOf(b *Backend) uint64 {
+	first := t.first[b.address()]
+	if first == nil {
+		t.first[b.address()], first = b, b
+	}
+	if b.Marked || first == b {
+		return b.Values.mark()
+	}
+	t.lose("backends."+b.Name+".mark", "has the address of backend "+first.Name+", so it gets its mark",
+		"another address")
+	return first.Values.mark()
 }
 
 // hasPorts reports whether ports of backends count: nftlb ignores them unless all backends have one.

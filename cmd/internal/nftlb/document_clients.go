@@ -1,6 +1,9 @@
 package nftlb
 
-import "strconv"
+import (
+	"cmp"
+	"strconv"
+)
 
 func (t *translation) setScheduler() {
 	name := t.farm.Values["scheduler"]
@@ -64,7 +67,7 @@ func (t *translation) setSessions(p map[string]any) {
 	fixed := map[string]any{}
 	for _, s := range t.farm.Sessions {
 		if b := t.farm.Backend(s.Backend); b != nil && b.Values["ip-addr"] != "" {
-			fixed[s.Client] = s.Backend
+			fixed[s.Client] = cmp.Or(t.same[s.Backend], s.Backend)
 		}
 	}
 	if len(fixed) > 0 {

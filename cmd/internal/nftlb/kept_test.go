@@ -10,7 +10,8 @@ import (
 // personal is a farm of a person, with entries that nftlb has no place for.
 const personal = `
 listen = ["192.0.2.1:80", "192.0.2.2/esp", "192.0.2.3:443/tcp,udp", "*:25"]
-[backends]
+backends.b1 = { address = "10.2.0.1", ports = { 80 = 81 } }
+backends.b2 = { address = "10.2.0.1", ports = { 80 = 82 } }
 [access]
 allow = ["@good", "10.77.0.0/16"]
 deny = ["10.66.0.0/16", "@bad"]
@@ -34,6 +35,8 @@ func TestEntriesOfAPerson(t *testing.T) {
 	}{
 		{"a policy more", "PUT", "", `"policies": [{"name": "more"}]`, "access",
 			map[string]any{"deny": []any{"@bad", "@more", "10.66.0.0/16"}}},
+		{"a weight of a server with two ports", "PUT", "", `"backends": [{"name": "b2", "weight": "5"}]`, "backends",
+			map[string]any{"b2": map[string]any{"weight": int64(5)}}},
 		{"a policy less", "DELETE", "bad", "", "access", map[string]any{"deny": []any{"10.66.0.0/16"}}},
 		{"a whitelist less", "DELETE", "good", "", "access", map[string]any{"allow": []any{"10.77.0.0/16"}}},
 		{"another port", "PUT", "", `"virtual-ports": "90"`, "listen",
@@ -64,7 +67,8 @@ func TestEntriesOfAPerson(t *testing.T) {
 			}
 		})
 	}
-	want := []Lost{{"hand", "access.allow"}, {"hand", "access.deny"}, {"hand", "listen"}, {"hand", "log.on"}}
+	want := []Lost{{"hand", "access.allow"}, {"hand", "access.deny"},
+		{"hand", "backends.b1.ports"}, {"hand", "backends.b2.ports"}, {"hand", "listen"}, {"hand", "log.on"}}
 	if _, lost := in.Export(); !reflect.DeepEqual(lost, want) {
 		t.Errorf("an export loses %v, want %v", lost, want)
 	}

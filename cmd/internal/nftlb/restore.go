@@ -157,7 +157,7 @@ func (s *State) restore(name string, d edit.Document) (*Farm, []*Address) {
 		_ = json.Unmarshal([]byte(text), &kept) // another program's text has no effect
 	}
 	f, addresses := derived(name, d)
-	if kept.Own {
+	if f.own = kept.Own; f.own {
 		f.kept.occasions = nil
 	}
 	g, more := kept.applied(f, addresses)
@@ -166,7 +166,7 @@ func (s *State) restore(name string, d edit.Document) (*Farm, []*Address) {
 	if s.means(g, more, d) {
 		f, addresses = g, more
 	}
-	f.order, f.own = kept.Order, kept.Own
+	f.order = kept.Order
 	if kept.Names == nil {
 		slices.SortStableFunc(f.Backends, func(a, b *Backend) int {
 			return cmp.Compare(a.Values.mark(), b.Values.mark())
