@@ -1,6 +1,7 @@
 package nftlb
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -157,10 +158,14 @@ func (t *translation) weights() []int {
 		return out
 	}
 	most /= divisor
-	for i := range out {
+	for i, b := range t.farm.Backends {
 		out[i] /= divisor
-		if most > mostWeight {
-			out[i] = max(1, int(int64(out[i])*mostWeight/int64(most)))
+		if exact := int64(out[i]) * mostWeight; most > mostWeight {
+			out[i] = max(1, int(exact/int64(most)))
+			if int64(out[i])*int64(most) != exact {
+				t.note("backends."+b.Name+".weight", fmt.Sprintf("becomes %d, and the largest weight %d: farmc has no "+
+					"larger ones", out[i], mostWeight), "")
+			}
 		}
 	}
 	return out

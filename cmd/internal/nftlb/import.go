@@ -17,6 +17,7 @@ func Import(in convert.Input) *convert.Result {
 		return &i.result
 	}
 	i.state = a.State
+	i.findStarts()
 	i.state.FindDevices(func(string) string { return in.Interface })
 	i.marks = marksOf(in.Marks, i.state)
 	for note := range strings.SplitSeq(strings.TrimPrefix(a.Text, "success"), ". ") {
@@ -61,6 +62,8 @@ type importer struct {
 	state  *State
 	marks  Marks
 	lines  []string
+	starts map[string]int // the first line that has each name
+	farms  []int          // the starts of the farms, in their order
 	result convert.Result
 }
 
@@ -156,21 +159,63 @@ func (i *importer) unattached() {
 	}
 }
 
-// start returns the line that names an object; 0 if there is none.
-func (i *importer) start(name string) int {
-	form := regexp.MustCompile(`"name"\s*:\s*"` + regexp.QuoteMeta(name) + `"`)
-	return 1 + slices.IndexFunc(i.lines, form.MatchString)
+var nameForm = regexp.MustCompile(`"name"\s*:\s*"([^"]*)"`)
+
+// findStarts finds the lines that name objects.
+func (i *importer) findStarts() {
+	i.starts = map[string]int{}
+	for n, line := range i.lines {
+		for _, name := range nameForm.FindAllStringSubmatch(line, -1) {
+			if _, has := i.starts[name[1]]; !has {
+				i.starts[name[1]] = n + 1
+			}
+		}
+	}
+	for _, f := range i.state.Farms {
+		i.farms = append(i.farms, i.start(f.Name))
+	}
+	slices.Sort(i.farms)
 }
 
-// line returns the place of the first line from start on that has the last part of a key in quotes, or that of start.
+// start returns the line that names an object; 0 if there is none.
+func (i *importer) start(name string) int { return i.starts[name] }
+
+// line returns the place of a key of the object that starts at a line, or that of the object.
 func (i *importer) line(start int, key string) convert.Place {
-	return i.find(start, key[strings.LastIndexByte(key, '.')+1:])
+	rest, isOfBackend := strings.CutPrefix(key, "backends.")
+	if !isOfBackend {
+		return i.between(start, i.end(start), key)
+	}
+	name, attribute := rest, rest
+	if dot := strings.LastIndexByte(rest, '.'); dot >= 0 && backendKind.byKey[rest[dot+1:]].key != "" {
+		name, attribute = rest[:dot], rest[dot+1:]
+	}
+	at := i.between(start, i.end(start), name)
+	next := slices.IndexFunc(i.lines[at.Line:], func(text string) bool { return strings.Contains(text, `"name"`) })
+	if next < 0 {
+		next = len(i.lines)
+	}
+	return i.between(at.Line, at.Line+next, attribute)
+}
+
+// end returns the last line before the farm after the one that starts at a line.
+func (i *importer) end(start int) int {
+	n, _ := slices.BinarySearch(i.farms, start+1)
+	if n == len(i.farms) {
+		return len(i.lines)
+	}
+	return i.farms[n] - 1
 }
 
 // find returns the place of the first line from start on that has a word in quotes, or that of start.
 func (i *importer) find(start int, word string) convert.Place {
+	return i.between(start, len(i.lines), word)
+}
+
+// between returns the place of the first line of some that has a word in quotes, or that of the first one.
+func (i *importer) between(start, end int, word string) convert.Place {
 	word = `"` + word + `"`
-	for n := max(start, 1); n <= len(i.lines); n++ {
+	for n := max(start, 1); n <= end; n++ {
 		if strings.Contains(i.lines[n-1], word) {
 			return i.place(n)
 		}

@@ -164,3 +164,23 @@ func TestWhitelistOfALog(t *testing.T) {
 		t.Errorf("%s: %v", files[0].Name, r.Losses)
 	}
 }
+
+// A loss has its line in the object that it is about, and weights that are not exact are one.
+func TestLinesOfFarms(t *testing.T) {
+	in := Import(convert.Input{Name: "nftlb.json", Text: []byte(`{"farms": [
+{"name": "one", "virtual-addr": "192.0.2.1", "virtual-ports": "80", "mode": "dsr", "backends": [
+	{"name": "b1", "ip-addr": "10.2.0.1", "weight": "3000"},
+	{"name": "b2", "ip-addr": "10.2.0.2", "weight": "7"}]},
+{"name": "two", "virtual-addr": "192.0.2.2", "virtual-ports": "80", "mode": "dsr", "iface": "eth0"}]}`)})
+	var losses []string
+	for _, l := range in.Losses {
+		losses = append(losses, l.String())
+	}
+	got := strings.Join(losses, "\n")
+	for _, want := range []string{"nftlb.json:2: farm one: iface:",
+		"nftlb.json:4: farm one: backends.b2.weight: becomes 2, and the largest weight 1000:"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no loss %s in\n%s", want, got)
+		}
+	}
+}
