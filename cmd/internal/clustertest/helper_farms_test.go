@@ -22,8 +22,11 @@ func (m mode) port() int {
 func (m mode) farm(scheduler string, backends ...string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "mode = %q\nscheduler = %q\n", m.name, scheduler)
+	if m != dnat && scheduler != "random" {
+		text.WriteString("hash-on = [\"source-address\", \"source-port\"]\n")
+	}
 	if m != dnat {
-		text.WriteString("hash-on = [\"source-address\", \"source-port\"]\nannounce = true\n")
+		text.WriteString("announce = true\n")
 	}
 	fmt.Fprintf(&text, "listen = [\"%[1]s:80/tcp\", \"%[1]s:80/udp\", \"[%[2]s]:80/tcp\", \"[%[2]s]:80/udp\"]\n",
 		m.address("tcp4"), m.address("tcp6"))
