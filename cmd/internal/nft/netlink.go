@@ -28,19 +28,26 @@ const answerTimeout = 10 * time.Second
 // transact sends a transaction. Its error is that of the first change which the kernel refuses. Without privilege it is
 // unix.EPERM, and without an answer unix.EAGAIN.
 func transact(ctx context.Context, b *nfnetlink.Batch) error {
+	closeSocket, err := transactOpen(ctx, b)
+	closeSocket()
+	return err
+}
+
+// transactOpen is transact that leaves the socket open. The close of it can take long: the kernel then waits until it
+// has freed all that earlier transactions deleted. Seen on Linux 6.18: 15 to 80 ms after a table with 40,000 elements.
+func transactOpen(ctx context.Context, b *nfnetlink.Batch) (closeSocket func(), err error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return func() {}, err
 	}
 	socket, err := nl.Subscribe(unix.NETLINK_NETFILTER)
 	if err != nil {
-		return fmt.Errorf("open a netlink socket: %w", err)
+		return func() {}, fmt.Errorf("open a netlink socket: %w", err)
 	}
-	defer socket.Close()
 	timeout := unix.NsecToTimeval(int64(answerTimeout))
 	if err := socket.SetReceiveTimeout(&timeout); err != nil {
-		return err
+		return socket.Close, err
 	}
-	return b.Send(socket)
+	return socket.Close, b.Send(socket)
 }
 
 // familyNumber gives the kernel's number of the family of a table.

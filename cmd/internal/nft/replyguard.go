@@ -28,13 +28,19 @@ const guardChain = "stateless-unrewritten"
 // rules. It is longer than the longest pause between two attempts to restore them.
 const guardTime = 2 * time.Minute
 
-// GuardReplies makes table inet farmc, which must not exist, as a guard that drops replies from the sources.
-func (n Nft) GuardReplies(ctx context.Context, sources []ruleset.ReplySource) error {
-	err := transact(ctx, &guardTable(sources).Batch)
-	if errors.Is(err, unix.EPERM) {
-		return ErrNotPermitted
+// GuardReplies makes table inet farmc as a guard that drops replies from the sources. If the table exists, it stays as
+// it is, and loaded is false. The kernel is not asked for the table before: the nft that deleted the table holds up all
+// other transactions as soon as it closes its socket, which it does 0.1 to 1 ms after the deletion.
+func (n Nft) GuardReplies(ctx context.Context, sources []ruleset.ReplySource) (loaded bool, err error) {
+	closeSocket, err := transactOpen(ctx, &guardTable(sources).Batch)
+	go closeSocket()
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return false, ErrNotPermitted
+	case errors.Is(err, unix.EEXIST):
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
 // guardTable writes the table of a guard.
