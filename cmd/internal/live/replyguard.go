@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"farmc/cmd/internal/nft"
@@ -60,9 +61,12 @@ func (e *Engine) isGuard(table uint64) bool { return table != 0 && table == e.me
 func (e *Engine) keepServed(farms []*farm.Farm) { e.memory().inKernel.Store(&farms) }
 
 // A guardian loads a guard as soon as the kernel tells that table inet farmc is gone. The next steps of watch compare
-// rules and compile, which takes so long that connections are lost, or they wait for the end of a pause.
+// rules and compile, which takes so long that connections are lost, or they wait for the end of a pause. Two threads
+// receive each removal: one with real-time priority, and the one of Changes, which waits for the guard.
 type guardian struct {
 	engine *Engine
+	mu     sync.Mutex
+	seen   uint32           // generation of the last removal
 	last   time.Time        // of the last guard
 	due    <-chan time.Time // the next guard; nil: none is due
 }
@@ -70,16 +74,31 @@ type guardian struct {
 // guardPause is the shortest time between two guards: another program could remove each at once.
 const guardPause = time.Second
 
-func (e *Engine) guardian() *guardian {
+// guardian returns a guardian that receives removals until ctx is done.
+func (e *Engine) guardian(ctx context.Context) (*guardian, error) {
 	own := e.For(e.Log, e.Cause, e.Isolate)
 	own.Patience = 100 * time.Millisecond // a load that goes on brings the rules back
-	return &guardian{engine: own}
+	g := &guardian{engine: own}
+	return g, e.Nft.Removals(ctx, func(generation uint32) { g.removed(ctx, generation) })
 }
 
-// observe loads a guard after a transaction that removed the rules, or guardPause after the last one.
+// observe is removed for a transaction that removed the rules.
 func (g *guardian) observe(ctx context.Context, c nft.Transaction) {
+	if c.Gone {
+		g.removed(ctx, c.Generation)
+	}
+}
+
+// removed loads a guard after a transaction that removed the rules, or guardPause after the last guard. The first call
+// for a generation loads it, the second waits for the first.
+func (g *guardian) removed(ctx context.Context, generation uint32) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !later(generation, g.seen) {
+		return
+	}
+	g.seen = generation
 	switch pause := guardPause - time.Since(g.last); {
-	case !c.Gone:
 	case pause > 0:
 		g.due = time.After(pause)
 	default:
@@ -87,7 +106,22 @@ func (g *guardian) observe(ctx context.Context, c nft.Transaction) {
 	}
 }
 
+// nextDue returns the timer of the next guard.
+func (g *guardian) nextDue() <-chan time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.due
+}
+
+// guardDue loads the guard that is due.
+func (g *guardian) guardDue(ctx context.Context) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.guard(ctx)
+}
+
 // guard loads a guard, unless the rules are back. After an error it is due again: a load that was in the way can fail.
+// The caller holds mu.
 func (g *guardian) guard(ctx context.Context) {
 	g.due = nil
 	switch loaded, err := g.engine.guardReplies(ctx); {

@@ -50,6 +50,35 @@ func TestGuardBeforeChanges(t *testing.T) {
 	}
 }
 
+// TestGuardAtOnce: a guardian guards by itself, before Changes receives the removal, and once for each removal.
+func TestGuardAtOnce(t *testing.T) {
+	e, _ := engineFor(t, map[string]string{"web.toml": statelessFarm})
+	g, err := e.guardian(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := e.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	flush(t)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		g.mu.Lock() // a guard that goes on
+		done := !g.last.IsZero()
+		g.mu.Unlock()
+		if done {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("no guard after a removal")
+		}
+	}
+	checkGuard(t, e, true)
+	g.removed(t.Context(), g.seen)
+	if g.nextDue() != nil {
+		t.Error("one removal makes two guards")
+	}
+}
+
 // TestGuardAfterRestart: a process that has loaded nothing, because the files cannot be loaded and the kernel has the
 // rules of the last load, guards replies.
 func TestGuardAfterRestart(t *testing.T) {

@@ -209,7 +209,11 @@ func (e *Engine) Changes(ctx context.Context) (<-chan string, error) {
 	if err != nil {
 		return nil, err
 	}
-	changes, guard := make(chan string), e.guardian()
+	guard, err := e.guardian(ctx)
+	if err != nil {
+		return nil, err
+	}
+	changes := make(chan string)
 	go func() {
 		defer close(changes)
 		var by string
@@ -226,8 +230,8 @@ func (e *Engine) Changes(ctx context.Context) (<-chan string, error) {
 				}
 				e.monitor.observe(c)
 				by, to = c.Process, changes
-			case <-guard.due:
-				guard.guard(ctx)
+			case <-guard.nextDue():
+				guard.guardDue(ctx)
 			case to <- by:
 				to = nil
 			}
