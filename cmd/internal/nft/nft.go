@@ -7,9 +7,9 @@
 // userns.go checks without root, refusal.go parses nft's error messages. Everything else asks the kernel by netlink,
 // because nft reads all elements of all sets before it answers, which takes seconds with large sets: netlink.go sends a
 // query, digest.go finds the script that is loaded, objects.go lists the objects of farmc's tables, counters.go reads
-// counters, bans.go changes sets with timeouts, chains.go lists base chains, monitor.go receives notifications, and
-// snapshot.go and part.go compare two states of the tables. replyguard.go loads rules where each millisecond counts.
-// rule.go lists a rule of another program with nft.
+// counters, bans.go changes sets with timeouts, chains.go lists base chains, monitor.go and removals.go receive
+// notifications, and snapshot.go and part.go compare two states of the tables. replyguard.go loads rules where each
+// millisecond counts. rule.go lists a rule of another program with nft.
 //
 // nft needs CAP_NET_ADMIN even for a check. Error messages are parsed in the wording of nft 1.0.6 and later, with
 // LC_ALL=C. Constants of linux/netfilter/nf_tables.h that golang.org/x/sys/unix lacks are in netlink.go.
