@@ -3,6 +3,7 @@ package compiler_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
@@ -89,17 +90,44 @@ func TestCompilerForgetsWhatChanged(t *testing.T) {
 		"web.toml": {Data: []byte("listen = '192.0.2.1:80'\n[backends.b1]\naddress = '10.0.0.1'\n"), Mode: 0o644},
 		"dns.toml": {Data: []byte("listen = '192.0.2.1:53'\n[backends.b1]\naddress = '10.0.0.1'\n"), Mode: 0o644},
 	}
-	var m compiler.Compiler
+	var m, follower compiler.Compiler
+	few := 0
 	for _, e := range edits {
 		for name, text := range e.files {
 			if delete(files, name); text != "" {
 				files[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 			}
 		}
+		if mustChangeAsNew(t, &follower, e.rule, files, slices.Collect(maps.Keys(e.files))) {
+			few++
+		}
 		for _, gone := range []string{"gone", "none", "gone"} { // interfaces come and go
 			mustSayAsNew(t, &m, e.rule, files, gone)
 		}
 	}
+	if few < len(edits)/4 {
+		t.Errorf("only after %d of %d edits a few files were read", few, len(edits))
+	}
+}
+
+// mustChangeAsNew compiles with the names of the farms of changed files, and reports whether only the files of these
+// farms were read.
+func mustChangeAsNew(t *testing.T, m *compiler.Compiler, rule string, files fstest.MapFS, changed []string) bool {
+	t.Helper()
+	dirs, absent := []farm.Dir{{Path: "farms.d", FS: files}}, func(string) bool { return false }
+	names, farmsAlone := []string{}, true
+	for _, file := range changed {
+		name, _, isFarm := strings.Cut(file, ".toml")
+		names, farmsAlone = append(names, name), farmsAlone && isFarm && file != farm.DefaultsFile
+	}
+	if farmsAlone {
+		if script, told, ok := m.CompileChanged(dirs, names, ruleset.Machine{Absent: absent}); ok {
+			mustBeAsNew(t, rule, script, told, dirs, absent)
+			return true
+		}
+	}
+	mustCompileAsNew(t, m, rule, dirs, absent)
+	return false
 }
 
 func mustSayAsNew(t *testing.T, m *compiler.Compiler, rule string, files fstest.MapFS, gone string) {
@@ -118,6 +146,12 @@ func mustCompileAsNew(
 ) {
 	t.Helper()
 	script, told := m.Compile(dirs, absent)
+	mustBeAsNew(t, rule, script, told, dirs, absent)
+}
+
+func mustBeAsNew(t *testing.T, rule string, script *ruleset.Script, told diag.Diagnostics, dirs []farm.Dir,
+	absent func(device string) bool) {
+	t.Helper()
 	want, wantTold := compiler.CompileWithout(dirs, absent)
 	if !reflect.DeepEqual(told, wantTold) {
 		t.Errorf("%s: says\n%v\nand a first compile\n%v", rule, told, wantTold)
@@ -169,13 +203,15 @@ func TestPropertyCompiler(t *testing.T) {
 	edits := 0
 	compilertest.Randomly(t, 3, func(t *testing.T, r *rand.Rand, farms []compilertest.ModelFarm) {
 		files := compilertest.FarmFilesOf(r, farms)
-		var m compiler.Compiler
+		var m, follower compiler.Compiler
 		for range 8 {
 			edited, what, _ := compilertest.RandomEdit(r, farms)
 			if edited == nil {
 				continue
 			}
+			before := files
 			files = editedFiles(r, files, farms, edited)
+			mustChangeAsNew(t, &follower, what, files, differing(before, files))
 			mustCompileAsNew(t, &m, what, []farm.Dir{{FS: files}}, func(string) bool { return false })
 			farms = edited
 			edits++
@@ -184,6 +220,18 @@ func TestPropertyCompiler(t *testing.T) {
 	if edits < *compilertest.FarmSets {
 		t.Errorf("only %d edits", edits)
 	}
+}
+
+// differing gives the names of files that one of two sets lacks, or has with another text.
+func differing(a, b fstest.MapFS) (names []string) {
+	for _, pair := range [][2]fstest.MapFS{{a, b}, {b, a}} {
+		for name, f := range pair[0] {
+			if other := pair[1][name]; other == nil || !bytes.Equal(f.Data, other.Data) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // editedFiles writes the farms that changed.

@@ -36,7 +36,29 @@ func (c *Compiler) Compile(dirs []farm.Dir, absent func(device string) bool) (*r
 // CompileFor compiles for one machine, with source addresses that it has, and away from the ports that it serves on.
 func (c *Compiler) CompileFor(dirs []farm.Dir, machine ruleset.Machine) (*ruleset.Script, diag.Diagnostics) {
 	var told diag.Diagnostics
-	farms := c.farms.Read(dirs, &told)
+	return c.link(dirs, c.farms.Read(dirs, &told), machine, told)
+}
+
+// CompileChanged is CompileFor of the same directories after changes of the files of some farms alone. It returns
+// false, and has done nothing, if CompileFor has to read the whole directories.
+func (c *Compiler) CompileChanged(
+	dirs []farm.Dir, names []string, machine ruleset.Machine,
+) (script *ruleset.Script, told diag.Diagnostics, ok bool) {
+	farms, ok := c.farms.ReadAgain(dirs, names, &told)
+	if !ok {
+		return nil, nil, false
+	}
+	script, told = c.link(dirs, farms, machine, told)
+	return script, told, true
+}
+
+// Compiled counts the compilations. CompileChanged follows the last one, also if that was of other directories.
+func (c *Compiler) Compiled() int { return c.farms.Reads() }
+
+// link makes the script of farms, of which the diagnostics are known.
+func (c *Compiler) link(
+	dirs []farm.Dir, farms []*farm.Farm, machine ruleset.Machine, told diag.Diagnostics,
+) (*ruleset.Script, diag.Diagnostics) {
 	script := c.services.Link(farms, machine, &told)
 	told.Sort()
 	if told.Faulty() {

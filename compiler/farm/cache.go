@@ -19,6 +19,10 @@ type Cache struct {
 
 	defaults map[string]*defaults // by the path of their file
 	answers  Answers
+
+	files source // of the last Read
+	clean bool   // its files could be read, and their names are right
+	reads int
 }
 
 // A listReading is the result of reading a list's file.
@@ -31,11 +35,47 @@ type listReading struct {
 // Read reads the farms in dirs, which go from low to high precedence. It gives the farms by name, also the ones with
 // faults. A farm is the same pointer as the last time if its files, and the lists that it may name, have not changed.
 func (c *Cache) Read(dirs []Dir, faults *diag.Diagnostics) []*Farm {
+	before := len(*faults)
 	files := read(dirs, faults)
+	c.clean = len(*faults) == before
+	return c.parse(files, faults)
+}
+
+// Reads counts the calls of Read, and those of ReadAgain that succeed.
+func (c *Cache) Reads() int { return c.reads }
+
+// ReadAgain is Read of the same directories after changes of the files of some farms alone, which were there and still
+// are. Only these files are read. It returns false, and does nothing, if the whole directories have to be read: a file
+// is new in a way that concerns others, or has a fault that Read finds before it parses.
+func (c *Cache) ReadAgain(dirs []Dir, names []string, faults *diag.Diagnostics) (farms []*Farm, ok bool) {
+	if !c.clean {
+		return nil, false
+	}
+	files := c.files
+	files.farms = slices.Clone(files.farms)
+	var found diag.Diagnostics
+	files.answers = lastAnswers(dirs, &found)
+	for _, name := range names {
+		own := read(ofOne(dirs, name), &found)
+		i := slices.IndexFunc(files.farms, func(f farmFiles) bool { return f.name == name })
+		if i < 0 || len(own.farms) != 1 || len(found) > 0 {
+			return nil, false
+		}
+		files.farms[i] = own.farms[0]
+	}
+	if len(found) > 0 || files.tooLarge() {
+		return nil, false
+	}
+	return c.parse(files, faults), true
+}
+
+// parse parses the files that changed since the last time.
+func (c *Cache) parse(files source, faults *diag.Diagnostics) []*Farm {
 	lists, changed := c.readLists(files.lists, faults)
 	c.readDefaults(files, lists, changed, faults)
 	farms := c.readFarms(files, lists, changed, faults)
-	c.answers = files.answers
+	c.answers, c.files = files.answers, files
+	c.reads++
 	return farms
 }
 

@@ -85,12 +85,9 @@ func IsName(name string) bool {
 func read(dirs []Dir, faults *diag.Diagnostics) source {
 	top, dropIns := layers{faults: faults}, map[string]*layers{}
 	var defaults []file
-	found, answers := false, Answers(nil)
+	found := false
 	for _, d := range dirs {
 		if d.Answers {
-			if a := readAnswers(d, faults); a != nil {
-				answers = a
-			}
 			continue
 		}
 		entries, err := fs.ReadDir(d.FS, ".")
@@ -123,8 +120,21 @@ func read(dirs []Dir, faults *diag.Diagnostics) source {
 		}
 	}
 	s := assemble(top, dropIns, faults)
-	s.defaults, s.answers = defaults, answers
+	s.defaults, s.answers = defaults, lastAnswers(dirs, faults)
 	return s
+}
+
+// lastAnswers reads the answers of the last directory that has some.
+func lastAnswers(dirs []Dir, faults *diag.Diagnostics) (answers Answers) {
+	for _, d := range dirs {
+		if !d.Answers {
+			continue
+		}
+		if a := readAnswers(d, faults); a != nil {
+			answers = a
+		}
+	}
+	return answers
 }
 
 // loadDefaults reads the file of defaults of a directory. There is none if it is masked.
@@ -182,11 +192,7 @@ func Incomplete(dirs []Dir) []string {
 // Read. It is not parsed as a farm, so Farm and Faults are nil. Lists are not read, so the defaults of its directory
 // are not judged.
 func ReadOne(dirs []Dir, name string) *Reading {
-	own := slices.Clone(dirs)
-	for i := range own {
-		own[i].FS = singleFarm{own[i].FS, name}
-	}
-	s := read(own, &diag.Diagnostics{})
+	s := read(ofOne(dirs, name), &diag.Diagnostics{})
 	if len(s.farms) == 0 {
 		return nil
 	}
@@ -195,6 +201,15 @@ func ReadOne(dirs []Dir, name string) *Reading {
 		files.defaults = readDefaults(*of, nil).unjudged()
 	}
 	return &Reading{files: files, inherits: inheritance{from: files.defaults}, answers: s.answers}
+}
+
+// ofOne gives the directories with the files of one farm alone.
+func ofOne(dirs []Dir, name string) []Dir {
+	own := slices.Clone(dirs)
+	for i := range own {
+		own[i].FS = singleFarm{own[i].FS, name}
+	}
+	return own
 }
 
 // defaultsIn finds the file of defaults in the directory of the farm's file; nil if there is none.
@@ -227,10 +242,11 @@ func (o singleFarm) ReadDir(name string) ([]fs.DirEntry, error) {
 	return out, nil
 }
 
-// Stat, Lstat and ReadLink are those of the directory.
+// Stat, Lstat, ReadLink and ReadFile are those of the directory.
 func (o singleFarm) Stat(name string) (fs.FileInfo, error)  { return fs.Stat(o.FS, name) }
 func (o singleFarm) Lstat(name string) (fs.FileInfo, error) { return fs.Lstat(o.FS, name) }
 func (o singleFarm) ReadLink(name string) (string, error)   { return fs.ReadLink(o.FS, name) }
+func (o singleFarm) ReadFile(name string) ([]byte, error)   { return fs.ReadFile(o.FS, name) }
 
 func hidden(name string) bool { return strings.HasPrefix(name, ".") }
 
@@ -378,7 +394,7 @@ func assemble(top layers, dropIns map[string]*layers, faults *diag.Diagnostics) 
 		}
 		s.farms = append(s.farms, farm)
 	}
-	if n := s.size(); n > maxFarmsSize {
+	if n := s.size(); s.tooLarge() {
 		*faults = append(*faults, diag.Diagnostic{Message: fmt.Sprintf(
 			"all farms and drop-ins together have %d bytes, at most %d", n, maxFarmsSize)})
 		s.farms = nil
@@ -406,6 +422,9 @@ func assemble(top layers, dropIns map[string]*layers, faults *diag.Diagnostics) 
 	checkCase(s, faults)
 	return s
 }
+
+// tooLarge reports whether all farms and drop-ins together are too large.
+func (s source) tooLarge() bool { return s.size() > maxFarmsSize }
 
 // size is the number of bytes of all farms and drop-ins.
 func (s source) size() (n int) {
