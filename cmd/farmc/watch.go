@@ -51,6 +51,7 @@ With --health, also checks the backends of farms with [health], as farmc health 
 		w := watcher{call: c, engine: c.engine(), reported: nothingReported, served: make(chan struct{}, 1),
 			slots: make(chan struct{}, 1)}
 		w.engine.Idle, w.engine.FollowsNetwork, w.engine.ResolvesHosts = true, true, true
+		w.engine.FollowsFiles = true
 		var err error
 		if w.api, err = c.newAPI(w.engine); err != nil {
 			return c.usageError("%v", err)
@@ -124,7 +125,7 @@ const nothingReported = "nothing yet"
 func (w *watcher) subscribe(ctx context.Context) {
 	w.hangups = make(chan os.Signal, 1)
 	signal.Notify(w.hangups, syscall.SIGHUP)
-	w.files = watch.Watch(ctx, w.dirPaths(), func(err error) { w.log("farmc: %v", err) })
+	w.files = watch.Watch(ctx, w.dirPaths(), w.engine.ReadAll, func(err error) { w.log("farmc: %v", err) })
 	network, err := watch.Network(ctx)
 	if err != nil {
 		w.printError(err)

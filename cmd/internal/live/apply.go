@@ -14,7 +14,7 @@ import (
 // has the script already, Apply loads nothing. If any step fails, the running rules and the last good script stay; if
 // the kernel has no rules then, Apply loads the last good script.
 func (e *Engine) Apply(ctx context.Context) (Plan, diag.Diagnostics, error) {
-	return e.apply(ctx, request{})
+	return e.apply(ctx, request{readAll: true})
 }
 
 // ApplyBecause is Apply with a reason to load even if the kernel's ruleset looks right. An empty reason means none. It
@@ -26,7 +26,7 @@ func (e *Engine) ApplyBecause(ctx context.Context, reason string) (Plan, diag.Di
 // Try is Apply for a load that is rolled back unless it is confirmed within try.Timeout. Await rolls it back, or else
 // the next call of Apply, Confirm or RevertOverdue.
 func (e *Engine) Try(ctx context.Context, try TrialRequest) (Plan, diag.Diagnostics, error) {
-	return e.apply(ctx, request{try: &try})
+	return e.apply(ctx, request{try: &try, readAll: true})
 }
 
 // A request is a call of Apply, ApplyBecause or Try.
@@ -35,6 +35,7 @@ type request struct {
 	try     *TrialRequest   // of Try; nil: the load needs no confirmation
 	pending *statedir.Trial // earlier load that waits to be confirmed; nil: none
 	files   *fileWrites     // of Write; nil: no file changes
+	readAll bool            // also files that have not changed by the news: a person asks for it
 }
 
 // apply handles a request, and looks at the machine afterwards.
@@ -64,6 +65,9 @@ func (e *Engine) applyLocked(ctx context.Context, q request) (Plan, diag.Diagnos
 	var err error
 	if q.pending, err = e.revertOverdue(ctx); err != nil {
 		return Plan{}, nil, err
+	}
+	if q.readAll {
+		e.memory().unfollow()
 	}
 	c, faulty := e.setAside(e.compile())
 	if e.Insecure {

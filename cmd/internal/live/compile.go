@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/machine"
+	"farmc/cmd/internal/permission"
 	"farmc/cmd/internal/source"
 	"farmc/compiler"
 	"farmc/compiler/diag"
@@ -60,7 +61,11 @@ func (e *Engine) compileWith(changes []source.Change) *compilation {
 		c := e.compileOnce(changes)
 		c.read = read
 		c.took = time.Since(began)
-		if slices.Equal(before, e.stamps()) || attempt == 3 {
+		switch {
+		case slices.Equal(before, e.stamps()):
+			return c
+		case attempt == 3:
+			e.memory().unfollow()
 			return c
 		}
 	}
@@ -75,15 +80,29 @@ func (e *Engine) compileOnce(changes []source.Change) *compilation {
 	return c
 }
 
-// compileFiles compiles the farms, and checks the permissions of each file that it reads.
+// compileFiles compiles the farms, and checks the permissions of each file that it reads: of those that changed, if it
+// knows them.
 func (e *Engine) compileFiles(changes []source.Change) *compilation {
+	if c := e.compileFollowed(changes); c != nil {
+		return c
+	}
 	permissions := e.newPermissions()
 	defer permissions.Close()
 	sources := &source.Files{}
 	memory := e.memory()
-	dirs := sources.Cached(e.sourceDirs(permissions, changes), memory.cached, time.Now())
+	f := e.follow()
+	dirs := sources.Followed(e.sourceDirs(permissions, changes), memory.cached, time.Now(), f.enter)
 	c := compileKnowing(e.knownRoutes(), &memory.incremental, sources, dirs)
-	memory.cached, memory.farms = sources, nil
+	e.keepCompiled(c, permissions, changes)
+	e.followAfter(f, c, permissions, changes)
+	return c
+}
+
+// keepCompiled keeps a compilation of the files with changes for the next one, and adds the diagnostics about
+// permissions to it.
+func (e *Engine) keepCompiled(c *compilation, permissions *permission.Check, changes []source.Change) {
+	memory := e.memory()
+	memory.cached, memory.farms = c.sources, nil
 	c.readings = memory.incremental.Readings()
 	if len(changes) == 0 {
 		memory.compiled = c
@@ -96,7 +115,6 @@ func (e *Engine) compileFiles(changes []source.Change) *compilation {
 	}
 	c.addPermissions(permissions.Diagnostics(), permissions.Refusals())
 	c.untrustedDir = permissions.UntrustedDir
-	return c
 }
 
 // addPermissions adds the diagnostics about permissions, which stand at the farm or list as refusals.
@@ -144,11 +162,21 @@ func compileLocal(incremental *compiler.Compiler, sources *source.Files, dirs []
 func compileKnowing(
 	known knownRoutes, incremental *compiler.Compiler, sources *source.Files, dirs []farm.Dir,
 ) *compilation {
+	return compileBy(known, incremental, sources, func(m ruleset.Machine) (*ruleset.Script, diag.Diagnostics, bool) {
+		script, diagnostics := incremental.CompileFor(dirs, m)
+		return script, diagnostics, true
+	})
+}
+
+// compileBy compiles for this machine by a function, and returns nil if that reports false.
+func compileBy(known knownRoutes, incremental *compiler.Compiler, sources *source.Files,
+	compile func(ruleset.Machine) (*ruleset.Script, diag.Diagnostics, bool)) *compilation {
 	c := &compilation{sources: sources, incremental: incremental, interfaces: map[string]int{}}
 	routes := routeCache{known: known.to}
 	defer routes.kernel.Close()
 	first, last := machine.ClientPorts()
-	c.script, c.diagnostics = incremental.CompileFor(dirs, ruleset.Machine{
+	var done bool
+	c.script, c.diagnostics, done = compile(ruleset.Machine{
 		Absent: func(device string) bool {
 			c.interfaces[device] = interfaceIndex(device)
 			return c.interfaces[device] == 0
@@ -166,6 +194,9 @@ func compileKnowing(
 		ClientPorts:  farm.Ports{First: first, Last: last},
 		RouteVersion: known.version,
 	})
+	if !done {
+		return nil
+	}
 	c.routes = routes.known
 	return c
 }

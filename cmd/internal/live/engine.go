@@ -6,18 +6,18 @@
 // systemd: package farmc turns plans, diagnostics and errors into output. It writes no nft syntax of its own.
 //
 // Order of the files: engine.go (Engine), plan.go (Plan: description of a load) and apply.go (Apply) are the entry
-// points. compile.go compiles the source files; lock.go locks the state directory. load.go, counters.go, complaints.go
-// and conntrack.go load the script; record.go says what the state directory keeps of a load. setaside.go leaves out
-// faulty drop-ins. confirm.go, hold.go, rollback.go, restore.go, isolate.go and unload.go are variants of a load.
-// write.go, batch.go, queue.go, files.go and filewrites.go change files together with a load; backendstate.go,
-// backendweight.go, dropin.go, deadline.go and idle.go set states and weights of backends with them. tamper.go and
-// loadwindow.go detect changes by other programs, replyguard.go drops replies while they have removed the rules.
-// status.go, farmstatus.go, healthwords.go, kernelstatus.go and counting.go make the document of status. ban.go,
-// newfarm.go and checkfile.go serve the commands of these names.
-// findings.go reports findings about the machine once, lastlook.go keeps the ones that were reported. announce.go keeps
-// the routes to announced addresses. snapshot.go, reader.go, yield.go, request.go, fault.go, backendnow.go and
-// sessions.go answer questions of other programs while watch applies; observe.go and measures.go tell them of loads and
-// numbers, bytes.go adds up the bytes of connections. movingslots.go follows open connections between loads.
+// points. compile.go compiles the source files, follow.go reads the changed ones alone; lock.go locks the state
+// directory. load.go, counters.go, complaints.go and conntrack.go load the script; record.go says what the state
+// directory keeps of a load. setaside.go leaves out faulty drop-ins. confirm.go, hold.go, rollback.go, restore.go,
+// isolate.go and unload.go are variants of a load. write.go, batch.go, queue.go, files.go and filewrites.go change
+// files together with a load; backendstate.go, backendweight.go, dropin.go, deadline.go and idle.go set states and
+// weights of backends with them. tamper.go and loadwindow.go detect changes by other programs, replyguard.go drops
+// replies while they have removed the rules. status.go, farmstatus.go, healthwords.go, kernelstatus.go and counting.go
+// make the document of status. ban.go, newfarm.go and checkfile.go serve the commands of these names. findings.go
+// reports findings about the machine once, lastlook.go keeps the ones that were reported. announce.go keeps the routes
+// to announced addresses. snapshot.go, reader.go, yield.go, request.go, fault.go, backendnow.go and sessions.go answer
+// questions of other programs while watch applies; observe.go and measures.go tell them of loads and numbers, bytes.go
+// adds up the bytes of connections. movingslots.go follows open connections between loads.
 //
 // Below this package: source has the source files, permission checks who can change them, statedir keeps the state
 // directory.
@@ -70,6 +70,8 @@ type Engine struct {
 
 	FollowsNetwork bool // the caller calls ForgetRoutes when routes may have changed; no compilation asks before
 
+	FollowsFiles bool // inotify tells a compilation which files to read; the caller calls ReadAll for other changes
+
 	ResolvesHosts bool // the caller asks DNS for hostnames, and calls KeepAnswers: no farm waits for an answer
 
 	Routes        announce.Table // keeps the routes to announced addresses; 0: none are kept
@@ -88,6 +90,8 @@ type warm struct {
 	bytes       *byteMeter        // of the last measures; nil: none
 	kept        *compilation      // of the last load, in the result of lastLoaded; nil: none
 	cached      *source.Files     // source files of the last compilation; nil: none
+	known       *knownFiles       // the same, with the news of them; nil: the next compilation reads all files
+	unseen      atomic.Bool       // files may have changed without news
 	farms       []*farm.Farm      // farms of the last compilation; nil: none, or it had faults
 	compiled    *compilation      // of the files as they are, the last one; nil: none
 
@@ -133,6 +137,7 @@ func (e *Engine) For(log func(format string, args ...any), cause string, isolate
 func (e *Engine) Forget() {
 	defer e.exclusive()()
 	e.warm.cached, e.warm.routes = nil, nil
+	e.warm.unfollow()
 }
 
 // ForgetRoutes has the next compilation ask for all routes.

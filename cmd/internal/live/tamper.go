@@ -40,6 +40,7 @@ type loadID struct {
 
 // Monitor returns a monitor that has recorded no rules yet, and that follows each load of the engine.
 func (e *Engine) Monitor() *Monitor {
+	e.memory() // several goroutines use the engine from now on
 	e.monitor = &Monitor{engine: e}
 	return e.monitor
 }

@@ -3,8 +3,10 @@ package source
 import (
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -21,6 +23,8 @@ type fileCache struct {
 	previous *Files    // source files of the previous reading
 	began    time.Time // start of this reading
 
+	enter func(dir string) // is called before a directory is read
+
 	mu         sync.Mutex
 	states     map[fileName]fileState // from Stat, which precedes ReadFile
 	localClock map[uint64]bool        // hasLocalClock by device number
@@ -35,11 +39,45 @@ type fileName struct {
 // Cached returns directories that read through a cache and add each file to s. Before has the files of the previous
 // reading, or is nil. A file that has settled at time began can be reused by the next reading.
 func (s *Files) Cached(dirs []farm.Dir, before *Files, began time.Time) []farm.Dir {
+	return s.Followed(dirs, before, began, func(string) {})
+}
+
+// Followed is Cached with a function that is called with the path of each directory before its names are read.
+func (s *Files) Followed(dirs []farm.Dir, before *Files, began time.Time, enter func(dir string)) []farm.Dir {
 	if before == nil {
 		before = &Files{}
 	}
 	s.ByPath, s.before = make(map[string]File, len(before.ByPath)), before.sorted
-	cache := &fileCache{sources: s, previous: before, began: began}
+	return s.cached(dirs, before, began, enter)
+}
+
+// FollowedAgain is Followed for a reading of the files of some farms alone. The other files are those of the reading
+// before.
+func (s *Files) FollowedAgain(
+	dirs []farm.Dir, before *Files, began time.Time, enter func(dir string), farms []string,
+) []farm.Dir {
+	s.ByPath, s.before = maps.Clone(before.ByPath), before.Paths()
+	for _, d := range dirs {
+		for _, name := range farms {
+			s.forget(path.Join(d.Path, name+".toml"))
+		}
+	}
+	return s.cached(dirs, before, began, enter)
+}
+
+// forget removes a farm's file and its drop-ins, which stand together among the sorted paths.
+func (s *Files) forget(main string) {
+	delete(s.ByPath, main)
+	dropIns := main + ".d/"
+	at, _ := slices.BinarySearch(s.before, dropIns)
+	for ; at < len(s.before) && strings.HasPrefix(s.before[at], dropIns); at++ {
+		delete(s.ByPath, s.before[at])
+	}
+}
+
+// cached wraps the directories, and adds them to the roots.
+func (s *Files) cached(dirs []farm.Dir, before *Files, began time.Time, enter func(dir string)) []farm.Dir {
+	cache := &fileCache{sources: s, previous: before, began: began, enter: enter}
 	cache.states, cache.localClock = map[fileName]fileState{}, map[uint64]bool{}
 	cached := slices.Clone(dirs)
 	for i, d := range dirs {
@@ -56,11 +94,31 @@ type cachedDir struct {
 	dir   int
 }
 
-func (r cachedDir) ReadLink(name string) (string, error)   { return fs.ReadLink(r.StatFS, name) }
-func (r cachedDir) Lstat(name string) (fs.FileInfo, error) { return fs.Lstat(r.StatFS, name) }
+func (r cachedDir) ReadLink(name string) (string, error) { return fs.ReadLink(r.StatFS, name) }
 
+// Lstat notes symlinks.
+func (r cachedDir) Lstat(name string) (fs.FileInfo, error) {
+	info, err := fs.Lstat(r.StatFS, name)
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		r.cache.noteLink()
+	}
+	return info, err
+}
+
+// ReadDir notes symlinks.
 func (r cachedDir) ReadDir(name string) ([]fs.DirEntry, error) {
-	return fs.ReadDir(r.StatFS, name)
+	r.cache.enter(r.path(name))
+	entries, err := fs.ReadDir(r.StatFS, name)
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Type()&fs.ModeSymlink != 0 }) {
+		r.cache.noteLink()
+	}
+	return entries, err
+}
+
+func (t *fileCache) noteLink() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sources.HasLinks = true
 }
 
 func (r cachedDir) Stat(name string) (fs.FileInfo, error) {

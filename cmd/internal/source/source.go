@@ -31,6 +31,8 @@ type Files struct {
 	Roots  []Dir           // in order of precedence
 	ByPath map[string]File // by full path
 
+	HasLinks bool // a symlink is in the directories: the file that it leads to can change elsewhere
+
 	digest string   // result of Digest; "": not computed
 	edited string   // result of EditsDigest; "": not computed
 	sorted []string // result of Paths

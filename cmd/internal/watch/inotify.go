@@ -18,6 +18,7 @@ type inotifyWatcher struct {
 	overflow chan struct{}          // has a value if events were lost; closed with the watcher
 	rescan   rescan
 	writers  *writers
+	unseen   func() // is called at a change without an event
 }
 
 // A watchedDir is a directory with an inotify watch.
@@ -34,7 +35,7 @@ func newInotifyWatcher(dirs []string, open *writers) (*inotifyWatcher, error) {
 		return nil, err
 	}
 	w := &inotifyWatcher{dirs: dirs, watcher: watcher, watched: map[string]*watchedDir{},
-		overflow: make(chan struct{}, 1), rescan: rescan{every: rescanInterval}, writers: open}
+		overflow: make(chan struct{}, 1), rescan: rescan{every: rescanInterval}, writers: open, unseen: func() {}}
 	go w.drain()
 	if err := w.watchAll(); err != nil {
 		w.close()
@@ -85,11 +86,13 @@ func (w *inotifyWatcher) next(ctx context.Context) (bool, error) {
 	case event := <-w.watcher.Events:
 		return w.handle(event)
 	case <-w.overflow:
+		w.unseen()
 		return true, w.watchAll()
 	case <-w.rescan.due:
 		if !w.rescan.changed() {
 			return false, nil
 		}
+		w.unseen()
 		return true, w.watchAll()
 	}
 }

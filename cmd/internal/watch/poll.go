@@ -20,10 +20,11 @@ type poller struct {
 
 // listen sends at every reading that differs from the one before, until ctx is done. The first reading always sends,
 // because changes before it are unknown. Readings are a second apart, and take a tenth of the time at most.
-func (p *poller) listen(ctx context.Context, changes chan<- struct{}) {
+func (p *poller) listen(ctx context.Context, unseen func(), changes chan<- struct{}) {
 	for ctx.Err() == nil {
 		begin := time.Now()
 		if p.changed() {
+			unseen()
 			notify(ctx, changes)
 		}
 		pause(ctx, max(time.Second, 10*time.Since(begin))) // 10,000 farms and more take 0.25 s

@@ -53,14 +53,17 @@ func TestPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		p := poller{dirs: []string{tr.at("farms.d")}}
-		changes := make(chan struct{})
+		changes, unseen := make(chan struct{}), 0
 		go func() {
 			defer close(changes)
-			p.listen(ctx, changes)
+			p.listen(ctx, func() { unseen++ }, changes)
 		}()
 		<-changes // the first reading
 		tr.make("farms.d/web.toml")
 		<-changes
+		if unseen != 2 {
+			t.Errorf("%d changes without an event, of 2", unseen)
+		}
 		stop()
 		for range changes {
 			t.Error("a change of nothing")

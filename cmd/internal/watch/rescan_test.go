@@ -13,6 +13,8 @@ func TestRescan(t *testing.T) {
 	tr.must(tr.watcher.watcher.Remove(tr.at("farms.d"))) // as if a file system were mounted over it
 	tr.make("farms.d/web.toml")
 	tr.expectIgnored("a change without an event")
+	unseen := 0
+	tr.watcher.unseen = func() { unseen++ }
 	tr.watcher.rescan.every = time.Millisecond
 	tr.watcher.rescan.due = time.After(0)
 	if !tr.round() {
@@ -20,6 +22,9 @@ func TestRescan(t *testing.T) {
 	}
 	if tr.round() {
 		t.Error("the second rescan finds a change")
+	}
+	if unseen != 1 {
+		t.Errorf("%d changes without an event, of 1", unseen)
 	}
 	tr.watcher.rescan.due = nil
 	tr.make("farms.d/web.toml")

@@ -3,10 +3,10 @@
 // It merges many changes into one signal, which is sent when the changes have ended. It knows which file names a farm
 // can have, and nothing of their content.
 //
-// Files: watch.go and network.go are the two fronts; settle.go merges changes; inotify.go handles events, paths.go
-// follows symlinks, filter.go decides about names, writers.go finds files that are still open for writing, rescan.go
-// reads the directories every 30 s, because inotify does not report everything, and poll.go does so every second if
-// inotify cannot be used.
+// Files: watch.go and network.go are the two fronts, news.go tells at once which names have changed; settle.go merges
+// changes; inotify.go handles events, paths.go follows symlinks, filter.go decides about names, writers.go finds files
+// that are still open for writing, rescan.go reads the directories every 30 s, because inotify does not report
+// everything, and poll.go does so every second if inotify cannot be used.
 package watch
 
 import (
@@ -31,8 +31,9 @@ const (
 // does not report, by another machine to a shared file system or by a mount over a directory, are found within 30 s.
 //
 // If inotify cannot be used (fs.inotify.max_user_watches, max_user_instances), Watch reads the directories every
-// second, and calls warn once with the reason, from another goroutine.
-func Watch(ctx context.Context, dirs []string, warn func(error)) <-chan struct{} {
+// second, and calls warn once with the reason, from another goroutine. Before the signal of a change that inotify may
+// not have reported it calls unseen: News does not know that change.
+func Watch(ctx context.Context, dirs []string, unseen func(), warn func(error)) <-chan struct{} {
 	dirs = absolute(dirs)
 	changes := make(chan struct{})
 	open := &writers{}
@@ -40,12 +41,13 @@ func Watch(ctx context.Context, dirs []string, warn func(error)) <-chan struct{}
 	go func() {
 		defer close(changes)
 		if err == nil {
+			s.unseen = unseen
 			err = s.listen(ctx, changes)
 		}
 		if err != nil {
 			warn(fmt.Errorf("inotify cannot be used, so directories are read every second: %w", err))
 			p := poller{dirs: dirs}
-			p.listen(ctx, changes)
+			p.listen(ctx, unseen, changes)
 		}
 	}()
 	return settle(changes, open.open)

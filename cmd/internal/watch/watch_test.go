@@ -27,7 +27,7 @@ func awaitSignal(t *testing.T, signal <-chan struct{}) {
 
 // startWatch watches until the test ends, with inotify.
 func startWatch(t *testing.T, dirs ...string) <-chan struct{} {
-	signal := Watch(t.Context(), dirs, func(err error) { t.Error(err) })
+	signal := Watch(t.Context(), dirs, func() {}, func(err error) { t.Error(err) })
 	t.Cleanup(func() { awaitEnd(t, signal) })
 	return signal
 }
@@ -66,7 +66,7 @@ func TestWatchOfRelativePath(t *testing.T) {
 
 func TestEnd(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
-	signal := Watch(ctx, []string{t.TempDir()}, nil)
+	signal := Watch(ctx, []string{t.TempDir()}, func() {}, nil)
 	if goroutines() == "" {
 		t.Error("goroutines of Watch are not recognised")
 	}
@@ -79,7 +79,7 @@ func TestEndWithoutReceiver(t *testing.T) {
 	root := t.TempDir()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	signal := Watch(ctx, []string{root}, nil)
+	signal := Watch(ctx, []string{root}, func() {}, nil)
 	for i := range 1000 {
 		if err := os.Mkdir(fmt.Sprintf("%s/%d.toml.d", root, i), 0o700); err != nil {
 			t.Fatal(err)
@@ -145,7 +145,7 @@ func TestWithoutInotify(t *testing.T) {
 	root := t.TempDir()
 	warned := make(chan error, 2)
 	ctx, stop := context.WithCancel(t.Context())
-	signal := Watch(ctx, []string{root}, func(err error) { warned <- err })
+	signal := Watch(ctx, []string{root}, func() {}, func(err error) { warned <- err })
 	if err := os.WriteFile(root+"/web.toml", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestTooManyWatches(t *testing.T) {
 	}
 	root := t.TempDir()
 	warned := make(chan error, 2)
-	signal := Watch(t.Context(), []string{root}, func(err error) { warned <- err })
+	signal := Watch(t.Context(), []string{root}, func() {}, func(err error) { warned <- err })
 	for i := range 20 {
 		if err := os.Mkdir(fmt.Sprintf("%s/%d.toml.d", root, i), 0o700); err != nil {
 			t.Fatal(err)
