@@ -132,7 +132,7 @@ func (c *Cache) readFarms(s source, lists map[string]*AddressList, listsChanged 
 			r.farm.names(asked) {
 			r = &Reading{files: files[i], answers: s.answers}
 			if r.parse(lists); r.farm != nil {
-				r.size = r.farm.size()
+				r.size, r.interfaces = r.farm.size(), r.farm.allInterfaces()
 			}
 		}
 		readings[i] = r

@@ -19,6 +19,8 @@ type Reading struct {
 	faults diag.Diagnostics
 	size   size
 
+	interfaces []string // that the farm names, each once
+
 	inherits inheritance
 	answers  Answers // that it was read with
 

@@ -2,6 +2,7 @@ package farm
 
 import (
 	"fmt"
+	"slices"
 
 	"farmc/compiler/addr"
 	"farmc/compiler/diag"
@@ -125,38 +126,41 @@ func fitting(readings []*Reading, faults *diag.Diagnostics) []*Reading {
 		if r.farm == nil {
 			continue
 		}
-		fresh := r.farm.interfacesBut(interfaces)
 		with := sum.plus(r.size)
-		if with.interfaces += len(fresh); with.beyond(r.farm, faults) {
+		for _, name := range r.interfaces {
+			if !interfaces[name] {
+				with.interfaces++
+			}
+		}
+		if with.beyond(r.farm, faults) {
 			continue
 		}
 		sum, out = with, append(out, r)
-		for name := range fresh {
+		for _, name := range r.interfaces {
 			interfaces[name] = true
 		}
 	}
 	return out
 }
 
-// interfacesBut gives the interfaces that the farm and its backends name, without the known ones; nil if there are
-// none, as of most farms.
-func (f *Farm) interfacesBut(known map[string]bool) (out map[string]bool) {
-	add := func(name string) {
-		if name == "" || known[name] {
-			return
-		}
-		if out == nil {
-			out = map[string]bool{}
-		}
-		out[name] = true
-	}
+// allInterfaces gives each interface that the farm or one of its backends names once; nil if there are none, as of most
+// farms.
+func (f *Farm) allInterfaces() (out []string) {
 	for _, name := range f.Interfaces {
-		add(name)
+		out = appendName(out, name)
 	}
 	for i := range f.Backends {
-		add(f.Backends[i].Interface)
+		out = appendName(out, f.Backends[i].Interface)
 	}
-	return out
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func appendName(to []string, name string) []string {
+	if name == "" {
+		return to
+	}
+	return append(to, name)
 }
 
 // beyond reports whether a sum is beyond a bound, with a fault for the farm.

@@ -59,12 +59,13 @@ type linkState struct {
 	plain    []bool     // by the farms: the elements follow from the farm alone
 	objects  map[objectID]*object
 	routes   routedFarms
+	size     scriptSize
 }
 
 // newLinkState describes a script of services.
-func (s *Services) newLinkState(farms []*farm.Farm, services []*service, l *linker) *linkState {
+func (s *Services) newLinkState(farms []*farm.Farm, services []*service, l *linker, size scriptSize) *linkState {
 	out := &linkState{farms: farms, services: services, plain: make([]bool, len(services)), objects: l.rules.objects,
-		routes: l.routes.farms}
+		routes: l.routes.farms, size: size}
 	for i, of := range services {
 		out.plain[i] = s.followsAlone(of)
 	}

@@ -37,10 +37,14 @@ func (s *Services) linkServices(
 		*faults = (*faults)[:before]
 		s.linkServices(l, services, nil, machine, faults)
 	case !faults.Faulty():
-		l.script, l.state = linker.script(), s.newLinkState(l.farms, services, linker)
+		if taken {
+			linker.near = from.size
+		}
+		l.script = linker.script()
+		l.state = s.newLinkState(l.farms, services, linker, l.script.size())
 		l.script.Ingress, l.script.Interfaces = linker.ingressDevices(), linker.interfaces()
 		if !taken {
-			l.portable = portable
+			portable.near, l.portable = l.script.size(), portable
 		}
 	}
 }
@@ -78,7 +82,7 @@ func (l *linker) translateSources(after *portableRules) {
 
 // script renders the rules.
 func (l *linker) script() *Script {
-	script := l.rules.render()
+	script := l.rules.render(l.near)
 	script.Sources, script.ServedPorts = l.routes.sources, l.servedPorts
 	script.routes = l.routes.farms
 	return script
@@ -163,6 +167,7 @@ type linker struct {
 	rules   ruleset
 	machine Machine
 	faults  *diag.Diagnostics
+	near    scriptSize // of a script of nearly the same rules; 0: none is known
 
 	services *Services // with the facts that are kept of all farms
 

@@ -16,12 +16,13 @@ type portableRules struct {
 	tracked     []frontend   // with all backends, whose own connections may get a source
 	marked      []*farm.Farm // with sources of marked connections
 	assignments map[farmFamily]*slotAssignment
+	near        scriptSize // of the script for the machine
 }
 
 // script makes the script for a machine with the same interfaces.
 func (p *portableRules) script(machine Machine) *Script {
 	l := newLinker(machine, &diag.Diagnostics{})
-	l.rules.objects, l.assignments = maps.Clone(p.objects), p.assignments
+	l.rules.objects, l.assignments, l.near = maps.Clone(p.objects), p.assignments, p.near
 	l.translateSources(p)
 	return l.script()
 }

@@ -81,10 +81,15 @@ type ScriptLine struct {
 	Number int    // the line's in the script, from 1; 0: it is in none
 }
 
-// render writes the ruleset as a script.
-func (r *ruleset) render() *Script {
+// A scriptSize is the size of a script.
+type scriptSize struct{ bytes, lines int }
+
+func (s *Script) size() scriptSize { return scriptSize{len(s.Text), len(s.origins)} }
+
+// render writes the ruleset as a script. The size is that of a script of nearly the same rules; 0: there is none.
+func (r *ruleset) render(near scriptSize) *Script {
 	s := &scriptWriter{Writer: NewWriter(nil), tables: map[TableFamily][]*writtenObject{}}
-	s.reserve(r)
+	s.reserve(r, near)
 	s.write("script-begin", TableFamilies)
 	for _, family := range TableFamilies {
 		if objects := r.in(family); family == Inet || len(objects) > 0 {
@@ -109,8 +114,15 @@ type writtenObject struct {
 	from, to int
 }
 
-// reserve makes room for the elements of all objects: to grow step by step takes three times the memory.
-func (s *scriptWriter) reserve(r *ruleset) {
+// reserve makes room for the elements of all objects: to grow step by step takes three times the memory. A script of
+// nearly the same rules tells best how much: the sum of the elements would be a third too small, and to grow once then
+// takes as much memory as the script.
+func (s *scriptWriter) reserve(r *ruleset, near scriptSize) {
+	if near.bytes > 0 {
+		s.text = make([]byte, 0, near.bytes+near.bytes/64)
+		s.origins = make([]*diag.Origin, 0, near.lines+near.lines/64)
+		return
+	}
 	const line = 64 // bytes, of most elements
 	bytes, lines := 0, 0
 	for _, o := range r.objects {
