@@ -173,6 +173,7 @@ func (e *Engine) commitWrites(ctx context.Context, writes []*pendingWrite) (fail
 	}
 	changes := changesOf(writes)
 	compiled := e.compileWith(changes)
+	compiled.sources.BeginDigests() // the record of the load has them
 	c, faulty := e.setAsideUnchanged(compiled, changes)
 	c.readings = compiled.readings
 	e.refuseTakenPorts(ctx, c)

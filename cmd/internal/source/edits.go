@@ -63,6 +63,8 @@ func (f File) lineOf(path string) line {
 
 // EditsDigest is a digest over all farms and lists, without states of backends.
 func (s *Files) EditsDigest() string {
+	s.digesting.Lock()
+	defer s.digesting.Unlock()
 	if s.edited == "" {
 		var all []byte
 		items := s.Edits()

@@ -46,7 +46,8 @@ func FarmOf(item string) string {
 
 // IsDropIn reports whether a file is a drop-in by its path.
 func IsDropIn(file string) bool {
-	return strings.HasSuffix(path.Dir(file), ".toml.d") && strings.HasSuffix(file, ".toml")
+	return strings.Contains(file, ".toml.d/") && // is quick to tell: of 10,000 files few are drop-ins
+		strings.HasSuffix(path.Dir(file), ".toml.d") && strings.HasSuffix(file, ".toml")
 }
 
 // IsAnswers reports whether the file has the answers of DNS about hostnames. It is part of no farm: a change of answers

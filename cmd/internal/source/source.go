@@ -15,12 +15,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"farmc/compiler/farm"
 )
@@ -32,6 +34,8 @@ type Files struct {
 	ByPath map[string]File // by full path
 
 	HasLinks bool // a symlink is in the directories: the file that it leads to can change elsewhere
+
+	digesting sync.Mutex // of the next two
 
 	digest string   // result of Digest; "": not computed
 	edited string   // result of EditsDigest; "": not computed
@@ -129,6 +133,8 @@ func (s *Files) AddFrom(from *Files, wanted func(item string, f File) bool) {
 
 // Digest is a hash over paths, contents and read errors of the files.
 func (s *Files) Digest() string {
+	s.digesting.Lock()
+	defer s.digesting.Unlock()
 	if s.digest != "" {
 		return s.digest
 	}
@@ -144,6 +150,12 @@ func (s *Files) Digest() string {
 	}
 	s.digest = hex.EncodeToString(sum.Sum(nil))
 	return s.digest
+}
+
+// BeginDigests has the digests made on another processor. No file is added from now on.
+func (s *Files) BeginDigests() {
+	s.Paths() // are read only from now on
+	go func() { _, _ = s.Digest(), s.EditsDigest() }()
 }
 
 // Dirs returns the files as directories that the compiler can read again.
@@ -170,28 +182,42 @@ func (s *Files) Dirs() []farm.Dir {
 func (s *Files) Pack(digest string) []byte {
 	var out bytes.Buffer
 	out.Grow(s.packedSize())
-	w := zip.NewWriter(&out)
+	must(s.WritePack(&out, digest))
+	return out.Bytes()
+}
+
+// WritePack writes the archive that Pack returns.
+func (s *Files) WritePack(to io.Writer, digest string) error {
+	w := zip.NewWriter(to)
 	about := digest
 	for _, d := range s.Roots {
 		about += "\n" + d.word() + d.Path
 	}
-	must(w.SetComment(about))
+	if err := w.SetComment(about); err != nil {
+		return err
+	}
 	for i := range s.Roots {
-		_, err := w.Create(fmt.Sprintf("%d/", i))
-		must(err)
+		if _, err := w.Create(fmt.Sprintf("%d/", i)); err != nil {
+			return err
+		}
 	}
 	for _, name := range s.Paths() {
-		f := s.ByPath[name]
-		if f.Err != nil {
-			continue
+		if f := s.ByPath[name]; f.Err == nil {
+			if err := f.pack(w); err != nil {
+				return err
+			}
 		}
-		file, err := w.CreateHeader(&zip.FileHeader{Name: fmt.Sprintf("%d/%s", f.Dir, f.Name), Method: zip.Store})
-		must(err)
-		_, err = file.Write(f.Text)
-		must(err)
 	}
-	must(w.Close())
-	return out.Bytes()
+	return w.Close()
+}
+
+// pack adds the file to an archive.
+func (f File) pack(to *zip.Writer) error {
+	file, err := to.CreateHeader(&zip.FileHeader{Name: fmt.Sprintf("%d/%s", f.Dir, f.Name), Method: zip.Store})
+	if err == nil {
+		_, err = file.Write(f.Text)
+	}
+	return err
 }
 
 // packedSize is about the size of the archive: to grow step by step takes half the time of packing.

@@ -1,10 +1,12 @@
 package statedir
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -113,12 +115,12 @@ func (s Store) nameTwice(load *pendingLoad, second, name string) error {
 }
 
 // createAll makes and writes pending files at once, as create does, and returns the ones that it created.
-func (s Store) createAll(texts map[string]func() []byte) (files []*os.File, err error) {
+func (s Store) createAll(texts map[string]content) (files []*os.File, err error) {
 	var mu sync.Mutex
 	var creating errgroup.Group
-	for name, text := range texts {
+	for name, write := range texts {
 		creating.Go(func() error {
-			f, err := s.create(name, text())
+			f, err := s.createFrom(name, write)
 			if err == nil {
 				mu.Lock()
 				defer mu.Unlock()
@@ -148,20 +150,31 @@ func (s Store) Discard(k *pendingLoad) {
 	s.RemovePending()
 }
 
+// A content writes the content of a state file. Those of 10,000 farms have 25 MB together, so none is made in memory.
+type content func(io.Writer) error
+
+// contentOf returns a text as a content.
+func contentOf(text []byte) content {
+	return func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	}
+}
+
 // stateFiles returns the content of each state file of the load. A load on trial has no boot.nft: a reboot rolls it
 // back.
-func (l Load) stateFiles() map[string]func() []byte {
-	script := func() []byte { return l.Last.Script }
+func (l Load) stateFiles() map[string]content {
+	script := contentOf(l.Last.Script)
 	if l.ScriptOnly {
-		return map[string]func() []byte{bootFile: script, loadedFile: script}
+		return map[string]content{bootFile: script, loadedFile: script}
 	}
 	facts := loadedFacts{l.Last.Digest, l.Last.Farms, l.Last.Interfaces, l.Last.Boot, l.Last.Sources, l.Last.Edits,
 		l.Last.Routes, l.Last.Ports}
-	files := map[string]func() []byte{
+	files := map[string]content{
 		loadedFile:  script,
-		bootFile:    func() []byte { return l.Boot },
-		factsFile:   facts.text,
-		sourcesFile: func() []byte { return l.Sources.Pack(l.Last.Digest) },
+		bootFile:    contentOf(l.Boot),
+		factsFile:   facts.write,
+		sourcesFile: func(w io.Writer) error { return l.Sources.WritePack(w, l.Last.Digest) },
 	}
 	if l.Unconfirmed {
 		delete(files, bootFile)
@@ -169,31 +182,29 @@ func (l Load) stateFiles() map[string]func() []byte {
 	return files
 }
 
-// text returns the content of loaded.json. The descriptions of farms are JSON already; json.Marshal would parse them
+// write writes the content of loaded.json. The descriptions of farms are JSON already; json.Marshal would parse them
 // again, which takes long for many farms.
-func (k loadedFacts) text() []byte {
+func (k loadedFacts) write(w io.Writer) error {
 	farms := k.Farms
 	k.Farms = map[string]farm.Description{}
 	text, err := json.Marshal(k)
 	if err != nil {
 		panic(err)
 	}
-	size := len(text)
-	for name, facts := range farms {
-		size += len(name) + len(facts) + len(`"":,`)
-	}
 	before, after, _ := bytes.Cut(text, []byte(`"farms":{}`))
-	out := append(append(make([]byte, 0, size), before...), `"farms":`...)
-	separator := byte('{')
-	for _, name := range slices.Sorted(maps.Keys(farms)) {
-		out = append(append(out, separator, '"'), name...)
-		out = append(append(out, '"', ':'), farms[name]...)
-		separator = ','
+	out := append(slices.Clone(before), `"farms":{`...)
+	for i, name := range slices.Sorted(maps.Keys(farms)) {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(append(append(out, '"'), name...), '"', ':'), farms[name]...)
+		if _, err := w.Write(out); err != nil {
+			return err
+		}
+		out = out[:0]
 	}
-	if separator == '{' {
-		out = append(out, separator)
-	}
-	return append(append(out, '}'), after...)
+	_, err = w.Write(append(append(out, '}'), after...))
+	return err
 }
 
 // WriteBoot replaces boot.nft.
@@ -228,6 +239,19 @@ func (s Store) create(name string, text []byte) (*os.File, error) {
 	}
 	if _, err = f.Write(text); err != nil {
 		return nil, errors.Join(fmt.Errorf("state directory: %w", err), f.Close(), os.Remove(path))
+	}
+	return f, nil
+}
+
+// createFrom is create for a content that is written in parts.
+func (s Store) createFrom(name string, write content) (*os.File, error) {
+	f, err := s.create(name, nil)
+	if err != nil {
+		return nil, err
+	}
+	buffered := bufio.NewWriterSize(f, 256<<10)
+	if err := errors.Join(write(buffered), buffered.Flush()); err != nil {
+		return nil, errors.Join(fmt.Errorf("state directory: %w", err), f.Close(), os.Remove(f.Name()))
 	}
 	return f, nil
 }

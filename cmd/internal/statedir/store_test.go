@@ -1,6 +1,7 @@
 package statedir
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,7 +28,11 @@ func TestLoadedFactsJSON(t *testing.T) {
 		kept := loadedFacts{"d", farms, map[string]int{`"farms":{}`: 3}, "b", "s", "e",
 			[]ruleset.RouteSource{{Interface: "br0", Source: netip.MustParseAddr("10.2.0.1")}}, []uint16{53}}
 		var read loadedFacts
-		text := kept.text()
+		var written bytes.Buffer
+		if err := kept.write(&written); err != nil {
+			t.Fatal(err)
+		}
+		text := written.Bytes()
 		if err := json.Unmarshal(text, &read); err != nil || !reflect.DeepEqual(read, kept) {
 			t.Errorf("%v, of\n%s", err, text)
 		}
