@@ -110,6 +110,7 @@ type watcher struct {
 	served         chan struct{}    // a command of another process has run
 	lookAfter      <-chan time.Time // the look at the files and the rules after such a command; nil: none is due
 	lookDue        <-chan time.Time // the look at the machine after loads of others; nil: none is due
+	lookTook       time.Duration    // of the last such look
 	collect        <-chan time.Time // the next garbage collection; nil: none is due
 	rules          <-chan string    // program that changed farmc's tables; can be farmc
 	hangups        chan os.Signal
@@ -202,6 +203,7 @@ const (
 // look reports findings about this machine that appeared or ended since the last look.
 func (w *watcher) look(ctx context.Context) {
 	w.lookDue = nil
+	defer func(began time.Time) { w.lookTook = time.Since(began) }(time.Now())
 	if ctx.Err() != nil {
 		return
 	}
@@ -216,13 +218,14 @@ func (w *watcher) look(ctx context.Context) {
 }
 
 // lookAtOnceOrSoon looks for findings after an apply that has loaded. If the rules were in force already, another
-// process or the API may have loaded them, and will load more: one look follows soon, however many they are.
+// process or the API may have loaded them, and will load more: one look follows soon, however many they are. Looks take
+// a tenth of the time at most.
 func (w *watcher) lookAtOnceOrSoon(ctx context.Context, p live.Plan) live.Look {
 	switch {
 	case !p.UpToDate:
 		return w.engine.LookAfter(ctx, p)
 	case p.InForce && w.lookDue == nil:
-		w.lookDue = time.After(afterWrites)
+		w.lookDue = time.After(max(afterWrites, 10*w.lookTook))
 	}
 	return live.Look{}
 }

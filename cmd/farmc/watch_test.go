@@ -2,6 +2,8 @@ package main
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"farmc/cmd/internal/live"
 )
@@ -19,5 +21,21 @@ func TestLookAfterLoadsOfOthers(t *testing.T) {
 	due := w.lookDue
 	if w.lookAtOnceOrSoon(t.Context(), inForce); due == nil || w.lookDue != due {
 		t.Error("no look is due, or it is postponed")
+	}
+}
+
+// Looks after loads of others take a tenth of the time at most.
+func TestPauseBetweenLooks(t *testing.T) {
+	for took, want := range map[time.Duration]time.Duration{
+		0: afterWrites, 10 * time.Millisecond: afterWrites, time.Second: 10 * time.Second,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := watcher{lookTook: took}
+			began := time.Now()
+			w.lookAtOnceOrSoon(t.Context(), live.Plan{UpToDate: true, InForce: true})
+			if <-w.lookDue; time.Since(began) != want {
+				t.Errorf("after a look of %s the next one follows in %s", took, time.Since(began))
+			}
+		})
 	}
 }
