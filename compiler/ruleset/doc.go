@@ -7,7 +7,8 @@
 //
 // Files, in the order to read them:
 //   - object.go and element.go have the objects and their elements; script.go renders them section by section and
-//     returns a Script; writer.go runs the templates and keeps the origin of each line.
+//     returns a Script; writer.go runs the templates and keeps the origin of each line, digester.go makes the digest
+//     meanwhile.
 //   - services.go is the entry: it keeps a service for each farm. service.go has the service and its frontends. link.go
 //     calls the features in the order in which a packet meets them. portable.go keeps the rules for the script of the
 //     boot. dispatch.go fills the maps from address, protocol and port to a verdict, zone.go keeps those of zones of

@@ -105,6 +105,7 @@ type scriptWriter struct {
 	text    []byte
 	origins []*diag.Origin
 	tables  map[TableFamily][]*writtenObject
+	digest  digester
 }
 
 // A writtenObject knows where its block is in the text, which is not complete yet.
@@ -204,6 +205,7 @@ func (s *scriptWriter) elements(l *elementList) {
 			name = p.farm
 		}
 		s.text, s.origins = append(s.text, p.text[p.head:]...), append(s.origins, p.origins...)
+		s.digest.follow(s.text)
 	}
 	for _, e := range l.single {
 		if e.origin != nil && !e.commented && e.origin.Farm != name {
@@ -211,6 +213,7 @@ func (s *scriptWriter) elements(l *elementList) {
 			s.text, s.origins = appendFarm(s.text, name), append(s.origins, e.origin)
 		}
 		s.text, s.origins = e.appendTo(s.text), append(s.origins, e.origin)
+		s.digest.follow(s.text)
 	}
 	for _, first := range l.networks.firsts {
 		s.text = append(s.text, "\t\t\t"...)
@@ -221,8 +224,7 @@ func (s *scriptWriter) elements(l *elementList) {
 
 // script gives the script, once all of it is written.
 func (s *scriptWriter) script() *Script {
-	sum := sha256.Sum256(s.text)
-	out := &Script{Text: s.text, Digest: hex.EncodeToString(sum[:]), origins: s.origins, written: s.tables}
+	out := &Script{Text: s.text, Digest: hex.EncodeToString(s.digest.end(s.text)), origins: s.origins, written: s.tables}
 	copy(s.text[bytes.Index(s.text, []byte(digestPrefix))+len(digestPrefix):], out.Digest)
 	for _, o := range s.tables[Inet] {
 		if o.Name == keepConntrack {
