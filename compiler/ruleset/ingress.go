@@ -292,7 +292,7 @@ func (l *linker) findDatagrams(served []frontend) {
 		}
 	}
 	for _, in := range l.ingresses {
-		l.fragments[in] = l.fragmentFrontends(in, served)
+		l.fragments[in] = l.fragmentFrontends(in)
 		for _, d := range l.fragments[in] {
 			l.fragmented[farmFamily{d.farm, d.Family}] = true
 		}
@@ -302,7 +302,7 @@ func (l *linker) findDatagrams(served []frontend) {
 // fragmentFrontends gives the frontends with later fragments that are dispatched. Later fragments have no ports, so all
 // frontends on the address by that protocol must pick the same backend by addresses only. Where they do not, a frontend
 // on the whole address takes the fragments.
-func (l *linker) fragmentFrontends(in *ingress, served []frontend) (out []frontend) {
+func (l *linker) fragmentFrontends(in *ingress) (out []frontend) {
 	picks := map[datagram]string{} // "" where they differ
 	for _, d := range in.met {
 		if !d.Address.IsValid() {
@@ -318,7 +318,7 @@ func (l *linker) fragmentFrontends(in *ingress, served []frontend) (out []fronte
 		agreeOnFragments(picks, d, pick, "")
 	}
 	maps.DeleteFunc(picks, func(_ datagram, pick string) bool { return pick == "" })
-	for _, d := range served {
+	for _, d := range in.met {
 		if len(picks) == 0 {
 			break
 		}

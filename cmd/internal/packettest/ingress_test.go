@@ -216,4 +216,16 @@ var twoArmedIngressCases = []testCase{
 		request{by: "tcp udp", to: "192.0.2.4:443 [2001:db8::4]:443", shares: shares{"balancer:443": 1}},
 		fragmentsFollow{"192.0.2.3:443 [2001:db8::3]:443", 5},
 	}},
+	// the port of the other farm comes first, and its interface is not that of the fragments, or absent
+	{name: "fragments-beside-a-farm-on-another-interface", lab: dsrTopologies[1].lab, steps: steps{
+		farms{"a": onPort53("snat", "eth1"), "web": dsrTopologies[1].farm(listen1Ports)},
+		fragmentsFollow{service1, 5},
+		farms{"a": onPort53("dnat", "eth7"), "web": dsrTopologies[1].farm(listen1Ports)},
+		fragmentsFollow{service1, 5},
+	}},
+}
+
+// onPort53 is a farm that takes its packets from one interface.
+func onPort53(mode, link string) string {
+	return oneBackend(mode, `"192.0.2.1:53/udp", "[2001:db8::1]:53/udp"`, "b3", 0, `interfaces = ["`+link+`"]`)
 }
