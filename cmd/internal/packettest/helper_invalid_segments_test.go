@@ -105,14 +105,37 @@ func (b sendOutOfWindow) send(s *testbed, last map[string][]byte) error {
 	return nil
 }
 
+// invalidSegmentsStay: no segment that a step sends out of the window arrives at a backend.
+type invalidSegmentsStay struct{ step }
+
+func (o invalidSegmentsStay) do(s *testbed) error {
+	taps, err := s.backendTaps()
+	if err != nil {
+		return err
+	}
+	if err := o.step.do(s); err != nil {
+		return err
+	}
+	for name, tap := range taps {
+		packet, err := tap.Next(noAnswerTimeout, isOutOfWindow)
+		if err == nil {
+			from, to := endpoints(packet)
+			return fmt.Errorf("a segment out of the window, from %s to %s, arrives at %s", from, to, name)
+		}
+		if !netlab.TimedOut(err) {
+			return err
+		}
+	}
+	return nil
+}
+
 // checkArrival waits for the segment at the other end, if it has to arrive.
 func (b sendOutOfWindow) checkArrival(taps map[string]*netlab.Tap, s *testbed, to netip.AddrPort) error {
 	if !b.arrives {
 		return nil
 	}
 	at := b.receiver(s, to.Addr())
-	fits := func(packet []byte) bool { return strings.HasSuffix(string(packet), outOfWindowPayload) }
-	if _, err := taps[at].Next(answerTimeout, fits); err != nil {
+	if _, err := taps[at].Next(answerTimeout, isOutOfWindow); err != nil {
 		return fmt.Errorf("the segment of %s to %s does not arrive at %s: %w", b.by, to, at, err)
 	}
 	return nil
@@ -148,6 +171,8 @@ func endpoints(packet []byte) (from, to netip.AddrPort) {
 }
 
 const outOfWindowPayload = "far beyond the window"
+
+func isOutOfWindow(packet []byte) bool { return strings.HasSuffix(string(packet), outOfWindowPayload) }
 
 // outOfWindow is a segment of the same connection, 2^30 bytes later.
 func outOfWindow(packet []byte) []byte {

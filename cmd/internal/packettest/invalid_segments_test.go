@@ -56,6 +56,10 @@ func invalidSegmentCases(mode string) []testCase {
 			farms{"web": webPasses}, noChain("invalid"),
 			farms{"web": web, "mail": oneBackend("dnat", listen2At443, "b2", 0)},
 			farms{"web": web}),
+		{name: mode + "-does-not-forward-segments-of-known-clients", steps: steps{
+			farms{"web": web + "[persistence]\nrenew = \"packet\"\n"},
+			hold{by: "tcp", to: service1}, invalidSegmentsStay{sendOutOfWindow{by: "client"}}, echo{},
+		}},
 		routed,
 		breaks("b1"), breaks("client"),
 		{name: mode + "-survives-with-local-clients", steps: steps{

@@ -98,6 +98,11 @@ func synproxyCases(mode, sees string) []testCase {
 				`mark = "0x1000/0xf000"` + withSynproxy},
 			requests(3, "", service1, "b1", sees),
 			seenMarks{"postrouting", service1, marked}),
+		// the SYN of a known client is not tracked
+		named("clients-renewed-by-packet", netlab.Options{},
+			farms{"web": web + "[persistence]\nrenew = 'packet'\n" + withSynproxy},
+			request{by: "tcp udp", as: "198.51.100.5 2001:db8:c::5", to: service1, shares: shares{"b1:80": 1}, times: 4,
+				sees: sees}),
 		named("every-kind-of-frontend", netlab.Options{},
 			farms{"web": oneBackend(mode, `"*:80/tcp,udp"`, "b1", 0) + withSynproxy,
 				"range": oneBackend(mode, `"192.0.2.2:8000-8099", "[2001:db8::2]:8000-8099"`, "b1", 0) + withSynproxy,

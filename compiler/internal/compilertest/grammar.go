@@ -205,7 +205,7 @@ var (
 		`		queue flags bypass(?:,fanout)? to PORTS`,
 		`		ct status & \(dnat \| confirmed\) == (?:dnat|0) goto NAME`,
 		`		ct status & \(dnat \| confirmed\) != (?:dnat|\(dnat \| confirmed\)) return`,
-		`		ct state (?:!= )?untracked return`,
+		`		ct state (?:(?:!= )?untracked|invalid,untracked) return`,
 		`		(?:meta l4proto tcp )?jump NAME`,
 		`		tcp flags & \(fin \| syn \| rst \| ack\) != syn return`,
 		`		limit rate over RATE return`,
