@@ -171,7 +171,7 @@ var (
 			`- `+
 			`2)`,
 		`		type filter hook (?:prerouting priority `+
-			`(?:raw|raw - 10?|raw - 5|mangle(?: - 5)?|dstnat - 1|dstnat \+ 5)|`+
+			`(?:raw|raw - 10?|raw - [35]|mangle(?: - 5)?|dstnat - 1|dstnat \+ 5)|`+
 			`output priority (?:-95|-101|raw|raw - 10)|forward priority filter(?: \+ 5| \+ 10)?|`+
 			`(?:input|output) priority filter \+ 5|postrouting priority srcnat(?: \+ 5)?|`+
 			`ingress devices = { DEVICES } priority filter(?: - 10?| - [25])?)`,
