@@ -61,6 +61,38 @@ func zoneConflict(device string, a, b *Farm) diag.Diagnostic {
 	return d
 }
 
+// ZonesOfSynproxy reports zones of interfaces from which other farms take connections with synproxy. The farms are in
+// the order of their names.
+func ZonesOfSynproxy(zoned, synproxied []*Farm, faults *diag.Diagnostics) {
+	for _, f := range zoned {
+		for _, other := range synproxied {
+			if device, ok := f.sharesInterface(other); ok {
+				*faults = append(*faults, zoneOfSynproxy(device, f, other))
+				break
+			}
+		}
+	}
+}
+
+// sharesInterface gives an interface of the farm from which another farm takes packets, too.
+func (f *Farm) sharesInterface(other *Farm) (device string, ok bool) {
+	for _, device := range f.Interfaces {
+		if len(other.Interfaces) == 0 || slices.Contains(other.Interfaces, device) {
+			return device, true
+		}
+	}
+	return "", false
+}
+
+func zoneOfSynproxy(device string, zoned, other *Farm) diag.Diagnostic {
+	d := diag.Diagnostic{Farm: zoned.Name, Place: zoned.at("zone"),
+		Hint: "give farm " + other.Name + " interfaces without those of a zone",
+		Also: []diag.Note{{Place: other.at("limits.synproxy"), Message: "farm " + other.Name + " has synproxy"}}}
+	d.Message = "zone: farm " + other.Name + " takes connections from " + device +
+		" with synproxy: this machine opens the connections to backends, which are in no zone"
+	return d
+}
+
 // byZone gives the frontends that can have packets in common: those of each zone with those of none.
 func byZone(all []Frontend) (out [][]Frontend) {
 	zones := map[int]bool{}

@@ -135,11 +135,22 @@ func checkFrontends(all []*frontend, faults *diag.Diagnostics) {
 		frontends[i] = d.Frontend
 	}
 	farm.Conflicts(frontends, faults)
-	farm.ZoneConflicts(farmsWith(all, func(f *farm.Farm) bool { return f.Zone != 0 }), faults)
+	checkZones(all, faults)
 	farm.OffloadConflicts(farmsWith(all, (*farm.Farm).OffloadConcerns), faults)
 	checkMarks(all, faults)
 	farm.AmbiguousReplies(frontends, faults)
 	farm.OutgoingConflicts(farmsWith(all, func(f *farm.Farm) bool { return len(f.Outgoing) > 0 }), faults)
+}
+
+// checkZones reports interfaces in two zones, and zones that break connections of other farms.
+func checkZones(all []*frontend, faults *diag.Diagnostics) {
+	zoned := farmsWith(all, func(f *farm.Farm) bool { return f.Zone != 0 })
+	if len(zoned) == 0 {
+		return
+	}
+	farm.ZoneConflicts(zoned, faults)
+	synproxied := farmsWith(all, func(f *farm.Farm) bool { return f.Zone == 0 && f.Limits.Synproxy.On })
+	farm.ZonesOfSynproxy(zoned, synproxied, faults)
 }
 
 // checkMarks reports marks of connections that rules would take for those of uplinks.
