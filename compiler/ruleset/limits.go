@@ -2,6 +2,7 @@ package ruleset
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +45,7 @@ type limit struct {
 	Seed      string      // of their hash
 	Parts     int         // of the farm's connections: the number of counts that they are spread over
 	Counter   string
+	Chain     string  // of the packets of banned clients; "": all are held back
 	Synproxy  bool    // of the chain
 	Then      verdict // "": the packet passes
 	Others    verdict // the same for a client that shares its count with others
@@ -119,6 +121,7 @@ func (l *linker) earlyLimits(g *gate, d frontend) string {
 		if s.Limits.Ban > 0 {
 			bans := dynamicSet{Keys: addressType(d.Family), Expires: true}
 			c.Banned = l.limit(d, farm.Banned, s.banSet(d.Family), bans)
+			l.letClose(s, c.Banned)
 		}
 		if s.Limits.StrictTCP {
 			l.tcpFlags()
@@ -131,6 +134,18 @@ func (l *linker) earlyLimits(g *gate, d frontend) string {
 		}
 	})
 	return name
+}
+
+// letClose lets the packets that close the open connections of banned clients pass. Else conntrack would keep the
+// connections for five days after the backend has lost its client, and count them, so that connections-per-client would
+// ban the client again at once.
+func (l *linker) letClose(s *service, banned *limit) {
+	holdsBack := s.Limits.Verdict != farm.VerdictLog
+	closes := slices.ContainsFunc(s.frontends, func(d frontend) bool { return d.takesTCP() })
+	if holdsBack && closes && !s.Mode.Untracked() {
+		banned.Chain = s.ownName("banned")
+		l.rules.add(newChain(banned.Chain, limitSection, "of-banned-client").with(banned))
+	}
 }
 
 // maxCounted is the number of connections that are counted together. The kernel looks at each of them when one more
@@ -232,7 +247,7 @@ func (l *linker) dynamicSet(name string, m dynamicSet) {
 // to its ban set.
 func (l *linker) overLimit(d frontend, why farm.Reason, offends bool) verdict {
 	s := d.farm
-	then := l.limitVerdict(s)
+	then := l.limitVerdict(s, why)
 	name := s.ownName("limited/" + string(why))
 	c := &overLimit{Family: d.Family, Then: then, Origin: s.limitOrigin(why)}
 	c.Log = l.logRule(s, farm.LogEvent{On: farm.OnLimited, Reason: string(why)})
@@ -253,11 +268,16 @@ func (l *linker) overLimit(d frontend, why farm.Reason, offends bool) verdict {
 	return goTo(name)
 }
 
-// limitVerdict gives the farm's verdict on packets over a limit.
-func (l *linker) limitVerdict(s *service) verdict {
+// limitVerdict gives the farm's verdict on packets over a limit. A reset in answer to a segment of an open connection
+// would close it for the client alone.
+func (l *linker) limitVerdict(s *service, why farm.Reason) verdict {
 	switch s.Limits.Verdict {
 	case farm.VerdictReject:
 		l.staticChain("refuse", limitSection)
+		if why == farm.Banned && !s.Mode.Untracked() {
+			l.staticChain("refuse-opening", limitSection)
+			return goTo("refuse-opening")
+		}
 		return goTo("refuse")
 	case farm.VerdictDrop:
 		return drop

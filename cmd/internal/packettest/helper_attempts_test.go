@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"farmc/cmd/internal/netlab"
 )
 
@@ -189,4 +191,55 @@ func (w stalled) do(s *testbed) error {
 		}
 	}
 	return nil
+}
+
+// answeredLate: the first n held connections answer the question of stalled after all.
+type answeredLate struct{ n int }
+
+func (l answeredLate) do(s *testbed) error {
+	for _, c := range s.held[:l.n] {
+		if err := c.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
+			return err
+		}
+		var read []byte
+		for buffer := make([]byte, 1<<10); !strings.Contains(string(read), "still there?"); {
+			n, err := c.Read(buffer)
+			if err != nil {
+				return c.wrap(fmt.Errorf("the connection has stalled for good, after %q: %w", read, err))
+			}
+			read = append(read, buffer[:n]...)
+		}
+	}
+	return nil
+}
+
+// noneEstablished: conntrack has no established TCP connection to a service. With ended, all of them have ended.
+type noneEstablished struct{ ended bool }
+
+func (e noneEstablished) do(s *testbed) error {
+	for _, like := range []string{"192.0.2.1", "2001:db8::1"} {
+		to := netip.MustParseAddr(like)
+		flows, err := s.conntrackEntries(to)
+		if err != nil {
+			return err
+		}
+		for _, flow := range flows {
+			tcp, ok := flow.ProtoInfo.(*netlink.ProtoInfoTCP)
+			if ok && flow.Forward.DstIP.Equal(to.AsSlice()) && e.counts(tcp.State) {
+				return fmt.Errorf("a connection is open, in state %d: %v", tcp.State, flow)
+			}
+		}
+	}
+	return nil
+}
+
+// States of TCP connections in conntrack (enum tcp_conntrack).
+const (
+	conntrackEstablished = 3
+	conntrackTimeWait    = 7
+	conntrackClose       = 8
+)
+
+func (e noneEstablished) counts(state uint8) bool {
+	return state == conntrackEstablished || e.ended && state != conntrackTimeWait && state != conntrackClose
 }

@@ -260,6 +260,11 @@ func limitCases() []testCase {
 			limitCounter{farm: "web", reason: "new-per-client", packets: 5},
 		}})
 	}
+	for _, verdict := range []string{"drop", "reject"} {
+		for _, mode := range []string{"snat", "dnat", "local"} {
+			all = append(all, bannedClientCloses(mode, verdict))
+		}
+	}
 	strict := "\n[limits]\nstrict-tcp = true\n"
 	all = append(all, testCase{name: "strict-tcp", steps: steps{
 		farms{"web": oneBackend("dnat", listen1, "b1", 0)},
@@ -330,6 +335,31 @@ func limitCases() []testCase {
 		}
 	}
 	return all
+}
+
+// bannedClientCloses: the open connections of a banned client stall. If the client closes them, they count no more, so
+// that it is served after the ban.
+func bannedClientCloses(mode, verdict string) testCase {
+	web := farmWithLimits(mode, "connections-per-client = 3", `ban = "1h"`, "verdict = '"+verdict+"'",
+		"strict-tcp = true")
+	if mode == "local" {
+		web, _, _ = strings.Cut(web, "[backends")
+		web += "[limits]\nconnections-per-client = 3\nban = '1h'\nverdict = '" + verdict + "'\n"
+	}
+	refused := verdict == "reject"
+	pardon := steps{unban{"web", "198.51.100.100"}, unban{"web", "2001:db8:c:100::1"}}
+	return testCase{name: "banned-client-closes-" + mode + "-" + verdict, steps: steps{
+		farms{"web": web},
+		attempt{as: 0, by: "tcp", to: service1, times: 4, pass: 3, refused: refused, keep: true},
+		stalled{0, 6}, pardon, answeredLate{6},
+		attempt{as: 0, by: "tcp", to: service1, times: 1, pass: 0, refused: refused}, // it is banned again
+		closeHeld{6},
+		eventually{noneEstablished{}},
+		attempt{as: 0, by: "tcp udp", to: service1, times: 1, pass: 0, refused: refused},
+		pardon,
+		eventually{noneEstablished{ended: true}},
+		attempt{as: 0, by: "tcp", to: service1, times: 3, pass: 3, keep: true},
+	}}
 }
 
 // farmsWithMemory have limits that remember clients.
