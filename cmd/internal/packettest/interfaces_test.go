@@ -81,6 +81,24 @@ func interfaceCases() (all []testCase) {
 			request{from: "b3", by: "tcp udp", to: "192.0.2.3:80 [2001:db8::3]:80", shares: shares{"b2:80": 1},
 				sees: "balancer"},
 		}},
+		// by other interfaces the packets of the port reach this machine, but by a farm without connection tracking the
+		// more general farm
+		{name: "interfaces-inside-a-more-general-farm", steps: steps{
+			farms{
+				"port": oneBackend("snat", `"192.0.2.3:443/tcp,udp", "[2001:db8::3]:443/tcp,udp"`, "b1", 0,
+					`interfaces = ["eth1"]`),
+				"all": oneBackend("snat", listenWhole3, "b2", 0),
+			},
+			request{from: "b3", by: "tcp udp", to: service3At443, shares: shares{"b1:443": 1}, sees: "balancer"},
+			request{by: "tcp udp", to: service3At443, shares: shares{"balancer:443": 1}},
+			request{by: "tcp udp", to: service3, shares: shares{"b2:80": 1}, sees: "balancer"},
+			farms{
+				"port": oneBackend("stateless", `"192.0.2.3:443/tcp,udp", "[2001:db8::3]:443/tcp,udp"`, "b1", 0,
+					`interfaces = ["eth1"]`) + `interface = "eth1"`,
+				"all": oneBackend("snat", listenWhole3, "b2", 0),
+			},
+			request{by: "tcp udp", to: service3At443, shares: shares{"b2:443": 1}, sees: "balancer"},
+		}},
 	}...)
 }
 
