@@ -18,13 +18,14 @@ import (
 
 // A forgedChain drops forged datagrams: of one family, or at the ingress of interfaces.
 type forgedChain struct {
-	Local bool // also from addresses of this machine, which the kernel does not drop itself
-	Loops []*datagramLoops
-	place mapPlace
+	Services []*forgedSet // addresses of frontends: datagrams from addresses of this machine to them are forged
+	Any      bool         // there are frontends on every address of this machine
+	Loops    []*forgedSet // frontends with the sources that their backends answer from
+	place    mapPlace
 }
 
-// A datagramLoops is the set of frontends with the sources that their backends answer from.
-type datagramLoops struct {
+// A forgedSet is a set that a forgedChain looks up, of one family and length of a prefix.
+type forgedSet struct {
 	*object
 	addressMask
 }
@@ -56,9 +57,13 @@ func (l *linker) forgedAt(in *ingress, served []frontend) {
 	if !in.OfDatagrams || in.prerouting() {
 		return
 	}
-	c := &forgedChain{Local: true, place: in.place("")}
+	c := &forgedChain{place: in.place("")}
 	for _, d := range served {
-		if in.takes(d.farm) && d.Protocol == farm.UDP && d.Specificity.Kind() == farm.ExactPort {
+		if !in.takes(d.farm) || d.Protocol != farm.UDP && !d.Whole() {
+			continue
+		}
+		l.addService(c, d)
+		if d.Specificity.Kind() == farm.ExactPort {
 			l.addLoops(c, d)
 		}
 	}
@@ -68,22 +73,33 @@ func (l *linker) forgedAt(in *ingress, served []frontend) {
 // Forged is the name of the chain that drops forged datagrams.
 func (in *ingress) Forged() string { return in.Name + "/forged" }
 
+// addService adds the address of a frontend. Other datagrams from addresses of this machine pass: in mode dsr replies
+// of backends have them, and can come in by the same interface as requests.
+func (l *linker) addService(c *forgedChain, d frontend) {
+	if !d.Address.IsValid() {
+		c.Any = true
+		return
+	}
+	set := l.forgedSet(c, d, "datagrams", &c.Services)
+	set.elements.addOnce(element{key: d.Address.String(), origin: d.origin()})
+}
+
 // addLoops adds the backends of a frontend with an exact port.
 func (l *linker) addLoops(c *forgedChain, d frontend) {
-	set := l.datagramLoops(c, d)
+	set := l.forgedSet(c, d, "loops", &c.Loops)
 	for _, r := range d.Replies() {
 		key := fmt.Sprintf("%s . %d . %s . %d", d.Address, d.Ports.First, r.Address, r.Ports.First)
 		set.elements.addOnce(d.farm.backendElement(*r.Backend, key, ""))
 	}
 }
 
-// datagramLoops gives the set of the frontend's family, and of the length of its network.
-func (l *linker) datagramLoops(c *forgedChain, d frontend) *datagramLoops {
-	name := c.place.prefix + networkPart(d.Specificity) + "loops-" + d.Family.Suffix()
-	o := newSet(name, c.place.section, "datagram-loops").at(c.place.table)
-	return obtain(&l.rules, o, func() *datagramLoops {
-		set := &datagramLoops{o, d.addressMask()}
-		c.Loops = append(c.Loops, set)
+// forgedSet gives the set of the frontend's family, and of the length of its network.
+func (l *linker) forgedSet(c *forgedChain, d frontend, kind string, sets *[]*forgedSet) *forgedSet {
+	name := c.place.prefix + networkPart(d.Specificity) + kind + "-" + d.Family.Suffix()
+	o := newSet(name, c.place.section, "forged-"+kind).at(c.place.table)
+	return obtain(&l.rules, o, func() *forgedSet {
+		set := &forgedSet{o, d.addressMask()}
+		*sets = append(*sets, set)
 		return set
 	})
 }

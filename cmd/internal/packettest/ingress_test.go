@@ -174,6 +174,11 @@ var twoArmedIngressCases = []testCase{
 		runOn{"balancer", "sysctl -qw net.ipv4.conf.eth1.accept_local=1"},
 		directRequest{by: "tcp udp", to: service1 + " " + service2, shares: shares{"b1": 3, "b2": 1}, clients: 40},
 	}},
+	{name: "replies-through-an-interface-of-requests", lab: netlab.Options{BackendVIPs: true}, steps: steps{
+		farms{"web": strings.Replace(dsrTopologies[1].farm(listenAllKinds), `["eth0"]`, `["eth0", "eth1"]`, 1)},
+		runOn{"balancer", "sysctl -qw net.ipv4.conf.eth1.accept_local=1"},
+		directRequest{by: "tcp udp", to: service1 + " " + service2, shares: shares{"b1": 3, "b2": 1}, clients: 40},
+	}},
 	{name: "backends-on-another-interface", lab: dsrTopologies[1].lab, steps: steps{
 		stepFunc(func(s *testbed) error { return s.Plug(s.Balancer, "eth2") }),
 		runOn{"balancer", "ip address add 10.2.0.2/24 dev eth2 noprefixroute"}, // a source for neighbour discovery

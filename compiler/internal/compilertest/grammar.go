@@ -345,7 +345,7 @@ var (
 
 		`		udp sport < 32768 iif != 0 iif != "lo" jump NAME`,
 		`		iif != 0 iif != "lo" fib saddr type local meta iifkind != "vrf" drop`,
-		`		(?:iif != "lo" )?fib saddr type local drop`,
+		`		(?:iif != "lo" |IP daddrPREFIX @NAME |fib daddr type local )?fib saddr type local drop`,
 		`		udp sport < 32768 jump NAME`,
 		`		IP daddrPREFIX \.(?: udp dport \.)? IP saddr(?: \. udp sport)? @NAME drop`,
 		`		accept`,
