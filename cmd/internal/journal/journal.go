@@ -35,16 +35,20 @@ var ErrChanged = errors.New("another program changed the file")
 // A Step is a set of changes that are written beside their files, and not yet in force.
 type Step struct {
 	record
-	journal string // path of the journal
+	journal string // path of the journal; "": there is none
 }
 
 // name is the file of the journal in its directory.
 const name = "writes.json"
 
 // Prepare writes the new texts and the journal to disk. Token identifies the work that depends on the changes: Open
-// returns it after a kill. If Prepare fails, all files are as they were.
+// returns it after a kill. Without a directory there is no journal, and a kill can leave new files beside the old ones.
+// If Prepare fails, all files are as they were.
 func Prepare(dir, token string, changes []Change) (*Step, error) {
-	s := &Step{journal: filepath.Join(dir, name), record: record{Token: token}}
+	s := &Step{record: record{Token: token}}
+	if dir != "" {
+		s.journal = filepath.Join(dir, name)
+	}
 	for _, c := range changes {
 		if err := c.verify(); err != nil {
 			return nil, err
@@ -52,7 +56,7 @@ func Prepare(dir, token string, changes []Change) (*Step, error) {
 		s.Files = append(s.Files, newReplacement(c))
 	}
 	// The journal comes first, so that no new file is left without a record of it.
-	err := s.write(s.journal)
+	err := s.save()
 	for i := range changes {
 		if err == nil {
 			err = s.Files[i].create(changes[i].Text)
@@ -60,7 +64,7 @@ func Prepare(dir, token string, changes []Change) (*Step, error) {
 	}
 	if err == nil {
 		s.Complete = true
-		err = s.write(s.journal)
+		err = s.save()
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Discard())
@@ -128,8 +132,19 @@ func (s *Step) Discard() error {
 	return errors.Join(append(errs, s.remove())...)
 }
 
+// save writes the journal.
+func (s *Step) save() error {
+	if s.journal == "" {
+		return nil
+	}
+	return s.write(s.journal)
+}
+
 // remove removes the journal.
 func (s *Step) remove() error {
+	if s.journal == "" {
+		return nil
+	}
 	return errors.Join(removeFile(s.journal+unfinished), removeFile(s.journal))
 }
 

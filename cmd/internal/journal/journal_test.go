@@ -174,6 +174,41 @@ func TestPrepareLeavesNothingBehind(t *testing.T) {
 	checkFiles(t, state, nil)
 }
 
+// Without a directory for the journal, the working directory, which nothing can be written to in a service, is none.
+func TestPrepareWithoutJournal(t *testing.T) {
+	farms := t.TempDir()
+	write(t, farms+"/a.toml", "old")
+	t.Chdir("/proc")
+	for _, end := range []func(*Step) error{(*Step).Discard, (*Step).Commit} {
+		step, err := Prepare("", "token", []Change{
+			{Path: farms + "/a.toml", Text: []byte("new"), Before: []byte("old")},
+			{Path: farms + "/b.toml.d/x.toml", Text: []byte("added")},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := end(step); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkFiles(t, farms, newFiles)
+}
+
+// A file of another program that has the name of a journal stays in the working directory.
+func TestPrepareWithoutJournalLeavesTheWorkingDirectory(t *testing.T) {
+	farms, work := t.TempDir(), t.TempDir()
+	write(t, work+"/"+name, "mine")
+	t.Chdir(work)
+	step, err := Prepare("", "token", []Change{{Path: farms + "/a.toml", Text: []byte("new")}})
+	if err == nil {
+		err = step.Commit()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkFiles(t, work, map[string]string{name: "mine"})
+}
+
 func TestModeStays(t *testing.T) {
 	farms, _, step := prepared(t)
 	if err := step.Commit(); err != nil {
