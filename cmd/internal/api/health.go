@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"farmc/cmd/internal/health"
@@ -60,7 +61,11 @@ func (s *Server) deleteHealth(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.backend(r); err != nil {
 		return err
 	}
-	return s.say(w, r, manage.Saying{Backend: pathBackend(r), Word: health.Word{By: r.URL.Query().Get("by")},
+	by, given := r.URL.Query()["by"]
+	if given && (len(by) > 1 || by[0] == "") {
+		return malformed("by takes the name of one checker")
+	}
+	return s.say(w, r, manage.Saying{Backend: pathBackend(r), Word: health.Word{By: strings.Join(by, "")},
 		Withdrawn: true}, "by")
 }
 

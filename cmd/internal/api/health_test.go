@@ -41,6 +41,11 @@ func TestWordsTakenBack(t *testing.T) {
 		{"?by=b&dry-run", 200, "abc"},
 		{"?bye=b", 400, "abc"},
 		{"?by=b&dry-run=1", 400, "abc"},
+		{"?by=b;c", 400, "abc"},
+		{"?by=%zz", 400, "abc"},
+		{"?by=", 400, "abc"},
+		{"?by", 400, "abc"},
+		{"?by=a&by=b", 400, "abc"},
 		{"?by=b", 200, "ac"},
 		{"", 200, ""},
 	} {

@@ -124,18 +124,20 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, routes []Route) 
 	}
 }
 
-// knowsParameters returns an error for a parameter that a request to read does not have: a misspelt one would give
-// another answer than the client wants. Requests that change something look at theirs themselves, and monitoring
-// systems add some of their own to the two paths for them.
+// knowsParameters returns an error for malformed parameters, of which a part would have no effect, and for a parameter
+// that a request to read does not have: a misspelt one would give another answer than the client wants. Requests that
+// change something look at theirs themselves, and monitoring systems add some of their own to the two paths for them.
 func (s *Server) knowsParameters(route Route, r *http.Request) error {
-	reads := route.Method == "GET" || route.Path == "/v1/check"
 	d, described := s.described[route.Method+" "+route.Path]
-	if r.URL.RawQuery == "" || !reads || !described || route.Path == healthPath || route.Path == metricsPath {
+	if r.URL.RawQuery == "" || !described || route.Path == healthPath || route.Path == metricsPath {
 		return nil
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return malformed("the parameters are malformed")
+	}
+	if route.Method != "GET" && route.Path != "/v1/check" {
+		return nil
 	}
 	for name := range query {
 		if !slices.ContainsFunc(d.query, func(p parameter) bool { return p.name == name }) {

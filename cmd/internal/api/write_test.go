@@ -189,6 +189,24 @@ func TestPreferredWait(t *testing.T) {
 	}
 }
 
+// A malformed query, of which a reader of parameters leaves a part out, makes no dry run the real change.
+func TestMalformedParametersOfWrites(t *testing.T) {
+	s := start(t, siteFiles)
+	s.Writer, s.Applier = succeeding{}, succeeding{}
+	for request, body := range map[string]string{"PATCH /v1/farms/web/backends/b1": "{}", "POST /v1/apply": "",
+		"POST /v1/rollback": "", "DELETE /v1/farms/web/bans/192.0.2.1": "",
+		"POST /v1/lists/bad/entries":          `{"entries": []}`,
+		"PUT /v1/farms/web/backends/b1/state": `{"state": "up"}`, "DELETE /v1/farms/web/sessions": ""} {
+		method, path, _ := strings.Cut(request, " ")
+		for _, query := range []string{"?dry-run;", "?dry-run%zz", "?dry-run;x", "?x;y"} {
+			x := s.do(t, exchange{key: "writer", method: method, path: path + query, body: body})
+			if x.status != 400 || !strings.Contains(x.answer, "the parameters are malformed") {
+				t.Errorf("%s%s: %d %s", request, query, x.status, x.answer)
+			}
+		}
+	}
+}
+
 // The replies of writes and loads are those that the description of the API has.
 func TestRepliesOfWrites(t *testing.T) {
 	s := start(t, siteFiles)
