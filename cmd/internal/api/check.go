@@ -2,7 +2,9 @@ package api
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 
 	"farmc/cmd/internal/edit"
 	"farmc/cmd/internal/live"
@@ -30,8 +32,9 @@ func (s *Server) check(w http.ResponseWriter, r *http.Request) error {
 		return err
 	case result.Refused:
 		return problem{status: http.StatusUnprocessableEntity, message: "nft refuses the script", faults: result.Faults}
-	case len(result.Faults) > 0:
-		return problem{status: http.StatusBadRequest, message: justFaults, faults: result.Faults}
+	}
+	if err := faultsProblem(result.Faults); err != nil {
+		return err
 	}
 	writeJSON(w, http.StatusOK, result)
 	return nil
@@ -45,20 +48,20 @@ func farmTexts(document map[string]any) (map[string][]byte, error) {
 	}
 	out := map[string][]byte{}
 	var faults []live.FarmFault
-	for name, keys := range farms {
+	for _, name := range slices.Sorted(maps.Keys(farms)) {
 		if !farm.IsName(name) {
 			return nil, malformed(fmt.Sprintf("%q is not the name of a farm", name))
 		}
-		text, more, err := farmText(name, keys)
+		text, more, err := farmText(name, farms[name])
 		if err != nil {
 			return nil, err
 		}
 		out[name], faults = text, append(faults, more...)
+		if len(faults) >= maxFaults {
+			break
+		}
 	}
-	if len(faults) > 0 {
-		return nil, problem{status: http.StatusBadRequest, message: justFaults, faults: faults}
-	}
-	return out, nil
+	return out, faultsProblem(faults)
 }
 
 // farmText writes a farm as TOML; nil for null.

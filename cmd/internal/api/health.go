@@ -17,6 +17,7 @@ import (
 const (
 	maxReason = 200 // bytes
 	minLapse  = time.Second
+	maxWords  = 100_000 // of a request; about as many with all keys fill the longest body
 )
 
 // saying reads a word of a document. The checker has the name of the key if the document names none.
@@ -152,9 +153,15 @@ func sayings(document map[string]any, key string) ([]manage.Saying, error) {
 	if !isList {
 		top.fault("words", "words is a list of words, each with farm, backend and healthy")
 	}
+	if len(list) > maxWords {
+		top.fault("words", "words has %d words, at most %d", len(list), maxWords)
+	}
 	top.unknown()
 	var out []manage.Saying
-	for i, item := range list {
+	for i, item := range list[:min(len(list), maxWords)] {
+		if top.isFull() {
+			break
+		}
 		f := &keyReader{at: fmt.Sprintf("words.%d.", i)}
 		if f.document, isList = item.(map[string]any); !isList {
 			f.fault("", "a word is an object with farm, backend and healthy")
@@ -166,11 +173,8 @@ func sayings(document map[string]any, key string) ([]manage.Saying, error) {
 		}
 		top.faults = append(top.faults, f.faults...)
 	}
-	return out, faultsProblem(top.faults[:min(len(top.faults), maxFaults)])
+	return out, faultsProblem(top.faults)
 }
-
-// maxFaults is the number of faults that an answer has at most.
-const maxFaults = 200
 
 // A wordDocument is a word as GET gives it.
 type wordDocument struct {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -124,6 +125,65 @@ func TestBodies(t *testing.T) {
 		x := s.do(t, exchange{key: "reader", method: "POST", path: "/v1/check", body: body})
 		if x.status != 400 || !strings.HasPrefix(x.answer, `{"error":"`) && !strings.Contains(x.answer, `"farm":"",`) {
 			t.Errorf("%s: %d %s", rule, x.status, x.answer)
+		}
+	}
+}
+
+// A document with very many faults has an answer with a part of them, which is not longer than the document.
+func TestManyFaults(t *testing.T) {
+	s := start(t, siteFiles)
+	var unknown, checked, empty strings.Builder
+	for i := range 5_000 {
+		fmt.Fprintf(&unknown, `,"key%d":1`, i)
+		fmt.Fprintf(&checked, `,"farm%d":{"":1}`, i)
+		fmt.Fprintf(&empty, `,"farm%d":{}`, i)
+	}
+	for _, tt := range []struct{ key, method, path, body string }{
+		{"checker", "PUT", "/v1/health", `{"words":[{}` + strings.Repeat(",{}", 50_000) + `]}`},
+		{"checker", "PUT", "/v1/health", `{"words":[1` + strings.Repeat(",1", maxWords) + `]}`},
+		{"checker", "PUT", "/v1/farms/web/backends/b1/health", `{"healthy":true` + unknown.String() + `}`},
+		{"stater", "PUT", "/v1/farms/web/backends/b1/state", `{"state":"up"` + unknown.String() + `}`},
+		{"reader", "POST", "/v1/check", `{"farms":{` + checked.String()[1:] + `}}`},
+		{"reader", "POST", "/v1/check", `{"farms":{` + empty.String()[1:] + `}}`},
+	} {
+		x := s.do(t, exchange{key: tt.key, method: tt.method, path: tt.path, body: tt.body})
+		var answer problemDocument
+		if err := json.Unmarshal([]byte(x.answer), &answer); err != nil {
+			t.Fatal(err)
+		}
+		if x.status != 400 || len(answer.Faults) != maxFaults || len(x.answer) > len(tt.body) {
+			t.Errorf("%s %s: %d with %d faults and %d bytes for %d: %.80s", tt.method, tt.path, x.status,
+				len(answer.Faults), len(x.answer), len(tt.body), x.answer)
+		}
+	}
+}
+
+// The memory for the faults of a document does not grow with the document.
+func TestMemoryOfManyFaults(t *testing.T) {
+	f := keyReader{document: map[string]any{}}
+	words := make([]any, maxWords)
+	for i := range words {
+		words[i] = map[string]any{}
+		f.document[fmt.Sprint("key", i)] = i
+	}
+	if _ = f.err(); len(f.faults) > maxFaults {
+		t.Errorf("there are %d faults of keys", len(f.faults))
+	}
+	document := map[string]any{"words": words}
+	if n := testing.AllocsPerRun(1, func() { _, _ = sayings(document, "checker") }); n > maxWords {
+		t.Errorf("%v pieces of memory for %d words", n, maxWords)
+	}
+}
+
+// Words in such number that no checker needs them are refused.
+func TestTooManyWords(t *testing.T) {
+	s := start(t, siteFiles)
+	const word = `{"farm":"web","backend":"b1","healthy":true}`
+	for words, want := range map[int]int{1000: 200, maxWords + 1: 400} {
+		body := `{"words":[` + word + strings.Repeat(","+word, words-1) + `]}`
+		x := s.do(t, exchange{key: "checker", method: "PUT", path: "/v1/health", body: body})
+		if x.status != want || (want == 400) != strings.Contains(x.answer, "words has 100001 words, at most 100000") {
+			t.Errorf("%d words: %d %s", words, x.status, x.answer)
 		}
 	}
 }

@@ -22,8 +22,17 @@ type keyReader struct {
 	known    []string
 }
 
-// fault adds a fault of a key.
+// maxFaults is the number of faults that an answer about a document has at most.
+const maxFaults = toml.MaxFaults
+
+// isFull reports whether the answer has no place for one fault more.
+func (f *keyReader) isFull() bool { return len(f.faults) >= maxFaults }
+
+// fault adds a fault of a key, if there is place for it.
 func (f *keyReader) fault(key, format string, args ...any) {
+	if f.isFull() {
+		return
+	}
 	f.faults = append(f.faults, live.FarmFault{Key: f.at + key, Message: fmt.Sprintf(format, args...)})
 }
 
@@ -100,6 +109,9 @@ func (f *keyReader) duration(key string, least time.Duration) time.Duration {
 // unknown adds a fault for each key that was not read.
 func (f *keyReader) unknown() {
 	for _, key := range slices.Sorted(maps.Keys(f.document)) {
+		if f.isFull() {
+			return
+		}
 		if slices.Contains(f.known, key) {
 			continue
 		}
@@ -114,10 +126,10 @@ func (f *keyReader) err() error {
 	return faultsProblem(f.faults)
 }
 
-// faultsProblem is the error of a document with faults; nil without any.
+// faultsProblem is the error of a document with faults, maxFaults of them at most; nil without any.
 func faultsProblem(faults []live.FarmFault) error {
 	if len(faults) == 0 {
 		return nil
 	}
-	return problem{status: http.StatusBadRequest, message: justFaults, faults: faults}
+	return problem{status: http.StatusBadRequest, message: justFaults, faults: faults[:min(len(faults), maxFaults)]}
 }
