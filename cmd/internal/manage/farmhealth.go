@@ -228,7 +228,8 @@ func (f *farmHealth) keepAll(judged records, now time.Time) {
 	}
 }
 
-// applyTo returns the record with the new word. Words are sorted by checker.
+// applyTo returns the record with the new word. Words are sorted by checker. If there are as many as there can be, the
+// new one takes the place of the oldest one that has lapsed, because the checker of that one is gone.
 func (s Saying) applyTo(r health.Record) (health.Record, error) {
 	out := slices.DeleteFunc(slices.Clone(r.Words), func(w health.Word) bool {
 		return w.By == s.By || s.Withdrawn && s.By == ""
@@ -238,9 +239,25 @@ func (s Saying) applyTo(r health.Record) (health.Record, error) {
 		return r, nil
 	}
 	if len(out) == maxCheckers {
-		return r, ErrCheckers
+		if out = withoutLapsed(out, s.Said); len(out) == maxCheckers {
+			return r, ErrCheckers
+		}
 	}
 	r.Words = append(out, s.Word)
 	slices.SortFunc(r.Words, func(a, b health.Word) int { return strings.Compare(a.By, b.By) })
 	return r, nil
+}
+
+// withoutLapsed returns the words without the oldest one that has lapsed.
+func withoutLapsed(words []health.Word, now time.Time) []health.Word {
+	oldest := -1
+	for i, w := range words {
+		if w.Lapsed(now) && (oldest < 0 || w.Said.Before(words[oldest].Said)) {
+			oldest = i
+		}
+	}
+	if oldest < 0 {
+		return words
+	}
+	return slices.Delete(slices.Clone(words), oldest, oldest+1)
 }

@@ -251,8 +251,8 @@ func (b *batch) load(ctx context.Context, by string, outcomes []Outcome) {
 		if of := f.end(results[i].Err == nil && !b.DryRun); len(of.Backends) > 0 {
 			judged = append(judged, of)
 		}
-		for _, at := range f.indexes {
-			outcomes[at] = Outcome{results[i].ChangesOf(f.farm), results[i].Warnings, results[i].Err}
+		for saying, at := range f.indexes {
+			outcomes[at] = f.outcome(saying, results[i])
 		}
 	}
 	if b.Judged != nil && len(judged) > 0 {

@@ -1,12 +1,17 @@
 package manage
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"farmc/cmd/internal/health"
+	"farmc/cmd/internal/live"
 	"farmc/compiler/farm"
 )
 
@@ -134,6 +139,62 @@ func TestWordsThatChangeNothing(t *testing.T) {
 		if rest := f.take(words[2:3], time.Now(), false); (len(rest) > 0) != (by >= maxCheckers-1) {
 			t.Errorf("checker %d: %d words are left", by, len(rest))
 		}
+	}
+}
+
+// healthOf returns the health of the farms of a site.
+func (s *site) healthOf() *Health {
+	s.Helper()
+	reader := live.NewReader(s.engine)
+	p, diagnostics, err := s.engine.Plan(s.Context())
+	s.engine.Publish(reader, p, diagnostics, err)
+	return NewHealth(reader.Current, func(ctx context.Context, _ string, writes []live.Write) []live.WriteResult {
+		return s.engine.WriteAll(ctx, writes)
+	})
+}
+
+// say says words about backends of farm web, and returns their outcomes. A word was said before now by the age.
+func (s *site) say(h *Health, age time.Duration, words ...health.Word) []Outcome {
+	var sayings []Saying
+	for i, w := range words {
+		w.Percent, w.Said = 100, time.Now().Add(-age)
+		sayings = append(sayings, Saying{Backend: Backend{"web", fmt.Sprint("b", i+1)}, Word: w})
+	}
+	return h.Say(s.Context(), "test", sayings)
+}
+
+// A new checker takes the place of one that is silent, and has none while all others speak. A word that is refused
+// keeps no other one from its effect.
+func TestWordOfOneCheckerMore(t *testing.T) {
+	s := newSite(t, map[string]string{"etc/web.toml": web})
+	h := s.healthOf()
+	for by := range maxCheckers {
+		age := time.Duration(0)
+		if by < 2 {
+			age = time.Duration(10-by) * time.Minute // the checker 0 is the oldest
+		}
+		word := health.Word{By: fmt.Sprint("old", by), Healthy: true, For: 5 * time.Minute}
+		if o := s.say(h, age, word); o[0].Err != nil {
+			t.Fatal(o[0].Err)
+		}
+	}
+	for i := range 3 {
+		by := fmt.Sprint("new", i)
+		out := s.say(h, 0, health.Word{By: by}, health.Word{By: by, Healthy: i == 1})
+		if refused := errors.Is(out[0].Err, ErrCheckers); refused != (i == 2) || out[1].Err != nil {
+			t.Errorf("checker %s: %v, %v", by, out[0].Err, out[1].Err)
+		}
+		record, err := h.Words(Backend{"web", "b1"}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone := slices.IndexFunc(record.Words, func(w health.Word) bool { return w.By == fmt.Sprint("old", i) })
+		if (gone < 0) != (i < 2) {
+			t.Errorf("after a word of %s the words are %+v", by, record.Words)
+		}
+	}
+	if !strings.Contains(s.text("run/web.toml.d/zz-farmc.health-b2.toml"), `state = "down"`) {
+		t.Errorf("backend b2 is not down: %v", s.files())
 	}
 }
 

@@ -19,6 +19,7 @@ type farmWords struct {
 	now     time.Time
 	sayings []Saying // none: the farm is judged again
 	indexes []int    // of the sayings
+	refused []error  // of each saying, by the last call of changes; nil: the word is taken
 
 	rules
 	was           *farm.Farm // whose rules the memory had
@@ -38,11 +39,14 @@ func (f *farmWords) changes(files live.Files) (changes []source.Change, err erro
 		return nil, err
 	}
 	heard, said := maps.Clone(f.before), map[string]bool{}
-	for _, s := range f.sayings {
-		if heard[s.Name], err = s.applyTo(heard.of(s.Name)); err != nil {
-			return nil, err
+	f.refused = make([]error, len(f.sayings))
+	for i, s := range f.sayings {
+		after, err := s.applyTo(heard.of(s.Name))
+		if err != nil {
+			f.refused[i] = err
+			continue
 		}
-		said[s.Name] = true
+		heard[s.Name], said[s.Name] = after, true
 	}
 	f.after = f.judge(heard, f.now)
 	written := map[string]bool{}
@@ -113,6 +117,15 @@ func (f *farmWords) dropIn(files live.Files, backend string) ([]source.Change, e
 		return nil, err
 	}
 	return files.Replace(dir+"/"+name, record.Text(backend))
+}
+
+// outcome returns the outcome of a word: that of the write, unless the word was refused.
+func (f *farmWords) outcome(saying int, r live.WriteResult) Outcome {
+	out := Outcome{r.ChangesOf(f.farm), r.Warnings, r.Err}
+	if r.Err == nil && f.refused != nil {
+		out.Err = f.refused[saying]
+	}
+	return out
 }
 
 // check returns why a backend takes clients in spite of the words, or nil.
