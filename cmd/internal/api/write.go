@@ -136,6 +136,7 @@ func writeStatus(err error) int {
 		{live.ErrOnTrial, http.StatusConflict},
 		{live.ErrHeld, http.StatusConflict},
 		{live.ErrUntrusted, http.StatusConflict},
+		{live.ErrOwner, http.StatusConflict},
 		{live.ErrNotSaved, http.StatusInsufficientStorage},
 		{live.ErrBusy, http.StatusServiceUnavailable},
 		{os.ErrDeadlineExceeded, http.StatusServiceUnavailable},

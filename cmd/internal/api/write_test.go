@@ -40,6 +40,7 @@ func TestStatusesOfWrites(t *testing.T) {
 		{live.ErrOnTrial, 409},
 		{live.ErrHeld, 409},
 		{live.ErrUntrusted, 409},
+		{fmt.Errorf("%w: web.toml", live.ErrOwner), 409},
 		{problem{status: 412}, 412},
 		{live.ErrRefused, 422},
 		{errors.New("a mistake"), 500},

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -86,6 +88,59 @@ func setOwner(path string, user, group int) error {
 		return nil
 	}
 	return os.Chown(path, user, group)
+}
+
+// Replaceable returns why a new text of a file cannot have the owner and the group of the old one, or nil. Without
+// CAP_CHOWN, which the sandbox of farmc-watch.service lacks, a new file has those of the process, or the group of a
+// directory with the set-group-ID bit.
+func Replaceable(path string) error {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	info, err := os.Stat(path)
+	if err != nil || mayChown() {
+		return nil
+	}
+	of := info.Sys().(*syscall.Stat_t)
+	if int(of.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s belongs to the user %s; to change that: chown %d %[1]s", path, userName(of.Uid),
+			os.Geteuid())
+	}
+	if now := newGroup(filepath.Dir(path)); int(of.Gid) != now {
+		return fmt.Errorf("%s has the group %s; to change that: chgrp %d %[1]s", path, groupName(of.Gid), now)
+	}
+	return nil
+}
+
+// mayChown reports whether this process may give files to others.
+func mayChown() bool {
+	var sets [2]unix.CapUserData
+	err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &sets[0])
+	return err == nil && sets[0].Effective&(1<<unix.CAP_CHOWN) != 0
+}
+
+// newGroup returns the group that a new file in a directory has.
+func newGroup(dir string) int {
+	if info, err := os.Stat(dir); err == nil && info.Mode()&os.ModeSetgid != 0 {
+		return int(info.Sys().(*syscall.Stat_t).Gid)
+	}
+	return os.Getegid()
+}
+
+func userName(id uint32) string {
+	number := strconv.Itoa(int(id))
+	if u, err := user.LookupId(number); err == nil {
+		return u.Username
+	}
+	return number
+}
+
+func groupName(id uint32) string {
+	number := strconv.Itoa(int(id))
+	if g, err := user.LookupGroupId(number); err == nil {
+		return g.Name
+	}
+	return number
 }
 
 // commit puts the new file in its place, unless that is done already.

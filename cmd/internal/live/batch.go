@@ -162,6 +162,9 @@ func (e *Engine) batch(writes []*pendingWrite) (batch, later []*pendingWrite) {
 func (e *Engine) collect(w *pendingWrite, before []source.Change) bool {
 	*w.result = WriteResult{}
 	w.changes, w.result.Err = w.Changes(Files{e, before})
+	if w.result.Err == nil {
+		w.result.Err = replaceable(w.changes)
+	}
 	return w.result.Err == nil
 }
 

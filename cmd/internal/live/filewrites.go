@@ -60,6 +60,19 @@ func (w *fileWrites) journaled() (out []journal.Change, err error) {
 	return out, nil
 }
 
+// replaceable returns ErrOwner if a new text cannot have the owner and the group of its file.
+func replaceable(changes []source.Change) error {
+	for _, c := range changes {
+		if c.Text == nil || c.Before == nil {
+			continue
+		}
+		if err := journal.Replaceable(c.Path); err != nil {
+			return fmt.Errorf("%w: %w", ErrOwner, err)
+		}
+	}
+	return nil
+}
+
 // commit puts the new files in their places, after the load of the script with this digest.
 func (w *fileWrites) commit(digest string) error {
 	if !w.prepared {

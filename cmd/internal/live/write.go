@@ -66,6 +66,7 @@ var (
 	ErrConflict = errors.New("another program keeps changing the same files")
 	ErrRefused  = errors.New("nft or the kernel refuses the rules; nothing was loaded")
 	ErrNotSaved = errors.New("the files cannot be written; nothing was loaded")
+	ErrOwner    = errors.New("farmc cannot keep the owner and the group of a file here; nothing was loaded")
 
 	ErrUntrusted = errors.New("other users can write to the directories of farms; nothing was loaded: run farmc check")
 )

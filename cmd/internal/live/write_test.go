@@ -4,8 +4,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"farmc/cmd/internal/journal"
 	"farmc/cmd/internal/nft"
@@ -186,6 +189,44 @@ func TestWriteAll(t *testing.T) {
 	contains(t, farms+"/web.toml", "10.0.0.9", true)
 	contains(t, farms+"/a.toml", "10.0.0.8", true)
 	contains(t, farms+"/mail.toml", mailFarm, true)
+	agree(t, e)
+}
+
+// Without CAP_CHOWN, as in the sandbox of farmc-watch.service, the new text of a file could not have its group. A dry
+// run tells that, too. In a directory that gives its group to new files it can.
+func TestWriteOfFileWithAnotherGroup(t *testing.T) {
+	const daemon = 1
+	e, farms := engineFor(t, map[string]string{"web.toml": webFarm})
+	if _, _, err := e.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(farms+"/web.toml", -1, daemon); err != nil {
+		t.Skip("no other group here:", err)
+	}
+	runtime.LockOSThread() // never unlocked, so the thread ends with the test
+	var sets [2]unix.CapUserData
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	testmachine.Must(t, unix.Capget(&header, &sets[0]))
+	sets[0].Effective &^= 1 << unix.CAP_CHOWN
+	testmachine.Must(t, unix.Capset(&header, &sets[0]))
+	w := replacing("web.toml", "10.0.0.2", "10.0.0.9")
+	for _, w.DryRun = range []bool{true, false} {
+		r := e.Write(t.Context(), w)
+		if !errors.Is(r.Err, ErrOwner) || !strings.Contains(r.Err.Error(), "web.toml has the group ") {
+			t.Errorf("Write gives %v, dry run: %t", r.Err, w.DryRun)
+		}
+	}
+	contains(t, farms+"/web.toml", webFarm, true)
+	agree(t, e)
+	sets[0].Effective |= 1 << unix.CAP_CHOWN
+	testmachine.Must(t, unix.Capset(&header, &sets[0]), os.Chown(farms, -1, daemon),
+		os.Chmod(farms, 0o755|os.ModeSetgid))
+	sets[0].Effective &^= 1 << unix.CAP_CHOWN
+	testmachine.Must(t, unix.Capset(&header, &sets[0]))
+	if r := e.Write(t.Context(), w); r.Err != nil {
+		t.Error(r.Err)
+	}
+	contains(t, farms+"/web.toml", "10.0.0.9", true)
 	agree(t, e)
 }
 
