@@ -54,6 +54,7 @@ func (s *Server) putState(w http.ResponseWriter, r *http.Request) error {
 	}
 	began := time.Now()
 	write := change.Write()
+	underConditions(r, &write)
 	result, err := s.take(r, &write)
 	if err != nil {
 		return err
@@ -117,7 +118,9 @@ func (s *Server) putWeight(w http.ResponseWriter, r *http.Request) error {
 	if err := f.err(); err != nil {
 		return err
 	}
-	return s.write(w, r, http.StatusOK, change.Farm, change.Write())
+	write := change.Write()
+	underConditions(r, &write)
+	return s.write(w, r, http.StatusOK, change.Farm, write)
 }
 
 // maxWeight is the largest weight of a backend.

@@ -32,6 +32,9 @@ const (
 // statePath is the path of the state of a backend, whose answer can wait.
 const statePath = "/v1/farms/{farm}/backends/{backend}/state"
 
+// weightPath is the path of the weight of a backend.
+const weightPath = "/v1/farms/{farm}/backends/{backend}/weight"
+
 // Routes returns all routes.
 func Routes() []Route {
 	return []Route{
@@ -45,7 +48,7 @@ func Routes() []Route {
 		{"GET", "/v1/farms/{farm}/backends/{backend}", apikey.ReadFarms, (*Server).getBackend},
 		{"GET", statePath, apikey.ReadFarms, (*Server).getState},
 		{"PUT", statePath, apikey.SetState, (*Server).putState},
-		{"PUT", "/v1/farms/{farm}/backends/{backend}/weight", apikey.SetState, (*Server).putWeight},
+		{"PUT", weightPath, apikey.SetState, (*Server).putWeight},
 		{"GET", "/v1/farms/{farm}/backends/{backend}/health", apikey.ReadFarms, (*Server).getHealth},
 		{"PUT", "/v1/farms/{farm}/backends/{backend}/health", apikey.SetHealth, (*Server).putHealth},
 		{"DELETE", "/v1/farms/{farm}/backends/{backend}/health", apikey.SetHealth, (*Server).deleteHealth},
@@ -114,6 +117,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, routes []Route) 
 	err := routes[i].admit(r)
 	if err == nil {
 		err = s.knowsParameters(routes[i], r)
+	}
+	if err == nil {
+		err = routes[i].obeysConditions(r.Header)
 	}
 	if err != nil {
 		s.refuse(w, r, err)
