@@ -37,6 +37,11 @@ func (a Access) Lists() (out []*AddressList) {
 	return out
 }
 
+// Names reports whether the farm names a list, which need not exist.
+func (a Access) Names(list string) bool {
+	return slices.ContainsFunc(a.All(), func(p ClientList) bool { return slices.Contains(p.words, "@"+list) })
+}
+
 // Named gives the clients without the word any.
 func (p ClientList) Named() ClientList {
 	p.Any = false

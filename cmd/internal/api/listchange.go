@@ -47,24 +47,7 @@ func (s *Server) deleteList(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	change.Delete = true
-	if err := s.unused(change.Name); err != nil {
-		return err
-	}
 	return s.writeList(w, r, change)
-}
-
-// unused returns an error if a farm uses a list.
-func (s *Server) unused(list string) error {
-	now, err := s.current()
-	if err != nil {
-		return err
-	}
-	for _, r := range now.Readings {
-		if f := r.Farm(); f != nil && uses(f, list) {
-			return problem{status: http.StatusConflict, message: "farm " + r.Name() + " uses the list"}
-		}
-	}
-	return nil
 }
 
 func uses(f *farm.Farm, list string) bool {

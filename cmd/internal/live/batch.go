@@ -138,14 +138,15 @@ func (e *Engine) writeAlone(ctx context.Context, w *pendingWrite) {
 }
 
 // batch asks the writes for their changes, each on top of the ones before it. Writes that fit into one load are first;
-// dry runs, and writes with an error that can come from the ones before them, come later. Other writes with an error
+// dry runs, writes that need a load of their own, and writes with an error that can come from the ones before them
+// come later. Other writes with an error
 // are in neither.
 func (e *Engine) batch(writes []*pendingWrite) (batch, later []*pendingWrite) {
 	var changes []source.Change
 	for _, w := range writes {
 		ok := e.collect(w, changes)
 		switch {
-		case ok && !w.DryRun:
+		case ok && !w.DryRun && !w.Alone:
 			batch = append(batch, w)
 			changes = changesOf(batch)
 		case ok, len(changes) > 0:

@@ -39,6 +39,12 @@ type Write struct {
 	// FarmsInForce is InForce for a write of several farms, whose readings it asks for by name. Nil: no check.
 	FarmsInForce func(reading func(farm string) *farm.Reading) error
 
+	// Fits returns why the farms of the files do not permit the change. It is called before the load, with all farms as
+	// they are with the change, faulty ones as well. Nil: no check.
+	Fits func([]*farm.Reading) error
+
+	Alone bool // the write needs a load of its own: it could be the cause of faults of other writes
+
 	By string // cause of the load, for the history; "": that of the engine
 
 	DryRun   bool          // compile only; Plan.Changes says what would change
@@ -93,6 +99,9 @@ func (w *pendingWrite) judge(c *compilation) (failed bool) {
 			r, _ := readings(c.readings).find(name)
 			return r
 		})
+	}
+	if w.result.Err == nil && w.Fits != nil {
+		w.result.Err = w.Fits(c.readings)
 	}
 	return w.result.Err != nil
 }

@@ -23,9 +23,24 @@ type ListChange struct {
 	added, removed int
 }
 
-// Write returns the write of the list. A new list goes to the first directory.
+// Write returns the write of the list. A new list goes to the first directory, and a list that a farm names cannot be
+// deleted.
 func (c *ListChange) Write() live.Write {
-	return live.Write{Item: c.Name + ".list", Changes: c.changes}
+	w := live.Write{Item: c.Name + ".list", Changes: c.changes}
+	if c.Delete {
+		w.Fits, w.Alone = c.unused, true
+	}
+	return w
+}
+
+// unused returns an error if a farm names the list.
+func (c *ListChange) unused(farms []*farm.Reading) error {
+	for _, r := range farms {
+		if f := r.Farm(); f != nil && f.Access.Names(c.Name) {
+			return Blocked{fmt.Sprintf("farm %s uses the list", r.Name())}
+		}
+	}
+	return nil
 }
 
 // Words tells the effect of the change, after the load.

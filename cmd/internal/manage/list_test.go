@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"farmc/cmd/internal/edit"
+	"farmc/cmd/internal/live"
 )
 
 // A change of a list keeps comments and the lines of other entries.
@@ -34,6 +37,34 @@ func TestListEdit(t *testing.T) {
 	if got := string(last.edit([]byte("192.0.2.1\n"))); got != "# no entries\n" {
 		t.Errorf("without its last entry a list is %q", got)
 	}
+}
+
+// A list that a farm's file names stays, also if the farm is not loaded so, or gets the list by another write.
+func TestListInUse(t *testing.T) {
+	s := newSite(t, map[string]string{"etc/web.toml": web + "[access]\ndeny = [\"@l1\"]\n",
+		"etc/l1.list": "192.0.2.7\n", "etc/l2.list": "192.0.2.8\n"})
+	if _, _, err := s.engine.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	remove := func(list string) live.Write { return (&ListChange{Name: list, Delete: true}).Write() }
+	patch := PatchFarm("web", edit.Document{"access": map[string]any{"deny": []any{"@l2"}}}, always)
+	for _, writes := range [][]live.Write{{remove("l2"), patch}, {patch, remove("l2")}} {
+		s.write("etc/web.toml", strings.Replace(s.text("etc/web.toml"), "@l2", "@l1", 1))
+		for i, r := range s.engine.WriteAll(t.Context(), writes) {
+			refused, isList := errors.As(r.Err, new(Blocked)), writes[i].Item == "l2.list"
+			if refused != isList || !refused && r.Err != nil {
+				t.Errorf("%s: %v %v", writes[i].Item, r.Err, r.Diagnostics)
+			}
+		}
+	}
+	s.write("etc/web.toml", strings.Replace(s.text("etc/web.toml"), "@l2", "@l1", 1)) // a person's edit, not loaded
+	if r := s.engine.Write(t.Context(), remove("l1")); !errors.As(r.Err, new(Blocked)) {
+		t.Error(r.Err)
+	}
+	if r := s.engine.Write(t.Context(), remove("l2")); r.Err != nil {
+		t.Error(r.Err)
+	}
+	s.has("etc/l1.list", "etc/web.toml")
 }
 
 // A list is created, replaced and deleted by its file; a condition can refuse each of these.
