@@ -68,7 +68,7 @@ func (s *Server) getFarm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if notModified(w, r, f.Document()) {
+	if notModified(w, r, manage.DocumentOf(f)) {
 		return nil
 	}
 	status, err := s.statusOf(r, f.Name())

@@ -39,16 +39,21 @@ func find(files live.Files, name string) (*target, error) {
 
 func (t *target) exists() bool { return t.text != nil }
 
-// document returns the keys of the farm's file and its drop-ins; nil if there is no farm, "null" if the file is not
-// TOML.
+// document returns the keys of the farm's file and its drop-ins; nil if there is no farm.
 func (t *target) document() json.RawMessage {
-	switch {
-	case !t.exists():
+	if !t.exists() {
 		return nil
-	case t.reading == nil || t.reading.Document() == nil:
+	}
+	return DocumentOf(t.reading)
+}
+
+// DocumentOf returns the keys of a farm's file and its drop-ins, "null" if the file is not TOML. Conditions and ETags
+// are about this text.
+func DocumentOf(r *farm.Reading) json.RawMessage {
+	if r == nil || r.Document() == nil {
 		return json.RawMessage("null")
 	}
-	return t.reading.Document()
+	return r.Document()
 }
 
 // admit returns why the farm's file must not be changed: the condition, or its directory.
