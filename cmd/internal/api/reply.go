@@ -82,7 +82,8 @@ func problemOf(err error) problem {
 	case errors.Is(err, live.ErrNoBackend):
 		return problem{status: http.StatusNotFound, message: live.ErrNoBackend.Error()}
 	case errors.Is(err, live.ErrUntracked), errors.Is(err, live.ErrOtherState), errors.Is(err, live.ErrNoWatcher),
-		errors.Is(err, manage.ErrCheckers), errors.Is(err, live.ErrNoBans), errors.Is(err, live.ErrReadOnly):
+		errors.Is(err, manage.ErrCheckers), errors.Is(err, live.ErrNoBans), errors.Is(err, live.ErrReadOnly),
+		errors.Is(err, live.ErrNotLoaded), errors.Is(err, live.ErrNothingLoaded):
 		return problem{status: http.StatusConflict, message: err.Error()}
 	case errors.Is(err, live.ErrNoSnapshot), errors.Is(err, live.ErrBusy), errors.Is(err, context.Canceled):
 		return problem{status: http.StatusServiceUnavailable, message: err.Error()}

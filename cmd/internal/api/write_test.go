@@ -39,6 +39,9 @@ func TestStatusesOfWrites(t *testing.T) {
 		{fmt.Errorf("%w: web.toml", live.ErrConflict), 409},
 		{live.ErrOnTrial, 409},
 		{live.ErrHeld, 409},
+		{live.ErrNotLoaded, 409},
+		{live.ErrNoFarm, 404},
+		{live.ErrNoBackend, 404},
 		{live.ErrUntrusted, 409},
 		{fmt.Errorf("%w: web.toml", live.ErrOwner), 409},
 		{problem{status: 412}, 412},
@@ -204,6 +207,18 @@ func TestMalformedParametersOfWrites(t *testing.T) {
 			if x.status != 400 || !strings.Contains(x.answer, "the parameters are malformed") {
 				t.Errorf("%s%s: %d %s", request, query, x.status, x.answer)
 			}
+		}
+	}
+}
+
+// A farm of the files that is not loaded is no reason for 500, and none for 404 as long as GET of the farm is 200.
+func TestRequestsBeforeTheFirstLoad(t *testing.T) {
+	s := start(t, siteFiles)
+	for path, want := range map[string]int{"/v1/farms/web": 200, "/v1/farms/web/bans": 409, "/v1/farms/none/bans": 404,
+		"/v1/farms/web/sessions": 409, "/v1/farms/web/backends/b1/state": 409, "/v1/farms/web/backends/b9/health": 404,
+		"/v1/explain?service=192.0.2.10:80&from=198.51.100.7": 409} {
+		if x := s.do(t, exchange{key: "reader", path: path}); x.status != want {
+			t.Errorf("%s: %d %s, want %d", path, x.status, x.answer, want)
 		}
 	}
 }

@@ -82,16 +82,19 @@ func (s *Snapshot) loadedBackend(name, backend string) (*farm.Farm, *farm.Backen
 	return f, b, nil
 }
 
-// loadedFarm returns a farm of the last load.
+// loadedFarm returns a farm of the last load. The error is ErrNotLoaded for another one of the files.
 func (s *Snapshot) loadedFarm(name string) (*farm.Farm, error) {
-	if err := s.known(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoFarm, err)
+	f, err := (*farm.Farm)(nil), s.known()
+	if err == nil {
+		f, err = findFarm(s.loaded, name)
 	}
-	f, err := findFarm(s.loaded, name)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoFarm, err)
+	if err == nil {
+		return f, nil
 	}
-	return f, nil
+	if _, exists := s.Reading(name); exists {
+		return nil, ErrNotLoaded
+	}
+	return nil, fmt.Errorf("%w: %w", ErrNoFarm, err)
 }
 
 // FarmWith returns a farm that has the backend: from the files, or if they have faults, of the last load.
@@ -101,7 +104,7 @@ func (s *Snapshot) FarmWith(name, backend string) (*farm.Farm, error) {
 		return reading.Farm(), nil
 	}
 	f, _, err := s.loadedBackend(name, backend)
-	if exists && errors.Is(err, ErrNoFarm) {
+	if exists && errors.Is(err, ErrNotLoaded) {
 		err = ErrNoBackend
 	}
 	return f, err

@@ -77,7 +77,7 @@ func (f Files) farmWith(name, backend string) (*farm.Farm, error) {
 	}
 	if backendOf(found, backend) == nil {
 		near := suggestion(backend, backendNames(found))
-		return nil, fmt.Errorf("farm %s has no backend %q%s", found.Name, backend, near)
+		return nil, worded(ErrNoBackend, "farm %s has no backend %q%s", found.Name, backend, near)
 	}
 	return found, nil
 }
@@ -120,7 +120,7 @@ func (e *Engine) knownFarm(name, backend string) (*farm.Farm, error) {
 	more := ""
 	c := e.compile()
 	if c.permissions.Faulty() {
-		return nil, errors.New("other users can write to the farms: run farmc check")
+		return nil, worded(ErrUntrusted, "other users can write to the farms: run farmc check")
 	}
 	if c.script != nil {
 		farms = c.script.Farms
@@ -136,9 +136,13 @@ func (e *Engine) knownFarm(name, backend string) (*farm.Farm, error) {
 		names = append(names, f.Name)
 	}
 	if mask := e.mask(name); mask != "" {
-		return nil, fmt.Errorf("farm %q is masked: %s is a link to /dev/null", name, mask)
+		return nil, worded(ErrNotLoaded, "farm %q is masked: %s is a link to /dev/null", name, mask)
 	}
-	return nil, fmt.Errorf("there is no farm %q%s%s", name, suggestion(name, names), more)
+	class := ErrNoFarm
+	if _, exists := readings(c.readings).find(name); exists {
+		class = ErrNotLoaded
+	}
+	return nil, worded(class, "there is no farm %q%s%s", name, suggestion(name, names), more)
 }
 
 // mask returns the path of the link to /dev/null that masks a farm, or "".
@@ -210,11 +214,11 @@ func (change StateChange) check(farms []*farm.Farm) error {
 func writtenBackend(farms []*farm.Farm, name, backend string) (*farm.Backend, error) {
 	f := farmNamed(farms, name)
 	if f == nil {
-		return nil, fmt.Errorf("farm %s is not loaded: run farmc check", name)
+		return nil, worded(ErrNotLoaded, "farm %s is not loaded: run farmc check", name)
 	}
 	b := backendOf(f, backend)
 	if b == nil {
-		return nil, fmt.Errorf("farm %s stays as it was loaded last: run farmc check", name)
+		return nil, worded(ErrNotLoaded, "farm %s stays as it was loaded last: run farmc check", name)
 	}
 	return b, nil
 }

@@ -86,7 +86,7 @@ func (e *Engine) banSet(ctx context.Context, name string, client netip.Prefix) (
 	}
 	f, err := findFarm(c, name)
 	if err != nil {
-		return nil, "", err
+		return nil, "", worded(ErrNotLoaded, "%w", err)
 	}
 	family := addr.IP4
 	if client.Addr().Is6() {

@@ -47,7 +47,20 @@ var (
 	ErrNoSnapshot = errors.New("farmc watch has not read the farms yet")
 	ErrBusy       = errors.New("other requests keep farmc busy")
 	ErrNoFarm     = errors.New("there is no such farm")
+	ErrNotLoaded  = errors.New("the farm is not loaded: run farmc check")
 )
+
+// A wordedError has words of its own, and is one of the errors of the package.
+type wordedError struct {
+	error
+	class error
+}
+
+func (w wordedError) Is(target error) bool { return target == w.class }
+
+func worded(class error, format string, args ...any) error {
+	return wordedError{fmt.Errorf(format, args...), class}
+}
 
 // NewReader returns a reader that asks the kernel and nft as e does. It shares none of e's caches, and logs nothing.
 // Its status and its measures share the elements that count.
@@ -254,12 +267,9 @@ func (r *Reader) Bans(ctx context.Context, name string) ([]BanStatus, error) {
 		return nil, err
 	}
 	defer end()
-	if s.known() != nil {
-		return nil, ErrNoFarm
-	}
-	f, err := findFarm(s.loaded, name)
+	f, err := s.loadedFarm(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoFarm, err)
+		return nil, err
 	}
 	return r.engine.bans(ctx, f)
 }

@@ -14,6 +14,7 @@ import (
 	"farmc/cmd/internal/nft"
 	"farmc/cmd/internal/source"
 	"farmc/cmd/internal/testmachine"
+	"farmc/compiler/farm"
 )
 
 const (
@@ -190,6 +191,25 @@ func TestWriteAll(t *testing.T) {
 	contains(t, farms+"/a.toml", "10.0.0.8", true)
 	contains(t, farms+"/mail.toml", mailFarm, true)
 	agree(t, e)
+}
+
+// The errors of a change of a state or a weight tell whether the farm or the backend exists.
+func TestErrorsOfStateAndWeight(t *testing.T) {
+	e, _ := engineFor(t, map[string]string{"bad.toml": "lisen = 1", "web.toml": webFarm})
+	for _, want := range []struct {
+		farm, backend string
+		err           error
+	}{{"bad", "b1", ErrNotLoaded}, {"none", "b1", ErrNoFarm}, {"web", "b9", ErrNoBackend}} {
+		for _, w := range []Write{StateChange{Farm: want.farm, Backend: want.backend, State: farm.Down}.Write(),
+			WeightChange{Farm: want.farm, Backend: want.backend, Weight: 5}.Write()} {
+			if r := e.Write(t.Context(), w); !errors.Is(r.Err, want.err) {
+				t.Errorf("%s, %s: %v, want %v", want.farm, want.backend, r.Err, want.err)
+			}
+		}
+		if want.farm == "bad" {
+			testmachine.Must(t, os.Remove(e.Dirs[0].Path+"/bad.toml"))
+		}
+	}
 }
 
 // Without CAP_CHOWN, as in the sandbox of farmc-watch.service, the new text of a file could not have its group. A dry
