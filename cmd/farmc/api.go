@@ -268,9 +268,15 @@ func (s *apiListeners) retry(ctx context.Context, do func() error) {
 	}
 }
 
+// engineFor returns the engine for a request, which is the cause of its events.
+func (s *apiServer) engineFor(by string) *live.Engine {
+	e := s.watcher.engine
+	return e.For(e.Log, "API: "+by, true)
+}
+
 // Ban bans a client from a farm.
 func (s *apiServer) Ban(ctx context.Context, by string, q live.BanRequest) (live.BanResult, error) {
-	b, err := s.watcher.engine.Ban(ctx, q)
+	b, err := s.engineFor(by).Ban(ctx, q)
 	if err == nil && !q.DryRun {
 		s.log("API: %s: %s is banned from %s for %s", by, b.Client, q.Farm, timeLeft(b.Duration))
 	}
@@ -279,7 +285,7 @@ func (s *apiServer) Ban(ctx context.Context, by string, q live.BanRequest) (live
 
 // Unban ends a ban.
 func (s *apiServer) Unban(ctx context.Context, by string, q live.BanRequest) (was bool, err error) {
-	was, err = s.watcher.engine.Unban(ctx, q)
+	was, err = s.engineFor(by).Unban(ctx, q)
 	if was && !q.DryRun {
 		s.log("API: %s: %s is no longer banned from %s", by, q.Client, q.Farm)
 	}
