@@ -137,6 +137,7 @@ func writeStatus(err error) int {
 		{live.ErrHeld, http.StatusConflict},
 		{live.ErrUntrusted, http.StatusConflict},
 		{live.ErrOwner, http.StatusConflict},
+		{live.ErrDangling, http.StatusConflict},
 		{live.ErrNotLoaded, http.StatusConflict},
 		{live.ErrNotSaved, http.StatusInsufficientStorage},
 		{live.ErrBusy, http.StatusServiceUnavailable},

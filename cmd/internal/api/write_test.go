@@ -44,6 +44,7 @@ func TestStatusesOfWrites(t *testing.T) {
 		{live.ErrNoBackend, 404},
 		{live.ErrUntrusted, 409},
 		{fmt.Errorf("%w: web.toml", live.ErrOwner), 409},
+		{fmt.Errorf("%w: web.toml", live.ErrDangling), 409},
 		{problem{status: 412}, 412},
 		{live.ErrRefused, 422},
 		{errors.New("a mistake"), 500},

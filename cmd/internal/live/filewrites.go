@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"farmc/cmd/internal/journal"
@@ -60,10 +61,17 @@ func (w *fileWrites) journaled() (out []journal.Change, err error) {
 	return out, nil
 }
 
-// replaceable returns ErrOwner if a new text cannot have the owner and the group of its file.
+// replaceable returns ErrOwner if a new text cannot have the owner and the group of its file, and ErrDangling if a link
+// leads to no file.
 func replaceable(changes []source.Change) error {
 	for _, c := range changes {
-		if c.Text == nil || c.Before == nil {
+		if c.Text == nil {
+			continue
+		}
+		if target, err := os.Readlink(c.Path); err == nil && c.Before == nil {
+			return fmt.Errorf("%w: %s leads to %s", ErrDangling, c.Path, target)
+		}
+		if c.Before == nil {
 			continue
 		}
 		if err := journal.Replaceable(c.Path); err != nil {

@@ -73,6 +73,7 @@ var (
 	ErrRefused  = errors.New("nft or the kernel refuses the rules; nothing was loaded")
 	ErrNotSaved = errors.New("the files cannot be written; nothing was loaded")
 	ErrOwner    = errors.New("farmc cannot keep the owner and the group of a file here; nothing was loaded")
+	ErrDangling = errors.New("a link leads to a file that does not exist; nothing was loaded")
 
 	ErrUntrusted = errors.New("other users can write to the directories of farms; nothing was loaded: run farmc check")
 )

@@ -212,6 +212,21 @@ func TestErrorsOfStateAndWeight(t *testing.T) {
 	}
 }
 
+// A new farm takes no place of a link that leads nowhere.
+func TestWriteToDanglingLink(t *testing.T) {
+	e, farms := engineFor(t, map[string]string{"web.toml": webFarm})
+	testmachine.Must(t, os.Symlink("/nonexistent/new.toml", farms+"/new.toml"))
+	w := Write{Item: "new.toml", Changes: func(Files) ([]source.Change, error) {
+		return []source.Change{{Path: farms + "/new.toml", Text: []byte(mailFarm)}}, nil
+	}}
+	for _, w.DryRun = range []bool{true, false} {
+		r := e.Write(t.Context(), w)
+		if !errors.Is(r.Err, ErrDangling) || !strings.Contains(r.Err.Error(), "/new.toml leads to /nonexistent/") {
+			t.Errorf("Write gives %v, dry run: %t", r.Err, w.DryRun)
+		}
+	}
+}
+
 // Without CAP_CHOWN, as in the sandbox of farmc-watch.service, the new text of a file could not have its group. A dry
 // run tells that, too. In a directory that gives its group to new files it can.
 func TestWriteOfFileWithAnotherGroup(t *testing.T) {
