@@ -36,9 +36,6 @@ type Write struct {
 	// nil if there is no such farm. It is called before the load. Nil: no check.
 	InForce func(*farm.Reading) error
 
-	// FarmsInForce is InForce for a write of several farms, whose readings it asks for by name. Nil: no check.
-	FarmsInForce func(reading func(farm string) *farm.Reading) error
-
 	// Fits returns why the farms of the files do not permit the change. It is called before the load, with all farms as
 	// they are with the change, faulty ones as well. Nil: no check.
 	Fits func([]*farm.Reading) error
@@ -94,12 +91,6 @@ func (w *pendingWrite) judge(c *compilation) (failed bool) {
 	}
 	if w.result.Err == nil && w.InForce != nil {
 		w.result.Err = w.InForce(w.result.Reading)
-	}
-	if w.result.Err == nil && w.FarmsInForce != nil {
-		w.result.Err = w.FarmsInForce(func(name string) *farm.Reading {
-			r, _ := readings(c.readings).find(name)
-			return r
-		})
 	}
 	if w.result.Err == nil && w.Fits != nil {
 		w.result.Err = w.Fits(c.readings)
@@ -219,7 +210,7 @@ func (w *pendingWrite) loadError(p Plan, diagnostics diag.Diagnostics, err error
 		return err
 	case w.is(p.isIsolated) && !w.OfKept:
 		return ErrRefused
-	case (w.InForce != nil || w.FarmsInForce != nil) && w.is(p.isHeld): // states of backends change also on hold
+	case (w.InForce != nil || w.Fits != nil) && w.is(p.isHeld): // states of backends change also on hold
 		return ErrHeld
 	case w.Check != nil:
 		return w.Check(p.Script.Farms)

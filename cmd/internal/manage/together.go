@@ -2,6 +2,7 @@ package manage
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"farmc/cmd/internal/live"
@@ -25,18 +26,33 @@ func Together(writes []live.Write) live.Write {
 		}
 		return changes, nil
 	}
-	all.FarmsInForce = func(reading func(string) *farm.Reading) error {
+	all.Alone = slices.ContainsFunc(writes, func(w live.Write) bool { return w.Alone })
+	all.Fits = func(farms []*farm.Reading) error {
 		for _, w := range writes {
-			if w.InForce == nil {
-				continue
-			}
-			if err := w.InForce(reading(strings.TrimSuffix(w.Item, ".toml"))); err != nil {
+			if err := fits(w, farms); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	return all
+}
+
+// fits returns why one of several writes does not have its effect, or why the farms of the files do not permit it.
+func fits(w live.Write, farms []*farm.Reading) error {
+	if w.InForce != nil {
+		name, reading := strings.TrimSuffix(w.Item, ".toml"), (*farm.Reading)(nil)
+		if i := slices.IndexFunc(farms, func(r *farm.Reading) bool { return r.Name() == name }); i >= 0 {
+			reading = farms[i]
+		}
+		if err := w.InForce(reading); err != nil {
+			return err
+		}
+	}
+	if w.Fits != nil {
+		return w.Fits(farms)
+	}
+	return nil
 }
 
 // PutFile returns a write of a file beside the farms that farmc does not read. A nil text removes it.
