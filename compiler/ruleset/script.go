@@ -224,7 +224,8 @@ func (s *scriptWriter) elements(l *elementList) {
 
 // script gives the script, once all of it is written.
 func (s *scriptWriter) script() *Script {
-	out := &Script{Text: s.text, Digest: hex.EncodeToString(s.digest.end(s.text)), origins: s.origins, written: s.tables}
+	out := &Script{Text: s.text, origins: s.origins, written: s.tables}
+	out.Digest = hex.EncodeToString(s.digest.end(s.text))
 	copy(s.text[bytes.Index(s.text, []byte(digestPrefix))+len(digestPrefix):], out.Digest)
 	for _, o := range s.tables[Inet] {
 		if o.Name == keepConntrack {
