@@ -45,7 +45,8 @@ type limit struct {
 	Seed      string      // of their hash
 	Parts     int         // of the farm's connections: the number of counts that they are spread over
 	Counter   string
-	Chain     string  // of the packets of banned clients; "": all are held back
+	Chain     string  // of the packets of banned clients; "": none
+	Closing   bool    // segments that close a connection pass; all packets are TCP
 	Synproxy  bool    // of the chain
 	Then      verdict // "": the packet passes
 	Others    verdict // the same for a client that shares its count with others
@@ -142,10 +143,15 @@ func (l *linker) earlyLimits(g *gate, d frontend) string {
 func (l *linker) letClose(s *service, banned *limit) {
 	holdsBack := s.Limits.Verdict != farm.VerdictLog
 	closes := slices.ContainsFunc(s.frontends, func(d frontend) bool { return d.takesTCP() })
-	if holdsBack && closes && !s.Mode.Untracked() {
-		banned.Chain = s.ownName("banned")
-		l.rules.add(newChain(banned.Chain, limitSection, "of-banned-client").with(banned))
+	if !holdsBack || !closes || s.Mode.Untracked() {
+		return
 	}
+	if !slices.ContainsFunc(s.frontends, func(d frontend) bool { return d.Protocol != farm.TCP }) {
+		banned.Closing = true
+		return
+	}
+	banned.Chain = s.ownName("banned")
+	l.rules.add(newChain(banned.Chain, limitSection, "of-banned-client").with(banned))
 }
 
 // maxCounted is the number of connections that are counted together. The kernel looks at each of them when one more

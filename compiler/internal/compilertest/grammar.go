@@ -286,7 +286,7 @@ var (
 		`		ct status & confirmed == confirmed return`,
 		`		meta protocol (?:ip reject with icmp|ip6 reject with icmpv6) type port-unreachable`,
 		`		update @NAME { CLIENT timeout [0-9]+m?s }`,
-		`		(?:CLIENT @NAME )?EXCESS`,
+		`		(?:CLIENT @NAME (?:tcp flags & \(fin \| rst\) == 0x0 )?)?EXCESS`,
 		`		CLIENT @NAME jump NAME`,
 		`		tcp flags & syn == 0x0 drop`,
 		`		tcp flags & \(fin \| syn \| rst \| ack\) != @tcp-flags EXCESS`,
