@@ -20,7 +20,7 @@ import (
 // knownFiles are all files of farms as a compilation has read them, with the news since. The next compilation reads the
 // files of farms that changed alone, of 10,000 mostly one. warm owns them. They end when a compilation needs more: a
 // farm comes or goes, a list or a file of defaults changes, or there is a fault that concerns no farm alone, a finding
-// about permissions, a symlink, another directory at the same path, or an event that the kernel has lost. The next
+// about permissions, a link, another directory at the same path, or an event that the kernel has lost. The next
 // compilation reads all files, and begins new ones.
 type knownFiles struct {
 	news     *watch.News
@@ -38,7 +38,7 @@ func (e *Engine) ReadAll() { e.memory().unseen.Store(true) }
 
 // follow begins to follow the directories before they are read; nil if that is impossible, or not wanted.
 func (e *Engine) follow() *knownFiles {
-	if !e.FollowsFiles {
+	if before := e.memory().cached; !e.FollowsFiles || before != nil && before.ChangeElsewhere {
 		return nil
 	}
 	news, err := watch.NewNews()
@@ -76,7 +76,7 @@ func (e *Engine) followAfter(f *knownFiles, c *compilation, permissions *permiss
 	memory.known = f
 	var known bool
 	f.unsaved, known = e.farmsAt(pathsOf(changes))
-	if !known || f.lost || c.sources.HasLinks || len(permissions.Diagnostics()) > 0 {
+	if !known || f.lost || c.sources.ChangeElsewhere || len(permissions.Diagnostics()) > 0 {
 		memory.unfollow()
 	}
 	f.compiled = memory.incremental.Compiled()
@@ -98,8 +98,11 @@ func (e *Engine) compileFollowed(changes []source.Change) *compilation {
 	}
 	permissions := e.newPermissions()
 	defer permissions.Close()
-	sources := &source.Files{}
-	dirs := sources.FollowedAgain(e.sourceDirs(permissions, changes), memory.cached, time.Now(), f.enter, names)
+	sources, all := &source.Files{}, e.sourceDirs(permissions, changes)
+	for _, d := range all {
+		fs.Stat(d.FS, ".") // notes who can write to the directories above, which have no news
+	}
+	dirs := sources.FollowedAgain(all, memory.cached, time.Now(), f.enter, names)
 	c := compileBy(e.knownRoutes(), &memory.incremental, sources,
 		func(m ruleset.Machine) (*ruleset.Script, diag.Diagnostics, bool) {
 			return memory.incremental.CompileChanged(dirs, names, m)

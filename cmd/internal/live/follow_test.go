@@ -74,6 +74,8 @@ func TestFollowedFiles(t *testing.T) {
 		{"that they cannot", mode("etc/web.toml", 0o644), false},
 		{"a directory that others can write to", mode("run", 0o777), false},
 		{"that they cannot write to", mode("run", 0o755), false},
+		{"a directory above that others can write to", mode(".", 0o777), false},
+		{"that only its owner can write to", mode(".", 0o755), false},
 		{"a misnamed file", write("etc/dns.conf", webFarm), false},
 		{"it goes", remove("etc/dns.conf"), false},
 		{"a farm is masked", link("/dev/null", "run/mail.toml"), false},
@@ -172,14 +174,29 @@ func TestFollowedAfterOtherFiles(t *testing.T) {
 	mustBeCurrent(t, "a drop-in that was set aside", e, e.compile())
 }
 
-// A change without news is seen after ReadAll.
+// After ReadAll a compilation reads all files.
 func TestReadAll(t *testing.T) {
+	e, _ := followedFarms(t)
+	e.compile()
+	before := e.memory().known
+	e.ReadAll()
+	if e.compile(); before == nil || e.memory().known == before {
+		t.Error("the files are taken from memory")
+	}
+}
+
+// A change by another name of a file is no event in its directory.
+func TestFollowedHardLink(t *testing.T) {
 	e, root := followedFarms(t)
 	testmachine.Must(t, os.Link(root+"/etc/web.toml", root+"/second"))
 	e.compile()
-	testmachine.Must(t, write("second", strings.Replace(webFarm, "10.0.0.1", "10.0.0.8", 1))(root)) // without an event
-	e.ReadAll()
+	testmachine.Must(t, write("second", strings.Replace(webFarm, "10.0.0.1", "10.0.0.8", 1))(root))
 	mustBeCurrent(t, "a change by another name", e, e.compile())
+	testmachine.Must(t, os.Remove(root+"/second"))
+	e.compile()
+	if e.compile(); e.memory().known == nil {
+		t.Error("a file with one name is not followed again")
+	}
 }
 
 // A directory of farms can be a symlink, which is turned to another version of all farms.

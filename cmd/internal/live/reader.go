@@ -58,6 +58,8 @@ type wordedError struct {
 
 func (w wordedError) Is(target error) bool { return target == w.class }
 
+func (w wordedError) Unwrap() error { return w.error }
+
 func worded(class error, format string, args ...any) error {
 	return wordedError{fmt.Errorf(format, args...), class}
 }

@@ -47,11 +47,15 @@ func (e *Engine) guardReplies(ctx context.Context) (loaded bool, err error) {
 // that a load must keep. It takes no lock of the state directory, which costs 0.2 ms: a load of another process
 // replaces the guard, or makes the table first.
 func (e *Engine) loadGuard(ctx context.Context, sources []ruleset.ReplySource) (loaded bool, err error) {
-	loaded, err = e.Nft.GuardReplies(ctx, sources)
-	if loaded && err == nil {
-		e.memory().guard, err = e.Nft.TableHandle(ctx)
+	if loaded, err = e.Nft.GuardReplies(ctx, sources); !loaded || err != nil {
+		return false, err
 	}
-	return loaded, err
+	table, unread := e.Nft.TableHandle(ctx)
+	digest, unknown := e.Nft.Loaded(ctx)
+	if unread == nil && unknown == nil && digest == "" { // no load has replaced the guard since
+		e.memory().guard = table
+	}
+	return true, nil
 }
 
 // isGuard reports whether a table is the last guard.

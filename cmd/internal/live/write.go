@@ -210,7 +210,7 @@ func (w *pendingWrite) loadError(p Plan, diagnostics diag.Diagnostics, err error
 		return err
 	case w.is(p.isIsolated) && !w.OfKept:
 		return ErrRefused
-	case (w.InForce != nil || w.Fits != nil) && w.is(p.isHeld): // states of backends change also on hold
+	case w.InForce != nil && w.is(p.isHeld): // states of backends change also on hold
 		return ErrHeld
 	case w.Check != nil:
 		return w.Check(p.Script.Farms)

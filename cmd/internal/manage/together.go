@@ -26,6 +26,9 @@ func Together(writes []live.Write) live.Write {
 		}
 		return changes, nil
 	}
+	if slices.ContainsFunc(writes, func(w live.Write) bool { return w.InForce != nil }) {
+		all.InForce = func(*farm.Reading) error { return nil } // Fits asks each of the writes
+	}
 	all.Alone = slices.ContainsFunc(writes, func(w live.Write) bool { return w.Alone })
 	all.Fits = func(farms []*farm.Reading) error {
 		for _, w := range writes {

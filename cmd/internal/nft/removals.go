@@ -34,8 +34,7 @@ func (n Nft) Removals(ctx context.Context, removed func(generation uint32)) erro
 		runtime.LockOSThread() // until the goroutine ends, and the thread with it
 		hurry()
 		r := removalReader{socket: socket.GetFd(), buffer: make([]byte, nl.RECEIVE_BUFFER_SIZE)}
-		for !r.wait(ended) {
-			r.readAll(removed)
+		for !r.wait(ended) && r.readAll(removed) {
 		}
 	}()
 	return nil
@@ -63,13 +62,18 @@ func (r *removalReader) wait(ended int) bool {
 	return files[1].Revents != 0
 }
 
-// readAll reads all notifications that have come. If some are lost, Monitor has a transaction with Lost set.
-func (r *removalReader) readAll(removed func(generation uint32)) {
+// readAll reads all notifications that have come. If some are lost, Monitor has a transaction with Lost set. It returns
+// false if no more will come.
+func (r *removalReader) readAll(removed func(generation uint32)) bool {
 	for {
 		n, _, err := unix.Recvfrom(r.socket, r.buffer, unix.MSG_DONTWAIT)
-		if err != nil {
-			r.gone = r.gone && err == unix.EAGAIN
-			return
+		switch err {
+		case nil:
+		case unix.EAGAIN, unix.EINTR:
+			return true
+		default:
+			r.gone = false
+			return err == unix.ENOBUFS
 		}
 		messages, _ := syscall.ParseNetlinkMessage(r.buffer[:n])
 		for _, m := range messages {

@@ -109,7 +109,9 @@ func (r cachedDir) Lstat(name string) (fs.FileInfo, error) {
 func (r cachedDir) ReadDir(name string) ([]fs.DirEntry, error) {
 	r.cache.enter(r.path(name))
 	entries, err := fs.ReadDir(r.StatFS, name)
-	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Type()&fs.ModeSymlink != 0 }) {
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return e.Type()&fs.ModeSymlink != 0 && !strings.HasPrefix(e.Name(), ".") // a hidden name is never read
+	}) {
 		r.cache.noteLink()
 	}
 	return entries, err
@@ -118,7 +120,7 @@ func (r cachedDir) ReadDir(name string) ([]fs.DirEntry, error) {
 func (t *fileCache) noteLink() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.sources.HasLinks = true
+	t.sources.ChangeElsewhere = true
 }
 
 func (r cachedDir) Stat(name string) (fs.FileInfo, error) {
@@ -134,7 +136,11 @@ func (r cachedDir) Stat(name string) (fs.FileInfo, error) {
 // state returns the state of a file. The caller holds the lock.
 func (r cachedDir) state(name string, info fs.FileInfo) fileState {
 	state := stateOf(info)
-	state.cacheable = state.settled(r.cache.began) && r.cache.hasLocalClock(state.device, r.path(name))
+	local := r.cache.hasLocalClock(state.device, r.path(name))
+	state.cacheable = local && state.settled(r.cache.began)
+	if of, is := info.Sys().(*syscall.Stat_t); is && (!local || of.Nlink > 1 && info.Mode().IsRegular()) {
+		r.cache.sources.ChangeElsewhere = true
+	}
 	return state
 }
 

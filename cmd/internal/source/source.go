@@ -33,7 +33,9 @@ type Files struct {
 	Roots  []Dir           // in order of precedence
 	ByPath map[string]File // by full path
 
-	HasLinks bool // a symlink is in the directories: the file that it leads to can change elsewhere
+	// ChangeElsewhere is set if a file can change without an event of inotify in the directories: there is a symlink,
+	// a hard link, or a file system that other machines write.
+	ChangeElsewhere bool
 
 	digesting sync.Mutex // of the next two
 

@@ -3,8 +3,10 @@ package watch
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +20,11 @@ import (
 type News struct {
 	queue *os.File // closed with the News, or once nothing refers to it
 	dirs  map[int32]string
+	most  int // number of directories
 }
+
+// errTooMany is the error of Add for a directory beyond the share of a News in the watches of the user.
+var errTooMany = errors.New("too few watches of inotify for one more directory")
 
 // newsMask has the events that change a name, or the content, owner or mode of a file.
 const newsMask = unix.IN_MODIFY | unix.IN_ATTRIB | unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_FROM |
@@ -30,11 +36,25 @@ func NewNews() (*News, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &News{os.NewFile(uintptr(fd), "inotify"), map[int32]string{}}, nil
+	return &News{os.NewFile(uintptr(fd), "inotify"), map[int32]string{}, maxWatches() / 4}, nil
 }
 
-// Add adds a directory. It is called before the directory is read.
+// maxWatches is the number of watches that the user may have. Watch needs one for each directory, too.
+func maxWatches() int {
+	text, _ := os.ReadFile("/proc/sys/fs/inotify/max_user_watches")
+	most, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 8192 // the default before Linux 5.11
+	}
+	return most
+}
+
+// Add adds a directory. It is called before the directory is read. A directory that has been added by another path is
+// an error.
 func (n *News) Add(dir string) error {
+	if len(n.dirs) >= n.most {
+		return errTooMany
+	}
 	connection, err := n.queue.SyscallConn()
 	if err != nil {
 		return err
@@ -42,10 +62,14 @@ func (n *News) Add(dir string) error {
 	var watch int
 	var failed error
 	err = connection.Control(func(fd uintptr) { watch, failed = unix.InotifyAddWatch(int(fd), dir, newsMask) })
-	if err == nil && failed == nil {
-		n.dirs[int32(watch)] = dir
+	if err := errors.Join(err, failed); err != nil {
+		return err
 	}
-	return errors.Join(err, failed)
+	if known, is := n.dirs[int32(watch)]; is && known != dir {
+		return fmt.Errorf("%s is %s", dir, known)
+	}
+	n.dirs[int32(watch)] = dir
+	return nil
 }
 
 // Changed returns the paths that may have changed since the last call, below the directories as they were added; that
@@ -66,6 +90,9 @@ func (n *News) Changed() (paths []string, complete bool) {
 			path, known := n.path(events[:size])
 			if !known {
 				return nil, false
+			}
+			if binary.NativeEndian.Uint32(events[4:])&unix.IN_IGNORED != 0 {
+				delete(n.dirs, int32(binary.NativeEndian.Uint32(events)))
 			}
 			paths, events = append(paths, path), events[size:]
 		}
