@@ -86,7 +86,7 @@ func (e *evaluation) follow(c *Chain, certain truth) verdict {
 		e.ruleset.Work++
 		matches, end := e.rule(c, r, certain)
 		for _, may := range e.step.possible {
-			if e.jump(c, may, maybe).kind == returned {
+			if may.kind != Continue && e.jump(c, may, maybe).kind == returned {
 				certain, left = maybe, true
 			}
 		}

@@ -61,9 +61,12 @@ func passes(c *foreign.Chain, p flow) bool {
 }
 
 // agree follows a packet for each interface of clients. The result is the last one, if all of them are the same and
-// decided; else the zero Result.
+// decided; else, or after maxWork, the zero Result.
 func (s *search) agree(c *foreign.Chain, p flow, packet func(link string) foreign.Packet) (last foreign.Result) {
 	for i, link := range p.clientLinks {
+		if s.machine.rules.Work > maxWork {
+			return foreign.Result{}
+		}
 		r := s.evaluate(c, p, packet(link), link)
 		if r.Undecided || i > 0 && (r.Verdict != last.Verdict || r.Untracked != last.Untracked || r.Zone != last.Zone) {
 			return foreign.Result{}

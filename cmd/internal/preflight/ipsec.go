@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -19,7 +20,7 @@ import (
 // blocks nothing by itself: backends may be behind the tunnel.
 func (s *search) ipsecPolicies() {
 	for _, family := range addr.Families {
-		policies := policiesOf(family)
+		policies, _ := policiesOf(family)
 		if !slices.ContainsFunc(policies, func(o policy) bool { return o.blocks }) {
 			continue
 		}
@@ -44,22 +45,26 @@ type policy struct {
 	ofOthers         bool // of packets with a mark or of an interface
 }
 
-// policiesOf are the policies for packets of the family, in the order in which the kernel asks them.
-func policiesOf(family addr.Family) (policies []policy) {
+// policiesOf are the policies for packets of the family, in the order in which the kernel asks them. Without the module
+// xfrm_user the kernel has none, and refuses the question with EPROTONOSUPPORT.
+func policiesOf(family addr.Family) (policies []policy, err error) {
 	kernel := netlink.FAMILY_V4
 	if family == addr.IP6 {
 		kernel = netlink.FAMILY_V6
 	}
 	r := nl.NewNetlinkRequest(nl.XFRM_MSG_GETPOLICY, unix.NLM_F_DUMP)
 	r.AddData(nl.NewIfInfomsg(kernel))
-	messages, _ := r.Execute(unix.NETLINK_XFRM, nl.XFRM_MSG_NEWPOLICY)
+	messages, err := r.Execute(unix.NETLINK_XFRM, nl.XFRM_MSG_NEWPOLICY)
+	if errors.Is(err, unix.EPROTONOSUPPORT) {
+		return nil, nil
+	}
 	for _, m := range messages {
 		if p, ok := readPolicy(m, uint16(kernel)); ok {
 			policies = append(policies, p)
 		}
 	}
 	slices.SortStableFunc(policies, func(a, b policy) int { return cmp.Compare(a.priority, b.priority) })
-	return policies
+	return policies, err
 }
 
 // readPolicy reads a message of the kernel, if it is about a policy of the family.

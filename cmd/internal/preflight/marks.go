@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"cmp"
+	"net"
 	"slices"
 
 	"farmc/cmd/internal/foreign"
@@ -96,7 +97,11 @@ func (s *search) marksOfRequest(p flow, link string, end *foreign.Chain) marks {
 	if p.local {
 		path = []uint32{unix.NF_INET_PRE_ROUTING, unix.NF_INET_LOCAL_IN}
 	}
-	steps := s.steps(p, path, end, func(c *foreign.Chain) foreign.Packet {
+	passed := func(c *foreign.Chain) bool { // NAT of farmc ends the NAT of a packet
+		return c != end && !(c.Type == "nat" && c.Hook == unix.NF_INET_PRE_ROUTING && p.translated() &&
+			c.Priority > s.ownPriority(p))
+	}
+	steps := s.steps(p, path, passed, func(c *foreign.Chain) foreign.Packet {
 		if c.Hook == unix.NF_INET_PRE_ROUTING {
 			return s.cameIn(c, p, link)
 		}
@@ -112,11 +117,11 @@ func sorted(steps []markStep) []markStep {
 	return steps
 }
 
-// steps are the chains of other programs on a path that may change marks, except for the chain at its end.
-func (s *search) steps(p flow, path []uint32, end *foreign.Chain,
+// steps are the chains of other programs that a packet passes on a path, and that may change marks.
+func (s *search) steps(p flow, path []uint32, passed func(*foreign.Chain) bool,
 	packet func(*foreign.Chain) foreign.Packet) (steps []markStep) {
 	for _, c := range s.machine.rules.Chains {
-		if c == end || isIngress(c) || !slices.Contains(path, c.Hook) || !passes(c, p) ||
+		if isIngress(c) || !slices.Contains(path, c.Hook) || !passes(c, p) || !passed(c) ||
 			!s.machine.rules.WritesMarks(c) {
 			continue
 		}
@@ -182,7 +187,8 @@ func (s *search) stepsOfAnswer(p flow, link string, end *foreign.Chain) []markSt
 		path = []uint32{unix.NF_INET_LOCAL_OUT, unix.NF_INET_POST_ROUTING}
 		answer = p.ownAnswer
 	}
-	steps := s.steps(p, path, end, func(c *foreign.Chain) foreign.Packet {
+	passed := func(c *foreign.Chain) bool { return c != end && c.Type != "nat" } // which have the first packet alone
+	steps := s.steps(p, path, passed, func(c *foreign.Chain) foreign.Packet {
 		if c.Hook == unix.NF_INET_PRE_ROUTING {
 			return s.cameBack(c, p)
 		}
@@ -223,22 +229,46 @@ func (s *search) unmarked(p flow) marks {
 }
 
 // marksElsewhere reports whether packets may have a mark before they get to the first hook of IP, or by rules that
-// nf_tables does not show: by chains at ingress and of bridges, filters of tc, IPsec, and tables of iptables-legacy.
+// nf_tables does not show: by chains at ingress and of bridges, filters of tc, IPsec, tables of iptables-legacy, and
+// links that hand on packets with marks.
 func (m *machine) marksElsewhere(family addr.Family) bool {
 	return slices.ContainsFunc(m.rules.Chains, func(c *foreign.Chain) bool {
 		return (isIngress(c) || c.Family == unix.NFPROTO_BRIDGE) && m.rules.WritesMarks(c)
-	}) || len(policiesOf(family)) > 0 || len(legacyPrograms[family].tablesInUse()) > 0 || m.filtersRequests()
+	}) || len(legacyPrograms[family].tablesInUse()) > 0 || mayHavePolicies(family) || m.handsOnMarks() ||
+		m.filtersRequests()
 }
 
-// filtersRequests reports whether tc has a filter for packets that come in by any interface.
+// mayHavePolicies reports whether IPsec has policies, or cannot be asked.
+func mayHavePolicies(family addr.Family) bool {
+	policies, err := policiesOf(family)
+	return err != nil || len(policies) > 0
+}
+
+// marking are the types of links that hand on packets with a mark to the first hook: the mark of the packet around
+// them, of their first pass (vrf), or of a program (openvswitch, netkit).
+var marking = map[string]bool{"gre": true, "gretap": true, "ip6gre": true, "ip6gretap": true, "ipip": true, "sit": true,
+	"ip6tnl": true, "vti": true, "vti6": true, "xfrm": true, "vxlan": true, "geneve": true, "vrf": true,
+	"openvswitch": true, "netkit": true}
+
+// handsOnMarks reports whether a link is up that can hand on packets with a mark.
+func (m *machine) handsOnMarks() bool {
+	for _, l := range m.links {
+		if marking[l.Type()] && l.Attrs().Flags&net.FlagUp != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// filtersRequests reports whether tc has a filter for packets that come in by any interface, or may have one.
 func (m *machine) filtersRequests() bool {
-	all, _ := netlink.QdiscList(nil)
-	return slices.ContainsFunc(all, func(q netlink.Qdisc) bool {
+	all, err := netlink.QdiscList(nil)
+	return err != nil || slices.ContainsFunc(all, func(q netlink.Qdisc) bool {
 		l := m.links[m.names[q.Attrs().LinkIndex]]
 		if l == nil || q.Type() != "clsact" && q.Type() != "ingress" {
 			return false
 		}
-		filters, _ := netlink.FilterList(l, netlink.HANDLE_MIN_INGRESS)
-		return len(filters) > 0
+		filters, err := netlink.FilterList(l, netlink.HANDLE_MIN_INGRESS)
+		return err != nil || len(filters) > 0
 	})
 }
