@@ -1,7 +1,7 @@
 package haproxy
 
 import (
-	"slices"
+	"fmt"
 	"strings"
 
 	"farmc/cmd/internal/convert"
@@ -104,16 +104,32 @@ func (c *configuration) declare(s *section) {
 
 // parent gives the defaults that a section names behind "from", or else other ones.
 func (c *configuration) parent(s *section, other *section) *section {
-	at := slices.Index(s.words, "from")
-	if at != 1 && at != 2 {
+	at := 2
+	if s.word(0) == "defaults" && s.word(1) == "from" {
+		at = 1
+	}
+	if s.word(at) != "from" {
 		return other
 	}
 	of := c.defaults[s.word(at+1)]
 	if of == nil {
 		c.Lose(s.at, "there are no defaults of this name above", "write the directives into the section")
+		return nil
+	}
+	depth := 1
+	for d := of; d.from != nil; d = d.from {
+		depth++
+	}
+	if depth > maxInherited {
+		c.Lose(s.at, fmt.Sprintf("defaults inherit from more than %d others", maxInherited),
+			"write the directives into the section")
+		return nil
 	}
 	return of
 }
+
+// maxInherited is the largest number of defaults that a section inherits from.
+const maxInherited = 20
 
 // unused gives the backends that no farm has.
 func (c *configuration) unused() (all []*proxy) {

@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -27,6 +28,14 @@ func listen(body string) string {
 
 func served(options string) string { return listen("server b2 10.0.0.2:80 " + options) }
 
+// heirs are defaults that inherit from one another, each from the one before.
+func heirs(n int) (text string) {
+	for i := 1; i <= n; i++ {
+		text += fmt.Sprintf("defaults d%d from d%d\n", i, i-1)
+	}
+	return text
+}
+
 // sides is a frontend and a backend, with the settings of either in the defaults of both. Settings of the other side
 // have no effect.
 const sides = "defaults a\n timeout client 2h\n timeout server 1s\n maxconn 5000\n balance source\n" +
@@ -51,6 +60,11 @@ func TestDirectives(t *testing.T) {
 			"listen a from web\n bind :80\n", "", "haproxy.cfg:5: mode http is layer 7"},
 		{"defaults-override", "defaults base\n balance leastconn\n maxconn 5\ndefaults from base\n balance source\n" +
 			"listen a\n bind :80\n", "scheduler = \"hash\"", "haproxy.cfg:3: connections above maxconn"},
+		{"defaults-of-a-backend-named-from", "defaults base\n balance source\nfrontend f from none\n bind :80\n" +
+			" default_backend from\nbackend from from base\n server s 10.0.0.1:80\n", `scheduler = "hash"`,
+			"haproxy.cfg:3: there are no defaults of this name"},
+		{"defaults-too-deep", "defaults d0\n balance source\n" + heirs(30) + "listen a from d30\n bind :80\n", "",
+			"haproxy.cfg:23: defaults inherit from more than 20 others"},
 		{"defaults-of-absent", "defaults from nosuch\nlisten a\n bind :80\n", "",
 			"haproxy.cfg:1: there are no defaults of this name"},
 		{"maxconn-of-the-frontend", sides, "connections = 5000\n", "haproxy.cfg:4: connections above maxconn"},

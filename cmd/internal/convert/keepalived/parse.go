@@ -150,12 +150,17 @@ func tokens(line string) []string {
 	return out
 }
 
+// maxParameter is the longest ${NAME} that is looked for.
+const maxParameter = 256
+
 // wordEnd gives the length of the word that a line begins with. The braces of ${NAME} are a part of it.
 func wordEnd(line string) int {
 	for i := 0; i < len(line); i++ {
-		if close := strings.IndexByte(line[i:], '}'); close > 0 && strings.HasPrefix(line[i:], "${") {
-			i += close
-			continue
+		if strings.HasPrefix(line[i:], "${") {
+			if end := strings.IndexByte(line[i:min(i+maxParameter, len(line))], '}'); end > 0 {
+				i += end
+				continue
+			}
 		}
 		if strings.IndexByte(" \t\r\v\f{}#!\"", line[i]) >= 0 {
 			return i
