@@ -28,7 +28,7 @@ type translation struct {
 	mode   string
 	bare   bool                // without what nftlb has no place for
 	same   map[string]string   // from backends that are left out to the ones that stand for them
-	first  map[string]*Backend // with each address and a mark
+	first  map[string]*Backend // by address: its mark is that of the other backends there
 	out    edit.Document
 	losses []Loss
 }
@@ -42,7 +42,8 @@ func (s *State) Document(f *Farm, marks Marks) (edit.Document, []Loss) {
 // done makes the document.
 func (t *translation) done() (edit.Document, []Loss) {
 	t.mode, t.out = t.farm.Values["mode"], edit.Document{}
-	t.same, t.first = t.sameServers(), map[string]*Backend{}
+	t.same = t.sameServers()
+	t.first = t.markedFirst()
 	t.setListen()
 	t.setMode()
 	t.setScheduler()

@@ -116,13 +116,23 @@ func (t *translation) markOf(b *Backend) (string, bool) {
 	return hex(t.farm.Values.mark() | t.numberOf(b)), true
 }
 
+// markedFirst gives the backend of each address whose mark its other backends get: the first one with a mark that a
+// request asked for, or else the first one.
+func (t *translation) markedFirst() map[string]*Backend {
+	first := map[string]*Backend{}
+	for _, b := range t.farm.Backends {
+		_, isOut := t.same[b.Name]
+		if known := first[b.address()]; !isOut && (known == nil || b.Marked && !known.Marked) {
+			first[b.address()] = b
+		}
+	}
+	return first
+}
+
 // numberOf returns the mark of a backend within the farm. Connections to one address have one mark in farmc, so a
-// number that no request asked for gives way to that of the first backend there.
+// number that no request asked for gives way.
 func (t *translation) numberOf(b *Backend) uint64 {
 	first := t.first[b.address()]
-	if first == nil {
-		t.first[b.address()], first = b, b
-	}
 	if b.Marked || first == b {
 		return b.Values.mark()
 	}

@@ -32,7 +32,8 @@ func TestBackendsWithOneAddress(t *testing.T) {
 			"b1": table("port", int64(80), "mark", "0x1"), "b2": table("port", int64(81), "mark", "0x1")},
 			"backends.b2.mark"},
 		{"own marks", both(`, "port": "80"`, `, "port": "81", "mark": "0x200"`), MarksAll, map[string]any{
-			"b1": table("port", int64(80), "mark", "0x1"), "b2": table("port", int64(81), "mark", "0x200")}, ""},
+			"b1": table("port", int64(80), "mark", "0x200"), "b2": table("port", int64(81), "mark", "0x200")},
+			"backends.b1.mark"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := (&State{}).Do(posted(`{"farms": [{"name": "web", "virtual-addr": "192.0.2.1", "virtual-ports": "80",
