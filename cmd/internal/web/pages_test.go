@@ -277,3 +277,19 @@ func TestNumbersInWords(t *testing.T) {
 		}
 	}
 }
+
+// Each farm that takes the packet on another interface stands before the place of its key.
+func TestOtherInterfaces(t *testing.T) {
+	b := newBench(t)
+	b.api.documents["GET /v1/explain"] = map[string]any{"found": false, "otherInterfaces": []string{"web", "mail"},
+		"boundBy": []string{"web.toml:2", "mail.toml:3"}}
+	page := b.enter(t, "read").get("/ui/explain?service=x")
+	last := 0
+	for _, text := range []string{">web</a>", "web.toml:2", ">mail</a>", "mail.toml:3"} {
+		at := strings.Index(page, text)
+		if at <= last {
+			t.Errorf("%q stands at %d, and should follow %d", text, at, last)
+		}
+		last = at
+	}
+}
