@@ -364,6 +364,22 @@ func rebootKeepsLastGoodFarms(m *Machine) {
 	}
 	m.Write("/etc/farmc/farms.d/web.toml", web("12"))
 	m.serves("12")
+	bootWaitsForMounts(m)
+}
+
+// bootWaitsForMounts: a directory of the sandbox that is not there fails the start, and a later one follows.
+func bootWaitsForMounts(m *Machine) {
+	const dropIn = "/run/systemd/system/farmc-boot.service.d"
+	m.Do("mkdir -p " + dropIn)
+	m.Write(dropIn+"/later.conf", "[Service]\nReadWritePaths=/run/comes-later\n")
+	m.Do("systemctl daemon-reload")
+	if _, status := m.Try("systemctl restart farmc-boot.service"); status == 0 {
+		m.t.Error("farmc-boot starts without a directory of its sandbox")
+	}
+	m.Do("mkdir /run/comes-later")
+	m.Until("systemctl is-active --quiet farmc-boot.service")
+	m.Do("rm -r " + dropIn + "; systemctl daemon-reload; rmdir /run/comes-later")
+	m.awaitNoDiff()
 }
 
 func rebootServesWithoutFarmc(m *Machine) {
