@@ -348,25 +348,34 @@ func TestIptables(t *testing.T) {
 			if strings.HasPrefix(rule, "-") {
 				rule = "FORWARD " + rule
 			}
-			read(t, lab, "")
-			command := strings.Fields("-A " + rule)
-			if _, err := lab.Balancer.Run(t.Context(), "", "iptables-nft", command...); err != nil {
-				t.Skip(err) // the kernel lacks the match or target
-			}
-			var got Result
-			if err := lab.Balancer.Do(func() error {
-				r, err := Read(t.Context())
-				for _, chain := range r.Chains {
-					if chain.Name == command[1] {
-						got = r.Evaluate(t.Context(), chain, request)
-					}
-				}
-				return err
-			}); err != nil || got != c.want {
-				t.Errorf("got %+v, want %+v, %v", got, c.want, err)
+			if got := resultOfIptables(t, lab, rule, request); got != c.want {
+				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})
 	}
+}
+
+// resultOfIptables computes the chain of iptables-nft to which a rule is appended, the only one. The rule begins with
+// the name of the chain.
+func resultOfIptables(t *testing.T, lab *netlab.Lab, rule string, p Packet) (got Result) {
+	t.Helper()
+	read(t, lab, "")
+	command := strings.Fields("-A " + rule)
+	if _, err := lab.Balancer.Run(t.Context(), "", "iptables-nft", command...); err != nil {
+		t.Skip(err) // the kernel lacks the match or target
+	}
+	if err := lab.Balancer.Do(func() error {
+		r, err := Read(t.Context())
+		for _, chain := range r.Chains {
+			if chain.Name == command[1] {
+				got = r.Evaluate(t.Context(), chain, p)
+			}
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return got
 }
 
 // Packets of ARP and of bridges.

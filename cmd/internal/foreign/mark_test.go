@@ -161,23 +161,7 @@ func TestMarksOfIptables(t *testing.T) {
 		{"-s 198.51.100.1 -j MARK --set-mark 0x4000", Accept, Mark{}.With(0x4000, allBits&^1), numbered(0x11)},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
-			read(t, lab, "")
-			command := strings.Fields("-t mangle -A FORWARD " + c.rule)
-			if _, err := lab.Balancer.Run(t.Context(), "", "iptables-nft", command...); err != nil {
-				t.Skip(err) // the kernel lacks the match or target
-			}
-			var got Result
-			if err := lab.Balancer.Do(func() error {
-				r, err := Read(t.Context())
-				for _, chain := range r.Chains {
-					if chain.Name == "FORWARD" {
-						got = r.Evaluate(t.Context(), chain, marked())
-					}
-				}
-				return err
-			}); err != nil {
-				t.Fatal(err)
-			}
+			got := resultOfIptables(t, lab, "FORWARD -t mangle "+c.rule, marked())
 			if got.Verdict != c.verdict || got.Mark != c.packet || got.ConnectionMark != c.connection {
 				t.Errorf("got %+v", got)
 			}
