@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"syscall"
+
+	"farmc/cmd/internal/permission"
 
 	"golang.org/x/sys/unix"
 )
@@ -103,11 +103,12 @@ func Replaceable(path string) error {
 	}
 	of := info.Sys().(*syscall.Stat_t)
 	if int(of.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to the user %s; to change that: chown %d %[1]s", path, userName(of.Uid),
-			os.Geteuid())
+		return fmt.Errorf("%s belongs to the user %s; to change that: chown %d %[1]s", path,
+			permission.UserName(of.Uid), os.Geteuid())
 	}
 	if now := newGroup(filepath.Dir(path)); int(of.Gid) != now {
-		return fmt.Errorf("%s has the group %s; to change that: chgrp %d %[1]s", path, groupName(of.Gid), now)
+		return fmt.Errorf("%s has the group %s; to change that: chgrp %d %[1]s", path,
+			permission.GroupName(of.Gid), now)
 	}
 	return nil
 }
@@ -125,22 +126,6 @@ func newGroup(dir string) int {
 		return int(info.Sys().(*syscall.Stat_t).Gid)
 	}
 	return os.Getegid()
-}
-
-func userName(id uint32) string {
-	number := strconv.Itoa(int(id))
-	if u, err := user.LookupId(number); err == nil {
-		return u.Username
-	}
-	return number
-}
-
-func groupName(id uint32) string {
-	number := strconv.Itoa(int(id))
-	if g, err := user.LookupGroupId(number); err == nil {
-		return g.Name
-	}
-	return number
 }
 
 // commit puts the new file in its place, unless that is done already.

@@ -195,7 +195,7 @@ func (f *finding) way(directory, next node) {
 		return
 	}
 	if next.isLink() && !trusted(next.stat.Uid) && othersWrite(directory) {
-		f.add(next, next.path, "the user "+userName(next.stat.Uid)+" may replace the link",
+		f.add(next, next.path, "the user "+UserName(next.stat.Uid)+" may replace the link",
 			"chown -h root "+shell.Path(next.path))
 	}
 }
@@ -234,11 +234,11 @@ func writers(name string, n node) (who, hint string) {
 	path := shell.Path(name)
 	switch {
 	case !trusted(n.stat.Uid):
-		return "the user " + userName(n.stat.Uid), "chown root " + path
+		return "the user " + UserName(n.stat.Uid), "chown root " + path
 	case mode&0o002 != 0:
 		return "every user", "chmod o-w " + path
 	case mode&0o020 != 0 && n.stat.Gid != 0:
-		return "the group " + groupName(n.stat.Gid), "chmod g-w " + path
+		return "the group " + GroupName(n.stat.Gid), "chmod g-w " + path
 	case mode&0o020 != 0 && n.hasACL():
 		return "a user on its access control list", "setfacl -b " + path
 	}
@@ -269,7 +269,8 @@ func (n node) hasACL() bool {
 	return err == nil && size > 0
 }
 
-func userName(uid uint32) string {
+// UserName gives the name of a user, or the number if there is none.
+func UserName(uid uint32) string {
 	id := strconv.Itoa(int(uid))
 	if u, err := user.LookupId(id); err == nil {
 		return u.Username
@@ -277,7 +278,8 @@ func userName(uid uint32) string {
 	return id
 }
 
-func groupName(gid uint32) string {
+// GroupName gives the name of a group, or the number if there is none.
+func GroupName(gid uint32) string {
 	id := strconv.Itoa(int(gid))
 	if g, err := user.LookupGroupId(id); err == nil {
 		return g.Name
