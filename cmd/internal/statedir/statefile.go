@@ -1,7 +1,6 @@
 package statedir
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -95,12 +94,11 @@ func (s Store) Note(name string, value any) {
 
 // NoteLines is Note for a file that is written in parts.
 func (s Store) NoteLines(name string, write func(file io.Writer) error) {
-	f, err := s.create(name, nil)
+	f, err := s.createFrom(name, write)
 	if err != nil {
 		return
 	}
-	buffered := bufio.NewWriter(f)
-	if errors.Join(write(buffered), buffered.Flush(), f.Close()) != nil {
+	if f.Close() != nil {
 		os.Remove(f.Name())
 		return
 	}
