@@ -3,7 +3,6 @@ package api
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"farmc/cmd/internal/health"
@@ -66,7 +65,7 @@ func (s *Server) deleteHealth(w http.ResponseWriter, r *http.Request) error {
 	if given && (len(by) > 1 || by[0] == "") {
 		return malformed("by takes the name of one checker")
 	}
-	return s.say(w, r, manage.Saying{Backend: pathBackend(r), Word: health.Word{By: strings.Join(by, "")},
+	return s.say(w, r, manage.Saying{Backend: pathBackend(r), Word: health.Word{By: r.URL.Query().Get("by")},
 		Withdrawn: true}, "by")
 }
 

@@ -50,11 +50,6 @@ func (s *Server) deleteList(w http.ResponseWriter, r *http.Request) error {
 	return s.writeList(w, r, change)
 }
 
-func uses(f *farm.Farm, list string) bool {
-	named := func(l *farm.AddressList) bool { return l.Name == list }
-	return slices.ContainsFunc(f.Access.Lists(), named)
-}
-
 // changesBy returns the changes of farms that can come from a list. Those of other farms come from other clients, whose
 // writes were in the same load.
 func (s *Server) changesBy(list string, changes []string) []string {
@@ -65,7 +60,7 @@ func (s *Server) changesBy(list string, changes []string) []string {
 	return slices.DeleteFunc(slices.Clone(changes), func(change string) bool {
 		name, _, _ := strings.Cut(change, ": ")
 		r, known := now.Reading(name)
-		return known && r.Farm() != nil && !uses(r.Farm(), list)
+		return known && r.Farm() != nil && !r.Farm().Access.Names(list)
 	})
 }
 
@@ -150,7 +145,7 @@ func jsonEntries(h http.Header, text []byte) ([]string, error) {
 		if !isText {
 			err = errors.New("an entry is a string")
 		}
-		if err != nil && len(f.faults) < maxFaults {
+		if err != nil {
 			f.fault(fmt.Sprintf("entries.%d", i), "%v", err)
 		}
 		words = append(words, word)
