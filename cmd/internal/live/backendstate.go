@@ -116,7 +116,6 @@ func (e *Engine) knownFarm(name, backend string) (*farm.Farm, error) {
 	}
 	const faulty = "; the files have faults: run farmc check"
 	var farms []*farm.Farm
-	var names []string
 	more := ""
 	c := e.compile()
 	if c.permissions.Faulty() {
@@ -129,20 +128,17 @@ func (e *Engine) knownFarm(name, backend string) (*farm.Farm, error) {
 	} else {
 		more = faulty
 	}
-	for _, f := range farms {
-		if f.Name == name {
-			return f, nil
-		}
-		names = append(names, f.Name)
+	if f := farmNamed(farms, name); f != nil {
+		return f, nil
 	}
 	if mask := e.mask(name); mask != "" {
 		return nil, worded(ErrNotLoaded, "farm %q is masked: %s is a link to /dev/null", name, mask)
 	}
 	class := ErrNoFarm
-	if _, exists := readings(c.readings).find(name); exists {
+	if _, exists := Readings(c.readings).Find(name); exists {
 		class = ErrNotLoaded
 	}
-	return nil, worded(class, "there is no farm %q%s%s", name, suggestion(name, names), more)
+	return nil, worded(class, "there is no farm %q%s%s", name, suggestion(name, namesOf(farms)), more)
 }
 
 // mask returns the path of the link to /dev/null that masks a farm, or "".

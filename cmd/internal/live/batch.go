@@ -138,9 +138,8 @@ func (e *Engine) writeAlone(ctx context.Context, w *pendingWrite) {
 }
 
 // batch asks the writes for their changes, each on top of the ones before it. Writes that fit into one load are first;
-// dry runs, writes that need a load of their own, and writes with an error that can come from the ones before them
-// come later. Other writes with an error
-// are in neither.
+// dry runs, writes that need a load of their own, and writes with an error that can come from the ones before them come
+// later. Other writes with an error are in neither.
 func (e *Engine) batch(writes []*pendingWrite) (batch, later []*pendingWrite) {
 	var changes []source.Change
 	for _, w := range writes {
@@ -191,7 +190,7 @@ func (e *Engine) commitWrites(ctx context.Context, writes []*pendingWrite) (fail
 	}()
 	for _, w := range writes {
 		w.result.Plan = Plan{compilation: c}
-		w.result.Reading, _ = readings(c.readings).find(strings.TrimSuffix(w.Item, ".toml"))
+		w.result.Reading, _ = Readings(c.readings).Find(strings.TrimSuffix(w.Item, ".toml"))
 		failed = w.judge(c) || failed
 	}
 	if failed {

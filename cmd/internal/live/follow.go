@@ -13,7 +13,6 @@ import (
 	"farmc/cmd/internal/source"
 	"farmc/cmd/internal/watch"
 	"farmc/compiler/diag"
-	"farmc/compiler/farm"
 	"farmc/compiler/ruleset"
 )
 
@@ -142,7 +141,7 @@ func (e *Engine) farmsAt(paths []string) (names []string, known bool) {
 			if err != nil || !fs.ValidPath(below) || isHidden(below) {
 				continue
 			}
-			name := farmAt(below)
+			name := source.FarmOf(source.Item(below))
 			if name == "" {
 				return nil, false
 			}
@@ -155,19 +154,6 @@ func (e *Engine) farmsAt(paths []string) (names []string, known bool) {
 // isHidden reports whether a path in a directory of farms has a name that is never read.
 func isHidden(path string) bool {
 	return path != "." && (strings.HasPrefix(path, ".") || strings.Contains(path, "/."))
-}
-
-// farmAt returns the farm that has a file or the directory of its drop-ins at a path in a directory of farms; "" for
-// other files.
-func farmAt(path string) string {
-	first, _, isBelow := strings.Cut(path, "/")
-	if name, ok := strings.CutSuffix(first, ".toml.d"); ok {
-		return name
-	}
-	if name, ok := strings.CutSuffix(first, ".toml"); ok && !isBelow && first != farm.DefaultsFile {
-		return name
-	}
-	return ""
 }
 
 // roots are the stamps of the directories without the states of their lists of names.

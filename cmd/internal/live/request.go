@@ -42,9 +42,9 @@ func (e *Engine) checkRequest(ctx context.Context, s *Snapshot, texts map[string
 	if err != nil && !errors.Is(err, ErrFaulty) {
 		return TrialCheck{}, err
 	}
-	readings := readings(c.incremental.Readings())
-	out := TrialCheck{Faults: describeFaults(diagnostics, diag.Fault, readings.find),
-		Warnings: describeFaults(diagnostics, diag.Warning, readings.find), Changes: []string{},
+	readings := Readings(c.incremental.Readings())
+	out := TrialCheck{Faults: describeFaults(diagnostics, diag.Fault, readings.Find),
+		Warnings: describeFaults(diagnostics, diag.Warning, readings.Find), Changes: []string{},
 		Refused: c.script != nil && err != nil}
 	if err == nil {
 		out.Changes = append(out.Changes, farm.Changes(s.last.Farms, farm.Describe(script.Farms))...)

@@ -93,12 +93,13 @@ func (e *Engine) loadedNow(
 }
 
 // Reading returns the farm of a name in the files.
-func (s *Snapshot) Reading(name string) (*farm.Reading, bool) { return readings(s.Readings).find(name) }
+func (s *Snapshot) Reading(name string) (*farm.Reading, bool) { return Readings(s.Readings).Find(name) }
 
-// readings are sorted by the names of the farms.
-type readings []*farm.Reading
+// Readings are sorted by the names of the farms.
+type Readings []*farm.Reading
 
-func (rs readings) find(name string) (*farm.Reading, bool) {
+// Find returns the reading of a farm.
+func (rs Readings) Find(name string) (*farm.Reading, bool) {
 	i, ok := slices.BinarySearchFunc(rs, name, func(r *farm.Reading, name string) int {
 		return strings.Compare(r.Name(), name)
 	})

@@ -38,7 +38,7 @@ type Write struct {
 
 	// Fits returns why the farms of the files do not permit the change. It is called before the load, with all farms as
 	// they are with the change, faulty ones as well. Nil: no check.
-	Fits func([]*farm.Reading) error
+	Fits func(Readings) error
 
 	Alone bool // the write needs a load of its own: it could be the cause of faults of other writes
 
@@ -108,8 +108,8 @@ func (w *pendingWrite) causes(faults diag.Diagnostics) bool {
 
 // describe sets Faults and Warnings. The compilation names the keys.
 func (r *WriteResult) describe(c *compilation) {
-	r.Faults = describeFaults(r.Diagnostics, diag.Fault, readings(c.readings).find)
-	r.Warnings = describeFaults(r.Diagnostics, diag.Warning, readings(c.readings).find)
+	r.Faults = describeFaults(r.Diagnostics, diag.Fault, Readings(c.readings).Find)
+	r.Warnings = describeFaults(r.Diagnostics, diag.Warning, Readings(c.readings).Find)
 }
 
 // InConflict reports whether each fault of a farm concerns another farm as well: the farm alone has none.

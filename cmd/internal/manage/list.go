@@ -34,7 +34,7 @@ func (c *ListChange) Write() live.Write {
 }
 
 // unused returns an error if a farm names the list.
-func (c *ListChange) unused(farms []*farm.Reading) error {
+func (c *ListChange) unused(farms live.Readings) error {
 	for _, r := range farms {
 		if f := r.Farm(); f != nil && f.Access.Names(c.Name) {
 			return Blocked{fmt.Sprintf("farm %s uses the list", r.Name())}

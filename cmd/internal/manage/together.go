@@ -3,7 +3,6 @@ package manage
 import (
 	"bytes"
 	"slices"
-	"strings"
 
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/source"
@@ -30,7 +29,7 @@ func Together(writes []live.Write) live.Write {
 		all.InForce = func(*farm.Reading) error { return nil } // Fits asks each of the writes
 	}
 	all.Alone = slices.ContainsFunc(writes, func(w live.Write) bool { return w.Alone })
-	all.Fits = func(farms []*farm.Reading) error {
+	all.Fits = func(farms live.Readings) error {
 		for _, w := range writes {
 			if err := fits(w, farms); err != nil {
 				return err
@@ -42,12 +41,9 @@ func Together(writes []live.Write) live.Write {
 }
 
 // fits returns why one of several writes does not have its effect, or why the farms of the files do not permit it.
-func fits(w live.Write, farms []*farm.Reading) error {
+func fits(w live.Write, farms live.Readings) error {
 	if w.InForce != nil {
-		name, reading := strings.TrimSuffix(w.Item, ".toml"), (*farm.Reading)(nil)
-		if i := slices.IndexFunc(farms, func(r *farm.Reading) bool { return r.Name() == name }); i >= 0 {
-			reading = farms[i]
-		}
+		reading, _ := farms.Find(source.FarmOf(w.Item))
 		if err := w.InForce(reading); err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ func (n Nft) Removals(ctx context.Context, removed func(generation uint32)) erro
 		defer unix.Close(ended)
 		defer socket.Close()
 		runtime.LockOSThread() // until the goroutine ends, and the thread with it
-		hurry()
+		setRealtime()
 		r := removalReader{socket: socket.GetFd(), buffer: make([]byte, nl.RECEIVE_BUFFER_SIZE)}
 		for !r.wait(ended) && r.readAll(removed) {
 		}
@@ -40,8 +40,8 @@ func (n Nft) Removals(ctx context.Context, removed func(generation uint32)) erro
 	return nil
 }
 
-// hurry gives the thread real-time priority, the lowest one. Threads and processes that it starts have none.
-func hurry() {
+// setRealtime gives the thread real-time priority, the lowest one. Threads and processes that it starts have none.
+func setRealtime() {
 	attributes := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1,
 		Flags: unix.SCHED_FLAG_RESET_ON_FORK}
 	unix.SchedSetAttr(0, &attributes, 0)
