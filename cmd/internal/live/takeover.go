@@ -25,7 +25,7 @@ func (e *Engine) refuseTakenPorts(ctx context.Context, c *compilation) bool {
 		e.Log("warning: cannot list the ports on which this machine listens: %v", err)
 		return false
 	}
-	preflight.NamePrograms(taken)
+	taken = preflight.NamePrograms(taken)
 	faults := takenPortFaults(taken, e.lastFarms(taken))
 	c.diagnostics, c.faults = append(c.diagnostics, faults...), append(c.faults, faults...)
 	c.waitsForPorts = c.waitsForPorts || len(faults) > 0

@@ -100,10 +100,10 @@ func (percent fillTable) do(s *testbed) error {
 const emptyTable = runs("conntrack -F")
 
 // takePorts: one client sends a datagram from each of its ports, which the balancer keeps as its own towards b1.
-// Another client takes those that are left.
+// Another client takes those that are left: the kernel tries about 250 ports for each of its datagrams.
 var takePorts = stepFunc(func(s *testbed) error {
 	return s.Client.Do(func() error {
-		return errors.Join(sendFromPorts(s.Client.IP4[0], 1024, 1<<16), sendFromPorts(s.Client.IP4[1], 2000, 4000))
+		return errors.Join(sendFromPorts(s.Client.IP4[0], 1024, 1<<16), sendFromPorts(s.Client.IP4[1], 2000, 12000))
 	})
 })
 

@@ -206,8 +206,7 @@ func (s *search) ports() {
 		return
 	}
 	taken = slices.DeleteFunc(taken, func(t TakenPort) bool { return !t.Refused() || t.Ephemeral() && !t.Exact })
-	NamePrograms(taken)
-	for _, ofFarm := range byFarm(taken) {
+	for _, ofFarm := range byFarm(NamePrograms(taken)) {
 		s.found.add(takenPortFinding(ofFarm), ofFarm[0].Farm)
 	}
 }
@@ -278,10 +277,11 @@ func portsOfPrograms(taken []TakenPort) (out []string) {
 	return out
 }
 
-// NamePrograms finds the programs of taken ports.
-func NamePrograms(taken []TakenPort) {
+// NamePrograms finds the programs of taken ports. It leaves out a port whose program is not found and that nobody listens
+// on by now: the program has ended.
+func NamePrograms(taken []TakenPort) []TakenPort {
 	if len(taken) == 0 {
-		return
+		return nil
 	}
 	all := make([]sockets.Socket, len(taken))
 	for i, t := range taken {
@@ -291,4 +291,15 @@ func NamePrograms(taken []TakenPort) {
 	for i := range taken {
 		taken[i].Program = programs[taken[i].Inode]
 	}
+	nameless := func(t TakenPort) bool { return t.Program == sockets.Program{} }
+	if !slices.ContainsFunc(taken, nameless) {
+		return taken
+	}
+	listening, err := sockets.Listening()
+	if err != nil {
+		return taken
+	}
+	return slices.DeleteFunc(taken, func(t TakenPort) bool {
+		return nameless(t) && !slices.Contains(listening, t.Socket)
+	})
 }
