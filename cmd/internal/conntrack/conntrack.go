@@ -1,4 +1,4 @@
-// Package conntrack lists and deletes entries of the kernel's connection tracking table.
+// Package conntrack lists, finds and deletes entries of the kernel's connection tracking table.
 //
 // It knows the netlink protocol (linux/netfilter/nfnetlink_conntrack.h) and nothing of farms: package live decides
 // which entries belong to a farm. The kernel filters entries by address itself, which needs Linux 5.8.
@@ -106,6 +106,33 @@ func DumpAll(ctx context.Context, do func(Entry)) error {
 		}
 	}
 	return nil
+}
+
+// Find returns the entry of a connection of TCP, UDP or SCTP by the addresses of its first packet. It sees no connections
+// in zones, and takes the same time in a table of any size. That there is none is no error.
+func Find(protocol int, source, destination netip.AddrPort) (e Entry, found bool, err error) {
+	family, sourceField, destinationField := IP4, nl.CTA_IP_V4_SRC, nl.CTA_IP_V4_DST
+	if source.Addr().Is6() {
+		family, sourceField, destinationField = IP6, nl.CTA_IP_V6_SRC, nl.CTA_IP_V6_DST
+	}
+	t := nl.NewRtAttr(unix.NLA_F_NESTED|nl.CTA_TUPLE_ORIG, nil)
+	ip := t.AddRtAttr(unix.NLA_F_NESTED|nl.CTA_TUPLE_IP, nil)
+	ip.AddRtAttr(sourceField, source.Addr().AsSlice())
+	ip.AddRtAttr(destinationField, destination.Addr().AsSlice())
+	ports := t.AddRtAttr(unix.NLA_F_NESTED|nl.CTA_TUPLE_PROTO, nil)
+	ports.AddRtAttr(nl.CTA_PROTO_NUM, nl.Uint8Attr(uint8(protocol)))
+	ports.AddRtAttr(nl.CTA_PROTO_SRC_PORT, nl.BEUint16Attr(source.Port()))
+	ports.AddRtAttr(nl.CTA_PROTO_DST_PORT, nl.BEUint16Attr(destination.Port()))
+	req := request(nl.IPCTNL_MSG_CT_GET, unix.NLM_F_ACK, uint8(family))
+	req.AddData(t)
+	err = req.ExecuteIter(unix.NETLINK_NETFILTER, 0, func(message []byte) bool {
+		e, found = parseEntry(message)
+		return false
+	})
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return e, false, fmt.Errorf("look for a connection from %s to %s: %w", source, destination, err)
+	}
+	return e, found, nil
 }
 
 // Delete deletes the entry, so that the next packet of the connection starts a new one. A missing entry is no error.

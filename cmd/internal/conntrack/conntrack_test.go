@@ -119,6 +119,41 @@ func TestFilterOfIP6(t *testing.T) {
 	}
 }
 
+// Find shows the entry of the client's port alone.
+func TestFind(t *testing.T) {
+	t.Parallel()
+	for family, addresses := range map[Family][2]string{IP4: {"198.51.100.0", "192.0.2.1"},
+		IP6: {"2001:db8:c::", "2001:db8::1"}} {
+		b := balancerWith(t, family, 50)
+		client, service := netip.MustParseAddr(addresses[0]), netip.MustParseAddr(addresses[1])
+		for _, q := range []struct {
+			protocol      int
+			client, port  uint16
+			wantBackend   byte
+			wantConnected bool
+		}{
+			{unix.IPPROTO_UDP, 43, 53, 3, true},
+			{unix.IPPROTO_UDP, 44, 53, 4, true},
+			{unix.IPPROTO_UDP, 50, 53, 0, false},
+			{unix.IPPROTO_UDP, 43, 54, 0, false},
+			{unix.IPPROTO_TCP, 43, 53, 0, false},
+		} {
+			var e Entry
+			var found bool
+			err := b.Do(func() (err error) {
+				e, found, err = Find(q.protocol, netip.AddrPortFrom(client, q.client), netip.AddrPortFrom(service, q.port))
+				return err
+			})
+			if err != nil || found != q.wantConnected {
+				t.Fatalf("%v: %t, %v", q, found, err)
+			}
+			if last := e.ReplySource.Addr().AsSlice(); found && last[len(last)-1] != q.wantBackend {
+				t.Errorf("%v: answered by %s", q, e.ReplySource)
+			}
+		}
+	}
+}
+
 // BenchmarkDump reads all of 50,000 entries, or the entries of one backend of ten.
 func BenchmarkDump(b *testing.B) {
 	h := balancerWith(b, IP4, 50_000)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 
 	"farmc/cmd/internal/conntrack"
 	"farmc/cmd/internal/explain"
@@ -32,10 +33,32 @@ func (e *Engine) MemoryOf(ctx context.Context, f *farm.Farm, q explain.Question)
 			}
 		}))
 	}
-	if !f.Mode.Untracked() {
+	switch {
+	case f.Mode.Untracked():
+	case f.Zone == 0 && !limitsOpen(f):
+		err = errors.Join(err, findConnection(f, q, &m))
+	default:
 		err = errors.Join(err, countOpenOf(ctx, f, q, &m))
 	}
 	return m, err
+}
+
+// limitsOpen reports whether the farm limits open connections.
+func limitsOpen(f *farm.Farm) bool {
+	return f.Limits.Connections > 0 || f.Limits.ConnectionsPerClient > 0 ||
+		slices.ContainsFunc(f.Backends, func(b farm.Backend) bool { return b.Connections > 0 })
+}
+
+// findConnection finds the backend of the connection of the client's port.
+func findConnection(f *farm.Farm, q explain.Question, m *explain.Memory) error {
+	if q.Client.Port() == 0 {
+		return nil
+	}
+	e, found, err := conntrack.Find(q.Protocol.Number(), q.Client, q.Service)
+	if found && !e.Closed {
+		m.Connected = backendAt(f, e.ReplySource)
+	}
+	return err
 }
 
 // countOpenOf counts the open connections of the farm, of its backends and of the client, and finds the one of the
