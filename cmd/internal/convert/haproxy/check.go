@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"cmp"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -14,7 +15,8 @@ import (
 type check struct {
 	kind     string            // the option, without "option"; "": a connection
 	keys     map[string]any    // of [health], without the times
-	timeout  time.Duration     // timeout check; 0: not set
+	timeout  timer             // timeout check
+	opening  timer             // timeout connect
 	defaults map[string]string // default-server
 
 	connected bool // tcp-check connect was read
@@ -45,6 +47,8 @@ func (f *front) option(d directive) {
 		f.check.kind = name
 		f.check.set("send", "*1\r\n$4\r\nPING\r\n")
 		f.check.set("expect", "+PONG")
+	case name == "transparent":
+		f.Lose(d.at, "farmc has no option transparent", "write backends")
 	case name == "mysql-check" || name == "pgsql-check" || name == "ldap-check" || name == "external-check" ||
 		name == "spop-check":
 		f.Lose(d.at, "farmc has no "+name, "write a program with type exec; the farm checks by a connection")
@@ -59,7 +63,7 @@ var optionsOfNoMeaning = convert.Words(`tcplog dontlognull dontlog-normal logasa
 	socket-stats redispatch clitcpka srvtcpka tcpka tcp-smart-accept tcp-smart-connect splice-auto splice-request
 	splice-response nolinger independent-streams contstats allbackups abortonclose persist prefer-last-server checkcache
 	forwardfor originalto forceclose idle-close-on-response accept-invalid-http-request accept-invalid-http-response
-	disable-h2-upgrade h1-case-adjust-bogus-client h1-case-adjust-bogus-server transparent`)
+	disable-h2-upgrade h1-case-adjust-bogus-client h1-case-adjust-bogus-server`)
 
 func isOfNoMeaning(option string) bool {
 	return optionsOfNoMeaning[option] || strings.HasPrefix(option, "http")
@@ -153,6 +157,7 @@ func (c *check) httpCheck(r *convert.Result, d directive) {
 		c.set("body", d.word(3))
 	case d.word(1) == "expect" && d.word(2) == "rstring" && isRegexp(d.word(3)):
 		c.set("body-regexp", d.word(3))
+	case d.word(1) == "comment":
 	case d.word(1) == "disable-on-404":
 		r.Lose(d.at, "farmc drains no backend by a status", "let a program with type exec end with 2 for it")
 	default:
@@ -188,15 +193,25 @@ var types = map[string]string{"": "tcp", "tcp-check": "tcp", "httpchk": "http", 
 	"smtpchk": "tcp", "redis-check": "tcp", "tls-check": "tls"}
 
 // checkTLS makes a check one over TLS.
-func (s *server) checkTLS(keys map[string]any) {
+func (f *front) checkTLS(s *server, keys map[string]any) {
 	if over := map[string]string{"http": "https", "tcp": "tls"}[keys["type"].(string)]; over != "" {
 		keys["type"] = over
 	}
-	if s.options["verify"] == "none" {
-		keys["tls-verify"] = false
+	asked, verified, verifies := s.options["check-sni"], s.options["verifyhost"], s.options["verify"] != "none"
+	if !verifies {
+		keys["tls-verify"], verified = false, ""
 	}
-	if name := s.options["check-sni"]; name != "" {
+	if name := cmp.Or(asked, verified); name != "" {
 		keys["tls-name"] = name
+	}
+	switch {
+	case asked == "" && verified == "" && verifies:
+		f.Note(s.at, "without verifyhost HAProxy takes a certificate of any name",
+			"farmc takes one of tls-name, by default the host; set it, or tls-verify = false")
+	case asked == "" && verified == "" && keys["host"] != nil:
+		f.Lose(s.at, "without check-sni HAProxy asks for no name in TLS, and farmc for the host", "leave it as it is if the server takes the name")
+	case asked != "" && verified != "" && asked != verified:
+		f.Lose(s.at, "verifyhost is another name than check-sni", "tls-name is both; the farm has that of check-sni")
 	}
 	if path := s.options["ca-file"]; strings.HasPrefix(path, "/") {
 		keys["tls-ca"] = path
@@ -233,7 +248,7 @@ func (f *front) health(s *server) map[string]any {
 		keys[key] = value
 	}
 	if s.has("check-ssl") || s.has("ssl") && s.options["port"] == "" && !s.has("no-check-ssl") {
-		s.checkTLS(keys)
+		f.checkTLS(s, keys)
 	}
 	if s.options["init-state"] == "down" || s.options["init-state"] == "fully-down" {
 		keys["start"] = "down"
@@ -242,8 +257,8 @@ func (f *front) health(s *server) map[string]any {
 		keys["on-fail"] = "drain"
 	}
 	for option, key := range map[string]string{"inter": "interval", "fastinter": "fast-interval"} {
-		if t, err := readTime(s.options[option]); err == nil && t > 0 {
-			keys[key] = within(t, 100*time.Millisecond, time.Hour)
+		if t := s.timer(option); t.time > 0 {
+			keys[key] = within(t, 100*time.Millisecond, time.Hour, f.Note)
 		}
 	}
 	for _, key := range []string{"rise", "fall", "port"} {
@@ -251,11 +266,29 @@ func (f *front) health(s *server) map[string]any {
 			keys[key] = int64(n)
 		}
 	}
-	if f.check.timeout > 0 {
-		keys["timeout"] = within(f.check.timeout, 10*time.Millisecond, time.Minute)
+	if t := f.checkTimeout(s); t.time != min(time.Second, s.interval().time) {
+		keys["timeout"] = within(t, 10*time.Millisecond, time.Minute, f.Note)
 	}
-	if t, has := s.slowStart(); has {
-		keys["slow-start"] = within(t, time.Second, time.Hour)
+	if t := s.timer("slowstart"); t.time > 0 {
+		keys["slow-start"] = within(t, time.Second, time.Hour, f.Note)
 	}
 	return keys
+}
+
+// checkTimeout is the time of a whole check: the interval, or timeout check and the time to connect, which is the shorter
+// one of timeout connect and the interval.
+func (f *front) checkTimeout(s *server) timer {
+	t := f.check.timeout
+	if t.time == 0 {
+		return s.interval()
+	}
+	return timer{t.at, t.time + shorter(f.check.opening, s.interval()).time}
+}
+
+// interval is the time from check to check, 2 seconds by default.
+func (s *server) interval() timer {
+	if t := s.timer("inter"); t.time > 0 {
+		return t
+	}
+	return timer{s.at, 2 * time.Second}
 }

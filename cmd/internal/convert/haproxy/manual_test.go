@@ -39,7 +39,7 @@ func TestExamplesOfTheManual(t *testing.T) {
 			[]string{"1: section peers", "7: farmc has no peers", "8: a table without expire"}},
 		{"mailers", "mailers a\nmailer m 192.168.0.1:587\nlisten b\nbind :80\nmode tcp\nbalance roundrobin\n" +
 			"email-alert mailers a\nemail-alert from a@b.example\nserver s1 192.168.0.30:80",
-			[]string{`[backends.s1]`}, []string{"1: section mailers", "7: email-alert", "8: email-alert"}},
+			[]string{`[backends.s1]`}, []string{"1: section mailers", "7: farmc sends no mail", "8: farmc sends no mail"}},
 		{"option httpchk", "listen a\nmode tcp\nbind :443\noption httpchk OPTIONS * HTTP/1.1\n" +
 			"http-check send hdr Host www\nserver a1 192.168.1.1:443 check port 80",
 			[]string{"type = \"http\"\nport = 80\npath = \"/\"\nhost = \"www\"\nmethod = \"OPTIONS\"\n"},
@@ -73,7 +73,7 @@ func TestExamplesOfTheManual(t *testing.T) {
 		{"persist rdp-cookie", "listen t\nbind :3389\ntcp-request inspect-delay 5s\n" +
 			"tcp-request content accept if RDP_COOKIE\npersist rdp-cookie\nbalance rdp-cookie\n" +
 			"server srv1 1.1.1.1:3389\nserver srv2 1.1.1.2:3389",
-			[]string{`scheduler = "random"`}, []string{"3: tcp-request inspect-delay", "4: the rule is not about",
+			[]string{`scheduler = "round-robin"`}, []string{"3: tcp-request inspect-delay", "4: the rule is not about",
 				"5: persist is layer 7", "6: balance rdp-cookie is layer 7"}},
 		{"rate-limit", "listen smtp\nmode tcp\nbind :25\nrate-limit sessions 10\nserver smtp1 127.0.0.1:1025",
 			[]string{`new = "10/second"`, "[backends]"}, []string{"4: connections above rate-limit wait",

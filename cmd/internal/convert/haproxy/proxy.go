@@ -20,8 +20,8 @@ type front struct {
 
 	check   check
 	servers []*server
-	idle    [3]time.Duration // timeouts client, server and tunnel; 0: not set
-	fin     [2]time.Duration // timeouts client-fin and server-fin; 0: not set
+	idle    [3]timer // timeouts client, server and tunnel
+	fin     [2]timer // timeouts client-fin and server-fin
 	devices []device
 	hashing directive // hash-type; zero: none
 	maxconn directive // zero: none
@@ -74,6 +74,9 @@ func (f *front) write() {
 		f.farm.Incomplete = true
 		f.Lose(f.proxy.at, "the section has no bind that farmc can have", "write listen into the farm")
 	}
+	if f.farm.Get("scheduler") == nil {
+		f.farm.Set(convert.Place{}, roundRobin, "scheduler")
+	}
 	f.writeState()
 	f.writeInterfaces()
 	f.writeHashing()
@@ -123,9 +126,10 @@ func (f *front) directive(d directive) {
 
 // ofNoMeaning are directives without an effect on the way of connections.
 var ofNoMeaning = convert.Words(`mode default_backend enabled disabled description id log log-format log-tag log-steps
-	error-log-format errorfile errorloc errorloc302 errorloc303 errorfiles stats unique-id-format unique-id-header guid
-	backlog bind-process fullconn retries retry-on compression clitcpka-cnt clitcpka-idle clitcpka-intvl srvtcpka-cnt
-	srvtcpka-idle srvtcpka-intvl grace hash-balance-factor load-server-state-from-file acl stick-table`)
+	log-format-sd error-log-format errorfile errorloc errorloc302 errorloc303 errorfiles http-error stats
+	unique-id-format unique-id-header guid backlog bind-process fullconn retries retry-on compression clitcpka-cnt
+	clitcpka-idle clitcpka-intvl srvtcpka-cnt srvtcpka-idle srvtcpka-intvl grace max-keep-alive-queue
+	load-server-state-from-file server-state-file-name acl stick-table`)
 
 // lost reads the directives that farmc has no key for.
 func (f *front) lost(d directive) {
@@ -138,21 +142,33 @@ func (f *front) lost(d directive) {
 	case "dispatch", "transparent", "http_proxy":
 		f.Lose(d.at, "farmc has no "+name, "write backends")
 	case "cookie", "http-request", "http-response", "http-after-response", "redirect", "capture", "reqadd",
-		"dynamic-cookie-key", "http-reuse", "http-send-name-header", "filter", "email-alert", "declare", "persist":
+		"dynamic-cookie-key", "http-reuse", "http-send-name-header", "filter", "declare", "persist", "use-fcgi-app":
 		f.Lose(d.at, name+" is layer 7", "keep HAProxy for it")
+	case "email-alert":
+		f.Note(d.at, "farmc sends no mail", "read the events of the API: farmc-api(7)")
+	case "hash-balance-factor":
+		f.Lose(d.at, name+" bounds the connections of a server by the average of all",
+			"give the backends the key connections")
 	default:
 		f.Lose(d.at, "unknown directive "+name, "look whether farmc has a key for it in farms.d(5)")
 	}
 }
 
+// roundRobin is the scheduler of HAProxy's default.
+const roundRobin = "round-robin"
+
 // balance sets the scheduler.
 func (f *front) balance(d directive) {
 	set := func(scheduler string) { f.farm.Set(d.at, scheduler, "scheduler") }
-	switch algorithm, _, _ := strings.Cut(d.word(1), "("); algorithm {
+	switch algorithm, argument, _ := strings.Cut(d.word(1), "("); algorithm {
 	case "roundrobin", "static-rr":
-		set("round-robin")
+		set(roundRobin)
 	case "random":
 		set("random")
+		if draws := cmp.Or(strings.TrimSuffix(argument, ")"), "2"); draws != "1" {
+			f.Note(d.at, "balance random draws "+draws+" servers, and takes the one with the least connections",
+				"the farm has random; or set least-connections")
+		}
 	case "hash":
 		f.balanceHash(d)
 	case "source":
@@ -162,12 +178,16 @@ func (f *front) balance(d directive) {
 		set("least-connections")
 		f.NoteLeastConnections(d.at, "balance leastconn")
 	case "first":
-		set("round-robin")
+		set(roundRobin)
 		f.Lose(d.at, "balance first counts connections to fill one server after the other; no scheduler of farmc does",
 			"the farm has round-robin; give a backend the key connections to bound it")
+	case "uri", "url_param", "hdr":
+		set(roundRobin)
+		f.Note(d.at, "balance "+algorithm+" needs mode http, so HAProxy falls back to roundrobin",
+			"the farm has round-robin")
 	default:
-		set("random")
-		f.Lose(d.at, "balance "+algorithm+" is layer 7", "the farm has random; hash needs an address or a port")
+		set(roundRobin)
+		f.Lose(d.at, "balance "+algorithm+" is layer 7", "the farm has round-robin; hash needs an address or a port")
 	}
 }
 
@@ -176,8 +196,8 @@ func (f *front) balanceHash(d directive) {
 	key, known := map[string]string{"src": "source-address", "dst": "destination-address",
 		"src_port": "source-port"}[d.word(2)]
 	if !known {
-		f.farm.Set(d.at, "random", "scheduler")
-		f.Lose(d.at, "balance hash of this is layer 7", "the farm has random; hash needs an address or a port")
+		f.farm.Set(d.at, roundRobin, "scheduler")
+		f.Lose(d.at, "balance hash of this is layer 7", "the farm has round-robin; hash needs an address or a port")
 		return
 	}
 	f.farm.Set(d.at, "hash", "scheduler")
@@ -208,7 +228,8 @@ func (f *front) writeHashing() {
 
 // timeout notes the times of idle connections.
 func (f *front) timeout(d directive) {
-	t, err := readTime(d.word(2))
+	duration, err := readTime(d.word(2))
+	t := timer{d.at, duration}
 	if err != nil {
 		f.Lose(d.at, "the timeout is not a time", "write a number with a unit, as in 30s; the farm has the default")
 		return
@@ -226,7 +247,9 @@ func (f *front) timeout(d directive) {
 		f.fin[1] = t
 	case "check":
 		f.check.timeout = t
-	case "connect", "queue", "http-request", "http-keep-alive", "tarpit", "client-hs":
+	case "connect":
+		f.check.opening = t // of checks alone, as the client's own connection reaches the backend
+	case "queue", "http-request", "http-keep-alive", "tarpit", "client-hs":
 		// The client's own connection reaches the backend, so no connection waits here.
 	default:
 		f.Lose(d.at, "unknown timeout", "see [timeouts] in farms.d(5)")
@@ -235,27 +258,45 @@ func (f *front) timeout(d directive) {
 
 // timeouts writes the times after which an idle connection is forgotten: the tunnel's, or the shorter one of a side.
 func (f *front) timeouts() {
-	set := func(t time.Duration, key string) {
-		if t > 0 {
-			f.farm.Set(convert.Place{}, within(t, time.Second, 24*24*time.Hour), "timeouts", key)
+	set := func(t timer, key string) {
+		if t.time > 0 {
+			f.farm.Set(convert.Place{}, within(t, time.Second, 24*24*time.Hour, f.Lose), "timeouts", key)
 		}
 	}
-	set(cmp.Or(f.idle[2], shorter(f.idle[0], f.idle[1])), "established")
+	tunnel := f.idle[2]
+	if tunnel.time == 0 {
+		tunnel = shorter(f.idle[0], f.idle[1])
+	}
+	set(tunnel, "established")
 	set(shorter(f.fin[0], f.fin[1]), "half-closed")
 }
 
-// shorter gives the shorter one of two times; 0 is no time.
-func shorter(a, b time.Duration) time.Duration {
-	if a == 0 || b == 0 {
-		return max(a, b)
-	}
-	return min(a, b)
+// A timer is a time with its place.
+type timer struct {
+	at   convert.Place
+	time time.Duration // 0: not set
 }
 
-// within writes a time in bounds, as farms have it.
-func within(t, least, most time.Duration) string {
-	t = max(least, min(t, most)).Round(time.Millisecond)
-	if t%time.Second == 0 {
+// shorter gives the shorter one of two times that are set.
+func shorter(a, b timer) timer {
+	if a.time == 0 || 0 < b.time && b.time < a.time {
+		return b
+	}
+	return a
+}
+
+// within writes a time in bounds, as farms have it. If the time is out of them, tell records that.
+func within(t timer, least, most time.Duration, tell func(at convert.Place, what, instead string)) string {
+	text := written(max(least, min(t.time, most)))
+	if t.time < least || most < t.time {
+		tell(t.at, "a time of "+written(t.time)+" is out of farmc's bounds", "the farm has "+text)
+	}
+	return text
+}
+
+// written writes a time as farms have it.
+func written(t time.Duration) string {
+	if t = t.Round(time.Millisecond); t%time.Second == 0 {
 		return fmt.Sprintf("%ds", t/time.Second)
 	}
 	return fmt.Sprintf("%dms", t/time.Millisecond)
@@ -302,7 +343,7 @@ func (f *front) rateLimit(d directive) {
 
 // source sets the address that backends see. With usesrc they see the client's.
 func (f *front) source(d directive) {
-	if d.word(2) == "usesrc" {
+	if d.word(2) == "usesrc" && (d.word(3) == "client" || d.word(3) == "clientip") {
 		f.farm.Set(d.at, "dnat", "mode")
 		f.Note(d.at, "usesrc shows the client's address to backends", "mode dnat does; replies must pass this machine")
 		return
@@ -313,7 +354,18 @@ func (f *front) source(d directive) {
 		return
 	}
 	f.farm.Set(d.at, a.ip.String(), "source-address")
-	if len(d.words) > 2 {
+	f.losePorts(d, a)
+	switch {
+	case d.word(2) == "usesrc":
+		f.Lose(d.at, "usesrc has an address of its own", "set source-address; the farm has the address before usesrc")
+	case len(d.words) > 2:
 		f.Lose(d.at, "source has options that farmc has no key for", "leave them out")
+	}
+}
+
+// losePorts records that a source has ports.
+func (f *front) losePorts(d directive, source address) {
+	if source.ports != "" {
+		f.Lose(d.at, "source has a port, and farmc keeps the port of the client where it is free", "leave it out")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"farmc/cmd/internal/convert"
 )
@@ -23,10 +22,10 @@ var (
 		resolve-prefer resolve-net resolve-opts sni check-sni check-alpn alpn verify verifyhost ca-file crt crl-file
 		ciphers ciphersuites ssl-min-ver ssl-max-ver proto check-proto agent-addr agent-port agent-inter agent-send
 		namespace redir tcp-ut usesrc interface proxy-v2-options socks4 pool-max-conn pool-purge-delay pool-low-conn
-		max-reuse log-bufsize log-proto init-state hash-key shard ws`)
+		max-reuse log-bufsize log-proto init-state hash-key shard ws npn`)
 	optionsAlone = convert.Words(`check no-check backup disabled enabled ssl no-ssl send-proxy send-proxy-v2
 		send-proxy-v2-ssl send-proxy-v2-ssl-cn check-ssl no-check-ssl check-send-proxy check-via-socks4 agent-check
-		non-stick no-backup no-send-proxy tfo force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 no-sslv3 no-tlsv10
+		non-stick stick force-sslv3 no-backup no-send-proxy tfo force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 no-sslv3 no-tlsv10
 		no-tlsv11 no-tlsv12 no-tlsv13 allow-0rtt ssl-reuse no-ssl-reuse tls-tickets no-tls-tickets no-verifyhost`)
 )
 
@@ -172,6 +171,7 @@ func (f *front) backend(s *server) string {
 	if text := s.options["source"]; text != "" {
 		if a, known := readAddress(text); known && a.ip.IsValid() && !a.ip.IsUnspecified() {
 			set(a.ip.String(), "source-address")
+			f.losePorts(s.directive, a)
 		} else {
 			f.Lose(s.at, "source has no numeric address", "set source-address")
 		}
@@ -254,6 +254,12 @@ func (f *front) lostOptions(s *server) {
 	if s.has("downinter") {
 		f.Note(s.at, "checks of farmc have one interval for all states", "the farm has that of inter")
 	}
+	if s.options["on-marked-up"] == "shutdown-backup-sessions" {
+		f.Lose(s.at, "farmc leaves connections with a backup that serves no longer", "leave on-marked-up out")
+	}
+	if s.has("non-stick") && f.sticks.first.words != nil {
+		f.Lose(s.at, "farmc remembers clients of all backends", "leave non-stick out")
+	}
 	for _, o := range []string{"track", "agent-check", "observe", "addr", "minconn", "maxqueue", "check-send-proxy"} {
 		if s.has(o) {
 			f.Lose(s.at, "option "+o+" has no key in farmc", "see farmc-health(7)")
@@ -261,8 +267,11 @@ func (f *front) lostOptions(s *server) {
 	}
 }
 
-// slowStart gives the time of slowstart.
-func (s *server) slowStart() (time.Duration, bool) {
-	t, err := readTime(s.options["slowstart"])
-	return t, s.has("slowstart") && err == nil && t > 0
+// timer gives the time of an option.
+func (s *server) timer(option string) timer {
+	t, err := readTime(s.options[option])
+	if err != nil {
+		return timer{}
+	}
+	return timer{s.at, t}
 }

@@ -91,5 +91,6 @@ func (f *front) writeTimeout(table directive) {
 		f.Note(f.sticks.first.at, "a table without expire remembers clients until it is full", "the farm has 24h")
 		return
 	}
-	f.farm.Set(table.at, within(t, time.Second, 365*24*time.Hour), "persistence", "timeout")
+	text := within(timer{table.at, t}, time.Second, 365*24*time.Hour, f.Lose)
+	f.farm.Set(table.at, text, "persistence", "timeout")
 }
