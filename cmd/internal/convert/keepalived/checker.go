@@ -86,6 +86,9 @@ type check struct {
 	name   string
 	server *realServer
 	keys   map[string]any // of [health]
+
+	running float64 // seconds that a program may run; 0: not set
+	dynamic bool    // the status of a program is a weight
 }
 
 // health gives the keys of [health] of a server. keepalived needs all its checks to succeed; farmc has one.
@@ -97,7 +100,8 @@ func (v *virtualServer) health(r *realServer, checkers []*statement) map[string]
 				"write a program that checks all, with type exec")
 			continue
 		}
-		c := &check{v.configuration, r.checks, s.at, s.name(), r, map[string]any{}}
+		c := &check{configuration: v.configuration, checkDefaults: r.checks, at: s.at, name: s.name(), server: r,
+			keys: map[string]any{}}
 		if c.read(s) {
 			keys = c.keys
 		}
@@ -143,9 +147,12 @@ func cmpPositive(a, b float64) float64 {
 func (c *check) connection(d *statement) bool {
 	switch d.name() {
 	case "connect_port":
-		if n := c.number(d, 0); n > 0 && n <= 65535 {
-			c.keys["port"] = int64(n)
+		n, err := strconv.ParseUint(d.word(1), 10, 16)
+		if err != nil || n == 0 {
+			c.Lose(d.at, "connect_port has no number from 1 to 65535", "write one; the farm has the port of the backend")
+			return true
 		}
+		c.keys["port"] = int64(n)
 	case "connect_ip":
 		if d.word(1) != c.server.IP.String() {
 			c.Lose(d.at, "farmc checks the address of the backend alone", "the farm checks it; leave connect_ip out")

@@ -105,7 +105,11 @@ func (c *check) status(d *statement) {
 
 // regex reads a regular expression of PCRE, which farmc has if it is one of RE2, too.
 func (c *check) regex(d *statement) {
-	text := d.rest()
+	text := d.word(1)
+	if len(d.words) > 2 {
+		c.Lose(d.at, "the regular expression is not one word, so keepalived ignores it", "put it in quotes")
+		return
+	}
 	if _, err := regexp.Compile(text); err != nil {
 		c.Lose(d.at, "the regular expression is not one of RE2, so any body is good", "write it in the syntax of RE2")
 		return
@@ -128,8 +132,12 @@ func (c *check) finishHTTP() bool {
 	}
 	if c.name == "SSL_GET" {
 		c.keys["tls-verify"] = false
-		if sni && c.host != "" {
+		switch {
+		case sni && c.host != "":
 			c.keys["tls-name"] = c.host
+		case c.host != "":
+			c.Lose(c.at, "without enable_sni keepalived asks for no name in TLS, and farmc for the host",
+				"leave it as it is if the server takes the name")
 		}
 	}
 	return true
@@ -215,8 +223,9 @@ func (c *check) misc(d *statement) bool {
 	case "misc_path":
 		c.program(d)
 	case "misc_timeout":
-		setTimer(c.Result, d, &c.timeout)
+		setTimer(c.Result, d, &c.running)
 	case "misc_dynamic":
+		c.dynamic = true
 		c.Note(d.at, "a status of N sets a weight of N - 2 in keepalived, and of N - 2 percent in farmc",
 			"let the program end with 2 to 102")
 	case "user":
@@ -247,7 +256,13 @@ func (c *check) program(d *statement) {
 	c.Lose(d.at, "farmc runs programs of "+farm.ChecksDir+" alone", "copy or link the program to that directory")
 }
 
+// finishMisc writes keepalived's default time, which is delay_loop.
 func (c *check) finishMisc() bool {
+	c.timeout = cmpPositive(c.running, c.interval)
+	if !c.dynamic {
+		c.Lose(c.at, "a status of 2 to 102 is a failure in keepalived, and a weight in farmc",
+			"let the program end with 0 or 1")
+	}
 	if c.keys["program"] == nil {
 		c.Lose(c.at, "MISC_CHECK has no program that farmc takes", "set program; the backend has no check")
 		return false

@@ -53,7 +53,11 @@ func parse(r *convert.Result, in convert.Input) []*statement {
 // line adds the statements of a line.
 func (t *tree) line(at convert.Place, text string) {
 	var words []string
-	for _, token := range tokens(text) {
+	all, closed := tokens(text)
+	if !closed {
+		t.Lose(at, "a quote has no end", "add it")
+	}
+	for _, token := range all {
 		switch token {
 		case "{":
 			t.begin(at, words)
@@ -88,7 +92,9 @@ func (t *tree) unknown(at convert.Place, words []string) {
 		return
 	}
 	for _, word := range words {
-		if use := leftover.FindString(word); use != "" {
+		if use := random.FindString(word); use != "" {
+			t.Lose(at, use+" is another number at each start of keepalived", "write a number")
+		} else if use := leftover.FindString(word); use != "" {
 			t.Lose(at, "parameter "+use+" is not defined, or has no blank after it",
 				"define it above, and write it as ${NAME}; or write its value")
 		}
@@ -97,6 +103,7 @@ func (t *tree) unknown(at convert.Place, words []string) {
 
 var (
 	ofShell  = convert.Words("quorum_up quorum_down misc_path script")
+	random   = regexp.MustCompile(`\$\{_RANDOM\b[^}]*\}`)
 	leftover = regexp.MustCompile(`\$\{?[A-Za-z_][A-Za-z_0-9]*\}?`)
 )
 
@@ -130,24 +137,30 @@ func (t *tree) end(at convert.Place) {
 // quoted begins a token that stood in quotes, which is no brace then.
 const quoted = "\x00"
 
-// tokens divides a line into words, texts in quotes and braces. A comment begins with # or !, anywhere.
-func tokens(line string) []string {
-	var out []string
+// tokens divides a line into words, texts in quotes and braces, and reports whether each quote has its end. A comment
+// begins with # or !, anywhere.
+func tokens(line string) (out []string, closed bool) {
+	begin := 0 // of the statement
+	closed = true
 	for line = strings.TrimLeft(line, " \t\r\v\f"); line != ""; line = strings.TrimLeft(line, " \t\r\v\f") {
-		switch line[0] {
-		case '#', '!':
-			return out
-		case '{', '}':
+		switch c := line[0]; {
+		case c == '#' || c == '!':
+			return out, closed
+		case c == '{' || c == '}':
 			out, line = append(out, line[:1]), line[1:]
-		case '"', '\'':
-			text, rest, _ := strings.Cut(line[1:], line[:1])
-			out, line = append(out, quoted+text), rest
+			begin = len(out)
+		case begin < len(out) && ofEscapes(out[begin]):
+			text, rest, whole := escaped(line)
+			out, line, closed = append(out, quoted+text), rest, closed && whole
+		case c == '"':
+			text, rest, whole := strings.Cut(line[1:], `"`)
+			out, line, closed = append(out, quoted+text), rest, closed && whole
 		default:
 			end := wordEnd(line)
 			out, line = append(out, line[:end]), line[end:]
 		}
 	}
-	return out
+	return out, closed
 }
 
 // maxParameter is the longest ${NAME} that is looked for.
@@ -156,15 +169,21 @@ const maxParameter = 256
 // wordEnd gives the length of the word that a line begins with. The braces of ${NAME} are a part of it.
 func wordEnd(line string) int {
 	for i := 0; i < len(line); i++ {
-		if strings.HasPrefix(line[i:], "${") {
-			if end := strings.IndexByte(line[i:min(i+maxParameter, len(line))], '}'); end > 0 {
-				i += end
-				continue
-			}
+		if end := useEnd(line[i:]); end > 0 {
+			i += end
+			continue
 		}
 		if strings.IndexByte(" \t\r\v\f{}#!\"", line[i]) >= 0 {
 			return i
 		}
 	}
 	return len(line)
+}
+
+// useEnd gives the place of the brace that ends the ${NAME} which a text begins with; 0 if it begins with none.
+func useEnd(text string) int {
+	if !strings.HasPrefix(text, "${") {
+		return 0
+	}
+	return max(0, strings.IndexByte(text[:min(maxParameter, len(text))], '}'))
 }
