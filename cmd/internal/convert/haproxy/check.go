@@ -209,7 +209,8 @@ func (f *front) checkTLS(s *server, keys map[string]any) {
 		f.Note(s.at, "without verifyhost HAProxy takes a certificate of any name",
 			"farmc takes one of tls-name, by default the host; set it, or tls-verify = false")
 	case asked == "" && verified == "" && keys["host"] != nil:
-		f.Lose(s.at, "without check-sni HAProxy asks for no name in TLS, and farmc for the host", "leave it as it is if the server takes the name")
+		f.Lose(s.at, "without check-sni HAProxy asks for no name in TLS, and farmc for the host",
+			"leave it as it is if the server takes the name")
 	case asked != "" && verified != "" && asked != verified:
 		f.Lose(s.at, "verifyhost is another name than check-sni", "tls-name is both; the farm has that of check-sni")
 	}
@@ -275,8 +276,8 @@ func (f *front) health(s *server) map[string]any {
 	return keys
 }
 
-// checkTimeout is the time of a whole check: the interval, or timeout check and the time to connect, which is the shorter
-// one of timeout connect and the interval.
+// checkTimeout is the time of a whole check: the interval, or timeout check and the time to connect, the shorter one of
+// timeout connect and the interval.
 func (f *front) checkTimeout(s *server) timer {
 	t := f.check.timeout
 	if t.time == 0 {

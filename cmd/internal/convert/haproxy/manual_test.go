@@ -39,7 +39,8 @@ func TestExamplesOfTheManual(t *testing.T) {
 			[]string{"1: section peers", "7: farmc has no peers", "8: a table without expire"}},
 		{"mailers", "mailers a\nmailer m 192.168.0.1:587\nlisten b\nbind :80\nmode tcp\nbalance roundrobin\n" +
 			"email-alert mailers a\nemail-alert from a@b.example\nserver s1 192.168.0.30:80",
-			[]string{`[backends.s1]`}, []string{"1: section mailers", "7: farmc sends no mail", "8: farmc sends no mail"}},
+			[]string{`[backends.s1]`}, []string{"1: section mailers",
+				"7: farmc sends no mail", "8: farmc sends no mail"}},
 		{"option httpchk", "listen a\nmode tcp\nbind :443\noption httpchk OPTIONS * HTTP/1.1\n" +
 			"http-check send hdr Host www\nserver a1 192.168.1.1:443 check port 80",
 			[]string{"type = \"http\"\nport = 80\npath = \"/\"\nhost = \"www\"\nmethod = \"OPTIONS\"\n"},

@@ -25,7 +25,8 @@ var (
 		max-reuse log-bufsize log-proto init-state hash-key shard ws npn`)
 	optionsAlone = convert.Words(`check no-check backup disabled enabled ssl no-ssl send-proxy send-proxy-v2
 		send-proxy-v2-ssl send-proxy-v2-ssl-cn check-ssl no-check-ssl check-send-proxy check-via-socks4 agent-check
-		non-stick stick force-sslv3 no-backup no-send-proxy tfo force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 no-sslv3 no-tlsv10
+		non-stick stick force-sslv3
+		no-backup no-send-proxy tfo force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 no-sslv3 no-tlsv10
 		no-tlsv11 no-tlsv12 no-tlsv13 allow-0rtt ssl-reuse no-ssl-reuse tls-tickets no-tls-tickets no-verifyhost`)
 )
 

@@ -149,7 +149,8 @@ func (c *check) connection(d *statement) bool {
 	case "connect_port":
 		n, err := strconv.ParseUint(d.word(1), 10, 16)
 		if err != nil || n == 0 {
-			c.Lose(d.at, "connect_port has no number from 1 to 65535", "write one; the farm has the port of the backend")
+			c.Lose(d.at, "connect_port has no number from 1 to 65535",
+				"write one; the farm has the port of the backend")
 			return true
 		}
 		c.keys["port"] = int64(n)
