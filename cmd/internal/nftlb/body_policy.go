@@ -3,8 +3,6 @@ package nftlb
 import (
 	"net/http"
 	"slices"
-
-	"farmc/compiler/addr"
 )
 
 func (q *request) attachPolicy(o object) {
@@ -76,7 +74,7 @@ func (q *request) addElement(text string) {
 	if _, ok := someText(q, "data", text); !ok {
 		return
 	}
-	if _, err := addr.ParseNetwork(text); err != nil {
+	if !isNetwork(text) {
 		q.doubt(". Parsing unknown value '%s'"+inElement, text)
 		return
 	}

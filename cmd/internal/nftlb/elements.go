@@ -35,41 +35,54 @@ func merged(words []string) (out []string) {
 // stays as it is.
 func Edits(text []byte, elements []string) (lose, gain []string) {
 	var kept []string
+	all := networks(elements)
 	for _, entry := range entries(text) {
-		if within(entry, elements) {
+		if place(entry, all) >= 0 || !isNetwork(entry) {
 			kept = append(kept, entry)
 		} else {
 			lose = append(lose, entry)
 		}
 	}
-	kept = merged(kept)
+	have := networks(merged(kept))
 	for _, e := range elements {
-		if !within(e, kept) {
+		if place(e, have) < 0 {
 			gain = append(gain, e)
 		}
 	}
 	return lose, gain
 }
 
-// within reports whether a network is part of one of the elements, which are merged. A word that is no network is.
-func within(word string, elements []string) bool {
+// networks returns the networks of elements that are merged.
+func networks(elements []string) []addr.Network {
+	out := make([]addr.Network, len(elements))
+	for i, e := range elements {
+		out[i], _ = addr.ParseNetwork(e) // merged has written it
+	}
+	return out
+}
+
+// place returns the place of the network that a word is part of, in networks that are merged; -1 if there is none.
+func place(word string, all []addr.Network) int {
 	n, err := addr.ParseNetwork(word)
 	if err != nil {
-		return true
+		return -1
 	}
-	i, found := slices.BinarySearchFunc(elements, n, func(e string, n addr.Network) int {
-		return networkOf(e).First.Compare(n.First)
+	i, found := slices.BinarySearchFunc(all, n.First, func(e addr.Network, first netip.Addr) int {
+		return e.First.Compare(first)
 	})
 	if !found {
 		i--
 	}
-	return i >= 0 && !networkOf(elements[i]).Last.Less(n.Last)
+	if i < 0 || all[i].Last.Less(n.Last) {
+		return -1
+	}
+	return i
 }
 
-// networkOf returns the network of an element.
-func networkOf(element string) addr.Network {
-	n, _ := addr.ParseNetwork(element) // merged has written it
-	return n
+// isNetwork reports whether a word is an address, a network or a range.
+func isNetwork(word string) bool {
+	_, err := addr.ParseNetwork(word)
+	return err == nil
 }
 
 // entries returns the entries of a list.
