@@ -109,14 +109,14 @@ func (n *nftlbWriter) round(calls []*nftlbCall) {
 		answer(calls, nftlbReply{err: err})
 		return
 	}
-	after, good, texts := before, []*nftlbCall{}, map[*nftlbCall]string{}
+	after, good, answers := before, []*nftlbCall{}, map[*nftlbCall]nftlb.Answer{}
 	for _, c := range calls {
 		a := after.Do(c.Request)
 		if !a.OK() {
 			c.done <- nftlbReply{err: problem{status: a.Status, message: a.Text}}
 			continue
 		}
-		after, texts[c] = a.State, a.Text
+		after, answers[c] = a.State, a
 		good = append(good, c)
 	}
 	if len(good) == 0 {
@@ -130,8 +130,18 @@ func (n *nftlbWriter) round(calls []*nftlbCall) {
 		return
 	}
 	for _, c := range good {
-		c.done <- nftlbReply{texts[c] + notes, warnings, err}
+		c.done <- nftlbReply{answers[c].Text + notes, append(n.warnings(answers[c]), warnings...), err}
 	}
+}
+
+// warnings returns the warnings of an answer. Lenient clients get the words of nftlb alone.
+func (n *nftlbWriter) warnings(a nftlb.Answer) (out []live.FarmFault) {
+	for _, w := range a.Warnings {
+		if !n.choices.Lenient {
+			out = append(out, live.FarmFault{Farm: w.Farm, Key: w.Key, Message: w.What})
+		}
+	}
+	return out
 }
 
 func answer(calls []*nftlbCall, r nftlbReply) {

@@ -73,7 +73,7 @@ func farmAttributes() []attribute {
 func backendAttributes() []attribute {
 	return []attribute{
 		{"ip-addr", someText, "", given},
-		{"port", anyText, "", always},
+		{"port", onePort, "", always},
 		{"source-addr", anyText, "", given},
 		{"weight", number(1), "1", always},
 		{"priority", number(1), "1", always},
@@ -94,7 +94,7 @@ func addressAttributes() []attribute {
 	return []attribute{
 		{"family", oneOf("ipv4", "ipv6", "inet"), "ipv4", always},
 		{"ip-addr", anyText, "", always},
-		{"ports", anyText, "", always},
+		{"ports", somePorts, "", always},
 		{"protocol", oneOf("tcp", "udp", "sctp", "all"), "tcp", always},
 		{"verdict", verdict, "log drop accept", always},
 		{"log-prefix", anyText, "TYPE-ANAME ", changed},

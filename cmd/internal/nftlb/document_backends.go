@@ -16,6 +16,10 @@ func (t *translation) setBackends() {
 	all := t.table("backends")
 	weights := t.weights()
 	for i, b := range t.farm.Backends {
+		if text := b.Values["port"]; port(text) == 0 && text != "" && text != "0" {
+			t.lose("backends."+b.Name+".port", "is no port, so no backend of the farm has one",
+				"a number from 1 to 65535")
+		}
 		if b.Values["ip-addr"] == "" {
 			t.note("backends."+b.Name, "has no address, so it serves nobody", "")
 			continue
@@ -67,7 +71,7 @@ func (b *Backend) address() string {
 func (t *translation) backend(b *Backend, weight int) map[string]any {
 	out := map[string]any{"address": b.Values["ip-addr"]}
 	if t.hasPorts() {
-		out["port"] = int64(b.Values.Number("port"))
+		out["port"] = int64(port(b.Values["port"]))
 	}
 	if weight != 1 {
 		out["weight"] = int64(weight)
@@ -151,7 +155,7 @@ func (t *translation) hasPorts() bool {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(t.farm.Backends, func(b *Backend) bool { return b.Values.Number("port") == 0 })
+	return !slices.ContainsFunc(t.farm.Backends, func(b *Backend) bool { return port(b.Values["port"]) == 0 })
 }
 
 // mostWeight is the largest weight of farmc.

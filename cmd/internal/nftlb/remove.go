@@ -58,6 +58,9 @@ func (q *request) dropUnused(some map[string]bool) {
 // detach takes an address from a farm. An address that no farm has is gone, unless it has policies.
 func (q *request) detach(f *Farm, name string) {
 	f.Addresses = without(f.Addresses, name)
+	if len(f.Addresses) == 0 {
+		q.warn(f.Name, "addresses", "farm "+f.Name+" has no address, so it is not loaded")
+	}
 	q.dropUnused(map[string]bool{name: true})
 }
 
@@ -98,17 +101,28 @@ func (q *request) removePolicies(name string) {
 	for _, f := range q.Farms {
 		if slices.ContainsFunc(f.Policies, gone) {
 			f = q.Farm(f.Name)
-			f.Policies = slices.DeleteFunc(f.Policies, gone)
+			f.Policies = q.withoutPolicies(f.Policies, gone, f.Name, "farm "+f.Name)
 		}
 	}
 	for _, a := range q.Addresses {
 		if slices.ContainsFunc(a.Policies, gone) {
 			a = q.Address(a.Name)
-			a.Policies = slices.DeleteFunc(a.Policies, gone)
+			a.Policies = q.withoutPolicies(a.Policies, gone, "", "address "+a.Name)
 		}
 	}
 	q.Policies = slices.DeleteFunc(q.Policies, func(p *Policy) bool { return gone(p.Name) })
 	q.dropPlaces()
+}
+
+// withoutPolicies takes policies away from an object that uses them, with a warning for each.
+func (q *request) withoutPolicies(names []string, gone func(string) bool, farm, user string) []string {
+	return slices.DeleteFunc(names, func(name string) bool {
+		if gone(name) {
+			q.warn(farm, "policies", "policy "+name+" is detached from "+user)
+			return true
+		}
+		return false
+	})
 }
 
 // removeElements removes the elements of a policy, or one of them. A network has its length in a level of its own.
@@ -123,7 +137,12 @@ func (q *request) removeElements(name, element, length string) {
 	case element == "":
 		p.Elements = nil
 	case !slices.Contains(p.Elements, element):
-		q.missing("error deleting policy element", "element", element, " in policy '"+name+"'")
+		const doing = "error deleting policy element"
+		if i := place(element, networks(p.Elements)); i >= 0 && !q.lenient {
+			q.refuse(http.StatusConflict, doing+". Element '"+element+"' is within '"+p.Elements[i]+"'")
+			return
+		}
+		q.missing(doing, "element", element, " in policy '"+name+"'")
 	default:
 		p.Elements = without(p.Elements, element)
 	}

@@ -21,6 +21,15 @@ type Answer struct {
 	Text    string // of the reply to a change
 	Listing []byte // of GET; nil: a change
 	State   *State // after the request; the one before, if it failed
+
+	Warnings []Warning // of a change that succeeded
+}
+
+// A Warning is an effect of a request on an object that the request did not name.
+type Warning struct {
+	Farm string // "": another object
+	Key  string
+	What string
 }
 
 // OK reports whether the request succeeded.
@@ -32,6 +41,7 @@ type request struct {
 	lenient, twice bool
 	removes        bool // the elements in the body are removed
 	notes          strings.Builder
+	warnings       []Warning
 	doubtful       bool // a value has no effect
 	status         int  // of the error that ended the request; 0: none
 	message        string
@@ -60,7 +70,7 @@ func (s *State) Do(r Request) Answer {
 			q.doubt(". Farm '%s' doesn't validate helper protocol", f.Name)
 		}
 	}
-	return Answer{Status: http.StatusOK, Text: "success" + q.notes.String(), State: q.State}
+	return Answer{Status: http.StatusOK, Text: "success" + q.notes.String(), State: q.State, Warnings: q.warnings}
 }
 
 func (q *request) do(r Request) {
@@ -92,6 +102,11 @@ const invalidRequest = "invalid request"
 func (q *request) doubt(format string, args ...any) {
 	q.doubtful = true
 	fmt.Fprintf(&q.notes, format, args...)
+}
+
+// warn notes an effect on an object that the request does not name.
+func (q *request) warn(farm, key, what string) {
+	q.warnings = append(q.warnings, Warning{farm, key, what})
 }
 
 // stop ends the request with an error and a note. The first error counts.

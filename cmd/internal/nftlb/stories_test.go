@@ -51,14 +51,14 @@ func read(path string) string {
 
 func (s step) path() []string { return strings.Split(strings.Trim(s.uri, "/"), "/") }
 
-// departures are the steps with another reply or listing than nftlb's, on purpose.
+// departures are the steps with another reply or listing than nftlb's, on purpose, by the key that differs.
 var departures = map[string]string{
-	"025_api_start_stop_farms/286_deleting_farms":                            "helper, protocol: compared at its end",
-	"035_api_whitelists/365_create_farm_with_whitelist_no_configured_ipaddr": "a backend without a state is up",
-	"backends/03-put":    "a rate of resets has its own unit",
-	"backends/04-put":    "a rate of resets has its own unit",
-	"backends/05-delete": "a rate of resets has its own unit",
-	"backends/06-delete": "a rate of resets has its own unit",
+	"025_api_start_stop_farms/286_deleting_farms":                            "3 helper: compared at the end",
+	"035_api_whitelists/365_create_farm_with_whitelist_no_configured_ipaddr": "3 state of a backend: up without one",
+	"backends/03-put":    "3 rst-rtlimit: has its own unit",
+	"backends/04-put":    "3 rst-rtlimit: has its own unit",
+	"backends/05-delete": "3 rst-rtlimit: has its own unit",
+	"backends/06-delete": "3 rst-rtlimit: has its own unit",
 }
 
 // TestStories replays requests to nftlb on objects alone. After each request the objects of the files are the same.

@@ -40,6 +40,40 @@ func backendState(q *request, key, text string) (string, bool) {
 	return oneOf("up", "down", "off", "config_error")(q, key, text)
 }
 
+// somePorts takes numbers of ports, ranges, and lists of both, such as "80, 8000-8100". Lenient clients may write ports
+// that nft refuses.
+func somePorts(q *request, _, text string) (string, bool) {
+	for word := range strings.SplitSeq(strings.ReplaceAll(text, " ", ""), ",") {
+		first, last, isRange := strings.Cut(word, "-")
+		if !isRange {
+			last = first
+		}
+		if text != "" && text != "0" && !q.lenient && (port(first) == 0 || port(last) < port(first)) {
+			q.stop(400, ". Invalid ports '%s': numbers from 1 to 65535, ranges, or a list of both", text)
+			return "", false
+		}
+	}
+	return text, true
+}
+
+// onePort takes the number of a port. Lenient clients may write a port that nft refuses.
+func onePort(q *request, _, text string) (string, bool) {
+	if text != "" && text != "0" && !q.lenient && port(text) == 0 {
+		q.stop(400, ". Invalid port '%s': a number from 1 to 65535", text)
+		return "", false
+	}
+	return text, true
+}
+
+// port returns the number of a port; 0 if a text is none.
+func port(text string) int {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return 0
+	}
+	return int(n)
+}
+
 var (
 	clientWords  = []string{"srcip", "dstip", "srcport", "dstport", "srcmac", "dstmac"}
 	logWords     = []string{"input", "forward", "output"}

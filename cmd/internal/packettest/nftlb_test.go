@@ -192,7 +192,9 @@ func TestNFTLBFilters(t *testing.T) {
 	must(t, here.do(s))
 	c.tell(t, nftlbStep{"PUT", "addresses", `{"addresses": [{"name": "www", "ports": "80"}]}`, 200, ""})
 	must(t, black.do(s))
-	c.tell(t, nftlbStep{"DELETE", "policies/bad", "", 200, ""})
+	c.tell(t, nftlbStep{"DELETE", "policies/bad", "", 200, // 2: DELETE /policies/P
+		`{"response": "success", "warnings": [{"farm":"","key":"policies","file":"","line":0,"column":0,` +
+			`"message":"policy bad is detached from address www"`})
 	must(t, here.do(s))
 	c.tell(t, nftlbStep{"PUT", "policies", `{"policies": [{"name": "good", "type": "whitelist"}],
 		"addresses": [{"name": "www", "policies": [{"name": "good"}]}]}`, 200,
@@ -221,6 +223,7 @@ func TestNFTLBRefusals(t *testing.T) {
 		put(strings.Repeat(`{"farms":[`, 40), 400, "the structure is invalid"),
 		put(`{"farms": [{"name": "web", "colour": "red"}]}`, 400, "error parsing buffer. Unknown key 'colour'"),
 		put(`{"farms": [{"name": "web", "helper": "irc"}]}`, 400, "error parsing buffer. Parsing unknown value 'irc'"),
+		put(`{"farms": [{"name": "web", "virtual-ports": "http"}]}`, 400, "error parsing buffer. Invalid ports 'http'"),
 		put(`{"farms": [{"name": "../web"}]}`, 400, "error parsing buffer. '../web' is no name"),
 		put(`{"farms": [{"name": "web", "policies": [{"name": "p"}]}]}`, 404, "the object to modify is unknown"),
 		put(`{"farms": [{"name": "a", "virtual-addr": "192.0.2.3", "virtual-ports": "80"},
