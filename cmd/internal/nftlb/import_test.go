@@ -94,6 +94,36 @@ func TestFiltersOfAddresses(t *testing.T) {
 	}
 }
 
+// Objects of different kinds with one name have lines of their own, and so have keys before a name.
+func TestLinesOfNamesThatMeet(t *testing.T) {
+	r := Import(convert.Input{Name: "nftlb.json", Text: []byte(`{"policies": [
+{"name": "web", "log-prefix": "bad \"", "elements": [{"data": "10.0.0.0/8"}]},
+{"timeout": "5", "name": "dns"}],
+"farms": [
+{"name": "web", "virtual-addr": "192.0.2.1", "virtual-ports": "80", "policies": [{"name": "web"}],
+"log": "input", "log-prefix": "bad \"", "backends": [
+{"name": "dns", "ip-addr": "10.2.0.2"},
+{"name": "web", "ip-addr": "10.2.0.1",
+"port": "http"}]}]}`)})
+	files := r.Finish()
+	var losses []string
+	for _, l := range r.Losses {
+		losses = append(losses, l.String())
+	}
+	got := strings.Join(losses, "\n")
+	for _, want := range []string{"nftlb.json:3: timeout of policy dns", "nftlb.json:6: farm web: log-prefix:",
+		"nftlb.json:9: farm web: backends.web.port: is no port, so no backend of the farm has one"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no loss %s in\n%s", want, got)
+		}
+	}
+	for _, want := range []string{"# from nftlb.json:5:", "# nftlb.json:8: {\"name\": \"web\""} {
+		if !strings.Contains(string(files[0].Text), want) {
+			t.Errorf("no comment %s in\n%s", want, files[0].Text)
+		}
+	}
+}
+
 // A hand edit counts more than the annotation, which has no effect against it.
 func TestHandEdits(t *testing.T) {
 	s := (&State{}).Do(Request{Verb: "POST", Path: []string{"farms"}, Lenient: true, Body: []byte(`{"farms": [{"name":
