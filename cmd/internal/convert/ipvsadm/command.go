@@ -15,6 +15,7 @@ type command struct {
 	arguments []string
 	values    map[string]string
 	unknown   []string
+	lacking   []string // options without their value
 }
 
 // short has the short name of each long option.
@@ -53,11 +54,17 @@ func (c *command) take(line []string) []string {
 	name, value, attached := split(line[0])
 	rest := line[1:]
 	switch {
+	case attached && line[0][1] != '-' && name != "-p" && !hasValue[name]: // several options in one word
+		return c.take(append([]string{name, "-" + value}, rest...))
 	case isCommand[name] && c.name == "":
 		c.name = name
 		return c.takeArguments(rest)
 	case hasValue[name]:
-		if !attached && len(rest) > 0 {
+		switch {
+		case attached:
+		case len(rest) == 0:
+			c.lacking = append(c.lacking, name)
+		default:
 			value, rest = rest[0], rest[1:]
 		}
 		c.values[name] = value

@@ -47,8 +47,15 @@ type service struct {
 // command carries out one command.
 func (t *table) command(at convert.Place, words []string) {
 	c := parse(at, words)
+	if c.name == "" {
+		t.Lose(at, "the line has no command of ipvsadm", "write the rules anew with ipvsadm -S -n")
+		return
+	}
 	for _, unknown := range c.unknown {
 		t.Lose(at, "unknown option "+strconv.Quote(unknown), "write the rules anew with ipvsadm -S -n")
+	}
+	for _, option := range c.lacking {
+		t.Lose(at, "option "+option+" has no value", "write one, or leave the option out")
 	}
 	switch c.name {
 	case "-A", "-E":
@@ -62,15 +69,26 @@ func (t *table) command(at convert.Place, words []string) {
 	case "-d":
 		t.removeServer(c)
 	case "--set":
-		t.set = &ipvs.Option{At: at, Value: strings.Join(c.arguments, " ")}
+		t.setTimeouts(c)
 	case "--start-daemon":
 		t.Lose(at, "farmc has no connection synchronization daemon",
 			"run conntrackd for farms in mode dnat; maglev and hash need no synchronization")
 	case "-L", "-Z", "-S", "-R", "-h", "--stop-daemon":
 		t.Note(at, "command "+c.name+" configures nothing", "leave it out")
-	default:
-		t.Lose(at, "the line has no command of ipvsadm", "write the rules anew with ipvsadm -S -n")
 	}
+}
+
+// setTimeouts keeps the times of --set. A time of 0 leaves the one before.
+func (t *table) setTimeouts(c command) {
+	times := c.arguments
+	if t.set != nil {
+		for i, before := range strings.Fields(t.set.Value) {
+			if i < len(times) && times[i] == "0" {
+				times[i] = before
+			}
+		}
+	}
+	t.set = &ipvs.Option{At: c.at, Value: strings.Join(times, " ")}
 }
 
 // find gives the service of a command; nil if there is none.
@@ -111,6 +129,9 @@ func (t *table) addService(c command) {
 		s.OnePacket = c.at
 	}
 	s.Persistence = t.persistence(c)
+	if len(s.Addresses) > 0 && s.Addresses[0].Port == 0 && s.Persistence == nil {
+		t.Lose(c.at, "IPVS takes port 0 with -p alone", "add -p, or write a port; the farm has every port")
+	}
 }
 
 // address reads the address or the mark of a service.

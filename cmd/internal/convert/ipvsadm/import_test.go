@@ -125,6 +125,12 @@ func TestOptions(t *testing.T) {
 			"--timeout --daemon",
 			"", "command -L configures nothing"},
 		{"zero", "-Z", "", "command -Z configures nothing"},
+		{"bundled", "-At 192.0.2.10:80 -s wrr\n-at192.0.2.10:80 -r 10.0.0.1:80 -mw 3", "weight = 3\n", ""},
+		{"option-without-value", "-A -t 192.0.2.10:80 -s", "", "rules:1: option -s has no value"},
+		{"set-twice", "--set 900 0 0\n--set 0 60 300\n" + web + web1, "established = \"900s\"\nhalf-closed = \"60s\"\n",
+			""},
+		{"every-port-without-p", "-A -t 192.0.2.10:0 -s rr", `listen = ["192.0.2.10:1-65535"]`,
+			"rules:1: IPVS takes port 0 with -p alone"},
 		{"unknown-option", web + "-a -t 192.0.2.10:80 -r 10.0.0.1:80 -m --frob 5", "", `unknown option "--frob"`},
 		{"no-command", "frob", "", "the line has no command of ipvsadm"},
 		{"comment", "# -A -t 192.0.2.10:80\n\n" + web + web1, `mode = "dnat"`, ""},
@@ -138,6 +144,14 @@ func TestOptions(t *testing.T) {
 				t.Errorf("losses:\n%s\nwant %q", losses, test.loss)
 			}
 		})
+	}
+}
+
+// TestLinesOfAListing: a line that is no rule has one loss.
+func TestLinesOfAListing(t *testing.T) {
+	const want = "rules:1: the line has no command of ipvsadm: write the rules anew with ipvsadm -S -n\n"
+	if _, losses := imported("TCP  192.0.2.1:80 rr"); losses != want {
+		t.Errorf("losses:\n%s", losses)
 	}
 }
 
