@@ -81,6 +81,18 @@ func (r *Result) NoteLeastConnections(at Place, scheduler string) {
 		"farmc watch changes the shares of backends once a second")
 }
 
+// mostRuns is the most checks in a row that change the state of a backend.
+const mostRuns = 100
+
+// Runs brings a number of checks, for rise or fall, into the bounds of farmc, and says so.
+func (r *Result) Runs(at Place, key string, n int) int {
+	if n > mostRuns {
+		r.Note(at, fmt.Sprintf("%s is %d, and %d at most in farmc", key, n, mostRuns),
+			fmt.Sprintf("the farm has %d", mostRuns))
+	}
+	return min(n, mostRuns)
+}
+
 func (r *Result) add(l Loss) {
 	l.Text = ""
 	switch n := len(r.Losses); {

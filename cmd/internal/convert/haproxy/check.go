@@ -14,7 +14,7 @@ import (
 // A check is the check of a backend section: its option, and lines that begin with http-check or tcp-check.
 type check struct {
 	kind     string            // the option, without "option"; "": a connection
-	keys     map[string]any    // of [health], without the times
+	keys     keysByKind        // of [health], without the times
 	timeout  timer             // timeout check
 	opening  timer             // timeout connect
 	defaults map[string]string // default-server
@@ -23,12 +23,24 @@ type check struct {
 	cut       bool // the lines of tcp-check that are left do not count
 }
 
-func (c *check) set(key string, value any) {
-	if c.keys == nil {
-		c.keys = map[string]any{}
+// keysByKind has the keys of each option, as the last option counts, with its lines alone.
+type keysByKind map[string]map[string]any
+
+func (k *keysByKind) set(kind, key string, value any) {
+	if *k == nil {
+		*k = keysByKind{}
 	}
-	c.keys[key] = value
+	if (*k)[kind] == nil {
+		(*k)[kind] = map[string]any{}
+	}
+	(*k)[kind][key] = value
 }
+
+// setHTTP sets a key of the check httpchk.
+func (c *check) setHTTP(key string, value any) { c.keys.set("httpchk", key, value) }
+
+// setTCP sets a key of the check tcp-check.
+func (c *check) setTCP(key string, value any) { c.keys.set("tcp-check", key, value) }
 
 // option reads an option of a proxy.
 func (f *front) option(d directive) {
@@ -39,18 +51,19 @@ func (f *front) option(d directive) {
 		f.check.kind = name
 	case name == "ssl-hello-chk":
 		f.check.kind = name
-		f.check.set("tls-verify", false)
+		f.check.keys.set(name, "tls-verify", false)
 	case name == "smtpchk":
 		f.check.kind = name
-		f.check.set("expect", "220")
+		f.check.keys.set(name, "expect", "220")
 	case name == "redis-check":
 		f.check.kind = name
-		f.check.set("send", "*1\r\n$4\r\nPING\r\n")
-		f.check.set("expect", "+PONG")
+		f.check.keys.set(name, "send", "*1\r\n$4\r\nPING\r\n")
+		f.check.keys.set(name, "expect", "+PONG")
 	case name == "transparent":
 		f.Lose(d.at, "farmc has no option transparent", "write backends")
 	case name == "mysql-check" || name == "pgsql-check" || name == "ldap-check" || name == "external-check" ||
 		name == "spop-check":
+		f.check.kind = ""
 		f.Lose(d.at, "farmc has no "+name, "write a program with type exec; the farm checks by a connection")
 	case isOfNoMeaning(name):
 	default:
@@ -79,10 +92,10 @@ func (f *front) negated(d directive) {
 // httpchk reads option httpchk [METHOD] [URI] [VERSION].
 func (c *check) httpchk(r *convert.Result, d directive) {
 	c.kind = "httpchk"
-	c.set("method", "OPTIONS")
+	c.setHTTP("method", "OPTIONS")
 	switch len(d.words) {
 	case 2:
-		c.set("path", "/")
+		c.setHTTP("path", "/")
 	case 3:
 		c.path(r, d, d.word(2))
 	default:
@@ -107,7 +120,7 @@ func (c *check) header(r *convert.Result, d directive, name, value string) {
 		r.Lose(d.at, "checks of farmc send no header but Host", "leave it out")
 		return
 	}
-	c.set("host", value)
+	c.setHTTP("host", value)
 }
 
 // path sets the path of a request. OPTIONS has a path without a slash, too.
@@ -116,7 +129,7 @@ func (c *check) path(r *convert.Result, d directive, text string) {
 		r.Note(d.at, "checks of farmc ask for a path that begins with a slash", "the farm has /")
 		text = "/"
 	}
-	c.set("path", text)
+	c.setHTTP("path", text)
 }
 
 // method sets the method of a request.
@@ -125,7 +138,7 @@ func (c *check) method(r *convert.Result, d directive, text string) {
 		r.Lose(d.at, "checks of farmc have the methods GET, HEAD and OPTIONS", "the farm has GET")
 		text = "GET"
 	}
-	c.set("method", text)
+	c.setHTTP("method", text)
 }
 
 // directive reads lines of http-check and tcp-check, and reports whether a line is one.
@@ -152,16 +165,24 @@ func (c *check) httpCheck(r *convert.Result, d directive) {
 	case d.word(1) == "expect" && d.word(2) == "status" && statusText.MatchString(d.word(3)):
 		var codes []string
 		codes = append(codes, strings.Split(d.word(3), ",")...)
-		c.set("status", codes)
+		c.setHTTP("status", codes)
 	case d.word(1) == "expect" && d.word(2) == "string":
-		c.set("body", d.word(3))
+		c.text("body", d.word(3))
 	case d.word(1) == "expect" && d.word(2) == "rstring" && isRegexp(d.word(3)):
-		c.set("body-regexp", d.word(3))
+		c.text("body-regexp", d.word(3))
 	case d.word(1) == "comment":
 	case d.word(1) == "disable-on-404":
 		r.Lose(d.at, "farmc drains no backend by a status", "let a program with type exec end with 2 for it")
 	default:
 		r.Lose(d.at, "farmc has no such http-check", "see [health] in farms.d(5)")
+	}
+}
+
+// text sets a text to expect. Without a line about the status any one is good.
+func (c *check) text(key, value string) {
+	c.setHTTP(key, value)
+	if c.keys["httpchk"]["status"] == nil {
+		c.setHTTP("status", []string{"100-599"})
 	}
 }
 
@@ -190,7 +211,7 @@ func (c *check) httpSend(r *convert.Result, d directive) {
 
 // types are the types of [health].
 var types = map[string]string{"": "tcp", "tcp-check": "tcp", "httpchk": "http", "ssl-hello-chk": "tls",
-	"smtpchk": "tcp", "redis-check": "tcp", "tls-check": "tls"}
+	"smtpchk": "tcp", "redis-check": "tcp"}
 
 // checkTLS makes a check one over TLS.
 func (f *front) checkTLS(s *server, keys map[string]any) {
@@ -245,7 +266,7 @@ func (f *front) writeChecks(checked []*server, names map[*server]string) {
 // health gives the keys of [health] of a server. HAProxy's defaults are farmc's: 2s, rise 2, fall 3.
 func (f *front) health(s *server) map[string]any {
 	keys := map[string]any{"type": types[f.check.kind]}
-	for key, value := range f.check.keys {
+	for key, value := range f.check.keys[f.check.kind] {
 		keys[key] = value
 	}
 	if s.has("check-ssl") || s.has("ssl") && s.options["port"] == "" && !s.has("no-check-ssl") {
@@ -263,8 +284,13 @@ func (f *front) health(s *server) map[string]any {
 		}
 	}
 	for _, key := range []string{"rise", "fall", "port"} {
-		if n, err := strconv.Atoi(s.options[key]); err == nil && n > 0 {
+		n, err := strconv.Atoi(s.options[key])
+		switch {
+		case err != nil || n <= 0:
+		case key == "port":
 			keys[key] = int64(n)
+		default:
+			keys[key] = int64(f.Runs(s.at, key, n))
 		}
 	}
 	if t := f.checkTimeout(s); t.time != min(time.Second, s.interval().time) {

@@ -95,6 +95,7 @@ func TestDirectives(t *testing.T) {
 		{"draws-of-random", listen("balance random"), `scheduler = "random"`, "haproxy.cfg:4: balance random draws 2"},
 		{"one-draw-of-random", listen("balance random(1)"), `scheduler = "random"`, ""},
 		{"cookie-of-rdp", listen("balance rdp-cookie"), `scheduler = "round-robin"`, "balance rdp-cookie is layer 7"},
+		{"hash-of-the-port", listen("balance hash dst_port"), `hash-on = ["destination-port"]`, ""},
 		{"hash-balance-factor", listen("balance source\nhash-type consistent\nhash-balance-factor 150"), "",
 			"haproxy.cfg:6: hash-balance-factor bounds"},
 		{"timeout-too-long", listen("timeout client 590h\ntimeout server 580h"), `established = "2073600s"`,
@@ -215,6 +216,24 @@ func TestDirectives(t *testing.T) {
 			"haproxy.cfg:5: the line has a variable"},
 		{"httpchk-send", listen("option httpchk\nhttp-check send meth HEAD uri /x hdr Host www.example.org\n" +
 			"server x 10.0.0.2:80 check"), "path = \"/x\"\nhost = \"www.example.org\"\nmethod = \"HEAD\"\n", ""},
+		{"last-check-of-two", listen("option redis-check\noption smtpchk\nserver x 10.0.0.2:80 check"),
+			"type = \"tcp\"\nexpect = \"220\"\n", ""},
+		{"no-lines-of-another-check", listen("option httpchk\nhttp-check expect status 200\noption tcp-check\n" +
+			"tcp-check expect string a\nserver x 10.0.0.2:80 check"), "type = \"tcp\"\nexpect = \"a\"\n", ""},
+		{"external-check-at-last", listen("option ssl-hello-chk\noption external-check\nserver x 10.0.0.2:80 check"),
+			"type = \"tcp\"\ntimeout", "haproxy.cfg:5: farmc has no external-check"},
+		{"lines-without-their-option", listen("tcp-check expect string a\nserver x 10.0.0.2:80 check"),
+			"type = \"tcp\"\ntimeout", ""},
+		{"tcp-check-over-tls", listen("option tcp-check\ntcp-check connect ssl\nserver x 10.0.0.2:80 check"),
+			"type = \"tls\"\n", ""},
+		{"any-status", listen("option httpchk\nhttp-check expect string OK\nserver x 10.0.0.2:80 check"),
+			"status = [\"100-599\"]\nbody = \"OK\"\n", ""},
+		{"status-and-text", listen("option httpchk\nhttp-check expect string OK\nhttp-check expect status 200\n" +
+			"server x 10.0.0.2:80 check"), "status = [\"200\"]\nbody = \"OK\"\n", ""},
+		{"many-falls", listen("server x 10.0.0.2:80 check fall 300"), "fall = 100\n",
+			"haproxy.cfg:4: fall is 300, and 100 at most in farmc"},
+		{"check-of-http-2", served("check check-proto h2 check-alpn h2"), "",
+			"haproxy.cfg:4: option check-proto has no key"},
 		{"tcp-check", listen("option tcp-check\ntcp-check send PING\\r\\n\ntcp-check expect string +PONG\n" +
 			"server x 10.0.0.2:80 check"), "send = \"PING\\u000d\\n\"\nexpect = \"+PONG\"\n", ""},
 		{"two-tcp-checks", listen("option tcp-check\ntcp-check expect string a\ntcp-check send b\n" +

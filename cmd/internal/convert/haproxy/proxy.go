@@ -191,10 +191,10 @@ func (f *front) balance(d directive) {
 	}
 }
 
-// balanceHash reads balance hash: of addresses and the client's port.
+// balanceHash reads balance hash: of addresses and ports.
 func (f *front) balanceHash(d directive) {
 	key, known := map[string]string{"src": "source-address", "dst": "destination-address",
-		"src_port": "source-port"}[d.word(2)]
+		"src_port": "source-port", "dst_port": "destination-port"}[d.word(2)]
 	if !known {
 		f.farm.Set(d.at, roundRobin, "scheduler")
 		f.Lose(d.at, "balance hash of this is layer 7", "the farm has round-robin; hash needs an address or a port")

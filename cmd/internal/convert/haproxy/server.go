@@ -261,7 +261,8 @@ func (f *front) lostOptions(s *server) {
 	if s.has("non-stick") && f.sticks.first.words != nil {
 		f.Lose(s.at, "farmc remembers clients of all backends", "leave non-stick out")
 	}
-	for _, o := range []string{"track", "agent-check", "observe", "addr", "minconn", "maxqueue", "check-send-proxy"} {
+	for _, o := range []string{"track", "agent-check", "observe", "addr", "minconn", "maxqueue", "check-send-proxy",
+		"check-alpn", "check-proto"} {
 		if s.has(o) {
 			f.Lose(s.at, "option "+o+" has no key in farmc", "see farmc-health(7)")
 		}

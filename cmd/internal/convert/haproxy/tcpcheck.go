@@ -33,7 +33,7 @@ func (c *check) tcpCheck(r *convert.Result, d directive) {
 
 // connect reads tcp-check connect, which can be the first step alone.
 func (c *check) connect(r *convert.Result, d directive) bool {
-	if c.keys["send"] != nil || c.keys["expect"] != nil || c.connected {
+	if c.keys["tcp-check"]["send"] != nil || c.keys["tcp-check"]["expect"] != nil || c.connected {
 		return false
 	}
 	c.connected = true
@@ -42,13 +42,13 @@ func (c *check) connect(r *convert.Result, d directive) bool {
 		case "port":
 			i++
 			if n, err := strconv.ParseUint(d.word(i), 10, 16); err == nil && n > 0 {
-				c.set("port", int64(n))
+				c.setTCP("port", int64(n))
 			}
 		case "ssl":
-			c.kind = "tls-check"
+			c.setTCP("type", "tls")
 		case "sni":
 			i++
-			c.set("tls-name", d.word(i))
+			c.setTCP("tls-name", d.word(i))
 		case "comment":
 			i++
 		case "default", "linger":
@@ -62,15 +62,15 @@ func (c *check) connect(r *convert.Result, d directive) bool {
 
 // send adds a text, as long as no text is expected.
 func (c *check) send(text string) bool {
-	before, _ := c.keys["send"].(string)
+	before, _ := c.keys["tcp-check"]["send"].(string)
 	hexBefore, isHex := strings.HasPrefix(before, "hex:"), strings.HasPrefix(text, "hex:")
-	if c.keys["expect"] != nil || before != "" && hexBefore != isHex {
+	if c.keys["tcp-check"]["expect"] != nil || before != "" && hexBefore != isHex {
 		return false
 	}
 	if before != "" {
 		text = strings.TrimPrefix(text, "hex:")
 	}
-	c.set("send", before+text)
+	c.setTCP("send", before+text)
 	return true
 }
 
@@ -82,14 +82,14 @@ func (c *check) expect(words []string) bool {
 	for len(words) > 2 && expectOptions[words[0]] {
 		words = words[2:]
 	}
-	if len(words) < 2 || c.keys["expect"] != nil {
+	if len(words) < 2 || c.keys["tcp-check"]["expect"] != nil {
 		return false
 	}
 	switch words[0] {
 	case "string":
-		c.set("expect", words[1])
+		c.setTCP("expect", words[1])
 	case "binary":
-		c.set("expect", "hex:"+strings.ToLower(words[1]))
+		c.setTCP("expect", "hex:"+strings.ToLower(words[1]))
 	default:
 		return false
 	}
