@@ -29,11 +29,11 @@ func newCheckDefaults() checkDefaults {
 func (c *checkDefaults) set(r *convert.Result, d *statement) bool {
 	switch d.name() {
 	case "delay_loop":
-		setTimer(r, d, &c.interval)
+		setTimer(r, d, &c.interval, shortest)
 	case "connect_timeout":
-		setTimer(r, d, &c.timeout)
+		setTimer(r, d, &c.timeout, shortest)
 	case "delay_before_retry":
-		setTimer(r, d, &c.between)
+		setTimer(r, d, &c.between, 0)
 	case "retry", "nb_get_retry":
 		n, err := strconv.ParseUint(d.word(1), 10, 16)
 		if err != nil {
@@ -63,10 +63,13 @@ func isTrue(d *statement) bool {
 	return true
 }
 
+// shortest is the shortest time of keepalived that is one, in seconds.
+const shortest = 1e-6
+
 // setTimer reads a number of seconds, with decimals.
-func setTimer(r *convert.Result, d *statement, to *float64) {
+func setTimer(r *convert.Result, d *statement, to *float64, least float64) {
 	n, err := strconv.ParseFloat(d.word(1), 64)
-	if err != nil || !(n >= 0 && n <= math.MaxInt32) {
+	if err != nil || !(n >= least && n <= math.MaxInt32) {
 		r.Lose(d.at, d.name()+" is not a number of seconds", "write one; the farm has the default")
 		return
 	}
@@ -172,18 +175,18 @@ func (c *check) connection(d *statement) bool {
 	return true
 }
 
-// times writes the times of the check.
+// times writes the times of the check. keepalived looks at a file as soon as it changes, so farmc has its own interval.
 func (c *check) times() {
-	interval := c.bounded(c.interval, 0.1, 3600)
-	c.keys["interval"] = duration(interval)
-	if c.retry > 0 && c.between < interval {
-		c.keys["fast-interval"] = duration(c.bounded(c.between, 0.1, 3600))
-	}
 	if c.keys["type"] != "file" {
+		interval := c.bounded(c.interval, 0.1, 3600)
+		c.keys["interval"] = duration(interval)
+		if c.retry > 0 && c.between < interval {
+			c.keys["fast-interval"] = duration(c.bounded(c.between, 0.1, 3600))
+		}
 		c.keys["timeout"] = duration(c.bounded(c.timeout, 0.01, 60))
 	}
 	c.keys["rise"] = int64(1)
-	c.keys["fall"] = int64(min(c.retry+1, 100))
+	c.keys["fall"] = int64(c.Runs(c.at, "fall", c.retry+1))
 	if c.alpha {
 		c.keys["start"] = "down"
 	}

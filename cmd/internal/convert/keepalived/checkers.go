@@ -223,7 +223,7 @@ func (c *check) misc(d *statement) bool {
 	case "misc_path":
 		c.program(d)
 	case "misc_timeout":
-		setTimer(c.Result, d, &c.running)
+		setTimer(c.Result, d, &c.running, 0)
 	case "misc_dynamic":
 		c.dynamic = true
 		c.Note(d.at, "a status of N sets a weight of N - 2 in keepalived, and of N - 2 percent in farmc",

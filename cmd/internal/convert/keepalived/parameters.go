@@ -16,10 +16,10 @@ const (
 	maxAllocated = 64 << 20 // bytes of all lines together
 )
 
-var definition = regexp.MustCompile(`(?s)^\s*\$([A-Za-z_0-9]+)\s*=[ \t]*(.*)$`)
+var definition = regexp.MustCompile(`(?s)^\s*\$([A-Za-z_0-9]+)=[ \t]*(.*)$`)
 
 // definitionBegins matches the first line of a definition, with its conditions.
-var definitionBegins = regexp.MustCompile(`^\s*(@\S*\s+)*\$[A-Za-z_0-9]+\s*=`)
+var definitionBegins = regexp.MustCompile(`^\s*(@\S*\s+)*\$[A-Za-z_0-9]+=`)
 
 // define keeps the value of a parameter, and reports whether the line is a definition. Parameters in the value are
 // replaced where it is used.

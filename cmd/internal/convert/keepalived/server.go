@@ -3,6 +3,7 @@ package keepalived
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,6 +39,7 @@ func (c *configuration) virtualServer(s *statement) {
 		v.statement(d)
 	}
 	v.listen(s)
+	v.everyPort(s)
 	for _, r := range v.servers {
 		v.realServer(r)
 		v.Service.Servers = append(v.Service.Servers, &r.Server)
@@ -103,7 +105,7 @@ func (v *virtualServer) statement(d *statement) {
 	case "ops":
 		v.OnePacket = d.at
 	case "persistence_timeout":
-		v.persistence(d).Seconds = v.seconds(d, 360)
+		v.setPersistence(d)
 	case "persistence_granularity":
 		v.persistence(d).Mask = ipvs.Option{At: d.at, Value: d.word(1)}
 	case "persistence_engine":
@@ -155,17 +157,37 @@ func (v *virtualServer) methodOf(d *statement, before string) string {
 
 func (v *virtualServer) persistence(d *statement) *ipvs.Persistence {
 	if v.Persistence == nil {
-		v.Persistence = &ipvs.Persistence{At: d.at, Seconds: 360}
+		v.Persistence = &ipvs.Persistence{At: d.at, Seconds: defaultPersistence}
 	}
 	return v.Persistence
 }
 
-// seconds reads the number of a statement, or takes its default.
-func (v *virtualServer) seconds(d *statement, absent int) int {
-	if d.word(1) == "" {
-		return absent
+// The times of persistence in seconds: the default and the longest one.
+const (
+	defaultPersistence = 360
+	longestPersistence = 31 * 24 * 3600
+)
+
+// setPersistence reads how long clients are remembered.
+func (v *virtualServer) setPersistence(d *statement) {
+	n, err := strconv.ParseUint(d.word(1), 10, 31)
+	switch {
+	case d.word(1) == "":
+		v.persistence(d)
+	case err != nil || n < 1 || n > longestPersistence:
+		v.Lose(d.at, "persistence_timeout is no number from 1 to "+strconv.Itoa(longestPersistence)+
+			", so keepalived ignores it", "write one")
+	default:
+		v.persistence(d).Seconds = int(n)
 	}
-	return v.number(d, absent)
+}
+
+// everyPort makes a service of every port persistent, as keepalived does.
+func (v *virtualServer) everyPort(s *statement) {
+	if v.Persistence == nil && slices.ContainsFunc(v.Addresses, func(a ipvs.Address) bool { return a.Port == 0 }) {
+		v.persistence(s)
+		v.Note(s.at, "a service of every port is persistent in keepalived", "the farm has persistence, too")
+	}
 }
 
 // number reads the number of a statement, up to the largest one of IPVS.
