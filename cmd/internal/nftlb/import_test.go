@@ -94,6 +94,18 @@ func TestFiltersOfAddresses(t *testing.T) {
 	}
 }
 
+// Packets to backends are not logged in modes without connection tracking, which is a note.
+func TestLogOfOutput(t *testing.T) {
+	for mode, losses := range map[string]int{"stlsdnat": 1, "snat": 0} {
+		r := Import(convert.Input{Name: "nftlb.json", Text: []byte(`{"farms": [
+{"name": "web", "virtual-addr": "192.0.2.1", "virtual-ports": "80", "scheduler": "hash", "mode": "` + mode + `",
+"log": "input output", "backends": [{"name": "b1", "ip-addr": "10.2.0.1"}]}]}`)})
+		if r.Finish(); len(r.Losses) != losses || losses > 0 && (r.Matters() || r.Losses[0].Line != 3) {
+			t.Errorf("mode %s: %v", mode, r.Losses)
+		}
+	}
+}
+
 // Objects of different kinds with one name have lines of their own, and so have keys before a name.
 func TestLinesOfNamesThatMeet(t *testing.T) {
 	r := Import(convert.Input{Name: "nftlb.json", Text: []byte(`{"policies": [

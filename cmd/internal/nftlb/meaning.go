@@ -129,6 +129,9 @@ func (t *translation) setLog() {
 	if t.mode == "dsr" || t.mode == "stlsdnat" || t.mode == "local" {
 		on = found([]string{"input"}, t.farm.Values["log"])
 	}
+	if t.mode != "local" && !t.tracked() && strings.Contains(t.farm.Values["log"], "output") {
+		t.note("log", "packets to backends are not logged in this mode", "")
+	}
 	rate, limited := t.rate("log-rtlimit")
 	if t.logsOnly() && t.out["access"] != nil || limited && t.out["access"] != nil {
 		on = append(on, "denied")
