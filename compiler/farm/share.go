@@ -3,30 +3,39 @@ package farm
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 
 	"farmc/compiler/addr"
 	"farmc/compiler/toml"
 )
 
-// Shares gives the share of new connections of each backend, by name; their sum is 1. The first family
-// counts in which the farm listens and a backend serves. Without such a family the result is nil.
+// Shares gives the shares of the backends that get new connections, by name, 0 to 1. Each backend has its share among
+// those that serve its family; one of both families has its share of the first family in which it serves.
 func (f *Farm) Shares() map[string]float64 {
-	for _, family := range addr.Families {
-		serving := f.Serving(family)
-		if f.Down || len(serving) == 0 || !f.Listens(family) {
-			continue
-		}
-		sum, out := 0, map[string]float64{}
-		weights := ShareWeights(serving)
-		for _, w := range weights {
-			sum += w
-		}
-		for i, b := range serving {
-			out[b.Name] = float64(weights[i]) / float64(sum)
-		}
-		return out
+	out := map[string]float64{}
+	for _, family := range slices.Backward(addr.Families[:]) {
+		maps.Copy(out, f.SharesOf(family))
 	}
-	return nil
+	return out
+}
+
+// SharesOf gives the shares of the backends that serve a family, by name; their sum is 1. Nil: the farm does not listen
+// in the family.
+func (f *Farm) SharesOf(family addr.Family) map[string]float64 {
+	if f.Down || !f.Listens(family) {
+		return nil
+	}
+	serving, sum := f.Serving(family), 0
+	weights := ShareWeights(serving)
+	for _, w := range weights {
+		sum += w
+	}
+	out := make(map[string]float64, len(serving))
+	for i, b := range serving {
+		out[b.Name] = float64(weights[i]) / float64(sum)
+	}
+	return out
 }
 
 // ShareWeights gives numbers in the proportion of the shares of backends: the weights, or hundredths of them if only a

@@ -13,7 +13,7 @@ import (
 func backends(f *farm.Farm) []Backend {
 	shares := [len(addr.Families)]map[string]float64{}
 	for _, family := range addr.Families {
-		shares[family] = sharesOf(f, family)
+		shares[family] = f.SharesOf(family)
 	}
 	all := slices.Clone(f.Backends)
 	slices.SortStableFunc(all, func(a, b farm.Backend) int { return a.Priority - b.Priority })
@@ -26,23 +26,6 @@ func backends(f *farm.Farm) []Backend {
 		if out[i].Share() == 0 && !f.Down {
 			out[i].State, out[i].Tone = idle(b)
 		}
-	}
-	return out
-}
-
-// sharesOf gives the shares of the backends that serve a family, by name.
-func sharesOf(f *farm.Farm, family addr.Family) map[string]float64 {
-	if f.Down || !f.Listens(family) {
-		return nil
-	}
-	serving, sum := f.Serving(family), 0
-	weights := farm.ShareWeights(serving)
-	for _, w := range weights {
-		sum += w
-	}
-	out := make(map[string]float64, len(serving))
-	for i, b := range serving {
-		out[b.Name] = float64(weights[i]) / float64(sum)
 	}
 	return out
 }

@@ -69,7 +69,7 @@ type BackendStatus struct {
 	State     string   `json:"state"`     // up, drain, down, or standby: up, but without a share
 	StateFile string   `json:"stateFile"` // the file that sets it; "": none does, so it is up
 	StateLine int      `json:"stateLine"`
-	Share     float64  `json:"share"` // of new connections or packets, 0 to 1
+	Share     float64  `json:"share"` // of new connections or packets of its family, 0 to 1
 
 	Open         *int     `json:"open"`         // open tracked connections
 	New          *uint64  `json:"new"`          // new connections

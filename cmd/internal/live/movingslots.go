@@ -325,8 +325,8 @@ func (e *Engine) movedSlots(c nft.Transaction) bool {
 		!slices.ContainsFunc(c.Sets, func(set string) bool { return !(*maps)[set] })
 }
 
-// readShares sets the present shares of backends of farms with slots that move: those of the first family that has
-// several backends.
+// readShares sets the present shares of backends of farms with slots that move. A backend of both families has its share
+// of the first one that has several backends.
 func (e *Engine) readShares(ctx context.Context, s *Status, farms []*farm.Farm) error {
 	loaded := farmsByName(farms)
 	for i := range s.Farms {
@@ -334,15 +334,13 @@ func (e *Engine) readShares(ctx context.Context, s *Status, farms []*farm.Farm) 
 		if f == nil || f.Scheduler != farm.LeastConnections {
 			continue
 		}
-		tables := ruleset.SlotTables(f)
-		if len(tables) == 0 {
-			continue
+		for _, table := range slices.Backward(ruleset.SlotTables(f)) {
+			owners, err := e.slotOwners(ctx, table)
+			if err != nil {
+				return err
+			}
+			s.Farms[i].setShares(table, owners)
 		}
-		owners, err := e.slotOwners(ctx, tables[0])
-		if err != nil {
-			return err
-		}
-		s.Farms[i].setShares(tables[0], owners)
 	}
 	return nil
 }

@@ -124,3 +124,23 @@ func TestSlotsOfUnkeptLoad(t *testing.T) {
 		}
 	}
 }
+
+// TestSharesOfBothFamilies: the present share of a backend is that among the slots of its own family.
+func TestSharesOfBothFamilies(t *testing.T) {
+	e, _ := engineFor(t, map[string]string{"web.toml": "scheduler = 'least-connections'\n" +
+		"listen = ['192.0.2.1:80', '[2001:db8::1]:80']\n[backends]\na.address = '10.0.0.1'\nb.address = '10.0.0.2'\n" +
+		"c.address = 'fd00::1'\nd.address = 'fd00::2'\n"})
+	m := step(t, e)
+	for _, table := range m.farms[0].tables { // all slots have the first backend
+		testmachine.Must(t, e.Nft.SetValues(t.Context(), movesTo(table, table.Slots, make([]int, len(table.Slots)))))
+	}
+	s, err := e.Status(t.Context(), "")
+	testmachine.Must(t, err)
+	shares := map[string]float64{}
+	for _, b := range s.Farms[0].Backends {
+		shares[b.Name] = b.Share
+	}
+	if shares["a"] != 1 || shares["c"] != 1 {
+		t.Errorf("got %v, want 1 for a and c", shares)
+	}
+}
