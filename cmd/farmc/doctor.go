@@ -93,7 +93,7 @@ func (c *call) faultsOf(ctx context.Context, e *live.Engine, differs bool) diag.
 func (c *call) showBackendCommands(farms []*farm.Farm) int {
 	i := slices.IndexFunc(farms, func(f *farm.Farm) bool { return f.Name == c.backend })
 	if i < 0 {
-		c.printError(errors.New("there is no farm " + c.backend))
+		c.printError(live.UnknownFarm(c.backend, live.NamesOf(farms)))
 		return exitFailure
 	}
 	for _, line := range doctor.BackendCommands(farms[i]) {

@@ -13,6 +13,7 @@ import (
 	"farmc/cmd/internal/convert/ipvsadm"
 	"farmc/cmd/internal/convert/keepalived"
 	"farmc/cmd/internal/edit"
+	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/nftlb"
 	"farmc/compiler/farm"
 )
@@ -118,7 +119,7 @@ func runExport(_ context.Context, c *call) int {
 	}
 	wanted := c.farmsToExport(script.Farms)
 	if len(wanted) == 0 {
-		c.printError(fmt.Errorf("there is no farm %s", strings.Join(c.args[1:], "")))
+		c.printError(live.UnknownFarm(strings.Join(c.args[1:], ""), live.NamesOf(script.Farms)))
 		return exitFailure
 	}
 	result := &convert.Result{}

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 
 	"farmc/cmd/internal/graph"
 	"farmc/cmd/internal/live"
@@ -29,9 +28,10 @@ Exit status: 0, or 1 if the farm has faults.`,
 		if len(c.args) != 1 {
 			return c.usageError("graph needs a farm, such as farmc graph web")
 		}
-		r, diagnostics := c.engine().ReadingOf(c.args[0])
+		e := c.engine()
+		r, diagnostics := e.ReadingOf(c.args[0])
 		if r == nil {
-			c.printError(fmt.Errorf("there is no farm %s", c.args[0]))
+			c.printError(live.UnknownFarm(c.args[0], e.FarmNames()))
 			return exitFailure
 		}
 		var err error

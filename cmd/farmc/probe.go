@@ -39,14 +39,14 @@ farmc probe. Exit status: 0 all checks passed, 1 at least one failed or could no
 
 // probeTargets returns the targets that the arguments name.
 func (c *call) probeTargets() (out []probe.Target, err error) {
-	name := c.args[0]
-	f, diagnostics := c.engine().ReadFarm(name)
+	name, e := c.args[0], c.engine()
+	f, diagnostics := e.ReadFarm(name)
 	c.printDiagnostics(diagnostics)
 	switch {
 	case diagnostics.Faulty():
 		return nil, live.ErrFaulty
 	case f == nil:
-		return nil, fmt.Errorf("there is no farm %s", name)
+		return nil, live.UnknownFarm(name, e.FarmNames())
 	}
 	for i := range f.Backends {
 		if b := &f.Backends[i]; len(c.args) == 1 || slices.Contains(f.Named(c.args[1]), b) {
@@ -57,7 +57,7 @@ func (c *call) probeTargets() (out []probe.Target, err error) {
 	case len(out) > 0:
 		return out, nil
 	case len(c.args) == 2 && f.HostOf(c.args[1]) == nil && len(f.Named(c.args[1])) == 0:
-		return nil, fmt.Errorf("farm %s has no backend %s", name, c.args[1])
+		return nil, live.UnknownBackend(f, c.args[1])
 	case len(f.Hosts) > 0 && len(f.Backends) == 0:
 		return nil, fmt.Errorf("farm %s: no hostname has an address yet", name)
 	default:

@@ -33,9 +33,10 @@ Exit status: 0, or 1 if the farm has faults.`,
 		if len(c.args) != 1 {
 			return c.usageError("show needs a farm, such as farmc show web")
 		}
-		r, diagnostics := c.engine().ReadingOf(c.args[0])
+		e := c.engine()
+		r, diagnostics := e.ReadingOf(c.args[0])
 		if r == nil {
-			c.printError(fmt.Errorf("there is no farm %s", c.args[0]))
+			c.printError(live.UnknownFarm(c.args[0], e.FarmNames()))
 			return exitFailure
 		}
 		c.showReading(r)

@@ -76,8 +76,7 @@ func (f Files) farmWith(name, backend string) (*farm.Farm, error) {
 		return nil, err
 	}
 	if backendOf(found, backend) == nil {
-		near := suggestion(backend, backendNames(found))
-		return nil, worded(ErrNoBackend, "farm %s has no backend %q%s", found.Name, backend, near)
+		return nil, UnknownBackend(found, backend)
 	}
 	return found, nil
 }
@@ -138,7 +137,7 @@ func (e *Engine) knownFarm(name, backend string) (*farm.Farm, error) {
 	if _, exists := Readings(c.readings).Find(name); exists {
 		class = ErrNotLoaded
 	}
-	return nil, worded(class, "there is no farm %q%s%s", name, suggestion(name, namesOf(farms)), more)
+	return nil, worded(class, "there is no farm %q%s%s", name, suggestion(name, NamesOf(farms)), more)
 }
 
 // mask returns the path of the link to /dev/null that masks a farm, or "".
@@ -150,6 +149,17 @@ func (e *Engine) mask(farm string) string {
 		}
 	}
 	return ""
+}
+
+// UnknownFarm returns an ErrNoFarm for a name that none of the farms has. It names the farm that is probably meant.
+func UnknownFarm(name string, farms []string) error {
+	return worded(ErrNoFarm, "there is no farm %q%s", name, suggestion(name, farms))
+}
+
+// UnknownBackend returns an ErrNoBackend for a name that no backend of the farm has. It names the one that is probably
+// meant.
+func UnknownBackend(f *farm.Farm, name string) error {
+	return worded(ErrNoBackend, "farm %s has no backend %q%s", f.Name, name, suggestion(name, backendNames(f)))
 }
 
 // suggestion names the known word that is probably meant, or all of them.

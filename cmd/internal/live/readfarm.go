@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"farmc/cmd/internal/permission"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
@@ -22,15 +23,31 @@ func (e *Engine) ReadFarm(name string) (*farm.Farm, diag.Diagnostics) {
 func (e *Engine) ReadingOf(name string) (*farm.Reading, diag.Diagnostics) {
 	permissions := e.newPermissions()
 	defer permissions.Close()
-	var ignored diag.Diagnostics
-	var cache farm.Cache
-	cache.Read(e.sourceDirs(permissions, nil), &ignored)
-	i, found := slices.BinarySearchFunc(cache.Readings(), name, func(r *farm.Reading, name string) int {
+	all := e.readAll(permissions)
+	i, found := slices.BinarySearchFunc(all, name, func(r *farm.Reading, name string) int {
 		return strings.Compare(r.Name(), name)
 	})
 	if !found {
 		return nil, nil
 	}
-	r := cache.Readings()[i]
+	r := all[i]
 	return r, slices.Concat(r.DefaultsFaults(), r.Faults(), permissions.Diagnostics())
+}
+
+// FarmNames returns the names of the farms in the files, also of those with faults, in order.
+func (e *Engine) FarmNames() (names []string) {
+	permissions := e.newPermissions()
+	defer permissions.Close()
+	for _, r := range e.readAll(permissions) {
+		names = append(names, r.Name())
+	}
+	return names
+}
+
+// readAll reads all farms in the files, in the order of their names.
+func (e *Engine) readAll(permissions *permission.Check) []*farm.Reading {
+	var ignored diag.Diagnostics
+	var cache farm.Cache
+	cache.Read(e.sourceDirs(permissions, nil), &ignored)
+	return cache.Readings()
 }

@@ -131,7 +131,7 @@ func (e *Engine) statusOf(
 	if name != "" {
 		f, err := findFarm(c, name)
 		if err != nil {
-			return newStatus(), fmt.Errorf("%w%s", err, suggestion(name, namesOf(c.script.Farms)))
+			return newStatus(), fmt.Errorf("%w%s", err, suggestion(name, NamesOf(c.script.Farms)))
 		}
 		farms = []*farm.Farm{f}
 	}
@@ -326,7 +326,8 @@ func (s *Status) setPending(last statedir.LastLoad, now *compilation, name strin
 	}
 }
 
-func namesOf(farms []*farm.Farm) (names []string) {
+// NamesOf returns the names of farms, in their order.
+func NamesOf(farms []*farm.Farm) (names []string) {
 	for _, f := range farms {
 		names = append(names, f.Name)
 	}
