@@ -214,7 +214,7 @@ func showFarms(w io.Writer, farms []live.FarmStatus, paint diag.Palette) {
 	}
 }
 
-// held is the number of packets that were denied or over a limit.
+// held is the number of packets that were denied or held back by a limit.
 func held(f live.FarmStatus) string {
 	if len(f.HeldBack) == 0 {
 		return "-"

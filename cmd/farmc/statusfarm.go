@@ -38,7 +38,8 @@ func showFarm(w io.Writer, s live.Status, paint diag.Palette) {
 	showFact(w, "hostnames", hostFacts(s.Hosts))
 	showFact(w, "health", healthWords(f.Backends))
 	showFact(w, "new since", times(f.Backends))
-	showFact(w, "held back", heldBack(f))
+	showFact(w, "held back", byReason(f.HeldBack))
+	showFact(w, "let pass", byReason(f.LetPass))
 	if f.Cookies != nil {
 		showFact(w, "synproxy", []string{fmt.Sprintf("%d SYNs answered with cookies", *f.Cookies)})
 	}
@@ -194,11 +195,11 @@ func times(all []live.BackendStatus) (out []string) {
 	return out
 }
 
-// heldBack lists the packets that were denied or over a limit, by reason.
-func heldBack(f live.FarmStatus) []string {
+// byReason lists the packets that were denied or over a limit, by reason.
+func byReason(packets map[string]uint64) []string {
 	var out []string
-	for _, reason := range append([]string{"denied"}, reasonWords()...) {
-		if n := f.HeldBack[reason]; n > 0 {
+	for _, reason := range append([]string{live.DeniedReason}, reasonWords()...) {
+		if n := packets[reason]; n > 0 {
 			out = append(out, fmt.Sprintf("%s %d", reason, n))
 		}
 	}

@@ -34,6 +34,7 @@ type FarmStatus struct {
 
 	Backends []BackendStatus   `json:"backends"` // in natural order
 	HeldBack map[string]uint64 `json:"heldBack"` // packets denied or over a limit, by reason; empty: none is counted
+	LetPass  map[string]uint64 `json:"letPass"`  // packets over a limit that verdict "log" let pass, by reason
 	DeniedBy map[string]uint64 `json:"deniedBy"` // the denied packets among them, by list
 	LogOnly  map[string]uint64 `json:"logOnly"`  // packets that log-only logs, by list; "": by addresses in the farm
 	Banned   []BanStatus       `json:"banned"`   // sorted by the time left
@@ -89,6 +90,9 @@ type BackendStatus struct {
 	Bytes *uint64 `json:"-"` // of tracked connections, in Measures, see byteMeter
 }
 
+// DeniedReason is the reason of the packets that [access] keeps out, among those that limits hold back.
+const DeniedReason = "denied"
+
 // A BanStatus is a banned client.
 type BanStatus struct {
 	Client string  `json:"client"`
@@ -143,7 +147,7 @@ func depth(path string) int {
 func newFarmStatus(f *farm.Farm) FarmStatus {
 	s := FarmStatus{Name: f.Name, Files: []string{}, Mode: string(f.Mode), Scheduler: string(f.Scheduler),
 		State: "up", Listen: f.Listening(), Backends: make([]BackendStatus, 0, len(f.Backends)),
-		HeldBack: map[string]uint64{}, DeniedBy: map[string]uint64{}, LogOnly: map[string]uint64{},
+		HeldBack: map[string]uint64{}, LetPass: map[string]uint64{}, DeniedBy: map[string]uint64{}, LogOnly: map[string]uint64{},
 		Banned: []BanStatus{}, Announced: []string{}}
 	if f.Mode == farm.Local {
 		s.Scheduler = ""

@@ -15,9 +15,6 @@ const (
 	counter = dto.MetricType_COUNTER
 )
 
-// deniedReason is the name of the packets that [access] keeps out, among the packets held back by limits.
-const deniedReason = "denied"
-
 // farmFamilies makes the metrics of all farms and backends, a family after the other.
 func farmFamilies(m live.Measures) iter.Seq[*dto.MetricFamily] {
 	s := newScrape(m)
@@ -153,7 +150,7 @@ func (s *scrape) denied() *dto.MetricFamily {
 	}
 	f := newFamily(counter, "farmc_denied_packets_total", "Packets of clients that the farm denies, by the list.", n)
 	for i := range s.Farms {
-		own, counted := s.Farms[i].HeldBack[deniedReason]
+		own, counted := s.Farms[i].HeldBack[live.DeniedReason]
 		byList := s.Farms[i].DeniedBy
 		for _, list := range slices.Sorted(maps.Keys(byList)) {
 			own -= byList[list]
@@ -202,20 +199,16 @@ func (s *scrape) cookies() *dto.MetricFamily {
 func (s *scrape) limited() *dto.MetricFamily {
 	n := 0
 	for i := range s.Farms {
-		n += len(s.Farms[i].HeldBack)
+		n += len(s.Farms[i].HeldBack) + len(s.Farms[i].LetPass)
 	}
 	f := newFamily(counter, "farmc_limited_packets_total", "Packets over a limit of the farm, by the limit.", n)
 	for i := range s.Farms {
-		held := s.Farms[i].HeldBack
-		reasons := make([]string, 0, len(held))
-		for reason := range held {
-			if reason != deniedReason {
-				reasons = append(reasons, reason)
+		for _, packets := range []map[string]uint64{s.Farms[i].HeldBack, s.Farms[i].LetPass} {
+			for _, reason := range slices.Sorted(maps.Keys(packets)) {
+				if reason != live.DeniedReason {
+					f.add(labels{s.farms[i][0], label("reason", reason)}, float64(packets[reason]))
+				}
 			}
-		}
-		slices.Sort(reasons)
-		for _, reason := range reasons {
-			f.add(labels{s.farms[i][0], label("reason", reason)}, float64(held[reason]))
 		}
 	}
 	return f.done()

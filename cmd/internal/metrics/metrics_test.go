@@ -27,7 +27,7 @@ func site() live.Measures {
 		{Name: "mail", Condition: live.NoBackend, Backends: []live.BackendStatus{{Name: "b1", State: "down"}}},
 		{Name: "old", Condition: live.Disabled},
 		{Name: "web", Condition: live.Degraded, PanicBelow: 30,
-			HeldBack: map[string]uint64{"denied": 5, "new": 6, "banned": 1},
+			HeldBack: map[string]uint64{"denied": 5, "new": 6, "banned": 1}, LetPass: map[string]uint64{"strict-tcp": 4},
 			DeniedBy: map[string]uint64{"spamhaus": 2}, LogOnly: map[string]uint64{"": 8, "suspects": 9},
 			Backends: []live.BackendStatus{
 				{Name: "b1", State: "up", Share: 1, Open: pointer(3), New: pointer(uint64(1 << 53)),
@@ -78,6 +78,7 @@ func TestFarms(t *testing.T) {
 		`farmc_denied_packets_total{farm="web",list="spamhaus"} 2`,
 		`farmc_limited_packets_total{farm="web",reason="banned"} 1`,
 		`farmc_limited_packets_total{farm="web",reason="new"} 6`,
+		`farmc_limited_packets_total{farm="web",reason="strict-tcp"} 4`,
 		`farmc_banned_clients{farm="web"} 2`,
 		`farmc_persistent_clients{farm="web"} 7`,
 		`farmc_rules_in_sync 1`,

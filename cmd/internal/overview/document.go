@@ -94,6 +94,7 @@ type Farm struct {
 	Panic   string          `json:"panic"` // why unhealthy backends serve; "": they do not
 
 	HeldBack map[string]uint64 `json:"heldBack"` // packets denied or over a limit, by reason
+	LetPass  map[string]uint64 `json:"letPass"`  // packets over a limit that verdict "log" let pass, by reason
 	Banned   []live.BanStatus  `json:"banned"`   // the first hundred
 	Bans     int               `json:"bans"`     // number of banned clients
 	MayBan   bool              `json:"mayBan"`   // the farm takes bans

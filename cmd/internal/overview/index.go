@@ -189,7 +189,7 @@ func (e *entry) row(t known) Row {
 func (x *index) farm(e *entry, t known) Farm {
 	s := x.outline.Snapshot
 	f := Farm{Name: e.status.Name, Sources: append([]string{}, e.status.Files...), Row: e.row(t),
-		Panic: e.status.Panic, Faults: excerpts(s, e.faults), HeldBack: map[string]uint64{},
+		Panic: e.status.Panic, Faults: excerpts(s, e.faults), HeldBack: map[string]uint64{}, LetPass: map[string]uint64{},
 		Banned: []live.BanStatus{}, Backends: []Backend{}}
 	if r, inFiles := s.Reading(e.status.Name); inFiles {
 		f.Keys, f.Sources, f.Loaded = r.Document(), r.Sources(), s.Loaded(e.status.Name)
@@ -199,7 +199,7 @@ func (x *index) farm(e *entry, t known) Farm {
 		f.NoBytes = "mode " + e.status.Mode + " tracks no connections"
 	}
 	if t.status != nil {
-		f.HeldBack = t.status.HeldBack
+		f.HeldBack, f.LetPass = t.status.HeldBack, t.status.LetPass
 		f.Bans = len(t.status.Banned)
 		f.Banned = append(f.Banned, t.status.Banned[:min(f.Bans, maxItems)]...)
 	}

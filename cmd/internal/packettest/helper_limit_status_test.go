@@ -11,10 +11,12 @@ import (
 	"farmc/compiler/farm"
 )
 
-// limitCounter: a limit of the farm has dropped or rejected this number of packets for this reason.
+// limitCounter: a limit of the farm has dropped or rejected this number of packets for this reason, or with letPass let
+// them pass.
 type limitCounter struct {
 	farm, reason string
 	packets      int
+	letPass      bool // by verdict = "log"
 	orMore       bool // for banned clients: the kernel retransmits packets of open connections
 }
 
@@ -31,7 +33,11 @@ func (c limitCounter) do(s *testbed) error {
 
 func (c limitCounter) now(s *testbed) (int, error) {
 	f, err := s.status(c.farm)
-	n, ok := f.HeldBack[c.reason]
+	packets := f.HeldBack
+	if c.letPass {
+		packets = f.LetPass
+	}
+	n, ok := packets[c.reason]
 	if !ok && err == nil {
 		err = errors.New("there is no such counter")
 	}

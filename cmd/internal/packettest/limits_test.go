@@ -111,9 +111,9 @@ func limitCases() []testCase {
 			attempt{as: 0, by: "tcp", to: service1, times: 2, pass: 2, keep: true},
 			attempt{as: 0, by: "tcp", to: service1, times: 1, pass: 1},
 			attempt{as: 0, by: "tcp", to: service1, times: 1, pass: 1},
-			limitCounter{farm: "web", reason: "new-per-client", packets: 4},
-			limitCounter{farm: "web", reason: "connections", packets: 7},
-			limitCounter{farm: "web", reason: "banned", packets: 2, orMore: true},
+			limitCounter{farm: "web", reason: "new-per-client", packets: 4, letPass: true},
+			limitCounter{farm: "web", reason: "connections", packets: 7, letPass: true},
+			limitCounter{farm: "web", reason: "banned", packets: 2, letPass: true, orMore: true},
 			echo{},
 		}},
 		{name: "full-set-limits-unknown-clients", steps: steps{

@@ -38,7 +38,7 @@ func (p farmPage) Columns(b overview.Backend) []figure { return backendFigures(b
 // Titles are the columns of numbers of backends.
 func (p farmPage) Titles() []figure { return p.Columns(overview.Backend{}) }
 
-// A reason is a reason why packets were held back, with their number.
+// A reason is a reason why packets were held back, or would have been with another verdict, with their number.
 type reason struct {
 	Name    string
 	Packets uint64
@@ -74,6 +74,9 @@ func (s *Site) farm(w http.ResponseWriter, v *visit) error {
 	p.Picture = s.pictureOf(v, name)
 	for _, name := range slices.Sorted(maps.Keys(p.HeldBack)) {
 		p.Reasons = append(p.Reasons, reason{name, p.HeldBack[name]})
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.LetPass)) {
+		p.Reasons = append(p.Reasons, reason{name + ", let pass", p.LetPass[name]})
 	}
 	s.render(w, v, http.StatusOK, "farm", view{Title: p.Name, Nav: "farms", Live: true, Body: p})
 	return nil
