@@ -2,10 +2,13 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"regexp"
 	"sync"
 	"sync/atomic"
@@ -27,6 +30,7 @@ type conn struct {
 
 	mu   sync.Mutex
 	head []byte // first bytes since the last request
+	late bool   // the head of a request did not come in time: the client has its answer
 }
 
 // newConn wraps a connection. A Conn with TLS is stacked on the raw connection.
@@ -59,7 +63,8 @@ func identifyPeer(c net.Conn) (name string, isRoot bool) {
 
 func (c *conn) setBusy(busy bool) { c.busy.Store(busy) }
 
-// Read records the head of each request.
+// Read records the head of each request. It answers 408 if a head does not come in time: net/http takes a part of a
+// header for a malformed one, and would answer 400.
 func (c *conn) Read(into []byte) (int, error) {
 	n, err := c.Conn.Read(into)
 	c.mu.Lock()
@@ -67,8 +72,34 @@ func (c *conn) Read(into []byte) (int, error) {
 	if room := maxHeader + headerSlop - len(c.head); room > 0 {
 		c.head = append(c.head, into[:min(n, room)]...)
 	}
+	isPart := len(c.head) > 0 && !endOfHead.Match(c.head)
+	if errors.Is(err, os.ErrDeadlineExceeded) && isPart && !c.late {
+		c.late = true
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(lateWrite))
+		_, _ = io.WriteString(c.Conn, lateHead)
+	}
 	return n, err
 }
+
+// Write writes an answer, unless the client has the one about a head that did not come in time.
+func (c *conn) Write(text []byte) (int, error) {
+	c.mu.Lock()
+	late := c.late
+	c.mu.Unlock()
+	if late {
+		return len(text), nil
+	}
+	return c.Conn.Write(text)
+}
+
+// lateHead is the answer to a head that did not come in time.
+var lateHead = fmt.Sprintf("HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"+
+	"Connection: close\r\n\r\n%s", len(lateDocument), lateDocument)
+
+const (
+	lateDocument = `{"error":"Request Timeout"}` + "\n"
+	lateWrite    = time.Second // for lateHead: a client that reads nothing keeps no goroutine for longer
+)
 
 var (
 	endOfHead  = regexp.MustCompile(`\r?\n\r?\n`)
