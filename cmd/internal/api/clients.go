@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -103,7 +104,8 @@ func (s *Server) banRequest(r *http.Request) (q live.BanRequest, err error) {
 		return q, notFound("client")
 	}
 	dry, err := isDryRun(r)
-	return live.BanRequest{Farm: r.PathValue("farm"), Client: client, DryRun: dry}, err
+	return live.BanRequest{Farm: r.PathValue("farm"), Client: client, DryRun: dry,
+		Patience: cmp.Or(patience(r.Header), live.MaxQueued)}, err
 }
 
 // changed is the answer to a change that files do not show, or to its dry run.

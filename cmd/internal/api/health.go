@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -76,7 +77,7 @@ func (s *Server) say(w http.ResponseWriter, r *http.Request, word manage.Saying,
 		return err
 	}
 	began := time.Now()
-	outcome := s.words(dry).Say(r.Context(), keyOf(r.Context()).Name, []manage.Saying{word})[0]
+	outcome := s.words(r, dry).Say(r.Context(), keyOf(r.Context()).Name, []manage.Saying{word})[0]
 	if outcome.Err != nil {
 		return writeProblem(live.WriteResult{Err: outcome.Err}, word.Farm)
 	}
@@ -86,12 +87,13 @@ func (s *Server) say(w http.ResponseWriter, r *http.Request, word manage.Saying,
 	return nil
 }
 
-// words returns the words of checkers, for a dry run the ones that take none.
-func (s *Server) words(dryRun bool) *manage.Health {
+// words returns the words of checkers with the patience of a request, for a dry run the ones that take none.
+func (s *Server) words(r *http.Request, dryRun bool) *manage.Health {
+	words := s.Health.WithPatience(patience(r.Header))
 	if dryRun {
-		return s.Health.WithoutEffect()
+		return words.WithoutEffect()
 	}
-	return s.Health
+	return words
 }
 
 // A healthAnswer is the reply to many words.
@@ -120,12 +122,15 @@ func (s *Server) putAllHealth(w http.ResponseWriter, r *http.Request) error {
 	began := time.Now()
 	answer, status := healthAnswer{Faults: []live.FarmFault{}}, http.StatusOK
 	answer.Changes, answer.Warnings, answer.DryRun = []string{}, []live.FarmFault{}, dry
-	seen := map[string]bool{}
-	for i, o := range s.words(dry).Say(r.Context(), keyOf(r.Context()).Name, words) {
+	seen, busy := map[string]bool{}, 0
+	for i, o := range s.words(r, dry).Say(r.Context(), keyOf(r.Context()).Name, words) {
 		name := words[i].Farm
 		if o.Err != nil {
 			answer.Faults = append(answer.Faults, live.FarmFault{Farm: name, Key: "backends." + words[i].Name,
 				Message: problemOf(writeProblem(live.WriteResult{Err: o.Err}, name)).Error()})
+			if errors.Is(o.Err, live.ErrBusy) {
+				busy++
+			}
 			continue
 		}
 		if seen[name] {
@@ -140,6 +145,9 @@ func (s *Server) putAllHealth(w http.ResponseWriter, r *http.Request) error {
 	answer.Took = time.Since(began).Seconds()
 	if n := len(answer.Faults); n > 0 {
 		status, answer.Error = http.StatusConflict, fmt.Sprintf("%d of %d words are not in force", n, len(words))
+		if busy == len(words) { // nothing has changed
+			return problem{http.StatusServiceUnavailable, answer.Error, answer.Faults}
+		}
 	}
 	writeJSON(w, status, answer)
 	return nil

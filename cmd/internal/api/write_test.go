@@ -194,6 +194,46 @@ func TestPreferredWait(t *testing.T) {
 	}
 }
 
+// A busy writer has no turn for words and bans.
+type busy struct{ Writer }
+
+func (busy) WriteAll(_ context.Context, _ string, writes []live.Write) []live.WriteResult {
+	out := make([]live.WriteResult, len(writes))
+	for i, w := range writes {
+		out[i].Err = fmt.Errorf("%w for %v", live.ErrBusy, w.Patience)
+	}
+	return out
+}
+
+func (busy) Ban(_ context.Context, _ string, q live.BanRequest) (live.BanResult, error) {
+	return live.BanResult{}, fmt.Errorf("%w for %v", live.ErrBusy, q.Patience)
+}
+
+func (busy) Unban(_ context.Context, _ string, q live.BanRequest) (bool, error) {
+	return false, fmt.Errorf("%w for %v", live.ErrBusy, q.Patience)
+}
+
+// Words of checkers and bans that get no turn are 503, like other writes.
+func TestWordsAndBansWithoutTurn(t *testing.T) {
+	s := start(t, siteFiles)
+	s.Writer = busy{}
+	const ban = "/v1/farms/web/bans/198.51.100.7"
+	for _, tt := range []struct{ request, body string }{
+		{"PUT /v1/farms/web/backends/b2/health", `{"healthy": false}`},
+		{"PUT /v1/health", `{"words": [{"farm": "web", "backend": "b2", "healthy": false}]}`},
+		{"PUT " + ban, ""}, {"DELETE " + ban, ""},
+	} {
+		for prefer, want := range map[string]string{"": "10s", "wait=2": "2s"} {
+			method, path, _ := strings.Cut(tt.request, " ")
+			x := s.do(t, exchange{key: "writer", method: method, path: path, body: tt.body,
+				header: map[string]string{"Prefer": prefer}})
+			if x.status != 503 || x.got.Get("Retry-After") == "" || !strings.Contains(x.answer, "busy for "+want) {
+				t.Errorf("%s, Prefer: %s: %d %s", tt.request, prefer, x.status, x.answer)
+			}
+		}
+	}
+}
+
 // A malformed query, of which a reader of parameters leaves a part out, makes no dry run the real change.
 func TestMalformedParametersOfWrites(t *testing.T) {
 	s := start(t, siteFiles)

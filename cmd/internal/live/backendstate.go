@@ -151,6 +151,11 @@ func (e *Engine) mask(farm string) string {
 	return ""
 }
 
+// NotLoaded returns an ErrNotLoaded for a farm of the files.
+func NotLoaded(name string) error {
+	return worded(ErrNotLoaded, "farm %s is not loaded: run farmc check", name)
+}
+
 // UnknownFarm returns an ErrNoFarm for a name that none of the farms has. It names the farm that is probably meant.
 func UnknownFarm(name string, farms []string) error {
 	return worded(ErrNoFarm, "there is no farm %q%s", name, suggestion(name, farms))
@@ -220,7 +225,7 @@ func (change StateChange) check(farms []*farm.Farm) error {
 func writtenBackend(farms []*farm.Farm, name, backend string) (*farm.Backend, error) {
 	f := farmNamed(farms, name)
 	if f == nil {
-		return nil, worded(ErrNotLoaded, "farm %s is not loaded: run farmc check", name)
+		return nil, NotLoaded(name)
 	}
 	b := backendOf(f, backend)
 	if b == nil {

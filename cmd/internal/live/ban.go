@@ -35,13 +35,18 @@ type BanRequest struct {
 	Farm     string
 	Client   netip.Prefix
 	Duration time.Duration // of the ban; 0: the ban time of the farm's [limits]
+	Patience time.Duration // longest wait for other operations, then the error is ErrBusy; 0: no bound
 	DryRun   bool          // the result only: nothing changes
 }
 
 // Ban bans a client from a farm.
 func (e *Engine) Ban(ctx context.Context, q BanRequest) (BanResult, error) {
-	defer e.exclusive()()
 	b := BanResult{Client: formatClient(q.Client), Duration: q.Duration}
+	release, err := e.turn(ctx, q.Patience)
+	if err != nil {
+		return b, err
+	}
+	defer release()
 	f, set, err := e.banSet(ctx, q.Farm, q.Client)
 	if err != nil {
 		return b, err
@@ -62,7 +67,11 @@ func (e *Engine) Ban(ctx context.Context, q BanRequest) (BanResult, error) {
 
 // Unban ends a client's ban from a farm, and reports whether the client was banned.
 func (e *Engine) Unban(ctx context.Context, q BanRequest) (bool, error) {
-	defer e.exclusive()()
+	release, err := e.turn(ctx, q.Patience)
+	if err != nil {
+		return false, err
+	}
+	defer release()
 	_, set, err := e.banSet(ctx, q.Farm, q.Client)
 	if err != nil {
 		return false, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -280,6 +281,16 @@ func TestQueueWithoutTurn(t *testing.T) {
 	r := q.Write(t.Context(), impatientWrite)
 	if took := time.Since(began); !errors.Is(r.Err, ErrBusy) || took < impatientWrite.Patience || took >= MaxQueued {
 		t.Errorf("Write gives %v after %v", r.Err, took)
+	}
+	if r := q.WriteAll(t.Context(), []Write{impatientWrite}); !errors.Is(r[0].Err, ErrBusy) {
+		t.Errorf("WriteAll gives %v", r[0].Err)
+	}
+	request := BanRequest{Farm: "web", Client: netip.MustParsePrefix("198.51.100.7/32"), Patience: 50 * time.Millisecond}
+	if _, err := e.Ban(t.Context(), request); !errors.Is(err, ErrBusy) {
+		t.Errorf("Ban gives %v", err)
+	}
+	if _, err := e.Unban(t.Context(), request); !errors.Is(err, ErrBusy) {
+		t.Errorf("Unban gives %v", err)
 	}
 	impatient := e.For(t.Logf, "test", true)
 	impatient.Patience = 50 * time.Millisecond

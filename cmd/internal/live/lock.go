@@ -28,9 +28,9 @@ func (e *Engine) lock(ctx context.Context, waiting func()) (release func(), err 
 
 // lockFinished locks the state directory, and ends the step that a killed farmc left.
 func (e *Engine) lockFinished(ctx context.Context, waiting func()) (release func(), err error) {
-	patient, done := e.patience(ctx)
+	patient, done := withPatience(ctx, e.Patience)
 	defer done()
-	end, err := e.turn(patient)
+	end, err := e.turn(patient, e.Patience)
 	if err != nil {
 		return nil, err
 	}
@@ -47,19 +47,26 @@ func (e *Engine) lockFinished(ctx context.Context, waiting func()) (release func
 	return func() { unlock(); end() }, nil
 }
 
-// patience returns the context of the wait for the locks.
-func (e *Engine) patience(ctx context.Context) (context.Context, context.CancelFunc) {
-	if e.Patience == 0 {
+// withPatience returns the context of a wait for the locks; 0: without a bound.
+func withPatience(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc) {
+	if patience == 0 {
 		return ctx, func() {}
 	}
-	return context.WithTimeoutCause(ctx, e.Patience, ErrBusy)
+	return context.WithTimeoutCause(ctx, patience, noTurn(patience))
 }
 
-// turn waits for other operations of the engine and its copies, with Patience only until the end of ctx.
-func (e *Engine) turn(ctx context.Context) (end func(), err error) {
-	if e.Patience == 0 {
+// noTurn is the ErrBusy of an operation that got no turn within its patience.
+func noTurn(patience time.Duration) error {
+	return fmt.Errorf("%w: there was no turn within %s", ErrBusy, patience)
+}
+
+// turn waits for other operations of the engine and its copies, with a patience until its end or that of ctx.
+func (e *Engine) turn(ctx context.Context, patience time.Duration) (end func(), err error) {
+	if patience == 0 {
 		return e.exclusive(), nil
 	}
+	ctx, done := withPatience(ctx, patience)
+	defer done()
 	for mu := &e.memory().mu; ; pause(ctx, 5*time.Millisecond) {
 		if mu.TryLock() {
 			return mu.Unlock, nil

@@ -3,7 +3,6 @@ package live
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -45,29 +44,36 @@ func NewQueue(e *Engine, done func([]WriteResult)) *Queue { return &Queue{engine
 // Write does a write when its turn comes. The error is ErrBusy if that takes too long; then nothing has changed. A
 // write that has begun goes on after the end of ctx.
 func (q *Queue) Write(ctx context.Context, w Write) WriteResult {
+	w.Patience = cmp.Or(w.Patience, MaxQueued)
 	own := &queuedWrite{Write: w, result: make(chan WriteResult, 1)}
 	q.add(own)
-	patience := cmp.Or(w.Patience, MaxQueued)
-	patient, end := context.WithTimeoutCause(ctx, patience,
-		fmt.Errorf("%w: the write got no turn within %s", ErrBusy, patience))
-	defer end()
-	return q.await(patient, own)
+	return q.awaitUntil(ctx, own, time.Now())
 }
 
 // WriteAll does several writes in one load when their turn comes, apart from the ones of farms that other programs
-// write at the same time. It waits until ctx is done. The items must differ. The results are in the order of the
-// writes.
+// write at the same time. Each write waits for its Patience, or without one until ctx is done. The items must differ.
+// The results are in the order of the writes.
 func (q *Queue) WriteAll(ctx context.Context, writes []Write) []WriteResult {
 	of, own := new(group), make([]*queuedWrite, len(writes))
 	for i, w := range writes {
 		own[i] = &queuedWrite{Write: w, result: make(chan WriteResult, 1), group: of}
 	}
 	q.add(own...)
-	results := make([]WriteResult, len(writes))
+	began, results := time.Now(), make([]WriteResult, len(writes))
 	for i := range own {
-		results[i] = q.await(ctx, own[i])
+		results[i] = q.awaitUntil(ctx, own[i], began)
 	}
 	return results
+}
+
+// awaitUntil is await with the patience of a write that was asked for at a time.
+func (q *Queue) awaitUntil(ctx context.Context, own *queuedWrite, began time.Time) WriteResult {
+	if own.Patience == 0 {
+		return q.await(ctx, own)
+	}
+	patient, end := context.WithDeadlineCause(ctx, began.Add(own.Patience), noTurn(own.Patience))
+	defer end()
+	return q.await(patient, own)
 }
 
 // await returns the result of a write, or the cause of the end of ctx if its turn has not come until then.

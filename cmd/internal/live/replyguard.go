@@ -29,9 +29,9 @@ func (e *Engine) guardReplies(ctx context.Context) (loaded bool, err error) {
 	if len(sources) == 0 {
 		return false, nil
 	}
-	patient, done := e.patience(ctx)
+	patient, done := withPatience(ctx, e.Patience)
 	defer done()
-	end, err := e.turn(patient)
+	end, err := e.turn(patient, e.Patience)
 	if err != nil {
 		return false, err
 	}

@@ -45,7 +45,7 @@ type Write struct {
 	By string // cause of the load, for the history; "": that of the engine
 
 	DryRun   bool          // compile only; Plan.Changes says what would change
-	Patience time.Duration // longest wait for the turn in a Queue; 0: MaxQueued
+	Patience time.Duration // longest wait for the turn in a Queue; 0: MaxQueued, and in WriteAll no bound
 
 	OfKept bool // also of a farm with faults in other files: the version of its last load gets the change
 	Urgent bool // go on if the state directory is full; a kill may then lose the change of the file

@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -33,11 +34,12 @@ const maxCheckers = 16
 // files say. Healthy words about a backend with start = "down" are in a drop-in as well, because its checker begins
 // with an unhealthy word if there is none.
 type Health struct {
-	Farms  func() *live.Snapshot // of the last look; nil before the first one
-	Write  func(ctx context.Context, by string, writes []live.Write) []live.WriteResult
-	DryRun bool               // nothing is kept
-	Heard  func(Saying)       // is called for each word about a backend that exists; nil: none is
-	Judged func([]Judgements) // is called for farms with other verdicts in force; nil: none is
+	Farms    func() *live.Snapshot // of the last look; nil before the first one
+	Write    func(ctx context.Context, by string, writes []live.Write) []live.WriteResult
+	DryRun   bool               // nothing is kept
+	Patience time.Duration      // longest wait of a word for its turn, then its error is live.ErrBusy; 0: live.MaxQueued
+	Heard    func(Saying)       // is called for each word about a backend that exists; nil: none is
+	Judged   func([]Judgements) // is called for farms with other verdicts in force; nil: none is
 
 	*memory
 }
@@ -67,7 +69,14 @@ func NewHealth(farms func() *live.Snapshot,
 
 // WithoutEffect returns a Health that only tells the changes of words.
 func (h *Health) WithoutEffect() *Health {
-	return &Health{Farms: h.Farms, Write: h.Write, DryRun: true, memory: h.memory}
+	return &Health{Farms: h.Farms, Write: h.Write, DryRun: true, Patience: h.Patience, memory: h.memory}
+}
+
+// WithPatience returns a Health whose words wait this long for their turn at most.
+func (h *Health) WithPatience(patience time.Duration) *Health {
+	out := *h
+	out.Patience = patience
+	return &out
 }
 
 // An Outcome is the result of one word. Err is nil only if the word is in force.
@@ -224,6 +233,7 @@ func newBatch(h *Health, now time.Time) *batch { return &batch{h, now, map[strin
 func (b *batch) add(index int, s Saying) {
 	f := b.addFarm(s.Farm)
 	f.sayings, f.indexes = append(f.sayings, s), append(f.indexes, index)
+	f.patience = cmp.Or(b.Patience, live.MaxQueued)
 }
 
 // addFarm adds a farm that is judged again.

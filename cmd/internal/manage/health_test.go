@@ -12,6 +12,7 @@ import (
 
 	"farmc/cmd/internal/health"
 	"farmc/cmd/internal/live"
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler/farm"
 )
 
@@ -209,5 +210,43 @@ func TestWordBeforeDropInsGo(t *testing.T) {
 	delete(f.gone, "zz-farmc.health.toml")
 	if f.take(words, now, false); !f.next.IsZero() {
 		t.Errorf("nothing has to go, but the next judgement is at %s", f.next)
+	}
+}
+
+// A word that gets no turn is not kept, and its error says that farmc is busy. Judgements wait for any time.
+func TestWordWithoutTurn(t *testing.T) {
+	s := newSite(t, map[string]string{"etc/web.toml": web})
+	h := s.healthOf()
+	q := live.NewQueue(s.engine, func([]live.WriteResult) {})
+	bounds := []time.Duration{}
+	h.Write = func(ctx context.Context, _ string, writes []live.Write) []live.WriteResult {
+		for _, w := range writes {
+			bounds = append(bounds, w.Patience)
+		}
+		return q.WriteAll(ctx, writes)
+	}
+	unlock, err := (statedir.Store{Dir: s.engine.Store.Dir}).Lock(t.Context(), func() {}) // as a slow load does
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := s.say(h.WithPatience(50*time.Millisecond), 0, health.Word{By: "a"}); !errors.Is(o[0].Err, live.ErrBusy) {
+		t.Errorf("the word: %v", o[0].Err)
+	}
+	unlock()
+	if o := s.say(h, 0, health.Word{By: "a"}); o[0].Err != nil {
+		t.Errorf("the word after the load: %v", o[0].Err)
+	}
+	judgement := newBatch(h, time.Now())
+	judgement.addFarm("web")
+	judgement.load(t.Context(), "health", nil)
+	if want := []time.Duration{50 * time.Millisecond, live.MaxQueued, 0}; !slices.Equal(bounds, want) {
+		t.Errorf("the writes wait for %v, want %v", bounds, want)
+	}
+}
+
+// The error of words about a farm that no load has is not one of farmc itself.
+func TestWordAboutAFarmThatIsNotLoaded(t *testing.T) {
+	if err := (&farmWords{farm: "web"}).check(nil); !errors.Is(err, live.ErrNotLoaded) {
+		t.Errorf("got %v", err)
 	}
 }

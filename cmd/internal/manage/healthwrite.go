@@ -15,11 +15,12 @@ import (
 // farmWords are the new words about backends of one farm on their way.
 type farmWords struct {
 	*memory
-	farm    string
-	now     time.Time
-	sayings []Saying // none: the farm is judged again
-	indexes []int    // of the sayings
-	refused []error  // of each saying, by the last call of changes; nil: the word is taken
+	farm     string
+	now      time.Time
+	patience time.Duration // longest wait for the turn; 0: no bound
+	sayings  []Saying      // none: the farm is judged again
+	indexes  []int         // of the sayings
+	refused  []error       // of each saying, by the last call of changes; nil: the word is taken
 
 	rules
 	was           *farm.Farm // whose rules the memory had
@@ -30,7 +31,7 @@ type farmWords struct {
 // write returns the write of the drop-ins.
 func (f *farmWords) write(dryRun bool) live.Write {
 	return live.Write{Item: f.farm + ".toml", Changes: f.changes, Check: f.check, Urgent: true, OfKept: true,
-		DryRun: dryRun}
+		Patience: f.patience, DryRun: dryRun}
 }
 
 // changes returns the changes of the drop-ins of all backends.
@@ -132,7 +133,7 @@ func (f *farmWords) outcome(saying int, r live.WriteResult) Outcome {
 func (f *farmWords) check(farms []*farm.Farm) error {
 	i := slices.IndexFunc(farms, func(of *farm.Farm) bool { return of.Name == f.farm })
 	if i < 0 {
-		return fmt.Errorf("farm %s is not loaded: run farmc check", f.farm)
+		return live.NotLoaded(f.farm)
 	}
 	for _, b := range farms[i].Backends {
 		record, judged := f.after[b.Name]
