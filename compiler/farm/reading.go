@@ -91,9 +91,14 @@ func (r *Reading) Document() json.RawMessage {
 func (r *Reading) Without(dropIn func(path string) bool) *Farm {
 	files := r.files
 	files.dropIns = slices.DeleteFunc(slices.Clone(files.dropIns), func(f file) bool { return dropIn(f.path) })
-	without := &Reading{files: files, answers: r.answers}
-	without.parse(nil)
-	return without.farm
+	return (&Reading{files: files, answers: r.answers}).Judged().farm
+}
+
+// Judged reads the farm of a reading of ReadOne, and so has its Faults. Lists are not read.
+func (r *Reading) Judged() *Reading {
+	judged := &Reading{files: r.files, answers: r.answers}
+	judged.parse(nil)
+	return judged
 }
 
 // Mentions reports whether the farm's file or one of its drop-ins has a word, apart from some drop-ins.

@@ -219,7 +219,9 @@ func (n *nftlbWriter) problem(changes nftlb.Changes, r live.WriteResult) error {
 	conflict := false
 	for i, f := range p.faults {
 		if changes.Farm(f.Farm) {
-			p.faults[i].File, p.faults[i].Line, p.faults[i].Column = "", 0, 0 // a text that the client has not seen
+			if !slices.Contains(r.Standing, f) { // the place is in a text that the client has not seen
+				p.faults[i].File, p.faults[i].Line, p.faults[i].Column = "", 0, 0
+			}
 			conflict = conflict || r.InConflict(f.Farm)
 		}
 		conflict = conflict || len(inConflict(changes, r, f)) > 0

@@ -138,6 +138,7 @@ func writeStatus(err error) int {
 		{live.ErrUntrusted, http.StatusConflict},
 		{live.ErrOwner, http.StatusConflict},
 		{live.ErrDangling, http.StatusConflict},
+		{live.ErrOtherFaults, http.StatusConflict},
 		{live.ErrNotLoaded, http.StatusConflict},
 		{live.ErrNotSaved, http.StatusInsufficientStorage},
 		{live.ErrBusy, http.StatusServiceUnavailable},
@@ -159,7 +160,7 @@ func writeStatus(err error) int {
 }
 
 // unplaced returns the faults of a write. The places in the farm's own new text are left out: the client has not seen
-// that text, and no file has it.
+// that text, and no file has it. Faults that the files have without the write keep their places.
 func unplaced(r live.WriteResult, farm string) []live.FarmFault {
 	own := ""
 	if r.Reading != nil {
@@ -167,7 +168,7 @@ func unplaced(r live.WriteResult, farm string) []live.FarmFault {
 	}
 	out := slices.Clone(r.Faults)
 	for i, f := range out {
-		if f.File == own && f.Farm == farm {
+		if f.File == own && f.Farm == farm && !slices.Contains(r.Standing, f) {
 			out[i].File, out[i].Line, out[i].Column = "", 0, 0
 		}
 	}

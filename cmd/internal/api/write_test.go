@@ -40,6 +40,7 @@ func TestStatusesOfWrites(t *testing.T) {
 		{live.ErrOnTrial, 409},
 		{live.ErrHeld, 409},
 		{live.ErrNotLoaded, 409},
+		{live.ErrOtherFaults, 409},
 		{live.ErrNoFarm, 404},
 		{live.ErrNoBackend, 404},
 		{live.ErrUntrusted, 409},

@@ -74,6 +74,7 @@ type applied struct {
 // A pendingWrite is a write on its way.
 type pendingWrite struct {
 	Write
+	before  []source.Change // of the writes before it in the same load
 	changes []source.Change
 	result  *WriteResult
 }
@@ -160,7 +161,7 @@ func (e *Engine) batch(writes []*pendingWrite) (batch, later []*pendingWrite) {
 
 // collect asks a write for its changes on top of the ones before it, and reports whether it has any, or needs none.
 func (e *Engine) collect(w *pendingWrite, before []source.Change) bool {
-	*w.result = WriteResult{}
+	*w.result, w.before = WriteResult{}, before
 	w.changes, w.result.Err = w.Changes(Files{e, before})
 	if w.result.Err == nil {
 		w.result.Err = replaceable(w.changes)
@@ -182,6 +183,9 @@ func (e *Engine) commitWrites(ctx context.Context, writes []*pendingWrite) (fail
 	e.refuseTakenPorts(ctx, c)
 	defer func() {
 		for _, w := range writes {
+			if errors.Is(w.result.Err, ErrFaulty) {
+				e.findStanding(w)
+			}
 			w.result.describe(c)
 		}
 		if failed || writes[0].DryRun {

@@ -102,6 +102,14 @@ func (f Files) Reading(name string) *farm.Reading {
 	return farm.ReadOne(f.engine.sourceDirs(permissions, f.before), name)
 }
 
+// judged is Reading with the faults of the farm's own files. Lists are not read.
+func (f Files) judged(name string) *farm.Reading {
+	if r := f.Reading(name); r != nil {
+		return r.Judged()
+	}
+	return nil
+}
+
 // All returns the paths of the files of this name in all directories, from low to high precedence. A name can be in the
 // directory of a farm's drop-ins.
 func (f Files) All(name string) (paths []string) {

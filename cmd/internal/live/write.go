@@ -32,6 +32,10 @@ type Write struct {
 	// load. Nil: no check.
 	Check func([]*farm.Farm) error
 
+	// Sets reports whether the write sets the value of a key in a file that it changes: a fault of the value is then one
+	// of the write, also if the file had the same before. Nil: it sets all.
+	Sets func(key string) bool
+
 	// InForce returns why the files of the farm, merged, do not have the effect that the write wants. The reading is
 	// nil if there is no such farm. It is called before the load. Nil: no check.
 	InForce func(*farm.Reading) error
@@ -58,10 +62,12 @@ type WriteResult struct {
 	Reading     *farm.Reading    // the files of the farm after the write; nil: none
 	Diagnostics diag.Diagnostics // of the item
 	Faults      []FarmFault      // the faults among them, for programs
+	Standing    []FarmFault      // those of Faults that the files have without the write, with their places there
 	Warnings    []FarmFault
 	Err         error
 
-	load *applied // nil: nothing was loaded
+	load     *applied         // nil: nothing was loaded
+	standing diag.Diagnostics // those of Diagnostics that Standing has
 }
 
 // Errors of Write. A write with an error has changed nothing.
@@ -71,6 +77,8 @@ var (
 	ErrNotSaved = errors.New("the files cannot be written; nothing was loaded")
 	ErrOwner    = errors.New("farmc cannot keep the owner and the group of a file here; nothing was loaded")
 	ErrDangling = errors.New("a link leads to a file that does not exist; nothing was loaded")
+
+	ErrOtherFaults = errors.New("other files have faults; nothing was loaded")
 
 	ErrUntrusted = errors.New("other users can write to the directories of farms; nothing was loaded: run farmc check")
 )
@@ -101,23 +109,62 @@ func (w *pendingWrite) judge(c *compilation) (failed bool) {
 // causes reports whether a fault is in a file that the write changes.
 func (w *pendingWrite) causes(faults diag.Diagnostics) bool {
 	return slices.ContainsFunc(faults, func(d diag.Diagnostic) bool {
-		return d.Severity == diag.Fault &&
-			slices.ContainsFunc(w.changes, func(c source.Change) bool { return c.Path == d.Place.File })
+		return d.Severity == diag.Fault && w.writesTo(d.Place.File)
 	})
+}
+
+// writesTo reports whether the write changes a file.
+func (w *pendingWrite) writesTo(file string) bool {
+	return slices.ContainsFunc(w.changes, func(c source.Change) bool { return c.Path == file })
 }
 
 // describe sets Faults and Warnings. The compilation names the keys.
 func (r *WriteResult) describe(c *compilation) {
-	r.Faults = describeFaults(r.Diagnostics, diag.Fault, Readings(c.readings).Find)
+	caused := slices.DeleteFunc(slices.Clone(r.Diagnostics), r.stood)
+	r.Faults = append(describeFaults(caused, diag.Fault, Readings(c.readings).Find), r.Standing...)
 	r.Warnings = describeFaults(r.Diagnostics, diag.Warning, Readings(c.readings).Find)
 }
 
-// InConflict reports whether each fault of a farm concerns another farm as well: the farm alone has none.
+// stood reports whether the files have a fault without the write.
+func (r *WriteResult) stood(d diag.Diagnostic) bool {
+	return slices.ContainsFunc(r.standing, func(s diag.Diagnostic) bool {
+		return s.Place == d.Place && s.Message == d.Message
+	})
+}
+
+// findStanding finds the faults of a write that the files have without it: those of files that it does not change, and
+// those of values that it does not set.
+func (e *Engine) findStanding(w *pendingWrite) {
+	after := w.result.Reading
+	before := Files{e, w.before}.judged(strings.TrimSuffix(w.Item, ".toml"))
+	if before == nil || after == nil {
+		return
+	}
+	was := append(before.DefaultsFaults(), before.Faults()...)
+	for _, d := range w.result.Diagnostics {
+		key := after.KeyAt(d.Place)
+		if d.Severity != diag.Fault || w.writesTo(d.Place.File) && (w.Sets == nil || w.Sets(key)) {
+			continue
+		}
+		i := slices.IndexFunc(was, func(b diag.Diagnostic) bool {
+			return b.Severity == diag.Fault && b.Place.File == d.Place.File && b.Message == d.Message &&
+				before.KeyAt(b.Place) == key
+		})
+		if i >= 0 {
+			w.result.standing = append(w.result.standing, d)
+			find := func(string) (*farm.Reading, bool) { return before, true }
+			w.result.Standing = append(w.result.Standing, describeFaults(was[i:i+1], diag.Fault, find)...)
+		}
+	}
+}
+
+// InConflict reports whether each fault of a farm concerns another farm as well, or stands in the files without the
+// write: the farm alone, as the write makes it, has none.
 func (r WriteResult) InConflict(farm string) bool {
 	for _, d := range r.Diagnostics {
 		items := farmsAndLists(d)
 		own := len(items) == 1 && items[0] == farm+".toml"
-		if d.Severity == diag.Fault && (own || len(items) == 0) {
+		if d.Severity == diag.Fault && (own || len(items) == 0) && !r.stood(d) {
 			return false
 		}
 	}
@@ -191,8 +238,10 @@ func (w *pendingWrite) own(all diag.Diagnostics) diag.Diagnostics {
 func (e *Engine) dryRun(ctx context.Context, w *pendingWrite) {
 	c := w.result.compilation
 	if c.script == nil {
-		if c = e.isolation(c).repair(c.faults); c == nil {
-			w.result.Diagnostics, w.result.Err = w.result.compilation.diagnostics, ErrFaulty
+		i := e.isolation(c)
+		isKept := func(item string) bool { return slices.Contains(i.kept, item) && !w.OfKept }
+		if c = i.repair(c.faults); c == nil || slices.ContainsFunc(w.items(), isKept) {
+			w.result.Diagnostics, w.result.Err = w.result.compilation.faults, ErrOtherFaults
 			return
 		}
 	}
@@ -204,18 +253,29 @@ func (e *Engine) dryRun(ctx context.Context, w *pendingWrite) {
 func (w *pendingWrite) loadError(p Plan, diagnostics diag.Diagnostics, err error) error {
 	loaded := err == nil || errors.Is(err, ErrUnkept) || p.Isolated != nil || p.Held != nil
 	switch {
-	case !loaded && errors.Is(err, ErrFaulty):
-		return ErrRefused
+	case !loaded && errors.Is(err, ErrFaulty), loaded && w.is(p.isIsolated) && !w.OfKept:
+		return w.refusedBy(diagnostics)
 	case !loaded:
 		return err
-	case w.is(p.isIsolated) && !w.OfKept:
-		return ErrRefused
 	case w.InForce != nil && w.is(p.isHeld): // states of backends change also on hold
 		return ErrHeld
 	case w.Check != nil:
 		return w.Check(p.Script.Farms)
 	}
 	return nil
+}
+
+// refusedBy returns ErrRefused, or ErrOtherFaults if all faults are of other farms or lists: their files have them
+// without the write.
+func (w *pendingWrite) refusedBy(diagnostics diag.Diagnostics) error {
+	others := slices.DeleteFunc(slices.Clone(diagnostics), func(d diag.Diagnostic) bool {
+		return d.Severity != diag.Fault || len(farmsAndLists(d)) == 0
+	})
+	if len(others) == 0 || w.own(others).Faulty() {
+		return ErrRefused
+	}
+	w.result.Diagnostics = others
+	return ErrOtherFaults
 }
 
 // undoWrites removes the new files, and loads the rules of the files as they are.

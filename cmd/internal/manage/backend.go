@@ -2,6 +2,7 @@ package manage
 
 import (
 	"encoding/json"
+	"strings"
 
 	"farmc/cmd/internal/edit"
 	"farmc/cmd/internal/live"
@@ -12,7 +13,7 @@ import (
 // PutBackend creates a backend of a farm, or replaces its keys. The rest of the farm's file stays as it is.
 func PutBackend(name, backend string, document edit.Document, when Condition) live.Write {
 	whole := inBackend(backend, map[string]any(document))
-	return writeBackend(name, backend, whole, func(t *target) ([]source.Change, error) {
+	w := writeBackend(name, backend, whole, func(t *target) ([]source.Change, error) {
 		now, err := t.admitBackend(backend, when)
 		if err != nil {
 			return nil, err
@@ -27,6 +28,8 @@ func PutBackend(name, backend string, document edit.Document, when Condition) li
 		}
 		return t.patch(inBackend(backend, replacement(old, own)))
 	})
+	w.Sets = func(key string) bool { return strings.HasPrefix(key+".", "backends."+backend+".") }
+	return w
 }
 
 // PatchBackend edits a backend in place by a JSON merge patch.

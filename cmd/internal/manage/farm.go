@@ -3,6 +3,7 @@ package manage
 import (
 	"bytes"
 	"reflect"
+	"strings"
 
 	"farmc/cmd/internal/edit"
 	"farmc/cmd/internal/live"
@@ -14,7 +15,7 @@ import (
 // keeps its text. If a person wrote the file, a copy goes to the state directory. Values that the document has from a
 // drop-in, because the client read them there, are left to the drop-in.
 func PutFarm(name string, document edit.Document, when Condition) live.Write {
-	return write(name, document, func(t *target) ([]source.Change, error) {
+	w := write(name, document, func(t *target) ([]source.Change, error) {
 		if err := t.admit(when, t.document()); err != nil {
 			return nil, err
 		}
@@ -35,6 +36,8 @@ func PutFarm(name string, document edit.Document, when Condition) live.Write {
 		}
 		return t.recorded(changes, text)
 	})
+	w.Sets = nil // the whole text is new
+	return w
 }
 
 // PatchFarm edits the file of a farm in place by a JSON merge patch. All bytes outside of the named keys stay.
@@ -83,6 +86,7 @@ func write(name string, document edit.Document, changes func(*target) ([]source.
 			return changes(t)
 		},
 		InForce: func(r *farm.Reading) error { return inForce(document, r) },
+		Sets:    func(key string) bool { return sets(document, strings.Split(key, ".")) },
 	}
 }
 

@@ -80,6 +80,13 @@ func touches(document any, key []string) bool {
 	return true
 }
 
+// sets reports whether a merge patch sets or removes the value of a key. It does not if it only changes other keys of
+// the same table.
+func sets(patch edit.Document, key []string) bool {
+	_, isTable := asTable(lookup(patch, key))
+	return touches(patch, key) && !isTable
+}
+
 // withoutDropIns returns a document without the values that drop-ins and the defaults of the directory give the farm,
 // and that its file does not have. A client that reads a farm, changes a key and writes all of it back must not make
 // the state of today permanent.
