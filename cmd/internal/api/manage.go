@@ -81,7 +81,7 @@ func (s *Server) writeIf(w http.ResponseWriter, r *http.Request, change func(man
 		w.Header().Set("ETag", etag(keysAfter(result, r.PathValue("backend"))))
 	}
 	status := http.StatusOK
-	if created && !answer.DryRun {
+	if created {
 		status = http.StatusCreated
 	}
 	writeJSON(w, status, answer)

@@ -200,6 +200,9 @@ func (e *Engine) commitWrites(ctx context.Context, writes []*pendingWrite) (fail
 	if failed {
 		return true
 	}
+	for _, w := range writes {
+		e.findUnloaded(w)
+	}
 	if writes[0].DryRun {
 		e.dryRun(ctx, writes[0])
 		return writes[0].result.Err != nil

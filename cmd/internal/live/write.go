@@ -66,6 +66,8 @@ type WriteResult struct {
 	Warnings    []FarmFault
 	Err         error
 
+	unloaded []string // changes of the item that no rule shows, a sentence each
+
 	load     *applied         // nil: nothing was loaded
 	standing diag.Diagnostics // those of Diagnostics that Standing has
 }
@@ -194,6 +196,32 @@ func (p Plan) ChangesOf(farm string) []string {
 	return append([]string{}, p.byFarm[farm]...)
 }
 
+// ChangesOf returns the changes of one farm, a sentence each, also those that no rule shows.
+func (r WriteResult) ChangesOf(farm string) []string {
+	changes := r.Plan.ChangesOf(farm)
+	for _, change := range r.unloaded {
+		if name, words, _ := strings.Cut(change, ": "); name == farm && !slices.Contains(changes, words) {
+			changes = append(changes, words)
+		}
+	}
+	return changes
+}
+
+// findUnloaded sets the changes that no rule shows. It is called before the files change.
+func (e *Engine) findUnloaded(w *pendingWrite) {
+	name := source.FarmOf(w.Item)
+	if name == "" || len(w.changes) == 0 || w.result.Reading == nil {
+		return
+	}
+	before := Files{e, w.before}.Reading(name)
+	if before == nil {
+		return
+	}
+	for _, change := range farm.UnloadedChanges(before, w.result.Reading, w.Part) {
+		w.result.unloaded = append(w.result.unloaded, name+": "+change)
+	}
+}
+
 // changesByFarm returns the changes of each farm, a sentence each.
 func changesByFarm(changes []string) map[string][]string {
 	out := map[string][]string{}
@@ -212,7 +240,10 @@ func (w *pendingWrite) onlyPart() {
 	}
 	backends := strings.TrimSuffix(w.Item, ".toml") + ": backend "
 	w.result.Changes = slices.DeleteFunc(slices.Clone(w.result.Changes), func(change string) bool {
-		return strings.HasPrefix(change, backends) && !strings.HasPrefix(change, backends+w.Part+" ")
+		rest, ofBackend := strings.CutPrefix(change, backends)
+		name, _, _ := strings.Cut(rest, " ")
+		name, _, _ = strings.Cut(name, "@") // an address of a hostname
+		return ofBackend && name != w.Part
 	})
 	w.result.byFarm = nil
 }
