@@ -4,11 +4,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"farmc/cmd/internal/testmachine"
+	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
 
@@ -101,4 +103,27 @@ func TestStateOfAFarmInAReadOnlyDirectory(t *testing.T) {
 		t.Errorf("Write gives %v", err)
 	}
 	contains(t, farms+"/"+mirrored, "down", true)
+}
+
+// A drop-in that is set aside has no warnings about the text of its version in force, which its file does not have.
+func TestWarningsOfADropInSetAside(t *testing.T) {
+	const dropIn, stale = "web.toml.d/x.toml", "backends.b9.weight = 3\n"
+	e, farms := engineFor(t, map[string]string{"web.toml": webFarm, dropIn: stale,
+		"web.toml.d/y.toml": "backends.b8.weight = 3\n"})
+	warned := func(want ...string) {
+		t.Helper()
+		_, diagnostics, _ := e.Apply(t.Context())
+		var got []string
+		for _, d := range diagnostics {
+			if d.Severity == diag.Warning {
+				got = append(got, strings.TrimPrefix(d.Place.String(), farms+"/"))
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("warnings are at %q, want %q: %v", got, want, diagnostics)
+		}
+	}
+	warned(dropIn+":1:10", "web.toml.d/y.toml:1:10")
+	testmachine.Write(t, farms, map[string]string{dropIn: "# no backend\nstate = \"dwon\"\n"})
+	warned("web.toml.d/y.toml:1:10")
 }

@@ -43,7 +43,7 @@ func (e *Engine) setAside(c *compilation) (*compilation, faultyDropIns) {
 	if e.memory().farms = nil; mixed.script != nil {
 		e.memory().farms = mixed.script.Farms
 	}
-	mixed.diagnostics = append(mixed.diagnostics, s.unread()...)
+	mixed.diagnostics = append(s.ofFiles(mixed.diagnostics), s.unread()...)
 	mixed.standFor(c)
 	return mixed, faultyDropIns{s.repaired, s.aside}
 }
@@ -266,6 +266,14 @@ func without(s *source.Files, dropIns []aside) *source.Files {
 		}
 	}
 	return out
+}
+
+// ofFiles returns the diagnostics that are not about the earlier version of a drop-in: its places are in a text that no
+// file has.
+func (s *setting) ofFiles(all diag.Diagnostics) diag.Diagnostics {
+	return slices.DeleteFunc(slices.Clone(all), func(d diag.Diagnostic) bool {
+		return slices.ContainsFunc(s.aside, func(a aside) bool { return a.path == d.Place.File })
+	})
 }
 
 // dirOf returns the index of the directory of farms that a drop-in is in.
