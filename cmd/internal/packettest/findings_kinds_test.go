@@ -3,10 +3,12 @@ package packettest
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -95,51 +97,94 @@ func kindsOfFindings(t *testing.T) (kinds []string) {
 	return slices.Compact(kinds)
 }
 
-// A program at a link of the farm that farmc cannot follow is noted, and one at another link is not.
+// A program at a link of the farm that farmc cannot follow is noted until it is detached, and one at another link is
+// not.
 func TestProgramsOnLinks(t *testing.T) {
 	t.Parallel()
 	s := newTestbed(t, netlab.Options{})
 	must(t, farms{"web": oneBackend("snat", listen4, "b1", 0)}.do(s))
 	must(t, otherLink.do(s))
-	for link, want := range map[string]int{"eth7": 0, "eth0": 1} {
-		must(t, s.Balancer.Do(func() error { return attachProgram(t, link) }))
+	for object, at := range map[string]linkProgram{
+		"xdp eth0 ingress": {"eth0", unix.BPF_XDP}, "tcx eth0 ingress": {"eth0", unix.BPF_TCX_INGRESS},
+		"tcx eth0 egress": {"eth0", unix.BPF_TCX_EGRESS}, "tcx eth1 egress": {"eth1", unix.BPF_TCX_EGRESS},
+		"": {"eth7", unix.BPF_TCX_INGRESS}, " ": {"eth7", unix.BPF_XDP},
+	} {
+		want := strings.Fields(object)
+		var detach func() error
+		must(t, s.Balancer.Do(func() (err error) {
+			detach, err = at.attach(t)
+			return err
+		}))
 		noted := s.notes("link-program")
-		if len(noted) != want || want == 1 && noted[0].Object != "xdp eth0 ingress" {
-			t.Errorf("with a program on %s: noted %+v", link, noted)
+		if len(noted) != min(len(want), 1) || len(want) > 0 && noted[0].Object != object {
+			t.Errorf("with a program, want %q: noted %+v", object, noted)
 		}
-		must(t, s.Balancer.Do(func() error { return detachProgram(link) }))
+		must(t, s.Balancer.Do(func() error { return detach() }))
+		if noted := s.notes("link-program"); len(noted) > 0 {
+			t.Errorf("after %q: noted %+v", object, noted)
+		}
 	}
 	must(t, asksSNAT4.do(s))
 }
 
-// attachProgram attaches a program of XDP that lets all packets pass. The test is skipped where the kernel has none.
-func attachProgram(t *testing.T, name string) error {
-	pass := []uint64{0x2_0000_00b7, 0x95} // return XDP_PASS
-	license := []byte("GPL\x00")
-	attributes := make([]byte, 48)
-	binary.NativeEndian.PutUint32(attributes, unix.BPF_PROG_TYPE_XDP)
-	binary.NativeEndian.PutUint32(attributes[4:], uint32(len(pass)))
-	binary.NativeEndian.PutUint64(attributes[8:], uint64(uintptr(unsafe.Pointer(&pass[0]))))
-	binary.NativeEndian.PutUint64(attributes[16:], uint64(uintptr(unsafe.Pointer(&license[0]))))
-	fd, _, failed := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attributes[0])),
-		uintptr(len(attributes)))
-	if failed != 0 {
-		t.Skip("no programs of XDP here:", failed)
-	}
-	defer unix.Close(int(fd))
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	return netlink.LinkSetXdpFdWithFlags(link, int(fd), unix.XDP_FLAGS_SKB_MODE)
+// A linkProgram is the place of a program at a link: unix.BPF_XDP, unix.BPF_TCX_INGRESS or unix.BPF_TCX_EGRESS.
+type linkProgram struct {
+	link string
+	at   uint32
 }
 
-func detachProgram(name string) error {
-	link, err := netlink.LinkByName(name)
+// attach attaches a program that lets all packets pass; one of tcx gives them the mark 7. The test is skipped where the
+// kernel has none.
+func (p linkProgram) attach(t *testing.T) (detach func() error, err error) {
+	link, err := netlink.LinkByName(p.link)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return netlink.LinkSetXdpFdWithFlags(link, -1, unix.XDP_FLAGS_SKB_MODE)
+	if p.at == unix.BPF_XDP {
+		fd := loadProgram(t, unix.BPF_PROG_TYPE_XDP, 0x2_0000_00b7, 0x95) // return XDP_PASS
+		detach := func() error {
+			defer unix.Close(fd)
+			return netlink.LinkSetXdpFdWithFlags(link, -1, unix.XDP_FLAGS_SKB_MODE)
+		}
+		return detach, netlink.LinkSetXdpFdWithFlags(link, fd, unix.XDP_FLAGS_SKB_MODE)
+	}
+	fd := loadProgram(t, unix.BPF_PROG_TYPE_SCHED_CLS,
+		0x7_0008_0162,              // skb->mark = 7
+		0xffffffff_0000_00b7, 0x95) // return TCX_NEXT
+	attributes := [8]uint32{uint32(link.Attrs().Index), uint32(fd), p.at}
+	call := func(command uintptr) error {
+		_, _, failed := unix.Syscall(unix.SYS_BPF, command, uintptr(unsafe.Pointer(&attributes)),
+			unsafe.Sizeof(attributes))
+		if failed != 0 {
+			return failed
+		}
+		return nil
+	}
+	if err := call(unix.BPF_PROG_ATTACH); errors.Is(err, unix.EINVAL) {
+		t.Skip("no programs of tcx here: ", err)
+	} else if err != nil {
+		return nil, err
+	}
+	return func() error {
+		defer unix.Close(fd)
+		return call(unix.BPF_PROG_DETACH)
+	}, nil
+}
+
+// loadProgram loads a program. The test is skipped where the kernel has none of the type.
+func loadProgram(t *testing.T, kind uint32, program ...uint64) (fd int) {
+	license := []byte("GPL\x00")
+	attributes := make([]byte, 48)
+	binary.NativeEndian.PutUint32(attributes, kind)
+	binary.NativeEndian.PutUint32(attributes[4:], uint32(len(program)))
+	binary.NativeEndian.PutUint64(attributes[8:], uint64(uintptr(unsafe.Pointer(&program[0]))))
+	binary.NativeEndian.PutUint64(attributes[16:], uint64(uintptr(unsafe.Pointer(&license[0]))))
+	loaded, _, failed := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attributes[0])),
+		uintptr(len(attributes)))
+	if failed != 0 {
+		t.Skip("no programs here: ", failed)
+	}
+	return int(loaded)
 }
 
 // notes returns the findings of a kind, with those that only check --machine prints.

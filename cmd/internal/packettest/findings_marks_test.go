@@ -1,6 +1,10 @@
 package packettest
 
-import "testing"
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
 
 // Rules of other programs that drop packets or connections without their mark.
 
@@ -133,6 +137,20 @@ func TestMarksOfTrafficControl(t *testing.T) {
 	quietCase{farm: oneBackend("snat", listen4, "b1", 0), ask: asksSNAT4, state: steps{runs(`
 		tc qdisc add dev eth0 clsact
 		tc filter add dev eth0 ingress pref 9 protocol ip matchall action skbedit mark 7`), nftScript(`
+		table inet filter2 { chain forward { type filter hook forward priority 0; policy drop
+			ct state established accept; meta mark 7 accept; }; }`)}}.play(t)
+}
+
+// So do programs of tcx.
+func TestMarksOfPrograms(t *testing.T) {
+	t.Parallel()
+	marksAll := stepFunc(func(s *testbed) error {
+		return s.Balancer.Do(func() error {
+			_, err := linkProgram{"eth0", unix.BPF_TCX_INGRESS}.attach(s.t)
+			return err
+		})
+	})
+	quietCase{farm: oneBackend("snat", listen4, "b1", 0), ask: asksSNAT4, state: steps{marksAll, nftScript(`
 		table inet filter2 { chain forward { type filter hook forward priority 0; policy drop
 			ct state established accept; meta mark 7 accept; }; }`)}}.play(t)
 }

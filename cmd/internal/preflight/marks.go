@@ -229,7 +229,7 @@ func (s *search) unmarked(p flow) marks {
 }
 
 // marksElsewhere reports whether packets may have a mark before they get to the first hook of IP, or by rules that
-// nf_tables does not show: by chains at ingress and of bridges, filters of tc, IPsec, tables of iptables-legacy, and
+// nf_tables does not show: by chains at ingress and of bridges, filters of tc, programs of tcx, IPsec, tables of iptables-legacy, and
 // links that hand on packets with marks.
 func (m *machine) marksElsewhere(family addr.Family) bool {
 	return slices.ContainsFunc(m.rules.Chains, func(c *foreign.Chain) bool {
@@ -260,8 +260,14 @@ func (m *machine) handsOnMarks() bool {
 	return false
 }
 
-// filtersRequests reports whether tc has a filter for packets that come in by any interface, or may have one.
+// filtersRequests reports whether tc has a filter or a program for packets that come in by any interface, or may have
+// one.
 func (m *machine) filtersRequests() bool {
+	for index := range m.names {
+		if hasTCX(index, "ingress") {
+			return true
+		}
+	}
 	all, err := netlink.QdiscList(nil)
 	return err != nil || slices.ContainsFunc(all, func(q netlink.Qdisc) bool {
 		l := m.links[m.names[q.Attrs().LinkIndex]]

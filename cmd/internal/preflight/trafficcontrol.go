@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// trafficControl finds filters of tc that take packets of a farm, and programs at a link (XDP, bpf) that see them
+// trafficControl finds filters of tc that take packets of a farm, and programs at a link (XDP, tcx, bpf) that see them
 // before farmc does. Filters of the kinds matchall and flower are followed; programs and others are named.
 func (s *search) trafficControl() {
 	at := map[string][]linkFilter{}
@@ -58,11 +58,12 @@ type linkPacket struct {
 	ofClient   bool // between this machine and clients
 }
 
-// A linkFilter is a filter of tc on a link, with its verdict.
+// A linkFilter is a filter of tc on a link, with its verdict, or a program without a filter.
 type linkFilter struct {
 	netlink.Filter
-	takes bool // drops packets, or sends them elsewhere
-	known bool // farmc can tell which packets it is for
+	program string // "xdp" or "tcx"; "": a filter
+	takes   bool   // drops packets, or sends them elsewhere
+	known   bool   // farmc can tell which packets it is for
 }
 
 // filtered follows a packet through the filters of its link. They are read once.
@@ -92,7 +93,10 @@ func (s *search) filtersOf(q linkPacket) (out []linkFilter) {
 		return nil
 	}
 	if x := l.Attrs().Xdp; x != nil && x.Attached && q.hook == "ingress" {
-		out = append(out, linkFilter{})
+		out = append(out, linkFilter{program: "xdp"})
+	}
+	if hasTCX(l.Attrs().Index, q.hook) {
+		out = append(out, linkFilter{program: "tcx"})
 	}
 	parent := uint32(netlink.HANDLE_MIN_INGRESS)
 	if q.hook == "egress" {
@@ -182,9 +186,12 @@ func etherType(family addr.Family) uint16 {
 
 // unknownFilter is the finding about a program that may drop or change packets.
 func unknownFilter(o linkFilter, q linkPacket) Finding {
-	kind, show := "xdp", "ip -details link show dev "+q.link
-	if o.Filter != nil {
+	kind, show := o.program, "ip -details link show dev "+q.link
+	switch {
+	case o.Filter != nil:
 		kind, show = "tc "+o.Type(), fmt.Sprintf("tc filter show dev %s %s", q.link, q.hook)
+	case kind == "tcx":
+		show = "bpftool net show dev " + q.link
 	}
 	return Finding{Kind: "link-program", Object: fmt.Sprintf("%s %s %s", kind, q.link, q.hook), Effect: Notes,
 		Message: fmt.Sprintf("a program (%s) sees packets of the farms at the %s of %s, and farmc cannot follow it",
