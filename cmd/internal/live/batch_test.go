@@ -342,3 +342,15 @@ func loadsOf(e *Engine) func() int {
 		return len(now) - len(before)
 	}
 }
+
+// A change of a backend with a hostname is told by its addresses, or without one by itself; a part has its own alone.
+func TestChangesOfHostnames(t *testing.T) {
+	r := &WriteResult{Plan: Plan{Changes: []string{"web: backend far@10.0.0.1 weight 1 → 2", "web: backend b1 gone",
+		"web: backend far2@10.0.0.2 weight 1 → 2"}},
+		unloaded: []string{"web: backend far weight unset → 2", "web: backend off weight unset → 2"}}
+	(&pendingWrite{Write: Write{Item: "web.toml", Part: "far"}, result: r}).onlyPart()
+	want := []string{"backend far@10.0.0.1 weight 1 → 2", "backend off weight unset → 2"}
+	if got := r.ChangesOf("web"); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -199,12 +199,17 @@ func (p Plan) ChangesOf(farm string) []string {
 // ChangesOf returns the changes of one farm, a sentence each, also those that no rule shows.
 func (r WriteResult) ChangesOf(farm string) []string {
 	changes := r.Plan.ChangesOf(farm)
-	for _, change := range r.unloaded {
-		if name, words, _ := strings.Cut(change, ": "); name == farm && !slices.Contains(changes, words) {
-			changes = append(changes, words)
-		}
-	}
-	return changes
+	more := changesByFarm(r.unloaded)[farm]
+	return append(changes, slices.DeleteFunc(more, func(words string) bool { return toldByAddress(changes, words) })...)
+}
+
+// toldByAddress reports whether changes of a farm tell of an address of the backend with a hostname in a sentence.
+func toldByAddress(changes []string, words string) bool {
+	rest, ofBackend := strings.CutPrefix(words, "backend ")
+	name, _, _ := strings.Cut(rest, " ")
+	return ofBackend && slices.ContainsFunc(changes, func(change string) bool {
+		return strings.HasPrefix(change, "backend "+name+"@")
+	})
 }
 
 // findUnloaded sets the changes that no rule shows. It is called before the files change.
