@@ -285,7 +285,8 @@ func TestQueueWithoutTurn(t *testing.T) {
 	if r := q.WriteAll(t.Context(), []Write{impatientWrite}); !errors.Is(r[0].Err, ErrBusy) {
 		t.Errorf("WriteAll gives %v", r[0].Err)
 	}
-	request := BanRequest{Farm: "web", Client: netip.MustParsePrefix("198.51.100.7/32"), Patience: 50 * time.Millisecond}
+	client := netip.MustParsePrefix("198.51.100.7/32")
+	request := BanRequest{Farm: "web", Client: client, Patience: 50 * time.Millisecond}
 	if _, err := e.Ban(t.Context(), request); !errors.Is(err, ErrBusy) {
 		t.Errorf("Ban gives %v", err)
 	}

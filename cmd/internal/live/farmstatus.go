@@ -147,8 +147,9 @@ func depth(path string) int {
 func newFarmStatus(f *farm.Farm) FarmStatus {
 	s := FarmStatus{Name: f.Name, Files: []string{}, Mode: string(f.Mode), Scheduler: string(f.Scheduler),
 		State: "up", Listen: f.Listening(), Backends: make([]BackendStatus, 0, len(f.Backends)),
-		HeldBack: map[string]uint64{}, LetPass: map[string]uint64{}, DeniedBy: map[string]uint64{}, LogOnly: map[string]uint64{},
-		Banned: []BanStatus{}, Announced: []string{}}
+		HeldBack: map[string]uint64{}, LetPass: map[string]uint64{}, DeniedBy: map[string]uint64{},
+		LogOnly: map[string]uint64{},
+		Banned:  []BanStatus{}, Announced: []string{}}
 	if f.Mode == farm.Local {
 		s.Scheduler = ""
 	}

@@ -325,8 +325,8 @@ func (e *Engine) movedSlots(c nft.Transaction) bool {
 		!slices.ContainsFunc(c.Sets, func(set string) bool { return !(*maps)[set] })
 }
 
-// readShares sets the present shares of backends of farms with slots that move. A backend of both families has its share
-// of the first one that has several backends.
+// readShares sets the present shares of backends of farms with slots that move. A backend of both families has its
+// share of the first one that has several backends.
 func (e *Engine) readShares(ctx context.Context, s *Status, farms []*farm.Farm) error {
 	loaded := farmsByName(farms)
 	for i := range s.Farms {

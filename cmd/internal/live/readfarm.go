@@ -34,7 +34,7 @@ func (e *Engine) ReadingOf(name string) (*farm.Reading, diag.Diagnostics) {
 	return r, slices.Concat(r.DefaultsFaults(), r.Faults(), permissions.Diagnostics())
 }
 
-// FarmNames returns the names of the farms in the files, also of those with faults, in order.
+// FarmNames returns the names of the farms in the files, also of faulty ones, in order.
 func (e *Engine) FarmNames() (names []string) {
 	permissions := e.newPermissions()
 	defer permissions.Close()

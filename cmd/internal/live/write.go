@@ -32,8 +32,8 @@ type Write struct {
 	// load. Nil: no check.
 	Check func([]*farm.Farm) error
 
-	// Sets reports whether the write sets the value of a key in a file that it changes: a fault of the value is then one
-	// of the write, also if the file had the same before. Nil: it sets all.
+	// Sets reports whether the write sets the value of a key in a file that it changes: a fault of the value is then
+	// one of the write, also if the file had the same before. Nil: it sets all.
 	Sets func(key string) bool
 
 	// InForce returns why the files of the farm, merged, do not have the effect that the write wants. The reading is
@@ -62,14 +62,14 @@ type WriteResult struct {
 	Reading     *farm.Reading    // the files of the farm after the write; nil: none
 	Diagnostics diag.Diagnostics // of the item
 	Faults      []FarmFault      // the faults among them, for programs
-	Standing    []FarmFault      // those of Faults that the files have without the write, with their places there
+	Standing    []FarmFault      // the part of Faults that the files have without the write, with the places there
 	Warnings    []FarmFault
 	Err         error
 
 	unloaded []string // changes of the item that no rule shows, a sentence each
 
 	load     *applied         // nil: nothing was loaded
-	standing diag.Diagnostics // those of Diagnostics that Standing has
+	standing diag.Diagnostics // the part of Diagnostics that Standing has
 }
 
 // Errors of Write. A write with an error has changed nothing.
@@ -134,8 +134,8 @@ func (r *WriteResult) stood(d diag.Diagnostic) bool {
 	})
 }
 
-// findStanding finds the faults of a write that the files have without it: those of files that it does not change, and
-// those of values that it does not set.
+// findStanding finds the faults of a write that the files have without it: they are in files that it does not change,
+// or about values that it does not set.
 func (e *Engine) findStanding(w *pendingWrite) {
 	after := w.result.Reading
 	before := Files{e, w.before}.judged(strings.TrimSuffix(w.Item, ".toml"))
@@ -196,7 +196,7 @@ func (p Plan) ChangesOf(farm string) []string {
 	return append([]string{}, p.byFarm[farm]...)
 }
 
-// ChangesOf returns the changes of one farm, a sentence each, also those that no rule shows.
+// ChangesOf returns the changes of one farm, a sentence each, also the ones that no rule shows.
 func (r WriteResult) ChangesOf(farm string) []string {
 	changes := r.Plan.ChangesOf(farm)
 	more := changesByFarm(r.unloaded)[farm]

@@ -37,7 +37,7 @@ type Health struct {
 	Farms    func() *live.Snapshot // of the last look; nil before the first one
 	Write    func(ctx context.Context, by string, writes []live.Write) []live.WriteResult
 	DryRun   bool               // nothing is kept
-	Patience time.Duration      // longest wait of a word for its turn, then its error is live.ErrBusy; 0: live.MaxQueued
+	Patience time.Duration      // longest wait of a word; then its error is live.ErrBusy. 0: live.MaxQueued
 	Heard    func(Saying)       // is called for each word about a backend that exists; nil: none is
 	Judged   func([]Judgements) // is called for farms with other verdicts in force; nil: none is
 
@@ -72,7 +72,7 @@ func (h *Health) WithoutEffect() *Health {
 	return &Health{Farms: h.Farms, Write: h.Write, DryRun: true, Patience: h.Patience, memory: h.memory}
 }
 
-// WithPatience returns a Health whose words wait this long for their turn at most.
+// WithPatience returns a Health with a longest wait of words for their turn.
 func (h *Health) WithPatience(patience time.Duration) *Health {
 	out := *h
 	out.Patience = patience

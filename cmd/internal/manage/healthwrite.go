@@ -157,7 +157,7 @@ func obeys(b farm.Backend, v health.Verdict, off bool) bool {
 	return b.Percent == v.Weight()%100
 }
 
-// retryPause is the time to the next judgement of a farm whose verdicts could not be loaded.
+// retryPause is the time to the next judgement of a farm after a load of its verdicts failed.
 const retryPause = 5 * time.Second
 
 // end keeps the words, if they are in force, and returns the new verdicts.

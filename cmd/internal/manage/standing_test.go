@@ -9,7 +9,7 @@ import (
 	"farmc/cmd/internal/live"
 )
 
-// loaded returns a site whose farm web is loaded; then other files take their places.
+// loaded returns a site that has loaded farm web. Then other files take their places.
 func loaded(t *testing.T, files map[string]string) *site {
 	t.Helper()
 	s := newSite(t, map[string]string{"etc/web.toml": web})
@@ -53,7 +53,8 @@ func TestFaultsOfFiles(t *testing.T) {
 		{"delete-of-another-backend", map[string]string{"etc/web.toml": heavy},
 			DeleteBackend("web", "b1", always), tooHeavy, 0},
 		{"drop-in", map[string]string{"run/web.toml.d/x.toml": dropIn},
-			PutFarm("web", document(t, `{"listen": "192.0.2.1:80", "backends": {"b1": {"address": "10.0.0.9"}}}`), always),
+			PutFarm("web", document(t, `{"listen": "192.0.2.1:80", "backends": {"b1": {"address": "10.0.0.9"}}}`),
+				always),
 			"run/web.toml.d/x.toml:3 access.alow: unknown key \"alow\" in [access]", 0},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
@@ -77,7 +78,8 @@ func TestFaultsOfFiles(t *testing.T) {
 // A fault of another file that keeps a farm from being loaded is no refusal of the farm.
 func TestFaultsOfOtherFiles(t *testing.T) {
 	s := loaded(t, map[string]string{"etc/_defaults.toml": "schedular = \"hash\"\n"})
-	put := PutFarm("new", document(t, `{"listen": "192.0.2.9:80", "backends": {"b1": {"address": "10.0.0.9"}}}`), always)
+	const farm = `{"listen": "192.0.2.9:80", "backends": {"b1": {"address": "10.0.0.9"}}}`
+	put := PutFarm("new", document(t, farm), always)
 	for _, dry := range []bool{false, true} {
 		put.DryRun = dry
 		r := s.engine.Write(t.Context(), put)

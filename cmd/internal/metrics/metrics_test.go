@@ -27,7 +27,8 @@ func site() live.Measures {
 		{Name: "mail", Condition: live.NoBackend, Backends: []live.BackendStatus{{Name: "b1", State: "down"}}},
 		{Name: "old", Condition: live.Disabled},
 		{Name: "web", Condition: live.Degraded, PanicBelow: 30,
-			HeldBack: map[string]uint64{"denied": 5, "new": 6, "banned": 1}, LetPass: map[string]uint64{"strict-tcp": 4},
+			HeldBack: map[string]uint64{"denied": 5, "new": 6, "banned": 1},
+			LetPass:  map[string]uint64{"strict-tcp": 4},
 			DeniedBy: map[string]uint64{"spamhaus": 2}, LogOnly: map[string]uint64{"": 8, "suspects": 9},
 			Backends: []live.BackendStatus{
 				{Name: "b1", State: "up", Share: 1, Open: pointer(3), New: pointer(uint64(1 << 53)),

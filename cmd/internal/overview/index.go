@@ -189,8 +189,8 @@ func (e *entry) row(t known) Row {
 func (x *index) farm(e *entry, t known) Farm {
 	s := x.outline.Snapshot
 	f := Farm{Name: e.status.Name, Sources: append([]string{}, e.status.Files...), Row: e.row(t),
-		Panic: e.status.Panic, Faults: excerpts(s, e.faults), HeldBack: map[string]uint64{}, LetPass: map[string]uint64{},
-		Banned: []live.BanStatus{}, Backends: []Backend{}}
+		Panic: e.status.Panic, Faults: excerpts(s, e.faults), HeldBack: map[string]uint64{},
+		LetPass: map[string]uint64{}, Banned: []live.BanStatus{}, Backends: []Backend{}}
 	if r, inFiles := s.Reading(e.status.Name); inFiles {
 		f.Keys, f.Sources, f.Loaded = r.Document(), r.Sources(), s.Loaded(e.status.Name)
 		f.MayBan = r.Farm() != nil && r.Farm().Limits.Ban > 0

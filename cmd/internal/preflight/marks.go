@@ -229,8 +229,8 @@ func (s *search) unmarked(p flow) marks {
 }
 
 // marksElsewhere reports whether packets may have a mark before they get to the first hook of IP, or by rules that
-// nf_tables does not show: by chains at ingress and of bridges, filters of tc, programs of tcx, IPsec, tables of iptables-legacy, and
-// links that hand on packets with marks.
+// nf_tables does not show: by chains at ingress and of bridges, filters of tc, programs of tcx, IPsec, tables of
+// iptables-legacy, and links that hand on packets with marks.
 func (m *machine) marksElsewhere(family addr.Family) bool {
 	return slices.ContainsFunc(m.rules.Chains, func(c *foreign.Chain) bool {
 		return (isIngress(c) || c.Family == unix.NFPROTO_BRIDGE) && m.rules.WritesMarks(c)
