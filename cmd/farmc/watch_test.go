@@ -39,3 +39,17 @@ func TestPauseBetweenLooks(t *testing.T) {
 		})
 	}
 }
+
+// A collection of garbage that most of the heap has room for waits for more garbage. A limit of the memory can set the
+// goal below the live bytes.
+func TestMuchGarbage(t *testing.T) {
+	const live = 300
+	for _, c := range []struct {
+		used, goal uint64
+		want       bool
+	}{{310, 600, false}, {450, 600, false}, {451, 600, true}, {600, 600, true}, {300, 200, true}} {
+		if got := isMuch(c.used, live, c.goal); got != c.want {
+			t.Errorf("%d of %d bytes are used: %t, want %t", c.used, c.goal, got, c.want)
+		}
+	}
+}
