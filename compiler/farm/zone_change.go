@@ -12,24 +12,24 @@ import (
 // ZoneChanges warns of interfaces that are in another zone than before. Connection tracking looks up the requests that
 // arrive there in the new zone, and makes a new entry for each connection that is open. The reply of this entry is that
 // of the old one, so the kernel gives the connection another source port, also where nothing else translates it, and
-// the server resets it (seen on Linux 6.18). Flows of UDP go on with the new port. If before is nil, it does not warn.
-func ZoneChanges(before map[string]Description, after []*Farm) (out diag.Diagnostics) {
-	if before == nil {
+// the server resets it (seen on Linux 6.18). Flows of UDP go on with the new port. It does not warn if the farms
+// before are not known.
+func (d *Difference) ZoneChanges() (out diag.Diagnostics) {
+	if d.before == nil {
 		return nil
 	}
 	was, is, owners := map[string]int{}, map[string]int{}, map[string]*Farm{}
-	changed := Changed(before, Describe(after))
-	for _, name := range changed {
-		zone, interfaces := before[name].zone()
+	for _, name := range d.Names {
+		zone, interfaces := d.before[name].zone()
 		for _, device := range interfaces {
 			was[device] = zone
 		}
 	}
-	for _, f := range after {
+	for _, f := range d.after {
 		if f.Zone == 0 {
 			continue
 		}
-		_, isChanged := slices.BinarySearch(changed, f.Name)
+		_, isChanged := slices.BinarySearch(d.Names, f.Name)
 		for _, device := range f.Interfaces {
 			is[device], owners[device] = f.Zone, f
 			if !isChanged {

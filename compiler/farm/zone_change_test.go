@@ -31,7 +31,7 @@ func TestZoneChanges(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, d := range ZoneChanges(Describe(c.before), c.after) {
+			for _, d := range NewDifference(Describe(c.before), c.after).ZoneChanges() {
 				words := strings.TrimPrefix(d.Message, "zone: interface ")
 				got = append(got, words[:strings.Index(words, ": the load ends")])
 			}
@@ -40,7 +40,7 @@ func TestZoneChanges(t *testing.T) {
 			}
 		})
 	}
-	if said := ZoneChanges(nil, []*Farm{zone("a", 1, "eth1")}); said != nil {
+	if said := NewDifference(nil, []*Farm{zone("a", 1, "eth1")}).ZoneChanges(); said != nil {
 		t.Errorf("without farms before: %v", said)
 	}
 }

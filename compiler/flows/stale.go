@@ -26,17 +26,13 @@ type Stale struct {
 	added  []farm.Frontend
 }
 
-// NewStale compares the farms that are loaded now with the farms before; before is nil if they are not known.
-func NewStale(before map[string]farm.Description, after []*farm.Farm) *Stale {
-	s := &Stale{farms: after}
-	now := map[string]*farm.Farm{}
-	for _, f := range after {
-		now[f.Name] = f
-	}
-	for _, name := range farm.Changed(before, farm.Describe(after)) {
-		was := before[name].Recall(name)
+// NewStale takes the difference between the farms before and the farms that are loaded now.
+func NewStale(d *farm.Difference, loaded []*farm.Farm) *Stale {
+	s := &Stale{farms: loaded}
+	for _, name := range d.Names {
+		was := d.Before(name)
 		s.before.add(was)
-		s.compare(was, now[name])
+		s.compare(was, d.After(name))
 	}
 	s.Servers, s.Services = distinct(s.Servers), distinct(s.Services)
 	if s.None() {

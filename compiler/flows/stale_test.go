@@ -3,6 +3,7 @@ package flows
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -19,6 +20,11 @@ func oneFarm(t *testing.T, name, text string) *farm.Farm {
 		t.Fatal(told)
 	}
 	return farms[0]
+}
+
+func newStale(before map[string]farm.Description, after ...*farm.Farm) *Stale {
+	slices.SortFunc(after, func(a, b *farm.Farm) int { return strings.Compare(a.Name, b.Name) })
+	return NewStale(farm.NewDifference(before, after), after)
 }
 
 const (
@@ -100,7 +106,7 @@ func TestStale(t *testing.T) {
 			if c.server != "" {
 				server = netip.MustParseAddrPort(c.server)
 			}
-			stale := NewStale(before, after)
+			stale := newStale(before, after...)
 			of := Connection{Protocol: farm.UDP.Number(), To: netip.MustParseAddrPort("192.0.2.1:80"), Server: server,
 				Translated: true, Answered: true}
 			udp := stale.Contains(of)
@@ -125,7 +131,7 @@ func TestStaleFlowsOlderThanTheFarm(t *testing.T) {
 		Server: netip.MustParseAddrPort("192.0.2.1:80"), Answered: true}
 	for _, listen := range []string{"192.0.2.1:80/udp", "192.0.2.1:1-100/udp", "192.0.2.1/all", "*:80/udp"} {
 		after := []*farm.Farm{oneFarm(t, "web", "listen = '"+listen+"'\n"+cutB1)}
-		fresh := NewStale(nil, after)
+		fresh := newStale(nil, after...)
 		if !fresh.Contains(of) || fresh.None() {
 			t.Errorf("%s: not cut", listen)
 		}
@@ -134,7 +140,7 @@ func TestStaleFlowsOlderThanTheFarm(t *testing.T) {
 		if fresh.Contains(tcp) {
 			t.Errorf("%s: TCP is cut", listen)
 		}
-		if same := NewStale(map[string]farm.Description{"web": after[0].Description()}, after); same.Contains(of) ||
+		if same := newStale(map[string]farm.Description{"web": after[0].Description()}, after...); same.Contains(of) ||
 			!same.None() {
 			t.Errorf("%s: cut by a load that changes nothing", listen)
 		}
@@ -154,7 +160,7 @@ func TestStaleConnectionsWithoutAnswer(t *testing.T) {
 		{"the backend is gone", cutWeb + cutB2, true},
 		{"another backend drains", cutWeb + cutB1 + cutB2 + "state = 'drain'\n", false},
 	} {
-		stale := NewStale(web, []*farm.Farm{oneFarm(t, "web", c.after)})
+		stale := newStale(web, oneFarm(t, "web", c.after))
 		of := Connection{Protocol: farm.TCP.Number(), To: netip.MustParseAddrPort("192.0.2.1:80"),
 			Server: netip.MustParseAddrPort("10.0.0.1:80"), Translated: true}
 		if got := stale.Contains(of); got != c.cut {

@@ -50,12 +50,12 @@ func (c *counting) adopt(table uint64, p *Plan, now time.Time) (changed bool) {
 	}
 	changed = c.Table != table
 	c.Table, c.Boot = table, machine.BootID()
-	farms := farmsByName(p.Script.Farms)
-	for _, name := range farm.Changed(p.Before.Farms, farm.Describe(p.Script.Farms)) {
-		changed = c.update(p.Before.Farms[name].Recall(name), farms[name], name, now) || changed
+	d := p.difference()
+	for _, name := range d.Names {
+		changed = c.update(d.Before(name), d.After(name), name, now) || changed
 	}
 	for _, u := range p.uncounted {
-		changed = c.keep(u, farms[u.Farm]) || changed
+		changed = c.keep(u, d.After(u.Farm)) || changed
 	}
 	return changed
 }

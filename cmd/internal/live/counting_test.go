@@ -54,7 +54,7 @@ func TestCountingEarlier(t *testing.T) {
 	if got := c.Earlier["web"]; len(got) != 1 || got["b2"] != 5 {
 		t.Errorf("earlier counts are %v", got)
 	}
-	p.Script, p.uncounted = one, nil
+	p = &Plan{Script: one, table: 7, kernelDigest: "x", Before: p.Before}
 	c.adopt(7, p, time.Unix(3, 0))
 	if got := c.Earlier["web"]; len(got) != 0 {
 		t.Errorf("earlier counts of a backend that is gone are %v", got)

@@ -41,6 +41,8 @@ type Plan struct {
 
 	byFarm map[string][]string // Changes of each farm; nil: not sorted out
 
+	differs *farm.Difference // result of difference; nil: not compared
+
 	kernelDigest   string   // digest in the kernel's ruleset; "": no rules of farmc
 	mistrust       string   // why the kernel's ruleset is wrong even if kernelDigest is right; "": no doubt
 	ingressDevices []string // interfaces that have ingress chains of farmc
@@ -83,7 +85,7 @@ func (e *Engine) planAfter(ctx context.Context, before statedir.LastLoad, c *com
 	p := Plan{Script: script, compilation: c, mistrust: reason, Before: before}
 	var err error
 	if !c.scriptOnly && (p.Before.Script == nil || p.Before.Farms != nil) {
-		p.Changes = farm.Changes(p.Before.Farms, farm.Describe(script.Farms))
+		p.Changes = p.difference().Changes()
 	}
 	if p.kernelDigest, err = e.Nft.Loaded(ctx); err != nil {
 		return p, err
@@ -102,6 +104,14 @@ func (e *Engine) planAfter(ctx context.Context, before statedir.LastLoad, c *com
 	p.Reason = p.loadReason(intact)
 	p.Network = p.networkChanges()
 	return p, nil
+}
+
+// difference compares the farms of the last load with those of the script.
+func (p *Plan) difference() *farm.Difference {
+	if p.differs == nil {
+		p.differs = farm.NewDifference(p.Before.Farms, p.Script.Farms)
+	}
+	return p.differs
 }
 
 // interfacesIntact reports whether the ingress chains exist, and no interface was re-created since the last load.
@@ -160,7 +170,7 @@ func (p *Plan) zoneChanges() diag.Diagnostics {
 	if p.scriptOnly {
 		return nil
 	}
-	return farm.ZoneChanges(p.Before.Farms, p.Script.Farms)
+	return p.difference().ZoneChanges()
 }
 
 // blockedBy returns the trial or the hold that keeps Apply from loading, or nil. A hold does not block the farms that
