@@ -78,38 +78,57 @@ func (t TakenPort) Ephemeral() bool {
 type frontendIndex struct {
 	networks  addr.NetworkTable[[]farm.Frontend]
 	any       []farm.Frontend
-	addresses map[netip.Addr]bool // of farms; of networks the first ones
+	addresses map[netip.Addr]bool // that the farms may take packets to; of networks the first ones
+	wide      bool                // a farm takes packets to more than single addresses
+}
+
+// listeningPorts are the ports of sockets by protocol, in order.
+type listeningPorts map[farm.Protocol][]uint16
+
+func portsOf(listening []sockets.Socket) listeningPorts {
+	out := listeningPorts{}
+	for _, s := range listening {
+		out[farm.Protocol(s.Protocol)] = append(out[farm.Protocol(s.Protocol)], s.Port)
+	}
+	for _, ports := range out {
+		slices.Sort(ports)
+	}
+	return out
+}
+
+// in reports whether a socket has a port of an entry of listen.
+func (p listeningPorts) in(l *farm.Listen) bool {
+	if l.Whole() {
+		return true
+	}
+	return slices.ContainsFunc(l.Protocols, func(protocol farm.Protocol) bool {
+		ports := p[protocol]
+		return slices.ContainsFunc(l.Ports, func(r farm.Ports) bool {
+			i, _ := slices.BinarySearch(ports, r.First)
+			return i < len(ports) && ports[i] <= r.Last
+		})
+	})
 }
 
 // newFrontendIndex makes the index of farms that can take packets to the sockets. Of 10,000 farms these are few.
 func newFrontendIndex(farms []*farm.Farm, listening []sockets.Socket) *frontendIndex {
-	x := &frontendIndex{addresses: map[netip.Addr]bool{}}
+	x, ports := &frontendIndex{addresses: map[netip.Addr]bool{}}, portsOf(listening)
 	for _, f := range farms {
-		if f.Down {
-			continue
-		}
-		takes := false
-		for i := range f.Listen {
-			l := &f.Listen[i]
-			if l.Address.IsValid() {
-				x.addresses[l.Address] = true
-			}
-			takes = takes || slices.ContainsFunc(listening, func(s sockets.Socket) bool { return listensOn(l, s) })
-		}
-		if takes {
+		takes := func(l farm.Listen) bool { return ports.in(&l) }
+		if !f.Down && slices.ContainsFunc(f.Listen, takes) {
 			x.add(f)
+			x.addAddresses(f)
+		}
+	}
+	if !x.wide {
+		return x
+	}
+	for _, f := range farms { // one of the farms above may take packets to their addresses
+		if !f.Down {
+			x.addAddresses(f)
 		}
 	}
 	return x
-}
-
-// listensOn reports whether an entry of listen has the protocol and the port of a socket.
-func listensOn(l *farm.Listen, s sockets.Socket) bool {
-	if l.Whole() {
-		return true
-	}
-	return slices.Contains(l.Protocols, farm.Protocol(s.Protocol)) &&
-		slices.ContainsFunc(l.Ports, func(p farm.Ports) bool { return p.First <= s.Port && s.Port <= p.Last })
 }
 
 func (x *frontendIndex) add(f *farm.Farm) {
@@ -119,6 +138,15 @@ func (x *frontendIndex) add(f *farm.Farm) {
 			at = x.networks.At(d.Network())
 		}
 		*at = append(*at, d)
+		x.wide = x.wide || !d.Address.IsValid() || !d.Network().IsSingleIP()
+	}
+}
+
+func (x *frontendIndex) addAddresses(f *farm.Farm) {
+	for _, l := range f.Listen {
+		if l.Address.IsValid() {
+			x.addresses[l.Address] = true
+		}
 	}
 }
 
