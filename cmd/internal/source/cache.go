@@ -56,7 +56,7 @@ func (s *Files) Followed(dirs []farm.Dir, before *Files, began time.Time, enter 
 func (s *Files) FollowedAgain(
 	dirs []farm.Dir, before *Files, began time.Time, enter func(dir string), farms []string,
 ) []farm.Dir {
-	s.ByPath, s.before = maps.Clone(before.ByPath), before.Paths()
+	s.ByPath, s.before, s.touched = maps.Clone(before.ByPath), before.Paths(), []string{}
 	for _, d := range dirs {
 		for _, name := range farms {
 			s.forget(path.Join(d.Path, name+".toml"))
@@ -68,10 +68,12 @@ func (s *Files) FollowedAgain(
 // forget removes a farm's file and its drop-ins, which stand together among the sorted paths.
 func (s *Files) forget(main string) {
 	delete(s.ByPath, main)
+	s.touched = append(s.touched, main)
 	dropIns := main + ".d/"
 	at, _ := slices.BinarySearch(s.before, dropIns)
 	for ; at < len(s.before) && strings.HasPrefix(s.before[at], dropIns); at++ {
 		delete(s.ByPath, s.before[at])
+		s.touched = append(s.touched, s.before[at])
 	}
 }
 
@@ -169,6 +171,9 @@ func (r cachedDir) ReadFile(name string) ([]byte, error) {
 	r.cache.mu.Lock()
 	defer r.cache.mu.Unlock()
 	r.cache.sources.ByPath[where] = f
+	if r.cache.sources.touched != nil {
+		r.cache.sources.touched = append(r.cache.sources.touched, where)
+	}
 	return f.Text, f.Err
 }
 

@@ -38,4 +38,17 @@ func TestEdits(t *testing.T) {
 	if got := s.EditsDigest(); got != all {
 		t.Errorf("all together: got %s, want %s", got, all)
 	}
+	texts := ""
+	for _, f := range []struct{ path, text, err string }{
+		{"/etc/farms.d/a.toml", "a", "<nil>"}, {"/etc/farms.d/b.toml", "b", "<nil>"},
+		{"/etc/farms.d/bad.list", "", "too long"},
+		{"/run/farms.d/b.toml.d/1.toml", "mode = 'dnat'", "<nil>"},
+		{"/run/farms.d/b.toml.d/2.toml", "mode = 'dsr'", "<nil>"},
+		{"/run/farms.d/b.toml.d/3.toml", "[backends.b1]\nstate = 'drain'\n", "<nil>"},
+	} {
+		texts += fmt.Sprintf("%q %d %s\n%s", f.path, len(f.text), f.err, f.text)
+	}
+	if got, want := s.Digest(), digest(texts); got != want {
+		t.Errorf("with states of backends: got %s, want %s", got, want)
+	}
 }

@@ -43,6 +43,8 @@ type Files struct {
 	edited string   // result of EditsDigest; "": not computed
 	sorted []string // result of Paths
 	before []string // result of Paths of the files read before: mostly they have the same paths
+
+	touched []string // paths that a reading of some farms has forgotten or read; nil: of all farms
 }
 
 // A Dir is the path of a directory as given by the administrator. In a lenient directory, list lines that are not
@@ -77,14 +79,41 @@ func (s *Files) Add(f File) {
 
 // Paths returns the full paths of the files, sorted.
 func (s *Files) Paths() []string {
+	if len(s.sorted) == len(s.ByPath) { // files are added, but never removed
+		return s.sorted
+	}
+	if s.touched != nil {
+		s.sorted = s.pathsAfter()
+	}
 	switch {
-	case len(s.sorted) == len(s.ByPath): // files are added, but never removed
+	case len(s.sorted) == len(s.ByPath):
 	case s.hasPaths(s.before):
 		s.sorted = s.before
 	default:
 		s.sorted = slices.Sorted(maps.Keys(s.ByPath))
 	}
 	return s.sorted
+}
+
+// pathsAfter returns the sorted paths after a reading of some farms.
+func (s *Files) pathsAfter() []string {
+	out, own := s.before, false
+	for _, p := range s.touched {
+		i, had := slices.BinarySearch(out, p)
+		_, has := s.ByPath[p]
+		if has == had {
+			continue
+		}
+		if !own {
+			out, own = slices.Clone(out), true
+		}
+		if has {
+			out = slices.Insert(out, i, p)
+		} else {
+			out = slices.Delete(out, i, i+1)
+		}
+	}
+	return out
 }
 
 // hasPaths reports whether the paths are those of the files.
@@ -144,8 +173,8 @@ func (s *Files) Digest() string {
 	var head []byte
 	for _, name := range s.Paths() {
 		f := s.ByPath[name]
-		head = strconv.AppendQuote(head[:0], name)
-		head = append(strconv.AppendInt(append(head, ' '), int64(len(f.Text)), 10), ' ')
+		head = append(append(head[:0], f.lineOf(name).quoted...), ' ')
+		head = append(strconv.AppendInt(head, int64(len(f.Text)), 10), ' ')
 		head = append(fmt.Append(head, f.Err), '\n')
 		sum.Write(head)
 		sum.Write(f.Text)
@@ -215,7 +244,10 @@ func (s *Files) WritePack(to io.Writer, digest string) error {
 
 // pack adds the file to an archive.
 func (f File) pack(to *zip.Writer) error {
-	file, err := to.CreateHeader(&zip.FileHeader{Name: fmt.Sprintf("%d/%s", f.Dir, f.Name), Method: zip.Store})
+	_, checksum := f.sums()
+	size := uint64(len(f.Text))
+	file, err := to.CreateRaw(&zip.FileHeader{Name: strconv.Itoa(f.Dir) + "/" + f.Name, Method: zip.Store,
+		CRC32: checksum, CompressedSize64: size, UncompressedSize64: size})
 	if err == nil {
 		_, err = file.Write(f.Text)
 	}
@@ -224,7 +256,7 @@ func (f File) pack(to *zip.Writer) error {
 
 // packedSize is about the size of the archive: to grow step by step takes half the time of packing.
 func (s *Files) packedSize() (size int) {
-	const heads = 30 + 16 + 46 // of a file, of its data, and in the directory of the archive
+	const heads = 30 + 46 // of a file, and in the directory of the archive
 	for p, f := range s.ByPath {
 		size += len(f.Text) + heads + 2*len(p)
 	}
