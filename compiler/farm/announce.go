@@ -85,9 +85,12 @@ func (l Listen) announced() bool { return l.Address.IsValid() && (l.Whole() || !
 
 // Announced gives the addresses and networks that the farm announces now, sorted.
 func (f *Farm) Announced() []netip.Prefix {
+	if f.Announce == NotAnnounced || f.Down || f.CutOff() {
+		return nil
+	}
 	var out []netip.Prefix
 	for _, l := range f.Listen {
-		if f.Announce != NotAnnounced && !f.Down && !f.CutOff() && l.announced() && f.announces(l.Families[0]) {
+		if l.announced() && f.announces(l.Families[0]) {
 			out = append(out, l.Network())
 		}
 	}

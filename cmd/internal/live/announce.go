@@ -118,8 +118,11 @@ func (e *Engine) withdrawUnserved(ctx context.Context) {
 // warnUnwatched warns of announced addresses that no process withdraws when they are no longer served, and of farms
 // whose open connections no process counts.
 func (e *Engine) warnUnwatched(farms []*farm.Farm) (out diag.Diagnostics) {
+	if e.monitor != nil {
+		return nil
+	}
 	announces, moves := e.Routes != 0 && len(announce.Routes(farms)) > 0, MovesSlots(farms)
-	if e.monitor != nil || !announces && !moves || e.Store.WatcherRuns() {
+	if !announces && !moves || e.Store.WatcherRuns() {
 		return nil
 	}
 	warn := func(message string) {

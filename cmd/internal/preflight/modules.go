@@ -34,6 +34,9 @@ func LoadTranslators(ctx context.Context, farms []*farm.Farm) {
 func loadTranslators(ctx context.Context, known map[string]module, farms []*farm.Farm) {
 	tried := map[string]bool{}
 	for _, f := range farms {
+		if f.Helper == "" {
+			continue
+		}
 		m, ok := known[f.Helper]
 		if ok && !f.Down && !tried[f.Helper] && !isLoaded(m.name) {
 			load(ctx, m.name)
