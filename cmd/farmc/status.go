@@ -61,9 +61,9 @@ func (c *call) status(ctx context.Context) (live.Status, error) {
 		collectLate()
 	}
 	e := c.engine()
-	s, err := e.Status(ctx, c.farm())
+	s, err := e.Status(ctx, c.farm(), rateTime)
 	if err == nil {
-		err = e.SetRates(ctx, &s, rateTime)
+		err = s.SetRates()
 	}
 	return s, err
 }

@@ -25,9 +25,9 @@ func (c *call) watchStatus(ctx context.Context) int {
 	screen, terminal := c.stdout, terminalOf(c.stdout)
 	for {
 		began := time.Now()
-		s, err := e.Status(ctx, c.farm())
+		s, err := e.Status(ctx, c.farm(), rateTime)
 		if err == nil {
-			err = e.SetRates(ctx, &s, rateTime)
+			err = s.SetRates()
 		}
 		if ctx.Err() != nil {
 			return exitOK

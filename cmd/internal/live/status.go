@@ -45,7 +45,8 @@ type Status struct {
 
 	counted *countedScript // of Farms, for SetRates; nil: none
 	sample  sample
-	earlier sample // of the last status before, if this process made it within a minute
+	earlier sample              // of the last status before, if this process made it within a minute
+	second  <-chan secondSample // of SetRates, if it needs another one than earlier; nil: none
 }
 
 // LoadFacts tell which load the kernel should have.
@@ -92,8 +93,9 @@ func newStatus() Status {
 }
 
 // Status returns the state of one farm, or of all if name is "". With an error the status holds the farms as far as
-// they are known. Of one farm it counts the persistent clients, too. Rates are unknown until SetRates.
-func (e *Engine) Status(ctx context.Context, name string) (Status, error) {
+// they are known. Of one farm it counts the persistent clients, too. Rates are unknown until SetRates. They are of a
+// time, or of the time since the last status.
+func (e *Engine) Status(ctx context.Context, name string, rates time.Duration) (Status, error) {
 	defer e.exclusive()()
 	now := e.compile()
 	last, c, err := e.lastLoadedAs(now)
@@ -103,12 +105,13 @@ func (e *Engine) Status(ctx context.Context, name string) (Status, error) {
 		s.setIncomplete(e.Dirs, name)
 		return s, err
 	}
-	return e.statusOf(ctx, last, c, now, name)
+	return e.statusOf(ctx, last, c, now, name, rates)
 }
 
-// statusOf is the status of the farms of the last load, whose compilation is c. The files are compiled to now.
+// statusOf is the status of the farms of the last load, whose compilation is c. The files are compiled to now. The time
+// for rates is 0 if there is no SetRates.
 func (e *Engine) statusOf(
-	ctx context.Context, last statedir.LastLoad, c, now *compilation, name string,
+	ctx context.Context, last statedir.LastLoad, c, now *compilation, name string, rates time.Duration,
 ) (Status, error) {
 	s := newStatus()
 	s.setFaults(now)
@@ -146,7 +149,11 @@ func (e *Engine) statusOf(
 	counts, err := e.countsOf(ctx, s.Rules, c.script, name)
 	listing.Wait()
 	s.findHere()
-	err = errors.Join(err, s.addAnnounced(e, farms), e.addKernel(ctx, &s, c.script, counts, farms, name))
+	if counts != nil {
+		e.setCounts(&s, *counts, name)
+		e.beginRates(ctx, &s, rates)
+	}
+	err = errors.Join(err, s.addAnnounced(e, farms), e.addKernel(ctx, &s, c.script, farms, name))
 	s.setFindings(<-found)
 	return s, err
 }
@@ -164,7 +171,10 @@ func (e *Engine) farmStatus(
 	}
 	s.addSources(farms, last.Routes)
 	counts, err := e.countsOf(ctx, s.Rules, c.script, f.Name)
-	err = errors.Join(err, s.addAnnounced(e, farms), e.addKernel(ctx, &s, c.script, counts, farms, f.Name))
+	if counts != nil {
+		e.setCounts(&s, *counts, f.Name)
+	}
+	err = errors.Join(err, s.addAnnounced(e, farms), e.addKernel(ctx, &s, c.script, farms, f.Name))
 	s.setFindings(e.findingsOf(ctx, farms, f.Name))
 	return s.Farms[0], err
 }
@@ -184,15 +194,12 @@ func (e *Engine) countsOf(
 	return &k, nil
 }
 
-// addKernel adds the counts and the other numbers of the kernel to the status of the farms.
+// addKernel adds the numbers of the kernel but the counts to the status of the farms.
 func (e *Engine) addKernel(
-	ctx context.Context, s *Status, script *ruleset.Script, counts *kernelCounts, farms []*farm.Farm, name string,
+	ctx context.Context, s *Status, script *ruleset.Script, farms []*farm.Farm, name string,
 ) error {
 	if !s.Rules.countersValid() {
 		return nil
-	}
-	if counts != nil {
-		e.setCounts(s, *counts, name)
 	}
 	err := errors.Join(e.readHeldBack(ctx, s, farms), s.countConnections(ctx, script.Farms, nil),
 		e.readShares(ctx, s, farms))
