@@ -93,6 +93,9 @@ func (m *SlotMover) follow(ctx context.Context) error {
 		return err
 	}
 	defer release()
+	if digest, err = m.engine.Nft.Loaded(ctx); err != nil || digest == m.digest { // of the load before this turn
+		return err
+	}
 	c := m.engine.compilationOf(digest)
 	if c == nil { // the rules of the boot, or of another program: watch loads anew
 		*m = SlotMover{engine: m.engine}
@@ -107,10 +110,10 @@ func (e *Engine) compilationOf(digest string) *compilation {
 	if c := e.memory().compiled; c != nil && c.script != nil && c.script.Digest == digest {
 		return c
 	}
-	last, c, err := e.lastLoaded()
-	if err != nil || last.Digest != digest {
+	if last, err := e.Store.Loaded(); err != nil || last.Digest != digest { // else 10,000 farms would be compiled
 		return nil
 	}
+	_, c, _ := e.lastLoaded()
 	return c
 }
 

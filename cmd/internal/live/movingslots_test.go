@@ -4,7 +4,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,6 +93,48 @@ func TestLoadKeepsLifetimes(t *testing.T) {
 		t.Errorf("after the load a connection lasts %v s, not %v s; counters were read at %v, not %v", got, lasts,
 			m.sample.at, read)
 	}
+}
+
+// TestLoadDuringFollow: a mover that waits for the end of a load follows that load, and compiles no farms anew.
+func TestLoadDuringFollow(t *testing.T) {
+	e, farms, m := moverFor(t)
+	testmachine.Write(t, farms, map[string]string{"other.toml": otherFarm})
+	apply(t, e)
+	release, err := e.lock(t.Context(), func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	followed := make(chan error, 1)
+	m.engine.Patience = time.Minute
+	go func() { followed <- m.follow(t.Context()) }()
+	for !isWaiting("SlotMover).follow") {
+		select {
+		case err := <-followed:
+			t.Fatal("the mover does not wait: ", err)
+		default:
+			runtime.Gosched()
+		}
+	}
+	testmachine.Write(t, farms, map[string]string{"other.toml": strings.ReplaceAll(otherFarm, "10.0.0.1", "10.0.0.3")})
+	p, _, err := e.applyLocked(t.Context(), request{readAll: true})
+	if release(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-followed; err != nil || m.digest != p.Script.Digest || len(m.farms) != 1 {
+		t.Errorf("the mover has %d farms of %s, want 1 of %s; %v", len(m.farms), m.digest, p.Script.Digest, err)
+	}
+	if e.memory().kept != nil {
+		t.Error("the mover has compiled the farms of the state directory")
+	}
+}
+
+// isWaiting reports whether a goroutine in a function waits for its turn with an engine.
+func isWaiting(function string) bool {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	return slices.ContainsFunc(strings.Split(string(stacks), "\n\n"), func(stack string) bool {
+		return strings.Contains(stack, function) && strings.Contains(stack, "live.(*Engine).turn")
+	})
 }
 
 // TestOldCounter: the first count of a backend is no number of arrivals, because its counter can be older.
