@@ -13,7 +13,7 @@ func (s *apiServer) Write(ctx context.Context, by string, change live.Write) liv
 	change.By = "API: " + by
 	r := s.queue.Write(ctx, change)
 	if name := strings.TrimSuffix(change.Item, ".toml"); r.Err == nil && !change.DryRun && len(r.ChangesOf(name)) > 0 {
-		s.log("API: %s: %s: %s", by, name, abbreviate(r.ChangesOf(name)))
+		s.log("API: %s: %s: %s", by, name, live.Abbreviate(r.ChangesOf(name)))
 	}
 	return r
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"farmc/cmd/internal/live"
@@ -142,13 +141,4 @@ func farms(n int) string {
 		return "1 farm"
 	}
 	return fmt.Sprintf("%d farms", n)
-}
-
-// abbreviate joins changes into a log line.
-func abbreviate(changes []string) string {
-	const maxItems = 5
-	if more := len(changes) - maxItems; more > 0 {
-		return strings.Join(changes[:maxItems], "; ") + fmt.Sprintf("; and %d more", more)
-	}
-	return strings.Join(changes, "; ")
 }

@@ -29,7 +29,7 @@ func (o outcome) statusLine() string {
 	faults := func() string { return summary(o.diagnostics) + ": " + firstFault(o.diagnostics) }
 	switch {
 	case o.Isolated != nil:
-		return fmt.Sprintf("%s; %s; %s loaded", faults(), abbreviate(o.Isolated), farms(len(o.Script.Farms)))
+		return fmt.Sprintf("%s; %s; %s loaded", faults(), live.Abbreviate(o.Isolated), farms(len(o.Script.Farms)))
 	case errors.Is(o.err, live.ErrFaulty):
 		return faults() + "; the rules that run stay as they are"
 	case o.err != nil:

@@ -447,7 +447,7 @@ func (w *watcher) logOutcome(o outcome) {
 		w.printLook(o.Look)
 	}
 	if changed && o.Isolated != nil {
-		w.log("%s", abbreviate(o.Isolated))
+		w.log("%s", live.Abbreviate(o.Isolated))
 	}
 	switch {
 	case errors.Is(o.err, live.ErrOnTrial) && !o.Restored:
@@ -457,7 +457,7 @@ func (w *watcher) logOutcome(o outcome) {
 		w.log("the rules that run stay as they are")
 	case !o.loaded() || o.UpToDate && !changed && (len(o.Changes) == 0 || errors.Is(o.err, live.ErrUnkept)):
 	case len(o.Changes) > 0:
-		w.log("%s; %s", abbreviate(farm.Together(o.Changes)), result(o.Plan, time.Since(o.began)))
+		w.log("%s; %s", live.Abbreviate(farm.Together(o.Changes)), result(o.Plan, time.Since(o.began)))
 	default:
 		w.log("%s", result(o.Plan, time.Since(o.began)))
 	}

@@ -10,6 +10,7 @@ import (
 	"farmc/cmd/internal/journal"
 	"farmc/cmd/internal/source"
 	"farmc/compiler/diag"
+	"farmc/compiler/farm"
 )
 
 // Write changes files and loads them. Other farms with faults stay as they were loaded last.
@@ -241,9 +242,38 @@ func (e *Engine) loadWrites(ctx context.Context, c *compilation, faulty faultyDr
 		failed = err != nil
 	}
 	if failed {
-		e.undoWrites(ctx, files)
+		e.undoWrites(ctx, files, p.Before)
+	} else {
+		e.logOthers(p.Changes, writes)
 	}
 	return failed
+}
+
+// logOthers logs the changes of farms that none of the writes is about, such as edits by hand: the next look at the
+// files finds them loaded, and has nothing to log. Changes of a list are changes of farms that name it.
+func (e *Engine) logOthers(changes []string, writes []*pendingWrite) {
+	about := map[string]bool{}
+	for _, w := range writes {
+		for _, item := range w.items() {
+			name := source.FarmOf(item)
+			if name == "" {
+				return
+			}
+			about[name] = true
+		}
+	}
+	others := slices.DeleteFunc(slices.Clone(changes), func(change string) bool {
+		name, _, _ := strings.Cut(change, ": ")
+		return about[name]
+	})
+	e.logChanges(others)
+}
+
+// logChanges logs sentences about changes of farms.
+func (e *Engine) logChanges(changes []string) {
+	if len(changes) > 0 {
+		e.Log("%s", Abbreviate(farm.Together(changes)))
+	}
 }
 
 // areUrgent reports whether each of the writes goes on if the state directory is full.

@@ -3,11 +3,13 @@ package live
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"farmc/cmd/internal/source"
+	"farmc/cmd/internal/statedir"
 	"farmc/compiler/diag"
 	"farmc/compiler/farm"
 )
@@ -238,6 +240,15 @@ func changesByFarm(changes []string) map[string][]string {
 	return out
 }
 
+// Abbreviate joins sentences about changes into a line of the log, with up to five of them.
+func Abbreviate(changes []string) string {
+	const maxItems = 5
+	if more := len(changes) - maxItems; more > 0 {
+		return strings.Join(changes[:maxItems], "; ") + fmt.Sprintf("; and %d more", more)
+	}
+	return strings.Join(changes, "; ")
+}
+
 // onlyPart removes the changes of other backends from the result, as these can come from other writes of the same load.
 func (w *pendingWrite) onlyPart() {
 	if w.Part == "" {
@@ -314,17 +325,21 @@ func (w *pendingWrite) refusedBy(diagnostics diag.Diagnostics) error {
 	return ErrOtherFaults
 }
 
-// undoWrites removes the new files, and loads the rules of the files as they are.
-func (e *Engine) undoWrites(ctx context.Context, files *fileWrites) {
+// undoWrites removes the new files, and loads the rules of the files as they are. It logs what differs from the load
+// before the writes: another program has edited the files meanwhile.
+func (e *Engine) undoWrites(ctx context.Context, files *fileWrites, before statedir.LastLoad) {
 	if err := files.discard(); err != nil {
 		e.Log("warning: %v", err)
 	}
 	if !files.prepared {
 		return
 	}
-	_, _, err := e.For(e.Log, e.Cause, true).applyLocked(context.WithoutCancel(ctx), request{})
-	if err != nil && !errors.Is(err, ErrFaulty) {
+	p, _, err := e.For(e.Log, e.Cause, true).applyLocked(context.WithoutCancel(ctx), request{})
+	switch {
+	case err != nil && !errors.Is(err, ErrFaulty):
 		e.Log("cannot load the rules of the files again: %v", err)
+	case p.Script != nil && before.Farms != nil:
+		e.logChanges(farm.NewDifference(before.Farms, p.Script.Farms).Changes())
 	}
 }
 

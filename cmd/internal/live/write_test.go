@@ -2,9 +2,11 @@ package live
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,6 +124,28 @@ func TestWriteDespiteFaultOfAnotherFarm(t *testing.T) {
 	agree(t, e)
 }
 
+// A write logs the changes of farms that it is not about, once.
+func TestWriteLoadsEditsOfOthers(t *testing.T) {
+	e, farms := engineFor(t, map[string]string{"web.toml": webFarm, "mail.toml": mailFarm})
+	if _, _, err := e.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var log []string
+	e.Log = func(format string, args ...any) { log = append(log, fmt.Sprintf(format, args...)) }
+	if err := os.Remove(farms + "/mail.toml"); err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range []Write{replacing("web.toml", "10.0.0.2", "10.0.0.8"), replacing("web.toml", "10.0.0.8", "10.0.0.9")} {
+		if r := e.Write(t.Context(), w); r.Err != nil {
+			t.Fatal(r.Err, r.Diagnostics)
+		}
+	}
+	if want := []string{"mail: gone"}; !slices.Equal(log, want) {
+		t.Errorf("the log has %q, want %q", log, want)
+	}
+	agree(t, e)
+}
+
 // nft refuses a script with this line.
 func TestWriteThatNftRefuses(t *testing.T) {
 	e, farms := engineFor(t, map[string]string{"web.toml": webFarm})
@@ -171,6 +195,32 @@ func TestWriteMeetsAnEdit(t *testing.T) {
 		contains(t, farms+"/web.toml", "10.0.0.9", edits == 1)
 		agree(t, e)
 	}
+}
+
+// A write whose file is edited during its load begins again, and logs what the edit changed.
+func TestWriteIsOvertaken(t *testing.T) {
+	e, farms := engineFor(t, map[string]string{"web.toml": webFarm})
+	if _, _, err := e.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var log []string
+	e.Log = func(format string, args ...any) { log = append(log, fmt.Sprintf(format, args...)) }
+	w, checks := replacing("web.toml", "10.0.0.2", "10.0.0.9"), 0
+	w.Check = func([]*farm.Farm) error {
+		if checks++; checks == 2 { // the kernel has the rules, and the file is not written yet
+			testmachine.Write(t, farms, map[string]string{"web.toml": strings.Replace(webFarm, "10.0.0.1", "10.0.0.7", 1)})
+		}
+		return nil
+	}
+	if r := e.Write(t.Context(), w); r.Err != nil {
+		t.Fatal(r.Err, r.Diagnostics)
+	}
+	if want := []string{"web: backend b1 address 10.0.0.1 → 10.0.0.7"}; !slices.Equal(log, want) {
+		t.Errorf("the log has %q, want %q", log, want)
+	}
+	contains(t, farms+"/web.toml", "10.0.0.7", true)
+	contains(t, farms+"/web.toml", "10.0.0.9", true)
+	agree(t, e)
 }
 
 // The other writes of a batch succeed.
