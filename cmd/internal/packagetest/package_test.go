@@ -328,7 +328,7 @@ func upgradeOlderKeepsTraffic(m *Machine) {
 		m.Do("dpkg -i --force-downgrade /root/%s", file)
 		m.mustBeLoaded()
 		m.awaitNoDiff()
-		m.Do("farmc status keep | grep 'banned  *198.51.100.77 for '")
+		m.Do("farmc status keep | grep '198.51.100.77 for '") // older versions use other words
 		m.Write("/etc/farmc/farms.d/web.toml", web("12"))
 		m.serves("12")
 		m.awaitNoDiff()
