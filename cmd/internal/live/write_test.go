@@ -135,7 +135,8 @@ func TestWriteLoadsEditsOfOthers(t *testing.T) {
 	if err := os.Remove(farms + "/mail.toml"); err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range []Write{replacing("web.toml", "10.0.0.2", "10.0.0.8"), replacing("web.toml", "10.0.0.8", "10.0.0.9")} {
+	for _, w := range []Write{replacing("web.toml", "10.0.0.2", "10.0.0.8"),
+		replacing("web.toml", "10.0.0.8", "10.0.0.9")} {
 		if r := e.Write(t.Context(), w); r.Err != nil {
 			t.Fatal(r.Err, r.Diagnostics)
 		}
@@ -197,7 +198,7 @@ func TestWriteMeetsAnEdit(t *testing.T) {
 	}
 }
 
-// A write whose file is edited during its load begins again, and logs what the edit changed.
+// A write begins again if its file is edited during its load, and logs the change of the edit.
 func TestWriteIsOvertaken(t *testing.T) {
 	e, farms := engineFor(t, map[string]string{"web.toml": webFarm})
 	if _, _, err := e.Apply(t.Context()); err != nil {
@@ -208,7 +209,8 @@ func TestWriteIsOvertaken(t *testing.T) {
 	w, checks := replacing("web.toml", "10.0.0.2", "10.0.0.9"), 0
 	w.Check = func([]*farm.Farm) error {
 		if checks++; checks == 2 { // the kernel has the rules, and the file is not written yet
-			testmachine.Write(t, farms, map[string]string{"web.toml": strings.Replace(webFarm, "10.0.0.1", "10.0.0.7", 1)})
+			edited := strings.Replace(webFarm, "10.0.0.1", "10.0.0.7", 1)
+			testmachine.Write(t, farms, map[string]string{"web.toml": edited})
 		}
 		return nil
 	}
