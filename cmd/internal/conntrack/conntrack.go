@@ -108,8 +108,8 @@ func DumpAll(ctx context.Context, do func(Entry)) error {
 	return nil
 }
 
-// Find returns the entry of a connection of TCP, UDP or SCTP by the addresses of its first packet. It sees no connections
-// in zones, and takes the same time in a table of any size. That there is none is no error.
+// Find returns the entry of a connection of TCP, UDP or SCTP by the addresses of its first packet. It sees no
+// connections in zones, and takes the same time in a table of any size. That there is none is no error.
 func Find(protocol int, source, destination netip.AddrPort) (e Entry, found bool, err error) {
 	family, sourceField, destinationField := IP4, nl.CTA_IP_V4_SRC, nl.CTA_IP_V4_DST
 	if source.Addr().Is6() {

@@ -141,7 +141,8 @@ func TestFind(t *testing.T) {
 			var e Entry
 			var found bool
 			err := b.Do(func() (err error) {
-				e, found, err = Find(q.protocol, netip.AddrPortFrom(client, q.client), netip.AddrPortFrom(service, q.port))
+				from, to := netip.AddrPortFrom(client, q.client), netip.AddrPortFrom(service, q.port)
+				e, found, err = Find(q.protocol, from, to)
 				return err
 			})
 			if err != nil || found != q.wantConnected {

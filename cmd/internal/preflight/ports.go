@@ -305,8 +305,8 @@ func portsOfPrograms(taken []TakenPort) (out []string) {
 	return out
 }
 
-// NamePrograms finds the programs of taken ports. It leaves out a port without a known program that nobody listens on by
-// now: the program has ended.
+// NamePrograms finds the programs of taken ports. It leaves out a port without a known program that nobody listens on
+// by now: the program has ended.
 func NamePrograms(taken []TakenPort) []TakenPort {
 	if len(taken) == 0 {
 		return nil
