@@ -61,9 +61,9 @@ func (c *call) status(ctx context.Context) (live.Status, error) {
 		collectLate()
 	}
 	e := c.engine()
-	s, err := e.Status(ctx, c.farm(), rateTime)
+	s, err := e.Status(ctx, c.farm())
 	if err == nil {
-		err = s.SetRates()
+		err = e.SetRates(ctx, &s, rateTime)
 	}
 	return s, err
 }

@@ -25,9 +25,9 @@ func (c *call) watchStatus(ctx context.Context) int {
 	screen, terminal := c.stdout, terminalOf(c.stdout)
 	for {
 		began := time.Now()
-		s, err := e.Status(ctx, c.farm(), rateTime)
+		s, err := e.Status(ctx, c.farm())
 		if err == nil {
-			err = s.SetRates()
+			err = e.SetRates(ctx, &s, rateTime)
 		}
 		if ctx.Err() != nil {
 			return exitOK

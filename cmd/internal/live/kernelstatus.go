@@ -144,45 +144,25 @@ func (e *Engine) readSample(ctx context.Context, c *countedScript) (sample, erro
 	return out, nil
 }
 
-// A secondSample is the result of reading the counters for rates.
-type secondSample struct {
-	sample
-	err error
-}
-
-// beginRates prepares the new connections per second since the last status of all farms, if this process made it within
-// a minute, and more than the time ago. Otherwise it begins to read the counters again, after the time: of 10,000 farms
-// that takes as long as the rest of the status. SetRates takes the result. Without a time there are no rates.
-func (e *Engine) beginRates(ctx context.Context, s *Status, after time.Duration) {
-	counted, first := s.counted, s.sample
-	hasEarlier := !s.earlier.at.IsZero() && first.at.Sub(s.earlier.at) >= after
-	if after == 0 || hasEarlier || counted == nil || len(counted.elements) == 0 {
-		return
-	}
-	second := make(chan secondSample, 1)
-	s.second = second
-	go func() {
+// SetRates sets the new connections per second since the last status of all farms, if this process made it within a
+// minute, and more than the time ago. Otherwise it reads the counters again, after the time.
+func (e *Engine) SetRates(ctx context.Context, s *Status, after time.Duration) error {
+	first, second := s.sample, s.sample
+	if !s.earlier.at.IsZero() && s.sample.at.Sub(s.earlier.at) >= after {
+		first = s.earlier
+	} else if s.counted != nil && len(s.counted.elements) > 0 {
 		select {
 		case <-ctx.Done():
-			second <- secondSample{err: ctx.Err()}
+			return ctx.Err()
 		case <-time.After(after - time.Since(first.at)):
-			again, err := e.readSample(ctx, counted)
-			second <- secondSample{again, err}
 		}
-	}()
-}
-
-// SetRates sets the new connections per second of a status that was made with a time for rates.
-func (s *Status) SetRates() error {
-	first, second := s.earlier, secondSample{sample: s.sample}
-	if s.second != nil {
-		first, second = s.sample, <-s.second
-	}
-	if second.err != nil {
-		return second.err
+		var err error
+		if second, err = e.readSample(ctx, s.counted); err != nil {
+			return err
+		}
 	}
 	for i := range s.Farms {
-		s.Farms[i].setRates(first, second.sample)
+		s.Farms[i].setRates(first, second)
 	}
 	return nil
 }

@@ -178,7 +178,7 @@ func TestSharesOfBothFamilies(t *testing.T) {
 	for _, table := range m.farms[0].tables { // all slots have the first backend
 		testmachine.Must(t, e.Nft.SetValues(t.Context(), movesTo(table, table.Slots, make([]int, len(table.Slots)))))
 	}
-	s, err := e.Status(t.Context(), "", 0)
+	s, err := e.Status(t.Context(), "")
 	testmachine.Must(t, err)
 	shares := map[string]float64{}
 	for _, b := range s.Farms[0].Backends {

@@ -129,15 +129,15 @@ func (r *Reader) turn(ctx context.Context, turns chan struct{}) (s *Snapshot, en
 // Status is Engine.Status of all farms without reading their files: the last look of watch found the changes that are
 // not applied.
 func (r *Reader) Status(ctx context.Context) (Status, error) {
-	return shared(ctx, &r.status, "", func() (Status, error) { return r.statusNow(context.WithoutCancel(ctx), "", 0) })
+	return shared(ctx, &r.status, "", func() (Status, error) { return r.statusNow(context.WithoutCancel(ctx), "") })
 }
 
 // StatusOf is the status of one farm, or of all if name is "", with rates since the last one or within a time. No other
 // request shares the answer. It waits for no load, and keeps none waiting.
 func (r *Reader) StatusOf(ctx context.Context, name string, rates time.Duration) (Status, error) {
-	s, err := r.statusNow(ctx, name, rates)
+	s, err := r.statusNow(ctx, name)
 	if err == nil {
-		err = s.SetRates()
+		err = r.engine.SetRates(ctx, &s, rates)
 	}
 	return s, err
 }
@@ -153,7 +153,7 @@ func shared[A any](ctx context.Context, group *singleflight.Group, question stri
 	}
 }
 
-func (r *Reader) statusNow(ctx context.Context, name string, rates time.Duration) (Status, error) {
+func (r *Reader) statusNow(ctx context.Context, name string) (Status, error) {
 	s, end, err := r.turn(ctx, r.turns)
 	if err != nil {
 		return Status{}, err
@@ -165,7 +165,7 @@ func (r *Reader) statusNow(ctx context.Context, name string, rates time.Duration
 		status.setIncomplete(r.dirs, name)
 		return status, err
 	}
-	status, err := r.engine.statusOf(ctx, s.last, s.loaded, s.files, name, rates)
+	status, err := r.engine.statusOf(ctx, s.last, s.loaded, s.files, name)
 	status.setIncomplete(r.dirs, name)
 	return status, err
 }

@@ -45,8 +45,7 @@ type Status struct {
 
 	counted *countedScript // of Farms, for SetRates; nil: none
 	sample  sample
-	earlier sample              // of the last status before, if this process made it within a minute
-	second  <-chan secondSample // of SetRates, if it needs another one than earlier; nil: none
+	earlier sample // of the last status before, if this process made it within a minute
 }
 
 // LoadFacts tell which load the kernel should have.
@@ -93,9 +92,8 @@ func newStatus() Status {
 }
 
 // Status returns the state of one farm, or of all if name is "". With an error the status holds the farms as far as
-// they are known. Of one farm it counts the persistent clients, too. Rates are unknown until SetRates. They are of a
-// time, or of the time since the last status.
-func (e *Engine) Status(ctx context.Context, name string, rates time.Duration) (Status, error) {
+// they are known. Of one farm it counts the persistent clients, too. Rates are unknown until SetRates.
+func (e *Engine) Status(ctx context.Context, name string) (Status, error) {
 	defer e.exclusive()()
 	now := e.compile()
 	last, c, err := e.lastLoadedAs(now)
@@ -105,13 +103,12 @@ func (e *Engine) Status(ctx context.Context, name string, rates time.Duration) (
 		s.setIncomplete(e.Dirs, name)
 		return s, err
 	}
-	return e.statusOf(ctx, last, c, now, name, rates)
+	return e.statusOf(ctx, last, c, now, name)
 }
 
-// statusOf is the status of the farms of the last load, whose compilation is c. The files are compiled to now. The time
-// for rates is 0 if there is no SetRates.
+// statusOf is the status of the farms of the last load, whose compilation is c. The files are compiled to now.
 func (e *Engine) statusOf(
-	ctx context.Context, last statedir.LastLoad, c, now *compilation, name string, rates time.Duration,
+	ctx context.Context, last statedir.LastLoad, c, now *compilation, name string,
 ) (Status, error) {
 	s := newStatus()
 	s.setFaults(now)
@@ -149,11 +146,7 @@ func (e *Engine) statusOf(
 	counts, err := e.countsOf(ctx, s.Rules, c.script, name)
 	listing.Wait()
 	s.findHere()
-	if counts != nil {
-		e.setCounts(&s, *counts, name)
-		e.beginRates(ctx, &s, rates)
-	}
-	err = errors.Join(err, s.addAnnounced(e, farms), e.addKernel(ctx, &s, c.script, farms, name))
+	err = errors.Join(err, s.addAnnounced(e, farms), e.addKernel(ctx, &s, c.script, counts, farms, name))
 	s.setFindings(<-found)
 	return s, err
 }
@@ -171,10 +164,7 @@ func (e *Engine) farmStatus(
 	}
 	s.addSources(farms, last.Routes)
 	counts, err := e.countsOf(ctx, s.Rules, c.script, f.Name)
-	if counts != nil {
-		e.setCounts(&s, *counts, f.Name)
-	}
-	err = errors.Join(err, s.addAnnounced(e, farms), e.addKernel(ctx, &s, c.script, farms, f.Name))
+	err = errors.Join(err, s.addAnnounced(e, farms), e.addKernel(ctx, &s, c.script, counts, farms, f.Name))
 	s.setFindings(e.findingsOf(ctx, farms, f.Name))
 	return s.Farms[0], err
 }
@@ -194,12 +184,15 @@ func (e *Engine) countsOf(
 	return &k, nil
 }
 
-// addKernel adds the numbers of the kernel but the counts to the status of the farms.
+// addKernel adds the counts and the other numbers of the kernel to the status of the farms.
 func (e *Engine) addKernel(
-	ctx context.Context, s *Status, script *ruleset.Script, farms []*farm.Farm, name string,
+	ctx context.Context, s *Status, script *ruleset.Script, counts *kernelCounts, farms []*farm.Farm, name string,
 ) error {
 	if !s.Rules.countersValid() {
 		return nil
+	}
+	if counts != nil {
+		e.setCounts(s, *counts, name)
 	}
 	err := errors.Join(e.readHeldBack(ctx, s, farms), s.countConnections(ctx, script.Farms, nil),
 		e.readShares(ctx, s, farms))

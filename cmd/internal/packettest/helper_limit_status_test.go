@@ -47,7 +47,7 @@ func (c limitCounter) now(s *testbed) (int, error) {
 // status is the status of a farm.
 func (s *testbed) status(farm string) (f live.FarmStatus, err error) {
 	err = s.Balancer.Do(func() error {
-		status, err := s.engine.Status(s.ctx, farm, 0)
+		status, err := s.engine.Status(s.ctx, farm)
 		if err == nil && (len(status.Farms) != 1 || status.Rules != live.RulesLoaded) {
 			err = fmt.Errorf("the status is %+v", status)
 		}
