@@ -76,7 +76,7 @@ var kinds = []kind{
 		tables: "[persistence]\ntimeout = \"1m\"", backend: "address = \"10.{i}.{a}.{b}\"\ninterface = \"eth1\""},
 	{name: "stateless hash", keys: "mode = \"stateless\"\nscheduler = \"hash\""},
 	{name: "stateless at ingress", keys: "mode = \"stateless\"\nscheduler = \"hash\"\ninterfaces = [\"eth0\"]",
-		backend: "address = \"10.{i}.{a}.{b}\"\nport = 8080\ninterface = \"eth1\""},
+		backend: "address = \"10.{i}.{a}.{b}\"\nport = 8081\ninterface = \"eth1\""},
 	{name: "stateless persistence", keys: "mode = \"stateless\"\nscheduler = \"hash\"",
 		tables: "[persistence]\ntimeout = \"1m\""},
 	{name: "stateless range", keys: "mode = \"stateless\"\nscheduler = \"hash\"",
