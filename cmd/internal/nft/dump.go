@@ -32,10 +32,10 @@ func numbersOf(elements []Element) map[string]int {
 }
 
 // dumpsWell reports whether to read the whole set is quicker than a query for each of the elements: they are at least a
-// quarter of it. A walk through a set of 1,000,000 elements takes longer, because the kernel begins it anew for each
+// quarter of it. A walk through more than maxSize elements takes longer, because the kernel begins it anew for each
 // message. Ranges have two elements each, so they are queried.
 func dumpsWell(ctx context.Context, elements []Element) bool {
-	const maxSize = 1 << 19
+	const maxSize = 1 << 16
 	e := elements[0]
 	answers, err := query(ctx, unix.NFT_MSG_GETSET, 0, familyNumber(e.Family),
 		nl.NewRtAttr(unix.NFTA_SET_TABLE, nl.ZeroTerminated("farmc")),
