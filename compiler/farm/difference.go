@@ -39,6 +39,9 @@ func NewDifference(before map[string]Description, after []*Farm) *Difference {
 	return d
 }
 
+// Farms returns the farms as they are now, in the order of their names.
+func (d *Difference) Farms() []*Farm { return d.after }
+
 // Before returns a farm before with the keys that its connections depend on, as Recall does; nil if there was none.
 func (d *Difference) Before(name string) *Farm { return d.before[name].Recall(name) }
 

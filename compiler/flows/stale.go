@@ -27,8 +27,8 @@ type Stale struct {
 }
 
 // NewStale takes the difference between the farms before and the farms that are loaded now.
-func NewStale(d *farm.Difference, loaded []*farm.Farm) *Stale {
-	s := &Stale{farms: loaded}
+func NewStale(d *farm.Difference) *Stale {
+	s := &Stale{farms: d.Farms()}
 	for _, name := range d.Names {
 		was := d.Before(name)
 		s.before.add(was)

@@ -24,7 +24,7 @@ func oneFarm(t *testing.T, name, text string) *farm.Farm {
 
 func newStale(before map[string]farm.Description, after ...*farm.Farm) *Stale {
 	slices.SortFunc(after, func(a, b *farm.Farm) int { return strings.Compare(a.Name, b.Name) })
-	return NewStale(farm.NewDifference(before, after), after)
+	return NewStale(farm.NewDifference(before, after))
 }
 
 const (

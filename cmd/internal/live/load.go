@@ -78,7 +78,7 @@ func (e *Engine) loadAndKeep(ctx context.Context, p *Plan) (diag.Diagnostics, er
 	if !p.scriptOnly {
 		var more diag.Diagnostics
 		cut := measure(&p.Stages.Connections)
-		p.CutConnections, more = cutConnections(ctx, flows.NewStale(p.difference(), p.Script.Farms))
+		p.CutConnections, more = cutConnections(ctx, flows.NewStale(p.difference()))
 		cut()
 		diagnostics = append(diagnostics, more...)
 	}
