@@ -2,7 +2,6 @@ package live
 
 import (
 	"slices"
-	"strings"
 
 	"farmc/cmd/internal/permission"
 	"farmc/compiler/diag"
@@ -23,14 +22,10 @@ func (e *Engine) ReadFarm(name string) (*farm.Farm, diag.Diagnostics) {
 func (e *Engine) ReadingOf(name string) (*farm.Reading, diag.Diagnostics) {
 	permissions := e.newPermissions()
 	defer permissions.Close()
-	all := e.readAll(permissions)
-	i, found := slices.BinarySearchFunc(all, name, func(r *farm.Reading, name string) int {
-		return strings.Compare(r.Name(), name)
-	})
+	r, found := e.readAll(permissions).Find(name)
 	if !found {
 		return nil, nil
 	}
-	r := all[i]
 	return r, slices.Concat(r.DefaultsFaults(), r.Faults(), permissions.Diagnostics())
 }
 
@@ -45,7 +40,7 @@ func (e *Engine) FarmNames() (names []string) {
 }
 
 // readAll reads all farms in the files, in the order of their names.
-func (e *Engine) readAll(permissions *permission.Check) []*farm.Reading {
+func (e *Engine) readAll(permissions *permission.Check) Readings {
 	var ignored diag.Diagnostics
 	var cache farm.Cache
 	cache.Read(e.sourceDirs(permissions, nil), &ignored)
