@@ -242,7 +242,7 @@ func (e *Engine) readHeldBack(ctx context.Context, s *Status, farms []*farm.Farm
 	loaded := farmsByName(farms)
 	for i := range s.Farms {
 		f := &s.Farms[i]
-		f.setCounted(byFarm[f.Name], loaded[f.Name])
+		f.addCounted(byFarm[f.Name], loaded[f.Name])
 		if denied := byList[f.Name]; denied != nil {
 			f.DeniedBy = denied
 		}
@@ -259,10 +259,9 @@ func (e *Engine) readHeldBack(ctx context.Context, s *Status, farms []*farm.Farm
 	return nil
 }
 
-// setCounted sets the packets that were denied or over a limit, by reason. Limits with verdict "log" hold none back.
-func (f *FarmStatus) setCounted(packets map[string]uint64, loaded *farm.Farm) {
+// addCounted adds the packets that were denied or over a limit, by reason. Limits with verdict "log" hold none back.
+func (f *FarmStatus) addCounted(packets map[string]uint64, loaded *farm.Farm) {
 	letsPass := loaded != nil && loaded.Limits.Verdict == farm.VerdictLog
-	f.HeldBack, f.LetPass = map[string]uint64{}, map[string]uint64{}
 	for reason, n := range packets {
 		if letsPass && reason != DeniedReason {
 			f.LetPass[reason] = n

@@ -325,8 +325,8 @@ func (w *pendingWrite) refusedBy(diagnostics diag.Diagnostics) error {
 	return ErrOtherFaults
 }
 
-// undoWrites removes the new files, and loads the rules of the files as they are. It logs the differences from
-// the load before the writes: another program has edited the files meanwhile.
+// undoWrites removes the new files, and loads the rules of the files as they are. It logs the differences from the
+// load before the writes: another program has edited the files meanwhile.
 func (e *Engine) undoWrites(ctx context.Context, files *fileWrites, before statedir.LastLoad) {
 	if err := files.discard(); err != nil {
 		e.Log("warning: %v", err)
