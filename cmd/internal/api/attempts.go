@@ -27,12 +27,7 @@ func (a *attempts) slow(r *http.Request) {
 // guessed logs a request with a wrong key, and waits.
 func (a *attempts) guessed(r *http.Request) {
 	a.wrong.printf("API: a request with a wrong key from %s", peerOf(r))
-	wait := time.NewTimer(a.pause)
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-	case <-r.Context().Done():
-	}
+	pause(r.Context(), a.pause)
 }
 
 // peerOf names the client of a request for the log: its address, or its user on a unix socket.

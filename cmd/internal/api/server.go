@@ -2,13 +2,13 @@
 // which the commands use as well.
 //
 // Order of the files: server.go (Server: from a connection to a route), routes.go (the table of all routes), auth.go
-// and attempts.go (keys), body.go and keyreader.go (documents of clients), reply.go (documents and errors for clients),
-// write.go (replies to writes), precondition.go (If-Match). farms.go, backendstate.go, health.go, clients.go, lists.go,
-// listchange.go, check.go, state.go, scriptlines.go, manage.go, apply.go, events.go, metrics.go, overview.go,
-// explain.go and graph.go have the handlers; pages.go has requests of the pages for browsers; openapi.go and
-// describe.go tell clients of them. nftlb.go and nftlbwriter.go have the API of nftlb. listen.go,
-// certificate.go, admission.go and conn.go have the sockets: addresses, TLS, and the limits on connections. front.go
-// and relayed.go have the two sides of a server with its sockets in a process of their own.
+// and attempts.go (keys), throttle.go (the rate of refused requests), body.go and keyreader.go (documents of clients),
+// reply.go (documents and errors for clients), write.go (replies to writes), precondition.go (If-Match). farms.go,
+// backendstate.go, health.go, clients.go, lists.go, listchange.go, check.go, state.go, scriptlines.go, manage.go,
+// apply.go, events.go, metrics.go, overview.go, explain.go and graph.go have the handlers; pages.go has requests of the
+// pages for browsers; openapi.go and describe.go tell clients of them. nftlb.go and nftlbwriter.go have the API of
+// nftlb. listen.go, certificate.go, admission.go and conn.go have the sockets: addresses, TLS, and the limits on
+// connections. front.go and relayed.go have the two sides of a server with its sockets in a process of their own.
 //
 // Be aware:
 //   - A handler runs after the key was checked against the route. Documents of clients are text of users. A name
@@ -109,6 +109,7 @@ type Server struct {
 	lists     listDigest
 	nftlb     *nftlbWriter // nil: there is no API of nftlb
 	failed    attempts
+	throttle  throttle
 	bodies    bodyBudget
 	conns     *admission
 	serving   *http.Server
@@ -124,6 +125,7 @@ func NewServer(farms Farms, writer Writer, keys Keys, logf func(format string, a
 func newServer(farms Farms, keys Keys, logf func(format string, args ...any), routes []Route) *Server {
 	s := &Server{Farms: farms, Keys: keys, Log: logf, routes: routes}
 	s.failed = attempts{missing: steadyLog{log: logf}, wrong: steadyLog{log: logf}, pause: time.Second}
+	s.throttle = newThrottle()
 	s.ask = s.askHere
 	s.Health = manage.NewHealth(farms.Current,
 		func(ctx context.Context, by string, writes []live.Write) []live.WriteResult {
@@ -173,14 +175,33 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) {
 	all.Wait()
 }
 
-// ServeHTTP answers a request: form of the request, key, route, permission, handler.
+// ServeHTTP answers a request: form of the request, key, throttle, route, permission, handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if err := s.malformed(w, r); err != nil {
-		s.refuse(w, r, err)
+	key, identified := s.identify(r)
+	client := peerOf(r)
+	if identified {
+		client = "key " + key.Name
+	}
+	out, body := &statusWriter{ResponseWriter: w}, &countedBody{ReadCloser: r.Body}
+	r.Body = body
+	if err := s.throttle.wait(w, r, client); err != nil {
+		s.refuse(out, r, err)
 		return
 	}
+	if err := s.malformed(w, r); err != nil {
+		s.refuse(out, r, err)
+	} else {
+		s.serve(out, r, key, identified)
+	}
+	if isRefusal(out.status) {
+		s.throttle.refused(client, body.read)
+	}
+}
+
+// serve answers a request that is well formed.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, key apikey.Key, identified bool) {
 	if s.Pages != nil && isPage(r.URL.Path) {
 		s.Pages.ServeHTTP(w, withTLS(r))
 		return
@@ -190,8 +211,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.mux.ServeHTTP(w, r)
 		return
 	}
-	key, ok := s.identify(r)
-	if !ok {
+	if !identified {
 		s.failed.slow(r)
 		s.refuse(w, r, problem{status: http.StatusUnauthorized})
 		return
