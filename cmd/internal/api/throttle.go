@@ -32,8 +32,12 @@ const (
 
 func newThrottle() throttle { return throttle{clients: map[string]*rate.Limiter{}} }
 
-// wait delays a request until its client may send one. It refuses the request if that takes too long.
+// wait delays a request until its client may send one. It refuses the request if that takes too long. Questions whether
+// the server lives do not wait: probes may come from the address of such a client.
 func (t *throttle) wait(w http.ResponseWriter, r *http.Request, client string) error {
+	if r.URL.Path == healthPath {
+		return nil
+	}
 	delay := t.delay(client)
 	if delay > maxDelay {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(delay.Seconds()))))

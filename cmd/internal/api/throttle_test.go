@@ -107,6 +107,9 @@ func TestRefusedRequests(t *testing.T) {
 	if x := ask("writer", `{"farms": {}}`); x.status != 200 {
 		t.Errorf("another key: %d %s", x.status, x.answer)
 	}
+	if x := s.do(t, exchange{key: "reader", path: healthPath}); x.status != 200 {
+		t.Errorf("the liveness: %d %s", x.status, x.answer)
+	}
 }
 
 // The bytes of a body count, as far as they are read.
