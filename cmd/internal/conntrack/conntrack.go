@@ -15,6 +15,7 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/vishvananda/netlink/nl"
@@ -79,10 +80,33 @@ const (
 	IP6 Family = unix.AF_INET6
 )
 
+// Count returns the number of entries of both families in this network namespace, and whether it is known.
+func Count() (n int, known bool) {
+	text, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
+	if err == nil {
+		n, err = strconv.Atoi(strings.TrimSpace(string(text)))
+	}
+	return n, err == nil
+}
+
 // Dump calls do for every entry that matches the filter, until do returns false. It walks the whole table once.
 func Dump(ctx context.Context, filter Filter, do func(Entry) bool) error {
-	req := request(nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP, uint8(max(filter.Family, IP4)))
-	for _, attr := range filter.attrs() {
+	return dump(ctx, uint8(max(filter.Family, IP4)), filter.attrs(), do)
+}
+
+// DumpAll calls do for every entry of both families. It walks the whole table once.
+func DumpAll(ctx context.Context, do func(Entry)) error {
+	return dump(ctx, unix.AF_UNSPEC, nil, func(e Entry) bool { do(e); return true })
+}
+
+// dump asks for no table without entries: one walk through the 262,144 buckets of a large machine, which all network
+// namespaces share, takes 9 ms (Linux 6.18).
+func dump(ctx context.Context, family uint8, attrs []*nl.RtAttr, do func(Entry) bool) error {
+	if n, known := Count(); known && n == 0 {
+		return nil
+	}
+	req := request(nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP, family)
+	for _, attr := range attrs {
 		req.AddData(attr)
 	}
 	err := req.ExecuteIter(unix.NETLINK_NETFILTER, 0, func(message []byte) bool {
@@ -94,16 +118,6 @@ func Dump(ctx context.Context, filter Filter, do func(Entry) bool) error {
 	}
 	if err := errors.Join(ctx.Err(), err); err != nil {
 		return fmt.Errorf("read the conntrack table: %w", err)
-	}
-	return nil
-}
-
-// DumpAll calls do for every entry of both families.
-func DumpAll(ctx context.Context, do func(Entry)) error {
-	for _, family := range []Family{IP4, IP6} {
-		if err := Dump(ctx, Filter{Family: family}, func(e Entry) bool { do(e); return true }); err != nil {
-			return err
-		}
 	}
 	return nil
 }

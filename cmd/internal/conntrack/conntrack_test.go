@@ -19,24 +19,26 @@ func TestMain(m *testing.M) { os.Exit(netlab.Main(m)) }
 func balancerWith(t testing.TB, family Family, connections int) *netlab.Host {
 	t.Helper()
 	lab := netlab.Test(t, netlab.Options{Backends: 1})
-	err := lab.Balancer.Do(func() error {
-		h, err := netlink.NewHandle(unix.NETLINK_NETFILTER)
-		if err != nil {
-			return err
-		}
-		defer h.Close()
-		for n := range connections {
-			if err := h.ConntrackCreate(netlink.ConntrackTable, netlink.InetFamily(family),
-				connection(family, n)); err != nil {
-				return fmt.Errorf("connection %d: %w", n, err)
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := lab.Balancer.Do(func() error { return createEntries(family, connections) }); err != nil {
 		t.Fatal(err)
 	}
 	return lab.Balancer
+}
+
+// createEntries creates the first entries of a family in the thread's network namespace.
+func createEntries(family Family, connections int) error {
+	h, err := netlink.NewHandle(unix.NETLINK_NETFILTER)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	for n := range connections {
+		if err := h.ConntrackCreate(netlink.ConntrackTable, netlink.InetFamily(family),
+			connection(family, n)); err != nil {
+			return fmt.Errorf("connection %d: %w", n, err)
+		}
+	}
+	return nil
 }
 
 // connection is the nth entry: from a port of one client to a frontend, with one of ten backends.
@@ -116,6 +118,31 @@ func TestFilterOfIP6(t *testing.T) {
 	}
 	if n := len(entries(t, b, Filter{})); n != 0 {
 		t.Errorf("%d connections of IPv6 are seen as of IPv4", n)
+	}
+}
+
+// DumpAll shows each entry of both families once, and Count gives their number.
+func TestDumpAll(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ ip4, ip6 int }{{0, 0}, {0, 1}, {20, 30}} {
+		b := balancerWith(t, IP4, c.ip4)
+		if err := b.Do(func() error { return createEntries(IP6, c.ip6) }); err != nil {
+			t.Fatal(err)
+		}
+		var ip4, ip6, count int
+		err := b.Do(func() error {
+			count, _ = Count()
+			return DumpAll(t.Context(), func(e Entry) {
+				if e.OriginalDestination.Addr().Is6() {
+					ip6++
+				} else {
+					ip4++
+				}
+			})
+		})
+		if err != nil || ip4 != c.ip4 || ip6 != c.ip6 || count != ip4+ip6 {
+			t.Errorf("%v: %d and %d of %d entries, %v", c, ip4, ip6, count, err)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"farmc/cmd/internal/conntrack"
 	"farmc/cmd/internal/preflight"
 	"farmc/compiler/farm"
 )
@@ -14,13 +15,10 @@ import (
 type tracking struct{ entries, most int } // most is 0 without the table
 
 func readTracking() tracking {
-	return tracking{number("nf_conntrack_count"), number("nf_conntrack_max")}
-}
-
-func number(name string) int {
-	text, _ := os.ReadFile("/proc/sys/net/netfilter/" + name)
-	n, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-	return n
+	entries, _ := conntrack.Count()
+	text, _ := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_max")
+	most, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	return tracking{entries, most}
 }
 
 // fullShare is the share of entries, in percent, from which the table is nearly full.

@@ -10,7 +10,9 @@ import (
 // cutCases: a load ends the connections of backends that are down, and no others.
 func cutCases() (all []testCase) {
 	for _, mode := range []string{"snat", "dnat"} {
+		others := map[string]otherConnections{"snat": manyOthers}[mode]
 		all = append(all, testCase{name: "cut-by-state-" + mode, lab: netlab.Options{Backends: 4}, steps: steps{
+			others,
 			farms{"web": fourBackends(mode, "up", "up", "up", "up")},
 			converse{by: "tcp udp", to: service1},
 			converse{by: "tcp udp", to: "192.0.2.1:8050 [2001:db8::1]:8050"},
@@ -28,6 +30,7 @@ func cutCases() (all []testCase) {
 	}
 	return append(all,
 		testCase{name: "cut-by-farm", steps: steps{
+			manyOthers,
 			farms{},
 			converse{by: "tcp udp", to: service1},
 			farms{"web": oneBackend("dnat", listen1, "b1", 8081)}, // UDP would bypass the farm forever
@@ -82,12 +85,23 @@ func cutCases() (all []testCase) {
 		}},
 		// with many backends farmc reads all entries at once
 		testCase{name: "cut-of-many", steps: steps{
+			manyOthers,
 			manyFarms("up"),
 			converse{by: "tcp udp", to: "192.0.2.3:80 192.0.2.17:80"},
 			manyFarms("down"),
 			continued{by: "tcp udp", with: "b1", answers: noBackend},
 		}})
 }
+
+// otherConnections are conntrack entries of the balancer that are not of its farms.
+type otherConnections int
+
+func (n otherConnections) do(s *testbed) error {
+	return s.Balancer.Do(func() error { return fillConntrack(int(n)) })
+}
+
+// manyOthers are so many that farmc asks the kernel for the entries of the addresses that changed.
+const manyOthers otherConnections = 1001
 
 // fourBackends is a farm of b1 to b4, of which b2 and b4 have a port. A backend without a state is left out.
 func fourBackends(mode string, states ...string) string {
