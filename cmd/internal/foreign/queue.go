@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"farmc/cmd/internal/machine"
 	"farmc/cmd/internal/nfnetlink"
 )
 
@@ -18,12 +19,11 @@ type queues struct {
 	unknown bool // the kernel does not tell
 }
 
-// queueFile lists the queues of the thread's network namespace. Without the module that makes it no program can read
-// one.
-const queueFile = "/proc/thread-self/net/netfilter/nfnetlink_queue"
+// queueFile lists the queues in /proc/net. Without the module that makes it no program can read one.
+const queueFile = "netfilter/nfnetlink_queue"
 
 func readQueues() *queues {
-	text, err := os.ReadFile(queueFile)
+	text, err := os.ReadFile(machine.NetFile(queueFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return &queues{unknown: true}
 	}

@@ -5,6 +5,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	network "farmc/cmd/internal/machine"
 )
 
 // legacyTables finds tables of iptables-legacy and arptables-legacy with rules, or with policies other than ACCEPT,
@@ -26,6 +28,6 @@ func (s *search) legacyTables() {
 
 // tablesInUse are the tables of the program with rules, or with policies other than ACCEPT.
 func (p legacyProgram) tablesInUse() []string {
-	text, _ := os.ReadFile("/proc/thread-self/net/" + p.tables)
+	text, _ := os.ReadFile(network.NetFile(p.tables))
 	return slices.DeleteFunc(strings.Fields(string(text)), p.isHarmless)
 }
