@@ -217,20 +217,16 @@ func (l answeredLate) do(s *testbed) error {
 type noneEstablished struct{ ended bool }
 
 func (e noneEstablished) do(s *testbed) error {
-	for _, like := range []string{"192.0.2.1", "2001:db8::1"} {
-		to := netip.MustParseAddr(like)
-		flows, err := s.conntrackEntries(to)
-		if err != nil {
-			return err
-		}
-		for _, flow := range flows {
-			tcp, ok := flow.ProtoInfo.(*netlink.ProtoInfoTCP)
-			if ok && flow.Forward.DstIP.Equal(to.AsSlice()) && e.counts(tcp.State) {
+	flows, err := s.conntrackEntries()
+	for _, flow := range flows {
+		tcp, ok := flow.ProtoInfo.(*netlink.ProtoInfoTCP)
+		for _, to := range []string{"192.0.2.1", "2001:db8::1"} {
+			if ok && flow.Forward.DstIP.Equal(netip.MustParseAddr(to).AsSlice()) && e.counts(tcp.State) {
 				return fmt.Errorf("a connection is open, in state %d: %v", tcp.State, flow)
 			}
 		}
 	}
-	return nil
+	return err
 }
 
 // States of TCP connections in conntrack (enum tcp_conntrack).

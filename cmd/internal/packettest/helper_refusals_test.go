@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/vishvananda/netlink"
 )
 
 // refused: services refuse at once, TCP with a reset, UDP with port unreachable, and leave no conntrack entry.
@@ -18,20 +20,28 @@ type refused struct {
 }
 
 func (r refused) do(s *testbed) (err error) {
+	var requests []sentRequest
 	for _, q := range s.targets(r.from, r.by, r.to) {
-		err = errors.Join(err, q.wrap(q.refused(s, r.as)))
+		sent := sentRequest{q, s.newClientAs(q.from, q.to.Addr(), r.as)}
+		requests = append(requests, sent)
+		err = errors.Join(err, q.wrap(sent.refused(s)))
 	}
-	return err
+	return errors.Join(err, s.checkUntracked(requests))
 }
 
-func (q target) refused(s *testbed, addresses string) error {
+// A sentRequest is a request and its source. An address that the kernel chose is zero.
+type sentRequest struct {
+	target
+	as netip.AddrPort
+}
+
+func (q sentRequest) refused(s *testbed) error {
 	before, err := q.icmpUnreachables()
 	repeated, told := q.retransmissions()
 	if err = errors.Join(err, told); err != nil {
 		return err
 	}
-	as := s.newClientAs(q.from, q.to.Addr(), addresses)
-	answer, err := q.request(as)
+	answer, err := q.request(q.as)
 	more, told := q.retransmissions()
 	switch {
 	case told != nil:
@@ -47,7 +57,7 @@ func (q target) refused(s *testbed, addresses string) error {
 	if byICMP := after > before; q.from == s.Client && byICMP != q.udp() {
 		return fmt.Errorf("refused by ICMP: %t", byICMP)
 	}
-	return errors.Join(err, s.checkUntracked(q, as))
+	return err
 }
 
 // isRefusal says whether a connection was refused. The kernel refuses to send the balancer's own datagrams. For UDP
@@ -87,22 +97,26 @@ func (q target) counter(protocol, name string) (n int, err error) {
 	return n, err
 }
 
-// checkUntracked: the request has no conntrack entry.
-func (s *testbed) checkUntracked(q target, as netip.AddrPort) error {
-	flows, err := s.conntrackEntries(q.to.Addr())
+// checkUntracked: the requests have no conntrack entries. It reads the table once, because each reading takes as long
+// as many requests.
+func (s *testbed) checkUntracked(requests []sentRequest) (err error) {
+	flows, err := s.conntrackEntries()
+	for _, flow := range flows {
+		if i := slices.IndexFunc(requests, func(q sentRequest) bool { return q.is(flow.Forward) }); i >= 0 {
+			err = errors.Join(err, requests[i].wrap(fmt.Errorf("refused, but tracked: %v", flow)))
+		}
+	}
+	return err
+}
+
+// is reports whether the request has the addresses and ports.
+func (q sentRequest) is(f netlink.IPTuple) bool {
 	protocol := uint8(syscall.IPPROTO_TCP)
 	if q.udp() {
 		protocol = syscall.IPPROTO_UDP
 	}
-	for _, flow := range flows {
-		f := flow.Forward
-		if f.Protocol == protocol && f.SrcPort == as.Port() && f.DstPort == q.to.Port() &&
-			f.DstIP.Equal(q.to.Addr().AsSlice()) &&
-			(!as.Addr().IsValid() || f.SrcIP.Equal(as.Addr().AsSlice())) {
-			return fmt.Errorf("refused, but tracked: %v", flow)
-		}
-	}
-	return err
+	return f.Protocol == protocol && f.SrcPort == q.as.Port() && f.DstPort == q.to.Port() &&
+		f.DstIP.Equal(q.to.Addr().AsSlice()) && (!q.as.Addr().IsValid() || f.SrcIP.Equal(q.as.Addr().AsSlice()))
 }
 
 // refusedPings are ICMP echoes that a farm without backends refuses.

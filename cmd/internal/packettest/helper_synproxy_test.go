@@ -89,7 +89,7 @@ func (f forgedSegments) do(s *testbed) error {
 		if err := f.heard(s, hearing); err != nil {
 			return q.wrap(err)
 		}
-		flows, err := s.conntrackEntries(q.to.Addr())
+		flows, err := s.conntrackEntries()
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"farmc/cmd/internal/conntrack"
 	"farmc/cmd/internal/live"
 	"farmc/cmd/internal/netlab"
 	"farmc/cmd/internal/statedir"
@@ -165,14 +166,14 @@ func (e eventually) do(s *testbed) error {
 	}
 }
 
-// conntrackEntries are the balancer's conntrack entries of the family of an address.
-func (s *testbed) conntrackEntries(like netip.Addr) (flows []*netlink.ConntrackFlow, err error) {
-	family := netlink.InetFamily(syscall.AF_INET)
-	if like.Is6() {
-		family = syscall.AF_INET6
-	}
+// conntrackEntries are the balancer's conntrack entries of both families. The kernel is not asked for an empty table,
+// as in conntrack.DumpAll.
+func (s *testbed) conntrackEntries() (flows []*netlink.ConntrackFlow, err error) {
 	err = s.Balancer.Do(func() error {
-		flows, err = netlink.ConntrackTableList(netlink.ConntrackTable, family)
+		if n, known := conntrack.Count(); known && n == 0 {
+			return nil
+		}
+		flows, err = netlink.ConntrackTableList(netlink.ConntrackTable, syscall.AF_UNSPEC)
 		return err
 	})
 	return flows, err
