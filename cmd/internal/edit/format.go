@@ -49,7 +49,7 @@ type piece struct {
 }
 
 func newLayout(text string) *layout {
-	l := &layout{order: newOrder(), text: text, chapters: []*chapter{{}}}
+	l := &layout{order: keyOrder(), text: text, chapters: []*chapter{{}}}
 	var last *piece
 	end := len(text) - len(strings.TrimLeft(text, byteOrderMark))
 	for _, s := range toml.Statements(text) {

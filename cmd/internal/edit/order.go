@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 
 	"farmc/compiler/farm"
 )
@@ -18,7 +19,8 @@ type order struct {
 // limitTable is the name in ranks for the tables of a rate, as in new = { rate = "10/second", burst = 20 }.
 const limitTable = "{rate}"
 
-func newOrder() order {
+// keyOrder returns the order. It is made once, as that takes longer than most edits.
+var keyOrder = sync.OnceValue(func() order {
 	o := order{
 		ranks:  map[string]map[string]int{limitTable: {"rate": 1, "burst": 2}},
 		tables: map[string]bool{},
@@ -33,7 +35,7 @@ func newOrder() order {
 		}
 	}
 	return o
-}
+})
 
 // names gives the names of a table at a path in their order.
 func (o order) names(at []string, table map[string]any) []string {

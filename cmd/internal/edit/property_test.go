@@ -95,7 +95,7 @@ func randomTable(random *rand.Rand, at []string, least int) map[string]any {
 }
 
 func randomValue(random *rand.Rand, at []string) any {
-	isTable := newOrder().heading(at) && random.IntN(10) > 0 || len(at) < 4 && random.IntN(5) == 0
+	isTable := keyOrder().heading(at) && random.IntN(10) > 0 || len(at) < 4 && random.IntN(5) == 0
 	switch random.IntN(6) {
 	case 0:
 		return random.Int64N(1000) - 100
@@ -330,7 +330,7 @@ func (e *edit) exact() (text string, known bool) {
 			for _, name := range s.at {
 				value = value.(map[string]any)[name]
 			}
-			text += newOrder().wrapped(s.at, value, lines(joined(e.segments)).endOfLine(len(joined(e.segments[:i]))))
+			text += keyOrder().wrapped(s.at, value, lines(joined(e.segments)).endOfLine(len(joined(e.segments[:i]))))
 		case s.kind == keySegment || s.kind == tailSegment || s.kind == remarkSegment:
 			text += s.text
 		default:

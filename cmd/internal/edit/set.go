@@ -8,7 +8,7 @@ import (
 
 // set gives the keys of a patch their values, in a text from which remove took the keys that go.
 func set(text string, old, patch, merged map[string]any) string {
-	s := setter{tree: newTree(text), lines: lines(text), order: newOrder(), filled: map[*node]bool{}}
+	s := setter{tree: newTree(text), lines: lines(text), order: keyOrder(), filled: map[*node]bool{}}
 	s.table(s.root, nil, old, patch, merged)
 	return spliced(text, s.splices)
 }

@@ -29,7 +29,7 @@ func WriteNoted(document Document, notes Notes) ([]byte, []Fault) {
 	if faults := check(document, false); len(faults) > 0 {
 		return nil, faults
 	}
-	w := writer{order: newOrder(), style: plain(), notes: notes}
+	w := writer{order: keyOrder(), style: plain(), notes: notes}
 	w.out.WriteString(WrittenBy + "\n")
 	w.note(nil)
 	w.table(nil, document)
