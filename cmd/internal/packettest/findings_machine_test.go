@@ -49,7 +49,8 @@ var findingMachineCases = []findingCase{
 		served: request{by: "tcp", to: "[2001:db8:f::50]:80", as: "2001:db8:f::2", shares: shares{"b1:80": 1},
 			sees: "balancer", times: 1},
 		says: "does not answer neighbour solicitations",
-		broken: steps{runs("ip address delete 2001:db8:f::50/128 dev eth0; ip address add 2001:db8:f::50/128 dev lo"),
+		broken: steps{runs("ip address delete 2001:db8:f::50/128 dev eth0; " +
+			"ip address add 2001:db8:f::50/128 dev lo nodad"),
 			on{"client", "ip -6 neigh flush dev eth0"}}},
 	{name: "no-route-to-a-backend", farm: oneBackend("snat", listen4, "b1", 0), kind: "backend", served: asksSNAT4,
 		says:   "backend b1: this machine has no route to 10.2.0.11",
