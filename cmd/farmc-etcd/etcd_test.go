@@ -498,6 +498,19 @@ func TestCommands(t *testing.T) {
 	p.kill()
 }
 
+// TestFault: a fault without a line has its file alone as the place.
+func TestFault(t *testing.T) {
+	t.Parallel()
+	for want, f := range map[string]fault{
+		"web.toml:7: wrong":           {"web.toml", 7, "wrong"},
+		"web.toml: listen is missing": {"web.toml", 0, "listen is missing"},
+	} {
+		if got := f.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // TestConcurrentPush: the second of two changes that began at one revision is refused.
 func TestConcurrentPush(t *testing.T) {
 	t.Parallel()

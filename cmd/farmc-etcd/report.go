@@ -134,11 +134,21 @@ func (r *reporter) report(ctx context.Context) report {
 type status struct {
 	ReadAt time.Time `json:"readAt"`
 	Agree  bool      `json:"agree"`
-	Faults []struct {
-		File    string `json:"file"`
-		Line    int    `json:"line"`
-		Message string `json:"message"`
-	} `json:"faults"`
+	Faults []fault   `json:"faults"`
+}
+
+// A fault is a fault of the farms in the files.
+type fault struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"` // 0: the fault is in no line, as of a key that is missing
+	Message string `json:"message"`
+}
+
+func (f fault) String() string {
+	if f.Line == 0 {
+		return f.File + ": " + f.Message
+	}
+	return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Message)
 }
 
 // statusTimeout is the time for an answer of farmc status.
@@ -168,8 +178,7 @@ func (r *reporter) ask(ctx context.Context, changed time.Time) (loaded bool, fau
 		return false, ""
 	}
 	if len(s.Faults) > 0 {
-		f := s.Faults[0]
-		return false, fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Message)
+		return false, s.Faults[0].String()
 	}
 	return s.Agree, ""
 }
