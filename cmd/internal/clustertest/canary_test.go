@@ -140,20 +140,6 @@ func (c *canary) awaitFault(b *balancer, fault string) {
 	})
 }
 
-// revisionOf is the revision of etcd that a balancer has loaded, as status shows it.
-func (c *canary) revisionOf(b *balancer) string {
-	c.t.Helper()
-	shown, err := c.etcd("status")
-	must(c.t, err)
-	for line := range strings.Lines(shown) {
-		if of := strings.Fields(line); of[0] == b.Name {
-			return of[2]
-		}
-	}
-	c.t.Fatalf("no %s in\n%s", b.Name, shown)
-	return ""
-}
-
 // awaitLoads waits until balancers have loaded the farm whose backend has a port.
 func (c *canary) awaitLoads(port int, on ...*balancer) {
 	c.t.Helper()

@@ -60,7 +60,7 @@ func (e *store) put(client *http.Client, prefix string, files map[string]string)
 	e.retry("a transaction", func() error {
 		var failed []error
 		for i := range e.nodes {
-			err := post(client, nodeURL(i, 2379)+"/v3/kv/txn", text)
+			_, err := post(client, nodeURL(i, 2379)+"/v3/kv/txn", text)
 			if err == nil {
 				return nil
 			}
@@ -70,16 +70,58 @@ func (e *store) put(client *http.Client, prefix string, files map[string]string)
 	})
 }
 
-// post sends a request.
-func post(client *http.Client, url string, text []byte) error {
+// post sends a request, and returns the answer.
+func post(client *http.Client, url string, text []byte) ([]byte, error) {
 	r, err := client.Post(url, "application/json", bytes.NewReader(text))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer r.Body.Close()
 	answer, err := io.ReadAll(r.Body)
 	if err == nil && r.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s: %s", r.Status, answer)
 	}
-	return err
+	return answer, err
+}
+
+// leader returns the node that leads, as soon as a node knows it.
+func (e *store) leader() (leader int) {
+	e.t.Helper()
+	client := e.gateway()
+	defer client.CloseIdleConnections()
+	e.retry("etcd has a leader", func() error {
+		var failed []error
+		for leader = range e.nodes {
+			var of struct {
+				Header struct {
+					Member string `json:"member_id"`
+				}
+				Leader string
+			}
+			answer, err := post(client, nodeURL(leader, 2379)+"/v3/maintenance/status", []byte("{}"))
+			if err == nil {
+				err = json.Unmarshal(answer, &of)
+			}
+			if err == nil && of.Leader == of.Header.Member {
+				return nil
+			}
+			failed = append(failed, err)
+		}
+		return errors.Join(append(failed, errors.New("no node leads"))...)
+	})
+	return leader
+}
+
+// compact removes the history of etcd before its current revision.
+func (e *store) compact() {
+	e.t.Helper()
+	client := e.gateway()
+	defer client.CloseIdleConnections()
+	url := nodeURL(e.leader(), 2379) + "/v3/"
+	answer, err := post(client, url+"kv/range", []byte(`{"key": "eA=="}`))
+	must(e.t, err)
+	var of struct{ Header struct{ Revision string } }
+	must(e.t, json.Unmarshal(answer, &of))
+	_, err = post(client, url+"kv/compaction", fmt.Appendf(nil, `{"revision": %q, "physical": true}`, of.Header.Revision))
+	must(e.t, err)
 }

@@ -97,6 +97,20 @@ func (e *store) awaitStatus(mirrors int) {
 	})
 }
 
+// revisionOf is the revision of etcd that a balancer has loaded, as status shows it.
+func (e *store) revisionOf(b *balancer) string {
+	e.t.Helper()
+	shown, err := e.etcd("status")
+	must(e.t, err)
+	for line := range strings.Lines(shown) {
+		if of := strings.Fields(line); of[0] == b.Name {
+			return of[2]
+		}
+	}
+	e.t.Fatalf("no %s in\n%s", b.Name, shown)
+	return ""
+}
+
 // retry repeats a step until it succeeds.
 func (s *site) retry(what string, step func() error) {
 	s.t.Helper()
