@@ -23,6 +23,8 @@ type clusterCase struct {
 	gap       int  // at most so many datagrams of a stream lost in a row, 20 ms apart; -1: not limited
 	patient   bool // BFD waits for 3 s, as a busy machine can be late; for cases in which no balancer dies
 	unmoved   bool // no connection moves to another balancer, so mode snat loses none
+
+	unfiltered bool // the router forwards replies of backends that no balancer has rewritten
 }
 
 // with gives the case with another scheduler.

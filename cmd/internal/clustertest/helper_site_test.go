@@ -54,6 +54,9 @@ func newSite(t *testing.T, farmc string, c clusterCase) *site {
 	s := newMachines(t, farmc, c)
 	must(t, s.Serve(80, 8080, 8081))
 	s.replyRules()
+	if !c.unfiltered {
+		s.dropUnrewritten()
+	}
 	s.routing = s.start(s.Router, bird, s.birdArguments("router", readExample(t, "bird-router.conf"))...)
 	return s
 }
@@ -62,6 +65,14 @@ func newSite(t *testing.T, farmc string, c clusterCase) *site {
 func (s *site) replyRules() {
 	s.run(s.Router, "ip", "rule", "add", "iif", "eth2", "from", "10.2.0.0/24", "lookup", "100")
 	s.run(s.Router, "ip", "-6", "rule", "add", "iif", "eth2", "from", "fd00:2::/64", "lookup", "100")
+}
+
+// dropUnrewritten has the router drop replies of the stateless farm that a balancer without rules returns as they are.
+func (s *site) dropUnrewritten() {
+	for family, backends := range map[string]string{"-4": "10.2.0.0/24", "-6": "fd00:2::/64"} {
+		s.run(s.Router, "ip", family, "rule", "add", "iif", "eth1", "from", backends,
+			"sport", fmt.Sprint(stateless.port()), "blackhole")
+	}
 }
 
 // birdArguments writes a configuration file, and gives the command line for BIRD in the foreground.

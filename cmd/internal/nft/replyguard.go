@@ -20,6 +20,9 @@ import (
 // A guard of replies is table inet farmc with one chain, which drops packets of some sources that this machine would
 // forward. It is sent by netlink, as each millisecond without it costs connections: 100 sources take 0.5 ms, and 10,000
 // take 0.2 s. The start of nft alone takes 40 ms or more on a busy machine.
+//
+// No guard stands before: a flush would leave a table with the flag owner, but as long as that table exists, the kernel
+// refuses files that "nft list ruleset" has written (EPERM, seen with nft 1.0.6 on Linux 6.18).
 
 // guardChain is the base chain of a guard. Each rule of it looks up one set.
 const guardChain = "stateless-unrewritten"
