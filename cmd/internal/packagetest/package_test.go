@@ -30,6 +30,7 @@ func TestPackage(t *testing.T) {
 		{"bad-farm-does-not-hold-back-good-ones", badFarmAlone},
 		{"helper-without-a-false-alarm", helperInSandbox},
 		{"stop-leaves-rules", stopLeavesRules},
+		{"guard-has-real-time-priority", guardIsRealtime},
 		{"enable-and-status-work-on-farmc", enableAndStatus},
 		{"doctor-finds-units", doctorFindsUnits},
 		{"reload-returns-when-farms-are-loaded", reloadLoads},
