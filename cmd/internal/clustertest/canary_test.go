@@ -10,9 +10,19 @@ import (
 )
 
 // TestCanary: a farm that the canary machine refuses never reaches the other balancers, which go on loading good ones.
+// No connection is lost on any of them, and none is moved.
 func TestCanary(t *testing.T) {
 	onlyInTestCluster(t)
-	c := newCanary(newMachines(t, buildFarmc(t), clusterCase{}))
+	const connections = 120
+	c := newCanary(newSite(t, buildFarmc(t), clusterCase{scheduler: "maglev", patient: true}))
+	fs := c.flowsThrough(func(*site) { c.tryFarms() }, connections)
+	clusterCase{unmoved: true}.check(t, fs, connections)
+	c.loads.check(c.site)
+}
+
+// tryFarms pushes good farms and bad ones to the canary machine, and promotes them.
+func (c *canary) tryFarms() {
+	c.t.Helper()
 	first, others := c.balancers[0], c.balancers[1:]
 
 	// The canary machine loads a revision before all others.
@@ -27,7 +37,7 @@ func TestCanary(t *testing.T) {
 	// push refuses a farm that is faulty by itself.
 	c.write(map[string]string{"good.toml": "listen = \"x\"\n"})
 	if _, err := c.etcd("push", c.dir, "--prefix", canaryOfEtcd, "--farmc", c.farmc); !says(err, "nothing is pushed") {
-		t.Errorf("push of a faulty farm: %v", err)
+		c.t.Errorf("push of a faulty farm: %v", err)
 	}
 
 	// A farm that conflicts with one of the canary machine stays there, and the good one beside it is loaded.
@@ -39,13 +49,13 @@ func TestCanary(t *testing.T) {
 	c.promote(first.Name + ": ")
 	c.promote(fault)
 
-	// The others load what is pushed meanwhile.
+	// The others load the farms that are pushed meanwhile.
 	c.pushGood(farmsOfEtcd, 20004)
 	c.awaitLoads(20004, others...)
 	c.awaitFault(first, fault)
 	for _, b := range others {
 		if _, err := os.Stat(filepath.Join(c.farms(b), "bad.toml")); err == nil {
-			t.Errorf("%s has the faulty farm", b.Name)
+			c.t.Errorf("%s has the faulty farm", b.Name)
 		}
 	}
 
@@ -54,10 +64,9 @@ func TestCanary(t *testing.T) {
 	c.awaitLoads(20005, first)
 	c.promote("")
 	c.awaitLoads(20005, others...)
-	must(t, second(c.etcd("rollback", "--prefix", farmsOfEtcd, "--to", good)))
+	must(c.t, second(c.etcd("rollback", "--prefix", farmsOfEtcd, "--to", good)))
 	c.awaitLoads(20002, others...)
 	c.awaitStatus(4)
-	c.loads.check(c.site)
 }
 
 // canaryOfEtcd is the prefix that the first balancer alone mirrors.
@@ -87,6 +96,10 @@ func newCanary(s *site) *canary {
 		s.startWatch(b, "--isolate")
 	}
 	c.awaitStatus(4)
+	for _, b := range s.balancers {
+		s.startBird(b)
+	}
+	s.awaitBalancers(3)
 	return c
 }
 
@@ -96,10 +109,11 @@ func farm(listen string, port int) string {
 	return fmt.Sprintf(text, listen, port)
 }
 
-// write makes the directory for the next push have these files.
+// write makes the directory for the next push have these files, and the farms with traffic.
 func (c *canary) write(files map[string]string) {
 	c.t.Helper()
 	must(c.t, os.RemoveAll(c.dir))
+	c.writeTraffic(c.dir, "b1", "b2", "b3")
 	for name, text := range files {
 		c.writeText(filepath.Join(c.dir, name), text)
 	}

@@ -11,7 +11,7 @@
 //
 // balancers_test has the cases, resilient_test the cases of a router with resilient nexthop groups, frr_test the cases
 // with FRR, pair_test the cases of a pair with keepalived and conntrackd. etcd_test changes farms by three nodes of
-// etcd and farmc-etcd, canary_test tries them on one balancer first. helper_site has the machines and their programs,
-// helper_flow the connections of the client, helper_stream its datagrams, helper_case the parts of a case, helper_store
-// etcd, helper_rollout changes by etcd, helper_loads the scripts that balancers load.
+// etcd and farmc-etcd, outage_test ends etcd, canary_test tries farms on one balancer first. helper_site has the
+// machines and their programs, helper_flow the connections of the client, helper_stream its datagrams, helper_case the
+// parts of a case, helper_store etcd, helper_rollout changes by etcd, helper_loads the scripts that balancers load.
 package clustertest

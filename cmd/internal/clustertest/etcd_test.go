@@ -46,7 +46,7 @@ func TestEtcd(t *testing.T) {
 	began := time.Now()
 	s := newSite(t, buildFarmc(t), clusterCase{scheduler: "maglev", patient: true})
 	r := newRollout(s)
-	r.writeTraffic("b1", "b2", "b3")
+	r.writeTraffic(r.dir, "b1", "b2", "b3")
 	r.push(r.dir, farmsOfEtcd)
 	for _, b := range s.balancers {
 		r.powerOn(b)

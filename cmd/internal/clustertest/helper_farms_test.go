@@ -70,3 +70,15 @@ func (s *site) writeFile(b *balancer, name, text string) {
 	must(s.t, os.WriteFile(file+".new", []byte(text), 0o644))
 	must(s.t, os.Rename(file+".new", file))
 }
+
+// writeTraffic writes the farms with traffic for the next push. A table of maglev that is small makes small scripts.
+func (s *site) writeTraffic(dir string, backends ...string) {
+	s.t.Helper()
+	for _, m := range modes {
+		text := m.farm(s.scheduler, "b1", "b2", "b3")
+		if m != snat {
+			text = "table-size = 509\n" + m.farm(s.scheduler, backends...)
+		}
+		s.writeText(filepath.Join(dir, m.name+".toml"), text)
+	}
+}

@@ -122,6 +122,7 @@ func (e *store) compact() {
 	must(e.t, err)
 	var of struct{ Header struct{ Revision string } }
 	must(e.t, json.Unmarshal(answer, &of))
-	_, err = post(client, url+"kv/compaction", fmt.Appendf(nil, `{"revision": %q, "physical": true}`, of.Header.Revision))
+	history := fmt.Appendf(nil, `{"revision": %q, "physical": true}`, of.Header.Revision)
+	_, err = post(client, url+"kv/compaction", history)
 	must(e.t, err)
 }

@@ -159,22 +159,11 @@ func (r *rollout) changeQuickly(n int) {
 	}
 }
 
-// writeTraffic writes the farms with traffic. A table of maglev that is small makes small scripts.
-func (r *rollout) writeTraffic(backends ...string) {
-	for _, m := range modes {
-		if m == snat {
-			r.write(m.name+".toml", m.farm(r.scheduler, "b1", "b2", "b3"))
-			continue
-		}
-		r.write(m.name+".toml", "table-size = 509\n"+m.farm(r.scheduler, backends...))
-	}
-}
-
 // changeTraffic changes the farms with traffic, and waits until all balancers have loaded the change. Meanwhile a
 // mirror or a node of etcd dies.
 func (r *rollout) changeTraffic(backends ...string) {
 	r.t.Helper()
-	r.writeTraffic(backends...)
+	r.writeTraffic(r.dir, backends...)
 	r.change()
 	r.killProgram()
 	r.awaitStatus(3)

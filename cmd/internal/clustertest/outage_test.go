@@ -14,7 +14,7 @@ func TestOutage(t *testing.T) {
 	onlyInTestCluster(t)
 	r := newRollout(newMachines(t, buildFarmc(t), clusterCase{scheduler: "maglev"}))
 	first, second, fresh := r.balancers[0], r.balancers[1], r.balancers[2]
-	r.writeTraffic("b1", "b2", "b3")
+	r.writeTraffic(r.dir, "b1", "b2", "b3")
 	r.push(r.dir, farmsOfEtcd)
 	for _, b := range []*balancer{first, second} {
 		r.mirror(b)
