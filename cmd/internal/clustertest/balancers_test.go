@@ -15,6 +15,7 @@ var clusterCases = []clusterCase{
 	added,
 	added.with("hash"),
 	withdrawn,
+	busy,
 	farmcKilled,
 	birdKilled,
 	rulesFlushed,
@@ -46,6 +47,30 @@ var withdrawn = clusterCase{name: "withdrawn", control: 30, change: func(s *site
 	time.Sleep(time.Second)
 	s.powerOff(b)
 }}
+
+// busy: a program of the operator withdraws a balancer that is short of processor time, and announces it again later.
+// The machine of the test is always busy, so the program reads another file than /proc/pressure/cpu.
+var busy = clusterCase{name: "busy", control: 30, patient: true, change: func(s *site) {
+	b, pressure := s.balancers[0], filepath.Join(s.dir, "pressure")
+	write := func(share string) { s.writeText(pressure, "some avg10="+share+" avg60=0.00 avg300=0.00 total=1\n") }
+	write("90.00")
+	s.start(b.Host, "sh", "-c", withdrawIfBusy, pressure, s.farmc, s.state(b))
+	s.awaitBalancers(2)
+	time.Sleep(time.Second)
+	write("3.00")
+	s.awaitBalancers(3)
+}}
+
+// withdrawIfBusy is the program. Its name is the file.
+const withdrawIfBusy = `
+	farmc() { "$1" "$3" --state-dir "$2"; }
+	while sleep 0.1; do
+		if grep -q '^some avg10=[5-9].\.' "$0" && [ -z "$withdrawn" ]; then
+			farmc "$@" withdraw; withdrawn=1
+		elif grep -q '^some avg10=.\.' "$0" && [ -n "$withdrawn" ]; then
+			farmc "$@" announce; withdrawn=
+		fi
+	done`
 
 // farmcKilled: routes and rules stay without farmc.
 var farmcKilled = clusterCase{name: "farmc-killed", patient: true, unmoved: true, change: func(s *site) {
