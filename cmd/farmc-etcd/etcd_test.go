@@ -337,6 +337,35 @@ func TestWriteAgain(t *testing.T) {
 	s.awaitFiles(m.tree.link, files)
 }
 
+// TestBehind: a comparison with etcd finds changes that a watch has not told, also ones that keep the number of files.
+func TestBehind(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	m := &mirror{options: &options{prefix: farmsPrefix}, client: s.client}
+	s.put(farmsPrefix, map[string]string{"web.toml": "1", "mail.toml": "1"})
+	for _, missed := range []map[string]string{
+		nil,
+		{"web.toml": "2"},
+		{"web.toml": ""},
+		{"news.toml": "1"},
+		{"news.toml": "", "web.toml": "3"},
+	} {
+		now, err := read(t.Context(), s.client, farmsPrefix, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.put(farmsPrefix, missed)
+		s.put("/farmc/other/", map[string]string{"web.toml": "1"})
+		var want error
+		if missed != nil {
+			want = errBehind
+		}
+		if err := m.compare(t.Context(), now); !errors.Is(err, want) {
+			t.Errorf("missed %v: %v, want %v", missed, err, want)
+		}
+	}
+}
+
 // awaitPut writes files as soon as etcd answers.
 func (s *store) awaitPut(files map[string]string) {
 	s.t.Helper()
