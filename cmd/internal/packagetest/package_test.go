@@ -415,18 +415,24 @@ func purgeLeavesNothing(m *Machine) {
 	}
 }
 
-// purgeAtOnceUnloads: a purge of the installed package stops the watcher and removes the rules, and says so. Rules of
-// other programs stay.
+// purgeAtOnceUnloads: a purge of the installed package stops the watcher and removes the rules, and says so. It takes
+// back the announcement of addresses. Rules and routes of other programs stay.
 func purgeAtOnceUnloads(m *Machine) {
 	servesNewFarm(m)
-	m.Do("nft add table inet other")
+	m.Write("/etc/farmc/farms.d/told.toml", "announce = true\n"+webAt("83"))
+	m.Until("ip route show table 251 | grep 192.0.2.1; ip -6 route show table 251 | grep 2001:db8::1")
+	m.Do("nft add table inet other; ip route add blackhole 203.0.113.9 table 251 proto static")
 	if said := m.Do("dpkg --purge farmc 2>&1"); !strings.Contains(said, "farmc: all rules of farmc are removed\n") {
 		m.t.Errorf("the purge does not say that the rules are removed:\n%s", said)
 	}
 	if tables := m.Do("nft list tables"); strings.Contains(tables, "farmc") || !strings.Contains(tables, "inet other") {
 		m.t.Errorf("after the purge the tables are\n%s", tables)
 	}
-	m.Do("nft delete table inet other; dpkg -i /root/farmc.deb")
+	if left := m.Do("ip rule; ip -6 rule; ip route show table 251"); strings.Contains(left, "lookup 251") ||
+		strings.Contains(left, "proto 251") || !strings.Contains(left, "203.0.113.9") {
+		m.t.Errorf("after the purge rules and routes are\n%s", left)
+	}
+	m.Do("ip route flush table 251; nft delete table inet other; dpkg -i /root/farmc.deb")
 	if said := m.Do("dpkg --purge farmc 2>&1"); strings.Contains(said, "farmc: ") {
 		m.t.Errorf("without rules the purge says\n%s", said)
 	}
