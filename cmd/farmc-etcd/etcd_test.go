@@ -522,7 +522,7 @@ func TestCommands(t *testing.T) {
 		many[fmt.Sprintf("farm%d.toml", i)] = "x\n"
 	}
 	write(many)
-	command(0, "252 files changed", push...) // mail.toml and web.toml go
+	command(0, "252 files: etcd takes 120 in a transaction", push...) // mail.toml and web.toml go
 	s.awaitFiles(mirrored, many)
 	p.kill()
 }

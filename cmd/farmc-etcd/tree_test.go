@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestFullDisk: a change that finds no room leaves the files as they are.
@@ -33,6 +34,34 @@ func TestFullDisk(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(disk, "*", ".*")); len(left) > 0 {
 		t.Error("left on the disk:", left)
+	}
+}
+
+// TestOldDirectories: a directory that is no longer in use stays for a minute, for programs that read it.
+func TestOldDirectories(t *testing.T) {
+	t.Parallel()
+	tr := newTree(filepath.Join(t.TempDir(), "farms"))
+	first := &contents{revision: 1, files: map[string]string{"web.toml": "1", "mail.toml": "1"}}
+	second := &contents{revision: 2, files: map[string]string{"web.toml": "2", "mail.toml": "2"}}
+	if err := errors.Join(tr.open(), tr.write(nil, first)); err != nil {
+		t.Fatal(err)
+	}
+	old := tr.current()
+	began := time.Now()
+	if err := tr.write(first, second); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		after time.Duration
+		stays bool
+	}{{59 * time.Second, true}, {time.Minute + time.Since(began), false}} {
+		tr.removeOld(began.Add(c.after))
+		if has(old, first.files) != c.stays {
+			t.Errorf("after %s the files are there: %v, want %v", c.after, !c.stays, c.stays)
+		}
+	}
+	if !has(tr.link, second.files) {
+		t.Error("the directory in use is gone, too")
 	}
 }
 
