@@ -11,24 +11,33 @@ import (
 // connections of a balancer that dies are lost.
 var resilientCases = []struct {
 	name        string
+	balancers   int // with routes at the beginning
 	change      func(s *site)
 	least, most int // of 200 connections of mode snat
 }{
-	{"power-loss", func(s *site) {
+	{"power-loss", 3, func(s *site) {
 		s.powerOff(s.balancers[2])
 		s.spreadResiliently(s.balancers[:2])
 	}, 20, 90},
-	{"added", func(s *site) {
-		s.spreadResiliently(s.balancers)
-		time.Sleep(2 * time.Second)
+	{"added", 2, addLast, 0, 0},
+	{"backend-drains-and-added", 2, func(s *site) { // flows stay with the balancer that remembers them
+		s.rememberClients()
+		s.changeBackends("b1", "b2", "b3 drain")
+		addLast(s)
 	}, 0, 0},
+}
+
+// addLast adds routes by the third balancer.
+func addLast(s *site) {
+	s.spreadResiliently(s.balancers)
+	time.Sleep(2 * time.Second)
 }
 
 // TestResilient: a router with resilient nexthop groups moves the connections of a balancer that dies, and no others.
 func TestResilient(t *testing.T) {
 	onlyInTestCluster(t)
 	farmc := buildFarmc(t)
-	for i, c := range resilientCases {
+	for _, c := range resilientCases {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSite(t, farmc, clusterCase{scheduler: "maglev", patient: true})
 			s.routing.kill() // the groups are the test's: BIRD 2.0.12 makes none
@@ -36,7 +45,7 @@ func TestResilient(t *testing.T) {
 				s.powerOn(b)
 				s.await(b.watch, "3 farms loaded")
 			}
-			s.spreadResiliently(s.balancers[:3-i])
+			s.spreadResiliently(s.balancers[:c.balancers])
 			fs := s.flowsThrough(c.change, 200)
 			clusterCase{}.check(t, fs, 200)
 			if lost := fs.count(snat, "tcp").lost; lost < c.least || lost > c.most {
