@@ -25,6 +25,7 @@ type flow struct {
 	mode    mode
 	network string
 	conn    net.Conn
+	listens bool          // the client sends nothing, and the backend a line each half second
 	backend string        // the one that answered first
 	longest time.Duration // from a question to its answer
 	lost    error
@@ -65,8 +66,11 @@ func (f *flow) run(stopped <-chan struct{}) {
 func (f *flow) exchange() error {
 	asked := time.Now()
 	exchange := f.echo
-	if f.datagrams() {
+	switch {
+	case f.datagrams():
 		exchange = f.askAgain
+	case f.listens:
+		exchange = f.listen
 	}
 	err := exchange()
 	f.longest = max(f.longest, time.Since(asked))
@@ -80,12 +84,23 @@ func (f *flow) echo() error {
 	if _, err := f.conn.Write(line); err != nil {
 		return err
 	}
-	reply := make([]byte, len(line))
-	if _, err := io.ReadFull(f.conn, reply); err != nil {
+	return f.read(line)
+}
+
+// listen waits for the next line of a backend that speaks.
+func (f *flow) listen() error {
+	f.conn.SetDeadline(time.Now().Add(patience))
+	return f.read(spoken)
+}
+
+// read reads a line.
+func (f *flow) read(want []byte) error {
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(f.conn, got); err != nil {
 		return err
 	}
-	if !bytes.Equal(line, reply) {
-		return fmt.Errorf("the backend returns %q", reply)
+	if !bytes.Equal(want, got) {
+		return fmt.Errorf("the backend sends %q", got)
 	}
 	return nil
 }

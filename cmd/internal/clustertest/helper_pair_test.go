@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,13 +14,18 @@ import (
 
 // newPair makes a site of two balancers with keepalived, of which the first is active. The router and the backends send
 // packets to floating addresses. Only conntrackd lets the second balancer know connections of the first.
-func newPair(t *testing.T, farmc, scheduler string, reported bool) *site {
+func newPair(t *testing.T, farmc string, c pairCase) *site {
 	t.Helper()
 	needProgram(t, "keepalived")
 	needProgram(t, "conntrackd")
 	s := &site{Lab: netlab.Test(t, netlab.Options{Balancers: 2}), t: t, dir: t.TempDir(), farmc: farmc,
-		scheduler: scheduler}
-	must(t, s.Serve(80, 8081))
+		scheduler: c.scheduler}
+	must(t, s.Serve(8081))
+	if c.speaks {
+		s.speak(80)
+	} else {
+		must(t, s.Serve(80))
+	}
 	s.floatingRoutes()
 	for i, h := range s.Balancers {
 		b := &balancer{Host: h, number: i + 1}
@@ -29,7 +35,7 @@ func newPair(t *testing.T, farmc, scheduler string, reported bool) *site {
 		s.writeFarm(b, snat)
 		s.startWatch(b)
 		s.await(b.watch, "loaded in")
-		if reported {
+		if c.reported {
 			s.startConntrackd(b)
 		}
 		s.startKeepalived(b)
@@ -37,6 +43,40 @@ func newPair(t *testing.T, farmc, scheduler string, reported bool) *site {
 	}
 	time.Sleep(2 * time.Second) // until the second balancer knows the first
 	return s
+}
+
+// spoken is the line that backends send each half second.
+var spoken = []byte("are you there?\n")
+
+// speak has the backends speak on a port by TCP: first who they are, and then a line each half second.
+func (s *site) speak(port int) {
+	s.t.Helper()
+	for _, b := range s.Backends {
+		must(s.t, b.Do(func() error {
+			l, err := net.Listen("tcp", fmt.Sprint(":", port))
+			if err == nil {
+				s.t.Cleanup(func() { l.Close() })
+				go acceptAll(l, b.Name)
+			}
+			return err
+		}))
+	}
+}
+
+func acceptAll(l net.Listener, backend string) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			_, err := fmt.Fprintf(c, "%s %s %s\n", backend, c.LocalAddr(), c.RemoteAddr())
+			for ; err == nil; _, err = c.Write(spoken) {
+				time.Sleep(exchangeInterval)
+			}
+		}()
+	}
 }
 
 // floatingRoutes makes floating addresses the next hop to services, and the gateway of backends.

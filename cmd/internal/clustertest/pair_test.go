@@ -6,16 +6,21 @@ import (
 	"time"
 )
 
-// pairCases are losses of power of the active one of two balancers, in mode dnat.
-var pairCases = []struct {
+// A pairCase is a loss of power of the active one of two balancers, in mode dnat.
+type pairCase struct {
 	name      string
 	scheduler string
 	reported  bool // by conntrackd
+	speaks    bool // backends send first after the loss, and clients nothing
 	most      int  // at most so many of 200 lost
 	least     int
-}{
+}
+
+var pairCases = []pairCase{
 	{name: "maglev", scheduler: "maglev", reported: true},
 	{name: "random", scheduler: "random", reported: true, most: 10},
+	{name: "maglev-backends-speak", scheduler: "maglev", reported: true, speaks: true},
+	{name: "random-backends-speak", scheduler: "random", reported: true, speaks: true},
 	{name: "random-without-conntrackd", scheduler: "random", most: 200, least: 40},
 }
 
@@ -26,9 +31,12 @@ func TestPair(t *testing.T) {
 	farmc := buildFarmc(t)
 	for _, c := range pairCases {
 		t.Run(c.name, func(t *testing.T) {
-			s := newPair(t, farmc, c.scheduler, c.reported)
+			s := newPair(t, farmc, c)
 			fs := &flows{stopped: make(chan struct{})}
 			must(t, errors.Join(fs.open(s, 100, "tcp4", dnat, snat), fs.open(s, 100, "tcp6", dnat, snat)))
+			for _, f := range fs.all {
+				f.listens = c.speaks && f.mode == dnat
+			}
 			fs.start()
 			time.Sleep(before)
 			if c.reported {
