@@ -147,10 +147,12 @@ test: go-found
 	$(GO) test -short ./compiler/...
 	$(MAKE) test-etcd
 
-# The tests of the compiler, complete. Random farms and loads of all goldens into the kernel take two minutes.
+# The tests of the compiler, complete, and scenarios with a wall clock that jumps, for which all of Go is compiled again.
+# Random farms and loads of all goldens into the kernel take two minutes.
 test-slow: go-found
-	@.ci/need nft=nftables ip=iproute2
+	@.ci/need nft=nftables ip=iproute2 jq=jq curl=curl
 	$(GO) test -timeout 20m ./compiler/...
+	TIME_JUMPS=1 $(GO) test -timeout 20m ./cmd/farmc -run '^TestTimeOfDayJumps$$'
 
 stress: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps

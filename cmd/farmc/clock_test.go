@@ -31,7 +31,9 @@ const inTime = "^TestScript$/^(health|health-in-watch|health-rules|api-health|" 
 // Jumps of the wall clock do not change the time to confirm, the wait for quiet files, pauses, retries, the watchdog
 // and bans. Only farmc and these tests see the jumps.
 func TestTimeOfDayJumps(t *testing.T) {
-	skipShort(t)
+	if os.Getenv("TIME_JUMPS") == "" {
+		t.Skip("builds farmc and the standard library anew; make test-slow runs it")
+	}
 	needMachine(t)
 	root, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
 	own := filepath.Join(strings.TrimSpace(string(root)), "src", "time", "time.go")
