@@ -12,38 +12,44 @@ import (
 )
 
 // BenchmarkPushToCommit measures the time from the start of farmc-etcd push, which checks all farms, to the record of
-// farmc watch that the change of one farm among 10,000 is committed, or among as many as FARMS says. ms-after-push is
-// the part after the end of push, which follows the transaction.
+// each farmc watch that the change of one farm among 10,000 is committed, or among as many as FARMS says. ms-after-push
+// is the part after the end of push, which follows the transaction. All machines share the processors of this one.
 func BenchmarkPushToCommit(b *testing.B) {
 	farms := 10_000
 	if n, err := strconv.Atoi(os.Getenv("FARMS")); err == nil {
 		farms = n
 	}
-	l := newLoadBench(b, farms)
+	for _, machines := range []int{1, 3} {
+		b.Run(fmt.Sprint("machines=", machines), func(b *testing.B) { benchPush(b, farms, machines) })
+	}
+}
+
+func benchPush(b *testing.B, farms, machines int) {
+	l := newLoadBench(b, farms, machines)
 	var afterPush time.Duration
 	for i := 0; b.Loop(); i++ {
-		before := l.loaded()
+		before := time.Now()
 		l.writeFarm(0, 20_001+i)
 		l.push()
 		pushed := time.Now()
-		l.awaitLoad(before)
+		l.awaitLoads(before)
 		afterPush += time.Since(pushed)
 	}
 	b.ReportMetric(float64(afterPush.Milliseconds())/float64(b.N), "ms-after-push/op")
 	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/op")
 }
 
-// A loadBench is etcd with farms, a mirror, and farmc watch, which has loaded them.
+// A loadBench is etcd with farms, and machines with a mirror and farmc watch, which have loaded them.
 type loadBench struct {
 	*store
-	farmc, dir, state string
+	farmc, dir string
+	states     []string // a directory for each machine
 }
 
-func newLoadBench(b *testing.B, farms int) *loadBench {
+func newLoadBench(b *testing.B, farms, machines int) *loadBench {
 	b.Helper()
 	work := b.TempDir()
-	l := &loadBench{store: newStore(b), farmc: filepath.Join(work, "farmc"), dir: filepath.Join(work, "pushed"),
-		state: filepath.Join(work, "state")}
+	l := &loadBench{store: newStore(b), farmc: filepath.Join(work, "farmc"), dir: filepath.Join(work, "pushed")}
 	if out, err := exec.Command("go", "build", "-C", "../farmc", "-o", l.farmc, ".").CombinedOutput(); err != nil {
 		b.Fatalf("build farmc: %v\n%s", err, out)
 	}
@@ -54,20 +60,31 @@ func newLoadBench(b *testing.B, farms int) *loadBench {
 		l.writeFarm(i, 20_000)
 	}
 	l.push()
-	mirrored := filepath.Join(work, "farms")
-	l.mirror(mirrored, "--host", "lb1", "--farmc", l.farmc, "--farmc-dir", mirrored)
-	watch := exec.Command(l.farmc, "watch", "--dir", mirrored, "--state-dir", l.state)
-	watch.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := watch.Start(); err != nil {
-		b.Fatal(err)
+	for i := range machines {
+		l.addMachine(filepath.Join(work, fmt.Sprint("lb", i+1)))
 	}
-	b.Cleanup(func() {
+	l.awaitLoads(time.Time{})
+	time.Sleep(5 * time.Second) // for the work of mirror and farmc watch after the load
+	return l
+}
+
+// addMachine starts a mirror, and farmc watch in a network namespace of its own, until the end of the benchmark.
+func (l *loadBench) addMachine(dir string) {
+	state, mirrored := filepath.Join(dir, "state"), filepath.Join(dir, "farms")
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		l.t.Fatal(err)
+	}
+	l.states = append(l.states, state)
+	l.mirror(mirrored, "--host", filepath.Base(dir), "--farmc", l.farmc, "--farmc-dir", mirrored)
+	watch := exec.Command(l.farmc, "watch", "--dir", mirrored, "--state-dir", state)
+	watch.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Unshareflags: syscall.CLONE_NEWNET}
+	if err := watch.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() {
 		watch.Process.Kill()
 		watch.Wait()
 	})
-	l.awaitLoad(time.Time{})
-	time.Sleep(5 * time.Second) // for the work of mirror and farmc watch after the load
-	return l
 }
 
 // writeFarm writes the farm of a number, with a port of its backends.
@@ -87,20 +104,20 @@ func (l *loadBench) push() {
 	}
 }
 
-// loaded is the time of the last load.
-func (l *loadBench) loaded() time.Time {
-	info, err := os.Stat(filepath.Join(l.state, "loaded.nft"))
-	if err != nil {
-		return time.Time{}
-	}
-	return info.ModTime()
-}
-
-// awaitLoad waits for a load after the one of a time.
-func (l *loadBench) awaitLoad(before time.Time) {
-	for end := time.Now().Add(5 * time.Minute); !l.loaded().After(before); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			l.t.Fatal("farmc watch loads nothing")
+// awaitLoads waits until each machine has loaded farms after a time.
+func (l *loadBench) awaitLoads(after time.Time) {
+	end := time.Now().Add(5 * time.Minute)
+	for _, state := range l.states {
+		for !loadedAfter(state, after) {
+			if time.Now().After(end) {
+				l.t.Fatal("farmc watch loads nothing")
+			}
+			time.Sleep(5 * time.Millisecond)
 		}
 	}
+}
+
+func loadedAfter(state string, after time.Time) bool {
+	info, err := os.Stat(filepath.Join(state, "loaded.nft"))
+	return err == nil && info.ModTime().After(after)
 }
