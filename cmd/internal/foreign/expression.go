@@ -76,7 +76,7 @@ var compilers = map[string]func(nfnetlink.Attributes) expression{
 	"counter":   ignored,
 	"log":       ignored,
 	"last":      ignored,
-	"objref":    ignored,
+	"objref":    compileObject,
 	"reject":    ends(Drop),
 	"queue":     compileQueue,
 	"masq":      ends(SourceNAT),
@@ -106,6 +106,19 @@ func constant(t truth, v verdict) expression {
 
 func ends(kind Kind) func(nfnetlink.Attributes) expression {
 	return func(nfnetlink.Attributes) expression { return constant(yes, verdict{kind: kind}) }
+}
+
+// compileObject makes a reference to a named object. Quotas and limits match some packets, and maps of objects have
+// an object for some keys. All others let the rule go on, except for a synproxy.
+func compileObject(a nfnetlink.Attributes) expression {
+	const kind, quota, limit, connections, synproxy = 1, 2, 4, 5, 10 // NFTA_OBJREF_IMM_TYPE, NFT_OBJECT_*
+	switch a.Number(kind) {
+	case 0, quota, limit, connections:
+		return constant(maybe, verdict{})
+	case synproxy:
+		return constant(yes, verdict{kind: Proxy})
+	}
+	return ignored(a)
 }
 
 func compileCmp(a nfnetlink.Attributes) expression {

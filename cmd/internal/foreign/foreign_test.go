@@ -433,3 +433,53 @@ func indexOf(t *testing.T, name string) int {
 	}
 	return l.Attrs().Index
 }
+
+// Named objects match, or may match, or take the packet.
+func TestObjects(t *testing.T) {
+	lab := netlab.Test(t, netlab.Options{Backends: 1})
+	for _, c := range []struct {
+		rule string
+		want Result
+	}{
+		{`counter name "hits" drop`, Result{Verdict: Drop, Chain: "base"}},
+		{`tcp dport 8080 ct timeout set "short" drop`, Result{Verdict: Drop, Chain: "base"}},
+		{`quota name "of-a-day" drop`, Result{Verdict: Accept, Chain: "base"}},
+		{`limit name "fast" drop`, Result{Verdict: Accept, Chain: "base"}},
+		{`ct count over 9 drop`, Result{Verdict: Accept, Chain: "base"}},
+		{`quota name "of-a-day" accept; drop`, Result{Verdict: Drop, Chain: "base", Undecided: true}},
+		{`counter name tcp dport map { 22 : "hits" } drop`, Result{Verdict: Accept, Chain: "base"}},
+		{`tcp dport 8080 synproxy name "cookies"`, Result{Verdict: Proxy, Chain: "base"}},
+	} {
+		t.Run(c.rule, func(t *testing.T) {
+			got := result(t, lab, `table ip t {
+				counter hits { }
+				quota of-a-day { over 10000 mbytes
+				}
+				limit fast { rate over 1000 mbytes/second
+				}
+				ct timeout short { protocol tcp
+					policy = { established : 60 }
+				}
+				synproxy cookies { mss 1460
+					wscale 7
+					timestamp sack-perm
+				}
+				chain base { type filter hook forward priority 0; `+c.rule+`; }
+			}`, request)
+			if got != c.want {
+				t.Errorf("got %+v, want %+v", got, c.want)
+			}
+		})
+	}
+}
+
+// The kernel asks no chain of a dormant table.
+func TestDormant(t *testing.T) {
+	lab := netlab.Test(t, netlab.Options{Backends: 1})
+	for flags, want := range map[string]int{"flags dormant;": 0, "": 1} {
+		r := read(t, lab, "table inet t { "+flags+" chain base { type filter hook forward priority 0; policy drop; }; }")
+		if len(r.Chains) != want {
+			t.Errorf("%q: %d base chains, want %d", flags, len(r.Chains), want)
+		}
+	}
+}

@@ -23,7 +23,7 @@ import (
 
 // A Ruleset has the chains of other programs, and the base chains of farmc.
 type Ruleset struct {
-	Chains []*Chain       // base chains of other programs
+	Chains []*Chain       // base chains of other programs that the kernel asks
 	Own    []*Chain       // base chains of farmc, without rules
 	Links  map[string]int // the indexes of interfaces; an absent one is unknown
 	Work   int            // the number of rules that were computed, and of packets, so far
@@ -90,7 +90,8 @@ func Read(ctx context.Context) (*Ruleset, error) {
 func (r *Ruleset) addChain(a nfnetlink.Answer, tables map[chainID]nfnetlink.Answer) {
 	c := &Chain{Family: a.Family, Table: a.Text(unix.NFTA_CHAIN_TABLE), Name: a.Text(unix.NFTA_CHAIN_NAME)}
 	table := tables[chainID{a.Family, c.Table, ""}].Attributes
-	c.Owned = table.Number(unix.NFTA_TABLE_FLAGS)&nfnetlink.TableOwned != 0
+	flags := table.Number(unix.NFTA_TABLE_FLAGS)
+	c.Owned = flags&nfnetlink.TableOwned != 0
 	c.Created = table.Number64(nfnetlink.TableHandle)
 	hook := nfnetlink.Parse(a.Attributes[unix.NFTA_CHAIN_HOOK])
 	if len(hook) > 0 {
@@ -100,9 +101,10 @@ func (r *Ruleset) addChain(a nfnetlink.Answer, tables map[chainID]nfnetlink.Answ
 		if c.policy = accepted; a.Number(unix.NFTA_CHAIN_POLICY) == 0 && len(a.Attributes[unix.NFTA_CHAIN_POLICY]) > 0 {
 			c.policy = dropped
 		}
-		if c.Table == "farmc" {
+		switch {
+		case c.Table == "farmc":
 			r.Own = append(r.Own, c)
-		} else {
+		case flags&nfnetlink.TableDormant == 0: // the kernel asks no chain of a dormant table
 			r.Chains = append(r.Chains, c)
 		}
 	}

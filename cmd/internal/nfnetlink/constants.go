@@ -2,6 +2,7 @@ package nfnetlink
 
 // Constants of linux/netfilter/nf_tables.h that golang.org/x/sys/unix lacks.
 const (
+	TableDormant           = 1    // NFT_TABLE_F_DORMANT
 	TableOwned             = 2    // NFT_TABLE_F_OWNER
 	TableHandle            = 4    // NFTA_TABLE_HANDLE
 	SetHandle              = 16   // NFTA_SET_HANDLE

@@ -50,6 +50,15 @@ var findingRuleCases = []findingCase{
 			type filter hook forward priority 0
 			tcp dport 80 tcp flags & (fin | syn | rst | ack) == syn synproxy mss 1460 wscale 7 timestamp sack-perm
 		}; }`)}},
+	{name: "synproxy-object", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "proxy",
+		says: "hands the forwarded packets to a proxy",
+		broken: steps{nftScript(`table inet proxy {
+			synproxy cookies { mss 1460
+				wscale 7
+			}
+			chain forward { type filter hook forward priority 0
+				tcp dport 80 tcp flags & (fin | syn | rst | ack) == syn synproxy name "cookies"; }
+		}`)}},
 	{name: "second-frontend", farm: oneBackend("snat", `"192.0.2.2:443", "192.0.2.1:80"`, "b1", 80), served: asksSNAT4,
 		kind: "destination-nat", says: "sends the packets of clients elsewhere",
 		broken: steps{nftScript(`table ip before { chain pre { type nat hook prerouting priority -150

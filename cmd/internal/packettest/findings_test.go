@@ -384,6 +384,16 @@ var quietRules = map[string]struct {
 			oifname "eth7" meta l4proto ipv6-icmp drop
 			icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept; }
 	}`, asksSNAT6},
+	"dormant-table": {"drop", oneBackend("snat", listen1, "b1", 0), `table inet filter4 { flags dormant; chain forward {
+		type filter hook forward priority 0; policy drop
+	}; }`, asksSNAT},
+	"named-quota-and-limit": {"drop", oneBackend("dnat", listen1, "b1", 0), `table inet filter4 {
+		quota of-a-day { over 10000 mbytes
+		}
+		limit fast { rate over 1000 mbytes/second
+		}
+		chain forward { type filter hook forward priority 0; quota name "of-a-day" drop; limit name "fast" drop; }
+	}`, asksDNAT},
 	"requests-at-ingress": {"drop", statelessAtIngress, `table inet filter { chain forward {
 		type filter hook forward priority 0; policy accept
 		iifname "eth0" drop
