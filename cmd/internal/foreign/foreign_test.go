@@ -160,7 +160,8 @@ func TestMatches(t *testing.T) {
 	}{
 		{`iifname "eth0"`, yes}, {`iifname "eth1"`, no}, {`iifname != "eth0"`, no}, {`iifname "eth*"`, yes},
 		{`iifname "et*"`, yes}, {`iifname "wan*"`, no}, {`oifname "eth1"`, yes}, {`iifname { "eth7", "eth0" }`, yes},
-		{"iif lo", no}, {"iif eth0", yes}, {"oif eth0", no}, {"iiftype ether", maybe}, {"meta mark 7", maybe},
+		{"iif lo", no}, {"iif eth0", yes}, {"oif eth0", no}, {"iiftype ether", yes}, {"oiftype ppp", maybe},
+		{"iiftype ppp", no}, {"meta mark 7", maybe},
 		{"ip daddr 10.2.0.11", yes}, {"ip daddr 10.2.0.12", no}, {"ip daddr 10.2.0.0/24", yes},
 		{"ip daddr 10.2.1.0/24", no},
 		{"ip daddr != 10.2.0.0/24", no}, {"ip daddr 10.2.0.8-10.2.0.12", yes}, {"ip daddr 10.2.0.1-10.2.0.10", no},
@@ -194,7 +195,9 @@ func TestMatches(t *testing.T) {
 		{"limit rate 10/second", maybe}, {"meta cpu 0", maybe}, {"socket transparent 1", maybe},
 		{"numgen random mod 2 0", maybe}, {"jhash ip saddr mod 2 == 0", maybe},
 		{"meta nfproto ipv4", yes}, {"meta nfproto ipv6", no}, {"meta protocol ip", yes}, {"ether type ip6", no},
-		{"icmp type echo-request", no}, {"meta pkttype broadcast", maybe}, {"meta iifgroup 7", maybe},
+		{"icmp type echo-request", no}, {"meta pkttype broadcast", no},
+		{"meta pkttype host", yes}, {"meta iifgroup 7", yes}, {"meta oifgroup 7", no}, {"meta iifgroup 8", no},
+		{`meta iifkind "veth"`, yes}, {`meta iifkind "bridge"`, no}, {`meta oifkind "bridge"`, maybe},
 	} {
 		t.Run(c.match, func(t *testing.T) {
 			script := `table inet t {
@@ -217,7 +220,7 @@ func TestMatches(t *testing.T) {
 			r := read(t, lab, strings.Replace(script, "HOOK", hook, 1))
 			var got Result
 			if err := lab.Balancer.Do(func() error {
-				r.Links = map[string]int{"eth0": indexOf(t, "eth0"), "eth1": indexOf(t, "eth1"), "lo": 1}
+				r.Links = testLinks(t)
 				got = r.Evaluate(t.Context(), r.Chains[0], request)
 				return nil
 			}); err != nil {
@@ -328,6 +331,17 @@ func TestIptables(t *testing.T) {
 		{"-p tcp -m multiport --ports 22,8080 -j DROP", Result{Verdict: Drop, Chain: "FORWARD"}},
 		{"-p tcp -m multiport --ports 22,443 -j ACCEPT", Result{Verdict: Accept, Chain: "FORWARD", Undecided: true}},
 		{"-p udp -m multiport --dports 22,8080 -j DROP", Result{Verdict: Accept, Chain: "FORWARD"}},
+		{"-m pkttype --pkt-type broadcast -j DROP", Result{Verdict: Accept, Chain: "FORWARD"}},
+		{"-m pkttype ! --pkt-type broadcast -j DROP", Result{Verdict: Drop, Chain: "FORWARD"}},
+		{"-m devgroup --src-group 7 -j DROP", Result{Verdict: Drop, Chain: "FORWARD"}},
+		{"-m devgroup --src-group 7 --dst-group 7 -j DROP", Result{Verdict: Accept, Chain: "FORWARD"}},
+		{"-m devgroup ! --dst-group 7 -j DROP", Result{Verdict: Drop, Chain: "FORWARD"}},
+		{"-m devgroup --src-group 0x5/0x4 -j DROP", Result{Verdict: Drop, Chain: "FORWARD"}},
+		{"-m iprange --dst-range 10.2.0.2-10.2.0.20 -j DROP", Result{Verdict: Drop, Chain: "FORWARD"}},
+		{"-m iprange --dst-range 10.2.0.12-10.2.0.20 -j DROP", Result{Verdict: Accept, Chain: "FORWARD"}},
+		{"-m iprange ! --dst-range 10.2.0.12-10.2.0.20 -j DROP", Result{Verdict: Drop, Chain: "FORWARD"}},
+		{"-m iprange --src-range 10.2.0.2-10.2.0.20 -j ACCEPT", Result{Verdict: Accept, Chain: "FORWARD",
+			Undecided: true}},
 		{"-m addrtype --dst-type LOCAL -j DROP", Result{Verdict: Accept, Chain: "FORWARD"}},
 		{"-m addrtype ! --dst-type LOCAL -j DROP", Result{Verdict: Drop, Chain: "FORWARD"}},
 		{"-i eth+ -o eth1 -d 10.2.0.0/24 -j DROP", Result{Verdict: Drop, Chain: "FORWARD"}},
@@ -366,6 +380,7 @@ func resultOfIptables(t *testing.T, lab *netlab.Lab, rule string, p Packet) (got
 	}
 	if err := lab.Balancer.Do(func() error {
 		r, err := Read(t.Context())
+		r.Links = testLinks(t)
 		for _, chain := range r.Chains {
 			if chain.Name == command[1] {
 				got = r.Evaluate(t.Context(), chain, p)
@@ -422,6 +437,12 @@ func TestMemory(t *testing.T) {
 			t.Errorf("packet %d: got %+v with work %d, want %v with %d", i, got, r.Work, c.want, c.work)
 		}
 	}
+}
+
+// testLinks are the interfaces of the thread's namespace. Not all is known of eth1.
+func testLinks(t *testing.T) map[string]Link {
+	return map[string]Link{"eth0": {indexOf(t, "eth0"), 7, unix.ARPHRD_ETHER, "veth"},
+		"eth1": {Index: indexOf(t, "eth1")}, "lo": {Index: 1}}
 }
 
 // indexOf returns the index of an interface in the thread's namespace.

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"farmc/cmd/internal/nfnetlink"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -243,8 +245,9 @@ func interfaceName(name string) value {
 }
 
 // metaFields are the fields that the value of a key of NFTA_META_KEY depends on.
-var metaFields = map[uint32]fields{unix.NFT_META_IIFNAME: in, unix.NFT_META_IIF: in, unix.NFT_META_OIFNAME: out,
-	unix.NFT_META_OIF: out, unix.NFT_META_MARK: mark}
+var metaFields = map[uint32]fields{unix.NFT_META_IIFNAME: in, unix.NFT_META_IIF: in, unix.NFT_META_IIFGROUP: in,
+	unix.NFT_META_IIFTYPE: in, nfnetlink.MetaInKind: in, unix.NFT_META_OIFNAME: out, unix.NFT_META_OIF: out,
+	unix.NFT_META_OIFGROUP: out, unix.NFT_META_OIFTYPE: out, nfnetlink.MetaOutKind: out, unix.NFT_META_MARK: mark}
 
 // meta returns a property of the packet for a key of NFTA_META_KEY.
 func (s *step) meta(key uint32) value {
@@ -252,14 +255,16 @@ func (s *step) meta(key uint32) value {
 	switch key {
 	case unix.NFT_META_PROTOCOL:
 		return known(p.etherType())
-	case unix.NFT_META_IIF:
-		return s.ruleset.index(p.In)
-	case unix.NFT_META_OIF:
-		return s.ruleset.index(p.Out)
 	case unix.NFT_META_IIFNAME:
 		return interfaceName(p.In)
 	case unix.NFT_META_OIFNAME:
 		return interfaceName(p.Out)
+	case unix.NFT_META_IIF, unix.NFT_META_IIFGROUP, unix.NFT_META_IIFTYPE, nfnetlink.MetaInKind:
+		return s.ruleset.ofLink(p.In, key)
+	case unix.NFT_META_OIF, unix.NFT_META_OIFGROUP, unix.NFT_META_OIFTYPE, nfnetlink.MetaOutKind:
+		return s.ruleset.ofLink(p.Out, key)
+	case unix.NFT_META_PKTTYPE:
+		return s.linkDestination()
 	case unix.NFT_META_NFPROTO:
 		if s.table.family == unix.NFPROTO_BRIDGE {
 			return known([]byte{unix.NFPROTO_BRIDGE})
@@ -273,12 +278,36 @@ func (s *step) meta(key uint32) value {
 	return unknown(16)
 }
 
-// index returns the index of an interface.
-func (r *Ruleset) index(name string) value {
-	if i, ok := r.Links[name]; ok {
-		return number32(uint32(i))
+// ofLink returns a property of an interface.
+func (r *Ruleset) ofLink(name string, key uint32) value {
+	l, ok := r.Links[name]
+	if !ok {
+		return unknown(16)
 	}
-	return unknown(4)
+	switch key {
+	case unix.NFT_META_IIFGROUP, unix.NFT_META_OIFGROUP:
+		return number32(l.Group)
+	case unix.NFT_META_IIFTYPE, unix.NFT_META_OIFTYPE:
+		if l.Type == 0 {
+			return unknown(2)
+		}
+		return known(hostOrder.AppendUint16(nil, l.Type))
+	case nfnetlink.MetaInKind, nfnetlink.MetaOutKind:
+		return interfaceName(l.Kind)
+	}
+	return number32(uint32(l.Index))
+}
+
+// linkDestination returns the kind of receiver on the link (PACKET_HOST): packets that reach the hooks of IP are for
+// this machine, except for neighbour discovery. Others are not known.
+func (s *step) linkDestination() value {
+	const host = 0
+	p, family := s.packet, s.table.family
+	isIP := p.Family == unix.NFPROTO_IPV4 || p.Family == unix.NFPROTO_IPV6
+	if !isIP || p.Type != 0 || family == unix.NFPROTO_BRIDGE || family == unix.NFPROTO_NETDEV {
+		return unknown(1)
+	}
+	return known([]byte{host})
 }
 
 // trackingFields are the fields that the value of a key of NFTA_CT_KEY depends on.

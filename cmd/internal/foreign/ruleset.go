@@ -23,16 +23,24 @@ import (
 
 // A Ruleset has the chains of other programs, and the base chains of farmc.
 type Ruleset struct {
-	Chains []*Chain       // base chains of other programs that the kernel asks
-	Own    []*Chain       // base chains of farmc, without rules
-	Links  map[string]int // the indexes of interfaces; an absent one is unknown
-	Work   int            // the number of rules that were computed, and of packets, so far
+	Chains []*Chain        // base chains of other programs that the kernel asks
+	Own    []*Chain        // base chains of farmc, without rules
+	Links  map[string]Link // interfaces by name; an absent one is unknown
+	Work   int             // the number of rules that were computed, and of packets, so far
 
 	chains map[chainID]*Chain
 	sets   map[setID]*set
 	uses   map[chainID]usage // by table
 	memory map[question]Result
 	queues *queues
+}
+
+// A Link is an interface as rules see it.
+type Link struct {
+	Index int
+	Group uint32
+	Type  uint16 // unix.ARPHRD_*; 0: unknown
+	Kind  string // as ip link add names it; "": unknown, or a real interface
 }
 
 type chainID struct {
@@ -62,7 +70,7 @@ type rule []expression
 // Read reads the rules of all other programs in the network namespace of the thread. It needs CAP_NET_ADMIN.
 func Read(ctx context.Context) (*Ruleset, error) {
 	r := &Ruleset{chains: map[chainID]*Chain{}, sets: map[setID]*set{},
-		uses: map[chainID]usage{}, Links: map[string]int{}, memory: map[question]Result{},
+		uses: map[chainID]usage{}, Links: map[string]Link{}, memory: map[question]Result{},
 		queues: readQueues()}
 	tables, err := nfnetlink.Query(ctx, unix.NFT_MSG_GETTABLE, unix.NLM_F_DUMP, unix.NFPROTO_UNSPEC)
 	if err != nil {

@@ -2,6 +2,7 @@ package foreign
 
 import (
 	"encoding/binary"
+	"net/netip"
 
 	"farmc/cmd/internal/nfnetlink"
 
@@ -22,6 +23,9 @@ var xtMatches = map[string]struct {
 	"multiport": {(*step).xtMultiport, ports},
 	"addrtype":  {(*step).xtAddressType, isLocal},
 	"mark":      {(*step).xtMark, mark},
+	"pkttype":   {(*step).xtPacketType, 0},
+	"devgroup":  {(*step).xtGroup, in | out},
+	"iprange":   {(*step).xtRange, source | destination},
 	"connmark":  {(*step).xtConnectionMark, connectionMark | state},
 }
 
@@ -145,6 +149,70 @@ func (s *step) xtAddressType(info []byte) truth {
 		kind = 1 << unix.RTN_LOCAL
 	}
 	return truthOf(destination&kind != 0).inverted(flags&invert != 0)
+}
+
+// xtPacketType computes the match pkttype (struct xt_pkttype_info).
+func (s *step) xtPacketType(info []byte) truth {
+	if len(info) < 8 {
+		return maybe
+	}
+	kind := s.linkDestination().equals([]byte{byte(hostOrder.Uint32(info))})
+	return kind.inverted(hostOrder.Uint32(info[4:]) != 0)
+}
+
+// xtGroup computes the match devgroup (struct xt_devgroup_info).
+func (s *step) xtGroup(info []byte) truth {
+	const matchIn, invertIn, matchOut, invertOut = 1, 2, 4, 8
+	if len(info) < 20 {
+		return maybe
+	}
+	flags, result := hostOrder.Uint32(info), yes
+	for _, end := range []struct {
+		link           string
+		match, inverts uint32
+		at             int // of the group and its mask
+	}{{s.packet.In, matchIn, invertIn, 4}, {s.packet.Out, matchOut, invertOut, 12}} {
+		if flags&end.match == 0 {
+			continue
+		}
+		l, isKnown := s.ruleset.Links[end.link]
+		group, mask := hostOrder.Uint32(info[end.at:]), hostOrder.Uint32(info[end.at+4:])
+		has := truthOf((l.Group^group)&mask == 0)
+		if !isKnown {
+			has = maybe
+		}
+		result = min(result, has.inverted(flags&end.inverts != 0))
+	}
+	return result
+}
+
+// xtRange computes the match iprange (struct xt_iprange_mtinfo): two ranges of addresses, with 16 bytes for each one.
+func (s *step) xtRange(info []byte) truth {
+	const matchSource, matchDestination, invertSource, invertDestination = 1, 2, 1 << 4, 1 << 5
+	if len(info) < 65 {
+		return maybe
+	}
+	size := 4
+	if s.packet.Family == unix.NFPROTO_IPV6 {
+		size = 16
+	}
+	flags, result := info[64], yes
+	for _, end := range []struct {
+		a              netip.Addr
+		match, inverts byte
+		at             int
+	}{{s.packet.Source, matchSource, invertSource, 0}, {s.packet.Destination, matchDestination, invertDestination, 32}} {
+		if flags&end.match == 0 {
+			continue
+		}
+		v := unknown(size)
+		if end.a.IsValid() {
+			v = known(end.a.AsSlice())
+		}
+		in := v.between(info[end.at:end.at+size], info[end.at+16:end.at+16+size])
+		result = min(result, in.inverted(flags&end.inverts != 0))
+	}
+	return result
 }
 
 var xtTargets = map[string]Kind{

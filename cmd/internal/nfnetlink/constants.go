@@ -20,6 +20,8 @@ const (
 	FibDestinationRegister = 1    // NFTA_FIB_DREG
 	FibResult              = 2    // NFTA_FIB_RESULT
 	FibFlags               = 3    // NFTA_FIB_FLAGS
+	MetaInKind             = 26   // NFT_META_IIFKIND
+	MetaOutKind            = 27   // NFT_META_OIFKIND
 	NetdevEgress           = 1    // NF_NETDEV_EGRESS
 	Drop                   = 0    // NF_DROP, a verdict
 

@@ -129,6 +129,21 @@ var findingRuleCases = []findingCase{
 			chain forward { type filter hook forward priority 0; policy drop; ct state established accept
 				tcp dport @open accept; ip daddr @nets accept; }
 		}`)}},
+	{name: "interface-by-group", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "drop",
+		says: "drops the forwarded packets",
+		broken: steps{nftScript(`table inet filter2 { chain forward {
+			type filter hook forward priority 0; policy drop; ct state established accept; iifgroup 7 accept
+		}; }`)}},
+	{name: "interface-by-kind", farm: oneBackend("dnat", listen1, "b1", 0), served: asksDNAT, kind: "drop",
+		says: "drops the forwarded packets",
+		broken: steps{nftScript(`table inet filter2 { chain forward {
+			type filter hook forward priority 0; policy drop; ct state established accept
+			meta iifkind "bridge" accept; meta iiftype ppp accept; meta pkttype broadcast accept
+		}; }`)}},
+	{name: "addresses-by-a-range-of-iptables", farm: oneBackend("snat", listen4, "b1", 0), served: asksSNAT4,
+		kind: "drop", needs: "iptables-nft", says: "drops the forwarded packets",
+		broken: steps{runs("iptables-nft -P FORWARD DROP; iptables-nft -A FORWARD -m conntrack --ctstate ESTABLISHED " +
+			"-j ACCEPT; iptables-nft -A FORWARD -m iprange --dst-range 10.9.0.1-10.9.0.9 -j ACCEPT")}},
 	{name: "interface-by-index", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "drop",
 		says: "drops the forwarded packets",
 		broken: steps{nftScript(`table inet filter2 { chain forward {

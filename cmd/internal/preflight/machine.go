@@ -103,9 +103,20 @@ func (m *machine) readRules(ctx context.Context) (err error) {
 		return err
 	}
 	for name, l := range m.links {
-		m.rules.Links[name] = l.Attrs().Index
+		m.rules.Links[name] = linkOf(l)
 	}
 	return nil
+}
+
+// linkOf is a link as rules see it.
+func linkOf(l netlink.Link) foreign.Link {
+	types := map[string]uint16{"ether": unix.ARPHRD_ETHER, "loopback": unix.ARPHRD_LOOPBACK, "ppp": unix.ARPHRD_PPP,
+		"none": unix.ARPHRD_NONE}
+	out := foreign.Link{Index: l.Attrs().Index, Group: l.Attrs().Group, Type: types[l.Attrs().EncapType]}
+	if l.Type() != "device" {
+		out.Kind = l.Type()
+	}
+	return out
 }
 
 // own returns the entry of an address of this machine; nil if no interface has it.
