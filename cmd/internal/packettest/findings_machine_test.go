@@ -249,6 +249,15 @@ var otherLink = runs("ip link add eth7 type veth peer name eth8; ip link set eth
 
 // quietStates are states of the machine that do no harm to the farm.
 var quietStates = map[string]quietCase{
+	"forwarding-of-single-links": {"forwarding", oneBackend("snat", listen4, "b1", 0), steps{sysctls{
+		"net.ipv4.ip_forward", "0"}, sysctls{"net.ipv4.conf.eth0.forwarding", "1"},
+		sysctls{"net.ipv4.conf.eth1.forwarding", "1"}}, asksSNAT4},
+	"forwarding-of-single-links-in-IPv6": {"forwarding", oneBackend("snat", listen6, "b1", 0), steps{runs(`
+		cd /proc/sys/net/ipv6/conf; echo 0 > all/forwarding
+		if [ -e eth0/force_forwarding ]
+		then echo 1 > eth0/force_forwarding; echo 1 > eth1/force_forwarding
+		else echo 1 > all/forwarding # Linux 6.16 and older
+		fi`)}, asksSNAT6},
 	"one-zone": {"zone", oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet early { chain pre {
 		type filter hook prerouting priority raw; iifname { "eth0", "eth1" } ct zone set 5; }; }`)}, asksSNAT4},
 	"zone-of-others": {"zone", oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet early { chain pre {

@@ -12,21 +12,32 @@ import (
 // forwardingSysctl is the kernel parameter that lets a machine forward packets of the family.
 var forwardingSysctl = [...]string{addr.IP4: "net/ipv4/ip_forward", addr.IP6: "net/ipv6/conf/all/forwarding"}
 
-// forwarding finds a kernel that does not forward packets of the family, although farms need it.
+// linkSwitch is the kernel parameter that lets packets of the family pass that come in by an interface. For IPv6 the
+// kernel has it since Linux 6.17, and needs it only if it does not forward for all.
+var linkSwitch = [...]string{addr.IP4: "net/ipv4/conf/%s/forwarding", addr.IP6: "net/ipv6/conf/%s/force_forwarding"}
+
+// forwarding finds a kernel that does not forward packets of the family, although farms need it. systemd-networkd lets
+// single interfaces forward, and then the parameter for all stays 0.
 func (s *search) forwarding(family addr.Family) {
 	off := sysctl(forwardingSysctl[family]) == "0"
 	for _, f := range s.farms {
 		if !s.forwards(f, family) {
 			continue
 		}
-		if off {
+		links := s.passed(f, family)
+		alone := slices.ContainsFunc(links, func(name string) bool { return s.linkForwards(name, family) == "1" })
+		switch {
+		case off && !alone:
 			s.found.add(s.notForwarding(family), f)
-			continue
-		}
-		if family == addr.IP4 {
-			s.linkForwarding(f)
+		case off || family == addr.IP4:
+			s.linkForwarding(f, family, links)
 		}
 	}
+}
+
+// linkForwards is the parameter linkSwitch of an interface; "" if the kernel has none.
+func (s *search) linkForwards(name string, family addr.Family) string {
+	return s.linkSysctl(fmt.Sprintf(linkSwitch[family], name))
 }
 
 // notForwarding has the commands in an order in which the machine keeps its default route: the kernel deletes a default
@@ -65,33 +76,50 @@ func (s *search) forwards(f *farm.Farm, family addr.Family) bool {
 		})
 }
 
-// linkForwarding finds interfaces with forwarding of IPv4 turned off by a parameter of their own. Packets that come in
-// by such an interface are not forwarded, neither from clients nor from backends.
-func (s *search) linkForwarding(f *farm.Farm) {
-	names := slices.Clone(s.machine.gateways)
-	if len(f.Interfaces) > 0 {
-		names = slices.Clone(f.Interfaces)
-	}
-	for i := range f.Backends {
-		b := &f.Backends[i]
-		if b.State != farm.Up || !b.Address.Has(addr.IP4) {
-			continue
-		}
-		if name := s.machine.names[s.machine.routes.lookUp(b.Address[addr.IP4]).link]; !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	for _, name := range names {
-		path := "net/ipv4/conf/" + name + "/forwarding"
-		if name == "" || name == "lo" || s.linkSysctl(path) != "0" {
+// linkForwarding finds interfaces with forwarding turned off by a parameter of their own. Packets that come in by such
+// an interface are not forwarded, neither from clients nor from backends.
+func (s *search) linkForwarding(f *farm.Farm, family addr.Family, links []string) {
+	for _, name := range links {
+		if s.linkForwards(name, family) != "0" {
 			continue
 		}
 		s.found.add(Finding{Kind: "link-forwarding", Object: name, Effect: Stops,
-			Message:  fmt.Sprintf("interface %s does not forward the IPv4 packets that come in there", name),
-			Commands: []string{setSysctl(path, "1")},
+			Message:  fmt.Sprintf("interface %s does not forward the %s packets that come in there", name, family),
+			Commands: []string{setSysctl(fmt.Sprintf(linkSwitch[family], name), "1")},
 			Advice: "from then on this machine forwards packets from this interface; " +
 				"a file in /etc/sysctl.d keeps it"}, f)
 	}
+}
+
+// passed are the interfaces by which packets of a farm come in for sure: those of clients and of backends.
+func (s *search) passed(f *farm.Farm, family addr.Family) []string {
+	names := s.uplinks(f, family)
+	for i := range f.Backends {
+		b := &f.Backends[i]
+		if b.State != farm.Up || !b.Address.Has(family) {
+			continue
+		}
+		name := s.machine.names[s.machine.routes.lookUp(b.Address[family]).link]
+		if name != "" && name != "lo" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// uplinks are the interfaces of the farm; else those to routers, and those in the networks of its services.
+func (s *search) uplinks(f *farm.Farm, family addr.Family) []string {
+	if len(f.Interfaces) > 0 {
+		return slices.Clone(f.Interfaces)
+	}
+	names := slices.Clone(s.machine.gateways)
+	for _, l := range f.Listen {
+		link := s.machine.connected(l.Address)
+		if slices.Contains(l.Families, family) && link != "" && !slices.Contains(names, link) {
+			names = append(names, link)
+		}
+	}
+	return names
 }
 
 // linkSetting is the number of a kernel parameter of IPv4 for an interface: the greater one of the interface's own and
