@@ -4,7 +4,7 @@ import "context"
 
 // A Result is the outcome of a base chain for a packet.
 type Result struct {
-	Verdict   Kind   // Accept, Drop, Queue, Unread, DestinationNAT, SourceNAT or Proxy
+	Verdict   Kind   // Accept, Drop, Queue, Unread, DestinationNAT, SourceNAT, Sent or Proxy
 	Chain     string // chain with the rule that decided; the base chain if its policy did
 	Undecided bool   // an earlier rule may decide otherwise: it depends on packets of which not all is known
 	Untracked bool   // a rule took the packet from connection tracking

@@ -31,6 +31,7 @@ const (
 	Unread         // a queue that no program reads: the kernel drops the packet
 	DestinationNAT // includes redirection to this machine
 	SourceNAT      // includes masquerading
+	Sent           // out of another interface
 	Proxy          // synproxy and tproxy: a proxy takes the packet
 	Untrack        // does not end the chain: connection tracking ignores the packet
 	Zone           // does not end the chain: connection tracking puts the packet into a zone
@@ -81,6 +82,8 @@ var compilers = map[string]func(nfnetlink.Attributes) expression{
 	"queue":     compileQueue,
 	"masq":      ends(SourceNAT),
 	"redir":     ends(DestinationNAT),
+	"fwd":       compileForward,
+	"dup":       ignored,
 	"synproxy":  ends(Proxy),
 	"tproxy":    ends(Proxy),
 	"notrack":   ends(Untrack),
@@ -106,6 +109,21 @@ func constant(t truth, v verdict) expression {
 
 func ends(kind Kind) func(nfnetlink.Attributes) expression {
 	return func(nfnetlink.Attributes) expression { return constant(yes, verdict{kind: kind}) }
+}
+
+// compileForward makes the verdict fwd. Packets that it sends to an ifb come back, once their rate is limited.
+func compileForward(a nfnetlink.Attributes) expression {
+	const device = 1 // NFTA_FWD_SREG_DEV
+	from := a.Number(device)
+	return expression{compute: func(s *step) (truth, verdict) {
+		to := s.registers.get(from, 4)
+		for _, l := range s.ruleset.Links {
+			if l.Kind == "ifb" && to.equals(number32(uint32(l.Index)).data) != no {
+				return yes, accepted
+			}
+		}
+		return yes, verdict{kind: Sent}
+	}}
 }
 
 // compileObject makes a reference to a named object. Quotas and limits match some packets, and maps of objects have

@@ -87,4 +87,4 @@ func queued(first, n uint16, bypass bool) expression {
 }
 
 // loses reports whether the end of a packet is its loss.
-func (k Kind) loses() bool { return k == Drop || k == Unread }
+func (k Kind) loses() bool { return k == Drop || k == Unread || k == Sent }

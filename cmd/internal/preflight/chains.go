@@ -24,6 +24,8 @@ func (s *search) follow(p flow) {
 			s.arp(c, p, c.Hook)
 		case isIngress(c):
 			s.ingress(c, p)
+		case isEgress(c):
+			s.egress(c, p)
 		case p.loopback && passes(c, p):
 			s.ofThisMachine(c, p)
 		case p.loopback:
@@ -89,6 +91,8 @@ func lossOf(r foreign.Result, what string, pass match) loss {
 	switch r.Verdict {
 	case foreign.Drop:
 		return loss{"drop", "drops " + what, r, pass}
+	case foreign.Sent:
+		return loss{"drop", "sends " + what + " out of another interface", r, pass}
 	case foreign.Unread:
 		words := "puts " + what + " into a queue that no program reads, so the kernel drops them"
 		return loss{"drop", words, r, pass}

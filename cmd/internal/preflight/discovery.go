@@ -56,7 +56,7 @@ func (s *search) discoveryOut(c *foreign.Chain, p flow) {
 	r := s.agree(c, p, func(out string) foreign.Packet { return discoveryPacket(advertisement, "", out) })
 	s.add(c, p, lossOf(r, "neighbour advertisements to clients and routers", inDiscovery), Stops)
 	for _, q := range s.eachBackend(p) {
-		if q.local || q.backend.MAC != "" {
+		if q.local || q.backend.MAC != "" || !q.sees(q.backendLink) {
 			continue
 		}
 		r := s.machine.rules.Evaluate(s.ctx, c, discoveryPacket(solicitation, "", q.backendLink))

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"farmc/cmd/internal/foreign"
+	"farmc/cmd/internal/nfnetlink"
+	"farmc/compiler/farm"
 
 	"golang.org/x/sys/unix"
 )
@@ -54,6 +56,49 @@ func (s *search) ingress(c *foreign.Chain, p flow) {
 
 // sees reports whether the chain that the flow is followed through has the packets of an interface.
 func (p flow) sees(link string) bool { return p.seen == nil || slices.Contains(p.seen, link) }
+
+// isEgress reports whether a chain sees packets as they leave, behind all other hooks.
+func isEgress(c *foreign.Chain) bool {
+	return c.Family == unix.NFPROTO_NETDEV && c.Hook == nfnetlink.NetdevEgress
+}
+
+// egress follows packets to backends and answers to clients through an egress chain, which also sees ARP and neighbour
+// discovery. Connection tracking and farmc have translated them.
+func (s *search) egress(c *foreign.Chain, p flow) {
+	p.seen = c.Devices
+	for _, q := range s.eachBackend(p) {
+		if q.local || !q.sees(q.backendLink) {
+			continue
+		}
+		packet := q.handedOn("")
+		packet.In = ""
+		pass := sentTo(q)
+		if q.farm.Mode == farm.DSR {
+			packet.Destination, packet.DestinationPort, pass = q.service, q.servicePort, addressed(q)
+		}
+		s.add(c, q, lossOf(s.frame(c, packet), "the packets to the backends", pass), q.effect())
+	}
+	links := slices.DeleteFunc(slices.Clone(p.clientLinks), func(name string) bool { return !p.sees(name) })
+	effect := Stops
+	if len(links) < len(p.clientLinks) {
+		effect = Harms
+	}
+	p.clientLinks = links
+	if !p.loopback && (p.answersPass() || p.local) {
+		for _, q := range s.eachFrontend(p) {
+			r := s.agree(c, q, func(out string) foreign.Packet {
+				packet := q.answer(out)
+				packet.In, packet.Source, packet.SourcePort, packet.State = "", q.service, q.servicePort, foreign.Invalid
+				return packet
+			})
+			pass := addressed(q)
+			pass.source = true
+			s.add(c, q, lossOf(r, "the answers to clients", pass), effect)
+		}
+	}
+	s.arp(c, p, arpOutput)
+	s.discoveryOut(c, p)
+}
 
 // beforeFarmc reports whether an ingress chain is asked before farmc takes requests. It does so at priority 0, or at -1
 // where a chain asks first; lower ones prepare packets. Of one priority the kernel asks the chain that was loaded last.

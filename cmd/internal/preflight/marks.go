@@ -47,6 +47,8 @@ func (s *search) marksAt(c *foreign.Chain, p flow, packet foreign.Packet, link s
 	switch {
 	case p.loopback || packet.Type != 0 || p.farm.Queue.Count > 0 || p.farm.Limits.Synproxy.On:
 		return marks{}
+	case isEgress(c):
+		return marks{}
 	case isIngress(c):
 		return s.unmarked(p)
 	case !packet.Reply && link != "":
@@ -121,7 +123,7 @@ func sorted(steps []markStep) []markStep {
 func (s *search) steps(p flow, path []uint32, passed func(*foreign.Chain) bool,
 	packet func(*foreign.Chain) foreign.Packet) (steps []markStep) {
 	for _, c := range s.machine.rules.Chains {
-		if isIngress(c) || !slices.Contains(path, c.Hook) || !passes(c, p) || !passed(c) ||
+		if c.Family == unix.NFPROTO_NETDEV || isIngress(c) || !slices.Contains(path, c.Hook) || !passes(c, p) || !passed(c) ||
 			!s.machine.rules.WritesMarks(c) {
 			continue
 		}
