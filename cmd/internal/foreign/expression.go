@@ -3,6 +3,7 @@ package foreign
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"farmc/cmd/internal/nfnetlink"
 
@@ -243,8 +244,9 @@ func compileCt(a nfnetlink.Attributes) expression {
 	if key == unix.NFT_CT_MARK {
 		return loadsConnectionMark(to)
 	}
+	ofAnswers := slices.Equal(a[unix.NFTA_CT_DIRECTION], []byte{1})
 	return expression{compute: func(s *step) (truth, verdict) {
-		s.registers.put(to, s.packet.tracking(key))
+		s.registers.put(to, s.packet.tracking(key, ofAnswers))
 		return yes, verdict{}
 	}, reads: trackingFields[key]}
 }

@@ -18,7 +18,8 @@ func TestMain(m *testing.M) { os.Exit(netlab.Main(m)) }
 
 // request is a SYN to 192.0.2.1:80, forwarded to 10.2.0.11:8080.
 var request = Packet{Family: unix.NFPROTO_IPV4, In: "eth0", Out: "eth1", Destination: netip.MustParseAddr("10.2.0.11"),
-	Protocol: unix.IPPROTO_TCP, DestinationPort: 8080, State: New, Translated: true}
+	Protocol: unix.IPPROTO_TCP, DestinationPort: 8080, State: New, Translated: true,
+	Asked: netip.MustParseAddrPort("192.0.2.1:80")}
 
 // read loads a ruleset into a namespace, and reads it back.
 func read(t *testing.T, lab *netlab.Lab, script string) (r *Ruleset) {
@@ -188,7 +189,9 @@ func TestMatches(t *testing.T) {
 		{"ct state new", yes}, {"ct state established,related", no}, {"ct state { new, untracked }", yes},
 		{"ct state invalid", no}, {"ct state != invalid", yes}, {"ct status dnat", yes}, {"ct status snat", maybe},
 		{"ct direction original", yes}, {"ct direction reply", no},
-		{"meta l4proto tcp ct original proto-dst 80", maybe},
+		{"meta l4proto tcp ct original proto-dst 80", yes}, {"meta l4proto tcp ct original proto-dst 443", no},
+		{"meta l4proto tcp ct reply proto-dst 80", maybe}, {"ct original ip daddr 192.0.2.0/24", yes},
+		{"ct original ip daddr 192.0.2.2", no}, {"ct original ip saddr 192.0.2.2", maybe},
 		{"ct mark 1", maybe}, {"tcp flags syn", yes}, {"tcp flags & (fin|syn|rst|ack) == syn", yes},
 		{"tcp flags & ack == ack", no},
 		{"fib daddr type local", no}, {"fib daddr type unicast", yes}, {"fib saddr type local", maybe},
@@ -312,8 +315,16 @@ func TestIptables(t *testing.T) {
 		{"-m conntrack --ctstate DNAT -j DROP", Result{Verdict: Drop, Chain: "FORWARD"}},
 		{"-m conntrack ! --ctstate NEW -j DROP", Result{Verdict: Accept, Chain: "FORWARD"}},
 		{"-m conntrack --ctstate RELATED,ESTABLISHED -j DROP", Result{Verdict: Accept, Chain: "FORWARD"}},
-		{"-m conntrack --ctstate NEW --ctorigdstport 80 -j ACCEPT", Result{Verdict: Accept, Chain: "FORWARD",
+		{"-m conntrack --ctstate NEW --ctorigsrcport 80 -j ACCEPT", Result{Verdict: Accept, Chain: "FORWARD",
 			Undecided: true}},
+		{"-p tcp -m conntrack --ctstate NEW --ctorigdstport 80 -j DROP", Result{Verdict: Drop, Chain: "FORWARD"}},
+		{"-p tcp -m conntrack --ctorigdstport 79:81 -j DROP", Result{Verdict: Drop, Chain: "FORWARD"}},
+		{"-p tcp -m conntrack --ctorigdstport 81:99 -j DROP", Result{Verdict: Accept, Chain: "FORWARD"}},
+		{"-p tcp -m conntrack ! --ctorigdstport 80 -j DROP", Result{Verdict: Accept, Chain: "FORWARD"}},
+		{"-m conntrack --ctorigdst 192.0.2.0/24 -j DROP", Result{Verdict: Drop, Chain: "FORWARD"}},
+		{"-m conntrack --ctorigdst 192.0.2.9 -j DROP", Result{Verdict: Accept, Chain: "FORWARD"}},
+		{"-m conntrack --ctdir ORIGINAL -j DROP", Result{Verdict: Drop, Chain: "FORWARD"}},
+		{"-m conntrack --ctdir REPLY -j DROP", Result{Verdict: Accept, Chain: "FORWARD"}},
 		{"-m state --state NEW -j DROP", Result{Verdict: Drop, Chain: "FORWARD"}},
 		{"-p tcp --dport 8000:8100 -j REJECT", Result{Verdict: Drop, Chain: "FORWARD"}},
 		{"-p tcp ! --dport 8000:8100 -j DROP", Result{Verdict: Accept, Chain: "FORWARD"}},

@@ -22,7 +22,8 @@ type Packet struct {
 	State            State
 	Translated       bool // its destination was translated by connection tracking
 	Reply            bool
-	DestinationLocal bool // the destination is an address of this machine
+	DestinationLocal bool           // the destination is an address of this machine
+	Asked            netip.AddrPort // the destination of the connection's first packet, as connection tracking has it
 	Mark             Mark
 	ConnectionMark   Mark
 
@@ -44,6 +45,7 @@ const (
 	isLocal
 	mark
 	connectionMark
+	asked
 )
 
 // only returns the packet with the fields of a set; the others are unknown.
@@ -74,6 +76,9 @@ func (p Packet) only(of fields) Packet {
 	}
 	if of&connectionMark == 0 {
 		p.ConnectionMark = Mark{}
+	}
+	if of&asked == 0 {
+		p.Asked = netip.AddrPort{}
 	}
 	return p
 }
@@ -311,10 +316,12 @@ func (s *step) linkDestination() value {
 }
 
 // trackingFields are the fields that the value of a key of NFTA_CT_KEY depends on.
-var trackingFields = map[uint32]fields{unix.NFT_CT_STATE: state, unix.NFT_CT_STATUS: state}
+var trackingFields = map[uint32]fields{unix.NFT_CT_STATE: state, unix.NFT_CT_STATUS: state, unix.NFT_CT_DST: asked | state,
+	nfnetlink.ConnectionTo4: asked | state, nfnetlink.ConnectionTo6: asked | state,
+	unix.NFT_CT_PROTO_DST: asked | state}
 
-// tracking returns a property of the connection for a key of NFTA_CT_KEY.
-func (p Packet) tracking(key uint32) value {
+// tracking returns a property of the connection for a key of NFTA_CT_KEY, of the direction of answers or of requests.
+func (p Packet) tracking(key uint32, ofAnswers bool) value {
 	switch key {
 	case unix.NFT_CT_STATE:
 		return number32(uint32(p.State))
@@ -322,6 +329,22 @@ func (p Packet) tracking(key uint32) value {
 		return p.status()
 	case unix.NFT_CT_DIRECTION:
 		return known([]byte{map[bool]byte{true: 1}[p.Reply]})
+	case unix.NFT_CT_DST, nfnetlink.ConnectionTo4, nfnetlink.ConnectionTo6:
+		if a := p.asked().Addr(); a.IsValid() && !ofAnswers {
+			return known(a.AsSlice())
+		}
+	case unix.NFT_CT_PROTO_DST:
+		if port := p.asked().Port(); port != 0 && !ofAnswers {
+			return known(binary.BigEndian.AppendUint16(nil, port))
+		}
 	}
 	return unknown(16)
+}
+
+// asked is the destination of the connection's first packet; zero if it is not known, or there is no connection.
+func (p Packet) asked() netip.AddrPort {
+	if p.hasNoConnection() {
+		return netip.AddrPort{}
+	}
+	return p.Asked
 }

@@ -16,7 +16,7 @@ var xtMatches = map[string]struct {
 	reads fields
 }{
 	"comment":   {func(*step, []byte) truth { return yes }, 0},
-	"conntrack": {(*step).xtConntrack, state},
+	"conntrack": {(*step).xtConntrack, state | asked},
 	"state":     {(*step).xtState, state},
 	"tcp":       {func(s *step, info []byte) truth { return s.xtPorts(info, 11) }, ports},
 	"udp":       {func(s *step, info []byte) truth { return s.xtPorts(info, 8) }, ports},
@@ -39,22 +39,51 @@ func compileMatch(a nfnetlink.Attributes) expression {
 	return expression{compute: func(s *step) (truth, verdict) { return m.match(s, info), verdict{} }, reads: m.reads}
 }
 
-// xtConntrack computes --ctstate (struct xt_conntrack_mtinfo3). Another condition is undecided.
+// xtConntrack computes --ctstate, --ctorigdst, --ctorigdstport and --ctdir (struct xt_conntrack_mtinfo3). Another
+// condition is undecided.
 func (s *step) xtConntrack(info []byte) truth {
-	const flags, inverted, states = 146, 148, 150
-	if len(info) < 154 {
+	const destination, mask, port, flags, inverted, states, lastPort = 32, 48, 140, 146, 148, 150, 156
+	if len(info) < 164 {
 		return maybe
 	}
-	const state, calledState = 1, 1 << 13 // XT_CONNTRACK_STATE and XT_CONNTRACK_STATE_ALIAS: the rule has -m state
-	used := hostOrder.Uint16(info[flags:])
-	result := s.stateIn(uint32(hostOrder.Uint16(info[states:]))).inverted(hostOrder.Uint16(info[inverted:])&state != 0)
-	if used&state == 0 {
-		result = yes
+	const state, toAddress, toPort, direction, calledState = 1, 1 << 3, 1 << 9, 1 << 12, 1 << 13 // XT_CONNTRACK_*
+	used, inverts, result := hostOrder.Uint16(info[flags:]), hostOrder.Uint16(info[inverted:]), yes
+	and := func(flag uint16, t truth) {
+		if used&flag != 0 {
+			result = min(result, t.inverted(inverts&flag != 0))
+		}
 	}
-	if used&^(state|calledState) != 0 && result == yes {
-		result = maybe
+	and(state, s.stateIn(uint32(hostOrder.Uint16(info[states:]))))
+	and(toAddress, s.askedFor(info[destination:mask], info[mask:mask+16]))
+	and(toPort, s.askedAt(hostOrder.Uint16(info[port:]), hostOrder.Uint16(info[lastPort:])))
+	and(direction, truthOf(!s.packet.Reply))
+	if used&^(state|toAddress|toPort|direction|calledState) != 0 {
+		result = min(result, maybe)
 	}
 	return result
+}
+
+// askedFor reports whether the connection was opened to an address of a network.
+func (s *step) askedFor(network, mask []byte) truth {
+	a := s.packet.asked().Addr()
+	if !a.IsValid() {
+		return maybe
+	}
+	for i, b := range a.AsSlice() {
+		if (b^network[i])&mask[i] != 0 {
+			return no
+		}
+	}
+	return yes
+}
+
+// askedAt reports whether the connection was opened to a port of a range.
+func (s *step) askedAt(first, last uint16) truth {
+	port := s.packet.asked().Port()
+	if port == 0 {
+		return maybe
+	}
+	return truthOf(first <= port && port <= max(first, last))
 }
 
 // stateIn reports whether the packet has one of the states of iptables. The bits are those of ct state, except for

@@ -22,6 +22,8 @@ const (
 	FibFlags               = 3    // NFTA_FIB_FLAGS
 	MetaInKind             = 26   // NFT_META_IIFKIND
 	MetaOutKind            = 27   // NFT_META_OIFKIND
+	ConnectionTo4          = 20   // NFT_CT_DST_IP
+	ConnectionTo6          = 22   // NFT_CT_DST_IP6
 	NetdevEgress           = 1    // NF_NETDEV_EGRESS
 	Drop                   = 0    // NF_DROP, a verdict
 

@@ -129,6 +129,16 @@ var findingRuleCases = []findingCase{
 			chain forward { type filter hook forward priority 0; policy drop; ct state established accept
 				tcp dport @open accept; ip daddr @nets accept; }
 		}`)}},
+	{name: "accept-by-the-original-port", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "drop",
+		says: "drops the forwarded packets",
+		broken: steps{nftScript(`table inet filter2 { chain forward {
+			type filter hook forward priority 0; policy drop; ct state established accept
+			meta l4proto tcp ct original proto-dst 443 accept
+		}; }`)}},
+	{name: "accept-by-the-original-port-of-iptables", farm: oneBackend("dnat", listen4, "b1", 0), served: asksDNAT4,
+		kind: "drop", needs: "iptables-nft", says: "drops the forwarded packets",
+		broken: steps{runs("iptables-nft -P FORWARD DROP; iptables-nft -A FORWARD -m conntrack --ctstate ESTABLISHED " +
+			"-j ACCEPT; iptables-nft -A FORWARD -p tcp -m conntrack --ctorigdstport 443 -j ACCEPT")}},
 	{name: "interface-by-group", farm: oneBackend("snat", listen1, "b1", 0), served: asksSNAT, kind: "drop",
 		says: "drops the forwarded packets",
 		broken: steps{nftScript(`table inet filter2 { chain forward {

@@ -169,7 +169,8 @@ func (p flow) request(in string) foreign.Packet {
 		family = unix.NFPROTO_IPV6
 	}
 	return foreign.Packet{Family: family, In: in, Destination: p.service, Protocol: uint8(p.protocol.Number()),
-		DestinationPort: p.servicePort, State: foreign.New, Source: p.client.Addr(), SourcePort: p.client.Port()}
+		DestinationPort: p.servicePort, State: foreign.New, Source: p.client.Addr(), SourcePort: p.client.Port(),
+		Asked: p.requested()}
 }
 
 // handedOn is the first packet as farmc hands it on to the backend.
