@@ -60,6 +60,18 @@ var findingMachineCases = []findingCase{
 		says:   "backend b1: this machine has no route to 10.2.0.11",
 		broken: steps{runs("ip route add blackhole 10.2.0.11/32")},
 		cure:   steps{runs("ip route delete blackhole 10.2.0.11/32")}},
+	{name: "network-of-backends-on-lo", farm: oneBackend("snat", listen4, "b1", 0), kind: "local-network",
+		served: asksSNAT4, says: "this machine takes packets for 10.2.0.0/24, the network of eth1, for its own (farm web)",
+		broken: steps{runs("ip address add 10.2.0.50/24 dev lo")}},
+	{name: "network-of-clients-on-lo", farm: localAt8081, kind: "local-network",
+		served: request{by: "tcp", to: "192.0.2.1:8081", as: "203.0.113.77", shares: shares{"balancer:8081": 1},
+			times: 1},
+		says:   "ip address add 203.0.113.5/32 dev lo; ip address delete 203.0.113.5/24 dev lo",
+		setUp:  steps{widerLink, on{"client", "ip address add 203.0.113.77/32 dev eth0"}},
+		broken: steps{runs("ip address add 203.0.113.5/24 dev lo"), forgetNeighbours}},
+	{name: "local-route-to-a-network-of-backends", farm: oneBackend("dnat", listen4, "b1", 0), kind: "local-network",
+		served: asksDNAT4, says: "ip route delete local 10.2.0.0/24",
+		broken: steps{runs("ip route add local 10.2.0.0/24 dev lo")}},
 	{name: "silent-backend", farm: oneBackend("snat", listen4, "b1", 0), kind: "backend", served: asksSNAT4,
 		says: "backend b1: 10.2.0.11 does not answer on the link of eth1",
 		broken: steps{on{"b1", "ip link set eth0 down"}, runs("ip neigh flush dev eth1"),
@@ -258,6 +270,17 @@ var quietStates = map[string]quietCase{
 		then echo 1 > eth0/force_forwarding; echo 1 > eth1/force_forwarding
 		else echo 1 > all/forwarding # Linux 6.16 and older
 		fi`)}, asksSNAT6},
+	"no-arp-on-other-links": {"silent-link", oneBackend("snat", listen4, "b1", 0), steps{otherLink,
+		runs("ip link set dev eth7 arp off; sysctl -qw net.ipv4.conf.eth7.arp_ignore=8 net.ipv4.conf.eth1.arp_ignore=8")},
+		asksSNAT4},
+	"neighbours-written-by-hand": {"silent-link", oneBackend("snat", listen4, "b1", 0), steps{runs(`
+		until ip neigh show 10.2.0.11 dev eth1 | grep -q lladdr; do echo > /dev/udp/10.2.0.11/9; sleep 0.05; done
+		mac=$(ip neigh show 10.2.0.11 dev eth1 | grep -o '..:..:..:..:..:..')
+		ip link set dev eth1 arp off; ip neigh replace 10.2.0.11 lladdr $mac nud permanent dev eth1`)}, asksSNAT4},
+	"wider-network-on-lo": {"local-network", oneBackend("snat", listen4, "b1", 0), steps{
+		runs("ip address add 10.2.7.1/16 dev lo; ip address add 203.0.113.5/29 dev lo")}, asksSNAT4},
+	"networks-of-services-on-lo": {"local-network", oneBackend("snat", listen4, "b1", 0), steps{
+		runs("ip address add 192.0.2.100/24 dev lo; ip route add local 10.9.0.0/16 dev lo")}, asksSNAT4},
 	"one-zone": {"zone", oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet early { chain pre {
 		type filter hook prerouting priority raw; iifname { "eth0", "eth1" } ct zone set 5; }; }`)}, asksSNAT4},
 	"zone-of-others": {"zone", oneBackend("snat", listen4, "b1", 0), steps{nftScript(`table inet early { chain pre {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"farmc/cmd/internal/shell"
 	"farmc/compiler/addr"
 	"farmc/compiler/farm"
 )
@@ -151,17 +152,38 @@ func (s *search) linksWithoutIPv6() {
 			continue
 		}
 		links := s.machine.clientLinks(f, f.Frontends()[i].Address)
-		if slices.ContainsFunc(links, func(name string) bool { return s.linkSysctl(ipv6Switch(name)) != "1" }) {
+		if slices.ContainsFunc(links, func(name string) bool { return s.withoutIPv6(name) == nil }) {
 			continue
 		}
 		for _, name := range links {
-			s.found.add(Finding{Kind: "link-ipv6", Object: name, Effect: Stops,
-				Message:  fmt.Sprintf("IPv6 is disabled on %s (disable_ipv6=1): it takes no packets of clients", name),
-				Commands: []string{setSysctl(ipv6Switch(name), "0")},
-				Advice: "a file in /etc/sysctl.d keeps it; the kernel has removed the IPv6 addresses and routes of " +
-					"this interface, so have the network configuration set them anew"}, f)
+			s.found.add(*s.withoutIPv6(name), f)
 		}
 	}
+}
+
+// minMTU is the smallest MTU with which the kernel has IPv6 on an interface (RFC 8200, section 5).
+const minMTU = 1280
+
+// withoutIPv6 is the finding about an interface without IPv6; nil if the interface has it.
+func (s *search) withoutIPv6(name string) *Finding {
+	f := &Finding{Kind: "link-ipv6", Object: name, Effect: Stops}
+	const lost = "the kernel has removed the IPv6 addresses and routes of this interface, so have the network " +
+		"configuration set them anew"
+	l := s.machine.links[name]
+	switch {
+	case s.linkSysctl(ipv6Switch(name)) == "1":
+		f.Message = fmt.Sprintf("IPv6 is disabled on %s (disable_ipv6=1): it takes no packets of clients", name)
+		f.Commands = []string{setSysctl(ipv6Switch(name), "0")}
+		f.Advice = "a file in /etc/sysctl.d keeps it; " + lost
+	case l != nil && l.Attrs().MTU < minMTU:
+		f.Message = fmt.Sprintf("%s has no IPv6, because its MTU is %d: it takes no packets of clients", name,
+			l.Attrs().MTU)
+		f.Commands = []string{fmt.Sprintf("ip link set dev %s mtu %d", shell.Quote(name), minMTU)}
+		f.Advice = "until the next boot; " + lost
+	default:
+		return nil
+	}
+	return f
 }
 
 // ipv6Switch is the kernel parameter that turns IPv6 off on an interface.

@@ -10,8 +10,8 @@
 // machine once. chains.go follows the packets of packets.go through the rules of other programs, ingress.go and
 // frames.go through those at ingress, of bridges and ARP. marks.go has the marks that the packets get on their way, and
 // remedy.go writes the commands that let them pass.
-// forwarding.go, addresses.go, loopback.go, interfaces.go, clientlink.go, returnpath.go, routingrules.go,
-// trafficcontrol.go, ipsec.go, neighbours.go, backends.go, ports.go, tunnels.go, modules.go, legacy.go, and losses.go
+// forwarding.go, addresses.go, localnetworks.go, loopback.go, interfaces.go, clientlink.go, returnpath.go, routingrules.go,
+// arp.go, trafficcontrol.go, ipsec.go, neighbours.go, backends.go, ports.go, tunnels.go, modules.go, legacy.go, and losses.go
 // with crowded.go are about one cause each.
 // LoadTranslators (modules.go) is a second entry point, because modules must be loaded before the rules are. Changes
 // (changes.go) reports that the machine may have changed.
@@ -64,8 +64,10 @@ func find(s *search, since Losses) Findings {
 	s.ipsecPolicies()
 	s.routingRules()
 	s.linksWithoutIPv6()
+	s.silentLinks()
 	s.addresses()
 	s.sourceAddresses()
+	s.localNetworks()
 	s.loopback()
 	s.backends()
 	s.ports()
