@@ -85,7 +85,7 @@ func readBackendAddress(k *Key, t *toml.Table, b *Backend) {
 			return
 		}
 	}
-	b.Address = parseAddresses(t, words, k.Name, addressHint)
+	b.Address = parseAddresses(t, words, k.Name, correctedAddress)
 }
 
 // meansHost reports whether a word that is neither has letters that no address has.

@@ -50,7 +50,7 @@ func readMarkedSources(t *toml.Table, f *Farm) {
 }
 
 func (f *Farm) addMarkedSource(t *toml.Table, key string) {
-	s := MarkedSource{Address: parseAddresses(t, t.Words(key), "sources", markedSourcesHint), place: t.At(key)}
+	s := MarkedSource{Address: parseAddresses(t, t.Words(key), "sources", always(markedSourcesHint)), place: t.At(key)}
 	n, err := strconv.ParseUint(key, 0, 32)
 	s.Mark = uint32(n)
 	other := slices.IndexFunc(f.MarkedSources, func(o MarkedSource) bool { return o.Mark == s.Mark })

@@ -153,7 +153,7 @@ func readListen(t *toml.Table, f *Farm) {
 			l, err = parseListen(w.Text + "/" + string(AnyProtocol))
 		}
 		if err != nil {
-			t.Fault(w.Place, listenHint(err), "listen: %v", err)
+			t.Fault(w.Place, listenHint(w.Text, err), "listen: %v", err)
 			continue
 		}
 		if f.Mode == Local && l.Address.IsLoopback() {
@@ -167,11 +167,11 @@ func readListen(t *toml.Table, f *Farm) {
 }
 
 // listenHint says what would be right.
-func listenHint(err error) string {
+func listenHint(text string, err error) string {
 	if e := (noPortsError{}); errors.As(err, &e) {
 		return e.hint()
 	}
-	return listenRule
+	return correctedListen(text)
 }
 
 // readHashOn reads a combination of hash keys. A combination has no order, so it gets the one of HashKeys.
@@ -223,17 +223,20 @@ func suggestKey(word string) string {
 
 // readAddresses reads one address, or one of each family.
 func readAddresses(t *toml.Table, key string) Addresses {
-	return parseAddresses(t, t.Words(key), key, addressHint)
+	return parseAddresses(t, t.Words(key), key, always(addressHint))
 }
 
 const addressHint = `an address without a port: "192.0.2.1" or "2001:db8::1"`
 
-func parseAddresses(t *toml.Table, words []toml.Word, key, hint string) (out Addresses) {
+// always is a hint that does not depend on the word.
+func always(hint string) func(word string) string { return func(string) string { return hint } }
+
+func parseAddresses(t *toml.Table, words []toml.Word, key string, hint func(word string) string) (out Addresses) {
 	for _, w := range words {
 		a, err := addr.ParseAddress(w.Text)
 		switch {
 		case err != nil:
-			t.Fault(w.Place, hint, "%s: %v", key, err)
+			t.Fault(w.Place, hint(w.Text), "%s: %v", key, err)
 		case !reachable(a):
 			t.Fault(w.Place, sendableInstead(a),
 				"%s: %s is not an address that packets can be sent to from here", key, a)
