@@ -116,7 +116,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	known := append(verbs(), awaitVerb, namesVerb)
 	i := slices.IndexFunc(known, func(v verb) bool { return v.name == args[0] })
 	if i < 0 && strings.HasPrefix(args[0], "-") {
-		fmt.Fprintf(stderr, "farmc: option %s before the command; see farmc help\n", args[0])
+		fmt.Fprintf(stderr, "farmc: %s\n", oneLine(unknownOption(args[0])))
 		return exitUsage
 	}
 	if i < 0 {
@@ -148,7 +148,7 @@ func (c *call) run(ctx context.Context, args []string) int {
 		fmt.Fprint(c.stdout, c.verb.help())
 		return exitOK
 	case err != nil:
-		return c.usageError("%v", err)
+		return c.usageError("%s", unknownFlag(err, c.set))
 	}
 	c.args = c.set.Args()
 	if err := c.options.validate(); err != nil && !c.verb.bare {
