@@ -482,6 +482,10 @@ func warnMisnamed(d Dir, entries []fs.DirEntry, faults *diag.Diagnostics) {
 	for _, e := range entries {
 		ending := path.Ext(e.Name())
 		name, right := strings.TrimSuffix(e.Name(), ending), otherEndings[strings.ToLower(ending)]
+		// an editor makes web.toml.txt
+		if inner := path.Ext(name); right != "" && inner != "" && otherEndings[inner] == inner {
+			name, right = strings.TrimSuffix(name, inner), inner
+		}
 		if right == "" || right == ending || !IsName(name) || strings.EqualFold(name, "readme") ||
 			!e.Type().IsRegular() || hasFile(entries, name) {
 			continue

@@ -94,6 +94,7 @@ func TestRead(t *testing.T) {
 		{"upper-case-ending", []tree{{"web.TOML": "a"}}, "1/web.TOML: " + notRead},
 		{"ending-of-other-programs", []tree{{"web.conf": "a", "a.toml": "a", "bl.txt": "b"}},
 			"a: 1/a.toml=a\n1/bl.txt: " + notRead + "\n1/web.conf: " + notRead},
+		{"second-ending-of-an-editor", []tree{{"web.toml.txt": "a"}}, "1/web.toml.txt: " + notRead},
 		{"copy-beside-the-farm", []tree{{"web.toml": "a", "web.conf": "b", "web.txt": "c"}}, "web: 1/web.toml=a"},
 		{"drop-ins-of-a-list", []tree{{"office.list": "a", "office.list.d/x.list": "b"}}, "@office: 1/office.list=a"},
 		{"no-drop-ins", []tree{{"web.toml": "a", "web.toml.d/": ""}}, "web: 1/web.toml=a"},

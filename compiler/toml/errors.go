@@ -62,7 +62,7 @@ func (p *positions) explain(err error) diag.Diagnostic {
 		return diag.Diagnostic{Place: diag.Place{File: p.file}, Message: err.Error()}
 	}
 	at := p.offsetOf(syntax.Position)
-	d := diag.Diagnostic{Place: p.at(at), Message: reword(syntax.Message), Hint: hintFor(syntax.Message)}
+	d := diag.Diagnostic{Place: p.at(at), Message: reword(syntax.Message), Hint: hintAt(syntax.Message, p.text[at:])}
 	if before, ok := p.earlierKey(syntax.Message, at); ok {
 		d.Also = []diag.Note{{Place: before, Message: "it is here already"}}
 	}
@@ -88,6 +88,25 @@ func reword(message string) string {
 		"unexpected EOF", "unexpected end of the file",
 	).Replace(message)
 	return strings.ToLower(message[:1]) + strings.TrimSuffix(message[1:], ".")
+}
+
+// hintAt gives the right form of a text that is written as in another format; else hintFor gives it.
+func hintAt(message, text string) string {
+	switch {
+	case strings.ContainsAny(message, "“”„‘’«»"):
+		return `quotes are straight, as in mode = "snat"`
+	case strings.HasPrefix(text, "//"):
+		return "a comment begins with #"
+	case strings.HasPrefix(message, "expected '.' or '='") && strings.HasPrefix(text, ":"):
+		return `"=" stands between a key and its value: farms are TOML, not YAML`
+	case strings.HasPrefix(message, "expected '.' or '='") && strings.HasPrefix(text, "{"):
+		return `farms are TOML: key = "value", and tables such as [backends.b1]`
+	case strings.HasPrefix(text, ";"):
+		return "a line ends without a semicolon"
+	case strings.HasPrefix(message, "expected a comma"):
+		return `a list ends with ], as in ["10.0.0.11", "fd00::11"]`
+	}
+	return hintFor(message)
 }
 
 // hintFor gives the right form where toml's message lacks it.
