@@ -2,9 +2,11 @@ package preflight
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 
+	"farmc/cmd/internal/shell"
 	"farmc/compiler/addr"
 	"farmc/compiler/farm"
 )
@@ -40,6 +42,11 @@ func (s *search) backend(f *farm.Farm, b *farm.Backend, a netip.Addr, known *nei
 			"backend %s: %s is an address of this machine, but mode %s at ingress reaches only other machines",
 			b.Name, a, f.Mode)
 		found.Advice = "use mode dnat or local, or mode stateless without interfaces"
+	case r.kind == nowhere && f.Mode != farm.Local && s.machine.downLink(a) != "":
+		link := s.machine.downLink(a)
+		found.Message = fmt.Sprintf("backend %s: %s, the interface in the network of %s, is down", b.Name, link, a)
+		found.Commands = []string{"ip link set dev " + shell.Quote(link) + " up"}
+		found.Advice = "routes by other machines on this link are set anew by the network configuration"
 	case r.kind == nowhere && b.MAC == "" && f.Mode != farm.Local:
 		found.Message = fmt.Sprintf("backend %s: this machine has no route to %s", b.Name, a)
 		found.Advice = "add a route to the network configuration, or correct the address"
@@ -55,6 +62,16 @@ func (s *search) backend(f *farm.Farm, b *farm.Backend, a netip.Addr, known *nei
 		found.Effect = Stops
 	}
 	s.found.add(found, f)
+}
+
+// downLink is the interface in the network of an address if it is down; "" if there is none. The kernel keeps its
+// addresses of IPv4, and removes those of IPv6 and all routes.
+func (m *machine) downLink(a netip.Addr) string {
+	link := m.connected(a)
+	if l := m.links[link]; l != nil && l.Attrs().Flags&net.FlagUp == 0 {
+		return link
+	}
+	return ""
 }
 
 // alone reports whether the farm has a single backend that is up.
