@@ -509,7 +509,8 @@ func TestObjects(t *testing.T) {
 func TestDormant(t *testing.T) {
 	lab := netlab.Test(t, netlab.Options{Backends: 1})
 	for flags, want := range map[string]int{"flags dormant;": 0, "": 1} {
-		r := read(t, lab, "table inet t { "+flags+" chain base { type filter hook forward priority 0; policy drop; }; }")
+		r := read(t, lab, "table inet t { "+flags+
+			" chain base { type filter hook forward priority 0; policy drop; }; }")
 		if len(r.Chains) != want {
 			t.Errorf("%q: %d base chains, want %d", flags, len(r.Chains), want)
 		}

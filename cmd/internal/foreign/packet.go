@@ -316,7 +316,8 @@ func (s *step) linkDestination() value {
 }
 
 // trackingFields are the fields that the value of a key of NFTA_CT_KEY depends on.
-var trackingFields = map[uint32]fields{unix.NFT_CT_STATE: state, unix.NFT_CT_STATUS: state, unix.NFT_CT_DST: asked | state,
+var trackingFields = map[uint32]fields{unix.NFT_CT_STATE: state, unix.NFT_CT_STATUS: state,
+	unix.NFT_CT_DST:         asked | state,
 	nfnetlink.ConnectionTo4: asked | state, nfnetlink.ConnectionTo6: asked | state,
 	unix.NFT_CT_PROTO_DST: asked | state}
 

@@ -230,7 +230,10 @@ func (s *step) xtRange(info []byte) truth {
 		a              netip.Addr
 		match, inverts byte
 		at             int
-	}{{s.packet.Source, matchSource, invertSource, 0}, {s.packet.Destination, matchDestination, invertDestination, 32}} {
+	}{
+		{s.packet.Source, matchSource, invertSource, 0},
+		{s.packet.Destination, matchDestination, invertDestination, 32},
+	} {
 		if flags&end.match == 0 {
 			continue
 		}

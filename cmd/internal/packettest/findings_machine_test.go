@@ -64,7 +64,8 @@ var findingMachineCases = []findingCase{
 		broken: steps{runs("ip route add blackhole 10.2.0.11/32")},
 		cure:   steps{runs("ip route delete blackhole 10.2.0.11/32")}},
 	{name: "network-of-backends-on-lo", farm: oneBackend("snat", listen4, "b1", 0), kind: "local-network",
-		served: asksSNAT4, says: "this machine takes packets for 10.2.0.0/24, the network of eth1, for its own (farm web)",
+		served: asksSNAT4,
+		says:   "this machine takes packets for 10.2.0.0/24, the network of eth1, for its own (farm web)",
 		broken: steps{runs("ip address add 10.2.0.50/24 dev lo")}},
 	{name: "network-of-clients-on-lo", farm: localAt8081, kind: "local-network",
 		served: request{by: "tcp", to: "192.0.2.1:8081", as: "203.0.113.77", shares: shares{"balancer:8081": 1},
@@ -274,7 +275,8 @@ var quietStates = map[string]quietCase{
 		else echo 1 > all/forwarding # Linux 6.16 and older
 		fi`)}, asksSNAT6},
 	"no-arp-on-other-links": {"silent-link", oneBackend("snat", listen4, "b1", 0), steps{otherLink,
-		runs("ip link set dev eth7 arp off; sysctl -qw net.ipv4.conf.eth7.arp_ignore=8 net.ipv4.conf.eth1.arp_ignore=8")},
+		runs("ip link set dev eth7 arp off; " +
+			"sysctl -qw net.ipv4.conf.eth7.arp_ignore=8 net.ipv4.conf.eth1.arp_ignore=8")},
 		asksSNAT4},
 	"neighbours-written-by-hand": {"silent-link", oneBackend("snat", listen4, "b1", 0), steps{runs(`
 		until ip neigh show 10.2.0.11 dev eth1 | grep -q lladdr; do echo > /dev/udp/10.2.0.11/9; sleep 0.05; done

@@ -53,8 +53,8 @@ func (s *search) silentLink(family addr.Family, name string, ofClients bool) *Fi
 	return nil
 }
 
-// asksNobody reports whether an Ethernet interface has ARP turned off, and knows no machine by an entry that somebody
-// wrote. Interfaces without neighbours, such as tunnels, never ask.
+// asksNobody reports whether an Ethernet interface has ARP turned off, and has no permanent neighbours either.
+// Interfaces without neighbours, such as tunnels, never ask.
 func asksNobody(l netlink.Link) bool {
 	if !slices.Contains([]string{"device", "veth", "bridge", "bond", "vlan", "macvlan"}, l.Type()) ||
 		l.Attrs().EncapType != "ether" || l.Attrs().RawFlags&unix.IFF_NOARP == 0 {

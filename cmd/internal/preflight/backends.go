@@ -65,7 +65,7 @@ func (s *search) backend(f *farm.Farm, b *farm.Backend, a netip.Addr, known *nei
 }
 
 // downLink is the interface in the network of an address if it is down; "" if there is none. The kernel keeps its
-// addresses of IPv4, and removes those of IPv6 and all routes.
+// addresses of IPv4, and removes the addresses of IPv6 and all routes.
 func (m *machine) downLink(a netip.Addr) string {
 	link := m.connected(a)
 	if l := m.links[link]; l != nil && l.Attrs().Flags&net.FlagUp == 0 {

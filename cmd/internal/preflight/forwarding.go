@@ -92,7 +92,7 @@ func (s *search) linkForwarding(f *farm.Farm, family addr.Family, links []string
 	}
 }
 
-// passed are the interfaces by which packets of a farm come in for sure: those of clients and of backends.
+// passed are the interfaces by which packets of clients and backends of a farm come in for sure.
 func (s *search) passed(f *farm.Farm, family addr.Family) []string {
 	names := s.uplinks(f, family)
 	for i := range f.Backends {
@@ -108,7 +108,7 @@ func (s *search) passed(f *farm.Farm, family addr.Family) []string {
 	return names
 }
 
-// uplinks are the interfaces of the farm; else those to routers, and those in the networks of its services.
+// uplinks are the interfaces of the farm; else the interfaces to routers and in the networks of its services.
 func (s *search) uplinks(f *farm.Farm, family addr.Family) []string {
 	if len(f.Interfaces) > 0 {
 		return slices.Clone(f.Interfaces)

@@ -88,7 +88,8 @@ func (s *search) egress(c *foreign.Chain, p flow) {
 		for _, q := range s.eachFrontend(p) {
 			r := s.agree(c, q, func(out string) foreign.Packet {
 				packet := q.answer(out)
-				packet.In, packet.Source, packet.SourcePort, packet.State = "", q.service, q.servicePort, foreign.Invalid
+				packet.In, packet.State = "", foreign.Invalid
+				packet.Source, packet.SourcePort = q.service, q.servicePort
 				return packet
 			})
 			pass := addressed(q)

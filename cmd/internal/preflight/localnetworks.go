@@ -60,7 +60,7 @@ func localNetworks() (all []netip.Prefix) {
 	return all
 }
 
-// localNetwork adds the finding about a network of a link to each farm whose packets pass the link.
+// localNetwork adds the finding about a network of a link to each farm with packets on the link.
 func (s *search) localNetwork(p netip.Prefix, of ownAddress) {
 	found := Finding{Kind: "local-network", Object: p.String(), Effect: Stops,
 		Message: fmt.Sprintf("this machine takes packets for %s, the network of %s, for its own", p, of.link)}

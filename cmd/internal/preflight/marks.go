@@ -123,7 +123,7 @@ func sorted(steps []markStep) []markStep {
 func (s *search) steps(p flow, path []uint32, passed func(*foreign.Chain) bool,
 	packet func(*foreign.Chain) foreign.Packet) (steps []markStep) {
 	for _, c := range s.machine.rules.Chains {
-		if c.Family == unix.NFPROTO_NETDEV || isIngress(c) || !slices.Contains(path, c.Hook) || !passes(c, p) || !passed(c) ||
+		if isIngress(c) || !slices.Contains(path, c.Hook) || !passes(c, p) || !passed(c) ||
 			!s.machine.rules.WritesMarks(c) {
 			continue
 		}

@@ -10,9 +10,9 @@
 // machine once. chains.go follows the packets of packets.go through the rules of other programs, ingress.go and
 // frames.go through those at ingress, of bridges and ARP. marks.go has the marks that the packets get on their way, and
 // remedy.go writes the commands that let them pass.
-// forwarding.go, addresses.go, localnetworks.go, loopback.go, interfaces.go, clientlink.go, returnpath.go, routingrules.go,
-// arp.go, trafficcontrol.go, ipsec.go, neighbours.go, backends.go, ports.go, tunnels.go, modules.go, legacy.go, and losses.go
-// with crowded.go are about one cause each.
+// forwarding.go, addresses.go, localnetworks.go, loopback.go, interfaces.go, clientlink.go, returnpath.go,
+// routingrules.go, arp.go, trafficcontrol.go, ipsec.go, neighbours.go, backends.go, ports.go, tunnels.go, modules.go,
+// legacy.go, and losses.go with crowded.go are about one cause each.
 // LoadTranslators (modules.go) is a second entry point, because modules must be loaded before the rules are. Changes
 // (changes.go) reports that the machine may have changed.
 package preflight
