@@ -97,12 +97,12 @@ vm: go-found
 
 # Instructions of packets on Linux 6.1, as multiples of a rule by hand in the same run: cmd/bench/ratios.txt has the
 # expected ones. 3 minutes; UPDATE=1 measures three times and writes them. ONLY=dsr measures some kinds, AMONG=1,10000
-# among many farms, too; KERNEL=trixie on Linux 6.12, without expectations.
+# among many farms of another kind, too, with ALIKE=1 of the same; KERNEL=trixie on Linux 6.12, without expectations.
 KERNEL ?= bookworm
 AMONG ?= 1
 packets: vm
 	@.ci/vm "make packets" -count -kernel $(KERNEL) -limit 60m dist/vm/bench -packets $(AMONG) -only '$(ONLY)' \
-		-expect cmd/bench/ratios.txt $(if $(UPDATE),-update) dist/vm/farmc
+		$(if $(ALIKE),-alike) -expect cmd/bench/ratios.txt $(if $(UPDATE),-update) dist/vm/farmc
 
 # farmc, IPVS, HAProxy, and rules in the layouts of kube-proxy and nftlb in one run: ONLY=IPVS compares some.
 SERVICES ?= 1000

@@ -54,13 +54,22 @@ func TestChainsAndSetsOfFarms(t *testing.T) {
 
 func compiled(t *testing.T, k kind, farms int) size {
 	t.Helper()
+	return sizeOf(compiledText(t, filesOf(farms, k.farm)))
+}
+
+func filesOf(farms int, farm func(n int) string) fstest.MapFS {
 	files := fstest.MapFS{}
 	for n := range farms {
-		files[fileName(n)] = &fstest.MapFile{Data: []byte(k.farm(n)), Mode: 0o644}
+		files[fileName(n)] = &fstest.MapFile{Data: []byte(farm(n)), Mode: 0o644}
 	}
+	return files
+}
+
+func compiledText(t *testing.T, files fstest.MapFS) string {
+	t.Helper()
 	script, diagnostics := compiler.Compile([]farm.Dir{{Path: "farms.d", FS: files}})
 	if diagnostics.Faulty() {
 		t.Fatal(fmt.Sprint(diagnostics))
 	}
-	return sizeOf(string(script.Text))
+	return string(script.Text)
 }

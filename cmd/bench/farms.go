@@ -108,7 +108,10 @@ func (k kind) farm(n int) string {
 func fileName(n int) string { return fmt.Sprintf("farm-%05d.toml", n) }
 
 // write writes a number of farms of a kind into a new directory.
-func (k kind) write(dir string, farms int) error {
+func (k kind) write(dir string, farms int) error { return writeFarms(dir, farms, k.farm) }
+
+// writeFarms writes a number of farms into a new directory. farm gives the text of the nth.
+func writeFarms(dir string, farms int, farm func(n int) string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
@@ -116,7 +119,7 @@ func (k kind) write(dir string, farms int) error {
 		return err
 	}
 	for n := range farms {
-		if err := os.WriteFile(filepath.Join(dir, fileName(n)), []byte(k.farm(n)), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, fileName(n)), []byte(farm(n)), 0o644); err != nil {
 			return err
 		}
 	}

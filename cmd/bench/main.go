@@ -9,7 +9,7 @@
 // worst.go and worst_inputs.go (the inputs that cost most).
 //
 //	bench [-farms 10,1000,10000] [-kinds 1000] [-only NAME] [-rounds 3] FARMC
-//	bench -packets 1,10000 [-only NAME] [-expect FILE [-update]] FARMC
+//	bench -packets 1,10000 [-alike] [-only NAME] [-expect FILE [-update]] FARMC
 //	bench -compare [-services 1000] [-only NAME] FARMC
 //	bench -manage 10,1000,10000 [-changes 200] [-old FARMC] FARMC
 //	bench -worst [-only NAME] FARMC
@@ -35,6 +35,7 @@ func main() {
 	flag.Var(&o.kinds, "kinds", "numbers of farms of each kind to load, with commas")
 	flag.StringVar(&o.only, "only", "", "parts of names of kinds to load or worst inputs, with commas; all by default")
 	flag.Var(&o.packets, "packets", "numbers of farms to load before packets are measured, with commas")
+	flag.BoolVar(&o.alike, "alike", false, "measure packets among farms of the same kind, not of another")
 	flag.StringVar(&o.expect, "expect", "", "file with the expected ratios of -packets")
 	flag.BoolVar(&o.update, "update", false, "write the ratios into the file of -expect")
 	flag.BoolVar(&o.contest, "compare", false, "compare farmc with other balancers")
@@ -48,7 +49,7 @@ func main() {
 	if flag.NArg() != 1 || o.rounds < 1 || o.changes < 1 || o.services < 1 || o.services > maxFarms {
 		fmt.Fprintln(os.Stderr,
 			"usage: bench [-farms 10,1000,10000] [-kinds 1000] [-only NAME] [-rounds 3] "+
-				"[-packets 1,10000] [-expect FILE] [-update] [-compare] [-services 1000] "+
+				"[-packets 1,10000] [-alike] [-expect FILE] [-update] [-compare] [-services 1000] "+
 				"[-manage 10,1000,10000] [-changes 200] [-old FARMC] [-worst] FARMC")
 		os.Exit(2)
 	}
@@ -65,7 +66,7 @@ type options struct {
 	rounds, changes   int
 	services          int
 	worst, update     bool
-	contest           bool
+	contest, alike    bool
 }
 
 // numbers are the value of a flag: numbers with commas between them.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,7 +17,7 @@ func packets(farmc string, o options) error {
 		return err
 	}
 	defer lab.Close()
-	p := &packetBench{packetLab: lab, byHand: map[string]cost4{}}
+	p := &packetBench{packetLab: lab, alike: o.alike, byHand: map[string]cost4{}}
 	if err := printMachine("instructions of a packet, without the sender and the links"); err != nil {
 		return err
 	}
@@ -55,6 +56,7 @@ const mostRounds = 3
 // A packetBench measures packets through the rules of farms. costs are the ones through a single farm.
 type packetBench struct {
 	*packetLab
+	alike  bool             // all farms are of the measured one's kind
 	byHand map[string]cost4 // of natByHand, by the family
 	costs  []kindCost
 }
@@ -99,10 +101,14 @@ func (p *packetBench) measureReference(r handRules) error {
 // this one.
 func (p *packetBench) measureKind(k packetKind, farms int) error {
 	directory, script := p.path("farms.d"), p.path("script.nft")
-	if err := kindNamed(k.among).write(directory, farms-1); err != nil {
+	others := kindNamed(k.among).farm
+	if p.alike {
+		others = func(n int) string { return k.farm(n + 1) }
+	}
+	if err := writeFarms(directory, farms-1, others); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(directory, "measured.toml"), []byte(k.farm()), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(directory, "measured.toml"), []byte(k.farm(0)), 0o600); err != nil {
 		return err
 	}
 	if _, err := p.Balancer.Run(p.ctx, "", p.farmc, "compile", "--dir", directory, "-o", script); err != nil {
@@ -141,28 +147,37 @@ func selected(name, parts string) bool {
 	return false
 }
 
-// A packetKind is a farm through which packets are sent, among farms of another kind.
+// A packetKind is a farm through which packets are sent, among farms of another kind, or of the same.
 type packetKind struct {
 	name   string
 	keys   string // lines of the farm
 	tables string // last lines of the farm
 	port   string // lines of each backend; "" for port 8080
-	among  string // the kind of all other farms
+	among  string // another kind, of all other farms
 	oneWay bool   // backends answer clients directly
+	table  bool   // farms of this kind have the same backends, as the slots of one each would be too many
 }
 
-// farm is the text of the measured farm.
-func (k packetKind) farm() string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%s\nlisten = [\"192.0.2.1:80/tcp\", \"[2001:db8::1]:80/tcp\"]\n%s\n", k.keys, k.tables)
-	port := k.port
-	if port == "" {
-		port = "port = 8080"
+// farm is the text of the nth farm of the kind. Number 0 is measured.
+func (k packetKind) farm(n int) string {
+	listen := `"192.0.2.1:80/tcp", "[2001:db8::1]:80/tcp"`
+	if n > 0 {
+		listen = fmt.Sprintf(`"100.64.%d.%d:80/tcp", "[2001:db8:1::%x]:80/tcp"`, n>>8, n&255, n)
 	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s\nlisten = [%s]\n%s\n", k.keys, listen, k.tables)
 	for i := range 2 {
-		fmt.Fprintf(&text, "[backends.b%d]\naddress = [\"10.2.0.%d\", \"fd00:2::%d\"]\n%s\n", i+1, 11+i, 11+i, port)
+		fmt.Fprintf(&text, "[backends.b%d]\naddress = [%s]\n%s\n", i+1, k.backend(n, i), cmp.Or(k.port, "port = 8080"))
 	}
 	return text.String()
+}
+
+// backend is the addresses of the ith backend of the nth farm.
+func (k packetKind) backend(n, i int) string {
+	if n == 0 || k.table {
+		return fmt.Sprintf(`"10.2.0.%[1]d", "fd00:2::%[1]d"`, 11+i)
+	}
+	return fmt.Sprintf(`"10.%d.%d.%d", "fd00:%[1]d::%[4]x"`, 3+i, n>>8, n&255, n)
 }
 
 const (
@@ -193,7 +208,8 @@ var packetKinds = []packetKind{
 	{name: "snat, source-address, ports kept", keys: "mode = \"snat\"\nscheduler = \"hash\"\n" +
 		"source-address = [\"10.2.0.1\", \"fd00:2::1\"]", among: "snat"},
 	{name: "dsr, hash", keys: `mode = "dsr"` + hashed + atIngress, port: behindEth1, among: "dsr hash", oneWay: true},
-	{name: "dsr, maglev", keys: `mode = "dsr"` + atIngress, port: behindEth1, among: "dsr hash", oneWay: true},
+	{name: "dsr, maglev", keys: `mode = "dsr"` + atIngress, port: behindEth1, among: "dsr hash", oneWay: true,
+		table: true},
 	{name: "dsr, persistence", keys: `mode = "dsr"` + hashed + atIngress, tables: "[persistence]", port: behindEth1,
 		among: "dsr hash", oneWay: true},
 	{name: "stateless, gateway", keys: `mode = "stateless"` + hashed + atIngress + gateway,

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"farmc/cmd/internal/netlab"
 )
@@ -60,6 +61,39 @@ func (l *packetLab) loadText(t *testing.T, script string) {
 	if err := l.load(path); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Packets of a farm meet the same rules among farms of its kind as alone. Among farms of another kind it compiles, too.
+func TestFarmsOfOneKindShareTheWay(t *testing.T) {
+	for _, k := range packetKinds {
+		t.Run(k.name, func(t *testing.T) {
+			alone := wayOf(compiledText(t, filesOf(1, k.farm)))
+			if among := wayOf(compiledText(t, filesOf(20, k.farm))); among != alone {
+				t.Errorf("among 20 farms of the kind:\n%s\nwant the rules of one farm:\n%s", among, alone)
+			}
+			files := filesOf(20, kindNamed(k.among).farm)
+			files["measured.toml"] = &fstest.MapFile{Data: []byte(k.farm(0)), Mode: 0o644}
+			compiledText(t, files)
+		})
+	}
+}
+
+// wayOf is the rules of a script that packets of all farms meet: all chains, but for the ones of single farms.
+func wayOf(script string) string {
+	var way strings.Builder
+	inside := false
+	for line := range strings.Lines(script) {
+		switch {
+		case strings.HasPrefix(line, "\tchain "):
+			inside = !strings.HasPrefix(line, "\tchain farm/") && !strings.Contains(line, " keep-conntrack ")
+		case strings.HasPrefix(line, "\t}"):
+			inside = false
+		}
+		if inside {
+			way.WriteString(line)
+		}
+	}
+	return way.String()
 }
 
 func TestPoolsHaveAddressesOfTheirOwn(t *testing.T) {
