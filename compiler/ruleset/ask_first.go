@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"cmp"
 	"slices"
 
 	"farmc/compiler/farm"
@@ -58,21 +59,22 @@ func (l *linker) needsDispatch(in *ingress) bool {
 	})
 }
 
-// firstPicks gives the verdicts of a map of exact ports that lead to picks which can be asked first.
+// firstPicks gives the verdicts of a map of exact ports that lead to picks which can be asked first. The pick of most
+// frontends comes first, so one farm of a second kind costs the packets of other farms' open connections nothing.
 func (l *linker) firstPicks(m *dispatchMap) (verdicts []verdict) {
 	if m.Specificity != farm.ExactPort {
 		return nil
 	}
-	seen := map[verdict]bool{}
+	frontends := map[verdict]int{}
 	for _, e := range m.elements.single {
-		if v := verdict(e.value); !seen[v] {
-			seen[v] = true
-			if l.canAskFirst(v) {
-				verdicts = append(verdicts, v)
-			}
+		v := verdict(e.value)
+		if frontends[v]++; frontends[v] == 1 && l.canAskFirst(v) {
+			verdicts = append(verdicts, v)
 		}
 	}
-	slices.Sort(verdicts)
+	slices.SortFunc(verdicts, func(a, b verdict) int {
+		return cmp.Or(cmp.Compare(frontends[b], frontends[a]), cmp.Compare(a, b))
+	})
 	return verdicts
 }
 
