@@ -14,6 +14,9 @@ import (
 // silentLinks finds interfaces of farms on which this machine neither asks for other machines nor answers them: with
 // ARP and neighbour discovery turned off (ip link set arp off), or with arp_ignore=8.
 func (s *search) silentLinks() {
+	if !s.hasSilentLink() { // the links of 10,000 farms would take a tenth of the time of farmc status
+		return
+	}
 	for _, f := range s.farms {
 		for _, family := range addr.Families {
 			if !f.Listens(family) {
@@ -33,6 +36,15 @@ func (s *search) silentLinks() {
 			}
 		}
 	}
+}
+
+func (s *search) hasSilentLink() bool {
+	for name := range s.machine.links {
+		if s.silentLink(addr.IP4, name, true) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // silentLink is the finding about an interface of clients or backends; nil if there is none.
