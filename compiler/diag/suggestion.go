@@ -5,7 +5,10 @@ import (
 	"strings"
 )
 
-// Suggest gives a hint for a word that is none of the options: the nearest option, or else all of them.
+// listedBytes bounds the options that a hint lists, so that it fits in a line or two of a terminal.
+const listedBytes = 130
+
+// Suggest gives a hint for a word that is none of the options: the nearest option, or else the first of them.
 func Suggest(word string, options []string) string {
 	if near := Nearest(word, options); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
@@ -13,7 +16,16 @@ func Suggest(word string, options []string) string {
 	if len(options) == 0 {
 		return ""
 	}
-	return "one of " + strings.Join(options, ", ")
+	listed, size := 0, 0
+	for listed < len(options) && size+len(options[listed]) <= listedBytes {
+		size += len(options[listed]) + len(", ")
+		listed++
+	}
+	text := "one of " + strings.Join(options[:listed], ", ")
+	if others := len(options) - listed; others > 0 {
+		text += fmt.Sprintf(" and %d others", others)
+	}
+	return text
 }
 
 // Nearest gives the known word that is nearest to a misspelt one, or "" if none is near. The distance is at most a

@@ -1,6 +1,10 @@
 package diag
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
 
 func TestNearest(t *testing.T) {
 	keys := []string{"access", "backends", "description", "flow-offload", "hash-on", "helper", "interfaces", "invalid",
@@ -30,6 +34,34 @@ func TestNearest(t *testing.T) {
 		if got := Nearest(test.word, keys); got != test.want {
 			t.Errorf("%q: got %q, want %q", test.word, got, test.want)
 		}
+	}
+}
+
+// A list of options ends before the line is long.
+func TestSuggest(t *testing.T) {
+	names := func(n int) (names []string) {
+		for i := range n {
+			names = append(names, fmt.Sprintf("backend-%05d", i))
+		}
+		return names
+	}
+	for _, test := range []struct {
+		rule    string
+		word    string
+		options []string
+		want    string
+	}{
+		{"near", "litsen", []string{"limits", "listen"}, `did you mean "listen"?`},
+		{"none", "colour", nil, ""},
+		{"few", "colour", []string{"limits", "listen"}, "one of limits, listen"},
+		{"just-right", "x", names(8), "one of " + strings.Join(names(8), ", ")},
+		{"many", "x", names(20000), "one of " + strings.Join(names(8), ", ") + " and 19992 others"},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			if got := Suggest(test.word, test.options); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
 	}
 }
 

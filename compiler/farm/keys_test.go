@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -156,7 +157,8 @@ func TestKeyHasNoEffectInOtherModes(t *testing.T) {
 	}
 }
 
-// TestKeysAreTheKnownOnes compares the table with the hint of an unknown key, which lists all known keys of its table.
+// TestKeysAreTheKnownOnes compares the table with the hints of unknown keys: of one that is like no other, which has
+// the number of known keys of its table, and of misspelt ones.
 func TestKeysAreTheKnownOnes(t *testing.T) {
 	want := map[string][]string{}
 	for _, k := range Keys() {
@@ -168,13 +170,24 @@ func TestKeysAreTheKnownOnes(t *testing.T) {
 			at = "backends.b1"
 		}
 		slices.Sort(keys)
-		const unknown = "zzzzzzzzzzzzzzzz"
-		c := plainFarm.with(besideTables[table]).with(content{at: {unknown: "1"}})
-		var told diag.Diagnostics
-		parseFarm(farmFiles{name: "web", main: file{path: "web.toml", text: []byte(c.String())}}, nil, &told)
-		i := slices.IndexFunc(told, func(d diag.Diagnostic) bool { return strings.Contains(d.Message, unknown) })
-		if i < 0 || told[i].Hint != "one of "+strings.Join(keys, ", ") {
-			t.Errorf("[%s] has %q; told is %v", table, keys, told)
+		hint := func(unknown string) string {
+			c := plainFarm.with(besideTables[table]).with(content{at: {unknown: "1"}})
+			var told diag.Diagnostics
+			parseFarm(farmFiles{name: "web", main: file{path: "web.toml", text: []byte(c.String())}}, nil, &told)
+			i := slices.IndexFunc(told, func(d diag.Diagnostic) bool { return strings.Contains(d.Message, unknown) })
+			if i < 0 {
+				t.Fatalf("[%s] takes %s; told is %v", table, unknown, told)
+			}
+			return told[i].Hint
+		}
+		const unlike = "zzzzzzzzzzzzzzzz"
+		if got, want := hint(unlike), diag.Suggest(unlike, keys); got != want {
+			t.Errorf("[%s]: the hint is %q, not %q", table, got, want)
+		}
+		for _, key := range keys {
+			if got, want := hint(key+"q"), fmt.Sprintf("did you mean %q?", key); got != want {
+				t.Errorf("[%s] %sq: the hint is %q, not %q", table, key, got, want)
+			}
 		}
 	}
 }

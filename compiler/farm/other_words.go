@@ -137,5 +137,29 @@ func otherKey(t *toml.Table, key string) string {
 	if key == "interface" && t.Top() == t {
 		return "interfaces are those of the farm; interface is one of [backends.NAME]"
 	}
-	return otherKeys[plain(key)]
+	if words := otherKeys[plain(key)]; words != "" {
+		return words
+	}
+	return otherTables(t, key)
+}
+
+// otherTables names the tables of the format that know the key, unless the farm's own tables have a suggestion.
+func otherTables(t *toml.Table, key string) string {
+	if t.Suggests(key) {
+		return ""
+	}
+	var tables []string
+	for _, k := range Keys() {
+		switch {
+		case k.Name != key || k.Table == "":
+		case k.Table == "backends":
+			tables = append(tables, "[backends.NAME]")
+		default:
+			tables = append(tables, "["+k.Table+"]")
+		}
+	}
+	if len(tables) == 0 {
+		return ""
+	}
+	return key + " belongs in " + strings.Join(tables, " or ")
 }

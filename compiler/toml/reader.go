@@ -412,6 +412,11 @@ func (t *Table) suggestPlace(key string) string {
 	return key + " belongs in [" + home.path() + "]"
 }
 
+// Suggests reports whether a table of the file knows the unknown key, or this table knows a key of nearly its name.
+func (t *Table) Suggests(key string) bool {
+	return t.Top().tableKnowing(key) != nil || diag.Nearest(key, t.known.keys) != ""
+}
+
 // tableKnowing finds the first table that was asked for the key.
 func (t *Table) tableKnowing(key string) *Table {
 	if t.known.has(key) {
