@@ -2,6 +2,7 @@ package farm
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -73,6 +74,25 @@ func (p ClientList) Ranges(f addr.Family) []addr.Range {
 		}
 	}
 	return addr.Merge(out)
+}
+
+// holdsAll reports whether the networks that the farm itself names are all addresses of the family.
+func (p ClientList) holdsAll(f addr.Family) bool {
+	first := netip.IPv4Unspecified()
+	if f == addr.IP6 {
+		first = netip.IPv6Unspecified()
+	}
+	all := addr.Range{First: addr.NumberOf(first), Last: addr.NumberOf(addr.Last(netip.PrefixFrom(first, 0)))}
+	return p.Any || slices.Equal(p.Ranges(f), []addr.Range{all})
+}
+
+// within reports whether another list names all lists and networks of this one.
+func (p ClientList) within(o ClientList, f addr.Family) bool {
+	outer := o.Ranges(f)
+	return !slices.ContainsFunc(p.Lists, func(l *AddressList) bool { return !slices.Contains(o.Lists, l) }) &&
+		!slices.ContainsFunc(p.Ranges(f), func(r addr.Range) bool {
+			return !slices.ContainsFunc(outer, func(o addr.Range) bool { return o.Holds(r.First) && o.Holds(r.Last) })
+		})
 }
 
 type familyRange struct {

@@ -118,6 +118,33 @@ func readRateAndBurst(t *toml.Table) Limit {
 	return l
 }
 
+// limitsNobody gives the reason if no client can meet a limit, and a hint. Networks of lists do not count, as lists
+// change without the farm.
+func (f *Farm) limitsNobody() (reason, hint string) {
+	a, free := f.Access, "allowed"
+	if !a.Exempt.Empty() {
+		free = "exempt"
+	}
+	all := true
+	for _, family := range f.families() {
+		switch {
+		case a.Free().holdsAll(family):
+		case a.Deny.holdsAll(family) && !a.Free().Empty() && (a.Exempt.Empty() || a.Allow.within(a.Exempt, family)):
+			all = false
+		default:
+			return "", ""
+		}
+	}
+	switch {
+	case a.Free().Empty():
+		return "", ""
+	case all:
+		return fmt.Sprintf("all clients are %s, and so free of limits", free), "fewer clients there; or no [limits]"
+	}
+	return free + " clients are free of limits, and all others are denied",
+		`no deny = "any"; a [limits] of a second farm; or no [limits]`
+}
+
 // validateLimits refuses limits without effect.
 func validateLimits(t *toml.Table, f *Farm) {
 	in := t.Sub("limits")
@@ -133,9 +160,8 @@ func validateLimits(t *toml.Table, f *Farm) {
 		in.Fault(in.At("clients"), "it is how many the limits per client remember",
 			"clients has no effect without a limit per client")
 	}
-	if f.Access.Deny.Any && !f.Access.Allow.Empty() && f.Access.Exempt.Empty() {
-		in.Fault(in.Place, `no deny = "any"; a [limits] of a second farm; or no [limits]`,
-			"[limits] has no effect: allowed clients are free of limits, and all others are denied")
+	if reason, hint := f.limitsNobody(); reason != "" {
+		in.Fault(in.Place, hint, "[limits] has no effect: %s", reason)
 	}
 	for _, key := range []string{"resets-per-client", "strict-tcp", "synproxy"} {
 		if in.Has(key) && len(f.Listen) > 0 && !f.speaks(TCP) {

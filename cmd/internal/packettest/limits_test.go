@@ -314,6 +314,12 @@ func limitCases() []testCase {
 		attempt{as: 2, by: "tcp udp", to: service1, times: 1, pass: 0},
 		attempt{as: 3, by: "tcp udp", to: service1, times: 1, pass: 0},
 		limitCounter{farm: "web", reason: "new-per-client", packets: 4},
+	}}, testCase{name: "allowed-clients-have-limits-beside-exempt-ones", steps: steps{
+		farms{"web": farmWithLimits("snat", "connections-per-client = 3", "[access]", `deny = "any"`,
+			"exempt = ['198.51.100.101', '2001:db8:c:101::/64']",
+			"allow = ['198.51.100.102', '2001:db8:c:102::/64']")},
+		attempt{as: 2, by: "tcp", to: service1, times: 8, pass: 3, keep: true},
+		attempt{as: 1, by: "tcp", to: service1, times: 8, pass: 8, keep: true},
 	}}, testCase{name: "allowed-clients-have-no-limits", steps: steps{
 		farms{"web": farmWithLimits("dnat", "new-per-client = { rate = '1/day', burst = 1 }",
 			"resets-per-client = { rate = '1/day', burst = 1 }",
