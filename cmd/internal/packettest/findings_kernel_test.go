@@ -1,9 +1,14 @@
 package packettest
 
 import (
+	"errors"
+	"net"
+	"net/netip"
 	"testing"
 
 	"farmc/cmd/internal/netlab"
+
+	"golang.org/x/sys/unix"
 )
 
 // Filters of tc, policies of IPsec and rules for routes are beside the rules of nf_tables.
@@ -81,6 +86,13 @@ var findingKernelCases = []findingCase{
 	{name: "no-answers-to-arp", farm: oneBackend("snat", listen4, "b1", 0), kind: "silent-link", served: asksSNAT4,
 		says:   "this machine answers no ARP requests on eth0 (arp_ignore=8)",
 		broken: steps{sysctls{"net.ipv4.conf.all.arp_ignore", "8"}, forgetNeighbours}},
+	{name: "no-forwarding-beside-the-route-of-an-advertisement", kind: "forwarding",
+		farm:   oneBackend("snat", `"[2001:db8::1]:80"`, "b1", 0),
+		served: request{by: "tcp", to: "[2001:db8::1]:80", shares: shares{"b1:80": 1}, sees: "balancer", times: 1},
+		says:   "sysctl -w net.ipv6.conf.eth0.accept_ra=2; sysctl -w net.ipv6.conf.all.forwarding=1",
+		broken: steps{sysctls{"net.ipv6.conf.all.forwarding", "0"}, sysctls{"net.ipv6.conf.eth0.accept_ra", "1"},
+			on{"client", "ip address add fe80::2/64 dev eth0 nodad"}, stepFunc(advertiseRouter)},
+		after: steps{runs("ip -6 route show default | grep 'proto ra'")}},
 	{name: "rule-prohibits-requests", farm: oneBackend("snat", listen4, "b1", 0), kind: "routing-rule",
 		served: asksSNAT4, says: "ip rule add pref 1 iif eth0 to 10.2.0.11 lookup main",
 		broken: steps{runs("ip rule add pref 500 iif eth0 to 10.2.0.0/24 prohibit")}},
@@ -96,6 +108,34 @@ var findingKernelCases = []findingCase{
 	{name: "rule-prohibits-answers-of-this-machine", farm: localAt8081, kind: "routing-rule", served: asksLocal,
 		says:   "refuses the answers (farm web)",
 		broken: steps{runs("ip rule add pref 500 from 192.0.2.1 prohibit")}},
+}
+
+// advertiseRouter makes the client the router of a default route of the balancer, by a router advertisement (RFC 4861,
+// 4.2): only such a route ends when the kernel begins to forward.
+func advertiseRouter(s *testbed) error {
+	err := s.Client.Do(func() error {
+		link, err := net.InterfaceByName("eth0")
+		if err != nil {
+			return err
+		}
+		fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMPV6)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		scoped := func(a string) unix.Sockaddr {
+			return &unix.SockaddrInet6{Addr: netip.MustParseAddr(a).As16(), ZoneId: uint32(link.Index)}
+		}
+		const advertisement, hopLimit, lifetime = 134, 64, "\x07\x08" // half an hour
+		message := append([]byte{advertisement, 0, 0, 0, hopLimit, 0}, lifetime+"\x00\x00\x00\x00\x00\x00\x00\x00"...)
+		return errors.Join(unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, 255),
+			unix.Bind(fd, scoped("fe80::2")), unix.Sendto(fd, message, 0, scoped("ff02::1")))
+	})
+	if err != nil {
+		return err
+	}
+	return runs("for try in $(seq 100); do ip -6 route show default | grep -q 'proto ra' && exit; sleep 0.1; done; " +
+		"exit 1").do(s)
 }
 
 // quietFilters are filters, policies and rules for other packets: a kind of finding, and commands.
