@@ -156,7 +156,7 @@ test-slow: go-found
 
 stress: go-found
 	@.ci/need nft=nftables ip=iproute2 sysctl=procps
-	STRESS=1 $(GO) test ./cmd/internal/packettest ./cmd/farmc -run 'TestReloadUnderTraffic|TestReloadKeepsPersistence|TestKilled|TestEditsWatched|TestManaged|TestForgedSources|TestStorm|TestFromCloseToCommit' -count 1 -timeout 90m -v
+	STRESS=1 $(GO) test ./cmd/internal/packettest ./cmd/farmc -run 'TestReloadUnderTraffic|TestReloadKeepsPersistence|TestKilled|TestHindered|TestEditsWatched|TestManaged|TestForgedSources|TestStorm|TestFromCloseToCommit' -count 1 -timeout 90m -v
 
 golden: go-found
 	$(GO) test ./compiler ./compiler/reload -run Golden -update

@@ -16,13 +16,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A moment is the time of a kill: after a duration, or at an event in the state directory, counted from 1.
+// A moment is the time of a kill: after a duration, or at an event in the state directory, counted from 1. With a
+// hindrance nothing is killed.
 type moment struct {
-	clock time.Duration
-	event int
+	clock     time.Duration
+	event     int
+	hindrance string
 }
 
 func (m moment) String() string {
+	if m.hindrance != "" {
+		return m.hindrance
+	}
 	if m.event > 0 {
 		return fmt.Sprintf("killed at event %d", m.event)
 	}
@@ -40,8 +45,10 @@ type killings struct {
 	events  []string // file names of the events of an apply in the state directory
 }
 
-func newKillings(t *testing.T) *killings {
-	k := &killings{T: t, dir: t.TempDir()}
+func newKillings(t *testing.T) *killings { return newKillingsIn(t, t.TempDir()) }
+
+func newKillingsIn(t *testing.T, dir string) *killings {
+	k := &killings{T: t, dir: dir}
 	for set := range k.scripts {
 		if err := os.Mkdir(k.farms(set), 0o755); err != nil {
 			t.Fatal(err)

@@ -98,9 +98,10 @@ func (k *killings) turn(set int) {
 	}
 }
 
-func (k *killings) watch() *exec.Cmd {
+func (k *killings) watch(options ...string) *exec.Cmd {
 	k.turn(k.target)
-	w := exec.Command("farmc", "watch", "--quiet", "--dir", filepath.Join(k.dir, "watched"), "--state-dir", k.state())
+	args := []string{"watch", "--quiet", "--dir", filepath.Join(k.dir, "watched"), "--state-dir", k.state()}
+	w := exec.Command("farmc", append(args, options...)...)
 	if err := w.Start(); err != nil {
 		k.Fatal(err)
 	}

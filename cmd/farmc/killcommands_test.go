@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,22 +92,27 @@ func (k *commandKillings) prepare() {
 	}
 }
 
-// end runs the command and kills it at the moment. It returns false if the command ended before. An apply on trial has
-// done its work once it waits.
+// end runs the command and kills it at the moment. It returns false if the command ended before.
 func (k *commandKillings) end(when moment) bool {
-	var said stderrFile
-	killed, err := k.killAt(when, func(ctx context.Context, now func()) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, "farmc", append(k.command.args(k), "--state-dir", k.state())...)
+	killed, said, err := k.try(when)
+	if err != nil && k.command.name != "isolate" {
+		k.Fatalf("%v: %s: %v\n%s", when, k.command.name, err, said.text())
+	}
+	return killed
+}
+
+// try does so, and returns the error of a command that ended. An apply on trial has done its work once it waits.
+func (k *commandKillings) try(when moment, options ...string) (killed bool, said stderrFile, err error) {
+	killed, err = k.killAt(when, func(ctx context.Context, now func()) *exec.Cmd {
+		args := slices.Concat(k.command.args(k), []string{"--state-dir", k.state()}, options)
+		cmd := exec.CommandContext(ctx, "farmc", args...)
 		said = k.stderr(cmd)
 		if k.command.name == "apply-confirm" {
 			go said.untilWaits(ctx, now)
 		}
 		return cmd
 	})
-	if err != nil && k.command.name != "isolate" {
-		k.Fatalf("%v: %s: %v\n%s", when, k.command.name, err, said.text())
-	}
-	return killed
+	return killed, said, err
 }
 
 // A stderrFile is the standard error of a command. The confirm timer outlives its command, and would keep a pipe open.
