@@ -130,6 +130,18 @@ func (d Diagnostic) print(w io.Writer, p Palette) {
 	}
 }
 
+// maxMessage is the length of a message in bytes: a message quotes values, which have any length.
+const maxMessage = 400
+
+// Shorten gives the beginning and the end of a long message.
+func Shorten(text string) string {
+	if len(text) <= maxMessage {
+		return text
+	}
+	beginning, end := text[:maxMessage/2], text[len(text)-maxMessage/4:]
+	return strings.ToValidUTF8(beginning, "") + " ... " + strings.ToValidUTF8(end, "")
+}
+
 // maxExcerpt is the length of an excerpt of a long line, in characters.
 const maxExcerpt = 120
 

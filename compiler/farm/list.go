@@ -142,7 +142,7 @@ func (f file) lineFault(line int, text []byte, err error) diag.Diagnostic {
 
 // listFault is a fault, or a warning in lenient directories.
 func (f file) listFault(at diag.Place, hint, format string, args ...any) diag.Diagnostic {
-	d := diag.Diagnostic{Place: at, Message: fmt.Sprintf(format, args...), Hint: hint}
+	d := diag.Diagnostic{Place: at, Message: diag.Shorten(fmt.Sprintf(format, args...)), Hint: hint}
 	if f.lenient {
 		d.Severity, d.Message = diag.Warning, d.Message+", and left out"
 	}

@@ -76,6 +76,8 @@ func TestParseListFaults(t *testing.T) {
 		{"network-to-network", "192.0.2.0/24-192.0.3.0/24", "1:1 \"192.0.2.0/24\" is not an address" + none},
 		{"two-in-a-line", "192.0.2.1,192.0.2.2", "1:1 \"192.0.2.1,192.0.2.2\" is not an address" + none},
 		{"byte-order-mark-counts-for-nothing", "\ufeffx", "1:1 \"x\" is not an address" + none},
+		{"long-line", strings.Repeat("x", 1<<20),
+			"1:1 \"" + strings.Repeat("x", 199) + " ... " + strings.Repeat("x", 81) + "\" is not an address" + none},
 		{"not-utf-8", "\xff", "1:1 \"\\xff\" is not an address" + none},
 	} {
 		t.Run(test.rule, func(t *testing.T) {

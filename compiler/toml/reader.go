@@ -302,7 +302,7 @@ func quoted(data any) string {
 
 // Fault tells the author of a fault in the table.
 func (t *Table) Fault(at diag.Place, hint, format string, args ...any) {
-	t.record(diag.Diagnostic{Place: at, Message: shorten(fmt.Sprintf(format, args...)), Hint: shorten(hint)})
+	t.record(diag.Diagnostic{Place: at, Message: diag.Shorten(fmt.Sprintf(format, args...)), Hint: diag.Shorten(hint)})
 }
 
 // MaxFaults is the largest number of faults and warnings that are recorded of one file. More of them are counted: a
@@ -328,31 +328,20 @@ func (t *Table) FaultOmitted() {
 	}
 }
 
-// maxMessage is the length of a message in bytes: a message quotes values, which have any length.
-const maxMessage = 400
-
-func shorten(text string) string {
-	if len(text) <= maxMessage {
-		return text
-	}
-	beginning, end := text[:maxMessage/2], text[len(text)-maxMessage/4:]
-	return strings.ToValidUTF8(beginning, "") + " ... " + strings.ToValidUTF8(end, "")
-}
-
 // FaultWithNote records a fault that has a second place.
 func (t *Table) FaultWithNote(at diag.Place, also diag.Note, format string, args ...any) {
-	t.record(diag.Diagnostic{Place: at, Message: shorten(fmt.Sprintf(format, args...)), Also: []diag.Note{also}})
+	t.record(diag.Diagnostic{Place: at, Message: diag.Shorten(fmt.Sprintf(format, args...)), Also: []diag.Note{also}})
 }
 
 // Warn records a warning: a likely mistake that stops nothing.
 func (t *Table) Warn(at diag.Place, format string, args ...any) {
-	t.record(diag.Diagnostic{Severity: diag.Warning, Place: at, Message: shorten(fmt.Sprintf(format, args...))})
+	t.record(diag.Diagnostic{Severity: diag.Warning, Place: at, Message: diag.Shorten(fmt.Sprintf(format, args...))})
 }
 
 // WarnWithHint is Warn with a remedy.
 func (t *Table) WarnWithHint(at diag.Place, hint, format string, args ...any) {
 	t.record(diag.Diagnostic{Severity: diag.Warning, Place: at, Hint: hint,
-		Message: shorten(fmt.Sprintf(format, args...))})
+		Message: diag.Shorten(fmt.Sprintf(format, args...))})
 }
 
 // Top is the table of the whole file.
