@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"farmc/cmd/internal/statedir"
+
 	"github.com/spf13/pflag"
 )
 
@@ -125,9 +127,9 @@ func outputOf(ctx context.Context, name string, args ...string) []byte {
 	return text[:min(len(text), maxReportPart)]
 }
 
-// fileStart returns the first bytes of a file, or the error.
+// fileStart returns the first bytes of a regular file, or the error.
 func fileStart(path string) []byte {
-	f, err := os.Open(path)
+	f, err := (statedir.Store{Dir: filepath.Dir(path)}).Open(filepath.Base(path))
 	if err != nil {
 		return fmt.Appendln(nil, err)
 	}

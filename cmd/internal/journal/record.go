@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,7 +34,10 @@ func (r *record) write(path string) error {
 }
 
 func (r *record) read(path string) error {
-	text, err := os.ReadFile(path)
+	text, err := readOrAbsent(path)
+	if err == nil && text == nil {
+		err = fs.ErrNotExist
+	}
 	if err != nil {
 		return err
 	}
