@@ -1,6 +1,7 @@
 package packettest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,51 @@ type unanswered struct {
 	to   string
 	then step
 	with string
+}
+
+// unansweredInitMoves: b1 does not answer INITs of SCTP, and is removed. A repeated INIT of the same port
+// reaches b2.
+func unansweredInitMoves(mode string) testCase {
+	const listen = `"192.0.2.1:3868/sctp", "[2001:db8::1]:3868/sctp"`
+	return testCase{name: "cut-unanswered-init-" + mode, steps: steps{
+		muteKernels,
+		farms{"phone": oneBackend(mode, listen, "b1", 0)},
+		stepFunc(func(s *testbed) error {
+			taps, err := s.backendTaps()
+			if err != nil {
+				return err
+			}
+			inits := s.inits(service1)
+			return errors.Join(s.reach(taps["b1"], inits),
+				farms{"phone": oneBackend(mode, listen, "b2", 0)}.do(s), s.reach(taps["b2"], inits))
+		}),
+	}}
+}
+
+// inits are INITs of new clients to port 3868 of the addresses.
+func (s *testbed) inits(to string) (packets [][]byte) {
+	for _, q := range s.targets("", "tcp", to) {
+		as := s.newClient(q.from, q.to.Addr())
+		packets = append(packets, netlab.Packet(as.Addr(), q.to.Addr(), protocolSCTP,
+			netlab.SCTPInit(as.Port(), 3868)))
+	}
+	return packets
+}
+
+// reach sends packets, and checks that each arrives: NAT keeps the INIT behind the header.
+func (s *testbed) reach(tap *netlab.Tap, packets [][]byte) error {
+	for _, packet := range packets {
+		if err := s.Client.SendPacket(packet); err != nil {
+			return err
+		}
+		if _, err := tap.Next(retransmitTimeout, func(got []byte) bool {
+			return got[0]>>4 == packet[0]>>4 && protocolOf(got) == protocolSCTP &&
+				bytes.HasSuffix(got, packet[len(packet)-20:])
+		}); err != nil {
+			return fmt.Errorf("an INIT does not arrive: %w", err)
+		}
+	}
+	return nil
 }
 
 // retransmitTimeout covers the first repetitions of a SYN, after 1 and 3 seconds.

@@ -76,6 +76,7 @@ func cutCases() (all []testCase) {
 		// gone
 		unansweredMoves("snat", `state = "drain"`), unansweredMoves("dnat", `state = "drain"`),
 		unansweredMoves("snat", ""), unansweredMoves("dnat", ""),
+		unansweredInitMoves("snat"), unansweredInitMoves("dnat"),
 		testCase{name: "open-without-closed-connections", steps: steps{
 			farms{"web": oneBackend("snat", listen1, "b1", 8081)},
 			request{by: "tcp", to: service1, shares: shares{"b1:8081": 1}, sees: "balancer"},
