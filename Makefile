@@ -1,8 +1,8 @@
 # make          build ./farmc
 # make demo     see it work, in network namespaces of its own
 # make quick    go test -short ./...: unit tests and goldens, below 30 s
-# make test-slow  the tests of the compiler with random farms and kernel loads, which make quick leaves out
-# make test     all tests, make test-slow included; one case: go test ./package -run 'Name/case'
+# make test     all tests but for the longer suites; one case: go test ./package -run 'Name/case'
+# make test-slow  the tests of the compiler with random farms and kernel loads, and scenarios with a clock that jumps
 # make test-ui  the pages of the API in Chromium, as root: flows, attacks, axe-core, pictures in dist/ui; minutes
 # make golden   write the expected outputs anew; then read the difference as code
 # make stress   reloads with many connections, edits in all ways, kills at many moments: minutes, and the figures
@@ -24,7 +24,7 @@ GO ?= go
 # A clone that belongs to somebody else (make demo as root) is none of git's business.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build manual deb lint-deb test-systemd demo bench bench-api vm packets compare test-matrix worst quick stress test test-slow golden check-golden test-flood test-spread test-ui test-cluster etcd test-etcd bench-etcd fuzz format vet lint wording tidy ci clean go-found
+.PHONY: build manual deb lint-deb test-systemd demo bench bench-api vm packets compare test-matrix worst quick stress test test-packages test-slow golden check-golden test-flood test-spread test-ui test-cluster etcd test-etcd bench-etcd fuzz format vet lint wording tidy ci clean go-found
 
 build: go-found
 	$(GO) build -o farmc ./cmd/farmc
@@ -45,7 +45,7 @@ bench-etcd: go-found
 
 test-etcd: go-found
 	@.ci/need --asleep etcd=etcd-server
-	cd cmd/farmc-etcd && $(GO) test .
+	program=$$($(GO) tool -n gotestsum) && cd cmd/farmc-etcd && $(if $(RERUN),"$$program" $(RERUN_OPTIONS) --packages . --,$(GO) test .)
 
 # The manual pages, from the Markdown in cmd/manual, and the examples of farmc-examples(7): man -l man/farmc-modes.7
 manual: go-found
@@ -116,19 +116,19 @@ test-matrix: vm
 	cd compiler && CGO_ENABLED=0 $(GO) test -c -o ../dist/vm/compiler.test .
 	cd compiler/reload && CGO_ENABLED=0 $(GO) test -c -o ../../dist/vm/reload.test .
 	cd cmd/internal/packettest && CGO_ENABLED=0 $(GO) test -c -o ../../../dist/vm/packettest.test .
-	@PARALLEL=$(PARALLEL) .ci/matrix
+	@.ci/matrix
 
 # The inputs of farmc-operations(7), WORST INPUTS: fails on memory above 1 GB and on a missing fault
 worst: build
 	@$(GO) run ./cmd/bench -worst ./farmc
 
 # Tests of a package that run at once. They mostly wait, for packets that must not come and for times to pass: on two
-# cores a third of cmd/internal/packettest takes 422 s with 2 at once, half of that with 4 or 8, and no less with 16.
-PARALLEL ?= 8
+# cores cmd/internal/packettest takes 209 s with 16 at once.
+PARALLEL ?= 16
 
 # With RERUN=1, as in make ci, a test that failed runs once more, without the others, if no more than three failed: a
 # machine with two cores can be too busy for a deadline in it. The last lines name such a test twice: mend it.
-RERUN_FAILED = $(GO) tool gotestsum --format pkgname-and-test-fails --format-icons text --no-color \
+RERUN_OPTIONS = --format pkgname-and-test-fails --format-icons text --no-color \
 	--rerun-fails=1 --rerun-fails-max-failures=3
 
 # The tests that take seconds skip themselves with -short.
@@ -142,10 +142,12 @@ test: go-found
 		iptables=iptables ufw=ufw keepalived=keepalived dbus-daemon=dbus nvim=neovim
 	@.ci/need --asleep firewalld=firewalld nginx=nginx-light redis-server=redis-server haproxy=haproxy \
 		dnsmasq=dnsmasq-base bird=bird2
+	$(MAKE) --jobs=2 --output-sync=target test-etcd test-packages
+
+test-packages: go-found
 	packages="./cmd/internal/packettest $$($(GO) list ./... | grep -v '/compiler\(/\|$$\)' | tr '\n' ' ')"; \
-		$(if $(RERUN),$(RERUN_FAILED) --packages "$$packages" --,$(GO) test $$packages) -timeout 20m -parallel $(PARALLEL)
+		$(if $(RERUN),$(GO) tool gotestsum $(RERUN_OPTIONS) --packages "$$packages" --,$(GO) test $$packages) -timeout 20m -parallel $(PARALLEL)
 	$(GO) test -short ./compiler/...
-	$(MAKE) test-etcd
 
 # The tests of the compiler, complete, and scenarios with a wall clock that jumps, for which all of Go is compiled again.
 # Random farms and loads of all goldens into the kernel take two minutes.
