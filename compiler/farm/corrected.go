@@ -58,11 +58,7 @@ func schemeBehind(text string) string {
 }
 
 // withoutMapping writes ::ffff:192.0.2.1 as 192.0.2.1.
-func withoutMapping(text string) string {
-	return mapped(text)
-}
-
-var mapped = replacing(`\[?::ffff:(\d+\.\d+\.\d+\.\d+)\]?`, "$1")
+var withoutMapping = replacing(`\[?::ffff:(\d+\.\d+\.\d+\.\d+)\]?`, "$1")
 
 // correctedListen is the hint about an entry of listen: the entry as it would be right, or else the rule.
 func correctedListen(text string) string {
