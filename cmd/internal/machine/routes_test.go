@@ -40,7 +40,10 @@ const manyRoutes = `
 	ip -6 address add fd08::1/64 dev eth1 nodad
 	ip -6 address add fd07:1::1/128 dev eth1 nodad
 	ip -6 route add fd09::/32 via fd00:2::11 metric 5
-	ip -6 route append fd09::/32 via fd00:2::12 metric 5`
+	ip -6 route append fd09::/32 via fd00:2::12 metric 5
+	for own in "local fd08::1" "anycast fd08::" "local fd07:1::1"; do # the kernel adds these a moment later
+		until ip -6 route show table local | grep -q "^$own "; do sleep 0.1; done
+	done`
 
 // The route of a range is the one that the kernel has for each address of it.
 func TestRoutesOfRanges(t *testing.T) {

@@ -395,6 +395,7 @@ func dsrLimits(a dsrTopology) testCase {
 		attempt{as: 1, by: "tcp udp", to: service1, times: 1, pass: 1},
 		farms{"web": a.farm(listen1) + limits + "verdict = 'reject'"},
 		resetConnections{as: 2, to: service1, times: 3},
+		limitCounter{farm: "web", reason: "resets-per-client", packets: 4},
 		attempt{as: 2, by: "tcp udp", to: service1, times: 1, pass: 0, refused: true},
 	}}
 }
