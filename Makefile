@@ -24,7 +24,7 @@ GO ?= go
 # A clone that belongs to somebody else (make demo as root) is none of git's business.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build manual deb lint-deb test-systemd demo bench bench-api vm packets compare test-matrix worst quick stress test test-packages test-slow golden check-golden test-flood test-spread test-ui test-cluster etcd test-etcd bench-etcd fuzz format vet lint wording tidy ci clean go-found
+.PHONY: build manual deb lint-deb test-systemd demo bench bench-api vm packets compare test-matrix worst quick stress test test-packages test-compiler test-slow golden check-golden test-flood test-spread test-ui test-cluster etcd test-etcd bench-etcd fuzz format vet lint wording tidy ci clean go-found
 
 build: go-found
 	$(GO) build -o farmc ./cmd/farmc
@@ -142,11 +142,13 @@ test: go-found
 		iptables=iptables ufw=ufw keepalived=keepalived dbus-daemon=dbus nvim=neovim
 	@.ci/need --asleep firewalld=firewalld nginx=nginx-light redis-server=redis-server haproxy=haproxy \
 		dnsmasq=dnsmasq-base bird=bird2
-	$(MAKE) --jobs=2 --output-sync=target test-etcd test-packages
+	$(MAKE) --jobs=2 --output-sync=target test-packages test-etcd test-compiler
 
 test-packages: go-found
 	packages="./cmd/internal/packettest $$($(GO) list ./... | grep -v '/compiler\(/\|$$\)' | tr '\n' ' ')"; \
 		$(if $(RERUN),$(GO) tool gotestsum $(RERUN_OPTIONS) --packages "$$packages" --,$(GO) test $$packages) -timeout 20m -parallel $(PARALLEL)
+
+test-compiler: go-found
 	$(GO) test -short ./compiler/...
 
 # The tests of the compiler, complete, and scenarios with a wall clock that jumps, for which all of Go is compiled again.
