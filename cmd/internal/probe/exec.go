@@ -38,8 +38,9 @@ func (c *check) exec() Result {
 	return exited(cmd, out.line())
 }
 
-// killedAfter is the time that the output of a killed program may stay open: a child in another process group has it.
-const killedAfter = 50 * time.Millisecond
+// outputTime is the time that the output of a program may stay open after its end: on a busy machine its last bytes are
+// read late, and a child that the program leaves behind keeps it open.
+const outputTime = 500 * time.Millisecond
 
 // command is the program without arguments, in a process group of its own, with the backend in its environment.
 func (c *check) command(ctx context.Context, path string, out *head) *exec.Cmd {
@@ -48,7 +49,7 @@ func (c *check) command(ctx context.Context, path string, out *head) *exec.Cmd {
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return killGroup(cmd) }
-	cmd.WaitDelay = killedAfter
+	cmd.WaitDelay = outputTime
 	return cmd
 }
 
