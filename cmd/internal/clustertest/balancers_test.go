@@ -19,6 +19,7 @@ var clusterCases = []clusterCase{
 	farmcKilled,
 	birdKilled,
 	rulesFlushed,
+	rulesFlushed.unfilteredWith(30),
 	rulesFlushedSlowly,
 	backendDrains,
 	backendAdded,
@@ -104,9 +105,8 @@ var rulesFlushed = clusterCase{name: "rules-flushed", gap: -1, patient: true, ch
 }}
 
 // rulesFlushedSlowly: one balancer restores its rules in 3 s. Replies of backends that reach it are dropped as soon as
-// its guard is there, so connections that are silent until then stay, though the router forwards such replies. The
-// replies by one balancer are a third of all.
-var rulesFlushedSlowly = clusterCase{name: "rules-flushed-slowly", unfiltered: true, stateless: 90, gap: -1,
+// its guard is there, so connections that are silent until then stay, though the router forwards such replies.
+var rulesFlushedSlowly = clusterCase{name: "rules-flushed-slowly", unfiltered: true, stateless: 30, gap: -1,
 	patient: true, change: func(s *site) {
 		b := s.balancers[0]
 		b.watch.kill()

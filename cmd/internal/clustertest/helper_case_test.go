@@ -33,6 +33,12 @@ func (c clusterCase) with(scheduler string) clusterCase {
 	return c
 }
 
+// unfilteredWith gives the case with a router that forwards such replies, and a bound for stateless farms.
+func (c clusterCase) unfilteredWith(stateless int) clusterCase {
+	c.name, c.unfiltered, c.stateless = c.name+"-unfiltered", true, stateless
+	return c
+}
+
 // before and after are the times of traffic before and after a change.
 const (
 	before = 1500 * time.Millisecond
