@@ -21,18 +21,19 @@ var linkSwitch = [...]string{addr.IP4: "net/ipv4/conf/%s/forwarding", addr.IP6: 
 // single interfaces forward, and then the parameter for all stays 0.
 func (s *search) forwarding(family addr.Family) {
 	off := sysctl(forwardingSysctl[family]) == "0"
+	if !off && family == addr.IP6 { // no link has a say then
+		return
+	}
 	for _, f := range s.farms {
 		if !s.forwards(f, family) {
 			continue
 		}
 		links := s.passed(f, family)
-		alone := slices.ContainsFunc(links, func(name string) bool { return s.linkForwards(name, family) == "1" })
-		switch {
-		case off && !alone:
+		if off && !slices.ContainsFunc(links, func(name string) bool { return s.linkForwards(name, family) == "1" }) {
 			s.found.add(s.notForwarding(family), f)
-		case off || family == addr.IP4:
-			s.linkForwarding(f, family, links)
+			continue
 		}
+		s.linkForwarding(f, family, links)
 	}
 }
 
