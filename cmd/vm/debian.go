@@ -15,6 +15,9 @@ import (
 // A debian is the root directory of a Debian. Its kernel is in the directory kernel, with its modules.
 type debian string
 
+// image is the file of the release's kernel.
+func (d debian) image() string { return filepath.Join(string(d), "kernel/vmlinuz") }
+
 const mirror = "http://deb.debian.org/debian"
 
 // releases are the Debians that farmc runs on: 12 with Linux 6.1 and nft 1.0.6, 13 with Linux 6.12 and nft 1.1.3.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
+	"time"
 )
 
 const qemu = "qemu-system-x86_64"
@@ -64,7 +65,7 @@ func (r *request) options(userland, kernel debian, dir string) []string {
 		return fmt.Sprintf("local,path=%s,mount_tag=%s,security_model=none,multidevs=remap%s", path, tag, more)
 	}
 	arguments := []string{"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-net", "none",
-		"-m", r.memory, "-kernel", filepath.Join(string(kernel), "kernel/vmlinuz"),
+		"-m", r.memory, "-kernel", kernel.image(),
 		"-initrd", filepath.Join(dir, "initramfs"),
 		"-virtfs", share("root", string(userland), ",readonly=on"),
 		"-virtfs", share("modules", filepath.Join(string(kernel), "kernel/lib/modules"), ",readonly=on"),
@@ -78,8 +79,8 @@ func (r *request) options(userland, kernel debian, dir string) []string {
 		arguments = append(arguments, "-accel", "tcg", "-icount", "shift=0,sleep=on,align=off", "-smp", "1",
 			"-cpu", "max")
 		line += " tsc=reliable clocksource=tsc nowatchdog"
-	case hasKVM():
-		arguments = append(arguments, "-accel", "kvm", "-smp", fmt.Sprint(r.cpus), "-cpu", "max", "-device",
+	case worksKVM(kernel):
+		arguments = append(arguments, "-accel", "kvm", "-smp", fmt.Sprint(r.cpus), "-cpu", kvmCPU, "-device",
 			"virtio-rng-pci")
 	default:
 		arguments = append(arguments, "-accel", "tcg,thread=multi", "-smp", fmt.Sprint(r.cpus), "-cpu", "max",
@@ -88,11 +89,25 @@ func (r *request) options(userland, kernel debian, dir string) []string {
 	return append(arguments, "-append", line)
 }
 
-// hasKVM reports whether the processor can run the machine itself.
-func hasKVM() bool {
+// kvmCPU is the processor of a machine in KVM. Where KVM runs in another virtual machine, it may not let a guest have
+// IA32_ARCH_CAPABILITIES, and QEMU aborts.
+const kvmCPU = "max,arch-capabilities=off"
+
+// worksKVM reports whether the processor can run the kernel itself. A host that is a virtual machine may offer KVM in
+// which a kernel does not start, so the kernel is started without a root: it stops at once by itself.
+func worksKVM(kernel debian) bool {
 	f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 	if err != nil {
 		return false
 	}
-	return f.Close() == nil
+	f.Close()
+	const limit = 15 * time.Second
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	err = exec.CommandContext(ctx, qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-m", "512",
+		"-accel", "kvm", "-cpu", kvmCPU, "-kernel", kernel.image(), "-append", "panic=-1 quiet").Run()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "vm: the kernel does not start in KVM within %s, so the processor is emulated\n", limit)
+	}
+	return err == nil
 }
