@@ -104,8 +104,8 @@ func worksKVM(kernel debian) bool {
 	const limit = 15 * time.Second
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	err = exec.CommandContext(ctx, qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-m", "512",
-		"-accel", "kvm", "-cpu", kvmCPU, "-kernel", kernel.image(), "-append", "panic=-1 quiet").Run()
+	err = exec.CommandContext(ctx, qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-m", "512", "-accel", "kvm", "-cpu", kvmCPU, "-kernel", kernel.image(), "-append", "panic=-1 quiet").Run()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "vm: the kernel does not start in KVM within %s, so the processor is emulated\n", limit)
 	}

@@ -90,13 +90,13 @@ func (t Table) Remove(routes []Route) error {
 	return errors.Join(failed...)
 }
 
-// Clear removes all routes of farmc, and the rules for the table.
+// Clear removes all routes of farmc, and all routing rules.
 func (t Table) Clear() error {
 	routes, err := t.Routes()
 	if err != nil {
 		return err
 	}
-	return errors.Join(t.Remove(routes), t.removeRules())
+	return errors.Join(t.Remove(routes), t.removeRules(), PassReplies())
 }
 
 // route is the kernel's form of a route: a blackhole, and for all addresses a route to lo.

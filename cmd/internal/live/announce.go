@@ -54,6 +54,9 @@ func (e *Engine) announce(farms []*farm.Farm) {
 	}
 	held, err := e.Routes.Routes()
 	wanted := e.wantedRoutes(farms)
+	if len(held) > 0 {
+		e.passReplies() // a watcher that was killed can have left its rules
+	}
 	gone, added := announce.Without(held, wanted), announce.Without(wanted, held)
 	if err := errors.Join(err, e.Routes.Remove(gone), e.Routes.Add(added)); err != nil {
 		e.Log("warning: addresses are not announced as the farms say: %v", err)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"farmc/cmd/internal/announce"
 	"farmc/cmd/internal/nft"
 	"farmc/compiler/farm"
 	"farmc/compiler/ruleset"
@@ -19,12 +20,13 @@ func (e *Engine) GuardReplies(ctx context.Context) error {
 	return err
 }
 
-// guardReplies is GuardReplies, and reports whether it has loaded a guard.
+// guardReplies is GuardReplies, and reports whether it has loaded a guard. Routing rules drop replies meanwhile.
 func (e *Engine) guardReplies(ctx context.Context) (loaded bool, err error) {
 	farms := e.memory().inKernel.Load()
 	if farms == nil {
 		return false, nil
 	}
+	defer e.dropReplies(*farms)()
 	sources := ruleset.ReplySources(*farms)
 	if len(sources) == 0 {
 		return false, nil
@@ -41,6 +43,31 @@ func (e *Engine) guardReplies(ctx context.Context) (loaded bool, err error) {
 		return false, fmt.Errorf("%s: %w", passes, err)
 	}
 	return loaded, nil
+}
+
+// dropReplies drops replies of backends whose farms are announced by routing rules, until the caller calls stop. Other
+// backends do not answer while the rules are gone: no other balancer sends them requests.
+func (e *Engine) dropReplies(farms []*farm.Farm) (stop func()) {
+	var sources []ruleset.ReplySource
+	for _, f := range farms {
+		if f.Announce != farm.NotAnnounced && len(sources) < announce.MaxDropRules {
+			sources = append(sources, ruleset.ReplySources([]*farm.Farm{f})...)
+		}
+	}
+	if e.Routes == 0 || len(sources) == 0 {
+		return func() {}
+	}
+	if err := announce.DropReplies(sources[:min(len(sources), announce.MaxDropRules)]); err != nil {
+		e.Log("warning: until the guard is there, replies of stateless backends pass: %v", err)
+	}
+	return e.passReplies
+}
+
+// passReplies removes the routing rules of dropReplies.
+func (e *Engine) passReplies() {
+	if err := announce.PassReplies(); err != nil {
+		e.Log("warning: replies of stateless backends stay dropped: %v", err)
+	}
 }
 
 // loadGuard loads a guard if table inet farmc is missing, and records the table, which has no counters and no clients
@@ -82,6 +109,9 @@ const guardPause = time.Second
 func (e *Engine) guardian(ctx context.Context) (*guardian, error) {
 	own := e.For(e.Log, e.Cause, e.Isolate)
 	own.Patience = 100 * time.Millisecond // a load that goes on brings the rules back
+	if e.Routes != 0 {
+		e.passReplies() // a process that was killed can have left its rules
+	}
 	g := &guardian{engine: own}
 	return g, e.Nft.Removals(ctx, func(generation uint32) { g.removed(ctx, generation) })
 }

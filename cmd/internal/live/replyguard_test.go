@@ -2,11 +2,15 @@ package live
 
 import (
 	"errors"
+	"net/netip"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
+	"farmc/cmd/internal/announce"
 	"farmc/cmd/internal/testmachine"
+	"farmc/compiler/ruleset"
 )
 
 const statelessFarm = "mode = 'stateless'\nlisten = '192.0.2.1:80'\nbackends.b1.address = '10.0.0.1'\n"
@@ -77,6 +81,57 @@ func TestGuardAtOnce(t *testing.T) {
 	if g.nextDue() != nil {
 		t.Error("one removal makes two guards")
 	}
+}
+
+// TestRoutingRulesUntilGuard: while a guard has to wait, routing rules drop replies of announced farms, and no others.
+// They are gone with the guard. Ones that a killed process left go at the start, and with the next load.
+func TestRoutingRulesUntilGuard(t *testing.T) {
+	const other = "mode = 'stateless'\nlisten = '192.0.2.2:80'\nbackends.b1.address = '10.0.0.2'\n"
+	e, _ := engineFor(t, map[string]string{"web.toml": "announce = true\n" + statelessFarm, "other.toml": other})
+	e.Routes = announce.DefaultTable
+	t.Cleanup(func() { e.Routes.Clear() })
+	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	leave := func() {
+		testmachine.Must(t, announce.DropReplies([]ruleset.ReplySource{{Address: netip.MustParseAddr("10.0.0.9")}}))
+	}
+	leave()
+	g, err := e.guardian(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkDropped(t, "")
+	if _, _, err := e.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	leave()
+	e.announce(*e.memory().inKernel.Load())
+	checkDropped(t, "")
+	g.engine.Patience = 10 * time.Second
+	release := e.exclusive()
+	flush(t)
+	checkDropped(t, "from 10.0.0.1 ipproto tcp sport 80 blackhole proto 251")
+	release()
+	checkDropped(t, "")
+	checkGuard(t, e, true)
+}
+
+// checkDropped waits until the only routing rule that drops replies is want, as ip(8) shows it.
+func checkDropped(t *testing.T, want string) {
+	t.Helper()
+	var got string
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		out, err := exec.Command("ip", "rule", "show", "pref", "999").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		got = strings.Join(strings.Fields(strings.TrimPrefix(string(out), "999:")), " ")
+		if got == want {
+			return
+		}
+	}
+	t.Fatalf("routing rules are %q, want %q", got, want)
 }
 
 // TestGuardAfterRestart: a process that has loaded nothing, because the files cannot be loaded and the kernel has the
