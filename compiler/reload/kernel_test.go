@@ -105,7 +105,7 @@ func TestKernelRemembers(t *testing.T) {
 	}
 }
 
-// isDynamic says how many elements had to be kept, and were.
+// remembers returns how many elements had to be kept, and were.
 func remembers(
 	k *compilertest.Kernel, from, to compilertest.GoldenScript,
 	between func(from, to inventory, script *ruleset.Script) *Reload,
@@ -117,7 +117,7 @@ func remembers(
 	before, after := mustRead(k.T, from.Text), mustRead(k.T, to.Text)
 	for _, o := range before["inet"].objects {
 		if lasts(o) {
-			k.Must("remember", "nft 'add element inet farmc "+o.Name+" { "+exampleOf(o)+" }'")
+			k.Must("remember", "nft 'add element inet farmc "+o.Name+" { "+lastingExample(o)+" }'")
 		}
 	}
 	text := between(before, after, &ruleset.Script{Text: to.Text}).Script(nil).Text
@@ -160,6 +160,18 @@ func mustRead(t testing.TB, text []byte) inventory {
 		t.Fatal(err)
 	}
 	return read
+}
+
+// lastingExample is exampleOf with a timeout that a slow machine does not reach, in a set whose elements expire.
+func lastingExample(o *scriptObject) string {
+	key, value, isMap := strings.Cut(exampleOf(o), " : ")
+	if o.hasFlag("timeout") {
+		key += " timeout 1h"
+	}
+	if isMap {
+		key += " : " + value
+	}
+	return key
 }
 
 // exampleOf is an element that a set can have.
