@@ -1,11 +1,16 @@
 package announce
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
+
+	"farmc/cmd/internal/nfnetlink"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"farmc/compiler/farm"
@@ -15,8 +20,10 @@ import (
 // Routing rules drop replies of backends between the end of farmc's nft rules and their guard: the nft that removed the
 // rules holds up all other nft transactions for 7 to 130 ms when it closes its socket. Routing rules do not wait for
 // it. They have no timeout, as the guard has.
+//
+// The library can make rules, too, but writes the protocol as four bytes, of which the kernel warns in its log.
 
-// MaxDropRules is the number of routing rules that drop replies: 256 are made in 4 ms. For each packet that the machine
+// MaxDropRules is the number of routing rules that drop replies: 256 are made in 2 ms. For each packet that the machine
 // routes the kernel compares them one by one.
 const MaxDropRules = 256
 
@@ -26,54 +33,108 @@ const dropPriority = rulePriority - 1
 // DropReplies makes routing rules that drop forwarded packets of the sources. The packets of later fragments have no
 // ports, and pass.
 func DropReplies(sources []ruleset.ReplySource) error {
-	kernel, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
+	if err := changeDrops(unix.RTM_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, sources); err != nil {
 		return fmt.Errorf("drop replies by routing rules: %w", err)
-	}
-	defer kernel.Close()
-	for _, source := range sources {
-		err := kernel.RuleAdd(dropRule(source))
-		if err != nil && !errors.Is(err, unix.EEXIST) && !errors.Is(err, unix.EAFNOSUPPORT) {
-			return fmt.Errorf("drop replies from %s by a routing rule: %w", source.Address, err)
-		}
 	}
 	return nil
 }
 
 // PassReplies removes the rules of DropReplies, also ones that a killed process left.
 func PassReplies() error {
-	kernel, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return fmt.Errorf("remove routing rules: %w", err)
-	}
-	defer kernel.Close()
-	var failed []error
+	var sources []ruleset.ReplySource
 	for _, family := range families {
-		rules, err := kernel.RuleListFiltered(family, &netlink.Rule{Priority: dropPriority}, netlink.RT_FILTER_PRIORITY)
+		rules, err := netlink.RuleListFiltered(family, &netlink.Rule{Priority: dropPriority}, netlink.RT_FILTER_PRIORITY)
 		if err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
-			failed = append(failed, fmt.Errorf("list routing rules: %w", err))
+			return fmt.Errorf("list routing rules: %w", err)
 		}
 		for _, r := range rules {
-			if r.Protocol != uint8(protocol) {
-				continue
-			}
-			if err := kernel.RuleDel(&r); err != nil && !errors.Is(err, unix.ENOENT) {
-				failed = append(failed, fmt.Errorf("remove a routing rule with preference %d: %w", dropPriority, err))
+			if r.Protocol == uint8(protocol) && r.Src != nil {
+				sources = append(sources, sourceOf(r))
 			}
 		}
 	}
-	return errors.Join(failed...)
+	if err := changeDrops(unix.RTM_DELRULE, 0, sources); err != nil {
+		return fmt.Errorf("remove routing rules that drop replies: %w", err)
+	}
+	return nil
 }
 
-// dropRule drops packets of a source that are not for this machine: addresses of its own have a rule before.
-func dropRule(s ruleset.ReplySource) *netlink.Rule {
-	r := netlink.NewRule()
-	r.Priority, r.Protocol, r.Type = dropPriority, uint8(protocol), unix.RTN_BLACKHOLE
-	bits := s.Address.BitLen()
-	r.Src = &net.IPNet{IP: s.Address.AsSlice(), Mask: net.CIDRMask(bits, bits)}
-	r.IPProto = int(s.Protocol)
-	if farm.ProtocolOf(r.IPProto).HasPorts() {
-		r.Sport = netlink.NewRulePortRange(s.Ports.First, s.Ports.Last)
+// sourceOf gives the source whose packets a rule drops.
+func sourceOf(r netlink.Rule) ruleset.ReplySource {
+	address, _ := netip.AddrFromSlice(r.Src.IP)
+	out := ruleset.ReplySource{Protocol: uint8(r.IPProto), Address: address.Unmap()}
+	if r.Sport != nil {
+		out.Ports = farm.Ports{First: r.Sport.Start, Last: r.Sport.End}
 	}
-	return r
+	return out
+}
+
+// changeDrops sends a message for each source, all at once, and waits for the answers. A rule that exists already, or is
+// gone already, is no error, nor is a family that the kernel does not have.
+func changeDrops(message, flags int, sources []ruleset.ReplySource) error {
+	if len(sources) == 0 {
+		return nil
+	}
+	socket, err := nl.Subscribe(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+	var all bytes.Buffer
+	var last uint32
+	for i, s := range sources {
+		if i == len(sources)-1 {
+			flags |= unix.NLM_F_ACK // other messages are answered if they are refused
+		}
+		m := dropMessage(message, flags, s)
+		all.Write(m.Serialize())
+		last = m.Seq
+	}
+	if err := socket.SetReceiveTimeout(&unix.Timeval{Sec: 1}); err != nil {
+		return err
+	}
+	if err := unix.Sendto(socket.GetFd(), all.Bytes(), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return err
+	}
+	var refused error
+	for {
+		answers, _, err := socket.Receive()
+		if err != nil {
+			return err
+		}
+		for _, m := range answers {
+			switch err := nfnetlink.ErrorOf(m); err {
+			case nil, unix.EEXIST, unix.ENOENT, unix.EAFNOSUPPORT:
+			default:
+				refused = err
+			}
+			if m.Header.Seq == last {
+				return refused
+			}
+		}
+	}
+}
+
+// dropMessage is a message about the rule that drops packets of a source. Packets to this machine pass: its addresses
+// have a rule before.
+func dropMessage(message, flags int, s ruleset.ReplySource) *nl.NetlinkRequest {
+	m := nl.NewNetlinkRequest(message, flags)
+	header := nl.NewRtMsg()
+	header.Family, header.Src_len = uint8(netlink.FAMILY_V4), uint8(s.Address.BitLen())
+	header.Table, header.Protocol, header.Type = unix.RT_TABLE_UNSPEC, 0, nl.FR_ACT_BLACKHOLE
+	if s.Address.Is6() {
+		header.Family = uint8(netlink.FAMILY_V6)
+	}
+	m.AddData(header)
+	m.AddData(nl.NewRtAttr(nl.FRA_SRC, s.Address.AsSlice()))
+	m.AddData(nl.NewRtAttr(nl.FRA_PRIORITY, nl.Uint32Attr(dropPriority)))
+	m.AddData(nl.NewRtAttr(nl.FRA_PROTOCOL, nl.Uint8Attr(uint8(protocol))))
+	if s.Protocol != 0 {
+		m.AddData(nl.NewRtAttr(nl.FRA_IP_PROTO, nl.Uint8Attr(s.Protocol)))
+	}
+	if farm.ProtocolOf(int(s.Protocol)).HasPorts() {
+		ports := binary.NativeEndian.AppendUint16(nil, s.Ports.First)
+		m.AddData(nl.NewRtAttr(nl.FRA_SPORT_RANGE, binary.NativeEndian.AppendUint16(ports, s.Ports.Last)))
+	}
+	return m
 }

@@ -1,8 +1,10 @@
 package announce
 
 import (
+	"fmt"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,9 +23,10 @@ func TestDropReplies(t *testing.T) {
 	ip(t, "address add fd00:9::1/64 dev d0 nodad")
 	ip(t, "link set d0 up")
 	ip(t, "link set d1 up")
-	for _, family := range []string{"-4", "-6"} {
-		ip(t, family+" rule add pref 999 lookup 77")
-		t.Cleanup(func() { ip(t, family+" rule delete pref 999 lookup 77") })
+	for _, rule := range []string{"-4 rule %s pref 999 lookup 77", "-6 rule %s pref 999 lookup 77",
+		"rule %s pref 999 from 10.9.0.99 blackhole"} {
+		ip(t, fmt.Sprintf(rule, "add"))
+		t.Cleanup(func() { ip(t, fmt.Sprintf(rule, "delete")) })
 	}
 	v4, v6 := netip.MustParseAddr("10.9.0.2"), netip.MustParseAddr("fd00:9::2")
 	sources := []ruleset.ReplySource{
@@ -70,9 +73,10 @@ func TestDropReplies(t *testing.T) {
 	check(true)
 	testmachine.Must(t, PassReplies(), PassReplies())
 	check(false)
-	left := ip(t, "rule show pref 999")
-	if strings.Contains(left, "blackhole") || !strings.Contains(left, "lookup 77") {
-		t.Errorf("left is\n%s", left)
+	left := strings.Fields(ip(t, "-4 rule show pref 999"))
+	want := strings.Fields("999: from all lookup 77 999: from 10.9.0.99 blackhole")
+	if !slices.Equal(left, want) {
+		t.Errorf("left is %q, want %q", left, want)
 	}
 }
 

@@ -100,6 +100,7 @@ var rulesFlushed = clusterCase{name: "rules-flushed", gap: -1, patient: true, ch
 	flushed.Wait()
 	for _, b := range s.balancers {
 		s.awaitRestored(b)
+		s.awaitNoDrops(b)
 	}
 	s.awaitBalancers(3)
 }}
@@ -159,6 +160,19 @@ func (s *site) awaitRestored(b *balancer) {
 	s.t.Helper()
 	s.await(b.watch, "table inet farmc is gone")
 	s.await(b.watch, "the rules were changed: 3 farms loaded")
+}
+
+// awaitNoDrops waits until a balancer has no routing rule that drops replies.
+func (s *site) awaitNoDrops(b *balancer) {
+	s.t.Helper()
+	s.retry("no routing rule that drops replies", func() error {
+		for _, family := range []string{"-4", "-6"} {
+			if rules := s.run(b.Host, "ip", family, "rule", "show", "pref", "999"); rules != "" {
+				return errors.New(rules)
+			}
+		}
+		return nil
+	})
 }
 
 // slowNft makes an nft that waits before it loads a long script.

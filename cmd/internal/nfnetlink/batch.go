@@ -60,20 +60,23 @@ func answerTo(socket *nl.NetlinkSocket, sequence uint32) error {
 			return fmt.Errorf("receive the answer of nf_tables: %w", err)
 		}
 		for _, m := range messages {
-			if err := errorOf(m); err != nil || m.Header.Seq == sequence {
-				return err
+			if err := ErrorOf(m); err != nil {
+				return fmt.Errorf("nf_tables refuses a change: %w", err)
+			}
+			if m.Header.Seq == sequence {
+				return nil
 			}
 		}
 	}
 }
 
-// errorOf gives the error that a message reports; nil for an acknowledgement.
-func errorOf(m syscall.NetlinkMessage) error {
+// ErrorOf gives the error that an answer of the kernel reports, a syscall.Errno; nil for an acknowledgement.
+func ErrorOf(m syscall.NetlinkMessage) error {
 	if m.Header.Type != unix.NLMSG_ERROR || len(m.Data) < 4 {
 		return nil
 	}
 	if number := int32(binary.NativeEndian.Uint32(m.Data)); number != 0 {
-		return fmt.Errorf("nf_tables refuses a change: %w", syscall.Errno(-number))
+		return syscall.Errno(-number)
 	}
 	return nil
 }
