@@ -17,17 +17,17 @@ import (
 	"farmc/compiler/ruleset"
 )
 
-// Routing rules drop replies of backends between the end of farmc's nft rules and their guard: the nft that removed the
-// rules holds up all other nft transactions for 7 to 130 ms when it closes its socket. Routing rules do not wait for
-// it. They have no timeout, as the guard has.
+// Routing rules drop replies of backends from the removal of farmc's nft rules until their guard is loaded. The program
+// that removed the rules holds up all other nft transactions for 7 to 130 ms when it closes its socket. Changes of
+// routing rules do not wait. Routing rules have no timeout, so that a killed process leaves its own.
 //
-// The library can make rules, too, but writes the protocol as four bytes, of which the kernel warns in its log.
+// The library can make routing rules, too, but writes the protocol as four bytes, and the kernel logs warnings.
 
 // MaxDropRules is the number of routing rules that drop replies: 256 are made in 2 ms. For each packet that the machine
 // routes the kernel compares them one by one.
 const MaxDropRules = 256
 
-// dropPriority is the preference of these rules: before the rule for the table.
+// dropPriority is the preference of routing rules that drop replies: before the rule for the table.
 const dropPriority = rulePriority - 1
 
 // DropReplies makes routing rules that drop forwarded packets of the sources. The packets of later fragments have no
@@ -39,11 +39,12 @@ func DropReplies(sources []ruleset.ReplySource) error {
 	return nil
 }
 
-// PassReplies removes the rules of DropReplies, also ones that a killed process left.
+// PassReplies removes the rules of DropReplies, and leftovers of a killed process.
 func PassReplies() error {
 	var sources []ruleset.ReplySource
 	for _, family := range families {
-		rules, err := netlink.RuleListFiltered(family, &netlink.Rule{Priority: dropPriority}, netlink.RT_FILTER_PRIORITY)
+		of := &netlink.Rule{Priority: dropPriority}
+		rules, err := netlink.RuleListFiltered(family, of, netlink.RT_FILTER_PRIORITY)
 		if err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
 			return fmt.Errorf("list routing rules: %w", err)
 		}
@@ -59,7 +60,7 @@ func PassReplies() error {
 	return nil
 }
 
-// sourceOf gives the source whose packets a rule drops.
+// sourceOf gives the source of the packets that a rule drops.
 func sourceOf(r netlink.Rule) ruleset.ReplySource {
 	address, _ := netip.AddrFromSlice(r.Src.IP)
 	out := ruleset.ReplySource{Protocol: uint8(r.IPProto), Address: address.Unmap()}
@@ -69,8 +70,8 @@ func sourceOf(r netlink.Rule) ruleset.ReplySource {
 	return out
 }
 
-// changeDrops sends a message for each source, all at once, and waits for the answers. A rule that exists already, or is
-// gone already, is no error, nor is a family that the kernel does not have.
+// changeDrops sends a message for each source, all at once, and waits for the answers. A rule that exists already is no
+// error, nor is a rule that is gone, or a family that the kernel does not have.
 func changeDrops(message, flags int, sources []ruleset.ReplySource) error {
 	if len(sources) == 0 {
 		return nil

@@ -80,7 +80,7 @@ func TestDropReplies(t *testing.T) {
 	}
 }
 
-// TestClearPassesReplies: what a killed process has left goes with the table.
+// TestClearPassesReplies: leftovers of a killed process go with the table.
 func TestClearPassesReplies(t *testing.T) {
 	testmachine.Must(t, DropReplies([]ruleset.ReplySource{{Protocol: 6, Address: netip.MustParseAddr("10.9.0.2"),
 		Ports: farm.Ports{First: 80, Last: 80}}}), DefaultTable.Clear())
