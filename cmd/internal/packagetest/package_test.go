@@ -421,7 +421,8 @@ func purgeAtOnceUnloads(m *Machine) {
 	servesNewFarm(m)
 	m.Write("/etc/farmc/farms.d/told.toml", "announce = true\n"+webAt("83"))
 	m.Until("ip route show table 251 | grep 192.0.2.1; ip -6 route show table 251 | grep 2001:db8::1")
-	m.Do("nft add table inet other; ip route add blackhole 203.0.113.9 table 251 proto static")
+	m.Do("nft add table inet other; ip route add blackhole 203.0.113.9 table 251 proto static; " +
+		"ip rule add pref 999 from 10.0.0.9 ipproto tcp sport 80 blackhole proto 251")
 	if said := m.Do("dpkg --purge farmc 2>&1"); !strings.Contains(said, "farmc: all rules of farmc are removed\n") {
 		m.t.Errorf("the purge does not say that the rules are removed:\n%s", said)
 	}
