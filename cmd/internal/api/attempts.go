@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"farmc/cmd/internal/pause"
 )
 
 // attempts slows and logs requests without a valid key.
@@ -27,7 +29,7 @@ func (a *attempts) slow(r *http.Request) {
 // guessed logs a request with a wrong key, and waits.
 func (a *attempts) guessed(r *http.Request) {
 	a.wrong.printf("API: a request with a wrong key from %s", peerOf(r))
-	pause(r.Context(), a.pause)
+	pause.For(r.Context(), a.pause)
 }
 
 // peerOf names the client of a request for the log: its address, or its user on a unix socket.

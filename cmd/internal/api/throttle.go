@@ -1,13 +1,14 @@
 package api
 
 import (
-	"context"
 	"io"
 	"math"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
+
+	"farmc/cmd/internal/pause"
 
 	"golang.org/x/time/rate"
 )
@@ -46,7 +47,7 @@ func (t *throttle) wait(w http.ResponseWriter, r *http.Request, client string) e
 	if delay == 0 {
 		return nil
 	}
-	pause(r.Context(), delay)
+	pause.For(r.Context(), delay)
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(sendTime)) // the body comes after the wait
 	return nil
 }
@@ -127,12 +128,4 @@ func (b *countedBody) Read(into []byte) (int, error) {
 	n, err := b.ReadCloser.Read(into)
 	b.read += n
 	return n, err
-}
-
-// pause waits, or until ctx is done.
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
 }

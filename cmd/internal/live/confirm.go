@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/machine"
+	"farmc/cmd/internal/pause"
 	"farmc/cmd/internal/statedir"
 )
 
@@ -144,7 +145,7 @@ const notConfirmed = "not confirmed in time"
 // Await waits for the end of the trial, and rolls it back after its deadline. It returns once the trial is confirmed,
 // rolled back or replaced.
 func (e *Engine) Await(ctx context.Context, name string) error {
-	for ; ctx.Err() == nil; pause(ctx, 200*time.Millisecond) {
+	for ; ctx.Err() == nil; pause.For(ctx, 200*time.Millisecond) {
 		t, err := e.Store.Trial()
 		if err != nil || t == nil || t.Name != name {
 			return err
@@ -154,17 +155,10 @@ func (e *Engine) Await(ctx context.Context, name string) error {
 		}
 		if _, err := e.RevertOverdue(ctx); err != nil {
 			e.Log("%v", err)
-			pause(ctx, 5*time.Second)
+			pause.For(ctx, 5*time.Second)
 		}
 	}
 	return ctx.Err()
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
 }
 
 // RevertOverdue rolls back a trial after its deadline, and reports whether no trial is left.

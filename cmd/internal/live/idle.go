@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/conntrack"
+	"farmc/cmd/internal/pause"
 	"farmc/cmd/internal/source"
 	"farmc/compiler/farm"
 	"farmc/compiler/flows"
@@ -33,7 +34,7 @@ func (e *Engine) AwaitIdle(ctx context.Context, p Plan, farm, backend string, re
 		if !e.hasDropIn(source.StateDropIn(farm, backend)) {
 			return ErrStateEnded
 		}
-		pause(ctx, time.Second)
+		pause.For(ctx, time.Second)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"farmc/cmd/internal/pause"
 	"farmc/cmd/internal/permission"
 	"farmc/compiler/diag"
 )
@@ -67,7 +68,7 @@ func (e *Engine) turn(ctx context.Context, patience time.Duration) (end func(), 
 	}
 	ctx, done := withPatience(ctx, patience)
 	defer done()
-	for mu := &e.memory().mu; ; pause(ctx, 5*time.Millisecond) {
+	for mu := &e.memory().mu; ; pause.For(ctx, 5*time.Millisecond) {
 		if mu.TryLock() {
 			return mu.Unlock, nil
 		}

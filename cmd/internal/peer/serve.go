@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"farmc/cmd/internal/pause"
 )
 
 // pauseAfterError is the time until the next connection is taken after an error, such as too many open files.
@@ -21,7 +23,7 @@ func Serve(ctx context.Context, l net.Listener, most int, serve, refuse func(*ne
 	for ctx.Err() == nil {
 		accepted, err := l.Accept()
 		if err != nil {
-			pause(ctx, pauseAfterError)
+			pause.For(ctx, pauseAfterError)
 			continue
 		}
 		c := accepted.(*net.UnixConn)
@@ -35,12 +37,5 @@ func Serve(ctx context.Context, l net.Listener, most int, serve, refuse func(*ne
 			refuse(c)
 			c.Close()
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }

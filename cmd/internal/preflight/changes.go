@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"farmc/cmd/internal/nfnetlink"
+	"farmc/cmd/internal/pause"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -55,7 +56,7 @@ func receive(ctx context.Context, socket *nl.NetlinkSocket, events chan<- struct
 			}
 		}
 		if err != nil {
-			sleep(ctx, quietTime)
+			pause.For(ctx, quietTime)
 		}
 	}
 }
@@ -82,7 +83,7 @@ func pace(ctx context.Context, events <-chan struct{}, changes chan<- struct{}) 
 	for ctx.Err() == nil {
 		select {
 		case <-events:
-			sleep(ctx, quietTime)
+			pause.For(ctx, quietTime)
 			select {
 			case <-events:
 			default:
@@ -95,12 +96,5 @@ func pace(ctx context.Context, events <-chan struct{}, changes chan<- struct{}) 
 		case changes <- struct{}{}:
 		case <-ctx.Done():
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"farmc/cmd/internal/pause"
+
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +27,7 @@ func Network(ctx context.Context) (<-chan struct{}, error) {
 		for ctx.Err() == nil {
 			// The error is ENOBUFS: the socket's buffer was full, so there were changes.
 			if _, _, err := socket.Receive(); err != nil {
-				pause(ctx, quietTime)
+				pause.For(ctx, quietTime)
 			}
 			notify(ctx, changes)
 		}

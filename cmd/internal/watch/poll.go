@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"farmc/cmd/internal/pause"
 )
 
 // A poller detects changes by reading the directories.
@@ -27,14 +29,7 @@ func (p *poller) listen(ctx context.Context, unseen func(), changes chan<- struc
 			unseen()
 			notify(ctx, changes)
 		}
-		pause(ctx, max(time.Second, 10*time.Since(begin))) // 10,000 farms and more take 0.25 s
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
+		pause.For(ctx, max(time.Second, 10*time.Since(begin))) // 10,000 farms and more take 0.25 s
 	}
 }
 
