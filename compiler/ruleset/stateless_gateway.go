@@ -21,7 +21,7 @@ import (
 // A gatewayReplies is the base chain of replies at the ingress of interfaces.
 type gatewayReplies struct {
 	Devices []string
-	Rules   []replyRule    // of kinds that are asked directly
+	Rules   []replyRules   // of kinds that are asked directly, by family
 	Maps    []*dispatchMap // from the sources of replies to the chains of other kinds
 
 	forwards []string // the interfaces that replies leave by
@@ -56,8 +56,11 @@ type replyRule struct {
 	Own      ownAddresses
 }
 
-// A replyHop is a chain of replies to one next hop.
-type replyHop struct{ Rules []replyRule }
+// A replyRules is the rules for replies of one family in a chain.
+type replyRules struct {
+	Leaves leftAddresses // of IPv6, come first: rules of IPv4 compare these addresses themselves
+	Rules  []replyRule
+}
 
 // A replyNetworks is a chain that finds the next hop by the network of the client.
 type replyNetworks struct {
@@ -165,9 +168,7 @@ func (l *linker) addReplyKinds(r *gatewayReplies, kinds []*replyKind) {
 		r.forwards = append(r.forwards, k.Device)
 	}
 	if len(kinds) <= maxAskedFirst && !slices.ContainsFunc(kinds, func(k *replyKind) bool { return !k.one() }) {
-		for _, k := range kinds {
-			r.Rules = append(r.Rules, l.replyRules(k, k.Hops[0])...)
-		}
+		l.addReplyRules(r, kinds)
 		return
 	}
 	for _, k := range kinds {
@@ -178,17 +179,27 @@ func (l *linker) addReplyKinds(r *gatewayReplies, kinds []*replyKind) {
 	}
 }
 
+// addReplyRules adds the rules of the kinds of one family to the base chain itself.
+func (l *linker) addReplyRules(r *gatewayReplies, kinds []*replyKind) {
+	var rules []replyRule
+	for _, k := range kinds {
+		rules = append(rules, k.rulesTo(k.Hops[0])...)
+	}
+	if len(rules) > 0 {
+		r.Rules = append(r.Rules, l.replyRules(kinds[0].Family, rules))
+	}
+}
+
 // replyChain gives the chain of a kind.
 func (l *linker) replyChain(k *replyKind) string {
 	name := "gateway-" + k.part
 	if k.one() {
-		l.rules.add(newChain(name, gatewaySection, "gateway-hop").at(Netdev).with(replyHop{l.replyRules(k, k.Hops[0])}))
+		l.addReplyHop(name, k, k.Hops[0])
 		return name
 	}
 	networks := newMap(name+"/networks", gatewaySection, "gateway-networks").at(Netdev).with(k)
 	for _, h := range k.Hops {
-		l.rules.add(newChain(name+"/"+hopName(h), gatewaySection, "gateway-hop").at(Netdev).
-			with(replyHop{l.replyRules(k, h)}))
+		l.addReplyHop(name+"/"+hopName(h), k, h)
 	}
 	for _, n := range longestPrefixes(k.Hops) {
 		networks.elements.add(element{key: n.text, value: string(goTo(name + "/" + hopName(n.hop)))})
@@ -199,11 +210,29 @@ func (l *linker) replyChain(k *replyKind) string {
 	return name
 }
 
-// replyRules gives the rules of a kind for one next hop.
-func (l *linker) replyRules(k *replyKind, hop farm.Gateway) (out []replyRule) {
+// addReplyHop adds the chain of a kind for one next hop.
+func (l *linker) addReplyHop(name string, k *replyKind, hop farm.Gateway) {
+	l.rules.add(newChain(name, gatewaySection, "gateway-rules").at(Netdev).with(l.replyRules(k.Family, k.rulesTo(hop))))
+}
+
+// rulesTo gives the rules of a kind for one next hop. They do not know yet which replies to leave alone.
+func (k *replyKind) rulesTo(hop farm.Gateway) (out []replyRule) {
 	for _, s := range k.Steps {
-		out = append(out, replyRule{k.Family, s.Protocol, s.Name, k.Port, k.Device, hop.Address,
-			l.ownAddresses(Netdev, k.Family)})
+		out = append(out, replyRule{Family: k.Family, Protocol: s.Protocol, Map: s.Name, Port: k.Port, Device: k.Device,
+			Hop: hop.Address})
+	}
+	return out
+}
+
+// replyRules gives the rules of one family in a chain, which leave replies to this machine alone.
+func (l *linker) replyRules(family addr.Family, rules []replyRule) (out replyRules) {
+	own := l.ownAddresses(Netdev, family)
+	if family == addr.IP6 && own.Known {
+		out.Leaves, own = l.leave(own), ownAddresses{Known: true}
+	}
+	for _, r := range rules {
+		r.Own = own
+		out.Rules = append(out.Rules, r)
 	}
 	return out
 }

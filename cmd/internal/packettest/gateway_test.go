@@ -68,19 +68,7 @@ func gatewayPathCases() (all []testCase) {
 				request{by: "tcp", to: service3, shares: shares{"b2:80": 1}},
 				nftScript("delete table inet fast"),
 				dropIngress, deleteTable, pipeScript, acceptIngress, echo{}, pipeScript, echo{}),
-			w.testCase("checked-from-the-balancer",
-				nftScript(`table inet filter {
-					chain input {
-						type filter hook input priority filter; policy drop
-						ct state established,related accept
-						meta l4proto icmpv6 accept
-					}
-				}`),
-				farms{"web": w.stateless(listen1, "", "b1:8081")},
-				request{from: "balancer", by: "tcp udp",
-					to:     "10.2.0.11:8081 [fd00:2::11]:8081 10.2.0.11:443 [fd00:2::11]:443",
-					shares: shares{"b1:8081": 1, "b1:443": 1}, times: 2},
-				request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}}),
+			w.testCase("checked-from-the-balancer", checkedFromBalancer(w)...),
 			// a more general farm on the address leaves the slow path of the other one alone
 			w.testCase("inside-a-whole-address",
 				farms{"all": w.stateless(listenWhole3, "", "b1"),
@@ -111,6 +99,32 @@ func gatewayPathCases() (all []testCase) {
 	return all
 }
 
+// checkedFromBalancer: replies to a health checker of the balancer are no replies of a farm, and a filter of the
+// balancer knows their connections.
+func checkedFromBalancer(w statelessPath) steps {
+	web := w.stateless(listen1, "", "b1:8081")
+	checks := request{from: "balancer", by: "tcp udp",
+		to:     "10.2.0.11:8081 [fd00:2::11]:8081 10.2.0.11:443 [fd00:2::11]:443",
+		shares: shares{"b1:8081": 1, "b1:443": 1}, times: 2}
+	return steps{
+		nftScript(`table inet filter {
+			chain input {
+				type filter hook input priority filter; policy drop
+				ct state established,related accept
+				meta l4proto icmpv6 accept
+			}
+		}`),
+		farms{"web": web},
+		checks,
+		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}},
+		// replies of three kinds have a chain each
+		farms{"web": web, "other": w.stateless(listen2At443, "", "b3:8083"),
+			"third": w.stateless(`"192.0.2.3:80", "[2001:db8::3]:80"`, "", "b2")},
+		checks,
+		request{by: "tcp udp", to: service1, shares: shares{"b1:8081": 1}},
+	}
+}
+
 // gatewayCases hold for one way to clients.
 func gatewayCases() []testCase {
 	routed, onLink := gatewayPaths[0], gatewayPaths[1]
@@ -125,8 +139,12 @@ func gatewayCases() []testCase {
 		farms{"web": routed.stateless(listen1, "", "b1:8081", "b2")},
 		transfer{"tcp", service1, 300_000}, transfer{"udp", service1, 4000})
 	notLocal.lab.NoVIPs = true
+	// the balancer has two addresses of each family, which rules compare without a set
+	fewAddresses := routed.testCase("checked-from-a-balancer-with-few-addresses", checkedFromBalancer(routed)...)
+	fewAddresses.lab.NoVIPs = true
 	return []testCase{
 		notLocal,
+		fewAddresses,
 		// replies between balancer and backends that are too large for the link of either
 		routed.testCase("small-packets",
 			farms{"web": routed.stateless(listen1, "", "b1:8081")},
