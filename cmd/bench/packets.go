@@ -100,7 +100,7 @@ func (p *packetBench) measureReference(r handRules) error {
 // measureKind compiles a number of farms, one of them of the kind to measure, loads them, and measures packets through
 // this one.
 func (p *packetBench) measureKind(k packetKind, farms int) error {
-	directory, script := p.path("farms.d"), p.path("script.nft")
+	directory := p.path("farms.d")
 	others := kindNamed(k.among).farm
 	if p.alike {
 		others = func(n int) string { return k.farm(n + 1) }
@@ -111,7 +111,8 @@ func (p *packetBench) measureKind(k packetKind, farms int) error {
 	if err := os.WriteFile(filepath.Join(directory, "measured.toml"), []byte(k.farm(0)), 0o600); err != nil {
 		return err
 	}
-	if _, err := p.Balancer.Run(p.ctx, "", p.farmc, "compile", "--dir", directory, "-o", script); err != nil {
+	script, err := p.script(k, directory)
+	if err != nil {
 		return err
 	}
 	return p.measureScript(script, viaFarm, k.oneWay, func(family string, c cost4) {
@@ -120,6 +121,25 @@ func (p *packetBench) measureKind(k packetKind, farms int) error {
 			p.note(k, family, c)
 		}
 	})
+}
+
+// script makes the script of farms, and returns its path. farmc apply makes it for the addresses of the balancer, if
+// there are no rules of other farms.
+func (p *packetBench) script(k packetKind, directory string) (path string, err error) {
+	if !k.onMachine {
+		path = p.path("script.nft")
+		_, err = p.Balancer.Run(p.ctx, "", p.farmc, "compile", "--dir", directory, "-o", path)
+		return path, err
+	}
+	state := p.path("state")
+	if err := os.RemoveAll(state); err != nil {
+		return "", err
+	}
+	if _, err := p.Balancer.Run(p.ctx, "flush ruleset\n", "nft", "-f", "-"); err != nil {
+		return "", err
+	}
+	_, err = p.Balancer.Run(p.ctx, "", p.farmc, "apply", "--dir", directory, "--state-dir", state)
+	return filepath.Join(state, "loaded.nft"), err
 }
 
 // measureScript loads a script instead of all other rules, and measures packets of both families.
@@ -156,6 +176,8 @@ type packetKind struct {
 	among  string // another kind, of all other farms
 	oneWay bool   // backends answer clients directly
 	table  bool   // farms of this kind have the same backends, as the slots of one each would be too many
+
+	onMachine bool // replies are compared with the addresses of the machine, which farmc apply reads
 }
 
 // farm is the text of the nth farm of the kind. Number 0 is measured.
@@ -213,14 +235,14 @@ var packetKinds = []packetKind{
 	{name: "dsr, persistence", keys: `mode = "dsr"` + hashed + atIngress, tables: "[persistence]", port: behindEth1,
 		among: "dsr hash", oneWay: true},
 	{name: "stateless, gateway", keys: `mode = "stateless"` + hashed + atIngress + gateway,
-		port: "port = 8080\n" + behindEth1, among: "stateless at ingress"},
+		port: "port = 8080\n" + behindEth1, among: "stateless at ingress", onMachine: true},
 	{name: "stateless, interfaces", keys: `mode = "stateless"` + hashed + atIngress,
-		port: "port = 8080\n" + behindEth1, among: "stateless at ingress"},
+		port: "port = 8080\n" + behindEth1, among: "stateless at ingress", onMachine: true},
 	{name: "stateless, interfaces, persistence", keys: `mode = "stateless"` + hashed + atIngress,
-		tables: "[persistence]", port: "port = 8080\n" + behindEth1, among: "stateless at ingress"},
-	{name: "stateless", keys: `mode = "stateless"` + hashed, among: "stateless hash"},
+		tables: "[persistence]", port: "port = 8080\n" + behindEth1, among: "stateless at ingress", onMachine: true},
+	{name: "stateless", keys: `mode = "stateless"` + hashed, among: "stateless hash", onMachine: true},
 	{name: "stateless, persistence", keys: `mode = "stateless"` + hashed, tables: "[persistence]",
-		among: "stateless hash"},
+		among: "stateless hash", onMachine: true},
 }
 
 // dnatPass is a farm in mode dnat without the rule against invalid segments.
