@@ -21,7 +21,8 @@
 //     packets that it leaves to the stack, own_addresses.go the addresses of the machine, dsr_here.go the share
 //     of a machine that is a backend itself, dsr_table.go the tables of maglev that are asked first.
 //     persistence_table.go, static_sessions.go and backend_limits.go have the tables that the second way asks;
-//     persistence_group.go has the rules for farms that share a table of clients.
+//     persistence_group.go has the rules for farms that share a table of clients, known_clients.go has the farms whose
+//     rules translate packets of known clients at once.
 //   - moved_ports.go has the ports of backends that get connections on other ports than clients ask for.
 //   - new_connections.go counts the connections of dsr and stateless; maps of the other modes count by themselves.
 //   - machine.go has the state of a machine that rules depend on. source_nat.go chooses the source address of

@@ -199,6 +199,9 @@ type linker struct {
 	servedPorts []uint16 // of the machine, if farms keep them from backends
 	asksPorts   bool     // servedPorts is known
 
+	fewPersistent bool                      // see hasFewPersistent
+	directTargets map[farmFamily]*natTarget // of the farms that translate directly
+
 	zones map[int]*zone // by number; 0: nil
 
 	addresses []netip.Addr // of the machine
@@ -217,6 +220,8 @@ func newLinker(machine Machine, faults *diag.Diagnostics) *linker {
 		keyMasks:     map[*service]uint32{},
 		takenKeys:    map[uint32]bool{},
 		clientGroups: map[clientsOf][]clients{},
+
+		directTargets: map[farmFamily]*natTarget{},
 	}
 }
 
@@ -238,6 +243,7 @@ func (l *linker) add(all []frontend) *portableRules {
 	l.setZones(all)
 	l.access(all)
 	tracked := selected(served, func(d *frontend) bool { return !d.farm.Mode.Untracked() })
+	l.fewPersistent = hasFewPersistent(tracked)
 	l.translate(tracked)
 	l.guardLoopback(tracked)
 	l.renewClients(tracked)

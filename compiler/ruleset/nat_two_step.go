@@ -18,8 +18,10 @@ func (l *linker) natTwoStep(d frontend, a *slotAssignment) string {
 		if s.limitsBackends(d.Family) {
 			t.Limits = l.backendLimits(d, a, target)
 		}
-		t.Sticky = l.sticky(d, a, t.entry())
-		l.pickID(t, d, target.Prefix != noPrefix)
+		if t.Sticky = l.sticky(d, a, t.entry()); l.translatesDirectly(d) {
+			t.Direct, t.Sticky.Direct = target, target
+		}
+		l.pickID(t, d, s.keyPrefix(d.Family, len(a.eligible)) != noPrefix)
 		return t
 	})
 	l.addTimeouts(&t.Timeouts, d)
@@ -44,7 +46,7 @@ func (t *twoStep) entry() string {
 // A natTarget is the chain that translates the destination from a backend ID to the backend: one that many farms share,
 // or a farm's own. The ID of a backend that is not eligible matches nothing, and evaluation continues.
 type natTarget struct {
-	Name      string
+	Name      string // "": there is no chain, as rules translate directly
 	Prefix    keyPrefix
 	Maps      []*slotMap
 	Protocols protocolList // of its packets
@@ -60,6 +62,9 @@ func (t *natTarget) Rules() (out []portRule) {
 
 // natTarget gives the target chain of the frontend's farm.
 func (l *linker) natTarget(d frontend, a *slotAssignment) *natTarget {
+	if l.translatesDirectly(d) {
+		return l.directTarget(d, a)
+	}
 	prefix, suffix := d.farm.keyPrefix(d.Family, len(a.eligible)), d.Family.Suffix()
 	name := map[keyPrefix]string{
 		frontendPrefix: "home-" + suffix,

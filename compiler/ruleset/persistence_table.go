@@ -31,6 +31,7 @@ type stickyLookup struct {
 	Static []*staticSessions
 	Asked  netip.Addr // where conntrack does not know it: the address that the client asked for
 	Target string     // the chain that the packets of a known client go to
+	Direct *natTarget // the translation that the lookup does itself, without such a chain; nil: it does none
 	Origin *diag.Origin
 }
 

@@ -27,6 +27,7 @@ type twoStep struct {
 	Slots  *slotMap       // nil: a chain picks, or no backend serves
 	Limits *backendLimits // nil: the backends have no limits
 	Target string         // the chain that maps an ID to its backend
+	Direct *natTarget     // the rule in place of that chain; nil: there is the chain
 
 	Marked  bool // the ID is in the packet mark
 	Here    bool // this machine is a backend in mode dsr

@@ -113,9 +113,9 @@ func describePick(w *way, e event, r kernelRule) string {
 		return "no backend takes the connection: it is refused"
 	case strings.Contains(e.chain.name, "forged") && e.verdict.code == drop:
 		return "the source address is forged: a service would answer another one for ever"
-	case e.verdict.code == unix.NFT_JUMP && w.asksStatic(r):
+	case leadsOn(e) && w.asksStatic(r):
 		return "the client has a static session"
-	case e.verdict.code == unix.NFT_JUMP && w.asksClients(r):
+	case leadsOn(e) && w.asksClients(r):
 		return "persistence: the client is remembered"
 	case e.verdict.code == unix.NFT_CONTINUE && r.fills && w.asksClients(r):
 		return "persistence: the client is remembered from now on"
@@ -130,6 +130,9 @@ func describePick(w *way, e event, r kernelRule) string {
 	}
 	return ""
 }
+
+// leadsOn reports whether a rule translated the packet, or sent it to a chain that does.
+func leadsOn(e event) bool { return e.verdict.code == unix.NFT_JUMP || e.verdict.code == accept }
 
 // hasSlots reports whether a map leads from the numbers of a scheduler to backends.
 func hasSlots(set string) bool {

@@ -35,6 +35,7 @@ func lineForm(text string) *regexp.Regexp {
 		{"DEVICE", `[A-Za-z0-9_][A-Za-z0-9_.-]*`},
 		{"RATE", `[0-9]+/(?:second|minute|hour|day) burst [0-9]+ packets`},
 		{"LOG", `log prefix "[ !#%-\[\]-_a-~]{1,126} "`},
+		{"KNOWN", `(?:jump NAME|(?:meta l4proto PROTO )?dnat IP to IP daddr map @NAME)`},
 		{"VERDICT", `(?:goto NAME|jump NAME|accept|drop|return)`},
 		{"DENIED", `(?:return|jump NAME|goto NAME|counter name "NAME" drop)`},
 		{"EXCESS", `counter name "NAME"(?: drop| goto NAME| jump NAME)?`},
@@ -248,7 +249,7 @@ var (
 		`		IP daddr set (?:NUMBER|CLIENT) map @NAME`,
 		`		IP daddr set ct original IP daddr`,
 		`		(?:update|delete) @NAME { CLIENT : IP daddr }`,
-		`		IP daddr set CLIENT map @NAME (?:update @NAME { CLIENT : IP daddr } )?jump NAME`,
+		`		IP daddr set CLIENT map @NAME (?:update @NAME { CLIENT : IP daddr } )?KNOWN`,
 		`		IP daddr set CLIENT map @NAME update @NAME { CLIENT : IP daddr }`,
 		`		ct direction != original return`,
 		`		jump NAME`,
@@ -314,7 +315,7 @@ var (
 			`IP daddr set (?:FRONTEND \. |WHOLE \. |IP daddr \. th dport \. )?SLOT map @NAMEMOVED `+
 			`(?:fwd IP to IP daddr device "DEVICE"|notrack (?:accept|goto NAME))`,
 		`		IP daddr set (?:IP4|IP6)`,
-		`		IP daddr set numgen inc mod 1 map @NAME update @NAME { numgen inc mod 1 : IP daddr } jump NAME`,
+		`		IP daddr set numgen inc mod 1 map @NAME update @NAME { numgen inc mod 1 : IP daddr } KNOWN`,
 		`		(?:update|delete) @NAME { numgen inc mod 1 : IP daddr }`,
 		`		(?:meta l4proto PROTO )?(?:th dport PORTS )?(?:IP daddr (?:set IP daddr map )?|FRONTEND )@NAME`+
 			`MOVED (?:fwd IP to IP daddr device "DEVICE"|notrack accept)`,

@@ -44,8 +44,8 @@ var (
 	dnatRule     = lineForm(`		(?:meta l4proto (PROTO) )?dnat (IP) to ((?:FRONTEND \. )?)NUMBER map @(NAME)`)
 	pickRule     = lineForm(`		IP daddr set (?P<frontend>(?:FRONTEND \. )?)NUMBER map @(?P<map>NAME)`)
 	stickyLookup = lineForm(
-		`		IP daddr set (?P<client>CLIENT) map @(?P<in>NAME) (?:update @NAME { CLIENT : IP daddr } )?jump ` +
-			`(?P<target>NAME)`,
+		`		IP daddr set (?P<client>CLIENT) map @(?P<in>NAME) (?:update @NAME { CLIENT : IP daddr } )?` +
+			`(?:jump (?P<target>NAME)|(?P<direct>(?:meta l4proto PROTO )?dnat IP to IP daddr map @NAME))`,
 	)
 	jumpRule   = lineForm(`		jump (?P<chain>NAME)`)
 	targetRule = lineForm(
@@ -335,6 +335,10 @@ func (w *pickWalk) step(t testing.TB, rule string) (ends bool) {
 		}
 		return false
 	}
+	if len(w.picked) > 0 {
+		w.leave(t, []string{rule})
+		return true
+	}
 	return w.translate(t, rule)
 }
 
@@ -345,10 +349,16 @@ func (w *pickWalk) goTo(t testing.TB, chain string) {
 		w.pick(t, chain, w.packet, w.out)
 		return
 	}
+	w.leave(t, w.targetRules(chain))
+}
+
+// leave sends the connections to the backends that rules translate their IDs to.
+func (w *pickWalk) leave(t testing.TB, rules []string) {
+	t.Helper()
 	for id, share := range w.picked {
-		to, ok := w.target(t, chain, id, w.packet)
+		to, ok := w.target(t, rules, id, w.packet)
 		if !ok {
-			t.Errorf("no backend has the ID %s in %s", id, chain)
+			t.Errorf("no backend has the ID %s in %q", id, rules)
 		}
 		w.out.Shares[to] += share
 	}
@@ -357,7 +367,7 @@ func (w *pickWalk) goTo(t testing.TB, chain string) {
 // lookUp sends the connections to the backend of a sticky or static session, and reports whether there is one.
 func (w *pickWalk) lookUp(t testing.TB, rule map[string]string) bool {
 	t.Helper()
-	to, ok := w.target(t, rule["target"], w.knownBackend(t, rule, w.packet), w.packet)
+	to, ok := w.target(t, w.rulesBehind(rule), w.knownBackend(t, rule, w.packet), w.packet)
 	if ok {
 		w.out.Shares[to] += w.left
 	}
@@ -441,7 +451,7 @@ func (r *reading) knownBackend(t testing.TB, rule map[string]string, p Packet) s
 	t.Helper()
 	switch {
 	case r.Maps[rule["in"]].Learnt && p.known.IsValid():
-		for _, lookup := range r.Chains[r.targetChain(rule["target"])] {
+		for _, lookup := range r.rulesBehind(rule) {
 			at := parts(targetRule, lookup)
 			begin := frontendKey(at["frontend"], p)
 			for _, e := range r.frontendElements(at["map"], begin) {
@@ -461,20 +471,28 @@ func (r *reading) knownBackend(t testing.TB, rule map[string]string, p Packet) s
 	return ""
 }
 
-// targetChain is the chain itself, or the one behind it if it counts first.
-func (r *reading) targetChain(chain string) string {
+// rulesBehind are the rules that translate the packets of known clients: the lookup itself, or those of its target.
+func (r *reading) rulesBehind(lookup map[string]string) []string {
+	if lookup["direct"] != "" {
+		return []string{"\t\t" + lookup["direct"]}
+	}
+	return r.targetRules(lookup["target"])
+}
+
+// targetRules are the rules of the chain itself, or of the one behind it if it counts first.
+func (r *reading) targetRules(chain string) []string {
 	for _, rule := range r.Chains[chain] {
 		if at := gotoRule.FindStringSubmatch(rule); at != nil {
-			return at[1]
+			return r.Chains[at[1]]
 		}
 	}
-	return chain
+	return r.Chains[chain]
 }
 
 // target is the backend's address and port of a packet that carries a backend ID.
-func (r *reading) target(t testing.TB, chain, id string, p Packet) (netip.AddrPort, bool) {
+func (r *reading) target(t testing.TB, rules []string, id string, p Packet) (netip.AddrPort, bool) {
 	t.Helper()
-	for _, rule := range r.Chains[r.targetChain(chain)] {
+	for _, rule := range rules {
 		at := parts(targetRule, rule)
 		if at == nil {
 			t.Fatalf("not a rule that leads to a backend: %s", rule)
