@@ -327,8 +327,10 @@ func (b *checked) awaitWords(healthy bool) {
 	b.t.Helper()
 	must(b.t, eventually{stepFunc(func(*testbed) error {
 		for _, backend := range []string{"b1", "b2", "b3"} {
-			if word, err := wordOf(b.socket, "web", backend); err != nil || word == nil || *word != healthy {
-				return fmt.Errorf("the word about %s is not yet %t: %w", backend, healthy, err)
+			for _, farm := range []string{"web", "shop"} {
+				if word, err := wordOf(b.socket, farm, backend); err != nil || word == nil || *word != healthy {
+					return fmt.Errorf("the word about %s of %s is not yet %t: %w", backend, farm, healthy, err)
+				}
 			}
 		}
 		return nil
