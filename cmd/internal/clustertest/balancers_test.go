@@ -107,7 +107,7 @@ var rulesFlushed = clusterCase{name: "rules-flushed", gap: -1, patient: true, ch
 
 // rulesFlushedSlowly: one balancer restores its rules in 3 s. Replies of backends that reach it are dropped as soon as
 // its guard is there, so connections that are silent until then stay, though the router forwards such replies.
-var rulesFlushedSlowly = clusterCase{name: "rules-flushed-slowly", unfiltered: true, stateless: 30, gap: -1,
+var rulesFlushedSlowly = clusterCase{name: "rules-flushed-slowly", unfiltered: true, stateless: 10, gap: -1,
 	patient: true, change: func(s *site) {
 		b := s.balancers[0]
 		b.watch.kill()
