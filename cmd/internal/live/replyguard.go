@@ -20,13 +20,12 @@ func (e *Engine) GuardReplies(ctx context.Context) error {
 	return err
 }
 
-// guardReplies is GuardReplies, and reports whether it has loaded a guard. Routing rules drop replies meanwhile.
+// guardReplies is GuardReplies, and reports whether it has loaded a guard.
 func (e *Engine) guardReplies(ctx context.Context) (loaded bool, err error) {
 	farms := e.memory().inKernel.Load()
 	if farms == nil {
 		return false, nil
 	}
-	defer e.dropReplies(*farms)()
 	sources := ruleset.ReplySources(*farms)
 	if len(sources) == 0 {
 		return false, nil
@@ -45,17 +44,23 @@ func (e *Engine) guardReplies(ctx context.Context) (loaded bool, err error) {
 	return loaded, nil
 }
 
-// dropReplies drops replies of backends whose farms are announced by routing rules, until the caller calls stop. Other
-// backends do not answer while the rules are gone: no other balancer sends them requests.
-func (e *Engine) dropReplies(farms []*farm.Farm) (stop func()) {
+// dropReplies drops replies of backends of announced farms by routing rules, until the caller calls stop. Backends of
+// other farms do not answer while the nft rules are gone: no other balancer sends them requests. The nft rules must be
+// gone, as routing rules drop replies that postrouting would rewrite.
+func (e *Engine) dropReplies() (stop func()) {
+	stop = func() {}
+	farms := e.memory().inKernel.Load()
+	if e.Routes == 0 || farms == nil {
+		return stop
+	}
 	var sources []ruleset.ReplySource
-	for _, f := range farms {
+	for _, f := range *farms {
 		if f.Announce != farm.NotAnnounced && len(sources) < announce.MaxDropRules {
 			sources = append(sources, ruleset.ReplySources([]*farm.Farm{f})...)
 		}
 	}
-	if e.Routes == 0 || len(sources) == 0 {
-		return func() {}
+	if len(sources) == 0 {
+		return stop
 	}
 	if err := announce.DropReplies(sources[:min(len(sources), announce.MaxDropRules)]); err != nil {
 		e.Log("warning: until the guard is there, replies of stateless backends pass: %v", err)
@@ -136,6 +141,7 @@ func (g *guardian) removed(ctx context.Context, generation uint32) {
 	case pause > 0:
 		g.due = time.After(pause)
 	default:
+		defer g.engine.dropReplies()()
 		g.guard(ctx)
 	}
 }

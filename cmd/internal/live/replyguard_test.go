@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,6 +116,38 @@ func TestRoutingRulesUntilGuard(t *testing.T) {
 	release()
 	checkDropped(t, "")
 	checkGuard(t, e, true)
+}
+
+// TestNoRoutingRulesBesideRules: a guard that is due after another change, while the rules are there, makes no routing
+// rules, not even while it waits. They would drop replies that the rules rewrite.
+func TestNoRoutingRulesBesideRules(t *testing.T) {
+	e, _ := engineFor(t, map[string]string{"web.toml": "announce = true\n" + statelessFarm})
+	e.Routes = announce.DefaultTable
+	t.Cleanup(func() { e.Routes.Clear() })
+	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	g, err := e.guardian(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := e.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.engine.Patience = 10 * time.Second
+	release := e.exclusive()
+	var guards sync.WaitGroup
+	guards.Go(func() { g.guardDue(t.Context()) })
+	guards.Go(func() {
+		if err := e.GuardReplies(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	for end := time.Now().Add(50 * time.Millisecond); time.Now().Before(end); {
+		checkDropped(t, "")
+	}
+	release()
+	guards.Wait()
 }
 
 // checkDropped waits until the only routing rule that drops replies is want, as ip(8) shows it.
