@@ -1,6 +1,6 @@
 // Package announce keeps the routes that a routing daemon announces: a routing table of farmc's own with a route to
 // each address that this machine serves. The daemon learns the table, and tells routers. The package knows farms and
-// routes, and nothing of rules, loading or routing daemons.
+// routes, and nothing of nft, loading or routing daemons.
 //
 // The routes are blackholes, and a rule looks them up before the table main. So packets that no farm has rewritten
 // vanish: without the rules of farmc, clients send them again instead of getting a reset. A default route in the table
@@ -8,7 +8,8 @@
 // machine; the kernel does not suppress blackholes (fib4_rule_suppress of net/ipv4/fib_rules.c), so it leads to the
 // interface lo.
 //
-// routes.go has the routes, table.go writes them to the kernel.
+// announce.go has the routes, table.go writes them to the kernel, and replies.go drops replies of backends while the
+// nft rules are gone.
 package announce
 
 import (
