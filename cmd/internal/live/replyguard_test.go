@@ -88,12 +88,7 @@ func TestGuardAtOnce(t *testing.T) {
 // They are gone with the guard. Ones that a killed process left go at the start, and with the next load.
 func TestRoutingRulesUntilGuard(t *testing.T) {
 	const other = "mode = 'stateless'\nlisten = '192.0.2.2:80'\nbackends.b1.address = '10.0.0.2'\n"
-	e, _ := engineFor(t, map[string]string{"web.toml": "announce = true\n" + statelessFarm, "other.toml": other})
-	e.Routes = announce.DefaultTable
-	t.Cleanup(func() { e.Routes.Clear() })
-	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	e := announcing(t, map[string]string{"web.toml": "announce = true\n" + statelessFarm, "other.toml": other})
 	leave := func() {
 		testmachine.Must(t, announce.DropReplies([]ruleset.ReplySource{{Address: netip.MustParseAddr("10.0.0.9")}}))
 	}
@@ -121,12 +116,7 @@ func TestRoutingRulesUntilGuard(t *testing.T) {
 // TestNoRoutingRulesBesideRules: a guard that is due after another change, while the rules are there, makes no routing
 // rules, not even while it waits. They would drop replies that the rules rewrite.
 func TestNoRoutingRulesBesideRules(t *testing.T) {
-	e, _ := engineFor(t, map[string]string{"web.toml": "announce = true\n" + statelessFarm})
-	e.Routes = announce.DefaultTable
-	t.Cleanup(func() { e.Routes.Clear() })
-	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	e := announcing(t, map[string]string{"web.toml": "announce = true\n" + statelessFarm})
 	g, err := e.guardian(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -148,6 +138,18 @@ func TestNoRoutingRulesBesideRules(t *testing.T) {
 	}
 	release()
 	guards.Wait()
+}
+
+// announcing returns an engine that keeps routes to announced addresses.
+func announcing(t *testing.T, files map[string]string) *Engine {
+	t.Helper()
+	e, _ := engineFor(t, files)
+	e.Routes = announce.DefaultTable
+	t.Cleanup(func() { e.Routes.Clear() })
+	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return e
 }
 
 // checkDropped waits until the only routing rule that drops replies is want, as ip(8) shows it.
