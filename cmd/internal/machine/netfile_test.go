@@ -2,10 +2,15 @@ package machine
 
 import (
 	"os"
+	"runtime"
 	"testing"
 
 	"farmc/cmd/internal/netlab"
 )
+
+// The main thread, whose namespace is that of the process, stays with the goroutine that starts the tests. None of them
+// moves it to another namespace.
+func init() { runtime.LockOSThread() }
 
 // NetFile names the file of the thread's network namespace, which has other links than that of the process.
 func TestNetFile(t *testing.T) {
