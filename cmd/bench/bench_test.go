@@ -12,6 +12,9 @@ import (
 // The kernel's time to load is quadratic in the number of chains and sets. Farms share chains and sets, except for the
 // kinds of farms below, which need some for each farm. Up to 128 farms with persistence have a map more each.
 func TestChainsAndSetsOfFarms(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles farms of all kinds")
+	}
 	own := map[string]size{ // chains and sets for each farm
 		"round-robin":           {chains: 1, sets: 1},
 		"range":                 {chains: 1, sets: 1},

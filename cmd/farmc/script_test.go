@@ -56,8 +56,10 @@ func TestMain(m *testing.M) {
 //
 // and NFT is the real nft, for fakes that run it. Log lines about steps longer than a second are left out unless the
 // environment has SLOW=told, because on a busy machine every step can take that long.
+//
+// With -short only the scenarios of quickScenarios run.
 func TestScript(t *testing.T) {
-	testscript.Run(t, testscript.Params{
+	p := testscript.Params{
 		Dir:                "testdata/script",
 		Setup:              machine,
 		Deadline:           time.Now().Add(15 * time.Minute), // of all together, on a machine that is busy
@@ -68,8 +70,27 @@ func TestScript(t *testing.T) {
 			"tmpfs":  tmpfs,
 		},
 		Condition: condition,
-	})
+	}
+	if testing.Short() {
+		for _, name := range strings.Fields(quickScenarios) {
+			p.Files = append(p.Files, filepath.Join(p.Dir, name+".txtar"))
+		}
+		p.Dir = ""
+	}
+	testscript.Run(t, p)
 }
+
+// quickScenarios are the names of scenarios that take half a second at most, and of two that take little more: a load
+// of changes alone, and by farmc watch.
+const quickScenarios = `
+apply-again-calls-no-nft apply-changes-without-rules apply-creates-state-directory apply-first
+apply-keeps-previous apply-state-directory-read-only apply-without-root apply-without-state compile-unwritable
+completion-zsh-and-fish default-directories diff-changes diff-errors diff-the-first-time explain-gateway
+explain-per-packet graph hostile-names interface-came-back lenient-lists loads-only-changes mark-replies
+marked-sources nft-crashes nft-fails-at-the-load nft-missing nft-refuses-a-line nft-refuses-without-reason
+one-typo-in-twenty-farms persistence-group pipe-into-nft probe quiet schema state-directory-changed
+unreadable-files version watch-applies-at-every-change
+`
 
 // calmly is farmc without log lines about steps that take long. Each of these is a single write.
 func calmly() {

@@ -127,6 +127,9 @@ func programVerbs(t *testing.T) []Verb {
 
 // farmc(1) has the commands of the program, in its order, each with its own options, and the common ones.
 func TestCommands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs farmc for each command")
+	}
 	verbs := programVerbs(t)
 	page := readPage(t, "farmc.1")
 	var synopsis, headings []string

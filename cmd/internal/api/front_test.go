@@ -50,6 +50,9 @@ func (s *site) forwarder(socket string) *forwarder {
 
 // A server behind a front answers as one with sockets of its own.
 func TestFrontAnswersTheSame(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the other tests once more")
+	}
 	t.Setenv(relayed, "1")
 	for name, test := range map[string]func(*testing.T){
 		"roles": TestRoles, "every route needs a key": TestEveryRouteNeedsAKey, "keys": TestKeysOfRequests,

@@ -154,6 +154,9 @@ func TestVerdicts(t *testing.T) {
 
 // A match drops the request, or does not, or depends on things that are not known: then the accept before it counts.
 func TestMatches(t *testing.T) {
+	if testing.Short() {
+		t.Skip("sends packets for seconds")
+	}
 	lab := netlab.Test(t, netlab.Options{Backends: 1})
 	for _, c := range []struct {
 		match string

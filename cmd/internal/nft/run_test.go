@@ -101,6 +101,9 @@ func TestHangingNftIsStopped(t *testing.T) {
 // A wrapper of nft succeeds, and leaves a background process that holds the pipes open.
 func TestBackgroundProcessIsNoFailure(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("waits for 5 s")
+	}
 	nft := fakeNft(t, "cat >/dev/null; sleep 60 & exit 0")
 	if err := nft.Load(t.Context(), []byte("table inet t { }\n")); err != nil {
 		t.Error(err)

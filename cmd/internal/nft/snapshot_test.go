@@ -38,6 +38,9 @@ table inet other { set s { type ipv4_addr; }; }
 
 // Diff describes changes of farmc's tables part by part. It leaves out changes by packets, and other tables.
 func TestSnapshotDiff(t *testing.T) {
+	if testing.Short() {
+		t.Skip("loads for seconds")
+	}
 	for _, c := range []struct {
 		done string
 		want []string
@@ -84,6 +87,9 @@ func TestSnapshotDiff(t *testing.T) {
 
 // A snapshot is of one generation, while another goroutine loads and flushes.
 func TestSnapshotIsOfOneGeneration(t *testing.T) {
+	if testing.Short() {
+		t.Skip("loads and flushes for seconds")
+	}
 	nft, _ := realNft(t)
 	load(t, nft, []byte(farmcRules))
 	whole, _, err := nft.Snapshot(t.Context(), true)
