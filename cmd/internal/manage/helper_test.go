@@ -15,7 +15,7 @@ import (
 	"farmc/compiler/farm"
 )
 
-func TestMain(m *testing.M) { os.Exit(testmachine.Main(m)) }
+func TestMain(m *testing.M) { testmachine.Main(m) }
 
 const web = `# of the web team
 listen = "192.0.2.1:80"

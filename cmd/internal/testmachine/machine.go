@@ -19,17 +19,17 @@ import (
 // inside is the environment variable of a process in the namespace of its own.
 const inside = "FARMC_TEST_NAMESPACE"
 
-// Main runs the tests of a package in a network namespace of their own if this process may create one. Prepare sets the
-// namespace up before the tests: func TestMain(m *testing.M) { os.Exit(testmachine.Main(m)) }.
-func Main(m *testing.M, prepare ...func()) int {
+// Main runs the tests of a package in a network namespace of their own if this process may create one, and exits with
+// their status. Prepare sets the namespace up before the tests: func TestMain(m *testing.M) { testmachine.Main(m) }.
+func Main(m *testing.M, prepare ...func()) {
 	if os.Getenv(inside) != "" {
 		for _, step := range prepare {
 			step()
 		}
-		return m.Run()
+		os.Exit(m.Run())
 	}
 	if os.Geteuid() != 0 {
-		return m.Run()
+		os.Exit(m.Run())
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Env = append(os.Environ(), inside+"=1")
@@ -37,9 +37,9 @@ func Main(m *testing.M, prepare ...func()) int {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		fmt.Fprintln(os.Stderr, err)
-		return 1
+		os.Exit(1)
 	}
-	return cmd.ProcessState.ExitCode()
+	os.Exit(cmd.ProcessState.ExitCode())
 }
 
 // Nft returns the nft of this machine, with an empty ruleset in the namespace of Main. Without the namespace or nft it
