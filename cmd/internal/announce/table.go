@@ -17,7 +17,7 @@ const DefaultTable Table = 251
 // A Table is the number of a routing table that farmc alone writes, from 1 to 252.
 type Table uint32
 
-// protocol marks routes of farmc, see rtm_protocol in rtnetlink(7).
+// protocol marks routes and routing rules of farmc, see rtm_protocol in rtnetlink(7).
 const protocol netlink.RouteProtocol = 251
 
 // rulePriority is the preference of the rule for the table: before main (32766), after local (0).
@@ -126,25 +126,39 @@ func familyOf(r Route) int {
 	return netlink.FAMILY_V6
 }
 
-// addRule adds the rule of a family unless it exists.
+// addRule adds the rule of a family unless it exists. It removes the one of farmc up to 0.2.0, without a protocol.
 func (t Table) addRule(family int) error {
-	if err := netlink.RuleAdd(t.rule(family)); err != nil && !errors.Is(err, unix.EEXIST) {
+	rule := t.rule(family)
+	rule.Protocol = uint8(protocol)
+	if err := netlink.RuleAdd(rule); errors.Is(err, unix.EEXIST) {
+		return nil
+	} else if err != nil {
 		return fmt.Errorf("add the rule for routing table %d: %w", t, err)
+	}
+	all, err := netlink.RuleListFiltered(family, rule, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PRIORITY)
+	if err == nil && len(all) > 1 && all[0].Protocol == unix.RTPROT_UNSPEC {
+		err = netlink.RuleDel(t.rule(family)) // the first one
+	}
+	if err != nil {
+		return fmt.Errorf("remove the older rule for routing table %d: %w", t, err)
 	}
 	return nil
 }
 
 func (t Table) removeRules() error {
 	for _, family := range families {
-		err := netlink.RuleDel(t.rule(family))
-		if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EAFNOSUPPORT) {
+		var err error
+		for err == nil {
+			err = netlink.RuleDel(t.rule(family))
+		}
+		if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EAFNOSUPPORT) {
 			return fmt.Errorf("remove the rule for routing table %d: %w", t, err)
 		}
 	}
 	return nil
 }
 
-// rule looks the table up for all packets, its default route aside.
+// rule looks the table up for all packets, its default route aside. It is of any protocol.
 func (t Table) rule(family int) *netlink.Rule {
 	r := netlink.NewRule()
 	r.Family, r.Priority, r.Table, r.SuppressPrefixlen = family, rulePriority, int(t), 0

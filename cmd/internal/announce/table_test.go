@@ -17,12 +17,14 @@ func TestTable(t *testing.T) {
 	ip(t, "link set lo up")
 	ip(t, "route add blackhole 203.0.113.9 table 251 proto static")
 	ip(t, "rule add pref 999 lookup 77")
+	ip(t, "rule add pref 1000 lookup 77 suppress_prefixlength 0")
+	ip(t, "rule add pref 1000 lookup 251 suppress_prefixlength 0 proto 0") // of farmc up to 0.2.0
 	all := routes("0.0.0.0/0", "192.0.2.1/32", "198.51.100.0/28", "::/0", "2001:db8::1/128")
 	testmachine.Must(t, DefaultTable.Add(all), DefaultTable.Add(all))
 	checkRoutes(t, all)
 	for _, family := range []string{"-4", "-6"} {
 		rule := "1000:\tfrom all lookup 251 suppress_prefixlength 0"
-		if rules := ip(t, family+" rule"); strings.Count(rules, rule) != 1 {
+		if rules := ip(t, family+" rule"); strings.Count(rules, rule) != 1 || !strings.Contains(rules, rule+" proto 251") {
 			t.Errorf("the rules are\n%s", rules)
 		}
 	}
@@ -38,7 +40,7 @@ func TestTable(t *testing.T) {
 	testmachine.Must(t, DefaultTable.Clear(), DefaultTable.Clear())
 	checkRoutes(t, nil)
 	if left := ip(t, "route show table 251") + ip(t, "rule"); !strings.Contains(left, "203.0.113.9") ||
-		!strings.Contains(left, "lookup 77") || strings.Contains(left, "lookup 251") {
+		strings.Count(left, "lookup 77") != 2 || strings.Contains(left, "lookup 251") {
 		t.Errorf("left is\n%s", left)
 	}
 }

@@ -422,7 +422,8 @@ func purgeAtOnceUnloads(m *Machine) {
 	m.Write("/etc/farmc/farms.d/told.toml", "announce = true\n"+webAt("83"))
 	m.Until("ip route show table 251 | grep 192.0.2.1; ip -6 route show table 251 | grep 2001:db8::1")
 	m.Do("nft add table inet other; ip route add blackhole 203.0.113.9 table 251 proto static; " +
-		"ip rule add pref 999 from 10.0.0.9 ipproto tcp sport 80 blackhole proto 251")
+		"ip rule add pref 999 from 10.0.0.9 ipproto tcp sport 80 blackhole proto 251; " +
+		"ip rule add pref 1000 lookup main suppress_prefixlength 0")
 	if said := m.Do("dpkg --purge farmc 2>&1"); !strings.Contains(said, "farmc: all rules of farmc are removed\n") {
 		m.t.Errorf("the purge does not say that the rules are removed:\n%s", said)
 	}
@@ -430,10 +431,11 @@ func purgeAtOnceUnloads(m *Machine) {
 		m.t.Errorf("after the purge the tables are\n%s", tables)
 	}
 	if left := m.Do("ip rule; ip -6 rule; ip route show table 251"); strings.Contains(left, "lookup 251") ||
-		strings.Contains(left, "proto 251") || !strings.Contains(left, "203.0.113.9") {
+		strings.Contains(left, "proto 251") || !strings.Contains(left, "203.0.113.9") ||
+		!strings.Contains(left, "1000:\tfrom all lookup main suppress_prefixlength 0") {
 		m.t.Errorf("after the purge rules and routes are\n%s", left)
 	}
-	m.Do("ip route flush table 251; nft delete table inet other; dpkg -i /root/farmc.deb")
+	m.Do("ip route flush table 251; ip rule del pref 1000; nft delete table inet other; dpkg -i /root/farmc.deb")
 	if said := m.Do("dpkg --purge farmc 2>&1"); strings.Contains(said, "farmc: ") {
 		m.t.Errorf("without rules the purge says\n%s", said)
 	}
