@@ -126,7 +126,5 @@ func (l *linker) countTarget(t *statelessTarget, d frontend, b farm.Backend, key
 			return &slotMap{object: o, numbering: numbering{Family: t.Family}, Prefix: t.Prefix}
 		})
 	}
-	if !slices.ContainsFunc(t.newSet.elements.single, func(o element) bool { return o.key == key }) {
-		t.newSet.elements.add(d.farm.newElement(b, key))
-	}
+	t.newSet.elements.addOnce(d.farm.newElement(b, key))
 }

@@ -126,9 +126,7 @@ func (l *linker) addTarget(t *statelessTarget, d frontend, b farm.Backend, id ne
 		e.value = b.Address[d.Family].String()
 	}
 	l.countTarget(t, d, b, e.key)
-	if !slices.ContainsFunc(step.Map.elements.single, func(o element) bool { return o.key == e.key }) {
-		step.Map.elements.add(e)
-	}
+	step.Map.elements.addOnce(e)
 }
 
 // targetSet gives the set or map of a step.
