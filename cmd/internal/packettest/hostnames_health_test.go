@@ -50,6 +50,7 @@ type checkedHost struct {
 
 func newCheckedHost(t *testing.T) *checkedHost {
 	t.Helper()
+	needs(t, "dnsmasq")
 	b := &checkedHost{checked: &checked{testbed: newTestbed(t, netlab.Options{}), t: t, dir: t.TempDir(),
 		run: t.TempDir(), state: t.TempDir(), program: farmc(t)}}
 	b.socket = filepath.Join(b.run, "api.sock")
