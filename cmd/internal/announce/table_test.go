@@ -23,8 +23,8 @@ func TestTable(t *testing.T) {
 	testmachine.Must(t, DefaultTable.Add(all), DefaultTable.Add(all))
 	checkRoutes(t, all)
 	for _, family := range []string{"-4", "-6"} {
-		rule := "1000:\tfrom all lookup 251 suppress_prefixlength 0"
-		if rules := ip(t, family+" rule"); strings.Count(rules, rule) != 1 || !strings.Contains(rules, rule+" proto 251") {
+		rules, rule := ip(t, family+" rule"), "1000:\tfrom all lookup 251 suppress_prefixlength 0"
+		if strings.Count(rules, rule) != 1 || !strings.Contains(rules, rule+" proto 251") {
 			t.Errorf("the rules are\n%s", rules)
 		}
 	}
