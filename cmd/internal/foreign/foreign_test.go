@@ -155,7 +155,7 @@ func TestVerdicts(t *testing.T) {
 // A match drops the request, or does not, or depends on things that are not known: then the accept before it counts.
 func TestMatches(t *testing.T) {
 	if testing.Short() {
-		t.Skip("sends packets for seconds")
+		t.Skip("loads a ruleset for each match")
 	}
 	lab := netlab.Test(t, netlab.Options{Backends: 1})
 	for _, c := range []struct {

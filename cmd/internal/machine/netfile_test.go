@@ -8,8 +8,8 @@ import (
 	"farmc/cmd/internal/netlab"
 )
 
-// The main thread, whose namespace is that of the process, stays with the goroutine that starts the tests. None of them
-// moves it to another namespace.
+// The main thread has the network namespace of the process. It stays with the goroutine that starts the tests, so no
+// test moves it to another namespace.
 func init() { runtime.LockOSThread() }
 
 // NetFile names the file of the thread's network namespace, which has other links than that of the process.
